@@ -1,0 +1,163 @@
+//! The wire between the kiosk and a device process: framed, typed messages over one socket pair.
+//!
+//! A frame is `length: u32 big-endian (1..=FRAME_MAX)` followed by that many bytes of postcard. Both
+//! sides start by sending their [`VERSION`]; a different one ends the connection. Everything bounded: a
+//! frame that claims more than [`FRAME_MAX`] is refused before a byte of it is kept.
+//!
+//! The kiosk sends [`ToDevice`], the device process sends [`FromDevice`]. The kiosk's side never trusts
+//! what it reads here more than it would trust the device itself.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// Version of this wire. Both programs come from one package, so there is no negotiation.
+pub const VERSION: u16 = 1;
+
+/// Largest frame in bytes: a preview picture or an A4 document of a few pages.
+pub const FRAME_MAX: usize = 8 * 1024 * 1024;
+
+/// Names one piece of work; chosen by the kiosk, echoed in the answer.
+pub type Ticket = u64;
+
+/// What a device process is to drive, and where it finds the device. Paths, not modes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum DeviceConfig {
+    /// A PC/SC reader.
+    Card {
+        /// The reader's PC/SC name begins with this, for example `Virtual PCD 00 00`.
+        reader: String,
+    },
+    /// A camera that residents hold a code to.
+    Camera {
+        /// `/dev/videoN`, or a path (file, FIFO or UNIX socket) that yields a YUV4MPEG2 stream.
+        source: String,
+    },
+    /// A serial or USB-CDC code scanner.
+    Scanner {
+        /// Path of the tty.
+        tty: String,
+        /// Bits per second.
+        baud: u32,
+    },
+    /// A receipt printer on a serial line.
+    ReceiptPrinter {
+        /// Path of the tty.
+        tty: String,
+        /// Bits per second.
+        baud: u32,
+        /// Name of a printer profile of the `printer` crate, for example `generic-80`.
+        profile: String,
+    },
+}
+
+/// Kiosk → device process.
+#[derive(Serialize, Deserialize)]
+pub enum ToDevice {
+    /// The first message after the version.
+    Open(DeviceConfig),
+    /// Do this; exactly one [`FromDevice::Answer`] follows unless the process dies.
+    Do(Ticket, Work),
+    /// The answer to this ticket is no longer wanted. Best effort.
+    Cancel(Ticket),
+    /// Answer with [`FromDevice::Pong`]: the process and its driver thread are alive.
+    Ping(u64),
+}
+
+/// What a device can be asked to do.
+#[derive(Serialize, Deserialize)]
+pub enum Work {
+    /// VERIFY the card holder's PIN on the card that lies in the reader: ASCII digits.
+    VerifyPin(Zeroizing<Vec<u8>>),
+    /// Print one receipt, whole.
+    Print(printer::Receipt),
+    /// Look for codes, or stop looking (the lamp goes out, no code is reported).
+    Scan(bool),
+}
+
+/// Device process → kiosk.
+#[derive(Serialize, Deserialize)]
+pub enum FromDevice {
+    /// The state of the device changed (sent once at the start too).
+    Health(Health),
+    /// Something happened at the device.
+    Event(Event),
+    /// The outcome of [`ToDevice::Do`].
+    Answer(Ticket, Result<Answer, Fault>),
+    /// Answer to [`ToDevice::Ping`].
+    Pong(u64),
+}
+
+/// Whether a device can be used, and what somebody must do if not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Health {
+    /// Ready for work.
+    Ready,
+    /// At work.
+    Busy,
+    /// Works again when a person has done this.
+    NeedsAttention(Attention),
+    /// The device is not there.
+    Absent,
+    /// The device is there and does not work.
+    Failed,
+}
+
+/// What a person must do at the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Attention {
+    /// Put in a new paper roll.
+    PaperOut,
+    /// Paper will be out soon; printing still works.
+    PaperLow,
+    /// Close the cover.
+    CoverOpen,
+    /// Clear the cutter or the paper path.
+    Jammed,
+    /// It does not answer: check power and cable.
+    Mute,
+}
+
+/// What happens at a device by itself.
+#[derive(Serialize, Deserialize)]
+pub enum Event {
+    /// A card was put into the slot; its reading has begun.
+    CardInserted,
+    /// The social security card was read, wholly or in part.
+    CardRead(Box<card::SocialCard>),
+    /// The card that lies in the reader cannot be used, and why.
+    CardRefused(card::Refusal),
+    /// The card was taken.
+    CardRemoved,
+    /// A code was read: its text as bytes, at most [`CODE_MAX`].
+    Code(Zeroizing<Vec<u8>>),
+    /// What the camera sees, for a word of help on the screen.
+    CodeHint(code_reader::Hint),
+}
+
+/// Longest code text in bytes (QR version 40-L, byte mode, is 2,953).
+pub const CODE_MAX: usize = 4096;
+
+/// Outcome of a [`Work`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Of [`Work::VerifyPin`].
+    Pin(card::PinOutcome),
+    /// Of [`Work::Print`].
+    Printed(printer::Outcome),
+    /// Of [`Work::Scan`].
+    Scanning(bool),
+}
+
+/// Why work was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fault {
+    /// The device is not there or does not answer.
+    Unavailable,
+    /// There is no card in the reader, or it was taken meanwhile.
+    NoCard,
+    /// This device cannot do this work.
+    NotMine,
+    /// Another piece of work is not finished.
+    Busy,
+}
