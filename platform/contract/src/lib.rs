@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The contract between the kiosk and the platform: money, ids, levels, records and their chain,
+//! service documents, the feed, requests, answers and problem codes.
+//!
+//! Data and its meaning only: no clock, no I/O, no runtime, no web framework. Both sides compile
+//! against this crate, so a change here is a change of the wire; golden tests pin the bytes.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
+
+mod api;
+mod entry;
+mod id;
+mod money;
+mod problem;
+mod receipt;
+mod record;
+mod service;
+mod sign;
+mod time;
+
+pub use api::{
+    BatchAck, CallAnswer, CallRequest, CardEvidence, CardStanding, ChangesAnswer, ChargeRequest, ChargeState,
+    FeedItem, Identified, IdentifyRequest, InquireRequest, Presented, RecordBatch, Refused, Row,
+    SignedDocument, SignedHead, VisitKey, Window, WireRecord,
+};
+pub use entry::{
+    CloseReason, Confirmation, Entry, Evidence, Level, Method, OrderItem, Settlement, VoidReason, Way,
+};
+pub use id::{ConsentId, DeviceId, IdError, OrderId, Pseudonym, ReceiptId, VisitId};
+pub use money::{Money, MoneyError};
+pub use problem::{Problem, ProblemCode};
+pub use receipt::{Receipt, ReceiptLine};
+pub use record::{Chain, HEADER_LEN, Head, Header, Kind, Record, RecordError, SALT_LEN};
+pub use service::{
+    Answer, Bilingual, DocumentError, Field, FieldType, Labelled, Offline, Profile, Scene, ServiceDocument,
+    Step,
+};
+pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
+pub use time::UnixMs;

@@ -1,0 +1,200 @@
+//! Identifiers. Each kind is its own type, so that an order can never be looked up as a visit.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not an identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Not 32 lower-case hexadecimal digits.
+    #[error("an id is 32 hexadecimal digits")]
+    NotHex,
+    /// Not 1–16 characters of `A–Z 0–9 -`.
+    #[error("a device id is 1 to 16 characters of A-Z, 0-9 and -")]
+    NotDevice,
+}
+
+macro_rules! id_128 {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(u128);
+
+        impl $name {
+            /// Makes the id from 128 bits of entropy.
+            #[must_use]
+            pub const fn from_entropy(entropy: u128) -> Self {
+                Self(entropy)
+            }
+
+            /// The 16 bytes, big-endian.
+            #[must_use]
+            pub const fn to_bytes(self) -> [u8; 16] {
+                self.0.to_be_bytes()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:032x}", self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let digits = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+                if text.len() != 32 || !digits {
+                    return Err(IdError::NotHex);
+                }
+                u128::from_str_radix(text, 16).map(Self).map_err(|_| IdError::NotHex)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
+id_128! {
+    /// One visit of one resident to one kiosk.
+    VisitId
+}
+id_128! {
+    /// One payment order. Made before its first attempt; the idempotency key of everything about it.
+    OrderId
+}
+id_128! {
+    /// One receipt, however often it is printed.
+    ReceiptId
+}
+id_128! {
+    /// One consent of one resident to one purpose in one visit.
+    ConsentId
+}
+id_128! {
+    /// A resident as the records of one kiosk name them: drawn by the platform, meaningless elsewhere.
+    Pseudonym
+}
+
+impl ReceiptId {
+    /// 凭条号: the sixteen decimal digits in groups of four by which a person fetches the receipt.
+    #[must_use]
+    pub fn number(self) -> String {
+        let digits = format!("{:016}", self.0 % 10_000_000_000_000_000);
+        let mut grouped = String::with_capacity(19);
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && at % 4 == 0 {
+                grouped.push(' ');
+            }
+            grouped.push(digit);
+        }
+        grouped
+    }
+}
+
+/// Name of a kiosk: 1–16 characters of `A–Z 0–9 -`, zero-padded to 16 bytes in a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DeviceId([u8; 16]);
+
+impl DeviceId {
+    /// The 16 bytes as they stand in a record header.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// Reads the 16 bytes of a record header.
+    ///
+    /// # Errors
+    /// When they are not a zero-padded device name.
+    pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, IdError> {
+        let name: Vec<u8> = bytes.iter().copied().take_while(|b| *b != 0).collect();
+        let text = String::from_utf8(name).map_err(|_| IdError::NotDevice)?;
+        let id: Self = text.parse()?;
+        if id.0 == bytes { Ok(id) } else { Err(IdError::NotDevice) }
+    }
+}
+
+impl FromStr for DeviceId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let allowed = text.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'-'));
+        if text.is_empty() || text.len() > 16 || !allowed {
+            return Err(IdError::NotDevice);
+        }
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0.iter().take_while(|b| **b != 0) {
+            write!(f, "{}", char::from(*byte))?;
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<String> for DeviceId {
+    type Error = IdError;
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
+
+impl From<DeviceId> for String {
+    fn from(id: DeviceId) -> Self {
+        id.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_survive_text_and_refuse_anything_else() {
+        let order = OrderId::from_entropy(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+        assert_eq!(order.to_string().parse::<OrderId>().unwrap(), order);
+        for bad in ["", "0", "+123456789abcdef00112233445566770", &"G".repeat(32), &"A".repeat(32)] {
+            assert_eq!(bad.parse::<OrderId>(), Err(IdError::NotHex), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_receipt_number_is_four_groups_of_four_digits() {
+        assert_eq!(ReceiptId::from_entropy(42).number(), "0000 0000 0000 0042");
+        assert_eq!(ReceiptId::from_entropy(u128::MAX).number().len(), 19);
+    }
+
+    #[test]
+    fn device_names_are_padded_and_checked() {
+        let id: DeviceId = "K-DH-0001".parse().unwrap();
+        assert_eq!(DeviceId::from_bytes(id.to_bytes()).unwrap(), id);
+        assert_eq!(id.to_string(), "K-DH-0001");
+        let mut hole = id.to_bytes();
+        hole[12] = b'X';
+        assert!(DeviceId::from_bytes(hole).is_err());
+        assert!("k-1".parse::<DeviceId>().is_err());
+        assert!("K-1234567890123456".parse::<DeviceId>().is_err());
+    }
+}

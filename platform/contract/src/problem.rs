@@ -1,0 +1,79 @@
+//! Problem codes (RFC 9457 bodies): what the platform could not do, as the kiosk can act on it.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request was refused. Stable; each has its own words on the kiosk's screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProblemCode {
+    /// Another order for this bill is live in the city (I1).
+    BillBusy,
+    /// The bill is already paid.
+    BillSettled,
+    /// There is no such bill, or it is not this resident's, or its amount changed.
+    BillChanged,
+    /// The order id was used for something else.
+    OrderConflict,
+    /// The code was already used.
+    CodeUsed,
+    /// The code is too old.
+    CodeExpired,
+    /// The code was not issued by this platform.
+    CodeUnknown,
+    /// The card is not in the card-holder base.
+    CardUnknown,
+    /// The card was reported lost or was replaced.
+    CardStopped,
+    /// The data on the card contradicts the card-holder base.
+    CardMismatch,
+    /// The visit's key is unknown or too old: the resident must identify again.
+    VisitExpired,
+    /// The operation needs a consent that was not given.
+    ConsentMissing,
+    /// The operation does not exist or is not offered to this kiosk.
+    NotOffered,
+    /// The evidence does not reach the level that the operation needs.
+    LevelTooLow,
+    /// The kiosk's signature or name is not accepted.
+    DeviceUnknown,
+    /// The request is malformed.
+    Malformed,
+    /// A system behind the platform does not answer. Nothing was done, or it is not known: ask again.
+    Unavailable,
+}
+
+/// The body of every refusal (`application/problem+json`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{title} ({code:?})")]
+pub struct Problem {
+    /// The stable code.
+    pub code: ProblemCode,
+    /// HTTP status.
+    pub status: u16,
+    /// One sentence for an engineer; never shown to a resident, never personal.
+    pub title: String,
+}
+
+impl ProblemCode {
+    /// The HTTP status that goes with the code.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BillBusy | Self::BillSettled | Self::BillChanged | Self::OrderConflict | Self::CodeUsed => {
+                409
+            }
+            Self::CodeExpired => 410,
+            Self::CodeUnknown | Self::CardUnknown | Self::NotOffered => 404,
+            Self::CardStopped | Self::CardMismatch | Self::ConsentMissing | Self::LevelTooLow => 403,
+            Self::VisitExpired | Self::DeviceUnknown => 401,
+            Self::Malformed => 400,
+            Self::Unavailable => 503,
+        }
+    }
+
+    /// A problem with this code.
+    #[must_use]
+    pub fn because(self, title: impl Into<String>) -> Problem {
+        Problem { code: self, status: self.status(), title: title.into() }
+    }
+}

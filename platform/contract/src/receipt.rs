@@ -1,0 +1,30 @@
+//! What a receipt says, before any printer or screen lays it out.
+
+use serde::{Deserialize, Serialize};
+
+/// 凭条: the content of a receipt. Everything personal in it is already masked (I3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The heading, for example 缴费凭条.
+    pub title: String,
+    /// The lines, top to bottom.
+    pub lines: Vec<ReceiptLine>,
+    /// The number by which a person fetches it, see [`ReceiptId::number`](crate::ReceiptId::number).
+    pub number: String,
+    /// Text of the QR code at the foot, if any.
+    pub code: Option<String>,
+}
+
+/// One line of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReceiptLine {
+    /// A label and its value.
+    Pair(String, String),
+    /// A line of text.
+    Text(String),
+    /// The amount, large.
+    Amount(String),
+    /// A rule across the paper.
+    Rule,
+}

@@ -1,0 +1,311 @@
+//! A journal record, its header and the hash chain that makes a missing or changed record show.
+//!
+//! Header, 48 bytes, big-endian:
+//!
+//! | at | bytes | field |
+//! |---|---|---|
+//! | 0 | 1 | version, 1 |
+//! | 1 | 1 | kind, see [`Kind`] |
+//! | 2 | 2 | reserved, 0 |
+//! | 4 | 4 | length of the plain body in bytes |
+//! | 8 | 16 | device, zero-padded |
+//! | 24 | 8 | epoch |
+//! | 32 | 8 | sequence number in the epoch, from 1, without gaps |
+//! | 40 | 8 | wall time, milliseconds since 1970 |
+//!
+//! The chain commits to a salted plaintext, so that an auditor needs no key and destroying a key
+//! breaks no proof: `h_n = SM3(h_{n-1} ‖ header ‖ SM3(salt ‖ body))`, where
+//! `h_0 = SM3("kiosk-journal/1" ‖ device ‖ epoch)`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{DeviceId, IdError};
+use crate::sign::sm3;
+use crate::time::UnixMs;
+
+/// Bytes of an encoded [`Header`].
+pub const HEADER_LEN: usize = 48;
+/// Bytes of a record's salt.
+pub const SALT_LEN: usize = 16;
+const VERSION: u8 = 1;
+
+/// What a record is about, readable without opening its body. A reader keeps kinds it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Kind(pub u8);
+
+/// The head of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What the record is about.
+    pub kind: Kind,
+    /// Length of the plain body in bytes.
+    pub body_len: u32,
+    /// The kiosk that wrote it.
+    pub device: DeviceId,
+    /// Drawn at random whenever a log begins anew.
+    pub epoch: u64,
+    /// 1, 2, 3, … within the epoch, never reused.
+    pub seq: u64,
+    /// The kiosk's wall clock when it was written.
+    pub time: UnixMs,
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Fewer bytes than a header has.
+    #[error("a record header has {HEADER_LEN} bytes, got {0}")]
+    Short(usize),
+    /// Written by another version of the format.
+    #[error("record version {0} is not known here")]
+    Version(u8),
+    /// The reserved bytes are not zero.
+    #[error("the reserved bytes of a record header are not zero")]
+    Reserved,
+    /// The device name is malformed.
+    #[error("the record's device is malformed")]
+    Device(#[from] IdError),
+    /// The body is not as long as its header says.
+    #[error("the record's body has {got} bytes, its header says {said}")]
+    Length {
+        /// What the header says.
+        said: u32,
+        /// What there is.
+        got: usize,
+    },
+    /// A record is missing, repeated or of another log.
+    #[error("expected record {expected}, got {got}: records are missing or out of order")]
+    Sequence {
+        /// The next number in the chain.
+        expected: u64,
+        /// The record's number.
+        got: u64,
+    },
+    /// The record belongs to another device or epoch than the chain.
+    #[error("the record belongs to another log")]
+    Foreign,
+}
+
+impl Header {
+    /// The 48 bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        let fields: [(usize, &[u8]); 6] = [
+            (0, &[VERSION, self.kind.0]),
+            (4, &self.body_len.to_be_bytes()),
+            (8, &self.device.to_bytes()),
+            (24, &self.epoch.to_be_bytes()),
+            (32, &self.seq.to_be_bytes()),
+            (40, &self.time.0.to_be_bytes()),
+        ];
+        for (at, field) in fields {
+            for (to, from) in bytes.iter_mut().skip(at).zip(field) {
+                *to = *from;
+            }
+        }
+        bytes
+    }
+
+    /// Reads a header from the front of the bytes.
+    ///
+    /// # Errors
+    /// When they are too few, of another version, or malformed.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let head: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(RecordError::Short(bytes.len()))?;
+        let [version, kind, reserved_a, reserved_b, rest @ ..] = head;
+        if *version != VERSION {
+            return Err(RecordError::Version(*version));
+        }
+        if (*reserved_a, *reserved_b) != (0, 0) {
+            return Err(RecordError::Reserved);
+        }
+        let (body_len, rest) = take::<4>(rest);
+        let (device, rest) = take::<16>(rest);
+        let (epoch, rest) = take::<8>(rest);
+        let (seq, rest) = take::<8>(rest);
+        let (time, _) = take::<8>(rest);
+        Ok(Self {
+            kind: Kind(*kind),
+            body_len: u32::from_be_bytes(body_len),
+            device: DeviceId::from_bytes(device)?,
+            epoch: u64::from_be_bytes(epoch),
+            seq: u64::from_be_bytes(seq),
+            time: UnixMs(u64::from_be_bytes(time)),
+        })
+    }
+}
+
+/// The next `N` bytes and what follows; zeros when they are too few, which no caller here lets happen.
+fn take<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
+    bytes.split_first_chunk().map_or(([0; N], &[]), |(head, rest)| (*head, rest))
+}
+
+/// A record in the clear: what is sealed on the kiosk's disk and stored by the platform.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its head.
+    pub header: Header,
+    /// Random; keeps the committed hash from giving a short body away.
+    pub salt: [u8; SALT_LEN],
+    /// JSON of an [`Entry`](crate::Entry).
+    pub body: Vec<u8>,
+}
+
+impl Record {
+    /// `SM3(salt ‖ body)`: what the chain commits to, and all an auditor needs of the body.
+    #[must_use]
+    pub fn commitment(&self) -> [u8; 32] {
+        sm3(&[&self.salt, &self.body])
+    }
+}
+
+/// A point in a device's chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The kiosk.
+    pub device: DeviceId,
+    /// The log.
+    pub epoch: u64,
+    /// The last record that the hash covers; 0 before the first.
+    pub seq: u64,
+    /// `h_seq` in hexadecimal.
+    #[serde(with = "hash_hex")]
+    pub hash: [u8; 32],
+}
+
+impl Head {
+    /// The bytes that a device key signs to vouch for its log up to here.
+    #[must_use]
+    pub fn to_be_signed(&self) -> Vec<u8> {
+        let mut bytes = b"kiosk-head/1".to_vec();
+        bytes.extend(self.device.to_bytes());
+        bytes.extend(self.epoch.to_be_bytes());
+        bytes.extend(self.seq.to_be_bytes());
+        bytes.extend(self.hash);
+        bytes
+    }
+}
+
+/// The hash chain of one device and epoch, walked record by record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain(Head);
+
+impl Chain {
+    /// The chain before its first record.
+    #[must_use]
+    pub fn genesis(device: DeviceId, epoch: u64) -> Self {
+        let hash = sm3(&[b"kiosk-journal/1", &device.to_bytes(), &epoch.to_be_bytes()]);
+        Self(Head { device, epoch, seq: 0, hash })
+    }
+
+    /// Goes on from a point that is already trusted.
+    #[must_use]
+    pub const fn from_head(head: Head) -> Self {
+        Self(head)
+    }
+
+    /// Where the chain stands.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.0
+    }
+
+    /// Takes the next record in.
+    ///
+    /// # Errors
+    /// When it is of another log or not the next one; the chain then stays where it was.
+    pub fn push(&mut self, header: &Header, commitment: &[u8; 32]) -> Result<(), RecordError> {
+        if (header.device, header.epoch) != (self.0.device, self.0.epoch) {
+            return Err(RecordError::Foreign);
+        }
+        let expected = self.0.seq.saturating_add(1);
+        if header.seq != expected {
+            return Err(RecordError::Sequence { expected, got: header.seq });
+        }
+        self.0.hash = sm3(&[&self.0.hash, &header.encode(), commitment]);
+        self.0.seq = expected;
+        Ok(())
+    }
+}
+
+mod hash_hex {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        let text: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        to.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+        let text = String::deserialize(from)?;
+        crate::sign::from_hex(&text).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn header(seq: u64) -> Header {
+        Header {
+            kind: Kind(3),
+            body_len: 7,
+            device: "K-DH-0001".parse().unwrap(),
+            epoch: 0x1122_3344_5566_7788,
+            seq,
+            time: UnixMs(1_795_000_000_000),
+        }
+    }
+
+    /// Version 1 of the format. If this fails, do not change the test: the format changed.
+    #[test]
+    fn header_bytes_of_version_1_stay() {
+        let hex: String = header(9).encode().iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(
+            hex,
+            "01030000000000074b2d44482d30303031000000000000001122334455667788\
+             0000000000000009000001a1ee565e00"
+                .replace(char::is_whitespace, "")
+        );
+    }
+
+    #[test]
+    fn every_truncation_and_every_foreign_version_is_refused() {
+        let bytes = header(1).encode();
+        for len in 0..HEADER_LEN {
+            assert_eq!(Header::decode(&bytes[..len]), Err(RecordError::Short(len)));
+        }
+        let mut other = bytes;
+        other[0] = 2;
+        assert_eq!(Header::decode(&other), Err(RecordError::Version(2)));
+        let mut reserved = bytes;
+        reserved[3] = 1;
+        assert_eq!(Header::decode(&reserved), Err(RecordError::Reserved));
+    }
+
+    #[test]
+    fn a_missing_a_repeated_and_a_changed_record_break_the_chain() {
+        let mut chain = Chain::genesis(header(1).device, header(1).epoch);
+        chain.push(&header(1), &[1; 32]).unwrap();
+        assert_eq!(chain.push(&header(3), &[3; 32]), Err(RecordError::Sequence { expected: 2, got: 3 }));
+        assert_eq!(chain.push(&header(1), &[1; 32]), Err(RecordError::Sequence { expected: 2, got: 1 }));
+        let mut changed = chain;
+        chain.push(&header(2), &[2; 32]).unwrap();
+        changed.push(&header(2), &[9; 32]).unwrap();
+        assert_ne!(chain.head().hash, changed.head().hash);
+    }
+
+    proptest! {
+        #[test]
+        fn headers_round_trip_and_arbitrary_bytes_never_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..64), kind: u8, seq: u64, body_len: u32,
+        ) {
+            let _ = Header::decode(&bytes);
+            let header = Header { kind: Kind(kind), body_len, ..header(seq) };
+            prop_assert_eq!(Header::decode(&header.encode()), Ok(header));
+        }
+    }
+}

@@ -1,0 +1,507 @@
+//! Service documents: what a service asks, shows, charges and prints, as data.
+//!
+//! A document is a list of steps. References name *earlier* steps; there are no expressions, no
+//! arithmetic (the platform signs amounts) and no conditions: the only branches are the platform's, an
+//! empty answer ([`Step::Query`]'s `none`) or an answer that names the next service. Checked when signed
+//! and again when loaded, so that the interpreter never meets a document that does not make sense.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{Level, Method};
+
+/// Longest document in bytes that is looked at.
+const TEXT_MAX: usize = 64 * 1024;
+/// Most steps a service may have: the step bar must still be readable.
+const STEPS_MAX: usize = 12;
+
+/// A text in both languages of the kiosk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bilingual {
+    /// Simplified Chinese.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
+
+/// Where a kiosk stands, see DESIGN §1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// A district service hall.
+    DistrictHall,
+    /// A township centre.
+    TownshipCenter,
+    /// A village point.
+    VillagePoint,
+    /// A gate that only verifies.
+    Gate,
+}
+
+/// What a service is about; groups the menu and chooses the icon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scene {
+    /// 医疗保障.
+    Medical,
+    /// 社会保险.
+    SocialInsurance,
+    /// 生活缴费.
+    Living,
+    /// 税费.
+    Tax,
+    /// 罚没.
+    Fines,
+    /// 电子证照.
+    Certificates,
+    /// 交通出行.
+    Transport,
+    /// 文化旅游.
+    Culture,
+}
+
+/// What happens when the platform cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Offline {
+    /// The service is greyed and says why.
+    Refuse,
+    /// The request is recorded and sent later.
+    Queue,
+    /// The last answer to this resident at this kiosk is shown with its age.
+    AnswerFromCache,
+}
+
+/// Type of an answer's field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FieldType {
+    /// An opaque key; never shown.
+    Key,
+    /// A text of at most 200 characters.
+    Text,
+    /// Whole fen, see [`Money`](crate::Money).
+    Money,
+    /// `YYYY-MM-DD` or `YYYY-MM`.
+    Date,
+}
+
+/// A field that an answer must have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Field {
+    /// Only its type: not shown by itself.
+    Plain(FieldType),
+    /// Its type and what it is called when shown.
+    Labelled(Labelled),
+}
+
+/// A field with a label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Labelled {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: FieldType,
+    /// Label in Chinese.
+    pub zh: String,
+    /// Label in English.
+    pub en: String,
+}
+
+impl Field {
+    /// The field's type.
+    #[must_use]
+    pub const fn kind(&self) -> FieldType {
+        match self {
+            Self::Plain(kind) => *kind,
+            Self::Labelled(labelled) => labelled.kind,
+        }
+    }
+}
+
+/// The fields of an answer by name.
+pub type Answer = BTreeMap<String, Field>;
+
+/// One step of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
+pub enum Step {
+    /// Asks the resident to agree. Declining ends the service.
+    Consent {
+        /// Name of the step.
+        id: String,
+        /// What the data is used for.
+        purpose: Bilingual,
+        /// Which data.
+        items: Vec<Bilingual>,
+        /// Who receives it.
+        recipient: Bilingual,
+        /// How long the consent holds, in days; 0 for this visit only.
+        days: u16,
+    },
+    /// Asks the platform.
+    Query {
+        /// Name of the step.
+        id: String,
+        /// Operation of the platform; the kiosk knows no URL.
+        call: String,
+        /// The consent step it rests on.
+        #[serde(default)]
+        consent: Option<String>,
+        /// The answer is a personal record: it needs a consent.
+        #[serde(default)]
+        personal: bool,
+        /// The fields that each row has.
+        answer: Answer,
+        /// More than one row may come.
+        #[serde(default)]
+        many: bool,
+        /// What to say when no row comes; the service then ends.
+        none: Bilingual,
+    },
+    /// Shows one row, or each.
+    Show {
+        /// Name of the step.
+        id: String,
+        /// The query whose answer is shown.
+        from: String,
+        /// Its title: what the resident sees.
+        title: Bilingual,
+        /// The fields, in order.
+        show: Vec<String>,
+    },
+    /// Lets the resident choose rows.
+    Choose {
+        /// Name of the step.
+        id: String,
+        /// The query to choose from.
+        from: String,
+        /// Its title: an instruction.
+        title: Bilingual,
+        /// The fields, in order.
+        show: Vec<String>,
+        /// Most rows that may be chosen.
+        max: u8,
+    },
+    /// Charges what was chosen.
+    Pay {
+        /// Name of the step.
+        id: String,
+        /// The choose step.
+        items: String,
+        /// The ways to pay, in the order offered.
+        methods: Vec<Method>,
+    },
+    /// Prints a receipt.
+    Print {
+        /// Name of the step.
+        id: String,
+        /// Its heading.
+        title: Bilingual,
+        /// The steps whose data it carries: a query that was shown, or a payment.
+        with: Vec<String>,
+        /// For a query: the fields, in order.
+        #[serde(default)]
+        show: Vec<String>,
+    },
+}
+
+impl Step {
+    /// The step's name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Consent { id, .. }
+            | Self::Query { id, .. }
+            | Self::Show { id, .. }
+            | Self::Choose { id, .. }
+            | Self::Pay { id, .. }
+            | Self::Print { id, .. } => id,
+        }
+    }
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceDocument {
+    /// Its name, for example `water.pay`.
+    pub id: String,
+    /// Raised with every change.
+    pub version: u32,
+    /// What it is called.
+    pub title: Bilingual,
+    /// A few words more: examples, what one gets.
+    pub hint: Bilingual,
+    /// What it is about.
+    pub scene: Scene,
+    /// Where it is offered.
+    pub profiles: Vec<Profile>,
+    /// The level it needs.
+    pub level: Level,
+    /// What happens without a link.
+    pub offline: Offline,
+    /// What is done, in order.
+    #[serde(rename = "step")]
+    pub steps: Vec<Step>,
+}
+
+/// Why a document is not signed, or not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// Longer than any honest document.
+    #[error("the document has {0} bytes, at most {TEXT_MAX} are read")]
+    TooLong(usize),
+    /// Not TOML of a document.
+    #[error("the document cannot be read")]
+    Syntax(#[source] Box<toml::de::Error>),
+    /// An identifier has other characters than `a–z 0–9 . -`.
+    #[error("`{0}` is not a name: use a-z, 0-9, `.` and `-`")]
+    Name(String),
+    /// No step, or more than fit a step bar.
+    #[error("a service has 1 to {STEPS_MAX} steps, this one has {0}")]
+    Steps(usize),
+    /// Two steps have one name.
+    #[error("step `{0}` is there twice")]
+    Twice(String),
+    /// A reference to a step that is not earlier or not of the right kind.
+    #[error("step `{step}` refers to `{to}`, which is not an earlier step of the right kind")]
+    Reference {
+        /// The step.
+        step: String,
+        /// What it names.
+        to: String,
+    },
+    /// A shown field is not declared with a label.
+    #[error("step `{step}` shows `{field}`, which its query does not declare with a label")]
+    Field {
+        /// The step.
+        step: String,
+        /// The field.
+        field: String,
+    },
+    /// What is paid lacks a key, a payee or an amount.
+    #[error("step `{0}` pays rows that need exactly one key, one money field and a text field `payee`")]
+    Unpayable(String),
+    /// A personal record is fetched without consent.
+    #[error("step `{0}` fetches a personal record without an earlier consent")]
+    NoConsent(String),
+    /// A list that may not be empty is.
+    #[error("step `{0}` has an empty list")]
+    Empty(String),
+}
+
+impl ServiceDocument {
+    /// Reads and checks a document.
+    ///
+    /// # Errors
+    /// When it is not TOML of a document or does not make sense.
+    pub fn parse(text: &str) -> Result<Self, DocumentError> {
+        if text.len() > TEXT_MAX {
+            return Err(DocumentError::TooLong(text.len()));
+        }
+        let document: Self = toml::from_str(text).map_err(|e| DocumentError::Syntax(Box::new(e)))?;
+        document.check()?;
+        Ok(document)
+    }
+
+    /// The query behind a step: itself, or the one it was shown or chosen from.
+    #[must_use]
+    pub fn answer_of(&self, step: &str) -> Option<&Answer> {
+        self.steps.iter().find(|s| s.id() == step).and_then(|found| match found {
+            Step::Query { answer, .. } => Some(answer),
+            Step::Show { from, .. } | Step::Choose { from, .. } => self.answer_of(from),
+            Step::Pay { items, .. } => self.answer_of(items),
+            Step::Consent { .. } | Step::Print { .. } => None,
+        })
+    }
+
+    fn check(&self) -> Result<(), DocumentError> {
+        name(&self.id)?;
+        if self.steps.is_empty() || self.steps.len() > STEPS_MAX {
+            return Err(DocumentError::Steps(self.steps.len()));
+        }
+        let mut earlier: BTreeMap<&str, &Step> = BTreeMap::new();
+        for step in &self.steps {
+            name(step.id())?;
+            self.check_step(step, &earlier)?;
+            if earlier.insert(step.id(), step).is_some() {
+                return Err(DocumentError::Twice(step.id().to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_step(&self, step: &Step, earlier: &BTreeMap<&str, &Step>) -> Result<(), DocumentError> {
+        let own = step.id().to_owned();
+        let reference = |to: &str| DocumentError::Reference { step: own.clone(), to: to.to_owned() };
+        let query = |to: &str| match earlier.get(to) {
+            Some(Step::Query { answer, .. }) => Ok(answer),
+            _ => Err(reference(to)),
+        };
+        match step {
+            Step::Consent { items, .. } => non_empty(items, &own),
+            Step::Query { call, consent, personal, answer, .. } => {
+                name(call)?;
+                match consent {
+                    Some(to) if !matches!(earlier.get(to.as_str()), Some(Step::Consent { .. })) => {
+                        return Err(reference(to));
+                    }
+                    None if *personal => return Err(DocumentError::NoConsent(own)),
+                    Some(_) | None => {}
+                }
+                answer.keys().try_for_each(|field| name(field))
+            }
+            Step::Show { from, show, .. } => shown(&own, query(from)?, show),
+            Step::Choose { from, show, max, .. } => {
+                if *max == 0 {
+                    return Err(DocumentError::Empty(own));
+                }
+                shown(&own, query(from)?, show)
+            }
+            Step::Pay { items, methods, .. } => {
+                let Some(Step::Choose { from, .. }) = earlier.get(items.as_str()) else {
+                    return Err(reference(items));
+                };
+                if !payable(query(from)?) {
+                    return Err(DocumentError::Unpayable(own));
+                }
+                non_empty(methods, &own)
+            }
+            Step::Print { with, show, .. } => {
+                non_empty(with, &own)?;
+                let mut fields = BTreeSet::new();
+                for to in with {
+                    match earlier.get(to.as_str()) {
+                        Some(Step::Pay { .. }) => {}
+                        Some(Step::Query { answer, .. }) => {
+                            fields.extend(labelled(answer));
+                        }
+                        _ => return Err(reference(to)),
+                    }
+                }
+                match show.iter().find(|field| !fields.contains(field.as_str())) {
+                    Some(field) => Err(DocumentError::Field { step: own, field: field.clone() }),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+fn labelled(answer: &Answer) -> impl Iterator<Item = &str> {
+    answer.iter().filter(|(_, field)| matches!(field, Field::Labelled(_))).map(|(name, _)| name.as_str())
+}
+
+fn shown(step: &str, answer: &Answer, show: &[String]) -> Result<(), DocumentError> {
+    non_empty(show, step)?;
+    match show.iter().find(|field| !matches!(answer.get(*field), Some(Field::Labelled(_)))) {
+        Some(field) => Err(DocumentError::Field { step: step.to_owned(), field: field.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn payable(answer: &Answer) -> bool {
+    let count = |kind| answer.values().filter(|field| field.kind() == kind).count();
+    let payee = answer.get("payee").map(Field::kind);
+    count(FieldType::Key) == 1 && count(FieldType::Money) == 1 && payee == Some(FieldType::Text)
+}
+
+fn non_empty<T>(list: &[T], step: &str) -> Result<(), DocumentError> {
+    if list.is_empty() { Err(DocumentError::Empty(step.to_owned())) } else { Ok(()) }
+}
+
+fn name(text: &str) -> Result<(), DocumentError> {
+    let allowed = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-'));
+    if text.is_empty() || text.len() > 64 || !allowed {
+        return Err(DocumentError::Name(text.to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WATER: &str = r#"
+id = "water.pay"
+version = 3
+title = { zh = "水费缴纳", en = "Water bill" }
+hint = { zh = "查询并缴纳自来水费", en = "See and pay" }
+scene = "living"
+profiles = ["district-hall", "village-point"]
+level = "recognised"
+offline = "refuse"
+
+[[step]]
+do = "query"
+id = "bills"
+call = "water.bills"
+many = true
+answer = { bill = "key", address = "text", period = { type = "text", zh = "账期", en = "Period" }, amount = { type = "money", zh = "金额", en = "Amount" }, payee = "text" }
+none = { zh = "没有待缴的水费", en = "Nothing to pay" }
+
+[[step]]
+do = "choose"
+id = "picked"
+from = "bills"
+title = { zh = "请选择要缴的水费", en = "Choose the bills to pay" }
+show = ["period", "amount"]
+max = 3
+
+[[step]]
+do = "pay"
+id = "paid"
+items = "picked"
+methods = ["card-account", "resident-code"]
+
+[[step]]
+do = "print"
+id = "receipt"
+title = { zh = "缴费凭条", en = "Payment receipt" }
+with = ["paid"]
+"#;
+
+    #[test]
+    fn the_water_bill_is_a_sound_document() {
+        let document = ServiceDocument::parse(WATER).unwrap();
+        assert_eq!(document.steps.len(), 4);
+        assert!(document.answer_of("paid").unwrap().contains_key("payee"));
+    }
+
+    #[test]
+    fn documents_that_do_not_make_sense_are_refused_with_the_reason() {
+        let cases = [
+            ("from = \"bills\"", "from = \"paid\"", "Reference"),
+            ("items = \"picked\"", "items = \"bills\"", "Reference"),
+            ("with = [\"paid\"]", "with = [\"receipt\"]", "Reference"),
+            ("show = [\"period\", \"amount\"]", "show = [\"address\"]", "Field"),
+            ("show = [\"period\", \"amount\"]", "show = []", "Empty"),
+            ("bill = \"key\"", "bill = \"text\"", "Unpayable"),
+            ("payee = \"text\"", "payer = \"text\"", "Unpayable"),
+            ("id = \"picked\"", "id = \"bills\"", "Twice"),
+            ("many = true", "personal = true", "NoConsent"),
+            ("many = true", "many = true\nurl = \"http\"", "Syntax"),
+            ("call = \"water.bills\"", "call = \"Water Bills\"", "Name"),
+        ];
+        for (from, to, expected) in cases {
+            let text = WATER.replacen(from, to, 1);
+            assert_ne!(text, WATER, "{from}");
+            let error = format!("{:?}", ServiceDocument::parse(&text).unwrap_err());
+            assert!(error.starts_with(expected), "{from} → {to}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mangled_document_never_panics(at in 0usize..WATER.len(), with in "\\PC{0,8}") {
+            if let (Some(head), Some(tail)) = (WATER.get(..at), WATER.get(at..)) {
+                let _ = ServiceDocument::parse(&format!("{head}{with}{tail}"));
+            }
+        }
+    }
+}
