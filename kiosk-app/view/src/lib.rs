@@ -1,1 +1,180 @@
-//! Placeholder.
+//! What a kiosk can show and what can be touched on it.
+//!
+//! A [`View`] is plain data: the heart makes it, the screen draws it, and nothing is drawn that is not in
+//! it. Bodies are named by shape (menu, rows, confirm, …), never by service. What can be touched carries
+//! the [`Intent`] that touching it means. Fixed words are [`TextId`]s, resolved by [`Texts`] in the
+//! language of the view; everything personal in a view is already masked.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+mod body;
+mod intent;
+mod text;
+
+pub use body::{
+    Banner, Body, Confirm, ConsentSheet, Icon, MethodCard, Outcome, Page, Pair, PinPad, ReceiptCode, RowCard,
+    Rows, Tile, Tone, Verdict, Way, WayCard,
+};
+pub use intent::Intent;
+pub use text::{Text, TextId, Texts, TextsError};
+
+/// Language of a view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lang {
+    /// 中文.
+    #[default]
+    Zh,
+    /// English.
+    En,
+}
+
+/// Token set that a view is drawn with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Theme {
+    /// 标准版.
+    #[default]
+    Standard,
+    /// 长辈版: larger, fewer choices at a time.
+    Elder,
+}
+
+/// Names what is on the screen, as far as touches go: it changes whenever a touch would mean something
+/// else. A touch made on an older view is dropped, so that a double press confirms once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ViewId(pub u64);
+
+/// One whole screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// See [`ViewId`].
+    pub id: ViewId,
+    /// Language of the fixed words.
+    pub lang: Lang,
+    /// Token set.
+    pub theme: Theme,
+    /// The top line.
+    pub header: Header,
+    /// Where the resident is in a service of more than two steps.
+    pub steps: Option<Steps>,
+    /// The one instruction.
+    pub title: Text,
+    /// A sentence under it.
+    pub lead: Option<Text>,
+    /// What must be known besides, above the body.
+    pub banners: Vec<Banner>,
+    /// The body.
+    pub body: Body,
+    /// What can be done, at most one primary; drawn above the footer, the primary where a hand rests.
+    pub actions: Vec<Action>,
+    /// The ways out and the settings, always in the same order.
+    pub footer: Vec<Foot>,
+    /// Seconds until the kiosk goes back to the welcome view by itself, when that is near.
+    pub seconds_left: Option<u16>,
+}
+
+/// The top line of a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The hall's name in the language of the view.
+    pub hall: Text,
+    /// `HH:MM`.
+    pub clock: String,
+    /// Whether the platform can be reached.
+    pub link: Link,
+    /// Who is signed in, masked.
+    pub who: Option<Text>,
+}
+
+/// State of the link to the platform, as a resident needs to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// 已联网.
+    Online,
+    /// 未联网.
+    Offline,
+}
+
+/// The step bar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// Names of the steps in order.
+    pub names: Vec<Text>,
+    /// Which one is on, from 0.
+    pub at: usize,
+}
+
+/// A button above the footer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// Its word.
+    pub text: Text,
+    /// The one main thing to do.
+    pub primary: bool,
+    /// Greyed when false.
+    pub enabled: bool,
+    /// What touching it means.
+    pub intent: Intent,
+}
+
+/// A button of the footer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Foot {
+    /// 返回.
+    Back,
+    /// 首页.
+    Home,
+    /// 求助.
+    Help,
+    /// 取卡离开: ends the visit of a card.
+    TakeCard,
+    /// 退出: ends any other visit.
+    Exit,
+    /// The other language.
+    Language,
+    /// 长辈版 or 标准版, whichever is not on.
+    Theme,
+}
+
+impl Foot {
+    /// What touching it means.
+    #[must_use]
+    pub const fn intent(self) -> Intent {
+        match self {
+            Self::Back => Intent::Back,
+            Self::Home => Intent::Home,
+            Self::Help => Intent::Help,
+            Self::TakeCard | Self::Exit => Intent::Leave,
+            Self::Language => Intent::SwitchLanguage,
+            Self::Theme => Intent::SwitchTheme,
+        }
+    }
+
+    /// Its word, given what is on now.
+    #[must_use]
+    pub const fn text(self, lang: Lang, theme: Theme) -> TextId {
+        match (self, lang, theme) {
+            (Self::Back, ..) => TextId::FootBack,
+            (Self::Home, ..) => TextId::FootHome,
+            (Self::Help, ..) => TextId::FootHelp,
+            (Self::TakeCard, ..) => TextId::FootTakeCard,
+            (Self::Exit, ..) => TextId::FootExit,
+            (Self::Language, ..) => TextId::FootOtherLanguage,
+            (Self::Theme, _, Theme::Standard) => TextId::FootElder,
+            (Self::Theme, _, Theme::Elder) => TextId::FootStandard,
+        }
+    }
+
+    /// Its icon.
+    #[must_use]
+    pub const fn icon(self) -> Icon {
+        match self {
+            Self::Back => Icon::ArrowLeft,
+            Self::Home => Icon::House,
+            Self::Help => Icon::Help,
+            Self::TakeCard => Icon::Card,
+            Self::Exit => Icon::Exit,
+            Self::Language => Icon::Languages,
+            Self::Theme => Icon::Contrast,
+        }
+    }
+}

@@ -167,13 +167,13 @@ pub enum Entry {
         /// SM3 of the code's bytes, hexadecimal.
         mark: String,
     },
-    /// The level of a visit rose.
-    LevelRaised {
+    /// A visit's identity gained evidence, and with it perhaps a level.
+    EvidenceGiven {
         /// The visit.
         visit: VisitId,
-        /// What it rests on.
+        /// The evidence.
         evidence: Evidence,
-        /// The level reached.
+        /// The level that all evidence of the visit gives together.
         level: Level,
     },
     /// A resident agreed. Nothing is fetched under a consent before this is durable (I4).
@@ -311,7 +311,7 @@ impl Entry {
             Self::Opened { .. } => 1,
             Self::Identified { .. } => 10,
             Self::CodeAccepted { .. } => 11,
-            Self::LevelRaised { .. } => 12,
+            Self::EvidenceGiven { .. } => 12,
             Self::VisitClosed { .. } => 13,
             Self::Consented { .. } => 20,
             Self::ConsentDeclined { .. } => 21,

@@ -1,0 +1,380 @@
+//! Fixed words and the languages they are said in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::Lang;
+
+macro_rules! text_ids {
+    ($($name:ident = $key:literal,)*) => {
+        /// A fixed sentence or word. The variants are named as they are used; the words stand in
+        /// `assets/lang`, under the key of each.
+        #[allow(missing_docs)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum TextId {
+            $($name,)*
+        }
+
+        impl TextId {
+            /// Every id.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The key in a language file; also the name of its voice clip.
+            #[must_use]
+            pub const fn key(self) -> &'static str {
+                match self {
+                    $(Self::$name => $key,)*
+                }
+            }
+        }
+    };
+}
+
+text_ids! {
+    LinkOnline = "link.online",
+    LinkOffline = "link.offline",
+    FootBack = "foot.back",
+    FootHome = "foot.home",
+    FootHelp = "foot.help",
+    FootTakeCard = "foot.take-card",
+    FootExit = "foot.exit",
+    FootOtherLanguage = "foot.other-language",
+    FootElder = "foot.elder",
+    FootStandard = "foot.standard",
+    SecondsLeft = "seconds-left",
+    StillHere = "still-here",
+    HelpCalled = "help.called",
+    HelpCalledDetail = "help.called.detail",
+    HelpQueued = "help.queued",
+    HelpQueuedDetail = "help.queued.detail",
+    WelcomeTitle = "welcome.title",
+    WelcomeLead = "welcome.lead",
+    WayCardTitle = "way.card.title",
+    WayCardDetail = "way.card.detail",
+    WayCodeTitle = "way.code.title",
+    WayCodeDetail = "way.code.detail",
+    WayBroken = "way.broken",
+    WayNeedsLink = "way.needs-link",
+    ExplainCard = "explain.card",
+    ExplainCode = "explain.code",
+    CodeTooFar = "code.too-far",
+    CodeTooNear = "code.too-near",
+    CodeTooDark = "code.too-dark",
+    CodeGlare = "code.glare",
+    CodeMoving = "code.moving",
+    ReadingCard = "reading.card",
+    ReadingCardDetail = "reading.card.detail",
+    Identifying = "identifying",
+    IdentifyingDetail = "identifying.detail",
+    Querying = "querying",
+    QueryingDetail = "querying.detail",
+    SorryTitle = "sorry.title",
+    CardForeign = "card.foreign",
+    CardForeignDetail = "card.foreign.detail",
+    CardMute = "card.mute",
+    CardMuteDetail = "card.mute.detail",
+    CardDamaged = "card.damaged",
+    CardDamagedDetail = "card.damaged.detail",
+    CardExpired = "card.expired",
+    CardExpiredDetail = "card.expired.detail",
+    CardUnknown = "card.unknown",
+    CardUnknownDetail = "card.unknown.detail",
+    CardStopped = "card.stopped",
+    CardStoppedDetail = "card.stopped.detail",
+    CardMismatch = "card.mismatch",
+    CardMismatchDetail = "card.mismatch.detail",
+    CodeForeign = "code.foreign",
+    CodeForeignDetail = "code.foreign.detail",
+    CodeOtherCity = "code.other-city",
+    CodeOtherCityDetail = "code.other-city.detail",
+    CodeDamaged = "code.damaged",
+    CodeDamagedDetail = "code.damaged.detail",
+    CodeUsed = "code.used",
+    CodeUsedDetail = "code.used.detail",
+    CodeExpired = "code.expired",
+    CodeExpiredDetail = "code.expired.detail",
+    CodeUnknown = "code.unknown",
+    CodeUnknownDetail = "code.unknown.detail",
+    NoLink = "no-link",
+    NoLinkDetail = "no-link.detail",
+    Nonsense = "nonsense",
+    NonsenseDetail = "nonsense.detail",
+    VisitExpired = "visit.expired",
+    VisitExpiredDetail = "visit.expired.detail",
+    NotPermitted = "not-permitted",
+    NotPermittedDetail = "not-permitted.detail",
+    MenuTitle = "menu.title",
+    MenuLead = "menu.lead",
+    TileNeedsLink = "tile.needs-link",
+    TileNeedsLevel = "tile.needs-level",
+    TileNeedsPaper = "tile.needs-paper",
+    PinTitle = "pin.title",
+    PinLead = "pin.lead",
+    PinWrong = "pin.wrong",
+    PinErase = "pin.erase",
+    PinGo = "pin.go",
+    PinCheck = "pin.check",
+    PinLocked = "pin.locked",
+    PinLockedDetail = "pin.locked.detail",
+    PinFailed = "pin.failed",
+    PinFailedDetail = "pin.failed.detail",
+    ConsentTitle = "consent.title",
+    ConsentLead = "consent.lead",
+    ConsentPurpose = "consent.purpose",
+    ConsentItems = "consent.items",
+    ConsentRecipient = "consent.recipient",
+    ConsentDuration = "consent.duration",
+    ConsentThisVisit = "consent.this-visit",
+    ConsentDays = "consent.days",
+    ConsentAgree = "consent.agree",
+    ConsentDecline = "consent.decline",
+    ConsentDeclined = "consent.declined",
+    RowsSummary = "rows.summary",
+    RowsGo = "rows.go",
+    RowsMax = "rows.max",
+    RowsPrevious = "rows.previous",
+    RowsNext = "rows.next",
+    RowsPage = "rows.page",
+    SheetPrint = "sheet.print",
+    SheetDone = "sheet.done",
+    SheetAge = "sheet.age",
+    NothingTitle = "nothing.title",
+    BackToMenu = "back-to-menu",
+    TryAgain = "try-again",
+    ConfirmTitle = "confirm.title",
+    ConfirmWhat = "confirm.what",
+    ConfirmPayee = "confirm.payee",
+    ConfirmMethod = "confirm.method",
+    ConfirmNext = "confirm.next",
+    ConfirmNextPin = "confirm.next.pin",
+    ConfirmNextPrint = "confirm.next.print",
+    ConfirmPromise = "confirm.promise",
+    ConfirmGo = "confirm.go",
+    MethodCardAccount = "method.card-account",
+    MethodResidentCode = "method.resident-code",
+    MethodWallet = "method.wallet",
+    NoMethod = "no-method",
+    NoMethodDetail = "no-method.detail",
+    Paying = "paying",
+    PayingDetail = "paying.detail",
+    PaidTitle = "paid.title",
+    Paid = "paid",
+    PaidDetail = "paid.detail",
+    NotPaidTitle = "not-paid.title",
+    NotPaid = "not-paid",
+    NotPaidDeclined = "not-paid.declined",
+    NotPaidFenced = "not-paid.fenced",
+    NotPaidBusy = "not-paid.busy",
+    NotPaidSettled = "not-paid.settled",
+    NotPaidChanged = "not-paid.changed",
+    NotPaidOther = "not-paid.other",
+    CheckingTitle = "checking.title",
+    Checking = "checking",
+    CheckingDetail = "checking.detail",
+    CheckingLeave = "checking.leave",
+    CheckingGo = "checking.go",
+    Amount = "amount",
+    OrderNumber = "order-number",
+    ClosingTitle = "closing.title",
+    Printing = "printing",
+    PrintingDetail = "printing.detail",
+    PrintedTitle = "printed.title",
+    Printed = "printed",
+    PrintedDetail = "printed.detail",
+    PrintOff = "print.off",
+    PrintOffDetail = "print.off.detail",
+    PaperOut = "paper.out",
+    PaperOutDetail = "paper.out.detail",
+    CoverOpen = "cover.open",
+    PaperJam = "paper.jam",
+    PrintUnsure = "print.unsure",
+    PrintUnsureDetail = "print.unsure.detail",
+    PrintAgain = "print.again",
+    NoPaperNeeded = "no-paper-needed",
+    ReceiptByPhone = "receipt.by-phone",
+    ReceiptByPhoneDetail = "receipt.by-phone.detail",
+    CopyMark = "copy-mark",
+    Finish = "finish",
+    TakeCardTitle = "take-card.title",
+    TakeCard = "take-card",
+    TakeCardDetail = "take-card.detail",
+    ClosedTitle = "closed.title",
+    Closed = "closed",
+    ClosedRecovering = "closed.recovering",
+    ClosedDevices = "closed.devices",
+    StepConsent = "step.consent",
+    StepShow = "step.show",
+    StepChoose = "step.choose",
+    StepPin = "step.pin",
+    StepPay = "step.pay",
+    StepPrint = "step.print",
+    ReceiptNumber = "receipt.number",
+    ReceiptTime = "receipt.time",
+    ReceiptPlace = "receipt.place",
+    ReceiptKiosk = "receipt.kiosk",
+    ReceiptPayee = "receipt.payee",
+    ReceiptMethod = "receipt.method",
+    ReceiptReference = "receipt.reference",
+    ReceiptTotal = "receipt.total",
+    ReceiptFoot = "receipt.foot",
+    ReceiptName = "receipt.name",
+    ReceiptIdNumber = "receipt.id-number",
+}
+
+/// Words in a view: fixed, fixed with values filled in, or data.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Text {
+    /// Fixed words.
+    Id(TextId),
+    /// Fixed words with values for `{0}`, `{1}`, ….
+    With(TextId, Vec<String>),
+    /// Data as it is: already in the language of the view, already masked.
+    Data(String),
+}
+
+impl From<TextId> for Text {
+    fn from(id: TextId) -> Self {
+        Self::Id(id)
+    }
+}
+
+/// Data may be about a person, so only its length is shown.
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id:?}"),
+            Self::With(id, values) => write!(f, "{id:?}({} values)", values.len()),
+            Self::Data(data) => write!(f, "Data({} characters)", data.chars().count()),
+        }
+    }
+}
+
+/// Why a language file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TextsError {
+    /// Not TOML of strings.
+    #[error("the language file for {0:?} cannot be read")]
+    Syntax(Lang, #[source] Box<toml::de::Error>),
+    /// A key has no words.
+    #[error("the language file for {0:?} has no words for `{1}`")]
+    Missing(Lang, &'static str),
+    /// A key that nothing uses.
+    #[error("the language file for {0:?} has words for `{1}`, which nothing shows")]
+    Unknown(Lang, String),
+    /// The languages disagree on the places to fill in.
+    #[error("the languages have different places to fill in for `{0}`")]
+    Places(&'static str),
+}
+
+/// The words of all languages, complete by construction.
+pub struct Texts {
+    zh: BTreeMap<TextId, String>,
+    en: BTreeMap<TextId, String>,
+}
+
+impl Texts {
+    /// Reads the language files.
+    ///
+    /// # Errors
+    /// When a file is not TOML, a key is missing or unknown, or the languages disagree on places.
+    pub fn parse(zh: &str, en: &str) -> Result<Self, TextsError> {
+        let texts = Self { zh: read(Lang::Zh, zh)?, en: read(Lang::En, en)? };
+        for id in TextId::ALL {
+            if places(texts.pattern(Lang::Zh, *id)) != places(texts.pattern(Lang::En, *id)) {
+                return Err(TextsError::Places(id.key()));
+            }
+        }
+        Ok(texts)
+    }
+
+    /// The words that come with the program.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self::parse(
+            include_str!("../../../assets/lang/zh.toml"),
+            include_str!("../../../assets/lang/en.toml"),
+        )
+        .expect("a test reads the same files")
+    }
+
+    /// The text in a language, with its values filled in.
+    #[must_use]
+    pub fn say(&self, lang: Lang, text: &Text) -> String {
+        match text {
+            Text::Id(id) => self.pattern(lang, *id).to_owned(),
+            Text::With(id, values) => {
+                let mut said = self.pattern(lang, *id).to_owned();
+                for (at, value) in values.iter().enumerate() {
+                    said = said.replace(&format!("{{{at}}}"), value);
+                }
+                said
+            }
+            Text::Data(data) => data.clone(),
+        }
+    }
+
+    fn pattern(&self, lang: Lang, id: TextId) -> &str {
+        let words = match lang {
+            Lang::Zh => &self.zh,
+            Lang::En => &self.en,
+        };
+        words.get(&id).map_or("", String::as_str)
+    }
+}
+
+fn read(lang: Lang, file: &str) -> Result<BTreeMap<TextId, String>, TextsError> {
+    let mut raw: BTreeMap<String, String> =
+        toml::from_str(file).map_err(|e| TextsError::Syntax(lang, Box::new(e)))?;
+    let mut words = BTreeMap::new();
+    for id in TextId::ALL {
+        let said = raw.remove(id.key()).ok_or(TextsError::Missing(lang, id.key()))?;
+        words.insert(*id, said);
+    }
+    match raw.into_keys().next() {
+        Some(key) => Err(TextsError::Unknown(lang, key)),
+        None => Ok(words),
+    }
+}
+
+/// How many of `{0}` … `{9}` a pattern has.
+fn places(pattern: &str) -> usize {
+    (0..10).filter(|at| pattern.contains(&format!("{{{at}}}"))).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_say_everything() {
+        let texts = Texts::built_in();
+        let left = Text::With(TextId::SecondsLeft, vec!["20".into()]);
+        assert_eq!(texts.say(Lang::Zh, &left), "20 秒后返回首页");
+        assert_eq!(texts.say(Lang::En, &TextId::Paid.into()), "Paid");
+    }
+
+    #[test]
+    fn a_missing_an_unknown_and_a_wrong_place_are_refused() {
+        let (zh, en) =
+            (include_str!("../../../assets/lang/zh.toml"), include_str!("../../../assets/lang/en.toml"));
+        assert!(matches!(
+            Texts::parse(&zh.replace("\"paid\" =", "\"pade\" ="), en),
+            Err(TextsError::Missing(Lang::Zh, "paid"))
+        ));
+        assert!(matches!(
+            Texts::parse(zh, &format!("{en}\n\"more\" = \"x\"\n")),
+            Err(TextsError::Unknown(Lang::En, _))
+        ));
+        assert!(matches!(
+            Texts::parse(zh, &en.replace("{0} chosen", "chosen")),
+            Err(TextsError::Places("rows.summary"))
+        ));
+    }
+
+    #[test]
+    fn data_in_a_view_does_not_show_in_debug() {
+        assert_eq!(format!("{:?}", Text::Data("张*三".into())), "Data(3 characters)");
+        let with = Text::With(TextId::MenuLead, vec!["张*三".into()]);
+        assert!(!format!("{with:?}").contains('张'));
+    }
+}
