@@ -1,0 +1,164 @@
+//! The envelope that every code shares: the text form, and the first byte with version and mode.
+
+use crate::refusal::Refusal;
+
+/// The city's letters and the version of the text form.
+const PREFIX: &str = "YK1:";
+/// The city's letters.
+const CITY: &[u8; 2] = b"YK";
+/// Bytes of the longest code of any mode; nothing longer is decoded.
+const BYTES_MAX: usize = 180;
+/// Format version in the high half of the first byte.
+const VERSION: u8 = 1;
+
+/// What kind of code the bytes are: the low half of the first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A token whose meaning lives at the platform.
+    Online,
+    /// Signed by the phone, verified without a link.
+    Offline,
+    /// Printed, for those without a phone.
+    Paper,
+}
+
+impl Mode {
+    /// The first byte of a code of this mode in this format version.
+    #[must_use]
+    pub const fn first_byte(self) -> u8 {
+        let low = match self {
+            Self::Online => 1,
+            Self::Offline => 2,
+            Self::Paper => 3,
+        };
+        VERSION << 4 | low
+    }
+
+    /// Bytes of a code of this mode.
+    #[must_use]
+    pub const fn length(self) -> usize {
+        match self {
+            Self::Online => crate::online::ONLINE_LEN,
+            Self::Offline => BYTES_MAX,
+            Self::Paper => 81,
+        }
+    }
+
+    /// Reads the first byte.
+    ///
+    /// # Errors
+    /// [`Refusal::Version`], [`Refusal::Mode`].
+    pub const fn of(first_byte: u8) -> Result<Self, Refusal> {
+        if first_byte >> 4 != VERSION {
+            return Err(Refusal::Version(first_byte >> 4));
+        }
+        match first_byte & 0x0f {
+            1 => Ok(Self::Online),
+            2 => Ok(Self::Offline),
+            3 => Ok(Self::Paper),
+            other => Err(Refusal::Mode(other)),
+        }
+    }
+}
+
+/// The text form of a code's bytes.
+pub(crate) fn wrap(bytes: &[u8]) -> String {
+    format!("{PREFIX}{}", base45::encode(bytes))
+}
+
+/// The mode and bytes of a text, complete for their mode.
+///
+/// White space around the text is dropped: scanners end lines with it, and base45 of whole bytes never
+/// begins or ends with a space.
+pub(crate) fn unwrap(text: &str) -> Result<(Mode, Vec<u8>), Refusal> {
+    let text = text.trim();
+    let Some(body) = text.strip_prefix(PREFIX) else {
+        return Err(foreign(text));
+    };
+    if body.len() > BYTES_MAX / 2 * 3 {
+        return Err(Refusal::Encoding);
+    }
+    let bytes = base45::decode(body).map_err(|_| Refusal::Encoding)?;
+    if base45::encode(&bytes) != body {
+        return Err(Refusal::Encoding);
+    }
+    let first = bytes.first().ok_or(Refusal::Length { expected: crate::online::ONLINE_LEN, got: 0 })?;
+    let mode = Mode::of(*first)?;
+    if bytes.len() != mode.length() {
+        return Err(Refusal::Length { expected: mode.length(), got: bytes.len() });
+    }
+    Ok((mode, bytes))
+}
+
+/// What a text without this city's prefix is.
+fn foreign(text: &str) -> Refusal {
+    match text.as_bytes() {
+        [a, b, digit @ b'0'..=b'9', b':', ..] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => {
+            if [*a, *b] == *CITY { Refusal::Version(digit - b'0') } else { Refusal::OtherCity }
+        }
+        _ => Refusal::NotACode,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn texts_of_other_worlds_are_told_apart() {
+        for (text, refusal) in [
+            ("", Refusal::NotACode),
+            ("https://example.com/pay?id=1", Refusal::NotACode),
+            ("weixin://wxpay/bizpayurl", Refusal::NotACode),
+            ("500101199003074518", Refusal::NotACode),
+            ("yk1:ABC", Refusal::NotACode),
+            ("YK:ABC", Refusal::NotACode),
+            ("HC1:NCFOXN", Refusal::OtherCity),
+            ("CD1:ABC", Refusal::OtherCity),
+            ("YK2:ABC", Refusal::Version(2)),
+            ("YK1:", Refusal::Length { expected: 22, got: 0 }),
+            ("YK1:abc", Refusal::Encoding),
+            ("YK1::::", Refusal::Encoding),
+            ("YK1:渝快码", Refusal::Encoding),
+        ] {
+            assert_eq!(unwrap(text), Err(refusal), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_far_longer_than_any_code_is_not_decoded() {
+        let long = format!("YK1:{}", "0".repeat(100_000));
+        assert_eq!(unwrap(&long), Err(Refusal::Encoding));
+    }
+
+    #[test]
+    fn the_modes_to_come_already_have_their_place() {
+        for (mode, first, length) in
+            [(Mode::Online, 0x11, 22), (Mode::Offline, 0x12, 180), (Mode::Paper, 0x13, 81)]
+        {
+            assert_eq!((mode.first_byte(), mode.length()), (first, length));
+            let mut bytes = vec![0xff; length];
+            bytes[0] = first;
+            assert_eq!(unwrap(&wrap(&bytes)), Ok((mode, bytes)));
+        }
+        assert_eq!(Mode::of(0x1f), Err(Refusal::Mode(15)));
+        assert_eq!(Mode::of(0x21), Err(Refusal::Version(2)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_of_any_bytes_never_begins_or_ends_with_white_space(
+            bytes in proptest::collection::vec(any::<u8>(), 1..200),
+        ) {
+            let text = wrap(&bytes);
+            prop_assert_eq!(text.trim(), &text);
+        }
+
+        #[test]
+        fn arbitrary_text_never_panics(text in "\\PC{0,80}", tail in "[0-9A-Z $%*+./:-]{0,60}") {
+            let _ = unwrap(&text);
+            let _ = unwrap(&format!("YK1:{tail}"));
+        }
+    }
+}
