@@ -208,6 +208,7 @@ text_ids! {
     StepPin = "step.pin",
     StepPay = "step.pay",
     StepPrint = "step.print",
+    ReceiptPayment = "receipt.payment",
     ReceiptNumber = "receipt.number",
     ReceiptTime = "receipt.time",
     ReceiptPlace = "receipt.place",

@@ -294,6 +294,11 @@ pub enum Entry {
         /// Why.
         reason: CloseReason,
     },
+    /// A resident asked for a person.
+    HelpCalled {
+        /// The visit, if one was open.
+        visit: Option<VisitId>,
+    },
     /// The set of services in force changed.
     CatalogueChanged {
         /// Cursor of the feed that brought it.
@@ -325,6 +330,7 @@ impl Entry {
             Self::PrintUnconfirmed { .. } => 44,
             Self::ReceiptWaived { .. } => 45,
             Self::CatalogueChanged { .. } => 50,
+            Self::HelpCalled { .. } => 60,
         })
     }
 

@@ -1,0 +1,107 @@
+//! Anonymous last words: what is shown after a visit, or when none could begin.
+
+use contract::{Money, OrderId, ReceiptId, Settlement};
+use view::{Lang, TextId, Theme};
+
+use crate::event::Mono;
+
+/// What is shown to whoever stands there, until a time or the taking of the card. Names nobody.
+pub(crate) struct Closing {
+    pub(crate) words: LastWords,
+    pub(crate) lang: Lang,
+    pub(crate) theme: Theme,
+    /// None: until the card is taken.
+    pub(crate) until: Option<Mono>,
+}
+
+/// The last words.
+pub(crate) enum LastWords {
+    /// Why no visit could begin.
+    Refused(Refusal),
+    /// Take your card.
+    TakeCard,
+    /// How the payment stands that outlived its visit.
+    /// Its order while that is open.
+    Payment { order: Option<OrderId>, total: Money, settlement: Option<Settlement>, receipt: ReceiptId },
+}
+
+impl Closing {
+    pub(crate) const fn ends_with_card(&self) -> bool {
+        match self.words {
+            LastWords::TakeCard => true,
+            LastWords::Refused(refusal) => refusal.of_card(),
+            LastWords::Payment { .. } => false,
+        }
+    }
+}
+
+/// Why no visit could begin, or an open one could not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names)]
+pub(crate) enum Refusal {
+    CardForeign,
+    CardMute,
+    CardDamaged,
+    CardExpired,
+    CardUnknown,
+    CardStopped,
+    CardMismatch,
+    CodeForeign,
+    CodeOtherCity,
+    CodeDamaged,
+    CodeUsed,
+    CodeExpired,
+    CodeUnknown,
+    NoLink,
+    Nonsense,
+    VisitExpired,
+    NotPermitted,
+}
+
+impl Refusal {
+    /// It is about the card in the slot, so it holds until that card is taken.
+    pub(crate) const fn of_card(self) -> bool {
+        match self {
+            Self::CardForeign
+            | Self::CardMute
+            | Self::CardDamaged
+            | Self::CardExpired
+            | Self::CardUnknown
+            | Self::CardStopped
+            | Self::CardMismatch => true,
+            Self::CodeForeign
+            | Self::CodeOtherCity
+            | Self::CodeDamaged
+            | Self::CodeUsed
+            | Self::CodeExpired
+            | Self::CodeUnknown
+            | Self::NoLink
+            | Self::Nonsense
+            | Self::VisitExpired
+            | Self::NotPermitted => false,
+        }
+    }
+
+    /// What it is, and what to do now.
+    pub(crate) const fn words(self) -> (TextId, TextId) {
+        match self {
+            Self::CardForeign => (TextId::CardForeign, TextId::CardForeignDetail),
+            Self::CardMute => (TextId::CardMute, TextId::CardMuteDetail),
+            Self::CardDamaged => (TextId::CardDamaged, TextId::CardDamagedDetail),
+            Self::CardExpired => (TextId::CardExpired, TextId::CardExpiredDetail),
+            Self::CardUnknown => (TextId::CardUnknown, TextId::CardUnknownDetail),
+            Self::CardStopped => (TextId::CardStopped, TextId::CardStoppedDetail),
+            Self::CardMismatch => (TextId::CardMismatch, TextId::CardMismatchDetail),
+            Self::CodeForeign => (TextId::CodeForeign, TextId::CodeForeignDetail),
+            Self::CodeOtherCity => (TextId::CodeOtherCity, TextId::CodeOtherCityDetail),
+            Self::CodeDamaged => (TextId::CodeDamaged, TextId::CodeDamagedDetail),
+            Self::CodeUsed => (TextId::CodeUsed, TextId::CodeUsedDetail),
+            Self::CodeExpired => (TextId::CodeExpired, TextId::CodeExpiredDetail),
+            Self::CodeUnknown => (TextId::CodeUnknown, TextId::CodeUnknownDetail),
+            Self::NoLink => (TextId::NoLink, TextId::NoLinkDetail),
+            Self::Nonsense => (TextId::Nonsense, TextId::NonsenseDetail),
+            Self::VisitExpired => (TextId::VisitExpired, TextId::VisitExpiredDetail),
+            Self::NotPermitted => (TextId::NotPermitted, TextId::NotPermittedDetail),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Ids drawn from the entropy that came with the input.
+
+use contract::sm3;
+
+/// Draws as many values as one input needs from its 128 bits of entropy.
+pub(crate) struct Draw {
+    entropy: u128,
+    drawn: u32,
+}
+
+impl Draw {
+    pub(crate) const fn new(entropy: u128) -> Self {
+        Self { entropy, drawn: 0 }
+    }
+
+    /// The next 128 bits.
+    pub(crate) fn next(&mut self) -> u128 {
+        self.drawn += 1;
+        first_128(sm3(&[b"draw", &self.entropy.to_be_bytes(), &self.drawn.to_be_bytes()]))
+    }
+
+    /// The ten digits in random order (Fisher–Yates; the bias of `% n` over 128 bits is below 2⁻¹²⁴).
+    pub(crate) fn shuffled_digits(&mut self) -> [u8; 10] {
+        let mut digits = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+        let mut bits = self.next();
+        for left in (2..=10_u8).rev() {
+            let at = usize::try_from(bits % u128::from(left)).unwrap_or(0);
+            digits.swap(at, usize::from(left - 1));
+            bits /= u128::from(left);
+        }
+        digits
+    }
+}
+
+/// The id of a thing that follows from another: the receipt of an order has one number from the start.
+pub(crate) fn derived(label: &str, from: [u8; 16]) -> u128 {
+    first_128(sm3(&[label.as_bytes(), &from]))
+}
+
+fn first_128(hash: [u8; 32]) -> u128 {
+    hash.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_draw_of_an_input_differs_and_repeats_with_the_same_entropy() {
+        let (mut a, mut b) = (Draw::new(7), Draw::new(7));
+        let first = a.next();
+        assert_ne!(first, a.next());
+        assert_eq!(first, b.next());
+        assert_ne!(first, Draw::new(8).next());
+    }
+
+    #[test]
+    fn shuffled_keys_are_the_ten_digits() {
+        let mut seen = std::collections::BTreeSet::new();
+        for entropy in 0..50 {
+            let keys = Draw::new(entropy).shuffled_digits();
+            let mut sorted = keys;
+            sorted.sort_unstable();
+            assert_eq!(sorted, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+            seen.insert(keys);
+        }
+        assert!(seen.len() > 45);
+    }
+}

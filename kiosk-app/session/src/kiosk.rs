@@ -1,0 +1,392 @@
+//! The whole kiosk: its state, the dispatch of events, its deadlines.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use contract::{CloseReason, Entry, OrderId, ReceiptId, UnixMs, VisitId, Way};
+use view::{Lang, Theme, ViewId};
+
+use crate::closing::{Closing, LastWords};
+use crate::draw::Draw;
+use crate::effect::{Effect, Ticket, Transition, Work};
+use crate::event::{Device, Event, Health, Input, Mono, Now};
+use crate::open::OpenWork;
+use crate::paper::{Paper, PaperState};
+use crate::payment::Payment;
+use crate::setup::{Catalogue, Setup};
+use crate::show::Place;
+use crate::visit::{StepState, Task, Visit};
+
+/// Marks of codes are kept this long: far beyond the life of any code accepted online.
+const MARK_LIFE_MS: u64 = 3_600_000;
+/// Most marks kept; the oldest goes first. A queue of residents shows a few codes a minute.
+const MARKS_MAX: usize = 4096;
+/// The answer to a call for help is shown this long.
+pub(crate) const HELP_SHOWN_MS: u64 = 10_000;
+
+/// 自助终端: the whole kiosk. What must die with the resident hangs under `visit`; what must not, does not.
+pub struct Kiosk {
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) devices: Devices,
+    pub(crate) online: bool,
+    /// Codes accepted here, so that each is accepted once.
+    pub(crate) marks: BTreeMap<String, UnixMs>,
+    /// Open orders, of this or of earlier visits.
+    pub(crate) payments: BTreeMap<OrderId, Payment>,
+    /// Receipts promised and not yet done with.
+    pub(crate) papers: BTreeMap<ReceiptId, Paper>,
+    pub(crate) visit: Option<Visit>,
+    /// Anonymous last words, bounded in time.
+    pub(crate) closing: Option<Closing>,
+    pub(crate) lobby: Lobby,
+    pub(crate) now: Now,
+    tickets: u64,
+    view_id: ViewId,
+    place: Place,
+}
+
+/// What can be offered now.
+#[derive(Default)]
+pub(crate) struct Devices {
+    pub(crate) card_reader: Health,
+    pub(crate) code_reader: Health,
+    pub(crate) printer: Health,
+    /// A card lies in the slot.
+    pub(crate) card_in: bool,
+}
+
+/// What a resident set before the visit, and what is said to nobody in particular.
+#[derive(Default)]
+pub(crate) struct Lobby {
+    pub(crate) lang: Lang,
+    pub(crate) theme: Theme,
+    pub(crate) explain: Option<view::Way>,
+    pub(crate) hint: Option<crate::event::CodeHint>,
+    pub(crate) help_until: Option<Mono>,
+    /// When language, theme and notices go back to what a stranger expects.
+    pub(crate) reset_at: Option<Mono>,
+}
+
+/// One turn of [`Kiosk::handle`]: its time, its entropy, and what comes of it.
+pub(crate) struct Turn {
+    pub(crate) now: Now,
+    pub(crate) draw: Draw,
+    pub(crate) out: Transition,
+}
+
+impl Turn {
+    fn new(now: Now, entropy: u128) -> Self {
+        Self { now, draw: Draw::new(entropy), out: Transition::default() }
+    }
+}
+
+impl Kiosk {
+    /// Takes up what the log left open. Every unsettled order is inquired, never charged again; what was
+    /// being printed is *unconfirmed*; what waited for paper can be fetched by its number.
+    pub fn recover(setup: Arc<Setup>, catalogue: Catalogue, open: OpenWork, at: Now) -> (Self, Transition) {
+        let mut kiosk = Self {
+            setup,
+            catalogue,
+            devices: Devices::default(),
+            online: false,
+            marks: open.code_marks.into_iter().collect(),
+            payments: BTreeMap::new(),
+            papers: BTreeMap::new(),
+            visit: None,
+            closing: None,
+            lobby: Lobby::default(),
+            now: at,
+            tickets: 0,
+            view_id: ViewId(0),
+            place: Place::default(),
+        };
+        let mut turn = Turn::new(at, 0);
+        if let Some(visit) = open.visit {
+            turn.out.record(Entry::VisitClosed { visit, reason: CloseReason::Interrupted });
+        }
+        for paper in open.papers {
+            let receipt = paper.receipt;
+            turn.out.record(match paper.started {
+                Some(copy) => Entry::PrintUnconfirmed { receipt, copy },
+                None => Entry::ReceiptWaived { receipt },
+            });
+        }
+        for payment in open.payments {
+            turn.out.effect(Effect::Inquire(payment.order));
+            kiosk.payments.insert(payment.order, Payment::recovered(payment));
+        }
+        kiosk.place = Place::of(&kiosk);
+        (kiosk, turn.out)
+    }
+
+    /// Takes one event in. Commit the transition before anything else is done with the kiosk; when that
+    /// fails, drop the kiosk and recover a new one from the log.
+    pub fn handle(&mut self, input: Input) -> Transition {
+        self.now = input.at;
+        let mut turn = Turn::new(input.at, input.entropy);
+        match input.event {
+            Event::Tick => self.tick(&mut turn),
+            Event::Touch { on, intent } => {
+                if on == self.view_id {
+                    self.touch(&mut turn, intent);
+                }
+            }
+            Event::Card(event) => self.on_card(&mut turn, event),
+            Event::Code(code) => self.on_code(&mut turn, &code),
+            Event::CodeHint(hint) => self.on_code_hint(hint),
+            Event::Health(device, health) => self.on_health(&mut turn, device, health),
+            Event::Answer(ticket, answer) => self.on_answer(&mut turn, ticket, answer),
+            Event::Payment(order, outcome) => self.on_payment(&mut turn, order, outcome),
+            Event::Paper(receipt, result) => self.on_paper(&mut turn, receipt, result),
+            Event::Catalogue(catalogue) => self.on_catalogue(&mut turn, catalogue),
+            Event::Link(online) => self.online = online,
+        }
+        self.settle_attention();
+        let place = Place::of(self);
+        if place != self.place {
+            self.place = place;
+            self.view_id = ViewId(self.view_id.0.saturating_add(1));
+        }
+        turn.out
+    }
+
+    /// The id of the present view.
+    pub(crate) const fn view_id(&self) -> ViewId {
+        self.view_id
+    }
+
+    /// When the kiosk wants a [`Event::Tick`] at the latest. Ask again after every [`Kiosk::handle`].
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let minute = 60_000 - self.now.wall.0 % 60_000;
+        let clock = Some(self.now.mono.plus_ms(minute));
+        let closing = self.closing.as_ref().and_then(|closing| closing.until);
+        let payments = self.payments.values().filter_map(Payment::next_inquiry).min();
+        let visit = self.visit.as_ref();
+        let pending = visit.and_then(Visit::pending).map(|(_, deadline)| deadline);
+        let slow = visit.and_then(slow_at);
+        let help = visit.and_then(|visit| visit.help_until);
+        [
+            clock,
+            closing,
+            payments,
+            pending,
+            slow,
+            help,
+            self.next_second(),
+            self.lobby.reset_at,
+            self.lobby.help_until,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The end of the visit for want of a touch, or the next second of the countdown to it.
+    fn next_second(&self) -> Option<Mono> {
+        let end = self.visit.as_ref()?.idle_until?;
+        let left = end.0.saturating_sub(self.now.mono.0);
+        let countdown = self.setup.times.countdown_ms;
+        if left > countdown {
+            return Some(Mono(end.0 - countdown));
+        }
+        let into_second = left % 1000;
+        Some(self.now.mono.plus_ms(if into_second == 0 { left.min(1000) } else { into_second }))
+    }
+
+    fn tick(&mut self, turn: &mut Turn) {
+        let now = turn.now.mono;
+        self.inquire_due(turn);
+        if self.closing.as_ref().is_some_and(|closing| closing.until.is_some_and(|until| until <= now)) {
+            self.closing = None;
+        }
+        if self.lobby.reset_at.is_some_and(|at| at <= now) {
+            self.lobby = Lobby::default();
+        }
+        if self.lobby.help_until.is_some_and(|at| at <= now) {
+            self.lobby.help_until = None;
+        }
+        let mut ended = None;
+        let mut late = false;
+        if let Some(visit) = &mut self.visit {
+            if visit.help_until.is_some_and(|at| at <= now) {
+                visit.help_until = None;
+            }
+            if visit.idle_until.is_some_and(|at| at <= now) {
+                ended = Some(CloseReason::TimedOut);
+            }
+            late = visit.pending().is_some_and(|(_, deadline)| deadline <= now);
+            if let Task::Service(running) = &mut visit.task
+                && let StepState::Paying { slow_at, slow, .. } = &mut running.state
+                && *slow_at <= now
+            {
+                *slow = true;
+            }
+        }
+        if late {
+            self.on_late(turn);
+        }
+        if let Some(reason) = ended {
+            self.end_visit(turn, reason);
+        }
+    }
+
+    /// Gives the resident time from now on, and takes the countdown away while the kiosk is at work.
+    fn settle_attention(&mut self) {
+        let until = |visit: &Visit, times: crate::Times, now: Mono| {
+            now.plus_ms(match visit.theme {
+                Theme::Standard => times.idle_ms,
+                Theme::Elder => times.idle_elder_ms,
+            })
+        };
+        let (times, now) = (self.setup.times, self.now.mono);
+        if let Some(visit) = &mut self.visit {
+            if visit.working() {
+                visit.idle_until = None;
+            } else if visit.idle_until.is_none() {
+                visit.idle_until = Some(until(visit, times, now));
+            }
+        }
+    }
+
+    /// Somebody is there: the countdown begins anew.
+    pub(crate) fn attend(&mut self) {
+        match &mut self.visit {
+            Some(visit) => visit.idle_until = None,
+            None => self.lobby.reset_at = Some(self.now.mono.plus_ms(self.setup.times.idle_ms)),
+        }
+    }
+
+    /// Starts work of the visit; the ticket is how its answer is known.
+    pub(crate) fn start(&mut self, turn: &mut Turn, work: Work) -> (Ticket, Mono) {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let deadline = turn.now.mono.plus_ms(self.setup.times.answer_ms);
+        turn.out.effect(Effect::Do { ticket, deadline, work });
+        (ticket, deadline)
+    }
+
+    /// Ends the visit and wipes what it knew. Payments and prints under way go on as duties.
+    pub(crate) fn end_visit(&mut self, turn: &mut Turn, reason: CloseReason) {
+        let Some(visit) = self.visit.take() else { return };
+        if let Some((Some(ticket), _)) = visit.pending() {
+            turn.out.effect(Effect::Cancel(ticket));
+        }
+        self.release_papers(turn, visit.id);
+        if visit.recorded {
+            turn.out.record(Entry::VisitClosed { visit: visit.id, reason });
+        }
+        self.closing = self.last_words(&visit);
+        self.lobby = Lobby::default();
+    }
+
+    /// What still has to be said when the visit is over: how its payment stands, and to take the card.
+    fn last_words(&self, visit: &Visit) -> Option<Closing> {
+        let times = self.setup.times;
+        let words = visit.running().and_then(|running| self.open_payment(&running.state));
+        let take_card = self.devices.card_in.then_some(LastWords::TakeCard);
+        let words = words.or(take_card)?;
+        // Taking the card ends the words about it; nothing else does.
+        let until = (!matches!(words, LastWords::TakeCard)).then(|| self.now.mono.plus_ms(times.closing_ms));
+        Some(Closing { words, lang: visit.lang, theme: visit.theme, until })
+    }
+
+    /// A payment whose outcome, or whose paper, the resident has not seen yet.
+    fn open_payment(&self, state: &StepState) -> Option<LastWords> {
+        if let StepState::Paying { order, .. } = state {
+            let payment = self.payments.get(order)?;
+            let (total, receipt) = (payment.total, payment.receipt);
+            return Some(LastWords::Payment { order: Some(*order), total, settlement: None, receipt });
+        }
+        if let StepState::Settled { settlement, total, receipt } = state
+            && self.paper_of(*receipt) == Some(&PaperState::Printing)
+        {
+            let settlement = Some(settlement.clone());
+            return Some(LastWords::Payment { order: None, total: *total, settlement, receipt: *receipt });
+        }
+        None
+    }
+
+    fn on_health(&mut self, turn: &mut Turn, device: Device, health: Health) {
+        match device {
+            Device::CardReader => {
+                self.devices.card_reader = health;
+                if health != Health::Ready && self.devices.card_in {
+                    // A reader that is gone holds no card: the visit must not outlive it.
+                    self.card_gone(turn);
+                }
+            }
+            Device::CodeReader => self.devices.code_reader = health,
+            Device::Printer => {
+                let back = health == Health::Ready && self.devices.printer != Health::Ready;
+                self.devices.printer = health;
+                if back {
+                    self.print_waiting(turn);
+                }
+            }
+        }
+    }
+
+    /// The card left the slot, or the slot left.
+    pub(crate) fn card_gone(&mut self, turn: &mut Turn) {
+        self.devices.card_in = false;
+        if self.visit.as_ref().is_some_and(|visit| visit.way == Way::Card) {
+            self.end_visit(turn, CloseReason::CardTaken);
+        } else if self.closing.as_ref().is_some_and(Closing::ends_with_card) {
+            self.closing = None;
+        }
+    }
+
+    fn on_catalogue(&mut self, turn: &mut Turn, catalogue: Catalogue) {
+        turn.out.record(Entry::CatalogueChanged {
+            cursor: catalogue.cursor,
+            services: catalogue.services.values().map(|doc| (doc.id.clone(), doc.version)).collect(),
+        });
+        self.catalogue = catalogue;
+    }
+
+    /// Remembers a code's mark; false when it was accepted here before.
+    pub(crate) fn mark(&mut self, mark: &str) -> bool {
+        let oldest = self.now.wall.0.saturating_sub(MARK_LIFE_MS);
+        self.marks.retain(|_, at| at.0 >= oldest);
+        if self.marks.contains_key(mark) {
+            return false;
+        }
+        if self.marks.len() >= MARKS_MAX
+            && let Some(first) = self.marks.iter().min_by_key(|(_, at)| **at).map(|(mark, _)| mark.clone())
+        {
+            self.marks.remove(&first);
+        }
+        self.marks.insert(mark.to_owned(), self.now.wall);
+        true
+    }
+
+    /// The papers that the resident who is here may still act on.
+    pub(crate) fn paper_of(&self, receipt: ReceiptId) -> Option<&PaperState> {
+        self.papers.get(&receipt).map(|paper| &paper.state)
+    }
+
+    /// A visit that nobody identified yet.
+    pub(crate) fn open_visit(&self, id: VisitId, way: Way, task: Task) -> Visit {
+        Visit {
+            id,
+            way,
+            person: None,
+            recorded: false,
+            task,
+            lang: self.lobby.lang,
+            theme: self.lobby.theme,
+            idle_until: None,
+            help_until: None,
+        }
+    }
+}
+
+fn slow_at(visit: &Visit) -> Option<Mono> {
+    if let StepState::Paying { slow_at, slow: false, .. } = &visit.running()?.state {
+        Some(*slow_at)
+    } else {
+        None
+    }
+}

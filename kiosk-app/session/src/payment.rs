@@ -1,0 +1,224 @@
+//! Payments: duties that outlive visit and process (I1).
+//!
+//! An order is recorded before its one charge request leaves. Whatever is not known afterwards is
+//! inquired until it is: the platform's inquiry fences, so its answer is final. A second charge request
+//! for an order is never made.
+
+use contract::{
+    ChargeRequest, ChargeState, Entry, Method, Money, OrderId, OrderItem, ProblemCode, ReceiptId, Settlement,
+    VisitId, VoidReason,
+};
+use view::Lang;
+
+use crate::closing::LastWords;
+use crate::draw::derived;
+use crate::effect::Effect;
+use crate::event::{Failure, Mono};
+use crate::kiosk::{Kiosk, Turn};
+use crate::open::OpenPayment;
+use crate::receipt;
+use crate::visit::{StepState, Task};
+
+/// The first inquiry follows this soon after a charge without outcome.
+const INQUIRY_FIRST_MS: u64 = 1_000;
+/// Inquiries are never further apart.
+const INQUIRY_MAX_MS: u64 = 60_000;
+
+/// An order whose outcome is not known yet.
+pub(crate) struct Payment {
+    pub(crate) visit: VisitId,
+    pub(crate) service: String,
+    pub(crate) items: Vec<OrderItem>,
+    pub(crate) total: Money,
+    pub(crate) method: Method,
+    /// The receipt that it gets when paid; its number is known from the start.
+    pub(crate) receipt: ReceiptId,
+    state: Asking,
+}
+
+enum Asking {
+    /// The charge request is out.
+    Charge,
+    /// An inquiry is out.
+    Inquiry { tries: u32 },
+    /// Nothing is out; inquire then.
+    Wait { until: Mono, tries: u32 },
+}
+
+impl Payment {
+    pub(crate) fn new(
+        order: OrderId,
+        visit: VisitId,
+        service: String,
+        items: Vec<OrderItem>,
+        total: Money,
+        method: Method,
+    ) -> Self {
+        let receipt = ReceiptId::from_entropy(derived("receipt", order.to_bytes()));
+        Self { visit, service, items, total, method, receipt, state: Asking::Charge }
+    }
+
+    /// After a crash the charge may or may not have left: it becomes an inquiry, which is already out.
+    pub(crate) fn recovered(open: OpenPayment) -> Self {
+        let mut payment =
+            Self::new(open.order, open.visit, open.service, open.items, open.total, open.method);
+        payment.state = Asking::Inquiry { tries: 0 };
+        payment
+    }
+
+    pub(crate) const fn next_inquiry(&self) -> Option<Mono> {
+        match self.state {
+            Asking::Wait { until, .. } => Some(until),
+            Asking::Charge | Asking::Inquiry { .. } => None,
+        }
+    }
+}
+
+/// Refusals of a charge after which the platform holds no live order: nothing was or will be charged.
+const fn refuses(code: ProblemCode) -> bool {
+    match code {
+        ProblemCode::BillBusy
+        | ProblemCode::BillSettled
+        | ProblemCode::BillChanged
+        | ProblemCode::CardStopped
+        | ProblemCode::VisitExpired
+        | ProblemCode::NotOffered
+        | ProblemCode::LevelTooLow => true,
+        ProblemCode::OrderConflict
+        | ProblemCode::CodeUsed
+        | ProblemCode::CodeExpired
+        | ProblemCode::CodeUnknown
+        | ProblemCode::CardUnknown
+        | ProblemCode::CardMismatch
+        | ProblemCode::ConsentMissing
+        | ProblemCode::DeviceUnknown
+        | ProblemCode::Malformed
+        | ProblemCode::Unavailable => false,
+    }
+}
+
+impl Kiosk {
+    /// Records the order, then asks for its one charge.
+    pub(crate) fn intend(&mut self, turn: &mut Turn, method: Method, items: Vec<OrderItem>, total: Money) {
+        let Some(visit) = &mut self.visit else { return };
+        let (Some(person), Task::Service(running)) = (&visit.person, &mut visit.task) else { return };
+        let order = OrderId::from_entropy(turn.draw.next());
+        let service = running.doc.id.clone();
+        turn.out.record(Entry::PaymentIntended {
+            order,
+            visit: visit.id,
+            resident: person.resident,
+            service: service.clone(),
+            items: items.clone(),
+            total,
+            method,
+        });
+        turn.out.effect(Effect::Charge(ChargeRequest {
+            order,
+            key: person.key.clone(),
+            items: items.clone(),
+            total,
+            method,
+        }));
+        self.payments.insert(order, Payment::new(order, visit.id, service, items, total, method));
+        let slow_at = turn.now.mono.plus_ms(self.setup.times.charge_ms);
+        running.state = StepState::Paying { order, slow_at, slow: false };
+    }
+
+    /// The answer to a charge or an inquiry.
+    pub(crate) fn on_payment(
+        &mut self,
+        turn: &mut Turn,
+        order: OrderId,
+        outcome: Result<ChargeState, Failure>,
+    ) {
+        let Some(payment) = self.payments.get_mut(&order) else { return };
+        let tries = match payment.state {
+            Asking::Charge => 0,
+            Asking::Inquiry { tries } => tries.saturating_add(1),
+            // Nothing was asked: an answer now is a repetition, and what is known stays as it is.
+            Asking::Wait { tries, .. } => tries,
+        };
+        let charged = matches!(payment.state, Asking::Charge);
+        match outcome {
+            Ok(ChargeState::Settled { settlement }) => self.settle(turn, order, settlement),
+            Err(Failure::Problem(code)) if charged && refuses(code) => {
+                self.settle(turn, order, Settlement::Void { reason: VoidReason::Refused(code) });
+            }
+            Ok(ChargeState::Pending) | Err(_) => {
+                let full = INQUIRY_FIRST_MS.saturating_mul(1 << tries.min(16)).min(INQUIRY_MAX_MS);
+                // Half fixed, half drawn: kiosks that lost the link together do not come back together.
+                let jitter = u64::try_from(turn.draw.next() % u128::from(full / 2 + 1)).unwrap_or(0);
+                let until = turn.now.mono.plus_ms(full / 2 + jitter);
+                payment.state = Asking::Wait { until, tries };
+                self.show_checking(order);
+            }
+        }
+    }
+
+    /// Sends the inquiries whose time has come.
+    pub(crate) fn inquire_due(&mut self, turn: &mut Turn) {
+        for (order, payment) in &mut self.payments {
+            if let Asking::Wait { until, tries } = payment.state
+                && until <= turn.now.mono
+            {
+                payment.state = Asking::Inquiry { tries };
+                turn.out.effect(Effect::Inquire(*order));
+            }
+        }
+    }
+
+    /// An answer came and the outcome is still open: say so at once.
+    fn show_checking(&mut self, of: OrderId) {
+        if let Some(visit) = &mut self.visit
+            && let Task::Service(running) = &mut visit.task
+            && let StepState::Paying { order, slow, .. } = &mut running.state
+            && *order == of
+        {
+            *slow = true;
+        }
+    }
+
+    /// The outcome is known: record it, promise the receipt, tell whoever is there.
+    fn settle(&mut self, turn: &mut Turn, order: OrderId, settlement: Settlement) {
+        let Some(payment) = self.payments.remove(&order) else { return };
+        turn.out.record(Entry::PaymentSettled { order, settlement: settlement.clone() });
+        let watched = self.watched(order);
+        if let Settlement::Paid { reference, at } = &settlement {
+            let lang = watched.unwrap_or(Lang::Zh);
+            let title = receipt::payment_title(self, &payment.service, lang);
+            let content = receipt::of_payment(self, &payment, title, reference, *at, lang);
+            self.promise(turn, payment.receipt, payment.visit, Some(order), content, watched.is_some());
+        }
+        let (total, receipt) = (payment.total, payment.receipt);
+        if let Some(visit) = &mut self.visit
+            && let Task::Service(running) = &mut visit.task
+            && matches!(running.state, StepState::Paying { order: of, .. } if of == order)
+        {
+            running.at += 1;
+            running.state = StepState::Settled { settlement, total, receipt };
+            visit.idle_until = None;
+            return;
+        }
+        if let Some(closing) = &mut self.closing
+            && let LastWords::Payment { order: of, settlement: known, .. } = &mut closing.words
+            && *of == Some(order)
+        {
+            *known = Some(settlement);
+            closing.until = Some(turn.now.mono.plus_ms(self.setup.times.closing_ms));
+        }
+    }
+
+    /// The language of whoever waits for this order's outcome.
+    fn watched(&self, order: OrderId) -> Option<Lang> {
+        let visit = self.visit.as_ref().filter(|visit| {
+            visit.running().is_some_and(
+                |running| matches!(running.state, StepState::Paying { order: of, .. } if of == order),
+            )
+        });
+        let closing = self.closing.as_ref().filter(
+            |closing| matches!(closing.words, LastWords::Payment { order: Some(of), .. } if of == order),
+        );
+        visit.map(|visit| visit.lang).or_else(|| closing.map(|closing| closing.lang))
+    }
+}

@@ -1,0 +1,161 @@
+//! What receipts say.
+
+use contract::{FieldType, Method, Receipt, ReceiptId, ReceiptLine, Step, UnixMs};
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use view::{Lang, Text, TextId};
+
+use crate::kiosk::Kiosk;
+use crate::mask;
+use crate::payment::Payment;
+use crate::rows;
+use crate::setup::Setup;
+use crate::visit::{Person, Running, in_lang};
+
+/// The heading of a payment's receipt: its service's own words where the service is still known.
+pub(crate) fn payment_title(kiosk: &Kiosk, service: &str, lang: Lang) -> String {
+    let doc = kiosk.catalogue.services.get(service);
+    let title = doc.and_then(|doc| {
+        doc.steps.iter().find_map(|step| match step {
+            Step::Print { title, .. } => Some(in_lang(title, lang).to_owned()),
+            Step::Consent { .. }
+            | Step::Query { .. }
+            | Step::Show { .. }
+            | Step::Choose { .. }
+            | Step::Pay { .. } => None,
+        })
+    });
+    title.unwrap_or_else(|| say(&kiosk.setup, lang, TextId::ReceiptPayment))
+}
+
+/// A payment's receipt. Names nobody: whoever holds it knows whose it is.
+pub(crate) fn of_payment(
+    kiosk: &Kiosk,
+    payment: &Payment,
+    title: String,
+    reference: &str,
+    at: UnixMs,
+    lang: Lang,
+) -> Receipt {
+    let setup = &kiosk.setup;
+    let mut lines = Vec::new();
+    for item in &payment.items {
+        lines.push(ReceiptLine::Pair(item.label.clone(), item.amount.to_string()));
+        lines.push(pair(setup, lang, TextId::ReceiptPayee, item.payee.clone()));
+    }
+    lines.push(ReceiptLine::Rule);
+    let total = say(setup, lang, TextId::ReceiptTotal);
+    lines.push(ReceiptLine::Amount(format!("{total} {}", payment.total)));
+    let method = say(setup, lang, method_name(payment.method));
+    lines.push(pair(setup, lang, TextId::ReceiptMethod, method));
+    lines.push(pair(setup, lang, TextId::ReceiptReference, reference.to_owned()));
+    finish(setup, title, lines, payment.receipt, at, lang)
+}
+
+/// The receipt of a record that was shown.
+pub(crate) fn of_record(
+    setup: &Setup,
+    running: &Running,
+    person: &Person,
+    receipt: ReceiptId,
+    at: UnixMs,
+    lang: Lang,
+) -> Option<Receipt> {
+    let Step::Print { title, with, show, .. } = running.step()? else { return None };
+    let mut lines = vec![
+        pair(setup, lang, TextId::ReceiptName, mask::name(&person.name)),
+        pair(setup, lang, TextId::ReceiptIdNumber, mask::id_number(&person.id_number)),
+        ReceiptLine::Rule,
+    ];
+    for step in with {
+        let declared = running.doc.answer_of(step);
+        for row in running.rows(step) {
+            for field in show {
+                if let (Some(contract::Field::Labelled(label)), Some(value)) =
+                    (declared.and_then(|fields| fields.get(field)), row.get(field))
+                {
+                    lines.push(ReceiptLine::Pair(
+                        label_of(label, lang).to_owned(),
+                        rows::shown(label.kind, value),
+                    ));
+                }
+            }
+        }
+    }
+    Some(finish(setup, in_lang(title, lang).to_owned(), lines, receipt, at, lang))
+}
+
+fn finish(
+    setup: &Setup,
+    title: String,
+    mut lines: Vec<ReceiptLine>,
+    receipt: ReceiptId,
+    at: UnixMs,
+    lang: Lang,
+) -> Receipt {
+    let number = receipt.number();
+    lines.push(ReceiptLine::Rule);
+    lines.push(pair(setup, lang, TextId::ReceiptNumber, number.clone()));
+    lines.push(pair(setup, lang, TextId::ReceiptTime, date_time(at, setup.utc_offset_minutes)));
+    lines.push(pair(setup, lang, TextId::ReceiptPlace, in_lang(&setup.hall, lang).to_owned()));
+    lines.push(pair(setup, lang, TextId::ReceiptKiosk, setup.device.to_string()));
+    lines.push(ReceiptLine::Text(say(setup, lang, TextId::ReceiptFoot)));
+    Receipt { title, lines, code: Some(url(setup, receipt)), number }
+}
+
+/// Where a phone fetches the receipt.
+pub(crate) fn url(setup: &Setup, receipt: ReceiptId) -> String {
+    format!("{}{}", setup.receipt_url, receipt.number().replace(' ', ""))
+}
+
+fn pair(setup: &Setup, lang: Lang, label: TextId, value: String) -> ReceiptLine {
+    ReceiptLine::Pair(say(setup, lang, label), value)
+}
+
+fn say(setup: &Setup, lang: Lang, id: TextId) -> String {
+    setup.texts.say(lang, &Text::Id(id))
+}
+
+/// A declared field's label.
+pub(crate) fn label_of(label: &contract::Labelled, lang: Lang) -> &str {
+    match lang {
+        Lang::Zh => &label.zh,
+        Lang::En => &label.en,
+    }
+}
+
+/// What a way to pay is called.
+pub(crate) const fn method_name(method: Method) -> TextId {
+    match method {
+        Method::CardAccount => TextId::MethodCardAccount,
+        Method::ResidentCode => TextId::MethodResidentCode,
+        Method::Wallet => TextId::MethodWallet,
+    }
+}
+
+/// The local civil time; the epoch's when the clock is beyond all calendars.
+pub(crate) fn local(at: UnixMs, offset_minutes: i16) -> jiff::civil::DateTime {
+    let offset = Offset::from_seconds(i32::from(offset_minutes) * 60).unwrap_or(Offset::UTC);
+    let time = i64::try_from(at.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    offset.to_datetime(time.unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+fn date_time(at: UnixMs, offset_minutes: i16) -> String {
+    local(at, offset_minutes).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Whether a field is one of the amounts, which a row shows at its right.
+pub(crate) const fn is_amount(kind: FieldType) -> bool {
+    matches!(kind, FieldType::Money)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_time_is_eight_hours_east() {
+        assert_eq!(date_time(UnixMs(0), 480), "1970-01-01 08:00:00");
+        assert_eq!(date_time(UnixMs(u64::MAX), 480), "1970-01-01 08:00:00");
+    }
+}

@@ -1,0 +1,119 @@
+//! Rows of a platform's answer, checked against what the service document declares.
+//!
+//! The platform is outside: an answer that lacks a field, has a wrong type or is too long is nonsense
+//! as a whole, and nothing of it is shown.
+
+use std::collections::BTreeMap;
+
+use contract::{Answer, CallAnswer, FieldType, Money};
+use zeroize::Zeroizing;
+
+/// Most rows of one answer.
+const ROWS_MAX: usize = 200;
+/// Longest text of a field in characters.
+const TEXT_MAX: usize = 200;
+
+/// One checked row; wiped on drop.
+pub(crate) type Row = BTreeMap<String, Zeroizing<String>>;
+
+/// The rows with exactly the declared fields; `None` when the answer does not fit.
+pub(crate) fn checked(answer: CallAnswer, declared: &Answer, many: bool) -> Option<Vec<Row>> {
+    let most = if many { ROWS_MAX } else { 1 };
+    if answer.rows.len() > most {
+        return None;
+    }
+    answer.rows.into_iter().map(|row| checked_row(row, declared)).collect()
+}
+
+fn checked_row(mut row: contract::Row, declared: &Answer) -> Option<Row> {
+    declared
+        .iter()
+        .map(|(name, field)| {
+            let value = Zeroizing::new(row.remove(name)?);
+            fits(field.kind(), &value).then(|| (name.clone(), value))
+        })
+        .collect()
+}
+
+fn fits(kind: FieldType, value: &str) -> bool {
+    let clean = !value.chars().any(char::is_control) && value.chars().count() <= TEXT_MAX;
+    clean
+        && match kind {
+            FieldType::Text => true,
+            FieldType::Key => !value.is_empty(),
+            FieldType::Money => money(value).is_some(),
+            FieldType::Date => is_date(value),
+        }
+}
+
+/// An amount as the wire writes it: whole fen.
+pub(crate) fn money(value: &str) -> Option<Money> {
+    let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| value.parse::<i64>().ok().and_then(|fen| Money::from_fen(fen).ok())).flatten()
+}
+
+/// `YYYY-MM-DD` or `YYYY-MM`, of a month and day that exist.
+fn is_date(value: &str) -> bool {
+    let full = if value.len() == 7 { format!("{value}-01") } else { value.to_owned() };
+    full.len() == 10 && full.parse::<jiff::civil::Date>().is_ok()
+}
+
+/// A value as a resident reads it.
+pub(crate) fn shown(kind: FieldType, value: &str) -> String {
+    match kind {
+        FieldType::Money => money(value).map_or_else(String::new, |amount| amount.to_string()),
+        FieldType::Text | FieldType::Date | FieldType::Key => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::Field;
+
+    fn declared() -> Answer {
+        [("bill", FieldType::Key), ("amount", FieldType::Money), ("day", FieldType::Date)]
+            .map(|(name, kind)| (name.to_owned(), Field::Plain(kind)))
+            .into()
+    }
+
+    fn answer(rows: &[&[(&str, &str)]]) -> CallAnswer {
+        let rows = rows
+            .iter()
+            .map(|row| row.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+            .collect();
+        CallAnswer { rows, next: None }
+    }
+
+    const GOOD: [(&str, &str); 3] = [("bill", "b1"), ("amount", "8640"), ("day", "2026-10-31")];
+
+    #[test]
+    fn a_sound_row_keeps_only_declared_fields() {
+        let mut wide = GOOD.to_vec();
+        wide.push(("id_number", "500101199001011234"));
+        let rows = checked(answer(&[&wide]), &declared(), false).unwrap();
+        assert_eq!(rows[0].keys().collect::<Vec<_>>(), ["amount", "bill", "day"]);
+    }
+
+    #[test]
+    fn answers_that_do_not_fit_are_refused_whole() {
+        for (at, value) in [
+            (1, "-1"),
+            (1, "86.40"),
+            (1, "+5"),
+            (1, "99999999999999999999"),
+            (2, "2026-13-01"),
+            (2, "20261031"),
+            (0, ""),
+            (0, "a\nb"),
+        ] {
+            let mut bad = GOOD;
+            bad[at].1 = value;
+            assert!(checked(answer(&[&bad]), &declared(), true).is_none(), "{value}");
+        }
+        assert!(checked(answer(&[&GOOD[..2]]), &declared(), true).is_none());
+        assert!(checked(answer(&[&GOOD, &GOOD]), &declared(), false).is_none());
+        let flood: Vec<&[(&str, &str)]> = vec![&GOOD; ROWS_MAX + 1];
+        assert!(checked(answer(&flood), &declared(), true).is_none());
+    }
+}

@@ -1,0 +1,96 @@
+//! The welcome view.
+
+use view::{Banner, Body, Foot, Icon, Text, TextId, Tone, Verdict, Way, WayCard};
+
+use super::{Frame, plain};
+use crate::event::{CodeHint, Health};
+use crate::kiosk::Kiosk;
+
+pub(super) fn frame(kiosk: &Kiosk) -> Frame {
+    let (has, devices) = (kiosk.setup.has, &kiosk.devices);
+    let mut ways = Vec::new();
+    if has.card_reader {
+        ways.push((Way::Card, devices.card_reader));
+    }
+    if has.code_reader {
+        ways.push((Way::Code, devices.code_reader));
+    }
+    if ways.iter().all(|(_, health)| matches!(health, Health::Trouble(_))) {
+        return closed();
+    }
+    let cards = ways.into_iter().map(|(way, health)| card(way, broken(kiosk, way, health))).collect();
+    Frame {
+        steps: None,
+        title: TextId::WelcomeTitle.into(),
+        lead: Some(TextId::WelcomeLead.into()),
+        banners: banners(kiosk),
+        body: Body::Welcome(cards),
+        actions: Vec::new(),
+        footer: vec![Foot::Language, Foot::Theme, Foot::Help],
+    }
+}
+
+/// Only what works now is offered. A code means nothing without the platform, a card neither.
+fn broken(kiosk: &Kiosk, _way: Way, health: Health) -> Option<Text> {
+    match health {
+        Health::Ready if kiosk.online => None,
+        Health::Ready => Some(TextId::WayNeedsLink.into()),
+        Health::Trouble(_) | Health::Unknown => Some(TextId::WayBroken.into()),
+    }
+}
+
+fn card(way: Way, broken: Option<Text>) -> WayCard {
+    let (title, detail) = match way {
+        Way::Card => (TextId::WayCardTitle, TextId::WayCardDetail),
+        Way::Code => (TextId::WayCodeTitle, TextId::WayCodeDetail),
+    };
+    WayCard { way, title: title.into(), detail: detail.into(), broken }
+}
+
+fn banners(kiosk: &Kiosk) -> Vec<Banner> {
+    let mut banners = Vec::new();
+    if kiosk.lobby.help_until.is_some() {
+        banners.push(help(kiosk.online));
+    }
+    let note = |icon, title: TextId| Banner { tone: Tone::Note, icon, title: title.into(), detail: None };
+    if let Some(hint) = kiosk.lobby.hint {
+        banners.push(note(
+            Icon::Phone,
+            match hint {
+                CodeHint::TooFar => TextId::CodeTooFar,
+                CodeHint::TooNear => TextId::CodeTooNear,
+                CodeHint::TooDark => TextId::CodeTooDark,
+                CodeHint::Glare => TextId::CodeGlare,
+                CodeHint::Moving => TextId::CodeMoving,
+            },
+        ));
+    } else if let Some(way) = kiosk.lobby.explain {
+        banners.push(match way {
+            Way::Card => note(Icon::Card, TextId::ExplainCard),
+            Way::Code => note(Icon::Phone, TextId::ExplainCode),
+        });
+    }
+    banners
+}
+
+/// The answer to a call for help: only what is true.
+pub(super) fn help(online: bool) -> Banner {
+    let (tone, title, detail) = if online {
+        (Tone::Note, TextId::HelpCalled, TextId::HelpCalledDetail)
+    } else {
+        (Tone::Wait, TextId::HelpQueued, TextId::HelpQueuedDetail)
+    };
+    Banner { tone, icon: Icon::Help, title: title.into(), detail: Some(detail.into()) }
+}
+
+fn closed() -> Frame {
+    Frame {
+        steps: None,
+        title: TextId::ClosedTitle.into(),
+        lead: None,
+        banners: Vec::new(),
+        body: Body::Outcome(plain(Verdict::Closed, TextId::Closed, TextId::ClosedDevices)),
+        actions: Vec::new(),
+        footer: vec![Foot::Language],
+    }
+}

@@ -1,0 +1,144 @@
+//! The pure picture of the state: what is on the screen, and nothing else.
+
+mod lobby;
+mod menu;
+mod outcome;
+mod place;
+mod service;
+
+use contract::{Bilingual, UnixMs, Way};
+use view::{Body, Foot, Header, Lang, Link, Outcome, Text, TextId, Theme, Verdict, View, ViewId};
+
+pub(crate) use place::Place;
+
+use crate::kiosk::Kiosk;
+use crate::mask;
+use crate::receipt::local;
+use crate::setup::Setup;
+use crate::visit::{Task, Visit, in_lang};
+
+/// Rows on one page.
+pub(crate) const fn page_size(theme: Theme) -> usize {
+    match theme {
+        Theme::Standard => 4,
+        Theme::Elder => 3,
+    }
+}
+
+/// A view without its frame.
+struct Frame {
+    steps: Option<view::Steps>,
+    title: Text,
+    lead: Option<Text>,
+    banners: Vec<view::Banner>,
+    body: Body,
+    actions: Vec<view::Action>,
+    footer: Vec<Foot>,
+}
+
+impl Kiosk {
+    /// What is on the screen now. Call it after the commit: then nothing is told that is not durable.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let (lang, theme) = self.manner();
+        let frame = match (&self.visit, &self.closing) {
+            (Some(visit), _) => self.of_visit(visit),
+            (None, Some(closing)) => outcome::of_closing(self, closing),
+            (None, None) => lobby::frame(self),
+        };
+        View {
+            id: self.view_id(),
+            lang,
+            theme,
+            header: Header {
+                hall: hall(&self.setup.hall, lang),
+                clock: clock(self.now.wall, self.setup.utc_offset_minutes),
+                link: if self.online { Link::Online } else { Link::Offline },
+                who: self.visit.as_ref().and_then(who),
+            },
+            steps: frame.steps,
+            title: frame.title,
+            lead: frame.lead,
+            banners: frame.banners,
+            body: frame.body,
+            actions: frame.actions,
+            footer: frame.footer,
+            seconds_left: self.seconds_left(),
+        }
+    }
+
+    fn of_visit(&self, visit: &Visit) -> Frame {
+        match &visit.task {
+            Task::Reading { .. } => outcome::working(visit, TextId::ReadingCard, TextId::ReadingCardDetail),
+            Task::Identifying { .. } => {
+                outcome::working(visit, TextId::Identifying, TextId::IdentifyingDetail)
+            }
+            Task::Menu { declined } => menu::frame(self, visit, *declined),
+            Task::Service(running) => service::frame(self, visit, running),
+        }
+    }
+
+    fn manner(&self) -> (Lang, Theme) {
+        match (&self.visit, &self.closing) {
+            (Some(visit), _) => (visit.lang, visit.theme),
+            (None, Some(closing)) => (closing.lang, closing.theme),
+            (None, None) => (self.lobby.lang, self.lobby.theme),
+        }
+    }
+
+    /// The countdown, once it shows: whole seconds, rounded up.
+    fn seconds_left(&self) -> Option<u16> {
+        let end = self.visit.as_ref()?.idle_until?;
+        let left = end.0.saturating_sub(self.now.mono.0);
+        (left <= self.setup.times.countdown_ms)
+            .then(|| u16::try_from(left.div_ceil(1000)).unwrap_or(u16::MAX))
+    }
+}
+
+/// The view while the kiosk cannot keep records: *out of service*, with what is safe said first.
+#[must_use]
+pub fn closed_view(setup: &Setup, wall: UnixMs) -> View {
+    View {
+        id: ViewId(u64::MAX),
+        lang: Lang::Zh,
+        theme: Theme::Standard,
+        header: Header {
+            hall: hall(&setup.hall, Lang::Zh),
+            clock: clock(wall, setup.utc_offset_minutes),
+            link: Link::Offline,
+            who: None,
+        },
+        steps: None,
+        title: TextId::ClosedTitle.into(),
+        lead: None,
+        banners: Vec::new(),
+        body: Body::Outcome(plain(Verdict::Closed, TextId::Closed, TextId::ClosedRecovering)),
+        actions: Vec::new(),
+        footer: Vec::new(),
+        seconds_left: None,
+    }
+}
+
+fn plain(verdict: Verdict, word: TextId, detail: TextId) -> Outcome {
+    Outcome { verdict, word: word.into(), amount: None, detail: detail.into(), pairs: Vec::new(), code: None }
+}
+
+fn hall(words: &Bilingual, lang: Lang) -> Text {
+    Text::Data(in_lang(words, lang).to_owned())
+}
+
+fn clock(wall: UnixMs, offset_minutes: i16) -> String {
+    local(wall, offset_minutes).strftime("%H:%M").to_string()
+}
+
+fn who(visit: &Visit) -> Option<Text> {
+    visit.person.as_ref().map(|person| Text::Data(mask::name(&person.name)))
+}
+
+/// The way out of a visit.
+const fn way_out(visit: &Visit) -> Foot {
+    match visit.way {
+        Way::Card => Foot::TakeCard,
+        Way::Code => Foot::Exit,
+    }
+}

@@ -1,0 +1,186 @@
+//! Views that say how it went, or that it is still going.
+
+use contract::{Money, ProblemCode, ReceiptId, Settlement, VoidReason};
+use view::{
+    Action, Banner, Body, Foot, Icon, Intent, Outcome, Pair, ReceiptCode, Text, TextId, Tone, Verdict,
+};
+
+use super::{Frame, plain, way_out};
+use crate::closing::{Closing, LastWords};
+use crate::event::{Health, Trouble};
+use crate::kiosk::Kiosk;
+use crate::paper::{COPIES_MAX, PaperState};
+use crate::receipt::url;
+use crate::visit::Visit;
+
+/// The kiosk is at work; a few seconds. The way out stays.
+pub(super) fn working(visit: &Visit, word: TextId, detail: TextId) -> Frame {
+    Frame {
+        steps: None,
+        title: word.into(),
+        lead: None,
+        banners: Vec::new(),
+        body: Body::Outcome(plain(Verdict::Working, word, detail)),
+        actions: Vec::new(),
+        footer: vec![way_out(visit)],
+    }
+}
+
+pub(super) fn action(text: impl Into<Text>, primary: bool, intent: Intent) -> Action {
+    Action { text: text.into(), primary, enabled: true, intent }
+}
+
+pub(super) fn of_closing(kiosk: &Kiosk, closing: &Closing) -> Frame {
+    let frame = |title: TextId, outcome: Outcome, actions, footer| Frame {
+        steps: None,
+        title: title.into(),
+        lead: None,
+        banners: Vec::new(),
+        body: Body::Outcome(outcome),
+        actions,
+        footer,
+    };
+    match &closing.words {
+        LastWords::Refused(refusal) => {
+            let (word, detail) = refusal.words();
+            let actions = if refusal.of_card() && kiosk.devices.card_in {
+                Vec::new()
+            } else {
+                vec![action(TextId::BackToMenu, true, Intent::Go)]
+            };
+            let footer = vec![Foot::Language, Foot::Help];
+            frame(TextId::SorryTitle, plain(Verdict::Sorry, word, detail), actions, footer)
+        }
+        LastWords::TakeCard => frame(
+            TextId::TakeCardTitle,
+            plain(Verdict::Done, TextId::TakeCard, TextId::TakeCardDetail),
+            Vec::new(),
+            vec![Foot::Language],
+        ),
+        LastWords::Payment { total, settlement, receipt, .. } => {
+            let outcome = payment(kiosk, settlement.as_ref(), *total, *receipt);
+            let mut last = frame(
+                TextId::ClosingTitle,
+                outcome,
+                vec![action(TextId::Finish, true, Intent::Go)],
+                vec![Foot::Language],
+            );
+            last.banners.extend(paper_trouble(kiosk, *receipt));
+            if kiosk.devices.card_in {
+                last.banners.push(Banner {
+                    tone: Tone::Wait,
+                    icon: Icon::Card,
+                    title: TextId::TakeCardTitle.into(),
+                    detail: None,
+                });
+            }
+            last
+        }
+    }
+}
+
+/// One look: paid, not paid, or being checked.
+pub(super) fn payment(
+    kiosk: &Kiosk,
+    settlement: Option<&Settlement>,
+    total: Money,
+    receipt: ReceiptId,
+) -> Outcome {
+    let number =
+        Pair { label: TextId::OrderNumber.into(), value: Text::Data(receipt.number()), strong: true };
+    match settlement {
+        None => Outcome {
+            amount: None,
+            pairs: vec![amount(total), number],
+            ..plain(Verdict::Checking, TextId::Checking, TextId::CheckingDetail)
+        },
+        Some(Settlement::Paid { .. }) => {
+            let on_paper =
+                matches!(kiosk.paper_of(receipt), Some(PaperState::Printing | PaperState::Printed));
+            let detail = match kiosk.paper_of(receipt) {
+                Some(PaperState::Printing) => TextId::Printing,
+                Some(PaperState::Printed) => TextId::PrintedDetail,
+                Some(PaperState::Waiting | PaperState::Unsure) | None => TextId::PaidDetail,
+            };
+            Outcome {
+                amount: Some(total.to_string()),
+                pairs: if on_paper { vec![number] } else { Vec::new() },
+                code: (!on_paper).then(|| code(kiosk, receipt)),
+                ..plain(Verdict::Done, TextId::Paid, detail)
+            }
+        }
+        Some(Settlement::Void { reason }) => Outcome {
+            amount: None,
+            pairs: vec![amount(total)],
+            ..plain(Verdict::Sorry, TextId::NotPaid, void_detail(*reason))
+        },
+    }
+}
+
+fn amount(total: Money) -> Pair {
+    Pair { label: TextId::Amount.into(), value: Text::Data(total.to_string()), strong: true }
+}
+
+const fn void_detail(reason: VoidReason) -> TextId {
+    match reason {
+        VoidReason::Declined => TextId::NotPaidDeclined,
+        VoidReason::Fenced => TextId::NotPaidFenced,
+        VoidReason::Refused(ProblemCode::BillBusy) => TextId::NotPaidBusy,
+        VoidReason::Refused(ProblemCode::BillSettled) => TextId::NotPaidSettled,
+        VoidReason::Refused(ProblemCode::BillChanged) => TextId::NotPaidChanged,
+        VoidReason::Refused(_) => TextId::NotPaidOther,
+    }
+}
+
+pub(super) fn code(kiosk: &Kiosk, receipt: ReceiptId) -> ReceiptCode {
+    ReceiptCode { number: receipt.number(), qr: url(&kiosk.setup, receipt) }
+}
+
+/// What is wrong with the paper, after what is safe.
+pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner> {
+    let state = kiosk.paper_of(receipt)?;
+    let wait = |title: TextId, detail: TextId| {
+        Some(Banner {
+            tone: Tone::Wait,
+            icon: Icon::TriangleAlert,
+            title: title.into(),
+            detail: Some(detail.into()),
+        })
+    };
+    match (state, kiosk.devices.printer) {
+        (PaperState::Unsure, _) => wait(TextId::PrintUnsure, TextId::PrintUnsureDetail),
+        (PaperState::Waiting, Health::Trouble(Trouble::PaperOut)) => {
+            wait(TextId::PaperOut, TextId::PaperOutDetail)
+        }
+        (PaperState::Waiting, Health::Trouble(Trouble::CoverOpen)) => {
+            wait(TextId::CoverOpen, TextId::PrintOffDetail)
+        }
+        (PaperState::Waiting, Health::Trouble(Trouble::Jammed)) => {
+            wait(TextId::PaperJam, TextId::PrintOffDetail)
+        }
+        (PaperState::Waiting, Health::Trouble(Trouble::Gone) | Health::Unknown | Health::Ready) => {
+            wait(TextId::PrintOff, TextId::PrintOffDetail)
+        }
+        (PaperState::Printing | PaperState::Printed, _) => None,
+    }
+}
+
+/// What can be done about a receipt: another copy where allowed, and to be done with it.
+pub(super) fn paper_actions(kiosk: &Kiosk, receipt: ReceiptId) -> Vec<Action> {
+    let copies = kiosk.papers.get(&receipt).map_or(COPIES_MAX, |paper| paper.copy);
+    let again = match kiosk.paper_of(receipt) {
+        Some(PaperState::Unsure) if copies < COPIES_MAX => Some(TextId::PrintAgain),
+        Some(PaperState::Waiting) if kiosk.printer_ready() => Some(TextId::TryAgain),
+        Some(PaperState::Unsure | PaperState::Waiting | PaperState::Printing | PaperState::Printed)
+        | None => None,
+    };
+    let done = match kiosk.paper_of(receipt) {
+        Some(PaperState::Waiting) => TextId::NoPaperNeeded,
+        Some(PaperState::Unsure | PaperState::Printing | PaperState::Printed) | None => TextId::Finish,
+    };
+    let mut actions = vec![action(done, true, Intent::Go)];
+    if let Some(again) = again {
+        actions.push(action(again, false, Intent::Other));
+    }
+    actions
+}

@@ -1,0 +1,85 @@
+//! Where a touch lands: what must be the same for a touch to still mean what it meant.
+
+use contract::VisitId;
+use view::{Lang, Theme};
+
+use crate::kiosk::Kiosk;
+use crate::visit::{StepState, Task, Visit};
+
+/// Everything that decides what touches mean. Not the digits of a PIN and not the rows chosen so far:
+/// those change under the finger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    lang: Lang,
+    theme: Theme,
+    visit: Option<VisitId>,
+    closing: bool,
+    spot: Spot,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Spot {
+    #[default]
+    Lobby,
+    Working,
+    /// The menu; greyed tiles mean something else than live ones.
+    Menu {
+        online: bool,
+    },
+    /// Service, step, state of the step, page, and whether the paper's buttons are there.
+    Step {
+        service: String,
+        at: usize,
+        state: u8,
+        page: usize,
+        paper: Option<crate::paper::PaperState>,
+    },
+}
+
+impl Place {
+    pub(crate) fn of(kiosk: &Kiosk) -> Self {
+        let manner = match (&kiosk.visit, &kiosk.closing) {
+            (Some(visit), _) => (visit.lang, visit.theme),
+            (None, Some(closing)) => (closing.lang, closing.theme),
+            (None, None) => (kiosk.lobby.lang, kiosk.lobby.theme),
+        };
+        Self {
+            lang: manner.0,
+            theme: manner.1,
+            visit: kiosk.visit.as_ref().map(|visit| visit.id),
+            closing: kiosk.visit.is_none() && kiosk.closing.is_some(),
+            spot: kiosk.visit.as_ref().map_or(Spot::Lobby, |visit| spot(kiosk, visit)),
+        }
+    }
+}
+
+fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
+    let running = match &visit.task {
+        Task::Reading { .. } | Task::Identifying { .. } => return Spot::Working,
+        Task::Menu { .. } => return Spot::Menu { online: kiosk.online },
+        Task::Service(running) => running,
+    };
+    let (state, page, receipt) = match &running.state {
+        StepState::Consent => (0, 0, None),
+        StepState::Querying { .. } => (1, 0, None),
+        StepState::QueryFailed(_) => (2, 0, None),
+        StepState::Nothing(_) => (3, 0, None),
+        StepState::Show => (4, 0, None),
+        StepState::Choose { page, .. } => (5, *page, None),
+        StepState::NoMethod => (6, 0, None),
+        StepState::Confirm { .. } => (7, 0, None),
+        // A wrong PIN shuffles the keys: a digit meant for the old ones must not land on the new.
+        StepState::Pin { keys, .. } => {
+            let order = keys.iter().fold(0, |sum, key| sum * 10 + usize::from(*key));
+            (8, order, None)
+        }
+        StepState::PinCheck { .. } => (9, 0, None),
+        StepState::PinLocked => (10, 0, None),
+        StepState::PinFailed => (11, 0, None),
+        StepState::Paying { slow, .. } => (12, usize::from(*slow), None),
+        StepState::Settled { receipt, .. } => (13, 0, Some(*receipt)),
+        StepState::Printing { receipt } => (14, 0, Some(*receipt)),
+    };
+    let paper = receipt.and_then(|receipt| kiosk.paper_of(receipt)).copied();
+    Spot::Step { service: running.doc.id.clone(), at: running.at, state, page, paper }
+}

@@ -1,0 +1,345 @@
+//! The service interpreter: one step of a document after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use contract::{
+    CallRequest, ConsentId, Entry, Evidence, FieldType, Method, Money, OrderItem, ReceiptId, ServiceDocument,
+    Step,
+};
+use zeroize::Zeroizing;
+
+use crate::closing::Refusal;
+use crate::effect::Work;
+use crate::event::{Answer, Failure, PinAnswer};
+use crate::kiosk::{Kiosk, Turn};
+use crate::receipt::{is_amount, label_of, of_record};
+use crate::rows::{self, Row};
+use crate::setup::method_works;
+use crate::visit::{Data, Running, StepState, Task, Visit, in_lang};
+
+/// 社会保障卡 PINs have six digits.
+pub(crate) const PIN_LENGTH: usize = 6;
+const DAY_MS: u64 = 86_400_000;
+
+impl Kiosk {
+    /// Opens a service at its first step.
+    pub(crate) fn open_service(&mut self, turn: &mut Turn, doc: Arc<ServiceDocument>) {
+        if let Some(visit) = &mut self.visit {
+            let running = Running { doc, at: 0, data: BTreeMap::new(), state: StepState::Show };
+            visit.task = Task::Service(Box::new(running));
+            self.enter(turn);
+        }
+    }
+
+    /// Back to the menu; what the service fetched is wiped.
+    pub(crate) fn show_menu(&mut self, declined: bool) {
+        if let Some(visit) = &mut self.visit {
+            visit.task = Task::Menu { declined };
+            visit.idle_until = None;
+        }
+    }
+
+    pub(crate) fn next_step(&mut self, turn: &mut Turn) {
+        if let Some(running) = self.running_mut() {
+            running.at += 1;
+        }
+        self.enter(turn);
+    }
+
+    pub(crate) fn running_mut(&mut self) -> Option<&mut Running> {
+        match &mut self.visit.as_mut()?.task {
+            Task::Service(running) => Some(running),
+            Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } => None,
+        }
+    }
+
+    /// Begins the step at which the service stands.
+    pub(crate) fn enter(&mut self, turn: &mut Turn) {
+        let Some(visit) = &self.visit else { return };
+        let Some(running) = visit.running() else { return };
+        let Some(step) = running.step().cloned() else { return self.show_menu(false) };
+        let state = match step {
+            Step::Consent { .. } => StepState::Consent,
+            Step::Query { call, consent, .. } => return self.query(turn, call, consent.as_deref()),
+            Step::Show { .. } => StepState::Show,
+            Step::Choose { .. } => StepState::Choose { chosen: BTreeSet::new(), page: 0, full: false },
+            Step::Pay { .. } => {
+                if self.methods().is_empty() {
+                    StepState::NoMethod
+                } else {
+                    StepState::Confirm { method: 0 }
+                }
+            }
+            Step::Print { .. } => return self.print_record(turn),
+        };
+        if let Some(running) = self.running_mut() {
+            running.state = state;
+        }
+        self.attend();
+    }
+
+    fn query(&mut self, turn: &mut Turn, operation: String, consent: Option<&str>) {
+        let Some(visit) = &self.visit else { return };
+        let (Some(person), Some(running)) = (&visit.person, visit.running()) else { return };
+        let consent = consent.and_then(|step| running.data.get(step)).and_then(|data| match data {
+            Data::Consent(id) => Some(*id),
+            Data::Rows(_) | Data::Chosen(_) => None,
+        });
+        let request =
+            CallRequest { key: person.key.clone(), operation, consent, service: running.doc.id.clone() };
+        let (ticket, deadline) = self.start(turn, Work::Call(request));
+        if let Some(running) = self.running_mut() {
+            running.state = StepState::Querying { ticket, deadline };
+        }
+    }
+
+    /// The answer to a query or to a PIN check.
+    pub(crate) fn on_step_answer(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+        let checking_pin = self
+            .visit
+            .as_ref()
+            .and_then(Visit::running)
+            .is_some_and(|running| matches!(running.state, StepState::PinCheck { .. }));
+        match (checking_pin, answer) {
+            (true, Ok(Answer::Pin(pin))) => self.on_pin(turn, pin),
+            (true, Ok(Answer::Identified(_) | Answer::Called(_)) | Err(_)) => {
+                self.set_state(StepState::PinFailed);
+            }
+            (false, Ok(Answer::Called(called))) => self.on_rows(turn, called),
+            (false, Ok(Answer::Identified(_) | Answer::Pin(_))) => {
+                self.set_state(StepState::QueryFailed(Failure::Nonsense));
+            }
+            (false, Err(Failure::Problem(contract::ProblemCode::VisitExpired))) => {
+                self.refuse(turn, Refusal::VisitExpired);
+            }
+            (false, Err(failure)) => self.set_state(StepState::QueryFailed(failure)),
+        }
+    }
+
+    pub(crate) fn set_state(&mut self, state: StepState) {
+        if let Some(running) = self.running_mut() {
+            running.state = state;
+        }
+        self.attend();
+    }
+
+    fn on_rows(&mut self, turn: &mut Turn, called: contract::CallAnswer) {
+        let Some(visit) = &mut self.visit else { return };
+        let visit_id = visit.id;
+        let Task::Service(running) = &mut visit.task else { return };
+        let Some(Step::Query { id, call, consent, answer, many, none, .. }) =
+            running.doc.steps.get(running.at).cloned()
+        else {
+            return;
+        };
+        let Some(rows) = rows::checked(called, &answer, many) else {
+            return self.set_state(StepState::QueryFailed(Failure::Nonsense));
+        };
+        let consent = consent.and_then(|step| match running.data.get(&step) {
+            Some(Data::Consent(id)) => Some(*id),
+            Some(Data::Rows(_) | Data::Chosen(_)) | None => None,
+        });
+        turn.out.record(Entry::Queried {
+            visit: visit_id,
+            service: running.doc.id.clone(),
+            call,
+            consent,
+            rows: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+        });
+        if rows.is_empty() {
+            return self.set_state(StepState::Nothing(none));
+        }
+        running.data.insert(id, Data::Rows(rows));
+        self.next_step(turn);
+    }
+
+    /// The resident agreed: recorded before anything is fetched (I4).
+    pub(crate) fn agree(&mut self, turn: &mut Turn) {
+        let Some(visit) = &mut self.visit else { return };
+        let (Some(person), Task::Service(running)) = (&visit.person, &mut visit.task) else { return };
+        let Some(Step::Consent { id, purpose, items, recipient, days }) =
+            running.doc.steps.get(running.at).cloned()
+        else {
+            return;
+        };
+        let consent = ConsentId::from_entropy(turn.draw.next());
+        let lang = visit.lang;
+        // A consent to this visit only ends with the platform's visit, which lives a day at most.
+        let until = turn.now.wall.plus_ms(u64::from(days.max(1)) * DAY_MS);
+        turn.out.record(Entry::Consented {
+            consent,
+            visit: visit.id,
+            resident: person.resident,
+            service: running.doc.id.clone(),
+            version: running.doc.version,
+            purpose: in_lang(&purpose, lang).to_owned(),
+            items: items.iter().map(|item| in_lang(item, lang).to_owned()).collect(),
+            recipient: in_lang(&recipient, lang).to_owned(),
+            until,
+        });
+        running.data.insert(id, Data::Consent(consent));
+        self.next_step(turn);
+    }
+
+    pub(crate) fn decline(&mut self, turn: &mut Turn) {
+        if let Some(visit) = &self.visit
+            && let Some(running) = visit.running()
+        {
+            turn.out.record(Entry::ConsentDeclined { visit: visit.id, service: running.doc.id.clone() });
+        }
+        self.show_menu(true);
+    }
+
+    /// The chosen rows are taken over, if there are any.
+    pub(crate) fn take_choice(&mut self, turn: &mut Turn) {
+        let Some(running) = self.running_mut() else { return };
+        let Some(id) = running.step().map(|step| step.id().to_owned()) else { return };
+        let StepState::Choose { chosen, .. } = &running.state else { return };
+        if chosen.is_empty() {
+            return;
+        }
+        let chosen = chosen.iter().copied().collect();
+        running.data.insert(id, Data::Chosen(chosen));
+        self.next_step(turn);
+    }
+
+    /// The ways to pay that work here and now.
+    pub(crate) fn methods(&self) -> Vec<Method> {
+        let Some(visit) = &self.visit else { return Vec::new() };
+        let Some(Step::Pay { methods, .. }) = visit.running().and_then(Running::step) else {
+            return Vec::new();
+        };
+        methods.iter().copied().filter(|method| method_works(*method, visit.way)).collect()
+    }
+
+    /// What would be paid: the chosen rows as items, and their sum.
+    pub(crate) fn order(&self) -> Option<(Vec<OrderItem>, Money)> {
+        let visit = self.visit.as_ref()?;
+        let running = visit.running()?;
+        let Step::Pay { items: chosen, .. } = running.step()? else { return None };
+        let chooser = running.doc.steps.iter().find(|step| step.id() == chosen)?;
+        let Step::Choose { show, .. } = chooser else { return None };
+        let declared = running.doc.answer_of(chosen)?;
+        let field = |kind: FieldType| declared.iter().find(|(_, f)| f.kind() == kind).map(|(name, _)| name);
+        let (key, amount) = (field(FieldType::Key)?, field(FieldType::Money)?);
+        let title = in_lang(&running.doc.title, visit.lang);
+        let items = running
+            .rows(chosen)
+            .into_iter()
+            .map(|row| {
+                Some(OrderItem {
+                    key: row.get(key)?.to_string(),
+                    label: format!("{title} {}", described(row, show, declared)),
+                    payee: row.get("payee")?.to_string(),
+                    amount: rows::money(row.get(amount)?)?,
+                })
+            })
+            .collect::<Option<Vec<_>>>()?;
+        let total = Money::sum(items.iter().map(|item| item.amount))?;
+        Some((items, total))
+    }
+
+    /// The resident agreed to the amount.
+    pub(crate) fn confirm(&mut self, turn: &mut Turn, at: usize) {
+        match self.methods().get(at) {
+            Some(Method::CardAccount) => self.ask_pin(turn, at, None),
+            Some(method) => self.pay(turn, *method),
+            None => {}
+        }
+    }
+
+    fn pay(&mut self, turn: &mut Turn, method: Method) {
+        match self.order() {
+            Some((items, total)) => self.intend(turn, method, items, total),
+            // A sum beyond all limits, or rows that are no bills: nothing is charged.
+            None => self.set_state(StepState::QueryFailed(Failure::Nonsense)),
+        }
+    }
+
+    fn ask_pin(&mut self, turn: &mut Turn, method: usize, tries_left: Option<u8>) {
+        let digits = Zeroizing::new(Vec::with_capacity(PIN_LENGTH));
+        let keys = turn.draw.shuffled_digits();
+        self.set_state(StepState::Pin { method, digits, keys, tries_left });
+    }
+
+    /// Six digits are there: the card checks them.
+    pub(crate) fn check_pin(&mut self, turn: &mut Turn) {
+        let Some(running) = self.running_mut() else { return };
+        let StepState::Pin { method, digits, .. } = &mut running.state else { return };
+        if digits.len() != PIN_LENGTH {
+            return;
+        }
+        let method = *method;
+        let pin = std::mem::take(digits);
+        let (ticket, deadline) = self.start(turn, Work::VerifyPin(pin));
+        self.set_state(StepState::PinCheck { method, ticket, deadline });
+    }
+
+    fn on_pin(&mut self, turn: &mut Turn, pin: PinAnswer) {
+        let Some(visit) = &mut self.visit else { return };
+        let Some(StepState::PinCheck { method, .. }) = visit.running().map(|running| &running.state) else {
+            return;
+        };
+        let method = *method;
+        match pin {
+            PinAnswer::Verified => {
+                if let Some(person) = &mut visit.person {
+                    // The card is not authenticated here, so its word for the PIN does not raise the level.
+                    person.evidence = Evidence::CardPin;
+                    turn.out.record(Entry::EvidenceGiven {
+                        visit: visit.id,
+                        evidence: Evidence::CardPin,
+                        level: person.level,
+                    });
+                }
+                if let Some(method) = self.methods().get(method).copied() {
+                    self.pay(turn, method);
+                }
+            }
+            PinAnswer::Wrong { tries_left: 0 } | PinAnswer::Locked => self.set_state(StepState::PinLocked),
+            PinAnswer::Wrong { tries_left } => self.ask_pin(turn, method, Some(tries_left)),
+        }
+    }
+
+    /// Prints what was shown. A payment's receipt is promised when it is settled, not here.
+    fn print_record(&mut self, turn: &mut Turn) {
+        let receipt = ReceiptId::from_entropy(turn.draw.next());
+        let setup = Arc::clone(&self.setup);
+        let Some(visit) = &self.visit else { return };
+        let (Some(person), Some(running)) = (&visit.person, visit.running()) else { return };
+        let content = of_record(&setup, running, person, receipt, turn.now.wall, visit.lang);
+        let visit = visit.id;
+        match content {
+            Some(content) => {
+                self.promise(turn, receipt, visit, None, content, true);
+                self.set_state(StepState::Printing { receipt });
+            }
+            None => self.show_menu(false),
+        }
+    }
+}
+
+/// A row in one line, without its amount: what a receipt and the confirmation call it.
+pub(crate) fn described(row: &Row, show: &[String], declared: &contract::Answer) -> String {
+    let words: Vec<&str> = show
+        .iter()
+        .filter(|field| declared.get(*field).is_some_and(|f| !is_amount(f.kind())))
+        .filter_map(|field| row.get(field).map(|value| value.as_str()))
+        .collect();
+    words.join(" ")
+}
+
+/// The labelled fields of a row in the order of `show`.
+pub(crate) fn labelled<'a>(
+    row: &'a Row,
+    show: &'a [String],
+    declared: &'a contract::Answer,
+    lang: view::Lang,
+) -> impl Iterator<Item = (&'a str, FieldType, String)> {
+    show.iter().filter_map(move |name| {
+        let contract::Field::Labelled(label) = declared.get(name)? else { return None };
+        let value = row.get(name)?;
+        Some((label_of(label, lang), label.kind, rows::shown(label.kind, value)))
+    })
+}

@@ -1,0 +1,267 @@
+//! What touches do. The view decides what can be touched; this decides what that means now.
+
+use contract::{CloseReason, Entry, Level, Offline, Step};
+use view::{Intent, Lang, Theme};
+
+use crate::event::Health;
+use crate::kiosk::{HELP_SHOWN_MS, Kiosk, Turn};
+use crate::show::page_size;
+use crate::steps::PIN_LENGTH;
+use crate::visit::{StepState, Task, Visit};
+
+impl Kiosk {
+    pub(crate) fn touch(&mut self, turn: &mut Turn, intent: Intent) {
+        self.attend();
+        match intent {
+            Intent::SwitchLanguage => self.switch_language(),
+            Intent::SwitchTheme => self.switch_theme(),
+            Intent::Help => self.call_help(turn),
+            Intent::More => {}
+            Intent::Explain(way) => self.lobby.explain = Some(way),
+            Intent::Leave => {
+                if !self.charging() {
+                    self.end_visit(turn, CloseReason::Exit);
+                }
+            }
+            Intent::Home => self.home(turn),
+            Intent::Back => self.back(turn),
+            Intent::Open(at) => self.open_tile(turn, usize::from(at)),
+            Intent::Toggle(at) => self.toggle(usize::from(at)),
+            Intent::Page(to) => self.turn_page(usize::from(to)),
+            Intent::Method(at) => self.choose_method(usize::from(at)),
+            Intent::Digit(digit) => self.digit(digit),
+            Intent::Erase => self.erase(),
+            Intent::Go => self.go(turn),
+            Intent::Other => self.other(turn),
+        }
+    }
+
+    fn switch_language(&mut self) {
+        let lang = match (&mut self.visit, &mut self.closing) {
+            (Some(visit), _) => &mut visit.lang,
+            (None, Some(closing)) => &mut closing.lang,
+            (None, None) => &mut self.lobby.lang,
+        };
+        *lang = match lang {
+            Lang::Zh => Lang::En,
+            Lang::En => Lang::Zh,
+        };
+    }
+
+    fn switch_theme(&mut self) {
+        let theme = match (&mut self.visit, &mut self.closing) {
+            (Some(visit), _) => &mut visit.theme,
+            (None, Some(closing)) => &mut closing.theme,
+            (None, None) => &mut self.lobby.theme,
+        };
+        *theme = match theme {
+            Theme::Standard => Theme::Elder,
+            Theme::Elder => Theme::Standard,
+        };
+        // Elder pages hold fewer rows, so a page number does not carry over.
+        if let Some(running) = self.running_mut()
+            && let StepState::Choose { page, .. } = &mut running.state
+        {
+            *page = 0;
+        }
+    }
+
+    fn call_help(&mut self, turn: &mut Turn) {
+        let until = Some(turn.now.mono.plus_ms(HELP_SHOWN_MS));
+        let (visit, shown) = match &mut self.visit {
+            Some(visit) => (visit.recorded.then_some(visit.id), &mut visit.help_until),
+            None => (None, &mut self.lobby.help_until),
+        };
+        if shown.is_none() {
+            turn.out.record(Entry::HelpCalled { visit });
+        }
+        *shown = until;
+    }
+
+    /// An order is being charged: the few seconds in which a touch meant for something else must not
+    /// walk away from it.
+    fn charging(&self) -> bool {
+        let running = self.visit.as_ref().and_then(Visit::running);
+        running.is_some_and(|running| matches!(running.state, StepState::Paying { slow: false, .. }))
+    }
+
+    fn home(&mut self, turn: &mut Turn) {
+        let Some(visit) = &self.visit else {
+            self.closing = None;
+            return;
+        };
+        if self.charging() {
+            return;
+        }
+        match visit.running().map(|running| &running.state) {
+            Some(StepState::Consent) => self.decline(turn),
+            Some(_) => self.show_menu(false),
+            None => {}
+        }
+    }
+
+    fn back(&mut self, turn: &mut Turn) {
+        let Some(running) = self.running_mut() else { return };
+        match running.state {
+            StepState::Consent => self.decline(turn),
+            StepState::Pin { method, .. } => running.state = StepState::Confirm { method },
+            StepState::Confirm { .. } => {
+                running.at = running.at.saturating_sub(1);
+                self.enter(turn);
+            }
+            StepState::Show
+            | StepState::Choose { .. }
+            | StepState::QueryFailed(_)
+            | StepState::Nothing(_)
+            | StepState::NoMethod
+            | StepState::PinLocked
+            | StepState::PinFailed => self.show_menu(false),
+            StepState::Querying { .. }
+            | StepState::PinCheck { .. }
+            | StepState::Paying { .. }
+            | StepState::Settled { .. }
+            | StepState::Printing { .. } => {}
+        }
+    }
+
+    fn open_tile(&mut self, turn: &mut Turn, at: usize) {
+        let Some(visit) = &self.visit else { return };
+        let (Some(person), Task::Menu { .. }) = (&visit.person, &visit.task) else { return };
+        let level = person.level;
+        if let Some(doc) = self.catalogue.offered(self.setup.profile).get(at)
+            && self.opens(doc, level)
+        {
+            self.open_service(turn, std::sync::Arc::clone(doc));
+        }
+    }
+
+    /// Whether a service can be opened now.
+    pub(crate) fn opens(&self, doc: &contract::ServiceDocument, level: Level) -> bool {
+        level >= doc.level && (self.online || !needs_link(doc.offline))
+    }
+
+    fn toggle(&mut self, at: usize) {
+        let Some(running) = self.running_mut() else { return };
+        let Some(Step::Choose { from, max, .. }) = running.doc.steps.get(running.at) else { return };
+        let (rows, max) = (running.rows(from).len(), usize::from(*max));
+        let StepState::Choose { chosen, full, .. } = &mut running.state else { return };
+        *full = false;
+        if at >= rows || chosen.remove(&at) {
+            return;
+        }
+        if chosen.len() < max {
+            chosen.insert(at);
+        } else {
+            *full = true;
+        }
+    }
+
+    fn turn_page(&mut self, to: usize) {
+        let Some(visit) = &self.visit else { return };
+        let size = page_size(visit.theme);
+        let Some(running) = self.running_mut() else { return };
+        let Some(Step::Choose { from, .. }) = running.doc.steps.get(running.at) else { return };
+        let pages = running.rows(from).len().div_ceil(size);
+        if let StepState::Choose { page, .. } = &mut running.state
+            && to < pages
+        {
+            *page = to;
+        }
+    }
+
+    fn choose_method(&mut self, at: usize) {
+        let count = self.methods().len();
+        if let Some(running) = self.running_mut()
+            && let StepState::Confirm { method } = &mut running.state
+            && at < count
+        {
+            *method = at;
+        }
+    }
+
+    fn digit(&mut self, digit: u8) {
+        if let Some(running) = self.running_mut()
+            && let StepState::Pin { digits, tries_left, .. } = &mut running.state
+            && digits.len() < PIN_LENGTH
+            && digit < 10
+        {
+            digits.push(b'0' + digit);
+            *tries_left = None;
+        }
+    }
+
+    fn erase(&mut self) {
+        if let Some(running) = self.running_mut()
+            && let StepState::Pin { digits, .. } = &mut running.state
+        {
+            digits.pop();
+        }
+    }
+
+    /// The primary action.
+    fn go(&mut self, turn: &mut Turn) {
+        let Some(running) = self.running_mut() else {
+            if self.visit.is_none() && !self.closing.as_ref().is_some_and(|c| c.ends_with_card()) {
+                self.closing = None;
+            }
+            return;
+        };
+        let last = running.at + 1 >= running.doc.steps.len();
+        match &running.state {
+            StepState::Consent => self.agree(turn),
+            StepState::Show if last => self.show_menu(false),
+            StepState::Show => self.next_step(turn),
+            StepState::Choose { .. } => self.take_choice(turn),
+            StepState::Confirm { method } => {
+                let method = *method;
+                self.confirm(turn, method);
+            }
+            StepState::Pin { .. } => self.check_pin(turn),
+            StepState::QueryFailed(_) => self.enter(turn),
+            StepState::Paying { slow: true, .. } => self.end_visit(turn, CloseReason::Exit),
+            StepState::PinFailed
+            | StepState::PinLocked
+            | StepState::NoMethod
+            | StepState::Nothing(_)
+            | StepState::Settled { .. }
+            | StepState::Printing { .. } => self.show_menu(false),
+            StepState::Querying { .. } | StepState::PinCheck { .. } | StepState::Paying { .. } => {}
+        }
+    }
+
+    /// The other action.
+    fn other(&mut self, turn: &mut Turn) {
+        let Some(running) = self.running_mut() else { return };
+        match running.state {
+            StepState::Consent => self.decline(turn),
+            StepState::Show => self.show_menu(false),
+            StepState::Settled { receipt, .. } | StepState::Printing { receipt } => {
+                self.print_again(turn, receipt);
+            }
+            StepState::Querying { .. }
+            | StepState::QueryFailed(_)
+            | StepState::Nothing(_)
+            | StepState::Choose { .. }
+            | StepState::NoMethod
+            | StepState::Confirm { .. }
+            | StepState::Pin { .. }
+            | StepState::PinCheck { .. }
+            | StepState::PinLocked
+            | StepState::PinFailed
+            | StepState::Paying { .. } => {}
+        }
+    }
+
+    /// Whether the printer can begin now.
+    pub(crate) fn printer_ready(&self) -> bool {
+        self.setup.has.printer && self.devices.printer == Health::Ready
+    }
+}
+
+/// Whether a service is closed without the link. All are: a queued request needs a `submit` step and a
+/// cached answer the sealed cache, and the interpreter has neither.
+pub(crate) const fn needs_link(offline: Offline) -> bool {
+    match offline {
+        Offline::Refuse | Offline::Queue | Offline::AnswerFromCache => true,
+    }
+}

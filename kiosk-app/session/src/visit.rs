@@ -1,0 +1,212 @@
+//! One visit of one resident: everything in here dies with it (I3).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use contract::{
+    Bilingual, ConsentId, Evidence, Level, OrderId, Pseudonym, ReceiptId, ServiceDocument, Settlement, Step,
+    VisitId, VisitKey, Way,
+};
+use view::{Lang, Theme};
+use zeroize::Zeroizing;
+
+use crate::effect::Ticket;
+use crate::event::{Failure, Mono};
+use crate::rows::Row;
+
+/// A visit, from the card's insertion or the code's acceptance to its end.
+pub(crate) struct Visit {
+    pub(crate) id: VisitId,
+    pub(crate) way: Way,
+    pub(crate) person: Option<Person>,
+    /// A record names this visit, so its end must be recorded too.
+    pub(crate) recorded: bool,
+    pub(crate) task: Task,
+    pub(crate) lang: Lang,
+    pub(crate) theme: Theme,
+    /// When the visit ends for want of a touch; none while the kiosk itself is at work.
+    pub(crate) idle_until: Option<Mono>,
+    /// Until when the answer to a call for help is shown.
+    pub(crate) help_until: Option<Mono>,
+}
+
+/// Who it is. No `Debug`, no `Serialize`; wiped on drop.
+pub(crate) struct Person {
+    pub(crate) name: Zeroizing<String>,
+    pub(crate) id_number: Zeroizing<String>,
+    pub(crate) key: VisitKey,
+    pub(crate) resident: Pseudonym,
+    pub(crate) evidence: Evidence,
+    pub(crate) level: Level,
+}
+
+/// What the visit is at.
+pub(crate) enum Task {
+    /// The card is being read.
+    Reading { deadline: Mono },
+    /// The platform is being asked who it is.
+    Identifying { ticket: Ticket, deadline: Mono },
+    /// The menu is shown.
+    Menu { declined: bool },
+    /// A service runs.
+    Service(Box<Running>),
+}
+
+/// A service at one of its steps.
+pub(crate) struct Running {
+    pub(crate) doc: Arc<ServiceDocument>,
+    pub(crate) at: usize,
+    /// What earlier steps gave, by step name.
+    pub(crate) data: BTreeMap<String, Data>,
+    pub(crate) state: StepState,
+}
+
+/// What a finished step gave.
+pub(crate) enum Data {
+    Consent(ConsentId),
+    Rows(Vec<Row>),
+    /// Indices into the rows of the query it chose from.
+    Chosen(Vec<usize>),
+}
+
+/// Where the present step stands.
+pub(crate) enum StepState {
+    Consent,
+    Querying {
+        ticket: Ticket,
+        deadline: Mono,
+    },
+    QueryFailed(Failure),
+    Nothing(Bilingual),
+    Show,
+    Choose {
+        chosen: BTreeSet<usize>,
+        page: usize,
+        full: bool,
+    },
+    NoMethod,
+    Confirm {
+        method: usize,
+    },
+    Pin {
+        method: usize,
+        digits: Zeroizing<Vec<u8>>,
+        keys: [u8; 10],
+        tries_left: Option<u8>,
+    },
+    PinCheck {
+        method: usize,
+        ticket: Ticket,
+        deadline: Mono,
+    },
+    PinLocked,
+    PinFailed,
+    Paying {
+        order: OrderId,
+        slow_at: Mono,
+        slow: bool,
+    },
+    /// The outcome of the order is known.
+    Settled {
+        settlement: Settlement,
+        total: contract::Money,
+        receipt: ReceiptId,
+    },
+    /// A receipt without payment.
+    Printing {
+        receipt: ReceiptId,
+    },
+}
+
+impl Running {
+    pub(crate) fn step(&self) -> Option<&Step> {
+        self.doc.steps.get(self.at)
+    }
+
+    /// The rows that a step refers to: its own query's, or those chosen from it.
+    pub(crate) fn rows(&self, step: &str) -> Vec<&Row> {
+        let from = self.doc.steps.iter().find(|s| s.id() == step).and_then(|s| match s {
+            Step::Choose { from, .. } => Some(from.as_str()),
+            Step::Consent { .. }
+            | Step::Query { .. }
+            | Step::Show { .. }
+            | Step::Pay { .. }
+            | Step::Print { .. } => None,
+        });
+        match (self.data.get(step), from.and_then(|query| self.data.get(query))) {
+            (Some(Data::Rows(rows)), _) => rows.iter().collect(),
+            (Some(Data::Chosen(chosen)), Some(Data::Rows(rows))) => {
+                chosen.iter().filter_map(|at| rows.get(*at)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Visit {
+    /// The kiosk is at work: nothing to touch, and no countdown.
+    pub(crate) fn working(&self) -> bool {
+        match &self.task {
+            Task::Reading { .. } | Task::Identifying { .. } => true,
+            Task::Menu { .. } => false,
+            Task::Service(running) => match &running.state {
+                StepState::Querying { .. } | StepState::PinCheck { .. } => true,
+                StepState::Paying { slow, .. } => !slow,
+                StepState::Consent
+                | StepState::QueryFailed(_)
+                | StepState::Nothing(_)
+                | StepState::Show
+                | StepState::Choose { .. }
+                | StepState::NoMethod
+                | StepState::Confirm { .. }
+                | StepState::Pin { .. }
+                | StepState::PinLocked
+                | StepState::PinFailed
+                | StepState::Settled { .. }
+                | StepState::Printing { .. } => false,
+            },
+        }
+    }
+
+    /// The work that is under way for this visit, and when the kiosk stops waiting for it.
+    pub(crate) fn pending(&self) -> Option<(Option<Ticket>, Mono)> {
+        match &self.task {
+            Task::Reading { deadline } => Some((None, *deadline)),
+            Task::Identifying { ticket, deadline } => Some((Some(*ticket), *deadline)),
+            Task::Menu { .. } => None,
+            Task::Service(running) => match &running.state {
+                StepState::Querying { ticket, deadline } | StepState::PinCheck { ticket, deadline, .. } => {
+                    Some((Some(*ticket), *deadline))
+                }
+                StepState::Consent
+                | StepState::QueryFailed(_)
+                | StepState::Nothing(_)
+                | StepState::Show
+                | StepState::Choose { .. }
+                | StepState::NoMethod
+                | StepState::Confirm { .. }
+                | StepState::Pin { .. }
+                | StepState::PinLocked
+                | StepState::PinFailed
+                | StepState::Paying { .. }
+                | StepState::Settled { .. }
+                | StepState::Printing { .. } => None,
+            },
+        }
+    }
+
+    pub(crate) fn running(&self) -> Option<&Running> {
+        match &self.task {
+            Task::Service(running) => Some(running),
+            Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } => None,
+        }
+    }
+}
+
+/// The words of a document in the visit's language.
+pub(crate) fn in_lang(words: &Bilingual, lang: Lang) -> &str {
+    match lang {
+        Lang::Zh => &words.zh,
+        Lang::En => &words.en,
+    }
+}

@@ -1,0 +1,321 @@
+//! A kiosk on the bench: real heart, clock and answers by hand, records kept as the log would.
+
+use std::sync::Arc;
+
+use contract::{
+    CallAnswer, CardEvidence, ChargeRequest, ChargeState, Confirmation, Entry, Evidence, Identified, Level,
+    OrderId, Profile, Pseudonym, Receipt, ReceiptId, ServiceDocument, Settlement, UnixMs, VisitKey,
+};
+use session::{
+    Answer, CardEvent, Catalogue, Device, Effect, Equipment, Event, Failure, Health, Input, Kiosk, Mono, Now,
+    OpenWork, PrintResult, Setup, Ticket, Times, Work,
+};
+use view::{Body, Intent, Outcome, Text, TextId, Texts, View};
+
+pub(crate) const WATER: &str = r#"
+id = "water.pay"
+version = 1
+title = { zh = "水费缴纳", en = "Water bill" }
+hint = { zh = "查询并缴纳", en = "See and pay" }
+scene = "living"
+profiles = ["village-point"]
+level = "recognised"
+offline = "refuse"
+[[step]]
+do = "query"
+id = "bills"
+call = "water.bills"
+many = true
+answer = { bill = "key", payee = "text", period = { type = "text", zh = "账期", en = "Period" }, amount = { type = "money", zh = "金额", en = "Amount" } }
+none = { zh = "没有待缴的水费", en = "Nothing to pay" }
+[[step]]
+do = "choose"
+id = "picked"
+from = "bills"
+title = { zh = "请选择要缴的水费", en = "Choose" }
+show = ["period", "amount"]
+max = 2
+[[step]]
+do = "pay"
+id = "paid"
+items = "picked"
+methods = ["card-account", "resident-code"]
+[[step]]
+do = "print"
+id = "slip"
+title = { zh = "缴费凭条", en = "Receipt" }
+with = ["paid"]
+"#;
+
+pub(crate) const PROOF: &str = r#"
+id = "insurance.proof"
+version = 2
+title = { zh = "参保证明", en = "Proof" }
+hint = { zh = "打印参保证明", en = "Print" }
+scene = "social-insurance"
+profiles = ["village-point"]
+level = "recognised"
+offline = "refuse"
+[[step]]
+do = "consent"
+id = "agreed"
+purpose = { zh = "打印参保证明", en = "Print the proof" }
+items = [{ zh = "参保状态", en = "Status" }]
+recipient = { zh = "本人", en = "You" }
+days = 0
+[[step]]
+do = "query"
+id = "proof"
+call = "insurance.proof"
+consent = "agreed"
+personal = true
+answer = { months = { type = "text", zh = "缴费月数", en = "Months" } }
+none = { zh = "没有参保记录", en = "No record" }
+[[step]]
+do = "show"
+id = "seen"
+from = "proof"
+title = { zh = "您的参保信息", en = "Your record" }
+show = ["months"]
+[[step]]
+do = "print"
+id = "slip"
+title = { zh = "参保证明", en = "Proof" }
+with = ["proof"]
+show = ["months"]
+"#;
+
+pub(crate) const NAME: &str = "张三丰";
+pub(crate) const ID_NUMBER: &str = "500101199001011239";
+
+pub(crate) struct Bench {
+    pub(crate) kiosk: Kiosk,
+    pub(crate) log: Vec<Entry>,
+    pub(crate) effects: Vec<Effect>,
+    now: Now,
+    entropy: u128,
+}
+
+pub(crate) fn setup() -> Arc<Setup> {
+    Arc::new(Setup {
+        device: "K-VP-0001".parse().unwrap(),
+        profile: Profile::VillagePoint,
+        hall: contract::Bilingual { zh: "龙溪村便民服务点".into(), en: "Longxi".into() },
+        utc_offset_minutes: 480,
+        receipt_url: "http://127.0.0.1/r/".into(),
+        has: Equipment { card_reader: true, code_reader: true, printer: true },
+        times: Times::default(),
+        texts: Arc::new(Texts::built_in()),
+    })
+}
+
+pub(crate) fn catalogue() -> Catalogue {
+    let services = [WATER, PROOF]
+        .map(|text| ServiceDocument::parse(text).unwrap())
+        .map(|doc| (doc.id.clone(), Arc::new(doc)))
+        .into();
+    Catalogue { cursor: 1, services }
+}
+
+impl Bench {
+    /// A kiosk whose devices and link all work.
+    pub(crate) fn new() -> Self {
+        let mut bench = Self::recovered(OpenWork::default());
+        for device in [Device::CardReader, Device::CodeReader, Device::Printer] {
+            bench.event(Event::Health(device, Health::Ready));
+        }
+        bench.event(Event::Link(true));
+        bench
+    }
+
+    pub(crate) fn recovered(open: OpenWork) -> Self {
+        let now = Now { mono: Mono(1_000), wall: UnixMs(1_795_000_000_000) };
+        let (kiosk, transition) = Kiosk::recover(setup(), catalogue(), open, now);
+        let mut bench = Self { kiosk, log: Vec::new(), effects: Vec::new(), now, entropy: 1 };
+        bench.commit(transition);
+        bench
+    }
+
+    fn commit(&mut self, transition: session::Transition) {
+        let log = &mut self.log;
+        let append = |records: &[Entry]| {
+            log.extend_from_slice(records);
+            Ok::<(), ()>(())
+        };
+        self.effects.extend(transition.commit(append).unwrap());
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.entropy += 1;
+        let input = Input { at: self.now, entropy: self.entropy, event };
+        let transition = self.kiosk.handle(input);
+        self.commit(transition);
+    }
+
+    pub(crate) fn touch(&mut self, intent: Intent) {
+        let on = self.kiosk.view().id;
+        self.event(Event::Touch { on, intent });
+    }
+
+    /// Time passes; every deadline on the way is met.
+    pub(crate) fn wait(&mut self, ms: u64) {
+        let end = self.now.mono.plus_ms(ms);
+        for _ in 0..10_000 {
+            let next = self.kiosk.next_deadline().filter(|at| *at <= end);
+            let to = next.unwrap_or(end);
+            let passed = to.0.saturating_sub(self.now.mono.0);
+            self.now = Now { mono: Mono(self.now.mono.0 + passed), wall: self.now.wall.plus_ms(passed) };
+            if next.is_none() {
+                return;
+            }
+            self.event(Event::Tick);
+        }
+        panic!("the kiosk ticks without end");
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.kiosk.view()
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self.view().body {
+            Body::Outcome(outcome) => outcome,
+            other => panic!("not an outcome: {other:?}"),
+        }
+    }
+
+    /// Takes the only piece of work that was started last.
+    pub(crate) fn work(&mut self) -> (Ticket, Work) {
+        let at = self
+            .effects
+            .iter()
+            .rposition(|effect| matches!(effect, Effect::Do { .. }))
+            .expect("work was started");
+        match self.effects.remove(at) {
+            Effect::Do { ticket, work, .. } => (ticket, work),
+            _ => unreachable!(),
+        }
+    }
+
+    pub(crate) fn charges(&self) -> Vec<&ChargeRequest> {
+        self.effects.iter().filter_map(|e| if let Effect::Charge(c) = e { Some(c) } else { None }).collect()
+    }
+
+    pub(crate) fn inquiries(&self) -> Vec<OrderId> {
+        self.effects.iter().filter_map(|e| if let Effect::Inquire(o) = e { Some(*o) } else { None }).collect()
+    }
+
+    pub(crate) fn prints(&self) -> Vec<(ReceiptId, Receipt, Option<String>)> {
+        self.effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Print { receipt, content, mark } => Some((*receipt, content.clone(), mark.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn insert_card(&mut self) {
+        self.event(Event::Card(CardEvent::Inserted));
+        self.event(Event::Card(CardEvent::Read { evidence: evidence(), valid_to: Some("20360101".into()) }));
+    }
+
+    pub(crate) fn by_card(&mut self) {
+        self.insert_card();
+        let (ticket, _) = self.work();
+        self.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardRead)))));
+    }
+
+    pub(crate) fn by_code(&mut self, token: u8) {
+        self.event(Event::Code(code(token).into_bytes().into()));
+        let (ticket, _) = self.work();
+        self.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::TokenConsumed)))));
+    }
+
+    /// Opens the service whose tile has this title.
+    pub(crate) fn open(&mut self, title: &str) {
+        let Body::Menu(tiles) = self.view().body else { panic!("not the menu") };
+        let tile = tiles.iter().find(|tile| tile.title == Text::Data(title.into())).expect("the tile");
+        self.touch(tile.intent);
+    }
+
+    pub(crate) fn answer_rows(&mut self, rows: &[&[(&str, &str)]]) {
+        let (ticket, work) = self.work();
+        assert!(matches!(work, Work::Call(_)));
+        let rows = rows
+            .iter()
+            .map(|row| row.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+            .collect();
+        self.event(Event::Answer(ticket, Ok(Answer::Called(CallAnswer { rows, next: None }))));
+    }
+
+    pub(crate) fn bills(&mut self) {
+        self.open("水费缴纳");
+        self.answer_rows(&[
+            &[("bill", "w-10"), ("payee", "重庆自来水"), ("period", "2026年10月"), ("amount", "8640")],
+            &[("bill", "w-09"), ("payee", "重庆自来水"), ("period", "2026年9月"), ("amount", "8160")],
+            &[("bill", "w-08"), ("payee", "重庆自来水"), ("period", "2026年8月"), ("amount", "10230")],
+        ]);
+    }
+
+    /// By code to the charge of the first bill; gives the order.
+    pub(crate) fn charge(&mut self) -> OrderId {
+        self.by_code(1);
+        self.bills();
+        self.touch(Intent::Toggle(0));
+        self.touch(Intent::Go);
+        self.touch(Intent::Go);
+        self.charges().last().expect("a charge").order
+    }
+
+    pub(crate) fn paid(&mut self, order: OrderId) {
+        let settlement = Settlement::Paid { reference: "A1".into(), at: self.now.wall };
+        self.event(Event::Payment(order, Ok(ChargeState::Settled { settlement })));
+    }
+
+    pub(crate) fn lost(&mut self, order: OrderId) {
+        self.event(Event::Payment(order, Err(Failure::Unreachable)));
+    }
+
+    pub(crate) fn printed(&mut self, receipt: ReceiptId) {
+        self.event(Event::Paper(receipt, PrintResult::Printed(Confirmation::Fenced)));
+    }
+
+    pub(crate) fn count(&self, of: impl Fn(&Entry) -> bool) -> usize {
+        self.log.iter().filter(|entry| of(entry)).count()
+    }
+
+    /// The fixed words of the view's title.
+    pub(crate) fn title(&self) -> TextId {
+        match self.view().title {
+            Text::Id(id) | Text::With(id, _) => id,
+            Text::Data(data) => panic!("a title from a document: {data}"),
+        }
+    }
+}
+
+pub(crate) fn evidence() -> CardEvidence {
+    CardEvidence {
+        identification: "500000D1560000050000000000000001".into(),
+        number: "A12345678".into(),
+        version: "2.00".into(),
+        id_number: Some(ID_NUMBER.into()),
+        name: Some(NAME.into()),
+    }
+}
+
+pub(crate) fn identified(evidence: Evidence) -> Identified {
+    Identified {
+        key: VisitKey("key".into()),
+        resident: Pseudonym::from_entropy(77),
+        name: NAME.into(),
+        id_number: ID_NUMBER.into(),
+        evidence,
+        level: Level::Recognised,
+    }
+}
+
+pub(crate) fn code(token: u8) -> String {
+    let key = resident_code::FormatKey::new(1, [9; 32]);
+    resident_code::OnlineToken::issue([token; 16], &key).to_text()
+}

@@ -1,0 +1,10 @@
+//! The heart by behaviour: whole visits, one event at a time.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
+
+mod bench;
+mod identity;
+mod money;
+mod paper;
+mod seeded;
+mod visits;

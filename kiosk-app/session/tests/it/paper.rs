@@ -1,0 +1,141 @@
+//! Paper: at most one unmarked copy, nothing lost, nothing printed twice by itself (I6).
+
+use contract::Entry;
+use session::{CardEvent, Device, Event, Health, OpenPaper, OpenWork, PrintResult, Trouble};
+use view::{Body, Intent, TextId, Verdict};
+
+use crate::bench::Bench;
+
+fn paid_visit(bench: &mut Bench) -> contract::ReceiptId {
+    let order = bench.charge();
+    bench.paid(order);
+    bench.prints().last().expect("a print").0
+}
+
+#[test]
+fn a_printed_receipt_is_done_and_offers_no_copy() {
+    let mut bench = Bench::new();
+    let receipt = paid_visit(&mut bench);
+    bench.printed(receipt);
+    assert_eq!(bench.outcome().detail, TextId::PrintedDetail.into());
+    assert_eq!(bench.view().actions.len(), 1);
+    bench.touch(Intent::Other);
+    assert_eq!(bench.prints().len(), 1);
+}
+
+#[test]
+fn out_of_paper_the_payment_is_said_first_and_the_receipt_is_offered_by_phone() {
+    let mut bench = Bench::new();
+    bench.event(Event::Health(Device::Printer, Health::Trouble(Trouble::PaperOut)));
+    let order = bench.charge();
+    bench.paid(order);
+    assert!(bench.prints().is_empty());
+    assert_eq!(bench.outcome().verdict, Verdict::Done);
+    assert_eq!(bench.view().banners[0].title, TextId::PaperOut.into());
+    let code = bench.outcome().code.expect("a way without paper");
+    assert!(code.qr.ends_with(&code.number.replace(' ', "")));
+
+    // A new roll: the one unmarked copy is printed by itself.
+    bench.event(Event::Health(Device::Printer, Health::Ready));
+    assert_eq!(bench.prints().len(), 1);
+    assert_eq!(bench.prints()[0].2, None);
+}
+
+#[test]
+fn paper_running_out_in_the_middle_is_unsure_and_a_copy_is_marked_and_only_on_request() {
+    let mut bench = Bench::new();
+    let receipt = paid_visit(&mut bench);
+    bench.event(Event::Health(Device::Printer, Health::Trouble(Trouble::PaperOut)));
+    bench.event(Event::Paper(receipt, PrintResult::Unconfirmed));
+    bench.event(Event::Health(Device::Printer, Health::Ready));
+    assert_eq!(bench.prints().len(), 1, "never by itself");
+    assert_eq!(bench.view().banners[0].title, TextId::PrintUnsure.into());
+    bench.touch(Intent::Other);
+    assert_eq!(bench.prints()[1].2.as_deref(), Some("补打 第1次"));
+    bench.printed(receipt);
+    let copies: Vec<u32> = bench
+        .log
+        .iter()
+        .filter_map(|e| if let Entry::PrintStarted { copy, .. } = e { Some(*copy) } else { None })
+        .collect();
+    assert_eq!(copies, [1, 2]);
+}
+
+#[test]
+fn what_did_not_start_is_still_the_unmarked_copy() {
+    let mut bench = Bench::new();
+    let receipt = paid_visit(&mut bench);
+    bench.event(Event::Paper(receipt, PrintResult::NotStarted));
+    assert_eq!(bench.prints().len(), 1, "no loop against a printer that says it is ready");
+    bench.touch(Intent::Other);
+    assert_eq!(bench.prints().len(), 2);
+    assert_eq!(bench.prints()[1].2, None);
+}
+
+#[test]
+fn copies_are_bounded() {
+    let mut bench = Bench::new();
+    let receipt = paid_visit(&mut bench);
+    for _ in 0..10 {
+        bench.event(Event::Paper(receipt, PrintResult::Unconfirmed));
+        bench.touch(Intent::Other);
+    }
+    assert_eq!(bench.prints().len(), 3);
+}
+
+#[test]
+fn leaving_without_paper_waives_it_on_record() {
+    let mut bench = Bench::new();
+    bench.event(Event::Health(Device::Printer, Health::Trouble(Trouble::PaperOut)));
+    let order = bench.charge();
+    bench.paid(order);
+    bench.touch(Intent::Leave);
+    assert_eq!(bench.count(|e| matches!(e, Entry::ReceiptWaived { .. })), 1);
+    bench.event(Event::Health(Device::Printer, Health::Ready));
+    assert!(bench.prints().is_empty(), "the next resident would find it");
+}
+
+#[test]
+fn a_print_under_way_when_the_card_is_taken_ends_on_record() {
+    let mut bench = Bench::new();
+    let receipt = paid_visit(&mut bench);
+    bench.touch(Intent::Leave);
+    assert_eq!(bench.outcome().detail, TextId::Printing.into(), "the last words point to the paper");
+    bench.printed(receipt);
+    assert_eq!(bench.count(|e| matches!(e, Entry::Printed { .. })), 1);
+}
+
+#[test]
+fn after_a_crash_nothing_is_printed_by_itself() {
+    let mut before = Bench::new();
+    paid_visit(&mut before);
+    let (receipt, content, _) = before.prints()[0].clone();
+    let waiting = contract::ReceiptId::from_entropy(9);
+    let mut after = Bench::recovered(OpenWork {
+        papers: vec![
+            OpenPaper { receipt, content: content.clone(), started: Some(1) },
+            OpenPaper { receipt: waiting, content, started: None },
+        ],
+        ..OpenWork::default()
+    });
+    after.event(Event::Health(Device::Printer, Health::Ready));
+    assert!(after.prints().is_empty());
+    assert_eq!(after.count(|e| matches!(e, Entry::PrintUnconfirmed { .. })), 1);
+    assert_eq!(after.count(|e| matches!(e, Entry::ReceiptWaived { .. })), 1);
+}
+
+#[test]
+fn a_record_is_printed_masked() {
+    let mut bench = Bench::new();
+    bench.by_card();
+    bench.open("参保证明");
+    bench.touch(Intent::Go);
+    bench.answer_rows(&[&[("months", "36")]]);
+    assert!(matches!(bench.view().body, Body::Sheet(_)));
+    bench.touch(Intent::Go);
+    let receipt = format!("{:?}", bench.prints()[0].1);
+    assert!(receipt.contains("张*丰") && receipt.contains("5001**********1239") && receipt.contains("36"));
+    assert!(!receipt.contains(crate::bench::NAME) && !receipt.contains(crate::bench::ID_NUMBER));
+    bench.event(Event::Card(CardEvent::Removed));
+    assert!(matches!(bench.view().body, Body::Welcome(_)));
+}
