@@ -1,0 +1,60 @@
+//! `kiosk-acquirer`: the sandbox acquirer as a process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use acquirer::{Ledger, shell};
+use anyhow::Context as _;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Requests in hand get this long to finish after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Sandbox acquirer: charges once per order, fences on inquiry, fails on request.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:8082")]
+    listen: SocketAddr,
+    /// The database; made when it is not there.
+    #[arg(long)]
+    db: PathBuf,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let arguments = Arguments::parse();
+    let db = rusqlite::Connection::open(&arguments.db).context("the database cannot be opened")?;
+    let ledger = Ledger::open(db)?;
+    let listener = tokio::net::TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    tracing::info!(address = %listener.local_addr()?, "listening");
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (stop, mut stopped) = tokio::sync::watch::channel(());
+    let mut stopping = stopped.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        let _ = stop.send(());
+    });
+    let serving = shell::serve(listener, ledger, async move {
+        let _ = stopping.changed().await;
+    });
+    let out_of_patience = async move {
+        let _ = stopped.changed().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serving => served?,
+        () = out_of_patience => {}
+    }
+    Ok(())
+}

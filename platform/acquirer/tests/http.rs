@@ -1,0 +1,133 @@
+//! The acquirer over real HTTP on loopback, with each of its faults.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+
+use acquirer::{Answer, Entry, Ledger, Outcome, shell};
+use tokio::sync::oneshot;
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+async fn start() -> Running {
+    let ledger = Ledger::open(rusqlite::Connection::open_in_memory().unwrap()).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(shell::serve(listener, ledger, async move {
+        let _ = stopped.await;
+    }));
+    Running { address, stop, serving }
+}
+
+impl Running {
+    async fn send(&self, method: reqwest::Method, path: &str, body: String) -> reqwest::Result<(u16, String)> {
+        let url = format!("http://{}{path}", self.address);
+        let request = reqwest::Client::new().request(method, url).header("content-type", "application/json");
+        let response = request.body(body).send().await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    }
+
+    async fn charge(&self, order: u32) -> reqwest::Result<(u16, String)> {
+        let body = format!(
+            r#"{{"order":"{order:032x}","total":8640,"account":"a-1","method":"wallet","bills":["w-1"]}}"#
+        );
+        self.send(reqwest::Method::POST, "/charges", body).await
+    }
+
+    async fn inquire(&self, order: u32) -> Answer {
+        let path = format!("/charges/{order:032x}/inquire");
+        let (_, text) = self.send(reqwest::Method::POST, &path, String::new()).await.unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    async fn fault(&self, order: &str) {
+        let (status, _) = self.send(reqwest::Method::POST, "/faults", order.to_owned()).await.unwrap();
+        assert_eq!(status, 204);
+    }
+}
+
+#[tokio::test]
+async fn a_charge_is_answered_listed_and_the_server_stops_when_asked() {
+    let running = start().await;
+    let (status, text) = running.charge(1).await.unwrap();
+    let answer: Answer = serde_json::from_str(&text).unwrap();
+    assert_eq!(status, 200);
+    assert!(matches!(answer.outcome, Outcome::Paid { .. }), "{text}");
+    let (_, listed) = running.send(reqwest::Method::GET, "/charges", String::new()).await.unwrap();
+    let listed: Vec<Entry> = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed, [Entry { answer, bills: vec!["w-1".into()] }]);
+
+    running.stop.send(()).unwrap();
+    running.serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_drop_before_does_nothing_and_a_drop_after_has_charged() {
+    let running = start().await;
+    running.fault(r#"{"fault":"drop-before","count":1}"#).await;
+    assert!(running.charge(1).await.is_err());
+    assert_eq!(running.inquire(1).await.outcome, Outcome::Void);
+
+    running.fault(r#"{"fault":"drop-after","count":1}"#).await;
+    assert!(running.charge(2).await.is_err());
+    assert!(matches!(running.inquire(2).await.outcome, Outcome::Paid { .. }));
+}
+
+#[tokio::test]
+async fn a_dropped_connection_carries_not_one_byte_of_an_answer() {
+    let running = start().await;
+    running.fault(r#"{"fault":"drop-after","count":1}"#).await;
+    let address = running.address;
+    let read = tokio::task::spawn_blocking(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let request = format!("POST /charges/{:032x}/inquire HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", 1);
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut read = Vec::new();
+        let _ = stream.read_to_end(&mut read);
+        read
+    });
+    assert_eq!(read.await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn declined_nonsense_and_cleared_faults_are_what_they_say() {
+    let running = start().await;
+    running.fault(r#"{"fault":"decline","count":1}"#).await;
+    let (_, text) = running.charge(1).await.unwrap();
+    assert_eq!(serde_json::from_str::<Answer>(&text).unwrap().outcome, Outcome::Declined);
+
+    running.fault(r#"{"fault":"nonsense"}"#).await;
+    let (status, text) = running.charge(2).await.unwrap();
+    assert_eq!(status, 200);
+    assert!(serde_json::from_str::<Answer>(&text).is_err());
+    running.send(reqwest::Method::DELETE, "/faults", String::new()).await.unwrap();
+    assert!(matches!(running.inquire(2).await.outcome, Outcome::Paid { .. }));
+}
+
+#[tokio::test]
+async fn a_delayed_charge_that_lands_after_the_inquiry_finds_the_fence() {
+    let running = start().await;
+    running.fault(r#"{"fault":"delay","ms":400,"count":1}"#).await;
+    let hasty = tokio::time::timeout(std::time::Duration::from_millis(100), running.charge(1)).await;
+    assert!(hasty.is_err());
+    assert_eq!(running.inquire(1).await.outcome, Outcome::Void);
+    // The charge lands behind the inquiry or has landed before it; either way its outcome is the fence's.
+    let (_, text) = running.charge(1).await.unwrap();
+    assert_eq!(serde_json::from_str::<Answer>(&text).unwrap().outcome, Outcome::Void);
+}
+
+#[tokio::test]
+async fn malformed_bodies_and_conflicts_have_their_status() {
+    let running = start().await;
+    assert_eq!(running.send(reqwest::Method::POST, "/charges", "{".into()).await.unwrap().0, 400);
+    running.charge(1).await.unwrap();
+    let other =
+        format!(r#"{{"order":"{:032x}","total":1,"account":"a-1","method":"wallet","bills":[]}}"#, 1);
+    assert_eq!(running.send(reqwest::Method::POST, "/charges", other).await.unwrap().0, 409);
+}
