@@ -98,7 +98,10 @@ mod tests {
     fn orders_are_written_as_the_script_writes_them() {
         for (text, order) in [
             (r#"{"fault":"drop-before"}"#, FaultOrder { fault: Fault::DropBefore, count: None }),
-            (r#"{"fault":"delay","ms":50,"count":2}"#, FaultOrder { fault: Fault::Delay { ms: 50 }, count: Some(2) }),
+            (
+                r#"{"fault":"delay","ms":50,"count":2}"#,
+                FaultOrder { fault: Fault::Delay { ms: 50 }, count: Some(2) },
+            ),
         ] {
             assert_eq!(serde_json::from_str::<FaultOrder>(text).unwrap(), order);
         }

@@ -141,7 +141,10 @@ impl Ledger {
             let mut all = db.prepare("SELECT * FROM charges ORDER BY number")?;
             let rows = all.query_map([], |row| {
                 let bills: String = row.get("bills")?;
-                Ok(Entry { answer: answer(row)?, bills: bills.split_terminator('\n').map(Into::into).collect() })
+                Ok(Entry {
+                    answer: answer(row)?,
+                    bills: bills.split_terminator('\n').map(Into::into).collect(),
+                })
             })?;
             rows.collect()
         };
@@ -285,7 +288,8 @@ mod tests {
     fn what_was_decided_survives_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("book.db");
-        let first = Ledger::open(Connection::open(&path).unwrap()).unwrap().charge(&charge(1), true, 5).unwrap();
+        let first =
+            Ledger::open(Connection::open(&path).unwrap()).unwrap().charge(&charge(1), true, 5).unwrap();
         let mut again = Ledger::open(Connection::open(&path).unwrap()).unwrap();
         assert_eq!(again.inquire(&charge(1).order, 9).unwrap(), first);
     }

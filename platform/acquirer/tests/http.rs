@@ -26,7 +26,12 @@ async fn start() -> Running {
 }
 
 impl Running {
-    async fn send(&self, method: reqwest::Method, path: &str, body: String) -> reqwest::Result<(u16, String)> {
+    async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: String,
+    ) -> reqwest::Result<(u16, String)> {
         let url = format!("http://{}{path}", self.address);
         let request = reqwest::Client::new().request(method, url).header("content-type", "application/json");
         let response = request.body(body).send().await?;
@@ -86,7 +91,8 @@ async fn a_dropped_connection_carries_not_one_byte_of_an_answer() {
     let address = running.address;
     let read = tokio::task::spawn_blocking(move || {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
-        let request = format!("POST /charges/{:032x}/inquire HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", 1);
+        let request =
+            format!("POST /charges/{:032x}/inquire HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", 1);
         stream.write_all(request.as_bytes()).unwrap();
         let mut read = Vec::new();
         let _ = stream.read_to_end(&mut read);
@@ -127,7 +133,6 @@ async fn malformed_bodies_and_conflicts_have_their_status() {
     let running = start().await;
     assert_eq!(running.send(reqwest::Method::POST, "/charges", "{".into()).await.unwrap().0, 400);
     running.charge(1).await.unwrap();
-    let other =
-        format!(r#"{{"order":"{:032x}","total":1,"account":"a-1","method":"wallet","bills":[]}}"#, 1);
+    let other = format!(r#"{{"order":"{:032x}","total":1,"account":"a-1","method":"wallet","bills":[]}}"#, 1);
     assert_eq!(running.send(reqwest::Method::POST, "/charges", other).await.unwrap().0, 409);
 }

@@ -107,8 +107,10 @@ impl OnlineToken {
         if self.key_id() != key.id {
             return Err(Refusal::Key(self.key_id()));
         }
-        let (checked, check) =
-            self.0.split_first_chunk::<CHECKED_LEN>().expect("an online token is longer than what is checked");
+        let (checked, check) = self
+            .0
+            .split_first_chunk::<CHECKED_LEN>()
+            .expect("an online token is longer than what is checked");
         key.mac(checked).verify_truncated_left(check).map_err(|_| Refusal::Check)
     }
 }

@@ -1,0 +1,286 @@
+//! The department's books: bills by person, and which order paid them.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS bills (
+    key        TEXT PRIMARY KEY,
+    id_number  TEXT NOT NULL,
+    account    TEXT NOT NULL,
+    address    TEXT NOT NULL,
+    period     TEXT NOT NULL,
+    usage      TEXT NOT NULL,
+    amount_fen INTEGER NOT NULL CHECK (amount_fen > 0),
+    paid_by    TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS bills_by_person ON bills (id_number);
+CREATE TABLE IF NOT EXISTS payments (
+    [order]   TEXT PRIMARY KEY,
+    reference TEXT NOT NULL,
+    body      TEXT NOT NULL
+) STRICT;";
+
+/// Whose bills are asked for. No `Debug`: it names a person.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BillsRequest {
+    /// 公民身份号码 of the person.
+    pub id_number: String,
+}
+
+/// An open bill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bill {
+    /// The department's key of the bill.
+    pub key: String,
+    /// 户号, the water account.
+    pub account: String,
+    /// Where the water was used.
+    pub address: String,
+    /// 账期, `YYYY-MM`.
+    pub period: String,
+    /// How much was used, in words.
+    pub usage: String,
+    /// What is owed, in fen.
+    pub amount: i64,
+    /// Whom it is paid to.
+    pub payee: String,
+}
+
+/// A bill as it was paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaidBill {
+    /// Its key.
+    pub key: String,
+    /// What was paid, in fen.
+    pub amount: i64,
+}
+
+/// Tells that bills were paid. Idempotent by the order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payment {
+    /// The platform's order.
+    pub order: String,
+    /// The acquirer's reference of the charge.
+    pub reference: String,
+    /// The bills that it pays.
+    pub bills: Vec<PaidBill>,
+}
+
+/// A booked payment, for an auditor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Booking {
+    /// The bill.
+    pub key: String,
+    /// The order that paid it.
+    pub order: String,
+    /// The amount in fen.
+    pub amount: i64,
+}
+
+/// Why the books do not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum BooksError {
+    /// A bill is unknown, paid by another order, or of another amount; or the order was booked with
+    /// other bills. Nothing of the payment was booked: a person must look.
+    #[error("the payment does not fit the books; nothing was booked, compare the order with the bills")]
+    Conflict,
+    /// The database failed; nothing was booked.
+    #[error("the books cannot be read or written")]
+    Store(#[from] rusqlite::Error),
+}
+
+/// The books.
+pub struct Books(Connection);
+
+impl Books {
+    /// Takes over a database, which may be new. What is booked is on disk before it is answered.
+    ///
+    /// # Errors
+    /// [`BooksError::Store`] when it is no such database.
+    pub fn open(db: Connection) -> Result<Self, BooksError> {
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.execute_batch(SCHEMA)?;
+        Ok(Self(db))
+    }
+
+    /// Writes a bill for a person, unless it is already there.
+    ///
+    /// # Errors
+    /// [`BooksError::Store`].
+    pub fn issue(&mut self, id_number: &str, bill: &Bill) -> Result<(), BooksError> {
+        self.0.execute(
+            "INSERT INTO bills (key, id_number, account, address, period, usage, amount_fen)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (key) DO NOTHING",
+            params![bill.key, id_number, bill.account, bill.address, bill.period, bill.usage, bill.amount],
+        )?;
+        Ok(())
+    }
+
+    /// A person's open bills, oldest first.
+    ///
+    /// # Errors
+    /// [`BooksError::Store`].
+    pub fn open_bills(&self, request: &BillsRequest) -> Result<Vec<Bill>, BooksError> {
+        let mut open = self
+            .0
+            .prepare("SELECT * FROM bills WHERE id_number = ?1 AND paid_by IS NULL ORDER BY period, key")?;
+        let bills = open.query_map([&request.id_number], bill)?.collect::<rusqlite::Result<_>>()?;
+        Ok(bills)
+    }
+
+    /// Books a payment: all its bills or none.
+    ///
+    /// # Errors
+    /// [`BooksError::Conflict`], [`BooksError::Store`].
+    pub fn book(&mut self, payment: &Payment) -> Result<(), BooksError> {
+        let body: String =
+            payment.bills.iter().map(|bill| format!("{} {}\n", bill.key, bill.amount)).collect();
+        let tx = self.0.transaction()?;
+        let booked: Option<String> = tx
+            .query_row("SELECT body FROM payments WHERE [order] = ?1", [&payment.order], |row| row.get(0))
+            .optional()?;
+        match booked {
+            Some(booked) if booked == body => return Ok(()),
+            Some(_) => return Err(BooksError::Conflict),
+            None => {}
+        }
+        tx.execute(
+            "INSERT INTO payments ([order], reference, body) VALUES (?1, ?2, ?3)",
+            params![payment.order, payment.reference, body],
+        )?;
+        for paid in &payment.bills {
+            mark_paid(&tx, paid, &payment.order)?;
+        }
+        Ok(tx.commit()?)
+    }
+
+    /// Every bill that is paid, by which order.
+    ///
+    /// # Errors
+    /// [`BooksError::Store`].
+    pub fn bookings(&self) -> Result<Vec<Booking>, BooksError> {
+        let mut paid = self
+            .0
+            .prepare("SELECT key, paid_by, amount_fen FROM bills WHERE paid_by IS NOT NULL ORDER BY key")?;
+        let rows = paid
+            .query_map([], |row| Ok(Booking { key: row.get(0)?, order: row.get(1)?, amount: row.get(2)? }))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+fn mark_paid(tx: &Transaction<'_>, paid: &PaidBill, order: &str) -> Result<(), BooksError> {
+    let marked = tx.execute(
+        "UPDATE bills SET paid_by = ?1 WHERE key = ?2 AND amount_fen = ?3 AND paid_by IS NULL",
+        params![order, paid.key, paid.amount],
+    )?;
+    if marked == 1 { Ok(()) } else { Err(BooksError::Conflict) }
+}
+
+fn bill(row: &Row<'_>) -> rusqlite::Result<Bill> {
+    Ok(Bill {
+        key: row.get("key")?,
+        account: row.get("account")?,
+        address: row.get("address")?,
+        period: row.get("period")?,
+        usage: row.get("usage")?,
+        amount: row.get("amount_fen")?,
+        payee: PAYEE.to_owned(),
+    })
+}
+
+/// Whom water is paid to. An invented company.
+pub(crate) const PAYEE: &str = "渝水供水有限公司";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERSON: &str = "person-1";
+
+    fn bill(key: &str, amount: i64) -> Bill {
+        Bill {
+            key: key.into(),
+            account: "W-1".into(),
+            address: "渝中区".into(),
+            period: "2026-10".into(),
+            usage: "12 吨".into(),
+            amount,
+            payee: PAYEE.into(),
+        }
+    }
+
+    fn books() -> Books {
+        let mut books = Books::open(Connection::open_in_memory().unwrap()).unwrap();
+        for key in ["w-1", "w-2"] {
+            books.issue(PERSON, &bill(key, 8640)).unwrap();
+        }
+        books
+    }
+
+    fn open(books: &Books, person: &str) -> Vec<String> {
+        let request = BillsRequest { id_number: person.into() };
+        books.open_bills(&request).unwrap().into_iter().map(|bill| bill.key).collect()
+    }
+
+    fn payment(order: &str, keys: &[&str]) -> Payment {
+        let bills = keys.iter().map(|key| PaidBill { key: (*key).into(), amount: 8640 }).collect();
+        Payment { order: order.into(), reference: "SB1".into(), bills }
+    }
+
+    #[test]
+    fn a_person_sees_their_own_open_bills_only() {
+        let books = books();
+        assert_eq!(open(&books, PERSON), ["w-1", "w-2"]);
+        assert!(open(&books, "person-2").is_empty());
+    }
+
+    #[test]
+    fn a_repeated_payment_is_booked_once() {
+        let mut books = books();
+        for _ in 0..3 {
+            books.book(&payment("o-1", &["w-1"])).unwrap();
+        }
+        assert_eq!(open(&books, PERSON), ["w-2"]);
+        assert_eq!(
+            books.bookings().unwrap(),
+            [Booking { key: "w-1".into(), order: "o-1".into(), amount: 8640 }]
+        );
+    }
+
+    #[test]
+    fn a_payment_that_does_not_fit_books_nothing() {
+        let mut books = books();
+        books.book(&payment("o-1", &["w-1"])).unwrap();
+        let mut wrong_amount = payment("o-2", &["w-2"]);
+        wrong_amount.bills[0].amount = 1;
+        for bad in [
+            payment("o-2", &["w-2", "w-1"]),
+            payment("o-2", &["w-2", "w-9"]),
+            payment("o-1", &["w-2"]),
+            wrong_amount,
+        ] {
+            assert!(matches!(books.book(&bad), Err(BooksError::Conflict)));
+            assert_eq!(open(&books, PERSON), ["w-2"]);
+        }
+        books.book(&payment("o-2", &["w-2"])).unwrap();
+        assert!(open(&books, PERSON).is_empty());
+    }
+
+    #[test]
+    fn issuing_a_bill_again_does_not_open_it_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("books.db");
+        let mut books = Books::open(Connection::open(&path).unwrap()).unwrap();
+        books.issue(PERSON, &bill("w-1", 8640)).unwrap();
+        books.book(&payment("o-1", &["w-1"])).unwrap();
+        drop(books);
+        let mut books = Books::open(Connection::open(&path).unwrap()).unwrap();
+        books.issue(PERSON, &bill("w-1", 8640)).unwrap();
+        assert!(open(&books, PERSON).is_empty());
+    }
+}

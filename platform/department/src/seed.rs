@@ -1,0 +1,103 @@
+//! Bills of the demo residents, read from the same file that seeds the rest of the demo city.
+//!
+//! Reads only what a water department would know; the rest of the file is not its business.
+
+use serde::Deserialize;
+
+use crate::books::Bill;
+
+/// Why the file of demo residents is not read.
+#[derive(Debug, thiserror::Error)]
+#[error("the file of demo residents is not as expected")]
+pub struct SeedError(#[source] Box<toml::de::Error>);
+
+#[derive(Deserialize)]
+struct File {
+    resident: Vec<Resident>,
+}
+
+#[derive(Deserialize)]
+struct Resident {
+    id_number: String,
+    #[serde(default)]
+    bill: Vec<SeedBill>,
+}
+
+#[derive(Deserialize)]
+struct SeedBill {
+    key: String,
+    account: String,
+    address: String,
+    period: String,
+    usage_tonnes: u32,
+    amount_fen: u32,
+}
+
+/// The bills in the text of `residents.toml`, each with the ID number of the person who owes it.
+///
+/// # Errors
+/// When it is not TOML or lacks a field.
+pub fn bills_of(text: &str) -> Result<Vec<(String, Bill)>, SeedError> {
+    // The parser's own message quotes the line, which may hold a person's data; only its place is kept.
+    let file: File = toml::from_str(text).map_err(|mut error| {
+        error.set_input(None);
+        SeedError(Box::new(error))
+    })?;
+    let bills = file.resident.into_iter().flat_map(|resident| {
+        let Resident { id_number, bill } = resident;
+        bill.into_iter().map(move |bill| (id_number.clone(), bill.into()))
+    });
+    Ok(bills.collect())
+}
+
+impl From<SeedBill> for Bill {
+    fn from(seed: SeedBill) -> Self {
+        Self {
+            key: seed.key,
+            account: seed.account,
+            address: seed.address,
+            period: seed.period,
+            usage: format!("{} 吨", seed.usage_tonnes),
+            amount: seed.amount_fen.into(),
+            payee: crate::books::PAYEE.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_water_department_knows_is_read() {
+        let text = r#"
+            [[resident]]
+            id = "first"
+            name = "张三"
+            id_number = "person-1"
+            [resident.card]
+            number = "A1"
+            [[resident.bill]]
+            key = "w-1"
+            account = "W-1"
+            address = "渝中区"
+            period = "2026-10"
+            usage_tonnes = 12
+            amount_fen = 8640
+            [[resident]]
+            id_number = "person-2"
+        "#;
+        let bills = bills_of(text).unwrap();
+        assert_eq!(bills.len(), 1);
+        assert_eq!(
+            (bills[0].0.as_str(), bills[0].1.usage.as_str(), bills[0].1.amount),
+            ("person-1", "12 吨", 8640)
+        );
+    }
+
+    #[test]
+    fn an_error_does_not_quote_the_file() {
+        let error = bills_of("[[resident]]\nid_number = \"person-1\"\nbill = 3").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("person-1"));
+    }
+}
