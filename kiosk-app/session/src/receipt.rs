@@ -1,6 +1,6 @@
 //! What receipts say.
 
-use contract::{FieldType, Method, Receipt, ReceiptId, ReceiptLine, Step, UnixMs};
+use contract::{Method, Receipt, ReceiptId, ReceiptLine, Step, UnixMs};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use view::{Lang, Text, TextId};
@@ -76,7 +76,7 @@ pub(crate) fn of_record(
                 {
                     lines.push(ReceiptLine::Pair(
                         label_of(label, lang).to_owned(),
-                        rows::shown(label.kind, value),
+                        rows::shown(label.kind, value, lang),
                     ));
                 }
             }
@@ -142,11 +142,6 @@ pub(crate) fn local(at: UnixMs, offset_minutes: i16) -> jiff::civil::DateTime {
 
 fn date_time(at: UnixMs, offset_minutes: i16) -> String {
     local(at, offset_minutes).strftime("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-/// Whether a field is one of the amounts, which a row shows at its right.
-pub(crate) const fn is_amount(kind: FieldType) -> bool {
-    matches!(kind, FieldType::Money)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use contract::{Answer, CallAnswer, FieldType, Money};
+use view::Lang;
 use zeroize::Zeroizing;
 
 /// Most rows of one answer.
@@ -59,10 +60,21 @@ fn is_date(value: &str) -> bool {
 }
 
 /// A value as a resident reads it.
-pub(crate) fn shown(kind: FieldType, value: &str) -> String {
-    match kind {
-        FieldType::Money => money(value).map_or_else(String::new, |amount| amount.to_string()),
-        FieldType::Text | FieldType::Date | FieldType::Key => value.to_owned(),
+pub(crate) fn shown(kind: FieldType, value: &str, lang: Lang) -> String {
+    match (kind, lang) {
+        (FieldType::Money, _) => money(value).map_or_else(String::new, |amount| amount.to_string()),
+        (FieldType::Date, Lang::Zh) => chinese_date(value),
+        (FieldType::Date, Lang::En) | (FieldType::Text | FieldType::Key, _) => value.to_owned(),
+    }
+}
+
+/// `2026-10` as 2026年10月, `2026-10-31` as 2026年10月31日.
+fn chinese_date(value: &str) -> String {
+    let mut parts = value.split('-').map(|part| part.trim_start_matches('0'));
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(year), Some(month), Some(day)) => format!("{year}年{month}月{day}日"),
+        (Some(year), Some(month), None) => format!("{year}年{month}月"),
+        (Some(_), None, _) | (None, _, _) => value.to_owned(),
     }
 }
 
@@ -93,6 +105,19 @@ mod tests {
         wide.push(("id_number", "500101199001011234"));
         let rows = checked(answer(&[&wide]), &declared(), false).unwrap();
         assert_eq!(rows[0].keys().collect::<Vec<_>>(), ["amount", "bill", "day"]);
+    }
+
+    #[test]
+    fn values_are_shown_as_people_read_them() {
+        for (kind, value, zh, en) in [
+            (FieldType::Money, "123456", "¥1,234.56", "¥1,234.56"),
+            (FieldType::Date, "2026-10", "2026年10月", "2026-10"),
+            (FieldType::Date, "2026-09-05", "2026年9月5日", "2026-09-05"),
+            (FieldType::Text, "18 吨", "18 吨", "18 吨"),
+        ] {
+            assert_eq!(shown(kind, value, Lang::Zh), zh);
+            assert_eq!(shown(kind, value, Lang::En), en);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::closing::Refusal;
 use crate::effect::Work;
 use crate::event::{Answer, Failure, PinAnswer};
 use crate::kiosk::{Kiosk, Turn};
-use crate::receipt::{is_amount, label_of, of_record};
+use crate::receipt::{label_of, of_record};
 use crate::rows::{self, Row};
 use crate::setup::method_works;
 use crate::visit::{Data, Running, StepState, Task, Visit, in_lang};
@@ -230,7 +230,7 @@ impl Kiosk {
             .map(|row| {
                 Some(OrderItem {
                     key: row.get(key)?.to_string(),
-                    label: format!("{title} {}", described(row, show, declared)),
+                    label: format!("{title} {}", named(row, show, declared, visit.lang)?),
                     payee: row.get("payee")?.to_string(),
                     amount: rows::money(row.get(amount)?)?,
                 })
@@ -320,14 +320,10 @@ impl Kiosk {
     }
 }
 
-/// A row in one line, without its amount: what a receipt and the confirmation call it.
-pub(crate) fn described(row: &Row, show: &[String], declared: &contract::Answer) -> String {
-    let words: Vec<&str> = show
-        .iter()
-        .filter(|field| declared.get(*field).is_some_and(|f| !is_amount(f.kind())))
-        .filter_map(|field| row.get(field).map(|value| value.as_str()))
-        .collect();
-    words.join(" ")
+/// What a row is called on a receipt and when it is confirmed: its first shown field that is no amount.
+/// What else a row shows (an address, say) stays on the screen.
+fn named(row: &Row, show: &[String], declared: &contract::Answer, lang: view::Lang) -> Option<String> {
+    labelled(row, show, declared, lang).find(|(_, kind, _)| *kind != FieldType::Money).map(|(.., name)| name)
 }
 
 /// The labelled fields of a row in the order of `show`.
@@ -340,6 +336,6 @@ pub(crate) fn labelled<'a>(
     show.iter().filter_map(move |name| {
         let contract::Field::Labelled(label) = declared.get(name)? else { return None };
         let value = row.get(name)?;
-        Some((label_of(label, lang), label.kind, rows::shown(label.kind, value)))
+        Some((label_of(label, lang), label.kind, rows::shown(label.kind, value, lang)))
     })
 }
