@@ -69,6 +69,9 @@ pub enum Event {
     Catalogue(Catalogue),
     /// The link to the platform came or went.
     Link(bool),
+    /// The log is nearly full, or has room again. While it is, nothing new is charged: what is already
+    /// owed to residents needs the room that is left.
+    LogNearlyFull(bool),
 }
 
 /// At the card slot.

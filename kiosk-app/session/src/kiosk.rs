@@ -30,6 +30,8 @@ pub struct Kiosk {
     pub(crate) catalogue: Catalogue,
     pub(crate) devices: Devices,
     pub(crate) online: bool,
+    /// The log has no room for new money.
+    pub(crate) money_off: bool,
     /// Codes accepted here, so that each is accepted once.
     pub(crate) marks: BTreeMap<String, UnixMs>,
     /// Open orders, of this or of earlier visits.
@@ -90,6 +92,7 @@ impl Kiosk {
             catalogue,
             devices: Devices::default(),
             online: false,
+            money_off: false,
             marks: open.code_marks.into_iter().collect(),
             payments: BTreeMap::new(),
             papers: BTreeMap::new(),
@@ -141,6 +144,7 @@ impl Kiosk {
             Event::Paper(receipt, result) => self.on_paper(&mut turn, receipt, result),
             Event::Catalogue(catalogue) => self.on_catalogue(&mut turn, catalogue),
             Event::Link(online) => self.online = online,
+            Event::LogNearlyFull(full) => self.on_log_nearly_full(&mut turn, full),
         }
         self.settle_attention();
         let place = Place::of(self);
@@ -336,6 +340,14 @@ impl Kiosk {
         } else if self.closing.as_ref().is_some_and(Closing::ends_with_card) {
             self.closing = None;
         }
+    }
+
+    fn on_log_nearly_full(&mut self, turn: &mut Turn, full: bool) {
+        if full && !self.money_off {
+            // Nobody may ever touch *help*, and staff must come all the same.
+            turn.out.record(Entry::HelpCalled { visit: None });
+        }
+        self.money_off = full;
     }
 
     fn on_catalogue(&mut self, turn: &mut Turn, catalogue: Catalogue) {

@@ -65,7 +65,9 @@ impl Kiosk {
             Step::Show { .. } => StepState::Show,
             Step::Choose { .. } => StepState::Choose { chosen: BTreeSet::new(), page: 0, full: false },
             Step::Pay { .. } => {
-                if self.methods().is_empty() {
+                if self.money_off {
+                    StepState::MoneyOff
+                } else if self.methods().is_empty() {
                     StepState::NoMethod
                 } else {
                     StepState::Confirm { method: 0 }

@@ -114,6 +114,7 @@ impl Kiosk {
             | StepState::QueryFailed(_)
             | StepState::Nothing(_)
             | StepState::NoMethod
+            | StepState::MoneyOff
             | StepState::PinLocked
             | StepState::PinFailed => self.show_menu(false),
             StepState::Querying { .. }
@@ -222,6 +223,7 @@ impl Kiosk {
             StepState::PinFailed
             | StepState::PinLocked
             | StepState::NoMethod
+            | StepState::MoneyOff
             | StepState::Nothing(_)
             | StepState::Settled { .. }
             | StepState::Printing { .. } => self.show_menu(false),
@@ -243,6 +245,7 @@ impl Kiosk {
             | StepState::Nothing(_)
             | StepState::Choose { .. }
             | StepState::NoMethod
+            | StepState::MoneyOff
             | StepState::Confirm { .. }
             | StepState::Pin { .. }
             | StepState::PinCheck { .. }

@@ -85,6 +85,7 @@ pub(crate) enum StepState {
         full: bool,
     },
     NoMethod,
+    MoneyOff,
     Confirm {
         method: usize,
     },
@@ -158,6 +159,7 @@ impl Visit {
                 | StepState::Show
                 | StepState::Choose { .. }
                 | StepState::NoMethod
+                | StepState::MoneyOff
                 | StepState::Confirm { .. }
                 | StepState::Pin { .. }
                 | StepState::PinLocked
@@ -184,6 +186,7 @@ impl Visit {
                 | StepState::Show
                 | StepState::Choose { .. }
                 | StepState::NoMethod
+                | StepState::MoneyOff
                 | StepState::Confirm { .. }
                 | StepState::Pin { .. }
                 | StepState::PinLocked

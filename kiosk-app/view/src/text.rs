@@ -155,6 +155,8 @@ text_ids! {
     MethodWallet = "method.wallet",
     NoMethod = "no-method",
     NoMethodDetail = "no-method.detail",
+    MoneyOff = "money-off",
+    MoneyOffDetail = "money-off.detail",
     Paying = "paying",
     PayingDetail = "paying.detail",
     PaidTitle = "paid.title",

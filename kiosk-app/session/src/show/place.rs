@@ -67,6 +67,7 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
         StepState::Show => (4, 0, None),
         StepState::Choose { page, .. } => (5, *page, None),
         StepState::NoMethod => (6, 0, None),
+        StepState::MoneyOff => (15, 0, None),
         StepState::Confirm { .. } => (7, 0, None),
         // A wrong PIN shuffles the keys: a digit meant for the old ones must not land on the new.
         StepState::Pin { keys, .. } => {

@@ -31,6 +31,7 @@ pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Frame {
             choose(visit, running, &chosen, *page, *full)
         }
         StepState::NoMethod => sorry(visit, TextId::NoMethod, TextId::NoMethodDetail, None),
+        StepState::MoneyOff => sorry(visit, TextId::MoneyOff, TextId::MoneyOffDetail, None),
         StepState::Confirm { method } => confirm(kiosk, visit, *method),
         StepState::Pin { digits, keys, tries_left, .. } => pin(visit, digits.len(), *keys, *tries_left),
         StepState::PinCheck { .. } => working(visit, TextId::PinCheck, TextId::IdentifyingDetail),
@@ -81,7 +82,10 @@ fn step_bar(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Option<view::Ste
                 if with_pin && methods.contains(&Method::CardAccount) {
                     names.push(TextId::StepPay);
                     names.push(TextId::StepPin);
-                    let entering = matches!(running.state, StepState::Confirm { .. } | StepState::NoMethod);
+                    let entering = matches!(
+                        running.state,
+                        StepState::Confirm { .. } | StepState::NoMethod | StepState::MoneyOff
+                    );
                     if here && entering {
                         at = names.len() - 2;
                         continue;

@@ -216,6 +216,23 @@ fn after_a_crash_an_open_order_is_inquired_and_never_charged() {
 }
 
 #[test]
+fn with_the_log_nearly_full_new_money_is_refused_and_open_orders_go_on() {
+    let mut bench = Bench::new();
+    let order = bench.charge();
+    bench.lost(order);
+    bench.touch(Intent::Home);
+    bench.event(Event::LogNearlyFull(true));
+    bench.bills();
+    bench.touch(Intent::Toggle(0));
+    bench.touch(Intent::Go);
+    assert_eq!(bench.outcome().word, TextId::MoneyOff.into());
+    assert_eq!(bench.charges().len(), 1);
+    assert_eq!(bench.count(|e| matches!(e, Entry::HelpCalled { .. })), 1);
+    bench.paid(order);
+    assert_eq!(bench.count(|e| matches!(e, Entry::PaymentSettled { .. })), 1);
+}
+
+#[test]
 fn a_wrong_pin_says_how_many_tries_are_left_and_charges_nothing() {
     let mut bench = Bench::new();
     bench.by_card();
