@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The log of a kiosk: append-only segments, hash-chained, sealed. The log is the truth.
+//!
+//! [`Journal::append`] is one write and one `fdatasync`; what it returns `Ok` for survives any end of the
+//! process and of the power (I1, I2, I7). Opening folds the records into [`OpenWork`] and always begins a
+//! new segment, so that a torn tail can never make a nonce repeat. No clock and no randomness of its own:
+//! both come with each call. Called by the engine, in its own thread.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
+
+mod disk;
+pub mod faulty;
+mod fold;
+mod journal;
+mod segment;
+
+pub use disk::{Disk, RealDisk};
+pub use fold::{OpenPaper, OpenPayment, OpenWork};
+pub use journal::{Entropy, Identity, Journal, JournalError, Opening};

@@ -1,0 +1,126 @@
+//! A disk that fails as disks do, for tests and the simulation: power cuts, no space, bit rot.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::disk::Disk;
+
+/// Files in memory, of which only what was synced survives a power cut.
+#[derive(Clone, Debug, Default)]
+pub struct FaultyDisk {
+    files: BTreeMap<String, File>,
+    aside: BTreeMap<String, Vec<u8>>,
+    /// Bytes that may still be written.
+    space: Option<usize>,
+    /// Syncs that still succeed.
+    syncs: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct File {
+    bytes: Vec<u8>,
+    synced: usize,
+}
+
+impl FaultyDisk {
+    /// An empty disk without faults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on only so many bytes fit: a write beyond them is cut short and fails.
+    pub fn limit_space(&mut self, bytes: Option<usize>) {
+        self.space = bytes;
+    }
+
+    /// From now on only so many syncs succeed.
+    pub fn limit_syncs(&mut self, count: Option<usize>) {
+        self.syncs = count;
+    }
+
+    /// The power goes and comes back: of what was not synced, a part chosen by the seed survives.
+    pub fn power_cut(&mut self, seed: u64) {
+        let mut dice = seed | 1;
+        for file in self.files.values_mut() {
+            let loose = file.bytes.len() - file.synced;
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let kept = usize::try_from(dice >> 33).unwrap_or(0) % (loose + 1);
+            file.bytes.truncate(file.synced + kept);
+            file.synced = file.bytes.len();
+        }
+    }
+
+    /// One bit of a file turns.
+    pub fn rot(&mut self, name: &str, at: usize) {
+        if let Some(byte) = self.files.get_mut(name).and_then(|file| file.bytes.get_mut(at)) {
+            *byte ^= 0x04;
+        }
+    }
+
+    /// How many bytes a file has.
+    #[must_use]
+    pub fn len_of(&self, name: &str) -> usize {
+        self.files.get(name).map_or(0, |file| file.bytes.len())
+    }
+
+    /// Every byte that is on the disk, set-aside files too.
+    #[must_use]
+    pub fn all_bytes(&self) -> Vec<u8> {
+        let files = self.files.values().map(|file| file.bytes.as_slice());
+        files.chain(self.aside.values().map(Vec::as_slice)).collect::<Vec<_>>().concat()
+    }
+
+    fn file(&mut self, name: &str) -> io::Result<&mut File> {
+        self.files.get_mut(name).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn list(&mut self) -> io::Result<Vec<String>> {
+        Ok(self.files.keys().cloned().collect())
+    }
+
+    fn create(&mut self, name: &str) -> io::Result<()> {
+        if self.files.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        if self.space == Some(0) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.files.insert(name.to_owned(), File::default());
+        Ok(())
+    }
+
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let fits = self.space.map_or(bytes.len(), |space| space.min(bytes.len()));
+        self.space = self.space.map(|space| space - fits);
+        self.file(name)?.bytes.extend_from_slice(bytes.get(..fits).unwrap_or_default());
+        if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        match &mut self.syncs {
+            Some(0) => return Err(io::Error::other("the disk does not answer")),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        let file = self.file(name)?;
+        file.synced = file.bytes.len();
+        Ok(())
+    }
+
+    fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {
+        Ok(self.file(name)?.bytes.clone())
+    }
+
+    fn set_aside(&mut self, name: &str) -> io::Result<()> {
+        let file = self.files.remove(name).ok_or(io::ErrorKind::NotFound)?;
+        self.aside.insert(name.to_owned(), file.bytes);
+        Ok(())
+    }
+
+    fn delete(&mut self, name: &str) -> io::Result<()> {
+        self.files.remove(name).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}

@@ -1,0 +1,233 @@
+//! The bytes of a segment: one file of the log.
+//!
+//! | at | bytes | head of a segment |
+//! |---|---|---|
+//! | 0 | 4 | `KJS1` |
+//! | 4 | 4 | reserved, 0 |
+//! | 8 | 16 | device, zero-padded |
+//! | 24 | 8 | epoch |
+//! | 32 | 8 | number of its first record |
+//! | 40 | 32 | chain hash before its first record |
+//! | 72 | 12 | nonce of the wrapping |
+//! | 84 | 32 | the segment's SM4 key, wrapped with SM4-GCM: 16 bytes and their tag |
+//! | 116 | 4 | CRC-32C over the 116 bytes before |
+//!
+//! A record is `header 48 ‖ sealed(salt 16 ‖ body) ‖ CRC-32C over both, 4`. Sealing is SM4-GCM with a
+//! 16-byte tag, the header as associated data, and the record's number as nonce: a segment has its own
+//! key and a number stands in it once, because opening a log always begins a new segment.
+
+use aes_gcm::aead::{Aead as _, KeyInit as _, Payload, consts::U12};
+use aes_gcm::{AesGcm, Nonce};
+use contract::{DeviceId, HEADER_LEN, Head, Header, Record, SALT_LEN};
+use sm4::Sm4;
+use zeroize::Zeroizing;
+
+type Sm4Gcm = AesGcm<Sm4, U12>;
+
+/// Bytes of a segment's head.
+pub(crate) const HEAD_LEN: usize = 120;
+const MAGIC: &[u8; 8] = b"KJS1\0\0\0\0";
+const TAG_LEN: usize = 16;
+const CRC_LEN: usize = 4;
+/// Longest body that a record may have: far above any entry, and a bound on what a torn length can claim.
+pub(crate) const BODY_MAX: usize = 256 * 1024;
+
+/// Why a segment, or what follows in it, cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Broken {
+    /// The file ends before the thing does: a torn tail, if it is the last.
+    #[error("the segment ends in the middle of a record")]
+    Torn,
+    /// The bytes are not what was written.
+    #[error("the checksum does not match")]
+    Checksum,
+    /// The bytes are what was written, by somebody else or under another key.
+    #[error("the key does not open it")]
+    Sealed,
+    /// Not a segment, or a record of another log.
+    #[error("it is not a segment of this log")]
+    Foreign,
+}
+
+/// A key of 16 bytes; wiped on drop.
+pub(crate) type Key = Zeroizing<[u8; 16]>;
+
+/// The head of a segment, opened.
+pub(crate) struct Opened {
+    pub(crate) before: Head,
+    pub(crate) sealer: Sealer,
+}
+
+/// Seals and opens the records of one segment.
+pub(crate) struct Sealer(Sm4Gcm);
+
+impl Sealer {
+    pub(crate) fn new(key: &Key) -> Self {
+        Self(Sm4Gcm::new(&(**key).into()))
+    }
+
+    /// The bytes of a record as they are stored.
+    pub(crate) fn seal(&self, record: &Record) -> Option<Vec<u8>> {
+        let header = record.header.encode();
+        let plain = Zeroizing::new([record.salt.as_slice(), &record.body].concat());
+        let payload = Payload { msg: &plain, aad: &header };
+        let sealed = self.0.encrypt(&nonce(record.header.seq), payload).ok()?;
+        let mut bytes = header.to_vec();
+        bytes.extend_from_slice(&sealed);
+        let checksum = crc32c::crc32c(&bytes);
+        bytes.extend_from_slice(&checksum.to_be_bytes());
+        Some(bytes)
+    }
+
+    /// Reads the record at the front of the bytes, and what follows it.
+    pub(crate) fn open<'a>(&self, bytes: &'a [u8]) -> Result<(Record, &'a [u8]), Broken> {
+        let (header_bytes, rest) = bytes.split_at_checked(HEADER_LEN).ok_or(Broken::Torn)?;
+        // A header whose length cannot be trusted says nothing about where the record ends, so a
+        // damaged one looks like a torn tail until the checksum of the whole tells them apart.
+        let header = Header::decode(header_bytes).map_err(|_| Broken::Checksum)?;
+        let body_len = usize::try_from(header.body_len).map_err(|_| Broken::Checksum)?;
+        if body_len > BODY_MAX {
+            return Err(Broken::Checksum);
+        }
+        let sealed_len = SALT_LEN + body_len + TAG_LEN;
+        let (sealed, rest) = rest.split_at_checked(sealed_len).ok_or(Broken::Torn)?;
+        let (checksum, rest) = rest.split_first_chunk::<CRC_LEN>().ok_or(Broken::Torn)?;
+        let stored = bytes.get(..HEADER_LEN + sealed_len).ok_or(Broken::Torn)?;
+        if crc32c::crc32c(stored) != u32::from_be_bytes(*checksum) {
+            return Err(Broken::Checksum);
+        }
+        let payload = Payload { msg: sealed, aad: header_bytes };
+        let plain = Zeroizing::new(self.0.decrypt(&nonce(header.seq), payload).map_err(|_| Broken::Sealed)?);
+        let (salt, body) = plain.split_first_chunk::<SALT_LEN>().ok_or(Broken::Sealed)?;
+        Ok((Record { header, salt: *salt, body: body.to_vec() }, rest))
+    }
+}
+
+fn nonce(seq: u64) -> Nonce<U12> {
+    let mut bytes = [0; 12];
+    for (to, from) in bytes.iter_mut().skip(4).zip(seq.to_be_bytes()) {
+        *to = from;
+    }
+    bytes.into()
+}
+
+/// The head of a new segment whose chain goes on from `before`.
+pub(crate) fn head(before: &Head, key: &Key, wrap: &Key, wrap_nonce: [u8; 12]) -> Option<Vec<u8>> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&before.device.to_bytes());
+    bytes.extend_from_slice(&before.epoch.to_be_bytes());
+    bytes.extend_from_slice(&before.seq.saturating_add(1).to_be_bytes());
+    bytes.extend_from_slice(&before.hash);
+    let payload = Payload { msg: key.as_slice(), aad: &bytes };
+    let wrapped = Sm4Gcm::new(&(**wrap).into()).encrypt(&wrap_nonce.into(), payload).ok()?;
+    bytes.extend_from_slice(&wrap_nonce);
+    bytes.extend_from_slice(&wrapped);
+    let checksum = crc32c::crc32c(&bytes);
+    bytes.extend_from_slice(&checksum.to_be_bytes());
+    Some(bytes)
+}
+
+/// Opens the head of a segment, and gives the bytes of its records.
+pub(crate) fn open_head<'a>(bytes: &'a [u8], wrap: &Key) -> Result<(Opened, &'a [u8]), Broken> {
+    let (head, records) = bytes.split_at_checked(HEAD_LEN).ok_or(Broken::Torn)?;
+    let (signed, checksum) = head.split_last_chunk::<CRC_LEN>().ok_or(Broken::Torn)?;
+    if crc32c::crc32c(signed) != u32::from_be_bytes(*checksum) {
+        return Err(Broken::Checksum);
+    }
+    let (clear, sealed) = signed.split_at_checked(72).ok_or(Broken::Torn)?;
+    let (wrap_nonce, wrapped) = sealed.split_first_chunk::<12>().ok_or(Broken::Torn)?;
+    let rest = clear.strip_prefix(MAGIC).ok_or(Broken::Foreign)?;
+    let (device, rest) = rest.split_first_chunk::<16>().ok_or(Broken::Torn)?;
+    let (epoch, rest) = rest.split_first_chunk::<8>().ok_or(Broken::Torn)?;
+    let (first, rest) = rest.split_first_chunk::<8>().ok_or(Broken::Torn)?;
+    let hash: &[u8; 32] = rest.first_chunk().ok_or(Broken::Torn)?;
+    let payload = Payload { msg: wrapped, aad: clear };
+    let plain = Sm4Gcm::new(&(**wrap).into())
+        .decrypt(&(*wrap_nonce).into(), payload)
+        .map(Zeroizing::new)
+        .map_err(|_| Broken::Sealed)?;
+    let key: &[u8; 16] = plain.first_chunk().ok_or(Broken::Sealed)?;
+    let before = Head {
+        device: DeviceId::from_bytes(*device).map_err(|_| Broken::Foreign)?,
+        epoch: u64::from_be_bytes(*epoch),
+        seq: u64::from_be_bytes(*first).checked_sub(1).ok_or(Broken::Foreign)?,
+        hash: *hash,
+    };
+    Ok((Opened { before, sealer: Sealer::new(&Zeroizing::new(*key)) }, records))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::{Chain, Kind, UnixMs};
+    use proptest::prelude::*;
+
+    fn key(byte: u8) -> Key {
+        Zeroizing::new([byte; 16])
+    }
+
+    fn record(seq: u64, body: &[u8]) -> Record {
+        let header = Header {
+            kind: Kind(30),
+            body_len: u32::try_from(body.len()).unwrap(),
+            device: "K-1".parse().unwrap(),
+            epoch: 5,
+            seq,
+            time: UnixMs(9),
+        };
+        Record { header, salt: [3; SALT_LEN], body: body.to_vec() }
+    }
+
+    #[test]
+    fn a_head_opens_under_its_key_only() {
+        let before = Chain::genesis("K-1".parse().unwrap(), 5).head();
+        let bytes = head(&before, &key(1), &key(2), [7; 12]).unwrap();
+        assert_eq!(bytes.len(), HEAD_LEN);
+        let (opened, rest) = open_head(&bytes, &key(2)).unwrap();
+        assert_eq!((opened.before, rest.len()), (before, 0));
+        assert_eq!(open_head(&bytes, &key(3)).err(), Some(Broken::Sealed));
+        for len in 0..HEAD_LEN {
+            assert_eq!(open_head(&bytes[..len], &key(2)).err(), Some(Broken::Torn));
+        }
+        for at in 0..HEAD_LEN {
+            let mut bent = bytes.clone();
+            bent[at] ^= 1;
+            assert_eq!(open_head(&bent, &key(2)).err(), Some(Broken::Checksum));
+        }
+    }
+
+    #[test]
+    fn every_bent_bit_and_every_cut_of_a_record_is_noticed() {
+        let sealer = Sealer::new(&key(1));
+        let bytes = sealer.seal(&record(1, "张三丰".as_bytes())).unwrap();
+        assert!(!bytes.windows(9).any(|window| window == "张三丰".as_bytes()));
+        assert!(sealer.open(&bytes).unwrap().0 == record(1, "张三丰".as_bytes()));
+        for len in 0..bytes.len() {
+            assert!(sealer.open(&bytes[..len]).is_err());
+        }
+        for at in 0..bytes.len() {
+            let mut bent = bytes.clone();
+            bent[at] ^= 0x10;
+            assert!(sealer.open(&bent).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_record_moved_to_another_number_does_not_open() {
+        let sealer = Sealer::new(&key(1));
+        let mut bytes = sealer.seal(&record(1, b"{}")).unwrap();
+        bytes[39] = 2;
+        let end = bytes.len() - CRC_LEN;
+        let checksum = crc32c::crc32c(&bytes[..end]).to_be_bytes();
+        bytes[end..].copy_from_slice(&checksum);
+        assert_eq!(sealer.open(&bytes).err(), Some(Broken::Sealed));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = open_head(&bytes, &key(2)).is_ok();
+            let _ = Sealer::new(&key(1)).open(&bytes).is_ok();
+        }
+    }
+}

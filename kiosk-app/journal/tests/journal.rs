@@ -1,0 +1,261 @@
+//! The log under power cuts, full disks and rot.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+use contract::{CloseReason, Entry, RecordBatch, SecretKey, SignedHead, UnixMs, VisitId, WireRecord};
+use journal::faulty::FaultyDisk;
+use journal::{Disk, Identity, Journal, JournalError, Opening, RealDisk};
+
+const NOW: UnixMs = UnixMs(1_795_000_000_000);
+
+fn identity() -> Identity {
+    Identity {
+        device: "K-VP-0001".parse().unwrap(),
+        wrap: [9; 16].into(),
+        software: "0.1.0".into(),
+        configuration: "00".into(),
+        high_water: 1 << 30,
+    }
+}
+
+/// Different every call and every opening, as real entropy is.
+fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
+    let mut count = 0_u64;
+    move || {
+        count += 1;
+        let hash = contract::sm3(&[&seed.to_be_bytes(), &count.to_be_bytes()]);
+        *hash.first_chunk().unwrap()
+    }
+}
+
+fn open<D: Disk>(disk: D, seed: u64) -> (Journal<D>, Opening) {
+    Journal::open(disk, identity(), NOW, &mut entropy(seed)).unwrap()
+}
+
+fn entry(n: u64) -> Entry {
+    Entry::VisitClosed { visit: VisitId::from_entropy(n.into()), reason: CloseReason::Exit }
+}
+
+/// The visits in the log, in order, over all epochs.
+fn visits<D: Disk>(journal: &mut Journal<D>) -> Vec<VisitId> {
+    let mut found = Vec::new();
+    for epoch in journal.epochs() {
+        let mut after = 0;
+        while let Some((_, records)) = journal.read_after(epoch, after, 7, 1 << 20).unwrap() {
+            for record in records {
+                after = record.header.seq;
+                if let Ok(Entry::VisitClosed { visit, .. }) = Entry::decode(&record.body) {
+                    found.push(visit);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn expected(count: u64) -> Vec<VisitId> {
+    (1..=count).map(|n| VisitId::from_entropy(n.into())).collect()
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_any_power_cut_and_nothing_else_is_made_up() {
+    for seed in 0..40 {
+        let mut disk = FaultyDisk::new();
+        let mut acknowledged = 0;
+        for life in 0..4 {
+            let (mut journal, opening) = open(disk, seed * 100 + life);
+            assert_eq!(opening.damaged_segments, 0, "a torn tail is not damage");
+            assert_eq!(visits(&mut journal), expected(acknowledged), "seed {seed}, life {life}");
+            for _ in 0..5 {
+                let mut random = entropy(seed * 1000 + life * 10 + acknowledged);
+                journal.append(&[entry(acknowledged + 1)], NOW, &mut random).unwrap();
+                acknowledged += 1;
+            }
+            disk = journal.into_parts().0;
+            // A write that is never acknowledged, then the power goes.
+            let name = disk.list().unwrap().into_iter().max().unwrap();
+            disk.append(&name, &[0xAB; 90]).unwrap();
+            disk.power_cut(seed * 7 + life);
+        }
+    }
+}
+
+#[test]
+fn a_write_torn_at_any_byte_leaves_the_log_as_before_it() {
+    let (mut journal, _) = open(FaultyDisk::new(), 1);
+    journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
+    let base = journal.into_parts().0;
+    for room in 0..200 {
+        let mut disk = base.clone();
+        disk.limit_space(Some(1_000 + room));
+        let (mut journal, _) = open(disk, 3);
+        let mut count = 1;
+        while journal.append(&[entry(count + 1)], NOW, &mut entropy(count + 10)).is_ok() {
+            count += 1;
+        }
+        assert!(
+            matches!(journal.append(&[entry(99)], NOW, &mut entropy(5)), Err(JournalError::Poisoned)),
+            "after a failure nothing may follow what is in doubt"
+        );
+        let (mut disk, _) = journal.into_parts();
+        disk.power_cut(room as u64);
+        disk.limit_space(None);
+        let (mut journal, opening) = open(disk, 4);
+        assert_eq!(visits(&mut journal), expected(count), "room {room}");
+        assert_eq!(opening.damaged_segments, 0);
+    }
+}
+
+#[test]
+fn a_failed_sync_poisons_the_log_and_opening_it_again_recovers() {
+    let (mut journal, _) = open(FaultyDisk::new(), 1);
+    journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
+    let (mut disk, _) = journal.into_parts();
+    disk.limit_syncs(Some(2));
+    let (mut journal, _) = open(disk, 3);
+    let failed = journal.append(&[entry(2)], NOW, &mut entropy(4));
+    assert!(matches!(failed, Err(JournalError::Disk("sync", _))));
+    let (mut disk, _) = journal.into_parts();
+    disk.limit_syncs(None);
+    let (mut journal, _) = open(disk, 5);
+    let found = visits(&mut journal);
+    assert!(found == expected(1) || found == expected(2), "in doubt means either");
+}
+
+#[test]
+fn rot_in_the_middle_is_set_aside_reported_and_begins_a_new_epoch() {
+    let (mut journal, _) = open(FaultyDisk::new(), 1);
+    for n in 1..=6 {
+        journal.append(&[entry(n)], NOW, &mut entropy(n)).unwrap();
+    }
+    let epoch = journal.head().epoch;
+    let (mut disk, _) = journal.into_parts();
+    let name = disk.list().unwrap().remove(0);
+    let middle = disk.len_of(&name) / 2;
+    disk.rot(&name, middle);
+    let (journal, opening) = open(disk, 9);
+    assert_eq!((opening.damaged_segments, opening.new_epoch), (1, true));
+    assert_ne!(journal.head().epoch, epoch);
+    assert_eq!(journal.head().seq, 1, "its opening record");
+    let (mut disk, _) = journal.into_parts();
+    assert!(!disk.list().unwrap().contains(&name));
+    assert!(disk.all_bytes().len() > middle, "set aside, not deleted");
+}
+
+#[test]
+fn a_segment_that_is_missing_shows() {
+    let mut disk = FaultyDisk::new();
+    for life in 0..3 {
+        let (mut journal, _) = open(disk, life + 1);
+        journal.append(&[entry(life)], NOW, &mut entropy(life + 50)).unwrap();
+        disk = journal.into_parts().0;
+    }
+    let mut names = disk.list().unwrap();
+    names.sort();
+    disk.delete(&names[1]).unwrap();
+    let (_, opening) = open(disk, 9);
+    assert_eq!(opening.damaged_segments, 1);
+    assert!(opening.new_epoch);
+}
+
+#[test]
+fn another_machines_key_opens_nothing() {
+    let (mut journal, _) = open(FaultyDisk::new(), 1);
+    journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
+    let (disk, _) = journal.into_parts();
+    let other = Identity { wrap: [8; 16].into(), ..identity() };
+    let (mut journal, opening) = Journal::open(disk, other, NOW, &mut entropy(3)).unwrap();
+    assert_eq!(opening.damaged_segments, 1);
+    assert_eq!(visits(&mut journal), []);
+}
+
+#[test]
+fn records_leave_as_batches_that_check_from_the_first_to_the_last() {
+    let (mut journal, _) = open(FaultyDisk::new(), 1);
+    for n in 1..=30 {
+        journal.append(&[entry(n), entry(n + 100)], NOW, &mut entropy(n)).unwrap();
+    }
+    let key = SecretKey::from_bytes(&[3; 32]).unwrap();
+    let (mut after, mut last) = (0, None);
+    while let Some((from, records)) = journal.read_after(journal.head().epoch, after, 8, 2_000).unwrap() {
+        assert_eq!(from.seq, after);
+        assert!(last.is_none_or(|head| head == from), "batches join without a gap");
+        let mut chain = contract::Chain::from_head(from);
+        for record in &records {
+            chain.push(&record.header, &record.commitment()).unwrap();
+        }
+        after = chain.head().seq;
+        last = Some(chain.head());
+        let batch = RecordBatch {
+            from,
+            records: records.iter().map(|record| WireRecord::from_record(record).unwrap()).collect(),
+            to: SignedHead { head: chain.head(), signature: key.sign(&chain.head().to_be_signed()) },
+        };
+        batch.check().unwrap();
+    }
+    assert_eq!(last, Some(journal.head()));
+    assert_eq!(after, 61);
+}
+
+#[test]
+fn settled_segments_go_after_seven_days_and_open_work_keeps_them() {
+    let week = UnixMs(NOW.0 + 8 * 86_400_000);
+    let order = contract::OrderId::from_entropy(5);
+    for open_order in [false, true] {
+        let (mut journal, _) = open(FaultyDisk::new(), 1);
+        if open_order {
+            let intended = Entry::PaymentIntended {
+                order,
+                visit: VisitId::from_entropy(1),
+                resident: contract::Pseudonym::from_entropy(1),
+                service: "water.pay".into(),
+                items: Vec::new(),
+                total: contract::Money::ZERO,
+                method: contract::Method::ResidentCode,
+            };
+            journal.append(&[intended], NOW, &mut entropy(3)).unwrap();
+        }
+        let head = journal.head();
+        // A day later the next append begins a new segment.
+        journal.append(&[entry(1)], week, &mut entropy(4)).unwrap();
+        journal.settled(head.epoch, head.seq, NOW).unwrap();
+        assert!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), "not old enough");
+        journal.settled(head.epoch, head.seq - 1, week).unwrap();
+        assert!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), "not settled");
+        journal.settled(head.epoch, head.seq, week).unwrap();
+        assert_eq!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), open_order);
+    }
+}
+
+#[test]
+fn on_a_real_disk_nothing_is_readable_and_everything_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = "张三丰";
+    {
+        let (mut journal, _) = open(RealDisk::open(dir.path()).unwrap(), 1);
+        let secret = Entry::ConsentDeclined { visit: VisitId::from_entropy(1), service: name.into() };
+        journal.append(&[secret, entry(1)], NOW, &mut entropy(2)).unwrap();
+    }
+    let (mut journal, opening) = open(RealDisk::open(dir.path()).unwrap(), 3);
+    assert_eq!(opening, Opening::default());
+    assert_eq!(visits(&mut journal), expected(1));
+    for file in std::fs::read_dir(dir.path()).unwrap().flatten() {
+        if file.file_type().unwrap().is_file() {
+            let bytes = std::fs::read(file.path()).unwrap();
+            assert!(!bytes.windows(name.len()).any(|window| window == name.as_bytes()));
+            let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_segments_are_left_alone() {
+    let mut disk = FaultyDisk::new();
+    for name in ["lost+found", "notes.txt", "0000000001.seg"] {
+        disk.create(name).unwrap();
+    }
+    let (journal, opening) = open(disk, 1);
+    assert_eq!(opening, Opening { new_epoch: true, ..Opening::default() });
+    assert_eq!(journal.into_parts().0.list().unwrap().len(), 4);
+}
