@@ -289,6 +289,13 @@ impl<D: Disk> Journal<D> {
         epochs
     }
 
+    /// The number of the newest record of an epoch, 0 when it has none.
+    #[must_use]
+    pub fn last_seq(&self, epoch: u64) -> u64 {
+        let of_epoch = self.segments.iter().filter(|segment| segment.before.epoch == epoch);
+        of_epoch.map(|segment| segment.last_seq).max().unwrap_or(0)
+    }
+
     /// The records after number `after` of an epoch, within the bounds, with the chain's head before the
     /// first of them. Empty when there are none, or when they are gone.
     ///

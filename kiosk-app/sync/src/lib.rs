@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The uplink to the platform as a pure machine: which batch to send when, what an answer means, and
+//! whether the link is up. No I/O, no clock, no randomness: all come with the call.
+//!
+//! Every record reaches the platform exactly once and in order (I2): one batch is in flight, it begins
+//! where the platform's last acknowledgement ends, and the platform drops what it already has. The
+//! platform's answers are outside input: one that makes no sense counts as a failure and moves nothing.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
+
+mod backoff;
+mod clock;
+mod request;
+mod uplink;
+
+pub use backoff::Backoff;
+pub use clock::ClockEstimate;
+pub use request::{SIGNATURE_HEADERS, signed_text};
+pub use uplink::{Exchange, Failed, RecordSource, Uplink, UplinkRequest};

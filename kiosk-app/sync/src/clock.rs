@@ -1,0 +1,55 @@
+//! The platform's clock, estimated from its answers (Cristian's method).
+
+use std::collections::VecDeque;
+
+use contract::UnixMs;
+
+/// Exchanges that are remembered.
+const KEPT: usize = 8;
+
+/// How far the kiosk's wall clock is from the platform's.
+#[derive(Clone, Debug, Default)]
+pub struct ClockEstimate {
+    /// Round trip and offset in milliseconds, newest last.
+    seen: VecDeque<(u64, i64)>,
+}
+
+impl ClockEstimate {
+    /// An answer that carried the platform's clock. Ignored when the kiosk's own clock went backwards
+    /// during the exchange.
+    pub fn observe(&mut self, sent: UnixMs, received: UnixMs, platform: UnixMs) {
+        let Some(round_trip) = received.0.checked_sub(sent.0) else { return };
+        let middle = sent.0.saturating_add(round_trip / 2);
+        let offset = i128::from(platform.0) - i128::from(middle);
+        let Ok(offset) = i64::try_from(offset) else { return };
+        if self.seen.len() == KEPT {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((round_trip, offset));
+    }
+
+    /// Milliseconds to add to the kiosk's clock, from the quickest of the last exchanges.
+    #[must_use]
+    pub fn offset_ms(&self) -> Option<i64> {
+        self.seen.iter().min_by_key(|(round_trip, _)| *round_trip).map(|(_, offset)| *offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quickest_exchange_decides() {
+        let mut clock = ClockEstimate::default();
+        clock.observe(UnixMs(1_000), UnixMs(5_000), UnixMs(9_999));
+        clock.observe(UnixMs(10_000), UnixMs(10_020), UnixMs(13_010));
+        assert_eq!(clock.offset_ms(), Some(3_000));
+        clock.observe(UnixMs(20_000), UnixMs(19_000), UnixMs(0));
+        assert_eq!(clock.offset_ms(), Some(3_000), "a clock that jumped says nothing");
+        for at in 0..8 {
+            clock.observe(UnixMs(30_000 + at), UnixMs(30_100 + at), UnixMs(30_050 + at));
+        }
+        assert_eq!(clock.offset_ms(), Some(0), "old exchanges are forgotten");
+    }
+}
