@@ -1,0 +1,143 @@
+//! What one model of printer is and can do. Data, not code: the encoder and the printer read it.
+
+use std::path::PathBuf;
+
+/// The font for characters that a printer's own fonts lack (Debian `fonts-noto-cjk`), and the place of
+/// the simplified Chinese face in that collection.
+const FONT: (&str, u32) = ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", 2);
+
+/// Dots per column of the standard font (12 × 24 dots; a Chinese character is 24 × 24).
+pub(crate) const COLUMN_DOTS: u16 = 12;
+
+/// One model of printer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Printable width. 8 dots are a millimetre on the 203 dpi models that these profiles describe.
+    pub width_dots: u16,
+    /// Columns of the standard font across that width; a Chinese character takes two.
+    pub columns: u16,
+    /// Which characters the printer's own fonts have.
+    pub charset: Charset,
+    /// What ends a receipt.
+    pub cutter: Cutter,
+    /// Who draws QR codes.
+    pub qr: QrMethod,
+    /// Whether the printer answers questions about its state.
+    pub status: StatusQuery,
+    /// The best evidence of printing that this model gives.
+    pub evidence: Evidence,
+    /// Font that draws lines with characters outside `charset`, as pictures.
+    pub font: PathBuf,
+    /// Index of the face in `font`, if that is a collection.
+    pub font_index: u32,
+}
+
+/// Which characters a printer's font ROM has. All are sent in GB18030.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charset {
+    /// GB/T 2312-1980: 6,763 characters of everyday use.
+    Gb2312,
+    /// GBK 1.0: 21,003 characters.
+    Gbk,
+    /// The mandatory part of GB 18030-2005: GBK and CJK extension A in four bytes.
+    Gb18030,
+}
+
+/// What ends a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cutter {
+    /// Nothing cuts: feed until the text is past the tear bar.
+    None {
+        /// Lines from the head to the tear bar.
+        feed_lines: u8,
+    },
+    /// `GS V 66 n`: feed to the cutter and `feed_dots` more, then a partial cut.
+    Partial {
+        /// `n`, in vertical motion units (a dot on most models).
+        feed_dots: u8,
+    },
+}
+
+/// Who draws QR codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QrMethod {
+    /// The printer, by `GS ( k`.
+    Native,
+    /// We do, as a picture by `GS v 0`.
+    Raster,
+}
+
+/// Whether a printer answers `DLE EOT 1..4`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusQuery {
+    /// It does, at any time.
+    RealTime,
+    /// It is mute. It is taken to be ready.
+    None,
+}
+
+/// The best evidence of printing that a model gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// `GS ( H` echoes an id when the data before it has been printed, and `GS r 1` works too. Only for
+    /// models known to have it: others print its parameters as text.
+    ProcessId,
+    /// `GS r 1` is answered in order.
+    Fence,
+    /// Only `DLE EOT` is answered.
+    Received,
+    /// Nothing is answered.
+    Blind,
+}
+
+impl Profile {
+    /// The profile of that name: `generic-80` and `generic-58` (Chinese desktop and built-in models; what
+    /// they have in common by the manuals of ZiJiang, Better and Xprinter, untried on hardware), `epson-80`
+    /// (TM-T82III and later with the Chinese font, by Epson's command reference).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let (font, font_index) = (PathBuf::from(FONT.0), FONT.1);
+        let generic_80 = Self {
+            width_dots: 576,
+            columns: 48,
+            charset: Charset::Gbk,
+            cutter: Cutter::Partial { feed_dots: 0 },
+            qr: QrMethod::Native,
+            status: StatusQuery::RealTime,
+            evidence: Evidence::Fence,
+            font,
+            font_index,
+        };
+        match name {
+            "generic-80" => Some(generic_80),
+            "generic-58" => Some(Self {
+                width_dots: 384,
+                columns: 32,
+                charset: Charset::Gb2312,
+                cutter: Cutter::None { feed_lines: 4 },
+                qr: QrMethod::Raster,
+                ..generic_80
+            }),
+            "epson-80" => Some(Self { charset: Charset::Gb18030, evidence: Evidence::ProcessId, ..generic_80 }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_named_profile_fits_its_columns_on_its_paper() {
+        for name in ["generic-80", "generic-58", "epson-80"] {
+            let profile = Profile::named(name).unwrap();
+            assert!(profile.columns * COLUMN_DOTS <= profile.width_dots, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_has_no_profile() {
+        assert_eq!(Profile::named("generic-112"), None);
+    }
+}
