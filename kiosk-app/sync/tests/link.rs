@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use contract::{
     BatchAck, Chain, ChangesAnswer, CloseReason, DeviceId, Entry, Head, Header, Record, RecordBatch,
-    SecretKey, Signature, UnixMs, VisitId, Window,
+    Signature, UnixMs, VisitId, Window,
 };
 use sync::{Exchange, Failed, RecordSource, Uplink, UplinkRequest};
 
@@ -19,12 +19,11 @@ fn device() -> DeviceId {
 /// A log in memory: epochs of records.
 struct Log {
     epochs: Vec<(u64, Vec<Record>)>,
-    key: SecretKey,
 }
 
 impl Log {
     fn new() -> Self {
-        Self { epochs: vec![(7, Vec::new())], key: SecretKey::from_bytes(&[3; 32]).unwrap() }
+        Self { epochs: vec![(7, Vec::new())] }
     }
 
     fn append(&mut self, n: u64) {
@@ -67,8 +66,9 @@ impl RecordSource for Log {
         self.epochs.iter().find(|(e, _)| *e == epoch).map_or(0, |(_, records)| records.len() as u64)
     }
 
-    fn sign(&self, bytes: &[u8]) -> Signature {
-        self.key.sign(bytes)
+    fn sign(&self, _: &[u8]) -> Signature {
+        // The platform of this test looks at the chain only; signing would be most of its time.
+        Signature([1; 64])
     }
 }
 
@@ -113,7 +113,7 @@ impl Dice {
 
 #[test]
 fn every_record_arrives_once_and_in_order_over_any_link() {
-    for seed in 1..=200_u64 {
+    for seed in 1..=60_u64 {
         let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let (mut log, mut platform) = (Log::new(), Platform::default());
         let mut uplink = Uplink::new(device(), 0);
@@ -126,7 +126,7 @@ fn every_record_arrives_once_and_in_order_over_any_link() {
                 log.append(made);
             }
             if faults && dice.roll(400) == 0 {
-                let epoch = 100 + made;
+                let epoch = 100 + log.epochs.len() as u64;
                 log.epochs.push((epoch, Vec::new()));
             }
             if faults && dice.roll(300) == 0 {
