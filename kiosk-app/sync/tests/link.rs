@@ -16,14 +16,15 @@ fn device() -> DeviceId {
     "K-1".parse().unwrap()
 }
 
-/// A log in memory: epochs of records.
+/// A log in memory: epochs of records, and the chain's head before each and after the last.
 struct Log {
     epochs: Vec<(u64, Vec<Record>)>,
+    heads: BTreeMap<(u64, u64), Head>,
 }
 
 impl Log {
     fn new() -> Self {
-        Self { epochs: vec![(7, Vec::new())] }
+        Self { epochs: vec![(7, Vec::new())], heads: BTreeMap::new() }
     }
 
     fn append(&mut self, n: u64) {
@@ -37,7 +38,13 @@ impl Log {
             seq: records.len() as u64 + 1,
             time: UnixMs(n),
         };
-        records.push(Record { header, salt: [1; 16], body: body.encode() });
+        let record = Record { header, salt: [1; 16], body: body.encode() };
+        let before = self.heads.entry((*epoch, header.seq - 1));
+        let before = *before.or_insert_with(|| Chain::genesis(device(), *epoch).head());
+        let mut chain = Chain::from_head(before);
+        chain.push(&record.header, &record.commitment()).unwrap();
+        self.heads.insert((*epoch, header.seq), chain.head());
+        records.push(record);
     }
 }
 
@@ -54,12 +61,8 @@ impl RecordSource for Log {
         _: usize,
     ) -> Option<(Head, Vec<Record>)> {
         let (_, all) = self.epochs.iter().find(|(e, _)| *e == epoch)?;
-        let mut chain = Chain::genesis(device(), epoch);
-        for record in all.iter().take(after as usize) {
-            chain.push(&record.header, &record.commitment()).unwrap();
-        }
         let taken: Vec<Record> = all.iter().skip(after as usize).take(records).cloned().collect();
-        (!taken.is_empty()).then(|| (chain.head(), taken))
+        (!taken.is_empty()).then(|| (self.heads[&(epoch, after)], taken))
     }
 
     fn last_seq(&self, epoch: u64) -> u64 {
