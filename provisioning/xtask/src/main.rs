@@ -1,2 +1,94 @@
-//! Placeholder.
-fn main() {}
+//! The commands of the workshop. `cargo xtask` without arguments lists them.
+//!
+//! Each command first installs what Debian 12 lacks for it, says what it installs, and does nothing when
+//! all is there.
+
+mod debian;
+
+use std::env;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+
+const USAGE: &str = "cargo xtask <command>
+
+  install            install the Debian packages that the other commands need
+  test [ARGS]        run all tests (nextest where it is installed); ARGS go to the runner
+  demo [ARGS]        start everything and print the address of the bench; Ctrl-C stops it
+       --script      play the scripted visits instead and write target/demo/index.html
+  golden             draw all golden pictures anew
+  ci                 what CI runs: formatting, lints, tests";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let mut arguments = env::args().skip(1);
+    let command = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    match command.as_deref() {
+        Some("install") => debian::install(),
+        Some("test") => test(&rest),
+        Some("demo") => demo(&rest),
+        Some("golden") => golden(),
+        Some("ci") => ci(),
+        _ => {
+            eprintln!("{USAGE}");
+            bail!("name a command")
+        }
+    }
+}
+
+fn test(rest: &[String]) -> Result<()> {
+    debian::install()?;
+    // The whole-system tests start the programs, so these are built first.
+    cargo(&["build", "--quiet", "--workspace", "--bins"])?;
+    let nextest = Command::new("cargo").args(["nextest", "--version"]).output();
+    if nextest.is_ok_and(|output| output.status.success()) {
+        let arguments = ["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail"];
+        cargo(&[&arguments, words(rest).as_slice()].concat())
+    } else {
+        cargo(&[&["test", "--workspace", "--quiet"], words(rest).as_slice()].concat())
+    }
+}
+
+fn demo(rest: &[String]) -> Result<()> {
+    debian::install()?;
+    eprintln!("building the programs (the first time takes some minutes)");
+    cargo(&["build", "--quiet", "--workspace", "--bins"])?;
+    let arguments = ["run", "--quiet", "--package", "system-tests", "--bin", "demo", "--"];
+    cargo(&[&arguments, words(rest).as_slice()].concat())
+}
+
+fn golden() -> Result<()> {
+    debian::install()?;
+    let status = Command::new("cargo")
+        .args(["test", "--quiet", "--package", "screen", "--test", "golden"])
+        .env("UPDATE_GOLDEN", "1")
+        .status()
+        .context("cannot start cargo")?;
+    if status.success() { Ok(()) } else { bail!("drawing the golden pictures failed") }
+}
+
+fn ci() -> Result<()> {
+    debian::install()?;
+    cargo(&["fmt", "--all", "--check"]).context("formatting: run `cargo fmt --all`")?;
+    cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    test(&[])
+}
+
+fn words(rest: &[String]) -> Vec<&str> {
+    rest.iter().map(String::as_str).collect()
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let status = Command::new("cargo").args(arguments).status().context("cannot start cargo")?;
+    if status.success() { Ok(()) } else { bail!("`cargo {}` failed", arguments.join(" ")) }
+}

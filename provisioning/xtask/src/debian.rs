@@ -1,0 +1,86 @@
+//! Debian packages that the build, the tests and the demo need.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// To build: C libraries and what finds them.
+const BUILD: &[&str] = &[
+    "clang",
+    "libclang-dev",
+    "libdrm-dev",
+    "libfontconfig-dev",
+    "libgbm-dev",
+    "libinput-dev",
+    "libpcsclite-dev",
+    "libseat-dev",
+    "libudev-dev",
+    "libv4l-dev",
+    "libxkbcommon-dev",
+    "libxkbcommon-x11-dev",
+    "pkg-config",
+];
+
+/// To run the demo and the tests: the real components on the far side of every wire.
+const RUN: &[&str] = &[
+    "at-spi2-core",
+    "dbus",
+    "fonts-noto-cjk",
+    "iproute2",
+    "opensc",
+    "openssl",
+    "pcscd",
+    "systemd",
+    "util-linux",
+    "vsmartcard-vpcd",
+    "xvfb",
+];
+
+/// Installs what is missing. Quiet when nothing is.
+pub(crate) fn install() -> Result<()> {
+    let missing: Vec<&str> =
+        BUILD.iter().chain(RUN).copied().filter(|package| !is_installed(package)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("installing {} Debian packages: {}", missing.len(), missing.join(" "));
+    apt(&["update", "-qq"])?;
+    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    arguments.extend(missing);
+    apt(&arguments)
+}
+
+fn is_installed(package: &str) -> bool {
+    let query = Command::new("dpkg-query").args(["-W", "-f", "${db:Status-Status}", package]).output();
+    query.is_ok_and(|output| output.stdout == b"installed")
+}
+
+fn apt(arguments: &[&str]) -> Result<()> {
+    let mut command = if is_root()? {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("apt-get");
+        sudo
+    };
+    let output = command
+        .args(["-o", "DPkg::Lock::Timeout=300"])
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .output()
+        .context(
+            "packages are missing and apt-get cannot be started: this needs Debian, as root or with sudo",
+        )?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    bail!("apt-get {} failed:\n{said}", arguments.join(" "))
+}
+
+fn is_root() -> Result<bool> {
+    // `USER` may be unset in a container; `id` is not.
+    let output = Command::new("id").arg("-u").output().context("cannot start `id`")?;
+    Ok(output.stdout.trim_ascii() == b"0")
+}
