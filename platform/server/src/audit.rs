@@ -1,0 +1,81 @@
+//! What a third party needs to verify a kiosk's log with public keys alone (I7).
+
+use contract::{Chain, DeviceId, Head, ProblemCode, PublicKey, RecordBatch, SignedHead, WireRecord};
+use rusqlite::{Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use crate::columns::{epoch_of, hex};
+use crate::fail::Fail;
+use crate::platform::Turn;
+use crate::wire::{Reply, Response};
+
+/// Answer to `GET /v1/audit/{device}`.
+///
+/// To verify: each `batch` begins at [`Chain::genesis`], holds ([`RecordBatch::check`]) and its last head
+/// is signed; each of `heads` is signed and lies on the chain.
+#[derive(Serialize, Deserialize)]
+pub struct DeviceAudit {
+    /// The kiosk.
+    pub device: DeviceId,
+    /// The key that the platform has registered for it. A verifier has its own copy.
+    pub key: PublicKey,
+    /// Its logs.
+    pub epochs: Vec<AuditedEpoch>,
+}
+
+/// One log of a kiosk.
+#[derive(Serialize, Deserialize)]
+pub struct AuditedEpoch {
+    /// Every record from the first to the last signed head.
+    pub batch: RecordBatch,
+    /// Every signed head that came with the records.
+    pub heads: Vec<SignedHead>,
+}
+
+pub(crate) fn export(turn: &Turn<'_>, device: &str) -> Result<Reply, Fail> {
+    let registered = device.parse().ok().and_then(|id: DeviceId| turn.city.devices.get(&id));
+    let registered = registered.ok_or_else(|| ProblemCode::NotOffered.because("there is no such device"))?;
+    let mut known = turn.tx.prepare("SELECT DISTINCT epoch FROM heads WHERE device = ?1 ORDER BY epoch")?;
+    let stored = known.query_map([device], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut epochs = Vec::new();
+    for epoch in stored {
+        epochs.extend(audited(turn.tx, registered.id, &epoch)?);
+    }
+    Ok(Response::json(&DeviceAudit { device: registered.id, key: registered.key.clone(), epochs }).into())
+}
+
+fn audited(tx: &Transaction<'_>, device: DeviceId, epoch: &str) -> rusqlite::Result<Option<AuditedEpoch>> {
+    let heads = heads(tx, device, epoch)?;
+    let Some(to) = heads.last().copied() else { return Ok(None) };
+    let mut all =
+        tx.prepare("SELECT header, salt, body FROM records WHERE device = ?1 AND epoch = ?2 ORDER BY seq")?;
+    let records = all
+        .query_map(params![device.to_string(), epoch], |row| {
+            Ok(WireRecord {
+                header: hex(&row.get::<_, Vec<u8>>(0)?),
+                salt: hex(&row.get::<_, Vec<u8>>(1)?),
+                body: row.get(2)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let from = Chain::genesis(device, epoch_of(epoch)?).head();
+    Ok(Some(AuditedEpoch { batch: RecordBatch { from, records, to }, heads }))
+}
+
+fn heads(tx: &Transaction<'_>, device: DeviceId, epoch: &str) -> rusqlite::Result<Vec<SignedHead>> {
+    let number = epoch_of(epoch)?;
+    // The head before the first record has no record to take its hash from.
+    let genesis = Chain::genesis(device, number).head().hash;
+    let mut signed = tx.prepare(
+        "SELECT heads.seq, hash, signature FROM heads LEFT JOIN records USING (device, epoch, seq)
+         WHERE device = ?1 AND epoch = ?2 ORDER BY heads.seq",
+    )?;
+    let rows = signed.query_map(params![device.to_string(), epoch], |row| {
+        let hash = row.get::<_, Option<[u8; 32]>>(1)?.unwrap_or(genesis);
+        let signature: String = row.get(2)?;
+        let head =
+            Head { device, epoch: number, seq: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0), hash };
+        Ok(signature.parse().ok().map(|signature| SignedHead { head, signature }))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().collect())
+}

@@ -1,0 +1,180 @@
+//! What services ask the platform: rows for a resident, some of them fetched from a department.
+
+use contract::{CallAnswer, CallRequest, Money, ProblemCode, Row, ServiceDocument, Step, UnixMs};
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+
+use crate::consents::use_consent;
+use crate::device::Device;
+use crate::fail::{Fail, json};
+use crate::identify::open_visit;
+use crate::operation::Operation;
+use crate::platform::Turn;
+use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
+
+/// Most bills of a department that are looked at.
+const BILLS_MAX: usize = 200;
+/// The city's clock: hours east of UTC.
+const CITY_OFFSET_HOURS: i8 = 8;
+
+pub(crate) fn call(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+    let request: CallRequest = json(body)?;
+    let visit = open_visit(turn, device, &request.key)?;
+    let operation = offered(turn, device, &request)?;
+    let needed = turn.city.catalogue.document(&request.service).map(|document| document.level);
+    if needed.is_some_and(|needed| visit.level < needed) {
+        return Err(ProblemCode::LevelTooLow
+            .because("the visit's evidence does not reach this level")
+            .into());
+    }
+    let proof = if operation.is_personal_record() {
+        Some(use_consent(turn, device, visit.resident, &request.service, request.consent)?)
+    } else {
+        None
+    };
+    match operation {
+        Operation::MedicalBalance => Ok(answer(balance(turn, visit.resident)?)),
+        Operation::InsuranceProof => Ok(answer(insurance(turn, visit.resident, proof)?)),
+        Operation::WaterBills => ask_for_bills(turn, visit.resident),
+    }
+}
+
+/// The operation, if a service that this kiosk offers really calls it.
+fn offered(turn: &Turn<'_>, device: &Device, request: &CallRequest) -> Result<Operation, Fail> {
+    let calls = |document: &ServiceDocument| {
+        document.profiles.contains(&device.profile)
+            && document
+                .steps
+                .iter()
+                .any(|step| matches!(step, Step::Query { call, .. } if *call == request.operation))
+    };
+    let document = turn.city.catalogue.document(&request.service).filter(|document| calls(document));
+    document
+        .and_then(|_| Operation::named(&request.operation))
+        .ok_or_else(|| ProblemCode::NotOffered.because("no service of this kiosk has the operation").into())
+}
+
+fn answer(rows: Vec<Row>) -> Reply {
+    Response::json(&CallAnswer { rows, next: None }).into()
+}
+
+fn row<const N: usize>(fields: [(&str, String); N]) -> Row {
+    fields.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn balance(turn: &Turn<'_>, resident: i64) -> Result<Vec<Row>, Fail> {
+    let mut found = turn.tx.prepare(
+        "SELECT balance_fen, as_of, status, insurance FROM residents
+         WHERE resident = ?1 AND balance_fen IS NOT NULL",
+    )?;
+    let rows = found.query_map([resident], |found| {
+        Ok(row([
+            ("balance", found.get::<_, i64>(0)?.to_string()),
+            ("as-of", found.get(1)?),
+            ("status", found.get(2)?),
+            ("insurance", found.get(3)?),
+        ]))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn insurance(turn: &Turn<'_>, resident: i64, proof: Option<String>) -> Result<Vec<Row>, Fail> {
+    let number = proof.unwrap_or_default();
+    let issued = day(turn.now);
+    let mut found = turn.tx.prepare(
+        "SELECT employer, insurance, status, months FROM residents
+         WHERE resident = ?1 AND months IS NOT NULL",
+    )?;
+    let rows = found.query_map([resident], |found| {
+        Ok(row([
+            ("employer", found.get(0)?),
+            ("insurance", found.get(1)?),
+            ("status", found.get(2)?),
+            ("months", found.get::<_, i64>(3)?.to_string()),
+            ("number", number.clone()),
+            ("issued", issued.clone()),
+        ]))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The day in the city, `YYYY-MM-DD`.
+fn day(now: UnixMs) -> String {
+    let at = i64::try_from(now.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(CITY_OFFSET_HOURS));
+    at.unwrap_or(jiff::Timestamp::MAX).to_zoned(zone).date().to_string()
+}
+
+#[derive(Serialize)]
+struct BillsRequest {
+    id_number: String,
+}
+
+/// A bill as the department writes it.
+#[derive(Deserialize)]
+struct DepartmentBill {
+    key: String,
+    address: String,
+    period: String,
+    usage: String,
+    amount: Money,
+    payee: String,
+}
+
+fn ask_for_bills(turn: &Turn<'_>, resident: i64) -> Result<Reply, Fail> {
+    let id_number =
+        turn.tx.query_row("SELECT id_number FROM residents WHERE resident = ?1", [resident], |found| {
+            found.get(0)
+        })?;
+    let body = serde_json::to_vec(&BillsRequest { id_number }).expect("a text is always JSON");
+    let purpose = Purpose::Bills { resident };
+    Ok(Reply::Ask(OutCall { peer: Peer::Department, target: "/bills".into(), body, purpose }))
+}
+
+/// The department answered, or did not.
+pub(crate) fn billed(turn: &Turn<'_>, resident: i64, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
+    let bills = result
+        .filter(|result| result.status == 200)
+        .and_then(|result| serde_json::from_slice::<Vec<DepartmentBill>>(&result.body).ok())
+        .filter(|bills| bills.len() <= BILLS_MAX)
+        .ok_or_else(|| ProblemCode::Unavailable.because("the department does not answer"))?;
+    keep(turn, resident, &bills)?;
+    let mut rows = Vec::new();
+    for bill in bills {
+        if !is_paid(turn, &bill.key)? {
+            rows.push(row([
+                ("bill", bill.key),
+                ("payee", bill.payee),
+                ("address", bill.address),
+                ("period", bill.period),
+                ("usage", bill.usage),
+                ("amount", bill.amount.fen().to_string()),
+            ]));
+        }
+    }
+    Ok(answer(rows))
+}
+
+/// Keeps what was handed out, so that a charge can be checked against it. A bill that the department no
+/// longer lists was paid or withdrawn elsewhere and cannot be charged.
+fn keep(turn: &Turn<'_>, resident: i64, bills: &[DepartmentBill]) -> Result<(), Fail> {
+    turn.tx.execute("UPDATE bills SET listed = 0 WHERE resident = ?1", [resident])?;
+    for bill in bills {
+        turn.tx.execute(
+            "INSERT INTO bills (resident, key, payee, amount_fen, listed) VALUES (?1, ?2, ?3, ?4, 1)
+             ON CONFLICT (key) DO UPDATE SET resident = ?1, payee = ?3, amount_fen = ?4, listed = 1",
+            params![resident, bill.key, bill.payee, bill.amount.fen()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Paid here, though the department may not have booked it yet.
+fn is_paid(turn: &Turn<'_>, bill: &str) -> rusqlite::Result<bool> {
+    turn.tx.query_row(
+        "SELECT EXISTS (SELECT 1 FROM order_items JOIN orders USING ([order])
+         WHERE bill = ?1 AND claims = 1 AND settlement IS NOT NULL)",
+        [bill],
+        |found| found.get(0),
+    )
+}

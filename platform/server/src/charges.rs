@@ -1,0 +1,430 @@
+//! Payments: one order, one charge, one outcome (I1).
+//!
+//! An order is written down, with its claim on each bill, in the transaction before the acquirer is
+//! asked. From then on it is *live* until its outcome is known; an outcome that is not known is inquired
+//! after, and the acquirer's inquiry fences, so its answer is final. A refused order and an order that was
+//! inquired after before it came are written down too, as void for ever: a request that was held up in
+//! the network finds them and charges nothing.
+
+use std::collections::BTreeSet;
+
+use contract::{
+    ChargeRequest, ChargeState, DeviceId, Evidence, InquireRequest, Level, Method, Money, OrderId, OrderItem,
+    Problem, ProblemCode, Settlement, UnixMs, VoidReason, sm3,
+};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use crate::columns::{ms, text, unix_ms, value};
+use crate::device::Device;
+use crate::fail::{Fail, json, malformed};
+use crate::identify::open_visit;
+use crate::platform::Turn;
+use crate::postings;
+use crate::schema::dispute;
+use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
+
+/// Most bills of one order.
+const ITEMS_MAX: usize = 20;
+/// A charge whose result never came back (the process died) is inquired after this long after it was sent.
+const RESULT_OVERDUE_MS: u64 = 30_000;
+/// A charge without an outcome is first inquired after this soon.
+const ASK_FIRST_MS: u64 = 1_000;
+/// Inquiries are never further apart.
+const ASK_MAX_MS: u64 = 60_000;
+
+/// An order by its id, as text: the key of its row and its name at the acquirer and the department.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OrderRef(pub(crate) String);
+
+impl From<OrderId> for OrderRef {
+    fn from(order: OrderId) -> Self {
+        Self(order.to_string())
+    }
+}
+
+/// What the acquirer is asked to charge.
+#[derive(Serialize)]
+struct AcquirerCharge<'a> {
+    order: &'a str,
+    total: Money,
+    account: String,
+    method: Method,
+    bills: Vec<&'a str>,
+}
+
+/// What the acquirer says of an order.
+#[derive(Deserialize)]
+struct AcquirerAnswer {
+    order: String,
+    total: i64,
+    #[serde(flatten)]
+    outcome: AcquirerOutcome,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+enum AcquirerOutcome {
+    Paid { reference: String, at: UnixMs },
+    Declined,
+    Void,
+}
+
+/// An order's row.
+struct Order {
+    device: DeviceId,
+    /// Of the request that made it; none when an inquiry came first.
+    body_hash: Option<[u8; 32]>,
+    total_fen: i64,
+    /// None while it is live.
+    settlement: Option<Settlement>,
+}
+
+pub(crate) fn charge(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+    let request: ChargeRequest = json(body)?;
+    let body_hash = sm3(&[text(&request).as_bytes()]);
+    let order = OrderRef::from(request.order);
+    if let Some(known) = find(turn.tx, &order)? {
+        return repeated(device, &known, &body_hash);
+    }
+    check_sum(&request)?;
+    match admitted(turn, device, &request)? {
+        Ok(resident) => {
+            insert(turn, &order, device, &Beginning::Live { resident, request: &request, body_hash })?;
+            Ok(Reply::Ask(ask_to_charge(&order, &request, resident)))
+        }
+        Err(problem) => {
+            insert(turn, &order, device, &Beginning::Refused { code: problem.code, body_hash })?;
+            Ok(Response::problem(&problem).into())
+        }
+    }
+}
+
+/// What an order that is already known is answered.
+fn repeated(device: &Device, known: &Order, body_hash: &[u8; 32]) -> Result<Reply, Fail> {
+    let other_body = known.body_hash.is_some_and(|hash| hash != *body_hash);
+    if known.device != device.id || other_body {
+        return Err(conflict());
+    }
+    match &known.settlement {
+        Some(Settlement::Void { reason: VoidReason::Refused(code) }) => {
+            Err(code.because("the order was refused and stays refused").into())
+        }
+        Some(_) | None => Ok(state(known.settlement.clone())),
+    }
+}
+
+fn conflict() -> Fail {
+    ProblemCode::OrderConflict.because("the order id was used for something else").into()
+}
+
+/// The items make sense in themselves and add up.
+fn check_sum(request: &ChargeRequest) -> Result<(), Fail> {
+    let keys: BTreeSet<&str> = request.items.iter().map(|item| item.key.as_str()).collect();
+    let sum = Money::sum(request.items.iter().map(|item| item.amount));
+    let in_bounds = !keys.is_empty() && keys.len() == request.items.len() && keys.len() <= ITEMS_MAX;
+    if in_bounds && sum == Some(request.total) && request.total > Money::ZERO {
+        Ok(())
+    } else {
+        Err(malformed("an order has 1 to 20 different bills, and its total is their sum"))
+    }
+}
+
+/// Whose order it is, if it may be charged.
+fn admitted(turn: &Turn<'_>, device: &Device, request: &ChargeRequest) -> Result<Result<i64, Problem>, Fail> {
+    let visit = match open_visit(turn, device, &request.key) {
+        Ok(visit) => visit,
+        Err(Fail::Problem(problem)) => return Ok(Err(problem)),
+        Err(store @ Fail::Store(_)) => return Err(store),
+    };
+    let method_fits = match (request.method, visit.evidence) {
+        (Method::CardAccount, Evidence::CardRead | Evidence::CardPin)
+        | (Method::ResidentCode, Evidence::TokenConsumed) => true,
+        (Method::CardAccount | Method::ResidentCode | Method::Wallet, _) => false,
+    };
+    if !method_fits || visit.level < Level::Recognised {
+        return Ok(Err(ProblemCode::NotOffered.because("the visit cannot pay in this way")));
+    }
+    for item in &request.items {
+        if let Some(problem) = refusal_of(turn.tx, visit.resident, item)? {
+            return Ok(Err(problem));
+        }
+    }
+    Ok(Ok(visit.resident))
+}
+
+/// Why a bill cannot be charged, if it cannot.
+fn refusal_of(tx: &Transaction<'_>, resident: i64, item: &OrderItem) -> rusqlite::Result<Option<Problem>> {
+    let as_known: bool = tx.query_row(
+        "SELECT EXISTS (SELECT 1 FROM bills
+         WHERE key = ?1 AND resident = ?2 AND amount_fen = ?3 AND payee = ?4)",
+        params![item.key, resident, item.amount.fen(), item.payee],
+        |row| row.get(0),
+    )?;
+    if !as_known {
+        return Ok(Some(ProblemCode::BillChanged.because("the bill is not as it was handed out")));
+    }
+    let claim: Option<bool> = tx
+        .query_row(
+            "SELECT settlement IS NOT NULL FROM order_items JOIN orders USING ([order])
+             WHERE bill = ?1 AND claims = 1",
+            [&item.key],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let listed: bool =
+        tx.query_row("SELECT listed FROM bills WHERE key = ?1", [&item.key], |row| row.get(0))?;
+    Ok(match claim {
+        Some(true) => Some(ProblemCode::BillSettled.because("the bill is paid")),
+        Some(false) => Some(ProblemCode::BillBusy.because("another order for the bill is live")),
+        None if !listed => Some(ProblemCode::BillChanged.because("the department withdrew the bill")),
+        None => None,
+    })
+}
+
+/// How an order enters the book.
+enum Beginning<'a> {
+    /// It is about to be charged.
+    Live { resident: i64, request: &'a ChargeRequest, body_hash: [u8; 32] },
+    /// It was refused, and stays void.
+    Refused { code: ProblemCode, body_hash: [u8; 32] },
+    /// An inquiry came before it; it is void before it comes.
+    Fenced,
+}
+
+/// Writes an order down, with its claims if it is live.
+fn insert(
+    turn: &Turn<'_>,
+    order: &OrderRef,
+    device: &Device,
+    beginning: &Beginning<'_>,
+) -> rusqlite::Result<()> {
+    let void = |reason| Some(text(&Settlement::Void { reason }));
+    let (resident, total, body_hash, settlement) = match beginning {
+        Beginning::Live { resident, request, body_hash } => {
+            (Some(resident), request.total, Some(body_hash), None)
+        }
+        Beginning::Refused { code, body_hash } => {
+            (None, Money::ZERO, Some(body_hash), void(VoidReason::Refused(*code)))
+        }
+        Beginning::Fenced => (None, Money::ZERO, None, void(VoidReason::Fenced)),
+    };
+    let next_ask = settlement.is_none().then(|| ms(turn.now.plus_ms(RESULT_OVERDUE_MS)));
+    turn.tx.execute(
+        "INSERT INTO orders (resident, [order], device, body_hash, total_fen, settlement, created_ms, next_ask_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            resident,
+            order.0,
+            text(&device.id),
+            body_hash,
+            total.fen(),
+            settlement,
+            ms(turn.now),
+            next_ask
+        ],
+    )?;
+    let Beginning::Live { resident, request, .. } = beginning else { return Ok(()) };
+    for item in &request.items {
+        turn.tx.execute(
+            "INSERT INTO order_items (resident, [order], bill, amount_fen, claims) VALUES (?1, ?2, ?3, ?4, 1)",
+            params![resident, order.0, item.key, item.amount.fen()],
+        )?;
+    }
+    Ok(())
+}
+
+fn find(tx: &Transaction<'_>, order: &OrderRef) -> rusqlite::Result<Option<Order>> {
+    tx.query_row(
+        "SELECT device, body_hash, total_fen, settlement FROM orders WHERE [order] = ?1",
+        [&order.0],
+        |row| {
+            Ok(Order {
+                device: value(&row.get::<_, String>(0)?)?,
+                body_hash: row.get(1)?,
+                total_fen: row.get(2)?,
+                settlement: row.get::<_, Option<String>>(3)?.map(|stored| value(&stored)).transpose()?,
+            })
+        },
+    )
+    .optional()
+}
+
+fn state(settlement: Option<Settlement>) -> Reply {
+    let state = settlement.map_or(ChargeState::Pending, |settlement| ChargeState::Settled { settlement });
+    Response::json(&state).into()
+}
+
+fn ask_to_charge(order: &OrderRef, request: &ChargeRequest, resident: i64) -> OutCall {
+    let charge = AcquirerCharge {
+        order: &order.0,
+        total: request.total,
+        // The acquirer knows accounts by a reference that says nothing of the person.
+        account: format!("resident-{resident}"),
+        method: request.method,
+        bills: request.items.iter().map(|item| item.key.as_str()).collect(),
+    };
+    OutCall {
+        peer: Peer::Acquirer,
+        target: "/charges".into(),
+        body: serde_json::to_vec(&charge).expect("a charge has string keys and no floats"),
+        purpose: Purpose::Charge(order.clone()),
+    }
+}
+
+fn ask_for_outcome(order: &OrderRef) -> OutCall {
+    OutCall {
+        peer: Peer::Acquirer,
+        target: format!("/charges/{}/inquire", order.0),
+        body: Vec::new(),
+        purpose: Purpose::Inquiry(order.clone()),
+    }
+}
+
+/// The kiosk asks for an order's outcome. An order never seen is void from now on.
+pub(crate) fn inquire(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+    let request: InquireRequest = json(body)?;
+    let order = OrderRef::from(request.order);
+    match find(turn.tx, &order)? {
+        None => {
+            insert(turn, &order, device, &Beginning::Fenced)?;
+            Ok(state(Some(Settlement::Void { reason: VoidReason::Fenced })))
+        }
+        Some(known) if known.device != device.id => Err(conflict()),
+        Some(Order { settlement: Some(settlement), .. }) => Ok(state(Some(settlement))),
+        Some(Order { settlement: None, .. }) => Ok(Reply::Ask(ask_for_outcome(&order))),
+    }
+}
+
+/// The acquirer answered a charge, or did not.
+pub(crate) fn charged(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
+    learn(turn, order, result)?;
+    let known = find(turn.tx, order)?;
+    Ok(state(known.and_then(|known| known.settlement)))
+}
+
+/// The acquirer answered an inquiry, or did not. What is still not known is *unavailable*.
+pub(crate) fn inquired(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
+    learn(turn, order, result)?;
+    let known = find(turn.tx, order)?.and_then(|known| known.settlement);
+    Ok(match known {
+        Some(settlement) => state(Some(settlement)),
+        // Not a `Fail`: what was learnt about when to ask next stays.
+        None => Response::problem(&ProblemCode::Unavailable.because("the acquirer does not answer")).into(),
+    })
+}
+
+/// Takes in what the acquirer said; the first outcome stands.
+fn learn(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<(), Fail> {
+    let Some(known) = find(turn.tx, order)? else { return Ok(()) };
+    let Some(outcome) = result.and_then(|result| outcome_of(order, &known, result)) else {
+        if known.settlement.is_none() {
+            ask_again(turn.tx, order, turn.now)?;
+        }
+        return Ok(());
+    };
+    match known.settlement {
+        None => settle(turn, order, &outcome)?,
+        Some(before) if paid(&before) != paid(&outcome) => {
+            let what = "the acquirer told two different outcomes of one order; the first one stands";
+            dispute(turn.tx, &format!("order {}", order.0), what, ms(turn.now))?;
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+const fn paid(settlement: &Settlement) -> bool {
+    matches!(settlement, Settlement::Paid { .. })
+}
+
+/// What the acquirer's answer means for the order; `None` for nonsense, which is no outcome.
+fn outcome_of(order: &OrderRef, known: &Order, result: &OutAnswer) -> Option<Settlement> {
+    if result.status != 200 {
+        return None;
+    }
+    let answer: AcquirerAnswer = serde_json::from_slice(&result.body).ok()?;
+    if answer.order != order.0 {
+        return None;
+    }
+    match answer.outcome {
+        AcquirerOutcome::Paid { reference, at } => {
+            (answer.total == known.total_fen).then_some(Settlement::Paid { reference, at })
+        }
+        AcquirerOutcome::Declined => Some(Settlement::Void { reason: VoidReason::Declined }),
+        AcquirerOutcome::Void => Some(Settlement::Void { reason: VoidReason::Fenced }),
+    }
+}
+
+/// The outcome is known: a paid bill stays claimed for ever and goes to the department, a void order
+/// lets go of its bills.
+fn settle(turn: &Turn<'_>, order: &OrderRef, outcome: &Settlement) -> rusqlite::Result<()> {
+    turn.tx.execute(
+        "UPDATE orders SET settlement = ?1, next_ask_ms = NULL WHERE [order] = ?2 AND settlement IS NULL",
+        params![text(outcome), order.0],
+    )?;
+    match outcome {
+        Settlement::Paid { .. } => postings::queue(turn.tx, order, turn.now),
+        Settlement::Void { .. } => {
+            turn.tx.execute("UPDATE order_items SET claims = 0 WHERE [order] = ?1", [&order.0])?;
+            Ok(())
+        }
+    }
+}
+
+/// Inquiries that the platform makes of itself.
+pub(crate) fn due(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusqlite::Result<Vec<OutCall>> {
+    let mut waiting = tx.prepare(
+        "SELECT [order] FROM orders WHERE settlement IS NULL AND next_ask_ms <= ?1
+         ORDER BY next_ask_ms LIMIT ?2",
+    )?;
+    let orders = waiting
+        .query_map(params![ms(now), most], |row| row.get(0).map(OrderRef))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    // Asked for now; if no result ever comes back, asked for again then.
+    for order in &orders {
+        ask_again(tx, order, now)?;
+    }
+    Ok(orders.iter().map(ask_for_outcome).collect())
+}
+
+/// Sets the next inquiry, each twice as far away as the one before.
+fn ask_again(db: &Connection, order: &OrderRef, now: UnixMs) -> rusqlite::Result<()> {
+    let asked: u32 =
+        db.query_row("SELECT asked FROM orders WHERE [order] = ?1", [&order.0], |row| row.get(0))?;
+    let wait = ASK_FIRST_MS.saturating_mul(1 << asked.min(16)).min(ASK_MAX_MS);
+    db.execute(
+        "UPDATE orders SET asked = asked + 1, next_ask_ms = ?1 WHERE [order] = ?2",
+        params![ms(now.plus_ms(wait)), order.0],
+    )?;
+    Ok(())
+}
+
+/// A row of the administration page.
+pub(crate) struct OrderLine {
+    pub(crate) order: String,
+    pub(crate) device: DeviceId,
+    pub(crate) total_fen: i64,
+    pub(crate) settlement: Option<Settlement>,
+    pub(crate) created: UnixMs,
+    pub(crate) posting: Option<String>,
+}
+
+/// The newest orders, for the administration page.
+pub(crate) fn newest(tx: &Transaction<'_>, most: u32) -> rusqlite::Result<Vec<OrderLine>> {
+    let mut newest = tx.prepare(
+        "SELECT orders.[order], device, total_fen, settlement, created_ms, state
+         FROM orders LEFT JOIN postings USING ([order]) ORDER BY created_ms DESC, orders.rowid DESC LIMIT ?1",
+    )?;
+    let lines = newest.query_map([most], |row| {
+        Ok(OrderLine {
+            order: row.get(0)?,
+            device: value(&row.get::<_, String>(1)?)?,
+            total_fen: row.get(2)?,
+            settlement: row.get::<_, Option<String>>(3)?.map(|stored| value(&stored)).transpose()?,
+            created: unix_ms(row.get(4)?),
+            posting: row.get(5)?,
+        })
+    })?;
+    lines.collect()
+}

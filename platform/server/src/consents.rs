@@ -1,0 +1,113 @@
+//! What personal records were given under which consent, and whether the kiosk's record bears it out.
+//!
+//! A call names the consent it rests on before the kiosk's record of it can have arrived, so the use is
+//! written down and compared with the record whenever that comes.
+
+use contract::{ConsentId, DeviceId, Entry, ProblemCode, UnixMs};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use crate::columns::{ms, text};
+use crate::device::Device;
+use crate::fail::Fail;
+use crate::platform::Turn;
+use crate::schema::dispute;
+
+/// Writes down that a record is given to this resident under this consent; gives the proof's number,
+/// the same one for the same consent.
+pub(crate) fn use_consent(
+    turn: &mut Turn<'_>,
+    device: &Device,
+    resident: i64,
+    service: &str,
+    consent: Option<ConsentId>,
+) -> Result<String, Fail> {
+    let missing = |title: &str| Fail::from(ProblemCode::ConsentMissing.because(title));
+    let consent = consent.ok_or_else(|| missing("the operation needs a consent"))?;
+    let (device, consent) = (device.id.to_string(), consent.to_string());
+    turn.tx.execute(
+        "INSERT INTO consent_uses (device, consent, resident, service, at_ms, proof)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (device, consent) DO NOTHING",
+        params![device, consent, resident, service, ms(turn.now), proof_number(turn.draw.next())],
+    )?;
+    let proof: Option<String> = turn
+        .tx
+        .query_row(
+            "SELECT proof FROM consent_uses
+             WHERE device = ?1 AND consent = ?2 AND resident = ?3 AND service = ?4",
+            params![device, consent, resident, service],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let proof =
+        proof.ok_or_else(|| missing("the consent was given by somebody else or for something else"))?;
+    let recorded: Option<i64> = turn
+        .tx
+        .query_row(
+            "SELECT until_ms FROM consents WHERE device = ?1 AND consent = ?2",
+            params![device, consent],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match recorded {
+        Some(until) if until <= ms(turn.now) => Err(missing("the consent has ended")),
+        Some(_) if !borne_out(turn.tx, &device, &consent)? => {
+            Err(missing("the record of the consent says otherwise"))
+        }
+        Some(_) | None => Ok(proof),
+    }
+}
+
+/// The kiosk's record of a consent came: keeps it and compares it with what was given under it.
+pub(crate) fn record(
+    tx: &Transaction<'_>,
+    device: DeviceId,
+    entry: &Entry,
+    now: UnixMs,
+) -> rusqlite::Result<()> {
+    let Entry::Consented { consent, resident, service, until, .. } = entry else { return Ok(()) };
+    let (device, consent) = (device.to_string(), consent.to_string());
+    tx.execute(
+        "INSERT INTO consents (device, consent, pseudonym, service, until_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (device, consent) DO NOTHING",
+        params![device, consent, text(resident), service, ms(*until)],
+    )?;
+    if !borne_out(tx, &device, &consent)? {
+        dispute(
+            tx,
+            &format!("consent {consent}"),
+            "a record was given under a consent to something else",
+            ms(now),
+        )?;
+    }
+    Ok(())
+}
+
+/// How many records were given under consents that are not on record yet.
+pub(crate) fn waiting(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
+    tx.query_row(
+        "SELECT count(*) FROM consent_uses LEFT JOIN consents USING (device, consent)
+         WHERE consents.consent IS NULL",
+        [],
+        |row| row.get(0),
+    )
+}
+
+/// Whether the recorded consent is that of the resident and service it was used for; true when either
+/// side is not there yet.
+fn borne_out(tx: &Transaction<'_>, device: &str, consent: &str) -> rusqlite::Result<bool> {
+    tx.query_row(
+        "SELECT NOT EXISTS (
+             SELECT 1 FROM consent_uses JOIN consents USING (device, consent)
+             LEFT JOIN pseudonyms USING (device, resident)
+             WHERE device = ?1 AND consent = ?2
+             AND (consent_uses.service <> consents.service
+                  OR pseudonyms.pseudonym IS NOT consents.pseudonym))",
+        params![device, consent],
+        |row| row.get(0),
+    )
+}
+
+/// 证明编号: `CB` and sixteen digits.
+fn proof_number(drawn: [u8; 16]) -> String {
+    format!("CB{:016}", u128::from_be_bytes(drawn) % 10_000_000_000_000_000)
+}

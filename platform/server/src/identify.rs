@@ -1,0 +1,205 @@
+//! Who holds this card or code: opens the visit at the platform.
+
+use contract::{
+    CardEvidence, CardStanding, Evidence, Identified, IdentifyRequest, Level, Presented, Problem,
+    ProblemCode, Pseudonym, VisitId, VisitKey, sm3,
+};
+use rusqlite::{OptionalExtension as _, params};
+
+use crate::columns::{hex, ms, text, value};
+use crate::device::Device;
+use crate::fail::{Fail, json, malformed};
+use crate::platform::Turn;
+use crate::wire::{Reply, Response};
+
+/// A visit's key is good for this long: longer than any visit that a kiosk lets stand.
+const VISIT_MS: u64 = 15 * 60 * 1000;
+/// Cards of this version may keep the holder's name and number until they are authenticated.
+const PARTLY_READABLE: &str = "3.00";
+
+/// A visit that is open.
+pub(crate) struct Visit {
+    pub(crate) resident: i64,
+    pub(crate) evidence: Evidence,
+    pub(crate) level: Level,
+}
+
+pub(crate) fn identify(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+    let request: IdentifyRequest = json(body)?;
+    let evidence_hash = sm3(&[text(&request.presented).as_bytes()]);
+    if let Some(answer) = repeated(turn, device, request.visit, &evidence_hash)? {
+        return Ok(answer);
+    }
+    let (resident, evidence) = match &request.presented {
+        Presented::Card(card) => (holder(turn, card)?, Evidence::CardRead),
+        Presented::Code { text } => {
+            let consumer = format!("{} {}", device.id, request.visit);
+            (consume(turn, text, &consumer)?, Evidence::TokenConsumed)
+        }
+    };
+    turn.tx.execute(
+        "INSERT INTO visits (device, visit, key, resident, evidence, evidence_hash, level, expires_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            device.id.to_string(),
+            request.visit.to_string(),
+            hex(&turn.draw.next()),
+            resident,
+            text(&evidence),
+            evidence_hash,
+            text(&Level::Recognised),
+            ms(turn.now.plus_ms(VISIT_MS)),
+        ],
+    )?;
+    let answer = identified(turn, device, request.visit)?;
+    Ok(Response::json(&answer).into())
+}
+
+/// The open visit of this key at this kiosk.
+pub(crate) fn open_visit(turn: &Turn<'_>, device: &Device, key: &VisitKey) -> Result<Visit, Fail> {
+    let found = turn
+        .tx
+        .query_row(
+            "SELECT resident, evidence, level FROM visits WHERE key = ?1 AND device = ?2 AND expires_ms > ?3",
+            params![key.0, device.id.to_string(), ms(turn.now)],
+            |row| {
+                Ok(Visit {
+                    resident: row.get(0)?,
+                    evidence: value(&row.get::<_, String>(1)?)?,
+                    level: value(&row.get::<_, String>(2)?)?,
+                })
+            },
+        )
+        .optional()?;
+    found.ok_or_else(|| ProblemCode::VisitExpired.because("the visit's key is unknown or too old").into())
+}
+
+/// A resident as the records of this kiosk name them, drawn on first sight.
+fn pseudonym(turn: &mut Turn<'_>, device: &Device, resident: i64) -> Result<Pseudonym, Fail> {
+    let drawn = Pseudonym::from_entropy(u128::from_be_bytes(turn.draw.next()));
+    turn.tx.execute(
+        "INSERT INTO pseudonyms (device, resident, pseudonym) VALUES (?1, ?2, ?3)
+         ON CONFLICT (device, resident) DO NOTHING",
+        params![device.id.to_string(), resident, text(&drawn)],
+    )?;
+    let stored: String = turn.tx.query_row(
+        "SELECT pseudonym FROM pseudonyms WHERE device = ?1 AND resident = ?2",
+        params![device.id.to_string(), resident],
+        |row| row.get(0),
+    )?;
+    Ok(value(&stored)?)
+}
+
+/// The answer that this visit already got, when the request is a repetition.
+fn repeated(
+    turn: &mut Turn<'_>,
+    device: &Device,
+    visit: VisitId,
+    evidence_hash: &[u8; 32],
+) -> Result<Option<Reply>, Fail> {
+    let known: Option<([u8; 32], i64)> = turn
+        .tx
+        .query_row(
+            "SELECT evidence_hash, expires_ms FROM visits WHERE device = ?1 AND visit = ?2",
+            params![device.id.to_string(), visit.to_string()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    match known {
+        None => Ok(None),
+        Some((hash, _)) if hash != *evidence_hash => {
+            Err(malformed("the visit was opened with other evidence; draw a new visit id"))
+        }
+        Some((_, expires)) if expires <= ms(turn.now) => {
+            Err(ProblemCode::VisitExpired.because("the visit is too old").into())
+        }
+        Some(_) => Ok(Some(Response::json(&identified(turn, device, visit)?).into())),
+    }
+}
+
+fn identified(turn: &mut Turn<'_>, device: &Device, visit: VisitId) -> Result<Identified, Fail> {
+    let resident: i64 = turn.tx.query_row(
+        "SELECT resident FROM visits WHERE device = ?1 AND visit = ?2",
+        params![device.id.to_string(), visit.to_string()],
+        |row| row.get(0),
+    )?;
+    let pseudonym = pseudonym(turn, device, resident)?;
+    let answer = turn.tx.query_row(
+        "SELECT key, name, id_number, evidence, level FROM visits JOIN residents USING (resident)
+         WHERE device = ?1 AND visit = ?2",
+        params![device.id.to_string(), visit.to_string()],
+        |row| {
+            Ok(Identified {
+                key: VisitKey(row.get(0)?),
+                resident: pseudonym,
+                name: row.get(1)?,
+                id_number: row.get(2)?,
+                evidence: value(&row.get::<_, String>(3)?)?,
+                level: value(&row.get::<_, String>(4)?)?,
+            })
+        },
+    )?;
+    Ok(answer)
+}
+
+/// Whose card it is. What the card says must be what the base says.
+fn holder(turn: &Turn<'_>, card: &CardEvidence) -> Result<i64, Fail> {
+    let found = turn
+        .tx
+        .query_row(
+            "SELECT resident, identification, version, standing, id_number, name
+             FROM cards JOIN residents USING (resident) WHERE number = ?1",
+            [&card.number],
+            |row| {
+                let resident: i64 = row.get(0)?;
+                let same_card = row.get::<_, String>(1)? == card.identification
+                    && row.get::<_, String>(2)? == card.version;
+                let same_holder = agrees(card.id_number.as_deref(), &row.get::<_, String>(4)?, card)
+                    && agrees(card.name.as_deref(), &row.get::<_, String>(5)?, card);
+                let standing: CardStanding = value(&row.get::<_, String>(3)?)?;
+                Ok((resident, same_card && same_holder, standing))
+            },
+        )
+        .optional()?;
+    match found {
+        None => Err(ProblemCode::CardUnknown.because("the card is not in the card-holder base").into()),
+        Some((_, false, _)) => {
+            Err(ProblemCode::CardMismatch.because("the card contradicts the card-holder base").into())
+        }
+        Some((_, true, CardStanding::Lost | CardStanding::Cancelled)) => {
+            Err(ProblemCode::CardStopped.because("the card is not in force").into())
+        }
+        Some((resident, true, CardStanding::InForce)) => Ok(resident),
+    }
+}
+
+fn agrees(read: Option<&str>, known: &str, card: &CardEvidence) -> bool {
+    read.map_or(card.version == PARTLY_READABLE, |read| read == known)
+}
+
+/// 验码: takes the token out of use and says whose it was.
+fn consume(turn: &Turn<'_>, code: &str, consumer: &str) -> Result<i64, Fail> {
+    let unknown = |_| -> Problem { ProblemCode::CodeUnknown.because("the code was not issued here") };
+    let token = resident_code::parse(code).map_err(unknown)?;
+    token.check(&turn.city.format).map_err(unknown)?;
+    let hash = sm3(&[&token.token()]);
+    let known: Option<(i64, i64, bool)> = turn
+        .tx
+        .query_row(
+            "SELECT resident, expires_ms, used_by IS NOT NULL FROM tokens WHERE hash = ?1",
+            [hash],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .optional()?;
+    match known {
+        None => Err(ProblemCode::CodeUnknown.because("the code was not issued here").into()),
+        Some((_, _, true)) => Err(ProblemCode::CodeUsed.because("the code was already used").into()),
+        Some((_, expires, false)) if expires <= ms(turn.now) => {
+            Err(ProblemCode::CodeExpired.because("the code is too old").into())
+        }
+        Some((resident, _, false)) => {
+            turn.tx.execute("UPDATE tokens SET used_by = ?1 WHERE hash = ?2", params![consumer, hash])?;
+            Ok(resident)
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `kiosk-platform`: the reference platform as a process.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+use contract::SecretKey;
+use resident_code::FormatKey;
+use server::shell::{self, Peers};
+use server::{Platform, Setup, devices_of, residents_of};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Requests in hand get this long to finish after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The reference platform: identities, services, payments and records.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
+    /// The database; made when it is not there.
+    #[arg(long)]
+    db: PathBuf,
+    /// Demo residents to enter into the card-holder base.
+    #[arg(long)]
+    residents: Option<PathBuf>,
+    /// Directory of the service documents in force (`*.toml`).
+    #[arg(long)]
+    services: PathBuf,
+    /// File with the secret key that signs the catalogue: 64 hexadecimal digits.
+    #[arg(long)]
+    catalogue_key: PathBuf,
+    /// File with the key that codes are made and checked with: 64 hexadecimal digits.
+    #[arg(long)]
+    format_key: PathBuf,
+    /// Id of that key, as codes name it.
+    #[arg(long, default_value_t = 1)]
+    format_key_id: u8,
+    /// File of the registered kiosks: `[[device]]` tables with id, key, name, profile.
+    #[arg(long)]
+    devices: PathBuf,
+    /// Base URL of the acquirer.
+    #[arg(long, default_value = "http://127.0.0.1:8082")]
+    acquirer: String,
+    /// Base URL of the water department.
+    #[arg(long, default_value = "http://127.0.0.1:8083")]
+    department: String,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let arguments = Arguments::parse();
+    let db = rusqlite::Connection::open(&arguments.db).context("the database cannot be opened")?;
+    let platform = Platform::open(db, setup(&arguments)?)?;
+    let listener = tokio::net::TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    tracing::info!(address = %listener.local_addr()?, "listening");
+
+    let base = |url: &str| url.trim_end_matches('/').to_owned();
+    let peers = Peers { acquirer: base(&arguments.acquirer), department: base(&arguments.department) };
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (stop, mut stopped) = tokio::sync::watch::channel(());
+    let mut stopping = stopped.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        let _ = stop.send(());
+    });
+    let serving = shell::serve(listener, platform, peers, async move {
+        let _ = stopping.changed().await;
+    });
+    let out_of_patience = async move {
+        let _ = stopped.changed().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serving => served?,
+        () = out_of_patience => {}
+    }
+    Ok(())
+}
+
+fn setup(arguments: &Arguments) -> anyhow::Result<Setup> {
+    let residents = match &arguments.residents {
+        Some(path) => residents_of(&read(path)?)?,
+        None => Vec::new(),
+    };
+    Ok(Setup {
+        catalogue: SecretKey::from_bytes(&key(&arguments.catalogue_key)?)?,
+        format: FormatKey::new(arguments.format_key_id, key(&arguments.format_key)?),
+        devices: devices_of(&read(&arguments.devices)?)?,
+        documents: documents(&arguments.services)?,
+        residents,
+    })
+}
+
+/// The texts of a directory's `*.toml`, by name, so that an error's number can be found again.
+fn documents(directory: &Path) -> anyhow::Result<Vec<String>> {
+    let unreadable = || format!("{} cannot be read", directory.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(directory).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths.iter().map(|path| read(path)).collect()
+}
+
+/// A key of 32 bytes from a file. Its text is never quoted.
+fn key(path: &Path) -> anyhow::Result<[u8; 32]> {
+    let text = read(path)?;
+    let wrong = || format!("{} does not hold 64 hexadecimal digits", path.display());
+    let digits = text.trim();
+    anyhow::ensure!(digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()), wrong());
+    let mut key = [0; 32];
+    for (at, byte) in key.iter_mut().enumerate() {
+        let pair = digits.get(at * 2..at * 2 + 2).with_context(wrong)?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| anyhow::anyhow!(wrong()))?;
+    }
+    Ok(key)
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}

@@ -1,0 +1,80 @@
+//! Pages for people: the resident's phone, a receipt fetched by its number, the operator's overview.
+//!
+//! Plain HTML, no framework, nothing loaded from elsewhere. A page is a template with named places;
+//! what is filled in is escaped here and nowhere else.
+
+mod admin;
+mod phone;
+mod receipt;
+
+pub(crate) use admin::admin;
+pub(crate) use phone::{phone, phone_token};
+pub(crate) use receipt::receipt;
+
+/// The style that all pages share.
+const STYLE: &str = include_str!("../../pages/style.css");
+
+/// What a page says when there is nothing at its address.
+pub(crate) fn not_found() -> String {
+    page(
+        include_str!("../../pages/message.html"),
+        &[
+            ("title", Value::Text("没有找到")),
+            ("text", Value::Text("请核对网址或凭条上的号码。Nothing was found here.")),
+        ],
+    )
+}
+
+/// What goes into a place of a template.
+enum Value<'a> {
+    /// Text; it is escaped.
+    Text(&'a str),
+    /// HTML made here.
+    Html(&'a str),
+}
+
+/// Fills the `{{places}}` of a template.
+fn page(template: &str, values: &[(&str, Value<'_>)]) -> String {
+    let mut filled = String::with_capacity(template.len() + STYLE.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        filled.push_str(before);
+        let (place, after) = after.split_once("}}").unwrap_or((after, ""));
+        match values.iter().find(|(name, _)| *name == place) {
+            Some((_, Value::Text(text))) => filled.push_str(&escaped(text)),
+            Some((_, Value::Html(html))) => filled.push_str(html),
+            None if place == "style" => filled.push_str(STYLE),
+            None => {}
+        }
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_filled_in_cannot_become_markup() {
+        let hostile = "<script>\"{{title}}\" & 'x'";
+        let filled = page("<p>{{text}}</p>{{gone}}", &[("text", Value::Text(hostile))]);
+        assert_eq!(filled, "<p>&lt;script&gt;&quot;{{title}}&quot; &amp; &#39;x&#39;</p>");
+    }
+}

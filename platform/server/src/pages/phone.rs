@@ -1,0 +1,119 @@
+//! 亮码: a demo resident's phone. It stands for the city's app, which knows its user by a sign-in that
+//! this page does not have; it is for demonstrations and tests only.
+
+use contract::{ProblemCode, sm3};
+use qrcode::{Color, EcLevel, QrCode};
+use resident_code::OnlineToken;
+use rusqlite::{OptionalExtension as _, params};
+use serde::Serialize;
+
+use super::{Value, not_found, page};
+use crate::columns::ms;
+use crate::fail::Fail;
+use crate::platform::Turn;
+use crate::wire::{Reply, Response};
+
+/// A code is accepted for this long after it was made.
+const CODE_MS: u64 = 60_000;
+/// A used or expired code is remembered for this long, so that it is told apart from a forged one.
+const REMEMBER_MS: u64 = 24 * 60 * 60 * 1000;
+/// Light modules around a QR code (ISO/IEC 18004, 9.1).
+const QUIET_ZONE: usize = 4;
+
+/// Answer to `GET /phone/{resident}/token`.
+#[derive(Serialize)]
+struct ShownCode {
+    /// What the QR code says.
+    text: String,
+    /// The QR code as an SVG element.
+    svg: String,
+    /// How long it is accepted from now on, in milliseconds.
+    lives_ms: u64,
+}
+
+pub(crate) fn phone(turn: &Turn<'_>, slug: &str) -> Result<Reply, Fail> {
+    let name: Option<String> = turn
+        .tx
+        .query_row("SELECT name FROM residents WHERE slug = ?1", [slug], |row| row.get(0))
+        .optional()?;
+    let Some(name) = name else { return Ok(Response::html(404, not_found()).into()) };
+    let html = page(include_str!("../../pages/phone.html"), &[("name", Value::Text(&masked(&name)))]);
+    Ok(Response::html(200, html).into())
+}
+
+/// 制码: makes a code that nobody has shown yet.
+pub(crate) fn phone_token(turn: &mut Turn<'_>, slug: &str) -> Result<Reply, Fail> {
+    let resident: i64 = turn
+        .tx
+        .query_row("SELECT resident FROM residents WHERE slug = ?1", [slug], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| ProblemCode::NotOffered.because("there is no such demo resident"))?;
+    let token = turn.draw.next();
+    let forgotten = ms(turn.now).saturating_sub(i64::try_from(REMEMBER_MS).unwrap_or(i64::MAX));
+    turn.tx.execute("DELETE FROM tokens WHERE expires_ms < ?1", [forgotten])?;
+    turn.tx.execute(
+        "INSERT INTO tokens (resident, hash, expires_ms) VALUES (?1, ?2, ?3)",
+        params![resident, sm3(&[&token]), ms(turn.now.plus_ms(CODE_MS))],
+    )?;
+    let text = OnlineToken::issue(token, &turn.city.format).to_text();
+    let svg = drawn(&text);
+    Ok(Response::json(&ShownCode { text, svg, lives_ms: CODE_MS }).into())
+}
+
+/// The QR code as SVG, one unit a module; a run of dark modules is one stroke.
+fn drawn(text: &str) -> String {
+    let code = QrCode::with_error_correction_level(text, EcLevel::M)
+        .expect("37 characters fit the smallest QR codes");
+    let (modules, size) = (code.width(), code.width() + 2 * QUIET_ZONE);
+    let mut path = String::new();
+    for (y, row) in code.to_colors().chunks(modules).enumerate() {
+        let mut x = 0;
+        for run in row.chunk_by(|a, b| a == b) {
+            if run.first() == Some(&Color::Dark) {
+                path.push_str(&format!(
+                    "M{} {}h{}v1h-{}z",
+                    x + QUIET_ZONE,
+                    y + QUIET_ZONE,
+                    run.len(),
+                    run.len()
+                ));
+            }
+            x += run.len();
+        }
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {size} {size}\" shape-rendering=\"crispEdges\" \
+         role=\"img\" aria-label=\"渝快码\"><rect width=\"{size}\" height=\"{size}\" fill=\"#fff\"/>\
+         <path d=\"{path}\" fill=\"#000\"/></svg>"
+    )
+}
+
+/// A name as screens show it: `张*三`, `王*`.
+fn masked(name: &str) -> String {
+    let count = name.chars().count();
+    name.chars()
+        .enumerate()
+        .map(|(at, character)| if at == 0 || (at + 1 == count && count > 2) { character } else { '*' })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_masked_but_for_their_ends() {
+        for (name, shown) in
+            [("王五", "王*"), ("张小三", "张*三"), ("欧阳雪梅", "欧**梅"), ("李", "李"), ("", "")]
+        {
+            assert_eq!(masked(name), shown);
+        }
+    }
+
+    #[test]
+    fn the_drawn_code_has_its_quiet_zone_and_a_finder_pattern_in_the_corner() {
+        let svg = drawn("YK1:*62746QF60R6J%6%470ECJPC% CD8NNFW");
+        assert!(svg.contains("viewBox=\"0 0 33 33\""), "{svg}");
+        assert!(svg.contains("M4 4h7v1h-7z"), "{svg}");
+    }
+}

@@ -1,0 +1,171 @@
+//! The platform as one value: which request goes where, and one transaction around each.
+
+use std::collections::BTreeMap;
+
+use contract::{DeviceId, ProblemCode, SecretKey, UnixMs};
+use resident_code::FormatKey;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::catalogue::{self, Catalogue, CatalogueError};
+use crate::device::{self, Device};
+use crate::draw::Draw;
+use crate::fail::Fail;
+use crate::seed::{self, Resident};
+use crate::wire::{OutAnswer, OutCall, Purpose, Reply, Request, Response, Unreachable, Verb};
+use crate::{audit, calls, charges, identify, pages, postings, records, schema};
+
+/// Most calls that [`Platform::due`] hands out at once.
+const DUE_MAX: u32 = 32;
+
+/// What a platform is set up with.
+pub struct Setup {
+    /// Signs the service documents.
+    pub catalogue: SecretKey,
+    /// Made and checked codes carry it.
+    pub format: FormatKey,
+    /// The registered kiosks.
+    pub devices: Vec<Device>,
+    /// Texts of the service documents in force.
+    pub documents: Vec<String>,
+    /// Residents to enter into the card-holder base.
+    pub residents: Vec<Resident>,
+}
+
+/// Why a platform does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database cannot be used.
+    #[error("the platform's database cannot be opened")]
+    Store(#[from] rusqlite::Error),
+    /// A service document is refused.
+    #[error("the catalogue is not in order")]
+    Catalogue(#[from] CatalogueError),
+}
+
+/// The reference platform.
+pub struct Platform {
+    db: Connection,
+    pub(crate) city: City,
+}
+
+/// What does not change while the platform runs.
+pub(crate) struct City {
+    pub(crate) format: FormatKey,
+    pub(crate) devices: BTreeMap<DeviceId, Device>,
+    pub(crate) catalogue: Catalogue,
+}
+
+/// What a request is handled with.
+pub(crate) struct Turn<'a> {
+    pub(crate) tx: &'a Transaction<'a>,
+    pub(crate) city: &'a City,
+    pub(crate) now: UnixMs,
+    pub(crate) draw: Draw,
+}
+
+impl Platform {
+    /// Takes over a database, which may be new, and signs the catalogue.
+    ///
+    /// # Errors
+    /// When the database cannot be used or a service document is refused.
+    pub fn open(mut db: Connection, setup: Setup) -> Result<Self, OpenError> {
+        schema::prepare(&db)?;
+        let catalogue = Catalogue::sign(&setup.documents, &setup.catalogue)?;
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        seed::enter(&tx, &setup.residents)?;
+        catalogue.publish(&tx)?;
+        tx.commit()?;
+        let devices = setup.devices.into_iter().map(|device| (device.id, device)).collect();
+        Ok(Self { db, city: City { format: setup.format, devices, catalogue } })
+    }
+
+    /// Answers a request, or says whom to ask first. What it changed is durable when this returns.
+    ///
+    /// `entropy` must be fresh for every request: visit keys and codes are drawn from it.
+    pub fn handle(&mut self, request: &Request, now: UnixMs, entropy: u128) -> Reply {
+        self.turn(now, entropy, |turn| route(turn, request))
+    }
+
+    /// Goes on with the result of a call. The answer is for whoever caused the call; to a call that
+    /// [`Platform::due`] gave nobody waits for it, but it may be another call to make.
+    pub fn resume(
+        &mut self,
+        call: &OutCall,
+        result: Result<OutAnswer, Unreachable>,
+        now: UnixMs,
+        entropy: u128,
+    ) -> Reply {
+        let answer = result.ok();
+        self.turn(now, entropy, |turn| match &call.purpose {
+            Purpose::Charge(order) => charges::charged(turn, order, answer.as_ref()),
+            Purpose::Inquiry(order) => charges::inquired(turn, order, answer.as_ref()),
+            Purpose::Bills { resident } => calls::billed(turn, *resident, answer.as_ref()),
+            Purpose::Posting(order) => postings::posted(turn, order, answer.as_ref()),
+        })
+    }
+
+    /// The calls that the platform makes of itself: inquiries after orders whose outcome is not known,
+    /// payments that a department has not booked yet. Each has a back-off of its own, so this may be
+    /// called as often as one likes, and must be called again and again.
+    pub fn due(&mut self, now: UnixMs) -> Vec<OutCall> {
+        let mut calls = Vec::new();
+        let made = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
+            calls.extend(charges::due(&tx, now, DUE_MAX)?);
+            calls.extend(postings::due(&tx, now, DUE_MAX)?);
+            tx.commit()
+        });
+        match made {
+            Ok(()) => calls,
+            Err(error) => {
+                tracing::error!(%error, "the database failed; what is due stays due");
+                Vec::new()
+            }
+        }
+    }
+
+    fn turn(
+        &mut self,
+        now: UnixMs,
+        entropy: u128,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<Reply, Fail>,
+    ) -> Reply {
+        let city = &self.city;
+        let run = || {
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let reply = work(&mut Turn { tx: &tx, city, now, draw: Draw::new(entropy) })?;
+            tx.commit()?;
+            Ok(reply)
+        };
+        run().unwrap_or_else(|fail: Fail| Reply::Done(fail.into_response()))
+    }
+}
+
+fn route(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
+    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match (request.verb, parts.as_slice()) {
+        (Verb::Get, ["phone", slug]) => pages::phone(turn, slug),
+        (Verb::Get, ["phone", slug, "token"]) => pages::phone_token(turn, slug),
+        (Verb::Get, ["r", number]) => pages::receipt(turn, number),
+        (Verb::Get, ["admin"]) => pages::admin(turn),
+        (Verb::Get, ["v1", "audit", device]) => audit::export(turn, device),
+        (verb, ["v1", name]) => {
+            let device = device::signer(&turn.city.devices, request)?;
+            match (verb, *name) {
+                (Verb::Post, "identify") => identify::identify(turn, device, &request.body),
+                (Verb::Post, "calls") => calls::call(turn, device, &request.body),
+                (Verb::Post, "charges") => charges::charge(turn, device, &request.body),
+                (Verb::Post, "inquiries") => charges::inquire(turn, device, &request.body),
+                (Verb::Post, "records") => records::take(turn, device, &request.body),
+                (Verb::Get, "changes") => catalogue::changes(turn, query),
+                (Verb::Get | Verb::Post, _) => Err(no_such_path()),
+            }
+        }
+        (Verb::Get, _) => Ok(Response::html(404, pages::not_found()).into()),
+        (Verb::Post, _) => Err(no_such_path()),
+    }
+}
+
+fn no_such_path() -> Fail {
+    ProblemCode::NotOffered.because("there is no such path").into()
+}

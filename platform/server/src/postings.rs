@@ -1,0 +1,105 @@
+//! Tells the department which bills were paid: once per order, for ever until it is booked.
+//!
+//! The department books an order once however often it is told, so a lost answer is told again.
+
+use contract::{Settlement, UnixMs};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+use serde::Serialize;
+
+use crate::charges::OrderRef;
+use crate::columns::{ms, value};
+use crate::fail::Fail;
+use crate::platform::Turn;
+use crate::schema::dispute;
+use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
+
+/// The first repetition follows this soon.
+const REPEAT_FIRST_MS: u64 = 2_000;
+/// Repetitions are never further apart.
+const REPEAT_MAX_MS: u64 = 5 * 60_000;
+
+#[derive(Serialize)]
+struct Payment<'a> {
+    order: &'a str,
+    reference: String,
+    bills: Vec<PaidBill>,
+}
+
+#[derive(Serialize)]
+struct PaidBill {
+    key: String,
+    amount: i64,
+}
+
+/// A paid order waits to be told.
+pub(crate) fn queue(tx: &Transaction<'_>, order: &OrderRef, now: UnixMs) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO postings (resident, [order], state, next_ms)
+         SELECT resident, [order], 'open', ?2 FROM orders WHERE [order] = ?1
+         ON CONFLICT ([order]) DO NOTHING",
+        params![order.0, ms(now)],
+    )?;
+    Ok(())
+}
+
+/// What is to be told now.
+pub(crate) fn due(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusqlite::Result<Vec<OutCall>> {
+    let mut open = tx.prepare(
+        "SELECT [order], tried FROM postings WHERE state = 'open' AND next_ms <= ?1 ORDER BY next_ms LIMIT ?2",
+    )?;
+    let orders = open
+        .query_map(params![ms(now), most], |row| Ok((OrderRef(row.get(0)?), row.get::<_, u32>(1)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut calls = Vec::new();
+    for (order, tried) in orders {
+        let wait = REPEAT_FIRST_MS.saturating_mul(1 << tried.min(16)).min(REPEAT_MAX_MS);
+        tx.execute(
+            "UPDATE postings SET tried = tried + 1, next_ms = ?1 WHERE [order] = ?2",
+            params![ms(now.plus_ms(wait)), order.0],
+        )?;
+        calls.extend(told(tx, order)?);
+    }
+    Ok(calls)
+}
+
+fn told(tx: &Transaction<'_>, order: OrderRef) -> rusqlite::Result<Option<OutCall>> {
+    let settlement: Option<String> = tx
+        .query_row("SELECT settlement FROM orders WHERE [order] = ?1", [&order.0], |row| row.get(0))
+        .optional()?
+        .flatten();
+    let Some(Settlement::Paid { reference, .. }) = settlement.map(|stored| value(&stored)).transpose()?
+    else {
+        return Ok(None);
+    };
+    let mut items =
+        tx.prepare("SELECT bill, amount_fen FROM order_items WHERE [order] = ?1 ORDER BY bill")?;
+    let bills = items
+        .query_map([&order.0], |row| Ok(PaidBill { key: row.get(0)?, amount: row.get(1)? }))?
+        .collect::<rusqlite::Result<_>>()?;
+    let payment = Payment { order: &order.0, reference, bills };
+    let body = serde_json::to_vec(&payment).expect("a payment has string keys and no floats");
+    let purpose = Purpose::Posting(order);
+    Ok(Some(OutCall { peer: Peer::Department, target: "/payments".into(), body, purpose }))
+}
+
+/// The department answered, or did not.
+pub(crate) fn posted(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
+    match result.map(|result| result.status) {
+        Some(204) => conclude(turn.tx, order, "done")?,
+        Some(409) => {
+            conclude(turn.tx, order, "refused")?;
+            let what = "charged, but the department cannot book it: refund or book by hand";
+            dispute(turn.tx, &format!("posting {}", order.0), what, ms(turn.now))?;
+        }
+        Some(_) | None => {}
+    }
+    Ok(Response { status: 204, content_type: "application/json", body: Vec::new() }.into())
+}
+
+fn conclude(tx: &Transaction<'_>, order: &OrderRef, state: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE postings SET state = ?1 WHERE [order] = ?2 AND state = 'open'",
+        params![state, order.0],
+    )?;
+    Ok(())
+}

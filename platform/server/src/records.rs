@@ -1,0 +1,163 @@
+//! Takes in the records of kiosks: each once, in order, as they were hashed (I2, I7).
+//!
+//! What is stored is a chain without gaps that continues what was stored before; everything else is
+//! answered with how far the chain stands, so that the kiosk sends again from there. A record whose body
+//! is not understood is stored like any other and named to the kiosk: it blocks nothing.
+
+use std::io::Read as _;
+
+use contract::{BatchAck, Chain, DeviceId, Entry, Head, ProblemCode, Record, RecordBatch, Refused, Window};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use crate::columns::{epoch, ms, text};
+use crate::consents;
+use crate::device::Device;
+use crate::fail::{Fail, json, malformed};
+use crate::platform::Turn;
+use crate::schema::dispute;
+use crate::wire::{Reply, Response};
+
+/// Largest batch in bytes once unpacked.
+const BATCH_MAX: u64 = 4 * 1024 * 1024;
+/// log2 of the most memory in bytes that a batch may ask for to be unpacked.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// What is granted with each answer.
+const WINDOW: Window = Window { records: 256, bytes: 256 * 1024, after_ms: 0 };
+
+pub(crate) fn take(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+    let batch: RecordBatch = json(&unpacked(body)?)?;
+    let (from, to) = (batch.from, batch.to.head);
+    if (from.device, to.device) != (device.id, device.id) {
+        return Err(malformed("the batch is of another device than its sender"));
+    }
+    batch.to.verify(&device.key).map_err(|_| malformed("the head's signature does not verify"))?;
+    batch.check().map_err(|_| malformed("the batch is not one chain from its first head to its last"))?;
+
+    let upto = stored_upto(turn.tx, from)?;
+    if from.seq > upto {
+        return Ok(acknowledge(turn, from, upto, Vec::new()));
+    }
+    let Some((refused, upto)) = append(turn, &batch, upto)? else {
+        return forked(turn, from);
+    };
+    turn.tx.execute(
+        "INSERT INTO heads (device, epoch, seq, signature) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        params![device.id.to_string(), epoch(to.epoch), seq(to.seq)?, batch.to.signature.to_string()],
+    )?;
+    Ok(acknowledge(turn, from, upto, refused))
+}
+
+fn unpacked(body: &[u8]) -> Result<Vec<u8>, Fail> {
+    let bad = |_| malformed("the body is not zstd");
+    let mut decoder = zstd::Decoder::new(body).map_err(bad)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(bad)?;
+    let mut plain = Vec::new();
+    decoder.take(BATCH_MAX + 1).read_to_end(&mut plain).map_err(bad)?;
+    if u64::try_from(plain.len()).is_ok_and(|len| len <= BATCH_MAX) {
+        Ok(plain)
+    } else {
+        Err(malformed("the batch is larger than the window that was granted"))
+    }
+}
+
+/// Stores what is new. `None` when the batch tells another story than what is stored.
+fn append(turn: &Turn<'_>, batch: &RecordBatch, stored: u64) -> Result<Option<(Vec<Refused>, u64)>, Fail> {
+    let mut chain = Chain::from_head(batch.from);
+    if hash_at(turn.tx, chain.head())? != Some(chain.head().hash) {
+        return Ok(None);
+    }
+    let mut refused = Vec::new();
+    for wire in &batch.records {
+        let whole = |_| malformed("a record of the batch is malformed");
+        let record = wire.to_record().map_err(whole)?;
+        chain.push(&record.header, &record.commitment()).map_err(whole)?;
+        let entry = Entry::decode(&record.body).ok().filter(|entry| entry.kind() == record.header.kind);
+        if entry.is_none() {
+            refused.push(Refused { seq: record.header.seq, code: ProblemCode::Malformed });
+        }
+        let head = chain.head();
+        if head.seq > stored {
+            store(turn, &record, &wire.body, head, entry.is_some())?;
+            if let Some(entry) = &entry {
+                apply(turn, head.device, entry)?;
+            }
+        } else if hash_at(turn.tx, head)? != Some(head.hash) {
+            return Ok(None);
+        }
+    }
+    Ok(Some((refused, stored.max(chain.head().seq))))
+}
+
+fn store(turn: &Turn<'_>, record: &Record, body: &str, head: Head, understood: bool) -> Result<(), Fail> {
+    turn.tx.execute(
+        "INSERT INTO records (device, epoch, seq, header, salt, body, hash, understood, received_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (device, epoch, seq) DO NOTHING",
+        params![
+            head.device.to_string(),
+            epoch(head.epoch),
+            seq(head.seq)?,
+            record.header.encode(),
+            record.salt,
+            body,
+            head.hash,
+            understood,
+            ms(turn.now),
+        ],
+    )?;
+    Ok(())
+}
+
+/// What a new record means beyond being kept.
+fn apply(turn: &Turn<'_>, device: DeviceId, entry: &Entry) -> rusqlite::Result<()> {
+    if let Entry::ReceiptPromised { receipt, content, .. } = entry {
+        turn.tx.execute(
+            "INSERT INTO receipts (device, number, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![device.to_string(), receipt.number().replace(' ', ""), text(content)],
+        )?;
+    }
+    consents::record(turn.tx, device, entry, turn.now)
+}
+
+/// Two chains of one log: somebody changed history. Nothing is stored and a person must look.
+fn forked(turn: &Turn<'_>, from: Head) -> Result<Reply, Fail> {
+    let about = format!("log {} {}", from.device, epoch(from.epoch));
+    dispute(turn.tx, &about, "the kiosk sent records that contradict those already stored", ms(turn.now))?;
+    let problem = ProblemCode::Malformed.because("the batch contradicts records already stored");
+    Ok(Response::problem(&problem).into())
+}
+
+fn acknowledge(turn: &Turn<'_>, of: Head, upto: u64, refused: Vec<Refused>) -> Reply {
+    let (device, epoch) = (of.device, of.epoch);
+    let ack = BatchAck { device, epoch, upto, refused, window: WINDOW, now: turn.now };
+    Response::json(&ack).into()
+}
+
+/// How far the chain is stored without a gap.
+fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
+    let upto: Option<i64> = tx.query_row(
+        "SELECT max(seq) FROM records WHERE device = ?1 AND epoch = ?2",
+        params![of.device.to_string(), epoch(of.epoch)],
+        |row| row.get(0),
+    )?;
+    Ok(upto.and_then(|upto| u64::try_from(upto).ok()).unwrap_or(0))
+}
+
+/// The chain's hash at a point, if it is stored that far.
+fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, Fail> {
+    if point.seq == 0 {
+        return Ok(Some(Chain::genesis(point.device, point.epoch).head().hash));
+    }
+    let hash = tx
+        .query_row(
+            "SELECT hash FROM records WHERE device = ?1 AND epoch = ?2 AND seq = ?3",
+            params![point.device.to_string(), epoch(point.epoch), seq(point.seq)?],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(hash)
+}
+
+/// A sequence number as a column; beyond 2⁶³ there is none.
+fn seq(seq: u64) -> Result<i64, Fail> {
+    i64::try_from(seq).map_err(|_| malformed("the sequence number is beyond all honest ones"))
+}

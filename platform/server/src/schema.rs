@@ -1,0 +1,162 @@
+//! The database: tables, and how it is opened.
+//!
+//! Every table begins with the key it is spread by: `device` for what kiosks send, `resident` for what
+//! is a resident's. Nothing joins across the two but by that key.
+
+use rusqlite::Connection;
+
+const TABLES: &str = "
+-- By resident: the card-holder base and what belongs to a person.
+CREATE TABLE IF NOT EXISTS residents (
+    resident     INTEGER PRIMARY KEY,
+    slug         TEXT NOT NULL UNIQUE,
+    name         TEXT NOT NULL,
+    id_number    TEXT NOT NULL UNIQUE,
+    balance_fen  INTEGER,
+    as_of        TEXT,
+    status       TEXT,
+    insurance    TEXT,
+    employer     TEXT,
+    months       INTEGER
+) STRICT;
+CREATE TABLE IF NOT EXISTS cards (
+    resident       INTEGER NOT NULL,
+    number         TEXT NOT NULL PRIMARY KEY,
+    identification TEXT NOT NULL,
+    version        TEXT NOT NULL,
+    standing       TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS tokens (
+    resident   INTEGER NOT NULL,
+    hash       BLOB NOT NULL PRIMARY KEY,
+    expires_ms INTEGER NOT NULL,
+    used_by    TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS bills (
+    resident   INTEGER NOT NULL,
+    key        TEXT NOT NULL PRIMARY KEY,
+    payee      TEXT NOT NULL,
+    amount_fen INTEGER NOT NULL,
+    listed     INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS orders (
+    resident    INTEGER,
+    [order]     TEXT NOT NULL PRIMARY KEY,
+    device      TEXT NOT NULL,
+    body_hash   BLOB,
+    total_fen   INTEGER NOT NULL,
+    settlement  TEXT,
+    created_ms  INTEGER NOT NULL,
+    asked       INTEGER NOT NULL DEFAULT 0,
+    next_ask_ms INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS orders_to_ask ON orders (next_ask_ms) WHERE settlement IS NULL;
+CREATE TABLE IF NOT EXISTS order_items (
+    resident   INTEGER NOT NULL,
+    [order]    TEXT NOT NULL,
+    bill       TEXT NOT NULL,
+    amount_fen INTEGER NOT NULL,
+    claims     INTEGER NOT NULL,
+    PRIMARY KEY ([order], bill)
+) STRICT;
+-- I1: a bill has at most one order that is live or paid.
+CREATE UNIQUE INDEX IF NOT EXISTS one_claim_per_bill ON order_items (bill) WHERE claims = 1;
+CREATE TABLE IF NOT EXISTS postings (
+    resident INTEGER NOT NULL,
+    [order]  TEXT NOT NULL PRIMARY KEY,
+    state    TEXT NOT NULL CHECK (state IN ('open', 'done', 'refused')),
+    tried    INTEGER NOT NULL DEFAULT 0,
+    next_ms  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS postings_to_send ON postings (next_ms) WHERE state = 'open';
+
+-- By device: visits and what kiosks record.
+CREATE TABLE IF NOT EXISTS visits (
+    device        TEXT NOT NULL,
+    visit         TEXT NOT NULL,
+    key           TEXT NOT NULL UNIQUE,
+    resident      INTEGER NOT NULL,
+    evidence      TEXT NOT NULL,
+    evidence_hash BLOB NOT NULL,
+    level         TEXT NOT NULL,
+    expires_ms    INTEGER NOT NULL,
+    PRIMARY KEY (device, visit)
+) STRICT;
+CREATE TABLE IF NOT EXISTS pseudonyms (
+    device    TEXT NOT NULL,
+    resident  INTEGER NOT NULL,
+    pseudonym TEXT NOT NULL,
+    PRIMARY KEY (device, resident),
+    UNIQUE (device, pseudonym)
+) STRICT;
+CREATE TABLE IF NOT EXISTS consents (
+    device    TEXT NOT NULL,
+    consent   TEXT NOT NULL,
+    pseudonym TEXT NOT NULL,
+    service   TEXT NOT NULL,
+    until_ms  INTEGER NOT NULL,
+    PRIMARY KEY (device, consent)
+) STRICT;
+CREATE TABLE IF NOT EXISTS consent_uses (
+    device   TEXT NOT NULL,
+    consent  TEXT NOT NULL,
+    resident INTEGER NOT NULL,
+    service  TEXT NOT NULL,
+    at_ms    INTEGER NOT NULL,
+    proof    TEXT NOT NULL UNIQUE,
+    PRIMARY KEY (device, consent)
+) STRICT;
+CREATE TABLE IF NOT EXISTS records (
+    device      TEXT NOT NULL,
+    epoch       TEXT NOT NULL,
+    seq         INTEGER NOT NULL,
+    header      BLOB NOT NULL,
+    salt        BLOB NOT NULL,
+    body        TEXT NOT NULL,
+    hash        BLOB NOT NULL,
+    understood  INTEGER NOT NULL,
+    received_ms INTEGER NOT NULL,
+    PRIMARY KEY (device, epoch, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heads (
+    device    TEXT NOT NULL,
+    epoch     TEXT NOT NULL,
+    seq       INTEGER NOT NULL,
+    signature TEXT NOT NULL,
+    PRIMARY KEY (device, epoch, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipts (
+    device  TEXT NOT NULL,
+    number  TEXT NOT NULL PRIMARY KEY,
+    content TEXT NOT NULL
+) STRICT;
+
+-- The city's: the catalogue feed, and what a person of the operator must look at.
+CREATE TABLE IF NOT EXISTS changes (
+    service TEXT NOT NULL PRIMARY KEY,
+    cursor  INTEGER NOT NULL UNIQUE,
+    item    TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS disputes (
+    about TEXT NOT NULL PRIMARY KEY,
+    what  TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
+) STRICT;
+";
+
+/// Makes the tables. What is answered is on disk before it is answered.
+pub(crate) fn prepare(db: &Connection) -> rusqlite::Result<()> {
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.execute_batch(TABLES)
+}
+
+/// Writes down what a person of the operator must look at; once per subject.
+pub(crate) fn dispute(db: &Connection, about: &str, what: &str, at_ms: i64) -> rusqlite::Result<()> {
+    tracing::error!(about, what, "the operator must look at this");
+    db.execute(
+        "INSERT INTO disputes (about, what, at_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        rusqlite::params![about, what, at_ms],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! The three real servers on loopback, joined by real HTTP: a code is shown, a bill is paid over a broken
+//! link, the outcome is asked for, and the department books it once.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use contract::{
+    CallAnswer, CallRequest, ChargeState, Identified, IdentifyRequest, InquireRequest, Method, OrderId,
+    Presented, Settlement, UnixMs, VisitId,
+};
+use reqwest::StatusCode;
+use rusqlite::Connection;
+use serde::{Serialize, de::DeserializeOwned};
+use server::shell::{self, Peers};
+use server::{Platform, Request, Verb};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::city::{Kiosk, books, order_for, setup};
+
+struct Servers {
+    platform: String,
+    acquirer: String,
+    department: String,
+    stop: watch::Sender<()>,
+    running: Vec<JoinHandle<()>>,
+}
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+async fn start() -> Servers {
+    let (stop, stopped) = watch::channel(());
+    let until_stopped = || {
+        let mut stopped = stopped.clone();
+        async move {
+            let _ = stopped.changed().await;
+        }
+    };
+    let in_memory = || Connection::open_in_memory().unwrap();
+    let ((at_acquirer, acquirer), (at_department, department)) = (listen().await, listen().await);
+    let (at_platform, platform) = listen().await;
+    let ledger = acquirer::Ledger::open(in_memory()).unwrap();
+    let [acquirer_url, department_url, platform_url] =
+        [acquirer, department, platform].map(|address| format!("http://{address}"));
+    let peers = Peers { acquirer: acquirer_url.clone(), department: department_url.clone() };
+    let serving =
+        shell::serve(at_platform, Platform::open(in_memory(), setup()).unwrap(), peers, until_stopped());
+    let charging = acquirer::shell::serve(at_acquirer, ledger, until_stopped());
+    let booking = department::shell::serve(at_department, books(), until_stopped());
+    let running = vec![
+        tokio::spawn(async { charging.await.unwrap() }),
+        tokio::spawn(async { booking.await.unwrap() }),
+        tokio::spawn(async { serving.await.unwrap() }),
+    ];
+    Servers { platform: platform_url, acquirer: acquirer_url, department: department_url, stop, running }
+}
+
+impl Servers {
+    async fn post<T: Serialize>(&self, target: &str, body: &T) -> reqwest::Response {
+        let body = serde_json::to_vec(body).unwrap();
+        let signed =
+            Request::signed(Verb::Post, target, body, Kiosk::One.name(), &Kiosk::One.key(), UnixMs(1));
+        let request = reqwest::Client::new()
+            .post(format!("{}{target}", self.platform))
+            .header("x-device", signed.device.unwrap())
+            .header("x-time", signed.time.unwrap())
+            .header("x-signature", signed.signature.unwrap());
+        request.body(signed.body).send().await.unwrap()
+    }
+
+    async fn ask<T: Serialize, A: DeserializeOwned>(&self, target: &str, body: &T) -> A {
+        let response = self.post(target, body).await;
+        assert_eq!(response.status(), StatusCode::OK, "{target}");
+        serde_json::from_str(&response.text().await.unwrap()).unwrap()
+    }
+
+    async fn fault(&self, url: &str, order: &str) {
+        let request = reqwest::Client::new().post(format!("{url}/faults"));
+        let response = request.header("content-type", "application/json").body(order.to_owned());
+        assert_eq!(response.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    }
+
+    async fn get(&self, url: &str, target: &str) -> String {
+        reqwest::get(format!("{url}{target}")).await.unwrap().text().await.unwrap()
+    }
+
+    async fn list(&self, url: &str, target: &str) -> Vec<serde_json::Value> {
+        serde_json::from_str(&self.get(url, target).await).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_bill_is_paid_once_over_links_that_break_at_the_worst_moment() {
+    let servers = start().await;
+    let shown: serde_json::Value =
+        serde_json::from_str(&servers.get(&servers.platform, "/phone/zhang-guiying/token").await).unwrap();
+    let presented = Presented::Code { text: shown["text"].as_str().unwrap().to_owned() };
+    let visit = VisitId::from_entropy(1);
+    let holder: Identified = servers.ask("/v1/identify", &IdentifyRequest { visit, presented }).await;
+    let request = CallRequest {
+        key: holder.key.clone(),
+        operation: "water.bills".into(),
+        consent: None,
+        service: "water.pay".into(),
+    };
+    let bills: CallAnswer = servers.ask("/v1/calls", &request).await;
+    let mut order = order_for(OrderId::from_entropy(7), holder.key.clone(), &bills.rows[..1]);
+    order.method = Method::ResidentCode;
+
+    // The acquirer charges and hangs up; the department hangs up before it books, then after.
+    servers.fault(&servers.acquirer, r#"{"fault":"drop-after","count":1}"#).await;
+    servers.fault(&servers.department, r#"{"fault":"drop-before","count":1}"#).await;
+    servers.fault(&servers.department, r#"{"fault":"drop-after","count":1}"#).await;
+    let state: ChargeState = servers.ask("/v1/charges", &order).await;
+    assert_eq!(state, ChargeState::Pending);
+    let state: ChargeState = servers.ask("/v1/inquiries", &InquireRequest { order: order.order }).await;
+    let paid = matches!(state, ChargeState::Settled { settlement: Settlement::Paid { .. } });
+    assert!(paid, "{state:?}");
+
+    while servers.list(&servers.department, "/payments").await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(servers.list(&servers.acquirer, "/charges").await.len(), 1);
+    assert!(servers.get(&servers.platform, "/admin").await.contains("已缴"));
+
+    servers.stop.send(()).unwrap();
+    for running in servers.running {
+        running.await.unwrap();
+    }
+}

@@ -1,0 +1,172 @@
+//! Cards and codes: who is recognised, and who is not.
+
+use contract::{
+    CardEvidence, Evidence, Identified, IdentifyRequest, InquireRequest, Level, OrderId, Presented,
+    ProblemCode, VisitId,
+};
+use resident_code::{FormatKey, OnlineToken};
+use server::{Request, residents_of};
+
+use crate::city::{City, Kiosk, RESIDENTS, WANG, ZHANG, card, outcome, setup};
+
+fn identify(
+    city: &mut City,
+    kiosk: Kiosk,
+    visit: u128,
+    presented: Presented,
+) -> Result<Identified, ProblemCode> {
+    let visit = VisitId::from_entropy(visit);
+    city.ask(kiosk, "/v1/identify", &IdentifyRequest { visit, presented })
+}
+
+fn code(text: &str) -> Presented {
+    Presented::Code { text: text.to_owned() }
+}
+
+#[test]
+fn a_card_that_reads_wholly_and_one_that_keeps_its_holder_are_both_recognised() {
+    let mut city = City::new();
+    let whole = city.visit_by_card(Kiosk::One, ZHANG);
+    assert_eq!((whole.name.as_str(), whole.level), ("张桂英", Level::Recognised));
+    assert_eq!(whole.evidence, Evidence::CardRead);
+    let partly = city.visit_by_card(Kiosk::One, WANG);
+    assert_eq!((partly.name.as_str(), partly.level), ("王建国", Level::Recognised));
+}
+
+#[test]
+fn a_card_that_contradicts_the_base_is_refused() {
+    let mut city = City::new();
+    let mut bent: Vec<(CardEvidence, ProblemCode)> = Vec::new();
+    for (change, expected) in [
+        ((|card| card.number.push('1')) as fn(&mut CardEvidence), ProblemCode::CardUnknown),
+        (|card| card.identification = self::card(WANG).identification.clone(), ProblemCode::CardMismatch),
+        (|card| card.id_number = Some("50010319751002331X".into()), ProblemCode::CardMismatch),
+        (|card| card.name = Some("张贵英".into()), ProblemCode::CardMismatch),
+        (|card| card.name = None, ProblemCode::CardMismatch),
+        (|card| card.version = "3.00".into(), ProblemCode::CardMismatch),
+    ] {
+        let mut card = card(ZHANG);
+        change(&mut card);
+        bent.push((card, expected));
+    }
+    for (at, (card, expected)) in bent.into_iter().enumerate() {
+        let refused = identify(&mut city, Kiosk::One, at as u128, Presented::Card(card));
+        assert_eq!(refused.err(), Some(expected), "case {at}");
+    }
+}
+
+#[test]
+fn a_lost_and_a_replaced_card_are_stopped() {
+    for standing in ["lost", "cancelled"] {
+        let text = RESIDENTS
+            .replace("number = \"A10000013\"", &format!("number = \"A10000013\"\nstanding = \"{standing}\""));
+        let mut city = City::with(server::Setup { residents: residents_of(&text).unwrap(), ..setup() });
+        let refused = identify(&mut city, Kiosk::One, 1, Presented::Card(card(ZHANG)));
+        assert_eq!(refused.err(), Some(ProblemCode::CardStopped));
+    }
+}
+
+#[test]
+fn a_repeated_request_gets_the_same_answer_and_other_evidence_does_not() {
+    let mut city = City::new();
+    let first = identify(&mut city, Kiosk::One, 1, Presented::Card(card(ZHANG))).unwrap();
+    let again = identify(&mut city, Kiosk::One, 1, Presented::Card(card(ZHANG))).unwrap();
+    assert!(first.key == again.key);
+    assert_eq!(first.resident, again.resident);
+    let other = identify(&mut city, Kiosk::One, 1, Presented::Card(card(WANG)));
+    assert_eq!(other.err(), Some(ProblemCode::Malformed));
+    let elsewhere = identify(&mut city, Kiosk::Two, 1, Presented::Card(card(ZHANG))).unwrap();
+    assert!(first.key != elsewhere.key);
+}
+
+#[test]
+fn a_resident_has_one_pseudonym_at_a_kiosk_and_another_at_the_next() {
+    let mut city = City::new();
+    let first = city.visit_by_card(Kiosk::One, ZHANG).resident;
+    assert_eq!(city.visit_by_card(Kiosk::One, ZHANG).resident, first);
+    assert_ne!(city.visit_by_card(Kiosk::One, WANG).resident, first);
+    assert_ne!(city.visit_by_card(Kiosk::Two, ZHANG).resident, first);
+}
+
+#[test]
+fn a_code_is_accepted_once_in_the_city() {
+    let mut city = City::new();
+    let text = city.code(ZHANG);
+    let holder = identify(&mut city, Kiosk::One, 1, code(&text)).unwrap();
+    assert_eq!((holder.name.as_str(), holder.evidence), ("张桂英", Evidence::TokenConsumed));
+    // The same visit may ask again: its answer was lost.
+    assert!(identify(&mut city, Kiosk::One, 1, code(&text)).unwrap().key == holder.key);
+    for (kiosk, visit) in [(Kiosk::One, 2), (Kiosk::Two, 1), (Kiosk::Two, 3)] {
+        let refused = identify(&mut city, kiosk, visit, code(&text));
+        assert_eq!(refused.err(), Some(ProblemCode::CodeUsed));
+    }
+}
+
+#[test]
+fn a_code_is_accepted_up_to_its_last_moment_and_not_after() {
+    let mut city = City::new();
+    let (first, second) = (city.code(ZHANG), city.code(ZHANG));
+    city.pass(59_999);
+    assert!(identify(&mut city, Kiosk::One, 1, code(&first)).is_ok());
+    city.pass(1);
+    let late = identify(&mut city, Kiosk::One, 2, code(&second));
+    assert_eq!(late.err(), Some(ProblemCode::CodeExpired));
+}
+
+#[test]
+fn forged_codes_and_other_texts_are_unknown() {
+    let mut city = City::new();
+    let never_issued = OnlineToken::issue([3; 16], &FormatKey::new(1, [5; 32])).to_text();
+    let wrong_key = OnlineToken::issue([3; 16], &FormatKey::new(1, [6; 32])).to_text();
+    let wrong_id = OnlineToken::issue([3; 16], &FormatKey::new(2, [5; 32])).to_text();
+    for (at, text) in [&never_issued, &wrong_key, &wrong_id, "https://example.com", ""].iter().enumerate() {
+        let refused = identify(&mut city, Kiosk::One, at as u128, code(text));
+        assert_eq!(refused.err(), Some(ProblemCode::CodeUnknown), "{text}");
+    }
+}
+
+#[test]
+fn a_visit_ends_at_the_platform_after_a_quarter_of_an_hour() {
+    let mut city = City::new();
+    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    city.pass(15 * 60_000 - 1);
+    assert!(city.call(Kiosk::One, &key, "medical.balance", "medical.balance", None).is_ok());
+    city.pass(1);
+    let late = city.call(Kiosk::One, &key, "medical.balance", "medical.balance", None);
+    assert_eq!(late, Err(ProblemCode::VisitExpired));
+}
+
+#[test]
+fn a_visit_key_is_worth_nothing_at_another_kiosk() {
+    let mut city = City::new();
+    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    let elsewhere = city.call(Kiosk::Two, &key, "medical.balance", "medical.balance", None);
+    assert_eq!(elsewhere, Err(ProblemCode::VisitExpired));
+}
+
+#[test]
+fn a_request_that_its_device_did_not_sign_is_refused() {
+    let mut city = City::new();
+    let order = OrderId::from_entropy(1);
+    let good = city.post(Kiosk::One, "/v1/inquiries", &InquireRequest { order });
+    let bend: [fn(&mut Request); 9] = [
+        |request| request.device = None,
+        |request| request.time = None,
+        |request| request.signature = None,
+        |request| request.device = Some("K-2".into()),
+        |request| request.device = Some("K-9".into()),
+        |request| request.time = Some("1".into()),
+        |request| request.signature = Some("00".repeat(64)),
+        |request| request.target = "/v1/charges".into(),
+        |request| request.body.push(b' '),
+    ];
+    for (at, bend) in bend.iter().enumerate() {
+        let mut bent = good.clone();
+        bend(&mut bent);
+        let reply = city.handle(&bent);
+        let refused = outcome::<serde_json::Value>(&city.conclude(reply));
+        assert_eq!(refused, Err(ProblemCode::DeviceUnknown), "case {at}");
+    }
+    let reply = city.handle(&good);
+    assert!(outcome::<serde_json::Value>(&city.conclude(reply)).is_ok());
+}

@@ -1,0 +1,344 @@
+//! Charges, inquiries and their outcomes, one case after the other (I1).
+
+use contract::{ChargeRequest, ChargeState, Method, Money, OrderId, ProblemCode, Settlement, VoidReason};
+use server::{OutAnswer, OutCall, Reply, Unreachable};
+
+use crate::city::{City, Kiosk, WANG, ZHANG, order_for, outcome};
+
+const PENDING: Result<ChargeState, ProblemCode> = Ok(ChargeState::Pending);
+
+fn void(reason: VoidReason) -> Result<ChargeState, ProblemCode> {
+    Ok(ChargeState::Settled { settlement: Settlement::Void { reason } })
+}
+
+fn is_paid(state: &Result<ChargeState, ProblemCode>) -> bool {
+    matches!(state, Ok(ChargeState::Settled { settlement: Settlement::Paid { .. } }))
+}
+
+/// Sends a charge and stops at the call to the acquirer.
+fn begin(city: &mut City, kiosk: Kiosk, request: &ChargeRequest) -> OutCall {
+    let request = city.post(kiosk, "/v1/charges", request);
+    match city.handle(&request) {
+        Reply::Ask(call) => call,
+        Reply::Done(response) => panic!("answered {} without asking", response.status),
+    }
+}
+
+fn answered(reply: Reply) -> Result<ChargeState, ProblemCode> {
+    match reply {
+        Reply::Done(response) => outcome(&response),
+        Reply::Ask(_) => panic!("nobody else is to be asked"),
+    }
+}
+
+#[test]
+fn a_charge_is_paid_once_and_booked_once() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    let bill = request.items[0].key.clone();
+
+    let paid = city.charge(Kiosk::One, &request);
+    assert!(is_paid(&paid));
+    assert_eq!(city.charge(Kiosk::One, &request), paid);
+    assert_eq!(city.inquire(Kiosk::One, request.order), paid);
+    city.settle();
+
+    assert_eq!(city.charged(&bill), [request.order.to_string()]);
+    let booked = city.booked(&bill);
+    assert_eq!((booked.len(), &booked[0].order), (1, &request.order.to_string()));
+}
+
+#[test]
+fn several_bills_of_one_order_are_paid_together() {
+    let mut city = City::new();
+    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    let rows = city.bills(Kiosk::One, &key);
+    let request = order_for(OrderId::from_entropy(1), key, &rows);
+    assert!(is_paid(&city.charge(Kiosk::One, &request)));
+    city.settle();
+    for row in &rows {
+        assert_eq!(city.booked(&row["bill"]).len(), 1);
+    }
+}
+
+#[test]
+fn a_paid_bill_is_gone_from_the_list_before_the_department_has_booked_it() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    city.charge(Kiosk::One, &request).unwrap();
+    assert!(city.booked(&request.items[0].key).is_empty());
+    let rows = city.bills(Kiosk::One, &request.key);
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row["bill"] != request.items[0].key));
+}
+
+#[test]
+fn a_bill_in_a_live_order_is_busy_and_a_paid_one_is_settled() {
+    let mut city = City::new();
+    let first = city.order(Kiosk::One, ZHANG, 0);
+    let second = city.order(Kiosk::Two, ZHANG, 0);
+    let call = begin(&mut city, Kiosk::One, &first);
+    assert_eq!(city.charge(Kiosk::Two, &second), Err(ProblemCode::BillBusy));
+    let answer = city.serve(&call);
+    assert!(is_paid(&answered(city.resume(&call, Ok(answer)))));
+    let third = ChargeRequest { order: OrderId::from_entropy(99), ..second };
+    assert_eq!(city.charge(Kiosk::Two, &third), Err(ProblemCode::BillSettled));
+}
+
+#[test]
+fn a_refused_order_stays_refused_when_its_request_comes_again_after_the_bill_is_free() {
+    let mut city = City::new();
+    let first = city.order(Kiosk::One, ZHANG, 0);
+    let second = city.order(Kiosk::Two, ZHANG, 0);
+    let call = begin(&mut city, Kiosk::One, &first);
+    assert_eq!(city.charge(Kiosk::Two, &second), Err(ProblemCode::BillBusy));
+    city.accepts = false;
+    let answer = city.serve(&call);
+    assert_eq!(answered(city.resume(&call, Ok(answer))), void(VoidReason::Declined));
+    city.accepts = true;
+
+    assert_eq!(city.charge(Kiosk::Two, &second), Err(ProblemCode::BillBusy));
+    assert_eq!(city.inquire(Kiosk::Two, second.order), void(VoidReason::Refused(ProblemCode::BillBusy)));
+    assert!(city.charged(&first.items[0].key).is_empty());
+}
+
+#[test]
+fn a_declined_order_frees_its_bill() {
+    let mut city = City::new();
+    let first = city.order(Kiosk::One, ZHANG, 0);
+    city.accepts = false;
+    assert_eq!(city.charge(Kiosk::One, &first), void(VoidReason::Declined));
+    city.accepts = true;
+    let second = ChargeRequest { order: OrderId::from_entropy(99), ..first };
+    assert!(is_paid(&city.charge(Kiosk::One, &second)));
+}
+
+#[test]
+fn a_charge_whose_answer_is_lost_is_pending_and_found_by_the_inquiry() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    let call = begin(&mut city, Kiosk::One, &request);
+    city.serve(&call);
+    assert_eq!(answered(city.resume(&call, Err(Unreachable))), PENDING);
+    assert_eq!(city.charge(Kiosk::One, &request), PENDING);
+    assert!(is_paid(&city.inquire(Kiosk::One, request.order)));
+}
+
+#[test]
+fn an_inquiry_that_cannot_be_answered_is_unavailable_and_never_pending() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    let call = begin(&mut city, Kiosk::One, &request);
+    assert_eq!(answered(city.resume(&call, Err(Unreachable))), PENDING);
+    let inquiry = city.post(Kiosk::One, "/v1/inquiries", &contract::InquireRequest { order: request.order });
+    let Reply::Ask(call) = city.handle(&inquiry) else { panic!("the acquirer must be asked") };
+    assert_eq!(answered(city.resume(&call, Err(Unreachable))), Err(ProblemCode::Unavailable));
+}
+
+#[test]
+fn nonsense_from_the_acquirer_is_not_an_outcome() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    let call = begin(&mut city, Kiosk::One, &request);
+    let (order, total) = (request.order, request.total.fen());
+    let other = OrderId::from_entropy(12345);
+    for (status, body) in [
+        (200, "<html>系统繁忙</html>".to_owned()),
+        (200, String::new()),
+        (200, format!(r#"{{"order":"{order}","total":1,"outcome":"paid","reference":"X","at":1}}"#)),
+        (200, format!(r#"{{"order":"{other}","total":{total},"outcome":"paid","reference":"X","at":1}}"#)),
+        (200, format!(r#"{{"order":"{order}","total":{total},"outcome":"perhaps"}}"#)),
+        (500, format!(r#"{{"order":"{order}","total":{total},"outcome":"void"}}"#)),
+        (409, "conflict".to_owned()),
+    ] {
+        let result = Ok(OutAnswer { status, body: body.clone().into_bytes() });
+        assert_eq!(answered(city.resume(&call, result)), PENDING, "{body}");
+    }
+}
+
+#[test]
+fn an_inquiry_before_the_charge_fences_it_for_ever() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    assert_eq!(city.inquire(Kiosk::One, request.order), void(VoidReason::Fenced));
+    assert_eq!(city.charge(Kiosk::One, &request), void(VoidReason::Fenced));
+    assert_eq!(city.inquire(Kiosk::One, request.order), void(VoidReason::Fenced));
+    assert!(city.charged(&request.items[0].key).is_empty());
+    let second = ChargeRequest { order: OrderId::from_entropy(99), ..request };
+    assert!(is_paid(&city.charge(Kiosk::One, &second)));
+}
+
+#[test]
+fn a_charge_held_up_on_its_way_to_the_acquirer_lands_behind_the_fence() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    let held_up = begin(&mut city, Kiosk::One, &request);
+    assert_eq!(city.inquire(Kiosk::One, request.order), void(VoidReason::Fenced));
+    let landed = city.serve(&held_up);
+    assert_eq!(answered(city.resume(&held_up, Ok(landed))), void(VoidReason::Fenced));
+    assert!(city.charged(&request.items[0].key).is_empty());
+}
+
+#[test]
+fn the_platform_inquires_by_itself_when_the_kiosk_never_returns() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    let call = begin(&mut city, Kiosk::One, &request);
+    city.serve(&call);
+    // The result never comes back: the platform was killed. What it owes stands in its database.
+    assert!(city.platform.due(city.now.plus_ms(29_999)).is_empty());
+    city.settle();
+    assert_eq!(city.booked(&request.items[0].key).len(), 1);
+}
+
+#[test]
+fn inquiries_of_the_platform_back_off() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    begin(&mut city, Kiosk::One, &request);
+    let mut asked_at = Vec::new();
+    for second in 0..600 {
+        let calls = city.platform.due(city.now.plus_ms(second * 1000));
+        asked_at.extend(calls.iter().map(|_| second));
+    }
+    let gaps: Vec<u64> = asked_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(&gaps[..6], &[1, 2, 4, 8, 16, 32]);
+    assert!(gaps[6..].iter().all(|gap| *gap == 60), "{gaps:?}");
+}
+
+#[test]
+fn bills_that_are_not_as_they_were_handed_out_are_refused() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    let wang = city.order(Kiosk::One, WANG, 0);
+    let mut cheaper = request.clone();
+    cheaper.items[0].amount = Money::from_fen(1).unwrap();
+    cheaper.total = Money::from_fen(1).unwrap();
+    let mut diverted = request.clone();
+    diverted.items[0].payee = "somebody else".into();
+    let mut unknown = request.clone();
+    unknown.items[0].key = "w-none".into();
+    let mut foreign = request.clone();
+    foreign.items = wang.items;
+    foreign.total = wang.total;
+    for (at, mut bad) in [cheaper, diverted, unknown, foreign].into_iter().enumerate() {
+        bad.order = OrderId::from_entropy(1000 + at as u128);
+        assert_eq!(city.charge(Kiosk::One, &bad), Err(ProblemCode::BillChanged), "case {at}");
+    }
+}
+
+#[test]
+fn a_bill_that_the_department_no_longer_lists_cannot_be_charged() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    let elsewhere = department::Payment {
+        order: "paid-at-a-bank".into(),
+        reference: "X".into(),
+        bills: vec![department::PaidBill {
+            key: request.items[0].key.clone(),
+            amount: request.items[0].amount.fen(),
+        }],
+    };
+    city.department.book(&elsewhere).unwrap();
+    city.bills(Kiosk::One, &request.key);
+    assert_eq!(city.charge(Kiosk::One, &request), Err(ProblemCode::BillChanged));
+}
+
+#[test]
+fn a_payment_that_the_department_cannot_book_is_put_before_a_person() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    let bill = request.items[0].key.clone();
+    city.charge(Kiosk::One, &request).unwrap();
+    let paid = department::PaidBill { key: bill, amount: request.items[0].amount.fen() };
+    let elsewhere = department::Payment { order: "bank".into(), reference: "X".into(), bills: vec![paid] };
+    city.department.book(&elsewhere).unwrap();
+    city.settle();
+    let (_, page) = city.page("/admin");
+    assert!(page.contains(&format!("posting {}", request.order)));
+    assert!(city.platform.due(city.now.plus_ms(3_600_000)).is_empty());
+}
+
+#[test]
+fn the_department_is_told_until_it_has_booked() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    city.charge(Kiosk::One, &request).unwrap();
+    for _ in 0..5 {
+        let calls = city.platform.due(city.now);
+        assert_eq!(calls.len(), 1);
+        city.serve(&calls[0]);
+        city.resume(&calls[0], Err(Unreachable));
+        assert!(city.platform.due(city.now).is_empty());
+        city.pass(600_000);
+    }
+    city.settle();
+    assert_eq!(city.booked(&request.items[0].key).len(), 1);
+    assert!(city.platform.due(city.now.plus_ms(3_600_000)).is_empty());
+}
+
+#[test]
+fn an_order_id_used_for_something_else_or_by_another_kiosk_is_a_conflict() {
+    let mut city = City::new();
+    let first = city.order(Kiosk::One, ZHANG, 0);
+    let other = city.order(Kiosk::One, ZHANG, 1);
+    city.charge(Kiosk::One, &first).unwrap();
+    let reused = ChargeRequest { order: first.order, ..other };
+    assert_eq!(city.charge(Kiosk::One, &reused), Err(ProblemCode::OrderConflict));
+    assert_eq!(city.charge(Kiosk::Two, &first), Err(ProblemCode::OrderConflict));
+    assert_eq!(city.inquire(Kiosk::Two, first.order), Err(ProblemCode::OrderConflict));
+}
+
+#[test]
+fn orders_that_do_not_add_up_are_malformed_and_leave_the_bill_free() {
+    let mut city = City::new();
+    let good = city.order(Kiosk::One, ZHANG, 0);
+    let mut wrong_total = good.clone();
+    wrong_total.total = Money::from_fen(1).unwrap();
+    let mut empty = good.clone();
+    (empty.items, empty.total) = (Vec::new(), Money::ZERO);
+    let mut twice = good.clone();
+    twice.items.push(good.items[0].clone());
+    twice.total = Money::sum(twice.items.iter().map(|item| item.amount)).unwrap();
+    for bad in [wrong_total, empty, twice] {
+        assert_eq!(city.charge(Kiosk::One, &bad), Err(ProblemCode::Malformed));
+    }
+    assert!(is_paid(&city.charge(Kiosk::One, &good)));
+}
+
+#[test]
+fn a_way_to_pay_that_does_not_belong_to_the_visit_is_refused() {
+    let mut city = City::new();
+    let by_card = city.order(Kiosk::One, ZHANG, 0);
+    for (at, method) in [Method::ResidentCode, Method::Wallet].into_iter().enumerate() {
+        let request =
+            ChargeRequest { method, order: OrderId::from_entropy(1000 + at as u128), ..by_card.clone() };
+        assert_eq!(city.charge(Kiosk::One, &request), Err(ProblemCode::NotOffered));
+    }
+}
+
+#[test]
+fn a_charge_in_a_visit_that_ended_is_refused_for_good() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    city.pass(15 * 60_000);
+    assert_eq!(city.charge(Kiosk::One, &request), Err(ProblemCode::VisitExpired));
+    assert_eq!(city.inquire(Kiosk::One, request.order), void(VoidReason::Refused(ProblemCode::VisitExpired)));
+}
+
+#[test]
+fn two_outcomes_of_one_order_keep_the_first_and_call_a_person() {
+    let mut city = City::new();
+    let request = city.order(Kiosk::One, ZHANG, 0);
+    let call = begin(&mut city, Kiosk::One, &request);
+    let (order, total) = (request.order, request.total.fen());
+    let says = |outcome: &str| {
+        let body = format!(r#"{{"order":"{order}","total":{total},{outcome}}}"#);
+        Ok(OutAnswer { status: 200, body: body.into_bytes() })
+    };
+    assert_eq!(answered(city.resume(&call, says(r#""outcome":"declined""#))), void(VoidReason::Declined));
+    let late = city.resume(&call, says(r#""outcome":"paid","reference":"X","at":1"#));
+    assert_eq!(answered(late), void(VoidReason::Declined));
+    let (_, page) = city.page("/admin");
+    assert!(page.contains(&format!("order {order}")));
+}

@@ -1,0 +1,170 @@
+//! What the services answer, under which consent, and what happens when a department does not answer.
+
+use std::collections::BTreeSet;
+
+use contract::{
+    CallRequest, ChangesAnswer, ConsentId, FeedItem, ProblemCode, SecretKey, ServiceDocument, Step,
+};
+use rusqlite::Connection;
+use server::{OutAnswer, Platform, Reply, Request, Setup, Unreachable, Verb};
+
+use crate::city::{City, DOCUMENTS, Kiosk, WANG, ZHANG, outcome, setup};
+
+#[test]
+fn every_service_document_gets_exactly_the_fields_that_it_declares() {
+    let mut city = City::new();
+    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    for text in DOCUMENTS {
+        let document = ServiceDocument::parse(text).unwrap();
+        let consent = Some(ConsentId::from_entropy(city.draw()));
+        for step in &document.steps {
+            let Step::Query { call, answer, .. } = step else { continue };
+            let rows = city.call(Kiosk::One, &key, &document.id, call, consent).unwrap();
+            assert!(!rows.is_empty(), "{call}");
+            for row in rows {
+                let declared: BTreeSet<_> = answer.keys().collect();
+                assert_eq!(row.keys().collect::<BTreeSet<_>>(), declared, "{call}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_personal_record_is_not_given_without_a_consent() {
+    let mut city = City::new();
+    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    let without = city.call(Kiosk::One, &key, "insurance.proof", "insurance.proof", None);
+    assert_eq!(without, Err(ProblemCode::ConsentMissing));
+}
+
+#[test]
+fn a_consent_serves_its_giver_only_and_gives_one_proof() {
+    let mut city = City::new();
+    let consent = Some(ConsentId::from_entropy(77));
+    let zhang = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    let wang = city.visit_by_card(Kiosk::One, WANG).key.clone();
+    let first = city.call(Kiosk::One, &zhang, "insurance.proof", "insurance.proof", consent).unwrap();
+    assert_eq!(first[0]["issued"], "2026-11-24");
+    let again = city.call(Kiosk::One, &zhang, "insurance.proof", "insurance.proof", consent).unwrap();
+    assert_eq!(again, first);
+    let other = city.call(Kiosk::One, &wang, "insurance.proof", "insurance.proof", consent);
+    assert_eq!(other, Err(ProblemCode::ConsentMissing));
+}
+
+#[test]
+fn an_operation_is_offered_only_through_a_service_of_this_kiosk() {
+    let mut city = City::new();
+    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    for (service, operation) in
+        [("medical.balance", "water.bills"), ("no.such", "medical.balance"), ("medical.balance", "no.such")]
+    {
+        let refused = city.call(Kiosk::One, &key, service, operation, None);
+        assert_eq!(refused, Err(ProblemCode::NotOffered), "{service} {operation}");
+    }
+    let gate = city.visit_by_card(Kiosk::Gate, ZHANG).key.clone();
+    let refused = city.call(Kiosk::Gate, &gate, "medical.balance", "medical.balance", None);
+    assert_eq!(refused, Err(ProblemCode::NotOffered));
+}
+
+#[test]
+fn a_service_above_the_visits_level_is_refused() {
+    let documents = DOCUMENTS.map(|text| text.replace("level = \"recognised\"", "level = \"proven\"")).into();
+    let mut city = City::with(Setup { documents, ..setup() });
+    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    let refused = city.call(Kiosk::One, &key, "medical.balance", "medical.balance", None);
+    assert_eq!(refused, Err(ProblemCode::LevelTooLow));
+}
+
+#[test]
+fn a_department_that_is_silent_or_talks_nonsense_makes_the_bills_unavailable() {
+    let mut city = City::new();
+    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    let request = CallRequest {
+        key: key.clone(),
+        operation: "water.bills".into(),
+        consent: None,
+        service: "water.pay".into(),
+    };
+    let answer = |status, body: &str| Ok(OutAnswer { status, body: body.into() });
+    let negative = r#"[{"key":"w","address":"","period":"","usage":"","amount":-1,"payee":""}]"#;
+    for result in
+        [Err(Unreachable), answer(500, "[]"), answer(200, "<html>"), answer(200, "{}"), answer(200, negative)]
+    {
+        let request = city.post(Kiosk::One, "/v1/calls", &request);
+        let Reply::Ask(call) = city.handle(&request) else { panic!("the department must be asked") };
+        let Reply::Done(response) = city.resume(&call, result) else { panic!("it was asked once") };
+        assert_eq!(outcome::<serde_json::Value>(&response), Err(ProblemCode::Unavailable));
+    }
+    assert_eq!(city.bills(Kiosk::One, &key).len(), 3);
+}
+
+#[test]
+fn the_id_number_goes_to_the_department_in_the_body_and_not_in_the_path() {
+    let mut city = City::new();
+    let identified = city.visit_by_card(Kiosk::One, ZHANG);
+    let request = CallRequest {
+        key: identified.key.clone(),
+        operation: "water.bills".into(),
+        consent: None,
+        service: "water.pay".into(),
+    };
+    let request = city.post(Kiosk::One, "/v1/calls", &request);
+    let Reply::Ask(call) = city.handle(&request) else { panic!("the department must be asked") };
+    assert!(!call.target.contains(&identified.id_number));
+    assert!(String::from_utf8(call.body).unwrap().contains(&identified.id_number));
+}
+
+fn changes(platform: &mut Platform, since: u64) -> Result<ChangesAnswer, ProblemCode> {
+    let target = format!("/v1/changes?since={since}");
+    let now = contract::UnixMs(1);
+    let request = Request::signed(Verb::Get, target, Vec::new(), "K-1", &Kiosk::One.key(), now);
+    let Reply::Done(response) = platform.handle(&request, now, 1) else { panic!("nobody is asked") };
+    outcome(&response)
+}
+
+fn ids(answer: &ChangesAnswer) -> Vec<String> {
+    let id = |item: &FeedItem| match item {
+        FeedItem::Service { document } => ServiceDocument::parse(&document.text).unwrap().id,
+        FeedItem::ServiceWithdrawn { id } => format!("-{id}"),
+    };
+    answer.items.iter().map(id).collect()
+}
+
+#[test]
+fn the_feed_brings_signed_documents_their_changes_and_withdrawals_and_nothing_twice() {
+    let path = "file:feed?mode=memory&cache=shared";
+    let _keeps_the_database = Connection::open(path).unwrap();
+    let open = |documents: &[String]| {
+        let setup = Setup { documents: documents.into(), ..setup() };
+        Platform::open(Connection::open(path).unwrap(), setup).unwrap()
+    };
+    let [proof, balance, water] = DOCUMENTS.map(str::to_owned);
+
+    let all = changes(&mut open(&[proof.clone(), balance.clone(), water.clone()]), 0).unwrap();
+    assert_eq!(ids(&all), ["insurance.proof", "medical.balance", "water.pay"]);
+    let public = SecretKey::from_bytes(&[9; 32]).unwrap().public();
+    for item in &all.items {
+        let FeedItem::Service { document } = item else { panic!("nothing is withdrawn") };
+        assert_eq!(document.verify(&public), Ok(()));
+    }
+
+    let same = changes(&mut open(&[proof.clone(), balance.clone(), water.clone()]), all.cursor).unwrap();
+    assert_eq!((ids(&same), same.cursor), (vec![], all.cursor));
+
+    let newer = water.replace("version = 1", "version = 2");
+    let mut changed = open(&[proof, newer]);
+    let changed_items = changes(&mut changed, all.cursor).unwrap();
+    assert_eq!(ids(&changed_items), ["water.pay", "-medical.balance"]);
+    assert_eq!(ids(&changes(&mut changed, 0).unwrap()).len(), 3);
+    // A cursor from before a restore of the platform.
+    assert_eq!(ids(&changes(&mut changed, changed_items.cursor + 9).unwrap()).len(), 3);
+}
+
+#[test]
+fn a_document_that_makes_no_sense_keeps_the_platform_from_starting() {
+    let bad = DOCUMENTS[2].replace("bill = \"key\"", "bill = \"text\"");
+    for documents in [vec![bad], vec![DOCUMENTS[0].to_owned(); 2]] {
+        let setup = Setup { documents, ..setup() };
+        assert!(Platform::open(Connection::open_in_memory().unwrap(), setup).is_err());
+    }
+}
