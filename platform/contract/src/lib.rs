@@ -15,6 +15,7 @@ mod receipt;
 mod record;
 mod service;
 mod sign;
+mod site;
 mod time;
 
 pub use api::{
@@ -35,4 +36,8 @@ pub use service::{
     Step,
 };
 pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
+pub use site::{
+    CardReaderPath, CodeReaderPath, LogLimits, PlatformAddress, PrinterPath, ScreenSize, Site, SiteDevices,
+    SiteError, SiteTimes,
+};
 pub use time::UnixMs;

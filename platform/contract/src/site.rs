@@ -1,0 +1,245 @@
+//! 站点配置: what a kiosk is told about the place where it stands. One TOML file, typed and checked.
+//!
+//! Holds paths, not modes, and no secrets: keys lie in files of their own.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::DeviceId;
+use crate::service::{Bilingual, Profile};
+use crate::sign::PublicKey;
+
+/// Longest file in bytes that is looked at.
+const TEXT_MAX: usize = 64 * 1024;
+
+/// The configuration of one kiosk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// The kiosk's name.
+    pub device: DeviceId,
+    /// The kind of place.
+    pub profile: Profile,
+    /// The hall's name, as the screen's top line shows it.
+    pub hall: Bilingual,
+    /// Minutes east of UTC; 480 in all of China.
+    #[serde(default = "china")]
+    pub utc_offset_minutes: i16,
+    /// The platform.
+    pub platform: PlatformAddress,
+    /// The panel.
+    pub screen: ScreenSize,
+    /// How long residents are given.
+    #[serde(default)]
+    pub times: SiteTimes,
+    /// The log.
+    #[serde(default)]
+    pub log: LogLimits,
+    /// What is built in.
+    pub devices: SiteDevices,
+}
+
+/// Where the platform is and whose word it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlatformAddress {
+    /// `http://…` or `https://…`, without a path.
+    pub url: String,
+    /// Beginning of the address by which a phone fetches a receipt; the number is appended.
+    pub receipt_url: String,
+    /// The public key that signs service documents.
+    pub catalogue_key: PublicKey,
+}
+
+/// The panel in pixels, as it hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScreenSize {
+    /// Width.
+    pub width: u32,
+    /// Height.
+    pub height: u32,
+}
+
+/// How long residents are given, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SiteTimes {
+    /// Without a touch a visit ends.
+    pub idle_s: u16,
+    /// The same for those who chose large text.
+    pub idle_elder_s: u16,
+    /// The countdown shows for this last part of it.
+    pub countdown_s: u16,
+}
+
+impl Default for SiteTimes {
+    fn default() -> Self {
+        Self { idle_s: 60, idle_elder_s: 90, countdown_s: 20 }
+    }
+}
+
+/// Bounds of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogLimits {
+    /// At this many MiB new money is refused.
+    pub high_water_mib: u32,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self { high_water_mib: 512 }
+    }
+}
+
+/// What is built in; what is absent is never offered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct SiteDevices {
+    /// A card slot.
+    pub card_reader: Option<CardReaderPath>,
+    /// A camera or a scanner for codes.
+    pub code_reader: Option<CodeReaderPath>,
+    /// A receipt printer.
+    pub printer: Option<PrinterPath>,
+}
+
+/// Where the card slot is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardReaderPath {
+    /// Beginning of the reader's PC/SC name.
+    pub reader: String,
+}
+
+/// Where codes are read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
+pub enum CodeReaderPath {
+    /// A camera.
+    Camera {
+        /// `/dev/videoN`, or a file, FIFO or UNIX socket that yields a YUV4MPEG2 stream.
+        source: String,
+    },
+    /// A serial or USB-CDC scanner.
+    Scanner {
+        /// Path of the tty.
+        tty: String,
+        /// Bits per second.
+        baud: u32,
+    },
+}
+
+/// Where the receipt printer is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrinterPath {
+    /// Path of the tty.
+    pub tty: String,
+    /// Bits per second.
+    pub baud: u32,
+    /// Printer profile, for example `generic-80`.
+    pub profile: String,
+}
+
+/// Why a site file is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// Longer than any honest file.
+    #[error("the site file has {0} bytes, at most {TEXT_MAX} are read")]
+    TooLong(usize),
+    /// Not TOML of a site.
+    #[error("the site file cannot be read")]
+    Syntax(#[source] Box<toml::de::Error>),
+    /// An address that is none.
+    #[error("`{0}` is not an http or https address")]
+    Address(String),
+    /// A panel that cannot hold the views.
+    #[error("a panel of {0}×{1} pixels is too small or too large for the views")]
+    Screen(u32, u32),
+    /// Times that make no sense together.
+    #[error("idle times must be 15 s or more, the countdown shorter, and the elder time not the shorter one")]
+    Times,
+    /// Residents could not begin a visit.
+    #[error("a kiosk needs a card reader or a code reader")]
+    NoWay,
+}
+
+const fn china() -> i16 {
+    480
+}
+
+impl Site {
+    /// Reads and checks a site file.
+    ///
+    /// # Errors
+    /// When it is not TOML of a site or does not make sense.
+    pub fn parse(text: &str) -> Result<Self, SiteError> {
+        if text.len() > TEXT_MAX {
+            return Err(SiteError::TooLong(text.len()));
+        }
+        let site: Self = toml::from_str(text).map_err(|e| SiteError::Syntax(Box::new(e)))?;
+        site.check()?;
+        Ok(site)
+    }
+
+    fn check(&self) -> Result<(), SiteError> {
+        for address in [&self.platform.url, &self.platform.receipt_url] {
+            let rest = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"));
+            if rest.is_none_or(|rest| rest.is_empty() || rest.contains(char::is_whitespace)) {
+                return Err(SiteError::Address(address.clone()));
+            }
+        }
+        let sides = 480..=4096;
+        let ScreenSize { width, height } = self.screen;
+        if !sides.contains(&width) || !sides.contains(&height) {
+            return Err(SiteError::Screen(width, height));
+        }
+        let times = self.times;
+        if times.idle_s < 15 || times.countdown_s >= times.idle_s || times.idle_elder_s < times.idle_s {
+            return Err(SiteError::Times);
+        }
+        if self.devices.card_reader.is_none() && self.devices.code_reader.is_none() {
+            return Err(SiteError::NoWay);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALL: &str = include_str!("../../../provisioning/sites/district-hall.toml");
+
+    #[test]
+    fn every_site_that_comes_with_the_program_is_sound() {
+        for (profile, text) in [
+            (Profile::DistrictHall, HALL),
+            (Profile::TownshipCenter, include_str!("../../../provisioning/sites/township-center.toml")),
+            (Profile::VillagePoint, include_str!("../../../provisioning/sites/village-point.toml")),
+            (Profile::Gate, include_str!("../../../provisioning/sites/gate.toml")),
+        ] {
+            assert_eq!(Site::parse(text).unwrap().profile, profile);
+        }
+    }
+
+    #[test]
+    fn sites_that_make_no_sense_are_refused() {
+        for (from, to, expected) in [
+            ("width = 1080", "width = 10", "Screen"),
+            ("idle_s = 60", "idle_s = 5", "Times"),
+            ("countdown_s = 20", "countdown_s = 60", "Times"),
+            ("http://", "ftp://", "Address"),
+            ("hall = ", "hail = ", "Syntax"),
+            ("profile = \"generic-80\"", "profile = \"generic-80\"\nmock = true", "Syntax"),
+        ] {
+            let text = HALL.replacen(from, to, 1);
+            assert_ne!(text, HALL, "{from}");
+            let error = format!("{:?}", Site::parse(&text).unwrap_err());
+            assert!(error.starts_with(expected), "{from}: {error}");
+        }
+        let start = HALL.find("[devices.card-reader]").unwrap();
+        assert!(matches!(Site::parse(&HALL[..start]), Err(SiteError::NoWay)));
+    }
+}
