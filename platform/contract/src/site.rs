@@ -35,6 +35,7 @@ pub struct Site {
     #[serde(default)]
     pub log: LogLimits,
     /// What is built in.
+    #[serde(default)]
     pub devices: SiteDevices,
 }
 
