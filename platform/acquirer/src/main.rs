@@ -1,7 +1,10 @@
 //! `kiosk-acquirer`: the sandbox acquirer as a process.
 
+use std::fs::OpenOptions;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use acquirer::{Ledger, shell};
@@ -26,9 +29,9 @@ struct Arguments {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
-    let db = rusqlite::Connection::open(&arguments.db).context("the database cannot be opened")?;
+    let db = open_private(&arguments.db).context("the database cannot be opened")?;
     let ledger = Ledger::open(db)?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)
         .await
@@ -57,4 +60,10 @@ async fn main() -> anyhow::Result<()> {
         () = out_of_patience => {}
     }
     Ok(())
+}
+
+/// Opens the database, made so that only its owner reads it; SQLite gives its other files the same mode.
+fn open_private(path: &Path) -> anyhow::Result<rusqlite::Connection> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    Ok(rusqlite::Connection::open(path)?)
 }

@@ -1,7 +1,10 @@
 //! `kiosk-department`: the water department as a process.
 
+use std::fs::OpenOptions;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -29,9 +32,9 @@ struct Arguments {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
-    let db = rusqlite::Connection::open(&arguments.db).context("the database cannot be opened")?;
+    let db = open_private(&arguments.db).context("the database cannot be opened")?;
     let mut books = Books::open(db)?;
     if let Some(path) = &arguments.residents {
         let text = std::fs::read_to_string(path).context("the file of demo residents cannot be read")?;
@@ -66,4 +69,10 @@ async fn main() -> anyhow::Result<()> {
         () = out_of_patience => {}
     }
     Ok(())
+}
+
+/// Opens the database, made so that only its owner reads it; SQLite gives its other files the same mode.
+fn open_private(path: &Path) -> anyhow::Result<rusqlite::Connection> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    Ok(rusqlite::Connection::open(path)?)
 }

@@ -1,6 +1,9 @@
 //! `kiosk-platform`: the reference platform as a process.
 
+use std::fs::OpenOptions;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,9 +58,10 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
-    let db = rusqlite::Connection::open(&arguments.db).context("the database cannot be opened")?;
+    let db = open_private(&arguments.db).context("the database cannot be opened")?;
     let platform = Platform::open(db, setup(&arguments)?)?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)
         .await
@@ -134,4 +138,10 @@ fn key(path: &Path) -> anyhow::Result<[u8; 32]> {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// Opens the database, made so that only its owner reads it; SQLite gives its other files the same mode.
+fn open_private(path: &Path) -> anyhow::Result<rusqlite::Connection> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    Ok(rusqlite::Connection::open(path)?)
 }

@@ -128,6 +128,7 @@ pub enum Peer {
 /// Losing it loses nothing: what it is about stands in the database, and [`Platform::due`] asks again.
 ///
 /// [`Platform::due`]: crate::Platform::due
+#[derive(Clone)]
 pub struct OutCall {
     /// Whom to ask.
     pub peer: Peer,
@@ -139,6 +140,7 @@ pub struct OutCall {
 }
 
 /// What a call is for; all that is needed to go on with its result.
+#[derive(Clone)]
 pub(crate) enum Purpose {
     /// An order's charge.
     Charge(OrderRef),
@@ -151,6 +153,7 @@ pub(crate) enum Purpose {
 }
 
 /// What a system behind the platform answered. No `Debug`: its body may hold a person's data.
+#[derive(Clone)]
 pub struct OutAnswer {
     /// HTTP status.
     pub status: u16,
