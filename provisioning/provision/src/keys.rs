@@ -1,0 +1,78 @@
+//! Keys as files: hexadecimal, one line; secrets readable by their owner only.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use contract::SecretKey;
+use zeroize::Zeroizing;
+
+/// The keys of one kiosk.
+pub(crate) fn device(directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory)?;
+    pair(directory, "device")?;
+    write(directory, "wrap.key", &hex(random::<16>()?.as_slice()), 0o600)
+}
+
+/// The keys of a city.
+pub(crate) fn city(directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory)?;
+    pair(directory, "catalogue")?;
+    write(directory, "format.key", &hex(random::<32>()?.as_slice()), 0o600)
+}
+
+fn pair(directory: &Path, name: &str) -> Result<()> {
+    // A number below the group order: all but one in 2³² random ones are.
+    let (scalar, key) = loop {
+        let scalar = random::<32>()?;
+        if let Ok(key) = SecretKey::from_bytes(&scalar) {
+            break (scalar, key);
+        }
+    };
+    write(directory, &format!("{name}.key"), &hex(scalar.as_slice()), 0o600)?;
+    write(directory, &format!("{name}.pub"), &key.public().to_string(), 0o644)
+}
+
+fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(bytes.as_mut_slice()).context("the system gives no random bytes")?;
+    Ok(bytes)
+}
+
+fn hex(bytes: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn write(directory: &Path, name: &str, text: &str, mode: u32) -> Result<()> {
+    let path = directory.join(name);
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).with_context(|| {
+            format!("{} is not written (existing keys are never overwritten)", path.display())
+        })?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_private_and_never_overwritten() {
+        let name = format!("provision-keys-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        device(&directory).unwrap();
+        let mode = |file: &str| {
+            let metadata = fs::metadata(directory.join(file)).unwrap();
+            std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
+        };
+        assert_eq!((mode("device.key"), mode("wrap.key"), mode("device.pub")), (0o600, 0o600, 0o644));
+        let before = fs::read(directory.join("device.key")).unwrap();
+        assert!(device(&directory).is_err());
+        assert_eq!(fs::read(directory.join("device.key")).unwrap(), before);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}

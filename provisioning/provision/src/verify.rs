@@ -1,0 +1,185 @@
+//! The independent verifier: reads an export and a public key, and nothing else.
+
+use std::fmt;
+
+use contract::{Chain, DeviceId, PublicKey, RecordBatch, SignedHead};
+use serde::Deserialize;
+
+/// The platform's export of one kiosk's logs, as far as it is verified.
+#[derive(Deserialize)]
+struct Export {
+    device: DeviceId,
+    epochs: Vec<Epoch>,
+}
+
+#[derive(Deserialize)]
+struct Epoch {
+    batch: RecordBatch,
+    heads: Vec<SignedHead>,
+}
+
+/// What was verified.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    device: DeviceId,
+    epochs: usize,
+    records: usize,
+    heads: usize,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} records in {} epochs, {} signed heads: complete and unchanged",
+            self.device, self.records, self.epochs, self.heads
+        )
+    }
+}
+
+/// Why an export is not accepted. Each names the place where an auditor looks next.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// Not an export.
+    #[error("the export cannot be read")]
+    Syntax(#[from] serde_json::Error),
+    /// Nothing was exported, so nothing is proven.
+    #[error("the export has no records")]
+    Empty,
+    /// The records do not begin at the beginning.
+    #[error("epoch {0:016x} does not begin with its first record of this device")]
+    Beginning(u64),
+    /// A record is missing, changed or foreign.
+    #[error("epoch {epoch:016x}: the chain breaks")]
+    Chain {
+        /// The epoch.
+        epoch: u64,
+        /// Where.
+        source: contract::RecordError,
+    },
+    /// A head is not signed by this key.
+    #[error("epoch {epoch:016x}: the head at record {seq} is not signed by this key")]
+    Unsigned {
+        /// The epoch.
+        epoch: u64,
+        /// The record.
+        seq: u64,
+    },
+    /// A signed head does not lie on the chain: the log was rolled back or rewritten after it was signed.
+    #[error("epoch {epoch:016x}: the head signed at record {seq} is not that of these records")]
+    OffChain {
+        /// The epoch.
+        epoch: u64,
+        /// The record.
+        seq: u64,
+    },
+}
+
+/// Verifies an export.
+pub(crate) fn verify(json: &[u8], key: &PublicKey) -> Result<Verdict, Refusal> {
+    let export: Export = serde_json::from_slice(json)?;
+    let mut verdict = Verdict { device: export.device, epochs: export.epochs.len(), records: 0, heads: 0 };
+    for Epoch { batch, heads } in &export.epochs {
+        let epoch = batch.from.epoch;
+        if batch.from != Chain::genesis(export.device, epoch).head() {
+            return Err(Refusal::Beginning(epoch));
+        }
+        let broken = |source| Refusal::Chain { epoch, source };
+        let mut chain = Chain::from_head(batch.from);
+        let mut points = vec![chain.head()];
+        for wire in &batch.records {
+            let record = wire.to_record().map_err(broken)?;
+            chain.push(&record.header, &record.commitment()).map_err(broken)?;
+            points.push(chain.head());
+        }
+        if batch.to.head != chain.head() {
+            return Err(Refusal::OffChain { epoch, seq: batch.to.head.seq });
+        }
+        for signed in heads.iter().chain([&batch.to]) {
+            let seq = signed.head.seq;
+            signed.verify(key).map_err(|_| Refusal::Unsigned { epoch, seq })?;
+            if !points.contains(&signed.head) {
+                return Err(Refusal::OffChain { epoch, seq });
+            }
+        }
+        verdict.records += batch.records.len();
+        verdict.heads += heads.len();
+    }
+    if verdict.records == 0 { Err(Refusal::Empty) } else { Ok(verdict) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::{CloseReason, Entry, Head, Header, Record, SecretKey, UnixMs, VisitId, WireRecord};
+    use serde_json::{Value, json};
+
+    fn export(key: &SecretKey) -> Value {
+        let device: DeviceId = "K-1".parse().unwrap();
+        let mut chain = Chain::genesis(device, 5);
+        let from = chain.head();
+        let sign = |head: Head| SignedHead { head, signature: key.sign(&head.to_be_signed()) };
+        let (mut records, mut heads) = (Vec::new(), Vec::new());
+        for seq in 1..=6_u64 {
+            let entry =
+                Entry::VisitClosed { visit: VisitId::from_entropy(seq.into()), reason: CloseReason::Exit };
+            let body = entry.encode();
+            let body_len = u32::try_from(body.len()).unwrap();
+            let header = Header { kind: entry.kind(), body_len, device, epoch: 5, seq, time: UnixMs(1) };
+            let record = Record { header, salt: [2; 16], body };
+            chain.push(&record.header, &record.commitment()).unwrap();
+            records.push(WireRecord::from_record(&record).unwrap());
+            if seq % 2 == 0 {
+                heads.push(sign(chain.head()));
+            }
+        }
+        let batch = RecordBatch { from, records, to: sign(chain.head()) };
+        json!({ "device": device, "key": key.public(), "epochs": [{ "batch": batch, "heads": heads }] })
+    }
+
+    fn check(export: &Value, key: &SecretKey) -> Result<Verdict, Refusal> {
+        verify(&serde_json::to_vec(export).unwrap(), &key.public())
+    }
+
+    #[test]
+    fn an_honest_export_is_accepted_and_counted() {
+        let key = SecretKey::from_bytes(&[4; 32]).unwrap();
+        let verdict = check(&export(&key), &key).unwrap();
+        assert_eq!((verdict.records, verdict.heads, verdict.epochs), (6, 3, 1));
+    }
+
+    #[test]
+    fn a_missing_a_changed_and_a_rolled_back_record_and_a_wrong_key_show() {
+        let key = SecretKey::from_bytes(&[4; 32]).unwrap();
+        let good = export(&key);
+        let bent = |bend: fn(&mut Value)| {
+            let mut export = good.clone();
+            bend(&mut export);
+            check(&export, &key).unwrap_err()
+        };
+        let records =
+            |export: &mut Value| export["epochs"][0]["batch"]["records"].as_array_mut().unwrap().len();
+        assert_eq!(records(&mut good.clone()), 6);
+        let missing = bent(|export| {
+            export["epochs"][0]["batch"]["records"].as_array_mut().unwrap().remove(2);
+        });
+        assert!(matches!(missing, Refusal::Chain { .. }), "{missing}");
+        let changed = bent(|export| {
+            let body = export["epochs"][0]["batch"]["records"][1]["body"].as_str().unwrap().to_owned();
+            export["epochs"][0]["batch"]["records"][1]["body"] = body.replace("exit", "exiT").into();
+        });
+        assert!(matches!(changed, Refusal::OffChain { .. }), "{changed}");
+        let rolled_back = bent(|export| {
+            // The last two records are gone, and a head signed earlier stands in for the end.
+            let earlier = export["epochs"][0]["heads"][1].clone();
+            let records = export["epochs"][0]["batch"]["records"].as_array_mut().unwrap();
+            records.truncate(4);
+            export["epochs"][0]["batch"]["to"] = earlier;
+        });
+        assert!(matches!(rolled_back, Refusal::OffChain { seq: 6, .. }), "{rolled_back}");
+        let other = SecretKey::from_bytes(&[5; 32]).unwrap();
+        assert!(matches!(check(&good, &other), Err(Refusal::Unsigned { .. })));
+        let empty = json!({ "device": "K-1", "epochs": [] });
+        assert!(matches!(check(&empty, &key), Err(Refusal::Empty)));
+    }
+}
