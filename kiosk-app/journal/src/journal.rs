@@ -157,6 +157,10 @@ impl<D: Disk> Journal<D> {
             previous = Some(head.head());
             segments.push(Segment { name, ordinal, ..read.segment });
         }
+        if let Some(last) = segments.last() {
+            // After a failed sync its tail may be readable and yet not durable: nothing is built on that.
+            disk.sync(&last.name).map_err(failed("sync the last segment"))?;
+        }
         opening.new_epoch = chain.is_none();
         let going_on = chain.unwrap_or_else(|| {
             let epoch = entropy().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
@@ -294,6 +298,14 @@ impl<D: Disk> Journal<D> {
     pub fn last_seq(&self, epoch: u64) -> u64 {
         let of_epoch = self.segments.iter().filter(|segment| segment.before.epoch == epoch);
         of_epoch.map(|segment| segment.last_seq).max().unwrap_or(0)
+    }
+
+    /// The number before the oldest record of an epoch that is still here: the earlier ones are settled,
+    /// or gone with a damaged segment.
+    #[must_use]
+    pub fn before_oldest(&self, epoch: u64) -> u64 {
+        let of_epoch = self.segments.iter().filter(|segment| segment.before.epoch == epoch);
+        of_epoch.map(|segment| segment.before.seq).min().unwrap_or(0)
     }
 
     /// The records after number `after` of an epoch, within the bounds, with the chain's head before the

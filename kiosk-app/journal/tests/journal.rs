@@ -111,7 +111,7 @@ fn a_failed_sync_poisons_the_log_and_opening_it_again_recovers() {
     let (mut journal, _) = open(FaultyDisk::new(), 1);
     journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
     let (mut disk, _) = journal.into_parts();
-    disk.limit_syncs(Some(2));
+    disk.limit_syncs(Some(3));
     let (mut journal, _) = open(disk, 3);
     let failed = journal.append(&[entry(2)], NOW, &mut entropy(4));
     assert!(matches!(failed, Err(JournalError::Disk("sync", _))));
@@ -120,6 +120,26 @@ fn a_failed_sync_poisons_the_log_and_opening_it_again_recovers() {
     let (mut journal, _) = open(disk, 5);
     let found = visits(&mut journal);
     assert!(found == expected(1) || found == expected(2), "in doubt means either");
+}
+
+#[test]
+fn nothing_is_built_on_a_tail_that_a_failed_sync_left_in_doubt() {
+    for seed in (1..40).step_by(2) {
+        let (journal, _) = open(FaultyDisk::new(), 1);
+        let (mut disk, _) = journal.into_parts();
+        disk.limit_syncs(Some(3));
+        let (mut journal, _) = open(disk, 2);
+        assert!(journal.append(&[entry(1)], NOW, &mut entropy(3)).is_err());
+        let (mut disk, _) = journal.into_parts();
+        disk.limit_syncs(None);
+        let (mut journal, _) = open(disk, 4);
+        let found = visits(&mut journal);
+        let (mut disk, _) = journal.into_parts();
+        disk.power_cut(seed);
+        let (mut journal, opening) = open(disk, 5);
+        assert_eq!((opening.damaged_segments, opening.new_epoch), (0, false), "seed {seed}");
+        assert_eq!(visits(&mut journal), found, "seed {seed}: what was folded stays");
+    }
 }
 
 #[test]
@@ -224,6 +244,7 @@ fn settled_segments_go_after_seven_days_and_open_work_keeps_them() {
         assert!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), "not settled");
         journal.settled(head.epoch, head.seq, week).unwrap();
         assert_eq!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), open_order);
+        assert_eq!(journal.before_oldest(head.epoch), if open_order { 0 } else { head.seq });
     }
 }
 
