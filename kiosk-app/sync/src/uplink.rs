@@ -40,6 +40,9 @@ pub trait RecordSource {
         bytes: usize,
     ) -> Option<(Head, Vec<Record>)>;
 
+    /// The number before the oldest record of an epoch that is still there.
+    fn before_oldest(&self, epoch: u64) -> u64;
+
     /// The number of the newest record of an epoch.
     fn last_seq(&self, epoch: u64) -> u64;
 
@@ -86,8 +89,9 @@ pub struct Uplink {
     device: DeviceId,
     /// The highest number that the platform acknowledged, by epoch.
     acknowledged: BTreeMap<u64, u64>,
-    /// What is in flight: its epoch, and the newest number that the log had then. The platform may have
-    /// more than the batch holds, from an earlier life of this kiosk, but never more than the log.
+    /// What is in flight: its epoch, and the highest number that may be acknowledged. The platform may have
+    /// more than the batch holds, from an earlier life of this kiosk, but of the present epoch never more
+    /// than the log.
     sent: Option<(u64, u64)>,
     records: Turn,
     changes: Turn,
@@ -156,8 +160,12 @@ impl Uplink {
     fn batch(&mut self, source: &mut dyn RecordSource) -> Option<Vec<u8>> {
         let records_max = usize::try_from(self.window.records).unwrap_or(0).clamp(1, RECORDS_MAX);
         let bytes_max = usize::try_from(self.window.bytes).unwrap_or(0).clamp(1, BYTES_MAX);
-        for epoch in source.epochs() {
-            let after = self.acknowledged.get(&epoch).copied().unwrap_or(0);
+        let epochs = source.epochs();
+        for epoch in &epochs {
+            let epoch = *epoch;
+            // Before the first acknowledgement: what is there no more was settled in an earlier life.
+            let known = self.acknowledged.get(&epoch).copied();
+            let after = known.unwrap_or_else(|| source.before_oldest(epoch));
             // Nothing more of this epoch, or a part of it is gone with a damaged disk: the next one.
             let Some((from, records)) = source.read_after(epoch, after, records_max, bytes_max) else {
                 continue;
@@ -173,7 +181,9 @@ impl Uplink {
             let head = chain.head();
             let to = SignedHead { head, signature: source.sign(&head.to_be_signed()) };
             let json = serde_json::to_vec(&RecordBatch { from, records: wire?, to }).ok()?;
-            self.sent = Some((epoch, source.last_seq(epoch)));
+            // Of an epoch that is over, the platform may have what a damaged disk has lost since.
+            let over = epochs.last() != Some(&epoch);
+            self.sent = Some((epoch, if over { u64::MAX } else { source.last_seq(epoch) }));
             return zstd::encode_all(json.as_slice(), ZSTD_LEVEL).ok();
         }
         None

@@ -20,11 +20,13 @@ fn device() -> DeviceId {
 struct Log {
     epochs: Vec<(u64, Vec<Record>)>,
     heads: BTreeMap<(u64, u64), Head>,
+    /// Up to which number the records of an epoch are there no more.
+    gone: BTreeMap<u64, u64>,
 }
 
 impl Log {
     fn new() -> Self {
-        Self { epochs: vec![(7, Vec::new())], heads: BTreeMap::new() }
+        Self { epochs: vec![(7, Vec::new())], heads: BTreeMap::new(), gone: BTreeMap::new() }
     }
 
     fn append(&mut self, n: u64) {
@@ -61,8 +63,15 @@ impl RecordSource for Log {
         _: usize,
     ) -> Option<(Head, Vec<Record>)> {
         let (_, all) = self.epochs.iter().find(|(e, _)| *e == epoch)?;
+        if after < self.before_oldest(epoch) {
+            return None;
+        }
         let taken: Vec<Record> = all.iter().skip(after as usize).take(records).cloned().collect();
         (!taken.is_empty()).then(|| (self.heads[&(epoch, after)], taken))
+    }
+
+    fn before_oldest(&self, epoch: u64) -> u64 {
+        self.gone.get(&epoch).copied().unwrap_or(0)
     }
 
     fn last_seq(&self, epoch: u64) -> u64 {
@@ -166,7 +175,9 @@ fn every_record_arrives_once_and_in_order_over_any_link() {
                         }
                         3 => {
                             let mut ack = platform.take(&body);
-                            ack.upto += 1_000; // a lie
+                            // A lie; of an epoch that is over it could be the truth about a lost disk.
+                            let present = log.epochs.last().is_some_and(|(epoch, _)| *epoch == ack.epoch);
+                            ack.upto += if present { 1_000 } else { 0 };
                             Ok(ack)
                         }
                         _ => Ok(platform.take(&body)),
@@ -227,6 +238,33 @@ fn a_restored_platform_gets_again_what_it_lost() {
     batch_of(&mut uplink, &mut log, 0);
     uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, 5)));
     assert_eq!(batch_of(&mut uplink, &mut log, 0).from.seq, 5);
+}
+
+#[test]
+fn what_was_settled_in_an_earlier_life_is_not_waited_for() {
+    let mut log = Log::new();
+    (1..=20).for_each(|n| log.append(n));
+    log.gone.insert(7, 12);
+    let mut uplink = Uplink::new(device(), 0);
+    let batch = batch_of(&mut uplink, &mut log, 0);
+    assert_eq!((batch.from.seq, batch.records.len()), (12, 8));
+}
+
+#[test]
+fn records_that_a_damaged_disk_lost_do_not_hold_up_the_next_epoch() {
+    // The platform has more of the old epoch than is still there, or less than where that begins.
+    for (stored, gone) in [(30, 0), (4, 10)] {
+        let mut log = Log::new();
+        (1..=20).for_each(|n| log.append(n));
+        log.gone.insert(7, gone);
+        log.epochs.push((8, Vec::new()));
+        log.append(1);
+        let mut uplink = Uplink::new(device(), 0);
+        assert_eq!(batch_of(&mut uplink, &mut log, 0).from.epoch, 7);
+        uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, stored)));
+        let next = batch_of(&mut uplink, &mut log, 0);
+        assert_eq!(next.from.epoch, 8, "platform at {stored}, log from {gone}");
+    }
 }
 
 #[test]
