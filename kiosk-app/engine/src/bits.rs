@@ -1,0 +1,45 @@
+//! The random bits of one turn, all drawn from the entropy that came with its input, so that a run can be
+//! replayed.
+
+use contract::sm3;
+
+/// A source of as many values as one turn needs.
+pub(crate) struct Bits {
+    entropy: u128,
+    drawn: u32,
+}
+
+impl Bits {
+    pub(crate) const fn new(entropy: u128) -> Self {
+        Self { entropy, drawn: 0 }
+    }
+
+    /// The next 16 bytes. Nobody who knows one value learns another from it.
+    pub(crate) fn next_bytes(&mut self) -> [u8; 16] {
+        self.drawn = self.drawn.wrapping_add(1);
+        let hash = sm3(&[b"engine-turn", &self.entropy.to_be_bytes(), &self.drawn.to_be_bytes()]);
+        hash.first_chunk().copied().unwrap_or_default()
+    }
+
+    /// The next 128 bits.
+    pub(crate) fn next(&mut self) -> u128 {
+        u128::from_be_bytes(self.next_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_value_is_drawn_twice_and_the_same_entropy_draws_the_same() {
+        let draw = |entropy| {
+            let mut bits = Bits::new(entropy);
+            (0..1000).map(|_| bits.next()).collect::<Vec<_>>()
+        };
+        let values: BTreeSet<u128> = draw(1).into_iter().chain(draw(2)).collect();
+        assert_eq!(values.len(), 2000);
+        assert_eq!(draw(1), draw(1));
+    }
+}

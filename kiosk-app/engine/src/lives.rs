@@ -1,0 +1,75 @@
+//! Tickets that are never mistaken for those of an earlier kiosk.
+//!
+//! A kiosk counts its tickets from 1. After a failed commit there is a new kiosk, and an answer to work of
+//! the one before may still be on its way: without a mark, another resident's data could be taken for the
+//! answer to this resident's question (I3).
+
+use session::{Effect, Event, Ticket};
+
+/// Bits of a ticket that count within one life.
+const COUNT_BITS: u32 = 40;
+
+/// Which life of the kiosk this is, in this process.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Life(u64);
+
+impl Life {
+    /// The life after this one.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+
+    const fn mark(self, ticket: Ticket) -> Ticket {
+        Ticket(self.0 << COUNT_BITS | ticket.0)
+    }
+
+    /// An effect as the world outside knows it.
+    pub(crate) fn outward(self, effect: Effect) -> Effect {
+        match effect {
+            Effect::Do { ticket, deadline, work } => Effect::Do { ticket: self.mark(ticket), deadline, work },
+            Effect::Cancel(ticket) => Effect::Cancel(self.mark(ticket)),
+            Effect::Charge(_) | Effect::Inquire(_) | Effect::Print { .. } => effect,
+        }
+    }
+
+    /// An event as the kiosk of this life knows it; none when it was meant for an earlier one.
+    pub(crate) fn inward(self, event: Event) -> Option<Event> {
+        match event {
+            Event::Answer(ticket, answer) => {
+                let own = Ticket(ticket.0 & ((1 << COUNT_BITS) - 1));
+                (self.mark(own) == ticket).then_some(Event::Answer(own, answer))
+            }
+            Event::Tick
+            | Event::Touch { .. }
+            | Event::Card(_)
+            | Event::Code(_)
+            | Event::CodeHint(_)
+            | Event::Health(..)
+            | Event::Payment(..)
+            | Event::Paper(..)
+            | Event::Catalogue(_)
+            | Event::Link(_)
+            | Event::LogNearlyFull(_) => Some(event),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use session::Failure;
+
+    fn answer(ticket: Ticket) -> Event {
+        Event::Answer(ticket, Err(Failure::Unreachable))
+    }
+
+    #[test]
+    fn an_answer_reaches_only_the_life_that_asked() {
+        let (first, second) = (Life::default(), Life::default().next());
+        let Effect::Cancel(outward) = first.outward(Effect::Cancel(Ticket(7))) else { unreachable!() };
+        assert!(matches!(first.inward(answer(outward)), Some(Event::Answer(Ticket(7), _))));
+        assert!(second.inward(answer(outward)).is_none());
+        let Effect::Cancel(outward) = second.outward(Effect::Cancel(Ticket(7))) else { unreachable!() };
+        assert!(first.inward(answer(outward)).is_none());
+    }
+}

@@ -1,0 +1,26 @@
+//! What a log leaves open, in the words of the kiosk.
+
+use session::{OpenPaper, OpenPayment, OpenWork};
+
+/// The kiosk's open work from the log's fold.
+pub(crate) fn work(fold: &journal::OpenWork) -> OpenWork {
+    let payments = fold.payments.iter().map(|(order, payment)| OpenPayment {
+        order: *order,
+        visit: payment.visit,
+        service: payment.service.clone(),
+        items: payment.items.clone(),
+        total: payment.total,
+        method: payment.method,
+    });
+    let papers = fold.papers.iter().map(|(receipt, paper)| OpenPaper {
+        receipt: *receipt,
+        content: paper.content.clone(),
+        started: paper.started,
+    });
+    OpenWork {
+        payments: payments.collect(),
+        papers: papers.collect(),
+        visit: fold.visit,
+        code_marks: fold.code_marks.iter().map(|(mark, at)| (mark.clone(), *at)).collect(),
+    }
+}

@@ -1,0 +1,152 @@
+//! The shelf of service documents: what the feed brought and the city's catalogue key vouches for.
+//!
+//! A document that is not signed, does not make sense or is older than one seen before is refused and
+//! counted; it is never shown and never stops what comes after it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use contract::{FeedItem, PublicKey, ServiceDocument, SignedDocument};
+use session::Catalogue;
+
+/// Documents in force.
+pub(crate) struct Shelf {
+    key: PublicKey,
+    cursor: u64,
+    services: BTreeMap<String, Arc<ServiceDocument>>,
+    /// The highest version of each service seen, also of those withdrawn: a replayed document stays out.
+    versions: BTreeMap<String, u32>,
+    refused: u64,
+}
+
+impl Shelf {
+    /// An empty shelf under this catalogue key.
+    pub(crate) const fn new(key: PublicKey) -> Self {
+        Self { key, cursor: 0, services: BTreeMap::new(), versions: BTreeMap::new(), refused: 0 }
+    }
+
+    /// Takes changes in, in their order; whether anything on the shelf changed.
+    pub(crate) fn take(&mut self, items: Vec<FeedItem>, cursor: u64) -> bool {
+        let mut changed = false;
+        for item in items {
+            changed |= match item {
+                FeedItem::Service { document } => self.place(&document),
+                FeedItem::ServiceWithdrawn { id } => self.services.remove(&id).is_some(),
+            };
+        }
+        self.cursor = cursor;
+        changed
+    }
+
+    fn place(&mut self, signed: &SignedDocument) -> bool {
+        if signed.verify(&self.key).is_err() {
+            self.refuse("its signature does not verify");
+            return false;
+        }
+        let document = match ServiceDocument::parse(&signed.text) {
+            Ok(document) => document,
+            Err(error) => {
+                tracing::warn!(%error, "a signed service document does not make sense");
+                self.refuse("it does not make sense");
+                return false;
+            }
+        };
+        let seen = self.versions.get(&document.id).copied();
+        if seen.is_some_and(|seen| document.version < seen) {
+            self.refuse("a later version was seen before");
+            return false;
+        }
+        let id = document.id.clone();
+        if self.services.get(&id).is_some_and(|placed| **placed == document) {
+            return false;
+        }
+        self.versions.insert(id.clone(), document.version);
+        self.services.insert(id, Arc::new(document));
+        true
+    }
+
+    fn refuse(&mut self, why: &'static str) {
+        self.refused = self.refused.saturating_add(1);
+        tracing::warn!(why, refused = self.refused, "a service document from the feed is refused");
+    }
+
+    /// How many documents were refused since the start; for the operator.
+    pub(crate) const fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// The services in force, as the kiosk takes them.
+    pub(crate) fn catalogue(&self) -> Catalogue {
+        Catalogue { cursor: self.cursor, services: self.services.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::SecretKey;
+
+    const BALANCE: &str = include_str!("../../../assets/services/medical-balance.toml");
+
+    fn city() -> SecretKey {
+        SecretKey::from_bytes(&[5; 32]).unwrap()
+    }
+
+    fn signed_by(key: &SecretKey, text: &str) -> FeedItem {
+        let signature = key.sign(&SignedDocument::to_be_signed(text));
+        FeedItem::Service { document: SignedDocument { text: text.to_owned(), signature } }
+    }
+
+    fn version(number: u32) -> String {
+        let line = BALANCE.lines().find(|line| line.starts_with("version")).unwrap();
+        BALANCE.replacen(line, &format!("version = {number}"), 1)
+    }
+
+    fn on(shelf: &Shelf) -> Vec<u32> {
+        shelf.catalogue().services.values().map(|document| document.version).collect()
+    }
+
+    #[test]
+    fn a_signed_document_is_offered_and_a_later_version_replaces_it() {
+        let mut shelf = Shelf::new(city().public());
+        assert!(shelf.take(vec![signed_by(&city(), &version(3))], 1));
+        assert!(shelf.take(vec![signed_by(&city(), &version(4))], 2));
+        assert_eq!((on(&shelf), shelf.catalogue().cursor, shelf.refused()), (vec![4], 2, 0));
+    }
+
+    #[test]
+    fn a_document_that_the_city_did_not_sign_is_refused_and_stops_nothing() {
+        let mut shelf = Shelf::new(city().public());
+        let stranger = SecretKey::from_bytes(&[6; 32]).unwrap();
+        let nonsense = signed_by(&city(), "id = 5");
+        let items = vec![signed_by(&stranger, &version(9)), nonsense, signed_by(&city(), &version(3))];
+        assert!(shelf.take(items, 3));
+        assert_eq!((on(&shelf), shelf.refused()), (vec![3], 2));
+    }
+
+    #[test]
+    fn a_changed_text_under_an_old_signature_is_refused() {
+        let mut shelf = Shelf::new(city().public());
+        let FeedItem::Service { mut document } = signed_by(&city(), &version(3)) else { unreachable!() };
+        document.text = version(4);
+        assert!(!shelf.take(vec![FeedItem::Service { document }], 1));
+        assert_eq!((on(&shelf), shelf.refused()), (vec![], 1));
+    }
+
+    #[test]
+    fn an_older_version_stays_out_even_after_the_service_was_withdrawn() {
+        let mut shelf = Shelf::new(city().public());
+        shelf.take(vec![signed_by(&city(), &version(4))], 1);
+        let id = shelf.catalogue().services.keys().next().unwrap().clone();
+        assert!(shelf.take(vec![FeedItem::ServiceWithdrawn { id }], 2));
+        assert!(!shelf.take(vec![signed_by(&city(), &version(3))], 3));
+        assert_eq!((on(&shelf), shelf.refused()), (vec![], 1));
+    }
+
+    #[test]
+    fn what_is_there_already_changes_nothing() {
+        let mut shelf = Shelf::new(city().public());
+        shelf.take(vec![signed_by(&city(), &version(4))], 1);
+        assert!(!shelf.take(vec![signed_by(&city(), &version(4))], 1));
+    }
+}
