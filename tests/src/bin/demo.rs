@@ -1,0 +1,133 @@
+//! `demo`: the city on one machine, to be tried by hand or played by script. Called by `cargo xtask demo`.
+
+use std::env;
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::thread;
+
+use anyhow::{Context as _, Result, bail};
+use contract::ScreenSize;
+use system_tests::rig::{self, Plan, Rig};
+use system_tests::script;
+
+/// The bench is shown here.
+const BENCH: &str = "127.0.0.1:8800";
+/// Set for the part inside the namespace: the socket by which the bench is reached from outside.
+const RELAY: &str = "KIOSK_DEMO_RELAY";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    if let Some(unknown) = arguments.iter().find(|flag| !["--script", "--landscape"].contains(&flag.as_str()))
+    {
+        bail!("`{unknown}` is not known; there are --script and --landscape");
+    }
+    let screen = has("--landscape").then_some(ScreenSize { width: 1920, height: 1080 });
+    let repository =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
+    let target = repository.join("target");
+    if has("--script") {
+        rig::enter()?;
+        return play(&target, repository, screen);
+    }
+    match env::var_os(RELAY) {
+        None => outside(&target),
+        Some(socket) => {
+            rig::enter()?;
+            inside(&target, Path::new(&socket), screen)
+        }
+    }
+}
+
+fn play(target: &Path, repository: &Path, screen: Option<ScreenSize>) -> Result<()> {
+    let report = script::play(&target.join("demo-state"), &target.join("demo"), repository, screen)?;
+    let failures = report.failures();
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "{} expectations, {} not met; see target/demo/index.html",
+        report.expectations(),
+        failures.len()
+    )?;
+    for failure in &failures {
+        writeln!(out, "  {failure}")?;
+    }
+    if failures.is_empty() { Ok(()) } else { bail!("the script is not met") }
+}
+
+/// Outside the namespace: the door through which a browser reaches the bench.
+fn outside(target: &Path) -> Result<()> {
+    std::fs::create_dir_all(target)?;
+    let listener = TcpListener::bind(BENCH)
+        .with_context(|| format!("{BENCH} is taken: is another demo running? Stop it first"))?;
+    let sockets = tempfile::Builder::new().prefix("kiosk-demo-").tempdir()?;
+    let socket = sockets.path().join("bench");
+    let door = socket.clone();
+    thread::spawn(move || {
+        for browser in listener.incoming().flatten() {
+            if let Ok(bench) = UnixStream::connect(&door) {
+                relay(browser, bench);
+            }
+        }
+    });
+    // Ctrl-C reaches the child too; it stops everything, and then this ends.
+    let status =
+        Command::new(env::current_exe()?).args(env::args_os().skip(1)).env(RELAY, &socket).status()?;
+    if status.success() || status.code().is_none() { Ok(()) } else { bail!("the demo ended with {status}") }
+}
+
+fn inside(target: &Path, socket: &Path, screen: Option<ScreenSize>) -> Result<()> {
+    let stop = stop_signal()?;
+    let mut rig = Rig::start(&target.join("demo-state"))?;
+    let site = "district-hall";
+    rig.add(Plan { site, screen, slot: Some(0) })?;
+    let bench = rig.kiosks.first().context("the kiosk that was just added")?.station.bench().to_owned();
+    let bench: SocketAddr = bench.trim_start_matches("http://").parse()?;
+    let listener = UnixListener::bind(socket)?;
+    thread::spawn(move || {
+        for browser in listener.incoming().flatten() {
+            if let Ok(bench) = TcpStream::connect(bench) {
+                relay(bench, browser);
+            }
+        }
+    });
+    writeln!(io::stdout(), "the bench: http://{BENCH}   (Ctrl-C stops everything)")?;
+    stop.recv().ok();
+    Ok(())
+}
+
+/// Copies both ways until either side ends.
+fn relay(tcp: TcpStream, unix: UnixStream) {
+    let (Ok(mut tcp_in), Ok(mut unix_in)) = (tcp.try_clone(), unix.try_clone()) else { return };
+    let (mut tcp_out, mut unix_out) = (tcp, unix);
+    thread::spawn(move || {
+        io::copy(&mut tcp_in, &mut unix_out).ok();
+        unix_out.shutdown(std::net::Shutdown::Write).ok();
+    });
+    thread::spawn(move || {
+        io::copy(&mut unix_in, &mut tcp_out).ok();
+        tcp_out.shutdown(std::net::Shutdown::Write).ok();
+    });
+}
+
+/// Speaks when the demo is to stop.
+fn stop_signal() -> Result<std::sync::mpsc::Receiver<()>> {
+    let (tell, told) = std::sync::mpsc::channel();
+    ctrlc::set_handler(move || {
+        tell.send(()).ok();
+    })?;
+    Ok(told)
+}

@@ -1,0 +1,13 @@
+//! The whole system on real wires: a rig that starts everything, eyes that read the screen as a screen
+//! reader does, links that can be cut, a scan for personal data, and the scripted visits.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+pub mod eyes;
+pub mod process;
+pub mod proxy;
+pub mod report;
+pub mod rig;
+pub mod scan;
+pub mod script;
+pub mod station;

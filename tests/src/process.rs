@@ -1,0 +1,119 @@
+//! Programs that the rig started and ends, by their own process ids.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A program gets this long to stop by itself.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// One running program. It is stopped when dropped.
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a program; what it says goes to `<logs>/<name>.log`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(name: &str, mut command: Command, logs: &Path) -> Result<Self> {
+        fs::create_dir_all(logs)?;
+        let log = logs.join(format!("{name}.log"));
+        let file = File::options().create(true).append(true).open(&log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        Ok(Self { name: name.to_owned(), child, log })
+    }
+
+    /// Ends it at once, as a power cut would.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn kill(mut self) -> io::Result<ExitStatus> {
+        self.child.kill()?;
+        self.child.wait()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Fails with the end of its log when it is not running any more.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn check(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => {
+                let log = fs::read_to_string(&self.log).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(12).collect();
+                let tail: Vec<&str> = tail.into_iter().rev().collect();
+                bail!("{} ended with {status}:\n{}", self.name, tail.join("\n"))
+            }
+        }
+    }
+
+    fn stop(&mut self) -> io::Result<()> {
+        if self.child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // It may end by itself between the question and the signal.
+            kill_process(pid, Signal::TERM).ok();
+        }
+        let until = Instant::now() + GRACE;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() >= until {
+                self.child.kill()?;
+                self.child.wait()?;
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Nothing more can be done about a child that cannot be waited for.
+        self.stop().ok();
+    }
+}
+
+/// Waits until the question is answered with something.
+///
+/// # Errors
+/// When it is not within the time; `what` names it.
+pub fn wait_until<T>(
+    what: &str,
+    patience: Duration,
+    mut ask: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let until = Instant::now() + patience;
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        if Instant::now() >= until {
+            bail!("{what}: not within {} s", patience.as_secs());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,204 @@
+//! A link that can be cut: an HTTP relay on loopback between two programs, with faults by path.
+//!
+//! One request a connection, so that a fault hits exactly the exchange it is meant for.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Largest message relayed, in bytes.
+const MESSAGE_MAX: usize = 16 * 1024 * 1024;
+/// A peer that says nothing for so long has lost the link.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What happens to exchanges whose path begins so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Nothing: the link is whole.
+    None,
+    /// The link is down: every connection is closed at once.
+    Down,
+    /// Requests to this path never arrive.
+    Before(String),
+    /// Requests to this path arrive; the answer is lost.
+    After(String),
+    /// Requests to this path are answered with something that is no answer.
+    Nonsense(String),
+}
+
+/// The relay. It stops listening when the process ends.
+pub struct Proxy {
+    address: SocketAddr,
+    cut: Arc<Mutex<Cut>>,
+}
+
+impl Proxy {
+    /// Relays from a free port to `upstream`.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub fn start(upstream: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let cut = Arc::new(Mutex::new(Cut::None));
+        let shared = Arc::clone(&cut);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let cut = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                // A failed exchange is what a cut link looks like to both sides.
+                std::thread::spawn(move || relay(client, upstream, &cut).ok());
+            }
+        });
+        Ok(Self { address, cut })
+    }
+
+    /// Where to connect to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Cuts or mends the link.
+    pub fn set(&self, cut: Cut) {
+        *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = cut;
+    }
+}
+
+fn relay(mut client: TcpStream, upstream: SocketAddr, cut: &Cut) -> io::Result<()> {
+    if *cut == Cut::Down {
+        return Ok(());
+    }
+    client.set_read_timeout(Some(PATIENCE))?;
+    let request = read_message(&mut client)?;
+    let hit = |prefix: &str| path(&request).is_some_and(|path| path.starts_with(prefix));
+    match cut {
+        Cut::Before(prefix) if hit(prefix) => return Ok(()),
+        Cut::Nonsense(prefix) if hit(prefix) => {
+            let body = "<html>hotel login</html>";
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            return client.write_all(format!("{head}{body}").as_bytes());
+        }
+        Cut::None | Cut::Down | Cut::Before(_) | Cut::After(_) | Cut::Nonsense(_) => {}
+    }
+    let mut server = TcpStream::connect(upstream)?;
+    server.set_read_timeout(Some(PATIENCE))?;
+    server.write_all(&request)?;
+    let answer = read_message(&mut server)?;
+    if matches!(cut, Cut::After(prefix) if hit(prefix)) {
+        return Ok(());
+    }
+    client.write_all(&closing(&answer))
+}
+
+/// A head and the body that its `content-length` announces; a body without one ends with the stream.
+fn read_message(from: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut message = Vec::new();
+    let mut chunk = [0; 16 * 1024];
+    loop {
+        if let Some(end) = head_end(&message)
+            && message.len() >= end + body_length(&message)
+        {
+            return Ok(message);
+        }
+        let read = from.read(&mut chunk)?;
+        let fresh = chunk.get(..read).unwrap_or_default();
+        if fresh.is_empty() || message.len() + read > MESSAGE_MAX {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        message.extend_from_slice(fresh);
+    }
+}
+
+fn head_end(message: &[u8]) -> Option<usize> {
+    message.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
+}
+
+fn head(message: &[u8]) -> String {
+    let end = head_end(message).unwrap_or(message.len());
+    String::from_utf8_lossy(message.get(..end).unwrap_or_default()).into_owned()
+}
+
+fn body_length(message: &[u8]) -> usize {
+    head(message)
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+fn path(request: &[u8]) -> Option<String> {
+    head(request).split_whitespace().nth(1).map(str::to_owned)
+}
+
+/// The answer with `connection: close`, so that the next exchange asks for the state of the link again.
+fn closing(answer: &[u8]) -> Vec<u8> {
+    let end = head_end(answer).unwrap_or(answer.len());
+    let mut lines: Vec<String> = head(answer)
+        .trim_end()
+        .lines()
+        .filter(|line| !line.to_ascii_lowercase().starts_with("connection:"))
+        .map(str::to_owned)
+        .collect();
+    lines.push("connection: close".to_owned());
+    let mut whole = lines.join("\r\n").into_bytes();
+    whole.extend_from_slice(b"\r\n\r\n");
+    whole.extend_from_slice(answer.get(end..).unwrap_or_default());
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn server(served: Arc<AtomicUsize>) -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                if read_message(&mut client).is_ok() {
+                    served.fetch_add(1, Ordering::SeqCst);
+                    client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").ok();
+                }
+            }
+        });
+        address
+    }
+
+    fn ask(proxy: &Proxy, path: &str) -> String {
+        let mut client = TcpStream::connect(proxy.address).unwrap();
+        let request = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody");
+        client.write_all(request.as_bytes()).ok();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).ok();
+        answer
+    }
+
+    #[test]
+    fn each_cut_hits_the_side_it_names_and_no_other_path() {
+        let served = Arc::new(AtomicUsize::new(0));
+        let proxy = Proxy::start(server(Arc::clone(&served))).unwrap();
+        assert!(ask(&proxy, "/v1/charges").ends_with("ok"));
+        assert_eq!(served.load(Ordering::SeqCst), 1);
+
+        proxy.set(Cut::Before("/v1/charges".into()));
+        assert_eq!(ask(&proxy, "/v1/charges"), "");
+        assert_eq!(served.load(Ordering::SeqCst), 1, "never arrived");
+        assert!(ask(&proxy, "/v1/records").ends_with("ok"));
+
+        proxy.set(Cut::After("/v1/charges".into()));
+        assert_eq!(ask(&proxy, "/v1/charges"), "");
+        assert_eq!(served.load(Ordering::SeqCst), 3, "arrived, its answer lost");
+
+        proxy.set(Cut::Nonsense("/v1/".into()));
+        assert!(ask(&proxy, "/v1/identify").contains("hotel"));
+
+        proxy.set(Cut::Down);
+        assert_eq!(ask(&proxy, "/v1/records"), "");
+        proxy.set(Cut::None);
+        assert!(ask(&proxy, "/v1/records").ends_with("ok"));
+    }
+}

@@ -1,0 +1,192 @@
+//! What the script saw, as one page: each view, each receipt, each expectation.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The page being made.
+pub struct Report {
+    directory: PathBuf,
+    chapters: Vec<Chapter>,
+}
+
+struct Chapter {
+    title: String,
+    lines: Vec<Line>,
+}
+
+enum Line {
+    /// Something was expected; whether it came, and what came instead.
+    Expectation { what: String, instead: Option<String> },
+    /// A picture, with its file name beside the page.
+    Picture { caption: String, file: String, paper: bool },
+    /// A table.
+    Table { caption: String, head: Vec<String>, rows: Vec<Vec<String>> },
+}
+
+impl Report {
+    /// Begins a page in this directory, which is emptied.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn begin(directory: &Path) -> io::Result<Self> {
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        fs::create_dir_all(directory)?;
+        Ok(Self { directory: directory.to_owned(), chapters: Vec::new() })
+    }
+
+    /// Begins a chapter.
+    pub fn chapter(&mut self, title: &str) {
+        self.chapters.push(Chapter { title: title.to_owned(), lines: Vec::new() });
+    }
+
+    /// Notes an expectation; `instead` says what came instead.
+    pub fn expect(&mut self, what: &str, outcome: Result<(), String>) {
+        self.line(Line::Expectation { what: what.to_owned(), instead: outcome.err() });
+    }
+
+    /// Puts a picture on the page.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn picture(&mut self, caption: &str, png: &[u8], paper: bool) -> io::Result<()> {
+        let count: usize = self.chapters.iter().map(|chapter| chapter.lines.len()).sum();
+        let file = format!("{:02}-{count:03}.png", self.chapters.len());
+        fs::write(self.directory.join(&file), png)?;
+        self.line(Line::Picture { caption: caption.to_owned(), file, paper });
+        Ok(())
+    }
+
+    /// Puts a table on the page.
+    pub fn table(&mut self, caption: &str, head: &[&str], rows: Vec<Vec<String>>) {
+        let head = head.iter().map(|cell| (*cell).to_owned()).collect();
+        self.line(Line::Table { caption: caption.to_owned(), head, rows });
+    }
+
+    fn line(&mut self, line: Line) {
+        if self.chapters.is_empty() {
+            self.chapter("");
+        }
+        if let Some(chapter) = self.chapters.last_mut() {
+            chapter.lines.push(line);
+        }
+    }
+
+    /// Every expectation that was not met: chapter, what, what came instead.
+    #[must_use]
+    pub fn failures(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        for chapter in &self.chapters {
+            for line in &chapter.lines {
+                if let Line::Expectation { what, instead: Some(instead) } = line {
+                    failures.push(format!("{}: {what}: {instead}", chapter.title));
+                }
+            }
+        }
+        failures
+    }
+
+    /// How many expectations were noted.
+    #[must_use]
+    pub fn expectations(&self) -> usize {
+        let lines = self.chapters.iter().flat_map(|chapter| &chapter.lines);
+        lines.filter(|line| matches!(line, Line::Expectation { .. })).count()
+    }
+
+    /// Writes `index.html` and says where it is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(&self) -> io::Result<PathBuf> {
+        let path = self.directory.join("index.html");
+        fs::write(&path, self.html())?;
+        Ok(path)
+    }
+
+    fn html(&self) -> String {
+        let failed = self.failures().len();
+        let verdict = if failed == 0 { "全部符合".to_owned() } else { format!("{failed} 项不符") };
+        let mut html = format!(
+            "<!doctype html><html lang=zh-CN><meta charset=utf-8><title>演示脚本</title>{STYLE}\
+             <h1>演示脚本 <small>{} 项期望，{verdict}</small></h1>",
+            self.expectations()
+        );
+        for chapter in &self.chapters {
+            let _ = write!(html, "<h2>{}</h2>", escaped(&chapter.title));
+            for line in &chapter.lines {
+                line.write(&mut html);
+            }
+        }
+        html
+    }
+}
+
+impl Line {
+    fn write(&self, html: &mut String) {
+        // Writing to a String cannot fail.
+        let _ = match self {
+            Self::Expectation { what, instead: None } => {
+                write!(html, "<p class=ok>✓ {}</p>", escaped(what))
+            }
+            Self::Expectation { what, instead: Some(instead) } => {
+                write!(html, "<p class=no>✗ {}<br><small>{}</small></p>", escaped(what), escaped(instead))
+            }
+            Self::Picture { caption, file, paper } => {
+                let class = if *paper { "paper" } else { "view" };
+                let caption = escaped(caption);
+                write!(
+                    html,
+                    "<figure class={class}><a href={file}><img src={file} loading=lazy></a>\
+                     <figcaption>{caption}</figcaption></figure>"
+                )
+            }
+            Self::Table { caption, head, rows } => {
+                let cells = |tag: &str, row: &[String]| -> String {
+                    row.iter().map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell))).collect()
+                };
+                let body: String = rows.iter().map(|row| format!("<tr>{}</tr>", cells("td", row))).collect();
+                write!(
+                    html,
+                    "<table><caption>{}</caption><tr>{}</tr>{body}</table>",
+                    escaped(caption),
+                    cells("th", head)
+                )
+            }
+        };
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+const STYLE: &str = "<style>body{font:16px/1.5 'Noto Sans CJK SC',sans-serif;margin:2rem;background:#F3F6FB;\
+color:#0F1B2D}h2{clear:both;border-top:1px solid #C9D3E3;padding-top:1rem}p{margin:.2rem 0}\
+.ok{color:#0A5C33}.no{color:#9B1C1C;font-weight:700}figure{display:inline-block;margin:.6rem;\
+vertical-align:top;width:250px}figure img{max-width:250px;max-height:440px;border:1px solid #C9D3E3;\
+background:#fff}figcaption{font-size:14px}.paper img{max-height:300px}table{border-collapse:collapse;\
+margin:1rem 0;background:#fff;font-size:14px}td,th{border:1px solid #C9D3E3;padding:.2rem .6rem;\
+text-align:left}caption{text-align:left;font-weight:700}</style>";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_expectation_is_on_the_page_and_in_the_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut report = Report::begin(&dir.path().join("demo")).unwrap();
+        report.chapter("甲");
+        report.expect("first", Ok(()));
+        report.expect("second", Err("a <b> came".into()));
+        report.picture("welcome", b"png", false).unwrap();
+        assert_eq!(report.failures(), ["甲: second: a <b> came"]);
+        let page = fs::read_to_string(report.finish().unwrap()).unwrap();
+        assert!(page.contains("✗ second") && page.contains("a &lt;b&gt; came"));
+        assert!(page.contains("01-002.png"));
+    }
+}

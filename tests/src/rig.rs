@@ -1,0 +1,436 @@
+//! The rig: a small city on one machine. Platform, acquirer and department; pcscd with virtual cards; for
+//! each kiosk a screen (Xvfb), a bench and the real program. Every wire is the production one.
+//!
+//! It runs inside a network and mount namespace of its own ([`enter`]), because the virtual reader of
+//! Debian listens on every address and pcscd knows one path only.
+
+use std::env;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use contract::{CardReaderPath, CodeReaderPath, PrinterPath, ScreenSize, Site};
+use tempfile::TempDir;
+
+use crate::eyes::Eyes;
+use crate::process::{Process, wait_until};
+use crate::proxy::Proxy;
+use crate::station::Station;
+
+/// Set inside the namespace.
+const INSIDE: &str = "KIOSK_RIG_INSIDE";
+/// A program that was started gets this long to answer.
+const READY: Duration = Duration::from_secs(30);
+/// The first port of Debian's virtual reader; its second slot has the next one.
+const VPCD_PORT: u16 = 35963;
+
+/// Runs this program again inside namespaces of its own, unless it is there already.
+///
+/// # Errors
+/// When namespaces cannot be made: this needs root, or a kernel that gives them to users.
+pub fn enter() -> Result<()> {
+    if env::var_os(INSIDE).is_some() {
+        run("ip", &["link", "set", "lo", "up"])?;
+        // pcscd makes its socket here; inside this mount namespace nobody else sees it.
+        fs::create_dir_all("/run/pcscd")?;
+        return run("mount", &["-t", "tmpfs", "tmpfs", "/run/pcscd"]);
+    }
+    let program = env::current_exe()?;
+    let mut unshare = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        unshare.args(["--user", "--map-root-user"]);
+    }
+    unshare.args(["--net", "--mount", "--"]).arg(program).args(env::args_os().skip(1)).env(INSIDE, "1");
+    // Only comes back when it fails.
+    Err(unshare.exec()).context("cannot make namespaces with `unshare`: this needs root, or user namespaces")
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<()> {
+    let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
+    if !output.status.success() {
+        bail!("{program} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+/// The city. Everything stops when it is dropped, the kiosks first.
+pub struct Rig {
+    /// The kiosks, in the order in which they were added.
+    pub kiosks: Vec<Kiosk>,
+    /// The link between the kiosks and the platform.
+    pub platform_link: Proxy,
+    /// The link between the platform and the acquirer.
+    pub acquirer_link: Proxy,
+    /// Where the platform is, without the link.
+    pub platform: SocketAddr,
+    /// Where the acquirer is, without the link.
+    pub acquirer: SocketAddr,
+    pcscd: Option<Process>,
+    servers: Vec<Process>,
+    sockets: TempDir,
+    state: PathBuf,
+    programs: PathBuf,
+    repository: PathBuf,
+}
+
+/// One kiosk with its screen and its bench.
+pub struct Kiosk {
+    /// What a person does and sees there.
+    pub station: Station,
+    /// Its site.
+    pub site: Site,
+    /// The program; none while it is stopped.
+    program: Option<Process>,
+    start: KioskStart,
+    _around: Vec<Process>,
+}
+
+/// Everything needed to start the program again.
+struct KioskStart {
+    programs: PathBuf,
+    display: String,
+    session_bus: String,
+    runtime: PathBuf,
+    site: PathBuf,
+    state: PathBuf,
+    keys: PathBuf,
+    logs: PathBuf,
+    screen: ScreenSize,
+}
+
+/// Which kiosk to add.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    /// Name of a file in `provisioning/sites`, without its ending.
+    pub site: &'a str,
+    /// The panel; none: as the site says.
+    pub screen: Option<ScreenSize>,
+    /// Slot of the virtual reader, 0 or 1; none: no card reader.
+    pub slot: Option<u16>,
+}
+
+impl Rig {
+    /// Starts the city without a kiosk. The state directory is made anew.
+    ///
+    /// # Errors
+    /// When a program does not start or does not answer.
+    pub fn start(state: &Path) -> Result<Self> {
+        if state.exists() {
+            fs::remove_dir_all(state)?;
+        }
+        fs::create_dir_all(state)?;
+        let repository =
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
+        let programs = env::current_exe()?.parent().context("a program lies in a directory")?.to_owned();
+        let programs = if programs.ends_with("deps") { programs.join("..") } else { programs };
+        let sockets = tempfile::Builder::new().prefix("kiosk-").tempdir()?;
+        let (acquirer, department, platform) = (free_port()?, free_port()?, free_port()?);
+        let acquirer_link = Proxy::start(acquirer)?;
+        let platform_link = Proxy::start(platform)?;
+        let mut rig = Self {
+            kiosks: Vec::new(),
+            platform_link,
+            acquirer_link,
+            platform,
+            acquirer,
+            pcscd: None,
+            servers: Vec::new(),
+            sockets,
+            state: state.to_owned(),
+            programs,
+            repository: repository.to_owned(),
+        };
+        rig.provision(&["city-keys"], "city")?;
+        rig.start_pcscd()?;
+        rig.serve_acquirer(acquirer)?;
+        rig.serve_department(department)?;
+        rig.serve_platform(platform, department)?;
+        Ok(rig)
+    }
+
+    fn program(&self, name: &str) -> Command {
+        Command::new(self.programs.join(name))
+    }
+
+    fn logs(&self) -> PathBuf {
+        self.state.join("logs")
+    }
+
+    fn city(&self, file: &str) -> PathBuf {
+        self.state.join("city").join(file)
+    }
+
+    fn provision(&self, command: &[&str], directory: &str) -> Result<()> {
+        let output = self.program("provision").args(command).arg(self.state.join(directory)).output()?;
+        if !output.status.success() {
+            bail!("provision {}: {}", command.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
+    /// Starts pcscd; its readers are the virtual ones only.
+    ///
+    /// # Errors
+    /// When it does not open its socket.
+    pub fn start_pcscd(&mut self) -> Result<()> {
+        let mut pcscd = Command::new("/usr/sbin/pcscd");
+        pcscd.args(["--foreground", "--disable-polkit"]);
+        let plain = Command::new("/usr/sbin/pcscd").arg("--help").output()?;
+        if !String::from_utf8_lossy(&plain.stdout).contains("disable-polkit") {
+            pcscd = Command::new("/usr/sbin/pcscd");
+            pcscd.arg("--foreground");
+        }
+        let mut process = Process::start("pcscd", pcscd, &self.logs())?;
+        wait_until("pcscd and its virtual reader", READY, || {
+            process.check()?;
+            let socket = Path::new("/run/pcscd/pcscd.comm").exists();
+            Ok((socket && TcpListener::bind((Ipv4Addr::LOCALHOST, VPCD_PORT)).is_err()).then_some(()))
+        })?;
+        self.pcscd = Some(process);
+        Ok(())
+    }
+
+    /// Ends pcscd: every reader is gone.
+    pub fn stop_pcscd(&mut self) {
+        self.pcscd = None;
+    }
+
+    fn serve_acquirer(&mut self, at: SocketAddr) -> Result<()> {
+        let mut command = self.program("kiosk-acquirer");
+        command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city("acquirer.db"));
+        self.serve("acquirer", command, at)
+    }
+
+    fn serve_department(&mut self, at: SocketAddr) -> Result<()> {
+        let mut command = self.program("kiosk-department");
+        command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city("department.db"));
+        command.arg("--residents").arg(self.repository.join("assets/residents.toml"));
+        self.serve("department", command, at)
+    }
+
+    fn serve_platform(&mut self, at: SocketAddr, department: SocketAddr) -> Result<()> {
+        // Every kiosk that a plan may name is registered beforehand, as a city would.
+        let mut registered = String::new();
+        for name in ["district-hall", "township-center", "village-point"] {
+            let site = self.read_site(name)?;
+            self.provision(&["device-keys"], &format!("keys/{name}"))?;
+            let key = fs::read_to_string(self.state.join(format!("keys/{name}/device.pub")))?;
+            registered.push_str(&format!(
+                "[[device]]\nid = \"{}\"\nkey = \"{}\"\nname = \"{}\"\nprofile = \"{name}\"\n\n",
+                site.device,
+                key.trim(),
+                site.hall.zh
+            ));
+        }
+        fs::write(self.city("devices.toml"), registered)?;
+        let mut command = self.program("kiosk-platform");
+        command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city("platform.db"));
+        command.arg("--residents").arg(self.repository.join("assets/residents.toml"));
+        command.arg("--services").arg(self.repository.join("assets/services"));
+        command.arg("--catalogue-key").arg(self.city("catalogue.key"));
+        command.arg("--format-key").arg(self.city("format.key"));
+        command.arg("--devices").arg(self.city("devices.toml"));
+        command.arg("--acquirer").arg(self.acquirer_link.url());
+        command.arg("--department").arg(format!("http://{department}"));
+        self.serve("platform", command, at)
+    }
+
+    fn serve(&mut self, name: &str, command: Command, at: SocketAddr) -> Result<()> {
+        let mut process = Process::start(name, command, &self.logs())?;
+        wait_until(name, READY, || {
+            process.check()?;
+            Ok(TcpStream::connect(at).ok())
+        })?;
+        self.servers.push(process);
+        Ok(())
+    }
+
+    fn read_site(&self, name: &str) -> Result<Site> {
+        let path = self.repository.join(format!("provisioning/sites/{name}.toml"));
+        Ok(Site::parse(&fs::read_to_string(path)?)?)
+    }
+
+    /// Adds a kiosk and starts it.
+    ///
+    /// # Errors
+    /// When one of its programs does not start.
+    pub fn add(&mut self, plan: Plan<'_>) -> Result<usize> {
+        let mut site = self.read_site(plan.site)?;
+        let name = plan.site.to_owned();
+        let home = self.state.join(&name);
+        fs::create_dir_all(&home)?;
+        let runtime = self.sockets.path().join(&name);
+        fs::create_dir_all(&runtime)?;
+        site.screen = plan.screen.unwrap_or(site.screen);
+        let (printer, camera) = (runtime.join("receipt"), runtime.join("camera.sock"));
+        site.platform.url = self.platform_link.url();
+        site.platform.receipt_url = format!("http://{}/r/", self.platform);
+        site.platform.catalogue_key = fs::read_to_string(self.city("catalogue.pub"))?.trim().parse()?;
+        site.devices.card_reader =
+            plan.slot.map(|slot| CardReaderPath { reader: format!("Virtual PCD 00 0{slot}") });
+        site.devices.code_reader = Some(CodeReaderPath::Camera { source: camera.display().to_string() });
+        if let Some(path) = &mut site.devices.printer {
+            *path = PrinterPath { tty: printer.display().to_string(), ..path.clone() };
+        }
+        let site_file = home.join("site.toml");
+        fs::write(&site_file, toml::to_string(&site)?)?;
+
+        let mut around = Vec::new();
+        let display = start_display(&mut around, &name, site.screen, &self.logs())?;
+        let session_bus = start_session_bus(&mut around, &name, &runtime, &display, &self.logs())?;
+        let bench_at = free_port()?;
+        let mut bench = self.program("kiosk-bench");
+        bench.arg("--listen").arg(bench_at.to_string()).arg("--display").arg(&display);
+        bench.arg("--residents").arg(self.repository.join("assets/residents.toml"));
+        bench.arg("--vpcd").arg((VPCD_PORT + plan.slot.unwrap_or(1)).to_string());
+        bench.arg("--printer").arg(&printer).arg("--camera").arg(&camera);
+        bench.arg("--platform").arg(format!("http://{}", self.platform));
+        bench.arg("--paper-dir").arg(self.state.join("paper").join(&name));
+        around.push(Process::start(&format!("{name}-bench"), bench, &self.logs())?);
+        wait_until("the bench", READY, || {
+            if let Some(bench) = around.last_mut() {
+                bench.check()?;
+            }
+            Ok(TcpStream::connect(bench_at).ok())
+        })?;
+        let eyes = wait_until("the accessibility bus", READY, || Ok(Eyes::open(&session_bus).ok()))?;
+        let start = KioskStart {
+            programs: self.programs.clone(),
+            display,
+            session_bus,
+            runtime,
+            site: site_file,
+            state: home.join("state"),
+            keys: self.state.join("keys").join(&name),
+            logs: self.logs(),
+            screen: site.screen,
+        };
+        let mut kiosk = Kiosk {
+            station: Station::new(&name, eyes, bench_at, self.platform)?,
+            site,
+            program: None,
+            start,
+            _around: around,
+        };
+        kiosk.start()?;
+        self.kiosks.push(kiosk);
+        Ok(self.kiosks.len() - 1)
+    }
+
+    /// Where everything is kept.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The public key with which a kiosk's log is verified.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn public_key(&self, name: &str) -> Result<String> {
+        Ok(fs::read_to_string(self.state.join(format!("keys/{name}/device.pub")))?.trim().to_owned())
+    }
+
+    /// Runs the independent verifier over an export.
+    ///
+    /// # Errors
+    /// When it does not accept the export; the error holds what it said.
+    pub fn verify(&self, export: &Path, key: &str) -> Result<String> {
+        let mut verifier = self.program("provision");
+        verifier.arg("verify").arg("--export").arg(export).arg("--key").arg(key);
+        let output = verifier.output()?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.kiosks.clear();
+    }
+}
+
+impl Kiosk {
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// When it ends at once.
+    pub fn start(&mut self) -> Result<()> {
+        let start = &self.start;
+        let mut command = Command::new(start.programs.join("kiosk"));
+        command.arg("--site").arg(&start.site).arg("--state").arg(&start.state);
+        command.arg("--keys").arg(&start.keys);
+        command.arg("--size").arg(format!("{}x{}", start.screen.width, start.screen.height));
+        command.env("DISPLAY", &start.display).env("DBUS_SESSION_BUS_ADDRESS", &start.session_bus);
+        command.env("XDG_RUNTIME_DIR", &start.runtime).env("SLINT_BACKEND", "winit-software");
+        self.program = Some(Process::start(self.station.name(), command, &start.logs)?);
+        Ok(())
+    }
+
+    /// Kills the program, as a power cut would.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(program) = self.program.take() {
+            program.kill()?;
+        }
+        Ok(())
+    }
+
+    /// Fails when the program is not running.
+    ///
+    /// # Errors
+    /// With the end of its log.
+    pub fn check(&mut self) -> Result<()> {
+        match &mut self.program {
+            Some(program) => program.check(),
+            None => bail!("the kiosk is not started"),
+        }
+    }
+}
+
+fn free_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// An X server without a screen; gives its display.
+fn start_display(around: &mut Vec<Process>, name: &str, screen: ScreenSize, logs: &Path) -> Result<String> {
+    let number = (90..200)
+        .find(|number| !Path::new(&format!("/tmp/.X{number}-lock")).exists())
+        .context("no free display number")?;
+    let mut xvfb = Command::new("Xvfb");
+    let size = format!("{}x{}x24", screen.width, screen.height);
+    xvfb.arg(format!(":{number}")).args(["-screen", "0", &size, "-nolisten", "tcp", "-noreset"]);
+    around.push(Process::start(&format!("{name}-xvfb"), xvfb, logs)?);
+    let socket = format!("/tmp/.X11-unix/X{number}");
+    wait_until("the X server", READY, || Ok(Path::new(&socket).exists().then_some(())))?;
+    Ok(format!(":{number}"))
+}
+
+/// A session bus of its own, with the accessibility bus behind it.
+fn start_session_bus(
+    around: &mut Vec<Process>,
+    name: &str,
+    runtime: &Path,
+    display: &str,
+    logs: &Path,
+) -> Result<String> {
+    let address = format!("unix:path={}", runtime.join("bus").display());
+    let mut bus = Command::new("dbus-daemon");
+    bus.args(["--session", "--nofork", "--nopidfile"]).arg(format!("--address={address}"));
+    bus.env("XDG_RUNTIME_DIR", runtime);
+    around.push(Process::start(&format!("{name}-bus"), bus, logs)?);
+    wait_until("the session bus", READY, || Ok(runtime.join("bus").exists().then_some(())))?;
+    let mut launcher = Command::new("/usr/libexec/at-spi-bus-launcher");
+    launcher.arg("--launch-immediately").env("DBUS_SESSION_BUS_ADDRESS", &address);
+    launcher.env("XDG_RUNTIME_DIR", runtime).env("DISPLAY", display).env("GSETTINGS_BACKEND", "memory");
+    around.push(Process::start(&format!("{name}-a11y"), launcher, logs)?);
+    Ok(address)
+}

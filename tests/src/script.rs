@@ -1,0 +1,169 @@
+//! The scripted visits: what a city would try before it trusts a kiosk, played on the rig.
+
+mod audit;
+mod faults;
+mod visits;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use contract::ScreenSize;
+
+use crate::proxy::Cut;
+use crate::report::Report;
+use crate::rig::{Plan, Rig};
+use crate::station::Station;
+
+pub use audit::Resident;
+
+/// Everything that a scene may touch.
+pub struct Stage {
+    /// The city.
+    pub rig: Rig,
+    /// What was seen.
+    pub report: Report,
+    /// The demo residents.
+    pub residents: Vec<Resident>,
+}
+
+/// One scene: its title and what happens.
+type Scene = (&'static str, fn(&mut Stage) -> Result<()>);
+
+const SCENES: &[Scene] = &[
+    ("甲 插卡：查医保余额", visits::by_card),
+    ("乙 亮码：开参保证明", visits::by_code),
+    ("丙 插卡：缴水费，取凭条", visits::pays_by_card),
+    ("丁 在每一个画面拔卡", visits::card_taken_everywhere),
+    ("戊 付款时缺纸", faults::paper_out),
+    ("己 终端到平台断网", faults::platform_link),
+    ("庚 平台到银行断网", faults::acquirer_link),
+    ("辛 两台终端缴同一张账单", faults::second_kiosk),
+    ("壬 付款途中断电", faults::killed_while_paying),
+    ("癸 不该受理的卡和码", faults::bad_input),
+];
+
+/// Plays all scenes and the audit after them. The page is written whatever happens.
+///
+/// # Errors
+/// When the rig does not start. What a scene does not meet is in the report instead.
+pub fn play(state: &Path, page: &Path, repository: &Path, screen: Option<ScreenSize>) -> Result<Report> {
+    let residents = audit::residents(&repository.join("assets/residents.toml"))?;
+    let report = Report::begin(page)?;
+    eprintln!("starting the city");
+    let mut rig = Rig::start(state)?;
+    rig.add(Plan { site: "district-hall", screen, slot: Some(0) })?;
+    rig.add(Plan { site: "township-center", screen: None, slot: None })?;
+    let mut stage = Stage { rig, report, residents };
+    for (title, scene) in SCENES {
+        eprintln!("{title}");
+        stage.report.chapter(title);
+        let outcome = stage.calm().and_then(|()| scene(&mut stage)).map_err(|error| format!("{error:#}"));
+        if outcome.is_err() {
+            stage.shot("这里停下了").ok();
+        }
+        stage.report.expect("走到最后", outcome);
+    }
+    eprintln!("audit");
+    stage.report.chapter("审计");
+    let outcome = stage.calm().and_then(|()| audit::audit(&mut stage));
+    stage.report.expect("审计走到最后", outcome.map_err(|error| format!("{error:#}")));
+    let Stage { rig, mut report, residents } = stage;
+    let state = rig.state().to_owned();
+    drop(rig);
+    audit::nothing_personal(&state, &residents, &mut report);
+    report.finish()?;
+    Ok(report)
+}
+
+impl Stage {
+    /// The first kiosk.
+    pub(crate) fn at(&self) -> Result<&Station> {
+        self.rig.kiosks.first().map(|kiosk| &kiosk.station).context("the first kiosk")
+    }
+
+    /// The second kiosk.
+    pub(crate) fn other(&self) -> Result<&Station> {
+        self.rig.kiosks.get(1).map(|kiosk| &kiosk.station).context("the second kiosk")
+    }
+
+    /// Every link whole, every device well, nobody there, the welcome view on.
+    pub(crate) fn calm(&mut self) -> Result<()> {
+        self.rig.platform_link.set(Cut::None);
+        self.rig.acquirer_link.set(Cut::None);
+        for kiosk in &mut self.rig.kiosks {
+            if kiosk.check().is_err() {
+                kiosk.start()?;
+            }
+            let station = &kiosk.station;
+            for fault in ["paper-out", "printer-mute", "camera-stalled"] {
+                station.fault(fault, false)?;
+            }
+            station.hide_code()?;
+            station.take_card().ok();
+            // Last words stay a while; whoever comes next need not wait for them.
+            if station.shows("完成")? {
+                station.tap("完成").ok();
+            }
+            if station.shows("退出")? {
+                station.tap("退出").ok();
+            }
+            station.see_within("请选择一种方式开始", Duration::from_secs(100))?;
+        }
+        Ok(())
+    }
+
+    /// Puts a picture of the first kiosk's screen on the page.
+    pub(crate) fn shot(&mut self, caption: &str) -> Result<()> {
+        let png = self.at()?.screen_png()?;
+        Ok(self.report.picture(caption, &png, false)?)
+    }
+
+    /// Puts the newest receipt on the page and gives its text.
+    pub(crate) fn newest_paper(&mut self, caption: &str) -> Result<String> {
+        let papers = self.at()?.papers()?;
+        let index = papers.len().checked_sub(1).context("there is no receipt in the tray")?;
+        let png = self.at()?.paper_png(index)?;
+        self.report.picture(caption, &png, true)?;
+        papers.into_iter().next_back().context("there is no receipt in the tray")
+    }
+
+    /// Notes an expectation.
+    pub(crate) fn expect(&mut self, what: &str, holds: bool, instead: impl FnOnce() -> String) {
+        let outcome = if holds { Ok(()) } else { Err(instead()) };
+        self.report.expect(what, outcome);
+    }
+
+    /// A demo resident by name of the entry.
+    pub(crate) fn resident(&self, id: &str) -> Result<Resident> {
+        self.residents.iter().find(|one| one.id == id).cloned().with_context(|| format!("no resident {id}"))
+    }
+
+    /// Signs a resident in by code at the first kiosk.
+    pub(crate) fn sign_in_by_code(&self, id: &str) -> Result<()> {
+        let station = self.at()?;
+        let code = station.fresh_code(id)?;
+        station.show_code(&code)?;
+        station.see("您想办什么")?;
+        station.hide_code()
+    }
+
+    /// Signs a resident in by card at the first kiosk.
+    pub(crate) fn sign_in_by_card(&self, id: &str) -> Result<()> {
+        let station = self.at()?;
+        station.insert(id)?;
+        station.see("您想办什么")?;
+        Ok(())
+    }
+
+    /// From the menu to the confirmation of the first bill that is listed.
+    pub(crate) fn choose_first_bill(&self) -> Result<()> {
+        let station = self.at()?;
+        station.tap("水费缴纳")?;
+        station.see("请选择要缴的水费")?;
+        station.tap("年")?;
+        station.tap("下一步")?;
+        station.see("请核对后付款")?;
+        Ok(())
+    }
+}

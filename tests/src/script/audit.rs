@@ -1,0 +1,200 @@
+//! After the visits: each record once, one charge a bill, a chain that verifies, and nothing personal
+//! anywhere it must not be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use contract::{Chain, DeviceId, Entry, OrderId, RecordBatch};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Stage;
+use crate::process::wait_until;
+use crate::report::Report;
+use crate::scan::{Needle, scan};
+
+/// A demo resident, as far as the script looks for them.
+#[derive(Clone, Deserialize)]
+pub struct Resident {
+    /// Name of the entry.
+    pub id: String,
+    /// 姓名.
+    pub name: String,
+    /// 公民身份号码.
+    pub id_number: String,
+    /// Their card.
+    pub card: ResidentCard,
+}
+
+/// The card of a demo resident.
+#[derive(Clone, Deserialize)]
+pub struct ResidentCard {
+    /// 卡识别码.
+    pub identification: String,
+    /// 卡号.
+    pub number: String,
+    /// Its PIN.
+    pub pin: String,
+}
+
+#[derive(Deserialize)]
+struct Residents {
+    resident: Vec<Resident>,
+}
+
+#[derive(Deserialize)]
+struct Export {
+    device: DeviceId,
+    epochs: Vec<Epoch>,
+}
+
+#[derive(Deserialize)]
+struct Epoch {
+    batch: RecordBatch,
+}
+
+pub(super) fn residents(file: &Path) -> Result<Vec<Resident>> {
+    Ok(toml::from_str::<Residents>(&fs::read_to_string(file)?)?.resident)
+}
+
+/// What the platform, the acquirer and the records say, compared.
+pub(super) fn audit(stage: &mut Stage) -> Result<()> {
+    let http = reqwest::blocking::Client::builder().no_proxy().build()?;
+    let mut intended: BTreeSet<OrderId> = BTreeSet::new();
+    let mut settled: BTreeSet<OrderId> = BTreeSet::new();
+    let sites: Vec<(String, DeviceId)> =
+        stage.rig.kiosks.iter().map(|kiosk| (kiosk.station.name().to_owned(), kiosk.site.device)).collect();
+    for (name, device) in sites {
+        let address = format!("http://{}/v1/audit/{device}", stage.rig.platform);
+        // The last records are on their way; the uplink sends them when their turn comes.
+        let mut last = 0;
+        let json = wait_until("the last records", Duration::from_secs(60), || {
+            let json = http.get(&address).send()?.error_for_status()?.text()?;
+            let export: Export = serde_json::from_str(&json)?;
+            let count = export.epochs.iter().map(|epoch| epoch.batch.records.len()).sum::<usize>();
+            let still = count == last && count > 0;
+            last = count;
+            std::thread::sleep(Duration::from_secs(4));
+            Ok(still.then_some(json))
+        })?;
+        let file = stage.rig.state().join(format!("{name}-export.json"));
+        fs::write(&file, &json)?;
+        let verdict = stage.rig.verify(&file, &stage.rig.public_key(&name)?);
+        let said = verdict.as_ref().cloned().unwrap_or_default();
+        stage.report.expect(&format!("独立验证：{said}"), verdict.map(drop).map_err(|e| format!("{e:#}")));
+
+        let export: Export = serde_json::from_str(&json)?;
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for Epoch { batch } in &export.epochs {
+            let whole =
+                batch.from == Chain::genesis(export.device, batch.from.epoch).head() && batch.check().is_ok();
+            stage.expect(&format!("{name}：每条记录正好一次，次序不变"), whole, || {
+                "链不完整".into()
+            });
+            for wire in &batch.records {
+                let record = wire.to_record()?;
+                let Ok(entry) = Entry::decode(&record.body) else { continue };
+                let kind = serde_json::to_value(&entry)?;
+                let kind = kind.get("entry").and_then(Value::as_str).unwrap_or_default().to_owned();
+                *kinds.entry(kind).or_default() += 1;
+                if let Entry::PaymentIntended { order, .. } = &entry {
+                    intended.insert(*order);
+                }
+                if let Entry::PaymentSettled { order, .. } = &entry {
+                    settled.insert(*order);
+                }
+            }
+        }
+        let rows = kinds.into_iter().map(|(kind, count)| vec![kind, count.to_string()]).collect();
+        stage.report.table(&format!("{name} 在平台上的记录"), &["记录", "条数"], rows);
+    }
+    let open: Vec<String> = intended.difference(&settled).map(ToString::to_string).collect();
+    stage.expect("每笔订单都有了结果", open.is_empty(), || open.join(" "));
+
+    let charges: Vec<Value> =
+        http.get(format!("http://{}/charges", stage.rig.acquirer)).send()?.error_for_status()?.json()?;
+    let mut paid: BTreeMap<String, usize> = BTreeMap::new();
+    for charge in &charges {
+        if charge.get("outcome").and_then(|outcome| outcome.get("paid")).is_some()
+            || charge.get("outcome").and_then(Value::as_str) == Some("paid")
+        {
+            for bill in charge.get("bills").and_then(Value::as_array).into_iter().flatten() {
+                *paid.entry(bill.as_str().unwrap_or_default().to_owned()).or_default() += 1;
+            }
+        }
+    }
+    let twice: Vec<&String> = paid.iter().filter(|(_, count)| **count > 1).map(|(bill, _)| bill).collect();
+    stage.expect("银行自己的账上每张账单只有一笔扣款", twice.is_empty(), || {
+        format!("{twice:?}")
+    });
+    stage.expect("确有扣款发生", paid.len() >= 4, || format!("{paid:?}"));
+    let rows = paid.into_iter().map(|(bill, count)| vec![bill, count.to_string()]).collect();
+    stage.report.table("银行账上的扣款", &["账单", "笔数"], rows);
+    Ok(())
+}
+
+/// Nothing of a resident in any file of the kiosks, in any log, in any export. The platform's and the
+/// department's own databases hold residents by their nature, and the acquirer's none.
+pub(super) fn nothing_personal(state: &Path, residents: &[Resident], report: &mut Report) {
+    let outcome = search(state, residents).map_err(|error| format!("{error:#}"));
+    report.expect(
+        "状态目录和日志里没有居民的姓名、号码和密码",
+        outcome.and_then(|found| if found.is_empty() { Ok(()) } else { Err(found.join("; ")) }),
+    );
+    let planted = plant(residents).map_err(|error| format!("{error:#}"));
+    report.expect("故意放进去的都能找到", planted);
+}
+
+fn needles(residents: &[Resident]) -> Vec<Needle> {
+    residents
+        .iter()
+        .flat_map(|resident| {
+            let id = &resident.id;
+            [
+                Needle::text(&format!("name of {id}"), &resident.name),
+                Needle::number(&format!("ID number of {id}"), &resident.id_number),
+                Needle::number(&format!("card number of {id}"), &resident.card.number),
+                Needle::number(&format!("card identification of {id}"), &resident.card.identification),
+                Needle::pin(&format!("PIN of {id}"), &resident.card.pin),
+            ]
+        })
+        .collect()
+}
+
+fn search(state: &Path, residents: &[Resident]) -> Result<Vec<String>> {
+    let own = ["platform.db", "department.db"];
+    let mut directories = Vec::new();
+    for entry in fs::read_dir(state)? {
+        let path = entry?.path();
+        if path.ends_with("city") {
+            for file in fs::read_dir(&path)? {
+                let file = file?.path();
+                let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                if !own.iter().any(|db| name.starts_with(db)) {
+                    directories.push(file);
+                }
+            }
+        } else {
+            directories.push(path);
+        }
+    }
+    let paths: Vec<&Path> = directories.iter().map(std::path::PathBuf::as_path).collect();
+    let found = scan(&paths, &needles(residents))?;
+    Ok(found
+        .into_iter()
+        .map(|one| format!("{} ({}) in {} at {}", one.what, one.form, one.file.display(), one.at))
+        .collect())
+}
+
+fn plant(residents: &[Resident]) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let resident = residents.first().context("there are demo residents")?;
+    let text = format!("{} {} pin {}.", resident.name, resident.id_number, resident.card.pin);
+    fs::write(directory.path().join("planted"), text)?;
+    let found = scan(&[directory.path()], &needles(residents))?;
+    anyhow::ensure!(found.len() == 3, "only {} of 3 planted were found", found.len());
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Visits in which something fails: paper, links, power, and cards and codes that are not what they seem.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::Stage;
+use crate::proxy::Cut;
+
+/// What an open payment may take to become known, once the link is back.
+const KNOWN: Duration = Duration::from_secs(90);
+
+/// 戊: the paper is out when the receipt is due. The payment stands, a new roll prints the one copy.
+pub(super) fn paper_out(stage: &mut Stage) -> Result<()> {
+    stage.sign_in_by_code("ouyang-xuemei")?;
+    stage.choose_first_bill()?;
+    stage.at()?.fault("paper-out", true)?;
+    let before = stage.at()?.papers()?.len();
+    std::thread::sleep(Duration::from_secs(2));
+    stage.at()?.tap("确认付款")?;
+    stage.at()?.see("已付款")?;
+    stage.at()?.see("凭条纸用完了")?;
+    stage.shot("缺纸")?;
+    stage.at()?.fault("paper-out", false)?;
+    stage.at()?.see("请从出纸口取走凭条")?;
+    let paper = stage.newest_paper("换纸后打印")?;
+    let printed = stage.at()?.papers()?.len() - before;
+    stage.expect("只打印一张，不是补打", printed == 1 && !paper.contains("补打"), || {
+        format!("{printed} 张：{paper}")
+    });
+    stage.at()?.tap("完成")?;
+    Ok(())
+}
+
+/// 己: the link between kiosk and platform is cut before and after the charge.
+pub(super) fn platform_link(stage: &mut Stage) -> Result<()> {
+    for (cut, outcome, caption) in [
+        (Cut::Before("/v1/charges".into()), "未付款", "请求没有送到：作废"),
+        (Cut::After("/v1/charges".into()), "已付款", "答复丢了：查清是已付"),
+    ] {
+        stage.sign_in_by_code("wang-jianguo")?;
+        stage.choose_first_bill()?;
+        stage.rig.platform_link.set(cut);
+        stage.at()?.tap("确认付款")?;
+        stage.at()?.see("结果还没有确认")?;
+        stage.shot("正在核实")?;
+        stage.at()?.see_within(outcome, KNOWN)?;
+        stage.shot(caption)?;
+        stage.rig.platform_link.set(Cut::None);
+        stage.calm()?;
+    }
+    stage.sign_in_by_code("aguli")?;
+    stage.choose_first_bill()?;
+    stage.rig.platform_link.set(Cut::Down);
+    stage.at()?.tap("确认付款")?;
+    stage.at()?.see("结果还没有确认")?;
+    stage.at()?.tap("先离开")?;
+    stage.at()?.see("刚才的付款")?;
+    stage.shot("先离开")?;
+    stage.rig.platform_link.set(Cut::None);
+    stage.at()?.see_within("未付款", KNOWN)?;
+    stage.shot("网络恢复后查清")?;
+    stage.rig.platform_link.set(Cut::Nonsense("/v1/".into()));
+    stage.at()?.see_within("联网后可用", KNOWN)?;
+    stage.shot("平台胡言乱语")?;
+    Ok(())
+}
+
+/// 庚: the link between platform and acquirer is cut before and after the charge.
+pub(super) fn acquirer_link(stage: &mut Stage) -> Result<()> {
+    for (cut, caption) in [
+        (Cut::Before("/charges".into()), "银行没有收到"),
+        (Cut::After("/charges".into()), "银行扣了款，答复丢了"),
+    ] {
+        stage.sign_in_by_code("aguli")?;
+        stage.choose_first_bill()?;
+        stage.rig.acquirer_link.set(cut.clone());
+        stage.at()?.tap("确认付款")?;
+        stage.at()?.see("结果还没有确认")?;
+        stage.rig.acquirer_link.set(Cut::None);
+        let wanted = if matches!(cut, Cut::Before(_)) { "未付款" } else { "已付款" };
+        stage.at()?.see_within(wanted, KNOWN)?;
+        stage.shot(caption)?;
+        stage.calm()?;
+    }
+    Ok(())
+}
+
+/// 辛: while one kiosk is not done with a bill, another cannot charge it.
+pub(super) fn second_kiosk(stage: &mut Stage) -> Result<()> {
+    stage.sign_in_by_code("li-yan")?;
+    stage.choose_first_bill()?;
+    stage.rig.acquirer_link.set(Cut::Down);
+    stage.at()?.tap("确认付款")?;
+    stage.at()?.see("结果还没有确认")?;
+    let other = stage.other()?;
+    let code = other.fresh_code("li-yan")?;
+    other.show_code(&code)?;
+    other.see("您想办什么")?;
+    other.hide_code()?;
+    other.tap("水费缴纳")?;
+    let (offered, words) = {
+        other.see_within("水费", Duration::from_secs(10))?;
+        let words = other.words()?;
+        (words.iter().any(|word| word.contains("下一步")), words.join(" | "))
+    };
+    if offered {
+        other.tap("年")?;
+        other.tap("下一步")?;
+        other.tap("确认付款")?;
+        other.see("正在另一台终端付款")?;
+    }
+    let png = stage.other()?.screen_png()?;
+    stage.report.picture("第二台终端", &png, false)?;
+    stage.expect("第二台终端没有扣款", !words.contains("已付款"), || words.clone());
+    stage.rig.acquirer_link.set(Cut::None);
+    stage.at()?.see_within("付款", KNOWN)?;
+    Ok(())
+}
+
+/// 壬: the kiosk is killed right after the order left, and started again.
+pub(super) fn killed_while_paying(stage: &mut Stage) -> Result<()> {
+    stage.sign_in_by_code("zhang-guiying")?;
+    stage.choose_first_bill()?;
+    stage.rig.platform_link.set(Cut::After("/v1/charges".into()));
+    stage.at()?.tap("确认付款")?;
+    stage.at()?.see("结果还没有确认")?;
+    let kiosk = stage.rig.kiosks.first_mut().context("the first kiosk")?;
+    kiosk.kill()?;
+    stage.rig.platform_link.set(Cut::None);
+    let kiosk = stage.rig.kiosks.first_mut().context("the first kiosk")?;
+    kiosk.start()?;
+    stage.at()?.see_within("请选择一种方式开始", Duration::from_secs(60))?;
+    stage.shot("重新启动后")?;
+    let words = stage.at()?.words()?.join(" ");
+    stage.expect("上一位居民的什么也不留", !words.contains('张') && !words.contains('¥'), || words.clone());
+    Ok(())
+}
+
+/// 癸: cards and codes that are refused, each in its own words.
+pub(super) fn bad_input(stage: &mut Stage) -> Result<()> {
+    for (card, words) in [("bank", "这不是社会保障卡"), ("blank", "读不到卡"), ("garbage", "卡内信息不完整")]
+    {
+        stage.at()?.insert(card)?;
+        let seen = stage.at()?.see(words).map(drop).map_err(|error| format!("{error:#}"));
+        stage.report.expect(&format!("{card}：{words}"), seen);
+        stage.shot(words)?;
+        stage.at()?.take_card()?;
+        stage.at()?.see("请选择一种方式开始")?;
+    }
+    let used = stage.at()?.fresh_code("ran-guangming")?;
+    stage.at()?.show_code(&used)?;
+    stage.at()?.see("您想办什么")?;
+    stage.at()?.hide_code()?;
+    stage.at()?.tap("退出")?;
+    stage.at()?.see("请选择一种方式开始")?;
+    std::thread::sleep(Duration::from_secs(3));
+    let good = stage.at()?.fresh_code("ran-guangming")?;
+    let forged: String = forge(&good);
+    for (code, words) in [
+        (used.as_str(), "这个码已经用过"),
+        ("https://example.invalid/pay?id=7", "这不是渝快码"),
+        (&good.replacen("YK1:", "CD1:", 1), "这是其他城市的码"),
+        (forged.as_str(), "这个码"),
+    ] {
+        stage.at()?.show_code(code)?;
+        let seen = stage.at()?.see(words).map(drop).map_err(|error| format!("{error:#}"));
+        stage.report.expect(&format!("码：{words}"), seen);
+        stage.shot(words)?;
+        stage.at()?.hide_code()?;
+        stage.at()?.see("请选择一种方式开始")?;
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    Ok(())
+}
+
+/// Another token under the same check bytes: the last but few characters are turned round.
+fn forge(code: &str) -> String {
+    let mut letters: Vec<char> = code.chars().collect();
+    let middle = letters.len() / 2;
+    letters.swap(middle, middle + 3);
+    letters.into_iter().collect()
+}

@@ -1,0 +1,130 @@
+//! Visits that go as they should, and cards taken where they should not be.
+
+use anyhow::Result;
+
+use super::Stage;
+
+/// 甲: a card is read, its holder sees the menu and the balance.
+pub(super) fn by_card(stage: &mut Stage) -> Result<()> {
+    stage.shot("首页")?;
+    stage.sign_in_by_card("zhang-guiying")?;
+    stage.shot("菜单")?;
+    let words = stage.at()?.words()?.join(" ");
+    stage.expect("只显示掩码姓名", words.contains("张*英") && !words.contains("张桂英"), || {
+        words.clone()
+    });
+    stage.at()?.tap("医保账户余额")?;
+    stage.at()?.see("¥1,286.40")?;
+    stage.shot("医保账户余额")?;
+    stage.at()?.tap("看完了")?;
+    stage.at()?.see("您想办什么")?;
+    stage.at()?.take_card()?;
+    stage.at()?.see("请选择一种方式开始")?;
+    let words = stage.at()?.words()?.join(" ");
+    stage.expect("离开后屏幕上什么也不留", !words.contains('张'), || words.clone());
+    Ok(())
+}
+
+/// 乙: a code held to the camera; consent, proof, paper; the same in English and in large text.
+pub(super) fn by_code(stage: &mut Stage) -> Result<()> {
+    stage.sign_in_by_code("wang-jianguo")?;
+    stage.at()?.tap("社保参保证明")?;
+    stage.at()?.see("请确认是否授权")?;
+    stage.shot("授权")?;
+    stage.at()?.tap("同意，继续")?;
+    stage.at()?.see("286")?;
+    stage.shot("参保信息")?;
+    let before = stage.at()?.papers()?.len();
+    stage.at()?.tap("打印")?;
+    stage.at()?.see("凭条已打印")?;
+    stage.shot("已打印")?;
+    let paper = stage.newest_paper("参保证明")?;
+    let after = stage.at()?.papers()?.len();
+    stage.expect("正好一张凭条", after == before + 1, || format!("{}", after - before));
+    stage.expect("凭条上只有掩码", paper.contains("王*国") && !paper.contains("王建国"), || {
+        paper.clone()
+    });
+    stage.at()?.tap("完成")?;
+    stage.at()?.tap("长辈版")?;
+    stage.at()?.see("标准版")?;
+    stage.shot("长辈版菜单")?;
+    stage.at()?.tap("English")?;
+    stage.at()?.see("What would you like to do")?;
+    stage.shot("English, large text")?;
+    stage.at()?.tap("Leave")?;
+    stage.at()?.see("请选择一种方式开始")?;
+    Ok(())
+}
+
+/// 丙: water bill by card: choose, confirm, wrong PIN, right PIN, paid, receipt.
+pub(super) fn pays_by_card(stage: &mut Stage) -> Result<()> {
+    let resident = stage.resident("zhang-guiying")?;
+    stage.sign_in_by_card("zhang-guiying")?;
+    stage.at()?.tap("水费缴纳")?;
+    stage.at()?.see("请选择要缴的水费")?;
+    stage.at()?.tap("年")?;
+    stage.shot("选择账单")?;
+    stage.at()?.tap("下一步")?;
+    stage.at()?.see("请核对后付款")?;
+    stage.shot("核对")?;
+    stage.at()?.tap("确认付款")?;
+    stage.at()?.see("请输入社保卡密码")?;
+    stage.at()?.enter_pin("000000")?;
+    stage.at()?.tap("确定")?;
+    stage.at()?.see("密码不对")?;
+    stage.shot("密码不对")?;
+    stage.at()?.enter_pin(&resident.card.pin)?;
+    stage.shot("输入密码")?;
+    stage.at()?.tap("确定")?;
+    stage.at()?.see("已付款")?;
+    stage.at()?.see("请从出纸口取走凭条")?;
+    stage.shot("已付款")?;
+    let paper = stage.newest_paper("缴费凭条")?;
+    stage.expect("凭条写明金额", paper.contains("¥"), || paper.clone());
+    stage.expect("凭条不是补打", !paper.contains("补打"), || paper.clone());
+    stage.at()?.tap("完成")?;
+    stage.at()?.see("您想办什么")?;
+    stage.at()?.tap("取卡离开")?;
+    stage.at()?.see("请取卡")?;
+    stage.shot("请取卡")?;
+    stage.at()?.take_card()?;
+    stage.at()?.see("请选择一种方式开始")?;
+    Ok(())
+}
+
+/// The way from the menu to a view.
+type Go = fn(&Stage) -> Result<()>;
+
+/// 丁: the card is taken at every view of a payment; the visit ends at once, wherever it was.
+pub(super) fn card_taken_everywhere(stage: &mut Stage) -> Result<()> {
+    let to: [(&str, Go); 6] = [
+        ("菜单", |_| Ok(())),
+        ("授权", |stage| {
+            stage.at()?.tap("社保参保证明")?;
+            stage.at()?.see("请确认是否授权").map(drop)
+        }),
+        ("余额", |stage| {
+            stage.at()?.tap("医保账户余额")?;
+            stage.at()?.see("¥").map(drop)
+        }),
+        ("账单", |stage| {
+            stage.at()?.tap("水费缴纳")?;
+            stage.at()?.see("请选择要缴的水费").map(drop)
+        }),
+        ("核对", Stage::choose_first_bill),
+        ("密码", |stage| {
+            stage.choose_first_bill()?;
+            stage.at()?.tap("确认付款")?;
+            stage.at()?.see("请输入社保卡密码")?;
+            stage.at()?.enter_pin("12")
+        }),
+    ];
+    for (name, go) in to {
+        stage.sign_in_by_card("ouyang-xuemei")?;
+        go(stage)?;
+        stage.at()?.take_card()?;
+        let welcome = stage.at()?.see("请选择一种方式开始").map(drop);
+        stage.report.expect(&format!("在“{name}”拔卡，立刻回到首页"), welcome.map_err(|e| format!("{e:#}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! What a person does and sees at one kiosk: looks at the screen, touches it, brings a card or a phone,
+//! takes the paper.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use reqwest::blocking::Client;
+use serde_json::{Value, json};
+
+use crate::eyes::{Eyes, Seen};
+
+/// What should appear on a screen appears within this time, even on two busy cores.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// One kiosk from outside.
+pub struct Station {
+    name: String,
+    eyes: Eyes,
+    bench: String,
+    platform: String,
+    http: Client,
+}
+
+impl Station {
+    pub(crate) fn new(name: &str, eyes: Eyes, bench: SocketAddr, platform: SocketAddr) -> Result<Self> {
+        let http = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
+        Ok(Self {
+            name: name.to_owned(),
+            eyes,
+            bench: format!("http://{bench}"),
+            platform: format!("http://{platform}"),
+            http,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Address of its bench.
+    #[must_use]
+    pub fn bench(&self) -> &str {
+        &self.bench
+    }
+
+    /// Waits until the screen shows these words.
+    ///
+    /// # Errors
+    /// When it does not; says what it shows.
+    pub fn see(&self, words: &str) -> Result<Seen> {
+        Ok(self.eyes.wait_for(words, PATIENCE)?)
+    }
+
+    /// The same with more patience.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn see_within(&self, words: &str, patience: Duration) -> Result<Seen> {
+        Ok(self.eyes.wait_for(words, patience)?)
+    }
+
+    /// Whether the screen shows these words now.
+    ///
+    /// # Errors
+    /// When nothing can be seen at all.
+    pub fn shows(&self, words: &str) -> Result<bool> {
+        Ok(self.eyes.look()?.iter().any(|seen| seen.label.contains(words)))
+    }
+
+    /// All words on the screen.
+    ///
+    /// # Errors
+    /// When nothing can be seen at all.
+    pub fn words(&self) -> Result<Vec<String>> {
+        Ok(self.eyes.look()?.into_iter().map(|seen| seen.label).collect())
+    }
+
+    /// Touches the button with these words, where it is on the screen.
+    ///
+    /// # Errors
+    /// When there is none within the time, or it cannot be touched.
+    pub fn tap(&self, words: &str) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.eyes.look()?;
+            if let Some(button) =
+                seen.iter().find(|one| one.button && one.enabled && one.label.contains(words))
+            {
+                let (x, y) = button.at;
+                return self.ask("touch", &json!({ "x": x, "y": y }));
+            }
+            if Instant::now() >= until {
+                let labels: Vec<&str> = seen.iter().map(|one| one.label.as_str()).collect();
+                bail!("there is no button `{words}` to touch; on the screen: {}", labels.join(" | "));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Enters a PIN on the pad.
+    ///
+    /// # Errors
+    /// When a key is missing.
+    pub fn enter_pin(&self, pin: &str) -> Result<()> {
+        for digit in pin.chars() {
+            let digit = digit.to_string();
+            let seen = self.eyes.look()?;
+            let key = seen.iter().find(|one| one.button && one.label == digit).context("a key is missing")?;
+            let (x, y) = key.at;
+            self.ask("touch", &json!({ "x": x, "y": y }))?;
+        }
+        Ok(())
+    }
+
+    /// Puts the card of a demo resident, or another card by its name, into the slot.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn insert(&self, card: &str) -> Result<()> {
+        self.ask("card/insert", &json!({ "resident": card }))
+    }
+
+    /// Takes the card out.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn take_card(&self) -> Result<()> {
+        self.ask("card/remove", &json!({}))
+    }
+
+    /// A fresh code of a demo resident, as the phone page would show it.
+    ///
+    /// # Errors
+    /// When the platform gives none.
+    pub fn fresh_code(&self, resident: &str) -> Result<String> {
+        let address = format!("{}/phone/{resident}/token", self.platform);
+        let answer: Value = self.http.get(address).send()?.error_for_status()?.json()?;
+        let text = answer.get("text").and_then(Value::as_str).context("the phone page gives a text")?;
+        Ok(text.to_owned())
+    }
+
+    /// Holds a code to the camera.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn show_code(&self, text: &str) -> Result<()> {
+        self.ask("camera/show", &json!({ "text": text }))
+    }
+
+    /// Takes the phone away.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn hide_code(&self) -> Result<()> {
+        self.ask("camera/hide", &json!({}))
+    }
+
+    /// Switches a fault of a device on or off.
+    ///
+    /// # Errors
+    /// When the bench does not know it.
+    pub fn fault(&self, name: &str, on: bool) -> Result<()> {
+        self.ask("fault", &json!({ "name": name, "on": on }))
+    }
+
+    /// The receipts that lie in the tray, oldest first: text of each.
+    ///
+    /// # Errors
+    /// When the bench does not answer.
+    pub fn papers(&self) -> Result<Vec<String>> {
+        let answer: Value =
+            self.http.get(format!("{}/paper", self.bench)).send()?.error_for_status()?.json()?;
+        let list = answer.as_array().cloned().unwrap_or_default();
+        Ok(list.iter().filter_map(|one| one.get("text").and_then(Value::as_str).map(str::to_owned)).collect())
+    }
+
+    /// Picture of a receipt.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn paper_png(&self, index: usize) -> Result<Vec<u8>> {
+        let address = format!("{}/paper/{index}.png", self.bench);
+        Ok(self.http.get(address).send()?.error_for_status()?.bytes()?.to_vec())
+    }
+
+    /// Picture of the screen.
+    ///
+    /// # Errors
+    /// When the bench does not answer.
+    pub fn screen_png(&self) -> Result<Vec<u8>> {
+        let address = format!("{}/screen.png", self.bench);
+        Ok(self.http.get(address).send()?.error_for_status()?.bytes()?.to_vec())
+    }
+
+    fn ask(&self, path: &str, body: &Value) -> Result<()> {
+        let address = format!("{}/{path}", self.bench);
+        let answer = self.http.post(address).json(body).send()?;
+        let status = answer.status();
+        if !status.is_success() {
+            bail!("the bench refuses {path}: {status} {}", answer.text().unwrap_or_default());
+        }
+        Ok(())
+    }
+}
