@@ -1,0 +1,87 @@
+//! The two encodings that the card uses: SIMPLE-TLV records (ISO/IEC 7816-4, 5.4.4) and BER-TLV in the
+//! file control information.
+
+/// A SIMPLE-TLV record: its tag and value; the length byte is one byte and there is nothing after the value.
+pub(crate) fn record(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let [tag, length, rest @ ..] = bytes else { return None };
+    (rest.len() == usize::from(*length)).then_some((*tag, rest))
+}
+
+/// The value of the first BER-TLV object with this tag, looked for through constructed objects too, to a
+/// depth of a few: a card's FCI is shallow.
+pub(crate) fn ber_find(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+    find(bytes, wanted, 4)
+}
+
+fn find(mut bytes: &[u8], wanted: u16, depth: u8) -> Option<&[u8]> {
+    while let [first, ..] = bytes {
+        let (tag, rest) = tag(bytes)?;
+        let (value, rest) = value(rest)?;
+        if tag == wanted {
+            return Some(value);
+        }
+        let constructed = first & 0x20 != 0;
+        if constructed
+            && depth > 0
+            && let Some(found) = find(value, wanted, depth - 1)
+        {
+            return Some(found);
+        }
+        bytes = rest;
+    }
+    None
+}
+
+fn tag(bytes: &[u8]) -> Option<(u16, &[u8])> {
+    match bytes {
+        [first, second, rest @ ..] if first & 0x1F == 0x1F && second & 0x80 == 0 => {
+            Some((u16::from_be_bytes([*first, *second]), rest))
+        }
+        [first, rest @ ..] if first & 0x1F != 0x1F => Some((u16::from(*first), rest)),
+        _ => None,
+    }
+}
+
+/// Short form and one length byte (81 xx) only: nothing longer fits a short answer. 80 is the indefinite
+/// form, which ISO/IEC 7816-4 forbids.
+fn value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = match bytes {
+        [length, rest @ ..] if *length < 0x80 => (usize::from(*length), rest),
+        [0x81, length, rest @ ..] if *length >= 0x80 => (usize::from(*length), rest),
+        _ => return None,
+    };
+    rest.split_at_checked(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_record_has_exactly_the_length_that_it_says() {
+        assert_eq!(record(&[9, 2, 0xAA, 0xBB]), Some((9, [0xAA, 0xBB].as_slice())));
+        assert_eq!(record(&[9, 2, 0xAA]), None);
+        assert_eq!(record(&[9, 2, 0xAA, 0xBB, 0]), None);
+        assert_eq!(record(&[9]), None);
+    }
+
+    #[test]
+    fn the_algorithm_is_found_inside_the_fci_and_indefinite_lengths_are_not_followed() {
+        let fci = [0x6F, 0x0B, 0x84, 0x02, 1, 2, 0xA5, 0x05, 0x9F, 0x0C, 0x02, 0x86, 0x03];
+        assert_eq!(ber_find(&fci, 0x9F0C), Some([0x86, 0x03].as_slice()));
+        assert_eq!(ber_find(&fci, 0x84), Some([1, 2].as_slice()));
+        assert_eq!(ber_find(&[0x6F, 0x80, 0x84, 0x01, 1, 0, 0], 0x84), None);
+        for cut in 0..fci.len() {
+            assert_eq!(ber_find(&fci[..cut], 0x9F0C), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = record(&bytes);
+            let _ = ber_find(&bytes, 0x9F0C);
+        }
+    }
+}
