@@ -70,6 +70,19 @@ pub struct Journal<D> {
     chain: Chain,
     work: OpenWork,
     poisoned: bool,
+    /// Where the last reading began: the next one mostly goes on from there.
+    bookmark: Option<Bookmark>,
+}
+
+/// A place in a segment.
+#[derive(Clone, Copy)]
+struct Bookmark {
+    /// Which segment.
+    ordinal: u64,
+    /// The chain up to the place.
+    head: Head,
+    /// Bytes from the first record to the place.
+    offset: usize,
 }
 
 /// What is known of a segment without reading it.
@@ -174,6 +187,7 @@ impl<D: Disk> Journal<D> {
             chain: going_on,
             work,
             poisoned: false,
+            bookmark: None,
         };
         journal.begin_segment(next, now, entropy)?;
         let opened = Entry::Opened {
@@ -326,29 +340,32 @@ impl<D: Disk> Journal<D> {
             return Ok(None);
         };
         let bytes = self.disk.read(&segment.name).map_err(|e| JournalError::Disk("read a segment", e))?;
-        let Ok((opened, mut rest)) = segment::open_head(&bytes, &self.identity.wrap) else {
+        let Ok((opened, all)) = segment::open_head(&bytes, &self.identity.wrap) else {
             return Ok(None);
         };
-        let mut chain = Chain::from_head(opened.before);
+        let known = self.bookmark.filter(|mark| mark.ordinal == segment.ordinal && mark.head.seq <= after);
+        let mut mark = known.unwrap_or(Bookmark { ordinal: segment.ordinal, head: opened.before, offset: 0 });
+        let mut chain = Chain::from_head(mark.head);
+        let mut rest = all.get(mark.offset..).unwrap_or_default();
         let (mut records, mut taken) = (Vec::new(), 0_usize);
-        let mut from = chain.head();
         while let Ok((record, next)) = opened.sealer.open(rest) {
             rest = next;
-            taken = taken.saturating_add(record.body.len());
             let beyond = record.header.seq > segment.last_seq;
-            if beyond || records.len() >= records_max || (taken > bytes_max && !records.is_empty()) {
-                break;
-            }
-            if chain.push(&record.header, &record.commitment()).is_err() {
+            if beyond || chain.push(&record.header, &record.commitment()).is_err() {
                 break;
             }
             if record.header.seq <= after {
-                from = chain.head();
-                taken = 0;
-            } else {
-                records.push(record);
+                mark = Bookmark { head: chain.head(), offset: all.len() - rest.len(), ..mark };
+                continue;
             }
+            taken = taken.saturating_add(record.body.len());
+            if records.len() >= records_max || (taken > bytes_max && !records.is_empty()) {
+                break;
+            }
+            records.push(record);
         }
+        let from = mark.head;
+        self.bookmark = Some(mark);
         Ok((!records.is_empty()).then_some((from, records)))
     }
 

@@ -218,6 +218,34 @@ fn records_leave_as_batches_that_check_from_the_first_to_the_last() {
 }
 
 #[test]
+fn any_reading_after_any_other_gives_what_a_first_one_gives() {
+    let entries: Vec<Entry> = (1..=12).map(entry).collect();
+    let mut disk = FaultyDisk::new();
+    for life in 1..=3 {
+        let (mut journal, _) = open(disk, life);
+        journal.append(&entries, NOW, &mut entropy(life + 10)).unwrap();
+        disk = journal.into_parts().0;
+    }
+    let read = |journal: &mut Journal<FaultyDisk>, after: u64| {
+        let found = journal.read_after(journal.head().epoch, after, 4, 1 << 20).unwrap();
+        found
+            .map(|(from, records)| (from, records.iter().map(|record| record.header.seq).collect::<Vec<_>>()))
+    };
+    let fresh = || open(disk.clone(), 9).0;
+    let last = fresh().head().seq;
+    for (first, second) in
+        (0..=last).step_by(5).flat_map(|first| (0..=last).map(move |second| (first, second)))
+    {
+        let expected = read(&mut fresh(), second);
+        let begins = expected.as_ref().map(|(from, seqs)| (from.seq, seqs[0]));
+        assert_eq!(begins, (second < last).then_some((second, second + 1)));
+        let mut journal = fresh();
+        read(&mut journal, first);
+        assert_eq!(read(&mut journal, second), expected, "after {first}, then {second}");
+    }
+}
+
+#[test]
 fn settled_segments_go_after_seven_days_and_open_work_keeps_them() {
     let week = UnixMs(NOW.0 + 8 * 86_400_000);
     let order = contract::OrderId::from_entropy(5);
