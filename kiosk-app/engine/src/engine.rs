@@ -186,12 +186,6 @@ impl<D: Disk> Engine<D> {
         self.shelf.refused()
     }
 
-    /// Records that the platform stored but did not understand; for the operator.
-    #[must_use]
-    pub const fn refused_records(&self) -> u64 {
-        self.uplink.refused()
-    }
-
     fn on_event(&mut self, turn: &mut Turn, event: Event) {
         match &event {
             Event::Health(device, health) => {
