@@ -289,7 +289,6 @@ impl Rig {
         bench.arg("--vpcd").arg((VPCD_PORT + plan.slot.unwrap_or(1)).to_string());
         bench.arg("--printer").arg(&printer).arg("--camera").arg(&camera);
         bench.arg("--platform").arg(format!("http://{}", self.platform));
-        bench.arg("--paper-dir").arg(self.state.join("paper").join(&name));
         around.push(Process::start(&format!("{name}-bench"), bench, &self.logs())?);
         wait_until("the bench", READY, || {
             if let Some(bench) = around.last_mut() {

@@ -1,1 +1,15 @@
-//! Placeholder.
+//! The far side of every wire, for the bench, the demo and the tests.
+//!
+//! A card to a real pcscd through vpcd, a printer behind a pty, a camera as a stream of frames, a pair of
+//! hands on an X display. Nothing here is shared with the drivers: a shared codec would hide its own bugs.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
+
+pub mod bench;
+pub mod camera;
+pub mod card;
+pub mod display;
+pub mod paper;
+pub mod printer;
+pub mod residents;
+pub mod slot;

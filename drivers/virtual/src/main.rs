@@ -1,0 +1,72 @@
+//! `kiosk-bench`: virtual devices for one kiosk, and the page to play with them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use virtual_hardware::bench::{Bench, router};
+use virtual_hardware::camera::VirtualCamera;
+use virtual_hardware::display::Display;
+use virtual_hardware::paper::WIDTH_80;
+use virtual_hardware::printer::VirtualPrinter;
+use virtual_hardware::residents;
+use virtual_hardware::slot::Slot;
+
+/// Virtual devices for one kiosk, and the page to play with them.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where the page is served.
+    #[arg(long, default_value = "127.0.0.1:8800")]
+    listen: SocketAddr,
+    /// The X display of the kiosk, for example `:90`.
+    #[arg(long)]
+    display: String,
+    /// The demo residents.
+    #[arg(long)]
+    residents: PathBuf,
+    /// Port of vpcd's slot.
+    #[arg(long, default_value_t = 35963)]
+    vpcd: u16,
+    /// Where the printer's port is made (a symbolic link).
+    #[arg(long)]
+    printer: PathBuf,
+    /// Where the camera's socket is made.
+    #[arg(long)]
+    camera: PathBuf,
+    /// Base URL of the platform.
+    #[arg(long)]
+    platform: String,
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let arguments = Arguments::parse();
+    let bench = Bench {
+        residents: residents::read(&arguments.residents)?,
+        slot: Mutex::new(Slot::new(arguments.vpcd)),
+        printer: VirtualPrinter::plug_in(&arguments.printer, WIDTH_80).context("the virtual printer")?,
+        camera: VirtualCamera::plug_in(&arguments.camera).context("the virtual camera")?,
+        display: Mutex::new(Display::open(&arguments.display)?),
+        platform: arguments.platform.trim_end_matches('/').to_owned(),
+    };
+    let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
+    tracing::info!(address = %listener.local_addr()?, "bench");
+    let stop = async {
+        // Without a signal handler the default ends the process all the same.
+        if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+    };
+    tokio::select! {
+        served = axum::serve(listener, router(Arc::new(bench))).into_future() => served?,
+        () = stop => {}
+    }
+    Ok(())
+}

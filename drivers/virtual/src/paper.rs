@@ -1,0 +1,182 @@
+//! Paper: what comes out of the printer, as text and as a picture.
+
+use std::io::Cursor;
+use std::path::PathBuf;
+
+use ab_glyph::{Font as _, FontVec, PxScale, ScaleFont as _, point};
+use image::{GrayImage, ImageFormat, Luma};
+
+/// Dots across 80 mm paper at 203 dpi.
+pub const WIDTH_80: u32 = 576;
+/// Height of a line of single-height text in dots.
+const LINE: u32 = 30;
+const INK: Luma<u8> = Luma([24]);
+
+/// One piece of paper, cut off.
+#[derive(Clone)]
+pub struct Sheet {
+    /// Its text, a line each; a QR code stands as `[QR text]`.
+    pub text: String,
+    /// Its picture, PNG.
+    pub png: Vec<u8>,
+}
+
+/// The paper under the head.
+pub struct Roll {
+    picture: GrayImage,
+    text: String,
+    font: FontVec,
+    width: u32,
+    y: u32,
+}
+
+/// How a line of text is printed.
+#[derive(Clone, Copy, Default)]
+pub struct Style {
+    /// Twice as wide.
+    pub wide: bool,
+    /// Twice as high.
+    pub high: bool,
+    /// In the middle.
+    pub centred: bool,
+    /// At the right edge.
+    pub right: bool,
+}
+
+impl Roll {
+    /// A fresh roll of this width.
+    ///
+    /// # Errors
+    /// When the font of the paper is not installed.
+    pub fn new(width: u32) -> anyhow::Result<Self> {
+        let path = PathBuf::from("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc");
+        let bytes = std::fs::read(&path)
+            .map_err(|error| anyhow::anyhow!("{}: {error}: install fonts-noto-cjk", path.display()))?;
+        // Face 2 of the collection is the Simplified Chinese one.
+        let font = FontVec::try_from_vec_and_index(bytes, 2)?;
+        Ok(Self { picture: GrayImage::new(0, 0), text: String::new(), font, width, y: 0 })
+    }
+
+    /// Whether nothing was printed since the last cut.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
+    fn grow(&mut self, rows: u32) {
+        let mut taller = GrayImage::from_pixel(self.width, self.y + rows, Luma([250]));
+        image::imageops::replace(&mut taller, &self.picture, 0, 0);
+        self.picture = taller;
+        self.y += rows;
+    }
+
+    /// Prints a line.
+    pub fn line(&mut self, text: &str, style: Style) {
+        self.text.push_str(text.trim_end());
+        self.text.push('\n');
+        let top = self.y;
+        let height = if style.high { 2 * LINE } else { LINE };
+        self.grow(height);
+        let scale =
+            PxScale { x: if style.wide { 48.0 } else { 24.0 }, y: if style.high { 56.0 } else { 28.0 } };
+        let cell = if style.wide { 24.0 } else { 12.0 };
+        let cells = |c: char| if c.is_ascii() { 1.0 } else { 2.0 };
+        let wide = text.chars().map(|c| cells(c) * cell).sum::<f32>();
+        #[allow(clippy::cast_precision_loss)] // dots of a receipt
+        let (width, top) = (self.width as f32, top as f32);
+        let mut x = match (style.centred, style.right) {
+            (true, _) => ((width - wide) / 2.0).max(0.0),
+            (false, true) => (width - wide).max(0.0),
+            (false, false) => 0.0,
+        };
+        for letter in text.chars() {
+            let glyph = self.font.glyph_id(letter);
+            let advance = cells(letter) * cell;
+            let own = self.font.as_scaled(scale).h_advance(glyph);
+            let ascent = self.font.as_scaled(scale).ascent();
+            let placed =
+                glyph.with_scale_and_position(scale, point(x + (advance - own) / 2.0, top + ascent * 0.86));
+            if let Some(outline) = self.font.outline_glyph(placed) {
+                let bounds = outline.px_bounds();
+                let picture = &mut self.picture;
+                outline.draw(|dx, dy, coverage| {
+                    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // inside the picture
+                    let (px, py) = ((bounds.min.x.max(0.0) as u32) + dx, (bounds.min.y.max(0.0) as u32) + dy);
+                    if coverage > 0.45
+                        && let Some(pixel) = picture.get_pixel_mut_checked(px, py)
+                    {
+                        *pixel = INK;
+                    }
+                });
+            }
+            x += advance;
+        }
+    }
+
+    /// Moves the paper on.
+    pub fn feed(&mut self, lines: u32) {
+        self.grow(lines.min(40) * LINE / 2);
+    }
+
+    /// Prints a QR code with this content, `module` dots a module.
+    pub fn qr(&mut self, content: &[u8], module: u32) {
+        let Ok(code) = qrcode::QrCode::new(content) else { return };
+        let side = u32::try_from(code.width()).unwrap_or(0);
+        let module = module.clamp(2, 12).min(self.width / side.max(1));
+        let top = self.y + 8;
+        self.grow(side * module + 16);
+        let left = self.width.saturating_sub(side * module) / 2;
+        for (at, colour) in code.to_colors().into_iter().enumerate() {
+            let at = u32::try_from(at).unwrap_or(0);
+            if colour == qrcode::Color::Dark {
+                self.block(left + at % side * module, top + at / side * module, module);
+            }
+        }
+        self.text.push_str(&format!("[QR {}]\n", String::from_utf8_lossy(content)));
+    }
+
+    fn block(&mut self, x: u32, y: u32, side: u32) {
+        for (dy, dx) in (0..side).flat_map(|dy| (0..side).map(move |dx| (dy, dx))) {
+            if let Some(pixel) = self.picture.get_pixel_mut_checked(x + dx, y + dy) {
+                *pixel = INK;
+            }
+        }
+    }
+
+    /// Prints a raster picture: rows of `stride` bytes, a bit a dot, the highest bit first.
+    pub fn raster(&mut self, stride: usize, bits: &[u8]) {
+        if stride == 0 {
+            return;
+        }
+        let top = self.y;
+        self.grow(u32::try_from(bits.len() / stride).unwrap_or(0));
+        for (row, line) in bits.chunks_exact(stride).enumerate() {
+            for (column, byte) in line.iter().enumerate() {
+                for bit in (0..8).filter(|bit| byte & (0x80 >> bit) != 0) {
+                    let x = u32::try_from(column * 8 + bit).unwrap_or(u32::MAX);
+                    let y = top + u32::try_from(row).unwrap_or(0);
+                    if let Some(pixel) = self.picture.get_pixel_mut_checked(x, y) {
+                        *pixel = INK;
+                    }
+                }
+            }
+        }
+        self.text.push_str("[picture]\n");
+    }
+
+    /// Cuts; none when there is nothing on the paper.
+    pub fn cut(&mut self) -> Option<Sheet> {
+        self.grow(LINE);
+        let picture = std::mem::take(&mut self.picture);
+        let text = std::mem::take(&mut self.text);
+        self.y = 0;
+        if text.trim().is_empty() {
+            return None;
+        }
+        let mut framed = GrayImage::from_pixel(picture.width() + 48, picture.height() + 48, Luma([250]));
+        image::imageops::replace(&mut framed, &picture, 24, 24);
+        let mut png = Cursor::new(Vec::new());
+        framed.write_to(&mut png, ImageFormat::Png).ok()?;
+        Some(Sheet { text, png: png.into_inner() })
+    }
+}
