@@ -1,1 +1,6 @@
-//! Whole-system tests.
+//! Tests of the whole: the house rules, the units, and the system on real wires.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod house;
+mod units;

@@ -1,0 +1,57 @@
+//! The systemd units, as systemd reads them.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// A file system with the units and something where each program belongs.
+fn staged() -> tempfile::TempDir {
+    let stage = tempfile::tempdir().unwrap();
+    let units = stage.path().join("etc/systemd/system");
+    fs::create_dir_all(&units).unwrap();
+    for entry in fs::read_dir(root().join("systemd/system")).unwrap().flatten() {
+        fs::copy(entry.path(), units.join(entry.file_name())).unwrap();
+    }
+    // Programs and the targets that the unit names come from the system it is installed on.
+    fs::create_dir_all(stage.path().join("usr/lib/kiosk")).unwrap();
+    for program in ["kiosk", "kiosk-device"] {
+        let path = stage.path().join("usr/lib/kiosk").join(program);
+        fs::copy("/bin/true", &path).unwrap();
+    }
+    let lib = stage.path().join("usr/lib/systemd/system");
+    fs::create_dir_all(&lib).unwrap();
+    for entry in fs::read_dir("/lib/systemd/system").unwrap().flatten() {
+        if entry.path().is_file() {
+            fs::copy(entry.path(), lib.join(entry.file_name())).unwrap();
+        }
+    }
+    stage
+}
+
+#[test]
+fn systemd_accepts_the_unit() {
+    let stage = staged();
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no", "--recursive-errors=no", "--root"])
+        .arg(stage.path())
+        .arg("kiosk.service")
+        .output()
+        .expect("systemd-analyze, from Debian's systemd");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let ours: Vec<&str> = said.lines().filter(|line| line.contains("kiosk")).collect();
+    assert!(output.status.success() && ours.is_empty(), "{said}");
+}
+
+#[test]
+fn the_unit_is_sandboxed_well() {
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=25", "--no-pager"])
+        .arg(root().join("systemd/system/kiosk.service"))
+        .output()
+        .expect("systemd-analyze, from Debian's systemd");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
