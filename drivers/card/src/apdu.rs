@@ -66,7 +66,9 @@ pub(crate) fn exchange(
     has_le: bool,
 ) -> Result<Response, TransportFault> {
     let mut next = Zeroizing::new(command.to_vec());
-    let mut data = Zeroizing::new(Vec::new());
+    let mut has_le = has_le;
+    // Room for all that is kept and one answer more: growing would leave copies behind in freed memory.
+    let mut data = Zeroizing::new(Vec::with_capacity(2 * RESPONSE_MAX));
     for _ in 0..ROUNDS_MAX {
         let mut raw = Zeroizing::new(Vec::with_capacity(RESPONSE_MAX));
         card.transmit(&next, &mut raw)?;
@@ -80,7 +82,10 @@ pub(crate) fn exchange(
             return Ok(Response { data: Zeroizing::default(), status: StatusWord { sw1: 0x67, sw2: 0x00 } });
         }
         match status.sw1 {
-            0x61 => next = Zeroizing::new(vec![0x00, 0xC0, 0x00, 0x00, status.sw2]),
+            0x61 => {
+                next = Zeroizing::new(vec![0x00, 0xC0, 0x00, 0x00, status.sw2]);
+                has_le = true;
+            }
             0x6C if has_le => {
                 if let Some(le) = next.last_mut() {
                     *le = status.sw2;
@@ -132,11 +137,13 @@ mod tests {
     fn t0_detours_lead_to_the_same_answer() {
         let mut card = Script::new(vec![
             (vec![0, 0xB2, 1, 0, 0], vec![0x6C, 3]),
-            (vec![0, 0xB2, 1, 0, 3], vec![0x61, 3]),
+            (vec![0, 0xB2, 1, 0, 3], vec![0x61, 5]),
+            (vec![0, 0xC0, 0, 0, 5], vec![0x6C, 3]),
             (vec![0, 0xC0, 0, 0, 3], vec![7, 8, 9, 0x90, 0]),
         ]);
         let response = exchange(&mut card, &[0, 0xB2, 1, 0, 0], true).unwrap();
         assert_eq!((response.data.as_slice(), response.status), ([7, 8, 9].as_slice(), StatusWord::DONE));
+        assert_eq!(card.sent.len(), 4);
     }
 
     #[test]
@@ -145,6 +152,14 @@ mod tests {
             Script::new(vec![(vec![0, 0xA4, 4, 0], vec![0x61, 5]), (vec![0, 0xC0, 0, 0, 5], vec![0x61, 5])]);
         assert_ne!(exchange(&mut card, &[0, 0xA4, 4, 0], false).unwrap().status, StatusWord::DONE);
         assert!(card.sent.len() <= ROUNDS_MAX);
+    }
+
+    #[test]
+    fn a_wrong_length_is_not_put_over_the_data_of_a_command_without_le() {
+        let mut card = Script::new(vec![(vec![0, 0x20, 0, 0, 1, 0x12], vec![0x6C, 3])]);
+        let response = exchange(&mut card, &[0, 0x20, 0, 0, 1, 0x12], false).unwrap();
+        assert_eq!(response.status, StatusWord { sw1: 0x6C, sw2: 3 });
+        assert_eq!(card.sent.len(), 1);
     }
 
     #[test]

@@ -35,7 +35,9 @@ pub enum ReadFault {
 /// When the card goes away or cannot be used.
 pub fn read(card: &mut dyn CardTransport) -> Result<SocialCard, ReadFault> {
     let algorithm = select(card)?.map_err(ReadFault::Refused)?;
-    select_file(card, EF05)?;
+    if select_file(card, EF05)? != StatusWord::DONE {
+        return Err(ReadFault::Refused(Refusal::Incomplete));
+    }
     let identification = hex(&record(card, 0x01, 16)?);
     let version = text(&record(card, 0x03, 4)?)?;
     let version = SpecVersion::parse(&version).ok_or(ReadFault::Refused(Refusal::Garbage))?;
@@ -65,13 +67,8 @@ pub(crate) fn select(card: &mut dyn CardTransport) -> Result<Result<Algorithm, R
     })
 }
 
-fn select_file(card: &mut dyn CardTransport, file: [u8; 2]) -> Result<(), ReadFault> {
-    let [high, low] = file;
-    let status = exchange(card, &[0x00, 0xA4, 0x00, 0x00, 0x02, high, low], false)?.status;
-    match status {
-        StatusWord::DONE => Ok(()),
-        StatusWord { .. } => Err(ReadFault::Refused(Refusal::Incomplete)),
-    }
+fn select_file(card: &mut dyn CardTransport, [high, low]: [u8; 2]) -> Result<StatusWord, TransportFault> {
+    Ok(exchange(card, &[0x00, 0xA4, 0x00, 0x00, 0x02, high, low], false)?.status)
 }
 
 /// READ RECORD by tag (P2 = 00); the answer is the whole record and its value has `length` bytes.
@@ -99,12 +96,10 @@ fn try_record(card: &mut dyn CardTransport, tag: u8, length: usize) -> Result<Re
 }
 
 fn holder(card: &mut dyn CardTransport) -> Result<Holder, ReadFault> {
-    let status = exchange(card, &[0x00, 0xA4, 0x00, 0x00, 0x02, EF06[0], EF06[1]], false)?.status;
-    if status == StatusWord::SECURITY {
-        return Ok(Holder::NeedsAuthority);
-    }
-    if status != StatusWord::DONE {
-        return Err(ReadFault::Refused(Refusal::Incomplete));
+    match select_file(card, EF06)? {
+        StatusWord::DONE => {}
+        StatusWord::SECURITY => return Ok(Holder::NeedsAuthority),
+        StatusWord { .. } => return Err(ReadFault::Refused(Refusal::Incomplete)),
     }
     let id_number = match try_record(card, 0x08, 18)? {
         Ok(value) => text(&value)?,
@@ -114,10 +109,13 @@ fn holder(card: &mut dyn CardTransport) -> Result<Holder, ReadFault> {
     if !is_citizen_number(&id_number) {
         return Err(ReadFault::Refused(Refusal::Garbage));
     }
-    let mut name_bytes = trimmed(&record(card, 0x09, 30)?);
-    // Old cards have no extension: 6A83.
-    if let Ok(extension) = try_record(card, 0x4E, 20)? {
-        name_bytes.extend_from_slice(&trimmed(&extension));
+    let mut name_bytes = Zeroizing::new(Vec::with_capacity(30 + 20));
+    name_bytes.extend_from_slice(&trimmed(&record(card, 0x09, 30)?));
+    match try_record(card, 0x4E, 20)? {
+        Ok(extension) => name_bytes.extend_from_slice(&trimmed(&extension)),
+        // Old cards have no extension: 6A83, or a neighbour of it. Half a name is nobody's name.
+        Err(StatusWord { sw1: 0x6A, .. }) => {}
+        Err(StatusWord { .. }) => return Err(ReadFault::Refused(Refusal::Incomplete)),
     }
     let name = decoded(&name_bytes)?;
     let sex = record(card, 0x0A, 1)?;
@@ -237,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_generation_card_reads_wholly_in_fourteen_commands() {
+    fn a_second_generation_card_reads_wholly_in_thirteen_commands() {
         let mut script = card("欧阳雪梅");
         let read = read(&mut script).ok().unwrap();
         assert_eq!(read.version, SpecVersion::V2);
@@ -293,12 +291,32 @@ mod tests {
         assert_eq!(refused(|c| set(c, 0x03, answer(0x03, an("9.99", 4)).1)), Refusal::Garbage);
         assert_eq!(refused(|c| set(c, 0x08, answer(0x08, an("110105194912310021", 18)).1)), Refusal::Garbage);
         assert_eq!(refused(|c| set(c, 0x0D, answer(0x0D, vec![0x19, 0x50, 0x01, 0x01]).1)), Refusal::Garbage);
+        assert_eq!(refused(|c| set(c, 0x4E, vec![0x65, 0x81])), Refusal::Incomplete);
         let no_text = |c: &mut Script| {
             let mut name = vec![0x41; 30];
             name[4] = 0xFF;
             set(c, 0x09, answer(0x09, name).1);
         };
         assert_eq!(refused(no_text), Refusal::Garbage);
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_never_read() {
+        let long = "阿依古丽·买买提·吐尔逊江·阿不都热合曼";
+        let whole = card(long).answers;
+        for (at, (command, answer)) in whole.iter().enumerate().skip(3) {
+            let body = &answer[..answer.len() - 2];
+            for cut in 0..body.len() {
+                let mut script = card(long);
+                script.answers[at].1 = [&body[..cut], &[0x90, 0x00]].concat();
+                assert!(
+                    matches!(read(&mut script), Err(ReadFault::Refused(_))),
+                    "{command:02X?} cut at {cut}"
+                );
+                script.answers[at].1 = body[..cut].to_vec();
+                assert!(read(&mut script).is_err(), "{command:02X?} cut at {cut}, without a status word");
+            }
+        }
     }
 
     #[test]

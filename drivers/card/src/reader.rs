@@ -9,6 +9,7 @@ use std::ffi::CString;
 use std::time::Duration;
 
 use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State};
+use zeroize::Zeroizing;
 
 use crate::Refusal;
 use crate::apdu::{CardTransport, RESPONSE_MAX, TransportFault};
@@ -16,8 +17,9 @@ use crate::application::{ReadFault, read};
 use crate::holder::SocialCard;
 use crate::pin::{PinOutcome, verify_pin};
 
-/// A card that answers nothing at all to power gets this many connects.
+/// A card that does not answer to power, or that another program holds, gets this many connects.
 const CONNECTS_MAX: u32 = 3;
+/// Between two connects.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the reader cannot be used now. Ask again after a pause.
@@ -41,7 +43,7 @@ pub enum Happening {
     Removed,
 }
 
-/// One reader.
+/// One reader. Dropping it, or taking the card, resets the card: a verified PIN does not outlive the visit.
 pub struct Reader {
     context: Context,
     name: CString,
@@ -99,13 +101,14 @@ impl Reader {
         }
     }
 
-    /// Reads the card that was put in.
+    /// Reads the card that was put in. `alive` is called before each command to it: a slow card is told from
+    /// a hung one.
     ///
     /// # Errors
     /// When it cannot be used, or went away.
-    pub fn read(&mut self) -> Result<SocialCard, ReadFault> {
+    pub fn read(&mut self, alive: &mut dyn FnMut()) -> Result<SocialCard, ReadFault> {
         self.connect()?;
-        match self.session(read) {
+        match self.session(alive, read) {
             Some(outcome) => outcome,
             None => Err(TransportFault::CardGone.into()),
         }
@@ -117,42 +120,46 @@ impl Reader {
     /// When the card or the reader went away.
     pub fn verify_pin(&mut self, pin: &[u8]) -> Result<PinOutcome, TransportFault> {
         if self.card.is_none() {
-            self.connect().map_err(|_| TransportFault::CardGone)?;
+            match self.connect() {
+                Ok(()) => {}
+                Err(ReadFault::Transport(fault)) => return Err(fault),
+                Err(ReadFault::Refused(_)) => return Ok(PinOutcome::NotPossible),
+            }
         }
-        self.session(|card| verify_pin(card, pin)).unwrap_or(Err(TransportFault::CardGone))
+        self.session(&mut || {}, |card| verify_pin(card, pin)).unwrap_or(Err(TransportFault::CardGone))
     }
 
     fn connect(&mut self) -> Result<(), ReadFault> {
         self.card = None;
-        let mut last = Refusal::Mute;
+        let mut last = ReadFault::Refused(Refusal::Mute);
         for attempt in 0..CONNECTS_MAX {
-            match self.context.connect(&self.name, ShareMode::Exclusive, Protocols::ANY) {
+            if attempt > 0 {
+                std::thread::sleep(PAUSE);
+            }
+            last = match self.context.connect(&self.name, ShareMode::Exclusive, Protocols::ANY) {
                 Ok(card) => {
                     self.card = Some(card);
                     return Ok(());
                 }
-                Err(Error::NoSmartcard | Error::RemovedCard) if attempt > 0 => {
-                    return Err(TransportFault::CardGone.into());
-                }
-                Err(Error::ProtoMismatch | Error::UnresponsiveCard | Error::UnpoweredCard) => {
-                    last = Refusal::Mute
-                }
-                Err(Error::NoService | Error::CommError | Error::ServiceStopped | Error::UnknownReader) => {
-                    return Err(TransportFault::ReaderGone.into());
-                }
-                // Another program holds the card for a moment.
-                Err(_) => {}
-            }
-            std::thread::sleep(PAUSE);
+                Err(Error::NoSmartcard | Error::RemovedCard) => TransportFault::CardGone.into(),
+                // Another program holds the card; for good, if this is the last attempt.
+                Err(Error::SharingViolation) => TransportFault::ReaderGone.into(),
+                Err(error) if is_lost(error) => return Err(TransportFault::ReaderGone.into()),
+                // No answer to reset, or none that PC/SC understands.
+                Err(_) => ReadFault::Refused(Refusal::Mute),
+            };
         }
-        Err(ReadFault::Refused(last))
+        Err(last)
     }
 
     /// Runs a whole exchange inside one PC/SC transaction, so that nobody else speaks in between.
-    fn session<T>(&mut self, work: impl FnOnce(&mut dyn CardTransport) -> T) -> Option<T> {
-        let card = self.card.as_mut()?;
-        let transaction = card.transaction2().map_err(|(_, error)| error).ok()?;
-        let outcome = work(&mut Wire(&transaction));
+    fn session<T>(
+        &mut self,
+        alive: &mut dyn FnMut(),
+        work: impl FnOnce(&mut dyn CardTransport) -> T,
+    ) -> Option<T> {
+        let transaction = self.card.as_mut()?.transaction2().map_err(|(_, error)| error).ok()?;
+        let outcome = work(&mut Wire { card: &transaction, alive });
         // The verified PIN must not survive for whoever speaks next: the card is reset at the end of the
         // visit, when it is dropped; within the visit it may stay as it is.
         transaction.end(Disposition::LeaveCard).map_err(|(_, error)| error).ok();
@@ -160,19 +167,21 @@ impl Reader {
     }
 }
 
-struct Wire<'a>(&'a Card);
+struct Wire<'a> {
+    card: &'a Card,
+    alive: &'a mut dyn FnMut(),
+}
 
 impl CardTransport for Wire<'_> {
     fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
-        let mut buffer = zeroize::Zeroizing::new([0; RESPONSE_MAX]);
-        match self.0.transmit(command, buffer.as_mut_slice()) {
+        (self.alive)();
+        let mut buffer = Zeroizing::new([0; RESPONSE_MAX]);
+        match self.card.transmit(command, buffer.as_mut_slice()) {
             Ok(answer) => {
                 response.extend_from_slice(answer);
                 Ok(())
             }
-            Err(Error::NoService | Error::CommError | Error::ServiceStopped | Error::ReaderUnavailable) => {
-                Err(TransportFault::ReaderGone)
-            }
+            Err(error) if is_lost(error) => Err(TransportFault::ReaderGone),
             Err(_) => Err(TransportFault::CardGone),
         }
     }
@@ -181,6 +190,19 @@ impl CardTransport for Wire<'_> {
 /// The upper half of the event state counts insertions and removals.
 fn same_count(before: State, now: State) -> bool {
     before.bits() >> 16 == now.bits() >> 16
+}
+
+/// Whether the context, the service or the reader behind a handle is gone for good.
+fn is_lost(error: Error) -> bool {
+    matches!(
+        error,
+        Error::NoService
+            | Error::CommError
+            | Error::ServiceStopped
+            | Error::InvalidHandle
+            | Error::UnknownReader
+            | Error::ReaderUnavailable
+    )
 }
 
 fn fault_of(error: Error) -> ReaderFault {
