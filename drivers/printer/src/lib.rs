@@ -9,12 +9,23 @@
 //! The device process is its only caller.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
+mod answers;
+mod bitmap;
+mod charset;
+mod compose;
+mod layout;
+mod lettering;
 mod link;
 mod outcome;
+mod printer;
 mod profile;
 mod receipt;
+mod serial;
 
+pub use answers::Status;
 pub use link::{Link, LinkFault};
 pub use outcome::{Confirmation, Outcome, Progress, Why};
+pub use printer::Printer;
 pub use profile::{Charset, Cutter, Evidence, Profile, QrMethod, StatusQuery};
 pub use receipt::{BLOCKS_MAX, Block, FEED_MAX, QR_MAX, Receipt, TEXT_MAX};
+pub use serial::SerialLink;

@@ -56,7 +56,8 @@ pub enum Why {
     NoEvidence,
 }
 
-/// Where an attempt stands; reported at least once a second while it runs.
+/// Where an attempt stands; reported every few seconds at most while it runs, so that a caller can tell a
+/// slow printer from a hung driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The printer is asked whether it is ready.

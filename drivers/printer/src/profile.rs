@@ -118,7 +118,9 @@ impl Profile {
                 qr: QrMethod::Raster,
                 ..generic_80
             }),
-            "epson-80" => Some(Self { charset: Charset::Gb18030, evidence: Evidence::ProcessId, ..generic_80 }),
+            "epson-80" => {
+                Some(Self { charset: Charset::Gb18030, evidence: Evidence::ProcessId, ..generic_80 })
+            }
             _ => None,
         }
     }

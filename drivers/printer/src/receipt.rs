@@ -73,10 +73,8 @@ mod tests {
 
     #[test]
     fn debug_of_a_receipt_shows_no_text() {
-        let receipt = Receipt {
-            blocks: vec![Block::Line("张*三".into())],
-            copy_mark: Some("补打 第2次".into()),
-        };
+        let receipt =
+            Receipt { blocks: vec![Block::Line("张*三".into())], copy_mark: Some("补打 第2次".into()) };
 
         let shown = format!("{receipt:?}");
 

@@ -1,0 +1,203 @@
+//! What a printer sends back: status bytes, fences, echoes, and what nobody asked for.
+//!
+//! The bits are those of Epson's ESC/POS command reference (`DLE EOT`, `GS a`, `GS r`, `GS ( H`); the kinds
+//! of answer share one line and are told apart by fixed bits:
+//!
+//! | answer | bytes | fixed bits |
+//! |---|---|---|
+//! | `DLE EOT n` | 1 | `0xx1xx10` |
+//! | automatic status (`GS a`), not asked for here | 4 | `0xx1xx00`, then three of `0xx0xxxx` |
+//! | `GS r 1` | 1 | `0xx0xxxx` |
+//! | block, for example `GS ( H` | header `37h`, identifier, data, NUL | – |
+//! | XON, XOFF and noise | 1 | the rest |
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::Why;
+
+/// Longest block that is kept; the ones understood here are 7 bytes.
+const BLOCK_MAX: usize = 16;
+
+/// Bytes of an automatic status after its first.
+const AUTOMATIC_REST: u8 = 3;
+
+/// One answer of a printer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// To `DLE EOT n`.
+    RealTime(u8),
+    /// To `GS r 1`: everything sent before it has been processed.
+    Fence,
+    /// `37h`, identifier, data: without the NUL.
+    Block(Vec<u8>),
+}
+
+/// Splits what comes from a printer into answers.
+#[derive(Default)]
+pub(crate) struct AnswerParser {
+    state: State,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Between,
+    Automatic(u8),
+    Block(Vec<u8>),
+}
+
+impl AnswerParser {
+    /// Takes one byte; returns the answer that it completes.
+    pub(crate) fn push(&mut self, byte: u8) -> Option<Answer> {
+        match std::mem::take(&mut self.state) {
+            State::Between => self.begin(byte),
+            State::Automatic(left) if byte & 0x90 == 0 => {
+                if left > 1 {
+                    self.state = State::Automatic(left - 1);
+                }
+                None
+            }
+            // Not what follows the first byte of an automatic status, so that one was noise.
+            State::Automatic(_) => self.begin(byte),
+            State::Block(block) if byte == 0 => Some(Answer::Block(block)),
+            State::Block(mut block) => {
+                if block.len() < BLOCK_MAX {
+                    block.push(byte);
+                    self.state = State::Block(block);
+                }
+                None
+            }
+        }
+    }
+
+    fn begin(&mut self, byte: u8) -> Option<Answer> {
+        match byte {
+            0x37 => {
+                self.state = State::Block(vec![byte]);
+                None
+            }
+            byte if byte & 0x93 == 0x12 => Some(Answer::RealTime(byte)),
+            byte if byte & 0x93 == 0x10 => {
+                self.state = State::Automatic(AUTOMATIC_REST);
+                None
+            }
+            byte if byte & 0x90 == 0 => Some(Answer::Fence),
+            _ => None,
+        }
+    }
+}
+
+/// What a printer says about itself. All false is a printer that is ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent bits of a device")]
+pub struct Status {
+    /// It does not print now, for one of the reasons below or one it does not tell.
+    pub offline: bool,
+    /// The cover is open.
+    pub cover_open: bool,
+    /// There is no paper.
+    pub paper_out: bool,
+    /// Paper will be out soon; printing still works.
+    pub paper_low: bool,
+    /// The cutter or another moving part is blocked.
+    pub jammed: bool,
+    /// The head is too hot; it recovers by itself.
+    pub overheated: bool,
+    /// A fault that a power cycle does not mend.
+    pub failed: bool,
+}
+
+impl Status {
+    /// From the answers to `DLE EOT` 1 (printer), 2 (cause of being off line), 3 (cause of error) and 4 (paper).
+    pub(crate) fn from_answers([printer, offline, error, paper]: [u8; 4]) -> Self {
+        Self {
+            offline: printer & 0x08 != 0,
+            cover_open: offline & 0x04 != 0,
+            paper_out: offline & 0x20 != 0 || paper & 0x60 != 0,
+            paper_low: paper & 0x0C != 0,
+            jammed: error & 0x0C != 0,
+            overheated: error & 0x40 != 0,
+            failed: error & 0x20 != 0,
+        }
+    }
+
+    /// What keeps this printer from printing; the one that a person must see to first.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Why> {
+        [
+            (self.failed, Why::Failed),
+            (self.jammed, Why::Jammed),
+            (self.cover_open, Why::CoverOpen),
+            (self.paper_out, Why::PaperOut),
+            (self.overheated, Why::Overheated),
+            (self.offline, Why::Offline),
+        ]
+        .into_iter()
+        .find_map(|(holds, why)| holds.then_some(why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn answers(bytes: &[u8]) -> Vec<Answer> {
+        let mut parser = AnswerParser::default();
+        bytes.iter().filter_map(|&byte| parser.push(byte)).collect()
+    }
+
+    #[test]
+    fn the_four_status_bytes_tell_what_a_person_must_do() {
+        for (bytes, expected) in [
+            ([0x12, 0x12, 0x12, 0x12], None),
+            ([0x1A, 0x32, 0x12, 0x7E], Some(Why::PaperOut)),
+            ([0x1A, 0x16, 0x12, 0x12], Some(Why::CoverOpen)),
+            ([0x1A, 0x52, 0x1A, 0x12], Some(Why::Jammed)),
+            ([0x1A, 0x52, 0x32, 0x12], Some(Why::Failed)),
+            ([0x1A, 0x52, 0x52, 0x12], Some(Why::Overheated)),
+            ([0x1A, 0x1A, 0x12, 0x12], Some(Why::Offline)),
+        ] {
+            assert_eq!(Status::from_answers(bytes).obstacle(), expected, "{bytes:02X?}");
+        }
+    }
+
+    #[test]
+    fn paper_that_is_low_is_said_and_is_no_obstacle() {
+        let status = Status::from_answers([0x12, 0x12, 0x12, 0x1E]);
+
+        assert!(status.paper_low);
+        assert_eq!(status.obstacle(), None);
+    }
+
+    #[test]
+    fn an_automatic_status_is_skipped_and_not_taken_for_a_fence() {
+        assert_eq!(answers(&[0x18, 0x00, 0x0F, 0x00, 0x12, 0x03]), [Answer::RealTime(0x12), Answer::Fence]);
+    }
+
+    #[test]
+    fn an_echoed_process_id_is_one_block_and_no_fence() {
+        assert_eq!(answers(b"\x37\x22A001\x00"), [Answer::Block(b"\x37\x22A001".to_vec())]);
+    }
+
+    #[test]
+    fn flow_control_bytes_and_noise_are_no_answers() {
+        assert_eq!(answers(&[0x11, 0x13, 0xFF, 0x80, 0x91]), []);
+    }
+
+    #[test]
+    fn a_block_without_end_is_given_up() {
+        let mut bytes = vec![0x37];
+        bytes.extend([b'x'; BLOCK_MAX]);
+        bytes.push(0x12);
+
+        assert_eq!(answers(&bytes), [Answer::RealTime(0x12)]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_parsed_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+            prop_assert!(answers(&bytes).len() <= bytes.len());
+        }
+    }
+}

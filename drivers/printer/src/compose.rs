@@ -1,0 +1,310 @@
+//! A receipt into the bytes that print it.
+//!
+//! The `escpos` crate encodes into memory and nothing more. Left aside are its cut (it sends the function for a full
+//! cut), its `writeln` (it feeds by `ESC d`, which some printers treat differently from LF) and its ports.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use escpos::driver::Driver;
+use escpos::errors::PrinterError;
+use escpos::printer::Printer as Encoder;
+use escpos::utils::{JustifyMode, Protocol, QRCodeCorrectionLevel, QRCodeModel, QRCodeOption};
+
+use crate::bitmap::Qr;
+use crate::charset::fit;
+use crate::layout;
+use crate::lettering::{Lettering, LetteringFault};
+use crate::profile::{Cutter, Evidence, Profile, QrMethod};
+use crate::receipt::{BLOCKS_MAX, Block, FEED_MAX, QR_MAX, Receipt, TEXT_MAX};
+
+/// `FS &`: two-byte Chinese characters.
+const CHINESE_ON: [u8; 2] = [0x1C, b'&'];
+
+/// `GS r 1`: answered with one byte when everything before it has been processed.
+pub(crate) const FENCE: [u8; 3] = [0x1D, b'r', 1];
+
+/// No command that is sent from here is longer than this, in bytes.
+pub(crate) const COMMAND_MAX: usize = 2048;
+
+/// Why a receipt has no bytes. None of these shows a text.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ComposeFault {
+    #[error("the receipt is too long to print: shorten what the service prints")]
+    TooLong,
+    #[error("the code is too long for this paper or holds control characters: change its content")]
+    CodeUnfit,
+    #[error("a character cannot be drawn")]
+    Lettering(#[from] LetteringFault),
+    #[error("the receipt could not be encoded")]
+    Encoder(#[source] PrinterError),
+}
+
+/// A receipt, ready to send.
+pub(crate) struct Document {
+    /// Whole commands in order. Between two of them the printer may be asked for its state, within one not: the
+    /// question could be taken as a parameter.
+    pub(crate) steps: Vec<Vec<u8>>,
+    /// What makes the printer say that it has come to the end; sent last, empty if it cannot.
+    pub(crate) fence: Vec<u8>,
+    /// Lines of text that this is as long as, to know how long printing may take.
+    pub(crate) lines: u32,
+}
+
+impl Document {
+    /// Bytes of the whole, fence included.
+    pub(crate) fn total_bytes(&self) -> usize {
+        self.steps.iter().map(Vec::len).sum::<usize>() + self.fence.len()
+    }
+}
+
+/// Encodes a receipt for a model. The process id is echoed by printers that can.
+pub(crate) fn compose(
+    receipt: &Receipt,
+    profile: &Profile,
+    process_id: ProcessId,
+) -> Result<Document, ComposeFault> {
+    let too_long = |text: &str| text.chars().count() > TEXT_MAX;
+    let mark_too_long = receipt.copy_mark.as_deref().is_some_and(too_long);
+    if receipt.blocks.len() > BLOCKS_MAX
+        || mark_too_long
+        || receipt.blocks.iter().any(|b| b.texts().any(too_long))
+    {
+        return Err(ComposeFault::TooLong);
+    }
+    let mut composer = Composer::new(profile);
+    composer.step(|encoder| encoder.init()?.custom(&CHINESE_ON))?;
+    composer.copy_mark(receipt)?;
+    for block in &receipt.blocks {
+        composer.block(block)?;
+    }
+    composer.copy_mark(receipt)?;
+    composer.step(|encoder| encoder.custom(&ending(profile.cutter)))?;
+    Ok(Document { steps: composer.steps, fence: fence(profile.evidence, process_id), lines: composer.lines })
+}
+
+/// What ends a receipt, or a fragment of one, on its own piece of paper.
+pub(crate) fn ending(cutter: Cutter) -> Vec<u8> {
+    match cutter {
+        Cutter::None { feed_lines } => vec![b'\n'; usize::from(feed_lines)],
+        Cutter::Partial { feed_dots } => vec![0x1D, b'V', 66, feed_dots],
+    }
+}
+
+/// Four printable characters by which a printer names a receipt back to us (`GS ( H`: d1..d4 in 20h..7Eh).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProcessId(pub(crate) [u8; 4]);
+
+impl ProcessId {
+    /// The id of the n-th receipt on this line; repeats after 26,000.
+    pub(crate) fn nth(n: u32) -> Self {
+        let digit = |place: u32| b'0' + u8::try_from(n / place % 10).expect("a digit is below 10");
+        Self([b'A' + u8::try_from(n / 1000 % 26).expect("below 26"), digit(100), digit(10), digit(1)])
+    }
+}
+
+fn fence(evidence: Evidence, ProcessId([d1, d2, d3, d4]): ProcessId) -> Vec<u8> {
+    let echo = [0x1D, b'(', b'H', 6, 0, 48, 48, d1, d2, d3, d4];
+    match evidence {
+        Evidence::ProcessId => [&echo[..], &FENCE[..]].concat(),
+        Evidence::Fence => FENCE.to_vec(),
+        Evidence::Received | Evidence::Blind => Vec::new(),
+    }
+}
+
+impl Block {
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let (first, second) = match self {
+            Self::Title(text) | Self::Line(text) | Self::Notice(text) => (Some(text), None),
+            Self::Pair { label, value } | Self::Amount { label, value } => (Some(label), Some(value)),
+            // A code has its own limit, in bytes.
+            Self::Qr(_) | Self::Rule | Self::Feed(_) => (None, None),
+        };
+        first.into_iter().chain(second).map(String::as_str)
+    }
+}
+
+/// How a line of text is set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    Bold,
+    Large,
+}
+
+impl Style {
+    fn magnification(self) -> u8 {
+        match self {
+            Self::Plain | Self::Bold => 1,
+            Self::Large => 2,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Align {
+    Left,
+    Center,
+}
+
+/// Collects what the `escpos` crate would write to a port.
+#[derive(Clone, Default)]
+struct Memory(Rc<RefCell<Vec<u8>>>);
+
+impl Driver for Memory {
+    fn name(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn write(&self, data: &[u8]) -> Result<(), PrinterError> {
+        self.0.borrow_mut().extend_from_slice(data);
+        Ok(())
+    }
+
+    fn read(&self, _: &mut [u8]) -> Result<usize, PrinterError> {
+        Ok(0)
+    }
+
+    fn flush(&self) -> Result<(), PrinterError> {
+        Ok(())
+    }
+}
+
+struct Composer<'a> {
+    profile: &'a Profile,
+    encoder: Encoder<Memory>,
+    memory: Memory,
+    /// Opened when the first line needs it.
+    lettering: Option<Lettering>,
+    steps: Vec<Vec<u8>>,
+    lines: u32,
+}
+
+impl<'a> Composer<'a> {
+    fn new(profile: &'a Profile) -> Self {
+        let memory = Memory::default();
+        let protocol = Protocol::new(escpos::utils::Encoder::new(encoding_rs::GB18030));
+        let encoder = Encoder::new(memory.clone(), protocol, None);
+        Self { profile, encoder, memory, lettering: None, steps: Vec::new(), lines: 0 }
+    }
+
+    /// Encodes commands that belong together as one step.
+    fn step(
+        &mut self,
+        encode: impl FnOnce(&mut Encoder<Memory>) -> Result<&mut Encoder<Memory>, PrinterError>,
+    ) -> Result<(), ComposeFault> {
+        encode(&mut self.encoder).and_then(Encoder::print).map_err(ComposeFault::Encoder)?;
+        self.steps.push(self.memory.0.take());
+        Ok(())
+    }
+
+    fn copy_mark(&mut self, receipt: &Receipt) -> Result<(), ComposeFault> {
+        match &receipt.copy_mark {
+            Some(mark) => self.wrapped(&format!("** {mark} **"), Align::Center, Style::Large),
+            None => Ok(()),
+        }
+    }
+
+    fn block(&mut self, block: &Block) -> Result<(), ComposeFault> {
+        match block {
+            Block::Title(text) => self.wrapped(text, Align::Center, Style::Large),
+            Block::Line(text) => self.wrapped(text, Align::Left, Style::Plain),
+            Block::Notice(text) => self.wrapped(text, Align::Center, Style::Bold),
+            Block::Pair { label, value } => self.pair(label, value, Style::Plain),
+            Block::Amount { label, value } => self.pair(label, value, Style::Large),
+            Block::Rule => self.line(&"-".repeat(self.columns(Style::Plain)), Align::Left, Style::Plain),
+            Block::Feed(lines) => {
+                let lines = (*lines).min(FEED_MAX);
+                self.lines += u32::from(lines);
+                self.step(|encoder| encoder.custom(&vec![b'\n'; usize::from(lines)]))
+            }
+            Block::Qr(content) => self.qr(content),
+        }
+    }
+
+    fn columns(&self, style: Style) -> usize {
+        usize::from(self.profile.columns) / usize::from(style.magnification())
+    }
+
+    fn wrapped(&mut self, text: &str, align: Align, style: Style) -> Result<(), ComposeFault> {
+        layout::wrap(&fit(text), self.columns(style))
+            .iter()
+            .try_for_each(|line| self.line(line, align, style))
+    }
+
+    fn pair(&mut self, label: &str, value: &str, style: Style) -> Result<(), ComposeFault> {
+        layout::pair(&fit(label), &fit(value), self.columns(style))
+            .iter()
+            .try_for_each(|line| self.line(line, Align::Left, style))
+    }
+
+    /// One line that fits the paper: as text, or drawn if the printer lacks a character of it.
+    fn line(&mut self, text: &str, align: Align, style: Style) -> Result<(), ComposeFault> {
+        self.lines += u32::from(style.magnification());
+        if !text.chars().all(|c| self.profile.charset.covers(c)) {
+            return self.drawn_line(text, align, style);
+        }
+        self.step(|encoder| {
+            if align == Align::Center {
+                encoder.justify(JustifyMode::CENTER)?;
+            }
+            if style != Style::Plain {
+                encoder.bold(true)?;
+            }
+            if style == Style::Large {
+                encoder.size(2, 2)?;
+            }
+            encoder.write(text)?.custom(b"\n")?;
+            if style == Style::Large {
+                encoder.reset_size()?;
+            }
+            if style != Style::Plain {
+                encoder.bold(false)?;
+            }
+            if align == Align::Center {
+                encoder.justify(JustifyMode::LEFT)?;
+            }
+            Ok(encoder)
+        })
+    }
+
+    fn drawn_line(&mut self, text: &str, align: Align, style: Style) -> Result<(), ComposeFault> {
+        let left_columns = match align {
+            Align::Left => 0,
+            Align::Center => (self.columns(style) - layout::text_width(text)) / 2,
+        };
+        let lettering = match self.lettering.take() {
+            Some(lettering) => lettering,
+            None => Lettering::open(&self.profile.font, self.profile.font_index)?,
+        };
+        let width_dots = usize::from(self.profile.width_dots);
+        let drawn = lettering.draw(text, width_dots, style.magnification(), left_columns);
+        self.lettering = Some(lettering);
+        self.steps.append(&mut drawn?.commands());
+        Ok(())
+    }
+
+    fn qr(&mut self, content: &str) -> Result<(), ComposeFault> {
+        let width_dots = usize::from(self.profile.width_dots);
+        if content.len() > QR_MAX || content.chars().any(char::is_control) {
+            return Err(ComposeFault::CodeUnfit);
+        }
+        let qr = Qr::new(content, width_dots).ok_or(ComposeFault::CodeUnfit)?;
+        // A QR code is at most 45 mm high: some 12 lines.
+        self.lines += 12;
+        match self.profile.qr {
+            QrMethod::Raster => {
+                self.steps.append(&mut qr.draw(width_dots).commands());
+                Ok(())
+            }
+            QrMethod::Native => {
+                let module_dots = u8::try_from(qr.module_dots).expect("at most 8 dots");
+                let option = QRCodeOption::new(QRCodeModel::Model2, module_dots, QRCodeCorrectionLevel::M);
+                self.step(|encoder| {
+                    encoder.justify(JustifyMode::CENTER)?.qrcode_option(content, option)?;
+                    encoder.custom(b"\n")?.justify(JustifyMode::LEFT)
+                })
+            }
+        }
+    }
+}

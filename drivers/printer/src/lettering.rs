@@ -1,0 +1,115 @@
+//! Lines of text as pictures, for characters that a printer's own fonts lack.
+
+use std::path::Path;
+
+use ab_glyph::{Font, FontVec, PxScale, ScaleFont, point};
+
+use crate::bitmap::Bitmap;
+use crate::layout;
+use crate::profile::COLUMN_DOTS;
+
+/// Height of a character cell in dots, as the standard font of the printers has it.
+const CELL_ROWS: usize = 24;
+
+/// White rows below a line: with them a drawn line is as high as the default line spacing of 1/6 inch.
+const LEADING_ROWS: usize = 6;
+
+/// Baseline below the top of the cell, in parts of the em: where Chinese fonts put the ideographic box.
+const BASELINE_EM: f32 = 0.88;
+
+/// Ink that makes a dot black. Below one half, for the thin strokes of a 24-dot character.
+const COVERAGE_MIN: f32 = 0.4;
+
+/// Why a line cannot be drawn.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LetteringFault {
+    #[error("the font for rare characters cannot be read: install fonts-noto-cjk or set the profile's font")]
+    Unreadable(#[source] std::io::Error),
+    #[error("the font for rare characters is not a font that is understood here: check the profile's font")]
+    Unusable(#[source] ab_glyph::InvalidFont),
+    #[error("the font for rare characters lacks a character of this receipt")]
+    NoGlyph,
+}
+
+/// A font, opened to draw lines.
+pub(crate) struct Lettering {
+    font: FontVec,
+}
+
+impl Lettering {
+    pub(crate) fn open(path: &Path, index: u32) -> Result<Self, LetteringFault> {
+        let bytes = std::fs::read(path).map_err(LetteringFault::Unreadable)?;
+        let font = FontVec::try_from_vec_and_index(bytes, index).map_err(LetteringFault::Unusable)?;
+        Ok(Self { font })
+    }
+
+    /// Draws a line on a picture as wide as the paper. `magnification` 2 is double size; `left_columns` is the
+    /// distance from the left edge, in columns of that size.
+    pub(crate) fn draw(
+        &self,
+        text: &str,
+        width_dots: usize,
+        magnification: u8,
+        left_columns: usize,
+    ) -> Result<Bitmap, LetteringFault> {
+        let magnification = usize::from(magnification);
+        let column_dots = usize::from(COLUMN_DOTS) * magnification;
+        let cell_rows = CELL_ROWS * magnification;
+        let mut bitmap = Bitmap::white(width_dots, cell_rows + LEADING_ROWS);
+        let mut column = left_columns;
+        for c in text.chars() {
+            let columns = layout::width(c);
+            self.draw_glyph(&mut bitmap, c, column * column_dots, columns * column_dots, cell_rows)?;
+            column += columns;
+        }
+        Ok(bitmap)
+    }
+
+    /// Draws one character into the cell at `left`, narrowed if it is wider than the cell.
+    fn draw_glyph(
+        &self,
+        bitmap: &mut Bitmap,
+        c: char,
+        left: usize,
+        cell_dots: usize,
+        cell_rows: usize,
+    ) -> Result<(), LetteringFault> {
+        let id = self.font.glyph_id(c);
+        if id.0 == 0 {
+            return Err(LetteringFault::NoGlyph);
+        }
+        let (left, cell_dots, em) = (dots(left), dots(cell_dots), dots(cell_rows));
+        // ab_glyph measures a scale by the font's full height, we by its em.
+        let height_per_em = self.font.height_unscaled() / self.font.units_per_em().unwrap_or(1000.0);
+        let scale = PxScale::from(em * height_per_em);
+        let advance = self.font.as_scaled(scale).h_advance(id);
+        let narrowing = if advance > cell_dots { cell_dots / advance } else { 1.0 };
+        let scale = PxScale { x: scale.x * narrowing, y: scale.y };
+        let place = point(left + (cell_dots - advance * narrowing) / 2.0, em * BASELINE_EM);
+        let Some(outline) = self.font.outline_glyph(id.with_scale_and_position(scale, place)) else {
+            return Ok(()); // a space
+        };
+        let bounds = outline.px_bounds();
+        outline.draw(|x, y, coverage| {
+            let dot = (whole(bounds.min.x, x), whole(bounds.min.y, y));
+            if let (true, (Some(x), Some(y))) = (coverage >= COVERAGE_MIN, dot) {
+                bitmap.blacken(x, y);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// A number of dots as the font measures. Paper is at most a few hundred dots wide, far below where `f32`
+/// loses whole numbers.
+fn dots(count: usize) -> f32 {
+    u16::try_from(count).map_or(f32::MAX, f32::from)
+}
+
+/// The dot `offset` right of or below `origin`, or `None` if it lies before the picture.
+fn whole(origin: f32, offset: u32) -> Option<usize> {
+    // Bounds of an outline are whole numbers; a saturating cast is what is wanted here.
+    #[expect(clippy::cast_possible_truncation)]
+    let origin = origin as i64;
+    usize::try_from(origin + i64::from(offset)).ok()
+}

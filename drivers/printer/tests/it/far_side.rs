@@ -1,0 +1,237 @@
+//! A printer's side of the line, with a clock of its own and one fault.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use printer::{Block, Link, LinkFault, Receipt};
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The plug is pulled.
+    Unplugged,
+    /// It takes bytes and prints and answers nothing any more.
+    Mute,
+    /// As mute, and the line catches one NUL from the falling supply.
+    MuteWithNul,
+    /// Paper ends: it says so, takes bytes, prints and answers no fence.
+    PaperOut,
+    /// Somebody opens the cover.
+    CoverOpen,
+    /// The cutter sticks.
+    CutterStuck,
+    /// It takes only questions and answers that all is well.
+    Stalled,
+}
+
+pub(crate) const FAULTS: [Fault; 7] = [
+    Fault::Unplugged,
+    Fault::Mute,
+    Fault::MuteWithNul,
+    Fault::PaperOut,
+    Fault::CoverOpen,
+    Fault::CutterStuck,
+    Fault::Stalled,
+];
+
+/// What the far side knows; shared between the test and the line.
+pub(crate) struct State {
+    now: Instant,
+    /// Bytes taken, without real-time commands.
+    pub(crate) taken: Vec<u8>,
+    /// How many of those were printed or obeyed.
+    pub(crate) obeyed: usize,
+    /// Real-time clear commands seen.
+    pub(crate) cleared: usize,
+    real_time: Vec<u8>,
+    answers: VecDeque<u8>,
+    fault: Option<(usize, Fault)>,
+    nul_sent: bool,
+    /// Whether it knows `GS ( H` and `GS r`.
+    pub(crate) echoes: bool,
+    pub(crate) fences: bool,
+}
+
+impl State {
+    fn active_fault(&self) -> Option<Fault> {
+        self.fault.and_then(|(at, fault)| (self.taken.len() >= at).then_some(fault))
+    }
+
+    /// Lets this happen once so many more bytes have been taken.
+    pub(crate) fn break_after(&mut self, bytes: usize, fault: Fault) {
+        self.fault = Some((self.taken.len() + bytes, fault));
+    }
+
+    /// Sends these bytes, which nobody asked for.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        self.answers.extend(bytes);
+    }
+
+    /// Somebody has put it right.
+    pub(crate) fn mend(&mut self) {
+        self.fault = None;
+        self.obeyed = self.taken.len();
+    }
+
+    /// What was taken since that many bytes.
+    pub(crate) fn taken_since(&self, mark: usize) -> Vec<u8> {
+        self.taken[mark..].to_vec()
+    }
+
+    fn take(&mut self, byte: u8) {
+        self.real_time.push(byte);
+        match self.real_time.as_slice() {
+            [0x10] | [0x10, 0x04] => {}
+            &[0x10, 0x04, n] => {
+                self.answer_status(n);
+                self.real_time.clear();
+            }
+            whole @ [0x10, 0x14, ..] => {
+                if whole.len() == 10 {
+                    self.cleared += 1;
+                    self.real_time.clear();
+                    if self.echoes {
+                        self.answers.extend([0x37, 0x25, 0]);
+                    }
+                }
+            }
+            _ => {
+                let data = std::mem::take(&mut self.real_time);
+                self.taken.extend(data);
+                self.obey();
+            }
+        }
+    }
+
+    fn answer_status(&mut self, n: u8) {
+        let bytes = match self.active_fault() {
+            None | Some(Fault::Stalled) => [0x12, 0x12, 0x12, 0x12],
+            Some(Fault::PaperOut) => [0x1A, 0x32, 0x12, 0x7E],
+            Some(Fault::CoverOpen) => [0x1A, 0x16, 0x12, 0x12],
+            Some(Fault::CutterStuck) => [0x1A, 0x52, 0x1A, 0x12],
+            Some(Fault::Unplugged | Fault::Mute | Fault::MuteWithNul) => return,
+        };
+        self.answers.push_back(bytes[usize::from(n) - 1]);
+    }
+
+    /// Obeys what was taken, up to the fault.
+    fn obey(&mut self) {
+        if self.active_fault().is_some() {
+            return;
+        }
+        self.obeyed = self.taken.len();
+        if self.fences && self.taken.ends_with(&[0x1D, b'r', 1]) {
+            self.answers.push_back(0);
+        }
+        if self.echoes && self.taken.len() >= 11 {
+            let tail = &self.taken[self.taken.len() - 11..];
+            if tail.starts_with(&[0x1D, b'(', b'H', 6, 0, 48, 48]) {
+                let id: Vec<u8> = tail[7..].to_vec();
+                self.answers.extend([0x37, 0x22]);
+                self.answers.extend(id);
+                self.answers.push_back(0);
+            }
+        }
+    }
+}
+
+/// The line to it.
+#[derive(Clone)]
+pub(crate) struct ScriptedLink(Arc<Mutex<State>>);
+
+impl ScriptedLink {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            now: Instant::now(),
+            taken: Vec::new(),
+            obeyed: 0,
+            cleared: 0,
+            real_time: Vec::new(),
+            answers: VecDeque::new(),
+            fault: None,
+            nul_sent: false,
+            echoes: false,
+            fences: true,
+        })))
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Link for ScriptedLink {
+    fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
+        let mut state = self.state();
+        for (count, &byte) in bytes.iter().enumerate() {
+            let refused = match state.active_fault() {
+                Some(Fault::Unplugged) => Some(LinkFault::Gone),
+                // Questions still pass.
+                Some(Fault::Stalled) if byte != 0x10 && state.real_time.is_empty() => {
+                    Some(LinkFault::TimedOut)
+                }
+                _ => None,
+            };
+            match refused {
+                Some(_) if count > 0 => return Ok(count),
+                Some(fault) => {
+                    state.now += timeout;
+                    return Err(fault);
+                }
+                None => state.take(byte),
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
+        let mut state = self.state();
+        match state.active_fault() {
+            Some(Fault::Unplugged) => return Err(LinkFault::Gone),
+            Some(Fault::MuteWithNul) if !state.nul_sent => {
+                state.nul_sent = true;
+                buffer[0] = 0;
+                return Ok(1);
+            }
+            _ => {}
+        }
+        match state.answers.pop_front() {
+            Some(byte) => {
+                buffer[0] = byte;
+                Ok(1)
+            }
+            None => {
+                state.now += timeout;
+                Err(LinkFault::TimedOut)
+            }
+        }
+    }
+
+    fn bytes_per_second(&self) -> u32 {
+        11_520
+    }
+
+    fn now(&self) -> Instant {
+        self.state().now
+    }
+}
+
+/// A receipt with every kind of block that needs no font.
+pub(crate) fn water_bill() -> Receipt {
+    let pair = |label: &str, value: &str| Block::Pair { label: label.into(), value: value.into() };
+    Receipt {
+        blocks: vec![
+            Block::Title("水费缴纳凭条".into()),
+            Block::Rule,
+            pair("户号", "10023345"),
+            pair("户名", "张*三"),
+            Block::Line("渝中区人民路一号".into()),
+            Block::Amount { label: "实缴".into(), value: "¥86.40".into() },
+            Block::Qr("https://example.invalid/r/8F2K".into()),
+            Block::Notice("请妥善保管".into()),
+            Block::Feed(2),
+        ],
+        copy_mark: None,
+    }
+}

@@ -1,0 +1,7 @@
+//! The whole driver over a scripted line: what reaches the printer, and what is said of each receipt.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+mod far_side;
+mod outcomes;
+mod paper;
+mod serial;

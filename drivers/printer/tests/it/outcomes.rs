@@ -1,0 +1,233 @@
+//! What is said of a receipt, whatever happens on the line.
+
+use printer::{
+    Block, Charset, Confirmation, Evidence, LinkFault, Outcome, Printer, Profile, Progress, StatusQuery, Why,
+};
+
+use crate::far_side::{FAULTS, Fault, ScriptedLink, water_bill};
+
+const PRINTED: Outcome = Outcome::Printed { confirmation: Confirmation::Fence };
+
+fn opened(profile: &Profile) -> (ScriptedLink, Printer) {
+    let link = ScriptedLink::new();
+    let printer = Printer::open(link.clone(), profile.clone());
+    (link, printer)
+}
+
+fn generic_80() -> Profile {
+    Profile::named("generic-80").unwrap()
+}
+
+fn print(printer: &mut Printer) -> Outcome {
+    printer.print(&water_bill(), &mut |_| {})
+}
+
+/// A printer that has printed one receipt, so that nothing is left over; and how many bytes one is.
+fn in_use(profile: &Profile) -> (ScriptedLink, Printer, usize) {
+    let (link, mut printer) = opened(profile);
+    print(&mut printer);
+    let state = link.state();
+    let head = state.taken.windows(4).position(|window| window == b"\x1B@\x1C&").unwrap();
+    let length = state.taken.len() - head;
+    drop(state);
+    (link, printer, length)
+}
+
+#[test]
+fn a_receipt_that_the_fence_follows_is_printed() {
+    let (link, mut printer) = opened(&generic_80());
+
+    assert_eq!(print(&mut printer), PRINTED);
+    let state = link.state();
+    assert_eq!(state.obeyed, state.taken.len());
+}
+
+#[test]
+fn a_process_id_is_the_stronger_confirmation_where_the_model_has_it() {
+    let (link, mut printer) = opened(&Profile::named("epson-80").unwrap());
+    link.state().echoes = true;
+
+    assert_eq!(print(&mut printer), Outcome::Printed { confirmation: Confirmation::ProcessId });
+}
+
+#[test]
+fn a_model_without_the_promised_process_id_is_believed_by_its_fence() {
+    let (_link, mut printer) = opened(&Profile::named("epson-80").unwrap());
+
+    assert_eq!(print(&mut printer), PRINTED);
+}
+
+#[test]
+fn without_a_fence_a_clean_answer_after_the_last_byte_says_received() {
+    let (_link, mut printer) = opened(&Profile { evidence: Evidence::Received, ..generic_80() });
+
+    assert_eq!(print(&mut printer), Outcome::Printed { confirmation: Confirmation::Received });
+}
+
+#[test]
+fn a_blind_printer_leaves_the_question_to_people() {
+    let blind = Profile { evidence: Evidence::Blind, status: StatusQuery::None, ..generic_80() };
+    let (link, mut printer) = opened(&blind);
+
+    assert_eq!(print(&mut printer), Outcome::Unconfirmed(Why::NoEvidence));
+    assert_eq!(link.state().cleared, 1, "what it may still be printing is not cleared, only the start was");
+}
+
+#[test]
+fn a_printer_that_cannot_print_is_told_before_a_byte_goes_out() {
+    for (fault, why) in [
+        (Fault::PaperOut, Why::PaperOut),
+        (Fault::CoverOpen, Why::CoverOpen),
+        (Fault::CutterStuck, Why::Jammed),
+        (Fault::Mute, Why::Mute),
+        (Fault::Unplugged, Why::Gone),
+    ] {
+        let (link, mut printer, _) = in_use(&generic_80());
+        link.state().break_after(0, fault);
+        let taken = link.state().taken.len();
+
+        assert_eq!(print(&mut printer), Outcome::NotStarted(why), "{fault:?}");
+        assert_eq!(link.state().taken.len(), taken, "{fault:?}");
+    }
+}
+
+#[test]
+fn status_says_what_is_wrong_and_a_mute_printer_times_out() {
+    let (link, mut printer) = opened(&generic_80());
+    assert_eq!(printer.status().unwrap().obstacle(), None);
+
+    link.state().break_after(0, Fault::CoverOpen);
+    assert_eq!(printer.status().unwrap().obstacle(), Some(Why::CoverOpen));
+
+    link.state().break_after(0, Fault::Mute);
+    assert_eq!(printer.status(), Err(LinkFault::TimedOut));
+}
+
+#[test]
+fn at_every_byte_a_fault_is_never_taken_for_a_printed_receipt() {
+    let (_, _, length) = in_use(&generic_80());
+    // The last fence is a question about a receipt that has been printed: its loss is no matter here.
+    for fault in FAULTS {
+        for offset in 0..length - 3 {
+            let (link, mut printer, _) = in_use(&generic_80());
+            let mark = link.state().taken.len();
+            link.state().break_after(offset, fault);
+
+            let outcome = print(&mut printer);
+
+            let reached = link.state().taken.len() > mark;
+            match outcome {
+                Outcome::Printed { .. } => panic!("{fault:?} at {offset}: printed without a fence"),
+                Outcome::NotStarted(_) => assert!(!reached, "{fault:?} at {offset}: bytes had gone out"),
+                Outcome::Unconfirmed(_) => assert!(reached, "{fault:?} at {offset}: nothing had gone out"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reason_of_a_broken_off_receipt_is_what_the_printer_says() {
+    for (fault, why) in [
+        (Fault::PaperOut, Why::PaperOut),
+        (Fault::CoverOpen, Why::CoverOpen),
+        (Fault::CutterStuck, Why::Jammed),
+        (Fault::Mute, Why::Mute),
+        (Fault::MuteWithNul, Why::Mute),
+        (Fault::Unplugged, Why::Gone),
+        (Fault::Stalled, Why::Stalled),
+    ] {
+        let (link, mut printer, _) = in_use(&generic_80());
+        link.state().break_after(100, fault);
+
+        assert_eq!(print(&mut printer), Outcome::Unconfirmed(why), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_printer_that_never_answers_the_fence_leaves_the_receipt_unconfirmed() {
+    let (link, mut printer) = opened(&generic_80());
+    link.state().fences = false;
+
+    assert_eq!(print(&mut printer), Outcome::Unconfirmed(Why::NoEvidence));
+}
+
+#[test]
+fn a_printer_that_held_half_a_receipt_is_cleared_at_once_and_before_the_next_one() {
+    let (link, mut printer, _) = in_use(&generic_80());
+    link.state().break_after(100, Fault::PaperOut);
+    let cleared = link.state().cleared;
+
+    print(&mut printer);
+
+    assert_eq!(link.state().cleared, cleared + 1, "the rest must not come out on the new roll");
+    link.state().mend();
+    let mark = link.state().taken.len();
+    assert_eq!(print(&mut printer), PRINTED);
+    assert_eq!(link.state().cleared, cleared + 2);
+    let taken = link.state().taken_since(mark);
+    let end_of_nuls = taken.iter().position(|&byte| byte != 0).unwrap();
+    assert!(end_of_nuls >= 2048, "an interrupted command is ended first");
+    assert!(
+        taken[end_of_nuls..].starts_with(b"\x1B@\x1DVB\x00\x1B@"),
+        "the fragment is cut off before the receipt begins"
+    );
+}
+
+#[test]
+fn a_receipt_is_sent_once_however_it_ends() {
+    for fault in FAULTS {
+        let (link, mut printer, length) = in_use(&generic_80());
+        let mark = link.state().taken.len();
+        link.state().break_after(length - 5, fault);
+
+        print(&mut printer);
+
+        let taken = link.state().taken_since(mark);
+        let heads = taken.windows(4).filter(|window| window == b"\x1B@\x1C&").count();
+        assert_eq!(heads, 1, "{fault:?}");
+    }
+}
+
+#[test]
+fn unasked_status_bytes_and_flow_control_are_no_evidence() {
+    let (link, mut printer, _) = in_use(&generic_80());
+    // A printer whose switches turn automatic status on: four bytes whenever something changes.
+    link.state().say(&[0x18, 0x00, 0x00, 0x0F, 0x11, 0x13]);
+    link.state().fences = false;
+
+    assert_eq!(print(&mut printer), Outcome::Unconfirmed(Why::NoEvidence));
+}
+
+#[test]
+fn a_receipt_that_cannot_be_drawn_sends_nothing() {
+    let no_font = Profile { font: "/nonexistent".into(), charset: Charset::Gb2312, ..generic_80() };
+    let (link, mut printer) = opened(&no_font);
+    let mut receipt = water_bill();
+    receipt.blocks.push(Block::Line("𠮷".into()));
+
+    assert_eq!(printer.print(&receipt, &mut |_| {}), Outcome::NotStarted(Why::Unprintable));
+    assert!(link.state().taken.is_empty());
+}
+
+#[test]
+fn progress_rises_to_the_whole_and_then_waits_for_the_evidence() {
+    let (_link, mut printer, length) = in_use(&generic_80());
+    let mut seen = Vec::new();
+
+    printer.print(&water_bill(), &mut |progress| seen.push(progress));
+
+    assert_eq!(seen.first(), Some(&Progress::Asking));
+    assert_eq!(seen.last(), Some(&Progress::Confirming));
+    let sent: Vec<usize> = seen
+        .iter()
+        .filter_map(|progress| match progress {
+            Progress::Sending { sent_bytes, total_bytes } => {
+                // The second fence is not part of the document.
+                assert_eq!(*total_bytes, length - 3);
+                Some(*sent_bytes)
+            }
+            Progress::Asking | Progress::Confirming => None,
+        })
+        .collect();
+    assert!(sent.is_sorted() && sent.last() < Some(&length), "{sent:?}");
+}

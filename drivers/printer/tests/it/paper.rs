@@ -1,0 +1,143 @@
+//! What goes to the printer, byte by byte.
+
+use printer::{BLOCKS_MAX, Block, Outcome, Printer, Profile, QR_MAX, Receipt, TEXT_MAX, Why};
+use proptest::prelude::*;
+
+use crate::far_side::{ScriptedLink, water_bill};
+
+/// The bytes of one receipt, from its `ESC @` to before the fence.
+fn bytes_of(receipt: &Receipt, profile: &str) -> Vec<u8> {
+    let link = ScriptedLink::new();
+    let mut printer = Printer::open(link.clone(), Profile::named(profile).unwrap());
+    let outcome = printer.print(receipt, &mut |_| {});
+    assert!(matches!(outcome, Outcome::Printed { .. }), "{outcome:?}");
+    let taken = link.state().taken_since(0);
+    let start = taken.windows(4).position(|window| window == b"\x1B@\x1C&").unwrap();
+    // Two fences of three bytes end it.
+    taken[start..taken.len() - 6].to_vec()
+}
+
+fn refusal(receipt: &Receipt) -> Outcome {
+    Printer::open(ScriptedLink::new(), Profile::named("generic-80").unwrap()).print(receipt, &mut |_| {})
+}
+
+fn of(blocks: Vec<Block>) -> Receipt {
+    Receipt { blocks, copy_mark: None }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// Written down from the command references, with Chinese in GB 18030 from the code tables.
+#[test]
+fn a_chinese_receipt_is_exactly_these_bytes() {
+    let expected: Vec<u8> = [
+        b"\x1B@\x1C&".as_slice(),
+        // 水费缴纳凭条, centred, bold, double size
+        b"\x1Ba\x01\x1BE\x01\x1D!\x11\xCB\xAE\xB7\xD1\xBD\xC9\xC4\xC9\xC6\xBE\xCC\xF5\n\x1D!\x00\x1BE\x00\x1Ba\x00",
+        b"------------------------------------------------\n",
+        // 户号, 36 spaces
+        b"\xBB\xA7\xBA\xC5                                    10023345\n",
+        // 户名, 39 spaces, 张*三
+        b"\xBB\xA7\xC3\xFB                                       \xD5\xC5*\xC8\xFD\n",
+        // 渝中区人民路一号
+        b"\xD3\xE5\xD6\xD0\xC7\xF8\xC8\xCB\xC3\xF1\xC2\xB7\xD2\xBB\xBA\xC5\n",
+        // 实缴, 13 spaces, ¥ in full width, 86.40
+        b"\x1BE\x01\x1D!\x11\xCA\xB5\xBD\xC9             \xA3\xA486.40\n\x1D!\x00\x1BE\x00",
+        // QR: model 2, 8 dots a module, level M, store 30 bytes, print
+        b"\x1Ba\x01\x1D(k\x04\x001A2\x00\x1D(k\x03\x001C\x08\x1D(k\x03\x001E1",
+        b"\x1D(k\x21\x001P0https://example.invalid/r/8F2K\x1D(k\x03\x001Q0\n\x1Ba\x00",
+        // 请妥善保管
+        b"\x1Ba\x01\x1BE\x01\xC7\xEB\xCD\xD7\xC9\xC6\xB1\xA3\xB9\xDC\n\x1BE\x00\x1Ba\x00",
+        b"\n\n",
+        b"\x1DVB\x00",
+    ]
+    .concat();
+
+    let bytes = bytes_of(&water_bill(), "generic-80");
+
+    assert_eq!(bytes.escape_ascii().to_string(), expected.escape_ascii().to_string());
+}
+
+#[test]
+fn a_copy_says_so_large_at_head_and_foot() {
+    let receipt = Receipt { blocks: vec![Block::Line("x".into())], copy_mark: Some("补打 第2次".into()) };
+    // ** 补打 第2次 **
+    let mark = b"\x1D!\x11** \xB2\xB9\xB4\xF2 \xB5\xDA2\xB4\xCE **\n";
+
+    let bytes = bytes_of(&receipt, "generic-80");
+
+    let places: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(mark)).collect();
+    let body = bytes.windows(2).position(|window| window == b"x\n").unwrap();
+    assert_eq!(places.len(), 2);
+    assert!(places[0] < body && body < places[1]);
+}
+
+#[test]
+fn a_printer_without_qr_and_cutter_gets_a_picture_and_a_feed() {
+    let bytes = bytes_of(&water_bill(), "generic-58");
+
+    assert!(contains(&bytes, b"\x1Dv0\x00\x30\x00\x18\x00"), "bands of 48 bytes by 24 rows");
+    assert!(!contains(&bytes, b"\x1D(k") && !contains(&bytes, b"\x1DV"));
+    assert!(bytes.ends_with(b"\n\n\n\n"));
+}
+
+#[test]
+fn a_name_outside_the_printers_font_is_drawn_and_not_replaced() {
+    let with_rare_name = of(vec![Block::Pair { label: "姓名".into(), value: "𠮷*".into() }]);
+
+    let bytes = bytes_of(&with_rare_name, "generic-80");
+
+    let (head, band) = bytes.split_at(bytes.windows(4).position(|window| window == b"\x1Dv0\x00").unwrap());
+    assert_eq!(head, b"\x1B@\x1C&", "the whole line is drawn, not part of it sent as text");
+    // The first band: 72 bytes by 24 rows. 姓 stands at the left edge, the name at the right one.
+    let picture = &band[8..8 + 72 * 24];
+    let dots = |columns: std::ops::Range<usize>| -> u32 {
+        picture.chunks(72).flat_map(|row| &row[columns.clone()]).map(|byte| byte.count_ones()).sum()
+    };
+    assert!(dots(0..3) > 50 && dots(66..72) > 50, "ink where the text is: {} {}", dots(0..3), dots(66..72));
+    assert_eq!(dots(8..64), 0, "no ink between");
+}
+
+#[test]
+fn a_receipt_beyond_the_limits_is_refused() {
+    let unprintable = Outcome::NotStarted(Why::Unprintable);
+
+    assert_eq!(refusal(&of(vec![Block::Rule; BLOCKS_MAX + 1])), unprintable);
+    assert_eq!(refusal(&of(vec![Block::Line("字".repeat(TEXT_MAX + 1))])), unprintable);
+    assert_eq!(refusal(&of(vec![Block::Qr("x".repeat(QR_MAX + 1))])), unprintable);
+    assert_eq!(refusal(&of(vec![Block::Qr("a\u{10}\u{4}\u{1}".into())])), unprintable);
+}
+
+/// A block of some kind from any texts. Blocks have no `Debug`, so their parts are what is generated.
+fn block((kind, first, second, code): (u8, String, String, String)) -> Block {
+    match kind % 8 {
+        0 => Block::Title(first),
+        1 => Block::Line(first),
+        2 => Block::Notice(first),
+        3 => Block::Pair { label: first, value: second },
+        4 => Block::Amount { label: first, value: second },
+        5 => Block::Rule,
+        6 => Block::Feed(kind),
+        _ => Block::Qr(code),
+    }
+}
+
+const TEXT: &str = "[\u{0}-\u{7f}一-龥，。¥]{0,40}";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_text_becomes_a_real_time_command(
+        parts in proptest::collection::vec((any::<u8>(), TEXT, TEXT, "[ -~]{1,120}"), 0..8),
+        narrow in any::<bool>(),
+    ) {
+        let receipt = of(parts.into_iter().map(block).collect());
+
+        let bytes = bytes_of(&receipt, if narrow { "generic-58" } else { "generic-80" });
+
+        prop_assert!(!bytes.windows(2).any(|pair| matches!(pair, [0x10, 0x04 | 0x05 | 0x14])));
+    }
+}
