@@ -1,0 +1,186 @@
+//! What the program is started with: the site file and the keys.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use contract::{SecretKey, SignError, Site, SiteError, sm3};
+use session::{Equipment, Setup, Times};
+use view::Texts;
+use zeroize::Zeroizing;
+
+/// Longest file that is read: far above any site file or key.
+const FILE_MAX: u64 = 128 * 1024;
+
+/// Why the kiosk cannot be started so.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// A file is not there or not readable.
+    #[error("{} cannot be read", .0.display())]
+    Read(PathBuf, #[source] std::io::Error),
+    /// The site file is wrong.
+    #[error("{} is not a site file", .0.display())]
+    Site(PathBuf, #[source] SiteError),
+    /// Not hexadecimal of the right length. Says nothing of what there was instead.
+    #[error("{path} is not a key of {bytes} bytes in hexadecimal: make it with `provision device-keys`", path = path.display())]
+    NotAKey {
+        /// Which file.
+        path: PathBuf,
+        /// How long its key is.
+        bytes: usize,
+    },
+    /// A number that no SM2 key may be.
+    #[error("{} is not an SM2 key: make it with `provision device-keys`", .0.display())]
+    BadKey(PathBuf, #[source] SignError),
+    /// Others than the owner may read a secret.
+    #[error("{} can be read by others: `chmod 600` it", .0.display())]
+    Exposed(PathBuf),
+}
+
+/// Everything that files say.
+pub(crate) struct Config {
+    pub(crate) site: Site,
+    /// SM3 of the site file in hexadecimal, for the log.
+    pub(crate) digest: String,
+    /// The device's key: signs requests and vouches for the log.
+    pub(crate) device_key: Arc<SecretKey>,
+    /// Wraps the keys of the log.
+    pub(crate) wrap_key: Zeroizing<[u8; 16]>,
+}
+
+impl Config {
+    /// Reads the site file, and `device.key` and `wrap.key` from the directory of keys.
+    pub(crate) fn read(site: &Path, keys: &Path) -> Result<Self, ConfigError> {
+        let text = read(site)?;
+        let digest = sm3(&[text.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
+        let parsed = Site::parse(&text).map_err(|error| ConfigError::Site(site.to_owned(), error))?;
+        let path = keys.join("device.key");
+        let device_key = SecretKey::from_bytes(&*read_key::<32>(&path)?)
+            .map_err(|error| ConfigError::BadKey(path, error))?;
+        let wrap_key = read_key(&keys.join("wrap.key"))?;
+        Ok(Self { site: parsed, digest, device_key: Arc::new(device_key), wrap_key })
+    }
+
+    /// The site in the words of the session.
+    pub(crate) fn setup(&self) -> Setup {
+        let site = &self.site;
+        let ms = |seconds: u16| u64::from(seconds) * 1000;
+        Setup {
+            device: site.device,
+            profile: site.profile,
+            hall: site.hall.clone(),
+            utc_offset_minutes: site.utc_offset_minutes,
+            receipt_url: site.platform.receipt_url.clone(),
+            has: Equipment {
+                card_reader: site.devices.card_reader.is_some(),
+                code_reader: site.devices.code_reader.is_some(),
+                printer: site.devices.printer.is_some(),
+            },
+            times: Times {
+                idle_ms: ms(site.times.idle_s),
+                idle_elder_ms: ms(site.times.idle_elder_s),
+                countdown_ms: ms(site.times.countdown_s),
+                ..Times::default()
+            },
+            texts: Arc::new(Texts::built_in()),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    let failed = |error| ConfigError::Read(path.to_owned(), error);
+    // Room for the whole file from the start: a growing buffer would leave copies of a key behind.
+    let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
+    fs::File::open(path).map_err(failed)?.take(FILE_MAX).read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+fn read_key<const N: usize>(path: &Path) -> Result<Zeroizing<[u8; N]>, ConfigError> {
+    let metadata = fs::metadata(path).map_err(|error| ConfigError::Read(path.to_owned(), error))?;
+    if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
+        return Err(ConfigError::Exposed(path.to_owned()));
+    }
+    let text = read(path)?;
+    let digits = text.trim();
+    let not_a_key = || ConfigError::NotAKey { path: path.to_owned(), bytes: N };
+    if digits.len() != N * 2 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(not_a_key());
+    }
+    let mut key = Zeroizing::new([0; N]);
+    for (at, byte) in key.iter_mut().enumerate() {
+        let pair = digits.get(at * 2..at * 2 + 2).ok_or_else(not_a_key)?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| not_a_key())?;
+    }
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    const HALL: &str = include_str!("../../../provisioning/sites/district-hall.toml");
+
+    struct Place(tempfile::TempDir);
+
+    impl Place {
+        fn new() -> Self {
+            let place = Self(tempfile::tempdir().unwrap());
+            place.write("site.toml", HALL, 0o644);
+            place.write("device.key", &format!("{}\n", "07".repeat(32)), 0o600);
+            place.write("wrap.key", &"09".repeat(16), 0o600);
+            place
+        }
+
+        fn write(&self, name: &str, text: &str, mode: u32) {
+            let path = self.0.path().join(name);
+            let _ = fs::remove_file(&path);
+            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+
+        fn read(&self) -> Result<Config, ConfigError> {
+            Config::read(&self.0.path().join("site.toml"), self.0.path())
+        }
+    }
+
+    #[test]
+    fn a_site_and_its_keys_become_a_setup() {
+        let config = Place::new().read().unwrap();
+        let setup = config.setup();
+        assert_eq!(setup.device.to_string(), "K-DH-0001");
+        assert_eq!((setup.times.idle_ms, setup.times.countdown_ms), (60_000, 20_000));
+        assert!(setup.has.card_reader && setup.has.code_reader && setup.has.printer);
+        assert_eq!((*config.wrap_key, config.digest.len()), ([9; 16], 64));
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        let place = Place::new();
+        place.write("wrap.key", &"09".repeat(16), 0o640);
+        assert!(matches!(place.read(), Err(ConfigError::Exposed(_))));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_shown() {
+        for bad in ["", "09", &"0g".repeat(16), &"é".repeat(16), &"09".repeat(17)] {
+            let place = Place::new();
+            place.write("wrap.key", bad, 0o600);
+            let error = place.read().err().unwrap();
+            assert!(matches!(error, ConfigError::NotAKey { .. }));
+            assert!(bad.is_empty() || !error.to_string().contains(bad));
+        }
+        let place = Place::new();
+        place.write("device.key", &"00".repeat(32), 0o600);
+        assert!(matches!(place.read(), Err(ConfigError::BadKey(..))));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let place = Place::new();
+        fs::remove_file(place.0.path().join("device.key")).unwrap();
+        assert!(place.read().err().unwrap().to_string().contains("device.key"));
+    }
+}

@@ -1,0 +1,164 @@
+//! What device processes say, in the words of the session, and the other way round. The only place that
+//! knows both: drivers know nothing of visits, the session knows nothing of drivers.
+
+use code_reader::Hint;
+use contract::{Receipt, ReceiptLine};
+use device::wire::{self, Attention, Fault};
+use printer::{Block, Outcome};
+use session::{CardEvent, CodeHint, Event, Failure, Health, PinAnswer, PrintResult, Trouble};
+
+use super::cards;
+
+/// An event, and whether it may be lost when the engine is busy.
+pub(super) enum Told {
+    /// It must arrive.
+    Must(Event),
+    /// The next of its kind replaces it.
+    May(Event),
+}
+
+/// Whether the device can be offered.
+pub(super) const fn health(health: wire::Health) -> Health {
+    match health {
+        // Paper that is low is still paper.
+        wire::Health::Ready | wire::Health::Busy | wire::Health::NeedsAttention(Attention::PaperLow) => {
+            Health::Ready
+        }
+        wire::Health::NeedsAttention(Attention::PaperOut) => Health::Trouble(Trouble::PaperOut),
+        wire::Health::NeedsAttention(Attention::CoverOpen) => Health::Trouble(Trouble::CoverOpen),
+        wire::Health::NeedsAttention(Attention::Jammed) => Health::Trouble(Trouble::Jammed),
+        wire::Health::NeedsAttention(Attention::Mute) | wire::Health::Absent | wire::Health::Failed => {
+            Health::Trouble(Trouble::Gone)
+        }
+    }
+}
+
+/// What happened at a device; nothing when it makes no sense.
+pub(super) fn event(event: wire::Event) -> Option<Told> {
+    Some(match event {
+        wire::Event::CardInserted => Told::Must(Event::Card(CardEvent::Inserted)),
+        wire::Event::CardRead(card) => Told::Must(Event::Card(cards::read(&card))),
+        wire::Event::CardRefused(refusal) => {
+            Told::Must(Event::Card(CardEvent::Refused(cards::refusal(refusal))))
+        }
+        wire::Event::CardRemoved => Told::Must(Event::Card(CardEvent::Removed)),
+        wire::Event::Code(code) if code.len() <= wire::CODE_MAX => Told::Must(Event::Code(code)),
+        wire::Event::Code(_) => return None,
+        wire::Event::CodeHint(hint) => Told::May(Event::CodeHint(code_hint(hint))),
+    })
+}
+
+const fn code_hint(hint: Hint) -> CodeHint {
+    match hint {
+        Hint::Dark => CodeHint::TooDark,
+        Hint::Glare => CodeHint::Glare,
+        Hint::Moving => CodeHint::Moving,
+        Hint::TooFar => CodeHint::TooFar,
+        Hint::TooNear => CodeHint::TooNear,
+    }
+}
+
+/// What the card said to a PIN.
+pub(super) fn pin(answer: Result<wire::Answer, Fault>) -> Result<PinAnswer, Failure> {
+    match answer {
+        Ok(wire::Answer::Pin(outcome)) => cards::pin(outcome),
+        Ok(wire::Answer::Printed(_) | wire::Answer::Scanning(_)) | Err(_) => Err(Failure::Device),
+    }
+}
+
+/// What became of a print.
+pub(super) fn printed(answer: Result<wire::Answer, Fault>) -> PrintResult {
+    match answer {
+        Ok(wire::Answer::Printed(Outcome::Printed { confirmation })) => {
+            PrintResult::Printed(match confirmation {
+                printer::Confirmation::ProcessId => contract::Confirmation::Echoed,
+                printer::Confirmation::Fence => contract::Confirmation::Fenced,
+                printer::Confirmation::Received => contract::Confirmation::Sent,
+            })
+        }
+        // A fault says that the work was not begun.
+        Ok(wire::Answer::Printed(Outcome::NotStarted(_))) | Err(_) => PrintResult::NotStarted,
+        Ok(wire::Answer::Printed(Outcome::Unconfirmed(_))) => PrintResult::Unconfirmed,
+        // An answer to another question: nobody knows what it did with this one.
+        Ok(wire::Answer::Pin(_) | wire::Answer::Scanning(_)) => PrintResult::Unconfirmed,
+    }
+}
+
+/// A receipt as the printer takes it.
+pub(crate) fn receipt(content: &Receipt, mark: Option<String>) -> printer::Receipt {
+    let mut blocks = vec![Block::Title(content.title.clone()), Block::Rule];
+    blocks.extend(content.lines.iter().map(|line| match line {
+        ReceiptLine::Pair(label, value) => Block::Pair { label: label.clone(), value: value.clone() },
+        ReceiptLine::Text(text) => Block::Line(text.clone()),
+        ReceiptLine::Amount(text) => {
+            // `合计 ¥86.40`: the sum stands behind the last space.
+            let (label, value) = text.rsplit_once(' ').unwrap_or(("", text));
+            Block::Amount { label: label.to_owned(), value: value.to_owned() }
+        }
+        ReceiptLine::Rule => Block::Rule,
+    }));
+    blocks.extend(content.code.clone().map(Block::Qr));
+    printer::Receipt { blocks, copy_mark: mark }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use printer::Why;
+
+    #[test]
+    fn a_printer_with_little_paper_still_prints() {
+        let low = wire::Health::NeedsAttention(Attention::PaperLow);
+        assert_eq!(health(low), Health::Ready);
+        let out = wire::Health::NeedsAttention(Attention::PaperOut);
+        assert_eq!(health(out), Health::Trouble(Trouble::PaperOut));
+        let mute = wire::Health::NeedsAttention(Attention::Mute);
+        assert_eq!(health(mute), Health::Trouble(Trouble::Gone));
+    }
+
+    #[test]
+    fn only_what_certainly_did_not_begin_counts_as_not_started() {
+        let answer = |outcome| printed(Ok(wire::Answer::Printed(outcome)));
+        assert_eq!(answer(Outcome::NotStarted(Why::PaperOut)), PrintResult::NotStarted);
+        assert_eq!(answer(Outcome::Unconfirmed(Why::PaperOut)), PrintResult::Unconfirmed);
+        assert_eq!(printed(Err(Fault::Busy)), PrintResult::NotStarted);
+        assert_eq!(printed(Ok(wire::Answer::Scanning(true))), PrintResult::Unconfirmed);
+        let fenced = Outcome::Printed { confirmation: printer::Confirmation::Fence };
+        assert_eq!(answer(fenced), PrintResult::Printed(contract::Confirmation::Fenced));
+    }
+
+    #[test]
+    fn a_code_longer_than_any_is_dropped() {
+        let code = |len: usize| event(wire::Event::Code(vec![b'Y'; len].into()));
+        assert!(matches!(code(wire::CODE_MAX), Some(Told::Must(Event::Code(_)))));
+        assert!(code(wire::CODE_MAX + 1).is_none());
+    }
+
+    #[test]
+    fn a_receipt_keeps_every_line_in_order_and_ends_with_its_code() {
+        let content = Receipt {
+            title: "缴费凭条".into(),
+            lines: vec![
+                ReceiptLine::Pair("账期".into(), "2026年10月".into()),
+                ReceiptLine::Rule,
+                ReceiptLine::Amount("合计 ¥86.40".into()),
+                ReceiptLine::Amount("¥1.00".into()),
+                ReceiptLine::Text("请妥善保管".into()),
+            ],
+            number: "0000 0000 0000 0001".into(),
+            code: Some("https://example/r/1".into()),
+        };
+        let printed = receipt(&content, Some("补打 第1次".into()));
+        let expected = vec![
+            Block::Title("缴费凭条".into()),
+            Block::Rule,
+            Block::Pair { label: "账期".into(), value: "2026年10月".into() },
+            Block::Rule,
+            Block::Amount { label: "合计".into(), value: "¥86.40".into() },
+            Block::Amount { label: String::new(), value: "¥1.00".into() },
+            Block::Line("请妥善保管".into()),
+            Block::Qr("https://example/r/1".into()),
+        ];
+        assert!(printed == printer::Receipt { blocks: expected, copy_mark: Some("补打 第1次".into()) });
+    }
+}

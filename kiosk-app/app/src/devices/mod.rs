@@ -1,0 +1,93 @@
+//! The devices of this kiosk, each a process of its own with a keeper (DESIGN §8).
+
+mod cards;
+mod keeper;
+mod launch;
+mod mapping;
+mod pulse;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::Path;
+
+use contract::{CodeReaderPath, Receipt, ReceiptId, SiteDevices};
+use device::wire::DeviceConfig;
+use session::{Device, Event, Failure, PrintResult, Ticket};
+use zeroize::Zeroizing;
+
+use crate::inbox::Inbox;
+use crate::message::Message;
+use keeper::{Keeper, Keeping, Order};
+use launch::Program;
+use pulse::Intervals;
+
+/// Events of one device that may wait for the engine. A card goes in and out in a few of them.
+const QUOTA: usize = 16;
+
+/// The keepers; a device that the kiosk does not have has none. Dropping it ends all device processes; the
+/// inbox must be gone by then.
+pub(crate) struct Devices {
+    card_reader: Option<Keeper>,
+    printer: Option<Keeper>,
+    /// Nothing is ever asked of it; it ends with the others.
+    _code_reader: Option<Keeper>,
+}
+
+impl Devices {
+    /// Starts a keeper for each device of the site. `program`: path of `kiosk-device`.
+    pub(crate) fn start(site: &SiteDevices, program: &Path, inbox: &Inbox<Message>) -> io::Result<Self> {
+        let keep = |device, name, config: Option<DeviceConfig>| {
+            let keeping = |config| Keeping {
+                device,
+                config,
+                launch: Box::new(Program { path: program.to_owned(), name }),
+                intervals: Intervals::default(),
+                port: inbox.port(QUOTA),
+            };
+            config.map(|config| Keeper::start(keeping(config))).transpose()
+        };
+        let reader = site.card_reader.as_ref().map(|path| DeviceConfig::Card { reader: path.reader.clone() });
+        let printer = site.printer.as_ref().map(|path| DeviceConfig::ReceiptPrinter {
+            tty: path.tty.clone(),
+            baud: path.baud,
+            profile: path.profile.clone(),
+        });
+        let (name, code_reader) = match site.code_reader.clone() {
+            Some(CodeReaderPath::Camera { source }) => ("camera", Some(DeviceConfig::Camera { source })),
+            Some(CodeReaderPath::Scanner { tty, baud }) => {
+                ("scanner", Some(DeviceConfig::Scanner { tty, baud }))
+            }
+            None => ("", None),
+        };
+        Ok(Self {
+            card_reader: keep(Device::CardReader, "card", reader)?,
+            printer: keep(Device::Printer, "receipt-printer", printer)?,
+            _code_reader: keep(Device::CodeReader, name, code_reader)?,
+        })
+    }
+
+    /// Lets the card check a PIN. The event is what came of it, when that is known at once.
+    pub(crate) fn verify_pin(&self, ticket: Ticket, digits: Zeroizing<Vec<u8>>) -> Option<Event> {
+        match &self.card_reader {
+            Some(keeper) => keeper.order(Order::Pin(ticket, digits)),
+            None => Some(Event::Answer(ticket, Err(Failure::Device))),
+        }
+    }
+
+    /// Prints a copy of a receipt. The event is what came of it, when that is known at once.
+    pub(crate) fn print(&self, receipt: ReceiptId, content: &Receipt, mark: Option<String>) -> Option<Event> {
+        match &self.printer {
+            Some(keeper) => keeper.order(Order::Print(receipt, Box::new(mapping::receipt(content, mark)))),
+            None => Some(Event::Paper(receipt, PrintResult::NotStarted)),
+        }
+    }
+
+    /// The work is no longer wanted.
+    pub(crate) fn cancel(&self, ticket: Ticket) {
+        if let Some(keeper) = &self.card_reader {
+            // There is nothing to hear of a cancellation.
+            let _ = keeper.order(Order::Cancel(ticket));
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! When a device process is pinged, given up and started again. Pure: the time is passed in.
+
+use std::time::{Duration, Instant};
+
+/// The intervals of a supervised process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Intervals {
+    /// Between two pings.
+    pub(crate) ping: Duration,
+    /// Without an answer to a ping for this long, a process that has answered before hangs.
+    pub(crate) mute: Duration,
+    /// A process must answer its first ping within this: a cold start on a slow machine is no hang.
+    pub(crate) birth: Duration,
+    /// Before the first restart.
+    pub(crate) restart_first: Duration,
+    /// Before any later restart, at most.
+    pub(crate) restart_max: Duration,
+    /// A process that lived this long was well: the next restart is a first one.
+    pub(crate) well: Duration,
+}
+
+impl Default for Intervals {
+    fn default() -> Self {
+        Self {
+            ping: Duration::from_millis(500),
+            mute: Duration::from_secs(2),
+            birth: Duration::from_secs(10),
+            restart_first: Duration::from_millis(250),
+            restart_max: Duration::from_secs(15),
+            well: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Doubling pauses between restarts, for ever.
+#[derive(Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// How long to wait before the next start, after a process that lived this long.
+    pub(crate) fn pause(&mut self, lived: Duration, intervals: &Intervals) -> Duration {
+        if lived >= intervals.well {
+            self.failures = 0;
+        }
+        let pause = intervals.restart_first.saturating_mul(1 << self.failures.min(16));
+        self.failures = self.failures.saturating_add(1);
+        pause.min(intervals.restart_max)
+    }
+}
+
+/// The heartbeat of one process.
+pub(crate) struct Pulse {
+    born: Instant,
+    next_ping: Instant,
+    /// Number of the last ping that was sent, from 1.
+    sent: u64,
+    answered: Option<Instant>,
+}
+
+impl Pulse {
+    pub(crate) fn new(born: Instant) -> Self {
+        Self { born, next_ping: born, sent: 0, answered: None }
+    }
+
+    /// The ping to send now, if one is due.
+    pub(crate) fn ping(&mut self, now: Instant, intervals: &Intervals) -> Option<u64> {
+        if now < self.next_ping {
+            return None;
+        }
+        self.next_ping = now + intervals.ping;
+        self.sent += 1;
+        Some(self.sent)
+    }
+
+    /// An answer to a ping. One that was never sent proves nothing.
+    pub(crate) fn pong(&mut self, number: u64, now: Instant) {
+        if (1..=self.sent).contains(&number) {
+            self.answered = Some(now);
+        }
+    }
+
+    /// Time in which the kiosk itself did not listen is not held against the process.
+    pub(crate) fn excuse(&mut self, waited: Duration) {
+        match &mut self.answered {
+            Some(answered) => *answered += waited,
+            None => self.born += waited,
+        }
+    }
+
+    /// When the process is given up if it does not answer before.
+    pub(crate) fn gives_up(&self, intervals: &Intervals) -> Instant {
+        self.answered.map_or(self.born + intervals.birth, |answered| answered + intervals.mute)
+    }
+
+    /// When something is to be done next.
+    pub(crate) fn wake(&self, intervals: &Intervals) -> Instant {
+        self.next_ping.min(self.gives_up(intervals))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn pauses_double_to_a_limit_and_never_end() {
+        let intervals = Intervals::default();
+        let mut backoff = Backoff::default();
+        let pauses: Vec<u128> = (0..40).map(|_| backoff.pause(MS, &intervals).as_millis()).collect();
+        assert_eq!(pauses[..8], [250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
+        assert_eq!(pauses[39], 15_000);
+    }
+
+    #[test]
+    fn a_process_that_was_well_is_restarted_at_once() {
+        let intervals = Intervals::default();
+        let mut backoff = Backoff::default();
+        for _ in 0..9 {
+            backoff.pause(MS, &intervals);
+        }
+        assert_eq!(backoff.pause(intervals.well, &intervals), intervals.restart_first);
+        assert_eq!(backoff.pause(MS, &intervals), intervals.restart_first * 2);
+    }
+
+    #[test]
+    fn a_process_that_stops_answering_is_given_up_after_two_seconds() {
+        let (intervals, born) = (Intervals::default(), Instant::now());
+        let mut pulse = Pulse::new(born);
+        let first = pulse.ping(born, &intervals).unwrap();
+        assert_eq!(pulse.ping(born + 499 * MS, &intervals), None);
+        pulse.pong(first, born + 20 * MS);
+        assert_eq!(pulse.gives_up(&intervals), born + 2020 * MS);
+        let second = pulse.ping(born + 500 * MS, &intervals).unwrap();
+        assert_ne!(first, second);
+        pulse.pong(second, born + 510 * MS);
+        assert_eq!(pulse.gives_up(&intervals), born + 2510 * MS);
+    }
+
+    #[test]
+    fn a_new_process_may_take_longer_to_its_first_answer() {
+        let (intervals, born) = (Intervals::default(), Instant::now());
+        let pulse = Pulse::new(born);
+        assert_eq!(pulse.gives_up(&intervals), born + intervals.birth);
+        assert_eq!(pulse.wake(&intervals), born);
+    }
+
+    #[test]
+    fn time_in_which_nobody_listened_is_not_held_against_a_process() {
+        let (intervals, born) = (Intervals::default(), Instant::now());
+        let mut pulse = Pulse::new(born);
+        let first = pulse.ping(born, &intervals).unwrap();
+        pulse.pong(first, born + MS);
+        pulse.excuse(5000 * MS);
+        assert_eq!(pulse.gives_up(&intervals), born + 7001 * MS);
+    }
+
+    #[test]
+    fn an_answer_to_a_ping_that_was_never_sent_proves_nothing() {
+        let (intervals, born) = (Intervals::default(), Instant::now());
+        let mut pulse = Pulse::new(born);
+        pulse.pong(0, born + MS);
+        pulse.pong(1, born + MS);
+        pulse.pong(u64::MAX, born + MS);
+        assert_eq!(pulse.gives_up(&intervals), born + intervals.birth);
+    }
+}

@@ -1,0 +1,211 @@
+//! The net thread: carries requests to the platform and answers to the engine.
+//!
+//! One thread, one tokio runtime, one HTTP client. Every request is made once: whether and when something
+//! is asked again is decided by the kiosk and the uplink, which know what it would mean. Requests are
+//! bounded in number, time and size. Knows no service and keeps nothing of an answer.
+
+mod answer;
+mod client;
+#[cfg(test)]
+mod tests;
+mod uplink;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use contract::{ChargeRequest, ChargeState, InquireRequest, OrderId};
+use session::{Answer, Event, Failure, Ticket, Work};
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
+
+pub(crate) use client::Platform;
+
+use crate::inbox::Port;
+use crate::message::Message;
+use client::Limits;
+
+/// Errands under way and waiting. The kiosk asks once per open order, so this many never come up.
+pub(crate) const ERRANDS_MAX: usize = 256;
+/// Errands that may wait for the thread to look at them.
+const QUEUE_MAX: usize = 64;
+/// Inquiries at a time: after a long time offline there may be many, and a resident's work comes first.
+const INQUIRIES_MAX: usize = 4;
+
+/// Work of a visit: a little less than the kiosk waits for it.
+const WORK: Limits = Limits { time: Duration::from_secs(9), answer_bytes: 512 * 1024 };
+/// A charge goes through to a bank.
+const MONEY: Limits = Limits { time: Duration::from_secs(30), answer_bytes: 16 * 1024 };
+
+/// What the engine wants from the platform.
+pub(crate) enum Errand {
+    /// Work of a visit.
+    Do(Ticket, Work),
+    /// The work is no longer wanted.
+    Cancel(Ticket),
+    /// Charge an order.
+    Charge(ChargeRequest),
+    /// How does this order stand?
+    Inquire(OrderId),
+    /// A request of the uplink.
+    Uplink(engine::UplinkRequest),
+}
+
+/// The engine's handle on the net thread, which ends with it.
+pub(crate) struct Net {
+    errands: mpsc::Sender<Errand>,
+}
+
+impl Net {
+    /// Starts the thread. `port` needs a quota of [`ERRANDS_MAX`]. SIGTERM and SIGINT are told on `stop`.
+    pub(crate) fn start(platform: Platform, port: Port<Message>, stop: Port<Message>) -> io::Result<Self> {
+        let (errands, queue) = mpsc::channel(QUEUE_MAX);
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("net".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let signals = tokio::spawn(tell_signals(stop));
+                Desk::new(platform, port).serve(queue).await;
+                signals.abort();
+            });
+        })?;
+        Ok(Self { errands })
+    }
+
+    /// Sends an errand out. When it cannot be taken, what came of it comes back at once.
+    pub(crate) fn send(&self, errand: Errand) -> Option<Message> {
+        match self.errands.try_send(errand) {
+            Ok(()) => None,
+            Err(mpsc::error::TrySendError::Full(errand) | mpsc::error::TrySendError::Closed(errand)) => {
+                unsent(&errand)
+            }
+        }
+    }
+}
+
+/// What came of an errand that never left.
+fn unsent(errand: &Errand) -> Option<Message> {
+    let failure = Failure::Unreachable;
+    match errand {
+        Errand::Do(ticket, _) => Some(Message::Kiosk(Event::Answer(*ticket, Err(failure)))),
+        Errand::Charge(charge) => Some(Message::Kiosk(Event::Payment(charge.order, Err(failure)))),
+        Errand::Inquire(order) => Some(Message::Kiosk(Event::Payment(*order, Err(failure)))),
+        Errand::Uplink(request) => Some(Message::Uplink(uplink::unanswered(request))),
+        Errand::Cancel(_) => None,
+    }
+}
+
+/// The asynchronous side: one task per errand.
+struct Desk {
+    platform: Arc<Platform>,
+    port: Port<Message>,
+    inquiries: Arc<Semaphore>,
+    tasks: JoinSet<()>,
+    /// Work that can be cancelled.
+    work: BTreeMap<Ticket, AbortHandle>,
+}
+
+impl Desk {
+    fn new(platform: Platform, port: Port<Message>) -> Self {
+        Self {
+            platform: Arc::new(platform),
+            port,
+            inquiries: Arc::new(Semaphore::new(INQUIRIES_MAX)),
+            tasks: JoinSet::new(),
+            work: BTreeMap::new(),
+        }
+    }
+
+    async fn serve(mut self, mut queue: mpsc::Receiver<Errand>) {
+        loop {
+            tokio::select! {
+                errand = queue.recv() => match errand {
+                    Some(errand) => self.begin(errand),
+                    None => return,
+                },
+                Some(_) = self.tasks.join_next() => {
+                    self.work.retain(|_, task| !task.is_finished());
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, errand: Errand) {
+        if let Errand::Cancel(ticket) = &errand {
+            if let Some(task) = self.work.remove(ticket) {
+                task.abort();
+            }
+            return;
+        }
+        if self.tasks.len() >= ERRANDS_MAX {
+            if let Some(message) = unsent(&errand) {
+                tell(&self.port, message);
+            }
+            return;
+        }
+        let ticket = if let Errand::Do(ticket, _) = &errand { Some(*ticket) } else { None };
+        let (platform, port) = (Arc::clone(&self.platform), self.port.clone());
+        let inquiries = Arc::clone(&self.inquiries);
+        let task = self.tasks.spawn(async move {
+            if let Some(message) = run(&platform, &inquiries, errand).await {
+                tell(&port, message);
+            }
+        });
+        if let Some(ticket) = ticket {
+            self.work.insert(ticket, task);
+        }
+    }
+}
+
+/// Runs one errand to its end.
+async fn run(platform: &Platform, inquiries: &Semaphore, errand: Errand) -> Option<Message> {
+    match errand {
+        Errand::Do(ticket, work) => {
+            let answer = match work {
+                Work::Identify(request) => {
+                    platform.post("/v1/identify", &request, WORK).await.map(Answer::Identified)
+                }
+                Work::Call(request) => platform.post("/v1/calls", &request, WORK).await.map(Answer::Called),
+                // The engine's thread gives this to the card; here it could only be a mistake of ours.
+                Work::VerifyPin(_) => Err(Failure::Device),
+            };
+            Some(Message::Kiosk(Event::Answer(ticket, answer)))
+        }
+        Errand::Charge(charge) => {
+            let state: Result<ChargeState, Failure> = platform.post("/v1/charges", &charge, MONEY).await;
+            Some(Message::Kiosk(Event::Payment(charge.order, state)))
+        }
+        Errand::Inquire(order) => {
+            // The semaphore is never closed.
+            let _turn = inquiries.acquire().await.ok()?;
+            let state = platform.post("/v1/inquiries", &InquireRequest { order }, MONEY).await;
+            Some(Message::Kiosk(Event::Payment(order, state)))
+        }
+        Errand::Uplink(request) => Some(Message::Uplink(uplink::carry(platform, request).await)),
+        Errand::Cancel(_) => None,
+    }
+}
+
+/// The port has room for every errand, so this never holds the thread up.
+fn tell(port: &Port<Message>, message: Message) {
+    if let Err(error) = port.post(message) {
+        tracing::debug!(%error, "an answer came too late");
+    }
+}
+
+async fn tell_signals(stop: Port<Message>) {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::warn!("signals cannot be watched: the kiosk will end without saying so");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tell(&stop, Message::Stop);
+}

@@ -1,0 +1,28 @@
+//! What a dying process must not leave behind (I3): no core file, no debugger's view of its memory, and no
+//! panic text, which could quote what a resident typed.
+
+use std::panic;
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+/// Exit code after a panic. systemd starts the kiosk again; its log says what was open.
+pub(crate) const EXIT_PANIC: i32 = 70;
+
+/// Forbids core files and other processes' looks into this one.
+///
+/// # Errors
+/// What the kernel said. A kiosk that could leave memory behind must not start.
+pub(crate) fn forbid_dumps() -> rustix::io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+}
+
+/// A panic in any thread ends the process: half a kiosk would be worse than a restart. Only the place is
+/// logged. The kernel wipes the memory.
+pub(crate) fn end_on_panic() {
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+        tracing::error!(place, "the kiosk ends by a panic and is to be started again");
+        std::process::exit(EXIT_PANIC);
+    }));
+}
