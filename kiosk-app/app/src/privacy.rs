@@ -26,3 +26,33 @@ pub(crate) fn end_on_panic() {
         std::process::exit(EXIT_PANIC);
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+    use std::thread;
+
+    const SECRET: &str = "500101199001011239";
+
+    #[test]
+    fn a_panic_in_any_thread_ends_the_process_and_quotes_nothing() {
+        let program = std::env::current_exe().unwrap();
+        let dying = ["--exact", "privacy::tests::panics_in_a_thread", "--ignored", "--nocapture"];
+        let output = Command::new(program).args(dying).output().unwrap();
+        assert_eq!(output.status.code(), Some(EXIT_PANIC));
+        let said = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&said).contains(SECRET));
+    }
+
+    #[test]
+    #[ignore = "ends its own process: the test above starts it"]
+    fn panics_in_a_thread() {
+        forbid_dumps().unwrap();
+        let core = rustix::process::getrlimit(Resource::Core);
+        assert_eq!((core.current, core.maximum), (Some(0), Some(0)));
+        end_on_panic();
+        let ended = thread::spawn(|| panic!("{SECRET}")).join();
+        assert!(ended.is_ok(), "the process should have ended");
+    }
+}
