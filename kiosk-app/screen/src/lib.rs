@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Slint draws a [`View`](view::View), and nothing that is not in it.
+//!
+//! [`Screen`] belongs to the main thread; a [`Handle`] goes to any other and shows views through one slot:
+//! the newest wins, so a burst of views costs one drawing. A touch comes back with the id of the view that
+//! was on the screen. Knows nothing of visits, money or devices.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod apply;
+mod code;
+mod window;
+
+pub use window::{Handle, Screen, ScreenError};
+
+/// What the Slint compiler makes of `ui/`.
+mod ui {
+    #![allow(
+        unsafe_code,
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::todo,
+        clippy::wildcard_enum_match_arm
+    )]
+    slint::include_modules!();
+}

@@ -1,0 +1,353 @@
+//! From a view to the properties of the window. The only place where the two meet.
+
+use slint::{ComponentHandle as _, Model as _, ModelRc, SharedString, VecModel};
+use view::{
+    Action, Body, Foot, Icon, Intent, Link, Outcome, Pair, Rows, Text, TextId, Texts, Theme as Manner, Tone,
+    Verdict, View,
+};
+
+use crate::code;
+use crate::ui::{
+    App, BannerData, BodyKind, Choice, Glyph, KeyData, OutcomeData, PageData, PairData, PinData, RowData,
+    Shown, StepData, Theme, TileData, Tone as UiTone, WayData,
+};
+
+/// The panels for which the sizes of the theme are given.
+const PORTRAIT: (f32, f32) = (1080.0, 1920.0);
+const LANDSCAPE: (f32, f32) = (1920.0, 1080.0);
+/// A landscape panel is half as high: everything is drawn smaller, and bodies lie side by side.
+const LANDSCAPE_SHRINK: f32 = 0.78;
+
+/// Fits the theme to a panel of so many pixels.
+pub(crate) fn set_panel(app: &App, width: u32, height: u32) {
+    #[allow(clippy::cast_precision_loss)] // sides of a panel
+    let (width, height) = (width as f32, height as f32);
+    let wide = width > height;
+    let (panel, shrink) = if wide { (LANDSCAPE, LANDSCAPE_SHRINK) } else { (PORTRAIT, 1.0) };
+    let theme = app.global::<Theme>();
+    theme.set_wide(wide);
+    theme.set_scale((width / panel.0).min(height / panel.1) * shrink);
+    app.set_panel_width(width);
+    app.set_panel_height(height);
+}
+
+/// Writes the view into the window; gives what each touchable number means.
+pub(crate) fn apply(app: &App, texts: &Texts, view: &View) -> Vec<Intent> {
+    app.global::<Theme>().set_elder(view.theme == Manner::Elder);
+    let mut scribe = Scribe { texts, view, intents: Vec::new() };
+    let shown = app.global::<Shown>();
+    scribe.frame(&shown);
+    scribe.body(&shown);
+    scribe.intents
+}
+
+struct Scribe<'a> {
+    texts: &'a Texts,
+    view: &'a View,
+    intents: Vec<Intent>,
+}
+
+impl Scribe<'_> {
+    fn say(&self, text: &Text) -> SharedString {
+        self.texts.say(self.view.lang, text).into()
+    }
+
+    fn fixed(&self, id: TextId) -> SharedString {
+        self.say(&Text::Id(id))
+    }
+
+    /// The number under which this intent comes back.
+    fn touch(&mut self, intent: Intent) -> i32 {
+        self.intents.push(intent);
+        i32::try_from(self.intents.len() - 1).unwrap_or(-1)
+    }
+
+    fn frame(&mut self, shown: &Shown<'_>) {
+        let view = self.view;
+        shown.set_hall(self.say(&view.header.hall));
+        shown.set_clock(view.header.clock.as_str().into());
+        let online = view.header.link == Link::Online;
+        shown.set_online(online);
+        shown.set_link(self.fixed(if online { TextId::LinkOnline } else { TextId::LinkOffline }));
+        shown.set_who(view.header.who.as_ref().map(|who| self.say(who)).unwrap_or_default());
+        let steps = view.steps.as_ref().map(|steps| {
+            let step =
+                |(at, name)| StepData { text: self.say(name), on: at == steps.at, past: at < steps.at };
+            steps.names.iter().enumerate().map(step).collect()
+        });
+        set(&shown.get_steps(), steps.unwrap_or_default(), |model| shown.set_steps(model));
+        shown.set_title(self.say(&view.title));
+        shown.set_lead(view.lead.as_ref().map(|lead| self.say(lead)).unwrap_or_default());
+        let banners = view
+            .banners
+            .iter()
+            .map(|banner| BannerData {
+                tone: tone(banner.tone),
+                glyph: glyph(banner.icon),
+                title: self.say(&banner.title),
+                detail: banner.detail.as_ref().map(|detail| self.say(detail)).unwrap_or_default(),
+            })
+            .collect();
+        set(&shown.get_banners(), banners, |model| shown.set_banners(model));
+        let actions = view.actions.iter().map(|action| self.action(action)).collect();
+        set(&shown.get_actions(), actions, |model| shown.set_actions(model));
+        let footer = view.footer.iter().map(|foot| self.foot(*foot)).collect();
+        set(&shown.get_footer(), footer, |model| shown.set_footer(model));
+        shown.set_counting(view.seconds_left.is_some());
+        if let Some(seconds) = view.seconds_left {
+            shown.set_countdown(self.say(&Text::With(TextId::SecondsLeft, vec![seconds.to_string()])));
+            let (text, touch) = (self.fixed(TextId::StillHere), self.touch(Intent::More));
+            shown.set_more(Choice { text, primary: true, enabled: true, touch, glyph: Glyph::Clock });
+        }
+    }
+
+    fn action(&mut self, action: &Action) -> Choice {
+        Choice {
+            text: self.say(&action.text),
+            glyph: Glyph::Check,
+            primary: action.primary,
+            enabled: action.enabled,
+            touch: self.touch(action.intent),
+        }
+    }
+
+    fn foot(&mut self, foot: Foot) -> Choice {
+        let text = foot.text(self.view.lang, self.view.theme);
+        Choice {
+            text: self.fixed(text),
+            glyph: glyph(foot.icon()),
+            primary: false,
+            enabled: true,
+            touch: self.touch(foot.intent()),
+        }
+    }
+
+    fn body(&mut self, shown: &Shown<'_>) {
+        match &self.view.body {
+            Body::Welcome(ways) => {
+                let ways = ways
+                    .iter()
+                    .map(|way| WayData {
+                        title: self.say(&way.title),
+                        detail: self.say(&way.detail),
+                        broken: way.broken.as_ref().map(|why| self.say(why)).unwrap_or_default(),
+                        by_card: way.way == view::Way::Card,
+                        touch: self.touch(Intent::Explain(way.way)),
+                    })
+                    .collect();
+                set(&shown.get_ways(), ways, |model| shown.set_ways(model));
+                shown.set_body(BodyKind::Welcome);
+            }
+            Body::Menu(tiles) => {
+                let tiles = tiles
+                    .iter()
+                    .map(|tile| TileData {
+                        glyph: glyph(tile.icon),
+                        title: self.say(&tile.title),
+                        detail: self.say(&tile.detail),
+                        enabled: tile.enabled,
+                        touch: self.touch(tile.intent),
+                    })
+                    .collect();
+                set(&shown.get_tiles(), tiles, |model| shown.set_tiles(model));
+                shown.set_body(BodyKind::Menu);
+            }
+            Body::Pin(pad) => {
+                let keys = pad
+                    .keys
+                    .iter()
+                    .map(|key| KeyData {
+                        text: key.to_string().into(),
+                        touch: self.touch(Intent::Digit(*key)),
+                    })
+                    .collect();
+                set(&shown.get_keys(), keys, |model| shown.set_keys(model));
+                let pin = PinData {
+                    entered: pad.entered.into(),
+                    length: pad.length.into(),
+                    problem: pad.problem.as_ref().map(|problem| self.say(problem)).unwrap_or_default(),
+                    erase: self.fixed(TextId::PinErase),
+                    erase_touch: self.touch(Intent::Erase),
+                };
+                shown.set_pin(pin);
+                shown.set_body(BodyKind::Pin);
+            }
+            Body::Consent(sheet) => {
+                let pair = |label, value: &Text| PairData {
+                    label: self.fixed(label),
+                    value: self.say(value),
+                    strong: false,
+                };
+                let pairs = vec![
+                    pair(TextId::ConsentPurpose, &sheet.purpose),
+                    pair(TextId::ConsentRecipient, &sheet.recipient),
+                    pair(TextId::ConsentDuration, &sheet.duration),
+                ];
+                shown.set_summary(self.fixed(TextId::ConsentItems));
+                set(&shown.get_pairs(), pairs, |model| shown.set_pairs(model));
+                let items: Vec<SharedString> = sheet.items.iter().map(|item| self.say(item)).collect();
+                set(&shown.get_items(), items, |model| shown.set_items(model));
+                shown.set_body(BodyKind::Consent);
+            }
+            Body::Rows(rows) => self.rows(shown, rows),
+            Body::Sheet(pairs) => {
+                self.pairs(shown, pairs);
+                shown.set_body(BodyKind::Sheet);
+            }
+            Body::Confirm(confirm) => {
+                shown.set_amount(confirm.amount.as_str().into());
+                self.pairs(shown, &confirm.pairs);
+                let methods = confirm
+                    .methods
+                    .iter()
+                    .map(|method| Choice {
+                        text: self.say(&method.title),
+                        glyph: Glyph::Wallet,
+                        primary: method.chosen,
+                        enabled: true,
+                        touch: self.touch(method.intent),
+                    })
+                    .collect();
+                set(&shown.get_methods(), methods, |model| shown.set_methods(model));
+                shown.set_promise(self.say(&confirm.promise));
+                shown.set_body(BodyKind::Confirm);
+            }
+            Body::Outcome(outcome) => {
+                shown.set_outcome(self.outcome(outcome));
+                self.pairs(shown, &outcome.pairs);
+                shown.set_body(BodyKind::Outcome);
+            }
+        }
+    }
+
+    fn pairs(&self, shown: &Shown<'_>, pairs: &[Pair]) {
+        let pairs = pairs
+            .iter()
+            .map(|pair| PairData {
+                label: self.say(&pair.label),
+                value: self.say(&pair.value),
+                strong: pair.strong,
+            })
+            .collect();
+        set(&shown.get_pairs(), pairs, |model| shown.set_pairs(model));
+    }
+
+    fn rows(&mut self, shown: &Shown<'_>, rows: &Rows) {
+        let cards = rows
+            .rows
+            .iter()
+            .map(|row| RowData {
+                glyph: glyph(row.icon),
+                title: self.say(&row.title),
+                detail: row.detail.as_ref().map(|detail| self.say(detail)).unwrap_or_default(),
+                amount: row.amount.as_deref().unwrap_or_default().into(),
+                chosen: row.chosen,
+                touch: self.touch(row.intent),
+            })
+            .collect();
+        set(&shown.get_rows(), cards, |model| shown.set_rows(model));
+        let (summary, sum) = match &rows.summary {
+            Some((summary, sum)) => (self.say(summary), sum.as_str().into()),
+            None => (SharedString::default(), SharedString::default()),
+        };
+        shown.set_summary(summary);
+        shown.set_sum(sum);
+        let page = rows.page.map(|page| {
+            let mut turn = |id, to: Option<u16>| Choice {
+                text: self.fixed(id),
+                glyph: Glyph::ArrowLeft,
+                primary: false,
+                enabled: to.is_some(),
+                touch: self.touch(Intent::Page(to.unwrap_or(page.at))),
+            };
+            let previous = turn(TextId::RowsPrevious, page.at.checked_sub(1));
+            let next = turn(TextId::RowsNext, page.at.checked_add(1).filter(|next| *next < page.of));
+            let place = vec![(page.at + 1).to_string(), page.of.to_string()];
+            PageData { shown: true, text: self.say(&Text::With(TextId::RowsPage, place)), previous, next }
+        });
+        shown.set_page(page.unwrap_or_default());
+        shown.set_body(BodyKind::Rows);
+    }
+
+    fn outcome(&self, outcome: &Outcome) -> OutcomeData {
+        let (tone, glyph) = match outcome.verdict {
+            Verdict::Working => (UiTone::Note, Glyph::Hourglass),
+            Verdict::Done => (UiTone::Done, Glyph::Check),
+            Verdict::Sorry => (UiTone::Stop, Glyph::CircleX),
+            Verdict::Checking => (UiTone::Wait, Glyph::Hourglass),
+            Verdict::Closed => (UiTone::Closed, Glyph::Moon),
+        };
+        OutcomeData {
+            tone,
+            glyph,
+            word: self.say(&outcome.word),
+            amount: outcome.amount.as_deref().unwrap_or_default().into(),
+            detail: self.say(&outcome.detail),
+            number: outcome.code.as_ref().map(|code| code.number.as_str().into()).unwrap_or_default(),
+            has_code: outcome.code.is_some(),
+            code: outcome.code.as_ref().map(|receipt| code::picture(&receipt.qr)).unwrap_or_default(),
+            code_title: self.fixed(TextId::ReceiptByPhone),
+            code_detail: self.fixed(TextId::ReceiptByPhoneDetail),
+            working: outcome.verdict == Verdict::Working,
+        }
+    }
+}
+
+/// Writes rows into a model in place where there is one: what did not change is not drawn again, and an
+/// element under a finger stays itself.
+fn set<T: Clone + PartialEq + 'static>(model: &ModelRc<T>, rows: Vec<T>, replace: impl FnOnce(ModelRc<T>)) {
+    let Some(own) = model.as_any().downcast_ref::<VecModel<T>>() else {
+        return replace(ModelRc::new(VecModel::from(rows)));
+    };
+    let before = own.row_count();
+    let now = rows.len();
+    for (at, row) in rows.into_iter().enumerate() {
+        if at >= before {
+            own.push(row);
+        } else if own.row_data(at).as_ref() != Some(&row) {
+            own.set_row_data(at, row);
+        }
+    }
+    for at in (now..before).rev() {
+        own.remove(at);
+    }
+}
+
+const fn tone(tone: Tone) -> UiTone {
+    match tone {
+        Tone::Done => UiTone::Done,
+        Tone::Wait => UiTone::Wait,
+        Tone::Stop => UiTone::Stop,
+        Tone::Note => UiTone::Note,
+    }
+}
+
+const fn glyph(icon: Icon) -> Glyph {
+    match icon {
+        Icon::ArrowLeft => Glyph::ArrowLeft,
+        Icon::Building => Glyph::Building,
+        Icon::Bus => Glyph::Bus,
+        Icon::Card => Glyph::Card,
+        Icon::Check => Glyph::Check,
+        Icon::Clock => Glyph::Clock,
+        Icon::Contrast => Glyph::Contrast,
+        Icon::Droplets => Glyph::Droplets,
+        Icon::Exit => Glyph::Exit,
+        Icon::FileBadge => Glyph::FileBadge,
+        Icon::HeartPulse => Glyph::HeartPulse,
+        Icon::Help => Glyph::Help,
+        Icon::Hourglass => Glyph::Hourglass,
+        Icon::House => Glyph::House,
+        Icon::Languages => Glyph::Languages,
+        Icon::Phone => Glyph::Phone,
+        Icon::Printer => Glyph::Printer,
+        Icon::Receipt => Glyph::Receipt,
+        Icon::ShieldCheck => Glyph::ShieldCheck,
+        Icon::Ticket => Glyph::Ticket,
+        Icon::TriangleAlert => Glyph::TriangleAlert,
+        Icon::User => Glyph::User,
+        Icon::Wallet => Glyph::Wallet,
+        Icon::Wifi => Glyph::Wifi,
+        Icon::WifiOff => Glyph::WifiOff,
+    }
+}

@@ -1,0 +1,116 @@
+//! Golden pictures: every sample × orientation × theme × language, drawn and compared.
+//!
+//! `UPDATE_GOLDEN=1` draws them anew. What differs is written to `target/golden`, with a page that shows
+//! expected, drawn and difference side by side.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use i_slint_backend_testing::{TestingBackend, TestingBackendOptions};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ImageEncoder as _, RgbImage, imageops};
+use screen::Screen;
+use view::{Lang, Theme};
+
+use crate::samples;
+
+/// Goldens are kept at half size: every letter is still there, and all together stay small.
+const SHRINK: u32 = 2;
+/// A channel may differ by so much, and so many pixels of 1,000 by more: fonts of another build.
+const CHANNEL: u8 = 48;
+const PIXELS_PER_MILLE: usize = 3;
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn draw(screen: &Screen, view: &view::View) -> RgbImage {
+    screen.show(view);
+    let buffer = screen.snapshot().unwrap();
+    let (width, height) = (buffer.width(), buffer.height());
+    let rgb: Vec<u8> = buffer.as_slice().iter().flat_map(|pixel| [pixel.r, pixel.g, pixel.b]).collect();
+    let whole = RgbImage::from_raw(width, height, rgb).unwrap();
+    imageops::resize(&whole, width / SHRINK, height / SHRINK, imageops::FilterType::Triangle)
+}
+
+fn save(path: &Path, picture: &RgbImage) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = fs::File::create(path).unwrap();
+    let encoder = PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Adaptive);
+    encoder
+        .write_image(picture.as_raw(), picture.width(), picture.height(), image::ExtendedColorType::Rgb8)
+        .unwrap();
+}
+
+/// How many of 1,000 pixels differ, and a picture of where.
+fn difference(expected: &RgbImage, drawn: &RgbImage) -> (usize, RgbImage) {
+    if expected.dimensions() != drawn.dimensions() {
+        return (1_000, drawn.clone());
+    }
+    let mut differing = 0;
+    let mut map = RgbImage::new(drawn.width(), drawn.height());
+    for (x, y, pixel) in drawn.enumerate_pixels() {
+        let other = expected.get_pixel(x, y);
+        if pixel.0.iter().zip(other.0).any(|(a, b)| a.abs_diff(b) > CHANNEL) {
+            differing += 1;
+            map.put_pixel(x, y, image::Rgb([255, 0, 0]));
+        }
+    }
+    (differing * 1_000 / (drawn.width() as usize * drawn.height() as usize).max(1), map)
+}
+
+#[test]
+fn every_view_looks_as_it_did() {
+    let backend = TestingBackend::new(TestingBackendOptions {
+        mock_time: true,
+        threading: false,
+        renderer_name: Some("software".into()),
+    });
+    slint::platform::set_platform(Box::new(backend)).unwrap();
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/golden");
+    fs::remove_dir_all(&out).ok();
+    let mut page =
+        String::from("<!doctype html><meta charset=utf-8><title>golden</title><style>img{width:30%}</style>");
+    let mut failed = Vec::new();
+    let mut names = Vec::new();
+    for (orientation, size) in [("portrait", (1080, 1920)), ("landscape", (1920, 1080))] {
+        let screen = Screen::new(Some(size)).unwrap();
+        for (lang, language) in [(Lang::Zh, "zh"), (Lang::En, "en")] {
+            for (theme, manner) in [(Theme::Standard, "standard"), (Theme::Elder, "elder")] {
+                for (sample, view) in samples::all(lang, theme) {
+                    let name = format!("{sample}-{orientation}-{manner}-{language}.png");
+                    let (path, drawn) = (directory().join(&name), draw(&screen, &view));
+                    names.push(name.clone());
+                    if update {
+                        save(&path, &drawn);
+                        continue;
+                    }
+                    let expected = image::open(&path).map(|picture| picture.to_rgb8()).unwrap_or_default();
+                    let (differing, map) = difference(&expected, &drawn);
+                    if differing > PIXELS_PER_MILLE {
+                        save(&out.join(format!("expected-{name}")), &expected);
+                        save(&out.join(format!("drawn-{name}")), &drawn);
+                        save(&out.join(format!("difference-{name}")), &map);
+                        write!(
+                            page,
+                            "<h3>{name}: {differing} ‰</h3><img src=expected-{name}> <img src=drawn-{name}> \
+                             <img src=difference-{name}>"
+                        )
+                        .unwrap();
+                        failed.push(name);
+                    }
+                }
+            }
+        }
+    }
+    for entry in fs::read_dir(directory()).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        assert!(names.contains(&name), "{name} is the picture of no sample");
+    }
+    if !failed.is_empty() {
+        fs::write(out.join("index.html"), page).unwrap();
+    }
+    assert!(failed.is_empty(), "{} views differ, see target/golden/index.html: {failed:?}", failed.len());
+}

@@ -1,0 +1,293 @@
+//! One view of every body and of every variant that looks different.
+
+use view::{
+    Action, Banner, Body, Confirm, ConsentSheet, Foot, Header, Icon, Intent, Lang, Link, Outcome, Page, Pair,
+    PinPad, ReceiptCode, RowCard, Rows, Steps, Text, TextId, Theme, Tile, Tone, Verdict, View, ViewId, Way,
+    WayCard,
+};
+
+fn data(zh: &str, en: &str, lang: Lang) -> Text {
+    Text::Data(if lang == Lang::Zh { zh } else { en }.to_owned())
+}
+
+fn action(text: impl Into<Text>, primary: bool) -> Action {
+    let intent = if primary { Intent::Go } else { Intent::Other };
+    Action { text: text.into(), primary, enabled: true, intent }
+}
+
+fn pair(label: impl Into<Text>, value: Text, strong: bool) -> Pair {
+    Pair { label: label.into(), value, strong }
+}
+
+struct Maker {
+    lang: Lang,
+    theme: Theme,
+}
+
+impl Maker {
+    fn view(&self, title: impl Into<Text>, body: Body) -> View {
+        View {
+            id: ViewId(1),
+            lang: self.lang,
+            theme: self.theme,
+            header: Header {
+                hall: data("渝北区政务服务大厅", "Yubei District Service Hall", self.lang),
+                clock: "09:30".into(),
+                link: Link::Online,
+                who: Some(Text::Data("张*英".into())),
+            },
+            steps: None,
+            title: title.into(),
+            lead: None,
+            banners: Vec::new(),
+            body,
+            actions: Vec::new(),
+            footer: vec![Foot::Back, Foot::Home, Foot::Help, Foot::TakeCard],
+            seconds_left: None,
+        }
+    }
+
+    fn steps(&self, at: usize) -> Option<Steps> {
+        let names = [TextId::StepChoose, TextId::StepPay, TextId::StepPin, TextId::StepPrint];
+        Some(Steps { names: names.map(Text::Id).to_vec(), at })
+    }
+
+    fn welcome(&self, broken: Option<TextId>) -> View {
+        let way = |way, title: TextId, detail: TextId, broken: Option<TextId>| WayCard {
+            way,
+            title: title.into(),
+            detail: detail.into(),
+            broken: broken.map(Text::Id),
+        };
+        let body = Body::Welcome(vec![
+            way(Way::Card, TextId::WayCardTitle, TextId::WayCardDetail, broken),
+            way(Way::Code, TextId::WayCodeTitle, TextId::WayCodeDetail, None),
+        ]);
+        let mut view = self.view(TextId::WelcomeTitle, body);
+        view.header.who = None;
+        view.lead = Some(TextId::WelcomeLead.into());
+        view.footer = vec![Foot::Language, Foot::Theme, Foot::Help];
+        view
+    }
+
+    fn menu(&self) -> View {
+        let tile = |icon, zh, en, hint: (&str, &str), at| Tile {
+            icon,
+            title: data(zh, en, self.lang),
+            detail: data(hint.0, hint.1, self.lang),
+            enabled: at != 1,
+            intent: Intent::Open(at),
+        };
+        let medical = ("查看个人账户还有多少钱", "See what is left on your account");
+        let mut tiles = vec![
+            tile(Icon::HeartPulse, "医保账户余额", "Medical account balance", medical, 0),
+            tile(
+                Icon::ShieldCheck,
+                "社保参保证明",
+                "Proof of social insurance",
+                ("联网后可用", "Needs the network"),
+                1,
+            ),
+            tile(
+                Icon::Droplets,
+                "水费缴纳",
+                "Water bill",
+                ("查询并缴纳自来水费", "See and pay your water bills"),
+                2,
+            ),
+        ];
+        tiles.truncate(3);
+        let mut view = self.view(TextId::MenuTitle, Body::Menu(tiles));
+        view.lead = Some(Text::With(TextId::MenuLead, vec!["张*英".into()]));
+        view.footer = vec![Foot::Language, Foot::Theme, Foot::Help, Foot::TakeCard];
+        view
+    }
+
+    fn pin(&self, problem: Option<Text>) -> View {
+        let keys = [7, 2, 9, 0, 5, 1, 8, 3, 6, 4];
+        let entered = if problem.is_some() { 0 } else { 4 };
+        let mut view = self.view(TextId::PinTitle, Body::Pin(PinPad { entered, length: 6, keys, problem }));
+        view.lead = Some(TextId::PinLead.into());
+        view.steps = self.steps(2);
+        view.actions = vec![Action { enabled: false, ..action(TextId::PinGo, true) }];
+        view
+    }
+
+    fn consent(&self) -> View {
+        let lang = self.lang;
+        let body = Body::Consent(ConsentSheet {
+            purpose: data(
+                "查询您的社会保险参保记录，开具参保证明",
+                "To look up your record and issue a proof of it",
+                lang,
+            ),
+            items: vec![
+                data("参保单位和参保类型", "Your employer and type of insurance", lang),
+                data("参保状态和累计缴费月数", "Your status and number of months paid", lang),
+            ],
+            recipient: data(
+                "只在这台机器上显示，并打印给您本人",
+                "Shown here and printed for you only",
+                lang,
+            ),
+            duration: TextId::ConsentThisVisit.into(),
+        });
+        let mut view = self.view(TextId::ConsentTitle, body);
+        view.lead = Some(TextId::ConsentLead.into());
+        view.actions = vec![action(TextId::ConsentAgree, true), action(TextId::ConsentDecline, false)];
+        view
+    }
+
+    fn rows(&self) -> View {
+        let row = |month: u16, amount: &str, chosen| RowCard {
+            icon: Icon::Droplets,
+            title: data(&format!("2026年{month}月"), &format!("2026-{month:02}"), self.lang),
+            detail: Some(data(
+                "重庆市自来水有限公司 · 龙溪街道花卉园东路12号 · 18 吨",
+                "Chongqing Water Company · 12 Huahuiyuan Road · 18 t",
+                self.lang,
+            )),
+            amount: Some(amount.into()),
+            chosen,
+            intent: Intent::Toggle(month),
+        };
+        let body = Body::Rows(Rows {
+            rows: vec![row(10, "¥86.40", true), row(9, "¥81.60", false), row(8, "¥1,102.30", false)],
+            summary: Some((Text::With(TextId::RowsSummary, vec!["1".into()]), "¥86.40".into())),
+            page: Some(Page { at: 0, of: 2 }),
+        });
+        let mut view = self.view(data("请选择要缴的水费", "Choose the bills to pay", self.lang), body);
+        view.steps = self.steps(0);
+        view.actions = vec![action(TextId::RowsGo, true)];
+        view
+    }
+
+    fn sheet(&self) -> View {
+        let lang = self.lang;
+        let body = Body::Sheet(vec![
+            pair(data("账户余额", "Balance", lang), Text::Data("¥1,286.40".into()), true),
+            pair(data("截至日期", "As of", lang), data("2026年11月23日", "2026-11-23", lang), false),
+            pair(data("账户状态", "Account status", lang), Text::Data("退休".into()), false),
+            pair(data("参保类型", "Insurance type", lang), Text::Data("城镇职工基本医疗保险".into()), false),
+        ]);
+        let mut view = self.view(data("您的医保个人账户", "Your medical insurance account", lang), body);
+        view.actions = vec![action(TextId::SheetPrint, true), action(TextId::SheetDone, false)];
+        view
+    }
+
+    fn confirm(&self) -> View {
+        let lang = self.lang;
+        let body = Body::Confirm(Confirm {
+            amount: "¥86.40".into(),
+            pairs: vec![
+                pair(TextId::ConfirmWhat, data("水费缴纳 2026年10月", "Water bill 2026-10", lang), false),
+                pair(TextId::ConfirmPayee, Text::Data("重庆市自来水有限公司".into()), false),
+                pair(TextId::ConfirmMethod, TextId::MethodCardAccount.into(), false),
+                pair(TextId::ConfirmNext, TextId::ConfirmNextPin.into(), false),
+            ],
+            methods: Vec::new(),
+            promise: TextId::ConfirmPromise.into(),
+        });
+        let mut view = self.view(TextId::ConfirmTitle, body);
+        view.steps = self.steps(1);
+        view.actions = vec![action(Text::With(TextId::ConfirmGo, vec!["¥86.40".into()]), true)];
+        view
+    }
+
+    fn outcome(&self, title: TextId, verdict: Verdict, word: TextId, detail: TextId) -> View {
+        let outcome = Outcome {
+            verdict,
+            word: word.into(),
+            amount: (word == TextId::Paid).then(|| "¥86.40".into()),
+            detail: detail.into(),
+            pairs: Vec::new(),
+            code: None,
+        };
+        let mut view = self.view(title, Body::Outcome(outcome));
+        view.footer = vec![Foot::Home, Foot::Help, Foot::TakeCard];
+        view
+    }
+
+    fn done(&self) -> View {
+        let mut view = self.outcome(TextId::PaidTitle, Verdict::Done, TextId::Paid, TextId::PrintedDetail);
+        if let Body::Outcome(outcome) = &mut view.body {
+            outcome.pairs = vec![pair(TextId::OrderNumber, Text::Data("2026 1123 0003 1700".into()), true)];
+        }
+        view.steps = self.steps(3);
+        view.actions = vec![action(TextId::Finish, true)];
+        view
+    }
+
+    fn paper_out(&self) -> View {
+        let mut view = self.outcome(TextId::PaidTitle, Verdict::Done, TextId::Paid, TextId::PaidDetail);
+        if let Body::Outcome(outcome) = &mut view.body {
+            outcome.code = Some(ReceiptCode {
+                number: "2026 1123 0003 1700".into(),
+                qr: "http://platform.invalid/r/2026112300031700".into(),
+            });
+        }
+        view.banners = vec![Banner {
+            tone: Tone::Wait,
+            icon: Icon::TriangleAlert,
+            title: TextId::PaperOut.into(),
+            detail: Some(TextId::PaperOutDetail.into()),
+        }];
+        view.actions = vec![action(TextId::NoPaperNeeded, true)];
+        view
+    }
+
+    fn checking(&self) -> View {
+        let mut view =
+            self.outcome(TextId::CheckingTitle, Verdict::Checking, TextId::Checking, TextId::CheckingDetail);
+        if let Body::Outcome(outcome) = &mut view.body {
+            outcome.pairs = vec![
+                pair(TextId::Amount, Text::Data("¥86.40".into()), true),
+                pair(TextId::OrderNumber, Text::Data("2026 1123 0003 1700".into()), true),
+            ];
+        }
+        view.lead = Some(TextId::CheckingLeave.into());
+        view.actions = vec![action(TextId::CheckingGo, true)];
+        view.footer = vec![Foot::Home, Foot::Help];
+        view
+    }
+}
+
+/// Every sample by name.
+pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
+    let make = Maker { lang, theme };
+    let mut counting = make.menu();
+    counting.seconds_left = Some(18);
+    let wrong = Text::With(TextId::PinWrong, vec!["2".into()]);
+    let mut closed =
+        make.outcome(TextId::ClosedTitle, Verdict::Closed, TextId::Closed, TextId::ClosedRecovering);
+    closed.footer.clear();
+    closed.header.who = None;
+    closed.header.link = Link::Offline;
+    let mut sorry =
+        make.outcome(TextId::SorryTitle, Verdict::Sorry, TextId::CardForeign, TextId::CardForeignDetail);
+    sorry.header.who = None;
+    sorry.footer = vec![Foot::Language, Foot::Help];
+    let mut card =
+        make.outcome(TextId::TakeCardTitle, Verdict::Done, TextId::TakeCard, TextId::TakeCardDetail);
+    card.header.who = None;
+    card.footer = vec![Foot::Language];
+    vec![
+        ("welcome", make.welcome(None)),
+        ("welcome-broken", make.welcome(Some(TextId::WayBroken))),
+        ("menu", make.menu()),
+        ("countdown", counting),
+        ("pin", make.pin(None)),
+        ("pin-wrong", make.pin(Some(wrong))),
+        ("consent", make.consent()),
+        ("rows", make.rows()),
+        ("sheet", make.sheet()),
+        ("confirm", make.confirm()),
+        ("wait", make.outcome(TextId::Paying, Verdict::Working, TextId::Paying, TextId::PayingDetail)),
+        ("done", make.done()),
+        ("paper-out", make.paper_out()),
+        ("checking", make.checking()),
+        ("sorry", sorry),
+        ("take-card", card),
+        ("closed", closed),
+    ]
+}
