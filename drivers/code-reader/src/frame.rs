@@ -86,8 +86,8 @@ pub enum SourceError {
     Io(#[source] io::Error),
     /// What came is not the promised format.
     #[error("the picture stream is malformed ({0}): check what writes it")]
-    Malformed(&'static str),
-    /// The camera works and gives no format that is understood here.
+    Malformed(String),
+    /// The camera failed, or gives no format that is understood here.
     #[error("the camera failed ({0}): open it again or replace it")]
     Camera(String),
 }

@@ -1,8 +1,28 @@
-//! Camera frames to QR text.
+//! Camera frames to the text of QR codes.
+//!
+//! [`source::open`] gives frames, [`Decoder::look`] says what codes a frame shows, or what is in the way,
+//! [`Hold`] turns "seen in many frames" into "held up once". Strangers choose what is decoded here, so all of it
+//! is memory-safe Rust, bounded in size and time, and a decoder that panics costs one attempt.
+//!
+//! What it deliberately does not do: it gives a text no meaning (whose code it is and whether it is still
+//! valid is the session's business), logs no text, keeps no picture, draws no preview. The device process is its
+//! only caller.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
+mod camera;
+mod decoder;
+mod engines;
 mod frame;
 mod hint;
+mod hold;
+mod luma;
+mod picture;
+mod quality;
+pub mod source;
+mod stream;
+mod y4m;
 
+pub use decoder::{CODES_MAX, Decoder, Look};
 pub use frame::{Frame, FrameSource, SIDE_MAX, SourceError};
 pub use hint::Hint;
+pub use hold::Hold;

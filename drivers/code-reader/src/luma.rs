@@ -1,0 +1,124 @@
+//! The formats of cameras, down to luma. Sizes come from the driver and data from the device, so each is checked
+//! against the other.
+
+use std::io::Cursor;
+
+use image::{ImageFormat, ImageReader, Limits};
+
+use crate::frame::{Frame, SIDE_MAX};
+
+/// How a camera packs a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packing {
+    /// Y U Y V, two bytes a pixel.
+    Yuyv,
+    /// A plane of Y, then one of U and V.
+    Nv12,
+    /// One byte a pixel.
+    Gray,
+    /// Three bytes a pixel.
+    Rgb,
+    /// Three bytes a pixel.
+    Bgr,
+    /// A JPEG picture; what follows its end is ignored.
+    Mjpeg,
+}
+
+/// A picture's luma, or `None` if there are too few bytes or they are no such picture. More bytes than the picture
+/// needs are ignored: a capture buffer is as long as the longest frame.
+pub(crate) fn unpack(packing: Packing, width: u32, height: u32, data: &[u8]) -> Option<Frame> {
+    let pixels = width.checked_mul(height)? as usize;
+    let luma = match packing {
+        Packing::Yuyv => data.get(..pixels.checked_mul(2)?)?.iter().copied().step_by(2).collect(),
+        Packing::Nv12 | Packing::Gray => data.get(..pixels)?.to_vec(),
+        Packing::Rgb => weigh(data.get(..pixels.checked_mul(3)?)?, [77, 150, 29]),
+        Packing::Bgr => weigh(data.get(..pixels.checked_mul(3)?)?, [29, 150, 77]),
+        Packing::Mjpeg => return decode_jpeg(data),
+    };
+    Frame::new(width, height, luma)
+}
+
+/// Luma of three-byte pixels: weights of BT.601 in 256ths.
+fn weigh(data: &[u8], weights: [u32; 3]) -> Vec<u8> {
+    data.chunks_exact(3)
+        .map(|pixel| {
+            let sum: u32 =
+                pixel.iter().zip(weights).map(|(&sample, weight)| u32::from(sample) * weight).sum();
+            u8::try_from(sum / 256).unwrap_or(u8::MAX)
+        })
+        .collect()
+}
+
+fn decode_jpeg(data: &[u8]) -> Option<Frame> {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(SIDE_MAX);
+    limits.max_image_height = Some(SIDE_MAX);
+    let mut reader = ImageReader::with_format(Cursor::new(data), ImageFormat::Jpeg);
+    reader.limits(limits);
+    let picture = reader.decode().ok()?.into_luma8();
+    Frame::new(picture.width(), picture.height(), picture.into_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_packing_yields_its_luma() {
+        for (packing, data, expected) in [
+            (Packing::Yuyv, vec![1, 128, 2, 128], vec![1, 2]),
+            (Packing::Nv12, vec![1, 2, 128, 128], vec![1, 2]),
+            (Packing::Gray, vec![1, 2], vec![1, 2]),
+            (Packing::Rgb, vec![255, 255, 255, 255, 0, 0], vec![255, 76]),
+            (Packing::Bgr, vec![255, 255, 255, 0, 0, 255], vec![255, 76]),
+        ] {
+            assert_eq!(unpack(packing, 2, 1, &data).unwrap().luma(), expected, "{packing:?}");
+        }
+    }
+
+    #[test]
+    fn a_short_buffer_is_no_picture() {
+        for (packing, needed) in
+            [(Packing::Yuyv, 8), (Packing::Nv12, 4), (Packing::Gray, 4), (Packing::Rgb, 12)]
+        {
+            assert!(unpack(packing, 2, 2, &vec![0; needed]).is_some(), "{packing:?}");
+            assert!(unpack(packing, 2, 2, &vec![0; needed - 1]).is_none(), "{packing:?}");
+        }
+    }
+
+    fn jpeg() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let picture = image::GrayImage::from_fn(64, 48, |x, _| image::Luma([if x < 32 { 0 } else { 255 }]));
+        picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Jpeg).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_jpeg_is_decoded_whatever_follows_its_end() {
+        let mut bytes = jpeg();
+        bytes.extend([0xAA; 1000]);
+
+        let frame = unpack(Packing::Mjpeg, 64, 48, &bytes).unwrap();
+
+        assert_eq!((frame.width(), frame.height()), (64, 48));
+        assert!(frame.luma()[4] < 40 && frame.luma()[60] > 215);
+    }
+
+    #[test]
+    fn every_truncation_of_a_jpeg_is_survived() {
+        let bytes = jpeg();
+        for end in 0..bytes.len() {
+            let _ = unpack(Packing::Mjpeg, 64, 48, &bytes[..end]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_unpacked_without_panic(data in proptest::collection::vec(any::<u8>(), 0..300), width in any::<u32>(), height in 0u32..20) {
+            for packing in [Packing::Yuyv, Packing::Nv12, Packing::Gray, Packing::Rgb, Packing::Bgr, Packing::Mjpeg] {
+                let _ = unpack(packing, width, height, &data);
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What is in the way of reading a code: from how a frame looks, how it differs from the one before, and what the
+//! decoder found of a code. Thresholds are set by eye on pictures of phones and paper, not measured on a kiosk.
+
+use crate::frame::Frame;
+use crate::hint::Hint;
+
+/// Pixels are looked at on a grid of so many columns and rows: enough for light and motion, and cheap.
+const COLUMNS: u32 = 64;
+const ROWS: u32 = 36;
+
+/// If nineteen of twenty pixels are darker than this, it is too dark.
+const DARK_BELOW: u8 = 50;
+
+/// A pixel above this has lost what it showed.
+const BURNT_ABOVE: u8 = 250;
+
+/// Glare if more than one in so many pixels is burnt.
+const GLARE_SHARE: usize = 8;
+
+/// Mean difference to the last frame, in steps of luma, that is motion.
+const MOTION_ABOVE: u32 = 14;
+
+/// Fewer pixels than this for a corner pattern of seven modules is too small to read (2.5 pixels a module).
+const FINDER_MIN: u32 = 17;
+
+/// A corner pattern wider than this part of the shorter side belongs to a code that does not fit the picture.
+const FINDER_SHARE: u32 = 4;
+
+/// Frames after one with corner patterns in which motion still counts as the code's: blur hides the patterns.
+const REMEMBERED_FRAMES: u8 = 8;
+
+/// Looks at frames one after the other.
+#[derive(Default)]
+pub(crate) struct Quality {
+    last: Vec<u8>,
+    code_was_near: u8,
+}
+
+impl Quality {
+    /// Why a frame without a readable code may be so. `finder_sizes` are the widths of the corner patterns found.
+    pub(crate) fn hint(&mut self, frame: &Frame, finder_sizes: &[u32]) -> Option<Hint> {
+        let pixels = sampled(frame);
+        let moved = difference(&self.last, &pixels).is_some_and(|mean| mean > MOTION_ABOVE);
+        let code_like = finder_sizes.len() >= 2;
+        self.code_was_near = if code_like { REMEMBERED_FRAMES } else { self.code_was_near.saturating_sub(1) };
+        let bright = pixels.iter().filter(|&&pixel| pixel >= DARK_BELOW).count();
+        let burnt = pixels.iter().filter(|&&pixel| pixel > BURNT_ABOVE).count();
+        let largest = finder_sizes.iter().copied().max().unwrap_or(0);
+        let hint = if bright * 20 < pixels.len() {
+            Some(Hint::Dark)
+        } else if largest > frame.width().min(frame.height()) / FINDER_SHARE {
+            Some(Hint::TooNear)
+        } else if moved && self.code_was_near > 0 {
+            Some(Hint::Moving)
+        } else if finder_sizes.len() >= 3 && largest < FINDER_MIN {
+            Some(Hint::TooFar)
+        } else if self.code_was_near > 0 && burnt * GLARE_SHARE > pixels.len() {
+            Some(Hint::Glare)
+        } else {
+            None
+        };
+        self.last = pixels;
+        hint
+    }
+
+    /// A frame with a readable code needs no hint; motion is judged from it on.
+    pub(crate) fn read(&mut self, frame: &Frame) {
+        self.last = sampled(frame);
+        self.code_was_near = REMEMBERED_FRAMES;
+    }
+}
+
+fn sampled(frame: &Frame) -> Vec<u8> {
+    let at = |x: u32, y: u32| frame.luma().get(y as usize * frame.width() as usize + x as usize).copied();
+    let column = |n: u32| n * frame.width() / COLUMNS;
+    let row = |n: u32| n * frame.height() / ROWS;
+    (0..ROWS).flat_map(|y| (0..COLUMNS).filter_map(move |x| at(column(x), row(y)))).collect()
+}
+
+/// Mean difference of two sampled frames, or `None` for the first one.
+fn difference(before: &[u8], after: &[u8]) -> Option<u32> {
+    let sum: u32 = before.iter().zip(after).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
+    sum.checked_div(u32::try_from(before.len()).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uniform(luma: u8) -> Frame {
+        Frame::new(640, 360, vec![luma; 640 * 360]).unwrap()
+    }
+
+    /// Stripes of 40 pixels, shifted.
+    fn stripes(shift: u32, light: u8) -> Frame {
+        let luma = (0..640 * 360u32)
+            .map(|n| if ((n % 640 + shift) / 40).is_multiple_of(2) { 30 } else { light })
+            .collect();
+        Frame::new(640, 360, luma).unwrap()
+    }
+
+    #[test]
+    fn a_dark_picture_is_said_to_be_dark() {
+        assert_eq!(Quality::default().hint(&uniform(20), &[]), Some(Hint::Dark));
+    }
+
+    #[test]
+    fn an_empty_scene_needs_no_hint() {
+        let mut quality = Quality::default();
+
+        assert_eq!(quality.hint(&uniform(120), &[]), None);
+        assert_eq!(quality.hint(&stripes(0, 255), &[]), None, "nobody holds a code there");
+    }
+
+    #[test]
+    fn motion_counts_only_near_a_code() {
+        let mut quality = Quality::default();
+        quality.hint(&stripes(0, 200), &[]);
+        assert_eq!(quality.hint(&stripes(40, 200), &[]), None, "somebody walks by");
+
+        quality.hint(&stripes(40, 200), &[30, 30, 30]);
+        assert_eq!(quality.hint(&stripes(0, 200), &[]), Some(Hint::Moving));
+    }
+
+    #[test]
+    fn a_code_held_still_and_burnt_out_is_glare() {
+        let mut quality = Quality::default();
+        quality.hint(&stripes(0, 255), &[30, 30]);
+
+        assert_eq!(quality.hint(&stripes(0, 255), &[30, 30]), Some(Hint::Glare));
+    }
+
+    #[test]
+    fn corner_patterns_tell_the_distance() {
+        let mut quality = Quality::default();
+
+        assert_eq!(quality.hint(&uniform(120), &[10, 10, 11]), Some(Hint::TooFar));
+        assert_eq!(quality.hint(&uniform(120), &[100, 98]), Some(Hint::TooNear));
+        assert_eq!(quality.hint(&uniform(120), &[30, 31, 30]), None);
+    }
+
+    #[test]
+    fn tiny_frames_are_looked_at_without_panic() {
+        for (width, height) in [(1, 1), (3, 40), (200, 1)] {
+            let frame = Frame::new(width, height, vec![9; (width * height) as usize]).unwrap();
+            Quality::default().hint(&frame, &[]);
+        }
+    }
+}
