@@ -4,8 +4,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod eyes;
+pub mod namespace;
 pub mod process;
 pub mod proxy;
+pub mod readers;
 pub mod report;
 pub mod rig;
 pub mod scan;

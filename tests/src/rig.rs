@@ -1,13 +1,11 @@
 //! The rig: a small city on one machine. Platform, acquirer and department; pcscd with virtual cards; for
 //! each kiosk a screen (Xvfb), a bench and the real program. Every wire is the production one.
 //!
-//! It runs inside a network and mount namespace of its own ([`enter`]), because the virtual reader of
-//! Debian listens on every address and pcscd knows one path only.
+//! It runs inside a [`namespace`](crate::namespace) of its own.
 
 use std::env;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -19,43 +17,11 @@ use tempfile::TempDir;
 use crate::eyes::Eyes;
 use crate::process::{Process, wait_until};
 use crate::proxy::Proxy;
+use crate::readers::{self, VPCD_PORT};
 use crate::station::Station;
 
-/// Set inside the namespace.
-const INSIDE: &str = "KIOSK_RIG_INSIDE";
 /// A program that was started gets this long to answer.
 const READY: Duration = Duration::from_secs(30);
-/// The first port of Debian's virtual reader; its second slot has the next one.
-const VPCD_PORT: u16 = 35963;
-
-/// Runs this program again inside namespaces of its own, unless it is there already.
-///
-/// # Errors
-/// When namespaces cannot be made: this needs root, or a kernel that gives them to users.
-pub fn enter() -> Result<()> {
-    if env::var_os(INSIDE).is_some() {
-        run("ip", &["link", "set", "lo", "up"])?;
-        // pcscd makes its socket here; inside this mount namespace nobody else sees it.
-        fs::create_dir_all("/run/pcscd")?;
-        return run("mount", &["-t", "tmpfs", "tmpfs", "/run/pcscd"]);
-    }
-    let program = env::current_exe()?;
-    let mut unshare = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
-        unshare.args(["--user", "--map-root-user"]);
-    }
-    unshare.args(["--net", "--mount", "--"]).arg(program).args(env::args_os().skip(1)).env(INSIDE, "1");
-    // Only comes back when it fails.
-    Err(unshare.exec()).context("cannot make namespaces with `unshare`: this needs root, or user namespaces")
-}
-
-fn run(program: &str, arguments: &[&str]) -> Result<()> {
-    let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
-    if !output.status.success() {
-        bail!("{program} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
-}
 
 /// The city. Everything stops when it is dropped, the kiosks first.
 pub struct Rig {
@@ -172,25 +138,12 @@ impl Rig {
         Ok(())
     }
 
-    /// Starts pcscd; its readers are the virtual ones only.
+    /// Starts pcscd.
     ///
     /// # Errors
-    /// When it does not open its socket.
+    /// When it does not come up.
     pub fn start_pcscd(&mut self) -> Result<()> {
-        let mut pcscd = Command::new("/usr/sbin/pcscd");
-        pcscd.args(["--foreground", "--disable-polkit"]);
-        let plain = Command::new("/usr/sbin/pcscd").arg("--help").output()?;
-        if !String::from_utf8_lossy(&plain.stdout).contains("disable-polkit") {
-            pcscd = Command::new("/usr/sbin/pcscd");
-            pcscd.arg("--foreground");
-        }
-        let mut process = Process::start("pcscd", pcscd, &self.logs())?;
-        wait_until("pcscd and its virtual reader", READY, || {
-            process.check()?;
-            let socket = Path::new("/run/pcscd/pcscd.comm").exists();
-            Ok((socket && TcpListener::bind((Ipv4Addr::LOCALHOST, VPCD_PORT)).is_err()).then_some(()))
-        })?;
-        self.pcscd = Some(process);
+        self.pcscd = Some(readers::start(&self.logs())?);
         Ok(())
     }
 

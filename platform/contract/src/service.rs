@@ -26,7 +26,7 @@ pub struct Bilingual {
     pub en: String,
 }
 
-/// Where a kiosk stands, see DESIGN §1.
+/// The kind of place where a kiosk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {

@@ -17,7 +17,7 @@ const USAGE: &str = "cargo xtask <command>
   demo [ARGS]        start everything and print the address of the bench; Ctrl-C stops it
        --script      play the scripted visits instead and write target/demo/index.html
   golden             draw all golden pictures anew
-  ci                 what CI runs: formatting, lints, tests";
+  ci                 what must hold before a change lands: formatting, lints, tests";
 
 fn main() -> ExitCode {
     match run() {
@@ -50,8 +50,7 @@ fn test(rest: &[String]) -> Result<()> {
     debian::install()?;
     // The whole-system tests start the programs, so these are built first.
     cargo(&["build", "--quiet", "--workspace", "--bins"])?;
-    let nextest = Command::new("cargo").args(["nextest", "--version"]).output();
-    if nextest.is_ok_and(|output| output.status.success()) {
+    if has_cargo("nextest") {
         let arguments = ["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail"];
         cargo(&[&arguments, words(rest).as_slice()].concat())
     } else {
@@ -81,7 +80,16 @@ fn ci() -> Result<()> {
     debian::install()?;
     cargo(&["fmt", "--all", "--check"]).context("formatting: run `cargo fmt --all`")?;
     cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    // Not in Debian, so not everywhere.
+    if has_cargo("deny") {
+        cargo(&["deny", "--offline", "check", "licenses", "bans", "sources"])?;
+    }
     test(&[])
+}
+
+fn has_cargo(command: &str) -> bool {
+    let version = Command::new("cargo").args([command, "--version"]).output();
+    version.is_ok_and(|output| output.status.success())
 }
 
 fn words(rest: &[String]) -> Vec<&str> {

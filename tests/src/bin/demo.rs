@@ -10,8 +10,8 @@ use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 use contract::ScreenSize;
-use system_tests::rig::{self, Plan, Rig};
-use system_tests::script;
+use system_tests::rig::{Plan, Rig};
+use system_tests::{namespace, script};
 
 /// The bench is shown here.
 const BENCH: &str = "127.0.0.1:8800";
@@ -40,13 +40,13 @@ fn run() -> Result<()> {
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
     let target = repository.join("target");
     if has("--script") {
-        rig::enter()?;
+        namespace::enter()?;
         return play(&target, repository, screen);
     }
     match env::var_os(RELAY) {
         None => outside(&target),
         Some(socket) => {
-            rig::enter()?;
+            namespace::enter()?;
             inside(&target, Path::new(&socket), screen)
         }
     }

@@ -1,4 +1,4 @@
-//! The devices of this kiosk, each a process of its own with a keeper (DESIGN §8).
+//! The devices of this kiosk, each a process of its own with a keeper.
 
 mod cards;
 mod keeper;

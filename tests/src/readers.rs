@@ -1,0 +1,52 @@
+//! pcscd with Debian's virtual readers. Runs inside a [`namespace`](crate::namespace) only.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::namespace;
+use crate::process::{Process, wait_until};
+
+/// Port of the first virtual slot; the second has the next one.
+pub const VPCD_PORT: u16 = 35963;
+
+const READY: Duration = Duration::from_secs(30);
+/// `TCP_LISTEN` in `/proc/net/tcp`.
+const LISTENING: &str = "0A";
+
+/// Starts pcscd; its readers are the virtual ones only.
+///
+/// # Errors
+/// When this process is outside a namespace, or pcscd does not come up.
+pub fn start(logs: &Path) -> Result<Process> {
+    ensure!(namespace::is_inside(), "pcscd would be seen by the whole machine: enter a namespace first");
+    let mut pcscd = Command::new("/usr/sbin/pcscd");
+    pcscd.arg("--foreground");
+    // Newer ones ask polkit, which does not run here.
+    let help = Command::new("/usr/sbin/pcscd").arg("--help").output()?;
+    if String::from_utf8_lossy(&help.stdout).contains("--disable-polkit") {
+        pcscd.arg("--disable-polkit");
+    }
+    let mut process = Process::start("pcscd", pcscd, logs)?;
+    wait_until("pcscd and its virtual reader", READY, || {
+        process.check()?;
+        let up = Path::new("/run/pcscd/pcscd.comm").exists() && is_listening(VPCD_PORT);
+        Ok(up.then_some(()))
+    })?;
+    Ok(process)
+}
+
+/// Asks the kernel: a trial connection would be taken for a card, a trial listener would take the port away.
+fn is_listening(port: u16) -> bool {
+    let port = format!(":{port:04X}");
+    let sockets =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    sockets.iter().flat_map(|table| table.lines()).any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let (local, _, state) = (fields.next(), fields.next(), fields.next());
+        local.is_some_and(|local| local.ends_with(&port)) && state == Some(LISTENING)
+    })
+}
