@@ -21,7 +21,7 @@ pub type Ticket = u64;
 
 /// What a device process is to drive, and where it finds the device. Paths, not modes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DeviceConfig {
     /// A PC/SC reader.
     Card {

@@ -1,0 +1,177 @@
+//! Frames on the wire: `length: u32 big-endian` and so many bytes of postcard.
+
+use std::io::{self, Read, Write};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::wire::{FRAME_MAX, VERSION};
+
+/// Bytes of a frame's length.
+const LENGTH_BYTES: usize = 4;
+
+/// Room for any message but a document or a long code.
+const SMALL: usize = 1024;
+
+/// Why the wire cannot be used any more. The connection is ended, and a new process started.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The other side is gone.
+    #[error("the other side of the device wire is gone")]
+    Gone(#[source] io::Error),
+    /// A frame claims a length that none has.
+    #[error("a frame on the device wire claims {0} bytes, at most {FRAME_MAX} are taken")]
+    Length(u64),
+    /// A frame is not a message of this version.
+    #[error("a frame on the device wire cannot be read")]
+    Malformed(#[source] postcard::Error),
+    /// The other side speaks another version: the programs are not from one package.
+    #[error(
+        "the device wire has version {VERSION} here and {0} there: install both programs from one package"
+    )]
+    Version(u16),
+}
+
+/// Writes one message and flushes it.
+///
+/// # Errors
+/// When the other side is gone or the message is longer than a frame.
+pub fn write_frame<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(), WireError> {
+    // A PIN fits this: growing would leave copies of it behind in freed memory.
+    let mut frame = Vec::with_capacity(SMALL);
+    frame.extend_from_slice(&[0; LENGTH_BYTES]);
+    let mut frame = Zeroizing::new(postcard::to_extend(message, frame).map_err(WireError::Malformed)?);
+    let bytes = frame.len() - LENGTH_BYTES;
+    let length = u32::try_from(bytes).ok().filter(|_| bytes <= FRAME_MAX);
+    let length = length.ok_or(WireError::Length(bytes as u64))?;
+    for (place, byte) in frame.iter_mut().zip(length.to_be_bytes()) {
+        *place = byte;
+    }
+    to.write_all(&frame).and_then(|()| to.flush()).map_err(WireError::Gone)
+}
+
+/// Reads one message.
+///
+/// # Errors
+/// When the other side is gone, or what it sent is not a message.
+pub fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, WireError> {
+    let mut length = [0; LENGTH_BYTES];
+    from.read_exact(&mut length).map_err(WireError::Gone)?;
+    let length = u32::from_be_bytes(length);
+    let bytes = usize::try_from(length).ok().filter(|bytes| (1..=FRAME_MAX).contains(bytes));
+    let bytes = bytes.ok_or(WireError::Length(length.into()))?;
+    let mut body = Zeroizing::new(vec![0; bytes]);
+    from.read_exact(&mut body).map_err(WireError::Gone)?;
+    match postcard::take_from_bytes(&body) {
+        Ok((message, [])) => Ok(message),
+        Ok((_, _)) => Err(WireError::Malformed(postcard::Error::DeserializeBadEncoding)),
+        Err(error) => Err(WireError::Malformed(error)),
+    }
+}
+
+/// Tells the other side this side's version.
+///
+/// # Errors
+/// When the other side is gone.
+pub fn write_version(to: &mut impl Write) -> Result<(), WireError> {
+    to.write_all(&VERSION.to_be_bytes()).and_then(|()| to.flush()).map_err(WireError::Gone)
+}
+
+/// Reads the other side's version.
+///
+/// # Errors
+/// When it is gone, or speaks another.
+pub fn read_version(from: &mut impl Read) -> Result<(), WireError> {
+    let mut bytes = [0; 2];
+    from.read_exact(&mut bytes).map_err(WireError::Gone)?;
+    let version = u16::from_be_bytes(bytes);
+    if version == VERSION { Ok(()) } else { Err(WireError::Version(version)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Attention, FromDevice, Health, ToDevice, Work};
+    use proptest::prelude::*;
+
+    #[test]
+    fn messages_survive_the_wire_and_every_cut_is_noticed() {
+        let mut bytes = Vec::new();
+        let pin = Zeroizing::new(b"123456".to_vec());
+        write_frame(&mut bytes, &ToDevice::Do(7, Work::VerifyPin(pin))).unwrap();
+        for cut in 0..bytes.len() {
+            assert!(read_frame::<ToDevice>(&mut &bytes[..cut]).is_err());
+        }
+        match read_frame(&mut bytes.as_slice()).unwrap() {
+            ToDevice::Do(7, Work::VerifyPin(pin)) => assert_eq!(pin.as_slice(), b"123456"),
+            ToDevice::Open(_) | ToDevice::Do(..) | ToDevice::Cancel(_) | ToDevice::Ping(_) => {
+                panic!("another message")
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_after_a_message_spoil_its_frame() {
+        let mut bytes = Vec::new();
+        write_frame(&mut bytes, &ToDevice::Ping(1)).unwrap();
+        bytes[3] += 1;
+        bytes.push(0);
+        assert!(matches!(read_frame::<ToDevice>(&mut bytes.as_slice()), Err(WireError::Malformed(_))));
+    }
+
+    #[test]
+    fn frames_follow_each_other_without_a_gap() {
+        let sent = [
+            Health::Ready,
+            Health::Busy,
+            Health::NeedsAttention(Attention::PaperOut),
+            Health::Absent,
+            Health::Failed,
+        ];
+        let mut bytes = Vec::new();
+        for health in sent {
+            write_frame(&mut bytes, &FromDevice::Health(health)).unwrap();
+        }
+        let mut wire = bytes.as_slice();
+        for health in sent {
+            let read = read_frame(&mut wire).unwrap();
+            assert!(matches!(read, FromDevice::Health(seen) if seen == health));
+        }
+        assert!(wire.is_empty());
+    }
+
+    #[test]
+    fn a_message_longer_than_a_frame_is_not_sent() {
+        let mut bytes = Vec::new();
+        let pin = Zeroizing::new(vec![b'1'; FRAME_MAX]);
+        let error = write_frame(&mut bytes, &ToDevice::Do(1, Work::VerifyPin(pin))).err();
+        assert!(matches!(error, Some(WireError::Length(_))));
+        assert!(bytes.is_empty());
+    }
+
+    #[test]
+    fn a_length_that_no_frame_has_is_refused_before_anything_is_kept() {
+        for length in [0, FRAME_MAX as u32 + 1, u32::MAX] {
+            let error = read_frame::<FromDevice>(&mut length.to_be_bytes().as_slice()).err();
+            assert!(matches!(error, Some(WireError::Length(_))), "{length}");
+        }
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        let mut bytes = Vec::new();
+        write_version(&mut bytes).unwrap();
+        assert!(read_version(&mut bytes.as_slice()).is_ok());
+        assert!(matches!(read_version(&mut [0x7F, 0xFF].as_slice()), Err(WireError::Version(0x7FFF))));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_in_a_sound_frame_never_panics(body in proptest::collection::vec(any::<u8>(), 1..200)) {
+            let bytes = [&(body.len() as u32).to_be_bytes(), body.as_slice()].concat();
+            let _ = read_frame::<FromDevice>(&mut bytes.as_slice()).is_ok();
+            let _ = read_frame::<ToDevice>(&mut bytes.as_slice()).is_ok();
+        }
+    }
+}

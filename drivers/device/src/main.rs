@@ -1,0 +1,57 @@
+//! `kiosk-device <name>`: one driver as a process of its own.
+//!
+//! Standard input is one end of a UNIX socket pair, read and written. One thread reads the wire, one
+//! writes it, the main thread runs the driver. A ping is answered only while the driver's own heartbeat is
+//! fresh, so that a hung driver shows. The process ends when the socket does.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod camera;
+mod desk;
+mod printing;
+mod scanner;
+mod slot;
+
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use device::framing::{read_frame, read_version, write_version};
+use device::wire::{DeviceConfig, ToDevice};
+
+use desk::Desk;
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let name =
+        std::env::args().nth(1).context("usage: kiosk-device <name>, with a socket as standard input")?;
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().context("standard input cannot be shared")?;
+    let mut socket = UnixStream::from(socket);
+    write_version(&mut socket)?;
+    read_version(&mut socket)?;
+    let ToDevice::Open(config) = read_frame(&mut socket)? else {
+        bail!("the first message on the wire must say what to open");
+    };
+    tracing::info!(%name, "device process started");
+    let desk = Desk::start(socket)?;
+    match config {
+        DeviceConfig::Card { reader } => slot::run(&desk, &reader),
+        DeviceConfig::Camera { source } => camera::run(&desk, &source),
+        DeviceConfig::Scanner { tty, baud } => scanner::run(&desk, &tty, baud),
+        DeviceConfig::ReceiptPrinter { tty, baud, profile } => printing::run(&desk, &tty, baud, &profile)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! A receipt printer on a serial line.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use device::wire::{Answer, Attention, Fault, Health, Work};
+use printer::{LinkFault, Printer, Profile, SerialLink, Status, Why};
+
+use crate::desk::{Desk, Gone};
+
+/// The printer is asked how it is this often while it is idle.
+const ASK: Duration = Duration::from_secs(1);
+/// Before the line is opened again.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Answers that may be missing in a row before the printer counts as mute.
+const SILENT_MAX: u32 = 2;
+
+/// Runs until the kiosk is gone.
+///
+/// # Errors
+/// When the site file names a profile that does not exist: no restart mends that.
+pub(crate) fn run(desk: &Desk, tty: &str, baud: u32, profile: &str) -> Result<()> {
+    let profile = Profile::named(profile)
+        .with_context(|| format!("there is no printer profile `{profile}`: correct the site file"))?;
+    loop {
+        let Ok(fault) = serve(desk, tty, baud, &profile) else { return Ok(()) };
+        let health = if fault == LinkFault::Busy { Health::Failed } else { Health::Absent };
+        if desk.health(health).is_err() || desk.away(PAUSE).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Comes back with what is wrong with the line when it has to be opened again.
+fn serve(desk: &Desk, tty: &str, baud: u32, profile: &Profile) -> Result<LinkFault, Gone> {
+    let link = match SerialLink::open(tty, baud) {
+        Ok(link) => link,
+        Err(fault) => return Ok(fault),
+    };
+    let mut printer = Printer::open(link, profile.clone());
+    let mut ask_at = Instant::now();
+    let mut silent = 0;
+    loop {
+        if let Some((ticket, work)) = desk.order(ask_at.saturating_duration_since(Instant::now()))? {
+            let answer = match work {
+                Work::Print(receipt) => {
+                    desk.health(Health::Busy)?;
+                    Ok(Answer::Printed(printer.print(&receipt, &mut |_| desk.beat())))
+                }
+                Work::VerifyPin(_) | Work::Scan(_) => Err(Fault::NotMine),
+            };
+            desk.answer(ticket, answer)?;
+            ask_at = Instant::now();
+        }
+        if Instant::now() < ask_at {
+            continue;
+        }
+        match printer.status() {
+            Ok(status) => {
+                silent = 0;
+                desk.health(health_of(status))?;
+            }
+            Err(LinkFault::TimedOut) => {
+                silent += 1;
+                if silent >= SILENT_MAX {
+                    desk.health(Health::NeedsAttention(Attention::Mute))?;
+                }
+            }
+            Err(fault @ (LinkFault::Absent | LinkFault::Busy | LinkFault::Gone | LinkFault::Failed(_))) => {
+                return Ok(fault);
+            }
+        }
+        ask_at = Instant::now() + ASK;
+    }
+}
+
+fn health_of(status: Status) -> Health {
+    match status.obstacle() {
+        Some(Why::PaperOut) => Health::NeedsAttention(Attention::PaperOut),
+        Some(Why::CoverOpen) => Health::NeedsAttention(Attention::CoverOpen),
+        Some(Why::Jammed) => Health::NeedsAttention(Attention::Jammed),
+        Some(
+            Why::Overheated
+            | Why::Failed
+            | Why::Offline
+            | Why::Mute
+            | Why::Stalled
+            | Why::Gone
+            | Why::Unprintable
+            | Why::NoEvidence,
+        ) => Health::Failed,
+        None if status.paper_low => Health::NeedsAttention(Attention::PaperLow),
+        None => Health::Ready,
+    }
+}

@@ -1,0 +1,103 @@
+//! One running `kiosk-device`, from the kiosk's side.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use device::framing::{WireError, read_frame, read_version, write_frame, write_version};
+use device::wire::{Answer, DeviceConfig, Event, Fault, FromDevice, Health, Ticket, ToDevice, Work};
+
+/// Longer than anything here takes on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+/// The process; killed when this is dropped.
+pub(crate) struct DeviceProcess {
+    child: Child,
+    pub(crate) wire: UnixStream,
+}
+
+impl DeviceProcess {
+    /// Starts the program, which then waits for the version.
+    pub(crate) fn start(environment: &[(&str, &OsStr)]) -> Self {
+        let (wire, theirs) = UnixStream::pair().unwrap();
+        wire.set_read_timeout(Some(LONG)).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_kiosk-device"))
+            .arg("under-test")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .spawn()
+            .unwrap();
+        Self { child, wire }
+    }
+
+    /// Starts the program and says what it is to drive.
+    pub(crate) fn open(config: DeviceConfig, environment: &[(&str, &OsStr)]) -> Self {
+        let mut device = Self::start(environment);
+        write_version(&mut device.wire).unwrap();
+        read_version(&mut device.wire).unwrap();
+        device.say(&ToDevice::Open(config));
+        device
+    }
+
+    pub(crate) fn say(&mut self, message: &ToDevice) {
+        write_frame(&mut self.wire, message).unwrap();
+    }
+
+    pub(crate) fn hear(&mut self) -> Result<FromDevice, WireError> {
+        read_frame(&mut self.wire)
+    }
+
+    /// Gives work and waits for its answer; what else comes meanwhile is dropped.
+    pub(crate) fn ask(&mut self, ticket: Ticket, work: Work) -> Result<Answer, Fault> {
+        self.say(&ToDevice::Do(ticket, work));
+        loop {
+            if let FromDevice::Answer(of, answer) = self.hear().unwrap() {
+                assert_eq!(of, ticket);
+                return answer;
+            }
+        }
+    }
+
+    /// Waits for the next change of health; what else comes meanwhile is dropped.
+    pub(crate) fn health(&mut self) -> Health {
+        loop {
+            if let FromDevice::Health(health) = self.hear().unwrap() {
+                return health;
+            }
+        }
+    }
+
+    /// Waits for the next code.
+    pub(crate) fn code(&mut self) -> Vec<u8> {
+        loop {
+            if let FromDevice::Event(Event::Code(code)) = self.hear().unwrap() {
+                return code.to_vec();
+            }
+        }
+    }
+
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Closes the wire and waits for the end.
+    pub(crate) fn close(mut self) -> ExitStatus {
+        self.wire.shutdown(std::net::Shutdown::Both).unwrap();
+        self.child.wait().unwrap()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn end(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for DeviceProcess {
+    fn drop(&mut self) {
+        // An error means that it has ended.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

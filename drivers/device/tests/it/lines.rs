@@ -1,0 +1,176 @@
+//! Devices on serial lines.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::{self, JoinHandle};
+
+use device::wire::{Answer, Attention, DeviceConfig, Fault, Health, Work};
+use printer::{Block, Confirmation, Outcome, Receipt, Why};
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
+use tempfile::TempDir;
+
+use crate::device_process::DeviceProcess;
+
+/// Answers to `DLE EOT 4`; the first is the good answer to the other three questions, too.
+const FINE: u8 = 0x12;
+const PAPER_LOW: u8 = 0x1E;
+const PAPER_OUT: u8 = 0x72;
+
+/// A socket in the kiosk's case, into which something can be plugged.
+struct Jack {
+    directory: TempDir,
+}
+
+impl Jack {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("tty")
+    }
+
+    /// Plugs a device in; this is its own end of the line, and no child process inherits it.
+    fn plug_in(&self) -> File {
+        let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        unlockpt(&far).unwrap();
+        let name = ptsname(&far, Vec::new()).unwrap();
+        if self.path().is_symlink() {
+            std::fs::remove_file(self.path()).unwrap();
+        }
+        symlink(name.to_str().unwrap(), self.path()).unwrap();
+        far.into()
+    }
+
+    fn tty(&self) -> String {
+        self.path().to_str().unwrap().into()
+    }
+
+    fn scanner(&self) -> DeviceProcess {
+        DeviceProcess::open(DeviceConfig::Scanner { tty: self.tty(), baud: 115_200 }, &[])
+    }
+
+    fn printer(&self) -> DeviceProcess {
+        let profile = "generic-80".into();
+        let config = DeviceConfig::ReceiptPrinter { tty: self.tty(), baud: 115_200, profile };
+        DeviceProcess::open(config, &[])
+    }
+}
+
+fn receipt() -> Work {
+    Work::Print(Receipt { blocks: vec![Block::Title("缴费凭条".into())], copy_mark: None })
+}
+
+#[test]
+fn each_scanned_code_arrives_once_with_or_without_an_end_of_line() {
+    let jack = Jack::new();
+    let mut scanner = jack.plug_in();
+    let mut device = jack.scanner();
+    assert_eq!(device.health(), Health::Ready);
+
+    scanner.write_all(b"A1\r\nB2\rC3").unwrap();
+
+    assert_eq!(device.code(), b"A1");
+    assert_eq!(device.code(), b"B2");
+    assert_eq!(device.code(), b"C3");
+}
+
+#[test]
+fn a_scanner_prints_nothing_and_checks_no_pin() {
+    let jack = Jack::new();
+    let _scanner = jack.plug_in();
+    let mut device = jack.scanner();
+    assert_eq!(device.health(), Health::Ready);
+
+    assert_eq!(device.ask(1, receipt()), Err(Fault::NotMine));
+    assert_eq!(device.ask(2, Work::VerifyPin(b"730914".to_vec().into())), Err(Fault::NotMine));
+    assert_eq!(device.ask(3, Work::Scan(false)), Ok(Answer::Scanning(false)));
+}
+
+#[test]
+fn an_unplugged_scanner_is_absent_and_works_when_it_is_back() {
+    let jack = Jack::new();
+    let scanner = jack.plug_in();
+    let mut device = jack.scanner();
+    assert_eq!(device.health(), Health::Ready);
+
+    drop(scanner);
+    assert_eq!(device.health(), Health::Absent);
+
+    let mut scanner = jack.plug_in();
+    assert_eq!(device.health(), Health::Ready);
+    scanner.write_all(b"again\r").unwrap();
+    assert_eq!(device.code(), b"again");
+}
+
+#[test]
+fn a_mute_printer_is_reported_and_a_receipt_for_it_has_not_begun() {
+    let jack = Jack::new();
+    let _printer = jack.plug_in();
+    let mut device = jack.printer();
+
+    assert_eq!(device.health(), Health::NeedsAttention(Attention::Mute));
+    assert_eq!(device.ask(5, receipt()), Ok(Answer::Printed(Outcome::NotStarted(Why::Mute))));
+    assert_eq!(device.ask(6, Work::Scan(true)), Err(Fault::NotMine));
+}
+
+/// A printer that answers `DLE EOT n` with paper as told, and `GS r 1`; switched off when the paper is dropped.
+fn printer(mut line: File, paper: &Arc<AtomicU8>) -> JoinHandle<()> {
+    let sensor = Arc::downgrade(paper);
+    thread::spawn(move || {
+        let mut last = [0; 3];
+        while let Some(paper) = sensor.upgrade() {
+            // Comes back once a second: an idle printer is asked as often.
+            let mut byte = [0];
+            line.read_exact(&mut byte).unwrap();
+            last = [last[1], last[2], byte[0]];
+            let answer = match last {
+                [0x10, 0x04, 4] => paper.load(Ordering::Relaxed),
+                [0x10, 0x04, 1..=3] => FINE,
+                [0x1D, b'r', 1] => 0,
+                _ => continue,
+            };
+            line.write_all(&[answer]).unwrap();
+        }
+    })
+}
+
+#[test]
+fn the_paper_of_an_idle_printer_is_watched() {
+    let jack = Jack::new();
+    let paper = Arc::new(AtomicU8::new(FINE));
+    let printer = printer(jack.plug_in(), &paper);
+    let mut device = jack.printer();
+    assert_eq!(device.health(), Health::Ready);
+
+    paper.store(PAPER_OUT, Ordering::Relaxed);
+    assert_eq!(device.health(), Health::NeedsAttention(Attention::PaperOut));
+    paper.store(PAPER_LOW, Ordering::Relaxed);
+    assert_eq!(device.health(), Health::NeedsAttention(Attention::PaperLow));
+    paper.store(FINE, Ordering::Relaxed);
+    assert_eq!(device.health(), Health::Ready);
+
+    drop(paper);
+    printer.join().unwrap();
+    assert_eq!(device.health(), Health::Absent);
+}
+
+#[test]
+fn a_receipt_is_answered_with_what_became_of_it() {
+    let jack = Jack::new();
+    let paper = Arc::new(AtomicU8::new(FINE));
+    let _printer = printer(jack.plug_in(), &paper);
+    let mut device = jack.printer();
+    assert_eq!(device.health(), Health::Ready);
+
+    let printed = Outcome::Printed { confirmation: Confirmation::Fence };
+    assert_eq!(device.ask(1, receipt()), Ok(Answer::Printed(printed)));
+
+    paper.store(PAPER_OUT, Ordering::Relaxed);
+    let not_started = Outcome::NotStarted(Why::PaperOut);
+    assert_eq!(device.ask(2, receipt()), Ok(Answer::Printed(not_started)));
+}
