@@ -44,7 +44,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("acquirer", &[]),
     ("department", &[]),
-    ("system-tests", &["contract"]),
+    ("system-tests", &["contract", "device"]),
 ];
 
 /// Crates that stay free of a runtime, a web framework and the screen, however deep.

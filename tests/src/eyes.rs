@@ -14,8 +14,8 @@ use zbus::zvariant::OwnedObjectPath;
 const ELEMENTS_MAX: usize = 2_000;
 /// `COORD_TYPE_SCREEN` of AT-SPI.
 const SCREEN_COORDINATES: u32 = 0;
-/// `ROLE_PUSH_BUTTON` of AT-SPI.
-const ROLE_PUSH_BUTTON: u32 = 43;
+/// What can be pressed: `ROLE_CHECK_BOX`, `ROLE_PUSH_BUTTON` and `ROLE_TOGGLE_BUTTON` of AT-SPI.
+const PRESSABLE: [u32; 3] = [7, 43, 62];
 
 /// Why nothing could be seen.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +110,7 @@ impl Eyes {
         let (x, y, w, h) = extents;
         // State 8 is ENABLED, 24 SENSITIVE (atspi-constants.h).
         let enabled = states.first().is_some_and(|low| low & (1 << 8) != 0 || low & (1 << 24) != 0);
-        let button = role == ROLE_PUSH_BUTTON;
+        let button = PRESSABLE.contains(&role);
         Some(Seen { label, button, enabled, at: (x + w / 2, y + h / 2) })
     }
 

@@ -3,6 +3,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod driver;
 pub mod eyes;
 pub mod namespace;
 pub mod process;

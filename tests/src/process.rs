@@ -1,5 +1,6 @@
 //! Programs that the rig started and ends, by their own process ids.
 
+use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -95,6 +96,16 @@ impl Drop for Process {
         // Nothing more can be done about a child that cannot be waited for.
         self.stop().ok();
     }
+}
+
+/// Where the programs of the workspace were built: beside this one.
+///
+/// # Errors
+/// When this program's own place is not known.
+pub fn programs() -> Result<PathBuf> {
+    let here = env::current_exe()?.parent().context("a program lies in a directory")?.to_owned();
+    // Tests and benchmarks lie one deeper.
+    Ok(if here.ends_with("deps") { here.join("..") } else { here })
 }
 
 /// Waits until the question is answered with something.

@@ -3,8 +3,7 @@
 //!
 //! It runs inside a [`namespace`](crate::namespace) of its own.
 
-use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +14,7 @@ use contract::{CardReaderPath, CodeReaderPath, PrinterPath, ScreenSize, Site};
 use tempfile::TempDir;
 
 use crate::eyes::Eyes;
-use crate::process::{Process, wait_until};
+use crate::process::{Process, programs, wait_until};
 use crate::proxy::Proxy;
 use crate::readers::{self, VPCD_PORT};
 use crate::station::Station;
@@ -41,6 +40,8 @@ pub struct Rig {
     state: PathBuf,
     programs: PathBuf,
     repository: PathBuf,
+    /// Given back when the rig is gone.
+    _lock: File,
 }
 
 /// One kiosk with its screen and its bench.
@@ -83,16 +84,15 @@ impl Rig {
     /// Starts the city without a kiosk. The state directory is made anew.
     ///
     /// # Errors
-    /// When a program does not start or does not answer.
+    /// When another rig uses the directory, or a program does not start or does not answer.
     pub fn start(state: &Path) -> Result<Self> {
+        let lock = lock(state)?;
         if state.exists() {
             fs::remove_dir_all(state)?;
         }
         fs::create_dir_all(state)?;
         let repository =
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
-        let programs = env::current_exe()?.parent().context("a program lies in a directory")?.to_owned();
-        let programs = if programs.ends_with("deps") { programs.join("..") } else { programs };
         let sockets = tempfile::Builder::new().prefix("kiosk-").tempdir()?;
         let (acquirer, department, platform) = (free_port()?, free_port()?, free_port()?);
         let acquirer_link = Proxy::start(acquirer)?;
@@ -107,8 +107,9 @@ impl Rig {
             servers: Vec::new(),
             sockets,
             state: state.to_owned(),
-            programs,
+            programs: programs()?,
             repository: repository.to_owned(),
+            _lock: lock,
         };
         rig.provision(&["city-keys"], "city")?;
         rig.start_pcscd()?;
@@ -325,6 +326,18 @@ impl Kiosk {
         Ok(())
     }
 
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.program.as_ref().map(Process::id)
+    }
+
+    /// The X display that it draws on.
+    #[must_use]
+    pub fn display(&self) -> &str {
+        &self.start.display
+    }
+
     /// Kills the program, as a power cut would.
     ///
     /// # Errors
@@ -346,6 +359,16 @@ impl Kiosk {
             None => bail!("the kiosk is not started"),
         }
     }
+}
+
+/// One rig a state directory: a second one would empty it under the first.
+fn lock(state: &Path) -> Result<File> {
+    let path = state.with_extension("lock");
+    fs::create_dir_all(path.parent().context("a state directory lies in another")?)?;
+    let file = File::create(&path)?;
+    file.try_lock()
+        .with_context(|| format!("{} is in use: another demo runs; stop it first", state.display()))?;
+    Ok(file)
 }
 
 fn free_port() -> Result<SocketAddr> {

@@ -109,6 +109,8 @@ impl Stage {
                 station.tap("退出").ok();
             }
             station.see_within("请选择一种方式开始", Duration::from_secs(100))?;
+            // A kiosk that has just lost the link finds it again by itself, and offers its ways only then.
+            station.see_within("已联网", Duration::from_secs(60))?;
         }
         Ok(())
     }

@@ -1,15 +1,14 @@
 //! A camera behind a stream of frames.
 
 use device::wire::{DeviceConfig, Event, FromDevice, Health};
+use system_tests::driver::Driver;
 use tempfile::TempDir;
 use virtual_hardware::camera::VirtualCamera;
-
-use super::DeviceProcess;
 
 const CODE: &str = "YK1:J1 8SB00U8ZV1G5YOG3S9000000000000";
 
 struct Rig {
-    device: DeviceProcess,
+    driver: Driver,
     camera: VirtualCamera,
     _socket: TempDir,
 }
@@ -19,13 +18,13 @@ impl Rig {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("camera");
         let camera = VirtualCamera::plug_in(&socket).unwrap();
-        let device = DeviceProcess::start(DeviceConfig::Camera { source: socket.display().to_string() });
-        device.wait_for_health(Health::Ready);
-        Self { device, camera, _socket: directory }
+        let driver = Driver::start(DeviceConfig::Camera { source: socket.display().to_string() });
+        driver.wait_for_health(Health::Ready).unwrap();
+        Self { driver, camera, _socket: directory }
     }
 
     fn code(&self) -> Vec<u8> {
-        self.device.wait("a code", |message| match message {
+        self.driver.wait("a code", |message| match message {
             FromDevice::Event(Event::Code(code)) => Some(code.to_vec()),
             FromDevice::Event(_) | FromDevice::Health(_) | FromDevice::Answer(..) | FromDevice::Pong(_) => {
                 None
@@ -48,9 +47,9 @@ fn a_code_held_to_the_camera_is_read_whole() {
 fn a_stalled_camera_shows_and_recovers_by_itself() {
     let rig = Rig::start();
     rig.camera.stall(true);
-    rig.device.wait_for_health(Health::Failed);
+    rig.driver.wait_for_health(Health::Failed).unwrap();
     rig.camera.stall(false);
-    rig.device.wait_for_health(Health::Ready);
+    rig.driver.wait_for_health(Health::Ready).unwrap();
     rig.camera.show(Some(CODE.into()));
     assert_eq!(rig.code(), CODE.as_bytes());
 }

@@ -2,6 +2,7 @@
 
 use card::{CardHolder, Holder, PinOutcome, Refusal, SocialCard};
 use device::wire::{Answer, DeviceConfig, Event, Fault, FromDevice, Health, Work};
+use system_tests::driver::Driver;
 use system_tests::process::Process;
 use system_tests::readers::{self, VPCD_PORT};
 use tempfile::TempDir;
@@ -10,11 +11,11 @@ use virtual_hardware::residents::{self, Resident};
 use virtual_hardware::slot::Slot;
 use zeroize::Zeroizing;
 
-use super::{DeviceProcess, alone, repository};
+use super::{alone, repository};
 
 /// A slot with pcscd behind it and the driver before it.
 struct Rig {
-    device: DeviceProcess,
+    driver: Driver,
     slot: Slot,
     pcscd: Option<Process>,
     logs: TempDir,
@@ -24,9 +25,9 @@ impl Rig {
     fn start() -> Self {
         let logs = tempfile::tempdir().unwrap();
         let pcscd = Some(readers::start(logs.path()).unwrap());
-        let device = DeviceProcess::start(DeviceConfig::Card { reader: "Virtual PCD 00 00".into() });
-        device.wait_for_health(Health::Ready);
-        Self { device, slot: Slot::new(VPCD_PORT), pcscd, logs }
+        let driver = Driver::start(DeviceConfig::Card { reader: "Virtual PCD 00 00".into() });
+        driver.wait_for_health(Health::Ready).unwrap();
+        Self { driver, slot: Slot::new(VPCD_PORT), pcscd, logs }
     }
 
     fn insert(&mut self, resident: &Resident) {
@@ -35,7 +36,7 @@ impl Rig {
 
     /// What the driver says of the card that was put in.
     fn reading(&self) -> Result<SocialCard, Refusal> {
-        self.device.wait("a reading", |message| match message {
+        self.driver.wait("a reading", |message| match message {
             FromDevice::Event(Event::CardRead(card)) => Some(Ok(*card)),
             FromDevice::Event(Event::CardRefused(refusal)) => Some(Err(refusal)),
             FromDevice::Event(_) | FromDevice::Health(_) | FromDevice::Answer(..) | FromDevice::Pong(_) => {
@@ -47,7 +48,7 @@ impl Rig {
     /// Takes the card and waits until the driver says so; what it says before is looked at by `also`.
     fn take(&mut self, mut also: impl FnMut(&Event)) {
         self.slot.remove();
-        self.device.wait("CardRemoved", |message| match message {
+        self.driver.wait("CardRemoved", |message| match message {
             FromDevice::Event(Event::CardRemoved) => Some(()),
             FromDevice::Event(event) => {
                 also(&event);
@@ -58,7 +59,7 @@ impl Rig {
     }
 
     fn verify(&mut self, pin: &str) -> Result<Answer, Fault> {
-        self.device.ask(Work::VerifyPin(Zeroizing::new(pin.as_bytes().to_vec())))
+        self.driver.ask(Work::VerifyPin(Zeroizing::new(pin.as_bytes().to_vec())))
     }
 }
 
@@ -126,7 +127,7 @@ fn a_card_pulled_in_mid_reading_is_reported_taken_and_never_read() {
         for commands in [0, 1, 5, 9] {
             rig.insert(&resident);
             rig.slot.pull_after(commands);
-            rig.device.wait("CardInserted", |message| {
+            rig.driver.wait("CardInserted", |message| {
                 matches!(message, FromDevice::Event(Event::CardInserted)).then_some(())
             });
             rig.take(|event| assert!(!matches!(event, Event::CardRead(_)), "read after {commands} commands"));
@@ -168,10 +169,10 @@ fn the_reader_is_back_by_itself_after_pcscd_died_with_a_card_in_it() {
 
         rig.pcscd.take().unwrap().kill().unwrap();
         rig.take(|_| {});
-        rig.device.wait_for_health(Health::Failed);
+        rig.driver.wait_for_health(Health::Failed).unwrap();
 
         rig.pcscd = Some(readers::start(rig.logs.path()).unwrap());
-        rig.device.wait_for_health(Health::Ready);
+        rig.driver.wait_for_health(Health::Ready).unwrap();
         rig.insert(&resident);
         assert!(rig.reading().is_ok());
     });

@@ -2,14 +2,13 @@
 
 use ::printer::{Block, Outcome, Receipt, Why};
 use device::wire::{Answer, Attention, DeviceConfig, Fault, Health, Work};
+use system_tests::driver::Driver;
 use tempfile::TempDir;
 use virtual_hardware::paper::WIDTH_80;
 use virtual_hardware::printer::{Troubles, VirtualPrinter};
 
-use super::DeviceProcess;
-
 struct Rig {
-    device: DeviceProcess,
+    driver: Driver,
     printer: VirtualPrinter,
     _port: TempDir,
 }
@@ -19,13 +18,13 @@ impl Rig {
         let port = tempfile::tempdir().unwrap();
         let tty = port.path().join("receipt");
         let printer = VirtualPrinter::plug_in(&tty, WIDTH_80).unwrap();
-        let device = DeviceProcess::start(DeviceConfig::ReceiptPrinter {
+        let driver = Driver::start(DeviceConfig::ReceiptPrinter {
             tty: tty.display().to_string(),
             baud: 115_200,
             profile: "generic-80".into(),
         });
-        device.wait_for_health(Health::Ready);
-        Self { device, printer, _port: port }
+        driver.wait_for_health(Health::Ready).unwrap();
+        Self { driver, printer, _port: port }
     }
 
     fn print(&mut self, word: &str) -> Result<Answer, Fault> {
@@ -35,7 +34,7 @@ impl Rig {
             Block::Amount { label: "实缴".into(), value: "¥86.40".into() },
             Block::Qr("http://platform.invalid/r/1".into()),
         ];
-        self.device.ask(Work::Print(Receipt { blocks, copy_mark: None }))
+        self.driver.ask(Work::Print(Receipt { blocks, copy_mark: None }))
     }
 
     fn trouble(&self, change: impl FnOnce(&mut Troubles)) {
@@ -59,10 +58,10 @@ fn what_is_printed_comes_out_as_one_sheet_and_is_confirmed() {
 fn without_paper_nothing_is_begun_and_a_new_roll_is_noticed() {
     let mut rig = Rig::start();
     rig.trouble(|troubles| troubles.paper_out = true);
-    rig.device.wait_for_health(Health::NeedsAttention(Attention::PaperOut));
+    rig.driver.wait_for_health(Health::NeedsAttention(Attention::PaperOut)).unwrap();
     assert_eq!(rig.print("张*英"), Ok(Answer::Printed(Outcome::NotStarted(Why::PaperOut))));
     rig.trouble(|troubles| troubles.paper_out = false);
-    rig.device.wait_for_health(Health::Ready);
+    rig.driver.wait_for_health(Health::Ready).unwrap();
     assert!(rig.printer.sheets().is_empty());
     assert!(matches!(rig.print("张*英"), Ok(Answer::Printed(Outcome::Printed { .. }))));
     assert_eq!(rig.printer.sheets().len(), 1);
@@ -77,5 +76,5 @@ fn a_mute_printer_never_counts_as_having_printed() {
         matches!(answer, Answer::Printed(Outcome::NotStarted(_) | Outcome::Unconfirmed(_))),
         "{answer:?}"
     );
-    rig.device.wait_for_health(Health::NeedsAttention(Attention::Mute));
+    rig.driver.wait_for_health(Health::NeedsAttention(Attention::Mute)).unwrap();
 }

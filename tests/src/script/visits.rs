@@ -80,7 +80,11 @@ pub(super) fn pays_by_card(stage: &mut Stage) -> Result<()> {
     stage.at()?.see("请从出纸口取走凭条")?;
     stage.shot("已付款")?;
     let paper = stage.newest_paper("缴费凭条")?;
-    stage.expect("凭条写明金额", paper.contains("¥"), || paper.clone());
+    stage.expect(
+        "凭条写明金额",
+        paper.contains(".30") || paper.contains(".60") || paper.contains(".40"),
+        || paper.clone(),
+    );
     stage.expect("凭条不是补打", !paper.contains("补打"), || paper.clone());
     stage.at()?.tap("完成")?;
     stage.at()?.see("您想办什么")?;

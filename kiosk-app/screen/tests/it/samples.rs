@@ -152,7 +152,10 @@ impl Maker {
             intent: Intent::Toggle(month),
         };
         let body = Body::Rows(Rows {
-            rows: vec![row(10, "¥86.40", true), row(9, "¥81.60", false), row(8, "¥1,102.30", false)],
+            rows: vec![row(10, "¥86.40", true), row(9, "¥81.60", false), row(8, "¥1,102.30", false)]
+                .into_iter()
+                .take(if self.theme == Theme::Elder { 2 } else { 3 })
+                .collect(),
             summary: Some((Text::With(TextId::RowsSummary, vec!["1".into()]), "¥86.40".into())),
             page: Some(Page { at: 0, of: 2 }),
         });

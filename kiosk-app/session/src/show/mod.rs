@@ -21,7 +21,7 @@ use crate::visit::{Task, Visit, in_lang};
 pub(crate) const fn page_size(theme: Theme) -> usize {
     match theme {
         Theme::Standard => 4,
-        Theme::Elder => 3,
+        Theme::Elder => 2,
     }
 }
 
