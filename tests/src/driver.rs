@@ -89,7 +89,9 @@ impl Driver {
         write_frame(&mut self.wire, &ToDevice::Do(asked, work))?;
         self.wait("an answer", |message| match message {
             FromDevice::Answer(ticket, answer) if ticket == asked => Some(answer),
-            FromDevice::Answer(..) | FromDevice::Health(_) | FromDevice::Event(_) | FromDevice::Pong(_) => None,
+            FromDevice::Answer(..) | FromDevice::Health(_) | FromDevice::Event(_) | FromDevice::Pong(_) => {
+                None
+            }
         })
     }
 

@@ -83,6 +83,14 @@ impl Station {
     /// # Errors
     /// When there is none within the time, or it cannot be touched.
     pub fn tap(&self, words: &str) -> Result<()> {
+        self.touch(words).map(drop)
+    }
+
+    /// The same, and when the finger came down.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn touch(&self, words: &str) -> Result<Instant> {
         let until = Instant::now() + PATIENCE;
         loop {
             let seen = self.eyes.look()?;
@@ -90,7 +98,9 @@ impl Station {
                 seen.iter().find(|one| one.button && one.enabled && one.label.contains(words))
             {
                 let (x, y) = button.at;
-                return self.ask("touch", &json!({ "x": x, "y": y }));
+                let touched = Instant::now();
+                self.ask("touch", &json!({ "x": x, "y": y }))?;
+                return Ok(touched);
             }
             if Instant::now() >= until {
                 let labels: Vec<&str> = seen.iter().map(|one| one.label.as_str()).collect();

@@ -16,6 +16,7 @@ const USAGE: &str = "cargo xtask <command>
   test [ARGS]        run all tests (nextest where it is installed); ARGS go to the runner
   demo [ARGS]        start everything and print the address of the bench; Ctrl-C stops it
        --script      play the scripted visits instead and write target/demo/index.html
+  bench              measure the whole on this machine, optimised
   golden             draw all golden pictures anew
   ci                 what must hold before a change lands: formatting, lints, tests";
 
@@ -37,6 +38,7 @@ fn run() -> Result<()> {
         Some("install") => debian::install(),
         Some("test") => test(&rest),
         Some("demo") => demo(&rest),
+        Some("bench") => bench(&rest),
         Some("golden") => golden(),
         Some("ci") => ci(),
         _ => {
@@ -63,6 +65,14 @@ fn demo(rest: &[String]) -> Result<()> {
     eprintln!("building the programs (the first time takes some minutes)");
     cargo(&["build", "--quiet", "--workspace", "--bins"])?;
     let arguments = ["run", "--quiet", "--package", "system-tests", "--bin", "demo", "--"];
+    cargo(&[&arguments, words(rest).as_slice()].concat())
+}
+
+fn bench(rest: &[String]) -> Result<()> {
+    debian::install()?;
+    eprintln!("building the programs, optimised (the first time takes a quarter of an hour)");
+    cargo(&["build", "--quiet", "--workspace", "--bins", "--release"])?;
+    let arguments = ["bench", "--quiet", "--package", "system-tests", "--bench", "whole", "--"];
     cargo(&[&arguments, words(rest).as_slice()].concat())
 }
 

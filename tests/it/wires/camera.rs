@@ -18,18 +18,21 @@ impl Rig {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("camera");
         let camera = VirtualCamera::plug_in(&socket).unwrap();
-        let driver = Driver::start(DeviceConfig::Camera { source: socket.display().to_string() });
+        let driver = Driver::start(DeviceConfig::Camera { source: socket.display().to_string() }).unwrap();
         driver.wait_for_health(Health::Ready).unwrap();
         Self { driver, camera, _socket: directory }
     }
 
     fn code(&self) -> Vec<u8> {
-        self.driver.wait("a code", |message| match message {
-            FromDevice::Event(Event::Code(code)) => Some(code.to_vec()),
-            FromDevice::Event(_) | FromDevice::Health(_) | FromDevice::Answer(..) | FromDevice::Pong(_) => {
-                None
-            }
-        })
+        self.driver
+            .wait("a code", |message| match message {
+                FromDevice::Event(Event::Code(code)) => Some(code.to_vec()),
+                FromDevice::Event(_)
+                | FromDevice::Health(_)
+                | FromDevice::Answer(..)
+                | FromDevice::Pong(_) => None,
+            })
+            .unwrap()
     }
 }
 

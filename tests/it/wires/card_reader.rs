@@ -25,7 +25,7 @@ impl Rig {
     fn start() -> Self {
         let logs = tempfile::tempdir().unwrap();
         let pcscd = Some(readers::start(logs.path()).unwrap());
-        let driver = Driver::start(DeviceConfig::Card { reader: "Virtual PCD 00 00".into() });
+        let driver = Driver::start(DeviceConfig::Card { reader: "Virtual PCD 00 00".into() }).unwrap();
         driver.wait_for_health(Health::Ready).unwrap();
         Self { driver, slot: Slot::new(VPCD_PORT), pcscd, logs }
     }
@@ -36,30 +36,35 @@ impl Rig {
 
     /// What the driver says of the card that was put in.
     fn reading(&self) -> Result<SocialCard, Refusal> {
-        self.driver.wait("a reading", |message| match message {
-            FromDevice::Event(Event::CardRead(card)) => Some(Ok(*card)),
-            FromDevice::Event(Event::CardRefused(refusal)) => Some(Err(refusal)),
-            FromDevice::Event(_) | FromDevice::Health(_) | FromDevice::Answer(..) | FromDevice::Pong(_) => {
-                None
-            }
-        })
+        self.driver
+            .wait("a reading", |message| match message {
+                FromDevice::Event(Event::CardRead(card)) => Some(Ok(*card)),
+                FromDevice::Event(Event::CardRefused(refusal)) => Some(Err(refusal)),
+                FromDevice::Event(_)
+                | FromDevice::Health(_)
+                | FromDevice::Answer(..)
+                | FromDevice::Pong(_) => None,
+            })
+            .unwrap()
     }
 
     /// Takes the card and waits until the driver says so; what it says before is looked at by `also`.
     fn take(&mut self, mut also: impl FnMut(&Event)) {
         self.slot.remove();
-        self.driver.wait("CardRemoved", |message| match message {
-            FromDevice::Event(Event::CardRemoved) => Some(()),
-            FromDevice::Event(event) => {
-                also(&event);
-                None
-            }
-            FromDevice::Health(_) | FromDevice::Answer(..) | FromDevice::Pong(_) => None,
-        });
+        self.driver
+            .wait("CardRemoved", |message| match message {
+                FromDevice::Event(Event::CardRemoved) => Some(()),
+                FromDevice::Event(event) => {
+                    also(&event);
+                    None
+                }
+                FromDevice::Health(_) | FromDevice::Answer(..) | FromDevice::Pong(_) => None,
+            })
+            .unwrap();
     }
 
     fn verify(&mut self, pin: &str) -> Result<Answer, Fault> {
-        self.driver.ask(Work::VerifyPin(Zeroizing::new(pin.as_bytes().to_vec())))
+        self.driver.ask(Work::VerifyPin(Zeroizing::new(pin.as_bytes().to_vec()))).unwrap()
     }
 }
 
@@ -127,9 +132,11 @@ fn a_card_pulled_in_mid_reading_is_reported_taken_and_never_read() {
         for commands in [0, 1, 5, 9] {
             rig.insert(&resident);
             rig.slot.pull_after(commands);
-            rig.driver.wait("CardInserted", |message| {
-                matches!(message, FromDevice::Event(Event::CardInserted)).then_some(())
-            });
+            rig.driver
+                .wait("CardInserted", |message| {
+                    matches!(message, FromDevice::Event(Event::CardInserted)).then_some(())
+                })
+                .unwrap();
             rig.take(|event| assert!(!matches!(event, Event::CardRead(_)), "read after {commands} commands"));
         }
         rig.insert(&resident);

@@ -22,7 +22,8 @@ impl Rig {
             tty: tty.display().to_string(),
             baud: 115_200,
             profile: "generic-80".into(),
-        });
+        })
+        .unwrap();
         driver.wait_for_health(Health::Ready).unwrap();
         Self { driver, printer, _port: port }
     }
@@ -34,7 +35,7 @@ impl Rig {
             Block::Amount { label: "实缴".into(), value: "¥86.40".into() },
             Block::Qr("http://platform.invalid/r/1".into()),
         ];
-        self.driver.ask(Work::Print(Receipt { blocks, copy_mark: None }))
+        self.driver.ask(Work::Print(Receipt { blocks, copy_mark: None })).unwrap()
     }
 
     fn trouble(&self, change: impl FnOnce(&mut Troubles)) {

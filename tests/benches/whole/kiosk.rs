@@ -1,0 +1,169 @@
+//! The kiosk, from outside: its screen, its processes.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use system_tests::rig::Kiosk;
+use system_tests::station::Station;
+use x11rb::connection::Connection as _;
+use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat};
+use x11rb::rust_connection::RustConnection;
+
+use super::{note, report};
+
+const WELCOME: &str = "请选择一种方式开始";
+const MENU: &str = "您想办什么";
+/// Whatever is measured takes no longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+const STARTS: usize = 5;
+const VISITS: usize = 10;
+const TOUCHES: usize = 20;
+const IDLE: Duration = Duration::from_secs(20);
+/// `USER_HZ`: 100 on every Linux of this architecture.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+pub(super) fn measure(kiosk: &mut Kiosk) -> Result<()> {
+    until(&kiosk.station, WELCOME)?;
+    glance(&kiosk.station)?;
+    visits_by_card(&kiosk.station)?;
+    visits_by_code(&kiosk.station)?;
+    touches(kiosk)?;
+    idle(kiosk)?;
+    cold_starts(kiosk)
+}
+
+/// How long until the screen shows these words.
+fn until(station: &Station, words: &str) -> Result<Duration> {
+    let begun = Instant::now();
+    while !station.shows(words)? {
+        ensure!(begun.elapsed() < PATIENCE, "the screen never showed `{words}`");
+    }
+    Ok(begun.elapsed())
+}
+
+fn glance(station: &Station) -> Result<()> {
+    let mut times = Vec::new();
+    for _ in 0..TOUCHES {
+        let begun = Instant::now();
+        station.shows(WELCOME)?;
+        times.push(begun.elapsed());
+    }
+    report("(one glance at the screen)", times)
+}
+
+fn visits_by_card(station: &Station) -> Result<()> {
+    let mut times = Vec::new();
+    for _ in 0..VISITS {
+        let begun = Instant::now();
+        station.insert("zhang-guiying")?;
+        until(station, MENU)?;
+        times.push(begun.elapsed());
+        station.take_card()?;
+        until(station, WELCOME)?;
+    }
+    report("card in the slot → menu", times)
+}
+
+fn visits_by_code(station: &Station) -> Result<()> {
+    let mut times = Vec::new();
+    for _ in 0..VISITS {
+        let code = station.fresh_code("wang-jianguo")?;
+        let begun = Instant::now();
+        station.show_code(&code)?;
+        until(station, MENU)?;
+        times.push(begun.elapsed());
+        station.hide_code()?;
+        station.tap("退出")?;
+        until(station, WELCOME)?;
+    }
+    report("code before the camera → menu", times)
+}
+
+/// From the touch to the first pixel that changes for it: the language is switched to and fro.
+fn touches(kiosk: &Kiosk) -> Result<()> {
+    let (x, screen) = x11rb::connect(Some(kiosk.display()))?;
+    let root = x.setup().roots.get(screen).context("the display has no screen")?.root;
+    let mut times = Vec::new();
+    for _ in 0..TOUCHES / 2 {
+        for (button, title) in [("English", "How would you like to begin"), ("中文", WELCOME)] {
+            let before = title_strip(&x, root)?;
+            let touched = kiosk.station.touch(button)?;
+            while title_strip(&x, root)? == before {
+                ensure!(touched.elapsed() < PATIENCE, "no pixel changed after the touch");
+            }
+            times.push(touched.elapsed());
+            until(&kiosk.station, title)?;
+        }
+    }
+    report("touch → pixels", times)
+}
+
+/// The strip of the screen in which the title stands; it holds no clock.
+fn title_strip(x: &RustConnection, root: u32) -> Result<Vec<u8>> {
+    Ok(x.get_image(ImageFormat::Z_PIXMAP, root, 0, 150, 1000, 100, !0)?.reply()?.data)
+}
+
+fn idle(kiosk: &Kiosk) -> Result<()> {
+    let processes = family(kiosk.process_id().context("the kiosk runs")?)?;
+    let before = cpu_ticks(&processes)?;
+    std::thread::sleep(IDLE);
+    let ticks = cpu_ticks(&processes)? - before;
+    let percent = f64::from(ticks) / TICKS_PER_SECOND / IDLE.as_secs_f64() * 100.0;
+    note("idle: CPU of the kiosk and its device processes", &format!("{percent:.1} % of one core"))?;
+    let mut total = 0;
+    for process in &processes {
+        total += pss_kib(*process)?;
+    }
+    let mib = total / 1024;
+    note("idle: memory (PSS) of the same", &format!("{mib} MiB in {} processes", processes.len()))
+}
+
+fn cold_starts(kiosk: &mut Kiosk) -> Result<()> {
+    let mut times = Vec::new();
+    for _ in 0..STARTS {
+        kiosk.kill()?;
+        let begun = Instant::now();
+        kiosk.start()?;
+        until(&kiosk.station, WELCOME)?;
+        times.push(begun.elapsed());
+    }
+    report("start of the program → welcome view", times)
+}
+
+/// A process and its children.
+fn family(parent: u32) -> Result<Vec<u32>> {
+    let mut family = vec![parent];
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // Others come and go meanwhile.
+        if stat(process).is_ok_and(|stat| stat.get(1).is_some_and(|of| *of == parent.to_string())) {
+            family.push(process);
+        }
+    }
+    Ok(family)
+}
+
+/// The fields of `/proc/PID/stat` from the state on: the name before it may hold anything.
+fn stat(process: u32) -> Result<Vec<String>> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = text.rsplit_once(") ").context("/proc/PID/stat")?;
+    Ok(fields.split_whitespace().map(str::to_owned).collect())
+}
+
+fn cpu_ticks(processes: &[u32]) -> Result<u32> {
+    let mut ticks = 0;
+    for process in processes {
+        let stat = stat(*process)?;
+        for field in [11, 12] {
+            ticks += stat.get(field).context("/proc/PID/stat")?.parse::<u32>()?;
+        }
+    }
+    Ok(ticks)
+}
+
+fn pss_kib(process: u32) -> Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let line = text.lines().find(|line| line.starts_with("Pss:")).context("smaps_rollup")?;
+    Ok(line.split_whitespace().nth(1).context("smaps_rollup")?.parse()?)
+}

@@ -1,0 +1,90 @@
+//! The log on the real disk.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use contract::{CloseReason, Entry, UnixMs, VisitId, sm3};
+use journal::{Identity, Journal, RealDisk};
+
+use super::{note, report};
+
+const NOW: UnixMs = UnixMs(1_795_000_000_000);
+const APPENDS: u64 = 300;
+const RECORDS: u64 = 100_000;
+/// Records written by one append while the long log is made.
+const AT_ONCE: u64 = 500;
+/// Bytes of a record with header, salt and seal, for the raw comparison.
+const RAW_BYTES: usize = 192;
+
+fn open(directory: &Path, life: u64) -> Result<Journal<RealDisk>> {
+    let identity = Identity {
+        device: "K-BENCH-1".parse()?,
+        wrap: [9; 16].into(),
+        software: "bench".into(),
+        configuration: "00".into(),
+        high_water: u64::MAX,
+    };
+    Ok(Journal::open(RealDisk::open(directory)?, identity, NOW, &mut entropy(life))?.0)
+}
+
+/// Different at every call and opening, as real entropy is.
+fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
+    let mut count = 0_u64;
+    move || {
+        count += 1;
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().zip(sm3(&[&seed.to_be_bytes(), &count.to_be_bytes()])) {
+            *to = from;
+        }
+        bytes
+    }
+}
+
+fn entry(n: u64) -> Entry {
+    Entry::VisitClosed { visit: VisitId::from_entropy(n.into()), reason: CloseReason::Exit }
+}
+
+/// A durable record beside a raw write and `fdatasync` of as many bytes, in turns on the same disk.
+pub(super) fn append(directory: &Path) -> Result<()> {
+    let mut journal = open(directory, 1)?;
+    let mut raw = File::options().create(true).append(true).open(directory.join("raw"))?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut random = entropy(2);
+    for n in 0..APPENDS {
+        let begun = Instant::now();
+        journal.append(&[entry(n)], NOW, &mut random)?;
+        ours.push(begun.elapsed());
+        let begun = Instant::now();
+        raw.write_all(&[0; RAW_BYTES])?;
+        raw.sync_data()?;
+        theirs.push(begun.elapsed());
+    }
+    let total = |times: &[Duration]| times.iter().sum::<Duration>().as_secs_f64();
+    let ratio = total(&ours) / total(&theirs);
+    report("log: one durable record", ours)?;
+    report("disk: raw write and fdatasync of as much", theirs)?;
+    note("log: time beside the raw write", &format!("× {ratio:.2}"))
+}
+
+/// Opening a log of many records.
+pub(super) fn recovery(directory: &Path) -> Result<()> {
+    let mut journal = open(directory, 3)?;
+    let mut random = entropy(4);
+    for block in 0..RECORDS / AT_ONCE {
+        let entries: Vec<Entry> = (0..AT_ONCE).map(|n| entry(block * AT_ONCE + n)).collect();
+        journal.append(&entries, NOW, &mut random)?;
+    }
+    drop(journal);
+    let mut times = Vec::new();
+    for life in 0..3 {
+        let begun = Instant::now();
+        open(directory, 10 + life)?;
+        times.push(begun.elapsed());
+    }
+    report(&format!("log: opening with {RECORDS} records"), times)?;
+    fs::remove_dir_all(directory)?;
+    Ok(())
+}

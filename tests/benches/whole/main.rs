@@ -1,0 +1,56 @@
+//! What the whole takes on this machine, on real wires: `cargo xtask bench`.
+//!
+//! Each line says what was measured, how often, and the median and worst of it. The card's time is split by
+//! trying the same driver without a kiosk; what is seen on the screen is seen through the accessibility tree,
+//! so such a figure is too long by up to one glance, which is measured too.
+
+mod kiosk;
+mod log;
+mod slot;
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use system_tests::namespace;
+use system_tests::rig::{Plan, Rig};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    namespace::enter()?;
+    let repository =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
+    let state = repository.join("target/bench-state");
+    let mut rig = Rig::start(&state)?;
+    log::append(&state.join("append"))?;
+    log::recovery(&state.join("recovery"))?;
+    slot::split(&repository.join("assets/residents.toml"))?;
+    rig.add(Plan { site: "district-hall", screen: None, slot: Some(0) })?;
+    kiosk::measure(rig.kiosks.first_mut().context("the kiosk that was just added")?)
+}
+
+/// One line: what, how often, median, worst.
+fn report(what: &str, mut times: Vec<Duration>) -> Result<()> {
+    times.sort();
+    let ms = |time: Option<&Duration>| time.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0);
+    let (median, worst) = (ms(times.get(times.len() / 2)), ms(times.last()));
+    writeln!(io::stdout(), "{what:<52} n={:<4} median {median:>9.2} ms  worst {worst:>9.2} ms", times.len())?;
+    Ok(())
+}
+
+/// A line with one figure.
+fn note(what: &str, figure: &str) -> Result<()> {
+    writeln!(io::stdout(), "{what:<52} {figure}")?;
+    Ok(())
+}
