@@ -36,6 +36,7 @@ impl Driver {
             .arg("tried")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
+            .env("RUST_LOG", "warn")
             .spawn()
             .context("cannot start kiosk-device: build it first, as `cargo xtask test` does")?;
         write_version(&mut wire)?;

@@ -280,6 +280,17 @@ impl Rig {
         &self.state
     }
 
+    /// Makes the acquirer answer its next charge only after so many milliseconds.
+    ///
+    /// # Errors
+    /// When it does not take the order.
+    pub fn slow_acquirer(&self, ms: u64) -> Result<()> {
+        let order = serde_json::json!({ "fault": "delay", "ms": ms, "count": 1 });
+        let http = reqwest::blocking::Client::builder().no_proxy().build()?;
+        http.post(format!("http://{}/faults", self.acquirer)).json(&order).send()?.error_for_status()?;
+        Ok(())
+    }
+
     /// The public key with which a kiosk's log is verified.
     ///
     /// # Errors

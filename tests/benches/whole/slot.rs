@@ -1,7 +1,7 @@
 //! The card without a kiosk: how long until the reader notices it, and until it is read.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use device::wire::{DeviceConfig, Event, FromDevice, Health};
@@ -13,7 +13,9 @@ use virtual_hardware::slot::Slot;
 
 use super::report;
 
-const CARDS: usize = 20;
+const CARDS: u32 = 20;
+/// pcscd asks this often where a reader does not speak by itself.
+const ROUND: Duration = Duration::from_millis(400);
 
 pub(super) fn split(residents: &Path) -> Result<()> {
     let resident = residents::read(residents)?.into_iter().next().context("there are demo residents")?;
@@ -21,7 +23,9 @@ pub(super) fn split(residents: &Path) -> Result<()> {
     let driver = Driver::start(DeviceConfig::Card { reader: "Virtual PCD 00 01".into() })?;
     driver.wait_for_health(Health::Ready)?;
     let (mut noticed, mut read) = (Vec::new(), Vec::new());
-    for _ in 0..CARDS {
+    for card in 0..CARDS {
+        // A removal is noticed when pcscd asks; the next card comes at another moment of its round each time.
+        std::thread::sleep(ROUND * card / CARDS);
         let begun = Instant::now();
         slot.insert(&resident.id, VirtualCard::of(&resident, Flaw::None))?;
         driver.wait("CardInserted", |message| {

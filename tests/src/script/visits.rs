@@ -130,5 +130,27 @@ pub(super) fn card_taken_everywhere(stage: &mut Stage) -> Result<()> {
         let welcome = stage.at()?.see("请选择一种方式开始").map(drop);
         stage.report.expect(&format!("在“{name}”拔卡，立刻回到首页"), welcome.map_err(|e| format!("{e:#}")));
     }
+    taken_right_after_paying(stage)
+}
+
+/// The order is on record and the card goes: the payment runs on, and its outcome is told without a name.
+fn taken_right_after_paying(stage: &mut Stage) -> Result<()> {
+    let resident = stage.resident("zhang-guiying")?;
+    stage.sign_in_by_card("zhang-guiying")?;
+    stage.choose_first_bill()?;
+    stage.at()?.tap("确认付款")?;
+    stage.at()?.see("请输入社保卡密码")?;
+    stage.at()?.enter_pin(&resident.card.pin)?;
+    // The bank takes its time, so that the card is surely gone before the answer is there.
+    stage.rig.slow_acquirer(3_000)?;
+    stage.at()?.tap("确定")?;
+    stage.at()?.see("正在付款")?;
+    stage.at()?.take_card()?;
+    stage.at()?.see("刚才的付款")?;
+    stage.shot("付款途中拔卡")?;
+    stage.at()?.see("已付款")?;
+    let words = stage.at()?.words()?.join(" ");
+    stage.expect("结果不带姓名", !words.contains('张'), || words.clone());
+    stage.shot("付款途中拔卡：已付款")?;
     Ok(())
 }
