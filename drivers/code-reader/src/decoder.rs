@@ -1,14 +1,14 @@
 //! What codes a frame shows: quick looks at every frame, costly ones only where a code seems to be.
 //!
 //! `rxing` reads nearly all codes that can be read in about a millisecond. What it misses is tried again in other sizes
-//! and with other thresholds, by it and by `rqrr`, as long as the budget lasts (`BUDGET` is the caller's; a single
+//! and with other thresholds, by it and by `rqrr`, as long as the budget lasts (it is the caller's; a single
 //! attempt of `rqrr` may overrun it by some tens of milliseconds).
 
 use std::time::Instant;
 
 use rxing::common::BitMatrix;
 
-use crate::engines;
+use crate::engines::{self, FINDERS_MAX, Finder, Sighting};
 use crate::frame::Frame;
 use crate::hint::Hint;
 use crate::picture;
@@ -19,6 +19,13 @@ pub const CODES_MAX: usize = 4;
 
 /// Frames with more pixels than this are not doubled: it would cost more time than a frame has.
 const DOUBLED_PIXELS_MAX: usize = 1_000_000;
+
+/// Pictures with more finder patterns than this are not given to `rqrr`, which copies the whole picture for each triple of
+/// them: 36 took it 2.4 s.
+const RQRR_FINDERS_MAX: usize = 12;
+
+/// Room around the corners of a code, besides what perspective needs: half a corner and the quiet zone of large modules.
+const QUIET_PIXELS: f32 = 60.0;
 
 /// What one frame shows.
 #[derive(Default)]
@@ -51,30 +58,18 @@ enum Threshold {
     LocalMean,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Engine {
-    Rxing,
-    RxingClassic,
-    Rqrr,
-}
+/// One way to see a picture: its shape, its threshold, and whether light modules are taken for dark ones.
+type Way = (Shape, Threshold, bool);
 
-/// The costly attempts, in the order of what they read first for their time on real pictures.
-const ATTEMPTS: [(Shape, Threshold, bool, Engine); 15] = [
-    (Shape::Doubled, Threshold::Blocks, false, Engine::Rxing),
-    (Shape::Doubled, Threshold::Blocks, false, Engine::RxingClassic),
-    (Shape::Doubled, Threshold::Blocks, false, Engine::Rqrr),
-    (Shape::Same, Threshold::LocalMean, false, Engine::Rxing),
-    (Shape::Same, Threshold::LocalMean, false, Engine::RxingClassic),
-    (Shape::Same, Threshold::LocalMean, false, Engine::Rqrr),
-    (Shape::Smoothed, Threshold::Blocks, false, Engine::Rxing),
-    (Shape::Smoothed, Threshold::Blocks, false, Engine::RxingClassic),
-    (Shape::Smoothed, Threshold::Blocks, false, Engine::Rqrr),
-    (Shape::Halved, Threshold::Blocks, false, Engine::Rxing),
-    (Shape::Halved, Threshold::Blocks, false, Engine::RxingClassic),
-    (Shape::Doubled, Threshold::LocalMean, false, Engine::Rxing),
-    (Shape::Doubled, Threshold::LocalMean, false, Engine::Rqrr),
-    (Shape::Doubled, Threshold::Blocks, true, Engine::Rxing),
-    (Shape::Same, Threshold::Blocks, true, Engine::Rqrr),
+/// The costly ways, in the order of what they read first for their time on real pictures.
+const WAYS: [Way; 7] = [
+    (Shape::Doubled, Threshold::Blocks, false),
+    (Shape::Same, Threshold::LocalMean, false),
+    (Shape::Smoothed, Threshold::Blocks, false),
+    (Shape::Halved, Threshold::Blocks, false),
+    (Shape::Doubled, Threshold::LocalMean, false),
+    (Shape::Doubled, Threshold::Blocks, true),
+    (Shape::Same, Threshold::LocalMean, true),
 ];
 
 impl Decoder {
@@ -86,73 +81,93 @@ impl Decoder {
 
     /// Looks at a frame. The quick looks are always taken; costly ones begin only before `budget_end`.
     pub fn look(&mut self, frame: &Frame, budget_end: Instant) -> Look {
-        let (mut codes, finder_sizes) = quick_look(frame, budget_end);
-        if codes.is_empty() && !finder_sizes.is_empty() {
-            codes = costly_looks(frame, budget_end);
+        let Sighting { mut codes, finders } = quick_look(frame, budget_end);
+        if codes.is_empty() && (1..=FINDERS_MAX).contains(&finders.len()) {
+            let part = around(frame, &finders);
+            codes = costly_looks(part.as_ref().unwrap_or(frame), budget_end);
         }
         codes.sort();
         codes.dedup();
         codes.truncate(CODES_MAX);
         if codes.is_empty() {
-            return Look { codes, hint: self.quality.hint(frame, &finder_sizes) };
+            return Look { codes, hint: self.quality.hint(frame, &finders) };
         }
         self.quality.read(frame);
         Look { codes, hint: None }
     }
 }
 
-/// One threshold, dark on light and light on dark (as phones in dark mode show codes). With the texts come the
-/// widths of corner patterns, of whichever side has more.
-fn quick_look(frame: &Frame, budget_end: Instant) -> (Vec<Vec<u8>>, Vec<u32>) {
-    let Some(matrix) = picture::by_blocks(frame) else { return Default::default() };
-    let upright = engines::rxing(&matrix, budget_end);
-    if !upright.codes.is_empty() {
-        return (upright.codes, upright.finder_sizes);
+/// One threshold, dark on light and light on dark (as phones in dark mode show codes). The finder patterns are those
+/// of whichever side has more.
+fn quick_look(frame: &Frame, budget_end: Instant) -> Sighting {
+    let Some(matrix) = picture::by_blocks(frame) else { return Sighting::default() };
+    let upright = quick_reading(&matrix, budget_end);
+    if !upright.codes.is_empty() || upright.finders.len() > FINDERS_MAX {
+        return upright;
     }
-    let codes = engines::rxing_classic(&matrix);
-    if !codes.is_empty() {
-        return (codes, upright.finder_sizes);
+    let inverse = quick_reading(&inverted(matrix), budget_end);
+    if !inverse.codes.is_empty() || inverse.finders.len() > upright.finders.len() { inverse } else { upright }
+}
+
+fn quick_reading(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
+    let mut sighting = engines::rxing(matrix, budget_end);
+    if sighting.codes.is_empty() && sighting.finders.len() <= FINDERS_MAX {
+        sighting.codes = engines::rxing_classic(matrix);
     }
-    let inverse = inverted(matrix);
-    let dark_mode = engines::rxing(&inverse, budget_end);
-    let mut finder_sizes = upright.finder_sizes;
-    if dark_mode.finder_sizes.len() > finder_sizes.len() {
-        finder_sizes = dark_mode.finder_sizes;
-    }
-    if !dark_mode.codes.is_empty() {
-        return (dark_mode.codes, finder_sizes);
-    }
-    (engines::rxing_classic(&inverse), finder_sizes)
+    sighting
+}
+
+/// The part of a frame where a code with these corners lies, or `None` if one corner leaves that open. From two corners
+/// it may reach as far again in any direction; from three it is their box, and some room for the fourth and for
+/// perspective.
+fn around(frame: &Frame, finders: &[Finder]) -> Option<Frame> {
+    let reach = match finders.len() {
+        0 | 1 => return None,
+        2 => 1.5,
+        _ => 0.5,
+    };
+    let span = |places: &mut dyn Iterator<Item = f32>| {
+        places
+            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), place| (low.min(place), high.max(place)))
+    };
+    let (left, right) = span(&mut finders.iter().map(|finder| finder.x));
+    let (top, bottom) = span(&mut finders.iter().map(|finder| finder.y));
+    let room = (right - left).max(bottom - top) * reach + QUIET_PIXELS;
+    let columns = pixel(left - room, frame.width())..pixel(right + room, frame.width());
+    let rows = pixel(top - room, frame.height())..pixel(bottom + room, frame.height());
+    picture::cropped(frame, columns, rows)
+}
+
+/// The whole pixel nearest to a place, within a side of so many.
+fn pixel(place: f32, side: u32) -> u32 {
+    // Sides are at most 4096, so nothing is cut off; NaN becomes 0.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = place.max(0.0) as u32;
+    whole.min(side)
 }
 
 fn costly_looks(frame: &Frame, budget_end: Instant) -> Vec<Vec<u8>> {
-    let mut prepared: Option<((Shape, Threshold, bool), BitMatrix)> = None;
-    for (shape, threshold, invert, engine) in ATTEMPTS {
+    for way in WAYS {
         if Instant::now() >= budget_end {
             break;
         }
-        let way = (shape, threshold, invert);
-        let matrix = match prepared.take() {
-            Some((done, matrix)) if done == way => matrix,
-            Some(_) | None => match prepare(frame, way) {
-                Some(matrix) => matrix,
-                None => continue,
-            },
-        };
-        let codes = match engine {
-            Engine::Rxing => engines::rxing(&matrix, budget_end).codes,
-            Engine::RxingClassic => engines::rxing_classic(&matrix),
-            Engine::Rqrr => engines::rqrr(&matrix),
-        };
+        let Some(matrix) = prepare(frame, way) else { continue };
+        let Sighting { codes, finders } = quick_reading(&matrix, budget_end);
         if !codes.is_empty() {
             return codes;
         }
-        prepared = Some((way, matrix));
+        if finders.len() > RQRR_FINDERS_MAX || Instant::now() >= budget_end {
+            continue;
+        }
+        let codes = engines::rqrr(&matrix);
+        if !codes.is_empty() {
+            return codes;
+        }
     }
     Vec::new()
 }
 
-fn prepare(frame: &Frame, (shape, threshold, invert): (Shape, Threshold, bool)) -> Option<BitMatrix> {
+fn prepare(frame: &Frame, (shape, threshold, invert): Way) -> Option<BitMatrix> {
     let too_large = frame.luma().len() > DOUBLED_PIXELS_MAX;
     let shaped = match shape {
         Shape::Doubled if too_large => return None,

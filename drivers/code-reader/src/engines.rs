@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use rqrr::PreparedImage;
 use rxing::DecodeHints;
+use rxing::common::cpp_essentials::ConcentricPattern;
 use rxing::common::{BitMatrix, DetectorRXingResult as _};
 use rxing::qrcode::cpp_port::{decoder, detector};
 use rxing::qrcode::decoder::qrcode_decoder;
@@ -14,28 +15,47 @@ use rxing::qrcode::detector::Detector;
 /// Most triples of finder patterns that are tried in one picture; a real one has a handful.
 const TRIPLES_MAX: usize = 64;
 
-/// More finder patterns than this is a wallpaper, not a code held to a camera: then only the largest are paired.
-const FINDERS_MAX: usize = 48;
+/// More finder patterns than this is a wallpaper, not a code held to a camera: then only the largest are paired,
+/// and the engines whose time grows with a power of their number are better not asked.
+pub(crate) const FINDERS_MAX: usize = 48;
+
+/// Most rows of pixels with the proportions of a corner, 1:1:3:1:1, in a picture for `rqrr`. Pictures of codes have some
+/// hundred; static has ten thousand and took it seconds.
+const CANDIDATE_ROWS_MAX: u32 = 1500;
 
 /// What `rxing` sees in a picture.
 #[derive(Default)]
 pub(crate) struct Sighting {
     /// Texts, in no order.
     pub(crate) codes: Vec<Vec<u8>>,
-    /// Width in pixels of each of the patterns in the corners of codes (7 modules).
-    pub(crate) finder_sizes: Vec<u32>,
+    /// The corners of codes, or what looks like them.
+    pub(crate) finders: Vec<Finder>,
+}
+
+/// A finder pattern: the square of seven modules in three corners of a code.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Finder {
+    /// Its middle, in pixels.
+    pub(crate) x: f32,
+    /// Its middle, in pixels.
+    pub(crate) y: f32,
+    /// Its width, in pixels.
+    pub(crate) size: u32,
 }
 
 /// All codes that the zxing-cpp port reads.
 pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
     contained(|| {
-        let mut finders = detector::FindFinderPatterns(matrix, true, 0);
-        let finder_sizes = finders.iter().filter_map(|finder| u32::try_from(finder.size).ok()).collect();
-        finders.sort_by_key(|finder| std::cmp::Reverse(finder.size));
-        finders.truncate(FINDERS_MAX);
+        let mut patterns = detector::FindFinderPatterns(matrix, true, 0);
+        let finder = |pattern: &ConcentricPattern| {
+            Some(Finder { x: pattern.p.x, y: pattern.p.y, size: u32::try_from(pattern.size).ok()? })
+        };
+        let finders = patterns.iter().filter_map(finder).collect();
+        patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.size));
+        patterns.truncate(FINDERS_MAX);
         let mut codes = Vec::new();
         let mut used = Vec::new();
-        for triple in detector::GenerateFinderPatternSets(&mut finders).iter().take(TRIPLES_MAX) {
+        for triple in detector::GenerateFinderPatternSets(&mut patterns).iter().take(TRIPLES_MAX) {
             let corners = [triple.bl, triple.tl, triple.tr];
             if corners.iter().any(|corner| used.contains(corner)) {
                 continue;
@@ -51,7 +71,7 @@ pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
                 codes.push(decoded.text().into_bytes());
             }
         }
-        Sighting { codes, finder_sizes }
+        Sighting { codes, finders }
     })
 }
 
@@ -66,8 +86,11 @@ pub(crate) fn rxing_classic(matrix: &BitMatrix) -> Vec<Vec<u8>> {
     })
 }
 
-/// All codes that `rqrr` reads.
+/// All codes that `rqrr` reads. A picture with too many candidates for the corners of codes is not given to it.
 pub(crate) fn rqrr(matrix: &BitMatrix) -> Vec<Vec<u8>> {
+    if !has_few_candidates(matrix) {
+        return Vec::new();
+    }
     contained(|| {
         let (width, height) = (matrix.width() as usize, matrix.height() as usize);
         let dark = |x: usize, y: usize| matrix.try_get(narrow(x), narrow(y)) == Some(true);
@@ -82,6 +105,39 @@ pub(crate) fn rqrr(matrix: &BitMatrix) -> Vec<Vec<u8>> {
         }
         codes
     })
+}
+
+/// Whether a picture has at most [`CANDIDATE_ROWS_MAX`] rows of pixels that `rqrr` would look into.
+fn has_few_candidates(matrix: &BitMatrix) -> bool {
+    let mut candidates = 0;
+    for y in 0..matrix.height() {
+        let mut runs = [0; 5];
+        let mut run = 0;
+        let mut last = matrix.get(0, y);
+        for x in 0..matrix.width() {
+            let dark = matrix.get(x, y);
+            if dark != last {
+                runs.rotate_left(1);
+                runs[4] = run;
+                run = 0;
+                last = dark;
+                candidates += u32::from(!dark && is_corner_row(runs));
+            }
+            run += 1;
+        }
+        if candidates > CANDIDATE_ROWS_MAX {
+            return false;
+        }
+    }
+    true
+}
+
+/// Dark, light, dark, light, dark as 1:1:3:1:1, as generously as `rqrr` takes it.
+fn is_corner_row([a, b, c, d, e]: [u32; 5]) -> bool {
+    let module = (a + b + d + e) / 4;
+    let error = module * 3 / 4;
+    let near = |run: u32, modules: u32| run + error >= modules * module && run <= modules * module + error;
+    a > 0 && near(a, 1) && near(b, 1) && near(c, 3) && near(d, 1) && near(e, 1)
 }
 
 fn narrow(place: usize) -> u32 {

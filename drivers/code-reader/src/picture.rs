@@ -1,5 +1,7 @@
 //! What is done to a picture before a decoder tries it again: other sizes, other thresholds.
 
+use std::ops::Range;
+
 use rxing::common::{BitMatrix, HybridBinarizer};
 use rxing::{Binarizer, Luma8Source};
 
@@ -13,6 +15,18 @@ const MEAN_WINDOW_DIVISOR: usize = 16;
 
 /// A pixel is dark if it is darker than so many percent of the mean around it.
 const MEAN_DARK_PERCENT: u64 = 94;
+
+/// A part of a picture. `None` if the part is empty or not inside.
+pub(crate) fn cropped(frame: &Frame, columns: Range<u32>, rows: Range<u32>) -> Option<Frame> {
+    let (width, height) = (columns.end.checked_sub(columns.start)?, rows.end.checked_sub(rows.start)?);
+    let within = columns.start as usize..columns.end as usize;
+    let all_rows = frame.luma().chunks_exact(frame.width() as usize);
+    let mut luma = Vec::new();
+    for row in all_rows.skip(rows.start as usize).take(height as usize) {
+        luma.extend_from_slice(row.get(within.clone())?);
+    }
+    Frame::new(width, height, luma)
+}
 
 /// Twice the size, bilinear: modules of two or three pixels become wide enough for a finder to measure.
 /// `None` if that exceeds the sides a frame may have.
@@ -148,6 +162,16 @@ mod tests {
 
     fn frame(width: u32, height: u32, luma: &[u8]) -> Frame {
         Frame::new(width, height, luma.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_crop_is_the_part_that_was_asked_for() {
+        let whole = frame(3, 3, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+
+        assert_eq!(cropped(&whole, 1..3, 0..2).unwrap().luma(), [2, 3, 5, 6]);
+        assert_eq!(cropped(&whole, 2..4, 0..2), None);
+        assert_eq!(cropped(&whole, 0..1, 2..4), None);
+        assert_eq!(cropped(&whole, 1..1, 0..3), None);
     }
 
     #[test]

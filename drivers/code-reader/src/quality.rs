@@ -1,6 +1,7 @@
 //! What is in the way of reading a code: from how a frame looks, how it differs from the one before, and what the
 //! decoder found of a code. Thresholds are set by eye on pictures of phones and paper, not measured on a kiosk.
 
+use crate::engines::Finder;
 use crate::frame::Frame;
 use crate::hint::Hint;
 
@@ -20,7 +21,7 @@ const GLARE_SHARE: usize = 8;
 /// Mean difference to the last frame, in steps of luma, that is motion.
 const MOTION_ABOVE: u32 = 14;
 
-/// Fewer pixels than this for a corner pattern of seven modules is too small to read (2.5 pixels a module).
+/// If nothing was read, fewer pixels than this for a corner pattern of seven modules are why (2.5 pixels a module).
 const FINDER_MIN: u32 = 17;
 
 /// A corner pattern wider than this part of the shorter side belongs to a code that does not fit the picture.
@@ -37,22 +38,22 @@ pub(crate) struct Quality {
 }
 
 impl Quality {
-    /// Why a frame without a readable code may be so. `finder_sizes` are the widths of the corner patterns found.
-    pub(crate) fn hint(&mut self, frame: &Frame, finder_sizes: &[u32]) -> Option<Hint> {
+    /// Why a frame without a readable code may be so.
+    pub(crate) fn hint(&mut self, frame: &Frame, finders: &[Finder]) -> Option<Hint> {
         let pixels = sampled(frame);
         let moved = difference(&self.last, &pixels).is_some_and(|mean| mean > MOTION_ABOVE);
-        let code_like = finder_sizes.len() >= 2;
+        let code_like = finders.len() >= 2;
         self.code_was_near = if code_like { REMEMBERED_FRAMES } else { self.code_was_near.saturating_sub(1) };
         let bright = pixels.iter().filter(|&&pixel| pixel >= DARK_BELOW).count();
         let burnt = pixels.iter().filter(|&&pixel| pixel > BURNT_ABOVE).count();
-        let largest = finder_sizes.iter().copied().max().unwrap_or(0);
+        let largest = finders.iter().map(|finder| finder.size).max().unwrap_or(0);
         let hint = if bright * 20 < pixels.len() {
             Some(Hint::Dark)
         } else if largest > frame.width().min(frame.height()) / FINDER_SHARE {
             Some(Hint::TooNear)
         } else if moved && self.code_was_near > 0 {
             Some(Hint::Moving)
-        } else if finder_sizes.len() >= 3 && largest < FINDER_MIN {
+        } else if finders.len() >= 3 && largest < FINDER_MIN {
             Some(Hint::TooFar)
         } else if self.code_was_near > 0 && burnt * GLARE_SHARE > pixels.len() {
             Some(Hint::Glare)
@@ -87,6 +88,10 @@ fn difference(before: &[u8], after: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
+    fn finders(sizes: &[u32]) -> Vec<Finder> {
+        sizes.iter().map(|&size| Finder { x: 0.0, y: 0.0, size }).collect()
+    }
+
     fn uniform(luma: u8) -> Frame {
         Frame::new(640, 360, vec![luma; 640 * 360]).unwrap()
     }
@@ -118,25 +123,25 @@ mod tests {
         quality.hint(&stripes(0, 200), &[]);
         assert_eq!(quality.hint(&stripes(40, 200), &[]), None, "somebody walks by");
 
-        quality.hint(&stripes(40, 200), &[30, 30, 30]);
+        quality.hint(&stripes(40, 200), &finders(&[30, 30, 30]));
         assert_eq!(quality.hint(&stripes(0, 200), &[]), Some(Hint::Moving));
     }
 
     #[test]
     fn a_code_held_still_and_burnt_out_is_glare() {
         let mut quality = Quality::default();
-        quality.hint(&stripes(0, 255), &[30, 30]);
+        quality.hint(&stripes(0, 255), &finders(&[30, 30]));
 
-        assert_eq!(quality.hint(&stripes(0, 255), &[30, 30]), Some(Hint::Glare));
+        assert_eq!(quality.hint(&stripes(0, 255), &finders(&[30, 30])), Some(Hint::Glare));
     }
 
     #[test]
     fn corner_patterns_tell_the_distance() {
         let mut quality = Quality::default();
 
-        assert_eq!(quality.hint(&uniform(120), &[10, 10, 11]), Some(Hint::TooFar));
-        assert_eq!(quality.hint(&uniform(120), &[100, 98]), Some(Hint::TooNear));
-        assert_eq!(quality.hint(&uniform(120), &[30, 31, 30]), None);
+        assert_eq!(quality.hint(&uniform(120), &finders(&[10, 10, 11])), Some(Hint::TooFar));
+        assert_eq!(quality.hint(&uniform(120), &finders(&[100, 98])), Some(Hint::TooNear));
+        assert_eq!(quality.hint(&uniform(120), &finders(&[30, 31, 30])), None);
     }
 
     #[test]

@@ -1,0 +1,158 @@
+//! What is read from pictures, and what is not.
+
+use std::time::{Duration, Instant};
+
+use code_reader::{CODES_MAX, Decoder, Frame, Hint, Look};
+use proptest::prelude::*;
+
+use crate::scene::{Held, Noise, picture};
+
+const TEXT: &str = "YK1:6BFOXN%TSMAHN-HPO4:3W2B3TQ8";
+
+fn look(frame: &Frame) -> Look {
+    Decoder::new().look(frame, Instant::now() + Duration::from_secs(20))
+}
+
+fn reads(held: Held) -> bool {
+    let look = look(&picture(TEXT, held));
+    assert!(look.codes.iter().all(|code| code == TEXT.as_bytes()), "a wrong text");
+    let read = !look.codes.is_empty();
+    assert!(!read || look.hint.is_none(), "a hint although a code was read");
+    read
+}
+
+#[test]
+fn a_code_is_read_however_it_is_turned() {
+    for turned in (0..360).step_by(15) {
+        assert!(reads(Held { turned: turned as f32, ..Held::default() }), "turned by {turned}°");
+    }
+}
+
+#[test]
+fn a_code_in_dark_mode_is_read() {
+    for turned in [0.0, 90.0, 200.0] {
+        assert!(reads(Held { turned, dark: 220, light: 30, ..Held::default() }), "turned by {turned}°");
+    }
+}
+
+#[test]
+fn a_tilted_code_is_read() {
+    for tilt in [-0.3, 0.3] {
+        assert!(reads(Held { tilt, turned: 8.0, module: 7.0, ..Held::default() }), "tilted by {tilt}");
+    }
+}
+
+#[test]
+fn a_noisy_code_in_low_contrast_is_read() {
+    for seed in 1..6 {
+        assert!(reads(Held { noise: 30, dark: 60, light: 150, seed, ..Held::default() }), "noise {seed}");
+    }
+}
+
+#[test]
+fn modules_of_two_pixels_and_more_are_read() {
+    for module in [2.0, 3.0, 8.0] {
+        assert!(reads(Held { module, turned: 5.0, ..Held::default() }), "{module} pixels a module");
+    }
+}
+
+#[test]
+fn a_text_of_bytes_is_read_as_utf8() {
+    let text = "渝快码 张*三";
+
+    assert_eq!(look(&picture(text, Held::default())).codes, [text.as_bytes()]);
+}
+
+#[test]
+fn two_codes_side_by_side_are_both_read() {
+    let (left, right) = (picture("LEFT", Held::default()), picture("RIGHT", Held::default()));
+    let rows = left.luma().chunks(640).zip(right.luma().chunks(640));
+    // The middle of each, where the code is.
+    let luma = rows.flat_map(|(a, b)| [&a[160..480], &b[160..480]].concat()).collect();
+
+    let look = look(&Frame::new(640, 480, luma).unwrap());
+
+    assert_eq!(look.codes, [b"LEFT".to_vec(), b"RIGHT".to_vec()]);
+    assert!(look.codes.len() <= CODES_MAX);
+}
+
+#[test]
+fn without_time_left_the_quick_look_still_reads_a_plain_code() {
+    let long_ago = Instant::now();
+
+    assert!(
+        !Decoder::new()
+            .look(&picture(TEXT, Held { turned: 3.0, ..Held::default() }), long_ago)
+            .codes
+            .is_empty()
+    );
+}
+
+#[test]
+fn noise_gives_no_text() {
+    let mut decoder = Decoder::new();
+    for seed in 0..40 {
+        let mut noise = Noise(seed);
+        // Blocks of one to eight pixels: from static to textures of the size of modules.
+        let block = seed % 8 + 1;
+        let mut luma = vec![0; 320 * 240];
+        for y in (0..240).step_by(block as usize) {
+            for x in (0..320).step_by(block as usize) {
+                let value = if noise.next().is_multiple_of(2) { 30 } else { 220 };
+                for row in y..(y + block as usize).min(240) {
+                    luma[row * 320 + x..row * 320 + (x + block as usize).min(320)].fill(value);
+                }
+            }
+        }
+        let frame = Frame::new(320, 240, luma).unwrap();
+
+        let look = decoder.look(&frame, Instant::now() + Duration::from_secs(20));
+
+        assert!(look.codes.is_empty(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_wallpaper_of_corner_patterns_is_survived() {
+    // 7 × 7 modules of 4 pixels, with a gap: what makes a detector pair everything with everything.
+    let pattern = |x: usize, y: usize| {
+        let (x, y) = (x / 4 % 9, y / 4 % 9);
+        let ring = x.min(y).min(6_usize.saturating_sub(x)).min(6_usize.saturating_sub(y));
+        x < 7 && y < 7 && ring != 1
+    };
+    let luma = (0..640 * 480).map(|n| if pattern(n % 640, n / 640) { 20 } else { 230 }).collect();
+    let frame = Frame::new(640, 480, luma).unwrap();
+
+    let look = Decoder::new().look(&frame, Instant::now() + Duration::from_millis(50));
+
+    assert!(look.codes.is_empty());
+}
+
+#[test]
+fn a_code_cut_off_by_the_edge_gives_no_text() {
+    let whole = picture(TEXT, Held { module: 9.0, ..Held::default() });
+    let luma = whole.luma().chunks(640).flat_map(|row| &row[..330]).copied().collect();
+
+    assert!(look(&Frame::new(330, 480, luma).unwrap()).codes.is_empty());
+}
+
+#[test]
+fn a_code_too_small_to_read_is_said_to_be_too_far() {
+    let look = look(&picture(&TEXT.repeat(12), Held { module: 1.2, ..Held::default() }));
+
+    assert!(look.codes.is_empty());
+    assert_eq!(look.hint, Some(Hint::TooFar));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_picture_is_looked_at_without_panic(width in 1u32..120, height in 1u32..120, seed in any::<u32>(), levels in 1u32..256) {
+        let mut noise = Noise(seed);
+        let luma = (0..width * height).map(|_| (noise.next() % levels) as u8).collect();
+        let frame = Frame::new(width, height, luma).unwrap();
+
+        prop_assert!(look(&frame).codes.is_empty());
+    }
+}

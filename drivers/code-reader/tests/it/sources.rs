@@ -1,0 +1,121 @@
+//! Frames from files, FIFOs and sockets.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use code_reader::{FrameSource, SourceError, source};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use tempfile::TempDir;
+
+const HEADER: &[u8] = b"YUV4MPEG2 W4 H2 F30:1 Ip A1:1 Cmono\n";
+
+fn frame(luma: u8) -> Vec<u8> {
+    [b"FRAME\n".as_slice(), &[luma; 8]].concat()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+fn open(path: &Path) -> Box<dyn FrameSource> {
+    source::open(path.to_str().unwrap()).unwrap()
+}
+
+/// The luma of the next frame.
+fn next(source: &mut dyn FrameSource) -> Result<u8, SourceError> {
+    source.next(soon()).map(|frame| frame.luma()[0])
+}
+
+#[test]
+fn a_file_is_played_frame_by_frame_to_its_end() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("frames.y4m");
+    std::fs::write(&path, [HEADER, &frame(1), &frame(2), &frame(3)].concat()).unwrap();
+
+    let mut source = open(&path);
+
+    assert_eq!(next(&mut *source).unwrap(), 1);
+    assert_eq!(next(&mut *source).unwrap(), 2);
+    assert_eq!(next(&mut *source).unwrap(), 3);
+    assert!(matches!(next(&mut *source), Err(SourceError::Ended)));
+}
+
+#[test]
+fn a_socket_gives_the_newest_frame_and_drops_the_backlog() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("camera.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut source = open(&path);
+    let (mut writer, _) = listener.accept().unwrap();
+
+    writer.write_all(&[HEADER, &frame(1), &frame(2), &frame(3)].concat()).unwrap();
+    assert_eq!(next(&mut *source).unwrap(), 3);
+
+    writer.write_all(&frame(4)).unwrap();
+    assert_eq!(next(&mut *source).unwrap(), 4);
+}
+
+#[test]
+fn a_stream_that_stalls_in_a_frame_is_said_to_and_goes_on_where_it_was() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("camera.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut source = open(&path);
+    let (mut writer, _) = listener.accept().unwrap();
+    let whole = frame(7);
+    writer.write_all(&[HEADER, &whole[..9]].concat()).unwrap();
+
+    let stalled = source.next(Instant::now() + Duration::from_millis(30));
+    assert!(matches!(stalled, Err(SourceError::Stalled)), "{stalled:?}");
+
+    writer.write_all(&whole[9..]).unwrap();
+    assert_eq!(next(&mut *source).unwrap(), 7);
+}
+
+#[test]
+fn a_writer_that_hangs_up_ends_the_source_after_its_last_frame() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("camera.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut source = open(&path);
+    let (mut writer, _) = listener.accept().unwrap();
+    writer.write_all(&[HEADER, &frame(1), b"FRAME\nxx"].concat()).unwrap();
+    drop(writer);
+
+    assert_eq!(next(&mut *source).unwrap(), 1);
+    assert!(matches!(next(&mut *source), Err(SourceError::Ended)));
+}
+
+#[test]
+fn a_fifo_stalls_until_somebody_writes() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("camera.fifo");
+    mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    let mut source = open(&path);
+    let mut writer = File::options().write(true).open(&path).unwrap();
+
+    let stalled = source.next(Instant::now() + Duration::from_millis(30));
+    assert!(matches!(stalled, Err(SourceError::Stalled)), "{stalled:?}");
+
+    writer.write_all(&[HEADER, &frame(5)].concat()).unwrap();
+    assert_eq!(next(&mut *source).unwrap(), 5);
+}
+
+#[test]
+fn what_is_not_a_stream_of_pictures_is_malformed() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("text");
+    std::fs::write(&path, "hello\n").unwrap();
+
+    assert!(matches!(next(&mut *open(&path)), Err(SourceError::Malformed(_))));
+}
+
+#[test]
+fn what_is_not_there_is_absent() {
+    for path in ["/nonexistent/camera.sock", "/dev/video9999"] {
+        assert!(matches!(source::open(path).err(), Some(SourceError::Absent(_))), "{path}");
+    }
+}
