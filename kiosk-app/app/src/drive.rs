@@ -4,10 +4,12 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use engine::wire::Request;
 use engine::{Engine, Fittings, Input, Out, What};
 use journal::Disk;
 use session::{Effect, Work};
 
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::devices::Devices;
 use crate::inbox::{Inbox, Port};
@@ -20,6 +22,7 @@ pub(crate) struct Hands {
     pub(crate) inbox: Inbox<Message>,
     pub(crate) net: Net,
     pub(crate) devices: Devices,
+    pub(crate) cache: Cache,
     pub(crate) screen: screen::Handle,
     /// Where the screen says that it is alive.
     pub(crate) heartbeat: Port<Message>,
@@ -41,8 +44,7 @@ pub(crate) fn run<D: Disk>(fittings: Fittings<D>, hands: Hands) {
         let message = at_once.pop_front().or_else(|| hands.inbox.take(wake));
         let what = match message {
             None => What::Tick,
-            Some(Message::Kiosk(event)) => What::Event(event),
-            Some(Message::Uplink(answer)) => What::Uplink(answer),
+            Some(Message::Happened(what)) => what,
             Some(Message::ScreenAlive) => {
                 watchdog.alive();
                 continue;
@@ -64,8 +66,9 @@ impl Hands {
         for out in out {
             match out {
                 Out::Effect(effect) => at_once.extend(self.perform(effect)),
-                Out::Send(request) => at_once.extend(self.net.send(Errand::Uplink(request))),
+                Out::Send(request) => at_once.extend(self.ask(Request::uplink(request))),
                 Out::Show(view) => self.screen.show(*view),
+                Out::Remember(memo) => self.cache.keep(memo),
             }
         }
     }
@@ -73,19 +76,24 @@ impl Hands {
     fn perform(&self, effect: Effect) -> Option<Message> {
         match effect {
             Effect::Do { ticket, work: Work::VerifyPin(digits), .. } => {
-                self.devices.verify_pin(ticket, digits).map(Message::Kiosk)
+                self.devices.verify_pin(ticket, digits).map(Message::from)
             }
-            Effect::Do { ticket, work, .. } => self.net.send(Errand::Do(ticket, work)),
+            // A PIN is the one thing that does not go to the platform.
+            Effect::Do { ticket, work, .. } => self.ask(Request::work(ticket, &work)?),
             Effect::Cancel(ticket) => {
                 self.devices.cancel(ticket);
                 self.net.send(Errand::Cancel(ticket))
             }
-            Effect::Charge(charge) => self.net.send(Errand::Charge(charge)),
-            Effect::Inquire(order) => self.net.send(Errand::Inquire(order)),
+            Effect::Charge(charge) => self.ask(Request::charge(&charge)),
+            Effect::Inquire(order) => self.ask(Request::inquire(order)),
             Effect::Print { receipt, content, mark } => {
-                self.devices.print(receipt, &content, mark).map(Message::Kiosk)
+                self.devices.print(receipt, &content, mark).map(Message::from)
             }
         }
+    }
+
+    fn ask(&self, request: Request) -> Option<Message> {
+        self.net.send(Errand::Ask(request))
     }
 
     fn ask_screen(&self) {
@@ -99,11 +107,12 @@ impl Hands {
     /// Ends what the engine's thread started. The inbox goes first: a keeper that waits for room in it could
     /// not be joined.
     fn let_go(self) {
-        let Self { inbox, net, devices, screen, heartbeat } = self;
+        let Self { inbox, net, devices, cache, screen, heartbeat } = self;
         drop(inbox);
         drop(heartbeat);
         drop(net);
         drop(devices);
+        drop(cache);
         screen.quit();
     }
 }

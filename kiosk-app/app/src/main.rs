@@ -5,6 +5,7 @@
 //! | main | draws the screen, takes touches |
 //! | engine | runs the [`engine`]: kiosk, log, uplink; writes the log |
 //! | net | requests to the platform |
+//! | cache | what can be made again but not at once: the fold of the log, the services |
 //! | keepers | one per device: start its process, listen to it, start it again |
 //!
 //! Only this program knows all of drivers, session, platform and screen; it translates between them and
@@ -15,6 +16,7 @@
     allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::panic)
 )]
 
+mod cache;
 mod clock;
 mod config;
 mod devices;
@@ -38,6 +40,7 @@ use session::Event;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+use crate::cache::{Cache, Kept};
 use crate::config::Config;
 use crate::devices::Devices;
 use crate::drive::Hands;
@@ -55,7 +58,7 @@ struct Arguments {
     /// The site file.
     #[arg(long)]
     site: PathBuf,
-    /// Where the kiosk keeps its log.
+    /// Where the kiosk keeps its log and its cache.
     #[arg(long)]
     state: PathBuf,
     /// Where `device.key` and `wrap.key` lie.
@@ -101,31 +104,36 @@ fn run() -> Result<()> {
             .with_file_name("kiosk-device"),
     };
     tracing::info!(device = %site.device, profile = ?site.profile, "the kiosk starts");
+    let (cache, kept) = Cache::start(arguments.state.join("cache"), config.wrap_key.clone())
+        .context("the cache's thread cannot be started")?;
     let inbox = Inbox::new();
     let (touches, closed) = (inbox.port(TOUCHES_MAX), inbox.port(1));
     let window = screen::Screen::new(arguments.size)?;
     window.on_touch(move |on, intent| {
         // A touch for which there is no room was made on a view that is about to change.
-        let _ = touches.offer(Message::Kiosk(Event::Touch { on, intent }));
+        let _ = touches.offer(Event::Touch { on, intent }.into());
     });
     let hands = Hands {
         net: Net::start(platform, inbox.port(ERRANDS_MAX), inbox.port(1))
             .context("the net thread cannot be started")?,
         devices: Devices::start(&site.devices, &program, &inbox).context("the devices cannot be started")?,
+        cache,
         screen: window.handle(),
         heartbeat: inbox.port(1),
         inbox,
     };
-    let fittings = fittings(config, arguments.state.join("log"));
-    let engine =
-        thread::Builder::new().name("engine".to_owned()).spawn(move || drive::run(fittings, hands))?;
+    let log = arguments.state.join("log");
+    let engine = thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || drive::run(fittings(config, log, kept), hands))?;
     window.run()?;
     // Mostly the engine closed the window; if something else did, the engine ends with it.
     let _ = closed.offer(Message::Stop);
     engine.join().map_err(|_| anyhow::anyhow!("the engine has panicked"))
 }
 
-fn fittings(config: Config, log: PathBuf) -> Fittings<RealDisk> {
+/// Waits for the cache, a little.
+fn fittings(config: Config, log: PathBuf, kept: Kept) -> Fittings<RealDisk> {
     let setup = Arc::new(config.setup());
     Fittings {
         log: LogSettings {
@@ -138,6 +146,7 @@ fn fittings(config: Config, log: PathBuf) -> Fittings<RealDisk> {
         setup,
         device_key: config.device_key,
         catalogue_key: config.site.platform.catalogue_key,
+        remembered: kept.wait(),
     }
 }
 

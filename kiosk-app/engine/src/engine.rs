@@ -5,7 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use contract::{BatchAck, ChangesAnswer, PublicKey, SecretKey, UnixMs};
-use journal::{Disk, Journal};
+use journal::{Checkpoint, Disk, Journal};
 use session::{Device, Effect, Event, Failure, Health, Kiosk, Mono, Now, Setup, Transition, closed_view};
 use sync::{Exchange, Failed, Uplink, UplinkRequest};
 use view::View;
@@ -13,6 +13,7 @@ use view::View;
 use crate::bits::Bits;
 use crate::lives::Life;
 use crate::log::{LogSettings, Source};
+use crate::memory::{Memo, Place, Remembered};
 use crate::open;
 use crate::shelf::Shelf;
 
@@ -24,6 +25,8 @@ const REOPEN_MOST_MS: u64 = 60_000;
 const WELL_MS: u64 = 120_000;
 /// A reading that finds nothing although records wait is not repeated sooner.
 const READ_AGAIN_MS: u64 = 10_000;
+/// After so many more records the fold of the log is worth keeping anew.
+const REMEMBER_RECORDS: u64 = 64;
 
 /// What an engine is made of.
 pub struct Fittings<D> {
@@ -35,6 +38,8 @@ pub struct Fittings<D> {
     pub device_key: Arc<SecretKey>,
     /// The city's key: vouches for service documents.
     pub catalogue_key: PublicKey,
+    /// What was kept at the end of the life before.
+    pub remembered: Remembered,
 }
 
 /// One thing that happened, with the time and the entropy of its handling.
@@ -73,6 +78,8 @@ pub enum Out {
     Send(UplinkRequest),
     /// The screen changed; everything on it is durable.
     Show(Box<View>),
+    /// To be kept beside the log, when there is time; nothing waits for it.
+    Remember(Memo),
 }
 
 /// The kiosk, its log and its uplink.
@@ -83,6 +90,9 @@ pub struct Engine<D> {
     shelf: Shelf,
     /// The shelf changed while no kiosk was there to record it.
     shelf_unrecorded: bool,
+    shelf_unkept: bool,
+    /// The fold of the log that was kept, until the log is opened with it.
+    checkpoint: Option<Checkpoint>,
     uplink: Uplink,
     state: State<D>,
     /// The failures in a row of a log that did not hold.
@@ -109,6 +119,8 @@ struct Open<D> {
     nearly_full: bool,
     /// The uplink found nothing to read: not again before then.
     unreadable_until: Mono,
+    /// The number of the last record in the fold that was given out to be kept.
+    kept_upto: u64,
 }
 
 /// One turn: its time, its random bits, and what comes of it.
@@ -122,13 +134,27 @@ impl<D: Disk> Engine<D> {
     /// An engine that has opened its log, or says *out of service* until it can.
     #[must_use]
     pub fn start(fittings: Fittings<D>, at: Now, entropy: u128) -> (Self, Vec<Out>) {
+        let Remembered { log, shelf } = fittings.remembered;
+        let shelf = match shelf {
+            Some(kept) => Shelf::restore(fittings.catalogue_key, &kept),
+            None => Shelf::new(fittings.catalogue_key),
+        };
+        let checkpoint = log.and_then(|bytes| {
+            let read = Checkpoint::decode(&bytes);
+            if read.is_err() {
+                tracing::warn!("the fold of the log that was kept cannot be read: the log is read whole");
+            }
+            read.ok()
+        });
         let mut engine = Self {
-            uplink: Uplink::new(fittings.setup.device, 0),
+            uplink: Uplink::new(fittings.setup.device, shelf.cursor()),
             setup: fittings.setup,
             log: fittings.log,
             key: fittings.device_key,
-            shelf: Shelf::new(fittings.catalogue_key),
+            shelf,
             shelf_unrecorded: false,
+            shelf_unkept: false,
+            checkpoint,
             state: State::Shut { until: at.mono },
             failures: 0,
             life: Life::default(),
@@ -151,6 +177,7 @@ impl<D: Disk> Engine<D> {
         self.tell_changes(&mut turn);
         self.send(&mut turn);
         self.show(&mut turn);
+        self.remember(&mut turn);
         turn.out
     }
 
@@ -247,11 +274,17 @@ impl<D: Disk> Engine<D> {
 
     /// Opens the log and recovers a kiosk from it.
     fn reopen(&mut self, turn: &mut Turn) {
-        let journal = match self.log.open(self.setup.device, turn.at.wall, &mut turn.bits) {
-            Ok(journal) => journal,
+        // Once only: after a failure nothing but the log itself is trusted.
+        let checkpoint = self.checkpoint.take();
+        let opened = self.log.open(self.setup.device, checkpoint, turn.at.wall, &mut turn.bits);
+        let (journal, opening) = match opened {
+            Ok(opened) => opened,
             Err(error) => return self.shut(turn, &error),
         };
         let work = open::work(journal.open_work());
+        let kept_upto = journal.head().seq.saturating_sub(opening.folded);
+        let services = self.shelf.catalogue().services.len();
+        tracing::info!(folded = opening.folded, services, "the log is open");
         let (kiosk, transition) =
             Kiosk::recover(Arc::clone(&self.setup), self.shelf.catalogue(), work, turn.at);
         self.life = self.life.next();
@@ -262,6 +295,7 @@ impl<D: Disk> Engine<D> {
             online: false,
             nearly_full: false,
             unreadable_until: Mono(0),
+            kept_upto,
         }));
         self.commit(turn, transition);
         for (device, health) in self.devices.clone() {
@@ -321,6 +355,7 @@ impl<D: Disk> Engine<D> {
             UplinkAnswer::Changes(exchange, answer) => {
                 let changes = self.uplink.on_changes(now, turn.bits.next(), exchange, answer);
                 if let Some((items, cursor)) = changes {
+                    self.shelf_unkept |= cursor != self.shelf.cursor();
                     self.shelf_unrecorded |= self.shelf.take(items, cursor);
                 }
             }
@@ -347,6 +382,21 @@ impl<D: Disk> Engine<D> {
         if self.shown.as_ref() != Some(&view) {
             self.shown = Some(view.clone());
             turn.out.push(Out::Show(Box::new(view)));
+        }
+    }
+    /// Gives out what is worth keeping over a restart: between visits, so that no resident waits for it.
+    fn remember(&mut self, turn: &mut Turn) {
+        if self.shelf_unkept {
+            self.shelf_unkept = false;
+            turn.out.push(Out::Remember(Memo { place: Place::Shelf, bytes: self.shelf.keep() }));
+        }
+        let State::Open(open) = &mut self.state else { return };
+        let upto = open.journal.head().seq;
+        let between_visits = open.journal.open_work().visit.is_none();
+        if between_visits && upto.saturating_sub(open.kept_upto) >= REMEMBER_RECORDS {
+            open.kept_upto = upto;
+            let bytes = open.journal.checkpoint().encode();
+            turn.out.push(Out::Remember(Memo { place: Place::Log, bytes }));
         }
     }
 }

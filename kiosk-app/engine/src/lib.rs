@@ -14,9 +14,12 @@ mod bits;
 mod engine;
 mod lives;
 mod log;
+mod memory;
 mod open;
 mod shelf;
+pub mod wire;
 
 pub use engine::{Engine, Fittings, Input, Out, UplinkAnswer, What};
 pub use log::LogSettings;
+pub use memory::{Memo, Place, Remembered};
 pub use sync::{Exchange, Failed, UplinkRequest};

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use contract::{DeviceId, Head, Record, SecretKey, Signature, UnixMs};
-use journal::{Disk, Identity, Journal, JournalError};
+use journal::{Checkpoint, Disk, Identity, Journal, JournalError, Opening};
 use sync::RecordSource;
 use zeroize::Zeroizing;
 
@@ -39,9 +39,10 @@ impl<D: Disk> LogSettings<D> {
     pub(crate) fn open(
         &mut self,
         device: DeviceId,
+        checkpoint: Option<Checkpoint>,
         now: UnixMs,
         bits: &mut Bits,
-    ) -> Result<Journal<D>, OpenError> {
+    ) -> Result<(Journal<D>, Opening), OpenError> {
         let disk = (self.disk)().map_err(OpenError::Directory)?;
         let identity = Identity {
             device,
@@ -50,8 +51,8 @@ impl<D: Disk> LogSettings<D> {
             configuration: self.configuration.clone(),
             high_water: self.high_water,
         };
-        let (journal, opening) =
-            Journal::open(disk, identity, now, &mut || bits.next_bytes()).map_err(OpenError::Journal)?;
+        let (journal, opening) = Journal::open(disk, identity, checkpoint, now, &mut || bits.next_bytes())
+            .map_err(OpenError::Journal)?;
         if opening.damaged_segments > 0 || opening.torn_bytes > 0 {
             tracing::warn!(
                 torn_bytes = opening.torn_bytes,
@@ -60,7 +61,7 @@ impl<D: Disk> LogSettings<D> {
                 "the log was not whole: what could not be read is set aside and recorded"
             );
         }
-        Ok(journal)
+        Ok((journal, opening))
     }
 }
 

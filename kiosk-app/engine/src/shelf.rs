@@ -1,12 +1,14 @@
 //! The shelf of service documents: what the feed brought and the city's catalogue key vouches for.
 //!
 //! A document that is not signed, does not make sense or is older than one seen before is refused and
-//! counted; it is never shown and never stops what comes after it.
+//! counted; it is never shown and never stops what comes after it. What is on the shelf can be kept over a
+//! restart, as it came; it is then checked again as if it had just come.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::{FeedItem, PublicKey, ServiceDocument, SignedDocument};
+use serde::{Deserialize, Serialize};
 use session::Catalogue;
 
 /// Documents in force.
@@ -14,15 +16,65 @@ pub(crate) struct Shelf {
     key: PublicKey,
     cursor: u64,
     services: BTreeMap<String, Arc<ServiceDocument>>,
+    /// The same as they came.
+    signed: BTreeMap<String, SignedDocument>,
     /// The highest version of each service seen, also of those withdrawn: a replayed document stays out.
     versions: BTreeMap<String, u32>,
     refused: u64,
 }
 
+/// A shelf as it is kept over a restart.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    cursor: u64,
+    documents: Vec<SignedDocument>,
+    versions: BTreeMap<String, u32>,
+}
+
 impl Shelf {
     /// An empty shelf under this catalogue key.
     pub(crate) const fn new(key: PublicKey) -> Self {
-        Self { key, cursor: 0, services: BTreeMap::new(), versions: BTreeMap::new(), refused: 0 }
+        Self {
+            key,
+            cursor: 0,
+            services: BTreeMap::new(),
+            signed: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            refused: 0,
+        }
+    }
+
+    /// The shelf that was kept. An empty one, which is filled from the platform, when anything of it is not
+    /// as the city signed it: its place in the feed could then not be trusted either.
+    pub(crate) fn restore(key: PublicKey, kept: &[u8]) -> Self {
+        let Ok(Kept { cursor, documents, versions }) = serde_json::from_slice(kept) else {
+            tracing::warn!("the services that were kept cannot be read and are asked for again");
+            return Self::new(key);
+        };
+        let mut shelf = Self::new(key.clone());
+        let whole = documents.iter().all(|document| shelf.place(document));
+        if !whole {
+            tracing::warn!("a service that was kept is not as the city signed it: all are asked for again");
+            return Self::new(key);
+        }
+        shelf.cursor = cursor;
+        for (id, version) in versions {
+            let seen = shelf.versions.entry(id).or_default();
+            *seen = version.max(*seen);
+        }
+        shelf
+    }
+
+    /// What [`Shelf::restore`] takes.
+    pub(crate) fn keep(&self) -> Vec<u8> {
+        let documents = self.signed.values().cloned().collect();
+        let kept = Kept { cursor: self.cursor, documents, versions: self.versions.clone() };
+        serde_json::to_vec(&kept).expect("a shelf has string keys and no floats, so it is always JSON")
+    }
+
+    /// The place in the platform's feed up to which everything was taken.
+    pub(crate) const fn cursor(&self) -> u64 {
+        self.cursor
     }
 
     /// Takes changes in, in their order; whether anything on the shelf changed.
@@ -31,7 +83,10 @@ impl Shelf {
         for item in items {
             changed |= match item {
                 FeedItem::Service { document } => self.place(&document),
-                FeedItem::ServiceWithdrawn { id } => self.services.remove(&id).is_some(),
+                FeedItem::ServiceWithdrawn { id } => {
+                    self.signed.remove(&id);
+                    self.services.remove(&id).is_some()
+                }
             };
         }
         self.cursor = cursor;
@@ -61,6 +116,7 @@ impl Shelf {
             return false;
         }
         self.versions.insert(id.clone(), document.version);
+        self.signed.insert(id.clone(), signed.clone());
         self.services.insert(id, Arc::new(document));
         true
     }
@@ -148,5 +204,31 @@ mod tests {
         let mut shelf = Shelf::new(city().public());
         shelf.take(vec![signed_by(&city(), &version(4))], 1);
         assert!(!shelf.take(vec![signed_by(&city(), &version(4))], 1));
+    }
+    #[test]
+    fn a_shelf_that_was_kept_comes_back_with_its_place_in_the_feed_and_the_versions_it_saw() {
+        let mut shelf = Shelf::new(city().public());
+        shelf.take(vec![signed_by(&city(), &version(4))], 7);
+        let mut back = Shelf::restore(city().public(), &shelf.keep());
+        assert_eq!((on(&back), back.cursor()), (vec![4], 7));
+        let id = back.catalogue().services.keys().next().unwrap().clone();
+        back.take(vec![FeedItem::ServiceWithdrawn { id }], 8);
+        let mut back = Shelf::restore(city().public(), &back.keep());
+        assert_eq!((on(&back), back.cursor()), (vec![], 8));
+        assert!(!back.take(vec![signed_by(&city(), &version(3))], 9), "an older version stays out");
+    }
+
+    #[test]
+    fn a_shelf_that_somebody_else_wrote_is_left_empty_and_filled_from_the_start_of_the_feed() {
+        let mut shelf = Shelf::new(city().public());
+        shelf.take(vec![signed_by(&city(), &version(4))], 7);
+        let kept = String::from_utf8(shelf.keep()).unwrap();
+        let bent = kept.replace("version = 4", "version = 5");
+        assert_ne!(bent, kept);
+        let other_city = SecretKey::from_bytes(&[6; 32]).unwrap().public();
+        for (key, kept) in [(city().public(), bent), (other_city, kept), (city().public(), "{}".into())] {
+            let back = Shelf::restore(key, kept.as_bytes());
+            assert_eq!((on(&back), back.cursor()), (vec![], 0));
+        }
     }
 }

@@ -2,18 +2,17 @@
 
 use std::io;
 
-use contract::{Chain, DeviceId, Entry, Head, Header, OrderId, ReceiptId, Record, UnixMs};
+use contract::{Chain, DeviceId, Entry, Head, Header, Record, UnixMs};
 use zeroize::Zeroizing;
 
+use crate::checkpoint::{Checkpoint, Segment};
 use crate::disk::Disk;
 use crate::fold::OpenWork;
-use crate::segment::{self, BODY_MAX, Broken, HEAD_LEN, Key, Sealer};
+use crate::reading::{self, Folded};
+use crate::segment::{self, BODY_MAX, Key, Sealer};
 
-/// A segment is closed at this size in bytes, or after a day.
-const SEGMENT_MAX: u64 = 4 * 1024 * 1024;
-const DAY_MS: u64 = 86_400_000;
 /// Settled segments are kept this long, for a platform that is restored from a backup.
-const KEEP_MS: u64 = 7 * DAY_MS;
+const KEEP_MS: u64 = 7 * 86_400_000;
 
 /// What a log is opened with.
 pub struct Identity {
@@ -35,12 +34,14 @@ pub type Entropy<'a> = &'a mut dyn FnMut() -> [u8; 16];
 /// What opening a log found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Opening {
-    /// Bytes of torn tails that were cut: never acknowledged, so nothing is lost.
+    /// Bytes of a torn tail that was cut: never acknowledged, so nothing is lost.
     pub torn_bytes: u64,
     /// Segments that could not be read whole and were set aside.
     pub damaged_segments: u32,
     /// A new epoch began.
     pub new_epoch: bool,
+    /// Records that were read and folded; those before a checkpoint are not.
+    pub folded: u64,
 }
 
 /// Why the log cannot go on. It must be dropped and opened again.
@@ -85,95 +86,29 @@ struct Bookmark {
     offset: usize,
 }
 
-/// What is known of a segment without reading it.
-struct Segment {
-    name: String,
-    ordinal: u64,
-    before: Head,
-    last_seq: u64,
-    bytes: u64,
-    begun: UnixMs,
-    last_time: UnixMs,
-    /// Work that was begun in it; while any is open, the segment stays.
-    orders: Vec<OrderId>,
-    receipts: Vec<ReceiptId>,
-}
-
-impl Segment {
-    fn note(&mut self, header: &Header, entry: Option<&Entry>) {
-        self.last_seq = header.seq;
-        self.last_time = self.last_time.max(header.time);
-        match entry {
-            Some(Entry::PaymentIntended { order, .. }) => self.orders.push(*order),
-            Some(Entry::ReceiptPromised { receipt, .. }) => self.receipts.push(*receipt),
-            Some(_) | None => {}
-        }
-    }
-
-    fn refers_to(&self, work: &OpenWork) -> bool {
-        self.orders.iter().any(|order| work.payments.contains_key(order))
-            || self.receipts.iter().any(|receipt| work.papers.contains_key(receipt))
-    }
-}
-
+/// The file name of a segment.
 fn name_of(ordinal: u64, before: &Head) -> String {
     format!("{ordinal:010}-{:016x}-{:016x}.seg", before.epoch, before.seq.saturating_add(1))
-}
-
-fn ordinal_of(name: &str) -> Option<u64> {
-    let (ordinal, rest) = name.split_once('-')?;
-    (ordinal.len() == 10 && rest.ends_with(".seg")).then(|| ordinal.parse().ok()).flatten()
 }
 
 impl<D: Disk> Journal<D> {
     /// Opens the log: reads what is there, cuts a torn tail, sets damaged segments aside, and begins a new
     /// segment with an [`Entry::Opened`]. A missing or damaged log begins a new epoch.
     ///
+    /// With a checkpoint only what follows it is folded. One that does not fit the files, or that another
+    /// version of the software made, is left aside: the log alone is the truth.
+    ///
     /// # Errors
     /// When the disk fails. Damage is no error: it is in the [`Opening`] and in the record.
     pub fn open(
         mut disk: D,
         identity: Identity,
+        checkpoint: Option<Checkpoint>,
         now: UnixMs,
         entropy: Entropy<'_>,
     ) -> Result<(Self, Opening), JournalError> {
-        let failed = |doing| move |error| JournalError::Disk(doing, error);
-        let mut names: Vec<(u64, String)> = disk
-            .list()
-            .map_err(failed("list its files"))?
-            .into_iter()
-            .filter_map(|name| ordinal_of(&name).map(|ordinal| (ordinal, name)))
-            .collect();
-        names.sort();
-        let mut opening = Opening::default();
-        let mut work = OpenWork::default();
-        let mut segments: Vec<Segment> = Vec::new();
-        let mut chain: Option<Chain> = None;
-        let mut previous: Option<Head> = None;
-        let next = names.last().map_or(0, |(last, _)| last.saturating_add(1));
-        for (ordinal, name) in names {
-            let bytes = disk.read(&name).map_err(failed("read a segment"))?;
-            let read = read_segment(&bytes, &identity, chain, &mut work);
-            opening.torn_bytes += read.torn_bytes;
-            if read.damaged {
-                opening.damaged_segments += 1;
-                disk.set_aside(&name).map_err(failed("set a segment aside"))?;
-                chain = None;
-                continue;
-            }
-            let Some(head) = read.chain else {
-                // Not even its head was finished: the process died while it was made.
-                disk.delete(&name).map_err(failed("delete an unfinished segment"))?;
-                continue;
-            };
-            chain = Some(head);
-            previous = Some(head.head());
-            segments.push(Segment { name, ordinal, ..read.segment });
-        }
-        if let Some(last) = segments.last() {
-            // After a failed sync its tail may be readable and yet not durable: nothing is built on that.
-            disk.sync(&last.name).map_err(failed("sync the last segment"))?;
-        }
+        let Folded { segments, work, chain, previous, mut opening, next } =
+            reading::fold(&mut disk, &identity, checkpoint)?;
         opening.new_epoch = chain.is_none();
         let going_on = chain.unwrap_or_else(|| {
             let epoch = entropy().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
@@ -257,7 +192,7 @@ impl<D: Disk> Journal<D> {
         self.poisoned = true;
         self.disk.append(&current.name, bytes).map_err(|e| JournalError::Disk("append", e))?;
         self.disk.sync(&current.name).map_err(|e| JournalError::Disk("sync", e))?;
-        current.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        current.extend(bytes);
         self.poisoned = false;
         Ok(())
     }
@@ -273,17 +208,7 @@ impl<D: Disk> Journal<D> {
         self.poisoned = true;
         self.disk.create(&name).map_err(|e| JournalError::Disk("begin a segment", e))?;
         self.sealer = Sealer::new(&key);
-        self.segments.push(Segment {
-            name,
-            ordinal,
-            before,
-            last_seq: before.seq,
-            bytes: 0,
-            begun: now,
-            last_time: now,
-            orders: Vec::new(),
-            receipts: Vec::new(),
-        });
+        self.segments.push(Segment::begin(name, ordinal, before, now));
         self.write(&head)
     }
 
@@ -291,6 +216,12 @@ impl<D: Disk> Journal<D> {
     #[must_use]
     pub const fn open_work(&self) -> &OpenWork {
         &self.work
+    }
+
+    /// The fold of the log up to now, to be kept beside it: see [`Journal::open`].
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::new(&self.identity.software, self.head(), &self.segments, &self.work)
     }
 
     /// Where the chain stands.
@@ -399,92 +330,4 @@ impl<D: Disk> Journal<D> {
     pub fn into_parts(self) -> (D, Identity) {
         (self.disk, self.identity)
     }
-}
-
-impl Segment {
-    fn is_full(&self, now: UnixMs) -> bool {
-        self.bytes >= SEGMENT_MAX || now.0.saturating_sub(self.begun.0) >= DAY_MS
-    }
-}
-
-struct Read {
-    /// Where the chain stands after it; none when not even its head is whole.
-    chain: Option<Chain>,
-    segment: Segment,
-    torn_bytes: u64,
-    damaged: bool,
-}
-
-/// Walks a segment and folds its records into the open work, as far as they can be read.
-fn read_segment(bytes: &[u8], identity: &Identity, before: Option<Chain>, work: &mut OpenWork) -> Read {
-    let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let empty = Head { device: identity.device, epoch: 0, seq: 0, hash: [0; 32] };
-    let mut read = Read {
-        chain: None,
-        segment: Segment {
-            name: String::new(),
-            ordinal: 0,
-            before: empty,
-            last_seq: 0,
-            bytes: length(bytes),
-            begun: UnixMs(0),
-            last_time: UnixMs(0),
-            orders: Vec::new(),
-            receipts: Vec::new(),
-        },
-        torn_bytes: 0,
-        damaged: false,
-    };
-    let (opened, mut rest) = match segment::open_head(bytes, &identity.wrap) {
-        Ok(opened) => opened,
-        Err(Broken::Torn) if bytes.len() < HEAD_LEN => {
-            read.torn_bytes = length(bytes);
-            return read;
-        }
-        Err(Broken::Torn | Broken::Checksum | Broken::Sealed | Broken::Foreign) => {
-            read.damaged = true;
-            return read;
-        }
-    };
-    read.segment.before = opened.before;
-    read.segment.last_seq = opened.before.seq;
-    // A segment that does not go on where the one before ended shows that acknowledged records are gone.
-    read.damaged = opened.before.device != identity.device
-        || before
-            .is_some_and(|chain| chain.head().epoch == opened.before.epoch && chain.head() != opened.before);
-    let mut chain = Chain::from_head(opened.before);
-    while !rest.is_empty() {
-        match opened.sealer.open(rest) {
-            Ok((record, next)) => {
-                if chain.push(&record.header, &record.commitment()).is_err() {
-                    read.damaged = true;
-                    break;
-                }
-                let entry = Entry::decode(&record.body).ok();
-                if let Some(entry) = &entry {
-                    work.apply(entry, record.header.time);
-                }
-                if read.segment.begun == UnixMs(0) {
-                    read.segment.begun = record.header.time;
-                }
-                read.segment.note(&record.header, entry.as_ref());
-                rest = next;
-            }
-            Err(_) if whole_record_follows(rest, &opened.sealer) => {
-                read.damaged = true;
-                break;
-            }
-            Err(_) => {
-                read.torn_bytes = length(rest);
-                break;
-            }
-        }
-    }
-    read.chain = Some(chain);
-    read
-}
-
-/// Tells bit rot from a torn tail: behind rot there are whole records, behind a torn write there is none.
-fn whole_record_follows(broken: &[u8], sealer: &Sealer) -> bool {
-    (1..broken.len()).any(|at| broken.get(at..).is_some_and(|rest| sealer.open(rest).is_ok()))
 }

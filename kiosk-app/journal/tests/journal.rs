@@ -29,7 +29,7 @@ fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
 }
 
 fn open<D: Disk>(disk: D, seed: u64) -> (Journal<D>, Opening) {
-    Journal::open(disk, identity(), NOW, &mut entropy(seed)).unwrap()
+    Journal::open(disk, identity(), None, NOW, &mut entropy(seed)).unwrap()
 }
 
 fn entry(n: u64) -> Entry {
@@ -184,7 +184,7 @@ fn another_machines_key_opens_nothing() {
     journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
     let (disk, _) = journal.into_parts();
     let other = Identity { wrap: [8; 16].into(), ..identity() };
-    let (mut journal, opening) = Journal::open(disk, other, NOW, &mut entropy(3)).unwrap();
+    let (mut journal, opening) = Journal::open(disk, other, None, NOW, &mut entropy(3)).unwrap();
     assert_eq!(opening.damaged_segments, 1);
     assert_eq!(visits(&mut journal), []);
 }
@@ -286,7 +286,7 @@ fn on_a_real_disk_nothing_is_readable_and_everything_comes_back() {
         journal.append(&[secret, entry(1)], NOW, &mut entropy(2)).unwrap();
     }
     let (mut journal, opening) = open(RealDisk::open(dir.path()).unwrap(), 3);
-    assert_eq!(opening, Opening::default());
+    assert_eq!(opening, Opening { folded: 3, ..Opening::default() });
     assert_eq!(visits(&mut journal), expected(1));
     for file in std::fs::read_dir(dir.path()).unwrap().flatten() {
         if file.file_type().unwrap().is_file() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use contract::{CloseReason, Entry, UnixMs, VisitId, sm3};
-use journal::{Identity, Journal, RealDisk};
+use journal::{Checkpoint, Identity, Journal, RealDisk};
 
 use super::{note, report};
 
@@ -19,7 +19,7 @@ const AT_ONCE: u64 = 500;
 /// Bytes of a record with header, salt and seal, for the raw comparison.
 const RAW_BYTES: usize = 192;
 
-fn open(directory: &Path, life: u64) -> Result<Journal<RealDisk>> {
+fn open(directory: &Path, life: u64, checkpoint: Option<Checkpoint>) -> Result<Journal<RealDisk>> {
     let identity = Identity {
         device: "K-BENCH-1".parse()?,
         wrap: [9; 16].into(),
@@ -27,7 +27,7 @@ fn open(directory: &Path, life: u64) -> Result<Journal<RealDisk>> {
         configuration: "00".into(),
         high_water: u64::MAX,
     };
-    Ok(Journal::open(RealDisk::open(directory)?, identity, NOW, &mut entropy(life))?.0)
+    Ok(Journal::open(RealDisk::open(directory)?, identity, checkpoint, NOW, &mut entropy(life))?.0)
 }
 
 /// Different at every call and opening, as real entropy is.
@@ -49,7 +49,7 @@ fn entry(n: u64) -> Entry {
 
 /// A durable record beside a raw write and `fdatasync` of as many bytes, in turns on the same disk.
 pub(super) fn append(directory: &Path) -> Result<()> {
-    let mut journal = open(directory, 1)?;
+    let mut journal = open(directory, 1, None)?;
     let mut raw = File::options().create(true).append(true).open(directory.join("raw"))?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let mut random = entropy(2);
@@ -69,22 +69,27 @@ pub(super) fn append(directory: &Path) -> Result<()> {
     note("log: time beside the raw write", &format!("× {ratio:.2}"))
 }
 
-/// Opening a log of many records.
+/// Opening a log of many records, by itself and with a fold that was kept, in turns.
 pub(super) fn recovery(directory: &Path) -> Result<()> {
-    let mut journal = open(directory, 3)?;
+    let mut journal = open(directory, 3, None)?;
     let mut random = entropy(4);
     for block in 0..RECORDS / AT_ONCE {
         let entries: Vec<Entry> = (0..AT_ONCE).map(|n| entry(block * AT_ONCE + n)).collect();
         journal.append(&entries, NOW, &mut random)?;
     }
+    let kept = journal.checkpoint().encode();
     drop(journal);
-    let mut times = Vec::new();
+    let (mut whole, mut resumed) = (Vec::new(), Vec::new());
     for life in 0..3 {
         let begun = Instant::now();
-        open(directory, 10 + life)?;
-        times.push(begun.elapsed());
+        open(directory, 10 + life, None)?;
+        whole.push(begun.elapsed());
+        let begun = Instant::now();
+        open(directory, 20 + life, Some(Checkpoint::decode(&kept)?))?;
+        resumed.push(begun.elapsed());
     }
-    report(&format!("log: opening with {RECORDS} records"), times)?;
+    report(&format!("log: opening with {RECORDS} records"), whole)?;
+    report("log: opening it with the fold that the cache kept", resumed)?;
     fs::remove_dir_all(directory)?;
     Ok(())
 }

@@ -288,7 +288,7 @@ impl Post {
         match told {
             Some(Told::Must(event)) => self.tell(event)?,
             Some(Told::May(event)) => {
-                self.keeping.port.offer(Message::Kiosk(event))?;
+                self.keeping.port.offer(event.into())?;
             }
             None => {}
         }
@@ -300,7 +300,7 @@ impl Post {
     }
 
     fn tell(&self, event: Event) -> Result<(), Stopped> {
-        Ok(self.keeping.port.post(Message::Kiosk(event))?)
+        Ok(self.keeping.port.post(event.into())?)
     }
 
     /// The process is gone: everybody who waited for it is told, and so is the screen.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use contract::ReceiptId;
 use device::framing::{self, WireError};
 use device::wire::{self, DeviceConfig, FromDevice, ToDevice, Work};
+use engine::What;
 use session::{Answer, CardEvent, Device, Event, Failure, Health, PinAnswer, PrintResult, Ticket, Trouble};
 
 use super::keeper::{Keeper, Keeping, Order};
@@ -164,7 +165,7 @@ impl Rig {
 
     fn event(&self) -> Event {
         let message = self.inbox.as_ref().unwrap().take(Instant::now() + Duration::from_secs(30));
-        let Some(Message::Kiosk(event)) = message else { panic!("no event within 30 s") };
+        let Some(Message::Happened(What::Event(event))) = message else { panic!("no event within 30 s") };
         event
     }
 

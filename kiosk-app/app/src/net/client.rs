@@ -5,29 +5,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use contract::{DeviceId, SecretKey};
+use engine::wire::{Head, Limits, Request};
+use engine::{Exchange, What};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Response};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use session::Failure;
 use zeroize::Zeroizing;
 
-use super::answer::{self, Head};
 use crate::clock;
 
 /// A connection that takes longer is none.
 const CONNECT_MS: u64 = 3_000;
 /// An idle connection is given up before a platform or its gateway would.
 const IDLE_MS: u64 = 10_000;
-/// Room for a request body, so that growing it leaves no copies behind.
+/// Room for an answer at first.
 const BODY_ROOM: usize = 8 * 1024;
-
-/// How long a request may take and how large its answer may be.
-#[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) time: Duration,
-    pub(crate) answer_bytes: usize,
-}
 
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
@@ -68,30 +60,25 @@ impl Platform {
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), device, key })
     }
 
-    /// Posts a JSON body and reads a JSON answer.
-    pub(crate) async fn post<B: Serialize, T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &B,
-        limits: Limits,
-    ) -> Result<T, Failure> {
-        let mut json = Zeroizing::new(Vec::with_capacity(BODY_ROOM));
-        // Bodies of the contract have string keys and no floats; if one could not be written, nothing left.
-        serde_json::to_writer(&mut *json, body).map_err(|_| Failure::Unreachable)?;
-        self.send(Method::POST, path, json, "application/json", limits).await
+    /// Makes a request, and says what its answer means.
+    pub(crate) async fn carry(&self, request: Request) -> What {
+        let (asked, sent) = (request.asked, clock::wall());
+        let answer = self.send(request).await;
+        let exchange = Exchange { sent, received: clock::wall() };
+        match &answer {
+            Ok((status, content_type, body)) => {
+                let head = Head { status: *status, content_type: content_type.as_deref() };
+                asked.answered(exchange, Ok((head, body)))
+            }
+            Err(failure) => asked.failed(exchange, *failure),
+        }
     }
 
-    /// Sends a body as it is and reads a JSON answer.
-    pub(crate) async fn send<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Zeroizing<Vec<u8>>,
-        content_type: &'static str,
-        limits: Limits,
-    ) -> Result<T, Failure> {
+    async fn send(&self, request: Request) -> Result<Whole, Failure> {
+        let Request { method, path, content_type, body, limits, asked: _ } = request;
+        let method = Method::from_bytes(method.as_bytes()).map_err(|_| Failure::Unreachable)?;
         let time = clock::wall();
-        let signature = self.key.sign(&sync::signed_text(method.as_str(), path, time, &body));
+        let signature = self.key.sign(&sync::signed_text(method.as_str(), &path, time, &body));
         let [device_header, time_header, signature_header] = sync::SIGNATURE_HEADERS;
         let request = self
             .http
@@ -104,14 +91,17 @@ impl Platform {
             // Wiped when the connection has taken the last byte.
             .body(Bytes::from_owner(body));
         let mut response = request.send().await.map_err(|error| lost(&error))?;
-        let status = response.status().as_u16();
-        let body = read_body(&mut response, limits.answer_bytes).await?;
+        let body = read_body(&mut response, limits).await?;
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        answer::read(Head { status, content_type }, &body)
+        Ok((response.status().as_u16(), content_type.map(str::to_owned), body))
     }
 }
 
-async fn read_body(response: &mut Response, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+/// Status, type and body of an answer that came whole.
+type Whole = (u16, Option<String>, Zeroizing<Vec<u8>>);
+
+async fn read_body(response: &mut Response, limits: Limits) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let bytes_max = limits.answer_bytes;
     let mut body = Zeroizing::new(Vec::with_capacity(bytes_max.min(BODY_ROOM)));
     while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
         let wanted = body.len() + chunk.len();

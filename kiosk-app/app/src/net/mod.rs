@@ -4,20 +4,18 @@
 //! is asked again is decided by the kiosk and the uplink, which know what it would mean. Requests are
 //! bounded in number, time and size. Knows no service and keeps nothing of an answer.
 
-mod answer;
 mod client;
 #[cfg(test)]
 mod tests;
-mod uplink;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
-use contract::{ChargeRequest, ChargeState, InquireRequest, OrderId};
-use session::{Answer, Event, Failure, Ticket, Work};
+use engine::Exchange;
+use engine::wire::{Asked, Request};
+use session::{Failure, Ticket};
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
@@ -25,9 +23,9 @@ use tokio::task::{AbortHandle, JoinSet};
 
 pub(crate) use client::Platform;
 
+use crate::clock;
 use crate::inbox::Port;
 use crate::message::Message;
-use client::Limits;
 
 /// Errands under way and waiting. The kiosk asks once per open order, so this many never come up.
 pub(crate) const ERRANDS_MAX: usize = 256;
@@ -36,23 +34,12 @@ const QUEUE_MAX: usize = 64;
 /// Inquiries at a time: after a long time offline there may be many, and a resident's work comes first.
 const INQUIRIES_MAX: usize = 4;
 
-/// Work of a visit: a little less than the kiosk waits for it.
-const WORK: Limits = Limits { time: Duration::from_secs(9), answer_bytes: 512 * 1024 };
-/// A charge goes through to a bank.
-const MONEY: Limits = Limits { time: Duration::from_secs(30), answer_bytes: 16 * 1024 };
-
 /// What the engine wants from the platform.
 pub(crate) enum Errand {
-    /// Work of a visit.
-    Do(Ticket, Work),
+    /// To be asked once.
+    Ask(Request),
     /// The work is no longer wanted.
     Cancel(Ticket),
-    /// Charge an order.
-    Charge(ChargeRequest),
-    /// How does this order stand?
-    Inquire(OrderId),
-    /// A request of the uplink.
-    Uplink(engine::UplinkRequest),
 }
 
 /// The engine's handle on the net thread, which ends with it.
@@ -88,12 +75,12 @@ impl Net {
 
 /// What came of an errand that never left.
 fn unsent(errand: &Errand) -> Option<Message> {
-    let failure = Failure::Unreachable;
     match errand {
-        Errand::Do(ticket, _) => Some(Message::Kiosk(Event::Answer(*ticket, Err(failure)))),
-        Errand::Charge(charge) => Some(Message::Kiosk(Event::Payment(charge.order, Err(failure)))),
-        Errand::Inquire(order) => Some(Message::Kiosk(Event::Payment(*order, Err(failure)))),
-        Errand::Uplink(request) => Some(Message::Uplink(uplink::unanswered(request))),
+        Errand::Ask(request) => {
+            let now = clock::wall();
+            let exchange = Exchange { sent: now, received: now };
+            Some(Message::Happened(request.asked.failed(exchange, Failure::Unreachable)))
+        }
         Errand::Cancel(_) => None,
     }
 }
@@ -134,58 +121,37 @@ impl Desk {
     }
 
     fn begin(&mut self, errand: Errand) {
-        if let Errand::Cancel(ticket) = &errand {
-            if let Some(task) = self.work.remove(ticket) {
-                task.abort();
+        let request = match errand {
+            Errand::Cancel(ticket) => {
+                if let Some(task) = self.work.remove(&ticket) {
+                    task.abort();
+                }
+                return;
             }
-            return;
-        }
-        if self.tasks.len() >= ERRANDS_MAX {
-            if let Some(message) = unsent(&errand) {
-                tell(&self.port, message);
+            Errand::Ask(request) if self.tasks.len() >= ERRANDS_MAX => {
+                if let Some(message) = unsent(&Errand::Ask(request)) {
+                    tell(&self.port, message);
+                }
+                return;
             }
-            return;
-        }
-        let ticket = if let Errand::Do(ticket, _) = &errand { Some(*ticket) } else { None };
+            Errand::Ask(request) => request,
+        };
+        let asked = request.asked;
         let (platform, port) = (Arc::clone(&self.platform), self.port.clone());
         let inquiries = Arc::clone(&self.inquiries);
         let task = self.tasks.spawn(async move {
-            if let Some(message) = run(&platform, &inquiries, errand).await {
-                tell(&port, message);
-            }
+            // The semaphore is never closed; a permit that is none would only let more run at a time.
+            let _turn = match asked {
+                Asked::Inquire(_) => inquiries.acquire().await.ok(),
+                Asked::Identify(_) | Asked::Call(_) | Asked::Charge(_) | Asked::Records | Asked::Changes => {
+                    None
+                }
+            };
+            tell(&port, Message::Happened(platform.carry(request).await));
         });
-        if let Some(ticket) = ticket {
+        if let Asked::Identify(ticket) | Asked::Call(ticket) = asked {
             self.work.insert(ticket, task);
         }
-    }
-}
-
-/// Runs one errand to its end.
-async fn run(platform: &Platform, inquiries: &Semaphore, errand: Errand) -> Option<Message> {
-    match errand {
-        Errand::Do(ticket, work) => {
-            let answer = match work {
-                Work::Identify(request) => {
-                    platform.post("/v1/identify", &request, WORK).await.map(Answer::Identified)
-                }
-                Work::Call(request) => platform.post("/v1/calls", &request, WORK).await.map(Answer::Called),
-                // The engine's thread gives this to the card; here it could only be a mistake of ours.
-                Work::VerifyPin(_) => Err(Failure::Device),
-            };
-            Some(Message::Kiosk(Event::Answer(ticket, answer)))
-        }
-        Errand::Charge(charge) => {
-            let state: Result<ChargeState, Failure> = platform.post("/v1/charges", &charge, MONEY).await;
-            Some(Message::Kiosk(Event::Payment(charge.order, state)))
-        }
-        Errand::Inquire(order) => {
-            // The semaphore is never closed.
-            let _turn = inquiries.acquire().await.ok()?;
-            let state = platform.post("/v1/inquiries", &InquireRequest { order }, MONEY).await;
-            Some(Message::Kiosk(Event::Payment(order, state)))
-        }
-        Errand::Uplink(request) => Some(Message::Uplink(uplink::carry(platform, request).await)),
-        Errand::Cancel(_) => None,
     }
 }
 

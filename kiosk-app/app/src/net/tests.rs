@@ -6,10 +6,12 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use contract::{ChargeState, DeviceId, InquireRequest, OrderId, ProblemCode, SecretKey};
+use contract::{ChargeState, DeviceId, OrderId, ProblemCode, SecretKey};
+use engine::What;
+use engine::wire::{Limits, Request};
 use session::{Answer, Event, Failure, Ticket, Work};
 
-use super::client::{Limits, Platform};
+use super::client::Platform;
 use super::{ERRANDS_MAX, Errand, Net};
 use crate::inbox::Inbox;
 use crate::message::Message;
@@ -91,12 +93,20 @@ fn platform(address: &str) -> Platform {
     Platform::new(address, device(), SecretKey::from_bytes(&[7; 32]).unwrap().into()).unwrap()
 }
 
+/// Asks after an order; what the kiosk is told of it.
+async fn ask(platform: &Platform, limits: Limits) -> Result<ChargeState, Failure> {
+    let request = Request { limits, ..Request::inquire(OrderId::from_entropy(1)) };
+    let What::Event(Event::Payment(_, state)) = platform.carry(request).await else {
+        panic!("another answer than to an inquiry");
+    };
+    state
+}
+
 fn inquire_with(acts: Vec<Act>, limits: Limits) -> (Result<ChargeState, Failure>, usize) {
     let (address, requests) = server(acts);
     let platform = platform(&address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let body = InquireRequest { order: OrderId::from_entropy(1) };
-    let state = runtime.block_on(platform.post("/v1/inquiries", &body, limits));
+    let state = runtime.block_on(ask(&platform, limits));
     drop(runtime);
     (state, requests.try_iter().count())
 }
@@ -157,10 +167,7 @@ fn nobody_listening_is_no_answer() {
     let address = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     let platform = platform(&address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let body = InquireRequest { order: OrderId::from_entropy(1) };
-    let state: Result<ChargeState, Failure> =
-        runtime.block_on(platform.post("/v1/inquiries", &body, PATIENT));
-    assert_eq!(state, Err(Failure::Unreachable));
+    assert_eq!(runtime.block_on(ask(&platform, PATIENT)), Err(Failure::Unreachable));
 }
 
 #[test]
@@ -185,10 +192,9 @@ fn a_request_lost_on_a_connection_that_was_kept_is_not_made_again() {
     let (address, requests) = server(vec![Act::Send(good), Act::SendAndClose(String::new()), Act::Hang]);
     let platform = platform(&address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let body = InquireRequest { order: OrderId::from_entropy(1) };
-    let (first, second): (Result<ChargeState, _>, Result<ChargeState, _>) = runtime.block_on(async {
-        let first = platform.post("/v1/inquiries", &body, PATIENT).await;
-        (first, platform.post("/v1/inquiries", &body, PATIENT).await)
+    let (first, second) = runtime.block_on(async {
+        let first = ask(&platform, PATIENT).await;
+        (first, ask(&platform, PATIENT).await)
     });
     assert_eq!((first, second), (Ok(ChargeState::Pending), Err(Failure::Unreachable)));
     assert_eq!(requests.try_iter().count(), 2);
@@ -199,8 +205,7 @@ fn every_request_names_the_kiosk_and_is_signed() {
     let (address, requests) = server(vec![Act::Send(json("200 OK", "application/json", "{}"))]);
     let platform = platform(&address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let body = InquireRequest { order: OrderId::from_entropy(1) };
-    let _: Result<ChargeState, Failure> = runtime.block_on(platform.post("/v1/inquiries", &body, PATIENT));
+    let _ = runtime.block_on(ask(&platform, PATIENT));
     let request = requests.recv().unwrap();
     let header = |name: &str| {
         let line = request.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
@@ -230,15 +235,13 @@ fn plain_http_stays_on_the_machine() {
 }
 
 fn balance(ticket: u64) -> Errand {
-    Errand::Do(
-        Ticket(ticket),
-        Work::Call(contract::CallRequest {
-            key: contract::VisitKey("k".into()),
-            operation: "medical.balance".into(),
-            consent: None,
-            service: "medical.balance".into(),
-        }),
-    )
+    let work = Work::Call(contract::CallRequest {
+        key: contract::VisitKey("k".into()),
+        operation: "medical.balance".into(),
+        consent: None,
+        service: "medical.balance".into(),
+    });
+    Errand::Ask(Request::work(Ticket(ticket), &work).unwrap())
 }
 
 #[test]
@@ -252,7 +255,8 @@ fn cancelled_work_is_not_answered_and_holds_nothing_up() {
     assert!(net.send(Errand::Cancel(Ticket(1))).is_none());
     assert!(net.send(balance(2)).is_none());
     let answer = inbox.take(Instant::now() + Duration::from_secs(20));
-    let Some(Message::Kiosk(Event::Answer(Ticket(2), Ok(Answer::Called(called))))) = answer else {
+    let Some(Message::Happened(What::Event(Event::Answer(Ticket(2), Ok(Answer::Called(called)))))) = answer
+    else {
         panic!("no answer to the second piece of work");
     };
     assert_eq!(called.rows.len(), 0);
@@ -263,8 +267,9 @@ fn more_errands_than_fit_are_answered_at_once() {
     let (address, _requests) = server(Vec::new());
     let inbox = Inbox::new();
     let net = Net::start(platform(&address), inbox.port(ERRANDS_MAX), inbox.port(1)).unwrap();
-    let refused = (0..100_000).find_map(|order| net.send(Errand::Inquire(OrderId::from_entropy(order))));
-    let Some(Message::Kiosk(Event::Payment(_, Err(Failure::Unreachable)))) = refused else {
+    let refused =
+        (0..100_000).find_map(|order| net.send(Errand::Ask(Request::inquire(OrderId::from_entropy(order)))));
+    let Some(Message::Happened(What::Event(Event::Payment(_, Err(Failure::Unreachable))))) = refused else {
         panic!("a queue without end");
     };
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use contract::{CardEvidence, Confirmation, OrderId, Profile, SecretKey, UnixMs};
 use engine::{
-    Engine, Exchange, Failed, Fittings, Input, LogSettings, Out, UplinkAnswer, UplinkRequest, What,
+    Engine, Exchange, Failed, Fittings, Input, LogSettings, Memo, Out, Place, Remembered, UplinkAnswer,
+    UplinkRequest, What,
 };
 use journal::Disk;
 use journal::faulty::FaultyDisk;
@@ -111,11 +112,13 @@ pub(crate) struct Bench {
     pub(crate) out_of_service: u32,
     /// Whether the uplink's requests are answered.
     pub(crate) link: bool,
+    /// What a cache would hold now.
+    pub(crate) kept: Remembered,
     now: Now,
     entropy: u128,
 }
 
-fn fittings(disk: &SharedDisk, high_water: u64) -> Fittings<SharedDisk> {
+fn fittings(disk: &SharedDisk, remembered: Remembered, high_water: u64) -> Fittings<SharedDisk> {
     let setup = Setup {
         device: device(),
         profile: Profile::VillagePoint,
@@ -138,6 +141,7 @@ fn fittings(disk: &SharedDisk, high_water: u64) -> Fittings<SharedDisk> {
         },
         device_key: Arc::new(device_key()),
         catalogue_key: city_key().public(),
+        remembered,
     }
 }
 
@@ -153,13 +157,22 @@ impl Bench {
 
     /// The power comes on: a new engine on a disk that may hold a log. `entropy` makes its ids.
     pub(crate) fn on(disk: SharedDisk, platform: Platform, entropy: u128) -> Self {
-        Self::with_room(disk, platform, entropy, u64::MAX)
+        Self::start(disk, platform, entropy, Remembered::default(), u64::MAX)
     }
 
     pub(crate) fn with_room(disk: SharedDisk, platform: Platform, entropy: u128, high_water: u64) -> Self {
+        Self::start(disk, platform, entropy, Remembered::default(), high_water)
+    }
+
+    /// The power comes on and the cache is there.
+    pub(crate) fn remembering(disk: SharedDisk, platform: Platform, entropy: u128, kept: Remembered) -> Self {
+        Self::start(disk, platform, entropy, kept, u64::MAX)
+    }
+
+    fn start(disk: SharedDisk, platform: Platform, entropy: u128, kept: Remembered, high_water: u64) -> Self {
         let now = Now { mono: Mono(1_000), wall: UnixMs(1_795_000_000_000) };
         let entropy = entropy << 64;
-        let (engine, out) = Engine::start(fittings(&disk, high_water), now, entropy);
+        let (engine, out) = Engine::start(fittings(&disk, kept.clone(), high_water), now, entropy);
         let mut bench = Self {
             engine,
             disk,
@@ -171,6 +184,7 @@ impl Bench {
             told_paid: false,
             out_of_service: 0,
             link: true,
+            kept,
             now,
             entropy,
         };
@@ -196,6 +210,8 @@ impl Bench {
                     }
                     self.view = Some(*view);
                 }
+                Out::Remember(Memo { place: Place::Log, bytes }) => self.kept.log = Some(bytes),
+                Out::Remember(Memo { place: Place::Shelf, bytes }) => self.kept.shelf = Some(bytes),
                 out => {
                     match &out {
                         Out::Effect(Effect::Charge(charge)) => self.charges.push(charge.order),
@@ -295,7 +311,7 @@ impl Bench {
                     self.link.then(|| self.platform.records(&body, &device_key(), now)).ok_or(Failed);
                 self.turn(What::Uplink(UplinkAnswer::Records(exchange, answer)));
             }
-            Out::Effect(Effect::Cancel(_)) | Out::Show(_) => {}
+            Out::Effect(Effect::Cancel(_)) | Out::Show(_) | Out::Remember(_) => {}
         }
     }
 

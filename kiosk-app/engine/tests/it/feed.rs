@@ -6,7 +6,8 @@ use view::{Body, Link};
 use crate::bench::{Bench, Charges, SharedDisk, WATER};
 use crate::platform::{Platform, signed};
 
-fn menu(bench: &mut Bench) -> usize {
+/// How many services the menu offers.
+pub(crate) fn menu(bench: &mut Bench) -> usize {
     bench.insert_card();
     bench.answer_all(Charges::Answered);
     let Body::Menu(tiles) = &bench.view().body else { panic!("not the menu") };

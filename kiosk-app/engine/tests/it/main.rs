@@ -11,4 +11,5 @@
 mod bench;
 mod failures;
 mod feed;
+mod memory;
 mod platform;

@@ -17,7 +17,7 @@ pub(crate) fn signed(key: &SecretKey, text: &str) -> FeedItem {
     FeedItem::Service { document: SignedDocument { text: text.to_owned(), signature } }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Platform {
     /// Oldest first; the cursor is how many of them were given.
     pub(crate) feed: Vec<FeedItem>,

@@ -6,15 +6,16 @@ use session::Failure;
 
 /// Status line and type of an answer whose body was read whole.
 #[derive(Clone, Copy)]
-pub(crate) struct Head<'a> {
-    pub(crate) status: u16,
+pub struct Head<'a> {
+    /// HTTP status.
+    pub status: u16,
     /// `Content-Type` as sent.
-    pub(crate) content_type: Option<&'a str>,
+    pub content_type: Option<&'a str>,
 }
 
 /// Judges an answer. *Unreachable* means that it may or may not have been done; *a problem* means that the
 /// platform itself refused; everything else that is not the expected body is *nonsense*.
-pub(crate) fn read<T: DeserializeOwned>(head: Head<'_>, body: &[u8]) -> Result<T, Failure> {
+pub(super) fn read<T: DeserializeOwned>(head: Head<'_>, body: &[u8]) -> Result<T, Failure> {
     match head.status {
         200 => serde_json::from_slice(body).map_err(|_| Failure::Nonsense),
         400..=599 => Err(refusal(head, body)),

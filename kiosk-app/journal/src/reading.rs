@@ -1,0 +1,213 @@
+//! Reading a log that was written before: what is there, what is damaged, and what it leaves open.
+
+use contract::{Chain, Entry, Head, UnixMs};
+
+use crate::checkpoint::{Checkpoint, Segment};
+use crate::disk::Disk;
+use crate::fold::OpenWork;
+use crate::journal::{Identity, JournalError, Opening};
+use crate::segment::{self, Broken, HEAD_LEN, Opened, Sealer};
+
+/// A log that was read to its end.
+#[derive(Default)]
+pub(crate) struct Folded {
+    /// Oldest first.
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) work: OpenWork,
+    /// Where the chain stands; none when the log begins anew.
+    pub(crate) chain: Option<Chain>,
+    /// Where the last readable segment ended.
+    pub(crate) previous: Option<Head>,
+    pub(crate) opening: Opening,
+    /// The ordinal of the next segment.
+    pub(crate) next: u64,
+}
+
+/// Reads the log: from the checkpoint on where it fits, else from its first record. Sets damaged segments
+/// aside, and syncs the last one: after a failed sync its tail may be readable and yet not durable, and
+/// nothing may be built on that.
+pub(crate) fn fold<D: Disk>(
+    disk: &mut D,
+    identity: &Identity,
+    checkpoint: Option<Checkpoint>,
+) -> Result<Folded, JournalError> {
+    let failed = |doing| move |error| JournalError::Disk(doing, error);
+    let mut names: Vec<(u64, String)> = disk
+        .list()
+        .map_err(failed("list its files"))?
+        .into_iter()
+        .filter_map(|name| ordinal_of(&name).map(|ordinal| (ordinal, name)))
+        .collect();
+    names.sort();
+    let resumed = match checkpoint {
+        Some(checkpoint) => resume(disk, identity, &names, checkpoint)?,
+        None => None,
+    };
+    let mut folded = resumed.unwrap_or_default();
+    folded.next = names.last().map_or(0, |(last, _)| last.saturating_add(1));
+    let covered = folded.segments.len();
+    for (ordinal, name) in names.into_iter().skip(covered) {
+        let bytes = disk.read(&name).map_err(failed("read a segment"))?;
+        let read = read_whole(&bytes, identity, folded.chain, &mut folded.work);
+        // The tails of earlier segments were reported when the one after them was begun.
+        folded.opening.torn_bytes = read.torn_bytes;
+        folded.opening.folded += read.records;
+        match read.end {
+            End::Damaged => {
+                folded.opening.damaged_segments += 1;
+                disk.set_aside(&name).map_err(failed("set a segment aside"))?;
+                folded.chain = None;
+            }
+            // The process died while it was made.
+            End::Unfinished => disk.delete(&name).map_err(failed("delete an unfinished segment"))?,
+            End::At(chain) => {
+                folded.chain = Some(chain);
+                folded.previous = Some(chain.head());
+                folded.segments.push(Segment { name, ordinal, ..read.segment });
+            }
+        }
+    }
+    if let Some(last) = folded.segments.last() {
+        disk.sync(&last.name).map_err(failed("sync the last segment"))?;
+    }
+    Ok(folded)
+}
+
+/// The ordinal in a segment's file name.
+fn ordinal_of(name: &str) -> Option<u64> {
+    let (ordinal, rest) = name.split_once('-')?;
+    (ordinal.len() == 10 && rest.ends_with(".seg")).then(|| ordinal.parse().ok()).flatten()
+}
+
+/// Takes up the log from a checkpoint, reading the tail of its last segment. None when the checkpoint does
+/// not stand for exactly the first files, or when there is anything wrong behind it.
+///
+/// The bytes before the checkpoint are still compared with its checksums, which costs a hundredth of
+/// opening them: rot does not hide behind a checkpoint.
+fn resume<D: Disk>(
+    disk: &mut D,
+    identity: &Identity,
+    names: &[(u64, String)],
+    checkpoint: Checkpoint,
+) -> Result<Option<Folded>, JournalError> {
+    let Checkpoint { software, head, mut segments, mut work } = checkpoint;
+    if software != identity.software || head.device != identity.device {
+        return Ok(None);
+    }
+    // Settled segments may have been deleted since, oldest first.
+    if let Some((_, oldest)) = names.first() {
+        segments.retain(|segment| segment.name >= *oldest);
+    }
+    let on_disk = names.iter().map(|(_, name)| name).take(segments.len());
+    let Some((last, earlier)) = segments.split_last_mut() else { return Ok(None) };
+    if !earlier.iter().chain([&*last]).map(|segment| &segment.name).eq(on_disk) {
+        return Ok(None);
+    }
+    let mut read = |name: &str| disk.read(name).map_err(|e| JournalError::Disk("read a segment", e));
+    for segment in earlier {
+        if segment.tail_of(&read(&segment.name)?).is_none_or(|tail| !tail.is_empty()) {
+            return Ok(None);
+        }
+    }
+    let file = read(&last.name)?;
+    let Some(tail) = last.tail_of(&file) else { return Ok(None) };
+    let Ok((opened, _)) = segment::open_head(&file, &identity.wrap) else { return Ok(None) };
+    let read = read_records(&opened, tail, Chain::from_head(head), last.clone(), &mut work);
+    let End::At(chain) = read.end else { return Ok(None) };
+    *last = read.segment;
+    let opening = Opening { torn_bytes: read.torn_bytes, folded: read.records, ..Opening::default() };
+    let (chain, previous) = (Some(chain), Some(chain.head()));
+    Ok(Some(Folded { segments, work, chain, previous, opening, next: 0 }))
+}
+
+/// What came of reading a segment.
+struct Read {
+    segment: Segment,
+    torn_bytes: u64,
+    records: u64,
+    end: End,
+}
+
+enum End {
+    /// Whole up to here; what follows was torn and never acknowledged.
+    At(Chain),
+    /// Not even its head was finished.
+    Unfinished,
+    /// Acknowledged records cannot be read.
+    Damaged,
+}
+
+/// Walks a segment from its head and folds its records into the open work, as far as they can be read.
+fn read_whole(bytes: &[u8], identity: &Identity, before: Option<Chain>, work: &mut OpenWork) -> Read {
+    let nowhere = Head { device: identity.device, epoch: 0, seq: 0, hash: [0; 32] };
+    let mut segment = Segment::begin(String::new(), 0, nowhere, UnixMs(0));
+    let (opened, records) = match segment::open_head(bytes, &identity.wrap) {
+        Ok(opened) => opened,
+        Err(Broken::Torn) if bytes.len() < HEAD_LEN => {
+            return Read { segment, torn_bytes: length(bytes), records: 0, end: End::Unfinished };
+        }
+        Err(Broken::Torn | Broken::Checksum | Broken::Sealed | Broken::Foreign) => {
+            return Read { segment, torn_bytes: 0, records: 0, end: End::Damaged };
+        }
+    };
+    segment.before = opened.before;
+    segment.last_seq = opened.before.seq;
+    segment.extend(bytes.get(..HEAD_LEN).unwrap_or_default());
+    let mut read = read_records(&opened, records, Chain::from_head(opened.before), segment, work);
+    // A segment that does not go on where the one before ended shows that acknowledged records are gone.
+    let foreign = opened.before.device != identity.device;
+    let elsewhere = before
+        .is_some_and(|chain| chain.head().epoch == opened.before.epoch && chain.head() != opened.before);
+    if foreign || elsewhere {
+        read.end = End::Damaged;
+    }
+    read
+}
+
+/// Walks the records of a segment, which go on from `chain`.
+fn read_records(
+    opened: &Opened,
+    bytes: &[u8],
+    mut chain: Chain,
+    mut segment: Segment,
+    work: &mut OpenWork,
+) -> Read {
+    segment.extend(bytes);
+    let mut read = Read { segment, torn_bytes: 0, records: 0, end: End::Damaged };
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match opened.sealer.open(rest) {
+            Ok((record, next)) => {
+                if chain.push(&record.header, &record.commitment()).is_err() {
+                    return read;
+                }
+                let entry = Entry::decode(&record.body).ok();
+                if let Some(entry) = &entry {
+                    work.apply(entry, record.header.time);
+                }
+                if read.segment.begun == UnixMs(0) {
+                    read.segment.begun = record.header.time;
+                }
+                read.segment.note(&record.header, entry.as_ref());
+                read.records += 1;
+                rest = next;
+            }
+            Err(_) if whole_record_follows(rest, &opened.sealer) => return read,
+            Err(_) => {
+                read.torn_bytes = length(rest);
+                break;
+            }
+        }
+    }
+    read.end = End::At(chain);
+    read
+}
+
+/// Tells bit rot from a torn tail: behind rot there are whole records, behind a torn write there is none.
+fn whole_record_follows(broken: &[u8], sealer: &Sealer) -> bool {
+    (1..broken.len()).any(|at| broken.get(at..).is_some_and(|rest| sealer.open(rest).is_ok()))
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
