@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::Disk;
 
@@ -122,5 +123,46 @@ impl Disk for FaultyDisk {
 
     fn delete(&mut self, name: &str) -> io::Result<()> {
         self.files.remove(name).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// A faulty disk that outlives the log that writes to it.
+#[derive(Clone, Default)]
+pub struct SharedDisk(Arc<Mutex<FaultyDisk>>);
+
+impl SharedDisk {
+    /// The disk itself, for its faults.
+    pub fn lock(&self) -> MutexGuard<'_, FaultyDisk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Disk for SharedDisk {
+    fn list(&mut self) -> io::Result<Vec<String>> {
+        self.lock().list()
+    }
+
+    fn create(&mut self, name: &str) -> io::Result<()> {
+        self.lock().create(name)
+    }
+
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.lock().append(name, bytes)
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        self.lock().sync(name)
+    }
+
+    fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {
+        self.lock().read(name)
+    }
+
+    fn set_aside(&mut self, name: &str) -> io::Result<()> {
+        self.lock().set_aside(name)
+    }
+
+    fn delete(&mut self, name: &str) -> io::Result<()> {
+        self.lock().delete(name)
     }
 }

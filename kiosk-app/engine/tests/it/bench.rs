@@ -1,15 +1,13 @@
 //! An engine on the bench: its disk, its platform and its clock by hand.
 
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use contract::{CardEvidence, Confirmation, OrderId, Profile, SecretKey, UnixMs};
 use engine::{
     Engine, Exchange, Failed, Fittings, Input, LogSettings, Memo, Out, Place, Remembered, UplinkAnswer,
     UplinkRequest, What,
 };
-use journal::Disk;
-use journal::faulty::FaultyDisk;
+pub(crate) use journal::faulty::SharedDisk;
 use session::{
     Answer, CardEvent, Device, Effect, Equipment, Event, Health, Mono, Now, PrintResult, Setup, Times, Work,
 };
@@ -51,40 +49,6 @@ id = "slip"
 title = { zh = "缴费凭条", en = "Receipt" }
 with = ["paid"]
 "#;
-
-/// A disk that outlives the engine that writes to it.
-#[derive(Clone, Default)]
-pub(crate) struct SharedDisk(Arc<Mutex<FaultyDisk>>);
-
-impl SharedDisk {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, FaultyDisk> {
-        self.0.lock().unwrap()
-    }
-}
-
-impl Disk for SharedDisk {
-    fn list(&mut self) -> io::Result<Vec<String>> {
-        self.lock().list()
-    }
-    fn create(&mut self, name: &str) -> io::Result<()> {
-        self.lock().create(name)
-    }
-    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.lock().append(name, bytes)
-    }
-    fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.lock().sync(name)
-    }
-    fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {
-        self.lock().read(name)
-    }
-    fn set_aside(&mut self, name: &str) -> io::Result<()> {
-        self.lock().set_aside(name)
-    }
-    fn delete(&mut self, name: &str) -> io::Result<()> {
-        self.lock().delete(name)
-    }
-}
 
 /// How the world answers the charge of the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

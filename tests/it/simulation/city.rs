@@ -1,0 +1,151 @@
+//! The platform and the two systems behind it, each with its own database in memory.
+
+use acquirer::{Charge, Ledger};
+use contract::{CardEvidence, DeviceId, Profile, SecretKey, UnixMs};
+use department::{Bill, BillsRequest, Books, Payment};
+use resident_code::FormatKey;
+use rusqlite::Connection;
+use server::{Device, OutAnswer, OutCall, Peer, Platform, Request, Setup, residents_of};
+
+const RESIDENTS: &str = include_str!("../../../assets/residents.toml");
+const DOCUMENTS: [&str; 3] = [
+    include_str!("../../../assets/services/insurance-proof.toml"),
+    include_str!("../../../assets/services/medical-balance.toml"),
+    include_str!("../../../assets/services/water-pay.toml"),
+];
+/// Bills that each resident has beside those of the file: enough for a storm.
+const BILLS: u32 = 12;
+
+/// A resident as the world needs them.
+pub(crate) struct Resident {
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) id_number: String,
+    identification: String,
+    number: String,
+    version: String,
+}
+
+impl Resident {
+    /// What a reader reads from their card.
+    pub(crate) fn card(&self) -> CardEvidence {
+        let whole = self.version != "3.00";
+        CardEvidence {
+            identification: self.identification.clone(),
+            number: self.number.clone(),
+            version: self.version.clone(),
+            id_number: whole.then(|| self.id_number.clone()),
+            name: whole.then(|| self.name.clone()),
+        }
+    }
+}
+
+pub(crate) struct City {
+    pub(crate) platform: Platform,
+    pub(crate) acquirer: Ledger,
+    pub(crate) department: Books,
+    pub(crate) residents: Vec<Resident>,
+}
+
+pub(crate) fn catalogue_key() -> SecretKey {
+    SecretKey::from_bytes(&[9; 32]).unwrap()
+}
+
+pub(crate) fn device(kiosk: usize) -> DeviceId {
+    format!("K-{kiosk}").parse().unwrap()
+}
+
+pub(crate) fn device_key(kiosk: usize) -> SecretKey {
+    SecretKey::from_bytes(&[u8::try_from(kiosk).unwrap() + 20; 32]).unwrap()
+}
+
+fn residents() -> Vec<Resident> {
+    let file: toml::Table = RESIDENTS.parse().unwrap();
+    let text = |value: &toml::Value| value.as_str().unwrap().to_owned();
+    let resident = |one: &toml::Value| Resident {
+        slug: text(&one["id"]),
+        name: text(&one["name"]),
+        id_number: text(&one["id_number"]),
+        identification: text(&one["card"]["identification"]),
+        number: text(&one["card"]["number"]),
+        version: text(&one["card"]["version"]),
+    };
+    file["resident"].as_array().unwrap().iter().map(resident).collect()
+}
+
+impl City {
+    pub(crate) fn new(kiosks: usize) -> Self {
+        let memory = || Connection::open_in_memory().unwrap();
+        let devices = (0..kiosks).map(|kiosk| Device {
+            id: device(kiosk),
+            key: device_key(kiosk).public(),
+            name: "大厅".into(),
+            profile: Profile::DistrictHall,
+        });
+        let setup = Setup {
+            catalogue: catalogue_key(),
+            format: FormatKey::new(1, [5; 32]),
+            devices: devices.collect(),
+            documents: DOCUMENTS.map(str::to_owned).into(),
+            residents: residents_of(RESIDENTS).unwrap(),
+        };
+        let (mut department, residents) = (Books::open(memory()).unwrap(), residents());
+        for (id_number, bill) in department::bills_of(RESIDENTS).unwrap() {
+            department.issue(&id_number, &bill).unwrap();
+            for number in 0..BILLS {
+                let key = format!("{}-{number}", bill.key);
+                let (period, amount) = (format!("20{:02}-01", 10 + number), i64::from(number) * 100 + 1);
+                let more = Bill { key, period, amount, ..bill.clone() };
+                department.issue(&id_number, &more).unwrap();
+            }
+        }
+        Self {
+            platform: Platform::open(memory(), setup).unwrap(),
+            acquirer: Ledger::open(memory()).unwrap(),
+            department,
+            residents,
+        }
+    }
+
+    /// A system behind the platform does what it is asked. `accepts`: whether an account has the money.
+    pub(crate) fn serve(&mut self, call: &OutCall, accepts: bool, now: UnixMs) -> OutAnswer {
+        let json = |status, body| OutAnswer { status, body };
+        match (call.peer, call.target.as_str()) {
+            (Peer::Acquirer, "/charges") => {
+                let charge: Charge = serde_json::from_slice(&call.body).unwrap();
+                match self.acquirer.charge(&charge, accepts, now.0) {
+                    Ok(answer) => json(200, serde_json::to_vec(&answer).unwrap()),
+                    Err(_) => json(409, Vec::new()),
+                }
+            }
+            (Peer::Acquirer, target) => {
+                let order = target.strip_prefix("/charges/").and_then(|rest| rest.strip_suffix("/inquire"));
+                let answer = self.acquirer.inquire(order.unwrap(), now.0).unwrap();
+                json(200, serde_json::to_vec(&answer).unwrap())
+            }
+            (Peer::Department, "/bills") => {
+                let request: BillsRequest = serde_json::from_slice(&call.body).unwrap();
+                json(200, serde_json::to_vec(&self.department.open_bills(&request).unwrap()).unwrap())
+            }
+            (Peer::Department, _) => {
+                let payment: Payment = serde_json::from_slice(&call.body).unwrap();
+                json(if self.department.book(&payment).is_ok() { 204 } else { 409 }, Vec::new())
+            }
+        }
+    }
+
+    /// A page of the platform, for people and auditors.
+    pub(crate) fn page(&mut self, target: &str, now: UnixMs, entropy: u128) -> Vec<u8> {
+        match self.platform.handle(&Request::get(target), now, entropy) {
+            server::Reply::Done(response) => response.body,
+            server::Reply::Ask(_) => panic!("{target} asks nobody"),
+        }
+    }
+
+    /// 亮码: the text that the resident's phone shows now.
+    pub(crate) fn code(&mut self, resident: usize, now: UnixMs, entropy: u128) -> String {
+        let target = format!("/phone/{}/token", self.residents[resident].slug);
+        let shown: serde_json::Value = serde_json::from_slice(&self.page(&target, now, entropy)).unwrap();
+        shown["text"].as_str().unwrap().to_owned()
+    }
+}

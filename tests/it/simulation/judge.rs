@@ -1,0 +1,231 @@
+//! What must hold when a run is over, by the books of those who do not trust each other: the kiosks'
+//! logs on their disks, the platform's records, the acquirer's ledger, the department's bookings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use acquirer::Outcome;
+use contract::{ConsentId, DeviceId, Entry, OrderId, Settlement, UnixMs, VisitId};
+use journal::{Identity, Journal};
+use server::DeviceAudit;
+use view::{Body, Link};
+
+use super::city::device;
+use super::terminal::WRAP;
+use super::world::{Counts, World};
+
+/// What all runs together have seen.
+#[derive(Default)]
+pub(crate) struct Seen {
+    counts: Counts,
+    visits: usize,
+    paid: usize,
+    void: usize,
+    consents: usize,
+    printed: usize,
+}
+
+impl Seen {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.counts.deaths += other.counts.deaths;
+        self.counts.platform_deaths += other.counts.platform_deaths;
+        self.counts.disk_faults += other.counts.disk_faults;
+        self.counts.lost += other.counts.lost;
+        self.counts.repeated += other.counts.repeated;
+        self.counts.out_of_service += other.counts.out_of_service;
+        self.counts.told_paid += other.counts.told_paid;
+        self.visits += other.visits;
+        self.paid += other.paid;
+        self.void += other.void;
+        self.consents += other.consents;
+        self.printed += other.printed;
+    }
+
+    /// A simulation in which little happens shows nothing.
+    pub(crate) fn must_have_been_hard(&self, seeds: u64) {
+        let Counts { deaths, platform_deaths, disk_faults, lost, repeated, out_of_service, told_paid } =
+            self.counts;
+        let faults = [deaths, platform_deaths, disk_faults, lost, repeated, out_of_service, told_paid];
+        let work = [self.visits, self.paid, self.void, self.consents, self.printed];
+        let seeds = usize::try_from(seeds).unwrap();
+        assert!(faults.iter().all(|count| *count >= seeds as u64), "too little went wrong: {faults:?}");
+        assert!(work.iter().all(|count| *count >= seeds), "too little was done: {work:?}");
+    }
+}
+
+/// Judges a run that has come to rest.
+pub(crate) fn judge(world: &mut World, seed: u64) -> Seen {
+    assert!(world.offences.is_empty(), "seed {seed}: {:?}", world.offences);
+    let mut entries = Vec::new();
+    for kiosk in 0..world.terminals.len() {
+        in_service(world, kiosk, seed);
+        let audited = audit(world, device(kiosk), seed);
+        as_on_disk(world, kiosk, &audited, seed);
+        one_unmarked_copy(world, kiosk, seed);
+        nothing_readable(world, kiosk, seed);
+        entries.extend(audited.into_values().flatten());
+    }
+    let (paid, void) = money(world, &entries, seed);
+    let consents = consent(&entries, seed);
+    codes(&entries, seed);
+    let count = |matches: fn(&Entry) -> bool| entries.iter().filter(|entry| matches(entry)).count();
+    Seen {
+        counts: world.counts,
+        visits: count(|entry| matches!(entry, Entry::Identified { .. })),
+        paid,
+        void,
+        consents,
+        printed: count(|entry| matches!(entry, Entry::Printed { .. })),
+    }
+}
+
+/// I8: ready for the next resident, and nobody had to help.
+fn in_service(world: &World, kiosk: usize, seed: u64) {
+    let view = world.terminals[kiosk].view.as_ref();
+    let ready = view.is_some_and(|view| {
+        let Body::Welcome(ways) = &view.body else { return false };
+        view.header.link == Link::Online && ways.iter().all(|way| way.broken.is_none())
+    });
+    assert!(ready, "seed {seed}: kiosk {kiosk} shows {view:?}");
+}
+
+/// I2, I7: whole chains, signed by the kiosk; the entries of each epoch.
+fn audit(world: &mut World, id: DeviceId, seed: u64) -> BTreeMap<u64, Vec<Entry>> {
+    let now = world.wall();
+    let export = world.city.page(&format!("/v1/audit/{id}"), now, 1);
+    let audit: DeviceAudit = serde_json::from_slice(&export).unwrap();
+    let mut epochs = BTreeMap::new();
+    for epoch in audit.epochs {
+        epoch.batch.check().unwrap_or_else(|error| panic!("seed {seed}: {id}: {error}"));
+        assert!(epoch.heads.iter().all(|head| head.verify(&audit.key).is_ok()), "seed {seed}: {id}");
+        let records = epoch.batch.records.iter().map(|wire| wire.to_record().unwrap());
+        let entries: Vec<Entry> = records.map(|record| Entry::decode(&record.body).unwrap()).collect();
+        epochs.insert(epoch.batch.from.epoch, entries);
+    }
+    epochs
+}
+
+/// I2: what is on the kiosk's disk is what the platform has, and nothing is open.
+fn as_on_disk(world: &World, kiosk: usize, audited: &BTreeMap<u64, Vec<Entry>>, seed: u64) {
+    let identity = Identity {
+        device: device(kiosk),
+        wrap: WRAP.into(),
+        software: "judge".into(),
+        configuration: "00".into(),
+        high_water: u64::MAX,
+    };
+    let mut count = 0_u8;
+    let mut entropy = || {
+        count += 1;
+        [count; 16]
+    };
+    let disk = world.terminals[kiosk].disk.lock().clone();
+    let (log, opening) = Journal::open(disk, identity, None, UnixMs(1), &mut entropy).unwrap();
+    assert_eq!(opening.damaged_segments, 0, "seed {seed}: nothing rotted");
+    let (work, last) = (log.open_work(), log.head());
+    assert!(work.payments.is_empty(), "seed {seed}: kiosk {kiosk} leaves {:?}", work.payments.keys());
+    for epoch in log.epochs() {
+        // The judge's own opening is one record more.
+        let own = u64::from(epoch == last.epoch);
+        let stored = audited.get(&epoch).map_or(0, Vec::len) as u64;
+        assert_eq!(stored, log.last_seq(epoch) - own, "seed {seed}: kiosk {kiosk}, epoch {epoch:x}");
+    }
+}
+
+/// I1: charged once, recorded once, booked once, and by the same order everywhere.
+fn money(world: &World, entries: &[Entry], seed: u64) -> (usize, usize) {
+    let mut settled: BTreeMap<OrderId, Settlement> = BTreeMap::new();
+    let mut bills: BTreeMap<OrderId, Vec<String>> = BTreeMap::new();
+    for entry in entries {
+        match entry {
+            Entry::PaymentIntended { order, items, .. } => {
+                let keys = items.iter().map(|item| item.key.clone()).collect();
+                assert!(bills.insert(*order, keys).is_none(), "seed {seed}: {order} intended twice");
+            }
+            Entry::PaymentSettled { order, settlement } => {
+                let before = settled.insert(*order, settlement.clone());
+                assert!(before.is_none(), "seed {seed}: {order} settled twice");
+            }
+            _ => {}
+        }
+    }
+    let known: BTreeSet<&OrderId> = settled.keys().collect();
+    assert_eq!(known, bills.keys().collect(), "seed {seed}: an order without an outcome, or the reverse");
+    let recorded: BTreeSet<String> = settled
+        .iter()
+        .filter(|(_, settlement)| matches!(settlement, Settlement::Paid { .. }))
+        .map(|(order, _)| order.to_string())
+        .collect();
+    let ledger = world.city.acquirer.entries().unwrap();
+    let charges: Vec<_> =
+        ledger.iter().filter(|entry| matches!(entry.answer.outcome, Outcome::Paid { .. })).collect();
+    let charged: BTreeSet<String> = charges.iter().map(|entry| entry.answer.order.clone()).collect();
+    assert_eq!(recorded, charged, "seed {seed}: recorded as paid and charged must be the same orders");
+    let mut times: BTreeMap<&String, u32> = BTreeMap::new();
+    for bill in charges.iter().flat_map(|entry| &entry.bills) {
+        *times.entry(bill).or_default() += 1;
+    }
+    assert!(times.values().all(|times| *times == 1), "seed {seed}: a bill was charged twice: {times:?}");
+    let booked: BTreeSet<(String, String)> =
+        world.city.department.bookings().unwrap().into_iter().map(|one| (one.key, one.order)).collect();
+    let owed = charges
+        .iter()
+        .flat_map(|entry| entry.bills.iter().map(|bill| (bill.clone(), entry.answer.order.clone())));
+    assert_eq!(booked, owed.collect(), "seed {seed}: booked as charged");
+    (recorded.len(), settled.len() - recorded.len())
+}
+
+/// I4: a personal record is fetched under a consent of the same visit that came before it.
+fn consent(entries: &[Entry], seed: u64) -> usize {
+    let mut given: BTreeSet<(ConsentId, VisitId)> = BTreeSet::new();
+    for entry in entries {
+        match entry {
+            Entry::Consented { consent, visit, .. } => {
+                given.insert((*consent, *visit));
+            }
+            Entry::Queried { visit, call, consent, .. } => {
+                let personal = call.starts_with("insurance.");
+                assert!(!personal || consent.is_some(), "seed {seed}: {call} without consent");
+                let covered = consent.is_none_or(|consent| given.contains(&(consent, *visit)));
+                assert!(covered, "seed {seed}: {call} under a consent of another visit");
+            }
+            _ => {}
+        }
+    }
+    given.len()
+}
+
+/// I5: a code lets somebody in once, in the whole city.
+fn codes(entries: &[Entry], seed: u64) {
+    let mut used = BTreeSet::new();
+    let mut visits = BTreeMap::new();
+    for entry in entries {
+        match entry {
+            Entry::CodeAccepted { visit, mark } => {
+                visits.insert(*visit, mark.clone());
+            }
+            Entry::Identified { visit, .. } => {
+                if let Some(mark) = visits.get(visit) {
+                    assert!(used.insert(mark.clone()), "seed {seed}: code {mark} let two people in");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// I6: whatever the printer did, one unmarked copy at most came out.
+fn one_unmarked_copy(world: &World, kiosk: usize, seed: u64) {
+    for (receipt, copies) in world.terminals[kiosk].unmarked() {
+        assert!(copies <= 1, "seed {seed}: {copies} unmarked copies of {}", receipt.number());
+    }
+}
+
+/// I3: nothing of a resident can be read on the disk.
+fn nothing_readable(world: &World, kiosk: usize, seed: u64) {
+    let bytes = world.terminals[kiosk].disk.lock().all_bytes();
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("KJS1"), "the log is there");
+    for resident in &world.city.residents {
+        assert!(!holds(&resident.name) && !holds(&resident.id_number), "seed {seed}: {}", resident.slug);
+    }
+}

@@ -1,0 +1,155 @@
+//! One kiosk of the simulated city: its engine, what outlives it, and its devices.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use contract::{Bilingual, Profile, ReceiptId, UnixMs};
+use engine::{Engine, Fittings, LogSettings, Memo, Out, Place, Remembered, What};
+use journal::faulty::SharedDisk;
+use session::{Device, Equipment, Event, Health, Mono, Now, Setup, Times};
+use view::{Texts, View};
+
+use super::city::{catalogue_key, device, device_key};
+
+/// The platform's clock at the start of a run.
+pub(crate) const BEGIN: u64 = 1_795_500_000_000;
+/// Wraps the keys of every log.
+pub(crate) const WRAP: [u8; 16] = [9; 16];
+
+pub(crate) struct Terminal {
+    number: usize,
+    engine: Option<Engine<SharedDisk>>,
+    pub(crate) disk: SharedDisk,
+    /// What a cache holds. Survives the process, or does not.
+    kept: Remembered,
+    /// Counts the processes; an answer to an earlier one finds nobody.
+    pub(crate) life: u64,
+    begun: u64,
+    /// The kiosk's clock beside the platform's.
+    skew_ms: u64,
+    pub(crate) view: Option<View>,
+    pub(crate) link: bool,
+    pub(crate) paper: bool,
+    /// Whose card is in the slot.
+    pub(crate) card: Option<usize>,
+    /// What came out of the printer: receipt and whether it is marked as a copy.
+    pub(crate) papers: Vec<(ReceiptId, bool)>,
+}
+
+impl Terminal {
+    pub(crate) fn new(number: usize, skew_ms: u64) -> Self {
+        Self {
+            number,
+            engine: None,
+            disk: SharedDisk::default(),
+            kept: Remembered::default(),
+            life: 0,
+            begun: 0,
+            skew_ms,
+            view: None,
+            link: true,
+            paper: true,
+            card: None,
+            papers: Vec::new(),
+        }
+    }
+
+    pub(crate) fn at(&self, now: u64) -> Now {
+        Now { mono: Mono(now - self.begun + 1_000), wall: UnixMs(BEGIN + now + self.skew_ms) }
+    }
+
+    /// When the engine wants to be woken, in the world's time.
+    pub(crate) fn wake(&self) -> Option<u64> {
+        let wake = self.engine.as_ref()?.wake();
+        (wake.0 < u64::MAX / 2).then(|| (wake.0 + self.begun).saturating_sub(1_000))
+    }
+
+    pub(crate) fn alive(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    pub(crate) fn start(&mut self, now: u64, entropy: u128) -> Vec<Out> {
+        self.begun = now;
+        self.life += 1;
+        let (engine, out) = Engine::start(self.fittings(), self.at(now), entropy);
+        self.engine = Some(engine);
+        let mut out = self.note(out);
+        let printer = if self.paper { Health::Ready } else { Health::Trouble(session::Trouble::PaperOut) };
+        let devices = [
+            (Device::CardReader, Health::Ready),
+            (Device::CodeReader, Health::Ready),
+            (Device::Printer, printer),
+        ];
+        for (at, (device, health)) in (1_u128..).zip(devices) {
+            out.extend(self.turn(now, entropy ^ at, What::Event(Event::Health(device, health))));
+        }
+        out
+    }
+
+    pub(crate) fn turn(&mut self, now: u64, entropy: u128, what: What) -> Vec<Out> {
+        let at = self.at(now);
+        let Some(engine) = &mut self.engine else { return Vec::new() };
+        let out = engine.turn(engine::Input { at, entropy, what });
+        self.note(out)
+    }
+
+    /// The process dies, or the power goes.
+    pub(crate) fn die(&mut self, seed: u64, cache_survives: bool) {
+        self.engine = None;
+        self.view = None;
+        self.disk.lock().power_cut(seed);
+        if !cache_survives {
+            self.kept = Remembered::default();
+        }
+    }
+
+    /// Keeps what the engine gives out for its screen and its cache; the rest is for the world.
+    fn note(&mut self, out: Vec<Out>) -> Vec<Out> {
+        let mut rest = Vec::new();
+        for out in out {
+            match out {
+                Out::Show(view) => self.view = Some(*view),
+                Out::Remember(Memo { place: Place::Log, bytes }) => self.kept.log = Some(bytes),
+                Out::Remember(Memo { place: Place::Shelf, bytes }) => self.kept.shelf = Some(bytes),
+                Out::Effect(_) | Out::Send(_) => rest.push(out),
+            }
+        }
+        rest
+    }
+
+    fn fittings(&self) -> Fittings<SharedDisk> {
+        let setup = Setup {
+            device: device(self.number),
+            profile: Profile::DistrictHall,
+            hall: Bilingual { zh: "渝北区政务服务大厅".into(), en: "Yubei".into() },
+            utc_offset_minutes: 480,
+            receipt_url: "http://127.0.0.1/r/".into(),
+            has: Equipment { card_reader: true, code_reader: true, printer: true },
+            times: Times::default(),
+            texts: Arc::new(Texts::built_in()),
+        };
+        let disk = self.disk.clone();
+        Fittings {
+            setup: Arc::new(setup),
+            log: LogSettings {
+                disk: Box::new(move || Ok(disk.clone())),
+                wrap: WRAP.into(),
+                software: "simulation".into(),
+                configuration: "00".into(),
+                high_water: u64::MAX,
+            },
+            device_key: Arc::new(device_key(self.number)),
+            catalogue_key: catalogue_key().public(),
+            remembered: self.kept.clone(),
+        }
+    }
+
+    /// Unmarked copies of each receipt that came out.
+    pub(crate) fn unmarked(&self) -> BTreeMap<ReceiptId, u32> {
+        let mut copies = BTreeMap::new();
+        for (receipt, _) in self.papers.iter().filter(|(_, marked)| !marked) {
+            *copies.entry(*receipt).or_default() += 1;
+        }
+        copies
+    }
+}
