@@ -40,7 +40,9 @@ const SCENES: &[Scene] = &[
     ("庚 平台到银行断网", faults::acquirer_link),
     ("辛 两台终端缴同一张账单", faults::second_kiosk),
     ("壬 付款途中断电", faults::killed_while_paying),
-    ("癸 不该受理的卡和码", faults::bad_input),
+    ("癸 凭条打到一半缺纸", faults::paper_ends),
+    ("子 打印机不应答", faults::printer_mute),
+    ("丑 不该受理的卡和码", faults::bad_input),
 ];
 
 /// Plays all scenes and the audit after them. The page is written whatever happens.
@@ -96,7 +98,7 @@ impl Stage {
                 kiosk.start()?;
             }
             let station = &kiosk.station;
-            for fault in ["paper-out", "printer-mute", "camera-stalled"] {
+            for fault in ["paper-ends", "paper-out", "printer-mute", "camera-stalled"] {
                 station.fault(fault, false)?;
             }
             station.hide_code()?;

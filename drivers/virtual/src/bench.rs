@@ -36,10 +36,14 @@ use crate::slot::Slot;
 pub const FAULTS: &[(&str, &str)] = &[
     ("card-pulled", "读卡中途拔卡"),
     ("paper-out", "打印机缺纸"),
+    ("paper-ends", "打印到一半缺纸"),
     ("cover-open", "打印机开盖"),
     ("printer-mute", "打印机不应答"),
     ("camera-stalled", "摄像头卡住"),
 ];
+
+/// How much paper is left when the roll is to end in the middle of a receipt, in dots.
+const HALF_A_RECEIPT: u32 = 240;
 
 /// Everything on the bench.
 pub struct Bench {
@@ -205,6 +209,10 @@ async fn fault(
             }
         }
         "paper-out" => bench.printer.set(|troubles| troubles.paper_out = on)?,
+        "paper-ends" => bench.printer.set(|troubles| {
+            troubles.paper_left = on.then_some(HALF_A_RECEIPT);
+            troubles.paper_out = false;
+        })?,
         "cover-open" => bench.printer.set(|troubles| troubles.cover_open = on)?,
         "printer-mute" => bench.printer.set(|troubles| troubles.mute = on)?,
         "camera-stalled" => bench.camera.stall(on),

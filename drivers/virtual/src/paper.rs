@@ -63,6 +63,12 @@ impl Roll {
         self.text.trim().is_empty()
     }
 
+    /// Dots of paper since the last cut.
+    #[must_use]
+    pub const fn printed(&self) -> u32 {
+        self.y
+    }
+
     fn grow(&mut self, rows: u32) {
         let mut taller = GrayImage::from_pixel(self.width, self.y + rows, Luma([250]));
         image::imageops::replace(&mut taller, &self.picture, 0, 0);

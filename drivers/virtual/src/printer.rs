@@ -29,6 +29,8 @@ pub struct Troubles {
     pub cover_open: bool,
     /// It swallows everything and answers nothing.
     pub mute: bool,
+    /// The roll ends after so many more dots of paper; then it is out of paper.
+    pub paper_left: Option<u32>,
 }
 
 struct State {
@@ -124,7 +126,7 @@ impl State {
         self.interpreter.receive(bytes, self.troubles, &mut answers);
         let stopped = self.troubles.paper_out || self.troubles.cover_open;
         if !stopped {
-            self.interpreter.run(&mut self.sheets, &mut answers);
+            self.interpreter.run(&mut self.troubles, &mut self.sheets, &mut answers);
         }
         answers
     }
@@ -181,13 +183,23 @@ impl Interpreter {
         }
     }
 
-    /// Prints what is whole in the buffer.
-    fn run(&mut self, sheets: &mut Vec<Sheet>, answers: &mut Vec<u8>) {
+    /// Prints what is whole in the buffer, as far as the roll reaches.
+    fn run(&mut self, troubles: &mut Troubles, sheets: &mut Vec<Sheet>, answers: &mut Vec<u8>) {
         loop {
             let bytes = self.buffer.make_contiguous();
             let Some(used) = length_of(bytes, self.kanji) else { return };
             let command: Vec<u8> = self.buffer.drain(..used).collect();
+            let before = self.roll.printed();
             self.execute(&command, sheets, answers);
+            let Some(left) = troubles.paper_left else { continue };
+            let left = left.saturating_sub(self.roll.printed().saturating_sub(before));
+            troubles.paper_left = (left > 0).then_some(left);
+            if left == 0 {
+                // The end of the roll falls out with what is on it.
+                sheets.extend(self.roll.cut());
+                troubles.paper_out = true;
+                return;
+            }
         }
     }
 
@@ -363,5 +375,18 @@ mod tests {
         state.troubles.paper_out = false;
         assert_eq!(state.take(&[]).len(), 8);
         assert_eq!(state.sheets.len(), 1);
+    }
+
+    #[test]
+    fn a_roll_that_ends_in_the_middle_leaves_half_a_receipt_and_no_answer() {
+        let mut state = State {
+            troubles: Troubles { paper_left: Some(20), ..Troubles::default() },
+            sheets: Vec::new(),
+            interpreter: Interpreter::new(Roll::new(WIDTH_80).unwrap()),
+        };
+        assert!(state.take(&receipt()).is_empty());
+        assert_eq!(state.sheets.len(), 1);
+        assert!(state.sheets[0].text.contains("缴费凭条") && !state.sheets[0].text.contains("86.40"));
+        assert_eq!(state.take(&[0x10, 4, 4]), [0x7E]);
     }
 }

@@ -1,6 +1,6 @@
 //! Visits in which something fails: paper, links, power, and cards and codes that are not what they seem.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
@@ -9,6 +9,11 @@ use crate::proxy::Cut;
 
 /// What an open payment may take to become known, once the link is back.
 const KNOWN: Duration = Duration::from_secs(90);
+
+/// How long a printer may be silent before the resident is told of the way without paper.
+const MUTE: Duration = Duration::from_secs(40);
+/// A code's life, and what clocks may differ by.
+const CODE_LIFE: Duration = Duration::from_secs(65);
 
 /// 戊: the paper is out when the receipt is due. The payment stands, a new roll prints the one copy.
 pub(super) fn paper_out(stage: &mut Stage) -> Result<()> {
@@ -26,6 +31,55 @@ pub(super) fn paper_out(stage: &mut Stage) -> Result<()> {
     let paper = stage.newest_paper("换纸后打印")?;
     let printed = stage.at()?.papers()?.len() - before;
     stage.expect("只打印一张，不是补打", printed == 1 && !paper.contains("补打"), || {
+        format!("{printed} 张：{paper}")
+    });
+    stage.at()?.tap("完成")?;
+    Ok(())
+}
+
+/// 癸: the roll ends in the middle of a receipt. Nothing is printed again by itself; a copy is marked.
+pub(super) fn paper_ends(stage: &mut Stage) -> Result<()> {
+    stage.sign_in_by_code("wang-jianguo")?;
+    stage.choose_first_bill()?;
+    let before = stage.at()?.papers()?.len();
+    stage.at()?.fault("paper-ends", true)?;
+    stage.at()?.tap("确认付款")?;
+    stage.at()?.see("已付款")?;
+    stage.at()?.see("凭条可能没有打完整")?;
+    stage.shot("打到一半缺纸")?;
+    stage.newest_paper("半张凭条")?;
+    stage.at()?.fault("paper-ends", false)?;
+    stage.at()?.see("补打一张")?;
+    stage.shot("换纸后可以补打")?;
+    let untouched = stage.at()?.papers()?.len() - before;
+    stage.expect("换纸后不会自己再打", untouched == 1, || format!("{untouched} 张"));
+    stage.at()?.tap("补打一张")?;
+    stage.at()?.see("请从出纸口取走凭条")?;
+    let paper = stage.newest_paper("补打的凭条")?;
+    let printed = stage.at()?.papers()?.len() - before;
+    stage.expect("整张补打，写明是补打", printed == 2 && paper.contains("补打 第1次"), || {
+        format!("{printed} 张：{paper}")
+    });
+    stage.at()?.tap("完成")?;
+    Ok(())
+}
+
+/// 子: the printer swallows everything and never answers. The payment stands and is said.
+pub(super) fn printer_mute(stage: &mut Stage) -> Result<()> {
+    stage.sign_in_by_code("aguli")?;
+    stage.choose_first_bill()?;
+    stage.at()?.fault("printer-mute", true)?;
+    stage.at()?.tap("确认付款")?;
+    stage.at()?.see("已付款")?;
+    stage.at()?.see_within("没有纸也能拿到凭条", MUTE)?;
+    stage.shot("打印机不应答")?;
+    stage.at()?.fault("printer-mute", false)?;
+    let before = stage.at()?.papers()?.len();
+    stage.at()?.tap("再试一次")?;
+    stage.at()?.see("请从出纸口取走凭条")?;
+    let paper = stage.newest_paper("应答以后再打")?;
+    let printed = stage.at()?.papers()?.len() - before;
+    stage.expect("打印机应答以后打出一张", printed == 1 && paper.contains("缴费凭条"), || {
         format!("{printed} 张：{paper}")
     });
     stage.at()?.tap("完成")?;
@@ -137,10 +191,16 @@ pub(super) fn killed_while_paying(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 癸: cards and codes that are refused, each in its own words.
+/// 丑: cards and codes that are refused, each in its own words.
 pub(super) fn bad_input(stage: &mut Stage) -> Result<()> {
-    for (card, words) in [("bank", "这不是社会保障卡"), ("blank", "读不到卡"), ("garbage", "卡内信息不完整")]
-    {
+    let old = stage.at()?.fresh_code("ran-guangming")?;
+    let issued = Instant::now();
+    for (card, words) in [
+        ("bank", "这不是社会保障卡"),
+        ("blank", "读不到卡"),
+        ("garbage", "卡内信息不完整"),
+        ("half", "卡内信息不完整"),
+    ] {
         stage.at()?.insert(card)?;
         let seen = stage.at()?.see(words).map(drop).map_err(|error| format!("{error:#}"));
         stage.report.expect(&format!("{card}：{words}"), seen);
@@ -156,12 +216,14 @@ pub(super) fn bad_input(stage: &mut Stage) -> Result<()> {
     stage.at()?.see("请选择一种方式开始")?;
     std::thread::sleep(Duration::from_secs(3));
     let good = stage.at()?.fresh_code("ran-guangming")?;
-    let forged: String = forge(&good);
+    let forged = forge(&good);
+    std::thread::sleep(CODE_LIFE.saturating_sub(issued.elapsed()));
     for (code, words) in [
         (used.as_str(), "这个码已经用过"),
+        (old.as_str(), "这个码已过期"),
         ("https://example.invalid/pay?id=7", "这不是渝快码"),
         (&good.replacen("YK1:", "CD1:", 1), "这是其他城市的码"),
-        (forged.as_str(), "这个码"),
+        (forged.as_str(), "这个码不完整"),
     ] {
         stage.at()?.show_code(code)?;
         let seen = stage.at()?.see(words).map(drop).map_err(|error| format!("{error:#}"));
@@ -174,10 +236,14 @@ pub(super) fn bad_input(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Another token under the same check bytes: the last but few characters are turned round.
+/// The same code with one letter of its middle changed: still a code by its looks, but no one issued it.
 fn forge(code: &str) -> String {
-    let mut letters: Vec<char> = code.chars().collect();
-    let middle = letters.len() / 2;
-    letters.swap(middle, middle + 3);
-    letters.into_iter().collect()
+    let middle = code.len() / 2;
+    code.char_indices()
+        .map(|(at, letter)| match letter {
+            'A' if at == middle => 'B',
+            _ if at == middle => 'A',
+            other => other,
+        })
+        .collect()
 }
