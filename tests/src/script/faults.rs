@@ -223,7 +223,7 @@ pub(super) fn bad_input(stage: &mut Stage) -> Result<()> {
         (old.as_str(), "这个码已过期"),
         ("https://example.invalid/pay?id=7", "这不是渝快码"),
         (&good.replacen("YK1:", "CD1:", 1), "这是其他城市的码"),
-        (forged.as_str(), "这个码不完整"),
+        (forged.as_str(), "这个码不是渝快办发的"),
     ] {
         stage.at()?.show_code(code)?;
         let seen = stage.at()?.see(words).map(drop).map_err(|error| format!("{error:#}"));
