@@ -5,7 +5,7 @@
 //! | `GET /` | – | the page |
 //! | `GET /screen.png` | – | the screen |
 //! | `POST /touch` | `{"x", "y"}` in pixels of the screen | touches it |
-//! | `POST /card/insert` | `{"resident"}`: an id, or `bank`, `blank`, `garbage`, `half` | puts a card in |
+//! | `POST /card/insert` | `{"resident"}`: an id, or `bank`, `blank`, `garbage`, `half`, `locked` | puts a card in |
 //! | `POST /card/remove` | – | takes it out |
 //! | `GET /phone/{id}` | – | `{"text", "svg"}`: a fresh code from the platform |
 //! | `POST /camera/show` | `{"text"}` | holds a code before the camera |
@@ -145,6 +145,7 @@ async fn insert(
         "blank" => Some(VirtualCard::blank()),
         "garbage" => first.map(|one| VirtualCard::of(one, Flaw::Garbage)),
         "half" => first.map(|one| VirtualCard::of(one, Flaw::HalfRecord)),
+        "locked" => first.map(|one| VirtualCard::of(one, Flaw::Locked)),
         id => bench.residents.iter().find(|one| one.id == id).map(|one| VirtualCard::of(one, Flaw::None)),
     };
     let card = card.ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("no card `{resident}`")))?;

@@ -32,6 +32,8 @@ struct Social {
     pin: Vec<u8>,
     /// Third generation: the holder's file is for authorities only.
     guarded: bool,
+    /// The application answers 9303 and nothing else.
+    locked: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub enum Flaw {
     Garbage,
     /// A record ends half way.
     HalfRecord,
+    /// Its issuer locked the application for ever.
+    Locked,
 }
 
 impl VirtualCard {
@@ -80,13 +84,14 @@ impl VirtualCard {
             holder.insert(2, (0x4E, filled(rest, 20)));
         }
         match flaw {
-            Flaw::None => {}
+            Flaw::None | Flaw::Locked => {}
             Flaw::Garbage => holder.iter_mut().for_each(|(_, value)| value.fill(0xFF)),
             Flaw::HalfRecord => holder.iter_mut().for_each(|(_, value)| value.truncate(value.len() / 2)),
         }
         let guarded = card.version == "3.00";
+        let locked = flaw == Flaw::Locked;
         let pin = packed(&card.pin, card.pin.len().div_ceil(2));
-        Self::new(Kind::Social(Box::new(Social { issuer, holder, pin, guarded })))
+        Self::new(Kind::Social(Box::new(Social { issuer, holder, pin, guarded, locked })))
     }
 
     /// A bank card.
@@ -158,6 +163,7 @@ impl VirtualCard {
         };
         let Kind::Social(social) = &self.kind else { return vec![0x6A, 0x82] };
         match (p1, data) {
+            (0x04, name) if name == SSSE && social.locked => vec![0x93, 0x03],
             (0x04, name) if name == SSSE => {
                 self.application = true;
                 self.file = None;

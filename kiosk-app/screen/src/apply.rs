@@ -2,14 +2,14 @@
 
 use slint::{ComponentHandle as _, Model as _, ModelRc, SharedString, VecModel};
 use view::{
-    Action, Body, Foot, Icon, Intent, Link, Outcome, Pair, Rows, Text, TextId, Texts, Theme as Manner, Tone,
-    Verdict, View,
+    Action, Body, Foot, Gesture, Icon, Intent, Link, Outcome, Pair, Rows, Text, TextId, Texts,
+    Theme as Manner, Tone, Verdict, View,
 };
 
 use crate::code;
 use crate::ui::{
-    App, BannerData, BodyKind, Choice, Glyph, KeyData, OutcomeData, PageData, PairData, PinData, RowData,
-    Shown, StepData, Theme, TileData, Tone as UiTone, WayData,
+    App, BannerData, BodyKind, Choice, Gesture as UiGesture, Glyph, KeyData, OutcomeData, PageData, PairData,
+    PinData, RowData, Shown, StepData, Theme, TileData, Tone as UiTone, WayData,
 };
 
 /// The panels for which the sizes of the theme are given.
@@ -289,6 +289,13 @@ impl Scribe<'_> {
             code_title: self.fixed(TextId::ReceiptByPhone),
             code_detail: self.fixed(TextId::ReceiptByPhoneDetail),
             working: outcome.verdict == Verdict::Working,
+            gesture: match outcome.gesture {
+                None => UiGesture::None,
+                Some(Gesture::InsertCard) => UiGesture::InsertCard,
+                Some(Gesture::TakeCard) => UiGesture::TakeCard,
+                Some(Gesture::ShowCode) => UiGesture::ShowCode,
+                Some(Gesture::TakePaper) => UiGesture::TakePaper,
+            },
         }
     }
 }

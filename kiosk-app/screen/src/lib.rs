@@ -7,7 +7,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod apply;
+#[cfg(test)]
+mod audit;
 mod code;
+#[cfg(test)]
+#[path = "../tests/it/samples.rs"]
+mod samples;
 mod window;
 
 pub use window::{Handle, Screen, ScreenError};

@@ -114,6 +114,11 @@ impl Screen {
         draw(&self.app, &self.texts, &self.present, view);
     }
 
+    #[cfg(test)]
+    pub(crate) const fn app(&self) -> &App {
+        &self.app
+    }
+
     /// The window's pixels as they are drawn.
     ///
     /// # Errors

@@ -31,6 +31,7 @@ impl Kiosk {
                         CardRefusal::Foreign => Refusal::CardForeign,
                         CardRefusal::Mute => Refusal::CardMute,
                         CardRefusal::Damaged => Refusal::CardDamaged,
+                        CardRefusal::Blocked => Refusal::CardBlocked,
                     };
                     self.refuse(turn, refusal);
                 }

@@ -1,7 +1,7 @@
 //! Anonymous last words: what is shown after a visit, or when none could begin.
 
 use contract::{Money, OrderId, ReceiptId, Settlement};
-use view::{Lang, TextId, Theme};
+use view::{Gesture, Lang, TextId, Theme};
 
 use crate::event::Mono;
 
@@ -42,6 +42,7 @@ pub(crate) enum Refusal {
     CardForeign,
     CardMute,
     CardDamaged,
+    CardBlocked,
     CardExpired,
     CardUnknown,
     CardStopped,
@@ -65,6 +66,7 @@ impl Refusal {
             Self::CardForeign
             | Self::CardMute
             | Self::CardDamaged
+            | Self::CardBlocked
             | Self::CardExpired
             | Self::CardUnknown
             | Self::CardStopped
@@ -82,12 +84,36 @@ impl Refusal {
         }
     }
 
+    /// Shown as what to do about it: the title, and the picture of the hands.
+    pub(crate) const fn remedy(self) -> (TextId, Option<Gesture>) {
+        match self {
+            Self::CardMute => (TextId::SorryTitle, Some(Gesture::InsertCard)),
+            Self::CardForeign
+            | Self::CardDamaged
+            | Self::CardBlocked
+            | Self::CardExpired
+            | Self::CardUnknown
+            | Self::CardStopped
+            | Self::CardMismatch => (TextId::TakeCardTitle, Some(Gesture::TakeCard)),
+            Self::CodeForeign
+            | Self::CodeOtherCity
+            | Self::CodeDamaged
+            | Self::CodeUsed
+            | Self::CodeExpired
+            | Self::CodeUnknown => (TextId::SorryCodeTitle, Some(Gesture::ShowCode)),
+            Self::NoLink | Self::Nonsense | Self::VisitExpired | Self::NotPermitted => {
+                (TextId::SorryTitle, None)
+            }
+        }
+    }
+
     /// What it is, and what to do now.
     pub(crate) const fn words(self) -> (TextId, TextId) {
         match self {
             Self::CardForeign => (TextId::CardForeign, TextId::CardForeignDetail),
             Self::CardMute => (TextId::CardMute, TextId::CardMuteDetail),
             Self::CardDamaged => (TextId::CardDamaged, TextId::CardDamagedDetail),
+            Self::CardBlocked => (TextId::CardBlocked, TextId::CardBlockedDetail),
             Self::CardExpired => (TextId::CardExpired, TextId::CardExpiredDetail),
             Self::CardUnknown => (TextId::CardUnknown, TextId::CardUnknownDetail),
             Self::CardStopped => (TextId::CardStopped, TextId::CardStoppedDetail),

@@ -100,6 +100,8 @@ pub enum CardRefusal {
     Mute,
     /// Records are missing or make no sense.
     Damaged,
+    /// Its issuer's application is locked for good; only a counter can help.
+    Blocked,
 }
 
 /// What stops the camera from reading.

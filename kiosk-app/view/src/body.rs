@@ -174,6 +174,21 @@ pub struct Outcome {
     pub pairs: Vec<Pair>,
     /// How to fetch the receipt without paper.
     pub code: Option<ReceiptCode>,
+    /// What the hands do now; drawn large where there is room.
+    pub gesture: Option<Gesture>,
+}
+
+/// Something to do with the hands, drawn as a picture beside the words that say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Gesture {
+    /// Put the card into the slot.
+    InsertCard,
+    /// Take the card out of the slot.
+    TakeCard,
+    /// Hold the phone's code to the window.
+    ShowCode,
+    /// Take the paper from the printer.
+    TakePaper,
 }
 
 /// The kinds of outcome.

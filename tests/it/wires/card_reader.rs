@@ -113,6 +113,7 @@ fn cards_that_are_none_of_ours_are_refused_each_for_its_reason() {
         for (name, card, expected) in [
             ("bank", VirtualCard::bank(), Refusal::NotSocialSecurity),
             ("garbage", VirtualCard::of(&resident, Flaw::Garbage), Refusal::Garbage),
+            ("locked", VirtualCard::of(&resident, Flaw::Locked), Refusal::Blocked),
             ("half", VirtualCard::of(&resident, Flaw::HalfRecord), Refusal::Incomplete),
         ] {
             rig.slot.insert(name, card).unwrap();

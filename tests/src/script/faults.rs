@@ -200,6 +200,7 @@ pub(super) fn bad_input(stage: &mut Stage) -> Result<()> {
         ("blank", "读不到卡"),
         ("garbage", "卡内信息不完整"),
         ("half", "卡内信息不完整"),
+        ("locked", "这张社保卡已锁定"),
     ] {
         stage.at()?.insert(card)?;
         let seen = stage.at()?.see(words).map(drop).map_err(|error| format!("{error:#}"));

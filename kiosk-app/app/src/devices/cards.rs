@@ -28,8 +28,8 @@ pub(super) const fn refusal(refusal: Refusal) -> CardRefusal {
     match refusal {
         Refusal::NotSocialSecurity => CardRefusal::Foreign,
         Refusal::Mute => CardRefusal::Mute,
-        // A locked application is for the card's issuer to mend, as broken records are.
-        Refusal::Garbage | Refusal::Incomplete | Refusal::Blocked => CardRefusal::Damaged,
+        Refusal::Garbage | Refusal::Incomplete => CardRefusal::Damaged,
+        Refusal::Blocked => CardRefusal::Blocked,
     }
 }
 

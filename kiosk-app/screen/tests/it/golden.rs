@@ -75,7 +75,7 @@ fn every_view_looks_as_it_did() {
         String::from("<!doctype html><meta charset=utf-8><title>golden</title><style>img{width:30%}</style>");
     let mut failed = Vec::new();
     let mut names = Vec::new();
-    for (orientation, size) in [("portrait", (1080, 1920)), ("landscape", (1920, 1080))] {
+    for (orientation, size) in samples::PANELS {
         let screen = Screen::new(Some(size)).unwrap();
         for (lang, language) in [(Lang::Zh, "zh"), (Lang::En, "en")] {
             for (theme, manner) in [(Theme::Standard, "standard"), (Theme::Elder, "elder")] {

@@ -1,10 +1,14 @@
 //! One view of every body and of every variant that looks different.
 
 use view::{
-    Action, Banner, Body, Confirm, ConsentSheet, Foot, Header, Icon, Intent, Lang, Link, Outcome, Page, Pair,
-    PinPad, ReceiptCode, RowCard, Rows, Steps, Text, TextId, Theme, Tile, Tone, Verdict, View, ViewId, Way,
-    WayCard,
+    Action, Banner, Body, Confirm, ConsentSheet, Foot, Gesture, Header, Icon, Intent, Lang, Link, Outcome,
+    Page, Pair, PinPad, ReceiptCode, RowCard, Rows, Steps, Text, TextId, Theme, Tile, Tone, Verdict, View,
+    ViewId, Way, WayCard,
 };
+
+/// The panels that are looked at, in pixels; the last is the small one of a village point.
+pub(crate) const PANELS: [(&str, (u32, u32)); 3] =
+    [("portrait", (1080, 1920)), ("landscape", (1920, 1080)), ("village", (1280, 800))];
 
 fn data(zh: &str, en: &str, lang: Lang) -> Text {
     Text::Data(if lang == Lang::Zh { zh } else { en }.to_owned())
@@ -205,6 +209,7 @@ impl Maker {
             detail: detail.into(),
             pairs: Vec::new(),
             code: None,
+            gesture: None,
         };
         let mut view = self.view(title, Body::Outcome(outcome));
         view.footer = vec![Foot::Home, Foot::Help, Foot::TakeCard];
@@ -215,6 +220,7 @@ impl Maker {
         let mut view = self.outcome(TextId::PaidTitle, Verdict::Done, TextId::Paid, TextId::PrintedDetail);
         if let Body::Outcome(outcome) = &mut view.body {
             outcome.pairs = vec![pair(TextId::OrderNumber, Text::Data("2026 1123 0003 1700".into()), true)];
+            outcome.gesture = Some(Gesture::TakePaper);
         }
         view.steps = self.steps(3);
         view.actions = vec![action(TextId::Finish, true)];
@@ -255,6 +261,12 @@ impl Maker {
     }
 }
 
+fn gesture(view: &mut View, gesture: Gesture) {
+    if let Body::Outcome(outcome) = &mut view.body {
+        outcome.gesture = Some(gesture);
+    }
+}
+
 /// Every sample by name.
 pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
     let make = Maker { lang, theme };
@@ -267,12 +279,24 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
     closed.header.who = None;
     closed.header.link = Link::Offline;
     let mut sorry =
-        make.outcome(TextId::SorryTitle, Verdict::Sorry, TextId::CardForeign, TextId::CardForeignDetail);
+        make.outcome(TextId::TakeCardTitle, Verdict::Sorry, TextId::CardForeign, TextId::CardForeignDetail);
+    gesture(&mut sorry, Gesture::TakeCard);
     sorry.header.who = None;
     sorry.footer = vec![Foot::Language, Foot::Help];
     let mut card =
         make.outcome(TextId::TakeCardTitle, Verdict::Done, TextId::TakeCard, TextId::TakeCardDetail);
+    gesture(&mut card, Gesture::TakeCard);
     card.header.who = None;
+    let mut mute = make.outcome(TextId::SorryTitle, Verdict::Sorry, TextId::CardMute, TextId::CardMuteDetail);
+    gesture(&mut mute, Gesture::InsertCard);
+    mute.header.who = None;
+    mute.footer = vec![Foot::Language, Foot::Help];
+    let mut used =
+        make.outcome(TextId::SorryCodeTitle, Verdict::Sorry, TextId::CodeUsed, TextId::CodeUsedDetail);
+    gesture(&mut used, Gesture::ShowCode);
+    used.header.who = None;
+    used.actions = vec![action(TextId::BackToMenu, true)];
+    used.footer = vec![Foot::Language, Foot::Help];
     card.footer = vec![Foot::Language];
     vec![
         ("welcome", make.welcome(None)),
@@ -290,6 +314,8 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("paper-out", make.paper_out()),
         ("checking", make.checking()),
         ("sorry", sorry),
+        ("card-mute", mute),
+        ("code-used", used),
         ("take-card", card),
         ("closed", closed),
     ]

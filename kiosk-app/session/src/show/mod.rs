@@ -120,7 +120,15 @@ pub fn closed_view(setup: &Setup, wall: UnixMs) -> View {
 }
 
 fn plain(verdict: Verdict, word: TextId, detail: TextId) -> Outcome {
-    Outcome { verdict, word: word.into(), amount: None, detail: detail.into(), pairs: Vec::new(), code: None }
+    Outcome {
+        verdict,
+        word: word.into(),
+        amount: None,
+        detail: detail.into(),
+        pairs: Vec::new(),
+        code: None,
+        gesture: None,
+    }
 }
 
 fn hall(words: &Bilingual, lang: Lang) -> Text {

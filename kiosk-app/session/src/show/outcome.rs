@@ -2,7 +2,8 @@
 
 use contract::{Money, ProblemCode, ReceiptId, Settlement, VoidReason};
 use view::{
-    Action, Banner, Body, Foot, Icon, Intent, Outcome, Pair, ReceiptCode, Text, TextId, Tone, Verdict,
+    Action, Banner, Body, Foot, Gesture, Icon, Intent, Outcome, Pair, ReceiptCode, Text, TextId, Tone,
+    Verdict,
 };
 
 use super::{Frame, plain, way_out};
@@ -49,11 +50,16 @@ pub(super) fn of_closing(kiosk: &Kiosk, closing: &Closing) -> Frame {
                 vec![action(TextId::BackToMenu, true, Intent::Go)]
             };
             let footer = vec![Foot::Language, Foot::Help];
-            frame(TextId::SorryTitle, plain(Verdict::Sorry, word, detail), actions, footer)
+            let (title, gesture) = refusal.remedy();
+            let outcome = Outcome { gesture, ..plain(Verdict::Sorry, word, detail) };
+            frame(title, outcome, actions, footer)
         }
         LastWords::TakeCard => frame(
             TextId::TakeCardTitle,
-            plain(Verdict::Done, TextId::TakeCard, TextId::TakeCardDetail),
+            Outcome {
+                gesture: Some(Gesture::TakeCard),
+                ..plain(Verdict::Done, TextId::TakeCard, TextId::TakeCardDetail)
+            },
             Vec::new(),
             vec![Foot::Language],
         ),
@@ -106,6 +112,7 @@ pub(super) fn payment(
                 amount: Some(total.to_string()),
                 pairs: if on_paper { vec![number] } else { Vec::new() },
                 code: (!on_paper).then(|| code(kiosk, receipt)),
+                gesture: on_paper.then_some(Gesture::TakePaper),
                 ..plain(Verdict::Done, TextId::Paid, detail)
             }
         }

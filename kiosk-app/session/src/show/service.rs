@@ -2,8 +2,8 @@
 
 use contract::{FieldType, Method, Step};
 use view::{
-    Banner, Body, Confirm, ConsentSheet, Foot, Icon, Intent, MethodCard, Page, Pair, PinPad, RowCard, Rows,
-    Text, TextId, Tone, Verdict,
+    Banner, Body, Confirm, ConsentSheet, Foot, Gesture, Icon, Intent, MethodCard, Page, Pair, PinPad,
+    RowCard, Rows, Text, TextId, Tone, Verdict,
 };
 
 use super::outcome::{action, code, paper_actions, paper_trouble, payment, working};
@@ -359,8 +359,11 @@ fn printing(kiosk: &Kiosk, visit: &Visit, receipt: contract::ReceiptId) -> Frame
         }
     };
     let by_phone = !matches!(kiosk.paper_of(receipt), Some(PaperState::Printing | PaperState::Printed));
-    let outcome =
-        view::Outcome { code: by_phone.then(|| code(kiosk, receipt)), ..plain(verdict, word, detail) };
+    let outcome = view::Outcome {
+        code: by_phone.then(|| code(kiosk, receipt)),
+        gesture: (!by_phone).then_some(Gesture::TakePaper),
+        ..plain(verdict, word, detail)
+    };
     Frame {
         steps: None,
         title: if by_phone { TextId::ReceiptByPhone.into() } else { word.into() },

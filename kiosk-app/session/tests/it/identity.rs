@@ -16,6 +16,7 @@ fn a_card_that_cannot_be_used_says_why_until_it_is_taken() {
         (CardRefusal::Foreign, TextId::CardForeign),
         (CardRefusal::Mute, TextId::CardMute),
         (CardRefusal::Damaged, TextId::CardDamaged),
+        (CardRefusal::Blocked, TextId::CardBlocked),
     ] {
         let mut bench = Bench::new();
         bench.event(Event::Card(CardEvent::Inserted));
