@@ -139,18 +139,27 @@ impl Rig {
         Ok(())
     }
 
-    /// Starts pcscd.
-    ///
-    /// # Errors
-    /// When it does not come up.
-    pub fn start_pcscd(&mut self) -> Result<()> {
+    fn start_pcscd(&mut self) -> Result<()> {
         self.pcscd = Some(readers::start(&self.logs())?);
         Ok(())
     }
 
-    /// Ends pcscd: every reader is gone.
-    pub fn stop_pcscd(&mut self) {
-        self.pcscd = None;
+    /// Unplugs the readers, or plugs them in again, as the benches have it: pcscd goes and comes.
+    ///
+    /// # Errors
+    /// When pcscd does not come up.
+    pub fn mind_readers(&mut self) -> Result<()> {
+        let unplugged = self.unplugged().exists();
+        if unplugged {
+            self.pcscd = None;
+        } else if self.pcscd.is_none() {
+            self.start_pcscd()?;
+        }
+        Ok(())
+    }
+
+    fn unplugged(&self) -> PathBuf {
+        self.sockets.path().join("unplugged")
     }
 
     fn serve_acquirer(&mut self, at: SocketAddr) -> Result<()> {
@@ -242,6 +251,7 @@ impl Rig {
         bench.arg("--residents").arg(self.repository.join("assets/residents.toml"));
         bench.arg("--vpcd").arg((VPCD_PORT + plan.slot.unwrap_or(1)).to_string());
         bench.arg("--printer").arg(&printer).arg("--camera").arg(&camera);
+        bench.arg("--unplugged").arg(self.unplugged());
         bench.arg("--platform").arg(format!("http://{}", self.platform));
         around.push(Process::start(&format!("{name}-bench"), bench, &self.logs())?);
         wait_until("the bench", READY, || {

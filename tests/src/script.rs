@@ -43,6 +43,7 @@ const SCENES: &[Scene] = &[
     ("癸 凭条打到一半缺纸", faults::paper_ends),
     ("子 打印机不应答", faults::printer_mute),
     ("丑 不该受理的卡和码", faults::bad_input),
+    ("寅 读卡器断开又接上", faults::reader_gone),
 ];
 
 /// Plays all scenes and the audit after them. The page is written whatever happens.
@@ -91,6 +92,10 @@ impl Stage {
 
     /// Every link whole, every device well, nobody there, the welcome view on.
     pub(crate) fn calm(&mut self) -> Result<()> {
+        for kiosk in &self.rig.kiosks {
+            kiosk.station.fault("reader-gone", false)?;
+        }
+        self.rig.mind_readers()?;
         self.rig.platform_link.set(Cut::None);
         self.rig.acquirer_link.set(Cut::None);
         for kiosk in &mut self.rig.kiosks {

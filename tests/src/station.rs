@@ -83,24 +83,22 @@ impl Station {
     /// # Errors
     /// When there is none within the time, or it cannot be touched.
     pub fn tap(&self, words: &str) -> Result<()> {
-        self.touch(words).map(drop)
+        let (x, y) = self.button(words)?;
+        self.ask("touch", &json!({ "x": x, "y": y })).map(drop)
     }
 
-    /// The same, and when the finger came down.
+    /// Where the middle of the button with these words is, in pixels; waits for it to be there.
     ///
     /// # Errors
     /// As above.
-    pub fn touch(&self, words: &str) -> Result<Instant> {
+    pub fn button(&self, words: &str) -> Result<(i32, i32)> {
         let until = Instant::now() + PATIENCE;
         loop {
             let seen = self.eyes.look()?;
             if let Some(button) =
                 seen.iter().find(|one| one.button && one.enabled && one.label.contains(words))
             {
-                let (x, y) = button.at;
-                let touched = Instant::now();
-                self.ask("touch", &json!({ "x": x, "y": y }))?;
-                return Ok(touched);
+                return Ok(button.at);
             }
             if Instant::now() >= until {
                 let labels: Vec<&str> = seen.iter().map(|one| one.label.as_str()).collect();

@@ -15,6 +15,7 @@
 //! | `POST /fault` | `{"name", "on"}` | see [`FAULTS`] |
 //! | `GET /state` | – | who and what there is, for the page |
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{Path, State};
@@ -35,6 +36,7 @@ use crate::slot::Slot;
 /// The faults that can be switched: name and what it is called on the page.
 pub const FAULTS: &[(&str, &str)] = &[
     ("card-pulled", "读卡中途拔卡"),
+    ("reader-gone", "读卡器断开"),
     ("paper-out", "打印机缺纸"),
     ("paper-ends", "打印到一半缺纸"),
     ("cover-open", "打印机开盖"),
@@ -59,6 +61,9 @@ pub struct Bench {
     pub display: Mutex<Display>,
     /// Base URL of the platform, for the phone.
     pub platform: String,
+    /// A file that is there while the readers are unplugged: whoever runs pcscd minds it. Without one the
+    /// readers stay.
+    pub unplugged: Option<PathBuf>,
 }
 
 type Shared = State<Arc<Bench>>;
@@ -207,6 +212,18 @@ async fn fault(
         "card-pulled" => {
             if on {
                 locked(&bench.slot).pull_after(5);
+            }
+        }
+        "reader-gone" => {
+            let Some(marker) = &bench.unplugged else {
+                return Err(Refused(StatusCode::NOT_FOUND, "nobody minds the readers here".to_owned()));
+            };
+            match on {
+                true => std::fs::write(marker, "")?,
+                false => match std::fs::remove_file(marker) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                    Ok(()) | Err(_) => {}
+                },
             }
         }
         "paper-out" => bench.printer.set(|troubles| troubles.paper_out = on)?,

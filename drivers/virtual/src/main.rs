@@ -39,6 +39,9 @@ struct Arguments {
     /// Base URL of the platform.
     #[arg(long)]
     platform: String,
+    /// A file that is made while the readers are to be gone; whoever runs pcscd minds it.
+    #[arg(long)]
+    unplugged: Option<PathBuf>,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -52,6 +55,7 @@ async fn main() -> Result<()> {
         camera: VirtualCamera::plug_in(&arguments.camera).context("the virtual camera")?,
         display: Mutex::new(Display::open(&arguments.display)?),
         platform: arguments.platform.trim_end_matches('/').to_owned(),
+        unplugged: arguments.unplugged,
     };
     let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
     tracing::info!(address = %listener.local_addr()?, "bench");

@@ -5,8 +5,10 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use contract::ScreenSize;
@@ -17,6 +19,8 @@ use system_tests::{namespace, script};
 const BENCH: &str = "127.0.0.1:8800";
 /// Set for the part inside the namespace: the socket by which the bench is reached from outside.
 const RELAY: &str = "KIOSK_DEMO_RELAY";
+/// How often is looked whether the bench wants the readers gone.
+const READERS_MINDED: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     match run() {
@@ -83,14 +87,23 @@ fn outside(target: &Path) -> Result<()> {
             }
         }
     });
-    // Ctrl-C reaches the child too; it stops everything, and then this ends.
-    let status =
-        Command::new(env::current_exe()?).args(env::args_os().skip(1)).env(RELAY, &socket).status()?;
+    // Ctrl-C may reach both or only this one, and this one may be killed: the end of the child's input stops it.
+    let stop = stop_signal()?;
+    let mut command = Command::new(env::current_exe()?);
+    command.args(env::args_os().skip(1)).env(RELAY, &socket).stdin(Stdio::piped());
+    let mut city = command.spawn()?;
+    let leash = city.stdin.take();
+    thread::spawn(move || {
+        stop.recv().ok();
+        drop(leash);
+    });
+    let status = city.wait()?;
     if status.success() || status.code().is_none() { Ok(()) } else { bail!("the demo ended with {status}") }
 }
 
 fn inside(target: &Path, socket: &Path, screen: Option<ScreenSize>) -> Result<()> {
     let stop = stop_signal()?;
+    end_with_input();
     let mut rig = Rig::start(&target.join("demo-state"))?;
     let site = "district-hall";
     rig.add(Plan { site, screen, slot: Some(0) })?;
@@ -105,8 +118,19 @@ fn inside(target: &Path, socket: &Path, screen: Option<ScreenSize>) -> Result<()
         }
     });
     writeln!(io::stdout(), "the bench: http://{BENCH}   (Ctrl-C stops everything)")?;
-    stop.recv().ok();
+    while stop.recv_timeout(READERS_MINDED) == Err(RecvTimeoutError::Timeout) {
+        rig.mind_readers()?;
+    }
     Ok(())
+}
+
+/// Ends this as Ctrl-C would once whoever started it is gone.
+fn end_with_input() {
+    thread::spawn(|| {
+        io::copy(&mut io::stdin(), &mut io::sink()).ok();
+        let own = rustix::process::getpid();
+        rustix::process::kill_process(own, rustix::process::Signal::INT).ok();
+    });
 }
 
 /// Copies both ways until either side ends.

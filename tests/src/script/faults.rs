@@ -237,6 +237,27 @@ pub(super) fn bad_input(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// 寅: the readers are unplugged with a card in one, and plugged in again. Codes go on working meanwhile.
+pub(super) fn reader_gone(stage: &mut Stage) -> Result<()> {
+    stage.sign_in_by_card("ran-guangming")?;
+    stage.at()?.fault("reader-gone", true)?;
+    stage.rig.mind_readers()?;
+    stage.at()?.see("暂时不能用")?;
+    stage.shot("读卡器断开")?;
+    stage.sign_in_by_code("ran-guangming")?;
+    stage.shot("用码照常办理")?;
+    stage.at()?.tap("退出")?;
+    stage.at()?.see("暂时不能用")?;
+    stage.at()?.fault("reader-gone", false)?;
+    stage.rig.mind_readers()?;
+    stage.at()?.take_card()?;
+    stage.at()?.see("插到底不要松动")?;
+    stage.sign_in_by_card("ran-guangming")?;
+    stage.shot("接上后照常读卡")?;
+    stage.at()?.take_card()?;
+    Ok(())
+}
+
 /// The same code with one letter of its middle changed: still a code by its looks, but no one issued it.
 fn forge(code: &str) -> String {
     let middle = code.len() / 2;
