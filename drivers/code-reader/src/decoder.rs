@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use rxing::common::BitMatrix;
 
+use crate::crumpled::Unread;
 use crate::engines::{self, FINDERS_MAX, Finder, Sighting};
 use crate::frame::Frame;
 use crate::hint::Hint;
@@ -81,7 +82,12 @@ impl Decoder {
 
     /// Looks at a frame. The quick looks are always taken; costly ones begin only before `budget_end`.
     pub fn look(&mut self, frame: &Frame, budget_end: Instant) -> Look {
-        let Sighting { mut codes, finders } = quick_look(frame, budget_end);
+        let (Sighting { mut codes, finders, unread }, matrix) = quick_look(frame, budget_end);
+        if codes.is_empty()
+            && let Some(matrix) = matrix
+        {
+            codes = flattened(&matrix, &unread, budget_end);
+        }
         if codes.is_empty() && (1..=FINDERS_MAX).contains(&finders.len()) {
             let part = around(frame, &finders);
             codes = costly_looks(part.as_ref().unwrap_or(frame), budget_end);
@@ -97,16 +103,32 @@ impl Decoder {
     }
 }
 
-/// One threshold, dark on light and light on dark (as phones in dark mode show codes). The finder patterns are those
-/// of whichever side has more.
-fn quick_look(frame: &Frame, budget_end: Instant) -> Sighting {
-    let Some(matrix) = picture::by_blocks(frame) else { return Sighting::default() };
+/// One threshold, dark on light and light on dark (as phones in dark mode show codes): what is seen on whichever side
+/// shows more finder patterns, and that side.
+fn quick_look(frame: &Frame, budget_end: Instant) -> (Sighting, Option<BitMatrix>) {
+    let Some(matrix) = picture::by_blocks(frame) else { return (Sighting::default(), None) };
     let upright = quick_reading(&matrix, budget_end);
     if !upright.codes.is_empty() || upright.finders.len() > FINDERS_MAX {
-        return upright;
+        return (upright, None);
     }
-    let inverse = quick_reading(&inverted(matrix), budget_end);
-    if !inverse.codes.is_empty() || inverse.finders.len() > upright.finders.len() { inverse } else { upright }
+    let turned = inverted(matrix.clone());
+    let inverse = quick_reading(&turned, budget_end);
+    if !inverse.codes.is_empty() || inverse.finders.len() > upright.finders.len() {
+        (inverse, Some(turned))
+    } else {
+        (upright, Some(matrix))
+    }
+}
+
+/// The codes that are found and not read because they are not flat.
+fn flattened(matrix: &BitMatrix, unread: &[Unread], budget_end: Instant) -> Vec<Vec<u8>> {
+    let mut codes = Vec::new();
+    for unread in unread {
+        if Instant::now() < budget_end {
+            codes.extend(engines::crumpled(matrix, unread));
+        }
+    }
+    codes
 }
 
 fn quick_reading(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
@@ -152,7 +174,11 @@ fn costly_looks(frame: &Frame, budget_end: Instant) -> Vec<Vec<u8>> {
             break;
         }
         let Some(matrix) = prepare(frame, way) else { continue };
-        let Sighting { codes, finders } = quick_reading(&matrix, budget_end);
+        let Sighting { codes, finders, unread } = quick_reading(&matrix, budget_end);
+        if !codes.is_empty() {
+            return codes;
+        }
+        let codes = flattened(&matrix, &unread, budget_end);
         if !codes.is_empty() {
             return codes;
         }

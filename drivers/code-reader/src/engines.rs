@@ -5,12 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use rqrr::PreparedImage;
-use rxing::DecodeHints;
 use rxing::common::cpp_essentials::ConcentricPattern;
 use rxing::common::{BitMatrix, DetectorRXingResult as _};
 use rxing::qrcode::cpp_port::{decoder, detector};
 use rxing::qrcode::decoder::qrcode_decoder;
 use rxing::qrcode::detector::Detector;
+use rxing::{DecodeHints, Point};
+
+use crate::crumpled::Unread;
+
+/// Most codes of a picture that are found and not read, and worth another look.
+const UNREAD_MAX: usize = 2;
 
 /// Most triples of finder patterns that are tried in one picture; a real one has a handful.
 const TRIPLES_MAX: usize = 64;
@@ -30,6 +35,8 @@ pub(crate) struct Sighting {
     pub(crate) codes: Vec<Vec<u8>>,
     /// The corners of codes, or what looks like them.
     pub(crate) finders: Vec<Finder>,
+    /// Codes that were found and not read; at most [`UNREAD_MAX`].
+    pub(crate) unread: Vec<Unread>,
 }
 
 /// A finder pattern: the square of seven modules in three corners of a code.
@@ -55,6 +62,7 @@ pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
         patterns.truncate(FINDERS_MAX);
         let mut codes = Vec::new();
         let mut used = Vec::new();
+        let mut unread = Vec::new();
         for triple in detector::GenerateFinderPatternSets(&mut patterns).iter().take(TRIPLES_MAX) {
             let corners = [triple.bl, triple.tl, triple.tr];
             if corners.iter().any(|corner| used.contains(corner)) {
@@ -69,9 +77,15 @@ pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
             {
                 used.extend(corners);
                 codes.push(decoded.text().into_bytes());
+            } else if unread.len() < UNREAD_MAX
+                && let Ok([top_left, top_right, bottom_left, bottom_right]) =
+                    <[Point; 4]>::try_from(sampled.getPoints())
+            {
+                let corners = [top_left, top_right, bottom_right, bottom_left];
+                unread.push(Unread { corners, side: sampled.getBits().width() });
             }
         }
-        Sighting { codes, finders }
+        Sighting { codes, finders, unread }
     })
 }
 
@@ -84,6 +98,11 @@ pub(crate) fn rxing_classic(matrix: &BitMatrix) -> Vec<Vec<u8>> {
             .and_then(|found| qrcode_decoder::decode_bitmatrix_with_hints(found.getBits(), &hints));
         decoded.map(|decoded| vec![decoded.getText().as_bytes().to_vec()]).unwrap_or_default()
     })
+}
+
+/// The text of a code that was found and not read because it is not flat.
+pub(crate) fn crumpled(matrix: &BitMatrix, unread: &Unread) -> Option<Vec<u8>> {
+    contained(|| crate::crumpled::read(matrix, unread))
 }
 
 /// All codes that `rqrr` reads. A picture with too many candidates for the corners of codes is not given to it.

@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod camera;
+mod crumpled;
 mod decoder;
 mod engines;
 mod frame;

@@ -1,0 +1,336 @@
+//! Codes on what is not flat: a crumpled bill, cloth, paper in a plastic sleeve.
+//!
+//! Both engines lay one plane, or a few, over a code. Where the paper bends, their grid slips off the modules
+//! and more of them are misread than the code can mend. Here the grid is a net that is pulled, knot by knot,
+//! to where the modules become whole: on its module, all samples of a cell are of one colour; between
+//! two, they are mixed. The finder and timing patterns, whose colours are known (ISO/IEC 18004, 6.3), hold
+//! the net in place.
+
+use rxing::Point;
+use rxing::common::{BitMatrix, PerspectiveTransform, Quadrilateral};
+use rxing::qrcode::cpp_port::decoder;
+
+/// Least and most modules along a side of a QR code (ISO/IEC 18004, 6.3.1).
+const SIDES: std::ops::RangeInclusive<u32> = 21..=177;
+/// Modules along a side above which the net is not worth its time: a hall's camera cannot resolve those anyway.
+const SIDE_MAX: u32 = 97;
+/// Patches of the net along a side, coarse to fine.
+const NETS: [usize; 3] = [2, 4, 6];
+/// How far a knot is moved at a time, in modules, coarse to fine.
+const STEPS: [f32; 3] = [0.8, 0.4, 0.2];
+/// Passes over all knots with one step.
+const PASSES: usize = 3;
+/// Where a cell is sampled, in modules from its middle.
+const SAMPLES: [(f32, f32); 5] = [(0.0, 0.0), (-0.27, -0.27), (0.27, -0.27), (-0.27, 0.27), (0.27, 0.27)];
+/// What a cell of a known colour counts for beside one whose colour is open.
+const KNOWN: i32 = 2;
+
+/// A code whose place was found and whose text was not.
+#[derive(Clone, Copy)]
+pub(crate) struct Unread {
+    /// The outer corners as if it were flat, in pixels: top left, top right, bottom right, bottom left.
+    pub(crate) corners: [Point; 4],
+    /// Modules along a side.
+    pub(crate) side: u32,
+}
+
+/// The text of a code that is not flat, if pulling the net straight makes it readable.
+pub(crate) fn read(matrix: &BitMatrix, unread: &Unread) -> Option<Vec<u8>> {
+    if !SIDES.contains(&unread.side) || unread.side > SIDE_MAX {
+        return None;
+    }
+    let mut net = Net::over(matrix, unread)?;
+    for patches in NETS {
+        net.refine(patches);
+        for step in STEPS {
+            for _ in 0..PASSES {
+                if !net.pull(step) {
+                    break;
+                }
+            }
+        }
+        if let Ok(decoded) = decoder::Decode(&net.bits()?)
+            && decoded.isValid()
+        {
+            return Some(decoded.text().into_bytes());
+        }
+    }
+    None
+}
+
+/// The flat grid, and by how much each knot was pulled off it.
+struct Net<'a> {
+    matrix: &'a BitMatrix,
+    side: u32,
+    /// Where the samples of each cell lie on the flat grid, in pixels, row by row.
+    flat: Vec<[Point; SAMPLES.len()]>,
+    patches: usize,
+    /// Pixels, row by row, `patches + 1` each way.
+    pulls: Vec<(f32, f32)>,
+    /// Pixels of one module, along a row and down a column.
+    module: f32,
+}
+
+impl<'a> Net<'a> {
+    fn over(matrix: &'a BitMatrix, unread: &Unread) -> Option<Self> {
+        let side = narrow(unread.side);
+        let square = [(0.0, 0.0), (side, 0.0), (side, side), (0.0, side)].map(|(x, y)| Point { x, y });
+        let plane = PerspectiveTransform::quadrilateralToQuadrilateral(
+            Quadrilateral::from(square),
+            Quadrilateral::from(unread.corners),
+        )
+        .ok()?;
+        let [top_left, _, bottom_right, _] = unread.corners;
+        let diagonal = (bottom_right.x - top_left.x).hypot(bottom_right.y - top_left.y);
+        let module = diagonal / (side * std::f32::consts::SQRT_2);
+        if module < 1.0 {
+            return None;
+        }
+        let cell = |at: u32| {
+            let (column, row) = (narrow(at % unread.side), narrow(at / unread.side));
+            SAMPLES.map(|(dx, dy)| plane.transform_point(Point { x: column + 0.5 + dx, y: row + 0.5 + dy }))
+        };
+        let flat = (0..unread.side * unread.side).map(cell).collect();
+        Some(Self { matrix, side: unread.side, flat, patches: 1, pulls: vec![(0.0, 0.0); 4], module })
+    }
+
+    /// Gives the net more knots where it lies.
+    fn refine(&mut self, patches: usize) {
+        let knots = patches + 1;
+        let pulls = (0..knots * knots)
+            .map(|at| {
+                let spread = |at: usize| narrow_usize(at) / narrow_usize(patches) * narrow(self.side);
+                self.pull_at(spread(at % knots), spread(at / knots))
+            })
+            .collect();
+        self.patches = patches;
+        self.pulls = pulls;
+    }
+
+    /// By how much the net is pulled at a place, in modules: between the four knots around it.
+    fn pull_at(&self, x: f32, y: f32) -> (f32, f32) {
+        let patches = narrow_usize(self.patches);
+        let split = |place: f32| {
+            let place = (place / narrow(self.side) * patches).clamp(0.0, patches);
+            let low = place.floor().min(patches - 1.0);
+            (whole(low), place - low)
+        };
+        let ((column, across), (row, down)) = (split(x), split(y));
+        let knot = |column: usize, row: usize| {
+            self.pulls.get(row * (self.patches + 1) + column).copied().unwrap_or_default()
+        };
+        let mix = |(ax, ay): (f32, f32), (bx, by): (f32, f32), part: f32| {
+            (ax + (bx - ax) * part, ay + (by - ay) * part)
+        };
+        let top = mix(knot(column, row), knot(column + 1, row), across);
+        let bottom = mix(knot(column, row + 1), knot(column + 1, row + 1), across);
+        mix(top, bottom, down)
+    }
+
+    /// 5 where all samples of a cell are dark, −5 where all are light.
+    fn darkness(&self, column: u32, row: u32) -> i32 {
+        let (right, down) = self.pull_at(narrow(column) + 0.5, narrow(row) + 0.5);
+        let Some(samples) = self.flat.get((row * self.side + column) as usize) else { return 0 };
+        samples
+            .iter()
+            .map(|at| match self.matrix.try_get(pixel(at.x + right), pixel(at.y + down)) {
+                Some(true) => 1,
+                Some(false) => -1,
+                None => 0,
+            })
+            .sum()
+    }
+
+    /// How whole the cells are in the patches that touch a knot.
+    fn wholeness(&self, knot: usize) -> i32 {
+        let knots = self.patches + 1;
+        let reach = |at: usize| {
+            let patch = narrow(self.side) / narrow_usize(self.patches);
+            let low = (narrow_usize(at) - 1.0) * patch;
+            let high = (narrow_usize(at) + 1.0) * patch;
+            pixel(low.max(0.0))..pixel(high.ceil()).min(self.side)
+        };
+        let mut sum = 0;
+        for row in reach(knot / knots) {
+            for column in reach(knot % knots) {
+                let darkness = self.darkness(column, row);
+                sum += match known(column, row, self.side) {
+                    Some(true) => KNOWN * darkness,
+                    Some(false) => -KNOWN * darkness,
+                    None => darkness.abs(),
+                };
+            }
+        }
+        sum
+    }
+
+    /// Tries every knot a step to each side; whether any moved.
+    fn pull(&mut self, step: f32) -> bool {
+        let step = step * self.module;
+        let mut moved = false;
+        for knot in 0..self.pulls.len() {
+            let Some(&(x, y)) = self.pulls.get(knot) else { continue };
+            let (mut best, mut at) = (self.wholeness(knot), (x, y));
+            for (dx, dy) in [(step, 0.0), (-step, 0.0), (0.0, step), (0.0, -step)] {
+                self.set(knot, (x + dx, y + dy));
+                let sum = self.wholeness(knot);
+                if sum > best {
+                    (best, at) = (sum, (x + dx, y + dy));
+                }
+            }
+            self.set(knot, at);
+            moved |= at != (x, y);
+        }
+        moved
+    }
+
+    fn set(&mut self, knot: usize, pull: (f32, f32)) {
+        if let Some(place) = self.pulls.get_mut(knot) {
+            *place = pull;
+        }
+    }
+
+    /// The modules as the net lies.
+    fn bits(&self) -> Option<BitMatrix> {
+        let mut bits = BitMatrix::with_single_dimension(self.side).ok()?;
+        for row in 0..self.side {
+            for column in 0..self.side {
+                if self.darkness(column, row) > 0 {
+                    bits.set(column, row);
+                }
+            }
+        }
+        Some(bits)
+    }
+}
+
+/// Whether a module is dark in every code of this side, or light, or open: finder patterns with their light border, and
+/// the timing patterns between them.
+fn known(column: u32, row: u32, side: u32) -> Option<bool> {
+    let far = side.saturating_sub(8);
+    let corner = match (column < 8, row < 8, column >= far, row >= far) {
+        (true, true, ..) => Some((column, row)),
+        (_, true, true, _) => Some((column - far, row)),
+        (true, _, _, true) => Some((column, row - far)),
+        _ => None,
+    };
+    if let Some((x, y)) = corner {
+        // The border lies on the inner side: after the pattern at the near edge, before it at the far one.
+        let x = if column >= far { x.checked_sub(1) } else { Some(x) };
+        let y = if row >= far { y.checked_sub(1) } else { Some(y) };
+        let (Some(x), Some(y)) = (x, y) else { return Some(false) };
+        let ring = x.abs_diff(3).max(y.abs_diff(3));
+        return Some(ring != 2 && ring < 4);
+    }
+    match (column, row) {
+        (6, along) | (along, 6) => Some(along % 2 == 0),
+        _ => None,
+    }
+}
+
+// Sides and knots are below 200, so no number loses anything.
+#[expect(clippy::cast_precision_loss)]
+const fn narrow(number: u32) -> f32 {
+    number as f32
+}
+
+#[expect(clippy::cast_precision_loss)]
+const fn narrow_usize(number: usize) -> f32 {
+    number as f32
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates; NaN becomes 0
+const fn pixel(place: f32) -> u32 {
+    place as u32
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // as above
+const fn whole(place: f32) -> usize {
+    place as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use qrcode::{Color, EcLevel, QrCode, Version};
+
+    use super::*;
+
+    const TEXT: &[u8] = b"YK1:CRUMPLED PAPER IN A VILLAGE HALL";
+    /// Pixels of a module, and of the quiet zone.
+    const MODULE: f32 = 5.0;
+    const QUIET: f32 = 20.0;
+
+    /// A code on paper with waves of this height, in modules, both ways.
+    fn on_waves(code: &QrCode, height: f32) -> (BitMatrix, Unread) {
+        let side = u32::try_from(code.width()).unwrap();
+        let length = narrow(side) * MODULE;
+        let pixels = pixel(length + 2.0 * QUIET);
+        let mut matrix = BitMatrix::new(pixels, pixels).unwrap();
+        let colors = code.to_colors();
+        for y in 0..pixels {
+            for x in 0..pixels {
+                let (u, v) = (narrow(x) + 0.5 - QUIET, narrow(y) + 0.5 - QUIET);
+                // Still at the edges, where the finder patterns hold the flat grid.
+                let wave = |along: f32| (along / length * std::f32::consts::TAU).sin() * height * MODULE;
+                let hill = |along: f32| (along / length * std::f32::consts::PI).sin();
+                let (u, v) = ((u + wave(v) * hill(u)) / MODULE, (v + wave(u) * hill(v)) / MODULE);
+                let inside = |place: f32| (0.0..narrow(side)).contains(&place);
+                let dark =
+                    inside(u) && inside(v) && colors[whole(v) * code.width() + whole(u)] == Color::Dark;
+                if dark {
+                    matrix.set(x, y);
+                }
+            }
+        }
+        let (near, far) = (QUIET, QUIET + length);
+        let corners = [(near, near), (far, near), (far, far), (near, far)].map(|(x, y)| Point { x, y });
+        (matrix, Unread { corners, side })
+    }
+
+    #[test]
+    fn a_code_on_waves_is_read_and_not_by_the_flat_grid() {
+        let code = QrCode::with_version(TEXT, Version::Normal(4), EcLevel::M).unwrap();
+        let (matrix, unread) = on_waves(&code, 0.8);
+        let flat = Net::over(&matrix, &unread).unwrap().bits().unwrap();
+        assert!(decoder::Decode(&flat).is_err(), "the waves are too low to prove anything");
+        assert_eq!(read(&matrix, &unread).as_deref(), Some(TEXT));
+    }
+
+    #[test]
+    fn the_known_cells_are_those_of_real_codes() {
+        for version in 1..=12 {
+            for level in [EcLevel::L, EcLevel::H] {
+                let Ok(code) = QrCode::with_version(b"7", Version::Normal(version), level) else { continue };
+                let side = u32::try_from(code.width()).unwrap();
+                let colors = code.to_colors();
+                let mut counted = 0;
+                for (at, color) in (0..).zip(&colors) {
+                    if let Some(dark) = known(at % side, at / side, side) {
+                        assert_eq!(dark, *color == Color::Dark, "version {version} at {at}");
+                        counted += 1;
+                    }
+                }
+                assert_eq!(counted, 3 * 64 + 2 * (side - 16));
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_picture_makes_it_panic_or_find_words(
+            pixels in prop::collection::vec(any::<bool>(), 64 * 64),
+            corners in prop::array::uniform4((-200.0_f32..300.0, -200.0_f32..300.0)),
+            side in 0_u32..200,
+        ) {
+            let mut matrix = BitMatrix::new(64, 64).unwrap();
+            for (at, _) in (0..).zip(pixels).filter(|(_, dark)| *dark) {
+                matrix.set(at % 64, at / 64);
+            }
+            let corners = corners.map(|(x, y)| Point { x, y });
+            prop_assert_eq!(read(&matrix, &Unread { corners, side }), None);
+        }
+    }
+}
