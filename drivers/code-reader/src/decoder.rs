@@ -25,6 +25,14 @@ const DOUBLED_PIXELS_MAX: usize = 1_000_000;
 /// them: 36 took it 2.4 s.
 const RQRR_FINDERS_MAX: usize = 12;
 
+/// Corners of a code that have a finder pattern.
+const CORNERS: usize = 3;
+
+/// Least width, in pixels, of a finder pattern that is looked into when it is alone, and when there is another like it: modules
+/// of 3 and of 1.7 pixels.
+const ALONE_MIN: u32 = 21;
+const PAIR_MIN: u32 = 12;
+
 /// Room around the corners of a code, besides what perspective needs: half a corner and the quiet zone of large modules.
 const QUIET_PIXELS: f32 = 60.0;
 
@@ -88,7 +96,7 @@ impl Decoder {
         {
             codes = flattened(&matrix, &unread, budget_end);
         }
-        if codes.is_empty() && (1..=FINDERS_MAX).contains(&finders.len()) {
+        if codes.is_empty() && finders.len() <= FINDERS_MAX && looks_like_code(&finders) {
             let part = around(frame, &finders);
             codes = costly_looks(part.as_ref().unwrap_or(frame), budget_end);
         }
@@ -133,10 +141,30 @@ fn flattened(matrix: &BitMatrix, unread: &[Unread], budget_end: Instant) -> Vec<
 
 fn quick_reading(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
     let mut sighting = engines::rxing(matrix, budget_end);
-    if sighting.codes.is_empty() && sighting.finders.len() <= FINDERS_MAX {
+    if sighting.codes.is_empty() && (CORNERS..=FINDERS_MAX).contains(&sighting.finders.len()) {
         sighting.codes = engines::rxing_classic(matrix);
     }
     sighting
+}
+
+/// Whether these could be corners of one code: two of like size as far from each other as corners are, or a single one
+/// too large for an accident. Grain and foliage make small ones by the dozen, and costly looks at them would take a core.
+fn looks_like_code(finders: &[Finder]) -> bool {
+    finders.iter().enumerate().any(|(at, one)| {
+        one.size >= ALONE_MIN || finders.iter().skip(at + 1).any(|other| could_share_code(one, other))
+    })
+}
+
+fn could_share_code(one: &Finder, other: &Finder) -> bool {
+    let (small, large) = (one.size.min(other.size), one.size.max(other.size));
+    if small < PAIR_MIN || large * 2 > small * 3 {
+        return false;
+    }
+    let distance = (one.x - other.x).hypot(one.y - other.y);
+    let sizes = |count: u32| f32::from(u16::try_from(count * (small + large) / 2).unwrap_or(u16::MAX));
+    // From middle to middle it is 14 modules in the smallest code and 170 in the largest, √2 times as many across; a
+    // corner has 7. Perspective may halve it.
+    distance >= sizes(1) && distance <= sizes(35)
 }
 
 /// The part of a frame where a code with these corners lies, or `None` if one corner leaves that open. From two corners
@@ -213,4 +241,29 @@ fn prepare(frame: &Frame, (shape, threshold, invert): Way) -> Option<BitMatrix> 
 fn inverted(mut matrix: BitMatrix) -> BitMatrix {
     matrix.flip_self();
     matrix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finder(x: f32, y: f32, size: u32) -> Finder {
+        Finder { x, y, size }
+    }
+
+    #[test]
+    fn corners_of_one_code_are_worth_a_costly_look_and_grain_is_not() {
+        let code = [finder(100.0, 100.0, 21), finder(240.0, 104.0, 19)];
+        let lone = [finder(300.0, 300.0, 40)];
+        assert!(looks_like_code(&code));
+        assert!(looks_like_code(&lone));
+
+        let grain = [finder(1249.0, 51.0, 9), finder(1164.0, 498.0, 10), finder(191.0, 545.0, 14)];
+        let unlike = [finder(100.0, 100.0, 12), finder(200.0, 100.0, 20)];
+        let touching = [finder(100.0, 100.0, 14), finder(110.0, 100.0, 14)];
+        let far = [finder(0.0, 0.0, 12), finder(600.0, 0.0, 12)];
+        for not_a_code in [grain.as_slice(), &unlike, &touching, &far, &[]] {
+            assert!(!looks_like_code(not_a_code));
+        }
+    }
 }

@@ -9,6 +9,7 @@
 //! only caller.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
+mod blocks;
 mod camera;
 mod crumpled;
 mod decoder;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rxing::common::{BitMatrix, HybridBinarizer};
 use rxing::{Binarizer, Luma8Source};
 
+use crate::blocks;
 use crate::frame::Frame;
 
 /// Below this a block threshold has too few blocks; zxing takes one threshold for the whole picture then.
@@ -90,10 +91,13 @@ fn mean<'a>(samples: impl Iterator<Item = &'a u8>) -> u8 {
 }
 
 /// Dark and light by a threshold for each block of 8 × 8 pixels, taken from the blocks around it (zxing's hybrid
-/// binarizer): right for most pictures.
+/// binarizer): right for most pictures. A picture of fewer than five blocks has one threshold.
 pub(crate) fn by_blocks(frame: &Frame) -> Option<BitMatrix> {
     if frame.width().min(frame.height()) < SIDE_MIN {
         return None;
+    }
+    if let Some(matrix) = blocks::threshold(frame) {
+        return Some(matrix);
     }
     let source = Luma8Source::new_with_slice(frame.luma(), frame.width(), frame.height()).ok()?;
     HybridBinarizer::new(source).get_black_matrix().ok().cloned()
