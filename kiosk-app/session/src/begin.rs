@@ -206,5 +206,12 @@ const fn code_refusal(refusal: resident_code::Refusal) -> Refusal {
         | resident_code::Refusal::Length { .. }
         | resident_code::Refusal::Key(_)
         | resident_code::Refusal::Check => Refusal::CodeDamaged,
+        resident_code::Refusal::Early | resident_code::Refusal::Expired | resident_code::Refusal::Stale => {
+            Refusal::CodeExpired
+        }
+        resident_code::Refusal::Lifetime(_)
+        | resident_code::Refusal::IssuerSignature
+        | resident_code::Refusal::SessionKey
+        | resident_code::Refusal::SessionSignature => Refusal::CodeUnknown,
     }
 }

@@ -7,19 +7,30 @@
 //! | mode | bytes | what it is |
 //! |---|---|---|
 //! | 1 | 22 | [`OnlineToken`]: a random token whose meaning lives at the platform |
-//! | 2 | 180 | offline code, two SM2 signatures: reserved, refused as [`Refusal::Mode`] |
-//! | 3 | 81 | paper code, one SM2 signature: reserved, refused as [`Refusal::Mode`] |
+//! | 2 | 180 | [`OfflineCode`]: signed by the issuer for a phone's key, and by that key for this moment |
+//! | 3 | 81 | [`PaperCode`]: signed by the issuer, printed |
 //!
 //! Pure: no clock, no randomness, no I/O. The kiosk calls [`parse`] on what its camera decoded; the
-//! platform issues tokens, checks and consumes them. Whose token it is, how long it lives and whether it
-//! was used are the platform's business and not written here.
+//! platform issues tokens, checks and consumes them. Whose token or alias it is, and whether a code was used or
+//! revoked, is the platform's and the verifier's business and not written here.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod envelope;
+mod issuer;
+mod offline;
 mod online;
+mod paper;
 mod refusal;
+mod signature;
 
 pub use envelope::Mode;
+pub use issuer::{ALIAS_LEN, Alias, Capabilities, Issuer, Issuers, UnixSeconds};
+pub use offline::{
+    CERTIFICATE_LEN, LIFETIME_MAX, OFFLINE_LEN, OfflineCode, Presented, SLOT_SECONDS, SessionCertificate,
+    SessionTerms, Window,
+};
 pub use online::{FormatKey, ONLINE_LEN, OnlineToken, TOKEN_LEN, parse};
+pub use paper::{PAPER_LEN, PaperCode, PaperTerms};
 pub use refusal::Refusal;
+pub use signature::{KeyError, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, SigningKey};

@@ -26,10 +26,31 @@ pub enum Refusal {
         /// What came.
         got: usize,
     },
-    /// Made under a format key that the checker does not hold.
-    #[error("format key {0} is not known here")]
+    /// Made under a key that the checker does not hold: a format key for tokens, an issuer's for the others.
+    #[error("key {0} is not known here")]
     Key(u8),
     /// The check bytes do not belong to the token: misread, or not issued by the city.
     #[error("the check bytes do not match")]
     Check,
+    /// A signed code lives from a quarter of an hour to a day, a printed one at least a day.
+    #[error("a lifetime of {0} is not allowed for a code of this mode")]
+    Lifetime(u8),
+    /// Its certificate begins later, or its slot lies ahead by more than clocks may differ.
+    #[error("the code is from the future: check this machine's clock and the phone's")]
+    Early,
+    /// Its certificate has ended.
+    #[error("the code's certificate has ended")]
+    Expired,
+    /// It was shown too long ago: a picture of a code, or a phone with a wrong clock.
+    #[error("the code was shown too long ago")]
+    Stale,
+    /// The issuer did not sign this.
+    #[error("the issuer's signature does not verify")]
+    IssuerSignature,
+    /// What the issuer signed holds no key. Only a faulty issuer makes such.
+    #[error("the session key is no point of the curve")]
+    SessionKey,
+    /// The phone that the certificate was issued to did not sign this.
+    #[error("the session key's signature does not verify")]
+    SessionSignature,
 }

@@ -1,0 +1,125 @@
+//! The paper code: for those without a phone. It proves who issued it and nothing about who holds it.
+//!
+//! | at | bytes | field |
+//! |---|---|---|
+//! | 0 | 1 | version and mode, `0x13` |
+//! | 1 | 1 | id of the issuer's key |
+//! | 2 | 2 | capabilities |
+//! | 4 | 8 | alias |
+//! | 12 | 4 | issued at, Unix seconds |
+//! | 16 | 1 | lifetime in days, from 1 |
+//! | 17 | 64 | the issuer's signature over bytes 0..17 |
+//!
+//! Numbers are big endian. It can be copied: it counts for the lowest level only, a verifier looks its alias up
+//! among the revoked ones, and more than that level takes the code's PIN at the platform.
+
+use crate::envelope::{self, Mode};
+use crate::issuer::{ALIAS_LEN, Alias, Capabilities, Issuer, Issuers, UnixSeconds};
+use crate::refusal::Refusal;
+use crate::signature::SIGNATURE_LEN;
+
+/// Bytes of a paper code.
+pub const PAPER_LEN: usize = 81;
+const ISSUED_LEN: usize = PAPER_LEN - SIGNATURE_LEN;
+const DAY: u32 = 24 * 60 * 60;
+
+/// What a paper code says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaperTerms {
+    /// What it may be used for.
+    pub capabilities: Capabilities,
+    /// By what it names its holder.
+    pub alias: Alias,
+    /// When it begins.
+    pub issued_at: UnixSeconds,
+    /// How long it lives, in days; not 0.
+    pub days: u8,
+}
+
+/// 纸质码: a paper code as printed or as read. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PaperCode([u8; PAPER_LEN]);
+
+impl PaperCode {
+    /// 制码.
+    ///
+    /// # Errors
+    /// [`Refusal::Lifetime`] when it has none.
+    pub fn issue(terms: &PaperTerms, issuer: &Issuer) -> Result<Self, Refusal> {
+        if terms.days == 0 {
+            return Err(Refusal::Lifetime(0));
+        }
+        let mut bytes = Vec::with_capacity(PAPER_LEN);
+        bytes.extend([Mode::Paper.first_byte(), issuer.id]);
+        bytes.extend(terms.capabilities.0.to_be_bytes());
+        bytes.extend(terms.alias.0);
+        bytes.extend(terms.issued_at.to_be_bytes());
+        bytes.push(terms.days);
+        bytes.extend(issuer.key.sign(&bytes));
+        Self::from_slice(&bytes)
+    }
+
+    /// Reads the text of a paper code. Nothing is verified yet.
+    ///
+    /// # Errors
+    /// The check that failed; [`Refusal::Mode`] for a code of another mode.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        match envelope::unwrap(text)? {
+            (Mode::Paper, bytes) => Self::from_slice(&bytes),
+            (mode @ (Mode::Online | Mode::Offline), _) => Err(Refusal::Mode(mode.first_byte() & 0x0f)),
+        }
+    }
+
+    fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
+        let wrong = |_| Refusal::Length { expected: PAPER_LEN, got: bytes.len() };
+        bytes.try_into().map(Self).map_err(wrong)
+    }
+
+    /// The text that a QR code carries.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        envelope::wrap(&self.0)
+    }
+
+    /// The 81 bytes.
+    #[must_use]
+    pub const fn to_bytes(&self) -> [u8; PAPER_LEN] {
+        self.0
+    }
+
+    /// 验码: whether the city issued it and it lives. Clocks may differ by `skew` seconds.
+    ///
+    /// # Errors
+    /// The check that failed.
+    pub fn verify(&self, issuers: &Issuers, now: UnixSeconds, skew: u32) -> Result<PaperTerms, Refusal> {
+        let [_, issuer_id, c0, c1, rest @ ..] = self.0;
+        let issuer = issuers.get(issuer_id).ok_or(Refusal::Key(issuer_id))?;
+        let (alias, rest) = rest.split_first_chunk::<ALIAS_LEN>().expect("the alias follows");
+        let (issued_at, rest) = rest.split_first_chunk::<4>().expect("the time follows");
+        let days = rest.first().copied().expect("the lifetime follows");
+        let issued_at = u32::from_be_bytes(*issued_at);
+        if days == 0 {
+            return Err(Refusal::Lifetime(0));
+        }
+        if issued_at > now.saturating_add(skew) {
+            return Err(Refusal::Early);
+        }
+        if now.saturating_sub(issued_at) >= (u32::from(days) * DAY).saturating_add(skew) {
+            return Err(Refusal::Expired);
+        }
+        let (issued, signature) =
+            self.0.split_last_chunk::<SIGNATURE_LEN>().expect("a code ends with its signature");
+        debug_assert_eq!(issued.len(), ISSUED_LEN);
+        if !issuer.verifies(issued, signature) {
+            return Err(Refusal::IssuerSignature);
+        }
+        let capabilities = Capabilities(u16::from_be_bytes([c0, c1]));
+        Ok(PaperTerms { capabilities, alias: Alias(*alias), issued_at, days })
+    }
+}
+
+impl std::fmt::Debug for PaperCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PaperCode(…)")
+    }
+}

@@ -1,0 +1,243 @@
+//! The offline code.
+
+use proptest::prelude::*;
+use resident_code::{
+    Issuer, Issuers, LIFETIME_MAX, OFFLINE_LEN, OfflineCode, PublicKey, Refusal, SessionCertificate,
+    SessionTerms, Window,
+};
+
+use crate::bench::{ALIAS, ISSUER, NOW, certificate, code, issuer, issuers, key, terms, text};
+
+fn verify(bytes: &[u8], now: u32) -> Result<resident_code::Presented, Refusal> {
+    OfflineCode::parse(&text(bytes))?.verify(&issuers(), now, Window::default())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Version 1 of the format; OpenSSL accepts both signatures (`openssl.rs`). If this fails, do not change the test:
+/// the format changed.
+#[test]
+fn bytes_of_version_1_stay() {
+    let bytes = code().to_bytes();
+    assert_eq!(
+        hex(&bytes[..50]),
+        "120302030123456789abcdef6afcdc7060\
+         024467e6043f38645e740050f3d6c9d6a0bf6b13d3b57892842be9b75cca3ce884"
+    );
+    assert_eq!(
+        hex(&bytes[50..114]),
+        "cada51adcb0eafb553be80ed93dcd2c43816eb72aca6fc2209f99ad8a4ea4351\
+         25464f536d6085a500d35103bdb32c6cf6367027eb9d7c049c8292e39584e4f4"
+    );
+    assert_eq!(hex(&bytes[114..116]), "0384");
+    assert_eq!(
+        hex(&bytes[116..]),
+        "eef1bdfd907963f79e7bc1d43fe781411f03966eef52df05dcae83ad851205d6\
+         1088bee7c286ddbbcc8a9b189d93b1b40e680c556d56c7ab953cb1d9438e9347"
+    );
+    assert_eq!(code().to_text().len(), 274);
+}
+
+#[test]
+fn what_the_phone_shows_is_what_the_issuer_said() {
+    let read = OfflineCode::parse(&code().to_text()).unwrap();
+    let presented = read.verify(&issuers(), NOW, Window::default()).unwrap();
+    assert_eq!((presented.alias, presented.capabilities), (ALIAS, terms().capabilities));
+    assert_eq!((presented.slot, presented.shown_at), (900, NOW));
+    assert_eq!(presented.expires_at, NOW - 3600 + 24 * 3600);
+}
+
+#[test]
+fn a_code_is_good_within_its_window_and_not_a_second_longer() {
+    let bytes = code().to_bytes();
+    for now in [NOW - 15, NOW, NOW + 15] {
+        assert!(verify(&bytes, now).is_ok(), "{now}");
+    }
+    assert_eq!(verify(&bytes, NOW + 16), Err(Refusal::Stale));
+    assert_eq!(verify(&bytes, NOW - 16), Err(Refusal::Early));
+    assert_eq!(verify(&bytes, NOW + 86_400), Err(Refusal::Expired));
+    assert_eq!(verify(&bytes, u32::MAX), Err(Refusal::Expired));
+    assert_eq!(verify(&bytes, 0), Err(Refusal::Early));
+}
+
+#[test]
+fn a_phone_shows_nothing_outside_its_certificate() {
+    let phone = key(0x22);
+    let begins = terms().issued_at;
+    assert_eq!(certificate().present(&phone, begins - 1).unwrap_err(), Refusal::Early);
+    assert!(certificate().present(&phone, begins).is_ok());
+    assert!(certificate().present(&phone, begins + 86_399).is_ok());
+    assert_eq!(certificate().present(&phone, begins + 86_400).unwrap_err(), Refusal::Expired);
+}
+
+#[test]
+fn no_certificate_lives_for_nothing_or_longer_than_a_day() {
+    for lifetime in [0, LIFETIME_MAX + 1, 255] {
+        let terms = SessionTerms { lifetime, ..terms() };
+        assert!(matches!(SessionCertificate::issue(&terms, &issuer()), Err(Refusal::Lifetime(_))));
+        // Nor is one accepted that an issuer made all the same: the byte is read before any signature.
+        let mut bytes = code().to_bytes();
+        bytes[16] = lifetime;
+        assert_eq!(verify(&bytes, NOW), Err(Refusal::Lifetime(lifetime)));
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_refused() {
+    let genuine = code().to_bytes();
+    for bit in 0..OFFLINE_LEN * 8 {
+        let mut bytes = genuine;
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let refusal = verify(&bytes, NOW).unwrap_err();
+        let fits = match bit / 8 {
+            0 => matches!(refusal, Refusal::Version(_) | Refusal::Mode(_) | Refusal::Length { .. }),
+            1 => matches!(refusal, Refusal::Key(_)),
+            // A changed time may also miss the window.
+            12..16 | 114..116 => matches!(
+                refusal,
+                Refusal::IssuerSignature
+                    | Refusal::SessionSignature
+                    | Refusal::Early
+                    | Refusal::Stale
+                    | Refusal::Expired
+            ),
+            16 => matches!(refusal, Refusal::Lifetime(_) | Refusal::IssuerSignature | Refusal::Expired),
+            2..114 => refusal == Refusal::IssuerSignature,
+            _ => refusal == Refusal::SessionSignature,
+        };
+        assert!(fits, "bit {bit}: {refusal:?}");
+    }
+}
+
+#[test]
+fn every_truncation_and_every_appended_byte_is_refused() {
+    let bytes = code().to_bytes();
+    for length in 1..OFFLINE_LEN {
+        assert_eq!(
+            verify(&bytes[..length], NOW),
+            Err(Refusal::Length { expected: OFFLINE_LEN, got: length })
+        );
+    }
+    assert!(verify(&[bytes.as_slice(), &[0]].concat(), NOW).is_err());
+}
+
+#[test]
+fn another_issuer_under_the_same_id_is_refused() {
+    let forger = Issuer::new(ISSUER, key(0x66));
+    let forged = SessionCertificate::issue(&terms(), &forger).unwrap().present(&key(0x22), NOW).unwrap();
+    assert_eq!(verify(&forged.to_bytes(), NOW), Err(Refusal::IssuerSignature));
+
+    let unknown = Issuer::new(ISSUER + 1, key(0x51));
+    let unknown = SessionCertificate::issue(&terms(), &unknown).unwrap().present(&key(0x22), NOW).unwrap();
+    assert_eq!(verify(&unknown.to_bytes(), NOW), Err(Refusal::Key(ISSUER + 1)));
+    assert_eq!(code().verify(&Issuers::default(), NOW, Window::default()), Err(Refusal::Key(ISSUER)));
+}
+
+#[test]
+fn a_certificate_without_its_phone_shows_nothing() {
+    // Stolen certificate, thief's key.
+    let thief = certificate().present(&key(0x77), NOW).unwrap();
+    assert_eq!(verify(&thief.to_bytes(), NOW), Err(Refusal::SessionSignature));
+
+    // The thief's key put into the certificate as well.
+    let mut swapped = thief.to_bytes();
+    swapped[17..50].copy_from_slice(&key(0x77).public().to_bytes());
+    assert_eq!(verify(&swapped, NOW), Err(Refusal::IssuerSignature));
+
+    // A genuine certificate under the showing of another.
+    let other = SessionTerms { session_key: key(0x77).public(), ..terms() };
+    let other = SessionCertificate::issue(&other, &issuer()).unwrap().present(&key(0x77), NOW).unwrap();
+    let mut grafted = code().to_bytes();
+    grafted[114..].copy_from_slice(&other.to_bytes()[114..]);
+    assert_eq!(verify(&grafted, NOW), Err(Refusal::SessionSignature));
+}
+
+#[test]
+fn an_old_showing_cannot_be_given_a_new_slot() {
+    let old = certificate().present(&key(0x22), NOW - 600).unwrap();
+    assert_eq!(verify(&old.to_bytes(), NOW), Err(Refusal::Stale));
+    let mut moved = old.to_bytes();
+    moved[114..116].copy_from_slice(&900_u16.to_be_bytes());
+    assert_eq!(verify(&moved, NOW), Err(Refusal::SessionSignature));
+}
+
+/// The order of the curve's group, big endian (GB/T 32918.5).
+const ORDER: [u8; 32] = *b"\xff\xff\xff\xfe\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
+    \x72\x03\xdf\x6b\x21\xc6\x05\x2b\x53\xbb\xf4\x09\x39\xd5\x41\x23";
+
+/// `ORDER - number`.
+fn negated(number: &[u8]) -> [u8; 32] {
+    let mut difference = [0; 32];
+    let mut borrow = 0;
+    for at in (0..32).rev() {
+        let (digit, under) = ORDER[at].overflowing_sub(number[at]);
+        let (digit, also) = digit.overflowing_sub(borrow);
+        difference[at] = digit;
+        borrow = u8::from(under || also);
+    }
+    difference
+}
+
+#[test]
+fn a_signature_has_one_form() {
+    for (at, refusal) in [(50, Refusal::IssuerSignature), (116, Refusal::SessionSignature)] {
+        for half in [at, at + 32] {
+            let genuine = code().to_bytes();
+            let mirrored = negated(&genuine[half..half + 32]);
+            for number in [mirrored, [0; 32], ORDER, [0xff; 32]] {
+                let mut bytes = genuine;
+                bytes[half..half + 32].copy_from_slice(&number);
+                assert_eq!(verify(&bytes, NOW), Err(refusal), "at {half}");
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_off_the_curve_are_no_keys() {
+    let mut off = key(0x22).public().to_bytes();
+    off[0] = 0x04;
+    assert!(PublicKey::from_bytes(&off).is_err());
+    // x = p has no place in the field.
+    let beyond = [&[2][..], &[0xff; 32]].concat();
+    assert!(PublicKey::from_bytes(&beyond.try_into().unwrap()).is_err());
+    assert!(resident_code::SigningKey::from_bytes(&[0; 32]).is_err());
+    assert!(resident_code::SigningKey::from_bytes(&ORDER).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn mutated_codes_are_refused(
+        changes in prop::collection::vec((0..OFFLINE_LEN, 1_u8..), 1..6),
+    ) {
+        let mut bytes = code().to_bytes();
+        for (at, change) in changes {
+            bytes[at] ^= change;
+        }
+        prop_assume!(bytes != code().to_bytes());
+        prop_assert!(verify(&bytes, NOW).is_err());
+    }
+
+    #[test]
+    fn any_bytes_are_refused_without_panic(bytes in prop::collection::vec(any::<u8>(), OFFLINE_LEN), now: u32) {
+        let mut bytes = bytes;
+        bytes[0] = 0x12;
+        bytes[1] = ISSUER;
+        prop_assert!(verify(&bytes, now).is_err());
+    }
+
+    #[test]
+    fn a_phone_in_time_is_accepted(age in 0_u32..86_400, skew in -15_i64..=11, lifetime in 1_u8..=LIFETIME_MAX) {
+        let terms = SessionTerms { lifetime, ..terms() };
+        let certificate = SessionCertificate::issue(&terms, &issuer()).unwrap();
+        let shown = terms.issued_at + age % (u32::from(lifetime) * 900);
+        let code = certificate.present(&key(0x22), shown).unwrap();
+        // The slot may have begun three seconds before.
+        let now = u32::try_from(i64::from(shown / 4 * 4) + skew).unwrap();
+        prop_assert!(verify(&code.to_bytes(), now).is_ok());
+    }
+}
