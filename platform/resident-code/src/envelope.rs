@@ -2,12 +2,13 @@
 
 use crate::refusal::Refusal;
 
-/// The city's letters and the version of the text form.
+/// The city's letters and the version of the text form. Another city has other letters, and ids of issuers and
+/// format keys mean a city's own keys: a namespace each.
 const PREFIX: &str = "YK1:";
 /// The city's letters.
 const CITY: &[u8; 2] = b"YK";
 /// Bytes of the longest code of any mode; nothing longer is decoded.
-const BYTES_MAX: usize = 180;
+const BYTES_MAX: usize = crate::offline::OFFLINE_LEN;
 /// Format version in the high half of the first byte.
 const VERSION: u8 = 1;
 
@@ -26,12 +27,16 @@ impl Mode {
     /// The first byte of a code of this mode in this format version.
     #[must_use]
     pub const fn first_byte(self) -> u8 {
-        let low = match self {
+        VERSION << 4 | self.number()
+    }
+
+    /// The low half of that byte.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
             Self::Online => 1,
             Self::Offline => 2,
             Self::Paper => 3,
-        };
-        VERSION << 4 | low
+        }
     }
 
     /// Bytes of a code of this mode.
@@ -39,8 +44,8 @@ impl Mode {
     pub const fn length(self) -> usize {
         match self {
             Self::Online => crate::online::ONLINE_LEN,
-            Self::Offline => BYTES_MAX,
-            Self::Paper => 81,
+            Self::Offline => crate::offline::OFFLINE_LEN,
+            Self::Paper => crate::paper::PAPER_LEN,
         }
     }
 
@@ -82,12 +87,18 @@ pub(crate) fn unwrap(text: &str) -> Result<(Mode, Vec<u8>), Refusal> {
     if base45::encode(&bytes) != body {
         return Err(Refusal::Encoding);
     }
+    Ok((whole(&bytes)?, bytes))
+}
+
+/// The mode of bytes that are complete for it.
+pub(crate) fn whole(bytes: &[u8]) -> Result<Mode, Refusal> {
     let first = bytes.first().ok_or(Refusal::Length { expected: crate::online::ONLINE_LEN, got: 0 })?;
     let mode = Mode::of(*first)?;
-    if bytes.len() != mode.length() {
-        return Err(Refusal::Length { expected: mode.length(), got: bytes.len() });
+    if bytes.len() == mode.length() {
+        Ok(mode)
+    } else {
+        Err(Refusal::Length { expected: mode.length(), got: bytes.len() })
     }
-    Ok((mode, bytes))
 }
 
 /// What a text without this city's prefix is.
@@ -133,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_modes_to_come_already_have_their_place() {
+    fn every_mode_has_one_first_byte_and_one_length() {
         for (mode, first, length) in
             [(Mode::Online, 0x11, 22), (Mode::Offline, 0x12, 180), (Mode::Paper, 0x13, 81)]
         {

@@ -10,12 +10,14 @@
 //! | 2 | 180 | [`OfflineCode`]: signed by the issuer for a phone's key, and by that key for this moment |
 //! | 3 | 81 | [`PaperCode`]: signed by the issuer, printed |
 //!
-//! Pure: no clock, no randomness, no I/O. The kiosk calls [`parse`] on what its camera decoded; the
-//! platform issues tokens, checks and consumes them. Whose token or alias it is, and whether a code was used or
-//! revoked, is the platform's and the verifier's business and not written here.
+//! Pure: no clock, no randomness, no I/O. A kiosk calls [`Code::parse`] on what its camera decoded and verifies
+//! what came out; the platform issues, and consumes tokens. Whose token or alias it is, and whether a code was used
+//! or revoked, is the platform's and the verifier's business and not written here.
+//! `SECURITY.md` says what can be done against a code and which test shows that it does not help.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
+mod code;
 mod envelope;
 mod issuer;
 mod offline;
@@ -24,6 +26,7 @@ mod paper;
 mod refusal;
 mod signature;
 
+pub use code::Code;
 pub use envelope::Mode;
 pub use issuer::{ALIAS_LEN, Alias, Capabilities, Issuer, Issuers, UnixSeconds};
 pub use offline::{

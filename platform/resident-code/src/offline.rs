@@ -80,6 +80,17 @@ impl SessionCertificate {
         bytes.try_into().map(Self).map_err(wrong)
     }
 
+    /// Reads a certificate as it came from the platform. Nothing is verified: whoever reads the code will.
+    ///
+    /// # Errors
+    /// [`Refusal::Version`], [`Refusal::Mode`], [`Refusal::Length`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
+        match bytes.first().copied().map(Mode::of).transpose()? {
+            Some(Mode::Offline) | None => Self::from_slice(bytes),
+            Some(mode @ (Mode::Online | Mode::Paper)) => Err(Refusal::Mode(mode.number())),
+        }
+    }
+
     /// The 114 bytes.
     #[must_use]
     pub const fn to_bytes(&self) -> [u8; CERTIFICATE_LEN] {
@@ -146,11 +157,11 @@ impl OfflineCode {
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         match envelope::unwrap(text)? {
             (Mode::Offline, bytes) => Self::from_slice(&bytes),
-            (mode @ (Mode::Online | Mode::Paper), _) => Err(Refusal::Mode(mode.first_byte() & 0x0f)),
+            (mode @ (Mode::Online | Mode::Paper), _) => Err(Refusal::Mode(mode.number())),
         }
     }
 
-    fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
         let wrong = |_| Refusal::Length { expected: OFFLINE_LEN, got: bytes.len() };
         bytes.try_into().map(Self).map_err(wrong)
     }

@@ -70,6 +70,11 @@ impl OnlineToken {
         Self(bytes)
     }
 
+    pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
+        let wrong = |_| Refusal::Length { expected: ONLINE_LEN, got: bytes.len() };
+        bytes.try_into().map(Self).map_err(wrong)
+    }
+
     /// The 22 bytes.
     #[must_use]
     pub const fn to_bytes(&self) -> [u8; ONLINE_LEN] {
@@ -130,10 +135,9 @@ pub fn parse(text: &str) -> Result<OnlineToken, Refusal> {
     let (mode, bytes) = envelope::unwrap(text)?;
     match mode {
         Mode::Online => {}
-        Mode::Offline | Mode::Paper => return Err(Refusal::Mode(mode.first_byte() & 0x0f)),
+        Mode::Offline | Mode::Paper => return Err(Refusal::Mode(mode.number())),
     }
-    let got = bytes.len();
-    bytes.try_into().map(OnlineToken).map_err(|_| Refusal::Length { expected: ONLINE_LEN, got })
+    OnlineToken::from_slice(&bytes)
 }
 
 #[cfg(test)]

@@ -66,11 +66,11 @@ impl PaperCode {
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         match envelope::unwrap(text)? {
             (Mode::Paper, bytes) => Self::from_slice(&bytes),
-            (mode @ (Mode::Online | Mode::Offline), _) => Err(Refusal::Mode(mode.first_byte() & 0x0f)),
+            (mode @ (Mode::Online | Mode::Offline), _) => Err(Refusal::Mode(mode.number())),
         }
     }
 
-    fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
         let wrong = |_| Refusal::Length { expected: PAPER_LEN, got: bytes.len() };
         bytes.try_into().map(Self).map_err(wrong)
     }

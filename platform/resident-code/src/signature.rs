@@ -37,9 +37,9 @@ impl SigningKey {
         PublicKey(self.0.verifying_key().clone())
     }
 
-    /// Signs. Deterministic: no randomness that could fail.
+    /// Signs SM3 of the signer's identity and the message. Deterministic: no randomness that could fail.
     #[must_use]
-    pub(crate) fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
+    pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
         let signature: sm2::dsa::Signature = self.0.sign(message);
         signature.to_bytes().into()
     }
@@ -70,7 +70,8 @@ impl PublicKey {
     }
 
     /// Whether this key signed that. `r` and `s` outside 1..n−1 are refused (GB/T 32918.2, 7.1).
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
         sm2::dsa::Signature::from_slice(signature).is_ok_and(|read| self.0.verify(message, &read).is_ok())
     }
 }

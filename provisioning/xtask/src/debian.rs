@@ -36,10 +36,19 @@ const RUN: &[&str] = &[
     "xvfb",
 ];
 
+/// Programs that test against implementations of other houses, and the packages that have them. Where a program is
+/// there already, from wherever it came, its package is not asked for.
+const PROGRAMS: &[(&str, &str)] = &[("node", "nodejs"), ("npm", "npm"), ("pip3", "python3-pip")];
+
 /// Installs what is missing. Quiet when nothing is.
 pub(crate) fn install() -> Result<()> {
-    let missing: Vec<&str> =
-        BUILD.iter().chain(RUN).copied().filter(|package| !is_installed(package)).collect();
+    let missing: Vec<&str> = BUILD
+        .iter()
+        .chain(RUN)
+        .copied()
+        .filter(|package| !is_installed(package))
+        .chain(PROGRAMS.iter().filter(|(program, _)| !is_program(program)).map(|(_, package)| *package))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -53,6 +62,11 @@ pub(crate) fn install() -> Result<()> {
 fn is_installed(package: &str) -> bool {
     let query = Command::new("dpkg-query").args(["-W", "-f", "${db:Status-Status}", package]).output();
     query.is_ok_and(|output| output.stdout == b"installed")
+}
+
+fn is_program(name: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|at| at.join(name).is_file()))
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {

@@ -44,3 +44,31 @@ pub(crate) fn code() -> OfflineCode {
 pub(crate) fn text(bytes: &[u8]) -> String {
     format!("YK1:{}", base45::encode(bytes))
 }
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// The order of the curve's group, big endian (GB/T 32918.5).
+pub(crate) const ORDER: [u8; 32] = *b"\xff\xff\xff\xfe\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
+    \x72\x03\xdf\x6b\x21\xc6\x05\x2b\x53\xbb\xf4\x09\x39\xd5\x41\x23";
+
+/// `ORDER - number`.
+pub(crate) fn negated(number: &[u8]) -> [u8; 32] {
+    let mut difference = [0; 32];
+    let mut borrow = 0;
+    for at in (0..32).rev() {
+        let (digit, under) = ORDER[at].overflowing_sub(number[at]);
+        let (digit, also) = digit.overflowing_sub(borrow);
+        difference[at] = digit;
+        borrow = u8::from(under || also);
+    }
+    difference
+}

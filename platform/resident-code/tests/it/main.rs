@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod bench;
+mod mutations;
 mod offline;
-mod openssl;
 mod paper;
+mod peers;
+mod security;
+mod vectors;

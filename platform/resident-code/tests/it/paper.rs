@@ -2,7 +2,7 @@
 
 use resident_code::{Capabilities, Issuer, PAPER_LEN, PaperCode, PaperTerms, Refusal};
 
-use crate::bench::{ALIAS, ISSUER, NOW, code, issuer, issuers, key, text};
+use crate::bench::{ALIAS, ISSUER, NOW, ORDER, code, hex, issuer, issuers, key, negated, text};
 
 const DAY: u32 = 86_400;
 const SKEW: u32 = 60;
@@ -55,4 +55,38 @@ fn other_issuers_and_other_modes_are_refused() {
     assert_eq!(PaperCode::parse(&code().to_text()), Err(Refusal::Mode(2)));
     assert_eq!(resident_code::OfflineCode::parse(&paper().to_text()), Err(Refusal::Mode(3)));
     assert_eq!(resident_code::parse(&paper().to_text()), Err(Refusal::Mode(3)));
+}
+
+/// Version 1 of the format. If this fails, do not change the test: the format changed.
+#[test]
+fn bytes_of_version_1_stay() {
+    let bytes = paper().to_bytes();
+    assert_eq!(hex(&bytes[..17]), "130300010123456789abcdef6afb99005a");
+    assert_eq!(
+        hex(&bytes[17..]),
+        "9c8ea57edd5aecba27ca6f6f6ef63e2b81a128efb174b3a9708b894fa68402ec\
+         d0c49b2bfd17c2c7c6e7b5485737eaf0f8d54cab8860f90b3504ee0c4c74082c"
+    );
+}
+
+#[test]
+fn every_truncation_and_every_appended_byte_is_refused() {
+    let bytes = paper().to_bytes();
+    for length in 1..PAPER_LEN {
+        assert_eq!(verify(&bytes[..length], NOW), Err(Refusal::Length { expected: PAPER_LEN, got: length }));
+    }
+    let padded = [bytes.as_slice(), &[0]].concat();
+    assert_eq!(verify(&padded, NOW), Err(Refusal::Length { expected: PAPER_LEN, got: PAPER_LEN + 1 }));
+}
+
+#[test]
+fn a_signature_has_one_form() {
+    for half in [17, 49] {
+        let genuine = paper().to_bytes();
+        for number in [negated(&genuine[half..half + 32]), [0; 32], ORDER, [0xff; 32]] {
+            let mut bytes = genuine;
+            bytes[half..half + 32].copy_from_slice(&number);
+            assert_eq!(verify(&bytes, NOW), Err(Refusal::IssuerSignature), "at {half}");
+        }
+    }
 }

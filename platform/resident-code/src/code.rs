@@ -1,0 +1,94 @@
+//! A code of any mode, for those who do not know which one a resident will show.
+
+use crate::envelope::{self, Mode};
+use crate::offline::OfflineCode;
+use crate::online::OnlineToken;
+use crate::paper::PaperCode;
+use crate::refusal::Refusal;
+
+/// 渝快码: a whole code of some mode. Nothing is verified yet. `Debug` does not show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// To be checked with a format key and consumed at the platform.
+    Online(OnlineToken),
+    /// To be verified with [`OfflineCode::verify`].
+    Offline(OfflineCode),
+    /// To be verified with [`PaperCode::verify`].
+    Paper(PaperCode),
+}
+
+impl Code {
+    /// Reads the text that a QR code carried. Total: any text gives a code or the check that failed.
+    ///
+    /// # Errors
+    /// The check that failed.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let (mode, bytes) = envelope::unwrap(text)?;
+        Self::of(mode, &bytes)
+    }
+
+    /// Reads the bytes behind the text. Total, as [`Code::parse`] is.
+    ///
+    /// # Errors
+    /// The check that failed.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
+        Self::of(envelope::whole(bytes)?, bytes)
+    }
+
+    fn of(mode: Mode, bytes: &[u8]) -> Result<Self, Refusal> {
+        match mode {
+            Mode::Online => OnlineToken::from_slice(bytes).map(Self::Online),
+            Mode::Offline => OfflineCode::from_slice(bytes).map(Self::Offline),
+            Mode::Paper => PaperCode::from_slice(bytes).map(Self::Paper),
+        }
+    }
+
+    /// Which mode it is of.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        match self {
+            Self::Online(_) => Mode::Online,
+            Self::Offline(_) => Mode::Offline,
+            Self::Paper(_) => Mode::Paper,
+        }
+    }
+
+    /// The text that a QR code carries.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Online(token) => token.to_text(),
+            Self::Offline(code) => code.to_text(),
+            Self::Paper(code) => code.to_text(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_code_of_any_mode_is_its_text_and_its_bytes(
+            mode in prop::sample::select(vec![Mode::Online, Mode::Offline, Mode::Paper]),
+            filler in prop::collection::vec(any::<u8>(), 180),
+        ) {
+            let mut bytes = filler[..mode.length()].to_vec();
+            bytes[0] = mode.first_byte();
+            let code = Code::from_bytes(&bytes).unwrap();
+            prop_assert_eq!(code.mode(), mode);
+            prop_assert_eq!(Code::parse(&code.to_text()), Ok(code));
+            prop_assert!(Code::from_bytes(&bytes[1..]).is_err());
+        }
+
+        #[test]
+        fn any_bytes_give_a_code_or_a_refusal(bytes in prop::collection::vec(any::<u8>(), 0..=180)) {
+            match (Code::from_bytes(&bytes), Code::parse(&envelope::wrap(&bytes))) {
+                (Ok(one), Ok(other)) => prop_assert_eq!(one, other),
+                (one, other) => prop_assert_eq!(one.err(), other.err()),
+            }
+        }
+    }
+}
