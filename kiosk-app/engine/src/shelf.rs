@@ -87,6 +87,7 @@ impl Shelf {
                     self.signed.remove(&id);
                     self.services.remove(&id).is_some()
                 }
+                FeedItem::IssuerKeys { .. } | FeedItem::Revocations { .. } => false,
             };
         }
         self.cursor = cursor;

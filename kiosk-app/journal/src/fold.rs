@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use contract::{Entry, Method, Money, OrderId, OrderItem, Receipt, ReceiptId, UnixMs, VisitId};
+use contract::{Admitted, Entry, Method, Money, OrderId, OrderItem, Receipt, ReceiptId, UnixMs, VisitId};
 use serde::{Deserialize, Serialize};
 
-/// Marks of codes are kept for this long in milliseconds, and no more of them than [`MARKS_MAX`].
+/// The mark of an online code is kept for this long in milliseconds: far beyond its life.
 const MARK_LIFE_MS: u64 = 3_600_000;
+/// No more marks are kept, and no more admissions. A kiosk accepts no code while it holds so many live marks.
 const MARKS_MAX: usize = 4096;
 
 /// What is open after a number of records.
@@ -18,10 +19,14 @@ pub struct OpenWork {
     pub papers: BTreeMap<ReceiptId, OpenPaper>,
     /// The visit that was not closed.
     pub visit: Option<VisitId>,
-    /// Marks of accepted codes, with the time of each.
+    /// Marks of accepted codes, each with the time until which it is kept.
     pub code_marks: BTreeMap<String, UnixMs>,
+    /// Whom a gate let through, each with the time until which that one is not let through again.
+    pub admitted: Vec<(Admitted, UnixMs)>,
     /// The latest time in any record: the clock was never before it.
     pub clock_floor: UnixMs,
+    /// The platform's clock when it was last heard, and what had to be added to the kiosk's.
+    pub clock_heard: Option<(UnixMs, i64)>,
 }
 
 /// An order whose outcome is not known.
@@ -82,8 +87,23 @@ impl OpenWork {
             }
             Entry::CodeAccepted { visit, mark } => {
                 self.visit = Some(*visit);
-                self.mark(mark, time);
+                self.mark(mark.clone(), time.plus_ms(MARK_LIFE_MS), time);
             }
+            Entry::CodeVerified { visit, holder, slot, until, .. } => {
+                self.visit = Some(*visit);
+                if let Some(slot) = slot {
+                    self.mark(holder.mark(*slot), *until, time);
+                }
+            }
+            Entry::Admitted { who, until, .. } => {
+                let now = self.heard(time);
+                self.admitted.retain(|(other, end)| other != who && *end > now);
+                if self.admitted.len() >= MARKS_MAX {
+                    self.admitted.remove(0);
+                }
+                self.admitted.push((*who, *until));
+            }
+            Entry::ClockHeard { platform, offset_ms } => self.clock_heard = Some((*platform, *offset_ms)),
             Entry::Identified { visit, .. } => self.visit = Some(*visit),
             Entry::VisitClosed { visit, .. } => {
                 if self.visit == Some(*visit) {
@@ -100,23 +120,29 @@ impl OpenWork {
         }
     }
 
-    fn mark(&mut self, mark: &str, time: UnixMs) {
-        let oldest = time.0.saturating_sub(MARK_LIFE_MS);
-        self.code_marks.retain(|_, at| at.0 >= oldest);
+    /// Times of marks are the platform's, as far as the kiosk has heard it.
+    fn heard(&self, time: UnixMs) -> UnixMs {
+        let offset = self.clock_heard.map_or(0, |(_, offset)| offset);
+        UnixMs(time.0.saturating_add_signed(offset))
+    }
+
+    fn mark(&mut self, mark: String, until: UnixMs, time: UnixMs) {
+        let now = self.heard(time);
+        self.code_marks.retain(|_, end| *end > now);
         if self.code_marks.len() >= MARKS_MAX
             && let Some(first) =
-                self.code_marks.iter().min_by_key(|(_, at)| **at).map(|(mark, _)| mark.clone())
+                self.code_marks.iter().min_by_key(|(_, end)| **end).map(|(mark, _)| mark.clone())
         {
             self.code_marks.remove(&first);
         }
-        self.code_marks.insert(mark.to_owned(), time);
+        self.code_marks.insert(mark, until);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::{Confirmation, Pseudonym, Settlement};
+    use contract::{CodeHolder, Confirmation, Pseudonym, Settlement};
 
     #[test]
     fn an_order_is_open_from_its_intention_to_its_settlement() {
@@ -154,6 +180,51 @@ mod tests {
         let confirmation = Confirmation::Fenced;
         work.apply(&Entry::Printed { receipt, copy: 1, confirmation }, UnixMs(4));
         assert!(work.papers.is_empty());
+    }
+
+    #[test]
+    fn a_verified_code_is_marked_until_it_is_too_old_by_the_clock_that_was_heard() {
+        let mut work = OpenWork::default();
+        let visit = VisitId::from_entropy(1);
+        let verified = |alias: &[u8; 8], slot, until| Entry::CodeVerified {
+            visit,
+            holder: CodeHolder::of(alias),
+            slot,
+            until: UnixMs(until),
+            offline: true,
+        };
+        // The kiosk's clock is an hour ahead of the city's: the mark of a code must not go for it.
+        let heard = Entry::ClockHeard { platform: UnixMs(1_000), offset_ms: -3_600_000 };
+        work.apply(&heard, UnixMs(3_601_000));
+        work.apply(&verified(b"aaaaaaaa", Some(7), 31_000), UnixMs(3_602_000));
+        work.apply(&verified(b"bbbbbbbb", Some(7), 61_000), UnixMs(3_630_000));
+        let mark = CodeHolder::of(b"aaaaaaaa").mark(7);
+        assert_eq!((work.code_marks.len(), work.code_marks.get(&mark)), (2, Some(&UnixMs(31_000))));
+        work.apply(&verified(b"cccccccc", None, 0), UnixMs(3_632_000));
+        assert_eq!(work.code_marks.len(), 2, "a paper code has no moment to mark");
+        work.apply(&verified(b"dddddddd", Some(7), 62_000), UnixMs(3_632_000));
+        assert!(!work.code_marks.contains_key(&mark), "and one that is too old is forgotten");
+    }
+
+    #[test]
+    fn whom_a_gate_let_through_stays_until_the_time_is_up() {
+        let mut work = OpenWork::default();
+        let admitted = |alias: &[u8; 8], until| Entry::Admitted {
+            visit: VisitId::from_entropy(1),
+            who: Admitted::Holder(CodeHolder::of(alias)),
+            evidence: contract::Evidence::OfflineCode,
+            until: UnixMs(until),
+            offline: true,
+        };
+        work.apply(&admitted(b"aaaaaaaa", 300), UnixMs(0));
+        work.apply(&admitted(b"bbbbbbbb", 400), UnixMs(100));
+        work.apply(&admitted(b"aaaaaaaa", 650), UnixMs(350));
+        let left: Vec<_> = work.admitted.iter().map(|(_, until)| until.0).collect();
+        assert_eq!(left, [400, 650]);
+        for nth in 0..5_000_u64 {
+            work.apply(&admitted(&nth.to_be_bytes(), 1_000_000), UnixMs(400));
+        }
+        assert_eq!(work.admitted.len(), MARKS_MAX);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use view::Lang;
 use crate::closing::{Closing, LastWords, Refusal};
 use crate::effect::{Ticket, Work};
 use crate::event::{Answer, CardEvent, CardRefusal, CodeHint, Failure};
-use crate::kiosk::{Kiosk, Turn};
+use crate::kiosk::{Kiosk, MARK_LIFE_MS, Turn};
 use crate::receipt::local;
 use crate::visit::{Person, Task};
 
@@ -73,7 +73,7 @@ impl Kiosk {
             return self.refuse_code(turn, Refusal::NoLink);
         }
         let mark: String = sm3(&[&token.to_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
-        if !self.mark(&mark) {
+        if !self.mark(&mark, turn.now.wall.plus_ms(MARK_LIFE_MS)) {
             return self.refuse_code(turn, Refusal::CodeUsed);
         }
         turn.out.record(Entry::CodeAccepted { visit: id, mark });
@@ -178,6 +178,7 @@ pub(crate) const fn refusal_of(failure: Failure) -> Refusal {
             ProblemCode::CodeUsed => Refusal::CodeUsed,
             ProblemCode::CodeExpired => Refusal::CodeExpired,
             ProblemCode::CodeUnknown => Refusal::CodeUnknown,
+            ProblemCode::CodeRevoked => Refusal::CodeRevoked,
             ProblemCode::CardUnknown => Refusal::CardUnknown,
             ProblemCode::CardStopped => Refusal::CardStopped,
             ProblemCode::CardMismatch => Refusal::CardMismatch,
@@ -185,6 +186,7 @@ pub(crate) const fn refusal_of(failure: Failure) -> Refusal {
             ProblemCode::Unavailable => Refusal::NoLink,
             ProblemCode::NotOffered
             | ProblemCode::LevelTooLow
+            | ProblemCode::ChallengeFailed
             | ProblemCode::ConsentMissing
             | ProblemCode::DeviceUnknown
             | ProblemCode::BillBusy

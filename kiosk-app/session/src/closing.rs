@@ -53,6 +53,7 @@ pub(crate) enum Refusal {
     CodeUsed,
     CodeExpired,
     CodeUnknown,
+    CodeRevoked,
     NoLink,
     Nonsense,
     VisitExpired,
@@ -77,6 +78,7 @@ impl Refusal {
             | Self::CodeUsed
             | Self::CodeExpired
             | Self::CodeUnknown
+            | Self::CodeRevoked
             | Self::NoLink
             | Self::Nonsense
             | Self::VisitExpired
@@ -100,7 +102,8 @@ impl Refusal {
             | Self::CodeDamaged
             | Self::CodeUsed
             | Self::CodeExpired
-            | Self::CodeUnknown => (TextId::SorryCodeTitle, Some(Gesture::ShowCode)),
+            | Self::CodeUnknown
+            | Self::CodeRevoked => (TextId::SorryCodeTitle, Some(Gesture::ShowCode)),
             Self::NoLink | Self::Nonsense | Self::VisitExpired | Self::NotPermitted => {
                 (TextId::SorryTitle, None)
             }
@@ -124,6 +127,7 @@ impl Refusal {
             Self::CodeUsed => (TextId::CodeUsed, TextId::CodeUsedDetail),
             Self::CodeExpired => (TextId::CodeExpired, TextId::CodeExpiredDetail),
             Self::CodeUnknown => (TextId::CodeUnknown, TextId::CodeUnknownDetail),
+            Self::CodeRevoked => (TextId::CodeRevoked, TextId::CodeRevokedDetail),
             Self::NoLink => (TextId::NoLink, TextId::NoLinkDetail),
             Self::Nonsense => (TextId::Nonsense, TextId::NonsenseDetail),
             Self::VisitExpired => (TextId::VisitExpired, TextId::VisitExpiredDetail),

@@ -17,9 +17,9 @@ use crate::setup::{Catalogue, Setup};
 use crate::show::Place;
 use crate::visit::{StepState, Task, Visit};
 
-/// Marks of codes are kept this long: far beyond the life of any code accepted online.
-const MARK_LIFE_MS: u64 = 3_600_000;
-/// Most marks kept; the oldest goes first. A queue of residents shows a few codes a minute.
+/// The mark of an online code is kept this long: far beyond its life.
+pub(crate) const MARK_LIFE_MS: u64 = 3_600_000;
+/// Most marks kept. A queue of residents shows a few codes a minute.
 const MARKS_MAX: usize = 4096;
 /// The answer to a call for help is shown this long.
 pub(crate) const HELP_SHOWN_MS: u64 = 10_000;
@@ -32,7 +32,7 @@ pub struct Kiosk {
     pub(crate) online: bool,
     /// The log has no room for new money.
     pub(crate) money_off: bool,
-    /// Codes accepted here, so that each is accepted once.
+    /// Codes accepted here, so that each is accepted once; each with the time until which it is remembered.
     pub(crate) marks: BTreeMap<String, UnixMs>,
     /// Open orders, of this or of earlier visits.
     pub(crate) payments: BTreeMap<OrderId, Payment>,
@@ -358,19 +358,15 @@ impl Kiosk {
         self.catalogue = catalogue;
     }
 
-    /// Remembers a code's mark; false when it was accepted here before.
-    pub(crate) fn mark(&mut self, mark: &str) -> bool {
-        let oldest = self.now.wall.0.saturating_sub(MARK_LIFE_MS);
-        self.marks.retain(|_, at| at.0 >= oldest);
-        if self.marks.contains_key(mark) {
+    /// Remembers a code's mark; false when it was accepted here before, or when no more can be remembered: a mark
+    /// is never forgotten to make room for another.
+    pub(crate) fn mark(&mut self, mark: &str, until: UnixMs) -> bool {
+        let now = self.now.wall;
+        self.marks.retain(|_, end| *end > now);
+        if self.marks.contains_key(mark) || self.marks.len() >= MARKS_MAX {
             return false;
         }
-        if self.marks.len() >= MARKS_MAX
-            && let Some(first) = self.marks.iter().min_by_key(|(_, at)| **at).map(|(mark, _)| mark.clone())
-        {
-            self.marks.remove(&first);
-        }
-        self.marks.insert(mark.to_owned(), self.now.wall);
+        self.marks.insert(mark.to_owned(), until);
         true
     }
 

@@ -88,6 +88,8 @@ const fn refuses(code: ProblemCode) -> bool {
         | ProblemCode::CodeUsed
         | ProblemCode::CodeExpired
         | ProblemCode::CodeUnknown
+        | ProblemCode::CodeRevoked
+        | ProblemCode::ChallengeFailed
         | ProblemCode::CardUnknown
         | ProblemCode::CardMismatch
         | ProblemCode::ConsentMissing

@@ -98,6 +98,8 @@ text_ids! {
     CodeExpiredDetail = "code.expired.detail",
     CodeUnknown = "code.unknown",
     CodeUnknownDetail = "code.unknown.detail",
+    CodeRevoked = "code.revoked",
+    CodeRevokedDetail = "code.revoked.detail",
     NoLink = "no-link",
     NoLinkDetail = "no-link.detail",
     Nonsense = "nonsense",

@@ -3,6 +3,7 @@
 //! | method and path | body | answer |
 //! |---|---|---|
 //! | `POST /v1/identify` | [`IdentifyRequest`] | [`Identified`] |
+//! | `POST /v1/evidence` | [`EvidenceRequest`] | [`EvidenceAnswer`] |
 //! | `POST /v1/calls` | [`CallRequest`] | [`CallAnswer`] |
 //! | `POST /v1/charges` | [`ChargeRequest`] | [`ChargeState`] |
 //! | `POST /v1/inquiries` | [`InquireRequest`] | [`ChargeState`], never `Pending` once it answers 200 |
@@ -19,6 +20,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use crate::code::{IssuerKeys, Revocations, Signed};
 use crate::entry::{Evidence, Level, Method, OrderItem, Settlement};
 use crate::id::{ConsentId, DeviceId, OrderId, Pseudonym, VisitId};
 use crate::money::Money;
@@ -43,7 +45,7 @@ pub struct IdentifyRequest {
 pub enum Presented {
     /// Data read from a card.
     Card(CardEvidence),
-    /// 验码: text of a code. The platform consumes its token.
+    /// 验码: text of a code. The platform consumes its token, or notes the moment of an offline code as used.
     Code {
         /// The whole text, `YK1:…`.
         text: String,
@@ -98,6 +100,29 @@ pub struct Identified {
     pub evidence: Evidence,
     /// The level that this evidence gives.
     #[zeroize(skip)]
+    pub level: Level,
+}
+
+/// More evidence for a visit that is open: an answer to the kiosk's challenge.
+#[derive(Serialize, Deserialize, Zeroize)]
+#[zeroize(drop)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceRequest {
+    /// From [`Identified`].
+    #[zeroize(skip)]
+    pub key: VisitKey,
+    /// The nonce of the [`Challenge`](crate::Challenge), hexadecimal; its device is the one that asks.
+    pub nonce: String,
+    /// The whole text of the answer code, `YK1:…`.
+    pub answer: String,
+}
+
+/// Answer to [`EvidenceRequest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceAnswer {
+    /// What the platform established.
+    pub evidence: Evidence,
+    /// The level that all evidence of the visit gives together.
     pub level: Level,
 }
 
@@ -322,6 +347,16 @@ pub enum FeedItem {
     ServiceWithdrawn {
         /// Its id.
         id: String,
+    },
+    /// The keys of the city's codes from now on; replaces the list before.
+    IssuerKeys {
+        /// The list, signed by the city's root.
+        list: Signed<IssuerKeys>,
+    },
+    /// Whose codes are no longer accepted. In the order of their numbers.
+    Revocations {
+        /// The delta, signed by the list's revoker.
+        delta: Signed<Revocations>,
     },
 }
 

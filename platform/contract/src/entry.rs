@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::code::CodeHolder;
 use crate::id::{ConsentId, OrderId, Pseudonym, ReceiptId, VisitId};
 use crate::money::Money;
 use crate::problem::ProblemCode;
@@ -47,6 +48,13 @@ pub enum Evidence {
     TokenConsumed,
     /// The card verified the holder's PIN; the card itself was not authenticated.
     CardPin,
+    /// An offline code: its issuer signed it, its phone showed it just now, it is not revoked and was not shown
+    /// here before.
+    OfflineCode,
+    /// A paper code: its issuer signed it and it is not revoked. It can be copied.
+    PaperCode,
+    /// The phone of the visit's resident answered this kiosk's challenge.
+    ChallengeAnswered,
 }
 
 /// How a resident pays.
@@ -116,6 +124,16 @@ pub enum Confirmation {
     Echoed,
 }
 
+/// Whom a gate let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Admitted {
+    /// A resident whom the platform named.
+    Resident(Pseudonym),
+    /// The holder of a code that the gate verified by itself.
+    Holder(CodeHolder),
+}
+
 /// Why a visit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -166,6 +184,33 @@ pub enum Entry {
         visit: VisitId,
         /// SM3 of the code's bytes, hexadecimal.
         mark: String,
+    },
+    /// 验码 by the kiosk itself: a signed code was accepted here, with or without a link. Written before the
+    /// level rises. The same holder and slot in the records of two kiosks is one code shown twice (I5).
+    CodeVerified {
+        /// The visit that it opens.
+        visit: VisitId,
+        /// Whose code.
+        holder: CodeHolder,
+        /// In which slot it was shown; none for a paper code, which has no moment.
+        slot: Option<u16>,
+        /// Until when the kiosk refuses the same holder and slot: the code is too old by then.
+        until: UnixMs,
+        /// The kiosk had no link: nobody else has been asked whether it was shown elsewhere.
+        offline: bool,
+    },
+    /// 通行: a gate let somebody through.
+    Admitted {
+        /// The admission; a visit's id where the platform was asked.
+        visit: VisitId,
+        /// Who, as this gate's records can say it.
+        who: Admitted,
+        /// What the admission rests on.
+        evidence: Evidence,
+        /// Until when the gate refuses the same one: nobody hands a code back over the fence.
+        until: UnixMs,
+        /// The gate had no link.
+        offline: bool,
     },
     /// A visit's identity gained evidence, and with it perhaps a level.
     EvidenceGiven {
@@ -299,6 +344,14 @@ pub enum Entry {
         /// The visit, if one was open.
         visit: Option<VisitId>,
     },
+    /// The platform's clock was heard: what this kiosk's times are worth. Once in a life of the process, and once in
+    /// an hour.
+    ClockHeard {
+        /// The platform's clock.
+        platform: UnixMs,
+        /// What had to be added to the kiosk's clock, in milliseconds.
+        offset_ms: i64,
+    },
     /// The set of services in force changed.
     CatalogueChanged {
         /// Cursor of the feed that brought it.
@@ -318,6 +371,8 @@ impl Entry {
             Self::CodeAccepted { .. } => 11,
             Self::EvidenceGiven { .. } => 12,
             Self::VisitClosed { .. } => 13,
+            Self::CodeVerified { .. } => 14,
+            Self::Admitted { .. } => 15,
             Self::Consented { .. } => 20,
             Self::ConsentDeclined { .. } => 21,
             Self::Queried { .. } => 22,
@@ -330,6 +385,7 @@ impl Entry {
             Self::PrintUnconfirmed { .. } => 44,
             Self::ReceiptWaived { .. } => 45,
             Self::CatalogueChanged { .. } => 50,
+            Self::ClockHeard { .. } => 51,
             Self::HelpCalled { .. } => 60,
         })
     }
@@ -358,6 +414,7 @@ mod tests {
     fn bodies_of_version_1_stay() {
         let order = OrderId::from_entropy(1);
         let visit = VisitId::from_entropy(2);
+        let holder = CodeHolder::of(b"12345678");
         let golden = [
             (
                 Entry::PaymentSettled {
@@ -376,6 +433,24 @@ mod tests {
             (
                 Entry::VisitClosed { visit, reason: CloseReason::CardTaken },
                 r#"{"entry":"visit-closed","visit":"00000000000000000000000000000002","reason":"card-taken"}"#,
+            ),
+            (
+                Entry::CodeVerified { visit, holder, slot: Some(900), until: UnixMs(7), offline: true },
+                r#"{"entry":"code-verified","visit":"00000000000000000000000000000002","holder":"d971e0b38bbf443d","slot":900,"until":7,"offline":true}"#,
+            ),
+            (
+                Entry::Admitted {
+                    visit,
+                    who: Admitted::Holder(holder),
+                    evidence: Evidence::OfflineCode,
+                    until: UnixMs(8),
+                    offline: false,
+                },
+                r#"{"entry":"admitted","visit":"00000000000000000000000000000002","who":{"holder":"d971e0b38bbf443d"},"evidence":"offline-code","until":8,"offline":false}"#,
+            ),
+            (
+                Entry::ClockHeard { platform: UnixMs(9), offset_ms: -2 },
+                r#"{"entry":"clock-heard","platform":9,"offset_ms":-2}"#,
             ),
         ];
         for (entry, body) in golden {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::code::CodeHolder;
+
 /// Why a text is not an identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
@@ -88,6 +90,14 @@ id_128! {
 id_128! {
     /// A resident as the records of one kiosk name them: drawn by the platform, meaningless elsewhere.
     Pseudonym
+}
+
+impl Pseudonym {
+    /// The resident of a visit of which the platform has not heard yet: it knows whose code this was.
+    #[must_use]
+    pub fn of_holder(holder: CodeHolder) -> Self {
+        Self(u128::from(u64::from_be_bytes(holder.to_bytes())))
+    }
 }
 
 impl ReceiptId {

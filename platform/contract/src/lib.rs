@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod api;
+mod code;
 mod entry;
 mod id;
 mod money;
@@ -20,11 +21,16 @@ mod time;
 
 pub use api::{
     BatchAck, CallAnswer, CallRequest, CardEvidence, CardStanding, ChangesAnswer, ChargeRequest, ChargeState,
-    FeedItem, Identified, IdentifyRequest, InquireRequest, Presented, RecordBatch, Refused, Row,
-    SignedDocument, SignedHead, VisitKey, Window, WireRecord,
+    EvidenceAnswer, EvidenceRequest, FeedItem, Identified, IdentifyRequest, InquireRequest, Presented,
+    RecordBatch, Refused, Row, SignedDocument, SignedHead, VisitKey, Window, WireRecord,
+};
+pub use code::{
+    Challenge, ChallengeError, CodeHolder, IssuerKey, IssuerKeys, REVOKED_PER_DELTA_MAX, Revocations,
+    Revoked, Signed, Statement, StatementError,
 };
 pub use entry::{
-    CloseReason, Confirmation, Entry, Evidence, Level, Method, OrderItem, Settlement, VoidReason, Way,
+    Admitted, CloseReason, Confirmation, Entry, Evidence, Level, Method, OrderItem, Settlement, VoidReason,
+    Way,
 };
 pub use id::{ConsentId, DeviceId, IdError, OrderId, Pseudonym, ReceiptId, VisitId};
 pub use money::{Money, MoneyError};
@@ -37,7 +43,7 @@ pub use service::{
 };
 pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
 pub use site::{
-    CardReaderPath, CodeReaderPath, LogLimits, PlatformAddress, PrinterPath, ScreenSize, Site, SiteDevices,
-    SiteError, SiteTimes,
+    CardReaderPath, CodeReaderPath, CodeRules, GateRules, LogLimits, PlatformAddress, PrinterPath,
+    ScreenSize, Site, SiteDevices, SiteError, SiteTimes,
 };
 pub use time::UnixMs;

@@ -20,6 +20,10 @@ pub enum ProblemCode {
     CodeExpired,
     /// The code was not issued by this platform.
     CodeUnknown,
+    /// The code was reported lost.
+    CodeRevoked,
+    /// The answer is not this resident's phone's, or not to this challenge.
+    ChallengeFailed,
     /// The card is not in the card-holder base.
     CardUnknown,
     /// The card was reported lost or was replaced.
@@ -64,7 +68,12 @@ impl ProblemCode {
             }
             Self::CodeExpired => 410,
             Self::CodeUnknown | Self::CardUnknown | Self::NotOffered => 404,
-            Self::CardStopped | Self::CardMismatch | Self::ConsentMissing | Self::LevelTooLow => 403,
+            Self::CardStopped
+            | Self::CardMismatch
+            | Self::ConsentMissing
+            | Self::LevelTooLow
+            | Self::CodeRevoked
+            | Self::ChallengeFailed => 403,
             Self::VisitExpired | Self::DeviceUnknown => 401,
             Self::Malformed => 400,
             Self::Unavailable => 503,

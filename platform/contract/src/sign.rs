@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sm2::dsa::signature::{Signer as _, Verifier as _};
+use sm2::elliptic_curve::sec1::ToSec1Point as _;
 use sm3::{Digest as _, Sm3};
 
 /// The distinguishing identifier that GM/T 0009-2012 clause 10 gives for signatures without another.
@@ -73,6 +74,17 @@ impl PublicKey {
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), SignError> {
         let parsed = sm2::dsa::Signature::from_slice(&signature.0).map_err(|_| SignError::Mismatch)?;
         self.0.verify(message, &parsed).map_err(|_| SignError::Mismatch)
+    }
+
+    /// The point, compressed to 33 bytes (SEC1), as codes carry it.
+    #[must_use]
+    pub fn to_compressed(&self) -> [u8; 33] {
+        let point = self.0.as_affine().to_sec1_point(true);
+        let mut bytes = [0; 33];
+        for (to, from) in bytes.iter_mut().zip(point.as_bytes()) {
+            *to = *from;
+        }
+        bytes
     }
 }
 
@@ -185,6 +197,17 @@ mod tests {
         let mut bent = signature;
         bent.0[5] ^= 1;
         assert_eq!(public.verify(b"order 1", &bent), Err(SignError::Mismatch));
+    }
+
+    #[test]
+    fn a_compressed_point_is_the_same_key() {
+        let public = SecretKey::from_bytes(&[7; 32]).unwrap().public();
+        let compressed = public.to_compressed();
+        let uncompressed = public.to_string();
+        assert_eq!(compressed[1..], from_hex::<65>(&uncompressed).unwrap()[1..33]);
+        assert!(matches!(compressed[0], 2 | 3));
+        let read = sm2::dsa::VerifyingKey::from_sec1_bytes(DISTID, &compressed).unwrap();
+        assert_eq!(PublicKey(read), public);
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub struct Site {
     /// The log.
     #[serde(default)]
     pub log: LogLimits,
+    /// Which codes are accepted without asking the platform; without it none are.
+    #[serde(default)]
+    pub codes: Option<CodeRules>,
+    /// How a gate judges; only for the profile `gate`.
+    #[serde(default)]
+    pub gate: Option<GateRules>,
     /// What is built in.
     #[serde(default)]
     pub devices: SiteDevices,
@@ -76,6 +82,43 @@ pub struct SiteTimes {
 impl Default for SiteTimes {
     fn default() -> Self {
         Self { idle_s: 60, idle_elder_s: 90, countdown_s: 20 }
+    }
+}
+
+/// How the kiosk judges codes by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeRules {
+    /// The city's offline root, which signs the list of issuer keys.
+    pub root_key: PublicKey,
+    /// The city's letters, with which its codes begin.
+    #[serde(default = "chongqing")]
+    pub city: String,
+    /// An offline code is accepted for this long after it was shown, in seconds: the time a resident needs, and a
+    /// relayed picture wants.
+    #[serde(default = "fifteen")]
+    pub past_s: u8,
+    /// And from this long before: what the two clocks may differ by.
+    #[serde(default = "fifteen")]
+    pub ahead_s: u8,
+    /// The kiosk's clock is trusted for this long after the platform's was last heard, in hours.
+    #[serde(default = "three_days")]
+    pub unsynced_hours: u16,
+}
+
+/// How a gate judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateRules {
+    /// 防折返: the same person is let through again only after this long, in seconds; 0 turns it off.
+    pub passback_s: u32,
+    /// A verdict is shown for this long, in milliseconds; the next code ends it sooner.
+    pub verdict_ms: u16,
+}
+
+impl Default for GateRules {
+    fn default() -> Self {
+        Self { passback_s: 300, verdict_ms: 2_500 }
     }
 }
 
@@ -161,6 +204,14 @@ pub enum SiteError {
     /// Times that make no sense together.
     #[error("idle times must be 15 s or more, the countdown shorter, and the elder time not the shorter one")]
     Times,
+    /// Codes that nobody could show in time, or that a picture could stand for.
+    #[error(
+        "an offline code must be accepted for 4 to 60 s on either side, and a clock trusted for 1 to 720 hours"
+    )]
+    Codes,
+    /// Rules of a gate where none is, or none where one is, or such that nobody sees the verdict.
+    #[error("a gate, and only a gate, has a section `gate`; a verdict is shown for 500 to 10000 ms")]
+    Gate,
     /// Residents could not begin a visit.
     #[error("a kiosk needs a card reader or a code reader")]
     NoWay,
@@ -168,6 +219,18 @@ pub enum SiteError {
 
 const fn china() -> i16 {
     480
+}
+
+fn chongqing() -> String {
+    "YK".to_owned()
+}
+
+const fn fifteen() -> u8 {
+    15
+}
+
+const fn three_days() -> u16 {
+    72
 }
 
 impl Site {
@@ -199,6 +262,23 @@ impl Site {
         let times = self.times;
         if times.idle_s < 15 || times.countdown_s >= times.idle_s || times.idle_elder_s < times.idle_s {
             return Err(SiteError::Times);
+        }
+        if let Some(codes) = &self.codes {
+            let window = 4..=60;
+            let letters = codes.city.len() == 2 && codes.city.bytes().all(|b| b.is_ascii_uppercase());
+            if !window.contains(&codes.past_s)
+                || !window.contains(&codes.ahead_s)
+                || !(1..=720).contains(&codes.unsynced_hours)
+                || !letters
+            {
+                return Err(SiteError::Codes);
+            }
+        }
+        let verdict = 500..=10_000;
+        if self.gate.is_some() != (self.profile == Profile::Gate)
+            || self.gate.is_some_and(|gate| !verdict.contains(&gate.verdict_ms))
+        {
+            return Err(SiteError::Gate);
         }
         if self.devices.card_reader.is_none() && self.devices.code_reader.is_none() {
             return Err(SiteError::NoWay);
@@ -232,6 +312,9 @@ mod tests {
             ("idle_s = 60", "idle_s = 5", "Times"),
             ("countdown_s = 20", "countdown_s = 60", "Times"),
             ("http://", "ftp://", "Address"),
+            ("past_s = 15", "past_s = 61", "Codes"),
+            ("unsynced_hours = 72", "unsynced_hours = 0", "Codes"),
+            ("[codes]", "[gate]\npassback_s = 5\n[codes]", "Gate"),
             ("hall = ", "hail = ", "Syntax"),
             ("profile = \"generic-80\"", "profile = \"generic-80\"\nmock = true", "Syntax"),
         ] {

@@ -105,7 +105,7 @@ fn marks_survive_a_restart() {
         .log
         .iter()
         .filter_map(|entry| match entry {
-            Entry::CodeAccepted { mark, .. } => Some((mark.clone(), contract::UnixMs(1_795_000_000_000))),
+            Entry::CodeAccepted { mark, .. } => Some((mark.clone(), contract::UnixMs(1_795_000_060_000))),
             _ => None,
         })
         .collect();

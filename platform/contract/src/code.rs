@@ -1,0 +1,424 @@
+//! 渝快码, as far as kiosk and platform must agree on it: who may issue codes, whose codes are revoked, and how a
+//! phone answers a kiosk. The codes themselves are the `resident-code` crate's.
+//!
+//! Trust goes down one chain: the city's offline root key, which a site file names, signs the [`IssuerKeys`];
+//! these name the keys that sign codes and the one that signs [`Revocations`]. A statement is signed as the
+//! text that travels, so nobody has to write JSON the same way twice.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::id::DeviceId;
+use crate::sign::{PublicKey, SecretKey, SignError, Signature, from_hex, sm3};
+use crate::time::UnixMs;
+
+/// Most bytes of a statement that are looked at.
+const TEXT_MAX: usize = 256 * 1024;
+/// Most issuer keys of a city: codes name them by one byte.
+const KEYS_MAX: usize = 256;
+/// Most holders in one delta; a longer list is several deltas, one after the other.
+pub const REVOKED_PER_DELTA_MAX: usize = 2048;
+
+/// What the city signs about its codes.
+pub trait Statement: Serialize + DeserializeOwned {
+    /// Stands before the text when it is signed, so that one statement is never taken for another.
+    const DOMAIN: &'static [u8];
+
+    /// Whether it makes sense.
+    ///
+    /// # Errors
+    /// [`StatementError::Nonsense`].
+    fn check(&self) -> Result<(), StatementError>;
+}
+
+/// Why a statement is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StatementError {
+    /// Not signed by the key that it must be signed by.
+    #[error("the statement's signature does not verify: it is not the city's, or it was changed on its way")]
+    Signature(#[from] SignError),
+    /// Longer than any honest one.
+    #[error("the statement has {0} bytes, at most {TEXT_MAX} are read")]
+    TooLong(usize),
+    /// Signed, and not what it should be: the platform runs another version, or has a fault.
+    #[error("the statement is signed but makes no sense here: {0}")]
+    Nonsense(&'static str),
+}
+
+/// A statement as it travels. What it says can only be had by checking the signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signed<T> {
+    /// JSON of the statement, as signed.
+    text: String,
+    /// Over [`Statement::DOMAIN`], a zero byte and the bytes of `text`.
+    signature: Signature,
+    #[serde(skip)]
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: Statement> Signed<T> {
+    /// Signs a statement.
+    #[must_use]
+    pub fn sign(statement: &T, key: &SecretKey) -> Self {
+        let text = serde_json::to_string(statement)
+            .expect("statements have string keys and no floats, so they are always JSON");
+        let signature = key.sign(&to_be_signed::<T>(&text));
+        Self { text, signature, of: PhantomData }
+    }
+
+    /// What it says, if this key signed it.
+    ///
+    /// # Errors
+    /// When it did not, or when what it signed makes no sense.
+    pub fn open(&self, key: &PublicKey) -> Result<T, StatementError> {
+        if self.text.len() > TEXT_MAX {
+            return Err(StatementError::TooLong(self.text.len()));
+        }
+        key.verify(&to_be_signed::<T>(&self.text), &self.signature)?;
+        let statement: T = serde_json::from_str(&self.text)
+            .map_err(|_| StatementError::Nonsense("its fields are not known here"))?;
+        statement.check()?;
+        Ok(statement)
+    }
+}
+
+fn to_be_signed<T: Statement>(text: &str) -> Vec<u8> {
+    [T::DOMAIN, b"\0", text.as_bytes()].concat()
+}
+
+/// 发码密钥表: the keys of a city's codes. Signed by its offline root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerKeys {
+    /// The city: the letters that its codes begin with, `YK` for Chongqing. Another city's list is refused
+    /// even under the same root.
+    pub city: String,
+    /// Raised with every list; a kiosk never goes back to an earlier one.
+    pub version: u32,
+    /// The list holds from then on,
+    pub not_before: UnixMs,
+    /// and until then. After it no code that needs it is accepted.
+    pub not_after: UnixMs,
+    /// The key that signs [`Revocations`].
+    pub revoker: PublicKey,
+    /// The keys that sign codes; each id once.
+    pub issuers: Vec<IssuerKey>,
+}
+
+/// A key that signs codes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerKey {
+    /// By what codes name it.
+    pub id: u8,
+    /// The key.
+    pub key: PublicKey,
+    /// Codes under it are accepted from then on,
+    pub not_before: UnixMs,
+    /// and until then: the end of the last code that it signed.
+    pub not_after: UnixMs,
+}
+
+impl Statement for IssuerKeys {
+    const DOMAIN: &'static [u8] = b"issuer-keys/1";
+
+    fn check(&self) -> Result<(), StatementError> {
+        let letters = self.city.len() == 2 && self.city.bytes().all(|b| b.is_ascii_uppercase());
+        if !letters {
+            return Err(StatementError::Nonsense("a city is two capital letters"));
+        }
+        if self.issuers.len() > KEYS_MAX {
+            return Err(StatementError::Nonsense("a city has at most 256 issuer keys"));
+        }
+        let ordered = |from: UnixMs, to: UnixMs| from < to;
+        if !ordered(self.not_before, self.not_after)
+            || !self.issuers.iter().all(|issuer| ordered(issuer.not_before, issuer.not_after))
+        {
+            return Err(StatementError::Nonsense("a time ends before it begins"));
+        }
+        let mut ids: Vec<u8> = self.issuers.iter().map(|issuer| issuer.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() != self.issuers.len() {
+            return Err(StatementError::Nonsense("two issuer keys have one id"));
+        }
+        Ok(())
+    }
+}
+
+/// 吊销增量: whose codes are no longer accepted, since the delta before. Signed by the list's revoker.
+///
+/// A kiosk that stands at `since` is at `until` afterwards; a delta from 0 begins anew and forgets what was
+/// before. One from elsewhere is not used. An empty delta (`since` and `until` alike) only lives longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revocations {
+    /// See [`IssuerKeys::city`].
+    pub city: String,
+    /// The number of revocations before it.
+    pub since: u64,
+    /// The same after it.
+    pub until: u64,
+    /// After this a kiosk that has no newer one accepts no code without the platform.
+    pub expires: UnixMs,
+    /// At most [`REVOKED_PER_DELTA_MAX`].
+    pub revoked: Vec<Revoked>,
+}
+
+/// A holder whose codes are no longer accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revoked {
+    /// Who.
+    pub holder: CodeHolder,
+    /// The end of the longest-lived code under that alias: it need not be remembered after.
+    pub ends: UnixMs,
+}
+
+impl Statement for Revocations {
+    const DOMAIN: &'static [u8] = b"code-revocations/1";
+
+    fn check(&self) -> Result<(), StatementError> {
+        if self.revoked.len() > REVOKED_PER_DELTA_MAX {
+            return Err(StatementError::Nonsense("a delta has at most 2048 holders"));
+        }
+        let count = u64::try_from(self.revoked.len()).unwrap_or(u64::MAX);
+        // A delta from 0 leaves out what has ended, so it may hold fewer than it counts.
+        let counted = self.until.checked_sub(self.since);
+        let enough = if self.since == 0 { counted >= Some(count) } else { counted == Some(count) };
+        if enough { Ok(()) } else { Err(StatementError::Nonsense("a delta does not hold what it counts")) }
+    }
+}
+
+/// Holder of a code, as records and revocations name one: the first 8 bytes of SM3(`code-holder/1`, a zero byte, the
+/// code's alias). A new one with each certificate; only the platform knows whose it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CodeHolder([u8; 8]);
+
+impl CodeHolder {
+    /// The holder of the codes with this alias.
+    #[must_use]
+    pub fn of(alias: &[u8; 8]) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = sm3(&[b"code-holder/1\0", alias]);
+        Self([a, b, c, d, e, f, g, h])
+    }
+
+    /// The mark of the code that the holder showed in a slot: nobody is let in twice with it.
+    #[must_use]
+    pub fn mark(self, slot: u16) -> String {
+        format!("{self}/{slot}")
+    }
+
+    /// The 8 bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
+}
+
+impl fmt::Display for CodeHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for CodeHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CodeHolder(…)")
+    }
+}
+
+impl FromStr for CodeHolder {
+    type Err = SignError;
+    fn from_str(text: &str) -> Result<Self, SignError> {
+        from_hex(text).map(Self)
+    }
+}
+
+impl TryFrom<String> for CodeHolder {
+    type Error = SignError;
+    fn try_from(text: String) -> Result<Self, SignError> {
+        text.parse()
+    }
+}
+
+impl From<CodeHolder> for String {
+    fn from(holder: CodeHolder) -> Self {
+        holder.to_string()
+    }
+}
+
+/// Beginning of a challenge's text: the city's letters, `C` for challenge, the version.
+const CHALLENGE: &str = "YKC1:";
+
+/// 挑战: what a kiosk shows to a phone, so that the phone proves that it is there and its owner agrees. Drawn at
+/// random for one visit; the kiosk forgets it with the visit.
+///
+/// Its text, `YKC1:`, the device, a colon and 32 hexadecimal digits, is inside the alphanumeric set of a QR code:
+/// at most 54 characters, version 3-M. The phone shows where it is about to sign in, and answers with the
+/// answer code of `resident-code`, whose signature covers [`Challenge::to_be_signed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// The kiosk that asks.
+    pub device: DeviceId,
+    /// Fresh random bits.
+    pub nonce: [u8; 16],
+}
+
+impl Challenge {
+    /// What an answer covers: `code-challenge/1`, a zero byte, the device as in a record's header, the nonce.
+    #[must_use]
+    pub fn to_be_signed(&self) -> Vec<u8> {
+        [b"code-challenge/1\0".as_slice(), &self.device.to_bytes(), &self.nonce].concat()
+    }
+}
+
+impl fmt::Display for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{CHALLENGE}{}:", self.device)?;
+        self.nonce.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
+    }
+}
+
+impl FromStr for Challenge {
+    type Err = ChallengeError;
+    fn from_str(text: &str) -> Result<Self, ChallengeError> {
+        let rest = text.trim().strip_prefix(CHALLENGE).ok_or(ChallengeError)?;
+        let (device, nonce) = rest.split_once(':').ok_or(ChallengeError)?;
+        let device = device.parse().map_err(|_| ChallengeError)?;
+        let nonce = from_hex(nonce).map_err(|_| ChallengeError)?;
+        Ok(Self { device, nonce })
+    }
+}
+
+/// Some other text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the text is not a kiosk's challenge: it must be `YKC1:`, a device, a colon and 32 hexadecimal digits"
+)]
+pub struct ChallengeError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> SecretKey {
+        SecretKey::from_bytes(&[byte; 32]).unwrap()
+    }
+
+    fn list() -> IssuerKeys {
+        let issuer =
+            |id| IssuerKey { id, key: key(8).public(), not_before: UnixMs(1_000), not_after: UnixMs(5_000) };
+        IssuerKeys {
+            city: "YK".into(),
+            version: 3,
+            not_before: UnixMs(1_000),
+            not_after: UnixMs(9_000),
+            revoker: key(9).public(),
+            issuers: vec![issuer(1), issuer(2)],
+        }
+    }
+
+    fn delta() -> Revocations {
+        let revoked = vec![Revoked { holder: CodeHolder::of(b"12345678"), ends: UnixMs(7_000) }];
+        Revocations { city: "YK".into(), since: 4, until: 5, expires: UnixMs(8_000), revoked }
+    }
+
+    /// Version 1 of the wire. If this fails, do not change the test: kiosks in the field read these.
+    #[test]
+    fn texts_of_version_1_stay() {
+        let signed = Signed::sign(&delta(), &key(9));
+        assert_eq!(
+            serde_json::to_string(&signed).unwrap(),
+            r#"{"text":"{\"city\":\"YK\",\"since\":4,\"until\":5,\"expires\":8000,\"revoked\":[{\"holder\":\"d971e0b38bbf443d\",\"ends\":7000}]}","signature":"bb124c5a0ab723a35a9b016bcd579d54de7b54c30de3603b661f3e10922bb3e1980d93aa8e5501f8bf265c41974380eb3227ffd1309ef8d776d303aead5da3e2"}"#,
+        );
+        let challenge = Challenge { device: "K-DH-0001".parse().unwrap(), nonce: [0xab; 16] };
+        assert_eq!(challenge.to_string(), "YKC1:K-DH-0001:ABABABABABABABABABABABABABABABAB");
+        assert_eq!(challenge.to_be_signed().len(), 49);
+        let text = serde_json::to_string(&IssuerKeys { issuers: Vec::new(), ..list() }).unwrap();
+        let revoker = key(9).public();
+        let golden = format!(
+            r#"{{"city":"YK","version":3,"not_before":1000,"not_after":9000,"revoker":"{revoker}","issuers":[]}}"#
+        );
+        assert_eq!(text, golden);
+    }
+
+    #[test]
+    fn a_statement_says_something_only_under_its_key_and_its_domain() {
+        let signed = Signed::sign(&delta(), &key(9));
+        assert_eq!(signed.open(&key(9).public()), Ok(delta()));
+        assert!(matches!(signed.open(&key(8).public()), Err(StatementError::Signature(_))));
+        let mut changed = signed.clone();
+        changed.text = changed.text.replace("\"until\":5", "\"until\":6");
+        assert!(matches!(changed.open(&key(9).public()), Err(StatementError::Signature(_))));
+        let other: Signed<IssuerKeys> =
+            Signed { text: signed.text.clone(), signature: signed.signature, of: PhantomData };
+        assert!(matches!(other.open(&key(9).public()), Err(StatementError::Signature(_))));
+        let travelled: Signed<Revocations> =
+            serde_json::from_str(&serde_json::to_string(&signed).unwrap()).unwrap();
+        assert_eq!(travelled, signed);
+    }
+
+    #[test]
+    fn statements_that_make_no_sense_are_refused_although_signed() {
+        let mut twice = list();
+        twice.issuers[1].id = 1;
+        let mut ended = list();
+        ended.issuers[0].not_after = UnixMs(1_000);
+        let elsewhere = IssuerKeys { city: "yk".into(), ..list() };
+        for nonsense in [twice, ended, elsewhere, IssuerKeys { not_after: UnixMs(0), ..list() }] {
+            let signed = Signed::sign(&nonsense, &key(7));
+            assert!(
+                matches!(signed.open(&key(7).public()), Err(StatementError::Nonsense(_))),
+                "{nonsense:?}"
+            );
+        }
+        let short = Revocations { until: 6, ..delta() };
+        let back = Revocations { until: 3, revoked: Vec::new(), ..delta() };
+        let many = Revocations {
+            until: 4 + 2049,
+            revoked: vec![Revoked { holder: CodeHolder::of(b"12345678"), ends: UnixMs(1) }; 2049],
+            ..delta()
+        };
+        for nonsense in [short, back, many] {
+            let signed = Signed::sign(&nonsense, &key(9));
+            assert!(matches!(signed.open(&key(9).public()), Err(StatementError::Nonsense(_))));
+        }
+        let anew = Revocations { since: 0, until: 9, ..delta() };
+        assert_eq!(Signed::sign(&anew, &key(9)).open(&key(9).public()), Ok(anew));
+    }
+
+    #[test]
+    fn a_statement_of_any_length_is_not_read() {
+        let text = " ".repeat(TEXT_MAX + 1);
+        let signature = key(9).sign(&to_be_signed::<Revocations>(&text));
+        let signed: Signed<Revocations> = Signed { text, signature, of: PhantomData };
+        assert_eq!(signed.open(&key(9).public()), Err(StatementError::TooLong(TEXT_MAX + 1)));
+    }
+
+    #[test]
+    fn a_challenge_survives_its_text_and_nothing_else_is_one() {
+        let challenge = Challenge { device: "K-VP-0001".parse().unwrap(), nonce: *b"0123456789abcdef" };
+        assert_eq!(challenge.to_string().parse(), Ok(challenge));
+        let text = challenge.to_string();
+        for bad in
+            ["", "YK1:ABC", &text[..text.len() - 1], &text.replace("YKC1", "YKC2"), &format!("{text}0")]
+        {
+            assert_eq!(bad.parse::<Challenge>(), Err(ChallengeError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_holder_is_told_from_another_and_not_shown_in_debug() {
+        let holder = CodeHolder::of(b"12345678");
+        assert_ne!(holder, CodeHolder::of(b"12345679"));
+        assert_eq!(holder.to_string().parse(), Ok(holder));
+        assert_eq!(format!("{holder:?}"), "CodeHolder(…)");
+    }
+}
