@@ -12,7 +12,11 @@
 //! | `POST /camera/hide` | – | takes it away |
 //! | `GET /paper` | – | `[{"text"}]`, oldest first |
 //! | `GET /paper/{n}.png` | – | picture of one |
-//! | `POST /fault` | `{"name", "on"}` | see [`FAULTS`] |
+//! | `POST /scanner/show` | `{"text"}` | holds a code before the scanner |
+//! | `POST /scanner/hide` | – | takes it away |
+//! | `POST /fault` | `{"name", "on"}` | switches one of the [catalogue](crate::faults::catalogue) |
+//! | `POST /fault/clear` | – | switches all off |
+//! | `GET /fault/{name}` | – | `{"met_ms"}`: how long ago a device first failed by it; null: not yet |
 //! | `GET /state` | – | who and what there is, for the page |
 
 use std::path::PathBuf;
@@ -29,23 +33,11 @@ use serde_json::{Value, json};
 use crate::camera::VirtualCamera;
 use crate::card::{Flaw, VirtualCard};
 use crate::display::Display;
+use crate::faults::{Device, Faults, Kind, card as card_steps, catalogue};
 use crate::printer::VirtualPrinter;
 use crate::residents::Resident;
+use crate::scanner::VirtualScanner;
 use crate::slot::Slot;
-
-/// The faults that can be switched: name and what it is called on the page.
-pub const FAULTS: &[(&str, &str)] = &[
-    ("card-pulled", "读卡中途拔卡"),
-    ("reader-gone", "读卡器断开"),
-    ("paper-out", "打印机缺纸"),
-    ("paper-ends", "打印到一半缺纸"),
-    ("cover-open", "打印机开盖"),
-    ("printer-mute", "打印机不应答"),
-    ("camera-stalled", "摄像头卡住"),
-];
-
-/// How much paper is left when the roll is to end in the middle of a receipt, in dots.
-const HALF_A_RECEIPT: u32 = 240;
 
 /// Everything on the bench.
 pub struct Bench {
@@ -57,6 +49,10 @@ pub struct Bench {
     pub printer: VirtualPrinter,
     /// The camera.
     pub camera: VirtualCamera,
+    /// The scanner, where the kiosk has one.
+    pub scanner: Option<VirtualScanner>,
+    /// What is wrong with all of these.
+    pub faults: Faults,
     /// The screen.
     pub display: Mutex<Display>,
     /// Base URL of the platform, for the phone.
@@ -82,7 +78,11 @@ pub fn router(bench: Arc<Bench>) -> Router {
         .route("/camera/hide", post(hide))
         .route("/paper", get(papers))
         .route("/paper/{name}", get(paper))
+        .route("/scanner/show", post(aim))
+        .route("/scanner/hide", post(lay_down))
         .route("/fault", post(fault))
+        .route("/fault/clear", post(clear))
+        .route("/fault/{name}", get(met))
         .with_state(bench)
 }
 
@@ -113,8 +113,21 @@ async fn state(State(bench): Shared) -> Json<Value> {
             |one| json!({ "id": one.id, "name": one.name, "version": one.card.version, "pin": one.card.pin }),
         )
         .collect();
-    let faults: Vec<Value> =
-        FAULTS.iter().map(|(name, title)| json!({ "name": name, "title": title })).collect();
+    let on = bench.faults.on();
+    let faults: Vec<Value> = catalogue()
+        .filter(|fault| fault.step.device != Device::Scanner || bench.scanner.is_some())
+        .map(|fault| {
+            let (name, title) = (fault.name(), fault.kind.title());
+            let is_state = fault.kind == Kind::State;
+            json!({
+                "device": fault.step.device.title(),
+                "step": if is_state { "" } else { fault.step.title },
+                "title": if is_state { fault.step.title } else { title },
+                "on": on.contains(&name),
+                "name": name,
+            })
+        })
+        .collect();
     let card = locked(&bench.slot).holds_card();
     Json(json!({ "residents": residents, "faults": faults, "card": card }))
 }
@@ -208,33 +221,56 @@ async fn fault(
     State(bench): Shared,
     Json(FaultSwitch { name, on }): Json<FaultSwitch>,
 ) -> Result<StatusCode, Refused> {
-    match name.as_str() {
-        "card-pulled" => {
-            if on {
-                locked(&bench.slot).pull_after(5);
-            }
-        }
-        "reader-gone" => {
-            let Some(marker) = &bench.unplugged else {
-                return Err(Refused(StatusCode::NOT_FOUND, "nobody minds the readers here".to_owned()));
-            };
-            match on {
-                true => std::fs::write(marker, "")?,
-                false => match std::fs::remove_file(marker) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-                    Ok(()) | Err(_) => {}
-                },
-            }
-        }
-        "paper-out" => bench.printer.set(|troubles| troubles.paper_out = on)?,
-        "paper-ends" => bench.printer.set(|troubles| {
-            troubles.paper_left = on.then_some(HALF_A_RECEIPT);
-            troubles.paper_out = false;
-        })?,
-        "cover-open" => bench.printer.set(|troubles| troubles.cover_open = on)?,
-        "printer-mute" => bench.printer.set(|troubles| troubles.mute = on)?,
-        "camera-stalled" => bench.camera.stall(on),
-        other => return Err(Refused(StatusCode::NOT_FOUND, format!("no fault `{other}`"))),
+    let fault = bench
+        .faults
+        .switch(&name, on)
+        .map_err(|unknown| Refused(StatusCode::NOT_FOUND, unknown.to_string()))?;
+    if std::ptr::eq(fault.step, &card_steps::READER_GONE) {
+        bench.unplug(on)?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn clear(State(bench): Shared) -> Result<StatusCode, Refused> {
+    bench.faults.clear();
+    if bench.unplugged.is_some() {
+        bench.unplug(false)?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn met(State(bench): Shared, Path(name): Path<String>) -> Json<Value> {
+    Json(json!({ "met_ms": bench.faults.met(&name).map(|ago| ago.as_millis()) }))
+}
+
+async fn aim(State(bench): Shared, Json(Show { text }): Json<Show>) -> Result<StatusCode, Refused> {
+    bench.scan(Some(&text))
+}
+
+async fn lay_down(State(bench): Shared) -> Result<StatusCode, Refused> {
+    bench.scan(None)
+}
+
+impl Bench {
+    fn scan(&self, text: Option<&str>) -> Result<StatusCode, Refused> {
+        let none = || Refused(StatusCode::NOT_FOUND, "this kiosk has no scanner".to_owned());
+        self.scanner.as_ref().ok_or_else(none)?.show(text);
+        Ok(StatusCode::NO_CONTENT)
+    }
+
+    /// Tells whoever minds the readers that they are to be gone, or back.
+    fn unplug(&self, gone: bool) -> Result<(), Refused> {
+        let Some(marker) = &self.unplugged else {
+            return Err(Refused(StatusCode::NOT_FOUND, "nobody minds the readers here".to_owned()));
+        };
+        if gone {
+            std::fs::write(marker, "")?;
+            let _ = self.faults.at(&card_steps::READER_GONE);
+            return Ok(());
+        }
+        match std::fs::remove_file(marker) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
 }

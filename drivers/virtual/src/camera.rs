@@ -12,11 +12,17 @@ use std::time::{Duration, Instant};
 
 use image::GrayImage;
 
+use crate::faults::{Device, FLOOD, Faults, Kind, LATE, camera as steps, garbage};
+
 /// Width of a frame in pixels.
 pub const WIDTH: u32 = 1280;
 /// Height of a frame in pixels.
 pub const HEIGHT: u32 = 720;
 const FRAMES_PER_SECOND: u32 = 10;
+/// How often is looked whether a fault is mended.
+const TURN: Duration = Duration::from_millis(20);
+/// Codes in a row, and rows, when the whole picture is codes.
+const MANY: u32 = 10;
 
 /// What the camera sees, and what is wrong with it.
 #[derive(Clone, Default)]
@@ -36,6 +42,14 @@ impl VirtualCamera {
     /// # Errors
     /// When the socket cannot be made.
     pub fn plug_in(socket: &Path) -> io::Result<Self> {
+        Self::with(socket, Faults::default())
+    }
+
+    /// The same, failing as it is switched.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn with(socket: &Path, faults: Faults) -> io::Result<Self> {
         if socket.exists() {
             std::fs::remove_file(socket)?;
         }
@@ -44,9 +58,9 @@ impl VirtualCamera {
         let shared = Arc::clone(&scene);
         thread::spawn(move || {
             for viewer in listener.incoming().flatten() {
-                let scene = Arc::clone(&shared);
-                // Ends when the viewer goes.
-                thread::spawn(move || stream(viewer, &scene).ok());
+                let shot = Shot { scene: Arc::clone(&shared), faults: faults.clone() };
+                // Ends when the viewer goes, or the camera leaves.
+                thread::spawn(move || shot.stream(viewer).ok());
             }
         });
         Ok(Self { scene })
@@ -67,27 +81,156 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn stream(mut viewer: UnixStream, scene: &Mutex<Scene>) -> io::Result<()> {
-    writeln!(viewer, "YUV4MPEG2 W{WIDTH} H{HEIGHT} F{FRAMES_PER_SECOND}:1 Ip A1:1 Cmono")?;
-    let pause = Duration::from_secs(1) / FRAMES_PER_SECOND;
-    let (mut drawn, mut frame) = (None, Vec::new());
-    let mut number = 0_u32;
-    loop {
-        let begun = Instant::now();
-        let now = locked(scene).clone();
-        if !now.stalled {
-            number = number.wrapping_add(1);
-            // The noise changes with every frame, the picture only with the scene; a few phases suffice.
-            let key = (now.code.clone(), number % 4);
-            if drawn.as_ref() != Some(&key) {
-                frame = draw(now.code.as_deref(), number % 4).into_raw();
-                drawn = Some(key);
-            }
-            viewer.write_all(b"FRAME\n")?;
-            viewer.write_all(&frame)?;
+/// What one viewer gets.
+struct Shot {
+    scene: Arc<Mutex<Scene>>,
+    faults: Faults,
+}
+
+/// The stream's header for pictures of this size.
+fn header(width: u32, height: u32) -> Vec<u8> {
+    format!("YUV4MPEG2 W{width} H{height} F{FRAMES_PER_SECOND}:1 Ip A1:1 Cmono\n").into_bytes()
+}
+
+impl Shot {
+    fn stream(&self, mut viewer: UnixStream) -> io::Result<()> {
+        if self.faults.is_away(Device::Camera) {
+            return Ok(());
         }
-        thread::sleep(pause.saturating_sub(begun.elapsed()));
+        let opening = header(WIDTH, HEIGHT);
+        let flood = vec![b' '; FLOOD];
+        self.send(&mut viewer, self.faults.at(&steps::HEADER), &opening, &header(60_000, 60_000), &flood)?;
+        let pause = Duration::from_secs(1) / FRAMES_PER_SECOND;
+        let (mut drawn, mut frame) = (None, Vec::new());
+        let mut number = 0_u32;
+        loop {
+            let begun = Instant::now();
+            let now = locked(&self.scene).clone();
+            let stalled = now.stalled || self.faults.at(&steps::STALLED).is_some();
+            let frozen = drawn.is_some() && self.faults.at(&steps::FROZEN).is_some();
+            if !stalled {
+                // The noise changes with every frame, the picture only with the scene; a few phases suffice.
+                number = number.wrapping_add(u32::from(!frozen));
+                let key = (now.code.clone(), number % 4);
+                if drawn.as_ref() != Some(&key) && !frozen {
+                    frame = draw(now.code.as_deref(), number % 4).into_raw();
+                    drawn = Some(key);
+                }
+                let kind = self.faults.at(&steps::FRAME_LINE);
+                self.send(&mut viewer, kind, b"FRAME\n", b"FRAME Ixyz\nFRAME\n", &flood)?;
+                self.frame(&mut viewer, self.seen(&frame))?;
+            }
+            if self.faults.is_on(&steps::FRAME, Kind::Flood) {
+                continue;
+            }
+            thread::sleep(pause.saturating_sub(begun.elapsed()));
+        }
     }
+
+    /// What the sensor makes of the scene.
+    fn seen<'a>(&self, frame: &'a [u8]) -> std::borrow::Cow<'a, [u8]> {
+        if self.faults.at(&steps::DARK).is_some() {
+            vec![3; frame.len()].into()
+        } else if self.faults.at(&steps::GLARE).is_some() {
+            vec![255; frame.len()].into()
+        } else if self.faults.at(&steps::MANY_CODES).is_some() {
+            many_codes().into_raw().into()
+        } else {
+            frame.into()
+        }
+    }
+
+    fn frame(&self, viewer: &mut UnixStream, frame: std::borrow::Cow<'_, [u8]>) -> io::Result<()> {
+        let half = frame.get(..frame.len() / 2).unwrap_or_default();
+        match self.faults.at(&steps::FRAME) {
+            None | Some(Kind::State | Kind::Flood) => viewer.write_all(&frame),
+            Some(Kind::Garbage) => viewer.write_all(&garbage(frame.len())),
+            Some(Kind::Truncation) => viewer.write_all(half),
+            Some(Kind::WrongAnswer) => {
+                viewer.write_all(&frame)?;
+                viewer.write_all(&header(WIDTH / 2, HEIGHT / 2))
+            }
+            Some(Kind::Silence) => {
+                viewer.write_all(half)?;
+                self.hold(&steps::FRAME, Kind::Silence);
+                viewer.write_all(frame.get(half.len()..).unwrap_or_default())
+            }
+            Some(Kind::Disconnection) => {
+                viewer.write_all(half)?;
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+            Some(Kind::Delay) => {
+                thread::sleep(LATE);
+                viewer.write_all(&frame)
+            }
+        }
+    }
+
+    /// Sends a line of the stream, spoilt as it is switched.
+    fn send(
+        &self,
+        viewer: &mut UnixStream,
+        kind: Option<Kind>,
+        line: &[u8],
+        wrong: &[u8],
+        flood: &[u8],
+    ) -> io::Result<()> {
+        match kind {
+            None | Some(Kind::State) => viewer.write_all(line),
+            Some(Kind::Silence) => loop {
+                // The viewer leaves before the line comes, as a rule.
+                if !self.faults.is_on(&steps::HEADER, Kind::Silence)
+                    && !self.faults.is_on(&steps::FRAME_LINE, Kind::Silence)
+                {
+                    return viewer.write_all(line);
+                }
+                thread::sleep(TURN);
+            },
+            Some(Kind::Garbage) => viewer.write_all(&garbage(line.len())),
+            Some(Kind::Truncation) => {
+                viewer.write_all(line.get(..line.len() / 2).unwrap_or_default())?;
+                // What follows is not the rest of the line.
+                viewer.write_all(b"\n")
+            }
+            Some(Kind::Disconnection) => Err(io::ErrorKind::ConnectionReset.into()),
+            Some(Kind::Delay) => {
+                thread::sleep(LATE);
+                viewer.write_all(line)
+            }
+            Some(Kind::WrongAnswer) => viewer.write_all(wrong),
+            Some(Kind::Flood) => {
+                viewer.write_all(line.strip_suffix(b"\n").unwrap_or(line))?;
+                viewer.write_all(flood)
+            }
+        }
+    }
+
+    /// Waits until the fault is mended.
+    fn hold(&self, step: &crate::faults::Step, kind: Kind) {
+        while self.faults.is_on(step, kind) {
+            thread::sleep(TURN);
+        }
+    }
+}
+
+/// A picture full of codes of every text.
+fn many_codes() -> GrayImage {
+    let mut picture = GrayImage::from_pixel(WIDTH, HEIGHT, image::Luma([235]));
+    for number in 0..MANY * MANY {
+        let Ok(code) = qrcode::QrCode::new(format!("{number:04}")) else { continue };
+        let side = u32::try_from(code.width()).unwrap_or(0);
+        let (left, top) = (number % MANY * (WIDTH / MANY) + 10, number / MANY * (HEIGHT / MANY) + 6);
+        for (at, colour) in (0..).zip(code.to_colors()) {
+            let (x, y): (u32, u32) = (at % side, at / side);
+            for pixel in 0..4 {
+                let (px, py) = (left + 2 * x + pixel % 2, top + 2 * y + pixel / 2);
+                if colour == qrcode::Color::Dark && px < WIDTH && py < HEIGHT {
+                    picture.put_pixel(px, py, image::Luma([20]));
+                }
+            }
+        }
+    }
+    picture
 }
 
 /// One frame: a dim hall, and a phone with the code if one is held up.

@@ -1,5 +1,6 @@
 //! A virtual card: what a social security card answers to commands, and what other cards do.
 
+use crate::faults::{Step, card as steps};
 use crate::residents::Resident;
 
 /// The application's name: `sx1.sh.` and 社会保障 in GBK.
@@ -128,6 +129,21 @@ impl VirtualCard {
                 b"\x3B\x6E\x00\x00\x00\x31\xC0\x71\xC6\x65\x01\xB0\x01\x03\x37\x83\x90\x00".to_vec()
             }
             Kind::Blank => vec![0x00],
+        }
+    }
+
+    /// At which step of its protocol this command finds the card.
+    #[must_use]
+    pub fn step(&self, apdu: &[u8]) -> Option<&'static Step> {
+        match (apdu, self.file) {
+            ([_, 0xA4, 0x04, ..], _) => Some(&steps::SELECT),
+            ([_, 0xA4, _, _, 0x02, 0xEF, 0x05, ..], _) => Some(&steps::SELECT_ISSUER),
+            ([_, 0xA4, _, _, 0x02, 0xEF, 0x06, ..], _) => Some(&steps::SELECT_HOLDER),
+            ([_, 0xC0, ..], _) => Some(&steps::GET_RESPONSE),
+            ([_, 0xB2, ..], Some(File::Issuer)) => Some(&steps::READ_ISSUER),
+            ([_, 0xB2, ..], Some(File::Holder)) => Some(&steps::READ_HOLDER),
+            ([_, 0x20, ..], _) => Some(&steps::VERIFY),
+            _ => None,
         }
     }
 

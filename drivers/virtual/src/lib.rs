@@ -1,7 +1,7 @@
 //! The far side of every wire, for the bench, the demo and the tests.
 //!
-//! A card to a real pcscd through vpcd, a printer behind a pty, a camera as a stream of frames, a pair of
-//! hands on an X display. Nothing here is shared with the drivers: a shared codec would hide its own bugs.
+//! A card to a real pcscd through vpcd, a printer and a scanner behind ptys, a camera as a stream of frames, a pair
+//! of hands on an X display; and what can go wrong with each, by name ([`faults`]). Nothing here is shared with the drivers: a shared codec would hide its own bugs.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
@@ -9,7 +9,10 @@ pub mod bench;
 pub mod camera;
 pub mod card;
 pub mod display;
+pub mod faults;
 pub mod paper;
+mod port;
 pub mod printer;
 pub mod residents;
+pub mod scanner;
 pub mod slot;

@@ -9,9 +9,11 @@ use clap::Parser;
 use virtual_hardware::bench::{Bench, router};
 use virtual_hardware::camera::VirtualCamera;
 use virtual_hardware::display::Display;
+use virtual_hardware::faults::Faults;
 use virtual_hardware::paper::WIDTH_80;
 use virtual_hardware::printer::VirtualPrinter;
 use virtual_hardware::residents;
+use virtual_hardware::scanner::VirtualScanner;
 use virtual_hardware::slot::Slot;
 
 /// Virtual devices for one kiosk, and the page to play with them.
@@ -36,6 +38,9 @@ struct Arguments {
     /// Where the camera's socket is made.
     #[arg(long)]
     camera: PathBuf,
+    /// Where the scanner's port is made (a symbolic link); none: the kiosk has no scanner.
+    #[arg(long)]
+    scanner: Option<PathBuf>,
     /// Base URL of the platform.
     #[arg(long)]
     platform: String,
@@ -48,11 +53,16 @@ struct Arguments {
 async fn main() -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let arguments = Arguments::parse();
+    let faults = Faults::default();
+    let scanner = arguments.scanner.map(|link| VirtualScanner::plug_in(&link, faults.clone())).transpose();
     let bench = Bench {
         residents: residents::read(&arguments.residents)?,
-        slot: Mutex::new(Slot::new(arguments.vpcd)),
-        printer: VirtualPrinter::plug_in(&arguments.printer, WIDTH_80).context("the virtual printer")?,
-        camera: VirtualCamera::plug_in(&arguments.camera).context("the virtual camera")?,
+        slot: Mutex::new(Slot::with(arguments.vpcd, faults.clone())),
+        printer: VirtualPrinter::with(&arguments.printer, WIDTH_80, faults.clone())
+            .context("the virtual printer")?,
+        camera: VirtualCamera::with(&arguments.camera, faults.clone()).context("the virtual camera")?,
+        scanner: scanner.context("the virtual scanner")?,
+        faults,
         display: Mutex::new(Display::open(&arguments.display)?),
         platform: arguments.platform.trim_end_matches('/').to_owned(),
         unplugged: arguments.unplugged,

@@ -4,21 +4,24 @@
 //! is answered out of band, as a device does.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::time::Duration;
 
-use rustix::fs::OFlags;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-
+use crate::faults::{Bent, Device, Faults, Kind, LATE, bend, garbage, printer as steps};
 use crate::paper::{Roll, Sheet, Style};
+use crate::port::{FarSide, Port};
 
 /// Bytes that wait while there is no paper; more are lost, as in a device.
 const BUFFER_MAX: usize = 64 * 1024;
+/// What a slow printer takes for a line of text.
+const SLOW_LINE: Duration = Duration::from_millis(300);
+/// How much paper is left when the roll is to end in the middle of a receipt, in dots.
+const HALF_A_RECEIPT: u32 = 240;
+/// Bytes that a printer takes for a picture which has ended.
+const OVERREAD: usize = 600;
+/// An automatic status (`GS a`) that nobody asked for: off line, paper out.
+const AUTOMATIC: [u8; 4] = [0x18, 0x00, 0x0C, 0x00];
 
 /// What can be wrong with the printer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,24 +32,25 @@ pub struct Troubles {
     pub cover_open: bool,
     /// It swallows everything and answers nothing.
     pub mute: bool,
+    /// The cutter is blocked.
+    pub cutter: bool,
     /// The roll ends after so many more dots of paper; then it is out of paper.
     pub paper_left: Option<u32>,
+    /// That end was switched by name, and ends with the switch.
+    ending: bool,
 }
 
 struct State {
     troubles: Troubles,
+    faults: Faults,
     sheets: Vec<Sheet>,
-    /// Something changed: what waits may go on.
     interpreter: Interpreter,
 }
 
 /// The printer. Its port is a symbolic link to the pty.
 pub struct VirtualPrinter {
     state: Arc<Mutex<State>>,
-    answers: Arc<Mutex<File>>,
-    link: PathBuf,
-    /// Keeps the pty open while no driver has it open.
-    _port: OwnedFd,
+    _port: Port,
 }
 
 impl VirtualPrinter {
@@ -55,48 +59,22 @@ impl VirtualPrinter {
     /// # Errors
     /// When no pty can be had, or the path is taken by something else than a link.
     pub fn plug_in(link: &Path, width: u32) -> anyhow::Result<Self> {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
-        grantpt(&master)?;
-        unlockpt(&master)?;
-        let name = ptsname(&master, Vec::new())?.into_string()?;
-        let port = rustix::fs::open(name.as_str(), OFlags::RDWR | OFlags::NOCTTY, rustix::fs::Mode::empty())?;
-        let mut settings = tcgetattr(&port)?;
-        settings.make_raw();
-        tcsetattr(&port, OptionalActions::Now, &settings)?;
-        if std::fs::symlink_metadata(link).is_ok_and(|old| old.is_symlink()) {
-            std::fs::remove_file(link)?;
-        }
-        std::os::unix::fs::symlink(&name, link)?;
-        let interpreter = Interpreter::new(Roll::new(width)?);
-        let state =
-            Arc::new(Mutex::new(State { troubles: Troubles::default(), sheets: Vec::new(), interpreter }));
-        let mut wire = File::from(master);
-        let answers = Arc::new(Mutex::new(wire.try_clone()?));
-        let (shared, out) = (Arc::clone(&state), Arc::clone(&answers));
-        thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            // Ends with the process; an error means that the pty is gone.
-            while let Ok(read @ 1..) = wire.read(&mut chunk) {
-                let answer = locked(&shared).take(chunk.get(..read).unwrap_or_default());
-                if !answer.is_empty() && locked(&out).write_all(&answer).is_err() {
-                    break;
-                }
-            }
-        });
-        Ok(Self { state, answers, link: link.to_owned(), _port: port })
+        Self::with(link, width, Faults::default())
+    }
+
+    /// The same, failing as it is switched.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn with(link: &Path, width: u32, faults: Faults) -> anyhow::Result<Self> {
+        let state = Arc::new(Mutex::new(State::new(Roll::new(width)?, faults)));
+        let port = Port::plug_in(link, Wire(Arc::clone(&state)))?;
+        Ok(Self { state, _port: port })
     }
 
     /// Changes what is wrong with it; a new roll lets go on what waited.
-    ///
-    /// # Errors
-    /// When the pty is gone.
-    pub fn set(&self, change: impl FnOnce(&mut Troubles)) -> io::Result<()> {
-        let answer = {
-            let mut state = locked(&self.state);
-            change(&mut state.troubles);
-            state.take(&[])
-        };
-        locked(&self.answers).write_all(&answer)
+    pub fn set(&self, change: impl FnOnce(&mut Troubles)) {
+        change(&mut locked(&self.state).troubles);
     }
 
     /// The sheets that were cut off, oldest first.
@@ -106,10 +84,20 @@ impl VirtualPrinter {
     }
 }
 
-impl Drop for VirtualPrinter {
-    fn drop(&mut self) {
-        // A link that is left behind points nowhere, which is what an unplugged printer looks like.
-        std::fs::remove_file(&self.link).ok();
+/// The printer's end of its line.
+struct Wire(Arc<Mutex<State>>);
+
+impl FarSide for Wire {
+    fn take(&mut self, bytes: &[u8]) -> Vec<Bent> {
+        locked(&self.0).take(bytes)
+    }
+
+    fn listens(&self) -> bool {
+        !locked(&self.0).faults.holds(&steps::BODY, Kind::Silence)
+    }
+
+    fn is_there(&self) -> bool {
+        !locked(&self.0).faults.is_away(Device::Printer)
     }
 }
 
@@ -118,17 +106,52 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl State {
-    fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
-        if self.troubles.mute {
+    fn new(roll: Roll, faults: Faults) -> Self {
+        let interpreter = Interpreter::new(roll, faults.clone());
+        Self { troubles: Troubles::default(), faults, sheets: Vec::new(), interpreter }
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Vec<Bent> {
+        let troubles = self.switched();
+        let hangs = self.faults.holds(&steps::QR, Kind::Silence)
+            || self.faults.holds(&steps::RASTER, Kind::Silence)
+            || self.faults.holds(&steps::CUT, Kind::Silence);
+        if troubles.mute || hangs {
             return Vec::new();
         }
-        let mut answers = Vec::new();
-        self.interpreter.receive(bytes, self.troubles, &mut answers);
-        let stopped = self.troubles.paper_out || self.troubles.cover_open;
+        self.interpreter.receive(bytes, troubles);
+        let stopped = troubles.paper_out
+            || troubles.cover_open
+            || troubles.cutter
+            || self.faults.holds(&steps::BODY, Kind::Silence);
         if !stopped {
-            self.interpreter.run(&mut self.troubles, &mut self.sheets, &mut answers);
+            self.interpreter.run(&mut self.troubles, &mut self.sheets);
         }
-        answers
+        std::mem::take(&mut self.interpreter.said)
+    }
+
+    /// What is wrong with it, those states included that are switched by name.
+    fn switched(&mut self) -> Troubles {
+        let is = |step| self.faults.at(step).is_some();
+        match (is(&steps::PAPER_ENDS), self.troubles.ending) {
+            (true, false) => {
+                (self.troubles.ending, self.troubles.paper_left) = (true, Some(HALF_A_RECEIPT));
+            }
+            (false, true) => {
+                // There is a new roll in it.
+                self.troubles =
+                    Troubles { paper_out: false, paper_left: None, ending: false, ..self.troubles };
+            }
+            (true, true) | (false, false) => {}
+        }
+        let own = self.troubles;
+        Troubles {
+            paper_out: own.paper_out || is(&steps::PAPER_OUT),
+            cover_open: own.cover_open || is(&steps::COVER_OPEN),
+            mute: own.mute || is(&steps::MUTE),
+            cutter: own.cutter || self.faults.holds(&steps::CUT, Kind::WrongAnswer),
+            ..own
+        }
     }
 }
 
@@ -141,10 +164,15 @@ struct Interpreter {
     line: Vec<u8>,
     qr: Vec<u8>,
     qr_module: u32,
+    faults: Faults,
+    /// What it has to say, in order.
+    said: Vec<Bent>,
+    /// So many bytes are still taken for a picture that has ended.
+    overread: usize,
 }
 
 impl Interpreter {
-    fn new(roll: Roll) -> Self {
+    fn new(roll: Roll, faults: Faults) -> Self {
         Self {
             buffer: VecDeque::new(),
             roll,
@@ -153,27 +181,45 @@ impl Interpreter {
             line: Vec::new(),
             qr: Vec::new(),
             qr_module: 6,
+            faults,
+            said: Vec::new(),
+            overread: 0,
         }
     }
 
     /// Takes bytes in; real-time commands act at once, wherever they stand.
-    fn receive(&mut self, bytes: &[u8], troubles: Troubles, answers: &mut Vec<u8>) {
+    fn receive(&mut self, bytes: &[u8], troubles: Troubles) {
         let mut rest = bytes;
         loop {
             match rest {
                 [0x10, 0x04, n @ 1..=4, tail @ ..] => {
-                    answers.push(status(*n, troubles));
+                    let (step, lie) = match n {
+                        1 => (&steps::STATUS, 0x1A),
+                        2 => (&steps::OFFLINE_CAUSE, 0x52),
+                        3 => (&steps::ERROR_CAUSE, 0x32),
+                        _ => (&steps::PAPER_SENSOR, 0x72),
+                    };
+                    // A lie is a status that contradicts the three others.
+                    let answer = vec![status(*n, troubles)];
+                    self.said.push(bend(self.faults.at(step), answer, &[lie], &[0x12]));
                     rest = tail;
                 }
                 [0x10, 0x05, _, tail @ ..] => rest = tail,
                 [0x10, 0x14, 0x08, 0x01, 0x03, 0x14, 0x01, 0x06, 0x02, 0x08, tail @ ..] => {
-                    self.buffer.clear();
-                    self.line.clear();
-                    answers.extend([0x37, 0x25, 0x00]);
+                    self.forget();
+                    let kind = self.faults.at(&steps::CLEAR);
+                    self.said.push(bend(
+                        kind,
+                        vec![0x37, 0x25, 0x00],
+                        b"\x37\x22A000\x00",
+                        &[0x37, 0x25, 0x00],
+                    ));
                     rest = tail;
                 }
                 [byte, tail @ ..] => {
-                    if self.buffer.len() < BUFFER_MAX {
+                    if self.overread > 0 {
+                        self.overread -= 1;
+                    } else if self.buffer.len() < BUFFER_MAX {
                         self.buffer.push_back(*byte);
                     }
                     rest = tail;
@@ -183,14 +229,22 @@ impl Interpreter {
         }
     }
 
+    fn forget(&mut self) {
+        self.buffer.clear();
+        self.line.clear();
+    }
+
     /// Prints what is whole in the buffer, as far as the roll reaches.
-    fn run(&mut self, troubles: &mut Troubles, sheets: &mut Vec<Sheet>, answers: &mut Vec<u8>) {
+    fn run(&mut self, troubles: &mut Troubles, sheets: &mut Vec<Sheet>) {
         loop {
             let bytes = self.buffer.make_contiguous();
             let Some(used) = length_of(bytes, self.kanji) else { return };
             let command: Vec<u8> = self.buffer.drain(..used).collect();
             let before = self.roll.printed();
-            self.execute(&command, sheets, answers);
+            self.execute(&command, sheets);
+            if self.is_stuck() {
+                return;
+            }
             let Some(left) = troubles.paper_left else { continue };
             let left = left.saturating_sub(self.roll.printed().saturating_sub(before));
             troubles.paper_left = (left > 0).then_some(left);
@@ -203,9 +257,50 @@ impl Interpreter {
         }
     }
 
-    fn execute(&mut self, command: &[u8], sheets: &mut Vec<Sheet>, answers: &mut Vec<u8>) {
+    /// A fault of the command just executed keeps the rest from being printed.
+    fn is_stuck(&self) -> bool {
+        let holds = |step, kind| self.faults.holds(step, kind);
+        [&steps::BODY, &steps::QR, &steps::RASTER, &steps::CUT]
+            .into_iter()
+            .any(|step| holds(step, Kind::Silence))
+            || holds(&steps::CUT, Kind::WrongAnswer)
+            || self.said.last().is_some_and(|bent| bent.leaves)
+    }
+
+    /// A line of the receipt is to be printed.
+    fn body(&mut self) {
+        let unasked = |bytes| Bent { bytes, ..Bent::default() };
+        if self.faults.at(&steps::POWER_DIP).is_some() {
+            self.forget();
+        }
+        match self.faults.at(&steps::BODY) {
+            None | Some(Kind::State | Kind::Silence) => {}
+            Some(Kind::Garbage) => self.said.push(unasked(garbage(16))),
+            Some(Kind::Truncation) => self.buffer.clear(),
+            Some(Kind::Disconnection) => self.said.push(Bent { leaves: true, ..Bent::default() }),
+            Some(Kind::Delay) => self.said.push(Bent { wait: SLOW_LINE, ..Bent::default() }),
+            Some(Kind::WrongAnswer) => self.said.push(unasked(AUTOMATIC.to_vec())),
+            Some(Kind::Flood) => self.said.push(bend(Some(Kind::Flood), Vec::new(), &[], &AUTOMATIC)),
+        }
+    }
+
+    /// Something slow or large is to be printed.
+    fn effort(&mut self, kind: Option<Kind>) {
+        match kind {
+            None | Some(Kind::State | Kind::Silence | Kind::WrongAnswer | Kind::Flood) => {}
+            Some(Kind::Garbage) => self.said.push(Bent { bytes: garbage(16), ..Bent::default() }),
+            Some(Kind::Truncation) => self.overread = OVERREAD,
+            Some(Kind::Disconnection) => self.said.push(Bent { leaves: true, ..Bent::default() }),
+            Some(Kind::Delay) => self.said.push(Bent { wait: LATE, ..Bent::default() }),
+        }
+    }
+
+    fn execute(&mut self, command: &[u8], sheets: &mut Vec<Sheet>) {
         match command {
-            [0x0A] => self.end_line(),
+            [0x0A] => {
+                self.end_line();
+                self.body();
+            }
             [0x1B, b'@'] => {
                 self.line.clear();
                 self.style = Style::default();
@@ -231,13 +326,20 @@ impl Interpreter {
             [0x1C, b'.'] => self.kanji = false,
             [0x1D, b'V', ..] => {
                 self.end_line();
-                sheets.extend(self.roll.cut());
+                let kind = self.faults.at(&steps::CUT);
+                if !matches!(kind, Some(Kind::Silence | Kind::WrongAnswer)) {
+                    sheets.extend(self.roll.cut());
+                }
+                self.effort(kind);
             }
-            [0x1D, b'r', 1 | 49] => answers.push(0x00),
+            [0x1D, b'r', 1 | 49] => {
+                // The paper sensor's two bits are in this answer, too: a wrong one says that there is none.
+                self.said.push(bend(self.faults.at(&steps::FENCE), vec![0x00], &[0x0C], &[0x00]));
+            }
             [0x1D, b'(', b'H', _, _, 0x30, 0x30, id @ ..] => {
-                answers.extend([0x37, 0x22]);
-                answers.extend_from_slice(id);
-                answers.push(0x00);
+                let echo = [&[0x37, 0x22], id, &[0x00]].concat();
+                let kind = self.faults.at(&steps::PROCESS_ID);
+                self.said.push(bend(kind, echo.clone(), b"\x37\x220000\x00", &echo));
             }
             [0x1D, b'(', b'k', _, _, 0x31, function, data @ ..] => match function {
                 0x43 => self.qr_module = data.first().copied().unwrap_or(6).into(),
@@ -245,12 +347,16 @@ impl Interpreter {
                 0x51 => {
                     let (content, module) = (std::mem::take(&mut self.qr), self.qr_module);
                     self.roll.qr(&content, module);
+                    let kind = self.faults.at(&steps::QR);
+                    self.effort(kind);
                 }
                 _ => {}
             },
             [0x1D, b'v', b'0', _, xl, xh, _, _, bits @ ..] => {
                 self.end_line();
                 self.roll.raster(usize::from(u16::from_le_bytes([*xl, *xh])), bits);
+                let kind = self.faults.at(&steps::RASTER);
+                self.effort(kind);
             }
             [0x1B | 0x1C | 0x1D | 0x10, ..] | [0x00..=0x1F] => {}
             text => self.line.extend_from_slice(text),
@@ -302,11 +408,15 @@ fn length_of(bytes: &[u8], kanji: bool) -> Option<usize> {
 
 /// `DLE EOT n` (Epson ESC/POS, real-time status).
 const fn status(n: u8, troubles: Troubles) -> u8 {
-    let offline = troubles.paper_out || troubles.cover_open;
+    let offline = troubles.paper_out || troubles.cover_open || troubles.cutter;
     match n {
         1 => 0x12 | if offline { 0x08 } else { 0 },
-        2 => 0x12 | if troubles.cover_open { 0x04 } else { 0 } | if troubles.paper_out { 0x20 } else { 0 },
-        3 => 0x12,
+        2 => {
+            0x12 | if troubles.cover_open { 0x04 } else { 0 }
+                | if troubles.paper_out { 0x20 } else { 0 }
+                | if troubles.cutter { 0x40 } else { 0 }
+        }
+        3 => 0x12 | if troubles.cutter { 0x08 } else { 0 },
         _ => 0x12 | if troubles.paper_out { 0x6C } else { 0 },
     }
 }
@@ -316,13 +426,17 @@ mod tests {
     use super::*;
     use crate::paper::WIDTH_80;
 
+    fn printer(troubles: Troubles, faults: &Faults) -> State {
+        State { troubles, ..State::new(Roll::new(WIDTH_80).unwrap(), faults.clone()) }
+    }
+
+    fn take(state: &mut State, bytes: &[u8]) -> Vec<u8> {
+        state.take(bytes).into_iter().flat_map(|bent| bent.bytes).collect()
+    }
+
     fn run(bytes: &[u8], troubles: Troubles) -> (Vec<Sheet>, Vec<u8>) {
-        let mut state = State {
-            troubles,
-            sheets: Vec::new(),
-            interpreter: Interpreter::new(Roll::new(WIDTH_80).unwrap()),
-        };
-        let answers = state.take(bytes);
+        let mut state = printer(troubles, &Faults::default());
+        let answers = take(&mut state, bytes);
         (state.sheets, answers)
     }
 
@@ -365,28 +479,66 @@ mod tests {
 
     #[test]
     fn without_paper_nothing_comes_out_and_no_fence_is_answered_until_there_is_a_new_roll() {
-        let mut state = State {
-            troubles: Troubles { paper_out: true, ..Troubles::default() },
-            sheets: Vec::new(),
-            interpreter: Interpreter::new(Roll::new(WIDTH_80).unwrap()),
-        };
-        assert!(state.take(&receipt()).is_empty());
+        let mut state = printer(Troubles { paper_out: true, ..Troubles::default() }, &Faults::default());
+        assert!(take(&mut state, &receipt()).is_empty());
         assert!(state.sheets.is_empty());
         state.troubles.paper_out = false;
-        assert_eq!(state.take(&[]).len(), 8);
+        assert_eq!(take(&mut state, &[]).len(), 8);
         assert_eq!(state.sheets.len(), 1);
     }
 
     #[test]
     fn a_roll_that_ends_in_the_middle_leaves_half_a_receipt_and_no_answer() {
-        let mut state = State {
-            troubles: Troubles { paper_left: Some(20), ..Troubles::default() },
-            sheets: Vec::new(),
-            interpreter: Interpreter::new(Roll::new(WIDTH_80).unwrap()),
-        };
-        assert!(state.take(&receipt()).is_empty());
+        let mut state = printer(Troubles { paper_left: Some(20), ..Troubles::default() }, &Faults::default());
+        assert!(take(&mut state, &receipt()).is_empty());
         assert_eq!(state.sheets.len(), 1);
         assert!(state.sheets[0].text.contains("缴费凭条") && !state.sheets[0].text.contains("86.40"));
-        assert_eq!(state.take(&[0x10, 4, 4]), [0x7E]);
+        assert_eq!(take(&mut state, &[0x10, 4, 4]), [0x7E]);
+    }
+
+    fn spoilt(fault: &str) -> (State, Vec<Bent>) {
+        let faults = Faults::default();
+        faults.switch(fault, true).unwrap();
+        let mut state = printer(Troubles::default(), &faults);
+        let said = state.take(&receipt());
+        assert!(faults.met(fault).is_some(), "{fault}");
+        (state, said)
+    }
+
+    #[test]
+    fn a_roll_that_ends_by_name_is_a_new_one_when_the_switch_is_off() {
+        let (mut state, _) = spoilt("paper-ends");
+        take(&mut state, &b"\n".repeat(20));
+        assert_eq!(take(&mut state, &[0x10, 4, 4]), [0x7E]);
+        state.faults.clear();
+        assert_eq!(take(&mut state, &[0x10, 4, 4]), [0x12]);
+    }
+
+    #[test]
+    fn a_cutter_that_is_blocked_keeps_the_paper_and_says_so() {
+        let (mut state, _) = spoilt("printer-cut-wrong-answer");
+        assert!(state.sheets.is_empty());
+        assert_eq!(take(&mut state, &[0x10, 4, 1, 0x10, 4, 3]), [0x1A, 0x1A]);
+        state.faults.clear();
+        // And goes on with what waited.
+        assert_eq!(take(&mut state, &[0x10, 4, 3]).first(), Some(&0x12));
+    }
+
+    #[test]
+    fn a_fence_is_spoilt_in_each_of_its_ways() {
+        let last = |fault| spoilt(fault).1.pop().unwrap();
+        assert_eq!(last("printer-fence-wrong-answer").bytes, [0x0C]);
+        assert!(last("printer-fence-silence").bytes.is_empty());
+        assert!(last("printer-fence-flood").bytes.len() > crate::faults::FLOOD);
+        assert_eq!(last("printer-fence-delay").wait, LATE);
+        assert!(last("printer-fence-disconnection").leaves);
+        assert!(!Wire(Arc::new(Mutex::new(spoilt("printer-fence-disconnection").0))).is_there());
+    }
+
+    #[test]
+    fn a_printer_that_takes_no_more_bytes_in_mid_receipt_prints_no_more() {
+        let (state, said) = spoilt("printer-body-silence");
+        assert!(said.is_empty() && state.sheets.is_empty());
+        assert!(!Wire(Arc::new(Mutex::new(state))).listens());
     }
 }

@@ -39,7 +39,7 @@ impl Rig {
     }
 
     fn trouble(&self, change: impl FnOnce(&mut Troubles)) {
-        self.printer.set(change).unwrap();
+        self.printer.set(change);
     }
 }
 

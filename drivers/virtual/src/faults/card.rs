@@ -1,0 +1,52 @@
+//! What can go wrong at a card: in its answer to reset, at each command of a visit, on the wire of the reader.
+
+use super::{ALL, Device, Kind, STATE, Step};
+
+const fn step(name: &'static str, title: &'static str, kinds: &'static [Kind]) -> Step {
+    Step { device: Device::Card, name, title, kinds }
+}
+
+/// Answer to reset (ISO/IEC 7816-3).
+pub static RESET: Step = step("reset", "复位应答", ALL);
+/// SELECT by name: the social security application.
+pub static SELECT: Step = step("select", "选择应用", ALL);
+/// GET RESPONSE after 61xx.
+pub static GET_RESPONSE: Step = step("get-response", "取应答数据", ALL);
+/// SELECT EF05, the issuer's file.
+pub static SELECT_ISSUER: Step = step("select-issuer", "选择发卡文件", ALL);
+/// READ RECORD in EF05.
+pub static READ_ISSUER: Step = step("read-issuer", "读发卡记录", ALL);
+/// SELECT EF06, the holder's file.
+pub static SELECT_HOLDER: Step = step("select-holder", "选择持卡人文件", ALL);
+/// READ RECORD in EF06.
+pub static READ_HOLDER: Step = step("read-holder", "读持卡人记录", ALL);
+/// VERIFY.
+pub static VERIFY: Step = step("verify", "校验密码", ALL);
+/// The reader's wire itself: lengths and bodies of vpcd's messages, in answer to any command.
+pub static FRAME: Step = step(
+    "frame",
+    "读卡器线路",
+    &[Kind::Truncation, Kind::Garbage, Kind::Disconnection, Kind::Delay, Kind::WrongAnswer, Kind::Flood],
+);
+/// The contacts bounce: the card goes and is back a moment later, and again.
+pub static CONTACTS: Step = step("card-contacts-bounce", "卡片接触不良", STATE);
+/// The card is pulled in the middle of a reading.
+pub static PULLED: Step = step("card-pulled", "读卡中途拔卡", STATE);
+/// The readers are unplugged.
+pub static READER_GONE: Step = step("reader-gone", "读卡器断开", STATE);
+
+/// All of them.
+pub static STEPS: &[&Step] = &[
+    &RESET,
+    &SELECT,
+    &GET_RESPONSE,
+    &SELECT_ISSUER,
+    &READ_ISSUER,
+    &SELECT_HOLDER,
+    &READ_HOLDER,
+    &VERIFY,
+    &FRAME,
+    &CONTACTS,
+    &PULLED,
+    &READER_GONE,
+];
