@@ -4,11 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use system_tests::process::programs;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// A file system with the units and something where each program belongs.
+/// A file system with the units and the programs where they belong.
 fn staged() -> tempfile::TempDir {
     let stage = tempfile::tempdir().unwrap();
     let units = stage.path().join("etc/systemd/system");
@@ -16,12 +18,12 @@ fn staged() -> tempfile::TempDir {
     for entry in fs::read_dir(root().join("systemd/system")).unwrap().flatten() {
         fs::copy(entry.path(), units.join(entry.file_name())).unwrap();
     }
-    // Programs and the targets that the unit names come from the system it is installed on.
     fs::create_dir_all(stage.path().join("usr/lib/kiosk")).unwrap();
     for program in ["kiosk", "kiosk-device"] {
-        let path = stage.path().join("usr/lib/kiosk").join(program);
-        fs::copy("/bin/true", &path).unwrap();
+        fs::copy(programs().unwrap().join(program), stage.path().join("usr/lib/kiosk").join(program))
+            .unwrap();
     }
+    // The targets that the unit names come from the system it is installed on.
     let lib = stage.path().join("usr/lib/systemd/system");
     fs::create_dir_all(&lib).unwrap();
     for entry in fs::read_dir("/lib/systemd/system").unwrap().flatten() {

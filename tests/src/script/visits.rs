@@ -101,11 +101,17 @@ type Go = fn(&Stage) -> Result<()>;
 
 /// 丁: the card is taken at every view of a payment; the visit ends at once, wherever it was.
 pub(super) fn card_taken_everywhere(stage: &mut Stage) -> Result<()> {
-    let to: [(&str, Go); 6] = [
+    let to: [(&str, Go); 9] = [
         ("菜单", |_| Ok(())),
         ("授权", |stage| {
             stage.at()?.tap("社保参保证明")?;
             stage.at()?.see("请确认是否授权").map(drop)
+        }),
+        ("参保信息", proof),
+        ("凭条", |stage| {
+            proof(stage)?;
+            stage.at()?.tap("打印")?;
+            stage.at()?.see("凭条已打印").map(drop)
         }),
         ("余额", |stage| {
             stage.at()?.tap("医保账户余额")?;
@@ -122,6 +128,14 @@ pub(super) fn card_taken_everywhere(stage: &mut Stage) -> Result<()> {
             stage.at()?.see("请输入社保卡密码")?;
             stage.at()?.enter_pin("12")
         }),
+        ("密码不对", |stage| {
+            stage.choose_first_bill()?;
+            stage.at()?.tap("确认付款")?;
+            stage.at()?.see("请输入社保卡密码")?;
+            stage.at()?.enter_pin("000000")?;
+            stage.at()?.tap("确定")?;
+            stage.at()?.see("密码不对").map(drop)
+        }),
     ];
     for (name, go) in to {
         stage.sign_in_by_card("ouyang-xuemei")?;
@@ -131,6 +145,14 @@ pub(super) fn card_taken_everywhere(stage: &mut Stage) -> Result<()> {
         stage.report.expect(&format!("在“{name}”拔卡，立刻回到首页"), welcome.map_err(|e| format!("{e:#}")));
     }
     taken_right_after_paying(stage)
+}
+
+/// From the menu to what the proof of participation says.
+fn proof(stage: &Stage) -> Result<()> {
+    stage.at()?.tap("社保参保证明")?;
+    stage.at()?.see("请确认是否授权")?;
+    stage.at()?.tap("同意，继续")?;
+    stage.at()?.button("打印").map(drop)
 }
 
 /// The order is on record and the card goes: the payment runs on, and its outcome is told without a name.
