@@ -2,13 +2,17 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use slint::{ComponentHandle as _, PhysicalSize, PlatformError};
 use view::{Intent, Texts, View, ViewId};
 
 use crate::apply::{apply, set_panel};
 use crate::ui::{App, Touch};
+
+/// The first view comes as soon as the log is read. Without it by then, an empty window shows that the program runs.
+const FIRST_VIEW: Duration = Duration::from_secs(3);
 
 /// Why nothing can be drawn.
 #[derive(Debug)]
@@ -49,16 +53,28 @@ pub struct Screen {
 
 /// The newest view that is not drawn yet.
 #[derive(Default)]
-struct Slot(Mutex<Option<View>>);
+struct Slot {
+    view: Mutex<Option<View>>,
+    filled: Condvar,
+}
 
 impl Slot {
     /// Puts a view in; true when the slot was empty, so that the loop has to be woken.
     fn put(&self, view: View) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(view).is_none()
+        let was_empty = self.view.lock().unwrap_or_else(PoisonError::into_inner).replace(view).is_none();
+        self.filled.notify_all();
+        was_empty
     }
 
     fn take(&self) -> Option<View> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Waits for a view to be there, so long at most, and takes it.
+    fn wait(&self, patience: Duration) -> Option<View> {
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.filled.wait_timeout_while(view, patience, |view| view.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.take()
     }
 }
 
@@ -138,8 +154,10 @@ impl Screen {
             present: Rc::clone(&self.present),
         };
         SHOWN.with_borrow_mut(|own| *own = Some(shown));
+        // Not before there is something to see: the first frame is what residents look at while the rest starts.
+        let first = self.slot.wait(FIRST_VIEW);
         self.app.show()?;
-        if let Some(view) = self.slot.take() {
+        if let Some(view) = first.or_else(|| self.slot.take()) {
             self.show(&view);
         }
         slint::run_event_loop_until_quit()?;
