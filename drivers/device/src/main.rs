@@ -8,6 +8,7 @@
 
 mod camera;
 mod desk;
+mod id_card;
 mod printing;
 mod scanner;
 mod slot;
@@ -51,6 +52,7 @@ fn run() -> Result<()> {
         DeviceConfig::Card { reader } => slot::run(&desk, &reader),
         DeviceConfig::Camera { source } => camera::run(&desk, &source),
         DeviceConfig::Scanner { tty, baud } => scanner::run(&desk, &tty, baud),
+        DeviceConfig::IdReader { tty, baud } => id_card::run(&desk, &tty, baud),
         DeviceConfig::ReceiptPrinter { tty, baud, profile } => printing::run(&desk, &tty, baud, &profile)?,
     }
     Ok(())

@@ -40,6 +40,13 @@ pub enum DeviceConfig {
         /// Bits per second.
         baud: u32,
     },
+    /// A reader of resident identity cards on a serial line.
+    IdReader {
+        /// Path of the tty.
+        tty: String,
+        /// Bits per second.
+        baud: u32,
+    },
     /// A receipt printer on a serial line.
     ReceiptPrinter {
         /// Path of the tty.
@@ -133,6 +140,24 @@ pub enum Event {
     Code(Zeroizing<Vec<u8>>),
     /// What the camera sees, for a word of help on the screen.
     CodeHint(code_reader::Hint),
+    /// A card was laid on the ID reader; its reading has begun, and ends with one of the next two.
+    IdCardSeen,
+    /// The ID card was read.
+    IdCardRead(Box<IdHolder>),
+    /// The card on the ID reader cannot be used, and why.
+    IdCardRefused(id_reader::Refusal),
+}
+
+/// What the kiosk needs of an ID card. The rest of it, address and photo among it, does not leave the
+/// device process. No `Debug`; wiped on drop.
+#[derive(Serialize, Deserialize)]
+pub struct IdHolder {
+    /// The holder's number, checked.
+    pub number: Zeroizing<String>,
+    /// The holder's name.
+    pub name: Zeroizing<String>,
+    /// The card's last day, `YYYYMMDD`; absent where it is 长期.
+    pub valid_to: Option<String>,
 }
 
 /// Longest code text in bytes (QR version 40-L, byte mode, is 2,953).

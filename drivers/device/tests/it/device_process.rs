@@ -69,6 +69,15 @@ impl DeviceProcess {
         }
     }
 
+    /// Waits for the next event.
+    pub(crate) fn event(&mut self) -> Event {
+        loop {
+            if let FromDevice::Event(event) = self.hear().unwrap() {
+                return event;
+            }
+        }
+    }
+
     /// Waits for the next code.
     pub(crate) fn code(&mut self) -> Vec<u8> {
         loop {

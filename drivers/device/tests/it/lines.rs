@@ -5,15 +5,20 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use device::wire::{Answer, Attention, DeviceConfig, Fault, Health, Work};
+use device::wire::{Answer, Attention, DeviceConfig, Event, Fault, Health, Work};
+use id_reader::Refusal;
 use printer::{Block, Confirmation, Outcome, Receipt, Why};
 use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use tempfile::TempDir;
 
 use crate::device_process::DeviceProcess;
+
+/// Longer than anything here takes on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
 
 /// Answers to `DLE EOT 4`; the first is the good answer to the other three questions, too.
 const FINE: u8 = 0x12;
@@ -52,6 +57,10 @@ impl Jack {
 
     fn scanner(&self) -> DeviceProcess {
         DeviceProcess::open(DeviceConfig::Scanner { tty: self.tty(), baud: 115_200 }, &[])
+    }
+
+    fn id_reader(&self) -> DeviceProcess {
+        DeviceProcess::open(DeviceConfig::IdReader { tty: self.tty(), baud: 115_200 }, &[])
     }
 
     fn printer(&self) -> DeviceProcess {
@@ -116,6 +125,87 @@ fn a_mute_printer_is_reported_and_a_receipt_for_it_has_not_begun() {
     assert_eq!(device.health(), Health::NeedsAttention(Attention::Mute));
     assert_eq!(device.ask(5, receipt()), Ok(Answer::Printed(Outcome::NotStarted(Why::Mute))));
     assert_eq!(device.ask(6, Work::Scan(true)), Err(Fault::NotMine));
+}
+
+/// Answers of an ID reader to `find`: nothing there, a card; to `select`: failed.
+const NO_CARD: [u8; 11] = [0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x04, 0x00, 0x00, 0x80, 0x84];
+const CARD: [u8; 15] = [0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x08, 0x00, 0x00, 0x9F, 0, 0, 0, 0, 0x97];
+const NOT_SELECTED: [u8; 11] = [0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x04, 0x00, 0x00, 0x81, 0x85];
+
+/// The plate of an ID reader, as the test sees it.
+#[derive(Default)]
+struct Plate {
+    /// Something lies on it that is no card.
+    lies: AtomicBool,
+    /// Looks for a card since it was cleared.
+    looks: AtomicU32,
+}
+
+impl Plate {
+    /// Clears it, and waits until its driver must have noticed.
+    fn clear(&self) {
+        self.lies.store(false, Ordering::Relaxed);
+        self.looks.store(0, Ordering::Relaxed);
+        let until = Instant::now() + LONG;
+        while self.looks.load(Ordering::Relaxed) < 4 {
+            assert!(Instant::now() < until, "the driver looks no more");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// An ID reader; unplugged when its plate is dropped.
+fn id_reader(mut line: File, plate: &Arc<Plate>) -> JoinHandle<()> {
+    let plate = Arc::downgrade(plate);
+    thread::spawn(move || {
+        while let Some(plate) = plate.upgrade() {
+            let mut command = [0; 10];
+            line.read_exact(&mut command).unwrap();
+            let find = command[7..9] == [0x20, 0x01];
+            let answer = match (find, plate.lies.load(Ordering::Relaxed)) {
+                (true, true) => CARD.as_slice(),
+                (false, true) => &NOT_SELECTED,
+                (_, false) => &NO_CARD,
+            };
+            line.write_all(answer).unwrap();
+            plate.looks.fetch_add(u32::from(find), Ordering::Relaxed);
+        }
+    })
+}
+
+#[test]
+fn what_lies_on_an_id_reader_and_is_no_card_is_seen_and_refused_once() {
+    let jack = Jack::new();
+    let plate = Arc::<Plate>::default();
+    let reader = id_reader(jack.plug_in(), &plate);
+    let mut device = jack.id_reader();
+    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.ask(1, Work::Scan(true)), Err(Fault::NotMine));
+
+    for _ in 0..2 {
+        plate.clear();
+        plate.lies.store(true, Ordering::Relaxed);
+        assert!(matches!(device.event(), Event::IdCardSeen));
+        assert!(matches!(device.event(), Event::IdCardRefused(Refusal::Unreadable)));
+    }
+
+    drop(plate);
+    reader.join().unwrap();
+    assert_eq!(device.health(), Health::Absent);
+}
+
+#[test]
+fn a_mute_id_reader_is_reported_and_works_when_another_is_plugged_in() {
+    let jack = Jack::new();
+    let mute = jack.plug_in();
+    let mut device = jack.id_reader();
+    assert_eq!(device.health(), Health::NeedsAttention(Attention::Mute));
+
+    drop(mute);
+    assert_eq!(device.health(), Health::Absent);
+    let plate = Arc::<Plate>::default();
+    let _reader = id_reader(jack.plug_in(), &plate);
+    assert_eq!(device.health(), Health::Ready);
 }
 
 /// A printer that answers `DLE EOT n` with paper as told, and `GS r 1`; switched off when the paper is dropped.

@@ -1,0 +1,201 @@
+//! Answers by command: which data belongs to which status. An answer names no command, so its form is what
+//! tells it from a late one to the command before.
+
+use std::fmt;
+
+use crate::command::Command;
+use crate::status::Status;
+use crate::text::TEXT_LEN;
+
+const PHOTO_LEN: usize = 1024;
+/// A card has no fingerprints, those of one finger, or of two.
+const FINGERPRINTS: [usize; 3] = [0, 512, 1024];
+/// 追加住址: 35 characters.
+const ADDRESS_LEN: usize = 70;
+const SAM_ID_LEN: usize = 16;
+/// What a found and a selected card answer; nothing here needs it.
+const FOUND_LEN: usize = 4;
+const SELECTED_LEN: usize = 8;
+
+/// What came back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// A status and nothing that belongs to it: a refusal, or all there is to say.
+    Bare(Status),
+    /// To [`Command::SamId`].
+    Sam(SamId),
+    /// To [`Command::Read`] and [`Command::ReadWithFingerprints`].
+    Card {
+        /// 256 bytes, see [`parse_text`](crate::parse_text).
+        text: &'a [u8],
+        /// 1,024 bytes, undecoded.
+        photo: &'a [u8],
+        /// 0, 512 or 1,024 bytes.
+        fingerprints: &'a [u8],
+    },
+    /// To [`Command::NewAddress`]: 70 bytes of text.
+    Address(&'a [u8]),
+}
+
+/// An answer that is whole and is not one to the command that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the reader answered {command:?} with {status:?} and {data_len} bytes, which is no answer to it")]
+pub struct ShapeFault {
+    /// What was asked.
+    pub command: Command,
+    /// What came.
+    pub status: Option<Status>,
+    /// How long the rest was.
+    pub data_len: usize,
+}
+
+/// Reads the body of a frame, status and data, as the answer to a command.
+///
+/// # Errors
+/// When it is none.
+pub fn parse_answer(command: Command, body: &[u8]) -> Result<Answer<'_>, ShapeFault> {
+    let Some((status, data)) = body.split_first_chunk::<3>() else {
+        return Err(ShapeFault { command, status: None, data_len: body.len() });
+    };
+    let status = Status::from_bytes(*status);
+    let fault = ShapeFault { command, status: Some(status), data_len: data.len() };
+    let bare_of = |length| if data.len() == length { Ok(Answer::Bare(status)) } else { Err(fault) };
+    match (command, status) {
+        (Command::Reset | Command::SamStatus, Status::Done) => bare_of(0),
+        (Command::Find, Status::CardFound) => bare_of(FOUND_LEN),
+        (Command::Select, Status::Done) => bare_of(SELECTED_LEN),
+        (Command::SamId, Status::Done) => {
+            <[u8; SAM_ID_LEN]>::try_from(data).map(|id| Answer::Sam(SamId(id))).map_err(|_| fault)
+        }
+        (Command::Read | Command::ReadWithFingerprints, Status::Done) => {
+            card(data, command == Command::ReadWithFingerprints).ok_or(fault)
+        }
+        (Command::NewAddress, Status::Done) if data.len() == ADDRESS_LEN => Ok(Answer::Address(data)),
+        // Done, or found, and not as this command is: late, or from something else.
+        (_, Status::Done | Status::CardFound) => Err(fault),
+        (_, refused) => Ok(Answer::Bare(refused)),
+    }
+}
+
+/// `text length ‖ photo length (‖ fingerprint length) ‖ text ‖ photo (‖ fingerprints)`, lengths u16 big-endian.
+fn card(data: &[u8], with_fingerprints: bool) -> Option<Answer<'_>> {
+    let (text_len, data) = length(data)?;
+    let (photo_len, data) = length(data)?;
+    let (fingerprints_len, data) = if with_fingerprints { length(data)? } else { (0, data) };
+    let sound = text_len == TEXT_LEN && photo_len == PHOTO_LEN && FINGERPRINTS.contains(&fingerprints_len);
+    let (text, data) = data.split_at_checked(text_len)?;
+    let (photo, fingerprints) = data.split_at_checked(photo_len)?;
+    (sound && fingerprints.len() == fingerprints_len).then_some(Answer::Card { text, photo, fingerprints })
+}
+
+fn length(data: &[u8]) -> Option<(usize, &[u8])> {
+    let (length, rest) = data.split_first_chunk::<2>()?;
+    Some((u16::from_be_bytes(*length).into(), rest))
+}
+
+/// 安全模块号: names the reader, not a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SamId(pub [u8; SAM_ID_LEN]);
+
+impl fmt::Display for SamId {
+    /// As the vendors' programs print it: `05.01-20131011-0001234567-1234567890`. Their form is ASSUMED: two
+    /// numbers of 16 bits and three of 32, little endian.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, rest @ ..] = self.0;
+        write!(f, "{:02}.{:02}", u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))?;
+        let (numbers, _) = rest.as_chunks::<4>();
+        for (number, width) in numbers.iter().zip([8, 10, 10]) {
+            write!(f, "-{:0width$}", u32::from_le_bytes(*number))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn body(status: Status, data: &[u8]) -> Vec<u8> {
+        [status.to_bytes().as_slice(), data].concat()
+    }
+
+    fn reading(lengths: &[u16], bytes: usize) -> Vec<u8> {
+        let mut data: Vec<u8> = lengths.iter().flat_map(|length| length.to_be_bytes()).collect();
+        data.extend(vec![0x20; bytes]);
+        body(Status::Done, &data)
+    }
+
+    #[test]
+    fn each_good_answer_is_taken_for_its_own_command_only() {
+        let answers = [
+            (Command::SamStatus, body(Status::Done, &[])),
+            (Command::SamId, body(Status::Done, &[7; 16])),
+            (Command::Find, body(Status::CardFound, &[0; 4])),
+            (Command::Select, body(Status::Done, &[0; 8])),
+            (Command::Read, reading(&[256, 1024], 1280)),
+            (Command::ReadWithFingerprints, reading(&[256, 1024, 512], 1792)),
+            (Command::NewAddress, body(Status::Done, &[0x20; 70])),
+        ];
+        for (asked, _) in &answers {
+            for (of, answer) in &answers {
+                assert_eq!(parse_answer(*asked, answer).is_ok(), asked == of, "{asked:?} {of:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reading_is_cut_into_its_parts() {
+        for fingerprints_len in [0_u16, 512, 1024] {
+            let bytes = 1280 + usize::from(fingerprints_len);
+            let answer = reading(&[256, 1024, fingerprints_len], bytes);
+            let Ok(Answer::Card { text, photo, fingerprints }) =
+                parse_answer(Command::ReadWithFingerprints, &answer)
+            else {
+                panic!("no card")
+            };
+            assert_eq!(
+                (text.len(), photo.len(), fingerprints.len()),
+                (256, 1024, usize::from(fingerprints_len))
+            );
+        }
+    }
+
+    #[test]
+    fn lengths_that_no_card_has_are_refused() {
+        for (lengths, bytes) in [
+            ([256, 1024], 1279),
+            ([256, 1024], 1281),
+            ([0, 1024], 1024),
+            ([256, 0], 256),
+            ([65535, 65535], 1280),
+            ([1024, 256], 1280),
+        ] {
+            assert!(parse_answer(Command::Read, &reading(&lengths, bytes)).is_err(), "{lengths:?}");
+        }
+        assert!(parse_answer(Command::ReadWithFingerprints, &reading(&[256, 1024, 100], 1380)).is_err());
+    }
+
+    #[test]
+    fn a_refusal_is_one_whatever_comes_with_it() {
+        for data in [&[][..], &[1, 2, 3]] {
+            let answer = body(Status::Other([0xDE, 0xAD, 0x99]), data);
+            let expected = Answer::Bare(Status::Other([0xDE, 0xAD, 0x99]));
+            assert!(parse_answer(Command::Read, &answer) == Ok(expected));
+        }
+    }
+
+    #[test]
+    fn a_sam_id_is_printed_as_the_vendors_do() {
+        let id = SamId([5, 0, 1, 0, 0x63, 0x26, 0x33, 0x01, 0x87, 0xD6, 0x12, 0, 0xD2, 0x02, 0x96, 0x49]);
+        assert_eq!(id.to_string(), "05.01-20129379-0001234567-1234567890");
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_an_answer_or_not_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2400), at in 0..Command::ALL.len()) {
+            let _ = parse_answer(Command::ALL[at], &bytes);
+            let _ = parse_answer(Command::ALL[at], &body(Status::Done, &bytes));
+        }
+    }
+}

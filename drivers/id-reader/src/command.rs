@@ -1,0 +1,87 @@
+//! What a reader can be asked. No command here carries data.
+
+use crate::frame::PREAMBLE;
+
+/// Bytes of every command's frame.
+const FRAME_LEN: usize = 10;
+
+/// A command: CMD and PARA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// 复位 SAM, `10 FF`.
+    Reset,
+    /// SAM 状态检测, `11 FF`.
+    SamStatus,
+    /// 读 SAM 管理信息, `12 FF`.
+    SamId,
+    /// 寻找证/卡, `20 01`.
+    Find,
+    /// 选取证/卡, `20 02`.
+    Select,
+    /// 读证/卡固定信息: text and photo, `30 01`.
+    Read,
+    /// The same with fingerprints, `30 10`.
+    ReadWithFingerprints,
+    /// 读追加住址, `30 03`.
+    NewAddress,
+}
+
+impl Command {
+    /// Every command.
+    pub const ALL: [Self; 8] = [
+        Self::Reset,
+        Self::SamStatus,
+        Self::SamId,
+        Self::Find,
+        Self::Select,
+        Self::Read,
+        Self::ReadWithFingerprints,
+        Self::NewAddress,
+    ];
+
+    /// CMD and PARA.
+    #[must_use]
+    pub const fn code(self) -> [u8; 2] {
+        match self {
+            Self::Reset => [0x10, 0xFF],
+            Self::SamStatus => [0x11, 0xFF],
+            Self::SamId => [0x12, 0xFF],
+            Self::Find => [0x20, 0x01],
+            Self::Select => [0x20, 0x02],
+            Self::Read => [0x30, 0x01],
+            Self::ReadWithFingerprints => [0x30, 0x10],
+            Self::NewAddress => [0x30, 0x03],
+        }
+    }
+
+    /// `AA AA AA 96 69 ‖ 00 03 ‖ CMD PARA ‖ checksum`: the length counts what follows it, the checksum is the
+    /// exclusive or of length and command.
+    #[must_use]
+    pub const fn frame(self) -> [u8; FRAME_LEN] {
+        let [a, b, c, d, e] = PREAMBLE;
+        let [cmd, para] = self.code();
+        [a, b, c, d, e, 0x00, 0x03, cmd, para, 0x03 ^ cmd ^ para]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frames_are_those_of_the_published_table() {
+        for (command, published) in [
+            (Command::SamStatus, "AAAAAA9669000311FFED"),
+            (Command::SamId, "AAAAAA9669000312FFEE"),
+            (Command::Find, "AAAAAA96690003200122"),
+            (Command::Select, "AAAAAA96690003200221"),
+            (Command::Read, "AAAAAA96690003300132"),
+            (Command::ReadWithFingerprints, "AAAAAA96690003301023"),
+            (Command::NewAddress, "AAAAAA96690003300330"),
+            (Command::Reset, "AAAAAA9669000310FFEC"),
+        ] {
+            let hex: String = command.frame().iter().map(|byte| format!("{byte:02X}")).collect();
+            assert_eq!(hex, published);
+        }
+    }
+}

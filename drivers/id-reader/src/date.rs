@@ -1,0 +1,108 @@
+//! Days, as cards write them.
+
+use zeroize::Zeroize;
+
+/// A day that exists, in the common calendar.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Zeroize)]
+#[zeroize(drop)]
+pub struct Date {
+    year: u16,
+    month: u8,
+    day: u8,
+}
+
+impl Date {
+    /// From `YYYYMMDD`, in the years 1800 to 2199; no other form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let year: u16 = text.get(..4)?.parse().ok()?;
+        let month: u8 = text.get(4..6)?.parse().ok()?;
+        let day: u8 = text.get(6..)?.parse().ok()?;
+        let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+        let days = match month {
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            4 | 6 | 9 | 11 => 30,
+            2 if leap => 29,
+            2 => 28,
+            _ => return None,
+        };
+        ((1800..2200).contains(&year) && (1..=days).contains(&day)).then_some(Self { year, month, day })
+    }
+
+    /// `YYYYMMDD`.
+    #[must_use]
+    pub fn compact(&self) -> String {
+        format!("{:04}{:02}{:02}", self.year, self.month, self.day)
+    }
+}
+
+/// 有效期限: how long a card is valid.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Validity {
+    /// The last day.
+    Until(Date),
+    /// 长期.
+    LongTerm,
+}
+
+impl Validity {
+    /// From `YYYYMMDD` or 长期.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "长期" { Some(Self::LongTerm) } else { Date::parse(text).map(Self::Until) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn days_that_do_not_exist_are_no_dates() {
+        assert!(Date::parse("20240229").is_some() && Date::parse("20000229").is_some());
+        for wrong in [
+            "20230229",
+            "19000229",
+            "20241301",
+            "20240431",
+            "20240400",
+            "00000000",
+            "2024022",
+            "202402290",
+            "+2240229",
+            "17991231",
+            "22000101",
+            "",
+            "２０２４０２２９",
+            "2024 229",
+        ] {
+            assert!(Date::parse(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_validity_is_a_day_or_without_end() {
+        assert!(Validity::parse("长期") == Some(Validity::LongTerm));
+        assert!(Validity::parse("20360601").is_some());
+        for wrong in ["长", "长期 ", "long", ""] {
+            assert!(Validity::parse(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_date_is_written_as_it_was_read(text in "(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|1[0-9]|2[0-8])") {
+            prop_assert_eq!(Date::parse(&text).unwrap().compact(), text);
+        }
+
+        #[test]
+        fn any_text_is_a_date_or_not_without_panic(text: String) {
+            let _ = Date::parse(&text);
+            let _ = Validity::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,575 @@
+//! The text block: 256 bytes of UTF-16LE in one of four layouts, told apart by the unit at byte 248.
+//!
+//! | bytes | resident (space) | permit `J` | | foreigner 2017 `I` | | foreigner 2023 `Y` |
+//! |---|---|---|---|---|---|---|
+//! | 30 | name | name | 120 | English name | 30 | Chinese name |
+//! | 2 | sex | sex | 2 | sex | 2 | sex |
+//! | 4 | nation | – | 30 | number | 4 | renewals |
+//! | 16 | birth | birth | 6 | country | 16 | birth |
+//! | 70 | address | address | 30 | Chinese name | 70 | English name |
+//! | 36 | number | number | 16 | valid from | 36 | number |
+//! | 30 | issuer | issuer | 16 | valid to | 30 | – |
+//! | 16 | valid from | valid from | 16 | birth | 16 | valid from |
+//! | 16 | valid to | valid to | 4 | version | 16 | valid to |
+//! | 36 | – | 18 pass number, 4 issues, 6 – | 8 | authority | 28 | 22 English name (end), 6 country |
+//! | | | 2 kind, 6 – | 8 | 2 kind, 6 – | 8 | 2 kind, 6 related |
+
+use zeroize::Zeroizing;
+
+use crate::card::IdCard;
+use crate::date::{Date, Validity};
+use crate::number::{
+    birth_in, is_citizen_number, is_foreigner_number, is_foreigner_number_2017, is_permit_holder_number,
+};
+use crate::utf16::field;
+
+/// Bytes of the block.
+pub const TEXT_LEN: usize = 256;
+/// Where the kind stands in all four layouts.
+const KIND_AT: usize = 248;
+
+/// 居民身份证.
+#[derive(PartialEq, Eq)]
+pub struct Resident {
+    /// 姓名.
+    pub name: Zeroizing<String>,
+    /// 性别.
+    pub sex: Sex,
+    /// 民族, two digits of GB/T 3304.
+    pub nation: String,
+    /// 出生日期.
+    pub birth: Date,
+    /// 住址.
+    pub address: Zeroizing<String>,
+    /// 公民身份号码.
+    pub number: Zeroizing<String>,
+    /// 签发机关.
+    pub issuer: String,
+    /// 有效期限, its first day.
+    pub valid_from: Date,
+    /// 有效期限, its end.
+    pub valid_to: Validity,
+}
+
+/// 港澳台居民居住证.
+#[derive(PartialEq, Eq)]
+pub struct Permit {
+    /// 姓名.
+    pub name: Zeroizing<String>,
+    /// 性别.
+    pub sex: Sex,
+    /// 出生日期.
+    pub birth: Date,
+    /// 住址.
+    pub address: Zeroizing<String>,
+    /// 公民身份号码; its region is 810000, 820000 or 830000.
+    pub number: Zeroizing<String>,
+    /// 签发机关.
+    pub issuer: String,
+    /// 有效期限, its first day.
+    pub valid_from: Date,
+    /// 有效期限, its end.
+    pub valid_to: Validity,
+    /// 通行证号码.
+    pub pass_number: Zeroizing<String>,
+    /// 签发次数, two digits.
+    pub issues: String,
+}
+
+/// 外国人永久居留身份证 of 2017.
+#[derive(PartialEq, Eq)]
+pub struct Foreigner2017 {
+    /// 英文姓名.
+    pub english_name: Zeroizing<String>,
+    /// 性别.
+    pub sex: Sex,
+    /// 永久居留证号码: three letters and twelve digits.
+    pub number: Zeroizing<String>,
+    /// 国籍, three letters (ISO 3166-1).
+    pub country: String,
+    /// 中文姓名; may be empty.
+    pub chinese_name: Zeroizing<String>,
+    /// 签发日期.
+    pub valid_from: Date,
+    /// 终止日期.
+    pub valid_to: Validity,
+    /// 出生日期.
+    pub birth: Date,
+    /// 证件版本号.
+    pub version: String,
+    /// 受理机关代码.
+    pub authority: String,
+}
+
+/// 外国人永久居留身份证 of 2023.
+#[derive(PartialEq, Eq)]
+pub struct Foreigner2023 {
+    /// 中文姓名; may be empty.
+    pub chinese_name: Zeroizing<String>,
+    /// 性别.
+    pub sex: Sex,
+    /// 换证次数, two digits.
+    pub renewals: String,
+    /// 出生日期.
+    pub birth: Date,
+    /// 英文姓名, whole.
+    pub english_name: Zeroizing<String>,
+    /// 证件号码: 9 and seventeen more places, checked as in GB 11643.
+    pub number: Zeroizing<String>,
+    /// 有效期限, its first day.
+    pub valid_from: Date,
+    /// 有效期限, its end.
+    pub valid_to: Validity,
+    /// 国籍, three letters (ISO 3166-1).
+    pub country: String,
+    /// 既往版本证件号码关联项, three places; may be empty.
+    pub related: String,
+}
+
+/// 性别 (GB/T 2261.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sex {
+    /// 未知, `0`.
+    Unknown,
+    /// 男, `1`.
+    Male,
+    /// 女, `2`.
+    Female,
+    /// 未说明, `9`.
+    Unspecified,
+}
+
+/// Why a text block is not believed. Says where, never what stood there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextFault {
+    /// Not 256 bytes.
+    #[error("the card's text has {0} bytes instead of {TEXT_LEN}: the reader is faulty or of another kind")]
+    Length(usize),
+    /// A kind of card that is not known here.
+    #[error("the card is of an unknown kind ({0:04X}): the counter must look at it")]
+    Kind(u16),
+    /// A field that no such card has.
+    #[error("the card's {0} makes no sense: the counter must look at the card")]
+    Field(&'static str),
+}
+
+/// Reads a text block: types every field, checks dates, numbers and how they agree.
+///
+/// # Errors
+/// When it is not a text block of one of the four cards.
+pub fn parse_text(bytes: &[u8]) -> Result<IdCard, TextFault> {
+    if bytes.len() != TEXT_LEN {
+        return Err(TextFault::Length(bytes.len()));
+    }
+    let kind = match bytes.get(KIND_AT..) {
+        Some([low, high, ..]) => u16::from_le_bytes([*low, *high]),
+        Some(_) | None => return Err(TextFault::Length(bytes.len())),
+    };
+    let fields = Fields { rest: bytes };
+    match (kind, u8::try_from(kind)) {
+        // Padding may be spaces or zeros.
+        (_, Ok(b' ' | 0)) => resident(fields).map(IdCard::Resident),
+        (_, Ok(b'J')) => permit(fields).map(IdCard::Permit),
+        (_, Ok(b'I')) => foreigner_2017(fields).map(IdCard::Foreigner2017),
+        (_, Ok(b'Y')) => foreigner_2023(fields).map(IdCard::Foreigner2023),
+        (kind, _) => Err(TextFault::Kind(kind)),
+    }
+}
+
+fn resident(mut fields: Fields<'_>) -> Result<Resident, TextFault> {
+    let card = Resident {
+        name: fields.present(30, "name")?,
+        sex: fields.sex()?,
+        nation: fields.digits(4, "nation")?,
+        birth: fields.date("date of birth")?,
+        address: fields.text(70, "address")?,
+        number: fields.number(36, is_citizen_number)?,
+        issuer: fields.plain(30, "issuer")?,
+        valid_from: fields.date("first day")?,
+        valid_to: fields.validity()?,
+    };
+    same_birth(&card.number, &card.birth)?;
+    in_order(&card.valid_from, &card.valid_to)?;
+    Ok(card)
+}
+
+fn permit(mut fields: Fields<'_>) -> Result<Permit, TextFault> {
+    let card = Permit {
+        name: fields.present(30, "name")?,
+        sex: fields.sex()?,
+        birth: {
+            fields.skip(4);
+            fields.date("date of birth")?
+        },
+        address: fields.text(70, "address")?,
+        number: fields.number(36, is_permit_holder_number)?,
+        issuer: fields.plain(30, "issuer")?,
+        valid_from: fields.date("first day")?,
+        valid_to: fields.validity()?,
+        pass_number: fields.text(18, "pass number")?,
+        issues: fields.digits(4, "number of issues")?,
+    };
+    same_birth(&card.number, &card.birth)?;
+    in_order(&card.valid_from, &card.valid_to)?;
+    Ok(card)
+}
+
+fn foreigner_2017(mut fields: Fields<'_>) -> Result<Foreigner2017, TextFault> {
+    let card = Foreigner2017 {
+        english_name: fields.present(120, "English name")?,
+        sex: fields.sex()?,
+        number: fields.number(30, is_foreigner_number_2017)?,
+        country: fields.country()?,
+        chinese_name: fields.text(30, "Chinese name")?,
+        valid_from: fields.date("first day")?,
+        valid_to: fields.validity()?,
+        birth: fields.date("date of birth")?,
+        version: fields.plain(4, "version")?,
+        authority: fields.plain(8, "authority")?,
+    };
+    in_order(&card.valid_from, &card.valid_to)?;
+    Ok(card)
+}
+
+fn foreigner_2023(mut fields: Fields<'_>) -> Result<Foreigner2023, TextFault> {
+    let chinese_name = fields.text(30, "Chinese name")?;
+    let sex = fields.sex()?;
+    let renewals = fields.digits(4, "number of renewals")?;
+    let birth = fields.date("date of birth")?;
+    let begin = fields.unpadded(70);
+    let number = fields.number(36, is_foreigner_number)?;
+    fields.skip(30);
+    let valid_from = fields.date("first day")?;
+    let valid_to = fields.validity()?;
+    // One name in two places: a space at the end of the first is part of it when the second goes on.
+    let whole = Zeroizing::new([begin, fields.unpadded(22)].concat());
+    let english_name =
+        field(&whole).filter(|name| !name.is_empty()).ok_or(TextFault::Field("English name"))?;
+    let country = fields.country()?;
+    fields.skip(2);
+    let related = fields.plain(6, "related item")?;
+    same_birth(&number, &birth)?;
+    in_order(&valid_from, &valid_to)?;
+    Ok(Foreigner2023 {
+        chinese_name,
+        sex,
+        renewals,
+        birth,
+        english_name,
+        number,
+        valid_from,
+        valid_to,
+        country,
+        related,
+    })
+}
+
+fn same_birth(number: &str, birth: &Date) -> Result<(), TextFault> {
+    if birth_in(number).as_ref() == Some(birth) { Ok(()) } else { Err(TextFault::Field("date of birth")) }
+}
+
+fn in_order(from: &Date, to: &Validity) -> Result<(), TextFault> {
+    match to {
+        Validity::Until(last) if last < from => Err(TextFault::Field("last day")),
+        Validity::Until(_) | Validity::LongTerm => Ok(()),
+    }
+}
+
+/// The fields of a block, one after the other.
+struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn unpadded(&mut self, bytes: usize) -> &'a [u8] {
+        let (front, rest) = self.rest.split_at_checked(bytes).unwrap_or_default();
+        self.rest = rest;
+        front
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.unpadded(bytes);
+    }
+
+    fn text(&mut self, bytes: usize, name: &'static str) -> Result<Zeroizing<String>, TextFault> {
+        field(self.unpadded(bytes)).ok_or(TextFault::Field(name))
+    }
+
+    fn present(&mut self, bytes: usize, name: &'static str) -> Result<Zeroizing<String>, TextFault> {
+        let text = self.text(bytes, name)?;
+        if text.is_empty() { Err(TextFault::Field(name)) } else { Ok(text) }
+    }
+
+    /// A field that says nothing about one person.
+    fn plain(&mut self, bytes: usize, name: &'static str) -> Result<String, TextFault> {
+        self.text(bytes, name).map(|text| text.as_str().to_owned())
+    }
+
+    fn number(&mut self, bytes: usize, is_number: fn(&str) -> bool) -> Result<Zeroizing<String>, TextFault> {
+        let text = self.text(bytes, "number")?;
+        if is_number(&text) { Ok(text) } else { Err(TextFault::Field("number")) }
+    }
+
+    /// As many digits as fit.
+    fn digits(&mut self, bytes: usize, name: &'static str) -> Result<String, TextFault> {
+        let text = self.plain(bytes, name)?;
+        let all = text.len() == bytes / 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        if all { Ok(text) } else { Err(TextFault::Field(name)) }
+    }
+
+    fn country(&mut self) -> Result<String, TextFault> {
+        let text = self.plain(6, "country")?;
+        let letters = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+        if letters { Ok(text) } else { Err(TextFault::Field("country")) }
+    }
+
+    fn sex(&mut self) -> Result<Sex, TextFault> {
+        match self.plain(2, "sex")?.as_str() {
+            "0" => Ok(Sex::Unknown),
+            "1" => Ok(Sex::Male),
+            "2" => Ok(Sex::Female),
+            "9" => Ok(Sex::Unspecified),
+            _ => Err(TextFault::Field("sex")),
+        }
+    }
+
+    fn date(&mut self, name: &'static str) -> Result<Date, TextFault> {
+        Date::parse(&self.text(16, name)?).ok_or(TextFault::Field(name))
+    }
+
+    fn validity(&mut self) -> Result<Validity, TextFault> {
+        Validity::parse(&self.text(16, "last day")?).ok_or(TextFault::Field("last day"))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod samples {
+    use crate::utf16::padded;
+
+    type Block = Vec<(&'static str, usize)>;
+
+    pub(crate) fn resident() -> Block {
+        vec![
+            ("张三丰", 30),
+            ("1", 2),
+            ("01", 4),
+            ("19900307", 16),
+            ("重庆市渝中区人民路二三二号", 70),
+            ("500103199003070017", 36),
+            ("重庆市公安局渝中区分局", 30),
+            ("20200101", 16),
+            ("20400101", 16),
+            ("", 36),
+        ]
+    }
+
+    pub(crate) fn permit() -> Block {
+        vec![
+            ("陈大文", 30),
+            ("1", 2),
+            ("", 4),
+            ("19900307", 16),
+            ("重庆市渝中区人民路二三二号", 70),
+            ("810000199003070015", 36),
+            ("重庆市公安局渝中区分局", 30),
+            ("20200101", 16),
+            ("20250101", 16),
+            ("H01234567", 18),
+            ("01", 4),
+            ("", 6),
+            ("J", 2),
+            ("", 6),
+        ]
+    }
+
+    pub(crate) fn foreigner_2017() -> Block {
+        vec![
+            ("DUPONT, MARIE CLAIRE", 120),
+            ("2", 2),
+            ("FRA500090030711", 30),
+            ("FRA", 6),
+            ("杜玛丽", 30),
+            ("20200101", 16),
+            ("20300101", 16),
+            ("19900307", 16),
+            ("01", 4),
+            ("5000", 8),
+            ("I", 2),
+            ("", 6),
+        ]
+    }
+
+    pub(crate) fn foreigner_2023() -> Block {
+        vec![
+            ("杜玛丽", 30),
+            ("2", 2),
+            ("01", 4),
+            ("19900307", 16),
+            ("DUPONT MONTMORENCY, MARIE CLAIRE A", 70),
+            ("950250199003070029", 36),
+            ("", 30),
+            ("20240101", 16),
+            ("20340101", 16),
+            ("LOISE", 22),
+            ("FRA", 6),
+            ("Y", 2),
+            ("", 6),
+        ]
+    }
+
+    pub(crate) fn block(fields: &[(&str, usize)]) -> Vec<u8> {
+        fields.iter().flat_map(|(text, bytes)| padded(text, *bytes)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{block, foreigner_2017, foreigner_2023, permit, resident};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fault(fields: &[(&str, usize)]) -> Option<TextFault> {
+        parse_text(&block(fields)).err()
+    }
+
+    #[test]
+    fn a_residents_card_reads_wholly() {
+        let Ok(IdCard::Resident(card)) = parse_text(&block(&resident())) else {
+            panic!("no resident's card")
+        };
+        assert_eq!((card.name.as_str(), card.nation.as_str(), card.sex), ("张三丰", "01", Sex::Male));
+        assert_eq!(card.number.as_str(), "500103199003070017");
+        assert_eq!(card.address.as_str(), "重庆市渝中区人民路二三二号");
+        assert_eq!(
+            (card.issuer.as_str(), card.birth.compact()),
+            ("重庆市公安局渝中区分局", "19900307".into())
+        );
+        assert!(card.valid_to == Validity::parse("20400101").unwrap());
+    }
+
+    #[test]
+    fn a_permit_reads_wholly() {
+        let parsed = parse_text(&block(&permit())).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!((parsed.name(), parsed.number()), ("陈大文", "810000199003070015"));
+        let IdCard::Permit(card) = parsed else { panic!("no permit") };
+        assert_eq!((card.pass_number.as_str(), card.issues.as_str()), ("H01234567", "01"));
+    }
+
+    #[test]
+    fn a_foreigners_card_of_2017_reads_wholly() {
+        let parsed = parse_text(&block(&foreigner_2017())).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!((parsed.name(), parsed.number()), ("杜玛丽", "FRA500090030711"));
+        let IdCard::Foreigner2017(card) = parsed else { panic!("no card of 2017") };
+        assert_eq!((card.english_name.as_str(), card.country.as_str()), ("DUPONT, MARIE CLAIRE", "FRA"));
+        assert_eq!((card.version.as_str(), card.authority.as_str(), card.sex), ("01", "5000", Sex::Female));
+    }
+
+    #[test]
+    fn a_foreigners_card_of_2023_reads_wholly_and_its_name_is_one() {
+        let parsed = parse_text(&block(&foreigner_2023())).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(parsed.number(), "950250199003070029");
+        let IdCard::Foreigner2023(card) = parsed else { panic!("no card of 2023") };
+        assert_eq!(card.english_name.as_str(), "DUPONT MONTMORENCY, MARIE CLAIRE A LOISE");
+        assert_eq!((card.renewals.as_str(), card.related.as_str()), ("01", ""));
+    }
+
+    #[test]
+    fn a_foreigner_without_a_chinese_name_is_called_by_the_other() {
+        let mut fields = foreigner_2017();
+        fields[4].0 = "";
+        assert_eq!(parse_text(&block(&fields)).ok().unwrap().name(), "DUPONT, MARIE CLAIRE");
+    }
+
+    #[test]
+    fn a_card_without_end_and_a_name_beyond_the_first_plane_are_read() {
+        let mut fields = resident();
+        fields[0].0 = "𠮷田·䶮";
+        fields[8].0 = "长期";
+        let card = parse_text(&block(&fields)).ok().unwrap();
+        assert_eq!(card.name(), "𠮷田·䶮");
+        assert!(*card.valid_to() == Validity::LongTerm);
+    }
+
+    #[test]
+    fn each_field_that_makes_no_sense_is_named() {
+        for (at, text, named) in [
+            (0, "", "name"),
+            (0, "张\u{7}三", "name"),
+            (1, "男", "sex"),
+            (1, "", "sex"),
+            (2, "1", "nation"),
+            (3, "19900230", "date of birth"),
+            // A day that exists, and not the number's.
+            (3, "19900308", "date of birth"),
+            (5, "500103199003070011", "number"),
+            (5, "810000199003070015", "number"),
+            (5, "50010319900307001", "number"),
+            (7, "", "first day"),
+            (8, "长期有效", "last day"),
+            (8, "20191231", "last day"),
+        ] {
+            let mut fields = resident();
+            fields[at].0 = text;
+            assert_eq!(fault(&fields), Some(TextFault::Field(named)), "{named}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_told_apart_from_nonsense() {
+        let mut fields = permit();
+        fields[12].0 = "K";
+        assert_eq!(fault(&fields), Some(TextFault::Kind(u16::from(b'K'))));
+        fields[12].0 = "国";
+        assert_eq!(fault(&fields), Some(TextFault::Kind(0x56FD)));
+    }
+
+    #[test]
+    fn every_other_length_is_refused() {
+        let whole = block(&resident());
+        for length in (0..TEXT_LEN).chain([TEXT_LEN + 1, 1024]) {
+            let mut bytes = whole.clone();
+            bytes.resize(length, 0x20);
+            assert_eq!(parse_text(&bytes).err(), Some(TextFault::Length(length)));
+        }
+    }
+
+    #[test]
+    fn no_fault_quotes_the_card() {
+        let mut fields = resident();
+        fields[5].0 = "500103199003070011";
+        assert!(!format!("{:?} {}", fault(&fields), fault(&fields).unwrap()).contains("19900307"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_card_or_not_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in "[ JIYK]") {
+            let _ = parse_text(&bytes);
+            let mut whole = bytes;
+            whole.resize(TEXT_LEN, 0x20);
+            whole[KIND_AT..KIND_AT + 2].copy_from_slice(&[kind.as_bytes()[0], 0]);
+            let _ = parse_text(&whole);
+        }
+
+        #[test]
+        fn a_card_with_any_changed_byte_is_read_or_refused_and_never_by_another_number(which in 0..4_usize, at in 0..TEXT_LEN, by in 1..=255_u8) {
+            let fields = [resident(), permit(), foreigner_2017(), foreigner_2023()];
+            let mut bytes = block(&fields[which]);
+            let number = parse_text(&bytes).ok().unwrap().number().to_owned();
+            bytes[at] ^= by;
+            if let Ok(card) = parse_text(&bytes) && which != 2 {
+                prop_assert_eq!(card.number(), number);
+            }
+        }
+
+        #[test]
+        fn every_resident_is_read_as_written(name in "[一-龥𠮷𠀀·]{1,7}", address in "[一-龥0-9a-z]{0,35}", long in any::<bool>()) {
+            let until = if long { "长期" } else { "20400101" };
+            let fields = [
+                (name.as_str(), 30), ("2", 2), ("54", 4), ("19900307", 16), (address.as_str(), 70),
+                ("500103199003070017", 36), ("重庆市公安局", 30), ("20200101", 16), (until, 16), ("", 36),
+            ];
+            let Ok(IdCard::Resident(card)) = parse_text(&block(&fields)) else { panic!("no resident's card") };
+            prop_assert_eq!((card.name.as_str(), card.address.as_str()), (name.as_str(), address.as_str()));
+        }
+    }
+}

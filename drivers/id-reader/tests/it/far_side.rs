@@ -1,0 +1,222 @@
+//! A reader's side of the line, with a clock of its own and one fault.
+
+use std::cell::{RefCell, RefMut};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use id_reader::{IdReader, Link, LinkFault};
+
+/// What goes wrong with answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// None comes.
+    Silent,
+    /// The plug is pulled.
+    Unplugged,
+    /// These bytes come instead.
+    Instead(Vec<u8>),
+    /// These bytes come before each.
+    Before(Vec<u8>),
+    /// The checksum is wrong.
+    Checksum,
+    /// Each ends after so many bytes.
+    Truncated(usize),
+    /// The length says so many bytes more or less.
+    Length(i16),
+    /// One byte comes in so many milliseconds.
+    Slow(u64),
+    /// Noise without end.
+    Flood,
+}
+
+/// What the far side knows; shared between the test and the line.
+pub(crate) struct State {
+    now: Instant,
+    /// Commands that arrived: CMD and PARA.
+    pub(crate) commands: Vec<[u8; 2]>,
+    /// Answers to commands, in order of preference the last first.
+    replies: Vec<([u8; 2], VecDeque<Vec<u8>>)>,
+    pub(crate) fault: Option<Fault>,
+    /// The fault ends after so many answers.
+    pub(crate) fault_for: u32,
+    out: VecDeque<u8>,
+}
+
+impl State {
+    /// Answers this command with this body from now on.
+    pub(crate) fn answers(&mut self, command: [u8; 2], body: &[u8]) {
+        self.answers_in_turn(command, &[body]);
+    }
+
+    /// Answers it with these bodies in turn, with the last for ever.
+    pub(crate) fn answers_in_turn(&mut self, command: [u8; 2], bodies: &[&[u8]]) {
+        self.replies.retain(|(known, _)| *known != command);
+        self.replies.push((command, bodies.iter().map(|body| body.to_vec()).collect()));
+    }
+
+    /// Sends these bytes, which nobody asked for.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        self.out.extend(bytes);
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn take(&mut self, frame: &[u8]) {
+        let [0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x03, cmd, para, sum] = *frame else {
+            panic!("{frame:02X?}")
+        };
+        assert_eq!(sum, 3 ^ cmd ^ para);
+        self.commands.push([cmd, para]);
+        let body = match self.replies.iter_mut().find(|(command, _)| *command == [cmd, para]) {
+            Some((_, bodies)) if bodies.len() > 1 => bodies.pop_front().unwrap(),
+            Some((_, bodies)) => bodies[0].clone(),
+            None => vec![0, 0, 0x21],
+        };
+        let mut answer = framed(&body);
+        let fault = self.fault.clone();
+        if fault.is_some() {
+            self.fault_for = self.fault_for.saturating_sub(1);
+            if self.fault_for == 0 {
+                self.fault = None;
+            }
+        }
+        match fault {
+            Some(Fault::Silent | Fault::Unplugged | Fault::Flood) => return,
+            Some(Fault::Instead(bytes)) => answer = bytes,
+            Some(Fault::Before(bytes)) => answer = [bytes, answer].concat(),
+            Some(Fault::Checksum) => *answer.last_mut().unwrap() ^= 1,
+            Some(Fault::Truncated(length)) => answer.truncate(length),
+            Some(Fault::Length(by)) => {
+                let length = u16::from_be_bytes([answer[5], answer[6]]).wrapping_add_signed(by);
+                answer[5..7].copy_from_slice(&length.to_be_bytes());
+            }
+            Some(Fault::Slow(_)) | None => {}
+        }
+        self.out.extend(answer);
+    }
+}
+
+/// One end of the line.
+#[derive(Clone)]
+pub(crate) struct FarSide(Rc<RefCell<State>>);
+
+impl FarSide {
+    /// A reader on which nothing lies.
+    pub(crate) fn new() -> Self {
+        let mut state = State {
+            now: Instant::now(),
+            commands: Vec::new(),
+            replies: Vec::new(),
+            fault: None,
+            fault_for: u32::MAX,
+            out: VecDeque::new(),
+        };
+        state.answers([0x11, 0xFF], &[0, 0, 0x90]);
+        state.answers([0x20, 0x01], &[0, 0, 0x80]);
+        Self(Rc::new(RefCell::new(state)))
+    }
+
+    pub(crate) fn reader(&self) -> IdReader<Self> {
+        IdReader::new(self.clone())
+    }
+
+    pub(crate) fn state(&self) -> RefMut<'_, State> {
+        self.0.borrow_mut()
+    }
+
+    /// Lays a card down.
+    pub(crate) fn lay(&self, text: &[u8]) {
+        let mut state = self.state();
+        state.answers([0x20, 0x01], &[0, 0, 0x9F, 0, 0, 0, 0]);
+        state.answers([0x20, 0x02], &[0, 0, 0x90, 0, 0, 0, 0, 0, 0, 0, 0]);
+        state.answers([0x30, 0x01], &reading(text));
+    }
+}
+
+impl Link for FarSide {
+    fn write_some(&mut self, bytes: &[u8], _timeout: Duration) -> Result<usize, LinkFault> {
+        let mut state = self.state();
+        if state.fault == Some(Fault::Unplugged) {
+            return Err(LinkFault::Gone);
+        }
+        state.take(bytes);
+        Ok(bytes.len())
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
+        assert!(timeout <= Duration::from_millis(200) && !buffer.is_empty());
+        let mut state = self.state();
+        match state.fault {
+            Some(Fault::Unplugged) => return Err(LinkFault::Gone),
+            Some(Fault::Flood) => {
+                state.now += Duration::from_millis(1);
+                buffer.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at * 31) as u8);
+                return Ok(buffer.len());
+            }
+            Some(Fault::Slow(ms)) if !state.out.is_empty() => {
+                state.now += Duration::from_millis(ms);
+                buffer[0] = state.out.pop_front().unwrap();
+                return Ok(1);
+            }
+            Some(_) | None => {}
+        }
+        if state.out.is_empty() {
+            state.now += timeout;
+            return Err(LinkFault::TimedOut);
+        }
+        let count = buffer.len().min(state.out.len());
+        for (byte, came) in buffer.iter_mut().zip(state.out.drain(..count)) {
+            *byte = came;
+        }
+        Ok(count)
+    }
+
+    fn now(&self) -> Instant {
+        self.0.borrow().now
+    }
+}
+
+pub(crate) fn framed(body: &[u8]) -> Vec<u8> {
+    let summed = [&(body.len() as u16 + 1).to_be_bytes(), body].concat();
+    let sum = summed.iter().fold(0, |sum, byte| sum ^ byte);
+    [&[0xAA, 0xAA, 0xAA, 0x96, 0x69], summed.as_slice(), &[sum]].concat()
+}
+
+/// The good answer to a reading.
+pub(crate) fn reading(text: &[u8]) -> Vec<u8> {
+    [&[0, 0, 0x90, 1, 0, 4, 0], text, photo().as_slice()].concat()
+}
+
+/// A photo in which every byte occurs, those of a preamble too.
+pub(crate) fn photo() -> Vec<u8> {
+    let mut photo: Vec<u8> = (0..1024_u32).map(|at| at as u8).collect();
+    photo[500..507].copy_from_slice(&[0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x04]);
+    photo
+}
+
+/// The text of an invented resident.
+pub(crate) fn text() -> Vec<u8> {
+    [
+        ("张三丰", 15),
+        ("1", 1),
+        ("01", 2),
+        ("19900307", 8),
+        ("重庆市渝中区人民路二三二号", 35),
+        ("500103199003070017", 18),
+        ("重庆市公安局渝中区分局", 15),
+        ("20200101", 8),
+        ("20400101", 8),
+        ("", 18),
+    ]
+    .iter()
+    .flat_map(|(words, units)| {
+        let mut field: Vec<u16> = words.encode_utf16().collect();
+        field.resize(*units, 0x20);
+        field
+    })
+    .flat_map(u16::to_le_bytes)
+    .collect()
+}
