@@ -75,6 +75,7 @@ impl Config {
             has: Equipment {
                 card_reader: site.devices.card_reader.is_some(),
                 code_reader: site.devices.code_reader.is_some(),
+                id_reader: site.devices.id_reader.is_some(),
                 printer: site.devices.printer.is_some(),
             },
             times: Times {

@@ -225,6 +225,7 @@ impl<D: Disk> Engine<D> {
             | Event::Touch { .. }
             | Event::Card(_)
             | Event::Code(_)
+            | Event::IdCard(_)
             | Event::CodeHint(_)
             | Event::Answer(..)
             | Event::Payment(..)

@@ -43,6 +43,7 @@ impl Life {
             | Event::Touch { .. }
             | Event::Card(_)
             | Event::Code(_)
+            | Event::IdCard(_)
             | Event::CodeHint(_)
             | Event::Health(..)
             | Event::Payment(..)

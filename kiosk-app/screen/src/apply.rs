@@ -131,7 +131,11 @@ impl Scribe<'_> {
                         title: self.say(&way.title),
                         detail: self.say(&way.detail),
                         broken: way.broken.as_ref().map(|why| self.say(why)).unwrap_or_default(),
-                        by_card: way.way == view::Way::Card,
+                        gesture: match way.way {
+                            view::Way::Card => UiGesture::InsertCard,
+                            view::Way::IdCard => UiGesture::LayIdCard,
+                            view::Way::Code => UiGesture::ShowCode,
+                        },
                         touch: self.touch(Intent::Explain(way.way)),
                     })
                     .collect();
@@ -295,6 +299,8 @@ impl Scribe<'_> {
                 Some(Gesture::TakeCard) => UiGesture::TakeCard,
                 Some(Gesture::ShowCode) => UiGesture::ShowCode,
                 Some(Gesture::TakePaper) => UiGesture::TakePaper,
+                Some(Gesture::LayIdCard) => UiGesture::LayIdCard,
+                Some(Gesture::TakeIdCard) => UiGesture::TakeIdCard,
             },
         }
     }

@@ -1,4 +1,4 @@
-//! How a visit begins: a card is read or a code accepted, and the platform says who it is.
+//! How a visit begins: a card or an ID card is read or a code accepted, and the platform says who it is.
 
 use contract::{
     CardEvidence, CloseReason, Entry, IdentifyRequest, Presented, ProblemCode, VisitId, Way, sm3,
@@ -7,7 +7,7 @@ use view::Lang;
 
 use crate::closing::{Closing, LastWords, Refusal};
 use crate::effect::{Ticket, Work};
-use crate::event::{Answer, CardEvent, CardRefusal, CodeHint, Failure};
+use crate::event::{Answer, CardEvent, CardRefusal, CodeHint, Failure, IdCardEvent, IdCardRefusal};
 use crate::kiosk::{Kiosk, MARK_LIFE_MS, Turn};
 use crate::receipt::local;
 use crate::visit::{Person, Task};
@@ -26,7 +26,7 @@ impl Kiosk {
             }
             CardEvent::Read { evidence, valid_to } => self.on_card_read(turn, evidence, valid_to.as_deref()),
             CardEvent::Refused(refusal) => {
-                if self.reading() {
+                if self.reading(Way::Card) {
                     let refusal = match refusal {
                         CardRefusal::Foreign => Refusal::CardForeign,
                         CardRefusal::Mute => Refusal::CardMute,
@@ -41,14 +41,59 @@ impl Kiosk {
     }
 
     fn on_card_read(&mut self, turn: &mut Turn, evidence: CardEvidence, valid_to: Option<&str>) {
-        if !self.reading() {
+        if !self.reading(Way::Card) {
             return;
         }
-        let today = local(turn.now.wall, self.setup.utc_offset_minutes).strftime("%Y%m%d").to_string();
-        if valid_to.is_some_and(|last_day| last_day < today.as_str()) {
+        if self.is_past(valid_to) {
             self.refuse(turn, Refusal::CardExpired);
         } else {
             self.identify(turn, Presented::Card(evidence));
+        }
+    }
+
+    /// Whether a card's last day is over.
+    fn is_past(&self, valid_to: Option<&str>) -> bool {
+        let today = local(self.now.wall, self.setup.utc_offset_minutes).strftime("%Y%m%d").to_string();
+        valid_to.is_some_and(|last_day| last_day < today.as_str())
+    }
+
+    /// An ID card begins a visit where none is; laid down within one, it is not looked at.
+    pub(crate) fn on_id_card(&mut self, turn: &mut Turn, event: IdCardEvent) {
+        match event {
+            IdCardEvent::Seen => {
+                if self.visit.is_some() || self.devices.card_in {
+                    return;
+                }
+                self.closing = None;
+                let deadline = turn.now.mono.plus_ms(self.setup.times.read_ms);
+                let id = VisitId::from_entropy(turn.draw.next());
+                self.visit = Some(self.open_visit(id, Way::IdCard, Task::Reading { deadline }));
+                if !self.online {
+                    self.refuse(turn, Refusal::NoLink);
+                }
+            }
+            IdCardEvent::Read { evidence, valid_to } => {
+                if !self.reading(Way::IdCard) {
+                    return;
+                }
+                if self.is_past(valid_to.as_deref()) {
+                    self.refuse(turn, Refusal::IdCardExpired);
+                } else {
+                    self.identify(turn, Presented::IdCard(evidence));
+                }
+            }
+            IdCardEvent::Refused(refusal) => {
+                if self.reading(Way::IdCard) {
+                    self.refuse(
+                        turn,
+                        match refusal {
+                            IdCardRefusal::Foreign => Refusal::IdCardForeign,
+                            IdCardRefusal::Unread => Refusal::IdCardUnread,
+                            IdCardRefusal::Damaged => Refusal::IdCardDamaged,
+                        },
+                    );
+                }
+            }
         }
     }
 
@@ -91,8 +136,10 @@ impl Kiosk {
         }
     }
 
-    fn reading(&self) -> bool {
-        self.visit.as_ref().is_some_and(|visit| matches!(visit.task, Task::Reading { .. }))
+    /// A card of this kind is being read, and nothing else is.
+    pub(crate) fn reading(&self, way: Way) -> bool {
+        let visit = self.visit.as_ref().filter(|visit| visit.way == way);
+        visit.is_some_and(|visit| matches!(visit.task, Task::Reading { .. }))
     }
 
     fn identify(&mut self, turn: &mut Turn, presented: Presented) {
@@ -123,6 +170,7 @@ impl Kiosk {
     pub(crate) fn on_late(&mut self, turn: &mut Turn) {
         let Some((ticket, _)) = self.visit.as_ref().and_then(|visit| visit.pending()) else { return };
         match ticket {
+            None if self.reading(Way::IdCard) => self.refuse(turn, Refusal::IdCardUnread),
             None => self.refuse(turn, Refusal::CardMute),
             Some(ticket) => {
                 turn.out.effect(crate::Effect::Cancel(ticket));
@@ -182,6 +230,7 @@ pub(crate) const fn refusal_of(failure: Failure) -> Refusal {
             ProblemCode::CardUnknown => Refusal::CardUnknown,
             ProblemCode::CardStopped => Refusal::CardStopped,
             ProblemCode::CardMismatch => Refusal::CardMismatch,
+            ProblemCode::ResidentUnknown => Refusal::IdCardUnknown,
             ProblemCode::VisitExpired => Refusal::VisitExpired,
             ProblemCode::Unavailable => Refusal::NoLink,
             ProblemCode::NotOffered

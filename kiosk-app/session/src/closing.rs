@@ -20,6 +20,8 @@ pub(crate) enum LastWords {
     Refused(Refusal),
     /// Take your card.
     TakeCard,
+    /// Take your ID card, which lies on the reader.
+    TakeIdCard,
     /// How the payment stands that outlived its visit.
     /// Its order while that is open.
     Payment { order: Option<OrderId>, total: Money, settlement: Option<Settlement>, receipt: ReceiptId },
@@ -30,7 +32,7 @@ impl Closing {
         match self.words {
             LastWords::TakeCard => true,
             LastWords::Refused(refusal) => refusal.of_card(),
-            LastWords::Payment { .. } => false,
+            LastWords::TakeIdCard | LastWords::Payment { .. } => false,
         }
     }
 }
@@ -47,6 +49,11 @@ pub(crate) enum Refusal {
     CardUnknown,
     CardStopped,
     CardMismatch,
+    IdCardForeign,
+    IdCardUnread,
+    IdCardDamaged,
+    IdCardExpired,
+    IdCardUnknown,
     CodeForeign,
     CodeOtherCity,
     CodeDamaged,
@@ -72,7 +79,12 @@ impl Refusal {
             | Self::CardUnknown
             | Self::CardStopped
             | Self::CardMismatch => true,
-            Self::CodeForeign
+            Self::IdCardForeign
+            | Self::IdCardUnread
+            | Self::IdCardDamaged
+            | Self::IdCardExpired
+            | Self::IdCardUnknown
+            | Self::CodeForeign
             | Self::CodeOtherCity
             | Self::CodeDamaged
             | Self::CodeUsed
@@ -104,6 +116,10 @@ impl Refusal {
             | Self::CodeExpired
             | Self::CodeUnknown
             | Self::CodeRevoked => (TextId::SorryCodeTitle, Some(Gesture::ShowCode)),
+            Self::IdCardForeign | Self::IdCardUnread => (TextId::SorryIdCardTitle, Some(Gesture::LayIdCard)),
+            Self::IdCardDamaged | Self::IdCardExpired | Self::IdCardUnknown => {
+                (TextId::TakeIdCardTitle, Some(Gesture::TakeIdCard))
+            }
             Self::NoLink | Self::Nonsense | Self::VisitExpired | Self::NotPermitted => {
                 (TextId::SorryTitle, None)
             }
@@ -121,6 +137,11 @@ impl Refusal {
             Self::CardUnknown => (TextId::CardUnknown, TextId::CardUnknownDetail),
             Self::CardStopped => (TextId::CardStopped, TextId::CardStoppedDetail),
             Self::CardMismatch => (TextId::CardMismatch, TextId::CardMismatchDetail),
+            Self::IdCardForeign => (TextId::IdCardForeign, TextId::IdCardForeignDetail),
+            Self::IdCardUnread => (TextId::IdCardUnread, TextId::IdCardUnreadDetail),
+            Self::IdCardDamaged => (TextId::IdCardDamaged, TextId::IdCardDamagedDetail),
+            Self::IdCardExpired => (TextId::IdCardExpired, TextId::IdCardExpiredDetail),
+            Self::IdCardUnknown => (TextId::IdCardUnknown, TextId::IdCardUnknownDetail),
             Self::CodeForeign => (TextId::CodeForeign, TextId::CodeForeignDetail),
             Self::CodeOtherCity => (TextId::CodeOtherCity, TextId::CodeOtherCityDetail),
             Self::CodeDamaged => (TextId::CodeDamaged, TextId::CodeDamagedDetail),

@@ -1,7 +1,8 @@
 //! What happens to a kiosk: everything comes in with an [`Input`], time and entropy included.
 
 use contract::{
-    CallAnswer, CardEvidence, ChargeState, Confirmation, Identified, OrderId, ProblemCode, ReceiptId, UnixMs,
+    CallAnswer, CardEvidence, ChargeState, Confirmation, IdCardEvidence, Identified, OrderId, ProblemCode,
+    ReceiptId, UnixMs,
 };
 use view::{Intent, ViewId};
 use zeroize::Zeroizing;
@@ -53,6 +54,8 @@ pub enum Event {
     },
     /// At the card slot.
     Card(CardEvent),
+    /// On the ID reader.
+    IdCard(IdCardEvent),
     /// A code was read: its bytes.
     Code(Zeroizing<Vec<u8>>),
     /// What the camera sees while no code is read.
@@ -104,6 +107,32 @@ pub enum CardRefusal {
     Blocked,
 }
 
+/// On the ID reader.
+pub enum IdCardEvent {
+    /// A card was laid down; reading has begun, and ends with one of the next two.
+    Seen,
+    /// It was read.
+    Read {
+        /// What the platform is asked about.
+        evidence: IdCardEvidence,
+        /// 有效期限, its last day, `YYYYMMDD`; absent when it is 长期.
+        valid_to: Option<String>,
+    },
+    /// It cannot be used.
+    Refused(IdCardRefusal),
+}
+
+/// Why an ID card cannot be used, as far as the resident can act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdCardRefusal {
+    /// Another kind of card.
+    Foreign,
+    /// It was not read: lifted too soon, or not flat.
+    Unread,
+    /// What it says makes no sense.
+    Damaged,
+}
+
 /// What stops the camera from reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // the names say all there is
@@ -121,6 +150,7 @@ pub enum CodeHint {
 pub enum Device {
     CardReader,
     CodeReader,
+    IdReader,
     Printer,
 }
 

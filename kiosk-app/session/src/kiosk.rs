@@ -6,7 +6,7 @@ use std::sync::Arc;
 use contract::{CloseReason, Entry, OrderId, ReceiptId, UnixMs, VisitId, Way};
 use view::{Lang, Theme, ViewId};
 
-use crate::closing::{Closing, LastWords};
+use crate::closing::{Closing, LastWords, Refusal};
 use crate::draw::Draw;
 use crate::effect::{Effect, Ticket, Transition, Work};
 use crate::event::{Device, Event, Health, Input, Mono, Now};
@@ -53,6 +53,7 @@ pub struct Kiosk {
 pub(crate) struct Devices {
     pub(crate) card_reader: Health,
     pub(crate) code_reader: Health,
+    pub(crate) id_reader: Health,
     pub(crate) printer: Health,
     /// A card lies in the slot.
     pub(crate) card_in: bool,
@@ -136,6 +137,7 @@ impl Kiosk {
                 }
             }
             Event::Card(event) => self.on_card(&mut turn, event),
+            Event::IdCard(event) => self.on_id_card(&mut turn, event),
             Event::Code(code) => self.on_code(&mut turn, &code),
             Event::CodeHint(hint) => self.on_code_hint(hint),
             Event::Health(device, health) => self.on_health(&mut turn, device, health),
@@ -290,9 +292,17 @@ impl Kiosk {
         let times = self.setup.times;
         let words = visit.running().and_then(|running| self.open_payment(&running.state));
         let take_card = self.devices.card_in.then_some(LastWords::TakeCard);
-        let words = words.or(take_card)?;
+        // An ID card lies on its reader and is easily forgotten.
+        let lies = visit.way == Way::IdCard && visit.person.is_some();
+        let words = words.or(take_card).or(lies.then_some(LastWords::TakeIdCard))?;
         // Taking the card ends the words about it; nothing else does.
-        let until = (!matches!(words, LastWords::TakeCard)).then(|| self.now.mono.plus_ms(times.closing_ms));
+        let until = match words {
+            LastWords::TakeCard => None,
+            LastWords::TakeIdCard => Some(self.now.mono.plus_ms(times.notice_ms)),
+            LastWords::Refused(_) | LastWords::Payment { .. } => {
+                Some(self.now.mono.plus_ms(times.closing_ms))
+            }
+        };
         Some(Closing { words, lang: visit.lang, theme: visit.theme, until })
     }
 
@@ -322,6 +332,12 @@ impl Kiosk {
                 }
             }
             Device::CodeReader => self.devices.code_reader = health,
+            Device::IdReader => {
+                self.devices.id_reader = health;
+                if health != Health::Ready && self.reading(Way::IdCard) {
+                    self.refuse(turn, Refusal::IdCardUnread);
+                }
+            }
             Device::Printer => {
                 let back = health == Health::Ready && self.devices.printer != Health::Ready;
                 self.devices.printer = health;

@@ -32,8 +32,8 @@ mod visit;
 
 pub use effect::{Effect, Ticket, Transition, Work};
 pub use event::{
-    Answer, CardEvent, CardRefusal, CodeHint, Device, Event, Failure, Health, Input, Mono, Now, PinAnswer,
-    PrintResult, Trouble,
+    Answer, CardEvent, CardRefusal, CodeHint, Device, Event, Failure, Health, IdCardEvent, IdCardRefusal,
+    Input, Mono, Now, PinAnswer, PrintResult, Trouble,
 };
 pub use kiosk::Kiosk;
 pub use open::{OpenPaper, OpenPayment, OpenWork};

@@ -92,6 +92,7 @@ const fn refuses(code: ProblemCode) -> bool {
         | ProblemCode::ChallengeFailed
         | ProblemCode::CardUnknown
         | ProblemCode::CardMismatch
+        | ProblemCode::ResidentUnknown
         | ProblemCode::ConsentMissing
         | ProblemCode::DeviceUnknown
         | ProblemCode::Malformed

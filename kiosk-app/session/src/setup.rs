@@ -28,12 +28,14 @@ pub struct Setup {
 
 /// Which devices a kiosk has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools)] // three independent facts, not a state
+#[allow(clippy::struct_excessive_bools)] // four independent facts, not a state
 pub struct Equipment {
     /// A card slot.
     pub card_reader: bool,
     /// A camera or scanner.
     pub code_reader: bool,
+    /// A reader of ID cards.
+    pub id_reader: bool,
     /// A receipt printer.
     pub printer: bool,
 }

@@ -31,6 +31,8 @@ pub enum Way {
     Card,
     /// 渝快码 before the camera or scanner.
     Code,
+    /// 居民身份证 flat on its reader.
+    IdCard,
 }
 
 /// One way to begin, drawn as what to do with the hands.
@@ -187,6 +189,10 @@ pub enum Gesture {
     TakeCard,
     /// Hold the phone's code to the window.
     ShowCode,
+    /// Lay the ID card flat on its reader.
+    LayIdCard,
+    /// Take the ID card off its reader.
+    TakeIdCard,
     /// Take the paper from the printer.
     TakePaper,
 }

@@ -50,6 +50,8 @@ pub enum Presented {
         /// The whole text, `YK1:…`.
         text: String,
     },
+    /// Data read from a resident identity card.
+    IdCard(IdCardEvidence),
 }
 
 /// What the kiosk read from a card. Wiped on drop.
@@ -67,6 +69,17 @@ pub struct CardEvidence {
     pub id_number: Option<String>,
     /// 姓名; absent as above.
     pub name: Option<String>,
+}
+
+/// What the kiosk read from an ID card. Wiped on drop. Its photo, address and the rest never leave the device.
+#[derive(Serialize, Deserialize, Zeroize)]
+#[zeroize(drop)]
+#[serde(deny_unknown_fields)]
+pub struct IdCardEvidence {
+    /// 公民身份号码, or the number of a foreigner's card.
+    pub id_number: String,
+    /// 姓名.
+    pub name: String,
 }
 
 /// An opaque key by which the platform knows an open visit. Lives as long as the visit. No `Debug` of its text.

@@ -36,6 +36,8 @@ pub enum Way {
     Card,
     /// 渝快码 held to the camera or scanner.
     Code,
+    /// 居民身份证 laid on the reader.
+    IdCard,
 }
 
 /// What a level rests on.
@@ -55,6 +57,8 @@ pub enum Evidence {
     PaperCode,
     /// The phone of the visit's resident answered this kiosk's challenge.
     ChallengeAnswered,
+    /// The platform knows the holder of the ID card that was read.
+    IdCardRead,
 }
 
 /// How a resident pays.

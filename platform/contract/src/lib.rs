@@ -21,8 +21,8 @@ mod time;
 
 pub use api::{
     BatchAck, CallAnswer, CallRequest, CardEvidence, CardStanding, ChangesAnswer, ChargeRequest, ChargeState,
-    EvidenceAnswer, EvidenceRequest, FeedItem, Identified, IdentifyRequest, InquireRequest, Presented,
-    RecordBatch, Refused, Row, SignedDocument, SignedHead, VisitKey, Window, WireRecord,
+    EvidenceAnswer, EvidenceRequest, FeedItem, IdCardEvidence, Identified, IdentifyRequest, InquireRequest,
+    Presented, RecordBatch, Refused, Row, SignedDocument, SignedHead, VisitKey, Window, WireRecord,
 };
 pub use code::{
     Challenge, ChallengeError, CodeHolder, IssuerKey, IssuerKeys, REVOKED_PER_DELTA_MAX, Revocations,
@@ -43,7 +43,7 @@ pub use service::{
 };
 pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
 pub use site::{
-    CardReaderPath, CodeReaderPath, CodeRules, GateRules, LogLimits, PlatformAddress, PrinterPath,
-    ScreenSize, Site, SiteDevices, SiteError, SiteTimes,
+    CardReaderPath, CodeReaderPath, CodeRules, GateRules, IdReaderPath, LogLimits, PlatformAddress,
+    PrinterPath, ScreenSize, Site, SiteDevices, SiteError, SiteTimes,
 };
 pub use time::UnixMs;

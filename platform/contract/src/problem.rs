@@ -30,6 +30,8 @@ pub enum ProblemCode {
     CardStopped,
     /// The data on the card contradicts the card-holder base.
     CardMismatch,
+    /// No resident has the ID card's number and name.
+    ResidentUnknown,
     /// The visit's key is unknown or too old: the resident must identify again.
     VisitExpired,
     /// The operation needs a consent that was not given.
@@ -67,7 +69,7 @@ impl ProblemCode {
                 409
             }
             Self::CodeExpired => 410,
-            Self::CodeUnknown | Self::CardUnknown | Self::NotOffered => 404,
+            Self::CodeUnknown | Self::CardUnknown | Self::ResidentUnknown | Self::NotOffered => 404,
             Self::CardStopped
             | Self::CardMismatch
             | Self::ConsentMissing

@@ -144,6 +144,8 @@ pub struct SiteDevices {
     pub card_reader: Option<CardReaderPath>,
     /// A camera or a scanner for codes.
     pub code_reader: Option<CodeReaderPath>,
+    /// A reader of resident identity cards.
+    pub id_reader: Option<IdReaderPath>,
     /// A receipt printer.
     pub printer: Option<PrinterPath>,
 }
@@ -172,6 +174,16 @@ pub enum CodeReaderPath {
         /// Bits per second.
         baud: u32,
     },
+}
+
+/// Where ID cards are laid down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdReaderPath {
+    /// Path of the tty.
+    pub tty: String,
+    /// Bits per second; 115200 unless the reader was set otherwise.
+    pub baud: u32,
 }
 
 /// Where the receipt printer is.
@@ -213,7 +225,7 @@ pub enum SiteError {
     #[error("a gate, and only a gate, has a section `gate`; a verdict is shown for 500 to 10000 ms")]
     Gate,
     /// Residents could not begin a visit.
-    #[error("a kiosk needs a card reader or a code reader")]
+    #[error("a kiosk needs a card reader, a code reader or an ID reader")]
     NoWay,
 }
 
@@ -280,7 +292,8 @@ impl Site {
         {
             return Err(SiteError::Gate);
         }
-        if self.devices.card_reader.is_none() && self.devices.code_reader.is_none() {
+        let devices = &self.devices;
+        if devices.card_reader.is_none() && devices.code_reader.is_none() && devices.id_reader.is_none() {
             return Err(SiteError::NoWay);
         }
         Ok(())

@@ -1,8 +1,8 @@
-//! Who holds this card or code: opens the visit at the platform.
+//! Who holds this card, ID card or code: opens the visit at the platform.
 
 use contract::{
-    CardEvidence, CardStanding, Evidence, Identified, IdentifyRequest, Level, Presented, Problem,
-    ProblemCode, Pseudonym, VisitId, VisitKey, sm3,
+    CardEvidence, CardStanding, Evidence, IdCardEvidence, Identified, IdentifyRequest, Level, Presented,
+    Problem, ProblemCode, Pseudonym, VisitId, VisitKey, sm3,
 };
 use rusqlite::{OptionalExtension as _, params};
 
@@ -32,6 +32,7 @@ pub(crate) fn identify(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Res
     }
     let (resident, evidence) = match &request.presented {
         Presented::Card(card) => (holder(turn, card)?, Evidence::CardRead),
+        Presented::IdCard(card) => (resident(turn, card)?, Evidence::IdCardRead),
         Presented::Code { text } => {
             let consumer = format!("{} {}", device.id, request.visit);
             (consume(turn, text, &consumer)?, Evidence::TokenConsumed)
@@ -175,6 +176,20 @@ fn holder(turn: &Turn<'_>, card: &CardEvidence) -> Result<i64, Fail> {
 
 fn agrees(read: Option<&str>, known: &str, card: &CardEvidence) -> bool {
     read.map_or(card.version == PARTLY_READABLE, |read| read == known)
+}
+
+/// Whose ID card it is. One answer for a number that is not known and for one that is another's: a kiosk does
+/// not tell a stranger which numbers there are.
+fn resident(turn: &Turn<'_>, card: &IdCardEvidence) -> Result<i64, Fail> {
+    let found = turn
+        .tx
+        .query_row(
+            "SELECT resident FROM residents WHERE id_number = ?1 AND name = ?2",
+            [&card.id_number, &card.name],
+            |row| row.get(0),
+        )
+        .optional()?;
+    found.ok_or_else(|| ProblemCode::ResidentUnknown.because("no resident has this number and name").into())
 }
 
 /// 验码: takes the token out of use and says whose it was.

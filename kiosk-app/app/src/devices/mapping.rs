@@ -5,9 +5,9 @@ use code_reader::Hint;
 use contract::{Receipt, ReceiptLine};
 use device::wire::{self, Attention, Fault};
 use printer::{Block, Outcome};
-use session::{CardEvent, CodeHint, Event, Failure, Health, PinAnswer, PrintResult, Trouble};
+use session::{CardEvent, CodeHint, Event, Failure, Health, IdCardEvent, PinAnswer, PrintResult, Trouble};
 
-use super::cards;
+use super::{cards, id_cards};
 
 /// An event, and whether it may be lost when the engine is busy.
 pub(super) enum Told {
@@ -44,6 +44,11 @@ pub(super) fn event(event: wire::Event) -> Option<Told> {
         wire::Event::CardRemoved => Told::Must(Event::Card(CardEvent::Removed)),
         wire::Event::Code(code) if code.len() <= wire::CODE_MAX => Told::Must(Event::Code(code)),
         wire::Event::Code(_) => return None,
+        wire::Event::IdCardSeen => Told::Must(Event::IdCard(IdCardEvent::Seen)),
+        wire::Event::IdCardRead(holder) => Told::Must(Event::IdCard(id_cards::read(&holder))),
+        wire::Event::IdCardRefused(refusal) => {
+            Told::Must(Event::IdCard(IdCardEvent::Refused(id_cards::refusal(refusal))))
+        }
         wire::Event::CodeHint(hint) => Told::May(Event::CodeHint(code_hint(hint))),
     })
 }

@@ -1,6 +1,7 @@
 //! The devices of this kiosk, each a process of its own with a keeper.
 
 mod cards;
+mod id_cards;
 mod keeper;
 mod launch;
 mod mapping;
@@ -30,8 +31,9 @@ const QUOTA: usize = 16;
 pub(crate) struct Devices {
     card_reader: Option<Keeper>,
     printer: Option<Keeper>,
-    /// Nothing is ever asked of it; it ends with the others.
+    /// Nothing is ever asked of these; they end with the others.
     _code_reader: Option<Keeper>,
+    _id_reader: Option<Keeper>,
 }
 
 impl Devices {
@@ -48,6 +50,10 @@ impl Devices {
             config.map(|config| Keeper::start(keeping(config))).transpose()
         };
         let reader = site.card_reader.as_ref().map(|path| DeviceConfig::Card { reader: path.reader.clone() });
+        let id_reader = site
+            .id_reader
+            .as_ref()
+            .map(|path| DeviceConfig::IdReader { tty: path.tty.clone(), baud: path.baud });
         let printer = site.printer.as_ref().map(|path| DeviceConfig::ReceiptPrinter {
             tty: path.tty.clone(),
             baud: path.baud,
@@ -63,6 +69,7 @@ impl Devices {
         Ok(Self {
             card_reader: keep(Device::CardReader, "card", reader)?,
             printer: keep(Device::Printer, "receipt-printer", printer)?,
+            _id_reader: keep(Device::IdReader, "id-reader", id_reader)?,
             _code_reader: keep(Device::CodeReader, name, code_reader)?,
         })
     }

@@ -89,7 +89,7 @@ fn fittings(disk: &SharedDisk, remembered: Remembered, high_water: u64) -> Fitti
         hall: contract::Bilingual { zh: "龙溪村便民服务点".into(), en: "Longxi".into() },
         utc_offset_minutes: 480,
         receipt_url: "http://127.0.0.1/r/".into(),
-        has: Equipment { card_reader: true, code_reader: true, printer: true },
+        has: Equipment { card_reader: true, code_reader: true, id_reader: true, printer: true },
         times: Times::default(),
         texts: Arc::new(Texts::built_in()),
     };

@@ -74,6 +74,33 @@ impl Maker {
         view
     }
 
+    /// The same where an ID card can be laid down, too.
+    fn welcome_with_id_card(&self) -> View {
+        let mut view = self.welcome(None);
+        if let Body::Welcome(ways) = &mut view.body {
+            let id_card = WayCard {
+                way: Way::IdCard,
+                title: TextId::WayIdCardTitle.into(),
+                detail: TextId::WayIdCardDetail.into(),
+                broken: None,
+            };
+            ways.insert(1, id_card);
+        }
+        view
+    }
+
+    /// What is said of an ID card, before or after a visit.
+    fn of_id_card(&self, title: TextId, verdict: Verdict, word: TextId, detail: TextId) -> View {
+        let mut view = self.outcome(title, verdict, word, detail);
+        let again = title == TextId::SorryIdCardTitle;
+        gesture(&mut view, if again { Gesture::LayIdCard } else { Gesture::TakeIdCard });
+        view.header.who = None;
+        let word = if verdict == Verdict::Done { TextId::Finish } else { TextId::BackToMenu };
+        view.actions = vec![action(word, true)];
+        view.footer = vec![Foot::Language, Foot::Help];
+        view
+    }
+
     fn menu(&self) -> View {
         let tile = |icon, zh, en, hint: (&str, &str), at| Tile {
             icon,
@@ -300,6 +327,7 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
     card.footer = vec![Foot::Language];
     vec![
         ("welcome", make.welcome(None)),
+        ("welcome-id-card", make.welcome_with_id_card()),
         ("welcome-broken", make.welcome(Some(TextId::WayBroken))),
         ("menu", make.menu()),
         ("countdown", counting),
@@ -316,6 +344,42 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("sorry", sorry),
         ("card-mute", mute),
         ("code-used", used),
+        (
+            "id-card-unread",
+            make.of_id_card(
+                TextId::SorryIdCardTitle,
+                Verdict::Sorry,
+                TextId::IdCardUnread,
+                TextId::IdCardUnreadDetail,
+            ),
+        ),
+        (
+            "id-card-foreign",
+            make.of_id_card(
+                TextId::SorryIdCardTitle,
+                Verdict::Sorry,
+                TextId::IdCardForeign,
+                TextId::IdCardForeignDetail,
+            ),
+        ),
+        (
+            "id-card-expired",
+            make.of_id_card(
+                TextId::TakeIdCardTitle,
+                Verdict::Sorry,
+                TextId::IdCardExpired,
+                TextId::IdCardExpiredDetail,
+            ),
+        ),
+        (
+            "take-id-card",
+            make.of_id_card(
+                TextId::TakeIdCardTitle,
+                Verdict::Done,
+                TextId::TakeIdCard,
+                TextId::TakeIdCardDetail,
+            ),
+        ),
         ("take-card", card),
         ("closed", closed),
     ]

@@ -12,6 +12,9 @@ pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     if has.card_reader {
         ways.push((Way::Card, devices.card_reader));
     }
+    if has.id_reader {
+        ways.push((Way::IdCard, devices.id_reader));
+    }
     if has.code_reader {
         ways.push((Way::Code, devices.code_reader));
     }
@@ -30,7 +33,7 @@ pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     }
 }
 
-/// Only what works now is offered. A code means nothing without the platform, a card neither.
+/// Only what works now is offered. Neither card nor code means anything without the platform.
 fn broken(kiosk: &Kiosk, _way: Way, health: Health) -> Option<Text> {
     match health {
         Health::Ready if kiosk.online => None,
@@ -42,6 +45,7 @@ fn broken(kiosk: &Kiosk, _way: Way, health: Health) -> Option<Text> {
 fn card(way: Way, broken: Option<Text>) -> WayCard {
     let (title, detail) = match way {
         Way::Card => (TextId::WayCardTitle, TextId::WayCardDetail),
+        Way::IdCard => (TextId::WayIdCardTitle, TextId::WayIdCardDetail),
         Way::Code => (TextId::WayCodeTitle, TextId::WayCodeDetail),
     };
     WayCard { way, title: title.into(), detail: detail.into(), broken }
@@ -67,6 +71,7 @@ fn banners(kiosk: &Kiosk) -> Vec<Banner> {
     } else if let Some(way) = kiosk.lobby.explain {
         banners.push(match way {
             Way::Card => note(Icon::Card, TextId::ExplainCard),
+            Way::IdCard => note(Icon::User, TextId::ExplainIdCard),
             Way::Code => note(Icon::Phone, TextId::ExplainCode),
         });
     }

@@ -69,6 +69,9 @@ impl Kiosk {
 
     fn of_visit(&self, visit: &Visit) -> Frame {
         match &visit.task {
+            Task::Reading { .. } if visit.way == Way::IdCard => {
+                outcome::working(visit, TextId::ReadingIdCard, TextId::ReadingIdCardDetail)
+            }
             Task::Reading { .. } => outcome::working(visit, TextId::ReadingCard, TextId::ReadingCardDetail),
             Task::Identifying { .. } => {
                 outcome::working(visit, TextId::Identifying, TextId::IdentifyingDetail)
@@ -147,6 +150,6 @@ fn who(visit: &Visit) -> Option<Text> {
 const fn way_out(visit: &Visit) -> Foot {
     match visit.way {
         Way::Card => Foot::TakeCard,
-        Way::Code => Foot::Exit,
+        Way::Code | Way::IdCard => Foot::Exit,
     }
 }

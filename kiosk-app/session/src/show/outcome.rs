@@ -63,6 +63,15 @@ pub(super) fn of_closing(kiosk: &Kiosk, closing: &Closing) -> Frame {
             Vec::new(),
             vec![Foot::Language],
         ),
+        LastWords::TakeIdCard => frame(
+            TextId::TakeIdCardTitle,
+            Outcome {
+                gesture: Some(Gesture::TakeIdCard),
+                ..plain(Verdict::Done, TextId::TakeIdCard, TextId::TakeIdCardDetail)
+            },
+            vec![action(TextId::Finish, true, Intent::Go)],
+            vec![Foot::Language],
+        ),
         LastWords::Payment { total, settlement, receipt, .. } => {
             let outcome = payment(kiosk, settlement.as_ref(), *total, *receipt);
             let mut last = frame(

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use contract::{
-    CallAnswer, CardEvidence, ChargeRequest, ChargeState, Confirmation, Entry, Evidence, Identified, Level,
-    OrderId, Profile, Pseudonym, Receipt, ReceiptId, ServiceDocument, Settlement, UnixMs, VisitKey,
+    CallAnswer, CardEvidence, ChargeRequest, ChargeState, Confirmation, Entry, Evidence, IdCardEvidence,
+    Identified, Level, OrderId, Profile, Pseudonym, Receipt, ReceiptId, ServiceDocument, Settlement, UnixMs,
+    VisitKey,
 };
 use session::{
-    Answer, CardEvent, Catalogue, Device, Effect, Equipment, Event, Failure, Health, Input, Kiosk, Mono, Now,
-    OpenWork, PrintResult, Setup, Ticket, Times, Work,
+    Answer, CardEvent, Catalogue, Device, Effect, Equipment, Event, Failure, Health, IdCardEvent, Input,
+    Kiosk, Mono, Now, OpenWork, PrintResult, Setup, Ticket, Times, Work,
 };
 use view::{Body, Intent, Outcome, Text, TextId, Texts, View};
 
@@ -103,7 +104,7 @@ pub(crate) fn setup() -> Arc<Setup> {
         hall: contract::Bilingual { zh: "龙溪村便民服务点".into(), en: "Longxi".into() },
         utc_offset_minutes: 480,
         receipt_url: "http://127.0.0.1/r/".into(),
-        has: Equipment { card_reader: true, code_reader: true, printer: true },
+        has: Equipment { card_reader: true, code_reader: true, id_reader: true, printer: true },
         times: Times::default(),
         texts: Arc::new(Texts::built_in()),
     })
@@ -121,7 +122,7 @@ impl Bench {
     /// A kiosk whose devices and link all work.
     pub(crate) fn new() -> Self {
         let mut bench = Self::recovered(OpenWork::default());
-        for device in [Device::CardReader, Device::CodeReader, Device::Printer] {
+        for device in [Device::CardReader, Device::CodeReader, Device::IdReader, Device::Printer] {
             bench.event(Event::Health(device, Health::Ready));
         }
         bench.event(Event::Link(true));
@@ -226,6 +227,18 @@ impl Bench {
         self.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardRead)))));
     }
 
+    pub(crate) fn lay_id_card(&mut self) {
+        self.event(Event::IdCard(IdCardEvent::Seen));
+        let valid_to = Some("20360101".into());
+        self.event(Event::IdCard(IdCardEvent::Read { evidence: id_evidence(), valid_to }));
+    }
+
+    pub(crate) fn by_id_card(&mut self) {
+        self.lay_id_card();
+        let (ticket, _) = self.work();
+        self.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::IdCardRead)))));
+    }
+
     pub(crate) fn by_code(&mut self, token: u8) {
         self.event(Event::Code(code(token).into_bytes().into()));
         let (ticket, _) = self.work();
@@ -302,6 +315,10 @@ pub(crate) fn evidence() -> CardEvidence {
         id_number: Some(ID_NUMBER.into()),
         name: Some(NAME.into()),
     }
+}
+
+pub(crate) fn id_evidence() -> IdCardEvidence {
+    IdCardEvidence { id_number: ID_NUMBER.into(), name: NAME.into() }
 }
 
 pub(crate) fn identified(evidence: Evidence) -> Identified {

@@ -263,7 +263,9 @@ fn only_what_works_is_offered() {
         }
         other => panic!("{other:?}"),
     }
-    bench.event(Event::Health(Device::CodeReader, Health::Trouble(Trouble::Gone)));
+    for device in [Device::CodeReader, Device::IdReader] {
+        bench.event(Event::Health(device, Health::Trouble(Trouble::Gone)));
+    }
     assert_eq!(bench.outcome().verdict, Verdict::Closed);
     bench.event(Event::Health(Device::CodeReader, Health::Ready));
     assert!(matches!(bench.view().body, Body::Welcome(_)));

@@ -1,13 +1,13 @@
 //! Cards and codes: who is recognised, and who is not.
 
 use contract::{
-    CardEvidence, Evidence, Identified, IdentifyRequest, InquireRequest, Level, OrderId, Presented,
-    ProblemCode, VisitId,
+    CardEvidence, Evidence, IdCardEvidence, Identified, IdentifyRequest, InquireRequest, Level, OrderId,
+    Presented, ProblemCode, VisitId,
 };
 use resident_code::{FormatKey, OnlineToken};
 use server::{Request, residents_of};
 
-use crate::city::{City, Kiosk, RESIDENTS, WANG, ZHANG, card, outcome, setup};
+use crate::city::{City, Kiosk, RESIDENTS, WANG, ZHANG, card, order_for, outcome, setup};
 
 fn identify(
     city: &mut City,
@@ -64,6 +64,49 @@ fn a_lost_and_a_replaced_card_are_stopped() {
         let refused = identify(&mut city, Kiosk::One, 1, Presented::Card(card(ZHANG)));
         assert_eq!(refused.err(), Some(ProblemCode::CardStopped));
     }
+}
+
+fn id_card(id_number: &str, name: &str) -> Presented {
+    Presented::IdCard(IdCardEvidence { id_number: id_number.into(), name: name.into() })
+}
+
+#[test]
+fn an_id_card_recognises_its_holder_also_one_whose_card_keeps_its_holder() {
+    let mut city = City::new();
+    let zhang = identify(&mut city, Kiosk::One, 901, id_card("500112194803150422", "张桂英")).unwrap();
+    assert_eq!((zhang.name.as_str(), zhang.level), ("张桂英", Level::Recognised));
+    assert_eq!(zhang.evidence, Evidence::IdCardRead);
+    assert_eq!(zhang.resident, city.visit_by_card(Kiosk::One, ZHANG).resident, "one person, one pseudonym");
+    let wang = identify(&mut city, Kiosk::One, 902, id_card("500103197510023312", "王建国")).unwrap();
+    assert_eq!(wang.name, "王建国");
+}
+
+#[test]
+fn an_id_card_of_nobody_here_or_with_anothers_name_is_refused_in_the_same_words() {
+    let mut city = City::new();
+    for (at, (id_number, name)) in [
+        ("500103199003070017", "张三丰"),
+        ("500112194803150422", "王建国"),
+        ("500112194803150422", "张桂英 "),
+        ("500112194803150422", ""),
+        ("", "张桂英"),
+        ("' OR 1 = 1 --", "张桂英"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let refused = identify(&mut city, Kiosk::One, at as u128, id_card(id_number, name));
+        assert_eq!(refused.err(), Some(ProblemCode::ResidentUnknown), "case {at}");
+    }
+}
+
+#[test]
+fn a_visit_by_id_card_cannot_pay_from_the_cards_account() {
+    let mut city = City::new();
+    let visit = identify(&mut city, Kiosk::One, 1, id_card("500112194803150422", "张桂英")).unwrap();
+    let rows = city.call(Kiosk::One, &visit.key, "water.pay", "water.bills", None).unwrap();
+    let request = order_for(OrderId::from_entropy(1), visit.key.clone(), &rows[..1]);
+    assert_eq!(city.charge(Kiosk::One, &request), Err(ProblemCode::NotOffered));
 }
 
 #[test]

@@ -1,0 +1,43 @@
+//! What the ID reader read, in the words of the session.
+
+use contract::IdCardEvidence;
+use device::wire::IdHolder;
+use id_reader::Refusal;
+use session::{IdCardEvent, IdCardRefusal};
+
+/// What the platform is asked about an ID card that was read. The device's copy is wiped when it is dropped,
+/// this one when the kiosk drops it.
+pub(super) fn read(holder: &IdHolder) -> IdCardEvent {
+    let evidence = IdCardEvidence {
+        id_number: holder.number.as_str().to_owned(),
+        name: holder.name.as_str().to_owned(),
+    };
+    IdCardEvent::Read { evidence, valid_to: holder.valid_to.clone() }
+}
+
+/// Why an ID card cannot be used, as far as the resident can act on it. Card and reader reject each other
+/// when the card lies badly, too, and nobody is called a forger by a machine.
+pub(super) const fn refusal(refusal: Refusal) -> IdCardRefusal {
+    match refusal {
+        Refusal::NotAnIdCard => IdCardRefusal::Foreign,
+        Refusal::Unreadable | Refusal::NotAccepted => IdCardRefusal::Unread,
+        Refusal::Garbage => IdCardRefusal::Damaged,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_and_the_last_day_arrive_whole() {
+        let holder = IdHolder {
+            number: "500103199003070017".to_owned().into(),
+            name: "张三丰".to_owned().into(),
+            valid_to: Some("20400101".into()),
+        };
+        let IdCardEvent::Read { evidence, valid_to } = read(&holder) else { panic!("it was read") };
+        assert_eq!((evidence.id_number.as_str(), evidence.name.as_str()), ("500103199003070017", "张三丰"));
+        assert_eq!(valid_to.as_deref(), Some("20400101"));
+    }
+}
