@@ -3,6 +3,7 @@
 
 mod camera;
 mod card_reader;
+mod id_reader;
 mod printer;
 
 use std::env;

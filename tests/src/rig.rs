@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use contract::{CardReaderPath, CodeReaderPath, PrinterPath, ScreenSize, Site};
+use contract::{CardReaderPath, CodeReaderPath, IdReaderPath, PrinterPath, ScreenSize, Site};
 use tempfile::TempDir;
 
 use crate::eyes::Eyes;
@@ -236,6 +236,10 @@ impl Rig {
         site.devices.card_reader =
             plan.slot.map(|slot| CardReaderPath { reader: format!("Virtual PCD 00 0{slot}") });
         site.devices.code_reader = Some(CodeReaderPath::Camera { source: camera.display().to_string() });
+        let id_reader = runtime.join("id-reader");
+        if let Some(path) = &mut site.devices.id_reader {
+            *path = IdReaderPath { tty: id_reader.display().to_string(), ..path.clone() };
+        }
         if let Some(path) = &mut site.devices.printer {
             *path = PrinterPath { tty: printer.display().to_string(), ..path.clone() };
         }
@@ -251,6 +255,9 @@ impl Rig {
         bench.arg("--residents").arg(self.repository.join("assets/residents.toml"));
         bench.arg("--vpcd").arg((VPCD_PORT + plan.slot.unwrap_or(1)).to_string());
         bench.arg("--printer").arg(&printer).arg("--camera").arg(&camera);
+        if site.devices.id_reader.is_some() {
+            bench.arg("--id-reader").arg(&id_reader);
+        }
         bench.arg("--unplugged").arg(self.unplugged());
         bench.arg("--platform").arg(format!("http://{}", self.platform));
         around.push(Process::start(&format!("{name}-bench"), bench, &self.logs())?);

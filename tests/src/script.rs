@@ -2,6 +2,7 @@
 
 mod audit;
 mod faults;
+mod id_card;
 mod visits;
 
 use std::path::Path;
@@ -44,6 +45,7 @@ const SCENES: &[Scene] = &[
     ("子 打印机不应答", faults::printer_mute),
     ("丑 不该受理的卡和码", faults::bad_input),
     ("寅 读卡器断开又接上", faults::reader_gone),
+    ("卯 放身份证：登录、读不出、过期、断开", id_card::laid_down),
 ];
 
 /// Plays all scenes and the audit after them. The page is written whatever happens.
@@ -108,6 +110,7 @@ impl Stage {
             }
             station.hide_code()?;
             station.take_card().ok();
+            station.lift_id_card().ok();
             // Last words stay a while; whoever comes next need not wait for them.
             if station.shows("完成")? {
                 station.tap("完成").ok();

@@ -139,6 +139,22 @@ impl Station {
         self.ask("card/remove", &json!({}))
     }
 
+    /// Lays the ID card of a demo resident, or another card by its name, on the ID reader.
+    ///
+    /// # Errors
+    /// When the bench refuses, or the kiosk has no ID reader.
+    pub fn lay_id_card(&self, card: &str) -> Result<()> {
+        self.ask("id-card/lay", &json!({ "resident": card }))
+    }
+
+    /// Takes the ID card off its reader.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn lift_id_card(&self) -> Result<()> {
+        self.ask("id-card/lift", &json!({}))
+    }
+
     /// A fresh code of a demo resident, as the phone page would show it.
     ///
     /// # Errors

@@ -14,6 +14,8 @@
 //! | `GET /paper/{n}.png` | – | picture of one |
 //! | `POST /scanner/show` | `{"text"}` | holds a code before the scanner |
 //! | `POST /scanner/hide` | – | takes it away |
+//! | `POST /id-card/lay` | `{"resident"}`: an id, or `foreign`, `expired`, `wrong-number` | lays an ID card down |
+//! | `POST /id-card/lift` | – | takes it away |
 //! | `POST /fault` | `{"name", "on"}` | switches one of the [catalogue](crate::faults::catalogue) |
 //! | `POST /fault/clear` | – | switches all off |
 //! | `GET /fault/{name}` | – | `{"met_ms"}`: how long ago a device first failed by it; null: not yet |
@@ -34,6 +36,8 @@ use crate::camera::VirtualCamera;
 use crate::card::{Flaw, VirtualCard};
 use crate::display::Display;
 use crate::faults::{Device, Faults, Kind, card as card_steps, catalogue};
+use crate::id_card::{IdFlaw, VirtualIdCard};
+use crate::id_reader::VirtualIdReader;
 use crate::printer::VirtualPrinter;
 use crate::residents::Resident;
 use crate::scanner::VirtualScanner;
@@ -51,6 +55,8 @@ pub struct Bench {
     pub camera: VirtualCamera,
     /// The scanner, where the kiosk has one.
     pub scanner: Option<VirtualScanner>,
+    /// The ID reader, where the kiosk has one.
+    pub id_reader: Option<VirtualIdReader>,
     /// What is wrong with all of these.
     pub faults: Faults,
     /// The screen.
@@ -80,6 +86,8 @@ pub fn router(bench: Arc<Bench>) -> Router {
         .route("/paper/{name}", get(paper))
         .route("/scanner/show", post(aim))
         .route("/scanner/hide", post(lay_down))
+        .route("/id-card/lay", post(lay_id_card))
+        .route("/id-card/lift", post(lift_id_card))
         .route("/fault", post(fault))
         .route("/fault/clear", post(clear))
         .route("/fault/{name}", get(met))
@@ -116,6 +124,7 @@ async fn state(State(bench): Shared) -> Json<Value> {
     let on = bench.faults.on();
     let faults: Vec<Value> = catalogue()
         .filter(|fault| fault.step.device != Device::Scanner || bench.scanner.is_some())
+        .filter(|fault| fault.step.device != Device::IdReader || bench.id_reader.is_some())
         .map(|fault| {
             let (name, title) = (fault.name(), fault.kind.title());
             let is_state = fault.kind == Kind::State;
@@ -129,7 +138,8 @@ async fn state(State(bench): Shared) -> Json<Value> {
         })
         .collect();
     let card = locked(&bench.slot).holds_card();
-    Json(json!({ "residents": residents, "faults": faults, "card": card }))
+    let id_reader = bench.id_reader.is_some();
+    Json(json!({ "residents": residents, "faults": faults, "card": card, "id_reader": id_reader }))
 }
 
 async fn screen(State(bench): Shared) -> Result<Response, Refused> {
@@ -251,7 +261,36 @@ async fn lay_down(State(bench): Shared) -> Result<StatusCode, Refused> {
     bench.scan(None)
 }
 
+async fn lay_id_card(
+    State(bench): Shared,
+    Json(Insert { resident }): Json<Insert>,
+) -> Result<StatusCode, Refused> {
+    let of = |flaw| bench.residents.first().map(|one| VirtualIdCard::of(one, flaw));
+    let card = match resident.as_str() {
+        "foreign" => of(IdFlaw::Foreign),
+        "expired" => of(IdFlaw::Expired),
+        "wrong-number" => of(IdFlaw::WrongNumber),
+        id => {
+            let one = bench.residents.iter().find(|one| one.id == id);
+            one.map(|one| VirtualIdCard::of(one, IdFlaw::None))
+        }
+    };
+    let card = card.ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("no ID card `{resident}`")))?;
+    bench.id_reader()?.lay(card);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn lift_id_card(State(bench): Shared) -> Result<StatusCode, Refused> {
+    bench.id_reader()?.lift();
+    Ok(StatusCode::NO_CONTENT)
+}
+
 impl Bench {
+    fn id_reader(&self) -> Result<&VirtualIdReader, Refused> {
+        let none = || Refused(StatusCode::NOT_FOUND, "this kiosk has no ID reader".to_owned());
+        self.id_reader.as_ref().ok_or_else(none)
+    }
+
     fn scan(&self, text: Option<&str>) -> Result<StatusCode, Refused> {
         let none = || Refused(StatusCode::NOT_FOUND, "this kiosk has no scanner".to_owned());
         self.scanner.as_ref().ok_or_else(none)?.show(text);

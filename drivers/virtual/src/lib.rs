@@ -10,6 +10,8 @@ pub mod camera;
 pub mod card;
 pub mod display;
 pub mod faults;
+pub mod id_card;
+pub mod id_reader;
 pub mod paper;
 mod port;
 pub mod printer;

@@ -10,6 +10,7 @@ use virtual_hardware::bench::{Bench, router};
 use virtual_hardware::camera::VirtualCamera;
 use virtual_hardware::display::Display;
 use virtual_hardware::faults::Faults;
+use virtual_hardware::id_reader::VirtualIdReader;
 use virtual_hardware::paper::WIDTH_80;
 use virtual_hardware::printer::VirtualPrinter;
 use virtual_hardware::residents;
@@ -41,6 +42,9 @@ struct Arguments {
     /// Where the scanner's port is made (a symbolic link); none: the kiosk has no scanner.
     #[arg(long)]
     scanner: Option<PathBuf>,
+    /// Where the ID reader's port is made (a symbolic link); none: the kiosk has no ID reader.
+    #[arg(long)]
+    id_reader: Option<PathBuf>,
     /// Base URL of the platform.
     #[arg(long)]
     platform: String,
@@ -55,6 +59,8 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let faults = Faults::default();
     let scanner = arguments.scanner.map(|link| VirtualScanner::plug_in(&link, faults.clone())).transpose();
+    let id_reader =
+        arguments.id_reader.map(|link| VirtualIdReader::plug_in(&link, faults.clone())).transpose();
     let bench = Bench {
         residents: residents::read(&arguments.residents)?,
         slot: Mutex::new(Slot::with(arguments.vpcd, faults.clone())),
@@ -62,6 +68,7 @@ async fn main() -> Result<()> {
             .context("the virtual printer")?,
         camera: VirtualCamera::with(&arguments.camera, faults.clone()).context("the virtual camera")?,
         scanner: scanner.context("the virtual scanner")?,
+        id_reader: id_reader.context("the virtual ID reader")?,
         faults,
         display: Mutex::new(Display::open(&arguments.display)?),
         platform: arguments.platform.trim_end_matches('/').to_owned(),

@@ -86,12 +86,17 @@ struct Line {
 
 impl Line {
     fn open(link: &Path) -> io::Result<Self> {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+        // No process that is started from here may hold the line open.
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&master)?;
         unlockpt(&master)?;
         fcntl_setfl(&master, OFlags::RDWR | OFlags::NONBLOCK)?;
         let name = ptsname(&master, Vec::new())?;
-        let port = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, rustix::fs::Mode::empty())?;
+        let port = rustix::fs::open(
+            &name,
+            OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )?;
         let mut settings = tcgetattr(&port)?;
         settings.make_raw();
         tcsetattr(&port, OptionalActions::Now, &settings)?;

@@ -24,6 +24,8 @@ pub struct Resident {
     pub birth_place: String,
     /// Their card.
     pub card: ResidentCard,
+    /// Their ID card.
+    pub id_card: ResidentIdCard,
 }
 
 /// The card of a demo resident.
@@ -41,6 +43,19 @@ pub struct ResidentCard {
     pub valid_to: String,
     /// The holder's PIN.
     pub pin: String,
+}
+
+/// The ID card of a demo resident, as far as it is not the resident.
+#[derive(Clone, Deserialize)]
+pub struct ResidentIdCard {
+    /// 住址.
+    pub address: String,
+    /// 签发机关.
+    pub issuer: String,
+    /// 有效期限, its first day, `YYYYMMDD`.
+    pub valid_from: String,
+    /// 有效期限, its last day, `YYYYMMDD` or 长期.
+    pub valid_to: String,
 }
 
 #[derive(Deserialize)]

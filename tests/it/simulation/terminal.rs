@@ -124,7 +124,7 @@ impl Terminal {
             hall: Bilingual { zh: "渝北区政务服务大厅".into(), en: "Yubei".into() },
             utc_offset_minutes: 480,
             receipt_url: "http://127.0.0.1/r/".into(),
-            has: Equipment { card_reader: true, code_reader: true, printer: true },
+            has: Equipment { card_reader: true, code_reader: true, id_reader: true, printer: true },
             times: Times::default(),
             texts: Arc::new(Texts::built_in()),
         };

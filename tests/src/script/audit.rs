@@ -27,6 +27,8 @@ pub struct Resident {
     pub id_number: String,
     /// Their card.
     pub card: ResidentCard,
+    /// Their ID card.
+    pub id_card: ResidentIdCard,
 }
 
 /// The card of a demo resident.
@@ -38,6 +40,13 @@ pub struct ResidentCard {
     pub number: String,
     /// Its PIN.
     pub pin: String,
+}
+
+/// The ID card of a demo resident.
+#[derive(Clone, Deserialize)]
+pub struct ResidentIdCard {
+    /// 住址: nothing but the card and its reader ever has it.
+    pub address: String,
 }
 
 #[derive(Deserialize)]
@@ -159,6 +168,7 @@ fn needles(residents: &[Resident]) -> Vec<Needle> {
                 Needle::number(&format!("card number of {id}"), &resident.card.number),
                 Needle::number(&format!("card identification of {id}"), &resident.card.identification),
                 Needle::pin(&format!("PIN of {id}"), &resident.card.pin),
+                Needle::text(&format!("address on the ID card of {id}"), &resident.id_card.address),
             ]
         })
         .collect()

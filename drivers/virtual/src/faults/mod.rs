@@ -11,6 +11,7 @@
 
 pub mod camera;
 pub mod card;
+pub mod id_reader;
 pub mod printer;
 pub mod scanner;
 
@@ -35,6 +36,8 @@ pub enum Device {
     Camera,
     /// The serial code scanner.
     Scanner,
+    /// The ID reader, and the card on it.
+    IdReader,
 }
 
 impl Device {
@@ -46,6 +49,7 @@ impl Device {
             Self::Printer => "printer",
             Self::Camera => "camera",
             Self::Scanner => "scanner",
+            Self::IdReader => "id-reader",
         }
     }
 
@@ -57,6 +61,7 @@ impl Device {
             Self::Printer => "凭条打印机",
             Self::Camera => "摄像头",
             Self::Scanner => "扫码器",
+            Self::IdReader => "身份证阅读器",
         }
     }
 }
@@ -176,7 +181,7 @@ impl Fault {
 
 /// Every fault there is, device by device, step by step.
 pub fn catalogue() -> impl Iterator<Item = Fault> {
-    [card::STEPS, printer::STEPS, camera::STEPS, scanner::STEPS]
+    [card::STEPS, printer::STEPS, camera::STEPS, scanner::STEPS, id_reader::STEPS]
         .into_iter()
         .flatten()
         .flat_map(|step| step.kinds.iter().map(move |kind| Fault { step, kind: *kind }))

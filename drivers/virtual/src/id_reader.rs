@@ -1,0 +1,342 @@
+//! An ID reader behind a pty: the SDT protocol of its security module, and what lies on it.
+//!
+//! A card is found once, and after a good reading not again until it was lifted, as real readers do.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::faults::{Bent, Device, Faults, Kind, Step, bend, id_reader as steps};
+use crate::id_card::VirtualIdCard;
+use crate::port::{FarSide, Port};
+
+/// What begins a message, both ways.
+const BEGIN: [u8; 5] = [0xAA, 0xAA, 0xAA, 0x96, 0x69];
+/// Bytes that may wait for the rest of a command.
+const WAITING_MAX: usize = 256;
+/// A slow reader sends so many bytes, then pauses.
+const PIECE: usize = 48;
+const PAUSE: Duration = Duration::from_millis(20);
+/// SW1 SW2 SW3.
+const DONE: [u8; 3] = [0x00, 0x00, 0x90];
+const FOUND: [u8; 3] = [0x00, 0x00, 0x9F];
+const BAD_CHECKSUM: [u8; 3] = [0x00, 0x00, 0x10];
+const BAD_COMMAND: [u8; 3] = [0x00, 0x00, 0x21];
+const UNKNOWN_CARD: [u8; 3] = [0x00, 0x00, 0x40];
+const NOT_READ: [u8; 3] = [0x00, 0x00, 0x41];
+const SELF_TEST: [u8; 3] = [0x00, 0x00, 0x60];
+const NONE: [u8; 3] = [0x00, 0x00, 0x80];
+const NOT_SELECTED: [u8; 3] = [0x00, 0x00, 0x81];
+const NOTHING_THERE: [u8; 3] = [0x00, 0x00, 0x91];
+/// A status of no document.
+const FOREIGN: [u8; 3] = [0x05, 0x05, 0x05];
+
+/// The reader. Its port is a symbolic link to the pty.
+pub struct VirtualIdReader {
+    top: Arc<Mutex<Top>>,
+    _port: Port,
+}
+
+/// The plate on which cards are laid.
+#[derive(Default)]
+struct Top {
+    lying: Option<Lying>,
+    /// How often a card was looked for in vain since the last was lifted.
+    looks: u32,
+}
+
+/// What lies on it, and how far it was read.
+struct Lying {
+    card: VirtualIdCard,
+    found: bool,
+    selected: bool,
+    read: bool,
+}
+
+impl VirtualIdReader {
+    /// Plugs a reader in at this path.
+    ///
+    /// # Errors
+    /// When no pty can be had, or the path is taken by something else than a link.
+    pub fn plug_in(link: &Path, faults: Faults) -> std::io::Result<Self> {
+        let top = Arc::default();
+        let module = Module { top: Arc::clone(&top), came: Vec::new(), faults };
+        Ok(Self { top, _port: Port::plug_in(link, module)? })
+    }
+
+    /// Lays a card down in place of any that lies there.
+    pub fn lay(&self, card: VirtualIdCard) {
+        locked(&self.top).lying = Some(Lying { card, found: false, selected: false, read: false });
+    }
+
+    /// Takes the card away.
+    pub fn lift(&self) {
+        *locked(&self.top) = Top::default();
+    }
+
+    /// Whether a card lies there.
+    #[must_use]
+    pub fn holds_card(&self) -> bool {
+        locked(&self.top).lying.is_some()
+    }
+
+    /// How often a card was looked for in vain since the last was lifted.
+    #[must_use]
+    pub fn empty_looks(&self) -> u32 {
+        locked(&self.top).looks
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The security module's program.
+struct Module {
+    top: Arc<Mutex<Top>>,
+    came: Vec<u8>,
+    faults: Faults,
+}
+
+impl FarSide for Module {
+    fn take(&mut self, bytes: &[u8]) -> Vec<Bent> {
+        self.came.extend_from_slice(bytes);
+        let mut said = Vec::new();
+        while let Some(command) = self.next_command() {
+            said.extend(self.say(&command));
+        }
+        let excess = self.came.len().saturating_sub(WAITING_MAX);
+        self.came.drain(..excess);
+        said
+    }
+
+    fn is_there(&self) -> bool {
+        self.faults.at(&steps::UNPLUGGED).is_none() && !self.faults.is_away(Device::IdReader)
+    }
+}
+
+/// A message that came: what it asks, and whether it came whole.
+struct Command {
+    asks: Vec<u8>,
+    sound: bool,
+}
+
+impl Module {
+    fn next_command(&mut self) -> Option<Command> {
+        let begin = self.came.windows(BEGIN.len()).position(|window| window == BEGIN)?;
+        self.came.drain(..begin);
+        let [high, low] = *self.came.get(5..7)? else { return None };
+        let end = 7 + usize::from(u16::from_be_bytes([high, low]));
+        if end > WAITING_MAX {
+            self.came.drain(..1);
+            return self.next_command();
+        }
+        let message: Vec<u8> = self.came.get(..end)?.to_vec();
+        self.came.drain(..end);
+        let (summed, checksum) = message.get(5..)?.split_at_checked(end - 6)?;
+        let sound = checksum == [summed.iter().fold(0, |sum, byte| sum ^ byte)];
+        Some(Command { asks: summed.get(2..)?.to_vec(), sound })
+    }
+
+    fn say(&mut self, command: &Command) -> Vec<Bent> {
+        let (step, mut body): (Option<&Step>, Vec<u8>) = match command.asks.as_slice() {
+            _ if !command.sound => (None, BAD_CHECKSUM.to_vec()),
+            [0x10 | 0x11, 0xFF] => (None, DONE.to_vec()),
+            [0x12, 0xFF] => (Some(&steps::SAM_ID), [&DONE[..], &sam_id()].concat()),
+            [0x20, 0x01] => (Some(&steps::FIND), self.find()),
+            [0x20, 0x02] => (Some(&steps::SELECT), self.select()),
+            [0x30, 0x01] => (Some(&steps::READ), self.read(false)),
+            [0x30, 0x10] => (Some(&steps::READ), self.read(true)),
+            [0x30, 0x03] => (None, NOTHING_THERE.to_vec()),
+            _ => (None, BAD_COMMAND.to_vec()),
+        };
+        if self.faults.at(&steps::SELF_TEST).is_some() {
+            body = SELF_TEST.to_vec();
+        }
+        if self.faults.at(&steps::STATUS).is_some() {
+            body = FOREIGN.to_vec();
+        }
+        let mut answer = message(&body);
+        if self.faults.at(&steps::CHECKSUM).is_some()
+            && let Some(checksum) = answer.last_mut()
+        {
+            *checksum ^= 0x55;
+        }
+        if self.faults.at(&steps::LENGTH).is_some()
+            && let Some(low) = answer.get_mut(6)
+        {
+            *low = low.wrapping_add(9);
+        }
+        let kind = step.and_then(|step| self.faults.at(step));
+        let bent = bend(kind, answer, &message(&FOREIGN), &BEGIN);
+        if self.faults.at(&steps::SLOW).is_some() && kind.is_none() {
+            let piece = |bytes: &[u8]| Bent { wait: PAUSE, bytes: bytes.to_vec(), leaves: false };
+            return bent.bytes.chunks(PIECE).map(piece).collect();
+        }
+        vec![bent]
+    }
+
+    fn find(&mut self) -> Vec<u8> {
+        let mut top = locked(&self.top);
+        match &mut top.lying {
+            Some(lying) if !lying.read => {
+                (lying.found, lying.selected) = (true, false);
+                return [&FOUND[..], &[0; 4]].concat();
+            }
+            Some(_) => {}
+            None => top.looks = top.looks.saturating_add(1),
+        }
+        NONE.to_vec()
+    }
+
+    fn select(&mut self) -> Vec<u8> {
+        match &mut locked(&self.top).lying {
+            Some(lying) if lying.found && lying.card.foreign => UNKNOWN_CARD.to_vec(),
+            Some(lying) if lying.found => {
+                lying.selected = true;
+                [&DONE[..], &[0; 8]].concat()
+            }
+            Some(_) | None => NOT_SELECTED.to_vec(),
+        }
+    }
+
+    fn read(&mut self, with_fingerprints: bool) -> Vec<u8> {
+        let mut top = locked(&self.top);
+        if self.faults.at(&steps::LIFTED).is_some() {
+            top.lying = None;
+        }
+        match &mut top.lying {
+            Some(lying) if lying.selected => {
+                lying.read = self.faults.at(&steps::READ).is_none_or(|kind| kind == Kind::Delay);
+                let mut body = [&DONE[..], &[0x01, 0x00, 0x04, 0x00]].concat();
+                if with_fingerprints {
+                    body.extend([0x00, 0x00]);
+                }
+                body.extend_from_slice(&lying.card.text);
+                body.extend_from_slice(&lying.card.photo);
+                body
+            }
+            Some(_) | None => NOT_READ.to_vec(),
+        }
+    }
+}
+
+/// The number that a reader of nobody could have.
+fn sam_id() -> [u8; 16] {
+    let numbers = [20_260_101_u32, 1_000_001, 4_000_000_001].map(u32::to_le_bytes);
+    let mut id = [0; 16];
+    for (place, byte) in id.iter_mut().zip([5, 0, 1, 0].into_iter().chain(numbers.into_iter().flatten())) {
+        *place = byte;
+    }
+    id
+}
+
+/// A body as it goes over the wire.
+fn message(body: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(body.len() + 1).unwrap_or(u16::MAX).to_be_bytes();
+    let checksum = length.iter().chain(body).fold(0, |sum, byte| sum ^ byte);
+    [&BEGIN[..], &length, body, &[checksum]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id_card::IdFlaw;
+    use crate::residents;
+
+    fn module(fault: Option<&str>) -> Module {
+        let faults = Faults::default();
+        if let Some(fault) = fault {
+            faults.switch(fault, true).unwrap();
+        }
+        Module { top: Arc::default(), came: Vec::new(), faults }
+    }
+
+    fn lay(module: &Module, flaw: IdFlaw) {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/residents.toml");
+        let card = VirtualIdCard::of(&residents::read(&file).unwrap()[0], flaw);
+        locked(&module.top).lying = Some(Lying { card, found: false, selected: false, read: false });
+    }
+
+    fn ask(module: &mut Module, hex: &str) -> Vec<u8> {
+        let bytes: Vec<u8> =
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        module.take(&bytes).into_iter().flat_map(|bent| bent.bytes).collect()
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+    }
+
+    const FIND: &str = "AAAAAA96690003200122";
+    const SELECT: &str = "AAAAAA96690003200221";
+    const READ: &str = "AAAAAA96690003300132";
+
+    #[test]
+    fn the_answers_are_those_of_the_published_table() {
+        let mut module = module(None);
+        assert_eq!(hex(&ask(&mut module, FIND)), "AAAAAA9669000400008084");
+        assert_eq!(hex(&ask(&mut module, SELECT)), "AAAAAA9669000400008185");
+        assert_eq!(hex(&ask(&mut module, READ)), "AAAAAA9669000400004145");
+        assert_eq!(hex(&ask(&mut module, "AAAAAA9669000311FFED")), "AAAAAA9669000400009094");
+        lay(&module, IdFlaw::None);
+        assert_eq!(hex(&ask(&mut module, FIND)), "AAAAAA9669000800009F0000000097");
+        assert_eq!(hex(&ask(&mut module, SELECT)), "AAAAAA9669000C00009000000000000000009C");
+        let read = ask(&mut module, READ);
+        assert_eq!((read.len(), hex(&read[..14])), (1295, "AAAAAA9669050800009001000400".to_owned()));
+        assert_eq!(
+            hex(&ask(&mut module, FIND)),
+            "AAAAAA9669000400008084",
+            "it was read and lies there still"
+        );
+    }
+
+    #[test]
+    fn commands_in_pieces_among_noise_and_spoilt_ones_are_told_apart() {
+        let mut module = module(None);
+        assert!(ask(&mut module, "00AAAAAA966900").is_empty());
+        assert_eq!(hex(&ask(&mut module, "03200122FF")), "AAAAAA9669000400008084");
+        assert_eq!(hex(&ask(&mut module, "AAAAAA96690003200123")), "AAAAAA9669000400001014");
+        assert_eq!(hex(&ask(&mut module, "AAAAAA966900037F017D")), "AAAAAA9669000400002125");
+        assert!(ask(&mut module, &"AAAAAA9669".repeat(500)).is_empty());
+        assert_eq!(hex(&ask(&mut module, FIND)), "AAAAAA9669000400008084");
+    }
+
+    #[test]
+    fn each_fault_spoils_an_answer_in_its_own_way() {
+        let good = "AAAAAA9669000400008084";
+        for (fault, expected) in [
+            ("id-reader-find-silence", ""),
+            ("id-reader-find-truncation", "AAAAAA9669"),
+            ("id-reader-find-wrong-answer", "AAAAAA9669000405050501"),
+            ("id-reader-checksum", "AAAAAA96690004000080D1"),
+            ("id-reader-length", "AAAAAA9669000D00008084"),
+            ("id-reader-foreign-status", "AAAAAA9669000405050501"),
+            ("id-reader-self-test", "AAAAAA9669000400006064"),
+            ("id-reader-read-garbage", good),
+        ] {
+            assert_eq!(hex(&ask(&mut module(Some(fault)), FIND)), expected, "{fault}");
+        }
+        let mut slow = module(Some("id-reader-slow"));
+        lay(&slow, IdFlaw::None);
+        ask(&mut slow, FIND);
+        ask(&mut slow, SELECT);
+        assert!(slow.take(&[0xAA, 0xAA, 0xAA, 0x96, 0x69, 0, 3, 0x30, 1, 0x32]).len() > 20);
+        assert!(!module(Some("id-reader-unplugged")).is_there());
+    }
+
+    #[test]
+    fn a_card_that_is_lifted_in_mid_reading_is_not_read_and_one_of_another_kind_is_not_known() {
+        let mut lifted = module(Some("id-card-lifted"));
+        lay(&lifted, IdFlaw::None);
+        ask(&mut lifted, FIND);
+        ask(&mut lifted, SELECT);
+        assert_eq!(hex(&ask(&mut lifted, READ)), "AAAAAA9669000400004145");
+        assert!(locked(&lifted.top).lying.is_none());
+
+        let mut foreign = module(None);
+        lay(&foreign, IdFlaw::Foreign);
+        ask(&mut foreign, FIND);
+        assert_eq!(hex(&ask(&mut foreign, SELECT)), "AAAAAA9669000400004044");
+    }
+}

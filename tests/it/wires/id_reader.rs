@@ -1,0 +1,160 @@
+//! An ID reader behind a tty, with the cards of the demo residents.
+
+use std::path::Path;
+use std::time::Duration;
+
+use device::wire::{Attention, DeviceConfig, Event, Fault, FromDevice, Health, IdHolder, Work};
+use id_reader::Refusal;
+use system_tests::driver::Driver;
+use system_tests::process::wait_until;
+use tempfile::TempDir;
+use virtual_hardware::faults::Faults;
+use virtual_hardware::id_card::{IdFlaw, VirtualIdCard};
+use virtual_hardware::id_reader::VirtualIdReader;
+use virtual_hardware::residents::{self, Resident};
+
+struct Rig {
+    driver: Driver,
+    reader: VirtualIdReader,
+    faults: Faults,
+    residents: Vec<Resident>,
+    _port: TempDir,
+}
+
+impl Rig {
+    fn start() -> Self {
+        let port = tempfile::tempdir().unwrap();
+        let tty = port.path().join("id-reader");
+        let faults = Faults::default();
+        let reader = VirtualIdReader::plug_in(&tty, faults.clone()).unwrap();
+        let config = DeviceConfig::IdReader { tty: tty.display().to_string(), baud: 115_200 };
+        let driver = Driver::start(config).unwrap();
+        driver.wait_for_health(Health::Ready).unwrap();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/residents.toml");
+        let rig = Self { driver, reader, faults, residents: residents::read(&file).unwrap(), _port: port };
+        rig.lift();
+        rig
+    }
+
+    fn lay(&self, id: &str, flaw: IdFlaw) {
+        let one = self.residents.iter().find(|one| one.id == id).unwrap();
+        self.reader.lay(VirtualIdCard::of(one, flaw));
+    }
+
+    /// Lifts the card and waits until the driver must have noticed.
+    fn lift(&self) {
+        self.reader.lift();
+        wait_until("looks at the empty reader", Duration::from_secs(30), || {
+            Ok((self.reader.empty_looks() >= 4).then_some(()))
+        })
+        .unwrap();
+    }
+
+    fn event(&self) -> Event {
+        self.driver
+            .wait("an event", |message| match message {
+                FromDevice::Event(event) => Some(event),
+                FromDevice::Health(_) | FromDevice::Answer(..) | FromDevice::Pong(_) => None,
+            })
+            .unwrap()
+    }
+
+    /// What became of the card that was laid down: it is seen first.
+    fn outcome(&self) -> Result<Box<IdHolder>, Refusal> {
+        assert!(matches!(self.event(), Event::IdCardSeen));
+        match self.event() {
+            Event::IdCardRead(holder) => Ok(holder),
+            Event::IdCardRefused(refusal) => Err(refusal),
+            Event::CardInserted
+            | Event::CardRead(_)
+            | Event::CardRefused(_)
+            | Event::CardRemoved
+            | Event::Code(_)
+            | Event::CodeHint(_)
+            | Event::IdCardSeen => panic!("an ID reader tells of nothing else"),
+        }
+    }
+
+    fn fault(&self, name: &str, on: bool) {
+        self.faults.switch(name, on).unwrap();
+    }
+}
+
+#[test]
+fn every_demo_residents_card_gives_its_holder_once() {
+    let rig = Rig::start();
+    for one in &rig.residents {
+        rig.lay(&one.id, IdFlaw::None);
+        let holder = rig.outcome().ok().unwrap();
+        assert_eq!(
+            (holder.number.as_str(), holder.name.as_str()),
+            (one.id_number.as_str(), one.name.as_str())
+        );
+        let expected = (one.id_card.valid_to != "长期").then(|| one.id_card.valid_to.clone());
+        assert_eq!(holder.valid_to, expected);
+        rig.lift();
+    }
+}
+
+#[test]
+fn cards_that_cannot_be_used_are_refused_with_the_reason() {
+    for (flaw, fault, expected) in [
+        (IdFlaw::Foreign, None, Refusal::NotAnIdCard),
+        (IdFlaw::WrongNumber, None, Refusal::Garbage),
+        (IdFlaw::None, Some("id-card-lifted"), Refusal::Unreadable),
+        (IdFlaw::None, Some("id-reader-read-silence"), Refusal::Unreadable),
+        (IdFlaw::None, Some("id-reader-read-garbage"), Refusal::Unreadable),
+        (IdFlaw::None, Some("id-reader-read-truncation"), Refusal::Unreadable),
+        (IdFlaw::None, Some("id-reader-read-wrong-answer"), Refusal::Unreadable),
+        (IdFlaw::None, Some("id-reader-read-disconnection"), Refusal::Unreadable),
+        (IdFlaw::None, Some("id-reader-select-wrong-answer"), Refusal::Unreadable),
+        (IdFlaw::None, Some("id-reader-select-garbage"), Refusal::Unreadable),
+    ] {
+        let rig = Rig::start();
+        if let Some(fault) = fault {
+            rig.fault(fault, true);
+        }
+        rig.lay("zhang-guiying", flaw);
+        assert_eq!(rig.outcome().err(), Some(expected), "{flaw:?} {fault:?}");
+        rig.faults.clear();
+        rig.lift();
+        rig.lay("li-yan", IdFlaw::None);
+        assert_eq!(rig.outcome().ok().unwrap().name.as_str(), "李䶮", "after {fault:?}");
+    }
+}
+
+#[test]
+fn a_slow_reader_and_a_flood_behind_the_answer_are_read_through() {
+    for fault in ["id-reader-slow", "id-reader-read-flood", "id-reader-read-delay"] {
+        let rig = Rig::start();
+        rig.fault(fault, true);
+        rig.lay("zhang-guiying", IdFlaw::None);
+        assert_eq!(rig.outcome().ok().unwrap().number.as_str(), "500112194803150422", "{fault}");
+    }
+}
+
+#[test]
+fn a_reader_out_of_order_says_so_and_works_again_by_itself() {
+    for (fault, health) in [
+        ("id-reader-find-silence", Health::NeedsAttention(Attention::Mute)),
+        ("id-reader-checksum", Health::Failed),
+        ("id-reader-length", Health::Failed),
+        ("id-reader-foreign-status", Health::Failed),
+        ("id-reader-self-test", Health::Failed),
+        ("id-reader-find-garbage", Health::Failed),
+        ("id-reader-unplugged", Health::Absent),
+        ("id-reader-find-disconnection", Health::Absent),
+    ] {
+        let mut rig = Rig::start();
+        rig.fault(fault, true);
+        rig.driver.wait_for_health(health).unwrap();
+        // It is alive and refuses work that is not its own, or all while it is away.
+        let refused = rig.driver.ask(Work::Scan(true)).unwrap();
+        assert!(matches!(refused, Err(Fault::NotMine | Fault::Unavailable)), "{fault}");
+        rig.fault(fault, false);
+        rig.driver.wait_for_health(Health::Ready).unwrap();
+        rig.lift();
+        rig.lay("wang-jianguo", IdFlaw::None);
+        assert_eq!(rig.outcome().ok().unwrap().name.as_str(), "王建国", "{fault}");
+    }
+}
