@@ -153,7 +153,7 @@ impl Bench {
             entropy,
         };
         bench.take(out);
-        for device in [Device::CardReader, Device::CodeReader, Device::Printer] {
+        for device in [Device::CardReader, Device::CodeReader, Device::IdReader, Device::Printer] {
             bench.event(Event::Health(device, Health::Ready));
         }
         bench

@@ -200,7 +200,7 @@ fn a_log_that_cannot_be_opened_at_the_start_is_opened_when_it_can() {
     // The devices were heard of while there was no kiosk: it must still know.
     bench.answer_all(Charges::Answered);
     let Body::Welcome(ways) = &bench.view().body else { panic!("not the welcome view") };
-    assert!(ways.len() == 2 && ways.iter().all(|way| way.broken.is_none()));
+    assert!(ways.len() == 3 && ways.iter().all(|way| way.broken.is_none()));
 }
 
 #[test]
