@@ -105,6 +105,12 @@ impl Stage {
                 kiosk.start()?;
             }
             let station = &kiosk.station;
+            if kiosk.site.gate.is_some() {
+                // Nobody is ever at a gate for long: it waits again by itself.
+                station.hide_code()?;
+                station.see_within("请亮码", Duration::from_secs(60))?;
+                continue;
+            }
             for fault in ["paper-ends", "paper-out", "printer-mute", "camera-stalled"] {
                 station.fault(fault, false)?;
             }

@@ -78,6 +78,8 @@ impl Config {
                 id_reader: site.devices.id_reader.is_some(),
                 printer: site.devices.printer.is_some(),
             },
+            codes: site.codes.clone(),
+            gate: site.gate,
             times: Times {
                 idle_ms: ms(site.times.idle_s),
                 idle_elder_ms: ms(site.times.idle_elder_s),

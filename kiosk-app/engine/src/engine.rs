@@ -136,8 +136,8 @@ impl<D: Disk> Engine<D> {
     pub fn start(fittings: Fittings<D>, at: Now, entropy: u128) -> (Self, Vec<Out>) {
         let Remembered { log, shelf } = fittings.remembered;
         let shelf = match shelf {
-            Some(kept) => Shelf::restore(fittings.catalogue_key, &kept),
-            None => Shelf::new(fittings.catalogue_key),
+            Some(kept) => Shelf::restore(fittings.catalogue_key, fittings.setup.codes.clone(), &kept),
+            None => Shelf::new(fittings.catalogue_key, fittings.setup.codes.clone()),
         };
         let checkpoint = log.and_then(|bytes| {
             let read = Checkpoint::decode(&bytes);
@@ -231,6 +231,8 @@ impl<D: Disk> Engine<D> {
             | Event::Payment(..)
             | Event::Paper(..)
             | Event::Catalogue(_)
+            | Event::Codes(_)
+            | Event::ClockHeard(_)
             | Event::Link(_)
             | Event::LogNearlyFull(_) => {}
         }
@@ -302,6 +304,8 @@ impl<D: Disk> Engine<D> {
         for (device, health) in self.devices.clone() {
             self.give(turn, Event::Health(device, health));
         }
+        self.give(turn, Event::Codes(self.shelf.codes()));
+        self.hear_clock(turn);
     }
 
     fn do_due(&mut self, turn: &mut Turn) {
@@ -357,9 +361,21 @@ impl<D: Disk> Engine<D> {
                 let changes = self.uplink.on_changes(now, turn.bits.next(), exchange, answer);
                 if let Some((items, cursor)) = changes {
                     self.shelf_unkept |= cursor != self.shelf.cursor();
-                    self.shelf_unrecorded |= self.shelf.take(items, cursor);
+                    let changed = self.shelf.take(items, cursor, turn.at.wall);
+                    self.shelf_unrecorded |= changed.services;
+                    if changed.codes {
+                        self.give(turn, Event::Codes(self.shelf.codes()));
+                    }
+                    self.hear_clock(turn);
                 }
             }
+        }
+    }
+
+    /// Tells the kiosk what its clock is worth, as far as the platform was heard in this life.
+    fn hear_clock(&mut self, turn: &mut Turn) {
+        if let Some(offset_ms) = self.uplink.clock().offset_ms() {
+            self.give(turn, Event::ClockHeard(offset_ms));
         }
     }
 

@@ -17,6 +17,7 @@ mod log;
 mod memory;
 mod open;
 mod shelf;
+mod trust;
 pub mod wire;
 
 pub use engine::{Engine, Fittings, Input, Out, UplinkAnswer, What};

@@ -49,6 +49,8 @@ impl Life {
             | Event::Payment(..)
             | Event::Paper(..)
             | Event::Catalogue(_)
+            | Event::Codes(_)
+            | Event::ClockHeard(_)
             | Event::Link(_)
             | Event::LogNearlyFull(_) => Some(event),
         }

@@ -21,6 +21,9 @@ pub(crate) fn work(fold: &journal::OpenWork) -> OpenWork {
         payments: payments.collect(),
         papers: papers.collect(),
         visit: fold.visit,
-        code_marks: fold.code_marks.iter().map(|(mark, at)| (mark.clone(), *at)).collect(),
+        code_marks: fold.code_marks.iter().map(|(mark, until)| (mark.clone(), *until)).collect(),
+        admitted: fold.admitted.clone(),
+        clock_floor: fold.clock_floor,
+        clock_heard: fold.clock_heard,
     }
 }

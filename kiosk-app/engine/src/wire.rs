@@ -61,6 +61,8 @@ pub struct Request {
 pub enum Asked {
     /// Who is this?
     Identify(Ticket),
+    /// What is this answer of a phone worth?
+    Prove(Ticket),
     /// Data for a service.
     Call(Ticket),
     /// Charge an order.
@@ -79,6 +81,7 @@ impl Request {
     pub fn work(ticket: Ticket, work: &Work) -> Option<Self> {
         match work {
             Work::Identify(body) => Some(Self::post("/v1/identify", body, WORK, Asked::Identify(ticket))),
+            Work::Prove(body) => Some(Self::post("/v1/evidence", body, WORK, Asked::Prove(ticket))),
             Work::Call(body) => Some(Self::post("/v1/calls", body, WORK, Asked::Call(ticket))),
             Work::VerifyPin(_) => None,
         }
@@ -139,6 +142,7 @@ impl Asked {
         };
         let event = match self {
             Self::Identify(ticket) => Event::Answer(ticket, answer::read(head, body).map(Answer::Identified)),
+            Self::Prove(ticket) => Event::Answer(ticket, answer::read(head, body).map(Answer::Evidence)),
             Self::Call(ticket) => Event::Answer(ticket, answer::read(head, body).map(Answer::Called)),
             Self::Charge(order) | Self::Inquire(order) => Event::Payment(order, answer::read(head, body)),
             Self::Records => {
@@ -155,7 +159,9 @@ impl Asked {
     #[must_use]
     pub fn failed(self, exchange: Exchange, failure: Failure) -> What {
         match self {
-            Self::Identify(ticket) | Self::Call(ticket) => What::Event(Event::Answer(ticket, Err(failure))),
+            Self::Identify(ticket) | Self::Prove(ticket) | Self::Call(ticket) => {
+                What::Event(Event::Answer(ticket, Err(failure)))
+            }
             Self::Charge(order) | Self::Inquire(order) => What::Event(Event::Payment(order, Err(failure))),
             Self::Records => What::Uplink(UplinkAnswer::Records(exchange, usable(Err(failure)))),
             Self::Changes => What::Uplink(UplinkAnswer::Changes(exchange, usable(Err(failure)))),

@@ -2,14 +2,15 @@
 
 use slint::{ComponentHandle as _, Model as _, ModelRc, SharedString, VecModel};
 use view::{
-    Action, Body, Foot, Gesture, Icon, Intent, Link, Outcome, Pair, Rows, Text, TextId, Texts,
+    Action, Body, Foot, Gesture, Icon, Intent, Light, Link, Outcome, Pair, Rows, Text, TextId, Texts,
     Theme as Manner, Tone, Verdict, View,
 };
 
 use crate::code;
 use crate::ui::{
-    App, BannerData, BodyKind, Choice, Gesture as UiGesture, Glyph, KeyData, OutcomeData, PageData, PairData,
-    PinData, RowData, Shown, StepData, Theme, TileData, Tone as UiTone, WayData,
+    App, BannerData, BodyKind, Choice, Gesture as UiGesture, Glyph, KeyData, Light as UiLight, OutcomeData,
+    PageData, PairData, PinData, RowData, Shown, SignData, StepData, Theme, TileData, Tone as UiTone,
+    WayData,
 };
 
 /// The panels for which the sizes of the theme are given.
@@ -220,6 +221,25 @@ impl Scribe<'_> {
                 shown.set_outcome(self.outcome(outcome));
                 self.pairs(shown, &outcome.pairs);
                 shown.set_body(BodyKind::Outcome);
+            }
+            Body::Scan(scan) => {
+                shown.set_scan_code(code::picture(&scan.qr));
+                let steps = scan.steps.iter().map(|step| self.say(step)).collect();
+                set(&shown.get_items(), steps, |model| shown.set_items(model));
+                shown.set_body(BodyKind::Scan);
+            }
+            Body::Sign(sign) => {
+                shown.set_sign(SignData {
+                    light: match sign.light {
+                        Light::Ready => UiLight::Ready,
+                        Light::Go => UiLight::Go,
+                        Light::Stop => UiLight::Stop,
+                        Light::Wait => UiLight::Wait,
+                    },
+                    word: self.say(&sign.word),
+                    detail: self.say(&sign.detail),
+                });
+                shown.set_body(BodyKind::Sign);
             }
         }
     }

@@ -1,19 +1,20 @@
 //! How a visit begins: a card or an ID card is read or a code accepted, and the platform says who it is.
 
-use contract::{
-    CardEvidence, CloseReason, Entry, IdentifyRequest, Presented, ProblemCode, VisitId, Way, sm3,
-};
+use contract::{CardEvidence, CloseReason, Entry, IdentifyRequest, Presented, ProblemCode, VisitId, Way};
 use view::Lang;
 
 use crate::closing::{Closing, LastWords, Refusal};
 use crate::effect::{Ticket, Work};
 use crate::event::{Answer, CardEvent, CardRefusal, CodeHint, Failure, IdCardEvent, IdCardRefusal};
-use crate::kiosk::{Kiosk, MARK_LIFE_MS, Turn};
+use crate::kiosk::{Kiosk, Turn};
 use crate::receipt::local;
 use crate::visit::{Person, Task};
 
 impl Kiosk {
     pub(crate) fn on_card(&mut self, turn: &mut Turn, event: CardEvent) {
+        if self.setup.gate.is_some() {
+            return self.on_gate_card(turn, event);
+        }
         match event {
             CardEvent::Inserted => {
                 self.devices.card_in = true;
@@ -27,38 +28,46 @@ impl Kiosk {
             CardEvent::Read { evidence, valid_to } => self.on_card_read(turn, evidence, valid_to.as_deref()),
             CardEvent::Refused(refusal) => {
                 if self.reading(Way::Card) {
-                    let refusal = match refusal {
-                        CardRefusal::Foreign => Refusal::CardForeign,
-                        CardRefusal::Mute => Refusal::CardMute,
-                        CardRefusal::Damaged => Refusal::CardDamaged,
-                        CardRefusal::Blocked => Refusal::CardBlocked,
-                    };
-                    self.refuse(turn, refusal);
+                    self.refuse(turn, refusal_of_card(refusal));
                 }
             }
             CardEvent::Removed => self.card_gone(turn),
         }
     }
 
+    fn on_gate_card(&mut self, turn: &mut Turn, event: CardEvent) {
+        match event {
+            CardEvent::Read { evidence, valid_to } if self.in_date(turn, valid_to.as_deref()) => {
+                self.gate_card(turn, evidence);
+            }
+            CardEvent::Read { .. } => self.gate_refused(turn, Refusal::CardExpired),
+            CardEvent::Refused(refusal) => self.gate_refused(turn, refusal_of_card(refusal)),
+            CardEvent::Inserted | CardEvent::Removed => {}
+        }
+    }
+
+    fn in_date(&self, turn: &Turn, valid_to: Option<&str>) -> bool {
+        let today = local(turn.now.wall, self.setup.utc_offset_minutes).strftime("%Y%m%d").to_string();
+        valid_to.is_none_or(|last_day| last_day >= today.as_str())
+    }
+
     fn on_card_read(&mut self, turn: &mut Turn, evidence: CardEvidence, valid_to: Option<&str>) {
         if !self.reading(Way::Card) {
             return;
         }
-        if self.is_past(valid_to) {
-            self.refuse(turn, Refusal::CardExpired);
-        } else {
+        if self.in_date(turn, valid_to) {
             self.identify(turn, Presented::Card(evidence));
+        } else {
+            self.refuse(turn, Refusal::CardExpired);
         }
-    }
-
-    /// Whether a card's last day is over.
-    fn is_past(&self, valid_to: Option<&str>) -> bool {
-        let today = local(self.now.wall, self.setup.utc_offset_minutes).strftime("%Y%m%d").to_string();
-        valid_to.is_some_and(|last_day| last_day < today.as_str())
     }
 
     /// An ID card begins a visit where none is; laid down within one, it is not looked at.
     pub(crate) fn on_id_card(&mut self, turn: &mut Turn, event: IdCardEvent) {
+        if self.setup.gate.is_some() {
+            // A gate has no visits to begin.
+            return;
+        }
         match event {
             IdCardEvent::Seen => {
                 if self.visit.is_some() || self.devices.card_in {
@@ -76,10 +85,10 @@ impl Kiosk {
                 if !self.reading(Way::IdCard) {
                     return;
                 }
-                if self.is_past(valid_to.as_deref()) {
-                    self.refuse(turn, Refusal::IdCardExpired);
-                } else {
+                if self.in_date(turn, valid_to.as_deref()) {
                     self.identify(turn, Presented::IdCard(evidence));
+                } else {
+                    self.refuse(turn, Refusal::IdCardExpired);
                 }
             }
             IdCardEvent::Refused(refusal) => {
@@ -97,38 +106,6 @@ impl Kiosk {
         }
     }
 
-    /// A code is looked at only by somebody who stands there without a visit.
-    pub(crate) fn on_code(&mut self, turn: &mut Turn, code: &[u8]) {
-        if self.visit.is_some() || self.devices.card_in {
-            return;
-        }
-        self.closing = None;
-        self.lobby.hint = None;
-        let id = VisitId::from_entropy(turn.draw.next());
-        let text = match std::str::from_utf8(code) {
-            Ok(text) => text,
-            Err(_) => return self.refuse_code(turn, Refusal::CodeForeign),
-        };
-        let token = match resident_code::parse(text) {
-            Ok(token) => token,
-            Err(refusal) => return self.refuse_code(turn, code_refusal(refusal)),
-        };
-        if !self.online {
-            // An online token means nothing without the platform, and is not spent.
-            return self.refuse_code(turn, Refusal::NoLink);
-        }
-        let mark: String = sm3(&[&token.to_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
-        if !self.mark(&mark, turn.now.wall.plus_ms(MARK_LIFE_MS)) {
-            return self.refuse_code(turn, Refusal::CodeUsed);
-        }
-        turn.out.record(Entry::CodeAccepted { visit: id, mark });
-        let deadline = turn.now.mono;
-        let mut visit = self.open_visit(id, Way::Code, Task::Reading { deadline });
-        visit.recorded = true;
-        self.visit = Some(visit);
-        self.identify(turn, Presented::Code { text: text.trim().to_owned() });
-    }
-
     pub(crate) fn on_code_hint(&mut self, hint: CodeHint) {
         if self.visit.is_none() && self.closing.is_none() {
             self.lobby.hint = Some(hint);
@@ -142,7 +119,7 @@ impl Kiosk {
         visit.is_some_and(|visit| matches!(visit.task, Task::Reading { .. }))
     }
 
-    fn identify(&mut self, turn: &mut Turn, presented: Presented) {
+    pub(crate) fn identify(&mut self, turn: &mut Turn, presented: Presented) {
         let Some(visit) = self.visit.as_ref().map(|visit| visit.id) else { return };
         let (ticket, deadline) = self.start(turn, Work::Identify(IdentifyRequest { visit, presented }));
         if let Some(visit) = &mut self.visit {
@@ -152,6 +129,9 @@ impl Kiosk {
 
     /// The outcome of work, if it is work that this visit still waits for.
     pub(crate) fn on_answer(&mut self, turn: &mut Turn, ticket: Ticket, answer: Result<Answer, Failure>) {
+        if self.setup.gate.is_some() {
+            return self.gate_answer(turn, ticket, answer);
+        }
         let waits_for =
             self.visit.as_ref().and_then(|visit| visit.pending()).and_then(|(waiting, _)| waiting);
         if waits_for != Some(ticket) {
@@ -161,6 +141,8 @@ impl Kiosk {
             self.visit.as_ref().is_some_and(|visit| matches!(visit.task, Task::Identifying { .. }));
         if identifying {
             self.on_identified(turn, answer);
+        } else if self.proving().is_some() {
+            self.on_proof_answer(turn, answer);
         } else {
             self.on_step_answer(turn, answer);
         }
@@ -182,28 +164,28 @@ impl Kiosk {
     fn on_identified(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
         let mut identified = match answer {
             Ok(Answer::Identified(identified)) => identified,
-            Ok(Answer::Called(_) | Answer::Pin(_)) => return self.refuse(turn, Refusal::Nonsense),
+            Ok(Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_)) => {
+                return self.refuse(turn, Refusal::Nonsense);
+            }
+            // The link went this moment: a code that the kiosk verified by itself is worth what it is worth.
+            Err(Failure::Unreachable) if self.recognise(turn) => return,
             Err(failure) => return self.refuse(turn, refusal_of(failure)),
         };
         let Some(visit) = &mut self.visit else { return };
         let (resident, evidence, level) = (identified.resident, identified.evidence, identified.level);
+        // The platform's word, but never more than that evidence can give (I5).
+        let level = level.min(evidence.most());
         turn.out.record(Entry::Identified { visit: visit.id, resident, way: visit.way, evidence, level });
         visit.recorded = true;
         visit.person = Some(Person {
             name: std::mem::take(&mut identified.name).into(),
             id_number: std::mem::take(&mut identified.id_number).into(),
-            key: identified.key.clone(),
+            key: Some(identified.key.clone()),
             resident,
             evidence,
             level,
         });
         visit.task = Task::Menu { declined: false };
-    }
-
-    fn refuse_code(&mut self, turn: &mut Turn, refusal: Refusal) {
-        let until = Some(turn.now.mono.plus_ms(self.setup.times.notice_ms));
-        let (lang, theme) = (self.lobby.lang, self.lobby.theme);
-        self.closing = Some(Closing { words: LastWords::Refused(refusal), lang, theme, until });
     }
 
     /// Ends a visit that cannot begin or go on, and says why.
@@ -247,22 +229,11 @@ pub(crate) const fn refusal_of(failure: Failure) -> Refusal {
     }
 }
 
-const fn code_refusal(refusal: resident_code::Refusal) -> Refusal {
+const fn refusal_of_card(refusal: CardRefusal) -> Refusal {
     match refusal {
-        resident_code::Refusal::NotACode => Refusal::CodeForeign,
-        resident_code::Refusal::OtherCity => Refusal::CodeOtherCity,
-        resident_code::Refusal::Version(_)
-        | resident_code::Refusal::Encoding
-        | resident_code::Refusal::Mode(_)
-        | resident_code::Refusal::Length { .. }
-        | resident_code::Refusal::Key(_)
-        | resident_code::Refusal::Check => Refusal::CodeDamaged,
-        resident_code::Refusal::Early | resident_code::Refusal::Expired | resident_code::Refusal::Stale => {
-            Refusal::CodeExpired
-        }
-        resident_code::Refusal::Lifetime(_)
-        | resident_code::Refusal::IssuerSignature
-        | resident_code::Refusal::SessionKey
-        | resident_code::Refusal::SessionSignature => Refusal::CodeUnknown,
+        CardRefusal::Foreign => Refusal::CardForeign,
+        CardRefusal::Mute => Refusal::CardMute,
+        CardRefusal::Damaged => Refusal::CardDamaged,
+        CardRefusal::Blocked => Refusal::CardBlocked,
     }
 }

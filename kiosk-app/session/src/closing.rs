@@ -61,6 +61,10 @@ pub(crate) enum Refusal {
     CodeExpired,
     CodeUnknown,
     CodeRevoked,
+    CodeStale,
+    CodeEarly,
+    CodeNeedsLink,
+    ClockDoubt,
     NoLink,
     Nonsense,
     VisitExpired,
@@ -91,6 +95,10 @@ impl Refusal {
             | Self::CodeExpired
             | Self::CodeUnknown
             | Self::CodeRevoked
+            | Self::CodeStale
+            | Self::CodeEarly
+            | Self::CodeNeedsLink
+            | Self::ClockDoubt
             | Self::NoLink
             | Self::Nonsense
             | Self::VisitExpired
@@ -115,14 +123,19 @@ impl Refusal {
             | Self::CodeUsed
             | Self::CodeExpired
             | Self::CodeUnknown
-            | Self::CodeRevoked => (TextId::SorryCodeTitle, Some(Gesture::ShowCode)),
+            | Self::CodeRevoked
+            | Self::CodeStale
+            | Self::CodeEarly => (TextId::SorryCodeTitle, Some(Gesture::ShowCode)),
             Self::IdCardForeign | Self::IdCardUnread => (TextId::SorryIdCardTitle, Some(Gesture::LayIdCard)),
             Self::IdCardDamaged | Self::IdCardExpired | Self::IdCardUnknown => {
                 (TextId::TakeIdCardTitle, Some(Gesture::TakeIdCard))
             }
-            Self::NoLink | Self::Nonsense | Self::VisitExpired | Self::NotPermitted => {
-                (TextId::SorryTitle, None)
-            }
+            Self::NoLink
+            | Self::Nonsense
+            | Self::VisitExpired
+            | Self::NotPermitted
+            | Self::CodeNeedsLink
+            | Self::ClockDoubt => (TextId::SorryTitle, None),
         }
     }
 
@@ -149,6 +162,10 @@ impl Refusal {
             Self::CodeExpired => (TextId::CodeExpired, TextId::CodeExpiredDetail),
             Self::CodeUnknown => (TextId::CodeUnknown, TextId::CodeUnknownDetail),
             Self::CodeRevoked => (TextId::CodeRevoked, TextId::CodeRevokedDetail),
+            Self::CodeStale => (TextId::CodeStale, TextId::CodeStaleDetail),
+            Self::CodeEarly => (TextId::CodeEarly, TextId::CodeEarlyDetail),
+            Self::CodeNeedsLink => (TextId::CodeNeedsLink, TextId::CodeNeedsLinkDetail),
+            Self::ClockDoubt => (TextId::ClockDoubt, TextId::ClockDoubtDetail),
             Self::NoLink => (TextId::NoLink, TextId::NoLinkDetail),
             Self::Nonsense => (TextId::Nonsense, TextId::NonsenseDetail),
             Self::VisitExpired => (TextId::VisitExpired, TextId::VisitExpiredDetail),

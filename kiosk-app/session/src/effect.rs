@@ -1,6 +1,8 @@
 //! What a kiosk wants done, and the order that makes it safe: records first.
 
-use contract::{CallRequest, ChargeRequest, Entry, IdentifyRequest, OrderId, Receipt, ReceiptId};
+use contract::{
+    CallRequest, ChargeRequest, Entry, EvidenceRequest, IdentifyRequest, OrderId, Receipt, ReceiptId,
+};
 use zeroize::Zeroizing;
 
 use crate::event::Mono;
@@ -43,6 +45,8 @@ pub enum Work {
     Identify(IdentifyRequest),
     /// Ask the platform for data.
     Call(CallRequest),
+    /// Tell the platform what the phone answered.
+    Prove(EvidenceRequest),
     /// Let the card check the holder's PIN: ASCII digits.
     VerifyPin(Zeroizing<Vec<u8>>),
 }

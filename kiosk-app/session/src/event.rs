@@ -1,14 +1,17 @@
 //! What happens to a kiosk: everything comes in with an [`Input`], time and entropy included.
 
+use std::sync::Arc;
+
 use contract::{
-    CallAnswer, CardEvidence, ChargeState, Confirmation, IdCardEvidence, Identified, OrderId, ProblemCode,
-    ReceiptId, UnixMs,
+    CallAnswer, CardEvidence, ChargeState, Confirmation, EvidenceAnswer, IdCardEvidence, Identified, OrderId,
+    ProblemCode, ReceiptId, UnixMs,
 };
 use view::{Intent, ViewId};
 use zeroize::Zeroizing;
 
 use crate::effect::Ticket;
 use crate::setup::Catalogue;
+use crate::trust::CodeTrust;
 
 /// Milliseconds of a clock that never jumps, from an arbitrary start in this process. Deadlines are in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +73,10 @@ pub enum Event {
     Paper(ReceiptId, PrintResult),
     /// The services in force changed; their signatures are checked.
     Catalogue(Catalogue),
+    /// Whose codes are accepted changed; the city's signatures are checked.
+    Codes(Arc<CodeTrust>),
+    /// The platform's clock was heard: what is to be added to the kiosk's, in milliseconds.
+    ClockHeard(i64),
     /// The link to the platform came or went.
     Link(bool),
     /// The log is nearly full, or has room again. While it is, nothing new is charged: what is already
@@ -187,6 +194,8 @@ pub enum Answer {
     Called(CallAnswer),
     /// Of [`Work::VerifyPin`](crate::Work::VerifyPin).
     Pin(PinAnswer),
+    /// Of [`Work::Prove`](crate::Work::Prove).
+    Evidence(EvidenceAnswer),
 }
 
 /// What the card said to a PIN.

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use contract::{CloseReason, Entry, OrderId, ReceiptId, UnixMs, VisitId, Way};
 use view::{Lang, Theme, ViewId};
 
+use crate::clock::Clock;
 use crate::closing::{Closing, LastWords, Refusal};
 use crate::draw::Draw;
 use crate::effect::{Effect, Ticket, Transition, Work};
 use crate::event::{Device, Event, Health, Input, Mono, Now};
+use crate::gate::Gate;
 use crate::open::OpenWork;
 use crate::paper::{Paper, PaperState};
 use crate::payment::Payment;
 use crate::setup::{Catalogue, Setup};
 use crate::show::Place;
+use crate::trust::CodeTrust;
 use crate::visit::{StepState, Task, Visit};
 
 /// The mark of an online code is kept this long: far beyond its life.
@@ -34,6 +37,11 @@ pub struct Kiosk {
     pub(crate) money_off: bool,
     /// Codes accepted here, so that each is accepted once; each with the time until which it is remembered.
     pub(crate) marks: BTreeMap<String, UnixMs>,
+    /// Whose codes are accepted without asking the platform.
+    pub(crate) codes: Arc<CodeTrust>,
+    pub(crate) clock: Clock,
+    /// Of use at a gate only.
+    pub(crate) gate: Gate,
     /// Open orders, of this or of earlier visits.
     pub(crate) payments: BTreeMap<OrderId, Payment>,
     /// Receipts promised and not yet done with.
@@ -95,6 +103,9 @@ impl Kiosk {
             online: false,
             money_off: false,
             marks: open.code_marks.into_iter().collect(),
+            codes: Arc::default(),
+            clock: Clock::recovered(open.clock_heard, open.clock_floor),
+            gate: Gate::recovered(open.admitted),
             payments: BTreeMap::new(),
             papers: BTreeMap::new(),
             visit: None,
@@ -145,6 +156,8 @@ impl Kiosk {
             Event::Payment(order, outcome) => self.on_payment(&mut turn, order, outcome),
             Event::Paper(receipt, result) => self.on_paper(&mut turn, receipt, result),
             Event::Catalogue(catalogue) => self.on_catalogue(&mut turn, catalogue),
+            Event::Codes(trust) => self.codes = trust,
+            Event::ClockHeard(offset_ms) => self.on_clock(&mut turn, offset_ms),
             Event::Link(online) => self.online = online,
             Event::LogNearlyFull(full) => self.on_log_nearly_full(&mut turn, full),
         }
@@ -180,6 +193,7 @@ impl Kiosk {
             pending,
             slow,
             help,
+            self.gate.next_deadline(),
             self.next_second(),
             self.lobby.reset_at,
             self.lobby.help_until,
@@ -204,6 +218,7 @@ impl Kiosk {
     fn tick(&mut self, turn: &mut Turn) {
         let now = turn.now.mono;
         self.inquire_due(turn);
+        self.gate_tick(turn);
         if self.closing.as_ref().is_some_and(|closing| closing.until.is_some_and(|until| until <= now)) {
             self.closing = None;
         }
@@ -241,10 +256,13 @@ impl Kiosk {
     /// Gives the resident time from now on, and takes the countdown away while the kiosk is at work.
     fn settle_attention(&mut self) {
         let until = |visit: &Visit, times: crate::Times, now: Mono| {
-            now.plus_ms(match visit.theme {
+            let idle = match visit.theme {
                 Theme::Standard => times.idle_ms,
                 Theme::Elder => times.idle_elder_ms,
-            })
+            };
+            // Whoever finds the right page on a phone does not touch the screen meanwhile.
+            let with_phone = matches!(visit.task, Task::Proving(_));
+            now.plus_ms(if with_phone { idle.saturating_mul(2) } else { idle })
         };
         let (times, now) = (self.setup.times, self.now.mono);
         if let Some(visit) = &mut self.visit {
@@ -377,13 +395,28 @@ impl Kiosk {
     /// Remembers a code's mark; false when it was accepted here before, or when no more can be remembered: a mark
     /// is never forgotten to make room for another.
     pub(crate) fn mark(&mut self, mark: &str, until: UnixMs) -> bool {
-        let now = self.now.wall;
+        let now = self.best_time();
         self.marks.retain(|_, end| *end > now);
         if self.marks.contains_key(mark) || self.marks.len() >= MARKS_MAX {
             return false;
         }
         self.marks.insert(mark.to_owned(), until);
         true
+    }
+
+    /// The platform's time as far as it was heard, or the kiosk's own.
+    pub(crate) fn best_time(&self) -> UnixMs {
+        self.clock.best(self.now)
+    }
+
+    /// Recorded where codes are judged by it.
+    fn on_clock(&mut self, turn: &mut Turn, offset_ms: i64) {
+        let heard = self.clock.hear(turn.now, offset_ms);
+        if let Some(platform) = heard
+            && self.setup.codes.is_some()
+        {
+            turn.out.record(Entry::ClockHeard { platform, offset_ms });
+        }
     }
 
     /// The papers that the resident who is here may still act on.
@@ -397,6 +430,7 @@ impl Kiosk {
             id,
             way,
             person: None,
+            code: None,
             recorded: false,
             task,
             lang: self.lobby.lang,

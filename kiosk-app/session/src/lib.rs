@@ -13,21 +13,26 @@
 )]
 
 mod begin;
+mod clock;
 mod closing;
+mod code;
 mod draw;
 mod effect;
 mod event;
+mod gate;
 mod kiosk;
 mod mask;
 mod open;
 mod paper;
 mod payment;
+mod prove;
 mod receipt;
 mod rows;
 mod setup;
 mod show;
 mod steps;
 mod touch;
+mod trust;
 mod visit;
 
 pub use effect::{Effect, Ticket, Transition, Work};
@@ -39,3 +44,4 @@ pub use kiosk::Kiosk;
 pub use open::{OpenPaper, OpenPayment, OpenWork};
 pub use setup::{Catalogue, Equipment, Setup, Times};
 pub use show::closed_view;
+pub use trust::CodeTrust;

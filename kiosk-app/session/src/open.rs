@@ -1,6 +1,6 @@
 //! The work that a log leaves open: what a kiosk must take up again after any end of its process.
 
-use contract::{Method, Money, OrderId, OrderItem, Receipt, ReceiptId, UnixMs, VisitId};
+use contract::{Admitted, Method, Money, OrderId, OrderItem, Receipt, ReceiptId, UnixMs, VisitId};
 
 /// Folded from the records of the log; see [`Kiosk::recover`](crate::Kiosk::recover).
 #[derive(Default)]
@@ -11,8 +11,14 @@ pub struct OpenWork {
     pub papers: Vec<OpenPaper>,
     /// The visit that was not closed.
     pub visit: Option<VisitId>,
-    /// Marks of codes accepted here, with the time of each.
+    /// Marks of codes accepted here, each with the time until which it is remembered.
     pub code_marks: Vec<(String, UnixMs)>,
+    /// Whom a gate let through, each with the time until which that one is not let through again.
+    pub admitted: Vec<(Admitted, UnixMs)>,
+    /// The latest time in any record: the clock was never before it.
+    pub clock_floor: UnixMs,
+    /// The platform's clock when it was last heard, and what had to be added to the kiosk's.
+    pub clock_heard: Option<(UnixMs, i64)>,
 }
 
 /// An order whose outcome is not known.

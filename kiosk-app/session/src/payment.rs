@@ -105,6 +105,8 @@ impl Kiosk {
     pub(crate) fn intend(&mut self, turn: &mut Turn, method: Method, items: Vec<OrderItem>, total: Money) {
         let Some(visit) = &mut self.visit else { return };
         let (Some(person), Task::Service(running)) = (&visit.person, &mut visit.task) else { return };
+        // Nobody pays whom the platform does not know (I5): the tile is not open then.
+        let Some(key) = person.key.clone() else { return };
         let order = OrderId::from_entropy(turn.draw.next());
         let service = running.doc.id.clone();
         turn.out.record(Entry::PaymentIntended {
@@ -116,13 +118,7 @@ impl Kiosk {
             total,
             method,
         });
-        turn.out.effect(Effect::Charge(ChargeRequest {
-            order,
-            key: person.key.clone(),
-            items: items.clone(),
-            total,
-            method,
-        }));
+        turn.out.effect(Effect::Charge(ChargeRequest { order, key, items: items.clone(), total, method }));
         self.payments.insert(order, Payment::new(order, visit.id, service, items, total, method));
         let slow_at = turn.now.mono.plus_ms(self.setup.times.charge_ms);
         running.state = StepState::Paying { order, slow_at, slow: false };

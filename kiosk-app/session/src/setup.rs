@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{Bilingual, DeviceId, Method, Profile, ServiceDocument};
+use contract::{Bilingual, CodeRules, DeviceId, GateRules, Method, Profile, ServiceDocument};
 use view::Texts;
 
 /// Fixed for the life of a [`Kiosk`](crate::Kiosk).
@@ -20,6 +20,10 @@ pub struct Setup {
     pub receipt_url: String,
     /// What is built in: a way or a step whose device is not is never offered.
     pub has: Equipment,
+    /// How codes are judged without the platform; none are when it is absent.
+    pub codes: Option<CodeRules>,
+    /// How a gate judges; the kiosk is one when it is there.
+    pub gate: Option<GateRules>,
     /// How long things may take.
     pub times: Times,
     /// The fixed words, for receipts.

@@ -50,7 +50,7 @@ impl Kiosk {
     pub(crate) fn running_mut(&mut self) -> Option<&mut Running> {
         match &mut self.visit.as_mut()?.task {
             Task::Service(running) => Some(running),
-            Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } => None,
+            Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } | Task::Proving(_) => None,
         }
     }
 
@@ -88,8 +88,10 @@ impl Kiosk {
             Data::Consent(id) => Some(*id),
             Data::Rows(_) | Data::Chosen(_) => None,
         });
-        let request =
-            CallRequest { key: person.key.clone(), operation, consent, service: running.doc.id.clone() };
+        let service = running.doc.id.clone();
+        // The platform does not know this visit: no tile of a service that asks it is open then.
+        let Some(key) = person.key.clone() else { return self.show_menu(false) };
+        let request = CallRequest { key, operation, consent, service };
         let (ticket, deadline) = self.start(turn, Work::Call(request));
         if let Some(running) = self.running_mut() {
             running.state = StepState::Querying { ticket, deadline };
@@ -105,11 +107,11 @@ impl Kiosk {
             .is_some_and(|running| matches!(running.state, StepState::PinCheck { .. }));
         match (checking_pin, answer) {
             (true, Ok(Answer::Pin(pin))) => self.on_pin(turn, pin),
-            (true, Ok(Answer::Identified(_) | Answer::Called(_)) | Err(_)) => {
+            (true, Ok(Answer::Identified(_) | Answer::Called(_) | Answer::Evidence(_)) | Err(_)) => {
                 self.set_state(StepState::PinFailed);
             }
             (false, Ok(Answer::Called(called))) => self.on_rows(turn, called),
-            (false, Ok(Answer::Identified(_) | Answer::Pin(_))) => {
+            (false, Ok(Answer::Identified(_) | Answer::Pin(_) | Answer::Evidence(_))) => {
                 self.set_state(StepState::QueryFailed(Failure::Nonsense));
             }
             (false, Err(Failure::Problem(contract::ProblemCode::VisitExpired))) => {

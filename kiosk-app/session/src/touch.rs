@@ -1,10 +1,11 @@
 //! What touches do. The view decides what can be touched; this decides what that means now.
 
-use contract::{CloseReason, Entry, Level, Offline, Step};
+use contract::{CloseReason, Entry, Offline, Step};
 use view::{Intent, Lang, Theme};
 
 use crate::event::Health;
 use crate::kiosk::{HELP_SHOWN_MS, Kiosk, Turn};
+use crate::prove::Standing;
 use crate::show::page_size;
 use crate::steps::PIN_LENGTH;
 use crate::visit::{StepState, Task, Visit};
@@ -96,11 +97,19 @@ impl Kiosk {
         match visit.running().map(|running| &running.state) {
             Some(StepState::Consent) => self.decline(turn),
             Some(_) => self.show_menu(false),
-            None => {}
+            None => self.stop_proving(),
+        }
+    }
+
+    /// The phone need not answer any more; what it might still show answers nothing.
+    fn stop_proving(&mut self) {
+        if self.proving().is_some_and(|proving| proving.check.is_none()) {
+            self.show_menu(false);
         }
     }
 
     fn back(&mut self, turn: &mut Turn) {
+        self.stop_proving();
         let Some(running) = self.running_mut() else { return };
         match running.state {
             StepState::Consent => self.decline(turn),
@@ -127,18 +136,13 @@ impl Kiosk {
 
     fn open_tile(&mut self, turn: &mut Turn, at: usize) {
         let Some(visit) = &self.visit else { return };
-        let (Some(person), Task::Menu { .. }) = (&visit.person, &visit.task) else { return };
-        let level = person.level;
-        if let Some(doc) = self.catalogue.offered(self.setup.profile).get(at)
-            && self.opens(doc, level)
-        {
-            self.open_service(turn, std::sync::Arc::clone(doc));
+        let Task::Menu { .. } = &visit.task else { return };
+        let Some(doc) = self.catalogue.offered(self.setup.profile).get(at).cloned() else { return };
+        match self.standing(&doc, visit) {
+            Standing::Open => self.open_service(turn, doc),
+            Standing::NeedsPhone => self.prove(turn, doc),
+            Standing::NeedsLink | Standing::NeedsCodeAgain | Standing::NeedsLevel => {}
         }
-    }
-
-    /// Whether a service can be opened now.
-    pub(crate) fn opens(&self, doc: &contract::ServiceDocument, level: Level) -> bool {
-        level >= doc.level && (self.online || !needs_link(doc.offline))
     }
 
     fn toggle(&mut self, at: usize) {

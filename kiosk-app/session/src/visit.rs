@@ -10,8 +10,10 @@ use contract::{
 use view::{Lang, Theme};
 use zeroize::Zeroizing;
 
+use crate::code::Verified;
 use crate::effect::Ticket;
 use crate::event::{Failure, Mono};
+use crate::prove::Proving;
 use crate::rows::Row;
 
 /// A visit, from the card's insertion or the code's acceptance to its end.
@@ -19,6 +21,8 @@ pub(crate) struct Visit {
     pub(crate) id: VisitId,
     pub(crate) way: Way,
     pub(crate) person: Option<Person>,
+    /// The code that it began with, when the kiosk verified it by itself.
+    pub(crate) code: Option<Verified>,
     /// A record names this visit, so its end must be recorded too.
     pub(crate) recorded: bool,
     pub(crate) task: Task,
@@ -30,11 +34,12 @@ pub(crate) struct Visit {
     pub(crate) help_until: Option<Mono>,
 }
 
-/// Who it is. No `Debug`, no `Serialize`; wiped on drop.
+/// Who it is. No `Debug`, no `Serialize`; wiped on drop. Without name, number and key for the holder of a code of
+/// whom the platform could not be asked.
 pub(crate) struct Person {
     pub(crate) name: Zeroizing<String>,
     pub(crate) id_number: Zeroizing<String>,
-    pub(crate) key: VisitKey,
+    pub(crate) key: Option<VisitKey>,
     pub(crate) resident: Pseudonym,
     pub(crate) evidence: Evidence,
     pub(crate) level: Level,
@@ -48,6 +53,8 @@ pub(crate) enum Task {
     Identifying { ticket: Ticket, deadline: Mono },
     /// The menu is shown.
     Menu { declined: bool },
+    /// The phone is asked to prove that it is there.
+    Proving(Box<Proving>),
     /// A service runs.
     Service(Box<Running>),
 }
@@ -150,6 +157,7 @@ impl Visit {
         match &self.task {
             Task::Reading { .. } | Task::Identifying { .. } => true,
             Task::Menu { .. } => false,
+            Task::Proving(proving) => proving.check.is_some(),
             Task::Service(running) => match &running.state {
                 StepState::Querying { .. } | StepState::PinCheck { .. } => true,
                 StepState::Paying { slow, .. } => !slow,
@@ -176,6 +184,7 @@ impl Visit {
             Task::Reading { deadline } => Some((None, *deadline)),
             Task::Identifying { ticket, deadline } => Some((Some(*ticket), *deadline)),
             Task::Menu { .. } => None,
+            Task::Proving(proving) => proving.check.map(|(ticket, deadline)| (Some(ticket), deadline)),
             Task::Service(running) => match &running.state {
                 StepState::Querying { ticket, deadline } | StepState::PinCheck { ticket, deadline, .. } => {
                     Some((Some(*ticket), *deadline))
@@ -201,7 +210,7 @@ impl Visit {
     pub(crate) fn running(&self) -> Option<&Running> {
         match &self.task {
             Task::Service(running) => Some(running),
-            Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } => None,
+            Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } | Task::Proving(_) => None,
         }
     }
 }

@@ -22,6 +22,43 @@ pub enum Body {
     Confirm(Confirm),
     /// How it went, or that it is still going.
     Outcome(Outcome),
+    /// A code to scan with the phone.
+    Scan(Scan),
+    /// A gate's sign: nothing but a verdict, readable from two metres.
+    Sign(Sign),
+}
+
+/// A code to scan with the phone, and what to do in which order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Text of the QR code.
+    pub qr: String,
+    /// What the hands do, one after the other.
+    pub steps: Vec<Text>,
+}
+
+/// A gate's sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sign {
+    /// Its colour and its picture.
+    pub light: Light,
+    /// The verdict, in a few letters.
+    pub word: Text,
+    /// Why, or what to do.
+    pub detail: Text,
+}
+
+/// The lights of a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Light {
+    /// It waits for somebody. Blue, with the picture of a phone.
+    Ready,
+    /// 请通行. Green, with a tick.
+    Go,
+    /// Not now. Red, with a cross.
+    Stop,
+    /// A moment. Amber, with an hourglass.
+    Wait,
 }
 
 /// A way to begin a visit.

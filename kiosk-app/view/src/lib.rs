@@ -12,8 +12,8 @@ mod intent;
 mod text;
 
 pub use body::{
-    Banner, Body, Confirm, ConsentSheet, Gesture, Icon, MethodCard, Outcome, Page, Pair, PinPad, ReceiptCode,
-    RowCard, Rows, Tile, Tone, Verdict, Way, WayCard,
+    Banner, Body, Confirm, ConsentSheet, Gesture, Icon, Light, MethodCard, Outcome, Page, Pair, PinPad,
+    ReceiptCode, RowCard, Rows, Scan, Sign, Tile, Tone, Verdict, Way, WayCard,
 };
 pub use intent::Intent;
 pub use text::{Text, TextId, Texts, TextsError};

@@ -61,6 +61,22 @@ pub enum Evidence {
     IdCardRead,
 }
 
+impl Evidence {
+    /// The most that it gives by itself. The platform may say less.
+    #[must_use]
+    pub const fn most(self) -> Level {
+        match self {
+            Self::CardRead
+            | Self::IdCardRead
+            | Self::TokenConsumed
+            | Self::CardPin
+            | Self::OfflineCode
+            | Self::PaperCode => Level::Recognised,
+            Self::ChallengeAnswered => Level::Proven,
+        }
+    }
+}
+
 /// How a resident pays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

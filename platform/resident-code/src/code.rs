@@ -1,5 +1,6 @@
 //! A code of any mode, for those who do not know which one a resident will show.
 
+use crate::answer::AnswerCode;
 use crate::envelope::{self, Mode};
 use crate::offline::OfflineCode;
 use crate::online::OnlineToken;
@@ -15,6 +16,8 @@ pub enum Code {
     Offline(OfflineCode),
     /// To be verified with [`PaperCode::verify`].
     Paper(PaperCode),
+    /// To be verified with [`AnswerCode::verify`] by whoever posed the challenge.
+    Answer(AnswerCode),
 }
 
 impl Code {
@@ -40,6 +43,7 @@ impl Code {
             Mode::Online => OnlineToken::from_slice(bytes).map(Self::Online),
             Mode::Offline => OfflineCode::from_slice(bytes).map(Self::Offline),
             Mode::Paper => PaperCode::from_slice(bytes).map(Self::Paper),
+            Mode::Answer => AnswerCode::from_slice(bytes).map(Self::Answer),
         }
     }
 
@@ -50,6 +54,7 @@ impl Code {
             Self::Online(_) => Mode::Online,
             Self::Offline(_) => Mode::Offline,
             Self::Paper(_) => Mode::Paper,
+            Self::Answer(_) => Mode::Answer,
         }
     }
 
@@ -60,6 +65,7 @@ impl Code {
             Self::Online(token) => token.to_text(),
             Self::Offline(code) => code.to_text(),
             Self::Paper(code) => code.to_text(),
+            Self::Answer(code) => code.to_text(),
         }
     }
 }
@@ -72,7 +78,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_code_of_any_mode_is_its_text_and_its_bytes(
-            mode in prop::sample::select(vec![Mode::Online, Mode::Offline, Mode::Paper]),
+            mode in prop::sample::select(vec![Mode::Online, Mode::Offline, Mode::Paper, Mode::Answer]),
             filler in prop::collection::vec(any::<u8>(), 180),
         ) {
             let mut bytes = filler[..mode.length()].to_vec();

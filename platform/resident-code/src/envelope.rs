@@ -21,6 +21,8 @@ pub enum Mode {
     Offline,
     /// Printed, for those without a phone.
     Paper,
+    /// A phone's answer to a challenge.
+    Answer,
 }
 
 impl Mode {
@@ -36,6 +38,7 @@ impl Mode {
             Self::Online => 1,
             Self::Offline => 2,
             Self::Paper => 3,
+            Self::Answer => 4,
         }
     }
 
@@ -44,7 +47,7 @@ impl Mode {
     pub const fn length(self) -> usize {
         match self {
             Self::Online => crate::online::ONLINE_LEN,
-            Self::Offline => crate::offline::OFFLINE_LEN,
+            Self::Offline | Self::Answer => crate::offline::OFFLINE_LEN,
             Self::Paper => crate::paper::PAPER_LEN,
         }
     }
@@ -61,6 +64,7 @@ impl Mode {
             1 => Ok(Self::Online),
             2 => Ok(Self::Offline),
             3 => Ok(Self::Paper),
+            4 => Ok(Self::Answer),
             other => Err(Refusal::Mode(other)),
         }
     }
@@ -145,9 +149,12 @@ mod tests {
 
     #[test]
     fn every_mode_has_one_first_byte_and_one_length() {
-        for (mode, first, length) in
-            [(Mode::Online, 0x11, 22), (Mode::Offline, 0x12, 180), (Mode::Paper, 0x13, 81)]
-        {
+        for (mode, first, length) in [
+            (Mode::Online, 0x11, 22),
+            (Mode::Offline, 0x12, 180),
+            (Mode::Paper, 0x13, 81),
+            (Mode::Answer, 0x14, 180),
+        ] {
             assert_eq!((mode.first_byte(), mode.length()), (first, length));
             let mut bytes = vec![0xff; length];
             bytes[0] = first;

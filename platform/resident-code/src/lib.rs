@@ -9,6 +9,7 @@
 //! | 1 | 22 | [`OnlineToken`]: a random token whose meaning lives at the platform |
 //! | 2 | 180 | [`OfflineCode`]: signed by the issuer for a phone's key, and by that key for this moment |
 //! | 3 | 81 | [`PaperCode`]: signed by the issuer, printed |
+//! | 4 | 180 | [`AnswerCode`]: as 2, but signed for the challenge that one kiosk posed |
 //!
 //! Pure: no clock, no randomness, no I/O. A kiosk calls [`Code::parse`] on what its camera decoded and verifies
 //! what came out; the platform issues, and consumes tokens. Whose token or alias it is, and whether a code was used
@@ -17,6 +18,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
+mod answer;
 mod code;
 mod envelope;
 mod issuer;
@@ -26,6 +28,7 @@ mod paper;
 mod refusal;
 mod signature;
 
+pub use answer::AnswerCode;
 pub use code::Code;
 pub use envelope::Mode;
 pub use issuer::{ALIAS_LEN, Alias, Capabilities, Issuer, Issuers, UnixSeconds};

@@ -87,7 +87,7 @@ impl SessionCertificate {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
         match bytes.first().copied().map(Mode::of).transpose()? {
             Some(Mode::Offline) | None => Self::from_slice(bytes),
-            Some(mode @ (Mode::Online | Mode::Paper)) => Err(Refusal::Mode(mode.number())),
+            Some(mode @ (Mode::Online | Mode::Paper | Mode::Answer)) => Err(Refusal::Mode(mode.number())),
         }
     }
 
@@ -102,16 +102,20 @@ impl SessionCertificate {
     /// # Errors
     /// [`Refusal::Early`] before the certificate begins, [`Refusal::Expired`] after its end.
     pub fn present(&self, session: &SigningKey, now: UnixSeconds) -> Result<OfflineCode, Refusal> {
+        let mut bytes = self.0.to_vec();
+        bytes.extend(self.slot(now)?.to_be_bytes());
+        bytes.extend(session.sign(&bytes));
+        OfflineCode::from_slice(&bytes)
+    }
+
+    /// The slot of this moment.
+    pub(crate) fn slot(&self, now: UnixSeconds) -> Result<u16, Refusal> {
         let fields = Fields::of(&self.0);
         let age = now.checked_sub(fields.issued_at).ok_or(Refusal::Early)?;
         if age >= fields.lives() {
             return Err(Refusal::Expired);
         }
-        let slot = u16::try_from(age / SLOT_SECONDS).map_err(|_| Refusal::Expired)?;
-        let mut bytes = self.0.to_vec();
-        bytes.extend(slot.to_be_bytes());
-        bytes.extend(session.sign(&bytes));
-        OfflineCode::from_slice(&bytes)
+        u16::try_from(age / SLOT_SECONDS).map_err(|_| Refusal::Expired)
     }
 }
 
@@ -157,7 +161,7 @@ impl OfflineCode {
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         match envelope::unwrap(text)? {
             (Mode::Offline, bytes) => Self::from_slice(&bytes),
-            (mode @ (Mode::Online | Mode::Paper), _) => Err(Refusal::Mode(mode.number())),
+            (mode @ (Mode::Online | Mode::Paper | Mode::Answer), _) => Err(Refusal::Mode(mode.number())),
         }
     }
 
@@ -183,16 +187,39 @@ impl OfflineCode {
     /// # Errors
     /// The check that failed.
     pub fn verify(&self, issuers: &Issuers, now: UnixSeconds, window: Window) -> Result<Presented, Refusal> {
-        let [_, issuer_id, ..] = self.0;
+        let (signed, signature) =
+            self.0.split_last_chunk::<SIGNATURE_LEN>().expect("a code ends with its signature");
+        let (certificate, slot) =
+            signed.split_first_chunk::<CERTIFICATE_LEN>().expect("a code begins with its certificate");
+        debug_assert_eq!(signed.len(), SHOWN_LEN);
+        let slot = u16::from_be_bytes(*slot.first_chunk().expect("the slot follows"));
+        Shown { certificate, slot, signed, signature }.verify(issuers, now, window)
+    }
+}
+
+/// What a phone made: its certificate, a slot, and its signature over whatever it was made for.
+pub(crate) struct Shown<'a> {
+    pub(crate) certificate: &'a [u8; CERTIFICATE_LEN],
+    pub(crate) slot: u16,
+    pub(crate) signed: &'a [u8],
+    pub(crate) signature: &'a [u8; SIGNATURE_LEN],
+}
+
+impl Shown<'_> {
+    /// The cheap checks come first.
+    pub(crate) fn verify(
+        &self,
+        issuers: &Issuers,
+        now: UnixSeconds,
+        window: Window,
+    ) -> Result<Presented, Refusal> {
+        let [_, issuer_id, ..] = *self.certificate;
         let issuer = issuers.get(issuer_id).ok_or(Refusal::Key(issuer_id))?;
-        let (certificate, shown) =
-            self.0.split_first_chunk::<CERTIFICATE_LEN>().expect("a code begins with its certificate");
-        let fields = Fields::of(certificate);
+        let fields = Fields::of(self.certificate);
         if !(1..=LIFETIME_MAX).contains(&fields.lifetime) {
             return Err(Refusal::Lifetime(fields.lifetime));
         }
-        let slot = u16::from_be_bytes(*shown.first_chunk().expect("the slot follows"));
-        let age = u32::from(slot) * SLOT_SECONDS;
+        let age = u32::from(self.slot) * SLOT_SECONDS;
         let (shown_at, expires_at) = (
             fields.issued_at.checked_add(age).ok_or(Refusal::Early)?,
             fields.issued_at.checked_add(fields.lives()).ok_or(Refusal::Early)?,
@@ -206,20 +233,20 @@ impl OfflineCode {
         if shown_at.saturating_add(window.past) < now {
             return Err(Refusal::Stale);
         }
-        let (issued, issuer_signature) =
-            certificate.split_last_chunk::<SIGNATURE_LEN>().expect("a certificate ends with its signature");
+        let (issued, issuer_signature) = self
+            .certificate
+            .split_last_chunk::<SIGNATURE_LEN>()
+            .expect("a certificate ends with its signature");
         debug_assert_eq!(issued.len(), ISSUED_LEN);
         if !issuer.verifies(issued, issuer_signature) {
             return Err(Refusal::IssuerSignature);
         }
         let session = PublicKey::from_bytes(&fields.session_key).map_err(|_| Refusal::SessionKey)?;
-        let (signed, session_signature) =
-            self.0.split_last_chunk::<SIGNATURE_LEN>().expect("a code ends with its signature");
-        debug_assert_eq!(signed.len(), SHOWN_LEN);
-        if !session.verifies(signed, session_signature) {
+        if !session.verifies(self.signed, self.signature) {
             return Err(Refusal::SessionSignature);
         }
-        Ok(Presented { capabilities: fields.capabilities, alias: fields.alias, slot, shown_at, expires_at })
+        let (alias, capabilities, slot) = (fields.alias, fields.capabilities, self.slot);
+        Ok(Presented { capabilities, alias, slot, shown_at, expires_at })
     }
 }
 

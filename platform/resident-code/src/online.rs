@@ -135,7 +135,7 @@ pub fn parse(text: &str) -> Result<OnlineToken, Refusal> {
     let (mode, bytes) = envelope::unwrap(text)?;
     match mode {
         Mode::Online => {}
-        Mode::Offline | Mode::Paper => return Err(Refusal::Mode(mode.number())),
+        Mode::Offline | Mode::Paper | Mode::Answer => return Err(Refusal::Mode(mode.number())),
     }
     OnlineToken::from_slice(&bytes)
 }
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn codes_of_other_modes_are_named_and_refused() {
-        for (mode, number) in [(Mode::Offline, 2), (Mode::Paper, 3)] {
+        for (mode, number) in [(Mode::Offline, 2), (Mode::Paper, 3), (Mode::Answer, 4)] {
             let mut bytes = vec![0; mode.length()];
             bytes[0] = mode.first_byte();
             assert_eq!(parse(&envelope::wrap(&bytes)), Err(Refusal::Mode(number)));

@@ -66,7 +66,7 @@ impl PaperCode {
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         match envelope::unwrap(text)? {
             (Mode::Paper, bytes) => Self::from_slice(&bytes),
-            (mode @ (Mode::Online | Mode::Offline), _) => Err(Refusal::Mode(mode.number())),
+            (mode @ (Mode::Online | Mode::Offline | Mode::Answer), _) => Err(Refusal::Mode(mode.number())),
         }
     }
 

@@ -27,6 +27,7 @@ mod device;
 mod draw;
 mod fail;
 mod identify;
+mod marks;
 mod operation;
 mod pages;
 mod platform;

@@ -13,6 +13,7 @@ use crate::columns::{epoch, ms, text};
 use crate::consents;
 use crate::device::Device;
 use crate::fail::{Fail, json, malformed};
+use crate::marks;
 use crate::platform::Turn;
 use crate::schema::dispute;
 use crate::wire::{Reply, Response};
@@ -115,6 +116,7 @@ fn apply(turn: &Turn<'_>, device: DeviceId, entry: &Entry) -> rusqlite::Result<(
             params![device.to_string(), receipt.number().replace(' ', ""), text(content)],
         )?;
     }
+    marks::record(turn.tx, device, entry, turn.now)?;
     consents::record(turn.tx, device, entry, turn.now)
 }
 

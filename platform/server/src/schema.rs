@@ -82,6 +82,17 @@ CREATE TABLE IF NOT EXISTS visits (
     expires_ms    INTEGER NOT NULL,
     PRIMARY KEY (device, visit)
 ) STRICT;
+-- I5: codes that kiosks verified by themselves; the same at two of them is one code shown twice.
+CREATE TABLE IF NOT EXISTS code_marks (
+    device   TEXT NOT NULL,
+    holder   TEXT NOT NULL,
+    slot     INTEGER NOT NULL,
+    visit    TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
+    offline  INTEGER NOT NULL,
+    PRIMARY KEY (holder, slot, device)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS code_marks_to_forget ON code_marks (until_ms);
 CREATE TABLE IF NOT EXISTS pseudonyms (
     device    TEXT NOT NULL,
     resident  INTEGER NOT NULL,

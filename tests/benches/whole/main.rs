@@ -4,6 +4,7 @@
 //! trying the same driver without a kiosk; what is seen on the screen is seen through the accessibility tree,
 //! so such a figure is too long by up to one glance, which is measured too.
 
+mod gate;
 mod kiosk;
 mod log;
 mod slot;
@@ -35,6 +36,7 @@ fn run() -> Result<()> {
     let mut rig = Rig::start(&state)?;
     log::append(&state.join("append"))?;
     log::recovery(&state.join("recovery"))?;
+    gate::verdicts(&state.join("gate"))?;
     slot::split(&repository.join("assets/residents.toml"))?;
     rig.add(Plan { site: "district-hall", screen: None, slot: Some(0) })?;
     kiosk::measure(rig.kiosks.first_mut().context("the kiosk that was just added")?)
@@ -46,6 +48,18 @@ fn report(what: &str, mut times: Vec<Duration>) -> Result<()> {
     let ms = |time: Option<&Duration>| time.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0);
     let (median, worst) = (ms(times.get(times.len() / 2)), ms(times.last()));
     writeln!(io::stdout(), "{what:<52} n={:<4} median {median:>9.2} ms  worst {worst:>9.2} ms", times.len())?;
+    Ok(())
+}
+
+/// One line: what, how often, median and 99th of a hundred.
+fn report_percentiles(what: &str, mut times: Vec<Duration>) -> Result<()> {
+    times.sort();
+    let at = |share: usize| {
+        let time = times.get(times.len() * share / 100).or(times.last());
+        time.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
+    };
+    let (p50, p99, n) = (at(50), at(99), times.len());
+    writeln!(io::stdout(), "{what:<52} n={n:<4} p50 {p50:>9.2} ms  p99 {p99:>9.2} ms")?;
     Ok(())
 }
 

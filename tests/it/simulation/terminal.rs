@@ -124,6 +124,8 @@ impl Terminal {
             hall: Bilingual { zh: "渝北区政务服务大厅".into(), en: "Yubei".into() },
             utc_offset_minutes: 480,
             receipt_url: "http://127.0.0.1/r/".into(),
+            codes: None,
+            gate: None,
             has: Equipment { card_reader: true, code_reader: true, id_reader: true, printer: true },
             times: Times::default(),
             texts: Arc::new(Texts::built_in()),

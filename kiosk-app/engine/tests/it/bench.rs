@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contract::{CardEvidence, Confirmation, OrderId, Profile, SecretKey, UnixMs};
+use contract::{CardEvidence, CodeRules, Confirmation, OrderId, Profile, SecretKey, UnixMs};
 use engine::{
     Engine, Exchange, Failed, Fittings, Input, LogSettings, Memo, Out, Place, Remembered, UplinkAnswer,
     UplinkRequest, What,
@@ -82,13 +82,20 @@ pub(crate) struct Bench {
     entropy: u128,
 }
 
-fn fittings(disk: &SharedDisk, remembered: Remembered, high_water: u64) -> Fittings<SharedDisk> {
+fn fittings(
+    disk: &SharedDisk,
+    remembered: Remembered,
+    high_water: u64,
+    codes: Option<CodeRules>,
+) -> Fittings<SharedDisk> {
     let setup = Setup {
         device: device(),
         profile: Profile::VillagePoint,
         hall: contract::Bilingual { zh: "龙溪村便民服务点".into(), en: "Longxi".into() },
         utc_offset_minutes: 480,
         receipt_url: "http://127.0.0.1/r/".into(),
+        codes,
+        gate: None,
         has: Equipment { card_reader: true, code_reader: true, id_reader: true, printer: true },
         times: Times::default(),
         texts: Arc::new(Texts::built_in()),
@@ -121,22 +128,42 @@ impl Bench {
 
     /// The power comes on: a new engine on a disk that may hold a log. `entropy` makes its ids.
     pub(crate) fn on(disk: SharedDisk, platform: Platform, entropy: u128) -> Self {
-        Self::start(disk, platform, entropy, Remembered::default(), u64::MAX)
+        Self::start(disk, platform, entropy, Remembered::default(), u64::MAX, None)
     }
 
     pub(crate) fn with_room(disk: SharedDisk, platform: Platform, entropy: u128, high_water: u64) -> Self {
-        Self::start(disk, platform, entropy, Remembered::default(), high_water)
+        Self::start(disk, platform, entropy, Remembered::default(), high_water, None)
     }
 
     /// The power comes on and the cache is there.
     pub(crate) fn remembering(disk: SharedDisk, platform: Platform, entropy: u128, kept: Remembered) -> Self {
-        Self::start(disk, platform, entropy, kept, u64::MAX)
+        Self::start(disk, platform, entropy, kept, u64::MAX, None)
     }
 
-    fn start(disk: SharedDisk, platform: Platform, entropy: u128, kept: Remembered, high_water: u64) -> Self {
+    /// The same of a kiosk that judges codes by itself, under the root of this key.
+    pub(crate) fn judging(
+        disk: SharedDisk,
+        platform: Platform,
+        entropy: u128,
+        kept: Remembered,
+        root: &SecretKey,
+    ) -> Self {
+        let (root_key, city) = (root.public(), "YK".to_owned());
+        let codes = CodeRules { root_key, city, past_s: 15, ahead_s: 15, unsynced_hours: 72 };
+        Self::start(disk, platform, entropy, kept, u64::MAX, Some(codes))
+    }
+
+    fn start(
+        disk: SharedDisk,
+        platform: Platform,
+        entropy: u128,
+        kept: Remembered,
+        high_water: u64,
+        codes: Option<CodeRules>,
+    ) -> Self {
         let now = Now { mono: Mono(1_000), wall: UnixMs(1_795_000_000_000) };
         let entropy = entropy << 64;
-        let (engine, out) = Engine::start(fittings(&disk, kept.clone(), high_water), now, entropy);
+        let (engine, out) = Engine::start(fittings(&disk, kept.clone(), high_water, codes), now, entropy);
         let mut bench = Self {
             engine,
             disk,
@@ -186,6 +213,11 @@ impl Bench {
                 }
             }
         }
+    }
+
+    /// The kiosk's clock.
+    pub(crate) fn wall(&self) -> u64 {
+        self.now.wall.0
     }
 
     pub(crate) fn turn(&mut self, what: What) {
@@ -245,6 +277,7 @@ impl Bench {
                 let answer = match work {
                     Work::Identify(_) => Answer::Identified(identified("张三丰")),
                     Work::Call(_) => Answer::Called(bills()),
+                    Work::Prove(_) => unreachable!("no code is judged here"),
                     Work::VerifyPin(_) => Answer::Pin(session::PinAnswer::Verified),
                 };
                 self.event(Event::Answer(ticket, Ok(answer)));

@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod codes;
 mod failures;
 mod feed;
 mod memory;

@@ -1,9 +1,9 @@
 //! One view of every body and of every variant that looks different.
 
 use view::{
-    Action, Banner, Body, Confirm, ConsentSheet, Foot, Gesture, Header, Icon, Intent, Lang, Link, Outcome,
-    Page, Pair, PinPad, ReceiptCode, RowCard, Rows, Steps, Text, TextId, Theme, Tile, Tone, Verdict, View,
-    ViewId, Way, WayCard,
+    Action, Banner, Body, Confirm, ConsentSheet, Foot, Gesture, Header, Icon, Intent, Lang, Light, Link,
+    Outcome, Page, Pair, PinPad, ReceiptCode, RowCard, Rows, Scan, Sign, Steps, Text, TextId, Theme, Tile,
+    Tone, Verdict, View, ViewId, Way, WayCard,
 };
 
 /// The panels that are looked at, in pixels; the last is the small one of a village point.
@@ -294,6 +294,64 @@ fn gesture(view: &mut View, gesture: Gesture) {
     }
 }
 
+impl Maker {
+    fn refused(&self, word: TextId, detail: TextId, hold: bool) -> View {
+        let title = if hold { TextId::SorryCodeTitle } else { TextId::SorryTitle };
+        let mut view = self.outcome(title, Verdict::Sorry, word, detail);
+        if hold {
+            gesture(&mut view, Gesture::ShowCode);
+        }
+        view.header.who = None;
+        view.header.link = Link::Offline;
+        view.actions = vec![action(TextId::BackToMenu, true)];
+        view.footer = vec![Foot::Language, Foot::Help];
+        view
+    }
+
+    fn offline_menu(&self) -> View {
+        let mut view = self.menu();
+        view.header.link = Link::Offline;
+        view.header.who = Some(TextId::WhoByCode.into());
+        view.lead = Some(TextId::MenuLeadOffline.into());
+        view.footer = vec![Foot::Language, Foot::Theme, Foot::Help, Foot::Exit];
+        if let Body::Menu(tiles) = &mut view.body {
+            for tile in tiles {
+                (tile.enabled, tile.detail) = (false, TextId::TileNeedsLink.into());
+            }
+        }
+        view
+    }
+
+    fn prove(&self, problem: Option<TextId>) -> View {
+        let steps = [TextId::ProveStepScan, TextId::ProveStepAgree, TextId::ProveStepShow];
+        let mut view = self.view(
+            TextId::ProveTitle,
+            Body::Scan(Scan {
+                qr: "YKC1:K-DH-0001:00112233445566778899AABBCCDDEEFF".into(),
+                steps: steps.map(Text::Id).to_vec(),
+            }),
+        );
+        view.lead = problem.is_none().then(|| TextId::ProveLead.into());
+        view.footer = vec![Foot::Back, Foot::Home, Foot::Help, Foot::Exit];
+        let banner = |title: TextId| Banner {
+            tone: Tone::Wait,
+            icon: Icon::TriangleAlert,
+            title: title.into(),
+            detail: None,
+        };
+        view.banners = problem.map(banner).into_iter().collect();
+        view
+    }
+
+    fn gate(&self, light: Light, word: TextId, detail: TextId) -> View {
+        let mut view = self.view(word, Body::Sign(Sign { light, word: word.into(), detail: detail.into() }));
+        view.header.hall = data("重庆图书馆东门", "Chongqing Library, East Gate", self.lang);
+        view.header.who = None;
+        view.footer.clear();
+        view
+    }
+}
+
 /// Every sample by name.
 pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
     let make = Maker { lang, theme };
@@ -382,5 +440,17 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ),
         ("take-card", card),
         ("closed", closed),
+        ("code-stale", make.refused(TextId::CodeStale, TextId::CodeStaleDetail, true)),
+        ("code-early", make.refused(TextId::CodeEarly, TextId::CodeEarlyDetail, true)),
+        ("code-revoked", make.refused(TextId::CodeRevoked, TextId::CodeRevokedDetail, true)),
+        ("code-needs-link", make.refused(TextId::CodeNeedsLink, TextId::CodeNeedsLinkDetail, false)),
+        ("clock-doubt", make.refused(TextId::ClockDoubt, TextId::ClockDoubtDetail, false)),
+        ("offline-menu", make.offline_menu()),
+        ("prove", make.prove(None)),
+        ("prove-relayed", make.prove(Some(TextId::ProveShowsCode))),
+        ("gate-ready", make.gate(Light::Ready, TextId::GateReady, TextId::GateReadyDetail)),
+        ("gate-go", make.gate(Light::Go, TextId::GateGo, TextId::GateGoDetail)),
+        ("gate-stop", make.gate(Light::Stop, TextId::GateStop, TextId::CodeStale)),
+        ("gate-wait", make.gate(Light::Wait, TextId::GateWait, TextId::GateWaitDetail)),
     ]
 }

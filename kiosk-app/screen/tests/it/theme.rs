@@ -42,6 +42,9 @@ fn all_text_has_a_contrast_of_seven_to_one() {
         ("stop", "bg"),
         ("stop", "surface2"),
         ("wait", "wait-soft"),
+        ("brand-ink", "ok"),
+        ("brand-ink", "stop"),
+        ("brand-ink", "wait"),
     ];
     for (text, ground) in pairs {
         let (a, b) = (luminance(colours[text]), luminance(colours[ground]));

@@ -21,7 +21,7 @@ pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     if ways.iter().all(|(_, health)| matches!(health, Health::Trouble(_))) {
         return closed();
     }
-    let cards = ways.into_iter().map(|(way, health)| card(way, broken(kiosk, way, health))).collect();
+    let cards = ways.into_iter().map(|(way, health)| card(kiosk, way, broken(kiosk, way, health))).collect();
     Frame {
         steps: None,
         title: TextId::WelcomeTitle.into(),
@@ -33,20 +33,22 @@ pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     }
 }
 
-/// Only what works now is offered. Neither card nor code means anything without the platform.
-fn broken(kiosk: &Kiosk, _way: Way, health: Health) -> Option<Text> {
+/// Only what works now is offered. A card means nothing without the platform, nor does a code that the kiosk
+/// cannot judge by itself.
+fn broken(kiosk: &Kiosk, way: Way, health: Health) -> Option<Text> {
     match health {
-        Health::Ready if kiosk.online => None,
+        Health::Ready if kiosk.online || (way == Way::Code && kiosk.judge().is_ok()) => None,
         Health::Ready => Some(TextId::WayNeedsLink.into()),
         Health::Trouble(_) | Health::Unknown => Some(TextId::WayBroken.into()),
     }
 }
 
-fn card(way: Way, broken: Option<Text>) -> WayCard {
+fn card(kiosk: &Kiosk, way: Way, broken: Option<Text>) -> WayCard {
     let (title, detail) = match way {
         Way::Card => (TextId::WayCardTitle, TextId::WayCardDetail),
         Way::IdCard => (TextId::WayIdCardTitle, TextId::WayIdCardDetail),
-        Way::Code => (TextId::WayCodeTitle, TextId::WayCodeDetail),
+        Way::Code if kiosk.online => (TextId::WayCodeTitle, TextId::WayCodeDetail),
+        Way::Code => (TextId::WayCodeTitle, TextId::WayCodeOffline),
     };
     WayCard { way, title: title.into(), detail: detail.into(), broken }
 }

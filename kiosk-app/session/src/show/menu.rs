@@ -6,7 +6,7 @@ use view::{Banner, Body, Foot, Icon, Intent, Text, TextId, Tile, Tone};
 use super::{Frame, lobby, way_out};
 use crate::kiosk::Kiosk;
 use crate::mask;
-use crate::touch::needs_link;
+use crate::prove::Standing;
 use crate::visit::{Visit, in_lang};
 
 pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, declined: bool) -> Frame {
@@ -21,11 +21,15 @@ pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, declined: bool) -> Frame {
         let title = TextId::ConsentDeclined.into();
         banners.push(Banner { tone: Tone::Note, icon: Icon::ShieldCheck, title, detail: None });
     }
-    let name = visit.person.as_ref().map(|person| mask::name(&person.name)).unwrap_or_default();
+    let known = visit.person.as_ref().filter(|person| person.key.is_some());
+    let lead = match known {
+        Some(person) => Text::With(TextId::MenuLead, vec![mask::name(&person.name)]),
+        None => TextId::MenuLeadOffline.into(),
+    };
     Frame {
         steps: None,
         title: TextId::MenuTitle.into(),
-        lead: Some(Text::With(TextId::MenuLead, vec![name])),
+        lead: Some(lead),
         banners,
         body: Body::Menu(tiles),
         actions: Vec::new(),
@@ -34,19 +38,19 @@ pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, declined: bool) -> Frame {
 }
 
 fn tile(kiosk: &Kiosk, visit: &Visit, doc: &ServiceDocument, intent: Intent) -> Tile {
-    let level = visit.person.as_ref().map(|person| person.level).unwrap_or_default();
-    let detail = if !kiosk.online && needs_link(doc.offline) {
-        TextId::TileNeedsLink.into()
-    } else if level < doc.level {
-        TextId::TileNeedsLevel.into()
-    } else {
-        Text::Data(in_lang(&doc.hint, visit.lang).to_owned())
+    let standing = kiosk.standing(doc, visit);
+    let detail = match standing {
+        Standing::NeedsLink => TextId::TileNeedsLink.into(),
+        Standing::NeedsCodeAgain => TextId::TileCodeAgain.into(),
+        Standing::NeedsLevel => TextId::TileNeedsLevel.into(),
+        Standing::NeedsPhone => TextId::TileNeedsPhone.into(),
+        Standing::Open => Text::Data(in_lang(&doc.hint, visit.lang).to_owned()),
     };
     Tile {
         icon: icon(doc),
         title: Text::Data(in_lang(&doc.title, visit.lang).to_owned()),
         detail,
-        enabled: kiosk.opens(doc, level),
+        enabled: matches!(standing, Standing::Open | Standing::NeedsPhone),
         intent,
     }
 }

@@ -1,9 +1,11 @@
 //! The pure picture of the state: what is on the screen, and nothing else.
 
+mod gate;
 mod lobby;
 mod menu;
 mod outcome;
 mod place;
+mod prove;
 mod service;
 
 use contract::{Bilingual, UnixMs, Way};
@@ -44,6 +46,7 @@ impl Kiosk {
         let frame = match (&self.visit, &self.closing) {
             (Some(visit), _) => self.of_visit(visit),
             (None, Some(closing)) => outcome::of_closing(self, closing),
+            (None, None) if self.setup.gate.is_some() => self.of_gate(),
             (None, None) => lobby::frame(self),
         };
         View {
@@ -77,8 +80,15 @@ impl Kiosk {
                 outcome::working(visit, TextId::Identifying, TextId::IdentifyingDetail)
             }
             Task::Menu { declined } => menu::frame(self, visit, *declined),
+            Task::Proving(proving) => prove::frame(self, visit, proving),
             Task::Service(running) => service::frame(self, visit, running),
         }
+    }
+
+    /// A gate's sign, unless it cannot judge anybody.
+    fn of_gate(&self) -> Frame {
+        let lobby = lobby::frame(self);
+        if matches!(lobby.body, Body::Outcome(_)) { lobby } else { gate::frame(self) }
     }
 
     fn manner(&self) -> (Lang, Theme) {
@@ -143,7 +153,9 @@ fn clock(wall: UnixMs, offset_minutes: i16) -> String {
 }
 
 fn who(visit: &Visit) -> Option<Text> {
-    visit.person.as_ref().map(|person| Text::Data(mask::name(&person.name)))
+    let person = visit.person.as_ref()?;
+    // Nobody's name is known of a code that the kiosk verified alone.
+    Some(if person.key.is_some() { Text::Data(mask::name(&person.name)) } else { TextId::WhoByCode.into() })
 }
 
 /// The way out of a visit.

@@ -26,6 +26,9 @@ enum Spot {
     Menu {
         online: bool,
     },
+    Proving {
+        checking: bool,
+    },
     /// Service, step, state of the step, page, and whether the paper's buttons are there.
     Step {
         service: String,
@@ -57,6 +60,7 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
     let running = match &visit.task {
         Task::Reading { .. } | Task::Identifying { .. } => return Spot::Working,
         Task::Menu { .. } => return Spot::Menu { online: kiosk.online },
+        Task::Proving(proving) => return Spot::Proving { checking: proving.check.is_some() },
         Task::Service(running) => running,
     };
     let (state, page, receipt) = match &running.state {

@@ -97,17 +97,34 @@ pub(crate) struct Bench {
     entropy: u128,
 }
 
+/// When a bench begins.
+pub(crate) const WALL: u64 = 1_795_000_000_000;
+
 pub(crate) fn setup() -> Arc<Setup> {
-    Arc::new(Setup {
+    Arc::new(plain_setup())
+}
+
+/// The same for a kiosk that judges codes by itself.
+pub(crate) fn setup_with_codes() -> Arc<Setup> {
+    let root_key = contract::SecretKey::from_bytes(&[0x0e; 32]).unwrap().public();
+    let city = "YK".to_owned();
+    let codes = contract::CodeRules { root_key, city, past_s: 15, ahead_s: 15, unsynced_hours: 72 };
+    Arc::new(Setup { codes: Some(codes), ..plain_setup() })
+}
+
+fn plain_setup() -> Setup {
+    Setup {
         device: "K-VP-0001".parse().unwrap(),
         profile: Profile::VillagePoint,
         hall: contract::Bilingual { zh: "龙溪村便民服务点".into(), en: "Longxi".into() },
         utc_offset_minutes: 480,
         receipt_url: "http://127.0.0.1/r/".into(),
         has: Equipment { card_reader: true, code_reader: true, id_reader: true, printer: true },
+        codes: None,
+        gate: None,
         times: Times::default(),
         texts: Arc::new(Texts::built_in()),
-    })
+    }
 }
 
 pub(crate) fn catalogue() -> Catalogue {
@@ -130,8 +147,12 @@ impl Bench {
     }
 
     pub(crate) fn recovered(open: OpenWork) -> Self {
-        let now = Now { mono: Mono(1_000), wall: UnixMs(1_795_000_000_000) };
-        let (kiosk, transition) = Kiosk::recover(setup(), catalogue(), open, now);
+        Self::set_up(setup(), open)
+    }
+
+    pub(crate) fn set_up(setup: Arc<Setup>, open: OpenWork) -> Self {
+        let now = Now { mono: Mono(1_000), wall: UnixMs(WALL) };
+        let (kiosk, transition) = Kiosk::recover(setup, catalogue(), open, now);
         let mut bench = Self { kiosk, log: Vec::new(), effects: Vec::new(), now, entropy: 1 };
         bench.commit(transition);
         bench
@@ -172,6 +193,19 @@ impl Bench {
             self.event(Event::Tick);
         }
         panic!("the kiosk ticks without end");
+    }
+
+    pub(crate) fn wall(&self) -> u64 {
+        self.now.wall.0
+    }
+
+    /// A crash: the process is gone, and with it everything but the log. Time does not go back.
+    pub(crate) fn crashed(self, setup: Arc<Setup>, open: OpenWork) -> Self {
+        let now = Now { mono: Mono(7), wall: self.now.wall };
+        let (kiosk, transition) = Kiosk::recover(setup, catalogue(), open, now);
+        let mut bench = Self { kiosk, log: self.log, effects: Vec::new(), now, entropy: self.entropy };
+        bench.commit(transition);
+        bench
     }
 
     pub(crate) fn view(&self) -> View {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
 
 mod bench;
+mod codes;
+mod gate;
 mod id_card;
 mod identity;
 mod money;

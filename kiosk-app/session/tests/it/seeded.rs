@@ -10,10 +10,10 @@ use view::{Body, Intent, TextId};
 
 use crate::bench::{Bench, code, evidence, identified};
 
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         // xorshift64*: any seed but 0, good enough to shuffle a test.
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -62,6 +62,7 @@ fn answer(bench: &mut Bench, dice: &mut Dice, outcomes: &mut BTreeMap<contract::
             } else {
                 match work {
                     session::Work::Identify(_) => Ok(Answer::Identified(identified(Evidence::CardRead))),
+                    session::Work::Prove(_) => Err(failure(dice)),
                     session::Work::VerifyPin(_) => Ok(Answer::Pin(match dice.roll(3) {
                         0 => PinAnswer::Wrong { tries_left: 2 },
                         _ => PinAnswer::Verified,

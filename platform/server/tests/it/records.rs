@@ -1,8 +1,8 @@
 //! Records of kiosks: each once, in order, vouched for (I2, I7).
 
 use contract::{
-    BatchAck, Chain, CloseReason, ConsentId, Entry, Head, Header, Kind, ProblemCode, Pseudonym, Receipt,
-    ReceiptId, ReceiptLine, Record, RecordBatch, SALT_LEN, SecretKey, SignedHead, UnixMs, VisitId,
+    BatchAck, Chain, CloseReason, CodeHolder, ConsentId, Entry, Head, Header, Kind, ProblemCode, Pseudonym,
+    Receipt, ReceiptId, ReceiptLine, Record, RecordBatch, SALT_LEN, SecretKey, SignedHead, UnixMs, VisitId,
     WireRecord,
 };
 use server::{DeviceAudit, Request, Verb};
@@ -294,4 +294,33 @@ fn a_consent_recorded_for_somebody_or_something_else_is_put_before_a_person() {
         assert!(city.page("/admin").1.contains(&format!("consent {consent}")));
         assert_eq!(give(&mut city), Err(ProblemCode::ConsentMissing));
     }
+}
+
+#[test]
+fn one_code_at_two_kiosks_is_found_when_their_records_have_come_and_is_shown_to_the_operator() {
+    let mut city = City::new();
+    let verified = |slot| Entry::CodeVerified {
+        visit: VisitId::from_entropy(5),
+        holder: CodeHolder::of(b"an alias"),
+        slot: Some(slot),
+        until: UnixMs(60_000),
+        offline: true,
+    };
+    let mut one = Log::new(Kiosk::One, 7);
+    one.enter(&verified(900));
+    one.enter(&verified(901));
+    upto(&mut city, &one.batch(0, 2));
+    upto(&mut city, &one.batch(0, 2));
+    let about = format!("code {}/900", CodeHolder::of(b"an alias"));
+    assert!(
+        !city.page("/admin").1.contains(&about),
+        "one kiosk alone proves nothing, however often it sends"
+    );
+    let mut two = Log::new(Kiosk::Two, 8);
+    two.enter(&verified(902));
+    two.enter(&verified(900));
+    send(&mut city, Kiosk::Two, &two.batch(0, 2)).unwrap();
+    let (_, page) = city.page("/admin");
+    assert!(page.contains(&about) && page.contains("K-1") && page.contains("K-2"), "{page}");
+    assert!(!page.contains("/901") && !page.contains("/902"));
 }

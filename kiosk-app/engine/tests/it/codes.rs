@@ -1,0 +1,164 @@
+//! Codes that the kiosk judges by itself: what the feed must have brought, and what a power cut does not change.
+
+use contract::{
+    CodeHolder, Entry, FeedItem, IssuerKey, IssuerKeys, Revocations, Revoked, SecretKey, Signed, UnixMs,
+};
+use engine::Remembered;
+use resident_code::{Alias, Capabilities, Issuer, SessionCertificate, SessionTerms, SigningKey};
+use session::Event;
+use view::{Body, Intent, Text, TextId};
+
+use crate::bench::{Bench, Charges, SharedDisk, WATER};
+use crate::platform::Platform;
+
+const BEGIN: u64 = 1_795_000_000_000;
+const DAY: u64 = 86_400_000;
+
+fn key(byte: u8) -> SecretKey {
+    SecretKey::from_bytes(&[byte; 32]).unwrap()
+}
+
+fn keys() -> FeedItem {
+    let (not_before, not_after) = (UnixMs(0), UnixMs(BEGIN + 30 * DAY));
+    let issuers = vec![IssuerKey { id: 1, key: key(0x51).public(), not_before, not_after }];
+    let revoker = key(9).public();
+    let list = IssuerKeys { city: "YK".into(), version: 1, not_before, not_after, revoker, issuers };
+    FeedItem::IssuerKeys { list: Signed::sign(&list, &key(1)) }
+}
+
+fn revocations(since: u64, aliases: &[[u8; 8]]) -> FeedItem {
+    let ends = UnixMs(BEGIN + DAY);
+    let revoked: Vec<_> =
+        aliases.iter().map(|alias| Revoked { holder: CodeHolder::of(alias), ends }).collect();
+    let until = since + revoked.len() as u64;
+    let delta = Revocations { city: "YK".into(), since, until, expires: UnixMs(BEGIN + 3 * DAY), revoked };
+    FeedItem::Revocations { delta: Signed::sign(&delta, &key(9)) }
+}
+
+/// The code that a phone shows at this time.
+fn code(number: u8, at: u64) -> Event {
+    let session = SigningKey::from_bytes(&[number; 32]).unwrap();
+    let terms = SessionTerms {
+        capabilities: Capabilities(1),
+        alias: Alias([number; 8]),
+        issued_at: u32::try_from(BEGIN / 1000).unwrap() - 3600,
+        lifetime: 96,
+        session_key: session.public(),
+    };
+    let issuer = Issuer::new(1, SigningKey::from_bytes(&[0x51; 32]).unwrap());
+    let certificate = SessionCertificate::issue(&terms, &issuer).unwrap();
+    let shown = certificate.present(&session, u32::try_from(at / 1000).unwrap()).unwrap();
+    Event::Code(shown.to_text().into_bytes().into())
+}
+
+/// A kiosk that has heard the feed once and then loses the link.
+fn alone(feed: Vec<FeedItem>) -> Bench {
+    let mut platform = Platform::with_services(&[WATER]);
+    platform.feed.extend(feed);
+    let mut bench = Bench::judging(SharedDisk::default(), platform, 1, Remembered::default(), &key(1));
+    bench.answer_all(Charges::Answered);
+    lose_link(&mut bench);
+    bench
+}
+
+fn lose_link(bench: &mut Bench) {
+    bench.link = false;
+    for _ in 0..10 {
+        bench.wait(20_000);
+        bench.answer_all(Charges::Answered);
+    }
+}
+
+/// The power goes and comes; the cache may be gone.
+fn cut(bench: Bench, cache: bool) -> Bench {
+    let Bench { disk, platform, kept, .. } = bench;
+    disk.lock().power_cut(3);
+    let kept = if cache { kept } else { Remembered::default() };
+    let mut bench = Bench::judging(disk, platform, 2, kept, &key(1));
+    bench.link = false;
+    bench
+}
+
+fn verified(bench: &Bench) -> bool {
+    bench.view().lead == Some(TextId::MenuLeadOffline.into())
+}
+
+fn word(bench: &Bench) -> Text {
+    let Body::Outcome(outcome) = &bench.view().body else { panic!("no outcome: {:?}", bench.view()) };
+    outcome.word.clone()
+}
+
+#[test]
+fn with_keys_and_revocations_a_code_is_accepted_without_a_link_and_its_record_comes_later() {
+    let mut bench = alone(vec![keys(), revocations(0, &[[7; 8]])]);
+    bench.event(code(3, bench.wall()));
+    assert!(verified(&bench));
+    bench.touch(Intent::Leave);
+    bench.event(code(7, bench.wall()));
+    assert_eq!(word(&bench), TextId::CodeRevoked.into());
+    bench.link = true;
+    bench.settle();
+    assert_eq!(bench.platform.count(|entry| matches!(entry, Entry::CodeVerified { offline: true, .. })), 1);
+    assert!(bench.platform.count(|entry| matches!(entry, Entry::ClockHeard { .. })) >= 1);
+}
+
+#[test]
+fn without_either_no_code_is_accepted() {
+    let forged = FeedItem::IssuerKeys {
+        list: match keys() {
+            FeedItem::IssuerKeys { list } => Signed::sign(&list.open(&key(1).public()).unwrap(), &key(2)),
+            _ => unreachable!(),
+        },
+    };
+    for feed in [vec![], vec![keys()], vec![forged, revocations(0, &[])]] {
+        let mut bench = alone(feed);
+        bench.event(code(3, bench.wall()));
+        assert_eq!(word(&bench), TextId::CodeNeedsLink.into());
+    }
+}
+
+#[test]
+fn a_clock_that_went_back_with_the_power_is_not_believed() {
+    let mut bench = alone(vec![keys(), revocations(0, &[])]);
+    let at = bench.wall();
+    bench.event(code(3, at));
+    assert!(verified(&bench));
+    // The clock of this bench begins anew with the power, as one whose battery is empty.
+    let mut bench = cut(bench, true);
+    let now = bench.wall();
+    bench.event(code(3, now));
+    assert!(at > now);
+    assert_eq!(word(&bench), TextId::ClockDoubt.into());
+}
+
+#[test]
+fn a_mark_comes_back_out_of_the_log() {
+    let mut platform = Platform::with_services(&[WATER]);
+    platform.feed.extend([keys(), revocations(0, &[])]);
+    let mut bench = Bench::judging(SharedDisk::default(), platform, 1, Remembered::default(), &key(1));
+    bench.answer_all(Charges::Answered);
+    bench.event(code(3, BEGIN));
+    bench.waiting.clear();
+    let mut bench = cut(bench, true);
+    bench.event(code(3, BEGIN));
+    assert_eq!(word(&bench), TextId::CodeUsed.into());
+    bench.touch(Intent::Go);
+    bench.event(code(4, BEGIN));
+    assert!(verified(&bench), "another phone is let in, by what was kept");
+}
+
+#[test]
+fn without_what_was_kept_and_without_a_link_no_code_is_accepted_until_the_feed_is_there_again() {
+    let bench = alone(vec![keys(), revocations(0, &[])]);
+    let mut bench = cut(bench, false);
+    bench.wait(400_000);
+    bench.event(code(3, bench.wall()));
+    assert_eq!(word(&bench), TextId::CodeNeedsLink.into());
+    bench.link = true;
+    bench.touch(Intent::Go);
+    bench.wait(20_000);
+    bench.answer_all(Charges::Answered);
+    lose_link(&mut bench);
+    bench.event(code(3, bench.wall()));
+    assert!(verified(&bench));
+}

@@ -1,0 +1,69 @@
+//! The answer to a challenge.
+
+use resident_code::{AnswerCode, Code, OFFLINE_LEN, OfflineCode, Refusal, Window};
+
+use crate::bench::{ALIAS, NOW, certificate, code, issuers, key, text};
+
+const CHALLENGE: &[u8] = b"code-challenge/1\0K-DH-0001 and a nonce";
+
+fn answer() -> AnswerCode {
+    certificate().answer(&key(0x22), CHALLENGE, NOW).unwrap()
+}
+
+fn verify(bytes: &[u8], challenge: &[u8]) -> Result<resident_code::Presented, Refusal> {
+    AnswerCode::parse(&text(bytes))?.verify(&issuers(), challenge, NOW, Window::default())
+}
+
+#[test]
+fn an_answer_says_whose_phone_it_is_and_reads_back_as_itself() {
+    let presented = verify(&answer().to_bytes(), CHALLENGE).unwrap();
+    assert_eq!((presented.alias, presented.slot, presented.shown_at), (ALIAS, 900, NOW));
+    assert_eq!(Code::parse(&answer().to_text()), Ok(Code::Answer(answer())));
+    assert_eq!(answer().to_text().len(), 274);
+}
+
+#[test]
+fn an_answer_is_good_for_its_challenge_alone() {
+    let bytes = answer().to_bytes();
+    for other in [b"".as_slice(), b"code-challenge/1\0K-DH-0002 and a nonce", &CHALLENGE[1..]] {
+        assert_eq!(verify(&bytes, other), Err(Refusal::SessionSignature));
+    }
+}
+
+#[test]
+fn a_picture_of_a_code_is_no_answer_and_an_answer_is_no_code() {
+    let mut relayed = code().to_bytes();
+    assert_eq!(verify(&relayed, CHALLENGE), Err(Refusal::Mode(2)));
+    relayed[0] = 0x14;
+    assert_eq!(verify(&relayed, CHALLENGE), Err(Refusal::SessionSignature));
+    assert_eq!(verify(&relayed, b""), Err(Refusal::SessionSignature), "not even to an empty challenge");
+    let mut turned = answer().to_bytes();
+    assert_eq!(OfflineCode::parse(&text(&turned)), Err(Refusal::Mode(4)));
+    turned[0] = 0x12;
+    let turned = OfflineCode::parse(&text(&turned)).unwrap();
+    assert_eq!(turned.verify(&issuers(), NOW, Window::default()), Err(Refusal::SessionSignature));
+}
+
+#[test]
+fn an_answer_without_the_phone_or_after_its_time_is_refused() {
+    let stranger = certificate().answer(&key(0x23), CHALLENGE, NOW).unwrap();
+    assert_eq!(verify(&stranger.to_bytes(), CHALLENGE), Err(Refusal::SessionSignature));
+    let late = answer().verify(&issuers(), CHALLENGE, NOW + 16, Window::default());
+    assert_eq!(late, Err(Refusal::Stale));
+    let ended = certificate().answer(&key(0x22), CHALLENGE, NOW + 86_400);
+    assert_eq!(ended, Err(Refusal::Expired));
+}
+
+#[test]
+fn every_flipped_bit_of_an_answer_is_refused() {
+    for bit in 0..OFFLINE_LEN * 8 {
+        let mut bytes = answer().to_bytes();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(verify(&bytes, CHALLENGE).is_err(), "bit {bit}");
+    }
+}
+
+#[test]
+fn an_answer_does_not_show_in_debug() {
+    assert_eq!(format!("{:?}", answer()), "AnswerCode(…)");
+}

@@ -1,0 +1,130 @@
+//! A gate: from a camera's frame to the verdict on its sign, durable record included.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use code_reader::{Decoder, Frame};
+use contract::{
+    Bilingual, ChangesAnswer, CodeRules, FeedItem, GateRules, IssuerKey, IssuerKeys, Profile, Revocations,
+    SecretKey, Signed, UnixMs,
+};
+use engine::{
+    Engine, Exchange, Fittings, Input, LogSettings, Out, Remembered, UplinkAnswer, UplinkRequest, What,
+};
+use journal::RealDisk;
+use resident_code::{Alias, Capabilities, Issuer, SessionCertificate, SessionTerms, SigningKey};
+use session::{Device, Equipment, Event, Health, Mono, Now, Setup, Times};
+use view::{Body, Light, Texts};
+
+use super::report_percentiles;
+
+const NOW: u64 = 1_795_000_000_000;
+const DAY: u64 = 86_400_000;
+const PEOPLE: u16 = 300;
+
+fn key(byte: u8) -> Result<SecretKey> {
+    Ok(SecretKey::from_bytes(&[byte; 32])?)
+}
+
+fn feed() -> Result<Vec<FeedItem>> {
+    let (not_before, not_after, city) = (UnixMs(0), UnixMs(NOW + 30 * DAY), "YK".to_owned());
+    let issuers = vec![IssuerKey { id: 1, key: key(3)?.public(), not_before, not_after }];
+    let revoker = key(2)?.public();
+    let list = IssuerKeys { city: city.clone(), version: 1, not_before, not_after, revoker, issuers };
+    let delta = Revocations { city, since: 0, until: 0, expires: UnixMs(NOW + DAY), revoked: Vec::new() };
+    Ok(vec![
+        FeedItem::IssuerKeys { list: Signed::sign(&list, &key(1)?) },
+        FeedItem::Revocations { delta: Signed::sign(&delta, &key(2)?) },
+    ])
+}
+
+fn setup() -> Result<Setup> {
+    let hall = Bilingual { zh: "东门".into(), en: "East Gate".into() };
+    let (root_key, city) = (key(1)?.public(), "YK".to_owned());
+    Ok(Setup {
+        device: "K-GT-0001".parse()?,
+        profile: Profile::Gate,
+        hall,
+        utc_offset_minutes: 480,
+        receipt_url: String::new(),
+        has: Equipment { card_reader: false, code_reader: true, id_reader: false, printer: false },
+        codes: Some(CodeRules { root_key, city, past_s: 15, ahead_s: 15, unsynced_hours: 72 }),
+        gate: Some(GateRules::default()),
+        times: Times::default(),
+        texts: Arc::new(Texts::built_in()),
+    })
+}
+
+/// The code of one of many phones, at this moment.
+fn code(person: u16) -> Result<String> {
+    let [high, low] = person.to_be_bytes();
+    let session = SigningKey::from_bytes(&[0x22; 32])?;
+    let terms = SessionTerms {
+        capabilities: Capabilities(1),
+        alias: Alias([7, 7, 7, 7, 7, 7, high, low]),
+        issued_at: u32::try_from(NOW / 1000)? - 3600,
+        lifetime: 96,
+        session_key: session.public(),
+    };
+    let issuer = Issuer::new(1, SigningKey::from_bytes(&[3; 32])?);
+    let certificate = SessionCertificate::issue(&terms, &issuer)?;
+    Ok(certificate.present(&session, u32::try_from(NOW / 1000)?)?.to_text())
+}
+
+/// One person after the other, each with an own code, before a gate without a link.
+pub(super) fn verdicts(directory: &Path) -> Result<()> {
+    let directory = directory.to_owned();
+    std::fs::create_dir_all(&directory)?;
+    let fittings = Fittings {
+        setup: Arc::new(setup()?),
+        log: LogSettings {
+            disk: Box::new(move || RealDisk::open(&directory)),
+            wrap: [9; 16].into(),
+            software: "bench".into(),
+            configuration: "00".into(),
+            high_water: u64::MAX,
+        },
+        device_key: Arc::new(key(7)?),
+        catalogue_key: key(8)?.public(),
+        remembered: Remembered::default(),
+    };
+    let at = Now { mono: Mono(0), wall: UnixMs(NOW) };
+    let (mut engine, out) = Engine::start(fittings, at, 1);
+    let asked = out.iter().any(|out| matches!(out, Out::Send(UplinkRequest::Changes { .. })));
+    ensure!(asked, "the engine asks for the feed when it starts");
+    let exchange = Exchange { sent: UnixMs(NOW), received: UnixMs(NOW) };
+    let answer = ChangesAnswer { items: feed()?, cursor: 2, now: UnixMs(NOW) };
+    let what = What::Uplink(UplinkAnswer::Changes(exchange, Ok(answer)));
+    engine.turn(Input { at, entropy: 2, what });
+    let what = What::Event(Event::Health(Device::CodeReader, Health::Ready));
+    engine.turn(Input { at, entropy: 3, what });
+
+    let (mut judged, mut whole) = (Vec::new(), Vec::new());
+    for person in 0..PEOPLE {
+        let picture = virtual_camera(&code(person)?, person)?;
+        let begun = Instant::now();
+        let look = Decoder::new().look(&picture, begun + Duration::from_secs(1));
+        let read = look.codes.into_iter().next().context("the frame shows a code")?;
+        let seen = Instant::now();
+        let what = What::Event(Event::Code(read.into()));
+        let out = engine.turn(Input { at, entropy: 10 + u128::from(person), what });
+        judged.push(seen.elapsed());
+        whole.push(begun.elapsed());
+        let go = out.iter().any(|out| match out {
+            Out::Show(view) => matches!(&view.body, Body::Sign(sign) if sign.light == Light::Go),
+            Out::Effect(_) | Out::Send(_) | Out::Remember(_) => false,
+        });
+        // The sign that is shown already is not shown again: the first of them is.
+        ensure!(go || person > 0, "the gate lets nobody through");
+    }
+    report_percentiles("gate: code → verdict, durable", judged)?;
+    report_percentiles("gate: camera frame (1280×720) → verdict, durable", whole)
+}
+
+fn virtual_camera(text: &str, phase: u16) -> Result<Frame> {
+    let picture = r#virtual::camera::draw(Some(text), phase.into());
+    let (width, height) = picture.dimensions();
+    Frame::new(width, height, picture.into_raw()).context("a picture is a frame")
+}
