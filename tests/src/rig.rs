@@ -235,7 +235,8 @@ impl Rig {
         site.platform.catalogue_key = fs::read_to_string(self.city("catalogue.pub"))?.trim().parse()?;
         site.devices.card_reader =
             plan.slot.map(|slot| CardReaderPath { reader: format!("Virtual PCD 00 0{slot}") });
-        site.devices.code_reader = Some(CodeReaderPath::Camera { source: camera.display().to_string() });
+        site.devices.code_reader =
+            Some(CodeReaderPath::Camera { source: camera.display().to_string(), exposure: None });
         let id_reader = runtime.join("id-reader");
         if let Some(path) = &mut site.devices.id_reader {
             *path = IdReaderPath { tty: id_reader.display().to_string(), ..path.clone() };

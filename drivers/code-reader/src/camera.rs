@@ -6,13 +6,15 @@
 //! of `nokhwa` go by way of RGB. Written against `nokhwa` 0.10.11; not yet run on hardware.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nokhwa::NokhwaError;
 use nokhwa::utils::{
-    CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution,
+    ApiBackend, CameraFormat, CameraIndex, ControlValueSetter, FrameFormat, KnownCameraControl,
+    RequestedFormat, RequestedFormatType, Resolution,
 };
 
 use crate::frame::{Frame, FrameSource, SourceError};
@@ -39,6 +41,50 @@ const FORMATS: [FrameFormat; 6] = [
     FrameFormat::RAWRGB,
     FrameFormat::RAWBGR,
 ];
+
+/// Controls of V4L2 (`linux/v4l2-controls.h`) that `nokhwa` has no name for, and what is asked for: mains light of 50 Hz,
+/// and the frame rate kept where a camera would rather expose longer, since a moving code is worse than a dark one.
+const POWER_LINE_FREQUENCY: u128 = 0x0098_0918;
+const POWER_LINE_50_HZ: i64 = 1;
+const EXPOSURE_AUTO_PRIORITY: u128 = 0x009A_0903;
+const EXPOSURE_KEEPS_FRAME_RATE: i64 = 0;
+const EXPOSURE_AUTO: u128 = 0x009A_0901;
+const EXPOSURE_MANUAL: i64 = 1;
+/// In 100 µs.
+const EXPOSURE_ABSOLUTE: u128 = 0x009A_0902;
+
+/// A camera that is plugged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CameraFound {
+    /// `/dev/videoN`. One camera may have several, of which the first gives pictures.
+    pub path: PathBuf,
+    /// What it calls itself.
+    pub name: String,
+}
+
+/// The cameras that are plugged in, by path.
+///
+/// # Errors
+/// [`SourceError::Camera`] if the system cannot tell.
+pub fn cameras() -> Result<Vec<CameraFound>, SourceError> {
+    let found =
+        nokhwa::query(ApiBackend::Video4Linux).map_err(|error| SourceError::Camera(error.to_string()))?;
+    let mut numbered: Vec<(u32, String)> = found
+        .iter()
+        .filter_map(|camera| Some((camera.index().as_index().ok()?, camera.human_name())))
+        .collect();
+    numbered.sort();
+    let found = |(number, name)| CameraFound { path: format!("/dev/video{number}").into(), name };
+    Ok(numbered.into_iter().map(found).collect())
+}
+
+/// The path of the first camera whose name contains this.
+pub(crate) fn named(name: &str) -> Result<PathBuf, SourceError> {
+    let found = cameras()?.into_iter().find(|camera| camera.name.contains(name));
+    let absent =
+        || SourceError::Absent(io::Error::new(io::ErrorKind::NotFound, "no camera has this in its name"));
+    found.map(|camera| camera.path).ok_or_else(absent)
+}
 
 /// A camera whose frames are being captured.
 pub(crate) struct Camera {
@@ -68,13 +114,13 @@ impl Slot {
 }
 
 impl Camera {
-    pub(crate) fn open(index: u32) -> Result<Self, SourceError> {
+    pub(crate) fn open(index: u32, exposure: Option<u16>) -> Result<Self, SourceError> {
         let slot = Arc::new(Slot::default());
         let (opened, answer) = mpsc::sync_channel(1);
         let capture_slot = Arc::clone(&slot);
         std::thread::Builder::new()
             .name("capture".to_owned())
-            .spawn(move || capture(index, &opened, &capture_slot))
+            .spawn(move || capture(index, exposure, &opened, &capture_slot))
             .map_err(SourceError::Io)?;
         match answer.recv_timeout(OPEN_TIMEOUT) {
             Ok(Ok(())) => Ok(Self { slot }),
@@ -112,8 +158,8 @@ impl Drop for Camera {
 }
 
 /// The capture thread: opens, says so, and fills the slot until the camera ends or nobody wants more.
-fn capture(index: u32, opened: &SyncSender<Result<(), SourceError>>, slot: &Slot) {
-    let mut camera = match open_stream(index) {
+fn capture(index: u32, exposure: Option<u16>, opened: &SyncSender<Result<(), SourceError>>, slot: &Slot) {
+    let mut camera = match open_stream(index, exposure) {
         Ok(camera) => camera,
         Err(error) => {
             let error = SourceError::Absent(io::Error::other(error.to_string()));
@@ -151,7 +197,7 @@ fn capture(index: u32, opened: &SyncSender<Result<(), SourceError>>, slot: &Slot
 
 /// Opens with the best of the sizes and formats that the camera has. They have to be tried one by one: `nokhwa`
 /// finds nothing close to a size that a format lacks.
-fn open_stream(index: u32) -> Result<nokhwa::Camera, NokhwaError> {
+fn open_stream(index: u32, exposure: Option<u16>) -> Result<nokhwa::Camera, NokhwaError> {
     let wishes = SIZES.iter().flat_map(|&(width, height)| {
         FORMATS.iter().map(move |&format| {
             let wish = CameraFormat::new(Resolution::new(width, height), format, FRAME_RATE);
@@ -163,7 +209,9 @@ fn open_stream(index: u32) -> Result<nokhwa::Camera, NokhwaError> {
     for wish in wishes.chain([RequestedFormatType::None]) {
         match nokhwa::Camera::new(index.clone(), RequestedFormat::with_formats(wish, &FORMATS)) {
             Ok(mut camera) => {
+                set_controls(&mut camera, exposure);
                 camera.open_stream()?;
+                tracing::info!(format = %camera.camera_format(), "the camera is open");
                 return Ok(camera);
             }
             Err(error @ NokhwaError::OpenDeviceError(..)) => return Err(error),
@@ -171,6 +219,21 @@ fn open_stream(index: u32) -> Result<nokhwa::Camera, NokhwaError> {
         }
     }
     Err(last.expect("at least one wish was tried"))
+}
+
+/// Sets what the camera lets be set; one that refuses is used as it is.
+fn set_controls(camera: &mut nokhwa::Camera, exposure: Option<u16>) {
+    let mut wishes =
+        vec![(POWER_LINE_FREQUENCY, POWER_LINE_50_HZ), (EXPOSURE_AUTO_PRIORITY, EXPOSURE_KEEPS_FRAME_RATE)];
+    if let Some(exposure) = exposure {
+        wishes.extend([(EXPOSURE_AUTO, EXPOSURE_MANUAL), (EXPOSURE_ABSOLUTE, exposure.into())]);
+    }
+    for (control, value) in wishes {
+        let control = KnownCameraControl::Other(control);
+        if let Err(error) = camera.set_camera_control(control, ControlValueSetter::Integer(value)) {
+            tracing::debug!(%control, value, %error, "the camera keeps its own");
+        }
+    }
 }
 
 fn packing(format: FrameFormat) -> Packing {
@@ -190,6 +253,7 @@ mod tests {
 
     #[test]
     fn a_camera_that_is_not_there_is_absent() {
-        assert!(matches!(Camera::open(9_999).err(), Some(SourceError::Absent(_))));
+        assert!(matches!(Camera::open(9_999, None).err(), Some(SourceError::Absent(_))));
+        assert!(matches!(named("a name that no camera has").err(), Some(SourceError::Absent(_))));
     }
 }

@@ -34,11 +34,22 @@ pub(crate) struct Unread {
     pub(crate) side: u32,
 }
 
+impl Unread {
+    /// From modules to pixels, as if it were flat. `None` for what is no square of modules, or has more of them than a
+    /// hall's camera can resolve.
+    pub(crate) fn plane(&self) -> Option<PerspectiveTransform> {
+        if !SIDES.contains(&self.side) || self.side > SIDE_MAX {
+            return None;
+        }
+        let side = narrow(self.side);
+        let square = [(0.0, 0.0), (side, 0.0), (side, side), (0.0, side)].map(|(x, y)| Point { x, y });
+        let (square, corners) = (Quadrilateral::from(square), Quadrilateral::from(self.corners));
+        PerspectiveTransform::quadrilateralToQuadrilateral(square, corners).ok()
+    }
+}
+
 /// The text of a code that is not flat, if pulling the net straight makes it readable.
 pub(crate) fn read(matrix: &BitMatrix, unread: &Unread) -> Option<Vec<u8>> {
-    if !SIDES.contains(&unread.side) || unread.side > SIDE_MAX {
-        return None;
-    }
     let mut net = Net::over(matrix, unread)?;
     for patches in NETS {
         net.refine(patches);
@@ -74,12 +85,7 @@ struct Net<'a> {
 impl<'a> Net<'a> {
     fn over(matrix: &'a BitMatrix, unread: &Unread) -> Option<Self> {
         let side = narrow(unread.side);
-        let square = [(0.0, 0.0), (side, 0.0), (side, side), (0.0, side)].map(|(x, y)| Point { x, y });
-        let plane = PerspectiveTransform::quadrilateralToQuadrilateral(
-            Quadrilateral::from(square),
-            Quadrilateral::from(unread.corners),
-        )
-        .ok()?;
+        let plane = unread.plane()?;
         let [top_left, _, bottom_right, _] = unread.corners;
         let diagonal = (bottom_right.x - top_left.x).hypot(bottom_right.y - top_left.y);
         let module = diagonal / (side * std::f32::consts::SQRT_2);

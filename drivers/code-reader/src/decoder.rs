@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use rxing::common::BitMatrix;
 
-use crate::crumpled::Unread;
 use crate::engines::{self, FINDERS_MAX, Finder, Sighting};
 use crate::frame::Frame;
 use crate::hint::Hint;
 use crate::picture;
 use crate::quality::Quality;
+use crate::shades::Votes;
 
 /// Most codes that are reported of one frame.
 pub const CODES_MAX: usize = 4;
@@ -44,12 +44,15 @@ pub struct Look {
     pub codes: Vec<Vec<u8>>,
     /// If none was read: what seems to be in the way.
     pub hint: Option<Hint>,
+    /// Whether a code, or something like one, is held to the camera, or was a few frames ago.
+    pub near: bool,
 }
 
 /// Looks at the frames of one camera, one after the other.
 #[derive(Default)]
 pub struct Decoder {
     quality: Quality,
+    votes: Votes,
 }
 
 /// Another size or texture of the picture.
@@ -90,49 +93,78 @@ impl Decoder {
 
     /// Looks at a frame. The quick looks are always taken; costly ones begin only before `budget_end`.
     pub fn look(&mut self, frame: &Frame, budget_end: Instant) -> Look {
-        let (Sighting { mut codes, finders, unread }, matrix) = quick_look(frame, budget_end);
-        if codes.is_empty()
-            && let Some(matrix) = matrix
-        {
-            codes = flattened(&matrix, &unread, budget_end);
+        self.votes.next_frame();
+        let mut first = quick_look(frame, budget_end);
+        let mut codes = std::mem::take(&mut first.sighting.codes);
+        let finders = &first.sighting.finders;
+        if codes.is_empty() {
+            codes = mended(frame, &first, &mut self.votes, budget_end);
         }
-        if codes.is_empty() && finders.len() <= FINDERS_MAX && looks_like_code(&finders) {
-            let part = around(frame, &finders);
+        // Grain makes corners where there are none and breaks those that are there; at half the size it is gone.
+        if codes.is_empty()
+            && (1..=FINDERS_MAX).contains(&finders.len())
+            && let Some(half) = picture::halved(frame)
+        {
+            let mut second = quick_look(&half, budget_end);
+            codes = std::mem::take(&mut second.sighting.codes);
+            if codes.is_empty() {
+                codes = mended(&half, &second, &mut self.votes, budget_end);
+            }
+        }
+        if codes.is_empty() && finders.len() <= FINDERS_MAX && looks_like_code(finders) {
+            let part = around(frame, finders);
             codes = costly_looks(part.as_ref().unwrap_or(frame), budget_end);
         }
         codes.sort();
         codes.dedup();
         codes.truncate(CODES_MAX);
         if codes.is_empty() {
-            return Look { codes, hint: self.quality.hint(frame, &finders) };
+            let hint = self.quality.hint(frame, finders);
+            return Look { codes, hint, near: self.quality.code_was_near() };
         }
+        self.votes.wipe();
         self.quality.read(frame);
-        Look { codes, hint: None }
+        Look { codes, hint: None, near: true }
     }
+}
+
+/// What one threshold shows of a picture.
+#[derive(Default)]
+struct Seen {
+    sighting: Sighting,
+    /// The picture that it was seen in.
+    matrix: Option<BitMatrix>,
+    /// That one has light modules for dark ones.
+    inverted: bool,
 }
 
 /// One threshold, dark on light and light on dark (as phones in dark mode show codes): what is seen on whichever side
 /// shows more finder patterns, and that side.
-fn quick_look(frame: &Frame, budget_end: Instant) -> (Sighting, Option<BitMatrix>) {
-    let Some(matrix) = picture::by_blocks(frame) else { return (Sighting::default(), None) };
+fn quick_look(frame: &Frame, budget_end: Instant) -> Seen {
+    let Some(matrix) = picture::by_blocks(frame) else { return Seen::default() };
     let upright = quick_reading(&matrix, budget_end);
     if !upright.codes.is_empty() || upright.finders.len() > FINDERS_MAX {
-        return (upright, None);
+        return Seen { sighting: upright, matrix: None, inverted: false };
     }
     let turned = inverted(matrix.clone());
     let inverse = quick_reading(&turned, budget_end);
     if !inverse.codes.is_empty() || inverse.finders.len() > upright.finders.len() {
-        (inverse, Some(turned))
+        Seen { sighting: inverse, matrix: Some(turned), inverted: true }
     } else {
-        (upright, Some(matrix))
+        Seen { sighting: upright, matrix: Some(matrix), inverted: false }
     }
 }
 
-/// The codes that are found and not read because they are not flat.
-fn flattened(matrix: &BitMatrix, unread: &[Unread], budget_end: Instant) -> Vec<Vec<u8>> {
+/// The codes that are found and not read: because their modules are grey, of which earlier frames tell more, or because
+/// they are not flat.
+fn mended(frame: &Frame, seen: &Seen, votes: &mut Votes, budget_end: Instant) -> Vec<Vec<u8>> {
+    let Some(matrix) = &seen.matrix else { return Vec::new() };
     let mut codes = Vec::new();
-    for unread in unread {
-        if Instant::now() < budget_end {
+    for unread in &seen.sighting.unread {
+        codes.extend(engines::shaded(frame, unread, seen.inverted, votes));
+    }
+    for unread in &seen.sighting.unread {
+        if codes.is_empty() && Instant::now() < budget_end {
             codes.extend(engines::crumpled(matrix, unread));
         }
     }
@@ -201,16 +233,21 @@ fn costly_looks(frame: &Frame, budget_end: Instant) -> Vec<Vec<u8>> {
         if Instant::now() >= budget_end {
             break;
         }
-        let Some(matrix) = prepare(frame, way) else { continue };
-        let Sighting { codes, finders, unread } = quick_reading(&matrix, budget_end);
+        let Some((shaped, matrix)) = prepare(frame, way) else { continue };
+        let sighting = quick_reading(&matrix, budget_end);
+        if !sighting.codes.is_empty() {
+            return sighting.codes;
+        }
+        let finders = sighting.finders.len();
+        let (_, _, inverted) = way;
+        let seen = Seen { sighting, matrix: Some(matrix), inverted };
+        // Only the first look at a frame votes: others would count the same grain again.
+        let codes = mended(shaped.as_ref().unwrap_or(frame), &seen, &mut Votes::default(), budget_end);
         if !codes.is_empty() {
             return codes;
         }
-        let codes = flattened(&matrix, &unread, budget_end);
-        if !codes.is_empty() {
-            return codes;
-        }
-        if finders.len() > RQRR_FINDERS_MAX || Instant::now() >= budget_end {
+        let Some(matrix) = seen.matrix else { continue };
+        if finders > RQRR_FINDERS_MAX || Instant::now() >= budget_end {
             continue;
         }
         let codes = engines::rqrr(&matrix);
@@ -221,7 +258,8 @@ fn costly_looks(frame: &Frame, budget_end: Instant) -> Vec<Vec<u8>> {
     Vec::new()
 }
 
-fn prepare(frame: &Frame, (shape, threshold, invert): Way) -> Option<BitMatrix> {
+/// The picture in its shape, if that is another one, and in dark and light.
+fn prepare(frame: &Frame, (shape, threshold, invert): Way) -> Option<(Option<Frame>, BitMatrix)> {
     let too_large = frame.luma().len() > DOUBLED_PIXELS_MAX;
     let shaped = match shape {
         Shape::Doubled if too_large => return None,
@@ -230,12 +268,13 @@ fn prepare(frame: &Frame, (shape, threshold, invert): Way) -> Option<BitMatrix> 
         Shape::Halved => Some(picture::halved(frame)?),
         Shape::Same => None,
     };
-    let shaped = shaped.as_ref().unwrap_or(frame);
+    let picture = shaped.as_ref().unwrap_or(frame);
     let matrix = match threshold {
-        Threshold::Blocks => picture::by_blocks(shaped)?,
-        Threshold::LocalMean => picture::by_local_mean(shaped)?,
+        Threshold::Blocks => picture::by_blocks(picture)?,
+        Threshold::LocalMean => picture::by_local_mean(picture)?,
     };
-    Some(if invert { inverted(matrix) } else { matrix })
+    let matrix = if invert { inverted(matrix) } else { matrix };
+    Some((shaped, matrix))
 }
 
 fn inverted(mut matrix: BitMatrix) -> BitMatrix {

@@ -13,6 +13,8 @@ use rxing::qrcode::detector::Detector;
 use rxing::{DecodeHints, Point};
 
 use crate::crumpled::Unread;
+use crate::frame::Frame;
+use crate::shades::{Shades, Votes};
 
 /// Most codes of a picture that are found and not read, and worth another look.
 const UNREAD_MAX: usize = 2;
@@ -103,6 +105,15 @@ pub(crate) fn rxing_classic(matrix: &BitMatrix) -> Vec<Vec<u8>> {
 /// The text of a code that was found and not read because it is not flat.
 pub(crate) fn crumpled(matrix: &BitMatrix, unread: &Unread) -> Option<Vec<u8>> {
     contained(|| crate::crumpled::read(matrix, unread))
+}
+
+/// The text of a code that was found and not read because its modules are not all of one colour; if they do not make
+/// one by themselves, they are `votes`.
+pub(crate) fn shaded(frame: &Frame, unread: &Unread, inverted: bool, votes: &mut Votes) -> Option<Vec<u8>> {
+    contained(|| {
+        let shades = Shades::of(frame, unread, inverted)?;
+        shades.read().or_else(|| votes.cast(shades))
+    })
 }
 
 /// All codes that `rqrr` reads. A picture with too many candidates for the corners of codes is not given to it.

@@ -64,6 +64,11 @@ impl Quality {
         hint
     }
 
+    /// Whether something like a code was seen in one of the last frames.
+    pub(crate) const fn code_was_near(&self) -> bool {
+        self.code_was_near > 0
+    }
+
     /// A frame with a readable code needs no hint; motion is judged from it on.
     pub(crate) fn read(&mut self, frame: &Frame) {
         self.last = sampled(frame);

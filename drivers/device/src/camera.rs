@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use code_reader::{Decoder, Hold, SourceError, source};
-use device::wire::{Answer, CODE_MAX, Event, Fault, Health, Work};
+use code_reader::{Decoder, Frame, Hold, Look, Preview, SourceError, source};
+use device::wire::{Answer, CODE_MAX, CameraSetup, Event, Fault, Health, Work};
 
 use crate::desk::{Desk, Gone};
 
@@ -13,65 +13,109 @@ const STALL: Duration = Duration::from_millis(1_500);
 const BUDGET: Duration = Duration::from_millis(120);
 /// A hint is repeated no sooner.
 const HINT_EVERY: Duration = Duration::from_secs(2);
+/// A preview follows another no sooner.
+const PREVIEW_EVERY: Duration = Duration::from_millis(120);
+/// A code that was not seen for so long is held to the camera no more.
+const HELD_FOR: Duration = Duration::from_millis(1_500);
 /// Before the camera is opened again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs until the kiosk is gone.
-pub(crate) fn run(desk: &Desk, path: &str) {
-    // Outlives the stream: a code that is still held when the stream is back is not reported again.
-    let mut hold = Hold::new();
+pub(crate) fn run(desk: &Desk, path: &str, setup: CameraSetup) {
+    // Outlives the stream: a code that is still held when the stream is back is not reported again, and who was told
+    // not to look does not look.
+    let mut watch =
+        Watch { setup, scanning: true, hold: Hold::new(), hinted: None, previewed: None, held_at: None };
     loop {
-        let health = match serve(desk, path, &mut hold) {
+        let health = match watch.serve(desk, path) {
             Err(Gone) => return,
             Ok(SourceError::Stalled) => Health::Failed,
             Ok(_) => Health::Absent,
         };
-        if desk.health(health).is_err() || desk.away(PAUSE).is_err() {
+        if watch.preview_ends(desk).is_err() || desk.health(health).is_err() || desk.away(PAUSE).is_err() {
             return;
         }
     }
 }
 
-/// Comes back with what is wrong with the camera.
-fn serve(desk: &Desk, path: &str, hold: &mut Hold) -> Result<SourceError, Gone> {
-    let mut frames = match source::open(path) {
-        Ok(frames) => frames,
-        Err(error) => return Ok(error),
-    };
-    let mut decoder = Decoder::new();
-    let (mut scanning, mut hinted) = (true, None::<Instant>);
-    loop {
-        while let Some((ticket, work)) = desk.order(Duration::ZERO)? {
-            let answer = match work {
-                Work::Scan(on) => {
-                    scanning = on;
-                    Ok(Answer::Scanning(on))
-                }
-                Work::VerifyPin(_) | Work::Print(_) => Err(Fault::NotMine),
-            };
-            desk.answer(ticket, answer)?;
-        }
-        let frame = match frames.next(Instant::now() + STALL) {
-            Ok(frame) => frame,
+/// What is known from one frame to the next.
+struct Watch {
+    setup: CameraSetup,
+    scanning: bool,
+    hold: Hold,
+    hinted: Option<Instant>,
+    /// When the last preview went out; `None` if the kiosk shows none.
+    previewed: Option<Instant>,
+    /// When something like a code was last seen.
+    held_at: Option<Instant>,
+}
+
+impl Watch {
+    /// Comes back with what is wrong with the camera.
+    fn serve(&mut self, desk: &Desk, path: &str) -> Result<SourceError, Gone> {
+        let mut frames = match source::open(path, self.setup.exposure) {
+            Ok(frames) => frames,
             Err(error) => return Ok(error),
         };
-        desk.beat();
-        desk.health(Health::Ready)?;
-        if !scanning {
-            continue;
+        let mut decoder = Decoder::new();
+        loop {
+            while let Some((ticket, work)) = desk.order(Duration::ZERO)? {
+                let answer = match work {
+                    Work::Scan(on) => {
+                        self.scanning = on;
+                        Ok(Answer::Scanning(on))
+                    }
+                    Work::VerifyPin(_) | Work::Print(_) => Err(Fault::NotMine),
+                };
+                desk.answer(ticket, answer)?;
+            }
+            let frame = match frames.next(Instant::now() + STALL) {
+                Ok(frame) => frame,
+                Err(error) => return Ok(error),
+            };
+            desk.beat();
+            desk.health(Health::Ready)?;
+            if self.scanning {
+                let now = Instant::now();
+                let look = decoder.look(&frame, now + BUDGET);
+                self.tell(desk, &frame, look, now)?;
+            } else {
+                self.preview_ends(desk)?;
+            }
         }
-        let now = Instant::now();
-        let look = decoder.look(&frame, now + BUDGET);
-        for code in hold.fresh(look.codes, now) {
+    }
+
+    fn tell(&mut self, desk: &Desk, frame: &Frame, look: Look, now: Instant) -> Result<(), Gone> {
+        if look.near {
+            self.held_at = Some(now);
+        }
+        for code in self.hold.fresh(look.codes, now) {
             if code.len() <= CODE_MAX {
                 desk.event(Event::Code(code.into()))?;
             }
         }
         if let Some(hint) = look.hint
-            && hinted.is_none_or(|at| now.duration_since(at) >= HINT_EVERY)
+            && self.hinted.is_none_or(|at| now.duration_since(at) >= HINT_EVERY)
         {
-            hinted = Some(now);
+            self.hinted = Some(now);
             desk.event(Event::CodeHint(hint))?;
+        }
+        let held = self.held_at.is_some_and(|at| now.duration_since(at) < HELD_FOR);
+        if !held {
+            return self.preview_ends(desk);
+        }
+        if self.setup.preview && self.previewed.is_none_or(|at| now.duration_since(at) >= PREVIEW_EVERY) {
+            self.previewed = Some(now);
+            desk.event(Event::Preview(Some(Preview::of(frame))))?;
+        }
+        Ok(())
+    }
+
+    /// Nobody holds a code to the camera any more: then nobody is shown.
+    fn preview_ends(&mut self, desk: &Desk) -> Result<(), Gone> {
+        match self.previewed.take() {
+            Some(_) => desk.event(Event::Preview(None)),
+            None => Ok(()),
         }
     }
 }

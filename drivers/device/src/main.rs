@@ -50,8 +50,8 @@ fn run() -> Result<()> {
     let desk = Desk::start(socket)?;
     match config {
         DeviceConfig::Card { reader } => slot::run(&desk, &reader),
-        DeviceConfig::Camera { source } => camera::run(&desk, &source),
-        DeviceConfig::Scanner { tty, baud } => scanner::run(&desk, &tty, baud),
+        DeviceConfig::Camera { source, setup } => camera::run(&desk, &source, setup),
+        DeviceConfig::Scanner { tty, baud, line } => scanner::run(&desk, &tty, baud, &line),
         DeviceConfig::IdReader { tty, baud } => id_card::run(&desk, &tty, baud),
         DeviceConfig::ReceiptPrinter { tty, baud, profile } => printing::run(&desk, &tty, baud, &profile)?,
     }

@@ -30,8 +30,11 @@ pub enum DeviceConfig {
     },
     /// A camera that residents hold a code to.
     Camera {
-        /// `/dev/videoN`, or a path (file, FIFO or UNIX socket) that yields a YUV4MPEG2 stream.
+        /// `/dev/videoN` or a link to it, `camera:` and a part of its name, or a path (file, FIFO or UNIX socket) that
+        /// yields a YUV4MPEG2 stream.
         source: String,
+        /// How it is set up.
+        setup: CameraSetup,
     },
     /// A serial or USB-CDC code scanner.
     Scanner {
@@ -39,6 +42,8 @@ pub enum DeviceConfig {
         tty: String,
         /// Bits per second.
         baud: u32,
+        /// How it is set up.
+        line: ScannerLine,
     },
     /// A reader of resident identity cards on a serial line.
     IdReader {
@@ -56,6 +61,36 @@ pub enum DeviceConfig {
         /// Name of a printer profile of the `printer` crate, for example `generic-80`.
         profile: String,
     },
+}
+
+/// How a camera is set up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CameraSetup {
+    /// Exposure in 100 µs, of a camera that lets it be set; its own choice if `None`.
+    pub exposure: Option<u16>,
+    /// Whether the kiosk shows what the camera sees: then [`Event::Preview`] is sent.
+    pub preview: bool,
+}
+
+/// How a code scanner is set up: what it sends behind a code, and what it wants to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ScannerLine {
+    /// What comes behind a code.
+    pub end: code_reader::LineEnd,
+    /// Milliseconds without a byte that end a code, or spoil it, as [`code_reader::LineEnd`] says.
+    pub gap_ms: u16,
+    /// Sent to make it look for codes, when it is plugged in too; empty if it always does.
+    pub start: Vec<u8>,
+    /// Sent to make it stop.
+    pub stop: Vec<u8>,
+}
+
+impl Default for ScannerLine {
+    fn default() -> Self {
+        Self { end: code_reader::LineEnd::Any, gap_ms: 80, start: Vec::new(), stop: Vec::new() }
+    }
 }
 
 /// Kiosk → device process.
@@ -146,6 +181,9 @@ pub enum Event {
     IdCardRead(Box<IdHolder>),
     /// The card on the ID reader cannot be used, and why.
     IdCardRefused(id_reader::Refusal),
+    /// What the camera sees while something like a code is held to it; `None` when that ends, and nothing of it may be
+    /// shown or kept.
+    Preview(Option<code_reader::Preview>),
 }
 
 /// What the kiosk needs of an ID card. The rest of it, address and photo among it, does not leave the

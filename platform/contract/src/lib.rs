@@ -44,6 +44,6 @@ pub use service::{
 pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
 pub use site::{
     CardReaderPath, CodeReaderPath, CodeRules, GateRules, IdReaderPath, LogLimits, PlatformAddress,
-    PrinterPath, ScreenSize, Site, SiteDevices, SiteError, SiteTimes,
+    PrinterPath, ScannerEnd, ScannerLine, ScreenSize, Site, SiteDevices, SiteError, SiteTimes,
 };
 pub use time::UnixMs;

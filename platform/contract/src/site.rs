@@ -164,8 +164,12 @@ pub struct CardReaderPath {
 pub enum CodeReaderPath {
     /// A camera.
     Camera {
-        /// `/dev/videoN`, or a file, FIFO or UNIX socket that yields a YUV4MPEG2 stream.
+        /// `/dev/videoN` or a link to it, `camera:` and a part of its name, or a file, FIFO or UNIX socket that yields
+        /// a YUV4MPEG2 stream.
         source: String,
+        /// Exposure in 100 µs; the camera's own choice if absent.
+        #[serde(default)]
+        exposure: Option<u16>,
     },
     /// A serial or USB-CDC scanner.
     Scanner {
@@ -173,7 +177,50 @@ pub enum CodeReaderPath {
         tty: String,
         /// Bits per second.
         baud: u32,
+        /// How it is set up; as most come, if absent.
+        #[serde(default)]
+        line: ScannerLine,
     },
+}
+
+/// How a scanner is set up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ScannerLine {
+    /// What it sends behind a code.
+    pub end: ScannerEnd,
+    /// Milliseconds without a byte that end a code without an end, or spoil one that should have one.
+    pub gap_ms: u16,
+    /// What makes it look for codes, for example `"\u0016T\r"`; empty if it always does.
+    pub start: String,
+    /// What makes it stop.
+    pub stop: String,
+}
+
+impl Default for ScannerLine {
+    fn default() -> Self {
+        Self { end: ScannerEnd::Any, gap_ms: 80, start: String::new(), stop: String::new() }
+    }
+}
+
+/// What a scanner sends behind a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScannerEnd {
+    /// CR, LF, both or nothing.
+    Any,
+    /// Carriage return.
+    Cr,
+    /// Line feed.
+    Lf,
+    /// Both, in this order.
+    CrLf,
+    /// Tabulator.
+    Tab,
+    /// End of text (0x03).
+    Etx,
+    /// Nothing: a pause.
+    Pause,
 }
 
 /// Where ID cards are laid down.
@@ -316,6 +363,21 @@ mod tests {
         ] {
             assert_eq!(Site::parse(text).unwrap().profile, profile);
         }
+    }
+
+    #[test]
+    fn a_scanner_is_set_up_as_most_come_or_as_the_site_says() {
+        let gate = include_str!("../../../provisioning/sites/gate.toml");
+        let line = |text: &str| match Site::parse(text).unwrap().devices.code_reader {
+            Some(CodeReaderPath::Scanner { line, .. }) => line,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(line(gate), ScannerLine::default());
+
+        let told =
+            line(&format!("{gate}\nline = {{ end = \"cr-lf\", gap-ms = 200, start = \"\\u0016T\\r\" }}\n"));
+        let start = "\u{16}T\r".to_owned();
+        assert_eq!(told, ScannerLine { end: ScannerEnd::CrLf, gap_ms: 200, start, stop: String::new() });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A camera behind a stream of frames.
 
-use device::wire::{DeviceConfig, Event, FromDevice, Health};
+use device::wire::{CameraSetup, DeviceConfig, Event, FromDevice, Health};
 use system_tests::driver::Driver;
 use tempfile::TempDir;
 use virtual_hardware::camera::VirtualCamera;
@@ -18,7 +18,11 @@ impl Rig {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("camera");
         let camera = VirtualCamera::plug_in(&socket).unwrap();
-        let driver = Driver::start(DeviceConfig::Camera { source: socket.display().to_string() }).unwrap();
+        let driver = Driver::start(DeviceConfig::Camera {
+            source: socket.display().to_string(),
+            setup: CameraSetup::default(),
+        })
+        .unwrap();
         driver.wait_for_health(Health::Ready).unwrap();
         Self { driver, camera, _socket: directory }
     }

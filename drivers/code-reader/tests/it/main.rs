@@ -4,3 +4,4 @@
 mod decoding;
 mod scene;
 mod sources;
+mod texture;

@@ -21,7 +21,7 @@ fn soon() -> Instant {
 }
 
 fn open(path: &Path) -> Box<dyn FrameSource> {
-    source::open(path.to_str().unwrap()).unwrap()
+    source::open(path.to_str().unwrap(), None).unwrap()
 }
 
 /// The luma of the next frame.
@@ -115,7 +115,7 @@ fn what_is_not_a_stream_of_pictures_is_malformed() {
 
 #[test]
 fn what_is_not_there_is_absent() {
-    for path in ["/nonexistent/camera.sock", "/dev/video9999"] {
-        assert!(matches!(source::open(path).err(), Some(SourceError::Absent(_))), "{path}");
+    for path in ["/nonexistent/camera.sock", "/dev/video9999", "camera:a name that no camera has"] {
+        assert!(matches!(source::open(path, None).err(), Some(SourceError::Absent(_))), "{path}");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use device::wire::{DeviceConfig, Health};
+use device::wire::{Answer, CameraSetup, DeviceConfig, Health, ToDevice, Work};
 use qrcode::{Color, QrCode};
 
 use crate::device_process::DeviceProcess;
@@ -44,7 +44,7 @@ fn a_code_is_reported_once_for_as_long_as_it_is_held() {
     let socket = directory.path().join("camera");
     let listener = UnixListener::bind(&socket).unwrap();
     let source = socket.to_str().unwrap().into();
-    let mut device = DeviceProcess::open(DeviceConfig::Camera { source }, &[]);
+    let mut device = DeviceProcess::open(DeviceConfig::Camera { source, setup: CameraSetup::default() }, &[]);
     let mut camera = plugged_in(&listener);
 
     camera.write_all(&frame(Some("one"))).unwrap();
@@ -57,12 +57,63 @@ fn a_code_is_reported_once_for_as_long_as_it_is_held() {
 }
 
 #[test]
+fn what_the_camera_sees_is_shown_for_as_long_as_a_code_is_held() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("camera");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let source = socket.to_str().unwrap().into();
+    let setup = CameraSetup { preview: true, ..CameraSetup::default() };
+    let mut device = DeviceProcess::open(DeviceConfig::Camera { source, setup }, &[]);
+    let mut camera = plugged_in(&listener);
+
+    camera.write_all(&frame(None)).unwrap();
+    camera.write_all(&frame(Some("one"))).unwrap();
+    let shown = device.preview().unwrap();
+    assert_eq!((shown.width, shown.luma.len()), (160, 160 * 160));
+    // The first module is dark: the wall before it was not shown.
+    assert!(shown.luma[(MARGIN / 2 + 1) * 160 + MARGIN / 2 + 1] < 60);
+
+    // The camera goes away, and with it whoever stood there.
+    drop(camera);
+    while device.preview().is_some() {}
+}
+
+#[test]
+fn a_camera_that_was_told_to_stop_sees_nothing_after_it_was_unplugged_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("camera");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let source = socket.to_str().unwrap().into();
+    let mut device = DeviceProcess::open(DeviceConfig::Camera { source, setup: CameraSetup::default() }, &[]);
+    let mut camera = plugged_in(&listener);
+    camera.write_all(&frame(None)).unwrap();
+    assert_eq!(device.health(), Health::Ready);
+    // An order is taken before a frame.
+    device.say(&ToDevice::Do(1, Work::Scan(false)));
+    camera.write_all(&frame(None)).unwrap();
+    assert_eq!(device.answer(1), Ok(Answer::Scanning(false)));
+
+    drop(camera);
+    let mut camera = plugged_in(&listener);
+    camera.write_all(&frame(Some("unseen"))).unwrap();
+    assert_eq!(device.health(), Health::Absent);
+    assert_eq!(device.health(), Health::Ready);
+    device.say(&ToDevice::Do(2, Work::Scan(true)));
+    camera.write_all(&frame(Some("unseen"))).unwrap();
+    assert_eq!(device.answer(2), Ok(Answer::Scanning(true)));
+    camera.write_all(&frame(Some("seen"))).unwrap();
+    // The frame before it may have waited for the order, and may be seen.
+    let code = device.code();
+    assert!(code == b"seen" || device.code() == b"seen");
+}
+
+#[test]
 fn a_camera_without_pictures_has_failed_and_an_unplugged_one_is_absent() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("camera");
     let listener = UnixListener::bind(&socket).unwrap();
     let source = socket.to_str().unwrap().into();
-    let mut device = DeviceProcess::open(DeviceConfig::Camera { source }, &[]);
+    let mut device = DeviceProcess::open(DeviceConfig::Camera { source, setup: CameraSetup::default() }, &[]);
     let mut camera = plugged_in(&listener);
 
     camera.write_all(&frame(None)).unwrap();

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use code_reader::Preview;
 use device::framing::{WireError, read_frame, read_version, write_frame, write_version};
 use device::wire::{Answer, DeviceConfig, Event, Fault, FromDevice, Health, Ticket, ToDevice, Work};
 
@@ -52,6 +53,11 @@ impl DeviceProcess {
     /// Gives work and waits for its answer; what else comes meanwhile is dropped.
     pub(crate) fn ask(&mut self, ticket: Ticket, work: Work) -> Result<Answer, Fault> {
         self.say(&ToDevice::Do(ticket, work));
+        self.answer(ticket)
+    }
+
+    /// Waits for the answer to work that was given; what else comes meanwhile is dropped.
+    pub(crate) fn answer(&mut self, ticket: Ticket) -> Result<Answer, Fault> {
         loop {
             if let FromDevice::Answer(of, answer) = self.hear().unwrap() {
                 assert_eq!(of, ticket);
@@ -74,6 +80,15 @@ impl DeviceProcess {
         loop {
             if let FromDevice::Event(event) = self.hear().unwrap() {
                 return event;
+            }
+        }
+    }
+
+    /// Waits for the next preview, or its end.
+    pub(crate) fn preview(&mut self) -> Option<Preview> {
+        loop {
+            if let FromDevice::Event(Event::Preview(preview)) = self.hear().unwrap() {
+                return preview;
             }
         }
     }

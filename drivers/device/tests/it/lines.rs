@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use device::wire::{Answer, Attention, DeviceConfig, Event, Fault, Health, Work};
+use code_reader::LineEnd;
+use device::wire::{Answer, Attention, CODE_MAX, DeviceConfig, Event, Fault, Health, ScannerLine, Work};
 use id_reader::Refusal;
 use printer::{Block, Confirmation, Outcome, Receipt, Why};
 use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
@@ -56,7 +57,11 @@ impl Jack {
     }
 
     fn scanner(&self) -> DeviceProcess {
-        DeviceProcess::open(DeviceConfig::Scanner { tty: self.tty(), baud: 115_200 }, &[])
+        self.scanner_with(ScannerLine::default())
+    }
+
+    fn scanner_with(&self, line: ScannerLine) -> DeviceProcess {
+        DeviceProcess::open(DeviceConfig::Scanner { tty: self.tty(), baud: 115_200, line }, &[])
     }
 
     fn id_reader(&self) -> DeviceProcess {
@@ -86,6 +91,66 @@ fn each_scanned_code_arrives_once_with_or_without_an_end_of_line() {
     assert_eq!(device.code(), b"A1");
     assert_eq!(device.code(), b"B2");
     assert_eq!(device.code(), b"C3");
+}
+
+#[test]
+fn what_is_no_code_is_dropped_to_its_end_and_the_next_one_arrives() {
+    let jack = Jack::new();
+    let mut scanner = jack.plug_in();
+    let mut device =
+        jack.scanner_with(ScannerLine { end: LineEnd::Lf, gap_ms: 5_000, ..ScannerLine::default() });
+    assert_eq!(device.health(), Health::Ready);
+
+    scanner.write_all(&vec![b'x'; CODE_MAX * 3]).unwrap();
+    scanner.write_all(b"\nnext\n\xFF\x00\xFE\n").unwrap();
+
+    assert_eq!(device.code(), b"next");
+    // What it means is not the driver's business.
+    assert_eq!(device.code(), b"\xFF\x00\xFE");
+}
+
+#[test]
+fn a_code_on_a_stand_is_reported_once_however_often_it_is_sent() {
+    let jack = Jack::new();
+    let mut scanner = jack.plug_in();
+    let mut device = jack.scanner();
+    assert_eq!(device.health(), Health::Ready);
+
+    scanner.write_all(b"one\rone\rone\rtwo\r").unwrap();
+
+    assert_eq!(device.code(), b"one");
+    assert_eq!(device.code(), b"two");
+}
+
+#[test]
+fn a_scanner_is_triggered_when_it_is_plugged_in_and_told_to_stop() {
+    let (start, stop) = (b"\x16T\r".to_vec(), b"\x16U\r".to_vec());
+    let jack = Jack::new();
+    let mut scanner = jack.plug_in();
+    let line = ScannerLine { start: start.clone(), stop: stop.clone(), ..ScannerLine::default() };
+    let mut device = jack.scanner_with(line);
+    assert_eq!(device.health(), Health::Ready);
+    let heard = |scanner: &mut File| {
+        let mut bytes = [0; 3];
+        scanner.read_exact(&mut bytes).unwrap();
+        bytes.to_vec()
+    };
+    assert_eq!(heard(&mut scanner), start);
+
+    assert_eq!(device.ask(1, Work::Scan(false)), Ok(Answer::Scanning(false)));
+    assert_eq!(heard(&mut scanner), stop);
+    scanner.write_all(b"nobody asked\r").unwrap();
+
+    // Plugged in again, it does as it was told last.
+    drop(scanner);
+    assert_eq!(device.health(), Health::Absent);
+    let mut scanner = jack.plug_in();
+    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(heard(&mut scanner), stop);
+    assert_eq!(device.ask(2, Work::Scan(true)), Ok(Answer::Scanning(true)));
+    assert_eq!(heard(&mut scanner), start);
+    scanner.write_all(b"asked\r").unwrap();
+    assert_eq!(device.code(), b"asked");
 }
 
 #[test]

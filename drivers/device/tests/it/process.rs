@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use device::framing::{read_version, write_frame, write_version};
-use device::wire::{DeviceConfig, Fault, FromDevice, Health, ToDevice, Work};
+use device::wire::{DeviceConfig, Fault, FromDevice, Health, ScannerLine, ToDevice, Work};
 
 use crate::device_process::DeviceProcess;
 
@@ -19,7 +19,7 @@ fn card() -> DeviceConfig {
 }
 
 fn missing_scanner() -> DeviceConfig {
-    DeviceConfig::Scanner { tty: "/nowhere/tty".into(), baud: 9_600 }
+    DeviceConfig::Scanner { tty: "/nowhere/tty".into(), baud: 9_600, line: ScannerLine::default() }
 }
 
 fn pin() -> Work {

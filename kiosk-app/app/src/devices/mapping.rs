@@ -1,8 +1,8 @@
 //! What device processes say, in the words of the session, and the other way round. The only place that
 //! knows both: drivers know nothing of visits, the session knows nothing of drivers.
 
-use code_reader::Hint;
-use contract::{Receipt, ReceiptLine};
+use code_reader::{Hint, LineEnd};
+use contract::{Receipt, ReceiptLine, ScannerEnd, ScannerLine};
 use device::wire::{self, Attention, Fault};
 use printer::{Block, Outcome};
 use session::{CardEvent, CodeHint, Event, Failure, Health, IdCardEvent, PinAnswer, PrintResult, Trouble};
@@ -50,6 +50,8 @@ pub(super) fn event(event: wire::Event) -> Option<Told> {
             Told::Must(Event::IdCard(IdCardEvent::Refused(id_cards::refusal(refusal))))
         }
         wire::Event::CodeHint(hint) => Told::May(Event::CodeHint(code_hint(hint))),
+        // None is asked for: the screen draws none.
+        wire::Event::Preview(_) => return None,
     })
 }
 
@@ -60,6 +62,24 @@ const fn code_hint(hint: Hint) -> CodeHint {
         Hint::Moving => CodeHint::Moving,
         Hint::TooFar => CodeHint::TooFar,
         Hint::TooNear => CodeHint::TooNear,
+    }
+}
+
+/// How a scanner is set up, as its driver takes it.
+pub(super) fn scanner_line(line: ScannerLine) -> wire::ScannerLine {
+    wire::ScannerLine {
+        end: match line.end {
+            ScannerEnd::Any => LineEnd::Any,
+            ScannerEnd::Cr => LineEnd::Cr,
+            ScannerEnd::Lf => LineEnd::Lf,
+            ScannerEnd::CrLf => LineEnd::CrLf,
+            ScannerEnd::Tab => LineEnd::Tab,
+            ScannerEnd::Etx => LineEnd::Etx,
+            ScannerEnd::Pause => LineEnd::Pause,
+        },
+        gap_ms: line.gap_ms,
+        start: line.start.into_bytes(),
+        stop: line.stop.into_bytes(),
     }
 }
 

@@ -13,7 +13,7 @@ use std::io;
 use std::path::Path;
 
 use contract::{CodeReaderPath, Receipt, ReceiptId, SiteDevices};
-use device::wire::DeviceConfig;
+use device::wire::{CameraSetup, DeviceConfig};
 use session::{Device, Event, Failure, PrintResult, Ticket};
 use zeroize::Zeroizing;
 
@@ -60,9 +60,12 @@ impl Devices {
             profile: path.profile.clone(),
         });
         let (name, code_reader) = match site.code_reader.clone() {
-            Some(CodeReaderPath::Camera { source }) => ("camera", Some(DeviceConfig::Camera { source })),
-            Some(CodeReaderPath::Scanner { tty, baud }) => {
-                ("scanner", Some(DeviceConfig::Scanner { tty, baud }))
+            Some(CodeReaderPath::Camera { source, exposure }) => {
+                let setup = CameraSetup { exposure, ..CameraSetup::default() };
+                ("camera", Some(DeviceConfig::Camera { source, setup }))
+            }
+            Some(CodeReaderPath::Scanner { tty, baud, line }) => {
+                ("scanner", Some(DeviceConfig::Scanner { tty, baud, line: mapping::scanner_line(line) }))
             }
             None => ("", None),
         };

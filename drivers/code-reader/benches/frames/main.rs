@@ -1,0 +1,178 @@
+//! What is read and what it costs, beside zxing-cpp and ZBar, which see every frame in turn with the decoder here.
+//!
+//! `cargo bench -p code-reader --bench frames [-- photos|sequences|empty]`, all three if none is named. The others
+//! are installed into `target/peers`; without them only the own figures are printed. `PHOTOS` names a directory with a
+//! `manifest.tsv` (file, TAB, expected text, escaped as the `decode` example does).
+
+mod peer;
+#[path = "../../examples/decode/picture.rs"]
+mod picture;
+mod scene;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use code_reader::{Decoder, Frame};
+use peer::{Found, Peers};
+use rustix::time::{ClockId, clock_gettime};
+use scene::{Condition, FRAMES, Scene};
+use tally::Tallies;
+
+/// What the camera's process allows a frame, and the example a photo.
+const FRAME_BUDGET: Duration = Duration::from_millis(120);
+const PHOTO_BUDGET: Duration = Duration::from_millis(400);
+/// An online code and an offline one.
+const LENGTHS: [usize; 2] = [37, 274];
+/// From the window to the phone.
+const CENTIMETRES: [f32; 3] = [15.0, 20.0, 25.0];
+const SEEDS: u32 = 4;
+/// Frames of an empty hall.
+const HALLS: u32 = 60;
+
+fn main() -> io::Result<()> {
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut out = io::stdout().lock();
+    let mut peers = match Peers::start(&workspace.join("target/peers")) {
+        Ok(peers) => Some(peers),
+        Err(error) => {
+            writeln!(out, "without zxing-cpp and ZBar: {error}")?;
+            None
+        }
+    };
+    if wanted("photos") {
+        let directory = std::env::var_os("PHOTOS").map(PathBuf::from);
+        match directory.unwrap_or_else(|| workspace.join("../shared/data/qr")) {
+            directory if directory.is_dir() => photos(&directory, peers.as_mut(), &mut out)?,
+            directory => writeln!(out, "without photos: {} is not there", directory.display())?,
+        }
+    }
+    if wanted("sequences") {
+        sequences(peers.as_mut(), &mut out)?;
+    }
+    if wanted("empty") {
+        empty_halls(peers.as_mut(), &mut out)?;
+    }
+    Ok(())
+}
+
+/// Real photos, by the family they come from.
+fn photos(directory: &Path, mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::Result<()> {
+    let manifest = std::fs::read_to_string(directory.join("manifest.tsv"))?;
+    let mut families: BTreeMap<&str, Tallies> = BTreeMap::new();
+    let mut all = Tallies::default();
+    for line in manifest.lines().skip(1) {
+        let mut columns = line.split('\t');
+        let (Some(file), Some(expected)) = (columns.next(), columns.next()) else { continue };
+        let Some(frame) = picture::read(&directory.join(file)) else {
+            writeln!(out, "{file} is not a picture")?;
+            continue;
+        };
+        let mut found = vec![look(&mut Decoder::new(), &frame, PHOTO_BUDGET, None)];
+        if let Some(peers) = &mut peers {
+            found.extend(peers.look(&frame)?);
+        }
+        let family = families.entry(file.split('/').next().unwrap_or(file)).or_default();
+        for tallies in [family, &mut all] {
+            tallies.shown();
+            for (tally, found) in tallies.each().zip(&found) {
+                let text = found.text.as_deref().map(picture::escaped);
+                tally.saw(text.as_deref(), expected, found.milliseconds);
+            }
+        }
+    }
+    for (name, tallies) in families.iter_mut().chain([(&"all photos", &mut all)]) {
+        tallies.print(name, peers.is_some(), out)?;
+    }
+    Ok(())
+}
+
+/// A code held up for ten frames: it is enough that one of them is read.
+fn sequences(mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::Result<()> {
+    let mut all = Tallies::default();
+    for length in LENGTHS {
+        for condition in Condition::ALL {
+            let mut tallies = Tallies::default();
+            for centimetres in CENTIMETRES {
+                for seed in 0..SEEDS {
+                    tallies.shown();
+                    sequence(
+                        &Scene { length, condition, centimetres, seed },
+                        peers.as_deref_mut(),
+                        &mut tallies,
+                    )?;
+                }
+            }
+            tallies.print(&format!("{length} {condition:?}"), peers.is_some(), out)?;
+            all.add(&tallies);
+        }
+    }
+    all.print("all sequences", peers.is_some(), out)
+}
+
+fn sequence(scene: &Scene, mut peers: Option<&mut Peers>, tallies: &mut Tallies) -> io::Result<()> {
+    let text = scene.text();
+    let mut decoder = Decoder::new();
+    let mut done = [false; 3];
+    for at in 0..FRAMES {
+        let frame = scene.frame(at);
+        let mut found = vec![look(&mut decoder, &frame, FRAME_BUDGET, Some(text.as_bytes()))];
+        match &mut peers {
+            Some(peers) => found.extend(peers.look(&frame)?),
+            None => done[1..].fill(true),
+        }
+        for ((done, tally), found) in done.iter_mut().zip(tallies.each()).zip(&found) {
+            if !*done {
+                let seen = found.text.as_deref().map(String::from_utf8_lossy);
+                *done = tally.saw(seen.as_deref(), &text, found.milliseconds);
+            }
+        }
+        if done == [true; 3] {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What a camera costs for as long as nobody holds a code to it, which is most of the day.
+fn empty_halls(mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::Result<()> {
+    let mut tallies = Tallies::default();
+    let mut decoder = Decoder::new();
+    for seed in 0..HALLS {
+        let frame = scene::hall(seed);
+        let mut found = vec![look(&mut decoder, &frame, FRAME_BUDGET, None)];
+        if let Some(peers) = &mut peers {
+            found.extend(peers.look(&frame)?);
+        }
+        for (tally, found) in tallies.each().zip(&found) {
+            tally.saw(found.text.as_deref().map(String::from_utf8_lossy).as_deref(), "", found.milliseconds);
+        }
+    }
+    write!(out, "a frame without a code: {:.2} ms", tallies.ours.median())?;
+    if peers.is_some() {
+        let [zxing, zbar] = &mut tallies.theirs;
+        let ratio = tallies.ours.median() / zxing.median();
+        write!(
+            out,
+            "   zxing-cpp {:.2} ms, ratio {ratio:.2}   ZBar {:.2} ms",
+            zxing.median(),
+            zbar.median()
+        )?;
+    }
+    writeln!(out)
+}
+
+/// One look of the decoder here: the expected text if it is among those read, else the first.
+fn look(decoder: &mut Decoder, frame: &Frame, budget: Duration, expected: Option<&[u8]>) -> Found {
+    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
+    let begun = now();
+    let mut codes = decoder.look(frame, Instant::now() + budget).codes;
+    let milliseconds = now().saturating_sub(begun).as_secs_f64() * 1000.0;
+    let wanted = codes.iter().position(|code| expected == Some(code.as_slice())).unwrap_or(0);
+    let text = (wanted < codes.len()).then(|| codes.swap_remove(wanted));
+    Found { text, milliseconds }
+}

@@ -1,0 +1,114 @@
+//! zxing-cpp and ZBar in a Python process: a frame in; from each a text and its CPU time out.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use code_reader::Frame;
+
+/// In the order of [`Peers::look`].
+pub(crate) const NAMES: [&str; 2] = ["zxing-cpp", "ZBar"];
+
+/// Packages of PyPI; `pyzbar` needs Debian's `libzbar0` besides.
+const PACKAGES: [&str; 3] = ["zxing-cpp", "pyzbar", "numpy"];
+
+/// Both with what makes them read most: zxing-cpp tries rotation, inversion and smaller sizes by default.
+const PROGRAM: &str = r#"
+import sys, time
+import numpy, zxingcpp
+from pyzbar import pyzbar
+def zxing(luma):
+    return [code.text.encode() for code in zxingcpp.read_barcodes(luma, formats=zxingcpp.BarcodeFormat.QRCode)]
+def zbar(luma):
+    size = luma.shape[1], luma.shape[0]
+    return [code.data for code in pyzbar.decode((luma.tobytes(), *size), symbols=[pyzbar.ZBarSymbol.QRCODE])]
+print("ready", flush=True)
+while True:
+    head = sys.stdin.buffer.read(8)
+    if len(head) < 8: break
+    width, height = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
+    luma = numpy.frombuffer(sys.stdin.buffer.read(width * height), dtype=numpy.uint8).reshape(height, width)
+    for read in zxing, zbar:
+        begun = time.thread_time()
+        codes = read(luma)
+        cost = (time.thread_time() - begun) * 1000
+        print(cost, codes[0].hex() if codes else "", sep="\t", flush=True)
+"#;
+
+/// What one of them saw in a frame.
+pub(crate) struct Found {
+    pub(crate) text: Option<Vec<u8>>,
+    pub(crate) milliseconds: f64,
+}
+
+pub(crate) struct Peers {
+    child: Child,
+    frames: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Peers {
+    /// Starts them, in a Python environment in this directory, which is made if it is not there.
+    pub(crate) fn start(environment: &Path) -> io::Result<Self> {
+        let python = environment.join("bin/python");
+        if !python.exists() {
+            run(Command::new("python3").args(["-m", "venv"]).arg(environment))?;
+            run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
+        }
+        let mut child = Command::new(python)
+            .args(["-c", PROGRAM])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let frames = child.stdin.take();
+        let answers = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let mut peers = Self { child, frames, answers: BufReader::new(answers) };
+        peers.line()?;
+        Ok(peers)
+    }
+
+    pub(crate) fn look(&mut self, frame: &Frame) -> io::Result<[Found; 2]> {
+        let frames = self.frames.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        frames.write_all(&frame.width().to_be_bytes())?;
+        frames.write_all(&frame.height().to_be_bytes())?;
+        frames.write_all(frame.luma())?;
+        frames.flush()?;
+        Ok([self.found()?, self.found()?])
+    }
+
+    fn found(&mut self) -> io::Result<Found> {
+        let line = self.line()?;
+        let found = || {
+            let (cost, hex) = line.split_once('\t')?;
+            let text: Option<Vec<u8>> = hex
+                .as_bytes()
+                .chunks(2)
+                .map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok())
+                .collect();
+            Some(Found { text: text.filter(|text| !text.is_empty()), milliseconds: cost.parse().ok()? })
+        };
+        found().ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// One line of the process, which has ended if there is none.
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.answers.read_line(&mut line)? == 0 {
+            return Err(io::Error::other("the packages of PyPI or Debian's libzbar0 are missing"));
+        }
+        Ok(line.trim_end_matches('\n').to_owned())
+    }
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        self.frames = None;
+        self.child.wait().ok();
+    }
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let status = command.stdout(Stdio::null()).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?} failed"))) }
+}

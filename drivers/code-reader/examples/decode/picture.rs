@@ -1,0 +1,22 @@
+//! Pictures from files.
+
+use std::path::Path;
+
+use code_reader::Frame;
+
+/// Reads a picture as luma; what is transparent is white.
+pub(crate) fn read(path: &Path) -> Option<Frame> {
+    let picture = image::ImageReader::open(path).ok()?.with_guessed_format().ok()?.decode().ok()?;
+    let luma = picture.to_luma_alpha8();
+    let on_white = |pixel: &image::LumaA<u8>| {
+        let [luma, alpha] = pixel.0.map(u32::from);
+        u8::try_from((luma * alpha + 255 * (255 - alpha)) / 255).unwrap_or(u8::MAX)
+    };
+    Frame::new(luma.width(), luma.height(), luma.pixels().map(on_white).collect())
+}
+
+/// A text on one line of a table: `\n \r \t \\` for what would break it.
+pub(crate) fn escaped(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t")
+}

@@ -1,0 +1,43 @@
+//! Looks for words in noise: `noise FIRST COUNT` shows so many frames of noise and texture to a decoder and prints
+//! how many of them it took for codes, which must be none. A sample of them is in the tests.
+
+#[path = "../../tests/it/scene.rs"]
+#[allow(dead_code)]
+mod scene;
+#[path = "../../tests/it/texture.rs"]
+mod texture;
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use code_reader::Decoder;
+
+const BUDGET: Duration = Duration::from_millis(120);
+/// Most frames are as small as a code's part of a picture, some are whole pictures.
+const SMALL: (u32, u32) = (192, 144);
+const LARGE: (u32, u32) = (640, 480);
+const LARGE_EVERY: u32 = 100;
+/// A line of progress after so many frames.
+const REPORT_EVERY: u32 = 10_000;
+
+fn main() -> std::io::Result<()> {
+    let mut numbers = std::env::args().skip(1).map(|number| number.parse().unwrap_or(0));
+    let (first, count) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(10_000));
+    let mut out = std::io::stdout().lock();
+    let mut decoder = Decoder::new();
+    let mut texts = 0;
+    for shown in 0..count {
+        let number = first + shown;
+        let (width, height) = if number % LARGE_EVERY == 0 { LARGE } else { SMALL };
+        let codes = decoder.look(&texture::frame(number, width, height), Instant::now() + BUDGET).codes;
+        for code in &codes {
+            writeln!(out, "frame {number}: {:?}", String::from_utf8_lossy(code))?;
+        }
+        texts += codes.len();
+        if (shown + 1) % REPORT_EVERY == 0 || shown + 1 == count {
+            writeln!(out, "{} frames, {texts} texts", shown + 1)?;
+            out.flush()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Codes out of the bytes that a serial or USB-CDC scanner sends.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// What a scanner is set up to send behind each code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LineEnd {
+    /// CR, LF, both, or nothing: whichever comes first, or a pause. What scanners come with.
+    #[default]
+    Any,
+    /// CR. What a pause cuts off is no code: it has lost its end on the way.
+    Cr,
+    /// LF, as above.
+    Lf,
+    /// CR LF, as above; one alone belongs to the code.
+    CrLf,
+    /// TAB, as above.
+    Tab,
+    /// ETX (0x03), as above.
+    Etx,
+    /// Nothing: only a pause ends a code, and every byte belongs to one.
+    Pause,
+}
+
+impl LineEnd {
+    /// Whether these bytes end in it; of how many bytes it is.
+    fn length_at_end_of(self, bytes: &[u8]) -> Option<usize> {
+        let ends: &[&[u8]] = match self {
+            Self::Any => &[b"\r", b"\n"],
+            Self::Cr => &[b"\r"],
+            Self::Lf => &[b"\n"],
+            Self::CrLf => &[b"\r\n"],
+            Self::Tab => &[b"\t"],
+            Self::Etx => &[b"\x03"],
+            Self::Pause => &[],
+        };
+        ends.iter().find(|end| bytes.ends_with(end)).map(|end| end.len())
+    }
+
+    const fn pause_ends_a_code(self) -> bool {
+        matches!(self, Self::Any | Self::Pause)
+    }
+}
+
+/// Cuts the stream of a scanner into codes. Holds the one that is coming in; wiped when dropped.
+pub struct Lines {
+    end: LineEnd,
+    longest: usize,
+    begun: Zeroizing<Vec<u8>>,
+    /// The code is longer than any: it is dropped to its end.
+    overlong: bool,
+}
+
+impl Lines {
+    /// A stream whose codes end in `end` and have at most `longest` bytes; longer ones are dropped whole.
+    #[must_use]
+    pub fn new(end: LineEnd, longest: usize) -> Self {
+        Self { end, longest, begun: Self::room(longest), overlong: false }
+    }
+
+    /// Room for the longest code and its end: growing would leave copies behind in freed memory.
+    fn room(longest: usize) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(Vec::with_capacity(longest + 2))
+    }
+
+    /// Takes what came in; returns the codes that are whole.
+    pub fn take(&mut self, bytes: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
+        let mut codes = Vec::new();
+        for byte in bytes {
+            if self.begun.len() == self.longest + 2 {
+                self.overlong = true;
+                // Its last byte may begin an end.
+                self.begun.drain(..self.longest + 1);
+            }
+            self.begun.push(*byte);
+            if let Some(length) = self.end.length_at_end_of(&self.begun) {
+                let text = self.begun.len() - length;
+                self.begun.truncate(text);
+                codes.extend(self.whole());
+            }
+        }
+        codes
+    }
+
+    /// Nothing came for longer than the scanner pauses within a code; returns the code if that ends one.
+    pub fn pause(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        let code = self.whole();
+        code.filter(|_| self.end.pause_ends_a_code())
+    }
+
+    fn whole(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        let overlong = std::mem::take(&mut self.overlong) || self.begun.len() > self.longest;
+        if self.begun.is_empty() {
+            return None;
+        }
+        let code = std::mem::replace(&mut self.begun, Self::room(self.longest));
+        (!overlong).then_some(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LONGEST: usize = 16;
+
+    fn texts(codes: impl IntoIterator<Item = Zeroizing<Vec<u8>>>) -> Vec<String> {
+        codes.into_iter().map(|code| String::from_utf8(code.to_vec()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_scanner_as_it_comes_may_end_a_code_in_any_way() {
+        let mut lines = Lines::new(LineEnd::Any, LONGEST);
+        assert_eq!(texts(lines.take(b"A1\rB2\nC3\r\nD")), ["A1", "B2", "C3"]);
+        assert_eq!(texts(lines.pause()), ["D"]);
+        assert!(lines.pause().is_none());
+    }
+
+    #[test]
+    fn a_known_end_ends_a_code_and_a_pause_before_it_spoils_it() {
+        for (end, bytes) in [
+            (LineEnd::Cr, "\r"),
+            (LineEnd::Lf, "\n"),
+            (LineEnd::CrLf, "\r\n"),
+            (LineEnd::Tab, "\t"),
+            (LineEnd::Etx, "\x03"),
+        ] {
+            let mut lines = Lines::new(end, LONGEST);
+            let sent = format!("A1{bytes}{bytes}B2{bytes}cut o");
+            assert_eq!(texts(lines.take(sent.as_bytes())), ["A1", "B2"], "{end:?}");
+            assert!(lines.pause().is_none(), "{end:?}");
+            assert_eq!(texts(lines.take(format!("C3{bytes}").as_bytes())), ["C3"], "{end:?}");
+        }
+    }
+
+    #[test]
+    fn other_ends_belong_to_the_code() {
+        let mut lines = Lines::new(LineEnd::CrLf, LONGEST);
+        assert_eq!(texts(lines.take(b"A\rB\nC\r\n")), ["A\rB\nC"]);
+        let mut lines = Lines::new(LineEnd::Pause, LONGEST);
+        assert!(lines.take(b"A\r\nB\t").is_empty());
+        assert_eq!(texts(lines.pause()), ["A\r\nB\t"]);
+    }
+
+    #[test]
+    fn a_code_may_be_as_long_as_any_and_no_longer() {
+        for (length, fits) in [(LONGEST, true), (LONGEST + 1, false), (LONGEST + 2, false), (1000, false)] {
+            for (end, bytes) in
+                [(LineEnd::Cr, b"\r".as_slice()), (LineEnd::CrLf, b"\r\n"), (LineEnd::Any, b"")]
+            {
+                let mut lines = Lines::new(end, LONGEST);
+                let sent = [vec![b'x'; length].as_slice(), bytes].concat();
+                let mut codes = lines.take(&sent);
+                codes.extend(lines.pause());
+                assert_eq!(codes.len(), usize::from(fits), "{length} {end:?}");
+                codes = lines.take(b"next\r\n");
+                assert_eq!(texts(codes)[0].trim_end(), "next", "{length} {end:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_no_code_is_too_long_or_empty_and_the_next_one_is_read(
+            chunks in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..60), any::<bool>()), 0..20),
+        ) {
+            let mut lines = Lines::new(LineEnd::Any, LONGEST);
+            let mut codes = Vec::new();
+            for (chunk, pause) in chunks {
+                codes.extend(lines.take(&chunk));
+                if pause {
+                    codes.extend(lines.pause());
+                }
+            }
+            prop_assert!(codes.iter().all(|code| (1..=LONGEST).contains(&code.len())));
+            lines.take(b"\r");
+            prop_assert_eq!(texts(lines.take(b"next\r")), ["next"]);
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The modules of a code as shades instead of bits, and what the shades of several frames say together.
+//!
+//! A threshold over pixels loses what blur and grain leave of a module: a light one between dark ones is darker than
+//! paper, and still lighter than they are. Here a module is weighed against the modules around it, sharpened by as
+//! much as its neighbours have bled into it, and where one frame does not suffice, the shades of the next are added:
+//! grain and glare differ from frame to frame, and the code does not.
+
+use rxing::Point;
+use rxing::common::BitMatrix;
+use rxing::qrcode::cpp_port::decoder;
+use zeroize::Zeroize;
+
+use crate::crumpled::Unread;
+use crate::frame::Frame;
+
+/// Where a module is sampled, in modules from its middle.
+const SAMPLES: [(f32, f32); 5] = [(0.0, 0.0), (-0.2, -0.2), (0.2, -0.2), (-0.2, 0.2), (0.2, 0.2)];
+/// A module is compared with those so far around it.
+const REACH: usize = 4;
+/// How much of what the neighbours differ by is taken off a module: none, then for more and more blur.
+const SHARPENED: [f32; 3] = [0.0, 0.35, 0.9];
+/// A shade counts for no more than this many deviations: glare outshines everything else otherwise.
+const SHADE_MAX: f32 = 2.0;
+/// What is left of the sum of earlier frames when another is added: about four frames count.
+const KEPT: f32 = 0.75;
+/// Codes of so many sizes are summed up side by side: the size of a blurred code is not always measured the same.
+const SUMS_MAX: usize = 2;
+/// Frames without the code after which its sum is wiped.
+const MISSED_MAX: u8 = 5;
+
+/// How dark each module is beside those around it: above 0 is dark. Personal data; wiped when dropped.
+pub(crate) struct Shades {
+    side: usize,
+    shades: Vec<f32>,
+}
+
+impl Shades {
+    /// The shades of a code that lies in a frame, which is light on dark if `inverted`.
+    pub(crate) fn of(frame: &Frame, unread: &Unread, inverted: bool) -> Option<Self> {
+        let plane = unread.plane()?;
+        let sign = if inverted { 1.0 } else { -1.0 };
+        let mut luma = Vec::with_capacity((unread.side * unread.side) as usize);
+        for row in 0..unread.side {
+            for column in 0..unread.side {
+                let sum: f32 = SAMPLES
+                    .iter()
+                    .map(|(dx, dy)| {
+                        let (x, y) = (small(column) + 0.5 + dx, small(row) + 0.5 + dy);
+                        between_pixels(frame, plane.transform_point(Point { x, y }))
+                    })
+                    .sum();
+                luma.push(sum * sign);
+            }
+        }
+        let side = unread.side as usize;
+        let mut shades = Self { side, shades: luma };
+        shades.level();
+        Some(shades)
+    }
+
+    /// Takes from each module the mean of those around it, and makes the deviation of all 1.
+    fn level(&mut self) {
+        let means = self.means();
+        for (shade, mean) in self.shades.iter_mut().zip(means) {
+            *shade -= mean;
+        }
+        let squares: f32 = self.shades.iter().map(|shade| shade * shade).sum();
+        let deviation = (squares / count(self.shades.len())).sqrt().max(f32::EPSILON);
+        for shade in &mut self.shades {
+            *shade = (*shade / deviation).clamp(-SHADE_MAX, SHADE_MAX);
+        }
+    }
+
+    /// The mean of the modules within [`REACH`] of each.
+    fn means(&self) -> Vec<f32> {
+        let along = |values: &[f32], step: usize| -> Vec<f32> {
+            (0..values.len())
+                .map(|at| {
+                    let place = at / step % self.side;
+                    let (low, high) = (place.saturating_sub(REACH), (place + REACH + 1).min(self.side));
+                    let first = at - (place - low) * step;
+                    let sum: f32 = values.iter().skip(first).step_by(step).take(high - low).sum();
+                    sum / count(high - low)
+                })
+                .collect()
+        };
+        along(&along(&self.shades, 1), self.side)
+    }
+
+    /// The text, if the modules make one.
+    pub(crate) fn read(&self) -> Option<Vec<u8>> {
+        SHARPENED.iter().find_map(|&part| {
+            let decoded = decoder::Decode(&self.bits(part)?).ok().filter(|decoded| decoded.isValid())?;
+            Some(decoded.text().into_bytes())
+        })
+    }
+
+    /// Dark and light, after so much of what the four neighbours bled into each module is taken off.
+    fn bits(&self, part: f32) -> Option<BitMatrix> {
+        let side = u32::try_from(self.side).ok()?;
+        let mut bits = BitMatrix::with_single_dimension(side).ok()?;
+        for (at, (row, column)) in
+            (0..side).flat_map(|row| (0..side).map(move |column| (row, column))).enumerate()
+        {
+            let shade = |at: usize| self.shades.get(at).copied().unwrap_or(0.0);
+            let mut sharp = shade(at);
+            if part > 0.0 {
+                let last = self.side - 1;
+                let (place, line) = (at % self.side, at / self.side);
+                let left = if place > 0 { shade(at - 1) } else { -1.0 };
+                let right = if place < last { shade(at + 1) } else { -1.0 };
+                let above = if line > 0 { shade(at - self.side) } else { -1.0 };
+                let below = if line < last { shade(at + self.side) } else { -1.0 };
+                sharp += part * (sharp - (left + right + above + below) / 4.0);
+            }
+            if sharp > 0.0 {
+                bits.set(column, row);
+            }
+        }
+        Some(bits)
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (sum, shade) in self.shades.iter_mut().zip(&other.shades) {
+            *sum = *sum * KEPT + shade;
+        }
+    }
+}
+
+impl Drop for Shades {
+    fn drop(&mut self) {
+        self.shades.zeroize();
+    }
+}
+
+/// The sums over the last frames that showed a code which none of them shows well enough.
+#[derive(Default)]
+pub(crate) struct Votes {
+    sums: Vec<Sum>,
+}
+
+struct Sum {
+    shades: Shades,
+    missed: u8,
+}
+
+impl Votes {
+    /// A frame begins: what was not seen for some is wiped.
+    pub(crate) fn next_frame(&mut self) {
+        for sum in &mut self.sums {
+            sum.missed += 1;
+        }
+        self.sums.retain(|sum| sum.missed <= MISSED_MAX);
+    }
+
+    /// The text, if these shades and those of earlier frames make one together.
+    pub(crate) fn cast(&mut self, shades: Shades) -> Option<Vec<u8>> {
+        if let Some(sum) = self.sums.iter_mut().find(|sum| sum.shades.side == shades.side) {
+            sum.shades.add(&shades);
+            sum.missed = 0;
+            return sum.shades.read();
+        }
+        if self.sums.len() == SUMS_MAX {
+            self.sums.remove(0);
+        }
+        self.sums.push(Sum { shades, missed: 0 });
+        None
+    }
+
+    /// A code was read: nothing is left to vote on.
+    pub(crate) fn wipe(&mut self) {
+        self.sums.clear();
+    }
+}
+
+/// The luma at a place that lies between pixels; at the edge that of the edge.
+fn between_pixels(frame: &Frame, at: Point) -> f32 {
+    // The middle of the first pixel is at a half.
+    let (x, y) = (at.x - 0.5, at.y - 0.5);
+    let (left, top) = (x.floor(), y.floor());
+    let (across, down) = (x - left, y - top);
+    let (left, top) = (whole(left), whole(top));
+    let pixel = |x: i64, y: i64| -> f32 {
+        let x = x.clamp(0, i64::from(frame.width()) - 1);
+        let y = y.clamp(0, i64::from(frame.height()) - 1);
+        let at = usize::try_from(y * i64::from(frame.width()) + x).unwrap_or(0);
+        frame.luma().get(at).copied().map_or(0.0, f32::from)
+    };
+    let upper = pixel(left, top) * (1.0 - across) + pixel(left + 1, top) * across;
+    let lower = pixel(left, top + 1) * (1.0 - across) + pixel(left + 1, top + 1) * across;
+    upper * (1.0 - down) + lower * down
+}
+
+#[expect(clippy::cast_possible_truncation)] // saturates; NaN becomes 0
+const fn whole(place: f32) -> i64 {
+    place as i64
+}
+
+// Sides are below 200, so no number loses anything.
+#[expect(clippy::cast_precision_loss)]
+const fn small(number: u32) -> f32 {
+    number as f32
+}
+
+#[expect(clippy::cast_precision_loss)]
+const fn count(number: usize) -> f32 {
+    number as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use qrcode::{Color, EcLevel, QrCode, Version};
+
+    use super::*;
+
+    const TEXT: &[u8] = b"YK1:SHADES OF A CODE HELD UP";
+    /// Pixels of a module, and of the quiet zone.
+    const MODULE: usize = 4;
+    const QUIET: usize = 16;
+
+    fn code() -> QrCode {
+        QrCode::with_version(TEXT, Version::Normal(4), EcLevel::M).unwrap()
+    }
+
+    /// The code as it is, every pixel off by up to so much.
+    fn with_grain(light: f32, dark: f32, grain: f32, seed: u32) -> Vec<f32> {
+        let (code, mut state) = (code(), seed.wrapping_mul(2_654_435_761) | 1);
+        let side = code.width() * MODULE + 2 * QUIET;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            small(state >> 8) / 8_388_608.0 - 1.0
+        };
+        let module = |place: usize| {
+            place.checked_sub(QUIET).map(|place| place / MODULE).filter(|at| *at < code.width())
+        };
+        (0..side * side)
+            .map(|at| {
+                let at = (module(at % side), module(at / side));
+                let is_dark = matches!(at, (Some(x), Some(y)) if code[(x, y)] == Color::Dark);
+                let luma = if is_dark { dark } else { light };
+                luma + grain * random()
+            })
+            .collect()
+    }
+
+    /// Each pixel the mean of those so far around it.
+    fn blurred(pixels: &[f32], reach: usize) -> Vec<f32> {
+        let side = pixels.len().isqrt();
+        let around = |at: usize| at.saturating_sub(reach)..(at + reach + 1).min(side);
+        (0..pixels.len())
+            .map(|at| {
+                let (columns, rows) = (around(at % side), around(at / side));
+                let all = rows.len() * columns.len();
+                rows.flat_map(|row| columns.clone().map(move |column| pixels[row * side + column]))
+                    .sum::<f32>()
+                    / count(all)
+            })
+            .collect()
+    }
+
+    #[expect(clippy::cast_sign_loss)]
+    fn frame(pixels: &[f32]) -> Frame {
+        let side = u32::try_from(pixels.len().isqrt()).unwrap();
+        Frame::new(side, side, pixels.iter().map(|pixel| pixel.clamp(0.0, 255.0) as u8).collect()).unwrap()
+    }
+
+    fn unread() -> Unread {
+        let side = u32::try_from(code().width()).unwrap();
+        let (near, far) = (count(QUIET), count(QUIET + code().width() * MODULE));
+        let corners = [(near, near), (far, near), (far, far), (near, far)].map(|(x, y)| Point { x, y });
+        Unread { corners, side }
+    }
+
+    #[test]
+    fn a_code_whose_modules_have_run_into_each_other_is_read_by_their_shades() {
+        // In one blur or another, so that another decoder does not make this a test of nothing.
+        let rescued = [(2, 2), (3, 0), (3, 1), (2, 3)].into_iter().any(|(first, second)| {
+            let pixels = blurred(&blurred(&with_grain(200.0, 50.0, 0.0, 1), first), second);
+            let shades = Shades::of(&frame(&pixels), &unread(), false).unwrap();
+            decoder::Decode(&shades.bits(0.0).unwrap()).is_err() && shades.read().as_deref() == Some(TEXT)
+        });
+        assert!(rescued);
+    }
+
+    #[test]
+    fn a_light_code_on_a_dark_ground_is_read_as_such() {
+        let frame = frame(&with_grain(50.0, 200.0, 0.0, 1));
+        assert_eq!(Shades::of(&frame, &unread(), true).unwrap().read().as_deref(), Some(TEXT));
+        assert_eq!(Shades::of(&frame, &unread(), false).unwrap().read(), None);
+    }
+
+    fn grainy(seed: u32) -> Shades {
+        Shades::of(&frame(&with_grain(142.0, 112.0, 50.0, seed)), &unread(), false).unwrap()
+    }
+
+    #[test]
+    fn frames_of_which_none_is_readable_are_read_together() {
+        let mut votes = Votes::default();
+        let read = (1..=10).find_map(|seed| {
+            assert_eq!(grainy(seed).read(), None, "frame {seed} is too good to prove anything");
+            votes.next_frame();
+            votes.cast(grainy(seed))
+        });
+        assert_eq!(read.as_deref(), Some(TEXT));
+    }
+
+    #[test]
+    fn a_code_that_is_gone_is_forgotten_and_so_is_one_that_was_read() {
+        let mut votes = Votes::default();
+        votes.cast(grainy(1));
+        for _ in 0..MISSED_MAX {
+            votes.next_frame();
+            assert_eq!(votes.sums.len(), 1);
+        }
+        votes.next_frame();
+        assert!(votes.sums.is_empty());
+
+        votes.cast(grainy(1));
+        votes.wipe();
+        assert!(votes.sums.is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_picture_makes_it_panic_or_find_words(
+            luma in prop::collection::vec(any::<u8>(), 48 * 48),
+            corners in prop::array::uniform4((-200.0_f32..300.0, -200.0_f32..300.0)),
+            side in 0_u32..200,
+            inverted in any::<bool>(),
+        ) {
+            let frame = Frame::new(48, 48, luma).unwrap();
+            let corners = corners.map(|(x, y)| Point { x, y });
+            let shades = Shades::of(&frame, &Unread { corners, side }, inverted);
+            prop_assert_eq!(shades.and_then(|shades| shades.read()), None);
+        }
+    }
+}
