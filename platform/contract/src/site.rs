@@ -368,9 +368,12 @@ mod tests {
     #[test]
     fn a_scanner_is_set_up_as_most_come_or_as_the_site_says() {
         let gate = include_str!("../../../provisioning/sites/gate.toml");
-        let line = |text: &str| match Site::parse(text).unwrap().devices.code_reader {
-            Some(CodeReaderPath::Scanner { line, .. }) => line,
-            other => panic!("{other:?}"),
+        let line = |text: &str| {
+            let Some(CodeReaderPath::Scanner { line, .. }) = Site::parse(text).unwrap().devices.code_reader
+            else {
+                panic!("a gate has a scanner");
+            };
+            line
         };
         assert_eq!(line(gate), ScannerLine::default());
 

@@ -2,7 +2,7 @@
 //! how many of them it took for codes, which must be none. A sample of them is in the tests.
 
 #[path = "../../tests/it/scene.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 mod scene;
 #[path = "../../tests/it/texture.rs"]
 mod texture;
@@ -28,13 +28,13 @@ fn main() -> std::io::Result<()> {
     let mut texts = 0;
     for shown in 0..count {
         let number = first + shown;
-        let (width, height) = if number % LARGE_EVERY == 0 { LARGE } else { SMALL };
+        let (width, height) = if number.is_multiple_of(LARGE_EVERY) { LARGE } else { SMALL };
         let codes = decoder.look(&texture::frame(number, width, height), Instant::now() + BUDGET).codes;
         for code in &codes {
             writeln!(out, "frame {number}: {:?}", String::from_utf8_lossy(code))?;
         }
         texts += codes.len();
-        if (shown + 1) % REPORT_EVERY == 0 || shown + 1 == count {
+        if (shown + 1).is_multiple_of(REPORT_EVERY) || shown + 1 == count {
             writeln!(out, "{} frames, {texts} texts", shown + 1)?;
             out.flush()?;
         }

@@ -27,7 +27,7 @@ pub(crate) fn frame(number: u32, width: u32, height: u32) -> Frame {
         3 => (x / size + y / size).is_multiple_of(2) ^ random(x / size, y / size).is_multiple_of(40),
         4 => ((x + y * slant) / size).is_multiple_of(3) ^ random(x / 9, y / 9).is_multiple_of(30),
         // Lines of print.
-        5 => y / (size + 2) % 3 != 0 && random(x / size, y / (size + 2)) % 5 < 2,
+        5 => !(y / (size + 2)).is_multiple_of(3) && random(x / size, y / (size + 2)) % 5 < 2,
         // A code's corners and timing, and between them nothing that means anything.
         6 | 7 => modules_without_meaning(x, y, (left, top), module, random),
         _ => false,
