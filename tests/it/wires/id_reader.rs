@@ -71,6 +71,7 @@ impl Rig {
             | Event::CardRemoved
             | Event::Code(_)
             | Event::CodeHint(_)
+            | Event::Preview(_)
             | Event::IdCardSeen => panic!("an ID reader tells of nothing else"),
         }
     }

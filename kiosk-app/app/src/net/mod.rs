@@ -143,13 +143,16 @@ impl Desk {
             // The semaphore is never closed; a permit that is none would only let more run at a time.
             let _turn = match asked {
                 Asked::Inquire(_) => inquiries.acquire().await.ok(),
-                Asked::Identify(_) | Asked::Call(_) | Asked::Charge(_) | Asked::Records | Asked::Changes => {
-                    None
-                }
+                Asked::Identify(_)
+                | Asked::Prove(_)
+                | Asked::Call(_)
+                | Asked::Charge(_)
+                | Asked::Records
+                | Asked::Changes => None,
             };
             tell(&port, Message::Happened(platform.carry(request).await));
         });
-        if let Asked::Identify(ticket) | Asked::Call(ticket) = asked {
+        if let Asked::Identify(ticket) | Asked::Prove(ticket) | Asked::Call(ticket) = asked {
             self.work.insert(ticket, task);
         }
     }
