@@ -1,11 +1,16 @@
 //! A link that can be cut: an HTTP relay on loopback between two programs, with faults by path.
 //!
-//! One request a connection, so that a fault hits exactly the exchange it is meant for.
+//! One request a connection, so that a fault hits exactly the exchange it is meant for. Where the link is
+//! TLS, the relay ends it on both sides, as a gateway would, and keeps what it reads there: the path by which
+//! it cuts is all that it should be able to understand.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::ends::Ends;
 
 /// Largest message relayed, in bytes.
 const MESSAGE_MAX: usize = 16 * 1024 * 1024;
@@ -27,9 +32,28 @@ pub enum Cut {
     Nonsense(String),
 }
 
+/// TLS on both sides of a relay, and where it writes what passed through it.
+pub struct Gateway {
+    ends: Ends,
+    seen: Mutex<File>,
+}
+
+impl Gateway {
+    /// A gateway that writes both directions of every exchange, decrypted, into `seen`.
+    #[must_use]
+    pub const fn new(ends: Ends, seen: File) -> Self {
+        Self { ends, seen: Mutex::new(seen) }
+    }
+
+    fn note(&self, message: &[u8]) -> io::Result<()> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).write_all(message)
+    }
+}
+
 /// The relay. It stops listening when the process ends.
 pub struct Proxy {
     address: SocketAddr,
+    scheme: &'static str,
     cut: Arc<Mutex<Cut>>,
 }
 
@@ -39,6 +63,19 @@ impl Proxy {
     /// # Errors
     /// When no port can be bound.
     pub fn start(upstream: SocketAddr) -> io::Result<Self> {
+        Self::run(upstream, None)
+    }
+
+    /// The same on a link that is TLS.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub fn start_tls(upstream: SocketAddr, gateway: Gateway) -> io::Result<Self> {
+        Self::run(upstream, Some(Arc::new(gateway)))
+    }
+
+    fn run(upstream: SocketAddr, gateway: Option<Arc<Gateway>>) -> io::Result<Self> {
+        let scheme = if gateway.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let cut = Arc::new(Mutex::new(Cut::None));
@@ -47,16 +84,17 @@ impl Proxy {
             for client in listener.incoming().flatten() {
                 let cut = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 // A failed exchange is what a cut link looks like to both sides.
-                std::thread::spawn(move || relay(client, upstream, &cut).ok());
+                let gateway = gateway.clone();
+                std::thread::spawn(move || relay(client, upstream, &cut, gateway.as_deref()).ok());
             }
         });
-        Ok(Self { address, cut })
+        Ok(Self { address, scheme, cut })
     }
 
     /// Where to connect to.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Cuts or mends the link.
@@ -65,12 +103,40 @@ impl Proxy {
     }
 }
 
-fn relay(mut client: TcpStream, upstream: SocketAddr, cut: &Cut) -> io::Result<()> {
+fn relay(
+    mut client: TcpStream,
+    upstream: SocketAddr,
+    cut: &Cut,
+    gateway: Option<&Gateway>,
+) -> io::Result<()> {
     if *cut == Cut::Down {
         return Ok(());
     }
     client.set_read_timeout(Some(PATIENCE))?;
-    let request = read_message(&mut client)?;
+    let connect = || {
+        let server = TcpStream::connect(upstream)?;
+        server.set_read_timeout(Some(PATIENCE))?;
+        io::Result::Ok(server)
+    };
+    let Some(gateway) = gateway else {
+        return exchange(&mut client, |_| connect(), cut, |_| Ok(()));
+    };
+    let mut client = gateway.ends.accept(client)?;
+    let call = |client: &_| gateway.ends.connect(client, connect()?);
+    exchange(&mut client, call, cut, |message| gateway.note(message))?;
+    client.conn.send_close_notify();
+    client.flush()
+}
+
+/// One request and its answer.
+fn exchange<C: Read + Write, S: Read + Write>(
+    client: &mut C,
+    connect: impl FnOnce(&C) -> io::Result<S>,
+    cut: &Cut,
+    note: impl Fn(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let request = read_message(client)?;
+    note(&request)?;
     let hit = |prefix: &str| path(&request).is_some_and(|path| path.starts_with(prefix));
     match cut {
         Cut::Before(prefix) if hit(prefix) => return Ok(()),
@@ -82,10 +148,11 @@ fn relay(mut client: TcpStream, upstream: SocketAddr, cut: &Cut) -> io::Result<(
         }
         Cut::None | Cut::Down | Cut::Before(_) | Cut::After(_) | Cut::Nonsense(_) => {}
     }
-    let mut server = TcpStream::connect(upstream)?;
-    server.set_read_timeout(Some(PATIENCE))?;
+    let mut server = connect(client)?;
     server.write_all(&request)?;
+    server.flush()?;
     let answer = read_message(&mut server)?;
+    note(&answer)?;
     if matches!(cut, Cut::After(prefix) if hit(prefix)) {
         return Ok(());
     }
@@ -93,7 +160,7 @@ fn relay(mut client: TcpStream, upstream: SocketAddr, cut: &Cut) -> io::Result<(
 }
 
 /// A head and the body that its `content-length` announces; a body without one ends with the stream.
-fn read_message(from: &mut TcpStream) -> io::Result<Vec<u8>> {
+fn read_message(from: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut message = Vec::new();
     let mut chunk = [0; 16 * 1024];
     loop {

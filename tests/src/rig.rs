@@ -10,15 +10,20 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use contract::{CardReaderPath, CodeReaderPath, IdReaderPath, PrinterPath, ScreenSize, Site};
+use contract::{CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, PrinterPath, ScreenSize, Site};
 use tempfile::TempDir;
 
+use crate::ends::Ends;
 use crate::eyes::Eyes;
 use crate::process::{Process, programs, wait_until};
-use crate::proxy::Proxy;
+use crate::proxy::{Gateway, Proxy};
 use crate::readers::{self, VPCD_PORT};
 use crate::station::Station;
 
+/// The sites whose kiosks are registered beforehand, as a city would.
+const SITES: [&str; 3] = ["district-hall", "township-center", "village-point"];
+/// The id of the city's key for envelopes.
+const ENVELOPE_ID: u8 = 1;
 /// A program that was started gets this long to answer.
 const READY: Duration = Duration::from_secs(30);
 
@@ -30,7 +35,7 @@ pub struct Rig {
     pub platform_link: Proxy,
     /// The link between the platform and the acquirer.
     pub acquirer_link: Proxy,
-    /// Where the platform is, without the link.
+    /// Where the platform's pages are.
     pub platform: SocketAddr,
     /// Where the acquirer is, without the link.
     pub acquirer: SocketAddr,
@@ -95,8 +100,15 @@ impl Rig {
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
         let sockets = tempfile::Builder::new().prefix("kiosk-").tempdir()?;
         let (acquirer, department, platform) = (free_port()?, free_port()?, free_port()?);
+        let for_kiosks = free_port()?;
+        let programs = programs()?;
+        make_keys(&programs, repository, state)?;
+        let keys: Vec<PathBuf> = SITES.iter().map(|site| state.join("keys").join(site)).collect();
+        let ends = Ends::read(&state.join("city"), &keys, "127.0.0.1")?;
+        fs::create_dir(state.join("wire"))?;
+        let gateway = Gateway::new(ends, File::create(state.join("wire/kiosk-platform"))?);
         let acquirer_link = Proxy::start(acquirer)?;
-        let platform_link = Proxy::start(platform)?;
+        let platform_link = Proxy::start_tls(for_kiosks, gateway)?;
         let mut rig = Self {
             kiosks: Vec::new(),
             platform_link,
@@ -107,15 +119,14 @@ impl Rig {
             servers: Vec::new(),
             sockets,
             state: state.to_owned(),
-            programs: programs()?,
+            programs,
             repository: repository.to_owned(),
             _lock: lock,
         };
-        rig.provision(&["city-keys"], "city")?;
         rig.start_pcscd()?;
         rig.serve_acquirer(acquirer)?;
         rig.serve_department(department)?;
-        rig.serve_platform(platform, department)?;
+        rig.serve_platform(platform, for_kiosks, department)?;
         Ok(rig)
     }
 
@@ -129,14 +140,6 @@ impl Rig {
 
     fn city(&self, file: &str) -> PathBuf {
         self.state.join("city").join(file)
-    }
-
-    fn provision(&self, command: &[&str], directory: &str) -> Result<()> {
-        let output = self.program("provision").args(command).arg(self.state.join(directory)).output()?;
-        if !output.status.success() {
-            bail!("provision {}: {}", command.join(" "), String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(())
     }
 
     fn start_pcscd(&mut self) -> Result<()> {
@@ -175,12 +178,15 @@ impl Rig {
         self.serve("department", command, at)
     }
 
-    fn serve_platform(&mut self, at: SocketAddr, department: SocketAddr) -> Result<()> {
-        // Every kiosk that a plan may name is registered beforehand, as a city would.
+    fn serve_platform(
+        &mut self,
+        at: SocketAddr,
+        for_kiosks: SocketAddr,
+        department: SocketAddr,
+    ) -> Result<()> {
         let mut registered = String::new();
-        for name in ["district-hall", "township-center", "village-point"] {
+        for name in SITES {
             let site = self.read_site(name)?;
-            self.provision(&["device-keys"], &format!("keys/{name}"))?;
             let key = fs::read_to_string(self.state.join(format!("keys/{name}/device.pub")))?;
             registered.push_str(&format!(
                 "[[device]]\nid = \"{}\"\nkey = \"{}\"\nname = \"{}\"\nprofile = \"{name}\"\n\n",
@@ -194,6 +200,12 @@ impl Rig {
         command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city("platform.db"));
         command.arg("--residents").arg(self.repository.join("assets/residents.toml"));
         command.arg("--services").arg(self.repository.join("assets/services"));
+        command.arg("--tls-listen").arg(for_kiosks.to_string());
+        command.arg("--tls-certificate").arg(self.city("platform.pem"));
+        command.arg("--tls-key").arg(self.city("platform.key"));
+        command.arg("--kiosk-authority").arg(self.city("ca.pem"));
+        let envelope = self.city("envelope.key");
+        command.arg("--envelope-key").arg(format!("{ENVELOPE_ID}={}", envelope.display()));
         command.arg("--catalogue-key").arg(self.city("catalogue.key"));
         command.arg("--format-key").arg(self.city("format.key"));
         command.arg("--devices").arg(self.city("devices.toml"));
@@ -213,8 +225,7 @@ impl Rig {
     }
 
     fn read_site(&self, name: &str) -> Result<Site> {
-        let path = self.repository.join(format!("provisioning/sites/{name}.toml"));
-        Ok(Site::parse(&fs::read_to_string(path)?)?)
+        read_site(&self.repository, name)
     }
 
     /// Adds a kiosk and starts it.
@@ -233,6 +244,10 @@ impl Rig {
         site.platform.url = self.platform_link.url();
         site.platform.receipt_url = format!("http://{}/r/", self.platform);
         site.platform.catalogue_key = fs::read_to_string(self.city("catalogue.pub"))?.trim().parse()?;
+        site.platform.envelope = EnvelopeKey {
+            id: ENVELOPE_ID,
+            key: fs::read_to_string(self.city("envelope.pub"))?.trim().parse()?,
+        };
         site.devices.card_reader =
             plan.slot.map(|slot| CardReaderPath { reader: format!("Virtual PCD 00 0{slot}") });
         site.devices.code_reader =
@@ -398,6 +413,32 @@ fn lock(state: &Path) -> Result<File> {
     file.try_lock()
         .with_context(|| format!("{} is in use: another demo runs; stop it first", state.display()))?;
     Ok(file)
+}
+
+/// What the city's desk does before anything runs: the city's keys, the platform's certificate, and for each
+/// kiosk its keys and the certificate that it asked for.
+fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
+    let provision = |arguments: &[&str]| -> Result<()> {
+        let output = Command::new(programs.join("provision")).args(arguments).current_dir(state).output()?;
+        if !output.status.success() {
+            bail!("provision {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    };
+    provision(&["city-keys", "city"])?;
+    provision(&["platform-keys", "city", "127.0.0.1"])?;
+    for site in SITES {
+        let device = read_site(repository, site)?.device.to_string();
+        let (keys, request) = (format!("keys/{site}"), format!("keys/{site}/tls.csr"));
+        provision(&["device-keys", "--device", &device, &keys])?;
+        provision(&["certify", "--city", "city", "--device", &device, &request])?;
+    }
+    Ok(())
+}
+
+fn read_site(repository: &Path, name: &str) -> Result<Site> {
+    let path = repository.join(format!("provisioning/sites/{name}.toml"));
+    Ok(Site::parse(&fs::read_to_string(path)?)?)
 }
 
 fn free_port() -> Result<SocketAddr> {

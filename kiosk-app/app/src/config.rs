@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use contract::{SecretKey, SignError, Site, SiteError, sm3};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use session::{Equipment, Setup, Times};
 use view::Texts;
 use zeroize::Zeroizing;
+
+use crate::net::Credentials;
 
 /// Longest file that is read: far above any site file or key.
 const FILE_MAX: u64 = 128 * 1024;
@@ -33,6 +37,9 @@ pub(crate) enum ConfigError {
     /// A number that no SM2 key may be.
     #[error("{} is not an SM2 key: make it with `provision device-keys`", .0.display())]
     BadKey(PathBuf, #[source] SignError),
+    /// Not PEM of a certificate or a key. Says nothing of what there was instead.
+    #[error("{} is not PEM of what it should be: make it with `provision device-keys` and `provision certify`", .0.display())]
+    NotPem(PathBuf),
     /// Others than the owner may read a secret.
     #[error("{} can be read by others: `chmod 600` it", .0.display())]
     Exposed(PathBuf),
@@ -50,8 +57,8 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads the site file, and `device.key` and `wrap.key` from the directory of keys.
-    pub(crate) fn read(site: &Path, keys: &Path) -> Result<Self, ConfigError> {
+    /// Reads the site file, and `device.key`, `wrap.key` and what TLS needs from the directory of keys.
+    pub(crate) fn read(site: &Path, keys: &Path) -> Result<(Self, Credentials), ConfigError> {
         let text = read(site)?;
         let digest = sm3(&[text.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
         let parsed = Site::parse(&text).map_err(|error| ConfigError::Site(site.to_owned(), error))?;
@@ -59,7 +66,12 @@ impl Config {
         let device_key = SecretKey::from_bytes(&*read_key::<32>(&path)?)
             .map_err(|error| ConfigError::BadKey(path, error))?;
         let wrap_key = read_key(&keys.join("wrap.key"))?;
-        Ok(Self { site: parsed, digest, device_key: Arc::new(device_key), wrap_key })
+        let credentials = Credentials {
+            authority: certificates(&keys.join("city-ca.pem"))?,
+            chain: certificates(&keys.join("tls.pem"))?,
+            key: tls_key(&keys.join("tls.key"))?,
+        };
+        Ok((Self { site: parsed, digest, device_key: Arc::new(device_key), wrap_key }, credentials))
     }
 
     /// The site in the words of the session.
@@ -99,12 +111,27 @@ fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     Ok(text)
 }
 
-fn read_key<const N: usize>(path: &Path) -> Result<Zeroizing<[u8; N]>, ConfigError> {
+fn read_secret(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let metadata = fs::metadata(path).map_err(|error| ConfigError::Read(path.to_owned(), error))?;
     if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
         return Err(ConfigError::Exposed(path.to_owned()));
     }
+    read(path)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let text = read(path)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    certificates.ok().filter(|some| !some.is_empty()).ok_or_else(|| ConfigError::NotPem(path.to_owned()))
+}
+
+fn tls_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    let text = read_secret(path)?;
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| ConfigError::NotPem(path.to_owned()))
+}
+
+fn read_key<const N: usize>(path: &Path) -> Result<Zeroizing<[u8; N]>, ConfigError> {
+    let text = read_secret(path)?;
     let digits = text.trim();
     let not_a_key = || ConfigError::NotAKey { path: path.to_owned(), bytes: N };
     if digits.len() != N * 2 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -134,6 +161,10 @@ mod tests {
             place.write("site.toml", HALL, 0o644);
             place.write("device.key", &format!("{}\n", "07".repeat(32)), 0o600);
             place.write("wrap.key", &"09".repeat(16), 0o600);
+            let issued = rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap();
+            place.write("tls.key", &issued.signing_key.serialize_pem(), 0o600);
+            place.write("tls.pem", &issued.cert.pem(), 0o644);
+            place.write("city-ca.pem", &issued.cert.pem(), 0o644);
             place
         }
 
@@ -145,7 +176,7 @@ mod tests {
         }
 
         fn read(&self) -> Result<Config, ConfigError> {
-            Config::read(&self.0.path().join("site.toml"), self.0.path())
+            Config::read(&self.0.path().join("site.toml"), self.0.path()).map(|(config, _)| config)
         }
     }
 
@@ -161,9 +192,12 @@ mod tests {
 
     #[test]
     fn a_secret_that_others_can_read_is_refused() {
-        let place = Place::new();
-        place.write("wrap.key", &"09".repeat(16), 0o640);
-        assert!(matches!(place.read(), Err(ConfigError::Exposed(_))));
+        for secret in ["device.key", "wrap.key", "tls.key"] {
+            let place = Place::new();
+            let text = fs::read_to_string(place.0.path().join(secret)).unwrap();
+            place.write(secret, &text, 0o640);
+            assert!(matches!(place.read(), Err(ConfigError::Exposed(_))), "{secret}");
+        }
     }
 
     #[test]
@@ -178,6 +212,19 @@ mod tests {
         let place = Place::new();
         place.write("device.key", &"00".repeat(32), 0o600);
         assert!(matches!(place.read(), Err(ConfigError::BadKey(..))));
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_refused_without_being_shown() {
+        for file in ["tls.key", "tls.pem", "city-ca.pem"] {
+            for bad in ["", "secret", "-----BEGIN PRIVATE KEY-----\nsecret\n"] {
+                let place = Place::new();
+                place.write(file, bad, 0o600);
+                let error = place.read().err().unwrap();
+                assert!(matches!(error, ConfigError::NotPem(_)), "{file}: {error}");
+                assert!(!error.to_string().contains("secret"));
+            }
+        }
     }
 
     #[test]

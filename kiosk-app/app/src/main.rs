@@ -61,7 +61,7 @@ struct Arguments {
     /// Where the kiosk keeps its log and its cache.
     #[arg(long)]
     state: PathBuf,
-    /// Where `device.key` and `wrap.key` lie.
+    /// Where the keys lie: `device.key`, `wrap.key`, `tls.key`, `tls.pem`, `city-ca.pem`.
     #[arg(long)]
     keys: PathBuf,
     /// The device program; by default `kiosk-device` beside this one.
@@ -91,9 +91,15 @@ fn run() -> Result<()> {
     let arguments = Arguments::parse();
     privacy::forbid_dumps().context("the kernel does not let core files be forbidden")?;
     privacy::end_on_panic();
-    let config = Config::read(&arguments.site, &arguments.keys)?;
+    let (config, credentials) = Config::read(&arguments.site, &arguments.keys)?;
     let site = &config.site;
-    let platform = Platform::new(&site.platform.url, site.device, Arc::clone(&config.device_key))?;
+    let platform = Platform::new(
+        &site.platform.url,
+        site.device,
+        Arc::clone(&config.device_key),
+        site.platform.envelope.clone(),
+        credentials,
+    )?;
     if arguments.check {
         return Ok(());
     }

@@ -13,6 +13,7 @@
 //! Every request carries `X-Device` (the [`DeviceId`]), `X-Time` (milliseconds since 1970) and
 //! `X-Signature`: the device's SM2 signature over `method ‖ "\n" ‖ path and query ‖ "\n" ‖ X-Time ‖ "\n" ‖
 //! SM3(body as sent)` (hexadecimal). A refusal is `application/problem+json`, see [`Problem`](crate::Problem).
+//! Bodies travel sealed, both ways, see [`EnvelopeKey`](crate::EnvelopeKey); the connection is mutual TLS.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -138,6 +138,12 @@ impl DeviceId {
         let id: Self = text.parse()?;
         if id.0 == bytes { Ok(id) } else { Err(IdError::NotDevice) }
     }
+
+    /// The name in this device's TLS certificate. Its ending keeps it from ever being a platform's.
+    #[must_use]
+    pub fn certificate_name(self) -> String {
+        format!("{}.kiosk", self.to_string().to_ascii_lowercase())
+    }
 }
 
 impl FromStr for DeviceId {

@@ -9,6 +9,7 @@
 mod api;
 mod code;
 mod entry;
+mod envelope;
 mod id;
 mod money;
 mod problem;
@@ -31,6 +32,9 @@ pub use code::{
 pub use entry::{
     Admitted, CloseReason, Confirmation, Entry, Evidence, Level, Method, OrderItem, Settlement, VoidReason,
     Way,
+};
+pub use envelope::{
+    ANSWER_OVERHEAD, Addressed, AnswerKey, EnvelopeError, EnvelopeKey, EnvelopeSecret, SEALED_TYPE,
 };
 pub use id::{ConsentId, DeviceId, IdError, OrderId, Pseudonym, ReceiptId, VisitId};
 pub use money::{Money, MoneyError};

@@ -86,6 +86,14 @@ impl PublicKey {
         }
         bytes
     }
+
+    pub(crate) fn from_sec1(bytes: &[u8]) -> Result<Self, SignError> {
+        sm2::dsa::VerifyingKey::from_sec1_bytes(DISTID, bytes).map(Self).map_err(|_| SignError::BadPublic)
+    }
+
+    pub(crate) fn point(&self) -> sm2::PublicKey {
+        sm2::PublicKey::from_affine(*self.0.as_affine()).expect("a key is never the point at infinity")
+    }
 }
 
 impl fmt::Display for PublicKey {
@@ -112,7 +120,7 @@ impl std::str::FromStr for PublicKey {
     type Err = SignError;
     fn from_str(text: &str) -> Result<Self, SignError> {
         let bytes: [u8; 65] = from_hex(text)?;
-        sm2::dsa::VerifyingKey::from_sec1_bytes(DISTID, &bytes).map(Self).map_err(|_| SignError::BadPublic)
+        Self::from_sec1(&bytes)
     }
 }
 

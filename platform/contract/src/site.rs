@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::envelope::EnvelopeKey;
 use crate::id::DeviceId;
 use crate::service::{Bilingual, Profile};
 use crate::sign::PublicKey;
@@ -49,12 +50,14 @@ pub struct Site {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlatformAddress {
-    /// `http://…` or `https://…`, without a path.
+    /// `https://HOST:PORT`, without a path.
     pub url: String,
     /// Beginning of the address by which a phone fetches a receipt; the number is appended.
     pub receipt_url: String,
     /// The public key that signs service documents.
     pub catalogue_key: PublicKey,
+    /// The public key that requests are sealed to.
+    pub envelope: EnvelopeKey,
 }
 
 /// The panel in pixels, as it hangs.
@@ -257,6 +260,9 @@ pub enum SiteError {
     /// An address that is none.
     #[error("`{0}` is not an http or https address")]
     Address(String),
+    /// A platform that would be spoken to in the open.
+    #[error("`{0}` is not https: kiosk and platform speak TLS only")]
+    Plain(String),
     /// A panel that cannot hold the views.
     #[error("a panel of {0}×{1} pixels is too small or too large for the views")]
     Screen(u32, u32),
@@ -312,6 +318,9 @@ impl Site {
             if rest.is_none_or(|rest| rest.is_empty() || rest.contains(char::is_whitespace)) {
                 return Err(SiteError::Address(address.clone()));
             }
+        }
+        if !self.platform.url.starts_with("https://") {
+            return Err(SiteError::Plain(self.platform.url.clone()));
         }
         let sides = 480..=4096;
         let ScreenSize { width, height } = self.screen;
@@ -386,13 +395,15 @@ mod tests {
     #[test]
     fn sites_that_make_no_sense_are_refused() {
         for (from, to, expected) in [
+            ("id = 1", "id = 300", "Syntax"),
             ("width = 1080", "width = 10", "Screen"),
             ("idle_s = 60", "idle_s = 5", "Times"),
             ("countdown_s = 20", "countdown_s = 60", "Times"),
-            ("http://", "ftp://", "Address"),
             ("past_s = 15", "past_s = 61", "Codes"),
             ("unsynced_hours = 72", "unsynced_hours = 0", "Codes"),
             ("[codes]", "[gate]\npassback_s = 5\n[codes]", "Gate"),
+            ("https://platform", "http://platform", "Plain"),
+            ("https://platform", "ftp://platform", "Address"),
             ("hall = ", "hail = ", "Syntax"),
             ("profile = \"generic-80\"", "profile = \"generic-80\"\nmock = true", "Syntax"),
         ] {

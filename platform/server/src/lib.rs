@@ -14,6 +14,8 @@
 //! Tables carry their distribution key (device or resident), so that they can be spread over many
 //! databases. The people-facing pages (phone, receipt, administration) are plain HTML without a framework.
 //! They carry no sign-in: the shell listens on loopback, and what is in front of it decides who gets through.
+//! Kiosks come in by a [listener of their own](tls), with a certificate, and through a door that checks the
+//! signature and opens the envelope.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
@@ -24,6 +26,7 @@ mod charges;
 mod columns;
 mod consents;
 mod device;
+mod door;
 mod draw;
 mod fail;
 mod identify;
@@ -36,6 +39,7 @@ mod records;
 mod schema;
 mod seed;
 pub mod shell;
+pub mod tls;
 mod wire;
 
 pub use audit::{AuditedEpoch, DeviceAudit};

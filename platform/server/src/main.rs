@@ -9,11 +9,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
-use contract::SecretKey;
+use contract::{EnvelopeSecret, SecretKey};
 use resident_code::FormatKey;
-use server::shell::{self, Peers};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use server::shell::{self, KioskSide, Peers};
+use server::tls::{Certificates, KioskListener};
 use server::{Platform, Setup, devices_of, residents_of};
 use tokio::signal::unix::{SignalKind, signal};
+use zeroize::Zeroizing;
 
 /// Requests in hand get this long to finish after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(3);
@@ -22,9 +26,25 @@ const GRACE: Duration = Duration::from_secs(3);
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where to listen.
+    /// Where to listen for people: pages, receipts, the auditor's export. Plain HTTP.
     #[arg(long, default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
+    /// Where to listen for kiosks: TLS 1.3 with certificates on both ends.
+    #[arg(long, default_value = "127.0.0.1:8443")]
+    tls_listen: SocketAddr,
+    /// The platform's certificate, with those up to the authority: PEM.
+    #[arg(long)]
+    tls_certificate: PathBuf,
+    /// The key to it: PEM, PKCS#8.
+    #[arg(long)]
+    tls_key: PathBuf,
+    /// The authority that certifies kiosks: PEM.
+    #[arg(long)]
+    kiosk_authority: PathBuf,
+    /// A key that kiosks seal their requests to, as ID=FILE; the file has 64 hexadecimal digits. Given again
+    /// for each key that some site's file still names.
+    #[arg(long, required = true, value_parser = numbered)]
+    envelope_key: Vec<(u8, PathBuf)>,
     /// The database; made when it is not there.
     #[arg(long)]
     db: PathBuf,
@@ -63,16 +83,17 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let db = open_private(&arguments.db).context("the database cannot be opened")?;
     let platform = Platform::open(db, setup(&arguments)?)?;
+    let kiosks = kiosk_side(&arguments).await?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
-    tracing::info!(address = %listener.local_addr()?, "listening");
+    tracing::info!(people = %listener.local_addr()?, kiosks = %kiosks.listener.address(), "listening");
 
     let base = |url: &str| url.trim_end_matches('/').to_owned();
     let peers = Peers { acquirer: base(&arguments.acquirer), department: base(&arguments.department) };
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, mut stopped) = tokio::sync::watch::channel(());
-    let mut stopping = stopped.clone();
+    let stopping = stopped.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -80,9 +101,7 @@ async fn main() -> anyhow::Result<()> {
         }
         let _ = stop.send(());
     });
-    let serving = shell::serve(listener, platform, peers, async move {
-        let _ = stopping.changed().await;
-    });
+    let serving = shell::serve(listener, kiosks, platform, peers, stopping);
     let out_of_patience = async move {
         let _ = stopped.changed().await;
         tokio::time::sleep(GRACE).await;
@@ -94,14 +113,41 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn kiosk_side(arguments: &Arguments) -> anyhow::Result<KioskSide> {
+    let wrong = |path: &Path| format!("{} is not PEM of what it should be", path.display());
+    let chain = |path: &Path| -> anyhow::Result<Vec<CertificateDer<'static>>> {
+        let certificates = CertificateDer::pem_slice_iter(read(path)?.as_bytes()).collect::<Result<_, _>>();
+        certificates.with_context(|| wrong(path))
+    };
+    let key = PrivateKeyDer::from_pem_slice(Zeroizing::new(read(&arguments.tls_key)?).as_bytes());
+    let certificates = Certificates {
+        chain: chain(&arguments.tls_certificate)?,
+        key: key.with_context(|| wrong(&arguments.tls_key))?,
+        kiosk_authority: chain(&arguments.kiosk_authority)?,
+    };
+    let socket = tokio::net::TcpListener::bind(arguments.tls_listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", arguments.tls_listen))?;
+    let keys = arguments.envelope_key.iter();
+    let keys =
+        keys.map(|(id, path)| Ok(EnvelopeSecret::new(*id, &key_of(path)?)?)).collect::<anyhow::Result<_>>();
+    Ok(KioskSide { listener: KioskListener::new(socket, certificates)?, keys: keys? })
+}
+
+/// `ID=FILE`.
+fn numbered(text: &str) -> Result<(u8, PathBuf), String> {
+    let parts = text.split_once('=').and_then(|(id, path)| Some((id.parse().ok()?, PathBuf::from(path))));
+    parts.ok_or_else(|| "a key is given as ID=FILE, with an ID from 0 to 255".to_owned())
+}
+
 fn setup(arguments: &Arguments) -> anyhow::Result<Setup> {
     let residents = match &arguments.residents {
         Some(path) => residents_of(&read(path)?)?,
         None => Vec::new(),
     };
     Ok(Setup {
-        catalogue: SecretKey::from_bytes(&key(&arguments.catalogue_key)?)?,
-        format: FormatKey::new(arguments.format_key_id, key(&arguments.format_key)?),
+        catalogue: SecretKey::from_bytes(&key_of(&arguments.catalogue_key)?)?,
+        format: FormatKey::new(arguments.format_key_id, key_of(&arguments.format_key)?),
         devices: devices_of(&read(&arguments.devices)?)?,
         documents: documents(&arguments.services)?,
         residents,
@@ -123,7 +169,7 @@ fn documents(directory: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 /// A key of 32 bytes from a file. Its text is never quoted.
-fn key(path: &Path) -> anyhow::Result<[u8; 32]> {
+fn key_of(path: &Path) -> anyhow::Result<[u8; 32]> {
     let text = read(path)?;
     let wrong = || format!("{} does not hold 64 hexadecimal digits", path.display());
     let digits = text.trim();

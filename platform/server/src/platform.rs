@@ -1,6 +1,7 @@
 //! The platform as one value: which request goes where, and one transaction around each.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use contract::{DeviceId, ProblemCode, SecretKey, UnixMs};
 use resident_code::FormatKey;
@@ -8,6 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::device::{self, Device};
+use crate::door::Admitted;
 use crate::draw::Draw;
 use crate::fail::Fail;
 use crate::seed::{self, Resident};
@@ -51,7 +53,7 @@ pub struct Platform {
 /// What does not change while the platform runs.
 pub(crate) struct City {
     pub(crate) format: FormatKey,
-    pub(crate) devices: BTreeMap<DeviceId, Device>,
+    pub(crate) devices: Arc<BTreeMap<DeviceId, Device>>,
     pub(crate) catalogue: Catalogue,
 }
 
@@ -75,7 +77,7 @@ impl Platform {
         seed::enter(&tx, &setup.residents)?;
         catalogue.publish(&tx)?;
         tx.commit()?;
-        let devices = setup.devices.into_iter().map(|device| (device.id, device)).collect();
+        let devices = Arc::new(setup.devices.into_iter().map(|device| (device.id, device)).collect());
         Ok(Self { db, city: City { format: setup.format, devices, catalogue } })
     }
 
@@ -83,7 +85,16 @@ impl Platform {
     ///
     /// `entropy` must be fresh for every request: visit keys and codes are drawn from it.
     pub fn handle(&mut self, request: &Request, now: UnixMs, entropy: u128) -> Reply {
-        self.turn(now, entropy, |turn| route(turn, request))
+        self.turn(now, entropy, |turn| route(turn, request, None))
+    }
+
+    /// The same for a kiosk's request that came through the door, where its signature was checked.
+    pub(crate) fn handle_admitted(&mut self, admitted: &Admitted, now: UnixMs, entropy: u128) -> Reply {
+        self.turn(now, entropy, |turn| route(turn, admitted.request(), Some(admitted.device())))
+    }
+
+    pub(crate) fn devices(&self) -> Arc<BTreeMap<DeviceId, Device>> {
+        Arc::clone(&self.city.devices)
     }
 
     /// Goes on with the result of a call. The answer is for whoever caused the call; to a call that
@@ -140,7 +151,13 @@ impl Platform {
     }
 }
 
-fn route(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
+/// Whether a path is the kiosks', who come by a listener of their own.
+pub(crate) fn is_for_kiosks(target: &str) -> bool {
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
+    matches!(path.split('/').skip(1).collect::<Vec<&str>>().as_slice(), ["v1", _])
+}
+
+fn route(turn: &mut Turn<'_>, request: &Request, admitted: Option<DeviceId>) -> Result<Reply, Fail> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     match (request.verb, parts.as_slice()) {
@@ -150,7 +167,10 @@ fn route(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
         (Verb::Get, ["admin"]) => pages::admin(turn),
         (Verb::Get, ["v1", "audit", device]) => audit::export(turn, device),
         (verb, ["v1", name]) => {
-            let device = device::signer(&turn.city.devices, request)?;
+            let device = match admitted {
+                Some(id) => turn.city.devices.get(&id).ok_or_else(no_such_path)?,
+                None => device::signer(&turn.city.devices, request)?,
+            };
             match (verb, *name) {
                 (Verb::Post, "identify") => identify::identify(turn, device, &request.body),
                 (Verb::Post, "calls") => calls::call(turn, device, &request.body),

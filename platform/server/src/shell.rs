@@ -1,22 +1,26 @@
 //! The platform over HTTP: sockets, clock, entropy, and the calls to the systems behind it.
 //!
-//! Nothing is decided here. A request runs in a task of its own, so that a kiosk that hangs up does not
+//! Two listeners: pages on one, kiosks on another with certificates on both ends, where bodies come and go
+//! sealed. Nothing is decided here. A request runs in a task of its own, so that a kiosk that hangs up does not
 //! leave an order half-way; what is lost all the same is found again by [`Platform::due`].
 
-use std::future::Future;
+use std::future::IntoFuture as _;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response as HttpResponse};
-use contract::{ProblemCode, UnixMs};
+use contract::{AnswerKey, EnvelopeSecret, ProblemCode, SEALED_TYPE, UnixMs};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use crate::platform::Platform;
+use crate::door::{Admitted, Door};
+use crate::platform::{Platform, is_for_kiosks};
+use crate::tls::{KioskListener, Peer as KioskPeer};
 use crate::wire::{OutAnswer, OutCall, Peer, Reply, Request, Response, Unreachable, Verb};
 
 /// Largest request body in bytes.
@@ -40,8 +44,18 @@ pub struct Peers {
     pub department: String,
 }
 
+/// The kiosks' side.
+pub struct KioskSide {
+    /// Where they connect.
+    pub listener: KioskListener,
+    /// The keys that their requests are sealed to: the present one, and those before it that are still in
+    /// some site's file.
+    pub keys: Vec<EnvelopeSecret>,
+}
+
 struct Shell {
     platform: Mutex<Platform>,
+    door: Door,
     peers: Peers,
     client: reqwest::Client,
 }
@@ -57,47 +71,52 @@ pub enum ShellError {
     Listener(#[source] io::Error),
 }
 
-/// Serves until `stop` is ready and the requests in hand are answered.
+/// Serves until something is told on `stop` (or its sender is gone) and the requests in hand are answered.
 ///
 /// # Errors
 /// [`ShellError`].
 pub async fn serve(
-    listener: TcpListener,
+    pages: TcpListener,
+    kiosks: KioskSide,
     platform: Platform,
     peers: Peers,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: watch::Receiver<()>,
 ) -> Result<(), ShellError> {
     let client = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build().map_err(ShellError::Client)?;
-    let shell = Arc::new(Shell { platform: Mutex::new(platform), peers, client });
-    let router =
-        Router::new().fallback(answer).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(Arc::clone(&shell));
+    let door = Door::new(platform.devices(), kiosks.keys);
+    let shell = Arc::new(Shell { platform: Mutex::new(platform), door, peers, client });
+    let limit = DefaultBodyLimit::max(BODY_MAX);
+    let people = Router::new().fallback(answer_people).layer(limit).with_state(Arc::clone(&shell));
+    let kiosk = Router::new().fallback(answer_kiosk).layer(limit).with_state(Arc::clone(&shell));
+    let kiosk = kiosk.into_make_service_with_connect_info::<KioskPeer>();
     let due = tokio::spawn(keep_due(shell));
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
+    let served = tokio::try_join!(
+        axum::serve(pages, people).with_graceful_shutdown(told(stop.clone())).into_future(),
+        axum::serve(kiosks.listener, kiosk).with_graceful_shutdown(told(stop)).into_future(),
+    );
     due.abort();
-    served.map_err(ShellError::Listener)
+    served.map(drop).map_err(ShellError::Listener)
 }
 
-async fn answer(
+async fn told(mut stop: watch::Receiver<()>) {
+    // A sender that is gone says the same.
+    let _ = stop.changed().await;
+}
+
+/// A page, or what else is not the kiosks'.
+async fn answer_people(
     State(shell): State<Arc<Shell>>,
     method: Method,
     target: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> HttpResponse {
-    let verb = match method {
-        Method::GET => Verb::Get,
-        Method::POST => Verb::Post,
-        _ => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    let Some(request) = request(&method, &target, &headers, body) else {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
     };
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let request = Request {
-        verb,
-        target: target.path_and_query().map_or_else(String::new, ToString::to_string),
-        device: text("x-device"),
-        time: text("x-time"),
-        signature: text("x-signature"),
-        body: body.into(),
-    };
+    if is_for_kiosks(&request.target) {
+        return http(refused("kiosks come by their own listener, with a certificate"));
+    }
     let task = tokio::spawn(async move {
         let reply = match entropy() {
             Some(entropy) => locked(&shell.platform).handle(&request, now(), entropy),
@@ -105,10 +124,78 @@ async fn answer(
         };
         conclude(&shell, reply).await
     });
-    let response = match task.await {
-        Ok(response) => response,
-        Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    task.await.map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), http)
+}
+
+async fn answer_kiosk(
+    State(shell): State<Arc<Shell>>,
+    ConnectInfo(peer): ConnectInfo<KioskPeer>,
+    method: Method,
+    target: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> HttpResponse {
+    let Some(request) = request(&method, &target, &headers, body) else {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
     };
+    let Some(certificate) = peer.certificate.filter(|_| is_for_kiosks(&request.target)) else {
+        return http(refused("there is no such path here"));
+    };
+    let (admitted, answer) = match shell.door.admit(request, &certificate) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return http(refusal),
+    };
+    let task = tokio::spawn(async move { serve_kiosk(&shell, admitted).await });
+    let Ok(response) = task.await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    match answer.map(|answer| sealed(&answer, &response)) {
+        None => http(response),
+        Some(Some(sealed)) => http(sealed),
+        // The work is done and the kiosk asks again; an answer in the open is none.
+        Some(None) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+async fn serve_kiosk(shell: &Shell, admitted: Admitted) -> Response {
+    let reply = match entropy() {
+        Some(entropy) => locked(&shell.platform).handle_admitted(&admitted, now(), entropy),
+        None => unavailable(),
+    };
+    drop(admitted);
+    conclude(shell, reply).await
+}
+
+/// The answer in its envelope; none without entropy.
+fn sealed(answer: &AnswerKey, response: &Response) -> Option<Response> {
+    let mut random = [0; 11];
+    getrandom::fill(&mut random).ok()?;
+    let body = answer.seal(response.status, &response.body, &random);
+    Some(Response { status: response.status, content_type: SEALED_TYPE, body })
+}
+
+fn request(method: &Method, target: &Uri, headers: &HeaderMap, body: Bytes) -> Option<Request> {
+    let verb = match *method {
+        Method::GET => Verb::Get,
+        Method::POST => Verb::Post,
+        _ => return None,
+    };
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Some(Request {
+        verb,
+        target: target.path_and_query().map_or_else(String::new, ToString::to_string),
+        device: text("x-device"),
+        time: text("x-time"),
+        signature: text("x-signature"),
+        body: body.into(),
+    })
+}
+
+fn refused(title: &str) -> Response {
+    Response::problem(&ProblemCode::NotOffered.because(title))
+}
+
+fn http(response: Response) -> HttpResponse {
     HttpResponse::builder()
         .status(response.status)
         .header(header::CONTENT_TYPE, response.content_type)

@@ -15,7 +15,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",

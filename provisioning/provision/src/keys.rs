@@ -6,13 +6,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use contract::SecretKey;
+use contract::{DeviceId, SecretKey};
 use zeroize::Zeroizing;
 
+use crate::certificates;
+
 /// The keys of one kiosk.
-pub(crate) fn device(directory: &Path) -> Result<()> {
+pub(crate) fn device(directory: &Path, device: DeviceId) -> Result<()> {
     fs::create_dir_all(directory)?;
     pair(directory, "device")?;
+    certificates::request(directory, device)?;
     write(directory, "wrap.key", &hex(random::<16>()?.as_slice()), 0o600)
 }
 
@@ -20,6 +23,8 @@ pub(crate) fn device(directory: &Path) -> Result<()> {
 pub(crate) fn city(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory)?;
     pair(directory, "catalogue")?;
+    pair(directory, "envelope")?;
+    certificates::authority(directory)?;
     write(directory, "format.key", &hex(random::<32>()?.as_slice()), 0o600)
 }
 
@@ -35,7 +40,7 @@ fn pair(directory: &Path, name: &str) -> Result<()> {
     write(directory, &format!("{name}.pub"), &key.public().to_string(), 0o644)
 }
 
-fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
+pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
     let mut bytes = Zeroizing::new([0; N]);
     getrandom::fill(bytes.as_mut_slice()).context("the system gives no random bytes")?;
     Ok(bytes)
@@ -45,13 +50,13 @@ fn hex(bytes: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn write(directory: &Path, name: &str, text: &str, mode: u32) -> Result<()> {
+pub(crate) fn write(directory: &Path, name: &str, text: &str, mode: u32) -> Result<()> {
     let path = directory.join(name);
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).with_context(|| {
             format!("{} is not written (existing keys are never overwritten)", path.display())
         })?;
-    writeln!(file, "{text}")?;
+    writeln!(file, "{}", text.trim_end())?;
     file.sync_all()?;
     Ok(())
 }
@@ -64,14 +69,16 @@ mod tests {
     fn secrets_are_private_and_never_overwritten() {
         let name = format!("provision-keys-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
-        device(&directory).unwrap();
+        let id: DeviceId = "K-1".parse().unwrap();
+        device(&directory, id).unwrap();
         let mode = |file: &str| {
             let metadata = fs::metadata(directory.join(file)).unwrap();
             std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
         };
         assert_eq!((mode("device.key"), mode("wrap.key"), mode("device.pub")), (0o600, 0o600, 0o644));
+        assert_eq!((mode("tls.key"), mode("tls.csr")), (0o600, 0o644));
         let before = fs::read(directory.join("device.key")).unwrap();
-        assert!(device(&directory).is_err());
+        assert!(device(&directory, id).is_err());
         assert_eq!(fs::read(directory.join("device.key")).unwrap(), before);
         fs::remove_dir_all(&directory).unwrap();
     }

@@ -1,8 +1,9 @@
-//! `provision`: what a city's operator does at a desk: make keys, check site files and service documents,
-//! and verify the log of a kiosk from the platform's export with public keys alone.
+//! `provision`: what a city's operator does at a desk: make keys and certificates, check site files and service
+//! documents, and verify the log of a kiosk from the platform's export with public keys alone.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+mod certificates;
 mod keys;
 mod verify;
 
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use contract::{PublicKey, ServiceDocument, Site};
+use contract::{DeviceId, PublicKey, ServiceDocument, Site};
 
 /// Keys, checks, and the verifier of kiosk logs.
 #[derive(Parser)]
@@ -25,15 +26,40 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Makes the keys of one kiosk: device.key and wrap.key (secret), device.pub.
+    /// Makes the keys of one kiosk: device.key, wrap.key and tls.key (secret), device.pub, and tls.csr, the
+    /// request to have the last certified.
     DeviceKeys {
+        /// The kiosk's name, as its site file has it.
+        #[arg(long)]
+        device: DeviceId,
         /// The directory, made when it is not there. Existing keys are never overwritten.
         directory: PathBuf,
     },
-    /// Makes the keys of a city: catalogue.key and format.key (secret), catalogue.pub.
+    /// Makes the keys of a city: catalogue.key, format.key, envelope.key and ca.key (secret), catalogue.pub,
+    /// envelope.pub, and ca.pem, the authority's certificate.
     CityKeys {
         /// As above.
         directory: PathBuf,
+    },
+    /// Makes platform.key (secret) and platform.pem, certified by the city.
+    PlatformKeys {
+        /// Where the city's keys are.
+        directory: PathBuf,
+        /// The names and addresses by which kiosks reach the platform.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Certifies a kiosk's request, tls.csr; writes tls.pem and city-ca.pem beside it, for the kiosk. Run it
+    /// again to renew: at the latest when a third of the 398 days is left.
+    Certify {
+        /// Where the city's keys are.
+        #[arg(long)]
+        city: PathBuf,
+        /// The kiosk whose request this is, as the desk has made sure.
+        #[arg(long)]
+        device: DeviceId,
+        /// The request.
+        request: PathBuf,
     },
     /// Checks site files as the kiosk does.
     CheckSite {
@@ -70,8 +96,16 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> anyhow::Result<()> {
     match task {
-        Task::DeviceKeys { directory } => keys::device(&directory),
+        Task::DeviceKeys { device, directory } => keys::device(&directory, device),
         Task::CityKeys { directory } => keys::city(&directory),
+        Task::PlatformKeys { directory, names } => certificates::platform(&directory, &names),
+        Task::Certify { city, device, request } => {
+            let certificate = certificates::certify(&city, device, &request)?;
+            let authority = fs::read(city.join("ca.pem")).context("ca.pem cannot be read")?;
+            fs::write(request.with_file_name("tls.pem"), certificate)?;
+            fs::write(request.with_file_name("city-ca.pem"), authority)?;
+            Ok(())
+        }
         Task::CheckSite { files } => files.iter().try_for_each(|file| {
             let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
             Site::parse(&text).map(drop).with_context(|| file.display().to_string())

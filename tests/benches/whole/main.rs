@@ -8,6 +8,7 @@ mod gate;
 mod kiosk;
 mod log;
 mod slot;
+mod transport;
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -37,6 +38,7 @@ fn run() -> Result<()> {
     log::append(&state.join("append"))?;
     log::recovery(&state.join("recovery"))?;
     gate::verdicts(&state.join("gate"))?;
+    transport::measure(&state)?;
     slot::split(&repository.join("assets/residents.toml"))?;
     rig.add(Plan { site: "district-hall", screen: None, slot: Some(0) })?;
     kiosk::measure(rig.kiosks.first_mut().context("the kiosk that was just added")?)

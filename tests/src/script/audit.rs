@@ -148,9 +148,16 @@ pub(super) fn audit(stage: &mut Stage) -> Result<()> {
 /// Nothing of a resident in any file of the kiosks, in any log, in any export. The platform's and the
 /// department's own databases hold residents by their nature, and the acquirer's none.
 pub(super) fn nothing_personal(state: &Path, residents: &[Resident], report: &mut Report) {
+    let passed = fs::read(state.join("wire/kiosk-platform")).unwrap_or_default();
+    let calls = b"POST /v1/identify";
+    let recorded = passed.windows(calls.len()).any(|window| window == calls);
+    report.expect(
+        "终端与平台之间的往来都经网关解开并记下，下面一并检查",
+        if recorded { Ok(()) } else { Err("没有记下".into()) },
+    );
     let outcome = search(state, residents).map_err(|error| format!("{error:#}"));
     report.expect(
-        "状态目录和日志里没有居民的姓名、号码和密码",
+        "状态目录、日志和解开 TLS 的往来里没有居民的姓名、号码和密码",
         outcome.and_then(|found| if found.is_empty() { Ok(()) } else { Err(found.join("; ")) }),
     );
     let planted = plant(residents).map_err(|error| format!("{error:#}"));

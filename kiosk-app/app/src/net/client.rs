@@ -1,17 +1,27 @@
-//! One signed request to the platform and its answer, bounded in time and size. Never repeats a request.
+//! One sealed, signed request to the platform and its answer, bounded in time and size. Never repeats a
+//! request.
 
+use std::error::Error as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use contract::{DeviceId, SecretKey};
-use engine::wire::{Head, Limits, Request};
+use contract::{ANSWER_OVERHEAD, Addressed, AnswerKey, DeviceId, EnvelopeKey, SEALED_TYPE, SecretKey};
+use engine::wire::{Head, Request};
 use engine::{Exchange, What};
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Method, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, DATE, HeaderMap};
+use hyper::{Response, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::UnixTime;
 use session::Failure;
 use zeroize::Zeroizing;
 
+use super::tls::{Credentials, CredentialsError, Known};
 use crate::clock;
 
 /// A connection that takes longer is none.
@@ -25,45 +35,67 @@ const BODY_ROOM: usize = 8 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     /// The address is not one that requests may go to.
-    #[error(
-        "the platform's address `{0}` cannot be used: it must be http://HOST:PORT of this machine, where a proxy with the kiosk's certificate listens"
-    )]
+    #[error("the platform's address `{0}` cannot be used: it must be https://HOST:PORT")]
     Address(String),
-    /// The HTTP library refused.
-    #[error("the HTTP client cannot be made")]
-    Build(#[source] reqwest::Error),
+    /// The certificates are of no use.
+    #[error("the platform cannot be spoken to")]
+    Credentials(#[from] CredentialsError),
 }
 
 /// The platform as this kiosk reaches it.
 pub(crate) struct Platform {
-    http: Client,
+    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    known: Arc<Known>,
     base: String,
     device: DeviceId,
     key: Arc<SecretKey>,
+    envelope: EnvelopeKey,
 }
 
 impl Platform {
-    /// `base`: `http://HOST:PORT`. Plain HTTP never leaves the machine, so the host is a loopback address.
-    pub(crate) fn new(base: &str, device: DeviceId, key: Arc<SecretKey>) -> Result<Self, ClientError> {
-        if !loopback(base) {
+    /// `base`: `https://HOST:PORT`.
+    pub(crate) fn new(
+        base: &str,
+        device: DeviceId,
+        key: Arc<SecretKey>,
+        envelope: EnvelopeKey,
+        credentials: Credentials,
+    ) -> Result<Self, ClientError> {
+        if !is_base(base) {
             return Err(ClientError::Address(base.to_owned()));
         }
-        let http = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
+        let (tls, known) = credentials.config(device)?;
+        if known.has_expired(UnixTime::now()) {
+            tracing::warn!(
+                "by this machine's clock the kiosk's certificate has expired: set the clock, or have \
+                 tls.csr certified again"
+            );
+        }
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(Duration::from_millis(CONNECT_MS)));
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().wrap_connector(tcp);
+        let http = Client::builder(TokioExecutor::new())
             // I1: whether a request is made again is the kiosk's decision alone.
-            .retry(reqwest::retry::never())
-            .connect_timeout(Duration::from_millis(CONNECT_MS))
+            .retry_canceled_requests(false)
             .pool_idle_timeout(Duration::from_millis(IDLE_MS))
-            .build()
-            .map_err(ClientError::Build)?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), device, key })
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Ok(Self { http, known, base: base.trim_end_matches('/').to_owned(), device, key, envelope })
     }
 
     /// Makes a request, and says what its answer means.
     pub(crate) async fn carry(&self, request: Request) -> What {
         let (asked, sent) = (request.asked, clock::wall());
-        let answer = self.send(request).await;
+        let answer = match tokio::time::timeout(request.limits.time, self.send(request)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                tracing::debug!("no answer from the platform in time");
+                Err(Failure::Unreachable)
+            }
+        };
         let exchange = Exchange { sent, received: clock::wall() };
         match &answer {
             Ok((status, content_type, body)) => {
@@ -76,34 +108,83 @@ impl Platform {
 
     async fn send(&self, request: Request) -> Result<Whole, Failure> {
         let Request { method, path, content_type, body, limits, asked: _ } = request;
-        let method = Method::from_bytes(method.as_bytes()).map_err(|_| Failure::Unreachable)?;
-        let time = clock::wall();
-        let signature = self.key.sign(&sync::signed_text(method.as_str(), &path, time, &body));
+        let (device, time) = (self.device.to_string(), clock::wall());
+        // What has no body asks for nothing personal, and is answered in the open.
+        let (body, answer) = if body.is_empty() {
+            (Bytes::new(), None)
+        } else {
+            let (method, time) = (method, time.0.to_string());
+            let to = Addressed { method, target: &path, device: &device, time: &time };
+            let (sealed, answer) = self.envelope.seal(&body, to, &entropy()?);
+            (Bytes::from(sealed), Some(answer))
+        };
+        let signature = self.key.sign(&sync::signed_text(method, &path, time, &body));
         let [device_header, time_header, signature_header] = sync::SIGNATURE_HEADERS;
-        let request = self
-            .http
-            .request(method, format!("{}{path}", self.base))
-            .timeout(limits.time)
-            .header(CONTENT_TYPE, HeaderValue::from_static(content_type))
-            .header(device_header, self.device.to_string())
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(CONTENT_TYPE, if answer.is_some() { SEALED_TYPE } else { content_type })
+            .header(device_header, device)
             .header(time_header, time.0)
             .header(signature_header, signature.to_string())
-            // Wiped when the connection has taken the last byte.
-            .body(Bytes::from_owner(body));
-        let mut response = request.send().await.map_err(|error| lost(&error))?;
-        let body = read_body(&mut response, limits).await?;
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        Ok((response.status().as_u16(), content_type.map(str::to_owned), body))
+            .body(Full::new(body))
+            .map_err(|_| Failure::Unreachable)?;
+        let response = self.http.request(request).await.map_err(|error| lost(&error))?;
+        self.hear(response.headers());
+        let status = response.status().as_u16();
+        let content_type = text_of(response.headers());
+        match answer {
+            None => Ok((status, content_type, read_body(response, limits.answer_bytes).await?)),
+            Some(answer) => {
+                let body = read_body(response, limits.answer_bytes + ANSWER_OVERHEAD).await?;
+                opened(&answer, status, content_type.as_deref(), body)
+            }
+        }
+    }
+
+    /// The platform says the time with each answer (RFC 9110, 6.6.1).
+    fn hear(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
+        let since = date.and_then(|date: SystemTime| date.duration_since(UNIX_EPOCH).ok());
+        if let Some(since) = since {
+            self.known.hear(UnixTime::since_unix_epoch(since));
+        }
     }
 }
 
 /// Status, type and body of an answer that came whole.
 type Whole = (u16, Option<String>, Zeroizing<Vec<u8>>);
 
-async fn read_body(response: &mut Response, limits: Limits) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let bytes_max = limits.answer_bytes;
+/// Opens an answer. One in the open comes from the door, before the request was looked at, or from something
+/// that is not the platform: it says nothing about what was asked.
+fn opened(
+    answer: &AnswerKey,
+    status: u16,
+    content_type: Option<&str>,
+    body: Zeroizing<Vec<u8>>,
+) -> Result<Whole, Failure> {
+    if content_type != Some(SEALED_TYPE) {
+        tracing::warn!(status, "an answer is not sealed: is the kiosk registered, its site file up to date?");
+        return if status == 200 { Err(Failure::Nonsense) } else { Ok((status, None, body)) };
+    }
+    let body = answer.open(status, &body).map_err(|error| {
+        tracing::warn!(status, %error, "an answer is refused");
+        Failure::Nonsense
+    })?;
+    let kind = if status == 200 { "application/json" } else { "application/problem+json" };
+    Ok((status, Some(kind.to_owned()), body))
+}
+
+async fn read_body(response: Response<Incoming>, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut stream = response.into_body();
     let mut body = Zeroizing::new(Vec::with_capacity(bytes_max.min(BODY_ROOM)));
-    while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
+    while let Some(frame) = stream.frame().await {
+        let frame = frame.map_err(|error| {
+            tracing::debug!(%error, "the platform's answer did not come whole");
+            Failure::Unreachable
+        })?;
+        // A trailer is no part of the body.
+        let Some(chunk) = frame.data_ref() else { continue };
         let wanted = body.len() + chunk.len();
         if wanted > bytes_max {
             return Err(Failure::Nonsense);
@@ -113,32 +194,45 @@ async fn read_body(response: &mut Response, limits: Limits) -> Result<Zeroizing<
             larger.extend_from_slice(&body);
             body = larger;
         }
-        body.extend_from_slice(&chunk);
+        body.extend_from_slice(chunk);
     }
     Ok(body)
 }
 
 /// No whole answer: what was asked may or may not have been done.
-fn lost(error: &reqwest::Error) -> Failure {
-    tracing::debug!(
-        timeout = error.is_timeout(),
-        connect = error.is_connect(),
-        body = error.is_body() || error.is_decode(),
-        "no answer from the platform"
-    );
+fn lost(error: &Error) -> Failure {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let tls = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(tls) = tls.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            // No matter of the link: someone must look at a certificate.
+            tracing::warn!(error = %tls, "the platform and the kiosk do not accept each other's certificates");
+            return Failure::Unreachable;
+        }
+        source = cause.source();
+    }
+    tracing::debug!(connect = error.is_connect(), "no answer from the platform");
     Failure::Unreachable
 }
 
-fn loopback(base: &str) -> bool {
-    reqwest::Url::parse(base).is_ok_and(|url| {
-        let here = match url.host_str() {
-            Some("localhost") => true,
-            Some(host) => {
-                let bare = host.trim_start_matches('[').trim_end_matches(']');
-                bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-            }
-            None => false,
-        };
-        url.scheme() == "http" && here && url.path() == "/" && url.query().is_none()
+fn entropy() -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(|error| {
+        tracing::error!(%error, "the operating system gives no entropy");
+        Failure::Unreachable
+    })?;
+    Ok(bytes)
+}
+
+fn text_of(headers: &HeaderMap) -> Option<String> {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+fn is_base(base: &str) -> bool {
+    base.parse::<Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("https")
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.path() == "/"
+            && uri.query().is_none()
     })
 }

@@ -4,9 +4,12 @@
 //! is asked again is decided by the kiosk and the uplink, which know what it would mean. Requests are
 //! bounded in number, time and size. Knows no service and keeps nothing of an answer.
 
+#[cfg(test)]
+mod authority;
 mod client;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,6 +25,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 pub(crate) use client::Platform;
+pub(crate) use tls::Credentials;
 
 use crate::clock;
 use crate::inbox::Port;

@@ -1,26 +1,36 @@
-//! The net thread against a server on loopback that misbehaves byte by byte.
+//! The net thread against a server on loopback that misbehaves byte by byte behind a sound certificate.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use contract::{ChargeState, DeviceId, OrderId, ProblemCode, SecretKey};
+use contract::{
+    Addressed, AnswerKey, ChargeState, DeviceId, EnvelopeSecret, OrderId, ProblemCode, SEALED_TYPE, SecretKey,
+};
 use engine::What;
 use engine::wire::{Limits, Request};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use session::{Answer, Event, Failure, Ticket, Work};
 
+use super::authority::City;
 use super::client::Platform;
 use super::{ERRANDS_MAX, Errand, Net};
 use crate::inbox::Inbox;
 use crate::message::Message;
 
 const PATIENT: Limits = Limits { time: Duration::from_secs(20), answer_bytes: 1000 };
+const PENDING: &str = r#"{"state":"pending"}"#;
 
 /// What the server does with one request.
 #[derive(Clone)]
 enum Act {
+    /// Seals this answer to the request and keeps the connection.
+    Answer(&'static str, String),
+    /// The same, cut off after so many bytes.
+    Cut(usize),
     /// Sends these bytes and keeps the connection.
     Send(String),
     /// Sends these bytes and closes.
@@ -29,37 +39,84 @@ enum Act {
     Hang,
 }
 
-fn json(status: &str, content_type: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
+fn http(status: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+fn plain(status: &str, content_type: &str, body: &str) -> String {
+    String::from_utf8(http(status, content_type, body.as_bytes())).unwrap()
+}
+
+fn envelope() -> EnvelopeSecret {
+    EnvelopeSecret::new(1, &[8; 32]).unwrap()
+}
+
+/// A request as it came.
+struct Came {
+    head: String,
+    sealed: Vec<u8>,
+}
+
+impl Came {
+    fn header(&self, name: &str) -> &str {
+        let line = self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        line.unwrap_or_else(|| panic!("no {name} in {}", self.head))
+    }
+
+    fn opened(&self) -> (Vec<u8>, AnswerKey) {
+        let mut line = self.head.split_whitespace();
+        let (method, target) = (line.next().unwrap(), line.next().unwrap());
+        let to = Addressed { method, target, device: self.header("x-device"), time: self.header("x-time") };
+        let (body, answer) = EnvelopeSecret::open(&[envelope()], &self.sealed, to).unwrap();
+        (body.to_vec(), answer)
+    }
+
+    fn sealed_answer(&self, status: &str, body: &str) -> Vec<u8> {
+        let code = status.split_whitespace().next().unwrap().parse().unwrap();
+        let sealed = self.opened().1.seal(code, body.as_bytes(), &[1; 11]);
+        http(status, SEALED_TYPE, &sealed)
+    }
 }
 
 /// Answers the n-th request with the n-th act; tells each request as it came.
-fn server(acts: Vec<Act>) -> (String, Receiver<String>) {
+fn server(acts: Vec<Act>) -> (String, Receiver<Came>) {
+    serve(City::new().server(), acts)
+}
+
+fn serve(config: Arc<ServerConfig>, acts: Vec<Act>) -> (String, Receiver<Came>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
+    let address = format!("https://{}", listener.local_addr().unwrap());
     let (seen, requests) = mpsc::channel();
     thread::spawn(move || {
         let mut acts = acts.into_iter();
         let mut hanging = Vec::new();
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(connection, stream.unwrap());
             while let Some(request) = read_request(&mut stream) {
-                let act = acts.next();
-                seen.send(request).unwrap();
-                match act {
-                    Some(Act::Send(answer)) => stream.write_all(answer.as_bytes()).unwrap(),
-                    Some(Act::SendAndClose(answer)) => {
-                        stream.write_all(answer.as_bytes()).unwrap();
-                        break;
+                let (bytes, close) = match acts.next() {
+                    Some(Act::Answer(status, body)) => (request.sealed_answer(status, &body), false),
+                    Some(Act::Cut(at)) => {
+                        (request.sealed_answer("200 OK", PENDING).into_iter().take(at).collect(), true)
                     }
+                    Some(Act::Send(answer)) => (answer.into_bytes(), false),
+                    Some(Act::SendAndClose(answer)) => (answer.into_bytes(), true),
                     Some(Act::Hang) => {
                         hanging.push(stream);
+                        seen.send(request).unwrap();
                         break;
                     }
                     None => return,
+                };
+                seen.send(request).unwrap();
+                stream.write_all(&bytes).unwrap();
+                if close {
+                    stream.conn.send_close_notify();
+                    stream.flush().unwrap();
+                    break;
                 }
             }
         }
@@ -68,7 +125,7 @@ fn server(acts: Vec<Act>) -> (String, Receiver<String>) {
 }
 
 /// A whole request, or nothing when the client closed.
-fn read_request(stream: &mut TcpStream) -> Option<String> {
+fn read_request(stream: &mut StreamOwned<ServerConnection, TcpStream>) -> Option<Came> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {
@@ -82,7 +139,7 @@ fn read_request(stream: &mut TcpStream) -> Option<String> {
         head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body).unwrap();
-    Some(head + &String::from_utf8(body).unwrap())
+    Some(Came { head, sealed: body })
 }
 
 fn device() -> DeviceId {
@@ -90,7 +147,8 @@ fn device() -> DeviceId {
 }
 
 fn platform(address: &str) -> Platform {
-    Platform::new(address, device(), SecretKey::from_bytes(&[7; 32]).unwrap().into()).unwrap()
+    let key = SecretKey::from_bytes(&[7; 32]).unwrap();
+    Platform::new(address, device(), key.into(), envelope().public(), City::new().kiosk(device())).unwrap()
 }
 
 /// Asks after an order; what the kiosk is told of it.
@@ -119,21 +177,33 @@ fn inquire(act: Act) -> Result<ChargeState, Failure> {
 
 #[test]
 fn a_whole_answer_is_the_answer() {
-    let act = Act::Send(json("200 OK", "application/json", r#"{"state":"pending"}"#));
-    assert_eq!(inquire(act), Ok(ChargeState::Pending));
+    assert_eq!(inquire(Act::Answer("200 OK", PENDING.into())), Ok(ChargeState::Pending));
 }
 
 #[test]
 fn nonsense_is_nonsense() {
-    let html = json("200 OK", "text/html", "<html>welcome to the hotel</html>");
-    assert_eq!(inquire(Act::Send(html)), Err(Failure::Nonsense));
+    assert_eq!(inquire(Act::Answer("200 OK", "<html>".into())), Err(Failure::Nonsense));
 }
 
 #[test]
 fn a_refusal_keeps_its_code() {
     let body = r#"{"code":"bill-busy","status":409,"title":"another order is live"}"#;
-    let act = Act::Send(json("409 Conflict", "application/problem+json", body));
-    assert_eq!(inquire(act), Err(Failure::Problem(ProblemCode::BillBusy)));
+    let busy = Err(Failure::Problem(ProblemCode::BillBusy));
+    assert_eq!(inquire(Act::Answer("409 Conflict", body.into())), busy);
+}
+
+/// I1: whoever ends TLS before the platform could else have an order believed refused that was charged.
+#[test]
+fn an_answer_that_is_not_sealed_says_nothing_about_what_was_asked() {
+    let pending = plain("200 OK", "application/json", PENDING);
+    assert_eq!(inquire(Act::Send(pending)), Err(Failure::Nonsense));
+    let body = r#"{"code":"bill-busy","status":409,"title":"another order is live"}"#;
+    let refusal = plain("409 Conflict", "application/problem+json", body);
+    assert_eq!(inquire(Act::Send(refusal)), Err(Failure::Nonsense));
+    let gateway = plain("502 Bad Gateway", "text/html", "<h1>Bad gateway");
+    assert_eq!(inquire(Act::Send(gateway)), Err(Failure::Unreachable));
+    let unopenable = plain("200 OK", SEALED_TYPE, &"x".repeat(60));
+    assert_eq!(inquire(Act::Send(unopenable)), Err(Failure::Nonsense));
 }
 
 #[test]
@@ -144,10 +214,10 @@ fn a_redirect_is_not_followed() {
 
 #[test]
 fn half_a_body_is_no_answer() {
-    let whole = json("200 OK", "application/json", r#"{"state":"pending"}"#);
-    for cut in [whole.len() - 1, whole.len() - 10, 40, 20, 5, 0] {
-        let act = Act::SendAndClose(whole.chars().take(cut).collect());
-        assert_eq!(inquire(act), Err(Failure::Unreachable), "cut at {cut}");
+    let whole = http("200 OK", SEALED_TYPE, &[0; PENDING.len() + contract::ANSWER_OVERHEAD]).len();
+    assert_eq!(inquire(Act::Cut(whole)), Ok(ChargeState::Pending));
+    for cut in [whole - 1, whole - 10, 40, 20, 5, 0] {
+        assert_eq!(inquire(Act::Cut(cut)), Err(Failure::Unreachable), "cut at {cut}");
     }
 }
 
@@ -158,24 +228,37 @@ fn what_is_not_http_is_no_answer() {
 
 #[test]
 fn silence_is_no_answer() {
-    let short = Limits { time: Duration::from_millis(100), ..PATIENT };
+    let short = Limits { time: Duration::from_millis(500), ..PATIENT };
     assert_eq!(inquire_with(vec![Act::Hang], short).0, Err(Failure::Unreachable));
+}
+
+fn asked_at(address: &str) -> Result<ChargeState, Failure> {
+    let platform = platform(address);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(ask(&platform, PATIENT))
 }
 
 #[test]
 fn nobody_listening_is_no_answer() {
-    let address = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
-    let platform = platform(&address);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    assert_eq!(runtime.block_on(ask(&platform, PATIENT)), Err(Failure::Unreachable));
+    let address = format!("https://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    assert_eq!(asked_at(&address), Err(Failure::Unreachable));
+}
+
+#[test]
+fn a_platform_of_another_authority_hears_nothing() {
+    let (address, requests) = serve(City::another().server(), vec![Act::Answer("200 OK", PENDING.into())]);
+    assert_eq!(asked_at(&address), Err(Failure::Unreachable));
+    let other_name = City::new().server_named("platform.elsewhere");
+    let (address, more) = serve(other_name, vec![Act::Answer("200 OK", PENDING.into())]);
+    assert_eq!(asked_at(&address), Err(Failure::Unreachable));
+    assert_eq!(requests.try_iter().chain(more.try_iter()).count(), 0);
 }
 
 #[test]
 fn an_answer_larger_than_any_is_nonsense() {
-    let exact = format!("{:<1000}", r#"{"state":"pending"}"#);
-    assert_eq!(inquire(Act::Send(json("200 OK", "application/json", &exact))), Ok(ChargeState::Pending));
-    let over = format!("{exact} ");
-    assert_eq!(inquire(Act::Send(json("200 OK", "application/json", &over))), Err(Failure::Nonsense));
+    let exact = format!("{PENDING:<1000}");
+    assert_eq!(inquire(Act::Answer("200 OK", exact.clone())), Ok(ChargeState::Pending));
+    assert_eq!(inquire(Act::Answer("200 OK", format!("{exact} "))), Err(Failure::Nonsense));
     let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned()
         + &"1f4\r\n"
             .chars()
@@ -188,8 +271,8 @@ fn an_answer_larger_than_any_is_nonsense() {
 
 #[test]
 fn a_request_lost_on_a_connection_that_was_kept_is_not_made_again() {
-    let good = json("200 OK", "application/json", r#"{"state":"pending"}"#);
-    let (address, requests) = server(vec![Act::Send(good), Act::SendAndClose(String::new()), Act::Hang]);
+    let good = Act::Answer("200 OK", PENDING.into());
+    let (address, requests) = server(vec![good, Act::SendAndClose(String::new()), Act::Hang]);
     let platform = platform(&address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (first, second) = runtime.block_on(async {
@@ -201,35 +284,34 @@ fn a_request_lost_on_a_connection_that_was_kept_is_not_made_again() {
 }
 
 #[test]
-fn every_request_names_the_kiosk_and_is_signed() {
-    let (address, requests) = server(vec![Act::Send(json("200 OK", "application/json", "{}"))]);
-    let platform = platform(&address);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let _ = runtime.block_on(ask(&platform, PATIENT));
+fn every_request_names_the_kiosk_and_is_sealed_and_then_signed() {
+    let (address, requests) = server(vec![Act::Answer("200 OK", PENDING.into())]);
+    let _ = asked_at(&address);
     let request = requests.recv().unwrap();
-    let header = |name: &str| {
-        let line = request.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
-        line.unwrap_or_else(|| panic!("no {name} in {request}")).to_owned()
-    };
-    assert!(request.starts_with("POST /v1/inquiries HTTP/1.1\r\n"));
-    assert_eq!(header("x-device"), device().to_string());
-    let (_, body) = request.split_once("\r\n\r\n").unwrap();
-    let hash: String = contract::sm3(&[body.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
-    let message = format!("POST\n/v1/inquiries\n{}\n{hash}", header("x-time"));
+    assert!(request.head.starts_with("POST /v1/inquiries HTTP/1.1\r\n"));
+    assert_eq!(request.header("x-device"), device().to_string());
+    assert_eq!(request.header("content-type"), SEALED_TYPE);
+    let hash: String = contract::sm3(&[&request.sealed]).iter().map(|byte| format!("{byte:02x}")).collect();
+    let message = format!("POST\n/v1/inquiries\n{}\n{hash}", request.header("x-time"));
     let key = SecretKey::from_bytes(&[7; 32]).unwrap().public();
-    key.verify(message.as_bytes(), &header("x-signature").parse().unwrap()).unwrap();
+    key.verify(message.as_bytes(), &request.header("x-signature").parse().unwrap()).unwrap();
+    let (body, _) = request.opened();
+    assert_eq!(
+        body,
+        serde_json::to_vec(&contract::InquireRequest { order: OrderId::from_entropy(1) }).unwrap()
+    );
 }
 
 #[test]
-fn plain_http_stays_on_the_machine() {
-    let new =
-        |base: &str| Platform::new(base, device(), SecretKey::from_bytes(&[7; 32]).unwrap().into()).is_ok();
-    for good in ["http://127.0.0.1:8080", "http://127.0.0.1:8080/", "http://[::1]:80", "http://localhost:1"] {
+fn nothing_is_said_in_the_open() {
+    let new = |base: &str| {
+        let key = SecretKey::from_bytes(&[7; 32]).unwrap();
+        Platform::new(base, device(), key.into(), envelope().public(), City::new().kiosk(device())).is_ok()
+    };
+    for good in ["https://127.0.0.1:8443", "https://platform.example/", "https://[::1]:443"] {
         assert!(new(good), "{good}");
     }
-    for bad in
-        ["http://10.0.0.1:80", "http://platform.example", "https://127.0.0.1", "http://127.0.0.1/x", "", "x"]
-    {
+    for bad in ["http://127.0.0.1:80", "http://localhost:1", "https://127.0.0.1/x", "https://", "", "x"] {
         assert!(!new(bad), "{bad}");
     }
 }
@@ -246,8 +328,8 @@ fn balance(ticket: u64) -> Errand {
 
 #[test]
 fn cancelled_work_is_not_answered_and_holds_nothing_up() {
-    let rows = json("200 OK", "application/json", r#"{"rows":[]}"#);
-    let (address, requests) = server(vec![Act::Hang, Act::Send(rows)]);
+    let rows = Act::Answer("200 OK", r#"{"rows":[]}"#.into());
+    let (address, requests) = server(vec![Act::Hang, rows]);
     let inbox = Inbox::new();
     let net = Net::start(platform(&address), inbox.port(ERRANDS_MAX), inbox.port(1)).unwrap();
     assert!(net.send(balance(1)).is_none());

@@ -1,4 +1,4 @@
-//! The three real servers on loopback, joined by real HTTP: a code is shown, a bill is paid over a broken
+//! The three real servers on loopback, joined by real HTTP and, to the kiosks, by TLS: a code is shown, a bill is paid over a broken
 //! link, the outcome is asked for, and the department books it once.
 
 use std::net::SocketAddr;
@@ -6,24 +6,28 @@ use std::time::Duration;
 
 use contract::{
     CallAnswer, CallRequest, ChargeState, Identified, IdentifyRequest, InquireRequest, Method, OrderId,
-    Presented, Settlement, UnixMs, VisitId,
+    Presented, Settlement, VisitId,
 };
 use reqwest::StatusCode;
 use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
-use server::shell::{self, Peers};
-use server::{Platform, Request, Verb};
+use server::Platform;
+use server::shell::{self, KioskSide, Peers};
+use server::tls::KioskListener;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::city::{Kiosk, books, order_for, setup};
+use crate::link::{Authority, Call, Link, envelope};
 
-struct Servers {
-    platform: String,
-    acquirer: String,
+pub(crate) struct Servers {
+    pub(crate) authority: Authority,
+    pub(crate) kiosks: SocketAddr,
+    pub(crate) platform: String,
+    pub(crate) acquirer: String,
     department: String,
-    stop: watch::Sender<()>,
+    pub(crate) stop: watch::Sender<()>,
     running: Vec<JoinHandle<()>>,
 }
 
@@ -33,7 +37,8 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-async fn start() -> Servers {
+pub(crate) async fn start() -> Servers {
+    let authority = Authority::new();
     let (stop, stopped) = watch::channel(());
     let until_stopped = || {
         let mut stopped = stopped.clone();
@@ -48,8 +53,11 @@ async fn start() -> Servers {
     let [acquirer_url, department_url, platform_url] =
         [acquirer, department, platform].map(|address| format!("http://{address}"));
     let peers = Peers { acquirer: acquirer_url.clone(), department: department_url.clone() };
-    let serving =
-        shell::serve(at_platform, Platform::open(in_memory(), setup()).unwrap(), peers, until_stopped());
+    let listener = KioskListener::new(listen().await.0, authority.platform()).unwrap();
+    let kiosks = listener.address();
+    let side = KioskSide { listener, keys: vec![envelope()] };
+    let platform = Platform::open(in_memory(), setup()).unwrap();
+    let serving = shell::serve(at_platform, side, platform, peers, stopped.clone());
     let charging = acquirer::shell::serve(at_acquirer, ledger, until_stopped());
     let booking = department::shell::serve(at_department, books(), until_stopped());
     let running = vec![
@@ -57,26 +65,27 @@ async fn start() -> Servers {
         tokio::spawn(async { booking.await.unwrap() }),
         tokio::spawn(async { serving.await.unwrap() }),
     ];
-    Servers { platform: platform_url, acquirer: acquirer_url, department: department_url, stop, running }
+    Servers {
+        authority,
+        kiosks,
+        platform: platform_url,
+        acquirer: acquirer_url,
+        department: department_url,
+        stop,
+        running,
+    }
 }
 
 impl Servers {
-    async fn post<T: Serialize>(&self, target: &str, body: &T) -> reqwest::Response {
-        let body = serde_json::to_vec(body).unwrap();
-        let signed =
-            Request::signed(Verb::Post, target, body, Kiosk::One.name(), &Kiosk::One.key(), UnixMs(1));
-        let request = reqwest::Client::new()
-            .post(format!("{}{target}", self.platform))
-            .header("x-device", signed.device.unwrap())
-            .header("x-time", signed.time.unwrap())
-            .header("x-signature", signed.signature.unwrap());
-        request.body(signed.body).send().await.unwrap()
+    pub(crate) fn link(&self) -> Link {
+        Link::new(self.kiosks, &self.authority.kiosk(Kiosk::One.id()))
     }
 
-    async fn ask<T: Serialize, A: DeserializeOwned>(&self, target: &str, body: &T) -> A {
-        let response = self.post(target, body).await;
-        assert_eq!(response.status(), StatusCode::OK, "{target}");
-        serde_json::from_str(&response.text().await.unwrap()).unwrap()
+    pub(crate) async fn ask<T: Serialize, A: DeserializeOwned>(&self, target: &str, body: &T) -> A {
+        let call = Call::new(Kiosk::One, target, &serde_json::to_vec(body).unwrap());
+        let (status, answer) = self.link().send(&call).await.unwrap();
+        assert_eq!(status, 200, "{target}");
+        serde_json::from_slice(&call.opened(status, &answer).unwrap()).unwrap()
     }
 
     async fn fault(&self, url: &str, order: &str) {
@@ -85,11 +94,11 @@ impl Servers {
         assert_eq!(response.send().await.unwrap().status(), StatusCode::NO_CONTENT);
     }
 
-    async fn get(&self, url: &str, target: &str) -> String {
+    pub(crate) async fn get(&self, url: &str, target: &str) -> String {
         reqwest::get(format!("{url}{target}")).await.unwrap().text().await.unwrap()
     }
 
-    async fn list(&self, url: &str, target: &str) -> Vec<serde_json::Value> {
+    pub(crate) async fn list(&self, url: &str, target: &str) -> Vec<serde_json::Value> {
         serde_json::from_str(&self.get(url, target).await).unwrap()
     }
 }

@@ -7,6 +7,8 @@ mod hostile;
 mod http;
 mod identify;
 mod interleavings;
+mod kiosks;
+mod link;
 mod money;
 mod pages;
 mod records;

@@ -1,0 +1,85 @@
+//! A city's authority for the tests: certificates with whatever dates and names they ask for.
+
+use std::sync::{Arc, OnceLock};
+
+use contract::DeviceId;
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+
+use super::tls::Credentials;
+
+/// A certificate and its key.
+pub(crate) type Certified = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// From the first day of a year to the first of another.
+pub(crate) type Years = (i32, i32);
+const LONG: Years = (2000, 2100);
+
+pub(crate) struct City {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+}
+
+impl City {
+    /// The one city that the tests live in.
+    pub(crate) fn new() -> &'static Self {
+        static CITY: OnceLock<City> = OnceLock::new();
+        CITY.get_or_init(Self::another)
+    }
+
+    pub(crate) fn another() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Self { issuer: Issuer::new(params, key), certificate }
+    }
+
+    pub(crate) fn authority(&self) -> Vec<CertificateDer<'static>> {
+        vec![self.certificate.clone()]
+    }
+
+    pub(crate) fn issue(&self, name: &str, use_: ExtendedKeyUsagePurpose, years: Years) -> Certified {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(years.0, 1, 1);
+        params.not_after = date_time_ymd(years.1, 1, 1);
+        params.extended_key_usages = vec![use_];
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+    }
+
+    /// A kiosk's credentials.
+    pub(crate) fn kiosk(&self, device: DeviceId) -> Credentials {
+        self.kiosk_with(&device.certificate_name(), ExtendedKeyUsagePurpose::ClientAuth, LONG)
+    }
+
+    pub(crate) fn kiosk_with(&self, name: &str, use_: ExtendedKeyUsagePurpose, years: Years) -> Credentials {
+        let (chain, key) = self.issue(name, use_, years);
+        Credentials { authority: self.authority(), chain, key }
+    }
+
+    /// A platform on this machine.
+    pub(crate) fn server(&self) -> Arc<ServerConfig> {
+        self.server_named("127.0.0.1")
+    }
+
+    pub(crate) fn server_named(&self, name: &str) -> Arc<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.certificate.clone()).unwrap();
+        let kiosks = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+        let (chain, key) = self.issue(name, ExtendedKeyUsagePurpose::ServerAuth, LONG);
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_client_cert_verifier(kiosks.build().unwrap())
+            .with_single_cert(chain, key)
+            .unwrap();
+        Arc::new(config)
+    }
+}

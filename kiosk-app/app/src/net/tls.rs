@@ -1,0 +1,293 @@
+//! The kiosk's end of the connection: TLS 1.3, the city's authority and no other, and this kiosk's own
+//! certificate. Nothing is taken from the system's list of authorities.
+//!
+//! A clock whose battery is dead must not lock a kiosk out, for it learns the time from the platform that
+//! the dates would keep it from. So the dates of the platform's certificate are judged by the best time that
+//! is known, see [`Known`]; chain, name and use are always judged. What a date alone would have kept out, a
+//! certificate that is too old with its stolen key, could read no body: those are sealed to another key.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use contract::DeviceId;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// Certificates from the platform's own to the authority's, at most.
+const CHAIN_MAX: usize = 4;
+/// The last second of the year 9999.
+const END_OF_TIME: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_799));
+
+/// What the kiosk was given at the city's desk.
+pub(crate) struct Credentials {
+    /// The city's authority.
+    pub(crate) authority: Vec<CertificateDer<'static>>,
+    /// The kiosk's certificate, with those up to the authority.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    /// The key to it.
+    pub(crate) key: PrivateKeyDer<'static>,
+}
+
+/// Why the credentials are of no use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CredentialsError {
+    /// The authority's certificate is none.
+    #[error("city-ca.pem holds no certificate of an authority: take it from the city's desk")]
+    Authority,
+    /// Not this kiosk's certificate.
+    #[error("tls.pem is not the certificate of this kiosk ({0}): have its request certified again")]
+    Name(DeviceId),
+    /// Not from the city's authority, or not for a kiosk.
+    #[error("tls.pem is not from the city's authority: have its request certified again")]
+    Foreign(#[source] Error),
+    /// Certificate and key do not fit.
+    #[error("tls.key does not belong to tls.pem")]
+    Key(#[source] Error),
+}
+
+impl Credentials {
+    /// The client's side of the handshake, and the time by which it judges.
+    pub(crate) fn config(self, device: DeviceId) -> Result<(ClientConfig, Arc<Known>), CredentialsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        for authority in self.authority {
+            roots.add(authority).map_err(|_| CredentialsError::Authority)?;
+        }
+        let roots = Arc::new(roots);
+        let known = Arc::new(own_dates(&self.chain, &roots, &provider, device)?);
+        let inner = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .build()
+            .map_err(|_| CredentialsError::Authority)?;
+        let verifier = Arc::new(CityVerifier { inner, known: Arc::clone(&known) });
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(CredentialsError::Key)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_client_auth_cert(self.chain, self.key)
+            .map_err(CredentialsError::Key)?;
+        config.resumption = Resumption::disabled();
+        Ok((config, known))
+    }
+}
+
+/// Checks the kiosk's own certificate as the platform will, whatever the clock says, and takes its dates.
+fn own_dates(
+    chain: &[CertificateDer<'static>],
+    roots: &Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+    device: DeviceId,
+) -> Result<Known, CredentialsError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider))
+        .build()
+        .map_err(|_| CredentialsError::Authority)?;
+    let (own, others) = chain.split_first().ok_or(CredentialsError::Name(device))?;
+    let name = ServerName::try_from(device.certificate_name()).map_err(|_| CredentialsError::Name(device))?;
+    webpki::EndEntityCert::try_from(own)
+        .and_then(|own| own.verify_is_valid_for_subject_name(&name))
+        .map_err(|_| CredentialsError::Name(device))?;
+    let judged = |at| verifier.verify_client_cert(own, others, at).map(drop);
+    // Asked far outside its dates, a certificate says them.
+    let issued = match judged(UnixTime::since_unix_epoch(Duration::ZERO)) {
+        Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => not_before,
+        Err(error) => return Err(CredentialsError::Foreign(error)),
+        Ok(()) => UnixTime::since_unix_epoch(Duration::ZERO),
+    };
+    let expires = match judged(END_OF_TIME) {
+        Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => not_after,
+        Err(error) => return Err(CredentialsError::Foreign(error)),
+        Ok(()) => END_OF_TIME,
+    };
+    judged(issued).map_err(CredentialsError::Foreign)?;
+    Ok(Known { issued, expires, heard: Mutex::new(None) })
+}
+
+/// What the kiosk knows of the time, from best to least:
+///
+/// 1. what the platform last said in this life, and the time since then by a clock that never jumps;
+/// 2. the machine's clock, as long as it lies within the dates of the kiosk's own certificate: outside
+///    them either the clock is wrong, or the platform will refuse this kiosk anyway;
+/// 3. the day on which the kiosk's own certificate was issued: earlier it cannot be.
+#[derive(Debug)]
+pub(crate) struct Known {
+    issued: UnixTime,
+    expires: UnixTime,
+    heard: Mutex<Option<(UnixTime, Instant)>>,
+}
+
+impl Known {
+    /// The platform said what time it is, over a connection that was judged.
+    pub(crate) fn hear(&self, time: UnixTime) {
+        // At any other time the platform would not have accepted this kiosk's certificate.
+        if self.is_credible(time) {
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((time, Instant::now()));
+        }
+    }
+
+    /// Whether the kiosk's own certificate has run out by what is known.
+    pub(crate) fn has_expired(&self, clock: UnixTime) -> bool {
+        clock > self.expires
+    }
+
+    fn best(&self, clock: UnixTime) -> UnixTime {
+        if let Some((time, at)) = *self.heard.lock().unwrap_or_else(PoisonError::into_inner) {
+            let since = Duration::from_secs(time.as_secs()).saturating_add(at.elapsed());
+            return UnixTime::since_unix_epoch(since);
+        }
+        if self.is_credible(clock) { clock } else { self.issued }
+    }
+
+    fn is_credible(&self, time: UnixTime) -> bool {
+        self.issued <= time && time <= self.expires
+    }
+}
+
+/// Verifies the platform's certificate by the best known time.
+#[derive(Debug)]
+struct CityVerifier {
+    inner: Arc<WebPkiServerVerifier>,
+    known: Arc<Known>,
+}
+
+impl ServerCertVerifier for CityVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let judged =
+            |at| self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at);
+        let mut at = self.known.best(now);
+        for _ in 0..CHAIN_MAX {
+            match judged(at) {
+                // That the authority has signed a later day says that the day has come.
+                Err(Error::InvalidCertificate(CertificateError::NotValidYetContext {
+                    not_before, ..
+                })) if not_before > at => {
+                    at = not_before;
+                }
+                verdict => return verdict,
+            }
+        }
+        judged(at)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::authority::{City, Years};
+    use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
+
+    fn device() -> DeviceId {
+        "K-TEST".parse().unwrap()
+    }
+
+    /// The first second of a year.
+    fn year(year: i32) -> UnixTime {
+        let seconds = rcgen::date_time_ymd(year, 1, 1).unix_timestamp();
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds.try_into().unwrap()))
+    }
+
+    fn verifier(own: Years) -> CityVerifier {
+        let city = City::new();
+        let Credentials { authority, chain, .. } = city.kiosk_with("k-test.kiosk", ClientAuth, own);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        authority.into_iter().for_each(|one| roots.add(one).unwrap());
+        let roots = Arc::new(roots);
+        let known = Arc::new(own_dates(&chain, &roots, &provider, device()).unwrap());
+        let inner = WebPkiServerVerifier::builder_with_provider(roots, provider).build().unwrap();
+        CityVerifier { inner, known }
+    }
+
+    /// Whether a platform's certificate of these years is accepted when the machine's clock says this year.
+    fn accepts(verifier: &CityVerifier, platform: Years, clock: UnixTime) -> bool {
+        let (chain, _) = City::new().issue("127.0.0.1", ServerAuth, platform);
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], clock).is_ok()
+    }
+
+    #[test]
+    fn a_good_clock_judges_the_dates() {
+        let verifier = verifier((2020, 2040));
+        assert!(accepts(&verifier, (2025, 2035), year(2030)));
+        assert!(!accepts(&verifier, (2025, 2029), year(2030)), "expired");
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_in_either_direction_locks_nobody_out() {
+        let verifier = verifier((2028, 2032));
+        for clock in [UnixTime::since_unix_epoch(Duration::ZERO), year(2000), year(2099)] {
+            assert!(accepts(&verifier, (2027, 2031), clock), "in force when this kiosk's was issued");
+            assert!(accepts(&verifier, (2030, 2034), clock), "issued later than this kiosk's");
+            assert!(!accepts(&verifier, (2024, 2027), clock), "had expired before this kiosk's was issued");
+        }
+        assert!(accepts(&verifier, (2031, 2034), year(2029)), "a clock that is a little behind");
+    }
+
+    #[test]
+    fn what_the_platform_said_counts_for_more_than_the_clock() {
+        let verifier = verifier((2020, 2040));
+        assert!(!accepts(&verifier, (2025, 2029), year(2035)));
+        verifier.known.hear(year(2028));
+        assert!(accepts(&verifier, (2025, 2029), year(2035)), "the clock jumped");
+        assert!(!accepts(&verifier, (2020, 2027), year(2025)), "the clock went back");
+        verifier.known.hear(year(2090));
+        assert!(
+            accepts(&verifier, (2025, 2029), year(2035)),
+            "no time at which this kiosk could be in force"
+        );
+    }
+
+    #[test]
+    fn credentials_that_the_platform_would_refuse_are_refused_at_the_start() {
+        let city = City::new();
+        let check = |credentials: Credentials| credentials.config(device()).map(drop);
+        let good = || city.kiosk(device());
+        assert!(check(good()).is_ok());
+        assert!(
+            check(city.kiosk_with("k-test.kiosk", ClientAuth, (2001, 2002))).is_ok(),
+            "the clock decides nothing"
+        );
+        let other = city.kiosk_with("k-other.kiosk", ClientAuth, (2000, 2100));
+        assert!(matches!(check(other), Err(CredentialsError::Name(_))));
+        let server = city.kiosk_with("k-test.kiosk", ServerAuth, (2000, 2100));
+        assert!(matches!(check(server), Err(CredentialsError::Foreign(_))));
+        let foreign = Credentials { authority: City::another().authority(), ..good() };
+        assert!(matches!(check(foreign), Err(CredentialsError::Foreign(_))));
+        let mixed = Credentials { key: good().key, ..good() };
+        assert!(matches!(check(mixed), Err(CredentialsError::Key(_))));
+        let empty = Credentials { chain: Vec::new(), ..good() };
+        assert!(matches!(check(empty), Err(CredentialsError::Name(_))));
+    }
+}

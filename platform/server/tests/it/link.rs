@@ -1,0 +1,170 @@
+//! A kiosk's end of the wire, written here from the documents: TLS, envelope, signature, HTTP.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use contract::{Addressed, AnswerKey, DeviceId, EnvelopeError, EnvelopeSecret, SEALED_TYPE, UnixMs};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use server::tls::Certificates;
+use server::{Request, Verb};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
+
+use crate::city::Kiosk;
+
+pub(crate) fn envelope() -> EnvelopeSecret {
+    EnvelopeSecret::new(1, &[8; 32]).unwrap()
+}
+
+/// The city's authority.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+}
+
+/// What a kiosk has in its directory of keys; none: it comes without a certificate.
+pub(crate) struct Identity {
+    authority: CertificateDer<'static>,
+    own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Self { issuer: Issuer::new(params, key), certificate }
+    }
+
+    fn issue(
+        &self,
+        name: &str,
+        use_: ExtendedKeyUsagePurpose,
+        until: i32,
+    ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(until, 1, 1));
+        params.extended_key_usages = vec![use_];
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.der().clone(), PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+    }
+
+    pub(crate) fn platform(&self) -> Certificates {
+        let (certificate, key) = self.issue("127.0.0.1", ExtendedKeyUsagePurpose::ServerAuth, 2100);
+        Certificates { chain: vec![certificate], key, kiosk_authority: vec![self.certificate.clone()] }
+    }
+
+    pub(crate) fn kiosk(&self, device: DeviceId) -> Identity {
+        self.kiosk_until(device, 2100)
+    }
+
+    pub(crate) fn kiosk_until(&self, device: DeviceId, year: i32) -> Identity {
+        let own = self.issue(&device.certificate_name(), ExtendedKeyUsagePurpose::ClientAuth, year);
+        Identity { authority: self.certificate.clone(), own: Some(own) }
+    }
+
+    /// The same device, certified by somebody else who trusts the same platform.
+    pub(crate) fn forged(&self, device: DeviceId) -> Identity {
+        Identity { authority: self.certificate.clone(), ..Self::new().kiosk(device) }
+    }
+
+    /// The platform's own kind of certificate, in the hands of a kiosk.
+    pub(crate) fn misused(&self, device: DeviceId) -> Identity {
+        let own = self.issue(&device.certificate_name(), ExtendedKeyUsagePurpose::ServerAuth, 2100);
+        Identity { authority: self.certificate.clone(), own: Some(own) }
+    }
+
+    pub(crate) fn nobody(&self) -> Identity {
+        Identity { authority: self.certificate.clone(), own: None }
+    }
+}
+
+/// A kiosk's request, ready to be sent as often as one likes.
+pub(crate) struct Call {
+    pub(crate) request: Request,
+    answer: AnswerKey,
+}
+
+impl Call {
+    pub(crate) fn new(kiosk: Kiosk, target: &str, body: &[u8]) -> Self {
+        let time = UnixMs(1);
+        let text = time.0.to_string();
+        let to = Addressed { method: "POST", target, device: kiosk.name(), time: &text };
+        let mut entropy = Zeroizing::new([0; 32]);
+        getrandom::fill(entropy.as_mut_slice()).unwrap();
+        let (sealed, answer) = envelope().public().seal(body, to, &entropy);
+        let request = Request::signed(Verb::Post, target, sealed, kiosk.name(), &kiosk.key(), time);
+        Self { request, answer }
+    }
+
+    pub(crate) fn opened(&self, status: u16, answer: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
+        self.answer.open(status, answer).map(|body| body.to_vec())
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let Request { target, device, time, signature, body, .. } = &self.request;
+        let (device, time) = (device.as_deref().unwrap(), time.as_deref().unwrap());
+        let signature = signature.as_deref().unwrap();
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nhost: platform\r\nconnection: close\r\ncontent-type: {SEALED_TYPE}\r\n\
+             x-device: {device}\r\nx-time: {time}\r\nx-signature: {signature}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        [head.as_bytes(), body].concat()
+    }
+}
+
+/// A way to the platform.
+pub(crate) struct Link {
+    to: SocketAddr,
+    tls: TlsConnector,
+}
+
+impl Link {
+    pub(crate) fn new(to: SocketAddr, identity: &Identity) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(identity.authority.clone()).unwrap();
+        let config = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match &identity.own {
+            Some((certificate, key)) => {
+                config.with_client_auth_cert(vec![certificate.clone()], key.clone_key()).unwrap()
+            }
+            None => config.with_no_client_auth(),
+        };
+        Self { to, tls: Arc::new(config).into() }
+    }
+
+    /// Status and body of the answer.
+    pub(crate) async fn send(&self, call: &Call) -> io::Result<(u16, Vec<u8>)> {
+        self.raw(&call.bytes()).await
+    }
+
+    pub(crate) async fn raw(&self, request: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let mut stream = self.tls.connect(name, TcpStream::connect(self.to).await?).await?;
+        stream.write_all(request).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        split(&answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Status and body of an answer that ends with its connection.
+pub(crate) fn split(answer: &[u8]) -> Option<(u16, Vec<u8>)> {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8(answer[..end].to_vec()).ok()?;
+    let status = head.split_whitespace().nth(1)?.parse().ok()?;
+    Some((status, answer[end..].to_vec()))
+}

@@ -1,0 +1,181 @@
+//! The city's authority for TLS (X.509, P-256): it certifies the platform, and the kiosks by their requests.
+//!
+//! Each certificate is good for one side only: a kiosk's never passes for a platform's. A kiosk's key never
+//! leaves the kiosk; its request (PKCS #10) goes to the desk.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use contract::DeviceId;
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    SerialNumber,
+};
+use time::{Duration, OffsetDateTime};
+use zeroize::Zeroizing;
+
+use crate::keys::{self, random};
+
+const AUTHORITY_DAYS: i64 = 20 * 365;
+/// Renewed at the latest when a third of it is left.
+const CERTIFICATE_DAYS: i64 = 398;
+/// Clocks that are behind by less than this find a new certificate valid.
+const BACKDATED: Duration = Duration::hours(1);
+
+/// Makes the authority: ca.key (secret) and ca.pem.
+pub(crate) fn authority(directory: &Path) -> Result<()> {
+    let key = new_key()?;
+    let mut params = params("city authority", AUTHORITY_DAYS)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let certificate = params.self_signed(&key)?;
+    keys::write(directory, "ca.key", &Zeroizing::new(key.serialize_pem()), 0o600)?;
+    keys::write(directory, "ca.pem", &certificate.pem(), 0o644)
+}
+
+/// Makes the platform's key and certificate, for the names and addresses by which kiosks reach it:
+/// platform.key (secret) and platform.pem.
+pub(crate) fn platform(directory: &Path, names: &[String]) -> Result<()> {
+    let key = new_key()?;
+    let mut params =
+        CertificateParams::new(names.to_vec()).context("a name of the platform cannot be used")?;
+    dress(&mut params, "platform", CERTIFICATE_DAYS)?;
+    for_use(&mut params, ExtendedKeyUsagePurpose::ServerAuth);
+    let certificate = params.signed_by(&key, &issuer(directory)?)?;
+    keys::write(directory, "platform.key", &Zeroizing::new(key.serialize_pem()), 0o600)?;
+    keys::write(directory, "platform.pem", &certificate.pem(), 0o644)
+}
+
+/// Makes a kiosk's TLS key and the request to have it certified: tls.key (secret) and tls.csr.
+pub(crate) fn request(directory: &Path, device: DeviceId) -> Result<()> {
+    let key = new_key()?;
+    let mut params = CertificateParams::new([certified_name(device)?])?;
+    params.distinguished_name = name(&device.to_string());
+    let request = params.serialize_request(&key)?;
+    keys::write(directory, "tls.key", &Zeroizing::new(key.serialize_pem()), 0o600)?;
+    keys::write(directory, "tls.csr", &request.pem()?, 0o644)
+}
+
+/// Certifies a kiosk's request. Whatever the request asks for, the certificate is for this device and for a
+/// kiosk's use; the desk has made sure that it is this device's request.
+pub(crate) fn certify(city: &Path, device: DeviceId, request: &Path) -> Result<String> {
+    let pem = fs::read_to_string(request).with_context(|| format!("{} cannot be read", request.display()))?;
+    let mut request = CertificateSigningRequestParams::from_pem(&pem)
+        .with_context(|| format!("{} is not a certificate request", request.display()))?;
+    let named: Vec<_> = request.params.subject_alt_names.clone();
+    let asked = CertificateParams::new([certified_name(device)?])?;
+    ensure!(
+        named == asked.subject_alt_names,
+        "the request is not of {device}: make it with `provision device-keys --device {device}`"
+    );
+    let mut params = asked;
+    dress(&mut params, &device.to_string(), CERTIFICATE_DAYS)?;
+    for_use(&mut params, ExtendedKeyUsagePurpose::ClientAuth);
+    request.params = params;
+    let certificate: Certificate = request.signed_by(&issuer(city)?)?;
+    Ok(certificate.pem())
+}
+
+fn issuer(city: &Path) -> Result<Issuer<'static, KeyPair>> {
+    let read = |name: &str| {
+        let path = city.join(name);
+        fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))
+    };
+    let key = KeyPair::from_pem(&Zeroizing::new(read("ca.key")?)).context("ca.key is not a key")?;
+    Issuer::from_ca_cert_pem(&read("ca.pem")?, key).context("ca.pem is not a certificate")
+}
+
+fn new_key() -> Result<KeyPair> {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).context("the system gives no key")
+}
+
+fn params(common_name: &str, days: i64) -> Result<CertificateParams> {
+    let mut params = CertificateParams::default();
+    dress(&mut params, common_name, days)?;
+    Ok(params)
+}
+
+fn dress(params: &mut CertificateParams, common_name: &str, days: i64) -> Result<()> {
+    params.distinguished_name = name(common_name);
+    // A certificate is renewed with the same key: a number made from the key would come twice.
+    let mut serial = *random::<16>()?;
+    if let Some(first) = serial.first_mut() {
+        // Positive, and not zero (RFC 5280, 4.1.2.2).
+        *first = *first & 0x7f | 0x40;
+    }
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    params.not_before = OffsetDateTime::now_utc() - BACKDATED;
+    params.not_after = params.not_before + Duration::days(days);
+    params.use_authority_key_identifier_extension = true;
+    Ok(())
+}
+
+fn for_use(params: &mut CertificateParams, purpose: ExtendedKeyUsagePurpose) {
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![purpose];
+}
+
+fn name(common_name: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common_name);
+    name
+}
+
+fn certified_name(device: DeviceId) -> Result<String> {
+    let id = device.to_string();
+    ensure!(
+        !id.starts_with('-') && !id.ends_with('-'),
+        "{id} cannot be certified: a name in a certificate begins and ends with a letter or digit"
+    );
+    Ok(device.certificate_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn openssl(directory: &Path, arguments: &str) -> String {
+        let arguments = arguments.split_whitespace();
+        let output = Command::new("openssl").current_dir(directory).args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    #[test]
+    fn openssl_accepts_each_certificate_for_its_own_use_only() {
+        let place = tempfile::tempdir().unwrap();
+        let device: DeviceId = "K-1".parse().unwrap();
+        authority(place.path()).unwrap();
+        platform(place.path(), &["platform.example".into(), "127.0.0.1".into()]).unwrap();
+        request(place.path(), device).unwrap();
+        let certificate = certify(place.path(), device, &place.path().join("tls.csr")).unwrap();
+        keys::write(place.path(), "tls.pem", &certificate, 0o644).unwrap();
+        let verify = |purpose: &str, file: &str| {
+            let said = openssl(place.path(), &format!("verify -purpose {purpose} -CAfile ca.pem {file}"));
+            said.contains(&format!("{file}: OK"))
+        };
+        assert!(verify("sslserver", "platform.pem") && verify("sslclient", "tls.pem"));
+        assert!(!verify("sslclient", "platform.pem") && !verify("sslserver", "tls.pem"));
+        let text = openssl(place.path(), "x509 -noout -text -in tls.pem");
+        assert!(text.contains("DNS:k-1.kiosk") && text.contains("CA:FALSE"), "{text}");
+        // Renewed with the same key, it is another certificate.
+        let again = certify(place.path(), device, &place.path().join("tls.csr")).unwrap();
+        assert_ne!(again, certificate);
+    }
+
+    #[test]
+    fn a_request_is_certified_for_its_own_device_only() {
+        let place = tempfile::tempdir().unwrap();
+        authority(place.path()).unwrap();
+        request(place.path(), "K-1".parse().unwrap()).unwrap();
+        let request = place.path().join("tls.csr");
+        let error = certify(place.path(), "K-2".parse().unwrap(), &request).unwrap_err();
+        assert!(error.to_string().contains("not of K-2"), "{error}");
+        fs::write(&request, "nonsense").unwrap();
+        assert!(certify(place.path(), "K-1".parse().unwrap(), &request).is_err());
+        assert!(super::request(&place.path().join("x"), "-".parse().unwrap()).is_err());
+    }
+}

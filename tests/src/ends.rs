@@ -1,0 +1,102 @@
+//! The two ends of a TLS link that a relay stands in the middle of: the platform's certificate towards the
+//! kiosks, and towards the platform the certificate of whichever kiosk is calling.
+
+use std::io;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned, version,
+};
+
+/// The kiosk's side of the link.
+pub type FromKiosk = StreamOwned<ServerConnection, TcpStream>;
+/// The platform's side.
+pub type ToPlatform = StreamOwned<ClientConnection, TcpStream>;
+
+/// Everything that both handshakes need.
+pub struct Ends {
+    server: Arc<ServerConfig>,
+    kiosks: Vec<(CertificateDer<'static>, Arc<ClientConfig>)>,
+    platform: ServerName<'static>,
+}
+
+impl Ends {
+    /// Reads the platform's certificate from `city` and each kiosk's from its directory of keys.
+    ///
+    /// # Errors
+    /// When a file is missing or does not fit the others.
+    pub fn read(city: &Path, keys: &[PathBuf], platform: &str) -> Result<Self> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        for authority in chain(&city.join("ca.pem"))? {
+            roots.add(authority)?;
+        }
+        let roots = Arc::new(roots);
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider)).build()?;
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&version::TLS13])?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain(&city.join("platform.pem"))?, key(&city.join("platform.key"))?)?;
+        let mut kiosks = Vec::new();
+        for keys in keys {
+            let own = chain(&keys.join("tls.pem"))?;
+            let first = own.first().context("tls.pem holds a certificate")?.clone();
+            let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+                .with_protocol_versions(&[&version::TLS13])?
+                .with_root_certificates(Arc::clone(&roots))
+                .with_client_auth_cert(own, key(&keys.join("tls.key"))?)?;
+            kiosks.push((first, Arc::new(config)));
+        }
+        let platform = ServerName::try_from(platform.to_owned())?;
+        Ok(Self { server: Arc::new(server), kiosks, platform })
+    }
+
+    /// Takes a kiosk's connection; the handshake is made with the first read.
+    ///
+    /// # Errors
+    /// When there can be none.
+    pub fn accept(&self, socket: TcpStream) -> io::Result<FromKiosk> {
+        let connection = ServerConnection::new(Arc::clone(&self.server)).map_err(io::Error::other)?;
+        Ok(StreamOwned::new(connection, socket))
+    }
+
+    /// Calls the platform in the name of the kiosk that has called.
+    ///
+    /// # Errors
+    /// When it is none of the city's kiosks.
+    pub fn connect(&self, caller: &FromKiosk, socket: TcpStream) -> io::Result<ToPlatform> {
+        let certificate = caller.conn.peer_certificates().and_then(<[CertificateDer<'_>]>::first);
+        let kiosk = self.kiosks.iter().position(|(own, _)| Some(own) == certificate);
+        let kiosk =
+            kiosk.ok_or_else(|| io::Error::other("a caller without the certificate of a known kiosk"))?;
+        self.call(kiosk, socket)
+    }
+
+    /// Calls the platform in the name of the n-th kiosk; the handshake is made with the first byte.
+    ///
+    /// # Errors
+    /// When there is no such kiosk.
+    pub fn call(&self, kiosk: usize, socket: TcpStream) -> io::Result<ToPlatform> {
+        let (_, config) = self.kiosks.get(kiosk).ok_or(io::ErrorKind::NotFound)?;
+        let connection =
+            ClientConnection::new(Arc::clone(config), self.platform.clone()).map_err(io::Error::other)?;
+        Ok(StreamOwned::new(connection, socket))
+    }
+}
+
+fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let certificates: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(file).with_context(|| file.display().to_string())?.collect();
+    certificates.with_context(|| file.display().to_string())
+}
+
+fn key(file: &Path) -> Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_file(file).with_context(|| file.display().to_string())
+}
