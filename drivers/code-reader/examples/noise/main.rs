@@ -21,7 +21,7 @@ const LARGE_EVERY: u32 = 100;
 const REPORT_EVERY: u32 = 10_000;
 
 fn main() -> std::io::Result<()> {
-    let mut numbers = std::env::args().skip(1).map(|number| number.parse().unwrap_or(0));
+    let mut numbers = std::env::args().skip(1).map(|number| number.parse::<u32>().unwrap_or(0));
     let (first, count) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(10_000));
     let mut out = std::io::stdout().lock();
     let mut decoder = Decoder::new();
