@@ -22,7 +22,7 @@ pub use application::{ReadFault, read};
 pub use holder::{Algorithm, CardHolder, Holder, Sex, SocialCard, SpecVersion};
 pub use number::is_citizen_number;
 pub use pin::{PinOutcome, verify_pin};
-pub use reader::{Happening, Reader, ReaderFault};
+pub use reader::{Happening, Reader, ReaderFault, Tap};
 
 use serde::{Deserialize, Serialize};
 

@@ -43,6 +43,10 @@ pub enum Happening {
     Removed,
 }
 
+/// Sees each command and its answer as they cross the wire, PINs and records included: what keeps them has to replace
+/// what is personal.
+pub type Tap = Box<dyn FnMut(&[u8], Result<&[u8], TransportFault>)>;
+
 /// One reader. Dropping it, or taking the card, resets the card: a verified PIN does not outlive the visit.
 pub struct Reader {
     context: Context,
@@ -50,6 +54,7 @@ pub struct Reader {
     /// What pcscd said last.
     state: State,
     card: Option<Card>,
+    tap: Option<Tap>,
 }
 
 impl Reader {
@@ -64,7 +69,12 @@ impl Reader {
             .into_iter()
             .find(|name| name.to_string_lossy().starts_with(name_prefix))
             .ok_or(ReaderFault::NoReader)?;
-        Ok(Self { context, name, state: State::UNAWARE, card: None })
+        Ok(Self { context, name, state: State::UNAWARE, card: None, tap: None })
+    }
+
+    /// Shows every exchange to this.
+    pub fn tap(&mut self, tap: Tap) {
+        self.tap = Some(tap);
     }
 
     /// Waits for a card to come or go, at most this long.
@@ -158,8 +168,9 @@ impl Reader {
         alive: &mut dyn FnMut(),
         work: impl FnOnce(&mut dyn CardTransport) -> T,
     ) -> Option<T> {
+        let tap = &mut self.tap;
         let transaction = self.card.as_mut()?.transaction2().map_err(|(_, error)| error).ok()?;
-        let outcome = work(&mut Wire { card: &transaction, alive });
+        let outcome = work(&mut Wire { card: &transaction, alive, tap });
         // The verified PIN must not survive for whoever speaks next: the card is reset at the end of the
         // visit, when it is dropped; within the visit it may stay as it is.
         transaction.end(Disposition::LeaveCard).map_err(|(_, error)| error).ok();
@@ -170,20 +181,21 @@ impl Reader {
 struct Wire<'a> {
     card: &'a Card,
     alive: &'a mut dyn FnMut(),
+    tap: &'a mut Option<Tap>,
 }
 
 impl CardTransport for Wire<'_> {
     fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
         (self.alive)();
         let mut buffer = Zeroizing::new([0; RESPONSE_MAX]);
-        match self.card.transmit(command, buffer.as_mut_slice()) {
-            Ok(answer) => {
-                response.extend_from_slice(answer);
-                Ok(())
-            }
-            Err(error) if is_lost(error) => Err(TransportFault::ReaderGone),
-            Err(_) => Err(TransportFault::CardGone),
+        let answer = self.card.transmit(command, buffer.as_mut_slice()).map_err(|error| {
+            if is_lost(error) { TransportFault::ReaderGone } else { TransportFault::CardGone }
+        });
+        if let Some(tap) = self.tap {
+            tap(command, answer);
         }
+        response.extend_from_slice(answer?);
+        Ok(())
     }
 }
 

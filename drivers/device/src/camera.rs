@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use code_reader::{Decoder, Frame, Hold, Look, Preview, SourceError, source};
+use device::record::{Recorder, What};
 use device::wire::{Answer, CODE_MAX, CameraSetup, Event, Fault, Health, Work};
 
 use crate::desk::{Desk, Gone};
 
 /// A camera without a frame for so long has stalled.
-const STALL: Duration = Duration::from_millis(1_500);
+const STALL: Duration = Duration::from_millis(800);
 /// Decoding may take this long for one frame.
 const BUDGET: Duration = Duration::from_millis(120);
 /// A hint is repeated no sooner.
@@ -21,13 +22,13 @@ const HELD_FOR: Duration = Duration::from_millis(1_500);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs until the kiosk is gone.
-pub(crate) fn run(desk: &Desk, path: &str, setup: CameraSetup) {
+pub(crate) fn run(desk: &Desk, recorder: &Recorder, path: &str, setup: CameraSetup) {
     // Outlives the stream: a code that is still held when the stream is back is not reported again, and who was told
     // not to look does not look.
     let mut watch =
         Watch { setup, scanning: true, hold: Hold::new(), hinted: None, previewed: None, held_at: None };
     loop {
-        let health = match watch.serve(desk, path) {
+        let health = match watch.serve(desk, recorder, path) {
             Err(Gone) => return,
             Ok(SourceError::Stalled) => Health::Failed,
             Ok(_) => Health::Absent,
@@ -52,12 +53,13 @@ struct Watch {
 
 impl Watch {
     /// Comes back with what is wrong with the camera.
-    fn serve(&mut self, desk: &Desk, path: &str) -> Result<SourceError, Gone> {
+    fn serve(&mut self, desk: &Desk, recorder: &Recorder, path: &str) -> Result<SourceError, Gone> {
         let mut frames = match source::open(path, self.setup.exposure) {
             Ok(frames) => frames,
             Err(error) => return Ok(error),
         };
         let mut decoder = Decoder::new();
+        let mut size = (0, 0);
         loop {
             while let Some((ticket, work)) = desk.order(Duration::ZERO)? {
                 let answer = match work {
@@ -71,8 +73,15 @@ impl Watch {
             }
             let frame = match frames.next(Instant::now() + STALL) {
                 Ok(frame) => frame,
-                Err(error) => return Ok(error),
+                Err(error) => {
+                    recorder.note(What::Note(format!("no frame: {error}")));
+                    return Ok(error);
+                }
             };
+            if recorder.is_on() && size != (frame.width(), frame.height()) {
+                size = (frame.width(), frame.height());
+                recorder.note(What::Note(format!("frames of {} × {}", size.0, size.1)));
+            }
             desk.beat();
             desk.health(Health::Ready)?;
             if self.scanning {

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use device::framing::{read_frame, read_version, write_version};
+use device::record::Recorder;
 use device::wire::{DeviceConfig, ToDevice};
 
 use desk::Desk;
@@ -48,12 +49,15 @@ fn run() -> Result<()> {
     };
     tracing::info!(%name, "device process started");
     let desk = Desk::start(socket)?;
+    let recorder = Recorder::from_environment(&name);
     match config {
-        DeviceConfig::Card { reader } => slot::run(&desk, &reader),
-        DeviceConfig::Camera { source, setup } => camera::run(&desk, &source, setup),
-        DeviceConfig::Scanner { tty, baud, line } => scanner::run(&desk, &tty, baud, &line),
+        DeviceConfig::Card { reader } => slot::run(&desk, &recorder, &reader),
+        DeviceConfig::Camera { source, setup } => camera::run(&desk, &recorder, &source, setup),
+        DeviceConfig::Scanner { tty, baud, line } => scanner::run(&desk, &recorder, &tty, baud, &line),
         DeviceConfig::IdReader { tty, baud } => id_card::run(&desk, &tty, baud),
-        DeviceConfig::ReceiptPrinter { tty, baud, profile } => printing::run(&desk, &tty, baud, &profile)?,
+        DeviceConfig::ReceiptPrinter { tty, baud, profile } => {
+            printing::run(&desk, &recorder, &tty, baud, &profile)?;
+        }
     }
     Ok(())
 }

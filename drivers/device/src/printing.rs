@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use device::record::Recorder;
+use device::record::printer::{RecordedLink, order};
 use device::wire::{Answer, Attention, Fault, Health, Work};
 use printer::{LinkFault, Printer, Profile, SerialLink, Status, Why};
 
@@ -19,11 +21,11 @@ const SILENT_MAX: u32 = 2;
 ///
 /// # Errors
 /// When the site file names a profile that does not exist: no restart mends that.
-pub(crate) fn run(desk: &Desk, tty: &str, baud: u32, profile: &str) -> Result<()> {
+pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32, profile: &str) -> Result<()> {
     let profile = Profile::named(profile)
         .with_context(|| format!("there is no printer profile `{profile}`: correct the site file"))?;
     loop {
-        let Ok(fault) = serve(desk, tty, baud, &profile) else { return Ok(()) };
+        let Ok(fault) = serve(desk, recorder, tty, baud, &profile) else { return Ok(()) };
         let health = if fault == LinkFault::Busy { Health::Failed } else { Health::Absent };
         if desk.health(health).is_err() || desk.away(PAUSE).is_err() {
             return Ok(());
@@ -32,12 +34,18 @@ pub(crate) fn run(desk: &Desk, tty: &str, baud: u32, profile: &str) -> Result<()
 }
 
 /// Comes back with what is wrong with the line when it has to be opened again.
-fn serve(desk: &Desk, tty: &str, baud: u32, profile: &Profile) -> Result<LinkFault, Gone> {
+fn serve(
+    desk: &Desk,
+    recorder: &Recorder,
+    tty: &str,
+    baud: u32,
+    profile: &Profile,
+) -> Result<LinkFault, Gone> {
     let link = match SerialLink::open(tty, baud) {
         Ok(link) => link,
         Err(fault) => return Ok(fault),
     };
-    let mut printer = Printer::open(link, profile.clone());
+    let mut printer = Printer::open(RecordedLink::new(link, recorder.clone()), profile.clone());
     let mut ask_at = Instant::now();
     let mut silent = 0;
     loop {
@@ -45,6 +53,9 @@ fn serve(desk: &Desk, tty: &str, baud: u32, profile: &Profile) -> Result<LinkFau
             let answer = match work {
                 Work::Print(receipt) => {
                     desk.health(Health::Busy)?;
+                    if recorder.is_on() {
+                        recorder.note(order(&receipt));
+                    }
                     Ok(Answer::Printed(printer.print(&receipt, &mut |_| desk.beat())))
                 }
                 Work::VerifyPin(_) | Work::Scan(_) => Err(Fault::NotMine),
@@ -62,9 +73,11 @@ fn serve(desk: &Desk, tty: &str, baud: u32, profile: &Profile) -> Result<LinkFau
             }
             Err(LinkFault::TimedOut) => {
                 silent += 1;
-                if silent >= SILENT_MAX {
-                    desk.health(Health::NeedsAttention(Attention::Mute))?;
+                if silent < SILENT_MAX {
+                    // At once: whoever stands there is to be told within a second.
+                    continue;
                 }
+                desk.health(Health::NeedsAttention(Attention::Mute))?;
             }
             Err(fault @ (LinkFault::Absent | LinkFault::Busy | LinkFault::Gone | LinkFault::Failed(_))) => {
                 return Ok(fault);

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use code_reader::{Hold, Lines};
+use device::record::{self, Recorder};
 use device::wire::{Answer, CODE_MAX, Event, Fault, Health, ScannerLine, Work};
 use serialport::SerialPort;
 
@@ -15,12 +16,12 @@ const READ: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until the kiosk is gone.
-pub(crate) fn run(desk: &Desk, tty: &str, baud: u32, line: &ScannerLine) {
+pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32, line: &ScannerLine) {
     // These outlive the line: a scanner that is plugged in again goes on as it was told.
     let mut scanning = true;
     let mut hold = Hold::new();
     loop {
-        if let Err(Gone) = serve(desk, tty, baud, line, &mut scanning, &mut hold) {
+        if let Err(Gone) = serve(desk, recorder, tty, baud, line, &mut scanning, &mut hold) {
             return;
         }
         if desk.health(Health::Absent).is_err() || desk.away(PAUSE).is_err() {
@@ -32,6 +33,7 @@ pub(crate) fn run(desk: &Desk, tty: &str, baud: u32, line: &ScannerLine) {
 /// Comes back with `Ok` when the scanner is unplugged.
 fn serve(
     desk: &Desk,
+    recorder: &Recorder,
     tty: &str,
     baud: u32,
     line: &ScannerLine,
@@ -66,7 +68,9 @@ fn serve(
             Ok(0) => return Ok(()),
             Ok(read) => {
                 last = Instant::now();
-                lines.take(chunk.get(..read).unwrap_or_default())
+                let bytes = chunk.get(..read).unwrap_or_default();
+                record::scanner::heard(recorder, bytes);
+                lines.take(bytes)
             }
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
                 if last.elapsed() >= gap {

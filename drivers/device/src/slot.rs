@@ -4,6 +4,9 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use card::{Happening, ReadFault, Reader, ReaderFault, Refusal, TransportFault};
+use device::record::card::CardTape;
+use device::record::replay::OPENED;
+use device::record::{Reason, Recorder, What};
 use device::wire::{Answer, Event, Fault, Health, Ticket, Work};
 
 use crate::desk::{Desk, Gone};
@@ -35,6 +38,7 @@ impl From<ReaderFault> for Ended {
 /// The reader, and what the kiosk was told of the card in it.
 struct Slot<'a> {
     desk: &'a Desk,
+    recorder: &'a Recorder,
     reader: Reader,
     present: bool,
     /// Since when a reading that broke off waits for the news that the card was taken.
@@ -42,9 +46,9 @@ struct Slot<'a> {
 }
 
 /// Runs until the kiosk is gone.
-pub(crate) fn run(desk: &Desk, name: &str) {
+pub(crate) fn run(desk: &Desk, recorder: &Recorder, name: &str) {
     loop {
-        let Err(ended) = serve(desk, name);
+        let Err(ended) = serve(desk, recorder, name);
         let health = match ended {
             Ended::Gone => return,
             Ended::Fault(ReaderFault::NoReader) => Health::Absent,
@@ -56,9 +60,22 @@ pub(crate) fn run(desk: &Desk, name: &str) {
     }
 }
 
-fn serve(desk: &Desk, name: &str) -> Result<Infallible, Ended> {
+fn serve(desk: &Desk, recorder: &Recorder, name: &str) -> Result<Infallible, Ended> {
     desk.beat();
-    let mut slot = Slot { desk, reader: Reader::open(name)?, present: false, lost: None };
+    let mut reader = Reader::open(name)?;
+    if recorder.is_on() {
+        let mut tape = CardTape::new(recorder.clone());
+        reader.tap(Box::new(move |command, answer| {
+            tape.exchanged(
+                command,
+                answer.map_err(|fault| match fault {
+                    TransportFault::CardGone => Reason::Gone,
+                    TransportFault::ReaderGone => Reason::Failed,
+                }),
+            );
+        }));
+    }
+    let mut slot = Slot { desk, recorder, reader, present: false, lost: None };
     desk.health(Health::Ready)?;
     let Err(ended) = slot.watch();
     // Nobody sees any more whether the card is taken; a reader that comes back announces it anew.
@@ -91,6 +108,7 @@ impl Slot<'_> {
 
     fn read(&mut self) -> Result<(), Ended> {
         self.present = true;
+        self.recorder.note(What::Note(OPENED.into()));
         self.desk.event(Event::CardInserted)?;
         match self.reader.read(&mut || self.desk.beat()) {
             Ok(card) => self.desk.event(Event::CardRead(Box::new(card)))?,
@@ -107,11 +125,14 @@ impl Slot<'_> {
     fn work(&mut self, ticket: Ticket, work: Work) -> Result<(), Gone> {
         let answer = match work {
             Work::VerifyPin(_) if !self.present => Err(Fault::NoCard),
-            Work::VerifyPin(pin) => match self.reader.verify_pin(&pin) {
-                Ok(outcome) => Ok(Answer::Pin(outcome)),
-                Err(TransportFault::CardGone) => Err(Fault::NoCard),
-                Err(TransportFault::ReaderGone) => Err(Fault::Unavailable),
-            },
+            Work::VerifyPin(pin) => {
+                self.recorder.note(What::Order(serde_json::json!({ "verify-pin": pin.len() })));
+                match self.reader.verify_pin(&pin) {
+                    Ok(outcome) => Ok(Answer::Pin(outcome)),
+                    Err(TransportFault::CardGone) => Err(Fault::NoCard),
+                    Err(TransportFault::ReaderGone) => Err(Fault::Unavailable),
+                }
+            }
             Work::Print(_) | Work::Scan(_) => Err(Fault::NotMine),
         };
         self.desk.answer(ticket, answer)

@@ -1,0 +1,220 @@
+//! What of a card's commands and answers may be recorded.
+//!
+//! Commands keep their header and length; the data of VERIFY and of whatever is not known here becomes zeros. Answers
+//! keep their status word. The body of SELECT is the application's own and is kept; of a record its tag and length are
+//! kept and its value becomes that of an invented resident where it was sound, and bytes of the same class where it
+//! was not, so that a driver in a test comes to the same end.
+
+use zeroize::Zeroizing;
+
+use super::{Hex, Reason, Recorder, What};
+
+/// SELECT, READ BINARY, READ RECORD, GET RESPONSE.
+const SELECT: u8 = 0xA4;
+const READ_RECORD: u8 = 0xB2;
+const GET_RESPONSE: u8 = 0xC0;
+
+/// An invented citizen number with its check digit, and the birth date in it.
+const INVENTED_NUMBER: &[u8; 18] = b"11010519491231002X";
+const BIRTH: [u8; 4] = [0x19, 0x49, 0x12, 0x31];
+
+/// Records one card's wire.
+pub struct CardTape {
+    recorder: Recorder,
+    /// Instruction whose answer GET RESPONSE fetches.
+    asked: u8,
+}
+
+impl CardTape {
+    /// Writes to this recorder.
+    #[must_use]
+    pub fn new(recorder: Recorder) -> Self {
+        Self { recorder, asked: 0 }
+    }
+
+    /// One exchange, as it went over the wire.
+    pub fn exchanged(&mut self, apdu: &[u8], answer: Result<&[u8], Reason>) {
+        if !self.recorder.is_on() {
+            return;
+        }
+        self.recorder.note(What::Out(Hex(command(apdu))));
+        let ins = apdu.get(1).copied().unwrap_or(0);
+        if ins != GET_RESPONSE {
+            self.asked = ins;
+        }
+        self.recorder.note(match answer {
+            Ok(bytes) => What::In(Hex(response(self.asked, bytes))),
+            Err(reason) => What::InFailed(reason),
+        });
+    }
+}
+
+/// A command without what is personal or secret in it.
+#[must_use]
+pub fn command(apdu: &[u8]) -> Vec<u8> {
+    let mut kept = apdu.to_vec();
+    if apdu.get(1) != Some(&SELECT) {
+        kept.iter_mut().skip(5).for_each(|byte| *byte = 0);
+    }
+    kept
+}
+
+/// An answer to this instruction without what is personal or secret in it.
+#[must_use]
+pub fn response(ins: u8, answer: &[u8]) -> Vec<u8> {
+    let Some((body, status)) = answer.split_last_chunk::<2>() else {
+        return vec![0; answer.len()];
+    };
+    let mut kept = match ins {
+        SELECT => body.to_vec(),
+        READ_RECORD => record(body),
+        _ => vec![0; body.len()],
+    };
+    kept.extend_from_slice(status);
+    kept
+}
+
+/// A record: tag, length, and an invented value.
+fn record(body: &[u8]) -> Vec<u8> {
+    let Some(([tag, length], value)) = body.split_first_chunk::<2>() else { return classes(body) };
+    let invented = match tag {
+        // 卡识别码: the area code and the standard's own number are no secret.
+        0x01 if value.len() == 16 => [value.get(..8).unwrap_or_default(), &[0x99; 8]].concat(),
+        // Kind, version, issuer and dates of the card.
+        0x02..=0x06 => value.to_vec(),
+        0x0A if matches!(value, [b'1' | b'2']) => b"1".to_vec(),
+        0x0B if matches!(value, [nation] if is_packed(&[*nation])) => vec![0x01],
+        0x0C if value.len() == 3 && is_packed(value) => vec![0x50, 0x01, 0x01],
+        0x07 if value.len() == 9 && value.iter().all(u8::is_ascii_alphanumeric) => b"A00000000".to_vec(),
+        0x08 if is_citizen_number(value) => INVENTED_NUMBER.to_vec(),
+        0x09 | 0x4E => name(value),
+        0x0D if is_packed_date(value) => BIRTH.to_vec(),
+        _ => classes(value),
+    };
+    [&[*tag, *length], invented.as_slice()].concat()
+}
+
+fn is_citizen_number(value: &[u8]) -> bool {
+    value.len() == INVENTED_NUMBER.len()
+        && std::str::from_utf8(value).is_ok_and(|text| ::card::is_citizen_number(text))
+}
+
+fn is_packed(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte >> 4 < 10 && byte & 0x0F < 10)
+}
+
+fn is_packed_date(value: &[u8]) -> bool {
+    value.len() == 4 && is_packed(value)
+}
+
+/// A name: as many characters of as many bytes, its filling as it was.
+fn name(value: &[u8]) -> Vec<u8> {
+    let end = value.iter().rposition(|byte| !matches!(byte, 0x00 | 0x20 | 0xFF)).map_or(0, |last| last + 1);
+    let (text, filling) = value.split_at(end);
+    let decoded = encoding_rs::GB18030
+        .decode_without_bom_handling_and_without_replacement(text)
+        .map(|text| Zeroizing::new(text.into_owned()));
+    let Some(decoded) = decoded.filter(|text| !text.chars().any(char::is_control)) else {
+        return classes(value);
+    };
+    let invented: String = decoded
+        .chars()
+        .map(|one| {
+            let mut buffer = [0; 4];
+            match encoding_rs::GB18030.encode(one.encode_utf8(&mut buffer)).0.len() {
+                1 => 'x',
+                2 => '某',
+                _ => '𠮷',
+            }
+        })
+        .collect();
+    [&encoding_rs::GB18030.encode(&invented).0, filling].concat()
+}
+
+/// Bytes of the same class: digits, letters, high bytes, filling and control bytes stay what they are.
+fn classes(bytes: &[u8]) -> Vec<u8> {
+    bytes
+        .iter()
+        .map(|byte| match byte {
+            b'0'..=b'9' => b'0',
+            b'A'..=b'Z' | b'a'..=b'z' => b'x',
+            0x00 | 0x20 | 0xFF => *byte,
+            0x80..=0xFE => 0xA1,
+            0x01..=0x1F | 0x7F => 0x01,
+            _ => b'?',
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record_of(tag: u8, value: &[u8]) -> Vec<u8> {
+        [&[tag, value.len() as u8], value, &[0x90, 0x00]].concat()
+    }
+
+    #[test]
+    fn a_pin_never_enters_a_recording() {
+        let verify = [0x00, 0x20, 0x00, 0x00, 0x03, 0x73, 0x09, 0x14];
+        assert_eq!(command(&verify), [0x00, 0x20, 0x00, 0x00, 0x03, 0, 0, 0]);
+        let change = [0x80, 0x5E, 0x01, 0x00, 0x07, 0x73, 0x09, 0x14, 0xFF, 0x11, 0x22, 0x33];
+        assert!(command(&change)[5..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_holder_becomes_an_invented_one_of_the_same_length() {
+        let number = record_of(0x08, b"500112194803150422");
+        assert_eq!(response(READ_RECORD, &number), record_of(0x08, INVENTED_NUMBER));
+        let name = encoding_rs::GB18030.encode("欧阳雪梅").0.into_owned();
+        let mut value = name.clone();
+        value.resize(30, 0);
+        let kept = response(READ_RECORD, &record_of(0x09, &value));
+        assert_eq!(kept.len(), 34);
+        let text = encoding_rs::GB18030.decode_without_bom_handling(&kept[2..10]).0.into_owned();
+        assert_eq!(text, "某某某某");
+        assert_eq!(kept[10..32], [0; 22]);
+    }
+
+    #[test]
+    fn what_was_unsound_stays_unsound() {
+        let wrong_check_digit = b"500112194803150421";
+        let kept = response(READ_RECORD, &record_of(0x08, wrong_check_digit));
+        assert!(!is_citizen_number(&kept[2..20]));
+        let no_date = response(READ_RECORD, &record_of(0x0D, &[0x19, 0x9A, 0x12, 0x31]));
+        assert!(!is_packed_date(&no_date[2..6]));
+        assert_eq!(response(READ_RECORD, &[0x6A, 0x83]), [0x6A, 0x83]);
+        assert_eq!(response(READ_RECORD, &[0x41]), [0]);
+    }
+
+    #[test]
+    fn the_answer_that_get_response_fetches_counts_as_that_of_the_command_before() {
+        let mut tape = CardTape::new(Recorder::off());
+        tape.asked = 0;
+        tape.exchanged(&[0x00, 0xB2, 0x08, 0x00, 0x00], Ok(&[0x61, 0x14]));
+        // Off: nothing is kept, not even the instruction.
+        assert_eq!(tape.asked, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_keeps_its_length_and_status(
+            ins in any::<u8>(),
+            answer in proptest::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let kept = response(ins, &answer);
+            prop_assert_eq!(kept.len(), answer.len());
+            if answer.len() >= 2 {
+                prop_assert_eq!(&kept[kept.len() - 2..], &answer[answer.len() - 2..]);
+            }
+        }
+
+        #[test]
+        fn any_command_keeps_its_head_and_length(apdu in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let kept = command(&apdu);
+            prop_assert_eq!(kept.len(), apdu.len());
+            prop_assert_eq!(&kept[..apdu.len().min(5)], &apdu[..apdu.len().min(5)]);
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Recording of a device's wire: every byte that crosses it, with its time, so that a problem in the field becomes a
+//! test.
+//!
+//! A recording is a text file with one JSON object a line. The first line says the [`VERSION`] and whose wire it is;
+//! every other is an [`Entry`]. It is switched on by the directory that [`DIRECTORY`] names in the environment of
+//! `kiosk-device` (a drop-in of the unit). Files are bounded by [`FILE_MAX`], the oldest of more than [`KEPT`] go.
+//!
+//! No personal data enters it: [`card`], [`printer`] and [`scanner`] replace what is personal by as many bytes of the
+//! same class before an entry is made, and keep only what is known to be harmless. Of a camera only what happened is
+//! noted. A recording never breaks the device: entries go to a thread of their own, and when that cannot keep up or
+//! the disk is full, the recording ends or has gaps, and says so.
+
+pub mod card;
+pub mod printer;
+pub mod replay;
+pub mod scanner;
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the format.
+pub const VERSION: u32 = 1;
+/// Names the directory in the environment; without it nothing is recorded.
+pub const DIRECTORY: &str = "KIOSK_DEVICE_RECORD";
+/// Longest file in bytes; then another is begun.
+pub const FILE_MAX: u64 = 8 * 1024 * 1024;
+/// Files of one device that are kept.
+pub const KEPT: usize = 8;
+/// Entries that may wait for the disk.
+const WAITING_MAX: usize = 1024;
+/// Longest line that is read back.
+const LINE_MAX: usize = 1024 * 1024;
+
+/// The first line of a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// [`VERSION`].
+    pub recording: u32,
+    /// Name of the device.
+    pub device: String,
+}
+
+/// What happened on a wire, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Microseconds since the recording began.
+    pub at_us: u64,
+    /// What.
+    pub what: What,
+}
+
+/// What happened on a wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// The driver's bytes, as many as the wire took.
+    Out(Hex),
+    /// The device's bytes.
+    In(Hex),
+    /// The wire took nothing, for this reason.
+    OutFailed(Reason),
+    /// Nothing came, for this reason.
+    InFailed(Reason),
+    /// The driver was given work: its shape, as JSON.
+    Order(serde_json::Value),
+    /// What else is worth knowing: opened, inserted, a frame's size.
+    Note(String),
+}
+
+/// Why nothing moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// Not in time.
+    TimedOut,
+    /// The other side is gone.
+    Gone,
+    /// Something else.
+    Failed,
+}
+
+/// Bytes as hexadecimal digits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Hex(pub Vec<u8>);
+
+impl From<Hex> for String {
+    fn from(Hex(bytes): Hex) -> Self {
+        let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
+        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0F)]).collect()
+    }
+}
+
+impl TryFrom<String> for Hex {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let nibble = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let pair = |pair: &[u8]| match pair {
+            [high, low] => Some(nibble(high)? << 4 | nibble(low)?),
+            _ => None,
+        };
+        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
+        bytes.map(Self).ok_or("bytes are pairs of hexadecimal digits")
+    }
+}
+
+/// Where entries go; to nowhere while recording is off. Its copies write one recording.
+#[derive(Clone)]
+pub struct Recorder {
+    to: Option<SyncSender<Entry>>,
+    start: Instant,
+}
+
+impl Recorder {
+    /// Records nothing.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { to: None, start: Instant::now() }
+    }
+
+    /// As the environment has it.
+    #[must_use]
+    pub fn from_environment(device: &str) -> Self {
+        match std::env::var_os(DIRECTORY) {
+            Some(directory) if !directory.is_empty() => Self::begin(Path::new(&directory), device),
+            Some(_) | None => Self::off(),
+        }
+    }
+
+    /// Begins a recording in this directory. One that cannot be begun is off.
+    #[must_use]
+    pub fn begin(directory: &Path, device: &str) -> Self {
+        let (to, entries) = sync_channel(WAITING_MAX);
+        let files = Files { directory: directory.to_owned(), device: device.to_owned(), number: 0 };
+        let begun = thread::Builder::new().name("recorder".into()).spawn(move || files.write(&entries));
+        if let Err(error) = begun {
+            tracing::warn!(%error, "nothing is recorded");
+            return Self::off();
+        }
+        tracing::info!(directory = %directory.display(), "this device's wire is recorded");
+        Self { to: Some(to), start: Instant::now() }
+    }
+
+    /// Whether anything is recorded: what makes an entry may be spared otherwise.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.to.is_some()
+    }
+
+    /// Records what happened, now. Never waits.
+    pub fn note(&self, what: What) {
+        let Some(to) = &self.to else { return };
+        let at_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        match to.try_send(Entry { at_us, what }) {
+            Ok(()) => {}
+            // The writer notices by the times, and the log says it; the device goes on.
+            Err(TrySendError::Full(_)) => tracing::warn!("an entry of the recording is lost"),
+            Err(TrySendError::Disconnected(_)) => {}
+        }
+    }
+}
+
+/// The files of one device's recordings.
+struct Files {
+    directory: PathBuf,
+    device: String,
+    number: u32,
+}
+
+impl Files {
+    fn write(mut self, entries: &Receiver<Entry>) {
+        if let Err(error) = self.write_all(entries) {
+            tracing::warn!(%error, "the recording has ended");
+        }
+    }
+
+    fn write_all(&mut self, entries: &Receiver<Entry>) -> io::Result<()> {
+        let mut file = self.next()?;
+        let mut written = 0;
+        for entry in entries {
+            let mut line = serde_json::to_vec(&entry)?;
+            line.push(b'\n');
+            file.write_all(&line)?;
+            written += line.len() as u64;
+            if written >= FILE_MAX {
+                file = self.next()?;
+                written = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins the next file and lets the oldest go.
+    fn next(&mut self) -> io::Result<File> {
+        fs::create_dir_all(&self.directory)?;
+        let prefix = format!("{}-", self.device);
+        let mut old: Vec<PathBuf> = fs::read_dir(&self.directory)?
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+            .map(|entry| entry.path())
+            .collect();
+        old.sort();
+        for path in old.iter().take((old.len() + 1).saturating_sub(KEPT)) {
+            fs::remove_file(path)?;
+        }
+        self.number += 1;
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let name = format!("{prefix}{seconds:012}-{}-{:04}.jsonl", std::process::id(), self.number);
+        let mut file =
+            File::options().create_new(true).append(true).mode(0o600).open(self.directory.join(name))?;
+        let mut head = serde_json::to_vec(&Head { recording: VERSION, device: self.device.clone() })?;
+        head.push(b'\n');
+        file.write_all(&head)?;
+        Ok(file)
+    }
+}
+
+/// A recording, read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Its first line.
+    pub head: Head,
+    /// The rest.
+    pub entries: Vec<Entry>,
+}
+
+/// Why a recording cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// The file cannot be read.
+    #[error("the recording cannot be read")]
+    Io(#[from] io::Error),
+    /// A line is not one of a recording.
+    #[error("line {line} of the recording makes no sense")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It has no first line, or one of another version.
+    #[error("this is no recording of version {VERSION}")]
+    Version,
+}
+
+impl Recording {
+    /// Reads a recording. A last line that was cut off, as by a power cut, is left out.
+    ///
+    /// # Errors
+    /// When it is none, or spoilt before its last line.
+    pub fn read(from: impl io::Read) -> Result<Self, Unreadable> {
+        let mut lines = BufReader::new(from);
+        let mut text = String::new();
+        let mut next = |number: usize| -> Result<Option<(usize, String)>, Unreadable> {
+            text.clear();
+            let read = io::Read::take(&mut lines, LINE_MAX as u64).read_line(&mut text)?;
+            Ok((read > 0 && text.ends_with('\n')).then(|| (number, text.clone())))
+        };
+        let (_, first) = next(1)?.ok_or(Unreadable::Version)?;
+        let head: Head = serde_json::from_str(&first).map_err(|_| Unreadable::Version)?;
+        if head.recording != VERSION {
+            return Err(Unreadable::Version);
+        }
+        let mut entries = Vec::new();
+        while let Some((line, text)) = next(entries.len() + 2)? {
+            entries.push(serde_json::from_str(&text).map_err(|source| Unreadable::Line { line, source })?);
+        }
+        Ok(Self { head, entries })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn read(directory: &Path, entries: usize) -> Recording {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let file = fs::read_dir(directory).ok().and_then(|mut files| files.next()).and_then(Result::ok);
+            let read = file.and_then(|file| Recording::read(File::open(file.path()).unwrap()).ok());
+            match read {
+                Some(recording) if recording.entries.len() >= entries => return recording,
+                _ => assert!(Instant::now() < until, "the recording did not come"),
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn what_is_noted_is_read_back_in_order_from_a_file_of_the_owner_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let recorder = Recorder::begin(directory.path(), "receipt-printer");
+        let noted = [
+            What::Note("opened".into()),
+            What::Out(Hex(vec![0x10, 0x04, 0x01])),
+            What::InFailed(Reason::TimedOut),
+            What::In(Hex(vec![0x12])),
+            What::Order(serde_json::json!({"verify-pin": 6})),
+        ];
+        noted.iter().for_each(|what| recorder.note(what.clone()));
+        let recording = read(directory.path(), noted.len());
+        assert_eq!(recording.head, Head { recording: VERSION, device: "receipt-printer".into() });
+        let read_back: Vec<What> = recording.entries.iter().map(|entry| entry.what.clone()).collect();
+        assert_eq!(read_back, noted);
+        assert!(recording.entries.is_sorted_by_key(|entry| entry.at_us));
+        let file = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o077, 0);
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_costs_the_recording_and_nothing_else() {
+        let recorder = Recorder::begin(Path::new("/dev/null/nowhere"), "card");
+        (0..10_000).for_each(|_| recorder.note(What::Note("still alive".into())));
+        assert!(!Recorder::off().is_on());
+    }
+
+    #[test]
+    fn old_recordings_go_and_new_ones_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = Files { directory: directory.path().to_owned(), device: "card".into(), number: 0 };
+        fs::write(directory.path().join("scanner-1.jsonl"), "").unwrap();
+        for _ in 0..KEPT + 3 {
+            files.next().unwrap();
+        }
+        let names: Vec<String> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(names.iter().filter(|name| name.starts_with("card-")).count(), KEPT);
+        assert!(names.iter().any(|name| name.ends_with(&format!("-{:04}.jsonl", KEPT + 3))));
+        assert!(names.contains(&"scanner-1.jsonl".to_owned()));
+    }
+
+    #[test]
+    fn a_recording_that_was_cut_off_reads_to_its_last_whole_line() {
+        let whole = "{\"recording\":1,\"device\":\"card\"}\n{\"at_us\":5,\"what\":{\"in\":\"9000\"}}\n";
+        for cut in whole.find('\n').unwrap() + 1..whole.len() {
+            let recording = Recording::read(&whole.as_bytes()[..cut]).unwrap();
+            assert!(recording.entries.is_empty());
+        }
+        assert_eq!(Recording::read(whole.as_bytes()).unwrap().entries.len(), 1);
+        let other = whole.replace("\"recording\":1", "\"recording\":2");
+        assert!(matches!(Recording::read(other.as_bytes()), Err(Unreadable::Version)));
+        let spoilt = whole.replace("9000", "90x0");
+        assert!(matches!(Recording::read(spoilt.as_bytes()), Err(Unreadable::Line { line: 2, .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_survive_their_digits(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let text = String::from(Hex(bytes.clone()));
+            prop_assert_eq!(Hex::try_from(text).unwrap().0, bytes);
+        }
+
+        #[test]
+        fn any_file_is_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Recording::read(bytes.as_slice()).is_ok();
+        }
+    }
+}

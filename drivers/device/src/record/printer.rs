@@ -1,0 +1,238 @@
+//! What of a printer's line may be recorded: all commands and all answers, and of a receipt its shape.
+//!
+//! Text becomes `x`, a picture white, a QR code's content `x`, each as long as it was. The receipt that was ordered is
+//! recorded as one of the same shape: a Chinese character for a Chinese character, a digit for a digit. So a driver in
+//! a test that is given that receipt sends a stream which differs from the recorded one in nothing.
+
+use std::time::{Duration, Instant};
+
+use printer::{Block, Link, LinkFault, Receipt};
+
+use super::replay::OPENED;
+use super::{Hex, Reason, Recorder, What};
+
+/// A line whose bytes are recorded.
+pub struct RecordedLink<L> {
+    link: L,
+    recorder: Recorder,
+    stream: Stream,
+}
+
+impl<L: Link> RecordedLink<L> {
+    /// Records what passes over this line.
+    pub fn new(link: L, recorder: Recorder) -> Self {
+        recorder.note(What::Note(OPENED.into()));
+        Self { link, recorder, stream: Stream::default() }
+    }
+}
+
+impl<L: Link> Link for RecordedLink<L> {
+    fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
+        let written = self.link.write_some(bytes, timeout);
+        if self.recorder.is_on() {
+            self.recorder.note(match written {
+                Ok(count) => What::Out(Hex(self.stream.pass(bytes.get(..count).unwrap_or(bytes)))),
+                Err(fault) => What::OutFailed(reason(fault)),
+            });
+        }
+        written
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
+        let read = self.link.read_some(buffer, timeout);
+        if self.recorder.is_on() {
+            self.recorder.note(match read {
+                Ok(count) => What::In(Hex(buffer.get(..count).unwrap_or_default().to_vec())),
+                Err(fault) => What::InFailed(reason(fault)),
+            });
+        }
+        read
+    }
+
+    fn bytes_per_second(&self) -> u32 {
+        self.link.bytes_per_second()
+    }
+
+    fn now(&self) -> Instant {
+        self.link.now()
+    }
+}
+
+fn reason(fault: LinkFault) -> Reason {
+    match fault {
+        LinkFault::TimedOut => Reason::TimedOut,
+        LinkFault::Gone | LinkFault::Absent => Reason::Gone,
+        LinkFault::Busy | LinkFault::Failed(_) => Reason::Failed,
+    }
+}
+
+/// Follows the driver's commands, to tell them from the text and the pictures between them.
+#[derive(Clone, Default)]
+pub struct Stream {
+    /// The command that has begun; empty within text.
+    command: Vec<u8>,
+    /// Bytes of a picture or code that are still to come, and what each becomes.
+    hidden: usize,
+    becomes: u8,
+}
+
+/// Longest command before its data.
+const COMMAND_MAX: usize = 16;
+
+impl Stream {
+    /// The bytes as they may be recorded.
+    pub fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
+        bytes.iter().map(|byte| self.pass_one(*byte)).collect()
+    }
+
+    fn pass_one(&mut self, byte: u8) -> u8 {
+        if self.hidden > 0 {
+            self.hidden -= 1;
+            return self.becomes;
+        }
+        if self.command.is_empty() && byte >= 0x20 {
+            return b'x';
+        }
+        self.command.push(byte);
+        match self.command.as_slice() {
+            // Its data follow: store a QR code's content, a picture.
+            [0x1D, b'(', b'k', low, high, 0x31, 0x50, _] => {
+                let data = usize::from(u16::from_le_bytes([*low, *high])).saturating_sub(3);
+                (self.hidden, self.becomes) = (data, b'x');
+                self.command.clear();
+            }
+            [0x1D, b'v', b'0', _, xl, xh, yl, yh] => {
+                let rows = usize::from(u16::from_le_bytes([*yl, *yh]));
+                (self.hidden, self.becomes) = (usize::from(u16::from_le_bytes([*xl, *xh])) * rows, 0);
+                self.command.clear();
+            }
+            begun if is_whole(begun) => self.command.clear(),
+            _ => {}
+        }
+        byte
+    }
+}
+
+/// Whether a command of this driver is complete. What is not known here ends at once: then what follows is text.
+fn is_whole(begun: &[u8]) -> bool {
+    let length = match begun {
+        [0x1B | 0x1C | 0x1D | 0x10] => return false,
+        [0x1B, b'@', ..] | [0x1C, b'&' | b'.', ..] => 2,
+        [0x1B, b'a' | b'd' | b'E' | b'!' | b'-' | b'G' | b't', ..]
+        | [0x1D, b'!' | b'r' | b'a' | b'B', ..]
+        | [0x10, 0x04 | 0x05, ..] => 3,
+        [0x1D, b'V', 65 | 66, ..] => 4,
+        [0x1D, b'V', _] => 3,
+        [0x1D, b'V'] => return false,
+        [0x10, 0x14, ..] => 10,
+        [0x1D, b'(', _, low, high, ..] => 5 + usize::from(u16::from_le_bytes([*low, *high])),
+        [0x1D, b'(', ..] | [0x1D, b'v', ..] => COMMAND_MAX,
+        _ => 1,
+    };
+    begun.len() >= length.min(COMMAND_MAX)
+}
+
+/// A receipt of the same shape that says nothing.
+#[must_use]
+pub fn shape(receipt: &Receipt) -> Receipt {
+    let block = |block: &Block| match block {
+        Block::Title(text) => Block::Title(shape_of(text)),
+        Block::Line(text) => Block::Line(shape_of(text)),
+        Block::Notice(text) => Block::Notice(shape_of(text)),
+        Block::Pair { label, value } => Block::Pair { label: shape_of(label), value: shape_of(value) },
+        Block::Amount { label, value } => Block::Amount { label: shape_of(label), value: shape_of(value) },
+        Block::Qr(content) => Block::Qr(shape_of(content)),
+        Block::Rule => Block::Rule,
+        Block::Feed(lines) => Block::Feed(*lines),
+    };
+    Receipt {
+        blocks: receipt.blocks.iter().map(block).collect(),
+        copy_mark: receipt.copy_mark.as_deref().map(shape_of),
+    }
+}
+
+/// A text of the same classes of characters: what a line break or a font depends on stays.
+fn shape_of(text: &str) -> String {
+    text.chars()
+        .map(|one| {
+            let mut buffer = [0; 4];
+            match one {
+                '0'..='9' => '0',
+                'A'..='Z' => 'X',
+                'a'..='z' => 'x',
+                ' '..='~' | '·' | '¥' | '，' | '。' | '：' | '（' | '）' => one,
+                // In GB 2312, in GBK, in four bytes: a printer has the first, perhaps the second.
+                _ => match encoding_rs::GB18030.encode(one.encode_utf8(&mut buffer)).0.as_ref() {
+                    [0xA1..=0xF7, 0xA1..=0xFE] => '某',
+                    [_, _] => '镕',
+                    _ => '𠮷',
+                },
+            }
+        })
+        .collect()
+}
+
+/// An order to print, for a recording.
+#[must_use]
+pub fn order(receipt: &Receipt) -> What {
+    What::Order(serde_json::to_value(shape(receipt)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn text_and_codes_become_nothing_and_commands_stay() {
+        let mut bytes = vec![0x1B, b'@', 0x1C, b'&', 0x1B, b'a', 1, 0x1D, b'!', 0x11];
+        bytes.extend_from_slice(&encoding_rs::GB18030.encode("李䶮\n¥86.40\n").0);
+        let qr =
+            [0x1D, b'(', b'k', 5, 0, 0x31, 0x50, 0x30, b'h', b'i', 0x1D, b'(', b'k', 3, 0, 0x31, 0x51, 0x30];
+        bytes.extend_from_slice(&qr);
+        bytes.extend([0x1D, b'v', b'0', 0, 2, 0, 2, 0, 9, 9, 9, 9, b'A', b'\n']);
+        let end = [0x1D, b'V', 66, 0, 0x10, 0x04, 1, 0x1D, b'r', 1];
+        bytes.extend_from_slice(&end);
+        let kept = Stream::default().pass(&bytes);
+        let mut expected = bytes.clone();
+        let (text, code) = (10..10 + 4, bytes.len() - end.len() - 14 - qr.len());
+        expected[text].fill(b'x');
+        let amount = 15..code - 1;
+        expected[amount].fill(b'x');
+        expected[code + 8..code + 10].fill(b'x');
+        let picture = bytes.len() - end.len() - 6;
+        expected[picture..picture + 4].fill(0);
+        expected[picture + 4] = b'x';
+        assert_eq!(kept, expected, "{kept:02X?}");
+    }
+
+    #[test]
+    fn commands_are_followed_however_the_line_takes_them() {
+        let bytes = [0x1B, b'@', b'h', b'i', 0x1D, b'v', b'0', 0, 1, 0, 3, 0, 7, 7, 7, b'!', 0x10, 0x04, 2];
+        let whole = Stream::default().pass(&bytes);
+        for cut in 0..bytes.len() {
+            let mut stream = Stream::default();
+            let parts = [stream.pass(&bytes[..cut]), stream.pass(&bytes[cut..])].concat();
+            assert_eq!(parts, whole);
+        }
+    }
+
+    #[test]
+    fn a_receipt_keeps_its_shape_and_nothing_else() {
+        let receipt = Receipt {
+            blocks: vec![Block::Pair { label: "户名".into(), value: "李䶮 A12".into() }, Block::Rule],
+            copy_mark: Some("补打 第1次".into()),
+        };
+        let shape = shape(&receipt);
+        let Some(Block::Pair { label, value }) = shape.blocks.first() else { panic!("a pair") };
+        assert_eq!((label.as_str(), value.as_str()), ("某某", "某镕 X00"));
+        assert_eq!(shape.copy_mark.as_deref(), Some("某某 某0某"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_keep_their_number(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert_eq!(Stream::default().pass(&bytes).len(), bytes.len());
+        }
+    }
+}

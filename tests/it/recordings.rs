@@ -1,0 +1,278 @@
+//! Recordings of wires: what is recorded names nobody, and what is replayed goes as it went.
+//!
+//! `tests/recordings` holds recordings made on the virtual hardware, one for each thing that once had to be understood.
+//! `UPDATE_RECORDINGS=1` makes them anew.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ::printer::{Block, Confirmation, Outcome, Printer, Profile, Receipt, SerialLink, Why};
+use card::{CardTransport, Holder, ReadFault, Refusal, TransportFault};
+use device::record::card::CardTape;
+use device::record::printer::{RecordedLink, order};
+use device::record::replay::{self, OPENED};
+use device::record::{Recorder, Recording, What};
+use system_tests::script;
+use virtual_hardware::card::{Flaw, VirtualCard};
+use virtual_hardware::faults::Faults;
+use virtual_hardware::paper::WIDTH_80;
+use virtual_hardware::printer::VirtualPrinter;
+use virtual_hardware::residents::{self, Resident};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn everybody() -> Vec<Resident> {
+    residents::read(&repository().join("assets/residents.toml")).unwrap()
+}
+
+/// A virtual card without a reader, whose wire is recorded.
+struct Contact {
+    card: VirtualCard,
+    tape: CardTape,
+}
+
+impl CardTransport for Contact {
+    fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
+        let answer = self.card.answer(command);
+        self.tape.exchanged(command, Ok(&answer));
+        response.extend_from_slice(&answer);
+        Ok(())
+    }
+}
+
+/// The only recording in a directory, once it has this end.
+fn finished(directory: &Path, is_whole: impl Fn(&Recording) -> bool) -> (Recording, PathBuf) {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        for file in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let recording = Recording::read(File::open(file.path()).unwrap());
+            if let Some(recording) = recording.ok().filter(|recording| is_whole(recording)) {
+                return (recording, file.path());
+            }
+        }
+        assert!(Instant::now() < until, "the recording did not come to its end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn ends_with_note(recording: &Recording, note: &str) -> bool {
+    recording.entries.last().is_some_and(|entry| entry.what == What::Note(note.into()))
+}
+
+fn record_card(directory: &Path, resident: &Resident, flaw: Flaw) -> (Recording, PathBuf) {
+    let recorder = Recorder::begin(directory, "card");
+    recorder.note(What::Note(OPENED.into()));
+    let mut contact =
+        Contact { card: VirtualCard::of(resident, flaw), tape: CardTape::new(recorder.clone()) };
+    let _ = card::read(&mut contact).is_ok();
+    recorder.note(What::Order(serde_json::json!({ "verify-pin": resident.card.pin.len() })));
+    let _ = card::verify_pin(&mut contact, resident.card.pin.as_bytes()).is_ok();
+    recorder.note(What::Note("closed".into()));
+    finished(directory, |recording| ends_with_note(recording, "closed"))
+}
+
+fn receipt_of(resident: &Resident) -> Receipt {
+    Receipt {
+        blocks: vec![
+            Block::Title("缴费凭条".into()),
+            Block::Pair { label: "姓名".into(), value: resident.name.clone() },
+            Block::Pair { label: "身份证号".into(), value: resident.id_number.clone() },
+            Block::Pair { label: "卡号".into(), value: resident.card.number.clone() },
+            Block::Amount { label: "合计".into(), value: "¥86.40".into() },
+            Block::Qr(format!("http://platform.invalid/r/{}", resident.card.number)),
+        ],
+        copy_mark: None,
+    }
+}
+
+fn record_print(
+    directory: &Path,
+    resident: &Resident,
+    fault: Option<&str>,
+    profile: &str,
+) -> (Recording, PathBuf, Outcome) {
+    let port = tempfile::tempdir().unwrap();
+    let tty = port.path().join("receipt");
+    let faults = Faults::default();
+    let _printer = VirtualPrinter::with(&tty, WIDTH_80, faults.clone()).unwrap();
+    if let Some(fault) = fault {
+        faults.switch(fault, true).unwrap();
+    }
+    let recorder = Recorder::begin(directory, "receipt-printer");
+    let link = SerialLink::open(&tty.display().to_string(), 115_200).unwrap();
+    let link = RecordedLink::new(link, recorder.clone());
+    let mut printer = Printer::open(link, Profile::named(profile).unwrap());
+    let receipt = receipt_of(resident);
+    recorder.note(order(&receipt));
+    let outcome = printer.print(&receipt, &mut |_| {});
+    recorder.note(What::Note("closed".into()));
+    let (recording, file) = finished(directory, |recording| ends_with_note(recording, "closed"));
+    (recording, file, outcome)
+}
+
+#[test]
+fn no_recording_holds_anything_of_a_resident() {
+    let everybody = everybody();
+    let looked_for = script::residents(&repository().join("assets/residents.toml")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for (resident, sought) in everybody.iter().zip(&looked_for) {
+        let place = directory.path().join(&resident.id);
+        let (_, card) = record_card(&place.join("card"), resident, Flaw::None);
+        let (_, print, _) = record_print(&place.join("print"), resident, None, "generic-80");
+        let texts = [
+            &sought.name,
+            &sought.id_number,
+            &sought.card.identification,
+            &sought.card.number,
+            &sought.card.pin,
+        ];
+        for file in [card, print] {
+            let written = fs::read(&file).unwrap();
+            // Bytes stand in it as digits, so they are looked for as digits and as they are.
+            let plain = bytes_of(&written);
+            for text in texts {
+                let gb = encoding_rs::GB18030.encode(text).0.into_owned();
+                let bcd: Vec<u8> = packed(text);
+                for needle in [text.as_bytes(), gb.as_slice(), bcd.as_slice()] {
+                    if needle.len() < 3 {
+                        continue;
+                    }
+                    let found = |hay: &[u8]| hay.windows(needle.len()).any(|window| window == needle);
+                    assert!(!found(&written) && !found(&plain), "{}: {}", resident.id, file.display());
+                }
+            }
+        }
+    }
+}
+
+/// All bytes that a recording holds as digits, one after the other.
+fn bytes_of(written: &[u8]) -> Vec<u8> {
+    let recording = Recording::read(written).unwrap();
+    let moved = |what: &What| match what {
+        What::Out(bytes) | What::In(bytes) => bytes.0.clone(),
+        What::OutFailed(_) | What::InFailed(_) | What::Order(_) | What::Note(_) => Vec::new(),
+    };
+    recording.entries.iter().flat_map(|entry| moved(&entry.what)).collect()
+}
+
+/// Digits two to a byte, as a card holds them.
+fn packed(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> =
+        text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
+    digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+#[test]
+fn a_recorded_card_is_read_again_as_it_was() {
+    let everybody = everybody();
+    for (flaw, expected) in [
+        (Flaw::None, None),
+        (Flaw::Locked, Some(Refusal::Blocked)),
+        (Flaw::HalfRecord, Some(Refusal::Incomplete)),
+        (Flaw::Garbage, Some(Refusal::Garbage)),
+    ] {
+        for resident in &everybody {
+            // The holder of a third-generation card is not read, so a flaw there does not show.
+            let third = resident.card.version == "3.00";
+            if third && matches!(flaw, Flaw::HalfRecord | Flaw::Garbage) {
+                continue;
+            }
+            let directory = tempfile::tempdir().unwrap();
+            let (recording, _) = record_card(directory.path(), resident, flaw);
+            let read = replay::read_cards(&recording).unwrap();
+            assert_eq!(read.len(), 1);
+            match (&read[0], expected) {
+                (Ok(card), None) => assert_eq!(matches!(card.holder, Holder::NeedsAuthority), third),
+                (Err(ReadFault::Refused(refusal)), Some(expected)) => assert_eq!(*refusal, expected),
+                (other, _) => panic!("{}: {flaw:?}: {:?}", resident.id, other.as_ref().err()),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recorded_receipt_is_printed_again_as_it_was() {
+    let everybody = everybody();
+    for (fault, profile, certain) in [
+        (None, "generic-80", Some(Outcome::Printed { confirmation: Confirmation::Fence })),
+        (None, "epson-80", Some(Outcome::Printed { confirmation: Confirmation::ProcessId })),
+        (Some("paper-out"), "generic-80", Some(Outcome::NotStarted(Why::PaperOut))),
+        // What ends these depends on how soon a busy machine answers; what was recorded is what is replayed.
+        (Some("paper-ends"), "generic-80", None),
+        (Some("printer-cut-wrong-answer"), "generic-80", None),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let (recording, _, was) = record_print(directory.path(), &everybody[0], fault, profile);
+        let printed = replay::print(&recording, &Profile::named(profile).unwrap());
+        assert_eq!(printed, Ok(vec![was]), "{fault:?} on {profile}");
+        match certain {
+            Some(certain) => assert_eq!(was, certain, "{fault:?} on {profile}"),
+            None => assert!(matches!(was, Outcome::Unconfirmed(_)), "{fault:?} on {profile}: {was:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_driver_that_does_something_else_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut recording, _, _) = record_print(directory.path(), &everybody()[0], None, "generic-80");
+    let sent = recording.entries.iter_mut().rev().find_map(|entry| match &mut entry.what {
+        What::Out(bytes) if bytes.0.len() > 8 => Some(bytes),
+        _ => None,
+    });
+    sent.unwrap().0[0] ^= 1;
+    assert!(replay::print(&recording, &Profile::named("generic-80").unwrap()).is_err());
+}
+
+/// The committed recordings, what is to come of each, and how each was made.
+const COMMITTED: &[(&str, Made)] = &[
+    ("card-second-generation", Made::Card(Flaw::None)),
+    ("card-half-a-record", Made::Card(Flaw::HalfRecord)),
+    ("receipt-paper-ends", Made::Receipt("paper-ends")),
+];
+
+#[derive(Clone, Copy)]
+enum Made {
+    Card(Flaw),
+    Receipt(&'static str),
+}
+
+#[test]
+fn committed_recordings_end_as_they_did() {
+    let folder = repository().join("tests/recordings");
+    let everybody = everybody();
+    for (name, made) in COMMITTED {
+        let path = folder.join(format!("{name}.jsonl"));
+        if std::env::var_os("UPDATE_RECORDINGS").is_some() {
+            let directory = tempfile::tempdir().unwrap();
+            let (_, file) = match made {
+                Made::Card(flaw) => record_card(directory.path(), &everybody[0], *flaw),
+                Made::Receipt(fault) => {
+                    let (recording, file, _) =
+                        record_print(directory.path(), &everybody[0], Some(fault), "generic-80");
+                    (recording, file)
+                }
+            };
+            fs::create_dir_all(&folder).unwrap();
+            fs::copy(file, &path).unwrap();
+        }
+        let recording = Recording::read(File::open(&path).unwrap()).unwrap();
+        match made {
+            Made::Card(flaw) => {
+                let read = replay::read_cards(&recording).unwrap();
+                let refused = matches!(read[0], Err(ReadFault::Refused(Refusal::Incomplete)));
+                assert!(
+                    read[0].is_ok() && *flaw == Flaw::None || refused && *flaw == Flaw::HalfRecord,
+                    "{name}"
+                );
+            }
+            Made::Receipt(_) => {
+                let printed = replay::print(&recording, &Profile::named("generic-80").unwrap());
+                assert!(matches!(printed.as_deref(), Ok([Outcome::Unconfirmed(_)])), "{name}: {printed:?}");
+            }
+        }
+    }
+}
