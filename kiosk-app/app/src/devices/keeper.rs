@@ -19,6 +19,7 @@ use device::wire::{DeviceConfig, FromDevice, ToDevice, Work};
 use session::{Answer, Device, Event, Failure, Health, PrintResult, Ticket, Trouble};
 use zeroize::Zeroizing;
 
+use super::counters::Counters;
 use super::launch::{Launch, Launched, Process};
 use super::mapping::{self, Told};
 use super::pulse::{Backoff, Intervals, Pulse};
@@ -96,8 +97,10 @@ impl Keeper {
                 tickets: 0,
                 jobs: BTreeMap::new(),
                 unburied: Vec::new(),
+                counters: Counters::default(),
             };
             let Stopped = post.keep();
+            tracing::info!(device = ?post.keeping.device, counted = %post.counters, "what this device did");
         })?;
         Ok(Self { mail, thread: Some(thread) })
     }
@@ -147,6 +150,7 @@ struct Post {
     tickets: u64,
     jobs: BTreeMap<u64, Job>,
     unburied: Vec<Box<dyn Process>>,
+    counters: Counters,
 }
 
 /// The present process.
@@ -196,7 +200,9 @@ impl Post {
         self.unburied.push(process);
         let lived = born.elapsed();
         let why = ended?;
-        tracing::warn!(?device, generation = self.generation, ?lived, why, "the device process is gone");
+        self.counters.lost();
+        let (generation, counted) = (self.generation, self.counters);
+        tracing::warn!(?device, generation, ?lived, why, %counted, "the device process is gone");
         self.release()?;
         Ok(lived)
     }
@@ -268,6 +274,7 @@ impl Post {
     }
 
     fn heard(&mut self, alive: &mut Alive, frame: FromDevice) -> Result<(), Stopped> {
+        self.counters.heard(&frame);
         let told = match frame {
             FromDevice::Pong(number) => {
                 alive.pulse.pong(number, Instant::now());

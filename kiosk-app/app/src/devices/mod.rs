@@ -1,6 +1,7 @@
 //! The devices of this kiosk, each a process of its own with a keeper.
 
 mod cards;
+mod counters;
 mod id_cards;
 mod keeper;
 mod launch;

@@ -1,0 +1,128 @@
+//! What a device did since the kiosk started, in numbers. Nothing of it is about anybody.
+
+use std::fmt;
+
+use device::wire::{Answer, Event, FromDevice, Health};
+use printer::Outcome;
+
+/// Counted by the keeper of one device, over all of its processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Processes that were lost: they ended, hung, or made no sense.
+    pub(crate) restarts: u64,
+    /// Times that it was not of use any more after it had been: absent, failed, needs attention.
+    pub(crate) troubles: u64,
+    /// Cards that were put in.
+    pub(crate) cards: u64,
+    /// Cards that could not be used.
+    pub(crate) refused: u64,
+    /// Codes that were read.
+    pub(crate) codes: u64,
+    /// PINs that the card was asked to check, and did.
+    pub(crate) pins: u64,
+    /// Receipts that were printed, as the printer says.
+    pub(crate) printed: u64,
+    /// Receipts of which nothing was printed.
+    pub(crate) not_printed: u64,
+    /// Receipts that may or may not have been printed.
+    pub(crate) unconfirmed: u64,
+    /// Orders that it refused: busy, not there, not its work.
+    pub(crate) faults: u64,
+    /// It was of use when it was last heard of.
+    of_use: bool,
+}
+
+impl Counters {
+    /// The device process said this.
+    pub(crate) fn heard(&mut self, frame: &FromDevice) {
+        let of_it = match frame {
+            FromDevice::Health(health) => return self.health(*health),
+            FromDevice::Pong(_) => return,
+            FromDevice::Event(Event::CardInserted) => &mut self.cards,
+            FromDevice::Event(Event::CardRefused(_)) => &mut self.refused,
+            FromDevice::Event(Event::Code(_)) => &mut self.codes,
+            FromDevice::Event(Event::CardRead(_) | Event::CardRemoved | Event::CodeHint(_)) => return,
+            FromDevice::Answer(_, Ok(Answer::Pin(_))) => &mut self.pins,
+            FromDevice::Answer(_, Ok(Answer::Printed(Outcome::Printed { .. }))) => &mut self.printed,
+            FromDevice::Answer(_, Ok(Answer::Printed(Outcome::NotStarted(_)))) => &mut self.not_printed,
+            FromDevice::Answer(_, Ok(Answer::Printed(Outcome::Unconfirmed(_)))) => &mut self.unconfirmed,
+            FromDevice::Answer(_, Ok(Answer::Scanning(_))) => return,
+            FromDevice::Answer(_, Err(_)) => &mut self.faults,
+        };
+        *of_it += 1;
+    }
+
+    /// Its process was lost.
+    pub(crate) fn lost(&mut self) {
+        self.restarts += 1;
+        self.health(Health::Failed);
+    }
+
+    fn health(&mut self, health: Health) {
+        let of_use = matches!(health, Health::Ready | Health::Busy);
+        self.troubles += u64::from(self.of_use && !of_use);
+        self.of_use = of_use;
+    }
+}
+
+/// Only what is not zero, as a log line wants it.
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            ("restarts", self.restarts),
+            ("troubles", self.troubles),
+            ("cards", self.cards),
+            ("refused", self.refused),
+            ("codes", self.codes),
+            ("pins", self.pins),
+            ("printed", self.printed),
+            ("not printed", self.not_printed),
+            ("unconfirmed", self.unconfirmed),
+            ("faults", self.faults),
+        ];
+        let mut first = true;
+        for (name, count) in all.into_iter().filter(|(_, count)| *count > 0) {
+            write!(f, "{}{name} {count}", if first { "" } else { ", " })?;
+            first = false;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use device::wire::{Attention, Fault};
+
+    #[test]
+    fn each_loss_of_use_is_counted_once_however_it_is_said() {
+        let mut counters = Counters::default();
+        let health = |health| FromDevice::Health(health);
+        counters.heard(&health(Health::Absent));
+        assert_eq!(counters.troubles, 0, "it was never of use");
+        counters.heard(&health(Health::Ready));
+        counters.heard(&health(Health::NeedsAttention(Attention::PaperOut)));
+        counters.heard(&health(Health::Failed));
+        counters.lost();
+        assert_eq!((counters.troubles, counters.restarts), (1, 1));
+        counters.heard(&health(Health::Busy));
+        counters.lost();
+        assert_eq!((counters.troubles, counters.restarts), (2, 2));
+    }
+
+    #[test]
+    fn what_was_done_is_counted_by_its_outcome() {
+        let mut counters = Counters::default();
+        let printed = Outcome::Printed { confirmation: printer::Confirmation::Fence };
+        for frame in [
+            FromDevice::Event(Event::CardInserted),
+            FromDevice::Answer(1, Ok(Answer::Printed(printed))),
+            FromDevice::Answer(2, Ok(Answer::Printed(Outcome::Unconfirmed(printer::Why::Gone)))),
+            FromDevice::Answer(3, Err(Fault::Busy)),
+            FromDevice::Pong(4),
+        ] {
+            counters.heard(&frame);
+        }
+        assert_eq!(counters.to_string(), "cards 1, printed 1, unconfirmed 1, faults 1");
+    }
+}
