@@ -345,8 +345,15 @@ impl Kiosk {
             Device::CardReader => {
                 self.devices.card_reader = health;
                 if health != Health::Ready && self.devices.card_in {
-                    // A reader that is gone holds no card: the visit must not outlive it.
-                    self.card_gone(turn);
+                    // A reader that is gone holds no card: the visit must not outlive it. Whoever waits for a
+                    // reading still has the card in the slot, and is told to take it.
+                    let reading = self.reading(Way::Card);
+                    self.devices.card_in = false;
+                    if reading {
+                        self.refuse(turn, Refusal::CardMute);
+                    } else {
+                        self.card_gone(turn);
+                    }
                 }
             }
             Device::CodeReader => self.devices.code_reader = health,

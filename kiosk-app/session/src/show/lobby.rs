@@ -3,7 +3,7 @@
 use view::{Banner, Body, Foot, Icon, Text, TextId, Tone, Verdict, Way, WayCard};
 
 use super::{Frame, plain};
-use crate::event::{CodeHint, Health};
+use crate::event::{CodeHint, Health, Trouble};
 use crate::kiosk::Kiosk;
 
 pub(super) fn frame(kiosk: &Kiosk) -> Frame {
@@ -58,6 +58,7 @@ fn banners(kiosk: &Kiosk) -> Vec<Banner> {
     if kiosk.lobby.help_until.is_some() {
         banners.push(help(kiosk.online));
     }
+    banners.extend(printer_off(kiosk));
     let note = |icon, title: TextId| Banner { tone: Tone::Note, icon, title: title.into(), detail: None };
     if let Some(hint) = kiosk.lobby.hint {
         banners.push(note(
@@ -78,6 +79,20 @@ fn banners(kiosk: &Kiosk) -> Vec<Banner> {
         });
     }
     banners
+}
+
+/// Nothing can be printed: said before anybody chooses what ends on paper, and to the staff, what to do about it.
+pub(super) fn printer_off(kiosk: &Kiosk) -> Option<Banner> {
+    let (title, detail) = match kiosk.devices.printer {
+        Health::Ready | Health::Unknown => return None,
+        Health::Trouble(_) if !kiosk.setup.has.printer => return None,
+        Health::Trouble(Trouble::PaperOut) => (TextId::PaperOut, Some(TextId::TileNeedsPaper)),
+        Health::Trouble(Trouble::CoverOpen) => (TextId::CoverOpen, Some(TextId::TileNeedsPaper)),
+        Health::Trouble(Trouble::Jammed) => (TextId::PaperJam, Some(TextId::TileNeedsPaper)),
+        Health::Trouble(Trouble::Gone) => (TextId::TileNeedsPaper, None),
+    };
+    let (title, detail) = (title.into(), detail.map(Text::from));
+    Some(Banner { tone: Tone::Wait, icon: Icon::TriangleAlert, title, detail })
 }
 
 /// The answer to a call for help: only what is true.

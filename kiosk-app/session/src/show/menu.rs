@@ -17,6 +17,7 @@ pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, declined: bool) -> Frame {
     if visit.help_until.is_some() {
         banners.push(lobby::help(kiosk.online));
     }
+    banners.extend(lobby::printer_off(kiosk));
     if declined {
         let title = TextId::ConsentDeclined.into();
         banners.push(Banner { tone: Tone::Note, icon: Icon::ShieldCheck, title, detail: None });

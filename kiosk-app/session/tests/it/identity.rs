@@ -1,7 +1,7 @@
 //! Cards and codes that are not what they should be, each with its own words.
 
 use contract::{Entry, ProblemCode};
-use session::{Answer, CardEvent, CardRefusal, Event, Failure};
+use session::{Answer, CardEvent, CardRefusal, Device, Event, Failure, Health, Trouble};
 use view::{Body, TextId, Verdict};
 
 use crate::bench::{Bench, code, evidence, identified};
@@ -29,6 +29,19 @@ fn a_card_that_cannot_be_used_says_why_until_it_is_taken() {
         assert!(matches!(bench.view().body, Body::Welcome(_)));
         assert!(bench.log.is_empty(), "nobody was there, so nothing is recorded");
     }
+}
+
+#[test]
+fn a_reader_that_hangs_over_a_card_lets_go_of_its_holder_and_says_to_take_it() {
+    let mut bench = Bench::new();
+    bench.event(Event::Card(CardEvent::Inserted));
+    bench.event(Event::Health(Device::CardReader, Health::Trouble(Trouble::Gone)));
+    assert_eq!(bench.outcome().word, TextId::CardMute.into());
+    bench.wait(120_000);
+    assert!(
+        matches!(bench.view().body, Body::Welcome(_)),
+        "not for ever: nobody knows whether the card is there"
+    );
 }
 
 #[test]

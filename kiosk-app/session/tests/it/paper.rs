@@ -139,3 +139,24 @@ fn a_record_is_printed_masked() {
     bench.event(Event::Card(CardEvent::Removed));
     assert!(matches!(bench.view().body, Body::Welcome(_)));
 }
+
+#[test]
+fn a_printer_that_cannot_print_is_said_before_anybody_chooses_and_no_longer_than_it_holds() {
+    let mut bench = Bench::new();
+    let said =
+        |bench: &Bench, title: TextId| bench.view().banners.iter().any(|one| one.title == title.into());
+    for (trouble, title) in [
+        (Trouble::PaperOut, TextId::PaperOut),
+        (Trouble::CoverOpen, TextId::CoverOpen),
+        (Trouble::Jammed, TextId::PaperJam),
+        (Trouble::Gone, TextId::TileNeedsPaper),
+    ] {
+        bench.event(Event::Health(Device::Printer, Health::Trouble(trouble)));
+        assert!(said(&bench, title), "{trouble:?} on the welcome view");
+        bench.event(Event::Health(Device::Printer, Health::Ready));
+        assert!(!said(&bench, title), "{trouble:?} is over");
+    }
+    bench.by_card();
+    bench.event(Event::Health(Device::Printer, Health::Trouble(Trouble::Gone)));
+    assert!(said(&bench, TextId::TileNeedsPaper), "in the menu");
+}
