@@ -31,4 +31,6 @@ pub use frame::{Frame, FrameSource, SIDE_MAX, SourceError};
 pub use hint::Hint;
 pub use hold::Hold;
 pub use lines::{LineEnd, Lines};
+pub use luma::{Packing, unpack};
 pub use preview::{PREVIEW_SIDE_MAX, Preview};
+pub use y4m::{Y4mError, Y4mParser};

@@ -9,7 +9,7 @@ use crate::frame::{Frame, SIDE_MAX};
 
 /// How a camera packs a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Packing {
+pub enum Packing {
     /// Y U Y V, two bytes a pixel.
     Yuyv,
     /// A plane of Y, then one of U and V.
@@ -26,7 +26,8 @@ pub(crate) enum Packing {
 
 /// A picture's luma, or `None` if there are too few bytes or they are no such picture. More bytes than the picture
 /// needs are ignored: a capture buffer is as long as the longest frame.
-pub(crate) fn unpack(packing: Packing, width: u32, height: u32, data: &[u8]) -> Option<Frame> {
+#[must_use]
+pub fn unpack(packing: Packing, width: u32, height: u32, data: &[u8]) -> Option<Frame> {
     let pixels = width.checked_mul(height)? as usize;
     let luma = match packing {
         Packing::Yuyv => data.get(..pixels.checked_mul(2)?)?.iter().copied().step_by(2).collect(),

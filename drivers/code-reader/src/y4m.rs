@@ -10,15 +10,20 @@ const LINE_MAX: usize = 512;
 
 /// What is wrong with a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Y4mError {
+pub enum Y4mError {
+    /// Its first word is another.
     #[error("it does not begin with YUV4MPEG2")]
     NotY4m,
+    /// Longer than 512 bytes.
     #[error("a line is longer than any that means something")]
     LineTooLong,
+    /// No size that a frame may have.
     #[error("width or height is missing, zero or above 4096")]
     Size,
+    /// Another packing.
     #[error("the chroma format is not one of C420, C422, C444, Cmono with 8 bits")]
     Chroma,
+    /// What should be a frame is none.
     #[error("a frame does not begin with FRAME")]
     NotFrame,
 }
@@ -33,7 +38,7 @@ struct Format {
 }
 
 /// Takes a stream in pieces of any length.
-pub(crate) struct Y4mParser {
+pub struct Y4mParser {
     state: State,
 }
 
@@ -45,13 +50,24 @@ enum State {
     Broken(Y4mError),
 }
 
+impl Default for Y4mParser {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Y4mParser {
-    pub(crate) fn new() -> Self {
+    /// At the beginning of a stream.
+    #[must_use]
+    pub fn new() -> Self {
         Self { state: State::Header { line: Vec::new() } }
     }
 
     /// Takes bytes off the front of `input` until a frame is whole, or all are taken (`None`). An error stays.
-    pub(crate) fn feed(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, Y4mError> {
+    ///
+    /// # Errors
+    /// When what came is no such stream.
+    pub fn feed(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, Y4mError> {
         loop {
             let state = std::mem::replace(&mut self.state, State::Broken(Y4mError::NotFrame));
             let (next, frame) = step(state, input);

@@ -1,0 +1,102 @@
+//! Everything that reads bytes from outside, over the committed seeds and thousands of changed ones: nothing panics,
+//! nothing loops, nothing takes more memory than it may. In a test binary of its own, whose allocator counts.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+// The entries are public to the fuzzer's own package.
+#![allow(unreachable_pub)]
+
+use std::fs;
+use std::path::PathBuf;
+
+use peak_alloc::PeakAlloc;
+
+#[path = "../fuzz/src/lib.rs"]
+mod entries;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Changed inputs for each seed.
+const CHANGES: u32 = 400;
+/// No entry may hold more at once beyond its input: the largest picture, its double, and room.
+const HELD_MAX: usize = 48 * 1024 * 1024;
+
+/// Numbers that are the same every time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(bound.max(1)).unwrap_or(1)).unwrap_or(0)
+    }
+
+    /// One change: bits, bytes, cuts, repeats, or a piece of another seed.
+    fn change(&mut self, bytes: &mut Vec<u8>, other: &[u8]) {
+        let at = self.below(bytes.len());
+        match self.below(6) {
+            0 => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= 1 << self.below(8);
+                }
+            }
+            1 => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte =
+                        [0x00, 0x7F, 0x80, 0xFF, b'\n', b'"', b'{'].get(self.below(7)).copied().unwrap_or(0);
+                }
+            }
+            2 => bytes.truncate(at),
+            3 => {
+                let end = (at + 1 + self.below(64)).min(bytes.len());
+                let piece = bytes.get(at..end).unwrap_or_default().repeat(1 + self.below(20));
+                bytes.splice(at..at, piece);
+            }
+            4 => {
+                let from = self.below(other.len());
+                let piece =
+                    other.get(from..(from + self.below(64)).min(other.len())).unwrap_or_default().to_vec();
+                bytes.splice(at..at, piece);
+            }
+            _ => {
+                let end = (at + self.below(16)).min(bytes.len());
+                bytes.drain(at.min(end)..end);
+            }
+        }
+    }
+}
+
+/// The seeds of an entry, by name; and nothing, which is a seed of each.
+fn seeds(entry: &str) -> Vec<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(entry);
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<PathBuf> = files.map(|file| file.expect("a seed").path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "{entry} has no seed");
+    let read = |path: PathBuf| fs::read(path).expect("a seed can be read");
+    paths.into_iter().map(read).chain([Vec::new()]).collect()
+}
+
+#[test]
+fn nothing_from_outside_panics_loops_or_hoards() {
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    for (name, entry) in entries::ENTRIES {
+        let seeds = seeds(name);
+        for (at, seed) in seeds.iter().enumerate() {
+            entry(seed);
+            let other = &seeds[(at + 1) % seeds.len()];
+            for _ in 0..CHANGES {
+                let mut bytes = seed.clone();
+                for _ in 0..=dice.below(4) {
+                    dice.change(&mut bytes, other);
+                }
+                MEMORY.reset_peak_usage();
+                let before = MEMORY.current_usage();
+                entry(&bytes);
+                let held = MEMORY.peak_usage().saturating_sub(before);
+                assert!(held < HELD_MAX, "{name} held {held} bytes for an input of {}", bytes.len());
+            }
+        }
+    }
+}
