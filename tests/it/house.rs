@@ -46,7 +46,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("acquirer", &[]),
     ("department", &[]),
-    ("system-tests", &["contract", "device"]),
+    ("system-tests", &["contract", "device", "virtual"]),
 ];
 
 /// Crates that stay free of a runtime, a web framework and the screen, however deep.

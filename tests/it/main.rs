@@ -1,8 +1,10 @@
-//! Tests of the whole: the house rules, the simulated city, the units, and the drivers on their real wires.
+//! Tests of the whole: the house rules, the simulated city, the units, recordings, and the drivers on their
+//! real wires.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
 
 mod house;
+mod recordings;
 mod simulation;
 mod units;
 mod wires;

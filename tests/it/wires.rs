@@ -3,6 +3,7 @@
 
 mod camera;
 mod card_reader;
+mod faults;
 mod id_reader;
 mod printer;
 

@@ -6,6 +6,8 @@
 pub mod driver;
 pub mod ends;
 pub mod eyes;
+pub mod faults;
+pub mod finger;
 pub mod namespace;
 pub mod process;
 pub mod proxy;

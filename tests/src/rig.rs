@@ -10,7 +10,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use contract::{CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, PrinterPath, ScreenSize, Site};
+use contract::{
+    CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, PrinterPath, ScannerLine, ScreenSize, Site,
+};
 use tempfile::TempDir;
 
 use crate::ends::Ends;
@@ -83,6 +85,17 @@ pub struct Plan<'a> {
     pub screen: Option<ScreenSize>,
     /// Slot of the virtual reader, 0 or 1; none: no card reader.
     pub slot: Option<u16>,
+    /// What else is another than in the site's file.
+    pub fitting: Fitting,
+}
+
+/// Devices that a kiosk is fitted with instead of those of its site's file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fitting {
+    /// A serial scanner in place of the camera.
+    pub scanner: bool,
+    /// Profile of another printer.
+    pub printer: Option<&'static str>,
 }
 
 impl Rig {
@@ -250,14 +263,22 @@ impl Rig {
         };
         site.devices.card_reader =
             plan.slot.map(|slot| CardReaderPath { reader: format!("Virtual PCD 00 0{slot}") });
-        site.devices.code_reader =
-            Some(CodeReaderPath::Camera { source: camera.display().to_string(), exposure: None });
+        let scanner = plan.fitting.scanner.then(|| runtime.join("scanner"));
+        site.devices.code_reader = Some(match &scanner {
+            Some(tty) => CodeReaderPath::Scanner {
+                tty: tty.display().to_string(),
+                baud: 115_200,
+                line: ScannerLine::default(),
+            },
+            None => CodeReaderPath::Camera { source: camera.display().to_string(), exposure: None },
+        });
         let id_reader = runtime.join("id-reader");
         if let Some(path) = &mut site.devices.id_reader {
             *path = IdReaderPath { tty: id_reader.display().to_string(), ..path.clone() };
         }
         if let Some(path) = &mut site.devices.printer {
-            *path = PrinterPath { tty: printer.display().to_string(), ..path.clone() };
+            let profile = plan.fitting.printer.map_or_else(|| path.profile.clone(), str::to_owned);
+            *path = PrinterPath { tty: printer.display().to_string(), profile, ..path.clone() };
         }
         let site_file = home.join("site.toml");
         fs::write(&site_file, toml::to_string(&site)?)?;
@@ -275,6 +296,9 @@ impl Rig {
             bench.arg("--id-reader").arg(&id_reader);
         }
         bench.arg("--unplugged").arg(self.unplugged());
+        if let Some(scanner) = &scanner {
+            bench.arg("--scanner").arg(scanner);
+        }
         bench.arg("--platform").arg(format!("http://{}", self.platform));
         around.push(Process::start(&format!("{name}-bench"), bench, &self.logs())?);
         wait_until("the bench", READY, || {

@@ -92,7 +92,15 @@ impl Station {
     /// # Errors
     /// As above.
     pub fn button(&self, words: &str) -> Result<(i32, i32)> {
-        let until = Instant::now() + PATIENCE;
+        self.button_within(words, PATIENCE)
+    }
+
+    /// The same with another patience.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn button_within(&self, words: &str, patience: Duration) -> Result<(i32, i32)> {
+        let until = Instant::now() + patience;
         loop {
             let seen = self.eyes.look()?;
             if let Some(button) =
@@ -188,6 +196,41 @@ impl Station {
     /// When the bench does not know it.
     pub fn fault(&self, name: &str, on: bool) -> Result<()> {
         self.ask("fault", &json!({ "name": name, "on": on }))
+    }
+
+    /// Switches all faults off.
+    ///
+    /// # Errors
+    /// When the bench does not answer.
+    pub fn mend(&self) -> Result<()> {
+        self.ask("fault/clear", &json!({}))
+    }
+
+    /// When a device first failed by this fault since it was switched on; none: not yet.
+    ///
+    /// # Errors
+    /// When the bench does not answer.
+    pub fn met(&self, fault: &str) -> Result<Option<Instant>> {
+        let answer: Value =
+            self.http.get(format!("{}/fault/{fault}", self.bench)).send()?.error_for_status()?.json()?;
+        let ago = answer.get("met_ms").and_then(Value::as_u64).map(Duration::from_millis);
+        Ok(ago.and_then(|ago| Instant::now().checked_sub(ago)))
+    }
+
+    /// Holds a code before the scanner.
+    ///
+    /// # Errors
+    /// When this kiosk has none.
+    pub fn aim_code(&self, text: &str) -> Result<()> {
+        self.ask("scanner/show", &json!({ "text": text }))
+    }
+
+    /// Takes it away.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn lay_down_code(&self) -> Result<()> {
+        self.ask("scanner/hide", &json!({}))
     }
 
     /// The receipts that lie in the tray, oldest first: text of each.

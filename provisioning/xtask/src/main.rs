@@ -16,6 +16,9 @@ const USAGE: &str = "cargo xtask <command>
   test [ARGS]        run all tests (nextest where it is installed); ARGS go to the runner
   demo [ARGS]        start everything and print the address of the bench; Ctrl-C stops it
        --script      play the scripted visits instead and write target/demo/index.html
+  faults [ARGS]      each named fault of each device against the running kiosk; the table is in target/faults
+       --only PART   only those whose name contains PART; may be repeated
+  fuzz [SECONDS]     fuzz everything that reads bytes from outside, each for so long (60); needs cargo-fuzz
   bench              measure the whole on this machine, optimised
   golden             draw all golden pictures anew
   ci                 what must hold before a change lands: formatting, lints, tests";
@@ -38,6 +41,8 @@ fn run() -> Result<()> {
         Some("install") => debian::install(),
         Some("test") => test(&rest),
         Some("demo") => demo(&rest),
+        Some("faults") => faults(&rest),
+        Some("fuzz") => fuzz(&rest),
         Some("bench") => bench(&rest),
         Some("golden") => golden(),
         Some("ci") => ci(),
@@ -68,6 +73,57 @@ fn demo(rest: &[String]) -> Result<()> {
     let demo = env::current_exe()?.with_file_name("demo");
     let status = Command::new(&demo).args(rest).status().context("cannot start the demo")?;
     if status.success() { Ok(()) } else { bail!("the demo failed") }
+}
+
+fn faults(rest: &[String]) -> Result<()> {
+    debian::install()?;
+    eprintln!("building the programs, optimised (the first time takes a quarter of an hour)");
+    cargo(&["build", "--quiet", "--workspace", "--bins", "--release"])?;
+    let arguments = ["run", "--quiet", "--release", "--package", "system-tests", "--bin", "faults", "--"];
+    cargo(&[&arguments, words(rest).as_slice()].concat())
+}
+
+/// The fuzzer's instrumentation is not in the stable compiler, so it is told to behave as the nightly one does. Found
+/// inputs lie in `target/fuzz`; what is worth keeping goes to `tests/fuzz/seeds`.
+fn fuzz(rest: &[String]) -> Result<()> {
+    debian::install()?;
+    if !has_cargo("fuzz") {
+        bail!("cargo-fuzz is missing: `cargo install cargo-fuzz`");
+    }
+    let seconds: u32 =
+        rest.first().map_or(Ok(60), |seconds| seconds.parse()).context("seconds are a number")?;
+    let mut targets: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir("tests/fuzz/seeds")? {
+        targets.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    targets.sort();
+    for target in targets {
+        let (found, seeds) = (format!("target/fuzz/{target}"), format!("tests/fuzz/seeds/{target}"));
+        std::fs::create_dir_all(&found)?;
+        let limits =
+            [format!("-max_total_time={seconds}"), "-rss_limit_mb=1024".into(), "-timeout=10".into()];
+        let status = Command::new("cargo")
+            .args([
+                "fuzz",
+                "run",
+                "--fuzz-dir",
+                "tests/fuzz",
+                "--sanitizer",
+                "none",
+                &target,
+                &found,
+                &seeds,
+                "--",
+            ])
+            .args(limits)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .status()
+            .context("cannot start cargo")?;
+        if !status.success() {
+            bail!("{target}: an input breaks it; see above");
+        }
+    }
+    Ok(())
 }
 
 fn bench(rest: &[String]) -> Result<()> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use contract::ScreenSize;
-use system_tests::rig::{Plan, Rig};
+use system_tests::rig::{Fitting, Plan, Rig};
 use system_tests::{namespace, script};
 
 /// The bench is shown here.
@@ -106,7 +106,7 @@ fn inside(target: &Path, socket: &Path, screen: Option<ScreenSize>) -> Result<()
     end_with_input();
     let mut rig = Rig::start(&target.join("demo-state"))?;
     let site = "district-hall";
-    rig.add(Plan { site, screen, slot: Some(0) })?;
+    rig.add(Plan { site, screen, slot: Some(0), fitting: Fitting::default() })?;
     let bench = rig.kiosks.first().context("the kiosk that was just added")?.station.bench().to_owned();
     let bench: SocketAddr = bench.trim_start_matches("http://").parse()?;
     let listener = UnixListener::bind(socket)?;

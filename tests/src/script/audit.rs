@@ -65,12 +65,16 @@ struct Epoch {
     batch: RecordBatch,
 }
 
-pub(super) fn residents(file: &Path) -> Result<Vec<Resident>> {
+/// Reads the demo residents.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn residents(file: &Path) -> Result<Vec<Resident>> {
     Ok(toml::from_str::<Residents>(&fs::read_to_string(file)?)?.resident)
 }
 
 /// What the platform, the acquirer and the records say, compared.
-pub(super) fn audit(stage: &mut Stage) -> Result<()> {
+pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
     let http = reqwest::blocking::Client::builder().no_proxy().build()?;
     let mut intended: BTreeSet<OrderId> = BTreeSet::new();
     let mut settled: BTreeSet<OrderId> = BTreeSet::new();
@@ -139,7 +143,7 @@ pub(super) fn audit(stage: &mut Stage) -> Result<()> {
     stage.expect("银行自己的账上每张账单只有一笔扣款", twice.is_empty(), || {
         format!("{twice:?}")
     });
-    stage.expect("确有扣款发生", paid.len() >= 4, || format!("{paid:?}"));
+    stage.expect("确有扣款发生", paid.len() >= charged_min, || format!("{paid:?}"));
     let rows = paid.into_iter().map(|(bill, count)| vec![bill, count.to_string()]).collect();
     stage.report.table("银行账上的扣款", &["账单", "笔数"], rows);
     Ok(())
@@ -147,7 +151,7 @@ pub(super) fn audit(stage: &mut Stage) -> Result<()> {
 
 /// Nothing of a resident in any file of the kiosks, in any log, in any export. The platform's and the
 /// department's own databases hold residents by their nature, and the acquirer's none.
-pub(super) fn nothing_personal(state: &Path, residents: &[Resident], report: &mut Report) {
+pub fn nothing_personal(state: &Path, residents: &[Resident], report: &mut Report) {
     let passed = fs::read(state.join("wire/kiosk-platform")).unwrap_or_default();
     let calls = b"POST /v1/identify";
     let recorded = passed.windows(calls.len()).any(|window| window == calls);

@@ -12,7 +12,7 @@ pub(crate) struct Counters {
     pub(crate) restarts: u64,
     /// Times that it was not of use any more after it had been: absent, failed, needs attention.
     pub(crate) troubles: u64,
-    /// Cards that were put in.
+    /// Cards that were put in, or laid down.
     pub(crate) cards: u64,
     /// Cards that could not be used.
     pub(crate) refused: u64,
@@ -38,10 +38,12 @@ impl Counters {
         let of_it = match frame {
             FromDevice::Health(health) => return self.health(*health),
             FromDevice::Pong(_) => return,
-            FromDevice::Event(Event::CardInserted) => &mut self.cards,
-            FromDevice::Event(Event::CardRefused(_)) => &mut self.refused,
+            FromDevice::Event(Event::CardInserted | Event::IdCardSeen) => &mut self.cards,
+            FromDevice::Event(Event::CardRefused(_) | Event::IdCardRefused(_)) => &mut self.refused,
             FromDevice::Event(Event::Code(_)) => &mut self.codes,
-            FromDevice::Event(Event::CardRead(_) | Event::CardRemoved | Event::CodeHint(_)) => return,
+            FromDevice::Event(
+                Event::CardRead(_) | Event::IdCardRead(_) | Event::CardRemoved | Event::CodeHint(_),
+            ) => return,
             FromDevice::Answer(_, Ok(Answer::Pin(_))) => &mut self.pins,
             FromDevice::Answer(_, Ok(Answer::Printed(Outcome::Printed { .. }))) => &mut self.printed,
             FromDevice::Answer(_, Ok(Answer::Printed(Outcome::NotStarted(_)))) => &mut self.not_printed,

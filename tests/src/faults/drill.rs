@@ -1,0 +1,461 @@
+//! How each kind of device is brought to its fault, and what must be seen.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use virtual_hardware::faults::{Device, Fault, Kind, Step, camera, card, id_reader, printer, scanner};
+
+use super::figures::Figures;
+use super::is_borne;
+use crate::finger::Finger;
+use crate::station::Station;
+
+/// Whatever strikes does so within this.
+const STRIKES: Duration = Duration::from_secs(20);
+/// Whatever was mended is of use again within this.
+const BACK: Duration = Duration::from_secs(40);
+/// What is not seen within this was not told.
+const TOLD_MAX: Duration = Duration::from_secs(20);
+/// Who still waits after this wants to leave.
+const LETS_GO: Duration = Duration::from_millis(1_200);
+/// A device that bears its fault is looked at for this long.
+const BORNE: Duration = Duration::from_millis(1_500);
+
+/// No way to begin is left.
+const CLOSED: &str = "本机暂时不能办理";
+const WELCOME: &str = "请选择一种方式开始";
+const MENU: &str = "您想办什么";
+/// A card of the second generation, and one whose code is shown.
+const CARD: &str = "zhang-guiying";
+const CODE: &str = "wang-jianguo";
+/// Its PIN.
+const PIN: &str = "730914";
+
+/// The kiosk is at it and says so.
+const CARD_WORKING: &[&str] = &["正在读卡", "正在核对身份"];
+/// How a reading can end.
+const CARD_ENDS: &[&str] = &[
+    MENU,
+    "读不到卡",
+    "卡内信息不完整",
+    "这不是社会保障卡",
+    "这张社保卡已锁定",
+    "这张卡已过有效期",
+    "没有查到这张卡",
+    "卡内信息与登记的不一致",
+    "暂时不能用",
+    WELCOME,
+];
+const ID_WORKING: &[&str] = &["正在读身份证", "正在核对身份"];
+const ID_ENDS: &[&str] = &[
+    MENU,
+    "身份证没有读出来",
+    "身份证信息有误",
+    "这不是身份证",
+    "没有查到您的登记信息",
+    "暂时不能用",
+    WELCOME,
+];
+const PIN_WORKING: &[&str] = &["正在核对密码"];
+const PIN_ENDS: &[&str] =
+    &["密码没有核对成", "密码不对", "密码已锁定", "正在付款", "已付款", "暂时不能用", WELCOME];
+const PRINT_WORKING: &[&str] = &["正在打印凭条"];
+const PRINT_ENDS: &[&str] = &[
+    "凭条已打印",
+    "凭条可能没有打完整",
+    "凭条纸用完了",
+    "打印机盖子没有关好",
+    "打印机卡纸了",
+    "打印机暂时不能用",
+    "没有纸也能拿到凭条",
+];
+const PRINTER_TROUBLE: &[&str] = &["打印机暂时不能用", "凭条纸用完了", "打印机盖子没有关好", "打印机卡纸了"];
+const CODE_TROUBLE: &[&str] =
+    &["暂时不能用", "请调亮手机屏幕", "屏幕有反光", "请拿稳手机", "请再靠近一点", "请再远一点"];
+const CODE_ENDS: &[&str] =
+    &[MENU, "暂时不能用", CLOSED, "这不是渝快码", "这个码不完整", "这个码不是渝快办发的", "这个码已经用过"];
+
+/// One fault at one kiosk.
+pub(super) struct Drill<'a> {
+    at: &'a Station,
+    finger: &'a Finger,
+    fault: &'a Fault,
+    figures: &'a mut Figures,
+}
+
+impl<'a> Drill<'a> {
+    pub(super) fn new(
+        at: &'a Station,
+        finger: &'a Finger,
+        fault: &'a Fault,
+        figures: &'a mut Figures,
+    ) -> Self {
+        Self { at, finger, fault, figures }
+    }
+
+    /// The touches alone, with nothing wrong: what this machine can do.
+    pub(super) fn without_fault(&mut self) -> Result<()> {
+        self.touches()
+    }
+
+    /// Runs it. What is measured is in the figures, also when it breaks off.
+    pub(super) fn run(&mut self) -> Result<()> {
+        let is = |step: &Step| std::ptr::eq(self.fault.step, step);
+        match self.fault.step.device {
+            Device::Card if is(&card::VERIFY) => self.pin(),
+            Device::Card => self.card(),
+            Device::Printer if is_in_a_receipt(self.fault.step) => self.receipt(),
+            Device::Printer => self.idle_printer(),
+            Device::Camera => self.camera(),
+            Device::Scanner => self.scanner(),
+            Device::IdReader if is_with_an_id_card(self.fault.step) => self.id_card(),
+            Device::IdReader => self.id_reader(),
+        }
+    }
+
+    fn name(&self) -> String {
+        self.fault.name()
+    }
+
+    /// A card is put in and cannot be read, or is read all the same.
+    fn card(&mut self) -> Result<()> {
+        self.at.fault(&self.name(), true)?;
+        self.at.insert(CARD)?;
+        self.strike(CARD_WORKING, CARD_ENDS)?;
+        self.leave(&["取卡离开"])?;
+        self.touches()?;
+        self.at.mend()?;
+        self.at.take_card()?;
+        let mended = Instant::now();
+        self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        self.at.insert(CARD)?;
+        self.at.see_within(MENU, BACK).context("after the mending a card is read again")?;
+        self.at.take_card()?;
+        Ok(())
+    }
+
+    /// The card does not check the PIN as it should.
+    fn pin(&mut self) -> Result<()> {
+        self.at.insert(CARD)?;
+        self.at.see(MENU)?;
+        self.at.tap("水费缴纳")?;
+        self.at.see("请选择要缴的水费")?;
+        self.at.tap("年")?;
+        self.at.tap("下一步")?;
+        self.at.see("请核对后付款")?;
+        self.at.tap("确认付款")?;
+        self.at.see("请输入社保卡密码")?;
+        self.at.fault(&self.name(), true)?;
+        self.at.enter_pin(PIN)?;
+        self.at.tap("确定")?;
+        self.strike(PIN_WORKING, PIN_ENDS)?;
+        self.leave(&["取卡离开"])?;
+        self.touches()?;
+        self.at.mend()?;
+        self.at.take_card()?;
+        let mended = Instant::now();
+        self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        self.at.insert(CARD)?;
+        self.at.see_within(MENU, BACK).context("after the mending a card is read again")?;
+        self.at.take_card()?;
+        Ok(())
+    }
+
+    /// The printer fails while nobody prints.
+    fn idle_printer(&mut self) -> Result<()> {
+        self.at.fault(&self.name(), true)?;
+        self.strike_idle(PRINTER_TROUBLE)?;
+        self.touches()?;
+        self.at.mend()?;
+        let mended = Instant::now();
+        self.see_again(mended, |words| !PRINTER_TROUBLE.iter().any(|trouble| has(words, trouble)))
+    }
+
+    /// The printer fails in the middle of a receipt.
+    fn receipt(&mut self) -> Result<()> {
+        self.sign_in_by_code()?;
+        self.at.tap("社保参保证明")?;
+        self.at.see("请确认是否授权")?;
+        self.at.tap("同意，继续")?;
+        self.at.see("打印")?;
+        self.at.fault(&self.name(), true)?;
+        self.at.tap("打印")?;
+        self.strike(PRINT_WORKING, PRINT_ENDS)?;
+        self.leave(&["首页"])?;
+        self.touches()?;
+        self.at.mend()?;
+        let mended = Instant::now();
+        self.at.tap("退出")?;
+        self.see_again(mended, |words| {
+            has(words, WELCOME) && !PRINTER_TROUBLE.iter().any(|trouble| has(words, trouble))
+        })?;
+        match self.copied()?.len() {
+            0 => Ok(()),
+            copied => bail!("of {copied} receipts there is more than one unmarked copy"),
+        }
+    }
+
+    /// The camera fails while nobody is there; or what it sees is of no use.
+    fn camera(&mut self) -> Result<()> {
+        let opens = std::ptr::eq(self.fault.step, &camera::HEADER);
+        if opens {
+            // A header comes when a stream is opened: the last one has to end first.
+            self.at.fault("camera-frame-disconnection", true)?;
+            self.at.see_within("暂时不能用", BACK)?;
+        }
+        self.at.fault(&self.name(), true)?;
+        if opens {
+            self.at.fault("camera-frame-disconnection", false)?;
+        }
+        self.strike_idle(CODE_TROUBLE)?;
+        self.touches()?;
+        self.at.mend()?;
+        let mended = Instant::now();
+        self.see_again(mended, |words| !has(words, "暂时不能用"))?;
+        self.sign_in_by_code().context("after the mending a code is read again")?;
+        self.at.tap("退出")
+    }
+
+    /// The scanner spoils a code.
+    fn scanner(&mut self) -> Result<()> {
+        let code = self.at.fresh_code(CODE)?;
+        self.at.fault(&self.name(), true)?;
+        if !std::ptr::eq(self.fault.step, &scanner::UNPLUGGED) {
+            self.at.aim_code(&code)?;
+        }
+        self.strike_idle(CODE_ENDS)?;
+        self.touches()?;
+        self.at.mend()?;
+        self.at.lay_down_code()?;
+        let mended = Instant::now();
+        for way in ["退出", "返回首页"] {
+            if self.at.shows(way)? {
+                self.at.tap(way)?;
+            }
+        }
+        self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        let code = self.at.fresh_code(CODE)?;
+        self.at.aim_code(&code)?;
+        self.at.see_within(MENU, BACK).context("after the mending a code is read again")?;
+        self.at.lay_down_code()?;
+        self.at.tap("退出")
+    }
+
+    /// An ID card is laid down and cannot be read, or is read all the same.
+    fn id_card(&mut self) -> Result<()> {
+        self.at.fault(&self.name(), true)?;
+        self.at.lay_id_card(CARD)?;
+        self.strike(ID_WORKING, ID_ENDS)?;
+        self.leave(&["退出"])?;
+        self.touches()?;
+        self.id_card_is_read_again()
+    }
+
+    /// The ID reader fails while nobody is there.
+    fn id_reader(&mut self) -> Result<()> {
+        let opens = std::ptr::eq(self.fault.step, &id_reader::SAM_ID);
+        if opens {
+            // It is asked when its line is opened.
+            self.at.fault("id-reader-unplugged", true)?;
+            self.at.see_within("暂时不能用", BACK)?;
+        }
+        self.at.fault(&self.name(), true)?;
+        if opens {
+            self.at.fault("id-reader-unplugged", false)?;
+        }
+        self.strike_idle(&["暂时不能用"])?;
+        self.touches()?;
+        self.id_card_is_read_again()
+    }
+
+    fn id_card_is_read_again(&mut self) -> Result<()> {
+        self.at.mend()?;
+        self.at.lift_id_card()?;
+        let mended = Instant::now();
+        for way in ["退出", "返回首页"] {
+            if self.at.shows(way)? {
+                self.at.tap(way)?;
+            }
+        }
+        self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        self.at.lay_id_card(CARD)?;
+        self.at.see_within(MENU, BACK).context("after the mending an ID card is read again")?;
+        self.at.lift_id_card()?;
+        self.at.tap("退出")
+    }
+
+    fn sign_in_by_code(&self) -> Result<()> {
+        let code = self.at.fresh_code(CODE)?;
+        let scans = self.at.aim_code(&code).is_ok();
+        if !scans {
+            self.at.show_code(&code)?;
+        }
+        self.at.see_within(MENU, BACK)?;
+        if scans { self.at.lay_down_code() } else { self.at.hide_code() }
+    }
+
+    /// Codes of which more than one whole unmarked receipt lies in the tray. One that was broken off may come out
+    /// whole later, beside that of the next visit; of each there is one.
+    fn copied(&self) -> Result<Vec<String>> {
+        let mut seen = BTreeSet::new();
+        let papers = self.at.papers()?;
+        let codes = papers.iter().filter(|paper| !paper.contains("补打")).filter_map(|paper| {
+            let (_, code) = paper.split_once("[QR ")?;
+            code.split_once(']').map(|(code, _)| code.to_owned())
+        });
+        Ok(codes.filter(|code| !seen.insert(code.clone())).collect())
+    }
+
+    /// Waits for the fault to strike, for the first words that say what to do, and, as long as that may take, for the
+    /// outcome.
+    fn strike(&mut self, working: &[&str], ends: &[&str]) -> Result<()> {
+        let begun = Instant::now();
+        let mut met = None;
+        loop {
+            let words = self.at.words()?;
+            let now = Instant::now();
+            met = met.or(self.at.met(&self.name())?);
+            let Some(met) = met else {
+                if begun.elapsed() > STRIKES {
+                    bail!("the fault did not strike; on the screen: {}", words.join(" | "));
+                }
+                continue;
+            };
+            let since = now.saturating_duration_since(met);
+            let shown =
+                |wanted: &[&str]| wanted.iter().find(|one| has(&words, one)).map(|one| (*one).to_owned());
+            // The welcome view is an end only of what has begun to show.
+            let begun_to_show = self.figures.told.is_some() || since > BORNE;
+            let end = shown(ends).filter(|end| begun_to_show || end != WELCOME);
+            if self.figures.told.is_none() {
+                self.figures.told = shown(working).or(end.clone()).map(|words| (since, words));
+            }
+            if let Some(end) = end {
+                self.figures.settled = Some((since, end));
+                return Ok(());
+            }
+            if since > TOLD_MAX {
+                // It hangs, and may do so for ever; it must still let go.
+                return if self.figures.told.is_some() {
+                    Ok(())
+                } else {
+                    bail!("nothing was told: {words:?}")
+                };
+            }
+            if self.figures.released.is_none() && since > LETS_GO {
+                self.leave(&["取卡离开"])?;
+            }
+        }
+    }
+
+    /// Waits for the fault to strike and for words that say so; a fault that the device bears needs none.
+    fn strike_idle(&mut self, troubles: &[&str]) -> Result<()> {
+        let begun = Instant::now();
+        let mut met = None;
+        loop {
+            let words = self.at.words()?;
+            let now = Instant::now();
+            met = met.or(self.at.met(&self.name())?);
+            let Some(met) = met else {
+                if begun.elapsed() > STRIKES {
+                    bail!("the fault did not strike; on the screen: {}", words.join(" | "));
+                }
+                continue;
+            };
+            let since = now.saturating_duration_since(met);
+            if let Some(trouble) = troubles.iter().find(|one| has(&words, one)) {
+                self.figures.told = Some((since, (*trouble).to_owned()));
+                return Ok(());
+            }
+            if (is_borne(self.fault) || is_quiet(self.fault)) && since > BORNE {
+                self.figures.settled = Some((since, "照常".into()));
+                return Ok(());
+            }
+            if since > TOLD_MAX {
+                bail!("nothing was told: {}", words.join(" | "));
+            }
+        }
+    }
+
+    /// Leaves what the device is at, if that can be left.
+    fn leave(&mut self, ways: &[&str]) -> Result<()> {
+        if self.figures.released.is_some() {
+            return Ok(());
+        }
+        for way in ways {
+            // It may go by itself between two looks.
+            let Ok(at) = self.at.button_within(way, Duration::ZERO) else { continue };
+            match self.finger.touch(at) {
+                Ok(took) => self.figures.released = Some(took),
+                Err(_) if !self.at.shows(way)? => {}
+                Err(error) => return Err(error),
+            }
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// The language to and fro, while the fault holds.
+    fn touches(&mut self) -> Result<()> {
+        for button in ["English", "中文", "English", "中文"] {
+            // Views without a choice of language are left by then, as a rule; others come by themselves.
+            let Ok(at) = self.at.button_within(button, Duration::from_secs(2)) else { continue };
+            self.figures.touches.push(self.finger.touch(at)?);
+        }
+        if self.figures.touches.is_empty() && self.figures.released.is_none() {
+            bail!("there was nothing to touch: {}", self.at.words()?.join(" | "));
+        }
+        Ok(())
+    }
+
+    /// The device is of use again.
+    fn see_again(&mut self, mended: Instant, is_back: impl Fn(&[String]) -> bool) -> Result<()> {
+        loop {
+            let words = self.at.words()?;
+            if is_back(&words) {
+                self.figures.back = Some(mended.elapsed());
+                return Ok(());
+            }
+            if mended.elapsed() > BACK {
+                bail!("not of use again: {}", words.join(" | "));
+            }
+        }
+    }
+}
+
+fn has(words: &[String], wanted: &str) -> bool {
+    words.iter().any(|word| word.contains(wanted))
+}
+
+/// Steps that an ID reader comes to only when a card lies on it.
+fn is_with_an_id_card(step: &Step) -> bool {
+    [&id_reader::SELECT, &id_reader::READ, &id_reader::LIFTED].into_iter().any(|one| std::ptr::eq(one, step))
+}
+
+/// Steps that a printer comes to only when something is printed.
+fn is_in_a_receipt(step: &Step) -> bool {
+    [
+        &printer::CLEAR,
+        &printer::BODY,
+        &printer::QR,
+        &printer::RASTER,
+        &printer::CUT,
+        &printer::FENCE,
+        &printer::PROCESS_ID,
+        &printer::PAPER_ENDS,
+        &printer::POWER_DIP,
+    ]
+    .into_iter()
+    .any(|one| std::ptr::eq(one, step))
+}
+
+/// Faults that no kiosk can tell from nobody's being there.
+fn is_quiet(fault: &Fault) -> bool {
+    fault.step.device == Device::Scanner
+        && !matches!(fault.kind, Kind::Disconnection)
+        && !std::ptr::eq(fault.step, &scanner::UNPLUGGED)
+        || [&camera::DARK, &camera::GLARE, &camera::MANY_CODES]
+            .into_iter()
+            .any(|step| std::ptr::eq(step, fault.step))
+}

@@ -1,0 +1,155 @@
+//! Each named fault against the running kiosk: whatever a device does, the screen answers, whoever waits is released,
+//! the resident is told what to do, and all is well again once the device is.
+//!
+//! A [drill](drill) brings the kiosk to where the fault strikes, lets it strike, measures, mends it, and sees that the
+//! device is of use again. Times count from the moment at which the far side first failed.
+
+mod drill;
+mod figures;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use contract::ScreenSize;
+use virtual_hardware::faults::{Device, Fault, Kind, Step, camera, catalogue, id_reader, printer};
+
+use crate::finger::Finger;
+use crate::report::Report;
+use crate::rig::{Fitting, Kiosk, Plan, Rig};
+use crate::script::{self, Stage};
+
+pub use figures::{Figures, Table};
+
+/// The panel of every kiosk here: the titles of all views stand where [`Finger`] looks.
+const PANEL: ScreenSize = ScreenSize { width: 1080, height: 1920 };
+
+/// One of the kiosks that are needed to reach every fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cabinet {
+    /// Card slot, ID reader, camera, a printer that draws codes itself and answers a fence.
+    Hall,
+    /// A scanner, and a printer that echoes a process id.
+    Township,
+    /// A printer to which codes are sent as pictures.
+    Village,
+}
+
+impl Cabinet {
+    /// Where this fault can be met.
+    fn of(fault: &Fault) -> Self {
+        let is = |step: &Step| std::ptr::eq(fault.step, step);
+        match fault.step.device {
+            Device::Scanner => Self::Township,
+            Device::Printer if is(&printer::PROCESS_ID) => Self::Township,
+            Device::Printer if is(&printer::RASTER) => Self::Village,
+            Device::Card | Device::Printer | Device::Camera | Device::IdReader => Self::Hall,
+        }
+    }
+
+    fn plan(self) -> Plan<'static> {
+        let plan = |site, slot, fitting| Plan { site, screen: Some(PANEL), slot, fitting };
+        match self {
+            Self::Hall => plan("district-hall", Some(0), Fitting::default()),
+            Self::Township => {
+                plan("township-center", None, Fitting { scanner: true, printer: Some("epson-80") })
+            }
+            Self::Village => plan("village-point", None, Fitting::default()),
+        }
+    }
+}
+
+/// Runs the drills of all faults whose name contains one of these; all where there is none.
+///
+/// # Errors
+/// When the rig does not start. What a drill does not meet is in the table.
+pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Result<Table> {
+    let mut chosen: Vec<(Cabinet, Fault)> = catalogue()
+        .filter(|fault| only.is_empty() || only.iter().any(|part| fault.name().contains(part.as_str())))
+        .map(|fault| (Cabinet::of(&fault), fault))
+        .collect();
+    chosen.sort_by_key(|(cabinet, _)| *cabinet);
+    let mut stage = Stage {
+        rig: Rig::start(state)?,
+        report: Report::begin(page)?,
+        residents: script::residents(&repository.join("assets/residents.toml"))?,
+    };
+    let mut table = Table::default();
+    let begun = Instant::now();
+    let mut current = None;
+    for (cabinet, fault) in chosen {
+        if current != Some(cabinet) {
+            // One kiosk at a time: the figures are of one.
+            stage.rig.kiosks.clear();
+            stage.rig.add(cabinet.plan())?;
+            current = Some(cabinet);
+        }
+        if table.unhurt.is_none() {
+            table.unhurt = Some(unhurt(&mut stage, &fault)?);
+        }
+        let figures = Figures { unhurt: table.unhurt, ..one(&mut stage, &fault) };
+        eprintln!("{:>5} s  {figures}", begun.elapsed().as_secs());
+        table.push(figures);
+    }
+    table.took = begun.elapsed();
+    table.audit = script::everything_holds(&mut stage);
+    let Stage { rig, mut report, residents } = stage;
+    let state = rig.state().to_owned();
+    drop(rig);
+    script::nothing_personal(&state, &residents, &mut report);
+    table.audit.extend(report.failures());
+    table.write(page)?;
+    Ok(table)
+}
+
+/// How soon a touch is answered where nothing is wrong.
+fn unhurt(stage: &mut Stage, fault: &Fault) -> Result<Duration> {
+    stage.calm()?;
+    let kiosk = stage.rig.kiosks.first().context("a kiosk")?;
+    let finger = Finger::open(kiosk.display())?;
+    let mut figures = Figures::default();
+    for _ in 0..3 {
+        drill::Drill::new(&kiosk.station, &finger, fault, &mut figures).without_fault()?;
+    }
+    figures.touch().context("there was nothing to touch")
+}
+
+/// One fault, from a calm kiosk to a calm kiosk.
+fn one(stage: &mut Stage, fault: &Fault) -> Figures {
+    let mut figures = Figures::of(fault);
+    let outcome = stage.calm().context("the kiosk was not calm before").and_then(|()| {
+        let kiosk = stage.rig.kiosks.first().context("a kiosk")?;
+        let finger = Finger::open(kiosk.display())?;
+        let before = kiosk.process_id();
+        let drilled = drill::Drill::new(&kiosk.station, &finger, fault, &mut figures).run();
+        let mended = mend(stage);
+        let after = stage.rig.kiosks.first().and_then(Kiosk::process_id);
+        figures.restarted =
+            after != before || stage.rig.kiosks.iter_mut().any(|kiosk| kiosk.check().is_err());
+        drilled.and(mended)
+    });
+    if let Err(error) = outcome {
+        figures.problems.push(format!("{error:#}"));
+        let name = fault.name();
+        stage.report.chapter(&name);
+        stage.shot(&name).ok();
+    }
+    figures
+}
+
+/// Everything is mended, whatever a drill left behind.
+fn mend(stage: &mut Stage) -> Result<()> {
+    for kiosk in &stage.rig.kiosks {
+        kiosk.station.mend()?;
+    }
+    stage.rig.mind_readers()
+}
+
+/// Whether this fault may leave the device of use: then nothing need be told.
+fn is_borne(fault: &Fault) -> bool {
+    let is_frame = std::ptr::eq(fault.step, &camera::FRAME);
+    let slow_or_silent_about_itself = [&id_reader::SLOW, &id_reader::SAM_ID];
+    fault.kind == Kind::Flood
+        || slow_or_silent_about_itself.into_iter().any(|step| std::ptr::eq(fault.step, step))
+        || is_frame && matches!(fault.kind, Kind::Garbage | Kind::WrongAnswer | Kind::Truncation)
+}
