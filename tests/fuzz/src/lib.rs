@@ -153,6 +153,10 @@ pub fn code_text(data: &[u8]) {
             assert!(code.verify(&Issuers::default(), 1_700_000_000, Window::default()).is_err());
         }
         Ok(Code::Paper(code)) => assert!(code.verify(&Issuers::default(), 1_700_000_000, 60).is_err()),
+        Ok(Code::Answer(code)) => {
+            let (issuers, window) = (Issuers::default(), Window::default());
+            assert!(code.verify(&issuers, b"challenge", 1_700_000_000, window).is_err());
+        }
         Err(_) => {}
     }
 }
@@ -171,13 +175,14 @@ pub fn platform_answer(data: &[u8]) {
     let order = OrderId::from_entropy(7);
     let asked = [
         Asked::Identify(Ticket(1)),
+        Asked::Prove(Ticket(1)),
         Asked::Call(Ticket(1)),
         Asked::Charge(order),
         Asked::Inquire(order),
         Asked::Records,
         Asked::Changes,
     ]
-    .get(usize::from(asked % 6))
+    .get(usize::from(asked % 7))
     .copied();
     let Some(asked) = asked else { return };
     let status = if *status < 128 { 200 } else { 400 + u16::from(*status) };

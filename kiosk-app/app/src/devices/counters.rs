@@ -42,7 +42,11 @@ impl Counters {
             FromDevice::Event(Event::CardRefused(_) | Event::IdCardRefused(_)) => &mut self.refused,
             FromDevice::Event(Event::Code(_)) => &mut self.codes,
             FromDevice::Event(
-                Event::CardRead(_) | Event::IdCardRead(_) | Event::CardRemoved | Event::CodeHint(_),
+                Event::CardRead(_)
+                | Event::IdCardRead(_)
+                | Event::CardRemoved
+                | Event::CodeHint(_)
+                | Event::Preview(_),
             ) => return,
             FromDevice::Answer(_, Ok(Answer::Pin(_))) => &mut self.pins,
             FromDevice::Answer(_, Ok(Answer::Printed(Outcome::Printed { .. }))) => &mut self.printed,
