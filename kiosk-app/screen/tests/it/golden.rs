@@ -81,6 +81,9 @@ fn every_view_looks_as_it_did() {
         for (lang, language) in [(Lang::Zh, "zh"), (Lang::En, "en")] {
             for (theme, manner) in [(Theme::Standard, "standard"), (Theme::Elder, "elder")] {
                 for (sample, view) in samples::all(lang, theme) {
+                    if orientation == "village" && samples::FULL_SIZE_ONLY.contains(&sample) {
+                        continue;
+                    }
                     let name = format!("{sample}-{orientation}-{manner}-{language}.png");
                     let path = directory().join(&name);
                     names.push(name.clone());

@@ -10,6 +10,20 @@ use view::{
 pub(crate) const PANELS: [(&str, (u32, u32)); 3] =
     [("portrait", (1080, 1920)), ("landscape", (1920, 1080)), ("village", (1280, 800))];
 
+/// Samples that are looked at on the two full-size panels: the small one is landscape at another scale.
+pub(crate) const FULL_SIZE_ONLY: [&str; 10] = [
+    "code-stale",
+    "code-early",
+    "code-revoked",
+    "code-needs-link",
+    "clock-doubt",
+    "offline-menu",
+    "prove",
+    "gate-ready",
+    "gate-go",
+    "gate-wait",
+];
+
 fn data(zh: &str, en: &str, lang: Lang) -> Text {
     Text::Data(if lang == Lang::Zh { zh } else { en }.to_owned())
 }
@@ -322,7 +336,7 @@ impl Maker {
         view
     }
 
-    fn prove(&self, problem: Option<TextId>) -> View {
+    fn prove(&self) -> View {
         let steps = [TextId::ProveStepScan, TextId::ProveStepAgree, TextId::ProveStepShow];
         let mut view = self.view(
             TextId::ProveTitle,
@@ -331,15 +345,8 @@ impl Maker {
                 steps: steps.map(Text::Id).to_vec(),
             }),
         );
-        view.lead = problem.is_none().then(|| TextId::ProveLead.into());
+        view.lead = Some(TextId::ProveLead.into());
         view.footer = vec![Foot::Back, Foot::Home, Foot::Help, Foot::Exit];
-        let banner = |title: TextId| Banner {
-            tone: Tone::Wait,
-            icon: Icon::TriangleAlert,
-            title: title.into(),
-            detail: None,
-        };
-        view.banners = problem.map(banner).into_iter().collect();
         view
     }
 
@@ -446,11 +453,9 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("code-needs-link", make.refused(TextId::CodeNeedsLink, TextId::CodeNeedsLinkDetail, false)),
         ("clock-doubt", make.refused(TextId::ClockDoubt, TextId::ClockDoubtDetail, false)),
         ("offline-menu", make.offline_menu()),
-        ("prove", make.prove(None)),
-        ("prove-relayed", make.prove(Some(TextId::ProveShowsCode))),
+        ("prove", make.prove()),
         ("gate-ready", make.gate(Light::Ready, TextId::GateReady, TextId::GateReadyDetail)),
         ("gate-go", make.gate(Light::Go, TextId::GateGo, TextId::GateGoDetail)),
-        ("gate-stop", make.gate(Light::Stop, TextId::GateStop, TextId::CodeStale)),
         ("gate-wait", make.gate(Light::Wait, TextId::GateWait, TextId::GateWaitDetail)),
     ]
 }
