@@ -104,7 +104,7 @@ fn record_print(
     let recorder = Recorder::begin(directory, "receipt-printer");
     let link = SerialLink::open(&tty.display().to_string(), 115_200).unwrap();
     let link = RecordedLink::new(link, recorder.clone());
-    let mut printer = Printer::open(link, Profile::named(profile).unwrap());
+    let mut printer = Printer::open(Box::new(link), Profile::named(profile).unwrap());
     let receipt = receipt_of(resident);
     recorder.note(order(&receipt));
     let outcome = printer.print(&receipt, &mut |_| {});

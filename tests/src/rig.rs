@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use contract::{
-    CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, PrinterPath, ScannerLine, ScreenSize, Site,
+    CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, PrinterLink, ScannerLine, ScreenSize, Site,
 };
 use tempfile::TempDir;
 
@@ -277,8 +277,10 @@ impl Rig {
             *path = IdReaderPath { tty: id_reader.display().to_string(), ..path.clone() };
         }
         if let Some(path) = &mut site.devices.printer {
-            let profile = plan.fitting.printer.map_or_else(|| path.profile.clone(), str::to_owned);
-            *path = PrinterPath { tty: printer.display().to_string(), profile, ..path.clone() };
+            if let Some(profile) = plan.fitting.printer {
+                path.profile = profile.to_owned();
+            }
+            path.link = PrinterLink::Serial { tty: printer.display().to_string(), baud: 115_200 };
         }
         let site_file = home.join("site.toml");
         fs::write(&site_file, toml::to_string(&site)?)?;

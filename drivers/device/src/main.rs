@@ -11,6 +11,7 @@ mod desk;
 mod id_card;
 mod printing;
 mod scanner;
+mod sheets;
 mod slot;
 
 use std::os::fd::AsFd as _;
@@ -55,9 +56,10 @@ fn run() -> Result<()> {
         DeviceConfig::Camera { source, setup } => camera::run(&desk, &recorder, &source, setup),
         DeviceConfig::Scanner { tty, baud, line } => scanner::run(&desk, &recorder, &tty, baud, &line),
         DeviceConfig::IdReader { tty, baud } => id_card::run(&desk, &tty, baud),
-        DeviceConfig::ReceiptPrinter { tty, baud, profile } => {
-            printing::run(&desk, &recorder, &tty, baud, &profile)?;
+        DeviceConfig::ReceiptPrinter { link, profile } => {
+            printing::run(&desk, &recorder, &link, &profile)?;
         }
+        DeviceConfig::SheetPrinter { url } => sheets::run(&desk, &url)?,
     }
     Ok(())
 }

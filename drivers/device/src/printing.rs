@@ -1,12 +1,12 @@
-//! A receipt printer on a serial line.
+//! A receipt printer, on whatever line it is.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use device::record::Recorder;
 use device::record::printer::{RecordedLink, order};
-use device::wire::{Answer, Attention, Fault, Health, Work};
-use printer::{LinkFault, Printer, Profile, SerialLink, Status, Why};
+use device::wire::{Answer, Attention, Fault, Health, PrinterLink, Work};
+use printer::{Link, LinkFault, Printer, Profile, SerialLink, Status, TcpLink, UsbLink, Why};
 
 use crate::desk::{Desk, Gone};
 
@@ -21,11 +21,13 @@ const SILENT_MAX: u32 = 2;
 ///
 /// # Errors
 /// When the site file names a profile that does not exist: no restart mends that.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32, profile: &str) -> Result<()> {
+pub(crate) fn run(desk: &Desk, recorder: &Recorder, link: &PrinterLink, profile: &str) -> Result<()> {
     let profile = Profile::named(profile)
         .with_context(|| format!("there is no printer profile `{profile}`: correct the site file"))?;
+    // Kept when its line is opened again: it knows whether a fragment of a receipt hangs in it.
+    let mut printer = None;
     loop {
-        let Ok(fault) = serve(desk, recorder, tty, baud, &profile) else { return Ok(()) };
+        let Ok(fault) = serve(desk, recorder, link, &profile, &mut printer) else { return Ok(()) };
         let health = if fault == LinkFault::Busy { Health::Failed } else { Health::Absent };
         if desk.health(health).is_err() || desk.away(PAUSE).is_err() {
             return Ok(());
@@ -37,15 +39,21 @@ pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32, profil
 fn serve(
     desk: &Desk,
     recorder: &Recorder,
-    tty: &str,
-    baud: u32,
+    link: &PrinterLink,
     profile: &Profile,
+    printer: &mut Option<Printer>,
 ) -> Result<LinkFault, Gone> {
-    let link = match SerialLink::open(tty, baud) {
-        Ok(link) => link,
+    let link = match open(link) {
+        Ok(link) => Box::new(RecordedLink::new(link, recorder.clone())),
         Err(fault) => return Ok(fault),
     };
-    let mut printer = Printer::open(RecordedLink::new(link, recorder.clone()), profile.clone());
+    let printer = match printer {
+        Some(printer) => {
+            printer.relink(link);
+            printer
+        }
+        None => printer.insert(Printer::open(link, profile.clone())),
+    };
     let mut ask_at = Instant::now();
     let mut silent = 0;
     loop {
@@ -58,7 +66,7 @@ fn serve(
                     }
                     Ok(Answer::Printed(printer.print(&receipt, &mut |_| desk.beat())))
                 }
-                Work::VerifyPin(_) | Work::Scan(_) => Err(Fault::NotMine),
+                Work::VerifyPin(_) | Work::Scan(_) | Work::PrintSheet(_) => Err(Fault::NotMine),
             };
             desk.answer(ticket, answer)?;
             ask_at = Instant::now();
@@ -87,6 +95,14 @@ fn serve(
     }
 }
 
+fn open(link: &PrinterLink) -> Result<Box<dyn Link + Send>, LinkFault> {
+    Ok(match link {
+        PrinterLink::Serial { tty, baud } => Box::new(SerialLink::open(tty, *baud)?),
+        PrinterLink::Usb { port } => Box::new(UsbLink::open(port)?),
+        PrinterLink::Tcp { address } => Box::new(TcpLink::connect(address)?),
+    })
+}
+
 fn health_of(status: Status) -> Health {
     match status.obstacle() {
         Some(Why::PaperOut) => Health::NeedsAttention(Attention::PaperOut),
@@ -95,6 +111,7 @@ fn health_of(status: Status) -> Health {
         Some(
             Why::Overheated
             | Why::Failed
+            | Why::TonerOut
             | Why::Offline
             | Why::Mute
             | Why::Stalled

@@ -133,7 +133,7 @@ impl Slot<'_> {
                     Err(TransportFault::ReaderGone) => Err(Fault::Unavailable),
                 }
             }
-            Work::Print(_) | Work::Scan(_) => Err(Fault::NotMine),
+            Work::Print(_) | Work::PrintSheet(_) | Work::Scan(_) => Err(Fault::NotMine),
         };
         self.desk.answer(ticket, answer)
     }

@@ -52,14 +52,39 @@ pub enum DeviceConfig {
         /// Bits per second.
         baud: u32,
     },
-    /// A receipt printer on a serial line.
+    /// A receipt printer.
     ReceiptPrinter {
+        /// Where it is.
+        link: PrinterLink,
+        /// Name of a printer profile of the `printer` crate, for example `generic-80`.
+        profile: String,
+    },
+    /// An A4 printer.
+    SheetPrinter {
+        /// Its IPP address, for example `ipp://127.0.0.1/printers/a4`.
+        url: String,
+    },
+}
+
+/// Where a receipt printer is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PrinterLink {
+    /// RS-232, a USB adapter or USB-CDC.
+    Serial {
         /// Path of the tty.
         tty: String,
         /// Bits per second.
         baud: u32,
-        /// Name of a printer profile of the `printer` crate, for example `generic-80`.
-        profile: String,
+    },
+    /// USB's printer class: `/dev/usb/lpN` or udev's name for it.
+    Usb {
+        /// Path of the port.
+        port: String,
+    },
+    /// The network.
+    Tcp {
+        /// `host:port`; the port is 9100 as a rule.
+        address: String,
     },
 }
 
@@ -113,6 +138,8 @@ pub enum Work {
     VerifyPin(Zeroizing<Vec<u8>>),
     /// Print one receipt, whole.
     Print(printer::Receipt),
+    /// Print one A4 document, whole.
+    PrintSheet(printer::A4),
     /// Look for codes, or stop looking (the lamp goes out, no code is reported).
     Scan(bool),
 }
@@ -156,6 +183,10 @@ pub enum Attention {
     CoverOpen,
     /// Clear the cutter or the paper path.
     Jammed,
+    /// Put in a new toner cartridge.
+    TonerOut,
+    /// Toner will be out soon; printing still works.
+    TonerLow,
     /// It does not answer: check power and cable.
     Mute,
 }
@@ -206,7 +237,7 @@ pub const CODE_MAX: usize = 4096;
 pub enum Answer {
     /// Of [`Work::VerifyPin`].
     Pin(card::PinOutcome),
-    /// Of [`Work::Print`].
+    /// Of [`Work::Print`] and [`Work::PrintSheet`].
     Printed(printer::Outcome),
     /// Of [`Work::Scan`].
     Scanning(bool),

@@ -9,7 +9,8 @@
 //! | automatic status (`GS a`), not asked for here | 4 | `0xx1xx00`, then three of `0xx0xxxx` |
 //! | `GS r 1` | 1 | `0xx0xxxx` |
 //! | block, for example `GS ( H` | header `37h`, identifier, data, NUL | – |
-//! | XON, XOFF and noise | 1 | the rest |
+//! | XON, XOFF | 1 | `11h`, `13h` |
+//! | noise | 1 | the rest |
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,10 @@ use crate::outcome::Why;
 
 /// Longest block that is kept; the ones understood here are 7 bytes.
 const BLOCK_MAX: usize = 16;
+
+/// Flow control, where the system passes it on.
+const XON: u8 = 0x11;
+const XOFF: u8 = 0x13;
 
 /// Bytes of an automatic status after its first.
 const AUTOMATIC_REST: u8 = 3;
@@ -30,6 +35,8 @@ pub(crate) enum Answer {
     Fence,
     /// `37h`, identifier, data: without the NUL.
     Block(Vec<u8>),
+    /// Nothing that a printer says: the line is disturbed, or it is no printer.
+    Noise,
 }
 
 /// Splits what comes from a printer into answers.
@@ -82,9 +89,27 @@ impl AnswerParser {
                 None
             }
             byte if byte & 0x90 == 0 => Some(Answer::Fence),
-            _ => None,
+            XON | XOFF => None,
+            _ => Some(Answer::Noise),
         }
     }
+}
+
+/// Parses whatever a printer may send, for the fuzzer: how many answers these bytes hold, and what the last four
+/// real-time ones say. Total over all bytes.
+#[must_use]
+pub fn parse_answers(bytes: &[u8]) -> (usize, Status) {
+    let mut parser = AnswerParser::default();
+    let (mut count, mut last) = (0, [0; 4]);
+    for answer in bytes.iter().filter_map(|&byte| parser.push(byte)) {
+        count += 1;
+        if let Answer::RealTime(status) = answer {
+            last.rotate_left(1);
+            let [.., newest] = &mut last;
+            *newest = status;
+        }
+    }
+    (count, Status::from_answers(last))
 }
 
 /// What a printer says about itself. All false is a printer that is ready.
@@ -181,8 +206,9 @@ mod tests {
     }
 
     #[test]
-    fn flow_control_bytes_and_noise_are_no_answers() {
-        assert_eq!(answers(&[0x11, 0x13, 0xFF, 0x80, 0x91]), []);
+    fn flow_control_is_no_answer_and_noise_is_said() {
+        assert_eq!(answers(&[0x11, 0x13]), []);
+        assert_eq!(answers(&[0xFF, 0x80, 0x91]), [Answer::Noise, Answer::Noise, Answer::Noise]);
     }
 
     #[test]

@@ -78,6 +78,12 @@ fn module_dots(modules: usize, width_dots: usize) -> Option<usize> {
     (wanted * side <= width_dots).then_some(wanted)
 }
 
+/// A QR code as dark runs: first column, row, modules. The quiet zone is part of the side.
+pub(crate) struct Runs {
+    pub(crate) side_modules: u32,
+    pub(crate) dark: Vec<(u32, u32, u32)>,
+}
+
 /// A QR code, error correction M, as large as reads well. `None` if it does not fit.
 pub(crate) struct Qr {
     code: QrCode,
@@ -90,6 +96,24 @@ impl Qr {
         let code = QrCode::with_error_correction_level(content, EcLevel::M).ok()?;
         let module_dots = module_dots(code.width(), width_dots)?;
         Some(Self { code, module_dots })
+    }
+
+    /// The dark modules of a code as runs, for a page that is drawn and not dotted. `None` if it is too long.
+    pub(crate) fn runs(content: &str) -> Option<Runs> {
+        let code = QrCode::with_error_correction_level(content, EcLevel::M).ok()?;
+        let modules = code.width();
+        let side_modules = u32::try_from(modules + 2 * QUIET_MODULES).ok()?;
+        let mut dark: Vec<(u32, u32, u32)> = Vec::new();
+        for (index, color) in code.to_colors().into_iter().enumerate() {
+            let place = |at: usize| u32::try_from(at + QUIET_MODULES).unwrap_or(u32::MAX);
+            let (column, row) = (place(index % modules), place(index / modules));
+            match dark.last_mut() {
+                _ if color == Color::Light => {}
+                Some((first, same, length)) if *same == row && *first + *length == column => *length += 1,
+                Some(_) | None => dark.push((column, row, 1)),
+            }
+        }
+        Some(Runs { side_modules, dark })
     }
 
     /// Drawn in the middle of the paper, with its quiet zone.

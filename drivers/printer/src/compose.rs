@@ -1,7 +1,9 @@
 //! A receipt into the bytes that print it.
 //!
 //! The `escpos` crate encodes into memory and nothing more. Left aside are its cut (it sends the function for a full
-//! cut), its `writeln` (it feeds by `ESC d`, which some printers treat differently from LF) and its ports.
+//! cut), its `writeln` (it feeds by `ESC d`, which some printers treat differently from LF), its cash drawer (two bytes
+//! short), its status (queued behind text) and its ports. It keeps its queue when a write fails and sends the head
+//! again with the next: here nothing is written but to memory, and a document is encoded anew for each copy.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,15 +13,25 @@ use escpos::errors::PrinterError;
 use escpos::printer::Printer as Encoder;
 use escpos::utils::{JustifyMode, Protocol, QRCodeCorrectionLevel, QRCodeModel, QRCodeOption};
 
-use crate::bitmap::Qr;
+use crate::barcode;
+use crate::bitmap::{Bitmap, Qr};
 use crate::charset::fit;
 use crate::layout;
 use crate::lettering::{Lettering, LetteringFault};
 use crate::profile::{Cutter, Evidence, Profile, QrMethod};
-use crate::receipt::{BLOCKS_MAX, Block, FEED_MAX, QR_MAX, Receipt, TEXT_MAX};
+use crate::receipt::{
+    Align, BLOCKS_MAX, Block, CELLS_MAX, Cell, FEED_MAX, Picture, QR_MAX, Receipt, Size, Style, TEXT_MAX,
+};
 
 /// `FS &`: two-byte Chinese characters.
 const CHINESE_ON: [u8; 2] = [0x1C, b'&'];
+
+/// `ESC - 1`, `FS - 1`: letters and Chinese characters are underlined by different commands.
+const UNDERLINE_ON: [u8; 6] = [0x1B, b'-', 1, 0x1C, b'-', 1];
+const UNDERLINE_OFF: [u8; 6] = [0x1B, b'-', 0, 0x1C, b'-', 0];
+
+/// Rows of dots that a line of text takes.
+const LINE_ROWS: usize = 30;
 
 /// `GS r 1`: answered with one byte when everything before it has been processed.
 pub(crate) const FENCE: [u8; 3] = [0x1D, b'r', 1];
@@ -34,6 +46,8 @@ pub(crate) enum ComposeFault {
     TooLong,
     #[error("the code is too long for this paper or holds control characters: change its content")]
     CodeUnfit,
+    #[error("a picture is wider than this paper: make it smaller")]
+    PictureTooWide,
     #[error("a character cannot be drawn")]
     Lettering(#[from] LetteringFault),
     #[error("the receipt could not be encoded")]
@@ -64,12 +78,8 @@ pub(crate) fn compose(
     profile: &Profile,
     process_id: ProcessId,
 ) -> Result<Document, ComposeFault> {
-    let too_long = |text: &str| text.chars().count() > TEXT_MAX;
-    let mark_too_long = receipt.copy_mark.as_deref().is_some_and(too_long);
-    if receipt.blocks.len() > BLOCKS_MAX
-        || mark_too_long
-        || receipt.blocks.iter().any(|b| b.texts().any(too_long))
-    {
+    let mark_too_long = receipt.copy_mark.as_deref().is_some_and(is_too_long);
+    if receipt.blocks.len() > BLOCKS_MAX || mark_too_long || receipt.blocks.iter().any(Block::is_too_large) {
         return Err(ComposeFault::TooLong);
     }
     let mut composer = Composer::new(profile);
@@ -113,38 +123,26 @@ fn fence(evidence: Evidence, ProcessId([d1, d2, d3, d4]): ProcessId) -> Vec<u8> 
 }
 
 impl Block {
-    fn texts(&self) -> impl Iterator<Item = &str> {
-        let (first, second) = match self {
-            Self::Title(text) | Self::Line(text) | Self::Notice(text) => (Some(text), None),
-            Self::Pair { label, value } | Self::Amount { label, value } => (Some(label), Some(value)),
-            // A code has its own limit, in bytes.
-            Self::Qr(_) | Self::Rule | Self::Feed(_) => (None, None),
-        };
-        first.into_iter().chain(second).map(String::as_str)
-    }
-}
-
-/// How a line of text is set.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Style {
-    Plain,
-    Bold,
-    Large,
-}
-
-impl Style {
-    fn magnification(self) -> u8 {
+    fn texts(&self) -> Vec<&str> {
         match self {
-            Self::Plain | Self::Bold => 1,
-            Self::Large => 2,
+            Self::Title(text) | Self::Line(text) | Self::Notice(text) | Self::Text { text, .. } => vec![text],
+            Self::Pair { label, value } | Self::Amount { label, value } => vec![label, value],
+            Self::Columns(cells) => cells.iter().map(|cell| cell.text.as_str()).collect(),
+            // Codes and pictures have limits of their own.
+            Self::Qr(_) | Self::Barcode(_) | Self::Image(_) | Self::Rule | Self::Feed(_) | Self::Cut => {
+                Vec::new()
+            }
         }
     }
+
+    fn is_too_large(&self) -> bool {
+        let crowded = matches!(self, Self::Columns(cells) if cells.len() > CELLS_MAX);
+        crowded || self.texts().into_iter().any(is_too_long)
+    }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Align {
-    Left,
-    Center,
+fn is_too_long(text: &str) -> bool {
+    text.chars().count() > TEXT_MAX
 }
 
 /// Collects what the `escpos` crate would write to a port.
@@ -200,30 +198,31 @@ impl<'a> Composer<'a> {
 
     fn copy_mark(&mut self, receipt: &Receipt) -> Result<(), ComposeFault> {
         match &receipt.copy_mark {
-            Some(mark) => self.wrapped(&format!("** {mark} **"), Align::Center, Style::Large),
+            Some(mark) => self.wrapped(&format!("** {mark} **"), Align::Center, Style::LARGE),
             None => Ok(()),
         }
     }
 
     fn block(&mut self, block: &Block) -> Result<(), ComposeFault> {
         match block {
-            Block::Title(text) => self.wrapped(text, Align::Center, Style::Large),
-            Block::Line(text) => self.wrapped(text, Align::Left, Style::Plain),
-            Block::Notice(text) => self.wrapped(text, Align::Center, Style::Bold),
-            Block::Pair { label, value } => self.pair(label, value, Style::Plain),
-            Block::Amount { label, value } => self.pair(label, value, Style::Large),
-            Block::Rule => self.line(&"-".repeat(self.columns(Style::Plain)), Align::Left, Style::Plain),
-            Block::Feed(lines) => {
-                let lines = (*lines).min(FEED_MAX);
-                self.lines += u32::from(lines);
-                self.step(|encoder| encoder.custom(&vec![b'\n'; usize::from(lines)]))
-            }
+            Block::Title(text) => self.wrapped(text, Align::Center, Style::LARGE),
+            Block::Line(text) => self.wrapped(text, Align::Left, Style::PLAIN),
+            Block::Notice(text) => self.wrapped(text, Align::Center, Style::BOLD),
+            Block::Text { text, style, align } => self.wrapped(text, *align, *style),
+            Block::Pair { label, value } => self.pair(label, value, Style::PLAIN),
+            Block::Amount { label, value } => self.pair(label, value, Style::LARGE),
+            Block::Columns(cells) => self.row(cells),
+            Block::Rule => self.line(&"-".repeat(self.columns(Style::PLAIN)), Align::Left, Style::PLAIN),
+            Block::Feed(lines) => self.feed((*lines).min(FEED_MAX)),
             Block::Qr(content) => self.qr(content),
+            Block::Barcode(content) => self.barcode(content),
+            Block::Image(picture) => self.image(picture),
+            Block::Cut => self.cut(),
         }
     }
 
     fn columns(&self, style: Style) -> usize {
-        usize::from(self.profile.columns) / usize::from(style.magnification())
+        usize::from(self.profile.columns) / usize::from(style.size.across())
     }
 
     fn wrapped(&mut self, text: &str, align: Align, style: Style) -> Result<(), ComposeFault> {
@@ -238,30 +237,62 @@ impl<'a> Composer<'a> {
             .try_for_each(|line| self.line(line, Align::Left, style))
     }
 
+    fn row(&mut self, cells: &[Cell]) -> Result<(), ComposeFault> {
+        let fitted: Vec<_> =
+            cells.iter().map(|cell| (fit(&cell.text), usize::from(cell.columns), cell.align)).collect();
+        match layout::row(&fitted, self.columns(Style::PLAIN)) {
+            Some(lines) => lines.iter().try_for_each(|line| self.line(line, Align::Left, Style::PLAIN)),
+            None => fitted.iter().try_for_each(|(text, _, align)| self.wrapped(text, *align, Style::PLAIN)),
+        }
+    }
+
+    fn feed(&mut self, lines: u8) -> Result<(), ComposeFault> {
+        self.lines += u32::from(lines);
+        self.step(|encoder| encoder.custom(&vec![b'\n'; usize::from(lines)]))
+    }
+
+    fn cut(&mut self) -> Result<(), ComposeFault> {
+        match self.profile.cutter {
+            Cutter::Partial { .. } => self.step(|encoder| encoder.custom(&ending(self.profile.cutter))),
+            Cutter::None { .. } => {
+                let dashes = "- ".repeat(self.columns(Style::PLAIN) / 2);
+                self.line(dashes.trim_end(), Align::Left, Style::PLAIN)
+            }
+        }
+    }
+
     /// One line that fits the paper: as text, or drawn if the printer lacks a character of it.
     fn line(&mut self, text: &str, align: Align, style: Style) -> Result<(), ComposeFault> {
-        self.lines += u32::from(style.magnification());
+        self.lines += u32::from(style.size.down());
         if !text.chars().all(|c| self.profile.charset.covers(c)) {
             return self.drawn_line(text, align, style);
         }
         self.step(|encoder| {
-            if align == Align::Center {
-                encoder.justify(JustifyMode::CENTER)?;
+            match align {
+                Align::Left => {}
+                Align::Center => drop(encoder.justify(JustifyMode::CENTER)?),
+                Align::Right => drop(encoder.justify(JustifyMode::RIGHT)?),
             }
-            if style != Style::Plain {
+            if style.bold {
                 encoder.bold(true)?;
             }
-            if style == Style::Large {
-                encoder.size(2, 2)?;
+            if style.underline {
+                encoder.custom(&UNDERLINE_ON)?;
+            }
+            if style.size != Size::Normal {
+                encoder.size(style.size.across(), style.size.down())?;
             }
             encoder.write(text)?.custom(b"\n")?;
-            if style == Style::Large {
+            if style.size != Size::Normal {
                 encoder.reset_size()?;
             }
-            if style != Style::Plain {
+            if style.underline {
+                encoder.custom(&UNDERLINE_OFF)?;
+            }
+            if style.bold {
                 encoder.bold(false)?;
             }
-            if align == Align::Center {
+            if align != Align::Left {
                 encoder.justify(JustifyMode::LEFT)?;
             }
             Ok(encoder)
@@ -269,19 +300,45 @@ impl<'a> Composer<'a> {
     }
 
     fn drawn_line(&mut self, text: &str, align: Align, style: Style) -> Result<(), ComposeFault> {
+        let spare = self.columns(style).saturating_sub(layout::text_width(text));
         let left_columns = match align {
             Align::Left => 0,
-            Align::Center => (self.columns(style) - layout::text_width(text)) / 2,
+            Align::Center => spare / 2,
+            Align::Right => spare,
         };
         let lettering = match self.lettering.take() {
             Some(lettering) => lettering,
             None => Lettering::open(&self.profile.font, self.profile.font_index)?,
         };
         let width_dots = usize::from(self.profile.width_dots);
-        let drawn = lettering.draw(text, width_dots, style.magnification(), left_columns);
+        let drawn = lettering.draw(text, width_dots, style, left_columns);
         self.lettering = Some(lettering);
         self.steps.append(&mut drawn?.commands());
         Ok(())
+    }
+
+    fn image(&mut self, picture: &Picture) -> Result<(), ComposeFault> {
+        let width_dots = usize::from(self.profile.width_dots);
+        let left = width_dots.checked_sub(picture.width_dots()).ok_or(ComposeFault::PictureTooWide)? / 2;
+        let mut bitmap = Bitmap::white(width_dots, picture.rows());
+        for (y, x) in (0..picture.rows()).flat_map(|y| (0..picture.width_dots()).map(move |x| (y, x))) {
+            if picture.is_black(x, y) {
+                bitmap.blacken(left + x, y);
+            }
+        }
+        self.lines += u32::try_from(picture.rows() / LINE_ROWS).unwrap_or(u32::MAX);
+        self.steps.append(&mut bitmap.commands());
+        Ok(())
+    }
+
+    fn barcode(&mut self, content: &str) -> Result<(), ComposeFault> {
+        let bars =
+            barcode::command(content, usize::from(self.profile.width_dots)).ok_or(ComposeFault::CodeUnfit)?;
+        // Bars of 10 mm and the line below.
+        self.lines += 4;
+        self.step(|encoder| {
+            encoder.justify(JustifyMode::CENTER)?.custom(&bars)?.custom(b"\n")?.justify(JustifyMode::LEFT)
+        })
     }
 
     fn qr(&mut self, content: &str) -> Result<(), ComposeFault> {

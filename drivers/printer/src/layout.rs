@@ -1,5 +1,7 @@
 //! Text into lines of so many columns. Nothing is ever cut: what does not fit is wrapped.
 
+use crate::receipt::Align;
+
 /// Columns that a character takes: what GB 18030 encodes in one byte is 12 dots wide, all else 24.
 pub(crate) fn width(c: char) -> usize {
     if c.is_ascii() { 1 } else { 2 }
@@ -13,12 +15,17 @@ pub(crate) fn text_width(text: &str) -> usize {
 /// Breaks a text into lines of at most `columns` (≥ 2) columns. Latin words and numbers stay whole if a line can
 /// hold them, a line does not begin with closing punctuation, spaces at a break go. At least one line.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    wrap_measured(text, columns, &width)
+}
+
+/// The same where characters are as wide as `width` says, in whatever unit `limit` has; none is wider than that.
+pub(crate) fn wrap_measured(text: &str, limit: usize, width: &dyn Fn(char) -> usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut used = 0;
-    for piece in pieces(text, columns) {
-        let piece_width = text_width(&piece);
-        if used + piece_width > columns && !line.is_empty() {
+    for piece in pieces(text, limit, width) {
+        let piece_width: usize = piece.chars().map(width).sum();
+        if used + piece_width > limit && !line.is_empty() {
             lines.push(line.trim_end().to_owned());
             line = String::new();
             used = 0;
@@ -48,9 +55,48 @@ pub(crate) fn pair(label: &str, value: &str, columns: usize) -> Vec<String> {
     wrap(label, columns).into_iter().chain(right).collect()
 }
 
+/// Cells beside each other: text, columns (0 shares the rest) and place of each. `None` if they do not fit.
+pub(crate) fn row(cells: &[(String, usize, Align)], columns: usize) -> Option<Vec<String>> {
+    let gaps = cells.len().checked_sub(1)?;
+    let fixed: usize = cells.iter().map(|(_, wanted, _)| wanted).sum();
+    let rest = columns.checked_sub(fixed + gaps)?;
+    let sharing = cells.iter().filter(|(_, wanted, _)| *wanted == 0).count();
+    let share = rest.checked_div(sharing).unwrap_or(0);
+    // The last that shares takes what the division leaves.
+    let mut spare = rest.checked_rem(sharing).unwrap_or(0);
+    let mut laid = Vec::new();
+    for (text, wanted, align) in cells.iter().rev() {
+        let width = if *wanted == 0 { share + std::mem::take(&mut spare) } else { *wanted };
+        if width < 2 {
+            return None;
+        }
+        laid.push((wrap(text, width), width, *align));
+    }
+    laid.reverse();
+    let height = laid.iter().map(|(lines, _, _)| lines.len()).max()?;
+    let line = |at: usize| {
+        let cells = laid
+            .iter()
+            .map(|(lines, width, align)| place(lines.get(at).map_or("", String::as_str), *width, *align));
+        cells.collect::<Vec<_>>().join(" ").trim_end().to_owned()
+    };
+    Some((0..height).map(line).collect())
+}
+
+/// A text of at most `columns` columns, filled up with spaces.
+fn place(text: &str, columns: usize, align: Align) -> String {
+    let spare = columns.saturating_sub(text_width(text));
+    let before = match align {
+        Align::Left => 0,
+        Align::Center => spare / 2,
+        Align::Right => spare,
+    };
+    format!("{}{text}{}", " ".repeat(before), " ".repeat(spare - before))
+}
+
 /// What must not be torn apart, in order: a Latin word, or one other character with the closing punctuation
-/// that follows it. None is wider than `columns`.
-fn pieces(text: &str, columns: usize) -> Vec<String> {
+/// that follows it. None is wider than `limit`.
+fn pieces(text: &str, limit: usize, width: &dyn Fn(char) -> usize) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let mut before = None;
     for c in text.chars() {
@@ -59,7 +105,9 @@ fn pieces(text: &str, columns: usize) -> Vec<String> {
             None => false,
         };
         match pieces.last_mut() {
-            Some(piece) if joins && text_width(piece) + width(c) <= columns => piece.push(c),
+            Some(piece) if joins && piece.chars().map(width).sum::<usize>() + width(c) <= limit => {
+                piece.push(c)
+            }
             _ => pieces.push(c.to_string()),
         }
         before = Some(c);
@@ -110,6 +158,31 @@ mod tests {
         assert_eq!(wrap("", 32), [""]);
     }
 
+    fn cell(text: &str, columns: usize, align: Align) -> (String, usize, Align) {
+        (text.to_owned(), columns, align)
+    }
+
+    #[test]
+    fn cells_stand_beside_each_other_and_chinese_takes_two_columns() {
+        let cells =
+            [cell("合川水费", 0, Align::Left), cell("2", 3, Align::Right), cell("86.40", 7, Align::Right)];
+
+        assert_eq!(row(&cells, 24).unwrap(), ["合川水费       2   86.40"]);
+    }
+
+    #[test]
+    fn a_cell_that_is_too_long_is_wrapped_in_its_own_columns() {
+        let cells = [cell("城镇居民生活用水", 8, Align::Left), cell("86.40", 6, Align::Right)];
+
+        assert_eq!(row(&cells, 15).unwrap(), ["城镇居民  86.40", "生活用水"]);
+    }
+
+    #[test]
+    fn cells_wider_than_the_paper_do_not_fit() {
+        assert_eq!(row(&[cell("a", 10, Align::Left), cell("b", 6, Align::Left)], 16), None);
+        assert_eq!(row(&[], 16), None);
+    }
+
     fn visible(lines: &[String]) -> String {
         lines.concat().chars().filter(|c| *c != ' ').collect()
     }
@@ -129,6 +202,21 @@ mod tests {
 
             prop_assert!(lines.iter().all(|line| text_width(line) <= columns));
             prop_assert_eq!(visible(&lines), visible(&[label, value]));
+        }
+
+        #[test]
+        fn a_row_keeps_every_limit_and_loses_nothing(
+            texts in proptest::collection::vec(("[a-z0-9一-龥]{0,30}", 0usize..12, 0u8..3), 1..5),
+            columns in 2usize..50,
+        ) {
+            let aligns = [Align::Left, Align::Center, Align::Right];
+            let cells: Vec<_> = texts.iter().map(|(text, wanted, align)| cell(text, *wanted, aligns[usize::from(*align)])).collect();
+
+            if let Some(lines) = row(&cells, columns) {
+                prop_assert!(lines.iter().all(|line| text_width(line) <= columns));
+                let sorted = |text: String| { let mut all: Vec<char> = text.chars().filter(|c| *c != ' ').collect(); all.sort_unstable(); all };
+                prop_assert_eq!(sorted(lines.concat()), sorted(texts.into_iter().map(|(text, _, _)| text).collect()));
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use ab_glyph::{Font, FontVec, PxScale, ScaleFont, point};
 use crate::bitmap::Bitmap;
 use crate::layout;
 use crate::profile::COLUMN_DOTS;
+use crate::receipt::Style;
 
 /// Height of a character cell in dots, as the standard font of the printers has it.
 const CELL_ROWS: usize = 24;
@@ -31,6 +32,14 @@ pub(crate) enum LetteringFault {
     NoGlyph,
 }
 
+/// Where one character is drawn.
+struct Cell {
+    left: usize,
+    dots: usize,
+    rows: usize,
+    strikes: usize,
+}
+
 /// A font, opened to draw lines.
 pub(crate) struct Lettering {
     font: FontVec,
@@ -43,45 +52,54 @@ impl Lettering {
         Ok(Self { font })
     }
 
-    /// Draws a line on a picture as wide as the paper. `magnification` 2 is double size; `left_columns` is the
-    /// distance from the left edge, in columns of that size.
+    /// Draws a line on a picture as wide as the paper. `left_columns` is the distance from the left edge, in columns
+    /// of that size.
     pub(crate) fn draw(
         &self,
         text: &str,
         width_dots: usize,
-        magnification: u8,
+        style: Style,
         left_columns: usize,
     ) -> Result<Bitmap, LetteringFault> {
-        let magnification = usize::from(magnification);
-        let column_dots = usize::from(COLUMN_DOTS) * magnification;
-        let cell_rows = CELL_ROWS * magnification;
+        let column_dots = usize::from(COLUMN_DOTS) * usize::from(style.size.across());
+        let cell_rows = CELL_ROWS * usize::from(style.size.down());
         let mut bitmap = Bitmap::white(width_dots, cell_rows + LEADING_ROWS);
         let mut column = left_columns;
         for c in text.chars() {
             let columns = layout::width(c);
-            self.draw_glyph(&mut bitmap, c, column * column_dots, columns * column_dots, cell_rows)?;
+            let cell = Cell {
+                left: column * column_dots,
+                dots: columns * column_dots,
+                rows: cell_rows,
+                // Printers that have no bold face strike twice, one dot apart.
+                strikes: if style.bold { 2 } else { 1 },
+            };
+            self.draw_glyph(&mut bitmap, c, &cell)?;
             column += columns;
+        }
+        if style.underline {
+            for (y, x) in [cell_rows + 1, cell_rows + 2]
+                .into_iter()
+                .flat_map(|y| (left_columns * column_dots..column * column_dots).map(move |x| (y, x)))
+            {
+                bitmap.blacken(x, y);
+            }
         }
         Ok(bitmap)
     }
 
-    /// Draws one character into the cell at `left`, narrowed if it is wider than the cell.
-    fn draw_glyph(
-        &self,
-        bitmap: &mut Bitmap,
-        c: char,
-        left: usize,
-        cell_dots: usize,
-        cell_rows: usize,
-    ) -> Result<(), LetteringFault> {
+    /// Draws one character into its cell, narrowed if it is wider than that, stretched if the cell is.
+    fn draw_glyph(&self, bitmap: &mut Bitmap, c: char, cell: &Cell) -> Result<(), LetteringFault> {
         let id = self.font.glyph_id(c);
         if id.0 == 0 {
             return Err(LetteringFault::NoGlyph);
         }
-        let (left, cell_dots, em) = (dots(left), dots(cell_dots), dots(cell_rows));
+        let (left, cell_dots, em) = (dots(cell.left), dots(cell.dots), dots(cell.rows));
         // ab_glyph measures a scale by the font's full height, we by its em.
         let height_per_em = self.font.height_unscaled() / self.font.units_per_em().unwrap_or(1000.0);
-        let scale = PxScale::from(em * height_per_em);
+        // A cell of a Chinese character is a square in standard and double size, and not in the two between.
+        let stretch = cell_dots / (em * if layout::width(c) == 2 { 1.0 } else { 0.5 });
+        let scale = PxScale { x: em * height_per_em * stretch, y: em * height_per_em };
         let advance = self.font.as_scaled(scale).h_advance(id);
         let narrowing = if advance > cell_dots { cell_dots / advance } else { 1.0 };
         let scale = PxScale { x: scale.x * narrowing, y: scale.y };
@@ -93,7 +111,9 @@ impl Lettering {
         outline.draw(|x, y, coverage| {
             let dot = (whole(bounds.min.x, x), whole(bounds.min.y, y));
             if let (true, (Some(x), Some(y))) = (coverage >= COVERAGE_MIN, dot) {
-                bitmap.blacken(x, y);
+                for strike in 0..cell.strikes {
+                    bitmap.blacken(x + strike, y);
+                }
             }
         });
         Ok(())

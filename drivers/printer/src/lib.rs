@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod answers;
+mod barcode;
 mod bitmap;
 mod charset;
 mod compose;
@@ -21,11 +22,23 @@ mod printer;
 mod profile;
 mod receipt;
 mod serial;
+mod sheet;
+mod tcp;
+mod usb;
 
-pub use answers::Status;
+pub use answers::{Status, parse_answers};
 pub use link::{Link, LinkFault};
 pub use outcome::{Confirmation, Outcome, Progress, Why};
 pub use printer::Printer;
 pub use profile::{Charset, Cutter, Evidence, Profile, QrMethod, StatusQuery};
-pub use receipt::{BLOCKS_MAX, Block, FEED_MAX, QR_MAX, Receipt, TEXT_MAX};
+pub use receipt::{
+    Align, BARCODE_MAX, BLOCKS_MAX, Block, CELLS_MAX, Cell, FEED_MAX, PICTURE_ROWS_MAX, Picture, QR_MAX,
+    Receipt, Size, Style, TEXT_MAX,
+};
 pub use serial::SerialLink;
+pub use sheet::{
+    A4, ISSUED_MAX, PAGES_MAX, PdfFault, SHEET_BLOCKS_MAX, Sheet, SheetBlock, SheetCode, SheetFonts,
+    SheetPrinter, SheetPrinterFault, SheetStatus, TABLE_CELLS_MAX, TABLE_ROWS_MAX, parse_ipp_answer, pdf,
+};
+pub use tcp::TcpLink;
+pub use usb::UsbLink;

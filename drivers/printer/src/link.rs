@@ -18,12 +18,38 @@ pub trait Link {
     /// [`LinkFault::TimedOut`] if nothing came in time, [`LinkFault::Gone`] if the line ended.
     fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault>;
 
+    /// Throws away what the system still holds for the printer: the rest of a receipt that was broken off shall not
+    /// come out on the next roll. Best effort; the line may be gone afterwards.
+    fn discard(&mut self) {}
+
     /// What the line carries at most, to know how long sending may take.
     fn bytes_per_second(&self) -> u32;
 
     /// The time by which the driver measures its waits. A scripted line brings its own.
     fn now(&self) -> Instant {
         Instant::now()
+    }
+}
+
+impl<L: Link + ?Sized> Link for Box<L> {
+    fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
+        (**self).write_some(bytes, timeout)
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
+        (**self).read_some(buffer, timeout)
+    }
+
+    fn discard(&mut self) {
+        (**self).discard();
+    }
+
+    fn bytes_per_second(&self) -> u32 {
+        (**self).bytes_per_second()
+    }
+
+    fn now(&self) -> Instant {
+        (**self).now()
     }
 }
 

@@ -25,7 +25,11 @@ pub enum Confirmation {
     /// The printer answered `GS r 1`, which it executes in order and not while it is out of paper, and
     /// its status was clean afterwards. It says processed, not "has left the cutter".
     Fence,
-    /// The printer's status was clean after it had received every byte. It has no fence.
+    /// The A4 printer counted sheets of this job and completed it (IPP). A queue that only hands over counts too: see
+    /// the README.
+    Sheets,
+    /// The printer's status was clean after it had received every byte, or its job ended without a count. It has no
+    /// fence.
     Received,
 }
 
@@ -38,6 +42,8 @@ pub enum Why {
     CoverOpen,
     /// The cutter or the paper path is blocked.
     Jammed,
+    /// There is no toner.
+    TonerOut,
     /// The head is too hot; it recovers by itself.
     Overheated,
     /// The printer reports a fault that a power cycle does not mend.

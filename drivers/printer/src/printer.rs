@@ -80,22 +80,34 @@ enum LeftOver {
 /// Evidence that came in since the fence was sent.
 #[derive(Default)]
 struct Heard {
+    /// Answers to `GS r 1`; a line that loses power sends NULs, which look the same.
     fences: u32,
+    /// Bytes that no printer sends. Then the others are not believed either, a process id excepted.
+    noise: bool,
     echo: Option<ProcessId>,
     cleared: bool,
 }
 
 impl Printer {
     /// Takes a printer on an open line. Sends nothing yet.
-    pub fn open(link: impl Link + Send + 'static, profile: Profile) -> Self {
+    pub fn open(link: Box<dyn Link + Send>, profile: Profile) -> Self {
         Self {
-            link: Box::new(link),
+            link,
             profile,
             parser: AnswerParser::default(),
             heard: Heard::default(),
             left_over: LeftOver::Unknown,
             // An echo that is still under way from an earlier process should not match.
             receipts: std::process::id(),
+        }
+    }
+
+    /// Takes the same printer on a line that was opened again, and remembers what an earlier receipt may have left in it.
+    pub fn relink(&mut self, link: Box<dyn Link + Send>) {
+        self.link = link;
+        self.parser = AnswerParser::default();
+        if self.left_over == LeftOver::Nothing {
+            self.left_over = LeftOver::Unknown;
         }
     }
 
@@ -243,17 +255,27 @@ impl Printer {
         match self.profile.evidence {
             Evidence::Blind => Ok(None),
             // The question comes after the last byte on the line, so its answer says that all have arrived.
-            Evidence::Received => self.still_printing().map(|()| Some(Confirmation::Received)),
+            Evidence::Received => {
+                self.still_printing()?;
+                self.undisturbed(Confirmation::Received).map(Some)
+            }
             Evidence::Fence | Evidence::ProcessId => {
                 let confirmation = self.await_fence(document, process_id, progress)?;
                 self.still_printing()?;
-                Ok(Some(confirmation))
+                self.undisturbed(confirmation).map(Some)
             }
         }
     }
 
+    /// A confirmation, if the line carried nothing else: what babbles says *printed* sooner or later, too.
+    fn undisturbed(&self, confirmation: Confirmation) -> Result<Confirmation, Why> {
+        let believed =
+            confirmation == Confirmation::ProcessId || (!self.heard.noise && self.heard.fences == 0);
+        if believed { Ok(confirmation) } else { Err(Why::NoEvidence) }
+    }
+
     /// Waits for the fence. A line that loses power sends NULs, and a NUL is what a fence looks like: so the fence is
-    /// put a second time after the first answer and both must come. A process id cannot be mistaken.
+    /// put a second time after the first answer, and each must be answered exactly once. A process id cannot be mistaken.
     fn await_fence(
         &mut self,
         document: &Document,
@@ -263,6 +285,7 @@ impl Printer {
         let mut sending = Sending::of(document);
         let deadline = self.link.now() + self.time_allowed(document);
         let mut first_fence_at: Option<Instant> = None;
+        let mut second_fence = false;
         let mut unanswered = 0;
         loop {
             progress(Progress::Confirming);
@@ -271,15 +294,23 @@ impl Printer {
             }
             let now = self.link.now();
             let echo_hoped_for = self.profile.evidence == Evidence::ProcessId;
-            match first_fence_at {
-                None if self.heard.fences > 0 => {
+            match (first_fence_at, second_fence) {
+                (None, _) if self.heard.fences > 0 => {
+                    self.drain().map_err(why_not)?;
+                    self.take_one_fence()?;
                     first_fence_at = Some(now);
                     self.write(&FENCE, &mut sending, &mut |_| progress(Progress::Confirming))?;
+                    continue;
                 }
-                Some(at) if self.heard.fences > 1 && !(echo_hoped_for && now < at + ECHO_GRACE) => {
+                (Some(_), false) if self.heard.fences > 0 => {
+                    self.take_one_fence()?;
+                    second_fence = true;
+                    continue;
+                }
+                (Some(at), true) if !(echo_hoped_for && now < at + ECHO_GRACE) => {
                     return Ok(Confirmation::Fence);
                 }
-                None | Some(_) => {}
+                (None | Some(_), _) => {}
             }
             if now >= deadline {
                 return Err(self.reason_for_standstill(Why::NoEvidence));
@@ -295,6 +326,14 @@ impl Printer {
                     Err(fault) => return Err(why_not(fault)),
                 }
             }
+        }
+    }
+
+    /// Counts one answer to a fence; more than were asked for are none.
+    fn take_one_fence(&mut self) -> Result<(), Why> {
+        match std::mem::take(&mut self.heard.fences) {
+            1 => Ok(()),
+            _ => Err(Why::NoEvidence),
         }
     }
 
@@ -316,6 +355,7 @@ impl Printer {
     /// this line is cleared once more before the next receipt.
     fn abandon(&mut self, why: Why) {
         self.left_over = LeftOver::Fragment;
+        self.link.discard();
         if why != Why::Gone {
             let mut rest = &CLEAR_BUFFERS[..];
             while let Ok(count) = self.link.write_some(rest, SLICE) {
@@ -385,6 +425,10 @@ impl Printer {
             Some(Answer::RealTime(status)) => Some(status),
             Some(Answer::Fence) => {
                 self.heard.fences += 1;
+                None
+            }
+            Some(Answer::Noise) => {
+                self.heard.noise = true;
                 None
             }
             Some(Answer::Block(block)) => {

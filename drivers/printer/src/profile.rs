@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// The font for characters that a printer's own fonts lack (Debian `fonts-noto-cjk`), and the place of
 /// the simplified Chinese face in that collection.
-const FONT: (&str, u32) = ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", 2);
+pub(crate) const FONT: (&str, u32) = ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", 2);
 
 /// Dots per column of the standard font (12 × 24 dots; a Chinese character is 24 × 24).
 pub(crate) const COLUMN_DOTS: u16 = 12;

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use serialport::{FlowControl, SerialPort, TTYPort};
+use serialport::{ClearBuffer, FlowControl, SerialPort, TTYPort};
 
 use crate::link::{Link, LinkFault};
 
@@ -56,6 +56,11 @@ impl Link for SerialLink {
     fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
         self.set_timeout(timeout)?;
         taken(self.port.read(buffer))
+    }
+
+    fn discard(&mut self) {
+        // A line that cannot be cleared is about to be found gone.
+        self.port.clear(ClearBuffer::Output).ok();
     }
 
     fn bytes_per_second(&self) -> u32 {

@@ -5,13 +5,16 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
+pub mod bars;
 pub mod bench;
 pub mod camera;
 pub mod card;
 pub mod display;
+mod escpos;
 pub mod faults;
 pub mod id_card;
 pub mod id_reader;
+mod network;
 pub mod paper;
 mod port;
 pub mod printer;

@@ -8,9 +8,14 @@ use image::{GrayImage, ImageFormat, Luma};
 
 /// Dots across 80 mm paper at 203 dpi.
 pub const WIDTH_80: u32 = 576;
+/// Dots across 58 mm paper.
+pub const WIDTH_58: u32 = 384;
 /// Height of a line of single-height text in dots.
 const LINE: u32 = 30;
+/// Width of a column of single-width text; a Chinese character takes two.
+const COLUMN: u32 = 12;
 const INK: Luma<u8> = Luma([24]);
+const WHITE: Luma<u8> = Luma([250]);
 
 /// One piece of paper, cut off.
 #[derive(Clone)]
@@ -32,7 +37,14 @@ pub struct Roll {
 
 /// How a line of text is printed.
 #[derive(Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent switches of a device
 pub struct Style {
+    /// Struck twice.
+    pub bold: bool,
+    /// Underlined.
+    pub underline: bool,
+    /// White on black.
+    pub reverse: bool,
     /// Twice as wide.
     pub wide: bool,
     /// Twice as high.
@@ -70,7 +82,7 @@ impl Roll {
     }
 
     fn grow(&mut self, rows: u32) {
-        let mut taller = GrayImage::from_pixel(self.width, self.y + rows, Luma([250]));
+        let mut taller = GrayImage::from_pixel(self.width, self.y + rows, WHITE);
         image::imageops::replace(&mut taller, &self.picture, 0, 0);
         self.picture = taller;
         self.y += rows;
@@ -81,47 +93,67 @@ impl Roll {
         self.text.push_str(text.trim_end());
         self.text.push('\n');
         let top = self.y;
-        let height = if style.high { 2 * LINE } else { LINE };
-        self.grow(height);
-        let scale =
-            PxScale { x: if style.wide { 48.0 } else { 24.0 }, y: if style.high { 56.0 } else { 28.0 } };
-        let cell = if style.wide { 24.0 } else { 12.0 };
-        let cells = |c: char| if c.is_ascii() { 1.0 } else { 2.0 };
-        let wide = text.chars().map(|c| cells(c) * cell).sum::<f32>();
-        #[allow(clippy::cast_precision_loss)] // dots of a receipt
-        let (width, top) = (self.width as f32, top as f32);
-        let mut x = match (style.centred, style.right) {
-            (true, _) => ((width - wide) / 2.0).max(0.0),
-            (false, true) => (width - wide).max(0.0),
-            (false, false) => 0.0,
+        let (across, down) = (1 + u32::from(style.wide), 1 + u32::from(style.high));
+        self.grow(LINE * down);
+        let columns = |c: char| if c.is_ascii() { 1 } else { 2 };
+        let cell = COLUMN * across;
+        let wide = text.chars().map(columns).sum::<u32>() * cell;
+        let spare = self.width.saturating_sub(wide);
+        let left = match (style.centred, style.right) {
+            (true, _) => spare / 2,
+            (false, true) => spare,
+            (false, false) => 0,
         };
+        let mut x = left;
         for letter in text.chars() {
-            let glyph = self.font.glyph_id(letter);
-            let advance = cells(letter) * cell;
-            let own = self.font.as_scaled(scale).h_advance(glyph);
-            let ascent = self.font.as_scaled(scale).ascent();
-            let placed =
-                glyph.with_scale_and_position(scale, point(x + (advance - own) / 2.0, top + ascent * 0.86));
-            if let Some(outline) = self.font.outline_glyph(placed) {
-                let bounds = outline.px_bounds();
-                let picture = &mut self.picture;
-                outline.draw(|dx, dy, coverage| {
-                    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // inside the picture
-                    let (px, py) = ((bounds.min.x.max(0.0) as u32) + dx, (bounds.min.y.max(0.0) as u32) + dy);
-                    if coverage > 0.45
-                        && let Some(pixel) = picture.get_pixel_mut_checked(px, py)
-                    {
-                        *pixel = INK;
-                    }
-                });
-            }
+            let advance = columns(letter) * cell;
+            self.letter(letter, (x, top), (advance, 2 * COLUMN * down), style);
             x += advance;
         }
+        if style.underline {
+            self.fill((left, top + 26 * down), (wide, 2));
+        }
+        if style.reverse {
+            for (x, y) in (top..top + LINE * down).flat_map(|y| (left..left + wide).map(move |x| (x, y))) {
+                if let Some(pixel) = self.picture.get_pixel_mut_checked(x, y) {
+                    *pixel = if *pixel == INK { WHITE } else { INK };
+                }
+            }
+        }
+    }
+
+    /// Prints one letter in its cell.
+    fn letter(&mut self, letter: char, (left, top): (u32, u32), (width, height): (u32, u32), style: Style) {
+        let glyph = self.font.glyph_id(letter);
+        #[allow(clippy::cast_precision_loss)] // dots of a receipt
+        let (left, top, width, height) = (left as f32, top as f32, width as f32, height as f32);
+        let em = if letter.is_ascii() { 2.0 * width } else { width };
+        let full = self.font.height_unscaled() / self.font.units_per_em().unwrap_or(1000.0);
+        let scale = PxScale { x: em * full, y: height * full };
+        let own = self.font.as_scaled(scale).h_advance(glyph);
+        // A ROM's letters fit their cells.
+        let narrowing = (width / own.max(1.0)).min(1.0);
+        let (scale, own) = (PxScale { x: scale.x * narrowing, ..scale }, own * narrowing);
+        let at = point(left + (width - own) / 2.0, top + height * 0.9);
+        let Some(outline) = self.font.outline_glyph(glyph.with_scale_and_position(scale, at)) else { return };
+        let bounds = outline.px_bounds();
+        let picture = &mut self.picture;
+        outline.draw(|dx, dy, coverage| {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // inside the picture
+            let (px, py) = ((bounds.min.x.max(0.0) as u32) + dx, (bounds.min.y.max(0.0) as u32) + dy);
+            for strike in 0..=u32::from(style.bold) {
+                if coverage > 0.45
+                    && let Some(pixel) = picture.get_pixel_mut_checked(px + strike, py)
+                {
+                    *pixel = INK;
+                }
+            }
+        });
     }
 
     /// Moves the paper on.
     pub fn feed(&mut self, lines: u32) {
-        self.grow(lines.min(40) * LINE / 2);
+        self.grow(lines.min(40) * LINE);
     }
 
     /// Prints a QR code with this content, `module` dots a module.
@@ -141,8 +173,26 @@ impl Roll {
         self.text.push_str(&format!("[QR {}]\n", String::from_utf8_lossy(content)));
     }
 
+    /// Prints a bar code in the middle: modules from left to right, `module` dots each, and its text below if there is
+    /// one.
+    pub fn bars(&mut self, modules: &[bool], module: u32, height: u32, text: Option<&str>) {
+        let wide = u32::try_from(modules.len()).unwrap_or(u32::MAX).saturating_mul(module);
+        let (left, top) = (self.width.saturating_sub(wide) / 2, self.y);
+        self.grow(height + 6);
+        for (at, _) in modules.iter().enumerate().filter(|(_, black)| **black) {
+            self.fill((left + u32::try_from(at).unwrap_or(0) * module, top), (module, height));
+        }
+        if let Some(text) = text {
+            self.line(text, Style { centred: true, ..Style::default() });
+        }
+    }
+
     fn block(&mut self, x: u32, y: u32, side: u32) {
-        for (dy, dx) in (0..side).flat_map(|dy| (0..side).map(move |dx| (dy, dx))) {
+        self.fill((x, y), (side, side));
+    }
+
+    fn fill(&mut self, (x, y): (u32, u32), (width, height): (u32, u32)) {
+        for (dy, dx) in (0..height).flat_map(|dy| (0..width).map(move |dx| (dy, dx))) {
             if let Some(pixel) = self.picture.get_pixel_mut_checked(x + dx, y + dy) {
                 *pixel = INK;
             }
@@ -179,7 +229,7 @@ impl Roll {
         if text.trim().is_empty() {
             return None;
         }
-        let mut framed = GrayImage::from_pixel(picture.width() + 48, picture.height() + 48, Luma([250]));
+        let mut framed = GrayImage::from_pixel(picture.width() + 48, picture.height() + 48, WHITE);
         image::imageops::replace(&mut framed, &picture, 24, 24);
         let mut png = Cursor::new(Vec::new());
         framed.write_to(&mut png, ImageFormat::Png).ok()?;

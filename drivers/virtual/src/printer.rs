@@ -1,14 +1,18 @@
-//! A receipt printer behind a pty: interprets ESC/POS, tells its state honestly, keeps the paper.
+//! A receipt printer behind a pty or on the network: interprets ESC/POS, tells its state honestly, keeps the paper.
 //!
 //! Out of paper it buffers and answers no fence; mute it swallows everything. Real-time status (`DLE EOT`)
 //! is answered out of band, as a device does.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::bars::code_128;
+use crate::escpos::{automatic_status, begun, length_of, status};
 use crate::faults::{Bent, Device, Faults, Kind, LATE, bend, garbage, printer as steps};
+use crate::network::Listener;
 use crate::paper::{Roll, Sheet, Style};
 use crate::port::{FarSide, Port};
 
@@ -47,10 +51,16 @@ struct State {
     interpreter: Interpreter,
 }
 
-/// The printer. Its port is a symbolic link to the pty.
+/// The printer. Its port is a symbolic link to the pty, or an address.
 pub struct VirtualPrinter {
     state: Arc<Mutex<State>>,
-    _port: Port,
+    /// What holds it in its place.
+    plug: Plug,
+}
+
+enum Plug {
+    Tty { _port: Port },
+    Network(Listener),
 }
 
 impl VirtualPrinter {
@@ -69,7 +79,26 @@ impl VirtualPrinter {
     pub fn with(link: &Path, width: u32, faults: Faults) -> anyhow::Result<Self> {
         let state = Arc::new(Mutex::new(State::new(Roll::new(width)?, faults)));
         let port = Port::plug_in(link, Wire(Arc::clone(&state)))?;
-        Ok(Self { state, _port: port })
+        Ok(Self { state, plug: Plug::Tty { _port: port } })
+    }
+
+    /// Puts a printer on the network; port 0 is any free one.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub fn listen(address: SocketAddr, width: u32) -> anyhow::Result<Self> {
+        let state = Arc::new(Mutex::new(State::new(Roll::new(width)?, Faults::default())));
+        let listener = Listener::listen(address, Wire(Arc::clone(&state)))?;
+        Ok(Self { state, plug: Plug::Network(listener) })
+    }
+
+    /// Where it listens, if it is on the network.
+    #[must_use]
+    pub const fn address(&self) -> Option<SocketAddr> {
+        match &self.plug {
+            Plug::Tty { .. } => None,
+            Plug::Network(listener) => Some(listener.address),
+        }
     }
 
     /// Changes what is wrong with it; a new roll lets go on what waited.
@@ -119,14 +148,21 @@ impl State {
         if troubles.mute || hangs {
             return Vec::new();
         }
-        self.interpreter.receive(bytes, troubles);
+        let bytes = [std::mem::take(&mut self.interpreter.held).as_slice(), bytes].concat();
+        let (whole, held) = bytes.split_at(bytes.len() - begun(&bytes));
+        self.interpreter.held = held.to_vec();
+        self.interpreter.receive(whole, troubles);
         let stopped = troubles.paper_out
             || troubles.cover_open
             || troubles.cutter
             || self.faults.holds(&steps::BODY, Kind::Silence);
-        if !stopped {
+        if stopped {
+            self.interpreter.set();
+        } else {
             self.interpreter.run(&mut self.troubles, &mut self.sheets);
         }
+        let troubles = self.switched();
+        self.interpreter.tell_changes(troubles);
         std::mem::take(&mut self.interpreter.said)
     }
 
@@ -169,6 +205,19 @@ struct Interpreter {
     said: Vec<Bent>,
     /// So many bytes are still taken for a picture that has ended.
     overread: usize,
+    /// The beginning of a real-time command whose end has not come yet.
+    held: Vec<u8>,
+    /// What it last said by itself (`GS a`), once it is asked to.
+    automatic: Option<Vec<u8>>,
+    bars: Bars,
+}
+
+/// How bar codes are printed.
+#[derive(Clone, Copy)]
+struct Bars {
+    module: u32,
+    height: u32,
+    text_below: bool,
 }
 
 impl Interpreter {
@@ -184,6 +233,9 @@ impl Interpreter {
             faults,
             said: Vec::new(),
             overread: 0,
+            held: Vec::new(),
+            automatic: None,
+            bars: Bars { module: 3, height: 162, text_below: false },
         }
     }
 
@@ -257,6 +309,24 @@ impl Interpreter {
         }
     }
 
+    /// What needs no paper is obeyed without it, as far as nothing waits in front of it.
+    fn set(&mut self) {
+        while let [0x1B, b'@', ..] | [0x1D, b'a', _, ..] = self.buffer.make_contiguous() {
+            let Some(used) = length_of(self.buffer.make_contiguous(), self.kanji) else { return };
+            let command: Vec<u8> = self.buffer.drain(..used).collect();
+            self.execute(&command, &mut Vec::new());
+        }
+    }
+
+    /// Says by itself how it is, if it was asked to and that has changed.
+    fn tell_changes(&mut self, troubles: Troubles) {
+        let now = automatic_status(troubles);
+        if self.automatic.as_ref().is_some_and(|last| *last != now) {
+            self.automatic = Some(now.clone());
+            self.said.push(Bent { bytes: now, ..Bent::default() });
+        }
+    }
+
     /// A fault of the command just executed keeps the rest from being printed.
     fn is_stuck(&self) -> bool {
         let holds = |step, kind| self.faults.holds(step, kind);
@@ -322,10 +392,25 @@ impl Interpreter {
                 self.style.wide = n & 0x20 != 0;
                 self.style.high = n & 0x10 != 0;
             }
+            [0x1B, b'E' | b'G', n] => self.style.bold = n & 1 != 0,
+            // Letters by ESC, Chinese characters by FS: whoever wants a line underlined sends both.
+            [0x1B, b'-', n] => self.style.underline = n % 48 != 0,
+            [0x1D, b'B', n] => self.style.reverse = n & 1 != 0,
+            [0x1D, b'a', n] => self.automatic = (*n != 0).then(Vec::new),
+            [0x1D, b'h', n] => self.bars.height = (*n).into(),
+            [0x1D, b'w', n] => self.bars.module = u32::from(*n).clamp(1, 6),
+            [0x1D, b'H', n] => self.bars.text_below = n % 48 & 2 != 0,
+            [0x1D, b'k', 73, _, data @ ..] => {
+                self.end_line_if_any();
+                if let Some((text, modules)) = code_128(data) {
+                    let Bars { module, height, text_below } = self.bars;
+                    self.roll.bars(&modules, module, height, text_below.then_some(text.as_str()));
+                }
+            }
             [0x1C, b'&'] => self.kanji = true,
             [0x1C, b'.'] => self.kanji = false,
             [0x1D, b'V', ..] => {
-                self.end_line();
+                self.end_line_if_any();
                 let kind = self.faults.at(&steps::CUT);
                 if !matches!(kind, Some(Kind::Silence | Kind::WrongAnswer)) {
                     sheets.extend(self.roll.cut());
@@ -353,13 +438,20 @@ impl Interpreter {
                 _ => {}
             },
             [0x1D, b'v', b'0', _, xl, xh, _, _, bits @ ..] => {
-                self.end_line();
+                self.end_line_if_any();
                 self.roll.raster(usize::from(u16::from_le_bytes([*xl, *xh])), bits);
                 let kind = self.faults.at(&steps::RASTER);
                 self.effort(kind);
             }
             [0x1B | 0x1C | 0x1D | 0x10, ..] | [0x00..=0x1F] => {}
             text => self.line.extend_from_slice(text),
+        }
+    }
+
+    /// What stands in the line is printed before anything that is no text; an empty one feeds nothing.
+    fn end_line_if_any(&mut self) {
+        if !self.line.is_empty() {
+            self.end_line();
         }
     }
 
@@ -374,51 +466,17 @@ impl Interpreter {
     }
 }
 
-/// How many bytes the command or letter at the front has; none while it is not whole.
-fn length_of(bytes: &[u8], kanji: bool) -> Option<usize> {
-    let whole = |length: usize| (bytes.len() >= length).then_some(length);
-    match bytes {
-        [] => None,
-        [0x1B, b'@', ..] | [0x1C, b'&' | b'.', ..] => whole(2),
-        [0x1B | 0x1C | 0x1D | 0x10] | [0x1D, b'V' | b'(' | b'v'] => None,
-        [0x1D, b'V', 65 | 66 | 97 | 98, ..] => whole(4),
-        [0x1D, b'(', _, low, high, ..] => whole(5 + usize::from(u16::from_le_bytes([*low, *high]))),
-        [0x1D, b'(', ..] => None,
-        [0x1D, b'v', b'0', _, xl, xh, yl, yh, ..] => {
-            let rows = usize::from(u16::from_le_bytes([*yl, *yh]));
-            whole(8 + usize::from(u16::from_le_bytes([*xl, *xh])) * rows)
-        }
-        [0x1D, b'v', ..] => None,
-        [0x1B, b'c', ..] => whole(4),
-        [
-            0x1B,
-            b'J' | b'!' | b'a' | b'd' | b'E' | b'-' | b'G' | b'M' | b't' | b'R' | b'3' | b'{' | b'V' | b' ',
-            ..,
-        ]
-        | [0x1D, b'!' | b'B' | b'r' | b'a' | b'I' | b'b' | b'H' | b'h' | b'w' | b'V' | b'f', ..]
-        | [0x1C, b'!' | b'-' | b'C' | b'W', ..] => whole(3),
-        [0x1D, b'L' | b'W' | b'P', ..] | [0x1B, b'$' | b'\\', ..] | [0x1C, b'S', ..] => whole(4),
-        [0x1B | 0x1C | 0x1D | 0x10, ..] => whole(2),
-        // GB18030: a lead byte is followed by one more, or by three when that is a digit.
-        [0x81..=0xFE, 0x30..=0x39, ..] if kanji => whole(4),
-        [0x81..=0xFE, ..] if kanji => whole(2),
-        [_, ..] => Some(1),
-    }
-}
-
-/// `DLE EOT n` (Epson ESC/POS, real-time status).
-const fn status(n: u8, troubles: Troubles) -> u8 {
-    let offline = troubles.paper_out || troubles.cover_open || troubles.cutter;
-    match n {
-        1 => 0x12 | if offline { 0x08 } else { 0 },
-        2 => {
-            0x12 | if troubles.cover_open { 0x04 } else { 0 }
-                | if troubles.paper_out { 0x20 } else { 0 }
-                | if troubles.cutter { 0x40 } else { 0 }
-        }
-        3 => 0x12 | if troubles.cutter { 0x08 } else { 0 },
-        _ => 0x12 | if troubles.paper_out { 0x6C } else { 0 },
-    }
+/// The pieces of paper that these bytes make on a printer of this width with nothing wrong.
+///
+/// # Errors
+/// When the font of the paper is not installed.
+pub fn print(bytes: &[u8], width: u32) -> anyhow::Result<Vec<Sheet>> {
+    let mut state = State::new(Roll::new(width)?, Faults::default());
+    state.take(bytes);
+    let mut sheets = state.sheets;
+    // Where nothing cuts, somebody tears it off.
+    sheets.extend(state.interpreter.roll.cut());
+    Ok(sheets)
 }
 
 #[cfg(test)]
@@ -475,6 +533,24 @@ mod tests {
         assert_eq!(run(&ask, open).1, [0x1A, 0x16, 0x12, 0x12]);
         let mute = Troubles { mute: true, ..Troubles::default() };
         assert!(run(&ask, mute).1.is_empty());
+    }
+
+    #[test]
+    fn a_question_that_comes_in_two_pieces_is_answered() {
+        let mut state = printer(Troubles::default(), &Faults::default());
+        assert!(take(&mut state, &[b'a', 0x10]).is_empty());
+        assert!(take(&mut state, &[0x04]).is_empty());
+        assert_eq!(take(&mut state, &[0x01, 0x10, 0x14, 0x08]), [0x12]);
+        assert_eq!(take(&mut state, &[0x01, 0x03, 0x14, 0x01, 0x06, 0x02, 0x08]), [0x37, 0x25, 0x00]);
+    }
+
+    #[test]
+    fn an_automatic_status_comes_when_asked_for_and_at_each_change() {
+        let mut state = printer(Troubles::default(), &Faults::default());
+        assert_eq!(take(&mut state, &[0x1D, b'a', 255]), [0x10, 0, 0, 0]);
+        assert!(take(&mut state, b"x\n").is_empty());
+        state.troubles.cover_open = true;
+        assert_eq!(take(&mut state, &[]), [0x38, 0, 0, 0]);
     }
 
     #[test]

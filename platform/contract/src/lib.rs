@@ -48,6 +48,6 @@ pub use service::{
 pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
 pub use site::{
     CardReaderPath, CodeReaderPath, CodeRules, GateRules, IdReaderPath, LogLimits, PlatformAddress,
-    PrinterPath, ScannerEnd, ScannerLine, ScreenSize, Site, SiteDevices, SiteError, SiteTimes,
+    PrinterLink, PrinterPath, ScannerEnd, ScannerLine, ScreenSize, Site, SiteDevices, SiteError, SiteTimes,
 };
 pub use time::UnixMs;

@@ -236,16 +236,76 @@ pub struct IdReaderPath {
     pub baud: u32,
 }
 
-/// Where the receipt printer is.
+/// Where the receipt printer is: `tty` and `baud`, or `usb`, or `address`; and its `profile`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "PrinterFields", into = "PrinterFields")]
 pub struct PrinterPath {
-    /// Path of the tty.
-    pub tty: String,
-    /// Bits per second.
-    pub baud: u32,
+    /// Its line.
+    pub link: PrinterLink,
     /// Printer profile, for example `generic-80`.
     pub profile: String,
+}
+
+/// A receipt printer's line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrinterLink {
+    /// RS-232, a USB adapter or USB-CDC.
+    Serial {
+        /// Path of the tty.
+        tty: String,
+        /// Bits per second.
+        baud: u32,
+    },
+    /// USB's printer class.
+    Usb {
+        /// Path of the port, `/dev/usb/lpN` or udev's name for it.
+        port: String,
+    },
+    /// The network.
+    Tcp {
+        /// `host:port`.
+        address: String,
+    },
+}
+
+/// A [`PrinterPath`] as the file has it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PrinterFields {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tty: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    baud: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    usb: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    profile: String,
+}
+
+impl TryFrom<PrinterFields> for PrinterPath {
+    type Error = &'static str;
+
+    fn try_from(fields: PrinterFields) -> Result<Self, Self::Error> {
+        let link = match (fields.tty, fields.baud, fields.usb, fields.address) {
+            (Some(tty), Some(baud), None, None) => PrinterLink::Serial { tty, baud },
+            (None, None, Some(port), None) => PrinterLink::Usb { port },
+            (None, None, None, Some(address)) => PrinterLink::Tcp { address },
+            _ => return Err("a printer has either `tty` and `baud`, or `usb`, or `address`"),
+        };
+        Ok(Self { link, profile: fields.profile })
+    }
+}
+
+impl From<PrinterPath> for PrinterFields {
+    fn from(PrinterPath { link, profile }: PrinterPath) -> Self {
+        let none = Self { tty: None, baud: None, usb: None, address: None, profile };
+        match link {
+            PrinterLink::Serial { tty, baud } => Self { tty: Some(tty), baud: Some(baud), ..none },
+            PrinterLink::Usb { port } => Self { usb: Some(port), ..none },
+            PrinterLink::Tcp { address } => Self { address: Some(address), ..none },
+        }
+    }
 }
 
 /// Why a site file is not used.
@@ -393,6 +453,29 @@ mod tests {
     }
 
     #[test]
+    fn a_printer_has_one_line_of_three_kinds() {
+        let start = HALL.find("tty = \"/dev/kiosk/receipt\"").unwrap();
+        let end = start + HALL[start..].find("baud = 115200").unwrap() + "baud = 115200".len();
+        let with = |line: &str| {
+            let text = format!("{}{line}{}", &HALL[..start], &HALL[end..]);
+            Site::parse(&text).unwrap().devices.printer.unwrap()
+        };
+        for (line, link) in [
+            (
+                "tty = \"/dev/ttyS1\"\nbaud = 9600",
+                PrinterLink::Serial { tty: "/dev/ttyS1".into(), baud: 9600 },
+            ),
+            ("usb = \"/dev/usb/lp0\"", PrinterLink::Usb { port: "/dev/usb/lp0".into() }),
+            ("address = \"10.0.0.5:9100\"", PrinterLink::Tcp { address: "10.0.0.5:9100".into() }),
+        ] {
+            let printer = with(line);
+            assert_eq!(printer.link, link);
+            let text = toml::to_string(&printer).unwrap();
+            assert_eq!(toml::from_str::<PrinterPath>(&text).unwrap(), printer, "{text}");
+        }
+    }
+
+    #[test]
     fn sites_that_make_no_sense_are_refused() {
         for (from, to, expected) in [
             ("id = 1", "id = 300", "Syntax"),
@@ -406,6 +489,8 @@ mod tests {
             ("https://platform", "ftp://platform", "Address"),
             ("hall = ", "hail = ", "Syntax"),
             ("profile = \"generic-80\"", "profile = \"generic-80\"\nmock = true", "Syntax"),
+            ("baud = 115200", "", "Syntax"),
+            ("baud = 115200", "baud = 115200\naddress = \"10.0.0.5:9100\"", "Syntax"),
         ] {
             let text = HALL.replacen(from, to, 1);
             assert_ne!(text, HALL, "{from}");

@@ -24,16 +24,21 @@ const BUILD: &[&str] = &[
 /// To run the demo and the tests: the real components on the far side of every wire.
 const RUN: &[&str] = &[
     "at-spi2-core",
+    "avahi-daemon",
+    "cups-ipp-utils",
     "dbus",
     "fonts-noto-cjk",
     "iproute2",
     "opensc",
     "openssl",
     "pcscd",
+    "poppler-utils",
+    "python3-venv",
     "systemd",
     "util-linux",
     "vsmartcard-vpcd",
     "xvfb",
+    "zbar-tools",
 ];
 
 /// Programs that test against implementations of other houses, and the packages that have them. Where a program is

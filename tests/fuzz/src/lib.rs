@@ -106,7 +106,7 @@ pub fn printer_answers(data: &[u8]) {
         ["generic-80", "generic-58", "epson-80"].get(usize::from(which % 3)).copied().unwrap_or_default();
     let Some(profile) = Profile::named(name) else { return };
     let link = Babbler { says: says.iter().copied().collect(), now: Instant::now(), moved: 0 };
-    let mut printer = Printer::open(link, profile);
+    let mut printer = Printer::open(Box::new(link), profile);
     let _ = printer.status().is_ok();
     let receipt = Receipt { blocks: vec![Block::Line("hello".into()), Block::Rule], copy_mark: None };
     let _ = printer.print(&receipt, &mut |_| {});

@@ -1,7 +1,7 @@
 //! A receipt printer behind a tty.
 
 use ::printer::{Block, Outcome, Receipt, Why};
-use device::wire::{Answer, Attention, DeviceConfig, Fault, Health, Work};
+use device::wire::{Answer, Attention, DeviceConfig, Fault, Health, PrinterLink, Work};
 use system_tests::driver::Driver;
 use tempfile::TempDir;
 use virtual_hardware::paper::WIDTH_80;
@@ -19,8 +19,7 @@ impl Rig {
         let tty = port.path().join("receipt");
         let printer = VirtualPrinter::plug_in(&tty, WIDTH_80).unwrap();
         let driver = Driver::start(DeviceConfig::ReceiptPrinter {
-            tty: tty.display().to_string(),
-            baud: 115_200,
+            link: PrinterLink::Serial { tty: tty.display().to_string(), baud: 115_200 },
             profile: "generic-80".into(),
         })
         .unwrap();

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use printer::{Block, Link, LinkFault, Receipt};
+use printer::{Block, Cell, Link, LinkFault, Receipt};
 
 use super::replay::OPENED;
 use super::{Hex, Reason, Recorder, What};
@@ -47,6 +47,10 @@ impl<L: Link> Link for RecordedLink<L> {
             });
         }
         read
+    }
+
+    fn discard(&mut self) {
+        self.link.discard();
     }
 
     fn bytes_per_second(&self) -> u32 {
@@ -142,7 +146,16 @@ pub fn shape(receipt: &Receipt) -> Receipt {
         Block::Pair { label, value } => Block::Pair { label: shape_of(label), value: shape_of(value) },
         Block::Amount { label, value } => Block::Amount { label: shape_of(label), value: shape_of(value) },
         Block::Qr(content) => Block::Qr(shape_of(content)),
+        Block::Text { text, style, align } => {
+            Block::Text { text: shape_of(text), style: *style, align: *align }
+        }
+        Block::Columns(cells) => Block::Columns(
+            cells.iter().map(|cell| Cell { text: shape_of(&cell.text), ..cell.clone() }).collect(),
+        ),
+        Block::Image(picture) => Block::Image(picture.blank()),
+        Block::Barcode(content) => Block::Barcode(shape_of(content)),
         Block::Rule => Block::Rule,
+        Block::Cut => Block::Cut,
         Block::Feed(lines) => Block::Feed(*lines),
     };
     Receipt {

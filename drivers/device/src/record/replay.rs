@@ -220,7 +220,7 @@ pub fn print(recording: &Recording, profile: &Profile) -> Result<Vec<Outcome>, D
             heard: VecDeque::new(),
             ids: ProcessIds::default(),
         };
-        let mut printer = Printer::open(link, profile.clone());
+        let mut printer = Printer::open(Box::new(link), profile.clone());
         while !tape.is_over() {
             match tape.order().map(serde_json::from_value::<Receipt>) {
                 Some(Ok(receipt)) => outcomes.push(printer.print(&receipt, &mut |_| {})),

@@ -10,7 +10,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use code_reader::LineEnd;
-use device::wire::{Answer, Attention, CODE_MAX, DeviceConfig, Event, Fault, Health, ScannerLine, Work};
+use device::wire::{
+    Answer, Attention, CODE_MAX, DeviceConfig, Event, Fault, Health, PrinterLink, ScannerLine, Work,
+};
 use id_reader::Refusal;
 use printer::{Block, Confirmation, Outcome, Receipt, Why};
 use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
@@ -70,7 +72,10 @@ impl Jack {
 
     fn printer(&self) -> DeviceProcess {
         let profile = "generic-80".into();
-        let config = DeviceConfig::ReceiptPrinter { tty: self.tty(), baud: 115_200, profile };
+        let config = DeviceConfig::ReceiptPrinter {
+            link: PrinterLink::Serial { tty: self.tty(), baud: 115_200 },
+            profile,
+        };
         DeviceProcess::open(config, &[])
     }
 }

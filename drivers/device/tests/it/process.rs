@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use device::framing::{read_version, write_frame, write_version};
-use device::wire::{DeviceConfig, Fault, FromDevice, Health, ScannerLine, ToDevice, Work};
+use device::wire::{DeviceConfig, Fault, FromDevice, Health, PrinterLink, ScannerLine, ToDevice, Work};
 
 use crate::device_process::DeviceProcess;
 
@@ -104,8 +104,10 @@ fn work_before_the_device_is_named_ends_the_process_with_a_failure() {
 
 #[test]
 fn a_printer_profile_that_does_not_exist_ends_the_process_with_a_failure() {
-    let printer =
-        DeviceConfig::ReceiptPrinter { tty: "/nowhere/tty".into(), baud: 9_600, profile: "no-such".into() };
+    let printer = DeviceConfig::ReceiptPrinter {
+        link: PrinterLink::Serial { tty: "/nowhere/tty".into(), baud: 9_600 },
+        profile: "no-such".into(),
+    };
 
     assert!(!DeviceProcess::open(printer, &[]).end().success());
 }

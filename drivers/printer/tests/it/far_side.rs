@@ -23,9 +23,14 @@ pub(crate) enum Fault {
     CutterStuck,
     /// It takes only questions and answers that all is well.
     Stalled,
+    /// It prints nothing any more, and the line is full of noise.
+    Babbling,
+    /// It restarts and answers as if nothing had been; what it had not printed is forgotten.
+    Resets,
 }
 
-pub(crate) const FAULTS: [Fault; 7] = [
+/// Every fault but [`Fault::Resets`], which a printer does not tell.
+pub(crate) const FAULTS: [Fault; 8] = [
     Fault::Unplugged,
     Fault::Mute,
     Fault::MuteWithNul,
@@ -33,6 +38,7 @@ pub(crate) const FAULTS: [Fault; 7] = [
     Fault::CoverOpen,
     Fault::CutterStuck,
     Fault::Stalled,
+    Fault::Babbling,
 ];
 
 /// What the far side knows; shared between the test and the line.
@@ -42,6 +48,11 @@ pub(crate) struct State {
     pub(crate) taken: Vec<u8>,
     /// How many of those were printed or obeyed.
     pub(crate) obeyed: usize,
+    /// Those bytes, as they came to the paper.
+    pub(crate) printed: Vec<u8>,
+    /// What waits to be printed.
+    waiting: Vec<u8>,
+    noise: u32,
     /// Real-time clear commands seen.
     pub(crate) cleared: usize,
     real_time: Vec<u8>,
@@ -68,10 +79,20 @@ impl State {
         self.answers.extend(bytes);
     }
 
-    /// Somebody has put it right.
+    /// Somebody has put it right; what was waiting comes out, unless it was cleared.
     pub(crate) fn mend(&mut self) {
         self.fault = None;
         self.obeyed = self.taken.len();
+        let waiting = std::mem::take(&mut self.waiting);
+        self.printed.extend(waiting);
+        self.real_time.clear();
+        self.answers.clear();
+    }
+
+    /// The next byte of a line full of noise.
+    fn next_noise(&mut self) -> u8 {
+        self.noise = self.noise.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+        (self.noise >> 16) as u8
     }
 
     /// What was taken since that many bytes.
@@ -90,6 +111,7 @@ impl State {
             whole @ [0x10, 0x14, ..] => {
                 if whole.len() == 10 {
                     self.cleared += 1;
+                    self.waiting.clear();
                     self.real_time.clear();
                     if self.echoes {
                         self.answers.extend([0x37, 0x25, 0]);
@@ -98,6 +120,7 @@ impl State {
             }
             _ => {
                 let data = std::mem::take(&mut self.real_time);
+                self.waiting.extend(&data);
                 self.taken.extend(data);
                 self.obey();
             }
@@ -106,21 +129,28 @@ impl State {
 
     fn answer_status(&mut self, n: u8) {
         let bytes = match self.active_fault() {
-            None | Some(Fault::Stalled) => [0x12, 0x12, 0x12, 0x12],
+            None | Some(Fault::Stalled | Fault::Resets) => [0x12, 0x12, 0x12, 0x12],
             Some(Fault::PaperOut) => [0x1A, 0x32, 0x12, 0x7E],
             Some(Fault::CoverOpen) => [0x1A, 0x16, 0x12, 0x12],
             Some(Fault::CutterStuck) => [0x1A, 0x52, 0x1A, 0x12],
-            Some(Fault::Unplugged | Fault::Mute | Fault::MuteWithNul) => return,
+            Some(Fault::Unplugged | Fault::Mute | Fault::MuteWithNul | Fault::Babbling) => return,
         };
         self.answers.push_back(bytes[usize::from(n) - 1]);
     }
 
     /// Obeys what was taken, up to the fault.
     fn obey(&mut self) {
+        if self.active_fault() == Some(Fault::Resets) {
+            self.fault = None;
+            self.waiting.clear();
+            return;
+        }
         if self.active_fault().is_some() {
             return;
         }
         self.obeyed = self.taken.len();
+        let waiting = std::mem::take(&mut self.waiting);
+        self.printed.extend(waiting);
         if self.fences && self.taken.ends_with(&[0x1D, b'r', 1]) {
             self.answers.push_back(0);
         }
@@ -146,6 +176,9 @@ impl ScriptedLink {
             now: Instant::now(),
             taken: Vec::new(),
             obeyed: 0,
+            printed: Vec::new(),
+            waiting: Vec::new(),
+            noise: 1,
             cleared: 0,
             real_time: Vec::new(),
             answers: VecDeque::new(),
@@ -154,6 +187,12 @@ impl ScriptedLink {
             echoes: false,
             fences: true,
         })))
+    }
+
+    /// The same printer with noise of another seed.
+    pub(crate) fn with_noise(self, seed: u32) -> Self {
+        self.state().noise = seed;
+        self
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -189,6 +228,11 @@ impl Link for ScriptedLink {
         let mut state = self.state();
         match state.active_fault() {
             Some(Fault::Unplugged) => return Err(LinkFault::Gone),
+            Some(Fault::Babbling) => {
+                state.now += Duration::from_millis(1);
+                buffer[0] = state.next_noise();
+                return Ok(1);
+            }
             Some(Fault::MuteWithNul) if !state.nul_sent => {
                 state.nul_sent = true;
                 buffer[0] = 0;

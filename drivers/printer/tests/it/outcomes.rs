@@ -1,7 +1,8 @@
 //! What is said of a receipt, whatever happens on the line.
 
 use printer::{
-    Block, Charset, Confirmation, Evidence, LinkFault, Outcome, Printer, Profile, Progress, StatusQuery, Why,
+    Block, Charset, Confirmation, Evidence, LinkFault, Outcome, Printer, Profile, Progress, Receipt,
+    StatusQuery, Why,
 };
 
 use crate::far_side::{FAULTS, Fault, ScriptedLink, water_bill};
@@ -10,7 +11,7 @@ const PRINTED: Outcome = Outcome::Printed { confirmation: Confirmation::Fence };
 
 fn opened(profile: &Profile) -> (ScriptedLink, Printer) {
     let link = ScriptedLink::new();
-    let printer = Printer::open(link.clone(), profile.clone());
+    let printer = Printer::open(Box::new(link.clone()), profile.clone());
     (link, printer)
 }
 
@@ -123,6 +124,87 @@ fn at_every_byte_a_fault_is_never_taken_for_a_printed_receipt() {
             }
         }
     }
+}
+
+/// The promise of I6, at every byte and with every fault: whatever happens, somebody who prints again by the rules has at
+/// most one whole receipt without a copy mark in the hand; and what is called printed has come out whole.
+#[test]
+fn at_every_byte_there_is_at_most_one_whole_receipt_without_a_mark() {
+    let (link, _, length) = in_use(&generic_80());
+    let whole = {
+        let taken = &link.state().taken;
+        // Two fences of three bytes end it.
+        taken[taken.len() - length..taken.len() - 6].to_vec()
+    };
+    let copies = |link: &ScriptedLink| {
+        link.state().printed.windows(whole.len()).filter(|window| *window == whole.as_slice()).count()
+    };
+    let marked = Receipt { copy_mark: Some("补打 第1次".into()), ..water_bill() };
+    for fault in FAULTS {
+        for offset in 0..length - 3 {
+            let (link, mut printer, _) = in_use(&generic_80());
+            let before = copies(&link);
+            link.state().break_after(offset, fault);
+            let first = print(&mut printer);
+            if matches!(first, Outcome::Printed { .. }) {
+                assert_eq!(copies(&link), before + 1, "{fault:?} at {offset}: called printed");
+            }
+
+            link.state().mend();
+            printer.relink(Box::new(link.clone()));
+            let second = match first {
+                Outcome::Printed { .. } => first,
+                Outcome::NotStarted(_) => print(&mut printer),
+                Outcome::Unconfirmed(_) => printer.print(&marked, &mut |_| {}),
+            };
+
+            assert!(matches!(second, Outcome::Printed { .. }), "{fault:?} at {offset}: {second:?}");
+            assert!(copies(&link) <= before + 1, "{fault:?} at {offset}");
+        }
+    }
+}
+
+#[test]
+fn a_line_full_of_noise_never_says_printed() {
+    for seed in 0..2_000 {
+        let link = ScriptedLink::new().with_noise(seed);
+        let mut printer = Printer::open(Box::new(link.clone()), generic_80());
+        print(&mut printer);
+        link.state().break_after(50, Fault::Babbling);
+
+        let outcome = print(&mut printer);
+
+        assert!(matches!(outcome, Outcome::Unconfirmed(_)), "{seed}: {outcome:?}");
+    }
+}
+
+/// A line that loses power twice within a fence sends two NULs: as many as two fences.
+#[test]
+fn answers_to_fences_that_were_not_put_are_no_evidence() {
+    let (link, mut printer, length) = in_use(&generic_80());
+    link.state().fences = false;
+    let mut confirming = 0;
+
+    let outcome = printer.print(&water_bill(), &mut |progress| {
+        if progress == Progress::Confirming {
+            confirming += 1;
+            if confirming == 2 {
+                link.state().say(&[0, 0, 0]);
+            }
+        }
+    });
+
+    assert!(length > 0);
+    assert_eq!(outcome, Outcome::Unconfirmed(Why::NoEvidence));
+}
+
+/// Documented, and no better known: without an id the printer cannot tell that it has forgotten the head.
+#[test]
+fn a_printer_that_forgets_in_the_middle_is_believed_by_its_fence_only_if_it_is_back_at_once() {
+    let (link, mut printer, _) = in_use(&generic_80());
+    link.state().break_after(100, Fault::Resets);
+
+    assert_eq!(print(&mut printer), PRINTED);
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! What goes to the printer, byte by byte.
 
-use printer::{BLOCKS_MAX, Block, Outcome, Printer, Profile, QR_MAX, Receipt, TEXT_MAX, Why};
+use printer::{
+    Align, BLOCKS_MAX, Block, CELLS_MAX, Cell, Outcome, Picture, Printer, Profile, QR_MAX, Receipt, Size,
+    Style, TEXT_MAX, Why,
+};
 use proptest::prelude::*;
 
 use crate::far_side::{ScriptedLink, water_bill};
 
 /// The bytes of one receipt, from its `ESC @` to before the fence.
-fn bytes_of(receipt: &Receipt, profile: &str) -> Vec<u8> {
+pub(crate) fn bytes_of(receipt: &Receipt, profile: &str) -> Vec<u8> {
     let link = ScriptedLink::new();
-    let mut printer = Printer::open(link.clone(), Profile::named(profile).unwrap());
+    let mut printer = Printer::open(Box::new(link.clone()), Profile::named(profile).unwrap());
     let outcome = printer.print(receipt, &mut |_| {});
     assert!(matches!(outcome, Outcome::Printed { .. }), "{outcome:?}");
     let taken = link.state().taken_since(0);
@@ -18,10 +21,11 @@ fn bytes_of(receipt: &Receipt, profile: &str) -> Vec<u8> {
 }
 
 fn refusal(receipt: &Receipt) -> Outcome {
-    Printer::open(ScriptedLink::new(), Profile::named("generic-80").unwrap()).print(receipt, &mut |_| {})
+    Printer::open(Box::new(ScriptedLink::new()), Profile::named("generic-80").unwrap())
+        .print(receipt, &mut |_| {})
 }
 
-fn of(blocks: Vec<Block>) -> Receipt {
+pub(crate) fn of(blocks: Vec<Block>) -> Receipt {
     Receipt { blocks, copy_mark: None }
 }
 
@@ -56,6 +60,41 @@ fn a_chinese_receipt_is_exactly_these_bytes() {
     .concat();
 
     let bytes = bytes_of(&water_bill(), "generic-80");
+
+    assert_eq!(bytes.escape_ascii().to_string(), expected.escape_ascii().to_string());
+}
+
+#[test]
+fn styles_columns_bars_and_a_cut_are_exactly_these_bytes() {
+    let cell = |text: &str, columns, align| Cell { text: text.into(), columns, align };
+    let receipt = of(vec![
+        Block::Text {
+            text: "A1".into(),
+            style: Style { underline: true, size: Size::Tall, bold: false },
+            align: Align::Right,
+        },
+        Block::Columns(vec![cell("水", 0, Align::Left), cell("2", 3, Align::Right)]),
+        Block::Barcode("1604".into()),
+        Block::Cut,
+        Block::Image(Picture::new(8, vec![0x81]).unwrap()),
+    ]);
+    let mut row = [0; 72];
+    row[35..37].copy_from_slice(&[0x08, 0x10]);
+    let expected: Vec<u8> = [
+        b"\x1B@\x1C&".as_slice(),
+        b"\x1Ba\x02\x1B-\x01\x1C-\x01\x1D!\x01A1\n\x1D!\x00\x1B-\x00\x1C-\x00\x1Ba\x00",
+        b"\xCB\xAE",
+        &[b' '; 45],
+        b"2\n",
+        b"\x1Ba\x01\x1Dh\x50\x1Dw\x03\x1Df\x00\x1DH\x02\x1DkI\x07{C\x10{B04\n\x1Ba\x00",
+        b"\x1DVB\x00",
+        b"\x1Dv0\x00\x48\x00\x01\x00",
+        &row,
+        b"\x1DVB\x00",
+    ]
+    .concat();
+
+    let bytes = bytes_of(&receipt, "generic-80");
 
     assert_eq!(bytes.escape_ascii().to_string(), expected.escape_ascii().to_string());
 }
@@ -107,12 +146,17 @@ fn a_receipt_beyond_the_limits_is_refused() {
     assert_eq!(refusal(&of(vec![Block::Rule; BLOCKS_MAX + 1])), unprintable);
     assert_eq!(refusal(&of(vec![Block::Line("字".repeat(TEXT_MAX + 1))])), unprintable);
     assert_eq!(refusal(&of(vec![Block::Qr("x".repeat(QR_MAX + 1))])), unprintable);
+    assert_eq!(refusal(&of(vec![Block::Barcode("凭条".into())])), unprintable);
+    let cell = Cell { text: "x".into(), columns: 1, align: Align::Left };
+    assert_eq!(refusal(&of(vec![Block::Columns(vec![cell; CELLS_MAX + 1])])), unprintable);
+    assert_eq!(refusal(&of(vec![Block::Image(Picture::new(577, vec![0; 73]).unwrap())])), unprintable);
     assert_eq!(refusal(&of(vec![Block::Qr("a\u{10}\u{4}\u{1}".into())])), unprintable);
 }
 
 /// A block of some kind from any texts. Blocks have no `Debug`, so their parts are what is generated.
 fn block((kind, first, second, code): (u8, String, String, String)) -> Block {
-    match kind % 8 {
+    let cell = |text: &str, columns: u8| Cell { text: text.into(), columns, align: Align::Right };
+    match kind % 13 {
         0 => Block::Title(first),
         1 => Block::Line(first),
         2 => Block::Notice(first),
@@ -120,6 +164,26 @@ fn block((kind, first, second, code): (u8, String, String, String)) -> Block {
         4 => Block::Amount { label: first, value: second },
         5 => Block::Rule,
         6 => Block::Feed(kind),
+        7 => Block::Text {
+            text: first,
+            style: Style { bold: true, underline: true, size: Size::Wide },
+            align: Align::Right,
+        },
+        8 => Block::Columns(vec![cell(&first, 0), cell(&second, kind % 30), cell("1", 3)]),
+        9 => Block::Barcode(code.bytes().take(10).map(|byte| char::from(b'0' + byte % 10)).collect()),
+        10 => Block::Image(
+            Picture::new(
+                80,
+                [b"\x10\x04\x10\x05\x10\x14\x10\x10\x04\x10", code.as_bytes()]
+                    .concat()
+                    .chunks_exact(10)
+                    .flatten()
+                    .copied()
+                    .collect(),
+            )
+            .unwrap(),
+        ),
+        11 => Block::Cut,
         _ => Block::Qr(code),
     }
 }

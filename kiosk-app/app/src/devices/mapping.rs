@@ -21,15 +21,15 @@ pub(super) enum Told {
 pub(super) const fn health(health: wire::Health) -> Health {
     match health {
         // Paper that is low is still paper.
-        wire::Health::Ready | wire::Health::Busy | wire::Health::NeedsAttention(Attention::PaperLow) => {
-            Health::Ready
-        }
+        wire::Health::Ready
+        | wire::Health::Busy
+        | wire::Health::NeedsAttention(Attention::PaperLow | Attention::TonerLow) => Health::Ready,
         wire::Health::NeedsAttention(Attention::PaperOut) => Health::Trouble(Trouble::PaperOut),
         wire::Health::NeedsAttention(Attention::CoverOpen) => Health::Trouble(Trouble::CoverOpen),
         wire::Health::NeedsAttention(Attention::Jammed) => Health::Trouble(Trouble::Jammed),
-        wire::Health::NeedsAttention(Attention::Mute) | wire::Health::Absent | wire::Health::Failed => {
-            Health::Trouble(Trouble::Gone)
-        }
+        wire::Health::NeedsAttention(Attention::TonerOut | Attention::Mute)
+        | wire::Health::Absent
+        | wire::Health::Failed => Health::Trouble(Trouble::Gone),
     }
 }
 
@@ -97,7 +97,9 @@ pub(super) fn printed(answer: Result<wire::Answer, Fault>) -> PrintResult {
         Ok(wire::Answer::Printed(Outcome::Printed { confirmation })) => {
             PrintResult::Printed(match confirmation {
                 printer::Confirmation::ProcessId => contract::Confirmation::Echoed,
-                printer::Confirmation::Fence => contract::Confirmation::Fenced,
+                printer::Confirmation::Fence | printer::Confirmation::Sheets => {
+                    contract::Confirmation::Fenced
+                }
                 printer::Confirmation::Received => contract::Confirmation::Sent,
             })
         }

@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 
 use contract::{CodeReaderPath, Receipt, ReceiptId, SiteDevices};
-use device::wire::{CameraSetup, DeviceConfig};
+use device::wire::{CameraSetup, DeviceConfig, PrinterLink};
 use session::{Device, Event, Failure, PrintResult, Ticket};
 use zeroize::Zeroizing;
 
@@ -56,8 +56,7 @@ impl Devices {
             .as_ref()
             .map(|path| DeviceConfig::IdReader { tty: path.tty.clone(), baud: path.baud });
         let printer = site.printer.as_ref().map(|path| DeviceConfig::ReceiptPrinter {
-            tty: path.tty.clone(),
-            baud: path.baud,
+            link: printer_link(path.link.clone()),
             profile: path.profile.clone(),
         });
         let (name, code_reader) = match site.code_reader.clone() {
@@ -100,5 +99,13 @@ impl Devices {
             // There is nothing to hear of a cancellation.
             let _ = keeper.order(Order::Cancel(ticket));
         }
+    }
+}
+
+fn printer_link(link: contract::PrinterLink) -> PrinterLink {
+    match link {
+        contract::PrinterLink::Serial { tty, baud } => PrinterLink::Serial { tty, baud },
+        contract::PrinterLink::Usb { port } => PrinterLink::Usb { port },
+        contract::PrinterLink::Tcp { address } => PrinterLink::Tcp { address },
     }
 }

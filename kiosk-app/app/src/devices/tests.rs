@@ -103,9 +103,11 @@ fn converse(character: Character, stream: &mut UnixStream) -> Result<(), WireErr
                 framing::write_frame(stream, &FromDevice::Event(wire::Event::CardInserted))?;
                 let answer = match work {
                     Work::VerifyPin(_) => wire::Answer::Pin(card::PinOutcome::Wrong { tries_left: 2 }),
-                    Work::Print(_) => wire::Answer::Printed(printer::Outcome::Printed {
-                        confirmation: printer::Confirmation::Fence,
-                    }),
+                    Work::Print(_) | Work::PrintSheet(_) => {
+                        wire::Answer::Printed(printer::Outcome::Printed {
+                            confirmation: printer::Confirmation::Fence,
+                        })
+                    }
                     Work::Scan(on) => wire::Answer::Scanning(on),
                 };
                 framing::write_frame(stream, &FromDevice::Answer(ticket, Ok(answer)))?;

@@ -1,0 +1,70 @@
+//! An A4 printer that speaks IPP.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use device::wire::{Answer, Attention, Fault, Health, Work};
+use printer::{SheetPrinter, SheetStatus, Why};
+
+use crate::desk::{Desk, Gone};
+
+/// The printer is asked how it is this often while it is idle: some wake up for it.
+const ASK: Duration = Duration::from_secs(5);
+/// The same while somebody may be filling the tray.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Runs until the kiosk is gone.
+///
+/// # Errors
+/// When the site file's address is none: no restart mends that.
+pub(crate) fn run(desk: &Desk, url: &str) -> Result<()> {
+    let printer = SheetPrinter::at(url)?;
+    // The kiosk is gone, which is how this ends.
+    serve(desk, &printer).ok();
+    Ok(())
+}
+
+fn serve(desk: &Desk, printer: &SheetPrinter) -> Result<(), Gone> {
+    let mut ask_at = Instant::now();
+    loop {
+        if let Some((ticket, work)) = desk.order(ask_at.saturating_duration_since(Instant::now()))? {
+            let answer = match work {
+                Work::PrintSheet(document) => {
+                    desk.health(Health::Busy)?;
+                    Ok(Answer::Printed(printer.print(&document, &mut |_| desk.beat())))
+                }
+                Work::VerifyPin(_) | Work::Scan(_) | Work::Print(_) => Err(Fault::NotMine),
+            };
+            desk.answer(ticket, answer)?;
+            ask_at = Instant::now();
+        }
+        if Instant::now() < ask_at {
+            continue;
+        }
+        let health = printer.status(&mut |_| desk.beat()).map_or(Health::Absent, health_of);
+        desk.health(health)?;
+        ask_at = Instant::now() + if health == Health::Ready { ASK } else { ASK_AGAIN };
+    }
+}
+
+fn health_of(status: SheetStatus) -> Health {
+    match status.obstacle() {
+        Some(Why::PaperOut) => Health::NeedsAttention(Attention::PaperOut),
+        Some(Why::CoverOpen) => Health::NeedsAttention(Attention::CoverOpen),
+        Some(Why::Jammed) => Health::NeedsAttention(Attention::Jammed),
+        Some(Why::TonerOut) => Health::NeedsAttention(Attention::TonerOut),
+        Some(Why::Mute) => Health::NeedsAttention(Attention::Mute),
+        Some(
+            Why::Overheated
+            | Why::Failed
+            | Why::Offline
+            | Why::Stalled
+            | Why::Gone
+            | Why::Unprintable
+            | Why::NoEvidence,
+        ) => Health::Failed,
+        None if status.paper_low => Health::NeedsAttention(Attention::PaperLow),
+        None if status.toner_low => Health::NeedsAttention(Attention::TonerLow),
+        None => Health::Ready,
+    }
+}

@@ -1,0 +1,177 @@
+//! A receipt of thirty lines of Chinese, from the order to the last byte on a line of 115,200 baud: this driver, which
+//! asks before, meanwhile and after, beside python-escpos, which only sends. In pairs, so that a busy machine slows both.
+//!
+//! `cargo bench -p printer` prints medians and their ratio. The line is a pseudo-terminal whose far side takes no more
+//! bytes than such a line carries and answers as a printer does.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use printer::{Block, Outcome, Printer, Profile, Receipt, SerialLink, Sheet, SheetBlock, SheetFonts, pdf};
+use serialport::{SerialPort, TTYPort};
+
+#[path = "../tests/it/oracles.rs"]
+#[allow(dead_code)]
+mod oracles;
+
+const PAIRS: usize = 15;
+const BYTES_PER_SECOND: u32 = 11_520;
+/// What is taken at once: 5 ms of the line.
+const CHUNK: usize = 57;
+
+/// A printer's end of the line: says when a cut came by.
+fn far_side(mut port: TTYPort) -> Receiver<(Instant, usize)> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut seen, mut count) = (Vec::new(), 0);
+        let mut chunk = [0; CHUNK];
+        let mut due = Instant::now();
+        port.set_timeout(Duration::from_secs(600)).unwrap();
+        while let Ok(taken) = port.read(&mut chunk) {
+            let bytes = &chunk[..taken];
+            due = due.max(Instant::now())
+                + Duration::from_secs(1) * u32::try_from(taken).unwrap() / BYTES_PER_SECOND;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            for &byte in bytes {
+                seen.push(byte);
+                count += 1;
+                let answer: &[u8] = match seen.as_slice() {
+                    [.., 0x10, 0x04, 1..=4] => &[0x12],
+                    [.., 0x1D, b'r', 1] => &[0x00],
+                    [.., 0x10, 0x14, 8, 1, 3, 20, 1, 6, 2, 8] => &[0x37, 0x25, 0x00],
+                    [.., 0x1D, b'V', 66, 0] => {
+                        tell.send((Instant::now(), count)).unwrap();
+                        count = 0;
+                        &[]
+                    }
+                    _ => &[],
+                };
+                port.write_all(answer).unwrap();
+            }
+            seen.drain(..seen.len().saturating_sub(16));
+        }
+    });
+    told
+}
+
+fn lines() -> Vec<String> {
+    (1..=30).map(|line| format!("{line:02} 渝中区人民路水费账期2026年10月 实缴86.40元")).collect()
+}
+
+/// python-escpos on the same line: prints once for each word on its standard input.
+fn python(port: &str) -> (ChildStdin, impl Iterator<Item = std::io::Result<String>>) {
+    let text = lines().join("\\n");
+    let program = format!(
+        "import sys\nfrom escpos.printer import File\nprinter = File('{port}')\nprint('ready', flush=True)\n\
+         for _ in sys.stdin:\n\
+         \u{20}   printer._raw(b'\\x1b@\\x1c&')\n\
+         \u{20}   for line in '{text}'.split('\\n'):\n\
+         \u{20}       printer._raw(line.encode('gb18030') + b'\\n')\n\
+         \u{20}   printer.qr('https://example.invalid/r/8F2K', native=True, size=8, ec=1, model=2)\n\
+         \u{20}   printer.cut(mode='PART', feed=False)\n\
+         \u{20}   printer.flush()\n"
+    );
+    // Installs it, if need be.
+    oracles::python("import escpos");
+    let mut child = Command::new(oracles::python_program())
+        .args(["-c", &program])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    (input, BufReader::new(output).lines())
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64() * 1000.0
+}
+
+fn main() {
+    let mut blocks: Vec<Block> = lines().into_iter().map(Block::Line).collect();
+    blocks.push(Block::Qr("https://example.invalid/r/8F2K".into()));
+    let receipt = Receipt { blocks, copy_mark: None };
+
+    let (far, near) = TTYPort::pair().unwrap();
+    let link = SerialLink::open(
+        &{
+            let name = near.name().unwrap();
+            drop(near);
+            name
+        },
+        115_200,
+    )
+    .unwrap();
+    let ours_told = far_side(far);
+    let mut printer = Printer::open(Box::new(link), Profile::named("generic-80").unwrap());
+
+    let (far, mut near) = TTYPort::pair().unwrap();
+    near.set_exclusive(false).unwrap();
+    let theirs_told = far_side(far);
+    let (mut input, mut said) = python(&near.name().unwrap());
+    said.next().unwrap().unwrap();
+
+    let (mut ours, mut whole, mut theirs, mut sizes) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
+    for pair in 0..=PAIRS {
+        let begin = Instant::now();
+        let outcome = printer.print(&receipt, &mut |_| {});
+        let confirmed = begin.elapsed();
+        assert!(matches!(outcome, Outcome::Printed { .. }), "{outcome:?}");
+        let (last, bytes) = ours_told.recv().unwrap();
+        let took = last - begin;
+        let begin = Instant::now();
+        writeln!(input, "print").unwrap();
+        let (last, their_bytes) = theirs_told.recv().unwrap();
+        // The first of each warms up, and ends what an earlier process may have left in the printer.
+        if pair > 0 {
+            ours.push(took);
+            whole.push(confirmed);
+            theirs.push(last - begin);
+            sizes = (bytes, their_bytes);
+        }
+    }
+    drop(input);
+    let (ours, whole, theirs) = (median(ours), median(whole), median(theirs));
+    println!("30 lines of Chinese and a code at 115,200 baud, order to last byte, median of {PAIRS} pairs");
+    println!("  this driver    {ours:7.1} ms  {} bytes, questions and answers among them", sizes.0);
+    println!("                 {whole:7.1} ms  with the printer's word that it is printed");
+    println!("  python-escpos  {theirs:7.1} ms  {} bytes, nothing asked", sizes.1);
+    println!("  ratio          × {:.2}", ours / theirs);
+    sheet();
+}
+
+fn sheet() {
+    let row = |label: &str| SheetBlock::Row {
+        label: label.into(),
+        value: "重庆市渝北区某某机械制造有限公司".into(),
+    };
+    let sheet = Sheet {
+        title: "社会保险个人参保证明".into(),
+        blocks: (1..=20).map(|_| row("参保单位")).collect(),
+        code: None,
+        foot: Vec::new(),
+        watermark: Some("仅供参考".into()),
+        copy_mark: None,
+    };
+    let begin = Instant::now();
+    let fonts = SheetFonts::of_the_system().unwrap();
+    let read = begin.elapsed();
+    let times = (0..PAIRS).map(|_| {
+        let begin = Instant::now();
+        pdf(&sheet, &fonts).unwrap();
+        begin.elapsed()
+    });
+    let times = median(times.collect());
+    let (bytes, _) = pdf(&sheet, &fonts).unwrap();
+    println!(
+        "one A4 page, 20 rows: PDF of {} bytes in {times:.1} ms, after {:.1} ms for the fonts",
+        bytes.len(),
+        read.as_secs_f64() * 1000.0
+    );
+}

@@ -1,0 +1,191 @@
+//! A sheet as a PDF, with the part of the font that it uses embedded.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ab_glyph::{Font as _, FontRef};
+use krilla::Document;
+use krilla::color::luma;
+use krilla::geom::{PathBuilder, Point, Rect, Transform};
+use krilla::metadata::Metadata;
+use krilla::num::NormalizedF32;
+use krilla::page::PageSettings;
+use krilla::paint::{Fill, FillRule, Stroke};
+use krilla::surface::Surface;
+use krilla::text::{Font, TextDirection};
+
+use crate::profile::FONT;
+use crate::sheet::Sheet;
+use crate::sheet::pages::{self, Mark, Measure, PAGE};
+
+/// The bold face beside the regular one (Debian `fonts-noto-cjk`).
+const BOLD: &str = "/usr/share/fonts/opentype/noto/NotoSansCJK-Bold.ttc";
+
+/// Shade of the watermark: read at a glance, and every text on it too.
+const WATERMARK_GREY: u8 = 222;
+
+/// Why a sheet has no PDF. None of these shows a text.
+#[derive(Debug, thiserror::Error)]
+pub enum PdfFault {
+    /// More than ten pages, or a text beyond all measure.
+    #[error("the sheet is too long to print: shorten what the service prints")]
+    TooLong,
+    /// The code's content.
+    #[error("the verification code is too long or holds control characters: change its content")]
+    CodeUnfit,
+    /// The font cannot be read.
+    #[error("the font of A4 sheets cannot be read: install fonts-noto-cjk")]
+    FontUnreadable(#[source] std::io::Error),
+    /// The font is none.
+    #[error("the font of A4 sheets is not a font that is understood here: install fonts-noto-cjk again")]
+    FontUnusable,
+    /// A character that no font here has; a wrong name on a certificate is worse than none.
+    #[error("the font of A4 sheets lacks a character of this sheet")]
+    NoGlyph,
+    /// The issuer's file.
+    #[error("the issuer's file is not a PDF, or too large: ask the platform for another")]
+    NotIssued,
+    /// The PDF could not be written.
+    #[error("the PDF could not be written: {0}")]
+    Writer(String),
+}
+
+/// The two faces, read. Twenty megabytes each: kept while something is printed, not while the printer is idle.
+pub struct SheetFonts {
+    regular: Face,
+    bold: Face,
+}
+
+struct Face {
+    bytes: Arc<Vec<u8>>,
+    font: Font,
+}
+
+impl SheetFonts {
+    /// Reads the fonts of the system.
+    ///
+    /// # Errors
+    /// If they are not installed.
+    pub fn of_the_system() -> Result<Self, PdfFault> {
+        let (path, index) = FONT;
+        Ok(Self { regular: Face::read(Path::new(path), index)?, bold: Face::read(Path::new(BOLD), index)? })
+    }
+
+    fn face(&self, bold: bool) -> &Face {
+        if bold { &self.bold } else { &self.regular }
+    }
+}
+
+impl Face {
+    fn read(path: &Path, index: u32) -> Result<Self, PdfFault> {
+        let bytes = Arc::new(std::fs::read(path).map_err(PdfFault::FontUnreadable)?);
+        let font = Font::new(Arc::clone(&bytes).into(), index).ok_or(PdfFault::FontUnusable)?;
+        Ok(Self { bytes, font })
+    }
+
+    fn outlines(&self) -> Result<FontRef<'_>, PdfFault> {
+        FontRef::try_from_slice_and_index(&self.bytes, FONT.1).map_err(|_| PdfFault::FontUnusable)
+    }
+}
+
+struct Widths<'a> {
+    regular: FontRef<'a>,
+    bold: FontRef<'a>,
+}
+
+impl Measure for Widths<'_> {
+    fn width(&self, c: char, bold: bool) -> usize {
+        let font = if bold { &self.bold } else { &self.regular };
+        let em = font.units_per_em().unwrap_or(1000.0);
+        // Font units are small whole numbers.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let width = (font.h_advance_unscaled(font.glyph_id(c)) * 1000.0 / em) as usize;
+        width
+    }
+}
+
+/// The PDF of a sheet and how many pages it has. The same sheet always gives the same bytes.
+///
+/// # Errors
+/// If it is too long, or has a character that the font lacks.
+pub fn pdf(sheet: &Sheet, fonts: &SheetFonts) -> Result<(Vec<u8>, usize), PdfFault> {
+    let widths = Widths { regular: fonts.regular.outlines()?, bold: fonts.bold.outlines()? };
+    let pages = pages::lay_out(sheet, &widths)?;
+    let mut document = Document::new();
+    document.set_metadata(Metadata::new().title(sheet.title.clone()).language("zh-CN".to_owned()));
+    for marks in &pages {
+        let settings =
+            PageSettings::from_wh(PAGE.0, PAGE.1).ok_or_else(|| PdfFault::Writer("page size".into()))?;
+        let mut page = document.start_page_with(settings);
+        let mut surface = page.surface();
+        for mark in marks {
+            draw(&mut surface, mark, fonts, &widths)?;
+        }
+        surface.finish();
+        page.finish();
+    }
+    let bytes = document.finish().map_err(|error| PdfFault::Writer(error.to_string()))?;
+    Ok((bytes, pages.len()))
+}
+
+fn draw(
+    surface: &mut Surface<'_>,
+    mark: &Mark,
+    fonts: &SheetFonts,
+    widths: &Widths<'_>,
+) -> Result<(), PdfFault> {
+    match mark {
+        Mark::Text { x, y, size, bold, grey, text } => {
+            let outlines = if *bold { &widths.bold } else { &widths.regular };
+            if text.chars().any(|c| outlines.glyph_id(c).0 == 0) {
+                return Err(PdfFault::NoGlyph);
+            }
+            fill(surface, *grey);
+            let font = fonts.face(*bold).font.clone();
+            surface.draw_text(Point::from_xy(*x, *y), font, *size, text, false, TextDirection::LeftToRight);
+        }
+        Mark::Watermark { size, width, text } => {
+            if text.chars().any(|c| widths.bold.glyph_id(c).0 == 0) {
+                return Err(PdfFault::NoGlyph);
+            }
+            fill(surface, WATERMARK_GREY);
+            let (x, y) = (PAGE.0 / 2.0, PAGE.1 / 2.0);
+            surface.push_transform(&Transform::from_rotate_at(-35.0, x, y));
+            let font = fonts.bold.font.clone();
+            let start = Point::from_xy(x - width / 2.0, y + size / 3.0);
+            surface.draw_text(start, font, *size, text, false, TextDirection::LeftToRight);
+            surface.pop();
+        }
+        Mark::Box { x, y, width, height, grey } => {
+            fill(surface, *grey);
+            let mut path = PathBuilder::new();
+            if let Some(rect) = Rect::from_xywh(*x, *y, *width, *height) {
+                path.push_rect(rect);
+            }
+            if let Some(path) = path.finish() {
+                surface.draw_path(&path);
+            }
+        }
+        Mark::Line { from, to } => {
+            surface.set_fill(None);
+            surface.set_stroke(Some(Stroke {
+                width: 0.6,
+                paint: luma::Color::new(110).into(),
+                ..Stroke::default()
+            }));
+            let mut path = PathBuilder::new();
+            path.move_to(from.0, from.1);
+            path.line_to(to.0, to.1);
+            if let Some(path) = path.finish() {
+                surface.draw_path(&path);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn fill(surface: &mut Surface<'_>, grey: u8) {
+    surface.set_stroke(None);
+    let paint = luma::Color::new(grey).into();
+    surface.set_fill(Some(Fill { paint, opacity: NormalizedF32::ONE, rule: FillRule::NonZero }));
+}

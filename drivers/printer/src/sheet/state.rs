@@ -1,0 +1,174 @@
+//! What an IPP printer says about itself and about a job.
+//!
+//! Keywords: RFC 8011, 5.4.12 (`printer-state-reasons`) and 5.3.7 (`job-state`); PWG 5100.9 for those of supplies. A
+//! suffix tells how grave one is: `-report` may be passed over, with `-warning` it still prints, `-error` or none stops it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::Why;
+
+/// What a printer says about itself. All false is a printer that is ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent states of a device")]
+pub struct SheetStatus {
+    /// It takes no jobs, or takes them and prints none, for one of the reasons below or one it does not tell.
+    pub stopped: bool,
+    /// There is no paper in any tray that would do.
+    pub paper_out: bool,
+    /// Paper will be out soon.
+    pub paper_low: bool,
+    /// A tray is empty, and the printer says that it prints all the same. Some say so of the only one.
+    pub tray_empty: bool,
+    /// A cover or door is open.
+    pub cover_open: bool,
+    /// Paper is jammed, or the output is full.
+    pub jammed: bool,
+    /// There is no toner or ink.
+    pub toner_out: bool,
+    /// Toner or ink will be out soon.
+    pub toner_low: bool,
+    /// The queue has a printer that it cannot reach.
+    pub unreachable: bool,
+}
+
+/// `printer-state` 5: stopped (RFC 8011, 5.4.11).
+const STOPPED: i32 = 5;
+
+impl SheetStatus {
+    /// From `printer-state`, `printer-is-accepting-jobs` and `printer-state-reasons`. Reasons that are not known count
+    /// only through the state.
+    #[must_use]
+    pub fn from_attributes<'a>(
+        state: i32,
+        accepting: bool,
+        reasons: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let stopped = state == STOPPED || !accepting;
+        let mut status = Self { stopped, ..Self::default() };
+        for reason in reasons {
+            let (keyword, grave) = match reason.rsplit_once('-') {
+                Some((_, "report")) => continue,
+                // A tray of several, or the last sheets: it prints, unless it has stopped for it.
+                Some((keyword, "warning")) => (keyword, stopped),
+                Some((keyword, "error")) => (keyword, true),
+                Some(_) | None => (reason, true),
+            };
+            match keyword {
+                "media-empty" | "media-needed" | "input-tray-missing" if grave => status.paper_out = true,
+                "media-empty" | "media-needed" => (status.paper_low, status.tray_empty) = (true, true),
+                "media-low" => status.paper_low = true,
+                "cover-open" | "door-open" | "interlock-open" => status.cover_open |= grave,
+                "media-jam" | "output-area-full" | "output-tray-missing" => status.jammed |= grave,
+                "toner-empty" | "marker-supply-empty" | "developer-empty" if grave => status.toner_out = true,
+                "toner-empty"
+                | "marker-supply-empty"
+                | "developer-empty"
+                | "toner-low"
+                | "marker-supply-low"
+                | "developer-low" => status.toner_low = true,
+                "offline" | "connecting-to-device" | "timed-out" | "shutdown" => status.unreachable |= grave,
+                "paused" => status.stopped = true,
+                _ => {}
+            }
+        }
+        status
+    }
+
+    /// What keeps this printer from printing; the one that a person must see to first.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Why> {
+        [
+            (self.jammed, Why::Jammed),
+            (self.cover_open, Why::CoverOpen),
+            (self.paper_out, Why::PaperOut),
+            (self.toner_out, Why::TonerOut),
+            (self.unreachable, Why::Mute),
+            (self.stopped, Why::Offline),
+        ]
+        .into_iter()
+        .find_map(|(holds, why)| holds.then_some(why))
+    }
+}
+
+/// How a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct JobStatus {
+    pub(crate) state: JobState,
+    /// `time-at-processing` has a value: some of it may be on paper.
+    pub(crate) begun: bool,
+    /// Sheets or sides that are printed, as the printer counts.
+    pub(crate) printed: i32,
+    /// `job-state-reasons` say that it ended with errors.
+    pub(crate) errors: bool,
+}
+
+/// `job-state` (RFC 8011, 5.3.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobState {
+    /// 3, 4: it waits.
+    Waiting,
+    /// 5, 6: it is being printed, or stands still in the middle.
+    Processing,
+    /// 7, 8: it will not be printed further.
+    Ended,
+    /// 9.
+    Completed,
+}
+
+impl JobState {
+    /// None of the standard's for any other number.
+    pub(crate) fn from_number(state: i32) -> Option<Self> {
+        match state {
+            3 | 4 => Some(Self::Waiting),
+            5 | 6 => Some(Self::Processing),
+            7 | 8 => Some(Self::Ended),
+            9 => Some(Self::Completed),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: i32 = 3;
+
+    #[test]
+    fn reasons_tell_what_a_person_must_do() {
+        for (state, accepting, reasons, expected) in [
+            (IDLE, true, vec!["none"], None),
+            (STOPPED, true, vec!["media-empty-error", "toner-low-warning"], Some(Why::PaperOut)),
+            (STOPPED, true, vec!["media-empty-warning"], Some(Why::PaperOut)),
+            (IDLE, true, vec!["media-empty-warning"], None),
+            (IDLE, true, vec!["media-empty"], Some(Why::PaperOut)),
+            (STOPPED, true, vec!["cover-open", "media-needed"], Some(Why::CoverOpen)),
+            (STOPPED, true, vec!["media-jam-error"], Some(Why::Jammed)),
+            (IDLE, true, vec!["marker-supply-empty-error"], Some(Why::TonerOut)),
+            (IDLE, true, vec!["offline-report"], None),
+            (STOPPED, true, vec!["offline-error"], Some(Why::Mute)),
+            (STOPPED, true, vec!["x-vendor-trouble"], Some(Why::Offline)),
+            (IDLE, false, vec!["none"], Some(Why::Offline)),
+            (IDLE, true, vec!["paused"], Some(Why::Offline)),
+        ] {
+            let status = SheetStatus::from_attributes(state, accepting, reasons.iter().copied());
+            assert_eq!(status.obstacle(), expected, "{state} {accepting} {reasons:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_tray_of_several_is_no_obstacle_and_is_remembered() {
+        let status = SheetStatus::from_attributes(4, true, ["media-empty-warning"]);
+
+        assert!(status.tray_empty && status.obstacle().is_none());
+    }
+
+    #[test]
+    fn supplies_that_are_low_are_said_and_are_no_obstacle() {
+        let status =
+            SheetStatus::from_attributes(IDLE, true, ["toner-low-warning", "media-low-report", "media-low"]);
+
+        assert!(status.toner_low && status.paper_low);
+        assert_eq!(status.obstacle(), None);
+    }
+}

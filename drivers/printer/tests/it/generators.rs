@@ -1,0 +1,83 @@
+//! Our bytes beside those of python-escpos, which was not written here.
+
+use printer::{Block, Picture};
+
+use crate::oracles::python;
+use crate::paper::{bytes_of, of};
+
+/// The commands that begin so, each as long as its own length field says.
+fn functions_of(bytes: &[u8], begin: &[u8]) -> Vec<Vec<u8>> {
+    let starts = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(begin));
+    starts
+        .map(|at| bytes[at..at + 5 + usize::from(bytes[at + 3]) + 256 * usize::from(bytes[at + 4])].to_vec())
+        .collect()
+}
+
+#[test]
+fn a_qr_code_is_the_same_functions() {
+    let content = "https://example.invalid/r/8F2K";
+    let ours = functions_of(&bytes_of(&of(vec![Block::Qr(content.into())]), "generic-80"), b"\x1D(k");
+    let size = ours.iter().find(|function| function[6] == 0x43).unwrap()[7];
+
+    let theirs = python(&format!(
+        "from escpos.printer import Dummy\nd = Dummy()\n\
+         d.qr('{content}', native=True, size={size}, ec=1, model=2)\nout.write(d.output)"
+    ));
+
+    let sorted = |mut functions: Vec<Vec<u8>>| {
+        functions.sort();
+        functions
+    };
+    assert_eq!(ours.len(), 5);
+    assert_eq!(sorted(ours), sorted(functions_of(&theirs, b"\x1D(k")));
+}
+
+#[test]
+fn a_picture_is_the_same_dots() {
+    // 576 × 50 dots of a pattern without DLE, so that nothing has to be defused.
+    let bits: Vec<u8> = (0..72 * 50).map(|at| (at % 251) as u8 | 0x21).collect();
+    let picture = Picture::new(576, bits.clone()).unwrap();
+    let ours = bytes_of(&of(vec![Block::Image(picture)]), "generic-80");
+
+    let theirs = python(&format!(
+        "from PIL import Image\nfrom escpos.printer import Dummy\n\
+         i = Image.frombytes('1', (576, 50), bytes(b ^ 255 for b in bytes.fromhex('{}')))\n\
+         d = Dummy()\nd.image(i, impl='bitImageRaster', center=False)\nout.write(d.output)",
+        bits.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    ));
+
+    assert_eq!(dots(&ours), bits);
+    assert_eq!(dots(&theirs), bits);
+}
+
+/// The dots of every `GS v 0`, joined.
+fn dots(bytes: &[u8]) -> Vec<u8> {
+    let mut dots = Vec::new();
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(4).position(|window| window == b"\x1Dv0\x00") {
+        let size = &bytes[at + found + 4..at + found + 8];
+        let length = (usize::from(size[0]) + 256 * usize::from(size[1]))
+            * (usize::from(size[2]) + 256 * usize::from(size[3]));
+        dots.extend(&bytes[at + found + 8..at + found + 8 + length]);
+        at += found + 8 + length;
+    }
+    dots
+}
+
+#[test]
+fn a_cut_and_a_bar_code_are_the_same_bytes() {
+    let ours = bytes_of(&of(vec![Block::Barcode("K-DH{0001".into())]), "generic-80");
+
+    let theirs = python(
+        "from escpos.printer import Dummy\nd = Dummy()\n\
+         d.barcode('{BK-DH{{0001', 'CODE128', function_type='B', check=False)\n\
+         d.cut(mode='PART', feed=False)\nout.write(d.output)",
+    );
+
+    let bars = |bytes: &[u8]| {
+        let at = bytes.windows(3).position(|window| window == b"\x1DkI").unwrap();
+        bytes[at..at + 4 + usize::from(bytes[at + 3])].to_vec()
+    };
+    assert_eq!(bars(&ours), bars(&theirs));
+    assert!(ours.ends_with(b"\x1DVB\x00") && theirs.ends_with(b"\x1DVB\x00"));
+}

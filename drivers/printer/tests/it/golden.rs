@@ -1,0 +1,132 @@
+//! Receipts as a picture of the paper, drawn by the virtual printer, which shares no code with this driver.
+//!
+//! `UPDATE_GOLDEN=1` draws them anew. Every code on them is read by ZBar.
+
+use std::fs;
+use std::path::PathBuf;
+
+use printer::{Align, Block, Cell, Picture, Receipt, Size, Style};
+use virtual_hardware::paper::{WIDTH_58, WIDTH_80};
+
+use crate::oracles::read_codes;
+use crate::paper::bytes_of;
+
+fn payment(copy_mark: Option<&str>) -> Receipt {
+    let pair = |label: &str, value: &str| Block::Pair { label: label.into(), value: value.into() };
+    Receipt {
+        blocks: vec![
+            Block::Title("水费缴纳凭条".into()),
+            Block::Rule,
+            pair("账期", "2026年10月"),
+            pair("收费单位", "重庆市自来水有限公司合川分公司龙溪营业所"),
+            pair("户名", "李*䶮"),
+            Block::Rule,
+            Block::Amount { label: "合计".into(), value: "¥86.40".into() },
+            pair("付款方式", "社会保障卡账户"),
+            pair("凭条号", "0012 3456 7890 1234"),
+            pair("时间", "2026-11-23 10:20:31"),
+            pair("地点", "渝北区政务服务大厅"),
+            Block::Line("凭此号码可在手机上查看，请妥善保管。".into()),
+            Block::Qr("http://platform.invalid/r/0012345678901234".into()),
+        ],
+        copy_mark: copy_mark.map(str::to_owned),
+    }
+}
+
+/// Every kind of block.
+fn everything() -> Receipt {
+    let cell = |text: &str, columns, align| Cell { text: text.into(), columns, align };
+    let row = |name: &str, count: &str, sum: &str| {
+        Block::Columns(vec![
+            cell(name, 0, Align::Left),
+            cell(count, 4, Align::Right),
+            cell(sum, 9, Align::Right),
+        ])
+    };
+    let text = |text: &str, size, align| Block::Text {
+        text: text.into(),
+        style: Style { size, underline: size != Size::Normal, bold: false },
+        align,
+    };
+    // A ring.
+    let dots = (0..64_i32 * 64).map(|at| {
+        let (x, y) = (at % 64 - 32, at / 64 - 32);
+        (24 * 24..30 * 30).contains(&(x * x + y * y))
+    });
+    let bits: Vec<bool> = dots.collect();
+    let bytes =
+        bits.chunks(8).map(|eight| eight.iter().fold(0, |byte, dot| byte << 1 | u8::from(*dot))).collect();
+    Receipt {
+        blocks: vec![
+            Block::Title("综合凭条".into()),
+            Block::Image(Picture::new(64, bytes).unwrap()),
+            row("项目", "数量", "金额"),
+            row("城镇居民生活用水第一阶梯水量", "12", "42.00"),
+            row("污水处理费", "12", "12.00"),
+            row("𠮷田村垃圾处置费", "1", "8.00"),
+            Block::Rule,
+            text("普通 Normal", Size::Normal, Align::Left),
+            text("高字 Tall", Size::Tall, Align::Center),
+            text("宽字 Wide", Size::Wide, Align::Right),
+            text("大字㛃 Large", Size::Large, Align::Center),
+            Block::Notice("请妥善保管".into()),
+            Block::Barcode("0012345678901604".into()),
+            Block::Feed(1),
+            Block::Cut,
+            Block::Line("存根".into()),
+            Block::Qr("https://example.invalid/v/YB2026112300031716041605?c=7F3A".into()),
+            Block::Barcode("K-DH-0001".into()),
+        ],
+        copy_mark: None,
+    }
+}
+
+/// Draws a receipt, compares it with its golden picture, and gives every code that ZBar reads on it.
+fn drawn(name: &str, receipt: &Receipt, profile: &str, width: u32) -> Vec<String> {
+    let sheets = virtual_hardware::printer::print(&bytes_of(receipt, profile), width).unwrap();
+    let mut codes = Vec::new();
+    for (number, sheet) in (1..).zip(&sheets) {
+        codes.extend(read_codes(&sheet.png));
+        let path =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}-{number}.png"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &sheet.png).unwrap();
+        }
+        let golden = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let picture = |png: &[u8]| image::load_from_memory(png).unwrap().to_luma8();
+        if picture(&golden) != picture(&sheet.png) {
+            let seen = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{number}.png"));
+            fs::write(&seen, &sheet.png).unwrap();
+            panic!("{} differs from {}", seen.display(), path.display());
+        }
+    }
+    codes.sort();
+    codes
+}
+
+#[test]
+fn a_payment_on_wide_and_on_narrow_paper() {
+    let code = ["QR-Code:http://platform.invalid/r/0012345678901234"];
+
+    assert_eq!(drawn("payment-80", &payment(None), "generic-80", WIDTH_80), code);
+    assert_eq!(drawn("payment-58", &payment(None), "generic-58", WIDTH_58), code);
+}
+
+#[test]
+fn a_copy_says_so_at_head_and_foot() {
+    drawn("copy-80", &payment(Some("补打 第1次")), "generic-80", WIDTH_80);
+    drawn("copy-58", &payment(Some("补打 第1次")), "generic-58", WIDTH_58);
+}
+
+#[test]
+fn every_kind_of_block_and_every_code_on_it() {
+    let codes = [
+        "CODE-128:0012345678901604",
+        "CODE-128:K-DH-0001",
+        "QR-Code:https://example.invalid/v/YB2026112300031716041605?c=7F3A",
+    ];
+
+    assert_eq!(drawn("everything-80", &everything(), "generic-80", WIDTH_80), codes);
+    assert_eq!(drawn("everything-58", &everything(), "generic-58", WIDTH_58), codes);
+}

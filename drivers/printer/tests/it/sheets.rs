@@ -1,0 +1,255 @@
+//! A4 sheets: what the PDF holds, judged by poppler; and what becomes of a job, judged by CUPS' own printer.
+
+use std::fs;
+use std::process::Command;
+use std::thread;
+
+use printer::{
+    A4, Confirmation, Outcome, PdfFault, Sheet, SheetBlock, SheetCode, SheetFonts, SheetPrinter,
+    SheetPrinterFault, Why, parse_ipp_answer, pdf,
+};
+use proptest::prelude::*;
+
+use crate::cups::{self, CupsPrinter, PAPER_OUT, PRINTS};
+use crate::oracles::{page_picture, read_codes};
+
+pub(crate) fn proof() -> Sheet {
+    let row = |label: &str, value: &str| SheetBlock::Row { label: label.into(), value: value.into() };
+    Sheet {
+        title: "社会保险个人参保证明".into(),
+        blocks: vec![
+            row("姓名", "张*䶮"),
+            row("公民身份号码", "5001**********1234"),
+            row(
+                "参保单位",
+                "重庆市渝北区某某机械制造有限公司㛃𠮷分公司，地址在龙溪街道人民路一百二十八号附一号",
+            ),
+            row("参保状态", "正常参保"),
+            SheetBlock::Text("以上信息来自社会保险经办系统，按本人同意查询。".into()),
+            SheetBlock::Table {
+                head: vec!["险种".into(), "起始年月".into(), "累计月数".into()],
+                rows: vec![
+                    vec!["城镇企业职工基本养老保险".into(), "2009年07月".into(), "197".into()],
+                    vec!["失业保险".into(), "2009年07月".into(), "197".into()],
+                ],
+            },
+        ],
+        code: Some(SheetCode {
+            content: "https://example.invalid/v/YB2026?c=7F3A".into(),
+            caption: "扫码核验真伪，有效期三个月".into(),
+        }),
+        foot: vec![
+            ("打印时间".into(), "2026-11-23 10:20:31".into()),
+            ("终端编号".into(), "K-DH-0001".into()),
+        ],
+        watermark: Some("仅供参考".into()),
+        copy_mark: Some("补打 第1次".into()),
+    }
+}
+
+fn fonts() -> SheetFonts {
+    SheetFonts::of_the_system().unwrap()
+}
+
+/// What poppler says of a PDF.
+fn poppler(program: &str, bytes: &[u8], arguments: &[&str]) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    let output = Command::new(program).arg(file.path()).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_character_of_a_sheet_is_in_its_pdf_and_the_font_is_embedded() {
+    let (bytes, pages) = pdf(&proof(), &fonts()).unwrap();
+
+    assert_eq!(pages, 1);
+    assert!(bytes.len() < 200_000, "{} bytes", bytes.len());
+    // Lines of a cell are broken: what counts is that nothing is lost.
+    let text: String = poppler("pdftotext", &bytes, &["-"]).split_whitespace().collect();
+    for part in [
+        "社会保险个人参保证明",
+        "张*䶮",
+        "5001**********1234",
+        "㛃𠮷分公司",
+        "险种",
+        "失业保险",
+        "197",
+        "2026-11-2310:20:31",
+        "K-DH-0001",
+        "补打第1次",
+        "扫码核验真伪",
+        "1/1",
+    ] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    // Turned text is read letter by letter.
+    assert!("仅供参考".chars().all(|c| text.contains(c)), "{text}");
+    let fonts = poppler("pdffonts", &bytes, &[]);
+    let faces: Vec<&str> = fonts.lines().skip(2).collect();
+    assert!(!faces.is_empty());
+    for face in faces {
+        let columns: Vec<&str> = face.split_whitespace().rev().take(5).collect();
+        // object, generation, then uni, sub, emb
+        assert_eq!(columns[2..], ["yes", "yes", "yes"], "{face}");
+    }
+}
+
+#[test]
+fn the_verification_code_is_read_from_the_page() {
+    let (bytes, _) = pdf(&proof(), &fonts()).unwrap();
+
+    assert_eq!(read_codes(&page_picture(&bytes)), ["QR-Code:https://example.invalid/v/YB2026?c=7F3A"]);
+}
+
+#[test]
+fn the_same_sheet_is_the_same_file() {
+    assert_eq!(pdf(&proof(), &fonts()).unwrap().0, pdf(&proof(), &fonts()).unwrap().0);
+}
+
+#[test]
+fn a_long_table_turns_the_page_and_repeats_its_head() {
+    let mut sheet = proof();
+    let rows = (1..=60).map(|month| vec![format!("第{month}行"), "2026年".into(), "86.40".into()]).collect();
+    sheet.blocks.push(SheetBlock::Table { head: vec!["账目".into(), "年".into(), "金额".into()], rows });
+
+    let (bytes, pages) = pdf(&sheet, &fonts()).unwrap();
+
+    let text = poppler("pdftotext", &bytes, &["-"]);
+    assert_eq!(pages, 3);
+    assert_eq!(text.matches("账目").count(), 3);
+    assert_eq!(text.matches('仅').count(), 3);
+    assert!((1..=60).all(|row| text.contains(&format!("第{row}行"))), "{text}");
+}
+
+#[test]
+fn what_cannot_be_set_is_refused_and_never_replaced() {
+    let with = |change: fn(&mut Sheet)| {
+        let mut sheet = proof();
+        change(&mut sheet);
+        pdf(&sheet, &fonts()).unwrap_err()
+    };
+
+    let fault = with(|sheet| sheet.blocks.push(SheetBlock::Text("\u{E000}".into())));
+    assert!(matches!(fault, PdfFault::NoGlyph));
+    let fault = with(|sheet| sheet.blocks = vec![SheetBlock::Text("长".repeat(601))]);
+    assert!(matches!(fault, PdfFault::TooLong));
+    let fault = with(|sheet| sheet.blocks = vec![SheetBlock::Text("长".repeat(600)); 200]);
+    assert!(matches!(fault, PdfFault::TooLong));
+    let fault = with(|sheet| sheet.code.as_mut().unwrap().content = "x".repeat(601));
+    assert!(matches!(fault, PdfFault::CodeUnfit));
+}
+
+#[test]
+fn cups_takes_a_sheet_and_counts_it() {
+    cups::inside("sheets::cups_takes_a_sheet_and_counts_it", || {
+        let cups = CupsPrinter::start(PRINTS);
+        let printer = SheetPrinter::at(&cups.address()).unwrap();
+        assert_eq!(printer.status(&mut |_| {}).unwrap().obstacle(), None);
+
+        let outcome = printer.print(&A4::Composed(proof()), &mut |_| {});
+
+        assert_eq!(outcome, Outcome::Printed { confirmation: Confirmation::Sheets });
+        assert!(cups.spooled() == [pdf(&proof(), &fonts()).unwrap().0], "another file, or none");
+    });
+}
+
+#[test]
+fn an_issuers_file_reaches_the_printer_byte_for_byte() {
+    cups::inside("sheets::an_issuers_file_reaches_the_printer_byte_for_byte", || {
+        let cups = CupsPrinter::start(PRINTS);
+        let printer = SheetPrinter::at(&cups.address()).unwrap();
+        let file = [b"%PDF-1.7\n".as_slice(), &(0..=255).collect::<Vec<u8>>().repeat(300)].concat();
+
+        let outcome = printer.print(&A4::Issued(file.clone()), &mut |_| {});
+
+        assert!(matches!(outcome, Outcome::Printed { .. }), "{outcome:?}");
+        assert!(cups.spooled() == [file], "another file, or none");
+    });
+}
+
+#[test]
+fn a_job_that_waits_for_paper_is_printed_when_there_is_some() {
+    cups::inside("sheets::a_job_that_waits_for_paper_is_printed_when_there_is_some", || {
+        let cups = CupsPrinter::start(PAPER_OUT);
+        let printer = SheetPrinter::at(&cups.address()).unwrap();
+
+        let outcome = thread::scope(|scope| {
+            let printing = scope.spawn(|| printer.print(&A4::Composed(proof()), &mut |_| {}));
+            cups::wait("the empty tray", || {
+                SheetPrinter::at(&cups.address()).unwrap().status(&mut |_| {}).unwrap().tray_empty
+            });
+            cups.put_paper_in();
+            printing.join().unwrap()
+        });
+
+        assert_eq!(outcome, Outcome::Printed { confirmation: Confirmation::Sheets });
+    });
+}
+
+#[test]
+fn a_job_that_finds_no_paper_is_cancelled_and_may_have_been_printed() {
+    cups::inside("sheets::a_job_that_finds_no_paper_is_cancelled_and_may_have_been_printed", || {
+        let cups = CupsPrinter::start(PAPER_OUT);
+        let printer = SheetPrinter::at(&cups.address()).unwrap();
+        let mut beats = 0;
+
+        let outcome = printer.print(&A4::Composed(proof()), &mut |_| beats += 1);
+
+        assert_eq!(outcome, Outcome::Unconfirmed(Why::PaperOut));
+        assert!(beats > 20, "its keeper would have taken it for dead: {beats}");
+        assert_eq!(cups.spooled().len(), 1);
+    });
+}
+
+#[test]
+fn a_printer_that_is_gone_is_said_and_nothing_was_begun() {
+    cups::inside("sheets::a_printer_that_is_gone_is_said_and_nothing_was_begun", || {
+        let mut cups = CupsPrinter::start(PRINTS);
+        let printer = SheetPrinter::at(&cups.address()).unwrap();
+        cups.stop();
+
+        assert!(matches!(printer.status(&mut |_| {}), Err(SheetPrinterFault::Unreachable)));
+        assert_eq!(printer.print(&A4::Composed(proof()), &mut |_| {}), Outcome::NotStarted(Why::Gone));
+    });
+}
+
+#[test]
+fn what_is_no_address_and_no_pdf_is_refused() {
+    for address in ["http://127.0.0.1/printers/a4", "a4", "ipps://127.0.0.1/", ""] {
+        assert!(matches!(SheetPrinter::at(address), Err(SheetPrinterFault::Address(_))), "{address}");
+    }
+    let printer = SheetPrinter::at("ipp://127.0.0.1:1/printers/a4").unwrap();
+    let outcome = printer.print(&A4::Issued(b"PK\x03\x04".to_vec()), &mut |_| {});
+    assert_eq!(outcome, Outcome::NotStarted(Why::Unprintable));
+}
+
+#[test]
+fn collections_in_collections_do_not_exhaust_the_stack() {
+    let mut answer = vec![1, 1, 0, 0, 0, 0, 0, 1, 4];
+    let attribute = |tag: u8, name: &[u8], value: &[u8]| {
+        let length = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap().to_be_bytes();
+        [&[tag][..], &length(name), name, &length(value), value].concat()
+    };
+    answer.extend(attribute(0x34, b"x", b""));
+    while answer.len() < 40_000 {
+        answer.extend(attribute(0x4A, b"", b"m"));
+        answer.extend(attribute(0x34, b"", b""));
+    }
+    while answer.len() < 65_000 {
+        answer.extend(attribute(0x37, b"", b""));
+    }
+    answer.push(3);
+
+    // A device process has a main thread of 8 MiB; this has the 2 MiB of a test's.
+    let _ = parse_ipp_answer(&answer);
+}
+
+proptest! {
+    #[test]
+    fn any_answer_of_a_printer_is_parsed_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), sound in any::<bool>()) {
+        let head: &[u8] = if sound { &[1, 1, 0, 0, 0, 0, 0, 1, 4, 0x23, 0, 13] } else { &[] };
+        let _ = parse_ipp_answer(&[head, &bytes].concat());
+    }
+}
