@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -64,7 +64,7 @@ fn lines() -> Vec<String> {
 }
 
 /// python-escpos on the same line: prints once for each word on its standard input.
-fn python(port: &str) -> (ChildStdin, impl Iterator<Item = std::io::Result<String>>) {
+fn python(port: &str) -> (Child, ChildStdin, impl Iterator<Item = std::io::Result<String>> + use<>) {
     let text = lines().join("\\n");
     let program = format!(
         "import sys\nfrom escpos.printer import File\nprinter = File('{port}')\nprint('ready', flush=True)\n\
@@ -85,7 +85,7 @@ fn python(port: &str) -> (ChildStdin, impl Iterator<Item = std::io::Result<Strin
         .spawn()
         .unwrap();
     let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    (input, BufReader::new(output).lines())
+    (child, input, BufReader::new(output).lines())
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {
@@ -114,7 +114,7 @@ fn main() {
     let (far, mut near) = TTYPort::pair().unwrap();
     near.set_exclusive(false).unwrap();
     let theirs_told = far_side(far);
-    let (mut input, mut said) = python(&near.name().unwrap());
+    let (mut child, mut input, mut said) = python(&near.name().unwrap());
     said.next().unwrap().unwrap();
 
     let (mut ours, mut whole, mut theirs, mut sizes) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
@@ -137,6 +137,7 @@ fn main() {
         }
     }
     drop(input);
+    child.wait().unwrap();
     let (ours, whole, theirs) = (median(ours), median(whole), median(theirs));
     println!("30 lines of Chinese and a code at 115,200 baud, order to last byte, median of {PAIRS} pairs");
     println!("  this driver    {ours:7.1} ms  {} bytes, questions and answers among them", sizes.0);

@@ -399,7 +399,7 @@ impl Interpreter {
             [0x1D, b'a', n] => self.automatic = (*n != 0).then(Vec::new),
             [0x1D, b'h', n] => self.bars.height = (*n).into(),
             [0x1D, b'w', n] => self.bars.module = u32::from(*n).clamp(1, 6),
-            [0x1D, b'H', n] => self.bars.text_below = n % 48 & 2 != 0,
+            [0x1D, b'H', n] => self.bars.text_below = (n % 48) & 2 != 0,
             [0x1D, b'k', 73, _, data @ ..] => {
                 self.end_line_if_any();
                 if let Some((text, modules)) = code_128(data) {

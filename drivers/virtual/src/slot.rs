@@ -114,10 +114,10 @@ impl Slot {
 
     /// Takes the card out, if one is in. A command that it is at is never answered.
     pub fn remove(&mut self) {
-        if let Some(inside) = self.inside.take() {
-            if let Some(wire) = locked(&inside.wire).take() {
-                wire.shutdown(Shutdown::Both).ok();
-            }
+        if let Some(inside) = self.inside.take()
+            && let Some(wire) = locked(&inside.wire).take()
+        {
+            wire.shutdown(Shutdown::Both).ok();
         }
     }
 

@@ -124,7 +124,7 @@ pub(super) fn verdicts(directory: &Path) -> Result<()> {
 }
 
 fn virtual_camera(text: &str, phase: u16) -> Result<Frame> {
-    let picture = r#virtual::camera::draw(Some(text), phase.into());
+    let picture = virtual_hardware::camera::draw(Some(text), phase.into());
     let (width, height) = picture.dimensions();
     Frame::new(width, height, picture.into_raw()).context("a picture is a frame")
 }

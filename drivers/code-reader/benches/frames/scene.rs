@@ -100,7 +100,12 @@ impl Scene {
         let (dark, light) = match self.condition {
             Condition::LowLight => (14.0, 62.0),
             Condition::DarkMode => (225.0, 32.0),
-            _ => (28.0, 224.0),
+            Condition::Clean
+            | Condition::Defocus
+            | Condition::Motion
+            | Condition::Glare
+            | Condition::Moire
+            | Condition::Tilt => (28.0, 224.0),
         };
         let wave = dice.between(2.4, 4.2);
         let glare =

@@ -62,7 +62,8 @@ impl Tallies {
         let names = std::iter::once("read").chain(NAMES).take(if with_peers { 3 } else { 1 });
         for (name, tally) in names.zip(self.each()) {
             let other = if tally.wrong == 0 { String::new() } else { format!(", {} otherwise", tally.wrong) };
-            write!(out, "   {name} {} of {shown}{other}, {:.1} ms", tally.read, tally.median())?;
+            let median = tally.median();
+            write!(out, "   {name} {} of {shown}{other}, {median:.1} ms", tally.read)?;
         }
         writeln!(out)
     }

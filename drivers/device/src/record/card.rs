@@ -95,8 +95,7 @@ fn record(body: &[u8]) -> Vec<u8> {
 }
 
 fn is_citizen_number(value: &[u8]) -> bool {
-    value.len() == INVENTED_NUMBER.len()
-        && std::str::from_utf8(value).is_ok_and(|text| ::card::is_citizen_number(text))
+    value.len() == INVENTED_NUMBER.len() && std::str::from_utf8(value).is_ok_and(::card::is_citizen_number)
 }
 
 fn is_packed(value: &[u8]) -> bool {

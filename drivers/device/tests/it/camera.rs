@@ -85,23 +85,25 @@ fn a_camera_that_was_told_to_stop_sees_nothing_after_it_was_unplugged_too() {
     let listener = UnixListener::bind(&socket).unwrap();
     let source = socket.to_str().unwrap().into();
     let mut device = DeviceProcess::open(DeviceConfig::Camera { source, setup: CameraSetup::default() }, &[]);
+    // Drawn before: a camera that is as slow as that has stalled.
+    let (blank, unseen, seen) = (frame(None), frame(Some("unseen")), frame(Some("seen")));
     let mut camera = plugged_in(&listener);
-    camera.write_all(&frame(None)).unwrap();
+    camera.write_all(&blank).unwrap();
     assert_eq!(device.health(), Health::Ready);
     // An order is taken before a frame.
     device.say(&ToDevice::Do(1, Work::Scan(false)));
-    camera.write_all(&frame(None)).unwrap();
+    camera.write_all(&blank).unwrap();
     assert_eq!(device.answer(1), Ok(Answer::Scanning(false)));
 
     drop(camera);
     let mut camera = plugged_in(&listener);
-    camera.write_all(&frame(Some("unseen"))).unwrap();
+    camera.write_all(&unseen).unwrap();
     assert_eq!(device.health(), Health::Absent);
     assert_eq!(device.health(), Health::Ready);
     device.say(&ToDevice::Do(2, Work::Scan(true)));
-    camera.write_all(&frame(Some("unseen"))).unwrap();
+    camera.write_all(&unseen).unwrap();
     assert_eq!(device.answer(2), Ok(Answer::Scanning(true)));
-    camera.write_all(&frame(Some("seen"))).unwrap();
+    camera.write_all(&seen).unwrap();
     // The frame before it may have waited for the order, and may be seen.
     let code = device.code();
     assert!(code == b"seen" || device.code() == b"seen");

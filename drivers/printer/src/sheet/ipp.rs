@@ -347,14 +347,7 @@ fn exchange(url: &str, request: IppRequestResponse, timeout: Duration) -> Result
         .into();
     let body = ureq::SendBody::from_owned_reader(request.into_read());
     let sent = agent.post(url).header("content-type", "application/ipp").send(body);
-    let mut answer = sent.map_err(|error| match error {
-        // Refused before it was looked at.
-        ureq::Error::StatusCode(400..=499) => Lost::Refused(REFUSED),
-        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_) => Lost::Unsent,
-        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => Lost::Unsent,
-        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Lost::Unsent,
-        _ => Lost::Unknown,
-    })?;
+    let mut answer = sent.map_err(|error| lost_by(&error))?;
     let bytes = answer.body_mut().with_config().limit(ANSWER_MAX).read_to_vec().map_err(|_| Lost::Unknown)?;
     let answer = parse(bytes).map_err(|_| Lost::Unknown)?;
     match answer.header().operation_or_status.cast_unsigned() {
@@ -417,6 +410,24 @@ pub fn parse_ipp_answer(bytes: &[u8]) -> Option<SheetStatus> {
     Some(readiness_of(answer.attributes()).status)
 }
 
+/// Whether the printer can have had the request when it came to this. Whatever is not known may have arrived.
+fn lost_by(error: &ureq::Error) -> Lost {
+    use ureq::{Error, Timeout};
+    // Refused before it was looked at.
+    if matches!(error, Error::StatusCode(400..=499)) {
+        return Lost::Refused(REFUSED);
+    }
+    let unreached = matches!(
+        error,
+        Error::HostNotFound
+            | Error::ConnectionFailed
+            | Error::BadUri(_)
+            | Error::Timeout(Timeout::Connect | Timeout::Resolve)
+    );
+    let refused = matches!(error, Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused);
+    if unreached || refused { Lost::Unsent } else { Lost::Unknown }
+}
+
 /// The values of one attribute in the groups of one kind.
 fn values<'a>(attributes: &'a IppAttributes, group: DelimiterTag, name: &str) -> Vec<&'a IppValue> {
     let found = attributes.groups_of(group).find_map(|group| group.get(name));
@@ -428,19 +439,22 @@ fn values<'a>(attributes: &'a IppAttributes, group: DelimiterTag, name: &str) ->
 }
 
 fn number(attributes: &IppAttributes, group: DelimiterTag, name: &str) -> Option<i32> {
-    values(attributes, group, name).into_iter().find_map(|value| match value {
-        IppValue::Integer(number) | IppValue::Enum(number) => Some(*number),
-        _ => None,
+    values(attributes, group, name).into_iter().find_map(|value| {
+        if let IppValue::Integer(number) | IppValue::Enum(number) = value { Some(*number) } else { None }
     })
 }
 
 fn keywords<'a>(attributes: &'a IppAttributes, group: DelimiterTag, name: &str) -> Vec<&'a str> {
     let values = values(attributes, group, name).into_iter();
     values
-        .filter_map(|value| match value {
-            IppValue::Keyword(word) => Some(word.as_str()),
-            IppValue::MimeMediaType(format) => Some(format.as_str()),
-            _ => None,
+        .filter_map(|value| {
+            if let IppValue::Keyword(word) = value {
+                Some(word.as_str())
+            } else if let IppValue::MimeMediaType(format) = value {
+                Some(format.as_str())
+            } else {
+                None
+            }
         })
         .collect()
 }
@@ -453,10 +467,7 @@ fn readiness_of(attributes: &IppAttributes) -> Readiness {
     let reasons = keywords(attributes, printer, "printer-state-reasons");
     let operations: Vec<i32> = values(attributes, printer, "operations-supported")
         .into_iter()
-        .filter_map(|value| match value {
-            IppValue::Enum(operation) => Some(*operation),
-            _ => None,
-        })
+        .filter_map(|value| if let IppValue::Enum(operation) = value { Some(*operation) } else { None })
         .collect();
     let formats = keywords(attributes, printer, "document-format-supported");
     Readiness {

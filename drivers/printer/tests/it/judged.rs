@@ -14,13 +14,16 @@ use crate::oracles::receiptio;
 /// receiptio knows no other port; the address is this test's own.
 const ADDRESS: &str = "127.0.0.91:9100";
 
+/// Something that is wrong with a printer.
+type Trouble = fn(&mut Troubles);
+
 #[test]
 fn receiptio_sees_each_state_of_the_virtual_printer() {
     let place = tempfile::tempdir().unwrap();
     let document = place.path().join("bill.receipt");
     fs::write(&document, "水费缴纳凭条\n合计 | 86.40\n").unwrap();
     let address: SocketAddr = ADDRESS.parse().unwrap();
-    let states: [(i32, fn(&mut Troubles)); 4] = [
+    let states: [(i32, Trouble); 4] = [
         (0, |_| {}),
         (101, |troubles| troubles.cover_open = true),
         (102, |troubles| troubles.paper_out = true),

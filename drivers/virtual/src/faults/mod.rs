@@ -163,19 +163,19 @@ impl Fault {
     /// Its name: stable, kebab-case, used by tests and bench.
     #[must_use]
     pub fn name(&self) -> String {
-        match self.kind {
-            Kind::State => self.step.name.to_owned(),
-            kind => format!("{}-{}-{}", self.step.device.name(), self.step.name, kind.name()),
+        if self.kind == Kind::State {
+            return self.step.name.to_owned();
         }
+        format!("{}-{}-{}", self.step.device.name(), self.step.name, self.kind.name())
     }
 
     /// What it is called on the bench.
     #[must_use]
     pub fn title(&self) -> String {
-        match self.kind {
-            Kind::State => self.step.title.to_owned(),
-            kind => format!("{}：{}", self.step.title, kind.title()),
+        if self.kind == Kind::State {
+            return self.step.title.to_owned();
         }
+        format!("{}：{}", self.step.title, self.kind.title())
     }
 }
 

@@ -10,20 +10,6 @@ use view::{
 pub(crate) const PANELS: [(&str, (u32, u32)); 3] =
     [("portrait", (1080, 1920)), ("landscape", (1920, 1080)), ("village", (1280, 800))];
 
-/// Samples that are looked at on the two full-size panels: the small one is landscape at another scale.
-pub(crate) const FULL_SIZE_ONLY: [&str; 10] = [
-    "code-stale",
-    "code-early",
-    "code-revoked",
-    "code-needs-link",
-    "clock-doubt",
-    "offline-menu",
-    "prove",
-    "gate-ready",
-    "gate-go",
-    "gate-wait",
-];
-
 fn data(zh: &str, en: &str, lang: Lang) -> Text {
     Text::Data(if lang == Lang::Zh { zh } else { en }.to_owned())
 }
