@@ -46,6 +46,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("acquirer", &[]),
     ("department", &[]),
+    ("identity", &[]),
     ("system-tests", &["contract", "device", "virtual"]),
 ];
 

@@ -1,0 +1,100 @@
+//! The service over HTTP, and the page on which a person is seen.
+
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use crate::register::{Claim, Redeem, Register};
+
+/// The page asks this service only, and is shown in no frame.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                              connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+struct Service {
+    register: Mutex<Register>,
+    page: String,
+}
+
+/// Serves until `stop` is ready. A person who was seen is sent back to addresses that begin with `returns_to`, and
+/// nowhere else: a ticket is a person's word.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    register: Register,
+    returns_to: &str,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    // Into a JavaScript string: a URL has no need of what would end it.
+    let safe: String = returns_to.chars().filter(|c| !matches!(c, '"' | '\\' | '<' | '\n')).collect();
+    let page = include_str!("../page.html").replace("{{returns_to}}", &safe);
+    let service = Arc::new(Service { register: Mutex::new(register), page });
+    let router = Router::new()
+        .route("/check", get(check))
+        .route("/names", post(names))
+        .route("/tickets", post(tickets))
+        .route("/tickets/redeem", post(redeem))
+        .with_state(service);
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
+}
+
+async fn check(State(service): State<Arc<Service>>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, service.page.clone()).into_response()
+}
+
+async fn names(State(service): State<Arc<Service>>, Json(claim): Json<Claim>) -> Response {
+    #[derive(Serialize)]
+    struct Matched {
+        r#match: bool,
+    }
+    Json(Matched { r#match: locked(&service.register).matches(&claim) }).into_response()
+}
+
+async fn tickets(State(service): State<Arc<Service>>, Json(claim): Json<Claim>) -> Response {
+    #[derive(Serialize)]
+    struct Ticket {
+        ticket: String,
+    }
+    let mut random = [0; 16];
+    if getrandom::fill(&mut random).is_err() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let fresh = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    match locked(&service.register).see(claim, fresh, now_ms()) {
+        Some(ticket) => Json(Ticket { ticket }).into_response(),
+        None => StatusCode::FORBIDDEN.into_response(),
+    }
+}
+
+async fn redeem(State(service): State<Arc<Service>>, Json(request): Json<Redeem>) -> Response {
+    match locked(&service.register).redeem(&request, now_ms()) {
+        Some(seen) => Json(seen).into_response(),
+        None => StatusCode::GONE.into_response(),
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a poisoned lock guards is a set and a map: both are whole after any panic.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
