@@ -19,6 +19,12 @@ pub(crate) fn device(directory: &Path, device: DeviceId) -> Result<()> {
     write(directory, "wrap.key", &hex(random::<16>()?.as_slice()), 0o600)
 }
 
+/// The root of a city's codes, which signs the list of issuer keys and is used on no other day.
+pub(crate) fn root(directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory)?;
+    pair(directory, "root")
+}
+
 /// The keys of a city.
 pub(crate) fn city(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory)?;
@@ -28,7 +34,7 @@ pub(crate) fn city(directory: &Path) -> Result<()> {
     write(directory, "format.key", &hex(random::<32>()?.as_slice()), 0o600)
 }
 
-fn pair(directory: &Path, name: &str) -> Result<()> {
+pub(crate) fn pair(directory: &Path, name: &str) -> Result<()> {
     // A number below the group order: all but one in 2³² random ones are.
     let (scalar, key) = loop {
         let scalar = random::<32>()?;
@@ -38,6 +44,20 @@ fn pair(directory: &Path, name: &str) -> Result<()> {
     };
     write(directory, &format!("{name}.key"), &hex(scalar.as_slice()), 0o600)?;
     write(directory, &format!("{name}.pub"), &key.public().to_string(), 0o644)
+}
+
+/// A secret key from a file that [`pair`] wrote.
+pub(crate) fn secret(path: &Path) -> Result<SecretKey> {
+    let unreadable = || format!("{} does not hold a secret key", path.display());
+    let text = Zeroizing::new(fs::read_to_string(path).with_context(unreadable)?);
+    let digits = text.trim();
+    anyhow::ensure!(digits.len() == 64, unreadable());
+    let mut scalar = Zeroizing::new([0; 32]);
+    for (at, byte) in scalar.iter_mut().enumerate() {
+        let pair = digits.get(at * 2..at * 2 + 2).with_context(unreadable)?;
+        *byte = u8::from_str_radix(pair, 16).ok().with_context(unreadable)?;
+    }
+    SecretKey::from_bytes(&scalar).with_context(unreadable)
 }
 
 pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>> {

@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod certificates;
+mod issuers;
 mod keys;
 mod verify;
 
@@ -61,6 +62,26 @@ enum Task {
         /// The request.
         request: PathBuf,
     },
+    /// Makes the root of a city's codes: root.key, which then lies in a safe, and root.pub, for the sites.
+    RootKey {
+        /// As above.
+        directory: PathBuf,
+    },
+    /// Adds a key that signs codes, and signs the list of them: what the platform needs to issue codes. Done again
+    /// before the newest key ends, it exchanges it; codes under the older ones are accepted to their end.
+    IssuerKeys {
+        /// As above; the second time, the same one.
+        directory: PathBuf,
+        /// The root's secret key, root.key.
+        #[arg(long)]
+        root: PathBuf,
+        /// The city's letters.
+        #[arg(long, default_value = "YK")]
+        city: String,
+        /// How long the key is accepted; the longest-lived code must fit in.
+        #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u16).range(1..=3650))]
+        days: u16,
+    },
     /// Checks site files as the kiosk does.
     CheckSite {
         /// The files.
@@ -104,6 +125,19 @@ fn run(task: Task) -> anyhow::Result<()> {
             let authority = fs::read(city.join("ca.pem")).context("ca.pem cannot be read")?;
             fs::write(request.with_file_name("tls.pem"), certificate)?;
             fs::write(request.with_file_name("city-ca.pem"), authority)?;
+            Ok(())
+        }
+        Task::RootKey { directory } => keys::root(&directory),
+        Task::IssuerKeys { directory, root, city, days } => {
+            let list = issuers::add(&directory, &root, &city, days)?;
+            let ids: Vec<String> = list.issuers.iter().map(|issuer| issuer.id.to_string()).collect();
+            writeln!(
+                std::io::stdout(),
+                "list {} of {}: issuers {}",
+                list.version,
+                list.city,
+                ids.join(", ")
+            )?;
             Ok(())
         }
         Task::CheckSite { files } => files.iter().try_for_each(|file| {

@@ -25,6 +25,7 @@ const BUILD: &[&str] = &[
 const RUN: &[&str] = &[
     "at-spi2-core",
     "avahi-daemon",
+    "chromium",
     "cups-ipp-utils",
     "dbus",
     "fonts-noto-cjk",
