@@ -144,6 +144,8 @@ pub struct EvidenceAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CardStanding {
+    /// 待激活: made, and not yet in its holder's hands.
+    Issued,
     /// 正常.
     InForce,
     /// 挂失.

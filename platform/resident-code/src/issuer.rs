@@ -39,6 +39,12 @@ impl Issuer {
     pub const fn new(id: u8, key: SigningKey) -> Self {
         Self { id, key }
     }
+
+    /// The id by which codes name the key.
+    #[must_use]
+    pub const fn id(&self) -> u8 {
+        self.id
+    }
 }
 
 /// The issuers whose codes are accepted, by id.

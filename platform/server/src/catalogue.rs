@@ -55,7 +55,7 @@ impl Catalogue {
         for (document, signed) in &self.0 {
             put(tx, &document.id, &FeedItem::Service { document: signed.clone() })?;
         }
-        let mut all = tx.prepare("SELECT service FROM changes")?;
+        let mut all = tx.prepare("SELECT service FROM changes WHERE service NOT LIKE '#%'")?;
         let published = all.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
         for id in published {
             if self.document(&id).is_none() {
@@ -66,8 +66,9 @@ impl Catalogue {
     }
 }
 
-/// Puts an item at the end of the feed, unless it is already what the feed says of the service.
-fn put(tx: &Transaction<'_>, service: &str, item: &FeedItem) -> rusqlite::Result<()> {
+/// Puts an item at the end of the feed, unless it is already what the feed says of the service. What is no service
+/// goes under a name that begins with `#`, as no service's id does.
+pub(crate) fn put(tx: &Transaction<'_>, service: &str, item: &FeedItem) -> rusqlite::Result<()> {
     let item = text(item);
     let current: Option<String> = tx
         .query_row("SELECT item FROM changes WHERE service = ?1", [service], |row| row.get(0))

@@ -135,7 +135,7 @@ fn admitted(turn: &Turn<'_>, device: &Device, request: &ChargeRequest) -> Result
     let visit = match open_visit(turn, device, &request.key) {
         Ok(visit) => visit,
         Err(Fail::Problem(problem)) => return Ok(Err(problem)),
-        Err(store @ Fail::Store(_)) => return Err(store),
+        Err(other @ (Fail::Store(_) | Fail::Phone(_))) => return Err(other),
     };
     let method_fits = match (request.method, visit.evidence) {
         (Method::CardAccount, Evidence::CardRead | Evidence::CardPin)

@@ -22,6 +22,18 @@ pub struct Device {
     pub profile: Profile,
 }
 
+/// Somebody whose requests are signed with a key that is known here.
+pub(crate) trait Registered {
+    /// That key.
+    fn key(&self) -> &PublicKey;
+}
+
+impl Registered for Device {
+    fn key(&self) -> &PublicKey {
+        &self.key
+    }
+}
+
 /// Why the file of devices is not read.
 #[derive(Debug, thiserror::Error)]
 pub enum DevicesError {
@@ -54,15 +66,15 @@ pub fn devices_of(text: &str) -> Result<Vec<Device>, DevicesError> {
     }
 }
 
-/// The kiosk that signed the request.
+/// The kiosk, or other client, that signed the request.
 ///
 /// `X-Time` is covered by the signature but not held against the platform's clock: a kiosk whose clock
 /// battery is dead must still be able to settle its orders, and every request may be repeated without
 /// doing anything twice.
-pub(crate) fn signer<'a>(
-    devices: &'a BTreeMap<DeviceId, Device>,
+pub(crate) fn signer<'a, R: Registered>(
+    registered: &'a BTreeMap<DeviceId, R>,
     request: &Request,
-) -> Result<&'a Device, Fail> {
+) -> Result<&'a R, Fail> {
     let unknown = |title: &str| Fail::from(ProblemCode::DeviceUnknown.because(title));
     let (Some(id), Some(time), Some(signature)) = (&request.device, &request.time, &request.signature) else {
         return Err(unknown("X-Device, X-Time or X-Signature is missing"));
@@ -70,12 +82,12 @@ pub(crate) fn signer<'a>(
     let device = id
         .parse()
         .ok()
-        .and_then(|id: DeviceId| devices.get(&id))
+        .and_then(|id: DeviceId| registered.get(&id))
         .ok_or_else(|| unknown("the device is not registered"))?;
     let mismatch = || unknown("the request's signature does not verify");
     let signature: Signature = signature.parse().map_err(|_| mismatch())?;
     let message = to_be_signed(request.verb, &request.target, time, &request.body);
-    device.key.verify(&message, &signature).map_err(|_| mismatch())?;
+    device.key().verify(&message, &signature).map_err(|_| mismatch())?;
     Ok(device)
 }
 

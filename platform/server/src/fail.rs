@@ -2,11 +2,14 @@
 
 use contract::{Problem, ProblemCode};
 
+use crate::codes::PhoneRefusal;
 use crate::wire::Response;
 
 pub(crate) enum Fail {
     /// Refused; nothing was changed.
     Problem(Problem),
+    /// A phone is refused; nothing was changed.
+    Phone(PhoneRefusal),
     /// The database failed; nothing was changed.
     Store(rusqlite::Error),
 }
@@ -14,6 +17,12 @@ pub(crate) enum Fail {
 impl From<Problem> for Fail {
     fn from(problem: Problem) -> Self {
         Self::Problem(problem)
+    }
+}
+
+impl From<PhoneRefusal> for Fail {
+    fn from(refusal: PhoneRefusal) -> Self {
+        Self::Phone(refusal)
     }
 }
 
@@ -28,6 +37,7 @@ impl Fail {
     pub(crate) fn into_response(self) -> Response {
         match self {
             Self::Problem(problem) => Response::problem(&problem),
+            Self::Phone(refusal) => refusal.into_response(),
             Self::Store(error) => {
                 tracing::error!(%error, "the database failed");
                 Response::problem(

@@ -2,10 +2,12 @@
 
 use contract::{
     CardEvidence, CardStanding, Evidence, IdCardEvidence, Identified, IdentifyRequest, Level, Presented,
-    Problem, ProblemCode, Pseudonym, VisitId, VisitKey, sm3,
+    ProblemCode, Pseudonym, VisitId, VisitKey, sm3,
 };
+use resident_code::Code;
 use rusqlite::{OptionalExtension as _, params};
 
+use crate::codes::{self, note_use};
 use crate::columns::{hex, ms, text, value};
 use crate::device::Device;
 use crate::fail::{Fail, json, malformed};
@@ -16,6 +18,9 @@ use crate::wire::{Reply, Response};
 const VISIT_MS: u64 = 15 * 60 * 1000;
 /// Cards of this version may keep the holder's name and number until they are authenticated.
 const PARTLY_READABLE: &str = "3.00";
+
+/// What a resident's own list of uses says of a visit to a kiosk.
+const AT_A_KIOSK: &str = "自助终端办事";
 
 /// A visit that is open.
 pub(crate) struct Visit {
@@ -35,7 +40,9 @@ pub(crate) fn identify(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Res
         Presented::IdCard(card) => (resident(turn, card)?, Evidence::IdCardRead),
         Presented::Code { text } => {
             let consumer = format!("{} {}", device.id, request.visit);
-            (consume(turn, text, &consumer)?, Evidence::TokenConsumed)
+            let (resident, evidence) = judged(turn, text, &consumer)?;
+            note_use(turn, resident, &device.name, AT_A_KIOSK)?;
+            (resident, evidence)
         }
     };
     turn.tx.execute(
@@ -167,7 +174,7 @@ fn holder(turn: &Turn<'_>, card: &CardEvidence) -> Result<i64, Fail> {
         Some((_, false, _)) => {
             Err(ProblemCode::CardMismatch.because("the card contradicts the card-holder base").into())
         }
-        Some((_, true, CardStanding::Lost | CardStanding::Cancelled)) => {
+        Some((_, true, CardStanding::Issued | CardStanding::Lost | CardStanding::Cancelled)) => {
             Err(ProblemCode::CardStopped.because("the card is not in force").into())
         }
         Some((resident, true, CardStanding::InForce)) => Ok(resident),
@@ -192,29 +199,10 @@ fn resident(turn: &Turn<'_>, card: &IdCardEvidence) -> Result<i64, Fail> {
     found.ok_or_else(|| ProblemCode::ResidentUnknown.because("no resident has this number and name").into())
 }
 
-/// 验码: takes the token out of use and says whose it was.
-fn consume(turn: &Turn<'_>, code: &str, consumer: &str) -> Result<i64, Fail> {
-    let unknown = |_| -> Problem { ProblemCode::CodeUnknown.because("the code was not issued here") };
-    let token = resident_code::parse(code).map_err(unknown)?;
-    token.check(&turn.city.format).map_err(unknown)?;
-    let hash = sm3(&[&token.token()]);
-    let known: Option<(i64, i64, bool)> = turn
-        .tx
-        .query_row(
-            "SELECT resident, expires_ms, used_by IS NOT NULL FROM tokens WHERE hash = ?1",
-            [hash],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )
-        .optional()?;
-    match known {
-        None => Err(ProblemCode::CodeUnknown.because("the code was not issued here").into()),
-        Some((_, _, true)) => Err(ProblemCode::CodeUsed.because("the code was already used").into()),
-        Some((_, expires, false)) if expires <= ms(turn.now) => {
-            Err(ProblemCode::CodeExpired.because("the code is too old").into())
-        }
-        Some((resident, _, false)) => {
-            turn.tx.execute("UPDATE tokens SET used_by = ?1 WHERE hash = ?2", params![consumer, hash])?;
-            Ok(resident)
-        }
-    }
+/// 验码: whose code it is, and what that is worth. An online token and the moment of an offline code are used up.
+fn judged(turn: &Turn<'_>, text: &str, consumer: &str) -> Result<(i64, Evidence), Fail> {
+    let code = Code::parse(text).map_err(codes::refused)?;
+    let judged = codes::look(turn, &code)?;
+    codes::take(turn, &code, consumer)?;
+    Ok((judged.resident, judged.evidence))
 }

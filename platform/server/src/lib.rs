@@ -20,9 +20,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod audit;
+mod base;
 mod calls;
 mod catalogue;
 mod charges;
+mod codes;
 mod columns;
 mod consents;
 mod device;
@@ -44,6 +46,10 @@ mod wire;
 
 pub use audit::{AuditedEpoch, DeviceAudit};
 pub use catalogue::CatalogueError;
+pub use codes::{
+    AuthorityError, Client, ClientsError, CodeAuthority, IssuingRules, PaperRules, PhoneRules,
+    RevocationRules, RulesError, clients_of,
+};
 pub use device::{Device, DevicesError, devices_of};
 pub use platform::{OpenError, Platform, Setup};
 pub use seed::{Resident, SeedError, residents_of};

@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use server::shell::{self, KioskSide, Peers};
 use server::tls::{Certificates, KioskListener};
-use server::{Platform, Setup, devices_of, residents_of};
+use server::{CodeAuthority, IssuingRules, Platform, Setup, clients_of, devices_of, residents_of};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -72,6 +72,22 @@ struct Arguments {
     /// Base URL of the water department.
     #[arg(long, default_value = "http://127.0.0.1:8083")]
     department: String,
+    /// Base URL of the trusted identity service.
+    #[arg(long, default_value = "http://127.0.0.1:8084")]
+    identity: String,
+    /// Directory with issuer-keys.json, issuer-*.key and revoker.key, made with `provision issuer-keys`; without it
+    /// there are only online codes.
+    #[arg(long, requires = "root_key")]
+    issuer_keys: Option<PathBuf>,
+    /// File with the public key of the city's root, which signed issuer-keys.json.
+    #[arg(long)]
+    root_key: Option<PathBuf>,
+    /// File of the other systems that may ask about codes: `[[client]]` tables.
+    #[arg(long)]
+    clients: Option<PathBuf>,
+    /// Issuing rules for codes.
+    #[arg(long, default_value = "provisioning/codes.toml")]
+    code_rules: PathBuf,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -90,7 +106,11 @@ async fn main() -> anyhow::Result<()> {
     tracing::info!(people = %listener.local_addr()?, kiosks = %kiosks.listener.address(), "listening");
 
     let base = |url: &str| url.trim_end_matches('/').to_owned();
-    let peers = Peers { acquirer: base(&arguments.acquirer), department: base(&arguments.department) };
+    let peers = Peers {
+        acquirer: base(&arguments.acquirer),
+        department: base(&arguments.department),
+        identity: base(&arguments.identity),
+    };
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, mut stopped) = tokio::sync::watch::channel(());
     let stopping = stopped.clone();
@@ -151,7 +171,32 @@ fn setup(arguments: &Arguments) -> anyhow::Result<Setup> {
         devices: devices_of(&read(&arguments.devices)?)?,
         documents: documents(&arguments.services)?,
         residents,
+        codes: authority(arguments)?,
+        clients: match &arguments.clients {
+            Some(path) => clients_of(&read(path)?)?,
+            None => Vec::new(),
+        },
     })
+}
+
+/// The keys that sign codes, with their rules.
+fn authority(arguments: &Arguments) -> anyhow::Result<Option<CodeAuthority>> {
+    let (Some(directory), Some(root)) = (&arguments.issuer_keys, &arguments.root_key) else {
+        return Ok(None);
+    };
+    let rules = IssuingRules::parse(&read(&arguments.code_rules)?)?;
+    let list = serde_json::from_str(&read(&directory.join("issuer-keys.json"))?)
+        .context("issuer-keys.json is not a signed list of issuer keys")?;
+    let mut issuers = Vec::new();
+    for id in 0..=u8::MAX {
+        let path = directory.join(format!("issuer-{id}.key"));
+        if path.exists() {
+            issuers.push((id, key(&path)?));
+        }
+    }
+    let root = read(root)?.trim().parse()?;
+    let revoker = key(&directory.join("revoker.key"))?;
+    Ok(Some(CodeAuthority::new(rules, list, &root, &issuers, &revoker)?))
 }
 
 /// The texts of a directory's `*.toml`, by name, so that an error's number can be found again.

@@ -8,13 +8,14 @@ use resident_code::FormatKey;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::catalogue::{self, Catalogue, CatalogueError};
+use crate::codes::{self, Client, CodeAuthority};
 use crate::device::{self, Device};
 use crate::door::Admitted;
 use crate::draw::Draw;
 use crate::fail::Fail;
 use crate::seed::{self, Resident};
 use crate::wire::{OutAnswer, OutCall, Purpose, Reply, Request, Response, Unreachable, Verb};
-use crate::{audit, calls, charges, identify, pages, postings, records, schema};
+use crate::{audit, base, calls, charges, identify, pages, postings, records, schema};
 
 /// Most calls that [`Platform::due`] hands out at once.
 const DUE_MAX: u32 = 32;
@@ -31,6 +32,10 @@ pub struct Setup {
     pub documents: Vec<String>,
     /// Residents to enter into the card-holder base.
     pub residents: Vec<Resident>,
+    /// Signs offline and paper codes; without it there are only online ones.
+    pub codes: Option<CodeAuthority>,
+    /// Systems of other houses that may ask about codes.
+    pub clients: Vec<Client>,
 }
 
 /// Why a platform does not start.
@@ -55,6 +60,8 @@ pub(crate) struct City {
     pub(crate) format: FormatKey,
     pub(crate) devices: Arc<BTreeMap<DeviceId, Device>>,
     pub(crate) catalogue: Catalogue,
+    pub(crate) codes: Option<CodeAuthority>,
+    pub(crate) clients: BTreeMap<DeviceId, Client>,
 }
 
 /// What a request is handled with.
@@ -78,7 +85,8 @@ impl Platform {
         catalogue.publish(&tx)?;
         tx.commit()?;
         let devices = Arc::new(setup.devices.into_iter().map(|device| (device.id, device)).collect());
-        Ok(Self { db, city: City { format: setup.format, devices, catalogue } })
+        let clients = codes::by_id(setup.clients);
+        Ok(Self { db, city: City { format: setup.format, devices, catalogue, codes: setup.codes, clients } })
     }
 
     /// Answers a request, or says whom to ask first. What it changed is durable when this returns.
@@ -112,17 +120,22 @@ impl Platform {
             Purpose::Inquiry(order) => charges::inquired(turn, order, answer.as_ref()),
             Purpose::Bills { resident } => calls::billed(turn, *resident, answer.as_ref()),
             Purpose::Posting(order) => postings::posted(turn, order, answer.as_ref()),
+            Purpose::Binding => codes::bound(turn, answer.as_ref()),
+            Purpose::Names { client, issue } => base::named(turn, *client, issue, answer.as_ref()),
         })
     }
 
     /// The calls that the platform makes of itself: inquiries after orders whose outcome is not known,
-    /// payments that a department has not booked yet. Each has a back-off of its own, so this may be
+    /// payments that a department has not booked yet. Also signs anew what kiosks must hear of codes. Each has a back-off of its own, so this may be
     /// called as often as one likes, and must be called again and again.
     pub fn due(&mut self, now: UnixMs) -> Vec<OutCall> {
         let mut calls = Vec::new();
         let made = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
             calls.extend(charges::due(&tx, now, DUE_MAX)?);
             calls.extend(postings::due(&tx, now, DUE_MAX)?);
+            if let Some(authority) = &self.city.codes {
+                codes::revocations::refresh(&tx, authority, now)?;
+            }
             tx.commit()
         });
         match made {
@@ -165,6 +178,10 @@ fn route(turn: &mut Turn<'_>, request: &Request, admitted: Option<DeviceId>) -> 
         (Verb::Get, ["phone", slug, "token"]) => pages::phone_token(turn, slug),
         (Verb::Get, ["r", number]) => pages::receipt(turn, number),
         (Verb::Get, ["admin"]) => pages::admin(turn),
+        (Verb::Post, ["base", "v1", name]) => base::route(turn, name, request),
+        (Verb::Get, ["code", file @ ..]) => codes::page(turn, &file.join("/")),
+        (Verb::Post, ["code", "v1", "verify"]) => codes::verify(turn, request),
+        (Verb::Post, ["code", "v1", name]) => codes::route(turn, name, &request.body),
         (Verb::Get, ["v1", "audit", device]) => audit::export(turn, device),
         (verb, ["v1", name]) => {
             let device = match admitted {

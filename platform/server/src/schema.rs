@@ -26,12 +26,55 @@ CREATE TABLE IF NOT EXISTS cards (
     version        TEXT NOT NULL,
     standing       TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS card_changes (
+    resident INTEGER NOT NULL,
+    number   TEXT NOT NULL,
+    at_ms    INTEGER NOT NULL,
+    client   TEXT NOT NULL,
+    what     TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS tokens (
     resident   INTEGER NOT NULL,
     hash       BLOB NOT NULL PRIMARY KEY,
     expires_ms INTEGER NOT NULL,
     used_by    TEXT
 ) STRICT;
+CREATE TABLE IF NOT EXISTS phones (
+    resident INTEGER NOT NULL,
+    hash     BLOB NOT NULL PRIMARY KEY,
+    bound_ms INTEGER NOT NULL,
+    ended_ms INTEGER
+) STRICT;
+CREATE TABLE IF NOT EXISTS code_aliases (
+    resident  INTEGER NOT NULL,
+    alias     BLOB NOT NULL PRIMARY KEY,
+    phone     BLOB,
+    issued_ms INTEGER NOT NULL,
+    ends_ms   INTEGER NOT NULL,
+    revoked   INTEGER NOT NULL DEFAULT 0
+) STRICT;
+-- I5: an offline code is accepted once, by alias and slot.
+CREATE TABLE IF NOT EXISTS code_moments (
+    resident INTEGER NOT NULL,
+    alias    BLOB NOT NULL,
+    slot     INTEGER NOT NULL,
+    used_by  TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY (alias, slot)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS code_uses (
+    resident INTEGER NOT NULL,
+    at_ms    INTEGER NOT NULL,
+    place    TEXT NOT NULL,
+    purpose  TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS code_uses_of_resident ON code_uses (resident, at_ms);
+CREATE TABLE IF NOT EXISTS subjects (
+    resident INTEGER NOT NULL,
+    client   TEXT NOT NULL,
+    subject  TEXT NOT NULL,
+    PRIMARY KEY (resident, client)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bills (
     resident   INTEGER NOT NULL,
     key        TEXT NOT NULL PRIMARY KEY,
@@ -142,11 +185,33 @@ CREATE TABLE IF NOT EXISTS receipts (
     content TEXT NOT NULL
 ) STRICT;
 
+-- By client: who asked about codes, what for, and what was said.
+CREATE TABLE IF NOT EXISTS verifications (
+    client   TEXT NOT NULL,
+    request  BLOB NOT NULL,
+    at_ms    INTEGER NOT NULL,
+    purpose  TEXT NOT NULL,
+    asked    BLOB NOT NULL,
+    answer   BLOB NOT NULL,
+    resident INTEGER,
+    PRIMARY KEY (client, request)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS verifications_of_client ON verifications (client, at_ms);
+
 -- The city's: the catalogue feed, and what a person of the operator must look at.
 CREATE TABLE IF NOT EXISTS changes (
     service TEXT NOT NULL PRIMARY KEY,
     cursor  INTEGER NOT NULL UNIQUE,
     item    TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS revocations (
+    number  INTEGER PRIMARY KEY,
+    holder  TEXT NOT NULL,
+    ends_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS signed_anew (
+    what  TEXT NOT NULL PRIMARY KEY,
+    at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS disputes (
     about TEXT NOT NULL PRIMARY KEY,

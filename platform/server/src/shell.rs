@@ -35,6 +35,11 @@ const DUE_EVERY: Duration = Duration::from_millis(500);
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                               connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'";
 
+/// The phone's page has its scripts and styles in files of its own, and a worker that keeps them.
+const PHONE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+                            manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
+                            frame-ancestors 'none'";
+
 /// Where the systems behind the platform are.
 #[derive(Clone, Debug)]
 pub struct Peers {
@@ -42,6 +47,8 @@ pub struct Peers {
     pub acquirer: String,
     /// Base URL of the department, without a slash at its end.
     pub department: String,
+    /// Base URL of the trusted identity service, without a slash at its end.
+    pub identity: String,
 }
 
 /// The kiosks' side.
@@ -117,6 +124,7 @@ async fn answer_people(
     if is_for_kiosks(&request.target) {
         return http(refused("kiosks come by their own listener, with a certificate"));
     }
+    let policy = if target.path().starts_with("/code/") { PHONE_POLICY } else { CONTENT_POLICY };
     let task = tokio::spawn(async move {
         let reply = match entropy() {
             Some(entropy) => locked(&shell.platform).handle(&request, now(), entropy),
@@ -124,7 +132,8 @@ async fn answer_people(
         };
         conclude(&shell, reply).await
     });
-    task.await.map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), http)
+    let answered = |response| with_policy(response, policy);
+    task.await.map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), answered)
 }
 
 async fn answer_kiosk(
@@ -196,11 +205,16 @@ fn refused(title: &str) -> Response {
 }
 
 fn http(response: Response) -> HttpResponse {
+    with_policy(response, CONTENT_POLICY)
+}
+
+fn with_policy(response: Response, policy: &str) -> HttpResponse {
     HttpResponse::builder()
         .status(response.status)
         .header(header::CONTENT_TYPE, response.content_type)
         .header(header::CACHE_CONTROL, "no-store")
-        .header(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY)
+        .header(header::CONTENT_SECURITY_POLICY, policy)
+        .header(header::REFERRER_POLICY, "no-referrer")
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .body(Body::from(response.body))
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
@@ -239,6 +253,7 @@ async fn send(shell: &Shell, call: &OutCall) -> Result<OutAnswer, Unreachable> {
     let base = match call.peer {
         Peer::Acquirer => &shell.peers.acquirer,
         Peer::Department => &shell.peers.department,
+        Peer::Identity => &shell.peers.identity,
     };
     let request = shell
         .client

@@ -1,8 +1,9 @@
 //! Requests, answers and calls to other systems, as plain data.
 
-use contract::{Problem, SecretKey, UnixMs, sm3};
+use contract::{DeviceId, Problem, SecretKey, UnixMs, sm3};
 use serde::Serialize;
 
+use crate::base::Issue;
 use crate::charges::OrderRef;
 
 /// The two HTTP methods that the platform knows.
@@ -88,6 +89,10 @@ impl Response {
         Self { status: 200, content_type: "application/json", body }
     }
 
+    pub(crate) fn text(content_type: &'static str, body: &str) -> Self {
+        Self { status: 200, content_type, body: body.as_bytes().to_vec() }
+    }
+
     pub(crate) fn html(status: u16, body: String) -> Self {
         Self { status, content_type: "text/html; charset=utf-8", body: body.into_bytes() }
     }
@@ -121,6 +126,8 @@ pub enum Peer {
     Acquirer,
     /// Owns the bills.
     Department,
+    /// 可信身份认证: sees persons and says who they are.
+    Identity,
 }
 
 /// A `POST` of JSON to a system behind the platform. No `Debug`: its body may name a person.
@@ -150,6 +157,10 @@ pub(crate) enum Purpose {
     Bills { resident: i64 },
     /// Telling the department that bills were paid.
     Posting(OrderRef),
+    /// Asking whom the trusted identity service saw, to bind a phone.
+    Binding,
+    /// Asking whether a name is an ID number's, to issue a card that a client asked for.
+    Names { client: DeviceId, issue: Box<Issue> },
 }
 
 /// What a system behind the platform answered. No `Debug`: its body may hold a person's data.

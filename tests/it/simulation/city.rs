@@ -88,6 +88,8 @@ impl City {
             devices: devices.collect(),
             documents: DOCUMENTS.map(str::to_owned).into(),
             residents: residents_of(RESIDENTS).unwrap(),
+            codes: None,
+            clients: Vec::new(),
         };
         let (mut department, residents) = (Books::open(memory()).unwrap(), residents());
         for (id_number, bill) in department::bills_of(RESIDENTS).unwrap() {
@@ -127,6 +129,8 @@ impl City {
                 let request: BillsRequest = serde_json::from_slice(&call.body).unwrap();
                 json(200, serde_json::to_vec(&self.department.open_bills(&request).unwrap()).unwrap())
             }
+            // No resident of the simulation binds a phone.
+            (Peer::Identity, _) => json(503, Vec::new()),
             (Peer::Department, _) => {
                 let payment: Payment = serde_json::from_slice(&call.body).unwrap();
                 json(if self.department.book(&payment).is_ok() { 204 } else { 409 }, Vec::new())

@@ -23,7 +23,14 @@ fn tests_under(directory: &Path, found: &mut BTreeSet<String>) {
 fn every_test_that_security_md_names_exists() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut tests = BTreeSet::new();
-    for place in ["src", "tests", "../server/src", "../server/tests"] {
+    for place in [
+        "src",
+        "tests",
+        "../server/src",
+        "../server/tests",
+        "../identity/src",
+        "../../provisioning/provision/src",
+    ] {
         tests_under(&here.join(place), &mut tests);
     }
     let text = fs::read_to_string(here.join("SECURITY.md")).unwrap();

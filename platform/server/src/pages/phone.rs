@@ -1,22 +1,17 @@
 //! 亮码: a demo resident's phone. It stands for the city's app, which knows its user by a sign-in that
 //! this page does not have; it is for demonstrations and tests only.
 
-use contract::{ProblemCode, sm3};
+use contract::ProblemCode;
 use qrcode::{Color, EcLevel, QrCode};
-use resident_code::OnlineToken;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::OptionalExtension as _;
 use serde::Serialize;
 
 use super::{Value, not_found, page};
-use crate::columns::ms;
+use crate::codes::{TOKEN_MS, fresh_token};
 use crate::fail::Fail;
 use crate::platform::Turn;
 use crate::wire::{Reply, Response};
 
-/// A code is accepted for this long after it was made.
-const CODE_MS: u64 = 60_000;
-/// A used or expired code is remembered for this long, so that it is told apart from a forged one.
-const REMEMBER_MS: u64 = 24 * 60 * 60 * 1000;
 /// Light modules around a QR code (ISO/IEC 18004, 9.1).
 const QUIET_ZONE: usize = 4;
 
@@ -48,16 +43,9 @@ pub(crate) fn phone_token(turn: &mut Turn<'_>, slug: &str) -> Result<Reply, Fail
         .query_row("SELECT resident FROM residents WHERE slug = ?1", [slug], |row| row.get(0))
         .optional()?
         .ok_or_else(|| ProblemCode::NotOffered.because("there is no such demo resident"))?;
-    let token = turn.draw.next();
-    let forgotten = ms(turn.now).saturating_sub(i64::try_from(REMEMBER_MS).unwrap_or(i64::MAX));
-    turn.tx.execute("DELETE FROM tokens WHERE expires_ms < ?1", [forgotten])?;
-    turn.tx.execute(
-        "INSERT INTO tokens (resident, hash, expires_ms) VALUES (?1, ?2, ?3)",
-        params![resident, sm3(&[&token]), ms(turn.now.plus_ms(CODE_MS))],
-    )?;
-    let text = OnlineToken::issue(token, &turn.city.format).to_text();
+    let text = fresh_token(turn, resident)?;
     let svg = drawn(&text);
-    Ok(Response::json(&ShownCode { text, svg, lives_ms: CODE_MS }).into())
+    Ok(Response::json(&ShownCode { text, svg, lives_ms: TOKEN_MS }).into())
 }
 
 /// The QR code as SVG, one unit a module; a run of dark modules is one stroke.
@@ -89,7 +77,7 @@ fn drawn(text: &str) -> String {
 }
 
 /// A name as screens show it: `张*三`, `王*`.
-fn masked(name: &str) -> String {
+pub(crate) fn masked(name: &str) -> String {
     let count = name.chars().count();
     name.chars()
         .enumerate()

@@ -52,7 +52,8 @@ pub(crate) async fn start() -> Servers {
     let ledger = acquirer::Ledger::open(in_memory()).unwrap();
     let [acquirer_url, department_url, platform_url] =
         [acquirer, department, platform].map(|address| format!("http://{address}"));
-    let peers = Peers { acquirer: acquirer_url.clone(), department: department_url.clone() };
+    let peers =
+        Peers { acquirer: acquirer_url.clone(), department: department_url.clone(), identity: String::new() };
     let listener = KioskListener::new(listen().await.0, authority.platform()).unwrap();
     let kiosks = listener.address();
     let side = KioskSide { listener, keys: vec![envelope()] };

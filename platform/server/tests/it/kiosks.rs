@@ -154,7 +154,7 @@ async fn a_device_that_was_taken_off_the_list_is_refused_whatever_its_certificat
     let platform = Platform::open(db, Setup { devices, ..setup() }).unwrap();
     let (_stop, stopped) = tokio::sync::watch::channel(());
     let pages = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let peers = Peers { acquirer: String::new(), department: String::new() };
+    let peers = Peers { acquirer: String::new(), department: String::new(), identity: String::new() };
     let side = KioskSide { listener, keys: vec![envelope()] };
     tokio::spawn(shell::serve(pages, side, platform, peers, stopped));
     for (kiosk, taken) in [(Kiosk::One, true), (Kiosk::Two, false)] {

@@ -1,8 +1,10 @@
 //! The platform with its acquirer and department, message by message and over HTTP.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod base;
 mod city;
+mod codes;
 mod hostile;
 mod http;
 mod identify;
@@ -11,5 +13,6 @@ mod kiosks;
 mod link;
 mod money;
 mod pages;
+mod phone;
 mod records;
 mod services;

@@ -1,0 +1,257 @@
+// The page of the city code: binds this phone once, fetches a certificate a day, shows a code every four seconds.
+import { draw, freshSession, hex, present, proof, sessionOf, slotAt, SLOT_MS, unhex } from "./code.js";
+import * as keep from "./keep.js";
+
+const HOUR_MS = 3_600_000;
+/** A certificate is renewed when it ends sooner than this; tried again after a while when that fails. */
+const RENEW_MS = 12 * HOUR_MS, RETRY_MS = 30_000, STANDING_EVERY_MS = 10 * 60_000;
+const TICK_MS = 200, WAIT_MS = 8_000;
+const IDENTITY_PAGE = document.querySelector("meta[name=identity-page]").content;
+
+const at = id => document.getElementById(id);
+const main = at("main");
+/** What is known of this phone; what is shown; the online code, when the machine could not read the other. */
+let phone, session, shown = "", token, renewing = false, renewAt = 0;
+
+const WORDS = {
+  "not-in-person": "没有核验通过，请再试一次。",
+  "not-in-base": "还没有您的居民服务卡信息。请带身份证到就近的服务中心办理。",
+  "card-not-in-force": "您的居民服务卡已挂失或未激活，渝快码暂停使用。",
+  "too-many": "今天更新得太多了，请稍后再试。",
+  "not-bound": "这部手机上的码已停用，请重新核验本人。",
+  offline: "网络不通，请连上网后再试。",
+};
+const ENDED = at("endedWhy").textContent;
+const words = code => WORDS[code] ?? "暂时办不了，请稍后再试。";
+
+/** Asks the platform; a refusal is thrown as its code, a broken link as `offline`. */
+async function ask(name, body) {
+  let answer, told;
+  try {
+    answer = await fetch("v1/" + name, { method: "POST", headers: { "content-type": "application/json" },
+      body: JSON.stringify(body), cache: "no-store", signal: AbortSignal.timeout(WAIT_MS) });
+    told = await answer.json();
+  } catch {
+    throw "offline";
+  }
+  if (answer.ok) return told;
+  if (told.code === "not-bound") await unbound("not-bound");
+  throw told.code;
+}
+
+function go(state) {
+  main.dataset.state = state;
+  at("nav").hidden = state !== "code";
+}
+
+async function unbound(why) {
+  phone = session = token = undefined;
+  await keep.forget();
+  at("notice").hidden = !why;
+  at("notice").textContent = why ? words(why) : "";
+  go("unbound");
+}
+
+/** 实人核验: to the trusted identity service and back, with a mark that only this visit knows. */
+function leaveForIdentity() {
+  const state = hex(crypto.getRandomValues(new Uint8Array(16)));
+  sessionStorage.setItem("state", state);
+  const back = location.origin + location.pathname;
+  location.assign(IDENTITY_PAGE + "?" + new URLSearchParams({ return: back, state }));
+}
+
+/** Back from the identity service: the ticket is taken out of the address before anything else. */
+async function backFromIdentity() {
+  const told = new URLSearchParams(location.hash.slice(1)), ticket = told.get("ticket");
+  const expected = sessionStorage.getItem("state");
+  if (location.hash) history.replaceState(null, "", location.pathname);
+  sessionStorage.removeItem("state");
+  if (!ticket || !expected || told.get("state") !== expected) return;
+  try {
+    const bound = await ask("bindings", { ticket });
+    await keep.forget();
+    await keep.keepPhone(unhex(bound.phone), bound.name);
+    navigator.storage?.persist?.();
+  } catch (code) {
+    await unbound(code);
+    throw code;
+  }
+}
+
+async function renew() {
+  if (renewing || !phone || Date.now() < renewAt) return;
+  renewing = true;
+  renewAt = Date.now() + RETRY_MS;
+  try {
+    const fresh = freshSession(), secret = hex(phone.secret), asked = Date.now();
+    const certified = await ask("certificates",
+      { phone: secret, session_key: fresh.publicKey, proof: proof(secret, fresh) });
+    // The answer was made between asking and now; half of that is as good a guess as any.
+    const offsetMs = certified.now_ms - (asked + Date.now()) / 2;
+    await keep.keepSession({ secret: fresh.secret, certificate: unhex(certified.certificate),
+      endsMs: certified.ends_ms, offsetMs });
+    session = { ...(await keep.session()), ...sessionOf(fresh.secret) };
+    renewAt = 0;
+  } catch (code) {
+    if (code === "too-many") renewAt = Date.now() + HOUR_MS;
+    at("endedWhy").textContent = code === "offline" ? ENDED : words(code);
+  } finally {
+    renewing = false;
+  }
+}
+
+/** Whether the platform still accepts this session; after a card was lost and found it does not, and there is another. */
+async function checkStanding() {
+  if (!phone || !session) return;
+  try {
+    const alias = hex(session.certificate.subarray(4, 12));
+    const { accepted } = await ask("standing", { phone: hex(phone.secret), alias });
+    if (!accepted) [session, renewAt] = [undefined, 0];
+  } catch {
+    // Without a network the code is shown; whoever reads it knows whether it is still accepted.
+  }
+}
+
+/** The platform's clock, as far as this phone knows it. */
+const now = () => Date.now() + session.offsetMs;
+
+function tick() {
+  if (!phone || ["uses", "loss", "broken"].includes(main.dataset.state)) return;
+  if (!session || session.endsMs - now() < RENEW_MS) renew();
+  if (!session || now() >= session.endsMs) return go(renewing && !session ? "starting" : "ended");
+  go("code");
+  at("name").textContent = phone.name;
+  const online = navigator.onLine;
+  at("link").textContent = online ? "已联网" : "离线可用";
+  at("link").dataset.link = online ? "on" : "off";
+  const hours = (session.endsMs - now()) / HOUR_MS;
+  at("warn").hidden = online || hours > 6;
+  at("warn").textContent = `没有网络。还能用 ${Math.max(1, Math.floor(hours))} 小时，之后请连一次网。`;
+  if (token && token.endsMs <= performance.now()) showToken(false);
+  if (token) {
+    const leftMs = token.endsMs - performance.now();
+    shows(token.text, leftMs / token.livesMs, Math.ceil(leftMs / 1000) + " 秒", "后换新码，只能用一次");
+  } else {
+    const { slot, endsMs } = slotAt(session.certificate, now());
+    const leftMs = Math.max(0, endsMs - now());
+    if (session.slot !== slot) [session.slot, session.text] = [slot, present(session.certificate, session, slot)];
+    shows(session.text, leftMs / SLOT_MS, Math.ceil(leftMs / 1000) + " 秒", "后自动换新，截图会失效");
+  }
+}
+
+function shows(text, part, left, what) {
+  if (text !== shown) {
+    draw(at("code"), text);
+    shown = text;
+  }
+  at("slot").style.transform = `scaleX(${part})`;
+  at("left").textContent = left;
+  at("what").textContent = what;
+}
+
+/** The online code has a quarter of the modules: old machines read it, and it needs the network. */
+async function showToken(on) {
+  token = undefined;
+  at("big").setAttribute("aria-pressed", String(on));
+  at("hint").textContent = "把屏幕调亮，对准扫码窗";
+  if (!on) return tick();
+  try {
+    const { text, lives_ms } = await ask("tokens", { phone: hex(phone.secret) });
+    token = { text, livesMs: lives_ms, endsMs: performance.now() + lives_ms };
+    at("hint").textContent = "大格码：请再扫一次";
+  } catch (code) {
+    at("big").setAttribute("aria-pressed", "false");
+    if (phone) at("hint").textContent = words(code);
+  }
+  tick();
+}
+
+async function showUses() {
+  const list = at("uses");
+  const line = (...parts) => {
+    const item = document.createElement("li");
+    item.append(...parts);
+    list.append(item);
+  };
+  const some = (tag, text, kind) => Object.assign(document.createElement(tag), { textContent: text, className: kind ?? "" });
+  list.replaceChildren(some("li", "正在查询…", "none"));
+  go("uses");
+  try {
+    const { uses } = await ask("uses", { phone: hex(phone.secret) });
+    list.replaceChildren();
+    for (const use of uses) {
+      const when = new Date(use.at_ms).toLocaleString("zh-CN", { dateStyle: "long", timeStyle: "short" });
+      line(some("b", use.purpose), some("span", use.place), some("time", when));
+    }
+    if (!uses.length) line(some("span", "还没有用过。", "none"));
+  } catch (code) {
+    if (phone) list.replaceChildren(some("li", words(code), "none"));
+  }
+}
+
+async function endCode() {
+  at("end").disabled = true;
+  at("lossFailed").hidden = true;
+  try {
+    await ask("losses", { phone: hex(phone.secret) });
+    await unbound();
+  } catch {
+    at("lossFailed").hidden = !phone;
+  }
+  at("end").disabled = false;
+}
+
+function elder(on) {
+  document.body.classList.toggle("elder", on);
+  at("elder").setAttribute("aria-pressed", String(on));
+  at("elder").textContent = on ? "标准版" : "长辈版";
+  localStorage.setItem("elder", on ? "1" : "");
+  shown = "";
+}
+
+/** Keeps the screen lit while a code is on it, where the phone lets a page do that. */
+async function lit() {
+  try {
+    if (!document.hidden) await navigator.wakeLock?.request("screen");
+  } catch {
+    // A phone in power saving says no; the code is shown all the same.
+  }
+}
+
+async function start() {
+  elder(localStorage.getItem("elder") === "1");
+  if (!window.isSecureContext || !crypto.subtle || !window.indexedDB) {
+    at("why").textContent = "请用手机自带的浏览器打开，不要用无痕模式。";
+    return go("broken");
+  }
+  navigator.serviceWorker?.register("sw.js").catch(() => {});
+  try {
+    await backFromIdentity();
+    phone = await keep.phone();
+  } catch (code) {
+    return typeof code === "string" ? undefined : unbound();
+  }
+  if (!phone) return unbound();
+  const kept = await keep.session().catch(() => undefined);
+  session = kept && { ...kept, ...sessionOf(kept.secret) };
+  if (!session) await renew();
+  tick();
+  setInterval(tick, TICK_MS);
+  checkStanding();
+  setInterval(checkStanding, STANDING_EVERY_MS);
+  lit();
+}
+
+at("bind").addEventListener("click", leaveForIdentity);
+at("retry").addEventListener("click", () => { renewAt = 0; tick(); });
+at("elder").addEventListener("click", () => { elder(!document.body.classList.contains("elder")); tick(); });
+at("big").addEventListener("click", () => showToken(!token));
+at("showUses").addEventListener("click", showUses);
+at("showLoss").addEventListener("click", () => { at("lossFailed").hidden = true; go("loss"); });
+at("end").addEventListener("click", endCode);
+for (const back of document.querySelectorAll("[data-back]"))
+  back.addEventListener("click", () => { shown = ""; go("code"); tick(); });
+addEventListener("online", () => { renewAt = 0; });
+addEventListener("resize", () => { shown = ""; });
+document.addEventListener("visibilitychange", () => { lit(); tick(); });
+start();

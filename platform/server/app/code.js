@@ -1,0 +1,81 @@
+// 亮码: the offline code of a moment, as platform/resident-code has it. Byte layout and names are explained there.
+import { compressPublicKeyHex, doSignature, getPublicKeyFromPrivateKey, sm3 } from "./vendor/sm2.js";
+import qrcode from "./vendor/qrcode.js";
+
+export const SLOT_MS = 4000;
+const CERTIFICATE_LEN = 114, QUIET_ZONE = 4;
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
+
+export const hex = bytes => Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("");
+export const unhex = text => Uint8Array.from(text.match(/../g) ?? [], pair => parseInt(pair, 16));
+
+/** Base45, RFC 9285. */
+export function base45(bytes) {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 2) {
+    const pair = at + 1 < bytes.length;
+    let number = pair ? bytes[at] * 256 + bytes[at + 1] : bytes[at];
+    for (let digit = 0; digit < (pair ? 3 : 2); digit++) {
+      text += DIGITS[number % 45];
+      number = Math.floor(number / 45);
+    }
+  }
+  return text;
+}
+
+/** A session key: a random number below the group's order, all but one in 2³² of which are. */
+export function freshSession() {
+  for (;;) {
+    const secret = crypto.getRandomValues(new Uint8Array(32));
+    if (secret[0] !== 0xff && secret.some(byte => byte !== 0)) return sessionOf(secret);
+  }
+}
+
+export function sessionOf(secret) {
+  const point = getPublicKeyFromPrivateKey(hex(secret));
+  return { secret, point, publicKey: compressPublicKeyHex(point) };
+}
+
+/** r ‖ s over bytes, under the identity that all codes are signed with. */
+function sign(bytes, session) {
+  return doSignature(bytes, hex(session.secret), { hash: true, publicKey: session.point });
+}
+
+/** The session key's proof for the platform: over `session-key/1`, a zero byte, SM3 of the phone's secret. */
+export function proof(phone, session) {
+  const head = new TextEncoder().encode("session-key/1\0");
+  return sign(Uint8Array.from([...head, ...unhex(sm3(unhex(phone)))]), session);
+}
+
+/** Which slot it is, counted from when the certificate was issued; when it ends. */
+export function slotAt(certificate, nowMs) {
+  const issuedMs = new DataView(certificate.buffer).getUint32(12) * 1000;
+  const slot = Math.floor((nowMs - issuedMs) / SLOT_MS);
+  return { slot, endsMs: issuedMs + (slot + 1) * SLOT_MS };
+}
+
+/** The text of the code of this slot. */
+export function present(certificate, session, slot) {
+  const shown = new Uint8Array(CERTIFICATE_LEN + 2);
+  shown.set(certificate);
+  new DataView(shown.buffer).setUint16(CERTIFICATE_LEN, slot);
+  return "YK1:" + base45([...shown, ...unhex(sign(shown, session))]);
+}
+
+/** Draws a text as a QR code of whole pixels, as large as the canvas is shown. */
+export function draw(canvas, text) {
+  const code = qrcode(0, "M");
+  code.addData(text, "Alphanumeric");
+  code.make();
+  const modules = code.getModuleCount(), side = modules + 2 * QUIET_ZONE;
+  const scale = Math.max(1, Math.floor((canvas.clientWidth * devicePixelRatio) / side));
+  canvas.width = canvas.height = side * scale;
+  const context = canvas.getContext("2d", { alpha: false });
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.fillStyle = "#000";
+  for (let row = 0; row < modules; row++)
+    for (let column = 0; column < modules; column++)
+      if (code.isDark(row, column))
+        context.fillRect((column + QUIET_ZONE) * scale, (row + QUIET_ZONE) * scale, scale, scale);
+}

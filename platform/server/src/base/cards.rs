@@ -1,0 +1,261 @@
+//! 居民服务卡: issued, activated, lost, found, replaced.
+
+use contract::{CardStanding, ProblemCode};
+use rusqlite::{OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+use super::note;
+use super::number::is_id_number;
+use crate::codes::{self, Client};
+use crate::columns::{text, value};
+use crate::fail::{Fail, json, malformed};
+use crate::platform::Turn;
+use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
+
+/// A card as it was made.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Card {
+    /// 卡号.
+    pub(super) number: String,
+    /// 卡识别码, 32 hexadecimal digits.
+    pub(super) identification: String,
+    /// 规范版本.
+    pub(super) version: String,
+}
+
+impl Card {
+    pub(super) fn is_sound(&self) -> bool {
+        let number =
+            (1..=20).contains(&self.number.len()) && self.number.bytes().all(|b| b.is_ascii_alphanumeric());
+        let identification =
+            self.identification.len() == 32 && self.identification.bytes().all(|b| b.is_ascii_hexdigit());
+        number && identification && ["1.00", "2.00", "3.00"].contains(&self.version.as_str())
+    }
+}
+
+/// 制卡: a new card for a person, who need not be known yet.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Issue {
+    name: String,
+    id_number: String,
+    card: Card,
+}
+
+/// Names a card.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfCard {
+    number: String,
+}
+
+/// 补卡: a new card in place of an old one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reissue {
+    number: String,
+    card: Card,
+}
+
+/// What can be done to a card that is there.
+#[derive(Clone, Copy)]
+pub(super) enum Step {
+    /// 激活.
+    Activate,
+    /// 挂失.
+    Lose,
+    /// 解挂.
+    Restore,
+    /// 注销.
+    Cancel,
+}
+
+impl Step {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "activate" => Some(Self::Activate),
+            "lose" => Some(Self::Lose),
+            "restore" => Some(Self::Restore),
+            "cancel" => Some(Self::Cancel),
+            _ => None,
+        }
+    }
+
+    /// The standing that it leads to, from a standing that allows it.
+    const fn from(self, standing: CardStanding) -> Option<CardStanding> {
+        use CardStanding::{Cancelled, InForce, Issued, Lost};
+        match (self, standing) {
+            (Self::Activate, Issued | InForce) | (Self::Restore, Lost | InForce) => Some(InForce),
+            (Self::Lose, InForce | Issued | Lost) => Some(Lost),
+            (Self::Cancel, _) => Some(Cancelled),
+            (Self::Activate, Lost | Cancelled)
+            | (Self::Restore, Issued | Cancelled)
+            | (Self::Lose, Cancelled) => None,
+        }
+    }
+}
+
+/// Asks the trusted identity service whether the name is the number's (实名核验) before anything is written.
+pub(super) fn issue(client: &Client, body: &[u8]) -> Result<Reply, Fail> {
+    let issue: Issue = json(body)?;
+    if !is_id_number(&issue.id_number) || issue.name.trim().is_empty() || !issue.card.is_sound() {
+        return Err(malformed("a name, an ID number with its check digit and a whole card are needed"));
+    }
+    let body =
+        serde_json::json!({ "name": issue.name, "id_number": issue.id_number }).to_string().into_bytes();
+    let purpose = Purpose::Names { client: client.id, issue: Box::new(issue) };
+    Ok(Reply::Ask(OutCall { peer: Peer::Identity, target: "/names".into(), body, purpose }))
+}
+
+/// The trusted identity service has answered.
+pub(crate) fn named(
+    turn: &Turn<'_>,
+    client: contract::DeviceId,
+    issue: &Issue,
+    answer: Option<&OutAnswer>,
+) -> Result<Reply, Fail> {
+    #[derive(Deserialize)]
+    struct Matched {
+        r#match: bool,
+    }
+    let unavailable =
+        || Fail::from(ProblemCode::Unavailable.because("the trusted identity service does not answer"));
+    let answer = answer.filter(|answer| answer.status == 200).ok_or_else(unavailable)?;
+    let matched: Matched = serde_json::from_slice(&answer.body).map_err(|_| unavailable())?;
+    if !matched.r#match {
+        return Err(ProblemCode::CardMismatch.because("name and ID number are not one person's").into());
+    }
+    let client = turn.city.clients.get(&client).ok_or_else(unavailable)?;
+    let resident = resident(turn, &issue.name, &issue.id_number)?.ok_or_else(|| {
+        Fail::from(ProblemCode::CardMismatch.because("the base has the number under another name"))
+    })?;
+    if enter(turn, resident, &issue.card, CardStanding::Issued)? {
+        note(turn, client, resident, &issue.card.number, "issued")?;
+    }
+    done()
+}
+
+/// The resident of this number, entered when not known yet; none when known under another name.
+pub(super) fn resident(turn: &Turn<'_>, name: &str, id_number: &str) -> rusqlite::Result<Option<i64>> {
+    turn.tx.execute(
+        "INSERT INTO residents (slug, name, id_number) SELECT 'r-' || (1 + coalesce(max(resident), 0)), ?1, ?2
+         FROM residents WHERE true ON CONFLICT (id_number) DO NOTHING",
+        params![name, id_number],
+    )?;
+    turn.tx
+        .query_row(
+            "SELECT resident FROM residents WHERE id_number = ?1 AND name = ?2",
+            [id_number, name],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
+/// Enters a card; false when it is there already, just so.
+pub(super) fn enter(
+    turn: &Turn<'_>,
+    resident: i64,
+    card: &Card,
+    standing: CardStanding,
+) -> Result<bool, Fail> {
+    let known: Option<(i64, String, String)> = turn
+        .tx
+        .query_row(
+            "SELECT resident, identification, version FROM cards WHERE number = ?1",
+            [&card.number],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .optional()?;
+    if let Some(known) = known {
+        let same = known == (resident, card.identification.clone(), card.version.clone());
+        return if same {
+            Ok(false)
+        } else {
+            Err(ProblemCode::CardMismatch.because("the card's number is another card's").into())
+        };
+    }
+    turn.tx.execute(
+        "INSERT INTO cards (resident, number, identification, version, standing) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![resident, card.number, card.identification, card.version, text(&standing)],
+    )?;
+    Ok(true)
+}
+
+pub(super) fn step(turn: &Turn<'_>, client: &Client, step: Step, body: &[u8]) -> Result<Reply, Fail> {
+    let OfCard { number } = json(body)?;
+    let (resident, standing) = card(turn, &number)?;
+    let next = step.from(standing).ok_or_else(|| {
+        Fail::from(ProblemCode::CardStopped.because("the card's standing does not allow it"))
+    })?;
+    if next == standing {
+        return done();
+    }
+    if next == CardStanding::InForce && in_force(turn, resident)? {
+        return Err(ProblemCode::CardMismatch.because("the resident has another card in force").into());
+    }
+    set(turn, client, resident, &number, next)?;
+    done()
+}
+
+pub(super) fn reissue(turn: &Turn<'_>, client: &Client, body: &[u8]) -> Result<Reply, Fail> {
+    let Reissue { number, card: new } = json(body)?;
+    if !new.is_sound() || new.number == number {
+        return Err(malformed("a whole card with a number of its own is needed"));
+    }
+    let (resident, standing) = card(turn, &number)?;
+    if enter(turn, resident, &new, CardStanding::Issued)? {
+        note(turn, client, resident, &new.number, "issued")?;
+    }
+    if standing != CardStanding::Cancelled {
+        set(turn, client, resident, &number, CardStanding::Cancelled)?;
+    }
+    done()
+}
+
+/// Whether a card of the resident's is in force.
+pub(crate) fn in_force(turn: &Turn<'_>, resident: i64) -> rusqlite::Result<bool> {
+    turn.tx.query_row(
+        "SELECT EXISTS (SELECT 1 FROM cards WHERE resident = ?1 AND standing = ?2)",
+        params![resident, text(&CardStanding::InForce)],
+        |row| row.get(0),
+    )
+}
+
+/// Sets a card's standing; without a card in force the resident's codes end too.
+fn set(
+    turn: &Turn<'_>,
+    client: &Client,
+    resident: i64,
+    number: &str,
+    standing: CardStanding,
+) -> rusqlite::Result<()> {
+    turn.tx.execute("UPDATE cards SET standing = ?2 WHERE number = ?1", params![number, text(&standing)])?;
+    let what = match standing {
+        CardStanding::Issued => "issued",
+        CardStanding::InForce => "in force",
+        CardStanding::Lost => "lost",
+        CardStanding::Cancelled => "cancelled",
+    };
+    note(turn, client, resident, number, what)?;
+    match &turn.city.codes {
+        Some(authority) if !in_force(turn, resident)? => {
+            codes::suspend(turn.tx, authority, turn.now, resident)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn card(turn: &Turn<'_>, number: &str) -> Result<(i64, CardStanding), Fail> {
+    let found = turn
+        .tx
+        .query_row("SELECT resident, standing FROM cards WHERE number = ?1", [number], |row| {
+            Ok((row.get(0)?, value(&row.get::<_, String>(1)?)?))
+        })
+        .optional()?;
+    found.ok_or_else(|| ProblemCode::CardUnknown.because("the card is not in the card-holder base").into())
+}
+
+fn done() -> Result<Reply, Fail> {
+    Ok(Response::json(&serde_json::json!({})).into())
+}

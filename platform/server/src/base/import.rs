@@ -1,0 +1,142 @@
+//! 批量导入: residents and their cards from a table, as an office writes it.
+//!
+//! Lines of `name,id number,card number,card identification,version`, in UTF-8 or GB18030, the first of which may be a
+//! heading. A good row is entered, its card in force; a bad one is reported by its line and reason, and never quoted.
+//! One bad row stops no other, and the same table again changes nothing.
+
+use std::collections::BTreeSet;
+
+use contract::CardStanding;
+use serde::Serialize;
+
+use super::cards::{self, Card};
+use super::note;
+use super::number::is_id_number;
+use crate::codes::Client;
+use crate::fail::{Fail, malformed};
+use crate::platform::Turn;
+use crate::wire::{Reply, Response};
+
+/// Most rows of a table.
+const ROWS_MAX: usize = 10_000;
+
+/// What became of a table.
+#[derive(Serialize)]
+pub(super) struct Report {
+    /// Rows entered.
+    entered: u32,
+    /// Rows that were there already.
+    known: u32,
+    /// Rows that were not entered.
+    bad: Vec<Bad>,
+}
+
+/// A row that was not entered.
+#[derive(Serialize)]
+struct Bad {
+    /// Its line, counted from 1.
+    line: usize,
+    /// Why.
+    why: Why,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Why {
+    /// Not five fields.
+    Fields,
+    /// No name.
+    Name,
+    /// The check digit does not fit.
+    IdNumber,
+    /// Number, identification or version of the card is none.
+    Card,
+    /// The same card number or ID number as a line before.
+    Twice,
+    /// The base has the ID number under another name.
+    OtherName,
+    /// The base has the card number for another card or person.
+    OtherCard,
+    /// The resident has another card in force.
+    SecondCard,
+}
+
+pub(super) fn import(turn: &Turn<'_>, client: &Client, body: &[u8]) -> Result<Reply, Fail> {
+    let table = read(body)?;
+    if table.lines().count() > ROWS_MAX {
+        return Err(malformed("a table has at most 10000 rows: send several"));
+    }
+    let mut report = Report { entered: 0, known: 0, bad: Vec::new() };
+    let mut seen = BTreeSet::new();
+    for (at, line) in table.lines().enumerate() {
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        let heading =
+            at == 0 && fields.get(1).is_some_and(|field| !field.contains(|c: char| c.is_ascii_digit()));
+        if heading || line.trim().is_empty() {
+            continue;
+        }
+        turn.tx.execute_batch("SAVEPOINT import_row")?;
+        match row(turn, client, &fields, &mut seen)? {
+            Ok(true) => report.entered += 1,
+            Ok(false) => report.known += 1,
+            Err(why) => {
+                turn.tx.execute_batch("ROLLBACK TO import_row")?;
+                report.bad.push(Bad { line: at + 1, why });
+            }
+        }
+        turn.tx.execute_batch("RELEASE import_row")?;
+    }
+    Ok(Response::json(&report).into())
+}
+
+/// The text of a table that an office program saved: UTF-8, with or without its mark, or GB18030.
+fn read(body: &[u8]) -> Result<String, Fail> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if let Ok(text) = std::str::from_utf8(body) {
+        return Ok(text.to_owned());
+    }
+    let (text, broken) = encoding_rs::GB18030.decode_without_bom_handling(body);
+    if broken { Err(malformed("the table is neither UTF-8 nor GB18030")) } else { Ok(text.into_owned()) }
+}
+
+/// Enters a row; false when it is there already.
+fn row(
+    turn: &Turn<'_>,
+    client: &Client,
+    fields: &[&str],
+    seen: &mut BTreeSet<String>,
+) -> Result<Result<bool, Why>, Fail> {
+    let [name, id_number, number, identification, version] = fields else { return Ok(Err(Why::Fields)) };
+    let id_number = id_number.to_ascii_uppercase();
+    let card = Card {
+        number: (*number).to_owned(),
+        identification: identification.to_ascii_uppercase(),
+        version: (*version).to_owned(),
+    };
+    if name.is_empty() {
+        return Ok(Err(Why::Name));
+    }
+    if !is_id_number(&id_number) {
+        return Ok(Err(Why::IdNumber));
+    }
+    if !card.is_sound() {
+        return Ok(Err(Why::Card));
+    }
+    if !seen.insert(format!("person {id_number}")) || !seen.insert(format!("card {}", card.number)) {
+        return Ok(Err(Why::Twice));
+    }
+    let Some(resident) = cards::resident(turn, name, &id_number)? else { return Ok(Err(Why::OtherName)) };
+    let has_one = cards::in_force(turn, resident)?;
+    let entered = match cards::enter(turn, resident, &card, CardStanding::InForce) {
+        Ok(entered) => entered,
+        Err(Fail::Problem(_)) => return Ok(Err(Why::OtherCard)),
+        Err(fail) => return Err(fail),
+    };
+    if entered && has_one {
+        return Ok(Err(Why::SecondCard));
+    }
+    if entered {
+        note(turn, client, resident, &card.number, "imported")?;
+    }
+    Ok(Ok(entered))
+}

@@ -1,0 +1,162 @@
+//! 验码: whose a code is, what it may be used for, and that it is used once.
+
+use contract::{Evidence, Problem, ProblemCode, UnixMs, sm3};
+use resident_code::{
+    Alias, Capabilities, Code, OfflineCode, OnlineToken, PaperCode, Presented, Refusal, UnixSeconds, Window,
+};
+use rusqlite::{OptionalExtension as _, params};
+
+use crate::columns::ms;
+use crate::fail::Fail;
+use crate::platform::Turn;
+
+/// A moment of an offline code is remembered for this long: by then no verifier accepts it.
+const MOMENT_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// A code that is good now.
+pub(crate) struct Judged {
+    /// Whose it is.
+    pub(crate) resident: i64,
+    capabilities: Capabilities,
+}
+
+impl Judged {
+    /// Whether the code may be used for this.
+    pub(super) fn may(&self, turn: &Turn<'_>, capability: &str) -> bool {
+        let rules = turn.city.codes.as_ref().map(|authority| &authority.rules);
+        let bit = rules.and_then(|rules| rules.capabilities.get(capability));
+        bit.is_some_and(|bit| self.capabilities.0 & (1 << bit) != 0)
+    }
+}
+
+/// What opening a visit with such a code rests on.
+pub(crate) const fn evidence(code: &Code) -> Evidence {
+    match code {
+        Code::Online(_) => Evidence::TokenConsumed,
+        Code::Offline(_) => Evidence::OfflineCode,
+        Code::Paper(_) => Evidence::PaperCode,
+    }
+}
+
+/// Whether a code is good now. Uses nothing up.
+pub(crate) fn look(turn: &Turn<'_>, code: &Code) -> Result<Judged, Fail> {
+    match code {
+        Code::Online(token) => look_online(turn, token),
+        Code::Offline(code) => {
+            let presented = presented(turn, code)?;
+            let resident = holder(turn, presented.alias)?;
+            Ok(Judged { resident, capabilities: presented.capabilities })
+        }
+        Code::Paper(code) => look_paper(turn, code),
+    }
+}
+
+/// Uses it up: an online token, the moment of an offline code. A paper code can be shown again.
+pub(crate) fn take(turn: &Turn<'_>, code: &Code, consumer: &str) -> Result<(), Fail> {
+    let taken = match code {
+        Code::Online(token) => turn.tx.execute(
+            "UPDATE tokens SET used_by = ?1 WHERE hash = ?2 AND used_by IS NULL",
+            params![consumer, sm3(&[&token.token()])],
+        )?,
+        Code::Offline(code) => {
+            let Presented { alias, slot, .. } = presented(turn, code)?;
+            turn.tx.execute("DELETE FROM code_moments WHERE until_ms < ?1", [ms(turn.now)])?;
+            turn.tx.execute(
+                "INSERT INTO code_moments (resident, alias, slot, used_by, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (alias, slot) DO NOTHING",
+                params![holder(turn, alias)?, alias.0, slot, consumer, ms(turn.now.plus_ms(MOMENT_MS))],
+            )?
+        }
+        Code::Paper(_) => 1,
+    };
+    if taken == 1 { Ok(()) } else { Err(ProblemCode::CodeUsed.because("the code was already used").into()) }
+}
+
+/// Writes down where a resident's code was used, for that resident to see.
+pub(crate) fn note_use(turn: &Turn<'_>, resident: i64, place: &str, purpose: &str) -> rusqlite::Result<()> {
+    turn.tx.execute(
+        "INSERT INTO code_uses (resident, at_ms, place, purpose) VALUES (?1, ?2, ?3, ?4)",
+        params![resident, ms(turn.now), place, purpose],
+    )?;
+    Ok(())
+}
+
+/// What the kiosk is told of a text that is no good code. Which check failed is in the title, for an engineer.
+pub(crate) fn refused(refusal: Refusal) -> Problem {
+    let code = match refusal {
+        Refusal::Expired | Refusal::Stale | Refusal::Early => ProblemCode::CodeExpired,
+        Refusal::NotACode
+        | Refusal::OtherCity
+        | Refusal::Version(_)
+        | Refusal::Encoding
+        | Refusal::Mode(_)
+        | Refusal::Length { .. }
+        | Refusal::Key(_)
+        | Refusal::Check
+        | Refusal::Lifetime(_)
+        | Refusal::IssuerSignature
+        | Refusal::SessionKey
+        | Refusal::SessionSignature => ProblemCode::CodeUnknown,
+    };
+    code.because(refusal.to_string())
+}
+
+fn look_online(turn: &Turn<'_>, token: &OnlineToken) -> Result<Judged, Fail> {
+    token.check(&turn.city.format).map_err(refused)?;
+    let known: Option<(i64, i64, bool)> = turn
+        .tx
+        .query_row(
+            "SELECT resident, expires_ms, used_by IS NOT NULL FROM tokens WHERE hash = ?1",
+            [sm3(&[&token.token()])],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .optional()?;
+    match known {
+        None => Err(unknown().into()),
+        Some((_, _, true)) => Err(ProblemCode::CodeUsed.because("the code was already used").into()),
+        Some((_, expires, false)) if expires <= ms(turn.now) => {
+            Err(ProblemCode::CodeExpired.because("the code is too old").into())
+        }
+        Some((resident, _, false)) => {
+            let rules = turn.city.codes.as_ref().map(|authority| &authority.rules);
+            let capabilities =
+                rules.map_or(Capabilities(0), |rules| rules.bits(&rules.phone.page_capabilities));
+            Ok(Judged { resident, capabilities })
+        }
+    }
+}
+
+fn look_paper(turn: &Turn<'_>, code: &PaperCode) -> Result<Judged, Fail> {
+    let authority = turn.city.codes.as_ref().ok_or_else(unknown)?;
+    let skew = Window::default().ahead;
+    let terms = code.verify(&authority.accepted(turn.now), seconds(turn.now), skew).map_err(refused)?;
+    Ok(Judged { resident: holder(turn, terms.alias)?, capabilities: terms.capabilities })
+}
+
+fn presented(turn: &Turn<'_>, code: &OfflineCode) -> Result<Presented, Fail> {
+    let authority = turn.city.codes.as_ref().ok_or_else(unknown)?;
+    let issuers = authority.accepted(turn.now);
+    Ok(code.verify(&issuers, seconds(turn.now), Window::default()).map_err(refused)?)
+}
+
+fn holder(turn: &Turn<'_>, alias: Alias) -> Result<i64, Fail> {
+    let found: Option<(i64, bool)> = turn
+        .tx
+        .query_row("SELECT resident, revoked FROM code_aliases WHERE alias = ?1", [alias.0], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    match found {
+        None => Err(unknown().into()),
+        Some((_, true)) => Err(ProblemCode::CodeRevoked.because("the code was reported lost").into()),
+        Some((resident, false)) => Ok(resident),
+    }
+}
+
+fn unknown() -> Problem {
+    ProblemCode::CodeUnknown.because("the code was not issued here")
+}
+
+fn seconds(now: UnixMs) -> UnixSeconds {
+    UnixSeconds::try_from(now.0 / 1000).unwrap_or(UnixSeconds::MAX)
+}

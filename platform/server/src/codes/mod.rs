@@ -1,0 +1,34 @@
+//! 渝快码 at the platform: who may have one, what is signed, what is accepted, and what no longer is.
+//!
+//! Whose an alias is stands in `code_aliases` and never leaves the platform: other systems and the kiosks' records
+//! know a resident by a pseudonym, or by a [`CodeHolder`](contract::CodeHolder) that is new with each certificate.
+
+mod judge;
+mod keys;
+mod page;
+mod phones;
+mod refusal;
+pub(crate) mod revocations;
+mod rules;
+mod verify;
+
+pub(crate) use judge::{evidence, look, note_use, refused, take};
+pub use keys::{AuthorityError, CodeAuthority};
+pub(crate) use page::page;
+pub(crate) use phones::{TOKEN_MS, bound, fresh_token, route, suspend};
+pub(crate) use refusal::PhoneRefusal;
+pub use rules::{IssuingRules, PaperRules, PhoneRules, RevocationRules, RulesError};
+pub use verify::{Client, ClientsError, clients_of};
+pub(crate) use verify::{by_id, fresh, verify};
+
+/// Bytes from hexadecimal digits.
+fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}

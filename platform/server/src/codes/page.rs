@@ -1,0 +1,66 @@
+//! 亮码: the page that a phone keeps. Its files are part of the program; nothing is loaded from elsewhere.
+
+use contract::sm3;
+
+use super::PhoneRefusal;
+use crate::columns::hex;
+use crate::fail::Fail;
+use crate::platform::Turn;
+use crate::wire::{Reply, Response};
+
+/// A file of the page: its name, its type, its text.
+type Asset = (&'static str, &'static str, &'static str);
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const INDEX: &str = include_str!("../../app/index.html");
+const WORKER: &str = include_str!("../../app/sw.js");
+const ASSETS: [Asset; 8] = [
+    ("app.css", "text/css; charset=utf-8", include_str!("../../app/app.css")),
+    ("app.js", SCRIPT, include_str!("../../app/app.js")),
+    ("code.js", SCRIPT, include_str!("../../app/code.js")),
+    ("keep.js", SCRIPT, include_str!("../../app/keep.js")),
+    ("vendor/sm2.js", SCRIPT, include_str!("../../app/vendor/sm2.js")),
+    ("vendor/qrcode.js", SCRIPT, include_str!("../../app/vendor/qrcode.js")),
+    ("icon.svg", "image/svg+xml", include_str!("../../app/icon.svg")),
+    ("manifest.webmanifest", "application/manifest+json", include_str!("../../app/manifest.webmanifest")),
+];
+
+/// `GET /code/…`.
+pub(crate) fn page(turn: &Turn<'_>, file: &str) -> Result<Reply, Fail> {
+    let authority = turn.city.codes.as_ref().ok_or(PhoneRefusal::NotOffered)?;
+    let index = || {
+        // Into an attribute; the rules have checked that it is an address.
+        INDEX.replace("{{identity_page}}", &authority.rules.identity_page.replace('"', "%22"))
+    };
+    let response = match file {
+        "" => Response::text("text/html; charset=utf-8", &index()),
+        "sw.js" => Response::text(SCRIPT, &WORKER.replace("{{version}}", &version(&index()))),
+        _ => {
+            let found = ASSETS.iter().find(|(name, _, _)| *name == file);
+            let (_, content_type, text) = found.ok_or(PhoneRefusal::NotOffered)?;
+            Response::text(content_type, text)
+        }
+    };
+    Ok(response.into())
+}
+
+/// Of all files together.
+fn version(index: &str) -> String {
+    let parts: Vec<&[u8]> =
+        [index, WORKER].into_iter().chain(ASSETS.map(|(_, _, text)| text)).map(str::as_bytes).collect();
+    hex(&sm3(&parts)).chars().take(16).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worker_keeps_every_file_of_the_page() {
+        for (name, _, _) in ASSETS {
+            assert!(WORKER.contains(&format!("\"{name}\"")), "{name}");
+        }
+        assert!(WORKER.contains("\"./\""));
+        assert_ne!(version("a"), version("b"));
+    }
+}

@@ -1,0 +1,355 @@
+//! 申码 and 制码: a phone is bound to the resident whom the trusted identity service saw, and is given codes to show.
+//!
+//! | path | body | answer |
+//! |---|---|---|
+//! | `POST /code/v1/bindings` | [`BindRequest`] | [`Bound`] |
+//! | `POST /code/v1/certificates` | [`CertifyRequest`] | [`Certified`] |
+//! | `POST /code/v1/tokens` | [`OfPhone`] | [`Shown`] |
+//! | `POST /code/v1/uses` | [`OfPhone`] | [`Uses`] |
+//! | `POST /code/v1/standing` | [`OfSession`] | [`Standing`] |
+//! | `POST /code/v1/losses` | [`OfPhone`] | `{}` |
+//!
+//! A phone names itself by a secret that it got when it was bound; only its SM3 is kept here. One resident has one
+//! phone: binding another ends the first.
+
+use contract::{UnixMs, sm3};
+use resident_code::{Alias, OnlineToken, PublicKey, SIGNATURE_LEN, SessionCertificate, SessionTerms};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::keys::CodeAuthority;
+use super::refusal::PhoneRefusal;
+use super::{revocations, unhex};
+use crate::base::in_force;
+use crate::columns::{hex, ms, unix_ms};
+use crate::fail::Fail;
+use crate::pages::masked;
+use crate::platform::{City, Turn};
+use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
+
+/// An online code is accepted for this long after it was made.
+pub(crate) const TOKEN_MS: u64 = 60_000;
+/// A used or expired online code is remembered for this long, so that it is told apart from a forged one.
+const REMEMBER_MS: u64 = 24 * 60 * 60 * 1000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+const MINUTE_MS: u64 = 60_000;
+/// A certificate begins this long before it is asked for: the verifiers' clocks may be behind.
+const BACKDATED_S: u64 = 60;
+/// Most uses that are listed.
+const USES_MAX: u32 = 100;
+
+/// Asks to bind a phone. Name and ID number may be in it and are worth nothing.
+#[derive(Deserialize)]
+struct BindRequest {
+    /// What the trusted identity service gave the phone after it had seen the person.
+    ticket: Option<String>,
+}
+
+/// Asks for a session certificate.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CertifyRequest {
+    /// The phone's secret, 32 hexadecimal digits.
+    phone: String,
+    /// The public key that the phone has just made: a compressed SM2 point, 66 hexadecimal digits.
+    session_key: String,
+    /// By that key, over `session-key/1`, a zero byte and SM3 of the phone's secret: nobody is certified a key that is
+    /// another's.
+    proof: String,
+}
+
+/// Names the phone that asks.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfPhone {
+    /// The phone's secret.
+    phone: String,
+}
+
+/// Names a session of the phone.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfSession {
+    /// The phone's secret.
+    phone: String,
+    /// The alias in the session's certificate, 16 hexadecimal digits.
+    alias: String,
+}
+
+/// How a session stands.
+#[derive(Serialize)]
+struct Standing {
+    /// Whether its codes are accepted; if not, another certificate is needed.
+    accepted: bool,
+}
+
+#[derive(Serialize)]
+struct Bound {
+    phone: String,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Certified {
+    /// The 114 bytes, hexadecimal.
+    certificate: String,
+    /// When it ends.
+    ends_ms: UnixMs,
+    /// The platform's clock: the phone reckons slots by it.
+    now_ms: UnixMs,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    text: String,
+    lives_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Uses {
+    uses: Vec<Use>,
+}
+
+#[derive(Serialize)]
+struct Use {
+    at_ms: UnixMs,
+    place: String,
+    purpose: String,
+}
+
+/// What the trusted identity service says of a ticket.
+#[derive(Deserialize)]
+struct Seen {
+    assurance: String,
+    name: String,
+    id_number: String,
+}
+
+/// A phone that is bound.
+struct Phone {
+    hash: [u8; 32],
+    resident: i64,
+    name: String,
+}
+
+/// Which request a phone makes.
+pub(crate) fn route(turn: &mut Turn<'_>, name: &str, body: &[u8]) -> Result<Reply, Fail> {
+    match name {
+        "bindings" => bind(turn, body),
+        "certificates" => certify(turn, body),
+        "tokens" => token(turn, body),
+        "uses" => uses(turn, body),
+        "losses" => loss(turn, body),
+        "standing" => standing(turn, body),
+        _ => Err(PhoneRefusal::NotOffered.into()),
+    }
+}
+
+fn bind(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    authority(turn.city)?;
+    let request: BindRequest = json(body)?;
+    let ticket = request.ticket.filter(|ticket| (1..=128).contains(&ticket.len()));
+    let ticket = ticket.ok_or(PhoneRefusal::NotInPerson)?;
+    let body = serde_json::json!({ "ticket": ticket }).to_string().into_bytes();
+    Ok(Reply::Ask(OutCall {
+        peer: Peer::Identity,
+        target: "/tickets/redeem".into(),
+        body,
+        purpose: Purpose::Binding,
+    }))
+}
+
+/// The trusted identity service has answered.
+pub(crate) fn bound(turn: &mut Turn<'_>, answer: Option<&OutAnswer>) -> Result<Reply, Fail> {
+    let answer = answer.filter(|answer| answer.status < 500).ok_or(PhoneRefusal::Unavailable)?;
+    let seen: Option<Seen> =
+        (answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok()).flatten();
+    let seen = seen.filter(|seen| seen.assurance == "in-person").ok_or(PhoneRefusal::NotInPerson)?;
+    let resident: Option<i64> = turn
+        .tx
+        .query_row(
+            "SELECT resident FROM residents WHERE id_number = ?1 AND name = ?2",
+            params![seen.id_number, seen.name],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let resident = resident.ok_or(PhoneRefusal::NotInBase)?;
+    end(turn.tx, authority(turn.city)?, turn.now, resident)?;
+    let secret = turn.draw.next();
+    turn.tx.execute(
+        "INSERT INTO phones (resident, hash, bound_ms) VALUES (?1, ?2, ?3)",
+        params![resident, sm3(&[&secret]), ms(turn.now)],
+    )?;
+    Ok(Response::json(&Bound { phone: hex(&secret), name: masked(&seen.name) }).into())
+}
+
+fn certify(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    let authority = authority(turn.city)?;
+    let request: CertifyRequest = json(body)?;
+    let phone = phone(turn, &request.phone)?;
+    with_card(turn, phone.resident)?;
+    let key: [u8; 33] = unhex(&request.session_key).ok_or(PhoneRefusal::Malformed)?;
+    let key = PublicKey::from_bytes(&key).map_err(|_| PhoneRefusal::Malformed)?;
+    let proof: [u8; SIGNATURE_LEN] = unhex(&request.proof).ok_or(PhoneRefusal::Malformed)?;
+    if !key.verifies(&[b"session-key/1\0".as_slice(), &phone.hash].concat(), &proof) {
+        return Err(PhoneRefusal::Malformed.into());
+    }
+    let of_today: u16 = turn.tx.query_row(
+        "SELECT count(*) FROM code_aliases WHERE phone = ?1 AND issued_ms > ?2",
+        params![phone.hash, before(turn.now, DAY_MS)],
+        |row| row.get(0),
+    )?;
+    if of_today >= authority.rules.phone.certificates_per_day {
+        return Err(PhoneRefusal::TooMany.into());
+    }
+    let lifetime = authority.rules.lifetime();
+    let begins_s = (turn.now.0 / 1000).saturating_sub(BACKDATED_S);
+    let ends = UnixMs(begins_s * 1000).plus_ms(u64::from(lifetime) * 15 * 60 * 1000);
+    let issuer = authority.issuer(turn.now, ends).ok_or(PhoneRefusal::NotOffered)?;
+    let drawn = turn.draw.next();
+    let alias = Alias(*drawn.first_chunk().ok_or(PhoneRefusal::Unavailable)?);
+    let terms = SessionTerms {
+        capabilities: authority.rules.bits(&authority.rules.phone.page_capabilities),
+        alias,
+        issued_at: u32::try_from(begins_s).map_err(|_| PhoneRefusal::NotOffered)?,
+        lifetime,
+        session_key: key,
+    };
+    let certificate = SessionCertificate::issue(&terms, issuer).map_err(|_| PhoneRefusal::NotOffered)?;
+    turn.tx.execute(
+        "INSERT INTO code_aliases (resident, alias, phone, issued_ms, ends_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![phone.resident, alias.0, phone.hash, ms(turn.now), ms(ends)],
+    )?;
+    let certificate = hex(&certificate.to_bytes());
+    let name = masked(&phone.name);
+    Ok(Response::json(&Certified { certificate, ends_ms: ends, now_ms: turn.now, name }).into())
+}
+
+fn token(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    let per_minute = authority(turn.city)?.rules.phone.tokens_per_minute;
+    let phone = phone(turn, &json::<OfPhone>(body)?.phone)?;
+    with_card(turn, phone.resident)?;
+    let of_this_minute: u16 = turn.tx.query_row(
+        "SELECT count(*) FROM tokens WHERE resident = ?1 AND expires_ms > ?2",
+        params![phone.resident, ms(turn.now.plus_ms(TOKEN_MS)).saturating_sub(ms(UnixMs(MINUTE_MS)))],
+        |row| row.get(0),
+    )?;
+    if of_this_minute >= per_minute {
+        return Err(PhoneRefusal::TooMany.into());
+    }
+    let text = fresh_token(turn, phone.resident)?;
+    Ok(Response::json(&Shown { text, lives_ms: TOKEN_MS }).into())
+}
+
+/// 制码: makes an online code that nobody has shown yet.
+pub(crate) fn fresh_token(turn: &mut Turn<'_>, resident: i64) -> Result<String, Fail> {
+    let token = turn.draw.next();
+    turn.tx.execute("DELETE FROM tokens WHERE expires_ms < ?1", [before(turn.now, REMEMBER_MS)])?;
+    turn.tx.execute(
+        "INSERT INTO tokens (resident, hash, expires_ms) VALUES (?1, ?2, ?3)",
+        params![resident, sm3(&[&token]), ms(turn.now.plus_ms(TOKEN_MS))],
+    )?;
+    Ok(OnlineToken::issue(token, &turn.city.format).to_text())
+}
+
+/// 用码记录: where the resident's code was used.
+fn uses(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    let phone = phone(turn, &json::<OfPhone>(body)?.phone)?;
+    let mut all = turn.tx.prepare(
+        "SELECT at_ms, place, purpose FROM code_uses WHERE resident = ?1 ORDER BY at_ms DESC, place LIMIT ?2",
+    )?;
+    let uses = all
+        .query_map(params![phone.resident, USES_MAX], |row| {
+            Ok(Use { at_ms: unix_ms(row.get(0)?), place: row.get(1)?, purpose: row.get(2)? })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Response::json(&Uses { uses }).into())
+}
+
+/// Whether the codes of a session are still accepted.
+fn standing(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    let request: OfSession = json(body)?;
+    let phone = phone(turn, &request.phone)?;
+    let alias: [u8; 8] = unhex(&request.alias).ok_or(PhoneRefusal::Malformed)?;
+    let accepted = turn.tx.query_row(
+        "SELECT EXISTS (SELECT 1 FROM code_aliases WHERE alias = ?1 AND phone = ?2 AND revoked = 0 AND ends_ms > ?3)",
+        params![alias, phone.hash, ms(turn.now)],
+        |row| row.get(0),
+    )?;
+    Ok(Response::json(&Standing { accepted }).into())
+}
+
+/// 挂失: the phone's owner, or who has it now, ends it.
+fn loss(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    let phone = phone(turn, &json::<OfPhone>(body)?.phone)?;
+    end(turn.tx, authority(turn.city)?, turn.now, phone.resident)?;
+    Ok(Response::json(&serde_json::json!({})).into())
+}
+
+/// Ends all phones and codes of a resident: nothing is issued to them, no online code is accepted, and the kiosks
+/// hear of every signed code that has not ended by itself.
+pub(crate) fn end(
+    tx: &Transaction<'_>,
+    authority: &CodeAuthority,
+    now: UnixMs,
+    resident: i64,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE phones SET ended_ms = ?2 WHERE resident = ?1 AND ended_ms IS NULL",
+        params![resident, ms(now)],
+    )?;
+    suspend(tx, authority, now, resident)
+}
+
+/// Ends all codes of a resident; a phone that is bound can fetch new ones when they may have one again.
+pub(crate) fn suspend(
+    tx: &Transaction<'_>,
+    authority: &CodeAuthority,
+    now: UnixMs,
+    resident: i64,
+) -> rusqlite::Result<()> {
+    tx.execute("DELETE FROM tokens WHERE resident = ?1 AND used_by IS NULL", [resident])?;
+    let mut live = tx.prepare(
+        "UPDATE code_aliases SET revoked = 1 WHERE resident = ?1 AND revoked = 0 AND ends_ms > ?2
+         RETURNING alias, ends_ms",
+    )?;
+    let live = live
+        .query_map(params![resident, ms(now)], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<Vec<([u8; 8], i64)>>>()?;
+    for (alias, ends) in live {
+        revocations::revoke(tx, authority, now, contract::CodeHolder::of(&alias), unix_ms(ends))?;
+    }
+    Ok(())
+}
+
+fn phone(turn: &Turn<'_>, secret: &str) -> Result<Phone, Fail> {
+    let secret: [u8; 16] = unhex(secret).ok_or(PhoneRefusal::NotBound)?;
+    let hash = sm3(&[&secret]);
+    let found = turn
+        .tx
+        .query_row(
+            "SELECT resident, name FROM phones JOIN residents USING (resident)
+             WHERE hash = ?1 AND ended_ms IS NULL",
+            [hash],
+            |row| Ok(Phone { hash, resident: row.get(0)?, name: row.get(1)? }),
+        )
+        .optional()?;
+    found.ok_or_else(|| PhoneRefusal::NotBound.into())
+}
+
+fn with_card(turn: &Turn<'_>, resident: i64) -> Result<(), Fail> {
+    if in_force(turn, resident)? { Ok(()) } else { Err(PhoneRefusal::CardNotInForce.into()) }
+}
+
+fn authority(city: &City) -> Result<&CodeAuthority, PhoneRefusal> {
+    city.codes.as_ref().ok_or(PhoneRefusal::NotOffered)
+}
+
+fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, PhoneRefusal> {
+    serde_json::from_slice(body).map_err(|_| PhoneRefusal::Malformed)
+}
+
+fn before(now: UnixMs, by_ms: u64) -> i64 {
+    ms(UnixMs(now.0.saturating_sub(by_ms)))
+}

@@ -1,0 +1,203 @@
+//! The card-holder base: cards issued, lost and found, codes in step with them, tables read.
+
+use contract::{IdentifyRequest, Presented, ProblemCode, VisitId};
+use serde_json::{Value, json};
+use server::{Client, OutAnswer, Reply, Request, Setup, Unreachable, Verb};
+
+use crate::city::{City, Kiosk, ZHANG, card, outcome, setup};
+use crate::codes::{Phone, authority, identify, secret};
+
+const DESK: u8 = 0x71;
+
+fn city() -> City {
+    let desk = |id: &str, key, cards| Client {
+        id: id.parse().unwrap(),
+        key: secret(key).public(),
+        name: "制卡中心".into(),
+        purposes: Default::default(),
+        capability: "identify".into(),
+        per_minute: 1,
+        cards,
+    };
+    let clients = vec![desk("DESK", DESK, true), desk("LIBRARY", 0x72, false)];
+    City::with(Setup { codes: Some(authority()), clients, ..setup() })
+}
+
+fn request(city: &City, id: &str, key: u8, name: &str, body: Vec<u8>) -> Request {
+    Request::signed(Verb::Post, format!("/base/v1/{name}"), body, id, &secret(key), city.now)
+}
+
+fn desk(city: &mut City, name: &str, body: &Value) -> Result<Value, ProblemCode> {
+    let request = request(city, "DESK", DESK, name, body.to_string().into_bytes());
+    let reply = city.handle(&request);
+    outcome(&city.conclude(reply))
+}
+
+fn issue(
+    city: &mut City,
+    body: &Value,
+    answer: Result<(u16, Value), Unreachable>,
+) -> Result<Value, ProblemCode> {
+    let request = request(city, "DESK", DESK, "issue", body.to_string().into_bytes());
+    let reply = match city.handle(&request) {
+        Reply::Ask(call) => {
+            assert_eq!(call.target, "/names");
+            let answer =
+                answer.map(|(status, body)| OutAnswer { status, body: body.to_string().into_bytes() });
+            city.resume(&call, answer)
+        }
+        done @ Reply::Done(_) => done,
+    };
+    outcome(&city.conclude(reply))
+}
+
+fn by_card(city: &mut City, number: &str) -> Option<ProblemCode> {
+    let visit = VisitId::from_entropy(city.draw());
+    let mut evidence = card(ZHANG);
+    if evidence.number != number {
+        evidence.number = number.into();
+        evidence.identification = "AB".repeat(16);
+    }
+    city.ask::<_, Value>(
+        Kiosk::One,
+        "/v1/identify",
+        &IdentifyRequest { visit, presented: Presented::Card(evidence) },
+    )
+    .err()
+}
+
+fn new_card(number: &str) -> Value {
+    json!({ "number": number, "identification": "AB".repeat(16), "version": "2.00" })
+}
+
+const OLD: &str = "A10000013";
+
+#[test]
+fn a_card_is_issued_after_the_name_was_checked_and_is_good_once_activated() {
+    let mut city = city();
+    let person = json!({ "name": "赵六", "id_number": "11010519491231002X", "card": new_card("B20000001") });
+    assert_eq!(
+        issue(&mut city, &person, Ok((200, json!({ "match": false })))),
+        Err(ProblemCode::CardMismatch)
+    );
+    for none in [Err(Unreachable), Ok((500, json!({}))), Ok((200, json!({})))] {
+        assert_eq!(issue(&mut city, &person, none), Err(ProblemCode::Unavailable));
+    }
+    assert_eq!(desk(&mut city, "activate", &json!({ "number": "B20000001" })), Err(ProblemCode::CardUnknown));
+    let yes = || Ok((200, json!({ "match": true })));
+    assert!(issue(&mut city, &person, yes()).is_ok());
+    assert!(issue(&mut city, &person, yes()).is_ok());
+    let mut bad = person.clone();
+    bad["id_number"] = "110105194912310021".into();
+    assert_eq!(issue(&mut city, &bad, yes()), Err(ProblemCode::Malformed));
+    let other = json!({ "name": "赵柳", "id_number": "11010519491231002X", "card": new_card("B20000002") });
+    assert_eq!(issue(&mut city, &other, yes()), Err(ProblemCode::CardMismatch));
+    assert_eq!(desk(&mut city, "restore", &json!({ "number": "B20000001" })), Err(ProblemCode::CardStopped));
+    assert!(desk(&mut city, "activate", &json!({ "number": "B20000001" })).is_ok());
+}
+
+#[test]
+fn the_code_stops_with_the_card_and_comes_back_with_it() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let certificate = phone.certificate(&mut city);
+    desk(&mut city, "lose", &json!({ "number": OLD })).unwrap();
+    assert_eq!(by_card(&mut city, OLD), Some(ProblemCode::CardStopped));
+    let code = phone.show(&mut city, &certificate).to_text();
+    assert_eq!(identify(&mut city, Kiosk::One, &code).err(), Some(ProblemCode::CodeRevoked));
+    assert_eq!(phone.refused(&mut city), "card-not-in-force");
+
+    desk(&mut city, "restore", &json!({ "number": OLD })).unwrap();
+    assert_eq!(by_card(&mut city, OLD), None);
+    // The old certificate stays revoked; the phone, still bound, has a new one.
+    assert!(!phone.stands(&mut city, &certificate));
+    let certificate = phone.certificate(&mut city);
+    assert!(phone.stands(&mut city, &certificate));
+    let code = phone.show(&mut city, &certificate).to_text();
+    assert!(identify(&mut city, Kiosk::One, &code).is_ok());
+}
+
+#[test]
+fn a_new_card_ends_the_old_one_and_is_good_when_it_is_activated() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let both = json!({ "number": OLD, "card": new_card("A10000999") });
+    for _ in 0..2 {
+        desk(&mut city, "reissue", &both).unwrap();
+        assert_eq!(by_card(&mut city, OLD), Some(ProblemCode::CardStopped));
+        assert_eq!(by_card(&mut city, "A10000999"), Some(ProblemCode::CardStopped));
+    }
+    assert_eq!(phone.refused(&mut city), "card-not-in-force");
+    for _ in 0..2 {
+        desk(&mut city, "activate", &json!({ "number": "A10000999" })).unwrap();
+    }
+    assert_eq!(by_card(&mut city, "A10000999"), None);
+    phone.certificate(&mut city);
+    for step in ["activate", "lose", "restore"] {
+        assert_eq!(desk(&mut city, step, &json!({ "number": OLD })), Err(ProblemCode::CardStopped), "{step}");
+    }
+}
+
+#[test]
+fn only_a_desk_works_on_cards() {
+    let mut city = city();
+    for (id, key, expected) in
+        [("LIBRARY", 0x72, ProblemCode::NotOffered), ("DESK", 0x72, ProblemCode::DeviceUnknown)]
+    {
+        let request = request(&city, id, key, "lose", json!({ "number": OLD }).to_string().into_bytes());
+        let reply = city.handle(&request);
+        assert_eq!(outcome::<Value>(&city.conclude(reply)), Err(expected));
+    }
+    assert_eq!(by_card(&mut city, OLD), None);
+}
+
+#[test]
+fn a_table_is_entered_row_by_row_and_what_is_bad_is_told_by_line_without_a_quote() {
+    let mut city = city();
+    let id = "ab".repeat(16);
+    let table = format!(
+        "姓名,身份证号,卡号,卡识别码,版本\r\n\
+         赵六,11010519491231002x,C1,{id},3.00\r\n\
+         \r\n\
+         钱七,110105194912310021,C2,{id},3.00\r\n\
+         孙八,500103197510023312,C3,{id},3.00\r\n\
+         李九,110105194912310038,C1,{id},3.00\r\n\
+         ,110105194912310038,C4,{id},3.00\r\n\
+         周十,11010519491231002X,C5,{id}\r\n\
+         王建国,500103197510023312,C6,{id},9.00\r\n\
+         王建国,500103197510023312,C7,{id},3.00\r\n"
+    );
+    let mut send = |bytes: Vec<u8>| -> Value {
+        let request = request(&city, "DESK", DESK, "import", bytes);
+        let reply = city.handle(&request);
+        outcome(&city.conclude(reply)).unwrap()
+    };
+    let report = send(table.clone().into_bytes());
+    let bad: Vec<(u64, &str)> = report["bad"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|bad| (bad["line"].as_u64().unwrap(), bad["why"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        bad,
+        [
+            (4, "id-number"),
+            (5, "other-name"),
+            (6, "twice"),
+            (7, "name"),
+            (8, "fields"),
+            (9, "card"),
+            (10, "twice"),
+        ]
+    );
+    assert_eq!((report["entered"].as_u64(), report["known"].as_u64()), (Some(1), Some(0)));
+    for person in ["赵六", "钱七", "11010519491231002", "C1"] {
+        assert!(!report.to_string().contains(person));
+    }
+    // The same again, as an older office program saves it, changes nothing.
+    let report = send(encoding_rs::GB18030.encode(&table).0.into_owned());
+    assert_eq!((report["entered"].as_u64(), report["known"].as_u64()), (Some(0), Some(1)));
+    let second = send(format!("王建国,500103197510023312,C7,{id},3.00\n").into_bytes());
+    assert_eq!(second["bad"][0]["why"], "second-card");
+}

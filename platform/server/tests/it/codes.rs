@@ -1,0 +1,517 @@
+//! The city code at the platform: bound, issued, shown, accepted once, revoked.
+
+use contract::{
+    ChangesAnswer, CodeHolder, Evidence, FeedItem, Identified, IdentifyRequest, IssuerKey, IssuerKeys,
+    Presented, ProblemCode, PublicKey, Revocations, SecretKey, Signed, UnixMs, VisitId, sm3,
+};
+use resident_code::{Issuers, OfflineCode, SessionCertificate, SigningKey};
+use serde_json::{Value, json};
+use server::{Client, CodeAuthority, IssuingRules, OutAnswer, Reply, Request, Setup, Unreachable, Verb};
+
+use crate::city::{City, Kiosk, WANG, ZHANG, setup};
+
+const HOUR_MS: u64 = 60 * 60 * 1000;
+const RULES: &str = include_str!("../../../../provisioning/codes.toml");
+
+pub(crate) fn secret(byte: u8) -> SecretKey {
+    SecretKey::from_bytes(&[byte; 32]).unwrap()
+}
+
+fn root() -> PublicKey {
+    secret(0x0e).public()
+}
+
+fn list() -> IssuerKeys {
+    let begins = UnixMs(1_795_000_000_000);
+    let issuer = |id, byte, days: u64| IssuerKey {
+        id,
+        key: secret(byte).public(),
+        not_before: UnixMs(begins.0 + u64::from(id)),
+        not_after: begins.plus_ms(days * 24 * HOUR_MS),
+    };
+    IssuerKeys {
+        city: "YK".into(),
+        version: 1,
+        not_before: begins,
+        not_after: begins.plus_ms(90 * 24 * HOUR_MS),
+        revoker: secret(0x0f).public(),
+        // The newer one ends so soon that no certificate fits in.
+        issuers: vec![issuer(1, 0x51, 90), issuer(2, 0x52, 6)],
+    }
+}
+
+pub(crate) fn authority() -> CodeAuthority {
+    let rules = IssuingRules::parse(RULES).unwrap();
+    let signed = Signed::sign(&list(), &secret(0x0e));
+    CodeAuthority::new(rules, signed, &root(), &[(1, [0x51; 32]), (2, [0x52; 32])], &[0x0f; 32]).unwrap()
+}
+
+/// An authority whose keys hold at the machine's own time, and the keys as a verifier has them.
+pub(crate) fn authority_of_now(identity_page: &str, now_ms: u64) -> (CodeAuthority, Issuers) {
+    let begins = UnixMs(now_ms - HOUR_MS);
+    let ends = begins.plus_ms(90 * 24 * HOUR_MS);
+    let issuers = vec![IssuerKey { id: 1, key: secret(0x51).public(), not_before: begins, not_after: ends }];
+    let list = IssuerKeys { not_before: begins, not_after: ends, issuers, ..list() };
+    let rules = IssuingRules::parse(&RULES.replace("http://127.0.0.1:8084/check", identity_page)).unwrap();
+    let signed = Signed::sign(&list, &secret(0x0e));
+    let authority = CodeAuthority::new(rules, signed, &root(), &[(1, [0x51; 32])], &[0x0f; 32]).unwrap();
+    let issuer = SigningKey::from_bytes(&[0x51; 32]).unwrap().public();
+    (authority, [(1, issuer)].into_iter().collect())
+}
+
+fn city() -> City {
+    City::with(Setup { codes: Some(authority()), ..setup() })
+}
+
+fn post(city: &mut City, name: &str, body: &Value) -> Reply {
+    let body = body.to_string().into_bytes();
+    let request = Request { verb: Verb::Post, body, ..Request::get(format!("/code/v1/{name}")) };
+    city.handle(&request)
+}
+
+fn told(city: &mut City, reply: Reply) -> Result<Value, (u16, String)> {
+    let response = city.conclude(reply);
+    let body: Value = serde_json::from_slice(&response.body).unwrap();
+    if response.status == 200 {
+        Ok(body)
+    } else {
+        Err((response.status, body["code"].as_str().unwrap().into()))
+    }
+}
+
+fn ask(city: &mut City, name: &str, body: &Value) -> Result<Value, (u16, String)> {
+    let reply = post(city, name, body);
+    told(city, reply)
+}
+
+/// What the identity service says of a ticket, put in by hand.
+fn bind(city: &mut City, seen: &Result<(u16, Value), Unreachable>) -> Result<Value, (u16, String)> {
+    let Reply::Ask(call) = post(city, "bindings", &json!({ "ticket": "t" })) else {
+        panic!("nobody was asked")
+    };
+    let answer = seen.clone().map(|(status, body)| OutAnswer { status, body: body.to_string().into_bytes() });
+    let reply = city.resume(&call, answer);
+    told(city, reply)
+}
+
+fn seen(name: &str, id_number: &str) -> Result<(u16, Value), Unreachable> {
+    Ok((200, json!({ "assurance": "in-person", "name": name, "id_number": id_number })))
+}
+
+/// A phone of Zhang Guiying's.
+pub(crate) struct Phone {
+    secret: String,
+    key: SigningKey,
+}
+
+impl Phone {
+    pub(crate) fn bound(city: &mut City) -> Self {
+        let bound = bind(city, &seen("张桂英", "500112194803150422")).unwrap();
+        assert_eq!(bound["name"], "张*英");
+        let secret = bound["phone"].as_str().unwrap().to_owned();
+        Self { secret, key: SigningKey::from_bytes(&[0x22; 32]).unwrap() }
+    }
+
+    fn request(&self) -> Value {
+        let hash = sm3(&[&unhex(&self.secret)]);
+        let proof = self.key.sign(&[b"session-key/1\0".as_slice(), &hash].concat());
+        json!({ "phone": self.secret, "session_key": hex(&self.key.public().to_bytes()), "proof": hex(&proof) })
+    }
+
+    pub(crate) fn certificate(&self, city: &mut City) -> SessionCertificate {
+        let certified = ask(city, "certificates", &self.request()).unwrap();
+        SessionCertificate::from_bytes(&unhex(certified["certificate"].as_str().unwrap())).unwrap()
+    }
+
+    /// What the phone is told when it asks for a certificate and gets none.
+    pub(crate) fn refused(&self, city: &mut City) -> String {
+        ask(city, "certificates", &self.request()).unwrap_err().1
+    }
+
+    /// Whether the platform says that codes under this certificate are accepted.
+    pub(crate) fn stands(&self, city: &mut City, certificate: &SessionCertificate) -> bool {
+        let alias = hex(&certificate.to_bytes()[4..12]);
+        let told = ask(city, "standing", &json!({ "phone": self.secret, "alias": alias })).unwrap();
+        told["accepted"].as_bool().unwrap()
+    }
+
+    pub(crate) fn show(&self, city: &mut City, certificate: &SessionCertificate) -> OfflineCode {
+        certificate.present(&self.key, u32::try_from(city.now.0 / 1000).unwrap()).unwrap()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+pub(crate) fn identify(city: &mut City, kiosk: Kiosk, text: &str) -> Result<Identified, ProblemCode> {
+    let visit = VisitId::from_entropy(city.draw());
+    let presented = Presented::Code { text: text.to_owned() };
+    city.ask(kiosk, "/v1/identify", &IdentifyRequest { visit, presented })
+}
+
+fn feed(city: &mut City, since: u64) -> (Vec<FeedItem>, u64) {
+    city.platform.due(city.now);
+    let target = format!("/v1/changes?since={since}");
+    let key = Kiosk::One.key();
+    let request = Request::signed(Verb::Get, target, Vec::new(), Kiosk::One.name(), &key, city.now);
+    let reply = city.handle(&request);
+    let answer: ChangesAnswer = serde_json::from_slice(&city.conclude(reply).body).unwrap();
+    (answer.items, answer.cursor)
+}
+
+/// What a kiosk knows of revocations that reads the feed as the contract says.
+#[derive(Default)]
+struct Reader {
+    cursor: u64,
+    at: u64,
+    holders: Vec<CodeHolder>,
+    expires: Option<UnixMs>,
+    keys: Option<IssuerKeys>,
+}
+
+impl Reader {
+    fn read(&mut self, city: &mut City) {
+        let (items, cursor) = feed(city, self.cursor);
+        self.cursor = cursor;
+        for item in items {
+            match item {
+                FeedItem::IssuerKeys { list } => self.keys = Some(list.open(&root()).unwrap()),
+                FeedItem::Revocations { delta } => {
+                    let delta: Revocations = delta.open(&self.keys.as_ref().unwrap().revoker).unwrap();
+                    if delta.since == 0 {
+                        self.holders.clear();
+                    } else {
+                        assert_eq!(delta.since, self.at, "a delta does not join on");
+                    }
+                    self.at = delta.until;
+                    self.expires = Some(delta.expires);
+                    self.holders.extend(delta.revoked.iter().map(|revoked| revoked.holder));
+                }
+                FeedItem::Service { .. } | FeedItem::ServiceWithdrawn { .. } => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn name_and_id_number_alone_bind_no_phone() {
+    let mut city = city();
+    let alone = json!({ "name": "张桂英", "id_number": "500112194803150422" });
+    assert_eq!(ask(&mut city, "bindings", &alone), Err((403, "not-in-person".into())));
+    let named_only = json!({ "assurance": "named", "name": "张桂英", "id_number": "500112194803150422" });
+    for (answer, expected) in [
+        (Ok((200, named_only)), "not-in-person"),
+        (Ok((410, json!({}))), "not-in-person"),
+        (Ok((200, json!("nonsense"))), "not-in-person"),
+        (seen("张桂英", "500103197510023312"), "not-in-base"),
+        (seen("李四", "500112194803150422"), "not-in-base"),
+        (Ok((500, json!({}))), "unavailable"),
+        (Err(Unreachable), "unavailable"),
+    ] {
+        assert_eq!(bind(&mut city, &answer).unwrap_err().1, expected);
+    }
+}
+
+#[test]
+fn a_bound_phone_is_given_a_certificate_and_what_it_shows_is_accepted_once() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let certificate = phone.certificate(&mut city);
+    let code = phone.show(&mut city, &certificate).to_text();
+    let holder = identify(&mut city, Kiosk::One, &code).unwrap();
+    assert_eq!((holder.name.as_str(), holder.evidence), ("张桂英", Evidence::OfflineCode));
+    for kiosk in [Kiosk::One, Kiosk::Two] {
+        assert_eq!(identify(&mut city, kiosk, &code).err(), Some(ProblemCode::CodeUsed));
+    }
+    city.pass(4_000);
+    let next = phone.show(&mut city, &certificate).to_text();
+    assert_ne!(next, code);
+    assert!(identify(&mut city, Kiosk::Two, &next).is_ok());
+    city.pass(60_000);
+    let stale = certificate.present(&phone.key, u32::try_from(city.now.0 / 1000 - 40).unwrap()).unwrap();
+    assert_eq!(identify(&mut city, Kiosk::One, &stale.to_text()).err(), Some(ProblemCode::CodeExpired));
+}
+
+#[test]
+fn a_certificate_lives_a_day_under_a_key_that_lives_longer_and_has_an_alias_of_its_own() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let (one, two) = (phone.certificate(&mut city).to_bytes(), phone.certificate(&mut city).to_bytes());
+    // Issuer 2 is newer, but ends before a certificate would.
+    assert_eq!((one[1], one[16]), (1, 96));
+    assert_eq!(one[2..4], [0, 0b1111]);
+    assert_ne!(one[4..12], two[4..12]);
+}
+
+#[test]
+fn a_key_without_its_proof_is_not_certified() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let good = phone.request();
+    let other = SigningKey::from_bytes(&[0x33; 32]).unwrap();
+    for (field, value, expected) in [
+        ("session_key", hex(&other.public().to_bytes()), "malformed"),
+        ("session_key", "02".repeat(33), "malformed"),
+        ("proof", "00".repeat(64), "malformed"),
+        ("phone", "00".repeat(16), "not-bound"),
+        ("phone", String::new(), "not-bound"),
+    ] {
+        let mut bent = good.clone();
+        bent[field] = value.into();
+        assert_eq!(ask(&mut city, "certificates", &bent).unwrap_err().1, expected, "{field}");
+    }
+}
+
+#[test]
+fn certificates_and_tokens_are_limited() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    for _ in 0..12 {
+        phone.certificate(&mut city);
+    }
+    assert_eq!(ask(&mut city, "certificates", &phone.request()).unwrap_err(), (429, "too-many".into()));
+    let of_phone = json!({ "phone": phone.secret });
+    for _ in 0..20 {
+        ask(&mut city, "tokens", &of_phone).unwrap();
+    }
+    assert_eq!(ask(&mut city, "tokens", &of_phone).unwrap_err().1, "too-many");
+    city.pass(24 * HOUR_MS);
+    assert!(ask(&mut city, "certificates", &phone.request()).is_ok());
+    assert!(ask(&mut city, "tokens", &of_phone).is_ok());
+}
+
+#[test]
+fn an_online_token_of_the_phone_opens_a_visit() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let shown = ask(&mut city, "tokens", &json!({ "phone": phone.secret })).unwrap();
+    let holder = identify(&mut city, Kiosk::One, shown["text"].as_str().unwrap()).unwrap();
+    assert_eq!((holder.name.as_str(), holder.evidence), ("张桂英", Evidence::TokenConsumed));
+}
+
+#[test]
+fn a_reported_loss_ends_the_phone_its_codes_and_reaches_every_kiosk() {
+    let mut city = city();
+    let mut reader = Reader::default();
+    reader.read(&mut city);
+    assert_eq!((reader.at, reader.holders.len()), (0, 0));
+    let phone = Phone::bound(&mut city);
+    let certificate = phone.certificate(&mut city);
+    let of_phone = json!({ "phone": phone.secret });
+    let token = ask(&mut city, "tokens", &of_phone).unwrap()["text"].as_str().unwrap().to_owned();
+
+    ask(&mut city, "losses", &of_phone).unwrap();
+    let code = phone.show(&mut city, &certificate).to_text();
+    assert_eq!(identify(&mut city, Kiosk::One, &code).err(), Some(ProblemCode::CodeRevoked));
+    assert_eq!(identify(&mut city, Kiosk::One, &token).err(), Some(ProblemCode::CodeUnknown));
+    for name in ["certificates", "tokens", "uses", "losses"] {
+        let body = if name == "certificates" { phone.request() } else { of_phone.clone() };
+        assert_eq!(ask(&mut city, name, &body).unwrap_err(), (401, "not-bound".into()), "{name}");
+    }
+    reader.read(&mut city);
+    let alias: [u8; 8] = certificate.to_bytes()[4..12].try_into().unwrap();
+    assert_eq!((reader.at, reader.holders.as_slice()), (1, [CodeHolder::of(&alias)].as_slice()));
+}
+
+#[test]
+fn a_new_phone_ends_the_old_one() {
+    let mut city = city();
+    let old = Phone::bound(&mut city);
+    let certificate = old.certificate(&mut city);
+    let new = Phone::bound(&mut city);
+    let code = old.show(&mut city, &certificate).to_text();
+    assert_eq!(identify(&mut city, Kiosk::One, &code).err(), Some(ProblemCode::CodeRevoked));
+    new.certificate(&mut city);
+}
+
+#[test]
+fn every_reader_of_the_feed_arrives_at_the_same_revocations() {
+    let mut city = city();
+    let (mut constant, mut now_and_then) = (Reader::default(), Reader::default());
+    let mut ended = Vec::new();
+    for round in 0..60_u64 {
+        let phone = Phone::bound(&mut city);
+        let certificate = phone.certificate(&mut city).to_bytes();
+        ended.push((city.now, CodeHolder::of(&certificate[4..12].try_into().unwrap())));
+        city.pass(47 * 60_000);
+        constant.read(&mut city);
+        if round % 17 == 0 {
+            now_and_then.read(&mut city);
+        }
+    }
+    // The last phone still holds; the one before was ended by it.
+    ended.pop();
+    let mut fresh = Reader::default();
+    for reader in [&mut constant, &mut now_and_then, &mut fresh] {
+        reader.read(&mut city);
+        assert_eq!(reader.at, 59);
+        assert!(reader.expires.unwrap() > city.now.plus_ms(70 * HOUR_MS));
+        // Whoever could still be let in is on the list.
+        for (at, holder) in &ended {
+            let over = at.plus_ms(24 * HOUR_MS) <= city.now;
+            assert!(over || reader.holders.contains(holder));
+        }
+    }
+    // What has ended is forgotten with the next base, so the list does not grow for ever.
+    assert!(fresh.holders.len() < 59);
+    city.pass(25 * HOUR_MS);
+    let mut later = Reader::default();
+    later.read(&mut city);
+    assert_eq!((later.at, later.holders.len()), (59, 0));
+}
+
+#[test]
+fn a_resident_sees_where_the_code_was_used_and_nobody_elses() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let certificate = phone.certificate(&mut city);
+    let others = city.code(WANG);
+    identify(&mut city, Kiosk::Two, &others).unwrap();
+    for _ in 0..2 {
+        let code = phone.show(&mut city, &certificate).to_text();
+        identify(&mut city, Kiosk::One, &code).unwrap();
+        city.pass(60_000);
+    }
+    city.visit_by_card(Kiosk::One, ZHANG);
+    let uses = ask(&mut city, "uses", &json!({ "phone": phone.secret })).unwrap();
+    let uses = uses["uses"].as_array().unwrap();
+    assert_eq!(uses.len(), 2);
+    assert!(uses[0]["at_ms"].as_u64() > uses[1]["at_ms"].as_u64());
+    assert_eq!(
+        (uses[0]["place"].as_str(), uses[0]["purpose"].as_str()),
+        (Some("大厅"), Some("自助终端办事"))
+    );
+}
+
+#[test]
+fn keys_that_do_not_fit_together_issue_nothing() {
+    let rules = || IssuingRules::parse(RULES).unwrap();
+    let signed = Signed::sign(&list(), &secret(0x0e));
+    let make = |root: &PublicKey, issuers: &[(u8, [u8; 32])], revoker| {
+        CodeAuthority::new(rules(), signed.clone(), root, issuers, &[revoker; 32])
+    };
+    assert!(make(&root(), &[(1, [0x51; 32])], 0x0f).is_ok());
+    for (wrong, expected) in [
+        (make(&secret(1).public(), &[(1, [0x51; 32])], 0x0f), "List"),
+        (make(&root(), &[(1, [0x52; 32])], 0x0f), "Foreign"),
+        (make(&root(), &[(3, [0x51; 32])], 0x0f), "Foreign"),
+        (make(&root(), &[], 0x0f), "None"),
+        (make(&root(), &[(1, [0x51; 32])], 0x10), "Revoker"),
+    ] {
+        assert!(format!("{:?}", wrong.unwrap_err()).starts_with(expected));
+    }
+}
+
+#[test]
+fn without_an_authority_there_are_online_codes_only() {
+    let mut city = City::new();
+    assert_eq!(
+        ask(&mut city, "bindings", &json!({ "ticket": "t" })).unwrap_err(),
+        (404, "not-offered".into())
+    );
+    let mut other = self::city();
+    let phone = Phone::bound(&mut other);
+    let certificate = phone.certificate(&mut other);
+    let code = phone.show(&mut other, &certificate).to_text();
+    assert_eq!(identify(&mut city, Kiosk::One, &code).err(), Some(ProblemCode::CodeUnknown));
+}
+
+const LIBRARY: u8 = 0x61;
+const TILL: u8 = 0x62;
+
+fn client(id: &str, key: u8, capability: &str, per_minute: u32) -> Client {
+    Client {
+        id: id.parse().unwrap(),
+        key: secret(key).public(),
+        name: format!("{id} 馆"),
+        purposes: ["入馆".to_owned()].into(),
+        capability: capability.into(),
+        per_minute,
+        cards: false,
+    }
+}
+
+fn city_with_clients() -> City {
+    let clients = vec![client("LIBRARY", LIBRARY, "culture", 5), client("TILL", TILL, "small-payment", 5)];
+    City::with(Setup { codes: Some(authority()), clients, ..setup() })
+}
+
+fn verify(city: &mut City, id: &str, key: u8, body: &Value) -> Result<Value, u16> {
+    let body = body.to_string().into_bytes();
+    let request = Request::signed(Verb::Post, "/code/v1/verify", body, id, &secret(key), city.now);
+    let reply = city.handle(&request);
+    let response = city.conclude(reply);
+    if response.status == 200 {
+        Ok(serde_json::from_slice(&response.body).unwrap())
+    } else {
+        Err(response.status)
+    }
+}
+
+fn about(number: u128, code: &str) -> Value {
+    json!({ "request": format!("{number:032x}"), "code": code, "purpose": "入馆" })
+}
+
+#[test]
+fn another_house_is_told_that_a_code_is_good_and_a_name_that_only_it_knows() {
+    let mut city = city_with_clients();
+    let phone = Phone::bound(&mut city);
+    let mut subjects = Vec::new();
+    for number in 0..2 {
+        let certificate = phone.certificate(&mut city);
+        let code = phone.show(&mut city, &certificate).to_text();
+        let told = verify(&mut city, "LIBRARY", LIBRARY, &about(number, &code)).unwrap();
+        assert_eq!((told["verdict"].as_str(), told.as_object().unwrap().len()), (Some("good"), 2));
+        assert!(!told.to_string().contains(&hex(&certificate.to_bytes()[4..12])));
+        subjects.push(told["subject"].as_str().unwrap().to_owned());
+        // The answer was lost: the same one again. Another request finds the code used.
+        assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &about(number, &code)), Ok(told));
+        let again = verify(&mut city, "LIBRARY", LIBRARY, &about(number + 10, &code)).unwrap();
+        assert_eq!(again, json!({ "verdict": "refused", "code": "used" }));
+    }
+    assert_eq!(subjects[0], subjects[1]);
+    let uses = ask(&mut city, "uses", &json!({ "phone": phone.secret })).unwrap();
+    assert_eq!(uses["uses"][0]["place"], "LIBRARY 馆");
+    assert_eq!(uses["uses"][0]["purpose"], "入馆");
+}
+
+#[test]
+fn a_code_that_is_not_for_a_client_is_refused_there_and_stays_good() {
+    let mut city = city_with_clients();
+    let phone = Phone::bound(&mut city);
+    let token = ask(&mut city, "tokens", &json!({ "phone": phone.secret })).unwrap();
+    let token = token["text"].as_str().unwrap();
+    let refused = verify(&mut city, "TILL", TILL, &about(1, token)).unwrap();
+    assert_eq!(refused, json!({ "verdict": "refused", "code": "capability-missing" }));
+    assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &about(1, token)).unwrap()["verdict"], "good");
+    let unknown = verify(&mut city, "LIBRARY", LIBRARY, &about(2, "https://example.com")).unwrap();
+    assert_eq!(unknown["code"], "unknown");
+}
+
+#[test]
+fn a_client_asks_as_itself_for_its_purpose_in_time_and_not_too_often() {
+    let mut city = city_with_clients();
+    let code = about(1, "YK1:");
+    assert_eq!(verify(&mut city, "LIBRARY", TILL, &code), Err(401));
+    assert_eq!(verify(&mut city, "NOBODY", LIBRARY, &code), Err(401));
+    let body = json!({ "request": "0".repeat(32), "code": "YK1:", "purpose": "好奇" });
+    assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &body), Err(404));
+    let old = code.to_string().into_bytes();
+    let old = Request::signed(Verb::Post, "/code/v1/verify", old, "LIBRARY", &secret(LIBRARY), city.now);
+    city.pass(5 * 60_000 + 1);
+    let reply = city.handle(&old);
+    assert_eq!(city.conclude(reply).status, 400);
+    for number in 0..5 {
+        assert!(verify(&mut city, "LIBRARY", LIBRARY, &about(number, "YK1:")).is_ok());
+    }
+    assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &about(9, "YK1:")), Err(429));
+    city.pass(60_000);
+    assert!(verify(&mut city, "LIBRARY", LIBRARY, &about(9, "YK1:")).is_ok());
+    assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &about(9, "YK1:X")), Err(400));
+}

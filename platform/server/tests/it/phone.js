@@ -1,0 +1,108 @@
+// Holds a real Chromium with a phone's screen and does what it reads, line by line; answers each with `done …`.
+"use strict";
+const { chromium } = require("playwright-core");
+const [, , address, pictures] = process.argv;
+const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+  "--disable-sync", "--no-first-run"];
+
+(async () => {
+  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: QUIET });
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true,
+    hasTouch: true, locale: "zh-CN" });
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  const faults = [];
+  page.on("pageerror", error => faults.push(error.message));
+  const state = name => page.waitForSelector(`main[data-state=${name}]`);
+  const drawn = () => page.waitForFunction(() => document.getElementById("code").width > 40
+    && document.getElementById("left").textContent !== "");
+  const seen = async (name, number) => {
+    await page.tap("#bind");
+    await page.fill("#name", name);
+    await page.fill("#number", number);
+    await page.tap("#go");
+  };
+  const does = {
+    open: async () => {
+      await page.goto(address);
+      await state("unbound");
+    },
+    picture: name => page.screenshot({ path: `${pictures}/${name}.png` }),
+    check: async (name, number) => {
+      await seen(name, number);
+      await page.waitForSelector("#stop:not([hidden])");
+    },
+    bind: async (name, number) => {
+      await page.goto(address);
+      await state("unbound");
+      await seen(name, number);
+      await page.waitForURL(address);
+      await state("code");
+      await drawn();
+      if (page.url() !== address) throw new Error("the ticket is still in the address");
+    },
+    next: async () => {
+      const picture = () => document.getElementById("code").toDataURL();
+      const before = await page.evaluate(picture);
+      await page.waitForFunction(old => document.getElementById("code").toDataURL() !== old, before);
+    },
+    // Whether the key that wraps the secrets can be read out, and whether a secret lies about unwrapped.
+    secrets: () => page.evaluate(async () => {
+      const db = await new Promise(done => {
+        const request = indexedDB.open("yukuaima");
+        request.onsuccess = () => done(request.result);
+      });
+      const get = key => new Promise(done => {
+        const request = db.transaction("kept").objectStore("kept").get(key);
+        request.onsuccess = () => done(request.result);
+      });
+      const [wrap, phone, session] = [await get("wrap"), await get("phone"), await get("session")];
+      if (phone.secret instanceof Uint8Array || session.secret instanceof Uint8Array) throw new Error("unwrapped");
+      return `extractable=${wrap.extractable}`;
+    }),
+    elder: async () => {
+      await page.tap("#elder");
+      await page.waitForSelector("body.elder");
+      await does.next();
+    },
+    standard: async () => {
+      await page.tap("[data-view=uses] [data-back]");
+      await page.tap("#elder");
+      await drawn();
+    },
+    large: async () => {
+      await page.tap("#big");
+      await page.waitForFunction(() => document.getElementById("hint").textContent.startsWith("大格码"));
+    },
+    uses: async () => {
+      await page.tap("#big");
+      await page.tap("#showUses");
+      await page.waitForFunction(() => document.getElementById("uses").textContent === "还没有用过。");
+    },
+    offline: async () => {
+      await page.evaluate(() => navigator.serviceWorker.ready);
+      await context.setOffline(true);
+      await page.reload();
+      await state("code");
+      await drawn();
+      await page.waitForSelector("#link[data-link=off]");
+    },
+    loss: async () => {
+      await page.tap("#showLoss");
+      await page.tap("#end");
+      await page.waitForSelector("#lossFailed:not([hidden])");
+    },
+  };
+  try {
+    for await (const line of require("readline").createInterface({ input: process.stdin })) {
+      const [what, ...words] = line.split(" ");
+      const answer = await does[what](...words);
+      if (faults.length) throw new Error(faults.join("; "));
+      console.log("done " + (typeof answer === "string" ? answer : ""));
+    }
+  } catch (error) {
+    console.log("failed " + error.message.replaceAll("\n", " ") + " at " + page.url());
+  } finally {
+    await browser.close();
+  }
+})();

@@ -1,0 +1,163 @@
+//! The phone's page in a real browser: bound through the identity service, it shows a code that a reader reads and
+//! `resident-code` accepts; also when the platform is gone. Chromium is driven by `playwright-core`, put under `target/`.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use identity::Register;
+use resident_code::{Code, Issuers, Presented, Window};
+use rusqlite::Connection;
+use server::shell::{self, KioskSide, Peers};
+use server::tls::KioskListener;
+use server::{Platform, Setup};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::city::{RESIDENTS, setup};
+use crate::codes::authority_of_now;
+use crate::link::{Authority, envelope};
+
+/// The browser, and the script that holds it.
+struct Browser {
+    child: Child,
+    said: BufReader<std::process::ChildStdout>,
+    pictures: PathBuf,
+}
+
+impl Browser {
+    fn start(address: &str) -> Self {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let packages = installed(&target.join("playwright"));
+        let pictures = target.join("phone");
+        fs::create_dir_all(&pictures).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/phone.js");
+        let mut child = Command::new("node")
+            .arg(script)
+            .args([address, pictures.to_str().unwrap()])
+            .env("NODE_PATH", packages.join("node_modules"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        Self { child, said, pictures }
+    }
+
+    /// Has the script do something and waits until it is done; gives what it says.
+    fn does(&mut self, what: &str) -> String {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{what}").unwrap();
+        let mut said = String::new();
+        self.said.read_line(&mut said).unwrap();
+        let said = said.trim_end();
+        said.strip_prefix("done")
+            .unwrap_or_else(|| panic!("{what}: the browser's script says `{said}`"))
+            .trim()
+            .to_owned()
+    }
+
+    /// Photographs the page, as a reader would see it, and reads the code on it.
+    fn code(&mut self, name: &str) -> Code {
+        self.does(&format!("picture {name}"));
+        let picture = image::open(self.pictures.join(format!("{name}.png"))).unwrap();
+        assert!(picture.width() > 700);
+        let mut grey = rqrr::PreparedImage::prepare(picture.to_luma8());
+        let grids = grey.detect_grids();
+        assert_eq!(grids.len(), 1, "{name}: one code is on the page");
+        let (_, text) = grids[0].decode().unwrap();
+        Code::parse(&text).unwrap()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The script ends the browser when its input ends.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn installed(directory: &Path) -> PathBuf {
+    const PACKAGE: &str = "playwright-core@1.65.1";
+    fs::create_dir_all(directory).unwrap();
+    let lock = File::create(directory.join("lock")).unwrap();
+    lock.lock().unwrap();
+    if fs::read_to_string(directory.join("installed")).ok().as_deref() != Some(PACKAGE) {
+        let output = Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", ".", PACKAGE])
+            .current_dir(directory)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "npm: {}", String::from_utf8_lossy(&output.stderr));
+        fs::write(directory.join("installed"), PACKAGE).unwrap();
+    }
+    directory.to_owned()
+}
+
+fn accepted(code: &Code, issuers: &Issuers) -> Presented {
+    let Code::Offline(code) = code else { panic!("not an offline code: {:?}", code.mode()) };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    code.verify(issuers, u32::try_from(now).unwrap(), Window::default()).unwrap()
+}
+
+#[test]
+fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listen = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let (at_platform, at_identity) = (listen(), listen());
+    let [platform, identity] =
+        [&at_platform, &at_identity].map(|at| format!("http://{}", at.local_addr().unwrap()));
+    let (stop, stopped) = watch::channel(());
+    let until_stopped = || {
+        let mut stopped = stopped.clone();
+        async move {
+            let _ = stopped.changed().await;
+        }
+    };
+    let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let (authority, issuers) = authority_of_now(&format!("{identity}/check"), now);
+    let city =
+        Platform::open(Connection::open_in_memory().unwrap(), Setup { codes: Some(authority), ..setup() })
+            .unwrap();
+    let peers = Peers { acquirer: String::new(), department: String::new(), identity: identity.clone() };
+    let at_kiosks = listen();
+    let kiosks = runtime.block_on(async { KioskListener::new(at_kiosks, Authority::new().platform()).unwrap() });
+    let side = KioskSide { listener: kiosks, keys: vec![envelope()] };
+    runtime.spawn(shell::serve(at_platform, side, city, peers, stopped.clone()));
+    let (register, returns_to) = (Register::of(RESIDENTS).unwrap(), format!("{platform}/"));
+    let seeing = until_stopped();
+    runtime.spawn(async move { identity::shell::serve(at_identity, register, &returns_to, seeing).await });
+
+    let mut browser = Browser::start(&format!("{platform}/code/"));
+    browser.does("open");
+    browser.does("picture 1-unbound");
+    browser.does("check 李四 500112194803150422");
+    browser.does("picture 2-identity-refused");
+    browser.does("bind 张桂英 500112194803150422");
+    let first = accepted(&browser.code("3-code"), &issuers);
+    browser.does("next");
+    let second = accepted(&browser.code("4-next-code"), &issuers);
+    assert_eq!(second.alias, first.alias);
+    assert!(second.slot > first.slot);
+    assert!(browser.does("secrets").contains("extractable=false"));
+
+    browser.does("elder");
+    accepted(&browser.code("5-elder"), &issuers);
+    browser.does("large");
+    assert!(matches!(browser.code("6-large-modules"), Code::Online(_)));
+    browser.does("uses");
+    browser.does("picture 7-uses");
+    browser.does("standard");
+
+    // The platform is gone, and with it every socket; the browser's cache of pages is not asked either.
+    drop(stop);
+    runtime.shutdown_background();
+    browser.does("offline");
+    let third = accepted(&browser.code("8-without-network"), &issuers);
+    assert_eq!(third.alias, first.alias);
+    assert!(third.slot > second.slot);
+    browser.does("loss");
+    browser.does("picture 9-loss-without-network");
+}
