@@ -213,6 +213,27 @@ pub(super) fn reissue(turn: &Turn<'_>, client: &Client, body: &[u8]) -> Result<R
     done()
 }
 
+/// A paper code for the holder of a card in force.
+pub(super) fn paper(turn: &mut Turn<'_>, client: &Client, body: &[u8]) -> Result<Reply, Fail> {
+    let OfCard { number } = json(body)?;
+    let (resident, standing) = card(turn, &number)?;
+    if standing != CardStanding::InForce {
+        return Err(ProblemCode::CardStopped.because("the card is not in force").into());
+    }
+    let printed = codes::paper::print(turn, resident)?;
+    note(turn, client, resident, &number, "paper code")?;
+    Ok(Response::json(&printed).into())
+}
+
+/// The paper code of a card's holder is lost.
+pub(super) fn paper_lost(turn: &Turn<'_>, client: &Client, body: &[u8]) -> Result<Reply, Fail> {
+    let OfCard { number } = json(body)?;
+    let (resident, _) = card(turn, &number)?;
+    codes::paper::lost(turn, resident)?;
+    note(turn, client, resident, &number, "paper code lost")?;
+    done()
+}
+
 /// Whether a card of the resident's is in force.
 pub(crate) fn in_force(turn: &Turn<'_>, resident: i64) -> rusqlite::Result<bool> {
     turn.tx.query_row(

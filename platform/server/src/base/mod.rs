@@ -5,6 +5,8 @@
 //! | `POST /base/v1/issue` | [`cards::Issue`] | `{}`; the person is checked with the trusted identity service first |
 //! | `POST /base/v1/activate`, `lose`, `restore`, `cancel` | [`cards::OfCard`] | `{}` |
 //! | `POST /base/v1/reissue` | [`cards::Reissue`] | `{}`; the old card ends, the new one waits to be activated |
+//! | `POST /base/v1/paper-code` | [`cards::OfCard`] | a code to be printed, see [`codes`](crate::codes); ends the one before |
+//! | `POST /base/v1/paper-lost` | [`cards::OfCard`] | `{}` |
 //! | `POST /base/v1/import` | lines of a table, see [`import`] | [`import::Report`] |
 //!
 //! Requests are signed as a client's of [`codes`](crate::codes), whose registration must say `cards = true`. Doing a
@@ -39,6 +41,8 @@ pub(crate) fn route(turn: &mut Turn<'_>, name: &str, request: &Request) -> Resul
         "issue" => cards::issue(client, &request.body),
         "reissue" => cards::reissue(turn, client, &request.body),
         "import" => import::import(turn, client, &request.body),
+        "paper-code" => cards::paper(turn, client, &request.body),
+        "paper-lost" => cards::paper_lost(turn, client, &request.body),
         _ => match cards::Step::named(name) {
             Some(step) => cards::step(turn, client, step, &request.body),
             None => Err(ProblemCode::NotOffered.because("there is no such path").into()),

@@ -6,6 +6,7 @@
 mod judge;
 mod keys;
 mod page;
+pub(crate) mod paper;
 mod phones;
 mod refusal;
 pub(crate) mod revocations;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::CodeAuthority;
 use super::refusal::PhoneRefusal;
+use super::revocations::Carrier;
 use super::{revocations, unhex};
 use crate::base::in_force;
 use crate::columns::{hex, ms, unix_ms};
@@ -287,19 +288,14 @@ fn loss(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     Ok(Response::json(&serde_json::json!({})).into())
 }
 
-/// Ends all phones and codes of a resident: nothing is issued to them, no online code is accepted, and the kiosks
-/// hear of every signed code that has not ended by itself.
-pub(crate) fn end(
-    tx: &Transaction<'_>,
-    authority: &CodeAuthority,
-    now: UnixMs,
-    resident: i64,
-) -> rusqlite::Result<()> {
+/// Ends the phone of a resident: nothing is issued to it, no online code is accepted, and the kiosks hear of every
+/// certificate that has not ended by itself. A paper code stays.
+fn end(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs, resident: i64) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE phones SET ended_ms = ?2 WHERE resident = ?1 AND ended_ms IS NULL",
         params![resident, ms(now)],
     )?;
-    suspend(tx, authority, now, resident)
+    revocations::revoke_all(tx, authority, now, resident, Carrier::Phone)
 }
 
 /// Ends all codes of a resident; a phone that is bound can fetch new ones when they may have one again.
@@ -309,18 +305,8 @@ pub(crate) fn suspend(
     now: UnixMs,
     resident: i64,
 ) -> rusqlite::Result<()> {
-    tx.execute("DELETE FROM tokens WHERE resident = ?1 AND used_by IS NULL", [resident])?;
-    let mut live = tx.prepare(
-        "UPDATE code_aliases SET revoked = 1 WHERE resident = ?1 AND revoked = 0 AND ends_ms > ?2
-         RETURNING alias, ends_ms",
-    )?;
-    let live = live
-        .query_map(params![resident, ms(now)], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<Vec<([u8; 8], i64)>>>()?;
-    for (alias, ends) in live {
-        revocations::revoke(tx, authority, now, contract::CodeHolder::of(&alias), unix_ms(ends))?;
-    }
-    Ok(())
+    revocations::revoke_all(tx, authority, now, resident, Carrier::Phone)?;
+    revocations::revoke_all(tx, authority, now, resident, Carrier::Paper)
 }
 
 fn phone(turn: &Turn<'_>, secret: &str) -> Result<Phone, Fail> {

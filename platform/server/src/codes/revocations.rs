@@ -19,8 +19,43 @@ const BASE_EVERY_MS: u64 = 24 * HOUR_MS;
 /// After this many deltas it is made anew sooner.
 const DELTAS_MAX: i64 = 200;
 
+/// What carries a resident's codes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// The phone that is bound: online tokens and session certificates.
+    Phone,
+    /// The paper in the resident's pocket.
+    Paper,
+}
+
+/// From now on no code that this carrier has is accepted.
+pub(super) fn revoke_all(
+    tx: &Transaction<'_>,
+    authority: &CodeAuthority,
+    now: UnixMs,
+    resident: i64,
+    carrier: Carrier,
+) -> rusqlite::Result<()> {
+    if carrier == Carrier::Phone {
+        tx.execute("DELETE FROM tokens WHERE resident = ?1 AND used_by IS NULL", [resident])?;
+    }
+    let mut live = tx.prepare(
+        "UPDATE code_aliases SET revoked = 1
+         WHERE resident = ?1 AND revoked = 0 AND ends_ms > ?2 AND (phone IS NULL) = ?3 RETURNING alias, ends_ms",
+    )?;
+    let live = live
+        .query_map(params![resident, ms(now), carrier == Carrier::Paper], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<Vec<([u8; 8], i64)>>>()?;
+    for (alias, ends) in live {
+        revoke(tx, authority, now, CodeHolder::of(&alias), unix_ms(ends))?;
+    }
+    Ok(())
+}
+
 /// From now on no code of this holder is accepted; kiosks forget it when its last code has ended.
-pub(super) fn revoke(
+fn revoke(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
     now: UnixMs,

@@ -1,6 +1,6 @@
 //! The card-holder base: cards issued, lost and found, codes in step with them, tables read.
 
-use contract::{IdentifyRequest, Presented, ProblemCode, VisitId};
+use contract::{Evidence, IdentifyRequest, Level, Presented, ProblemCode, VisitId};
 use serde_json::{Value, json};
 use server::{Client, OutAnswer, Reply, Request, Setup, Unreachable, Verb};
 
@@ -200,4 +200,39 @@ fn a_table_is_entered_row_by_row_and_what_is_bad_is_told_by_line_without_a_quote
     assert_eq!((report["entered"].as_u64(), report["known"].as_u64()), (Some(0), Some(1)));
     let second = send(format!("王建国,500103197510023312,C7,{id},3.00\n").into_bytes());
     assert_eq!(second["bad"][0]["why"], "second-card");
+}
+
+#[test]
+fn a_paper_code_is_good_again_and_again_until_it_is_lost_or_replaced() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let certificate = phone.certificate(&mut city);
+    let of_card = json!({ "number": OLD });
+    let print =
+        |city: &mut City| desk(city, "paper-code", &of_card).unwrap()["text"].as_str().unwrap().to_owned();
+    let first = print(&mut city);
+    for kiosk in [Kiosk::One, Kiosk::One, Kiosk::Two] {
+        let holder = identify(&mut city, kiosk, &first).unwrap();
+        assert_eq!((holder.evidence, holder.level), (Evidence::PaperCode, Level::Recognised));
+    }
+    let second = print(&mut city);
+    assert_eq!(identify(&mut city, Kiosk::One, &first).err(), Some(ProblemCode::CodeRevoked));
+    assert!(identify(&mut city, Kiosk::One, &second).is_ok());
+    desk(&mut city, "paper-lost", &of_card).unwrap();
+    assert_eq!(identify(&mut city, Kiosk::One, &second).err(), Some(ProblemCode::CodeRevoked));
+    // The phone is another carrier.
+    let code = phone.show(&mut city, &certificate).to_text();
+    assert!(identify(&mut city, Kiosk::One, &code).is_ok());
+    let third = print(&mut city);
+    phone.lose(&mut city);
+    assert!(identify(&mut city, Kiosk::One, &third).is_ok());
+    desk(&mut city, "lose", &of_card).unwrap();
+    assert_eq!(identify(&mut city, Kiosk::One, &third).err(), Some(ProblemCode::CodeRevoked));
+    assert_eq!(desk(&mut city, "paper-code", &of_card), Err(ProblemCode::CardStopped));
+    desk(&mut city, "restore", &of_card).unwrap();
+    let fourth = print(&mut city);
+    city.pass(60 * 24 * 60 * 60 * 1000 + 15_000);
+    assert_eq!(identify(&mut city, Kiosk::One, &fourth).err(), Some(ProblemCode::CodeExpired));
+    // No issuer's key is valid for another sixty days: nothing is printed that would be refused before its end.
+    assert_eq!(desk(&mut city, "paper-code", &of_card), Err(ProblemCode::NotOffered));
 }

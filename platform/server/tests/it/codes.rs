@@ -128,6 +128,10 @@ impl Phone {
         ask(city, "certificates", &self.request()).unwrap_err().1
     }
 
+    pub(crate) fn lose(&self, city: &mut City) {
+        ask(city, "losses", &json!({ "phone": self.secret })).unwrap();
+    }
+
     /// Whether the platform says that codes under this certificate are accepted.
     pub(crate) fn stands(&self, city: &mut City, certificate: &SessionCertificate) -> bool {
         let alias = hex(&certificate.to_bytes()[4..12]);

@@ -123,7 +123,8 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
             .unwrap();
     let peers = Peers { acquirer: String::new(), department: String::new(), identity: identity.clone() };
     let at_kiosks = listen();
-    let kiosks = runtime.block_on(async { KioskListener::new(at_kiosks, Authority::new().platform()).unwrap() });
+    let kiosks =
+        runtime.block_on(async { KioskListener::new(at_kiosks, Authority::new().platform()).unwrap() });
     let side = KioskSide { listener: kiosks, keys: vec![envelope()] };
     runtime.spawn(shell::serve(at_platform, side, city, peers, stopped.clone()));
     let (register, returns_to) = (Register::of(RESIDENTS).unwrap(), format!("{platform}/"));

@@ -1,0 +1,52 @@
+//! 纸质码: a code for those without a phone, printed by a desk. A new one ends the one before.
+
+use contract::{ProblemCode, UnixMs};
+use resident_code::{Alias, PaperCode, PaperTerms};
+use rusqlite::params;
+use serde::Serialize;
+
+use super::revocations::{self, Carrier};
+use crate::columns::ms;
+use crate::fail::Fail;
+use crate::platform::Turn;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What is printed.
+#[derive(Serialize)]
+pub(crate) struct Printed {
+    /// The text of the QR code.
+    text: String,
+    /// When it ends.
+    ends_ms: UnixMs,
+}
+
+/// 制码: a paper code of this resident's, who has a card in force.
+pub(crate) fn print(turn: &mut Turn<'_>, resident: i64) -> Result<Printed, Fail> {
+    let none = || {
+        Fail::from(ProblemCode::NotOffered.because("no issuer's key is valid for as long as a paper code"))
+    };
+    let authority = turn.city.codes.as_ref().ok_or_else(none)?;
+    revocations::revoke_all(turn.tx, authority, turn.now, resident, Carrier::Paper)?;
+    let days = authority.rules.paper.days;
+    let issued_at = u32::try_from(turn.now.0 / 1000).map_err(|_| none())?;
+    let ends = UnixMs(u64::from(issued_at) * 1000).plus_ms(u64::from(days) * DAY_MS);
+    let issuer = authority.issuer(turn.now, ends).ok_or_else(none)?;
+    let alias = Alias(*turn.draw.next().first_chunk().ok_or_else(none)?);
+    let capabilities = authority.rules.bits(&authority.rules.paper.capabilities);
+    let terms = PaperTerms { capabilities, alias, issued_at, days };
+    let code = PaperCode::issue(&terms, issuer).map_err(|_| none())?;
+    turn.tx.execute(
+        "INSERT INTO code_aliases (resident, alias, phone, issued_ms, ends_ms) VALUES (?1, ?2, NULL, ?3, ?4)",
+        params![resident, alias.0, ms(turn.now), ms(ends)],
+    )?;
+    Ok(Printed { text: code.to_text(), ends_ms: ends })
+}
+
+/// 挂失: the paper is lost.
+pub(crate) fn lost(turn: &Turn<'_>, resident: i64) -> rusqlite::Result<()> {
+    match &turn.city.codes {
+        Some(authority) => revocations::revoke_all(turn.tx, authority, turn.now, resident, Carrier::Paper),
+        None => Ok(()),
+    }
+}
