@@ -17,6 +17,8 @@ const MOMENT_MS: u64 = 24 * 60 * 60 * 1000;
 pub(crate) struct Judged {
     /// Whose it is.
     pub(crate) resident: i64,
+    /// What opening a visit with it rests on.
+    pub(crate) evidence: Evidence,
     capabilities: Capabilities,
 }
 
@@ -29,15 +31,6 @@ impl Judged {
     }
 }
 
-/// What opening a visit with such a code rests on.
-pub(crate) const fn evidence(code: &Code) -> Evidence {
-    match code {
-        Code::Online(_) => Evidence::TokenConsumed,
-        Code::Offline(_) => Evidence::OfflineCode,
-        Code::Paper(_) => Evidence::PaperCode,
-    }
-}
-
 /// Whether a code is good now. Uses nothing up.
 pub(crate) fn look(turn: &Turn<'_>, code: &Code) -> Result<Judged, Fail> {
     match code {
@@ -45,9 +38,11 @@ pub(crate) fn look(turn: &Turn<'_>, code: &Code) -> Result<Judged, Fail> {
         Code::Offline(code) => {
             let presented = presented(turn, code)?;
             let resident = holder(turn, presented.alias)?;
-            Ok(Judged { resident, capabilities: presented.capabilities })
+            let capabilities = presented.capabilities;
+            Ok(Judged { resident, evidence: Evidence::OfflineCode, capabilities })
         }
         Code::Paper(code) => look_paper(turn, code),
+        Code::Answer(_) => Err(answers_are_none().into()),
     }
 }
 
@@ -68,6 +63,7 @@ pub(crate) fn take(turn: &Turn<'_>, code: &Code, consumer: &str) -> Result<(), F
             )?
         }
         Code::Paper(_) => 1,
+        Code::Answer(_) => return Err(answers_are_none().into()),
     };
     if taken == 1 { Ok(()) } else { Err(ProblemCode::CodeUsed.because("the code was already used").into()) }
 }
@@ -121,7 +117,7 @@ fn look_online(turn: &Turn<'_>, token: &OnlineToken) -> Result<Judged, Fail> {
             let rules = turn.city.codes.as_ref().map(|authority| &authority.rules);
             let capabilities =
                 rules.map_or(Capabilities(0), |rules| rules.bits(&rules.phone.page_capabilities));
-            Ok(Judged { resident, capabilities })
+            Ok(Judged { resident, evidence: Evidence::TokenConsumed, capabilities })
         }
     }
 }
@@ -130,7 +126,8 @@ fn look_paper(turn: &Turn<'_>, code: &PaperCode) -> Result<Judged, Fail> {
     let authority = turn.city.codes.as_ref().ok_or_else(unknown)?;
     let skew = Window::default().ahead;
     let terms = code.verify(&authority.accepted(turn.now), seconds(turn.now), skew).map_err(refused)?;
-    Ok(Judged { resident: holder(turn, terms.alias)?, capabilities: terms.capabilities })
+    let resident = holder(turn, terms.alias)?;
+    Ok(Judged { resident, evidence: Evidence::PaperCode, capabilities: terms.capabilities })
 }
 
 fn presented(turn: &Turn<'_>, code: &OfflineCode) -> Result<Presented, Fail> {
@@ -151,6 +148,11 @@ fn holder(turn: &Turn<'_>, alias: Alias) -> Result<i64, Fail> {
         Some((_, true)) => Err(ProblemCode::CodeRevoked.because("the code was reported lost").into()),
         Some((resident, false)) => Ok(resident),
     }
+}
+
+/// An answer is for the kiosk that posed its challenge, and opens nothing.
+fn answers_are_none() -> Problem {
+    ProblemCode::CodeUnknown.because("the text is an answer to a challenge, not a code")
 }
 
 fn unknown() -> Problem {

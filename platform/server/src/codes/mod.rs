@@ -13,7 +13,7 @@ pub(crate) mod revocations;
 mod rules;
 mod verify;
 
-pub(crate) use judge::{evidence, look, note_use, refused, take};
+pub(crate) use judge::{look, note_use, refused, take};
 pub use keys::{AuthorityError, CodeAuthority};
 pub(crate) use page::page;
 pub(crate) use phones::{TOKEN_MS, bound, fresh_token, route, suspend};
