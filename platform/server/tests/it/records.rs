@@ -303,7 +303,7 @@ fn one_code_at_two_kiosks_is_found_when_their_records_have_come_and_is_shown_to_
         visit: VisitId::from_entropy(5),
         holder: CodeHolder::of(b"an alias"),
         slot: Some(slot),
-        until: UnixMs(60_000),
+        until: UnixMs(1_795_500_060_000),
         offline: true,
     };
     let mut one = Log::new(Kiosk::One, 7);
