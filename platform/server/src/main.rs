@@ -191,11 +191,11 @@ fn authority(arguments: &Arguments) -> anyhow::Result<Option<CodeAuthority>> {
     for id in 0..=u8::MAX {
         let path = directory.join(format!("issuer-{id}.key"));
         if path.exists() {
-            issuers.push((id, key(&path)?));
+            issuers.push((id, key_of(&path)?));
         }
     }
     let root = read(root)?.trim().parse()?;
-    let revoker = key(&directory.join("revoker.key"))?;
+    let revoker = key_of(&directory.join("revoker.key"))?;
     Ok(Some(CodeAuthority::new(rules, list, &root, &issuers, &revoker)?))
 }
 
