@@ -78,6 +78,7 @@ impl Terminal {
         let devices = [
             (Device::CardReader, Health::Ready),
             (Device::CodeReader, Health::Ready),
+            (Device::IdReader, Health::Ready),
             (Device::Printer, printer),
         ];
         for (at, (device, health)) in (1_u128..).zip(devices) {
