@@ -123,6 +123,11 @@ impl<'a> Drill<'a> {
         self.at.fault(&self.name(), true)?;
         self.at.insert(CARD)?;
         self.strike(CARD_WORKING, CARD_ENDS)?;
+        self.card_after_mending()
+    }
+
+    /// The card is let go of; once the fault is mended, a card is read again.
+    fn card_after_mending(&mut self) -> Result<()> {
         self.leave(&["取卡离开"])?;
         self.touches()?;
         self.at.mend()?;
@@ -150,16 +155,7 @@ impl<'a> Drill<'a> {
         self.at.enter_pin(PIN)?;
         self.at.tap("确定")?;
         self.strike(PIN_WORKING, PIN_ENDS)?;
-        self.leave(&["取卡离开"])?;
-        self.touches()?;
-        self.at.mend()?;
-        self.at.take_card()?;
-        let mended = Instant::now();
-        self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
-        self.at.insert(CARD)?;
-        self.at.see_within(MENU, BACK).context("after the mending a card is read again")?;
-        self.at.take_card()?;
-        Ok(())
+        self.card_after_mending()
     }
 
     /// The printer fails while nobody prints.
