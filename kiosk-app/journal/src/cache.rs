@@ -7,11 +7,13 @@
 //!
 //! Values are sealed with SM4-GCM under a key derived from the machine's; their names stand in the clear.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload, consts::U12};
 use aes_gcm::{AesGcm, Nonce};
@@ -31,6 +33,11 @@ const PIECE: usize = 32 * 1024;
 const STORE: &str = "store";
 const ASIDE: &str = "aside";
 const BUSY: &str = "busy";
+/// The file of a store that sled holds the lock of.
+const LOCKED: &str = "db";
+/// How long, and how often, a lock that somebody still holds is waited for.
+const LOCK_WAIT: Duration = Duration::from_millis(20);
+const LOCK_TRIES: u32 = 100;
 
 /// What opening a cache found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +177,7 @@ impl Cache {
     fn open_store(&mut self) -> Result<(), CacheError> {
         let path = self.directory.join(STORE);
         remove_unfinished_snapshots(&path)?;
+        await_lock(&path.join(LOCKED));
         // Each value is flushed when it is put; a flusher of sled's own would wake twice a second.
         let config = sled::Config::new().path(path).cache_capacity(MEMORY).flush_every_ms(None);
         self.store = Some(guarded(&self.directory, || config.open())?);
@@ -219,6 +227,20 @@ fn remove_unfinished_snapshots(store: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Waits, for a while, until nobody holds the lock of a store: a thread of sled's can hold it for some moments after
+/// the store was closed, and sled does not tell a store that is in use from one that is broken.
+fn await_lock(file: &Path) {
+    // What cannot be opened is not locked: sled itself says what is wrong with it.
+    let Ok(file) = File::open(file) else { return };
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_WAIT),
+            // Closing the file gives the lock back.
+            Ok(()) | Err(TryLockError::Error(_)) => return,
+        }
+    }
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
@@ -311,6 +333,19 @@ mod tests {
         let place = Place::with_value();
         fs::write(place.path(STORE).join("snap.00000000000000FF.generating"), b"half a snap").unwrap();
         assert_eq!(place.value(), (Some("养老保险".as_bytes().to_vec()), Found::Good));
+    }
+
+    #[test]
+    fn a_store_that_is_held_for_a_moment_longer_is_waited_for() {
+        let place = Place::with_value();
+        let held = File::open(place.path(STORE).join(LOCKED)).unwrap();
+        held.lock().unwrap();
+        let holder = thread::spawn(move || {
+            thread::sleep(LOCK_WAIT * 5);
+            drop(held);
+        });
+        assert_eq!(place.value(), (Some("养老保险".as_bytes().to_vec()), Found::Good));
+        holder.join().unwrap();
     }
 
     #[test]
