@@ -1,6 +1,7 @@
 //! How each kind of device is brought to its fault, and what must be seen.
 
 use std::collections::BTreeSet;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -21,6 +22,10 @@ const TOLD_MAX: Duration = Duration::from_secs(20);
 const LETS_GO: Duration = Duration::from_millis(1_200);
 /// A device that bears its fault is looked at for this long.
 const BORNE: Duration = Duration::from_millis(1_500);
+
+/// Between two cards. pcscd looks every 400 ms, and the welcome view can be on before the last card is out: no hand
+/// changes cards so fast that nobody sees it.
+const SWAP: Duration = Duration::from_secs(1);
 
 /// No way to begin is left.
 const CLOSED: &str = "本机暂时不能办理";
@@ -134,6 +139,7 @@ impl<'a> Drill<'a> {
         self.at.take_card()?;
         let mended = Instant::now();
         self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        thread::sleep(SWAP);
         self.at.insert(CARD)?;
         self.at.see_within(MENU, BACK).context("after the mending a card is read again")?;
         self.at.take_card()?;
