@@ -63,6 +63,7 @@ pub(crate) struct Devices {
     pub(crate) code_reader: Health,
     pub(crate) id_reader: Health,
     pub(crate) printer: Health,
+    pub(crate) sheet_printer: Health,
     /// A card lies in the slot.
     pub(crate) card_in: bool,
 }
@@ -363,10 +364,13 @@ impl Kiosk {
                     self.refuse(turn, Refusal::IdCardUnread);
                 }
             }
-            Device::Printer => {
-                let back = health == Health::Ready && self.devices.printer != Health::Ready;
-                self.devices.printer = health;
-                if back {
+            Device::Printer | Device::SheetPrinter => {
+                let printer = match device {
+                    Device::SheetPrinter => &mut self.devices.sheet_printer,
+                    _ => &mut self.devices.printer,
+                };
+                let before = std::mem::replace(printer, health);
+                if health == Health::Ready && before != Health::Ready {
                     self.print_waiting(turn);
                 }
             }

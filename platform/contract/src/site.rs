@@ -151,6 +151,8 @@ pub struct SiteDevices {
     pub id_reader: Option<IdReaderPath>,
     /// A receipt printer.
     pub printer: Option<PrinterPath>,
+    /// An A4 printer.
+    pub sheet_printer: Option<SheetPrinterPath>,
 }
 
 /// Where the card slot is.
@@ -244,6 +246,14 @@ pub struct PrinterPath {
     pub link: PrinterLink,
     /// Printer profile, for example `generic-80`.
     pub profile: String,
+}
+
+/// Where the A4 printer is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SheetPrinterPath {
+    /// Its IPP address, for example `ipp://localhost:631/printers/a4`.
+    pub url: String,
 }
 
 /// A receipt printer's line.
