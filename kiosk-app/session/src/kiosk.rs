@@ -364,16 +364,21 @@ impl Kiosk {
                     self.refuse(turn, Refusal::IdCardUnread);
                 }
             }
-            Device::Printer | Device::SheetPrinter => {
-                let printer = match device {
-                    Device::SheetPrinter => &mut self.devices.sheet_printer,
-                    _ => &mut self.devices.printer,
-                };
-                let before = std::mem::replace(printer, health);
-                if health == Health::Ready && before != Health::Ready {
-                    self.print_waiting(turn);
-                }
+            Device::Printer => {
+                let before = std::mem::replace(&mut self.devices.printer, health);
+                self.on_printer(turn, before, health);
             }
+            Device::SheetPrinter => {
+                let before = std::mem::replace(&mut self.devices.sheet_printer, health);
+                self.on_printer(turn, before, health);
+            }
+        }
+    }
+
+    /// A printer that is back takes up what waits.
+    fn on_printer(&mut self, turn: &mut Turn, before: Health, now: Health) {
+        if now == Health::Ready && before != Health::Ready {
+            self.print_waiting(turn);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Golden pictures: every sample × orientation × theme × language, drawn and compared.
 //!
-//! `UPDATE_GOLDEN=1` draws them anew, `UPDATE_GOLDEN=missing` only those that are not there yet. What differs is written to `target/golden`, with a page that shows
-//! expected, drawn and difference side by side.
+//! `UPDATE_GOLDEN=1` draws them anew, `UPDATE_GOLDEN=missing` only those that are not there yet. What differs is written
+//! to `target/golden`, with a page that shows expected, drawn and difference side by side.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,20 +20,6 @@ const SHRINK: u32 = 2;
 /// A channel may differ by so much, and so many pixels of 1,000 by more: fonts of another build.
 const CHANNEL: u8 = 48;
 const PIXELS_PER_MILLE: usize = 3;
-
-/// Samples that are looked at on the two full-size panels: the small one is landscape at another scale.
-const FULL_SIZE_ONLY: [&str; 10] = [
-    "code-stale",
-    "code-early",
-    "code-revoked",
-    "code-needs-link",
-    "clock-doubt",
-    "offline-menu",
-    "prove",
-    "gate-ready",
-    "gate-go",
-    "gate-wait",
-];
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -95,9 +81,6 @@ fn every_view_looks_as_it_did() {
         for (lang, language) in [(Lang::Zh, "zh"), (Lang::En, "en")] {
             for (theme, manner) in [(Theme::Standard, "standard"), (Theme::Elder, "elder")] {
                 for (sample, view) in samples::all(lang, theme) {
-                    if orientation == "village" && FULL_SIZE_ONLY.contains(&sample) {
-                        continue;
-                    }
                     let name = format!("{sample}-{orientation}-{manner}-{language}.png");
                     let path = directory().join(&name);
                     names.push(name.clone());
