@@ -10,12 +10,16 @@ use std::time::{Duration, Instant};
 use ::printer::{Block, Confirmation, Outcome, Printer, Profile, Receipt, SerialLink, Why};
 use card::{CardTransport, Holder, ReadFault, Refusal, TransportFault};
 use device::record::card::CardTape;
+use device::record::id_reader::{Asked, RecordedLink as RecordedLine};
 use device::record::printer::{RecordedLink, order};
 use device::record::replay::{self, OPENED};
 use device::record::{Recorder, Recording, What};
+use id_reader::{CardFault, IdReader, SerialLink as SerialIdLink, Validity};
 use system_tests::script;
 use virtual_hardware::card::{Flaw, VirtualCard};
 use virtual_hardware::faults::Faults;
+use virtual_hardware::id_card::{IdFlaw, VirtualIdCard};
+use virtual_hardware::id_reader::VirtualIdReader;
 use virtual_hardware::paper::WIDTH_80;
 use virtual_hardware::printer::VirtualPrinter;
 use virtual_hardware::residents::{self, Resident};
@@ -113,6 +117,61 @@ fn record_print(
     (recording, file, outcome)
 }
 
+fn record_id_card(directory: &Path, resident: &Resident, flaw: IdFlaw) -> (Recording, PathBuf) {
+    let port = tempfile::tempdir().unwrap();
+    let tty = port.path().join("id-reader");
+    let far = VirtualIdReader::plug_in(&tty, Faults::default()).unwrap();
+    let recorder = Recorder::begin(directory, "id-reader");
+    let link = SerialIdLink::open(&tty.display().to_string(), 115_200).unwrap();
+    let link = RecordedLine::new(link, recorder.clone());
+    let orders = link.orders();
+    let mut reader = IdReader::new(link);
+    orders.note(Asked::SamId);
+    reader.sam_id().unwrap();
+    far.lay(VirtualIdCard::of(resident, flaw));
+    loop {
+        orders.note(Asked::Find);
+        if reader.find().unwrap() {
+            break;
+        }
+    }
+    orders.note(Asked::Read);
+    let _ = reader.read().is_ok();
+    // What was heard last is recorded once the driver does something else.
+    orders.note(Asked::Find);
+    recorder.note(What::Note("closed".into()));
+    finished(directory, |recording| ends_with_note(recording, "closed"))
+}
+
+#[test]
+fn a_recorded_id_card_is_read_again_as_it_was() {
+    for (flaw, expected) in [
+        (IdFlaw::None, None),
+        (IdFlaw::Expired, None),
+        (IdFlaw::WrongNumber, Some(CardFault::Card(id_reader::Refusal::Garbage))),
+    ] {
+        for resident in &everybody() {
+            let directory = tempfile::tempdir().unwrap();
+            let (recording, _) = record_id_card(directory.path(), resident, flaw);
+            let read = replay::read_id_cards(&recording).unwrap();
+            assert_eq!(read.len(), 1);
+            match &read[0] {
+                Ok(reading) => {
+                    assert_eq!(expected, None);
+                    assert_ne!(reading.card.number(), resident.id_number);
+                    let until = match reading.card.valid_to() {
+                        Validity::Until(day) => day.compact(),
+                        Validity::LongTerm => "长期".to_owned(),
+                    };
+                    let was = if flaw == IdFlaw::Expired { "20160101" } else { &resident.id_card.valid_to };
+                    assert_eq!(until, was, "whether it was in date can be seen");
+                }
+                Err(fault) => assert_eq!(Some(*fault), expected),
+            }
+        }
+    }
+}
+
 #[test]
 fn no_recording_holds_anything_of_a_resident() {
     let everybody = everybody();
@@ -122,6 +181,7 @@ fn no_recording_holds_anything_of_a_resident() {
         let place = directory.path().join(&resident.id);
         let (_, card) = record_card(&place.join("card"), resident, Flaw::None);
         let (_, print, _) = record_print(&place.join("print"), resident, None, "generic-80");
+        let (_, id_card) = record_id_card(&place.join("id-card"), resident, IdFlaw::None);
         let texts = [
             &sought.name,
             &sought.id_number,
@@ -129,14 +189,15 @@ fn no_recording_holds_anything_of_a_resident() {
             &sought.card.number,
             &sought.card.pin,
         ];
-        for file in [card, print] {
+        for file in [card, print, id_card] {
             let written = fs::read(&file).unwrap();
             // Bytes stand in it as digits, so they are looked for as digits and as they are.
             let plain = bytes_of(&written);
             for text in texts {
                 let gb = encoding_rs::GB18030.encode(text).0.into_owned();
                 let bcd: Vec<u8> = packed(text);
-                for needle in [text.as_bytes(), gb.as_slice(), bcd.as_slice()] {
+                let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+                for needle in [text.as_bytes(), gb.as_slice(), bcd.as_slice(), utf16.as_slice()] {
                     if needle.len() < 3 {
                         continue;
                     }

@@ -31,14 +31,14 @@ pub fn command(program: &Path) -> Command {
     unshare
 }
 
-/// Makes a new namespace fit to work in: loopback, and a place for pcscd's socket.
+/// Makes a new namespace fit to work in: loopback, and a `/run` of its own for the sockets of pcscd and others.
 ///
 /// # Errors
 /// When the namespace does not allow it.
 pub fn furnish() -> Result<()> {
     run("ip", &["link", "set", "lo", "up"])?;
-    fs::create_dir_all("/run/pcscd")?;
-    run("mount", &["-t", "tmpfs", "tmpfs", "/run/pcscd"])
+    run("mount", &["-t", "tmpfs", "tmpfs", "/run"])?;
+    Ok(fs::create_dir("/run/pcscd")?)
 }
 
 /// Runs this program again inside, with the same arguments, unless it is there already.

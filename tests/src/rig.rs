@@ -14,6 +14,7 @@ use contract::{
     CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, PrinterLink, ScannerLine, ScreenSize, Site,
 };
 use tempfile::TempDir;
+use virtual_hardware::sheet_printer::{CupsPrinter, PRINTS};
 
 use crate::ends::Ends;
 use crate::eyes::Eyes;
@@ -42,6 +43,7 @@ pub struct Rig {
     /// Where the acquirer is, without the link.
     pub acquirer: SocketAddr,
     pcscd: Option<Process>,
+    sheet_printer: Option<CupsPrinter>,
     servers: Vec<Process>,
     sockets: TempDir,
     state: PathBuf,
@@ -96,6 +98,8 @@ pub struct Fitting {
     pub scanner: bool,
     /// Profile of another printer.
     pub printer: Option<&'static str>,
+    /// The A4 printer of the site's file, which is left out otherwise: one kiosk of a rig can have it.
+    pub sheet_printer: bool,
 }
 
 impl Rig {
@@ -129,6 +133,7 @@ impl Rig {
             platform,
             acquirer,
             pcscd: None,
+            sheet_printer: None,
             servers: Vec::new(),
             sockets,
             state: state.to_owned(),
@@ -282,6 +287,16 @@ impl Rig {
             }
             path.link = PrinterLink::Serial { tty: printer.display().to_string(), baud: 115_200 };
         }
+        if !plan.fitting.sheet_printer {
+            site.devices.sheet_printer = None;
+        }
+        if let Some(path) = &mut site.devices.sheet_printer {
+            let place = self.sockets.path().join("sheet-printer");
+            fs::create_dir(&place)?;
+            let printer = CupsPrinter::start(&place, PRINTS).context("the A4 printer")?;
+            path.url = printer.address();
+            self.sheet_printer = Some(printer);
+        }
         let site_file = home.join("site.toml");
         fs::write(&site_file, toml::to_string(&site)?)?;
 
@@ -300,6 +315,9 @@ impl Rig {
         bench.arg("--unplugged").arg(self.unplugged());
         if let Some(scanner) = &scanner {
             bench.arg("--scanner").arg(scanner);
+        }
+        if let Some(printer) = site.devices.sheet_printer.as_ref().and(self.sheet_printer.as_ref()) {
+            bench.arg("--sheets").arg(printer.tray().spool());
         }
         bench.arg("--platform").arg(format!("http://{}", self.platform));
         around.push(Process::start(&format!("{name}-bench"), bench, &self.logs())?);

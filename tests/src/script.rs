@@ -60,7 +60,8 @@ pub fn play(state: &Path, page: &Path, repository: &Path, screen: Option<ScreenS
     let report = Report::begin(page)?;
     eprintln!("starting the city");
     let mut rig = Rig::start(state)?;
-    rig.add(Plan { site: "district-hall", screen, slot: Some(0), fitting: Fitting::default() })?;
+    let fitting = Fitting { sheet_printer: true, ..Fitting::default() };
+    rig.add(Plan { site: "district-hall", screen, slot: Some(0), fitting })?;
     rig.add(Plan { site: "township-center", screen: None, slot: None, fitting: Fitting::default() })?;
     let mut stage = Stage { rig, report, residents };
     for (title, scene) in SCENES {
@@ -153,6 +154,15 @@ impl Stage {
         let png = self.at()?.paper_png(index)?;
         self.report.picture(caption, &png, true)?;
         papers.into_iter().next_back().context("there is no receipt in the tray")
+    }
+
+    /// Puts the newest A4 sheet on the page and gives its text.
+    pub(crate) fn newest_sheet(&mut self, caption: &str) -> Result<String> {
+        let sheets = self.at()?.sheets()?;
+        let index = sheets.len().checked_sub(1).context("there is no sheet in the tray")?;
+        let png = self.at()?.sheet_png(index)?;
+        self.report.picture(caption, &png, true)?;
+        sheets.into_iter().next_back().context("there is no sheet in the tray")
     }
 
     /// Notes an expectation.

@@ -238,8 +238,29 @@ impl Station {
     /// # Errors
     /// When the bench does not answer.
     pub fn papers(&self) -> Result<Vec<String>> {
+        self.texts("paper")
+    }
+
+    /// The sheets that lie in the tray of the A4 printer, oldest first: text of each.
+    ///
+    /// # Errors
+    /// When the bench does not answer.
+    pub fn sheets(&self) -> Result<Vec<String>> {
+        self.texts("sheet")
+    }
+
+    /// Picture of a sheet.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn sheet_png(&self, index: usize) -> Result<Vec<u8>> {
+        let address = format!("{}/sheet/{index}.png", self.bench);
+        Ok(self.http.get(address).send()?.error_for_status()?.bytes()?.to_vec())
+    }
+
+    fn texts(&self, of: &str) -> Result<Vec<String>> {
         let answer: Value =
-            self.http.get(format!("{}/paper", self.bench)).send()?.error_for_status()?.json()?;
+            self.http.get(format!("{}/{of}", self.bench)).send()?.error_for_status()?.json()?;
         let list = answer.as_array().cloned().unwrap_or_default();
         Ok(list.iter().filter_map(|one| one.get("text").and_then(Value::as_str).map(str::to_owned)).collect())
     }

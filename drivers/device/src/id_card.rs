@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use device::record::Recorder;
+use device::record::id_reader::{Asked, RecordedLink};
 use device::wire::{Attention, Event, Fault, Health, IdHolder};
 use id_reader::{CardFault, IdCard, IdReader, Link, LinkFault, ReaderFault, Refusal, SerialLink, Validity};
 
@@ -18,9 +20,9 @@ const TROUBLES_MAX: u32 = 2;
 const EMPTY_MIN: u32 = 2;
 
 /// Runs until the kiosk is gone.
-pub(crate) fn run(desk: &Desk, tty: &str, baud: u32) {
+pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) {
     loop {
-        let Ok(fault) = serve(desk, tty, baud) else { return };
+        let Ok(fault) = serve(desk, recorder, tty, baud) else { return };
         let health = if fault == LinkFault::Busy { Health::Failed } else { Health::Absent };
         if desk.health(health).is_err() || desk.away(PAUSE).is_err() {
             return;
@@ -30,7 +32,7 @@ pub(crate) fn run(desk: &Desk, tty: &str, baud: u32) {
 
 /// The line; whoever waits on it is alive.
 struct Beating<'a> {
-    link: SerialLink,
+    link: RecordedLink<SerialLink>,
     desk: &'a Desk,
 }
 
@@ -51,18 +53,21 @@ impl Link for Beating<'_> {
 }
 
 /// Comes back with what is wrong with the line when it has to be opened again.
-fn serve(desk: &Desk, tty: &str, baud: u32) -> Result<LinkFault, Gone> {
+fn serve(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkFault, Gone> {
     let link = match SerialLink::open(tty, baud) {
-        Ok(link) => link,
+        Ok(link) => RecordedLink::new(link, recorder.clone()),
         Err(fault) => return Ok(fault),
     };
+    let orders = link.orders();
     let mut reader = IdReader::new(Beating { link, desk });
+    orders.note(Asked::SamId);
     if let Ok(id) = reader.sam_id() {
         tracing::info!(%id, "security module of the ID reader");
     }
     // A card that lies there at the start has been read by nobody, and its holder may be gone.
     let (mut lies, mut empty, mut troubles) = (true, 0, 0);
     loop {
+        orders.note(Asked::Find);
         let outcome = match reader.find() {
             Ok(true) if lies => {
                 empty = 0;
@@ -72,6 +77,7 @@ fn serve(desk: &Desk, tty: &str, baud: u32) -> Result<LinkFault, Gone> {
                 (lies, empty) = (true, 0);
                 desk.health(Health::Ready)?;
                 desk.event(Event::IdCardSeen)?;
+                orders.note(Asked::Read);
                 let (event, outcome) = told(reader.read());
                 desk.event(event)?;
                 outcome

@@ -55,7 +55,7 @@ fn run() -> Result<()> {
         DeviceConfig::Card { reader } => slot::run(&desk, &recorder, &reader),
         DeviceConfig::Camera { source, setup } => camera::run(&desk, &recorder, &source, setup),
         DeviceConfig::Scanner { tty, baud, line } => scanner::run(&desk, &recorder, &tty, baud, &line),
-        DeviceConfig::IdReader { tty, baud } => id_card::run(&desk, &tty, baud),
+        DeviceConfig::IdReader { tty, baud } => id_card::run(&desk, &recorder, &tty, baud),
         DeviceConfig::ReceiptPrinter { link, profile } => {
             printing::run(&desk, &recorder, &link, &profile)?;
         }

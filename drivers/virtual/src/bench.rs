@@ -12,6 +12,8 @@
 //! | `POST /camera/hide` | – | takes it away |
 //! | `GET /paper` | – | `[{"text"}]`, oldest first |
 //! | `GET /paper/{n}.png` | – | picture of one |
+//! | `GET /sheet` | – | `[{"text"}]`, what lies in the tray of the A4 printer, oldest first |
+//! | `GET /sheet/{n}.png` | – | picture of one |
 //! | `POST /scanner/show` | `{"text"}` | holds a code before the scanner |
 //! | `POST /scanner/hide` | – | takes it away |
 //! | `POST /id-card/lay` | `{"resident"}`: an id, or `foreign`, `expired`, `wrong-number` | lays an ID card down |
@@ -41,6 +43,7 @@ use crate::id_reader::VirtualIdReader;
 use crate::printer::VirtualPrinter;
 use crate::residents::Resident;
 use crate::scanner::VirtualScanner;
+use crate::sheet_printer::Tray;
 use crate::slot::Slot;
 
 /// Everything on the bench.
@@ -57,6 +60,8 @@ pub struct Bench {
     pub scanner: Option<VirtualScanner>,
     /// The ID reader, where the kiosk has one.
     pub id_reader: Option<VirtualIdReader>,
+    /// The tray of the A4 printer, where the kiosk has one.
+    pub tray: Option<Tray>,
     /// What is wrong with all of these.
     pub faults: Faults,
     /// The screen.
@@ -84,6 +89,8 @@ pub fn router(bench: Arc<Bench>) -> Router {
         .route("/camera/hide", post(hide))
         .route("/paper", get(papers))
         .route("/paper/{name}", get(paper))
+        .route("/sheet", get(sheets))
+        .route("/sheet/{name}", get(sheet))
         .route("/scanner/show", post(aim))
         .route("/scanner/hide", post(lay_down))
         .route("/id-card/lay", post(lay_id_card))
@@ -215,10 +222,30 @@ async fn papers(State(bench): Shared) -> Json<Value> {
 }
 
 async fn paper(State(bench): Shared, Path(name): Path<String>) -> Result<Response, Refused> {
-    let index = name.strip_suffix(".png").and_then(|index| index.parse::<usize>().ok());
-    let sheet = index.and_then(|index| bench.printer.sheets().into_iter().nth(index));
+    let sheet = index(&name).and_then(|index| bench.printer.sheets().into_iter().nth(index));
     let sheet = sheet.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "no such receipt".to_owned()))?;
     Ok(([(header::CONTENT_TYPE, "image/png")], sheet.png).into_response())
+}
+
+/// `n` of `n.png`.
+fn index(name: &str) -> Option<usize> {
+    name.strip_suffix(".png")?.parse().ok()
+}
+
+async fn sheets(State(bench): Shared) -> Result<Json<Value>, Refused> {
+    let Some(tray) = bench.tray.clone() else { return Ok(Json(json!([]))) };
+    let texts = tokio::task::spawn_blocking(move || {
+        tray.sheets()?.iter().map(|sheet| Tray::text(sheet)).collect::<std::io::Result<Vec<String>>>()
+    });
+    Ok(Json(texts.await??.iter().map(|text| json!({ "text": text })).collect()))
+}
+
+async fn sheet(State(bench): Shared, Path(name): Path<String>) -> Result<Response, Refused> {
+    let none = || Refused(StatusCode::NOT_FOUND, "no such sheet".to_owned());
+    let (tray, index) = bench.tray.clone().zip(index(&name)).ok_or_else(none)?;
+    let sheet = tray.sheets()?.into_iter().nth(index).ok_or_else(none)?;
+    let png = tokio::task::spawn_blocking(move || Tray::png(&sheet)).await??;
+    Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response())
 }
 
 #[derive(Deserialize)]

@@ -20,4 +20,5 @@ mod port;
 pub mod printer;
 pub mod residents;
 pub mod scanner;
+pub mod sheet_printer;
 pub mod slot;

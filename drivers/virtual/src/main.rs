@@ -15,6 +15,7 @@ use virtual_hardware::paper::WIDTH_80;
 use virtual_hardware::printer::VirtualPrinter;
 use virtual_hardware::residents;
 use virtual_hardware::scanner::VirtualScanner;
+use virtual_hardware::sheet_printer::Tray;
 use virtual_hardware::slot::Slot;
 
 /// Virtual devices for one kiosk, and the page to play with them.
@@ -45,6 +46,9 @@ struct Arguments {
     /// Where the ID reader's port is made (a symbolic link); none: the kiosk has no ID reader.
     #[arg(long)]
     id_reader: Option<PathBuf>,
+    /// Where the A4 printer keeps the files of its jobs; none: the kiosk has no A4 printer.
+    #[arg(long)]
+    sheets: Option<PathBuf>,
     /// Base URL of the platform.
     #[arg(long)]
     platform: String,
@@ -69,6 +73,7 @@ async fn main() -> Result<()> {
         camera: VirtualCamera::with(&arguments.camera, faults.clone()).context("the virtual camera")?,
         scanner: scanner.context("the virtual scanner")?,
         id_reader: id_reader.context("the virtual ID reader")?,
+        tray: arguments.sheets.map(Tray::of),
         faults,
         display: Mutex::new(Display::open(&arguments.display)?),
         platform: arguments.platform.trim_end_matches('/').to_owned(),

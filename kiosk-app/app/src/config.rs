@@ -89,6 +89,7 @@ impl Config {
                 code_reader: site.devices.code_reader.is_some(),
                 id_reader: site.devices.id_reader.is_some(),
                 printer: site.devices.printer.is_some(),
+                sheet_printer: site.devices.sheet_printer.is_some(),
             },
             codes: site.codes.clone(),
             gate: site.gate,

@@ -86,8 +86,8 @@ impl Hands {
             }
             Effect::Charge(charge) => self.ask(Request::charge(&charge)),
             Effect::Inquire(order) => self.ask(Request::inquire(order)),
-            Effect::Print { receipt, content, mark } => {
-                self.devices.print(receipt, &content, mark).map(Message::from)
+            Effect::Print { receipt, on, content, mark } => {
+                self.devices.print(receipt, on, &content, mark).map(Message::from)
             }
         }
     }

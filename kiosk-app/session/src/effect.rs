@@ -1,7 +1,7 @@
 //! What a kiosk wants done, and the order that makes it safe: records first.
 
 use contract::{
-    CallRequest, ChargeRequest, Entry, EvidenceRequest, IdentifyRequest, OrderId, Receipt, ReceiptId,
+    CallRequest, ChargeRequest, Entry, EvidenceRequest, Form, IdentifyRequest, OrderId, Receipt, ReceiptId,
 };
 use zeroize::Zeroizing;
 
@@ -32,6 +32,8 @@ pub enum Effect {
     Print {
         /// The receipt.
         receipt: ReceiptId,
+        /// On which of the printers.
+        on: Form,
         /// What it says.
         content: Receipt,
         /// 补打 第N次, for every copy but the first.

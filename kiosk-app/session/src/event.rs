@@ -159,6 +159,7 @@ pub enum Device {
     CodeReader,
     IdReader,
     Printer,
+    SheetPrinter,
 }
 
 /// Whether a device can be used.

@@ -63,6 +63,7 @@ pub(crate) struct Devices {
     pub(crate) code_reader: Health,
     pub(crate) id_reader: Health,
     pub(crate) printer: Health,
+    pub(crate) sheet_printer: Health,
     /// A card lies in the slot.
     pub(crate) card_in: bool,
 }
@@ -364,12 +365,20 @@ impl Kiosk {
                 }
             }
             Device::Printer => {
-                let back = health == Health::Ready && self.devices.printer != Health::Ready;
-                self.devices.printer = health;
-                if back {
-                    self.print_waiting(turn);
-                }
+                let before = std::mem::replace(&mut self.devices.printer, health);
+                self.on_printer(turn, before, health);
             }
+            Device::SheetPrinter => {
+                let before = std::mem::replace(&mut self.devices.sheet_printer, health);
+                self.on_printer(turn, before, health);
+            }
+        }
+    }
+
+    /// A printer that is back takes up what waits.
+    fn on_printer(&mut self, turn: &mut Turn, before: Health, now: Health) {
+        if now == Health::Ready && before != Health::Ready {
+            self.print_waiting(turn);
         }
     }
 

@@ -3,7 +3,7 @@
 //! At most one copy is unmarked. What may have been printed is never printed again by itself. A receipt
 //! that could not be printed waits while its resident is there and can be fetched by its number after.
 
-use contract::{Entry, OrderId, Receipt, ReceiptId, VisitId};
+use contract::{Entry, Form, OrderId, Receipt, ReceiptId, VisitId};
 use view::{Lang, Text, TextId};
 
 use crate::effect::Effect;
@@ -17,6 +17,10 @@ pub(crate) const COPIES_MAX: u32 = 3;
 pub(crate) struct Paper {
     pub(crate) visit: VisitId,
     pub(crate) content: Receipt,
+    /// What it is meant for,
+    pub(crate) form: Form,
+    /// and the printer of the copy last begun, or of the first to come.
+    pub(crate) on: Form,
     /// The number of the copy last begun, 0 before the first.
     pub(crate) copy: u32,
     pub(crate) state: PaperState,
@@ -45,7 +49,7 @@ impl Kiosk {
         receipt: ReceiptId,
         visit: VisitId,
         order: Option<OrderId>,
-        content: Receipt,
+        (form, content): (Form, Receipt),
         somebody: bool,
     ) {
         turn.out.record(Entry::ReceiptPromised { receipt, visit, order, content: content.clone() });
@@ -54,7 +58,8 @@ impl Kiosk {
             return;
         }
         let released = self.visit.as_ref().is_none_or(|open| open.id != visit);
-        let paper = Paper { visit, content, copy: 0, state: PaperState::Waiting, released };
+        let on = self.printer_for(form).unwrap_or(form);
+        let paper = Paper { visit, content, form, on, copy: 0, state: PaperState::Waiting, released };
         self.papers.insert(receipt, paper);
         self.print_waiting(turn);
         if released {
@@ -62,14 +67,39 @@ impl Kiosk {
         }
     }
 
-    /// Begins the next waiting receipt if the printer is free and works.
-    pub(crate) fn print_waiting(&mut self, turn: &mut Turn) {
-        let busy = self.papers.values().any(|paper| paper.state == PaperState::Printing);
-        if busy || self.devices.printer != Health::Ready || !self.setup.has.printer {
-            return;
+    /// On which printer something of this form would come out now: what is meant for a sheet rather on the roll than
+    /// not at all.
+    pub(crate) fn printer_for(&self, form: Form) -> Option<Form> {
+        let (has, devices) = (self.setup.has, &self.devices);
+        match form {
+            Form::Sheet if has.sheet_printer && devices.sheet_printer == Health::Ready => Some(Form::Sheet),
+            Form::Sheet | Form::Receipt => {
+                (has.printer && devices.printer == Health::Ready).then_some(Form::Receipt)
+            }
         }
-        let waiting = self.papers.iter_mut().find(|(_, paper)| paper.state == PaperState::Waiting);
-        if let Some((receipt, paper)) = waiting {
+    }
+
+    /// How the printer stands that a receipt was sent to last.
+    pub(crate) fn printer_of(&self, receipt: ReceiptId) -> Health {
+        match self.papers.get(&receipt).map(|paper| paper.on) {
+            Some(Form::Sheet) => self.devices.sheet_printer,
+            Some(Form::Receipt) | None => self.devices.printer,
+        }
+    }
+
+    /// Begins the next waiting receipt for which a printer works and is free.
+    pub(crate) fn print_waiting(&mut self, turn: &mut Turn) {
+        let is_free = |on: &Form| {
+            !self.papers.values().any(|paper| paper.state == PaperState::Printing && paper.on == *on)
+        };
+        let next = self
+            .papers
+            .iter()
+            .filter(|(_, paper)| paper.state == PaperState::Waiting)
+            .find_map(|(receipt, paper)| Some((*receipt, self.printer_for(paper.form).filter(is_free)?)));
+        let Some((receipt, on)) = next else { return };
+        if let Some(paper) = self.papers.get_mut(&receipt) {
+            paper.on = on;
             paper.copy += 1;
             paper.state = PaperState::Printing;
             let lang = self.visit.as_ref().map_or(Lang::Zh, |visit| visit.lang);
@@ -77,8 +107,8 @@ impl Kiosk {
                 let times = Text::With(TextId::CopyMark, vec![(paper.copy - 1).to_string()]);
                 self.setup.texts.say(lang, &times)
             });
-            turn.out.record(Entry::PrintStarted { receipt: *receipt, copy: paper.copy });
-            turn.out.effect(Effect::Print { receipt: *receipt, content: paper.content.clone(), mark });
+            turn.out.record(Entry::PrintStarted { receipt, copy: paper.copy });
+            turn.out.effect(Effect::Print { receipt, on, content: paper.content.clone(), mark });
         }
     }
 

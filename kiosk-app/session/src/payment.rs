@@ -5,8 +5,8 @@
 //! for an order is never made.
 
 use contract::{
-    ChargeRequest, ChargeState, Entry, Method, Money, OrderId, OrderItem, ProblemCode, ReceiptId, Settlement,
-    VisitId, VoidReason,
+    ChargeRequest, ChargeState, Entry, Form, Method, Money, OrderId, OrderItem, ProblemCode, ReceiptId,
+    Settlement, VisitId, VoidReason,
 };
 use view::Lang;
 
@@ -187,7 +187,14 @@ impl Kiosk {
             let lang = watched.unwrap_or(Lang::Zh);
             let title = receipt::payment_title(self, &payment.service, lang);
             let content = receipt::of_payment(self, &payment, title, reference, *at, lang);
-            self.promise(turn, payment.receipt, payment.visit, Some(order), content, watched.is_some());
+            self.promise(
+                turn,
+                payment.receipt,
+                payment.visit,
+                Some(order),
+                (Form::Receipt, content),
+                watched.is_some(),
+            );
         }
         let (total, receipt) = (payment.total, payment.receipt);
         if let Some(visit) = &mut self.visit

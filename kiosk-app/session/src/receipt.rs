@@ -1,6 +1,6 @@
 //! What receipts say.
 
-use contract::{Method, Receipt, ReceiptId, ReceiptLine, Step, UnixMs};
+use contract::{Form, Method, Receipt, ReceiptId, ReceiptLine, Step, UnixMs};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use view::{Lang, Text, TextId};
@@ -49,7 +49,7 @@ pub(crate) fn of_payment(
     let method = say(setup, lang, method_name(payment.method));
     lines.push(pair(setup, lang, TextId::ReceiptMethod, method));
     lines.push(pair(setup, lang, TextId::ReceiptReference, reference.to_owned()));
-    finish(setup, title, lines, payment.receipt, at, lang)
+    finish(setup, title, lines, (payment.receipt, TextId::ReceiptFoot), at, lang)
 }
 
 /// The receipt of a record that was shown.
@@ -61,7 +61,11 @@ pub(crate) fn of_record(
     at: UnixMs,
     lang: Lang,
 ) -> Option<Receipt> {
-    let Step::Print { title, with, show, .. } = running.step()? else { return None };
+    let Step::Print { title, form, with, show, .. } = running.step()? else { return None };
+    let foot = match form {
+        Form::Receipt => TextId::ReceiptFoot,
+        Form::Sheet => TextId::SheetFoot,
+    };
     let mut lines = vec![
         pair(setup, lang, TextId::ReceiptName, mask::name(&person.name)),
         pair(setup, lang, TextId::ReceiptIdNumber, mask::id_number(&person.id_number)),
@@ -82,14 +86,14 @@ pub(crate) fn of_record(
             }
         }
     }
-    Some(finish(setup, in_lang(title, lang).to_owned(), lines, receipt, at, lang))
+    Some(finish(setup, in_lang(title, lang).to_owned(), lines, (receipt, foot), at, lang))
 }
 
 fn finish(
     setup: &Setup,
     title: String,
     mut lines: Vec<ReceiptLine>,
-    receipt: ReceiptId,
+    (receipt, foot): (ReceiptId, TextId),
     at: UnixMs,
     lang: Lang,
 ) -> Receipt {
@@ -99,7 +103,7 @@ fn finish(
     lines.push(pair(setup, lang, TextId::ReceiptTime, date_time(at, setup.utc_offset_minutes)));
     lines.push(pair(setup, lang, TextId::ReceiptPlace, in_lang(&setup.hall, lang).to_owned()));
     lines.push(pair(setup, lang, TextId::ReceiptKiosk, setup.device.to_string()));
-    lines.push(ReceiptLine::Text(say(setup, lang, TextId::ReceiptFoot)));
+    lines.push(ReceiptLine::Text(say(setup, lang, foot)));
     Receipt { title, lines, code: Some(url(setup, receipt)), number }
 }
 

@@ -32,7 +32,7 @@ pub struct Setup {
 
 /// Which devices a kiosk has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools)] // four independent facts, not a state
+#[allow(clippy::struct_excessive_bools)] // independent facts, not a state
 pub struct Equipment {
     /// A card slot.
     pub card_reader: bool,
@@ -42,6 +42,8 @@ pub struct Equipment {
     pub id_reader: bool,
     /// A receipt printer.
     pub printer: bool,
+    /// An A4 printer.
+    pub sheet_printer: bool,
 }
 
 /// How long things may take, in milliseconds.

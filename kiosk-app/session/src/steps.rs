@@ -314,9 +314,17 @@ impl Kiosk {
         let (Some(person), Some(running)) = (&visit.person, visit.running()) else { return };
         let content = of_record(&setup, running, person, receipt, turn.now.wall, visit.lang);
         let visit = visit.id;
-        match content {
-            Some(content) => {
-                self.promise(turn, receipt, visit, None, content, true);
+        let form = running.step().and_then(|step| match step {
+            Step::Print { form, .. } => Some(*form),
+            Step::Consent { .. }
+            | Step::Query { .. }
+            | Step::Show { .. }
+            | Step::Choose { .. }
+            | Step::Pay { .. } => None,
+        });
+        match form.zip(content) {
+            Some(printed) => {
+                self.promise(turn, receipt, visit, None, printed, true);
                 self.set_state(StepState::Printing { receipt });
             }
             None => self.show_menu(false),

@@ -258,11 +258,6 @@ impl Kiosk {
             | StepState::Paying { .. } => {}
         }
     }
-
-    /// Whether the printer can begin now.
-    pub(crate) fn printer_ready(&self) -> bool {
-        self.setup.has.printer && self.devices.printer == Health::Ready
-    }
 }
 
 /// Whether a service is closed without the link. All are: a queued request needs a `submit` step and a

@@ -195,12 +195,15 @@ pub enum Step {
         /// The ways to pay, in the order offered.
         methods: Vec<Method>,
     },
-    /// Prints a receipt.
+    /// Prints a receipt, or a sheet.
     Print {
         /// Name of the step.
         id: String,
         /// Its heading.
         title: Bilingual,
+        /// What it is printed on.
+        #[serde(default, skip_serializing_if = "Form::is_receipt")]
+        form: Form,
         /// The steps whose data it carries: a query that was shown, or a payment.
         with: Vec<String>,
         /// For a query: the fields, in order.
@@ -221,6 +224,25 @@ impl Step {
             | Self::Pay { id, .. }
             | Self::Print { id, .. } => id,
         }
+    }
+}
+
+/// On what something is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// The roll of the receipt printer.
+    #[default]
+    Receipt,
+    /// A4, for what is handed in elsewhere; on the roll where no A4 printer works.
+    Sheet,
+}
+
+impl Form {
+    /// The signature takes the reference that serde gives.
+    #[expect(clippy::trivially_copy_pass_by_ref)]
+    fn is_receipt(&self) -> bool {
+        *self == Self::Receipt
     }
 }
 

@@ -151,6 +151,8 @@ pub struct SiteDevices {
     pub id_reader: Option<IdReaderPath>,
     /// A receipt printer.
     pub printer: Option<PrinterPath>,
+    /// An A4 printer.
+    pub sheet_printer: Option<SheetPrinterPath>,
 }
 
 /// Where the card slot is.
@@ -246,6 +248,14 @@ pub struct PrinterPath {
     pub profile: String,
 }
 
+/// Where the A4 printer is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SheetPrinterPath {
+    /// Its IPP address, for example `ipp://localhost:631/printers/a4`.
+    pub url: String,
+}
+
 /// A receipt printer's line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrinterLink {
@@ -337,6 +347,9 @@ pub enum SiteError {
     /// Rules of a gate where none is, or none where one is, or such that nobody sees the verdict.
     #[error("a gate, and only a gate, has a section `gate`; a verdict is shown for 500 to 10000 ms")]
     Gate,
+    /// An A4 printer that is spoken to in another way.
+    #[error("`{0}` is not the address of an IPP printer: `ipp://HOST/printers/NAME`")]
+    SheetPrinter(String),
     /// Residents could not begin a visit.
     #[error("a kiosk needs a card reader, a code reader or an ID reader")]
     NoWay,
@@ -409,6 +422,11 @@ impl Site {
             return Err(SiteError::Gate);
         }
         let devices = &self.devices;
+        if let Some(SheetPrinterPath { url }) = &devices.sheet_printer
+            && !url.strip_prefix("ipp://").is_some_and(|rest| rest.contains('/'))
+        {
+            return Err(SiteError::SheetPrinter(url.clone()));
+        }
         if devices.card_reader.is_none() && devices.code_reader.is_none() && devices.id_reader.is_none() {
             return Err(SiteError::NoWay);
         }
@@ -487,6 +505,7 @@ mod tests {
             ("[codes]", "[gate]\npassback_s = 5\n[codes]", "Gate"),
             ("https://platform", "http://platform", "Plain"),
             ("https://platform", "ftp://platform", "Address"),
+            ("ipp://localhost", "http://localhost", "SheetPrinter"),
             ("hall = ", "hail = ", "Syntax"),
             ("profile = \"generic-80\"", "profile = \"generic-80\"\nmock = true", "Syntax"),
             ("baud = 115200", "", "Syntax"),

@@ -127,7 +127,13 @@ impl Terminal {
             receipt_url: "http://127.0.0.1/r/".into(),
             codes: None,
             gate: None,
-            has: Equipment { card_reader: true, code_reader: true, id_reader: true, printer: true },
+            has: Equipment {
+                card_reader: true,
+                code_reader: true,
+                id_reader: true,
+                printer: true,
+                sheet_printer: false,
+            },
             times: Times::default(),
             texts: Arc::new(Texts::built_in()),
         };

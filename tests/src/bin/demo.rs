@@ -106,7 +106,12 @@ fn inside(target: &Path, socket: &Path, screen: Option<ScreenSize>) -> Result<()
     end_with_input();
     let mut rig = Rig::start(&target.join("demo-state"))?;
     let site = "district-hall";
-    rig.add(Plan { site, screen, slot: Some(0), fitting: Fitting::default() })?;
+    rig.add(Plan {
+        site,
+        screen,
+        slot: Some(0),
+        fitting: Fitting { sheet_printer: true, ..Fitting::default() },
+    })?;
     let bench = rig.kiosks.first().context("the kiosk that was just added")?.station.bench().to_owned();
     let bench: SocketAddr = bench.trim_start_matches("http://").parse()?;
     let listener = UnixListener::bind(socket)?;

@@ -51,9 +51,11 @@ impl Cabinet {
         let plan = |site, slot, fitting| Plan { site, screen: Some(PANEL), slot, fitting };
         match self {
             Self::Hall => plan("district-hall", Some(0), Fitting::default()),
-            Self::Township => {
-                plan("township-center", None, Fitting { scanner: true, printer: Some("epson-80") })
-            }
+            Self::Township => plan(
+                "township-center",
+                None,
+                Fitting { scanner: true, printer: Some("epson-80"), ..Fitting::default() },
+            ),
             Self::Village => plan("village-point", None, Fitting::default()),
         }
     }

@@ -5,12 +5,13 @@
 //! every other is an [`Entry`]. It is switched on by the directory that [`DIRECTORY`] names in the environment of
 //! `kiosk-device` (a drop-in of the unit). Files are bounded by [`FILE_MAX`], the oldest of more than [`KEPT`] go.
 //!
-//! No personal data enters it: [`card`], [`printer`] and [`scanner`] replace what is personal by as many bytes of the
+//! No personal data enters it: [`card`], [`id_reader`], [`printer`] and [`scanner`] replace what is personal by as many bytes of the
 //! same class before an entry is made, and keep only what is known to be harmless. Of a camera only what happened is
 //! noted. A recording never breaks the device: entries go to a thread of their own, and when that cannot keep up or
 //! the disk is full, the recording ends or has gaps, and says so.
 
 pub mod card;
+pub mod id_reader;
 pub mod printer;
 pub mod replay;
 pub mod scanner;
@@ -159,8 +160,13 @@ impl Recorder {
 
     /// Records what happened, now. Never waits.
     pub fn note(&self, what: What) {
+        self.note_at(Instant::now(), what);
+    }
+
+    /// Records what happened then.
+    pub fn note_at(&self, at: Instant, what: What) {
         let Some(to) = &self.to else { return };
-        let at_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let at_us = u64::try_from(at.saturating_duration_since(self.start).as_micros()).unwrap_or(u64::MAX);
         match to.try_send(Entry { at_us, what }) {
             Ok(()) => {}
             // The writer notices by the times, and the log says it; the device goes on.

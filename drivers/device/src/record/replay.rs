@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::card::{CardTransport, ReadFault, SocialCard, TransportFault};
+use ::id_reader::{CardFault, IdReader, LinkFault as IdLinkFault, Reading};
 use ::printer::{Link, LinkFault, Outcome, Printer, Profile, Receipt, Status};
 
+use super::id_reader::Asked;
 use super::printer::Stream;
 use super::{Entry, Hex, Reason, Recording, What, card};
 
@@ -233,6 +235,73 @@ pub fn print(recording: &Recording, profile: &Profile) -> Result<Vec<Outcome>, D
         tape.verdict()?;
     }
     Ok(outcomes)
+}
+
+/// An ID reader's line out of a recording.
+struct ReplayIdLink {
+    tape: Tape,
+    heard: VecDeque<u8>,
+}
+
+impl ::id_reader::Link for ReplayIdLink {
+    fn write_some(&mut self, bytes: &[u8], _: Duration) -> Result<usize, IdLinkFault> {
+        let outcome = self.tape.next("sends another command", |what| match what {
+            What::Out(Hex(sent)) => bytes.starts_with(sent).then_some(Ok(sent.len())),
+            What::OutFailed(reason) => Some(Err(id_fault(*reason))),
+            What::In(_) | What::InFailed(_) | What::Order(_) | What::Note(_) => None,
+        });
+        outcome.unwrap_or(Err(IdLinkFault::Gone))
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8], _: Duration) -> Result<usize, IdLinkFault> {
+        if self.heard.is_empty() {
+            let outcome = self.tape.next("listens", |what| match what {
+                What::In(Hex(bytes)) => Some(Ok(bytes.clone())),
+                What::InFailed(reason) => Some(Err(id_fault(*reason))),
+                What::Out(_) | What::OutFailed(_) | What::Order(_) | What::Note(_) => None,
+            });
+            self.heard.extend(outcome.unwrap_or(Err(IdLinkFault::Gone))?);
+        }
+        let mut count = 0;
+        for (place, byte) in buffer.iter_mut().zip(std::iter::from_fn(|| self.heard.pop_front())) {
+            *place = byte;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn now(&self) -> Instant {
+        self.tape.start + Duration::from_micros(self.tape.with(|rest| rest.at_us))
+    }
+}
+
+fn id_fault(reason: Reason) -> IdLinkFault {
+    match reason {
+        Reason::TimedOut => IdLinkFault::TimedOut,
+        Reason::Gone => IdLinkFault::Gone,
+        Reason::Failed => IdLinkFault::Failed(std::io::ErrorKind::Other),
+    }
+}
+
+/// Feeds an ID reader's recording to the driver; gives what came of each card, in order.
+///
+/// # Errors
+/// Where the driver does something else than it did then.
+pub fn read_id_cards(recording: &Recording) -> Result<Vec<Result<Reading, CardFault>>, Diverged> {
+    let mut readings = Vec::new();
+    for session in sessions(recording) {
+        let tape = Tape::new(session.iter().cloned());
+        let mut reader = IdReader::new(ReplayIdLink { tape: tape.clone(), heard: VecDeque::new() });
+        while let Some(asked) = tape.order().and_then(|order| serde_json::from_value::<Asked>(order).ok()) {
+            match asked {
+                Asked::SamId => drop(reader.sam_id()),
+                Asked::Find => drop(reader.find()),
+                Asked::Read => readings.push(reader.read()),
+            }
+        }
+        tape.verdict()?;
+    }
+    Ok(readings)
 }
 
 /// A card out of a recording.

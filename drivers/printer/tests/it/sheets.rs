@@ -9,8 +9,9 @@ use printer::{
     SheetPrinterFault, Why, parse_ipp_answer, pdf,
 };
 use proptest::prelude::*;
+use virtual_hardware::sheet_printer::{PAPER_OUT, PRINTS};
 
-use crate::cups::{self, CupsPrinter, PAPER_OUT, PRINTS};
+use crate::cups;
 use crate::oracles::{page_picture, read_codes};
 
 pub(crate) fn proof() -> Sheet {
@@ -144,35 +145,35 @@ fn what_cannot_be_set_is_refused_and_never_replaced() {
 #[test]
 fn cups_takes_a_sheet_and_counts_it() {
     cups::inside("sheets::cups_takes_a_sheet_and_counts_it", || {
-        let cups = CupsPrinter::start(PRINTS);
+        let (cups, _place) = cups::start(PRINTS);
         let printer = SheetPrinter::at(&cups.address()).unwrap();
         assert_eq!(printer.status(&mut |_| {}).unwrap().obstacle(), None);
 
         let outcome = printer.print(&A4::Composed(proof()), &mut |_| {});
 
         assert_eq!(outcome, Outcome::Printed { confirmation: Confirmation::Sheets });
-        assert!(cups.spooled() == [pdf(&proof(), &fonts()).unwrap().0], "another file, or none");
+        assert!(cups.tray().jobs().unwrap() == [pdf(&proof(), &fonts()).unwrap().0], "another file, or none");
     });
 }
 
 #[test]
 fn an_issuers_file_reaches_the_printer_byte_for_byte() {
     cups::inside("sheets::an_issuers_file_reaches_the_printer_byte_for_byte", || {
-        let cups = CupsPrinter::start(PRINTS);
+        let (cups, _place) = cups::start(PRINTS);
         let printer = SheetPrinter::at(&cups.address()).unwrap();
         let file = [b"%PDF-1.7\n".as_slice(), &(0..=255).collect::<Vec<u8>>().repeat(300)].concat();
 
         let outcome = printer.print(&A4::Issued(file.clone()), &mut |_| {});
 
         assert!(matches!(outcome, Outcome::Printed { .. }), "{outcome:?}");
-        assert!(cups.spooled() == [file], "another file, or none");
+        assert!(cups.tray().jobs().unwrap() == [file], "another file, or none");
     });
 }
 
 #[test]
 fn a_job_that_waits_for_paper_is_printed_when_there_is_some() {
     cups::inside("sheets::a_job_that_waits_for_paper_is_printed_when_there_is_some", || {
-        let cups = CupsPrinter::start(PAPER_OUT);
+        let (cups, _place) = cups::start(PAPER_OUT);
         let printer = SheetPrinter::at(&cups.address()).unwrap();
 
         let outcome = thread::scope(|scope| {
@@ -180,7 +181,7 @@ fn a_job_that_waits_for_paper_is_printed_when_there_is_some() {
             cups::wait("the empty tray", || {
                 SheetPrinter::at(&cups.address()).unwrap().status(&mut |_| {}).unwrap().tray_empty
             });
-            cups.put_paper_in();
+            cups.put_paper_in().unwrap();
             printing.join().unwrap()
         });
 
@@ -191,7 +192,7 @@ fn a_job_that_waits_for_paper_is_printed_when_there_is_some() {
 #[test]
 fn a_job_that_finds_no_paper_is_cancelled_and_may_have_been_printed() {
     cups::inside("sheets::a_job_that_finds_no_paper_is_cancelled_and_may_have_been_printed", || {
-        let cups = CupsPrinter::start(PAPER_OUT);
+        let (cups, _place) = cups::start(PAPER_OUT);
         let printer = SheetPrinter::at(&cups.address()).unwrap();
         let mut beats = 0;
 
@@ -199,16 +200,16 @@ fn a_job_that_finds_no_paper_is_cancelled_and_may_have_been_printed() {
 
         assert_eq!(outcome, Outcome::Unconfirmed(Why::PaperOut));
         assert!(beats > 20, "its keeper would have taken it for dead: {beats}");
-        assert_eq!(cups.spooled().len(), 1);
+        assert_eq!(cups.tray().jobs().unwrap().len(), 1);
     });
 }
 
 #[test]
 fn a_printer_that_is_gone_is_said_and_nothing_was_begun() {
     cups::inside("sheets::a_printer_that_is_gone_is_said_and_nothing_was_begun", || {
-        let mut cups = CupsPrinter::start(PRINTS);
+        let (mut cups, _place) = cups::start(PRINTS);
         let printer = SheetPrinter::at(&cups.address()).unwrap();
-        cups.stop();
+        cups.stop().unwrap();
 
         assert!(matches!(printer.status(&mut |_| {}), Err(SheetPrinterFault::Unreachable)));
         assert_eq!(printer.print(&A4::Composed(proof()), &mut |_| {}), Outcome::NotStarted(Why::Gone));

@@ -39,8 +39,8 @@ const EXCUSED: Duration = Duration::from_millis(50);
 pub(crate) enum Order {
     /// Let the card check this PIN.
     Pin(Ticket, Zeroizing<Vec<u8>>),
-    /// Print this.
-    Print(ReceiptId, Box<printer::Receipt>),
+    /// Print this: a receipt or a sheet.
+    Print(ReceiptId, Box<Work>),
     /// The answer is no longer wanted.
     Cancel(Ticket),
 }
@@ -258,7 +258,7 @@ impl Post {
     fn pass_on(&mut self, alive: &mut Alive, order: Order) -> Result<(), WireError> {
         let (job, work) = match order {
             Order::Pin(ticket, digits) => (Job::Pin(ticket), Work::VerifyPin(digits)),
-            Order::Print(receipt, content) => (Job::Print(receipt), Work::Print(*content)),
+            Order::Print(receipt, content) => (Job::Print(receipt), *content),
             Order::Cancel(ticket) => {
                 let of = self.jobs.iter().find(|(_, job)| matches!(job, Job::Pin(of) if *of == ticket));
                 return match of {

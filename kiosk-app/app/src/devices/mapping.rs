@@ -4,7 +4,7 @@
 use code_reader::{Hint, LineEnd};
 use contract::{Receipt, ReceiptLine, ScannerEnd, ScannerLine};
 use device::wire::{self, Attention, Fault};
-use printer::{Block, Outcome};
+use printer::{A4, Block, Outcome, Sheet, SheetBlock, SheetCode};
 use session::{CardEvent, CodeHint, Event, Failure, Health, IdCardEvent, PinAnswer, PrintResult, Trouble};
 
 use super::{cards, id_cards};
@@ -128,6 +128,34 @@ pub(crate) fn receipt(content: &Receipt, mark: Option<String>) -> printer::Recei
     printer::Receipt { blocks, copy_mark: mark }
 }
 
+/// The same on A4: the lines after the last rule (number, time, place) stand beside the code, and the last words below
+/// it.
+pub(crate) fn sheet(content: &Receipt, mark: Option<String>) -> A4 {
+    let ends = content.lines.iter().rposition(|line| *line == ReceiptLine::Rule);
+    let (body, end) = content.lines.split_at(ends.unwrap_or(content.lines.len()));
+    let blocks = body.iter().map(|line| match line {
+        ReceiptLine::Pair(label, value) => SheetBlock::Row { label: label.clone(), value: value.clone() },
+        ReceiptLine::Text(text) | ReceiptLine::Amount(text) => SheetBlock::Text(text.clone()),
+        ReceiptLine::Rule => SheetBlock::Space,
+    });
+    let (mut foot, mut caption) = (Vec::new(), String::new());
+    for line in end {
+        match line {
+            ReceiptLine::Pair(label, value) => foot.push((label.clone(), value.clone())),
+            ReceiptLine::Text(text) | ReceiptLine::Amount(text) => caption.clone_from(text),
+            ReceiptLine::Rule => {}
+        }
+    }
+    A4::Composed(Sheet {
+        title: content.title.clone(),
+        blocks: blocks.collect(),
+        code: content.code.clone().map(|content| SheetCode { content, caption }),
+        foot,
+        watermark: None,
+        copy_mark: mark,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,5 +215,33 @@ mod tests {
             Block::Qr("https://example/r/1".into()),
         ];
         assert!(printed == printer::Receipt { blocks: expected, copy_mark: Some("补打 第1次".into()) });
+    }
+
+    #[test]
+    fn on_a_sheet_what_it_says_is_a_table_and_where_it_came_from_stands_beside_the_code() {
+        let pair = |label: &str, value: &str| ReceiptLine::Pair(label.into(), value.into());
+        let content = Receipt {
+            title: "社会保险参保证明".into(),
+            lines: vec![
+                pair("姓名", "张*英"),
+                ReceiptLine::Rule,
+                pair("状态", "正常"),
+                ReceiptLine::Rule,
+                pair("凭条号", "0000 0000 0000 0001"),
+                ReceiptLine::Text("扫码核对".into()),
+            ],
+            number: "0000 0000 0000 0001".into(),
+            code: Some("https://example/r/1".into()),
+        };
+        let row = |label: &str, value: &str| SheetBlock::Row { label: label.into(), value: value.into() };
+        let expected = Sheet {
+            title: "社会保险参保证明".into(),
+            blocks: vec![row("姓名", "张*英"), SheetBlock::Space, row("状态", "正常")],
+            code: Some(SheetCode { content: "https://example/r/1".into(), caption: "扫码核对".into() }),
+            foot: vec![("凭条号".into(), "0000 0000 0000 0001".into())],
+            watermark: None,
+            copy_mark: Some("补打 第1次".into()),
+        };
+        assert!(sheet(&content, Some("补打 第1次".into())) == A4::Composed(expected));
     }
 }

@@ -13,8 +13,8 @@ mod tests;
 use std::io;
 use std::path::Path;
 
-use contract::{CodeReaderPath, Receipt, ReceiptId, SiteDevices};
-use device::wire::{CameraSetup, DeviceConfig, PrinterLink};
+use contract::{CodeReaderPath, Form, Receipt, ReceiptId, SiteDevices};
+use device::wire::{CameraSetup, DeviceConfig, PrinterLink, Work};
 use session::{Device, Event, Failure, PrintResult, Ticket};
 use zeroize::Zeroizing;
 
@@ -32,6 +32,7 @@ const QUOTA: usize = 16;
 pub(crate) struct Devices {
     card_reader: Option<Keeper>,
     printer: Option<Keeper>,
+    sheet_printer: Option<Keeper>,
     /// Nothing is ever asked of these; they end with the others.
     _code_reader: Option<Keeper>,
     _id_reader: Option<Keeper>,
@@ -59,6 +60,8 @@ impl Devices {
             link: printer_link(path.link.clone()),
             profile: path.profile.clone(),
         });
+        let sheet_printer =
+            site.sheet_printer.as_ref().map(|path| DeviceConfig::SheetPrinter { url: path.url.clone() });
         let (name, code_reader) = match site.code_reader.clone() {
             Some(CodeReaderPath::Camera { source, exposure }) => {
                 let setup = CameraSetup { exposure, ..CameraSetup::default() };
@@ -72,6 +75,7 @@ impl Devices {
         Ok(Self {
             card_reader: keep(Device::CardReader, "card", reader)?,
             printer: keep(Device::Printer, "receipt-printer", printer)?,
+            sheet_printer: keep(Device::SheetPrinter, "sheet-printer", sheet_printer)?,
             _id_reader: keep(Device::IdReader, "id-reader", id_reader)?,
             _code_reader: keep(Device::CodeReader, name, code_reader)?,
         })
@@ -86,9 +90,19 @@ impl Devices {
     }
 
     /// Prints a copy of a receipt. The event is what came of it, when that is known at once.
-    pub(crate) fn print(&self, receipt: ReceiptId, content: &Receipt, mark: Option<String>) -> Option<Event> {
-        match &self.printer {
-            Some(keeper) => keeper.order(Order::Print(receipt, Box::new(mapping::receipt(content, mark)))),
+    pub(crate) fn print(
+        &self,
+        receipt: ReceiptId,
+        on: Form,
+        content: &Receipt,
+        mark: Option<String>,
+    ) -> Option<Event> {
+        let (printer, work) = match on {
+            Form::Receipt => (&self.printer, Work::Print(mapping::receipt(content, mark))),
+            Form::Sheet => (&self.sheet_printer, Work::PrintSheet(mapping::sheet(content, mark))),
+        };
+        match printer {
+            Some(keeper) => keeper.order(Order::Print(receipt, Box::new(work))),
             None => Some(Event::Paper(receipt, PrintResult::NotStarted)),
         }
     }

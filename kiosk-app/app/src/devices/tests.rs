@@ -197,7 +197,7 @@ const GONE: Health = Health::Trouble(Trouble::Gone);
 
 fn print() -> Order {
     let content = printer::Receipt { blocks: Vec::new(), copy_mark: None };
-    Order::Print(ReceiptId::from_entropy(7), Box::new(content))
+    Order::Print(ReceiptId::from_entropy(7), Box::new(Work::Print(content)))
 }
 
 fn pin(ticket: u64) -> Order {

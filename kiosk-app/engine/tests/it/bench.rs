@@ -96,7 +96,13 @@ fn fittings(
         receipt_url: "http://127.0.0.1/r/".into(),
         codes,
         gate: None,
-        has: Equipment { card_reader: true, code_reader: true, id_reader: true, printer: true },
+        has: Equipment {
+            card_reader: true,
+            code_reader: true,
+            id_reader: true,
+            printer: true,
+            sheet_printer: false,
+        },
         times: Times::default(),
         texts: Arc::new(Texts::built_in()),
     };

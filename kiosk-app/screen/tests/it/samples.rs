@@ -336,6 +336,32 @@ impl Maker {
         view
     }
 
+    /// What is said to somebody who shows the picture of a code in place of the phone's answer.
+    fn prove_relayed(&self) -> View {
+        let mut view = self.prove();
+        view.lead = None;
+        view.banners = vec![Banner {
+            tone: Tone::Wait,
+            icon: Icon::TriangleAlert,
+            title: TextId::ProveShowsCode.into(),
+            detail: None,
+        }];
+        view
+    }
+
+    /// A proof that came out on A4.
+    fn sheet_printed(&self) -> View {
+        let mut view = self.outcome(
+            TextId::SheetPrinted,
+            Verdict::Done,
+            TextId::SheetPrinted,
+            TextId::SheetPrintedDetail,
+        );
+        gesture(&mut view, Gesture::TakePaper);
+        view.actions = vec![action(TextId::Finish, true)];
+        view
+    }
+
     fn gate(&self, light: Light, word: TextId, detail: TextId) -> View {
         let mut view = self.view(word, Body::Sign(Sign { light, word: word.into(), detail: detail.into() }));
         view.header.hall = data("重庆图书馆东门", "Chongqing Library, East Gate", self.lang);
@@ -440,8 +466,11 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("clock-doubt", make.refused(TextId::ClockDoubt, TextId::ClockDoubtDetail, false)),
         ("offline-menu", make.offline_menu()),
         ("prove", make.prove()),
+        ("prove-relayed", make.prove_relayed()),
         ("gate-ready", make.gate(Light::Ready, TextId::GateReady, TextId::GateReadyDetail)),
         ("gate-go", make.gate(Light::Go, TextId::GateGo, TextId::GateGoDetail)),
         ("gate-wait", make.gate(Light::Wait, TextId::GateWait, TextId::GateWaitDetail)),
+        ("gate-stop", make.gate(Light::Stop, TextId::GateStop, TextId::GatePassback)),
+        ("sheet-printed", make.sheet_printed()),
     ]
 }

@@ -1,5 +1,6 @@
 //! The welcome view.
 
+use contract::Form;
 use view::{Banner, Body, Foot, Icon, Text, TextId, Tone, Verdict, Way, WayCard};
 
 use super::{Frame, plain};
@@ -59,6 +60,7 @@ fn banners(kiosk: &Kiosk) -> Vec<Banner> {
         banners.push(help(kiosk.online));
     }
     banners.extend(printer_off(kiosk));
+    banners.extend(sheet_printer_off(kiosk));
     let note = |icon, title: TextId| Banner { tone: Tone::Note, icon, title: title.into(), detail: None };
     if let Some(hint) = kiosk.lobby.hint {
         banners.push(note(
@@ -93,6 +95,18 @@ pub(super) fn printer_off(kiosk: &Kiosk) -> Option<Banner> {
     };
     let (title, detail) = (title.into(), detail.map(Text::from));
     Some(Banner { tone: Tone::Wait, icon: Icon::TriangleAlert, title, detail })
+}
+
+/// No sheets can be printed, receipts can: to the staff, what to do about it, and to residents, what they get instead.
+pub(super) fn sheet_printer_off(kiosk: &Kiosk) -> Option<Banner> {
+    let instead = kiosk.setup.has.sheet_printer && kiosk.printer_for(Form::Receipt).is_some();
+    let title = match kiosk.devices.sheet_printer {
+        Health::Trouble(Trouble::PaperOut) if instead => TextId::SheetPaperOut,
+        Health::Trouble(Trouble::CoverOpen | Trouble::Jammed | Trouble::Gone) if instead => TextId::SheetOff,
+        Health::Trouble(_) | Health::Ready | Health::Unknown => return None,
+    };
+    let detail = Some(TextId::SheetOffDetail.into());
+    Some(Banner { tone: Tone::Note, icon: Icon::TriangleAlert, title: title.into(), detail })
 }
 
 /// The answer to a call for help: only what is true.

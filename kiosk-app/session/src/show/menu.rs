@@ -18,6 +18,7 @@ pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, declined: bool) -> Frame {
         banners.push(lobby::help(kiosk.online));
     }
     banners.extend(lobby::printer_off(kiosk));
+    banners.extend(lobby::sheet_printer_off(kiosk));
     if declined {
         let title = TextId::ConsentDeclined.into();
         banners.push(Banner { tone: Tone::Note, icon: Icon::ShieldCheck, title, detail: None });

@@ -1,6 +1,6 @@
 //! Views that say how it went, or that it is still going.
 
-use contract::{Money, ProblemCode, ReceiptId, Settlement, VoidReason};
+use contract::{Form, Money, ProblemCode, ReceiptId, Settlement, VoidReason};
 use view::{
     Action, Banner, Body, Foot, Gesture, Icon, Intent, Outcome, Pair, ReceiptCode, Text, TextId, Tone,
     Verdict,
@@ -163,7 +163,12 @@ pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner>
             detail: Some(detail.into()),
         })
     };
-    match (state, kiosk.devices.printer) {
+    let on_sheet = on(kiosk, receipt) == Form::Sheet;
+    match (state, kiosk.printer_of(receipt)) {
+        (PaperState::Unsure, _) if on_sheet => wait(TextId::SheetUnsure, TextId::SheetUnsureDetail),
+        (PaperState::Waiting, Health::Trouble(Trouble::PaperOut)) if on_sheet => {
+            wait(TextId::SheetPaperOut, TextId::PaperOutDetail)
+        }
         (PaperState::Unsure, _) => wait(TextId::PrintUnsure, TextId::PrintUnsureDetail),
         (PaperState::Waiting, Health::Trouble(Trouble::PaperOut)) => {
             wait(TextId::PaperOut, TextId::PaperOutDetail)
@@ -181,12 +186,21 @@ pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner>
     }
 }
 
+/// The printer that a receipt was sent to last.
+pub(super) fn on(kiosk: &Kiosk, receipt: ReceiptId) -> Form {
+    kiosk.papers.get(&receipt).map_or(Form::Receipt, |paper| paper.on)
+}
+
+fn could_print(kiosk: &Kiosk, receipt: ReceiptId) -> bool {
+    kiosk.papers.get(&receipt).is_some_and(|paper| kiosk.printer_for(paper.form).is_some())
+}
+
 /// What can be done about a receipt: another copy where allowed, and to be done with it.
 pub(super) fn paper_actions(kiosk: &Kiosk, receipt: ReceiptId) -> Vec<Action> {
     let copies = kiosk.papers.get(&receipt).map_or(COPIES_MAX, |paper| paper.copy);
     let again = match kiosk.paper_of(receipt) {
         Some(PaperState::Unsure) if copies < COPIES_MAX => Some(TextId::PrintAgain),
-        Some(PaperState::Waiting) if kiosk.printer_ready() => Some(TextId::TryAgain),
+        Some(PaperState::Waiting) if could_print(kiosk, receipt) => Some(TextId::TryAgain),
         Some(PaperState::Unsure | PaperState::Waiting | PaperState::Printing | PaperState::Printed)
         | None => None,
     };

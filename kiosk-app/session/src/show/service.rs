@@ -6,7 +6,7 @@ use view::{
     RowCard, Rows, Text, TextId, Tone, Verdict,
 };
 
-use super::outcome::{action, code, paper_actions, paper_trouble, payment, working};
+use super::outcome::{action, code, on, paper_actions, paper_trouble, payment, working};
 use super::{Frame, lobby, menu, page_size, plain, way_out};
 use crate::begin::refusal_of;
 use crate::kiosk::Kiosk;
@@ -95,7 +95,7 @@ fn step_bar(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Option<view::Ste
                 }
             }
             Step::Print { .. } => {
-                if kiosk.setup.has.printer {
+                if kiosk.setup.has.printer || kiosk.setup.has.sheet_printer {
                     names.push(TextId::StepPrint);
                 }
             }
@@ -351,7 +351,14 @@ fn checking(kiosk: &Kiosk, order: contract::OrderId) -> Frame {
 }
 
 fn printing(kiosk: &Kiosk, visit: &Visit, receipt: contract::ReceiptId) -> Frame {
+    let on_sheet = on(kiosk, receipt) == contract::Form::Sheet;
     let (verdict, word, detail) = match kiosk.paper_of(receipt) {
+        Some(PaperState::Printing) if on_sheet => {
+            (Verdict::Working, TextId::SheetPrinting, TextId::SheetPrintingDetail)
+        }
+        Some(PaperState::Printed) if on_sheet => {
+            (Verdict::Done, TextId::SheetPrinted, TextId::SheetPrintedDetail)
+        }
         Some(PaperState::Printing) => (Verdict::Working, TextId::Printing, TextId::PrintingDetail),
         Some(PaperState::Printed) => (Verdict::Done, TextId::Printed, TextId::PrintedDetail),
         Some(PaperState::Waiting | PaperState::Unsure) | None => {

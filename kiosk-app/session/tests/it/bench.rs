@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use contract::{
-    CallAnswer, CardEvidence, ChargeRequest, ChargeState, Confirmation, Entry, Evidence, IdCardEvidence,
-    Identified, Level, OrderId, Profile, Pseudonym, Receipt, ReceiptId, ServiceDocument, Settlement, UnixMs,
-    VisitKey,
+    CallAnswer, CardEvidence, ChargeRequest, ChargeState, Confirmation, Entry, Evidence, Form,
+    IdCardEvidence, Identified, Level, OrderId, Profile, Pseudonym, Receipt, ReceiptId, ServiceDocument,
+    Settlement, UnixMs, VisitKey,
 };
 use session::{
     Answer, CardEvent, Catalogue, Device, Effect, Equipment, Event, Failure, Health, IdCardEvent, Input,
@@ -81,6 +81,7 @@ show = ["months"]
 [[step]]
 do = "print"
 id = "slip"
+form = "sheet"
 title = { zh = "参保证明", en = "Proof" }
 with = ["proof"]
 show = ["months"]
@@ -119,7 +120,13 @@ fn plain_setup() -> Setup {
         hall: contract::Bilingual { zh: "龙溪村便民服务点".into(), en: "Longxi".into() },
         utc_offset_minutes: 480,
         receipt_url: "http://127.0.0.1/r/".into(),
-        has: Equipment { card_reader: true, code_reader: true, id_reader: true, printer: true },
+        has: Equipment {
+            card_reader: true,
+            code_reader: true,
+            id_reader: true,
+            printer: true,
+            sheet_printer: false,
+        },
         codes: None,
         gate: None,
         times: Times::default(),
@@ -139,10 +146,23 @@ impl Bench {
     /// A kiosk whose devices and link all work.
     pub(crate) fn new() -> Self {
         let mut bench = Self::recovered(OpenWork::default());
+        bench.all_well();
+        bench
+    }
+
+    fn all_well(&mut self) {
         for device in [Device::CardReader, Device::CodeReader, Device::IdReader, Device::Printer] {
-            bench.event(Event::Health(device, Health::Ready));
+            self.event(Event::Health(device, Health::Ready));
         }
-        bench.event(Event::Link(true));
+        self.event(Event::Link(true));
+    }
+
+    /// The same beside an A4 printer of which nothing was heard yet.
+    pub(crate) fn with_sheet_printer() -> Self {
+        let mut setup = plain_setup();
+        setup.has.sheet_printer = true;
+        let mut bench = Self::set_up(Arc::new(setup), OpenWork::default());
+        bench.all_well();
         bench
     }
 
@@ -244,10 +264,18 @@ impl Bench {
         self.effects
             .iter()
             .filter_map(|effect| match effect {
-                Effect::Print { receipt, content, mark } => Some((*receipt, content.clone(), mark.clone())),
+                Effect::Print { receipt, content, mark, .. } => {
+                    Some((*receipt, content.clone(), mark.clone()))
+                }
                 _ => None,
             })
             .collect()
+    }
+
+    /// The printers that were given something, in order.
+    pub(crate) fn printed_on(&self) -> Vec<Form> {
+        let on = |effect: &Effect| if let Effect::Print { on, .. } = effect { Some(*on) } else { None };
+        self.effects.iter().filter_map(on).collect()
     }
 
     pub(crate) fn insert_card(&mut self) {
@@ -308,6 +336,10 @@ impl Bench {
     /// By code to the charge of the first bill; gives the order.
     pub(crate) fn charge(&mut self) -> OrderId {
         self.by_code(1);
+        self.charge_in_this_visit()
+    }
+
+    pub(crate) fn charge_in_this_visit(&mut self) -> OrderId {
         self.bills();
         self.touch(Intent::Toggle(0));
         self.touch(Intent::Go);

@@ -1,6 +1,6 @@
 //! Paper: at most one unmarked copy, nothing lost, nothing printed twice by itself (I6).
 
-use contract::Entry;
+use contract::{Entry, Form};
 use session::{CardEvent, Device, Event, Health, OpenPaper, OpenWork, PrintResult, Trouble};
 use view::{Body, Intent, TextId, Verdict};
 
@@ -159,4 +159,69 @@ fn a_printer_that_cannot_print_is_said_before_anybody_chooses_and_no_longer_than
     bench.by_card();
     bench.event(Event::Health(Device::Printer, Health::Trouble(Trouble::Gone)));
     assert!(said(&bench, TextId::TileNeedsPaper), "in the menu");
+}
+
+/// A kiosk with an A4 printer that works, and a resident whose proof has just been asked for on paper.
+fn proof_on_a_sheet() -> Bench {
+    let mut bench = Bench::with_sheet_printer();
+    bench.event(Event::Health(Device::SheetPrinter, Health::Ready));
+    bench.by_code(1);
+    bench.open("参保证明");
+    bench.touch(Intent::Go);
+    bench.answer_rows(&[&[("months", "36")]]);
+    bench.touch(Intent::Go);
+    bench
+}
+
+#[test]
+fn a_proof_comes_out_on_a_sheet_where_there_is_an_a4_printer() {
+    let mut bench = proof_on_a_sheet();
+    assert_eq!(bench.printed_on(), [Form::Sheet]);
+    assert_eq!(bench.outcome().detail, TextId::SheetPrintingDetail.into());
+    let receipt = bench.prints()[0].0;
+    bench.printed(receipt);
+    assert_eq!(bench.outcome().detail, TextId::SheetPrintedDetail.into());
+}
+
+#[test]
+fn a_proof_comes_out_on_the_roll_where_no_a4_printer_works_and_that_is_said_before() {
+    let mut bench = Bench::with_sheet_printer();
+    bench.event(Event::Health(Device::SheetPrinter, Health::Trouble(Trouble::PaperOut)));
+    assert_eq!(bench.view().banners[0].title, TextId::SheetPaperOut.into());
+    bench.by_card();
+    bench.open("参保证明");
+    bench.touch(Intent::Go);
+    bench.answer_rows(&[&[("months", "36")]]);
+    bench.touch(Intent::Go);
+    assert_eq!(bench.printed_on(), [Form::Receipt]);
+    assert_eq!(bench.outcome().detail, TextId::PrintingDetail.into());
+}
+
+#[test]
+fn a_sheet_that_was_not_begun_can_be_had_on_the_roll_and_one_in_doubt_is_a_marked_copy() {
+    let mut bench = proof_on_a_sheet();
+    let receipt = bench.prints()[0].0;
+    bench.event(Event::Health(Device::SheetPrinter, Health::Trouble(Trouble::PaperOut)));
+    bench.event(Event::Paper(receipt, PrintResult::NotStarted));
+    assert_eq!(bench.view().banners[0].title, TextId::SheetPaperOut.into());
+    assert_eq!(bench.printed_on().len(), 1, "never by itself on another printer");
+    bench.touch(Intent::Other);
+    assert_eq!(bench.printed_on(), [Form::Sheet, Form::Receipt]);
+    assert_eq!(bench.prints()[1].2, None, "nothing was on paper");
+
+    let mut bench = proof_on_a_sheet();
+    let receipt = bench.prints()[0].0;
+    bench.event(Event::Paper(receipt, PrintResult::Unconfirmed));
+    assert_eq!(bench.view().banners[0].title, TextId::SheetUnsure.into());
+    bench.touch(Intent::Other);
+    assert_eq!(bench.prints()[1].2.as_deref(), Some("补打 第1次"));
+}
+
+#[test]
+fn two_printers_work_side_by_side() {
+    let mut bench = proof_on_a_sheet();
+    bench.touch(Intent::Home);
+    let order = bench.charge_in_this_visit();
+    bench.paid(order);
+    assert_eq!(bench.printed_on(), [Form::Sheet, Form::Receipt], "neither waits for the other");
 }
