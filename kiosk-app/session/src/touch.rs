@@ -3,7 +3,6 @@
 use contract::{CloseReason, Entry, Offline, Step};
 use view::{Intent, Lang, Theme};
 
-use crate::event::Health;
 use crate::kiosk::{HELP_SHOWN_MS, Kiosk, Turn};
 use crate::prove::Standing;
 use crate::show::page_size;

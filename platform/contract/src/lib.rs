@@ -42,12 +42,13 @@ pub use problem::{Problem, ProblemCode};
 pub use receipt::{Receipt, ReceiptLine};
 pub use record::{Chain, HEADER_LEN, Head, Header, Kind, Record, RecordError, SALT_LEN};
 pub use service::{
-    Answer, Bilingual, DocumentError, Field, FieldType, Labelled, Offline, Profile, Scene, ServiceDocument,
-    Step,
+    Answer, Bilingual, DocumentError, Field, FieldType, Form, Labelled, Offline, Profile, Scene,
+    ServiceDocument, Step,
 };
 pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
 pub use site::{
     CardReaderPath, CodeReaderPath, CodeRules, GateRules, IdReaderPath, LogLimits, PlatformAddress,
-    PrinterLink, PrinterPath, ScannerEnd, ScannerLine, ScreenSize, Site, SiteDevices, SiteError, SiteTimes,
+    PrinterLink, PrinterPath, ScannerEnd, ScannerLine, ScreenSize, SheetPrinterPath, Site, SiteDevices,
+    SiteError, SiteTimes,
 };
 pub use time::UnixMs;
