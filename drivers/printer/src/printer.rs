@@ -17,11 +17,12 @@ use crate::outcome::{Confirmation, Outcome, Progress, Why};
 use crate::profile::{Evidence, Profile, StatusQuery};
 use crate::receipt::Receipt;
 
-/// A printer answers a real-time question within this, or it is mute.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
+/// A printer answers a real-time question within this, or it is mute: two that were not answered are told within a
+/// second.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(350);
 
 /// Questions in a row without an answer that make a printer mute while it prints, when some answer late.
-const MUTE_AFTER: u32 = 4;
+const MUTE_AFTER: u32 = 6;
 
 /// A printer that takes no byte for this long while it prints has stalled.
 const PROGRESS_TIMEOUT: Duration = Duration::from_secs(5);

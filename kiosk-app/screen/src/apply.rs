@@ -319,6 +319,7 @@ impl Scribe<'_> {
                 Some(Gesture::TakeCard) => UiGesture::TakeCard,
                 Some(Gesture::ShowCode) => UiGesture::ShowCode,
                 Some(Gesture::TakePaper) => UiGesture::TakePaper,
+                Some(Gesture::TakeSheet) => UiGesture::TakeSheet,
                 Some(Gesture::LayIdCard) => UiGesture::LayIdCard,
                 Some(Gesture::TakeIdCard) => UiGesture::TakeIdCard,
             },

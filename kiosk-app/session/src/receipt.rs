@@ -49,8 +49,11 @@ pub(crate) fn of_payment(
     let method = say(setup, lang, method_name(payment.method));
     lines.push(pair(setup, lang, TextId::ReceiptMethod, method));
     lines.push(pair(setup, lang, TextId::ReceiptReference, reference.to_owned()));
-    finish(setup, title, lines, (payment.receipt, TextId::ReceiptFoot), at, lang)
+    finish(setup, title, lines, (payment.receipt, OF_RECEIPT), at, lang)
 }
+
+/// What the number of a receipt is called, and what stands below its code.
+const OF_RECEIPT: (TextId, TextId) = (TextId::ReceiptNumber, TextId::ReceiptFoot);
 
 /// The receipt of a record that was shown.
 pub(crate) fn of_record(
@@ -62,9 +65,9 @@ pub(crate) fn of_record(
     lang: Lang,
 ) -> Option<Receipt> {
     let Step::Print { title, form, with, show, .. } = running.step()? else { return None };
-    let foot = match form {
-        Form::Receipt => TextId::ReceiptFoot,
-        Form::Sheet => TextId::SheetFoot,
+    let words = match form {
+        Form::Receipt => OF_RECEIPT,
+        Form::Sheet => (TextId::SheetNumber, TextId::SheetFoot),
     };
     let mut lines = vec![
         pair(setup, lang, TextId::ReceiptName, mask::name(&person.name)),
@@ -86,20 +89,20 @@ pub(crate) fn of_record(
             }
         }
     }
-    Some(finish(setup, in_lang(title, lang).to_owned(), lines, (receipt, foot), at, lang))
+    Some(finish(setup, in_lang(title, lang).to_owned(), lines, (receipt, words), at, lang))
 }
 
 fn finish(
     setup: &Setup,
     title: String,
     mut lines: Vec<ReceiptLine>,
-    (receipt, foot): (ReceiptId, TextId),
+    (receipt, (label, foot)): (ReceiptId, (TextId, TextId)),
     at: UnixMs,
     lang: Lang,
 ) -> Receipt {
     let number = receipt.number();
     lines.push(ReceiptLine::Rule);
-    lines.push(pair(setup, lang, TextId::ReceiptNumber, number.clone()));
+    lines.push(pair(setup, lang, label, number.clone()));
     lines.push(pair(setup, lang, TextId::ReceiptTime, date_time(at, setup.utc_offset_minutes)));
     lines.push(pair(setup, lang, TextId::ReceiptPlace, in_lang(&setup.hall, lang).to_owned()));
     lines.push(pair(setup, lang, TextId::ReceiptKiosk, setup.device.to_string()));

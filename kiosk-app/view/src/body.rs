@@ -232,6 +232,8 @@ pub enum Gesture {
     TakeIdCard,
     /// Take the paper from the printer.
     TakePaper,
+    /// Take the sheet from the A4 printer.
+    TakeSheet,
 }
 
 /// The kinds of outcome.

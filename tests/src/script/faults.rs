@@ -72,8 +72,8 @@ pub(super) fn printer_mute(stage: &mut Stage) -> Result<()> {
     stage.at()?.tap("确认付款")?;
     stage.at()?.see("已付款")?;
     stage.at()?.see_within("没有纸也能拿到凭条", MUTE)?;
+    stage.at()?.see("打印机暂时不能用")?;
     stage.shot("打印机不应答")?;
-    stage.at()?.button("再试一次")?;
     let before = stage.at()?.papers()?.len();
     stage.at()?.fault("printer-mute", false)?;
     // Nothing had reached the paper, so it is printed as soon as the printer answers.

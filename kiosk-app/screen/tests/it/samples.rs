@@ -357,7 +357,7 @@ impl Maker {
             TextId::SheetPrinted,
             TextId::SheetPrintedDetail,
         );
-        gesture(&mut view, Gesture::TakePaper);
+        gesture(&mut view, Gesture::TakeSheet);
         view.actions = vec![action(TextId::Finish, true)];
         view
     }

@@ -1,6 +1,6 @@
 //! Views of a running service, one shape for each state of its steps.
 
-use contract::{FieldType, Method, Step};
+use contract::{FieldType, Form, Method, Step};
 use view::{
     Banner, Body, Confirm, ConsentSheet, Foot, Gesture, Icon, Intent, MethodCard, Page, Pair, PinPad,
     RowCard, Rows, Text, TextId, Tone, Verdict,
@@ -94,9 +94,12 @@ fn step_bar(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Option<view::Ste
                     names.push(TextId::StepPay);
                 }
             }
-            Step::Print { .. } => {
+            Step::Print { form, .. } => {
                 if kiosk.setup.has.printer || kiosk.setup.has.sheet_printer {
-                    names.push(TextId::StepPrint);
+                    names.push(match form {
+                        Form::Receipt => TextId::StepPrint,
+                        Form::Sheet => TextId::StepSheet,
+                    });
                 }
             }
         }
@@ -351,7 +354,7 @@ fn checking(kiosk: &Kiosk, order: contract::OrderId) -> Frame {
 }
 
 fn printing(kiosk: &Kiosk, visit: &Visit, receipt: contract::ReceiptId) -> Frame {
-    let on_sheet = on(kiosk, receipt) == contract::Form::Sheet;
+    let on_sheet = on(kiosk, receipt) == Form::Sheet;
     let (verdict, word, detail) = match kiosk.paper_of(receipt) {
         Some(PaperState::Printing) if on_sheet => {
             (Verdict::Working, TextId::SheetPrinting, TextId::SheetPrintingDetail)
@@ -368,7 +371,7 @@ fn printing(kiosk: &Kiosk, visit: &Visit, receipt: contract::ReceiptId) -> Frame
     let by_phone = !matches!(kiosk.paper_of(receipt), Some(PaperState::Printing | PaperState::Printed));
     let outcome = view::Outcome {
         code: by_phone.then(|| code(kiosk, receipt)),
-        gesture: (!by_phone).then_some(Gesture::TakePaper),
+        gesture: (!by_phone).then_some(if on_sheet { Gesture::TakeSheet } else { Gesture::TakePaper }),
         ..plain(verdict, word, detail)
     };
     Frame {
