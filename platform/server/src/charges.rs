@@ -139,7 +139,7 @@ fn admitted(turn: &Turn<'_>, device: &Device, request: &ChargeRequest) -> Result
     };
     let method_fits = match (request.method, visit.evidence) {
         (Method::CardAccount, Evidence::CardRead | Evidence::CardPin)
-        | (Method::ResidentCode, Evidence::TokenConsumed) => true,
+        | (Method::ResidentCode, Evidence::TokenConsumed | Evidence::ChallengeAnswered) => true,
         (Method::CardAccount | Method::ResidentCode | Method::Wallet, _) => false,
     };
     if !method_fits || visit.level < Level::Recognised {

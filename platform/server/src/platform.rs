@@ -190,6 +190,7 @@ fn route(turn: &mut Turn<'_>, request: &Request, admitted: Option<DeviceId>) -> 
             };
             match (verb, *name) {
                 (Verb::Post, "identify") => identify::identify(turn, device, &request.body),
+                (Verb::Post, "evidence") => codes::prove(turn, device, &request.body),
                 (Verb::Post, "calls") => calls::call(turn, device, &request.body),
                 (Verb::Post, "charges") => charges::charge(turn, device, &request.body),
                 (Verb::Post, "inquiries") => charges::inquire(turn, device, &request.body),

@@ -136,6 +136,15 @@ CREATE TABLE IF NOT EXISTS code_marks (
     PRIMARY KEY (holder, slot, device)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS code_marks_to_forget ON code_marks (until_ms);
+-- I5: a kiosk's challenge is answered once.
+CREATE TABLE IF NOT EXISTS challenges (
+    device   TEXT NOT NULL,
+    nonce    BLOB NOT NULL,
+    given    BLOB NOT NULL,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY (device, nonce)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS challenges_to_forget ON challenges (until_ms);
 CREATE TABLE IF NOT EXISTS pseudonyms (
     device    TEXT NOT NULL,
     resident  INTEGER NOT NULL,

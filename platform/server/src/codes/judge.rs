@@ -136,7 +136,7 @@ fn presented(turn: &Turn<'_>, code: &OfflineCode) -> Result<Presented, Fail> {
     Ok(code.verify(&issuers, seconds(turn.now), Window::default()).map_err(refused)?)
 }
 
-fn holder(turn: &Turn<'_>, alias: Alias) -> Result<i64, Fail> {
+pub(super) fn holder(turn: &Turn<'_>, alias: Alias) -> Result<i64, Fail> {
     let found: Option<(i64, bool)> = turn
         .tx
         .query_row("SELECT resident, revoked FROM code_aliases WHERE alias = ?1", [alias.0], |row| {
@@ -155,10 +155,10 @@ fn answers_are_none() -> Problem {
     ProblemCode::CodeUnknown.because("the text is an answer to a challenge, not a code")
 }
 
-fn unknown() -> Problem {
+pub(super) fn unknown() -> Problem {
     ProblemCode::CodeUnknown.because("the code was not issued here")
 }
 
-fn seconds(now: UnixMs) -> UnixSeconds {
+pub(super) fn seconds(now: UnixMs) -> UnixSeconds {
     UnixSeconds::try_from(now.0 / 1000).unwrap_or(UnixSeconds::MAX)
 }

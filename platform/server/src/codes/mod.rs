@@ -3,6 +3,7 @@
 //! Whose an alias is stands in `code_aliases` and never leaves the platform: other systems and the kiosks' records
 //! know a resident by a pseudonym, or by a [`CodeHolder`](contract::CodeHolder) that is new with each certificate.
 
+mod answers;
 mod judge;
 mod keys;
 mod page;
@@ -13,6 +14,7 @@ pub(crate) mod revocations;
 mod rules;
 mod verify;
 
+pub(crate) use answers::prove;
 pub(crate) use judge::{look, note_use, refused, take};
 pub use keys::{AuthorityError, CodeAuthority};
 pub(crate) use page::page;

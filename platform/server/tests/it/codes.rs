@@ -1,10 +1,10 @@
 //! The city code at the platform: bound, issued, shown, accepted once, revoked.
 
 use contract::{
-    ChangesAnswer, CodeHolder, Evidence, FeedItem, Identified, IdentifyRequest, IssuerKey, IssuerKeys,
-    Presented, ProblemCode, PublicKey, Revocations, SecretKey, Signed, UnixMs, VisitId, sm3,
+    Challenge, ChangesAnswer, CodeHolder, Evidence, FeedItem, Identified, IdentifyRequest, IssuerKey,
+    IssuerKeys, Presented, ProblemCode, PublicKey, Revocations, SecretKey, Signed, UnixMs, VisitId, sm3,
 };
-use resident_code::{Issuers, OfflineCode, SessionCertificate, SigningKey};
+use resident_code::{AnswerCode, Issuers, OfflineCode, SessionCertificate, SigningKey};
 use serde_json::{Value, json};
 use server::{Client, CodeAuthority, IssuingRules, OutAnswer, Reply, Request, Setup, Unreachable, Verb};
 
@@ -141,6 +141,26 @@ impl Phone {
 
     pub(crate) fn show(&self, city: &mut City, certificate: &SessionCertificate) -> OfflineCode {
         certificate.present(&self.key, u32::try_from(city.now.0 / 1000).unwrap()).unwrap()
+    }
+}
+
+impl Phone {
+    /// What the phone shows after its owner agreed to a kiosk's challenge.
+    pub(crate) fn answer(
+        &self,
+        city: &City,
+        certificate: &SessionCertificate,
+        challenge: &Challenge,
+    ) -> AnswerCode {
+        let now = u32::try_from(city.now.0 / 1000).unwrap();
+        certificate.answer(&self.key, &challenge.to_be_signed(), now).unwrap()
+    }
+
+    /// What the code was used for, newest first, as the phone lists it.
+    pub(crate) fn uses(&self, city: &mut City) -> Vec<String> {
+        let told = ask(city, "uses", &json!({ "phone": self.secret })).unwrap();
+        let uses = told["uses"].as_array().unwrap().iter();
+        uses.map(|one| one["purpose"].as_str().unwrap().to_owned()).collect()
     }
 }
 

@@ -5,6 +5,7 @@
 mod base;
 mod city;
 mod codes;
+mod evidence;
 mod hostile;
 mod http;
 mod identify;

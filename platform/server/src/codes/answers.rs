@@ -1,0 +1,98 @@
+//! 应答: a phone answered a kiosk's challenge, and so was there itself; the visit is proven from then on.
+//!
+//! The kiosk judged the answer already. It is judged again here, because what the platform lets a visit do rests on what
+//! the platform has seen; and only here is known whose phone it is.
+
+use contract::{Challenge, Evidence, EvidenceAnswer, EvidenceRequest, ProblemCode, sm3};
+use resident_code::{AnswerCode, Window};
+use rusqlite::{OptionalExtension as _, params};
+
+use super::judge::{holder, note_use, refused, seconds, unknown};
+use super::unhex;
+use crate::columns::{ms, text};
+use crate::device::Device;
+use crate::fail::{Fail, json, malformed};
+use crate::identify::{Visit, open_visit};
+use crate::platform::Turn;
+use crate::wire::{Reply, Response};
+
+/// A nonce is remembered for this long: an answer to it is too old well before.
+const REMEMBERED_MS: u64 = 24 * 60 * 60 * 1000;
+/// What a resident's own list of uses says of it.
+const PROVEN: &str = "在自助终端确认本人";
+
+/// Raises the visit to level 2. The same request again is answered the same.
+pub(crate) fn prove(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+    let request: EvidenceRequest = json(body)?;
+    let visit = open_visit(turn, device, &request.key)?;
+    let nonce =
+        unhex(&request.nonce).ok_or_else(|| malformed("a challenge's nonce is 32 hexadecimal digits"))?;
+    let challenge = Challenge { device: device.id, nonce };
+    let given = sm3(&[request.key.0.as_bytes(), b"\0", request.answer.as_bytes()]);
+    if is_repeated(turn, &challenge, &given)? {
+        return Ok(proven(&visit));
+    }
+    if !began_by_phone(&visit) {
+        return Err(ProblemCode::NotOffered.because("the visit did not begin with a phone's code").into());
+    }
+    let resident = answered_by(turn, &challenge, &request.answer)?;
+    if resident != visit.resident {
+        return Err(ProblemCode::ChallengeFailed.because("the answer is of another resident's phone").into());
+    }
+    turn.tx.execute("DELETE FROM challenges WHERE until_ms < ?1", [ms(turn.now)])?;
+    turn.tx.execute(
+        "INSERT INTO challenges (device, nonce, given, until_ms) VALUES (?1, ?2, ?3, ?4)",
+        params![device.id.to_string(), nonce, given, ms(turn.now.plus_ms(REMEMBERED_MS))],
+    )?;
+    let visit = Visit {
+        evidence: Evidence::ChallengeAnswered,
+        level: visit.level.max(Evidence::ChallengeAnswered.most()),
+        ..visit
+    };
+    turn.tx.execute(
+        "UPDATE visits SET evidence = ?1, level = ?2 WHERE key = ?3",
+        params![text(&visit.evidence), text(&visit.level), request.key.0],
+    )?;
+    note_use(turn, resident, &device.name, PROVEN)?;
+    Ok(proven(&visit))
+}
+
+/// The evidence of a visit is one, and says how it may pay: that of a card is not given up for a phone's.
+fn began_by_phone(visit: &Visit) -> bool {
+    match visit.evidence {
+        Evidence::TokenConsumed | Evidence::OfflineCode | Evidence::ChallengeAnswered => true,
+        Evidence::CardRead | Evidence::IdCardRead | Evidence::CardPin | Evidence::PaperCode => false,
+    }
+}
+
+fn proven(visit: &Visit) -> Reply {
+    Response::json(&EvidenceAnswer { evidence: visit.evidence, level: visit.level }).into()
+}
+
+/// Whether this challenge was met by this very request. One that was met by another is no longer open.
+fn is_repeated(turn: &Turn<'_>, challenge: &Challenge, given: &[u8; 32]) -> Result<bool, Fail> {
+    let before: Option<[u8; 32]> = turn
+        .tx
+        .query_row(
+            "SELECT given FROM challenges WHERE device = ?1 AND nonce = ?2",
+            params![challenge.device.to_string(), challenge.nonce],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match before {
+        None => Ok(false),
+        Some(before) if before == *given => Ok(true),
+        Some(_) => Err(ProblemCode::ChallengeFailed.because("the challenge was answered before").into()),
+    }
+}
+
+/// Whose phone answered.
+fn answered_by(turn: &Turn<'_>, challenge: &Challenge, answer: &str) -> Result<i64, Fail> {
+    let authority = turn.city.codes.as_ref().ok_or_else(unknown)?;
+    let issuers = authority.accepted(turn.now);
+    let answer = AnswerCode::parse(answer).map_err(refused)?;
+    let presented = answer
+        .verify(&issuers, &challenge.to_be_signed(), seconds(turn.now), Window::default())
+        .map_err(refused)?;
+    holder(turn, presented.alias)
+}
