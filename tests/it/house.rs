@@ -47,7 +47,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("acquirer", &[]),
     ("department", &[]),
     ("identity", &[]),
-    ("system-tests", &["contract", "device", "virtual"]),
+    ("system-tests", &["contract", "device", "resident-code", "virtual"]),
 ];
 
 /// Crates that stay free of a runtime, a web framework and the screen, however deep.

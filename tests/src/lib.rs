@@ -9,6 +9,7 @@ pub mod eyes;
 pub mod faults;
 pub mod finger;
 pub mod namespace;
+pub mod phone;
 pub mod process;
 pub mod proxy;
 pub mod readers;

@@ -7,7 +7,8 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use contract::{
@@ -42,6 +43,8 @@ pub struct Rig {
     pub platform: SocketAddr,
     /// Where the acquirer is, without the link.
     pub acquirer: SocketAddr,
+    /// Where the trusted identity service is.
+    pub identity: SocketAddr,
     pcscd: Option<Process>,
     sheet_printer: Option<CupsPrinter>,
     servers: Vec<Process>,
@@ -117,7 +120,7 @@ impl Rig {
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
         let sockets = tempfile::Builder::new().prefix("kiosk-").tempdir()?;
         let (acquirer, department, platform) = (free_port()?, free_port()?, free_port()?);
-        let for_kiosks = free_port()?;
+        let (identity, for_kiosks) = (free_port()?, free_port()?);
         let programs = programs()?;
         make_keys(&programs, repository, state)?;
         let keys: Vec<PathBuf> = SITES.iter().map(|site| state.join("keys").join(site)).collect();
@@ -132,6 +135,7 @@ impl Rig {
             acquirer_link,
             platform,
             acquirer,
+            identity,
             pcscd: None,
             sheet_printer: None,
             servers: Vec::new(),
@@ -144,6 +148,7 @@ impl Rig {
         rig.start_pcscd()?;
         rig.serve_acquirer(acquirer)?;
         rig.serve_department(department)?;
+        rig.serve_identity()?;
         rig.serve_platform(platform, for_kiosks, department)?;
         Ok(rig)
     }
@@ -196,6 +201,14 @@ impl Rig {
         self.serve("department", command, at)
     }
 
+    fn serve_identity(&mut self) -> Result<()> {
+        let mut command = self.program("kiosk-identity");
+        command.arg("--listen").arg(self.identity.to_string());
+        command.arg("--residents").arg(self.repository.join("assets/residents.toml"));
+        command.arg("--returns-to").arg(format!("http://{}/", self.platform));
+        self.serve("identity", command, self.identity)
+    }
+
     fn serve_platform(
         &mut self,
         at: SocketAddr,
@@ -227,6 +240,13 @@ impl Rig {
         command.arg("--catalogue-key").arg(self.city("catalogue.key"));
         command.arg("--format-key").arg(self.city("format.key"));
         command.arg("--devices").arg(self.city("devices.toml"));
+        let rules = fs::read_to_string(self.repository.join("provisioning/codes.toml"))?;
+        let page = format!("http://{}/check", self.identity);
+        fs::write(self.city("codes.toml"), rules.replace("http://127.0.0.1:8084/check", &page))?;
+        command.arg("--code-rules").arg(self.city("codes.toml"));
+        command.arg("--issuer-keys").arg(self.city("codes"));
+        command.arg("--root-key").arg(self.state.join("root/root.pub"));
+        command.arg("--identity").arg(format!("http://{}", self.identity));
         command.arg("--acquirer").arg(self.acquirer_link.url());
         command.arg("--department").arg(format!("http://{department}"));
         self.serve("platform", command, at)
@@ -266,6 +286,9 @@ impl Rig {
             id: ENVELOPE_ID,
             key: fs::read_to_string(self.city("envelope.pub"))?.trim().parse()?,
         };
+        if let Some(codes) = &mut site.codes {
+            codes.root_key = fs::read_to_string(self.state.join("root/root.pub"))?.trim().parse()?;
+        }
         site.devices.card_reader =
             plan.slot.map(|slot| CardReaderPath { reader: format!("Virtual PCD 00 0{slot}") });
         let scanner = plan.fitting.scanner.then(|| runtime.join("scanner"));
@@ -366,6 +389,23 @@ impl Rig {
         let http = reqwest::blocking::Client::builder().no_proxy().build()?;
         http.post(format!("http://{}/faults", self.acquirer)).json(&order).send()?.error_for_status()?;
         Ok(())
+    }
+
+    /// Whether the operator's page comes to show these words within the time.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub fn admin_shows(&self, words: &str, within: Duration) -> Result<bool> {
+        let http = reqwest::blocking::Client::builder().no_proxy().build()?;
+        let until = Instant::now() + within;
+        loop {
+            let page =
+                http.get(format!("http://{}/admin", self.platform)).send()?.error_for_status()?.text()?;
+            if page.contains(words) || Instant::now() >= until {
+                return Ok(page.contains(words));
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
     }
 
     /// The public key with which a kiosk's log is verified.
@@ -471,6 +511,8 @@ fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
     };
     provision(&["city-keys", "city"])?;
     provision(&["platform-keys", "city", "127.0.0.1"])?;
+    provision(&["root-key", "root"])?;
+    provision(&["issuer-keys", "--root", "root/root.key", "city/codes"])?;
     for site in SITES {
         let device = read_site(repository, site)?.device.to_string();
         let (keys, request) = (format!("keys/{site}"), format!("keys/{site}/tls.csr"));

@@ -2,6 +2,7 @@
 //! takes the paper.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -272,6 +273,21 @@ impl Station {
     pub fn paper_png(&self, index: usize) -> Result<Vec<u8>> {
         let address = format!("{}/paper/{index}.png", self.bench);
         Ok(self.http.get(address).send()?.error_for_status()?.bytes()?.to_vec())
+    }
+
+    /// The code that is on the screen, as a phone reads it: by ZBar, which nothing here shares.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn screen_code(&self) -> Result<String> {
+        let picture = tempfile::Builder::new().suffix(".png").tempfile()?;
+        std::fs::write(picture.path(), self.screen_png()?)?;
+        let output = Command::new("zbarimg").args(["--quiet", "--raw"]).arg(picture.path()).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        match text.lines().collect::<Vec<_>>().as_slice() {
+            [one] => Ok((*one).to_owned()),
+            codes => bail!("there are {} codes on the screen", codes.len()),
+        }
     }
 
     /// Picture of the screen.

@@ -17,6 +17,7 @@ const USAGE: &str = "cargo xtask <command>
   test [ARGS]        run all tests (nextest where it is installed); ARGS go to the runner
   demo [ARGS]        start everything and print the address of the bench; Ctrl-C stops it
        --script      play the scripted visits instead and write target/demo/index.html
+       --only PART   of these, only those whose title contains PART; may be repeated
   faults [ARGS]      each named fault of each device against the running kiosk; the table is in target/faults
        --only PART   only those whose name contains PART; may be repeated
   fuzz [SECONDS]     fuzz everything that reads bytes from outside, each for so long (60); needs cargo-fuzz

@@ -33,19 +33,26 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    if let Some(unknown) = arguments.iter().find(|flag| !["--script", "--landscape"].contains(&flag.as_str()))
-    {
-        bail!("`{unknown}` is not known; there are --script and --landscape");
+    let (mut script, mut screen, mut only) = (false, None, Vec::new());
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--script" => script = true,
+            "--landscape" => screen = Some(ScreenSize { width: 1920, height: 1080 }),
+            "--only" => only.push(arguments.next().context("--only wants a part of a scene's title")?),
+            unknown => {
+                bail!(
+                    "`{unknown}` is not known; there are --script, --landscape and, with --script, --only PART"
+                )
+            }
+        }
     }
-    let screen = has("--landscape").then_some(ScreenSize { width: 1920, height: 1080 });
     let repository =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
     let target = repository.join("target");
-    if has("--script") {
+    if script {
         namespace::enter()?;
-        return play(&target, repository, screen);
+        return play(&target, repository, screen, &only);
     }
     match env::var_os(RELAY) {
         None => outside(&target),
@@ -56,8 +63,8 @@ fn run() -> Result<()> {
     }
 }
 
-fn play(target: &Path, repository: &Path, screen: Option<ScreenSize>) -> Result<()> {
-    let report = script::play(&target.join("demo-state"), &target.join("demo"), repository, screen)?;
+fn play(target: &Path, repository: &Path, screen: Option<ScreenSize>, only: &[String]) -> Result<()> {
+    let report = script::play(&target.join("demo-state"), &target.join("demo"), repository, screen, only)?;
     let failures = report.failures();
     let mut out = io::stdout();
     writeln!(

@@ -1,0 +1,122 @@
+//! A resident's phone with the city code, over the platform's own interface: bound through the trusted identity
+//! service, it shows offline codes and answers kiosks. The page in a real browser is tried beside the platform.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+use contract::{Challenge, sm3};
+use reqwest::blocking::Client;
+use resident_code::{Alias, Capabilities, Issuer, SessionCertificate, SessionTerms, SigningKey, UnixSeconds};
+use serde_json::{Value, json};
+
+use crate::rig::Rig;
+use crate::script::Resident;
+
+/// One phone.
+pub struct Phone {
+    http: Client,
+    platform: String,
+    secret: String,
+    session: SigningKey,
+    certificate: SessionCertificate,
+}
+
+impl Phone {
+    /// Binds a phone for a demo resident and fetches its certificate of the day.
+    ///
+    /// # Errors
+    /// When the identity service or the platform refuses.
+    pub fn bind(rig: &Rig, resident: &Resident) -> Result<Self> {
+        let http = Client::builder().no_proxy().build()?;
+        let platform = format!("http://{}/code/v1", rig.platform);
+        let claim = json!({ "name": resident.name, "id_number": resident.id_number });
+        let ticket = ask(&http, &format!("http://{}/tickets", rig.identity), &claim)?;
+        let bound = ask(&http, &format!("{platform}/bindings"), &ticket)?;
+        let secret = text(&bound, "phone")?;
+        let session = fresh_key()?;
+        let proof = session.sign(&[b"session-key/1\0".as_slice(), &sm3(&[&unhex(&secret)?])].concat());
+        let request = json!({
+            "phone": secret, "session_key": hex(&session.public().to_bytes()), "proof": hex(&proof),
+        });
+        let certified = ask(&http, &format!("{platform}/certificates"), &request)?;
+        let certificate = SessionCertificate::from_bytes(&unhex(&text(&certified, "certificate")?)?)?;
+        Ok(Self { http, platform, secret, session, certificate })
+    }
+
+    /// The code that it shows now.
+    ///
+    /// # Errors
+    /// When its certificate has ended.
+    pub fn code(&self) -> Result<String> {
+        Ok(self.certificate.present(&self.session, now()?)?.to_text())
+    }
+
+    /// What it shows after its owner agreed to what a kiosk asked.
+    ///
+    /// # Errors
+    /// When that is no challenge.
+    pub fn answer(&self, challenge: &str) -> Result<String> {
+        let challenge: Challenge = challenge.parse()?;
+        Ok(self.certificate.answer(&self.session, &challenge.to_be_signed(), now()?)?.to_text())
+    }
+
+    /// 挂失.
+    ///
+    /// # Errors
+    /// When the platform refuses.
+    pub fn report_lost(&self) -> Result<()> {
+        ask(&self.http, &format!("{}/losses", self.platform), &json!({ "phone": self.secret })).map(drop)
+    }
+}
+
+/// A code that is well made in all but this: no city signed its certificate.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn forged() -> Result<String> {
+    let (forger, session) = (fresh_key()?, fresh_key()?);
+    let terms = SessionTerms {
+        capabilities: Capabilities(1),
+        alias: Alias([7; 8]),
+        issued_at: now()?.saturating_sub(60),
+        lifetime: 96,
+        session_key: session.public(),
+    };
+    let certificate = SessionCertificate::issue(&terms, &Issuer::new(1, forger))?;
+    Ok(certificate.present(&session, now()?)?.to_text())
+}
+
+fn ask(http: &Client, address: &str, body: &Value) -> Result<Value> {
+    let answer = http.post(address).json(body).send()?;
+    if !answer.status().is_success() {
+        bail!("{address}: {} {}", answer.status(), answer.text().unwrap_or_default());
+    }
+    Ok(answer.json()?)
+}
+
+fn text(answer: &Value, field: &str) -> Result<String> {
+    Ok(answer.get(field).and_then(Value::as_str).with_context(|| format!("no `{field}`"))?.to_owned())
+}
+
+fn fresh_key() -> Result<SigningKey> {
+    let mut secret = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut secret)?;
+    // Below the group's order, as all but one in 2³² random numbers are.
+    secret[0] &= 0x7F;
+    Ok(SigningKey::from_bytes(&secret)?)
+}
+
+fn now() -> Result<UnixSeconds> {
+    Ok(UnixSeconds::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>> {
+    let pair = |at| text.get(at..at + 2).context("hexadecimal digits come in pairs");
+    (0..text.len()).step_by(2).map(|at| Ok(u8::from_str_radix(pair(at)?, 16)?)).collect()
+}

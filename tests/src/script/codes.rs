@@ -1,0 +1,147 @@
+//! Offline codes: what a phone shows without a network, and what is tried with pictures of it.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::Stage;
+use crate::phone::{Phone, forged};
+use crate::proxy::Cut;
+use crate::station::Station;
+
+/// Long enough for a kiosk to hear what the platform has to say.
+const HEARD: Duration = Duration::from_secs(60);
+/// A code shown so long ago is not accepted any more: the window of the sites, and one slot.
+const TOO_OLD: Duration = Duration::from_secs(21);
+/// The next slot's code is another code.
+const SLOT: Duration = Duration::from_secs(4);
+
+/// 辰: a code that the kiosk judges itself signs in; money takes the phone's own answer, which no picture gives.
+pub(super) fn pays_after_the_phone_answered(stage: &mut Stage) -> Result<()> {
+    let phone = Phone::bind(&stage.rig, &stage.resident("li-yan")?)?;
+    let other_phone = Phone::bind(&stage.rig, &stage.resident("ran-guangming")?)?;
+    sign_in(stage.at()?, &phone)?;
+    stage.at()?.tap("水费缴纳")?;
+    stage.at()?.see("请用手机上的渝快办扫一扫")?;
+    stage.shot("要手机确认")?;
+    let challenge = stage.at()?.screen_code()?;
+
+    thread::sleep(SLOT);
+    stage.at()?.show_code(&phone.code()?)?;
+    stage.at()?.see("请先用手机扫屏幕上的码")?;
+    stage.shot("出示码本身不算")?;
+    stage.at()?.hide_code()?;
+    stage.at()?.show_code(&other_phone.answer(&challenge)?)?;
+    stage.at()?.see("这不是刚才那位的手机")?;
+    stage.at()?.hide_code()?;
+    stage.expect(
+        "换来的码和别人的手机都不能继续",
+        stage.at()?.screen_code()? == challenge,
+        || "屏幕上不再是原来的码".to_owned(),
+    );
+
+    stage.at()?.show_code(&phone.answer(&challenge)?)?;
+    stage.at()?.see("请选择要缴的水费")?;
+    stage.at()?.hide_code()?;
+    stage.shot("手机确认以后")?;
+    stage.at()?.tap("年")?;
+    stage.at()?.tap("下一步")?;
+    stage.at()?.see("请核对后付款")?;
+    stage.at()?.tap("确认付款")?;
+    stage.at()?.see("已付款")?;
+    stage.at()?.see("请从出纸口取走凭条")?;
+    stage.at()?.tap("完成")?;
+    stage.at()?.tap("退出")?;
+    stage.at()?.see("请选择一种方式开始").map(drop)
+}
+
+/// 巳: one code, twice here, then elsewhere, then too late; and codes that this city did not issue.
+pub(super) fn shown_again(stage: &mut Stage) -> Result<()> {
+    let phone = Phone::bind(&stage.rig, &stage.resident("wang-jianguo")?)?;
+    let code = sign_in(stage.at()?, &phone)?;
+    leave(stage.at()?)?;
+    for (at, caption) in [(0, "同一个码再来一次"), (1, "同一个码在另一台")] {
+        let kiosk = stage.rig.kiosks.get(at).map(|kiosk| &kiosk.station).context("a kiosk")?;
+        kiosk.show_code(&code)?;
+        let seen = kiosk.see("这个码已经用过").map(drop);
+        kiosk.hide_code()?;
+        kiosk.see_within("请选择一种方式开始", HEARD)?;
+        stage.report.expect(&format!("{caption}，不受理"), seen.map_err(|error| format!("{error:#}")));
+    }
+    let code = phone.code()?;
+    thread::sleep(TOO_OLD);
+    for (code, words, caption) in [
+        (code, "这个码显示得太久了", "二十秒前的照片"),
+        (forged()?, "这个码不是渝快办发的", "伪造的码"),
+        (format!("CD1:{}", phone.code()?.trim_start_matches("YK1:")), "这是其他城市的码", "其他城市的码"),
+    ] {
+        stage.at()?.show_code(&code)?;
+        let seen = stage.at()?.see(words).map(drop);
+        stage.report.expect(&format!("{caption}，不受理"), seen.map_err(|error| format!("{error:#}")));
+        stage.shot(caption)?;
+        stage.at()?.hide_code()?;
+        stage.at()?.see_within("请选择一种方式开始", HEARD)?;
+    }
+    Ok(())
+}
+
+/// 午: without a link each kiosk knows only what it saw itself; what both let in is found once they are back.
+pub(super) fn without_a_link(stage: &mut Stage) -> Result<()> {
+    let phone = Phone::bind(&stage.rig, &stage.resident("ouyang-xuemei")?)?;
+    stage.rig.platform_link.set(Cut::Down);
+    stage.at()?.see_within("未联网", HEARD)?;
+    stage.other()?.see_within("未联网", HEARD)?;
+    let code = phone.code()?;
+    stage.at()?.show_code(&code)?;
+    stage.at()?.see("已认出您的渝快码")?;
+    stage.shot("没有网络也认得")?;
+    let words = stage.at()?.words()?.join(" ");
+    stage.expect("不联网不显示姓名", !words.contains('欧'), || words.clone());
+    stage.other()?.show_code(&code)?;
+    stage.other()?.see("已认出您的渝快码")?;
+    leave(stage.at()?)?;
+    stage.at()?.show_code(&code)?;
+    let seen = stage.at()?.see("这个码已经用过").map(drop);
+    stage.report.expect("断网时同一台只认一次", seen.map_err(|error| format!("{error:#}")));
+    stage.at()?.hide_code()?;
+    leave(stage.other()?)?;
+    stage.rig.platform_link.set(Cut::None);
+    stage.at()?.see_within("已联网", HEARD)?;
+    stage.other()?.see_within("已联网", HEARD)?;
+    let found = stage.rig.admin_shows("one code was let in at", HEARD)?;
+    stage.expect("两台都认过的码，联网后平台查出来", found, || "平台没有查出来".to_owned());
+    Ok(())
+}
+
+/// 未: a phone that was reported lost shows codes that no kiosk accepts.
+pub(super) fn reported_lost(stage: &mut Stage) -> Result<()> {
+    let phone = Phone::bind(&stage.rig, &stage.resident("zhang-guiying")?)?;
+    sign_in(stage.at()?, &phone)?;
+    leave(stage.at()?)?;
+    phone.report_lost()?;
+    // The kiosk asks for news every quarter of a minute.
+    thread::sleep(Duration::from_secs(20));
+    stage.rig.platform_link.set(Cut::Down);
+    stage.at()?.see_within("未联网", HEARD)?;
+    stage.at()?.show_code(&phone.code()?)?;
+    let seen = stage.at()?.see("这个码已挂失").map(drop);
+    stage.report.expect("挂失以后，断网也不受理", seen.map_err(|error| format!("{error:#}")));
+    stage.shot("已挂失")?;
+    stage.at()?.hide_code()
+}
+
+/// Signs in by the code that the phone shows now, and gives it.
+fn sign_in(kiosk: &Station, phone: &Phone) -> Result<String> {
+    let code = phone.code()?;
+    kiosk.show_code(&code)?;
+    kiosk.see("您想办什么").context("a fresh code signs in")?;
+    kiosk.hide_code()?;
+    Ok(code)
+}
+
+fn leave(kiosk: &Station) -> Result<()> {
+    kiosk.hide_code()?;
+    kiosk.tap("退出")?;
+    kiosk.see("请选择一种方式开始").map(drop)
+}
