@@ -14,6 +14,8 @@ use crate::station::Station;
 const HEARD: Duration = Duration::from_secs(60);
 /// A code shown so long ago is not accepted any more: the window of the sites, and one slot.
 const TOO_OLD: Duration = Duration::from_secs(21);
+/// What a reader has not seen for so long was taken away.
+const AWAY: Duration = Duration::from_millis(1_700);
 /// The next slot's code is another code.
 const SLOT: Duration = Duration::from_secs(4);
 
@@ -66,11 +68,11 @@ pub(super) fn shown_again(stage: &mut Stage) -> Result<()> {
         kiosk.show_code(&code)?;
         let seen = kiosk.see("这个码已经用过").map(drop);
         kiosk.hide_code()?;
-        kiosk.see_within("请选择一种方式开始", HEARD)?;
         stage.report.expect(&format!("{caption}，不受理"), seen.map_err(|error| format!("{error:#}")));
     }
     let code = phone.code()?;
     thread::sleep(TOO_OLD);
+    stage.at()?.see_within("请选择一种方式开始", HEARD)?;
     for (code, words, caption) in [
         (code, "这个码显示得太久了", "二十秒前的照片"),
         (forged()?, "这个码不是渝快办发的", "伪造的码"),
@@ -98,13 +100,13 @@ pub(super) fn without_a_link(stage: &mut Stage) -> Result<()> {
     stage.shot("没有网络也认得")?;
     let words = stage.at()?.words()?.join(" ");
     stage.expect("不联网不显示姓名", !words.contains('欧'), || words.clone());
-    stage.other()?.show_code(&code)?;
-    stage.other()?.see("已认出您的渝快码")?;
     leave(stage.at()?)?;
     stage.at()?.show_code(&code)?;
     let seen = stage.at()?.see("这个码已经用过").map(drop);
     stage.report.expect("断网时同一台只认一次", seen.map_err(|error| format!("{error:#}")));
     stage.at()?.hide_code()?;
+    stage.other()?.show_code(&code)?;
+    stage.other()?.see("已认出您的渝快码")?;
     leave(stage.other()?)?;
     stage.rig.platform_link.set(Cut::None);
     stage.at()?.see_within("已联网", HEARD)?;
@@ -140,8 +142,11 @@ fn sign_in(kiosk: &Station, phone: &Phone) -> Result<String> {
     Ok(code)
 }
 
+/// Leaves, and stays away long enough for the next code to be held up anew.
 fn leave(kiosk: &Station) -> Result<()> {
     kiosk.hide_code()?;
     kiosk.tap("退出")?;
-    kiosk.see("请选择一种方式开始").map(drop)
+    kiosk.see("请选择一种方式开始")?;
+    thread::sleep(AWAY);
+    Ok(())
 }
