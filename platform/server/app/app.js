@@ -1,17 +1,23 @@
 // The page of the city code: binds this phone once, fetches a certificate a day, shows a code every four seconds.
-import { draw, freshSession, hex, present, proof, sessionOf, slotAt, SLOT_MS, unhex } from "./code.js";
+import { answer, challengeOf, draw, freshSession, hex, present, proof, sessionOf, slotAt, SLOT_MS, unhex } from "./code.js";
 import * as keep from "./keep.js";
+import * as scan from "./scan.js";
 
 const HOUR_MS = 3_600_000;
 /** A certificate is renewed when it ends sooner than this; tried again after a while when that fails. */
 const RENEW_MS = 12 * HOUR_MS, RETRY_MS = 30_000, STANDING_EVERY_MS = 10 * 60_000;
 const TICK_MS = 200, WAIT_MS = 8_000;
+/** An answer to a kiosk is shown for so long: it has waited for it, and its owner stands there. */
+const ANSWER_MS = 60_000;
+/** Views that stay until their owner leaves them. */
+const STAYS = ["uses", "loss", "scan", "confirm", "broken"];
 const IDENTITY_PAGE = document.querySelector("meta[name=identity-page]").content;
 
 const at = id => document.getElementById(id);
 const main = at("main");
-/** What is known of this phone; what is shown; the online code, when the machine could not read the other. */
-let phone, session, shown = "", token, renewing = false, renewAt = 0;
+/** What is known of this phone; what is shown; the online code, when the machine could not read the other; what a kiosk
+ * asked, and until when it is answered. */
+let phone, session, shown = "", token, asked, answering, renewing = false, renewAt = 0;
 
 const WORDS = {
   "not-in-person": "没有核验通过，请再试一次。",
@@ -45,7 +51,8 @@ function go(state) {
 }
 
 async function unbound(why) {
-  phone = session = token = undefined;
+  phone = session = token = asked = undefined;
+  endAnswer();
   await keep.forget();
   at("notice").hidden = !why;
   at("notice").textContent = why ? words(why) : "";
@@ -116,7 +123,7 @@ async function checkStanding() {
 const now = () => Date.now() + session.offsetMs;
 
 function tick() {
-  if (!phone || ["uses", "loss", "broken"].includes(main.dataset.state)) return;
+  if (!phone || STAYS.includes(main.dataset.state)) return;
   if (!session || session.endsMs - now() < RENEW_MS) renew();
   if (!session || now() >= session.endsMs) return go(renewing && !session ? "starting" : "ended");
   go("code");
@@ -128,7 +135,13 @@ function tick() {
   at("warn").hidden = online || hours > 6;
   at("warn").textContent = `没有网络。还能用 ${Math.max(1, Math.floor(hours))} 小时，之后请连一次网。`;
   if (token && token.endsMs <= performance.now()) showToken(false);
-  if (token) {
+  if (answering && answering.endsMs <= performance.now()) endAnswer();
+  if (answering) {
+    const { slot } = slotAt(session.certificate, now()), leftMs = answering.endsMs - performance.now();
+    if (answering.slot !== slot)
+      [answering.slot, answering.text] = [slot, answer(session.certificate, session, slot, answering.challenge)];
+    shows(answering.text, leftMs / ANSWER_MS, Math.ceil(leftMs / 1000) + " 秒", "内有效，只对这台终端有用");
+  } else if (token) {
     const leftMs = token.endsMs - performance.now();
     shows(token.text, leftMs / token.livesMs, Math.ceil(leftMs / 1000) + " 秒", "后换新码，只能用一次");
   } else {
@@ -164,6 +177,45 @@ async function showToken(on) {
     if (phone) at("hint").textContent = words(code);
   }
   tick();
+}
+
+/** 扫一扫: reads what a kiosk asks. */
+async function startScan() {
+  await showToken(false);
+  const hint = at("scanHint");
+  hint.textContent = "终端要求手机确认时，屏幕上会有这个码";
+  go("scan");
+  try {
+    await scan.start(at("camera"), text => {
+      asked = challengeOf(text);
+      if (!asked) {
+        hint.textContent = "这不是终端要求确认的码";
+        return false;
+      }
+      at("asks").textContent = asked.device;
+      go("confirm");
+      return true;
+    });
+    if (main.dataset.state !== "scan" && main.dataset.state !== "confirm") scan.stop(at("camera"));
+  } catch (words) {
+    hint.textContent = typeof words === "string" ? words : "现在扫不了，请稍后再试。";
+  }
+}
+
+/** The owner agreed: the phone answers, and says so on the view of the code. */
+function startAnswer() {
+  answering = { challenge: asked, endsMs: performance.now() + ANSWER_MS };
+  asked = undefined;
+  at("hint").textContent = "把这个码对准终端的扫码窗";
+  at("answered").hidden = false;
+  go("code");
+  tick();
+}
+
+function endAnswer() {
+  answering = undefined;
+  at("hint").textContent = "把屏幕调亮，对准扫码窗";
+  at("answered").hidden = true;
 }
 
 async function showUses() {
@@ -245,13 +297,21 @@ async function start() {
 at("bind").addEventListener("click", leaveForIdentity);
 at("retry").addEventListener("click", () => { renewAt = 0; tick(); });
 at("elder").addEventListener("click", () => { elder(!document.body.classList.contains("elder")); tick(); });
-at("big").addEventListener("click", () => showToken(!token));
+at("scan").addEventListener("click", () => { endAnswer(); startScan(); });
+at("confirm").addEventListener("click", startAnswer);
+at("answered").addEventListener("click", () => { endAnswer(); tick(); });
+at("big").addEventListener("click", () => { endAnswer(); showToken(!token); });
 at("showUses").addEventListener("click", showUses);
 at("showLoss").addEventListener("click", () => { at("lossFailed").hidden = true; go("loss"); });
 at("end").addEventListener("click", endCode);
 for (const back of document.querySelectorAll("[data-back]"))
-  back.addEventListener("click", () => { shown = ""; go("code"); tick(); });
+  back.addEventListener("click", () => { scan.stop(at("camera")); asked = undefined; shown = ""; go("code"); tick(); });
 addEventListener("online", () => { renewAt = 0; });
 addEventListener("resize", () => { shown = ""; });
-document.addEventListener("visibilitychange", () => { lit(); tick(); });
+document.addEventListener("visibilitychange", () => {
+  // Nobody looks: the camera sees nothing either.
+  if (document.hidden && main.dataset.state === "scan") { scan.stop(at("camera")); go("code"); }
+  lit();
+  tick();
+});
 start();

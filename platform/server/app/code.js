@@ -4,6 +4,8 @@ import qrcode from "./vendor/qrcode.js";
 
 export const SLOT_MS = 4000;
 const CERTIFICATE_LEN = 114, QUIET_ZONE = 4;
+/** First byte of an answer, and what stands before the challenge that it covers. */
+const ANSWER = 0x14, CHALLENGE = new TextEncoder().encode("code-challenge/1\0");
 const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
 
 export const hex = bytes => Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("");
@@ -60,6 +62,25 @@ export function present(certificate, session, slot) {
   shown.set(certificate);
   new DataView(shown.buffer).setUint16(CERTIFICATE_LEN, slot);
   return "YK1:" + base45([...shown, ...unhex(sign(shown, session))]);
+}
+
+/** What a kiosk shows when it wants to know that this phone is there: who asks, and a number drawn for this once. */
+export function challengeOf(text) {
+  const [, device, nonce] = /^YKC1:([A-Za-z0-9-]{1,16}):([0-9A-Fa-f]{32})$/.exec(text.trim()) ?? [];
+  return device && { device, nonce: unhex(nonce) };
+}
+
+/** The text of the answer to a challenge in this slot. */
+export function answer(certificate, session, slot, { device, nonce }) {
+  const shown = new Uint8Array(CERTIFICATE_LEN + 2);
+  shown.set(certificate);
+  shown[0] = ANSWER;
+  new DataView(shown.buffer).setUint16(CERTIFICATE_LEN, slot);
+  const asked = new Uint8Array(CHALLENGE.length + 32);
+  asked.set(CHALLENGE);
+  asked.set(new TextEncoder().encode(device), CHALLENGE.length);
+  asked.set(nonce, CHALLENGE.length + 16);
+  return "YK1:" + base45([...shown, ...unhex(sign(Uint8Array.from([...shown, ...asked]), session))]);
 }
 
 /** Draws a text as a QR code of whole pixels, as large as the canvas is shown. */

@@ -2,8 +2,8 @@
 // changed file is another worker, which fetches all anew and then throws the old ones away.
 "use strict";
 const KEPT = "code-{{version}}";
-const FILES = ["./", "app.css", "app.js", "code.js", "keep.js", "vendor/sm2.js", "vendor/qrcode.js", "icon.svg",
-  "manifest.webmanifest"];
+const FILES = ["./", "app.css", "app.js", "code.js", "keep.js", "scan.js", "vendor/sm2.js", "vendor/qrcode.js",
+  "vendor/qrread.js", "icon.svg", "manifest.webmanifest"];
 
 self.addEventListener("install", event => {
   event.waitUntil(caches.open(KEPT)

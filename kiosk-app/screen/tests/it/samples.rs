@@ -323,12 +323,13 @@ impl Maker {
     }
 
     fn prove(&self) -> View {
-        let steps = [TextId::ProveStepScan, TextId::ProveStepAgree, TextId::ProveStepShow];
+        let agree = Text::With(TextId::ProveStepAgree, vec!["K-DH-0001".into()]);
+        let steps = [TextId::ProveStepScan.into(), agree, TextId::ProveStepShow.into()];
         let mut view = self.view(
             TextId::ProveTitle,
             Body::Scan(Scan {
                 qr: "YKC1:K-DH-0001:00112233445566778899AABBCCDDEEFF".into(),
-                steps: steps.map(Text::Id).to_vec(),
+                steps: steps.into(),
             }),
         );
         view.lead = Some(TextId::ProveLead.into());

@@ -14,13 +14,15 @@ type Asset = (&'static str, &'static str, &'static str);
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const INDEX: &str = include_str!("../../app/index.html");
 const WORKER: &str = include_str!("../../app/sw.js");
-const ASSETS: [Asset; 8] = [
+const ASSETS: [Asset; 10] = [
     ("app.css", "text/css; charset=utf-8", include_str!("../../app/app.css")),
     ("app.js", SCRIPT, include_str!("../../app/app.js")),
     ("code.js", SCRIPT, include_str!("../../app/code.js")),
     ("keep.js", SCRIPT, include_str!("../../app/keep.js")),
+    ("scan.js", SCRIPT, include_str!("../../app/scan.js")),
     ("vendor/sm2.js", SCRIPT, include_str!("../../app/vendor/sm2.js")),
     ("vendor/qrcode.js", SCRIPT, include_str!("../../app/vendor/qrcode.js")),
+    ("vendor/qrread.js", SCRIPT, include_str!("../../app/vendor/qrread.js")),
     ("icon.svg", "image/svg+xml", include_str!("../../app/icon.svg")),
     ("manifest.webmanifest", "application/manifest+json", include_str!("../../app/manifest.webmanifest")),
 ];

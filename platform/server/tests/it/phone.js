@@ -1,9 +1,10 @@
 // Holds a real Chromium with a phone's screen and does what it reads, line by line; answers each with `done …`.
 "use strict";
 const { chromium } = require("playwright-core");
-const [, , address, pictures] = process.argv;
+const [, , address, pictures, camera] = process.argv;
 const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-  "--disable-sync", "--no-first-run"];
+  "--disable-sync", "--no-first-run", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+  `--use-file-for-fake-video-capture=${camera}`];
 
 (async () => {
   const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: QUIET });
@@ -86,6 +87,24 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
       await state("code");
       await drawn();
       await page.waitForSelector("#link[data-link=off]");
+    },
+    // What the camera sees is the file's picture of a kiosk's screen.
+    scan: async () => {
+      await page.tap("#scan");
+      await state("confirm");
+      return page.textContent("#asks");
+    },
+    confirm: async () => {
+      await page.tap("#confirm");
+      await page.waitForSelector("#answered:not([hidden])");
+      await state("code");
+      const dark = await page.evaluate(() => document.getElementById("camera").srcObject === null);
+      if (!dark) throw new Error("the camera is still on");
+    },
+    answered: async () => {
+      await page.tap("#answered");
+      await page.waitForSelector("#answered", { state: "hidden" });
+      await does.next();
     },
     loss: async () => {
       await page.tap("#showLoss");

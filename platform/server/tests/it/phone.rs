@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use contract::Challenge;
 use identity::Register;
 use resident_code::{Code, Issuers, Presented, Window};
 use rusqlite::Connection;
@@ -28,15 +29,17 @@ struct Browser {
 }
 
 impl Browser {
-    fn start(address: &str) -> Self {
+    fn start(address: &str, sees: &str) -> Self {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let packages = installed(&target.join("playwright"));
         let pictures = target.join("phone");
         fs::create_dir_all(&pictures).unwrap();
+        let camera = pictures.join("camera.y4m");
+        fs::write(&camera, film(sees)).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/phone.js");
         let mut child = Command::new("node")
             .arg(script)
-            .args([address, pictures.to_str().unwrap()])
+            .args([address, pictures.to_str().unwrap(), camera.to_str().unwrap()])
             .env("NODE_PATH", packages.join("node_modules"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -96,10 +99,35 @@ fn installed(directory: &Path) -> PathBuf {
     directory.to_owned()
 }
 
+/// A film (YUV4MPEG2) of a screen with this code.
+fn film(code: &str) -> Vec<u8> {
+    const SIDE: usize = 480;
+    let code = qrcode::QrCode::new(code).unwrap();
+    let module = SIDE / (code.width() + 8);
+    let edge = (SIDE - module * code.width()) / 2;
+    let mut luma = vec![235_u8; SIDE * SIDE];
+    for (at, _) in code.to_colors().iter().enumerate().filter(|(_, color)| **color == qrcode::Color::Dark) {
+        let (left, top) = (edge + at % code.width() * module, edge + at / code.width() * module);
+        for y in top..top + module {
+            luma[y * SIDE + left..][..module].fill(16);
+        }
+    }
+    let mut film = format!("YUV4MPEG2 W{SIDE} H{SIDE} F10:1 Ip A1:1 C420jpeg\n").into_bytes();
+    for _ in 0..4 {
+        film.extend_from_slice(b"FRAME\n");
+        film.extend_from_slice(&luma);
+        film.resize(film.len() + SIDE * SIDE / 2, 128);
+    }
+    film
+}
+
 fn accepted(code: &Code, issuers: &Issuers) -> Presented {
     let Code::Offline(code) = code else { panic!("not an offline code: {:?}", code.mode()) };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    code.verify(issuers, u32::try_from(now).unwrap(), Window::default()).unwrap()
+    code.verify(issuers, seconds(), Window::default()).unwrap()
+}
+
+fn seconds() -> u32 {
+    u32::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
 #[test]
@@ -131,7 +159,8 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     let seeing = until_stopped();
     runtime.spawn(async move { identity::shell::serve(at_identity, register, &returns_to, seeing).await });
 
-    let mut browser = Browser::start(&format!("{platform}/code/"));
+    let challenge = Challenge { device: "K-DH-0001".parse().unwrap(), nonce: *b"0123456789abcdef" };
+    let mut browser = Browser::start(&format!("{platform}/code/"), &challenge.to_string());
     browser.does("open");
     browser.does("picture 1-unbound");
     browser.does("check 李四 500112194803150422");
@@ -144,7 +173,25 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     assert!(second.slot > first.slot);
     assert!(browser.does("secrets").contains("extractable=false"));
 
+    assert_eq!(browser.does("scan"), "K-DH-0001");
+    browser.does("picture 10-confirm");
+    browser.does("confirm");
+    let Code::Answer(answer) = browser.code("11-answer") else { panic!("not an answer") };
+    let answers = |nonce| {
+        let signed = Challenge { nonce, ..challenge.clone() }.to_be_signed();
+        answer.verify(&issuers, &signed, seconds(), Window::default()).map(|shown| shown.alias)
+    };
+    assert_eq!(answers(challenge.nonce), Ok(first.alias));
+    assert!(answers([7; 16]).is_err(), "another kiosk's or another moment's");
+    browser.does("answered");
+    accepted(&browser.code("12-code-again"), &issuers);
+
     browser.does("elder");
+    assert_eq!(browser.does("scan"), "K-DH-0001");
+    browser.does("picture 13-confirm-elder");
+    browser.does("confirm");
+    browser.does("picture 14-answer-elder");
+    browser.does("answered");
     accepted(&browser.code("5-elder"), &issuers);
     browser.does("large");
     assert!(matches!(browser.code("6-large-modules"), Code::Online(_)));

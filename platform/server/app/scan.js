@@ -1,0 +1,57 @@
+// 扫一扫: the phone's camera reads what a kiosk shows. Nothing is kept of a picture but the text of a code in it.
+
+/** Frames a second that are looked at, and how wide: a kiosk's code has few and large modules. */
+const EVERY_MS = 160, WIDTH = 640;
+
+/** Why there is no picture, in words for the phone's owner. */
+const WORDS = {
+  NotAllowedError: "没有打开摄像头。请在浏览器里允许使用摄像头，再点一次“扫一扫”。",
+  NotFoundError: "这部手机没有可用的摄像头。",
+};
+const OTHERWISE = "摄像头打不开。请关掉其他正在用摄像头的程序，再试一次。";
+
+let stream, timer;
+
+/** Ends the camera: its light goes out. */
+export function stop(video) {
+  clearTimeout(timer);
+  stream?.getTracks().forEach(track => track.stop());
+  stream = undefined;
+  video.srcObject = null;
+}
+
+/** Shows what the camera sees in `video` and hands each code to `seen` until that is true. Throws words. */
+export async function start(video, seen) {
+  stop(video);
+  // Ninety kilobytes that only this needs; kept on the phone like the rest.
+  const { decodeQR } = await import("./vendor/qrread.js");
+  let opened;
+  try {
+    opened = await navigator.mediaDevices.getUserMedia(
+      { audio: false, video: { facingMode: { ideal: "environment" }, width: { ideal: 1280 } } });
+  } catch (error) {
+    throw WORDS[error.name] ?? OTHERWISE;
+  }
+  stream = opened;
+  video.srcObject = opened;
+  await video.play().catch(() => {});
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const look = () => {
+    if (stream !== opened) return;
+    if (video.videoWidth) {
+      canvas.width = Math.min(WIDTH, video.videoWidth);
+      canvas.height = Math.round(video.videoHeight * canvas.width / video.videoWidth);
+      context.drawImage(video, 0, 0, canvas.width, canvas.height);
+      let text;
+      try {
+        text = decodeQR(context.getImageData(0, 0, canvas.width, canvas.height));
+      } catch {
+        // No code in this frame, which is how most are.
+      }
+      if (text !== undefined && seen(text)) return stop(video);
+    }
+    timer = setTimeout(look, EVERY_MS);
+  };
+  look();
+}
