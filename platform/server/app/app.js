@@ -46,6 +46,8 @@ async function ask(name, body) {
 }
 
 function go(state) {
+  // However the view is left, the camera stays behind it.
+  if (main.dataset.state === "scan" && state !== "scan") scan.stop(at("camera"));
   main.dataset.state = state;
   at("nav").hidden = state !== "code";
 }
@@ -184,6 +186,7 @@ async function startScan() {
   await showToken(false);
   const hint = at("scanHint");
   hint.textContent = "终端要求手机确认时，屏幕上会有这个码";
+  at("camera").hidden = false;
   go("scan");
   try {
     await scan.start(at("camera"), text => {
@@ -196,8 +199,8 @@ async function startScan() {
       go("confirm");
       return true;
     });
-    if (main.dataset.state !== "scan" && main.dataset.state !== "confirm") scan.stop(at("camera"));
   } catch (words) {
+    at("camera").hidden = true;
     hint.textContent = typeof words === "string" ? words : "现在扫不了，请稍后再试。";
   }
 }
@@ -305,12 +308,12 @@ at("showUses").addEventListener("click", showUses);
 at("showLoss").addEventListener("click", () => { at("lossFailed").hidden = true; go("loss"); });
 at("end").addEventListener("click", endCode);
 for (const back of document.querySelectorAll("[data-back]"))
-  back.addEventListener("click", () => { scan.stop(at("camera")); asked = undefined; shown = ""; go("code"); tick(); });
+  back.addEventListener("click", () => { asked = undefined; shown = ""; go("code"); tick(); });
 addEventListener("online", () => { renewAt = 0; });
 addEventListener("resize", () => { shown = ""; });
 document.addEventListener("visibilitychange", () => {
   // Nobody looks: the camera sees nothing either.
-  if (document.hidden && main.dataset.state === "scan") { scan.stop(at("camera")); go("code"); }
+  if (document.hidden && main.dataset.state === "scan") go("code");
   lit();
   tick();
 });

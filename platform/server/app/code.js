@@ -66,7 +66,7 @@ export function present(certificate, session, slot) {
 
 /** What a kiosk shows when it wants to know that this phone is there: who asks, and a number drawn for this once. */
 export function challengeOf(text) {
-  const [, device, nonce] = /^YKC1:([A-Za-z0-9-]{1,16}):([0-9A-Fa-f]{32})$/.exec(text.trim()) ?? [];
+  const [, device, nonce] = /^YKC1:([A-Z0-9-]{1,16}):([0-9A-Fa-f]{32})$/.exec(text.trim()) ?? [];
   return device && { device, nonce: unhex(nonce) };
 }
 

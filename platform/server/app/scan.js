@@ -3,17 +3,19 @@
 /** Frames a second that are looked at, and how wide: a kiosk's code has few and large modules. */
 const EVERY_MS = 160, WIDTH = 640;
 
-/** Why there is no picture, in words for the phone's owner. */
+/** Why there is no picture, and how to go on, in words for the phone's owner. */
 const WORDS = {
-  NotAllowedError: "没有打开摄像头。请在浏览器里允许使用摄像头，再点一次“扫一扫”。",
-  NotFoundError: "这部手机没有可用的摄像头。",
+  NotAllowedError: "没有打开摄像头。请在浏览器里允许使用摄像头，再点一次“扫一扫”，或到柜台办理。",
+  NotFoundError: "这部手机没有可用的摄像头。请到柜台办理。",
 };
-const OTHERWISE = "摄像头打不开。请关掉其他正在用摄像头的程序，再试一次。";
+const OTHERWISE = "摄像头打不开。请关掉其他正在用摄像头的程序，再试一次，或到柜台办理。";
 
-let stream, timer;
+/** The camera, and how often it was ended: whoever waited for it meanwhile has no more use for it. */
+let stream, timer, ended = 0;
 
-/** Ends the camera: its light goes out. */
+/** Ends the camera: its light goes out, also if it is yet to come on. */
 export function stop(video) {
+  ended++;
   clearTimeout(timer);
   stream?.getTracks().forEach(track => track.stop());
   stream = undefined;
@@ -23,15 +25,20 @@ export function stop(video) {
 /** Shows what the camera sees in `video` and hands each code to `seen` until that is true. Throws words. */
 export async function start(video, seen) {
   stop(video);
+  const wanted = ended;
   // Ninety kilobytes that only this needs; kept on the phone like the rest.
   const { decodeQR } = await import("./vendor/qrread.js");
+  if (ended !== wanted) return;
+  if (!navigator.mediaDevices) throw "这个浏览器用不了摄像头。请到柜台办理。";
   let opened;
   try {
     opened = await navigator.mediaDevices.getUserMedia(
       { audio: false, video: { facingMode: { ideal: "environment" }, width: { ideal: 1280 } } });
   } catch (error) {
+    if (ended !== wanted) return;
     throw WORDS[error.name] ?? OTHERWISE;
   }
+  if (ended !== wanted) return opened.getTracks().forEach(track => track.stop());
   stream = opened;
   video.srcObject = opened;
   await video.play().catch(() => {});

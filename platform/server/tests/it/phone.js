@@ -17,6 +17,7 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
   const state = name => page.waitForSelector(`main[data-state=${name}]`);
   const drawn = () => page.waitForFunction(() => document.getElementById("code").width > 40
     && document.getElementById("left").textContent !== "");
+  const cameraIsOff = () => page.waitForFunction(() => document.getElementById("camera").srcObject === null);
   const seen = async (name, number) => {
     await page.tap("#bind");
     await page.fill("#name", name);
@@ -94,16 +95,68 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
       await state("confirm");
       return page.textContent("#asks");
     },
+    // It sees another code; the view is left in each of the ways there are, before and after there is a picture.
+    strange: async () => {
+      await page.tap("#scan");
+      await page.waitForFunction(() => document.getElementById("scanHint").textContent.startsWith("这不是终端"));
+      await state("scan");
+    },
+    leave: async () => {
+      await page.tap("[data-view=scan] [data-back]");
+      await state("code");
+      await cameraIsOff();
+    },
+    hide: async () => {
+      await page.evaluate(() => {
+        Object.defineProperty(document, "hidden", { value: true, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+        delete document.hidden;
+      });
+      await state("code");
+      await cameraIsOff();
+    },
+    // Whoever goes back while the phone still asks for the camera is not filmed afterwards.
+    hasty: async () => {
+      await page.evaluate(() => {
+        const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+        devices.getUserMedia = async wish => {
+          await new Promise(done => { window.allow = done; });
+          return window.opened = await open(wish);
+        };
+      });
+      await page.tap("#scan");
+      await page.waitForFunction(() => window.allow);
+      await does.leave();
+      await page.evaluate(() => { delete navigator.mediaDevices.getUserMedia; window.allow(); });
+      await page.waitForFunction(() => window.opened?.getTracks().every(track => track.readyState === "ended"));
+      await cameraIsOff();
+    },
+    refused: async () => {
+      await page.evaluate(() => {
+        navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", "NotAllowedError"));
+      });
+      await page.tap("#scan");
+      await page.waitForFunction(() => document.getElementById("scanHint").textContent.includes("到柜台办理"));
+      await page.evaluate(() => { delete navigator.mediaDevices.getUserMedia; });
+    },
     confirm: async () => {
       await page.tap("#confirm");
       await page.waitForSelector("#answered:not([hidden])");
       await state("code");
-      const dark = await page.evaluate(() => document.getElementById("camera").srcObject === null);
-      if (!dark) throw new Error("the camera is still on");
+      await cameraIsOff();
     },
     answered: async () => {
       await page.tap("#answered");
       await page.waitForSelector("#answered", { state: "hidden" });
+      await does.next();
+    },
+    // A minute of nobody going back.
+    minute: async () => {
+      await page.evaluate(() => {
+        performance.now = () => Performance.prototype.now.call(performance) + 60_000;
+      });
+      await page.waitForSelector("#answered", { state: "hidden" });
+      await page.evaluate(() => { delete performance.now; });
       await does.next();
     },
     loss: async () => {

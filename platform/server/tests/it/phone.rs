@@ -1,5 +1,6 @@
 //! The phone's page in a real browser: bound through the identity service, it shows a code that a reader reads and
-//! `resident-code` accepts; also when the platform is gone. Chromium is driven by `playwright-core`, put under `target/`.
+//! `resident-code` accepts, and answers a kiosk's challenge; also when the platform is gone. Chromium is driven by
+//! `playwright-core`, put under `target/`.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use contract::Challenge;
 use identity::Register;
-use resident_code::{Code, Issuers, Presented, Window};
+use resident_code::{AnswerCode, Code, Issuers, Presented, Window};
 use rusqlite::Connection;
 use server::shell::{self, KioskSide, Peers};
 use server::tls::KioskListener;
@@ -26,16 +27,17 @@ struct Browser {
     child: Child,
     said: BufReader<std::process::ChildStdout>,
     pictures: PathBuf,
+    camera: PathBuf,
 }
 
 impl Browser {
-    fn start(address: &str, sees: &str) -> Self {
+    fn start(address: &str) -> Self {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let packages = installed(&target.join("playwright"));
         let pictures = target.join("phone");
         fs::create_dir_all(&pictures).unwrap();
         let camera = pictures.join("camera.y4m");
-        fs::write(&camera, film(sees)).unwrap();
+        fs::write(&camera, film("")).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/phone.js");
         let mut child = Command::new("node")
             .arg(script)
@@ -46,7 +48,12 @@ impl Browser {
             .spawn()
             .unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
-        Self { child, said, pictures }
+        Self { child, said, pictures, camera }
+    }
+
+    /// From when the camera is next opened, it is held to a screen with this code.
+    fn sees(&self, code: &str) {
+        fs::write(&self.camera, film(code)).unwrap();
     }
 
     /// Has the script do something and waits until it is done; gives what it says.
@@ -121,6 +128,11 @@ fn film(code: &str) -> Vec<u8> {
     film
 }
 
+fn answer_on(code: Code) -> AnswerCode {
+    let Code::Answer(answer) = code else { panic!("not an answer: {:?}", code.mode()) };
+    answer
+}
+
 fn accepted(code: &Code, issuers: &Issuers) -> Presented {
     let Code::Offline(code) = code else { panic!("not an offline code: {:?}", code.mode()) };
     code.verify(issuers, seconds(), Window::default()).unwrap()
@@ -160,7 +172,7 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     runtime.spawn(async move { identity::shell::serve(at_identity, register, &returns_to, seeing).await });
 
     let challenge = Challenge { device: "K-DH-0001".parse().unwrap(), nonce: *b"0123456789abcdef" };
-    let mut browser = Browser::start(&format!("{platform}/code/"), &challenge.to_string());
+    let mut browser = Browser::start(&format!("{platform}/code/"));
     browser.does("open");
     browser.does("picture 1-unbound");
     browser.does("check 李四 500112194803150422");
@@ -173,25 +185,43 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     assert!(second.slot > first.slot);
     assert!(browser.does("secrets").contains("extractable=false"));
 
+    browser.sees("https://receipts.example/0000-0000-0000-0042");
+    browser.does("strange");
+    browser.does("picture 15-not-a-challenge");
+    browser.does("leave");
+    browser.does("strange");
+    browser.does("hide");
+    browser.does("hasty");
+    browser.does("refused");
+    browser.does("picture 16-no-camera");
+    browser.does("leave");
+    browser.sees(&challenge.to_string());
     assert_eq!(browser.does("scan"), "K-DH-0001");
     browser.does("picture 10-confirm");
     browser.does("confirm");
-    let Code::Answer(answer) = browser.code("11-answer") else { panic!("not an answer") };
-    let answers = |nonce| {
-        let signed = Challenge { nonce, ..challenge.clone() }.to_be_signed();
+    let answer = answer_on(browser.code("11-answer"));
+    let answers = |answer: &AnswerCode, nonce| {
+        let signed = Challenge { nonce, ..challenge }.to_be_signed();
         answer.verify(&issuers, &signed, seconds(), Window::default()).map(|shown| shown.alias)
     };
-    assert_eq!(answers(challenge.nonce), Ok(first.alias));
-    assert!(answers([7; 16]).is_err(), "another kiosk's or another moment's");
+    assert_eq!(answers(&answer, challenge.nonce), Ok(first.alias));
+    assert!(answers(&answer, [7; 16]).is_err(), "another kiosk's or another moment's");
     browser.does("answered");
     accepted(&browser.code("12-code-again"), &issuers);
 
     browser.does("elder");
+    browser.does("refused");
+    browser.does("picture 17-no-camera-elder");
+    browser.does("leave");
     assert_eq!(browser.does("scan"), "K-DH-0001");
     browser.does("picture 13-confirm-elder");
     browser.does("confirm");
-    browser.does("picture 14-answer-elder");
-    browser.does("answered");
+    let answer = answer_on(browser.code("14-answer-elder"));
+    browser.does("next");
+    let redrawn = answer_on(browser.code("18-next-answer-elder"));
+    assert_ne!(redrawn.to_text(), answer.to_text());
+    assert_eq!(answers(&redrawn, challenge.nonce), Ok(first.alias));
+    browser.does("minute");
     accepted(&browser.code("5-elder"), &issuers);
     browser.does("large");
     assert!(matches!(browser.code("6-large-modules"), Code::Online(_)));
@@ -206,6 +236,13 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     let third = accepted(&browser.code("8-without-network"), &issuers);
     assert_eq!(third.alias, first.alias);
     assert!(third.slot > second.slot);
+    assert_eq!(browser.does("scan"), "K-DH-0001");
+    browser.does("confirm");
+    assert_eq!(
+        answers(&answer_on(browser.code("19-answer-without-network")), challenge.nonce),
+        Ok(first.alias)
+    );
+    browser.does("answered");
     browser.does("loss");
     browser.does("picture 9-loss-without-network");
 }
