@@ -35,6 +35,11 @@ fn repository() -> PathBuf {
 
 #[test]
 fn a_device_process_ends_when_the_kiosk_does() {
-    let mut driver = Driver::start(DeviceConfig::Card { reader: "no such reader".into() }).unwrap();
+    let mut driver = Driver::start(DeviceConfig::Card {
+        reader: "no such reader".into(),
+        psam: None,
+        older: card::OlderCards::Limit,
+    })
+    .unwrap();
     driver.leave().unwrap();
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use contract::{
-    CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, PrinterLink, ScannerLine, ScreenSize, Site,
+    CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, OlderCards, PrinterLink, ScannerLine,
+    ScreenSize, Site,
 };
 use tempfile::TempDir;
 
@@ -221,6 +222,7 @@ impl Rig {
         command.arg("--envelope-key").arg(format!("{ENVELOPE_ID}={}", envelope.display()));
         command.arg("--catalogue-key").arg(self.city("catalogue.key"));
         command.arg("--format-key").arg(self.city("format.key"));
+        command.arg("--card-key").arg(self.city("card.key"));
         command.arg("--devices").arg(self.city("devices.toml"));
         command.arg("--acquirer").arg(self.acquirer_link.url());
         command.arg("--department").arg(format!("http://{department}"));
@@ -261,8 +263,11 @@ impl Rig {
             id: ENVELOPE_ID,
             key: fs::read_to_string(self.city("envelope.pub"))?.trim().parse()?,
         };
-        site.devices.card_reader =
-            plan.slot.map(|slot| CardReaderPath { reader: format!("Virtual PCD 00 0{slot}") });
+        site.devices.card_reader = plan.slot.map(|slot| CardReaderPath {
+            reader: format!("Virtual PCD 00 0{slot}"),
+            psam: None,
+            older_cards: OlderCards::Limit,
+        });
         let scanner = plan.fitting.scanner.then(|| runtime.join("scanner"));
         site.devices.code_reader = Some(match &scanner {
             Some(tty) => CodeReaderPath::Scanner {
@@ -298,6 +303,7 @@ impl Rig {
             bench.arg("--id-reader").arg(&id_reader);
         }
         bench.arg("--unplugged").arg(self.unplugged());
+        bench.arg("--card-key").arg(self.city("card.key"));
         if let Some(scanner) = &scanner {
             bench.arg("--scanner").arg(scanner);
         }
