@@ -2,6 +2,7 @@
 //! behind a tty, a camera behind a stream. The far side is `drivers/virtual`.
 
 mod camera;
+mod card_authority;
 mod card_reader;
 mod faults;
 mod id_reader;

@@ -137,7 +137,7 @@ impl Reader {
     /// When the card does not prove itself, cannot be used, or went away.
     pub fn finish(
         &mut self,
-        guarded: Box<Guarded>,
+        guarded: Guarded,
         answer: &AuthAnswer,
         alive: &mut dyn FnMut(),
     ) -> Result<SocialCard, ReadFault> {

@@ -130,11 +130,7 @@ impl Guarded {
     ///
     /// # Errors
     /// When the card goes away, does not prove itself, or its records make no sense.
-    pub fn finish(
-        self: Box<Self>,
-        card: &mut dyn CardTransport,
-        answer: &AuthAnswer,
-    ) -> Result<SocialCard, ReadFault> {
+    pub fn finish(self, card: &mut dyn CardTransport, answer: &AuthAnswer) -> Result<SocialCard, ReadFault> {
         const UNPROVEN: ReadFault = ReadFault::Refused(Refusal::Unproven);
         let Nonces { internal_factor, internal_source, .. } = &self.request.nonces;
         let said = internal_authenticate(card, internal_factor, internal_source)?.ok_or(UNPROVEN)?;

@@ -149,7 +149,7 @@ impl Slot<'_> {
         if let Some(name) = &self.setup.psam {
             match PsamSlot::new(name, &mut || self.desk.beat()).authenticate(guarded.request()) {
                 Ok(answer) => {
-                    let read = self.reader.finish(guarded, &answer, &mut || self.desk.beat());
+                    let read = self.reader.finish(*guarded, &answer, &mut || self.desk.beat());
                     return self.came_to(read);
                 }
                 Err(fault) => tracing::warn!(%fault, "the kiosk is asked instead of the PSAM"),
@@ -164,7 +164,7 @@ impl Slot<'_> {
     fn go_on(&mut self, answer: Option<AuthAnswer>) -> Result<bool, Ended> {
         let Some(Waiting { guarded, .. }) = self.waiting.take() else { return Ok(false) };
         let read = match answer {
-            Some(answer) => self.reader.finish(guarded, &answer, &mut || self.desk.beat()),
+            Some(answer) => self.reader.finish(*guarded, &answer, &mut || self.desk.beat()),
             None => Ok(guarded.without()),
         };
         self.came_to(read)?;

@@ -225,13 +225,9 @@ impl Kiosk {
         };
         let Some(visit) = &mut self.visit else { return };
         let (resident, evidence, level) = (identified.resident, identified.evidence, identified.level);
-        let evidence = match evidence {
-            // What this kiosk did not see, the platform cannot know.
-            Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin if !visit.authenticated => {
-                Evidence::CardRead
-            }
-            other => other,
-        };
+        let proved = matches!(evidence, Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin);
+        // What this kiosk did not see, the platform cannot know.
+        let evidence = if proved && !visit.authenticated { Evidence::CardRead } else { evidence };
         // The platform's word, but never more than that evidence can give (I5).
         let level = level.min(evidence.most());
         turn.out.record(Entry::Identified { visit: visit.id, resident, way: visit.way, evidence, level });
