@@ -173,8 +173,9 @@ impl Reader {
                     return Ok(());
                 }
                 Err(Error::NoSmartcard | Error::RemovedCard) => TransportFault::CardGone.into(),
-                // Another program holds the card; for good, if this is the last attempt.
-                Err(Error::SharingViolation) => TransportFault::ReaderGone.into(),
+                // Another program holds the card, or held it when it was ended: pcscd waits for the answer of a card that
+                // says nothing until that card is taken.
+                Err(Error::SharingViolation) => ReadFault::Refused(Refusal::Mute),
                 Err(error) if is_lost(error) => return Err(TransportFault::ReaderGone.into()),
                 // No answer to reset, or none that PC/SC understands.
                 Err(_) => ReadFault::Refused(Refusal::Mute),
