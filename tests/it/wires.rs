@@ -2,6 +2,7 @@
 //! behind a tty, a camera behind a stream. The far side is `drivers/virtual`.
 
 mod camera;
+mod card_authority;
 mod card_reader;
 mod faults;
 mod id_reader;
@@ -35,6 +36,11 @@ fn repository() -> PathBuf {
 
 #[test]
 fn a_device_process_ends_when_the_kiosk_does() {
-    let mut driver = Driver::start(DeviceConfig::Card { reader: "no such reader".into() }).unwrap();
+    let mut driver = Driver::start(DeviceConfig::Card {
+        reader: "no such reader".into(),
+        psam: None,
+        older: card::OlderCards::Limit,
+    })
+    .unwrap();
     driver.leave().unwrap();
 }

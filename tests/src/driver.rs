@@ -80,6 +80,15 @@ impl Driver {
         })
     }
 
+    /// Gives it work whose answer nobody waits for.
+    ///
+    /// # Errors
+    /// When the wire is gone.
+    pub fn post(&mut self, work: Work) -> Result<()> {
+        self.tickets += 1;
+        Ok(write_frame(&mut self.wire, &ToDevice::Do(self.tickets, work))?)
+    }
+
     /// Gives it work and waits for the answer.
     ///
     /// # Errors

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use contract::{
-    CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, PrinterLink, ScannerLine, ScreenSize, Site,
+    CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, OlderCards, PrinterLink, ScannerLine,
+    ScreenSize, Site,
 };
 use tempfile::TempDir;
 use virtual_hardware::sheet_printer::{CupsPrinter, PRINTS};
@@ -239,6 +240,7 @@ impl Rig {
         command.arg("--envelope-key").arg(format!("{ENVELOPE_ID}={}", envelope.display()));
         command.arg("--catalogue-key").arg(self.city("catalogue.key"));
         command.arg("--format-key").arg(self.city("format.key"));
+        command.arg("--card-key").arg(self.city("card.key"));
         command.arg("--devices").arg(self.city("devices.toml"));
         let rules = fs::read_to_string(self.repository.join("provisioning/codes.toml"))?;
         let page = format!("http://{}/check", self.identity);
@@ -289,8 +291,11 @@ impl Rig {
         if let Some(codes) = &mut site.codes {
             codes.root_key = fs::read_to_string(self.state.join("root/root.pub"))?.trim().parse()?;
         }
-        site.devices.card_reader =
-            plan.slot.map(|slot| CardReaderPath { reader: format!("Virtual PCD 00 0{slot}") });
+        site.devices.card_reader = plan.slot.map(|slot| CardReaderPath {
+            reader: format!("Virtual PCD 00 0{slot}"),
+            psam: None,
+            older_cards: OlderCards::Limit,
+        });
         let scanner = plan.fitting.scanner.then(|| runtime.join("scanner"));
         site.devices.code_reader = Some(match &scanner {
             Some(tty) => CodeReaderPath::Scanner {
@@ -336,6 +341,7 @@ impl Rig {
             bench.arg("--id-reader").arg(&id_reader);
         }
         bench.arg("--unplugged").arg(self.unplugged());
+        bench.arg("--card-key").arg(self.city("card.key"));
         if let Some(scanner) = &scanner {
             bench.arg("--scanner").arg(scanner);
         }

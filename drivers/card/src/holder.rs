@@ -12,14 +12,23 @@ pub struct SocialCard {
     pub version: SpecVersion,
     /// 算法标识 of the application's FCI.
     pub algorithm: Algorithm,
-    /// 发卡日期 (tag 05), `YYYYMMDD`.
-    pub issued: String,
     /// 卡有效期 (tag 06), `YYYYMMDD`; absent where the issuer left it empty.
     pub valid_to: Option<String>,
     /// 卡号 (tag 07).
     pub number: Zeroizing<String>,
     /// The holder, as far as the card gives them.
     pub holder: Holder,
+    /// Whether it proved to be the issuer's own.
+    pub proof: Proof,
+}
+
+/// What is known of the card itself, whatever it says of its holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Proof {
+    /// It has the key that its issuer gave it, and took the authority's cryptogram.
+    Authenticated,
+    /// Nobody asked it: what it says can be copied.
+    None,
 }
 
 /// The card's holder.
@@ -38,19 +47,6 @@ pub struct CardHolder {
     pub id_number: Zeroizing<String>,
     /// 姓名 (tag 09), with 姓名扩展 (tag 4E) appended.
     pub name: Zeroizing<String>,
-    /// 性别 (tag 0A).
-    pub sex: Sex,
-}
-
-/// 性别.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Sex {
-    /// 男, `1`.
-    Male,
-    /// 女, `2`.
-    Female,
-    /// Anything else that a card may say.
-    Other,
 }
 
 /// 规范版本.
@@ -96,6 +92,19 @@ pub enum Algorithm {
     Sm4,
     /// A number that is not known here.
     Other(u8),
+}
+
+impl Algorithm {
+    /// As the FCI has it.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Des => 1,
+            Self::Ssf33 => 2,
+            Self::Sm4 => 3,
+            Self::Other(number) => number,
+        }
+    }
 }
 
 impl From<u8> for Algorithm {

@@ -1,5 +1,5 @@
-//! One PC/SC reader: waits for cards, reads them, checks PINs, and finds its way back after pcscd or the
-//! reader went away.
+//! One PC/SC reader: waits for cards, reads them in two steps, checks PINs, and finds its way back after pcscd or
+//! the reader went away.
 //!
 //! Runs in a process of its own, because PC/SC calls have no time-out: `transmit` can block until the card
 //! is taken. The kiosk ends the process when it hangs. After pcscd dies every old handle stays dead for
@@ -13,9 +13,11 @@ use zeroize::Zeroizing;
 
 use crate::Refusal;
 use crate::apdu::{CardTransport, RESPONSE_MAX, TransportFault};
-use crate::application::{ReadFault, read};
+use crate::application::ReadFault;
+use crate::authority::{AuthAnswer, Nonces};
 use crate::holder::SocialCard;
 use crate::pin::{PinOutcome, verify_pin};
+use crate::reading::{Begun, Guarded, OlderCards, begin};
 
 /// A card that does not answer to power, or that another program holds, gets this many connects.
 const CONNECTS_MAX: u32 = 3;
@@ -111,17 +113,36 @@ impl Reader {
         }
     }
 
-    /// Reads the card that was put in. `alive` is called before each command to it: a slow card is told from
-    /// a hung one.
+    /// Reads the card that was put in, as far as it lets anybody. `alive` is called before each command to it: a slow
+    /// card is told from a hung one. `random` must be fresh.
     ///
     /// # Errors
     /// When it cannot be used, or went away.
-    pub fn read(&mut self, alive: &mut dyn FnMut()) -> Result<SocialCard, ReadFault> {
+    pub fn begin(
+        &mut self,
+        older: OlderCards,
+        random: [u8; 24],
+        alive: &mut dyn FnMut(),
+    ) -> Result<Begun, ReadFault> {
         self.connect()?;
-        match self.session(alive, read) {
-            Some(outcome) => outcome,
-            None => Err(TransportFault::CardGone.into()),
-        }
+        let atr = self.card.as_ref().and_then(|card| card.status2_owned().ok());
+        let history = atr.as_ref().map(|status| historical_bytes(status.atr())).unwrap_or_default();
+        let work = |card: &mut dyn CardTransport| begin(card, older, history, Nonces::from(random));
+        self.session(alive, work).unwrap_or(Err(TransportFault::CardGone.into()))
+    }
+
+    /// Goes on reading with what the authority said. The card was left as it was: its challenge stands.
+    ///
+    /// # Errors
+    /// When the card does not prove itself, cannot be used, or went away.
+    pub fn finish(
+        &mut self,
+        guarded: Guarded,
+        answer: &AuthAnswer,
+        alive: &mut dyn FnMut(),
+    ) -> Result<SocialCard, ReadFault> {
+        let work = |card: &mut dyn CardTransport| guarded.finish(card, answer);
+        self.session(alive, work).unwrap_or(Err(TransportFault::CardGone.into()))
     }
 
     /// Asks the card to check its holder's PIN.
@@ -152,8 +173,9 @@ impl Reader {
                     return Ok(());
                 }
                 Err(Error::NoSmartcard | Error::RemovedCard) => TransportFault::CardGone.into(),
-                // Another program holds the card; for good, if this is the last attempt.
-                Err(Error::SharingViolation) => TransportFault::ReaderGone.into(),
+                // Another program holds the card, or held it when it was ended: pcscd waits for the answer of a card that
+                // says nothing until that card is taken.
+                Err(Error::SharingViolation) => ReadFault::Refused(Refusal::Mute),
                 Err(error) if is_lost(error) => return Err(TransportFault::ReaderGone.into()),
                 // No answer to reset, or none that PC/SC understands.
                 Err(_) => ReadFault::Refused(Refusal::Mute),
@@ -178,10 +200,11 @@ impl Reader {
     }
 }
 
-struct Wire<'a> {
-    card: &'a Card,
-    alive: &'a mut dyn FnMut(),
-    tap: &'a mut Option<Tap>,
+/// A card's wire inside a transaction.
+pub(crate) struct Wire<'a> {
+    pub(crate) card: &'a Card,
+    pub(crate) alive: &'a mut dyn FnMut(),
+    pub(crate) tap: &'a mut Option<Tap>,
 }
 
 impl CardTransport for Wire<'_> {
@@ -204,8 +227,25 @@ fn same_count(before: State, now: State) -> bool {
     before.bits() >> 16 == now.bits() >> 16
 }
 
+/// 历史字节 of an answer to reset (ISO/IEC 7816-3): behind the interface bytes, which announce one another; their
+/// number is the low half of T0.
+fn historical_bytes(atr: &[u8]) -> &[u8] {
+    let Some(t0) = atr.get(1).copied() else { return &[] };
+    let (mut announced, mut at) = (t0 >> 4, 2);
+    while announced != 0 {
+        at += usize::try_from(announced.count_ones()).unwrap_or(4);
+        // TD is the last of its group and announces the next.
+        announced = if announced & 0x8 == 0 { 0 } else { atr.get(at - 1).map_or(0, |td| td >> 4) };
+        if at > atr.len() {
+            return &[];
+        }
+    }
+    let end = at + usize::from(t0 & 0x0F);
+    atr.get(at..end).unwrap_or_default()
+}
+
 /// Whether the context, the service or the reader behind a handle is gone for good.
-fn is_lost(error: Error) -> bool {
+pub(crate) fn is_lost(error: Error) -> bool {
     matches!(
         error,
         Error::NoService
@@ -222,5 +262,23 @@ fn fault_of(error: Error) -> ReaderFault {
         ReaderFault::NoReader
     } else {
         ReaderFault::NoService
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_historical_bytes_stand_behind_the_interface_bytes() {
+        // T=0 as the social security card has it: TA1 absent, TB1 and TC1 present, 13 bytes.
+        let social = b"\x3B\x6D\x00\x00\x00\x81\x54\x43\x80\x86\x45\x00\x00\x58\x01\xAB\xCD";
+        assert_eq!(historical_bytes(social), &social[4..]);
+        // TD1 announces TD2, both empty otherwise; two historical bytes and TCK.
+        assert_eq!(historical_bytes(&[0x3B, 0x82, 0x80, 0x01, 0x0A, 0x0B, 0x82]), [0x0A, 0x0B]);
+        for cut in 0..social.len() {
+            assert_eq!(historical_bytes(&social[..cut]), &[] as &[u8], "cut at {cut}");
+        }
+        assert_eq!(historical_bytes(&[0x3B, 0xF0, 0xFF, 0xFF, 0xFF, 0xFF]), &[] as &[u8]);
     }
 }

@@ -67,7 +67,9 @@ impl Watch {
                         self.scanning = on;
                         Ok(Answer::Scanning(on))
                     }
-                    Work::VerifyPin(_) | Work::Print(_) | Work::PrintSheet(_) => Err(Fault::NotMine),
+                    Work::VerifyPin(_) | Work::Authenticate(_) | Work::Print(_) | Work::PrintSheet(_) => {
+                        Err(Fault::NotMine)
+                    }
                 };
                 desk.answer(ticket, answer)?;
             }

@@ -52,7 +52,9 @@ fn run() -> Result<()> {
     let desk = Desk::start(socket)?;
     let recorder = Recorder::from_environment(&name);
     match config {
-        DeviceConfig::Card { reader } => slot::run(&desk, &recorder, &reader),
+        DeviceConfig::Card { reader, psam, older } => {
+            slot::run(&desk, &recorder, &slot::Setup { reader, psam, older });
+        }
         DeviceConfig::Camera { source, setup } => camera::run(&desk, &recorder, &source, setup),
         DeviceConfig::Scanner { tty, baud, line } => scanner::run(&desk, &recorder, &tty, baud, &line),
         DeviceConfig::IdReader { tty, baud } => id_card::run(&desk, &recorder, &tty, baud),

@@ -60,7 +60,9 @@ fn serve(
                     *scanning = on;
                     Ok(Answer::Scanning(on))
                 }
-                Work::VerifyPin(_) | Work::Print(_) | Work::PrintSheet(_) => Err(Fault::NotMine),
+                Work::VerifyPin(_) | Work::Authenticate(_) | Work::Print(_) | Work::PrintSheet(_) => {
+                    Err(Fault::NotMine)
+                }
             };
             desk.answer(ticket, answer)?;
         }

@@ -3,11 +3,14 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use card::{Happening, ReadFault, Reader, ReaderFault, Refusal, TransportFault};
+use card::{
+    AuthAnswer, Begun, CardAuthority as _, Guarded, Happening, OlderCards, PsamSlot, ReadFault, Reader,
+    ReaderFault, Refusal, SocialCard, TransportFault,
+};
 use device::record::card::CardTape;
 use device::record::replay::OPENED;
 use device::record::{Reason, Recorder, What};
-use device::wire::{Answer, Event, Fault, Health, Ticket, Work};
+use device::wire::{AUTHORITY_MS, Answer, Event, Fault, Health, Ticket, Work};
 
 use crate::desk::{Desk, Gone};
 
@@ -35,20 +38,38 @@ impl From<ReaderFault> for Ended {
     }
 }
 
+/// How cards are read here.
+pub(crate) struct Setup {
+    /// The reader's name.
+    pub(crate) reader: String,
+    /// The PSAM's; none: the kiosk is asked.
+    pub(crate) psam: Option<String>,
+    pub(crate) older: OlderCards,
+}
+
+/// A card that waits for its authority.
+struct Waiting {
+    guarded: Box<Guarded>,
+    since: Instant,
+}
+
 /// The reader, and what the kiosk was told of the card in it.
 struct Slot<'a> {
     desk: &'a Desk,
     recorder: &'a Recorder,
+    setup: &'a Setup,
     reader: Reader,
     present: bool,
+    /// It goes with the card.
+    waiting: Option<Waiting>,
     /// Since when a reading that broke off waits for the news that the card was taken.
     lost: Option<Instant>,
 }
 
 /// Runs until the kiosk is gone.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, name: &str) {
+pub(crate) fn run(desk: &Desk, recorder: &Recorder, setup: &Setup) {
     loop {
-        let Err(ended) = serve(desk, recorder, name);
+        let Err(ended) = serve(desk, recorder, setup);
         let health = match ended {
             Ended::Gone => return,
             Ended::Fault(ReaderFault::NoReader) => Health::Absent,
@@ -60,9 +81,9 @@ pub(crate) fn run(desk: &Desk, recorder: &Recorder, name: &str) {
     }
 }
 
-fn serve(desk: &Desk, recorder: &Recorder, name: &str) -> Result<Infallible, Ended> {
+fn serve(desk: &Desk, recorder: &Recorder, setup: &Setup) -> Result<Infallible, Ended> {
     desk.beat();
-    let mut reader = Reader::open(name)?;
+    let mut reader = Reader::open(&setup.reader)?;
     if recorder.is_on() {
         let mut tape = CardTape::new(recorder.clone());
         reader.tap(Box::new(move |command, answer| {
@@ -75,7 +96,7 @@ fn serve(desk: &Desk, recorder: &Recorder, name: &str) -> Result<Infallible, End
             );
         }));
     }
-    let mut slot = Slot { desk, recorder, reader, present: false, lost: None };
+    let mut slot = Slot { desk, recorder, setup, reader, present: false, waiting: None, lost: None };
     desk.health(Health::Ready)?;
     let Err(ended) = slot.watch();
     // Nobody sees any more whether the card is taken; a reader that comes back announces it anew.
@@ -96,12 +117,16 @@ impl Slot<'_> {
                 Happening::Nothing => {}
                 Happening::Inserted => self.read()?,
                 Happening::Removed => {
-                    (self.present, self.lost) = (false, None);
+                    (self.present, self.lost, self.waiting) = (false, None, None);
                     self.desk.event(Event::CardRemoved)?;
                 }
             }
             while let Some((ticket, work)) = self.desk.order(Duration::ZERO)? {
                 self.work(ticket, work)?;
+            }
+            let late = Duration::from_millis(AUTHORITY_MS);
+            if self.waiting.as_ref().is_some_and(|waiting| waiting.since.elapsed() >= late) {
+                self.go_on(None)?;
             }
         }
     }
@@ -110,7 +135,45 @@ impl Slot<'_> {
         self.present = true;
         self.recorder.note(What::Note(OPENED.into()));
         self.desk.event(Event::CardInserted)?;
-        match self.reader.read(&mut || self.desk.beat()) {
+        let mut random = [0; 24];
+        getrandom::fill(&mut random).expect("the kernel's random generator is seeded once the system is up");
+        match self.reader.begin(self.setup.older, random, &mut || self.desk.beat()) {
+            Ok(Begun::Done(card)) => self.came_to(Ok(*card)),
+            Ok(Begun::Asks(guarded)) => self.vouch(guarded),
+            Err(fault) => self.came_to(Err(fault)),
+        }
+    }
+
+    /// The PSAM is asked, or else the kiosk; a PSAM that fails leaves it to the kiosk too.
+    fn vouch(&mut self, guarded: Box<Guarded>) -> Result<(), Ended> {
+        if let Some(name) = &self.setup.psam {
+            match PsamSlot::new(name, &mut || self.desk.beat()).authenticate(guarded.request()) {
+                Ok(answer) => {
+                    let read = self.reader.finish(*guarded, &answer, &mut || self.desk.beat());
+                    return self.came_to(read);
+                }
+                Err(fault) => tracing::warn!(%fault, "the kiosk is asked instead of the PSAM"),
+            }
+        }
+        self.desk.event(Event::CardNeedsAuthority(Box::new(guarded.request().clone())))?;
+        self.waiting = Some(Waiting { guarded, since: Instant::now() });
+        Ok(())
+    }
+
+    /// Ends the reading of the card that waits, if one does; says whether one did.
+    fn go_on(&mut self, answer: Option<AuthAnswer>) -> Result<bool, Ended> {
+        let Some(Waiting { guarded, .. }) = self.waiting.take() else { return Ok(false) };
+        let read = match answer {
+            Some(answer) => self.reader.finish(*guarded, &answer, &mut || self.desk.beat()),
+            None => Ok(guarded.without()),
+        };
+        self.came_to(read)?;
+        Ok(true)
+    }
+
+    /// Tells what came of a reading.
+    fn came_to(&mut self, read: Result<SocialCard, ReadFault>) -> Result<(), Ended> {
+        match read {
             Ok(card) => self.desk.event(Event::CardRead(Box::new(card)))?,
             Err(ReadFault::Refused(refusal)) => self.desk.event(Event::CardRefused(refusal))?,
             // The next looks say that it was taken.
@@ -122,8 +185,15 @@ impl Slot<'_> {
         Ok(())
     }
 
-    fn work(&mut self, ticket: Ticket, work: Work) -> Result<(), Gone> {
+    fn work(&mut self, ticket: Ticket, work: Work) -> Result<(), Ended> {
         let answer = match work {
+            Work::Authenticate(answer) => {
+                if self.go_on(answer)? {
+                    Ok(Answer::Authenticated)
+                } else {
+                    Err(Fault::NoCard)
+                }
+            }
             Work::VerifyPin(_) if !self.present => Err(Fault::NoCard),
             Work::VerifyPin(pin) => {
                 self.recorder.note(What::Order(serde_json::json!({ "verify-pin": pin.len() })));
@@ -135,6 +205,6 @@ impl Slot<'_> {
             }
             Work::Print(_) | Work::PrintSheet(_) | Work::Scan(_) => Err(Fault::NotMine),
         };
-        self.desk.answer(ticket, answer)
+        Ok(self.desk.answer(ticket, answer)?)
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// Version of this wire. Both programs come from one package, so there is no negotiation.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Largest frame in bytes: a preview picture or an A4 document of a few pages.
 pub const FRAME_MAX: usize = 8 * 1024 * 1024;
@@ -27,6 +27,11 @@ pub enum DeviceConfig {
     Card {
         /// The reader's PC/SC name begins with this, for example `Virtual PCD 00 00`.
         reader: String,
+        /// The same of the reader that the PSAM lies in; none: the kiosk is asked, by
+        /// [`Event::CardNeedsAuthority`].
+        psam: Option<String>,
+        /// What is done with cards whose algorithm is older than SM4.
+        older: card::OlderCards,
     },
     /// A camera that residents hold a code to.
     Camera {
@@ -136,6 +141,9 @@ pub enum ToDevice {
 pub enum Work {
     /// VERIFY the card holder's PIN on the card that lies in the reader: ASCII digits.
     VerifyPin(Zeroizing<Vec<u8>>),
+    /// Go on with the card of [`Event::CardNeedsAuthority`]: what its authority answered, or none: nobody vouches for it,
+    /// and it is read in part. [`Event::CardRead`] or [`Event::CardRefused`] follows.
+    Authenticate(Option<card::AuthAnswer>),
     /// Print one receipt, whole.
     Print(printer::Receipt),
     /// Print one A4 document, whole.
@@ -196,6 +204,9 @@ pub enum Attention {
 pub enum Event {
     /// A card was put into the slot; its reading has begun.
     CardInserted,
+    /// The card is of the third generation and gives its holder to an authority only. Its reading waits for
+    /// [`Work::Authenticate`], [`AUTHORITY_MS`] at most.
+    CardNeedsAuthority(Box<card::AuthRequest>),
     /// The social security card was read, wholly or in part.
     CardRead(Box<card::SocialCard>),
     /// The card that lies in the reader cannot be used, and why.
@@ -229,6 +240,9 @@ pub struct IdHolder {
     pub valid_to: Option<String>,
 }
 
+/// A card waits so many milliseconds for its authority's answer; longer than the kiosk does. Then it is read in part.
+pub const AUTHORITY_MS: u64 = 12_000;
+
 /// Longest code text in bytes (QR version 40-L, byte mode, is 2,953).
 pub const CODE_MAX: usize = 4096;
 
@@ -237,6 +251,8 @@ pub const CODE_MAX: usize = 4096;
 pub enum Answer {
     /// Of [`Work::VerifyPin`].
     Pin(card::PinOutcome),
+    /// Of [`Work::Authenticate`]: the card was there and its reading has come to an end.
+    Authenticated,
     /// Of [`Work::Print`] and [`Work::PrintSheet`].
     Printed(printer::Outcome),
     /// Of [`Work::Scan`].

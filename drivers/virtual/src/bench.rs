@@ -5,7 +5,7 @@
 //! | `GET /` | – | the page |
 //! | `GET /screen.png` | – | the screen |
 //! | `POST /touch` | `{"x", "y"}` in pixels of the screen | touches it |
-//! | `POST /card/insert` | `{"resident"}`: an id, or `bank`, `blank`, `garbage`, `half`, `locked` | puts a card in |
+//! | `POST /card/insert` | `{"resident"}`: an id, or `bank`, `blank`, `garbage`, `half`, `locked`, `cloned`, `recorded`, `deaf` | puts a card in |
 //! | `POST /card/remove` | – | takes it out |
 //! | `GET /phone/{id}` | – | `{"text", "svg"}`: a fresh code from the platform |
 //! | `POST /camera/show` | `{"text"}` | holds a code before the camera |
@@ -40,6 +40,7 @@ use crate::display::Display;
 use crate::faults::{Device, Faults, Kind, card as card_steps, catalogue};
 use crate::id_card::{IdFlaw, VirtualIdCard};
 use crate::id_reader::VirtualIdReader;
+use crate::keys::CityKey;
 use crate::printer::VirtualPrinter;
 use crate::residents::Resident;
 use crate::scanner::VirtualScanner;
@@ -50,6 +51,8 @@ use crate::slot::Slot;
 pub struct Bench {
     /// The demo residents.
     pub residents: Vec<Resident>,
+    /// The keys of their cards.
+    pub city: CityKey,
     /// The card slot.
     pub slot: Mutex<Slot>,
     /// The printer.
@@ -175,13 +178,18 @@ async fn insert(
     Json(Insert { resident }): Json<Insert>,
 ) -> Result<StatusCode, Refused> {
     let first = bench.residents.first();
+    let third = bench.residents.iter().find(|one| one.card.version == "3.00");
+    let of = |one, flaw| VirtualCard::of_city(one, flaw, &bench.city);
     let card = match resident.as_str() {
         "bank" => Some(VirtualCard::bank()),
         "blank" => Some(VirtualCard::blank()),
-        "garbage" => first.map(|one| VirtualCard::of(one, Flaw::Garbage)),
-        "half" => first.map(|one| VirtualCard::of(one, Flaw::HalfRecord)),
-        "locked" => first.map(|one| VirtualCard::of(one, Flaw::Locked)),
-        id => bench.residents.iter().find(|one| one.id == id).map(|one| VirtualCard::of(one, Flaw::None)),
+        "garbage" => first.map(|one| of(one, Flaw::Garbage)),
+        "half" => first.map(|one| of(one, Flaw::HalfRecord)),
+        "locked" => first.map(|one| of(one, Flaw::Locked)),
+        "cloned" => third.map(|one| of(one, Flaw::Cloned)),
+        "recorded" => third.map(|one| of(one, Flaw::Recorded)),
+        "deaf" => third.map(|one| of(one, Flaw::Deaf)),
+        id => bench.residents.iter().find(|one| one.id == id).map(|one| of(one, Flaw::None)),
     };
     let card = card.ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("no card `{resident}`")))?;
     tokio::task::spawn_blocking(move || locked(&bench.slot).insert(&resident, card)).await??;

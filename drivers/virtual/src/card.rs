@@ -1,11 +1,15 @@
 //! A virtual card: what a social security card answers to commands, and what other cards do.
 
 use crate::faults::{Step, card as steps};
+use crate::keys::{CardKeys, CityKey, answer, random};
+use crate::psam::Psam;
 use crate::residents::Resident;
 
 /// The application's name: `sx1.sh.` and 社会保障 in GBK.
 const SSSE: &[u8] = b"sx1.sh.\xC9\xE7\xBB\xE1\xB1\xA3\xD5\xCF";
 const PIN_TRIES: u8 = 3;
+/// RKSSSE: the key that opens a third-generation card's holder file.
+const KEY_READ: u8 = 0x0A;
 
 /// A card that can be put into a slot.
 #[derive(Clone)]
@@ -15,11 +19,17 @@ pub struct VirtualCard {
     application: bool,
     file: Option<File>,
     pending: Vec<u8>,
+    /// The last random number, until it was answered.
+    challenge: Option<[u8; 8]>,
+    /// Whoever reads has proved to be an authority.
+    opened: bool,
 }
 
 #[derive(Clone)]
 enum Kind {
     Social(Box<Social>),
+    /// The city's, for the reader's other slot.
+    Psam(Psam),
     /// A bank card: answers, and knows no such application.
     Bank,
     /// Nothing on the chip: it never answers to power.
@@ -33,8 +43,21 @@ struct Social {
     pin: Vec<u8>,
     /// Third generation: the holder's file is for authorities only.
     guarded: bool,
+    keys: CardKeys,
+    soul: Soul,
     /// The application answers 9303 and nothing else.
     locked: bool,
+}
+
+/// What a card does when it has to prove itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Soul {
+    /// It computes with its keys.
+    Own,
+    /// It says what the card that it was copied from once said, and takes anybody for an authority.
+    Recorded([u8; 8]),
+    /// It says nothing.
+    Deaf,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,12 +77,30 @@ pub enum Flaw {
     HalfRecord,
     /// Its issuer locked the application for ever.
     Locked,
+    /// A copy: the right files, without the key.
+    Cloned,
+    /// A copy that replays what the right card once answered.
+    Recorded,
+    /// It never answers when it has to prove itself.
+    Deaf,
 }
 
 impl VirtualCard {
-    /// The card of a resident.
+    /// The card of a resident, with the test key.
     #[must_use]
     pub fn of(resident: &Resident, flaw: Flaw) -> Self {
+        Self::of_city(resident, flaw, &CityKey::test())
+    }
+
+    /// The city's PSAM.
+    #[must_use]
+    pub fn psam(city: &CityKey) -> Self {
+        Self::new(Kind::Psam(Psam::new(city.clone())))
+    }
+
+    /// The card of a resident of this city.
+    #[must_use]
+    pub fn of_city(resident: &Resident, flaw: Flaw, city: &CityKey) -> Self {
         let card = &resident.card;
         let name = encoding_rs::GB18030.encode(&resident.name).0.into_owned();
         let (first, rest) = name.split_at(name.len().min(30));
@@ -85,14 +126,27 @@ impl VirtualCard {
             holder.insert(2, (0x4E, filled(rest, 20)));
         }
         match flaw {
-            Flaw::None | Flaw::Locked => {}
+            Flaw::None | Flaw::Locked | Flaw::Cloned | Flaw::Recorded | Flaw::Deaf => {}
             Flaw::Garbage => holder.iter_mut().for_each(|(_, value)| value.fill(0xFF)),
             Flaw::HalfRecord => holder.iter_mut().for_each(|(_, value)| value.truncate(value.len() / 2)),
         }
         let guarded = card.version == "3.00";
         let locked = flaw == Flaw::Locked;
         let pin = packed(&card.pin, card.pin.len().div_ceil(2));
-        Self::new(Kind::Social(Box::new(Social { issuer, holder, pin, guarded, locked })))
+        let identification = packed(&card.identification, 16).try_into().unwrap_or_default();
+        let own = city.of_card(&identification);
+        let soul = match flaw {
+            // Heard once, at a terminal whose numbers were these.
+            Flaw::Recorded => Soul::Recorded(answer(&own.internal, &[0x11; 8], &[0x22; 8])),
+            Flaw::Deaf => Soul::Deaf,
+            Flaw::None | Flaw::Garbage | Flaw::HalfRecord | Flaw::Locked | Flaw::Cloned => Soul::Own,
+        };
+        let keys = match flaw {
+            Flaw::Cloned => CityKey::new(&[0x5A; 32]).of_card(&identification),
+            Flaw::None | Flaw::Garbage | Flaw::HalfRecord | Flaw::Locked | Flaw::Recorded | Flaw::Deaf => own,
+        };
+        let social = Social { issuer, holder, pin, guarded, keys, soul, locked };
+        Self::new(Kind::Social(Box::new(social)))
     }
 
     /// A bank card.
@@ -108,7 +162,15 @@ impl VirtualCard {
     }
 
     fn new(kind: Kind) -> Self {
-        Self { kind, tries_left: PIN_TRIES, application: false, file: None, pending: Vec::new() }
+        Self {
+            kind,
+            tries_left: PIN_TRIES,
+            application: false,
+            file: None,
+            pending: Vec::new(),
+            challenge: None,
+            opened: false,
+        }
     }
 
     /// Power comes on, or the reset line is pulled: selections are forgotten, PIN tries are not.
@@ -116,6 +178,11 @@ impl VirtualCard {
         self.application = false;
         self.file = None;
         self.pending.clear();
+        self.challenge = None;
+        self.opened = false;
+        if let Kind::Psam(psam) = &mut self.kind {
+            psam.reset();
+        }
     }
 
     /// Answer to reset; empty for a card that does not answer. T=0 with 13 historical bytes.
@@ -125,6 +192,7 @@ impl VirtualCard {
             Kind::Social(_) => {
                 b"\x3B\x6D\x00\x00\x00\x81\x54\x43\x80\x86\x45\x00\x00\x58\x01\xAB\xCD".to_vec()
             }
+            Kind::Psam(_) => b"\x3B\x69\x00\x00\x50\x53\x41\x4D\x00\x00\x00\x00\x01".to_vec(),
             Kind::Bank => {
                 b"\x3B\x6E\x00\x00\x00\x31\xC0\x71\xC6\x65\x01\xB0\x01\x03\x37\x83\x90\x00".to_vec()
             }
@@ -147,9 +215,13 @@ impl VirtualCard {
         }
     }
 
-    /// One command APDU; gives the response APDU.
+    /// One command APDU; gives the response APDU, an empty one when the card says nothing.
     pub fn answer(&mut self, apdu: &[u8]) -> Vec<u8> {
         let [cla, ins, p1, p2, body @ ..] = apdu else { return vec![0x67, 0x00] };
+        if let (Kind::Psam(psam), false) = (&mut self.kind, *ins == 0xC0) {
+            let (data, status) = psam.answer(apdu);
+            return if data.is_empty() { status.to_vec() } else { self.later(data) };
+        }
         if cla & 0xFC != 0 {
             return vec![0x6E, 0x00];
         }
@@ -162,14 +234,60 @@ impl VirtualCard {
             }
             0xB2 => self.read_record(*p1, *p2, body),
             0x20 => self.verify(body),
-            0x84 => {
-                let length = usize::from(body.first().copied().unwrap_or(8)).min(16);
-                let mut response: Vec<u8> = (1..=16).take(length).collect();
-                response.extend([0x90, 0x00]);
-                response
-            }
+            0x84 => self.draw(body),
+            0x88 => self.internal_authenticate(body),
+            0x82 => self.external_authenticate(*p2, body),
             _ => vec![0x6D, 0x00],
         }
+    }
+
+    /// T=0: the data is fetched with GET RESPONSE.
+    fn later(&mut self, data: Vec<u8>) -> Vec<u8> {
+        let length = u8::try_from(data.len()).unwrap_or(0);
+        self.pending = data;
+        vec![0x61, length]
+    }
+
+    fn draw(&mut self, body: &[u8]) -> Vec<u8> {
+        let drawn = random::<16>();
+        self.challenge = drawn.first_chunk::<8>().copied();
+        let length = usize::from(body.first().copied().unwrap_or(8)).min(16);
+        let mut response: Vec<u8> = drawn.into_iter().take(length).collect();
+        response.extend([0x90, 0x00]);
+        response
+    }
+
+    fn internal_authenticate(&mut self, body: &[u8]) -> Vec<u8> {
+        let Kind::Social(social) = &self.kind else { return vec![0x6D, 0x00] };
+        let Some((0x10, numbers)) = body.split_first() else { return vec![0x67, 0x00] };
+        let ([factor, source], []) = numbers.as_chunks::<8>() else { return vec![0x67, 0x00] };
+        match social.soul {
+            _ if !self.application => vec![0x69, 0x85],
+            Soul::Own => {
+                let said = answer(&social.keys.internal, factor, source);
+                self.later(said.to_vec())
+            }
+            Soul::Recorded(said) => self.later(said.to_vec()),
+            Soul::Deaf => Vec::new(),
+        }
+    }
+
+    fn external_authenticate(&mut self, key: u8, body: &[u8]) -> Vec<u8> {
+        let challenge = self.challenge.take();
+        let Kind::Social(social) = &self.kind else { return vec![0x6D, 0x00] };
+        if key != KEY_READ {
+            return vec![0x6A, 0x88];
+        }
+        let Some((0x10, numbers)) = body.split_first() else { return vec![0x67, 0x00] };
+        let ([cryptogram, factor], []) = numbers.as_chunks::<8>() else { return vec![0x67, 0x00] };
+        let taken = match (social.soul, challenge) {
+            (Soul::Deaf, _) => return Vec::new(),
+            (Soul::Recorded(_), _) => true,
+            (Soul::Own, None) => return vec![0x69, 0x85],
+            (Soul::Own, Some(challenge)) => answer(&social.keys.external, factor, &challenge) == *cryptogram,
+        };
+        self.opened = taken;
+        if taken { vec![0x90, 0x00] } else { vec![0x63, 0x00] }
     }
 
     fn select(&mut self, p1: u8, body: &[u8]) -> Vec<u8> {
@@ -183,22 +301,20 @@ impl VirtualCard {
             (0x04, name) if name == SSSE => {
                 self.application = true;
                 self.file = None;
+                self.opened = false;
                 let mut inner = vec![0x84, 0x0F];
                 inner.extend_from_slice(SSSE);
                 inner.extend([0xA5, 0x06, 0x9F, 0x0C, 0x03, 0x86, 0x01, 0x03]);
                 let mut fci = vec![0x6F, u8::try_from(inner.len()).unwrap_or(0)];
                 fci.extend(inner);
-                // T=0: the data is fetched with GET RESPONSE.
-                let length = u8::try_from(fci.len()).unwrap_or(0);
-                self.pending = fci;
-                vec![0x61, length]
+                self.later(fci)
             }
             (0x00 | 0x02, [0xEF, 0x05]) if self.application => {
                 self.file = Some(File::Issuer);
                 vec![0x90, 0x00]
             }
             (0x00 | 0x02, [0xEF, 0x06]) if self.application => {
-                if social.guarded {
+                if social.guarded && !self.opened {
                     return vec![0x69, 0x82];
                 }
                 self.file = Some(File::Holder);
@@ -261,60 +377,4 @@ fn filled(bytes: &[u8], length: usize) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn resident(version: &str) -> Resident {
-        let toml = include_str!("../../../assets/residents.toml");
-        #[derive(serde::Deserialize)]
-        struct File {
-            resident: Vec<Resident>,
-        }
-        let mut one = toml::from_str::<File>(toml).unwrap().resident.remove(0);
-        one.card.version = version.into();
-        one
-    }
-
-    fn select(card: &mut VirtualCard) -> Vec<u8> {
-        card.answer(&[&[0x00, 0xA4, 0x04, 0x00, 0x0F], SSSE].concat())
-    }
-
-    #[test]
-    fn a_second_generation_card_gives_its_records_by_tag_after_the_right_le() {
-        let mut card = VirtualCard::of(&resident("2.00"), Flaw::None);
-        let [0x61, length] = select(&mut card)[..] else { panic!("61xx") };
-        let fci = card.answer(&[0x00, 0xC0, 0x00, 0x00, length]);
-        assert_eq!(fci.first(), Some(&0x6F));
-        assert_eq!(card.answer(&[0x00, 0xA4, 0x00, 0x00, 0x02, 0xEF, 0x06]), [0x90, 0x00]);
-        assert_eq!(card.answer(&[0x00, 0xB2, 0x08, 0x00, 0x00]), [0x6C, 20]);
-        let record = card.answer(&[0x00, 0xB2, 0x08, 0x00, 20]);
-        assert_eq!((record[0], record[1], record.len()), (0x08, 18, 22));
-        assert_eq!(card.answer(&[0x00, 0xB2, 0x4E, 0x00, 0x00]), [0x6A, 0x83]);
-    }
-
-    #[test]
-    fn a_third_generation_card_keeps_its_holder_to_itself() {
-        let mut card = VirtualCard::of(&resident("3.00"), Flaw::None);
-        select(&mut card);
-        assert_eq!(card.answer(&[0x00, 0xA4, 0x00, 0x00, 0x02, 0xEF, 0x06]), [0x69, 0x82]);
-    }
-
-    #[test]
-    fn the_pin_counter_counts_survives_a_reset_and_locks() {
-        let mut card = VirtualCard::of(&resident("2.00"), Flaw::None);
-        let wrong = [0x00, 0x20, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00];
-        let right = [0x00, 0x20, 0x00, 0x00, 0x03, 0x73, 0x09, 0x14];
-        assert_eq!(card.answer(&wrong), [0x63, 0xC2]);
-        assert_eq!(card.answer(&right), [0x90, 0x00]);
-        for left in [2, 1, 0] {
-            assert_eq!(card.answer(&wrong), [0x63, 0xC0 | left]);
-            card.reset();
-        }
-        assert_eq!(card.answer(&right), [0x69, 0x83]);
-    }
-
-    #[test]
-    fn a_bank_card_answers_and_knows_no_such_application() {
-        assert_eq!(select(&mut VirtualCard::bank()), [0x6A, 0x82]);
-    }
-}
+mod tests;

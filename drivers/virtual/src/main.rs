@@ -11,6 +11,7 @@ use virtual_hardware::camera::VirtualCamera;
 use virtual_hardware::display::Display;
 use virtual_hardware::faults::Faults;
 use virtual_hardware::id_reader::VirtualIdReader;
+use virtual_hardware::keys::CityKey;
 use virtual_hardware::paper::WIDTH_80;
 use virtual_hardware::printer::VirtualPrinter;
 use virtual_hardware::residents;
@@ -52,6 +53,9 @@ struct Arguments {
     /// Base URL of the platform.
     #[arg(long)]
     platform: String,
+    /// File with the root key of the city's cards, card.key of `provision city-keys`; none: that of the tests.
+    #[arg(long)]
+    card_key: Option<PathBuf>,
     /// A file that is made while the readers are to be gone; whoever runs pcscd minds it.
     #[arg(long)]
     unplugged: Option<PathBuf>,
@@ -67,6 +71,10 @@ async fn main() -> Result<()> {
         arguments.id_reader.map(|link| VirtualIdReader::plug_in(&link, faults.clone())).transpose();
     let bench = Bench {
         residents: residents::read(&arguments.residents)?,
+        city: match &arguments.card_key {
+            Some(path) => CityKey::read(path)?,
+            None => CityKey::test(),
+        },
         slot: Mutex::new(Slot::with(arguments.vpcd, faults.clone())),
         printer: VirtualPrinter::with(&arguments.printer, WIDTH_80, faults.clone())
             .context("the virtual printer")?,

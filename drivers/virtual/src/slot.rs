@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -40,6 +41,8 @@ struct Inside {
     served: JoinHandle<()>,
     /// The card goes after so many commands.
     pull_after: Arc<Mutex<Option<u32>>>,
+    answered: Arc<AtomicU32>,
+    powered: Arc<AtomicBool>,
 }
 
 /// A card in the slot, for the thread that answers for it.
@@ -48,7 +51,8 @@ struct Contact {
     name: String,
     pull_after: Arc<Mutex<Option<u32>>>,
     faults: Faults,
-    answered: u32,
+    answered: Arc<AtomicU32>,
+    powered: Arc<AtomicBool>,
 }
 
 /// Why a card answers no more on this wire.
@@ -82,12 +86,15 @@ impl Slot {
         let mut serving = connect(port)?;
         locked(&self.cards).entry(name.to_owned()).or_insert(card).reset();
         let pull_after = Arc::new(Mutex::new(None));
+        let answered = Arc::new(AtomicU32::new(0));
+        let powered = Arc::new(AtomicBool::new(false));
         let mut contact = Contact {
             cards: Arc::clone(&self.cards),
             name: name.to_owned(),
             pull_after: Arc::clone(&pull_after),
             faults: self.faults.clone(),
-            answered: 0,
+            answered: Arc::clone(&answered),
+            powered: Arc::clone(&powered),
         };
         let wire = Arc::new(Mutex::new(Some(serving.try_clone()?)));
         let held = Arc::clone(&wire);
@@ -108,7 +115,7 @@ impl Slot {
                 contact.reset();
             }
         });
-        self.inside = Some(Inside { wire, served, pull_after });
+        self.inside = Some(Inside { wire, served, pull_after, answered, powered });
         Ok(())
     }
 
@@ -126,6 +133,18 @@ impl Slot {
         if let Some(inside) = &self.inside {
             *locked(&inside.pull_after) = Some(commands);
         }
+    }
+
+    /// Commands that the card in the slot was given since it was put in, GET RESPONSE among them.
+    #[must_use]
+    pub fn commands(&self) -> u32 {
+        self.inside.as_ref().map_or(0, |inside| inside.answered.load(Ordering::Relaxed))
+    }
+
+    /// Whether the reader has found the card in the slot and given it power.
+    #[must_use]
+    pub fn has_power(&self) -> bool {
+        self.inside.as_ref().is_some_and(|inside| inside.powered.load(Ordering::Relaxed))
     }
 
     /// Whether a card is in.
@@ -166,7 +185,10 @@ impl Contact {
             let mut message = vec![0; length];
             wire.read_exact(&mut message)?;
             match message.as_slice() {
-                [0x00..=0x02] => self.reset(),
+                [control @ 0x00..=0x02] => {
+                    self.reset();
+                    self.powered.store(*control != 0x00, Ordering::Relaxed);
+                }
                 [0x04] => {
                     let atr = locked(&self.cards).get(&self.name).map(VirtualCard::atr).unwrap_or_default();
                     // The same as of a card of another make that speaks T=1 only.
@@ -193,11 +215,11 @@ impl Contact {
 
     /// One command of the reader's.
     fn command(&mut self, wire: &mut TcpStream, apdu: &[u8]) -> io::Result<Option<Left>> {
-        self.answered += 1;
-        if self.is_pulled() {
+        let answered = self.answered.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.is_pulled(answered) {
             return Ok(Some(Left::Gone));
         }
-        if self.answered.is_multiple_of(BOUNCE_AFTER) && self.faults.at(&steps::CONTACTS).is_some() {
+        if answered.is_multiple_of(BOUNCE_AFTER) && self.faults.at(&steps::CONTACTS).is_some() {
             return Ok(Some(Left::Bounced));
         }
         let (step, answer) = match locked(&self.cards).get_mut(&self.name) {
@@ -212,9 +234,9 @@ impl Contact {
         Ok(self.send(wire, bend(kind, answer, wrong, &[0x90, 0x00]))?.then_some(Left::Gone))
     }
 
-    fn is_pulled(&self) -> bool {
+    fn is_pulled(&self, answered: u32) -> bool {
         let mut pull = locked(&self.pull_after);
-        if pull.is_none() && self.answered > PULL_AFTER && self.faults.at(&steps::PULLED).is_some() {
+        if pull.is_none() && answered > PULL_AFTER && self.faults.at(&steps::PULLED).is_some() {
             return true;
         }
         match *pull {

@@ -78,7 +78,10 @@ impl Hands {
             Effect::Do { ticket, work: Work::VerifyPin(digits), .. } => {
                 self.devices.verify_pin(ticket, digits).map(Message::from)
             }
-            // A PIN is the one thing that does not go to the platform.
+            Effect::Do { ticket, work: Work::Authenticate(answer), .. } => {
+                self.devices.authenticate(ticket, answer.as_ref()).map(Message::from)
+            }
+            // What is for the card is the one thing that does not go to the platform.
             Effect::Do { ticket, work, .. } => self.ask(Request::work(ticket, &work)?),
             Effect::Cancel(ticket) => {
                 self.devices.cancel(ticket);

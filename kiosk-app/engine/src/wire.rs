@@ -63,6 +63,8 @@ pub enum Asked {
     Identify(Ticket),
     /// What is this answer of a phone worth?
     Prove(Ticket),
+    /// What has this card to answer?
+    Authenticate(Ticket),
     /// Data for a service.
     Call(Ticket),
     /// Charge an order.
@@ -83,7 +85,10 @@ impl Request {
             Work::Identify(body) => Some(Self::post("/v1/identify", body, WORK, Asked::Identify(ticket))),
             Work::Prove(body) => Some(Self::post("/v1/evidence", body, WORK, Asked::Prove(ticket))),
             Work::Call(body) => Some(Self::post("/v1/calls", body, WORK, Asked::Call(ticket))),
-            Work::VerifyPin(_) => None,
+            Work::AskAuthority(body) => {
+                Some(Self::post("/v1/card-authentications", body, WORK, Asked::Authenticate(ticket)))
+            }
+            Work::VerifyPin(_) | Work::Authenticate(_) => None,
         }
     }
 
@@ -143,6 +148,9 @@ impl Asked {
         let event = match self {
             Self::Identify(ticket) => Event::Answer(ticket, answer::read(head, body).map(Answer::Identified)),
             Self::Prove(ticket) => Event::Answer(ticket, answer::read(head, body).map(Answer::Evidence)),
+            Self::Authenticate(ticket) => {
+                Event::Answer(ticket, answer::read(head, body).map(Answer::CardAuthority))
+            }
             Self::Call(ticket) => Event::Answer(ticket, answer::read(head, body).map(Answer::Called)),
             Self::Charge(order) | Self::Inquire(order) => Event::Payment(order, answer::read(head, body)),
             Self::Records => {
@@ -159,9 +167,10 @@ impl Asked {
     #[must_use]
     pub fn failed(self, exchange: Exchange, failure: Failure) -> What {
         match self {
-            Self::Identify(ticket) | Self::Prove(ticket) | Self::Call(ticket) => {
-                What::Event(Event::Answer(ticket, Err(failure)))
-            }
+            Self::Identify(ticket)
+            | Self::Prove(ticket)
+            | Self::Authenticate(ticket)
+            | Self::Call(ticket) => What::Event(Event::Answer(ticket, Err(failure))),
             Self::Charge(order) | Self::Inquire(order) => What::Event(Event::Payment(order, Err(failure))),
             Self::Records => What::Uplink(UplinkAnswer::Records(exchange, usable(Err(failure)))),
             Self::Changes => What::Uplink(UplinkAnswer::Changes(exchange, usable(Err(failure)))),

@@ -1,6 +1,9 @@
 //! How a visit begins: a card or an ID card is read or a code accepted, and the platform says who it is.
 
-use contract::{CardEvidence, CloseReason, Entry, IdentifyRequest, Presented, ProblemCode, VisitId, Way};
+use contract::{
+    CardAuthRequest, CardChallenge, CardEvidence, CloseReason, Entry, Evidence, IdentifyRequest, Presented,
+    ProblemCode, VisitId, Way,
+};
 use view::Lang;
 
 use crate::closing::{Closing, LastWords, Refusal};
@@ -22,9 +25,11 @@ impl Kiosk {
                     self.closing = None;
                     let deadline = turn.now.mono.plus_ms(self.setup.times.read_ms);
                     let id = VisitId::from_entropy(turn.draw.next());
-                    self.visit = Some(self.open_visit(id, Way::Card, Task::Reading { deadline }));
+                    self.visit =
+                        Some(self.open_visit(id, Way::Card, Task::Reading { authority: None, deadline }));
                 }
             }
+            CardEvent::NeedsAuthority(card) => self.ask_authority(turn, card),
             CardEvent::Read { evidence, valid_to } => self.on_card_read(turn, evidence, valid_to.as_deref()),
             CardEvent::Refused(refusal) => {
                 if self.reading(Way::Card) {
@@ -42,6 +47,10 @@ impl Kiosk {
             }
             CardEvent::Read { .. } => self.gate_refused(turn, Refusal::CardExpired),
             CardEvent::Refused(refusal) => self.gate_refused(turn, refusal_of_card(refusal)),
+            // Nobody waits at a gate for two questions; the platform knows the card by what it gives to anybody.
+            CardEvent::NeedsAuthority(_) => {
+                self.start(turn, Work::Authenticate(None));
+            }
             CardEvent::Inserted | CardEvent::Removed => {}
         }
     }
@@ -56,9 +65,43 @@ impl Kiosk {
             return;
         }
         if self.in_date(turn, valid_to) {
+            if let Some(visit) = &mut self.visit {
+                visit.authenticated = evidence.authenticated;
+            }
             self.identify(turn, Presented::Card(evidence));
         } else {
             self.refuse(turn, Refusal::CardExpired);
+        }
+    }
+
+    /// The card that is being read waits until somebody vouches for it.
+    fn ask_authority(&mut self, turn: &mut Turn, card: CardChallenge) {
+        let Some(visit) = self.visit.as_ref().filter(|visit| visit.way == Way::Card) else { return };
+        if !matches!(visit.task, Task::Reading { authority: None, .. }) {
+            return;
+        }
+        let request = CardAuthRequest { visit: visit.id, card };
+        let (ticket, deadline) = self.start(turn, Work::AskAuthority(request));
+        if let Some(visit) = &mut self.visit {
+            visit.task = Task::Reading { authority: Some(ticket), deadline };
+        }
+    }
+
+    /// What the platform says of the card that waits: the reading goes on.
+    fn on_authority(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+        let answer = match answer {
+            Ok(Answer::CardAuthority(answer)) => Some(answer),
+            Ok(Answer::Identified(_) | Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_)) => {
+                return self.refuse(turn, Refusal::Nonsense);
+            }
+            // Nobody here vouches for such cards: it is worth what a card is worth that was only read.
+            Err(Failure::Problem(ProblemCode::NotOffered)) => None,
+            Err(failure) => return self.refuse(turn, refusal_of(failure)),
+        };
+        self.start(turn, Work::Authenticate(answer));
+        let deadline = turn.now.mono.plus_ms(self.setup.times.read_ms);
+        if let Some(visit) = &mut self.visit {
+            visit.task = Task::Reading { authority: None, deadline };
         }
     }
 
@@ -76,7 +119,8 @@ impl Kiosk {
                 self.closing = None;
                 let deadline = turn.now.mono.plus_ms(self.setup.times.read_ms);
                 let id = VisitId::from_entropy(turn.draw.next());
-                self.visit = Some(self.open_visit(id, Way::IdCard, Task::Reading { deadline }));
+                self.visit =
+                    Some(self.open_visit(id, Way::IdCard, Task::Reading { authority: None, deadline }));
                 if !self.online {
                     self.refuse(turn, Refusal::NoLink);
                 }
@@ -120,7 +164,12 @@ impl Kiosk {
     }
 
     pub(crate) fn identify(&mut self, turn: &mut Turn, presented: Presented) {
-        let Some(visit) = self.visit.as_ref().map(|visit| visit.id) else { return };
+        let Some(visit) = &self.visit else { return };
+        if let Some((Some(ticket), _)) = visit.pending() {
+            // The card did not wait for its authority.
+            turn.out.effect(crate::Effect::Cancel(ticket));
+        }
+        let visit = visit.id;
         let (ticket, deadline) = self.start(turn, Work::Identify(IdentifyRequest { visit, presented }));
         if let Some(visit) = &mut self.visit {
             visit.task = Task::Identifying { ticket, deadline };
@@ -139,8 +188,11 @@ impl Kiosk {
         }
         let identifying =
             self.visit.as_ref().is_some_and(|visit| matches!(visit.task, Task::Identifying { .. }));
+        let reading = self.visit.as_ref().is_some_and(|visit| matches!(visit.task, Task::Reading { .. }));
         if identifying {
             self.on_identified(turn, answer);
+        } else if reading {
+            self.on_authority(turn, answer);
         } else if self.proving().is_some() {
             self.on_proof_answer(turn, answer);
         } else {
@@ -164,7 +216,7 @@ impl Kiosk {
     fn on_identified(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
         let mut identified = match answer {
             Ok(Answer::Identified(identified)) => identified,
-            Ok(Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_)) => {
+            Ok(Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_) | Answer::CardAuthority(_)) => {
                 return self.refuse(turn, Refusal::Nonsense);
             }
             // The link went this moment: a code that the kiosk verified by itself is worth what it is worth.
@@ -173,6 +225,9 @@ impl Kiosk {
         };
         let Some(visit) = &mut self.visit else { return };
         let (resident, evidence, level) = (identified.resident, identified.evidence, identified.level);
+        let proved = matches!(evidence, Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin);
+        // What this kiosk did not see, the platform cannot know.
+        let evidence = if proved && !visit.authenticated { Evidence::CardRead } else { evidence };
         // The platform's word, but never more than that evidence can give (I5).
         let level = level.min(evidence.most());
         turn.out.record(Entry::Identified { visit: visit.id, resident, way: visit.way, evidence, level });
@@ -235,5 +290,6 @@ const fn refusal_of_card(refusal: CardRefusal) -> Refusal {
         CardRefusal::Mute => Refusal::CardMute,
         CardRefusal::Damaged => Refusal::CardDamaged,
         CardRefusal::Blocked => Refusal::CardBlocked,
+        CardRefusal::Unproven => Refusal::CardUnproven,
     }
 }

@@ -45,6 +45,7 @@ pub(crate) enum Refusal {
     CardMute,
     CardDamaged,
     CardBlocked,
+    CardUnproven,
     CardExpired,
     CardUnknown,
     CardStopped,
@@ -79,6 +80,7 @@ impl Refusal {
             | Self::CardMute
             | Self::CardDamaged
             | Self::CardBlocked
+            | Self::CardUnproven
             | Self::CardExpired
             | Self::CardUnknown
             | Self::CardStopped
@@ -113,6 +115,7 @@ impl Refusal {
             Self::CardForeign
             | Self::CardDamaged
             | Self::CardBlocked
+            | Self::CardUnproven
             | Self::CardExpired
             | Self::CardUnknown
             | Self::CardStopped
@@ -146,6 +149,7 @@ impl Refusal {
             Self::CardMute => (TextId::CardMute, TextId::CardMuteDetail),
             Self::CardDamaged => (TextId::CardDamaged, TextId::CardDamagedDetail),
             Self::CardBlocked => (TextId::CardBlocked, TextId::CardBlockedDetail),
+            Self::CardUnproven => (TextId::CardUnproven, TextId::CardUnprovenDetail),
             Self::CardExpired => (TextId::CardExpired, TextId::CardExpiredDetail),
             Self::CardUnknown => (TextId::CardUnknown, TextId::CardUnknownDetail),
             Self::CardStopped => (TextId::CardStopped, TextId::CardStoppedDetail),

@@ -151,7 +151,8 @@ impl Kiosk {
 
     fn begin_by_code(&mut self, turn: &mut Turn, accepted: Accepted) {
         let deadline = turn.now.mono;
-        let mut visit = self.open_visit(accepted.visit, Way::Code, Task::Reading { deadline });
+        let mut visit =
+            self.open_visit(accepted.visit, Way::Code, Task::Reading { authority: None, deadline });
         visit.recorded = true;
         visit.code = accepted.verified;
         self.visit = Some(visit);

@@ -1,7 +1,8 @@
 //! What a kiosk wants done, and the order that makes it safe: records first.
 
 use contract::{
-    CallRequest, ChargeRequest, Entry, EvidenceRequest, Form, IdentifyRequest, OrderId, Receipt, ReceiptId,
+    CallRequest, CardAuthAnswer, CardAuthRequest, ChargeRequest, Entry, EvidenceRequest, Form,
+    IdentifyRequest, OrderId, Receipt, ReceiptId,
 };
 use zeroize::Zeroizing;
 
@@ -49,6 +50,11 @@ pub enum Work {
     Call(CallRequest),
     /// Tell the platform what the phone answered.
     Prove(EvidenceRequest),
+    /// Ask the platform what the card that waits has to answer, and what opens it.
+    AskAuthority(CardAuthRequest),
+    /// Go on with the card that waits; without an answer nobody vouches for it, and it is read in part. Only a failure
+    /// is answered: what comes of it is a [`CardEvent`](crate::CardEvent).
+    Authenticate(Option<CardAuthAnswer>),
     /// Let the card check the holder's PIN: ASCII digits.
     VerifyPin(Zeroizing<Vec<u8>>),
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use contract::{
-    CallAnswer, CardEvidence, ChargeState, Confirmation, EvidenceAnswer, IdCardEvidence, Identified, OrderId,
-    ProblemCode, ReceiptId, UnixMs,
+    CallAnswer, CardAuthAnswer, CardChallenge, CardEvidence, ChargeState, Confirmation, EvidenceAnswer,
+    IdCardEvidence, Identified, OrderId, ProblemCode, ReceiptId, UnixMs,
 };
 use view::{Intent, ViewId};
 use zeroize::Zeroizing;
@@ -88,6 +88,10 @@ pub enum Event {
 pub enum CardEvent {
     /// A card was put in; reading has begun.
     Inserted,
+    /// The card gives its holder to an authority only; its reading waits for [`Work::Authenticate`].
+    ///
+    /// [`Work::Authenticate`]: crate::Work::Authenticate
+    NeedsAuthority(CardChallenge),
     /// The social security card was read, wholly or in part.
     Read {
         /// What it holds.
@@ -112,6 +116,8 @@ pub enum CardRefusal {
     Damaged,
     /// Its issuer's application is locked for good; only a counter can help.
     Blocked,
+    /// It does not prove to be its issuer's own.
+    Unproven,
 }
 
 /// On the ID reader.
@@ -197,6 +203,8 @@ pub enum Answer {
     Pin(PinAnswer),
     /// Of [`Work::Prove`](crate::Work::Prove).
     Evidence(EvidenceAnswer),
+    /// Of [`Work::AskAuthority`](crate::Work::AskAuthority).
+    CardAuthority(CardAuthAnswer),
 }
 
 /// What the card said to a PIN.

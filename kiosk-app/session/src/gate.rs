@@ -130,7 +130,7 @@ impl Kiosk {
                 let (resident, evidence) = (identified.resident, identified.evidence);
                 self.admit(turn, asking.visit, Admitted::Resident(resident), evidence);
             }
-            Ok(Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_)) => {
+            Ok(Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_) | Answer::CardAuthority(_)) => {
                 self.stop(turn, Refusal::Nonsense.words().0);
             }
             Err(failure) => self.stop(turn, refusal_of(failure).words().0),

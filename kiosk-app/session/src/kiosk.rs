@@ -447,6 +447,7 @@ impl Kiosk {
             way,
             person: None,
             code: None,
+            authenticated: false,
             recorded: false,
             task,
             lang: self.lobby.lang,

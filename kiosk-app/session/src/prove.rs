@@ -72,6 +72,8 @@ impl Kiosk {
             Evidence::CardRead
             | Evidence::IdCardRead
             | Evidence::CardPin
+            | Evidence::CardAuthenticated
+            | Evidence::AuthenticatedCardPin
             | Evidence::PaperCode
             | Evidence::ChallengeAnswered => false,
         };
@@ -149,7 +151,13 @@ impl Kiosk {
             Err(Failure::Problem(ProblemCode::ChallengeFailed)) => self.say_problem(TextId::ProveOtherPhone),
             Err(Failure::Problem(ProblemCode::CodeRevoked)) => self.say_problem(TextId::CodeRevoked),
             Err(Failure::Unreachable | Failure::Device) => self.say_problem(TextId::NoLink),
-            Ok(Answer::Evidence(_) | Answer::Identified(_) | Answer::Called(_) | Answer::Pin(_))
+            Ok(
+                Answer::Evidence(_)
+                | Answer::Identified(_)
+                | Answer::Called(_)
+                | Answer::Pin(_)
+                | Answer::CardAuthority(_),
+            )
             | Err(Failure::Nonsense | Failure::Problem(_)) => self.say_problem(TextId::ProveWrong),
         }
     }
@@ -191,6 +199,8 @@ fn needed(doc: &ServiceDocument, person: &Person) -> Level {
         | Evidence::CardRead
         | Evidence::IdCardRead
         | Evidence::CardPin
+        | Evidence::CardAuthenticated
+        | Evidence::AuthenticatedCardPin
         | Evidence::TokenConsumed
         | Evidence::ChallengeAnswered => doc.level,
     }

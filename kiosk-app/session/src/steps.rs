@@ -107,11 +107,23 @@ impl Kiosk {
             .is_some_and(|running| matches!(running.state, StepState::PinCheck { .. }));
         match (checking_pin, answer) {
             (true, Ok(Answer::Pin(pin))) => self.on_pin(turn, pin),
-            (true, Ok(Answer::Identified(_) | Answer::Called(_) | Answer::Evidence(_)) | Err(_)) => {
+            (
+                true,
+                Ok(
+                    Answer::Identified(_)
+                    | Answer::Called(_)
+                    | Answer::Evidence(_)
+                    | Answer::CardAuthority(_),
+                )
+                | Err(_),
+            ) => {
                 self.set_state(StepState::PinFailed);
             }
             (false, Ok(Answer::Called(called))) => self.on_rows(turn, called),
-            (false, Ok(Answer::Identified(_) | Answer::Pin(_) | Answer::Evidence(_))) => {
+            (
+                false,
+                Ok(Answer::Identified(_) | Answer::Pin(_) | Answer::Evidence(_) | Answer::CardAuthority(_)),
+            ) => {
                 self.set_state(StepState::QueryFailed(Failure::Nonsense));
             }
             (false, Err(Failure::Problem(contract::ProblemCode::VisitExpired))) => {
@@ -289,13 +301,22 @@ impl Kiosk {
         match pin {
             PinAnswer::Verified => {
                 if let Some(person) = &mut visit.person {
-                    // The card is not authenticated here, so its word for the PIN does not raise the level.
-                    person.evidence = Evidence::CardPin;
-                    turn.out.record(Entry::EvidenceGiven {
-                        visit: visit.id,
-                        evidence: Evidence::CardPin,
-                        level: person.level,
-                    });
+                    // A card that anybody could have made says yes to every PIN: its word raises nothing.
+                    let evidence = match person.evidence {
+                        Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin => {
+                            Evidence::AuthenticatedCardPin
+                        }
+                        Evidence::CardRead
+                        | Evidence::IdCardRead
+                        | Evidence::TokenConsumed
+                        | Evidence::CardPin
+                        | Evidence::OfflineCode
+                        | Evidence::PaperCode
+                        | Evidence::ChallengeAnswered => Evidence::CardPin,
+                    };
+                    person.evidence = evidence;
+                    person.level = person.level.max(evidence.most());
+                    turn.out.record(Entry::EvidenceGiven { visit: visit.id, evidence, level: person.level });
                 }
                 if let Some(method) = self.methods().get(method).copied() {
                     self.pay(turn, method);

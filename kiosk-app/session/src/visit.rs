@@ -23,6 +23,8 @@ pub(crate) struct Visit {
     pub(crate) person: Option<Person>,
     /// The code that it began with, when the kiosk verified it by itself.
     pub(crate) code: Option<Verified>,
+    /// The card proved to be its issuer's own.
+    pub(crate) authenticated: bool,
     /// A record names this visit, so its end must be recorded too.
     pub(crate) recorded: bool,
     pub(crate) task: Task,
@@ -47,8 +49,8 @@ pub(crate) struct Person {
 
 /// What the visit is at.
 pub(crate) enum Task {
-    /// The card is being read.
-    Reading { deadline: Mono },
+    /// The card is being read; with a ticket while the platform is asked to vouch for it.
+    Reading { authority: Option<Ticket>, deadline: Mono },
     /// The platform is being asked who it is.
     Identifying { ticket: Ticket, deadline: Mono },
     /// The menu is shown.
@@ -181,7 +183,7 @@ impl Visit {
     /// The work that is under way for this visit, and when the kiosk stops waiting for it.
     pub(crate) fn pending(&self) -> Option<(Option<Ticket>, Mono)> {
         match &self.task {
-            Task::Reading { deadline } => Some((None, *deadline)),
+            Task::Reading { authority, deadline } => Some((*authority, *deadline)),
             Task::Identifying { ticket, deadline } => Some((Some(*ticket), *deadline)),
             Task::Menu { .. } => None,
             Task::Proving(proving) => proving.check.map(|(ticket, deadline)| (Some(ticket), deadline)),

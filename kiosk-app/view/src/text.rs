@@ -84,6 +84,8 @@ text_ids! {
     CardDamagedDetail = "card.damaged.detail",
     CardBlocked = "card.blocked",
     CardBlockedDetail = "card.blocked.detail",
+    CardUnproven = "card.unproven",
+    CardUnprovenDetail = "card.unproven.detail",
     CardExpired = "card.expired",
     CardExpiredDetail = "card.expired.detail",
     CardUnknown = "card.unknown",

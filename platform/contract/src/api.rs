@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `POST /v1/identify` | [`IdentifyRequest`] | [`Identified`] |
 //! | `POST /v1/evidence` | [`EvidenceRequest`] | [`EvidenceAnswer`] |
+//! | `POST /v1/card-authentications` | [`CardAuthRequest`](crate::CardAuthRequest) | [`CardAuthAnswer`](crate::CardAuthAnswer) |
 //! | `POST /v1/calls` | [`CallRequest`] | [`CallAnswer`] |
 //! | `POST /v1/charges` | [`ChargeRequest`] | [`ChargeState`] |
 //! | `POST /v1/inquiries` | [`InquireRequest`] | [`ChargeState`], never `Pending` once it answers 200 |
@@ -27,7 +28,7 @@ use crate::id::{ConsentId, DeviceId, OrderId, Pseudonym, VisitId};
 use crate::money::Money;
 use crate::problem::ProblemCode;
 use crate::record::{Chain, Head, Header, Record, RecordError, SALT_LEN};
-use crate::sign::{PublicKey, SignError, Signature, from_hex};
+use crate::sign::{PublicKey, SignError, Signature, from_hex, to_hex};
 use crate::time::UnixMs;
 
 /// Asks who holds this card or code, and opens the visit at the platform.
@@ -70,6 +71,9 @@ pub struct CardEvidence {
     pub id_number: Option<String>,
     /// 姓名; absent as above.
     pub name: Option<String>,
+    /// The card proved to be its issuer's own, by an authority's answer or the kiosk's PSAM.
+    #[serde(default)]
+    pub authenticated: bool,
 }
 
 /// What the kiosk read from an ID card. Wiped on drop. Its photo, address and the rest never leave the device.
@@ -259,10 +263,6 @@ impl WireRecord {
         }
         Ok(Record { header, salt, body })
     }
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A point in a device's chain, vouched for by the device's key.

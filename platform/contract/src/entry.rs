@@ -59,6 +59,10 @@ pub enum Evidence {
     ChallengeAnswered,
     /// The platform knows the holder of the ID card that was read.
     IdCardRead,
+    /// As [`Self::CardRead`], and the card proved to be its issuer's own.
+    CardAuthenticated,
+    /// The card verified the holder's PIN, after it had proved to be its issuer's own.
+    AuthenticatedCardPin,
 }
 
 impl Evidence {
@@ -67,12 +71,13 @@ impl Evidence {
     pub const fn most(self) -> Level {
         match self {
             Self::CardRead
+            | Self::CardAuthenticated
             | Self::IdCardRead
             | Self::TokenConsumed
             | Self::CardPin
             | Self::OfflineCode
             | Self::PaperCode => Level::Recognised,
-            Self::ChallengeAnswered => Level::Proven,
+            Self::ChallengeAnswered | Self::AuthenticatedCardPin => Level::Proven,
         }
     }
 }

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod api;
+mod card;
 mod code;
 mod entry;
 mod envelope;
@@ -25,6 +26,7 @@ pub use api::{
     EvidenceAnswer, EvidenceRequest, FeedItem, IdCardEvidence, Identified, IdentifyRequest, InquireRequest,
     Presented, RecordBatch, Refused, Row, SignedDocument, SignedHead, VisitKey, Window, WireRecord,
 };
+pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes};
 pub use code::{
     Challenge, ChallengeError, CodeHolder, IssuerKey, IssuerKeys, REVOKED_PER_DELTA_MAX, Revocations,
     Revoked, Signed, Statement, StatementError,
@@ -47,8 +49,8 @@ pub use service::{
 };
 pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
 pub use site::{
-    CardReaderPath, CodeReaderPath, CodeRules, GateRules, IdReaderPath, LogLimits, PlatformAddress,
-    PrinterLink, PrinterPath, ScannerEnd, ScannerLine, ScreenSize, SheetPrinterPath, Site, SiteDevices,
-    SiteError, SiteTimes,
+    CardReaderPath, CodeReaderPath, CodeRules, GateRules, IdReaderPath, LogLimits, OlderCards,
+    PlatformAddress, PrinterLink, PrinterPath, ScannerEnd, ScannerLine, ScreenSize, SheetPrinterPath, Site,
+    SiteDevices, SiteError, SiteTimes,
 };
 pub use time::UnixMs;

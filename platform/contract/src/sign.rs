@@ -168,6 +168,16 @@ impl From<Signature> for String {
     }
 }
 
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 0x0F] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    text
+}
+
 pub(crate) fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], SignError> {
     let wrong = SignError::NotHex(N);
     if text.len() != N * 2 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {

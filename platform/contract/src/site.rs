@@ -157,10 +157,27 @@ pub struct SiteDevices {
 
 /// Where the card slot is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CardReaderPath {
     /// Beginning of the reader's PC/SC name.
     pub reader: String,
+    /// The same of the reader that the PSAM lies in; without one the platform vouches for third-generation cards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub psam: Option<String>,
+    /// What is done with cards whose algorithm is older than SM4.
+    #[serde(default)]
+    pub older_cards: OlderCards,
+}
+
+/// What is done with cards whose algorithm is older than SM4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OlderCards {
+    /// They are read as far as they let anybody, and never prove anything.
+    #[default]
+    Limit,
+    /// They are refused.
+    Refuse,
 }
 
 /// Where codes are read.
@@ -350,6 +367,9 @@ pub enum SiteError {
     /// An A4 printer that is spoken to in another way.
     #[error("`{0}` is not the address of an IPP printer: `ipp://HOST/printers/NAME`")]
     SheetPrinter(String),
+    /// Two readers that are one.
+    #[error("`{0}` names the reader of the PSAM and that of the residents' cards: give more of each name")]
+    Psam(String),
     /// Residents could not begin a visit.
     #[error("a kiosk needs a card reader, a code reader or an ID reader")]
     NoWay,
@@ -430,6 +450,11 @@ impl Site {
         if devices.card_reader.is_none() && devices.code_reader.is_none() && devices.id_reader.is_none() {
             return Err(SiteError::NoWay);
         }
+        if let Some(CardReaderPath { reader, psam: Some(psam), .. }) = &self.devices.card_reader
+            && (reader.starts_with(psam.as_str()) || psam.starts_with(reader.as_str()))
+        {
+            return Err(SiteError::Psam(psam.clone()));
+        }
         Ok(())
     }
 }
@@ -509,6 +534,7 @@ mod tests {
             ("hall = ", "hail = ", "Syntax"),
             ("profile = \"generic-80\"", "profile = \"generic-80\"\nmock = true", "Syntax"),
             ("baud = 115200", "", "Syntax"),
+            ("psam = \"Generic USB SAM Reader\"", "psam = \"Generic USB\"", "Psam"),
             ("baud = 115200", "baud = 115200\naddress = \"10.0.0.5:9100\"", "Syntax"),
         ] {
             let text = HALL.replacen(from, to, 1);

@@ -36,7 +36,10 @@ pub(crate) fn identify(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Res
         return Ok(answer);
     }
     let (resident, evidence) = match &request.presented {
-        Presented::Card(card) => (holder(turn, card)?, Evidence::CardRead),
+        Presented::Card(card) => {
+            let evidence = if card.authenticated { Evidence::CardAuthenticated } else { Evidence::CardRead };
+            (holder(turn, card)?, evidence)
+        }
         Presented::IdCard(card) => (resident(turn, card)?, Evidence::IdCardRead),
         Presented::Code { text } => {
             let consumer = format!("{} {}", device.id, request.visit);

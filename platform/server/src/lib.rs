@@ -22,6 +22,8 @@
 mod audit;
 mod base;
 mod calls;
+mod card_authority;
+mod card_key;
 mod catalogue;
 mod charges;
 mod codes;
@@ -45,6 +47,7 @@ pub mod tls;
 mod wire;
 
 pub use audit::{AuditedEpoch, DeviceAudit};
+pub use card_key::CardKey;
 pub use catalogue::CatalogueError;
 pub use codes::{
     AuthorityError, Client, ClientsError, CodeAuthority, IssuingRules, PaperRules, PhoneRules,

@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use server::shell::{self, KioskSide, Peers};
 use server::tls::{Certificates, KioskListener};
-use server::{CodeAuthority, IssuingRules, Platform, Setup, clients_of, devices_of, residents_of};
+use server::{CardKey, CodeAuthority, IssuingRules, Platform, Setup, clients_of, devices_of, residents_of};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -85,6 +85,10 @@ struct Arguments {
     /// File of the other systems that may ask about codes: `[[client]]` tables.
     #[arg(long)]
     clients: Option<PathBuf>,
+    /// File with the root key of the city's cards, card.key: 64 hexadecimal digits. Without it only a PSAM authenticates
+    /// cards.
+    #[arg(long)]
+    card_key: Option<PathBuf>,
     /// Issuing rules for codes.
     #[arg(long, default_value = "provisioning/codes.toml")]
     code_rules: PathBuf,
@@ -175,6 +179,10 @@ fn setup(arguments: &Arguments) -> anyhow::Result<Setup> {
         clients: match &arguments.clients {
             Some(path) => clients_of(&read(path)?)?,
             None => Vec::new(),
+        },
+        cards: match &arguments.card_key {
+            Some(path) => Some(CardKey::new(&Zeroizing::new(key_of(path)?))),
+            None => None,
         },
     })
 }

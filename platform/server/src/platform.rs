@@ -7,6 +7,7 @@ use contract::{DeviceId, ProblemCode, SecretKey, UnixMs};
 use resident_code::FormatKey;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::card_key::CardKey;
 use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::codes::{self, Client, CodeAuthority};
 use crate::device::{self, Device};
@@ -15,7 +16,7 @@ use crate::draw::Draw;
 use crate::fail::Fail;
 use crate::seed::{self, Resident};
 use crate::wire::{OutAnswer, OutCall, Purpose, Reply, Request, Response, Unreachable, Verb};
-use crate::{audit, base, calls, charges, identify, pages, postings, records, schema};
+use crate::{audit, base, calls, card_authority, charges, identify, pages, postings, records, schema};
 
 /// Most calls that [`Platform::due`] hands out at once.
 const DUE_MAX: u32 = 32;
@@ -36,6 +37,8 @@ pub struct Setup {
     pub codes: Option<CodeAuthority>,
     /// Systems of other houses that may ask about codes.
     pub clients: Vec<Client>,
+    /// The root key of the city's cards; without it no kiosk is helped to authenticate one.
+    pub cards: Option<CardKey>,
 }
 
 /// Why a platform does not start.
@@ -62,6 +65,7 @@ pub(crate) struct City {
     pub(crate) catalogue: Catalogue,
     pub(crate) codes: Option<CodeAuthority>,
     pub(crate) clients: BTreeMap<DeviceId, Client>,
+    pub(crate) cards: Option<CardKey>,
 }
 
 /// What a request is handled with.
@@ -86,7 +90,8 @@ impl Platform {
         tx.commit()?;
         let devices = Arc::new(setup.devices.into_iter().map(|device| (device.id, device)).collect());
         let clients = codes::by_id(setup.clients);
-        Ok(Self { db, city: City { format: setup.format, devices, catalogue, codes: setup.codes, clients } })
+        let Setup { format, codes, cards, .. } = setup;
+        Ok(Self { db, city: City { format, devices, catalogue, codes, clients, cards } })
     }
 
     /// Answers a request, or says whom to ask first. What it changed is durable when this returns.
@@ -191,6 +196,9 @@ fn route(turn: &mut Turn<'_>, request: &Request, admitted: Option<DeviceId>) -> 
             match (verb, *name) {
                 (Verb::Post, "identify") => identify::identify(turn, device, &request.body),
                 (Verb::Post, "evidence") => codes::prove(turn, device, &request.body),
+                (Verb::Post, "card-authentications") => {
+                    card_authority::authenticate(turn, device, &request.body)
+                }
                 (Verb::Post, "calls") => calls::call(turn, device, &request.body),
                 (Verb::Post, "charges") => charges::charge(turn, device, &request.body),
                 (Verb::Post, "inquiries") => charges::inquire(turn, device, &request.body),

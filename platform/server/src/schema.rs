@@ -125,6 +125,17 @@ CREATE TABLE IF NOT EXISTS visits (
     expires_ms    INTEGER NOT NULL,
     PRIMARY KEY (device, visit)
 ) STRICT;
+-- 卡鉴权: which kiosk was helped to authenticate which card. A random number of a card's is answered once.
+CREATE TABLE IF NOT EXISTS card_authentications (
+    device    TEXT NOT NULL,
+    visit     TEXT NOT NULL,
+    card      TEXT NOT NULL,
+    challenge BLOB NOT NULL,
+    at_ms     INTEGER NOT NULL,
+    outcome   TEXT NOT NULL,
+    PRIMARY KEY (card, challenge)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS card_authentications_of_device ON card_authentications (device, at_ms);
 -- I5: codes that kiosks verified by themselves; the same at two of them is one code shown twice.
 CREATE TABLE IF NOT EXISTS code_marks (
     device   TEXT NOT NULL,

@@ -31,6 +31,8 @@ pub(crate) fn city(directory: &Path) -> Result<()> {
     pair(directory, "catalogue")?;
     pair(directory, "envelope")?;
     certificates::authority(directory)?;
+    // Of test cards: the key of real ones never leaves the city's HSM, which then takes the place of this file.
+    write(directory, "card.key", &hex(random::<32>()?.as_slice()), 0o600)?;
     write(directory, "format.key", &hex(random::<32>()?.as_slice()), 0o600)
 }
 

@@ -36,8 +36,8 @@ enum Task {
         /// The directory, made when it is not there. Existing keys are never overwritten.
         directory: PathBuf,
     },
-    /// Makes the keys of a city: catalogue.key, format.key, envelope.key and ca.key (secret), catalogue.pub,
-    /// envelope.pub, and ca.pem, the authority's certificate.
+    /// Makes the keys of a city: catalogue.key, format.key, envelope.key, card.key (of test cards) and ca.key (secret),
+    /// catalogue.pub, envelope.pub, and ca.pem, the authority's certificate.
     CityKeys {
         /// As above.
         directory: PathBuf,

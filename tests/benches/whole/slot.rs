@@ -20,7 +20,11 @@ const ROUND: Duration = Duration::from_millis(400);
 pub(super) fn split(residents: &Path) -> Result<()> {
     let resident = residents::read(residents)?.into_iter().next().context("there are demo residents")?;
     let mut slot = Slot::new(VPCD_PORT + 1);
-    let driver = Driver::start(DeviceConfig::Card { reader: "Virtual PCD 00 01".into() })?;
+    let driver = Driver::start(DeviceConfig::Card {
+        reader: "Virtual PCD 00 01".into(),
+        psam: None,
+        older: card::OlderCards::Limit,
+    })?;
     driver.wait_for_health(Health::Ready)?;
     let (mut noticed, mut read) = (Vec::new(), Vec::new());
     for card in 0..CARDS {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use card::{CardTransport, TransportFault};
+use card::{AuthAnswer, AuthRequest, AuthorityFault, CardAuthority, CardTransport, TransportFault};
 use code_reader::{LineEnd, Lines, Packing, Y4mParser};
 use contract::{BatchAck, ChangesAnswer, OrderId, RecordBatch, ServiceDocument, Site, UnixMs};
 use device::framing::read_frame;
@@ -58,8 +58,15 @@ pub fn card(data: &[u8]) {
         answers.push(answer);
         rest = tail;
     }
+    /// Says zeros, so that a card that says zeros proves itself.
+    struct Anybody;
+    impl CardAuthority for Anybody {
+        fn authenticate(&mut self, _: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
+            Ok(AuthAnswer { internal: [0; 8].into(), external: [0; 16].into() })
+        }
+    }
     let mut liar = Liar { answers, asked: 0 };
-    let _ = card::read(&mut liar).is_ok();
+    let _ = card::read(&mut liar, &mut Anybody, card::Nonces::from([0; 24])).is_ok();
     let _ = card::verify_pin(&mut liar, b"123456").is_ok();
 }
 

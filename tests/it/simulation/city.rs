@@ -36,6 +36,7 @@ impl Resident {
             version: self.version.clone(),
             id_number: whole.then(|| self.id_number.clone()),
             name: whole.then(|| self.name.clone()),
+            authenticated: false,
         }
     }
 }
@@ -90,6 +91,7 @@ impl City {
             residents: residents_of(RESIDENTS).unwrap(),
             codes: None,
             clients: Vec::new(),
+            cards: None,
         };
         let (mut department, residents) = (Books::open(memory()).unwrap(), residents());
         for (id_number, bill) in department::bills_of(RESIDENTS).unwrap() {

@@ -66,6 +66,7 @@ impl Rig {
             Event::IdCardRead(holder) => Ok(holder),
             Event::IdCardRefused(refusal) => Err(refusal),
             Event::CardInserted
+            | Event::CardNeedsAuthority(_)
             | Event::CardRead(_)
             | Event::CardRefused(_)
             | Event::CardRemoved

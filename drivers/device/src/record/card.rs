@@ -13,6 +13,9 @@ use super::{Hex, Reason, Recorder, What};
 const SELECT: u8 = 0xA4;
 const READ_RECORD: u8 = 0xB2;
 const GET_RESPONSE: u8 = 0xC0;
+/// Their data, and what the card says to them, becomes zeros.
+pub(super) const INTERNAL_AUTHENTICATE: u8 = 0x88;
+pub(super) const EXTERNAL_AUTHENTICATE: u8 = 0x82;
 
 /// An invented citizen number with its check digit, and the birth date in it.
 const INVENTED_NUMBER: &[u8; 18] = b"11010519491231002X";

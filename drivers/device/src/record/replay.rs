@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::card::{CardTransport, ReadFault, SocialCard, TransportFault};
+use ::card::{
+    AuthAnswer, AuthRequest, AuthorityFault, CardAuthority, CardTransport, Nonces, ReadFault, SocialCard,
+    TransportFault,
+};
 use ::id_reader::{CardFault, IdReader, LinkFault as IdLinkFault, Reading};
 use ::printer::{Link, LinkFault, Outcome, Printer, Profile, Receipt, Status};
 
@@ -325,6 +328,38 @@ impl CardTransport for ReplayCard {
     }
 }
 
+/// The authority of a recorded reading. What it and the card said to one another is not in the recording; whether they
+/// agreed shows in what was sent next.
+struct ReplayAuthority {
+    asked: bool,
+    agreed: bool,
+}
+
+impl ReplayAuthority {
+    fn of(session: &[Entry]) -> Self {
+        let sent = |ins: u8| {
+            session.iter().any(|entry| match &entry.what {
+                What::Out(Hex(bytes)) => bytes.get(1) == Some(&ins),
+                What::In(_) | What::InFailed(_) | What::OutFailed(_) | What::Order(_) | What::Note(_) => {
+                    false
+                }
+            })
+        };
+        Self { asked: sent(card::INTERNAL_AUTHENTICATE), agreed: sent(card::EXTERNAL_AUTHENTICATE) }
+    }
+}
+
+impl CardAuthority for ReplayAuthority {
+    fn authenticate(&mut self, _: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
+        if !self.asked {
+            return Err(AuthorityFault::None);
+        }
+        // The recorded answer is all zeros.
+        let internal = if self.agreed { [0; 8] } else { [0xFF; 8] };
+        Ok(AuthAnswer { internal: internal.into(), external: [0; 16].into() })
+    }
+}
+
 /// Feeds the readings of a card reader's recording to the driver; gives what came of each card, in order.
 ///
 /// # Errors
@@ -336,7 +371,8 @@ pub fn read_cards(recording: &Recording) -> Result<Vec<Result<SocialCard, ReadFa
             // What follows a reading is work of the visit: the PIN.
             let reading = session.iter().take_while(|entry| !matches!(entry.what, What::Order(_)));
             let tape = Tape::new(reading.cloned());
-            let card = ::card::read(&mut ReplayCard(tape.clone()));
+            let mut authority = ReplayAuthority::of(session);
+            let card = ::card::read(&mut ReplayCard(tape.clone()), &mut authority, Nonces::from([0; 24]));
             tape.verdict().map(|()| card)
         })
         .collect()

@@ -15,7 +15,7 @@ use crate::device_process::DeviceProcess;
 const PCSCD: &str = "PCSCLITE_CSOCK_NAME";
 
 fn card() -> DeviceConfig {
-    DeviceConfig::Card { reader: "Virtual PCD 00 00".into() }
+    DeviceConfig::Card { reader: "Virtual PCD 00 00".into(), psam: None, older: card::OlderCards::Limit }
 }
 
 fn missing_scanner() -> DeviceConfig {

@@ -1,8 +1,48 @@
 //! What the card driver read, in the words of the session.
 
-use card::{Holder, PinOutcome, Refusal, SocialCard};
-use contract::CardEvidence;
+use card::{AuthAnswer, AuthRequest, Holder, PinOutcome, Proof, Refusal, SocialCard};
+use contract::{CardAuthAnswer, CardChallenge, CardEvidence, CardReaderPath, HexBytes};
+use device::wire::DeviceConfig;
 use session::{CardEvent, CardRefusal, Failure, PinAnswer};
+
+/// How the driver finds its readers.
+pub(super) fn config(path: &CardReaderPath) -> DeviceConfig {
+    let older = match path.older_cards {
+        contract::OlderCards::Limit => card::OlderCards::Limit,
+        contract::OlderCards::Refuse => card::OlderCards::Refuse,
+    };
+    DeviceConfig::Card { reader: path.reader.clone(), psam: path.psam.clone(), older }
+}
+
+/// What the platform is asked about a card that waits for its authority; nothing when the card's own name makes no
+/// sense.
+pub(super) fn challenge(request: &AuthRequest) -> Option<CardChallenge> {
+    let mut identification = HexBytes([0; 16]);
+    let (pairs, []) = request.identification.as_bytes().as_chunks::<2>() else { return None };
+    if pairs.len() != identification.0.len() {
+        return None;
+    }
+    for (place, pair) in identification.0.iter_mut().zip(pairs) {
+        *place = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    let nonces = &request.nonces;
+    Some(CardChallenge {
+        area: request.area.clone(),
+        identification,
+        version: request.version.as_str().to_owned(),
+        algorithm: request.algorithm.number(),
+        atr_history: request.atr_history.iter().map(|byte| format!("{byte:02x}")).collect(),
+        challenge: HexBytes(request.challenge),
+        internal_factor: HexBytes(nonces.internal_factor),
+        internal_source: HexBytes(nonces.internal_source),
+        external_factor: HexBytes(nonces.external_factor),
+    })
+}
+
+/// What the platform computed, for the card.
+pub(super) fn auth_answer(answer: &CardAuthAnswer) -> AuthAnswer {
+    AuthAnswer { internal: answer.internal.0.into(), external: answer.external.0.into() }
+}
 
 /// What the platform is asked about a card that was read. The driver's copy is wiped when it is dropped,
 /// this one when the kiosk drops it.
@@ -19,6 +59,7 @@ pub(super) fn read(card: &SocialCard) -> CardEvent {
         version: card.version.as_str().to_owned(),
         id_number,
         name,
+        authenticated: card.proof == Proof::Authenticated,
     };
     CardEvent::Read { evidence, valid_to: card.valid_to.clone() }
 }
@@ -30,6 +71,8 @@ pub(super) const fn refusal(refusal: Refusal) -> CardRefusal {
         Refusal::Mute => CardRefusal::Mute,
         Refusal::Garbage | Refusal::Incomplete => CardRefusal::Damaged,
         Refusal::Blocked => CardRefusal::Blocked,
+        // Both can be looked at where there is more than a kiosk.
+        Refusal::Unproven | Refusal::OldAlgorithm => CardRefusal::Unproven,
     }
 }
 
@@ -46,17 +89,21 @@ pub(super) const fn pin(outcome: PinOutcome) -> Result<PinAnswer, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use card::{Algorithm, CardHolder, Sex, SpecVersion};
+    use card::{Algorithm, CardHolder, Nonces, SpecVersion};
 
     fn card(holder: Holder) -> SocialCard {
+        let proof = match holder {
+            Holder::Read(_) => Proof::Authenticated,
+            Holder::NeedsAuthority => Proof::None,
+        };
         SocialCard {
             identification: "500000D1560000050000000000000001".to_owned().into(),
             version: SpecVersion::V3,
             algorithm: Algorithm::Sm4,
-            issued: "20200101".into(),
             valid_to: Some("20300101".into()),
             number: "A12345678".to_owned().into(),
             holder,
+            proof,
         }
     }
 
@@ -71,18 +118,44 @@ mod tests {
         let holder = CardHolder {
             id_number: "500101199001011239".to_owned().into(),
             name: "张三丰".to_owned().into(),
-            sex: Sex::Male,
         };
         let evidence = evidence(Holder::Read(holder));
         assert_eq!(evidence.identification, "500000D1560000050000000000000001");
         assert_eq!((evidence.number.as_str(), evidence.version.as_str()), ("A12345678", "3.00"));
         assert_eq!(evidence.id_number.as_deref(), Some("500101199001011239"));
         assert_eq!(evidence.name.as_deref(), Some("张三丰"));
+        assert!(evidence.authenticated);
     }
 
     #[test]
     fn a_card_that_needs_authority_gives_only_itself() {
         let evidence = evidence(Holder::NeedsAuthority);
-        assert_eq!((&evidence.id_number, &evidence.name), (&None, &None));
+        assert_eq!((&evidence.id_number, &evidence.name, evidence.authenticated), (&None, &None, false));
+    }
+
+    #[test]
+    fn what_a_card_asks_of_its_authority_arrives_byte_by_byte() {
+        let mut request = AuthRequest {
+            area: "500103".into(),
+            identification: "500103D1560000050010300000000000".to_owned().into(),
+            version: SpecVersion::V3,
+            algorithm: Algorithm::Sm4,
+            atr_history: vec![0x81, 0x0A],
+            challenge: [1; 8],
+            nonces: Nonces { internal_factor: [2; 8], internal_source: [3; 8], external_factor: [4; 8] },
+        };
+        let asked = challenge(&request).unwrap();
+        assert_eq!(asked.identification.0[..5], [0x50, 0x01, 0x03, 0xD1, 0x56]);
+        assert_eq!((asked.area.as_str(), asked.version.as_str(), asked.algorithm), ("500103", "3.00", 3));
+        assert_eq!(asked.atr_history, "810a");
+        assert_eq!((asked.challenge.0, asked.internal_factor.0), ([1; 8], [2; 8]));
+        assert_eq!((asked.internal_source.0, asked.external_factor.0), ([3; 8], [4; 8]));
+        for wrong in ["", "500103", "500103D15600000500103000000000XY"] {
+            request.identification = wrong.to_owned().into();
+            assert!(challenge(&request).is_none(), "{wrong}");
+        }
+        let answer = CardAuthAnswer { internal: HexBytes([5; 8]), external: HexBytes([6; 16]) };
+        let for_card = auth_answer(&answer);
+        assert_eq!((*for_card.internal, *for_card.external), ([5; 8], [6; 16]));
     }
 }

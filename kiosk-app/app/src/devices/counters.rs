@@ -43,6 +43,7 @@ impl Counters {
             FromDevice::Event(Event::Code(_)) => &mut self.codes,
             FromDevice::Event(
                 Event::CardRead(_)
+                | Event::CardNeedsAuthority(_)
                 | Event::IdCardRead(_)
                 | Event::CardRemoved
                 | Event::CodeHint(_)
@@ -52,7 +53,7 @@ impl Counters {
             FromDevice::Answer(_, Ok(Answer::Printed(Outcome::Printed { .. }))) => &mut self.printed,
             FromDevice::Answer(_, Ok(Answer::Printed(Outcome::NotStarted(_)))) => &mut self.not_printed,
             FromDevice::Answer(_, Ok(Answer::Printed(Outcome::Unconfirmed(_)))) => &mut self.unconfirmed,
-            FromDevice::Answer(_, Ok(Answer::Scanning(_))) => return,
+            FromDevice::Answer(_, Ok(Answer::Scanning(_) | Answer::Authenticated)) => return,
             FromDevice::Answer(_, Err(_)) => &mut self.faults,
         };
         *of_it += 1;

@@ -39,6 +39,8 @@ const EXCUSED: Duration = Duration::from_millis(50);
 pub(crate) enum Order {
     /// Let the card check this PIN.
     Pin(Ticket, Zeroizing<Vec<u8>>),
+    /// Go on with the card that waits.
+    Authenticate(Ticket, Option<card::AuthAnswer>),
     /// Print this: a receipt or a sheet.
     Print(ReceiptId, Box<Work>),
     /// The answer is no longer wanted.
@@ -61,6 +63,7 @@ enum Mail {
 /// What is waited for, by the number it has on the wire.
 enum Job {
     Pin(Ticket),
+    Authenticate(Ticket),
     Print(ReceiptId),
 }
 
@@ -133,7 +136,9 @@ impl Drop for Keeper {
 /// What is answered to work that never reached the device.
 fn not_begun(order: Order) -> Option<Event> {
     match order {
-        Order::Pin(ticket, _) => Some(Event::Answer(ticket, Err(Failure::Device))),
+        Order::Pin(ticket, _) | Order::Authenticate(ticket, _) => {
+            Some(Event::Answer(ticket, Err(Failure::Device)))
+        }
         Order::Print(receipt, _) => Some(Event::Paper(receipt, PrintResult::NotStarted)),
         Order::Cancel(_) => None,
     }
@@ -258,6 +263,7 @@ impl Post {
     fn pass_on(&mut self, alive: &mut Alive, order: Order) -> Result<(), WireError> {
         let (job, work) = match order {
             Order::Pin(ticket, digits) => (Job::Pin(ticket), Work::VerifyPin(digits)),
+            Order::Authenticate(ticket, answer) => (Job::Authenticate(ticket), Work::Authenticate(answer)),
             Order::Print(receipt, content) => (Job::Print(receipt), *content),
             Order::Cancel(ticket) => {
                 let of = self.jobs.iter().find(|(_, job)| matches!(job, Job::Pin(of) if *of == ticket));
@@ -284,11 +290,12 @@ impl Post {
                 Some(Told::Must(Event::Health(self.keeping.device, mapping::health(health))))
             }
             FromDevice::Event(event) => mapping::event(event),
-            FromDevice::Answer(number, answer) => self.jobs.remove(&number).map(|job| {
-                Told::Must(match job {
+            FromDevice::Answer(number, answer) => self.jobs.remove(&number).and_then(|job| {
+                Some(Told::Must(match job {
                     Job::Pin(ticket) => Event::Answer(ticket, mapping::pin(answer).map(Answer::Pin)),
+                    Job::Authenticate(ticket) => Event::Answer(ticket, Err(mapping::unread(&answer)?)),
                     Job::Print(receipt) => Event::Paper(receipt, mapping::printed(answer)),
-                })
+                }))
             }),
         };
         let asked = Instant::now();
@@ -314,7 +321,7 @@ impl Post {
     fn release(&mut self) -> Result<(), Stopped> {
         for (_, job) in std::mem::take(&mut self.jobs) {
             self.tell(match job {
-                Job::Pin(ticket) => Event::Answer(ticket, Err(Failure::Device)),
+                Job::Pin(ticket) | Job::Authenticate(ticket) => Event::Answer(ticket, Err(Failure::Device)),
                 Job::Print(receipt) => Event::Paper(receipt, PrintResult::Unconfirmed),
             })?;
         }

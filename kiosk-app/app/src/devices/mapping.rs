@@ -37,6 +37,9 @@ pub(super) const fn health(health: wire::Health) -> Health {
 pub(super) fn event(event: wire::Event) -> Option<Told> {
     Some(match event {
         wire::Event::CardInserted => Told::Must(Event::Card(CardEvent::Inserted)),
+        wire::Event::CardNeedsAuthority(request) => {
+            Told::Must(Event::Card(CardEvent::NeedsAuthority(cards::challenge(&request)?)))
+        }
         wire::Event::CardRead(card) => Told::Must(Event::Card(cards::read(&card))),
         wire::Event::CardRefused(refusal) => {
             Told::Must(Event::Card(CardEvent::Refused(cards::refusal(refusal))))
@@ -87,7 +90,19 @@ pub(super) fn scanner_line(line: ScannerLine) -> wire::ScannerLine {
 pub(super) fn pin(answer: Result<wire::Answer, Fault>) -> Result<PinAnswer, Failure> {
     match answer {
         Ok(wire::Answer::Pin(outcome)) => cards::pin(outcome),
-        Ok(wire::Answer::Printed(_) | wire::Answer::Scanning(_)) | Err(_) => Err(Failure::Device),
+        Ok(wire::Answer::Authenticated | wire::Answer::Printed(_) | wire::Answer::Scanning(_)) | Err(_) => {
+            Err(Failure::Device)
+        }
+    }
+}
+
+/// Why the card that waited is not read on, if it is not; what it is else, an event says.
+pub(super) fn unread(answer: &Result<wire::Answer, Fault>) -> Option<Failure> {
+    match answer {
+        Ok(wire::Answer::Authenticated) => None,
+        Ok(wire::Answer::Pin(_) | wire::Answer::Printed(_) | wire::Answer::Scanning(_)) | Err(_) => {
+            Some(Failure::Device)
+        }
     }
 }
 
@@ -107,7 +122,9 @@ pub(super) fn printed(answer: Result<wire::Answer, Fault>) -> PrintResult {
         Ok(wire::Answer::Printed(Outcome::NotStarted(_))) | Err(_) => PrintResult::NotStarted,
         Ok(wire::Answer::Printed(Outcome::Unconfirmed(_))) => PrintResult::Unconfirmed,
         // An answer to another question: nobody knows what it did with this one.
-        Ok(wire::Answer::Pin(_) | wire::Answer::Scanning(_)) => PrintResult::Unconfirmed,
+        Ok(wire::Answer::Pin(_) | wire::Answer::Authenticated | wire::Answer::Scanning(_)) => {
+            PrintResult::Unconfirmed
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod tests;
 use std::io;
 use std::path::Path;
 
-use contract::{CodeReaderPath, Form, Receipt, ReceiptId, SiteDevices};
+use contract::{CardAuthAnswer, CodeReaderPath, Form, Receipt, ReceiptId, SiteDevices};
 use device::wire::{CameraSetup, DeviceConfig, PrinterLink, Work};
 use session::{Device, Event, Failure, PrintResult, Ticket};
 use zeroize::Zeroizing;
@@ -51,7 +51,7 @@ impl Devices {
             };
             config.map(|config| Keeper::start(keeping(config))).transpose()
         };
-        let reader = site.card_reader.as_ref().map(|path| DeviceConfig::Card { reader: path.reader.clone() });
+        let reader = site.card_reader.as_ref().map(cards::config);
         let id_reader = site
             .id_reader
             .as_ref()
@@ -85,6 +85,14 @@ impl Devices {
     pub(crate) fn verify_pin(&self, ticket: Ticket, digits: Zeroizing<Vec<u8>>) -> Option<Event> {
         match &self.card_reader {
             Some(keeper) => keeper.order(Order::Pin(ticket, digits)),
+            None => Some(Event::Answer(ticket, Err(Failure::Device))),
+        }
+    }
+
+    /// Goes on with the card that waits for its authority. The event is what came of it, when that is known at once.
+    pub(crate) fn authenticate(&self, ticket: Ticket, answer: Option<&CardAuthAnswer>) -> Option<Event> {
+        match &self.card_reader {
+            Some(keeper) => keeper.order(Order::Authenticate(ticket, answer.map(cards::auth_answer))),
             None => Some(Event::Answer(ticket, Err(Failure::Device))),
         }
     }

@@ -103,6 +103,7 @@ fn converse(character: Character, stream: &mut UnixStream) -> Result<(), WireErr
                 framing::write_frame(stream, &FromDevice::Event(wire::Event::CardInserted))?;
                 let answer = match work {
                     Work::VerifyPin(_) => wire::Answer::Pin(card::PinOutcome::Wrong { tries_left: 2 }),
+                    Work::Authenticate(_) => wire::Answer::Authenticated,
                     Work::Print(_) | Work::PrintSheet(_) => {
                         wire::Answer::Printed(printer::Outcome::Printed {
                             confirmation: printer::Confirmation::Fence,
@@ -154,7 +155,8 @@ impl Rig {
 
     fn keeping(launch: Box<dyn Launch>, intervals: Intervals) -> Self {
         let inbox = Inbox::new();
-        let config = DeviceConfig::Card { reader: "Virtual".into() };
+        let config =
+            DeviceConfig::Card { reader: "Virtual".into(), psam: None, older: card::OlderCards::Limit };
         let port = inbox.port(16);
         let keeping = Keeping { device: Device::Printer, config, launch, intervals, port };
         let keeper = Keeper::start(keeping).unwrap();

@@ -149,6 +149,7 @@ impl Desk {
                 Asked::Inquire(_) => inquiries.acquire().await.ok(),
                 Asked::Identify(_)
                 | Asked::Prove(_)
+                | Asked::Authenticate(_)
                 | Asked::Call(_)
                 | Asked::Charge(_)
                 | Asked::Records
@@ -156,7 +157,11 @@ impl Desk {
             };
             tell(&port, Message::Happened(platform.carry(request).await));
         });
-        if let Asked::Identify(ticket) | Asked::Prove(ticket) | Asked::Call(ticket) = asked {
+        if let Asked::Identify(ticket)
+        | Asked::Prove(ticket)
+        | Asked::Authenticate(ticket)
+        | Asked::Call(ticket) = asked
+        {
             self.work.insert(ticket, task);
         }
     }

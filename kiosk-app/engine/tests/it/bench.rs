@@ -284,6 +284,7 @@ impl Bench {
                     Work::Identify(_) => Answer::Identified(identified("张三丰")),
                     Work::Call(_) => Answer::Called(bills()),
                     Work::Prove(_) => unreachable!("no code is judged here"),
+                    Work::AskAuthority(_) | Work::Authenticate(_) => unreachable!("its cards are of 2.00"),
                     Work::VerifyPin(_) => Answer::Pin(session::PinAnswer::Verified),
                 };
                 self.event(Event::Answer(ticket, Ok(answer)));
@@ -326,6 +327,7 @@ impl Bench {
             version: "2.00".into(),
             id_number: None,
             name: None,
+            authenticated: false,
         };
         self.event(Event::Card(CardEvent::Read { evidence, valid_to: None }));
     }

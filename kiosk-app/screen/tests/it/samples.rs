@@ -396,6 +396,11 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
     gesture(&mut mute, Gesture::InsertCard);
     mute.header.who = None;
     mute.footer = vec![Foot::Language, Foot::Help];
+    let (word, detail) = (TextId::CardUnproven, TextId::CardUnprovenDetail);
+    let mut unproven = make.outcome(TextId::TakeCardTitle, Verdict::Sorry, word, detail);
+    gesture(&mut unproven, Gesture::TakeCard);
+    unproven.header.who = None;
+    unproven.footer = vec![Foot::Language, Foot::Help];
     let mut used =
         make.outcome(TextId::SorryCodeTitle, Verdict::Sorry, TextId::CodeUsed, TextId::CodeUsedDetail);
     gesture(&mut used, Gesture::ShowCode);
@@ -421,6 +426,7 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("checking", make.checking()),
         ("sorry", sorry),
         ("card-mute", mute),
+        ("card-unproven", unproven),
         ("code-used", used),
         (
             "id-card-unread",

@@ -380,6 +380,7 @@ pub(crate) fn evidence() -> CardEvidence {
         version: "2.00".into(),
         id_number: Some(ID_NUMBER.into()),
         name: Some(NAME.into()),
+        authenticated: false,
     }
 }
 

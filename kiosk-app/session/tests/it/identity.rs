@@ -17,6 +17,7 @@ fn a_card_that_cannot_be_used_says_why_until_it_is_taken() {
         (CardRefusal::Mute, TextId::CardMute),
         (CardRefusal::Damaged, TextId::CardDamaged),
         (CardRefusal::Blocked, TextId::CardBlocked),
+        (CardRefusal::Unproven, TextId::CardUnproven),
     ] {
         let mut bench = Bench::new();
         bench.event(Event::Card(CardEvent::Inserted));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
 
 mod bench;
+mod cards;
 mod codes;
 mod gate;
 mod id_card;

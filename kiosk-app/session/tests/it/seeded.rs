@@ -62,7 +62,9 @@ fn answer(bench: &mut Bench, dice: &mut Dice, outcomes: &mut BTreeMap<contract::
             } else {
                 match work {
                     session::Work::Identify(_) => Ok(Answer::Identified(identified(Evidence::CardRead))),
-                    session::Work::Prove(_) => Err(failure(dice)),
+                    session::Work::Prove(_)
+                    | session::Work::AskAuthority(_)
+                    | session::Work::Authenticate(_) => Err(failure(dice)),
                     session::Work::VerifyPin(_) => Ok(Answer::Pin(match dice.roll(3) {
                         0 => PinAnswer::Wrong { tries_left: 2 },
                         _ => PinAnswer::Verified,

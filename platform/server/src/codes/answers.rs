@@ -61,7 +61,12 @@ pub(crate) fn prove(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result
 fn began_by_phone(visit: &Visit) -> bool {
     match visit.evidence {
         Evidence::TokenConsumed | Evidence::OfflineCode | Evidence::ChallengeAnswered => true,
-        Evidence::CardRead | Evidence::IdCardRead | Evidence::CardPin | Evidence::PaperCode => false,
+        Evidence::CardRead
+        | Evidence::CardAuthenticated
+        | Evidence::IdCardRead
+        | Evidence::CardPin
+        | Evidence::AuthenticatedCardPin
+        | Evidence::PaperCode => false,
     }
 }
 

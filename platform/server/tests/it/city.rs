@@ -76,6 +76,7 @@ pub(crate) fn setup() -> Setup {
         residents: residents_of(RESIDENTS).unwrap(),
         codes: None,
         clients: Vec::new(),
+        cards: None,
     }
 }
 
@@ -307,5 +308,6 @@ pub(crate) fn card(person: Person) -> CardEvidence {
         version,
         id_number: whole.then(|| text(&found["id_number"])),
         name: whole.then(|| text(&found["name"])),
+        authenticated: false,
     }
 }

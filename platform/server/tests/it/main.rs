@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod base;
+mod cards;
 mod city;
 mod codes;
 mod evidence;

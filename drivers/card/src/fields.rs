@@ -1,0 +1,43 @@
+//! What the fields of a record hold: text, digits, dates.
+
+use encoding_rs::GB18030;
+use zeroize::Zeroizing;
+
+use crate::Refusal;
+use crate::application::ReadFault;
+use crate::number::is_date;
+
+pub(crate) fn hex(bytes: &[u8]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 0x0F] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase());
+        }
+    }
+    text
+}
+
+/// An `an` field: GB18030, filled with zeros (some issuers fill with spaces).
+pub(crate) fn trimmed(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+    let end = bytes.iter().rposition(|b| !matches!(b, 0x00 | 0x20 | 0xFF)).map_or(0, |last| last + 1);
+    Zeroizing::new(bytes.get(..end).unwrap_or_default().to_vec())
+}
+
+pub(crate) fn text(bytes: &[u8]) -> Result<Zeroizing<String>, ReadFault> {
+    decoded(&trimmed(bytes))
+}
+
+pub(crate) fn decoded(bytes: &[u8]) -> Result<Zeroizing<String>, ReadFault> {
+    let text = GB18030.decode_without_bom_handling_and_without_replacement(bytes);
+    let text = text.filter(|text| !text.chars().any(char::is_control));
+    text.map(|text| Zeroizing::new(text.into_owned())).ok_or(ReadFault::Refused(Refusal::Garbage))
+}
+
+/// A `cn` date: packed `YYYYMMDD`; all zeros or all F is *not set*.
+pub(crate) fn date(bytes: &[u8]) -> Result<Option<String>, ReadFault> {
+    if bytes.iter().all(|b| *b == 0xFF) || bytes.iter().all(|b| *b == 0) {
+        return Ok(None);
+    }
+    let digits = hex(bytes);
+    if is_date(&digits) { Ok(Some(digits.to_string())) } else { Err(ReadFault::Refused(Refusal::Garbage)) }
+}

@@ -1,0 +1,188 @@
+//! The PSAM (安全存取模块): a card of the city's with the root keys, in a reader slot of its own. It derives a card's key
+//! from its root by 卡识别码, and computes with it; no key ever leaves it.
+//!
+//! Commands and key usages: see the README, where most of them are ASSUMED.
+
+use std::ffi::CString;
+
+use pcsc::{Context, Disposition, Error, Protocols, Scope, ShareMode};
+use zeroize::Zeroizing;
+
+use crate::apdu::{CardTransport, Response, StatusWord, TransportFault, exchange};
+use crate::authority::{AuthAnswer, AuthRequest, AuthorityFault, CardAuthority};
+use crate::reader::Wire;
+
+/// The PSAM's social security application.
+const DF_SSSE: [u8; 2] = [0xDF, 0x01];
+/// Key usages: what a card proves itself with, and what opens EF06.
+const USAGE_INTERNAL: u8 = 0x27;
+const USAGE_EXTERNAL: u8 = 0x28;
+const BLOCK: u8 = 16;
+
+/// A PSAM behind any transport.
+pub struct Psam<'a>(pub &'a mut dyn CardTransport);
+
+impl CardAuthority for Psam<'_> {
+    fn authenticate(&mut self, request: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
+        let AuthRequest { identification, challenge, nonces, .. } = request;
+        let identification = bytes_of(identification).ok_or(AuthorityFault::Refused)?;
+        self.done(&[0x00, 0xA4, 0x00, 0x00, 0x02, DF_SSSE[0], DF_SSSE[1]])?;
+        let internal =
+            self.compute(USAGE_INTERNAL, &identification, &nonces.internal_factor, &nonces.internal_source)?;
+        let cryptogram = self.compute(USAGE_EXTERNAL, &identification, &nonces.external_factor, challenge)?;
+        let mut external = Zeroizing::new([0; 16]);
+        for (place, byte) in external.iter_mut().zip(cryptogram.iter().chain(&nonces.external_factor)) {
+            *place = *byte;
+        }
+        Ok(AuthAnswer { internal, external })
+    }
+}
+
+impl Psam<'_> {
+    /// INIT_FOR_DESCRYPT derives in two levels, by the card and by the factor; DES CRYPT (which is SM4 here) encrypts
+    /// the source, filled with zeros; the block's halves are added to each other.
+    fn compute(
+        &mut self,
+        usage: u8,
+        identification: &[u8; 16],
+        factor: &[u8; 8],
+        source: &[u8; 8],
+    ) -> Result<Zeroizing<[u8; 8]>, AuthorityFault> {
+        let mut derive = vec![0x80, 0x1A, usage, 0x00, 2 * BLOCK];
+        derive.extend_from_slice(identification);
+        derive.extend_from_slice(factor);
+        derive.extend(factor.iter().map(|byte| !byte));
+        self.done(&derive)?;
+        let encrypt = [&[0x80, 0xFA, 0x00, 0x00, BLOCK], source.as_slice(), &[0; 8]].concat();
+        let block = self.done(&encrypt)?;
+        let ([head, tail], []) = block.as_chunks::<8>() else { return Err(AuthorityFault::Refused) };
+        let mut folded = Zeroizing::new([0; 8]);
+        for (place, (one, other)) in folded.iter_mut().zip(head.iter().zip(tail)) {
+            *place = one ^ other;
+        }
+        Ok(folded)
+    }
+
+    fn done(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, AuthorityFault> {
+        match exchange(self.0, command, false) {
+            Ok(Response { data, status: StatusWord::DONE }) => Ok(data),
+            Ok(_) => Err(AuthorityFault::Refused),
+            Err(TransportFault::CardGone | TransportFault::ReaderGone) => Err(AuthorityFault::Absent),
+        }
+    }
+}
+
+/// Thirty-two hexadecimal digits.
+fn bytes_of(digits: &str) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    if digits.len() != 32 {
+        return None;
+    }
+    for (place, pair) in bytes.iter_mut().zip(digits.as_bytes().as_chunks::<2>().0) {
+        *place = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// The reader that a PSAM lies in. Nothing of it is kept open: a PSAM that was changed, or a pcscd that died, is found
+/// again at the next card, and the derived keys go with its power.
+pub struct PsamSlot<'a> {
+    name_prefix: &'a str,
+    alive: &'a mut dyn FnMut(),
+}
+
+impl<'a> PsamSlot<'a> {
+    /// The first reader whose name begins so. `alive` is called before each command.
+    pub const fn new(name_prefix: &'a str, alive: &'a mut dyn FnMut()) -> Self {
+        Self { name_prefix, alive }
+    }
+
+    fn reader(&self, context: &Context) -> Result<CString, Error> {
+        let readers = context.list_readers_owned()?;
+        let mut of_name =
+            readers.into_iter().filter(|name| name.to_string_lossy().starts_with(self.name_prefix));
+        of_name.next().ok_or(Error::UnknownReader)
+    }
+}
+
+impl CardAuthority for PsamSlot<'_> {
+    fn authenticate(&mut self, request: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
+        let absent = |error: Error| {
+            tracing::warn!(%error, "the PSAM cannot be reached");
+            AuthorityFault::Absent
+        };
+        // A context of its own: one that waits for cards elsewhere would hold this up.
+        let context = Context::establish(Scope::System).map_err(absent)?;
+        let reader = self.reader(&context).map_err(absent)?;
+        let mut psam = context.connect(&reader, ShareMode::Exclusive, Protocols::ANY).map_err(absent)?;
+        let transaction = psam.transaction2().map_err(|(_, error)| absent(error))?;
+        let mut wire = Wire { card: &transaction, alive: self.alive, tap: &mut None };
+        let answer = Psam(&mut wire).authenticate(request);
+        transaction.end(Disposition::ResetCard).map_err(|(_, error)| error).ok();
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apdu::script::Script;
+    use crate::authority::Nonces;
+    use crate::holder::{Algorithm, SpecVersion};
+
+    fn request() -> AuthRequest {
+        AuthRequest {
+            area: "500112".into(),
+            identification: Zeroizing::new("500112D156000005991101450000FFFF".into()),
+            version: SpecVersion::V3,
+            algorithm: Algorithm::Sm4,
+            atr_history: Vec::new(),
+            challenge: [7; 8],
+            nonces: Nonces { internal_factor: [1; 8], internal_source: [2; 8], external_factor: [3; 8] },
+        }
+    }
+
+    fn derive(usage: u8, factor: u8) -> Vec<u8> {
+        let identification = bytes_of("500112D156000005991101450000FFFF").unwrap();
+        [&[0x80, 0x1A, usage, 0x00, 0x20], identification.as_slice(), &[factor; 8], &[!factor; 8]].concat()
+    }
+
+    fn crypt(source: u8) -> Vec<u8> {
+        [&[0x80, 0xFA, 0x00, 0x00, 0x10], [source; 8].as_slice(), &[0; 8]].concat()
+    }
+
+    fn psam() -> Script {
+        let block = |head: u8, tail: u8| [[head; 8].as_slice(), &[tail; 8], &[0x90, 0x00]].concat();
+        Script::new(vec![
+            (vec![0x00, 0xA4, 0x00, 0x00, 0x02, 0xDF, 0x01], vec![0x90, 0x00]),
+            (derive(0x27, 1), vec![0x90, 0x00]),
+            (crypt(2), block(0xF0, 0x0F)),
+            (derive(0x28, 3), vec![0x90, 0x00]),
+            (crypt(7), block(0x55, 0x05)),
+        ])
+    }
+
+    #[test]
+    fn it_derives_by_card_and_factor_and_folds_what_it_computes() {
+        let mut script = psam();
+        let answer = Psam(&mut script).authenticate(&request()).ok().unwrap();
+        assert_eq!(*answer.internal, [0xFF; 8]);
+        assert_eq!(answer.external[..], [[0x50; 8], [3; 8]].concat());
+        assert_eq!(script.sent.len(), 5);
+    }
+
+    #[test]
+    fn one_that_has_no_such_application_or_key_or_is_gone_says_which() {
+        for at in 0..5 {
+            let mut script = psam();
+            script.answers[at].1 = vec![0x6A, 0x82];
+            assert_eq!(Psam(&mut script).authenticate(&request()).err(), Some(AuthorityFault::Refused));
+            let mut script = psam();
+            script.gone_at = Some(at);
+            assert_eq!(Psam(&mut script).authenticate(&request()).err(), Some(AuthorityFault::Absent));
+        }
+        let mut short = psam();
+        short.answers[2].1 = vec![1, 2, 3, 4, 5, 6, 7, 8, 0x90, 0x00];
+        assert_eq!(Psam(&mut short).authenticate(&request()).err(), Some(AuthorityFault::Refused));
+    }
+}

@@ -1,0 +1,206 @@
+//! Reading a card, in the two steps of `iReadCardBas_HSM_Step1` and `_Step2`: what can be read by anybody, and
+//! what only an authority opens. Between the two the card waits, and nothing else is said to it.
+
+use zeroize::Zeroizing;
+
+use crate::Refusal;
+use crate::apdu::{CardTransport, StatusWord};
+use crate::application::{
+    EF05, EF06, ReadFault, challenge, external_authenticate, internal_authenticate, record, select,
+    select_file, try_record,
+};
+use crate::authority::{AuthAnswer, AuthRequest, CardAuthority, Nonces};
+use crate::fields::{date, decoded, hex, text, trimmed};
+use crate::holder::{Algorithm, CardHolder, Holder, Proof, SocialCard, SpecVersion};
+use crate::number::is_citizen_number;
+
+/// A name of at least this many bytes may go on in 姓名扩展: the next character, up to four bytes in GB18030, may not
+/// have fitted into the thirty of 姓名. A shorter one does not, and a record that is not there is not asked for.
+const NAME_MAY_GO_ON: usize = 27;
+
+/// What is done with a card whose algorithm is older than SM4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OlderCards {
+    /// It is read as far as it lets anybody, and is never authenticated.
+    #[default]
+    Limit,
+    /// It is refused.
+    Refuse,
+}
+
+/// The first step's end.
+pub enum Begun {
+    /// All was read that this card gives.
+    Done(Box<SocialCard>),
+    /// The card gives its holder to an authority only.
+    Asks(Box<Guarded>),
+}
+
+/// A third-generation card between the two steps.
+pub struct Guarded {
+    issuer: Issuer,
+    request: AuthRequest,
+}
+
+/// EF05.
+struct Issuer {
+    identification: Zeroizing<String>,
+    version: SpecVersion,
+    algorithm: Algorithm,
+    valid_to: Option<String>,
+    number: Zeroizing<String>,
+}
+
+impl Issuer {
+    fn card(self, holder: Holder, proof: Proof) -> SocialCard {
+        let Self { identification, version, algorithm, valid_to, number } = self;
+        SocialCard { identification, version, algorithm, valid_to, number, holder, proof }
+    }
+}
+
+/// Reads the card with an authority at hand.
+///
+/// # Errors
+/// When the card goes away or cannot be used.
+pub fn read(
+    card: &mut dyn CardTransport,
+    authority: &mut dyn CardAuthority,
+    nonces: Nonces,
+) -> Result<SocialCard, ReadFault> {
+    match begin(card, OlderCards::Limit, &[], nonces)? {
+        Begun::Done(card) => Ok(*card),
+        Begun::Asks(guarded) => match authority.authenticate(guarded.request()) {
+            Ok(answer) => guarded.finish(card, &answer),
+            Err(fault) => {
+                tracing::warn!(%fault, "the card is read in part");
+                Ok(guarded.without())
+            }
+        },
+    }
+}
+
+/// Step 1: the application and EF05, each record by its tag; of a card whose version begins with 3 a challenge, of an
+/// older one EF06.
+///
+/// `atr_history`: historical bytes of its answer to reset. `nonces` must be fresh.
+///
+/// # Errors
+/// When the card goes away or cannot be used.
+pub fn begin(
+    card: &mut dyn CardTransport,
+    older: OlderCards,
+    atr_history: &[u8],
+    nonces: Nonces,
+) -> Result<Begun, ReadFault> {
+    let algorithm = select(card)?.map_err(ReadFault::Refused)?;
+    if older == OlderCards::Refuse && algorithm != Algorithm::Sm4 {
+        return Err(ReadFault::Refused(Refusal::OldAlgorithm));
+    }
+    let issuer = issuer(card, algorithm)?;
+    if issuer.version != SpecVersion::V3 {
+        let holder = holder(card)?;
+        return Ok(Begun::Done(Box::new(issuer.card(holder, Proof::None))));
+    }
+    if algorithm != Algorithm::Sm4 {
+        return Ok(Begun::Done(Box::new(issuer.card(Holder::NeedsAuthority, Proof::None))));
+    }
+    // Every third-generation card has random numbers; what has none is no such card.
+    let challenge = challenge(card)?.ok_or(ReadFault::Refused(Refusal::Unproven))?;
+    let request = AuthRequest {
+        area: issuer.identification.get(..6).unwrap_or_default().to_owned(),
+        identification: issuer.identification.clone(),
+        version: issuer.version,
+        algorithm,
+        atr_history: atr_history.to_vec(),
+        challenge,
+        nonces,
+    };
+    Ok(Begun::Asks(Box::new(Guarded { issuer, request })))
+}
+
+impl Guarded {
+    /// What the authority is asked.
+    #[must_use]
+    pub const fn request(&self) -> &AuthRequest {
+        &self.request
+    }
+
+    /// Step 2: the card proves itself, the authority proves itself to the card, and EF06 opens.
+    ///
+    /// # Errors
+    /// When the card goes away, does not prove itself, or its records make no sense.
+    pub fn finish(self, card: &mut dyn CardTransport, answer: &AuthAnswer) -> Result<SocialCard, ReadFault> {
+        const UNPROVEN: ReadFault = ReadFault::Refused(Refusal::Unproven);
+        let Nonces { internal_factor, internal_source, .. } = &self.request.nonces;
+        let said = internal_authenticate(card, internal_factor, internal_source)?.ok_or(UNPROVEN)?;
+        if said.as_slice() != answer.internal.as_slice() {
+            return Err(UNPROVEN);
+        }
+        // Only now: a cryptogram under another key than the card's would use up one of the card's tries.
+        if !external_authenticate(card, &answer.external)? {
+            return Err(UNPROVEN);
+        }
+        match holder(card)? {
+            Holder::Read(holder) => Ok(self.issuer.card(Holder::Read(holder), Proof::Authenticated)),
+            // It took the cryptogram and does not keep to it.
+            Holder::NeedsAuthority => Err(ReadFault::Refused(Refusal::Incomplete)),
+        }
+    }
+
+    /// The card as far as it is read without an authority.
+    #[must_use]
+    pub fn without(self) -> SocialCard {
+        self.issuer.card(Holder::NeedsAuthority, Proof::None)
+    }
+}
+
+fn issuer(card: &mut dyn CardTransport, algorithm: Algorithm) -> Result<Issuer, ReadFault> {
+    const GARBAGE: ReadFault = ReadFault::Refused(Refusal::Garbage);
+    if select_file(card, EF05)? != StatusWord::DONE {
+        return Err(ReadFault::Refused(Refusal::Incomplete));
+    }
+    let identification = hex(&record(card, 0x01, 16)?);
+    let version = text(&record(card, 0x03, 4)?)?;
+    let version = SpecVersion::parse(&version).ok_or(GARBAGE)?;
+    let valid_to = date(&record(card, 0x06, 4)?)?;
+    let number = text(&record(card, 0x07, 9)?)?;
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(GARBAGE);
+    }
+    Ok(Issuer { identification, version, algorithm, valid_to, number })
+}
+
+fn holder(card: &mut dyn CardTransport) -> Result<Holder, ReadFault> {
+    match select_file(card, EF06)? {
+        StatusWord::DONE => {}
+        StatusWord::SECURITY => return Ok(Holder::NeedsAuthority),
+        StatusWord { .. } => return Err(ReadFault::Refused(Refusal::Incomplete)),
+    }
+    let id_number = match try_record(card, 0x08, 18)? {
+        Ok(value) => text(&value)?,
+        Err(StatusWord::SECURITY) => return Ok(Holder::NeedsAuthority),
+        Err(StatusWord { .. }) => return Err(ReadFault::Refused(Refusal::Incomplete)),
+    };
+    if !is_citizen_number(&id_number) {
+        return Err(ReadFault::Refused(Refusal::Garbage));
+    }
+    let mut name_bytes = Zeroizing::new(Vec::with_capacity(30 + 20));
+    name_bytes.extend_from_slice(&trimmed(&record(card, 0x09, 30)?));
+    if name_bytes.len() >= NAME_MAY_GO_ON {
+        match try_record(card, 0x4E, 20)? {
+            Ok(extension) => name_bytes.extend_from_slice(&trimmed(&extension)),
+            // Old cards have no extension: 6A83, or a neighbour of it. Half a name is nobody's name.
+            Err(StatusWord { sw1: 0x6A, .. }) => {}
+            Err(StatusWord { .. }) => return Err(ReadFault::Refused(Refusal::Incomplete)),
+        }
+    }
+    let name = decoded(&name_bytes)?;
+    if name.is_empty() {
+        return Err(ReadFault::Refused(Refusal::Garbage));
+    }
+    Ok(Holder::Read(CardHolder { id_number, name }))
+}
+
+#[cfg(test)]
+mod tests;

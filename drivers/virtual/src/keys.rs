@@ -1,0 +1,133 @@
+//! The city's keys to its cards, as its PSAMs and its virtual cards have them. Test keys: no real card knows them.
+//!
+//! SM4 throughout. A card's key is its 卡识别码 under the root; a session's is 过程因子 ‖ its complement under the card's;
+//! the answer is 原始信息, filled with zeros, under the session's, its halves added to each other. ASSUMED, as
+//! `drivers/card/README.md` says.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use sm4::Sm4;
+use sm4::cipher::{BlockCipherEncrypt as _, KeyInit as _};
+
+/// The two root keys of a city.
+#[derive(Clone)]
+pub struct CityKey {
+    internal: [u8; 16],
+    external: [u8; 16],
+}
+
+impl CityKey {
+    /// The key of cards that nobody gave another.
+    pub const TEST_BYTES: [u8; 32] = *b"virtual cards only, never a city";
+
+    /// From the bytes of `card.key`: what cards prove themselves with, and what opens them.
+    #[must_use]
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        let (internal, external) = bytes.split_at(16);
+        let whole = |half: &[u8]| half.try_into().unwrap_or_default();
+        Self { internal: whole(internal), external: whole(external) }
+    }
+
+    /// From a file of 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// When it does not hold them.
+    pub fn read(path: &Path) -> Result<Self> {
+        let wrong = || format!("{} does not hold 64 hexadecimal digits", path.display());
+        let text = std::fs::read_to_string(path).with_context(wrong)?;
+        let (pairs, []) = text.trim().as_bytes().as_chunks::<2>() else { anyhow::bail!(wrong()) };
+        let mut bytes = [0; 32];
+        anyhow::ensure!(pairs.len() == bytes.len(), wrong());
+        for (place, pair) in bytes.iter_mut().zip(pairs) {
+            *place = u8::from_str_radix(std::str::from_utf8(pair)?, 16).with_context(wrong)?;
+        }
+        Ok(Self::new(&bytes))
+    }
+
+    /// [`Self::TEST_BYTES`].
+    #[must_use]
+    pub fn test() -> Self {
+        Self::new(&Self::TEST_BYTES)
+    }
+
+    /// The keys of one card.
+    pub(crate) fn of_card(&self, identification: &[u8; 16]) -> CardKeys {
+        CardKeys {
+            internal: derive(&self.internal, identification),
+            external: derive(&self.external, identification),
+        }
+    }
+
+    pub(crate) const fn root(&self, external: bool) -> &[u8; 16] {
+        if external { &self.external } else { &self.internal }
+    }
+}
+
+/// What one card has.
+#[derive(Clone)]
+pub(crate) struct CardKeys {
+    pub(crate) internal: [u8; 16],
+    pub(crate) external: [u8; 16],
+}
+
+/// One block under a key.
+pub(crate) fn derive(key: &[u8; 16], block: &[u8; 16]) -> [u8; 16] {
+    let mut block = (*block).into();
+    Sm4::new(&(*key).into()).encrypt_block(&mut block);
+    block.into()
+}
+
+/// What a card, or whoever has its key, makes of two numbers.
+pub(crate) fn answer(card: &[u8; 16], factor: &[u8; 8], source: &[u8; 8]) -> [u8; 8] {
+    let mut both = [0; 16];
+    for (place, byte) in both.iter_mut().zip(factor.iter().copied().chain(factor.iter().map(|byte| !byte))) {
+        *place = byte;
+    }
+    let session = derive(card, &both);
+    let mut filled = [0; 16];
+    for (place, byte) in filled.iter_mut().zip(source) {
+        *place = *byte;
+    }
+    let block = derive(&session, &filled);
+    let mut folded = [0; 8];
+    for (at, byte) in block.iter().enumerate() {
+        if let Some(place) = folded.get_mut(at % 8) {
+            *place ^= byte;
+        }
+    }
+    folded
+}
+
+/// Fresh random bytes.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the kernel's random generator is seeded once the system is up");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_card_each_factor_and_each_source_has_an_answer_of_its_own() {
+        let city = CityKey::test();
+        let [one, other] = [[1; 16], [2; 16]].map(|card| city.of_card(&card));
+        assert!(one.internal != one.external && one.internal != other.internal);
+        let said = answer(&one.internal, &[1; 8], &[2; 8]);
+        assert_eq!(said, answer(&one.internal, &[1; 8], &[2; 8]));
+        assert_ne!(said, answer(&other.internal, &[1; 8], &[2; 8]));
+        assert_ne!(said, answer(&one.internal, &[3; 8], &[2; 8]));
+        assert_ne!(said, answer(&one.internal, &[1; 8], &[3; 8]));
+    }
+
+    #[test]
+    fn a_block_is_that_of_gb_t_32907() {
+        let key =
+            [0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10];
+        let block =
+            [0x68, 0x1E, 0xDF, 0x34, 0xD2, 0x06, 0x96, 0x5E, 0x86, 0xB3, 0xE9, 0x4F, 0x53, 0x6E, 0x42, 0x46];
+        assert_eq!(derive(&key, &key), block);
+    }
+}

@@ -1,0 +1,60 @@
+//! A virtual PSAM: the city's root keys in a card, for the reader's second slot.
+
+use crate::keys::{CityKey, derive};
+
+/// The file of its social security application.
+const DF_SSSE: [u8; 2] = [0xDF, 0x01];
+/// Key usages.
+const USAGE_INTERNAL: u8 = 0x27;
+const USAGE_EXTERNAL: u8 = 0x28;
+
+/// What a PSAM knows and is at.
+#[derive(Clone)]
+pub(crate) struct Psam {
+    city: CityKey,
+    application: bool,
+    /// Of INIT_FOR_DESCRYPT; gone with the power.
+    derived: Option<[u8; 16]>,
+}
+
+impl Psam {
+    pub(crate) const fn new(city: CityKey) -> Self {
+        Self { city, application: false, derived: None }
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.application = false;
+        self.derived = None;
+    }
+
+    /// The data and the status word.
+    pub(crate) fn answer(&mut self, apdu: &[u8]) -> (Vec<u8>, [u8; 2]) {
+        const DONE: [u8; 2] = [0x90, 0x00];
+        match apdu {
+            [0x00, 0xA4, 0x00, 0x00, 0x02, file @ ..] if file == DF_SSSE => {
+                self.application = true;
+                (Vec::new(), DONE)
+            }
+            [0x00, 0xA4, ..] => (Vec::new(), [0x6A, 0x82]),
+            [0x80, 0x1A, ..] | [0x80, 0xFA, ..] if !self.application => (Vec::new(), [0x69, 0x85]),
+            [0x80, 0x1A, usage, 0x00, 0x20, levels @ ..] => {
+                let external = match *usage {
+                    USAGE_INTERNAL => false,
+                    USAGE_EXTERNAL => true,
+                    _ => return (Vec::new(), [0x94, 0x03]),
+                };
+                let ([card, factor], []) = levels.as_chunks::<16>() else {
+                    return (Vec::new(), [0x67, 0x00]);
+                };
+                self.derived = Some(derive(&derive(self.city.root(external), card), factor));
+                (Vec::new(), DONE)
+            }
+            [0x80, 0xFA, 0x00, 0x00, 0x10, block @ ..] => match (self.derived, block.try_into()) {
+                (Some(key), Ok(block)) => (derive(&key, block).to_vec(), DONE),
+                (None, _) => (Vec::new(), [0x69, 0x85]),
+                (Some(_), Err(_)) => (Vec::new(), [0x67, 0x00]),
+            },
+            _ => (Vec::new(), [0x6D, 0x00]),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! 卡鉴权: which cards the platform vouches for, how often, and that each random number is answered once.
+
+use contract::{
+    CardAuthAnswer, CardAuthRequest, CardChallenge, Evidence, HexBytes, IdentifyRequest, Presented,
+    ProblemCode, VisitId,
+};
+use server::{CardKey, Setup, residents_of};
+
+use crate::city::{City, Kiosk, Person, RESIDENTS, WANG, ZHANG, card, setup};
+
+fn with_key() -> City {
+    City::with(Setup { cards: Some(CardKey::new(&[6; 32])), ..setup() })
+}
+
+fn bytes(identification: &str) -> HexBytes<16> {
+    serde_json::from_str(&format!("\"{identification}\"")).unwrap()
+}
+
+/// What a card of this person's that waits in a reader said.
+fn challenge(person: Person, random: u8) -> CardChallenge {
+    let card = card(person);
+    CardChallenge {
+        area: card.identification[..6].to_owned(),
+        identification: bytes(&card.identification),
+        version: card.version.clone(),
+        algorithm: 3,
+        atr_history: "815443".into(),
+        challenge: HexBytes([random; 8]),
+        internal_factor: HexBytes([2; 8]),
+        internal_source: HexBytes([3; 8]),
+        external_factor: HexBytes([4; 8]),
+    }
+}
+
+fn ask(city: &mut City, kiosk: Kiosk, card: CardChallenge) -> Result<CardAuthAnswer, ProblemCode> {
+    let visit = VisitId::from_entropy(city.draw());
+    city.ask(kiosk, "/v1/card-authentications", &CardAuthRequest { visit, card })
+}
+
+#[test]
+fn a_card_in_force_is_answered_with_its_own_key() {
+    let mut city = with_key();
+    let asked = challenge(WANG, 1);
+    let answer = ask(&mut city, Kiosk::One, asked.clone()).ok().unwrap();
+    assert!(answer == CardKey::new(&[6; 32]).answer(&asked));
+    assert_eq!(answer.external.0[8..], [4; 8]);
+    let other = ask(&mut city, Kiosk::One, challenge(WANG, 2)).ok().unwrap();
+    assert!(other.external != answer.external, "bound to the card's random number");
+}
+
+#[test]
+fn one_random_number_is_answered_once_whoever_asks() {
+    let mut city = with_key();
+    assert!(ask(&mut city, Kiosk::One, challenge(WANG, 1)).is_ok());
+    for kiosk in [Kiosk::One, Kiosk::Two] {
+        let again = ask(&mut city, kiosk, challenge(WANG, 1));
+        assert_eq!(again.err(), Some(ProblemCode::ChallengeFailed), "{kiosk:?}");
+    }
+}
+
+#[test]
+fn what_is_not_vouched_for_is_refused_for_its_reason() {
+    type Change = fn(&mut CardChallenge);
+    let changes: [(Change, ProblemCode); 5] = [
+        (|c| c.algorithm = 1, ProblemCode::NotOffered),
+        (|c| c.version = "2.00".into(), ProblemCode::NotOffered),
+        (|c| c.area = "500112".into(), ProblemCode::CardMismatch),
+        (
+            |c| {
+                c.identification.0[15] ^= 1;
+            },
+            ProblemCode::CardUnknown,
+        ),
+        (|c| c.atr_history = "g".repeat(4), ProblemCode::Malformed),
+    ];
+    for (at, (change, expected)) in changes.into_iter().enumerate() {
+        let mut city = with_key();
+        let mut card = challenge(WANG, 1);
+        change(&mut card);
+        assert_eq!(ask(&mut city, Kiosk::One, card).err(), Some(expected), "case {at}");
+    }
+    let second = ask(&mut with_key(), Kiosk::One, challenge(ZHANG, 1));
+    assert_eq!(second.err(), Some(ProblemCode::NotOffered));
+    let keyless = ask(&mut City::new(), Kiosk::One, challenge(WANG, 1));
+    assert_eq!(keyless.err(), Some(ProblemCode::NotOffered));
+}
+
+#[test]
+fn a_lost_card_is_not_vouched_for() {
+    let number = card(WANG).number.clone();
+    for standing in ["lost", "cancelled", "issued"] {
+        let line = format!("number = \"{number}\"");
+        let text = RESIDENTS.replace(&line, &format!("{line}\nstanding = \"{standing}\""));
+        assert_ne!(text, RESIDENTS);
+        let residents = residents_of(&text).unwrap();
+        let mut city = City::with(Setup { residents, cards: Some(CardKey::new(&[6; 32])), ..setup() });
+        let refused = ask(&mut city, Kiosk::One, challenge(WANG, 1));
+        assert_eq!(refused.err(), Some(ProblemCode::CardStopped), "{standing}");
+    }
+}
+
+#[test]
+fn a_kiosk_is_answered_so_many_times_a_minute_and_another_is_not_held_up() {
+    let mut city = with_key();
+    for random in 0..20 {
+        assert!(ask(&mut city, Kiosk::One, challenge(WANG, random)).is_ok(), "{random}");
+    }
+    assert_eq!(ask(&mut city, Kiosk::One, challenge(WANG, 30)).err(), Some(ProblemCode::Unavailable));
+    assert!(ask(&mut city, Kiosk::Two, challenge(WANG, 31)).is_ok());
+    city.pass(60_001);
+    assert!(ask(&mut city, Kiosk::One, challenge(WANG, 32)).is_ok());
+}
+
+#[test]
+fn refused_questions_count_too() {
+    let mut city = with_key();
+    for random in 0..20 {
+        let mut unknown = challenge(WANG, random);
+        unknown.identification.0[15] ^= 1;
+        assert_eq!(ask(&mut city, Kiosk::One, unknown).err(), Some(ProblemCode::CardUnknown));
+    }
+    assert_eq!(ask(&mut city, Kiosk::One, challenge(WANG, 30)).err(), Some(ProblemCode::Unavailable));
+}
+
+#[test]
+fn a_visit_says_whether_its_card_was_authenticated() {
+    let mut city = with_key();
+    for (authenticated, evidence) in [(true, Evidence::CardAuthenticated), (false, Evidence::CardRead)] {
+        let mut presented = card(WANG);
+        presented.authenticated = authenticated;
+        let visit = VisitId::from_entropy(city.draw());
+        let request = IdentifyRequest { visit, presented: Presented::Card(presented) };
+        let identified: contract::Identified = city.ask(Kiosk::One, "/v1/identify", &request).unwrap();
+        assert_eq!(identified.evidence, evidence);
+        assert_eq!(identified.level, contract::Level::Recognised);
+    }
+}
