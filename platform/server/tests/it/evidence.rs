@@ -82,7 +82,7 @@ fn the_residents_phone_proves_the_visit_and_what_needs_it_opens() {
     assert_eq!(scene.balance(), Err(ProblemCode::LevelTooLow));
     let answer = scene.answer(Kiosk::One, 1).to_text();
     let proven = EvidenceAnswer { evidence: Evidence::ChallengeAnswered, level: Level::Proven };
-    assert_eq!(scene.prove(Kiosk::One, 1, &answer), Ok(proven.clone()));
+    assert_eq!(scene.prove(Kiosk::One, 1, &answer), Ok(proven));
     assert_eq!(scene.balance(), Ok(1));
     // The answer was lost on its way: the same request again.
     assert_eq!(scene.prove(Kiosk::One, 1, &answer), Ok(proven));
