@@ -23,8 +23,8 @@ const LETS_GO: Duration = Duration::from_millis(1_200);
 /// A device that bears its fault is looked at for this long.
 const BORNE: Duration = Duration::from_millis(1_500);
 
-/// Between two cards. pcscd looks every 400 ms, and the welcome view can be on before the last card is out: no hand
-/// changes cards so fast that nobody sees it.
+/// Between two cards. pcscd looks every 400 ms, an ID reader as often, and the welcome view can be on before the last
+/// card is out: no hand changes cards so fast that nobody sees it.
 const SWAP: Duration = Duration::from_secs(1);
 
 /// No way to begin is left.
@@ -281,6 +281,7 @@ impl<'a> Drill<'a> {
             }
         }
         self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        thread::sleep(SWAP);
         self.at.lay_id_card(CARD)?;
         self.at.see_within(MENU, BACK).context("after the mending an ID card is read again")?;
         self.at.lift_id_card()?;
