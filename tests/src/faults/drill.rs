@@ -332,7 +332,10 @@ impl<'a> Drill<'a> {
             let begun_to_show = self.figures.told.is_some() || since > BORNE;
             let end = shown(ends).filter(|end| begun_to_show || end != WELCOME);
             if self.figures.told.is_none() {
-                self.figures.told = shown(working).or(end.clone()).map(|words| (since, words));
+                // A card that does not answer its reset is none to its reader: nobody can be told anything.
+                let is_none = std::ptr::eq(self.fault.step, &card::RESET);
+                let told = shown(working).or(end.clone().filter(|end| !is_none || end != WELCOME));
+                self.figures.told = told.map(|words| (since, words));
             }
             if let Some(end) = end {
                 self.figures.settled = Some((since, end));
