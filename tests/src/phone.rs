@@ -6,13 +6,16 @@ use std::io::Read as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
-use contract::{Challenge, sm3};
+use contract::{Challenge, HexBytes, sm3};
 use reqwest::blocking::Client;
 use resident_code::{Alias, Capabilities, Issuer, SessionCertificate, SessionTerms, SigningKey, UnixSeconds};
 use serde_json::{Value, json};
 
 use crate::rig::Rig;
 use crate::script::Resident;
+
+/// Bytes of a session certificate.
+const CERTIFICATE_LEN: usize = 114;
 
 /// One phone.
 pub struct Phone {
@@ -36,12 +39,14 @@ impl Phone {
         let bound = ask(&http, &format!("{platform}/bindings"), &ticket)?;
         let secret = text(&bound, "phone")?;
         let session = fresh_key()?;
-        let proof = session.sign(&[b"session-key/1\0".as_slice(), &sm3(&[&unhex(&secret)?])].concat());
+        let proof = session
+            .sign(&[b"session-key/1\0".as_slice(), &sm3(&[&secret.parse::<HexBytes<16>>()?.0])].concat());
         let request = json!({
-            "phone": secret, "session_key": hex(&session.public().to_bytes()), "proof": hex(&proof),
+            "phone": secret, "session_key": HexBytes(session.public().to_bytes()), "proof": HexBytes(proof),
         });
         let certified = ask(&http, &format!("{platform}/certificates"), &request)?;
-        let certificate = SessionCertificate::from_bytes(&unhex(&text(&certified, "certificate")?)?)?;
+        let certificate: HexBytes<CERTIFICATE_LEN> = text(&certified, "certificate")?.parse()?;
+        let certificate = SessionCertificate::from_bytes(&certificate.0)?;
         Ok(Self { http, platform, secret, session, certificate })
     }
 
@@ -110,13 +115,4 @@ fn fresh_key() -> Result<SigningKey> {
 
 fn now() -> Result<UnixSeconds> {
     Ok(UnixSeconds::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Result<Vec<u8>> {
-    let pair = |at| text.get(at..at + 2).context("hexadecimal digits come in pairs");
-    (0..text.len()).step_by(2).map(|at| Ok(u8::from_str_radix(pair(at)?, 16)?)).collect()
 }

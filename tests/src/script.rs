@@ -163,20 +163,19 @@ impl Stage {
 
     /// Puts the newest receipt on the page and gives its text.
     pub(crate) fn newest_paper(&mut self, caption: &str) -> Result<String> {
-        let papers = self.at()?.papers()?;
-        let index = papers.len().checked_sub(1).context("there is no receipt in the tray")?;
-        let png = self.at()?.paper_png(index)?;
+        let mut papers = self.at()?.papers()?;
+        let text = papers.pop().context("there is no receipt in the tray")?;
+        let png = self.at()?.paper_png(papers.len())?;
         self.report.picture(caption, &png, true)?;
-        papers.into_iter().next_back().context("there is no receipt in the tray")
+        Ok(text)
     }
 
     /// Puts the newest A4 sheet on the page and gives its text.
     pub(crate) fn newest_sheet(&mut self, caption: &str) -> Result<String> {
-        let sheets = self.at()?.sheets()?;
-        let index = sheets.len().checked_sub(1).context("there is no sheet in the tray")?;
+        let index = self.at()?.sheets()?.checked_sub(1).context("there is no sheet in the tray")?;
         let png = self.at()?.sheet_png(index)?;
         self.report.picture(caption, &png, true)?;
-        sheets.into_iter().next_back().context("there is no sheet in the tray")
+        self.at()?.sheet_text(index)
     }
 
     /// Notes an expectation.

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use reqwest::blocking::Client;
+use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 
 use crate::eyes::{Eyes, Seen};
@@ -239,31 +239,8 @@ impl Station {
     /// # Errors
     /// When the bench does not answer.
     pub fn papers(&self) -> Result<Vec<String>> {
-        self.texts("paper")
-    }
-
-    /// The sheets that lie in the tray of the A4 printer, oldest first: text of each.
-    ///
-    /// # Errors
-    /// When the bench does not answer.
-    pub fn sheets(&self) -> Result<Vec<String>> {
-        self.texts("sheet")
-    }
-
-    /// Picture of a sheet.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn sheet_png(&self, index: usize) -> Result<Vec<u8>> {
-        let address = format!("{}/sheet/{index}.png", self.bench);
-        Ok(self.http.get(address).send()?.error_for_status()?.bytes()?.to_vec())
-    }
-
-    fn texts(&self, of: &str) -> Result<Vec<String>> {
-        let answer: Value =
-            self.http.get(format!("{}/{of}", self.bench)).send()?.error_for_status()?.json()?;
-        let list = answer.as_array().cloned().unwrap_or_default();
-        Ok(list.iter().filter_map(|one| one.get("text").and_then(Value::as_str).map(str::to_owned)).collect())
+        let papers: Vec<Value> = self.get("paper")?.json()?;
+        Ok(papers.iter().filter_map(|one| one.get("text")?.as_str().map(str::to_owned)).collect())
     }
 
     /// Picture of a receipt.
@@ -271,8 +248,31 @@ impl Station {
     /// # Errors
     /// When there is none.
     pub fn paper_png(&self, index: usize) -> Result<Vec<u8>> {
-        let address = format!("{}/paper/{index}.png", self.bench);
-        Ok(self.http.get(address).send()?.error_for_status()?.bytes()?.to_vec())
+        self.picture(&format!("paper/{index}.png"))
+    }
+
+    /// How many sheets lie in the tray of the A4 printer.
+    ///
+    /// # Errors
+    /// When the bench does not answer.
+    pub fn sheets(&self) -> Result<usize> {
+        Ok(self.get("sheet")?.json::<Vec<String>>()?.len())
+    }
+
+    /// Text of a sheet, the oldest being the first.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn sheet_text(&self, index: usize) -> Result<String> {
+        Ok(self.get(&format!("sheet/{index}.txt"))?.text()?)
+    }
+
+    /// Picture of a sheet.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn sheet_png(&self, index: usize) -> Result<Vec<u8>> {
+        self.picture(&format!("sheet/{index}.png"))
     }
 
     /// The code that is on the screen, as a phone reads it: by ZBar, which nothing here shares.
@@ -295,8 +295,15 @@ impl Station {
     /// # Errors
     /// When the bench does not answer.
     pub fn screen_png(&self) -> Result<Vec<u8>> {
-        let address = format!("{}/screen.png", self.bench);
-        Ok(self.http.get(address).send()?.error_for_status()?.bytes()?.to_vec())
+        self.picture("screen.png")
+    }
+
+    fn picture(&self, path: &str) -> Result<Vec<u8>> {
+        Ok(self.get(path)?.bytes()?.to_vec())
+    }
+
+    fn get(&self, path: &str) -> Result<Response> {
+        Ok(self.http.get(format!("{}/{path}", self.bench)).send()?.error_for_status()?)
     }
 
     fn ask(&self, path: &str, body: &Value) -> Result<()> {

@@ -12,8 +12,9 @@
 //! | `POST /camera/hide` | – | takes it away |
 //! | `GET /paper` | – | `[{"text"}]`, oldest first |
 //! | `GET /paper/{n}.png` | – | picture of one |
-//! | `GET /sheet` | – | `[{"text"}]`, what lies in the tray of the A4 printer, oldest first |
+//! | `GET /sheet` | – | `["0", …]`, what lies in the tray of the A4 printer, oldest first |
 //! | `GET /sheet/{n}.png` | – | picture of one |
+//! | `GET /sheet/{n}.txt` | – | text of one |
 //! | `POST /scanner/show` | `{"text"}` | holds a code before the scanner |
 //! | `POST /scanner/hide` | – | takes it away |
 //! | `POST /id-card/lay` | `{"resident"}`: an id, or `foreign`, `expired`, `wrong-number` | lays an ID card down |
@@ -230,28 +231,31 @@ async fn papers(State(bench): Shared) -> Json<Value> {
 }
 
 async fn paper(State(bench): Shared, Path(name): Path<String>) -> Result<Response, Refused> {
-    let sheet = index(&name).and_then(|index| bench.printer.sheets().into_iter().nth(index));
+    let sheet = index(&name, ".png").and_then(|index| bench.printer.sheets().into_iter().nth(index));
     let sheet = sheet.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "no such receipt".to_owned()))?;
     Ok(([(header::CONTENT_TYPE, "image/png")], sheet.png).into_response())
 }
 
-/// `n` of `n.png`.
-fn index(name: &str) -> Option<usize> {
-    name.strip_suffix(".png")?.parse().ok()
+/// `n` of `n` with this ending.
+fn index(name: &str, ending: &str) -> Option<usize> {
+    name.strip_suffix(ending)?.parse().ok()
 }
 
 async fn sheets(State(bench): Shared) -> Result<Json<Value>, Refused> {
-    let Some(tray) = bench.tray.clone() else { return Ok(Json(json!([]))) };
-    let texts = tokio::task::spawn_blocking(move || {
-        tray.sheets()?.iter().map(|sheet| Tray::text(sheet)).collect::<std::io::Result<Vec<String>>>()
-    });
-    Ok(Json(texts.await??.iter().map(|text| json!({ "text": text })).collect()))
+    let count = bench.tray.as_ref().map_or(Ok(0), |tray| tray.sheets().map(|sheets| sheets.len()))?;
+    Ok(Json((0..count).map(|index| json!(index.to_string())).collect()))
 }
 
 async fn sheet(State(bench): Shared, Path(name): Path<String>) -> Result<Response, Refused> {
     let none = || Refused(StatusCode::NOT_FOUND, "no such sheet".to_owned());
-    let (tray, index) = bench.tray.clone().zip(index(&name)).ok_or_else(none)?;
-    let sheet = tray.sheets()?.into_iter().nth(index).ok_or_else(none)?;
+    let nth = |index: usize| -> Result<Vec<u8>, Refused> {
+        bench.tray.as_ref().ok_or_else(none)?.sheets()?.into_iter().nth(index).ok_or_else(none)
+    };
+    if let Some(index) = index(&name, ".txt") {
+        let sheet = nth(index)?;
+        return Ok(tokio::task::spawn_blocking(move || Tray::text(&sheet)).await??.into_response());
+    }
+    let sheet = nth(index(&name, ".png").ok_or_else(none)?)?;
     let png = tokio::task::spawn_blocking(move || Tray::png(&sheet)).await??;
     Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response())
 }

@@ -186,17 +186,12 @@ impl Kiosk {
         if waits_for != Some(ticket) {
             return;
         }
-        let identifying =
-            self.visit.as_ref().is_some_and(|visit| matches!(visit.task, Task::Identifying { .. }));
-        let reading = self.visit.as_ref().is_some_and(|visit| matches!(visit.task, Task::Reading { .. }));
-        if identifying {
-            self.on_identified(turn, answer);
-        } else if reading {
-            self.on_authority(turn, answer);
-        } else if self.proving().is_some() {
-            self.on_proof_answer(turn, answer);
-        } else {
-            self.on_step_answer(turn, answer);
+        match self.visit.as_ref().map(|visit| &visit.task) {
+            Some(Task::Reading { .. }) => self.on_authority(turn, answer),
+            Some(Task::Identifying { .. }) => self.on_identified(turn, answer),
+            Some(Task::Proving(_)) => self.on_proof_answer(turn, answer),
+            Some(Task::Service(_)) => self.on_step_answer(turn, answer),
+            Some(Task::Menu { .. }) | None => {}
         }
     }
 

@@ -79,14 +79,6 @@ impl Kiosk {
         }
     }
 
-    /// How the printer stands that a receipt was sent to last.
-    pub(crate) fn printer_of(&self, receipt: ReceiptId) -> Health {
-        match self.papers.get(&receipt).map(|paper| paper.on) {
-            Some(Form::Sheet) => self.devices.sheet_printer,
-            Some(Form::Receipt) | None => self.devices.printer,
-        }
-    }
-
     /// Begins the next waiting receipt for which a printer works and is free.
     pub(crate) fn print_waiting(&mut self, turn: &mut Turn) {
         let is_free = |on: &Form| {

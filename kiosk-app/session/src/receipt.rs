@@ -55,7 +55,7 @@ pub(crate) fn of_payment(
 /// What the number of a receipt is called, and what stands below its code.
 const OF_RECEIPT: (TextId, TextId) = (TextId::ReceiptNumber, TextId::ReceiptFoot);
 
-/// The receipt of a record that was shown.
+/// The receipt of a record that was shown, and what it is meant for.
 pub(crate) fn of_record(
     setup: &Setup,
     running: &Running,
@@ -63,7 +63,7 @@ pub(crate) fn of_record(
     receipt: ReceiptId,
     at: UnixMs,
     lang: Lang,
-) -> Option<Receipt> {
+) -> Option<(Form, Receipt)> {
     let Step::Print { title, form, with, show, .. } = running.step()? else { return None };
     let words = match form {
         Form::Receipt => OF_RECEIPT,
@@ -89,7 +89,7 @@ pub(crate) fn of_record(
             }
         }
     }
-    Some(finish(setup, in_lang(title, lang).to_owned(), lines, (receipt, words), at, lang))
+    Some((*form, finish(setup, in_lang(title, lang).to_owned(), lines, (receipt, words), at, lang)))
 }
 
 fn finish(

@@ -31,7 +31,7 @@ pub struct Setup {
 }
 
 /// Which devices a kiosk has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts, not a state
 pub struct Equipment {
     /// A card slot.

@@ -333,17 +333,9 @@ impl Kiosk {
         let setup = Arc::clone(&self.setup);
         let Some(visit) = &self.visit else { return };
         let (Some(person), Some(running)) = (&visit.person, visit.running()) else { return };
-        let content = of_record(&setup, running, person, receipt, turn.now.wall, visit.lang);
+        let printed = of_record(&setup, running, person, receipt, turn.now.wall, visit.lang);
         let visit = visit.id;
-        let form = running.step().and_then(|step| match step {
-            Step::Print { form, .. } => Some(*form),
-            Step::Consent { .. }
-            | Step::Query { .. }
-            | Step::Show { .. }
-            | Step::Choose { .. }
-            | Step::Pay { .. } => None,
-        });
-        match form.zip(content) {
+        match printed {
             Some(printed) => {
                 self.promise(turn, receipt, visit, None, printed, true);
                 self.set_state(StepState::Printing { receipt });

@@ -1,11 +1,13 @@
 //! 卡鉴权: what the platform is asked when a third-generation card has to prove itself, and what it answers. The two
 //! steps are those of `iReadCardBas_HSM_Step1` and `_Step2`; between them the card waits in its reader.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize;
 
 use crate::id::VisitId;
-use crate::sign::{from_hex, to_hex};
+use crate::sign::{SignError, from_hex, to_hex};
 
 /// Bytes that stand as hexadecimal digits in JSON. No `Debug`; wiped on drop.
 #[derive(Clone, PartialEq, Eq, Zeroize)]
@@ -18,10 +20,18 @@ impl<const N: usize> Serialize for HexBytes<N> {
     }
 }
 
+impl<const N: usize> FromStr for HexBytes<N> {
+    type Err = SignError;
+
+    fn from_str(text: &str) -> Result<Self, SignError> {
+        from_hex(text).map(Self)
+    }
+}
+
 impl<'de, const N: usize> Deserialize<'de> for HexBytes<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = zeroize::Zeroizing::new(String::deserialize(deserializer)?);
-        from_hex(&text).map(Self).map_err(serde::de::Error::custom)
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -132,7 +132,7 @@ impl Terminal {
                 code_reader: true,
                 id_reader: true,
                 printer: true,
-                sheet_printer: false,
+                ..Equipment::default()
             },
             times: Times::default(),
             texts: Arc::new(Texts::built_in()),

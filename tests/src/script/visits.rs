@@ -34,12 +34,12 @@ pub(super) fn by_code(stage: &mut Stage) -> Result<()> {
     stage.at()?.tap("同意，继续")?;
     stage.at()?.see("286")?;
     stage.shot("参保信息")?;
-    let before = (stage.at()?.sheets()?.len(), stage.at()?.papers()?.len());
+    let before = (stage.at()?.sheets()?, stage.at()?.papers()?.len());
     stage.at()?.tap("打印")?;
     stage.at()?.see("请从 A4 出纸口取走")?;
     stage.shot("已打印")?;
     let paper = stage.newest_sheet("参保证明")?;
-    let after = (stage.at()?.sheets()?.len(), stage.at()?.papers()?.len());
+    let after = (stage.at()?.sheets()?, stage.at()?.papers()?.len());
     stage
         .expect("正好一张 A4，没有凭条", after == (before.0 + 1, before.1), || format!("{after:?}"));
     stage.expect("证明上只有掩码", paper.contains("王*国") && !paper.contains("王建国"), || {

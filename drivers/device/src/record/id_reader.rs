@@ -14,7 +14,6 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ::id_reader::{FRAME_MAX, IdCard, Link, LinkFault, TEXT_LEN, parse_text};
-
 use serde::{Deserialize, Serialize};
 
 use super::replay::OPENED;

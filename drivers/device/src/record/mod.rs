@@ -5,9 +5,9 @@
 //! every other is an [`Entry`]. It is switched on by the directory that [`DIRECTORY`] names in the environment of
 //! `kiosk-device` (a drop-in of the unit). Files are bounded by [`FILE_MAX`], the oldest of more than [`KEPT`] go.
 //!
-//! No personal data enters it: [`card`], [`id_reader`], [`printer`] and [`scanner`] replace what is personal by as many bytes of the
-//! same class before an entry is made, and keep only what is known to be harmless. Of a camera only what happened is
-//! noted. A recording never breaks the device: entries go to a thread of their own, and when that cannot keep up or
+//! No personal data enters it: [`card`], [`id_reader`], [`printer`] and [`scanner`] replace what is personal by as many
+//! bytes of the same class before an entry is made, and keep only what is known to be harmless. Of a camera only what
+//! happened is noted. A recording never breaks the device: entries go to a thread of their own, and when that cannot keep up or
 //! the disk is full, the recording ends or has gaps, and says so.
 
 pub mod card;

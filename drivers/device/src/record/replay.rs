@@ -82,6 +82,20 @@ impl Tape {
         })
     }
 
+    /// What was heard next, or why nothing was; none where something else was done.
+    fn hear(&self) -> Option<Result<Vec<u8>, Reason>> {
+        self.next("listens", |what| match what {
+            What::In(Hex(bytes)) => Some(Ok(bytes.clone())),
+            What::InFailed(reason) => Some(Err(*reason)),
+            What::Out(_) | What::OutFailed(_) | What::Order(_) | What::Note(_) => None,
+        })
+    }
+
+    /// The time of what happened last.
+    fn now(&self) -> Instant {
+        self.start + Duration::from_micros(self.with(|rest| rest.at_us))
+    }
+
     fn is_over(&self) -> bool {
         self.with(|rest| rest.diverged.is_some() || rest.entries.is_empty())
     }
@@ -100,6 +114,13 @@ fn said(what: &What) -> String {
         What::Order(_) => "an order".into(),
         What::Note(note) => note.clone(),
     }
+}
+
+/// Hands over as many of the bytes as there is room for.
+fn hand_over(heard: &mut VecDeque<u8>, buffer: &mut [u8]) -> usize {
+    let count = buffer.len().min(heard.len());
+    buffer.iter_mut().zip(heard.drain(..count)).for_each(|(place, byte)| *place = byte);
+    count
 }
 
 /// A printer's line out of a recording.
@@ -131,20 +152,10 @@ impl Link for ReplayLink {
 
     fn read_some(&mut self, buffer: &mut [u8], _: Duration) -> Result<usize, LinkFault> {
         if self.heard.is_empty() {
-            let outcome = self.tape.next("listens", |what| match what {
-                What::In(Hex(bytes)) => Some(Ok(bytes.clone())),
-                What::InFailed(reason) => Some(Err(fault(*reason))),
-                What::Out(_) | What::OutFailed(_) | What::Order(_) | What::Note(_) => None,
-            });
-            let bytes = outcome.unwrap_or(Err(LinkFault::Gone))?;
+            let bytes = self.tape.hear().unwrap_or(Err(Reason::Gone)).map_err(fault)?;
             self.heard.extend(bytes.into_iter().map(|byte| self.ids.own(byte)));
         }
-        let mut count = 0;
-        for (place, byte) in buffer.iter_mut().zip(std::iter::from_fn(|| self.heard.pop_front())) {
-            *place = byte;
-            count += 1;
-        }
-        Ok(count)
+        Ok(hand_over(&mut self.heard, buffer))
     }
 
     fn bytes_per_second(&self) -> u32 {
@@ -152,7 +163,7 @@ impl Link for ReplayLink {
     }
 
     fn now(&self) -> Instant {
-        self.tape.start + Duration::from_micros(self.tape.with(|rest| rest.at_us))
+        self.tape.now()
     }
 }
 
@@ -258,23 +269,13 @@ impl ::id_reader::Link for ReplayIdLink {
 
     fn read_some(&mut self, buffer: &mut [u8], _: Duration) -> Result<usize, IdLinkFault> {
         if self.heard.is_empty() {
-            let outcome = self.tape.next("listens", |what| match what {
-                What::In(Hex(bytes)) => Some(Ok(bytes.clone())),
-                What::InFailed(reason) => Some(Err(id_fault(*reason))),
-                What::Out(_) | What::OutFailed(_) | What::Order(_) | What::Note(_) => None,
-            });
-            self.heard.extend(outcome.unwrap_or(Err(IdLinkFault::Gone))?);
+            self.heard.extend(self.tape.hear().unwrap_or(Err(Reason::Gone)).map_err(id_fault)?);
         }
-        let mut count = 0;
-        for (place, byte) in buffer.iter_mut().zip(std::iter::from_fn(|| self.heard.pop_front())) {
-            *place = byte;
-            count += 1;
-        }
-        Ok(count)
+        Ok(hand_over(&mut self.heard, buffer))
     }
 
     fn now(&self) -> Instant {
-        self.tape.start + Duration::from_micros(self.tape.with(|rest| rest.at_us))
+        self.tape.now()
     }
 }
 
@@ -317,13 +318,11 @@ impl CardTransport for ReplayCard {
             What::In(_) | What::InFailed(_) | What::OutFailed(_) | What::Order(_) | What::Note(_) => None,
         });
         sent.ok_or(TransportFault::CardGone)?;
-        let heard = self.0.next("listens", |what| match what {
-            What::In(Hex(bytes)) => Some(Ok(bytes.clone())),
-            What::InFailed(Reason::Failed) => Some(Err(TransportFault::ReaderGone)),
-            What::InFailed(Reason::TimedOut | Reason::Gone) => Some(Err(TransportFault::CardGone)),
-            What::Out(_) | What::OutFailed(_) | What::Order(_) | What::Note(_) => None,
+        let heard = self.0.hear().unwrap_or(Err(Reason::Gone)).map_err(|reason| match reason {
+            Reason::Failed => TransportFault::ReaderGone,
+            Reason::TimedOut | Reason::Gone => TransportFault::CardGone,
         });
-        response.extend(heard.unwrap_or(Err(TransportFault::CardGone))?);
+        response.extend(heard?);
         Ok(())
     }
 }

@@ -17,18 +17,10 @@ pub(super) fn config(path: &CardReaderPath) -> DeviceConfig {
 /// What the platform is asked about a card that waits for its authority; nothing when the card's own name makes no
 /// sense.
 pub(super) fn challenge(request: &AuthRequest) -> Option<CardChallenge> {
-    let mut identification = HexBytes([0; 16]);
-    let (pairs, []) = request.identification.as_bytes().as_chunks::<2>() else { return None };
-    if pairs.len() != identification.0.len() {
-        return None;
-    }
-    for (place, pair) in identification.0.iter_mut().zip(pairs) {
-        *place = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
     let nonces = &request.nonces;
     Some(CardChallenge {
         area: request.area.clone(),
-        identification,
+        identification: request.identification.parse().ok()?,
         version: request.version.as_str().to_owned(),
         algorithm: request.algorithm.number(),
         atr_history: request.atr_history.iter().map(|byte| format!("{byte:02x}")).collect(),

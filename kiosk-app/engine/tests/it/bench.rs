@@ -101,7 +101,7 @@ fn fittings(
             code_reader: true,
             id_reader: true,
             printer: true,
-            sheet_printer: false,
+            ..Equipment::default()
         },
         times: Times::default(),
         texts: Arc::new(Texts::built_in()),

@@ -154,7 +154,7 @@ pub(super) fn code(kiosk: &Kiosk, receipt: ReceiptId) -> ReceiptCode {
 
 /// What is wrong with the paper, after what is safe.
 pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner> {
-    let state = kiosk.paper_of(receipt)?;
+    let paper = kiosk.papers.get(&receipt)?;
     let wait = |title: TextId, detail: TextId| {
         Some(Banner {
             tone: Tone::Wait,
@@ -163,8 +163,11 @@ pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner>
             detail: Some(detail.into()),
         })
     };
-    let on_sheet = on(kiosk, receipt) == Form::Sheet;
-    match (state, kiosk.printer_of(receipt)) {
+    let (on_sheet, printer) = match paper.on {
+        Form::Receipt => (false, kiosk.devices.printer),
+        Form::Sheet => (true, kiosk.devices.sheet_printer),
+    };
+    match (paper.state, printer) {
         (PaperState::Unsure, _) if on_sheet => wait(TextId::SheetUnsure, TextId::SheetUnsureDetail),
         (PaperState::Waiting, Health::Trouble(Trouble::PaperOut)) if on_sheet => {
             wait(TextId::SheetPaperOut, TextId::PaperOutDetail)
@@ -191,16 +194,14 @@ pub(super) fn on(kiosk: &Kiosk, receipt: ReceiptId) -> Form {
     kiosk.papers.get(&receipt).map_or(Form::Receipt, |paper| paper.on)
 }
 
-fn could_print(kiosk: &Kiosk, receipt: ReceiptId) -> bool {
-    kiosk.papers.get(&receipt).is_some_and(|paper| kiosk.printer_for(paper.form).is_some())
-}
-
 /// What can be done about a receipt: another copy where allowed, and to be done with it.
 pub(super) fn paper_actions(kiosk: &Kiosk, receipt: ReceiptId) -> Vec<Action> {
-    let copies = kiosk.papers.get(&receipt).map_or(COPIES_MAX, |paper| paper.copy);
+    let paper = kiosk.papers.get(&receipt);
+    let copies = paper.map_or(COPIES_MAX, |paper| paper.copy);
+    let could_print = paper.is_some_and(|paper| kiosk.printer_for(paper.form).is_some());
     let again = match kiosk.paper_of(receipt) {
         Some(PaperState::Unsure) if copies < COPIES_MAX => Some(TextId::PrintAgain),
-        Some(PaperState::Waiting) if could_print(kiosk, receipt) => Some(TextId::TryAgain),
+        Some(PaperState::Waiting) if could_print => Some(TextId::TryAgain),
         Some(PaperState::Unsure | PaperState::Waiting | PaperState::Printing | PaperState::Printed)
         | None => None,
     };

@@ -9,7 +9,7 @@ use contract::{
 };
 use session::{
     Answer, CardEvent, Catalogue, Device, Effect, Equipment, Event, Failure, Health, IdCardEvent, Input,
-    Kiosk, Mono, Now, OpenWork, PrintResult, Setup, Ticket, Times, Work,
+    Kiosk, Mono, Now, OpenWork, PinAnswer, PrintResult, Setup, Ticket, Times, Work,
 };
 use view::{Body, Intent, Outcome, Text, TextId, Texts, View};
 
@@ -125,7 +125,7 @@ fn plain_setup() -> Setup {
             code_reader: true,
             id_reader: true,
             printer: true,
-            sheet_printer: false,
+            ..Equipment::default()
         },
         codes: None,
         gate: None,
@@ -345,6 +345,20 @@ impl Bench {
         self.touch(Intent::Go);
         self.touch(Intent::Go);
         self.charges().last().expect("a charge").order
+    }
+
+    /// From the menu of a visit by card to the right PIN for the first bill.
+    pub(crate) fn pay_by_card(&mut self) {
+        self.bills();
+        for intent in [Intent::Toggle(0), Intent::Go, Intent::Go] {
+            self.touch(intent);
+        }
+        for digit in [1, 2, 3, 4, 5, 6] {
+            self.touch(Intent::Digit(digit));
+        }
+        self.touch(Intent::Go);
+        let (ticket, _) = self.work();
+        self.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Verified))));
     }
 
     pub(crate) fn paid(&mut self, order: OrderId) {

@@ -6,7 +6,7 @@ use contract::{
 use session::{
     Answer, CardEvent, CardRefusal, Device, Effect, Event, Failure, Health, PinAnswer, Trouble, Work,
 };
-use view::{Body, Intent, TextId};
+use view::{Body, TextId};
 
 use crate::bench::{Bench, evidence, identified};
 
@@ -58,16 +58,7 @@ fn recognised(authenticated: bool, said: Evidence) -> Bench {
 
 /// The evidence and level that a right PIN leaves behind.
 fn after_pin(mut bench: Bench) -> Option<(Evidence, Level)> {
-    bench.bills();
-    for intent in [Intent::Toggle(0), Intent::Go, Intent::Go] {
-        bench.touch(intent);
-    }
-    for digit in [1, 2, 3, 4, 5, 6] {
-        bench.touch(Intent::Digit(digit));
-    }
-    bench.touch(Intent::Go);
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Verified))));
+    bench.pay_by_card();
     bench.log.iter().find_map(|entry| match entry {
         Entry::EvidenceGiven { evidence, level, .. } => Some((*evidence, *level)),
         _ => None,

@@ -12,13 +12,7 @@ use crate::codes::{Phone, trust};
 fn gate_with(open: OpenWork) -> Bench {
     let mut setup = Arc::into_inner(setup_with_codes()).unwrap();
     setup.profile = Profile::Gate;
-    setup.has = Equipment {
-        card_reader: false,
-        code_reader: true,
-        id_reader: false,
-        printer: false,
-        sheet_printer: false,
-    };
+    setup.has = Equipment { code_reader: true, ..Equipment::default() };
     setup.gate = Some(GateRules { passback_s: 300, verdict_ms: 2_500 });
     let mut bench = Bench::set_up(Arc::new(setup), open);
     bench.event(Event::Health(Device::CodeReader, Health::Ready));

@@ -90,16 +90,7 @@ fn a_slow_charge_is_shown_as_being_checked_and_the_resident_may_leave() {
 fn the_card_taken_right_after_the_intention_leaves_the_payment_running() {
     let mut bench = Bench::new();
     bench.by_card();
-    bench.bills();
-    for intent in [Intent::Toggle(0), Intent::Go, Intent::Go] {
-        bench.touch(intent);
-    }
-    for digit in [1, 2, 3, 4, 5, 6] {
-        bench.touch(Intent::Digit(digit));
-    }
-    bench.touch(Intent::Go);
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Verified))));
+    bench.pay_by_card();
     let order = bench.charges()[0].order;
     bench.event(Event::Card(CardEvent::Removed));
     assert_eq!(bench.title(), TextId::ClosingTitle);

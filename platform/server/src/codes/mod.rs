@@ -3,6 +3,8 @@
 //! Whose an alias is stands in `code_aliases` and never leaves the platform: other systems and the kiosks' records
 //! know a resident by a pseudonym, or by a [`CodeHolder`](contract::CodeHolder) that is new with each certificate.
 
+use contract::HexBytes;
+
 mod answers;
 mod judge;
 mod keys;
@@ -26,12 +28,5 @@ pub(crate) use verify::{by_id, fresh, verify};
 
 /// Bytes from hexadecimal digits.
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
+    text.parse::<HexBytes<N>>().ok().map(|bytes| bytes.0)
 }

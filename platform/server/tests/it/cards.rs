@@ -12,16 +12,12 @@ fn with_key() -> City {
     City::with(Setup { cards: Some(CardKey::new(&[6; 32])), ..setup() })
 }
 
-fn bytes(identification: &str) -> HexBytes<16> {
-    serde_json::from_str(&format!("\"{identification}\"")).unwrap()
-}
-
 /// What a card of this person's that waits in a reader said.
 fn challenge(person: Person, random: u8) -> CardChallenge {
     let card = card(person);
     CardChallenge {
         area: card.identification[..6].to_owned(),
-        identification: bytes(&card.identification),
+        identification: card.identification.parse().unwrap(),
         version: card.version.clone(),
         algorithm: 3,
         atr_history: "815443".into(),
