@@ -3,6 +3,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod browser;
 pub mod driver;
 pub mod ends;
 pub mod eyes;

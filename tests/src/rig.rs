@@ -26,7 +26,7 @@ use crate::readers::{self, VPCD_PORT};
 use crate::station::Station;
 
 /// The sites whose kiosks are registered beforehand, as a city would.
-const SITES: [&str; 3] = ["district-hall", "township-center", "village-point"];
+const SITES: [&str; 4] = ["district-hall", "township-center", "village-point", "gate"];
 /// The id of the city's key for envelopes.
 const ENVELOPE_ID: u8 = 1;
 /// A program that was started gets this long to answer.
@@ -243,8 +243,10 @@ impl Rig {
         command.arg("--card-key").arg(self.city("card.key"));
         command.arg("--devices").arg(self.city("devices.toml"));
         let rules = fs::read_to_string(self.repository.join("provisioning/codes.toml"))?;
-        let page = format!("http://{}/check", self.identity);
-        fs::write(self.city("codes.toml"), rules.replace("http://127.0.0.1:8084/check", &page))?;
+        let rules = rules
+            .replace("127.0.0.1:8084", &self.identity.to_string())
+            .replace("127.0.0.1:8081", &self.platform.to_string());
+        fs::write(self.city("codes.toml"), rules)?;
         command.arg("--code-rules").arg(self.city("codes.toml"));
         command.arg("--issuer-keys").arg(self.city("codes"));
         command.arg("--root-key").arg(self.state.join("root/root.pub"));
@@ -315,6 +317,10 @@ impl Rig {
             }
             path.link = PrinterLink::Serial { tty: printer.display().to_string(), baud: 115_200 };
         }
+        let relays = runtime.join("relays");
+        if let Some(path) = &mut site.devices.signal {
+            path.tty = relays.display().to_string();
+        }
         if !plan.fitting.sheet_printer {
             site.devices.sheet_printer = None;
         }
@@ -339,6 +345,9 @@ impl Rig {
         bench.arg("--printer").arg(&printer).arg("--camera").arg(&camera);
         if site.devices.id_reader.is_some() {
             bench.arg("--id-reader").arg(&id_reader);
+        }
+        if site.devices.signal.is_some() {
+            bench.arg("--relays").arg(&relays);
         }
         bench.arg("--unplugged").arg(self.unplugged());
         bench.arg("--card-key").arg(self.city("card.key"));
@@ -378,6 +387,18 @@ impl Rig {
         kiosk.start()?;
         self.kiosks.push(kiosk);
         Ok(self.kiosks.len() - 1)
+    }
+
+    /// Where a phone finds the page of the city code.
+    #[must_use]
+    pub fn code_page(&self) -> String {
+        format!("http://{}/code/", self.platform)
+    }
+
+    /// What is built and run here.
+    #[must_use]
+    pub fn repository(&self) -> &Path {
+        &self.repository
     }
 
     /// Where everything is kept.

@@ -3,10 +3,13 @@
 mod audit;
 mod codes;
 mod faults;
+mod gate;
 mod id_card;
+mod page;
 mod visits;
 
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -51,8 +54,13 @@ const SCENES: &[Scene] = &[
     ("巳 同一个码、过期的码、别处的码", codes::shown_again),
     ("午 断网时两台终端见同一个码", codes::without_a_link),
     ("未 挂失的码", codes::reported_lost),
+    ("申 浏览器里的渝快码：出示、再来一次、隔二十秒", page::shown),
+    ("戌 闸口：亮灯、鸣响、防折返", gate::lets_through_once),
+    ("酉 插卡输密码：在手机上开通渝快码", page::bound_by_card_and_pin),
 ];
 
+/// What the screen says to assistive programs is there a moment before it is drawn.
+const DRAWN: Duration = Duration::from_millis(300);
 /// So many bills at least are paid in the scenes.
 const CHARGED_MIN: usize = 4;
 
@@ -75,6 +83,12 @@ pub fn play(
     let fitting = Fitting { sheet_printer: true, ..Fitting::default() };
     rig.add(Plan { site: "district-hall", screen, slot: Some(0), fitting })?;
     rig.add(Plan { site: "township-center", screen: None, slot: None, fitting: Fitting::default() })?;
+    rig.add(Plan {
+        site: "gate",
+        screen: None,
+        slot: None,
+        fitting: Fitting { scanner: true, ..Fitting::default() },
+    })?;
     let mut stage = Stage { rig, report, residents };
     let chosen = |title: &str| only.is_empty() || only.iter().any(|part| title.contains(part.as_str()));
     for (title, scene) in SCENES.iter().filter(|(title, _)| chosen(title)) {
@@ -157,6 +171,7 @@ impl Stage {
 
     /// Puts a picture of the first kiosk's screen on the page.
     pub(crate) fn shot(&mut self, caption: &str) -> Result<()> {
+        thread::sleep(DRAWN);
         let png = self.at()?.screen_png()?;
         Ok(self.report.picture(caption, &png, false)?)
     }

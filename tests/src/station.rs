@@ -183,12 +183,32 @@ impl Station {
         self.ask("camera/show", &json!({ "text": text }))
     }
 
+    /// Holds a phone with this picture on its screen to the camera.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn show_page(&self, png: Vec<u8>) -> Result<()> {
+        let answer = self.http.post(format!("{}/camera/page", self.bench)).body(png).send()?;
+        answer.error_for_status()?;
+        Ok(())
+    }
+
     /// Takes the phone away.
     ///
     /// # Errors
     /// When the bench refuses.
     pub fn hide_code(&self) -> Result<()> {
         self.ask("camera/hide", &json!({}))
+    }
+
+    /// How often the green light, the red light and the buzzer of a gate were switched on.
+    ///
+    /// # Errors
+    /// When the bench does not answer, or the kiosk has no light.
+    pub fn signalled(&self) -> Result<(u64, u64, u64)> {
+        let board: Value = self.get("relays")?.json()?;
+        let times = |relay| board.pointer(&format!("/times/{relay}")).and_then(Value::as_u64).unwrap_or(0);
+        Ok((times(0), times(1), times(2)))
     }
 
     /// Switches a fault of a device on or off.

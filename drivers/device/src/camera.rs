@@ -67,9 +67,11 @@ impl Watch {
                         self.scanning = on;
                         Ok(Answer::Scanning(on))
                     }
-                    Work::VerifyPin(_) | Work::Authenticate(_) | Work::Print(_) | Work::PrintSheet(_) => {
-                        Err(Fault::NotMine)
-                    }
+                    Work::VerifyPin(_)
+                    | Work::Authenticate(_)
+                    | Work::Print(_)
+                    | Work::PrintSheet(_)
+                    | Work::Signal(_) => Err(Fault::NotMine),
                 };
                 desk.answer(ticket, answer)?;
             }

@@ -13,8 +13,6 @@ use crate::desk::{Desk, Gone};
 const LOOK: Duration = Duration::from_millis(200);
 /// Before the line is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Questions that may go wrong in a row before the reader counts as out of order.
-const TROUBLES_MAX: u32 = 2;
 /// Looks in a row that find no card before it counts as lifted: a card that is missed once and lies there
 /// still must not begin a second visit.
 const EMPTY_MIN: u32 = 2;
@@ -65,7 +63,7 @@ fn serve(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkF
         tracing::info!(%id, "security module of the ID reader");
     }
     // A card that lies there at the start has been read by nobody, and its holder may be gone.
-    let (mut lies, mut empty, mut troubles) = (true, 0, 0);
+    let (mut lies, mut empty) = (true, 0);
     loop {
         orders.note(Asked::Find);
         let outcome = match reader.find() {
@@ -89,11 +87,10 @@ fn serve(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkF
             }
             Err(fault) => Err(fault),
         };
-        troubles = if outcome.is_ok() { 0 } else { troubles + 1 };
+        // A garbled answer was asked for twice, and silence was waited out: whoever stands there is told at once.
         match outcome {
             Ok(()) => desk.health(Health::Ready)?,
             Err(ReaderFault::Link(fault)) if fault != LinkFault::TimedOut => return Ok(fault),
-            Err(_) if troubles < TROUBLES_MAX => {}
             Err(ReaderFault::Mute | ReaderFault::Link(_)) => {
                 desk.health(Health::NeedsAttention(Attention::Mute))?;
             }

@@ -12,6 +12,7 @@ mod id_card;
 mod printing;
 mod scanner;
 mod sheets;
+mod signal;
 mod slot;
 
 use std::os::fd::AsFd as _;
@@ -62,6 +63,7 @@ fn run() -> Result<()> {
             printing::run(&desk, &recorder, &link, &profile)?;
         }
         DeviceConfig::SheetPrinter { url } => sheets::run(&desk, &url)?,
+        DeviceConfig::Signal { tty, baud, relays } => signal::run(&desk, &tty, baud, relays),
     }
     Ok(())
 }

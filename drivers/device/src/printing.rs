@@ -66,9 +66,11 @@ fn serve(
                     }
                     Ok(Answer::Printed(printer.print(&receipt, &mut |_| desk.beat())))
                 }
-                Work::VerifyPin(_) | Work::Authenticate(_) | Work::Scan(_) | Work::PrintSheet(_) => {
-                    Err(Fault::NotMine)
-                }
+                Work::VerifyPin(_)
+                | Work::Authenticate(_)
+                | Work::Scan(_)
+                | Work::PrintSheet(_)
+                | Work::Signal(_) => Err(Fault::NotMine),
             };
             desk.answer(ticket, answer)?;
             ask_at = Instant::now();

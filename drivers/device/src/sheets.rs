@@ -33,9 +33,11 @@ fn serve(desk: &Desk, printer: &SheetPrinter) -> Result<(), Gone> {
                     desk.health(Health::Busy)?;
                     Ok(Answer::Printed(printer.print(&document, &mut |_| desk.beat())))
                 }
-                Work::VerifyPin(_) | Work::Authenticate(_) | Work::Scan(_) | Work::Print(_) => {
-                    Err(Fault::NotMine)
-                }
+                Work::VerifyPin(_)
+                | Work::Authenticate(_)
+                | Work::Scan(_)
+                | Work::Print(_)
+                | Work::Signal(_) => Err(Fault::NotMine),
             };
             desk.answer(ticket, answer)?;
             ask_at = Instant::now();

@@ -203,7 +203,7 @@ impl Slot<'_> {
                     Err(TransportFault::ReaderGone) => Err(Fault::Unavailable),
                 }
             }
-            Work::Print(_) | Work::PrintSheet(_) | Work::Scan(_) => Err(Fault::NotMine),
+            Work::Print(_) | Work::PrintSheet(_) | Work::Scan(_) | Work::Signal(_) => Err(Fault::NotMine),
         };
         Ok(self.desk.answer(ticket, answer)?)
     }

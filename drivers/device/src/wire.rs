@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// Version of this wire. Both programs come from one package, so there is no negotiation.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Largest frame in bytes: a preview picture or an A4 document of a few pages.
 pub const FRAME_MAX: usize = 8 * 1024 * 1024;
@@ -69,6 +69,37 @@ pub enum DeviceConfig {
         /// Its IPP address, for example `ipp://127.0.0.1/printers/a4`.
         url: String,
     },
+    /// A gate's light and buzzer on a relay board.
+    Signal {
+        /// Path of the tty.
+        tty: String,
+        /// Bits per second.
+        baud: u32,
+        /// What hangs on which relay.
+        relays: Relays,
+    },
+}
+
+/// What hangs on which relay of a board; the first is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relays {
+    /// The green light.
+    pub go: u8,
+    /// The red light.
+    pub stop: u8,
+    /// The buzzer, if there is one.
+    pub buzzer: Option<u8>,
+}
+
+/// What a gate's light says, and its buzzer once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signal {
+    /// Nothing.
+    Dark,
+    /// Green, and one long tone.
+    Go,
+    /// Red, and three short ones.
+    Stop,
 }
 
 /// Where a receipt printer is.
@@ -150,6 +181,8 @@ pub enum Work {
     PrintSheet(printer::A4),
     /// Look for codes, or stop looking (the lamp goes out, no code is reported).
     Scan(bool),
+    /// Show this until something else is to be shown.
+    Signal(Signal),
 }
 
 /// Device process → kiosk.
@@ -257,6 +290,8 @@ pub enum Answer {
     Printed(printer::Outcome),
     /// Of [`Work::Scan`].
     Scanning(bool),
+    /// Of [`Work::Signal`].
+    Signalled,
 }
 
 /// Why work was not done.

@@ -1,6 +1,6 @@
 //! One reader: asks, waits within bounds, finds its way back after noise, and reads cards.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -16,11 +16,15 @@ use crate::utf16::field;
 
 /// One wait for the line.
 const SLICE: Duration = Duration::from_millis(100);
-/// A frame that stops for so long will not go on: it was noise, or its end is lost.
-const GAP: Duration = Duration::from_millis(300);
+/// A frame that stops for so long will not go on: it was noise, or its end is lost. Adapters hold bytes back for
+/// 16 ms, wireless ones for some 100.
+const GAP: Duration = Duration::from_millis(200);
 /// Ten bytes are taken at once by any line that works.
 const SENDING: Duration = Duration::from_secs(1);
-/// How long an answer may take: the module looks up to a few hundred milliseconds for a card (ASSUMED).
+/// How long it may look for a card: up to a few hundred milliseconds (ASSUMED). It is asked again and again, and a
+/// resident who lays a card on a dead reader must hear of it within a second.
+const PATIENCE_FINDING: Duration = Duration::from_millis(600);
+/// How long another answer may take (ASSUMED).
 const PATIENCE: Duration = Duration::from_millis(1_500);
 /// The same for a whole card: about a second in the module (ASSUMED), and 2.4 s at 9,600 bit/s.
 const PATIENCE_READING: Duration = Duration::from_secs(4);
@@ -246,13 +250,11 @@ impl<L: Link> IdReader<L> {
         self.drain()?;
         self.send(&command.frame())?;
         let patience = match command {
+            Command::Find => PATIENCE_FINDING,
             Command::Read | Command::ReadWithFingerprints => PATIENCE_READING,
-            Command::Reset
-            | Command::SamStatus
-            | Command::SamId
-            | Command::Find
-            | Command::Select
-            | Command::NewAddress => PATIENCE,
+            Command::Reset | Command::SamStatus | Command::SamId | Command::Select | Command::NewAddress => {
+                PATIENCE
+            }
         };
         let until = self.link.now() + patience;
         let (mut moved, mut heard) = (self.link.now(), false);
@@ -266,7 +268,14 @@ impl<L: Link> IdReader<L> {
             }
             match self.receive(left.min(SLICE)) {
                 Ok(()) => (moved, heard) = (self.link.now(), true),
-                Err(LinkFault::TimedOut) => self.give_up_what_stands_still(moved),
+                Err(LinkFault::TimedOut) if self.link.now().saturating_duration_since(moved) >= GAP => {
+                    self.give_up_what_stands_still();
+                    // To look for a card is asked anew at no cost: what came was the answer, spoilt.
+                    if command == Command::Find && heard && self.buffer.is_empty() {
+                        return Err(ReaderFault::Garbled);
+                    }
+                }
+                Err(LinkFault::TimedOut) => {}
                 Err(fault) => return Err(fault.into()),
             }
         }
@@ -288,8 +297,8 @@ impl<L: Link> IdReader<L> {
     }
 
     /// A frame that began and does not go on was none, and may hide the true one.
-    fn give_up_what_stands_still(&mut self, moved: Instant) {
-        if self.link.now().saturating_duration_since(moved) >= GAP {
+    fn give_up_what_stands_still(&mut self) {
+        while self.frame().is_none() && !self.buffer.is_empty() {
             self.drop_front(1);
         }
     }

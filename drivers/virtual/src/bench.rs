@@ -9,12 +9,14 @@
 //! | `POST /card/remove` | – | takes it out |
 //! | `GET /phone/{id}` | – | `{"text", "svg"}`: a fresh code from the platform |
 //! | `POST /camera/show` | `{"text"}` | holds a code before the camera |
+//! | `POST /camera/page` | PNG or JPEG | holds a phone with this picture on its screen before the camera |
 //! | `POST /camera/hide` | – | takes it away |
 //! | `GET /paper` | – | `[{"text"}]`, oldest first |
 //! | `GET /paper/{n}.png` | – | picture of one |
 //! | `GET /sheet` | – | `["0", …]`, what lies in the tray of the A4 printer, oldest first |
 //! | `GET /sheet/{n}.png` | – | picture of one |
 //! | `GET /sheet/{n}.txt` | – | text of one |
+//! | `GET /relays` | – | `{"closed", "times"}`: which relays of the board are closed, and how often each was |
 //! | `POST /scanner/show` | `{"text"}` | holds a code before the scanner |
 //! | `POST /scanner/hide` | – | takes it away |
 //! | `POST /id-card/lay` | `{"resident"}`: an id, or `foreign`, `expired`, `wrong-number` | lays an ID card down |
@@ -27,6 +29,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -35,7 +38,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::camera::VirtualCamera;
+use crate::camera::{Screen, VirtualCamera};
 use crate::card::{Flaw, VirtualCard};
 use crate::display::Display;
 use crate::faults::{Device, Faults, Kind, card as card_steps, catalogue};
@@ -43,6 +46,7 @@ use crate::id_card::{IdFlaw, VirtualIdCard};
 use crate::id_reader::VirtualIdReader;
 use crate::keys::CityKey;
 use crate::printer::VirtualPrinter;
+use crate::relays::VirtualRelays;
 use crate::residents::Resident;
 use crate::scanner::VirtualScanner;
 use crate::sheet_printer::Tray;
@@ -56,6 +60,8 @@ pub struct Bench {
     pub city: CityKey,
     /// The card slot.
     pub slot: Mutex<Slot>,
+    /// The relay board with the lights and the buzzer, if there is one.
+    pub relays: Option<VirtualRelays>,
     /// The printer.
     pub printer: VirtualPrinter,
     /// The camera.
@@ -90,11 +96,13 @@ pub fn router(bench: Arc<Bench>) -> Router {
         .route("/card/remove", post(remove))
         .route("/phone/{id}", get(phone))
         .route("/camera/show", post(show))
+        .route("/camera/page", post(page))
         .route("/camera/hide", post(hide))
         .route("/paper", get(papers))
         .route("/paper/{name}", get(paper))
         .route("/sheet", get(sheets))
         .route("/sheet/{name}", get(sheet))
+        .route("/relays", get(relays))
         .route("/scanner/show", post(aim))
         .route("/scanner/hide", post(lay_down))
         .route("/id-card/lay", post(lay_id_card))
@@ -217,13 +225,26 @@ struct Show {
 }
 
 async fn show(State(bench): Shared, Json(Show { text }): Json<Show>) -> StatusCode {
-    bench.camera.show(Some(text));
+    bench.camera.show(Screen::code(&text));
     StatusCode::NO_CONTENT
+}
+
+async fn page(State(bench): Shared, picture: Bytes) -> Result<StatusCode, Refused> {
+    let picture = image::load_from_memory(&picture);
+    let picture = picture.map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string()))?;
+    bench.camera.show(Some(Screen::Page(picture.to_luma8())));
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn hide(State(bench): Shared) -> StatusCode {
     bench.camera.show(None);
     StatusCode::NO_CONTENT
+}
+
+async fn relays(State(bench): Shared) -> Result<Json<Value>, Refused> {
+    let board = bench.relays.as_ref().map(VirtualRelays::board);
+    let board = board.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "this kiosk has no light".to_owned()))?;
+    Ok(Json(json!({ "closed": board.closed, "times": board.times })))
 }
 
 async fn papers(State(bench): Shared) -> Json<Value> {

@@ -24,10 +24,69 @@ const TURN: Duration = Duration::from_millis(20);
 /// Codes in a row, and rows, when the whole picture is codes.
 const MANY: u32 = 10;
 
+/// What a phone that is held before the camera has on its screen.
+pub enum Screen {
+    /// A code and nothing else.
+    Code(qrcode::QrCode),
+    /// A whole page.
+    Page(GrayImage),
+}
+
+impl Screen {
+    /// A code of this text; none when no code holds it.
+    #[must_use]
+    pub fn code(text: &str) -> Option<Self> {
+        qrcode::QrCode::new(text).ok().map(Self::Code)
+    }
+
+    /// Half of its height, where half of its width is [`HALF_WIDTH`].
+    fn half_height(&self) -> f32 {
+        match self {
+            Self::Code(_) => 290.0,
+            Self::Page(page) => HALF_WIDTH * to_f32(page.height()) / to_f32(page.width()).max(1.0),
+        }
+    }
+
+    /// Light at a point, from the middle.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn light(&self, u: f32, v: f32) -> f32 {
+        let is_dark = match self {
+            Self::Code(code) => {
+                let module = 270.0 / code.width() as f32;
+                let (column, row) = ((u + 135.0) / module, (v + 135.0) / module);
+                let inside = |at: f32| at >= 0.0 && (at as usize) < code.width();
+                inside(column) && inside(row) && code[(column as usize, row as usize)] == qrcode::Color::Dark
+            }
+            Self::Page(page) => {
+                let scale = to_f32(page.width()) / (2.0 * HALF_WIDTH);
+                let (x, y) = ((u + HALF_WIDTH) * scale, (v + self.half_height()) * scale);
+                let pixel = page.get_pixel_checked(x as u32, y as u32).map_or(255, |pixel| pixel.0[0]);
+                return DARK + f32::from(pixel) / 255.0 * (LIT - DARK);
+            }
+        };
+        if is_dark { DARK } else { LIT }
+    }
+}
+
+/// Half of a phone screen's width in pixels of a frame.
+const HALF_WIDTH: f32 = 160.0;
+/// Between the screen and the edge of the phone.
+const BEZEL: f32 = 10.0;
+/// What the sensor makes of black and of white on a screen.
+const DARK: f32 = 30.0;
+const LIT: f32 = 225.0;
+
+#[allow(clippy::cast_precision_loss)]
+const fn to_f32(pixels: u32) -> f32 {
+    pixels as f32
+}
+
 /// What the camera sees, and what is wrong with it.
 #[derive(Clone, Default)]
 struct Scene {
-    code: Option<String>,
+    screen: Option<Arc<Screen>>,
+    /// Raised with everything that is held up.
+    number: u64,
     stalled: bool,
 }
 
@@ -66,9 +125,11 @@ impl VirtualCamera {
         Ok(Self { scene })
     }
 
-    /// Holds a code before the camera, or takes it away.
-    pub fn show(&self, text: Option<String>) {
-        locked(&self.scene).code = text;
+    /// Holds a phone before the camera, or takes it away.
+    pub fn show(&self, screen: Option<Screen>) {
+        let mut scene = locked(&self.scene);
+        scene.screen = screen.map(Arc::new);
+        scene.number += 1;
     }
 
     /// Fault: frames stop coming, the connection stays.
@@ -111,9 +172,9 @@ impl Shot {
             if !stalled {
                 // The noise changes with every frame, the picture only with the scene; a few phases suffice.
                 number = number.wrapping_add(u32::from(!frozen));
-                let key = (now.code.clone(), number % 4);
-                if drawn.as_ref() != Some(&key) && !frozen {
-                    frame = draw(now.code.as_deref(), number % 4).into_raw();
+                let key = (now.number, number % 4);
+                if drawn != Some(key) && !frozen {
+                    frame = draw(now.screen.as_deref(), number % 4).into_raw();
                     drawn = Some(key);
                 }
                 let kind = self.faults.at(&steps::FRAME_LINE);
@@ -233,11 +294,9 @@ fn many_codes() -> GrayImage {
     picture
 }
 
-/// One frame: a dim hall, and a phone with the code if one is held up.
+/// One frame: a dim hall, and a phone if one is held up.
 #[must_use]
-pub fn draw(code: Option<&str>, phase: u32) -> GrayImage {
-    let code = code.and_then(|text| qrcode::QrCode::new(text).ok());
-    let modules = code.as_ref().map(|code| (code.width(), code.to_colors()));
+pub fn draw(screen: Option<&Screen>, phase: u32) -> GrayImage {
     let mut noise = 0x2545_F491_u32 ^ phase.wrapping_mul(0x9E37_79B9);
     let mut grain = move || {
         noise ^= noise << 13;
@@ -249,11 +308,11 @@ pub fn draw(code: Option<&str>, phase: u32) -> GrayImage {
     GrayImage::from_fn(WIDTH, HEIGHT, |px, py| {
         let (x, y) = (px as f32, py as f32);
         let hall = 70.0 + 25.0 * (y / HEIGHT as f32);
-        let light = modules.as_ref().map_or(hall, |(side, colours)| {
+        let light = screen.map_or(hall, |screen| {
             // Four samples a pixel soften the edges as a lens does.
             [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)]
                 .iter()
-                .map(|(dx, dy)| phone(x + dx, y + dy, hall, *side, colours))
+                .map(|(dx, dy)| phone(x + dx, y + dy, hall, screen))
                 .sum::<f32>()
                 / 4.0
         });
@@ -261,28 +320,20 @@ pub fn draw(code: Option<&str>, phase: u32) -> GrayImage {
     })
 }
 
-/// Light at a point: the phone's screen is 300 pixels wide, turned by 4° and tilted so that its far edge is
-/// a tenth shorter.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn phone(x: f32, y: f32, hall: f32, side: usize, colours: &[qrcode::Color]) -> f32 {
+/// Light at a point: the phone is turned by 4° and tilted so that its far edge is a tenth shorter.
+fn phone(x: f32, y: f32, hall: f32, screen: &Screen) -> f32 {
     let (cx, cy) = (x - 640.0, y - 360.0);
     let (sin, cos) = 0.07_f32.sin_cos();
     let (u, v) = (cx * cos + cy * sin, cy * cos - cx * sin);
     let u = u / (1.0 + v / 3_000.0);
-    if u.abs() > 170.0 || v.abs() > 300.0 {
-        return hall;
+    let half_height = screen.half_height();
+    if u.abs() > HALF_WIDTH + BEZEL || v.abs() > half_height + BEZEL {
+        hall
+    } else if u.abs() > HALF_WIDTH || v.abs() > half_height {
+        18.0
+    } else {
+        screen.light(u, v)
     }
-    if u.abs() > 160.0 || v.abs() > 290.0 {
-        return 18.0;
-    }
-    let module = 270.0 / side as f32;
-    let (column, row) = ((u + 135.0) / module, (v + 135.0) / module);
-    if column < 0.0 || row < 0.0 {
-        return 225.0;
-    }
-    let (column, row) = (column as usize, row as usize);
-    let dark = column < side && row < side && colours.get(row * side + column) == Some(&qrcode::Color::Dark);
-    if dark { 30.0 } else { 225.0 }
 }
 
 #[cfg(test)]
@@ -298,8 +349,20 @@ mod tests {
     #[test]
     fn a_held_up_code_can_be_read_and_an_empty_hall_shows_none() {
         let text = "YK1:0123456789ABCDEFGHIJKLMNOPQRSTUVW";
-        assert_eq!(read(draw(Some(text), 1)).as_deref(), Some(text));
+        assert_eq!(read(draw(Screen::code(text).as_ref(), 1)).as_deref(), Some(text));
         assert_eq!(read(draw(None, 1)), None);
+    }
+
+    #[test]
+    fn a_code_on_a_page_is_read_where_it_stands() {
+        let code = qrcode::QrCode::new("on a page").unwrap();
+        let page = GrayImage::from_fn(780, 1688, |x, y| {
+            let inside = |at: u32, from: u32| at.checked_sub(from).map(|at| at as usize / 20);
+            let module = inside(x, 150).zip(inside(y, 300)).filter(|(x, y)| *x.max(y) < code.width());
+            let is_dark = module.is_some_and(|module| code[module] == qrcode::Color::Dark);
+            image::Luma([if is_dark { 0 } else { 255 }])
+        });
+        assert_eq!(read(draw(Some(&Screen::Page(page)), 2)).as_deref(), Some("on a page"));
     }
 
     #[test]
@@ -307,7 +370,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("camera");
         let camera = VirtualCamera::plug_in(&socket).unwrap();
-        camera.show(Some("hello".into()));
+        camera.show(Screen::code("hello"));
         let mut viewer = BufReader::new(UnixStream::connect(&socket).unwrap());
         let mut line = String::new();
         viewer.read_line(&mut line).unwrap();

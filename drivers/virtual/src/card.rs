@@ -210,6 +210,9 @@ impl VirtualCard {
             ([_, 0xC0, ..], _) => Some(&steps::GET_RESPONSE),
             ([_, 0xB2, ..], Some(File::Issuer)) => Some(&steps::READ_ISSUER),
             ([_, 0xB2, ..], Some(File::Holder)) => Some(&steps::READ_HOLDER),
+            ([_, 0x84, ..], _) => Some(&steps::CHALLENGE),
+            ([_, 0x88, ..], _) => Some(&steps::INTERNAL),
+            ([_, 0x82, ..], _) => Some(&steps::EXTERNAL),
             ([_, 0x20, ..], _) => Some(&steps::VERIFY),
             _ => None,
         }

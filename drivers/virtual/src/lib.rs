@@ -20,6 +20,7 @@ pub mod paper;
 mod port;
 pub mod printer;
 mod psam;
+pub mod relays;
 pub mod residents;
 pub mod scanner;
 pub mod sheet_printer;

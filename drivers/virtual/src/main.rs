@@ -14,6 +14,7 @@ use virtual_hardware::id_reader::VirtualIdReader;
 use virtual_hardware::keys::CityKey;
 use virtual_hardware::paper::WIDTH_80;
 use virtual_hardware::printer::VirtualPrinter;
+use virtual_hardware::relays::VirtualRelays;
 use virtual_hardware::residents;
 use virtual_hardware::scanner::VirtualScanner;
 use virtual_hardware::sheet_printer::Tray;
@@ -50,6 +51,9 @@ struct Arguments {
     /// Where the A4 printer keeps the files of its jobs; none: the kiosk has no A4 printer.
     #[arg(long)]
     sheets: Option<PathBuf>,
+    /// Where the relay board's port is made (a symbolic link); none: the kiosk has no light.
+    #[arg(long)]
+    relays: Option<PathBuf>,
     /// Base URL of the platform.
     #[arg(long)]
     platform: String,
@@ -69,7 +73,9 @@ async fn main() -> Result<()> {
     let scanner = arguments.scanner.map(|link| VirtualScanner::plug_in(&link, faults.clone())).transpose();
     let id_reader =
         arguments.id_reader.map(|link| VirtualIdReader::plug_in(&link, faults.clone())).transpose();
+    let relays = arguments.relays.map(|link| VirtualRelays::plug_in(&link)).transpose();
     let bench = Bench {
+        relays: relays.context("the virtual relay board")?,
         residents: residents::read(&arguments.residents)?,
         city: match &arguments.card_key {
             Some(path) => CityKey::read(path)?,

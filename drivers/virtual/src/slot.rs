@@ -278,7 +278,13 @@ fn wrong_answer(step: &Step) -> &'static [u8] {
     } else if std::ptr::eq(step, &steps::READ_ISSUER) || std::ptr::eq(step, &steps::READ_HOLDER) {
         // Another record: the kind of card.
         &[0x02, 0x01, 0x33, 0x90, 0x00]
-    } else if std::ptr::eq(step, &steps::VERIFY) {
+    } else if std::ptr::eq(step, &steps::CHALLENGE) {
+        // Done, and no number.
+        &[0x90, 0x00]
+    } else if std::ptr::eq(step, &steps::INTERNAL) {
+        // A cryptogram that no key of the city's makes, at once instead of after GET RESPONSE.
+        &[0xC3, 0x5A, 0xC3, 0x5A, 0xC3, 0x5A, 0xC3, 0x5A, 0x90, 0x00]
+    } else if std::ptr::eq(step, &steps::VERIFY) || std::ptr::eq(step, &steps::EXTERNAL) {
         // "No information given", where tries left should be.
         &[0x63, 0x00]
     } else {

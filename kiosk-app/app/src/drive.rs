@@ -67,7 +67,10 @@ impl Hands {
             match out {
                 Out::Effect(effect) => at_once.extend(self.perform(effect)),
                 Out::Send(request) => at_once.extend(self.ask(Request::uplink(request))),
-                Out::Show(view) => self.screen.show(*view),
+                Out::Show(view) => {
+                    self.devices.show(&view);
+                    self.screen.show(*view);
+                }
                 Out::Remember(memo) => self.cache.keep(memo),
             }
         }

@@ -166,6 +166,7 @@ pub enum Device {
     IdReader,
     Printer,
     SheetPrinter,
+    Signal,
 }
 
 /// Whether a device can be used.

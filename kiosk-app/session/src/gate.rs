@@ -30,6 +30,8 @@ pub(crate) struct Gate {
     /// 防折返: until when each is not let through again.
     admitted: BTreeMap<Admitted, UnixMs>,
     last: Option<(Admitted, Mono)>,
+    /// Verdicts since the start. The second of two that look the same is a verdict, too.
+    pub(crate) verdicts: u64,
 }
 
 /// The verdict that is shown.
@@ -169,6 +171,7 @@ impl Kiosk {
 
     fn show_sign(&mut self, turn: &Turn, verdict: Verdict) {
         let shown = self.setup.gate.map_or(0, |gate| u64::from(gate.verdict_ms));
+        self.gate.verdicts += 1;
         self.gate.sign = Some(Sign { verdict, until: turn.now.mono.plus_ms(shown) });
     }
 

@@ -261,9 +261,7 @@ impl Kiosk {
                 Theme::Standard => times.idle_ms,
                 Theme::Elder => times.idle_elder_ms,
             };
-            // Whoever finds the right page on a phone does not touch the screen meanwhile.
-            let with_phone = matches!(visit.task, Task::Proving(_));
-            now.plus_ms(if with_phone { idle.saturating_mul(2) } else { idle })
+            now.plus_ms(if visit.is_with_phone() { idle.saturating_mul(2) } else { idle })
         };
         let (times, now) = (self.setup.times, self.now.mono);
         if let Some(visit) = &mut self.visit {
@@ -364,6 +362,8 @@ impl Kiosk {
                     self.refuse(turn, Refusal::IdCardUnread);
                 }
             }
+            // The sign on the screen says all that a gate's light does: nobody is stopped for want of it.
+            Device::Signal => {}
             Device::Printer => {
                 let before = std::mem::replace(&mut self.devices.printer, health);
                 self.on_printer(turn, before, health);

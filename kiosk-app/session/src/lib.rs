@@ -25,6 +25,7 @@ mod mask;
 mod open;
 mod paper;
 mod payment;
+mod pin;
 mod prove;
 mod receipt;
 mod rows;

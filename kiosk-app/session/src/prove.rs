@@ -1,11 +1,11 @@
-//! 挑战: level 2 for somebody who came by code. The kiosk shows a nonce, the phone signs it and shows its answer
-//! to the window. A picture of a code, however fresh, is worth level 1; this takes the phone itself, and its
-//! owner's yes.
+//! Level 2, when a service needs it. Who came by card enters its PIN, see [`crate::pin`]. Who came by code is posed a
+//! 挑战: the kiosk shows a nonce, the phone signs it and shows its answer to the window. A picture of a code, however
+//! fresh, is worth level 1; this takes the phone itself, and its owner's yes.
 
 use std::sync::Arc;
 
 use contract::{
-    Challenge, CodeHolder, Entry, Evidence, EvidenceAnswer, EvidenceRequest, Level, ProblemCode,
+    Challenge, CodeHolder, Entry, Evidence, EvidenceAnswer, EvidenceRequest, Given, Level, ProblemCode,
     ServiceDocument, Step, Way,
 };
 use resident_code::{AnswerCode, Code};
@@ -15,17 +15,29 @@ use crate::closing::Refusal;
 use crate::effect::{Ticket, Work};
 use crate::event::{Answer, Failure, Health, Mono};
 use crate::kiosk::{Kiosk, Turn};
+use crate::pin::{PinEntry, PinProof};
 use crate::visit::{Person, Task, Visit};
 
-/// A phone was asked.
+/// The resident is asked to prove who they are.
 pub(crate) struct Proving {
-    /// The service that needs it; opened when the answer is good.
+    /// The service that needs it; opened when it is done.
     pub(crate) doc: Arc<ServiceDocument>,
-    pub(crate) challenge: Challenge,
-    /// What was wrong with what was shown last.
-    pub(crate) problem: Option<TextId>,
-    /// The platform is being asked about the answer.
+    /// How.
+    pub(crate) by: By,
+    /// The card or the platform is being asked about what was given.
     pub(crate) check: Option<(Ticket, Mono)>,
+}
+
+/// What proves a resident.
+pub(crate) enum By {
+    /// Their phone's answer.
+    Phone {
+        challenge: Challenge,
+        /// What was wrong with what was shown last.
+        problem: Option<TextId>,
+    },
+    /// Their card's PIN.
+    Pin(PinProof),
 }
 
 /// How a service stands to the resident who is here.
@@ -35,6 +47,8 @@ pub(crate) enum Standing {
     Open,
     /// It can be opened once the phone has answered.
     NeedsPhone,
+    /// It can be opened once the card has verified its PIN.
+    NeedsPin,
     /// It needs the platform.
     NeedsLink,
     /// It needs the platform to know who this is, and the visit began without it.
@@ -58,26 +72,40 @@ impl Kiosk {
         let needed = needed(doc, person);
         if person.level >= needed {
             Standing::Open
-        } else if needed == Level::Proven && self.can_prove(visit, person) {
-            Standing::NeedsPhone
+        } else if needed == Level::Proven {
+            self.proof(visit, person)
         } else {
             Standing::NeedsLevel
         }
     }
 
-    /// Somebody came by a phone, and the kiosk can read and judge what it answers.
-    fn can_prove(&self, visit: &Visit, person: &Person) -> bool {
-        let phone = match person.evidence {
-            Evidence::TokenConsumed | Evidence::OfflineCode => true,
-            Evidence::CardRead
-            | Evidence::IdCardRead
-            | Evidence::CardPin
-            | Evidence::CardAuthenticated
-            | Evidence::AuthenticatedCardPin
-            | Evidence::PaperCode
-            | Evidence::ChallengeAnswered => false,
-        };
-        phone && visit.way == Way::Code && self.devices.code_reader == Health::Ready && self.judge().is_ok()
+    /// What would prove this person here and now: a phone whose answer the kiosk can read and judge, or the PIN of a
+    /// card that is its issuer's own and can be told of it.
+    fn proof(&self, visit: &Visit, person: &Person) -> Standing {
+        match (person.evidence, visit.way) {
+            (Evidence::TokenConsumed | Evidence::OfflineCode, Way::Code)
+                if self.devices.code_reader == Health::Ready && self.judge().is_ok() =>
+            {
+                Standing::NeedsPhone
+            }
+            (Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin, Way::Card)
+                if self.online && person.key.is_some() =>
+            {
+                Standing::NeedsPin
+            }
+            (
+                Evidence::TokenConsumed
+                | Evidence::OfflineCode
+                | Evidence::CardAuthenticated
+                | Evidence::AuthenticatedCardPin
+                | Evidence::CardRead
+                | Evidence::IdCardRead
+                | Evidence::CardPin
+                | Evidence::PaperCode
+                | Evidence::ChallengeAnswered,
+                Way::Card | Way::Code | Way::IdCard,
+            ) => Standing::NeedsLevel,
+        }
     }
 
     pub(crate) fn proving(&self) -> Option<&Proving> {
@@ -88,20 +116,30 @@ impl Kiosk {
     }
 
     /// Poses a challenge. A new nonce each time: an answer to an earlier one is good for nothing.
-    pub(crate) fn prove(&mut self, turn: &mut Turn, doc: Arc<ServiceDocument>) {
+    pub(crate) fn prove_by_phone(&mut self, turn: &mut Turn, doc: Arc<ServiceDocument>) {
         let challenge = Challenge { device: self.setup.device, nonce: turn.draw.next().to_be_bytes() };
+        self.begin_proof(doc, By::Phone { challenge, problem: None });
+    }
+
+    /// Asks for the card's PIN.
+    pub(crate) fn prove_by_pin(&mut self, turn: &mut Turn, doc: Arc<ServiceDocument>) {
+        self.begin_proof(doc, By::Pin(PinProof::Entering(PinEntry::new(&mut turn.draw, None))));
+    }
+
+    fn begin_proof(&mut self, doc: Arc<ServiceDocument>, by: By) {
         if let Some(visit) = &mut self.visit {
-            visit.task = Task::Proving(Box::new(Proving { doc, challenge, problem: None, check: None }));
+            visit.task = Task::Proving(Box::new(Proving { doc, by, check: None }));
         }
     }
 
     /// Something was held to the window while a phone was asked.
     pub(crate) fn on_proof(&mut self, turn: &mut Turn, code: &[u8]) {
-        if self.proving().is_none_or(|proving| proving.check.is_some()) {
+        let Some(Proving { by: By::Phone { challenge, .. }, check: None, .. }) = self.proving() else {
             return;
-        }
+        };
+        let challenge = *challenge;
         self.attend();
-        let (answer, holder) = match self.answered(code) {
+        let (answer, holder) = match self.answered(code, &challenge) {
             Ok(answered) => answered,
             Err(problem) => return self.say_problem(problem),
         };
@@ -109,21 +147,19 @@ impl Kiosk {
         if visit.code.is_some_and(|shown| shown.holder != holder) {
             return self.say_problem(TextId::ProveOtherPhone);
         }
-        let (Some(proving), Some(person)) = (self.proving(), &visit.person) else { return };
-        let Some(key) = person.key.clone() else { return self.proven(turn) };
-        let nonce = proving.challenge.nonce.iter().map(|byte| format!("{byte:02x}")).collect();
-        let request = EvidenceRequest { key, nonce, answer: answer.to_text() };
-        let check = self.start(turn, Work::Prove(request));
+        let Some(person) = &visit.person else { return };
+        let Some(key) = person.key.clone() else { return self.proven(turn, Evidence::ChallengeAnswered) };
+        let nonce = challenge.nonce.iter().map(|byte| format!("{byte:02x}")).collect();
+        let given = Given::ChallengeAnswer { nonce, answer: answer.to_text() };
+        let check = self.start(turn, Work::Prove(EvidenceRequest { key, given }));
         if let Some(proving) = self.proving_mut() {
-            (proving.check, proving.problem) = (Some(check), None);
+            (proving.by, proving.check) = (By::Phone { challenge, problem: None }, Some(check));
         }
     }
 
     /// The answer to the present challenge, and whose phone gave it.
-    fn answered(&self, code: &[u8]) -> Result<(AnswerCode, CodeHolder), TextId> {
-        let (Some(proving), Ok(judge)) = (self.proving(), self.judge()) else {
-            return Err(TextId::ProveNotNow);
-        };
+    fn answered(&self, code: &[u8], challenge: &Challenge) -> Result<(AnswerCode, CodeHolder), TextId> {
+        let judge = self.judge().map_err(|_| TextId::ProveNotNow)?;
         let text = std::str::from_utf8(code).map_err(|_| TextId::ProveWrong)?;
         let answer = match Code::parse(text) {
             Ok(Code::Answer(answer)) => answer,
@@ -131,7 +167,7 @@ impl Kiosk {
             Ok(Code::Online(_) | Code::Offline(_) | Code::Paper(_)) => return Err(TextId::ProveShowsCode),
             Err(_) => return Err(TextId::ProveWrong),
         };
-        let (issuers, signed) = (self.codes.issuers(judge.now), proving.challenge.to_be_signed());
+        let (issuers, signed) = (self.codes.issuers(judge.now), challenge.to_be_signed());
         let shown = answer
             .verify(&issuers, &signed, judge.seconds(), judge.window())
             .map_err(|_| TextId::ProveWrong)?;
@@ -139,13 +175,22 @@ impl Kiosk {
         if self.codes.is_revoked(holder) { Err(TextId::CodeRevoked) } else { Ok((answer, holder)) }
     }
 
-    /// What the platform says of the answer.
+    /// What the card or the platform says of what was given.
     pub(crate) fn on_proof_answer(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+        match self.proving().map(|proving| &proving.by) {
+            Some(By::Phone { .. }) => self.on_phone_proof(turn, answer),
+            Some(By::Pin(PinProof::AtCard)) => self.on_proof_pin(turn, answer),
+            Some(By::Pin(PinProof::AtPlatform)) => self.on_pin_reported(turn, answer),
+            Some(By::Pin(PinProof::Entering(_) | PinProof::Locked | PinProof::Failed(_))) | None => {}
+        }
+    }
+
+    fn on_phone_proof(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
         match answer {
             Ok(Answer::Evidence(EvidenceAnswer { evidence: Evidence::ChallengeAnswered, level }))
                 if level >= Level::Proven =>
             {
-                self.proven(turn);
+                self.proven(turn, Evidence::ChallengeAnswered);
             }
             Err(Failure::Problem(ProblemCode::VisitExpired)) => self.refuse(turn, Refusal::VisitExpired),
             Err(Failure::Problem(ProblemCode::ChallengeFailed)) => self.say_problem(TextId::ProveOtherPhone),
@@ -163,26 +208,28 @@ impl Kiosk {
     }
 
     /// Recorded, and only then level 2.
-    fn proven(&mut self, turn: &mut Turn) {
+    pub(crate) fn proven(&mut self, turn: &mut Turn, evidence: Evidence) {
         let Some(visit) = &mut self.visit else { return };
         let (Some(person), Task::Proving(proving)) = (&mut visit.person, &visit.task) else { return };
-        let (evidence, level) = (Evidence::ChallengeAnswered, Evidence::ChallengeAnswered.most());
+        let level = evidence.most();
         let doc = Arc::clone(&proving.doc);
         (person.evidence, person.level) = (evidence, level);
         turn.out.record(Entry::EvidenceGiven { visit: visit.id, evidence, level });
         self.open_service(turn, doc);
     }
 
-    fn proving_mut(&mut self) -> Option<&mut Proving> {
+    pub(crate) fn proving_mut(&mut self) -> Option<&mut Proving> {
         match &mut self.visit.as_mut()?.task {
             Task::Proving(proving) => Some(proving),
             Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } | Task::Service(_) => None,
         }
     }
 
-    fn say_problem(&mut self, problem: TextId) {
-        if let Some(proving) = self.proving_mut() {
-            (proving.problem, proving.check) = (Some(problem), None);
+    fn say_problem(&mut self, word: TextId) {
+        if let Some(proving) = self.proving_mut()
+            && let By::Phone { problem, .. } = &mut proving.by
+        {
+            (*problem, proving.check) = (Some(word), None);
         }
         self.attend();
     }

@@ -21,6 +21,7 @@ pub(crate) fn payment_title(kiosk: &Kiosk, service: &str, lang: Lang) -> String 
             Step::Consent { .. }
             | Step::Query { .. }
             | Step::Show { .. }
+            | Step::Scan { .. }
             | Step::Choose { .. }
             | Step::Pay { .. } => None,
         })

@@ -7,19 +7,17 @@ use contract::{
     CallRequest, ConsentId, Entry, Evidence, FieldType, Method, Money, OrderItem, ReceiptId, ServiceDocument,
     Step,
 };
-use zeroize::Zeroizing;
 
 use crate::closing::Refusal;
 use crate::effect::Work;
 use crate::event::{Answer, Failure, PinAnswer};
 use crate::kiosk::{Kiosk, Turn};
+use crate::pin::PinEntry;
 use crate::receipt::{label_of, of_record};
 use crate::rows::{self, Row};
 use crate::setup::method_works;
 use crate::visit::{Data, Running, StepState, Task, Visit, in_lang};
 
-/// 社会保障卡 PINs have six digits.
-pub(crate) const PIN_LENGTH: usize = 6;
 const DAY_MS: u64 = 86_400_000;
 
 impl Kiosk {
@@ -63,6 +61,7 @@ impl Kiosk {
             Step::Consent { .. } => StepState::Consent,
             Step::Query { call, consent, .. } => return self.query(turn, call, consent.as_deref()),
             Step::Show { .. } => StepState::Show,
+            Step::Scan { .. } => StepState::Scan,
             Step::Choose { .. } => StepState::Choose { chosen: BTreeSet::new(), page: 0, full: false },
             Step::Pay { .. } => {
                 if self.money_off {
@@ -274,20 +273,15 @@ impl Kiosk {
     }
 
     fn ask_pin(&mut self, turn: &mut Turn, method: usize, tries_left: Option<u8>) {
-        let digits = Zeroizing::new(Vec::with_capacity(PIN_LENGTH));
-        let keys = turn.draw.shuffled_digits();
-        self.set_state(StepState::Pin { method, digits, keys, tries_left });
+        let entry = PinEntry::new(&mut turn.draw, tries_left);
+        self.set_state(StepState::Pin { method, entry });
     }
 
     /// Six digits are there: the card checks them.
     pub(crate) fn check_pin(&mut self, turn: &mut Turn) {
         let Some(running) = self.running_mut() else { return };
-        let StepState::Pin { method, digits, .. } = &mut running.state else { return };
-        if digits.len() != PIN_LENGTH {
-            return;
-        }
-        let method = *method;
-        let pin = std::mem::take(digits);
+        let StepState::Pin { method, entry } = &mut running.state else { return };
+        let (method, Some(pin)) = (*method, entry.take()) else { return };
         let (ticket, deadline) = self.start(turn, Work::VerifyPin(pin));
         self.set_state(StepState::PinCheck { method, ticket, deadline });
     }
@@ -315,7 +309,7 @@ impl Kiosk {
                         | Evidence::ChallengeAnswered => Evidence::CardPin,
                     };
                     person.evidence = evidence;
-                    person.level = person.level.max(evidence.most());
+                    // It agrees to a payment. To open more, the platform is told as well: see `crate::pin`.
                     turn.out.record(Entry::EvidenceGiven { visit: visit.id, evidence, level: person.level });
                 }
                 if let Some(method) = self.methods().get(method).copied() {

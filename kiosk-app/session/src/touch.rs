@@ -6,7 +6,6 @@ use view::{Intent, Lang, Theme};
 use crate::kiosk::{HELP_SHOWN_MS, Kiosk, Turn};
 use crate::prove::Standing;
 use crate::show::page_size;
-use crate::steps::PIN_LENGTH;
 use crate::visit::{StepState, Task, Visit};
 
 impl Kiosk {
@@ -100,7 +99,7 @@ impl Kiosk {
         }
     }
 
-    /// The phone need not answer any more; what it might still show answers nothing.
+    /// Nothing need be proven any more; what a phone might still show answers nothing.
     fn stop_proving(&mut self) {
         if self.proving().is_some_and(|proving| proving.check.is_none()) {
             self.show_menu(false);
@@ -118,6 +117,7 @@ impl Kiosk {
                 self.enter(turn);
             }
             StepState::Show
+            | StepState::Scan
             | StepState::Choose { .. }
             | StepState::QueryFailed(_)
             | StepState::Nothing(_)
@@ -139,7 +139,8 @@ impl Kiosk {
         let Some(doc) = self.catalogue.offered(self.setup.profile).get(at).cloned() else { return };
         match self.standing(&doc, visit) {
             Standing::Open => self.open_service(turn, doc),
-            Standing::NeedsPhone => self.prove(turn, doc),
+            Standing::NeedsPhone => self.prove_by_phone(turn, doc),
+            Standing::NeedsPin => self.prove_by_pin(turn, doc),
             Standing::NeedsLink | Standing::NeedsCodeAgain | Standing::NeedsLevel => {}
         }
     }
@@ -184,26 +185,22 @@ impl Kiosk {
     }
 
     fn digit(&mut self, digit: u8) {
-        if let Some(running) = self.running_mut()
-            && let StepState::Pin { digits, tries_left, .. } = &mut running.state
-            && digits.len() < PIN_LENGTH
-            && digit < 10
-        {
-            digits.push(b'0' + digit);
-            *tries_left = None;
+        if let Some(entry) = self.pin_mut() {
+            entry.push(digit);
         }
     }
 
     fn erase(&mut self) {
-        if let Some(running) = self.running_mut()
-            && let StepState::Pin { digits, .. } = &mut running.state
-        {
-            digits.pop();
+        if let Some(entry) = self.pin_mut() {
+            entry.erase();
         }
     }
 
     /// The primary action.
     fn go(&mut self, turn: &mut Turn) {
+        if self.proving().is_some() {
+            return self.go_on_with_pin(turn);
+        }
         let Some(running) = self.running_mut() else {
             if self.visit.is_none() && !self.closing.as_ref().is_some_and(|c| c.ends_with_card()) {
                 self.closing = None;
@@ -213,8 +210,8 @@ impl Kiosk {
         let last = running.at + 1 >= running.doc.steps.len();
         match &running.state {
             StepState::Consent => self.agree(turn),
-            StepState::Show if last => self.show_menu(false),
-            StepState::Show => self.next_step(turn),
+            StepState::Show | StepState::Scan if last => self.show_menu(false),
+            StepState::Show | StepState::Scan => self.next_step(turn),
             StepState::Choose { .. } => self.take_choice(turn),
             StepState::Confirm { method } => {
                 let method = *method;
@@ -246,6 +243,7 @@ impl Kiosk {
             StepState::Querying { .. }
             | StepState::QueryFailed(_)
             | StepState::Nothing(_)
+            | StepState::Scan
             | StepState::Choose { .. }
             | StepState::NoMethod
             | StepState::MoneyOff

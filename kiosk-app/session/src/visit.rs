@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 use crate::code::Verified;
 use crate::effect::Ticket;
 use crate::event::{Failure, Mono};
-use crate::prove::Proving;
+use crate::pin::PinEntry;
+use crate::prove::{By, Proving};
 use crate::rows::Row;
 
 /// A visit, from the card's insertion or the code's acceptance to its end.
@@ -55,7 +56,7 @@ pub(crate) enum Task {
     Identifying { ticket: Ticket, deadline: Mono },
     /// The menu is shown.
     Menu { declined: bool },
-    /// The phone is asked to prove that it is there.
+    /// The resident is asked to prove who they are.
     Proving(Box<Proving>),
     /// A service runs.
     Service(Box<Running>),
@@ -88,6 +89,7 @@ pub(crate) enum StepState {
     QueryFailed(Failure),
     Nothing(Bilingual),
     Show,
+    Scan,
     Choose {
         chosen: BTreeSet<usize>,
         page: usize,
@@ -100,9 +102,7 @@ pub(crate) enum StepState {
     },
     Pin {
         method: usize,
-        digits: Zeroizing<Vec<u8>>,
-        keys: [u8; 10],
-        tries_left: Option<u8>,
+        entry: PinEntry,
     },
     PinCheck {
         method: usize,
@@ -140,6 +140,7 @@ impl Running {
             Step::Consent { .. }
             | Step::Query { .. }
             | Step::Show { .. }
+            | Step::Scan { .. }
             | Step::Pay { .. }
             | Step::Print { .. } => None,
         });
@@ -167,6 +168,7 @@ impl Visit {
                 | StepState::QueryFailed(_)
                 | StepState::Nothing(_)
                 | StepState::Show
+                | StepState::Scan
                 | StepState::Choose { .. }
                 | StepState::NoMethod
                 | StepState::MoneyOff
@@ -195,6 +197,7 @@ impl Visit {
                 | StepState::QueryFailed(_)
                 | StepState::Nothing(_)
                 | StepState::Show
+                | StepState::Scan
                 | StepState::Choose { .. }
                 | StepState::NoMethod
                 | StepState::MoneyOff
@@ -206,6 +209,15 @@ impl Visit {
                 | StepState::Settled { .. }
                 | StepState::Printing { .. } => None,
             },
+        }
+    }
+
+    /// Whoever finds the right page on a phone does not touch the screen meanwhile.
+    pub(crate) fn is_with_phone(&self) -> bool {
+        match &self.task {
+            Task::Proving(proving) => matches!(proving.by, By::Phone { .. }),
+            Task::Service(running) => matches!(running.state, StepState::Scan),
+            Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } => false,
         }
     }
 

@@ -121,18 +121,30 @@ pub struct Identified {
     pub level: Level,
 }
 
-/// More evidence for a visit that is open: an answer to the kiosk's challenge.
-#[derive(Serialize, Deserialize, Zeroize)]
-#[zeroize(drop)]
+/// More evidence for a visit that is open.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvidenceRequest {
     /// From [`Identified`].
-    #[zeroize(skip)]
     pub key: VisitKey,
-    /// The nonce of the [`Challenge`](crate::Challenge), hexadecimal; its device is the one that asks.
-    pub nonce: String,
-    /// The whole text of the answer code, `YK1:…`.
-    pub answer: String,
+    /// What the resident gave.
+    pub given: Given,
+}
+
+/// What a resident gave to prove who they are.
+#[derive(Serialize, Deserialize, Zeroize)]
+#[zeroize(drop)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum Given {
+    /// An answer to the kiosk's challenge.
+    ChallengeAnswer {
+        /// The nonce of the [`Challenge`](crate::Challenge), hexadecimal; its device is the one that asks.
+        nonce: String,
+        /// The whole text of the answer code, `YK1:…`.
+        answer: String,
+    },
+    /// The card in the slot, which had proved to be its issuer's own, verified its holder's PIN. The kiosk's word.
+    CardPin,
 }
 
 /// Answer to [`EvidenceRequest`].

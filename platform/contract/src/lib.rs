@@ -23,8 +23,9 @@ mod time;
 
 pub use api::{
     BatchAck, CallAnswer, CallRequest, CardEvidence, CardStanding, ChangesAnswer, ChargeRequest, ChargeState,
-    EvidenceAnswer, EvidenceRequest, FeedItem, IdCardEvidence, Identified, IdentifyRequest, InquireRequest,
-    Presented, RecordBatch, Refused, Row, SignedDocument, SignedHead, VisitKey, Window, WireRecord,
+    EvidenceAnswer, EvidenceRequest, FeedItem, Given, IdCardEvidence, Identified, IdentifyRequest,
+    InquireRequest, Presented, RecordBatch, Refused, Row, SignedDocument, SignedHead, VisitKey, Window,
+    WireRecord,
 };
 pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes};
 pub use code::{

@@ -78,7 +78,7 @@ pub enum Offline {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FieldType {
-    /// An opaque key; never shown.
+    /// An opaque key; never shown as text.
     Key,
     /// A text of at most 200 characters.
     Text,
@@ -173,6 +173,21 @@ pub enum Step {
         /// The fields, in order.
         show: Vec<String>,
     },
+    /// Shows a code for the resident's phone to scan.
+    Scan {
+        /// Name of the step.
+        id: String,
+        /// The query that gave it: one row.
+        from: String,
+        /// The key that is shown as a QR code.
+        field: String,
+        /// Its title: an instruction.
+        title: Bilingual,
+        /// What it is for.
+        lead: Bilingual,
+        /// What the hands do, one after the other.
+        steps: Vec<Bilingual>,
+    },
     /// Lets the resident choose rows.
     Choose {
         /// Name of the step.
@@ -220,6 +235,7 @@ impl Step {
             Self::Consent { id, .. }
             | Self::Query { id, .. }
             | Self::Show { id, .. }
+            | Self::Scan { id, .. }
             | Self::Choose { id, .. }
             | Self::Pay { id, .. }
             | Self::Print { id, .. } => id,
@@ -305,6 +321,14 @@ pub enum DocumentError {
         /// The field.
         field: String,
     },
+    /// What is to be scanned is no key of its query.
+    #[error("step `{step}` shows `{field}` as a code, which its query does not declare as a key")]
+    NoCode {
+        /// The step.
+        step: String,
+        /// The field.
+        field: String,
+    },
     /// What is paid lacks a key, a payee or an amount.
     #[error("step `{0}` pays rows that need exactly one key, one money field and a text field `payee`")]
     Unpayable(String),
@@ -337,7 +361,7 @@ impl ServiceDocument {
             Step::Query { answer, .. } => Some(answer),
             Step::Show { from, .. } | Step::Choose { from, .. } => self.answer_of(from),
             Step::Pay { items, .. } => self.answer_of(items),
-            Step::Consent { .. } | Step::Print { .. } => None,
+            Step::Consent { .. } | Step::Scan { .. } | Step::Print { .. } => None,
         })
     }
 
@@ -378,6 +402,12 @@ impl ServiceDocument {
                 answer.keys().try_for_each(|field| name(field))
             }
             Step::Show { from, show, .. } => shown(&own, query(from)?, show),
+            Step::Scan { from, field, steps, .. } => {
+                if query(from)?.get(field).map(Field::kind) != Some(FieldType::Key) {
+                    return Err(DocumentError::NoCode { step: own, field: field.clone() });
+                }
+                non_empty(steps, &own)
+            }
             Step::Choose { from, show, max, .. } => {
                 if *max == 0 {
                     return Err(DocumentError::Empty(own));

@@ -153,6 +153,25 @@ pub struct SiteDevices {
     pub printer: Option<PrinterPath>,
     /// An A4 printer.
     pub sheet_printer: Option<SheetPrinterPath>,
+    /// A gate's light and buzzer.
+    pub signal: Option<SignalPath>,
+}
+
+/// Where a gate's light and buzzer are: a serial relay board (LCUS).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SignalPath {
+    /// Path of the tty.
+    pub tty: String,
+    /// Bits per second; 9,600 as a rule.
+    pub baud: u32,
+    /// Relay of the green light, from 1.
+    pub go: u8,
+    /// Relay of the red light.
+    pub stop: u8,
+    /// Relay of the buzzer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buzzer: Option<u8>,
 }
 
 /// Where the card slot is.
@@ -367,6 +386,9 @@ pub enum SiteError {
     /// An A4 printer that is spoken to in another way.
     #[error("`{0}` is not the address of an IPP printer: `ipp://HOST/printers/NAME`")]
     SheetPrinter(String),
+    /// A light on a relay that no board has, or two things on one relay.
+    #[error("[devices.signal]: `go`, `stop` and `buzzer` are three different relays, 1 to 8")]
+    Signal,
     /// Two readers that are one.
     #[error("`{0}` names the reader of the PSAM and that of the residents' cards: give more of each name")]
     Psam(String),
@@ -447,6 +469,15 @@ impl Site {
         {
             return Err(SiteError::SheetPrinter(url.clone()));
         }
+        if let Some(SignalPath { go, stop, buzzer, .. }) = &devices.signal {
+            let mut relays: Vec<u8> = [Some(*go), Some(*stop), *buzzer].into_iter().flatten().collect();
+            let count = relays.len();
+            relays.sort_unstable();
+            relays.dedup();
+            if relays.len() != count || !relays.iter().all(|relay| (1..=8).contains(relay)) {
+                return Err(SiteError::Signal);
+            }
+        }
         if devices.card_reader.is_none() && devices.code_reader.is_none() && devices.id_reader.is_none() {
             return Err(SiteError::NoWay);
         }
@@ -475,6 +506,22 @@ mod tests {
         ] {
             assert_eq!(Site::parse(text).unwrap().profile, profile);
         }
+    }
+
+    #[test]
+    fn a_gates_light_hangs_on_relays_that_there_are() {
+        let gate = include_str!("../../../provisioning/sites/gate.toml");
+        for (from, to) in [
+            ("go = 1", "go = 0"),
+            ("go = 1", "go = 9"),
+            ("stop = 2", "stop = 1"),
+            ("buzzer = 3", "buzzer = 2"),
+        ] {
+            let text = gate.replacen(from, to, 1);
+            assert_ne!(text, gate, "{from}");
+            assert!(matches!(Site::parse(&text), Err(SiteError::Signal)), "{to}");
+        }
+        assert!(Site::parse(&gate.replacen("buzzer = 3\n", "", 1)).is_ok());
     }
 
     #[test]

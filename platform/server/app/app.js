@@ -10,17 +10,19 @@ const TICK_MS = 200, WAIT_MS = 8_000;
 /** An answer to a kiosk is shown for so long: it has waited for it, and its owner stands there. */
 const ANSWER_MS = 60_000;
 /** Views that stay until their owner leaves them. */
-const STAYS = ["uses", "loss", "scan", "confirm", "broken"];
+const STAYS = ["uses", "loss", "scan", "confirm", "pair", "broken"];
 const IDENTITY_PAGE = document.querySelector("meta[name=identity-page]").content;
 
 const at = id => document.getElementById(id);
 const main = at("main");
 /** What is known of this phone; what is shown; the online code, when the machine could not read the other; what a kiosk
- * asked, and until when it is answered. */
-let phone, session, shown = "", token, asked, answering, renewing = false, renewAt = 0;
+ * asked, and until when it is answered; what was scanned from a kiosk's screen to bind this phone. */
+let phone, session, shown = "", token, asked, answering, pairing, renewing = false, renewAt = 0;
 
 const WORDS = {
   "not-in-person": "没有核验通过，请再试一次。",
+  "pairing-over": "这个码已失效。请在终端上重新开通。",
+  "other-number": "后六位不对，请看着身份证再输一次。",
   "not-in-base": "还没有您的居民服务卡信息。请带身份证到就近的服务中心办理。",
   "card-not-in-force": "您的居民服务卡已挂失或未激活，渝快码暂停使用。",
   "too-many": "今天更新得太多了，请稍后再试。",
@@ -69,22 +71,65 @@ function leaveForIdentity() {
   location.assign(IDENTITY_PAGE + "?" + new URLSearchParams({ return: back, state }));
 }
 
-/** Back from the identity service: the ticket is taken out of the address before anything else. */
-async function backFromIdentity() {
-  const told = new URLSearchParams(location.hash.slice(1)), ticket = told.get("ticket");
-  const expected = sessionStorage.getItem("state");
+/** What the address brings, taken out of it before anything else. */
+function brought() {
+  const told = new URLSearchParams(location.hash.slice(1));
   if (location.hash) history.replaceState(null, "", location.pathname);
+  return told;
+}
+
+/** This phone is the resident's from now on; what another left on it is gone. */
+async function bindBy(proof) {
+  const bound = await ask("bindings", proof);
+  await keep.forget();
+  await keep.keepPhone(unhex(bound.phone), bound.name);
+  navigator.storage?.persist?.();
+}
+
+/** Back from the identity service. */
+async function backFromIdentity(told) {
+  const ticket = told.get("ticket"), expected = sessionStorage.getItem("state");
   sessionStorage.removeItem("state");
   if (!ticket || !expected || told.get("state") !== expected) return;
   try {
-    const bound = await ask("bindings", { ticket });
-    await keep.forget();
-    await keep.keepPhone(unhex(bound.phone), bound.name);
-    navigator.storage?.persist?.();
+    await bindBy({ ticket });
   } catch (code) {
     await unbound(code);
     throw code;
   }
+}
+
+/** 配对: the code on a kiosk's screen opened this page; its owner says that they are the one at the kiosk. */
+function startPairing(code) {
+  pairing = code;
+  at("idEnd").value = "";
+  at("pairFailed").hidden = true;
+  at("pairGo").disabled = true;
+  go("pair");
+}
+
+async function pair() {
+  at("pairGo").disabled = true;
+  at("pairFailed").hidden = true;
+  try {
+    await bindBy({ pairing: { code: pairing, id_end: at("idEnd").value } });
+  } catch (code) {
+    at("pairFailed").textContent = words(code);
+    at("pairFailed").hidden = false;
+    at("pairGo").disabled = code === "pairing-over";
+    return;
+  }
+  session = token = undefined;
+  renewAt = 0;
+  await endPairing();
+}
+
+/** Paired or not: the page shows what this phone has. */
+async function endPairing() {
+  pairing = undefined;
+  at("idEnd").value = "";
+  go("starting");
+  await resume();
 }
 
 async function renew() {
@@ -280,24 +325,43 @@ async function start() {
     return go("broken");
   }
   navigator.serviceWorker?.register("sw.js").catch(() => {});
+  const told = brought();
   try {
-    await backFromIdentity();
-    phone = await keep.phone();
+    await backFromIdentity(told);
   } catch (code) {
     return typeof code === "string" ? undefined : unbound();
+  }
+  setInterval(tick, TICK_MS);
+  setInterval(checkStanding, STANDING_EVERY_MS);
+  if (told.get("pair")) return startPairing(told.get("pair"));
+  await resume();
+}
+
+/** Shows the code of this phone, if it has one. */
+async function resume() {
+  try {
+    phone = await keep.phone();
+  } catch {
+    return unbound();
   }
   if (!phone) return unbound();
   const kept = await keep.session().catch(() => undefined);
   session = kept && { ...kept, ...sessionOf(kept.secret) };
   if (!session) await renew();
   tick();
-  setInterval(tick, TICK_MS);
   checkStanding();
-  setInterval(checkStanding, STANDING_EVERY_MS);
   lit();
 }
 
 at("bind").addEventListener("click", leaveForIdentity);
+at("idEnd").addEventListener("input", () => { at("pairGo").disabled = at("idEnd").value.length !== 6; });
+at("pairGo").addEventListener("click", pair);
+at("pairNo").addEventListener("click", endPairing);
+addEventListener("hashchange", () => {
+  // A page that is open already and is opened again by what a kiosk shows.
+  const code = brought().get("pair");
+  if (code) startPairing(code);
+});
 at("retry").addEventListener("click", () => { renewAt = 0; tick(); });
 at("elder").addEventListener("click", () => { elder(!document.body.classList.contains("elder")); tick(); });
 at("scan").addEventListener("click", () => { endAnswer(); startScan(); });

@@ -1,13 +1,14 @@
 //! What services ask the platform: rows for a resident, some of them fetched from a department.
 
-use contract::{CallAnswer, CallRequest, Money, ProblemCode, Row, ServiceDocument, Step, UnixMs};
+use contract::{CallAnswer, CallRequest, Evidence, Money, ProblemCode, Row, ServiceDocument, Step, UnixMs};
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
+use crate::codes;
 use crate::consents::use_consent;
 use crate::device::Device;
 use crate::fail::{Fail, json};
-use crate::identify::open_visit;
+use crate::identify::{Visit, open_visit};
 use crate::operation::Operation;
 use crate::platform::Turn;
 use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
@@ -22,7 +23,7 @@ pub(crate) fn call(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<
     let visit = open_visit(turn, device, &request.key)?;
     let operation = offered(turn, device, &request)?;
     let needed = turn.city.catalogue.document(&request.service).map(|document| document.level);
-    if needed.is_some_and(|needed| visit.level < needed) {
+    if visit.level < operation.least() || needed.is_some_and(|needed| visit.level < needed) {
         return Err(ProblemCode::LevelTooLow
             .because("the visit's evidence does not reach this level")
             .into());
@@ -36,6 +37,7 @@ pub(crate) fn call(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<
         Operation::MedicalBalance => Ok(answer(balance(turn, visit.resident)?)),
         Operation::InsuranceProof => Ok(answer(insurance(turn, visit.resident, proof)?)),
         Operation::WaterBills => ask_for_bills(turn, visit.resident),
+        Operation::PhonePairing => pairing(turn, device, &visit),
     }
 }
 
@@ -96,6 +98,18 @@ fn insurance(turn: &Turn<'_>, resident: i64, proof: Option<String>) -> Result<Ve
         ]))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A phone is bound by the card, where the card is there: a phone that is bound already binds no other.
+fn pairing(turn: &mut Turn<'_>, device: &Device, visit: &Visit) -> Result<Reply, Fail> {
+    if visit.evidence != Evidence::AuthenticatedCardPin {
+        return Err(ProblemCode::NotOffered.because("a phone is bound by a card and its PIN").into());
+    }
+    if turn.city.codes.is_none() {
+        return Err(ProblemCode::NotOffered.because("this platform issues no codes").into());
+    }
+    let code = codes::pairings::offer(turn, device, visit.resident)?;
+    Ok(answer(vec![row([("code", code)])]))
 }
 
 /// The day in the city, `YYYY-MM-DD`.

@@ -138,7 +138,13 @@ fn admitted(turn: &Turn<'_>, device: &Device, request: &ChargeRequest) -> Result
         Err(other @ (Fail::Store(_) | Fail::Phone(_))) => return Err(other),
     };
     let method_fits = match (request.method, visit.evidence) {
-        (Method::CardAccount, Evidence::CardRead | Evidence::CardAuthenticated | Evidence::CardPin)
+        (
+            Method::CardAccount,
+            Evidence::CardRead
+            | Evidence::CardAuthenticated
+            | Evidence::CardPin
+            | Evidence::AuthenticatedCardPin,
+        )
         | (Method::ResidentCode, Evidence::TokenConsumed | Evidence::ChallengeAnswered) => true,
         (Method::CardAccount | Method::ResidentCode | Method::Wallet, _) => false,
     };

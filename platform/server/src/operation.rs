@@ -1,5 +1,7 @@
 //! The operations that services may call, and what each needs.
 
+use contract::Level;
+
 /// An operation of the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -9,6 +11,8 @@ pub(crate) enum Operation {
     InsuranceProof,
     /// 待缴水费.
     WaterBills,
+    /// 开通渝快码 on a phone.
+    PhonePairing,
 }
 
 impl Operation {
@@ -17,6 +21,7 @@ impl Operation {
             "medical.balance" => Some(Self::MedicalBalance),
             "insurance.proof" => Some(Self::InsuranceProof),
             "water.bills" => Some(Self::WaterBills),
+            "phone.pairing" => Some(Self::PhonePairing),
             _ => None,
         }
     }
@@ -25,7 +30,16 @@ impl Operation {
     pub(crate) const fn is_personal_record(self) -> bool {
         match self {
             Self::InsuranceProof => true,
-            Self::MedicalBalance | Self::WaterBills => false,
+            Self::MedicalBalance | Self::WaterBills | Self::PhonePairing => false,
+        }
+    }
+
+    /// The level below which it is never done, whatever the service document says: who has a picture of a code, or a
+    /// found card, must not come by a phone of somebody's.
+    pub(crate) const fn least(self) -> Level {
+        match self {
+            Self::PhonePairing => Level::Proven,
+            Self::InsuranceProof | Self::MedicalBalance | Self::WaterBills => Level::Recognised,
         }
     }
 }

@@ -45,6 +45,13 @@ CREATE TABLE IF NOT EXISTS phones (
     bound_ms INTEGER NOT NULL,
     ended_ms INTEGER
 ) STRICT;
+-- A resident has one code to take to a phone at most.
+CREATE TABLE IF NOT EXISTS pairings (
+    resident INTEGER NOT NULL PRIMARY KEY,
+    hash     BLOB NOT NULL UNIQUE,
+    until_ms INTEGER NOT NULL,
+    wrong    INTEGER NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS code_aliases (
     resident  INTEGER NOT NULL,
     alias     BLOB NOT NULL PRIMARY KEY,

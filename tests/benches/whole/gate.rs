@@ -17,6 +17,7 @@ use journal::RealDisk;
 use resident_code::{Alias, Capabilities, Issuer, SessionCertificate, SessionTerms, SigningKey};
 use session::{Device, Equipment, Event, Health, Mono, Now, Setup, Times};
 use view::{Body, Light, Texts};
+use virtual_hardware::camera::{Screen, draw};
 
 use super::report_percentiles;
 
@@ -124,7 +125,8 @@ pub(super) fn verdicts(directory: &Path) -> Result<()> {
 }
 
 fn virtual_camera(text: &str, phase: u16) -> Result<Frame> {
-    let picture = virtual_hardware::camera::draw(Some(text), phase.into());
+    let screen = Screen::code(text).context("a code holds the text")?;
+    let picture = draw(Some(&screen), phase.into());
     let (width, height) = picture.dimensions();
     Frame::new(width, height, picture.into_raw()).context("a picture is a frame")
 }

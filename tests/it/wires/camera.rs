@@ -3,7 +3,7 @@
 use device::wire::{CameraSetup, DeviceConfig, Event, FromDevice, Health};
 use system_tests::driver::Driver;
 use tempfile::TempDir;
-use virtual_hardware::camera::VirtualCamera;
+use virtual_hardware::camera::{Screen, VirtualCamera};
 
 const CODE: &str = "YK1:J1 8SB00U8ZV1G5YOG3S9000000000000";
 
@@ -43,10 +43,10 @@ impl Rig {
 #[test]
 fn a_code_held_to_the_camera_is_read_whole() {
     let rig = Rig::start();
-    rig.camera.show(Some(CODE.into()));
+    rig.camera.show(Screen::code(CODE));
     assert_eq!(rig.code(), CODE.as_bytes());
     let other = CODE.replace('J', "K");
-    rig.camera.show(Some(other.clone()));
+    rig.camera.show(Screen::code(&other));
     assert_eq!(rig.code(), other.as_bytes());
 }
 
@@ -57,6 +57,6 @@ fn a_stalled_camera_shows_and_recovers_by_itself() {
     rig.driver.wait_for_health(Health::Failed).unwrap();
     rig.camera.stall(false);
     rig.driver.wait_for_health(Health::Ready).unwrap();
-    rig.camera.show(Some(CODE.into()));
+    rig.camera.show(Screen::code(CODE));
     assert_eq!(rig.code(), CODE.as_bytes());
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use contract::ScreenSize;
 use system_tests::rig::{Fitting, Plan, Rig};
-use system_tests::{namespace, script};
+use system_tests::{browser, namespace, script};
 
 /// The bench is shown here.
 const BENCH: &str = "127.0.0.1:8800";
@@ -51,6 +51,7 @@ fn run() -> Result<()> {
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
     let target = repository.join("target");
     if script {
+        browser::install(&target)?;
         namespace::enter()?;
         return play(&target, repository, screen, &only);
     }

@@ -34,8 +34,10 @@ const MENU: &str = "您想办什么";
 /// A card of the second generation, and one whose code is shown.
 const CARD: &str = "zhang-guiying";
 const CODE: &str = "wang-jianguo";
-/// Its PIN.
+/// PIN of [`CARD`].
 const PIN: &str = "730914";
+/// A card of the third generation, which must be proved.
+const GUARDED: &str = "wang-jianguo";
 
 /// The kiosk is at it and says so.
 const CARD_WORKING: &[&str] = &["正在读卡", "正在核对身份"];
@@ -46,6 +48,7 @@ const CARD_ENDS: &[&str] = &[
     "卡内信息不完整",
     "这不是社会保障卡",
     "这张社保卡已锁定",
+    "这张卡没有通过验证",
     "这张卡已过有效期",
     "没有查到这张卡",
     "卡内信息与登记的不一致",
@@ -126,7 +129,10 @@ impl<'a> Drill<'a> {
     /// A card is put in and cannot be read, or is read all the same.
     fn card(&mut self) -> Result<()> {
         self.at.fault(&self.name(), true)?;
-        self.at.insert(CARD)?;
+        let is_proved = [&card::CHALLENGE, &card::INTERNAL, &card::EXTERNAL]
+            .into_iter()
+            .any(|step| std::ptr::eq(step, self.fault.step));
+        self.at.insert(if is_proved { GUARDED } else { CARD })?;
         self.strike(CARD_WORKING, CARD_ENDS)?;
         self.card_after_mending()
     }

@@ -11,9 +11,9 @@ use crate::proxy::Cut;
 use crate::station::Station;
 
 /// Long enough for a kiosk to hear what the platform has to say.
-const HEARD: Duration = Duration::from_secs(60);
+pub(super) const HEARD: Duration = Duration::from_secs(60);
 /// A code shown so long ago is not accepted any more: the window of the sites, and one slot.
-const TOO_OLD: Duration = Duration::from_secs(21);
+pub(super) const TOO_OLD: Duration = Duration::from_secs(21);
 /// What a reader has not seen for so long was taken away.
 const AWAY: Duration = Duration::from_millis(1_700);
 /// The next slot's code is another code.
@@ -143,7 +143,7 @@ fn sign_in(kiosk: &Station, phone: &Phone) -> Result<String> {
 }
 
 /// Leaves, and stays away long enough for the next code to be held up anew.
-fn leave(kiosk: &Station) -> Result<()> {
+pub(super) fn leave(kiosk: &Station) -> Result<()> {
     kiosk.hide_code()?;
     kiosk.tap("退出")?;
     kiosk.see("请选择一种方式开始")?;

@@ -20,6 +20,12 @@ pub static READ_ISSUER: Step = step("read-issuer", "读发卡记录", ALL);
 pub static SELECT_HOLDER: Step = step("select-holder", "选择持卡人文件", ALL);
 /// READ RECORD in EF06.
 pub static READ_HOLDER: Step = step("read-holder", "读持卡人记录", ALL);
+/// GET CHALLENGE, on a card that must be proved.
+pub static CHALLENGE: Step = step("challenge", "取随机数", ALL);
+/// INTERNAL AUTHENTICATE: the card proves itself.
+pub static INTERNAL: Step = step("internal", "内部认证", ALL);
+/// EXTERNAL AUTHENTICATE: the authority proves itself to the card.
+pub static EXTERNAL: Step = step("external", "外部认证", ALL);
 /// VERIFY.
 pub static VERIFY: Step = step("verify", "校验密码", ALL);
 /// The reader's wire itself: lengths and bodies of vpcd's messages, in answer to any command.
@@ -44,6 +50,9 @@ pub static STEPS: &[&Step] = &[
     &READ_ISSUER,
     &SELECT_HOLDER,
     &READ_HOLDER,
+    &CHALLENGE,
+    &INTERNAL,
+    &EXTERNAL,
     &VERIFY,
     &FRAME,
     &CONTACTS,

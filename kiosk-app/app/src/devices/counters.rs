@@ -53,7 +53,9 @@ impl Counters {
             FromDevice::Answer(_, Ok(Answer::Printed(Outcome::Printed { .. }))) => &mut self.printed,
             FromDevice::Answer(_, Ok(Answer::Printed(Outcome::NotStarted(_)))) => &mut self.not_printed,
             FromDevice::Answer(_, Ok(Answer::Printed(Outcome::Unconfirmed(_)))) => &mut self.unconfirmed,
-            FromDevice::Answer(_, Ok(Answer::Scanning(_) | Answer::Authenticated)) => return,
+            FromDevice::Answer(_, Ok(Answer::Scanning(_) | Answer::Authenticated | Answer::Signalled)) => {
+                return;
+            }
             FromDevice::Answer(_, Err(_)) => &mut self.faults,
         };
         *of_it += 1;

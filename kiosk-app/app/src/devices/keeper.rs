@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use contract::ReceiptId;
 use device::framing::{self, WireError};
-use device::wire::{DeviceConfig, FromDevice, ToDevice, Work};
+use device::wire::{DeviceConfig, FromDevice, Signal, ToDevice, Work};
 use session::{Answer, Device, Event, Failure, Health, PrintResult, Ticket, Trouble};
 use zeroize::Zeroizing;
 
@@ -43,6 +43,8 @@ pub(crate) enum Order {
     Authenticate(Ticket, Option<card::AuthAnswer>),
     /// Print this: a receipt or a sheet.
     Print(ReceiptId, Box<Work>),
+    /// Show this. Nobody waits for it.
+    Signal(Signal),
     /// The answer is no longer wanted.
     Cancel(Ticket),
 }
@@ -140,7 +142,7 @@ fn not_begun(order: Order) -> Option<Event> {
             Some(Event::Answer(ticket, Err(Failure::Device)))
         }
         Order::Print(receipt, _) => Some(Event::Paper(receipt, PrintResult::NotStarted)),
-        Order::Cancel(_) => None,
+        Order::Signal(_) | Order::Cancel(_) => None,
     }
 }
 
@@ -265,6 +267,11 @@ impl Post {
             Order::Pin(ticket, digits) => (Job::Pin(ticket), Work::VerifyPin(digits)),
             Order::Authenticate(ticket, answer) => (Job::Authenticate(ticket), Work::Authenticate(answer)),
             Order::Print(receipt, content) => (Job::Print(receipt), *content),
+            Order::Signal(signal) => {
+                self.tickets += 1;
+                let shows = ToDevice::Do(self.tickets, Work::Signal(signal));
+                return framing::write_frame(&mut alive.stream, &shows);
+            }
             Order::Cancel(ticket) => {
                 let of = self.jobs.iter().find(|(_, job)| matches!(job, Job::Pin(of) if *of == ticket));
                 return match of {

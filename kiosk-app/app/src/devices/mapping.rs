@@ -3,9 +3,10 @@
 
 use code_reader::{Hint, LineEnd};
 use contract::{Receipt, ReceiptLine, ScannerEnd, ScannerLine};
-use device::wire::{self, Attention, Fault};
+use device::wire::{self, Attention, Fault, Signal};
 use printer::{A4, Block, Outcome, Sheet, SheetBlock, SheetCode};
 use session::{CardEvent, CodeHint, Event, Failure, Health, IdCardEvent, PinAnswer, PrintResult, Trouble};
+use view::{Body, Light, Sign};
 
 use super::{cards, id_cards};
 
@@ -86,13 +87,26 @@ pub(super) fn scanner_line(line: ScannerLine) -> wire::ScannerLine {
     }
 }
 
+/// What a gate's light shows of a view; the sign itself shows more.
+pub(super) const fn signal(body: &Body) -> Signal {
+    match body {
+        Body::Sign(Sign { light: Light::Go, .. }) => Signal::Go,
+        Body::Sign(Sign { light: Light::Stop, .. }) => Signal::Stop,
+        _ => Signal::Dark,
+    }
+}
+
 /// What the card said to a PIN.
 pub(super) fn pin(answer: Result<wire::Answer, Fault>) -> Result<PinAnswer, Failure> {
     match answer {
         Ok(wire::Answer::Pin(outcome)) => cards::pin(outcome),
-        Ok(wire::Answer::Authenticated | wire::Answer::Printed(_) | wire::Answer::Scanning(_)) | Err(_) => {
-            Err(Failure::Device)
-        }
+        Ok(
+            wire::Answer::Authenticated
+            | wire::Answer::Printed(_)
+            | wire::Answer::Scanning(_)
+            | wire::Answer::Signalled,
+        )
+        | Err(_) => Err(Failure::Device),
     }
 }
 
@@ -100,9 +114,13 @@ pub(super) fn pin(answer: Result<wire::Answer, Fault>) -> Result<PinAnswer, Fail
 pub(super) fn unread(answer: &Result<wire::Answer, Fault>) -> Option<Failure> {
     match answer {
         Ok(wire::Answer::Authenticated) => None,
-        Ok(wire::Answer::Pin(_) | wire::Answer::Printed(_) | wire::Answer::Scanning(_)) | Err(_) => {
-            Some(Failure::Device)
-        }
+        Ok(
+            wire::Answer::Pin(_)
+            | wire::Answer::Printed(_)
+            | wire::Answer::Scanning(_)
+            | wire::Answer::Signalled,
+        )
+        | Err(_) => Some(Failure::Device),
     }
 }
 
@@ -122,9 +140,12 @@ pub(super) fn printed(answer: Result<wire::Answer, Fault>) -> PrintResult {
         Ok(wire::Answer::Printed(Outcome::NotStarted(_))) | Err(_) => PrintResult::NotStarted,
         Ok(wire::Answer::Printed(Outcome::Unconfirmed(_))) => PrintResult::Unconfirmed,
         // An answer to another question: nobody knows what it did with this one.
-        Ok(wire::Answer::Pin(_) | wire::Answer::Authenticated | wire::Answer::Scanning(_)) => {
-            PrintResult::Unconfirmed
-        }
+        Ok(
+            wire::Answer::Pin(_)
+            | wire::Answer::Authenticated
+            | wire::Answer::Scanning(_)
+            | wire::Answer::Signalled,
+        ) => PrintResult::Unconfirmed,
     }
 }
 
@@ -197,6 +218,21 @@ mod tests {
         assert_eq!(printed(Ok(wire::Answer::Scanning(true))), PrintResult::Unconfirmed);
         let fenced = Outcome::Printed { confirmation: printer::Confirmation::Fence };
         assert_eq!(answer(fenced), PrintResult::Printed(contract::Confirmation::Fenced));
+    }
+
+    #[test]
+    fn a_gates_light_shows_verdicts_and_nothing_else() {
+        let words = || view::TextId::GateReady.into();
+        let sign = |light| Body::Sign(Sign { light, word: words(), detail: words() });
+        for (light, expected) in [
+            (Light::Go, Signal::Go),
+            (Light::Stop, Signal::Stop),
+            (Light::Ready, Signal::Dark),
+            (Light::Wait, Signal::Dark),
+        ] {
+            assert_eq!(signal(&sign(light)), expected);
+        }
+        assert_eq!(signal(&Body::Menu(Vec::new())), Signal::Dark);
     }
 
     #[test]

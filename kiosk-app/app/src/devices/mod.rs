@@ -10,12 +10,14 @@ mod pulse;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 
 use contract::{CardAuthAnswer, CodeReaderPath, Form, Receipt, ReceiptId, SiteDevices};
-use device::wire::{CameraSetup, DeviceConfig, PrinterLink, Work};
+use device::wire::{CameraSetup, DeviceConfig, PrinterLink, Relays, Signal, Work};
 use session::{Device, Event, Failure, PrintResult, Ticket};
+use view::{View, ViewId};
 use zeroize::Zeroizing;
 
 use crate::inbox::Inbox;
@@ -33,6 +35,9 @@ pub(crate) struct Devices {
     card_reader: Option<Keeper>,
     printer: Option<Keeper>,
     sheet_printer: Option<Keeper>,
+    signal: Option<Keeper>,
+    /// The view that the light went with last.
+    shown: Cell<(Option<ViewId>, Signal)>,
     /// Nothing is ever asked of these; they end with the others.
     _code_reader: Option<Keeper>,
     _id_reader: Option<Keeper>,
@@ -72,7 +77,14 @@ impl Devices {
             }
             None => ("", None),
         };
+        let signal = site.signal.as_ref().map(|path| DeviceConfig::Signal {
+            tty: path.tty.clone(),
+            baud: path.baud,
+            relays: Relays { go: path.go, stop: path.stop, buzzer: path.buzzer },
+        });
         Ok(Self {
+            signal: keep(Device::Signal, "signal", signal)?,
+            shown: Cell::new((None, Signal::Dark)),
             card_reader: keep(Device::CardReader, "card", reader)?,
             printer: keep(Device::Printer, "receipt-printer", printer)?,
             sheet_printer: keep(Device::SheetPrinter, "sheet-printer", sheet_printer)?,
@@ -112,6 +124,17 @@ impl Devices {
         match printer {
             Some(keeper) => keeper.order(Order::Print(receipt, Box::new(work))),
             None => Some(Event::Paper(receipt, PrintResult::NotStarted)),
+        }
+    }
+
+    /// A view is on the screen: a gate's light goes with its sign, anew for each verdict.
+    pub(crate) fn show(&self, view: &View) {
+        let signal = mapping::signal(&view.body);
+        let (before, showed) = self.shown.replace((Some(view.id), signal));
+        let is_new = showed != signal || signal != Signal::Dark && before != Some(view.id);
+        if is_new && let Some(keeper) = &self.signal {
+            // One that cannot be told is down, and dark; the sign is on the screen all the same.
+            let _ = keeper.order(Order::Signal(signal));
         }
     }
 

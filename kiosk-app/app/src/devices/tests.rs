@@ -110,6 +110,7 @@ fn converse(character: Character, stream: &mut UnixStream) -> Result<(), WireErr
                         })
                     }
                     Work::Scan(on) => wire::Answer::Scanning(on),
+                    Work::Signal(_) => wire::Answer::Signalled,
                 };
                 framing::write_frame(stream, &FromDevice::Answer(ticket, Ok(answer)))?;
             }

@@ -337,6 +337,26 @@ impl Maker {
         view
     }
 
+    /// A code that binds the phone that scans it: longer than a challenge.
+    fn pairing(&self) -> View {
+        let words = |zh, en| data(zh, en, self.lang);
+        let steps = [
+            words("打开手机的“扫一扫”，对准这个码", "Point the phone's scanner at this code"),
+            words("在手机上输入身份证号的后六位", "Enter the last 6 of your ID number"),
+            words("手机上出现渝快码，就开通好了", "When your code appears, it is done"),
+        ];
+        let qr = "https://ykb.cq.gov.cn/code/#pair=00112233445566778899aabbccddeeff".into();
+        let mut view = self.view(TextId::ProveTitle, Body::Scan(Scan { qr, steps: steps.into() }));
+        view.title = words("请用要开通的手机扫这个码", "Scan this code with the phone");
+        view.lead = Some(words(
+            "五分钟内有效，只能用一次。原来开通的手机会停用。",
+            "Good for five minutes, once. A phone that had the code before loses it.",
+        ));
+        view.actions = vec![action(TextId::Finish, true)];
+        view.footer = vec![Foot::Back, Foot::Home, Foot::Help, Foot::TakeCard];
+        view
+    }
+
     /// What is said to somebody who shows the picture of a code in place of the phone's answer.
     fn prove_relayed(&self) -> View {
         let mut view = self.prove();
@@ -472,6 +492,7 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("code-needs-link", make.refused(TextId::CodeNeedsLink, TextId::CodeNeedsLinkDetail, false)),
         ("clock-doubt", make.refused(TextId::ClockDoubt, TextId::ClockDoubtDetail, false)),
         ("offline-menu", make.offline_menu()),
+        ("pairing", make.pairing()),
         ("prove", make.prove()),
         ("prove-relayed", make.prove_relayed()),
         ("gate-ready", make.gate(Light::Ready, TextId::GateReady, TextId::GateReadyDetail)),

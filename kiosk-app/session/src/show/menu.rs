@@ -46,13 +46,14 @@ fn tile(kiosk: &Kiosk, visit: &Visit, doc: &ServiceDocument, intent: Intent) -> 
         Standing::NeedsCodeAgain => TextId::TileCodeAgain.into(),
         Standing::NeedsLevel => TextId::TileNeedsLevel.into(),
         Standing::NeedsPhone => TextId::TileNeedsPhone.into(),
+        Standing::NeedsPin => TextId::TileNeedsPin.into(),
         Standing::Open => Text::Data(in_lang(&doc.hint, visit.lang).to_owned()),
     };
     Tile {
         icon: icon(doc),
         title: Text::Data(in_lang(&doc.title, visit.lang).to_owned()),
         detail,
-        enabled: matches!(standing, Standing::Open | Standing::NeedsPhone),
+        enabled: matches!(standing, Standing::Open | Standing::NeedsPhone | Standing::NeedsPin),
         intent,
     }
 }

@@ -4,6 +4,8 @@ use contract::VisitId;
 use view::{Lang, Theme};
 
 use crate::kiosk::Kiosk;
+use crate::pin::PinProof;
+use crate::prove::{By, Proving};
 use crate::visit::{StepState, Task, Visit};
 
 /// Everything that decides what touches mean. Not the digits of a PIN and not the rows chosen so far:
@@ -14,6 +16,8 @@ pub(crate) struct Place {
     theme: Theme,
     visit: Option<VisitId>,
     closing: bool,
+    /// Of a gate: each verdict is a view of its own, for whoever stands there next.
+    verdicts: u64,
     spot: Spot,
 }
 
@@ -26,8 +30,10 @@ enum Spot {
     Menu {
         online: bool,
     },
+    /// A wrong PIN shuffles the keys: a digit meant for the old ones must not land on the new.
     Proving {
-        checking: bool,
+        state: u8,
+        keys: Option<[u8; 10]>,
     },
     /// Service, step, state of the step, page, and whether the paper's buttons are there.
     Step {
@@ -51,6 +57,7 @@ impl Place {
             theme: manner.1,
             visit: kiosk.visit.as_ref().map(|visit| visit.id),
             closing: kiosk.visit.is_none() && kiosk.closing.is_some(),
+            verdicts: kiosk.gate.verdicts,
             spot: kiosk.visit.as_ref().map_or(Spot::Lobby, |visit| spot(kiosk, visit)),
         }
     }
@@ -60,7 +67,7 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
     let running = match &visit.task {
         Task::Reading { .. } | Task::Identifying { .. } => return Spot::Working,
         Task::Menu { .. } => return Spot::Menu { online: kiosk.online },
-        Task::Proving(proving) => return Spot::Proving { checking: proving.check.is_some() },
+        Task::Proving(proving) => return of_proof(proving),
         Task::Service(running) => running,
     };
     let (state, page, receipt) = match &running.state {
@@ -73,18 +80,28 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
         StepState::NoMethod => (6, 0, None),
         StepState::MoneyOff => (15, 0, None),
         StepState::Confirm { .. } => (7, 0, None),
-        // A wrong PIN shuffles the keys: a digit meant for the old ones must not land on the new.
-        StepState::Pin { keys, .. } => {
-            let order = keys.iter().fold(0, |sum, key| sum * 10 + usize::from(*key));
+        StepState::Pin { entry, .. } => {
+            let order = entry.keys.iter().fold(0, |sum, key| sum * 10 + usize::from(*key));
             (8, order, None)
         }
         StepState::PinCheck { .. } => (9, 0, None),
         StepState::PinLocked => (10, 0, None),
         StepState::PinFailed => (11, 0, None),
         StepState::Paying { slow, .. } => (12, usize::from(*slow), None),
+        StepState::Scan => (16, 0, None),
         StepState::Settled { receipt, .. } => (13, 0, Some(*receipt)),
         StepState::Printing { receipt } => (14, 0, Some(*receipt)),
     };
     let paper = receipt.and_then(|receipt| kiosk.paper_of(receipt)).copied();
     Spot::Step { service: running.doc.id.clone(), at: running.at, state, page, paper }
+}
+
+fn of_proof(proving: &Proving) -> Spot {
+    let (state, keys) = match &proving.by {
+        By::Phone { .. } => (u8::from(proving.check.is_some()), None),
+        By::Pin(PinProof::Entering(entry)) => (2, Some(entry.keys)),
+        By::Pin(PinProof::AtCard | PinProof::AtPlatform) => (3, None),
+        By::Pin(PinProof::Locked | PinProof::Failed(_)) => (4, None),
+    };
+    Spot::Proving { state, keys }
 }

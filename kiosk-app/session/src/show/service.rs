@@ -3,7 +3,7 @@
 use contract::{FieldType, Form, Method, Step};
 use view::{
     Banner, Body, Confirm, ConsentSheet, Foot, Gesture, Icon, Intent, MethodCard, Page, Pair, PinPad,
-    RowCard, Rows, Text, TextId, Tone, Verdict,
+    RowCard, Rows, Scan, Text, TextId, Tone, Verdict,
 };
 
 use super::outcome::{action, code, on, paper_actions, paper_trouble, payment, working};
@@ -11,9 +11,10 @@ use super::{Frame, lobby, menu, page_size, plain, way_out};
 use crate::begin::refusal_of;
 use crate::kiosk::Kiosk;
 use crate::paper::PaperState;
+use crate::pin::{PIN_LENGTH, PinEntry};
 use crate::receipt::method_name;
 use crate::rows::Row;
-use crate::steps::{PIN_LENGTH, labelled};
+use crate::steps::labelled;
 use crate::visit::{Running, StepState, Visit, in_lang};
 
 pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Frame {
@@ -26,6 +27,7 @@ pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Frame {
         }
         StepState::Nothing(words) => nothing(visit, in_lang(words, visit.lang)),
         StepState::Show => sheet(visit, running),
+        StepState::Scan => scan(visit, running),
         StepState::Choose { chosen, page, full } => {
             let chosen: Vec<usize> = chosen.iter().copied().collect();
             choose(visit, running, &chosen, *page, *full)
@@ -33,7 +35,7 @@ pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Frame {
         StepState::NoMethod => sorry(visit, TextId::NoMethod, TextId::NoMethodDetail, None),
         StepState::MoneyOff => sorry(visit, TextId::MoneyOff, TextId::MoneyOffDetail, None),
         StepState::Confirm { method } => confirm(kiosk, visit, *method),
-        StepState::Pin { digits, keys, tries_left, .. } => pin(visit, digits.len(), *keys, *tries_left),
+        StepState::Pin { entry, .. } => pin(visit, TextId::PinLead, entry),
         StepState::PinCheck { .. } => working(visit, TextId::PinCheck, TextId::IdentifyingDetail),
         StepState::PinLocked => sorry(visit, TextId::PinLocked, TextId::PinLockedDetail, None),
         StepState::PinFailed => sorry(visit, TextId::PinFailed, TextId::PinFailedDetail, None),
@@ -77,6 +79,7 @@ fn step_bar(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Option<view::Ste
             Step::Query { .. } => {}
             Step::Consent { .. } => names.push(TextId::StepConsent),
             Step::Show { .. } => names.push(TextId::StepShow),
+            Step::Scan { .. } => names.push(TextId::StepScan),
             Step::Choose { .. } => names.push(TextId::StepChoose),
             Step::Pay { methods, .. } => {
                 if with_pin && methods.contains(&Method::CardAccount) {
@@ -138,7 +141,7 @@ fn consent(visit: &Visit, running: &Running) -> Frame {
     }
 }
 
-fn sorry(visit: &Visit, word: TextId, detail: TextId, retry: Option<TextId>) -> Frame {
+pub(super) fn sorry(visit: &Visit, word: TextId, detail: TextId, retry: Option<TextId>) -> Frame {
     Frame {
         steps: None,
         title: TextId::SorryTitle.into(),
@@ -318,19 +321,39 @@ fn confirm(kiosk: &Kiosk, visit: &Visit, method: usize) -> Frame {
     }
 }
 
-fn pin(visit: &Visit, entered: usize, keys: [u8; 10], tries_left: Option<u8>) -> Frame {
+/// A code for the resident's phone, and what to do with it.
+fn scan(visit: &Visit, running: &Running) -> Frame {
+    let Some(Step::Scan { from, field, title, lead, steps, .. }) = running.step() else {
+        return nothing(visit, "");
+    };
+    let data = |words| Text::Data(in_lang(words, visit.lang).to_owned());
+    let rows = running.rows(from);
+    let qr = rows.first().and_then(|row| row.get(field)).map_or_else(String::new, |code| code.to_string());
+    Frame {
+        steps: None,
+        title: data(title),
+        lead: Some(data(lead)),
+        banners: Vec::new(),
+        body: Body::Scan(Scan { qr, steps: steps.iter().map(data).collect() }),
+        actions: vec![action(TextId::Finish, true, Intent::Go)],
+        footer: footer(visit),
+    }
+}
+
+pub(super) fn pin(visit: &Visit, lead: TextId, entry: &PinEntry) -> Frame {
     let mut go = action(TextId::PinGo, true, Intent::Go);
+    let entered = entry.entered();
     go.enabled = entered == PIN_LENGTH;
     Frame {
         steps: None,
         title: TextId::PinTitle.into(),
-        lead: Some(TextId::PinLead.into()),
+        lead: Some(lead.into()),
         banners: Vec::new(),
         body: Body::Pin(PinPad {
             entered: u8::try_from(entered).unwrap_or(u8::MAX),
             length: u8::try_from(PIN_LENGTH).unwrap_or(u8::MAX),
-            keys,
-            problem: tries_left.map(|left| Text::With(TextId::PinWrong, vec![left.to_string()])),
+            keys: entry.keys,
+            problem: entry.tries_left.map(|left| Text::With(TextId::PinWrong, vec![left.to_string()])),
         }),
         actions: vec![go],
         footer: footer(visit),

@@ -87,6 +87,32 @@ with = ["proof"]
 show = ["months"]
 "#;
 
+/// A service that a card alone does not open.
+pub(crate) const PAIRING: &str = r#"
+id = "phone.pairing"
+version = 1
+title = { zh = "开通手机", en = "Phone" }
+hint = { zh = "凭卡和密码开通", en = "Card and PIN" }
+scene = "certificates"
+profiles = ["village-point"]
+level = "proven"
+offline = "refuse"
+[[step]]
+do = "query"
+id = "pairing"
+call = "phone.pairing"
+answer = { code = "key" }
+none = { zh = "现在不能开通", en = "Not now" }
+[[step]]
+do = "scan"
+id = "shown"
+from = "pairing"
+field = "code"
+title = { zh = "请用手机扫这个码", en = "Scan this" }
+lead = { zh = "五分钟内有效", en = "Five minutes" }
+steps = [{ zh = "对准这个码", en = "Point at it" }]
+"#;
+
 pub(crate) const NAME: &str = "张三丰";
 pub(crate) const ID_NUMBER: &str = "500101199001011239";
 
@@ -135,7 +161,7 @@ fn plain_setup() -> Setup {
 }
 
 pub(crate) fn catalogue() -> Catalogue {
-    let services = [WATER, PROOF]
+    let services = [WATER, PROOF, PAIRING]
         .map(|text| ServiceDocument::parse(text).unwrap())
         .map(|doc| (doc.id.clone(), Arc::new(doc)))
         .into();

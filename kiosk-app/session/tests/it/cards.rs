@@ -44,7 +44,7 @@ fn waiting() -> Bench {
 }
 
 /// It was read, its holder is recognised, and the platform says this evidence.
-fn recognised(authenticated: bool, said: Evidence) -> Bench {
+pub(crate) fn recognised(authenticated: bool, said: Evidence) -> Bench {
     let mut bench = waiting();
     let (ticket, _) = bench.work();
     bench.event(Event::Answer(ticket, Ok(Answer::CardAuthority(vouched()))));
@@ -179,13 +179,13 @@ fn a_card_that_did_not_wait_is_identified_and_the_question_withdrawn() {
 }
 
 #[test]
-fn a_pin_proves_its_holder_on_an_authenticated_card_and_on_no_other() {
+fn a_payments_pin_is_evidence_of_its_holder_on_an_authenticated_card_and_on_no_other() {
     let authenticated = recognised(true, Evidence::CardAuthenticated);
     assert!(authenticated.log.iter().any(|entry| matches!(
         entry,
         Entry::Identified { evidence: Evidence::CardAuthenticated, level: Level::Recognised, .. }
     )));
-    assert_eq!(after_pin(authenticated), Some((Evidence::AuthenticatedCardPin, Level::Proven)));
+    assert_eq!(after_pin(authenticated), Some((Evidence::AuthenticatedCardPin, Level::Recognised)));
     let only_read = recognised(false, Evidence::CardRead);
     assert_eq!(after_pin(only_read), Some((Evidence::CardPin, Level::Recognised)));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use contract::{
-    Challenge, CodeHolder, Entry, Evidence, EvidenceAnswer, IssuerKey, IssuerKeys, Level, ProblemCode,
+    Challenge, CodeHolder, Entry, Evidence, EvidenceAnswer, Given, IssuerKey, IssuerKeys, Level, ProblemCode,
     Pseudonym, Revocations, Revoked, SecretKey, UnixMs,
 };
 use resident_code::{
@@ -320,7 +320,7 @@ fn money_takes_the_phone_itself_and_its_answer_is_recorded_before_the_level_rise
     bench.event(phone.answers(&challenge, WALL));
     let (ticket, work) = bench.work();
     let Work::Prove(request) = work else { panic!("the platform is asked") };
-    assert_eq!(request.nonce.len(), 32);
+    assert!(matches!(&request.given, Given::ChallengeAnswer { nonce, .. } if nonce.len() == 32));
     assert!(!proven(&bench));
     let told = EvidenceAnswer { evidence: Evidence::ChallengeAnswered, level: Level::Proven };
     bench.event(Event::Answer(ticket, Ok(Answer::Evidence(told))));

@@ -52,6 +52,18 @@ fn a_code_opens_the_gate_without_a_link_and_the_gate_waits_again_by_itself() {
 }
 
 #[test]
+fn each_verdict_is_a_view_of_its_own_also_when_it_looks_like_the_last() {
+    let mut bench = gate();
+    let mut seen = std::collections::BTreeSet::new();
+    for number in 3..6 {
+        bench.event(Phone::new(number).shows(WALL));
+        assert_eq!(sign(&bench).0, Light::Go);
+        seen.insert(bench.view().id);
+    }
+    assert_eq!(seen.len(), 3);
+}
+
+#[test]
 fn the_phone_still_held_up_is_no_second_attempt_and_a_phone_handed_back_is() {
     let (mut bench, phone) = (gate(), Phone::new(3));
     bench.event(phone.shows(WALL));

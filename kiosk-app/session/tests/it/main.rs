@@ -10,5 +10,6 @@ mod id_card;
 mod identity;
 mod money;
 mod paper;
+mod pin;
 mod seeded;
 mod visits;

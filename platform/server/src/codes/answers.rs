@@ -1,9 +1,12 @@
-//! 应答: a phone answered a kiosk's challenge, and so was there itself; the visit is proven from then on.
+//! What proves a resident at a kiosk; the visit is worth level 2 from then on.
 //!
-//! The kiosk judged the answer already. It is judged again here, because what the platform lets a visit do rests on what
+//! 应答: a phone answered the kiosk's challenge, and so was there itself. The kiosk judged the answer already. It is judged again here, because what the platform lets a visit do rests on what
 //! the platform has seen; and only here is known whose phone it is.
+//!
+//! A PIN is checked by the card, and the platform has the kiosk's word for it; it is taken of a card that proved to be
+//! its issuer's own, and of no other.
 
-use contract::{Challenge, Evidence, EvidenceAnswer, EvidenceRequest, ProblemCode, sm3};
+use contract::{Challenge, Evidence, EvidenceAnswer, EvidenceRequest, Given, ProblemCode, VisitKey, sm3};
 use resident_code::{AnswerCode, Window};
 use rusqlite::{OptionalExtension as _, params};
 
@@ -25,17 +28,49 @@ const PROVEN: &str = "在自助终端确认本人";
 pub(crate) fn prove(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: EvidenceRequest = json(body)?;
     let visit = open_visit(turn, device, &request.key)?;
-    let nonce =
-        unhex(&request.nonce).ok_or_else(|| malformed("a challenge's nonce is 32 hexadecimal digits"))?;
+    match &request.given {
+        Given::ChallengeAnswer { nonce, answer } => {
+            answered(turn, device, &request.key, visit, nonce, answer)
+        }
+        Given::CardPin => entered(turn, &request.key, visit),
+    }
+}
+
+fn entered(turn: &Turn<'_>, key: &VisitKey, visit: Visit) -> Result<Reply, Fail> {
+    match visit.evidence {
+        Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin => {
+            raise(turn, key, visit, Evidence::AuthenticatedCardPin)
+        }
+        Evidence::CardRead
+        | Evidence::IdCardRead
+        | Evidence::CardPin
+        | Evidence::TokenConsumed
+        | Evidence::OfflineCode
+        | Evidence::PaperCode
+        | Evidence::ChallengeAnswered => Err(ProblemCode::NotOffered
+            .because("the visit did not begin with a card that proved itself")
+            .into()),
+    }
+}
+
+fn answered(
+    turn: &mut Turn<'_>,
+    device: &Device,
+    key: &VisitKey,
+    visit: Visit,
+    nonce: &str,
+    answer: &str,
+) -> Result<Reply, Fail> {
+    let nonce = unhex(nonce).ok_or_else(|| malformed("a challenge's nonce is 32 hexadecimal digits"))?;
     let challenge = Challenge { device: device.id, nonce };
-    let given = sm3(&[request.key.0.as_bytes(), b"\0", request.answer.as_bytes()]);
+    let given = sm3(&[key.0.as_bytes(), b"\0", answer.as_bytes()]);
     if is_repeated(turn, &challenge, &given)? {
         return Ok(proven(&visit));
     }
     if !began_by_phone(&visit) {
         return Err(ProblemCode::NotOffered.because("the visit did not begin with a phone's code").into());
     }
-    let resident = answered_by(turn, &challenge, &request.answer)?;
+    let resident = answered_by(turn, &challenge, answer)?;
     if resident != visit.resident {
         return Err(ProblemCode::ChallengeFailed.because("the answer is of another resident's phone").into());
     }
@@ -44,16 +79,16 @@ pub(crate) fn prove(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result
         "INSERT INTO challenges (device, nonce, given, until_ms) VALUES (?1, ?2, ?3, ?4)",
         params![device.id.to_string(), nonce, given, ms(turn.now.plus_ms(REMEMBERED_MS))],
     )?;
-    let visit = Visit {
-        evidence: Evidence::ChallengeAnswered,
-        level: visit.level.max(Evidence::ChallengeAnswered.most()),
-        ..visit
-    };
+    note_use(turn, resident, &device.name, PROVEN)?;
+    raise(turn, key, visit, Evidence::ChallengeAnswered)
+}
+
+fn raise(turn: &Turn<'_>, key: &VisitKey, visit: Visit, evidence: Evidence) -> Result<Reply, Fail> {
+    let visit = Visit { evidence, level: visit.level.max(evidence.most()), ..visit };
     turn.tx.execute(
         "UPDATE visits SET evidence = ?1, level = ?2 WHERE key = ?3",
-        params![text(&visit.evidence), text(&visit.level), request.key.0],
+        params![text(&visit.evidence), text(&visit.level), key.0],
     )?;
-    note_use(turn, resident, &device.name, PROVEN)?;
     Ok(proven(&visit))
 }
 

@@ -9,6 +9,7 @@ mod answers;
 mod judge;
 mod keys;
 mod page;
+pub(crate) mod pairings;
 pub(crate) mod paper;
 mod phones;
 mod refusal;

@@ -1,4 +1,5 @@
-//! 申码 and 制码: a phone is bound to the resident whom the trusted identity service saw, and is given codes to show.
+//! 申码 and 制码: a phone is bound to the resident whom the trusted identity service saw, or who took a code to it from
+//! a kiosk, and is given codes to show.
 //!
 //! | path | body | answer |
 //! |---|---|---|
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::CodeAuthority;
 use super::refusal::PhoneRefusal;
 use super::revocations::Carrier;
-use super::{revocations, unhex};
+use super::{pairings, revocations, unhex};
 use crate::base::in_force;
 use crate::columns::{hex, ms, unix_ms};
 use crate::fail::Fail;
@@ -44,6 +45,17 @@ const USES_MAX: u32 = 100;
 struct BindRequest {
     /// What the trusted identity service gave the phone after it had seen the person.
     ticket: Option<String>,
+    /// What it scanned from the screen of a kiosk, and the end of the resident's ID number; see [`pairings`].
+    pairing: Option<Pairing>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pairing {
+    /// 32 hexadecimal digits.
+    code: String,
+    /// Six characters.
+    id_end: String,
 }
 
 /// Asks for a session certificate.
@@ -147,9 +159,16 @@ pub(crate) fn route(turn: &mut Turn<'_>, name: &str, body: &[u8]) -> Result<Repl
     }
 }
 
-fn bind(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+fn bind(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     authority(turn.city)?;
     let request: BindRequest = json(body)?;
+    if let Some(pairing) = request.pairing {
+        return match pairings::redeem(turn, &pairing.code, &pairing.id_end)? {
+            Ok(resident) => bind_to(turn, resident),
+            // An answer, not a failure: what was counted stays.
+            Err(refusal) => Ok(refusal.into_response().into()),
+        };
+    }
     let ticket = request.ticket.filter(|ticket| (1..=128).contains(&ticket.len()));
     let ticket = ticket.ok_or(PhoneRefusal::NotInPerson)?;
     let body = serde_json::json!({ "ticket": ticket }).to_string().into_bytes();
@@ -175,14 +194,19 @@ pub(crate) fn bound(turn: &mut Turn<'_>, answer: Option<&OutAnswer>) -> Result<R
             |row| row.get(0),
         )
         .optional()?;
-    let resident = resident.ok_or(PhoneRefusal::NotInBase)?;
+    bind_to(turn, resident.ok_or(PhoneRefusal::NotInBase)?)
+}
+
+fn bind_to(turn: &mut Turn<'_>, resident: i64) -> Result<Reply, Fail> {
+    let name: String =
+        turn.tx.query_row("SELECT name FROM residents WHERE resident = ?1", [resident], |row| row.get(0))?;
     end(turn.tx, authority(turn.city)?, turn.now, resident)?;
     let secret = turn.draw.next();
     turn.tx.execute(
         "INSERT INTO phones (resident, hash, bound_ms) VALUES (?1, ?2, ?3)",
         params![resident, sm3(&[&secret]), ms(turn.now)],
     )?;
-    Ok(Response::json(&Bound { phone: hex(&secret), name: masked(&seen.name) }).into())
+    Ok(Response::json(&Bound { phone: hex(&secret), name: masked(&name) }).into())
 }
 
 fn certify(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {

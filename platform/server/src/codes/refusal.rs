@@ -14,6 +14,10 @@ pub(crate) enum PhoneRefusal {
     NotBound,
     /// Name and ID number alone prove nothing: the trusted identity service must have seen the person.
     NotInPerson,
+    /// The code from a kiosk's screen is too old, was used, or was tried too often.
+    PairingOver,
+    /// The end of the ID number is not that of the resident at the kiosk.
+    OtherNumber,
     /// The person is not in the card-holder base.
     NotInBase,
     /// The resident has no card in force: lost, cancelled, or not activated yet.
@@ -36,7 +40,11 @@ impl PhoneRefusal {
         response.status = match self {
             Self::Malformed => 400,
             Self::NotBound => 401,
-            Self::NotInPerson | Self::NotInBase | Self::CardNotInForce => 403,
+            Self::NotInPerson
+            | Self::PairingOver
+            | Self::OtherNumber
+            | Self::NotInBase
+            | Self::CardNotInForce => 403,
             Self::NotOffered => 404,
             Self::TooMany => 429,
             Self::Unavailable => 503,

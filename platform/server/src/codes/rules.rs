@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 /// Quarters of an hour in an hour: the unit of a certificate's life.
 const QUARTERS: u8 = 4;
+/// Longest address of a page: with what follows it, a kiosk's screen still shows it as a code of large squares.
+const ADDRESS_MAX: usize = 120;
 
 /// Issuing rules, read from TOML; `provisioning/codes.toml` is a set of them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -14,6 +16,8 @@ const QUARTERS: u8 = 4;
 pub struct IssuingRules {
     /// Where a phone sends its owner for 实人核验: an address of the trusted identity service.
     pub identity_page: String,
+    /// Where a phone opens the page of the code, when it scans what a kiosk shows.
+    pub code_page: String,
     /// Names of the capability bits, 0 to 15.
     pub capabilities: BTreeMap<String, u8>,
     /// Codes that a phone shows.
@@ -74,9 +78,9 @@ pub enum RulesError {
         "a certificate lives 1 to 24 hours, a paper code at least a day, news 1 to 720 hours; limits are not 0"
     )]
     Bounds,
-    /// An address that is none.
-    #[error("`identity_page` is not an http or https address")]
-    Address,
+    /// An address that is none, or too long for a code on a screen.
+    #[error("`{0}` is not an http or https address of at most {ADDRESS_MAX} characters, without a fragment")]
+    Address(&'static str),
 }
 
 impl IssuingRules {
@@ -106,10 +110,13 @@ impl IssuingRules {
         {
             return Err(RulesError::Bounds);
         }
-        let page = &rules.identity_page;
-        let rest = page.strip_prefix("http://").or_else(|| page.strip_prefix("https://"));
-        if rest.is_none_or(|rest| rest.is_empty() || rest.contains(char::is_whitespace)) {
-            return Err(RulesError::Address);
+        for (name, page) in [("identity_page", &rules.identity_page), ("code_page", &rules.code_page)] {
+            let rest = page.strip_prefix("http://").or_else(|| page.strip_prefix("https://"));
+            let is_other = |c: char| c.is_whitespace() || c == '#';
+            if page.len() > ADDRESS_MAX || rest.is_none_or(|rest| rest.is_empty() || rest.contains(is_other))
+            {
+                return Err(RulesError::Address(name));
+            }
         }
         Ok(rules)
     }
@@ -150,6 +157,7 @@ mod tests {
             ("medical = 1", "medical = 16", "Bit"),
             ("medical = 1", "medicine = 1", "Unnamed"),
             ("http://", "ftp://", "Address"),
+            ("/code/", "/code/#a", "Address"),
             ("days = 60", "days = 60\nlevel = 3", "Syntax"),
         ] {
             let text = RULES.replacen(from, to, 1);

@@ -27,6 +27,9 @@ pub(crate) const ZHANG: Person = Person { slug: "zhang-guiying", card: 0 };
 /// One whose card keeps its holder to itself.
 pub(crate) const WANG: Person = Person { slug: "wang-jianguo", card: 1 };
 
+/// One whose ID number ends with an X.
+pub(crate) const RAN: Person = Person { slug: "ran-guangming", card: 4 };
+
 #[derive(Clone, Copy)]
 pub(crate) struct Person {
     pub(crate) slug: &'static str,

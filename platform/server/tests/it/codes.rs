@@ -79,7 +79,7 @@ fn told(city: &mut City, reply: Reply) -> Result<Value, (u16, String)> {
     }
 }
 
-fn ask(city: &mut City, name: &str, body: &Value) -> Result<Value, (u16, String)> {
+pub(crate) fn ask(city: &mut City, name: &str, body: &Value) -> Result<Value, (u16, String)> {
     let reply = post(city, name, body);
     told(city, reply)
 }

@@ -1,8 +1,8 @@
 //! A phone that answers a kiosk's challenge raises the visit, and nothing else does.
 
 use contract::{
-    Challenge, ChargeRequest, ChargeState, Evidence, EvidenceAnswer, EvidenceRequest, IdentifyRequest, Level,
-    Method, OrderId, Presented, ProblemCode, Settlement, VisitId, VisitKey,
+    Challenge, ChargeRequest, ChargeState, Evidence, EvidenceAnswer, EvidenceRequest, Given, IdentifyRequest,
+    Level, Method, OrderId, Presented, ProblemCode, Settlement, VisitId, VisitKey,
 };
 use proptest::prelude::*;
 use resident_code::{AnswerCode, SessionCertificate};
@@ -49,7 +49,8 @@ impl Scene {
 
     fn prove(&mut self, kiosk: Kiosk, nonce: u8, answer: &str) -> Result<EvidenceAnswer, ProblemCode> {
         let nonce = format!("{nonce:02x}").repeat(16);
-        let request = EvidenceRequest { key: self.key.clone(), nonce, answer: answer.to_owned() };
+        let given = Given::ChallengeAnswer { nonce, answer: answer.to_owned() };
+        let request = EvidenceRequest { key: self.key.clone(), given };
         self.city.ask(kiosk, "/v1/evidence", &request)
     }
 
@@ -134,7 +135,8 @@ fn a_picture_an_old_answer_and_a_lost_phone_prove_nothing() {
     let picture = scene.phone.show(&mut scene.city, &scene.certificate).to_text();
     assert_eq!(scene.prove(Kiosk::One, 1, &picture), Err(ProblemCode::CodeUnknown));
     assert_eq!(scene.prove(Kiosk::One, 1, "https://example"), Err(ProblemCode::CodeUnknown));
-    let request = EvidenceRequest { key: scene.key.clone(), nonce: "12".into(), answer: picture };
+    let given = Given::ChallengeAnswer { nonce: "12".into(), answer: picture };
+    let request = EvidenceRequest { key: scene.key.clone(), given };
     let malformed: Result<EvidenceAnswer, _> = scene.city.ask(Kiosk::One, "/v1/evidence", &request);
     assert_eq!(malformed, Err(ProblemCode::Malformed));
     let answer = scene.answer(Kiosk::One, 1).to_text();

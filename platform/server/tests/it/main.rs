@@ -15,6 +15,7 @@ mod kiosks;
 mod link;
 mod money;
 mod pages;
+mod pairing;
 mod phone;
 mod records;
 mod services;

@@ -1,0 +1,95 @@
+//! A relay board behind a pty, with two lamps and a buzzer on it: takes the four bytes of an LCUS board and says nothing.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::faults::Bent;
+use crate::port::{FarSide, Port};
+
+/// Relays of a board.
+const RELAYS: usize = 8;
+const HEAD: u8 = 0xA0;
+
+/// The board. Its port is a symbolic link to the pty.
+pub struct VirtualRelays {
+    board: Arc<Mutex<Board>>,
+    _port: Port,
+}
+
+/// Which relays are closed, and how often each was closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Board {
+    /// From the first.
+    pub closed: [bool; RELAYS],
+    /// Openings that became closings since the board was plugged in.
+    pub times: [u32; RELAYS],
+}
+
+impl VirtualRelays {
+    /// Plugs a board in at this path.
+    ///
+    /// # Errors
+    /// When no pty can be had, or the path is taken by something else than a link.
+    pub fn plug_in(link: &Path) -> std::io::Result<Self> {
+        let board = Arc::default();
+        let far_side = Chip { board: Arc::clone(&board), came: Vec::new() };
+        Ok(Self { board, _port: Port::plug_in(link, far_side)? })
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn board(&self) -> Board {
+        *locked(&self.board)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The board's program.
+struct Chip {
+    board: Arc<Mutex<Board>>,
+    came: Vec<u8>,
+}
+
+impl FarSide for Chip {
+    fn take(&mut self, bytes: &[u8]) -> Vec<Bent> {
+        self.came.extend_from_slice(bytes);
+        let mut used = 0;
+        while let Some([head, relay, on, sum]) = self.came.get(used..used + 4) {
+            let sound = *head == HEAD && *sum == head.wrapping_add(*relay).wrapping_add(*on);
+            if !sound {
+                used += 1;
+                continue;
+            }
+            let mut board = locked(&self.board);
+            let Board { closed, times } = &mut *board;
+            let at = usize::from(relay.wrapping_sub(1));
+            if let (Some(closed), Some(times)) = (closed.get_mut(at), times.get_mut(at)) {
+                *times += u32::from(*on == 1 && !*closed);
+                *closed = *on == 1;
+            }
+            used += 4;
+        }
+        self.came.drain(..used);
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_commands_are_obeyed_and_others_are_not() {
+        let mut chip = Chip { board: Arc::default(), came: Vec::new() };
+        chip.take(&[0x00, 0xA0, 0x01]);
+        chip.take(&[0x01, 0xA2, 0xA0, 0x02, 0x01, 0xFF, 0xA0, 0x03, 0x01, 0xA4, 0xA0, 0x09, 0x01, 0xAA]);
+        let board = *locked(&chip.board);
+        assert_eq!(board.closed[..4], [true, false, true, false]);
+        chip.take(&[0xA0, 0x01, 0x01, 0xA2, 0xA0, 0x01, 0x00, 0xA1, 0xA0, 0x01, 0x01, 0xA2]);
+        let board = *locked(&chip.board);
+        assert_eq!((board.closed[0], board.times[0], board.times[2]), (true, 2, 1));
+    }
+}

@@ -1,0 +1,153 @@
+//! A card and its PIN prove a visit, and bind a phone; nothing less does.
+
+use contract::{
+    CallRequest, Evidence, EvidenceAnswer, EvidenceRequest, Given, IdentifyRequest, Level, Method, OrderId,
+    Presented, ProblemCode, VisitId, VisitKey,
+};
+use serde_json::{Value, json};
+use server::Setup;
+
+use crate::city::{City, DOCUMENTS, Kiosk, Person, RAN, WANG, ZHANG, card, order_for, setup};
+use crate::codes::{ask, authority};
+
+const SERVICE: &str = include_str!("../../../../assets/services/phone-pairing.toml");
+/// The end of Wang Jianguo's ID number.
+const END: &str = "023312";
+const PAGE: &str = "http://127.0.0.1:8081/code/#pair=";
+
+fn city() -> City {
+    let documents = DOCUMENTS.into_iter().chain([SERVICE]).map(str::to_owned).collect();
+    City::with(Setup { codes: Some(authority()), documents, ..setup() })
+}
+
+fn visit(city: &mut City, person: Person, authenticated: bool) -> VisitKey {
+    let mut presented = card(person);
+    presented.authenticated = authenticated;
+    let request =
+        IdentifyRequest { visit: VisitId::from_entropy(city.draw()), presented: Presented::Card(presented) };
+    let identified: contract::Identified = city.ask(Kiosk::One, "/v1/identify", &request).unwrap();
+    identified.key.clone()
+}
+
+fn enter_pin(city: &mut City, kiosk: Kiosk, key: &VisitKey) -> Result<EvidenceAnswer, ProblemCode> {
+    city.ask(kiosk, "/v1/evidence", &EvidenceRequest { key: key.clone(), given: Given::CardPin })
+}
+
+fn offer(city: &mut City, key: &VisitKey) -> Result<String, ProblemCode> {
+    let rows = city.call(Kiosk::One, key, "phone.pairing", "phone.pairing", None)?;
+    Ok(rows[0]["code"].strip_prefix(PAGE).expect("an address of the page").to_owned())
+}
+
+/// A code on the screen of the first kiosk, for Wang Jianguo.
+fn offered(city: &mut City) -> String {
+    let key = visit(city, WANG, true);
+    enter_pin(city, Kiosk::One, &key).unwrap();
+    offer(city, &key).unwrap()
+}
+
+fn pair(city: &mut City, code: &str, id_end: &str) -> Result<Value, (u16, String)> {
+    ask(city, "bindings", &json!({ "pairing": { "code": code, "id_end": id_end } }))
+}
+
+fn refused(status: u16, code: &str) -> Result<Value, (u16, String)> {
+    Err((status, code.to_owned()))
+}
+
+#[test]
+fn a_pin_on_a_card_that_proved_itself_is_level_2_and_said_again_it_is_the_same() {
+    let mut city = city();
+    let key = visit(&mut city, WANG, true);
+    assert_eq!(offer(&mut city, &key), Err(ProblemCode::LevelTooLow));
+    let proven = EvidenceAnswer { evidence: Evidence::AuthenticatedCardPin, level: Level::Proven };
+    assert_eq!(enter_pin(&mut city, Kiosk::Two, &key), Err(ProblemCode::VisitExpired), "not its visit");
+    for _ in 0..2 {
+        assert_eq!(enter_pin(&mut city, Kiosk::One, &key), Ok(proven));
+    }
+    assert!(offer(&mut city, &key).is_ok());
+}
+
+#[test]
+fn the_pin_of_a_card_that_was_only_read_or_of_no_card_raises_nothing() {
+    let mut city = city();
+    let code = city.code(ZHANG);
+    let by_code = crate::codes::identify(&mut city, Kiosk::One, &code).unwrap().key.clone();
+    for key in [visit(&mut city, ZHANG, false), by_code] {
+        assert_eq!(enter_pin(&mut city, Kiosk::One, &key), Err(ProblemCode::NotOffered));
+        assert_eq!(offer(&mut city, &key), Err(ProblemCode::LevelTooLow));
+    }
+}
+
+#[test]
+fn whoever_proved_themselves_still_pays_from_the_cards_account() {
+    let mut city = city();
+    let key = visit(&mut city, WANG, true);
+    enter_pin(&mut city, Kiosk::One, &key).unwrap();
+    let rows = city.bills(Kiosk::One, &key);
+    let order = order_for(OrderId::from_entropy(5), key, &rows[..1]);
+    assert_eq!(order.method, Method::CardAccount);
+    assert!(city.charge(Kiosk::One, &order).is_ok());
+}
+
+#[test]
+fn a_phone_is_bound_by_the_code_and_the_end_of_the_id_number_once() {
+    let mut city = city();
+    let code = offered(&mut city);
+    let bound = pair(&mut city, &code, END).unwrap();
+    assert_eq!(bound["name"], "王*国");
+    assert_eq!(pair(&mut city, &code, END), refused(403, "pairing-over"));
+    let phone = json!({ "phone": bound["phone"] });
+    let uses = ask(&mut city, "uses", &phone).unwrap();
+    assert_eq!(uses["uses"][0]["purpose"], "在自助终端开通手机");
+    // Another phone takes its place.
+    let code = offered(&mut city);
+    pair(&mut city, &code, END).unwrap();
+    assert_eq!(ask(&mut city, "uses", &phone), refused(401, "not-bound"));
+}
+
+#[test]
+fn a_photograph_of_the_screen_is_not_enough_and_guessing_ends_it() {
+    let mut city = city();
+    let code = offered(&mut city);
+    for wrong in ["000000", "", "500103197510023312"] {
+        assert_eq!(pair(&mut city, &code, wrong), refused(403, "other-number"));
+    }
+    assert_eq!(pair(&mut city, &code, END), refused(403, "pairing-over"));
+}
+
+#[test]
+fn an_x_at_the_end_is_taken_as_a_phones_keyboard_writes_it() {
+    let mut city = city();
+    let key = visit(&mut city, RAN, true);
+    enter_pin(&mut city, Kiosk::One, &key).unwrap();
+    let code = offer(&mut city, &key).unwrap();
+    assert!(pair(&mut city, &code, "11553x").is_ok());
+}
+
+#[test]
+fn a_code_is_over_after_five_minutes_or_when_another_is_shown() {
+    let mut city = city();
+    let first = offered(&mut city);
+    let second = offered(&mut city);
+    assert_eq!(pair(&mut city, &first, END), refused(403, "pairing-over"));
+    city.pass(5 * 60_000);
+    assert_eq!(pair(&mut city, &second, END), refused(403, "pairing-over"));
+    assert_eq!(pair(&mut city, "zz", END), refused(400, "malformed"));
+}
+
+/// However the catalogue is signed, and whatever else proved the visit: a phone that was bound binds no other.
+#[test]
+fn no_document_lowers_what_a_phone_is_bound_by() {
+    let lowered = SERVICE.replace("level = \"proven\"", "level = \"recognised\"");
+    assert_ne!(lowered, SERVICE);
+    let documents = vec![lowered];
+    let mut city = City::with(Setup { codes: Some(authority()), documents, ..setup() });
+    let key = visit(&mut city, WANG, true);
+    let request = CallRequest {
+        key,
+        operation: "phone.pairing".into(),
+        consent: None,
+        service: "phone.pairing".into(),
+    };
+    let answer: Result<contract::CallAnswer, _> = city.ask(Kiosk::One, "/v1/calls", &request);
+    assert_eq!(answer.err(), Some(ProblemCode::LevelTooLow));
+}
