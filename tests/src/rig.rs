@@ -470,8 +470,24 @@ impl Kiosk {
     /// # Errors
     /// When it ends at once.
     pub fn start(&mut self) -> Result<()> {
+        let program = Command::new(self.start.programs.join("kiosk"));
+        self.start_by(program)
+    }
+
+    /// Starts it on a machine whose clock is off by so many seconds.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn start_with_clock_off(&mut self, seconds: i64) -> Result<()> {
+        let mut program = Command::new("faketime");
+        // The clock that never jumps goes on as it is.
+        program.args(["-m", "--exclude-monotonic", "-f", &format!("{seconds:+}s")]);
+        program.arg(self.start.programs.join("kiosk"));
+        self.start_by(program)
+    }
+
+    fn start_by(&mut self, mut command: Command) -> Result<()> {
         let start = &self.start;
-        let mut command = Command::new(start.programs.join("kiosk"));
         command.arg("--site").arg(&start.site).arg("--state").arg(&start.state);
         command.arg("--keys").arg(&start.keys);
         command.arg("--size").arg(format!("{}x{}", start.screen.width, start.screen.height));

@@ -54,6 +54,7 @@ const SCENES: &[Scene] = &[
     ("巳 同一个码、过期的码、别处的码", codes::shown_again),
     ("午 断网时两台终端见同一个码", codes::without_a_link),
     ("未 挂失的码", codes::reported_lost),
+    ("亥 本机时间不准", codes::clock_off),
     ("申 浏览器里的渝快码：出示、再来一次、隔二十秒", page::shown),
     ("戌 闸口：亮灯、鸣响、防折返", gate::lets_through_once),
     ("酉 插卡输密码：在手机上开通渝快码", page::bound_by_card_and_pin),

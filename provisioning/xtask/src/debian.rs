@@ -28,6 +28,7 @@ const RUN: &[&str] = &[
     "chromium",
     "cups-ipp-utils",
     "dbus",
+    "faketime",
     "fonts-noto-cjk",
     "iproute2",
     "opensc",

@@ -133,6 +133,30 @@ pub(super) fn reported_lost(stage: &mut Stage) -> Result<()> {
     stage.at()?.hide_code()
 }
 
+/// 亥: a machine whose clock is ten minutes behind judges codes once it has heard the platform's, and not before.
+pub(super) fn clock_off(stage: &mut Stage) -> Result<()> {
+    let phone = Phone::bind(&stage.rig, &stage.resident("li-yan")?)?;
+    stage.rig.platform_link.set(Cut::Down);
+    let kiosk = stage.rig.kiosks.first_mut().context("the first kiosk")?;
+    kiosk.kill()?;
+    kiosk.start_with_clock_off(-600)?;
+    stage.at()?.see_within("请选择一种方式开始", HEARD)?;
+    stage.at()?.show_code(&phone.code()?)?;
+    let seen = stage.at()?.see("本机时间没有校准").map(drop);
+    stage.report.expect("时间不准又断网，不验码", seen.map_err(|error| format!("{error:#}")));
+    stage.shot("时间不准")?;
+    stage.at()?.hide_code()?;
+    stage.rig.platform_link.set(Cut::None);
+    stage.at()?.see_within("已联网", HEARD)?;
+    stage.at()?.see_within("请选择一种方式开始", HEARD)?;
+    let signed_in = sign_in(stage.at()?, &phone).map(drop);
+    stage.report.expect("联网校准以后照常验码", signed_in.map_err(|error| format!("{error:#}")));
+    leave(stage.at()?)?;
+    let kiosk = stage.rig.kiosks.first_mut().context("the first kiosk")?;
+    kiosk.kill()?;
+    kiosk.start()
+}
+
 /// Signs in by the code that the phone shows now, and gives it.
 fn sign_in(kiosk: &Station, phone: &Phone) -> Result<String> {
     let code = phone.code()?;
