@@ -7,6 +7,7 @@
 mod city;
 mod judge;
 mod person;
+mod phone;
 mod terminal;
 mod world;
 

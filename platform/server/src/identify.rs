@@ -42,8 +42,7 @@ pub(crate) fn identify(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Res
         }
         Presented::IdCard(card) => (resident(turn, card)?, Evidence::IdCardRead),
         Presented::Code { text } => {
-            let consumer = format!("{} {}", device.id, request.visit);
-            let (resident, evidence) = judged(turn, text, &consumer)?;
+            let (resident, evidence) = judged(turn, text, device, request.visit)?;
             note_use(turn, resident, &device.name, AT_A_KIOSK)?;
             (resident, evidence)
         }
@@ -203,9 +202,10 @@ fn resident(turn: &Turn<'_>, card: &IdCardEvidence) -> Result<i64, Fail> {
 }
 
 /// 验码: whose code it is, and what that is worth. An online token and the moment of an offline code are used up.
-fn judged(turn: &Turn<'_>, text: &str, consumer: &str) -> Result<(i64, Evidence), Fail> {
+fn judged(turn: &Turn<'_>, text: &str, device: &Device, visit: VisitId) -> Result<(i64, Evidence), Fail> {
     let code = Code::parse(text).map_err(codes::refused)?;
     let judged = codes::look(turn, &code)?;
-    codes::take(turn, &code, consumer)?;
+    let place = device.id.to_string();
+    codes::take(turn, &code, &place, &format!("{place} {visit}"))?;
     Ok((judged.resident, judged.evidence))
 }

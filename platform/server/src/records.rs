@@ -116,7 +116,7 @@ fn apply(turn: &Turn<'_>, device: DeviceId, entry: &Entry) -> rusqlite::Result<(
             params![device.to_string(), receipt.number().replace(' ', ""), text(content)],
         )?;
     }
-    marks::record(turn.tx, device, entry, turn.now)?;
+    marks::record(turn.tx, &device.to_string(), entry, turn.now)?;
     consents::record(turn.tx, device, entry, turn.now)
 }
 

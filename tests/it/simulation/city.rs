@@ -1,16 +1,22 @@
 //! The platform and the two systems behind it, each with its own database in memory.
 
 use acquirer::{Charge, Ledger};
-use contract::{CardEvidence, DeviceId, Profile, SecretKey, UnixMs};
+use contract::{CardEvidence, DeviceId, IssuerKey, IssuerKeys, Profile, SecretKey, Signed, UnixMs};
 use department::{Bill, BillsRequest, Books, Payment};
 use resident_code::FormatKey;
 use rusqlite::Connection;
-use server::{Device, OutAnswer, OutCall, Peer, Platform, Request, Setup, residents_of};
+use server::{
+    CodeAuthority, Device, IssuingRules, OutAnswer, OutCall, Peer, Platform, Request, Setup, residents_of,
+};
+
+use super::terminal::BEGIN;
 
 const RESIDENTS: &str = include_str!("../../../assets/residents.toml");
-const DOCUMENTS: [&str; 3] = [
+const RULES: &str = include_str!("../../../provisioning/codes.toml");
+const DOCUMENTS: [&str; 4] = [
     include_str!("../../../assets/services/insurance-proof.toml"),
     include_str!("../../../assets/services/medical-balance.toml"),
+    include_str!("../../../assets/services/phone-pairing.toml"),
     include_str!("../../../assets/services/water-pay.toml"),
 ];
 /// Bills that each resident has beside those of the file: enough for a storm.
@@ -27,16 +33,21 @@ pub(crate) struct Resident {
 }
 
 impl Resident {
-    /// What a reader reads from their card.
-    pub(crate) fn card(&self) -> CardEvidence {
-        let whole = self.version != "3.00";
+    /// Whether their card can prove that it is its issuer's own.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.version == "3.00"
+    }
+
+    /// What a reader reads from their card; of one that is guarded wholly only where it was authenticated.
+    pub(crate) fn card(&self, authenticated: bool) -> CardEvidence {
+        let whole = authenticated || !self.is_guarded();
         CardEvidence {
             identification: self.identification.clone(),
             number: self.number.clone(),
             version: self.version.clone(),
             id_number: whole.then(|| self.id_number.clone()),
             name: whole.then(|| self.name.clone()),
-            authenticated: false,
+            authenticated,
         }
     }
 }
@@ -50,6 +61,27 @@ pub(crate) struct City {
 
 pub(crate) fn catalogue_key() -> SecretKey {
     SecretKey::from_bytes(&[9; 32]).unwrap()
+}
+
+/// The city's root, which signs the keys of its codes.
+pub(crate) fn root_key() -> SecretKey {
+    SecretKey::from_bytes(&[0x0e; 32]).unwrap()
+}
+
+fn code_authority() -> CodeAuthority {
+    let secret = |byte| SecretKey::from_bytes(&[byte; 32]).unwrap();
+    let not_before = UnixMs(BEGIN - 3_600_000);
+    let not_after = not_before.plus_ms(90 * 24 * 3_600_000);
+    let list = IssuerKeys {
+        city: "YK".into(),
+        version: 1,
+        not_before,
+        not_after,
+        revoker: secret(0x0f).public(),
+        issuers: vec![IssuerKey { id: 1, key: secret(0x51).public(), not_before, not_after }],
+    };
+    let (rules, signed) = (IssuingRules::parse(RULES).unwrap(), Signed::sign(&list, &root_key()));
+    CodeAuthority::new(rules, signed, &root_key().public(), &[(1, [0x51; 32])], &[0x0f; 32]).unwrap()
 }
 
 pub(crate) fn device(kiosk: usize) -> DeviceId {
@@ -89,7 +121,7 @@ impl City {
             devices: devices.collect(),
             documents: DOCUMENTS.map(str::to_owned).into(),
             residents: residents_of(RESIDENTS).unwrap(),
-            codes: None,
+            codes: Some(code_authority()),
             clients: Vec::new(),
             cards: None,
         };
@@ -131,7 +163,7 @@ impl City {
                 let request: BillsRequest = serde_json::from_slice(&call.body).unwrap();
                 json(200, serde_json::to_vec(&self.department.open_bills(&request).unwrap()).unwrap())
             }
-            // No resident of the simulation binds a phone.
+            // Phones were bound before anything went wrong.
             (Peer::Identity, _) => json(503, Vec::new()),
             (Peer::Department, _) => {
                 let payment: Payment = serde_json::from_slice(&call.body).unwrap();

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use acquirer::Outcome;
-use contract::{ConsentId, DeviceId, Entry, OrderId, Settlement, UnixMs, VisitId};
+use contract::{
+    CodeHolder, ConsentId, DeviceId, Entry, Evidence, Level, Method, OrderId, Settlement, UnixMs, VisitId,
+};
 use journal::{Identity, Journal};
 use server::DeviceAudit;
 use view::{Body, Link};
@@ -22,6 +24,14 @@ pub(crate) struct Seen {
     void: usize,
     consents: usize,
     printed: usize,
+    /// Visits by a code that a kiosk judged itself, and of those the ones without a link.
+    verified: usize,
+    alone: usize,
+    /// Codes that both kiosks let in.
+    collided: usize,
+    /// Visits that a phone's answer proved, and those that a card's PIN did.
+    answered: usize,
+    entered: usize,
 }
 
 impl Seen {
@@ -38,6 +48,11 @@ impl Seen {
         self.void += other.void;
         self.consents += other.consents;
         self.printed += other.printed;
+        self.verified += other.verified;
+        self.alone += other.alone;
+        self.collided += other.collided;
+        self.answered += other.answered;
+        self.entered += other.entered;
     }
 
     /// A simulation in which little happens shows nothing.
@@ -45,8 +60,12 @@ impl Seen {
         let Counts { deaths, platform_deaths, disk_faults, lost, repeated, out_of_service, told_paid } =
             self.counts;
         let faults = [deaths, platform_deaths, disk_faults, lost, repeated, out_of_service, told_paid];
-        let work = [self.visits, self.paid, self.void, self.consents, self.printed];
+        let work =
+            [self.visits, self.paid, self.void, self.consents, self.printed, self.verified, self.alone];
+        let proofs = [self.answered, self.entered];
         let seeds = usize::try_from(seeds).unwrap();
+        assert!(proofs.iter().all(|count| *count >= seeds / 2), "too little was proven: {proofs:?}");
+        assert!(self.collided >= seeds / 30, "no code was let in at both kiosks");
         assert!(faults.iter().all(|count| *count >= seeds as u64), "too little went wrong: {faults:?}");
         assert!(work.iter().all(|count| *count >= seeds), "too little was done: {work:?}");
     }
@@ -55,18 +74,31 @@ impl Seen {
 /// Judges a run that has come to rest.
 pub(crate) fn judge(world: &mut World, seed: u64) -> Seen {
     assert!(world.offences.is_empty(), "seed {seed}: {:?}", world.offences);
-    let mut entries = Vec::new();
+    let (mut entries, mut let_in) = (Vec::new(), Vec::new());
     for kiosk in 0..world.terminals.len() {
         in_service(world, kiosk, seed);
         let audited = audit(world, device(kiosk), seed);
         as_on_disk(world, kiosk, &audited, seed);
         one_unmarked_copy(world, kiosk, seed);
         nothing_readable(world, kiosk, seed);
-        entries.extend(audited.into_values().flatten());
+        let of_kiosk: Vec<Entry> = audited.into_values().flatten().collect();
+        let_in.push(verified(&of_kiosk, kiosk, seed));
+        entries.extend(of_kiosk);
     }
+    let collided = let_in[0].intersection(&let_in[1]).count();
+    let told = String::from_utf8(world.city.page("/admin", world.wall(), 1)).unwrap();
+    let found = told.matches("one code was let in at").count();
+    assert!(found >= collided, "seed {seed}: of {collided} codes let in at both kiosks {found} are told");
+    proven(&entries, seed);
     let (paid, void) = money(world, &entries, seed);
     let consents = consent(&entries, seed);
     codes(&entries, seed);
+    let gave = |of| {
+        count_of(
+            &entries,
+            move |entry| matches!(entry, Entry::EvidenceGiven { evidence, level: Level::Proven, .. } if *evidence == of),
+        )
+    };
     let count = |matches: fn(&Entry) -> bool| entries.iter().filter(|entry| matches(entry)).count();
     Seen {
         counts: world.counts,
@@ -75,6 +107,11 @@ pub(crate) fn judge(world: &mut World, seed: u64) -> Seen {
         void,
         consents,
         printed: count(|entry| matches!(entry, Entry::Printed { .. })),
+        verified: let_in.iter().map(BTreeSet::len).sum(),
+        alone: count(|entry| matches!(entry, Entry::Identified { evidence: Evidence::OfflineCode, .. })),
+        collided,
+        answered: gave(Evidence::ChallengeAnswered),
+        entered: gave(Evidence::AuthenticatedCardPin),
     }
 }
 
@@ -207,6 +244,58 @@ fn codes(entries: &[Entry], seed: u64) {
                 if let Some(mark) = visits.get(visit) {
                     assert!(used.insert(mark.clone()), "seed {seed}: code {mark} let two people in");
                 }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn count_of(entries: &[Entry], matches: impl Fn(&Entry) -> bool) -> usize {
+    entries.iter().filter(|entry| matches(entry)).count()
+}
+
+/// I5: of a code that a kiosk verified by itself, the moments that let somebody in there, each once.
+fn verified(entries: &[Entry], kiosk: usize, seed: u64) -> BTreeSet<(CodeHolder, u16)> {
+    let (mut moments, mut let_in) = (BTreeMap::new(), BTreeSet::new());
+    for entry in entries {
+        match entry {
+            Entry::CodeVerified { visit, holder, slot: Some(slot), .. } => {
+                moments.insert(*visit, (*holder, *slot));
+            }
+            Entry::Identified { visit, .. } => {
+                if let Some(moment) = moments.get(visit) {
+                    let first = let_in.insert(*moment);
+                    assert!(first, "seed {seed}: kiosk {kiosk} let {moment:?} in twice");
+                }
+            }
+            _ => {}
+        }
+    }
+    let_in
+}
+
+/// I5: money is moved by who proved more than a picture can, and a level never stands above its evidence.
+fn proven(entries: &[Entry], seed: u64) {
+    let mut evidence_of: BTreeMap<VisitId, Evidence> = BTreeMap::new();
+    for entry in entries {
+        match entry {
+            Entry::Identified { visit, evidence, level, .. }
+            | Entry::EvidenceGiven { visit, evidence, level } => {
+                assert!(*level <= evidence.most(), "seed {seed}: {level:?} by {evidence:?}");
+                evidence_of.insert(*visit, *evidence);
+            }
+            Entry::PaymentIntended { visit, method, order, .. } => {
+                let evidence = evidence_of.get(visit);
+                let suffices = match method {
+                    Method::CardAccount => {
+                        matches!(evidence, Some(Evidence::CardPin | Evidence::AuthenticatedCardPin))
+                    }
+                    Method::ResidentCode => {
+                        matches!(evidence, Some(Evidence::TokenConsumed | Evidence::ChallengeAnswered))
+                    }
+                    Method::Wallet => false,
+                };
+                assert!(suffices, "seed {seed}: {order} by {method:?} on {evidence:?}");
             }
             _ => {}
         }

@@ -1,7 +1,8 @@
 //! What residents do: they look at the screen and touch what is on it, mostly to get something done.
 
+use contract::Challenge;
 use session::{CardEvent, Event};
-use view::{Body, Intent, TextId, View};
+use view::{Body, Icon, Intent, TextId, View};
 
 use super::Dice;
 use super::world::World;
@@ -23,6 +24,12 @@ impl World {
         if self.terminals[kiosk].card.is_some() && self.dice.percent(2) {
             return self.take_card(kiosk);
         }
+        if let Body::Scan(scan) = &view.body
+            && let Ok(challenge) = scan.qr.parse::<Challenge>()
+            && self.dice.percent(70)
+        {
+            return self.answer(kiosk, &challenge);
+        }
         let intents = touchable(&view);
         if !intents.is_empty() {
             let at = usize::try_from(self.dice.below(intents.len() as u64)).unwrap();
@@ -36,19 +43,46 @@ impl World {
         if self.dice.percent(40) {
             self.terminals[kiosk].card = Some(resident);
             self.event(kiosk, Event::Card(CardEvent::Inserted));
-            let evidence = self.city.residents[resident].card();
+            // Now and then nobody vouches for it.
+            let authenticated = self.city.residents[resident].is_guarded() && self.dice.percent(80);
+            let evidence = self.city.residents[resident].card(authenticated);
             return self.event(kiosk, Event::Card(CardEvent::Read { evidence, valid_to: None }));
         }
         let seen = self.codes.len() as u64;
-        let code = if seen > 0 && self.dice.percent(20) {
-            self.codes[usize::try_from(self.dice.below(seen)).unwrap()].clone()
+        let wall = self.wall();
+        let code = if seen > 0 && self.dice.percent(30) {
+            // A picture of the newest is the one worth trying; an older one is tried all the same.
+            let back = if self.dice.percent(70) { 0 } else { self.dice.below(seen) };
+            self.codes[usize::try_from(seen - 1 - back).unwrap()].clone()
+        } else if let Some(phone) = &self.phones[resident]
+            && self.dice.percent(45)
+        {
+            let code = phone.code(wall);
+            self.terminals[kiosk].phone = Some(resident);
+            self.codes.push(code.clone());
+            code
         } else {
-            let (wall, entropy) = (self.wall(), self.dice.wide());
+            let entropy = self.dice.wide();
             let code = self.city.code(resident, wall, entropy);
+            self.terminals[kiosk].phone = Some(resident);
             self.codes.push(code.clone());
             code
         };
         self.event(kiosk, Event::Code(code.into_bytes().into()));
+    }
+
+    /// The phone of whoever is there answers; now and then somebody else's does.
+    fn answer(&mut self, kiosk: usize, challenge: &Challenge) {
+        let wall = self.wall();
+        let own = self.terminals[kiosk].phone.filter(|_| self.dice.percent(90));
+        let resident = match own {
+            Some(resident) => resident,
+            None => usize::try_from(self.dice.below(self.phones.len() as u64)).unwrap(),
+        };
+        if let Some(phone) = &self.phones[resident] {
+            let answer = phone.answer(challenge, wall);
+            self.event(kiosk, Event::Code(answer.into_bytes().into()));
+        }
     }
 
     pub(crate) fn take_card(&mut self, kiosk: usize) {
@@ -66,8 +100,13 @@ fn touchable(view: &View) -> Vec<Intent> {
     match &view.body {
         Body::Menu(tiles) => {
             // Most come to pay.
-            intents.extend(tiles.iter().flat_map(|tile| [tile.intent; 4]));
-            intents.extend(tiles.last().map(|tile| [tile.intent; 12]).into_iter().flatten());
+            let open = || tiles.iter().filter(|tile| tile.enabled);
+            intents.extend(open().flat_map(|tile| [tile.intent; 4]));
+            let pays = open().filter(|tile| tile.icon == Icon::Droplets);
+            intents.extend(pays.flat_map(|tile| [tile.intent; 30]));
+            // Some come for what only a card and its PIN open.
+            let needs_pin = open().filter(|tile| tile.detail == TextId::TileNeedsPin.into());
+            intents.extend(needs_pin.flat_map(|tile| [tile.intent; 20]));
         }
         Body::Rows(rows) => intents.extend(rows.rows.iter().flat_map(|row| [row.intent; 4])),
         Body::Pin(_) => intents.extend([Intent::Digit(1); 60]),

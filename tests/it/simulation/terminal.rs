@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{Bilingual, Profile, ReceiptId, UnixMs};
+use contract::{Bilingual, CodeRules, Profile, ReceiptId, UnixMs};
 use engine::{Engine, Fittings, LogSettings, Memo, Out, Place, Remembered, What};
 use journal::faulty::SharedDisk;
 use session::{Device, Equipment, Event, Health, Mono, Now, Setup, Times};
 use view::{Texts, View};
 
-use super::city::{catalogue_key, device, device_key};
+use super::city::{catalogue_key, device, device_key, root_key};
 
 /// The platform's clock at the start of a run.
 pub(crate) const BEGIN: u64 = 1_795_500_000_000;
@@ -32,6 +32,8 @@ pub(crate) struct Terminal {
     pub(crate) paper: bool,
     /// Whose card is in the slot.
     pub(crate) card: Option<usize>,
+    /// Whose phone was held up last.
+    pub(crate) phone: Option<usize>,
     /// What came out of the printer: receipt and whether it is marked as a copy.
     pub(crate) papers: Vec<(ReceiptId, bool)>,
 }
@@ -50,6 +52,7 @@ impl Terminal {
             link: true,
             paper: true,
             card: None,
+            phone: None,
             papers: Vec::new(),
         }
     }
@@ -125,7 +128,13 @@ impl Terminal {
             hall: Bilingual { zh: "渝北区政务服务大厅".into(), en: "Yubei".into() },
             utc_offset_minutes: 480,
             receipt_url: "http://127.0.0.1/r/".into(),
-            codes: None,
+            codes: Some(CodeRules {
+                root_key: root_key().public(),
+                city: "YK".into(),
+                past_s: 15,
+                ahead_s: 15,
+                unsynced_hours: 72,
+            }),
             gate: None,
             has: Equipment {
                 card_reader: true,

@@ -12,6 +12,7 @@ use view::{Body, Text, TextId};
 use super::Dice;
 use super::city::{City, device, device_key};
 use super::person;
+use super::phone::Phone;
 use super::terminal::{BEGIN, Terminal};
 
 const KIOSKS: usize = 2;
@@ -88,6 +89,8 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) city: City,
     pub(crate) terminals: Vec<Terminal>,
+    /// By resident; those without a card in force have none.
+    pub(crate) phones: Vec<Option<Phone>>,
     /// Every code that was shown.
     pub(crate) codes: Vec<String>,
     now: u64,
@@ -119,9 +122,14 @@ impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let terminals = (0..KIOSKS).map(|number| Terminal::new(number, dice.below(4_000))).collect();
+        let mut city = City::new(KIOSKS);
+        let residents = city.residents.len();
+        let bind = |resident| Phone::bind(&mut city, resident, UnixMs(BEGIN + resident as u64));
+        let phones = (0..residents).map(bind).collect();
         let mut world = Self {
             dice,
-            city: City::new(KIOSKS),
+            city,
+            phones,
             terminals,
             codes: Vec::new(),
             now: 0,
@@ -406,7 +414,7 @@ impl World {
         let answer = if its_fate == Fate::LostOnTheWay {
             None
         } else {
-            let (accepts, now) = (!self.storm || self.dice.percent(92), self.wall());
+            let (accepts, now) = (!self.storm || self.dice.percent(85), self.wall());
             let answer = self.city.serve(&call, accepts, now);
             (its_fate != Fate::AnswerLost).then_some(answer)
         };

@@ -1,6 +1,6 @@
 //! 验码: whose a code is, what it may be used for, and that it is used once.
 
-use contract::{Evidence, Problem, ProblemCode, UnixMs, sm3};
+use contract::{CodeHolder, Evidence, Problem, ProblemCode, UnixMs, sm3};
 use resident_code::{
     Alias, Capabilities, Code, OfflineCode, OnlineToken, PaperCode, Presented, Refusal, UnixSeconds, Window,
 };
@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use crate::columns::ms;
 use crate::fail::Fail;
+use crate::marks;
 use crate::platform::Turn;
 
 /// A moment of an offline code is remembered for this long: by then no verifier accepts it.
@@ -46,8 +47,9 @@ pub(crate) fn look(turn: &Turn<'_>, code: &Code) -> Result<Judged, Fail> {
     }
 }
 
-/// Uses it up: an online token, the moment of an offline code. A paper code can be shown again.
-pub(crate) fn take(turn: &Turn<'_>, code: &Code, consumer: &str) -> Result<(), Fail> {
+/// Uses it up: an online token, the moment of an offline code. A paper code can be shown again. `place`: the kiosk or
+/// the system that asks; `consumer`: what for, within it.
+pub(crate) fn take(turn: &Turn<'_>, code: &Code, place: &str, consumer: &str) -> Result<(), Fail> {
     let taken = match code {
         Code::Online(token) => turn.tx.execute(
             "UPDATE tokens SET used_by = ?1 WHERE hash = ?2 AND used_by IS NULL",
@@ -55,6 +57,9 @@ pub(crate) fn take(turn: &Turn<'_>, code: &Code, consumer: &str) -> Result<(), F
         )?,
         Code::Offline(code) => {
             let Presented { alias, slot, .. } = presented(turn, code)?;
+            if !marks::ask(turn.tx, place, CodeHolder::of(&alias.0), slot, turn.now)? {
+                return Err(ProblemCode::CodeUsed.because("the code was already used elsewhere").into());
+            }
             turn.tx.execute("DELETE FROM code_moments WHERE until_ms < ?1", [ms(turn.now)])?;
             turn.tx.execute(
                 "INSERT INTO code_moments (resident, alias, slot, used_by, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)

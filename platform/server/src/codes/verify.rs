@@ -218,7 +218,7 @@ fn judge_for(turn: &Turn<'_>, client: &Client, text: &str) -> Result<i64, Judgem
         return Err(Judgement::No(VerdictCode::CapabilityMissing));
     }
     let consumer = client.id.to_string();
-    judge::take(turn, &code, &consumer).map_err(told)?;
+    judge::take(turn, &code, &consumer, &consumer).map_err(told)?;
     Ok(judged.resident)
 }
 

@@ -5,9 +5,10 @@ use contract::{
     Receipt, ReceiptId, ReceiptLine, Record, RecordBatch, SALT_LEN, SecretKey, SignedHead, UnixMs, VisitId,
     WireRecord,
 };
-use server::{DeviceAudit, Request, Verb};
+use server::{DeviceAudit, Request, Setup, Verb};
 
-use crate::city::{City, Kiosk, ZHANG, outcome};
+use crate::city::{City, Kiosk, ZHANG, outcome, setup};
+use crate::codes::{Phone, authority, identify};
 
 /// A kiosk's log.
 struct Log {
@@ -294,6 +295,44 @@ fn a_consent_recorded_for_somebody_or_something_else_is_put_before_a_person() {
         assert!(city.page("/admin").1.contains(&format!("consent {consent}")));
         assert_eq!(give(&mut city), Err(ProblemCode::ConsentMissing));
     }
+}
+
+/// A city that issues codes, a phone's code of this moment, and the record of a kiosk that let it in by itself.
+fn let_in_alone() -> (City, String, Entry) {
+    let mut city = City::with(Setup { codes: Some(authority()), ..setup() });
+    let phone = Phone::bound(&mut city);
+    let certificate = phone.certificate(&mut city);
+    let code = phone.show(&mut city, &certificate);
+    let certificate = certificate.to_bytes();
+    let verified = Entry::CodeVerified {
+        visit: VisitId::from_entropy(5),
+        holder: CodeHolder::of(certificate[4..].first_chunk().unwrap()),
+        slot: code.to_bytes().get(114..116).map(|slot| u16::from_be_bytes([slot[0], slot[1]])),
+        until: city.now.plus_ms(60_000),
+        offline: true,
+    };
+    (city, code.to_text(), verified)
+}
+
+#[test]
+fn a_code_that_a_kiosk_let_in_alone_is_refused_elsewhere_once_its_record_has_come() {
+    let (mut city, code, verified) = let_in_alone();
+    let mut one = Log::new(Kiosk::One, 7);
+    one.enter(&verified);
+    upto(&mut city, &one.batch(0, 1));
+    assert_eq!(identify(&mut city, Kiosk::Two, &code).err(), Some(ProblemCode::CodeUsed));
+    assert!(identify(&mut city, Kiosk::One, &code).is_ok(), "its own visit goes on");
+    assert!(!city.page("/admin").1.contains("one code was let in"));
+}
+
+#[test]
+fn a_code_that_the_platform_let_in_is_found_when_a_kiosk_had_let_it_in_alone() {
+    let (mut city, code, verified) = let_in_alone();
+    identify(&mut city, Kiosk::Two, &code).unwrap();
+    let mut one = Log::new(Kiosk::One, 7);
+    one.enter(&verified);
+    upto(&mut city, &one.batch(0, 1));
+    assert!(city.page("/admin").1.contains("one code was let in at K-2 and at K-1"));
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! A resident's phone with the city code: shows a code of the moment, answers a kiosk.
+
+use contract::{Challenge, UnixMs, sm3};
+use resident_code::{SessionCertificate, SigningKey};
+use serde_json::{Value, json};
+use server::{OutAnswer, Reply, Request, Verb};
+
+use super::city::City;
+
+pub(crate) struct Phone {
+    key: SigningKey,
+    certificate: SessionCertificate,
+}
+
+impl Phone {
+    /// Binds a phone for a resident, whom the identity service has seen; none for one without a card in force.
+    pub(crate) fn bind(city: &mut City, resident: usize, now: UnixMs) -> Option<Self> {
+        let seen = {
+            let resident = &city.residents[resident];
+            json!({ "assurance": "in-person", "name": resident.name, "id_number": resident.id_number })
+        };
+        let bound = ask(city, "bindings", &json!({ "ticket": "seen" }), now, &seen);
+        let secret = bound["phone"].as_str()?.to_owned();
+        let key = SigningKey::from_bytes(&[u8::try_from(resident).unwrap() + 1; 32]).unwrap();
+        let signed = [b"session-key/1\0".as_slice(), &sm3(&[&unhex(&secret)])].concat();
+        let request = json!({
+            "phone": secret, "session_key": hex(&key.public().to_bytes()), "proof": hex(&key.sign(&signed)),
+        });
+        let certified = ask(city, "certificates", &request, now, &seen);
+        let certificate = SessionCertificate::from_bytes(&unhex(certified["certificate"].as_str()?)).unwrap();
+        Some(Self { key, certificate })
+    }
+
+    /// The code that it shows now.
+    pub(crate) fn code(&self, now: UnixMs) -> String {
+        self.certificate.present(&self.key, seconds(now)).unwrap().to_text()
+    }
+
+    /// What it shows after its owner agreed to what a kiosk asked.
+    pub(crate) fn answer(&self, challenge: &Challenge, now: UnixMs) -> String {
+        self.certificate.answer(&self.key, &challenge.to_be_signed(), seconds(now)).unwrap().to_text()
+    }
+}
+
+fn ask(city: &mut City, name: &str, body: &Value, now: UnixMs, seen: &Value) -> Value {
+    let body = body.to_string().into_bytes();
+    let request = Request { verb: Verb::Post, body, ..Request::get(format!("/code/v1/{name}")) };
+    // Nothing that is drawn may be the same for two residents: each comes at a time of their own.
+    let entropy = u128::from(now.0) << 8 | u128::try_from(name.len()).unwrap();
+    let response = match city.platform.handle(&request, now, entropy) {
+        Reply::Done(response) => response,
+        Reply::Ask(call) => {
+            let answer = OutAnswer { status: 200, body: seen.to_string().into_bytes() };
+            match city.platform.resume(&call, Ok(answer), now, !entropy) {
+                Reply::Done(response) => response,
+                Reply::Ask(_) => panic!("one question is enough"),
+            }
+        }
+    };
+    serde_json::from_slice(&response.body).unwrap()
+}
+
+fn seconds(now: UnixMs) -> u32 {
+    u32::try_from(now.0 / 1000).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
