@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
 
 mod house;
+mod pins;
 mod recordings;
 mod simulation;
 mod units;

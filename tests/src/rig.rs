@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use contract::{
     CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, OlderCards, PrinterLink, ScannerLine,
-    ScreenSize, Site,
+    ScreenSize, Site, StaffKey,
 };
 use tempfile::TempDir;
 use virtual_hardware::sheet_printer::{CupsPrinter, PRINTS};
@@ -298,6 +298,8 @@ impl Rig {
             psam: None,
             older_cards: OlderCards::Limit,
         });
+        let staff = fs::read_to_string(self.state.join("staff/device.pub"))?.trim().parse()?;
+        site.staff = vec![StaffKey { name: virtual_hardware::bench::STAFF.to_owned(), key: staff }];
         let scanner = plan.fitting.scanner.then(|| runtime.join("scanner"));
         site.devices.code_reader = Some(match &scanner {
             Some(tty) => CodeReaderPath::Scanner {
@@ -351,6 +353,7 @@ impl Rig {
         }
         bench.arg("--unplugged").arg(self.unplugged());
         bench.arg("--card-key").arg(self.city("card.key"));
+        bench.arg("--staff-key").arg(self.state.join("staff/device.key"));
         if let Some(scanner) = &scanner {
             bench.arg("--scanner").arg(scanner);
         }
@@ -555,6 +558,8 @@ fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
     provision(&["city-keys", "city"])?;
     provision(&["platform-keys", "city", "127.0.0.1"])?;
     provision(&["root-key", "root"])?;
+    // A key pair is a key pair: that of a card is made as a kiosk's is.
+    provision(&["device-keys", "--device", "S-0001", "staff"])?;
     provision(&["issuer-keys", "--root", "root/root.key", "city/codes"])?;
     for site in SITES {
         let device = read_site(repository, site)?.device.to_string();

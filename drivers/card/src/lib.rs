@@ -19,6 +19,7 @@ mod pin;
 mod psam;
 mod reader;
 mod reading;
+mod staff;
 mod tlv;
 
 pub use apdu::{CardTransport, StatusWord, TransportFault};
@@ -26,10 +27,11 @@ pub use application::ReadFault;
 pub use authority::{AuthAnswer, AuthRequest, AuthorityFault, CardAuthority, NoAuthority, Nonces};
 pub use holder::{Algorithm, CardHolder, Holder, Proof, SocialCard, SpecVersion};
 pub use number::is_citizen_number;
-pub use pin::{PinOutcome, verify_pin};
+pub use pin::{PinOutcome, change_pin, reset_pin, verify_pin};
 pub use psam::{Psam, PsamSlot};
 pub use reader::{Happening, Reader, ReaderFault, Tap};
 pub use reading::{Begun, Guarded, OlderCards, begin, read};
+pub use staff::{STAFF, StaffProof, staff};
 
 use serde::{Deserialize, Serialize};
 

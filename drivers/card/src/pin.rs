@@ -1,4 +1,4 @@
-//! VERIFY PIN.
+//! VERIFY and CHANGE PIN.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -9,7 +9,7 @@ use crate::application::select;
 /// What the card says to a PIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PinOutcome {
-    /// 9000: it is the holder's.
+    /// 9000: it is the holder's, and where it was to be changed it is.
     Verified,
     /// 63Cx: it is not.
     Wrong {
@@ -35,13 +35,61 @@ pub fn verify_pin(card: &mut dyn CardTransport, pin: &[u8]) -> Result<PinOutcome
     let mut command = Zeroizing::new(vec![0x00, 0x20, 0x00, 0x00]);
     command.push(u8::try_from(packed.len()).unwrap_or(0));
     command.extend_from_slice(&packed);
-    let status = exchange(card, &command, false)?.status;
-    Ok(match status {
+    Ok(outcome(exchange(card, &command, false)?.status))
+}
+
+/// Asks the card to take another PIN in place of its holder's: ASCII digits, both as above. Sent as packed BCD with FF
+/// between them (`80 5E 01 00 Lc …`), as public code for the card does. A wrong present PIN uses a try.
+///
+/// # Errors
+/// When the card or the reader goes away: whether the PIN was changed is then not known.
+pub fn change_pin(
+    card: &mut dyn CardTransport,
+    old: &[u8],
+    new: &[u8],
+) -> Result<PinOutcome, TransportFault> {
+    let (Some(old), Some(new)) = (packed(old), packed(new)) else { return Ok(PinOutcome::NotPossible) };
+    if select(card)?.is_err() {
+        return Ok(PinOutcome::NotPossible);
+    }
+    let length = old.len() + 1 + new.len();
+    let mut command = Zeroizing::new(Vec::with_capacity(5 + length));
+    command.extend([0x80, 0x5E, 0x01, 0x00, u8::try_from(length).unwrap_or(0)]);
+    command.extend_from_slice(&old);
+    command.push(0xFF);
+    command.extend_from_slice(&new);
+    Ok(outcome(exchange(card, &command, false)?.status))
+}
+
+/// Sets a PIN anew on a card whose holder has forgotten it or has no tries left: a desk's work, not a kiosk's. `external`
+/// is what the card's authority computed for this card's random number, with key 06 (`00 82 00 06 10 …`); then the card
+/// takes the new PIN (CHANGE REFERENCE DATA, ISO/IEC 7816-4, `00 24 01 00 Lc …`, ASSUMED to be taken in the clear).
+///
+/// # Errors
+/// When the card or the reader goes away: whether the PIN was set is then not known.
+pub fn reset_pin(
+    card: &mut dyn CardTransport,
+    external: &[u8; 16],
+    new: &[u8],
+) -> Result<PinOutcome, TransportFault> {
+    let Some(new) = packed(new) else { return Ok(PinOutcome::NotPossible) };
+    let opens = [&[0x00, 0x82, 0x00, 0x06, 0x10], external.as_slice()].concat();
+    if exchange(card, &opens, false)?.status != StatusWord::DONE {
+        return Ok(PinOutcome::NotPossible);
+    }
+    let mut command = Zeroizing::new(Vec::with_capacity(5 + new.len()));
+    command.extend([0x00, 0x24, 0x01, 0x00, u8::try_from(new.len()).unwrap_or(0)]);
+    command.extend_from_slice(&new);
+    Ok(outcome(exchange(card, &command, false)?.status))
+}
+
+fn outcome(status: StatusWord) -> PinOutcome {
+    match status {
         StatusWord::DONE => PinOutcome::Verified,
         StatusWord::BLOCKED | StatusWord { sw1: 0x63, sw2: 0xC0 } => PinOutcome::Locked,
         StatusWord { sw1: 0x63, sw2 } if sw2 & 0xF0 == 0xC0 => PinOutcome::Wrong { tries_left: sw2 & 0x0F },
         StatusWord { .. } => PinOutcome::NotPossible,
-    })
+    }
 }
 
 fn packed(pin: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
@@ -74,6 +122,35 @@ mod tests {
             let mut card = Script::new(vec![(select, vec![0x90, 0x00]), (verify, answer.to_vec())]);
             assert_eq!(verify_pin(&mut card, b"730914"), Ok(outcome));
         }
+    }
+
+    #[test]
+    fn a_change_sends_both_and_each_status_word_has_its_meaning() {
+        for (answer, outcome) in [
+            ([0x90, 0x00], PinOutcome::Verified),
+            ([0x63, 0xC1], PinOutcome::Wrong { tries_left: 1 }),
+            ([0x69, 0x83], PinOutcome::Locked),
+            ([0x6D, 0x00], PinOutcome::NotPossible),
+        ] {
+            let select = [&[0x00, 0xA4, 0x04, 0x00, 0x0F], SSSE.as_slice()].concat();
+            let change = vec![0x80, 0x5E, 0x01, 0x00, 0x07, 0x73, 0x09, 0x14, 0xFF, 0x58, 0x42, 0x16];
+            let mut card = Script::new(vec![(select, vec![0x90, 0x00]), (change, answer.to_vec())]);
+            assert_eq!(change_pin(&mut card, b"730914", b"584216"), Ok(outcome));
+        }
+        let mut card = Script::new(Vec::new());
+        assert_eq!(change_pin(&mut card, b"730914", b"58421"), Ok(PinOutcome::NotPossible));
+        assert!(card.sent.is_empty());
+    }
+
+    #[test]
+    fn a_pin_is_set_anew_only_on_a_card_that_was_opened_for_it() {
+        let opens = [&[0x00, 0x82, 0x00, 0x06, 0x10][..], &[7; 16]].concat();
+        let sets = vec![0x00, 0x24, 0x01, 0x00, 0x03, 0x58, 0x42, 0x16];
+        let mut card = Script::new(vec![(opens.clone(), vec![0x90, 0x00]), (sets, vec![0x90, 0x00])]);
+        assert_eq!(reset_pin(&mut card, &[7; 16], b"584216"), Ok(PinOutcome::Verified));
+        let mut card = Script::new(vec![(opens, vec![0x63, 0x00])]);
+        assert_eq!(reset_pin(&mut card, &[7; 16], b"584216"), Ok(PinOutcome::NotPossible));
+        assert_eq!(card.sent.len(), 1);
     }
 
     #[test]

@@ -16,8 +16,9 @@ use crate::apdu::{CardTransport, RESPONSE_MAX, TransportFault};
 use crate::application::ReadFault;
 use crate::authority::{AuthAnswer, Nonces};
 use crate::holder::SocialCard;
-use crate::pin::{PinOutcome, verify_pin};
+use crate::pin::{PinOutcome, change_pin, verify_pin};
 use crate::reading::{Begun, Guarded, OlderCards, begin};
+use crate::staff::{StaffProof, staff};
 
 /// A card that does not answer to power, or that another program holds, gets this many connects.
 const CONNECTS_MAX: u32 = 3;
@@ -145,11 +146,34 @@ impl Reader {
         self.session(alive, work).unwrap_or(Err(TransportFault::CardGone.into()))
     }
 
+    /// Asks the card that was just read in vain whether it is a staff card. `challenge` must be fresh random.
+    ///
+    /// # Errors
+    /// When the card or the reader went away.
+    pub fn staff(&mut self, challenge: [u8; 32]) -> Result<Option<StaffProof>, TransportFault> {
+        self.session(&mut || {}, |card| staff(card, challenge)).unwrap_or(Err(TransportFault::CardGone))
+    }
+
     /// Asks the card to check its holder's PIN.
     ///
     /// # Errors
     /// When the card or the reader went away.
     pub fn verify_pin(&mut self, pin: &[u8]) -> Result<PinOutcome, TransportFault> {
+        self.with_pin(|card| verify_pin(card, pin))
+    }
+
+    /// Asks the card to take another PIN.
+    ///
+    /// # Errors
+    /// When the card or the reader went away: whether it did is then not known.
+    pub fn change_pin(&mut self, old: &[u8], new: &[u8]) -> Result<PinOutcome, TransportFault> {
+        self.with_pin(|card| change_pin(card, old, new))
+    }
+
+    fn with_pin(
+        &mut self,
+        work: impl FnOnce(&mut dyn CardTransport) -> Result<PinOutcome, TransportFault>,
+    ) -> Result<PinOutcome, TransportFault> {
         if self.card.is_none() {
             match self.connect() {
                 Ok(()) => {}
@@ -157,7 +181,7 @@ impl Reader {
                 Err(ReadFault::Refused(_)) => return Ok(PinOutcome::NotPossible),
             }
         }
-        self.session(&mut || {}, |card| verify_pin(card, pin)).unwrap_or(Err(TransportFault::CardGone))
+        self.session(&mut || {}, work).unwrap_or(Err(TransportFault::CardGone))
     }
 
     fn connect(&mut self) -> Result<(), ReadFault> {

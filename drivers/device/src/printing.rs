@@ -67,6 +67,7 @@ fn serve(
                     Ok(Answer::Printed(printer.print(&receipt, &mut |_| desk.beat())))
                 }
                 Work::VerifyPin(_)
+                | Work::ChangePin { .. }
                 | Work::Authenticate(_)
                 | Work::Scan(_)
                 | Work::PrintSheet(_)

@@ -61,6 +61,7 @@ fn serve(
                     Ok(Answer::Scanning(on))
                 }
                 Work::VerifyPin(_)
+                | Work::ChangePin { .. }
                 | Work::Authenticate(_)
                 | Work::Print(_)
                 | Work::PrintSheet(_)

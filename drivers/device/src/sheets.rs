@@ -34,6 +34,7 @@ fn serve(desk: &Desk, printer: &SheetPrinter) -> Result<(), Gone> {
                     Ok(Answer::Printed(printer.print(&document, &mut |_| desk.beat())))
                 }
                 Work::VerifyPin(_)
+                | Work::ChangePin { .. }
                 | Work::Authenticate(_)
                 | Work::Scan(_)
                 | Work::Print(_)

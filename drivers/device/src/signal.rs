@@ -95,6 +95,7 @@ fn serve(desk: &Desk, tty: &str, baud: u32, relays: Relays) -> Result<(), Gone> 
                     Ok(Answer::Signalled)
                 }
                 Work::VerifyPin(_)
+                | Work::ChangePin { .. }
                 | Work::Authenticate(_)
                 | Work::Print(_)
                 | Work::PrintSheet(_)

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use card::{
-    AuthAnswer, Begun, CardAuthority as _, Guarded, Happening, OlderCards, PsamSlot, ReadFault, Reader,
-    ReaderFault, Refusal, SocialCard, TransportFault,
+    AuthAnswer, Begun, CardAuthority as _, Guarded, Happening, OlderCards, PinOutcome, PsamSlot, ReadFault,
+    Reader, ReaderFault, Refusal, SocialCard, TransportFault,
 };
 use device::record::card::CardTape;
 use device::record::replay::OPENED;
@@ -140,7 +140,20 @@ impl Slot<'_> {
         match self.reader.begin(self.setup.older, random, &mut || self.desk.beat()) {
             Ok(Begun::Done(card)) => self.came_to(Ok(*card)),
             Ok(Begun::Asks(guarded)) => self.vouch(guarded),
+            Err(ReadFault::Refused(Refusal::NotSocialSecurity)) => self.staff(),
             Err(fault) => self.came_to(Err(fault)),
+        }
+    }
+
+    /// A card without the residents' application may be a staff card; if not, it is another card.
+    fn staff(&mut self) -> Result<(), Ended> {
+        let mut challenge = [0; 32];
+        getrandom::fill(&mut challenge)
+            .expect("the kernel's random generator is seeded once the system is up");
+        match self.reader.staff(challenge) {
+            Ok(Some(proof)) => Ok(self.desk.event(Event::StaffCard(Box::new(proof)))?),
+            Ok(None) => self.came_to(Err(ReadFault::Refused(Refusal::NotSocialSecurity))),
+            Err(fault) => self.came_to(Err(fault.into())),
         }
     }
 
@@ -194,17 +207,27 @@ impl Slot<'_> {
                     Err(Fault::NoCard)
                 }
             }
-            Work::VerifyPin(_) if !self.present => Err(Fault::NoCard),
+            Work::VerifyPin(_) | Work::ChangePin { .. } if !self.present => Err(Fault::NoCard),
             Work::VerifyPin(pin) => {
                 self.recorder.note(What::Order(serde_json::json!({ "verify-pin": pin.len() })));
-                match self.reader.verify_pin(&pin) {
-                    Ok(outcome) => Ok(Answer::Pin(outcome)),
-                    Err(TransportFault::CardGone) => Err(Fault::NoCard),
-                    Err(TransportFault::ReaderGone) => Err(Fault::Unavailable),
-                }
+                answer(self.reader.verify_pin(&pin))
+            }
+            Work::ChangePin { old, new } => {
+                let lengths = serde_json::json!({ "change-pin": [old.len(), new.len()] });
+                self.recorder.note(What::Order(lengths));
+                answer(self.reader.change_pin(&old, &new))
             }
             Work::Print(_) | Work::PrintSheet(_) | Work::Scan(_) | Work::Signal(_) => Err(Fault::NotMine),
         };
         Ok(self.desk.answer(ticket, answer)?)
+    }
+}
+
+/// What the card said to a PIN, for the kiosk.
+fn answer(said: Result<PinOutcome, TransportFault>) -> Result<Answer, Fault> {
+    match said {
+        Ok(outcome) => Ok(Answer::Pin(outcome)),
+        Err(TransportFault::CardGone) => Err(Fault::NoCard),
+        Err(TransportFault::ReaderGone) => Err(Fault::Unavailable),
     }
 }

@@ -172,6 +172,13 @@ pub enum ToDevice {
 pub enum Work {
     /// VERIFY the card holder's PIN on the card that lies in the reader: ASCII digits.
     VerifyPin(Zeroizing<Vec<u8>>),
+    /// Let that card take another PIN: ASCII digits, both.
+    ChangePin {
+        /// The present one.
+        old: Zeroizing<Vec<u8>>,
+        /// The one from now on.
+        new: Zeroizing<Vec<u8>>,
+    },
     /// Go on with the card of [`Event::CardNeedsAuthority`]: what its authority answered, or none: nobody vouches for it,
     /// and it is read in part. [`Event::CardRead`] or [`Event::CardRefused`] follows.
     Authenticate(Option<card::AuthAnswer>),
@@ -244,6 +251,8 @@ pub enum Event {
     CardRead(Box<card::SocialCard>),
     /// The card that lies in the reader cannot be used, and why.
     CardRefused(card::Refusal),
+    /// The card that lies in the reader is a staff card, and this is its proof; instead of the two before.
+    StaffCard(Box<card::StaffProof>),
     /// The card was taken.
     CardRemoved,
     /// A code was read: its text as bytes, at most [`CODE_MAX`].
@@ -282,7 +291,7 @@ pub const CODE_MAX: usize = 4096;
 /// Outcome of a [`Work`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// Of [`Work::VerifyPin`].
+    /// Of [`Work::VerifyPin`] and [`Work::ChangePin`].
     Pin(card::PinOutcome),
     /// Of [`Work::Authenticate`]: the card was there and its reading has come to an end.
     Authenticated,

@@ -142,7 +142,8 @@ impl Status {
             paper_low: paper & 0x0C != 0,
             jammed: error & 0x0C != 0,
             overheated: error & 0x40 != 0,
-            failed: error & 0x20 != 0,
+            // Or it is in an error and does not tell in which.
+            failed: error & 0x20 != 0 || offline & 0x40 != 0 && error & 0x6C == 0,
         }
     }
 
@@ -181,6 +182,7 @@ mod tests {
             ([0x1A, 0x52, 0x1A, 0x12], Some(Why::Jammed)),
             ([0x1A, 0x52, 0x32, 0x12], Some(Why::Failed)),
             ([0x1A, 0x52, 0x52, 0x12], Some(Why::Overheated)),
+            ([0x12, 0x52, 0x12, 0x12], Some(Why::Failed)),
             ([0x1A, 0x1A, 0x12, 0x12], Some(Why::Offline)),
         ] {
             assert_eq!(Status::from_answers(bytes).obstacle(), expected, "{bytes:02X?}");

@@ -35,6 +35,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use contract::SecretKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -52,6 +53,9 @@ use crate::scanner::VirtualScanner;
 use crate::sheet_printer::Tray;
 use crate::slot::Slot;
 
+/// What the staff card calls itself.
+pub const STAFF: &str = "S-0001";
+
 /// Everything on the bench.
 pub struct Bench {
     /// The demo residents.
@@ -62,6 +66,8 @@ pub struct Bench {
     pub slot: Mutex<Slot>,
     /// The relay board with the lights and the buzzer, if there is one.
     pub relays: Option<VirtualRelays>,
+    /// The key of the staff card, if there is one.
+    pub staff: Option<Arc<SecretKey>>,
     /// The printer.
     pub printer: VirtualPrinter,
     /// The camera.
@@ -191,6 +197,11 @@ async fn insert(
     let of = |one, flaw| VirtualCard::of_city(one, flaw, &bench.city);
     let card = match resident.as_str() {
         "bank" => Some(VirtualCard::bank()),
+        "staff" => bench.staff.clone().map(|key| VirtualCard::staff(STAFF, key)),
+        // Somebody made it, and no site lists its key.
+        "staff-stranger" => {
+            SecretKey::from_bytes(&[0x5A; 32]).ok().map(|key| VirtualCard::staff(STAFF, key.into()))
+        }
         "blank" => Some(VirtualCard::blank()),
         "garbage" => first.map(|one| of(one, Flaw::Garbage)),
         "half" => first.map(|one| of(one, Flaw::HalfRecord)),

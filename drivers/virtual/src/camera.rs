@@ -358,7 +358,7 @@ mod tests {
         let code = qrcode::QrCode::new("on a page").unwrap();
         let page = GrayImage::from_fn(780, 1688, |x, y| {
             let inside = |at: u32, from: u32| at.checked_sub(from).map(|at| at as usize / 20);
-            let module = inside(x, 150).zip(inside(y, 300)).filter(|(x, y)| *x.max(y) < code.width());
+            let module = inside(x, 180).zip(inside(y, 640)).filter(|(x, y)| *x.max(y) < code.width());
             let is_dark = module.is_some_and(|module| code[module] == qrcode::Color::Dark);
             image::Luma([if is_dark { 0 } else { 255 }])
         });

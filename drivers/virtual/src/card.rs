@@ -1,5 +1,9 @@
 //! A virtual card: what a social security card answers to commands, and what other cards do.
 
+use std::sync::Arc;
+
+use contract::SecretKey;
+
 use crate::faults::{Step, card as steps};
 use crate::keys::{CardKeys, CityKey, answer, random};
 use crate::psam::Psam;
@@ -7,9 +11,13 @@ use crate::residents::Resident;
 
 /// The application's name: `sx1.sh.` and 社会保障 in GBK.
 const SSSE: &[u8] = b"sx1.sh.\xC9\xE7\xBB\xE1\xB1\xA3\xD5\xCF";
+/// The application of staff cards.
+const STAFF: &[u8] = b"\xF0YKSTAFF1";
 const PIN_TRIES: u8 = 3;
 /// RKSSSE: the key that opens a third-generation card's holder file.
 const KEY_READ: u8 = 0x0A;
+/// The key that opens it for a new PIN.
+const KEY_PIN: u8 = 0x06;
 
 /// A card that can be put into a slot.
 #[derive(Clone)]
@@ -23,6 +31,8 @@ pub struct VirtualCard {
     challenge: Option<[u8; 8]>,
     /// Whoever reads has proved to be an authority.
     opened: bool,
+    /// The same of whoever sets a PIN anew.
+    open_for_pin: bool,
 }
 
 #[derive(Clone)]
@@ -32,8 +42,16 @@ enum Kind {
     Psam(Psam),
     /// A bank card: answers, and knows no such application.
     Bank,
+    /// Of somebody who minds kiosks.
+    Staff(Box<Staff>),
     /// Nothing on the chip: it never answers to power.
     Blank,
+}
+
+#[derive(Clone)]
+struct Staff {
+    name: String,
+    key: Arc<SecretKey>,
 }
 
 #[derive(Clone)]
@@ -155,6 +173,12 @@ impl VirtualCard {
         Self::new(Kind::Bank)
     }
 
+    /// A staff card with this name and key.
+    #[must_use]
+    pub fn staff(name: &str, key: Arc<SecretKey>) -> Self {
+        Self::new(Kind::Staff(Box::new(Staff { name: name.to_owned(), key })))
+    }
+
     /// A card without a chip program, or one that lies upside down.
     #[must_use]
     pub fn blank() -> Self {
@@ -170,6 +194,7 @@ impl VirtualCard {
             pending: Vec::new(),
             challenge: None,
             opened: false,
+            open_for_pin: false,
         }
     }
 
@@ -180,6 +205,7 @@ impl VirtualCard {
         self.pending.clear();
         self.challenge = None;
         self.opened = false;
+        self.open_for_pin = false;
         if let Kind::Psam(psam) = &mut self.kind {
             psam.reset();
         }
@@ -193,6 +219,7 @@ impl VirtualCard {
                 b"\x3B\x6D\x00\x00\x00\x81\x54\x43\x80\x86\x45\x00\x00\x58\x01\xAB\xCD".to_vec()
             }
             Kind::Psam(_) => b"\x3B\x69\x00\x00\x50\x53\x41\x4D\x00\x00\x00\x00\x01".to_vec(),
+            Kind::Staff(_) => b"\x3B\x67\x00\x00YKSTAFF".to_vec(),
             Kind::Bank => {
                 b"\x3B\x6E\x00\x00\x00\x31\xC0\x71\xC6\x65\x01\xB0\x01\x03\x37\x83\x90\x00".to_vec()
             }
@@ -225,6 +252,9 @@ impl VirtualCard {
             let (data, status) = psam.answer(apdu);
             return if data.is_empty() { status.to_vec() } else { self.later(data) };
         }
+        if (*cla, *ins) == (0x80, 0x5E) {
+            return self.change_pin(body);
+        }
         if cla & 0xFC != 0 {
             return vec![0x6E, 0x00];
         }
@@ -239,7 +269,9 @@ impl VirtualCard {
             0x20 => self.verify(body),
             0x84 => self.draw(body),
             0x88 => self.internal_authenticate(body),
+            0xCA => self.staff_name(),
             0x82 => self.external_authenticate(*p2, body),
+            0x24 if *p1 == 0x01 => self.set_pin(body),
             _ => vec![0x6D, 0x00],
         }
     }
@@ -261,7 +293,16 @@ impl VirtualCard {
     }
 
     fn internal_authenticate(&mut self, body: &[u8]) -> Vec<u8> {
-        let Kind::Social(social) = &self.kind else { return vec![0x6D, 0x00] };
+        let social = match &self.kind {
+            Kind::Social(social) => social,
+            Kind::Staff(staff) if self.application => {
+                let Some((0x20, challenge)) = body.split_first() else { return vec![0x67, 0x00] };
+                let signed = [b"staff-card/1\0".as_slice(), challenge].concat();
+                let signature = staff.key.sign(&signed).0.to_vec();
+                return self.later(signature);
+            }
+            Kind::Staff(_) | Kind::Psam(_) | Kind::Bank | Kind::Blank => return vec![0x6D, 0x00],
+        };
         let Some((0x10, numbers)) = body.split_first() else { return vec![0x67, 0x00] };
         let ([factor, source], []) = numbers.as_chunks::<8>() else { return vec![0x67, 0x00] };
         match social.soul {
@@ -278,18 +319,23 @@ impl VirtualCard {
     fn external_authenticate(&mut self, key: u8, body: &[u8]) -> Vec<u8> {
         let challenge = self.challenge.take();
         let Kind::Social(social) = &self.kind else { return vec![0x6D, 0x00] };
-        if key != KEY_READ {
+        if ![KEY_READ, KEY_PIN].contains(&key) {
             return vec![0x6A, 0x88];
         }
+        let own = if key == KEY_READ { social.keys.external } else { social.keys.pin };
         let Some((0x10, numbers)) = body.split_first() else { return vec![0x67, 0x00] };
         let ([cryptogram, factor], []) = numbers.as_chunks::<8>() else { return vec![0x67, 0x00] };
         let taken = match (social.soul, challenge) {
             (Soul::Deaf, _) => return Vec::new(),
             (Soul::Recorded(_), _) => true,
             (Soul::Own, None) => return vec![0x69, 0x85],
-            (Soul::Own, Some(challenge)) => answer(&social.keys.external, factor, &challenge) == *cryptogram,
+            (Soul::Own, Some(challenge)) => answer(&own, factor, &challenge) == *cryptogram,
         };
-        self.opened = taken;
+        if key == KEY_READ {
+            self.opened = taken;
+        } else {
+            self.open_for_pin = taken;
+        }
         if taken { vec![0x90, 0x00] } else { vec![0x63, 0x00] }
     }
 
@@ -298,7 +344,14 @@ impl VirtualCard {
             [length, data @ ..] => data.get(..usize::from(*length)).unwrap_or_default(),
             [] => &[],
         };
-        let Kind::Social(social) = &self.kind else { return vec![0x6A, 0x82] };
+        let social = match &self.kind {
+            Kind::Staff(_) if p1 == 0x04 && data == STAFF => {
+                self.application = true;
+                return vec![0x90, 0x00];
+            }
+            Kind::Social(social) => social,
+            Kind::Psam(_) | Kind::Bank | Kind::Staff(_) | Kind::Blank => return vec![0x6A, 0x82],
+        };
         match (p1, data) {
             (0x04, name) if name == SSSE && social.locked => vec![0x93, 0x03],
             (0x04, name) if name == SSSE => {
@@ -362,6 +415,47 @@ impl VirtualCard {
         }
         self.tries_left -= 1;
         vec![0x63, 0xC0 | self.tries_left]
+    }
+}
+
+impl VirtualCard {
+    fn staff_name(&mut self) -> Vec<u8> {
+        match &self.kind {
+            Kind::Staff(staff) if self.application => {
+                let name = staff.name.clone().into_bytes();
+                self.later(name)
+            }
+            Kind::Staff(_) | Kind::Social(_) | Kind::Psam(_) | Kind::Bank | Kind::Blank => vec![0x6D, 0x00],
+        }
+    }
+
+    /// CHANGE REFERENCE DATA, new data only: for whoever opened the card for it, once.
+    fn set_pin(&mut self, body: &[u8]) -> Vec<u8> {
+        let opened = std::mem::take(&mut self.open_for_pin);
+        let Kind::Social(social) = &mut self.kind else { return vec![0x6D, 0x00] };
+        match body.split_first() {
+            _ if !opened => vec![0x69, 0x82],
+            Some((length, new)) if usize::from(*length) == new.len() && !new.is_empty() => {
+                social.pin = new.to_vec();
+                self.tries_left = PIN_TRIES;
+                vec![0x90, 0x00]
+            }
+            Some(_) | None => vec![0x67, 0x00],
+        }
+    }
+
+    fn change_pin(&mut self, body: &[u8]) -> Vec<u8> {
+        let Some((length, both)) = body.split_first() else { return vec![0x67, 0x00] };
+        let mut parts = both.splitn(2, |byte| *byte == 0xFF);
+        let (Some(old), Some(new)) = (parts.next(), parts.next()) else { return vec![0x67, 0x00] };
+        if usize::from(*length) != both.len() || new.is_empty() {
+            return vec![0x67, 0x00];
+        }
+        let checked = self.verify(&[&[u8::try_from(old.len()).unwrap_or(0)], old].concat());
+        if let (Kind::Social(social), [0x90, 0x00]) = (&mut self.kind, checked.as_slice()) {
+            social.pin = new.to_vec();
+        }
+        checked
     }
 }
 

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use contract::SecretKey;
 use sm4::Sm4;
 use sm4::cipher::{BlockCipherEncrypt as _, KeyInit as _};
 
@@ -34,15 +35,7 @@ impl CityKey {
     /// # Errors
     /// When it does not hold them.
     pub fn read(path: &Path) -> Result<Self> {
-        let wrong = || format!("{} does not hold 64 hexadecimal digits", path.display());
-        let text = std::fs::read_to_string(path).with_context(wrong)?;
-        let (pairs, []) = text.trim().as_bytes().as_chunks::<2>() else { anyhow::bail!(wrong()) };
-        let mut bytes = [0; 32];
-        anyhow::ensure!(pairs.len() == bytes.len(), wrong());
-        for (place, pair) in bytes.iter_mut().zip(pairs) {
-            *place = u8::from_str_radix(std::str::from_utf8(pair)?, 16).with_context(wrong)?;
-        }
-        Ok(Self::new(&bytes))
+        Ok(Self::new(&read(path)?))
     }
 
     /// [`Self::TEST_BYTES`].
@@ -56,6 +49,7 @@ impl CityKey {
         CardKeys {
             internal: derive(&self.internal, identification),
             external: derive(&self.external, identification),
+            pin: derive(&derive(&self.external, &[0x06; 16]), identification),
         }
     }
 
@@ -64,11 +58,33 @@ impl CityKey {
     }
 }
 
+/// The key of a staff card, from a file of 64 hexadecimal digits.
+///
+/// # Errors
+/// When it does not hold them, or they are no key.
+pub fn staff(path: &Path) -> Result<SecretKey> {
+    SecretKey::from_bytes(&read(path)?).with_context(|| format!("{} holds no key", path.display()))
+}
+
+fn read(path: &Path) -> Result<[u8; 32]> {
+    let wrong = || format!("{} does not hold 64 hexadecimal digits", path.display());
+    let text = std::fs::read_to_string(path).with_context(wrong)?;
+    let (pairs, []) = text.trim().as_bytes().as_chunks::<2>() else { anyhow::bail!(wrong()) };
+    let mut bytes = [0; 32];
+    anyhow::ensure!(pairs.len() == bytes.len(), wrong());
+    for (place, pair) in bytes.iter_mut().zip(pairs) {
+        *place = u8::from_str_radix(std::str::from_utf8(pair)?, 16).with_context(wrong)?;
+    }
+    Ok(bytes)
+}
+
 /// What one card has.
 #[derive(Clone)]
 pub(crate) struct CardKeys {
     pub(crate) internal: [u8; 16],
     pub(crate) external: [u8; 16],
+    /// Key 06: opens the card for a new PIN.
+    pub(crate) pin: [u8; 16],
 }
 
 /// One block under a key.

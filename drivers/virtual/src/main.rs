@@ -11,7 +11,7 @@ use virtual_hardware::camera::VirtualCamera;
 use virtual_hardware::display::Display;
 use virtual_hardware::faults::Faults;
 use virtual_hardware::id_reader::VirtualIdReader;
-use virtual_hardware::keys::CityKey;
+use virtual_hardware::keys::{self, CityKey};
 use virtual_hardware::paper::WIDTH_80;
 use virtual_hardware::printer::VirtualPrinter;
 use virtual_hardware::relays::VirtualRelays;
@@ -60,6 +60,9 @@ struct Arguments {
     /// File with the root key of the city's cards, card.key of `provision city-keys`; none: that of the tests.
     #[arg(long)]
     card_key: Option<PathBuf>,
+    /// File with the key of a staff card, 64 hexadecimal digits; none: there is no staff card.
+    #[arg(long)]
+    staff_key: Option<PathBuf>,
     /// A file that is made while the readers are to be gone; whoever runs pcscd minds it.
     #[arg(long)]
     unplugged: Option<PathBuf>,
@@ -81,6 +84,7 @@ async fn main() -> Result<()> {
             Some(path) => CityKey::read(path)?,
             None => CityKey::test(),
         },
+        staff: arguments.staff_key.as_deref().map(keys::staff).transpose()?.map(Arc::new),
         slot: Mutex::new(Slot::with(arguments.vpcd, faults.clone())),
         printer: VirtualPrinter::with(&arguments.printer, WIDTH_80, faults.clone())
             .context("the virtual printer")?,

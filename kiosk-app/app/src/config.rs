@@ -93,6 +93,7 @@ impl Config {
             },
             codes: site.codes.clone(),
             gate: site.gate,
+            staff: site.staff.clone(),
             times: Times {
                 idle_ms: ms(site.times.idle_s),
                 idle_elder_ms: ms(site.times.idle_elder_s),

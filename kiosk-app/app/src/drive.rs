@@ -81,6 +81,9 @@ impl Hands {
             Effect::Do { ticket, work: Work::VerifyPin(digits), .. } => {
                 self.devices.verify_pin(ticket, digits).map(Message::from)
             }
+            Effect::Do { ticket, work: Work::ChangePin { old, new }, .. } => {
+                self.devices.change_pin(ticket, old, new).map(Message::from)
+            }
             Effect::Do { ticket, work: Work::Authenticate(answer), .. } => {
                 self.devices.authenticate(ticket, answer.as_ref()).map(Message::from)
             }

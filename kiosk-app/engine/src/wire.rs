@@ -88,7 +88,7 @@ impl Request {
             Work::AskAuthority(body) => {
                 Some(Self::post("/v1/card-authentications", body, WORK, Asked::Authenticate(ticket)))
             }
-            Work::VerifyPin(_) | Work::Authenticate(_) => None,
+            Work::VerifyPin(_) | Work::ChangePin { .. } | Work::Authenticate(_) => None,
         }
     }
 

@@ -112,6 +112,8 @@ impl OpenWork {
             }
             Entry::Opened { .. }
             | Entry::EvidenceGiven { .. }
+            | Entry::PinChanged { .. }
+            | Entry::StaffCame { .. }
             | Entry::Consented { .. }
             | Entry::ConsentDeclined { .. }
             | Entry::Queried { .. }

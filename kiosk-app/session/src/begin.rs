@@ -31,6 +31,7 @@ impl Kiosk {
             }
             CardEvent::NeedsAuthority(card) => self.ask_authority(turn, card),
             CardEvent::Read { evidence, valid_to } => self.on_card_read(turn, evidence, valid_to.as_deref()),
+            CardEvent::Staff(proof) => self.on_staff_card(turn, &proof),
             CardEvent::Refused(refusal) => {
                 if self.reading(Way::Card) {
                     self.refuse(turn, refusal_of_card(refusal));
@@ -51,6 +52,8 @@ impl Kiosk {
             CardEvent::NeedsAuthority(_) => {
                 self.start(turn, Work::Authenticate(None));
             }
+            // A gate has no view for the staff: it is minded from the kiosk beside it.
+            CardEvent::Staff(_) => self.gate_refused(turn, Refusal::CardForeign),
             CardEvent::Inserted | CardEvent::Removed => {}
         }
     }

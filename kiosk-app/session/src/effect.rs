@@ -57,6 +57,13 @@ pub enum Work {
     Authenticate(Option<CardAuthAnswer>),
     /// Let the card check the holder's PIN: ASCII digits.
     VerifyPin(Zeroizing<Vec<u8>>),
+    /// Let the card take another PIN: ASCII digits, both. Answered as [`Self::VerifyPin`] is.
+    ChangePin {
+        /// The present one.
+        old: Zeroizing<Vec<u8>>,
+        /// The one from now on.
+        new: Zeroizing<Vec<u8>>,
+    },
 }
 
 /// What follows from one input. The effects cannot be had without committing the records first (I1, I2).

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use contract::{
     CallAnswer, CardAuthAnswer, CardChallenge, CardEvidence, ChargeState, Confirmation, EvidenceAnswer,
-    IdCardEvidence, Identified, OrderId, ProblemCode, ReceiptId, UnixMs,
+    IdCardEvidence, Identified, OrderId, ProblemCode, ReceiptId, StaffProof, UnixMs,
 };
 use view::{Intent, ViewId};
 use zeroize::Zeroizing;
@@ -101,6 +101,8 @@ pub enum CardEvent {
     },
     /// The card cannot be used.
     Refused(CardRefusal),
+    /// It is a staff card; its proof is not judged yet.
+    Staff(StaffProof),
     /// The card was taken.
     Removed,
 }
@@ -200,7 +202,7 @@ pub enum Answer {
     Identified(Identified),
     /// Of [`Work::Call`](crate::Work::Call).
     Called(CallAnswer),
-    /// Of [`Work::VerifyPin`](crate::Work::VerifyPin).
+    /// Of [`Work::VerifyPin`](crate::Work::VerifyPin) and [`Work::ChangePin`](crate::Work::ChangePin).
     Pin(PinAnswer),
     /// Of [`Work::Prove`](crate::Work::Prove).
     Evidence(EvidenceAnswer),
@@ -211,7 +213,7 @@ pub enum Answer {
 /// What the card said to a PIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PinAnswer {
-    /// It is the holder's.
+    /// It is the holder's, and where it was to be changed it is.
     Verified,
     /// It is not.
     Wrong {

@@ -17,6 +17,7 @@ use crate::paper::{Paper, PaperState};
 use crate::payment::Payment;
 use crate::setup::{Catalogue, Setup};
 use crate::show::Place;
+use crate::staff::Staff;
 use crate::trust::CodeTrust;
 use crate::visit::{StepState, Task, Visit};
 
@@ -47,6 +48,8 @@ pub struct Kiosk {
     /// Receipts promised and not yet done with.
     pub(crate) papers: BTreeMap<ReceiptId, Paper>,
     pub(crate) visit: Option<Visit>,
+    /// Somebody of the staff is there, and then nobody else.
+    pub(crate) staff: Option<Staff>,
     /// Anonymous last words, bounded in time.
     pub(crate) closing: Option<Closing>,
     pub(crate) lobby: Lobby,
@@ -110,6 +113,7 @@ impl Kiosk {
             payments: BTreeMap::new(),
             papers: BTreeMap::new(),
             visit: None,
+            staff: None,
             closing: None,
             lobby: Lobby::default(),
             now: at,
@@ -198,6 +202,7 @@ impl Kiosk {
             self.next_second(),
             self.lobby.reset_at,
             self.lobby.help_until,
+            self.staff.as_ref().map(|staff| staff.until),
         ]
         .into_iter()
         .flatten()
@@ -222,6 +227,9 @@ impl Kiosk {
         self.gate_tick(turn);
         if self.closing.as_ref().is_some_and(|closing| closing.until.is_some_and(|until| until <= now)) {
             self.closing = None;
+        }
+        if self.staff.as_ref().is_some_and(|staff| staff.until <= now) {
+            self.end_staff();
         }
         if self.lobby.reset_at.is_some_and(|at| at <= now) {
             self.lobby = Lobby::default();
@@ -385,6 +393,7 @@ impl Kiosk {
     /// The card left the slot, or the slot left.
     pub(crate) fn card_gone(&mut self, turn: &mut Turn) {
         self.devices.card_in = false;
+        self.end_staff();
         if self.visit.as_ref().is_some_and(|visit| visit.way == Way::Card) {
             self.end_visit(turn, CloseReason::CardTaken);
         } else if self.closing.as_ref().is_some_and(Closing::ends_with_card) {

@@ -73,6 +73,7 @@ impl Kiosk {
         match &mut self.visit.as_mut()?.task {
             Task::Service(running) => match &mut running.state {
                 StepState::Pin { entry, .. } => Some(entry),
+                StepState::NewPin(pin) => Some(&mut pin.entry),
                 _ => None,
             },
             Task::Proving(proving) => match &mut proving.by {

@@ -53,6 +53,8 @@ pub(crate) enum Standing {
     NeedsLink,
     /// It needs the platform to know who this is, and the visit began without it.
     NeedsCodeAgain,
+    /// It is about the card, and there is none in the slot.
+    NeedsCard,
     /// It needs more than this visit can give.
     NeedsLevel,
 }
@@ -61,6 +63,9 @@ impl Kiosk {
     /// Whether a service can be opened now, and if not, why.
     pub(crate) fn standing(&self, doc: &ServiceDocument, visit: &Visit) -> Standing {
         let Some(person) = &visit.person else { return Standing::NeedsLevel };
+        if visit.way != Way::Card && doc.steps.iter().any(|step| matches!(step, Step::ChangePin { .. })) {
+            return Standing::NeedsCard;
+        }
         if crate::touch::needs_link(doc.offline) {
             if !self.online {
                 return Standing::NeedsLink;
@@ -144,11 +149,15 @@ impl Kiosk {
             Err(problem) => return self.say_problem(problem),
         };
         let Some(visit) = &self.visit else { return };
-        if visit.code.is_some_and(|shown| shown.holder != holder) {
-            return self.say_problem(TextId::ProveOtherPhone);
-        }
         let Some(person) = &visit.person else { return };
-        let Some(key) = person.key.clone() else { return self.proven(turn, Evidence::ChallengeAnswered) };
+        // The platform knows whose phone answered; a phone that has just renewed its certificate has another alias.
+        let Some(key) = person.key.clone() else {
+            return if visit.code.is_some_and(|shown| shown.holder != holder) {
+                self.say_problem(TextId::ProveOtherPhone)
+            } else {
+                self.proven(turn, Evidence::ChallengeAnswered)
+            };
+        };
         let nonce = challenge.nonce.iter().map(|byte| format!("{byte:02x}")).collect();
         let given = Given::ChallengeAnswer { nonce, answer: answer.to_text() };
         let check = self.start(turn, Work::Prove(EvidenceRequest { key, given }));

@@ -21,7 +21,8 @@ pub(crate) fn payment_title(kiosk: &Kiosk, service: &str, lang: Lang) -> String 
             Step::Consent { .. }
             | Step::Query { .. }
             | Step::Show { .. }
-            | Step::Scan { .. }
+            | Step::ShowCode { .. }
+            | Step::ChangePin { .. }
             | Step::Choose { .. }
             | Step::Pay { .. } => None,
         })

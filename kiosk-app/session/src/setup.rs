@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{Bilingual, CodeRules, DeviceId, GateRules, Method, Profile, ServiceDocument};
+use contract::{Bilingual, CodeRules, DeviceId, GateRules, Method, Profile, ServiceDocument, StaffKey};
 use view::Texts;
 
 /// Fixed for the life of a [`Kiosk`](crate::Kiosk).
@@ -26,6 +26,8 @@ pub struct Setup {
     pub gate: Option<GateRules>,
     /// How long things may take.
     pub times: Times,
+    /// Whose staff cards show how the kiosk stands.
+    pub staff: Vec<StaffKey>,
     /// The fixed words, for receipts.
     pub texts: Arc<Texts>,
 }

@@ -61,7 +61,8 @@ impl Kiosk {
             Step::Consent { .. } => StepState::Consent,
             Step::Query { call, consent, .. } => return self.query(turn, call, consent.as_deref()),
             Step::Show { .. } => StepState::Show,
-            Step::Scan { .. } => StepState::Scan,
+            Step::ShowCode { .. } => StepState::ShowCode,
+            Step::ChangePin { .. } => return self.ask_old_pin(turn, None),
             Step::Choose { .. } => StepState::Choose { chosen: BTreeSet::new(), page: 0, full: false },
             Step::Pay { .. } => {
                 if self.money_off {
@@ -99,6 +100,14 @@ impl Kiosk {
 
     /// The answer to a query or to a PIN check.
     pub(crate) fn on_step_answer(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+        if self
+            .visit
+            .as_ref()
+            .and_then(Visit::running)
+            .is_some_and(|running| matches!(running.state, StepState::PinChanging { .. }))
+        {
+            return self.on_pin_changed(turn, answer);
+        }
         let checking_pin = self
             .visit
             .as_ref()

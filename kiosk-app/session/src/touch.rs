@@ -17,6 +17,7 @@ impl Kiosk {
             Intent::Help => self.call_help(turn),
             Intent::More => {}
             Intent::Explain(way) => self.lobby.explain = Some(way),
+            Intent::Leave if self.staff.is_some() => self.end_staff(),
             Intent::Leave => {
                 if !self.charging() {
                     self.end_visit(turn, CloseReason::Exit);
@@ -117,16 +118,20 @@ impl Kiosk {
                 self.enter(turn);
             }
             StepState::Show
-            | StepState::Scan
+            | StepState::ShowCode
             | StepState::Choose { .. }
             | StepState::QueryFailed(_)
             | StepState::Nothing(_)
             | StepState::NoMethod
             | StepState::MoneyOff
             | StepState::PinLocked
-            | StepState::PinFailed => self.show_menu(false),
+            | StepState::PinFailed
+            | StepState::NewPin(_)
+            | StepState::PinNotChanged { .. } => self.show_menu(false),
             StepState::Querying { .. }
             | StepState::PinCheck { .. }
+            | StepState::PinChanging { .. }
+            | StepState::PinChanged
             | StepState::Paying { .. }
             | StepState::Settled { .. }
             | StepState::Printing { .. } => {}
@@ -141,7 +146,7 @@ impl Kiosk {
             Standing::Open => self.open_service(turn, doc),
             Standing::NeedsPhone => self.prove_by_phone(turn, doc),
             Standing::NeedsPin => self.prove_by_pin(turn, doc),
-            Standing::NeedsLink | Standing::NeedsCodeAgain | Standing::NeedsLevel => {}
+            Standing::NeedsLink | Standing::NeedsCodeAgain | Standing::NeedsCard | Standing::NeedsLevel => {}
         }
     }
 
@@ -188,6 +193,11 @@ impl Kiosk {
         if let Some(entry) = self.pin_mut() {
             entry.push(digit);
         }
+        if let Some(running) = self.running_mut()
+            && let StepState::NewPin(pin) = &mut running.state
+        {
+            pin.problem = None;
+        }
     }
 
     fn erase(&mut self) {
@@ -210,24 +220,30 @@ impl Kiosk {
         let last = running.at + 1 >= running.doc.steps.len();
         match &running.state {
             StepState::Consent => self.agree(turn),
-            StepState::Show | StepState::Scan if last => self.show_menu(false),
-            StepState::Show | StepState::Scan => self.next_step(turn),
+            StepState::Show | StepState::ShowCode if last => self.show_menu(false),
+            StepState::Show | StepState::ShowCode => self.next_step(turn),
             StepState::Choose { .. } => self.take_choice(turn),
             StepState::Confirm { method } => {
                 let method = *method;
                 self.confirm(turn, method);
             }
             StepState::Pin { .. } => self.check_pin(turn),
+            StepState::NewPin(_) => self.take_new_pin(turn),
+            StepState::PinChanged => self.next_step(turn),
             StepState::QueryFailed(_) => self.enter(turn),
             StepState::Paying { slow: true, .. } => self.end_visit(turn, CloseReason::Exit),
             StepState::PinFailed
             | StepState::PinLocked
+            | StepState::PinNotChanged { .. }
             | StepState::NoMethod
             | StepState::MoneyOff
             | StepState::Nothing(_)
             | StepState::Settled { .. }
             | StepState::Printing { .. } => self.show_menu(false),
-            StepState::Querying { .. } | StepState::PinCheck { .. } | StepState::Paying { .. } => {}
+            StepState::Querying { .. }
+            | StepState::PinCheck { .. }
+            | StepState::PinChanging { .. }
+            | StepState::Paying { .. } => {}
         }
     }
 
@@ -243,7 +259,7 @@ impl Kiosk {
             StepState::Querying { .. }
             | StepState::QueryFailed(_)
             | StepState::Nothing(_)
-            | StepState::Scan
+            | StepState::ShowCode
             | StepState::Choose { .. }
             | StepState::NoMethod
             | StepState::MoneyOff
@@ -252,6 +268,10 @@ impl Kiosk {
             | StepState::PinCheck { .. }
             | StepState::PinLocked
             | StepState::PinFailed
+            | StepState::NewPin(_)
+            | StepState::PinChanging { .. }
+            | StepState::PinChanged
+            | StepState::PinNotChanged { .. }
             | StepState::Paying { .. } => {}
         }
     }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::code::Verified;
 use crate::effect::Ticket;
 use crate::event::{Failure, Mono};
+use crate::new_pin::NewPin;
 use crate::pin::PinEntry;
 use crate::prove::{By, Proving};
 use crate::rows::Row;
@@ -89,7 +90,7 @@ pub(crate) enum StepState {
     QueryFailed(Failure),
     Nothing(Bilingual),
     Show,
-    Scan,
+    ShowCode,
     Choose {
         chosen: BTreeSet<usize>,
         page: usize,
@@ -111,6 +112,16 @@ pub(crate) enum StepState {
     },
     PinLocked,
     PinFailed,
+    NewPin(Box<NewPin>),
+    PinChanging {
+        ticket: Ticket,
+        deadline: Mono,
+    },
+    PinChanged,
+    PinNotChanged {
+        /// No tries are left.
+        locked: bool,
+    },
     Paying {
         order: OrderId,
         slow_at: Mono,
@@ -140,7 +151,8 @@ impl Running {
             Step::Consent { .. }
             | Step::Query { .. }
             | Step::Show { .. }
-            | Step::Scan { .. }
+            | Step::ShowCode { .. }
+            | Step::ChangePin { .. }
             | Step::Pay { .. }
             | Step::Print { .. } => None,
         });
@@ -162,13 +174,15 @@ impl Visit {
             Task::Menu { .. } => false,
             Task::Proving(proving) => proving.check.is_some(),
             Task::Service(running) => match &running.state {
-                StepState::Querying { .. } | StepState::PinCheck { .. } => true,
+                StepState::Querying { .. } | StepState::PinCheck { .. } | StepState::PinChanging { .. } => {
+                    true
+                }
                 StepState::Paying { slow, .. } => !slow,
                 StepState::Consent
                 | StepState::QueryFailed(_)
                 | StepState::Nothing(_)
                 | StepState::Show
-                | StepState::Scan
+                | StepState::ShowCode
                 | StepState::Choose { .. }
                 | StepState::NoMethod
                 | StepState::MoneyOff
@@ -176,6 +190,9 @@ impl Visit {
                 | StepState::Pin { .. }
                 | StepState::PinLocked
                 | StepState::PinFailed
+                | StepState::NewPin(_)
+                | StepState::PinChanged
+                | StepState::PinNotChanged { .. }
                 | StepState::Settled { .. }
                 | StepState::Printing { .. } => false,
             },
@@ -190,14 +207,14 @@ impl Visit {
             Task::Menu { .. } => None,
             Task::Proving(proving) => proving.check.map(|(ticket, deadline)| (Some(ticket), deadline)),
             Task::Service(running) => match &running.state {
-                StepState::Querying { ticket, deadline } | StepState::PinCheck { ticket, deadline, .. } => {
-                    Some((Some(*ticket), *deadline))
-                }
+                StepState::Querying { ticket, deadline }
+                | StepState::PinCheck { ticket, deadline, .. }
+                | StepState::PinChanging { ticket, deadline } => Some((Some(*ticket), *deadline)),
                 StepState::Consent
                 | StepState::QueryFailed(_)
                 | StepState::Nothing(_)
                 | StepState::Show
-                | StepState::Scan
+                | StepState::ShowCode
                 | StepState::Choose { .. }
                 | StepState::NoMethod
                 | StepState::MoneyOff
@@ -205,6 +222,9 @@ impl Visit {
                 | StepState::Pin { .. }
                 | StepState::PinLocked
                 | StepState::PinFailed
+                | StepState::NewPin(_)
+                | StepState::PinChanged
+                | StepState::PinNotChanged { .. }
                 | StepState::Paying { .. }
                 | StepState::Settled { .. }
                 | StepState::Printing { .. } => None,
@@ -216,7 +236,7 @@ impl Visit {
     pub(crate) fn is_with_phone(&self) -> bool {
         match &self.task {
             Task::Proving(proving) => matches!(proving.by, By::Phone { .. }),
-            Task::Service(running) => matches!(running.state, StepState::Scan),
+            Task::Service(running) => matches!(running.state, StepState::ShowCode),
             Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } => false,
         }
     }

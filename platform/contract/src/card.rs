@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize;
 
 use crate::id::VisitId;
-use crate::sign::{SignError, from_hex, to_hex};
+use crate::sign::{PublicKey, SignError, Signature, from_hex, to_hex};
 
 /// Bytes that stand as hexadecimal digits in JSON. No `Debug`; wiped on drop.
 #[derive(Clone, PartialEq, Eq, Zeroize)]
@@ -44,6 +44,33 @@ pub struct CardAuthRequest {
     pub visit: VisitId,
     /// What the card and the terminal said.
     pub card: CardChallenge,
+}
+
+/// 工作人员卡: what the card of somebody who minds kiosks said to a challenge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaffProof {
+    /// Under which name its key is listed.
+    pub name: String,
+    /// Drawn for it alone.
+    pub challenge: [u8; 32],
+    /// Over [`Self::to_be_signed`].
+    pub signature: Signature,
+}
+
+impl StaffProof {
+    /// The bytes that the card signs.
+    #[must_use]
+    pub fn to_be_signed(challenge: &[u8; 32]) -> Vec<u8> {
+        [b"staff-card/1\0".as_slice(), challenge].concat()
+    }
+
+    /// Whether the card has this key.
+    ///
+    /// # Errors
+    /// [`SignError::Mismatch`].
+    pub fn verify(&self, key: &PublicKey) -> Result<(), SignError> {
+        key.verify(&Self::to_be_signed(&self.challenge), &self.signature)
+    }
 }
 
 /// What a card that waits for its authority said, and the random numbers of both sides. Wiped on drop.

@@ -364,6 +364,16 @@ pub enum Entry {
         /// Why.
         reason: CloseReason,
     },
+    /// The card in the slot took another PIN.
+    PinChanged {
+        /// The visit.
+        visit: VisitId,
+    },
+    /// 工作人员卡: somebody who minds kiosks looked after this one.
+    StaffCame {
+        /// Under which name the card's key is listed.
+        card: String,
+    },
     /// A resident asked for a person.
     HelpCalled {
         /// The visit, if one was open.
@@ -398,6 +408,7 @@ impl Entry {
             Self::VisitClosed { .. } => 13,
             Self::CodeVerified { .. } => 14,
             Self::Admitted { .. } => 15,
+            Self::PinChanged { .. } => 16,
             Self::Consented { .. } => 20,
             Self::ConsentDeclined { .. } => 21,
             Self::Queried { .. } => 22,
@@ -412,6 +423,7 @@ impl Entry {
             Self::CatalogueChanged { .. } => 50,
             Self::ClockHeard { .. } => 51,
             Self::HelpCalled { .. } => 60,
+            Self::StaffCame { .. } => 61,
         })
     }
 
@@ -454,6 +466,11 @@ mod tests {
                     settlement: Settlement::Void { reason: VoidReason::Refused(ProblemCode::BillBusy) },
                 },
                 r#"{"entry":"payment-settled","order":"00000000000000000000000000000001","settlement":{"outcome":"void","reason":{"why":"refused","problem":"bill-busy"}}}"#,
+            ),
+            (Entry::StaffCame { card: "S-0042".into() }, r#"{"entry":"staff-came","card":"S-0042"}"#),
+            (
+                Entry::PinChanged { visit },
+                r#"{"entry":"pin-changed","visit":"00000000000000000000000000000002"}"#,
             ),
             (
                 Entry::VisitClosed { visit, reason: CloseReason::CardTaken },

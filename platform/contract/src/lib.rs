@@ -27,7 +27,7 @@ pub use api::{
     InquireRequest, Presented, RecordBatch, Refused, Row, SignedDocument, SignedHead, VisitKey, Window,
     WireRecord,
 };
-pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes};
+pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes, StaffProof};
 pub use code::{
     Challenge, ChallengeError, CodeHolder, IssuerKey, IssuerKeys, REVOKED_PER_DELTA_MAX, Revocations,
     Revoked, Signed, Statement, StatementError,
@@ -51,7 +51,7 @@ pub use service::{
 pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
 pub use site::{
     CardReaderPath, CodeReaderPath, CodeRules, GateRules, IdReaderPath, LogLimits, OlderCards,
-    PlatformAddress, PrinterLink, PrinterPath, ScannerEnd, ScannerLine, ScreenSize, SheetPrinterPath, Site,
-    SiteDevices, SiteError, SiteTimes,
+    PlatformAddress, PrinterLink, PrinterPath, ScannerEnd, ScannerLine, ScreenSize, SheetPrinterPath,
+    SignalPath, Site, SiteDevices, SiteError, SiteTimes, StaffKey,
 };
 pub use time::UnixMs;

@@ -174,7 +174,7 @@ pub enum Step {
         show: Vec<String>,
     },
     /// Shows a code for the resident's phone to scan.
-    Scan {
+    ShowCode {
         /// Name of the step.
         id: String,
         /// The query that gave it: one row.
@@ -187,6 +187,11 @@ pub enum Step {
         lead: Bilingual,
         /// What the hands do, one after the other.
         steps: Vec<Bilingual>,
+    },
+    /// 修改密码: the card in the slot takes another PIN. Closed to who came without a card.
+    ChangePin {
+        /// Name of the step.
+        id: String,
     },
     /// Lets the resident choose rows.
     Choose {
@@ -235,7 +240,8 @@ impl Step {
             Self::Consent { id, .. }
             | Self::Query { id, .. }
             | Self::Show { id, .. }
-            | Self::Scan { id, .. }
+            | Self::ShowCode { id, .. }
+            | Self::ChangePin { id }
             | Self::Choose { id, .. }
             | Self::Pay { id, .. }
             | Self::Print { id, .. } => id,
@@ -361,7 +367,9 @@ impl ServiceDocument {
             Step::Query { answer, .. } => Some(answer),
             Step::Show { from, .. } | Step::Choose { from, .. } => self.answer_of(from),
             Step::Pay { items, .. } => self.answer_of(items),
-            Step::Consent { .. } | Step::Scan { .. } | Step::Print { .. } => None,
+            Step::Consent { .. } | Step::ShowCode { .. } | Step::ChangePin { .. } | Step::Print { .. } => {
+                None
+            }
         })
     }
 
@@ -390,6 +398,7 @@ impl ServiceDocument {
         };
         match step {
             Step::Consent { items, .. } => non_empty(items, &own),
+            Step::ChangePin { .. } => Ok(()),
             Step::Query { call, consent, personal, answer, .. } => {
                 name(call)?;
                 match consent {
@@ -402,7 +411,7 @@ impl ServiceDocument {
                 answer.keys().try_for_each(|field| name(field))
             }
             Step::Show { from, show, .. } => shown(&own, query(from)?, show),
-            Step::Scan { from, field, steps, .. } => {
+            Step::ShowCode { from, field, steps, .. } => {
                 if query(from)?.get(field).map(Field::kind) != Some(FieldType::Key) {
                     return Err(DocumentError::NoCode { step: own, field: field.clone() });
                 }

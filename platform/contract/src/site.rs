@@ -44,6 +44,9 @@ pub struct Site {
     /// What is built in.
     #[serde(default)]
     pub devices: SiteDevices,
+    /// Whose staff cards show how the kiosk stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staff: Vec<StaffKey>,
 }
 
 /// Where the platform is and whose word it is.
@@ -155,6 +158,16 @@ pub struct SiteDevices {
     pub sheet_printer: Option<SheetPrinterPath>,
     /// A gate's light and buzzer.
     pub signal: Option<SignalPath>,
+}
+
+/// A staff card that this kiosk knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StaffKey {
+    /// What the card calls itself: the number on it, not its holder's name.
+    pub name: String,
+    /// Its public key.
+    pub key: PublicKey,
 }
 
 /// Where a gate's light and buzzer are: a serial relay board (LCUS).
@@ -389,6 +402,9 @@ pub enum SiteError {
     /// A light on a relay that no board has, or two things on one relay.
     #[error("[devices.signal]: `go`, `stop` and `buzzer` are three different relays, 1 to 8")]
     Signal,
+    /// A staff card that no card calls itself, or one that is listed twice.
+    #[error("[[staff]] `{0}`: a card's name is 1 to 32 letters, digits and hyphens, and stands there once")]
+    Staff(String),
     /// Two readers that are one.
     #[error("`{0}` names the reader of the PSAM and that of the residents' cards: give more of each name")]
     Psam(String),
@@ -463,6 +479,13 @@ impl Site {
         {
             return Err(SiteError::Gate);
         }
+        for (at, StaffKey { name, .. }) in self.staff.iter().enumerate() {
+            let is_name = (1..=32).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            if !is_name || self.staff.iter().take(at).any(|other| other.name == *name) {
+                return Err(SiteError::Staff(name.clone()));
+            }
+        }
         let devices = &self.devices;
         if let Some(SheetPrinterPath { url }) = &devices.sheet_printer
             && !url.strip_prefix("ipp://").is_some_and(|rest| rest.contains('/'))
@@ -505,6 +528,17 @@ mod tests {
             (Profile::Gate, include_str!("../../../provisioning/sites/gate.toml")),
         ] {
             assert_eq!(Site::parse(text).unwrap().profile, profile);
+        }
+    }
+
+    #[test]
+    fn a_staff_card_has_a_name_of_its_own() {
+        let key = "04df07dc0b31591dfb63ec895516e5bb4ad05a09c2feba6d496ce523f7303fffcd4add27de09262dc59baf690c0286f05e29948517cc1e069b988e139c00f449c8";
+        let staff = |name: &str| format!("\n[[staff]]\nname = \"{name}\"\nkey = \"{key}\"\n");
+        let of = |more: &str| Site::parse(&format!("{HALL}{more}"));
+        assert_eq!(of(&(staff("S-1") + &staff("S-2"))).unwrap().staff.len(), 2);
+        for bad in [staff(""), staff("S 1"), staff("S-1") + &staff("S-1"), staff(&"S".repeat(33))] {
+            assert!(matches!(of(&bad), Err(SiteError::Staff(_))), "{bad}");
         }
     }
 

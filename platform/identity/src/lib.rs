@@ -11,6 +11,8 @@
 //! | `GET /check?return=URL&state=S` | – | 实人核验: a page for the person; it goes back to `URL#ticket=…&state=S` |
 //! | `POST /tickets` | [`Claim`] | what that page does: `{"ticket"}` for a person it has seen, 403 for others |
 //! | `POST /tickets/redeem` | [`Redeem`] | [`Seen`], once; 410 afterwards and after five minutes |
+//! | `POST /credentials` | [`Credential`] | 身份凭证: [`Standing`] of what [`Seen`] gave |
+//! | `POST /credentials/end` | [`Claim`] | the person's document was lost, or the person died: 204 |
 //!
 //! Who is asked about is named in a body, never in a path, so that no identity number gets into an access log.
 
@@ -19,4 +21,4 @@
 mod register;
 pub mod shell;
 
-pub use register::{Claim, Redeem, Register, SeedError, Seen};
+pub use register::{Claim, Credential, Redeem, Register, SeedError, Seen, Standing};

@@ -36,6 +36,28 @@ pub struct Seen {
     pub name: String,
     /// 公民身份号码.
     pub id_number: String,
+    /// 身份凭证: names this person to this service from now on, and says nothing to anybody else.
+    pub credential: String,
+}
+
+/// Asks how a credential stands.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// As [`Seen`] gave it.
+    pub credential: String,
+}
+
+/// How a credential stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Its person is who they were.
+    Valid,
+    /// Nothing may rest on it any more: the person has to be seen again.
+    Ended,
+    /// This service did not give it, or has forgotten that it did.
+    Unknown,
 }
 
 /// Why the file of demo residents is not read.
@@ -48,6 +70,8 @@ pub struct SeedError(#[source] Box<toml::de::Error>);
 pub struct Register {
     persons: BTreeSet<Claim>,
     tickets: BTreeMap<String, (Claim, u64)>,
+    /// Whose each is, and whether it still stands.
+    credentials: BTreeMap<String, (Claim, Standing)>,
 }
 
 impl Register {
@@ -71,7 +95,7 @@ impl Register {
         })?;
         let persons = file.resident.into_iter();
         let persons = persons.map(|Person { name, id_number }| Claim { name, id_number }).collect();
-        Ok(Self { persons, tickets: BTreeMap::new() })
+        Ok(Self { persons, ..Self::default() })
     }
 
     /// 实名核验: whether name and number are one person's.
@@ -94,11 +118,30 @@ impl Register {
         Some(ticket)
     }
 
-    /// Whom a ticket is about; once.
-    pub fn redeem(&mut self, request: &Redeem, now_ms: u64) -> Option<Seen> {
+    /// Whom a ticket is about; once. The credential's text must be fresh random.
+    pub fn redeem(&mut self, request: &Redeem, credential: String, now_ms: u64) -> Option<Seen> {
         let (claim, until) = self.tickets.remove(&request.ticket)?;
+        if until <= now_ms {
+            return None;
+        }
+        self.credentials.insert(credential.clone(), (claim.clone(), Standing::Valid));
         let Claim { name, id_number } = claim;
-        (until > now_ms).then(|| Seen { assurance: "in-person".to_owned(), name, id_number })
+        Some(Seen { assurance: "in-person".to_owned(), name, id_number, credential })
+    }
+
+    /// How a credential stands.
+    #[must_use]
+    pub fn standing(&self, credential: &Credential) -> Standing {
+        self.credentials.get(&credential.credential).map_or(Standing::Unknown, |(_, standing)| *standing)
+    }
+
+    /// All credentials of a person end. They may be seen again, and have a new one then.
+    pub fn end(&mut self, claim: &Claim) {
+        for (of, standing) in self.credentials.values_mut() {
+            if of == claim {
+                *standing = Standing::Ended;
+            }
+        }
     }
 }
 
@@ -120,9 +163,26 @@ mod tests {
         assert!(register.see(claim("张三", "2"), "a".into(), 0).is_none());
         assert_eq!(register.see(claim("张三", "1"), "b".into(), 0), Some("b".into()));
         let ticket = Redeem { ticket: "b".into() };
-        let seen = register.redeem(&ticket, 1).unwrap();
+        let seen = register.redeem(&ticket, "c".into(), 1).unwrap();
         assert_eq!((seen.name.as_str(), seen.id_number.as_str()), ("张三", "1"));
-        assert!(register.redeem(&ticket, 1).is_none());
+        assert!(register.redeem(&ticket, "d".into(), 1).is_none());
+    }
+
+    #[test]
+    fn a_credential_stands_until_its_person_is_not_to_be_relied_on() {
+        let mut register = register();
+        register.see(claim("张三", "1"), "a".into(), 0).unwrap();
+        let given = register.redeem(&Redeem { ticket: "a".into() }, "c".into(), 1).unwrap().credential;
+        let credential = Credential { credential: given };
+        assert_eq!(register.standing(&credential), Standing::Valid);
+        register.end(&claim("李四", "2"));
+        assert_eq!(register.standing(&credential), Standing::Valid);
+        register.end(&claim("张三", "1"));
+        assert_eq!(register.standing(&credential), Standing::Ended);
+        assert_eq!(register.standing(&Credential { credential: "x".into() }), Standing::Unknown);
+        register.see(claim("张三", "1"), "b".into(), 0).unwrap();
+        register.redeem(&Redeem { ticket: "b".into() }, "d".into(), 1).unwrap();
+        assert_eq!(register.standing(&Credential { credential: "d".into() }), Standing::Valid);
     }
 
     #[test]
@@ -130,8 +190,8 @@ mod tests {
         let mut register = register();
         register.see(claim("张三", "1"), "a".into(), 0).unwrap();
         register.see(claim("张三", "1"), "b".into(), 0).unwrap();
-        assert!(register.redeem(&Redeem { ticket: "a".into() }, TICKET_MS - 1).is_some());
-        assert!(register.redeem(&Redeem { ticket: "b".into() }, TICKET_MS).is_none());
+        assert!(register.redeem(&Redeem { ticket: "a".into() }, "c".into(), TICKET_MS - 1).is_some());
+        assert!(register.redeem(&Redeem { ticket: "b".into() }, "d".into(), TICKET_MS).is_none());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::register::{Claim, Redeem, Register};
+use crate::register::{Claim, Credential, Redeem, Register, Standing};
 
 /// The page asks this service only, and is shown in no frame.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
@@ -44,6 +44,8 @@ pub async fn serve(
         .route("/names", post(names))
         .route("/tickets", post(tickets))
         .route("/tickets/redeem", post(redeem))
+        .route("/credentials", post(credentials))
+        .route("/credentials/end", post(end))
         .with_state(service);
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
@@ -71,11 +73,7 @@ async fn tickets(State(service): State<Arc<Service>>, Json(claim): Json<Claim>) 
     struct Ticket {
         ticket: String,
     }
-    let mut random = [0; 16];
-    if getrandom::fill(&mut random).is_err() {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    }
-    let fresh = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let Some(fresh) = fresh() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     match locked(&service.register).see(claim, fresh, now_ms()) {
         Some(ticket) => Json(Ticket { ticket }).into_response(),
         None => StatusCode::FORBIDDEN.into_response(),
@@ -83,10 +81,31 @@ async fn tickets(State(service): State<Arc<Service>>, Json(claim): Json<Claim>) 
 }
 
 async fn redeem(State(service): State<Arc<Service>>, Json(request): Json<Redeem>) -> Response {
-    match locked(&service.register).redeem(&request, now_ms()) {
+    let Some(fresh) = fresh() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    match locked(&service.register).redeem(&request, fresh, now_ms()) {
         Some(seen) => Json(seen).into_response(),
         None => StatusCode::GONE.into_response(),
     }
+}
+
+async fn credentials(State(service): State<Arc<Service>>, Json(credential): Json<Credential>) -> Response {
+    #[derive(Serialize)]
+    struct Stands {
+        standing: Standing,
+    }
+    Json(Stands { standing: locked(&service.register).standing(&credential) }).into_response()
+}
+
+async fn end(State(service): State<Arc<Service>>, Json(claim): Json<Claim>) -> StatusCode {
+    locked(&service.register).end(&claim);
+    StatusCode::NO_CONTENT
+}
+
+/// 128 fresh random bits, hexadecimal.
+fn fresh() -> Option<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).ok()?;
+    Some(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn now_ms() -> u64 {

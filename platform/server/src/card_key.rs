@@ -2,7 +2,8 @@
 //!
 //! How the bytes are made is ASSUMED, since the text of the standard was not available: a card's key is SM4(root, 卡识别码),
 //! a session's SM4(card's, 过程因子 ‖ its complement), an answer SM4(session's, 原始信息 ‖ zeros) with its halves added
-//! to each other. A real HSM takes this file's place behind the same two functions.
+//! to each other. What sets a PIN anew has a key of its own (06), SM4(root, sixteen times 06). A real HSM takes this
+//! file's place behind the same functions.
 
 use contract::{CardAuthAnswer, CardChallenge, HexBytes};
 use sm4::Sm4;
@@ -30,13 +31,27 @@ impl CardKey {
     pub fn answer(&self, card: &CardChallenge) -> CardAuthAnswer {
         let internal =
             answer(&self.internal, &card.identification, &card.internal_factor, &card.internal_source);
-        let cryptogram = answer(&self.external, &card.identification, &card.external_factor, &card.challenge);
-        let mut external = HexBytes([0; 16]);
-        for (place, byte) in external.0.iter_mut().zip(cryptogram.0.iter().chain(&card.external_factor.0)) {
-            *place = *byte;
-        }
-        CardAuthAnswer { internal, external }
+        CardAuthAnswer { internal, external: opens(&self.external, card) }
     }
+
+    /// What opens a card of this city for a new PIN.
+    #[must_use]
+    pub fn opens_for_pin(&self, card: &CardChallenge) -> HexBytes<16> {
+        opens(&encrypted(&self.external, &[KEY_PIN; 16]), card)
+    }
+}
+
+/// Number of the key that a card is opened with for a new PIN.
+const KEY_PIN: u8 = 0x06;
+
+/// Data of EXTERNAL AUTHENTICATE: the cryptogram of the card's random number, and the factor.
+fn opens(root: &Key, card: &CardChallenge) -> HexBytes<16> {
+    let cryptogram = answer(root, &card.identification, &card.external_factor, &card.challenge);
+    let mut external = HexBytes([0; 16]);
+    for (place, byte) in external.0.iter_mut().zip(cryptogram.0.iter().chain(&card.external_factor.0)) {
+        *place = *byte;
+    }
+    external
 }
 
 fn answer(root: &Key, card: &HexBytes<16>, factor: &HexBytes<8>, source: &HexBytes<8>) -> HexBytes<8> {

@@ -126,6 +126,8 @@ impl Platform {
             Purpose::Bills { resident } => calls::billed(turn, *resident, answer.as_ref()),
             Purpose::Posting(order) => postings::posted(turn, order, answer.as_ref()),
             Purpose::Binding => codes::bound(turn, answer.as_ref()),
+            Purpose::Credential { request } => codes::credential_told(turn, request, answer.as_ref()),
+            Purpose::PinReset { client, request } => base::seen(turn, *client, request, answer.as_ref()),
             Purpose::Names { client, issue } => base::named(turn, *client, issue, answer.as_ref()),
         })
     }

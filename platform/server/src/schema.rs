@@ -45,6 +45,11 @@ CREATE TABLE IF NOT EXISTS phones (
     bound_ms INTEGER NOT NULL,
     ended_ms INTEGER
 ) STRICT;
+-- 身份凭证 of whoever bound a phone through the trusted identity service.
+CREATE TABLE IF NOT EXISTS phone_credentials (
+    phone      BLOB NOT NULL PRIMARY KEY,
+    credential TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 -- A resident has one code to take to a phone at most.
 CREATE TABLE IF NOT EXISTS pairings (
     resident INTEGER NOT NULL PRIMARY KEY,

@@ -3,7 +3,7 @@
 use contract::{DeviceId, Problem, SecretKey, UnixMs, sm3};
 use serde::Serialize;
 
-use crate::base::Issue;
+use crate::base::{Issue, PinReset};
 use crate::charges::OrderRef;
 
 /// The two HTTP methods that the platform knows.
@@ -159,6 +159,10 @@ pub(crate) enum Purpose {
     Posting(OrderRef),
     /// Asking whom the trusted identity service saw, to bind a phone.
     Binding,
+    /// Asking whether the credential behind a phone still stands, to go on with its request for a certificate.
+    Credential { request: Vec<u8> },
+    /// Asking whom the trusted identity service saw, to let a desk set a card's PIN anew.
+    PinReset { client: DeviceId, request: Box<PinReset> },
     /// Asking whether a name is an ID number's, to issue a card that a client asked for.
     Names { client: DeviceId, issue: Box<Issue> },
 }

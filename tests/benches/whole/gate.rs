@@ -54,6 +54,7 @@ fn setup() -> Result<Setup> {
         codes: Some(CodeRules { root_key, city, past_s: 15, ahead_s: 15, unsynced_hours: 72 }),
         gate: Some(GateRules::default()),
         times: Times::default(),
+        staff: Vec::new(),
         texts: Arc::new(Texts::built_in()),
     })
 }

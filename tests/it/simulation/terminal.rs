@@ -144,6 +144,7 @@ impl Terminal {
                 ..Equipment::default()
             },
             times: Times::default(),
+            staff: Vec::new(),
             texts: Arc::new(Texts::built_in()),
         };
         let disk = self.disk.clone();

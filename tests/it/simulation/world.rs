@@ -301,7 +301,7 @@ impl World {
     fn perform(&mut self, kiosk: usize, effect: Effect) {
         let life = self.terminals[kiosk].life;
         match effect {
-            Effect::Do { ticket, work: Work::VerifyPin(_), .. } => {
+            Effect::Do { ticket, work: Work::VerifyPin(_) | Work::ChangePin { .. }, .. } => {
                 let answer = if self.dice.percent(80) {
                     PinAnswer::Verified
                 } else {

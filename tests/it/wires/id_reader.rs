@@ -69,6 +69,7 @@ impl Rig {
             | Event::CardNeedsAuthority(_)
             | Event::CardRead(_)
             | Event::CardRefused(_)
+            | Event::StaffCard(_)
             | Event::CardRemoved
             | Event::Code(_)
             | Event::CodeHint(_)

@@ -20,6 +20,8 @@ const BACK: Duration = Duration::from_secs(40);
 const TOLD_MAX: Duration = Duration::from_secs(20);
 /// Who still waits after this wants to leave.
 const LETS_GO: Duration = Duration::from_millis(1_200);
+/// A view that has just come is drawn whole within this.
+const DRAWN: Duration = Duration::from_millis(500);
 /// A device that bears its fault is looked at for this long.
 const BORNE: Duration = Duration::from_millis(1_500);
 
@@ -139,7 +141,7 @@ impl<'a> Drill<'a> {
 
     /// The card is let go of; once the fault is mended, a card is read again.
     fn card_after_mending(&mut self) -> Result<()> {
-        self.leave(&["取卡离开"])?;
+        self.leave(&["取卡离开"], DRAWN)?;
         self.touches()?;
         self.at.mend()?;
         self.at.take_card()?;
@@ -182,6 +184,13 @@ impl<'a> Drill<'a> {
 
     /// The printer fails in the middle of a receipt.
     fn receipt(&mut self) -> Result<()> {
+        if std::ptr::eq(self.fault.step, &printer::CLEAR) {
+            // What may be left over is cleared on a line that was opened anew.
+            self.at.fault("printer-status-disconnection", true)?;
+            self.at.see_within("打印机暂时不能用", BACK)?;
+            self.at.fault("printer-status-disconnection", false)?;
+            self.see_again(Instant::now(), |words| !has(words, "打印机暂时不能用"))?;
+        }
         self.sign_in_by_code()?;
         self.at.tap("社保参保证明")?;
         self.at.see("请确认是否授权")?;
@@ -190,7 +199,7 @@ impl<'a> Drill<'a> {
         self.at.fault(&self.name(), true)?;
         self.at.tap("打印")?;
         self.strike(PRINT_WORKING, PRINT_ENDS)?;
-        self.leave(&["首页"])?;
+        self.leave(&["首页"], DRAWN)?;
         self.touches()?;
         self.at.mend()?;
         let mended = Instant::now();
@@ -255,7 +264,7 @@ impl<'a> Drill<'a> {
         self.at.fault(&self.name(), true)?;
         self.at.lay_id_card(CARD)?;
         self.strike(ID_WORKING, ID_ENDS)?;
-        self.leave(&["退出"])?;
+        self.leave(&["退出"], DRAWN)?;
         self.touches()?;
         self.id_card_is_read_again()
     }
@@ -356,7 +365,7 @@ impl<'a> Drill<'a> {
                 };
             }
             if self.figures.released.is_none() && since > LETS_GO {
-                self.leave(&["取卡离开"])?;
+                self.leave(&["取卡离开"], Duration::ZERO)?;
             }
         }
     }
@@ -390,14 +399,14 @@ impl<'a> Drill<'a> {
         }
     }
 
-    /// Leaves what the device is at, if that can be left.
-    fn leave(&mut self, ways: &[&str]) -> Result<()> {
+    /// Leaves what the device is at, if that can be left; the way out is there within `patience`.
+    fn leave(&mut self, ways: &[&str], patience: Duration) -> Result<()> {
         if self.figures.released.is_some() {
             return Ok(());
         }
         for way in ways {
             // It may go by itself between two looks.
-            let Ok(at) = self.at.button_within(way, Duration::ZERO) else { continue };
+            let Ok(at) = self.at.button_within(way, patience) else { continue };
             match self.finger.touch(at) {
                 Ok(took) => self.figures.released = Some(took),
                 Err(_) if !self.at.shows(way)? => {}

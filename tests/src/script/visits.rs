@@ -1,5 +1,7 @@
 //! Visits that go as they should, and cards taken where they should not be.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::Stage;
@@ -95,6 +97,61 @@ pub(super) fn pays_by_card(stage: &mut Stage) -> Result<()> {
     stage.at()?.take_card()?;
     stage.at()?.see("请选择一种方式开始")?;
     Ok(())
+}
+
+/// 坤: whoever minds the kiosk sees what is wrong with it; a card that no site lists shows nothing.
+pub(super) fn staff_looks(stage: &mut Stage) -> Result<()> {
+    stage.at()?.insert("staff-stranger")?;
+    let seen = stage.at()?.see("这不是社会保障卡").map(drop);
+    stage.report.expect("没有登记的工作人员卡不受理", seen.map_err(|error| format!("{error:#}")));
+    stage.at()?.take_card()?;
+    stage.at()?.see("请选择一种方式开始")?;
+    stage.at()?.fault("printer-paper-out", true)?;
+    stage.at()?.see_within("凭条纸用完了", Duration::from_secs(20))?;
+    stage.at()?.insert("staff")?;
+    stage.at()?.see("本机状态")?;
+    stage.shot("本机状态：缺纸")?;
+    let words = stage.at()?.words()?.join(" ");
+    stage.expect("说明缺纸和怎么办", words.contains("缺纸：换一卷"), || words.clone());
+    stage.at()?.fault("printer-paper-out", false)?;
+    stage.at()?.see("正常")?;
+    stage.at()?.tap("取卡离开")?;
+    stage.at()?.see("请取卡")?;
+    stage.at()?.take_card()?;
+    stage.at()?.see("请选择一种方式开始").map(drop)
+}
+
+/// 乾: another PIN for the card; the old one is good for nothing afterwards. It is changed back for the scenes after.
+pub(super) fn changes_pin(stage: &mut Stage) -> Result<()> {
+    const NEW: &str = "580216";
+    let resident = stage.resident("ran-guangming")?;
+    stage.sign_in_by_card("ran-guangming")?;
+    let own = resident.card.pin.as_str();
+    for (old, new, caption) in [(own, NEW, "改成新密码"), (NEW, own, "改回原来的密码")] {
+        stage.at()?.tap("修改社保卡密码")?;
+        stage.at()?.see("请输入现在的密码")?;
+        stage.at()?.enter_pin(old)?;
+        stage.at()?.tap("确定")?;
+        stage.at()?.see("请设置新密码")?;
+        stage.at()?.enter_pin("123456")?;
+        stage.at()?.tap("确定")?;
+        stage.at()?.see("这个密码容易被猜到")?;
+        stage.shot("太容易猜到的密码")?;
+        stage.at()?.enter_pin(new)?;
+        stage.at()?.tap("确定")?;
+        stage.at()?.see("请再输入一次新密码")?;
+        stage.at()?.enter_pin(new)?;
+        stage.at()?.tap("确定")?;
+        let seen = stage.at()?.see("密码已修改").map(drop);
+        stage.shot(caption)?;
+        stage.report.expect(caption, seen.map_err(|error| format!("{error:#}")));
+        stage.at()?.tap("完成")?;
+        stage.at()?.see("您想办什么")?;
+    }
+    stage.shot("菜单")?;
+    stage.at()?.tap("取卡离开")?;
+    stage.at()?.take_card()?;
+    stage.at()?.see("请选择一种方式开始").map(drop)
 }
 
 /// The way from the menu to a view.

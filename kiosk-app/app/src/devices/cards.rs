@@ -1,7 +1,9 @@
 //! What the card driver read, in the words of the session.
 
 use card::{AuthAnswer, AuthRequest, Holder, PinOutcome, Proof, Refusal, SocialCard};
-use contract::{CardAuthAnswer, CardChallenge, CardEvidence, CardReaderPath, HexBytes};
+use contract::{
+    CardAuthAnswer, CardChallenge, CardEvidence, CardReaderPath, HexBytes, Signature, StaffProof,
+};
 use device::wire::DeviceConfig;
 use session::{CardEvent, CardRefusal, Failure, PinAnswer};
 
@@ -54,6 +56,12 @@ pub(super) fn read(card: &SocialCard) -> CardEvent {
         authenticated: card.proof == Proof::Authenticated,
     };
     CardEvent::Read { evidence, valid_to: card.valid_to.clone() }
+}
+
+/// What a staff card says; nothing when it is no proof.
+pub(super) fn staff(proof: card::StaffProof) -> Option<StaffProof> {
+    let signature = Signature(proof.signature.try_into().ok()?);
+    Some(StaffProof { name: proof.name, challenge: proof.challenge, signature })
 }
 
 /// Why a card cannot be used, as far as the resident can act on it.

@@ -43,6 +43,7 @@ impl Counters {
             FromDevice::Event(Event::Code(_)) => &mut self.codes,
             FromDevice::Event(
                 Event::CardRead(_)
+                | Event::StaffCard(_)
                 | Event::CardNeedsAuthority(_)
                 | Event::IdCardRead(_)
                 | Event::CardRemoved

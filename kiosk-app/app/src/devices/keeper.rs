@@ -39,6 +39,8 @@ const EXCUSED: Duration = Duration::from_millis(50);
 pub(crate) enum Order {
     /// Let the card check this PIN.
     Pin(Ticket, Zeroizing<Vec<u8>>),
+    /// Let the card take another PIN.
+    ChangePin(Ticket, Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>),
     /// Go on with the card that waits.
     Authenticate(Ticket, Option<card::AuthAnswer>),
     /// Print this: a receipt or a sheet.
@@ -138,7 +140,7 @@ impl Drop for Keeper {
 /// What is answered to work that never reached the device.
 fn not_begun(order: Order) -> Option<Event> {
     match order {
-        Order::Pin(ticket, _) | Order::Authenticate(ticket, _) => {
+        Order::Pin(ticket, _) | Order::ChangePin(ticket, ..) | Order::Authenticate(ticket, _) => {
             Some(Event::Answer(ticket, Err(Failure::Device)))
         }
         Order::Print(receipt, _) => Some(Event::Paper(receipt, PrintResult::NotStarted)),
@@ -265,6 +267,7 @@ impl Post {
     fn pass_on(&mut self, alive: &mut Alive, order: Order) -> Result<(), WireError> {
         let (job, work) = match order {
             Order::Pin(ticket, digits) => (Job::Pin(ticket), Work::VerifyPin(digits)),
+            Order::ChangePin(ticket, old, new) => (Job::Pin(ticket), Work::ChangePin { old, new }),
             Order::Authenticate(ticket, answer) => (Job::Authenticate(ticket), Work::Authenticate(answer)),
             Order::Print(receipt, content) => (Job::Print(receipt), *content),
             Order::Signal(signal) => {

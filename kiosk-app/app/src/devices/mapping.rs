@@ -45,6 +45,7 @@ pub(super) fn event(event: wire::Event) -> Option<Told> {
         wire::Event::CardRefused(refusal) => {
             Told::Must(Event::Card(CardEvent::Refused(cards::refusal(refusal))))
         }
+        wire::Event::StaffCard(proof) => Told::Must(Event::Card(CardEvent::Staff(cards::staff(*proof)?))),
         wire::Event::CardRemoved => Told::Must(Event::Card(CardEvent::Removed)),
         wire::Event::Code(code) if code.len() <= wire::CODE_MAX => Told::Must(Event::Code(code)),
         wire::Event::Code(_) => return None,

@@ -101,6 +101,19 @@ impl Devices {
         }
     }
 
+    /// Lets the card take another PIN. The event is what came of it, when that is known at once.
+    pub(crate) fn change_pin(
+        &self,
+        ticket: Ticket,
+        old: Zeroizing<Vec<u8>>,
+        new: Zeroizing<Vec<u8>>,
+    ) -> Option<Event> {
+        match &self.card_reader {
+            Some(keeper) => keeper.order(Order::ChangePin(ticket, old, new)),
+            None => Some(Event::Answer(ticket, Err(Failure::Device))),
+        }
+    }
+
     /// Goes on with the card that waits for its authority. The event is what came of it, when that is known at once.
     pub(crate) fn authenticate(&self, ticket: Ticket, answer: Option<&CardAuthAnswer>) -> Option<Event> {
         match &self.card_reader {

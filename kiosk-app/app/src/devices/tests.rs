@@ -102,7 +102,9 @@ fn converse(character: Character, stream: &mut UnixStream) -> Result<(), WireErr
             (_, ToDevice::Do(ticket, work)) => {
                 framing::write_frame(stream, &FromDevice::Event(wire::Event::CardInserted))?;
                 let answer = match work {
-                    Work::VerifyPin(_) => wire::Answer::Pin(card::PinOutcome::Wrong { tries_left: 2 }),
+                    Work::VerifyPin(_) | Work::ChangePin { .. } => {
+                        wire::Answer::Pin(card::PinOutcome::Wrong { tries_left: 2 })
+                    }
                     Work::Authenticate(_) => wire::Answer::Authenticated,
                     Work::Print(_) | Work::PrintSheet(_) => {
                         wire::Answer::Printed(printer::Outcome::Printed {

@@ -104,6 +104,7 @@ fn fittings(
             ..Equipment::default()
         },
         times: Times::default(),
+        staff: Vec::new(),
         texts: Arc::new(Texts::built_in()),
     };
     let disk = disk.clone();
@@ -285,7 +286,7 @@ impl Bench {
                     Work::Call(_) => Answer::Called(bills()),
                     Work::Prove(_) => unreachable!("no code is judged here"),
                     Work::AskAuthority(_) | Work::Authenticate(_) => unreachable!("its cards are of 2.00"),
-                    Work::VerifyPin(_) => Answer::Pin(session::PinAnswer::Verified),
+                    Work::VerifyPin(_) | Work::ChangePin { .. } => Answer::Pin(session::PinAnswer::Verified),
                 };
                 self.event(Event::Answer(ticket, Ok(answer)));
             }

@@ -144,6 +144,15 @@ impl Maker {
         view
     }
 
+    /// The new PIN of a change, after one that is easily guessed.
+    fn pin_new(&self) -> View {
+        let mut view = self.pin(Some(TextId::ChangePinWeak.into()));
+        view.title = TextId::ChangePinNew.into();
+        view.lead = Some(TextId::ChangePinNewLead.into());
+        view.steps = None;
+        view
+    }
+
     fn consent(&self) -> View {
         let lang = self.lang;
         let body = Body::Consent(ConsentSheet {
@@ -337,6 +346,28 @@ impl Maker {
         view
     }
 
+    /// What the staff sees: a printer without paper, and receipts that wait for it.
+    fn staff(&self) -> View {
+        let pair = |label: TextId, value: Text, strong| Pair { label: label.into(), value, strong };
+        let pairs = vec![
+            pair(TextId::StaffKiosk, Text::Data("K-DH-0001".into()), false),
+            pair(TextId::StaffLink, TextId::LinkOnline.into(), false),
+            pair(TextId::StaffCardReader, TextId::StaffWell.into(), false),
+            pair(TextId::StaffIdReader, TextId::StaffGone.into(), true),
+            pair(TextId::StaffCodeReader, TextId::StaffWell.into(), false),
+            pair(TextId::StaffPrinter, TextId::StaffPaperOut.into(), true),
+            pair(TextId::StaffSheetPrinter, TextId::StaffWell.into(), false),
+            pair(TextId::StaffPayments, Text::Data("0".into()), false),
+            pair(TextId::StaffPapers, Text::Data("2".into()), true),
+        ];
+        let mut view = self.view(TextId::StaffTitle, Body::Sheet(pairs));
+        view.lead = Some(TextId::StaffLead.into());
+        view.header.who = None;
+        view.actions = Vec::new();
+        view.footer = vec![Foot::Language, Foot::TakeCard];
+        view
+    }
+
     /// A code that binds the phone that scans it: longer than a challenge.
     fn pairing(&self) -> View {
         let words = |zh, en| data(zh, en, self.lang);
@@ -493,6 +524,8 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("clock-doubt", make.refused(TextId::ClockDoubt, TextId::ClockDoubtDetail, false)),
         ("offline-menu", make.offline_menu()),
         ("pairing", make.pairing()),
+        ("staff", make.staff()),
+        ("pin-new", make.pin_new()),
         ("prove", make.prove()),
         ("prove-relayed", make.prove_relayed()),
         ("gate-ready", make.gate(Light::Ready, TextId::GateReady, TextId::GateReadyDetail)),

@@ -44,6 +44,7 @@ fn tile(kiosk: &Kiosk, visit: &Visit, doc: &ServiceDocument, intent: Intent) -> 
     let detail = match standing {
         Standing::NeedsLink => TextId::TileNeedsLink.into(),
         Standing::NeedsCodeAgain => TextId::TileCodeAgain.into(),
+        Standing::NeedsCard => TextId::TileNeedsCard.into(),
         Standing::NeedsLevel => TextId::TileNeedsLevel.into(),
         Standing::NeedsPhone => TextId::TileNeedsPhone.into(),
         Standing::NeedsPin => TextId::TileNeedsPin.into(),

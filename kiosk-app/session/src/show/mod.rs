@@ -7,6 +7,7 @@ mod outcome;
 mod place;
 mod prove;
 mod service;
+mod staff;
 
 use contract::{Bilingual, UnixMs, Way};
 use view::{Body, Foot, Header, Lang, Link, Outcome, Text, TextId, Theme, Verdict, View, ViewId};
@@ -44,6 +45,7 @@ impl Kiosk {
     pub fn view(&self) -> View {
         let (lang, theme) = self.manner();
         let frame = match (&self.visit, &self.closing) {
+            (None, None) if self.staff.is_some() => staff::frame(self),
             (Some(visit), _) => self.of_visit(visit),
             (None, Some(closing)) => outcome::of_closing(self, closing),
             (None, None) if self.setup.gate.is_some() => self.of_gate(),

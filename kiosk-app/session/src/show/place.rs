@@ -18,6 +18,7 @@ pub(crate) struct Place {
     closing: bool,
     /// Of a gate: each verdict is a view of its own, for whoever stands there next.
     verdicts: u64,
+    staff: bool,
     spot: Spot,
 }
 
@@ -58,6 +59,7 @@ impl Place {
             visit: kiosk.visit.as_ref().map(|visit| visit.id),
             closing: kiosk.visit.is_none() && kiosk.closing.is_some(),
             verdicts: kiosk.gate.verdicts,
+            staff: kiosk.staff.is_some(),
             spot: kiosk.visit.as_ref().map_or(Spot::Lobby, |visit| spot(kiosk, visit)),
         }
     }
@@ -88,7 +90,14 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
         StepState::PinLocked => (10, 0, None),
         StepState::PinFailed => (11, 0, None),
         StepState::Paying { slow, .. } => (12, usize::from(*slow), None),
-        StepState::Scan => (16, 0, None),
+        StepState::ShowCode => (16, 0, None),
+        StepState::NewPin(pin) => {
+            let order = pin.entry.keys.iter().fold(0, |sum, key| sum * 10 + usize::from(*key));
+            (17, order, None)
+        }
+        StepState::PinChanging { .. } => (18, 0, None),
+        StepState::PinChanged => (19, 0, None),
+        StepState::PinNotChanged { .. } => (20, 0, None),
         StepState::Settled { receipt, .. } => (13, 0, Some(*receipt)),
         StepState::Printing { receipt } => (14, 0, Some(*receipt)),
     };

@@ -29,7 +29,7 @@ pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, proving: &Proving) -> Frame {
 
 fn of_pin(visit: &Visit, proof: &PinProof) -> Frame {
     match proof {
-        PinProof::Entering(entry) => pin(visit, TextId::ProvePinLead, entry),
+        PinProof::Entering(entry) => pin(visit, TextId::PinTitle, TextId::ProvePinLead, entry),
         PinProof::AtCard | PinProof::AtPlatform => {
             working(visit, TextId::PinCheck, TextId::IdentifyingDetail)
         }

@@ -10,6 +10,7 @@ use super::outcome::{action, code, on, paper_actions, paper_trouble, payment, wo
 use super::{Frame, lobby, menu, page_size, plain, way_out};
 use crate::begin::refusal_of;
 use crate::kiosk::Kiosk;
+use crate::new_pin::{NewPin, Stage};
 use crate::paper::PaperState;
 use crate::pin::{PIN_LENGTH, PinEntry};
 use crate::receipt::method_name;
@@ -27,7 +28,7 @@ pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Frame {
         }
         StepState::Nothing(words) => nothing(visit, in_lang(words, visit.lang)),
         StepState::Show => sheet(visit, running),
-        StepState::Scan => scan(visit, running),
+        StepState::ShowCode => code_for_phone(visit, running),
         StepState::Choose { chosen, page, full } => {
             let chosen: Vec<usize> = chosen.iter().copied().collect();
             choose(visit, running, &chosen, *page, *full)
@@ -35,7 +36,21 @@ pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Frame {
         StepState::NoMethod => sorry(visit, TextId::NoMethod, TextId::NoMethodDetail, None),
         StepState::MoneyOff => sorry(visit, TextId::MoneyOff, TextId::MoneyOffDetail, None),
         StepState::Confirm { method } => confirm(kiosk, visit, *method),
-        StepState::Pin { entry, .. } => pin(visit, TextId::PinLead, entry),
+        StepState::Pin { entry, .. } => pin(visit, TextId::PinTitle, TextId::PinLead, entry),
+        StepState::NewPin(new) => new_pin(visit, new),
+        StepState::PinChanging { .. } => working(visit, TextId::ChangePinWorking, TextId::IdentifyingDetail),
+        StepState::PinChanged => Frame {
+            title: TextId::ChangePinDone.into(),
+            body: Body::Outcome(plain(Verdict::Done, TextId::ChangePinDone, TextId::ChangePinDoneDetail)),
+            actions: vec![action(TextId::Finish, true, Intent::Go)],
+            ..nothing(visit, "")
+        },
+        StepState::PinNotChanged { locked: true } => {
+            sorry(visit, TextId::PinLocked, TextId::ProvePinLockedDetail, None)
+        }
+        StepState::PinNotChanged { locked: false } => {
+            sorry(visit, TextId::ChangePinFailed, TextId::ProvePinFailedDetail, None)
+        }
         StepState::PinCheck { .. } => working(visit, TextId::PinCheck, TextId::IdentifyingDetail),
         StepState::PinLocked => sorry(visit, TextId::PinLocked, TextId::PinLockedDetail, None),
         StepState::PinFailed => sorry(visit, TextId::PinFailed, TextId::PinFailedDetail, None),
@@ -79,7 +94,8 @@ fn step_bar(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Option<view::Ste
             Step::Query { .. } => {}
             Step::Consent { .. } => names.push(TextId::StepConsent),
             Step::Show { .. } => names.push(TextId::StepShow),
-            Step::Scan { .. } => names.push(TextId::StepScan),
+            Step::ShowCode { .. } => names.push(TextId::StepShowCode),
+            Step::ChangePin { .. } => names.push(TextId::StepPin),
             Step::Choose { .. } => names.push(TextId::StepChoose),
             Step::Pay { methods, .. } => {
                 if with_pin && methods.contains(&Method::CardAccount) {
@@ -322,8 +338,8 @@ fn confirm(kiosk: &Kiosk, visit: &Visit, method: usize) -> Frame {
 }
 
 /// A code for the resident's phone, and what to do with it.
-fn scan(visit: &Visit, running: &Running) -> Frame {
-    let Some(Step::Scan { from, field, title, lead, steps, .. }) = running.step() else {
+fn code_for_phone(visit: &Visit, running: &Running) -> Frame {
+    let Some(Step::ShowCode { from, field, title, lead, steps, .. }) = running.step() else {
         return nothing(visit, "");
     };
     let data = |words| Text::Data(in_lang(words, visit.lang).to_owned());
@@ -340,13 +356,27 @@ fn scan(visit: &Visit, running: &Running) -> Frame {
     }
 }
 
-pub(super) fn pin(visit: &Visit, lead: TextId, entry: &PinEntry) -> Frame {
+/// The pad for one of the three PINs of a change.
+fn new_pin(visit: &Visit, new: &NewPin) -> Frame {
+    let (title, lead) = match &new.stage {
+        Stage::Old => (TextId::ChangePinOld, TextId::PinLead),
+        Stage::New { .. } => (TextId::ChangePinNew, TextId::ChangePinNewLead),
+        Stage::Again { .. } => (TextId::ChangePinAgain, TextId::PinLead),
+    };
+    let mut frame = pin(visit, title, lead, &new.entry);
+    if let (Body::Pin(pad), Some(problem)) = (&mut frame.body, new.problem) {
+        pad.problem = Some(problem.into());
+    }
+    frame
+}
+
+pub(super) fn pin(visit: &Visit, title: TextId, lead: TextId, entry: &PinEntry) -> Frame {
     let mut go = action(TextId::PinGo, true, Intent::Go);
     let entered = entry.entered();
     go.enabled = entered == PIN_LENGTH;
     Frame {
         steps: None,
-        title: TextId::PinTitle.into(),
+        title: title.into(),
         lead: Some(lead.into()),
         banners: Vec::new(),
         body: Body::Pin(PinPad {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use contract::{
     CallAnswer, CardEvidence, ChargeRequest, ChargeState, Confirmation, Entry, Evidence, Form,
     IdCardEvidence, Identified, Level, OrderId, Profile, Pseudonym, Receipt, ReceiptId, ServiceDocument,
-    Settlement, UnixMs, VisitKey,
+    Settlement, StaffKey, UnixMs, VisitKey,
 };
 use session::{
     Answer, CardEvent, Catalogue, Device, Effect, Equipment, Event, Failure, Health, IdCardEvent, Input,
@@ -104,13 +104,28 @@ call = "phone.pairing"
 answer = { code = "key" }
 none = { zh = "现在不能开通", en = "Not now" }
 [[step]]
-do = "scan"
+do = "show-code"
 id = "shown"
 from = "pairing"
 field = "code"
 title = { zh = "请用手机扫这个码", en = "Scan this" }
 lead = { zh = "五分钟内有效", en = "Five minutes" }
 steps = [{ zh = "对准这个码", en = "Point at it" }]
+"#;
+
+/// A service that is about the card itself.
+pub(crate) const NEW_PIN: &str = r#"
+id = "social-card.pin"
+version = 1
+title = { zh = "修改密码", en = "Change PIN" }
+hint = { zh = "需要现在的密码", en = "You need the present one" }
+scene = "social-insurance"
+profiles = ["village-point"]
+level = "recognised"
+offline = "refuse"
+[[step]]
+do = "change-pin"
+id = "changed"
 "#;
 
 pub(crate) const NAME: &str = "张三丰";
@@ -139,6 +154,11 @@ pub(crate) fn setup_with_codes() -> Arc<Setup> {
     Arc::new(Setup { codes: Some(codes), ..plain_setup() })
 }
 
+/// The same for a kiosk that knows these staff cards.
+pub(crate) fn setup_with_staff(staff: Vec<StaffKey>) -> Arc<Setup> {
+    Arc::new(Setup { staff, ..plain_setup() })
+}
+
 fn plain_setup() -> Setup {
     Setup {
         device: "K-VP-0001".parse().unwrap(),
@@ -156,12 +176,13 @@ fn plain_setup() -> Setup {
         codes: None,
         gate: None,
         times: Times::default(),
+        staff: Vec::new(),
         texts: Arc::new(Texts::built_in()),
     }
 }
 
 pub(crate) fn catalogue() -> Catalogue {
-    let services = [WATER, PROOF, PAIRING]
+    let services = [WATER, PROOF, PAIRING, NEW_PIN]
         .map(|text| ServiceDocument::parse(text).unwrap())
         .map(|doc| (doc.id.clone(), Arc::new(doc)))
         .into();

@@ -65,10 +65,12 @@ fn answer(bench: &mut Bench, dice: &mut Dice, outcomes: &mut BTreeMap<contract::
                     session::Work::Prove(_)
                     | session::Work::AskAuthority(_)
                     | session::Work::Authenticate(_) => Err(failure(dice)),
-                    session::Work::VerifyPin(_) => Ok(Answer::Pin(match dice.roll(3) {
-                        0 => PinAnswer::Wrong { tries_left: 2 },
-                        _ => PinAnswer::Verified,
-                    })),
+                    session::Work::VerifyPin(_) | session::Work::ChangePin { .. } => {
+                        Ok(Answer::Pin(match dice.roll(3) {
+                            0 => PinAnswer::Wrong { tries_left: 2 },
+                            _ => PinAnswer::Verified,
+                        }))
+                    }
                     session::Work::Call(call) => {
                         let row: contract::Row = if call.operation == "water.bills" {
                             [("bill", "w-1"), ("payee", "水"), ("period", "10月"), ("amount", "100")]

@@ -267,7 +267,7 @@ fn set(
     }
 }
 
-fn card(turn: &Turn<'_>, number: &str) -> Result<(i64, CardStanding), Fail> {
+pub(super) fn card(turn: &Turn<'_>, number: &str) -> Result<(i64, CardStanding), Fail> {
     let found = turn
         .tx
         .query_row("SELECT resident, standing FROM cards WHERE number = ?1", [number], |row| {

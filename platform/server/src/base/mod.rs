@@ -5,6 +5,7 @@
 //! | `POST /base/v1/issue` | [`cards::Issue`] | `{}`; the person is checked with the trusted identity service first |
 //! | `POST /base/v1/activate`, `lose`, `restore`, `cancel` | [`cards::OfCard`] | `{}` |
 //! | `POST /base/v1/reissue` | [`cards::Reissue`] | `{}`; the old card ends, the new one waits to be activated |
+//! | `POST /base/v1/pin-reset` | [`pins::PinReset`] | [`pins::Opens`]: what lets the desk's terminal set the card's PIN anew |
 //! | `POST /base/v1/paper-code` | [`cards::OfCard`] | a code to be printed, see [`codes`](crate::codes); ends the one before |
 //! | `POST /base/v1/paper-lost` | [`cards::OfCard`] | `{}` |
 //! | `POST /base/v1/import` | lines of a table, see [`import`] | [`import::Report`] |
@@ -19,6 +20,7 @@
 mod cards;
 mod import;
 mod number;
+mod pins;
 
 use contract::ProblemCode;
 
@@ -29,6 +31,7 @@ use crate::platform::Turn;
 use crate::wire::{Reply, Request};
 
 pub(crate) use cards::{Issue, in_force, named};
+pub(crate) use pins::{PinReset, seen};
 
 /// `POST /base/v1/…`.
 pub(crate) fn route(turn: &mut Turn<'_>, name: &str, request: &Request) -> Result<Reply, Fail> {
@@ -40,6 +43,7 @@ pub(crate) fn route(turn: &mut Turn<'_>, name: &str, request: &Request) -> Resul
     match name {
         "issue" => cards::issue(client, &request.body),
         "reissue" => cards::reissue(turn, client, &request.body),
+        "pin-reset" => pins::reset(client, &request.body),
         "import" => import::import(turn, client, &request.body),
         "paper-code" => cards::paper(turn, client, &request.body),
         "paper-lost" => cards::paper_lost(turn, client, &request.body),

@@ -131,12 +131,27 @@ struct Use {
     purpose: String,
 }
 
+/// Longest credential that is kept.
+const CREDENTIAL_MAX: usize = 256;
+
 /// What the trusted identity service says of a ticket.
 #[derive(Deserialize)]
-struct Seen {
-    assurance: String,
-    name: String,
-    id_number: String,
+pub(crate) struct Seen {
+    pub(crate) assurance: String,
+    pub(crate) name: String,
+    pub(crate) id_number: String,
+    /// 身份凭证, by which the service is asked later whether all this still holds.
+    #[serde(default)]
+    credential: Option<String>,
+}
+
+impl Seen {
+    /// Somebody whom the service saw in person; none for whatever else it answered.
+    pub(crate) fn in_person(answer: &OutAnswer) -> Option<Self> {
+        let seen: Option<Self> =
+            (answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok()).flatten();
+        seen.filter(|seen| seen.assurance == "in-person")
+    }
 }
 
 /// A phone that is bound.
@@ -164,7 +179,7 @@ fn bind(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let request: BindRequest = json(body)?;
     if let Some(pairing) = request.pairing {
         return match pairings::redeem(turn, &pairing.code, &pairing.id_end)? {
-            Ok(resident) => bind_to(turn, resident),
+            Ok(resident) => bind_to(turn, resident, None),
             // An answer, not a failure: what was counted stays.
             Err(refusal) => Ok(refusal.into_response().into()),
         };
@@ -183,9 +198,7 @@ fn bind(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
 /// The trusted identity service has answered.
 pub(crate) fn bound(turn: &mut Turn<'_>, answer: Option<&OutAnswer>) -> Result<Reply, Fail> {
     let answer = answer.filter(|answer| answer.status < 500).ok_or(PhoneRefusal::Unavailable)?;
-    let seen: Option<Seen> =
-        (answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok()).flatten();
-    let seen = seen.filter(|seen| seen.assurance == "in-person").ok_or(PhoneRefusal::NotInPerson)?;
+    let seen = Seen::in_person(answer).ok_or(PhoneRefusal::NotInPerson)?;
     let resident: Option<i64> = turn
         .tx
         .query_row(
@@ -194,10 +207,11 @@ pub(crate) fn bound(turn: &mut Turn<'_>, answer: Option<&OutAnswer>) -> Result<R
             |row| row.get(0),
         )
         .optional()?;
-    bind_to(turn, resident.ok_or(PhoneRefusal::NotInBase)?)
+    let credential = seen.credential.filter(|credential| credential.len() <= CREDENTIAL_MAX);
+    bind_to(turn, resident.ok_or(PhoneRefusal::NotInBase)?, credential)
 }
 
-fn bind_to(turn: &mut Turn<'_>, resident: i64) -> Result<Reply, Fail> {
+fn bind_to(turn: &mut Turn<'_>, resident: i64, credential: Option<String>) -> Result<Reply, Fail> {
     let name: String =
         turn.tx.query_row("SELECT name FROM residents WHERE resident = ?1", [resident], |row| row.get(0))?;
     end(turn.tx, authority(turn.city)?, turn.now, resident)?;
@@ -206,10 +220,58 @@ fn bind_to(turn: &mut Turn<'_>, resident: i64) -> Result<Reply, Fail> {
         "INSERT INTO phones (resident, hash, bound_ms) VALUES (?1, ?2, ?3)",
         params![resident, sm3(&[&secret]), ms(turn.now)],
     )?;
+    if let Some(credential) = credential {
+        turn.tx.execute(
+            "INSERT INTO phone_credentials (phone, credential) VALUES (?1, ?2)",
+            params![sm3(&[&secret]), credential],
+        )?;
+    }
     Ok(Response::json(&Bound { phone: hex(&secret), name: masked(&name) }).into())
 }
 
+/// Once a day, as a rule, the trusted identity service is asked whether the person behind the phone is still to be
+/// relied on.
 fn certify(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    authority(turn.city)?;
+    let phone = phone(turn, &json::<CertifyRequest>(body)?.phone)?;
+    let credential: Option<String> = turn
+        .tx
+        .query_row("SELECT credential FROM phone_credentials WHERE phone = ?1", [phone.hash], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let Some(credential) = credential else { return certified(turn, body) };
+    Ok(Reply::Ask(OutCall {
+        peer: Peer::Identity,
+        target: "/credentials".into(),
+        body: serde_json::json!({ "credential": credential }).to_string().into_bytes(),
+        purpose: Purpose::Credential { request: body.to_vec() },
+    }))
+}
+
+/// The trusted identity service has answered about the credential behind a phone. Only its word ends the phone: without
+/// it, a code goes on as long as a code may.
+pub(crate) fn credential_told(
+    turn: &mut Turn<'_>,
+    request: &[u8],
+    answer: Option<&OutAnswer>,
+) -> Result<Reply, Fail> {
+    #[derive(Deserialize)]
+    struct Stands {
+        standing: String,
+    }
+    let stands = answer.filter(|answer| answer.status == 200);
+    let stands = stands.and_then(|answer| serde_json::from_slice::<Stands>(&answer.body).ok());
+    if stands.is_none_or(|stands| stands.standing != "ended") {
+        return certified(turn, request);
+    }
+    let phone = phone(turn, &json::<CertifyRequest>(request)?.phone)?;
+    end(turn.tx, authority(turn.city)?, turn.now, phone.resident)?;
+    // An answer, not a failure: the end stays.
+    Ok(PhoneRefusal::NotBound.into_response().into())
+}
+
+fn certified(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let authority = authority(turn.city)?;
     let request: CertifyRequest = json(body)?;
     let phone = phone(turn, &request.phone)?;

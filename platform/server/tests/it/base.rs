@@ -2,7 +2,7 @@
 
 use contract::{Evidence, IdentifyRequest, Level, Presented, ProblemCode, VisitId};
 use serde_json::{Value, json};
-use server::{Client, OutAnswer, Reply, Request, Setup, Unreachable, Verb};
+use server::{CardKey, Client, OutAnswer, Reply, Request, Setup, Unreachable, Verb};
 
 use crate::city::{City, Kiosk, ZHANG, card, outcome, setup};
 use crate::codes::{Phone, authority, identify, secret};
@@ -136,6 +136,74 @@ fn a_new_card_ends_the_old_one_and_is_good_when_it_is_activated() {
     for step in ["activate", "lose", "restore"] {
         assert_eq!(desk(&mut city, step, &json!({ "number": OLD })), Err(ProblemCode::CardStopped), "{step}");
     }
+}
+
+/// A desk asks to set a card's PIN anew; the identity service says this of the ticket.
+fn reset_pin(
+    city: &mut City,
+    (number, identification): (&str, &str),
+    answer: Result<(u16, Value), Unreachable>,
+) -> Result<Value, ProblemCode> {
+    let body = json!({
+        "number": number,
+        "ticket": "t",
+        "card": {
+            "area": identification.get(..6), "identification": identification, "version": "3.00", "algorithm": 3,
+            "atr_history": "", "challenge": "01".repeat(8), "internal_factor": "02".repeat(8),
+            "internal_source": "03".repeat(8), "external_factor": "04".repeat(8),
+        },
+    });
+    let request = request(city, "DESK", DESK, "pin-reset", body.to_string().into_bytes());
+    let reply = match city.handle(&request) {
+        Reply::Ask(call) => {
+            assert_eq!(call.target, "/tickets/redeem");
+            let answer =
+                answer.map(|(status, body)| OutAnswer { status, body: body.to_string().into_bytes() });
+            city.resume(&call, answer)
+        }
+        done @ Reply::Done(_) => done,
+    };
+    outcome(&city.conclude(reply))
+}
+
+#[test]
+fn a_pin_is_set_anew_for_the_holder_who_was_seen_and_for_nobody_else() {
+    let client = Client {
+        id: "DESK".parse().unwrap(),
+        key: secret(DESK).public(),
+        name: "服务大厅柜台".into(),
+        purposes: Default::default(),
+        capability: "identify".into(),
+        per_minute: 1,
+        cards: true,
+    };
+    let cards = Some(CardKey::new(&[7; 32]));
+    let mut city = City::with(Setup { codes: Some(authority()), clients: vec![client], cards, ..setup() });
+    let own = card(ZHANG);
+    let its = (own.number.as_str(), own.identification.as_str());
+    let seen = |name: &str, id_number: &str, assurance: &str| {
+        Ok((200, json!({ "assurance": assurance, "name": name, "id_number": id_number })))
+    };
+    let holder = || seen("张桂英", "500112194803150422", "in-person");
+
+    let opens = reset_pin(&mut city, its, holder()).unwrap();
+    let external = opens["external"].as_str().unwrap();
+    assert!(external.len() == 32 && external.ends_with(&"04".repeat(8)), "a cryptogram and its factor");
+
+    let no = ProblemCode::CardMismatch;
+    assert_eq!(reset_pin(&mut city, its, seen("王建国", "500103197510023312", "in-person")), Err(no));
+    assert_eq!(
+        reset_pin(&mut city, (its.0, &"AB".repeat(16)), holder()),
+        Err(no),
+        "another card in the reader"
+    );
+    let no = ProblemCode::LevelTooLow;
+    assert_eq!(reset_pin(&mut city, its, seen("张桂英", "500112194803150422", "names")), Err(no));
+    assert_eq!(reset_pin(&mut city, its, Ok((410, json!({})))), Err(no), "the ticket was used");
+    assert_eq!(reset_pin(&mut city, its, Err(Unreachable)), Err(ProblemCode::Unavailable));
+    let lost = json!({ "number": its.0 });
+    desk(&mut city, "lose", &lost).unwrap();
+    assert_eq!(reset_pin(&mut city, its, holder()), Err(ProblemCode::CardStopped));
 }
 
 #[test]

@@ -98,6 +98,44 @@ fn seen(name: &str, id_number: &str) -> Result<(u16, Value), Unreachable> {
     Ok((200, json!({ "assurance": "in-person", "name": name, "id_number": id_number })))
 }
 
+#[test]
+fn a_phone_ends_when_the_identity_service_no_longer_stands_by_its_owner_and_only_then() {
+    let mut city = city();
+    let seen = json!({
+        "assurance": "in-person", "name": "张桂英", "id_number": "500112194803150422", "credential": "c1",
+    });
+    let bound = bind(&mut city, &Ok((200, seen))).unwrap();
+    let secret = bound["phone"].as_str().unwrap().to_owned();
+    let phone = Phone { secret, key: SigningKey::from_bytes(&[0x22; 32]).unwrap() };
+    let certify = |city: &mut City, answer: Result<(u16, Value), Unreachable>| {
+        let Reply::Ask(call) = post(city, "certificates", &phone.request()) else {
+            panic!("nobody was asked")
+        };
+        assert_eq!(
+            (call.target.as_str(), call.body.as_slice()),
+            ("/credentials", &br#"{"credential":"c1"}"#[..])
+        );
+        let answer = answer.map(|(status, body)| OutAnswer { status, body: body.to_string().into_bytes() });
+        let reply = city.resume(&call, answer);
+        told(city, reply)
+    };
+    for goes_on in [
+        Ok((200, json!({ "standing": "valid" }))),
+        Ok((200, json!({ "standing": "unknown" }))),
+        Ok((500, json!({}))),
+        Ok((200, json!("?"))),
+        Err(Unreachable),
+    ] {
+        assert!(certify(&mut city, goes_on).is_ok());
+    }
+    let ended = certify(&mut city, Ok((200, json!({ "standing": "ended" }))));
+    assert_eq!(ended, Err((401, "not-bound".into())));
+    assert_eq!(ask(&mut city, "certificates", &phone.request()), Err((401, "not-bound".into())));
+    let mut reader = Reader::default();
+    reader.read(&mut city);
+    assert_eq!(reader.holders.len(), 5, "the kiosks hear of each certificate that has not ended");
+}
+
 /// A phone of Zhang Guiying's.
 pub(crate) struct Phone {
     secret: String,

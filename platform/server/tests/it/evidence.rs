@@ -72,6 +72,18 @@ fn the_residents_phone_proves_the_visit_and_what_needs_it_opens() {
     assert_eq!(scene.prove(Kiosk::One, 1, &answer), Ok(proven));
 }
 
+/// Phones renew their certificates while their owners stand at kiosks.
+#[test]
+fn a_phone_whose_certificate_was_renewed_meanwhile_is_still_the_residents() {
+    let mut scene = Scene::new();
+    let renewed = scene.phone.certificate(&mut scene.city);
+    assert_ne!(renewed.to_bytes(), scene.certificate.to_bytes());
+    scene.certificate = renewed;
+    let answer = scene.answer(Kiosk::One, 1).to_text();
+    assert!(scene.prove(Kiosk::One, 1, &answer).is_ok());
+    assert_eq!(scene.balance(), Ok(1));
+}
+
 #[test]
 fn an_answer_is_for_one_kiosk_one_challenge_and_one_visit() {
     let mut scene = Scene::new();

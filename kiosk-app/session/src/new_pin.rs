@@ -1,0 +1,126 @@
+//! 修改密码: the present PIN, a new one, and the new one again. The card changes it; digits are nowhere but here, and are
+//! wiped.
+
+use contract::{Entry, Way};
+use view::TextId;
+use zeroize::Zeroizing;
+
+use crate::effect::Work;
+use crate::event::{Answer, Failure, PinAnswer};
+use crate::kiosk::{Kiosk, Turn};
+use crate::pin::{PIN_LENGTH, PinEntry};
+use crate::visit::{Person, StepState};
+
+type Digits = Zeroizing<Vec<u8>>;
+
+/// A change that is being entered.
+pub(crate) struct NewPin {
+    pub(crate) stage: Stage,
+    pub(crate) entry: PinEntry,
+    /// What was wrong with what was entered last, until the next digit.
+    pub(crate) problem: Option<TextId>,
+}
+
+/// What is entered now.
+pub(crate) enum Stage {
+    /// The present PIN.
+    Old,
+    /// The new one.
+    New { old: Digits },
+    /// The new one again.
+    Again { old: Digits, new: Digits },
+}
+
+impl Kiosk {
+    /// Begins with the present PIN; `tries_left` after a wrong one.
+    pub(crate) fn ask_old_pin(&mut self, turn: &mut Turn, tries_left: Option<u8>) {
+        if self.visit.as_ref().is_some_and(|visit| visit.way != Way::Card) {
+            // There is no card to change anything on: the tile is not open then.
+            return self.show_menu(false);
+        }
+        let entry = PinEntry::new(&mut turn.draw, tries_left);
+        self.set_state(StepState::NewPin(Box::new(NewPin { stage: Stage::Old, entry, problem: None })));
+    }
+
+    /// Six digits are there: the next is asked for, or the card is.
+    pub(crate) fn take_new_pin(&mut self, turn: &mut Turn) {
+        let Some(running) = self.running_mut() else { return };
+        let StepState::NewPin(pin) = &mut running.state else { return };
+        let Some(digits) = pin.entry.take() else { return };
+        let stage = std::mem::replace(&mut pin.stage, Stage::Old);
+        match stage {
+            Stage::Old => self.ask_new_pin(turn, digits, None),
+            Stage::New { old } => match self.refusal_of_pin(&old, &digits) {
+                Some(problem) => self.ask_new_pin(turn, old, Some(problem)),
+                None => self.ask_pin_at(turn, Stage::Again { old, new: digits }, None),
+            },
+            Stage::Again { old, new } if new == digits => {
+                let (ticket, deadline) = self.start(turn, Work::ChangePin { old, new });
+                self.set_state(StepState::PinChanging { ticket, deadline });
+            }
+            Stage::Again { old, .. } => self.ask_new_pin(turn, old, Some(TextId::ChangePinDiffers)),
+        }
+    }
+
+    fn ask_new_pin(&mut self, turn: &mut Turn, old: Digits, problem: Option<TextId>) {
+        self.ask_pin_at(turn, Stage::New { old }, problem);
+    }
+
+    fn ask_pin_at(&mut self, turn: &mut Turn, stage: Stage, problem: Option<TextId>) {
+        let entry = PinEntry::new(&mut turn.draw, None);
+        self.set_state(StepState::NewPin(Box::new(NewPin { stage, entry, problem })));
+    }
+
+    /// Why a new PIN is not taken.
+    fn refusal_of_pin(&self, old: &[u8], new: &[u8]) -> Option<TextId> {
+        let person = self.visit.as_ref().and_then(|visit| visit.person.as_ref());
+        if old == new {
+            Some(TextId::ChangePinSame)
+        } else if is_run(new) || person.is_some_and(|person| is_about(person, new)) {
+            Some(TextId::ChangePinWeak)
+        } else {
+            None
+        }
+    }
+
+    /// What the card says to the change.
+    pub(crate) fn on_pin_changed(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+        let state = match answer {
+            Ok(Answer::Pin(PinAnswer::Verified)) => {
+                if let Some(visit) = &self.visit {
+                    turn.out.record(Entry::PinChanged { visit: visit.id });
+                }
+                StepState::PinChanged
+            }
+            Ok(Answer::Pin(PinAnswer::Wrong { tries_left: 0 } | PinAnswer::Locked)) => {
+                StepState::PinNotChanged { locked: true }
+            }
+            Ok(Answer::Pin(PinAnswer::Wrong { tries_left })) => {
+                return self.ask_old_pin(turn, Some(tries_left));
+            }
+            Ok(
+                Answer::Identified(_) | Answer::Called(_) | Answer::Evidence(_) | Answer::CardAuthority(_),
+            )
+            | Err(_) => StepState::PinNotChanged { locked: false },
+        };
+        self.set_state(state);
+    }
+}
+
+/// One digit six times, or digits in a row, up or down.
+fn is_run(pin: &[u8]) -> bool {
+    let steps =
+        |by: i16| pin.windows(2).all(|pair| matches!(pair, [a, b] if i16::from(*b) - i16::from(*a) == by));
+    [0, 1, -1].into_iter().any(steps)
+}
+
+/// What stands on the resident's own cards: the end of the ID number, the day of birth in either order of its parts.
+fn is_about(person: &Person, pin: &[u8]) -> bool {
+    let number = person.id_number.as_bytes();
+    let birth = number.get(6..14).unwrap_or_default();
+    let day_first = match birth {
+        [_, _, y1, y2, m1, m2, d1, d2] => Zeroizing::new(vec![*d1, *d2, *m1, *m2, *y1, *y2]),
+        _ => Zeroizing::default(),
+    };
+    number.ends_with(pin) || birth.windows(PIN_LENGTH).any(|part| part == pin) || day_first.as_slice() == pin
+}

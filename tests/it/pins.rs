@@ -1,0 +1,90 @@
+//! A desk sets the PIN of a card anew: the platform's key, the driver's commands and the virtual card agree.
+
+use card::{CardTransport, PinOutcome, TransportFault, change_pin, reset_pin, verify_pin};
+use contract::{CardChallenge, HexBytes};
+use server::CardKey;
+use virtual_hardware::card::{Flaw, VirtualCard};
+use virtual_hardware::keys::CityKey;
+use virtual_hardware::residents;
+
+/// A card in the desk's terminal.
+struct Slot(VirtualCard);
+
+impl CardTransport for Slot {
+    fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
+        response.extend(self.0.answer(command));
+        Ok(())
+    }
+}
+
+impl Slot {
+    fn draw(&mut self) -> [u8; 8] {
+        self.0.answer(&[0x00, 0x84, 0x00, 0x00, 0x08]).first_chunk().copied().unwrap()
+    }
+
+    fn select(&mut self) {
+        assert!(matches!(verify_pin(self, b"584216"), Ok(PinOutcome::Verified)), "its own PIN");
+    }
+}
+
+fn challenge(identification: &str, challenge: [u8; 8]) -> CardChallenge {
+    CardChallenge {
+        area: identification[..6].into(),
+        identification: identification.parse().unwrap(),
+        version: "3.00".into(),
+        algorithm: 3,
+        atr_history: String::new(),
+        challenge: HexBytes(challenge),
+        internal_factor: HexBytes([2; 8]),
+        internal_source: HexBytes([3; 8]),
+        external_factor: HexBytes([4; 8]),
+    }
+}
+
+#[test]
+fn what_the_platform_computes_opens_this_card_for_a_new_pin_once() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/residents.toml");
+    let all = residents::read(&file).unwrap();
+    let resident = all.iter().find(|one| one.id == "wang-jianguo").unwrap();
+    let city = CardKey::new(&CityKey::TEST_BYTES);
+    let mut slot = Slot(VirtualCard::of(resident, Flaw::None));
+    slot.select();
+    for _ in 0..3 {
+        assert!(verify_pin(&mut slot, b"000000").is_ok());
+    }
+    assert_eq!(verify_pin(&mut slot, b"584216"), Ok(PinOutcome::Locked));
+
+    let drawn = slot.draw();
+    let identification = &resident.card.identification;
+    let opens = city.opens_for_pin(&challenge(identification, drawn));
+    assert_eq!(reset_pin(&mut slot, &opens.0, b"271828"), Ok(PinOutcome::Verified));
+    assert_eq!(verify_pin(&mut slot, b"271828"), Ok(PinOutcome::Verified));
+    assert_ne!(verify_pin(&mut slot, b"584216"), Ok(PinOutcome::Verified));
+
+    // Said again, for another number, with the key that opens the card for reading, of another city: nothing.
+    slot.draw();
+    assert_eq!(reset_pin(&mut slot, &opens.0, b"314159"), Ok(PinOutcome::NotPossible));
+    let drawn = slot.draw();
+    let reads = city.answer(&challenge(identification, drawn)).external;
+    assert_eq!(reset_pin(&mut slot, &reads.0, b"314159"), Ok(PinOutcome::NotPossible));
+    let drawn = slot.draw();
+    let other = CardKey::new(&[9; 32]).opens_for_pin(&challenge(identification, drawn));
+    assert_eq!(reset_pin(&mut slot, &other.0, b"314159"), Ok(PinOutcome::NotPossible));
+    assert_eq!(verify_pin(&mut slot, b"271828"), Ok(PinOutcome::Verified), "the PIN is what it was");
+}
+
+#[test]
+fn a_holder_changes_the_pin_with_the_present_one_and_wrong_ones_use_tries() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/residents.toml");
+    let all = residents::read(&file).unwrap();
+    let resident = all.iter().find(|one| one.id == "zhang-guiying").unwrap();
+    let mut slot = Slot(VirtualCard::of(resident, Flaw::None));
+    assert_eq!(change_pin(&mut slot, b"000000", b"271828"), Ok(PinOutcome::Wrong { tries_left: 2 }));
+    assert_eq!(change_pin(&mut slot, b"730914", b"271828"), Ok(PinOutcome::Verified));
+    assert_eq!(verify_pin(&mut slot, b"271828"), Ok(PinOutcome::Verified));
+    for tries_left in [2, 1] {
+        assert_eq!(change_pin(&mut slot, b"730914", b"111222"), Ok(PinOutcome::Wrong { tries_left }));
+    }
+    assert_eq!(change_pin(&mut slot, b"730914", b"111222"), Ok(PinOutcome::Locked));
+    assert_eq!(change_pin(&mut slot, b"271828", b"111222"), Ok(PinOutcome::Locked));
+}
