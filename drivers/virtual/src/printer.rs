@@ -146,6 +146,10 @@ impl State {
             || self.faults.holds(&steps::RASTER, Kind::Silence)
             || self.faults.holds(&steps::CUT, Kind::Silence);
         if troubles.mute || hangs {
+            if !bytes.is_empty() {
+                // It fails when somebody speaks to it and not before.
+                self.faults.at(&steps::MUTE);
+            }
             return Vec::new();
         }
         let bytes = [std::mem::take(&mut self.interpreter.held).as_slice(), bytes].concat();
@@ -184,7 +188,7 @@ impl State {
         Troubles {
             paper_out: own.paper_out || is(&steps::PAPER_OUT),
             cover_open: own.cover_open || is(&steps::COVER_OPEN),
-            mute: own.mute || is(&steps::MUTE),
+            mute: own.mute || self.faults.is_on(&steps::MUTE, Kind::State),
             cutter: own.cutter || self.faults.holds(&steps::CUT, Kind::WrongAnswer),
             ..own
         }

@@ -106,14 +106,14 @@ pub(super) fn staff_looks(stage: &mut Stage) -> Result<()> {
     stage.report.expect("没有登记的工作人员卡不受理", seen.map_err(|error| format!("{error:#}")));
     stage.at()?.take_card()?;
     stage.at()?.see("请选择一种方式开始")?;
-    stage.at()?.fault("printer-paper-out", true)?;
+    stage.at()?.fault("paper-out", true)?;
     stage.at()?.see_within("凭条纸用完了", Duration::from_secs(20))?;
     stage.at()?.insert("staff")?;
     stage.at()?.see("本机状态")?;
     stage.shot("本机状态：缺纸")?;
     let words = stage.at()?.words()?.join(" ");
     stage.expect("说明缺纸和怎么办", words.contains("缺纸：换一卷"), || words.clone());
-    stage.at()?.fault("printer-paper-out", false)?;
+    stage.at()?.fault("paper-out", false)?;
     stage.at()?.see("正常")?;
     stage.at()?.tap("取卡离开")?;
     stage.at()?.see("请取卡")?;

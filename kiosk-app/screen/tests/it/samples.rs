@@ -110,7 +110,7 @@ impl Maker {
             intent: Intent::Open(at),
         };
         let medical = ("查看个人账户还有多少钱", "See what is left on your account");
-        let mut tiles = vec![
+        let tiles = vec![
             tile(Icon::HeartPulse, "医保账户余额", "Medical account balance", medical, 0),
             tile(
                 Icon::ShieldCheck,
@@ -120,14 +120,27 @@ impl Maker {
                 1,
             ),
             tile(
+                Icon::ShieldCheck,
+                "修改社保卡密码",
+                "Change your card PIN",
+                ("需要现在的密码", "You need your present PIN"),
+                2,
+            ),
+            tile(
                 Icon::Droplets,
                 "水费缴纳",
                 "Water bill",
                 ("查询并缴纳自来水费", "See and pay your water bills"),
-                2,
+                3,
+            ),
+            tile(
+                Icon::FileBadge,
+                "开通手机渝快码",
+                "Yukuai code on your phone",
+                ("需要输入社保卡密码", "Your card PIN will be asked for"),
+                4,
             ),
         ];
-        tiles.truncate(3);
         let mut view = self.view(TextId::MenuTitle, Body::Menu(tiles));
         view.lead = Some(Text::With(TextId::MenuLead, vec!["张*英".into()]));
         view.footer = vec![Foot::Language, Foot::Theme, Foot::Help, Foot::TakeCard];
