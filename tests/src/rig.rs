@@ -18,6 +18,7 @@ use contract::{
 use tempfile::TempDir;
 use virtual_hardware::sheet_printer::{CupsPrinter, PRINTS};
 
+use crate::desktop::{start_display, start_session_bus};
 use crate::ends::Ends;
 use crate::eyes::Eyes;
 use crate::process::{Process, programs, wait_until};
@@ -30,7 +31,7 @@ const SITES: [&str; 4] = ["district-hall", "township-center", "village-point", "
 /// The id of the city's key for envelopes.
 const ENVELOPE_ID: u8 = 1;
 /// A program that was started gets this long to answer.
-const READY: Duration = Duration::from_secs(30);
+pub(crate) const READY: Duration = Duration::from_secs(30);
 
 /// The city. Everything stops when it is dropped, the kiosks first.
 pub struct Rig {
@@ -577,39 +578,4 @@ fn read_site(repository: &Path, name: &str) -> Result<Site> {
 
 fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
-}
-
-/// An X server without a screen; gives its display.
-fn start_display(around: &mut Vec<Process>, name: &str, screen: ScreenSize, logs: &Path) -> Result<String> {
-    let number = (90..200)
-        .find(|number| !Path::new(&format!("/tmp/.X{number}-lock")).exists())
-        .context("no free display number")?;
-    let mut xvfb = Command::new("Xvfb");
-    let size = format!("{}x{}x24", screen.width, screen.height);
-    xvfb.arg(format!(":{number}")).args(["-screen", "0", &size, "-nolisten", "tcp", "-noreset"]);
-    around.push(Process::start(&format!("{name}-xvfb"), xvfb, logs)?);
-    let socket = format!("/tmp/.X11-unix/X{number}");
-    wait_until("the X server", READY, || Ok(Path::new(&socket).exists().then_some(())))?;
-    Ok(format!(":{number}"))
-}
-
-/// A session bus of its own, with the accessibility bus behind it.
-fn start_session_bus(
-    around: &mut Vec<Process>,
-    name: &str,
-    runtime: &Path,
-    display: &str,
-    logs: &Path,
-) -> Result<String> {
-    let address = format!("unix:path={}", runtime.join("bus").display());
-    let mut bus = Command::new("dbus-daemon");
-    bus.args(["--session", "--nofork", "--nopidfile"]).arg(format!("--address={address}"));
-    bus.env("XDG_RUNTIME_DIR", runtime);
-    around.push(Process::start(&format!("{name}-bus"), bus, logs)?);
-    wait_until("the session bus", READY, || Ok(runtime.join("bus").exists().then_some(())))?;
-    let mut launcher = Command::new("/usr/libexec/at-spi-bus-launcher");
-    launcher.arg("--launch-immediately").env("DBUS_SESSION_BUS_ADDRESS", &address);
-    launcher.env("XDG_RUNTIME_DIR", runtime).env("DISPLAY", display).env("GSETTINGS_BACKEND", "memory");
-    around.push(Process::start(&format!("{name}-a11y"), launcher, logs)?);
-    Ok(address)
 }

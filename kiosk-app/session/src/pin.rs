@@ -10,7 +10,7 @@ use crate::effect::Work;
 use crate::event::{Answer, Failure, PinAnswer};
 use crate::kiosk::{Kiosk, Turn};
 use crate::prove::{By, Proving};
-use crate::visit::{StepState, Task};
+use crate::visit::Task;
 
 /// 社会保障卡 PINs have six digits.
 pub(crate) const PIN_LENGTH: usize = 6;
@@ -71,11 +71,7 @@ impl Kiosk {
     /// The pad on the screen.
     pub(crate) fn pin_mut(&mut self) -> Option<&mut PinEntry> {
         match &mut self.visit.as_mut()?.task {
-            Task::Service(running) => match &mut running.state {
-                StepState::Pin { entry, .. } => Some(entry),
-                StepState::NewPin(pin) => Some(&mut pin.entry),
-                _ => None,
-            },
+            Task::Service(running) => running.state.pad(),
             Task::Proving(proving) => match &mut proving.by {
                 By::Pin(PinProof::Entering(entry)) => Some(entry),
                 By::Pin(_) | By::Phone { .. } => None,

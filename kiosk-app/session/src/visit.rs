@@ -139,6 +139,19 @@ pub(crate) enum StepState {
     },
 }
 
+impl StepState {
+    /// The pad of this state, if it has one.
+    pub(crate) fn pad(&mut self) -> Option<&mut PinEntry> {
+        if let Self::Pin { entry, .. } = self {
+            Some(entry)
+        } else if let Self::NewPin(pin) = self {
+            Some(&mut pin.entry)
+        } else {
+            None
+        }
+    }
+}
+
 impl Running {
     pub(crate) fn step(&self) -> Option<&Step> {
         self.doc.steps.get(self.at)

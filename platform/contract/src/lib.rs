@@ -9,6 +9,7 @@
 mod api;
 mod card;
 mod code;
+mod devices;
 mod entry;
 mod envelope;
 mod id;
@@ -32,6 +33,10 @@ pub use code::{
     Challenge, ChallengeError, CodeHolder, IssuerKey, IssuerKeys, REVOKED_PER_DELTA_MAX, Revocations,
     Revoked, Signed, Statement, StatementError,
 };
+pub use devices::{
+    CardReaderPath, CodeReaderPath, IdReaderPath, OlderCards, PrinterLink, PrinterPath, ScannerEnd,
+    ScannerLine, SheetPrinterPath, SignalPath, SiteDevices,
+};
 pub use entry::{
     Admitted, CloseReason, Confirmation, Entry, Evidence, Level, Method, OrderItem, Settlement, VoidReason,
     Way,
@@ -50,8 +55,6 @@ pub use service::{
 };
 pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
 pub use site::{
-    CardReaderPath, CodeReaderPath, CodeRules, GateRules, IdReaderPath, LogLimits, OlderCards,
-    PlatformAddress, PrinterLink, PrinterPath, ScannerEnd, ScannerLine, ScreenSize, SheetPrinterPath,
-    SignalPath, Site, SiteDevices, SiteError, SiteTimes, StaffKey,
+    CodeRules, GateRules, LogLimits, PlatformAddress, ScreenSize, Site, SiteError, SiteTimes, StaffKey,
 };
 pub use time::UnixMs;

@@ -90,10 +90,11 @@ pub(super) fn scanner_line(line: ScannerLine) -> wire::ScannerLine {
 
 /// What a gate's light shows of a view; the sign itself shows more.
 pub(super) const fn signal(body: &Body) -> Signal {
-    match body {
-        Body::Sign(Sign { light: Light::Go, .. }) => Signal::Go,
-        Body::Sign(Sign { light: Light::Stop, .. }) => Signal::Stop,
-        _ => Signal::Dark,
+    let Body::Sign(Sign { light, .. }) = body else { return Signal::Dark };
+    match light {
+        Light::Go => Signal::Go,
+        Light::Stop => Signal::Stop,
+        Light::Ready | Light::Wait => Signal::Dark,
     }
 }
 

@@ -1,0 +1,50 @@
+//! What a kiosk's window needs around it: an X server, and a session bus for what is said to assistive programs.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use contract::ScreenSize;
+
+use crate::process::{Process, wait_until};
+use crate::rig::READY;
+
+/// An X server without a screen; gives its display.
+pub(crate) fn start_display(
+    around: &mut Vec<Process>,
+    name: &str,
+    screen: ScreenSize,
+    logs: &Path,
+) -> Result<String> {
+    let number = (90..200)
+        .find(|number| !Path::new(&format!("/tmp/.X{number}-lock")).exists())
+        .context("no free display number")?;
+    let mut xvfb = Command::new("Xvfb");
+    let size = format!("{}x{}x24", screen.width, screen.height);
+    xvfb.arg(format!(":{number}")).args(["-screen", "0", &size, "-nolisten", "tcp", "-noreset"]);
+    around.push(Process::start(&format!("{name}-xvfb"), xvfb, logs)?);
+    let socket = format!("/tmp/.X11-unix/X{number}");
+    wait_until("the X server", READY, || Ok(Path::new(&socket).exists().then_some(())))?;
+    Ok(format!(":{number}"))
+}
+
+/// A session bus of its own, with the accessibility bus behind it.
+pub(crate) fn start_session_bus(
+    around: &mut Vec<Process>,
+    name: &str,
+    runtime: &Path,
+    display: &str,
+    logs: &Path,
+) -> Result<String> {
+    let address = format!("unix:path={}", runtime.join("bus").display());
+    let mut bus = Command::new("dbus-daemon");
+    bus.args(["--session", "--nofork", "--nopidfile"]).arg(format!("--address={address}"));
+    bus.env("XDG_RUNTIME_DIR", runtime);
+    around.push(Process::start(&format!("{name}-bus"), bus, logs)?);
+    wait_until("the session bus", READY, || Ok(runtime.join("bus").exists().then_some(())))?;
+    let mut launcher = Command::new("/usr/libexec/at-spi-bus-launcher");
+    launcher.arg("--launch-immediately").env("DBUS_SESSION_BUS_ADDRESS", &address);
+    launcher.env("XDG_RUNTIME_DIR", runtime).env("DISPLAY", display).env("GSETTINGS_BACKEND", "memory");
+    around.push(Process::start(&format!("{name}-a11y"), launcher, logs)?);
+    Ok(address)
+}
