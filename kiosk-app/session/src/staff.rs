@@ -1,12 +1,11 @@
 //! 工作人员: whoever minds the kiosk puts in a staff card, which proves a key that the site lists, and sees how it stands.
 //! Nothing of any resident is shown, and nothing can be done here that could not be done without it.
 
-use contract::{Entry, StaffProof};
+use contract::{Entry, StaffProof, Way};
 
 use crate::closing::{Closing, LastWords, Refusal};
 use crate::event::Mono;
 use crate::kiosk::{Kiosk, Turn};
-use crate::visit::Task;
 
 /// A card that is left in the slot ends it after so long.
 const SHOWN_MS: u64 = 5 * 60_000;
@@ -19,8 +18,7 @@ pub(crate) struct Staff {
 impl Kiosk {
     /// A staff card was put in. In a resident's visit it is another card in the slot, and not looked at.
     pub(crate) fn on_staff_card(&mut self, turn: &mut Turn, proof: &StaffProof) {
-        let is_reading = self.visit.as_ref().is_some_and(|visit| matches!(visit.task, Task::Reading { .. }));
-        if !is_reading || self.setup.gate.is_some() {
+        if !self.reading(Way::Card) {
             return;
         }
         let listed = self.setup.staff.iter().find(|known| known.name == proof.name);

@@ -25,6 +25,7 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("camera-stream", camera_stream),
     ("code-text", code_text),
     ("device-wire", device_wire),
+    ("id-reader", id_reader),
     ("platform-answer", platform_answer),
     ("printer", printer_answers),
     ("recording", recording),
@@ -33,8 +34,8 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("site-file", site_file),
 ];
 
-/// Most commands that one reading may take: thirteen, each repeated as often as it may be.
-const COMMANDS_MAX: usize = 13 * 8 + 2 * 8;
+/// Most commands that one reading, two PINs and a staff card may take: twenty, each repeated as often as it may be.
+const COMMANDS_MAX: usize = 20 * 8;
 
 /// A card that answers with these bytes: a length byte before each answer. The answers come round again.
 pub fn card(data: &[u8]) {
@@ -68,6 +69,58 @@ pub fn card(data: &[u8]) {
     let mut liar = Liar { answers, asked: 0 };
     let _ = card::read(&mut liar, &mut Anybody, card::Nonces::from([0; 24])).is_ok();
     let _ = card::verify_pin(&mut liar, b"123456").is_ok();
+    let _ = card::change_pin(&mut liar, b"123456", b"271828").is_ok();
+    if let Ok(Some(proof)) = card::staff(&mut liar, [7; 32]) {
+        assert!((1..=32).contains(&proof.name.len()) && proof.signature.len() == 64);
+    }
+}
+
+/// An ID reader that says these bytes, a part of them after each command.
+pub fn id_reader(data: &[u8]) {
+    struct Babbler {
+        says: std::collections::VecDeque<u8>,
+        now: Instant,
+        moved: usize,
+        /// Bytes that it still says before it waits for the next command.
+        turn: usize,
+    }
+    impl Babbler {
+        fn moves(&mut self) {
+            self.moved += 1;
+            assert!(self.moved < 50_000, "an ID reader is talked to without end");
+        }
+    }
+    impl id_reader::Link for Babbler {
+        fn write_some(&mut self, bytes: &[u8], _: Duration) -> Result<usize, id_reader::LinkFault> {
+            self.moves();
+            // The length that says how much it answers comes first.
+            let [high, low] = [(); 2].map(|()| self.says.pop_front().map_or(0, usize::from));
+            self.turn = high << 8 | low;
+            Ok(bytes.len())
+        }
+        fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, id_reader::LinkFault> {
+            self.moves();
+            let count = self.turn.min(buffer.len()).min(self.says.len());
+            if count == 0 {
+                self.now += timeout;
+                return Err(id_reader::LinkFault::TimedOut);
+            }
+            self.turn -= count;
+            for (place, byte) in buffer.iter_mut().zip(self.says.drain(..count)) {
+                *place = byte;
+            }
+            Ok(count)
+        }
+        fn now(&self) -> Instant {
+            self.now
+        }
+    }
+    let says = data.iter().copied().collect();
+    let mut reader = id_reader::IdReader::new(Babbler { says, now: Instant::now(), moved: 0, turn: 0 });
+    let _ = reader.sam_id().is_ok();
+    let _ = reader.find().is_ok();
+    let _ = reader.read_with_fingerprints().is_ok();
+    let _ = reader.new_address().is_ok();
 }
 
 /// A printer that says these bytes, whenever it is listened to.
