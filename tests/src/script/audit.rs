@@ -153,7 +153,7 @@ pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
 /// department's own databases hold residents by their nature, and the acquirer's none.
 pub fn nothing_personal(state: &Path, residents: &[Resident], report: &mut Report) {
     let passed = fs::read(state.join("wire/kiosk-platform")).unwrap_or_default();
-    let calls = b"POST /v1/identify";
+    let calls = b"POST /v1/";
     let recorded = passed.windows(calls.len()).any(|window| window == calls);
     report.expect(
         "终端与平台之间的往来都经网关解开并记下，下面一并检查",
