@@ -120,17 +120,11 @@ impl Watch {
         let mut size = (0, 0);
         loop {
             while let Some((ticket, work)) = desk.order(Duration::ZERO)? {
-                let answer = match work {
-                    Work::Scan(on) => {
-                        self.scanning = on;
-                        Ok(Answer::Scanning(on))
-                    }
-                    Work::VerifyPin(_)
-                    | Work::ChangePin { .. }
-                    | Work::Authenticate(_)
-                    | Work::Print(_)
-                    | Work::PrintSheet(_)
-                    | Work::Signal(_) => Err(Fault::NotMine),
+                let answer = if let Work::Scan(on) = work {
+                    self.scanning = on;
+                    Ok(Answer::Scanning(on))
+                } else {
+                    Err(Fault::NotMine)
                 };
                 desk.answer(ticket, answer)?;
             }

@@ -58,20 +58,14 @@ fn serve(
     let mut silent = 0;
     loop {
         if let Some((ticket, work)) = desk.order(ask_at.saturating_duration_since(Instant::now()))? {
-            let answer = match work {
-                Work::Print(receipt) => {
-                    desk.health(Health::Busy)?;
-                    if recorder.is_on() {
-                        recorder.note(order(&receipt));
-                    }
-                    Ok(Answer::Printed(printer.print(&receipt, &mut |_| desk.beat())))
+            let answer = if let Work::Print(receipt) = work {
+                desk.health(Health::Busy)?;
+                if recorder.is_on() {
+                    recorder.note(order(&receipt));
                 }
-                Work::VerifyPin(_)
-                | Work::ChangePin { .. }
-                | Work::Authenticate(_)
-                | Work::Scan(_)
-                | Work::PrintSheet(_)
-                | Work::Signal(_) => Err(Fault::NotMine),
+                Ok(Answer::Printed(printer.print(&receipt, &mut |_| desk.beat())))
+            } else {
+                Err(Fault::NotMine)
             };
             desk.answer(ticket, answer)?;
             ask_at = Instant::now();

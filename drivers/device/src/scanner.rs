@@ -51,21 +51,15 @@ fn serve(
     let mut chunk = zeroize::Zeroizing::new([0; 512]);
     loop {
         while let Some((ticket, work)) = desk.order(Duration::ZERO)? {
-            let answer = match work {
-                Work::Scan(on) => {
-                    if trigger(port.as_mut(), line, on).is_err() {
-                        desk.answer(ticket, Err(Fault::Unavailable))?;
-                        return Ok(());
-                    }
-                    *scanning = on;
-                    Ok(Answer::Scanning(on))
+            let answer = if let Work::Scan(on) = work {
+                if trigger(port.as_mut(), line, on).is_err() {
+                    desk.answer(ticket, Err(Fault::Unavailable))?;
+                    return Ok(());
                 }
-                Work::VerifyPin(_)
-                | Work::ChangePin { .. }
-                | Work::Authenticate(_)
-                | Work::Print(_)
-                | Work::PrintSheet(_)
-                | Work::Signal(_) => Err(Fault::NotMine),
+                *scanning = on;
+                Ok(Answer::Scanning(on))
+            } else {
+                Err(Fault::NotMine)
             };
             desk.answer(ticket, answer)?;
         }

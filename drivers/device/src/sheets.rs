@@ -28,17 +28,11 @@ fn serve(desk: &Desk, printer: &SheetPrinter) -> Result<(), Gone> {
     let mut ask_at = Instant::now();
     loop {
         if let Some((ticket, work)) = desk.order(ask_at.saturating_duration_since(Instant::now()))? {
-            let answer = match work {
-                Work::PrintSheet(document) => {
-                    desk.health(Health::Busy)?;
-                    Ok(Answer::Printed(printer.print(&document, &mut |_| desk.beat())))
-                }
-                Work::VerifyPin(_)
-                | Work::ChangePin { .. }
-                | Work::Authenticate(_)
-                | Work::Scan(_)
-                | Work::Print(_)
-                | Work::Signal(_) => Err(Fault::NotMine),
+            let answer = if let Work::PrintSheet(document) = work {
+                desk.health(Health::Busy)?;
+                Ok(Answer::Printed(printer.print(&document, &mut |_| desk.beat())))
+            } else {
+                Err(Fault::NotMine)
             };
             desk.answer(ticket, answer)?;
             ask_at = Instant::now();

@@ -84,22 +84,16 @@ fn serve(desk: &Desk, tty: &str, baud: u32, relays: Relays) -> Result<(), Gone> 
         }
         desk.health(Health::Ready)?;
         if let Some((ticket, work)) = desk.order(tones.rest(Instant::now()))? {
-            let answer = match work {
-                Work::Signal(signal) => {
-                    if set(port.as_mut(), relays, Signal::Dark, false).is_err() {
-                        desk.answer(ticket, Err(Fault::Unavailable))?;
-                        return Ok(());
-                    }
-                    std::thread::sleep(BLINK);
-                    (shown, tones) = (signal, Tones::begin(signal, Instant::now()));
-                    Ok(Answer::Signalled)
+            let answer = if let Work::Signal(signal) = work {
+                if set(port.as_mut(), relays, Signal::Dark, false).is_err() {
+                    desk.answer(ticket, Err(Fault::Unavailable))?;
+                    return Ok(());
                 }
-                Work::VerifyPin(_)
-                | Work::ChangePin { .. }
-                | Work::Authenticate(_)
-                | Work::Print(_)
-                | Work::PrintSheet(_)
-                | Work::Scan(_) => Err(Fault::NotMine),
+                std::thread::sleep(BLINK);
+                (shown, tones) = (signal, Tones::begin(signal, Instant::now()));
+                Ok(Answer::Signalled)
+            } else {
+                Err(Fault::NotMine)
             };
             desk.answer(ticket, answer)?;
         }

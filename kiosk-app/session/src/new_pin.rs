@@ -2,13 +2,12 @@
 //! wiped.
 
 use contract::{Entry, Way};
-use view::TextId;
+use view::{Text, TextId};
 use zeroize::Zeroizing;
 
 use crate::effect::Work;
-use crate::event::{Answer, Failure, PinAnswer};
 use crate::kiosk::{Kiosk, Turn};
-use crate::pin::{PIN_LENGTH, PinEntry};
+use crate::pin::{PIN_LENGTH, PinEntry, Said};
 use crate::visit::{Person, StepState};
 
 type Digits = Zeroizing<Vec<u8>>;
@@ -17,8 +16,6 @@ type Digits = Zeroizing<Vec<u8>>;
 pub(crate) struct NewPin {
     pub(crate) stage: Stage,
     pub(crate) entry: PinEntry,
-    /// What was wrong with what was entered last, until the next digit.
-    pub(crate) problem: Option<TextId>,
 }
 
 /// What is entered now.
@@ -38,8 +35,8 @@ impl Kiosk {
             // There is no card to change anything on: the tile is not open then.
             return self.show_menu(false);
         }
-        let entry = PinEntry::new(&mut turn.draw, tries_left);
-        self.set_state(StepState::NewPin(Box::new(NewPin { stage: Stage::Old, entry, problem: None })));
+        let entry = PinEntry::after_wrong(&mut turn.draw, tries_left);
+        self.set_state(StepState::NewPin(Box::new(NewPin { stage: Stage::Old, entry })));
     }
 
     /// Six digits are there: the next is asked for, or the card is.
@@ -49,26 +46,24 @@ impl Kiosk {
         let Some(digits) = pin.entry.take() else { return };
         let stage = std::mem::replace(&mut pin.stage, Stage::Old);
         match stage {
-            Stage::Old => self.ask_new_pin(turn, digits, None),
+            Stage::Old => self.ask_new_pin(turn, Stage::New { old: digits }, None),
             Stage::New { old } => match self.refusal_of_pin(&old, &digits) {
-                Some(problem) => self.ask_new_pin(turn, old, Some(problem)),
-                None => self.ask_pin_at(turn, Stage::Again { old, new: digits }, None),
+                Some(problem) => self.ask_new_pin(turn, Stage::New { old }, Some(problem)),
+                None => self.ask_new_pin(turn, Stage::Again { old, new: digits }, None),
             },
             Stage::Again { old, new } if new == digits => {
                 let (ticket, deadline) = self.start(turn, Work::ChangePin { old, new });
                 self.set_state(StepState::PinChanging { ticket, deadline });
             }
-            Stage::Again { old, .. } => self.ask_new_pin(turn, old, Some(TextId::ChangePinDiffers)),
+            Stage::Again { old, .. } => {
+                self.ask_new_pin(turn, Stage::New { old }, Some(TextId::ChangePinDiffers));
+            }
         }
     }
 
-    fn ask_new_pin(&mut self, turn: &mut Turn, old: Digits, problem: Option<TextId>) {
-        self.ask_pin_at(turn, Stage::New { old }, problem);
-    }
-
-    fn ask_pin_at(&mut self, turn: &mut Turn, stage: Stage, problem: Option<TextId>) {
-        let entry = PinEntry::new(&mut turn.draw, None);
-        self.set_state(StepState::NewPin(Box::new(NewPin { stage, entry, problem })));
+    fn ask_new_pin(&mut self, turn: &mut Turn, stage: Stage, problem: Option<TextId>) {
+        let entry = PinEntry::new(&mut turn.draw, problem.map(Text::Id));
+        self.set_state(StepState::NewPin(Box::new(NewPin { stage, entry })));
     }
 
     /// Why a new PIN is not taken.
@@ -84,24 +79,17 @@ impl Kiosk {
     }
 
     /// What the card says to the change.
-    pub(crate) fn on_pin_changed(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
-        let state = match answer {
-            Ok(Answer::Pin(PinAnswer::Verified)) => {
+    pub(crate) fn on_pin_changed(&mut self, turn: &mut Turn, said: Said) {
+        let state = match said {
+            Said::Yes => {
                 if let Some(visit) = &self.visit {
                     turn.out.record(Entry::PinChanged { visit: visit.id });
                 }
                 StepState::PinChanged
             }
-            Ok(Answer::Pin(PinAnswer::Wrong { tries_left: 0 } | PinAnswer::Locked)) => {
-                StepState::PinNotChanged { locked: true }
-            }
-            Ok(Answer::Pin(PinAnswer::Wrong { tries_left })) => {
-                return self.ask_old_pin(turn, Some(tries_left));
-            }
-            Ok(
-                Answer::Identified(_) | Answer::Called(_) | Answer::Evidence(_) | Answer::CardAuthority(_),
-            )
-            | Err(_) => StepState::PinNotChanged { locked: false },
+            Said::Wrong { tries_left } => return self.ask_old_pin(turn, Some(tries_left)),
+            Said::Locked => StepState::PinNotChanged { locked: true },
+            Said::Nothing => StepState::PinNotChanged { locked: false },
         };
         self.set_state(state);
     }

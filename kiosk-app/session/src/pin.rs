@@ -1,10 +1,10 @@
 //! A card's PIN: entered on a shuffled pad, checked by the card, never kept. It confirms a payment; on a card that
 //! proved to be its issuer's own it also proves its holder, once the platform has heard of it.
 
-use contract::{Evidence, EvidenceAnswer, EvidenceRequest, Given, Level, ProblemCode};
+use contract::{Evidence, EvidenceRequest, Given};
+use view::{Text, TextId};
 use zeroize::Zeroizing;
 
-use crate::closing::Refusal;
 use crate::draw::Draw;
 use crate::effect::Work;
 use crate::event::{Answer, Failure, PinAnswer};
@@ -20,16 +20,22 @@ pub(crate) struct PinEntry {
     digits: Zeroizing<Vec<u8>>,
     /// The ten digits in the order of the keys.
     pub(crate) keys: [u8; 10],
-    /// After a wrong PIN, until the next digit.
-    pub(crate) tries_left: Option<u8>,
+    /// What was wrong with what was entered last, until the next digit.
+    pub(crate) problem: Option<Text>,
 }
 
 impl PinEntry {
     /// An empty pad with keys in a new order.
-    pub(crate) fn new(draw: &mut Draw, tries_left: Option<u8>) -> Self {
+    pub(crate) fn new(draw: &mut Draw, problem: Option<Text>) -> Self {
         // Room from the start: growing would leave copies behind in freed memory.
         let digits = Zeroizing::new(Vec::with_capacity(PIN_LENGTH));
-        Self { digits, keys: draw.shuffled_digits(), tries_left }
+        Self { digits, keys: draw.shuffled_digits(), problem }
+    }
+
+    /// The same; `tries_left` after a wrong PIN.
+    pub(crate) fn after_wrong(draw: &mut Draw, tries_left: Option<u8>) -> Self {
+        let problem = tries_left.map(|left| Text::With(TextId::PinWrong, vec![left.to_string()]));
+        Self::new(draw, problem)
     }
 
     pub(crate) fn entered(&self) -> usize {
@@ -39,7 +45,7 @@ impl PinEntry {
     pub(crate) fn push(&mut self, digit: u8) {
         if self.digits.len() < PIN_LENGTH && digit < 10 {
             self.digits.push(b'0' + digit);
-            self.tries_left = None;
+            self.problem = None;
         }
     }
 
@@ -50,6 +56,31 @@ impl PinEntry {
     /// The PIN, once it is whole.
     pub(crate) fn take(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         (self.digits.len() == PIN_LENGTH).then(|| std::mem::take(&mut self.digits))
+    }
+}
+
+/// What a card says to a PIN, or to a change of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    Yes,
+    Wrong {
+        /// At least one.
+        tries_left: u8,
+    },
+    /// No tries are left.
+    Locked,
+    /// Nothing that can be understood.
+    Nothing,
+}
+
+impl Said {
+    pub(crate) const fn of(answer: &Result<Answer, Failure>) -> Self {
+        let Ok(Answer::Pin(pin)) = answer else { return Self::Nothing };
+        match *pin {
+            PinAnswer::Verified => Self::Yes,
+            PinAnswer::Wrong { tries_left: 0 } | PinAnswer::Locked => Self::Locked,
+            PinAnswer::Wrong { tries_left } => Self::Wrong { tries_left },
+        }
     }
 }
 
@@ -71,7 +102,7 @@ impl Kiosk {
     /// The pad on the screen.
     pub(crate) fn pin_mut(&mut self) -> Option<&mut PinEntry> {
         match &mut self.visit.as_mut()?.task {
-            Task::Service(running) => running.state.pad(),
+            Task::Service(running) => running.state.pad_mut(),
             Task::Proving(proving) => match &mut proving.by {
                 By::Pin(PinProof::Entering(entry)) => Some(entry),
                 By::Pin(_) | By::Phone { .. } => None,
@@ -95,17 +126,14 @@ impl Kiosk {
     }
 
     /// What the card says of a PIN that proves its holder.
-    pub(crate) fn on_proof_pin(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
-        let proof = match answer {
-            Ok(Answer::Pin(PinAnswer::Verified)) => return self.report_pin(turn),
-            Ok(Answer::Pin(PinAnswer::Wrong { tries_left: 0 } | PinAnswer::Locked)) => PinProof::Locked,
-            Ok(Answer::Pin(PinAnswer::Wrong { tries_left })) => {
-                PinProof::Entering(PinEntry::new(&mut turn.draw, Some(tries_left)))
+    pub(crate) fn on_proof_pin(&mut self, turn: &mut Turn, said: Said) {
+        let proof = match said {
+            Said::Yes => return self.report_pin(turn),
+            Said::Wrong { tries_left } => {
+                PinProof::Entering(PinEntry::after_wrong(&mut turn.draw, Some(tries_left)))
             }
-            Ok(
-                Answer::Identified(_) | Answer::Called(_) | Answer::Evidence(_) | Answer::CardAuthority(_),
-            )
-            | Err(_) => PinProof::Failed(Failure::Device),
+            Said::Locked => PinProof::Locked,
+            Said::Nothing => PinProof::Failed(Failure::Device),
         };
         self.set_pin_proof(proof, None);
     }
@@ -121,26 +149,11 @@ impl Kiosk {
     }
 
     /// What the platform says to a PIN that the card verified.
-    pub(crate) fn on_pin_reported(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
-        let failure = match answer {
-            Ok(Answer::Evidence(EvidenceAnswer { evidence: Evidence::AuthenticatedCardPin, level }))
-                if level >= Level::Proven =>
-            {
-                return self.proven(turn, Evidence::AuthenticatedCardPin);
-            }
-            Err(Failure::Problem(ProblemCode::VisitExpired)) => {
-                return self.refuse(turn, Refusal::VisitExpired);
-            }
-            Err(failure) => failure,
-            Ok(
-                Answer::Evidence(_)
-                | Answer::Identified(_)
-                | Answer::Called(_)
-                | Answer::Pin(_)
-                | Answer::CardAuthority(_),
-            ) => Failure::Nonsense,
-        };
-        self.set_pin_proof(PinProof::Failed(failure), None);
+    pub(crate) fn on_pin_reported(&mut self, turn: &mut Turn, heard: Result<(), Failure>) {
+        match heard {
+            Ok(()) => self.proven(turn, Evidence::AuthenticatedCardPin),
+            Err(failure) => self.set_pin_proof(PinProof::Failed(failure), None),
+        }
     }
 
     fn set_pin_proof(&mut self, proof: PinProof, check: Option<(crate::Ticket, crate::Mono)>) {

@@ -15,7 +15,7 @@ use crate::closing::Refusal;
 use crate::effect::{Ticket, Work};
 use crate::event::{Answer, Failure, Health, Mono};
 use crate::kiosk::{Kiosk, Turn};
-use crate::pin::{PinEntry, PinProof};
+use crate::pin::{PinEntry, PinProof, Said};
 use crate::visit::{Person, Task, Visit};
 
 /// The resident is asked to prove who they are.
@@ -87,29 +87,14 @@ impl Kiosk {
     /// What would prove this person here and now: a phone whose answer the kiosk can read and judge, or the PIN of a
     /// card that is its issuer's own and can be told of it.
     fn proof(&self, visit: &Visit, person: &Person) -> Standing {
-        match (person.evidence, visit.way) {
-            (Evidence::TokenConsumed | Evidence::OfflineCode, Way::Code)
-                if self.devices.code_reader == Health::Ready && self.judge().is_ok() =>
-            {
-                Standing::NeedsPhone
-            }
-            (Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin, Way::Card)
-                if self.online && person.key.is_some() =>
-            {
-                Standing::NeedsPin
-            }
-            (
-                Evidence::TokenConsumed
-                | Evidence::OfflineCode
-                | Evidence::CardAuthenticated
-                | Evidence::AuthenticatedCardPin
-                | Evidence::CardRead
-                | Evidence::IdCardRead
-                | Evidence::CardPin
-                | Evidence::PaperCode
-                | Evidence::ChallengeAnswered,
-                Way::Card | Way::Code | Way::IdCard,
-            ) => Standing::NeedsLevel,
+        let of_phone = matches!(person.evidence, Evidence::TokenConsumed | Evidence::OfflineCode);
+        let vouched = matches!(person.evidence, Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin);
+        let phone_can = self.devices.code_reader == Health::Ready && self.judge().is_ok();
+        let pin_can = self.online && person.key.is_some();
+        match visit.way {
+            Way::Code if of_phone && phone_can => Standing::NeedsPhone,
+            Way::Card if vouched && pin_can => Standing::NeedsPin,
+            Way::Code | Way::Card | Way::IdCard => Standing::NeedsLevel,
         }
     }
 
@@ -186,33 +171,26 @@ impl Kiosk {
 
     /// What the card or the platform says of what was given.
     pub(crate) fn on_proof_answer(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+        if matches!(answer, Err(Failure::Problem(ProblemCode::VisitExpired))) {
+            return self.refuse(turn, Refusal::VisitExpired);
+        }
         match self.proving().map(|proving| &proving.by) {
-            Some(By::Phone { .. }) => self.on_phone_proof(turn, answer),
-            Some(By::Pin(PinProof::AtCard)) => self.on_proof_pin(turn, answer),
-            Some(By::Pin(PinProof::AtPlatform)) => self.on_pin_reported(turn, answer),
+            Some(By::Phone { .. }) => self.on_phone_proof(turn, heard(answer, Evidence::ChallengeAnswered)),
+            Some(By::Pin(PinProof::AtCard)) => self.on_proof_pin(turn, Said::of(&answer)),
+            Some(By::Pin(PinProof::AtPlatform)) => {
+                self.on_pin_reported(turn, heard(answer, Evidence::AuthenticatedCardPin));
+            }
             Some(By::Pin(PinProof::Entering(_) | PinProof::Locked | PinProof::Failed(_))) | None => {}
         }
     }
 
-    fn on_phone_proof(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
-        match answer {
-            Ok(Answer::Evidence(EvidenceAnswer { evidence: Evidence::ChallengeAnswered, level }))
-                if level >= Level::Proven =>
-            {
-                self.proven(turn, Evidence::ChallengeAnswered);
-            }
-            Err(Failure::Problem(ProblemCode::VisitExpired)) => self.refuse(turn, Refusal::VisitExpired),
+    fn on_phone_proof(&mut self, turn: &mut Turn, heard: Result<(), Failure>) {
+        match heard {
+            Ok(()) => self.proven(turn, Evidence::ChallengeAnswered),
             Err(Failure::Problem(ProblemCode::ChallengeFailed)) => self.say_problem(TextId::ProveOtherPhone),
             Err(Failure::Problem(ProblemCode::CodeRevoked)) => self.say_problem(TextId::CodeRevoked),
             Err(Failure::Unreachable | Failure::Device) => self.say_problem(TextId::NoLink),
-            Ok(
-                Answer::Evidence(_)
-                | Answer::Identified(_)
-                | Answer::Called(_)
-                | Answer::Pin(_)
-                | Answer::CardAuthority(_),
-            )
-            | Err(Failure::Nonsense | Failure::Problem(_)) => self.say_problem(TextId::ProveWrong),
+            Err(Failure::Nonsense | Failure::Problem(_)) => self.say_problem(TextId::ProveWrong),
         }
     }
 
@@ -241,6 +219,20 @@ impl Kiosk {
             (*problem, proving.check) = (Some(word), None);
         }
         self.attend();
+    }
+}
+
+/// Whether the platform gives level 2 for this evidence.
+fn heard(answer: Result<Answer, Failure>, of: Evidence) -> Result<(), Failure> {
+    match answer? {
+        Answer::Evidence(EvidenceAnswer { evidence, level }) if evidence == of && level >= Level::Proven => {
+            Ok(())
+        }
+        Answer::Evidence(_)
+        | Answer::Identified(_)
+        | Answer::Called(_)
+        | Answer::Pin(_)
+        | Answer::CardAuthority(_) => Err(Failure::Nonsense),
     }
 }
 

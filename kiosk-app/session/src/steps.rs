@@ -10,9 +10,9 @@ use contract::{
 
 use crate::closing::Refusal;
 use crate::effect::Work;
-use crate::event::{Answer, Failure, PinAnswer};
+use crate::event::{Answer, Failure};
 use crate::kiosk::{Kiosk, Turn};
-use crate::pin::PinEntry;
+use crate::pin::{PinEntry, Said};
 use crate::receipt::{label_of, of_record};
 use crate::rows::{self, Row};
 use crate::setup::method_works;
@@ -98,46 +98,29 @@ impl Kiosk {
         }
     }
 
-    /// The answer to a query or to a PIN check.
+    /// The answer to a query, or to a PIN that was checked or changed.
     pub(crate) fn on_step_answer(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
-        if self
-            .visit
-            .as_ref()
-            .and_then(Visit::running)
-            .is_some_and(|running| matches!(running.state, StepState::PinChanging { .. }))
-        {
-            return self.on_pin_changed(turn, answer);
+        let state = self.visit.as_ref().and_then(Visit::running).map(|running| &running.state);
+        if let Some(StepState::PinCheck { method, .. }) = state {
+            let method = *method;
+            self.on_pin(turn, method, Said::of(&answer));
+        } else if let Some(StepState::PinChanging { .. }) = state {
+            self.on_pin_changed(turn, Said::of(&answer));
+        } else {
+            self.on_called(turn, answer);
         }
-        let checking_pin = self
-            .visit
-            .as_ref()
-            .and_then(Visit::running)
-            .is_some_and(|running| matches!(running.state, StepState::PinCheck { .. }));
-        match (checking_pin, answer) {
-            (true, Ok(Answer::Pin(pin))) => self.on_pin(turn, pin),
-            (
-                true,
-                Ok(
-                    Answer::Identified(_)
-                    | Answer::Called(_)
-                    | Answer::Evidence(_)
-                    | Answer::CardAuthority(_),
-                )
-                | Err(_),
-            ) => {
-                self.set_state(StepState::PinFailed);
-            }
-            (false, Ok(Answer::Called(called))) => self.on_rows(turn, called),
-            (
-                false,
-                Ok(Answer::Identified(_) | Answer::Pin(_) | Answer::Evidence(_) | Answer::CardAuthority(_)),
-            ) => {
+    }
+
+    fn on_called(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+        match answer {
+            Ok(Answer::Called(called)) => self.on_rows(turn, called),
+            Ok(Answer::Identified(_) | Answer::Pin(_) | Answer::Evidence(_) | Answer::CardAuthority(_)) => {
                 self.set_state(StepState::QueryFailed(Failure::Nonsense));
             }
-            (false, Err(Failure::Problem(contract::ProblemCode::VisitExpired))) => {
+            Err(Failure::Problem(contract::ProblemCode::VisitExpired)) => {
                 self.refuse(turn, Refusal::VisitExpired);
             }
-            (false, Err(failure)) => self.set_state(StepState::QueryFailed(failure)),
+            Err(failure) => self.set_state(StepState::QueryFailed(failure)),
         }
     }
 
@@ -282,7 +265,7 @@ impl Kiosk {
     }
 
     fn ask_pin(&mut self, turn: &mut Turn, method: usize, tries_left: Option<u8>) {
-        let entry = PinEntry::new(&mut turn.draw, tries_left);
+        let entry = PinEntry::after_wrong(&mut turn.draw, tries_left);
         self.set_state(StepState::Pin { method, entry });
     }
 
@@ -295,14 +278,10 @@ impl Kiosk {
         self.set_state(StepState::PinCheck { method, ticket, deadline });
     }
 
-    fn on_pin(&mut self, turn: &mut Turn, pin: PinAnswer) {
+    fn on_pin(&mut self, turn: &mut Turn, method: usize, said: Said) {
         let Some(visit) = &mut self.visit else { return };
-        let Some(StepState::PinCheck { method, .. }) = visit.running().map(|running| &running.state) else {
-            return;
-        };
-        let method = *method;
-        match pin {
-            PinAnswer::Verified => {
+        match said {
+            Said::Yes => {
                 if let Some(person) = &mut visit.person {
                     // A card that anybody could have made says yes to every PIN: its word raises nothing.
                     let evidence = match person.evidence {
@@ -325,8 +304,9 @@ impl Kiosk {
                     self.pay(turn, method);
                 }
             }
-            PinAnswer::Wrong { tries_left: 0 } | PinAnswer::Locked => self.set_state(StepState::PinLocked),
-            PinAnswer::Wrong { tries_left } => self.ask_pin(turn, method, Some(tries_left)),
+            Said::Wrong { tries_left } => self.ask_pin(turn, method, Some(tries_left)),
+            Said::Locked => self.set_state(StepState::PinLocked),
+            Said::Nothing => self.set_state(StepState::PinFailed),
         }
     }
 

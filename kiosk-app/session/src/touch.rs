@@ -193,11 +193,6 @@ impl Kiosk {
         if let Some(entry) = self.pin_mut() {
             entry.push(digit);
         }
-        if let Some(running) = self.running_mut()
-            && let StepState::NewPin(pin) = &mut running.state
-        {
-            pin.problem = None;
-        }
     }
 
     fn erase(&mut self) {

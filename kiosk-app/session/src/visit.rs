@@ -141,7 +141,17 @@ pub(crate) enum StepState {
 
 impl StepState {
     /// The pad of this state, if it has one.
-    pub(crate) fn pad(&mut self) -> Option<&mut PinEntry> {
+    pub(crate) fn pad(&self) -> Option<&PinEntry> {
+        if let Self::Pin { entry, .. } = self {
+            Some(entry)
+        } else if let Self::NewPin(pin) = self {
+            Some(&pin.entry)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn pad_mut(&mut self) -> Option<&mut PinEntry> {
         if let Self::Pin { entry, .. } = self {
             Some(entry)
         } else if let Self::NewPin(pin) = self {

@@ -6,7 +6,7 @@
 use contract::{CardAuthRequest, CardStanding, Problem, ProblemCode};
 use rusqlite::{OptionalExtension as _, params};
 
-use crate::columns::{ms, value};
+use crate::columns::{hex_capitals, ms, value};
 use crate::device::Device;
 use crate::fail::{Fail, json, malformed};
 use crate::platform::Turn;
@@ -59,8 +59,7 @@ pub(crate) fn authenticate(turn: &Turn<'_>, device: &Device, body: &[u8]) -> Res
 
 /// The card in the base: its number, and how it stands.
 fn known(turn: &Turn<'_>, request: &CardAuthRequest) -> Result<Option<(String, CardStanding)>, Fail> {
-    let identification: String =
-        request.card.identification.0.iter().map(|byte| format!("{byte:02X}")).collect();
+    let identification = hex_capitals(&request.card.identification.0);
     let found = turn.tx.query_row(
         "SELECT number, standing FROM cards WHERE identification = ?1 AND version = ?2",
         params![identification, request.card.version],
@@ -82,7 +81,7 @@ fn refusal(
         params![device.id.to_string(), ms(turn.now).saturating_sub(MINUTE_MS)],
         |row| row.get(0),
     )?;
-    let area: String = card.identification.0.iter().take(3).map(|byte| format!("{byte:02X}")).collect();
+    let area = hex_capitals(card.identification.0.first_chunk::<3>().unwrap_or(&[0; 3]));
     Ok(if turn.city.cards.is_none() {
         Some(no_key())
     } else if asked >= PER_MINUTE {

@@ -36,6 +36,11 @@ pub(crate) fn epoch_of(stored: &str) -> rusqlite::Result<u64> {
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error)))
 }
 
+/// Bytes as a card writes its identification.
+pub(crate) fn hex_capitals(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

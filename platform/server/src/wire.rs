@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::base::{Issue, PinReset};
 use crate::charges::OrderRef;
+use crate::codes::CertifyRequest;
 
 /// The two HTTP methods that the platform knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +161,7 @@ pub(crate) enum Purpose {
     /// Asking whom the trusted identity service saw, to bind a phone.
     Binding,
     /// Asking whether the credential behind a phone still stands, to go on with its request for a certificate.
-    Credential { request: Vec<u8> },
+    Credential { request: Box<CertifyRequest> },
     /// Asking whom the trusted identity service saw, to let a desk set a card's PIN anew.
     PinReset { client: DeviceId, request: Box<PinReset> },
     /// Asking whether a name is an ID number's, to issue a card that a client asked for.

@@ -100,30 +100,13 @@ pub(super) const fn signal(body: &Body) -> Signal {
 
 /// What the card said to a PIN.
 pub(super) fn pin(answer: Result<wire::Answer, Fault>) -> Result<PinAnswer, Failure> {
-    match answer {
-        Ok(wire::Answer::Pin(outcome)) => cards::pin(outcome),
-        Ok(
-            wire::Answer::Authenticated
-            | wire::Answer::Printed(_)
-            | wire::Answer::Scanning(_)
-            | wire::Answer::Signalled,
-        )
-        | Err(_) => Err(Failure::Device),
-    }
+    let Ok(wire::Answer::Pin(outcome)) = answer else { return Err(Failure::Device) };
+    cards::pin(outcome)
 }
 
 /// Why the card that waited is not read on, if it is not; what it is else, an event says.
 pub(super) fn unread(answer: &Result<wire::Answer, Fault>) -> Option<Failure> {
-    match answer {
-        Ok(wire::Answer::Authenticated) => None,
-        Ok(
-            wire::Answer::Pin(_)
-            | wire::Answer::Printed(_)
-            | wire::Answer::Scanning(_)
-            | wire::Answer::Signalled,
-        )
-        | Err(_) => Some(Failure::Device),
-    }
+    (!matches!(answer, Ok(wire::Answer::Authenticated))).then_some(Failure::Device)
 }
 
 /// What became of a print.

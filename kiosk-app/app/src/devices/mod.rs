@@ -95,10 +95,7 @@ impl Devices {
 
     /// Lets the card check a PIN. The event is what came of it, when that is known at once.
     pub(crate) fn verify_pin(&self, ticket: Ticket, digits: Zeroizing<Vec<u8>>) -> Option<Event> {
-        match &self.card_reader {
-            Some(keeper) => keeper.order(Order::Pin(ticket, digits)),
-            None => Some(Event::Answer(ticket, Err(Failure::Device))),
-        }
+        self.ask_card(ticket, Order::Pin(ticket, digits))
     }
 
     /// Lets the card take another PIN. The event is what came of it, when that is known at once.
@@ -108,16 +105,17 @@ impl Devices {
         old: Zeroizing<Vec<u8>>,
         new: Zeroizing<Vec<u8>>,
     ) -> Option<Event> {
-        match &self.card_reader {
-            Some(keeper) => keeper.order(Order::ChangePin(ticket, old, new)),
-            None => Some(Event::Answer(ticket, Err(Failure::Device))),
-        }
+        self.ask_card(ticket, Order::ChangePin(ticket, old, new))
     }
 
     /// Goes on with the card that waits for its authority. The event is what came of it, when that is known at once.
     pub(crate) fn authenticate(&self, ticket: Ticket, answer: Option<&CardAuthAnswer>) -> Option<Event> {
+        self.ask_card(ticket, Order::Authenticate(ticket, answer.map(cards::auth_answer)))
+    }
+
+    fn ask_card(&self, ticket: Ticket, order: Order) -> Option<Event> {
         match &self.card_reader {
-            Some(keeper) => keeper.order(Order::Authenticate(ticket, answer.map(cards::auth_answer))),
+            Some(keeper) => keeper.order(order),
             None => Some(Event::Answer(ticket, Err(Failure::Device))),
         }
     }

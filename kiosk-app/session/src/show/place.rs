@@ -36,12 +36,13 @@ enum Spot {
         state: u8,
         keys: Option<[u8; 10]>,
     },
-    /// Service, step, state of the step, page, and whether the paper's buttons are there.
+    /// Service, step, state of the step, page, the keys of a pad, and whether the paper's buttons are there.
     Step {
         service: String,
         at: usize,
         state: u8,
         page: usize,
+        keys: Option<[u8; 10]>,
         paper: Option<crate::paper::PaperState>,
     },
 }
@@ -82,19 +83,13 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
         StepState::NoMethod => (6, 0, None),
         StepState::MoneyOff => (15, 0, None),
         StepState::Confirm { .. } => (7, 0, None),
-        StepState::Pin { entry, .. } => {
-            let order = entry.keys.iter().fold(0, |sum, key| sum * 10 + usize::from(*key));
-            (8, order, None)
-        }
+        StepState::Pin { .. } => (8, 0, None),
         StepState::PinCheck { .. } => (9, 0, None),
         StepState::PinLocked => (10, 0, None),
         StepState::PinFailed => (11, 0, None),
         StepState::Paying { slow, .. } => (12, usize::from(*slow), None),
         StepState::ShowCode => (16, 0, None),
-        StepState::NewPin(pin) => {
-            let order = pin.entry.keys.iter().fold(0, |sum, key| sum * 10 + usize::from(*key));
-            (17, order, None)
-        }
+        StepState::NewPin(_) => (17, 0, None),
         StepState::PinChanging { .. } => (18, 0, None),
         StepState::PinChanged => (19, 0, None),
         StepState::PinNotChanged { .. } => (20, 0, None),
@@ -102,7 +97,8 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
         StepState::Printing { receipt } => (14, 0, Some(*receipt)),
     };
     let paper = receipt.and_then(|receipt| kiosk.paper_of(receipt)).copied();
-    Spot::Step { service: running.doc.id.clone(), at: running.at, state, page, paper }
+    let keys = running.state.pad().map(|pad| pad.keys);
+    Spot::Step { service: running.doc.id.clone(), at: running.at, state, page, keys, paper }
 }
 
 fn of_proof(proving: &Proving) -> Spot {

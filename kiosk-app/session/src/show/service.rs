@@ -363,11 +363,7 @@ fn new_pin(visit: &Visit, new: &NewPin) -> Frame {
         Stage::New { .. } => (TextId::ChangePinNew, TextId::ChangePinNewLead),
         Stage::Again { .. } => (TextId::ChangePinAgain, TextId::PinLead),
     };
-    let mut frame = pin(visit, title, lead, &new.entry);
-    if let (Body::Pin(pad), Some(problem)) = (&mut frame.body, new.problem) {
-        pad.problem = Some(problem.into());
-    }
-    frame
+    pin(visit, title, lead, &new.entry)
 }
 
 pub(super) fn pin(visit: &Visit, title: TextId, lead: TextId, entry: &PinEntry) -> Frame {
@@ -383,7 +379,7 @@ pub(super) fn pin(visit: &Visit, title: TextId, lead: TextId, entry: &PinEntry) 
             entered: u8::try_from(entered).unwrap_or(u8::MAX),
             length: u8::try_from(PIN_LENGTH).unwrap_or(u8::MAX),
             keys: entry.keys,
-            problem: entry.tries_left.map(|left| Text::With(TextId::PinWrong, vec![left.to_string()])),
+            problem: entry.problem.clone(),
         }),
         actions: vec![go],
         footer: footer(visit),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cards::card;
 use super::note;
 use crate::codes::{Client, Seen};
+use crate::columns::hex_capitals;
 use crate::fail::{Fail, json};
 use crate::platform::Turn;
 use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
@@ -64,7 +65,7 @@ pub(crate) fn seen(
             seen.name,
             seen.id_number,
             request.number,
-            request.card.identification.0.iter().map(|byte| format!("{byte:02X}")).collect::<String>(),
+            hex_capitals(&request.card.identification.0),
         ],
         |row| row.get(0),
     )?;

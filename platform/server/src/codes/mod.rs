@@ -21,7 +21,9 @@ pub(crate) use answers::prove;
 pub(crate) use judge::{look, note_use, refused, take};
 pub use keys::{AuthorityError, CodeAuthority};
 pub(crate) use page::page;
-pub(crate) use phones::{Seen, TOKEN_MS, bound, credential_told, fresh_token, route, suspend};
+pub(crate) use phones::{
+    CertifyRequest, Seen, TOKEN_MS, bound, credential_told, fresh_token, route, suspend,
+};
 pub(crate) use refusal::PhoneRefusal;
 pub use rules::{IssuingRules, PaperRules, PhoneRules, RevocationRules, RulesError};
 pub use verify::{Client, ClientsError, clients_of};

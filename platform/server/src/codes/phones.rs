@@ -59,9 +59,9 @@ struct Pairing {
 }
 
 /// Asks for a session certificate.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CertifyRequest {
+pub(crate) struct CertifyRequest {
     /// The phone's secret, 32 hexadecimal digits.
     phone: String,
     /// The public key that the phone has just made: a compressed SM2 point, 66 hexadecimal digits.
@@ -233,19 +233,20 @@ fn bind_to(turn: &mut Turn<'_>, resident: i64, credential: Option<String>) -> Re
 /// relied on.
 fn certify(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     authority(turn.city)?;
-    let phone = phone(turn, &json::<CertifyRequest>(body)?.phone)?;
+    let request: CertifyRequest = json(body)?;
+    let phone = phone(turn, &request.phone)?;
     let credential: Option<String> = turn
         .tx
         .query_row("SELECT credential FROM phone_credentials WHERE phone = ?1", [phone.hash], |row| {
             row.get(0)
         })
         .optional()?;
-    let Some(credential) = credential else { return certified(turn, body) };
+    let Some(credential) = credential else { return certified(turn, &phone, &request) };
     Ok(Reply::Ask(OutCall {
         peer: Peer::Identity,
         target: "/credentials".into(),
         body: serde_json::json!({ "credential": credential }).to_string().into_bytes(),
-        purpose: Purpose::Credential { request: body.to_vec() },
+        purpose: Purpose::Credential { request: Box::new(request) },
     }))
 }
 
@@ -253,7 +254,7 @@ fn certify(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
 /// it, a code goes on as long as a code may.
 pub(crate) fn credential_told(
     turn: &mut Turn<'_>,
-    request: &[u8],
+    request: &CertifyRequest,
     answer: Option<&OutAnswer>,
 ) -> Result<Reply, Fail> {
     #[derive(Deserialize)]
@@ -262,19 +263,17 @@ pub(crate) fn credential_told(
     }
     let stands = answer.filter(|answer| answer.status == 200);
     let stands = stands.and_then(|answer| serde_json::from_slice::<Stands>(&answer.body).ok());
+    let phone = phone(turn, &request.phone)?;
     if stands.is_none_or(|stands| stands.standing != "ended") {
-        return certified(turn, request);
+        return certified(turn, &phone, request);
     }
-    let phone = phone(turn, &json::<CertifyRequest>(request)?.phone)?;
     end(turn.tx, authority(turn.city)?, turn.now, phone.resident)?;
     // An answer, not a failure: the end stays.
     Ok(PhoneRefusal::NotBound.into_response().into())
 }
 
-fn certified(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+fn certified(turn: &mut Turn<'_>, phone: &Phone, request: &CertifyRequest) -> Result<Reply, Fail> {
     let authority = authority(turn.city)?;
-    let request: CertifyRequest = json(body)?;
-    let phone = phone(turn, &request.phone)?;
     with_card(turn, phone.resident)?;
     let key: [u8; 33] = unhex(&request.session_key).ok_or(PhoneRefusal::Malformed)?;
     let key = PublicKey::from_bytes(&key).map_err(|_| PhoneRefusal::Malformed)?;
