@@ -5,6 +5,7 @@ mod camera;
 mod card_authority;
 mod card_reader;
 mod faults;
+mod gate;
 mod id_reader;
 mod printer;
 

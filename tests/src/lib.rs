@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod browser;
+mod desk;
 mod desktop;
 pub mod driver;
 pub mod ends;

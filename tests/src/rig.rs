@@ -18,6 +18,7 @@ use contract::{
 use tempfile::TempDir;
 use virtual_hardware::sheet_printer::{CupsPrinter, PRINTS};
 
+use crate::desk;
 use crate::desktop::{start_display, start_session_bus};
 use crate::ends::Ends;
 use crate::eyes::Eyes;
@@ -105,6 +106,8 @@ pub struct Fitting {
     pub printer: Option<&'static str>,
     /// The A4 printer of the site's file, which is left out otherwise: one kiosk of a rig can have it.
     pub sheet_printer: bool,
+    /// A PSAM in the slot that the kiosk's cards are not put in.
+    pub psam: bool,
 }
 
 impl Rig {
@@ -243,6 +246,8 @@ impl Rig {
         command.arg("--format-key").arg(self.city("format.key"));
         command.arg("--card-key").arg(self.city("card.key"));
         command.arg("--devices").arg(self.city("devices.toml"));
+        fs::write(self.city("clients.toml"), desk::clients(&self.desk_keys())?)?;
+        command.arg("--clients").arg(self.city("clients.toml"));
         let rules = fs::read_to_string(self.repository.join("provisioning/codes.toml"))?;
         let rules = rules
             .replace("127.0.0.1:8084", &self.identity.to_string())
@@ -296,7 +301,7 @@ impl Rig {
         }
         site.devices.card_reader = plan.slot.map(|slot| CardReaderPath {
             reader: format!("Virtual PCD 00 0{slot}"),
-            psam: None,
+            psam: plan.fitting.psam.then(|| format!("Virtual PCD 00 0{}", psam_slot(slot))),
             older_cards: OlderCards::Limit,
         });
         let staff = fs::read_to_string(self.state.join("staff/device.pub"))?.trim().parse()?;
@@ -345,6 +350,9 @@ impl Rig {
         bench.arg("--listen").arg(bench_at.to_string()).arg("--display").arg(&display);
         bench.arg("--residents").arg(self.repository.join("assets/residents.toml"));
         bench.arg("--vpcd").arg((VPCD_PORT + plan.slot.unwrap_or(1)).to_string());
+        if let Some(slot) = plan.slot.filter(|_| plan.fitting.psam) {
+            bench.arg("--psam").arg((VPCD_PORT + psam_slot(slot)).to_string());
+        }
         bench.arg("--printer").arg(&printer).arg("--camera").arg(&camera);
         if site.devices.id_reader.is_some() {
             bench.arg("--id-reader").arg(&id_reader);
@@ -391,6 +399,18 @@ impl Rig {
         kiosk.start()?;
         self.kiosks.push(kiosk);
         Ok(self.kiosks.len() - 1)
+    }
+
+    /// Has a desk of the cards' issuer take a step with a card: `lose`, `restore`, …
+    ///
+    /// # Errors
+    /// When the platform refuses.
+    pub fn at_desk(&self, step: &str, number: &str) -> Result<()> {
+        desk::step(self.platform, &self.desk_keys(), step, number)
+    }
+
+    fn desk_keys(&self) -> PathBuf {
+        self.state.join("desk")
     }
 
     /// Where a phone finds the page of the city code.
@@ -561,6 +581,7 @@ fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
     provision(&["root-key", "root"])?;
     // A key pair is a key pair: that of a card is made as a kiosk's is.
     provision(&["device-keys", "--device", "S-0001", "staff"])?;
+    provision(&["device-keys", "--device", desk::DESK, "desk"])?;
     provision(&["issuer-keys", "--root", "root/root.key", "city/codes"])?;
     for site in SITES {
         let device = read_site(repository, site)?.device.to_string();
@@ -569,6 +590,11 @@ fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
         provision(&["certify", "--city", "city", "--device", &device, &request])?;
     }
     Ok(())
+}
+
+/// Debian's virtual reader has two slots.
+const fn psam_slot(of_cards: u16) -> u16 {
+    1 - of_cards % 2
 }
 
 fn read_site(repository: &Path, name: &str) -> Result<Site> {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use virtual_hardware::bench::{Bench, router};
 use virtual_hardware::camera::VirtualCamera;
+use virtual_hardware::card::VirtualCard;
 use virtual_hardware::display::Display;
 use virtual_hardware::faults::Faults;
 use virtual_hardware::id_reader::VirtualIdReader;
@@ -36,6 +37,9 @@ struct Arguments {
     /// Port of vpcd's slot.
     #[arg(long, default_value_t = 35963)]
     vpcd: u16,
+    /// Port of vpcd's slot that holds a PSAM of the city's; none: the kiosk has no PSAM.
+    #[arg(long)]
+    psam: Option<u16>,
     /// Where the printer's port is made (a symbolic link).
     #[arg(long)]
     printer: PathBuf,
@@ -77,13 +81,19 @@ async fn main() -> Result<()> {
     let id_reader =
         arguments.id_reader.map(|link| VirtualIdReader::plug_in(&link, faults.clone())).transpose();
     let relays = arguments.relays.map(|link| VirtualRelays::plug_in(&link)).transpose();
+    let city = match &arguments.card_key {
+        Some(path) => CityKey::read(path)?,
+        None => CityKey::test(),
+    };
+    // It stays in its slot for as long as the bench runs.
+    let mut psam = arguments.psam.map(Slot::new);
+    if let Some(slot) = &mut psam {
+        slot.insert("psam", VirtualCard::psam(&city)).context("the virtual PSAM")?;
+    }
     let bench = Bench {
         relays: relays.context("the virtual relay board")?,
         residents: residents::read(&arguments.residents)?,
-        city: match &arguments.card_key {
-            Some(path) => CityKey::read(path)?,
-            None => CityKey::test(),
-        },
+        city,
         staff: arguments.staff_key.as_deref().map(keys::staff).transpose()?.map(Arc::new),
         slot: Mutex::new(Slot::with(arguments.vpcd, faults.clone())),
         printer: VirtualPrinter::with(&arguments.printer, WIDTH_80, faults.clone())
@@ -112,5 +122,6 @@ async fn main() -> Result<()> {
         served = axum::serve(listener, router(Arc::new(bench))).into_future() => served?,
         () = stop => {}
     }
+    drop(psam);
     Ok(())
 }

@@ -113,6 +113,10 @@ impl Shelf {
                     // Also when it does not follow: then nothing is believed any more.
                     changed.codes = true;
                 }
+                FeedItem::CardStops { delta } => {
+                    self.trust.take_stops(delta, now);
+                    changed.codes = true;
+                }
             }
         }
         self.cursor = cursor;

@@ -1,4 +1,5 @@
-//! What the city said about its codes: lists of issuer keys and revocations, believed only under its signatures.
+//! What the city said about its codes and cards: lists of issuer keys and revocations, believed only under its
+//! signatures.
 //!
 //! A list is signed by the root key that the site file names, a delta by the key that the list names. What is not
 //! is refused and counted; it never replaces what was believed before. Everything is kept over a restart as it
@@ -6,20 +7,50 @@
 
 use std::sync::Arc;
 
-use contract::{CodeRules, IssuerKeys, Revocations, Signed, UnixMs};
+use contract::{CardName, CodeHolder, CodeRules, IssuerKeys, Revocable, Revocations, Signed, UnixMs};
 use serde::{Deserialize, Serialize};
 use session::CodeTrust;
 
 /// No more deltas are kept; with more, all are asked for again after a restart.
 const KEPT_MAX: usize = 512;
+const NOT_NEXT: &str = "it does not follow the one before";
 
 /// What is believed, and the words it came in.
 pub(crate) struct Trust {
     rules: Option<CodeRules>,
     believed: Arc<CodeTrust>,
     list: Option<Signed<IssuerKeys>>,
-    deltas: Vec<(u64, Signed<Revocations>)>,
+    codes: Deltas<CodeHolder>,
+    cards: Deltas<CardName>,
     refused: u64,
+}
+
+/// The deltas of one kind that still say something, in their order.
+struct Deltas<Who>(Vec<Delta<Who>>);
+
+struct Delta<Who> {
+    until: u64,
+    /// It only lives longer than the one before.
+    is_empty: bool,
+    signed: Signed<Revocations<Who>>,
+}
+
+impl<Who: Revocable> Deltas<Who> {
+    fn push(&mut self, delta: &Revocations<Who>, signed: Signed<Revocations<Who>>) {
+        if delta.since == 0 {
+            self.0.clear();
+        }
+        let (until, is_empty) = (delta.until, delta.revoked.is_empty());
+        if is_empty {
+            // It stands for the one before it that did the same.
+            self.0.pop_if(|before| before.until == until && before.is_empty);
+        }
+        self.0.push(Delta { until, is_empty, signed });
+    }
+
+    fn signed(&self) -> Vec<Signed<Revocations<Who>>> {
+        self.0.iter().map(|delta| delta.signed.clone()).collect()
+    }
 }
 
 /// The same as it is kept over a restart.
@@ -27,11 +58,14 @@ pub(crate) struct Trust {
 pub(crate) struct Kept {
     list: Option<Signed<IssuerKeys>>,
     deltas: Vec<Signed<Revocations>>,
+    #[serde(default)]
+    stops: Vec<Signed<Revocations<CardName>>>,
 }
 
 impl Trust {
     pub(crate) fn new(rules: Option<CodeRules>) -> Self {
-        Self { rules, believed: Arc::default(), list: None, deltas: Vec::new(), refused: 0 }
+        let (codes, cards) = (Deltas(Vec::new()), Deltas(Vec::new()));
+        Self { rules, believed: Arc::default(), list: None, codes, cards, refused: 0 }
     }
 
     /// What was kept; none when anything of it is not as the city signed it.
@@ -40,13 +74,18 @@ impl Trust {
         let list = kept.list.is_none_or(|list| trust.take_list(list));
         // The time is not known yet: nothing is forgotten for it.
         let deltas = kept.deltas.into_iter().all(|delta| trust.take_delta(delta, UnixMs(0)));
-        (list && deltas).then_some(trust)
+        let stops = kept.stops.into_iter().all(|delta| trust.take_stops(delta, UnixMs(0)));
+        (list && deltas && stops).then_some(trust)
     }
 
     /// What [`Trust::restore`] takes; none when it would be too much.
     pub(crate) fn keep(&self) -> Option<Kept> {
-        let deltas: Vec<_> = self.deltas.iter().map(|(_, delta)| delta.clone()).collect();
-        (deltas.len() <= KEPT_MAX).then(|| Kept { list: self.list.clone(), deltas })
+        let fits = self.codes.0.len() + self.cards.0.len() <= KEPT_MAX;
+        fits.then(|| Kept {
+            list: self.list.clone(),
+            deltas: self.codes.signed(),
+            stops: self.cards.signed(),
+        })
     }
 
     /// What the kiosk judges codes by.
@@ -77,34 +116,46 @@ impl Trust {
         true
     }
 
-    /// Takes a delta in; whether it is believed now.
+    /// Takes a delta about codes in; whether it is believed now.
     pub(crate) fn take_delta(&mut self, signed: Signed<Revocations>, now: UnixMs) -> bool {
         let Some(rules) = &self.rules else { return true };
-        let Some(revoker) = self.believed.keys().map(|list| list.revoker.clone()) else {
-            return self.refuse("no list says who revokes");
-        };
-        let delta = match signed.open(&revoker) {
-            Ok(delta) if delta.city == rules.city => delta,
-            Ok(_) => return self.refuse("it is another city's"),
-            Err(error) => {
-                tracing::warn!(%error, "a delta of revocations is refused");
-                return self.refuse("its revoker did not sign it, or it makes no sense");
-            }
+        let delta = match self.open(&signed, &rules.city) {
+            Ok(delta) => delta,
+            Err(why) => return self.refuse(why),
         };
         if !Arc::make_mut(&mut self.believed).take_delta(&delta, now) {
-            return self.refuse("it does not follow the one before");
+            return self.refuse(NOT_NEXT);
         }
-        if delta.since == 0 {
-            self.deltas.clear();
-        }
-        // One that only lives longer stands for the one before it that did the same.
-        if delta.revoked.is_empty() {
-            self.deltas.pop_if(|(until, before)| {
-                *until == delta.until && before.open(&revoker).is_ok_and(|before| before.revoked.is_empty())
-            });
-        }
-        self.deltas.push((delta.until, signed));
+        self.codes.push(&delta, signed);
         true
+    }
+
+    /// The same about cards.
+    pub(crate) fn take_stops(&mut self, signed: Signed<Revocations<CardName>>, now: UnixMs) -> bool {
+        let Some(rules) = &self.rules else { return true };
+        let delta = match self.open(&signed, &rules.city) {
+            Ok(delta) => delta,
+            Err(why) => return self.refuse(why),
+        };
+        if !Arc::make_mut(&mut self.believed).take_stops(&delta, now) {
+            return self.refuse(NOT_NEXT);
+        }
+        self.cards.push(&delta, signed);
+        true
+    }
+
+    /// What a delta says, if the city's revoker signed it.
+    fn open<Who: Revocable>(
+        &self,
+        signed: &Signed<Revocations<Who>>,
+        city: &str,
+    ) -> Result<Revocations<Who>, &'static str> {
+        let revoker = &self.believed.keys().ok_or("no list says who revokes")?.revoker;
+        let delta = signed.open(revoker).map_err(|error| {
+            tracing::warn!(%error, "a delta of revocations is refused");
+            "its revoker did not sign it, or it makes no sense"
+        })?;
+        if delta.city == city { Ok(delta) } else { Err("it is another city's") }
     }
 
     fn refuse(&mut self, why: &'static str) -> bool {

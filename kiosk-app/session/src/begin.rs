@@ -48,10 +48,7 @@ impl Kiosk {
             }
             CardEvent::Read { .. } => self.gate_refused(turn, Refusal::CardExpired),
             CardEvent::Refused(refusal) => self.gate_refused(turn, refusal_of_card(refusal)),
-            // Nobody waits at a gate for two questions; the platform knows the card by what it gives to anybody.
-            CardEvent::NeedsAuthority(_) => {
-                self.start(turn, Work::Authenticate(None));
-            }
+            CardEvent::NeedsAuthority(card) => self.gate_authority(turn, card),
             // A gate has no view for the staff: it is minded from the kiosk beside it.
             CardEvent::Staff(_) => self.gate_refused(turn, Refusal::CardForeign),
             CardEvent::Inserted | CardEvent::Removed => {}

@@ -141,12 +141,18 @@ impl Kiosk {
 
     /// What signed codes are judged by, or why they cannot be.
     pub(crate) fn judge(&self) -> Result<Judge<'_>, Refusal> {
+        let (rules, now) = self.judging_time()?;
+        if self.codes.holds(now) { Ok(Judge { rules, now }) } else { Err(Refusal::CodeNeedsLink) }
+    }
+
+    /// The time by which codes and cards are judged, and by what rules; or why the kiosk judges none.
+    pub(crate) fn judging_time(&self) -> Result<(&CodeRules, UnixMs), Refusal> {
         let rules = self.setup.codes.as_ref().ok_or(Refusal::CodeNeedsLink)?;
         let limit = u64::from(rules.unsynced_hours) * 3_600_000;
         let now = self.clock.now(self.now, limit).map_err(|doubt| match doubt {
             Doubt::Unsynced | Doubt::Behind => Refusal::ClockDoubt,
         })?;
-        if self.codes.holds(now) { Ok(Judge { rules, now }) } else { Err(Refusal::CodeNeedsLink) }
+        Ok((rules, now))
     }
 
     fn begin_by_code(&mut self, turn: &mut Turn, accepted: Accepted) {

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    Admitted, CardEvidence, CloseReason, Entry, Evidence, IdentifyRequest, Presented, UnixMs, VisitId,
+    Admitted, CardAuthRequest, CardChallenge, CardEvidence, CardName, CloseReason, Entry, Evidence,
+    IdentifyRequest, Presented, ProblemCode, UnixMs, VisitId,
 };
 use view::TextId;
 
@@ -47,13 +48,27 @@ pub(crate) enum Verdict {
     Stop(TextId),
 }
 
-/// The platform is being asked who this is.
+/// The platform is being asked.
 struct Asking {
     visit: VisitId,
     ticket: Ticket,
     deadline: Mono,
-    /// A record names it, so its end must be recorded too.
-    recorded: bool,
+    about: About,
+}
+
+/// What it is asked.
+#[derive(Clone, Copy)]
+enum About {
+    /// Who shows this code. A record names the visit, so its end must be recorded too.
+    Code,
+    /// Whose card this is.
+    Card {
+        card: Option<CardName>,
+        /// It proved to be its issuer's own.
+        authenticated: bool,
+    },
+    /// To vouch for the card, which waits in its reader.
+    Authority,
 }
 
 impl Gate {
@@ -89,10 +104,24 @@ impl Kiosk {
         let visit = accepted.visit;
         match accepted.verified {
             Some(verified) => {
-                self.admit(turn, visit, Admitted::Holder(verified.holder), verified.evidence);
+                self.admit(turn, visit, Admitted::Holder(verified.holder), None, verified.evidence);
                 turn.out.record(Entry::VisitClosed { visit, reason: CloseReason::Exit });
             }
-            None => self.ask(turn, visit, Presented::Code { text: accepted.text }, true),
+            None => self.ask(turn, visit, Presented::Code { text: accepted.text }, About::Code),
+        }
+    }
+
+    /// A card that has to prove itself, and no PSAM that it proves itself to.
+    pub(crate) fn gate_authority(&mut self, turn: &mut Turn, card: CardChallenge) {
+        if self.gate.asking.is_some() {
+            return;
+        }
+        if self.online {
+            let visit = VisitId::from_entropy(turn.draw.next());
+            let work = Work::AskAuthority(CardAuthRequest { visit, card });
+            self.ask_platform(turn, visit, work, About::Authority);
+        } else {
+            self.start(turn, Work::Authenticate(None));
         }
     }
 
@@ -101,58 +130,128 @@ impl Kiosk {
         if self.gate.asking.is_some() {
             return;
         }
+        let (card, authenticated) = (evidence.card(), evidence.authenticated);
         if self.online {
             let visit = VisitId::from_entropy(turn.draw.next());
-            self.ask(turn, visit, Presented::Card(evidence), false);
+            self.ask(turn, visit, Presented::Card(evidence), About::Card { card, authenticated });
         } else {
-            // A card that was only read can be a copy; without the platform nobody says otherwise.
-            self.stop(turn, TextId::GateCardOffline);
+            self.judge_card(turn, card, authenticated);
         }
+    }
+
+    /// What a card is worth without the platform: it lets its holder through when it proved itself to the gate's own
+    /// PSAM and is not among those that are not in force.
+    fn judge_card(&mut self, turn: &mut Turn, card: Option<CardName>, authenticated: bool) {
+        // A card that was only read can be a copy.
+        let (Some(card), true) = (card, authenticated) else {
+            return self.stop(turn, TextId::GateCardOffline);
+        };
+        if !self.judging_time().is_ok_and(|(_, now)| self.codes.holds_cards(now)) {
+            return self.stop(turn, TextId::GateCardOffline);
+        }
+        if self.codes.is_stopped(card) {
+            return self.stop(turn, Refusal::CardStopped.words().0);
+        }
+        let visit = VisitId::from_entropy(turn.draw.next());
+        self.admit(turn, visit, Admitted::Card(card), None, Evidence::CardAuthenticated);
     }
 
     pub(crate) fn gate_refused(&mut self, turn: &mut Turn, refusal: Refusal) {
         self.stop(turn, refusal.words().0);
     }
 
-    fn ask(&mut self, turn: &mut Turn, visit: VisitId, presented: Presented, recorded: bool) {
-        let (ticket, deadline) = self.start(turn, Work::Identify(IdentifyRequest { visit, presented }));
-        let deadline = deadline.min(turn.now.mono.plus_ms(ANSWER_MS));
-        self.gate.sign = None;
-        self.gate.asking = Some(Asking { visit, ticket, deadline, recorded });
+    fn ask(&mut self, turn: &mut Turn, visit: VisitId, presented: Presented, about: About) {
+        self.ask_platform(turn, visit, Work::Identify(IdentifyRequest { visit, presented }), about);
     }
 
-    /// What the platform says. Its name for the person goes no further than this.
+    fn ask_platform(&mut self, turn: &mut Turn, visit: VisitId, work: Work, about: About) {
+        let (ticket, deadline) = self.start(turn, work);
+        let deadline = deadline.min(turn.now.mono.plus_ms(ANSWER_MS));
+        self.gate.sign = None;
+        self.gate.asking = Some(Asking { visit, ticket, deadline, about });
+    }
+
+    /// What the platform says.
     pub(crate) fn gate_answer(&mut self, turn: &mut Turn, ticket: Ticket, answer: Result<Answer, Failure>) {
         if self.gate.asking.as_ref().is_none_or(|asking| asking.ticket != ticket) {
             return;
         }
-        let Some(asking) = self.gate.asking.take() else { return };
+        let Some(Asking { visit, about, .. }) = self.gate.asking.take() else { return };
+        match about {
+            About::Authority => self.gate_vouched(turn, answer),
+            About::Card { card, authenticated } => {
+                if let Err(Failure::Unreachable) = answer {
+                    // The link went this moment.
+                    return self.judge_card(turn, card, authenticated);
+                }
+                self.gate_named(turn, visit, card.map(Admitted::Card), answer);
+            }
+            About::Code => {
+                self.gate_named(turn, visit, None, answer);
+                turn.out.record(Entry::VisitClosed { visit, reason: CloseReason::Exit });
+            }
+        }
+    }
+
+    /// Who it is. The platform's name for the person goes no further than this.
+    fn gate_named(
+        &mut self,
+        turn: &mut Turn,
+        visit: VisitId,
+        card: Option<Admitted>,
+        answer: Result<Answer, Failure>,
+    ) {
         match answer {
             Ok(Answer::Identified(identified)) => {
                 let (resident, evidence) = (identified.resident, identified.evidence);
-                self.admit(turn, asking.visit, Admitted::Resident(resident), evidence);
+                self.admit(turn, visit, Admitted::Resident(resident), card, evidence);
             }
             Ok(Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_) | Answer::CardAuthority(_)) => {
                 self.stop(turn, Refusal::Nonsense.words().0);
             }
             Err(failure) => self.stop(turn, refusal_of(failure).words().0),
         }
-        if asking.recorded {
-            turn.out.record(Entry::VisitClosed { visit: asking.visit, reason: CloseReason::Exit });
-        }
     }
 
-    fn admit(&mut self, turn: &mut Turn, visit: VisitId, who: Admitted, evidence: Evidence) {
+    /// What the card has to answer. Whatever else the platform says of the card in person, the card is read on as what
+    /// it gives to anybody: who it is, is asked next.
+    fn gate_vouched(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+        let vouched = match answer {
+            Ok(Answer::CardAuthority(answer)) => Some(answer),
+            Err(Failure::Problem(
+                code @ (ProblemCode::CardUnknown
+                | ProblemCode::CardStopped
+                | ProblemCode::CardMismatch
+                | ProblemCode::ChallengeFailed),
+            )) => return self.stop(turn, refusal_of(Failure::Problem(code)).words().0),
+            Ok(Answer::Identified(_) | Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_)) | Err(_) => {
+                None
+            }
+        };
+        self.start(turn, Work::Authenticate(vouched));
+    }
+
+    /// `also`: what the same one is known by when the link goes, or was while there was none.
+    fn admit(
+        &mut self,
+        turn: &mut Turn,
+        visit: VisitId,
+        who: Admitted,
+        also: Option<Admitted>,
+        evidence: Evidence,
+    ) {
         let Some(rules) = self.setup.gate else { return };
         let now = self.best_time();
         let admitted = &mut self.gate.admitted;
         admitted.retain(|_, until| *until > now);
-        if admitted.contains_key(&who) || admitted.len() >= ADMITTED_MAX {
+        let names = [Some(who), also];
+        let mut known = names.iter().flatten();
+        if known.any(|name| admitted.contains_key(name)) || admitted.len() >= ADMITTED_MAX {
             return self.stop(turn, TextId::GatePassback);
         }
         let until = now.plus_ms(u64::from(rules.passback_s) * 1000);
         if rules.passback_s > 0 {
-            admitted.insert(who, until);
+            admitted.extend(names.into_iter().flatten().map(|name| (name, until)));
         }
         turn.out.record(Entry::Admitted { visit, who, evidence, until, offline: !self.online });
         self.gate.last = Some((who, turn.now.mono));

@@ -1,25 +1,69 @@
-//! Whose codes the kiosk accepts by its own judgement: the city's issuer keys, and who is revoked.
+//! Whose codes and which cards the kiosk accepts by its own judgement: the city's issuer keys, and who is revoked.
 //!
 //! Everything in here was signed by the city and checked by whoever filled it. It forgets nothing to make
-//! room: a kiosk that cannot hold every revocation accepts no code by itself.
+//! room: a kiosk that cannot hold every revocation of a kind accepts nothing of that kind by itself.
 
 use std::collections::BTreeMap;
 
-use contract::{CodeHolder, IssuerKeys, Revocations, UnixMs};
+use contract::{CardName, CodeHolder, IssuerKeys, Revocable, Revocations, UnixMs};
 use resident_code::{Issuers, PublicKey};
 
-/// Most revocations that are held, some 5 MB. A code lives a day, so that is many phones lost in one day.
-const REVOKED_MAX: usize = 100_000;
+/// Most revoked codes that are held, some 5 MB. A code lives a day, so that is many phones lost in one day.
+const CODES_MAX: usize = 100_000;
+/// Most cards not in force that are held, some 15 MB. A card is remembered for as long as it could be valid.
+const CARDS_MAX: usize = 300_000;
 
-/// What the kiosk judges codes by.
+/// What the kiosk judges codes and cards by.
 #[derive(Clone, Default)]
 pub struct CodeTrust {
     keys: Option<IssuerKeys>,
-    /// Each with the end of its last code.
-    revoked: BTreeMap<CodeHolder, UnixMs>,
+    codes: Revoked<CodeHolder>,
+    cards: Revoked<CardName>,
+}
+
+/// The revocations of one kind.
+#[derive(Clone)]
+struct Revoked<Who> {
+    /// Each with the time until which it is remembered.
+    names: BTreeMap<Who, UnixMs>,
     /// How many revocations there were; none until the first delta, and after one was missed.
     upto: Option<u64>,
     expires: UnixMs,
+}
+
+impl<Who> Default for Revoked<Who> {
+    fn default() -> Self {
+        Self { names: BTreeMap::new(), upto: None, expires: UnixMs(0) }
+    }
+}
+
+impl<Who: Revocable> Revoked<Who> {
+    /// Takes a delta; false when it does not follow what is held. After a gap nothing is held until a delta from the
+    /// beginning came.
+    fn take(&mut self, delta: &Revocations<Who>, now: UnixMs, max: usize) -> bool {
+        if delta.since == 0 {
+            self.names.clear();
+        } else if self.upto != Some(delta.since) {
+            // One that was taken before says nothing new; one from further on leaves a gap.
+            if self.upto.is_none_or(|upto| delta.until > upto) {
+                self.upto = None;
+            }
+            return false;
+        }
+        // In their order: what was said last of a name holds.
+        self.names.extend(delta.revoked.iter().map(|revoked| (revoked.who, revoked.ends)));
+        self.names.retain(|_, ends| *ends > now);
+        self.upto = (self.names.len() <= max).then_some(delta.until);
+        if self.upto.is_none() {
+            self.names.clear();
+        }
+        self.expires = delta.expires;
+        true
+    }
+
+    fn holds(&self, now: UnixMs) -> bool {
+        self.upto.is_some() && now < self.expires
+    }
 }
 
 impl CodeTrust {
@@ -41,32 +85,26 @@ impl CodeTrust {
     /// Takes a delta; false when it does not follow what is held. After a gap no code is accepted until a delta from
     /// the beginning came.
     pub fn take_delta(&mut self, delta: &Revocations, now: UnixMs) -> bool {
-        if delta.since == 0 {
-            self.revoked.clear();
-        } else if self.upto != Some(delta.since) {
-            // One that was taken before says nothing new; one from further on leaves a gap.
-            if self.upto.is_none_or(|upto| delta.until > upto) {
-                self.upto = None;
-            }
-            return false;
-        }
-        self.revoked.retain(|_, ends| *ends > now);
-        for revoked in &delta.revoked {
-            let ends = self.revoked.entry(revoked.holder).or_default();
-            *ends = revoked.ends.max(*ends);
-        }
-        self.upto = (self.revoked.len() <= REVOKED_MAX).then_some(delta.until);
-        if self.upto.is_none() {
-            self.revoked.clear();
-        }
-        self.expires = delta.expires;
-        true
+        self.codes.take(delta, now, CODES_MAX)
+    }
+
+    /// The same of cards.
+    pub fn take_stops(&mut self, delta: &Revocations<CardName>, now: UnixMs) -> bool {
+        self.cards.take(delta, now, CARDS_MAX)
     }
 
     /// Whether codes can be judged at this time.
     pub(crate) fn holds(&self, now: UnixMs) -> bool {
-        let list = self.keys.as_ref().is_some_and(|list| list.not_before <= now && now < list.not_after);
-        list && self.upto.is_some() && now < self.expires
+        self.listed(now) && self.codes.holds(now)
+    }
+
+    /// Whether it can be said at this time which cards are not in force.
+    pub(crate) fn holds_cards(&self, now: UnixMs) -> bool {
+        self.listed(now) && self.cards.holds(now)
+    }
+
+    fn listed(&self, now: UnixMs) -> bool {
+        self.keys.as_ref().is_some_and(|list| list.not_before <= now && now < list.not_after)
     }
 
     /// The issuers whose codes are accepted at this time.
@@ -80,21 +118,26 @@ impl CodeTrust {
 
     /// Whether this holder's codes were reported lost.
     pub(crate) fn is_revoked(&self, holder: CodeHolder) -> bool {
-        self.revoked.contains_key(&holder)
+        self.codes.names.contains_key(&holder)
+    }
+
+    /// Whether this card is not in force.
+    pub(crate) fn is_stopped(&self, card: CardName) -> bool {
+        self.cards.names.contains_key(&card)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::{Revoked, SecretKey};
+    use contract::{HexBytes, Revoked, SecretKey};
 
     fn holder(alias: u64) -> CodeHolder {
         CodeHolder::of(&alias.to_be_bytes())
     }
 
     fn delta(since: u64, until: u64) -> Revocations {
-        let revoked = (since..until).map(|at| Revoked { holder: holder(at), ends: UnixMs(500) }).collect();
+        let revoked = (since..until).map(|at| Revoked { who: holder(at), ends: UnixMs(500) }).collect();
         Revocations { city: "YK".into(), since, until, expires: UnixMs(1_000), revoked }
     }
 
@@ -149,8 +192,36 @@ mod tests {
         trust.take_keys(list(1));
         trust.take_delta(&delta(0, 1), UnixMs(10));
         trust.take_delta(&delta(1, 2), UnixMs(600));
-        assert_eq!(trust.revoked.len(), 1, "whose codes have ended is forgotten");
+        assert!(trust.codes.names.is_empty(), "whose codes have ended is forgotten");
         trust.take_delta(&delta(0, 100_001), UnixMs(10));
-        assert!(trust.revoked.is_empty() && !trust.holds(UnixMs(10)));
+        assert!(trust.codes.names.is_empty() && !trust.holds(UnixMs(10)));
+    }
+
+    fn stops(since: u64, said: &[(u8, u64)]) -> Revocations<CardName> {
+        let revoked: Vec<_> =
+            said.iter().map(|(number, ends)| Revoked { who: card(*number), ends: UnixMs(*ends) }).collect();
+        let until = since + revoked.len() as u64;
+        Revocations { city: "YK".into(), since, until, expires: UnixMs(1_000), revoked }
+    }
+
+    fn card(number: u8) -> CardName {
+        CardName::of(&HexBytes([number; 16]))
+    }
+
+    #[test]
+    fn cards_are_stopped_and_restored_in_the_order_in_which_it_was_said() {
+        let mut trust = CodeTrust::default();
+        trust.take_keys(list(1));
+        trust.take_delta(&delta(0, 1), UnixMs(10));
+        assert!(!trust.holds_cards(UnixMs(10)), "what is known of codes says nothing of cards");
+        assert!(trust.take_stops(&stops(0, &[(1, 900), (2, 900), (1, 0)]), UnixMs(10)));
+        assert!(trust.holds_cards(UnixMs(10)) && !trust.is_stopped(card(1)) && trust.is_stopped(card(2)));
+        assert!(trust.take_stops(&stops(3, &[(2, 0), (1, 900)]), UnixMs(10)));
+        assert!(trust.is_stopped(card(1)) && !trust.is_stopped(card(2)));
+        assert!(!trust.take_stops(&stops(7, &[]), UnixMs(10)));
+        assert!(
+            !trust.holds_cards(UnixMs(10)) && trust.holds(UnixMs(10)),
+            "a gap in one is none in the other"
+        );
     }
 }

@@ -22,12 +22,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-use crate::code::{IssuerKeys, Revocations, Signed};
+use crate::code::{IssuerKeys, Signed};
 use crate::entry::{Evidence, Level, Method, OrderItem, Settlement};
 use crate::id::{ConsentId, DeviceId, OrderId, Pseudonym, VisitId};
 use crate::money::Money;
+use crate::names::CardName;
 use crate::problem::ProblemCode;
 use crate::record::{Chain, Head, Header, Record, RecordError, SALT_LEN};
+use crate::revocations::Revocations;
 use crate::sign::{PublicKey, SignError, Signature, from_hex, to_hex};
 use crate::time::UnixMs;
 
@@ -74,6 +76,14 @@ pub struct CardEvidence {
     /// The card proved to be its issuer's own, by an authority's answer or the kiosk's PSAM.
     #[serde(default)]
     pub authenticated: bool,
+}
+
+impl CardEvidence {
+    /// The card's name in records and revocations; none when its identification code is none.
+    #[must_use]
+    pub fn card(&self) -> Option<CardName> {
+        self.identification.parse().ok().map(|identification| CardName::of(&identification))
+    }
 }
 
 /// What the kiosk read from an ID card. Wiped on drop. Its photo, address and the rest never leave the device.
@@ -385,6 +395,11 @@ pub enum FeedItem {
     Revocations {
         /// The delta, signed by the list's revoker.
         delta: Signed<Revocations>,
+    },
+    /// Which cards are not in force. In the order of their numbers, which are their own.
+    CardStops {
+        /// The delta, signed by the list's revoker.
+        delta: Signed<Revocations<CardName>>,
     },
 }
 

@@ -1,9 +1,9 @@
-//! 渝快码, as far as kiosk and platform must agree on it: who may issue codes, whose codes are revoked, and how a
-//! phone answers a kiosk. The codes themselves are the `resident-code` crate's.
+//! 渝快码, as far as kiosk and platform must agree on it: who may issue codes, and how a phone answers a kiosk. The
+//! codes themselves are the `resident-code` crate's.
 //!
 //! Trust goes down one chain: the city's offline root key, which a site file names, signs the [`IssuerKeys`];
-//! these name the keys that sign codes and the one that signs [`Revocations`]. A statement is signed as the
-//! text that travels, so nobody has to write JSON the same way twice.
+//! these name the keys that sign codes and the one that signs [`Revocations`](crate::Revocations). A statement is
+//! signed as the text that travels, so nobody has to write JSON the same way twice.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,15 +13,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::id::DeviceId;
-use crate::sign::{PublicKey, SecretKey, SignError, Signature, from_hex, sm3};
+use crate::sign::{PublicKey, SecretKey, SignError, Signature, from_hex};
 use crate::time::UnixMs;
 
 /// Most bytes of a statement that are looked at.
 const TEXT_MAX: usize = 256 * 1024;
 /// Most issuer keys of a city: codes name them by one byte.
 const KEYS_MAX: usize = 256;
-/// Most holders in one delta; a longer list is several deltas, one after the other.
-pub const REVOKED_PER_DELTA_MAX: usize = 2048;
 
 /// What the city signs about its codes.
 pub trait Statement: Serialize + DeserializeOwned {
@@ -104,7 +102,7 @@ pub struct IssuerKeys {
     pub not_before: UnixMs,
     /// and until then. After it no code that needs it is accepted.
     pub not_after: UnixMs,
-    /// The key that signs [`Revocations`].
+    /// The key that signs [`Revocations`](crate::Revocations).
     pub revoker: PublicKey,
     /// The keys that sign codes; each id once.
     pub issuers: Vec<IssuerKey>,
@@ -148,109 +146,6 @@ impl Statement for IssuerKeys {
             return Err(StatementError::Nonsense("two issuer keys have one id"));
         }
         Ok(())
-    }
-}
-
-/// 吊销增量: whose codes are no longer accepted, since the delta before. Signed by the list's revoker.
-///
-/// A kiosk that stands at `since` is at `until` afterwards; a delta from 0 begins anew and forgets what was
-/// before. One from elsewhere is not used. An empty delta (`since` and `until` alike) only lives longer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Revocations {
-    /// See [`IssuerKeys::city`].
-    pub city: String,
-    /// The number of revocations before it.
-    pub since: u64,
-    /// The same after it.
-    pub until: u64,
-    /// After this a kiosk that has no newer one accepts no code without the platform.
-    pub expires: UnixMs,
-    /// At most [`REVOKED_PER_DELTA_MAX`].
-    pub revoked: Vec<Revoked>,
-}
-
-/// A holder whose codes are no longer accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Revoked {
-    /// Who.
-    pub holder: CodeHolder,
-    /// The end of the longest-lived code under that alias: it need not be remembered after.
-    pub ends: UnixMs,
-}
-
-impl Statement for Revocations {
-    const DOMAIN: &'static [u8] = b"code-revocations/1";
-
-    fn check(&self) -> Result<(), StatementError> {
-        if self.revoked.len() > REVOKED_PER_DELTA_MAX {
-            return Err(StatementError::Nonsense("a delta has at most 2048 holders"));
-        }
-        let count = u64::try_from(self.revoked.len()).unwrap_or(u64::MAX);
-        // A delta from 0 leaves out what has ended, so it may hold fewer than it counts.
-        let counted = self.until.checked_sub(self.since);
-        let enough = if self.since == 0 { counted >= Some(count) } else { counted == Some(count) };
-        if enough { Ok(()) } else { Err(StatementError::Nonsense("a delta does not hold what it counts")) }
-    }
-}
-
-/// Holder of a code, as records and revocations name one: the first 8 bytes of SM3(`code-holder/1`, a zero byte, the
-/// code's alias). A new one with each certificate; only the platform knows whose it is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct CodeHolder([u8; 8]);
-
-impl CodeHolder {
-    /// The holder of the codes with this alias.
-    #[must_use]
-    pub fn of(alias: &[u8; 8]) -> Self {
-        let [a, b, c, d, e, f, g, h, ..] = sm3(&[b"code-holder/1\0", alias]);
-        Self([a, b, c, d, e, f, g, h])
-    }
-
-    /// The mark of the code that the holder showed in a slot: nobody is let in twice with it.
-    #[must_use]
-    pub fn mark(self, slot: u16) -> String {
-        format!("{self}/{slot}")
-    }
-
-    /// The 8 bytes.
-    #[must_use]
-    pub const fn to_bytes(self) -> [u8; 8] {
-        self.0
-    }
-}
-
-impl fmt::Display for CodeHolder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for CodeHolder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CodeHolder(…)")
-    }
-}
-
-impl FromStr for CodeHolder {
-    type Err = SignError;
-    fn from_str(text: &str) -> Result<Self, SignError> {
-        from_hex(text).map(Self)
-    }
-}
-
-impl TryFrom<String> for CodeHolder {
-    type Error = SignError;
-    fn try_from(text: String) -> Result<Self, SignError> {
-        text.parse()
-    }
-}
-
-impl From<CodeHolder> for String {
-    fn from(holder: CodeHolder) -> Self {
-        holder.to_string()
     }
 }
 
@@ -307,6 +202,8 @@ pub struct ChallengeError;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{CardName, CodeHolder};
+    use crate::revocations::{Revocations, Revoked};
 
     fn key(byte: u8) -> SecretKey {
         SecretKey::from_bytes(&[byte; 32]).unwrap()
@@ -326,7 +223,7 @@ mod tests {
     }
 
     fn delta() -> Revocations {
-        let revoked = vec![Revoked { holder: CodeHolder::of(b"12345678"), ends: UnixMs(7_000) }];
+        let revoked = vec![Revoked { who: CodeHolder::of(b"12345678"), ends: UnixMs(7_000) }];
         Revocations { city: "YK".into(), since: 4, until: 5, expires: UnixMs(8_000), revoked }
     }
 
@@ -360,6 +257,9 @@ mod tests {
         let other: Signed<IssuerKeys> =
             Signed { text: signed.text.clone(), signature: signed.signature, of: PhantomData };
         assert!(matches!(other.open(&key(9).public()), Err(StatementError::Signature(_))));
+        let of_cards: Signed<Revocations<CardName>> =
+            Signed { text: signed.text.clone(), signature: signed.signature, of: PhantomData };
+        assert!(matches!(of_cards.open(&key(9).public()), Err(StatementError::Signature(_))));
         let travelled: Signed<Revocations> =
             serde_json::from_str(&serde_json::to_string(&signed).unwrap()).unwrap();
         assert_eq!(travelled, signed);
@@ -383,7 +283,7 @@ mod tests {
         let back = Revocations { until: 3, revoked: Vec::new(), ..delta() };
         let many = Revocations {
             until: 4 + 2049,
-            revoked: vec![Revoked { holder: CodeHolder::of(b"12345678"), ends: UnixMs(1) }; 2049],
+            revoked: vec![Revoked { who: CodeHolder::of(b"12345678"), ends: UnixMs(1) }; 2049],
             ..delta()
         };
         for nonsense in [short, back, many] {
@@ -412,13 +312,5 @@ mod tests {
         {
             assert_eq!(bad.parse::<Challenge>(), Err(ChallengeError), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_holder_is_told_from_another_and_not_shown_in_debug() {
-        let holder = CodeHolder::of(b"12345678");
-        assert_ne!(holder, CodeHolder::of(b"12345679"));
-        assert_eq!(holder.to_string().parse(), Ok(holder));
-        assert_eq!(format!("{holder:?}"), "CodeHolder(…)");
     }
 }

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::code::CodeHolder;
 use crate::id::{ConsentId, OrderId, Pseudonym, ReceiptId, VisitId};
 use crate::money::Money;
+use crate::names::{CardName, CodeHolder};
 use crate::problem::ProblemCode;
 use crate::receipt::Receipt;
 use crate::record::{Head, Kind};
@@ -157,6 +157,8 @@ pub enum Admitted {
     Resident(Pseudonym),
     /// The holder of a code that the gate verified by itself.
     Holder(CodeHolder),
+    /// A card that proved itself to the gate's own PSAM while there was no link.
+    Card(CardName),
 }
 
 /// Why a visit ended.
@@ -445,6 +447,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::card::HexBytes;
 
     /// Bodies of version 1. If this fails, do not change the test: stored records would not be read.
     #[test]
@@ -489,6 +492,16 @@ mod tests {
                     offline: false,
                 },
                 r#"{"entry":"admitted","visit":"00000000000000000000000000000002","who":{"holder":"d971e0b38bbf443d"},"evidence":"offline-code","until":8,"offline":false}"#,
+            ),
+            (
+                Entry::Admitted {
+                    visit,
+                    who: Admitted::Card(CardName::of(&HexBytes([0x50; 16]))),
+                    evidence: Evidence::CardAuthenticated,
+                    until: UnixMs(8),
+                    offline: true,
+                },
+                r#"{"entry":"admitted","visit":"00000000000000000000000000000002","who":{"card":"70a01bd2f60d4e15"},"evidence":"card-authenticated","until":8,"offline":true}"#,
             ),
             (
                 Entry::ClockHeard { platform: UnixMs(9), offset_ms: -2 },

@@ -14,9 +14,11 @@ mod entry;
 mod envelope;
 mod id;
 mod money;
+mod names;
 mod problem;
 mod receipt;
 mod record;
+mod revocations;
 mod service;
 mod sign;
 mod site;
@@ -29,10 +31,7 @@ pub use api::{
     WireRecord,
 };
 pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes, StaffProof};
-pub use code::{
-    Challenge, ChallengeError, CodeHolder, IssuerKey, IssuerKeys, REVOKED_PER_DELTA_MAX, Revocations,
-    Revoked, Signed, Statement, StatementError,
-};
+pub use code::{Challenge, ChallengeError, IssuerKey, IssuerKeys, Signed, Statement, StatementError};
 pub use devices::{
     CardReaderPath, CodeReaderPath, IdReaderPath, OlderCards, PrinterLink, PrinterPath, ScannerEnd,
     ScannerLine, SheetPrinterPath, SignalPath, SiteDevices,
@@ -46,9 +45,11 @@ pub use envelope::{
 };
 pub use id::{ConsentId, DeviceId, IdError, OrderId, Pseudonym, ReceiptId, VisitId};
 pub use money::{Money, MoneyError};
+pub use names::{CardName, CodeHolder};
 pub use problem::{Problem, ProblemCode};
 pub use receipt::{Receipt, ReceiptLine};
 pub use record::{Chain, HEADER_LEN, Head, Header, Kind, Record, RecordError, SALT_LEN};
+pub use revocations::{REVOKED_PER_DELTA_MAX, Revocable, Revocations, Revoked};
 pub use service::{
     Answer, Bilingual, DocumentError, Field, FieldType, Form, Labelled, Offline, Profile, Scene,
     ServiceDocument, Step,

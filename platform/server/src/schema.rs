@@ -236,11 +236,17 @@ CREATE TABLE IF NOT EXISTS changes (
     cursor  INTEGER NOT NULL UNIQUE,
     item    TEXT NOT NULL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS revocations (
+CREATE TABLE IF NOT EXISTS code_revocations (
     number  INTEGER PRIMARY KEY,
-    holder  TEXT NOT NULL,
+    name    TEXT NOT NULL,
     ends_ms INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS card_stops (
+    number  INTEGER PRIMARY KEY,
+    name    TEXT NOT NULL,
+    ends_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS card_stops_of_card ON card_stops (name);
 CREATE TABLE IF NOT EXISTS signed_anew (
     what  TEXT NOT NULL PRIMARY KEY,
     at_ms INTEGER NOT NULL

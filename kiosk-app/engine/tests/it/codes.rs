@@ -28,8 +28,7 @@ fn keys() -> FeedItem {
 
 fn revocations(since: u64, aliases: &[[u8; 8]]) -> FeedItem {
     let ends = UnixMs(BEGIN + DAY);
-    let revoked: Vec<_> =
-        aliases.iter().map(|alias| Revoked { holder: CodeHolder::of(alias), ends }).collect();
+    let revoked: Vec<_> = aliases.iter().map(|alias| Revoked { who: CodeHolder::of(alias), ends }).collect();
     let until = since + revoked.len() as u64;
     let delta = Revocations { city: "YK".into(), since, until, expires: UnixMs(BEGIN + 3 * DAY), revoked };
     FeedItem::Revocations { delta: Signed::sign(&delta, &key(9)) }

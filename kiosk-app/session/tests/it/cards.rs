@@ -10,7 +10,7 @@ use view::{Body, TextId};
 
 use crate::bench::{Bench, evidence, identified};
 
-fn challenge() -> CardChallenge {
+pub(crate) fn challenge() -> CardChallenge {
     CardChallenge {
         area: "500103".into(),
         identification: HexBytes([0x50; 16]),
@@ -24,11 +24,11 @@ fn challenge() -> CardChallenge {
     }
 }
 
-fn vouched() -> CardAuthAnswer {
+pub(crate) fn vouched() -> CardAuthAnswer {
     CardAuthAnswer { internal: HexBytes([5; 8]), external: HexBytes([6; 16]) }
 }
 
-fn read(authenticated: bool) -> Event {
+pub(crate) fn read(authenticated: bool) -> Event {
     let mut evidence = evidence();
     evidence.version = "3.00".into();
     evidence.authenticated = authenticated;

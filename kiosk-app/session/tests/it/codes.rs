@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use contract::{
-    Challenge, CodeHolder, Entry, Evidence, EvidenceAnswer, Given, IssuerKey, IssuerKeys, Level, ProblemCode,
-    Pseudonym, Revocations, Revoked, SecretKey, UnixMs,
+    CardName, Challenge, CodeHolder, Entry, Evidence, EvidenceAnswer, Given, IssuerKey, IssuerKeys, Level,
+    ProblemCode, Pseudonym, Revocations, Revoked, SecretKey, UnixMs,
 };
 use resident_code::{
     Alias, Capabilities, Issuer, PaperCode, PaperTerms, SessionCertificate, SessionTerms, SigningKey,
@@ -14,7 +14,7 @@ use view::{Body, Intent, Text, TextId};
 
 use crate::bench::{Bench, ID_NUMBER, NAME, WALL, code, identified, setup_with_codes};
 
-const DAY: u64 = 86_400_000;
+pub(crate) const DAY: u64 = 86_400_000;
 
 /// A phone with a certificate of today.
 pub(crate) struct Phone {
@@ -60,12 +60,28 @@ fn shown(text: &str) -> Event {
 
 fn revocations(since: u64, revoked: &[CodeHolder]) -> Revocations {
     let revoked: Vec<_> =
-        revoked.iter().map(|holder| Revoked { holder: *holder, ends: UnixMs(WALL + DAY) }).collect();
+        revoked.iter().map(|holder| Revoked { who: *holder, ends: UnixMs(WALL + DAY) }).collect();
     let until = since + u64::try_from(revoked.len()).unwrap();
     Revocations { city: "YK".into(), since, until, expires: UnixMs(WALL + DAY), revoked }
 }
 
 pub(crate) fn trust(revoked: &[CodeHolder]) -> Event {
+    let mut trust = believed();
+    trust.take_delta(&revocations(0, revoked), UnixMs(WALL));
+    Event::Codes(Arc::new(trust))
+}
+
+/// The same of cards: what was said of each, in its order, and for how long it holds.
+pub(crate) fn stops(said: &[(CardName, UnixMs)], expires: UnixMs) -> Event {
+    let mut trust = believed();
+    let revoked: Vec<_> = said.iter().map(|(card, ends)| Revoked { who: *card, ends: *ends }).collect();
+    let until = u64::try_from(revoked.len()).unwrap();
+    let delta = Revocations { city: "YK".into(), since: 0, until, expires, revoked };
+    trust.take_stops(&delta, UnixMs(WALL));
+    Event::Codes(Arc::new(trust))
+}
+
+fn believed() -> CodeTrust {
     let key = SecretKey::from_bytes(&[0x51; 32]).unwrap().public();
     let (not_before, not_after) = (UnixMs(0), UnixMs(WALL + 30 * DAY));
     let mut trust = CodeTrust::default();
@@ -77,8 +93,7 @@ pub(crate) fn trust(revoked: &[CodeHolder]) -> Event {
         revoker: SecretKey::from_bytes(&[9; 32]).unwrap().public(),
         issuers: vec![IssuerKey { id: 1, key, not_before, not_after }],
     });
-    trust.take_delta(&revocations(0, revoked), UnixMs(WALL));
-    Event::Codes(Arc::new(trust))
+    trust
 }
 
 /// A kiosk that judges codes and has heard the platform's clock, without a link.

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use contract::{Admitted, Entry, Evidence, GateRules, Profile, Pseudonym, UnixMs};
-use session::{Answer, Device, Equipment, Event, Failure, Health, OpenWork};
+use contract::{Admitted, CardName, Entry, Evidence, GateRules, ProblemCode, Profile, Pseudonym, UnixMs};
+use session::{Answer, CardEvent, Device, Equipment, Event, Failure, Health, OpenWork, Work};
 use view::{Body, Light, TextId};
 
-use crate::bench::{Bench, WALL, code, identified, setup_with_codes};
-use crate::codes::{Phone, trust};
+use crate::bench::{Bench, WALL, code, evidence, identified, setup_with_codes};
+use crate::cards::{challenge, read, vouched};
+use crate::codes::{DAY, Phone, stops, trust};
 
 fn gate_with(open: OpenWork) -> Bench {
     let mut setup = Arc::into_inner(setup_with_codes()).unwrap();
     setup.profile = Profile::Gate;
-    setup.has = Equipment { code_reader: true, ..Equipment::default() };
+    setup.has = Equipment { code_reader: true, card_reader: true, ..Equipment::default() };
     setup.gate = Some(GateRules { passback_s: 300, verdict_ms: 2_500 });
     let mut bench = Bench::set_up(Arc::new(setup), open);
     bench.event(Event::Health(Device::CodeReader, Health::Ready));
@@ -139,8 +140,119 @@ fn a_platform_that_does_not_answer_holds_the_gate_up_for_its_time_and_no_longer(
 }
 
 #[test]
-fn a_gate_without_its_eye_is_closed() {
+fn a_gate_is_closed_when_it_can_neither_see_nor_feel() {
     let mut bench = gate();
+    bench.event(Event::Health(Device::CardReader, Health::Ready));
     bench.event(Event::Health(Device::CodeReader, Health::Trouble(session::Trouble::Gone)));
+    assert_eq!(sign(&bench).0, Light::Ready, "cards are still felt");
+    bench.event(Event::Health(Device::CardReader, Health::Trouble(session::Trouble::Gone)));
     assert_eq!(bench.title(), TextId::ClosedTitle);
+}
+
+fn card() -> CardName {
+    evidence().card().unwrap()
+}
+
+#[test]
+fn a_card_that_proved_itself_opens_the_gate_without_a_link_until_it_is_stopped() {
+    let mut bench = gate();
+    bench.event(read(true));
+    let offline = (Light::Stop, TextId::GateCardOffline.into());
+    assert_eq!(sign(&bench), offline, "nobody said yet which cards are stopped");
+    bench.event(stops(&[], UnixMs(WALL + DAY)));
+    bench.event(read(false));
+    assert_eq!(sign(&bench), offline, "what was only read can be a copy");
+    bench.event(read(true));
+    assert_eq!(sign(&bench).0, Light::Go);
+    assert!(bench.effects.is_empty(), "nobody was asked");
+    assert_eq!(admitted(&bench), [Admitted::Card(card())]);
+    bench.event(read(true));
+    assert_eq!(sign(&bench), (Light::Stop, TextId::GatePassback.into()));
+
+    bench.event(stops(&[(card(), UnixMs(WALL + DAY))], UnixMs(WALL + DAY)));
+    bench.wait(300_000);
+    bench.event(read(true));
+    assert_eq!(sign(&bench), (Light::Stop, TextId::CardStopped.into()));
+    bench.event(stops(&[(card(), UnixMs(WALL + DAY)), (card(), UnixMs(0))], UnixMs(WALL + DAY)));
+    bench.event(read(true));
+    assert_eq!(sign(&bench).0, Light::Go, "it was found again");
+    bench.event(stops(&[], UnixMs(WALL + 1)));
+    bench.wait(300_000);
+    bench.event(read(true));
+    assert_eq!(sign(&bench), offline, "what was said is too old");
+}
+
+#[test]
+fn a_card_is_let_through_once_although_the_link_comes_and_goes() {
+    let mut bench = gate();
+    bench.event(stops(&[], UnixMs(WALL + DAY)));
+    bench.event(Event::Link(true));
+    bench.event(read(true));
+    let (ticket, _) = bench.work();
+    bench.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
+    assert_eq!(sign(&bench).0, Light::Go);
+    bench.event(Event::Link(false));
+    bench.event(read(true));
+    assert_eq!(sign(&bench), (Light::Stop, TextId::GatePassback.into()));
+    assert_eq!(admitted(&bench), [Admitted::Resident(Pseudonym::from_entropy(77))]);
+
+    let mut bench = gate();
+    bench.event(stops(&[], UnixMs(WALL + DAY)));
+    bench.event(read(true));
+    bench.event(Event::Link(true));
+    bench.event(read(true));
+    let (ticket, _) = bench.work();
+    bench.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
+    assert_eq!(sign(&bench), (Light::Stop, TextId::GatePassback.into()));
+    assert_eq!(admitted(&bench), [Admitted::Card(card())]);
+}
+
+#[test]
+fn a_link_that_goes_this_moment_does_not_keep_a_card_out_that_proved_itself() {
+    for (authenticated, light) in [(true, Light::Go), (false, Light::Stop)] {
+        let mut bench = gate();
+        bench.event(stops(&[], UnixMs(WALL + DAY)));
+        bench.event(Event::Link(true));
+        bench.event(read(authenticated));
+        bench.wait(3_000);
+        assert_eq!(sign(&bench).0, light);
+    }
+}
+
+#[test]
+fn without_a_psam_the_platform_is_asked_what_a_card_has_to_answer() {
+    let mut bench = gate();
+    bench.event(Event::Link(true));
+    bench.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
+    assert_eq!(sign(&bench).0, Light::Wait);
+    let (ticket, Work::AskAuthority(_)) = bench.work() else { panic!("the platform is not asked") };
+    bench.event(Event::Answer(ticket, Ok(Answer::CardAuthority(vouched()))));
+    assert!(matches!(bench.work().1, Work::Authenticate(Some(_))));
+    bench.event(read(true));
+    assert!(matches!(bench.work().1, Work::Identify(_)));
+}
+
+#[test]
+fn a_card_that_the_platform_does_not_vouch_for_is_stopped_or_only_read() {
+    for (failure, stopped) in [
+        (Failure::Problem(ProblemCode::CardStopped), true),
+        (Failure::Problem(ProblemCode::ChallengeFailed), true),
+        (Failure::Problem(ProblemCode::NotOffered), false),
+        (Failure::Problem(ProblemCode::Unavailable), false),
+        (Failure::Unreachable, false),
+    ] {
+        let mut bench = gate();
+        bench.event(Event::Link(true));
+        bench.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
+        let (ticket, _) = bench.work();
+        bench.event(Event::Answer(ticket, Err(failure)));
+        if stopped {
+            assert_eq!(sign(&bench).0, Light::Stop, "{failure:?}");
+        } else {
+            assert!(matches!(bench.work().1, Work::Authenticate(None)), "{failure:?}");
+        }
+    }
+    let mut bench = gate();
+    bench.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
+    assert!(matches!(bench.work().1, Work::Authenticate(None)), "without a link nobody is asked");
 }

@@ -2,7 +2,7 @@
 
 use contract::{CardStanding, ProblemCode};
 use rusqlite::{OptionalExtension as _, params};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::note;
 use super::number::is_id_number;
@@ -18,10 +18,15 @@ use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
 pub(crate) struct Card {
     /// 卡号.
     pub(super) number: String,
-    /// 卡识别码, 32 hexadecimal digits.
+    /// 卡识别码, 32 hexadecimal digits, in capitals as cards say it.
+    #[serde(deserialize_with = "in_capitals")]
     pub(super) identification: String,
     /// 规范版本.
     pub(super) version: String,
+}
+
+fn in_capitals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|text| text.to_ascii_uppercase())
 }
 
 impl Card {
@@ -179,6 +184,7 @@ pub(super) fn enter(
         "INSERT INTO cards (resident, number, identification, version, standing) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![resident, card.number, card.identification, card.version, text(&standing)],
     )?;
+    tell_kiosks(turn, &card.identification, &card.version, standing)?;
     Ok(true)
 }
 
@@ -251,7 +257,12 @@ fn set(
     number: &str,
     standing: CardStanding,
 ) -> rusqlite::Result<()> {
-    turn.tx.execute("UPDATE cards SET standing = ?2 WHERE number = ?1", params![number, text(&standing)])?;
+    let (identification, version): (String, String) = turn.tx.query_row(
+        "UPDATE cards SET standing = ?2 WHERE number = ?1 RETURNING identification, version",
+        params![number, text(&standing)],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    tell_kiosks(turn, &identification, &version, standing)?;
     let what = match standing {
         CardStanding::Issued => "issued",
         CardStanding::InForce => "in force",
@@ -265,6 +276,18 @@ fn set(
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// Whoever lets cards through without asking here must know.
+fn tell_kiosks(
+    turn: &Turn<'_>,
+    identification: &str,
+    version: &str,
+    standing: CardStanding,
+) -> rusqlite::Result<()> {
+    let Some(authority) = &turn.city.codes else { return Ok(()) };
+    let in_force = standing == CardStanding::InForce;
+    codes::revocations::tell_of_card(turn.tx, authority, turn.now, identification, version, in_force)
 }
 
 pub(super) fn card(turn: &Turn<'_>, number: &str) -> Result<(i64, CardStanding), Fail> {

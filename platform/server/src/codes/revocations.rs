@@ -1,15 +1,23 @@
-//! 吊销: whose codes are no longer accepted, signed, and the part of the feed that brings it to the kiosks.
+//! 吊销: whose codes are no longer accepted and which cards are not in force, signed, and the parts of the feed that
+//! bring it to the kiosks.
 //!
-//! Revocations are numbered. The feed has a base (deltas from 0, without what has ended), the deltas since, and at its
+//! Revocations of each kind are numbered. The feed has a base (deltas from 0, without what has ended), the deltas since, and at its
 //! end an empty one that says *this is still all*. Every hour the last is signed anew; every day, or after many
 //! deltas, the base is. A kiosk that reads the feed from anywhere arrives at the same numbers.
 
-use contract::{CodeHolder, FeedItem, REVOKED_PER_DELTA_MAX, Revocations, Revoked, Signed, UnixMs};
+use std::error::Error;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use contract::{
+    CardName, CardStanding, CodeHolder, FeedItem, REVOKED_PER_DELTA_MAX, Revocable, Revocations, Revoked,
+    Signed, UnixMs,
+};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::keys::CodeAuthority;
 use crate::catalogue::put;
-use crate::columns::{ms, unix_ms};
+use crate::columns::{ms, text, unix_ms};
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 /// How often the kiosks hear that nothing has changed.
@@ -18,6 +26,36 @@ const FRESH_EVERY_MS: u64 = HOUR_MS;
 const BASE_EVERY_MS: u64 = 24 * HOUR_MS;
 /// After this many deltas it is made anew sooner.
 const DELTAS_MAX: i64 = 200;
+/// A card is stopped for so long: none is valid for more than ten years (ASSUMED, as most cities issue them).
+const CARD_LIFE_MS: u64 = 10 * 366 * 24 * HOUR_MS;
+
+/// One kind of revocation.
+trait Series: Revocable + FromStr<Err: Error + Send + Sync + 'static> + Display {
+    /// Where its revocations are kept: number, name, end.
+    const TABLE: &'static str;
+    /// Beginning of its keys in the feed.
+    const FEED: &'static str;
+
+    fn item(delta: Signed<Revocations<Self>>) -> FeedItem;
+}
+
+impl Series for CodeHolder {
+    const TABLE: &'static str = "code_revocations";
+    const FEED: &'static str = "#revocations";
+
+    fn item(delta: Signed<Revocations<Self>>) -> FeedItem {
+        FeedItem::Revocations { delta }
+    }
+}
+
+impl Series for CardName {
+    const TABLE: &'static str = "card_stops";
+    const FEED: &'static str = "#card-stops";
+
+    fn item(delta: Signed<Revocations<Self>>) -> FeedItem {
+        FeedItem::CardStops { delta }
+    }
+}
 
 /// What carries a resident's codes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,78 +92,144 @@ pub(super) fn revoke_all(
     Ok(())
 }
 
-/// From now on no code of this holder is accepted; kiosks forget it when its last code has ended.
-fn revoke(
+/// Tells the kiosks whether a card is in force: without a link, a gate lets through whoever has one that is.
+pub(crate) fn tell_of_card(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
     now: UnixMs,
-    holder: CodeHolder,
+    identification: &str,
+    version: &str,
+    in_force: bool,
+) -> rusqlite::Result<()> {
+    // No other card can prove itself to a kiosk, so no other is let through without the platform.
+    if !version.starts_with('3') {
+        return Ok(());
+    }
+    let Ok(card) = identification.parse().map(|identification| CardName::of(&identification)) else {
+        return Ok(());
+    };
+    let stopped: bool = tx.query_row(
+        "SELECT EXISTS (SELECT 1 FROM card_stops WHERE name = ?1 AND ends_ms > ?2)",
+        params![card.to_string(), ms(now)],
+        |row| row.get(0),
+    )?;
+    if in_force != stopped {
+        return Ok(());
+    }
+    // Whatever was said of it before says nothing any more.
+    tx.execute("UPDATE card_stops SET ends_ms = 0 WHERE name = ?1", [card.to_string()])?;
+    let ends = if in_force { UnixMs(0) } else { now.plus_ms(CARD_LIFE_MS) };
+    revoke(tx, authority, now, card, ends)
+}
+
+/// Until then, kiosks remember this name.
+fn revoke<Who: Series>(
+    tx: &Transaction<'_>,
+    authority: &CodeAuthority,
+    now: UnixMs,
+    who: Who,
     ends: UnixMs,
 ) -> rusqlite::Result<()> {
-    let before = count(tx)?;
+    let before = count::<Who>(tx)?;
     tx.execute(
-        "INSERT INTO revocations (number, holder, ends_ms) VALUES (?1, ?2, ?3)",
-        params![before + 1, holder.to_string(), ms(ends)],
+        &format!("INSERT INTO {} (number, name, ends_ms) VALUES (?1, ?2, ?3)", Who::TABLE),
+        params![before + 1, who.to_string(), ms(ends)],
     )?;
-    let delta = sign(authority, now, before, before + 1, vec![Revoked { holder, ends }]);
-    put(tx, &format!("#revocations/delta/{:016}", before + 1), &delta)
+    let delta = sign(authority, now, before, before + 1, vec![Revoked { who, ends }]);
+    put(tx, &format!("{}/delta/{:016}", Who::FEED, before + 1), &delta)
 }
 
 /// Signs anew what has to be, and publishes the list of issuer keys. May be called as often as one likes.
 pub(crate) fn refresh(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs) -> rusqlite::Result<()> {
     put(tx, "#issuer-keys", &FeedItem::IssuerKeys { list: authority.signed.clone() })?;
-    let deltas: i64 =
-        tx.query_row("SELECT count(*) FROM changes WHERE service LIKE '#revocations/delta/%'", [], |row| {
-            row.get(0)
-        })?;
-    if older(tx, "base", now, BASE_EVERY_MS)? || deltas > DELTAS_MAX {
-        base(tx, authority, now)?;
-        mark(tx, "base", now)?;
-        mark(tx, "fresh", now)
-    } else if older(tx, "fresh", now, FRESH_EVERY_MS)? {
-        let all = count(tx)?;
-        put(tx, "#revocations/fresh", &sign(authority, now, all, all, Vec::new()))?;
-        mark(tx, "fresh", now)
+    refresh_series::<CodeHolder>(tx, authority, now)?;
+    if older(tx, &base_key::<CardName>(), now, BASE_EVERY_MS)? {
+        tell_of_all_cards(tx, authority, now)?;
+    }
+    refresh_series::<CardName>(tx, authority, now)
+}
+
+/// What the base says of a card holds, however it came to say so.
+fn tell_of_all_cards(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs) -> rusqlite::Result<()> {
+    let mut stopped = tx.prepare("SELECT identification, version FROM cards WHERE standing <> ?1")?;
+    let mut stopped = stopped.query([text(&CardStanding::InForce)])?;
+    while let Some(row) = stopped.next()? {
+        let (identification, version): (String, String) = (row.get(0)?, row.get(1)?);
+        tell_of_card(tx, authority, now, &identification, &version, false)?;
+    }
+    Ok(())
+}
+
+fn refresh_series<Who: Series>(
+    tx: &Transaction<'_>,
+    authority: &CodeAuthority,
+    now: UnixMs,
+) -> rusqlite::Result<()> {
+    let (base_key, fresh_key) = (base_key::<Who>(), format!("{}/fresh", Who::FEED));
+    let deltas: i64 = tx.query_row(
+        "SELECT count(*) FROM changes WHERE service LIKE ?1 || '/delta/%'",
+        [Who::FEED],
+        |row| row.get(0),
+    )?;
+    if older(tx, &base_key, now, BASE_EVERY_MS)? || deltas > DELTAS_MAX {
+        base::<Who>(tx, authority, now)?;
+        mark(tx, &base_key, now)?;
+        mark(tx, &fresh_key, now)
+    } else if older(tx, &fresh_key, now, FRESH_EVERY_MS)? {
+        let all = count::<Who>(tx)?;
+        put(tx, &fresh_key, &sign::<Who>(authority, now, all, all, Vec::new()))?;
+        mark(tx, &fresh_key, now)
     } else {
         Ok(())
     }
 }
 
+fn base_key<Who: Series>() -> String {
+    format!("{}/base", Who::FEED)
+}
+
 /// Puts all that has not ended at the end of the feed, then drops the deltas that it stands for. In this order: the
 /// feed's last cursor must not be given twice.
-fn base(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs) -> rusqlite::Result<()> {
+fn base<Who: Series>(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs) -> rusqlite::Result<()> {
     let mut live =
-        tx.prepare("SELECT holder, ends_ms FROM revocations WHERE ends_ms > ?1 ORDER BY number")?;
+        tx.prepare(&format!("SELECT name, ends_ms FROM {} WHERE ends_ms > ?1 ORDER BY number", Who::TABLE))?;
     let live = live
         .query_map([ms(now)], |row| {
-            let holder: String = row.get(0)?;
-            let holder = holder.parse().map_err(|error| {
+            let name: String = row.get(0)?;
+            let who = name.parse().map_err(|error| {
                 rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
             })?;
-            Ok(Revoked { holder, ends: unix_ms(row.get(1)?) })
+            Ok(Revoked { who, ends: unix_ms(row.get(1)?) })
         })?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let all = count(tx)?;
-    let length = |some: &[Revoked]| i64::try_from(some.len()).unwrap_or(i64::MAX);
+        .collect::<rusqlite::Result<Vec<Revoked<Who>>>>()?;
+    let all = count::<Who>(tx)?;
+    let length = |some: &[Revoked<Who>]| i64::try_from(some.len()).unwrap_or(i64::MAX);
     let (first, rest) = live.split_at(live.len().min(REVOKED_PER_DELTA_MAX));
     let mut at = all - length(rest);
-    put(tx, "#revocations/base/00000000", &sign(authority, now, 0, at, first.to_vec()))?;
+    let feed = Who::FEED;
+    put(tx, &format!("{feed}/base/00000000"), &sign(authority, now, 0, at, first.to_vec()))?;
     let mut parts = 1_u32;
     for part in rest.chunks(REVOKED_PER_DELTA_MAX) {
         let until = at + length(part);
-        let key = format!("#revocations/base/{parts:08}");
+        let key = format!("{feed}/base/{parts:08}");
         put(tx, &key, &sign(authority, now, at, until, part.to_vec()))?;
         (at, parts) = (until, parts + 1);
     }
     tx.execute(
-        "DELETE FROM changes WHERE service LIKE '#revocations/delta/%' OR service = '#revocations/fresh'
-         OR (service LIKE '#revocations/base/%' AND service >= ?1)",
-        [format!("#revocations/base/{parts:08}")],
+        "DELETE FROM changes WHERE service LIKE ?1 || '/delta/%' OR service = ?1 || '/fresh'
+         OR (service LIKE ?1 || '/base/%' AND service >= ?2)",
+        [feed, &format!("{feed}/base/{parts:08}")],
     )?;
     Ok(())
 }
 
-fn sign(authority: &CodeAuthority, now: UnixMs, since: i64, until: i64, revoked: Vec<Revoked>) -> FeedItem {
+fn sign<Who: Series>(
+    authority: &CodeAuthority,
+    now: UnixMs,
+    since: i64,
+    until: i64,
+    revoked: Vec<Revoked<Who>>,
+) -> FeedItem {
     let number = |stored| u64::try_from(stored).unwrap_or(0);
     let hours = u64::from(authority.rules.revocation.trusted_hours);
     let delta = Revocations {
@@ -135,12 +239,12 @@ fn sign(authority: &CodeAuthority, now: UnixMs, since: i64, until: i64, revoked:
         expires: now.plus_ms(hours * HOUR_MS),
         revoked,
     };
-    FeedItem::Revocations { delta: Signed::sign(&delta, &authority.revoker) }
+    Who::item(Signed::sign(&delta, &authority.revoker))
 }
 
 /// How many there ever were: the number of the last.
-fn count(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
-    tx.query_row("SELECT coalesce(max(number), 0) FROM revocations", [], |row| row.get(0))
+fn count<Who: Series>(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
+    tx.query_row(&format!("SELECT coalesce(max(number), 0) FROM {}", Who::TABLE), [], |row| row.get(0))
 }
 
 fn older(tx: &Transaction<'_>, what: &str, now: UnixMs, than_ms: u64) -> rusqlite::Result<bool> {

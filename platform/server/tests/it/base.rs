@@ -1,15 +1,21 @@
 //! The card-holder base: cards issued, lost and found, codes in step with them, tables read.
 
-use contract::{Evidence, IdentifyRequest, Level, Presented, ProblemCode, VisitId};
+use std::collections::BTreeSet;
+
+use contract::{CardName, Evidence, HexBytes, IdentifyRequest, Level, Presented, ProblemCode, VisitId};
 use serde_json::{Value, json};
 use server::{CardKey, Client, OutAnswer, Reply, Request, Setup, Unreachable, Verb};
 
-use crate::city::{City, Kiosk, ZHANG, card, outcome, setup};
-use crate::codes::{Phone, authority, identify, secret};
+use crate::city::{City, Kiosk, WANG, ZHANG, card, outcome, setup};
+use crate::codes::{Phone, Reader, authority, identify, secret};
 
 const DESK: u8 = 0x71;
 
 fn city() -> City {
+    city_with(None)
+}
+
+fn city_with(cards: Option<CardKey>) -> City {
     let desk = |id: &str, key, cards| Client {
         id: id.parse().unwrap(),
         key: secret(key).public(),
@@ -20,7 +26,7 @@ fn city() -> City {
         cards,
     };
     let clients = vec![desk("DESK", DESK, true), desk("LIBRARY", 0x72, false)];
-    City::with(Setup { codes: Some(authority()), clients, ..setup() })
+    City::with(Setup { codes: Some(authority()), clients, cards, ..setup() })
 }
 
 fn request(city: &City, id: &str, key: u8, name: &str, body: Vec<u8>) -> Request {
@@ -33,15 +39,25 @@ fn desk(city: &mut City, name: &str, body: &Value) -> Result<Value, ProblemCode>
     outcome(&city.conclude(reply))
 }
 
-fn issue(
+/// What the trusted identity service says, if it says anything.
+type Said = Result<(u16, Value), Unreachable>;
+
+fn issue(city: &mut City, body: &Value, answer: Said) -> Result<Value, ProblemCode> {
+    with_identity(city, "issue", body, "/names", answer)
+}
+
+/// Asks for what the trusted identity service is asked about first, at `target`.
+fn with_identity(
     city: &mut City,
+    name: &str,
     body: &Value,
-    answer: Result<(u16, Value), Unreachable>,
+    target: &str,
+    answer: Said,
 ) -> Result<Value, ProblemCode> {
-    let request = request(city, "DESK", DESK, "issue", body.to_string().into_bytes());
+    let request = request(city, "DESK", DESK, name, body.to_string().into_bytes());
     let reply = match city.handle(&request) {
         Reply::Ask(call) => {
-            assert_eq!(call.target, "/names");
+            assert_eq!(call.target, target);
             let answer =
                 answer.map(|(status, body)| OutAnswer { status, body: body.to_string().into_bytes() });
             city.resume(&call, answer)
@@ -138,11 +154,62 @@ fn a_new_card_ends_the_old_one_and_is_good_when_it_is_activated() {
     }
 }
 
+#[test]
+fn kiosks_hear_at_once_which_cards_are_not_in_force_and_which_are_again() {
+    let mut city = city();
+    let number = card(WANG).number.clone();
+    let (old, new) = (card(WANG).card().unwrap(), CardName::of(&HexBytes([0xAB; 16])));
+    let mut kiosk = Reader::default();
+    let mut stopped = |city: &mut City| {
+        kiosk.read(city);
+        // One that has just begun to listen hears the same.
+        let mut fresh = Reader::default();
+        fresh.read(city);
+        let now = city.now;
+        let mut both = [&kiosk, &fresh].map(|reader| {
+            assert!(reader.cards.expires > now.plus_ms(70 * 60 * 60 * 1000));
+            let live = reader.cards.names.iter().filter(|(_, ends)| **ends > now);
+            live.map(|(card, _)| *card).collect::<BTreeSet<CardName>>()
+        });
+        assert_eq!(both[0], both[1]);
+        std::mem::take(&mut both[0])
+    };
+    let before = stopped(&mut city);
+    assert!(!before.contains(&old));
+    for _ in 0..2 {
+        desk(&mut city, "lose", &json!({ "number": number })).unwrap();
+        assert!(stopped(&mut city).contains(&old));
+    }
+    desk(&mut city, "restore", &json!({ "number": number })).unwrap();
+    assert_eq!(stopped(&mut city), before);
+    let third = json!({ "number": "A10000999", "identification": "ab".repeat(16), "version": "3.00" });
+    desk(&mut city, "reissue", &json!({ "number": number, "card": third })).unwrap();
+    assert!([old, new].iter().all(|card| stopped(&mut city).contains(card)), "it is not activated yet");
+    desk(&mut city, "activate", &json!({ "number": "A10000999" })).unwrap();
+    assert!(!stopped(&mut city).contains(&new));
+    // Years later it is still so; the list holds each card once, however often it was lost and found.
+    for _ in 0..8 {
+        city.pass(365 * 24 * 60 * 60 * 1000);
+        assert!(stopped(&mut city).contains(&old));
+    }
+}
+
+#[test]
+fn cards_that_cannot_prove_themselves_are_on_no_list() {
+    let mut city = city();
+    let (yes, card) = (Ok((200, json!({ "match": true }))), new_card("B20000001"));
+    let person = json!({ "name": "赵六", "id_number": "11010519491231002X", "card": card });
+    issue(&mut city, &person, yes).unwrap();
+    let mut kiosk = Reader::default();
+    kiosk.read(&mut city);
+    assert!(!kiosk.cards.names.contains_key(&CardName::of(&HexBytes([0xAB; 16]))));
+}
+
 /// A desk asks to set a card's PIN anew; the identity service says this of the ticket.
 fn reset_pin(
     city: &mut City,
     (number, identification): (&str, &str),
-    answer: Result<(u16, Value), Unreachable>,
+    answer: Said,
 ) -> Result<Value, ProblemCode> {
     let body = json!({
         "number": number,
@@ -153,32 +220,12 @@ fn reset_pin(
             "internal_source": "03".repeat(8), "external_factor": "04".repeat(8),
         },
     });
-    let request = request(city, "DESK", DESK, "pin-reset", body.to_string().into_bytes());
-    let reply = match city.handle(&request) {
-        Reply::Ask(call) => {
-            assert_eq!(call.target, "/tickets/redeem");
-            let answer =
-                answer.map(|(status, body)| OutAnswer { status, body: body.to_string().into_bytes() });
-            city.resume(&call, answer)
-        }
-        done @ Reply::Done(_) => done,
-    };
-    outcome(&city.conclude(reply))
+    with_identity(city, "pin-reset", &body, "/tickets/redeem", answer)
 }
 
 #[test]
 fn a_pin_is_set_anew_for_the_holder_who_was_seen_and_for_nobody_else() {
-    let client = Client {
-        id: "DESK".parse().unwrap(),
-        key: secret(DESK).public(),
-        name: "服务大厅柜台".into(),
-        purposes: Default::default(),
-        capability: "identify".into(),
-        per_minute: 1,
-        cards: true,
-    };
-    let cards = Some(CardKey::new(&[7; 32]));
-    let mut city = City::with(Setup { codes: Some(authority()), clients: vec![client], cards, ..setup() });
+    let mut city = city_with(Some(CardKey::new(&[7; 32])));
     let own = card(ZHANG);
     let its = (own.number.as_str(), own.identification.as_str());
     let seen = |name: &str, id_number: &str, assurance: &str| {

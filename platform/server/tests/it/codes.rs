@@ -1,8 +1,11 @@
 //! The city code at the platform: bound, issued, shown, accepted once, revoked.
 
+use std::collections::BTreeMap;
+
 use contract::{
-    Challenge, ChangesAnswer, CodeHolder, Evidence, FeedItem, Identified, IdentifyRequest, IssuerKey,
-    IssuerKeys, Presented, ProblemCode, PublicKey, Revocations, SecretKey, Signed, UnixMs, VisitId, sm3,
+    CardName, Challenge, ChangesAnswer, CodeHolder, Evidence, FeedItem, Identified, IdentifyRequest,
+    IssuerKey, IssuerKeys, Presented, ProblemCode, PublicKey, Revocable, Revocations, SecretKey, Signed,
+    UnixMs, VisitId, sm3,
 };
 use resident_code::{AnswerCode, Issuers, OfflineCode, SessionCertificate, SigningKey};
 use serde_json::{Value, json};
@@ -133,7 +136,7 @@ fn a_phone_ends_when_the_identity_service_no_longer_stands_by_its_owner_and_only
     assert_eq!(ask(&mut city, "certificates", &phone.request()), Err((401, "not-bound".into())));
     let mut reader = Reader::default();
     reader.read(&mut city);
-    assert_eq!(reader.holders.len(), 5, "the kiosks hear of each certificate that has not ended");
+    assert_eq!(reader.codes.names.len(), 5, "the kiosks hear of each certificate that has not ended");
 }
 
 /// A phone of Zhang Guiying's.
@@ -229,31 +232,51 @@ fn feed(city: &mut City, since: u64) -> (Vec<FeedItem>, u64) {
 
 /// What a kiosk knows of revocations that reads the feed as the contract says.
 #[derive(Default)]
-struct Reader {
+pub(crate) struct Reader {
     cursor: u64,
-    at: u64,
-    holders: Vec<CodeHolder>,
-    expires: Option<UnixMs>,
     keys: Option<IssuerKeys>,
+    codes: Held<CodeHolder>,
+    pub(crate) cards: Held<CardName>,
+}
+
+/// Of one kind.
+pub(crate) struct Held<Who> {
+    at: u64,
+    pub(crate) names: BTreeMap<Who, UnixMs>,
+    pub(crate) expires: UnixMs,
+}
+
+impl<Who> Default for Held<Who> {
+    fn default() -> Self {
+        Self { at: 0, names: BTreeMap::new(), expires: UnixMs(0) }
+    }
+}
+
+impl<Who: Revocable> Held<Who> {
+    fn take(&mut self, delta: &Signed<Revocations<Who>>, revoker: &PublicKey) {
+        let delta = delta.open(revoker).unwrap();
+        if delta.since == 0 {
+            self.names.clear();
+        } else {
+            assert_eq!(delta.since, self.at, "a delta does not join on");
+        }
+        (self.at, self.expires) = (delta.until, delta.expires);
+        self.names.extend(delta.revoked.iter().map(|revoked| (revoked.who, revoked.ends)));
+    }
 }
 
 impl Reader {
-    fn read(&mut self, city: &mut City) {
+    pub(crate) fn read(&mut self, city: &mut City) {
         let (items, cursor) = feed(city, self.cursor);
         self.cursor = cursor;
         for item in items {
             match item {
                 FeedItem::IssuerKeys { list } => self.keys = Some(list.open(&root()).unwrap()),
                 FeedItem::Revocations { delta } => {
-                    let delta: Revocations = delta.open(&self.keys.as_ref().unwrap().revoker).unwrap();
-                    if delta.since == 0 {
-                        self.holders.clear();
-                    } else {
-                        assert_eq!(delta.since, self.at, "a delta does not join on");
-                    }
-                    self.at = delta.until;
-                    self.expires = Some(delta.expires);
-                    self.holders.extend(delta.revoked.iter().map(|revoked| revoked.holder));
+                    self.codes.take(&delta, &self.keys.as_ref().unwrap().revoker);
+                }
+                FeedItem::CardStops { delta } => {
+                    self.cards.take(&delta, &self.keys.as_ref().unwrap().revoker);
                 }
                 FeedItem::Service { .. } | FeedItem::ServiceWithdrawn { .. } => {}
             }
@@ -362,7 +385,7 @@ fn a_reported_loss_ends_the_phone_its_codes_and_reaches_every_kiosk() {
     let mut city = city();
     let mut reader = Reader::default();
     reader.read(&mut city);
-    assert_eq!((reader.at, reader.holders.len()), (0, 0));
+    assert_eq!((reader.codes.at, reader.codes.names.len()), (0, 0));
     let phone = Phone::bound(&mut city);
     let certificate = phone.certificate(&mut city);
     let of_phone = json!({ "phone": phone.secret });
@@ -378,7 +401,10 @@ fn a_reported_loss_ends_the_phone_its_codes_and_reaches_every_kiosk() {
     }
     reader.read(&mut city);
     let alias: [u8; 8] = certificate.to_bytes()[4..12].try_into().unwrap();
-    assert_eq!((reader.at, reader.holders.as_slice()), (1, [CodeHolder::of(&alias)].as_slice()));
+    assert_eq!(
+        (reader.codes.at, reader.codes.names.keys().copied().collect::<Vec<_>>()),
+        (1, vec![CodeHolder::of(&alias)])
+    );
 }
 
 #[test]
@@ -412,20 +438,20 @@ fn every_reader_of_the_feed_arrives_at_the_same_revocations() {
     let mut fresh = Reader::default();
     for reader in [&mut constant, &mut now_and_then, &mut fresh] {
         reader.read(&mut city);
-        assert_eq!(reader.at, 59);
-        assert!(reader.expires.unwrap() > city.now.plus_ms(70 * HOUR_MS));
+        assert_eq!(reader.codes.at, 59);
+        assert!(reader.codes.expires > city.now.plus_ms(70 * HOUR_MS));
         // Whoever could still be let in is on the list.
         for (at, holder) in &ended {
             let over = at.plus_ms(24 * HOUR_MS) <= city.now;
-            assert!(over || reader.holders.contains(holder));
+            assert!(over || reader.codes.names.contains_key(holder));
         }
     }
     // What has ended is forgotten with the next base, so the list does not grow for ever.
-    assert!(fresh.holders.len() < 59);
+    assert!(fresh.codes.names.len() < 59);
     city.pass(25 * HOUR_MS);
     let mut later = Reader::default();
     later.read(&mut city);
-    assert_eq!((later.at, later.holders.len()), (59, 0));
+    assert_eq!((later.codes.at, later.codes.names.len()), (59, 0));
 }
 
 #[test]

@@ -126,7 +126,9 @@ fn ids(answer: &ChangesAnswer) -> Vec<String> {
     let id = |item: &FeedItem| match item {
         FeedItem::Service { document } => ServiceDocument::parse(&document.text).unwrap().id,
         FeedItem::ServiceWithdrawn { id } => format!("-{id}"),
-        FeedItem::IssuerKeys { .. } | FeedItem::Revocations { .. } => "codes".to_owned(),
+        FeedItem::IssuerKeys { .. } | FeedItem::Revocations { .. } | FeedItem::CardStops { .. } => {
+            "codes".to_owned()
+        }
     };
     answer.items.iter().map(id).collect()
 }

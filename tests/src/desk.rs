@@ -1,0 +1,48 @@
+//! A desk of the cards' issuer: works on the card-holder base as its clients do.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use contract::{HexBytes, SecretKey, sm3};
+use serde_json::json;
+
+/// The id of the desk.
+pub(crate) const DESK: &str = "D-0001";
+
+/// The file of clients that lets the desk in.
+///
+/// # Errors
+/// When its keys are not there.
+pub(crate) fn clients(keys: &Path) -> Result<String> {
+    let key = fs::read_to_string(keys.join("device.pub"))?;
+    Ok(format!(
+        "[[client]]\nid = \"{DESK}\"\nkey = \"{}\"\nname = \"制卡中心\"\npurposes = []\n\
+         capability = \"identify\"\nper_minute = 1\ncards = true\n",
+        key.trim()
+    ))
+}
+
+/// Has a step taken with a card: `activate`, `lose`, `restore`, `cancel`.
+///
+/// # Errors
+/// When the platform refuses.
+pub(crate) fn step(platform: SocketAddr, keys: &Path, step: &str, number: &str) -> Result<()> {
+    let secret: HexBytes<32> = fs::read_to_string(keys.join("device.key"))?.trim().parse()?;
+    let (target, body) = (format!("/base/v1/{step}"), json!({ "number": number }).to_string());
+    let time = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let digest: String = sm3(&[body.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
+    let signed = format!("POST\n{target}\n{time}\n{digest}");
+    let signature = SecretKey::from_bytes(&secret.0)?.sign(signed.as_bytes());
+    let http = reqwest::blocking::Client::builder().no_proxy().build()?;
+    let asked = http
+        .post(format!("http://{platform}{target}"))
+        .header("X-Device", DESK)
+        .header("X-Time", time.to_string())
+        .header("X-Signature", signature.to_string())
+        .body(body);
+    asked.send()?.error_for_status().with_context(|| format!("the desk: {step}"))?;
+    Ok(())
+}
