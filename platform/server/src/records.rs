@@ -6,9 +6,10 @@
 
 use std::io::Read as _;
 
-use contract::{BatchAck, Chain, DeviceId, Entry, Head, ProblemCode, Record, RecordBatch, Refused, Window};
+use contract::{BatchAck, Chain, Entry, Head, Header, ProblemCode, Record, RecordBatch, Refused, Window};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use crate::codes;
 use crate::columns::{epoch, ms, text};
 use crate::consents;
 use crate::device::Device;
@@ -80,7 +81,7 @@ fn append(turn: &Turn<'_>, batch: &RecordBatch, stored: u64) -> Result<Option<(V
         if head.seq > stored {
             store(turn, &record, &wire.body, head, entry.is_some())?;
             if let Some(entry) = &entry {
-                apply(turn, head.device, entry)?;
+                apply(turn, &record.header, entry)?;
             }
         } else if hash_at(turn.tx, head)? != Some(head.hash) {
             return Ok(None);
@@ -109,7 +110,8 @@ fn store(turn: &Turn<'_>, record: &Record, body: &str, head: Head, understood: b
 }
 
 /// What a new record means beyond being kept.
-fn apply(turn: &Turn<'_>, device: DeviceId, entry: &Entry) -> rusqlite::Result<()> {
+fn apply(turn: &Turn<'_>, header: &Header, entry: &Entry) -> rusqlite::Result<()> {
+    let device = header.device;
     if let Entry::ReceiptPromised { receipt, content, .. } = entry {
         turn.tx.execute(
             "INSERT INTO receipts (device, number, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -117,6 +119,7 @@ fn apply(turn: &Turn<'_>, device: DeviceId, entry: &Entry) -> rusqlite::Result<(
         )?;
     }
     marks::record(turn.tx, &device.to_string(), entry, turn.now)?;
+    codes::revocations::compare(turn.tx, header, entry, turn.now)?;
     consents::record(turn.tx, device, entry, turn.now)
 }
 

@@ -239,11 +239,13 @@ CREATE TABLE IF NOT EXISTS changes (
 CREATE TABLE IF NOT EXISTS code_revocations (
     number  INTEGER PRIMARY KEY,
     name    TEXT NOT NULL,
+    at_ms   INTEGER NOT NULL,
     ends_ms INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS card_stops (
     number  INTEGER PRIMARY KEY,
     name    TEXT NOT NULL,
+    at_ms   INTEGER NOT NULL,
     ends_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS card_stops_of_card ON card_stops (name);

@@ -1,23 +1,24 @@
 //! 吊销: whose codes are no longer accepted and which cards are not in force, signed, and the parts of the feed that
 //! bring it to the kiosks.
 //!
-//! Revocations of each kind are numbered. The feed has a base (deltas from 0, without what has ended), the deltas since, and at its
-//! end an empty one that says *this is still all*. Every hour the last is signed anew; every day, or after many
-//! deltas, the base is. A kiosk that reads the feed from anywhere arrives at the same numbers.
+//! Revocations of each kind are numbered. The feed has a base (deltas from 0, without what has ended), the deltas
+//! since, and at its end an empty one that says *this is still all*. Every hour the last is signed anew; every day, or
+//! after many deltas, the base is. A kiosk that reads the feed from anywhere arrives at the same numbers.
 
 use std::error::Error;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use contract::{
-    CardName, CardStanding, CodeHolder, FeedItem, REVOKED_PER_DELTA_MAX, Revocable, Revocations, Revoked,
-    Signed, UnixMs,
+    Admitted, CardName, CardStanding, CodeHolder, Entry, FeedItem, Header, REVOKED_PER_DELTA_MAX, Revocable,
+    Revocations, Revoked, Signed, UnixMs,
 };
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::keys::CodeAuthority;
 use crate::catalogue::put;
 use crate::columns::{ms, text, unix_ms};
+use crate::schema::dispute;
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 /// How often the kiosks hear that nothing has changed.
@@ -31,7 +32,7 @@ const CARD_LIFE_MS: u64 = 10 * 366 * 24 * HOUR_MS;
 
 /// One kind of revocation.
 trait Series: Revocable + FromStr<Err: Error + Send + Sync + 'static> + Display {
-    /// Where its revocations are kept: number, name, end.
+    /// Where its revocations are kept: number, name, beginning and end.
     const TABLE: &'static str;
     /// Beginning of its keys in the feed.
     const FEED: &'static str;
@@ -122,6 +123,28 @@ pub(crate) fn tell_of_card(
     revoke(tx, authority, now, card, ends)
 }
 
+/// A gate's record came: without a link it let somebody through by a card. Had the card been stopped by then, the news
+/// had not reached the gate, and a person of the operator must know.
+pub(crate) fn compare(
+    tx: &Transaction<'_>,
+    header: &Header,
+    entry: &Entry,
+    now: UnixMs,
+) -> rusqlite::Result<()> {
+    let Entry::Admitted { who: Admitted::Card(card), visit, .. } = entry else { return Ok(()) };
+    let stopped: bool = tx.query_row(
+        "SELECT EXISTS (SELECT 1 FROM card_stops WHERE name = ?1 AND at_ms <= ?2 AND ends_ms > ?3)",
+        params![card.to_string(), ms(header.time), ms(now)],
+        |row| row.get(0),
+    )?;
+    if stopped {
+        let what =
+            format!("{} let a card through that is not in force: the news had not come", header.device);
+        dispute(tx, &format!("admission {visit}"), &what, ms(now))?;
+    }
+    Ok(())
+}
+
 /// Until then, kiosks remember this name.
 fn revoke<Who: Series>(
     tx: &Transaction<'_>,
@@ -132,8 +155,8 @@ fn revoke<Who: Series>(
 ) -> rusqlite::Result<()> {
     let before = count::<Who>(tx)?;
     tx.execute(
-        &format!("INSERT INTO {} (number, name, ends_ms) VALUES (?1, ?2, ?3)", Who::TABLE),
-        params![before + 1, who.to_string(), ms(ends)],
+        &format!("INSERT INTO {} (number, name, at_ms, ends_ms) VALUES (?1, ?2, ?3, ?4)", Who::TABLE),
+        params![before + 1, who.to_string(), ms(now), ms(ends)],
     )?;
     let delta = sign(authority, now, before, before + 1, vec![Revoked { who, ends }]);
     put(tx, &format!("{}/delta/{:016}", Who::FEED, before + 1), &delta)

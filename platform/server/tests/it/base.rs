@@ -11,7 +11,7 @@ use crate::codes::{Phone, Reader, authority, identify, secret};
 
 const DESK: u8 = 0x71;
 
-fn city() -> City {
+pub(crate) fn city() -> City {
     city_with(None)
 }
 
@@ -33,7 +33,7 @@ fn request(city: &City, id: &str, key: u8, name: &str, body: Vec<u8>) -> Request
     Request::signed(Verb::Post, format!("/base/v1/{name}"), body, id, &secret(key), city.now)
 }
 
-fn desk(city: &mut City, name: &str, body: &Value) -> Result<Value, ProblemCode> {
+pub(crate) fn desk(city: &mut City, name: &str, body: &Value) -> Result<Value, ProblemCode> {
     let request = request(city, "DESK", DESK, name, body.to_string().into_bytes());
     let reply = city.handle(&request);
     outcome(&city.conclude(reply))

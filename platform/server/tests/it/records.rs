@@ -1,25 +1,29 @@
 //! Records of kiosks: each once, in order, vouched for (I2, I7).
 
 use contract::{
-    BatchAck, Chain, CloseReason, CodeHolder, ConsentId, Entry, Head, Header, Kind, ProblemCode, Pseudonym,
-    Receipt, ReceiptId, ReceiptLine, Record, RecordBatch, SALT_LEN, SecretKey, SignedHead, UnixMs, VisitId,
-    WireRecord,
+    Admitted, BatchAck, Chain, CloseReason, CodeHolder, ConsentId, Entry, Evidence, Head, Header, Kind,
+    ProblemCode, Pseudonym, Receipt, ReceiptId, ReceiptLine, Record, RecordBatch, SALT_LEN, SecretKey,
+    SignedHead, UnixMs, VisitId, WireRecord,
 };
 use server::{DeviceAudit, Request, Setup, Verb};
 
-use crate::city::{City, Kiosk, ZHANG, outcome, setup};
+use crate::base;
+use crate::city::{City, Kiosk, WANG, ZHANG, card, outcome, setup};
 use crate::codes::{Phone, authority, identify};
 
 /// A kiosk's log.
 struct Log {
     kiosk: Kiosk,
+    /// By which its records are dated.
+    clock: UnixMs,
     heads: Vec<Head>,
     records: Vec<WireRecord>,
 }
 
 impl Log {
     fn new(kiosk: Kiosk, epoch: u64) -> Self {
-        Self { kiosk, heads: vec![Chain::genesis(kiosk.id(), epoch).head()], records: Vec::new() }
+        let heads = vec![Chain::genesis(kiosk.id(), epoch).head()];
+        Self { kiosk, clock: UnixMs(5), heads, records: Vec::new() }
     }
 
     fn write(&mut self, kind: Kind, body: Vec<u8>) {
@@ -30,7 +34,7 @@ impl Log {
             device: last.device,
             epoch: last.epoch,
             seq: last.seq + 1,
-            time: UnixMs(5),
+            time: self.clock,
         };
         let record = Record { header, salt: [header.seq as u8; SALT_LEN], body };
         let mut chain = Chain::from_head(last);
@@ -362,4 +366,29 @@ fn one_code_at_two_kiosks_is_found_when_their_records_have_come_and_is_shown_to_
     let (_, page) = city.page("/admin");
     assert!(page.contains(&about) && page.contains("K-1") && page.contains("K-2"), "{page}");
     assert!(!page.contains("/901") && !page.contains("/902"));
+}
+
+#[test]
+fn a_card_let_through_although_it_was_stopped_is_shown_to_the_operator_and_one_stopped_later_is_not() {
+    let mut city = base::city();
+    let card = card(WANG);
+    let admitted = |visit| Entry::Admitted {
+        visit: VisitId::from_entropy(visit),
+        who: Admitted::Card(card.card().unwrap()),
+        evidence: Evidence::CardAuthenticated,
+        until: UnixMs(0),
+        offline: true,
+    };
+    let mut gate = Log::new(Kiosk::One, 7);
+    gate.clock = city.now;
+    gate.enter(&admitted(1));
+    city.pass(60_000);
+    base::desk(&mut city, "lose", &serde_json::json!({ "number": card.number })).unwrap();
+    city.pass(60_000);
+    gate.clock = city.now;
+    gate.enter(&admitted(2));
+    upto(&mut city, &gate.batch(0, 2));
+    let (_, page) = city.page("/admin");
+    let told = |visit| page.contains(&format!("admission {}", VisitId::from_entropy(visit)));
+    assert!(told(2) && !told(1), "{page}");
 }
