@@ -140,6 +140,14 @@ impl Station {
         self.ask("card/insert", &json!({ "resident": card }))
     }
 
+    /// The same with a card as it was made, whatever PIN it was given here before.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn insert_new(&self, card: &str) -> Result<()> {
+        self.ask("card/insert", &json!({ "resident": card, "new": true }))
+    }
+
     /// Takes the card out.
     ///
     /// # Errors

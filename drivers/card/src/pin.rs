@@ -18,8 +18,10 @@ pub enum PinOutcome {
     },
     /// 6983: no tries left.
     Locked,
-    /// Something else: no PIN set, or a card that cannot do it. No try was used.
+    /// A status word of refusal: no PIN set, or a card that cannot do it. Nothing was changed and no try was used.
     NotPossible,
+    /// A status word that says neither yes nor no: it may or may not have done it.
+    Unclear,
 }
 
 /// Asks the card to check its holder's PIN: ASCII digits, an even number of them from 4 to 12. Sent as
@@ -88,7 +90,10 @@ fn outcome(status: StatusWord) -> PinOutcome {
         StatusWord::DONE => PinOutcome::Verified,
         StatusWord::BLOCKED | StatusWord { sw1: 0x63, sw2: 0xC0 } => PinOutcome::Locked,
         StatusWord { sw1: 0x63, sw2 } if sw2 & 0xF0 == 0xC0 => PinOutcome::Wrong { tries_left: sw2 & 0x0F },
-        StatusWord { .. } => PinOutcome::NotPossible,
+        // ISO/IEC 7816-4, 5.6: 63 refuses a verification, 64 says that memory is as it was, 67 to 6F that the command is
+        // not taken; 93 and 94 are the refusals of JR/T 0025. 62 and 65 warn that memory may have changed.
+        StatusWord { sw1: 0x63 | 0x64 | 0x67..=0x6F | 0x93 | 0x94, .. } => PinOutcome::NotPossible,
+        StatusWord { .. } => PinOutcome::Unclear,
     }
 }
 
@@ -131,6 +136,9 @@ mod tests {
             ([0x63, 0xC1], PinOutcome::Wrong { tries_left: 1 }),
             ([0x69, 0x83], PinOutcome::Locked),
             ([0x6D, 0x00], PinOutcome::NotPossible),
+            ([0x94, 0x03], PinOutcome::NotPossible),
+            ([0x65, 0x81], PinOutcome::Unclear),
+            ([0x12, 0x34], PinOutcome::Unclear),
         ] {
             let select = [&[0x00, 0xA4, 0x04, 0x00, 0x0F], SSSE.as_slice()].concat();
             let change = vec![0x80, 0x5E, 0x01, 0x00, 0x07, 0x73, 0x09, 0x14, 0xFF, 0x58, 0x42, 0x16];

@@ -5,7 +5,7 @@
 //! | `GET /` | – | the page |
 //! | `GET /screen.png` | – | the screen |
 //! | `POST /touch` | `{"x", "y"}` in pixels of the screen | touches it |
-//! | `POST /card/insert` | `{"resident"}`: an id, or `bank`, `blank`, `garbage`, `half`, `locked`, `cloned`, `recorded`, `deaf` | puts a card in |
+//! | `POST /card/insert` | `{"resident"}`: an id, or `bank`, `blank`, `garbage`, `half`, `locked`, `cloned`, `recorded`, `deaf`; `"new": true` for a card as it was made | puts a card in |
 //! | `POST /card/remove` | – | takes it out |
 //! | `GET /phone/{id}` | – | `{"text", "svg"}`: a fresh code from the platform |
 //! | `POST /camera/show` | `{"text"}` | holds a code before the camera |
@@ -49,6 +49,7 @@ use crate::keys::CityKey;
 use crate::printer::VirtualPrinter;
 use crate::relays::VirtualRelays;
 use crate::residents::Resident;
+use crate::sam_slot::SamSlot;
 use crate::scanner::VirtualScanner;
 use crate::sheet_printer::Tray;
 use crate::slot::Slot;
@@ -64,6 +65,8 @@ pub struct Bench {
     pub city: CityKey,
     /// The card slot.
     pub slot: Mutex<Slot>,
+    /// The PSAM in the reader's other slot, if the kiosk has one.
+    pub psam: Option<SamSlot>,
     /// The relay board with the lights and the buzzer, if there is one.
     pub relays: Option<VirtualRelays>,
     /// The key of the staff card, if there is one.
@@ -148,8 +151,7 @@ async fn state(State(bench): Shared) -> Json<Value> {
         .collect();
     let on = bench.faults.on();
     let faults: Vec<Value> = catalogue()
-        .filter(|fault| fault.step.device != Device::Scanner || bench.scanner.is_some())
-        .filter(|fault| fault.step.device != Device::IdReader || bench.id_reader.is_some())
+        .filter(|fault| bench.has(fault.step.device))
         .map(|fault| {
             let (name, title) = (fault.name(), fault.kind.title());
             let is_state = fault.kind == Kind::State;
@@ -186,11 +188,14 @@ async fn touch(State(bench): Shared, Json(Touch { x, y }): Json<Touch>) -> Resul
 #[derive(Deserialize)]
 struct Insert {
     resident: String,
+    /// As it was made, whatever was done to its PIN here.
+    #[serde(default)]
+    new: bool,
 }
 
 async fn insert(
     State(bench): Shared,
-    Json(Insert { resident }): Json<Insert>,
+    Json(Insert { resident, new }): Json<Insert>,
 ) -> Result<StatusCode, Refused> {
     let first = bench.residents.first();
     let third = bench.residents.iter().find(|one| one.card.version == "3.00");
@@ -212,7 +217,14 @@ async fn insert(
         id => bench.residents.iter().find(|one| one.id == id).map(|one| of(one, Flaw::None)),
     };
     let card = card.ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("no card `{resident}`")))?;
-    tokio::task::spawn_blocking(move || locked(&bench.slot).insert(&resident, card)).await??;
+    tokio::task::spawn_blocking(move || {
+        let mut slot = locked(&bench.slot);
+        if new {
+            slot.forget(&resident);
+        }
+        slot.insert(&resident, card)
+    })
+    .await??;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -332,10 +344,12 @@ async fn lay_down(State(bench): Shared) -> Result<StatusCode, Refused> {
     bench.scan(None)
 }
 
-async fn lay_id_card(
-    State(bench): Shared,
-    Json(Insert { resident }): Json<Insert>,
-) -> Result<StatusCode, Refused> {
+#[derive(Deserialize)]
+struct Lay {
+    resident: String,
+}
+
+async fn lay_id_card(State(bench): Shared, Json(Lay { resident }): Json<Lay>) -> Result<StatusCode, Refused> {
     let of = |flaw| bench.residents.first().map(|one| VirtualIdCard::of(one, flaw));
     let card = match resident.as_str() {
         "foreign" => of(IdFlaw::Foreign),
@@ -366,6 +380,16 @@ impl Bench {
         let none = || Refused(StatusCode::NOT_FOUND, "this kiosk has no scanner".to_owned());
         self.scanner.as_ref().ok_or_else(none)?.show(text);
         Ok(StatusCode::NO_CONTENT)
+    }
+
+    fn has(&self, device: Device) -> bool {
+        match device {
+            Device::Card | Device::Printer | Device::Camera => true,
+            Device::Scanner => self.scanner.is_some(),
+            Device::IdReader => self.id_reader.is_some(),
+            Device::Psam => self.psam.is_some(),
+            Device::Signal => self.relays.is_some(),
+        }
     }
 
     /// Tells whoever minds the readers that they are to be gone, or back.

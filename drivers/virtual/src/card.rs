@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use contract::SecretKey;
 
-use crate::faults::{Step, card as steps};
+use crate::faults::{Step, card as steps, psam as psam_steps};
 use crate::keys::{CardKeys, CityKey, answer, random};
 use crate::psam::Psam;
 use crate::residents::Resident;
@@ -227,9 +227,29 @@ impl VirtualCard {
         }
     }
 
+    /// The step of its answer to reset.
+    #[must_use]
+    pub const fn reset_step(&self) -> &'static Step {
+        match self.kind {
+            Kind::Psam(_) => &psam_steps::RESET,
+            Kind::Social(_) | Kind::Staff(_) | Kind::Bank | Kind::Blank => &steps::RESET,
+        }
+    }
+
+    /// Whether a resident's hand holds it; the city's own card in the reader stays where it is.
+    pub(crate) const fn is_in_hand(&self) -> bool {
+        !matches!(self.kind, Kind::Psam(_))
+    }
+
     /// At which step of its protocol this command finds the card.
     #[must_use]
     pub fn step(&self, apdu: &[u8]) -> Option<&'static Step> {
+        match (&self.kind, apdu) {
+            (Kind::Psam(_), _) => return Psam::step(apdu),
+            (Kind::Staff(_), [_, 0xCA, ..]) => return Some(&steps::STAFF_NAME),
+            (Kind::Staff(_), [_, 0x88, ..]) => return Some(&steps::STAFF_PROOF),
+            _ => {}
+        }
         match (apdu, self.file) {
             ([_, 0xA4, 0x04, ..], _) => Some(&steps::SELECT),
             ([_, 0xA4, _, _, 0x02, 0xEF, 0x05, ..], _) => Some(&steps::SELECT_ISSUER),
@@ -241,6 +261,7 @@ impl VirtualCard {
             ([_, 0x88, ..], _) => Some(&steps::INTERNAL),
             ([_, 0x82, ..], _) => Some(&steps::EXTERNAL),
             ([_, 0x20, ..], _) => Some(&steps::VERIFY),
+            ([0x80, 0x5E, ..], _) => Some(&steps::CHANGE_PIN),
             _ => None,
         }
     }

@@ -22,6 +22,7 @@ pub mod printer;
 mod psam;
 pub mod relays;
 pub mod residents;
+pub mod sam_slot;
 pub mod scanner;
 pub mod sheet_printer;
 pub mod slot;

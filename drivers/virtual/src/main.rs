@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use virtual_hardware::bench::{Bench, router};
 use virtual_hardware::camera::VirtualCamera;
-use virtual_hardware::card::VirtualCard;
 use virtual_hardware::display::Display;
 use virtual_hardware::faults::Faults;
 use virtual_hardware::id_reader::VirtualIdReader;
@@ -17,6 +16,7 @@ use virtual_hardware::paper::WIDTH_80;
 use virtual_hardware::printer::VirtualPrinter;
 use virtual_hardware::relays::VirtualRelays;
 use virtual_hardware::residents;
+use virtual_hardware::sam_slot::SamSlot;
 use virtual_hardware::scanner::VirtualScanner;
 use virtual_hardware::sheet_printer::Tray;
 use virtual_hardware::slot::Slot;
@@ -80,19 +80,15 @@ async fn main() -> Result<()> {
     let scanner = arguments.scanner.map(|link| VirtualScanner::plug_in(&link, faults.clone())).transpose();
     let id_reader =
         arguments.id_reader.map(|link| VirtualIdReader::plug_in(&link, faults.clone())).transpose();
-    let relays = arguments.relays.map(|link| VirtualRelays::plug_in(&link)).transpose();
+    let relays = arguments.relays.map(|link| VirtualRelays::plug_in(&link, faults.clone())).transpose();
     let city = match &arguments.card_key {
         Some(path) => CityKey::read(path)?,
         None => CityKey::test(),
     };
-    // It stays in its slot for as long as the bench runs.
-    let mut psam = arguments.psam.map(Slot::new);
-    if let Some(slot) = &mut psam {
-        slot.insert("psam", VirtualCard::psam(&city)).context("the virtual PSAM")?;
-    }
     let bench = Bench {
         relays: relays.context("the virtual relay board")?,
         residents: residents::read(&arguments.residents)?,
+        psam: arguments.psam.map(|port| SamSlot::keep(port, &city, faults.clone())),
         city,
         staff: arguments.staff_key.as_deref().map(keys::staff).transpose()?.map(Arc::new),
         slot: Mutex::new(Slot::with(arguments.vpcd, faults.clone())),
@@ -122,6 +118,5 @@ async fn main() -> Result<()> {
         served = axum::serve(listener, router(Arc::new(bench))).into_future() => served?,
         () = stop => {}
     }
-    drop(psam);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A virtual PSAM: the city's root keys in a card, for the reader's second slot.
 
+use crate::faults::{Step, psam as steps};
 use crate::keys::{CityKey, derive};
 
 /// The file of its social security application.
@@ -20,6 +21,16 @@ pub(crate) struct Psam {
 impl Psam {
     pub(crate) const fn new(city: CityKey) -> Self {
         Self { city, application: false, derived: None }
+    }
+
+    /// At which step of its protocol this command finds it.
+    pub(crate) const fn step(apdu: &[u8]) -> Option<&'static Step> {
+        match apdu {
+            [0x00, 0xA4, ..] => Some(&steps::SELECT),
+            [0x80, 0x1A, ..] => Some(&steps::INIT),
+            [0x80, 0xFA, ..] => Some(&steps::CRYPT),
+            _ => None,
+        }
     }
 
     pub(crate) fn reset(&mut self) {

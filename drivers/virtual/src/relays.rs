@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::faults::Bent;
+use crate::faults::{Bent, Faults, garbage, signal as steps};
 use crate::port::{FarSide, Port};
 
 /// Relays of a board.
@@ -30,9 +30,9 @@ impl VirtualRelays {
     ///
     /// # Errors
     /// When no pty can be had, or the path is taken by something else than a link.
-    pub fn plug_in(link: &Path) -> std::io::Result<Self> {
+    pub fn plug_in(link: &Path, faults: Faults) -> std::io::Result<Self> {
         let board = Arc::default();
-        let far_side = Chip { board: Arc::clone(&board), came: Vec::new() };
+        let far_side = Chip { board: Arc::clone(&board), came: Vec::new(), faults };
         Ok(Self { board, _port: Port::plug_in(link, far_side)? })
     }
 
@@ -51,6 +51,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Chip {
     board: Arc<Mutex<Board>>,
     came: Vec<u8>,
+    faults: Faults,
 }
 
 impl FarSide for Chip {
@@ -73,7 +74,18 @@ impl FarSide for Chip {
             used += 4;
         }
         self.came.drain(..used);
-        Vec::new()
+        match self.faults.at(&steps::BABBLING) {
+            Some(_) => vec![Bent { bytes: garbage(64), ..Bent::default() }],
+            None => Vec::new(),
+        }
+    }
+
+    fn listens(&self) -> bool {
+        self.faults.at(&steps::STALLED).is_none()
+    }
+
+    fn is_there(&self) -> bool {
+        self.faults.at(&steps::UNPLUGGED).is_none()
     }
 }
 
@@ -83,7 +95,7 @@ mod tests {
 
     #[test]
     fn sound_commands_are_obeyed_and_others_are_not() {
-        let mut chip = Chip { board: Arc::default(), came: Vec::new() };
+        let mut chip = Chip { board: Arc::default(), came: Vec::new(), faults: Faults::default() };
         chip.take(&[0x00, 0xA0, 0x01]);
         chip.take(&[0x01, 0xA2, 0xA0, 0x02, 0x01, 0xFF, 0xA0, 0x03, 0x01, 0xA4, 0xA0, 0x09, 0x01, 0xAA]);
         let board = *locked(&chip.board);

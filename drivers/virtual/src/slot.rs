@@ -13,7 +13,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::card::VirtualCard;
-use crate::faults::{Bent, FLOOD, Faults, Kind, LATE, Step, bend, card as steps, garbage};
+use crate::faults::{
+    Bent, FLOOD, Faults, Kind, LATE, Step, bend, card as steps, garbage, psam as psam_steps,
+};
 
 /// Longest command APDU that is taken.
 const APDU_MAX: usize = 4096;
@@ -119,6 +121,12 @@ impl Slot {
         Ok(())
     }
 
+    /// The next card of this name is as it was made: with its first PIN and all tries.
+    pub fn forget(&mut self, name: &str) {
+        self.remove();
+        locked(&self.cards).remove(name);
+    }
+
     /// Takes the card out, if one is in. A command that it is at is never answered.
     pub fn remove(&mut self) {
         if let Some(inside) = self.inside.take()
@@ -190,10 +198,13 @@ impl Contact {
                     self.powered.store(*control != 0x00, Ordering::Relaxed);
                 }
                 [0x04] => {
-                    let atr = locked(&self.cards).get(&self.name).map(VirtualCard::atr).unwrap_or_default();
+                    let (atr, step) = match locked(&self.cards).get(&self.name) {
+                        Some(card) => (card.atr(), card.reset_step()),
+                        None => (Vec::new(), &steps::RESET),
+                    };
                     // The same as of a card of another make that speaks T=1 only.
                     let wrong = [0x3B, 0x80, 0x01, 0x81];
-                    let bent = bend(self.faults.at(&steps::RESET), atr, &wrong, &[0x3B]);
+                    let bent = bend(self.faults.at(step), atr, &wrong, &[0x3B]);
                     if self.send(wire, bent)? {
                         return Ok(Left::Gone);
                     }
@@ -216,18 +227,20 @@ impl Contact {
     /// One command of the reader's.
     fn command(&mut self, wire: &mut TcpStream, apdu: &[u8]) -> io::Result<Option<Left>> {
         let answered = self.answered.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.is_pulled(answered) {
-            return Ok(Some(Left::Gone));
-        }
-        if answered.is_multiple_of(BOUNCE_AFTER) && self.faults.at(&steps::CONTACTS).is_some() {
-            return Ok(Some(Left::Bounced));
-        }
-        let (step, answer) = match locked(&self.cards).get_mut(&self.name) {
-            Some(card) => (card.step(apdu), card.answer(apdu)),
-            None => (None, Vec::new()),
+        let (step, answer, in_hand) = match locked(&self.cards).get_mut(&self.name) {
+            Some(card) => (card.step(apdu), card.answer(apdu), card.is_in_hand()),
+            None => (None, Vec::new(), true),
         };
-        if let Some(kind) = self.faults.at(&steps::FRAME) {
-            return Ok(spoil(wire, kind, &answer)?.then_some(Left::Gone));
+        if in_hand {
+            if self.is_pulled(answered) {
+                return Ok(Some(Left::Gone));
+            }
+            if answered.is_multiple_of(BOUNCE_AFTER) && self.faults.at(&steps::CONTACTS).is_some() {
+                return Ok(Some(Left::Bounced));
+            }
+            if let Some(kind) = self.faults.at(&steps::FRAME) {
+                return Ok(spoil(wire, kind, &answer)?.then_some(Left::Gone));
+            }
         }
         let kind = step.and_then(|step| self.faults.at(step));
         let wrong = step.map(wrong_answer).unwrap_or_default();
@@ -267,6 +280,12 @@ fn framed(answer: &[u8]) -> Vec<u8> {
     frame
 }
 
+const NO_SIGNATURE: [u8; 66] = {
+    let mut answer = [0x5A; 66];
+    (answer[64], answer[65]) = (0x90, 0x00);
+    answer
+};
+
 /// A well-formed answer that is not the answer to this step.
 fn wrong_answer(step: &Step) -> &'static [u8] {
     if std::ptr::eq(step, &steps::SELECT) {
@@ -284,7 +303,16 @@ fn wrong_answer(step: &Step) -> &'static [u8] {
     } else if std::ptr::eq(step, &steps::INTERNAL) {
         // A cryptogram that no key of the city's makes, at once instead of after GET RESPONSE.
         &[0xC3, 0x5A, 0xC3, 0x5A, 0xC3, 0x5A, 0xC3, 0x5A, 0x90, 0x00]
-    } else if std::ptr::eq(step, &steps::VERIFY) || std::ptr::eq(step, &steps::EXTERNAL) {
+    } else if std::ptr::eq(step, &steps::STAFF_NAME) || std::ptr::eq(step, &psam_steps::CRYPT) {
+        // Done, and nothing with it.
+        &[0x90, 0x00]
+    } else if std::ptr::eq(step, &steps::STAFF_PROOF) {
+        // A signature of the right length that no key makes, at once instead of after GET RESPONSE.
+        &NO_SIGNATURE
+    } else if [&steps::VERIFY, &steps::CHANGE_PIN, &steps::EXTERNAL]
+        .into_iter()
+        .any(|one| std::ptr::eq(one, step))
+    {
         // "No information given", where tries left should be.
         &[0x63, 0x00]
     } else {

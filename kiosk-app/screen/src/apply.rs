@@ -299,6 +299,7 @@ impl Scribe<'_> {
             Verdict::Done => (UiTone::Done, Glyph::Check),
             Verdict::Sorry => (UiTone::Stop, Glyph::CircleX),
             Verdict::Checking => (UiTone::Wait, Glyph::Hourglass),
+            Verdict::Unclear => (UiTone::Wait, Glyph::TriangleAlert),
             Verdict::Closed => (UiTone::Closed, Glyph::Moon),
         };
         OutcomeData {

@@ -25,6 +25,8 @@ pub(crate) enum LastWords {
     /// How the payment stands that outlived its visit.
     /// Its order while that is open.
     Payment { order: Option<OrderId>, total: Money, settlement: Option<Settlement>, receipt: ReceiptId },
+    /// The card was taken while it changed its PIN: it may or may not have done so.
+    PinUnclear,
 }
 
 impl Closing {
@@ -32,7 +34,7 @@ impl Closing {
         match self.words {
             LastWords::TakeCard => true,
             LastWords::Refused(refusal) => refusal.of_card(),
-            LastWords::TakeIdCard | LastWords::Payment { .. } => false,
+            LastWords::TakeIdCard | LastWords::Payment { .. } | LastWords::PinUnclear => false,
         }
     }
 }

@@ -222,6 +222,8 @@ pub enum PinAnswer {
     },
     /// No tries left.
     Locked,
+    /// It cannot do that; nothing was changed and no try was used.
+    NotPossible,
 }
 
 /// Why work or a duty has no outcome.

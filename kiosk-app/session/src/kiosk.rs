@@ -315,7 +315,7 @@ impl Kiosk {
     /// What still has to be said when the visit is over: how its payment stands, and to take the card.
     fn last_words(&self, visit: &Visit) -> Option<Closing> {
         let times = self.setup.times;
-        let words = visit.running().and_then(|running| self.open_payment(&running.state));
+        let words = visit.running().and_then(|running| self.unsaid(&running.state));
         let take_card = self.devices.card_in.then_some(LastWords::TakeCard);
         // An ID card lies on its reader and is easily forgotten.
         let lies = visit.way == Way::IdCard && visit.person.is_some();
@@ -324,15 +324,18 @@ impl Kiosk {
         let until = match words {
             LastWords::TakeCard => None,
             LastWords::TakeIdCard => Some(self.now.mono.plus_ms(times.notice_ms)),
-            LastWords::Refused(_) | LastWords::Payment { .. } => {
+            LastWords::Refused(_) | LastWords::Payment { .. } | LastWords::PinUnclear => {
                 Some(self.now.mono.plus_ms(times.closing_ms))
             }
         };
         Some(Closing { words, lang: visit.lang, theme: visit.theme, until })
     }
 
-    /// A payment whose outcome, or whose paper, the resident has not seen yet.
-    fn open_payment(&self, state: &StepState) -> Option<LastWords> {
+    /// What the resident has not seen yet: the outcome of a payment or its paper, or of a change of PIN.
+    fn unsaid(&self, state: &StepState) -> Option<LastWords> {
+        if let StepState::PinChanging { .. } = state {
+            return Some(LastWords::PinUnclear);
+        }
         if let StepState::Paying { order, .. } = state {
             let payment = self.payments.get(order)?;
             let (total, receipt) = (payment.total, payment.receipt);

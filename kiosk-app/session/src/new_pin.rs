@@ -28,6 +28,17 @@ pub(crate) enum Stage {
     Again { old: Digits, new: Digits },
 }
 
+/// Why a PIN is not known to be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unchanged {
+    /// No tries are left.
+    Locked,
+    /// The card cannot do it.
+    Refused,
+    /// The card did not answer: it may have changed it all the same.
+    Unclear,
+}
+
 impl Kiosk {
     /// Begins with the present PIN; `tries_left` after a wrong one.
     pub(crate) fn ask_old_pin(&mut self, turn: &mut Turn, tries_left: Option<u8>) {
@@ -88,8 +99,9 @@ impl Kiosk {
                 StepState::PinChanged
             }
             Said::Wrong { tries_left } => return self.ask_old_pin(turn, Some(tries_left)),
-            Said::Locked => StepState::PinNotChanged { locked: true },
-            Said::Nothing => StepState::PinNotChanged { locked: false },
+            Said::Locked => StepState::PinNotChanged(Unchanged::Locked),
+            Said::No => StepState::PinNotChanged(Unchanged::Refused),
+            Said::Nothing => StepState::PinNotChanged(Unchanged::Unclear),
         };
         self.set_state(state);
     }

@@ -69,7 +69,9 @@ pub(crate) enum Said {
     },
     /// No tries are left.
     Locked,
-    /// Nothing that can be understood.
+    /// It cannot do that.
+    No,
+    /// Nothing that can be understood: it may or may not have done it.
     Nothing,
 }
 
@@ -80,6 +82,7 @@ impl Said {
             PinAnswer::Verified => Self::Yes,
             PinAnswer::Wrong { tries_left: 0 } | PinAnswer::Locked => Self::Locked,
             PinAnswer::Wrong { tries_left } => Self::Wrong { tries_left },
+            PinAnswer::NotPossible => Self::No,
         }
     }
 }
@@ -133,7 +136,7 @@ impl Kiosk {
                 PinProof::Entering(PinEntry::after_wrong(&mut turn.draw, Some(tries_left)))
             }
             Said::Locked => PinProof::Locked,
-            Said::Nothing => PinProof::Failed(Failure::Device),
+            Said::No | Said::Nothing => PinProof::Failed(Failure::Device),
         };
         self.set_pin_proof(proof, None);
     }

@@ -306,7 +306,7 @@ impl Kiosk {
             }
             Said::Wrong { tries_left } => self.ask_pin(turn, method, Some(tries_left)),
             Said::Locked => self.set_state(StepState::PinLocked),
-            Said::Nothing => self.set_state(StepState::PinFailed),
+            Said::No | Said::Nothing => self.set_state(StepState::PinFailed),
         }
     }
 

@@ -127,7 +127,7 @@ impl Kiosk {
             | StepState::PinLocked
             | StepState::PinFailed
             | StepState::NewPin(_)
-            | StepState::PinNotChanged { .. } => self.show_menu(false),
+            | StepState::PinNotChanged(_) => self.show_menu(false),
             StepState::Querying { .. }
             | StepState::PinCheck { .. }
             | StepState::PinChanging { .. }
@@ -229,7 +229,7 @@ impl Kiosk {
             StepState::Paying { slow: true, .. } => self.end_visit(turn, CloseReason::Exit),
             StepState::PinFailed
             | StepState::PinLocked
-            | StepState::PinNotChanged { .. }
+            | StepState::PinNotChanged(_)
             | StepState::NoMethod
             | StepState::MoneyOff
             | StepState::Nothing(_)
@@ -266,7 +266,7 @@ impl Kiosk {
             | StepState::NewPin(_)
             | StepState::PinChanging { .. }
             | StepState::PinChanged
-            | StepState::PinNotChanged { .. }
+            | StepState::PinNotChanged(_)
             | StepState::Paying { .. } => {}
         }
     }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::code::Verified;
 use crate::effect::Ticket;
 use crate::event::{Failure, Mono};
-use crate::new_pin::NewPin;
+use crate::new_pin::{NewPin, Unchanged};
 use crate::pin::PinEntry;
 use crate::prove::{By, Proving};
 use crate::rows::Row;
@@ -118,10 +118,7 @@ pub(crate) enum StepState {
         deadline: Mono,
     },
     PinChanged,
-    PinNotChanged {
-        /// No tries are left.
-        locked: bool,
-    },
+    PinNotChanged(Unchanged),
     Paying {
         order: OrderId,
         slow_at: Mono,
@@ -215,7 +212,7 @@ impl Visit {
                 | StepState::PinFailed
                 | StepState::NewPin(_)
                 | StepState::PinChanged
-                | StepState::PinNotChanged { .. }
+                | StepState::PinNotChanged(_)
                 | StepState::Settled { .. }
                 | StepState::Printing { .. } => false,
             },
@@ -247,7 +244,7 @@ impl Visit {
                 | StepState::PinFailed
                 | StepState::NewPin(_)
                 | StepState::PinChanged
-                | StepState::PinNotChanged { .. }
+                | StepState::PinNotChanged(_)
                 | StepState::Paying { .. }
                 | StepState::Settled { .. }
                 | StepState::Printing { .. } => None,

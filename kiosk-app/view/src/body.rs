@@ -247,6 +247,8 @@ pub enum Verdict {
     Sorry,
     /// Not known yet; being found out. Amber.
     Checking,
+    /// Nobody will know: amber, and what to do about it.
+    Unclear,
     /// The kiosk or the service is closed.
     Closed,
 }

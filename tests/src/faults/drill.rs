@@ -5,11 +5,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use virtual_hardware::faults::{Device, Fault, Kind, Step, camera, card, id_reader, printer, scanner};
+use virtual_hardware::faults::{Device, Fault, Kind, Step, camera, card, id_reader, printer, psam, scanner};
 
 use super::figures::Figures;
 use super::is_borne;
+use super::words::{
+    CARD, CARD_ENDS, CARD_WORKING, CHANGED, CODE, CODE_ENDS, CODE_TROUBLE, GUARDED, ID_ENDS, ID_WORKING,
+    MENU, NEW_PIN_ENDS, NEW_PIN_WORKING, PIN, PIN_ENDS, PIN_WORKING, PRINT_ENDS, PRINT_WORKING,
+    PRINTER_TROUBLE, STAFF_ENDS, STOPPED, WAITING, WELCOME,
+};
 use crate::finger::Finger;
+use crate::phone::forged;
 use crate::station::Station;
 
 /// Whatever strikes does so within this.
@@ -28,63 +34,6 @@ const BORNE: Duration = Duration::from_millis(1_500);
 /// Between two cards. pcscd looks every 400 ms, an ID reader as often, and the welcome view can be on before the last
 /// card is out: no hand changes cards so fast that nobody sees it.
 const SWAP: Duration = Duration::from_secs(1);
-
-/// No way to begin is left.
-const CLOSED: &str = "本机暂时不能办理";
-const WELCOME: &str = "请选择一种方式开始";
-const MENU: &str = "您想办什么";
-/// A card of the second generation, and one whose code is shown.
-const CARD: &str = "zhang-guiying";
-const CODE: &str = "wang-jianguo";
-/// PIN of [`CARD`].
-const PIN: &str = "730914";
-/// A card of the third generation, which must be proved.
-const GUARDED: &str = "wang-jianguo";
-
-/// The kiosk is at it and says so.
-const CARD_WORKING: &[&str] = &["正在读卡", "正在核对身份"];
-/// How a reading can end.
-const CARD_ENDS: &[&str] = &[
-    MENU,
-    "读不到卡",
-    "卡内信息不完整",
-    "这不是社会保障卡",
-    "这张社保卡已锁定",
-    "这张卡没有通过验证",
-    "这张卡已过有效期",
-    "没有查到这张卡",
-    "卡内信息与登记的不一致",
-    "暂时不能用",
-    WELCOME,
-];
-const ID_WORKING: &[&str] = &["正在读身份证", "正在核对身份"];
-const ID_ENDS: &[&str] = &[
-    MENU,
-    "身份证没有读出来",
-    "身份证信息有误",
-    "这不是身份证",
-    "没有查到您的登记信息",
-    "暂时不能用",
-    WELCOME,
-];
-const PIN_WORKING: &[&str] = &["正在核对密码"];
-const PIN_ENDS: &[&str] =
-    &["密码没有核对成", "密码不对", "密码已锁定", "正在付款", "已付款", "暂时不能用", WELCOME];
-const PRINT_WORKING: &[&str] = &["正在打印凭条"];
-const PRINT_ENDS: &[&str] = &[
-    "凭条已打印",
-    "凭条可能没有打完整",
-    "凭条纸用完了",
-    "打印机盖子没有关好",
-    "打印机卡纸了",
-    "打印机暂时不能用",
-    "没有纸也能拿到凭条",
-];
-const PRINTER_TROUBLE: &[&str] = &["打印机暂时不能用", "凭条纸用完了", "打印机盖子没有关好", "打印机卡纸了"];
-const CODE_TROUBLE: &[&str] =
-    &["暂时不能用", "请调亮手机屏幕", "屏幕有反光", "请拿稳手机", "请再靠近一点", "请再远一点"];
-const CODE_ENDS: &[&str] =
-    &[MENU, "暂时不能用", CLOSED, "这不是渝快码", "这个码不完整", "这个码不是渝快办发的", "这个码已经用过"];
 
 /// One fault at one kiosk.
 pub(super) struct Drill<'a> {
@@ -114,6 +63,10 @@ impl<'a> Drill<'a> {
         let is = |step: &Step| std::ptr::eq(self.fault.step, step);
         match self.fault.step.device {
             Device::Card if is(&card::VERIFY) => self.pin(),
+            Device::Card if is(&card::CHANGE_PIN) => self.new_pin(),
+            Device::Card if is(&card::STAFF_NAME) || is(&card::STAFF_PROOF) => self.staff_card(),
+            Device::Psam => self.psam(),
+            Device::Signal => self.lights(),
             Device::Card => self.card(),
             Device::Printer if is_in_a_receipt(self.fault.step) => self.receipt(),
             Device::Printer => self.idle_printer(),
@@ -136,19 +89,44 @@ impl<'a> Drill<'a> {
             .any(|step| std::ptr::eq(step, self.fault.step));
         self.at.insert(if is_proved { GUARDED } else { CARD })?;
         self.strike(CARD_WORKING, CARD_ENDS)?;
-        self.card_after_mending()
+        self.card_after_mending(CARD)
     }
 
-    /// The card is let go of; once the fault is mended, a card is read again.
-    fn card_after_mending(&mut self) -> Result<()> {
+    /// The PSAM fails to vouch for a card.
+    fn psam(&mut self) -> Result<()> {
+        self.at.fault(&self.name(), true)?;
+        // Its absence is met before anybody comes.
+        let is_away = [&psam::RESET, &psam::GONE].into_iter().any(|step| std::ptr::eq(step, self.fault.step));
+        if is_away {
+            self.wait_for_fault()?;
+        }
+        let inserted = is_away.then(Instant::now);
+        self.at.insert(GUARDED)?;
+        self.strike_since(inserted, CARD_WORKING, CARD_ENDS)?;
+        self.card_after_mending(GUARDED)
+    }
+
+    /// A staff card does not prove itself as it should.
+    fn staff_card(&mut self) -> Result<()> {
+        self.at.fault(&self.name(), true)?;
+        self.at.insert("staff")?;
+        self.strike(CARD_WORKING, STAFF_ENDS)?;
+        self.card_after_mending(CARD)
+    }
+
+    /// The card is let go of; once the fault is mended, this card is read again.
+    fn card_after_mending(&mut self, card: &str) -> Result<()> {
         self.leave(&["取卡离开"], DRAWN)?;
         self.touches()?;
         self.at.mend()?;
         self.at.take_card()?;
         let mended = Instant::now();
+        if self.at.shows("完成")? {
+            self.at.tap("完成")?;
+        }
         self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
         thread::sleep(SWAP);
-        self.at.insert(CARD)?;
+        self.at.insert(card)?;
         self.at.see_within(MENU, BACK).context("after the mending a card is read again")?;
         self.at.take_card()?;
         Ok(())
@@ -169,7 +147,56 @@ impl<'a> Drill<'a> {
         self.at.enter_pin(PIN)?;
         self.at.tap("确定")?;
         self.strike(PIN_WORKING, PIN_ENDS)?;
-        self.card_after_mending()
+        self.card_after_mending(CARD)
+    }
+
+    /// The card does not change its PIN as it should, or changes it and does not say so.
+    fn new_pin(&mut self) -> Result<()> {
+        let (card, pin, new) = CHANGED;
+        // What the last drill left of its PIN is not known.
+        self.at.insert_new(card)?;
+        self.at.see(MENU)?;
+        self.at.tap("修改社保卡密码")?;
+        for (title, pin) in [("请输入现在的密码", pin), ("请设置新密码", new)] {
+            self.at.see(title)?;
+            self.at.enter_pin(pin)?;
+            self.at.tap("确定")?;
+        }
+        self.at.see("请再输入一次新密码")?;
+        self.at.fault(&self.name(), true)?;
+        self.at.enter_pin(new)?;
+        self.at.tap("确定")?;
+        self.strike(NEW_PIN_WORKING, NEW_PIN_ENDS)?;
+        self.card_after_mending(CARD)
+    }
+
+    /// A gate's lights fail: its sign is there all the same, and the lights are when they can be again.
+    fn lights(&mut self) -> Result<()> {
+        self.at.fault(&self.name(), true)?;
+        self.wait_for_fault()?;
+        let shown = Instant::now();
+        self.at.aim_code(&forged()?)?;
+        self.at.see(STOPPED)?;
+        self.figures.told = Some((shown.elapsed(), STOPPED.to_owned()));
+        self.at.lay_down_code()?;
+        self.at.see_within(WAITING, BACK)?;
+        self.at.mend()?;
+        let mended = Instant::now();
+        loop {
+            let (_, before, _) = self.at.signalled()?;
+            self.at.aim_code(&forged()?)?;
+            self.at.see(STOPPED)?;
+            self.at.lay_down_code()?;
+            self.at.see_within(WAITING, BACK)?;
+            let (_, after, _) = self.at.signalled()?;
+            if after > before {
+                self.figures.back = Some(mended.elapsed());
+                return Ok(());
+            }
+            if mended.elapsed() > BACK {
+                bail!("the lights do not come back");
+            }
+        }
     }
 
     /// The printer fails while nobody prints.
@@ -328,6 +355,11 @@ impl<'a> Drill<'a> {
     /// Waits for the fault to strike, for the first words that say what to do, and, as long as that may take, for the
     /// outcome.
     fn strike(&mut self, working: &[&str], ends: &[&str]) -> Result<()> {
+        self.strike_since(None, working, ends)
+    }
+
+    /// The same where times count from `came`: the fault was there before, and mattered to nobody.
+    fn strike_since(&mut self, came: Option<Instant>, working: &[&str], ends: &[&str]) -> Result<()> {
         let begun = Instant::now();
         let mut met = None;
         loop {
@@ -340,7 +372,7 @@ impl<'a> Drill<'a> {
                 }
                 continue;
             };
-            let since = now.saturating_duration_since(met);
+            let since = now.saturating_duration_since(came.unwrap_or(met));
             let shown =
                 |wanted: &[&str]| wanted.iter().find(|one| has(&words, one)).map(|one| (*one).to_owned());
             // The welcome view is an end only of what has begun to show.
@@ -368,6 +400,16 @@ impl<'a> Drill<'a> {
                 self.leave(&["取卡离开"], Duration::ZERO)?;
             }
         }
+    }
+
+    fn wait_for_fault(&self) -> Result<()> {
+        let begun = Instant::now();
+        while self.at.met(&self.name())?.is_none() {
+            if begun.elapsed() > STRIKES {
+                bail!("the fault did not strike");
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the fault to strike and for words that say so; a fault that the device bears needs none.

@@ -6,6 +6,7 @@
 
 mod drill;
 mod figures;
+mod words;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,6 +34,10 @@ enum Cabinet {
     Township,
     /// A printer to which codes are sent as pictures.
     Village,
+    /// A PSAM beside the card slot.
+    Vouched,
+    /// A gate with its lights.
+    Gate,
 }
 
 impl Cabinet {
@@ -43,6 +48,8 @@ impl Cabinet {
             Device::Scanner => Self::Township,
             Device::Printer if is(&printer::PROCESS_ID) => Self::Township,
             Device::Printer if is(&printer::RASTER) => Self::Village,
+            Device::Psam => Self::Vouched,
+            Device::Signal => Self::Gate,
             Device::Card | Device::Printer | Device::Camera | Device::IdReader => Self::Hall,
         }
     }
@@ -57,6 +64,8 @@ impl Cabinet {
                 Fitting { scanner: true, printer: Some("epson-80"), ..Fitting::default() },
             ),
             Self::Village => plan("village-point", None, Fitting::default()),
+            Self::Vouched => plan("district-hall", Some(0), Fitting { psam: true, ..Fitting::default() }),
+            Self::Gate => plan("gate", None, Fitting { scanner: true, ..Fitting::default() }),
         }
     }
 }

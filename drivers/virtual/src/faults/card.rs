@@ -28,6 +28,12 @@ pub static INTERNAL: Step = step("internal", "内部认证", ALL);
 pub static EXTERNAL: Step = step("external", "外部认证", ALL);
 /// VERIFY.
 pub static VERIFY: Step = step("verify", "校验密码", ALL);
+/// CHANGE PIN.
+pub static CHANGE_PIN: Step = step("change-pin", "修改密码", ALL);
+/// GET DATA of a staff card: under which name its key is listed.
+pub static STAFF_NAME: Step = step("staff-name", "工作人员卡：取名称", ALL);
+/// INTERNAL AUTHENTICATE of a staff card: it signs the reader's challenge.
+pub static STAFF_PROOF: Step = step("staff-proof", "工作人员卡：签名", ALL);
 /// The reader's wire itself: lengths and bodies of vpcd's messages, in answer to any command.
 pub static FRAME: Step = step(
     "frame",
@@ -54,6 +60,9 @@ pub static STEPS: &[&Step] = &[
     &INTERNAL,
     &EXTERNAL,
     &VERIFY,
+    &CHANGE_PIN,
+    &STAFF_NAME,
+    &STAFF_PROOF,
     &FRAME,
     &CONTACTS,
     &PULLED,

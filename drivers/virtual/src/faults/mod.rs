@@ -13,7 +13,9 @@ pub mod camera;
 pub mod card;
 pub mod id_reader;
 pub mod printer;
+pub mod psam;
 pub mod scanner;
+pub mod signal;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +40,10 @@ pub enum Device {
     Scanner,
     /// The ID reader, and the card on it.
     IdReader,
+    /// The PSAM in the reader's other slot.
+    Psam,
+    /// The relay board with a gate's lights.
+    Signal,
 }
 
 impl Device {
@@ -50,6 +56,8 @@ impl Device {
             Self::Camera => "camera",
             Self::Scanner => "scanner",
             Self::IdReader => "id-reader",
+            Self::Psam => "psam",
+            Self::Signal => "signal",
         }
     }
 
@@ -62,6 +70,8 @@ impl Device {
             Self::Camera => "摄像头",
             Self::Scanner => "扫码器",
             Self::IdReader => "身份证阅读器",
+            Self::Psam => "PSAM 卡",
+            Self::Signal => "闸口灯和蜂鸣器",
         }
     }
 }
@@ -181,7 +191,16 @@ impl Fault {
 
 /// Every fault there is, device by device, step by step.
 pub fn catalogue() -> impl Iterator<Item = Fault> {
-    [card::STEPS, printer::STEPS, camera::STEPS, scanner::STEPS, id_reader::STEPS]
+    let devices = [
+        card::STEPS,
+        printer::STEPS,
+        camera::STEPS,
+        scanner::STEPS,
+        id_reader::STEPS,
+        psam::STEPS,
+        signal::STEPS,
+    ];
+    devices
         .into_iter()
         .flatten()
         .flat_map(|step| step.kinds.iter().map(move |kind| Fault { step, kind: *kind }))
@@ -246,6 +265,12 @@ impl Faults {
     pub fn holds(&self, step: &Step, kind: Kind) -> bool {
         let holds = |on: &Switched| std::ptr::eq(on.fault.step, step) && on.fault.kind == kind;
         self.locked().values().any(|on| holds(on) && on.met.is_some())
+    }
+
+    /// Whether this device has failed in any way and is not mended.
+    #[must_use]
+    pub fn hurts(&self, device: Device) -> bool {
+        self.locked().values().any(|on| on.fault.step.device == device && on.met.is_some())
     }
 
     /// Whether this device has left and is not back.

@@ -76,13 +76,14 @@ pub(super) const fn refusal(refusal: Refusal) -> CardRefusal {
     }
 }
 
-/// What the card said to a PIN. A card that cannot check one says nothing about it.
+/// What the card said to a PIN.
 pub(super) const fn pin(outcome: PinOutcome) -> Result<PinAnswer, Failure> {
     match outcome {
         PinOutcome::Verified => Ok(PinAnswer::Verified),
         PinOutcome::Wrong { tries_left } => Ok(PinAnswer::Wrong { tries_left }),
         PinOutcome::Locked => Ok(PinAnswer::Locked),
-        PinOutcome::NotPossible => Err(Failure::Device),
+        PinOutcome::NotPossible => Ok(PinAnswer::NotPossible),
+        PinOutcome::Unclear => Err(Failure::Nonsense),
     }
 }
 

@@ -539,6 +539,15 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("pairing", make.pairing()),
         ("staff", make.staff()),
         ("pin-new", make.pin_new()),
+        (
+            "pin-unclear",
+            make.outcome(
+                TextId::ClosingPinTitle,
+                Verdict::Unclear,
+                TextId::ChangePinUnclear,
+                TextId::ChangePinUnclearDetail,
+            ),
+        ),
         ("prove", make.prove()),
         ("prove-relayed", make.prove_relayed()),
         ("gate-ready", make.gate(Light::Ready, TextId::GateReady, TextId::GateReadyDetail)),

@@ -72,6 +72,16 @@ pub(super) fn of_closing(kiosk: &Kiosk, closing: &Closing) -> Frame {
             vec![action(TextId::Finish, true, Intent::Go)],
             vec![Foot::Language],
         ),
+        LastWords::PinUnclear => {
+            let mut last = frame(
+                TextId::ClosingPinTitle,
+                plain(Verdict::Unclear, TextId::ChangePinUnclear, TextId::ChangePinUnclearDetail),
+                vec![action(TextId::Finish, true, Intent::Go)],
+                vec![Foot::Language],
+            );
+            last.banners.extend(take_card(kiosk));
+            last
+        }
         LastWords::Payment { total, settlement, receipt, .. } => {
             let outcome = payment(kiosk, settlement.as_ref(), *total, *receipt);
             let mut last = frame(
@@ -81,17 +91,17 @@ pub(super) fn of_closing(kiosk: &Kiosk, closing: &Closing) -> Frame {
                 vec![Foot::Language],
             );
             last.banners.extend(paper_trouble(kiosk, *receipt));
-            if kiosk.devices.card_in {
-                last.banners.push(Banner {
-                    tone: Tone::Wait,
-                    icon: Icon::Card,
-                    title: TextId::TakeCardTitle.into(),
-                    detail: None,
-                });
-            }
+            last.banners.extend(take_card(kiosk));
             last
         }
     }
+}
+
+/// Who left before their card.
+fn take_card(kiosk: &Kiosk) -> Option<Banner> {
+    let title = TextId::TakeCardTitle.into();
+    let banner = Banner { tone: Tone::Wait, icon: Icon::Card, title, detail: None };
+    kiosk.devices.card_in.then_some(banner)
 }
 
 /// One look: paid, not paid, or being checked.

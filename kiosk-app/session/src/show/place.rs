@@ -92,7 +92,7 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
         StepState::NewPin(_) => (17, 0, None),
         StepState::PinChanging { .. } => (18, 0, None),
         StepState::PinChanged => (19, 0, None),
-        StepState::PinNotChanged { .. } => (20, 0, None),
+        StepState::PinNotChanged(_) => (20, 0, None),
         StepState::Settled { receipt, .. } => (13, 0, Some(*receipt)),
         StepState::Printing { receipt } => (14, 0, Some(*receipt)),
     };

@@ -10,7 +10,7 @@ use super::outcome::{action, code, on, paper_actions, paper_trouble, payment, wo
 use super::{Frame, lobby, menu, page_size, plain, way_out};
 use crate::begin::refusal_of;
 use crate::kiosk::Kiosk;
-use crate::new_pin::{NewPin, Stage};
+use crate::new_pin::{NewPin, Stage, Unchanged};
 use crate::paper::PaperState;
 use crate::pin::{PIN_LENGTH, PinEntry};
 use crate::receipt::method_name;
@@ -45,12 +45,21 @@ pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Frame {
             actions: vec![action(TextId::Finish, true, Intent::Go)],
             ..nothing(visit, "")
         },
-        StepState::PinNotChanged { locked: true } => {
+        StepState::PinNotChanged(Unchanged::Locked) => {
             sorry(visit, TextId::PinLocked, TextId::ProvePinLockedDetail, None)
         }
-        StepState::PinNotChanged { locked: false } => {
-            sorry(visit, TextId::ChangePinFailed, TextId::ProvePinFailedDetail, None)
+        StepState::PinNotChanged(Unchanged::Refused) => {
+            sorry(visit, TextId::ChangePinFailed, TextId::ChangePinFailedDetail, None)
         }
+        StepState::PinNotChanged(Unchanged::Unclear) => Frame {
+            title: TextId::ClosingPinTitle.into(),
+            body: Body::Outcome(plain(
+                Verdict::Unclear,
+                TextId::ChangePinUnclear,
+                TextId::ChangePinUnclearDetail,
+            )),
+            ..nothing(visit, "")
+        },
         StepState::PinCheck { .. } => working(visit, TextId::PinCheck, TextId::IdentifyingDetail),
         StepState::PinLocked => sorry(visit, TextId::PinLocked, TextId::PinLockedDetail, None),
         StepState::PinFailed => sorry(visit, TextId::PinFailed, TextId::PinFailedDetail, None),

@@ -72,8 +72,23 @@ fn a_wrong_present_pin_begins_again_and_the_last_try_locks() {
     bench.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Locked))));
     assert_eq!((bench.outcome().word, changed(&bench)), (TextId::PinLocked.into(), 0));
     let (mut bench, ticket) = entered();
-    bench.event(Event::Answer(ticket, Err(Failure::Device)));
+    bench.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::NotPossible))));
     assert_eq!((bench.outcome().word, changed(&bench)), (TextId::ChangePinFailed.into(), 0));
+}
+
+#[test]
+fn a_card_that_does_not_answer_may_have_changed_its_pin_and_nobody_is_told_that_it_did_not() {
+    let (mut bench, ticket) = entered();
+    bench.event(Event::Answer(ticket, Err(Failure::Device)));
+    assert_eq!((bench.outcome().word, changed(&bench)), (TextId::ChangePinUnclear.into(), 0));
+    let (mut bench, _) = entered();
+    bench.wait(60_000);
+    assert_eq!(bench.outcome().word, TextId::ChangePinUnclear.into());
+    let (mut bench, _) = entered();
+    bench.touch(Intent::Leave);
+    assert_eq!(bench.outcome().word, TextId::ChangePinUnclear.into(), "who leaves is told, too");
+    let banners = bench.view().banners;
+    assert!(banners.iter().any(|banner| banner.title == TextId::TakeCardTitle.into()));
 }
 
 #[test]
@@ -129,6 +144,10 @@ fn back_leaves_it_and_the_card_taken_ends_it_at_every_stage() {
             bench.open(SERVICE);
         }
         bench.event(Event::Card(CardEvent::Removed));
+        if entered.len() == 3 {
+            assert_eq!(bench.outcome().word, TextId::ChangePinUnclear.into(), "the card was at it");
+            bench.touch(Intent::Go);
+        }
         assert!(matches!(bench.view().body, Body::Welcome(_)));
         assert_eq!(changed(&bench), 0);
     }

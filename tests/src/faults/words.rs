@@ -1,0 +1,69 @@
+//! What is put in and seen in the drills: cards, and the words of the screen.
+
+/// No way to begin is left.
+const CLOSED: &str = "本机暂时不能办理";
+pub(super) const WELCOME: &str = "请选择一种方式开始";
+pub(super) const MENU: &str = "您想办什么";
+/// A card of the second generation, and one whose code is shown.
+pub(super) const CARD: &str = "zhang-guiying";
+pub(super) const CODE: &str = "wang-jianguo";
+/// PIN of [`CARD`].
+pub(super) const PIN: &str = "730914";
+/// A card of the third generation, which must be proved.
+pub(super) const GUARDED: &str = "wang-jianguo";
+
+/// The kiosk is at it and says so.
+pub(super) const CARD_WORKING: &[&str] = &["正在读卡", "正在核对身份"];
+/// How a reading can end.
+pub(super) const CARD_ENDS: &[&str] = &[
+    MENU,
+    "读不到卡",
+    "卡内信息不完整",
+    "这不是社会保障卡",
+    "这张社保卡已锁定",
+    "这张卡没有通过验证",
+    "这张卡已过有效期",
+    "没有查到这张卡",
+    "卡内信息与登记的不一致",
+    "暂时不能用",
+    WELCOME,
+];
+pub(super) const ID_WORKING: &[&str] = &["正在读身份证", "正在核对身份"];
+pub(super) const ID_ENDS: &[&str] = &[
+    MENU,
+    "身份证没有读出来",
+    "身份证信息有误",
+    "这不是身份证",
+    "没有查到您的登记信息",
+    "暂时不能用",
+    WELCOME,
+];
+pub(super) const PIN_WORKING: &[&str] = &["正在核对密码"];
+pub(super) const PIN_ENDS: &[&str] =
+    &["密码没有核对成", "密码不对", "密码已锁定", "正在付款", "已付款", "暂时不能用", WELCOME];
+/// A card of the second generation whose PIN is changed, its first PIN, and another that nobody would guess.
+pub(super) const CHANGED: (&str, &str, &str) = ("ran-guangming", "648205", "580216");
+pub(super) const NEW_PIN_WORKING: &[&str] = &["正在修改密码"];
+pub(super) const NEW_PIN_ENDS: &[&str] =
+    &["密码已修改", "不能确定密码改了没有", "密码没有修改", "密码不对", "密码已锁定", "暂时不能用", WELCOME];
+pub(super) const STAFF_ENDS: &[&str] =
+    &["本机状态", "这不是社会保障卡", "读不到卡", "卡内信息不完整", "暂时不能用", WELCOME];
+/// A gate that waits, and one that lets nobody through.
+pub(super) const WAITING: &str = "请亮码";
+pub(super) const STOPPED: &str = "这个码不是渝快办发的";
+pub(super) const PRINT_WORKING: &[&str] = &["正在打印凭条"];
+pub(super) const PRINT_ENDS: &[&str] = &[
+    "凭条已打印",
+    "凭条可能没有打完整",
+    "凭条纸用完了",
+    "打印机盖子没有关好",
+    "打印机卡纸了",
+    "打印机暂时不能用",
+    "没有纸也能拿到凭条",
+];
+pub(super) const PRINTER_TROUBLE: &[&str] =
+    &["打印机暂时不能用", "凭条纸用完了", "打印机盖子没有关好", "打印机卡纸了"];
+pub(super) const CODE_TROUBLE: &[&str] =
+    &["暂时不能用", "请调亮手机屏幕", "屏幕有反光", "请拿稳手机", "请再靠近一点", "请再远一点"];
+pub(super) const CODE_ENDS: &[&str] =
+    &[MENU, "暂时不能用", CLOSED, "这不是渝快码", "这个码不完整", "这个码不是渝快办发的", "这个码已经用过"];
