@@ -1,7 +1,7 @@
 //! The phone's page in a real Chromium, driven by `playwright-core`: what is on its screen is what a kiosk's camera is
 //! shown.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -18,11 +18,14 @@ const PACKAGE: &str = "playwright-core@1.65.1";
 /// When npm fails.
 pub fn install(target: &Path) -> Result<()> {
     let (place, mark) = (place(target), place(target).join("installed"));
+    fs::create_dir_all(&place)?;
+    // The platform's tests put it there, too.
+    let lock = File::create(place.join("lock"))?;
+    lock.lock()?;
     if fs::read_to_string(&mark).ok().as_deref() == Some(PACKAGE) {
         return Ok(());
     }
     eprintln!("installing {PACKAGE} from npm under target/");
-    fs::create_dir_all(&place)?;
     let output = Command::new("npm")
         .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", ".", PACKAGE])
         .current_dir(&place)
@@ -35,7 +38,7 @@ pub fn install(target: &Path) -> Result<()> {
 }
 
 fn place(target: &Path) -> PathBuf {
-    target.join("playwright")
+    target.join("tmp/playwright")
 }
 
 /// One phone, or whoever has its browser open.

@@ -44,9 +44,10 @@ impl Report {
         self.chapters.push(Chapter { title: title.to_owned(), lines: Vec::new() });
     }
 
-    /// Notes an expectation; `instead` says what came instead.
-    pub fn expect(&mut self, what: &str, outcome: Result<(), String>) {
-        self.line(Line::Expectation { what: what.to_owned(), instead: outcome.err() });
+    /// Notes an expectation; the error says what came instead.
+    pub fn expect(&mut self, what: &str, outcome: anyhow::Result<()>) {
+        let instead = outcome.err().map(|error| format!("{error:#}"));
+        self.line(Line::Expectation { what: what.to_owned(), instead });
     }
 
     /// Puts a picture on the page.
@@ -182,7 +183,7 @@ mod tests {
         let mut report = Report::begin(&dir.path().join("demo")).unwrap();
         report.chapter("甲");
         report.expect("first", Ok(()));
-        report.expect("second", Err("a <b> came".into()));
+        report.expect("second", Err(anyhow::anyhow!("a <b> came")));
         report.picture("welcome", b"png", false).unwrap();
         assert_eq!(report.failures(), ["甲: second: a <b> came"]);
         let page = fs::read_to_string(report.finish().unwrap()).unwrap();

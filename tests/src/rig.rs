@@ -116,6 +116,14 @@ impl Rig {
     /// # Errors
     /// When another rig uses the directory, or a program does not start or does not answer.
     pub fn start(state: &Path) -> Result<Self> {
+        Self::start_at(state, free_port()?, free_port()?)
+    }
+
+    /// The same, with the pages for people at these addresses: the platform's, and the trusted identity service's.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn start_at(state: &Path, platform: SocketAddr, identity: SocketAddr) -> Result<Self> {
         let lock = lock(state)?;
         if state.exists() {
             fs::remove_dir_all(state)?;
@@ -124,8 +132,7 @@ impl Rig {
         let repository =
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
         let sockets = tempfile::Builder::new().prefix("kiosk-").tempdir()?;
-        let (acquirer, department, platform) = (free_port()?, free_port()?, free_port()?);
-        let (identity, for_kiosks) = (free_port()?, free_port()?);
+        let (acquirer, department, for_kiosks) = (free_port()?, free_port()?, free_port()?);
         let programs = programs()?;
         make_keys(&programs, repository, state)?;
         let keys: Vec<PathBuf> = SITES.iter().map(|site| state.join("keys").join(site)).collect();

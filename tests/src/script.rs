@@ -12,7 +12,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use contract::ScreenSize;
 
 use crate::proxy::Cut;
@@ -89,7 +89,7 @@ pub fn play(
     rig.add(Plan {
         site: "gate",
         screen: None,
-        slot: None,
+        slot: Some(1),
         fitting: Fitting { scanner: true, ..Fitting::default() },
     })?;
     let mut stage = Stage { rig, report, residents };
@@ -97,7 +97,7 @@ pub fn play(
     for (title, scene) in SCENES.iter().filter(|(title, _)| chosen(title)) {
         eprintln!("{title}");
         stage.report.chapter(title);
-        let outcome = stage.calm().and_then(|()| scene(&mut stage)).map_err(|error| format!("{error:#}"));
+        let outcome = stage.calm().and_then(|()| scene(&mut stage));
         if outcome.is_err() {
             stage.shot("这里停下了").ok();
         }
@@ -107,7 +107,7 @@ pub fn play(
     stage.report.chapter("审计");
     let charged_min = if only.is_empty() { CHARGED_MIN } else { 0 };
     let outcome = stage.calm().and_then(|()| audit::audit(&mut stage, charged_min));
-    stage.report.expect("审计走到最后", outcome.map_err(|error| format!("{error:#}")));
+    stage.report.expect("审计走到最后", outcome);
     let Stage { rig, mut report, residents } = stage;
     let state = rig.state().to_owned();
     drop(rig);
@@ -198,7 +198,7 @@ impl Stage {
 
     /// Notes an expectation.
     pub(crate) fn expect(&mut self, what: &str, holds: bool, instead: impl FnOnce() -> String) {
-        let outcome = if holds { Ok(()) } else { Err(instead()) };
+        let outcome = if holds { Ok(()) } else { Err(anyhow!(instead())) };
         self.report.expect(what, outcome);
     }
 

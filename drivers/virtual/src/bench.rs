@@ -165,8 +165,10 @@ async fn state(State(bench): Shared) -> Json<Value> {
         })
         .collect();
     let card = locked(&bench.slot).holds_card();
-    let id_reader = bench.id_reader.is_some();
-    Json(json!({ "residents": residents, "faults": faults, "card": card, "id_reader": id_reader }))
+    let (id_reader, phone_page) = (bench.id_reader.is_some(), format!("{}/code/", bench.platform));
+    Json(json!({
+        "residents": residents, "faults": faults, "card": card, "id_reader": id_reader, "phone_page": phone_page,
+    }))
 }
 
 async fn screen(State(bench): Shared) -> Result<Response, Refused> {

@@ -1,6 +1,6 @@
 //! A resident's phone with the city code: shows a code of the moment, answers a kiosk.
 
-use contract::{Challenge, UnixMs, sm3};
+use contract::{Challenge, HexBytes, UnixMs, sm3};
 use resident_code::{SessionCertificate, SigningKey};
 use serde_json::{Value, json};
 use server::{OutAnswer, Reply, Request, Verb};
@@ -22,12 +22,14 @@ impl Phone {
         let bound = ask(city, "bindings", &json!({ "ticket": "seen" }), now, &seen);
         let secret = bound["phone"].as_str()?.to_owned();
         let key = SigningKey::from_bytes(&[u8::try_from(resident).unwrap() + 1; 32]).unwrap();
-        let signed = [b"session-key/1\0".as_slice(), &sm3(&[&unhex(&secret)])].concat();
+        let signed =
+            [b"session-key/1\0".as_slice(), &sm3(&[&secret.parse::<HexBytes<16>>().unwrap().0])].concat();
         let request = json!({
-            "phone": secret, "session_key": hex(&key.public().to_bytes()), "proof": hex(&key.sign(&signed)),
+            "phone": secret, "session_key": HexBytes(key.public().to_bytes()), "proof": HexBytes(key.sign(&signed)),
         });
         let certified = ask(city, "certificates", &request, now, &seen);
-        let certificate = SessionCertificate::from_bytes(&unhex(certified["certificate"].as_str()?)).unwrap();
+        let certificate: HexBytes<114> = certified["certificate"].as_str()?.parse().unwrap();
+        let certificate = SessionCertificate::from_bytes(&certificate.0).unwrap();
         Some(Self { key, certificate })
     }
 
@@ -62,13 +64,4 @@ fn ask(city: &mut City, name: &str, body: &Value, now: UnixMs, seen: &Value) -> 
 
 fn seconds(now: UnixMs) -> u32 {
     u32::try_from(now.0 / 1000).unwrap()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

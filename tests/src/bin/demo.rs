@@ -17,7 +17,11 @@ use system_tests::{browser, namespace, script};
 
 /// The bench is shown here.
 const BENCH: &str = "127.0.0.1:8800";
-/// Set for the part inside the namespace: the socket by which the bench is reached from outside.
+/// The platform's pages, the phone's among them, and those of the trusted identity service. They link to each other, so
+/// their addresses are the same inside the namespace and outside.
+const PLATFORM: &str = "127.0.0.1:8081";
+const IDENTITY: &str = "127.0.0.1:8084";
+/// Set for the part inside the namespace: the directory of the sockets by which these are reached from outside.
 const RELAY: &str = "KIOSK_DEMO_RELAY";
 /// How often is looked whether the bench wants the readers gone.
 const READERS_MINDED: Duration = Duration::from_millis(200);
@@ -57,9 +61,9 @@ fn run() -> Result<()> {
     }
     match env::var_os(RELAY) {
         None => outside(&target),
-        Some(socket) => {
+        Some(sockets) => {
             namespace::enter()?;
-            inside(&target, Path::new(&socket), screen)
+            inside(&target, Path::new(&sockets), screen)
         }
     }
 }
@@ -80,25 +84,26 @@ fn play(target: &Path, repository: &Path, screen: Option<ScreenSize>, only: &[St
     if failures.is_empty() { Ok(()) } else { bail!("the script is not met") }
 }
 
-/// Outside the namespace: the door through which a browser reaches the bench.
+/// Outside the namespace: the doors through which a browser reaches what is inside.
 fn outside(target: &Path) -> Result<()> {
     std::fs::create_dir_all(target)?;
-    let listener = TcpListener::bind(BENCH)
-        .with_context(|| format!("{BENCH} is taken: is another demo running? Stop it first"))?;
     let sockets = tempfile::Builder::new().prefix("kiosk-demo-").tempdir()?;
-    let socket = sockets.path().join("bench");
-    let door = socket.clone();
-    thread::spawn(move || {
-        for browser in listener.incoming().flatten() {
-            if let Ok(bench) = UnixStream::connect(&door) {
-                relay(browser, bench);
+    for address in [BENCH, PLATFORM, IDENTITY] {
+        let listener = TcpListener::bind(address)
+            .with_context(|| format!("{address} is taken: is another demo running? Stop it first"))?;
+        let door = sockets.path().join(address);
+        thread::spawn(move || {
+            for browser in listener.incoming().flatten() {
+                if let Ok(inside) = UnixStream::connect(&door) {
+                    relay(browser, inside);
+                }
             }
-        }
-    });
+        });
+    }
     // Ctrl-C may reach both or only this one, and this one may be killed: the end of the child's input stops it.
     let stop = stop_signal()?;
     let mut command = Command::new(env::current_exe()?);
-    command.args(env::args_os().skip(1)).env(RELAY, &socket).stdin(Stdio::piped());
+    command.args(env::args_os().skip(1)).env(RELAY, sockets.path()).stdin(Stdio::piped());
     let mut city = command.spawn()?;
     let leash = city.stdin.take();
     thread::spawn(move || {
@@ -109,10 +114,11 @@ fn outside(target: &Path) -> Result<()> {
     if status.success() || status.code().is_none() { Ok(()) } else { bail!("the demo ended with {status}") }
 }
 
-fn inside(target: &Path, socket: &Path, screen: Option<ScreenSize>) -> Result<()> {
+fn inside(target: &Path, sockets: &Path, screen: Option<ScreenSize>) -> Result<()> {
     let stop = stop_signal()?;
     end_with_input();
-    let mut rig = Rig::start(&target.join("demo-state"))?;
+    let (platform, identity) = (PLATFORM.parse()?, IDENTITY.parse()?);
+    let mut rig = Rig::start_at(&target.join("demo-state"), platform, identity)?;
     let site = "district-hall";
     rig.add(Plan {
         site,
@@ -122,14 +128,16 @@ fn inside(target: &Path, socket: &Path, screen: Option<ScreenSize>) -> Result<()
     })?;
     let bench = rig.kiosks.first().context("the kiosk that was just added")?.station.bench().to_owned();
     let bench: SocketAddr = bench.trim_start_matches("http://").parse()?;
-    let listener = UnixListener::bind(socket)?;
-    thread::spawn(move || {
-        for browser in listener.incoming().flatten() {
-            if let Ok(bench) = TcpStream::connect(bench) {
-                relay(bench, browser);
+    for (door, inside) in [(BENCH, bench), (PLATFORM, platform), (IDENTITY, identity)] {
+        let listener = UnixListener::bind(sockets.join(door))?;
+        thread::spawn(move || {
+            for browser in listener.incoming().flatten() {
+                if let Ok(inside) = TcpStream::connect(inside) {
+                    relay(inside, browser);
+                }
             }
-        }
-    });
+        });
+    }
     writeln!(io::stdout(), "the bench: http://{BENCH}   (Ctrl-C stops everything)")?;
     while stop.recv_timeout(READERS_MINDED) == Err(RecvTimeoutError::Timeout) {
         rig.mind_readers()?;

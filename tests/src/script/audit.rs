@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use contract::{Chain, DeviceId, Entry, OrderId, RecordBatch};
 use serde::Deserialize;
 use serde_json::Value;
@@ -97,7 +97,7 @@ pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
         fs::write(&file, &json)?;
         let verdict = stage.rig.verify(&file, &stage.rig.public_key(&name)?);
         let said = verdict.as_ref().cloned().unwrap_or_default();
-        stage.report.expect(&format!("独立验证：{said}"), verdict.map(drop).map_err(|e| format!("{e:#}")));
+        stage.report.expect(&format!("独立验证：{said}"), verdict.map(drop));
 
         let export: Export = serde_json::from_str(&json)?;
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
@@ -157,14 +157,14 @@ pub fn nothing_personal(state: &Path, residents: &[Resident], report: &mut Repor
     let recorded = passed.windows(calls.len()).any(|window| window == calls);
     report.expect(
         "终端与平台之间的往来都经网关解开并记下，下面一并检查",
-        if recorded { Ok(()) } else { Err("没有记下".into()) },
+        if recorded { Ok(()) } else { Err(anyhow!("没有记下")) },
     );
-    let outcome = search(state, residents).map_err(|error| format!("{error:#}"));
+    let outcome = search(state, residents);
     report.expect(
         "状态目录、日志和解开 TLS 的往来里没有居民的姓名、号码和密码",
-        outcome.and_then(|found| if found.is_empty() { Ok(()) } else { Err(found.join("; ")) }),
+        outcome.and_then(|found| if found.is_empty() { Ok(()) } else { Err(anyhow!(found.join("; "))) }),
     );
-    let planted = plant(residents).map_err(|error| format!("{error:#}"));
+    let planted = plant(residents);
     report.expect("故意放进去的都能找到", planted);
 }
 

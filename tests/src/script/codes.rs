@@ -68,7 +68,7 @@ pub(super) fn shown_again(stage: &mut Stage) -> Result<()> {
         kiosk.show_code(&code)?;
         let seen = kiosk.see("这个码已经用过").map(drop);
         kiosk.hide_code()?;
-        stage.report.expect(&format!("{caption}，不受理"), seen.map_err(|error| format!("{error:#}")));
+        stage.report.expect(&format!("{caption}，不受理"), seen);
     }
     let code = phone.code()?;
     thread::sleep(TOO_OLD);
@@ -80,7 +80,7 @@ pub(super) fn shown_again(stage: &mut Stage) -> Result<()> {
     ] {
         stage.at()?.show_code(&code)?;
         let seen = stage.at()?.see(words).map(drop);
-        stage.report.expect(&format!("{caption}，不受理"), seen.map_err(|error| format!("{error:#}")));
+        stage.report.expect(&format!("{caption}，不受理"), seen);
         stage.shot(caption)?;
         stage.at()?.hide_code()?;
         stage.at()?.see_within("请选择一种方式开始", HEARD)?;
@@ -103,7 +103,7 @@ pub(super) fn without_a_link(stage: &mut Stage) -> Result<()> {
     leave(stage.at()?)?;
     stage.at()?.show_code(&code)?;
     let seen = stage.at()?.see("这个码已经用过").map(drop);
-    stage.report.expect("断网时同一台只认一次", seen.map_err(|error| format!("{error:#}")));
+    stage.report.expect("断网时同一台只认一次", seen);
     stage.at()?.hide_code()?;
     stage.other()?.show_code(&code)?;
     stage.other()?.see("已认出您的渝快码")?;
@@ -128,7 +128,7 @@ pub(super) fn reported_lost(stage: &mut Stage) -> Result<()> {
     stage.at()?.see_within("未联网", HEARD)?;
     stage.at()?.show_code(&phone.code()?)?;
     let seen = stage.at()?.see("这个码已挂失").map(drop);
-    stage.report.expect("挂失以后，断网也不受理", seen.map_err(|error| format!("{error:#}")));
+    stage.report.expect("挂失以后，断网也不受理", seen);
     stage.shot("已挂失")?;
     stage.at()?.hide_code()
 }
@@ -143,14 +143,14 @@ pub(super) fn clock_off(stage: &mut Stage) -> Result<()> {
     stage.at()?.see_within("请选择一种方式开始", HEARD)?;
     stage.at()?.show_code(&phone.code()?)?;
     let seen = stage.at()?.see("本机时间没有校准").map(drop);
-    stage.report.expect("时间不准又断网，不验码", seen.map_err(|error| format!("{error:#}")));
+    stage.report.expect("时间不准又断网，不验码", seen);
     stage.shot("时间不准")?;
     stage.at()?.hide_code()?;
     stage.rig.platform_link.set(Cut::None);
     stage.at()?.see_within("已联网", HEARD)?;
     stage.at()?.see_within("请选择一种方式开始", HEARD)?;
     let signed_in = sign_in(stage.at()?, &phone).map(drop);
-    stage.report.expect("联网校准以后照常验码", signed_in.map_err(|error| format!("{error:#}")));
+    stage.report.expect("联网校准以后照常验码", signed_in);
     leave(stage.at()?)?;
     let kiosk = stage.rig.kiosks.first_mut().context("the first kiosk")?;
     kiosk.kill()?;

@@ -203,7 +203,7 @@ pub(super) fn bad_input(stage: &mut Stage) -> Result<()> {
         ("locked", "这张社保卡已锁定"),
     ] {
         stage.at()?.insert(card)?;
-        let seen = stage.at()?.see(words).map(drop).map_err(|error| format!("{error:#}"));
+        let seen = stage.at()?.see(words).map(drop);
         stage.report.expect(&format!("{card}：{words}"), seen);
         stage.shot(words)?;
         stage.at()?.take_card()?;
@@ -227,7 +227,7 @@ pub(super) fn bad_input(stage: &mut Stage) -> Result<()> {
         (forged.as_str(), "这个码不是渝快办发的"),
     ] {
         stage.at()?.show_code(code)?;
-        let seen = stage.at()?.see(words).map(drop).map_err(|error| format!("{error:#}"));
+        let seen = stage.at()?.see(words).map(drop);
         stage.report.expect(&format!("码：{words}"), seen);
         stage.shot(words)?;
         stage.at()?.hide_code()?;

@@ -46,7 +46,7 @@ pub(super) fn laid_down(stage: &mut Stage) -> Result<()> {
             stage.at()?.fault(fault, true)?;
         }
         lay(stage, card)?;
-        let seen = stage.at()?.see_within(words, BACK).map(drop).map_err(|error| format!("{error:#}"));
+        let seen = stage.at()?.see_within(words, BACK).map(drop);
         stage.report.expect(&format!("{}：{words}", fault.unwrap_or(card)), seen);
         stage.shot(words)?;
         if let Some(fault) = fault {

@@ -24,14 +24,14 @@ pub(super) fn shown(stage: &mut Stage) -> Result<()> {
         kiosk.show_page(picture.clone())?;
         let seen = kiosk.see("这个码已经用过").map(drop);
         kiosk.hide_code()?;
-        stage.report.expect(&format!("{caption}，不受理"), seen.map_err(|error| format!("{error:#}")));
+        stage.report.expect(&format!("{caption}，不受理"), seen);
     }
     let picture = phone.picture()?;
     thread::sleep(codes::TOO_OLD);
     stage.at()?.see_within("请选择一种方式开始", codes::HEARD)?;
     stage.at()?.show_page(picture)?;
     let seen = stage.at()?.see("这个码显示得太久了").map(drop);
-    stage.report.expect("二十秒前的照片，不受理", seen.map_err(|error| format!("{error:#}")));
+    stage.report.expect("二十秒前的照片，不受理", seen);
     stage.at()?.hide_code()
 }
 
@@ -84,7 +84,7 @@ pub(super) fn bound_by_card_and_pin(stage: &mut Stage) -> Result<()> {
     other.see("main[data-state=pair]")?;
     other.fill("#idEnd", end)?;
     other.tap("#pairGo")?;
-    let seen = other.see("#pairFailed:not([hidden])").map_err(|error| format!("{error:#}"));
+    let seen = other.see("#pairFailed:not([hidden])");
     stage.report.expect("同一个码不能再开通第二部手机", seen);
     Ok(())
 }

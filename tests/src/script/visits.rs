@@ -103,7 +103,7 @@ pub(super) fn pays_by_card(stage: &mut Stage) -> Result<()> {
 pub(super) fn staff_looks(stage: &mut Stage) -> Result<()> {
     stage.at()?.insert("staff-stranger")?;
     let seen = stage.at()?.see("这不是社会保障卡").map(drop);
-    stage.report.expect("没有登记的工作人员卡不受理", seen.map_err(|error| format!("{error:#}")));
+    stage.report.expect("没有登记的工作人员卡不受理", seen);
     stage.at()?.take_card()?;
     stage.at()?.see("请选择一种方式开始")?;
     stage.at()?.fault("paper-out", true)?;
@@ -144,7 +144,7 @@ pub(super) fn changes_pin(stage: &mut Stage) -> Result<()> {
         stage.at()?.tap("确定")?;
         let seen = stage.at()?.see("密码已修改").map(drop);
         stage.shot(caption)?;
-        stage.report.expect(caption, seen.map_err(|error| format!("{error:#}")));
+        stage.report.expect(caption, seen);
         stage.at()?.tap("完成")?;
         stage.at()?.see("您想办什么")?;
     }
@@ -200,7 +200,7 @@ pub(super) fn card_taken_everywhere(stage: &mut Stage) -> Result<()> {
         go(stage)?;
         stage.at()?.take_card()?;
         let welcome = stage.at()?.see("请选择一种方式开始").map(drop);
-        stage.report.expect(&format!("在“{name}”拔卡，立刻回到首页"), welcome.map_err(|e| format!("{e:#}")));
+        stage.report.expect(&format!("在“{name}”拔卡，立刻回到首页"), welcome);
     }
     taken_right_after_paying(stage)
 }
