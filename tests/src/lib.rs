@@ -11,6 +11,7 @@ pub mod ends;
 pub mod eyes;
 pub mod faults;
 pub mod finger;
+pub mod kiosk;
 pub mod namespace;
 pub mod phone;
 pub mod process;

@@ -22,6 +22,7 @@ use crate::desk;
 use crate::desktop::{start_display, start_session_bus};
 use crate::ends::Ends;
 use crate::eyes::Eyes;
+use crate::kiosk::{Kiosk, KioskStart};
 use crate::process::{Process, programs, wait_until};
 use crate::proxy::{Gateway, Proxy};
 use crate::readers::{self, VPCD_PORT};
@@ -57,31 +58,6 @@ pub struct Rig {
     repository: PathBuf,
     /// Given back when the rig is gone.
     _lock: File,
-}
-
-/// One kiosk with its screen and its bench.
-pub struct Kiosk {
-    /// What a person does and sees there.
-    pub station: Station,
-    /// Its site.
-    pub site: Site,
-    /// The program; none while it is stopped.
-    program: Option<Process>,
-    start: KioskStart,
-    _around: Vec<Process>,
-}
-
-/// Everything needed to start the program again.
-struct KioskStart {
-    programs: PathBuf,
-    display: String,
-    session_bus: String,
-    runtime: PathBuf,
-    site: PathBuf,
-    state: PathBuf,
-    keys: PathBuf,
-    logs: PathBuf,
-    screen: ScreenSize,
 }
 
 /// Which kiosk to add.
@@ -396,13 +372,8 @@ impl Rig {
             logs: self.logs(),
             screen: site.screen,
         };
-        let mut kiosk = Kiosk {
-            station: Station::new(&name, eyes, bench_at, self.platform)?,
-            site,
-            program: None,
-            start,
-            _around: around,
-        };
+        let station = Station::new(&name, eyes, bench_at, self.platform)?;
+        let mut kiosk = Kiosk::new(station, site, start, around);
         kiosk.start()?;
         self.kiosks.push(kiosk);
         Ok(self.kiosks.len() - 1)
@@ -492,74 +463,6 @@ impl Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         self.kiosks.clear();
-    }
-}
-
-impl Kiosk {
-    /// Starts the program.
-    ///
-    /// # Errors
-    /// When it ends at once.
-    pub fn start(&mut self) -> Result<()> {
-        let program = Command::new(self.start.programs.join("kiosk"));
-        self.start_by(program)
-    }
-
-    /// Starts it on a machine whose clock is off by so many seconds.
-    ///
-    /// # Errors
-    /// As above.
-    pub fn start_with_clock_off(&mut self, seconds: i64) -> Result<()> {
-        let mut program = Command::new("faketime");
-        // The clock that never jumps goes on as it is.
-        program.args(["-m", "--exclude-monotonic", "-f", &format!("{seconds:+}s")]);
-        program.arg(self.start.programs.join("kiosk"));
-        self.start_by(program)
-    }
-
-    fn start_by(&mut self, mut command: Command) -> Result<()> {
-        let start = &self.start;
-        command.arg("--site").arg(&start.site).arg("--state").arg(&start.state);
-        command.arg("--keys").arg(&start.keys);
-        command.arg("--size").arg(format!("{}x{}", start.screen.width, start.screen.height));
-        command.env("DISPLAY", &start.display).env("DBUS_SESSION_BUS_ADDRESS", &start.session_bus);
-        command.env("XDG_RUNTIME_DIR", &start.runtime).env("SLINT_BACKEND", "winit-software");
-        self.program = Some(Process::start(self.station.name(), command, &start.logs)?);
-        Ok(())
-    }
-
-    /// Its process id, while it runs.
-    #[must_use]
-    pub fn process_id(&self) -> Option<u32> {
-        self.program.as_ref().map(Process::id)
-    }
-
-    /// The X display that it draws on.
-    #[must_use]
-    pub fn display(&self) -> &str {
-        &self.start.display
-    }
-
-    /// Kills the program, as a power cut would.
-    ///
-    /// # Errors
-    /// When it cannot be waited for.
-    pub fn kill(&mut self) -> Result<()> {
-        if let Some(program) = self.program.take() {
-            program.kill()?;
-        }
-        Ok(())
-    }
-
-    /// Fails when the program is not running.
-    ///
-    /// # Errors
-    /// With the end of its log.
-    pub fn check(&mut self) -> Result<()> {
-        match &mut self.program {
-            Some(program) => program.check(),
-            None => bail!("the kiosk is not started"),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use system_tests::rig::Kiosk;
+use system_tests::kiosk::Kiosk;
 use system_tests::station::Station;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{

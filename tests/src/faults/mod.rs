@@ -16,8 +16,9 @@ use contract::ScreenSize;
 use virtual_hardware::faults::{Device, Fault, Kind, Step, camera, catalogue, id_reader, printer};
 
 use crate::finger::Finger;
+use crate::kiosk::Kiosk;
 use crate::report::Report;
-use crate::rig::{Fitting, Kiosk, Plan, Rig};
+use crate::rig::{Fitting, Plan, Rig};
 use crate::script::{self, Stage};
 
 pub use figures::{Figures, Table};

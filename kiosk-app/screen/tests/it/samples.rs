@@ -551,6 +551,7 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("prove", make.prove()),
         ("prove-relayed", make.prove_relayed()),
         ("gate-ready", make.gate(Light::Ready, TextId::GateReady, TextId::GateReadyDetail)),
+        ("gate-ready-both", make.gate(Light::Ready, TextId::GateReady, TextId::GateReadyBothDetail)),
         ("gate-go", make.gate(Light::Go, TextId::GateGo, TextId::GateGoDetail)),
         ("gate-wait", make.gate(Light::Wait, TextId::GateWait, TextId::GateWaitDetail)),
         ("gate-stop", make.gate(Light::Stop, TextId::GateStop, TextId::GatePassback)),

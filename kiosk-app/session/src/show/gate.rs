@@ -3,13 +3,27 @@
 use view::{Body, Light, Sign, TextId};
 
 use super::Frame;
+use crate::event::Health;
 use crate::gate::Verdict;
 use crate::kiosk::Kiosk;
+
+/// What can be shown to the gate now.
+fn ready(kiosk: &Kiosk) -> (Light, TextId, TextId) {
+    let works = |health| !matches!(health, Health::Trouble(_));
+    let card = kiosk.setup.has.card_reader && works(kiosk.devices.card_reader);
+    let code = kiosk.setup.has.code_reader && works(kiosk.devices.code_reader);
+    let (word, detail) = match (code, card) {
+        (false, true) => (TextId::GateTap, TextId::GateTapDetail),
+        (true, true) => (TextId::GateReady, TextId::GateReadyBothDetail),
+        (_, false) => (TextId::GateReady, TextId::GateReadyDetail),
+    };
+    (Light::Ready, word, detail)
+}
 
 pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     let (light, word, detail) = match &kiosk.gate.sign {
         _ if kiosk.gate.waits() => (Light::Wait, TextId::GateWait, TextId::GateWaitDetail),
-        None => (Light::Ready, TextId::GateReady, TextId::GateReadyDetail),
+        None => ready(kiosk),
         Some(sign) => match sign.verdict {
             Verdict::Go => (Light::Go, TextId::GateGo, TextId::GateGoDetail),
             Verdict::Stop(why) => (Light::Stop, TextId::GateStop, why),

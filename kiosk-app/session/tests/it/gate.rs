@@ -143,8 +143,9 @@ fn a_platform_that_does_not_answer_holds_the_gate_up_for_its_time_and_no_longer(
 fn a_gate_is_closed_when_it_can_neither_see_nor_feel() {
     let mut bench = gate();
     bench.event(Event::Health(Device::CardReader, Health::Ready));
+    assert_eq!(sign(&bench), (Light::Ready, TextId::GateReadyBothDetail.into()));
     bench.event(Event::Health(Device::CodeReader, Health::Trouble(session::Trouble::Gone)));
-    assert_eq!(sign(&bench).0, Light::Ready, "cards are still felt");
+    assert_eq!(sign(&bench), (Light::Ready, TextId::GateTapDetail.into()), "cards are still felt");
     bench.event(Event::Health(Device::CardReader, Health::Trouble(session::Trouble::Gone)));
     assert_eq!(bench.title(), TextId::ClosedTitle);
 }

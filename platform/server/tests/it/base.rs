@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use server::{CardKey, Client, OutAnswer, Reply, Request, Setup, Unreachable, Verb};
 
 use crate::city::{City, Kiosk, WANG, ZHANG, card, outcome, setup};
-use crate::codes::{Phone, Reader, authority, identify, secret};
+use crate::codes::{Phone, authority, identify, secret};
+use crate::feed::Reader;
 
 const DESK: u8 = 0x71;
 

@@ -1,17 +1,15 @@
 //! The city code at the platform: bound, issued, shown, accepted once, revoked.
 
-use std::collections::BTreeMap;
-
 use contract::{
-    CardName, Challenge, ChangesAnswer, CodeHolder, Evidence, FeedItem, Identified, IdentifyRequest,
-    IssuerKey, IssuerKeys, Presented, ProblemCode, PublicKey, Revocable, Revocations, SecretKey, Signed,
-    UnixMs, VisitId, sm3,
+    Challenge, CodeHolder, Evidence, Identified, IdentifyRequest, IssuerKey, IssuerKeys, Presented,
+    ProblemCode, PublicKey, SecretKey, Signed, UnixMs, VisitId, sm3,
 };
 use resident_code::{AnswerCode, Issuers, OfflineCode, SessionCertificate, SigningKey};
 use serde_json::{Value, json};
 use server::{Client, CodeAuthority, IssuingRules, OutAnswer, Reply, Request, Setup, Unreachable, Verb};
 
 use crate::city::{City, Kiosk, WANG, ZHANG, setup};
+use crate::feed::Reader;
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 const RULES: &str = include_str!("../../../../provisioning/codes.toml");
@@ -20,7 +18,7 @@ pub(crate) fn secret(byte: u8) -> SecretKey {
     SecretKey::from_bytes(&[byte; 32]).unwrap()
 }
 
-fn root() -> PublicKey {
+pub(crate) fn root() -> PublicKey {
     secret(0x0e).public()
 }
 
@@ -218,70 +216,6 @@ pub(crate) fn identify(city: &mut City, kiosk: Kiosk, text: &str) -> Result<Iden
     let visit = VisitId::from_entropy(city.draw());
     let presented = Presented::Code { text: text.to_owned() };
     city.ask(kiosk, "/v1/identify", &IdentifyRequest { visit, presented })
-}
-
-fn feed(city: &mut City, since: u64) -> (Vec<FeedItem>, u64) {
-    city.platform.due(city.now);
-    let target = format!("/v1/changes?since={since}");
-    let key = Kiosk::One.key();
-    let request = Request::signed(Verb::Get, target, Vec::new(), Kiosk::One.name(), &key, city.now);
-    let reply = city.handle(&request);
-    let answer: ChangesAnswer = serde_json::from_slice(&city.conclude(reply).body).unwrap();
-    (answer.items, answer.cursor)
-}
-
-/// What a kiosk knows of revocations that reads the feed as the contract says.
-#[derive(Default)]
-pub(crate) struct Reader {
-    cursor: u64,
-    keys: Option<IssuerKeys>,
-    codes: Held<CodeHolder>,
-    pub(crate) cards: Held<CardName>,
-}
-
-/// Of one kind.
-pub(crate) struct Held<Who> {
-    at: u64,
-    pub(crate) names: BTreeMap<Who, UnixMs>,
-    pub(crate) expires: UnixMs,
-}
-
-impl<Who> Default for Held<Who> {
-    fn default() -> Self {
-        Self { at: 0, names: BTreeMap::new(), expires: UnixMs(0) }
-    }
-}
-
-impl<Who: Revocable> Held<Who> {
-    fn take(&mut self, delta: &Signed<Revocations<Who>>, revoker: &PublicKey) {
-        let delta = delta.open(revoker).unwrap();
-        if delta.since == 0 {
-            self.names.clear();
-        } else {
-            assert_eq!(delta.since, self.at, "a delta does not join on");
-        }
-        (self.at, self.expires) = (delta.until, delta.expires);
-        self.names.extend(delta.revoked.iter().map(|revoked| (revoked.who, revoked.ends)));
-    }
-}
-
-impl Reader {
-    pub(crate) fn read(&mut self, city: &mut City) {
-        let (items, cursor) = feed(city, self.cursor);
-        self.cursor = cursor;
-        for item in items {
-            match item {
-                FeedItem::IssuerKeys { list } => self.keys = Some(list.open(&root()).unwrap()),
-                FeedItem::Revocations { delta } => {
-                    self.codes.take(&delta, &self.keys.as_ref().unwrap().revoker);
-                }
-                FeedItem::CardStops { delta } => {
-                    self.cards.take(&delta, &self.keys.as_ref().unwrap().revoker);
-                }
-                FeedItem::Service { .. } | FeedItem::ServiceWithdrawn { .. } => {}
-            }
-        }
-    }
 }
 
 #[test]

@@ -1,0 +1,76 @@
+//! The feed as a kiosk reads it.
+
+use std::collections::BTreeMap;
+
+use contract::{
+    CardName, ChangesAnswer, CodeHolder, FeedItem, IssuerKeys, PublicKey, Revocable, Revocations, Signed,
+    UnixMs,
+};
+use server::{Request, Verb};
+
+use crate::city::{City, Kiosk};
+use crate::codes::root;
+
+fn feed(city: &mut City, since: u64) -> (Vec<FeedItem>, u64) {
+    city.platform.due(city.now);
+    let target = format!("/v1/changes?since={since}");
+    let key = Kiosk::One.key();
+    let request = Request::signed(Verb::Get, target, Vec::new(), Kiosk::One.name(), &key, city.now);
+    let reply = city.handle(&request);
+    let answer: ChangesAnswer = serde_json::from_slice(&city.conclude(reply).body).unwrap();
+    (answer.items, answer.cursor)
+}
+
+/// What a kiosk knows of revocations that reads the feed as the contract says.
+#[derive(Default)]
+pub(crate) struct Reader {
+    cursor: u64,
+    keys: Option<IssuerKeys>,
+    pub(crate) codes: Held<CodeHolder>,
+    pub(crate) cards: Held<CardName>,
+}
+
+/// Of one kind.
+pub(crate) struct Held<Who> {
+    pub(crate) at: u64,
+    pub(crate) names: BTreeMap<Who, UnixMs>,
+    pub(crate) expires: UnixMs,
+}
+
+impl<Who> Default for Held<Who> {
+    fn default() -> Self {
+        Self { at: 0, names: BTreeMap::new(), expires: UnixMs(0) }
+    }
+}
+
+impl<Who: Revocable> Held<Who> {
+    fn take(&mut self, delta: &Signed<Revocations<Who>>, revoker: &PublicKey) {
+        let delta = delta.open(revoker).unwrap();
+        if delta.since == 0 {
+            self.names.clear();
+        } else {
+            assert_eq!(delta.since, self.at, "a delta does not join on");
+        }
+        (self.at, self.expires) = (delta.until, delta.expires);
+        self.names.extend(delta.revoked.iter().map(|revoked| (revoked.who, revoked.ends)));
+    }
+}
+
+impl Reader {
+    pub(crate) fn read(&mut self, city: &mut City) {
+        let (items, cursor) = feed(city, self.cursor);
+        self.cursor = cursor;
+        for item in items {
+            match item {
+                FeedItem::IssuerKeys { list } => self.keys = Some(list.open(&root()).unwrap()),
+                FeedItem::Revocations { delta } => {
+                    self.codes.take(&delta, &self.keys.as_ref().unwrap().revoker);
+                }
+                FeedItem::CardStops { delta } => {
+                    self.cards.take(&delta, &self.keys.as_ref().unwrap().revoker);
+                }
+                FeedItem::Service { .. } | FeedItem::ServiceWithdrawn { .. } => {}
+            }
+        }
+    }
+}
