@@ -220,9 +220,7 @@ impl Kiosk {
         };
         let Some(visit) = &mut self.visit else { return };
         let (resident, evidence, level) = (identified.resident, identified.evidence, identified.level);
-        let proved = matches!(evidence, Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin);
-        // What this kiosk did not see, the platform cannot know.
-        let evidence = if proved && !visit.authenticated { Evidence::CardRead } else { evidence };
+        let evidence = as_seen(evidence, visit.authenticated);
         // The platform's word, but never more than that evidence can give (I5).
         let level = level.min(evidence.most());
         turn.out.record(Entry::Identified { visit: visit.id, resident, way: visit.way, evidence, level });
@@ -246,6 +244,14 @@ impl Kiosk {
         let until_card_taken = refusal.of_card() && self.devices.card_in;
         let until = (!until_card_taken).then(|| turn.now.mono.plus_ms(self.setup.times.notice_ms));
         self.closing = Some(Closing { words: LastWords::Refused(refusal), lang, theme, until });
+    }
+}
+
+/// The platform's word for what a card proved: never more than this kiosk saw it prove.
+pub(crate) const fn as_seen(evidence: Evidence, authenticated: bool) -> Evidence {
+    match evidence {
+        Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin if !authenticated => Evidence::CardRead,
+        _ => evidence,
     }
 }
 

@@ -9,7 +9,7 @@ use contract::{
 };
 use view::TextId;
 
-use crate::begin::refusal_of;
+use crate::begin::{as_seen, refusal_of};
 use crate::closing::Refusal;
 use crate::code::Seen;
 use crate::effect::{Effect, Ticket, Work};
@@ -184,10 +184,10 @@ impl Kiosk {
                     // The link went this moment.
                     return self.judge_card(turn, card, authenticated);
                 }
-                self.gate_named(turn, visit, card.map(Admitted::Card), answer);
+                self.gate_named(turn, visit, card.map(Admitted::Card), authenticated, answer);
             }
             About::Code => {
-                self.gate_named(turn, visit, None, answer);
+                self.gate_named(turn, visit, None, false, answer);
                 turn.out.record(Entry::VisitClosed { visit, reason: CloseReason::Exit });
             }
         }
@@ -199,12 +199,13 @@ impl Kiosk {
         turn: &mut Turn,
         visit: VisitId,
         card: Option<Admitted>,
+        authenticated: bool,
         answer: Result<Answer, Failure>,
     ) {
         match answer {
             Ok(Answer::Identified(identified)) => {
-                let (resident, evidence) = (identified.resident, identified.evidence);
-                self.admit(turn, visit, Admitted::Resident(resident), card, evidence);
+                let evidence = as_seen(identified.evidence, authenticated);
+                self.admit(turn, visit, Admitted::Resident(identified.resident), card, evidence);
             }
             Ok(Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_) | Answer::CardAuthority(_)) => {
                 self.stop(turn, Refusal::Nonsense.words().0);

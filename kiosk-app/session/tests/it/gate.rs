@@ -209,6 +209,22 @@ fn a_card_is_let_through_once_although_the_link_comes_and_goes() {
 }
 
 #[test]
+fn what_a_gate_records_of_a_card_is_never_more_than_it_saw_whatever_the_platform_says() {
+    for (seen, expected) in [(false, Evidence::CardRead), (true, Evidence::CardAuthenticated)] {
+        let mut bench = gate();
+        bench.event(Event::Link(true));
+        bench.event(read(seen));
+        let (ticket, _) = bench.work();
+        bench.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
+        let recorded = bench.log.iter().find_map(|entry| match entry {
+            Entry::Admitted { evidence, .. } => Some(*evidence),
+            _ => None,
+        });
+        assert_eq!(recorded, Some(expected));
+    }
+}
+
+#[test]
 fn a_link_that_goes_this_moment_does_not_keep_a_card_out_that_proved_itself() {
     for (authenticated, light) in [(true, Light::Go), (false, Light::Stop)] {
         let mut bench = gate();
