@@ -84,6 +84,10 @@ pub(crate) fn put(tx: &Transaction<'_>, service: &str, item: &FeedItem) -> rusql
     Ok(())
 }
 
+/// One answer holds no more than this and one item, which a slow line brings before anybody gives up; what follows is
+/// asked for at once.
+const PAGE_BYTES: usize = 128 * 1024;
+
 /// `GET /v1/changes?since=N`. A cursor beyond the feed's end comes from before a restore of the
 /// platform: everything is sent anew.
 pub(crate) fn changes(turn: &Turn<'_>, query: &str) -> Result<Reply, Fail> {
@@ -95,10 +99,17 @@ pub(crate) fn changes(turn: &Turn<'_>, query: &str) -> Result<Reply, Fail> {
         .ok_or_else(|| malformed("`since` is the cursor of the last answer, or 0"))?;
     let end: i64 = turn.tx.query_row("SELECT coalesce(max(cursor), 0) FROM changes", [], |row| row.get(0))?;
     let since = if since > end { 0 } else { since };
-    let mut newer = turn.tx.prepare("SELECT item FROM changes WHERE cursor > ?1 ORDER BY cursor")?;
-    let items = newer
-        .query_map([since], |row| value(&row.get::<_, String>(0)?))?
-        .collect::<rusqlite::Result<Vec<FeedItem>>>()?;
-    let cursor = u64::try_from(end).unwrap_or(0);
+    let mut newer = turn.tx.prepare("SELECT item, cursor FROM changes WHERE cursor > ?1 ORDER BY cursor")?;
+    let mut newer = newer.query([since])?;
+    let (mut items, mut cursor, mut bytes) = (Vec::<FeedItem>::new(), end, 0);
+    while let Some(row) = newer.next()? {
+        if bytes >= PAGE_BYTES {
+            break;
+        }
+        let item: String = row.get(0)?;
+        (cursor, bytes) = (row.get(1)?, bytes + item.len());
+        items.push(value(&item)?);
+    }
+    let cursor = u64::try_from(cursor).unwrap_or(0);
     Ok(Response::json(&ChangesAnswer { items, cursor, now: turn.now }).into())
 }

@@ -102,12 +102,26 @@ pub(crate) fn tell_of_card(
     version: &str,
     in_force: bool,
 ) -> rusqlite::Result<()> {
+    match news_of_card(tx, now, identification, version, in_force)? {
+        Some((card, ends)) => revoke(tx, authority, now, card, ends),
+        None => Ok(()),
+    }
+}
+
+/// What kiosks do not know of a card yet, if anything.
+fn news_of_card(
+    tx: &Transaction<'_>,
+    now: UnixMs,
+    identification: &str,
+    version: &str,
+    in_force: bool,
+) -> rusqlite::Result<Option<(CardName, UnixMs)>> {
     // No other card can prove itself to a kiosk, so no other is let through without the platform.
     if !version.starts_with('3') {
-        return Ok(());
+        return Ok(None);
     }
     let Ok(card) = identification.parse().map(|identification| CardName::of(&identification)) else {
-        return Ok(());
+        return Ok(None);
     };
     let stopped: bool = tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM card_stops WHERE name = ?1 AND ends_ms > ?2)",
@@ -115,12 +129,12 @@ pub(crate) fn tell_of_card(
         |row| row.get(0),
     )?;
     if in_force != stopped {
-        return Ok(());
+        return Ok(None);
     }
     // Whatever was said of it before says nothing any more.
     tx.execute("UPDATE card_stops SET ends_ms = 0 WHERE name = ?1", [card.to_string()])?;
     let ends = if in_force { UnixMs(0) } else { now.plus_ms(CARD_LIFE_MS) };
-    revoke(tx, authority, now, card, ends)
+    Ok(Some((card, ends)))
 }
 
 /// A gate's record came: without a link it let somebody through by a card. Had the card been stopped by then, the news
@@ -153,13 +167,19 @@ fn revoke<Who: Series>(
     who: Who,
     ends: UnixMs,
 ) -> rusqlite::Result<()> {
+    let before = write(tx, now, who, ends)?;
+    let delta = sign(authority, now, before, before + 1, vec![Revoked { who, ends }]);
+    put(tx, &format!("{}/delta/{:016}", Who::FEED, before + 1), &delta)
+}
+
+/// Numbers it; gives the number before.
+fn write<Who: Series>(tx: &Transaction<'_>, now: UnixMs, who: Who, ends: UnixMs) -> rusqlite::Result<i64> {
     let before = count::<Who>(tx)?;
     tx.execute(
         &format!("INSERT INTO {} (number, name, at_ms, ends_ms) VALUES (?1, ?2, ?3, ?4)", Who::TABLE),
         params![before + 1, who.to_string(), ms(now), ms(ends)],
     )?;
-    let delta = sign(authority, now, before, before + 1, vec![Revoked { who, ends }]);
-    put(tx, &format!("{}/delta/{:016}", Who::FEED, before + 1), &delta)
+    Ok(before)
 }
 
 /// Signs anew what has to be, and publishes the list of issuer keys. May be called as often as one likes.
@@ -167,18 +187,20 @@ pub(crate) fn refresh(tx: &Transaction<'_>, authority: &CodeAuthority, now: Unix
     put(tx, "#issuer-keys", &FeedItem::IssuerKeys { list: authority.signed.clone() })?;
     refresh_series::<CodeHolder>(tx, authority, now)?;
     if older(tx, &base_key::<CardName>(), now, BASE_EVERY_MS)? {
-        tell_of_all_cards(tx, authority, now)?;
+        compare_with_base(tx, now)?;
     }
     refresh_series::<CardName>(tx, authority, now)
 }
 
-/// What the base says of a card holds, however it came to say so.
-fn tell_of_all_cards(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs) -> rusqlite::Result<()> {
+/// What the base says of a card holds, however it came to say so. The list that is made next tells the kiosks.
+fn compare_with_base(tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<()> {
     let mut stopped = tx.prepare("SELECT identification, version FROM cards WHERE standing <> ?1")?;
     let mut stopped = stopped.query([text(&CardStanding::InForce)])?;
     while let Some(row) = stopped.next()? {
         let (identification, version): (String, String) = (row.get(0)?, row.get(1)?);
-        tell_of_card(tx, authority, now, &identification, &version, false)?;
+        if let Some((card, ends)) = news_of_card(tx, now, &identification, &version, false)? {
+            write(tx, now, card, ends)?;
+        }
     }
     Ok(())
 }

@@ -107,8 +107,13 @@ impl City {
     }
 
     pub(crate) fn with(setup: Setup) -> Self {
+        Self::over(Connection::open_in_memory().unwrap(), setup)
+    }
+
+    /// The same on a database that holds something already.
+    pub(crate) fn over(db: Connection, setup: Setup) -> Self {
         Self {
-            platform: Platform::open(Connection::open_in_memory().unwrap(), setup).unwrap(),
+            platform: Platform::open(db, setup).unwrap(),
             acquirer: Ledger::open(Connection::open_in_memory().unwrap()).unwrap(),
             department: books(),
             now: UnixMs(1_795_500_000_000),

@@ -6,10 +6,11 @@ use contract::{
     CardName, ChangesAnswer, CodeHolder, FeedItem, IssuerKeys, PublicKey, Revocable, Revocations, Signed,
     UnixMs,
 };
-use server::{Request, Verb};
+use rusqlite::Connection;
+use server::{Request, Setup, Verb};
 
-use crate::city::{City, Kiosk};
-use crate::codes::root;
+use crate::city::{City, Kiosk, setup};
+use crate::codes::{authority, root};
 
 fn feed(city: &mut City, since: u64) -> (Vec<FeedItem>, u64) {
     city.platform.due(city.now);
@@ -58,8 +59,14 @@ impl<Who: Revocable> Held<Who> {
 
 impl Reader {
     pub(crate) fn read(&mut self, city: &mut City) {
+        while self.read_page(city) {}
+    }
+
+    /// One answer; false when there was nothing new.
+    pub(crate) fn read_page(&mut self, city: &mut City) -> bool {
         let (items, cursor) = feed(city, self.cursor);
         self.cursor = cursor;
+        let any = !items.is_empty();
         for item in items {
             match item {
                 FeedItem::IssuerKeys { list } => self.keys = Some(list.open(&root()).unwrap()),
@@ -72,5 +79,29 @@ impl Reader {
                 FeedItem::Service { .. } | FeedItem::ServiceWithdrawn { .. } => {}
             }
         }
+        any
     }
+}
+
+#[test]
+fn a_long_list_comes_in_pages_that_a_slow_line_brings() {
+    let path = "file:long-list?mode=memory&cache=shared";
+    let base = Connection::open(path).unwrap();
+    let mut city = City::over(Connection::open(path).unwrap(), Setup { codes: Some(authority()), ..setup() });
+    let lost = 6_000;
+    base.execute_batch(&format!(
+        "INSERT INTO cards (resident, number, identification, version, standing)
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {lost})
+         SELECT i + 1000, 'L' || i, printf('%032X', i), '3.00', '\"lost\"' FROM n"
+    ))
+    .unwrap();
+    let mut kiosk = Reader::default();
+    let mut pages = 0;
+    while kiosk.read_page(&mut city) {
+        pages += 1;
+    }
+    assert!(pages > 1, "one answer with all of it");
+    assert!(kiosk.cards.names.len() >= lost);
+    let one = format!("{:032X}", lost).parse().unwrap();
+    assert!(kiosk.cards.names.contains_key(&CardName::of(&one)));
 }
