@@ -249,10 +249,8 @@ impl Kiosk {
 
 /// The platform's word for what a card proved: never more than this kiosk saw it prove.
 pub(crate) const fn as_seen(evidence: Evidence, authenticated: bool) -> Evidence {
-    match evidence {
-        Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin if !authenticated => Evidence::CardRead,
-        _ => evidence,
-    }
+    let proved = matches!(evidence, Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin);
+    if proved && !authenticated { Evidence::CardRead } else { evidence }
 }
 
 /// What a failure means for a visit that cannot go on.
