@@ -50,7 +50,7 @@ pub use audit::{AuditedEpoch, DeviceAudit};
 pub use card_key::CardKey;
 pub use catalogue::CatalogueError;
 pub use codes::{
-    AuthorityError, Client, ClientsError, CodeAuthority, IssuingRules, PaperRules, PhoneRules,
+    AuthorityError, Client, ClientsError, CodeAuthority, Fact, IssuingRules, PaperRules, PhoneRules,
     RevocationRules, RulesError, clients_of,
 };
 pub use device::{Device, DevicesError, devices_of};

@@ -229,6 +229,24 @@ CREATE TABLE IF NOT EXISTS verifications (
     PRIMARY KEY (client, request)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS verifications_of_client ON verifications (client, at_ms);
+-- By resident: which facts a client may be told; `answer` is the phone's signature over `statement`.
+CREATE TABLE IF NOT EXISTS fact_consents (
+    consent    TEXT NOT NULL PRIMARY KEY,
+    client     TEXT NOT NULL,
+    request    BLOB NOT NULL,
+    resident   INTEGER NOT NULL,
+    purpose    TEXT NOT NULL,
+    facts      TEXT NOT NULL,
+    days       INTEGER NOT NULL,
+    statement  TEXT NOT NULL,
+    asked_ms   INTEGER NOT NULL,
+    state      TEXT NOT NULL DEFAULT 'asked',
+    answer     TEXT,
+    decided_ms INTEGER,
+    until_ms   INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (client, request, facts)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS fact_consents_of_resident ON fact_consents (resident, state);
 
 -- The city's: the catalogue feed, and what a person of the operator must look at.
 CREATE TABLE IF NOT EXISTS changes (

@@ -6,6 +6,7 @@
 use contract::HexBytes;
 
 mod answers;
+mod facts;
 mod judge;
 mod keys;
 mod page;
@@ -18,6 +19,8 @@ mod rules;
 mod verify;
 
 pub(crate) use answers::prove;
+pub use facts::Fact;
+pub(crate) use facts::facts;
 pub(crate) use judge::{look, note_use, refused, take};
 pub use keys::{AuthorityError, CodeAuthority};
 pub(crate) use page::page;

@@ -9,6 +9,7 @@
 //! | `POST /code/v1/uses` | [`OfPhone`] | [`Uses`] |
 //! | `POST /code/v1/standing` | [`OfSession`] | [`Standing`] |
 //! | `POST /code/v1/losses` | [`OfPhone`] | `{}` |
+//! | `POST /code/v1/consents`, `consent`, `withdrawals` | see [`facts`] | |
 //!
 //! A phone names itself by a secret that it got when it was bound; only its SM3 is kept here. One resident has one
 //! phone: binding another ends the first.
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::CodeAuthority;
 use super::refusal::PhoneRefusal;
 use super::revocations::Carrier;
-use super::{pairings, revocations, unhex};
+use super::{facts, pairings, revocations, unhex};
 use crate::base::in_force;
 use crate::columns::{hex, ms, unix_ms};
 use crate::fail::Fail;
@@ -155,9 +156,9 @@ impl Seen {
 }
 
 /// A phone that is bound.
-struct Phone {
+pub(super) struct Phone {
     hash: [u8; 32],
-    resident: i64,
+    pub(super) resident: i64,
     name: String,
 }
 
@@ -170,6 +171,9 @@ pub(crate) fn route(turn: &mut Turn<'_>, name: &str, body: &[u8]) -> Result<Repl
         "uses" => uses(turn, body),
         "losses" => loss(turn, body),
         "standing" => standing(turn, body),
+        "consents" => facts::consents(turn, body),
+        "consent" => facts::decide(turn, body),
+        "withdrawals" => facts::withdraw(turn, body),
         _ => Err(PhoneRefusal::NotOffered.into()),
     }
 }
@@ -394,7 +398,7 @@ pub(crate) fn suspend(
     revocations::revoke_all(tx, authority, now, resident, Carrier::Paper)
 }
 
-fn phone(turn: &Turn<'_>, secret: &str) -> Result<Phone, Fail> {
+pub(super) fn phone(turn: &Turn<'_>, secret: &str) -> Result<Phone, Fail> {
     let secret: [u8; 16] = unhex(secret).ok_or(PhoneRefusal::NotBound)?;
     let hash = sm3(&[&secret]);
     let found = turn
@@ -417,7 +421,7 @@ fn authority(city: &City) -> Result<&CodeAuthority, PhoneRefusal> {
     city.codes.as_ref().ok_or(PhoneRefusal::NotOffered)
 }
 
-fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, PhoneRefusal> {
+pub(super) fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, PhoneRefusal> {
     serde_json::from_slice(body).map_err(|_| PhoneRefusal::Malformed)
 }
 

@@ -18,6 +18,8 @@ pub(crate) enum PhoneRefusal {
     PairingOver,
     /// The end of the ID number is not that of the resident at the kiosk.
     OtherNumber,
+    /// What is decided on was decided before, or was asked too long ago.
+    ConsentOver,
     /// The person is not in the card-holder base.
     NotInBase,
     /// The resident has no card in force: lost, cancelled, or not activated yet.
@@ -43,6 +45,7 @@ impl PhoneRefusal {
             Self::NotInPerson
             | Self::PairingOver
             | Self::OtherNumber
+            | Self::ConsentOver
             | Self::NotInBase
             | Self::CardNotInForce => 403,
             Self::NotOffered => 404,

@@ -12,6 +12,7 @@ use resident_code::Code;
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
+use super::facts::Fact;
 use super::judge::{self, Judged};
 use super::unhex;
 use crate::columns::{hex, ms};
@@ -45,6 +46,12 @@ pub struct Client {
     /// Whether it may also work on the card-holder base: a desk of the cards' issuer.
     #[serde(default)]
     pub cards: bool,
+    /// What it may ask the holder of a code about.
+    #[serde(default)]
+    pub facts: BTreeSet<Fact>,
+    /// For how many days it may be told again what it was told once; 0: the holder is asked each time.
+    #[serde(default)]
+    pub consent_days: u16,
 }
 
 impl Registered for Client {

@@ -25,6 +25,8 @@ fn city_with(cards: Option<CardKey>) -> City {
         capability: "identify".into(),
         per_minute: 1,
         cards,
+        facts: Default::default(),
+        consent_days: 0,
     };
     let clients = vec![desk("DESK", DESK, true), desk("LIBRARY", 0x72, false)];
     City::with(Setup { codes: Some(authority()), clients, cards, ..setup() })

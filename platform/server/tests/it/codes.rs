@@ -139,14 +139,19 @@ fn a_phone_ends_when_the_identity_service_no_longer_stands_by_its_owner_and_only
 
 /// A phone of Zhang Guiying's.
 pub(crate) struct Phone {
-    secret: String,
-    key: SigningKey,
+    pub(crate) secret: String,
+    pub(crate) key: SigningKey,
 }
 
 impl Phone {
     pub(crate) fn bound(city: &mut City) -> Self {
-        let bound = bind(city, &seen("张桂英", "500112194803150422")).unwrap();
-        assert_eq!(bound["name"], "张*英");
+        Self::of(city, "张桂英", "500112194803150422")
+    }
+
+    /// The phone of this resident.
+    pub(crate) fn of(city: &mut City, name: &str, id_number: &str) -> Self {
+        let bound = bind(city, &seen(name, id_number)).unwrap();
+        assert_ne!(bound["name"], name, "it is masked");
         let secret = bound["phone"].as_str().unwrap().to_owned();
         Self { secret, key: SigningKey::from_bytes(&[0x22; 32]).unwrap() }
     }
@@ -447,7 +452,7 @@ fn without_an_authority_there_are_online_codes_only() {
 const LIBRARY: u8 = 0x61;
 const TILL: u8 = 0x62;
 
-fn client(id: &str, key: u8, capability: &str, per_minute: u32) -> Client {
+pub(crate) fn client(id: &str, key: u8, capability: &str, per_minute: u32) -> Client {
     Client {
         id: id.parse().unwrap(),
         key: secret(key).public(),
@@ -456,6 +461,8 @@ fn client(id: &str, key: u8, capability: &str, per_minute: u32) -> Client {
         capability: capability.into(),
         per_minute,
         cards: false,
+        facts: Default::default(),
+        consent_days: 0,
     }
 }
 
@@ -464,7 +471,7 @@ fn city_with_clients() -> City {
     City::with(Setup { codes: Some(authority()), clients, ..setup() })
 }
 
-fn verify(city: &mut City, id: &str, key: u8, body: &Value) -> Result<Value, u16> {
+pub(crate) fn verify(city: &mut City, id: &str, key: u8, body: &Value) -> Result<Value, u16> {
     let body = body.to_string().into_bytes();
     let request = Request::signed(Verb::Post, "/code/v1/verify", body, id, &secret(key), city.now);
     let reply = city.handle(&request);

@@ -7,6 +7,7 @@ mod cards;
 mod city;
 mod codes;
 mod evidence;
+mod facts;
 mod feed;
 mod hostile;
 mod http;
