@@ -1,5 +1,5 @@
 // The page of the city code: binds this phone once, fetches a certificate a day, shows a code every four seconds.
-import { answer, challengeOf, draw, freshSession, hex, present, proof, sessionOf, slotAt, SLOT_MS, unhex } from "./code.js";
+import { agreement, answer, challengeOf, draw, freshSession, hex, present, proof, sessionOf, slotAt, SLOT_MS, unhex } from "./code.js";
 import * as keep from "./keep.js";
 import * as scan from "./scan.js";
 
@@ -10,7 +10,9 @@ const TICK_MS = 200, WAIT_MS = 8_000;
 /** An answer to a kiosk is shown for so long: it has waited for it, and its owner stands there. */
 const ANSWER_MS = 60_000;
 /** Views that stay until their owner leaves them. */
-const STAYS = ["uses", "loss", "scan", "confirm", "pair", "broken"];
+const STAYS = ["uses", "loss", "scan", "confirm", "pair", "consent", "consents", "broken"];
+/** How often is looked whether somebody asks about the owner of the code that is on the screen. */
+const ASKED_EVERY_MS = 4_000;
 const IDENTITY_PAGE = document.querySelector("meta[name=identity-page]").content;
 
 const at = id => document.getElementById(id);
@@ -18,6 +20,8 @@ const main = at("main");
 /** What is known of this phone; what is shown; the online code, when the machine could not read the other; what a kiosk
  * asked, and until when it is answered; what was scanned from a kiosk's screen to bind this phone. */
 let phone, session, shown = "", token, asked, answering, pairing, renewing = false, renewAt = 0;
+/** What the owner is asked to agree to. */
+let consenting;
 
 const WORDS = {
   "not-in-person": "没有核验通过，请再试一次。",
@@ -27,6 +31,7 @@ const WORDS = {
   "card-not-in-force": "您的居民服务卡已挂失或未激活，渝快码暂停使用。",
   "too-many": "今天更新得太多了，请稍后再试。",
   "not-bound": "这部手机上的码已停用，请重新核验本人。",
+  "consent-over": "时间过了，这次不用再选。需要时他们会再问。",
   offline: "网络不通，请连上网后再试。",
 };
 const ENDED = at("endedWhy").textContent;
@@ -289,6 +294,74 @@ async function showUses() {
   }
 }
 
+/** Somebody to whom the code was shown wants to know something of its owner. */
+async function lookForQuestions() {
+  const looks = () => !document.hidden && session && !answering && main.dataset.state === "code";
+  if (!navigator.onLine || !looks()) return;
+  const { asked: questions } = await ask("consents", { phone: hex(phone.secret) }).catch(() => ({ asked: [] }));
+  if (!questions.length || !looks()) return;
+  [consenting] = questions;
+  const { recipient, purpose, items, days } = JSON.parse(consenting.text);
+  at("consentWho").textContent = recipient;
+  at("consentWhy").textContent = purpose;
+  at("consentWhat").textContent = items.join("；");
+  at("consentLong").textContent = days ? `${days} 天内，可以随时撤回` : "只这一次";
+  at("consentFailed").hidden = true;
+  go("consent");
+}
+
+async function decide(yes) {
+  for (const id of ["consentYes", "consentNo"]) at(id).disabled = true;
+  try {
+    const { slot } = slotAt(session.certificate, now());
+    const signed = yes ? agreement(session.certificate, session, slot, consenting.text) : null;
+    await ask("consent", { phone: hex(phone.secret), consent: consenting.consent, answer: signed });
+    leaveConsent();
+  } catch (code) {
+    if (phone && code === "consent-over") leaveConsent();
+    at("consentFailed").textContent = words(code);
+    at("consentFailed").hidden = false;
+  }
+  for (const id of ["consentYes", "consentNo"]) at(id).disabled = false;
+}
+
+function leaveConsent() {
+  consenting = undefined;
+  shown = "";
+  go("code");
+  tick();
+}
+
+/** What the owner agreed to and can take back. */
+async function showConsents() {
+  const list = at("consents");
+  const some = (tag, text, kind) => Object.assign(document.createElement(tag), { textContent: text, className: kind ?? "" });
+  const only = text => list.replaceChildren(some("li", text, "none"));
+  only("正在查询…");
+  go("consents");
+  try {
+    const { agreed } = await ask("consents", { phone: hex(phone.secret) });
+    list.replaceChildren();
+    for (const { consent, text } of agreed) {
+      const { recipient, purpose, items } = JSON.parse(text);
+      const item = document.createElement("li"), back = some("button", "撤回", "second");
+      back.type = "button";
+      back.addEventListener("click", async () => {
+        back.disabled = true;
+        await ask("withdrawals", { phone: hex(phone.secret), consent }).then(showConsents, code => {
+          back.disabled = false;
+          if (phone) back.textContent = words(code);
+        });
+      });
+      item.append(some("b", recipient), some("span", `${purpose}：${items.join("；")}`), back);
+      list.append(item);
+    }
+    if (!agreed.length) only("没有有效的授权。");
+  } catch (code) {
+    if (phone) only(words(code));
+  }
+}
+
 async function endCode() {
   at("end").disabled = true;
   at("lossFailed").hidden = true;
@@ -333,6 +406,7 @@ async function start() {
   }
   setInterval(tick, TICK_MS);
   setInterval(checkStanding, STANDING_EVERY_MS);
+  setInterval(lookForQuestions, ASKED_EVERY_MS);
   if (told.get("pair")) return startPairing(told.get("pair"));
   await resume();
 }
@@ -369,6 +443,9 @@ at("confirm").addEventListener("click", startAnswer);
 at("answered").addEventListener("click", () => { endAnswer(); tick(); });
 at("big").addEventListener("click", () => { endAnswer(); showToken(!token); });
 at("showUses").addEventListener("click", showUses);
+at("showConsents").addEventListener("click", showConsents);
+at("consentYes").addEventListener("click", () => decide(true));
+at("consentNo").addEventListener("click", () => decide(false));
 at("showLoss").addEventListener("click", () => { at("lossFailed").hidden = true; go("loss"); });
 at("end").addEventListener("click", endCode);
 for (const back of document.querySelectorAll("[data-back]"))

@@ -6,6 +6,8 @@ export const SLOT_MS = 4000;
 const CERTIFICATE_LEN = 114, QUIET_ZONE = 4;
 /** First byte of an answer, and what stands before the challenge that it covers. */
 const ANSWER = 0x14, CHALLENGE = new TextEncoder().encode("code-challenge/1\0");
+/** Stands before the digest of a text that is agreed to. */
+const CONSENT = new TextEncoder().encode("consent/1\0");
 const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
 
 export const hex = bytes => Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("");
@@ -72,14 +74,23 @@ export function challengeOf(text) {
 
 /** The text of the answer to a challenge in this slot. */
 export function answer(certificate, session, slot, { device, nonce }) {
-  const shown = new Uint8Array(CERTIFICATE_LEN + 2);
-  shown.set(certificate);
-  shown[0] = ANSWER;
-  new DataView(shown.buffer).setUint16(CERTIFICATE_LEN, slot);
   const asked = new Uint8Array(CHALLENGE.length + 32);
   asked.set(CHALLENGE);
   asked.set(new TextEncoder().encode(device), CHALLENGE.length);
   asked.set(nonce, CHALLENGE.length + 16);
+  return answerOver(certificate, session, slot, asked);
+}
+
+/** The text of a yes to what the owner has read. */
+export function agreement(certificate, session, slot, read) {
+  return answerOver(certificate, session, slot, [...CONSENT, ...unhex(sm3(new TextEncoder().encode(read)))]);
+}
+
+function answerOver(certificate, session, slot, asked) {
+  const shown = new Uint8Array(CERTIFICATE_LEN + 2);
+  shown.set(certificate);
+  shown[0] = ANSWER;
+  new DataView(shown.buffer).setUint16(CERTIFICATE_LEN, slot);
   return "YK1:" + base45([...shown, ...unhex(sign(Uint8Array.from([...shown, ...asked]), session))]);
 }
 

@@ -81,6 +81,28 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
       await page.tap("#showUses");
       await page.waitForFunction(() => document.getElementById("uses").textContent === "还没有用过。");
     },
+    // Somebody asks about the owner: the page says who, what for and what.
+    asked: async () => {
+      await state("consent");
+      return await page.textContent("#consentWho") + await page.textContent("#consentWhat");
+    },
+    agree: async () => {
+      await page.tap("#consentYes");
+      await state("code");
+      await drawn();
+    },
+    consents: async () => {
+      await page.tap("#showUses");
+      await page.tap("#showConsents");
+      await page.waitForSelector("#consents button");
+    },
+    withdraw: async () => {
+      await page.tap("#consents button");
+      await page.waitForFunction(() => document.getElementById("consents").textContent === "没有有效的授权。");
+      await page.tap("[data-view=consents] [data-back]");
+      await state("code");
+      await drawn();
+    },
     offline: async () => {
       await page.evaluate(() => navigator.serviceWorker.ready);
       await context.setOffline(true);

@@ -8,18 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use contract::Challenge;
+use contract::{Challenge, UnixMs};
 use identity::Register;
 use resident_code::{AnswerCode, Code, Issuers, Presented, Window};
 use rusqlite::Connection;
+use serde_json::{Value, json};
 use server::shell::{self, KioskSide, Peers};
 use server::tls::KioskListener;
-use server::{Platform, Setup};
+use server::{Client, Fact, Platform, Request, Setup, Verb};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::city::{RESIDENTS, setup};
-use crate::codes::authority_of_now;
+use crate::codes::{authority_of_now, client, secret};
 use crate::link::{Authority, envelope};
 
 /// The browser, and the script that holds it.
@@ -158,9 +159,15 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     };
     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     let (authority, issuers) = authority_of_now(&format!("{identity}/check"), now);
-    let city =
-        Platform::open(Connection::open_in_memory().unwrap(), Setup { codes: Some(authority), ..setup() })
-            .unwrap();
+    let pharmacy = Client {
+        name: "解放碑药房".into(),
+        purposes: ["医保购药".to_owned()].into(),
+        facts: [Fact::Insured].into(),
+        consent_days: 30,
+        ..client("PHARMACY", 0x61, "medical", 50)
+    };
+    let setup = Setup { codes: Some(authority), clients: vec![pharmacy], ..setup() };
+    let city = Platform::open(Connection::open_in_memory().unwrap(), setup).unwrap();
     let peers = Peers { acquirer: String::new(), department: String::new(), identity: identity.clone() };
     let at_kiosks = listen();
     let kiosks =
@@ -228,6 +235,34 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     browser.does("uses");
     browser.does("picture 7-uses");
     browser.does("standard");
+
+    // A pharmacy that was shown the code asks whether its customer is insured.
+    let ask = |name: &str, body: Value| -> Value {
+        let (now, body) = (UnixMs(u64::from(seconds()) * 1000), body.to_string().into_bytes());
+        let target = format!("/code/v1/{name}");
+        let request = Request::signed(Verb::Post, &*target, body, "PHARMACY", &secret(0x61), now);
+        let sent = reqwest::Client::builder().no_proxy().build().unwrap().post(format!("{platform}{target}"));
+        let sent = sent.header("X-Device", request.device.unwrap()).header("X-Time", request.time.unwrap());
+        let sent = sent.header("X-Signature", request.signature.unwrap()).body(request.body);
+        let answer = runtime.block_on(async { sent.send().await.unwrap().bytes().await.unwrap() });
+        serde_json::from_slice(&answer).unwrap()
+    };
+    browser.does("next");
+    let code = browser.code("20-code-at-a-pharmacy").to_text();
+    let request = "7".repeat(32);
+    let good = ask("verify", json!({ "request": request, "code": code, "purpose": "医保购药" }));
+    assert_eq!(good["verdict"], "good", "{good}");
+    let facts = || ask("facts", json!({ "request": request, "facts": ["insured"] }));
+    assert_eq!(facts(), json!({ "state": "waiting" }));
+    assert_eq!(browser.does("asked"), "解放碑药房是否正常参加医保");
+    browser.does("picture 21-consent");
+    browser.does("agree");
+    let told = facts();
+    assert_eq!((&told["state"], &told["facts"]), (&json!("agreed"), &json!({ "insured": true })));
+    browser.does("consents");
+    browser.does("picture 22-consents");
+    browser.does("withdraw");
+    assert_eq!(facts(), json!({ "state": "declined" }));
 
     // The platform is gone, and with it every socket; the browser's cache of pages is not asked either.
     drop(stop);
