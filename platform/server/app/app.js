@@ -12,7 +12,7 @@ const ANSWER_MS = 60_000;
 /** Views that stay until their owner leaves them. */
 const STAYS = ["uses", "loss", "scan", "confirm", "pair", "consent", "consents", "broken"];
 /** How often is looked whether somebody asks about the owner of the code that is on the screen. */
-const ASKED_EVERY_MS = 4_000;
+const ASKED_EVERY_MS = 4_000, SETTLES_MS = 800;
 const IDENTITY_PAGE = document.querySelector("meta[name=identity-page]").content;
 
 const at = id => document.getElementById(id);
@@ -271,6 +271,8 @@ function endAnswer() {
   at("answered").hidden = true;
 }
 
+const some = (tag, text, kind) => Object.assign(document.createElement(tag), { textContent: text, className: kind ?? "" });
+
 async function showUses() {
   const list = at("uses");
   const line = (...parts) => {
@@ -278,7 +280,6 @@ async function showUses() {
     item.append(...parts);
     list.append(item);
   };
-  const some = (tag, text, kind) => Object.assign(document.createElement(tag), { textContent: text, className: kind ?? "" });
   list.replaceChildren(some("li", "正在查询…", "none"));
   go("uses");
   try {
@@ -307,22 +308,32 @@ async function lookForQuestions() {
   at("consentWhat").textContent = items.join("；");
   at("consentLong").textContent = days ? `${days} 天内，可以随时撤回` : "只这一次";
   at("consentFailed").hidden = true;
+  // It comes by itself: a finger that was on its way to something else agrees to nothing.
+  canDecide(false);
+  setTimeout(canDecide, SETTLES_MS, true);
   go("consent");
 }
 
+function canDecide(can) {
+  for (const id of ["consentYes", "consentNo"]) at(id).disabled = !can;
+}
+
 async function decide(yes) {
-  for (const id of ["consentYes", "consentNo"]) at(id).disabled = true;
+  canDecide(false);
   try {
     const { slot } = slotAt(session.certificate, now());
     const signed = yes ? agreement(session.certificate, session, slot, consenting.text) : null;
     await ask("consent", { phone: hex(phone.secret), consent: consenting.consent, answer: signed });
     leaveConsent();
   } catch (code) {
-    if (phone && code === "consent-over") leaveConsent();
+    if (phone && code === "consent-over") {
+      leaveConsent();
+      at("hint").textContent = words(code);
+    }
     at("consentFailed").textContent = words(code);
     at("consentFailed").hidden = false;
   }
-  for (const id of ["consentYes", "consentNo"]) at(id).disabled = false;
+  canDecide(true);
 }
 
 function leaveConsent() {
@@ -335,7 +346,6 @@ function leaveConsent() {
 /** What the owner agreed to and can take back. */
 async function showConsents() {
   const list = at("consents");
-  const some = (tag, text, kind) => Object.assign(document.createElement(tag), { textContent: text, className: kind ?? "" });
   const only = text => list.replaceChildren(some("li", text, "none"));
   only("正在查询…");
   go("consents");
