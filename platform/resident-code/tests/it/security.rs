@@ -29,6 +29,7 @@ fn every_test_that_security_md_names_exists() {
         "../server/src",
         "../server/tests",
         "../identity/src",
+        "../../kiosk-app/session/tests",
         "../../provisioning/provision/src",
     ] {
         tests_under(&here.join(place), &mut tests);
