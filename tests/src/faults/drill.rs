@@ -289,6 +289,8 @@ impl<'a> Drill<'a> {
     /// An ID card is laid down and cannot be read, or is read all the same.
     fn id_card(&mut self) -> Result<()> {
         self.at.fault(&self.name(), true)?;
+        // The last card was lifted a moment ago, and the reader has to have seen that.
+        thread::sleep(SWAP);
         self.at.lay_id_card(CARD)?;
         self.strike(ID_WORKING, ID_ENDS)?;
         self.leave(&["退出"], DRAWN)?;
