@@ -246,6 +246,13 @@ CREATE TABLE IF NOT EXISTS fact_consents (
     until_ms   INTEGER NOT NULL DEFAULT 0,
     UNIQUE (client, request, facts)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts_told (
+    client  TEXT NOT NULL,
+    request BLOB NOT NULL,
+    facts   TEXT NOT NULL,
+    at_ms   INTEGER NOT NULL,
+    PRIMARY KEY (client, request, facts)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS fact_consents_of_resident ON fact_consents (resident, state);
 
 -- The city's: the catalogue feed, and what a person of the operator must look at.

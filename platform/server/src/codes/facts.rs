@@ -182,12 +182,28 @@ pub(crate) fn facts(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fai
     let wanted = text(&body.facts);
     let told = if let Some(until) = agreed(turn, client, resident, &purpose, &wanted)? {
         let facts = body.facts.iter().map(|fact| Ok((*fact, fact.of(turn, resident)?)));
-        note_use(turn, resident, &client.name, "按您的授权查询")?;
-        Told::Agreed { facts: facts.collect::<rusqlite::Result<_>>()?, until_ms: until }
+        let facts = facts.collect::<rusqlite::Result<_>>()?;
+        note(turn, client, resident, &id, &wanted)?;
+        Told::Agreed { facts, until_ms: until }
     } else {
         ask(turn, client, resident, &id, &purpose, &body.facts)?
     };
     Ok(Response::json(&told).into())
+}
+
+/// Writes down that this was told, and lets the holder see it; once, however often the client asks.
+fn note(
+    turn: &Turn<'_>,
+    client: &Client,
+    resident: i64,
+    request: &[u8; 16],
+    facts: &str,
+) -> rusqlite::Result<()> {
+    let new = turn.tx.execute(
+        "INSERT INTO facts_told (client, request, facts, at_ms) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        params![client.id.to_string(), request, facts, ms(turn.now)],
+    )?;
+    if new == 1 { note_use(turn, resident, &client.name, "按您的授权查询") } else { Ok(()) }
 }
 
 /// Until when the holder's consent to just this holds, if it does.
