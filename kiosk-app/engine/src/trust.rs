@@ -13,7 +13,6 @@ use session::CodeTrust;
 
 /// No more deltas are kept; with more, all are asked for again after a restart.
 const KEPT_MAX: usize = 512;
-const NOT_NEXT: &str = "it does not follow the one before";
 
 /// What is believed, and the words it came in.
 pub(crate) struct Trust {
@@ -118,29 +117,31 @@ impl Trust {
 
     /// Takes a delta about codes in; whether it is believed now.
     pub(crate) fn take_delta(&mut self, signed: Signed<Revocations>, now: UnixMs) -> bool {
-        let Some(rules) = &self.rules else { return true };
-        let delta = match self.open(&signed, &rules.city) {
-            Ok(delta) => delta,
-            Err(why) => return self.refuse(why),
-        };
-        if !Arc::make_mut(&mut self.believed).take_delta(&delta, now) {
-            return self.refuse(NOT_NEXT);
-        }
-        self.codes.push(&delta, signed);
-        true
+        self.take(signed, now, CodeTrust::take_delta, |trust| &mut trust.codes)
     }
 
     /// The same about cards.
     pub(crate) fn take_stops(&mut self, signed: Signed<Revocations<CardName>>, now: UnixMs) -> bool {
+        self.take(signed, now, CodeTrust::take_stops, |trust| &mut trust.cards)
+    }
+
+    /// `believe` says whether it follows the one before; `kept` is where its words are kept.
+    fn take<Who: Revocable>(
+        &mut self,
+        signed: Signed<Revocations<Who>>,
+        now: UnixMs,
+        believe: impl FnOnce(&mut CodeTrust, &Revocations<Who>, UnixMs) -> bool,
+        kept: impl FnOnce(&mut Self) -> &mut Deltas<Who>,
+    ) -> bool {
         let Some(rules) = &self.rules else { return true };
         let delta = match self.open(&signed, &rules.city) {
             Ok(delta) => delta,
             Err(why) => return self.refuse(why),
         };
-        if !Arc::make_mut(&mut self.believed).take_stops(&delta, now) {
-            return self.refuse(NOT_NEXT);
+        if !believe(Arc::make_mut(&mut self.believed), &delta, now) {
+            return self.refuse("it does not follow the one before");
         }
-        self.cards.push(&delta, signed);
+        kept(self).push(&delta, signed);
         true
     }
 

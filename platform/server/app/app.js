@@ -329,9 +329,10 @@ async function decide(yes) {
     if (phone && code === "consent-over") {
       leaveConsent();
       at("hint").textContent = words(code);
+    } else {
+      at("consentFailed").textContent = words(code);
+      at("consentFailed").hidden = false;
     }
-    at("consentFailed").textContent = words(code);
-    at("consentFailed").hidden = false;
   }
   canDecide(true);
 }

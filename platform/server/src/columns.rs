@@ -20,6 +20,11 @@ pub(crate) fn ms(time: UnixMs) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 
+/// The time so much earlier, as it stands in a column.
+pub(crate) fn before(now: UnixMs, by_ms: u64) -> i64 {
+    ms(UnixMs(now.0.saturating_sub(by_ms)))
+}
+
 /// A time from [`ms`].
 pub(crate) fn unix_ms(stored: i64) -> UnixMs {
     UnixMs(u64::try_from(stored).unwrap_or(0))

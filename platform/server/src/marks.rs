@@ -5,7 +5,7 @@
 use contract::{CodeHolder, Entry, UnixMs};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use crate::columns::ms;
+use crate::columns::{before, ms};
 use crate::schema::dispute;
 
 /// Records may come this late and still be compared: as long as the longest time without a link.
@@ -50,8 +50,7 @@ pub(crate) fn ask(
 }
 
 fn forget(tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<()> {
-    let forgotten = UnixMs(now.0.saturating_sub(KEPT_MS));
-    tx.execute("DELETE FROM code_marks WHERE until_ms < ?1", [ms(forgotten)]).map(drop)
+    tx.execute("DELETE FROM code_marks WHERE until_ms < ?1", [before(now, KEPT_MS)]).map(drop)
 }
 
 /// Another place where this code was let in.

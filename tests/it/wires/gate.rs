@@ -41,30 +41,29 @@ fn a_gate_lets_through_cards_that_prove_themselves_also_without_a_link_and_none_
                 station.take_card().unwrap();
                 station.see_within("请亮码", PATIENCE).unwrap();
             };
-            let station = &rig.kiosks[at].station;
-            station.see_within("已联网", PATIENCE).unwrap();
+            let link = |rig: &Rig, cut: Cut, says: &str| {
+                rig.platform_link.set(cut);
+                rig.kiosks[at].station.see_within(says, PATIENCE).unwrap();
+            };
+            link(&rig, Cut::None, "已联网");
 
             tap(&rig, "aguli", "请通行");
             tap(&rig, "aguli", "刚刚已经通行");
             tap(&rig, "cloned", "没有通过验证");
 
-            rig.platform_link.set(Cut::Down);
-            rig.kiosks[at].station.see_within("未联网", PATIENCE).unwrap();
+            link(&rig, Cut::Down, "未联网");
             tap(&rig, "wang-jianguo", "请通行");
             tap(&rig, "wang-jianguo", "刚刚已经通行");
             // An older card cannot prove that it is no copy.
             tap(&rig, "zhang-guiying", "请改用渝快码");
-            rig.platform_link.set(Cut::None);
-            rig.kiosks[at].station.see_within("已联网", PATIENCE).unwrap();
+            link(&rig, Cut::None, "已联网");
             told(r#"\"who\":{\"card\""#);
 
             rig.at_desk("lose", NUMBER).unwrap();
             std::thread::sleep(HEARS);
-            rig.platform_link.set(Cut::Down);
-            rig.kiosks[at].station.see_within("未联网", PATIENCE).unwrap();
+            link(&rig, Cut::Down, "未联网");
             tap(&rig, "wang-jianguo", "已挂失或停用");
-            rig.platform_link.set(Cut::None);
-            rig.kiosks[at].station.see_within("已联网", PATIENCE).unwrap();
+            link(&rig, Cut::None, "已联网");
         },
     );
 }

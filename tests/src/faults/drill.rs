@@ -64,7 +64,9 @@ impl<'a> Drill<'a> {
         match self.fault.step.device {
             Device::Card if is(&card::VERIFY) => self.pin(),
             Device::Card if is(&card::CHANGE_PIN) => self.new_pin(),
-            Device::Card if is(&card::STAFF_NAME) || is(&card::STAFF_PROOF) => self.staff_card(),
+            Device::Card if is(&card::STAFF_NAME) || is(&card::STAFF_PROOF) => {
+                self.put_in("staff", STAFF_ENDS)
+            }
             Device::Psam => self.psam(),
             Device::Signal => self.lights(),
             Device::Card => self.card(),
@@ -83,13 +85,10 @@ impl<'a> Drill<'a> {
 
     /// A card is put in and cannot be read, or is read all the same.
     fn card(&mut self) -> Result<()> {
-        self.at.fault(&self.name(), true)?;
         let is_proved = [&card::CHALLENGE, &card::INTERNAL, &card::EXTERNAL]
             .into_iter()
             .any(|step| std::ptr::eq(step, self.fault.step));
-        self.at.insert(if is_proved { GUARDED } else { CARD })?;
-        self.strike(CARD_WORKING, CARD_ENDS)?;
-        self.card_after_mending(CARD)
+        self.put_in(if is_proved { GUARDED } else { CARD }, CARD_ENDS)
     }
 
     /// The PSAM fails to vouch for a card.
@@ -106,11 +105,11 @@ impl<'a> Drill<'a> {
         self.card_after_mending(GUARDED)
     }
 
-    /// A staff card does not prove itself as it should.
-    fn staff_card(&mut self) -> Result<()> {
+    /// This card is put in, and its reading ends in one of these ways.
+    fn put_in(&mut self, card: &str, ends: &[&str]) -> Result<()> {
         self.at.fault(&self.name(), true)?;
-        self.at.insert("staff")?;
-        self.strike(CARD_WORKING, STAFF_ENDS)?;
+        self.at.insert(card)?;
+        self.strike(CARD_WORKING, ends)?;
         self.card_after_mending(CARD)
     }
 

@@ -21,11 +21,11 @@ use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
 use super::judge::{holder, note_use, refused, seconds, unknown};
-use super::phones::{Phone, phone};
+use super::phones::{self, OfPhone, Phone, phone};
 use super::refusal::PhoneRefusal;
 use super::unhex;
 use super::verify::{Client, fresh};
-use crate::columns::{hex, ms, text, unix_ms};
+use crate::columns::{before, hex, ms, text, unix_ms};
 use crate::device;
 use crate::fail::{Fail, json, malformed};
 use crate::platform::Turn;
@@ -151,12 +151,6 @@ struct Withdrawal {
     consent: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfPhone {
-    phone: String,
-}
-
 /// `POST /code/v1/facts`.
 pub(crate) fn facts(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
     let client = device::signer(&turn.city.clients, request)?;
@@ -166,148 +160,145 @@ pub(crate) fn facts(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fai
     if body.facts.is_empty() || !body.facts.is_subset(&client.facts) {
         return Err(ProblemCode::NotOffered.because("the client is not registered for these facts").into());
     }
-    let since = UnixMs(turn.now.0.saturating_sub(ASKED_MS));
     let verified: Option<(i64, String)> = turn
         .tx
         .query_row(
             "SELECT resident, purpose FROM verifications
              WHERE client = ?1 AND request = ?2 AND resident IS NOT NULL AND at_ms > ?3",
-            params![client.id.to_string(), id, ms(since)],
+            params![client.id.to_string(), id, before(turn.now, ASKED_MS)],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
     let (resident, purpose) = verified.ok_or_else(|| {
         Fail::from(ProblemCode::NotOffered.because("no code was found good by this request of late"))
     })?;
-    let wanted = text(&body.facts);
-    let told = if let Some(until) = agreed(turn, client, resident, &purpose, &wanted)? {
-        let facts = body.facts.iter().map(|fact| Ok((*fact, fact.of(turn, resident)?)));
-        let facts = facts.collect::<rusqlite::Result<_>>()?;
-        note(turn, client, resident, &id, &wanted)?;
-        Told::Agreed { facts, until_ms: until }
-    } else {
-        ask(turn, client, resident, &id, &purpose, &body.facts)?
+    let question = Question { client, resident, request: id, purpose, named: text(&body.facts) };
+    let told = match question.agreed(turn)? {
+        Some(until_ms) => {
+            let facts = body.facts.iter().map(|fact| Ok((*fact, fact.of(turn, resident)?)));
+            let facts = facts.collect::<rusqlite::Result<_>>()?;
+            question.note_told(turn)?;
+            Told::Agreed { facts, until_ms }
+        }
+        None => question.ask(turn, body.facts.iter().map(|fact| fact.title()).collect())?,
     };
     Ok(Response::json(&told).into())
 }
 
-/// Writes down that this was told, and lets the holder see it; once, however often the client asks.
-fn note(
-    turn: &Turn<'_>,
-    client: &Client,
+/// What a client wants to know about whom.
+struct Question<'a> {
+    client: &'a Client,
     resident: i64,
-    request: &[u8; 16],
-    facts: &str,
-) -> rusqlite::Result<()> {
-    let new = turn.tx.execute(
-        "INSERT INTO facts_told (client, request, facts, at_ms) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        params![client.id.to_string(), request, facts, ms(turn.now)],
-    )?;
-    if new == 1 { note_use(turn, resident, &client.name, "按您的授权查询") } else { Ok(()) }
+    /// That by which the client found the holder's code good.
+    request: [u8; 16],
+    purpose: String,
+    /// The facts, as they stand in columns.
+    named: String,
 }
 
-/// Until when the holder's consent to just this holds, if it does.
-fn agreed(
-    turn: &Turn<'_>,
-    client: &Client,
-    resident: i64,
-    purpose: &str,
-    facts: &str,
-) -> rusqlite::Result<Option<UnixMs>> {
-    turn.tx
-        .query_row(
-            "SELECT max(until_ms) FROM fact_consents
-             WHERE client = ?1 AND resident = ?2 AND purpose = ?3 AND facts = ?4 AND state = 'agreed'
-             AND until_ms > ?5",
-            params![client.id.to_string(), resident, purpose, facts, ms(turn.now)],
-            |row| row.get::<_, Option<i64>>(0),
-        )
-        .map(|until| until.map(unix_ms))
-}
+impl Question<'_> {
+    /// Until when the holder's consent to just this holds, if it does.
+    fn agreed(&self, turn: &Turn<'_>) -> rusqlite::Result<Option<UnixMs>> {
+        turn.tx
+            .query_row(
+                "SELECT max(until_ms) FROM fact_consents
+                 WHERE client = ?1 AND resident = ?2 AND purpose = ?3 AND facts = ?4 AND state = 'agreed'
+                 AND until_ms > ?5",
+                params![self.client.id.to_string(), self.resident, self.purpose, self.named, ms(turn.now)],
+                |row| row.get::<_, Option<i64>>(0),
+            )
+            .map(|until| until.map(unix_ms))
+    }
 
-/// Puts the question on the holder's phone, once for each request.
-fn ask(
-    turn: &mut Turn<'_>,
-    client: &Client,
-    resident: i64,
-    request: &[u8; 16],
-    purpose: &str,
-    facts: &BTreeSet<Fact>,
-) -> Result<Told, Fail> {
-    let wanted = text(facts);
-    let known: Option<String> = turn
-        .tx
-        .query_row(
-            "SELECT state FROM fact_consents WHERE client = ?1 AND request = ?2 AND facts = ?3",
-            params![client.id.to_string(), request, wanted],
+    /// Writes down that it was told, and lets the holder see it; once, however often the client asks.
+    fn note_told(&self, turn: &Turn<'_>) -> rusqlite::Result<()> {
+        let new = turn.tx.execute(
+            "INSERT INTO facts_told (client, request, facts, at_ms) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO NOTHING",
+            params![self.client.id.to_string(), self.request, self.named, ms(turn.now)],
+        )?;
+        if new == 1 {
+            note_use(turn, self.resident, &self.client.name, "按您的授权查询")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Puts it on the holder's phone, once for each request.
+    fn ask(&self, turn: &mut Turn<'_>, items: Vec<&'static str>) -> Result<Told, Fail> {
+        let Self { client, resident, request, purpose, named } = self;
+        let known: Option<String> = turn
+            .tx
+            .query_row(
+                "SELECT state FROM fact_consents WHERE client = ?1 AND request = ?2 AND facts = ?3",
+                params![client.id.to_string(), request, named],
+                |row| row.get(0),
+            )
+            .optional()?;
+        match known.as_deref() {
+            Some("asked") => return Ok(Told::Waiting),
+            Some(_) => return Ok(Told::Declined),
+            None => {}
+        }
+        let has_phone: bool = turn.tx.query_row(
+            "SELECT EXISTS (SELECT 1 FROM phones WHERE resident = ?1 AND ended_ms IS NULL)",
+            [resident],
             |row| row.get(0),
-        )
-        .optional()?;
-    match known.as_deref() {
-        Some("asked") => return Ok(Told::Waiting),
-        Some(_) => return Ok(Told::Declined),
-        None => {}
+        )?;
+        if !has_phone {
+            return Ok(Told::NoPhone);
+        }
+        let (consent, days) = (hex(&turn.draw.next()), client.consent_days);
+        let statement = text(&Statement { consent: &consent, recipient: &client.name, purpose, items, days });
+        turn.tx.execute(
+            "INSERT INTO fact_consents
+             (consent, client, request, resident, purpose, facts, days, statement, asked_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                consent,
+                client.id.to_string(),
+                request,
+                resident,
+                purpose,
+                named,
+                days,
+                statement,
+                ms(turn.now)
+            ],
+        )?;
+        Ok(Told::Waiting)
     }
-    let has_phone: bool = turn.tx.query_row(
-        "SELECT EXISTS (SELECT 1 FROM phones WHERE resident = ?1 AND ended_ms IS NULL)",
-        [resident],
-        |row| row.get(0),
-    )?;
-    if !has_phone {
-        return Ok(Told::NoPhone);
-    }
-    let consent = hex(&turn.draw.next());
-    let items = facts.iter().map(|fact| fact.title()).collect();
-    let days = client.consent_days;
-    let statement = text(&Statement { consent: &consent, recipient: &client.name, purpose, items, days });
-    turn.tx.execute(
-        "INSERT INTO fact_consents (consent, client, request, resident, purpose, facts, days, statement, asked_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        params![
-            consent,
-            client.id.to_string(),
-            request,
-            resident,
-            purpose,
-            wanted,
-            days,
-            statement,
-            ms(turn.now)
-        ],
-    )?;
-    Ok(Told::Waiting)
 }
 
 /// What stands on a phone.
 pub(super) fn consents(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    let OfPhone { phone: secret } = super::phones::json(body)?;
+    let OfPhone { phone: secret } = phones::json(body)?;
     let Phone { resident, .. } = phone(turn, &secret)?;
-    let shown = |state: &str, after: &str, moment: UnixMs| {
+    let shown = |state: &str, after: &str, moment: i64| {
         let mut rows = turn.tx.prepare(&format!(
             "SELECT consent, statement FROM fact_consents
              WHERE resident = ?1 AND state = ?2 AND {after} > ?3 ORDER BY asked_ms DESC, consent LIMIT ?4",
         ))?;
-        rows.query_map(params![resident, state, ms(moment), SHOWN_MAX], |row| {
+        rows.query_map(params![resident, state, moment, SHOWN_MAX], |row| {
             Ok(Shown { consent: row.get(0)?, text: row.get(1)? })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()
     };
-    let asked = shown("asked", "asked_ms", UnixMs(turn.now.0.saturating_sub(ASKED_MS)))?;
-    let agreed = shown("agreed", "until_ms", turn.now)?;
+    let asked = shown("asked", "asked_ms", before(turn.now, ASKED_MS))?;
+    let agreed = shown("agreed", "until_ms", ms(turn.now))?;
     Ok(Response::json(&Consents { asked, agreed }).into())
 }
 
 /// The holder decides.
 pub(super) fn decide(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    let decision: Decision = super::phones::json(body)?;
+    let decision: Decision = phones::json(body)?;
     let Phone { resident, .. } = phone(turn, &decision.phone)?;
-    let since = UnixMs(turn.now.0.saturating_sub(ASKED_MS));
     let asked: Option<(String, u16)> = turn
         .tx
         .query_row(
             "SELECT statement, days FROM fact_consents
              WHERE consent = ?1 AND resident = ?2 AND state = 'asked' AND asked_ms > ?3",
-            params![decision.consent, resident, ms(since)],
+            params![decision.consent, resident, before(turn.now, ASKED_MS)],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
@@ -331,7 +322,7 @@ pub(super) fn decide(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
 
 /// 撤回授权.
 pub(super) fn withdraw(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    let withdrawal: Withdrawal = super::phones::json(body)?;
+    let withdrawal: Withdrawal = phones::json(body)?;
     let Phone { resident, .. } = phone(turn, &withdrawal.phone)?;
     turn.tx.execute(
         "UPDATE fact_consents SET state = 'withdrawn', until_ms = ?3

@@ -24,7 +24,7 @@ use super::refusal::PhoneRefusal;
 use super::revocations::Carrier;
 use super::{facts, pairings, revocations, unhex};
 use crate::base::in_force;
-use crate::columns::{hex, ms, unix_ms};
+use crate::columns::{before, hex, ms, unix_ms};
 use crate::fail::Fail;
 use crate::pages::masked;
 use crate::platform::{City, Turn};
@@ -75,9 +75,9 @@ pub(crate) struct CertifyRequest {
 /// Names the phone that asks.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OfPhone {
+pub(super) struct OfPhone {
     /// The phone's secret.
-    phone: String,
+    pub(super) phone: String,
 }
 
 /// Names a session of the phone.
@@ -423,8 +423,4 @@ fn authority(city: &City) -> Result<&CodeAuthority, PhoneRefusal> {
 
 pub(super) fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, PhoneRefusal> {
     serde_json::from_slice(body).map_err(|_| PhoneRefusal::Malformed)
-}
-
-fn before(now: UnixMs, by_ms: u64) -> i64 {
-    ms(UnixMs(now.0.saturating_sub(by_ms)))
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::facts::Fact;
 use super::judge::{self, Judged};
 use super::unhex;
-use crate::columns::{hex, ms};
+use crate::columns::{before, hex, ms};
 use crate::device::{self, Registered};
 use crate::fail::Fail;
 use crate::platform::Turn;
@@ -145,7 +145,7 @@ pub(crate) fn verify(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fa
     if let Some(known) = repeated(turn, client, &id, &asked)? {
         return Ok(known);
     }
-    let since = ms(UnixMs(turn.now.0.saturating_sub(MINUTE_MS)));
+    let since = before(turn.now, MINUTE_MS);
     let recent: u32 = turn.tx.query_row(
         "SELECT count(*) FROM verifications WHERE client = ?1 AND at_ms > ?2",
         params![client.id.to_string(), since],
@@ -171,7 +171,7 @@ pub(crate) fn verify(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fa
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![client.id.to_string(), id, ms(turn.now), body.purpose, asked, response.body, resident],
     )?;
-    let forgotten = ms(UnixMs(turn.now.0.saturating_sub(AUDIT_MS)));
+    let forgotten = before(turn.now, AUDIT_MS);
     turn.tx.execute("DELETE FROM verifications WHERE at_ms < ?1", [forgotten])?;
     Ok(response.into())
 }

@@ -9,7 +9,6 @@ use crate::city::{City, setup};
 use crate::codes::{Phone, ask, authority, client, secret, verify};
 
 const PHARMACY: u8 = 0x61;
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 fn city(days: u16) -> City {
     let pharmacy = Client {
@@ -29,6 +28,15 @@ fn verified(city: &mut City, phone: &Phone, certificate: &SessionCertificate, nu
     let code = phone.show(city, certificate).to_text();
     let about = json!({ "request": format!("{number:032x}"), "code": code, "purpose": "医保购药" });
     assert_eq!(verify(city, "PHARMACY", PHARMACY, &about).unwrap()["verdict"], "good");
+}
+
+/// A city where a customer has shown a good code to the pharmacy, by request 1.
+fn at_the_counter(days: u16) -> (City, Phone, SessionCertificate) {
+    let mut city = city(days);
+    let phone = Phone::bound(&mut city);
+    let certificate = phone.certificate(&mut city);
+    verified(&mut city, &phone, &certificate, 1);
+    (city, phone, certificate)
 }
 
 fn facts(city: &mut City, number: u128, facts: &Value) -> Result<Value, ProblemCode> {
@@ -64,10 +72,7 @@ fn agrees(
 
 #[test]
 fn a_pharmacy_learns_yes_or_no_and_nothing_else_once_its_customer_agreed() {
-    let mut city = city(0);
-    let phone = Phone::bound(&mut city);
-    let certificate = phone.certificate(&mut city);
-    verified(&mut city, &phone, &certificate, 1);
+    let (mut city, phone, certificate) = at_the_counter(0);
     for _ in 0..2 {
         assert_eq!(facts(&mut city, 1, &json!(["insured"])), Ok(json!({ "state": "waiting" })));
     }
@@ -95,10 +100,7 @@ fn a_pharmacy_learns_yes_or_no_and_nothing_else_once_its_customer_agreed() {
 
 #[test]
 fn nothing_is_told_without_a_yes_and_no_longer_once_it_is_taken_back() {
-    let mut city = city(30);
-    let phone = Phone::bound(&mut city);
-    let certificate = phone.certificate(&mut city);
-    verified(&mut city, &phone, &certificate, 1);
+    let (mut city, phone, certificate) = at_the_counter(30);
     facts(&mut city, 1, &json!(["insured"])).unwrap();
     let (consent, _) = shown(&mut city, &phone, "asked").remove(0);
     ask(&mut city, "consent", &json!({ "phone": phone.secret, "consent": consent, "answer": null })).unwrap();
@@ -124,15 +126,11 @@ fn nothing_is_told_without_a_yes_and_no_longer_once_it_is_taken_back() {
         Ok(json!({ "state": "waiting" })),
         "it is asked anew"
     );
-    city.pass(DAY_MS);
 }
 
 #[test]
 fn a_yes_is_to_the_text_that_was_shown_by_the_holders_own_phone_and_in_time() {
-    let mut city = city(0);
-    let phone = Phone::bound(&mut city);
-    let certificate = phone.certificate(&mut city);
-    verified(&mut city, &phone, &certificate, 1);
+    let (mut city, phone, certificate) = at_the_counter(0);
     facts(&mut city, 1, &json!(["insured"])).unwrap();
     let (consent, text) = shown(&mut city, &phone, "asked").remove(0);
     let other = text.replace("解放碑药房", "观音桥药房");
