@@ -8,7 +8,8 @@
 
 use rxing::Point;
 use rxing::common::{BitMatrix, PerspectiveTransform, Quadrilateral};
-use rxing::qrcode::cpp_port::decoder;
+
+use crate::engines;
 
 /// Least and most modules along a side of a QR code (ISO/IEC 18004, 6.3.1).
 const SIDES: std::ops::RangeInclusive<u32> = 21..=177;
@@ -60,10 +61,8 @@ pub(crate) fn read(matrix: &BitMatrix, unread: &Unread) -> Option<Vec<u8>> {
                 }
             }
         }
-        if let Ok(decoded) = decoder::Decode(&net.bits()?)
-            && decoded.isValid()
-        {
-            return Some(decoded.text().into_bytes());
+        if let Some(text) = engines::text_of(&net.bits()?) {
+            return Some(text);
         }
     }
     None
@@ -299,7 +298,7 @@ mod tests {
         let code = QrCode::with_version(TEXT, Version::Normal(4), EcLevel::M).unwrap();
         let (matrix, unread) = on_waves(&code, 0.8);
         let flat = Net::over(&matrix, &unread).unwrap().bits().unwrap();
-        assert!(decoder::Decode(&flat).is_err(), "the waves are too low to prove anything");
+        assert!(engines::text_of(&flat).is_none(), "the waves are too low to prove anything");
         assert_eq!(read(&matrix, &unread).as_deref(), Some(TEXT));
     }
 

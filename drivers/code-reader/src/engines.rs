@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use rqrr::PreparedImage;
-use rxing::common::cpp_essentials::ConcentricPattern;
+use rxing::common::cpp_essentials::{ConcentricPattern, DecoderResult};
 use rxing::common::{BitMatrix, DetectorRXingResult as _};
 use rxing::qrcode::cpp_port::{decoder, detector};
 use rxing::qrcode::decoder::qrcode_decoder;
@@ -74,11 +74,9 @@ pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
                 break;
             }
             let Ok(sampled) = detector::SampleQR(matrix, triple) else { continue };
-            if let Ok(decoded) = decoder::Decode(sampled.getBits())
-                && decoded.isValid()
-            {
+            if let Some(text) = text_of(sampled.getBits()) {
                 used.extend(corners);
-                codes.push(decoded.text().into_bytes());
+                codes.push(text);
             } else if unread.len() < UNREAD_MAX
                 && let Ok([top_left, top_right, bottom_left, bottom_right]) =
                     <[Point; 4]>::try_from(sampled.getPoints())
@@ -91,6 +89,13 @@ pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
     })
 }
 
+/// What the modules of a code say. An empty text is none: a block of nothing but zeros is whole by its error correction
+/// and begins with the end of the text, so that among a million frames of noise some seem to say it.
+pub(crate) fn text_of(modules: &BitMatrix) -> Option<Vec<u8>> {
+    let decoded = decoder::Decode(modules).ok().filter(DecoderResult::isValid)?;
+    Some(decoded.text().into_bytes()).filter(|text| !text.is_empty())
+}
+
 /// The one code that the older zxing port reads: its detector differs and finds some that the other misses.
 pub(crate) fn rxing_classic(matrix: &BitMatrix) -> Vec<Vec<u8>> {
     contained(|| {
@@ -98,7 +103,8 @@ pub(crate) fn rxing_classic(matrix: &BitMatrix) -> Vec<Vec<u8>> {
         let decoded = Detector::new(matrix)
             .detect_with_hints(&hints)
             .and_then(|found| qrcode_decoder::decode_bitmatrix_with_hints(found.getBits(), &hints));
-        decoded.map(|decoded| vec![decoded.getText().as_bytes().to_vec()]).unwrap_or_default()
+        let text = decoded.map(|decoded| decoded.getText().as_bytes().to_vec()).unwrap_or_default();
+        if text.is_empty() { Vec::new() } else { vec![text] }
     })
 }
 
@@ -129,7 +135,7 @@ pub(crate) fn rqrr(matrix: &BitMatrix) -> Vec<Vec<u8>> {
         for grid in prepared.detect_grids() {
             let mut code = Vec::new();
             // On an error a part may have been written: it counts for nothing.
-            if grid.decode_to(&mut code).is_ok() {
+            if grid.decode_to(&mut code).is_ok() && !code.is_empty() {
                 codes.push(code);
             }
         }

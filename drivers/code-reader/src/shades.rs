@@ -7,10 +7,10 @@
 
 use rxing::Point;
 use rxing::common::BitMatrix;
-use rxing::qrcode::cpp_port::decoder;
 use zeroize::Zeroize;
 
 use crate::crumpled::Unread;
+use crate::engines;
 use crate::frame::Frame;
 
 /// Where a module is sampled, in modules from its middle.
@@ -89,10 +89,7 @@ impl Shades {
 
     /// The text, if the modules make one.
     pub(crate) fn read(&self) -> Option<Vec<u8>> {
-        SHARPENED.iter().find_map(|&part| {
-            let decoded = decoder::Decode(&self.bits(part)?).ok().filter(|decoded| decoded.isValid())?;
-            Some(decoded.text().into_bytes())
-        })
+        SHARPENED.iter().find_map(|&part| engines::text_of(&self.bits(part)?))
     }
 
     /// Dark and light, after so much of what the four neighbours bled into each module is taken off.
@@ -280,7 +277,7 @@ mod tests {
         let rescued = [(2, 2), (3, 0), (3, 1), (2, 3)].into_iter().any(|(first, second)| {
             let pixels = blurred(&blurred(&with_grain(200.0, 50.0, 0.0, 1), first), second);
             let shades = Shades::of(&frame(&pixels), &unread(), false).unwrap();
-            decoder::Decode(&shades.bits(0.0).unwrap()).is_err() && shades.read().as_deref() == Some(TEXT)
+            engines::text_of(&shades.bits(0.0).unwrap()).is_none() && shades.read().as_deref() == Some(TEXT)
         });
         assert!(rescued);
     }

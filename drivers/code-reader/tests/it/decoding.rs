@@ -100,8 +100,9 @@ fn without_time_left_the_quick_look_still_reads_a_plain_code() {
 #[test]
 fn noise_and_texture_give_no_text() {
     let mut decoder = Decoder::new();
-    // The example `noise` shows as many as one likes.
-    for number in 0..80 {
+    // The example `noise` shows as many as one likes. In the last three of these, of a million, a code without a text was
+    // seen once.
+    for number in (0..80).chain([305_870, 727_582, 807_078]) {
         let frame = texture::frame(number, 192, 144);
 
         let look = decoder.look(&frame, Instant::now() + Duration::from_secs(20));
