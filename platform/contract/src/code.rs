@@ -102,7 +102,8 @@ pub struct IssuerKeys {
     pub not_before: UnixMs,
     /// and until then. After it no code that needs it is accepted.
     pub not_after: UnixMs,
-    /// The key that signs [`Revocations`](crate::Revocations).
+    /// The key that signs what the city says between two lists: [`Revocations`](crate::Revocations) and
+    /// [`LicenceExtract`](crate::LicenceExtract)s.
     pub revoker: PublicKey,
     /// The keys that sign codes; each id once.
     pub issuers: Vec<IssuerKey>,

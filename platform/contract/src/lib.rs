@@ -13,6 +13,7 @@ mod devices;
 mod entry;
 mod envelope;
 mod id;
+mod licence;
 mod money;
 mod names;
 mod problem;
@@ -44,6 +45,7 @@ pub use envelope::{
     ANSWER_OVERHEAD, Addressed, AnswerKey, EnvelopeError, EnvelopeKey, EnvelopeSecret, SEALED_TYPE,
 };
 pub use id::{ConsentId, DeviceId, IdError, OrderId, Pseudonym, ReceiptId, VisitId};
+pub use licence::{ExtractError, LicenceExtract};
 pub use money::{Money, MoneyError};
 pub use names::{CardName, CodeHolder};
 pub use problem::{Problem, ProblemCode};

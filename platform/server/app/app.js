@@ -10,7 +10,7 @@ const TICK_MS = 200, WAIT_MS = 8_000;
 /** An answer to a kiosk is shown for so long: it has waited for it, and its owner stands there. */
 const ANSWER_MS = 60_000;
 /** Views that stay until their owner leaves them. */
-const STAYS = ["uses", "loss", "scan", "confirm", "pair", "consent", "consents", "broken"];
+const STAYS = ["uses", "licences", "loss", "scan", "confirm", "pair", "consent", "consents", "broken"];
 /** How often is looked whether somebody asks about the owner of the code that is on the screen. */
 const ASKED_EVERY_MS = 4_000, SETTLES_MS = 800;
 const IDENTITY_PAGE = document.querySelector("meta[name=identity-page]").content;
@@ -302,7 +302,8 @@ async function lookForQuestions() {
   const { asked: questions } = await ask("consents", { phone: hex(phone.secret) }).catch(() => ({ asked: [] }));
   if (!questions.length || !looks()) return;
   [consenting] = questions;
-  const { recipient, purpose, items, days } = JSON.parse(consenting.text);
+  const { recipient, purpose, licence, items, days } = JSON.parse(consenting.text);
+  at("consentHow").textContent = licence ? `只给《${licence}》上的` : "只回答“是”或“否”";
   at("consentWho").textContent = recipient;
   at("consentWhy").textContent = purpose;
   at("consentWhat").textContent = items.join("；");
@@ -354,7 +355,8 @@ async function showConsents() {
     const { agreed } = await ask("consents", { phone: hex(phone.secret) });
     list.replaceChildren();
     for (const { consent, text } of agreed) {
-      const { recipient, purpose, items } = JSON.parse(text);
+      const { recipient, purpose, licence, items } = JSON.parse(text);
+      const what = (licence ? `《${licence}》` : "") + items.join("；");
       const item = document.createElement("li"), back = some("button", "撤回", "second");
       back.type = "button";
       back.addEventListener("click", async () => {
@@ -364,10 +366,30 @@ async function showConsents() {
           if (phone) back.textContent = words(code);
         });
       });
-      item.append(some("b", recipient), some("span", `${purpose}：${items.join("；")}`), back);
+      item.append(some("b", recipient), some("span", `${purpose}：${what}`), back);
       list.append(item);
     }
     if (!agreed.length) only("没有有效的授权。");
+  } catch (code) {
+    if (phone) only(words(code));
+  }
+}
+
+/** What the owner holds. */
+async function showLicences() {
+  const list = at("licences");
+  const only = text => list.replaceChildren(some("li", text, "none"));
+  only("正在查询…");
+  go("licences");
+  try {
+    const { licences } = await ask("licences", { phone: hex(phone.secret) });
+    list.replaceChildren();
+    for (const { title, issuer, items } of licences) {
+      const item = document.createElement("li");
+      item.append(some("b", title), ...items.map(([name, value]) => some("span", `${name}：${value}`)), some("time", issuer));
+      list.append(item);
+    }
+    if (!licences.length) only("还没有您的证照。");
   } catch (code) {
     if (phone) only(words(code));
   }
@@ -454,6 +476,7 @@ at("confirm").addEventListener("click", startAnswer);
 at("answered").addEventListener("click", () => { endAnswer(); tick(); });
 at("big").addEventListener("click", () => { endAnswer(); showToken(!token); });
 at("showUses").addEventListener("click", showUses);
+at("showLicences").addEventListener("click", showLicences);
 at("showConsents").addEventListener("click", showConsents);
 at("consentYes").addEventListener("click", () => decide(true));
 at("consentNo").addEventListener("click", () => decide(false));

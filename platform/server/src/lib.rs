@@ -50,8 +50,8 @@ pub use audit::{AuditedEpoch, DeviceAudit};
 pub use card_key::CardKey;
 pub use catalogue::CatalogueError;
 pub use codes::{
-    AuthorityError, Client, ClientsError, CodeAuthority, Fact, IssuingRules, PaperRules, PhoneRules,
-    RevocationRules, RulesError, clients_of,
+    AuthorityError, Client, ClientsError, CodeAuthority, Fact, IssuingRules, Item, Licence, PaperRules,
+    PhoneRules, RevocationRules, RulesError, clients_of,
 };
 pub use device::{Device, DevicesError, devices_of};
 pub use platform::{OpenError, Platform, Setup};

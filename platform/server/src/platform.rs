@@ -189,6 +189,7 @@ fn route(turn: &mut Turn<'_>, request: &Request, admitted: Option<DeviceId>) -> 
         (Verb::Get, ["code", file @ ..]) => codes::page(turn, &file.join("/")),
         (Verb::Post, ["code", "v1", "verify"]) => codes::verify(turn, request),
         (Verb::Post, ["code", "v1", "facts"]) => codes::facts(turn, request),
+        (Verb::Post, ["code", "v1", "licence"]) => codes::licence(turn, request),
         (Verb::Post, ["code", "v1", name]) => codes::route(turn, name, &request.body),
         (Verb::Get, ["v1", "audit", device]) => audit::export(turn, device),
         (verb, ["v1", name]) => {

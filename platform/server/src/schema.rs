@@ -229,7 +229,7 @@ CREATE TABLE IF NOT EXISTS verifications (
     PRIMARY KEY (client, request)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS verifications_of_client ON verifications (client, at_ms);
--- By resident: which facts a client may be told; `answer` is the phone's signature over `statement`.
+-- By resident: which facts a client may be told, or which items of a licence, in `facts`; `answer` is the phone's signature over `statement`.
 CREATE TABLE IF NOT EXISTS fact_consents (
     consent    TEXT NOT NULL PRIMARY KEY,
     client     TEXT NOT NULL,

@@ -26,6 +26,7 @@ fn every_test_that_security_md_names_exists() {
     for place in [
         "src",
         "tests",
+        "../contract/src",
         "../server/src",
         "../server/tests",
         "../identity/src",

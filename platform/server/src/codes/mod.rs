@@ -5,10 +5,12 @@
 
 use contract::HexBytes;
 
+mod agreements;
 mod answers;
 mod facts;
 mod judge;
 mod keys;
+mod licences;
 mod page;
 pub(crate) mod pairings;
 pub(crate) mod paper;
@@ -23,6 +25,8 @@ pub use facts::Fact;
 pub(crate) use facts::facts;
 pub(crate) use judge::{look, note_use, refused, take};
 pub use keys::{AuthorityError, CodeAuthority};
+pub(crate) use licences::licence;
+pub use licences::{Item, Licence};
 pub(crate) use page::page;
 pub(crate) use phones::{
     CertifyRequest, Seen, TOKEN_MS, bound, credential_told, fresh_token, route, suspend,

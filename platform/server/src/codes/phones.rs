@@ -9,7 +9,8 @@
 //! | `POST /code/v1/uses` | [`OfPhone`] | [`Uses`] |
 //! | `POST /code/v1/standing` | [`OfSession`] | [`Standing`] |
 //! | `POST /code/v1/losses` | [`OfPhone`] | `{}` |
-//! | `POST /code/v1/consents`, `consent`, `withdrawals` | see [`facts`] | |
+//! | `POST /code/v1/consents`, `consent`, `withdrawals` | see [`agreements`] | |
+//! | `POST /code/v1/licences` | see [`licences`] | |
 //!
 //! A phone names itself by a secret that it got when it was bound; only its SM3 is kept here. One resident has one
 //! phone: binding another ends the first.
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::CodeAuthority;
 use super::refusal::PhoneRefusal;
 use super::revocations::Carrier;
-use super::{facts, pairings, revocations, unhex};
+use super::{agreements, licences, pairings, revocations, unhex};
 use crate::base::in_force;
 use crate::columns::{before, hex, ms, unix_ms};
 use crate::fail::Fail;
@@ -171,9 +172,10 @@ pub(crate) fn route(turn: &mut Turn<'_>, name: &str, body: &[u8]) -> Result<Repl
         "uses" => uses(turn, body),
         "losses" => loss(turn, body),
         "standing" => standing(turn, body),
-        "consents" => facts::consents(turn, body),
-        "consent" => facts::decide(turn, body),
-        "withdrawals" => facts::withdraw(turn, body),
+        "consents" => agreements::consents(turn, body),
+        "consent" => agreements::decide(turn, body),
+        "withdrawals" => agreements::withdraw(turn, body),
+        "licences" => licences::wallet(turn, body),
         _ => Err(PhoneRefusal::NotOffered.into()),
     }
 }

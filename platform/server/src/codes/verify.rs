@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::Fact;
 use super::judge::{self, Judged};
+use super::licences::{Item, Licence};
 use super::unhex;
 use crate::columns::{before, hex, ms};
 use crate::device::{self, Registered};
@@ -49,6 +50,9 @@ pub struct Client {
     /// What it may ask the holder of a code about.
     #[serde(default)]
     pub facts: BTreeSet<Fact>,
+    /// Of which licences of theirs it may ask for which items.
+    #[serde(default)]
+    pub licences: BTreeMap<Licence, BTreeSet<Item>>,
     /// For how many days it may be told again what it was told once; 0: the holder is asked each time.
     #[serde(default)]
     pub consent_days: u16,

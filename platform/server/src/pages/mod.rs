@@ -8,7 +8,7 @@ mod phone;
 mod receipt;
 
 pub(crate) use admin::admin;
-pub(crate) use phone::{masked, phone, phone_token};
+pub(crate) use phone::{masked, masked_number, phone, phone_token};
 pub(crate) use receipt::receipt;
 
 /// The style that all pages share.

@@ -85,9 +85,29 @@ pub(crate) fn masked(name: &str) -> String {
         .collect()
 }
 
+/// The ends of a number; of one with hardly more than them, nothing.
+pub(crate) fn masked_number(number: &str) -> String {
+    let count = number.chars().count();
+    let kept = if count > 12 { 4 } else { 2 };
+    let is_shown = |at: usize| count > 6 && (at < kept || at + kept >= count);
+    number.chars().enumerate().map(|(at, digit)| if is_shown(at) { digit } else { '*' }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_masked_but_for_their_ends() {
+        for (number, shown) in [
+            ("500112194803150422", "5001**********0422"),
+            ("A10000013", "A1*****13"),
+            ("123456", "******"),
+            ("", ""),
+        ] {
+            assert_eq!(masked_number(number), shown);
+        }
+    }
 
     #[test]
     fn names_are_masked_but_for_their_ends() {

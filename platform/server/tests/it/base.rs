@@ -26,6 +26,7 @@ fn city_with(cards: Option<CardKey>) -> City {
         per_minute: 1,
         cards,
         facts: Default::default(),
+        licences: Default::default(),
         consent_days: 0,
     };
     let clients = vec![desk("DESK", DESK, true), desk("LIBRARY", 0x72, false)];

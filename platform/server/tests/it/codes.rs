@@ -462,6 +462,7 @@ pub(crate) fn client(id: &str, key: u8, capability: &str, per_minute: u32) -> Cl
         per_minute,
         cards: false,
         facts: Default::default(),
+        licences: Default::default(),
         consent_days: 0,
     }
 }

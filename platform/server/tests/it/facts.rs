@@ -8,7 +8,7 @@ use server::{Client, Fact, Request, Setup, Verb};
 use crate::city::{City, setup};
 use crate::codes::{Phone, ask, authority, client, secret, verify};
 
-const PHARMACY: u8 = 0x61;
+pub(crate) const PHARMACY: u8 = 0x61;
 
 fn city(days: u16) -> City {
     let pharmacy = Client {
@@ -23,7 +23,7 @@ fn city(days: u16) -> City {
 }
 
 /// A code was found good by this request.
-fn verified(city: &mut City, phone: &Phone, certificate: &SessionCertificate, number: u128) {
+pub(crate) fn verified(city: &mut City, phone: &Phone, certificate: &SessionCertificate, number: u128) {
     city.pass(4_000);
     let code = phone.show(city, certificate).to_text();
     let about = json!({ "request": format!("{number:032x}"), "code": code, "purpose": "医保购药" });
@@ -50,14 +50,14 @@ fn facts_as(city: &mut City, id: &str, key: u8, number: u128, facts: &Value) -> 
     crate::city::outcome(&city.conclude(reply))
 }
 
-fn shown(city: &mut City, phone: &Phone, which: &str) -> Vec<(String, String)> {
+pub(crate) fn shown(city: &mut City, phone: &Phone, which: &str) -> Vec<(String, String)> {
     let all = ask(city, "consents", &json!({ "phone": phone.secret })).unwrap();
     let text = |one: &Value, field: &str| one[field].as_str().unwrap().to_owned();
     all[which].as_array().unwrap().iter().map(|one| (text(one, "consent"), text(one, "text"))).collect()
 }
 
 /// The holder says yes to this text.
-fn agrees(
+pub(crate) fn agrees(
     city: &mut City,
     phone: &Phone,
     certificate: &SessionCertificate,

@@ -14,6 +14,7 @@ mod http;
 mod identify;
 mod interleavings;
 mod kiosks;
+mod licences;
 mod link;
 mod money;
 mod pages;

@@ -86,6 +86,22 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
       await state("consent");
       return await page.textContent("#consentWho") + await page.textContent("#consentWhat");
     },
+    askedOf: () => page.textContent("#consentHow"),
+    licences: async () => {
+      await page.tap("#showLicences");
+      await page.waitForSelector("#licences b");
+      return page.textContent("#licences");
+    },
+    licencesElder: async () => {
+      await page.tap("#elder");
+      await page.waitForSelector("body.elder");
+    },
+    leaveLicences: async () => {
+      await page.tap("#elder");
+      await page.tap("[data-view=licences] [data-back]");
+      await state("code");
+      await drawn();
+    },
     agree: async () => {
       await page.tap("#consentYes");
       await state("code");

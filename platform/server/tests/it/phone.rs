@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use contract::{Challenge, UnixMs};
+use contract::{Challenge, LicenceExtract, UnixMs};
 use identity::Register;
 use resident_code::{AnswerCode, Code, Issuers, Presented, Window};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use server::shell::{self, KioskSide, Peers};
 use server::tls::KioskListener;
-use server::{Client, Fact, Platform, Request, Setup, Verb};
+use server::{Client, Fact, Item, Licence, Platform, Request, Setup, Verb};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::city::{RESIDENTS, setup};
-use crate::codes::{authority_of_now, client, secret};
+use crate::codes::{authority_of_now, client, root, secret};
 use crate::link::{Authority, envelope};
 
 /// The browser, and the script that holds it.
@@ -163,6 +163,7 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
         name: "解放碑药房".into(),
         purposes: ["医保购药".to_owned()].into(),
         facts: [Fact::Insured].into(),
+        licences: [(Licence::MedicalInsurance, [Item::Insurance].into())].into(),
         consent_days: 30,
         ..client("PHARMACY", 0x61, "medical", 50)
     };
@@ -255,6 +256,7 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     let facts = || ask("facts", json!({ "request": request, "facts": ["insured"] }));
     assert_eq!(facts(), json!({ "state": "waiting" }));
     assert_eq!(browser.does("asked"), "解放碑药房是否正常参加医保");
+    assert_eq!(browser.does("askedOf"), "只回答“是”或“否”");
     browser.does("picture 21-consent");
     browser.does("agree");
     let told = facts();
@@ -263,6 +265,26 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     browser.does("picture 22-consents");
     browser.does("withdraw");
     assert_eq!(facts(), json!({ "state": "declined" }));
+
+    // Its holder looks at what they hold; the pharmacy asks for one item of it and is given that, signed.
+    let held = browser.does("licences");
+    assert!(held.contains("医疗保险参保凭证") && !held.contains("张桂英"), "{held}");
+    browser.does("picture 23-licences");
+    browser.does("licencesElder");
+    browser.does("picture 24-licences-elder");
+    browser.does("leaveLicences");
+    let item = json!({ "request": request, "licence": "medical-insurance", "items": ["insurance"] });
+    assert_eq!(ask("licence", item.clone()), json!({ "state": "waiting" }));
+    assert_eq!(browser.does("asked"), "解放碑药房参保类型");
+    assert_eq!(browser.does("askedOf"), "只给《医疗保险参保凭证》上的");
+    browser.does("picture 25-consent-to-a-licence");
+    browser.does("agree");
+    let given = ask("licence", item);
+    let extract = serde_json::from_value(given["extract"].clone()).unwrap();
+    let keys = serde_json::from_value(given["keys"].clone()).unwrap();
+    let now = UnixMs(u64::from(seconds()) * 1000 + 999);
+    let extract = LicenceExtract::open(&extract, &keys, &root(), "PHARMACY".parse().unwrap(), now).unwrap();
+    assert_eq!(extract.items, [("insurance".to_owned(), "城镇职工基本医疗保险".to_owned())].into());
 
     // The platform is gone, and with it every socket; the browser's cache of pages is not asked either.
     drop(stop);

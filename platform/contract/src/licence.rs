@@ -1,0 +1,180 @@
+//! 电子证照摘要: what a house is given of an electronic licence (GB/T 36901) when its holder agreed.
+//!
+//! It is no copy of the licence with parts made black: it is written for one recipient and one purpose, holds the items
+//! that were agreed to and nothing that could be traced to what was not, and is signed under the city's root. So whoever
+//! gets it can prove later what was said, and another who comes by it can't pass it off as said to them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::code::{IssuerKeys, Signed, Statement, StatementError};
+use crate::id::DeviceId;
+use crate::sign::PublicKey;
+use crate::time::UnixMs;
+
+/// Most items of one extract.
+const ITEMS_MAX: usize = 16;
+
+/// An extract of a licence. Signed by the revoker of the [`IssuerKeys`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LicenceExtract {
+    /// See [`IssuerKeys::city`].
+    pub city: String,
+    /// Which licence, as the platform names it.
+    pub licence: String,
+    /// What people call it.
+    pub title: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// To whom it is given: the id of a client of the platform.
+    pub recipient: DeviceId,
+    /// What for, in the words that the holder read.
+    pub purpose: String,
+    /// The consent that it is given under: 32 hexadecimal digits.
+    pub consent: String,
+    /// Value by name of item; at most 16.
+    pub items: BTreeMap<String, String>,
+    /// It says how things stood then.
+    pub issued: UnixMs,
+    /// Nobody may rely on it from then on.
+    pub until: UnixMs,
+}
+
+impl Statement for LicenceExtract {
+    const DOMAIN: &'static [u8] = b"licence-extract/1";
+
+    fn check(&self) -> Result<(), StatementError> {
+        if self.items.is_empty() || self.items.len() > ITEMS_MAX {
+            return Err(StatementError::Nonsense("an extract has 1 to 16 items"));
+        }
+        if self.issued >= self.until {
+            return Err(StatementError::Nonsense("an extract ends before it is issued"));
+        }
+        Ok(())
+    }
+}
+
+/// Why an extract is not relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExtractError {
+    /// It, or the list of keys that came with it, is not signed as it must be.
+    #[error("the extract is not the city's: {0}")]
+    Statement(#[from] StatementError),
+    /// The list of keys is not in force, or is another city's.
+    #[error("the city's list of keys is not in force: ask the platform for the extract again")]
+    Keys,
+    /// It was given to somebody else.
+    #[error("the extract was given to another recipient: ask the holder yourself")]
+    Recipient,
+    /// It is too old, or the clock here is wrong.
+    #[error("the extract is not valid at this time: ask for it again, and look at this machine's clock")]
+    Time,
+}
+
+impl LicenceExtract {
+    /// What is said to `recipient`, if it is to be relied on now. `root` is the city's offline key, `keys` came along.
+    ///
+    /// # Errors
+    /// [`ExtractError`] says which check failed.
+    pub fn open(
+        signed: &Signed<Self>,
+        keys: &Signed<IssuerKeys>,
+        root: &PublicKey,
+        recipient: DeviceId,
+        now: UnixMs,
+    ) -> Result<Self, ExtractError> {
+        let keys = keys.open(root)?;
+        let extract = signed.open(&keys.revoker)?;
+        if extract.city != keys.city || now < keys.not_before || now >= keys.not_after {
+            return Err(ExtractError::Keys);
+        }
+        if extract.recipient != recipient {
+            return Err(ExtractError::Recipient);
+        }
+        if now < extract.issued || now >= extract.until {
+            return Err(ExtractError::Time);
+        }
+        Ok(extract)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sign::SecretKey;
+
+    const NOW: UnixMs = UnixMs(1_795_449_600_000);
+
+    fn key(byte: u8) -> SecretKey {
+        SecretKey::from_bytes(&[byte; 32]).unwrap()
+    }
+
+    fn keys(root: &SecretKey) -> Signed<IssuerKeys> {
+        let (not_before, not_after) = (UnixMs(NOW.0 - 1000), NOW.plus_ms(3_600_000));
+        let revoker = key(2).public();
+        let list =
+            IssuerKeys { city: "YK".into(), version: 1, not_before, not_after, revoker, issuers: vec![] };
+        Signed::sign(&list, root)
+    }
+
+    fn extract() -> LicenceExtract {
+        LicenceExtract {
+            city: "YK".into(),
+            licence: "medical-insurance".into(),
+            title: "医疗保险参保凭证".into(),
+            issuer: "重庆市医疗保障局".into(),
+            recipient: "PHARMACY".parse().unwrap(),
+            purpose: "医保购药".into(),
+            consent: "00".repeat(16),
+            items: [("insured".to_owned(), "是".to_owned())].into(),
+            issued: NOW,
+            until: NOW.plus_ms(600_000),
+        }
+    }
+
+    fn opened(
+        signed: &Signed<LicenceExtract>,
+        to: &str,
+        now: UnixMs,
+    ) -> Result<LicenceExtract, ExtractError> {
+        LicenceExtract::open(signed, &keys(&key(1)), &key(1).public(), to.parse().unwrap(), now)
+    }
+
+    #[test]
+    fn it_is_relied_on_by_its_recipient_in_its_time_only() {
+        let signed = Signed::sign(&extract(), &key(2));
+        assert_eq!(opened(&signed, "PHARMACY", NOW), Ok(extract()));
+        assert_eq!(opened(&signed, "TILL", NOW), Err(ExtractError::Recipient));
+        assert_eq!(opened(&signed, "PHARMACY", NOW.plus_ms(600_000)), Err(ExtractError::Time));
+        assert_eq!(opened(&signed, "PHARMACY", UnixMs(NOW.0 - 1)), Err(ExtractError::Time));
+        let later = LicenceExtract { until: NOW.plus_ms(7_200_000), ..extract() };
+        let signed = Signed::sign(&later, &key(2));
+        assert_eq!(opened(&signed, "PHARMACY", NOW.plus_ms(3_600_000)), Err(ExtractError::Keys));
+        let elsewhere = Signed::sign(&LicenceExtract { city: "CD".into(), ..extract() }, &key(2));
+        assert_eq!(opened(&elsewhere, "PHARMACY", NOW), Err(ExtractError::Keys));
+    }
+
+    #[test]
+    fn no_letter_of_it_can_be_changed_and_no_other_key_signs_it() {
+        let signed = Signed::sign(&extract(), &key(2));
+        let text = serde_json::to_string(&signed).unwrap();
+        for (from, to) in
+            [("是", "否"), ("医保购药", "商业保险"), ("PHARMACY", "PHARMACX"), ("600000", "900000")]
+        {
+            let changed = text.replace(from, to);
+            assert_ne!(changed, text, "{from}");
+            let changed = serde_json::from_str(&changed).unwrap();
+            assert!(matches!(opened(&changed, "PHARMACY", NOW), Err(ExtractError::Statement(_))), "{from}");
+        }
+        let forged = Signed::sign(&extract(), &key(3));
+        assert!(matches!(opened(&forged, "PHARMACY", NOW), Err(ExtractError::Statement(_))));
+        // A list of keys that another root signed makes the forger's key no better.
+        let theirs =
+            LicenceExtract::open(&signed, &keys(&key(3)), &key(1).public(), "PHARMACY".parse().unwrap(), NOW);
+        assert!(matches!(theirs, Err(ExtractError::Statement(_))));
+        let empty = Signed::sign(&LicenceExtract { items: BTreeMap::new(), ..extract() }, &key(2));
+        assert!(matches!(opened(&empty, "PHARMACY", NOW), Err(ExtractError::Statement(_))));
+    }
+}

@@ -1,0 +1,251 @@
+//! 电子证照 (GB/T 36901): what a resident holds, shown to them on their phone; and the extracts of it that other houses
+//! are given.
+//!
+//! | path | body | answer |
+//! |---|---|---|
+//! | `POST /code/v1/licences`, a phone's | its secret | [`Wallet`] |
+//! | `POST /code/v1/licence`, a client's | [`LicenceRequest`] | [`Told`](super::agreements::Told) [`Shared`] |
+//!
+//! A client asks for single items of one licence, and only for those that it is registered for. The holder agrees on the
+//! phone ([`agreements`](super::agreements)); the client then gets a signed [`LicenceExtract`] with these items, to it
+//! and for this purpose. That the holder has no such licence is told after they agreed too, not before.
+//!
+//! The reference platform makes the licences of what stands in the card-holder base. Theirs is the form only; a city
+//! would fetch them from its licence library.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contract::{IssuerKeys, LicenceExtract, ProblemCode, Signed, UnixMs};
+use rusqlite::{OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+use super::agreements::{ASKED_MS, Agreed, Asked, Question};
+use super::facts::Fact;
+use super::judge::unknown;
+use super::phones::{self, OfPhone, Phone, phone};
+use super::verify::{Client, fresh};
+use crate::columns::text;
+use crate::device;
+use crate::fail::{Fail, json};
+use crate::pages::{masked, masked_number};
+use crate::platform::Turn;
+use crate::wire::{Reply, Request, Response};
+
+/// A kind of licence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Licence {
+    /// 居民服务卡, the third-generation social security card.
+    ServiceCard,
+    /// 医疗保险参保凭证.
+    MedicalInsurance,
+    /// 老年人优待证.
+    SeniorCard,
+}
+
+/// What stands in a licence, or follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Item {
+    /// 姓名.
+    Name,
+    /// 公民身份号码 (GB 11643).
+    IdNumber,
+    /// 社会保障卡卡号.
+    CardNumber,
+    /// 参保类型.
+    Insurance,
+    /// 是否正常参加医保: 是 or 否.
+    Insured,
+    /// 是否年满六十周岁: 是 or 否.
+    Over60,
+}
+
+impl Item {
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Name => "姓名",
+            Self::IdNumber => "公民身份号码",
+            Self::CardNumber => "卡号",
+            Self::Insurance => "参保类型",
+            Self::Insured => Fact::Insured.title(),
+            Self::Over60 => Fact::Over60.title(),
+        }
+    }
+
+    /// As its own holder sees it, who may have bystanders.
+    fn shown(self, value: &str) -> String {
+        match self {
+            Self::Name => masked(value),
+            Self::IdNumber | Self::CardNumber => masked_number(value),
+            Self::Insurance | Self::Insured | Self::Over60 => value.to_owned(),
+        }
+    }
+}
+
+impl Licence {
+    const ALL: [Self; 3] = [Self::ServiceCard, Self::MedicalInsurance, Self::SeniorCard];
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::ServiceCard => "居民服务卡",
+            Self::MedicalInsurance => "医疗保险参保凭证",
+            Self::SeniorCard => "老年人优待证",
+        }
+    }
+
+    const fn issuer(self) -> &'static str {
+        match self {
+            Self::ServiceCard => "重庆市人力资源和社会保障局",
+            Self::MedicalInsurance => "重庆市医疗保障局",
+            Self::SeniorCard => "重庆市卫生健康委员会",
+        }
+    }
+
+    /// What this resident's says, or `None` if they hold none.
+    fn of(self, turn: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<BTreeMap<Item, String>>> {
+        let (name, id_number, insurance): (String, String, Option<String>) = turn.tx.query_row(
+            "SELECT name, id_number, insurance FROM residents WHERE resident = ?1",
+            [resident],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )?;
+        let told = |fact: Fact| fact.of(turn, resident).map(|so| if so { "是" } else { "否" }.to_owned());
+        let mut items = BTreeMap::from([(Item::Name, name), (Item::IdNumber, id_number)]);
+        let more = match self {
+            Self::ServiceCard => {
+                card_in_force(turn, resident)?.map(|number| vec![(Item::CardNumber, number)])
+            }
+            Self::MedicalInsurance => match insurance {
+                Some(kind) => Some(vec![(Item::Insurance, kind), (Item::Insured, told(Fact::Insured)?)]),
+                None => None,
+            },
+            Self::SeniorCard => {
+                Fact::Over60.of(turn, resident)?.then(|| vec![(Item::Over60, "是".to_owned())])
+            }
+        };
+        Ok(more.map(|more| {
+            items.extend(more);
+            items
+        }))
+    }
+}
+
+fn card_in_force(turn: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<String>> {
+    turn.tx
+        .query_row(
+            "SELECT number FROM cards WHERE resident = ?1 AND standing = ?2 ORDER BY number DESC LIMIT 1",
+            params![resident, text(&contract::CardStanding::InForce)],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
+/// What a resident holds.
+#[derive(Serialize)]
+struct Wallet {
+    licences: Vec<Held>,
+}
+
+#[derive(Serialize)]
+struct Held {
+    licence: Licence,
+    title: &'static str,
+    issuer: &'static str,
+    /// Title and value, masked.
+    items: Vec<(&'static str, String)>,
+}
+
+/// Asks for items of a licence that the holder of a code has.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LicenceRequest {
+    /// The request by which this client found the code good, at most ten minutes ago.
+    request: String,
+    licence: Licence,
+    /// What it needs of it; at least one.
+    items: BTreeSet<Item>,
+}
+
+/// What a client is given.
+#[derive(Serialize)]
+struct Shared {
+    /// None: the holder has no such licence.
+    extract: Option<Signed<LicenceExtract>>,
+    /// By which it is checked, under the city's root.
+    keys: Signed<IssuerKeys>,
+}
+
+/// The resident looks at what they hold.
+pub(super) fn wallet(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    let OfPhone { phone: secret } = phones::json(body)?;
+    let Phone { resident, .. } = phone(turn, &secret)?;
+    let mut licences = Vec::new();
+    for licence in Licence::ALL {
+        let Some(items) = licence.of(turn, resident)? else { continue };
+        let items = items.iter().map(|(item, value)| (item.title(), item.shown(value))).collect();
+        licences.push(Held { licence, title: licence.title(), issuer: licence.issuer(), items });
+    }
+    Ok(Response::json(&Wallet { licences }).into())
+}
+
+/// `POST /code/v1/licence`.
+pub(crate) fn licence(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
+    let client = device::signer(&turn.city.clients, request)?;
+    fresh(request, turn.now)?;
+    let LicenceRequest { request, licence, items } = json(&request.body)?;
+    let registered = client.licences.get(&licence);
+    if items.is_empty() || !registered.is_some_and(|registered| items.is_subset(registered)) {
+        return Err(ProblemCode::NotOffered
+            .because("the client is not registered for these items of this licence")
+            .into());
+    }
+    let question = Question::about(turn, client, &request, text(&(licence, &items)))?;
+    let asked = Asked {
+        licence: Some(licence.title()),
+        items: items.iter().map(|item| item.title()).collect(),
+        noted: format!("按您的授权核验{}", licence.title()),
+    };
+    let (resident, purpose) = (question.resident, question.purpose.clone());
+    let told = question.told(turn, asked, |turn, agreed| {
+        let authority = turn.city.codes.as_ref().ok_or_else(unknown)?;
+        let extract = licence
+            .of(turn, resident)?
+            .map(|mut said| {
+                said.retain(|item, _| items.contains(item));
+                extract(turn.now, &authority.list.city, client, licence, purpose, agreed, &said)
+            })
+            .filter(|extract| !extract.items.is_empty())
+            .map(|extract| Signed::sign(&extract, &authority.revoker));
+        Ok(Shared { extract, keys: authority.signed.clone() })
+    })?;
+    Ok(Response::json(&told).into())
+}
+
+fn extract(
+    now: UnixMs,
+    city: &str,
+    client: &Client,
+    licence: Licence,
+    purpose: String,
+    agreed: &Agreed,
+    said: &BTreeMap<Item, String>,
+) -> LicenceExtract {
+    LicenceExtract {
+        city: city.to_owned(),
+        licence: name(&licence),
+        title: licence.title().to_owned(),
+        issuer: licence.issuer().to_owned(),
+        recipient: client.id,
+        purpose,
+        consent: agreed.consent.clone(),
+        items: said.iter().map(|(item, value)| (name(item), value.clone())).collect(),
+        issued: now,
+        // It says how things stand now, so it is worth no more than a look at them, however long the consent is.
+        until: now.plus_ms(ASKED_MS).min(agreed.until),
+    }
+}
+
+/// As it stands in requests.
+fn name<T: Serialize>(of: &T) -> String {
+    text(of).trim_matches('"').to_owned()
+}

@@ -1,0 +1,118 @@
+//! Licences: seen by their holder, and given to others item by item, with the holder's consent, signed.
+
+use contract::{ExtractError, LicenceExtract, ProblemCode, UnixMs};
+use serde_json::{Value, json};
+use server::{Client, Item, Licence, Request, Setup, Verb};
+
+use crate::city::{City, setup};
+use crate::codes::{Phone, ask, authority, client, root, secret};
+use crate::facts::{PHARMACY, agrees, shown, verified};
+
+fn city() -> City {
+    let pharmacy = Client {
+        name: "解放碑药房".into(),
+        purposes: ["医保购药".to_owned()].into(),
+        licences: [
+            (Licence::MedicalInsurance, [Item::Insured, Item::Insurance].into()),
+            (Licence::SeniorCard, [Item::Over60].into()),
+        ]
+        .into(),
+        ..client("PHARMACY", PHARMACY, "medical", 50)
+    };
+    City::with(Setup { codes: Some(authority()), clients: vec![pharmacy], ..setup() })
+}
+
+fn licence(city: &mut City, number: u128, licence: &str, items: &Value) -> Result<Value, ProblemCode> {
+    let body = json!({ "request": format!("{number:032x}"), "licence": licence, "items": items });
+    let body = body.to_string().into_bytes();
+    let request =
+        Request::signed(Verb::Post, "/code/v1/licence", body, "PHARMACY", &secret(PHARMACY), city.now);
+    let reply = city.handle(&request);
+    crate::city::outcome(&city.conclude(reply))
+}
+
+fn opened(told: &Value, recipient: &str, now: UnixMs) -> Result<LicenceExtract, ExtractError> {
+    let extract = serde_json::from_value(told["extract"].clone()).unwrap();
+    let keys = serde_json::from_value(told["keys"].clone()).unwrap();
+    LicenceExtract::open(&extract, &keys, &root(), recipient.parse().unwrap(), now)
+}
+
+#[test]
+fn a_pharmacy_is_given_the_item_that_was_agreed_to_and_can_prove_it() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let certificate = phone.certificate(&mut city);
+    verified(&mut city, &phone, &certificate, 1);
+    let asks = |city: &mut City| licence(city, 1, "medical-insurance", &json!(["insured"]));
+    for _ in 0..2 {
+        assert_eq!(asks(&mut city), Ok(json!({ "state": "waiting" })));
+    }
+    let asked = shown(&mut city, &phone, "asked");
+    let [(consent, text)] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!(
+        serde_json::from_str::<Value>(text).unwrap(),
+        json!({
+            "consent": consent, "recipient": "解放碑药房", "purpose": "医保购药",
+            "licence": "医疗保险参保凭证", "items": ["是否正常参加医保"], "days": 0,
+        })
+    );
+    agrees(&mut city, &phone, &certificate, consent, text).unwrap();
+    let told = asks(&mut city).unwrap();
+    let extract = opened(&told, "PHARMACY", city.now).unwrap();
+    assert_eq!(extract.items, [("insured".to_owned(), "是".to_owned())].into());
+    assert_eq!((&extract.consent, extract.purpose.as_str()), (consent, "医保购药"));
+    assert!(!told.to_string().contains("张桂英") && !told.to_string().contains("500112"), "{told}");
+    assert_eq!(opened(&told, "LIBRARY", city.now), Err(ExtractError::Recipient));
+    let later = city.now.plus_ms(11 * 60_000);
+    assert_eq!(opened(&told, "PHARMACY", later), Err(ExtractError::Time));
+    assert_eq!(phone.uses(&mut city)[0], "按您的授权核验医疗保险参保凭证");
+    // That was a yes to one item, and not to another of the same licence.
+    let more = licence(&mut city, 1, "medical-insurance", &json!(["insured", "insurance"]));
+    assert_eq!(more, Ok(json!({ "state": "waiting" })));
+}
+
+#[test]
+fn a_client_asks_only_for_the_items_that_it_is_registered_for() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let certificate = phone.certificate(&mut city);
+    verified(&mut city, &phone, &certificate, 1);
+    for (kind, items) in [
+        ("medical-insurance", json!(["id-number"])),
+        ("medical-insurance", json!(["insured", "name"])),
+        ("medical-insurance", json!([])),
+        ("service-card", json!(["card-number"])),
+    ] {
+        assert_eq!(licence(&mut city, 1, kind, &items), Err(ProblemCode::NotOffered), "{kind} {items}");
+    }
+    let of_nobody = licence(&mut city, 2, "medical-insurance", &json!(["insured"]));
+    assert_eq!(of_nobody, Err(ProblemCode::NotOffered), "no code was found good by that request");
+    assert!(shown(&mut city, &phone, "asked").is_empty());
+}
+
+#[test]
+fn that_the_holder_has_no_such_licence_is_told_after_they_agreed_only() {
+    let mut city = city();
+    let phone = Phone::of(&mut city, "王建国", "500103197510023312");
+    let certificate = phone.certificate(&mut city);
+    verified(&mut city, &phone, &certificate, 1);
+    let asks = |city: &mut City| licence(city, 1, "senior-card", &json!(["over60"]));
+    assert_eq!(asks(&mut city), Ok(json!({ "state": "waiting" })));
+    let (consent, text) = shown(&mut city, &phone, "asked").remove(0);
+    agrees(&mut city, &phone, &certificate, &consent, &text).unwrap();
+    let told = asks(&mut city).unwrap();
+    assert_eq!((&told["state"], &told["extract"]), (&json!("agreed"), &Value::Null));
+}
+
+#[test]
+fn its_holder_sees_what_they_hold_masked() {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let wallet = ask(&mut city, "licences", &json!({ "phone": phone.secret })).unwrap();
+    let titles: Vec<&str> =
+        wallet["licences"].as_array().unwrap().iter().map(|held| held["title"].as_str().unwrap()).collect();
+    assert_eq!(titles, ["居民服务卡", "医疗保险参保凭证", "老年人优待证"]);
+    let text = wallet.to_string();
+    assert!(text.contains("张*英") && !text.contains("张桂英") && !text.contains("19480315"), "{text}");
+    assert!(ask(&mut city, "licences", &json!({ "phone": "00".repeat(16) })).is_err());
+}
