@@ -57,6 +57,7 @@ const SCENES: &[Scene] = &[
     ("亥 本机时间不准", codes::clock_off),
     ("申 浏览器里的渝快码：出示、再来一次、隔二十秒", page::shown),
     ("乾 修改社保卡密码", visits::changes_pin),
+    ("艮 电子证照：看老年人优待证", visits::sees_a_licence),
     ("坤 工作人员卡：看本机状态", visits::staff_looks),
     ("戌 闸口：亮灯、鸣响、防折返", gate::lets_through_once),
     ("酉 插卡输密码：在手机上开通渝快码", page::bound_by_card_and_pin),

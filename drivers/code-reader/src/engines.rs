@@ -89,8 +89,8 @@ pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
     })
 }
 
-/// What the modules of a code say. An empty text is none: a block of nothing but zeros is whole by its error correction
-/// and begins with the end of the text, so that among a million frames of noise some seem to say it.
+/// What the modules of a code say. An empty text is none: now and then error correction makes a word of noise, and one in
+/// sixteen of these begins with the mark of its end.
 pub(crate) fn text_of(modules: &BitMatrix) -> Option<Vec<u8>> {
     let decoded = decoder::Decode(modules).ok().filter(DecoderResult::isValid)?;
     Some(decoded.text().into_bytes()).filter(|text| !text.is_empty())

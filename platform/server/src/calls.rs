@@ -4,7 +4,7 @@ use contract::{CallAnswer, CallRequest, Evidence, Money, ProblemCode, Row, Servi
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-use crate::codes;
+use crate::codes::{self, Licence};
 use crate::consents::use_consent;
 use crate::device::Device;
 use crate::fail::{Fail, json};
@@ -36,6 +36,7 @@ pub(crate) fn call(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<
     match operation {
         Operation::MedicalBalance => Ok(answer(balance(turn, visit.resident)?)),
         Operation::InsuranceProof => Ok(answer(insurance(turn, visit.resident, proof)?)),
+        Operation::SeniorCard => Ok(answer(senior_card(turn, visit.resident)?)),
         Operation::WaterBills => ask_for_bills(turn, visit.resident),
         Operation::PhonePairing => pairing(turn, device, &visit),
     }
@@ -98,6 +99,20 @@ fn insurance(turn: &Turn<'_>, resident: i64, proof: Option<String>) -> Result<Ve
         ]))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn senior_card(turn: &Turn<'_>, resident: i64) -> Result<Vec<Row>, Fail> {
+    let held = codes::licence_at_kiosk(turn, Licence::SeniorCard, resident)?;
+    let shown = held.map(|held| {
+        row([
+            ("name", held.name),
+            ("id-number", held.id_number),
+            ("issuer", held.issuer.to_owned()),
+            ("standing", "有效".to_owned()),
+            ("as-of", day(turn.now)),
+        ])
+    });
+    Ok(shown.into_iter().collect())
 }
 
 /// A phone is bound by the card, where the card is there: a phone that is bound already binds no other.

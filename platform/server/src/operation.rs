@@ -9,6 +9,8 @@ pub(crate) enum Operation {
     MedicalBalance,
     /// 参保证明.
     InsuranceProof,
+    /// 老年人优待证.
+    SeniorCard,
     /// 待缴水费.
     WaterBills,
     /// 开通渝快码 on a phone.
@@ -20,6 +22,7 @@ impl Operation {
         match name {
             "medical.balance" => Some(Self::MedicalBalance),
             "insurance.proof" => Some(Self::InsuranceProof),
+            "licence.senior-card" => Some(Self::SeniorCard),
             "water.bills" => Some(Self::WaterBills),
             "phone.pairing" => Some(Self::PhonePairing),
             _ => None,
@@ -29,7 +32,7 @@ impl Operation {
     /// A personal record is given under a consent only (I4), whatever the service document says.
     pub(crate) const fn is_personal_record(self) -> bool {
         match self {
-            Self::InsuranceProof => true,
+            Self::InsuranceProof | Self::SeniorCard => true,
             Self::MedicalBalance | Self::WaterBills | Self::PhonePairing => false,
         }
     }
@@ -39,7 +42,9 @@ impl Operation {
     pub(crate) const fn least(self) -> Level {
         match self {
             Self::PhonePairing => Level::Proven,
-            Self::InsuranceProof | Self::MedicalBalance | Self::WaterBills => Level::Recognised,
+            Self::InsuranceProof | Self::SeniorCard | Self::MedicalBalance | Self::WaterBills => {
+                Level::Recognised
+            }
         }
     }
 }

@@ -99,6 +99,42 @@ pub(super) fn pays_by_card(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// 艮: an e-certificate is shown and printed with its holder's consent, masked; who holds none is told so.
+pub(super) fn sees_a_licence(stage: &mut Stage) -> Result<()> {
+    stage.sign_in_by_card("zhang-guiying")?;
+    stage.at()?.tap("老年人优待证")?;
+    stage.at()?.see("请确认是否授权")?;
+    stage.shot("优待证：授权")?;
+    stage.at()?.tap("同意，继续")?;
+    stage.at()?.see("重庆市卫生健康委员会")?;
+    stage.shot("优待证")?;
+    let words = stage.at()?.words()?.join(" ");
+    stage.expect(
+        "优待证只显示掩码",
+        words.contains("张*英") && !words.contains("19480315"),
+        || words.clone(),
+    );
+    stage.at()?.tap("打印")?;
+    stage.at()?.see("请从出纸口取走凭条")?;
+    let paper = stage.newest_paper("老年人优待证")?;
+    stage.expect("纸上只有掩码", paper.contains("张*英") && !paper.contains("张桂英"), || {
+        paper.clone()
+    });
+    stage.at()?.tap("完成")?;
+    stage.at()?.see("您想办什么")?;
+    stage.at()?.take_card()?;
+    stage.at()?.see("请选择一种方式开始")?;
+    stage.sign_in_by_code("wang-jianguo")?;
+    stage.at()?.tap("老年人优待证")?;
+    stage.at()?.see("请确认是否授权")?;
+    stage.at()?.tap("同意，继续")?;
+    stage.at()?.see("没有查到您的老年人优待证")?;
+    stage.shot("没有优待证")?;
+    stage.at()?.tap("离开")?;
+    stage.at()?.see("请选择一种方式开始")?;
+    Ok(())
+}
+
 /// 坤: whoever minds the kiosk sees what is wrong with it; a card that no site lists shows nothing.
 pub(super) fn staff_looks(stage: &mut Stage) -> Result<()> {
     stage.at()?.insert("staff-stranger")?;

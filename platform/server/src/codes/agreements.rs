@@ -106,13 +106,13 @@ struct Withdrawal {
 
 /// What a client wants to know about whom.
 pub(super) struct Question<'a> {
-    pub(super) client: &'a Client,
+    client: &'a Client,
     pub(super) resident: i64,
     /// That by which the client found the holder's code good.
-    pub(super) request: [u8; 16],
+    request: [u8; 16],
     pub(super) purpose: String,
     /// What is asked for, as it stands in columns.
-    pub(super) named: String,
+    named: String,
 }
 
 /// What a holder agreed to.
@@ -159,7 +159,7 @@ impl<'a> Question<'a> {
         Ok(Told::Agreed { what, until_ms: agreed.until })
     }
 
-    /// Until when the holder's consent to just this holds, if it does.
+    /// What the holder agreed to, if it is just this and still holds.
     fn agreed(&self, turn: &Turn<'_>) -> rusqlite::Result<Option<Agreed>> {
         turn.tx
             .query_row(

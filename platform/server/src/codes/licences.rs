@@ -188,6 +188,29 @@ pub(super) fn wallet(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     Ok(Response::json(&Wallet { licences }).into())
 }
 
+/// A licence as a kiosk shows it to its holder: a hall has bystanders.
+pub(crate) struct AtKiosk {
+    pub(crate) name: String,
+    pub(crate) id_number: String,
+    pub(crate) issuer: &'static str,
+}
+
+/// What a kiosk shows of a resident's licence, or `None` if they hold none.
+pub(crate) fn at_kiosk(
+    turn: &Turn<'_>,
+    licence: Licence,
+    resident: i64,
+) -> rusqlite::Result<Option<AtKiosk>> {
+    let shown = |items: &BTreeMap<Item, String>, item: Item| {
+        items.get(&item).map(|value| item.shown(value)).unwrap_or_default()
+    };
+    Ok(licence.of(turn, resident)?.map(|items| AtKiosk {
+        name: shown(&items, Item::Name),
+        id_number: shown(&items, Item::IdNumber),
+        issuer: licence.issuer(),
+    }))
+}
+
 /// `POST /code/v1/licence`.
 pub(crate) fn licence(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
     let client = device::signer(&turn.city.clients, request)?;

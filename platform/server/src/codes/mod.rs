@@ -25,8 +25,8 @@ pub use facts::Fact;
 pub(crate) use facts::facts;
 pub(crate) use judge::{look, note_use, refused, take};
 pub use keys::{AuthorityError, CodeAuthority};
-pub(crate) use licences::licence;
 pub use licences::{Item, Licence};
+pub(crate) use licences::{at_kiosk as licence_at_kiosk, licence};
 pub(crate) use page::page;
 pub(crate) use phones::{
     CertifyRequest, Seen, TOKEN_MS, bound, credential_told, fresh_token, route, suspend,

@@ -52,6 +52,24 @@ fn a_consent_serves_its_giver_only_and_gives_one_proof() {
 }
 
 #[test]
+fn a_licence_is_shown_to_its_holder_masked_with_consent_and_to_who_has_none_not() {
+    let document = include_str!("../../../../assets/services/senior-card.toml");
+    let documents = DOCUMENTS.into_iter().chain([document]).map(str::to_owned).collect();
+    let mut city = City::with(Setup { documents, ..setup() });
+    let ask = |city: &mut City, person, consent: Option<u128>| {
+        let key = city.visit_by_card(Kiosk::One, person).key.clone();
+        let consent = consent.map(ConsentId::from_entropy);
+        city.call(Kiosk::One, &key, "senior.card", "licence.senior-card", consent)
+    };
+    assert_eq!(ask(&mut city, ZHANG, None), Err(ProblemCode::ConsentMissing));
+    let rows = ask(&mut city, ZHANG, Some(77)).unwrap();
+    let declared = ["as-of", "id-number", "issuer", "name", "standing"];
+    assert_eq!(rows[0].keys().collect::<Vec<_>>(), declared);
+    assert_eq!((rows[0]["name"].as_str(), rows[0]["id-number"].as_str()), ("张*英", "5001**********0422"));
+    assert_eq!(ask(&mut city, WANG, Some(78)), Ok(vec![]), "he is not sixty");
+}
+
+#[test]
 fn an_operation_is_offered_only_through_a_service_of_this_kiosk() {
     let mut city = City::new();
     let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
