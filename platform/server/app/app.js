@@ -273,27 +273,30 @@ function endAnswer() {
 
 const some = (tag, text, kind) => Object.assign(document.createElement(tag), { textContent: text, className: kind ?? "" });
 
-async function showUses() {
-  const list = at("uses");
-  const line = (...parts) => {
-    const item = document.createElement("li");
-    item.append(...parts);
-    list.append(item);
-  };
-  list.replaceChildren(some("li", "正在查询…", "none"));
-  go("uses");
+/** Shows the view of a name, with a list of what the platform answers under that name; `field` holds the items. */
+async function showList(name, field, nothing, partsOf) {
+  const list = at(name);
+  const only = text => list.replaceChildren(some("li", text, "none"));
+  only("正在查询…");
+  go(name);
   try {
-    const { uses } = await ask("uses", { phone: hex(phone.secret) });
+    const { [field]: found } = await ask(name, { phone: hex(phone.secret) });
     list.replaceChildren();
-    for (const use of uses) {
-      const when = new Date(use.at_ms).toLocaleString("zh-CN", { dateStyle: "long", timeStyle: "short" });
-      line(some("b", use.purpose), some("span", use.place), some("time", when));
+    for (const one of found) {
+      const item = document.createElement("li");
+      item.append(...partsOf(one));
+      list.append(item);
     }
-    if (!uses.length) line(some("span", "还没有用过。", "none"));
+    if (!found.length) only(nothing);
   } catch (code) {
-    if (phone) list.replaceChildren(some("li", words(code), "none"));
+    if (phone) only(words(code));
   }
 }
+
+const showUses = () => showList("uses", "uses", "还没有用过。", ({ purpose, place, at_ms }) => {
+  const when = new Date(at_ms).toLocaleString("zh-CN", { dateStyle: "long", timeStyle: "short" });
+  return [some("b", purpose), some("span", place), some("time", when)];
+});
 
 /** Somebody to whom the code was shown wants to know something of its owner. */
 async function lookForQuestions() {
@@ -346,54 +349,24 @@ function leaveConsent() {
 }
 
 /** What the owner agreed to and can take back. */
-async function showConsents() {
-  const list = at("consents");
-  const only = text => list.replaceChildren(some("li", text, "none"));
-  only("正在查询…");
-  go("consents");
-  try {
-    const { agreed } = await ask("consents", { phone: hex(phone.secret) });
-    list.replaceChildren();
-    for (const { consent, text } of agreed) {
-      const { recipient, purpose, licence, items } = JSON.parse(text);
-      const what = (licence ? `《${licence}》` : "") + items.join("；");
-      const item = document.createElement("li"), back = some("button", "撤回", "second");
-      back.type = "button";
-      back.addEventListener("click", async () => {
-        back.disabled = true;
-        await ask("withdrawals", { phone: hex(phone.secret), consent }).then(showConsents, code => {
-          back.disabled = false;
-          if (phone) back.textContent = words(code);
-        });
-      });
-      item.append(some("b", recipient), some("span", `${purpose}：${what}`), back);
-      list.append(item);
-    }
-    if (!agreed.length) only("没有有效的授权。");
-  } catch (code) {
-    if (phone) only(words(code));
-  }
-}
+const showConsents = () => showList("consents", "agreed", "没有有效的授权。", ({ consent, text }) => {
+  const { recipient, purpose, licence, items } = JSON.parse(text);
+  const what = (licence ? `《${licence}》` : "") + items.join("；");
+  const back = some("button", "撤回", "second");
+  back.type = "button";
+  back.addEventListener("click", async () => {
+    back.disabled = true;
+    await ask("withdrawals", { phone: hex(phone.secret), consent }).then(showConsents, code => {
+      back.disabled = false;
+      if (phone) back.textContent = words(code);
+    });
+  });
+  return [some("b", recipient), some("span", `${purpose}：${what}`), back];
+});
 
 /** What the owner holds. */
-async function showLicences() {
-  const list = at("licences");
-  const only = text => list.replaceChildren(some("li", text, "none"));
-  only("正在查询…");
-  go("licences");
-  try {
-    const { licences } = await ask("licences", { phone: hex(phone.secret) });
-    list.replaceChildren();
-    for (const { title, issuer, items } of licences) {
-      const item = document.createElement("li");
-      item.append(some("b", title), ...items.map(([name, value]) => some("span", `${name}：${value}`)), some("time", issuer));
-      list.append(item);
-    }
-    if (!licences.length) only("还没有您的证照。");
-  } catch (code) {
-    if (phone) only(words(code));
-  }
-}
+const showLicences = () => showList("licences", "licences", "还没有您的证照。", ({ title, issuer, items }) =>
+  [some("b", title), ...items.map(([name, value]) => some("span", `${name}：${value}`)), some("time", issuer)]);
 
 async function endCode() {
   at("end").disabled = true;

@@ -22,6 +22,20 @@ fn city(days: u16) -> City {
     City::with(Setup { codes: Some(authority()), clients: vec![pharmacy, other], ..setup() })
 }
 
+/// What a client is told, or why not.
+pub(crate) fn client_asks(
+    city: &mut City,
+    name: &str,
+    id: &str,
+    key: u8,
+    body: &Value,
+) -> Result<Value, ProblemCode> {
+    let (target, body) = (format!("/code/v1/{name}"), body.to_string().into_bytes());
+    let request = Request::signed(Verb::Post, target, body, id, &secret(key), city.now);
+    let reply = city.handle(&request);
+    crate::city::outcome(&city.conclude(reply))
+}
+
 /// A code was found good by this request.
 pub(crate) fn verified(city: &mut City, phone: &Phone, certificate: &SessionCertificate, number: u128) {
     city.pass(4_000);
@@ -44,10 +58,8 @@ fn facts(city: &mut City, number: u128, facts: &Value) -> Result<Value, ProblemC
 }
 
 fn facts_as(city: &mut City, id: &str, key: u8, number: u128, facts: &Value) -> Result<Value, ProblemCode> {
-    let body = json!({ "request": format!("{number:032x}"), "facts": facts }).to_string().into_bytes();
-    let request = Request::signed(Verb::Post, "/code/v1/facts", body, id, &secret(key), city.now);
-    let reply = city.handle(&request);
-    crate::city::outcome(&city.conclude(reply))
+    let body = json!({ "request": format!("{number:032x}"), "facts": facts });
+    client_asks(city, "facts", id, key, &body)
 }
 
 pub(crate) fn shown(city: &mut City, phone: &Phone, which: &str) -> Vec<(String, String)> {

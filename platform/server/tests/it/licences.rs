@@ -1,12 +1,13 @@
 //! Licences: seen by their holder, and given to others item by item, with the holder's consent, signed.
 
 use contract::{ExtractError, LicenceExtract, ProblemCode, UnixMs};
+use resident_code::SessionCertificate;
 use serde_json::{Value, json};
-use server::{Client, Item, Licence, Request, Setup, Verb};
+use server::{Client, Item, Licence, Setup};
 
 use crate::city::{City, setup};
-use crate::codes::{Phone, ask, authority, client, root, secret};
-use crate::facts::{PHARMACY, agrees, shown, verified};
+use crate::codes::{Phone, ask, authority, client, root};
+use crate::facts::{PHARMACY, agrees, client_asks, shown, verified};
 
 fn city() -> City {
     let pharmacy = Client {
@@ -22,13 +23,18 @@ fn city() -> City {
     City::with(Setup { codes: Some(authority()), clients: vec![pharmacy], ..setup() })
 }
 
+/// A city where a customer has shown a good code to the pharmacy, by request 1.
+fn at_the_counter() -> (City, Phone, SessionCertificate) {
+    let mut city = city();
+    let phone = Phone::bound(&mut city);
+    let certificate = phone.certificate(&mut city);
+    verified(&mut city, &phone, &certificate, 1);
+    (city, phone, certificate)
+}
+
 fn licence(city: &mut City, number: u128, licence: &str, items: &Value) -> Result<Value, ProblemCode> {
     let body = json!({ "request": format!("{number:032x}"), "licence": licence, "items": items });
-    let body = body.to_string().into_bytes();
-    let request =
-        Request::signed(Verb::Post, "/code/v1/licence", body, "PHARMACY", &secret(PHARMACY), city.now);
-    let reply = city.handle(&request);
-    crate::city::outcome(&city.conclude(reply))
+    client_asks(city, "licence", "PHARMACY", PHARMACY, &body)
 }
 
 fn opened(told: &Value, recipient: &str, now: UnixMs) -> Result<LicenceExtract, ExtractError> {
@@ -39,10 +45,7 @@ fn opened(told: &Value, recipient: &str, now: UnixMs) -> Result<LicenceExtract, 
 
 #[test]
 fn a_pharmacy_is_given_the_item_that_was_agreed_to_and_can_prove_it() {
-    let mut city = city();
-    let phone = Phone::bound(&mut city);
-    let certificate = phone.certificate(&mut city);
-    verified(&mut city, &phone, &certificate, 1);
+    let (mut city, phone, certificate) = at_the_counter();
     let asks = |city: &mut City| licence(city, 1, "medical-insurance", &json!(["insured"]));
     for _ in 0..2 {
         assert_eq!(asks(&mut city), Ok(json!({ "state": "waiting" })));
@@ -73,10 +76,7 @@ fn a_pharmacy_is_given_the_item_that_was_agreed_to_and_can_prove_it() {
 
 #[test]
 fn a_client_asks_only_for_the_items_that_it_is_registered_for() {
-    let mut city = city();
-    let phone = Phone::bound(&mut city);
-    let certificate = phone.certificate(&mut city);
-    verified(&mut city, &phone, &certificate, 1);
+    let (mut city, phone, _) = at_the_counter();
     for (kind, items) in [
         ("medical-insurance", json!(["id-number"])),
         ("medical-insurance", json!(["insured", "name"])),
