@@ -128,7 +128,7 @@ pub(super) fn sees_a_licence(stage: &mut Stage) -> Result<()> {
     stage.at()?.tap("老年人优待证")?;
     stage.at()?.see("请确认是否授权")?;
     stage.at()?.tap("同意，继续")?;
-    stage.at()?.see("没有查到您的老年人优待证")?;
+    stage.at()?.see("没有查到您的优待证")?;
     stage.shot("没有优待证")?;
     stage.at()?.tap("退出")?;
     stage.at()?.see("请选择一种方式开始")?;
