@@ -1,8 +1,12 @@
-//! Debian packages that the build, the tests and the demo need.
+//! Debian packages, by what needs them.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
+
+use crate::progress::{Phase, Progress};
 
 /// To build: C libraries and what finds them.
 const BUILD: &[&str] = &[
@@ -21,49 +25,80 @@ const BUILD: &[&str] = &[
     "pkg-config",
 ];
 
-/// To run the demo and the tests: the real components on the far side of every wire.
-const RUN: &[&str] = &[
+/// To run the demo: the smart card service with its virtual reader, an X display, an IPP printer, fonts, and the
+/// accessibility bus by which the screen is read.
+const DEMO: &[&str] = &[
     "at-spi2-core",
     "avahi-daemon",
-    "chromium",
     "cups-ipp-utils",
     "dbus",
-    "faketime",
     "fonts-noto-cjk",
     "iproute2",
-    "opensc",
-    "openssl",
     "pcscd",
     "poppler-utils",
-    "python3-venv",
-    "systemd",
     "util-linux",
     "vsmartcard-vpcd",
     "xvfb",
-    "zbar-tools",
 ];
 
-/// Programs that test against implementations of other houses, and the packages that have them. Where a program is
-/// there already, from wherever it came, its package is not asked for.
-const PROGRAMS: &[(&str, &str)] = &[("node", "nodejs"), ("npm", "npm"), ("pip3", "python3-pip")];
+/// To run the tests: what else they compare with, drive or check.
+const TEST: &[&str] = &["chromium", "faketime", "opensc", "openssl", "python3-venv", "systemd", "zbar-tools"];
+
+/// Programs that the tests compare with, and the packages that have them. Where a program is there already, from wherever
+/// it came, its package is not asked for.
+const TEST_PROGRAMS: &[(&str, &str)] = &[("node", "nodejs"), ("npm", "npm"), ("pip3", "python3-pip")];
+
+/// What the packages are for. Each includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(crate) enum Purpose {
+    /// Compile all programs.
+    Build,
+    /// Run the demo.
+    Demo,
+    /// Run all tests, and the demo by script.
+    Test,
+}
 
 /// Installs what is missing. Quiet when nothing is.
-pub(crate) fn install() -> Result<()> {
-    let missing: Vec<&str> = BUILD
-        .iter()
-        .chain(RUN)
-        .copied()
-        .filter(|package| !is_installed(package))
-        .chain(PROGRAMS.iter().filter(|(program, _)| !is_program(program)).map(|(_, package)| *package))
-        .collect();
+pub(crate) fn install(purpose: Purpose, progress: &Progress) -> Result<()> {
+    let missing = missing(purpose);
     if missing.is_empty() {
         return Ok(());
     }
-    eprintln!("installing {} Debian packages: {}", missing.len(), missing.join(" "));
-    apt(&["update", "-qq"])?;
-    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
-    arguments.extend(missing);
-    apt(&arguments)
+    let words = format!("installing {} Debian packages: {}", missing.len(), missing.join(" "));
+    progress.begin(Phase::Install, "%", &words);
+    apt(&["update", "-qq"], progress)?;
+    let mut arguments = vec![
+        "install",
+        "-y",
+        "-qq",
+        "--no-install-recommends",
+        "-o",
+        "APT::Status-Fd=1",
+        "-o",
+        "Dpkg::Use-Pty=0",
+    ];
+    arguments.extend(&missing);
+    apt(&arguments, progress)?;
+    progress.finish(&format!("{} Debian packages: {}", missing.len(), missing.join(" ")));
+    Ok(())
+}
+
+fn missing(purpose: Purpose) -> Vec<&'static str> {
+    let mut packages = BUILD.to_vec();
+    if purpose >= Purpose::Demo {
+        packages.extend(DEMO);
+    }
+    if purpose >= Purpose::Test {
+        packages.extend(TEST);
+    }
+    packages.retain(|package| !is_installed(package));
+    if purpose >= Purpose::Test {
+        packages.extend(
+            TEST_PROGRAMS.iter().filter(|(program, _)| !is_program(program)).map(|(_, package)| *package),
+        );
+    }
+    packages
 }
 
 fn is_installed(package: &str) -> bool {
@@ -76,7 +111,7 @@ fn is_program(name: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|at| at.join(name).is_file()))
 }
 
-fn apt(arguments: &[&str]) -> Result<()> {
+fn apt(arguments: &[&str], progress: &Progress) -> Result<()> {
     let mut command = if is_root()? {
         Command::new("apt-get")
     } else {
@@ -84,24 +119,77 @@ fn apt(arguments: &[&str]) -> Result<()> {
         sudo.arg("apt-get");
         sudo
     };
-    let output = command
+    let mut child = command
         .args(["-o", "DPkg::Lock::Timeout=300"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .context(
             "packages are missing and apt-get cannot be started: this needs Debian, as root or with sudo",
         )?;
-    if output.status.success() {
+    let (output, mut errors) = (child.stdout.take(), child.stderr.take());
+    let errors = thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(errors) = &mut errors {
+            errors.read_to_end(&mut text).ok();
+        }
+        text
+    });
+    for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
+        if let Some((percent, what)) = status(&line.context("cannot read what apt-get prints")?) {
+            progress.advance(percent, 100, &what);
+        }
+    }
+    if child.wait().context("cannot wait for apt-get")?.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    bail!("apt-get {} failed:\n{said}", arguments.join(" "))
+    let errors = errors.join().unwrap_or_default();
+    bail!("apt-get {} failed:\n{}", arguments.join(" "), String::from_utf8_lossy(&errors))
+}
+
+/// A line of `APT::Status-Fd`: `dlstatus:number:percent:text` while packages are fetched, `pmstatus:package:percent:text` while
+/// they are installed (apt's README.progress-reporting). Fetching counts as the first half.
+fn status(line: &str) -> Option<(u32, String)> {
+    let mut parts = line.splitn(4, ':');
+    let offset = match parts.next()? {
+        "dlstatus" => 0,
+        "pmstatus" => 50,
+        _ => return None,
+    };
+    let percent: u32 = parts.nth(1)?.split('.').next()?.parse().ok()?;
+    Some((offset + percent.min(100) / 2, parts.next()?.to_owned()))
 }
 
 fn is_root() -> Result<bool> {
-    // `USER` may be unset in a container; `id` is not.
+    // `USER` may be unset in a container; `id` is always there.
     let output = Command::new("id").arg("-u").output().context("cannot start `id`")?;
     Ok(output.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apt_status_fetching_is_the_first_half() {
+        let fetched = status("dlstatus:3:40.5000:Retrieving file 3 of 22").unwrap();
+        assert_eq!(fetched, (20, "Retrieving file 3 of 22".to_owned()));
+        let installed = status("pmstatus:pcscd:45.8333:Unpacking pcscd: amd64").unwrap();
+        assert_eq!(installed, (72, "Unpacking pcscd: amd64".to_owned()));
+    }
+
+    #[test]
+    fn apt_status_of_other_lines_is_none() {
+        for line in ["", "Reading package lists...", "dlstatus:3", "pmstatus:a:b:c", "dlstatus:1:"] {
+            assert_eq!(status(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn purposes_each_include_the_one_before() {
+        assert!(Purpose::Build < Purpose::Demo && Purpose::Demo < Purpose::Test);
+    }
 }
