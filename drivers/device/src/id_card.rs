@@ -9,15 +9,15 @@ use id_reader::{CardFault, IdCard, IdReader, Link, LinkFault, ReaderFault, Refus
 
 use crate::desk::{Desk, Gone};
 
-/// Between two looks for a card.
+/// Interval between two polls for a card.
 const LOOK: Duration = Duration::from_millis(200);
-/// Before the line is opened again.
+/// Pause before the serial line is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Looks in a row that find no card before it counts as lifted: a card that is missed once and lies there
-/// still must not begin a second visit.
+/// Number of polls in a row without a card after which the card counts as lifted: a card that stays on the reader and is
+/// missed once must not begin a second visit.
 const EMPTY_MIN: u32 = 2;
 
-/// Runs until the kiosk is gone.
+/// Runs until the kiosk closes the connection.
 pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) {
     loop {
         let Ok(fault) = serve(desk, recorder, tty, baud) else { return };
@@ -28,7 +28,7 @@ pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) {
     }
 }
 
-/// The line; whoever waits on it is alive.
+/// A link that records a heartbeat with every call: a driver that waits for the line does not hang.
 struct Beating<'a> {
     link: RecordedLink<SerialLink>,
     desk: &'a Desk,
@@ -50,7 +50,7 @@ impl Link for Beating<'_> {
     }
 }
 
-/// Comes back with what is wrong with the line when it has to be opened again.
+/// Returns the link's fault when the serial line has to be opened again.
 fn serve(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkFault, Gone> {
     let link = match SerialLink::open(tty, baud) {
         Ok(link) => RecordedLink::new(link, recorder.clone()),
@@ -60,19 +60,19 @@ fn serve(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkF
     let mut reader = IdReader::new(Beating { link, desk });
     orders.note(Asked::SamId);
     if let Ok(id) = reader.sam_id() {
-        tracing::info!(%id, "security module of the ID reader");
+        tracing::info!(%id, "ID reader: security module (SAM) number");
     }
-    // A card that lies there at the start has been read by nobody, and its holder may be gone.
-    let (mut lies, mut empty) = (true, 0);
+    // A card that lies on the reader at the start is not read: its holder may have left.
+    let (mut card_present, mut empty_polls) = (true, 0);
     loop {
         orders.note(Asked::Find);
         let outcome = match reader.find() {
-            Ok(true) if lies => {
-                empty = 0;
+            Ok(true) if card_present => {
+                empty_polls = 0;
                 Ok(())
             }
             Ok(true) => {
-                (lies, empty) = (true, 0);
+                (card_present, empty_polls) = (true, 0);
                 desk.health(Health::Ready)?;
                 desk.event(Event::IdCardSeen)?;
                 orders.note(Asked::Read);
@@ -81,13 +81,14 @@ fn serve(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkF
                 outcome
             }
             Ok(false) => {
-                empty += 1;
-                lies &= empty < EMPTY_MIN;
+                empty_polls += 1;
+                card_present &= empty_polls < EMPTY_MIN;
                 Ok(())
             }
             Err(fault) => Err(fault),
         };
-        // A garbled answer was asked for twice, and silence was waited out: whoever stands there is told at once.
+        // The driver has already repeated the command after a garbled answer, and waited for a missing one: the fault is
+        // reported at once.
         match outcome {
             Ok(()) => desk.health(Health::Ready)?,
             Err(ReaderFault::Link(fault)) if fault != LinkFault::TimedOut => return Ok(fault),
@@ -104,8 +105,8 @@ fn serve(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkF
     }
 }
 
-/// What the kiosk hears of a reading, and what that says about the reader. The address, the photo and all
-/// else end here.
+/// The event that the kiosk receives about a reading, and whether the reader works. Address, photo and all other data are
+/// dropped here.
 fn told(reading: Result<id_reader::Reading, CardFault>) -> (Event, Result<(), ReaderFault>) {
     match reading {
         Ok(reading) => (Event::IdCardRead(Box::new(holder(&reading.card))), Ok(())),

@@ -1,4 +1,4 @@
-//! A receipt printer, on whatever line it is.
+//! A receipt printer on a serial, USB or TCP link.
 
 use std::time::{Duration, Instant};
 
@@ -10,21 +10,21 @@ use printer::{Link, LinkFault, Printer, Profile, SerialLink, Status, TcpLink, Us
 
 use crate::desk::{Desk, Gone};
 
-/// The printer is asked how it is this often while it is idle.
+/// Interval at which an idle printer is asked for its status.
 const ASK: Duration = Duration::from_secs(1);
-/// Before the line is opened again.
+/// Pause before the link is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Answers that may be missing in a row before the printer counts as mute.
+/// Number of status requests in a row without an answer after which the printer counts as not responding.
 const SILENT_MAX: u32 = 2;
 
-/// Runs until the kiosk is gone.
+/// Runs until the kiosk closes the connection.
 ///
 /// # Errors
-/// When the site file names a profile that does not exist: no restart mends that.
+/// When the site file names a profile that does not exist: a restart does not help.
 pub(crate) fn run(desk: &Desk, recorder: &Recorder, link: &PrinterLink, profile: &str) -> Result<()> {
     let profile = Profile::named(profile)
-        .with_context(|| format!("there is no printer profile `{profile}`: correct the site file"))?;
-    // Kept when its line is opened again: it knows whether a fragment of a receipt hangs in it.
+        .with_context(|| format!("unknown printer profile `{profile}`: correct the site file"))?;
+    // Kept when the link is opened again: the driver knows whether the printer holds a fragment of a receipt.
     let mut printer = None;
     loop {
         let Ok(fault) = serve(desk, recorder, link, &profile, &mut printer) else { return Ok(()) };
@@ -35,7 +35,7 @@ pub(crate) fn run(desk: &Desk, recorder: &Recorder, link: &PrinterLink, profile:
     }
 }
 
-/// Comes back with what is wrong with the line when it has to be opened again.
+/// Returns the link's fault when the link has to be opened again.
 fn serve(
     desk: &Desk,
     recorder: &Recorder,
@@ -55,7 +55,7 @@ fn serve(
         None => printer.insert(Printer::open(link, profile.clone())),
     };
     let mut ask_at = Instant::now();
-    let mut silent = 0;
+    let mut unanswered = 0;
     loop {
         if let Some((ticket, work)) = desk.order(ask_at.saturating_duration_since(Instant::now()))? {
             let answer = if let Work::Print(receipt) = work {
@@ -75,13 +75,13 @@ fn serve(
         }
         match printer.status() {
             Ok(status) => {
-                silent = 0;
+                unanswered = 0;
                 desk.health(health_of(status))?;
             }
             Err(LinkFault::TimedOut) => {
-                silent += 1;
-                if silent < SILENT_MAX {
-                    // At once: whoever stands there is to be told within a second.
+                unanswered += 1;
+                if unanswered < SILENT_MAX {
+                    // Ask again at once: the resident is to be informed within a second.
                     continue;
                 }
                 desk.health(Health::NeedsAttention(Attention::Mute))?;

@@ -10,14 +10,14 @@ use serialport::SerialPort;
 
 use crate::desk::{Desk, Gone};
 
-/// One look at the line; an order waits no longer than this.
+/// Longest wait for bytes of the scanner, and thereby the longest delay of a request.
 const READ: Duration = Duration::from_millis(20);
-/// Before the line is opened again.
+/// Pause before the serial line is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs until the kiosk is gone.
+/// Runs until the kiosk closes the connection.
 pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32, line: &ScannerLine) {
-    // These outlive the line: a scanner that is plugged in again goes on as it was told.
+    // Kept while the serial line is closed: a scanner that is plugged in again continues in its last state.
     let mut scanning = true;
     let mut hold = Hold::new();
     loop {
@@ -30,7 +30,7 @@ pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32, line: 
     }
 }
 
-/// Comes back with `Ok` when the scanner is unplugged.
+/// Returns `Ok` when the scanner is unplugged.
 fn serve(
     desk: &Desk,
     recorder: &Recorder,
@@ -80,15 +80,15 @@ fn serve(
             }
             Err(_) => return Ok(()),
         };
-        // A scanner that lies on a stand sends a code again and again for as long as it is held there.
-        let seen = codes.into_iter().map(|mut code| std::mem::take(&mut *code)).collect();
-        for code in hold.fresh(seen, Instant::now()).into_iter().filter(|_| *scanning) {
+        // A scanner on a stand sends a code repeatedly for as long as the code is held in front of it.
+        let codes = codes.into_iter().map(|mut code| std::mem::take(&mut *code)).collect();
+        for code in hold.fresh(codes, Instant::now()).into_iter().filter(|_| *scanning) {
             desk.event(Event::Code(code.into()))?;
         }
     }
 }
 
-/// Tells the scanner to look for codes or to stop, if it is one that wants to be told.
+/// Sends the scanner its start or stop command, if one is configured.
 fn trigger(port: &mut dyn SerialPort, line: &ScannerLine, on: bool) -> std::io::Result<()> {
     port.write_all(if on { &line.start } else { &line.stop })
 }

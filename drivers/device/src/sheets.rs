@@ -1,4 +1,4 @@
-//! An A4 printer that speaks IPP.
+//! A document printer (A4) that is reached by IPP.
 
 use std::time::{Duration, Instant};
 
@@ -8,18 +8,18 @@ use printer::{SheetPrinter, SheetStatus, Why};
 
 use crate::desk::{Desk, Gone};
 
-/// The printer is asked how it is this often while it is idle: some wake up for it.
+/// Interval at which an idle printer is asked for its status. Some printers wake up for each request.
 const ASK: Duration = Duration::from_secs(5);
-/// The same while somebody may be filling the tray.
+/// The interval while the printer is not ready: a person may be filling the tray.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Runs until the kiosk is gone.
+/// Runs until the kiosk closes the connection.
 ///
 /// # Errors
-/// When the site file's address is none: no restart mends that.
+/// When the address in the site file is invalid: a restart does not help.
 pub(crate) fn run(desk: &Desk, url: &str) -> Result<()> {
     let printer = SheetPrinter::at(url)?;
-    // The kiosk is gone, which is how this ends.
+    // The only error is that the kiosk closed the connection, which is the normal end.
     serve(desk, &printer).ok();
     Ok(())
 }
