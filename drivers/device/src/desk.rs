@@ -162,7 +162,10 @@ fn leave(error: &WireError) -> ! {
             process::exit(0)
         }
         WireError::Length(_) | WireError::Malformed(_) | WireError::Version(_) => {
-            tracing::error!(error = error as &dyn std::error::Error, "protocol error from the kiosk: device process ends");
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "protocol error from the kiosk: device process ends"
+            );
             process::exit(1)
         }
     }

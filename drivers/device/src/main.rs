@@ -40,8 +40,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let name =
-        std::env::args().nth(1).context("usage: kiosk-device <name>, with a UNIX socket as standard input")?;
+    let name = std::env::args()
+        .nth(1)
+        .context("usage: kiosk-device <name>, with a UNIX socket as standard input")?;
     let socket = std::io::stdin().as_fd().try_clone_to_owned().context("cannot duplicate standard input")?;
     let mut socket = UnixStream::from(socket);
     write_version(&mut socket)?;

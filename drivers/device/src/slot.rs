@@ -167,7 +167,9 @@ impl Slot<'_> {
                     let read = self.reader.finish(*guarded, &answer, &mut || self.desk.beat());
                     return self.came_to(read);
                 }
-                Err(fault) => tracing::warn!(%fault, "PSAM failed: card authentication requested from the kiosk"),
+                Err(fault) => {
+                    tracing::warn!(%fault, "PSAM failed: card authentication requested from the kiosk")
+                }
             }
         }
         self.desk.event(Event::CardNeedsAuthority(Box::new(guarded.request().clone())))?;

@@ -1,4 +1,4 @@
-//! What a line or a reader may do wrong: every wait ends, nothing is believed, and the next question works.
+//! Faults of the link and the reader: every wait is bounded, no invalid answer is accepted, and the next command works.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use id_reader::{CardFault, LinkFault, ReaderFault, Refusal};
 
 use crate::far_side::{FarSide, Fault, framed, reading, text};
 
-/// Longer than any single question may take.
+/// Upper bound for the time of any single command.
 const BOUND: Duration = Duration::from_secs(10);
 
 #[test]
-fn every_fault_of_an_answer_is_named_bounded_and_over_with_its_cause() {
+fn answer_faults_are_reported_in_time_and_recover() {
     let garbage: Vec<u8> = (0..2000_u32).map(|n| (n * 7 + 3) as u8).collect();
     let preambles = [0xAA, 0xAA, 0xAA, 0x96, 0x69].repeat(300);
     for (fault, expected) in [
@@ -39,7 +39,7 @@ fn every_fault_of_an_answer_is_named_bounded_and_over_with_its_cause() {
 }
 
 #[test]
-fn an_answer_that_was_garbled_once_is_asked_for_again() {
+fn command_is_repeated_after_a_garbled_answer() {
     for fault in [Fault::Checksum, Fault::Truncated(8), Fault::Length(2), Fault::Instead(vec![0xAA; 50])] {
         let far = FarSide::new();
         {
@@ -57,7 +57,7 @@ fn noise_before_an_answer_is_skipped() {
         vec![0x00],
         vec![0xAA, 0xAA],
         vec![0xAA, 0xAA, 0xAA, 0x96, 0xFF],
-        // The beginnings of frames that never end, or whose end is the true answer.
+        // Beginnings of frames that never end, or that end inside the valid answer.
         vec![0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x05, 0x08],
         vec![0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x06],
         framed(&[0; 30])[..20].to_vec(),
@@ -71,7 +71,7 @@ fn noise_before_an_answer_is_skipped() {
 }
 
 #[test]
-fn a_slow_line_is_waited_for() {
+fn slow_line_is_read_completely() {
     let far = FarSide::new();
     far.lay(&text());
     // 9,600 bit/s.
@@ -82,7 +82,7 @@ fn a_slow_line_is_waited_for() {
 }
 
 #[test]
-fn a_reader_that_fails_while_it_reads_is_not_taken_for_a_bad_card() {
+fn reader_fault_during_reading_is_not_a_card_fault() {
     for (fault, expected) in [
         (Fault::Silent, ReaderFault::Mute),
         (Fault::Unplugged, ReaderFault::Link(LinkFault::Gone)),
@@ -96,9 +96,9 @@ fn a_reader_that_fails_while_it_reads_is_not_taken_for_a_bad_card() {
 }
 
 #[test]
-fn a_reading_that_is_cut_or_of_another_length_is_no_card() {
-    let whole = reading(&text());
-    for body in [&whole[..whole.len() - 1], &whole[..300], &[&whole[..], &[0]].concat()] {
+fn card_answer_of_wrong_length_is_rejected() {
+    let complete = reading(&text());
+    for body in [&complete[..complete.len() - 1], &complete[..300], &[&complete[..], &[0]].concat()] {
         let far = FarSide::new();
         far.lay(&text());
         far.state().answers([0x30, 1], body);
@@ -107,7 +107,7 @@ fn a_reading_that_is_cut_or_of_another_length_is_no_card() {
 }
 
 #[test]
-fn a_card_lifted_in_mid_reading_ends_the_reading() {
+fn card_lifted_during_reading_is_unreadable() {
     let far = FarSide::new();
     far.lay(&text());
     {

@@ -1,11 +1,11 @@
-//! Cards that are read, and cards that are not.
+//! Reading of cards, and refusal of cards.
 
 use id_reader::{CardFault, IdCard, ReaderFault, Refusal, Status};
 
 use crate::far_side::{FarSide, framed, photo, reading, text};
 
 #[test]
-fn a_card_is_found_selected_and_read_once() {
+fn card_is_found_selected_and_read_once() {
     let far = FarSide::new();
     let mut reader = far.reader();
     assert_eq!(reader.find(), Ok(false));
@@ -22,7 +22,7 @@ fn a_card_is_found_selected_and_read_once() {
 }
 
 #[test]
-fn fingerprints_come_when_they_are_asked_for() {
+fn fingerprints_are_read_on_request() {
     let far = FarSide::new();
     far.lay(&text());
     let answer = [&[0, 0, 0x90, 1, 0, 4, 0, 2, 0], text().as_slice(), &photo(), &[0x77; 512]].concat();
@@ -32,7 +32,7 @@ fn fingerprints_come_when_they_are_asked_for() {
 }
 
 #[test]
-fn an_address_that_was_added_later_is_read_or_is_not_there() {
+fn added_address_is_read_or_absent() {
     let far = FarSide::new();
     far.state().answers([0x30, 0x03], &[0, 0, 0x91]);
     assert_eq!(far.reader().new_address(), Ok(None));
@@ -45,7 +45,7 @@ fn an_address_that_was_added_later_is_read_or_is_not_there() {
 }
 
 #[test]
-fn the_module_tells_its_state_and_its_number() {
+fn sam_status_number_and_reset_are_reported() {
     let far = FarSide::new();
     let mut reader = far.reader();
     assert_eq!(reader.sam_status(), Ok(()));
@@ -61,7 +61,7 @@ fn the_module_tells_its_state_and_its_number() {
 }
 
 #[test]
-fn a_card_that_is_still_moving_is_read_at_a_later_attempt() {
+fn failed_reading_is_repeated_after_finding_the_card() {
     let far = FarSide::new();
     far.lay(&text());
     far.state().answers_in_turn([0x30, 0x01], &[&[0, 0, 0x41], &reading(&text())]);
@@ -71,7 +71,7 @@ fn a_card_that_is_still_moving_is_read_at_a_later_attempt() {
 }
 
 #[test]
-fn each_refusal_has_its_reason_after_a_bounded_number_of_attempts() {
+fn refusals_have_a_reason_after_bounded_attempts() {
     for (command, body, expected, attempts) in [
         ([0x20, 2], [0, 0, 0x81], Refusal::Unreadable, 3),
         ([0x30, 1], [0, 0, 0x41], Refusal::Unreadable, 3),
@@ -92,7 +92,7 @@ fn each_refusal_has_its_reason_after_a_bounded_number_of_attempts() {
 }
 
 #[test]
-fn a_card_that_was_lifted_is_not_tried_again() {
+fn lifted_card_is_not_read_again() {
     let far = FarSide::new();
     far.lay(&text());
     far.state().answers([0x30, 1], &[0, 0, 0x41]);
@@ -103,7 +103,7 @@ fn a_card_that_was_lifted_is_not_tried_again() {
 }
 
 #[test]
-fn a_text_that_makes_no_sense_and_an_unknown_kind_are_told_apart() {
+fn invalid_text_and_unknown_kind_are_distinguished() {
     let mut wrong_check = text();
     wrong_check[122 + 34] ^= 1;
     let mut unknown_kind = text();
@@ -116,13 +116,13 @@ fn a_text_that_makes_no_sense_and_an_unknown_kind_are_told_apart() {
 }
 
 #[test]
-fn an_answer_that_comes_late_is_not_taken_for_the_next() {
+fn late_answer_is_not_taken_for_the_next() {
     let far = FarSide::new();
     far.lay(&text());
-    // It came before the next question: it is thrown away.
+    // The answer arrives before the next command: it is discarded.
     far.state().say(&framed(&[0, 0, 0x80]));
     assert_eq!(far.reader().find(), Ok(true));
-    // It comes in place of the answer: its form gives it away.
+    // The answer arrives in place of the expected one: its form does not match.
     far.state().answers([0x20, 0x01], &reading(&text()));
     assert!(matches!(far.reader().find(), Err(ReaderFault::OutOfTurn(_))));
 }
