@@ -72,7 +72,7 @@ impl Still {
 }
 
 /// Runs until the kiosk closes the connection.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, path: &str, setup: CameraSetup) {
+pub(crate) fn run(host: &Desk, recorder: &Recorder, path: &str, setup: CameraSetup) {
     // Kept between streams: a code that is still held when the stream restarts is not reported again, and scanning that
     // was switched off stays off.
     let mut watch = Watch {
@@ -85,12 +85,12 @@ pub(crate) fn run(desk: &Desk, recorder: &Recorder, path: &str, setup: CameraSet
         held_at: None,
     };
     loop {
-        let health = match watch.serve(desk, recorder, path) {
+        let health = match watch.serve(host, recorder, path) {
             Err(Gone) => return,
             Ok(SourceError::Stalled) => Health::Failed,
             Ok(_) => Health::Absent,
         };
-        if watch.preview_ends(desk).is_err() || desk.health(health).is_err() || desk.away(PAUSE).is_err() {
+        if watch.preview_ends(host).is_err() || host.health(health).is_err() || host.away(PAUSE).is_err() {
             return;
         }
     }
@@ -111,7 +111,7 @@ struct Watch {
 
 impl Watch {
     /// Returns the camera's fault when the camera has to be opened again.
-    fn serve(&mut self, desk: &Desk, recorder: &Recorder, path: &str) -> Result<SourceError, Gone> {
+    fn serve(&mut self, host: &Desk, recorder: &Recorder, path: &str) -> Result<SourceError, Gone> {
         let mut frames = match source::open(path, self.setup.exposure) {
             Ok(frames) => frames,
             Err(error) => return Ok(error),
@@ -120,14 +120,14 @@ impl Watch {
         let mut decoder = Decoder::new();
         let mut size = (0, 0);
         loop {
-            while let Some((ticket, work)) = desk.order(Duration::ZERO)? {
+            while let Some((id, work)) = host.order(Duration::ZERO)? {
                 let answer = if let Work::Scan(on) = work {
                     self.scanning = on;
                     Ok(Answer::Scanning(on))
                 } else {
                     Err(Fault::NotMine)
                 };
-                desk.answer(ticket, answer)?;
+                host.answer(id, answer)?;
             }
             let frame = match frames.next(Instant::now() + STALL) {
                 Ok(frame) => frame,
@@ -140,9 +140,9 @@ impl Watch {
                 size = (frame.width(), frame.height());
                 recorder.note(What::Note(format!("frames of {} × {}", size.0, size.1)));
             }
-            desk.beat();
+            host.beat();
             match self.still.take(&frame, Instant::now()) {
-                Pictures::Change => desk.health(Health::Ready)?,
+                Pictures::Change => host.health(Health::Ready)?,
                 Pictures::May => continue,
                 Pictures::DoNot => {
                     recorder.note(What::Note("camera repeats one picture".into()));
@@ -152,43 +152,43 @@ impl Watch {
             if self.scanning {
                 let now = Instant::now();
                 let look = decoder.look(&frame, now + BUDGET);
-                self.tell(desk, &frame, look, now)?;
+                self.tell(host, &frame, look, now)?;
             } else {
-                self.preview_ends(desk)?;
+                self.preview_ends(host)?;
             }
         }
     }
 
-    fn tell(&mut self, desk: &Desk, frame: &Frame, look: Look, now: Instant) -> Result<(), Gone> {
+    fn tell(&mut self, host: &Desk, frame: &Frame, look: Look, now: Instant) -> Result<(), Gone> {
         if look.near {
             self.held_at = Some(now);
         }
         for code in self.hold.fresh(look.codes, now) {
             if code.len() <= CODE_MAX {
-                desk.event(Event::Code(code.into()))?;
+                host.event(Event::Code(code.into()))?;
             }
         }
         if let Some(hint) = look.hint
             && self.hinted.is_none_or(|at| now.duration_since(at) >= HINT_EVERY)
         {
             self.hinted = Some(now);
-            desk.event(Event::CodeHint(hint))?;
+            host.event(Event::CodeHint(hint))?;
         }
         let held = self.held_at.is_some_and(|at| now.duration_since(at) < HELD_FOR);
         if !held {
-            return self.preview_ends(desk);
+            return self.preview_ends(host);
         }
         if self.setup.preview && self.previewed.is_none_or(|at| now.duration_since(at) >= PREVIEW_EVERY) {
             self.previewed = Some(now);
-            desk.event(Event::Preview(Some(Preview::of(frame))))?;
+            host.event(Event::Preview(Some(Preview::of(frame))))?;
         }
         Ok(())
     }
 
     /// Ends the preview: no code is held to the camera any longer, so no person may be shown.
-    fn preview_ends(&mut self, desk: &Desk) -> Result<(), Gone> {
+    fn preview_ends(&mut self, host: &Desk) -> Result<(), Gone> {
         match self.previewed.take() {
-            Some(_) => desk.event(Event::Preview(None)),
+            Some(_) => host.event(Event::Preview(None)),
             None => Ok(()),
         }
     }

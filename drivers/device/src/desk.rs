@@ -100,16 +100,16 @@ impl Desk {
         let until = Instant::now() + pause;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if let Some((ticket, _)) = self.order(left)? {
-                self.answer(ticket, Err(Fault::Unavailable))?;
+            if let Some((id, _)) = self.order(left)? {
+                self.answer(id, Err(Fault::Unavailable))?;
             } else if left.is_zero() {
                 return Ok(());
             }
         }
     }
 
-    pub(crate) fn answer(&self, ticket: Ticket, answer: Result<Answer, Fault>) -> Result<(), Gone> {
-        self.send(FromDevice::Answer(ticket, answer))
+    pub(crate) fn answer(&self, id: Ticket, answer: Result<Answer, Fault>) -> Result<(), Gone> {
+        self.send(FromDevice::Answer(id, answer))
     }
 
     pub(crate) fn event(&self, event: Event) -> Result<(), Gone> {
@@ -139,9 +139,9 @@ fn sort(
     beat: &Beat,
 ) {
     let reply = match message {
-        ToDevice::Do(ticket, work) => match orders.try_send((ticket, work)) {
+        ToDevice::Do(id, work) => match orders.try_send((id, work)) {
             Ok(()) | Err(TrySendError::Disconnected(_)) => None,
-            Err(TrySendError::Full(_)) => Some(FromDevice::Answer(ticket, Err(Fault::Busy))),
+            Err(TrySendError::Full(_)) => Some(FromDevice::Answer(id, Err(Fault::Busy))),
         },
         ToDevice::Ping(number) => beat.is_fresh().then_some(FromDevice::Pong(number)),
         // No driver here has a request that could be interrupted half way, and the device is open already.

@@ -18,11 +18,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 const EMPTY_MIN: u32 = 2;
 
 /// Runs until the kiosk closes the connection.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) {
+pub(crate) fn run(host: &Desk, recorder: &Recorder, tty: &str, baud: u32) {
     loop {
-        let Ok(fault) = serve(desk, recorder, tty, baud) else { return };
+        let Ok(fault) = serve(host, recorder, tty, baud) else { return };
         let health = if fault == LinkFault::Busy { Health::Failed } else { Health::Absent };
-        if desk.health(health).is_err() || desk.away(PAUSE).is_err() {
+        if host.health(health).is_err() || host.away(PAUSE).is_err() {
             return;
         }
     }
@@ -51,13 +51,13 @@ impl Link for Beating<'_> {
 }
 
 /// Returns the link's fault when the serial line has to be opened again.
-fn serve(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkFault, Gone> {
+fn serve(host: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkFault, Gone> {
     let link = match SerialLink::open(tty, baud) {
         Ok(link) => RecordedLink::new(link, recorder.clone()),
         Err(fault) => return Ok(fault),
     };
     let orders = link.orders();
-    let mut reader = IdReader::new(Beating { link, desk });
+    let mut reader = IdReader::new(Beating { link, desk: host });
     orders.note(Asked::SamId);
     if let Ok(id) = reader.sam_id() {
         tracing::info!(%id, "ID reader: security module (SAM) number");
@@ -73,11 +73,11 @@ fn serve(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkF
             }
             Ok(true) => {
                 (card_present, empty_polls) = (true, 0);
-                desk.health(Health::Ready)?;
-                desk.event(Event::IdCardSeen)?;
+                host.health(Health::Ready)?;
+                host.event(Event::IdCardSeen)?;
                 orders.note(Asked::Read);
                 let (event, outcome) = told(reader.read());
-                desk.event(event)?;
+                host.event(event)?;
                 outcome
             }
             Ok(false) => {
@@ -90,17 +90,17 @@ fn serve(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkF
         // The driver has already repeated the command after a garbled answer, and waited for a missing one: the fault is
         // reported at once.
         match outcome {
-            Ok(()) => desk.health(Health::Ready)?,
+            Ok(()) => host.health(Health::Ready)?,
             Err(ReaderFault::Link(fault)) if fault != LinkFault::TimedOut => return Ok(fault),
             Err(ReaderFault::Mute | ReaderFault::Link(_)) => {
-                desk.health(Health::NeedsAttention(Attention::Mute))?;
+                host.health(Health::NeedsAttention(Attention::Mute))?;
             }
             Err(ReaderFault::Garbled | ReaderFault::OutOfTurn(_) | ReaderFault::Refused(_)) => {
-                desk.health(Health::Failed)?;
+                host.health(Health::Failed)?;
             }
         }
-        while let Some((ticket, _)) = desk.order(LOOK)? {
-            desk.answer(ticket, Err(Fault::NotMine))?;
+        while let Some((id, _)) = host.order(LOOK)? {
+            host.answer(id, Err(Fault::NotMine))?;
         }
     }
 }

@@ -51,20 +51,20 @@ fn run() -> Result<()> {
         bail!("first message from the kiosk is not Open: device configuration missing");
     };
     tracing::info!(%name, "device process started");
-    let desk = Desk::start(socket)?;
+    let host = Desk::start(socket)?;
     let recorder = Recorder::from_environment(&name);
     match config {
         DeviceConfig::Card { reader, psam, older } => {
-            slot::run(&desk, &recorder, &slot::Setup { reader, psam, older });
+            slot::run(&host, &recorder, &slot::Setup { reader, psam, older });
         }
-        DeviceConfig::Camera { source, setup } => camera::run(&desk, &recorder, &source, setup),
-        DeviceConfig::Scanner { tty, baud, line } => scanner::run(&desk, &recorder, &tty, baud, &line),
-        DeviceConfig::IdReader { tty, baud } => id_card::run(&desk, &recorder, &tty, baud),
+        DeviceConfig::Camera { source, setup } => camera::run(&host, &recorder, &source, setup),
+        DeviceConfig::Scanner { tty, baud, line } => scanner::run(&host, &recorder, &tty, baud, &line),
+        DeviceConfig::IdReader { tty, baud } => id_card::run(&host, &recorder, &tty, baud),
         DeviceConfig::ReceiptPrinter { link, profile } => {
-            printing::run(&desk, &recorder, &link, &profile)?;
+            printing::run(&host, &recorder, &link, &profile)?;
         }
-        DeviceConfig::SheetPrinter { url } => sheets::run(&desk, &url)?,
-        DeviceConfig::Signal { tty, baud, relays } => signal::run(&desk, &tty, baud, relays),
+        DeviceConfig::SheetPrinter { url } => sheets::run(&host, &url)?,
+        DeviceConfig::Signal { tty, baud, relays } => signal::run(&host, &tty, baud, relays),
     }
     Ok(())
 }

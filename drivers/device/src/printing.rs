@@ -21,15 +21,15 @@ const SILENT_MAX: u32 = 2;
 ///
 /// # Errors
 /// When the site file names a profile that does not exist: a restart does not help.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, link: &PrinterLink, profile: &str) -> Result<()> {
+pub(crate) fn run(host: &Desk, recorder: &Recorder, link: &PrinterLink, profile: &str) -> Result<()> {
     let profile = Profile::named(profile)
         .with_context(|| format!("unknown printer profile `{profile}`: correct the site file"))?;
     // Kept when the link is opened again: the driver knows whether the printer holds a fragment of a receipt.
     let mut printer = None;
     loop {
-        let Ok(fault) = serve(desk, recorder, link, &profile, &mut printer) else { return Ok(()) };
+        let Ok(fault) = serve(host, recorder, link, &profile, &mut printer) else { return Ok(()) };
         let health = if fault == LinkFault::Busy { Health::Failed } else { Health::Absent };
-        if desk.health(health).is_err() || desk.away(PAUSE).is_err() {
+        if host.health(health).is_err() || host.away(PAUSE).is_err() {
             return Ok(());
         }
     }
@@ -37,7 +37,7 @@ pub(crate) fn run(desk: &Desk, recorder: &Recorder, link: &PrinterLink, profile:
 
 /// Returns the link's fault when the link has to be opened again.
 fn serve(
-    desk: &Desk,
+    host: &Desk,
     recorder: &Recorder,
     link: &PrinterLink,
     profile: &Profile,
@@ -57,17 +57,17 @@ fn serve(
     let mut ask_at = Instant::now();
     let mut unanswered = 0;
     loop {
-        if let Some((ticket, work)) = desk.order(ask_at.saturating_duration_since(Instant::now()))? {
+        if let Some((id, work)) = host.order(ask_at.saturating_duration_since(Instant::now()))? {
             let answer = if let Work::Print(receipt) = work {
-                desk.health(Health::Busy)?;
+                host.health(Health::Busy)?;
                 if recorder.is_on() {
                     recorder.note(order(&receipt));
                 }
-                Ok(Answer::Printed(printer.print(&receipt, &mut |_| desk.beat())))
+                Ok(Answer::Printed(printer.print(&receipt, &mut |_| host.beat())))
             } else {
                 Err(Fault::NotMine)
             };
-            desk.answer(ticket, answer)?;
+            host.answer(id, answer)?;
             ask_at = Instant::now();
         }
         if Instant::now() < ask_at {
@@ -76,7 +76,7 @@ fn serve(
         match printer.status() {
             Ok(status) => {
                 unanswered = 0;
-                desk.health(health_of(status))?;
+                host.health(health_of(status))?;
             }
             Err(LinkFault::TimedOut) => {
                 unanswered += 1;
@@ -84,7 +84,7 @@ fn serve(
                     // Ask again at once: the resident is to be informed within a second.
                     continue;
                 }
-                desk.health(Health::NeedsAttention(Attention::Mute))?;
+                host.health(Health::NeedsAttention(Attention::Mute))?;
             }
             Err(fault @ (LinkFault::Absent | LinkFault::Busy | LinkFault::Gone | LinkFault::Failed(_))) => {
                 return Ok(fault);

@@ -16,15 +16,15 @@ const READ: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until the kiosk closes the connection.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32, line: &ScannerLine) {
+pub(crate) fn run(host: &Desk, recorder: &Recorder, tty: &str, baud: u32, line: &ScannerLine) {
     // Kept while the serial line is closed: a scanner that is plugged in again continues in its last state.
     let mut scanning = true;
     let mut hold = Hold::new();
     loop {
-        if let Err(Gone) = serve(desk, recorder, tty, baud, line, &mut scanning, &mut hold) {
+        if let Err(Gone) = serve(host, recorder, tty, baud, line, &mut scanning, &mut hold) {
             return;
         }
-        if desk.health(Health::Absent).is_err() || desk.away(PAUSE).is_err() {
+        if host.health(Health::Absent).is_err() || host.away(PAUSE).is_err() {
             return;
         }
     }
@@ -32,7 +32,7 @@ pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32, line: 
 
 /// Returns `Ok` when the scanner is unplugged.
 fn serve(
-    desk: &Desk,
+    host: &Desk,
     recorder: &Recorder,
     tty: &str,
     baud: u32,
@@ -44,16 +44,16 @@ fn serve(
     if trigger(port.as_mut(), line, *scanning).is_err() {
         return Ok(());
     }
-    desk.health(Health::Ready)?;
+    host.health(Health::Ready)?;
     let gap = Duration::from_millis(line.gap_ms.into());
     let mut lines = Lines::new(line.end, CODE_MAX);
     let mut last = Instant::now();
     let mut chunk = zeroize::Zeroizing::new([0; 512]);
     loop {
-        while let Some((ticket, work)) = desk.order(Duration::ZERO)? {
+        while let Some((id, work)) = host.order(Duration::ZERO)? {
             let answer = if let Work::Scan(on) = work {
                 if trigger(port.as_mut(), line, on).is_err() {
-                    desk.answer(ticket, Err(Fault::Unavailable))?;
+                    host.answer(id, Err(Fault::Unavailable))?;
                     return Ok(());
                 }
                 *scanning = on;
@@ -61,7 +61,7 @@ fn serve(
             } else {
                 Err(Fault::NotMine)
             };
-            desk.answer(ticket, answer)?;
+            host.answer(id, answer)?;
         }
         let codes = match port.read(&mut chunk[..]) {
             Ok(0) => return Ok(()),
@@ -83,7 +83,7 @@ fn serve(
         // A scanner on a stand sends a code repeatedly for as long as the code is held in front of it.
         let codes = codes.into_iter().map(|mut code| std::mem::take(&mut *code)).collect();
         for code in hold.fresh(codes, Instant::now()).into_iter().filter(|_| *scanning) {
-            desk.event(Event::Code(code.into()))?;
+            host.event(Event::Code(code.into()))?;
         }
     }
 }

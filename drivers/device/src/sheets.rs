@@ -17,31 +17,31 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When the address in the site file is invalid: a restart does not help.
-pub(crate) fn run(desk: &Desk, url: &str) -> Result<()> {
+pub(crate) fn run(host: &Desk, url: &str) -> Result<()> {
     let printer = SheetPrinter::at(url)?;
     // The only error is that the kiosk closed the connection, which is the normal end.
-    serve(desk, &printer).ok();
+    serve(host, &printer).ok();
     Ok(())
 }
 
-fn serve(desk: &Desk, printer: &SheetPrinter) -> Result<(), Gone> {
+fn serve(host: &Desk, printer: &SheetPrinter) -> Result<(), Gone> {
     let mut ask_at = Instant::now();
     loop {
-        if let Some((ticket, work)) = desk.order(ask_at.saturating_duration_since(Instant::now()))? {
+        if let Some((id, work)) = host.order(ask_at.saturating_duration_since(Instant::now()))? {
             let answer = if let Work::PrintSheet(document) = work {
-                desk.health(Health::Busy)?;
-                Ok(Answer::Printed(printer.print(&document, &mut |_| desk.beat())))
+                host.health(Health::Busy)?;
+                Ok(Answer::Printed(printer.print(&document, &mut |_| host.beat())))
             } else {
                 Err(Fault::NotMine)
             };
-            desk.answer(ticket, answer)?;
+            host.answer(id, answer)?;
             ask_at = Instant::now();
         }
         if Instant::now() < ask_at {
             continue;
         }
-        let health = printer.status(&mut |_| desk.beat()).map_or(Health::Absent, health_of);
-        desk.health(health)?;
+        let health = printer.status(&mut |_| host.beat()).map_or(Health::Absent, health_of);
+        host.health(health)?;
         ask_at = Instant::now() + if health == Health::Ready { ASK } else { ASK_AGAIN };
     }
 }

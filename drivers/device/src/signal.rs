@@ -65,16 +65,16 @@ impl Tones {
 }
 
 /// Runs until the kiosk closes the connection.
-pub(crate) fn run(desk: &Desk, tty: &str, baud: u32, relays: Relays) {
-    while serve(desk, tty, baud, relays).is_ok() {
-        if desk.health(Health::Absent).is_err() || desk.away(PAUSE).is_err() {
+pub(crate) fn run(host: &Desk, tty: &str, baud: u32, relays: Relays) {
+    while serve(host, tty, baud, relays).is_ok() {
+        if host.health(Health::Absent).is_err() || host.away(PAUSE).is_err() {
             return;
         }
     }
 }
 
 /// Returns `Ok` when the board is unplugged.
-fn serve(desk: &Desk, tty: &str, baud: u32, relays: Relays) -> Result<(), Gone> {
+fn serve(host: &Desk, tty: &str, baud: u32, relays: Relays) -> Result<(), Gone> {
     let Ok(mut port) = serialport::new(tty, baud).timeout(SENDING).open() else { return Ok(()) };
     let mut shown = Signal::Dark;
     let mut tones = Tones::begin(shown, Instant::now());
@@ -83,11 +83,11 @@ fn serve(desk: &Desk, tty: &str, baud: u32, relays: Relays) -> Result<(), Gone> 
         if set(port.as_mut(), relays, shown, sounds).is_err() {
             return Ok(());
         }
-        desk.health(Health::Ready)?;
-        if let Some((ticket, work)) = desk.order(tones.rest(Instant::now()))? {
+        host.health(Health::Ready)?;
+        if let Some((id, work)) = host.order(tones.rest(Instant::now()))? {
             let answer = if let Work::Signal(signal) = work {
                 if set(port.as_mut(), relays, Signal::Dark, false).is_err() {
-                    desk.answer(ticket, Err(Fault::Unavailable))?;
+                    host.answer(id, Err(Fault::Unavailable))?;
                     return Ok(());
                 }
                 std::thread::sleep(BLINK);
@@ -96,7 +96,7 @@ fn serve(desk: &Desk, tty: &str, baud: u32, relays: Relays) -> Result<(), Gone> 
             } else {
                 Err(Fault::NotMine)
             };
-            desk.answer(ticket, answer)?;
+            host.answer(id, answer)?;
         }
     }
 }

@@ -68,22 +68,22 @@ struct Slot<'a> {
 }
 
 /// Runs until the kiosk closes the connection.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, setup: &Setup) {
+pub(crate) fn run(host: &Desk, recorder: &Recorder, setup: &Setup) {
     loop {
-        let Err(ended) = serve(desk, recorder, setup);
+        let Err(ended) = serve(host, recorder, setup);
         let health = match ended {
             Ended::Gone => return,
             Ended::Fault(ReaderFault::NoReader) => Health::Absent,
             Ended::Fault(ReaderFault::NoService) => Health::Failed,
         };
-        if desk.health(health).is_err() || desk.away(PAUSE).is_err() {
+        if host.health(health).is_err() || host.away(PAUSE).is_err() {
             return;
         }
     }
 }
 
-fn serve(desk: &Desk, recorder: &Recorder, setup: &Setup) -> Result<Infallible, Ended> {
-    desk.beat();
+fn serve(host: &Desk, recorder: &Recorder, setup: &Setup) -> Result<Infallible, Ended> {
+    host.beat();
     let mut reader = Reader::open(&setup.reader)?;
     if recorder.is_on() {
         let mut tape = CardTape::new(recorder.clone());
@@ -97,13 +97,13 @@ fn serve(desk: &Desk, recorder: &Recorder, setup: &Setup) -> Result<Infallible, 
             );
         }));
     }
-    let mut slot = Slot { desk, recorder, setup, reader, present: false, waiting: None, lost: None };
-    desk.health(Health::Ready)?;
+    let mut slot = Slot { desk: host, recorder, setup, reader, present: false, waiting: None, lost: None };
+    host.health(Health::Ready)?;
     let Err(ended) = slot.watch();
     // The removal of the card can no longer be observed. When the reader is available again, it reports an inserted
     // card again.
     if slot.present {
-        desk.event(Event::CardRemoved)?;
+        host.event(Event::CardRemoved)?;
     }
     Err(ended)
 }
@@ -123,8 +123,8 @@ impl Slot<'_> {
                     self.desk.event(Event::CardRemoved)?;
                 }
             }
-            while let Some((ticket, work)) = self.desk.order(Duration::ZERO)? {
-                self.work(ticket, work)?;
+            while let Some((id, work)) = self.desk.order(Duration::ZERO)? {
+                self.work(id, work)?;
             }
             let late = Duration::from_millis(AUTHORITY_MS);
             if self.waiting.as_ref().is_some_and(|waiting| waiting.since.elapsed() >= late) {
@@ -202,7 +202,7 @@ impl Slot<'_> {
         Ok(())
     }
 
-    fn work(&mut self, ticket: Ticket, work: Work) -> Result<(), Ended> {
+    fn work(&mut self, id: Ticket, work: Work) -> Result<(), Ended> {
         let answer = match work {
             Work::Authenticate(answer) => {
                 if self.go_on(answer)? {
@@ -223,7 +223,7 @@ impl Slot<'_> {
             }
             Work::Print(_) | Work::PrintSheet(_) | Work::Scan(_) | Work::Signal(_) => Err(Fault::NotMine),
         };
-        Ok(self.desk.answer(ticket, answer)?)
+        Ok(self.desk.answer(id, answer)?)
     }
 }
 

@@ -108,16 +108,16 @@ fn camera_scanning_off_survives_replugging() {
 fn set_scanning(
     device: &mut DeviceProcess,
     camera: &mut UnixStream,
-    ticket: u64,
+    id: u64,
     on: bool,
     frame: &[u8],
 ) -> Result<Answer, Fault> {
-    device.say(&ToDevice::Do(ticket, Work::Scan(on)));
+    device.say(&ToDevice::Do(id, Work::Scan(on)));
     for _ in 0..3 {
         thread::sleep(Duration::from_millis(100));
         camera.write_all(frame).unwrap();
     }
-    device.answer(ticket)
+    device.answer(id)
 }
 
 #[test]

@@ -51,16 +51,16 @@ impl DeviceProcess {
     }
 
     /// Sends a request and waits for its answer; other messages are dropped.
-    pub(crate) fn ask(&mut self, ticket: Ticket, work: Work) -> Result<Answer, Fault> {
-        self.say(&ToDevice::Do(ticket, work));
-        self.answer(ticket)
+    pub(crate) fn ask(&mut self, id: Ticket, work: Work) -> Result<Answer, Fault> {
+        self.say(&ToDevice::Do(id, work));
+        self.answer(id)
     }
 
     /// Waits for the answer to a request; other messages are dropped.
-    pub(crate) fn answer(&mut self, ticket: Ticket) -> Result<Answer, Fault> {
+    pub(crate) fn answer(&mut self, id: Ticket) -> Result<Answer, Fault> {
         loop {
             if let FromDevice::Answer(answered, answer) = self.hear().unwrap() {
-                assert_eq!(answered, ticket);
+                assert_eq!(answered, id);
                 return answer;
             }
         }

@@ -26,14 +26,14 @@ fn answer_faults_are_reported_in_time_and_recover() {
         (Fault::Length(i16::MAX), ReaderFault::Garbled),
         (Fault::Flood, ReaderFault::Garbled),
     ] {
-        let far = FarSide::new();
-        let mut reader = far.reader();
-        let begun = far.state().now();
-        far.state().fault = Some(fault.clone());
+        let scripted = FarSide::new();
+        let mut reader = scripted.reader();
+        let begun = scripted.state().now();
+        scripted.state().fault = Some(fault.clone());
         assert_eq!(reader.find(), Err(expected), "{fault:?}");
-        assert!(far.state().now() - begun < BOUND, "{fault:?}");
+        assert!(scripted.state().now() - begun < BOUND, "{fault:?}");
 
-        far.state().fault = None;
+        scripted.state().fault = None;
         assert_eq!(reader.find(), Ok(false), "{fault:?}");
     }
 }
@@ -41,13 +41,13 @@ fn answer_faults_are_reported_in_time_and_recover() {
 #[test]
 fn command_is_repeated_after_a_garbled_answer() {
     for fault in [Fault::Checksum, Fault::Truncated(8), Fault::Length(2), Fault::Instead(vec![0xAA; 50])] {
-        let far = FarSide::new();
+        let scripted = FarSide::new();
         {
-            let mut state = far.state();
+            let mut state = scripted.state();
             (state.fault, state.fault_for) = (Some(fault), 1);
         }
-        assert_eq!(far.reader().find(), Ok(false));
-        assert_eq!(far.state().commands.len(), 2);
+        assert_eq!(scripted.reader().find(), Ok(false));
+        assert_eq!(scripted.state().commands.len(), 2);
     }
 }
 
@@ -62,23 +62,23 @@ fn noise_before_an_answer_is_skipped() {
         vec![0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x06],
         framed(&[0; 30])[..20].to_vec(),
     ] {
-        let far = FarSide::new();
-        far.lay(&text());
-        far.state().fault = Some(Fault::Before(noise.clone()));
-        assert_eq!(far.reader().find(), Ok(true), "{noise:02X?}");
-        assert!(far.reader().read().is_ok(), "{noise:02X?}");
+        let scripted = FarSide::new();
+        scripted.lay(&text());
+        scripted.state().fault = Some(Fault::Before(noise.clone()));
+        assert_eq!(scripted.reader().find(), Ok(true), "{noise:02X?}");
+        assert!(scripted.reader().read().is_ok(), "{noise:02X?}");
     }
 }
 
 #[test]
 fn slow_line_is_read_completely() {
-    let far = FarSide::new();
-    far.lay(&text());
+    let scripted = FarSide::new();
+    scripted.lay(&text());
     // 9,600 bit/s.
-    far.state().fault = Some(Fault::Slow(1));
+    scripted.state().fault = Some(Fault::Slow(1));
 
-    assert_eq!(far.reader().find(), Ok(true));
-    assert!(far.reader().read().is_ok());
+    assert_eq!(scripted.reader().find(), Ok(true));
+    assert!(scripted.reader().read().is_ok());
 }
 
 #[test]
@@ -88,10 +88,10 @@ fn reader_fault_during_reading_is_not_a_card_fault() {
         (Fault::Unplugged, ReaderFault::Link(LinkFault::Gone)),
         (Fault::Checksum, ReaderFault::Garbled),
     ] {
-        let far = FarSide::new();
-        far.lay(&text());
-        far.state().fault = Some(fault);
-        assert!(far.reader().read().err() == Some(CardFault::Reader(expected)));
+        let scripted = FarSide::new();
+        scripted.lay(&text());
+        scripted.state().fault = Some(fault);
+        assert!(scripted.reader().read().err() == Some(CardFault::Reader(expected)));
     }
 }
 
@@ -99,21 +99,21 @@ fn reader_fault_during_reading_is_not_a_card_fault() {
 fn card_answer_of_wrong_length_is_rejected() {
     let complete = reading(&text());
     for body in [&complete[..complete.len() - 1], &complete[..300], &[&complete[..], &[0]].concat()] {
-        let far = FarSide::new();
-        far.lay(&text());
-        far.state().answers([0x30, 1], body);
-        assert!(matches!(far.reader().read().err(), Some(CardFault::Reader(ReaderFault::OutOfTurn(_)))));
+        let scripted = FarSide::new();
+        scripted.lay(&text());
+        scripted.state().answers([0x30, 1], body);
+        assert!(matches!(scripted.reader().read().err(), Some(CardFault::Reader(ReaderFault::OutOfTurn(_)))));
     }
 }
 
 #[test]
 fn card_lifted_during_reading_is_unreadable() {
-    let far = FarSide::new();
-    far.lay(&text());
+    let scripted = FarSide::new();
+    scripted.lay(&text());
     {
-        let mut state = far.state();
+        let mut state = scripted.state();
         state.answers([0x30, 1], &[0, 0, 0x41]);
         state.answers_in_turn([0x20, 1], &[&[0, 0, 0x80]]);
     }
-    assert!(far.reader().read().err() == Some(CardFault::Card(Refusal::Unreadable)));
+    assert!(scripted.reader().read().err() == Some(CardFault::Card(Refusal::Unreadable)));
 }
