@@ -53,7 +53,7 @@ pub(crate) struct Gone;
 impl Desk {
     /// Starts the threads that read and write the socket.
     pub(crate) fn start(socket: UnixStream) -> io::Result<Self> {
-        let (order_in, orders) = sync_channel(WAITING_MAX);
+        let (request_sender, orders) = sync_channel(WAITING_MAX);
         let (out, messages) = sync_channel(WAITING_MAX);
         let beat = Arc::new(Beat { start: Instant::now(), at_ms: AtomicU64::new(0) });
         let mut writer = socket.try_clone()?;
@@ -64,12 +64,12 @@ impl Desk {
                 }
             }
         })?;
-        let (replies, pulse) = (out.clone(), Arc::clone(&beat));
+        let (replies, driver_heartbeat) = (out.clone(), Arc::clone(&beat));
         thread::Builder::new().name("wire-in".into()).spawn(move || {
             let mut reader = socket;
             loop {
                 match read_frame(&mut reader) {
-                    Ok(message) => sort(message, &order_in, &replies, &pulse),
+                    Ok(message) => sort(message, &request_sender, &replies, &driver_heartbeat),
                     Err(error) => leave(&error),
                 }
             }

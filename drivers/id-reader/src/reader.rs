@@ -96,7 +96,7 @@ impl From<TextFault> for Refusal {
     }
 }
 
-/// The driver of one reader, over its link.
+/// The driver of one ID card reader (二代身份证阅读器), over its link.
 pub struct IdReader<L> {
     link: L,
     /// Received bytes that are not processed yet: at most one frame, wiped with every command.
