@@ -1,43 +1,44 @@
-//! Commands and answers (ISO/IEC 7816-4), and the exchange of one over T=0 or T=1.
+//! Command and response APDUs (ISO/IEC 7816-4), and their exchange over T=0 or T=1.
 
 use zeroize::Zeroizing;
 
-/// Longest short answer: 256 bytes and the status word.
+/// Longest short response in bytes: 256 bytes of data and the status word.
 pub(crate) const RESPONSE_MAX: usize = 258;
-/// GET RESPONSE and wrong-Le repeats for one command: a card that asks for more is not sound.
+/// Greatest number of APDUs for one command, with GET RESPONSE and repeats for a wrong Le: a card that requests more is
+/// faulty.
 const ROUNDS_MAX: usize = 8;
 
-/// The wire to a card: one command APDU out, one response APDU back.
+/// The link to a card: sends one command APDU, receives one response APDU.
 pub trait CardTransport {
-    /// Sends a command and appends the answer, status word included, to `response`.
+    /// Sends a command and appends the response, status word included, to `response`.
     ///
     /// # Errors
-    /// When no whole answer comes.
+    /// When no complete response arrives.
     fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault>;
 }
 
-/// Why no answer came.
+/// Why no response arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportFault {
-    /// The card was taken, or lost its power.
-    #[error("the card is gone")]
+    /// The card was removed, or lost its power.
+    #[error("card removed or without power")]
     CardGone,
-    /// The reader or the PC/SC service is gone.
-    #[error("the reader is gone")]
+    /// The reader was disconnected, or the PC/SC service ended.
+    #[error("card reader disconnected or PC/SC service ended")]
     ReaderGone,
 }
 
-/// SW1 and SW2.
+/// Status word: SW1 and SW2 (ISO/IEC 7816-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusWord {
-    /// The first byte.
+    /// SW1, the first byte.
     pub sw1: u8,
-    /// The second byte.
+    /// SW2, the second byte.
     pub sw2: u8,
 }
 
 impl StatusWord {
-    /// 9000: done.
+    /// 9000: normal processing.
     pub const DONE: Self = Self { sw1: 0x90, sw2: 0x00 };
     /// 6982: security status not satisfied.
     pub const SECURITY: Self = Self { sw1: 0x69, sw2: 0x82 };
@@ -47,11 +48,11 @@ impl StatusWord {
     pub const NO_FILE: Self = Self { sw1: 0x6A, sw2: 0x82 };
     /// 6A83: record not found.
     pub const NO_RECORD: Self = Self { sw1: 0x6A, sw2: 0x83 };
-    /// 9303: application locked for ever.
+    /// 9303: application permanently locked.
     pub const LOCKED: Self = Self { sw1: 0x93, sw2: 0x03 };
 }
 
-/// An answer: its data and its status word.
+/// A response APDU: its data and its status word.
 pub(crate) struct Response {
     pub(crate) data: Zeroizing<Vec<u8>>,
     pub(crate) status: StatusWord,
@@ -67,12 +68,12 @@ pub(crate) fn exchange(
 ) -> Result<Response, TransportFault> {
     let mut next = Zeroizing::new(command.to_vec());
     let mut has_le = has_le;
-    // Room for all that is kept and one answer more: growing would leave copies behind in freed memory.
+    // Capacity for the longest data and one more response: growing the buffer would leave copies in freed memory.
     let mut data = Zeroizing::new(Vec::with_capacity(2 * RESPONSE_MAX));
     for _ in 0..ROUNDS_MAX {
         let mut raw = Zeroizing::new(Vec::with_capacity(RESPONSE_MAX));
         card.transmit(&next, &mut raw)?;
-        // A reader whose card goes may report success with nothing: fewer than two bytes is no answer.
+        // A reader may report success without data while its card is removed: fewer than two bytes are no response.
         let Some((body, [sw1, sw2])) = raw.split_last_chunk::<2>() else {
             return Err(TransportFault::CardGone);
         };
@@ -101,11 +102,11 @@ pub(crate) fn exchange(
 pub(crate) mod script {
     use super::{CardTransport, TransportFault};
 
-    /// A card that answers by rote; anything unexpected gets 6D00.
+    /// A card with scripted responses; an unexpected command gets 6D00.
     pub(crate) struct Script {
         pub(crate) answers: Vec<(Vec<u8>, Vec<u8>)>,
         pub(crate) sent: Vec<Vec<u8>>,
-        /// The card goes at this command.
+        /// Index of the command at which the card is removed.
         pub(crate) gone_at: Option<usize>,
     }
 
@@ -119,7 +120,7 @@ pub(crate) mod script {
         fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
             self.sent.push(command.to_vec());
             if self.gone_at.is_some_and(|at| self.sent.len() > at) {
-                return Ok(()); // as vpcd does: success with nothing
+                return Ok(()); // as vpcd does: success without data
             }
             let answer = self.answers.iter().find(|(expected, _)| expected == command);
             response.extend_from_slice(answer.map_or(&[0x6D, 0x00], |(_, answer)| answer));
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t0_detours_lead_to_the_same_answer() {
+    fn exchange_follows_61xx_and_6cxx() {
         let mut card = Script::new(vec![
             (vec![0, 0xB2, 1, 0, 0], vec![0x6C, 3]),
             (vec![0, 0xB2, 1, 0, 3], vec![0x61, 5]),
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_that_always_asks_for_more_is_left() {
+    fn exchange_gives_up_on_endless_61xx() {
         let mut card =
             Script::new(vec![(vec![0, 0xA4, 4, 0], vec![0x61, 5]), (vec![0, 0xC0, 0, 0, 5], vec![0x61, 5])]);
         assert_ne!(exchange(&mut card, &[0, 0xA4, 4, 0], false).unwrap().status, StatusWord::DONE);
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_length_is_not_put_over_the_data_of_a_command_without_le() {
+    fn exchange_does_not_correct_le_of_a_command_without_le() {
         let mut card = Script::new(vec![(vec![0, 0x20, 0, 0, 1, 0x12], vec![0x6C, 3])]);
         let response = exchange(&mut card, &[0, 0x20, 0, 0, 1, 0x12], false).unwrap();
         assert_eq!(response.status, StatusWord { sw1: 0x6C, sw2: 3 });
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_or_one_byte_answer_means_the_card_is_gone() {
+    fn exchange_response_below_two_bytes_means_card_lost() {
         for answer in [vec![], vec![0x90]] {
             let mut card = Script::new(vec![(vec![0, 0x84, 0, 0, 8], answer)]);
             let fault = exchange(&mut card, &[0, 0x84, 0, 0, 8], true).err();

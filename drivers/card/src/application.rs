@@ -1,4 +1,4 @@
-//! The social security application (SSSE): its commands, and what they mean.
+//! The social security application (SSSE): its commands and the meaning of their responses.
 
 use zeroize::Zeroizing;
 
@@ -7,36 +7,36 @@ use crate::apdu::{CardTransport, Response, StatusWord, TransportFault, exchange}
 use crate::holder::Algorithm;
 use crate::tlv;
 
-/// The application's name: `sx1.sh.` and 社会保障 in GBK.
+/// AID of the application: `sx1.sh.` and 社会保障 in GBK.
 pub(crate) const SSSE: [u8; 15] =
     [0x73, 0x78, 0x31, 0x2E, 0x73, 0x68, 0x2E, 0xC9, 0xE7, 0xBB, 0xE1, 0xB1, 0xA3, 0xD5, 0xCF];
 
-/// EF05, the issuer's file, and EF06, the holder's.
+/// File identifiers of EF05, the issuer's file, and EF06, the holder's file.
 pub(crate) const EF05: [u8; 2] = [0xEF, 0x05];
 pub(crate) const EF06: [u8; 2] = [0xEF, 0x06];
 
-/// RKSSSE: the key that opens EF06 of a third-generation card.
+/// Key reference of RKSSSE, the key that opens EF06 of a third-generation card.
 const KEY_READ: u8 = 0x0A;
 
 /// Why a card was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadFault {
-    /// The card or the reader went away.
-    #[error("the card could not be read to its end")]
+    /// The card was removed or the reader disconnected.
+    #[error("card reading interrupted")]
     Transport(#[from] TransportFault),
     /// The card cannot be used.
-    #[error("the card cannot be used: {0:?}")]
+    #[error("card cannot be used: {0:?}")]
     Refused(Refusal),
 }
 
-/// Selects the application; its FCI names the algorithm.
+/// SELECTs the application; its FCI holds the algorithm.
 pub(crate) fn select(card: &mut dyn CardTransport) -> Result<Result<Algorithm, Refusal>, TransportFault> {
     let command = [&[0x00, 0xA4, 0x04, 0x00, 0x0F], SSSE.as_slice()].concat();
     let Response { data, status } = exchange(card, &command, false)?;
     Ok(match status {
         StatusWord::DONE => {
             let proprietary = tlv::ber_find(&data, 0x9F0C).unwrap_or_default();
-            // 9F0C holds `86 01 xx` among other objects; a card without it means 01.
+            // 9F0C holds `86 01 xx` among other objects; if it is absent, the algorithm is 01.
             let number = proprietary.windows(3).find(|w| matches!(w, [0x86, 0x01, _]));
             Ok(number.and_then(<[u8]>::last).copied().map_or(Algorithm::Des, Algorithm::from))
         }
@@ -52,8 +52,9 @@ pub(crate) fn select_file(
     Ok(exchange(card, &[0x00, 0xA4, 0x00, 0x00, 0x02, high, low], false)?.status)
 }
 
-/// READ RECORD by tag (P2 = 00): a third-generation card has a record (tag 4E) that shifts the numbers. The answer is
-/// the whole record, whose value has `length` bytes; a Le that is right at once spares T=0 a round.
+/// READ RECORD by tag (P2 = 00): a third-generation card has a record (tag 4E) that shifts the record numbers. The
+/// response is the complete record, whose value has `length` bytes; an Le that is correct at once avoids a 6Cxx repeat
+/// over T=0.
 pub(crate) fn record(
     card: &mut dyn CardTransport,
     tag: u8,
@@ -65,7 +66,7 @@ pub(crate) fn record(
     }
 }
 
-/// The value, or the status word of a card that does not give it.
+/// The record's value, or the status word with which the card refuses it.
 pub(crate) type RecordAnswer = Result<Zeroizing<Vec<u8>>, StatusWord>;
 
 pub(crate) fn try_record(
@@ -87,13 +88,14 @@ pub(crate) fn try_record(
     }
 }
 
-/// GET CHALLENGE: eight random bytes of the card's; none when it has none to give.
+/// GET CHALLENGE: eight random bytes from the card; `None` when the card refuses.
 pub(crate) fn challenge(card: &mut dyn CardTransport) -> Result<Option<[u8; 8]>, TransportFault> {
     let Response { data, status } = exchange(card, &[0x00, 0x84, 0x00, 0x00, 0x08], true)?;
     Ok(if status == StatusWord::DONE { data.as_slice().try_into().ok() } else { None })
 }
 
-/// INTERNAL AUTHENTICATE: what the card makes of 过程因子 and 原始信息; none when it makes nothing of them.
+/// INTERNAL AUTHENTICATE: the card's cryptogram over `factor` (过程因子) and `source` (原始信息); `None` when the card
+/// refuses.
 pub(crate) fn internal_authenticate(
     card: &mut dyn CardTransport,
     factor: &[u8; 8],
@@ -104,7 +106,7 @@ pub(crate) fn internal_authenticate(
     Ok((status == StatusWord::DONE).then_some(data))
 }
 
-/// EXTERNAL AUTHENTICATE with [`KEY_READ`]: whether the card takes the cryptogram.
+/// EXTERNAL AUTHENTICATE with [`KEY_READ`]: returns whether the card accepts the cryptogram.
 pub(crate) fn external_authenticate(
     card: &mut dyn CardTransport,
     cryptogram: &[u8; 16],

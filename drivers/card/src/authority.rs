@@ -1,41 +1,41 @@
-//! Who vouches for a third-generation card, and what they are asked.
+//! Card authentication: the authority that authenticates third-generation cards, its request and its answer.
 //!
-//! Such a card proves itself by INTERNAL AUTHENTICATE, and wants the same of whoever reads its holder
-//! (EXTERNAL AUTHENTICATE, key 0A). The keys for both lie in a PSAM or in the city's HSM, never in a kiosk: this
-//! crate only carries what is asked and what is answered, as `iReadCardBas_HSM_Step1` and `_Step2` do.
+//! Such a card proves by INTERNAL AUTHENTICATE that it is genuine, and requires EXTERNAL AUTHENTICATE (key 0A) before its
+//! holder's file can be read. The keys for both are stored in a PSAM or in the city's HSM, never in a kiosk: this crate
+//! only transports request and answer, as `iReadCardBas_HSM_Step1` and `_Step2` do.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::holder::{Algorithm, SpecVersion};
 
-/// What an authority needs to compute a card's answers. No `Debug`: it names a card.
+/// The data from which an authority computes the cryptograms of a card. No `Debug`: it identifies a card.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct AuthRequest {
-    /// 发卡地区行政区划代码: the first six digits of 卡识别码. Says whose keys they are.
+    /// Area code of the issuer (发卡地区行政区划代码): the first six digits of 卡识别码. Determines whose keys are used.
     pub area: String,
-    /// 卡识别码, 32 hexadecimal digits: the card's keys are made from the city's by it.
+    /// Card identification (卡识别码), 32 hexadecimal digits: the card's keys are derived from the city's keys with it.
     pub identification: Zeroizing<String>,
-    /// 规范版本.
+    /// Version of the specification (规范版本).
     pub version: SpecVersion,
-    /// 算法标识.
+    /// Algorithm of the application (算法标识).
     pub algorithm: Algorithm,
-    /// 卡复位信息: the historical bytes of the answer to reset, at most 15.
+    /// Historical bytes of the answer to reset (卡复位信息), at most 15.
     pub atr_history: Vec<u8>,
-    /// The card's random number (GET CHALLENGE): the external cryptogram is made over it, so no answer serves twice.
+    /// The card's random number (GET CHALLENGE): the external cryptogram is computed over it, so an answer is valid once.
     pub challenge: [u8; 8],
-    /// This terminal's random numbers: the card has to answer them, so a recorded answer is none.
+    /// This terminal's random numbers: the card's cryptogram is computed over them, so a recorded response is not valid.
     pub nonces: Nonces,
 }
 
-/// The terminal's random numbers for one authentication. Fresh each time.
+/// The terminal's random numbers for one authentication; new ones for each authentication.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Nonces {
-    /// 内部认证过程因子.
+    /// Process factor of INTERNAL AUTHENTICATE (内部认证过程因子).
     pub internal_factor: [u8; 8],
-    /// 内部认证鉴别所需的原始信息.
+    /// Source data of INTERNAL AUTHENTICATE (内部认证鉴别所需的原始信息).
     pub internal_source: [u8; 8],
-    /// 外部认证过程因子.
+    /// Process factor of EXTERNAL AUTHENTICATE (外部认证过程因子).
     pub external_factor: [u8; 8],
 }
 
@@ -50,39 +50,40 @@ impl From<[u8; 24]> for Nonces {
     }
 }
 
-/// What an authority computes. No `Debug`: whoever has it passes for the authority once. Wiped on drop.
+/// The cryptograms that an authority computes. No `Debug`: with them anybody can authenticate as the authority once.
+/// Wiped on drop.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct AuthAnswer {
-    /// What the card has to answer to INTERNAL AUTHENTICATE.
+    /// The expected response of the card to INTERNAL AUTHENTICATE.
     pub internal: Zeroizing<[u8; 8]>,
-    /// The data of EXTERNAL AUTHENTICATE: cryptogram over the card's challenge, and 外部认证过程因子.
+    /// The data of EXTERNAL AUTHENTICATE: cryptogram over the card's challenge, then the process factor.
     pub external: Zeroizing<[u8; 16]>,
 }
 
-/// Why there is no answer.
+/// Why an authority gives no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorityFault {
-    /// The PSAM is not in its slot or does not answer.
-    #[error("the PSAM does not answer: check that it is in its slot and its reader's name in the site file")]
+    /// The PSAM is not in its slot or does not respond.
+    #[error("PSAM not responding: check that it is in its slot, and its reader's name in the site file")]
     Absent,
-    /// The PSAM has no such application or key: it is another system's, or another city's.
-    #[error("the PSAM refuses to compute: is it the social security system's, and not locked?")]
+    /// The PSAM does not have the application or key: it belongs to another system or another city.
+    #[error("PSAM refuses the command: check that it is one of the social security system, and not locked")]
     Refused,
-    /// Nobody vouches for this card here.
-    #[error("no authority vouches for cards at this kiosk")]
+    /// No authority is configured.
+    #[error("no authority for card authentication configured at this kiosk")]
     None,
 }
 
-/// Somebody with the keys to third-generation cards.
+/// An authority with the keys of third-generation cards.
 pub trait CardAuthority {
-    /// Computes what the card has to answer, and what opens it.
+    /// Computes the expected response of the card, and the cryptogram that opens its holder's file.
     ///
     /// # Errors
-    /// When it cannot: the card is then read in part only.
+    /// When the authority cannot compute them: the card is then read in part only.
     fn authenticate(&mut self, request: &AuthRequest) -> Result<AuthAnswer, AuthorityFault>;
 }
 
-/// No authority: a third-generation card is read in part.
+/// The absence of an authority: a third-generation card is read in part.
 pub struct NoAuthority;
 
 impl CardAuthority for NoAuthority {

@@ -1,4 +1,4 @@
-//! What the fields of a record hold: text, digits, dates.
+//! Decoding of record values: text, digits, dates.
 
 use encoding_rs::GB18030;
 use zeroize::Zeroizing;
@@ -17,7 +17,7 @@ pub(crate) fn hex(bytes: &[u8]) -> Zeroizing<String> {
     text
 }
 
-/// An `an` field: GB18030, filled with zeros (some issuers fill with spaces).
+/// Removes the padding of an `an` field (GB18030): zeros, or spaces or FF of some issuers.
 pub(crate) fn trimmed(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
     let end = bytes.iter().rposition(|b| !matches!(b, 0x00 | 0x20 | 0xFF)).map_or(0, |last| last + 1);
     Zeroizing::new(bytes.get(..end).unwrap_or_default().to_vec())
@@ -33,7 +33,7 @@ pub(crate) fn decoded(bytes: &[u8]) -> Result<Zeroizing<String>, ReadFault> {
     text.map(|text| Zeroizing::new(text.into_owned())).ok_or(ReadFault::Refused(Refusal::Garbage))
 }
 
-/// A `cn` date: packed `YYYYMMDD`; all zeros or all F is *not set*.
+/// Parses a `cn` date: packed `YYYYMMDD`; all zeros or all F means *not set*.
 pub(crate) fn date(bytes: &[u8]) -> Result<Option<String>, ReadFault> {
     if bytes.iter().all(|b| *b == 0xFF) || bytes.iter().all(|b| *b == 0) {
         return Ok(None);

@@ -1,55 +1,55 @@
-//! What a social security card holds, typed and checked.
+//! The data of a social security card, typed and validated.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// What was read from a card. No `Debug`: all of it is about one person. Wiped on drop.
+/// Data read from a social security card (社会保障卡). No `Debug`: all of it is personal. Wiped on drop.
 #[derive(Serialize, Deserialize)]
 pub struct SocialCard {
-    /// 卡识别码 (EF05, tag 01): 32 hexadecimal digits.
+    /// Card identification (卡识别码; EF05, tag 01): 32 hexadecimal digits.
     pub identification: Zeroizing<String>,
-    /// 规范版本 (tag 03).
+    /// Version of the specification (规范版本; tag 03).
     pub version: SpecVersion,
-    /// 算法标识 of the application's FCI.
+    /// Algorithm (算法标识) in the application's FCI.
     pub algorithm: Algorithm,
-    /// 卡有效期 (tag 06), `YYYYMMDD`; absent where the issuer left it empty.
+    /// End of validity (卡有效期; tag 06), `YYYYMMDD`; `None` where the issuer left it empty.
     pub valid_to: Option<String>,
-    /// 卡号 (tag 07).
+    /// Card number (卡号; tag 07).
     pub number: Zeroizing<String>,
-    /// The holder, as far as the card gives them.
+    /// The holder's data, as far as the card allows them to be read.
     pub holder: Holder,
-    /// Whether it proved to be the issuer's own.
+    /// Whether the card was authenticated as genuine.
     pub proof: Proof,
 }
 
-/// What is known of the card itself, whatever it says of its holder.
+/// Result of card authentication (卡认证).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Proof {
-    /// It has the key that its issuer gave it, and took the authority's cryptogram.
+    /// The card has the key of its issuer, and accepted the authority's cryptogram.
     Authenticated,
-    /// Nobody asked it: what it says can be copied.
+    /// The card was not authenticated: its data can be those of a copy.
     None,
 }
 
-/// The card's holder.
+/// The holder's data, or why they were not read.
 #[derive(Serialize, Deserialize)]
 pub enum Holder {
     /// EF06 was read.
     Read(CardHolder),
-    /// The card gives its holder only to an authority (external authentication with a PSAM's or HSM's key).
+    /// The card requires external authentication, with a key of a PSAM or HSM, before EF06 can be read.
     NeedsAuthority,
 }
 
-/// 持卡人基本信息 (EF06).
+/// Basic data of the holder (持卡人基本信息), EF06.
 #[derive(Serialize, Deserialize)]
 pub struct CardHolder {
-    /// 社会保障号码 (tag 08): a citizen number.
+    /// Social security number (社会保障号码; tag 08): a citizen number.
     pub id_number: Zeroizing<String>,
-    /// 姓名 (tag 09), with 姓名扩展 (tag 4E) appended.
+    /// Name (姓名; tag 09), with the name extension (姓名扩展; tag 4E) appended.
     pub name: Zeroizing<String>,
 }
 
-/// 规范版本.
+/// Version of the specification (规范版本).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SpecVersion {
     /// First generation, `1.00`.
@@ -61,7 +61,7 @@ pub enum SpecVersion {
 }
 
 impl SpecVersion {
-    /// As the card writes it.
+    /// The text on the card.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl SpecVersion {
     }
 }
 
-/// 算法标识 (FCI, 9F0C, object 86); absent means 01.
+/// Algorithm of the application (算法标识; FCI, 9F0C, object 86); absent means 01.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Algorithm {
     /// 01: DES and 3DES.
@@ -90,12 +90,12 @@ pub enum Algorithm {
     Ssf33,
     /// 03: SM4.
     Sm4,
-    /// A number that is not known here.
+    /// An unknown algorithm number.
     Other(u8),
 }
 
 impl Algorithm {
-    /// As the FCI has it.
+    /// The number in the FCI.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {

@@ -1,11 +1,12 @@
-//! PC/SC driver for China's social security card (社会保障卡), 2.00 and 3.00.
+//! PC/SC driver for China's social security card, versions 2.00 and 3.00.
 //!
-//! [`Reader`] watches one reader and reads what is put into it; [`begin`] and [`Guarded::finish`] are the application
-//! itself over any [`CardTransport`], so that it runs over scripts in tests. A 2.00 card reads wholly. A 3.00 card proves
-//! itself and gives its holder only with the help of a [`CardAuthority`]: a PSAM in a reader of its own ([`PsamSlot`]), or
-//! whoever the caller asks. Without one it is *partly readable* and says so. The README lists every command with its source.
+//! [`CardReader`] watches one reader and reads the card in it; [`begin_reading`] and [`PendingCard::finish`] run the
+//! application over any [`CardTransport`], so that tests can use scripts. A 2.00 card is read completely. A 3.00 card can
+//! be authenticated, and its holder's file read, only with a [`CardAuthority`]: a PSAM in a reader of its own
+//! ([`PsamSlot`]), or an authority that the caller asks. Without an authority the card is *partly readable*, which the
+//! result says. The README lists every command with its source.
 //!
-//! Called by the device process. Knows nothing of visits or services, and never logs what a card holds.
+//! Called by the device process. The crate knows nothing of visits or services, and never logs card data.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
@@ -38,18 +39,18 @@ use serde::{Deserialize, Serialize};
 /// Why the card in the reader cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
-    /// It has no social security application: a bank card, a transport card, an ID card.
+    /// The card has no social security application, for example a bank card, a transport card, an ID card.
     NotSocialSecurity,
-    /// It does not answer, or not as a card: upside down, blank, broken.
+    /// The card does not respond, or not as a smart card: upside down, blank, broken.
     Mute,
-    /// Its records make no sense.
+    /// The card's records hold invalid data.
     Garbage,
     /// A record that every card has is missing or cut short.
     Incomplete,
-    /// The application is locked for good (status 9303).
+    /// The application is permanently locked (status word 9303).
     Blocked,
-    /// It does not prove to be the issuer's own: it has not the key, or takes nobody's word.
+    /// Card authentication failed: the card does not have the issuer's key, or does not accept the authority's cryptogram.
     Unproven,
-    /// Its algorithm is older than this site takes.
+    /// The card's algorithm is older than this site accepts.
     OldAlgorithm,
 }

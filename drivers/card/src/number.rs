@@ -1,4 +1,4 @@
-//! 公民身份号码 (GB 11643-1999): the number itself.
+//! The citizen number (公民身份号码) of GB 11643-1999.
 
 /// Whether the text is a citizen number: 17 digits with an existing date of birth, and the check character
 /// of ISO 7064 MOD 11-2.
@@ -15,7 +15,7 @@ pub fn is_citizen_number(text: &str) -> bool {
     *check == expected && text.get(6..14).is_some_and(is_date)
 }
 
-/// `YYYYMMDD` of a day that exists.
+/// Whether the text is `YYYYMMDD` of an existing day.
 pub(crate) fn is_date(text: &str) -> bool {
     let number = |range| text.get(range).and_then(|digits: &str| digits.parse::<u32>().ok());
     let (Some(year), Some(month), Some(day)) = (number(0..4), number(4..6), number(6..8)) else {
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_numbers_with_the_right_check_character_and_a_real_birthday_pass() {
+    fn is_citizen_number_requires_check_character_and_birth_date() {
         // The standard's own two examples.
         assert!(is_citizen_number("11010519491231002X"));
         assert!(is_citizen_number("440524188001010014"));
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn days_that_do_not_exist_are_no_dates() {
+    fn is_date_rejects_days_that_do_not_exist() {
         assert!(is_date("20240229"));
         for wrong in
             ["20230229", "20241301", "20240431", "00000000", "2024022", "202402290", "+2240229", "17991231"]

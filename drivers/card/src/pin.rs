@@ -1,4 +1,4 @@
-//! VERIFY and CHANGE PIN.
+//! PIN commands: VERIFY, CHANGE PIN, and setting a PIN anew.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -6,29 +6,30 @@ use zeroize::Zeroizing;
 use crate::apdu::{CardTransport, StatusWord, TransportFault, exchange};
 use crate::application::select;
 
-/// What the card says to a PIN.
+/// Result of a PIN command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PinOutcome {
-    /// 9000: it is the holder's, and where it was to be changed it is.
+    /// 9000: the PIN is correct; a requested change is done.
     Verified,
-    /// 63Cx: it is not.
+    /// 63Cx: the PIN is wrong.
     Wrong {
-        /// Tries left.
+        /// Number of tries left.
         tries_left: u8,
     },
     /// 6983: no tries left.
     Locked,
-    /// A status word of refusal: no PIN set, or a card that cannot do it. Nothing was changed and no try was used.
+    /// A status word of refusal: no PIN is set, or the card does not support the command. The card was not changed, and no
+    /// try was used.
     NotPossible,
-    /// A status word that says neither yes nor no: it may or may not have done it.
+    /// Unknown outcome: the status word does not tell whether the card executed the command.
     Unclear,
 }
 
-/// Asks the card to check its holder's PIN: ASCII digits, an even number of them from 4 to 12. Sent as
-/// packed BCD (`00 20 00 00 Lc …`), as public code for the card does.
+/// Verifies the holder's PIN. `pin`: 4, 6, 8, 10 or 12 ASCII digits. Sent as packed BCD (`00 20 00 00 Lc …`), as public
+/// programs do.
 ///
 /// # Errors
-/// When the card or the reader goes away: whether a try was used is then not known.
+/// When the card is removed or the reader disconnected: whether a try was used is then unknown.
 pub fn verify_pin(card: &mut dyn CardTransport, pin: &[u8]) -> Result<PinOutcome, TransportFault> {
     let Some(packed) = packed(pin) else { return Ok(PinOutcome::NotPossible) };
     if select(card)?.is_err() {
@@ -40,11 +41,11 @@ pub fn verify_pin(card: &mut dyn CardTransport, pin: &[u8]) -> Result<PinOutcome
     Ok(outcome(exchange(card, &command, false)?.status))
 }
 
-/// Asks the card to take another PIN in place of its holder's: ASCII digits, both as above. Sent as packed BCD with FF
-/// between them (`80 5E 01 00 Lc …`), as public code for the card does. A wrong present PIN uses a try.
+/// Changes the holder's PIN. `old`, `new`: 4, 6, 8, 10 or 12 ASCII digits each. Sent as packed BCD with FF between them
+/// (`80 5E 01 00 Lc …`), as public programs do. A wrong present PIN uses a try.
 ///
 /// # Errors
-/// When the card or the reader goes away: whether the PIN was changed is then not known.
+/// When the card is removed or the reader disconnected: whether the PIN was changed is then unknown.
 pub fn change_pin(
     card: &mut dyn CardTransport,
     old: &[u8],
@@ -63,12 +64,13 @@ pub fn change_pin(
     Ok(outcome(exchange(card, &command, false)?.status))
 }
 
-/// Sets a PIN anew on a card whose holder has forgotten it or has no tries left: a desk's work, not a kiosk's. `external`
-/// is what the card's authority computed for this card's random number, with key 06 (`00 82 00 06 10 …`); then the card
-/// takes the new PIN (CHANGE REFERENCE DATA, ISO/IEC 7816-4, `00 24 01 00 Lc …`, ASSUMED to be taken in the clear).
+/// Sets a PIN anew on a card whose holder has forgotten it or has no tries left: a function of a service desk, not of a
+/// kiosk. `external`: the cryptogram that the card's authority computed over this card's random number with key 06
+/// (`00 82 00 06 10 …`). After it the card accepts the new PIN (CHANGE REFERENCE DATA, ISO/IEC 7816-4,
+/// `00 24 01 00 Lc …`, ASSUMED to be accepted in the clear).
 ///
 /// # Errors
-/// When the card or the reader goes away: whether the PIN was set is then not known.
+/// When the card is removed or the reader disconnected: whether the PIN was set is then unknown.
 pub fn reset_pin(
     card: &mut dyn CardTransport,
     external: &[u8; 16],
@@ -90,21 +92,21 @@ fn outcome(status: StatusWord) -> PinOutcome {
         StatusWord::DONE => PinOutcome::Verified,
         StatusWord::BLOCKED | StatusWord { sw1: 0x63, sw2: 0xC0 } => PinOutcome::Locked,
         StatusWord { sw1: 0x63, sw2 } if sw2 & 0xF0 == 0xC0 => PinOutcome::Wrong { tries_left: sw2 & 0x0F },
-        // ISO/IEC 7816-4, 5.6: 63 refuses a verification, 64 says that memory is as it was, 67 to 6F that the command is
-        // not taken; 93 and 94 are the refusals of JR/T 0025. 62 and 65 warn that memory may have changed.
+        // ISO/IEC 7816-4, 5.6: 63 refuses a verification, 64 says that memory is unchanged, 67 to 6F that the command is
+        // not accepted; 93 and 94 are the refusals of JR/T 0025. 62 and 65 warn that memory may have changed.
         StatusWord { sw1: 0x63 | 0x64 | 0x67..=0x6F | 0x93 | 0x94, .. } => PinOutcome::NotPossible,
         StatusWord { .. } => PinOutcome::Unclear,
     }
 }
 
 fn packed(pin: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let sound =
+    let valid =
         (4..=12).contains(&pin.len()) && pin.len().is_multiple_of(2) && pin.iter().all(u8::is_ascii_digit);
     let bytes = pin.chunks_exact(2).map(|pair| match pair {
         [high, low] => (high & 0x0F) << 4 | (low & 0x0F),
         _ => 0,
     });
-    sound.then(|| Zeroizing::new(bytes.collect()))
+    valid.then(|| Zeroizing::new(bytes.collect()))
 }
 
 #[cfg(test)]
@@ -114,7 +116,7 @@ mod tests {
     use crate::application::SSSE;
 
     #[test]
-    fn each_status_word_has_its_meaning_and_the_digits_are_packed() {
+    fn verify_pin_packs_digits_and_maps_status_words() {
         for (answer, outcome) in [
             ([0x90, 0x00], PinOutcome::Verified),
             ([0x63, 0xC2], PinOutcome::Wrong { tries_left: 2 }),
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_sends_both_and_each_status_word_has_its_meaning() {
+    fn change_pin_sends_both_pins_and_maps_status_words() {
         for (answer, outcome) in [
             ([0x90, 0x00], PinOutcome::Verified),
             ([0x63, 0xC1], PinOutcome::Wrong { tries_left: 1 }),
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_is_set_anew_only_on_a_card_that_was_opened_for_it() {
+    fn reset_pin_requires_external_authentication() {
         let opens = [&[0x00, 0x82, 0x00, 0x06, 0x10][..], &[7; 16]].concat();
         let sets = vec![0x00, 0x24, 0x01, 0x00, 0x03, 0x58, 0x42, 0x16];
         let mut card = Script::new(vec![(opens.clone(), vec![0x90, 0x00]), (sets, vec![0x90, 0x00])]);
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pin_never_reaches_the_card() {
+    fn verify_pin_malformed_pin_is_not_sent() {
         let mut card = Script::new(Vec::new());
         for no_pin in [b"".as_slice(), b"123", b"12345", b"12a456", b"12345678901234"] {
             assert_eq!(verify_pin(&mut card, no_pin), Ok(PinOutcome::NotPossible));

@@ -1,7 +1,7 @@
-//! The PSAM (安全存取模块): a card of the city's with the root keys, in a reader slot of its own. It derives a card's key
-//! from its root by 卡识别码, and computes with it; no key ever leaves it.
+//! The PSAM: a card of the city that holds the root keys, in a reader slot of its own. It derives a card's key from the
+//! root key with the card identification, and computes with the derived key; no key leaves the PSAM.
 //!
-//! Commands and key usages: see the README, where most of them are ASSUMED.
+//! Commands and key usages are listed in the README; most of them are ASSUMED.
 
 use std::ffi::CString;
 
@@ -12,14 +12,15 @@ use crate::apdu::{CardTransport, Response, StatusWord, TransportFault, exchange}
 use crate::authority::{AuthAnswer, AuthRequest, AuthorityFault, CardAuthority};
 use crate::reader::Wire;
 
-/// The PSAM's social security application.
+/// File identifier of the PSAM's social security application.
 const DF_SSSE: [u8; 2] = [0xDF, 0x01];
-/// Key usages: what a card proves itself with, and what opens EF06.
+/// Key usages: the key for a card's INTERNAL AUTHENTICATE, and the key that opens EF06.
 const USAGE_INTERNAL: u8 = 0x27;
 const USAGE_EXTERNAL: u8 = 0x28;
+/// Block size of SM4 in bytes.
 const BLOCK: u8 = 16;
 
-/// A PSAM behind any transport.
+/// A PSAM (purchase secure access module, 安全存取模块) over any transport.
 pub struct Psam<'a>(pub &'a mut dyn CardTransport);
 
 impl CardAuthority for Psam<'_> {
@@ -39,8 +40,8 @@ impl CardAuthority for Psam<'_> {
 }
 
 impl Psam<'_> {
-    /// INIT_FOR_DESCRYPT derives in two levels, by the card and by the factor; DES CRYPT (which is SM4 here) encrypts
-    /// the source, filled with zeros; the block's halves are added to each other.
+    /// INIT_FOR_DESCRYPT derives a key in two levels, by card and by factor; DES CRYPT (with SM4 here) encrypts the source,
+    /// padded with zeros. The result is the exclusive or of the block's halves.
     fn compute(
         &mut self,
         usage: u8,
@@ -72,7 +73,7 @@ impl Psam<'_> {
     }
 }
 
-/// Thirty-two hexadecimal digits.
+/// Parses 32 hexadecimal digits.
 fn bytes_of(digits: &str) -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     if digits.len() != 32 {
@@ -84,34 +85,34 @@ fn bytes_of(digits: &str) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
-/// The reader that a PSAM lies in. Nothing of it is kept open: a PSAM that was changed, or a pcscd that died, is found
-/// again at the next card, and the derived keys go with its power.
+/// The reader that holds a PSAM. It is opened for each authentication: a replaced PSAM or a restarted pcscd works at the
+/// next card, and the reset at the end deletes the derived keys.
 pub struct PsamSlot<'a> {
     name_prefix: &'a str,
     alive: &'a mut dyn FnMut(),
 }
 
 impl<'a> PsamSlot<'a> {
-    /// The first reader whose name begins so. `alive` is called before each command.
+    /// Makes a slot for the first reader whose name begins with `name_prefix`. `alive` is called before each command.
     pub const fn new(name_prefix: &'a str, alive: &'a mut dyn FnMut()) -> Self {
         Self { name_prefix, alive }
     }
 
     fn reader(&self, context: &Context) -> Result<CString, Error> {
         let readers = context.list_readers_owned()?;
-        let mut of_name =
+        let mut matching =
             readers.into_iter().filter(|name| name.to_string_lossy().starts_with(self.name_prefix));
-        of_name.next().ok_or(Error::UnknownReader)
+        matching.next().ok_or(Error::UnknownReader)
     }
 }
 
 impl CardAuthority for PsamSlot<'_> {
     fn authenticate(&mut self, request: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
         let absent = |error: Error| {
-            tracing::warn!(%error, "the PSAM cannot be reached");
+            tracing::warn!(%error, "PC/SC error: cannot connect to the PSAM");
             AuthorityFault::Absent
         };
-        // A context of its own: one that waits for cards elsewhere would hold this up.
+        // A context of its own: calls on the context that waits for cards would block.
         let context = Context::establish(Scope::System).map_err(absent)?;
         let reader = self.reader(&context).map_err(absent)?;
         let mut psam = context.connect(&reader, ShareMode::Exclusive, Protocols::ANY).map_err(absent)?;
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn it_derives_by_card_and_factor_and_folds_what_it_computes() {
+    fn psam_derives_by_card_and_factor_and_folds_the_block() {
         let mut script = psam();
         let answer = Psam(&mut script).authenticate(&request()).ok().unwrap();
         assert_eq!(*answer.internal, [0xFF; 8]);
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_has_no_such_application_or_key_or_is_gone_says_which() {
+    fn psam_refusal_and_absence_are_distinguished() {
         for at in 0..5 {
             let mut script = psam();
             script.answers[at].1 = vec![0x6A, 0x82];

@@ -1,9 +1,8 @@
-//! One PC/SC reader: waits for cards, reads them in two steps, checks PINs, and finds its way back after pcscd or
-//! the reader went away.
+//! One PC/SC reader: waits for cards, reads them in two steps, and verifies and changes PINs.
 //!
-//! Runs in a process of its own, because PC/SC calls have no time-out: `transmit` can block until the card
-//! is taken. The kiosk ends the process when it hangs. After pcscd dies every old handle stays dead for
-//! ever, so all is dropped and a new context is made.
+//! Runs in a process of its own, because PC/SC calls have no time-out: `transmit` can block until the card is removed.
+//! The kiosk kills the process when it hangs. After pcscd ends all its handles stay invalid, so the caller drops the
+//! reader and opens it again with a new context.
 
 use std::ffi::CString;
 use std::time::Duration;
@@ -20,51 +19,51 @@ use crate::pin::{PinOutcome, change_pin, verify_pin};
 use crate::reading::{Begun, Guarded, OlderCards, begin};
 use crate::staff::{StaffProof, staff};
 
-/// A card that does not answer to power, or that another program holds, gets this many connects.
+/// Number of attempts to connect to a card that does not answer to reset, or that another program holds.
 const CONNECTS_MAX: u32 = 3;
-/// Between two connects.
+/// Pause between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Why the reader cannot be used now. Ask again after a pause.
+/// Why the reader cannot be used now. The caller opens it again after a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReaderFault {
-    /// pcscd does not run, or died.
-    #[error("the PC/SC service does not answer: is pcscd running?")]
+    /// pcscd does not run, or ended.
+    #[error("PC/SC service not responding: check that pcscd runs")]
     NoService,
-    /// pcscd runs and has no such reader.
-    #[error("there is no such reader: check its cable and its name in the site file")]
+    /// pcscd runs and does not know the reader.
+    #[error("card reader not found: check its cable and its name in the site file")]
     NoReader,
 }
 
-/// What happened at the reader.
+/// Event at a reader.
 pub enum Happening {
-    /// Nothing, within the time.
+    /// No event within the time.
     Nothing,
-    /// A card was put in; [`Reader::read`] it.
+    /// A card was inserted; [`CardReader::begin_reading`] reads it.
     Inserted,
-    /// The card was taken.
+    /// The card was removed.
     Removed,
 }
 
-/// Sees each command and its answer as they cross the wire, PINs and records included: what keeps them has to replace
-/// what is personal.
+/// Observes each command and its response as transferred, PINs and records included: an observer that stores them must
+/// redact them first.
 pub type Tap = Box<dyn FnMut(&[u8], Result<&[u8], TransportFault>)>;
 
-/// One reader. Dropping it, or taking the card, resets the card: a verified PIN does not outlive the visit.
+/// One reader. Dropping it, or removing the card, resets the card: a verified PIN does not outlast the visit.
 pub struct Reader {
     context: Context,
     name: CString,
-    /// What pcscd said last.
+    /// Last reader state from pcscd.
     state: State,
     card: Option<Card>,
     tap: Option<Tap>,
 }
 
 impl Reader {
-    /// Opens the first reader whose name begins so.
+    /// Opens the first reader whose name begins with `name_prefix`.
     ///
     /// # Errors
-    /// When there is no pcscd, or no such reader.
+    /// When pcscd does not run, or does not know the reader.
     pub fn open(name_prefix: &str) -> Result<Self, ReaderFault> {
         let context = Context::establish(Scope::System).map_err(fault_of)?;
         let readers = context.list_readers_owned().map_err(fault_of)?;
@@ -75,15 +74,15 @@ impl Reader {
         Ok(Self { context, name, state: State::UNAWARE, card: None, tap: None })
     }
 
-    /// Shows every exchange to this.
+    /// Sets the observer of all exchanges.
     pub fn tap(&mut self, tap: Tap) {
         self.tap = Some(tap);
     }
 
-    /// Waits for a card to come or go, at most this long.
+    /// Waits for the insertion or removal of a card, at most `patience`.
     ///
     /// # Errors
-    /// When the reader or pcscd is gone: drop this and open anew.
+    /// When the reader was disconnected or pcscd ended: drop this and open the reader again.
     pub fn wait(&mut self, patience: Duration) -> Result<Happening, ReaderFault> {
         let before = self.state;
         let mut states = [ReaderState::new(self.name.as_c_str(), before)];
@@ -105,7 +104,7 @@ impl Reader {
                 Ok(Happening::Removed)
             }
             (true, true) if !same_count(before, now) => {
-                // Another card, between two looks: the next look finds it.
+                // The card was replaced between two polls: the next poll reports the new card.
                 self.card = None;
                 self.state = State::UNAWARE;
                 Ok(Happening::Removed)
@@ -114,11 +113,11 @@ impl Reader {
         }
     }
 
-    /// Reads the card that was put in, as far as it lets anybody. `alive` is called before each command to it: a slow
-    /// card is told from a hung one. `random` must be fresh.
+    /// Reads the inserted card as far as possible without authentication. `alive` is called before each command: a slow
+    /// card is thereby distinguished from a driver that hangs. `random` must be fresh.
     ///
     /// # Errors
-    /// When it cannot be used, or went away.
+    /// When the card cannot be used, or was removed.
     pub fn begin(
         &mut self,
         older: OlderCards,
@@ -132,10 +131,11 @@ impl Reader {
         self.session(alive, work).unwrap_or(Err(TransportFault::CardGone.into()))
     }
 
-    /// Goes on reading with what the authority said. The card was left as it was: its challenge stands.
+    /// Completes the reading with the authority's answer. No command was sent to the card meanwhile, so its challenge is
+    /// still valid.
     ///
     /// # Errors
-    /// When the card does not prove itself, cannot be used, or went away.
+    /// When card authentication fails, or the card cannot be used or was removed.
     pub fn finish(
         &mut self,
         guarded: Guarded,
@@ -146,26 +146,27 @@ impl Reader {
         self.session(alive, work).unwrap_or(Err(TransportFault::CardGone.into()))
     }
 
-    /// Asks the card that was just read in vain whether it is a staff card. `challenge` must be fresh random.
+    /// Requests the proof of a staff card from a card without the social security application; `None` if the card is no
+    /// staff card. `challenge` must be fresh random bytes.
     ///
     /// # Errors
-    /// When the card or the reader went away.
+    /// When the card was removed or the reader disconnected.
     pub fn staff(&mut self, challenge: [u8; 32]) -> Result<Option<StaffProof>, TransportFault> {
         self.session(&mut || {}, |card| staff(card, challenge)).unwrap_or(Err(TransportFault::CardGone))
     }
 
-    /// Asks the card to check its holder's PIN.
+    /// Verifies the holder's PIN, see [`crate::verify_pin`].
     ///
     /// # Errors
-    /// When the card or the reader went away.
+    /// When the card was removed or the reader disconnected: whether a try was used is then unknown.
     pub fn verify_pin(&mut self, pin: &[u8]) -> Result<PinOutcome, TransportFault> {
         self.with_pin(|card| verify_pin(card, pin))
     }
 
-    /// Asks the card to take another PIN.
+    /// Changes the holder's PIN, see [`crate::change_pin`].
     ///
     /// # Errors
-    /// When the card or the reader went away: whether it did is then not known.
+    /// When the card was removed or the reader disconnected: whether the PIN was changed is then unknown.
     pub fn change_pin(&mut self, old: &[u8], new: &[u8]) -> Result<PinOutcome, TransportFault> {
         self.with_pin(|card| change_pin(card, old, new))
     }
@@ -197,18 +198,18 @@ impl Reader {
                     return Ok(());
                 }
                 Err(Error::NoSmartcard | Error::RemovedCard) => TransportFault::CardGone.into(),
-                // Another program holds the card, or held it when it was ended: pcscd waits for the answer of a card that
-                // says nothing until that card is taken.
+                // Another program holds the card, or held it when the program was killed: pcscd waits for the response
+                // of a silent card until that card is removed.
                 Err(Error::SharingViolation) => ReadFault::Refused(Refusal::Mute),
                 Err(error) if is_lost(error) => return Err(TransportFault::ReaderGone.into()),
-                // No answer to reset, or none that PC/SC understands.
+                // No answer to reset, or an invalid one.
                 Err(_) => ReadFault::Refused(Refusal::Mute),
             };
         }
         Err(last)
     }
 
-    /// Runs a whole exchange inside one PC/SC transaction, so that nobody else speaks in between.
+    /// Runs several exchanges inside one PC/SC transaction, so that no other program can send commands between them.
     fn session<T>(
         &mut self,
         alive: &mut dyn FnMut(),
@@ -217,8 +218,8 @@ impl Reader {
         let tap = &mut self.tap;
         let transaction = self.card.as_mut()?.transaction2().map_err(|(_, error)| error).ok()?;
         let outcome = work(&mut Wire { card: &transaction, alive, tap });
-        // The verified PIN must not survive for whoever speaks next: the card is reset at the end of the
-        // visit, when it is dropped; within the visit it may stay as it is.
+        // A verified PIN must not remain valid after the visit: the card is reset at the end of the visit, when it is
+        // dropped; within the visit its state is kept.
         transaction.end(Disposition::LeaveCard).map_err(|(_, error)| error).ok();
         Some(outcome)
     }
@@ -246,19 +247,19 @@ impl CardTransport for Wire<'_> {
     }
 }
 
-/// The upper half of the event state counts insertions and removals.
+/// Whether no card was inserted or removed between the states: the upper half of the event state counts these events.
 fn same_count(before: State, now: State) -> bool {
     before.bits() >> 16 == now.bits() >> 16
 }
 
-/// 历史字节 of an answer to reset (ISO/IEC 7816-3): behind the interface bytes, which announce one another; their
-/// number is the low half of T0.
+/// Historical bytes (历史字节) of an answer to reset (ISO/IEC 7816-3): they follow the interface bytes, each group of which
+/// announces the next; their number is the low half of T0.
 fn historical_bytes(atr: &[u8]) -> &[u8] {
     let Some(t0) = atr.get(1).copied() else { return &[] };
     let (mut announced, mut at) = (t0 >> 4, 2);
     while announced != 0 {
         at += usize::try_from(announced.count_ones()).unwrap_or(4);
-        // TD is the last of its group and announces the next.
+        // TD is the last byte of its group and announces the next group.
         announced = if announced & 0x8 == 0 { 0 } else { atr.get(at - 1).map_or(0, |td| td >> 4) };
         if at > atr.len() {
             return &[];
@@ -268,7 +269,7 @@ fn historical_bytes(atr: &[u8]) -> &[u8] {
     atr.get(at..end).unwrap_or_default()
 }
 
-/// Whether the context, the service or the reader behind a handle is gone for good.
+/// Whether the context, the service or the reader of a handle is permanently invalid.
 pub(crate) fn is_lost(error: Error) -> bool {
     matches!(
         error,
@@ -294,11 +295,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_historical_bytes_stand_behind_the_interface_bytes() {
-        // T=0 as the social security card has it: TA1 absent, TB1 and TC1 present, 13 bytes.
+    fn historical_bytes_follow_the_interface_bytes() {
+        // T=0 as in the social security card: TA1 absent, TB1 and TC1 present, 13 historical bytes.
         let social = b"\x3B\x6D\x00\x00\x00\x81\x54\x43\x80\x86\x45\x00\x00\x58\x01\xAB\xCD";
         assert_eq!(historical_bytes(social), &social[4..]);
-        // TD1 announces TD2, both empty otherwise; two historical bytes and TCK.
+        // TD1 announces TD2, no other interface bytes; two historical bytes and TCK.
         assert_eq!(historical_bytes(&[0x3B, 0x82, 0x80, 0x01, 0x0A, 0x0B, 0x82]), [0x0A, 0x0B]);
         for cut in 0..social.len() {
             assert_eq!(historical_bytes(&social[..cut]), &[] as &[u8], "cut at {cut}");

@@ -1,5 +1,5 @@
-//! Reading a card, in the two steps of `iReadCardBas_HSM_Step1` and `_Step2`: what can be read by anybody, and
-//! what only an authority opens. Between the two the card waits, and nothing else is said to it.
+//! Reading a card in the two steps of `iReadCardBas_HSM_Step1` and `_Step2`: the files that are free to read, and the
+//! holder's file, which requires authentication. No command is sent to the card between the two steps.
 
 use zeroize::Zeroizing;
 
@@ -14,36 +14,36 @@ use crate::fields::{date, decoded, hex, text, trimmed};
 use crate::holder::{Algorithm, CardHolder, Holder, Proof, SocialCard, SpecVersion};
 use crate::number::is_citizen_number;
 
-/// A name of at least this many bytes may go on in 姓名扩展: the next character, up to four bytes in GB18030, may not
-/// have fitted into the thirty of 姓名. A shorter one does not, and a record that is not there is not asked for.
+/// Length in bytes from which a name may be continued in 姓名扩展: the next character, up to four bytes in GB18030, may not
+/// have fitted into the thirty bytes of 姓名. A shorter name has no extension, so the record is not requested.
 const NAME_MAY_GO_ON: usize = 27;
 
-/// What is done with a card whose algorithm is older than SM4.
+/// Policy for a card whose algorithm is older than SM4.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OlderCards {
-    /// It is read as far as it lets anybody, and is never authenticated.
+    /// The card is read as far as possible without authentication, and is never authenticated.
     #[default]
     Limit,
-    /// It is refused.
+    /// The card is refused.
     Refuse,
 }
 
-/// The first step's end.
+/// Result of step 1.
 pub enum Begun {
-    /// All was read that this card gives.
+    /// Reading is complete.
     Done(Box<SocialCard>),
-    /// The card gives its holder to an authority only.
+    /// The card requires authentication before EF06 can be read.
     Asks(Box<Guarded>),
 }
 
-/// A third-generation card between the two steps.
+/// A third-generation card between the two steps: it waits for its authority's answer.
 pub struct Guarded {
     issuer: Issuer,
     request: AuthRequest,
 }
 
-/// EF05.
+/// Content of EF05, the issuer's file.
 struct Issuer {
     identification: Zeroizing<String>,
     version: SpecVersion,
@@ -59,10 +59,10 @@ impl Issuer {
     }
 }
 
-/// Reads the card with an authority at hand.
+/// Reads the card in both steps, authenticated by `authority`.
 ///
 /// # Errors
-/// When the card goes away or cannot be used.
+/// When the card is removed or cannot be used.
 pub fn read(
     card: &mut dyn CardTransport,
     authority: &mut dyn CardAuthority,
@@ -73,20 +73,20 @@ pub fn read(
         Begun::Asks(guarded) => match authority.authenticate(guarded.request()) {
             Ok(answer) => guarded.finish(card, &answer),
             Err(fault) => {
-                tracing::warn!(%fault, "the card is read in part");
+                tracing::warn!(%fault, "card not authenticated: card read in part");
                 Ok(guarded.without())
             }
         },
     }
 }
 
-/// Step 1: the application and EF05, each record by its tag; of a card whose version begins with 3 a challenge, of an
-/// older one EF06.
+/// Step 1: selects the application and reads EF05, each record by its tag. Then gets a challenge from a card whose version
+/// begins with 3, and reads EF06 of an older card.
 ///
-/// `atr_history`: historical bytes of its answer to reset. `nonces` must be fresh.
+/// `atr_history`: historical bytes of the answer to reset. `nonces` must be fresh.
 ///
 /// # Errors
-/// When the card goes away or cannot be used.
+/// When the card is removed or cannot be used.
 pub fn begin(
     card: &mut dyn CardTransport,
     older: OlderCards,
@@ -105,7 +105,7 @@ pub fn begin(
     if algorithm != Algorithm::Sm4 {
         return Ok(Begun::Done(Box::new(issuer.card(Holder::NeedsAuthority, Proof::None))));
     }
-    // Every third-generation card has random numbers; what has none is no such card.
+    // Every third-generation card supports GET CHALLENGE; a card that does not is not genuine.
     let challenge = challenge(card)?.ok_or(ReadFault::Refused(Refusal::Unproven))?;
     let request = AuthRequest {
         area: issuer.identification.get(..6).unwrap_or_default().to_owned(),
@@ -120,35 +120,36 @@ pub fn begin(
 }
 
 impl Guarded {
-    /// What the authority is asked.
+    /// The request to the authority.
     #[must_use]
     pub const fn request(&self) -> &AuthRequest {
         &self.request
     }
 
-    /// Step 2: the card proves itself, the authority proves itself to the card, and EF06 opens.
+    /// Step 2: authenticates the card, then the authority to the card, and reads EF06.
     ///
     /// # Errors
-    /// When the card goes away, does not prove itself, or its records make no sense.
+    /// When the card is removed, card authentication fails, or the records hold invalid data.
     pub fn finish(self, card: &mut dyn CardTransport, answer: &AuthAnswer) -> Result<SocialCard, ReadFault> {
         const UNPROVEN: ReadFault = ReadFault::Refused(Refusal::Unproven);
         let Nonces { internal_factor, internal_source, .. } = &self.request.nonces;
-        let said = internal_authenticate(card, internal_factor, internal_source)?.ok_or(UNPROVEN)?;
-        if said.as_slice() != answer.internal.as_slice() {
+        let cryptogram = internal_authenticate(card, internal_factor, internal_source)?.ok_or(UNPROVEN)?;
+        if cryptogram.as_slice() != answer.internal.as_slice() {
             return Err(UNPROVEN);
         }
-        // Only now: a cryptogram under another key than the card's would use up one of the card's tries.
+        // Only after the card is known to be genuine: a cryptogram under a key other than the card's would use up one of the
+        // card's tries.
         if !external_authenticate(card, &answer.external)? {
             return Err(UNPROVEN);
         }
         match holder(card)? {
             Holder::Read(holder) => Ok(self.issuer.card(Holder::Read(holder), Proof::Authenticated)),
-            // It took the cryptogram and does not keep to it.
+            // The card accepted the cryptogram and still refuses EF06.
             Holder::NeedsAuthority => Err(ReadFault::Refused(Refusal::Incomplete)),
         }
     }
 
-    /// The card as far as it is read without an authority.
+    /// The card as far as it was read without authentication.
     #[must_use]
     pub fn without(self) -> SocialCard {
         self.issuer.card(Holder::NeedsAuthority, Proof::None)
@@ -190,7 +191,8 @@ fn holder(card: &mut dyn CardTransport) -> Result<Holder, ReadFault> {
     if name_bytes.len() >= NAME_MAY_GO_ON {
         match try_record(card, 0x4E, 20)? {
             Ok(extension) => name_bytes.extend_from_slice(&trimmed(&extension)),
-            // Old cards have no extension: 6A83, or a neighbour of it. Half a name is nobody's name.
+            // Old cards have no extension and answer 6A83 or another 6Axx. After any other error the name would be
+            // incomplete, so the card is refused.
             Err(StatusWord { sw1: 0x6A, .. }) => {}
             Err(StatusWord { .. }) => return Err(ReadFault::Refused(Refusal::Incomplete)),
         }

@@ -1,14 +1,14 @@
-//! The two encodings that the card uses: SIMPLE-TLV records (ISO/IEC 7816-4, 5.4.4) and BER-TLV in the
-//! file control information.
+//! The two TLV encodings of the card: SIMPLE-TLV records (ISO/IEC 7816-4, 5.4.4), and BER-TLV in the file control
+//! information.
 
-/// A SIMPLE-TLV record: its tag and value; the length byte is one byte and there is nothing after the value.
+/// Parses a SIMPLE-TLV record into tag and value. The length field has one byte; bytes after the value are an error.
 pub(crate) fn record(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let [tag, length, rest @ ..] = bytes else { return None };
     (rest.len() == usize::from(*length)).then_some((*tag, rest))
 }
 
-/// The value of the first BER-TLV object with this tag, looked for through constructed objects too, to a
-/// depth of a few: a card's FCI is shallow.
+/// The value of the first BER-TLV object with the tag `wanted`, searched in constructed objects too, to a depth of 4: a
+/// card's FCI is shallow.
 pub(crate) fn ber_find(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     find(bytes, wanted, 4)
 }
@@ -42,8 +42,8 @@ fn tag(bytes: &[u8]) -> Option<(u16, &[u8])> {
     }
 }
 
-/// Short form and one length byte (81 xx) only: nothing longer fits a short answer. 80 is the indefinite
-/// form, which ISO/IEC 7816-4 forbids.
+/// Parses length and value. Accepts the short form and one length byte (81 xx) only: a longer value does not fit into a
+/// short response. 80 is the indefinite form, which ISO/IEC 7816-4 forbids.
 fn value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = match bytes {
         [length, rest @ ..] if *length < 0x80 => (usize::from(*length), rest),
@@ -59,7 +59,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_record_has_exactly_the_length_that_it_says() {
+    fn simple_tlv_requires_exact_length() {
         assert_eq!(record(&[9, 2, 0xAA, 0xBB]), Some((9, [0xAA, 0xBB].as_slice())));
         assert_eq!(record(&[9, 2, 0xAA]), None);
         assert_eq!(record(&[9, 2, 0xAA, 0xBB, 0]), None);
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_algorithm_is_found_inside_the_fci_and_indefinite_lengths_are_not_followed() {
+    fn ber_tlv_finds_nested_object_and_rejects_indefinite_length() {
         let fci = [0x6F, 0x0B, 0x84, 0x02, 1, 2, 0xA5, 0x05, 0x9F, 0x0C, 0x02, 0x86, 0x03];
         assert_eq!(ber_find(&fci, 0x9F0C), Some([0x86, 0x03].as_slice()));
         assert_eq!(ber_find(&fci, 0x84), Some([1, 2].as_slice()));

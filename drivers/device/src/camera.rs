@@ -1,4 +1,4 @@
-//! A camera that residents hold a code to.
+//! The code camera: reports codes, hints, and previews, and detects a camera that hangs.
 
 use std::time::{Duration, Instant};
 
@@ -8,36 +8,37 @@ use device::wire::{Answer, CODE_MAX, CameraSetup, Event, Fault, Health, Work};
 
 use crate::desk::{Desk, Gone};
 
-/// A camera without a frame for so long has stalled.
+/// A camera without a new frame for this time has stalled.
 const STALL: Duration = Duration::from_millis(800);
-/// Decoding may take this long for one frame.
+/// Longest time for decoding one frame.
 const BUDGET: Duration = Duration::from_millis(120);
-/// A hint is repeated no sooner.
+/// Shortest interval between two hints.
 const HINT_EVERY: Duration = Duration::from_secs(2);
-/// A preview follows another no sooner.
+/// Shortest interval between two previews.
 const PREVIEW_EVERY: Duration = Duration::from_millis(120);
-/// A code that was not seen for so long is held to the camera no more.
+/// A code that was not seen for this time is no longer held to the camera.
 const HELD_FOR: Duration = Duration::from_millis(1_500);
-/// Before the camera is opened again.
+/// Pause before the camera is opened again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Whether pictures still change. A sensor is never quiet: one picture again and again comes from a camera that hangs,
-/// however punctually it sends it.
+/// Detects a camera that hangs and repeats one picture. A working sensor always has noise, so two pictures are never
+/// equal; a hanging camera can send equal pictures on time.
 struct Still {
     last: Vec<u8>,
     since: Instant,
-    /// It hung when its stream was closed: the same picture on the next one is no news.
+    /// The picture was frozen when the last stream was closed: the same picture on the next stream does not prove that the
+    /// camera works.
     hung: bool,
 }
 
-/// What a picture says of its camera.
+/// Whether the camera's pictures change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pictures {
-    /// They change.
+    /// The pictures change.
     Change,
-    /// They may.
+    /// Not known yet: the picture is still the one at which the last stream froze.
     May,
-    /// They do not.
+    /// The pictures have not changed for [`STALL_TIMEOUT`].
     DoNot,
 }
 
@@ -46,7 +47,7 @@ impl Still {
         Self { last: Vec::new(), since: Instant::now(), hung: false }
     }
 
-    /// A stream begins.
+    /// Prepares for a new stream.
     fn begin(&mut self, now: Instant) {
         self.since = now;
         if !self.hung {
@@ -56,7 +57,7 @@ impl Still {
 
     fn take(&mut self, frame: &Frame, now: Instant) -> Pictures {
         let luma = frame.luma();
-        // In the dark, or blinded, a sensor may see nothing at all, and that is said otherwise.
+        // In darkness or glare all pixels may be equal without a hang; that case is reported as a hint.
         let sees_nothing = luma.first().is_some_and(|first| luma.iter().all(|pixel| pixel == first));
         if sees_nothing || luma != self.last {
             self.last.clear();
@@ -70,10 +71,10 @@ impl Still {
     }
 }
 
-/// Runs until the kiosk is gone.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, path: &str, setup: CameraSetup) {
-    // Outlives the stream: a code that is still held when the stream is back is not reported again, and who was told
-    // not to look does not look.
+/// Runs until the kiosk closes the connection.
+pub(crate) fn run(host: &Desk, recorder: &Recorder, path: &str, setup: CameraSetup) {
+    // Kept between streams: a code that is still held when the stream restarts is not reported again, and scanning that
+    // was switched off stays off.
     let mut watch = Watch {
         setup,
         scanning: true,
@@ -84,33 +85,33 @@ pub(crate) fn run(desk: &Desk, recorder: &Recorder, path: &str, setup: CameraSet
         held_at: None,
     };
     loop {
-        let health = match watch.serve(desk, recorder, path) {
+        let health = match watch.serve(host, recorder, path) {
             Err(Gone) => return,
             Ok(SourceError::Stalled) => Health::Failed,
             Ok(_) => Health::Absent,
         };
-        if watch.preview_ends(desk).is_err() || desk.health(health).is_err() || desk.away(PAUSE).is_err() {
+        if watch.preview_ends(host).is_err() || host.health(health).is_err() || host.away(PAUSE).is_err() {
             return;
         }
     }
 }
 
-/// What is known from one frame to the next.
+/// State that is kept from frame to frame and from stream to stream.
 struct Watch {
     setup: CameraSetup,
     scanning: bool,
     hold: Hold,
     still: Still,
     hinted: Option<Instant>,
-    /// When the last preview went out; `None` if the kiosk shows none.
+    /// Time of the last preview; `None` if the kiosk shows none.
     previewed: Option<Instant>,
-    /// When something like a code was last seen.
+    /// Time at which an object like a code was last seen.
     held_at: Option<Instant>,
 }
 
 impl Watch {
-    /// Comes back with what is wrong with the camera.
-    fn serve(&mut self, desk: &Desk, recorder: &Recorder, path: &str) -> Result<SourceError, Gone> {
+    /// Returns the camera's fault when the camera has to be opened again.
+    fn serve(&mut self, host: &Desk, recorder: &Recorder, path: &str) -> Result<SourceError, Gone> {
         let mut frames = match source::open(path, self.setup.exposure) {
             Ok(frames) => frames,
             Err(error) => return Ok(error),
@@ -119,14 +120,14 @@ impl Watch {
         let mut decoder = Decoder::new();
         let mut size = (0, 0);
         loop {
-            while let Some((ticket, work)) = desk.order(Duration::ZERO)? {
+            while let Some((id, work)) = host.order(Duration::ZERO)? {
                 let answer = if let Work::Scan(on) = work {
                     self.scanning = on;
                     Ok(Answer::Scanning(on))
                 } else {
                     Err(Fault::NotMine)
                 };
-                desk.answer(ticket, answer)?;
+                host.answer(id, answer)?;
             }
             let frame = match frames.next(Instant::now() + STALL) {
                 Ok(frame) => frame,
@@ -139,55 +140,55 @@ impl Watch {
                 size = (frame.width(), frame.height());
                 recorder.note(What::Note(format!("frames of {} × {}", size.0, size.1)));
             }
-            desk.beat();
+            host.beat();
             match self.still.take(&frame, Instant::now()) {
-                Pictures::Change => desk.health(Health::Ready)?,
+                Pictures::Change => host.health(Health::Ready)?,
                 Pictures::May => continue,
                 Pictures::DoNot => {
-                    recorder.note(What::Note("the same picture again and again".into()));
+                    recorder.note(What::Note("camera repeats one picture".into()));
                     return Ok(SourceError::Stalled);
                 }
             }
             if self.scanning {
                 let now = Instant::now();
                 let look = decoder.look(&frame, now + BUDGET);
-                self.tell(desk, &frame, look, now)?;
+                self.tell(host, &frame, look, now)?;
             } else {
-                self.preview_ends(desk)?;
+                self.preview_ends(host)?;
             }
         }
     }
 
-    fn tell(&mut self, desk: &Desk, frame: &Frame, look: Look, now: Instant) -> Result<(), Gone> {
+    fn tell(&mut self, host: &Desk, frame: &Frame, look: Look, now: Instant) -> Result<(), Gone> {
         if look.near {
             self.held_at = Some(now);
         }
         for code in self.hold.fresh(look.codes, now) {
             if code.len() <= CODE_MAX {
-                desk.event(Event::Code(code.into()))?;
+                host.event(Event::Code(code.into()))?;
             }
         }
         if let Some(hint) = look.hint
             && self.hinted.is_none_or(|at| now.duration_since(at) >= HINT_EVERY)
         {
             self.hinted = Some(now);
-            desk.event(Event::CodeHint(hint))?;
+            host.event(Event::CodeHint(hint))?;
         }
         let held = self.held_at.is_some_and(|at| now.duration_since(at) < HELD_FOR);
         if !held {
-            return self.preview_ends(desk);
+            return self.preview_ends(host);
         }
         if self.setup.preview && self.previewed.is_none_or(|at| now.duration_since(at) >= PREVIEW_EVERY) {
             self.previewed = Some(now);
-            desk.event(Event::Preview(Some(Preview::of(frame))))?;
+            host.event(Event::Preview(Some(Preview::of(frame))))?;
         }
         Ok(())
     }
 
-    /// Nobody holds a code to the camera any more: then nobody is shown.
-    fn preview_ends(&mut self, desk: &Desk) -> Result<(), Gone> {
+    /// Ends the preview: no code is held to the camera any longer, so no person may be shown.
+    fn preview_ends(&mut self, host: &Desk) -> Result<(), Gone> {
         match self.previewed.take() {
-            Some(_) => desk.event(Event::Preview(None)),
+            Some(_) => host.event(Event::Preview(None)),
             None => Ok(()),
         }
     }
@@ -197,12 +198,12 @@ impl Watch {
 mod tests {
     use super::*;
 
-    fn picture(of: &[u8]) -> Frame {
-        Frame::new(2, 2, of.to_vec()).unwrap()
+    fn picture(luma: &[u8]) -> Frame {
+        Frame::new(2, 2, luma.to_vec()).unwrap()
     }
 
     #[test]
-    fn the_same_picture_for_long_enough_is_a_camera_that_hangs_until_another_comes() {
+    fn freeze_detector_unchanged_picture_is_frozen_until_it_changes() {
         let mut still = Still::new();
         let begun = Instant::now();
         let at = |ms| begun + Duration::from_millis(ms);
@@ -212,7 +213,7 @@ mod tests {
         assert_eq!(still.take(&one, at(700)), Pictures::Change);
         assert_eq!(still.take(&one, at(800)), Pictures::DoNot);
         still.begin(at(1_300));
-        assert_eq!(still.take(&one, at(1_400)), Pictures::May, "on a stream that was opened anew");
+        assert_eq!(still.take(&one, at(1_400)), Pictures::May, "on a new stream");
         assert_eq!(still.take(&one, at(2_100)), Pictures::DoNot);
         still.begin(at(2_600));
         assert_eq!(still.take(&one, at(2_700)), Pictures::May);
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_ended_otherwise_is_forgotten() {
+    fn freeze_detector_forgets_picture_of_a_stream_not_frozen() {
         let mut still = Still::new();
         let begun = Instant::now();
         still.begin(begun);
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sensor_that_sees_nothing_is_not_taken_for_one_that_hangs() {
+    fn freeze_detector_uniform_picture_is_not_frozen() {
         let mut still = Still::new();
         let begun = Instant::now();
         for ms in [0, 800, 5_000] {

@@ -1,4 +1,5 @@
-//! What every driver here works at: orders come in, events and answers go out.
+//! The device host: receives requests from the kiosk for the driver, sends the driver's events and answers to the kiosk,
+//! and answers pings from the driver's heartbeat.
 
 use std::cell::Cell;
 use std::io;
@@ -13,14 +14,15 @@ use std::time::{Duration, Instant};
 use device::framing::{WireError, read_frame, write_frame};
 use device::wire::{Answer, Event, Fault, FromDevice, Health, Ticket, ToDevice, Work};
 
-/// A ping is answered when the driver was alive this recently.
+/// Greatest age of the driver's heartbeat at which a ping is still answered.
 const FRESH: Duration = Duration::from_secs(2);
-/// Orders and messages that may wait; the kiosk has one order out at a time.
+/// Capacity of each queue: requests to the driver, and messages to the kiosk. The kiosk has one unanswered request at
+/// a time.
 const WAITING_MAX: usize = 64;
-/// Longest single wait for an order.
+/// Longest single wait for a request, so that the heartbeat stays recent.
 const SLICE: Duration = Duration::from_millis(200);
 
-/// The driver's side of the wire.
+/// What a driver runs in: its queues to and from the kiosk, and its heartbeat.
 pub(crate) struct Desk {
     orders: Receiver<(Ticket, Work)>,
     out: SyncSender<FromDevice>,
@@ -28,7 +30,7 @@ pub(crate) struct Desk {
     health: Cell<Option<Health>>,
 }
 
-/// When the driver was last seen alive.
+/// Time of the driver's last sign of life.
 struct Beat {
     start: Instant,
     at_ms: AtomicU64,
@@ -45,13 +47,13 @@ impl Beat {
     }
 }
 
-/// The kiosk is gone: the driver ends.
+/// The kiosk closed the connection: the driver ends.
 pub(crate) struct Gone;
 
 impl Desk {
     /// Starts the threads that read and write the socket.
     pub(crate) fn start(socket: UnixStream) -> io::Result<Self> {
-        let (order_in, orders) = sync_channel(WAITING_MAX);
+        let (request_sender, orders) = sync_channel(WAITING_MAX);
         let (out, messages) = sync_channel(WAITING_MAX);
         let beat = Arc::new(Beat { start: Instant::now(), at_ms: AtomicU64::new(0) });
         let mut writer = socket.try_clone()?;
@@ -62,12 +64,12 @@ impl Desk {
                 }
             }
         })?;
-        let (replies, pulse) = (out.clone(), Arc::clone(&beat));
+        let (replies, driver_heartbeat) = (out.clone(), Arc::clone(&beat));
         thread::Builder::new().name("wire-in".into()).spawn(move || {
             let mut reader = socket;
             loop {
                 match read_frame(&mut reader) {
-                    Ok(message) => sort(message, &order_in, &replies, &pulse),
+                    Ok(message) => sort(message, &request_sender, &replies, &driver_heartbeat),
                     Err(error) => leave(&error),
                 }
             }
@@ -75,12 +77,12 @@ impl Desk {
         Ok(Self { orders, out, beat, health: Cell::new(None) })
     }
 
-    /// The driver is alive.
+    /// Records that the driver is alive now.
     pub(crate) fn beat(&self) {
         self.beat.at_ms.store(self.beat.now_ms(), Ordering::Relaxed);
     }
 
-    /// The next order, waited for at most so long, and no longer than a slice.
+    /// Waits for the next request, at most `patience` and at most [`WAIT_MAX`].
     pub(crate) fn order(&self, patience: Duration) -> Result<Option<(Ticket, Work)>, Gone> {
         self.beat();
         let order = match self.orders.recv_timeout(patience.min(SLICE)) {
@@ -92,33 +94,34 @@ impl Desk {
         Ok(order)
     }
 
-    /// Refuses every order for so long; used while the device is away.
+    /// Answers every request with [`DeviceFault::Unavailable`] for the length of `pause`; used while the device is not
+    /// connected.
     pub(crate) fn away(&self, pause: Duration) -> Result<(), Gone> {
         let until = Instant::now() + pause;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if let Some((ticket, _)) = self.order(left)? {
-                self.answer(ticket, Err(Fault::Unavailable))?;
+            if let Some((id, _)) = self.order(left)? {
+                self.answer(id, Err(Fault::Unavailable))?;
             } else if left.is_zero() {
                 return Ok(());
             }
         }
     }
 
-    pub(crate) fn answer(&self, ticket: Ticket, answer: Result<Answer, Fault>) -> Result<(), Gone> {
-        self.send(FromDevice::Answer(ticket, answer))
+    pub(crate) fn answer(&self, id: Ticket, answer: Result<Answer, Fault>) -> Result<(), Gone> {
+        self.send(FromDevice::Answer(id, answer))
     }
 
     pub(crate) fn event(&self, event: Event) -> Result<(), Gone> {
         self.send(FromDevice::Event(event))
     }
 
-    /// Says how the device is, when that changed.
+    /// Sends the device's health to the kiosk if it differs from the health sent last.
     pub(crate) fn health(&self, health: Health) -> Result<(), Gone> {
         if self.health.replace(Some(health)) == Some(health) {
             return Ok(());
         }
-        tracing::info!(?health, "the device's state");
+        tracing::info!(?health, "device health changed");
         self.send(FromDevice::Health(health))
     }
 
@@ -127,7 +130,8 @@ impl Desk {
     }
 }
 
-/// Puts a message where it belongs. A channel that has ended means that the process is about to.
+/// Passes a message of the kiosk to the driver, or answers it here. A closed channel means that the process is about to
+/// end.
 fn sort(
     message: ToDevice,
     orders: &SyncSender<(Ticket, Work)>,
@@ -135,30 +139,33 @@ fn sort(
     beat: &Beat,
 ) {
     let reply = match message {
-        ToDevice::Do(ticket, work) => match orders.try_send((ticket, work)) {
+        ToDevice::Do(id, work) => match orders.try_send((id, work)) {
             Ok(()) | Err(TrySendError::Disconnected(_)) => None,
-            Err(TrySendError::Full(_)) => Some(FromDevice::Answer(ticket, Err(Fault::Busy))),
+            Err(TrySendError::Full(_)) => Some(FromDevice::Answer(id, Err(Fault::Busy))),
         },
         ToDevice::Ping(number) => beat.is_fresh().then_some(FromDevice::Pong(number)),
-        // No driver here does work that could be broken off half way, and the device is open already.
+        // No driver here has a request that could be interrupted half way, and the device is open already.
         ToDevice::Cancel(_) | ToDevice::Open(_) => None,
     };
     if let Some(reply) = reply
         && replies.send(reply).is_err()
     {
-        tracing::debug!("a reply found the wire closed");
+        tracing::debug!("reply dropped: connection to the kiosk closed");
     }
 }
 
-/// Ends the process: a driver that hangs in C could not be told.
+/// Ends the process at once: a driver that hangs in C code could not be stopped in another way.
 fn leave(error: &WireError) -> ! {
     match error {
         WireError::Gone(_) => {
-            tracing::info!("the kiosk closed the wire");
+            tracing::info!("kiosk closed the connection: device process ends");
             process::exit(0)
         }
         WireError::Length(_) | WireError::Malformed(_) | WireError::Version(_) => {
-            tracing::error!(error = error as &dyn std::error::Error, "the wire cannot be used any more");
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "protocol error from the kiosk: device process ends"
+            );
             process::exit(1)
         }
     }

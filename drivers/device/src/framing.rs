@@ -1,4 +1,4 @@
-//! Frames on the wire: `length: u32 big-endian` and so many bytes of postcard.
+//! Frames of the device protocol: `length: u32 big-endian`, then that many bytes of postcard.
 
 use std::io::{self, Read, Write};
 
@@ -8,27 +8,27 @@ use zeroize::Zeroizing;
 
 use crate::wire::{FRAME_MAX, VERSION};
 
-/// Bytes of a frame's length.
+/// Size of the length field in bytes.
 const LENGTH_BYTES: usize = 4;
 
-/// Room for any message but a document or a long code.
+/// Initial capacity in bytes: enough for every message except a document or a long code.
 const SMALL: usize = 1024;
 
-/// Why the wire cannot be used any more. The connection is ended, and a new process started.
+/// Why the connection cannot be used any longer. The connection is closed, and a new process is started.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
-    /// The other side is gone.
-    #[error("the other side of the device wire is gone")]
+    /// The other side closed the connection.
+    #[error("device connection closed by the other side")]
     Gone(#[source] io::Error),
-    /// A frame claims a length that none has.
-    #[error("a frame on the device wire claims {0} bytes, at most {FRAME_MAX} are taken")]
+    /// A length of zero or more than [`FRAME_MAX`].
+    #[error("invalid frame length on the device connection: {0} bytes, allowed are 1 to {FRAME_MAX}")]
     Length(u64),
-    /// A frame is not a message of this version.
-    #[error("a frame on the device wire cannot be read")]
+    /// The content of a frame is not a message of this version.
+    #[error("malformed message on the device connection")]
     Malformed(#[source] postcard::Error),
-    /// The other side speaks another version: the programs are not from one package.
+    /// The other side uses another version: the programs are not from one package.
     #[error(
-        "the device wire has version {VERSION} here and {0} there: install both programs from one package"
+        "device protocol version mismatch: {VERSION} here, {0} on the other side: install both programs from one package"
     )]
     Version(u16),
 }
@@ -36,9 +36,9 @@ pub enum WireError {
 /// Writes one message and flushes it.
 ///
 /// # Errors
-/// When the other side is gone or the message is longer than a frame.
+/// When the other side closed the connection or the message is longer than a frame.
 pub fn write_frame<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(), WireError> {
-    // A PIN fits this: growing would leave copies of it behind in freed memory.
+    // A PIN fits into this capacity: growing the buffer would leave copies of the PIN in freed memory.
     let mut frame = Vec::with_capacity(SMALL);
     frame.extend_from_slice(&[0; LENGTH_BYTES]);
     let mut frame = Zeroizing::new(postcard::to_extend(message, frame).map_err(WireError::Malformed)?);
@@ -54,7 +54,7 @@ pub fn write_frame<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(),
 /// Reads one message.
 ///
 /// # Errors
-/// When the other side is gone, or what it sent is not a message.
+/// When the other side closed the connection, or its bytes are not a message.
 pub fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, WireError> {
     let mut length = [0; LENGTH_BYTES];
     from.read_exact(&mut length).map_err(WireError::Gone)?;
@@ -70,10 +70,10 @@ pub fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, WireEr
     }
 }
 
-/// Tells the other side this side's version.
+/// Sends this side's version.
 ///
 /// # Errors
-/// When the other side is gone.
+/// When the other side closed the connection.
 pub fn write_version(to: &mut impl Write) -> Result<(), WireError> {
     to.write_all(&VERSION.to_be_bytes()).and_then(|()| to.flush()).map_err(WireError::Gone)
 }
@@ -81,7 +81,7 @@ pub fn write_version(to: &mut impl Write) -> Result<(), WireError> {
 /// Reads the other side's version.
 ///
 /// # Errors
-/// When it is gone, or speaks another.
+/// When the other side closed the connection, or uses another version.
 pub fn read_version(from: &mut impl Read) -> Result<(), WireError> {
     let mut bytes = [0; 2];
     from.read_exact(&mut bytes).map_err(WireError::Gone)?;
@@ -96,7 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn messages_survive_the_wire_and_every_cut_is_noticed() {
+    fn message_round_trips_and_every_truncation_is_rejected() {
         let mut bytes = Vec::new();
         let pin = Zeroizing::new(b"123456".to_vec());
         write_frame(&mut bytes, &ToDevice::Do(7, Work::VerifyPin(pin))).unwrap();
@@ -106,13 +106,13 @@ mod tests {
         match read_frame(&mut bytes.as_slice()).unwrap() {
             ToDevice::Do(7, Work::VerifyPin(pin)) => assert_eq!(pin.as_slice(), b"123456"),
             ToDevice::Open(_) | ToDevice::Do(..) | ToDevice::Cancel(_) | ToDevice::Ping(_) => {
-                panic!("another message")
+                panic!("unexpected message")
             }
         }
     }
 
     #[test]
-    fn bytes_after_a_message_spoil_its_frame() {
+    fn frame_with_trailing_bytes_is_malformed() {
         let mut bytes = Vec::new();
         write_frame(&mut bytes, &ToDevice::Ping(1)).unwrap();
         bytes[3] += 1;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_follow_each_other_without_a_gap() {
+    fn consecutive_frames_are_read_in_order() {
         let sent = [
             Health::Ready,
             Health::Busy,
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_longer_than_a_frame_is_not_sent() {
+    fn message_longer_than_frame_max_is_not_sent() {
         let mut bytes = Vec::new();
         let pin = Zeroizing::new(vec![b'1'; FRAME_MAX]);
         let error = write_frame(&mut bytes, &ToDevice::Do(1, Work::VerifyPin(pin))).err();
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_no_frame_has_is_refused_before_anything_is_kept() {
+    fn invalid_frame_length_is_rejected() {
         for length in [0, FRAME_MAX as u32 + 1, u32::MAX] {
             let error = read_frame::<FromDevice>(&mut length.to_be_bytes().as_slice()).err();
             assert!(matches!(error, Some(WireError::Length(_))), "{length}");
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_refused() {
+    fn other_protocol_version_is_rejected() {
         let mut bytes = Vec::new();
         write_version(&mut bytes).unwrap();
         assert!(read_version(&mut bytes.as_slice()).is_ok());
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn garbage_in_a_sound_frame_never_panics(body in proptest::collection::vec(any::<u8>(), 1..200)) {
+        fn arbitrary_content_of_a_valid_frame_never_panics(body in proptest::collection::vec(any::<u8>(), 1..200)) {
             let bytes = [&(body.len() as u32).to_be_bytes(), body.as_slice()].concat();
             let _ = read_frame::<FromDevice>(&mut bytes.as_slice()).is_ok();
             let _ = read_frame::<ToDevice>(&mut bytes.as_slice()).is_ok();

@@ -9,26 +9,26 @@ use id_reader::{CardFault, IdCard, IdReader, Link, LinkFault, ReaderFault, Refus
 
 use crate::desk::{Desk, Gone};
 
-/// Between two looks for a card.
+/// Interval between two polls for a card.
 const LOOK: Duration = Duration::from_millis(200);
-/// Before the line is opened again.
+/// Pause before the serial line is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Looks in a row that find no card before it counts as lifted: a card that is missed once and lies there
-/// still must not begin a second visit.
+/// Number of polls in a row without a card after which the card counts as lifted: a card that stays on the reader and is
+/// missed once must not begin a second visit.
 const EMPTY_MIN: u32 = 2;
 
-/// Runs until the kiosk is gone.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) {
+/// Runs until the kiosk closes the connection.
+pub(crate) fn run(host: &Desk, recorder: &Recorder, tty: &str, baud: u32) {
     loop {
-        let Ok(fault) = serve(desk, recorder, tty, baud) else { return };
+        let Ok(fault) = serve(host, recorder, tty, baud) else { return };
         let health = if fault == LinkFault::Busy { Health::Failed } else { Health::Absent };
-        if desk.health(health).is_err() || desk.away(PAUSE).is_err() {
+        if host.health(health).is_err() || host.away(PAUSE).is_err() {
             return;
         }
     }
 }
 
-/// The line; whoever waits on it is alive.
+/// A link that records a heartbeat with every call: a driver that waits for the line does not hang.
 struct Beating<'a> {
     link: RecordedLink<SerialLink>,
     desk: &'a Desk,
@@ -50,62 +50,63 @@ impl Link for Beating<'_> {
     }
 }
 
-/// Comes back with what is wrong with the line when it has to be opened again.
-fn serve(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkFault, Gone> {
+/// Returns the link's fault when the serial line has to be opened again.
+fn serve(host: &Desk, recorder: &Recorder, tty: &str, baud: u32) -> Result<LinkFault, Gone> {
     let link = match SerialLink::open(tty, baud) {
         Ok(link) => RecordedLink::new(link, recorder.clone()),
         Err(fault) => return Ok(fault),
     };
     let orders = link.orders();
-    let mut reader = IdReader::new(Beating { link, desk });
+    let mut reader = IdReader::new(Beating { link, desk: host });
     orders.note(Asked::SamId);
     if let Ok(id) = reader.sam_id() {
-        tracing::info!(%id, "security module of the ID reader");
+        tracing::info!(%id, "ID reader: security module (SAM) number");
     }
-    // A card that lies there at the start has been read by nobody, and its holder may be gone.
-    let (mut lies, mut empty) = (true, 0);
+    // A card that lies on the reader at the start is not read: its holder may have left.
+    let (mut card_present, mut empty_polls) = (true, 0);
     loop {
         orders.note(Asked::Find);
         let outcome = match reader.find() {
-            Ok(true) if lies => {
-                empty = 0;
+            Ok(true) if card_present => {
+                empty_polls = 0;
                 Ok(())
             }
             Ok(true) => {
-                (lies, empty) = (true, 0);
-                desk.health(Health::Ready)?;
-                desk.event(Event::IdCardSeen)?;
+                (card_present, empty_polls) = (true, 0);
+                host.health(Health::Ready)?;
+                host.event(Event::IdCardSeen)?;
                 orders.note(Asked::Read);
                 let (event, outcome) = told(reader.read());
-                desk.event(event)?;
+                host.event(event)?;
                 outcome
             }
             Ok(false) => {
-                empty += 1;
-                lies &= empty < EMPTY_MIN;
+                empty_polls += 1;
+                card_present &= empty_polls < EMPTY_MIN;
                 Ok(())
             }
             Err(fault) => Err(fault),
         };
-        // A garbled answer was asked for twice, and silence was waited out: whoever stands there is told at once.
+        // The driver has already repeated the command after a garbled answer, and waited for a missing one: the fault is
+        // reported at once.
         match outcome {
-            Ok(()) => desk.health(Health::Ready)?,
+            Ok(()) => host.health(Health::Ready)?,
             Err(ReaderFault::Link(fault)) if fault != LinkFault::TimedOut => return Ok(fault),
             Err(ReaderFault::Mute | ReaderFault::Link(_)) => {
-                desk.health(Health::NeedsAttention(Attention::Mute))?;
+                host.health(Health::NeedsAttention(Attention::Mute))?;
             }
             Err(ReaderFault::Garbled | ReaderFault::OutOfTurn(_) | ReaderFault::Refused(_)) => {
-                desk.health(Health::Failed)?;
+                host.health(Health::Failed)?;
             }
         }
-        while let Some((ticket, _)) = desk.order(LOOK)? {
-            desk.answer(ticket, Err(Fault::NotMine))?;
+        while let Some((id, _)) = host.order(LOOK)? {
+            host.answer(id, Err(Fault::NotMine))?;
         }
     }
 }
 
-/// What the kiosk hears of a reading, and what that says about the reader. The address, the photo and all
-/// else end here.
+/// The event that the kiosk receives about a reading, and whether the reader works. Address, photo and all other data are
+/// dropped here.
 fn told(reading: Result<id_reader::Reading, CardFault>) -> (Event, Result<(), ReaderFault>) {
     match reading {
         Ok(reading) => (Event::IdCardRead(Box::new(holder(&reading.card))), Ok(())),

@@ -1,8 +1,8 @@
-//! `kiosk-device <name>`: one driver as a process of its own.
+//! `kiosk-device <name>`: runs one driver as a process of its own.
 //!
-//! Standard input is one end of a UNIX socket pair, read and written. One thread reads the wire, one
-//! writes it, the main thread runs the driver. A ping is answered only while the driver's own heartbeat is
-//! fresh, so that a hung driver shows. The process ends when the socket does.
+//! Standard input is one end of a UNIX socket pair, used for reading and writing. One thread reads the socket, one
+//! thread writes it, and the main thread runs the driver. A ping is answered only while the driver's own heartbeat is
+//! recent, so that the kiosk detects a driver that hangs. The process ends when the socket is closed.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -40,30 +40,31 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let name =
-        std::env::args().nth(1).context("usage: kiosk-device <name>, with a socket as standard input")?;
-    let socket = std::io::stdin().as_fd().try_clone_to_owned().context("standard input cannot be shared")?;
+    let name = std::env::args()
+        .nth(1)
+        .context("usage: kiosk-device <name>, with a UNIX socket as standard input")?;
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().context("cannot duplicate standard input")?;
     let mut socket = UnixStream::from(socket);
     write_version(&mut socket)?;
     read_version(&mut socket)?;
     let ToDevice::Open(config) = read_frame(&mut socket)? else {
-        bail!("the first message on the wire must say what to open");
+        bail!("first message from the kiosk is not Open: device configuration missing");
     };
     tracing::info!(%name, "device process started");
-    let desk = Desk::start(socket)?;
+    let host = Desk::start(socket)?;
     let recorder = Recorder::from_environment(&name);
     match config {
         DeviceConfig::Card { reader, psam, older } => {
-            slot::run(&desk, &recorder, &slot::Setup { reader, psam, older });
+            slot::run(&host, &recorder, &slot::Setup { reader, psam, older });
         }
-        DeviceConfig::Camera { source, setup } => camera::run(&desk, &recorder, &source, setup),
-        DeviceConfig::Scanner { tty, baud, line } => scanner::run(&desk, &recorder, &tty, baud, &line),
-        DeviceConfig::IdReader { tty, baud } => id_card::run(&desk, &recorder, &tty, baud),
+        DeviceConfig::Camera { source, setup } => camera::run(&host, &recorder, &source, setup),
+        DeviceConfig::Scanner { tty, baud, line } => scanner::run(&host, &recorder, &tty, baud, &line),
+        DeviceConfig::IdReader { tty, baud } => id_card::run(&host, &recorder, &tty, baud),
         DeviceConfig::ReceiptPrinter { link, profile } => {
-            printing::run(&desk, &recorder, &link, &profile)?;
+            printing::run(&host, &recorder, &link, &profile)?;
         }
-        DeviceConfig::SheetPrinter { url } => sheets::run(&desk, &url)?,
-        DeviceConfig::Signal { tty, baud, relays } => signal::run(&desk, &tty, baud, relays),
+        DeviceConfig::SheetPrinter { url } => sheets::run(&host, &url)?,
+        DeviceConfig::Signal { tty, baud, relays } => signal::run(&host, &tty, baud, relays),
     }
     Ok(())
 }

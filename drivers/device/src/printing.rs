@@ -1,4 +1,4 @@
-//! A receipt printer, on whatever line it is.
+//! A receipt printer on a serial, USB or TCP link.
 
 use std::time::{Duration, Instant};
 
@@ -10,34 +10,34 @@ use printer::{Link, LinkFault, Printer, Profile, SerialLink, Status, TcpLink, Us
 
 use crate::desk::{Desk, Gone};
 
-/// The printer is asked how it is this often while it is idle.
+/// Interval at which an idle printer is asked for its status.
 const ASK: Duration = Duration::from_secs(1);
-/// Before the line is opened again.
+/// Pause before the link is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Answers that may be missing in a row before the printer counts as mute.
+/// Number of status requests in a row without an answer after which the printer counts as not responding.
 const SILENT_MAX: u32 = 2;
 
-/// Runs until the kiosk is gone.
+/// Runs until the kiosk closes the connection.
 ///
 /// # Errors
-/// When the site file names a profile that does not exist: no restart mends that.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, link: &PrinterLink, profile: &str) -> Result<()> {
+/// When the site file names a profile that does not exist: a restart does not help.
+pub(crate) fn run(host: &Desk, recorder: &Recorder, link: &PrinterLink, profile: &str) -> Result<()> {
     let profile = Profile::named(profile)
-        .with_context(|| format!("there is no printer profile `{profile}`: correct the site file"))?;
-    // Kept when its line is opened again: it knows whether a fragment of a receipt hangs in it.
+        .with_context(|| format!("unknown printer profile `{profile}`: correct the site file"))?;
+    // Kept when the link is opened again: the driver knows whether the printer holds a fragment of a receipt.
     let mut printer = None;
     loop {
-        let Ok(fault) = serve(desk, recorder, link, &profile, &mut printer) else { return Ok(()) };
+        let Ok(fault) = serve(host, recorder, link, &profile, &mut printer) else { return Ok(()) };
         let health = if fault == LinkFault::Busy { Health::Failed } else { Health::Absent };
-        if desk.health(health).is_err() || desk.away(PAUSE).is_err() {
+        if host.health(health).is_err() || host.away(PAUSE).is_err() {
             return Ok(());
         }
     }
 }
 
-/// Comes back with what is wrong with the line when it has to be opened again.
+/// Returns the link's fault when the link has to be opened again.
 fn serve(
-    desk: &Desk,
+    host: &Desk,
     recorder: &Recorder,
     link: &PrinterLink,
     profile: &Profile,
@@ -55,19 +55,19 @@ fn serve(
         None => printer.insert(Printer::open(link, profile.clone())),
     };
     let mut ask_at = Instant::now();
-    let mut silent = 0;
+    let mut unanswered = 0;
     loop {
-        if let Some((ticket, work)) = desk.order(ask_at.saturating_duration_since(Instant::now()))? {
+        if let Some((id, work)) = host.order(ask_at.saturating_duration_since(Instant::now()))? {
             let answer = if let Work::Print(receipt) = work {
-                desk.health(Health::Busy)?;
+                host.health(Health::Busy)?;
                 if recorder.is_on() {
                     recorder.note(order(&receipt));
                 }
-                Ok(Answer::Printed(printer.print(&receipt, &mut |_| desk.beat())))
+                Ok(Answer::Printed(printer.print(&receipt, &mut |_| host.beat())))
             } else {
                 Err(Fault::NotMine)
             };
-            desk.answer(ticket, answer)?;
+            host.answer(id, answer)?;
             ask_at = Instant::now();
         }
         if Instant::now() < ask_at {
@@ -75,16 +75,16 @@ fn serve(
         }
         match printer.status() {
             Ok(status) => {
-                silent = 0;
-                desk.health(health_of(status))?;
+                unanswered = 0;
+                host.health(health_of(status))?;
             }
             Err(LinkFault::TimedOut) => {
-                silent += 1;
-                if silent < SILENT_MAX {
-                    // At once: whoever stands there is to be told within a second.
+                unanswered += 1;
+                if unanswered < SILENT_MAX {
+                    // Ask again at once: the resident is to be informed within a second.
                     continue;
                 }
-                desk.health(Health::NeedsAttention(Attention::Mute))?;
+                host.health(Health::NeedsAttention(Attention::Mute))?;
             }
             Err(fault @ (LinkFault::Absent | LinkFault::Busy | LinkFault::Gone | LinkFault::Failed(_))) => {
                 return Ok(fault);

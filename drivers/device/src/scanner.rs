@@ -10,29 +10,29 @@ use serialport::SerialPort;
 
 use crate::desk::{Desk, Gone};
 
-/// One look at the line; an order waits no longer than this.
+/// Longest wait for bytes of the scanner, and thereby the longest delay of a request.
 const READ: Duration = Duration::from_millis(20);
-/// Before the line is opened again.
+/// Pause before the serial line is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs until the kiosk is gone.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, tty: &str, baud: u32, line: &ScannerLine) {
-    // These outlive the line: a scanner that is plugged in again goes on as it was told.
+/// Runs until the kiosk closes the connection.
+pub(crate) fn run(host: &Desk, recorder: &Recorder, tty: &str, baud: u32, line: &ScannerLine) {
+    // Kept while the serial line is closed: a scanner that is plugged in again continues in its last state.
     let mut scanning = true;
     let mut hold = Hold::new();
     loop {
-        if let Err(Gone) = serve(desk, recorder, tty, baud, line, &mut scanning, &mut hold) {
+        if let Err(Gone) = serve(host, recorder, tty, baud, line, &mut scanning, &mut hold) {
             return;
         }
-        if desk.health(Health::Absent).is_err() || desk.away(PAUSE).is_err() {
+        if host.health(Health::Absent).is_err() || host.away(PAUSE).is_err() {
             return;
         }
     }
 }
 
-/// Comes back with `Ok` when the scanner is unplugged.
+/// Returns `Ok` when the scanner is unplugged.
 fn serve(
-    desk: &Desk,
+    host: &Desk,
     recorder: &Recorder,
     tty: &str,
     baud: u32,
@@ -44,16 +44,16 @@ fn serve(
     if trigger(port.as_mut(), line, *scanning).is_err() {
         return Ok(());
     }
-    desk.health(Health::Ready)?;
+    host.health(Health::Ready)?;
     let gap = Duration::from_millis(line.gap_ms.into());
     let mut lines = Lines::new(line.end, CODE_MAX);
     let mut last = Instant::now();
     let mut chunk = zeroize::Zeroizing::new([0; 512]);
     loop {
-        while let Some((ticket, work)) = desk.order(Duration::ZERO)? {
+        while let Some((id, work)) = host.order(Duration::ZERO)? {
             let answer = if let Work::Scan(on) = work {
                 if trigger(port.as_mut(), line, on).is_err() {
-                    desk.answer(ticket, Err(Fault::Unavailable))?;
+                    host.answer(id, Err(Fault::Unavailable))?;
                     return Ok(());
                 }
                 *scanning = on;
@@ -61,7 +61,7 @@ fn serve(
             } else {
                 Err(Fault::NotMine)
             };
-            desk.answer(ticket, answer)?;
+            host.answer(id, answer)?;
         }
         let codes = match port.read(&mut chunk[..]) {
             Ok(0) => return Ok(()),
@@ -80,15 +80,15 @@ fn serve(
             }
             Err(_) => return Ok(()),
         };
-        // A scanner that lies on a stand sends a code again and again for as long as it is held there.
-        let seen = codes.into_iter().map(|mut code| std::mem::take(&mut *code)).collect();
-        for code in hold.fresh(seen, Instant::now()).into_iter().filter(|_| *scanning) {
-            desk.event(Event::Code(code.into()))?;
+        // A scanner on a stand sends a code repeatedly for as long as the code is held in front of it.
+        let codes = codes.into_iter().map(|mut code| std::mem::take(&mut *code)).collect();
+        for code in hold.fresh(codes, Instant::now()).into_iter().filter(|_| *scanning) {
+            host.event(Event::Code(code.into()))?;
         }
     }
 }
 
-/// Tells the scanner to look for codes or to stop, if it is one that wants to be told.
+/// Sends the scanner its start or stop command, if one is configured.
 fn trigger(port: &mut dyn SerialPort, line: &ScannerLine, on: bool) -> std::io::Result<()> {
     port.write_all(if on { &line.start } else { &line.stop })
 }

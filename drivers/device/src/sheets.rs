@@ -1,4 +1,4 @@
-//! An A4 printer that speaks IPP.
+//! A document printer (A4) that is reached by IPP.
 
 use std::time::{Duration, Instant};
 
@@ -8,40 +8,40 @@ use printer::{SheetPrinter, SheetStatus, Why};
 
 use crate::desk::{Desk, Gone};
 
-/// The printer is asked how it is this often while it is idle: some wake up for it.
+/// Interval at which an idle printer is asked for its status. Some printers wake up for each request.
 const ASK: Duration = Duration::from_secs(5);
-/// The same while somebody may be filling the tray.
+/// The interval while the printer is not ready: a person may be filling the tray.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Runs until the kiosk is gone.
+/// Runs until the kiosk closes the connection.
 ///
 /// # Errors
-/// When the site file's address is none: no restart mends that.
-pub(crate) fn run(desk: &Desk, url: &str) -> Result<()> {
+/// When the address in the site file is invalid: a restart does not help.
+pub(crate) fn run(host: &Desk, url: &str) -> Result<()> {
     let printer = SheetPrinter::at(url)?;
-    // The kiosk is gone, which is how this ends.
-    serve(desk, &printer).ok();
+    // The only error is that the kiosk closed the connection, which is the normal end.
+    serve(host, &printer).ok();
     Ok(())
 }
 
-fn serve(desk: &Desk, printer: &SheetPrinter) -> Result<(), Gone> {
+fn serve(host: &Desk, printer: &SheetPrinter) -> Result<(), Gone> {
     let mut ask_at = Instant::now();
     loop {
-        if let Some((ticket, work)) = desk.order(ask_at.saturating_duration_since(Instant::now()))? {
+        if let Some((id, work)) = host.order(ask_at.saturating_duration_since(Instant::now()))? {
             let answer = if let Work::PrintSheet(document) = work {
-                desk.health(Health::Busy)?;
-                Ok(Answer::Printed(printer.print(&document, &mut |_| desk.beat())))
+                host.health(Health::Busy)?;
+                Ok(Answer::Printed(printer.print(&document, &mut |_| host.beat())))
             } else {
                 Err(Fault::NotMine)
             };
-            desk.answer(ticket, answer)?;
+            host.answer(id, answer)?;
             ask_at = Instant::now();
         }
         if Instant::now() < ask_at {
             continue;
         }
-        let health = printer.status(&mut |_| desk.beat()).map_or(Health::Absent, health_of);
-        desk.health(health)?;
+        let health = printer.status(&mut |_| host.beat()).map_or(Health::Absent, health_of);
+        host.health(health)?;
         ask_at = Instant::now() + if health == Health::Ready { ASK } else { ASK_AGAIN };
     }
 }

@@ -1,8 +1,8 @@
-//! A gate's light and buzzer behind a serial relay board.
+//! A gate's lights and buzzer on a serial relay board.
 //!
-//! The boards that are sold everywhere (a CH340 and one to eight relays, LCUS) take four bytes a relay, at 9,600 bit/s:
-//! `A0 ‖ relay from 1 ‖ 1 on, 0 off ‖ sum of the three`, and say nothing. So a lamp that has burnt out is not seen here;
-//! a board that was unplugged is.
+//! The common boards (LCUS: a CH340 and one to eight relays) take a command of four bytes for each relay, at 9,600 bit/s:
+//! `A0 ‖ relay from 1 ‖ 1 on, 0 off ‖ sum of the three`, and send no answer. So a burnt-out lamp is not detected; an
+//! unplugged board is.
 
 use std::time::{Duration, Instant};
 
@@ -11,21 +11,22 @@ use serialport::SerialPort;
 
 use crate::desk::{Desk, Gone};
 
-/// Four bytes are taken at once by any line that works.
+/// Time-out of a write: a working line takes four bytes at once.
 const SENDING: Duration = Duration::from_millis(500);
-/// How often a board without orders is told again what stands: it may have lost its power meanwhile, and one that was
-/// unplugged is found so.
+/// Interval at which the state is written again without a request: the board may have lost its power meanwhile, and an
+/// unplugged board is detected by the write.
 const AGAIN: Duration = Duration::from_secs(1);
-/// So long a light goes out for the next verdict that is the same as the last: somebody else is meant.
+/// Time for which the lights go out before the next state, so that two equal states in a row are seen as two.
 const BLINK: Duration = Duration::from_millis(80);
-/// Before the line is opened again.
+/// Pause before the serial line is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// One long tone for *go*; three short ones for *stop*, which cannot be taken for it from behind a pillar.
+/// Durations of tone, silence, tone, and so on. *Go* has one long tone, *stop* three short ones: the two cannot be
+/// confused by a person who does not see the lights.
 const GO_TONES: &[Duration] = &[Duration::from_millis(250)];
 const SHORT: Duration = Duration::from_millis(90);
 const STOP_TONES: &[Duration] = &[SHORT, SHORT, SHORT, SHORT, SHORT];
 
-/// The tones that are still to come: tone, silence, tone, and so on, and when the present one ends.
+/// The remaining tones and silences, and when the present one ends.
 struct Tones {
     left: &'static [Duration],
     until: Instant,
@@ -45,7 +46,7 @@ impl Tones {
         Self { left, until: now + left.first().copied().unwrap_or_default() }
     }
 
-    /// Whether it sounds now; goes on to the next when its time has come.
+    /// Advances to the tone or silence at `now`; returns whether the buzzer sounds.
     fn sounds(&mut self, now: Instant) -> bool {
         while now >= self.until
             && let [_, rest @ ..] = self.left
@@ -53,27 +54,27 @@ impl Tones {
             self.left = rest;
             self.until += rest.first().copied().unwrap_or_default();
         }
-        // Of five the odd ones are silent; of one there is none.
+        // A sequence has an odd length and begins with a tone: an odd number left is a tone, an even number a silence.
         self.left.len() % 2 == 1
     }
 
-    /// How long nothing changes.
+    /// Time until the buzzer changes, or until the state is written again.
     fn rest(&self, now: Instant) -> Duration {
         if self.left.is_empty() { AGAIN } else { self.until.saturating_duration_since(now) }
     }
 }
 
-/// Runs until the kiosk is gone.
-pub(crate) fn run(desk: &Desk, tty: &str, baud: u32, relays: Relays) {
-    while serve(desk, tty, baud, relays).is_ok() {
-        if desk.health(Health::Absent).is_err() || desk.away(PAUSE).is_err() {
+/// Runs until the kiosk closes the connection.
+pub(crate) fn run(host: &Desk, tty: &str, baud: u32, relays: Relays) {
+    while serve(host, tty, baud, relays).is_ok() {
+        if host.health(Health::Absent).is_err() || host.away(PAUSE).is_err() {
             return;
         }
     }
 }
 
-/// Comes back with `Ok` when the board is unplugged.
-fn serve(desk: &Desk, tty: &str, baud: u32, relays: Relays) -> Result<(), Gone> {
+/// Returns `Ok` when the board is unplugged.
+fn serve(host: &Desk, tty: &str, baud: u32, relays: Relays) -> Result<(), Gone> {
     let Ok(mut port) = serialport::new(tty, baud).timeout(SENDING).open() else { return Ok(()) };
     let mut shown = Signal::Dark;
     let mut tones = Tones::begin(shown, Instant::now());
@@ -82,11 +83,11 @@ fn serve(desk: &Desk, tty: &str, baud: u32, relays: Relays) -> Result<(), Gone> 
         if set(port.as_mut(), relays, shown, sounds).is_err() {
             return Ok(());
         }
-        desk.health(Health::Ready)?;
-        if let Some((ticket, work)) = desk.order(tones.rest(Instant::now()))? {
+        host.health(Health::Ready)?;
+        if let Some((id, work)) = host.order(tones.rest(Instant::now()))? {
             let answer = if let Work::Signal(signal) = work {
                 if set(port.as_mut(), relays, Signal::Dark, false).is_err() {
-                    desk.answer(ticket, Err(Fault::Unavailable))?;
+                    host.answer(id, Err(Fault::Unavailable))?;
                     return Ok(());
                 }
                 std::thread::sleep(BLINK);
@@ -95,12 +96,12 @@ fn serve(desk: &Desk, tty: &str, baud: u32, relays: Relays) -> Result<(), Gone> 
             } else {
                 Err(Fault::NotMine)
             };
-            desk.answer(ticket, answer)?;
+            host.answer(id, answer)?;
         }
     }
 }
 
-/// Brings every relay to where it should be.
+/// Writes the state of every relay.
 fn set(port: &mut dyn SerialPort, relays: Relays, signal: Signal, sounds: bool) -> std::io::Result<()> {
     let wanted = [
         (Some(relays.go), signal == Signal::Go),
@@ -125,29 +126,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_those_of_the_boards_data_sheet() {
+    fn relay_command_matches_data_sheet() {
         assert_eq!(command(1, true), [0xA0, 0x01, 0x01, 0xA2]);
         assert_eq!(command(1, false), [0xA0, 0x01, 0x00, 0xA1]);
         assert_eq!(command(2, true), [0xA0, 0x02, 0x01, 0xA3]);
     }
 
     #[test]
-    fn go_sounds_once_and_stop_three_times_and_dark_not_at_all() {
+    fn go_has_one_tone_stop_three_dark_none() {
         for (signal, expected) in [(Signal::Dark, 0), (Signal::Go, 1), (Signal::Stop, 3)] {
             let begun = Instant::now();
             let mut tones = Tones::begin(signal, begun);
-            let (mut heard, mut before) = (0, false);
+            let (mut tones_count, mut before) = (0, false);
             for ms in 0..2_000 {
                 let sounds = tones.sounds(begun + Duration::from_millis(ms));
-                heard += u32::from(sounds && !before);
+                tones_count += u32::from(sounds && !before);
                 before = sounds;
             }
-            assert_eq!((heard, before), (expected, false), "{signal:?}");
+            assert_eq!((tones_count, before), (expected, false), "{signal:?}");
         }
     }
 
     #[test]
-    fn who_looks_late_hears_nothing_that_is_over() {
+    fn tones_past_their_end_are_silent() {
         let begun = Instant::now();
         let mut tones = Tones::begin(Signal::Stop, begun);
         assert!(!tones.sounds(begun + Duration::from_secs(60)));

@@ -1,4 +1,4 @@
-//! The card slot.
+//! The slot of the card reader: announces cards, reads them, has them authenticated, and executes PIN requests.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -14,13 +14,14 @@ use device::wire::{AUTHORITY_MS, Answer, Event, Fault, Health, Ticket, Work};
 
 use crate::desk::{Desk, Gone};
 
-/// One look at the reader; an order waits no longer than this.
+/// Longest wait for a card event, and thereby the longest delay of a request.
 const LOOK: Duration = Duration::from_millis(80);
-/// After pcscd or the reader went away.
+/// Pause before pcscd and the reader are opened again.
 const PAUSE: Duration = Duration::from_millis(250);
-/// A card that was lost in mid-reading and lies there still after this has bad contacts.
+/// A card whose reading broke off and that is still inserted after this time has bad contacts.
 const LOST_MAX: Duration = Duration::from_secs(1);
 
+/// Why the reader is not served any longer.
 enum Ended {
     Fault(ReaderFault),
     Gone,
@@ -38,51 +39,51 @@ impl From<ReaderFault> for Ended {
     }
 }
 
-/// How cards are read here.
+/// Configuration of the card reader.
 pub(crate) struct Setup {
-    /// The reader's name.
+    /// Beginning of the reader's PC/SC name.
     pub(crate) reader: String,
-    /// The PSAM's; none: the kiosk is asked.
+    /// Beginning of the PC/SC name of the PSAM's reader; `None`: the kiosk is asked to authenticate cards.
     pub(crate) psam: Option<String>,
     pub(crate) older: OlderCards,
 }
 
-/// A card that waits for its authority.
+/// A card whose reading waits for the answer of its authority, and since when.
 struct Waiting {
     guarded: Box<Guarded>,
     since: Instant,
 }
 
-/// The reader, and what the kiosk was told of the card in it.
+/// The reader, and what has been reported about the card in it.
 struct Slot<'a> {
     desk: &'a Desk,
     recorder: &'a Recorder,
     setup: &'a Setup,
     reader: Reader,
     present: bool,
-    /// It goes with the card.
+    /// Dropped when the card is removed.
     waiting: Option<Waiting>,
-    /// Since when a reading that broke off waits for the news that the card was taken.
+    /// Time at which a reading broke off, until the reader reports that the card was removed.
     lost: Option<Instant>,
 }
 
-/// Runs until the kiosk is gone.
-pub(crate) fn run(desk: &Desk, recorder: &Recorder, setup: &Setup) {
+/// Runs until the kiosk closes the connection.
+pub(crate) fn run(host: &Desk, recorder: &Recorder, setup: &Setup) {
     loop {
-        let Err(ended) = serve(desk, recorder, setup);
+        let Err(ended) = serve(host, recorder, setup);
         let health = match ended {
             Ended::Gone => return,
             Ended::Fault(ReaderFault::NoReader) => Health::Absent,
             Ended::Fault(ReaderFault::NoService) => Health::Failed,
         };
-        if desk.health(health).is_err() || desk.away(PAUSE).is_err() {
+        if host.health(health).is_err() || host.away(PAUSE).is_err() {
             return;
         }
     }
 }
 
-fn serve(desk: &Desk, recorder: &Recorder, setup: &Setup) -> Result<Infallible, Ended> {
-    desk.beat();
+fn serve(host: &Desk, recorder: &Recorder, setup: &Setup) -> Result<Infallible, Ended> {
+    host.beat();
     let mut reader = Reader::open(&setup.reader)?;
     if recorder.is_on() {
         let mut tape = CardTape::new(recorder.clone());
@@ -96,12 +97,13 @@ fn serve(desk: &Desk, recorder: &Recorder, setup: &Setup) -> Result<Infallible, 
             );
         }));
     }
-    let mut slot = Slot { desk, recorder, setup, reader, present: false, waiting: None, lost: None };
-    desk.health(Health::Ready)?;
+    let mut slot = Slot { desk: host, recorder, setup, reader, present: false, waiting: None, lost: None };
+    host.health(Health::Ready)?;
     let Err(ended) = slot.watch();
-    // Nobody sees any more whether the card is taken; a reader that comes back announces it anew.
+    // The removal of the card can no longer be observed. When the reader is available again, it reports an inserted
+    // card again.
     if slot.present {
-        desk.event(Event::CardRemoved)?;
+        host.event(Event::CardRemoved)?;
     }
     Err(ended)
 }
@@ -121,8 +123,8 @@ impl Slot<'_> {
                     self.desk.event(Event::CardRemoved)?;
                 }
             }
-            while let Some((ticket, work)) = self.desk.order(Duration::ZERO)? {
-                self.work(ticket, work)?;
+            while let Some((id, work)) = self.desk.order(Duration::ZERO)? {
+                self.work(id, work)?;
             }
             let late = Duration::from_millis(AUTHORITY_MS);
             if self.waiting.as_ref().is_some_and(|waiting| waiting.since.elapsed() >= late) {
@@ -145,7 +147,7 @@ impl Slot<'_> {
         }
     }
 
-    /// A card without the residents' application may be a staff card; if not, it is another card.
+    /// Tries a card without the social security application as a staff card; refuses the card if it is none.
     fn staff(&mut self) -> Result<(), Ended> {
         let mut challenge = [0; 32];
         getrandom::fill(&mut challenge)
@@ -157,7 +159,7 @@ impl Slot<'_> {
         }
     }
 
-    /// The PSAM is asked, or else the kiosk; a PSAM that fails leaves it to the kiosk too.
+    /// Has the card authenticated by the PSAM; by the kiosk if there is no PSAM or the PSAM fails.
     fn vouch(&mut self, guarded: Box<Guarded>) -> Result<(), Ended> {
         if let Some(name) = &self.setup.psam {
             match PsamSlot::new(name, &mut || self.desk.beat()).authenticate(guarded.request()) {
@@ -165,7 +167,9 @@ impl Slot<'_> {
                     let read = self.reader.finish(*guarded, &answer, &mut || self.desk.beat());
                     return self.came_to(read);
                 }
-                Err(fault) => tracing::warn!(%fault, "the kiosk is asked instead of the PSAM"),
+                Err(fault) => {
+                    tracing::warn!(%fault, "PSAM failed: card authentication requested from the kiosk")
+                }
             }
         }
         self.desk.event(Event::CardNeedsAuthority(Box::new(guarded.request().clone())))?;
@@ -173,7 +177,7 @@ impl Slot<'_> {
         Ok(())
     }
 
-    /// Ends the reading of the card that waits, if one does; says whether one did.
+    /// Completes the reading of the card that waits for authentication. Returns whether there was one.
     fn go_on(&mut self, answer: Option<AuthAnswer>) -> Result<bool, Ended> {
         let Some(Waiting { guarded, .. }) = self.waiting.take() else { return Ok(false) };
         let read = match answer {
@@ -184,12 +188,12 @@ impl Slot<'_> {
         Ok(true)
     }
 
-    /// Tells what came of a reading.
+    /// Reports the result of a reading to the kiosk.
     fn came_to(&mut self, read: Result<SocialCard, ReadFault>) -> Result<(), Ended> {
         match read {
             Ok(card) => self.desk.event(Event::CardRead(Box::new(card)))?,
             Err(ReadFault::Refused(refusal)) => self.desk.event(Event::CardRefused(refusal))?,
-            // The next looks say that it was taken.
+            // The next polls report that the card was removed, or that it is still inserted.
             Err(ReadFault::Transport(TransportFault::CardGone)) => self.lost = Some(Instant::now()),
             Err(ReadFault::Transport(TransportFault::ReaderGone)) => {
                 return Err(ReaderFault::NoService.into());
@@ -198,7 +202,7 @@ impl Slot<'_> {
         Ok(())
     }
 
-    fn work(&mut self, ticket: Ticket, work: Work) -> Result<(), Ended> {
+    fn work(&mut self, id: Ticket, work: Work) -> Result<(), Ended> {
         let answer = match work {
             Work::Authenticate(answer) => {
                 if self.go_on(answer)? {
@@ -219,13 +223,13 @@ impl Slot<'_> {
             }
             Work::Print(_) | Work::PrintSheet(_) | Work::Scan(_) | Work::Signal(_) => Err(Fault::NotMine),
         };
-        Ok(self.desk.answer(ticket, answer)?)
+        Ok(self.desk.answer(id, answer)?)
     }
 }
 
-/// What the card said to a PIN, for the kiosk.
-fn answer(said: Result<PinOutcome, TransportFault>) -> Result<Answer, Fault> {
-    match said {
+/// The card's response to a PIN command, as an answer to the kiosk.
+fn answer(outcome: Result<PinOutcome, TransportFault>) -> Result<Answer, Fault> {
+    match outcome {
         Ok(outcome) => Ok(Answer::Pin(outcome)),
         Err(TransportFault::CardGone) => Err(Fault::NoCard),
         Err(TransportFault::ReaderGone) => Err(Fault::Unavailable),

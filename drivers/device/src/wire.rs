@@ -1,25 +1,26 @@
-//! The wire between the kiosk and a device process: framed, typed messages over one socket pair.
+//! The protocol between the kiosk and a device process: framed, typed messages over one socket pair.
 //!
 //! A frame is `length: u32 big-endian (1..=FRAME_MAX)` followed by that many bytes of postcard. Both
-//! sides start by sending their [`VERSION`]; a different one ends the connection. Everything bounded: a
-//! frame that claims more than [`FRAME_MAX`] is refused before a byte of it is kept.
+//! sides start by sending their [`VERSION`]; a different version ends the connection. All sizes are bounded: a
+//! frame whose length exceeds [`FRAME_MAX`] is refused before any byte of its content is stored.
 //!
-//! The kiosk sends [`ToDevice`], the device process sends [`FromDevice`]. The kiosk's side never trusts
-//! what it reads here more than it would trust the device itself.
+//! The kiosk sends [`ToDevice`], the device process sends [`FromDevice`]. The kiosk trusts a message of the device
+//! process no more than the device itself.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// Version of this wire. Both programs come from one package, so there is no negotiation.
+/// Version of this protocol. Both programs come from one package, so there is no negotiation.
 pub const VERSION: u16 = 3;
 
 /// Largest frame in bytes: a preview picture or an A4 document of a few pages.
 pub const FRAME_MAX: usize = 8 * 1024 * 1024;
 
-/// Names one piece of work; chosen by the kiosk, echoed in the answer.
+/// Number of one request; chosen by the kiosk, repeated in the answer.
 pub type Ticket = u64;
 
-/// What a device process is to drive, and where it finds the device. Paths, not modes.
+/// The device that a process drives, and the path or name under which the device is found. Devices are distinguished by
+/// paths only; there are no modes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DeviceConfig {
@@ -27,10 +28,10 @@ pub enum DeviceConfig {
     Card {
         /// The reader's PC/SC name begins with this, for example `Virtual PCD 00 00`.
         reader: String,
-        /// The same of the reader that the PSAM lies in; none: the kiosk is asked, by
-        /// [`Event::CardNeedsAuthority`].
+        /// Beginning of the PC/SC name of the reader that holds the PSAM. Without it the kiosk is asked to authenticate
+        /// cards, by [`DeviceEvent::CardNeedsAuthentication`].
         psam: Option<String>,
-        /// What is done with cards whose algorithm is older than SM4.
+        /// Policy for cards whose algorithm is older than SM4.
         older: card::OlderCards,
     },
     /// A camera that residents hold a code to.
@@ -38,7 +39,7 @@ pub enum DeviceConfig {
         /// `/dev/videoN` or a link to it, `camera:` and a part of its name, or a path (file, FIFO or UNIX socket) that
         /// yields a YUV4MPEG2 stream.
         source: String,
-        /// How it is set up.
+        /// Settings of the camera.
         setup: CameraSetup,
     },
     /// A serial or USB-CDC code scanner.
@@ -47,7 +48,7 @@ pub enum DeviceConfig {
         tty: String,
         /// Bits per second.
         baud: u32,
-        /// How it is set up.
+        /// Settings of the scanner.
         line: ScannerLine,
     },
     /// A reader of resident identity cards on a serial line.
@@ -59,7 +60,7 @@ pub enum DeviceConfig {
     },
     /// A receipt printer.
     ReceiptPrinter {
-        /// Where it is.
+        /// The link to the printer.
         link: PrinterLink,
         /// Name of a printer profile of the `printer` crate, for example `generic-80`.
         profile: String,
@@ -75,12 +76,12 @@ pub enum DeviceConfig {
         tty: String,
         /// Bits per second.
         baud: u32,
-        /// What hangs on which relay.
+        /// Wiring of the relays.
         relays: Relays,
     },
 }
 
-/// What hangs on which relay of a board; the first is 1.
+/// Relay numbers of a gate's lights and buzzer; a board's first relay is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relays {
     /// The green light.
@@ -91,60 +92,60 @@ pub struct Relays {
     pub buzzer: Option<u8>,
 }
 
-/// What a gate's light says, and its buzzer once.
+/// State of a gate's lights; the buzzer sounds once when the state is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
-    /// Nothing.
+    /// Both lights off, no tone.
     Dark,
     /// Green, and one long tone.
     Go,
-    /// Red, and three short ones.
+    /// Red, and three short tones.
     Stop,
 }
 
-/// Where a receipt printer is.
+/// The link to a receipt printer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PrinterLink {
-    /// RS-232, a USB adapter or USB-CDC.
+    /// A serial line: RS-232, a USB adapter or USB-CDC.
     Serial {
         /// Path of the tty.
         tty: String,
         /// Bits per second.
         baud: u32,
     },
-    /// USB's printer class: `/dev/usb/lpN` or udev's name for it.
+    /// USB printer class: `/dev/usb/lpN` or a link that udev makes to it.
     Usb {
-        /// Path of the port.
+        /// Path of the device file.
         port: String,
     },
-    /// The network.
+    /// TCP.
     Tcp {
-        /// `host:port`; the port is 9100 as a rule.
+        /// `host:port`; the port is usually 9100.
         address: String,
     },
 }
 
-/// How a camera is set up.
+/// Settings of a camera.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CameraSetup {
-    /// Exposure in 100 µs, of a camera that lets it be set; its own choice if `None`.
+    /// Exposure time in units of 100 µs, for a camera that lets it be set; `None`: the camera's automatic exposure.
     pub exposure: Option<u16>,
-    /// Whether the kiosk shows what the camera sees: then [`Event::Preview`] is sent.
+    /// Whether the kiosk shows the camera's picture: then [`DeviceEvent::Preview`] is sent.
     pub preview: bool,
 }
 
-/// How a code scanner is set up: what it sends behind a code, and what it wants to be sent.
+/// Settings of a code scanner: what it sends after a code, and the commands that start and stop it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ScannerLine {
-    /// What comes behind a code.
+    /// The line end that the scanner sends after a code.
     pub end: code_reader::LineEnd,
-    /// Milliseconds without a byte that end a code, or spoil it, as [`code_reader::LineEnd`] says.
+    /// Milliseconds without a byte that complete a code, or make it invalid, see [`code_reader::LineEnd`].
     pub gap_ms: u16,
-    /// Sent to make it look for codes, when it is plugged in too; empty if it always does.
+    /// Command that starts scanning, also sent when the scanner is plugged in; empty for a scanner that always scans.
     pub start: Vec<u8>,
-    /// Sent to make it stop.
+    /// Command that stops scanning; empty if there is none.
     pub stop: Vec<u8>,
 }
 
@@ -154,69 +155,70 @@ impl Default for ScannerLine {
     }
 }
 
-/// Kiosk → device process.
+/// Message from the kiosk to the device process.
 #[derive(Serialize, Deserialize)]
 pub enum ToDevice {
     /// The first message after the version.
     Open(DeviceConfig),
-    /// Do this; exactly one [`FromDevice::Answer`] follows unless the process dies.
+    /// A request; exactly one [`FromDevice::Answer`] follows unless the process dies.
     Do(Ticket, Work),
-    /// The answer to this ticket is no longer wanted. Best effort.
+    /// The answer to this request is no longer needed. Best effort.
     Cancel(Ticket),
-    /// Answer with [`FromDevice::Pong`]: the process and its driver thread are alive.
+    /// Request for a [`FromDevice::Pong`], which proves that the process and its driver thread are alive.
     Ping(u64),
 }
 
-/// What a device can be asked to do.
+/// A request to a device.
 #[derive(Serialize, Deserialize)]
 pub enum Work {
-    /// VERIFY the card holder's PIN on the card that lies in the reader: ASCII digits.
+    /// VERIFY the card holder's PIN on the card in the reader: ASCII digits.
     VerifyPin(Zeroizing<Vec<u8>>),
-    /// Let that card take another PIN: ASCII digits, both.
+    /// Change the PIN of the card in the reader: both PINs are ASCII digits.
     ChangePin {
-        /// The present one.
+        /// The present PIN.
         old: Zeroizing<Vec<u8>>,
-        /// The one from now on.
+        /// The new PIN.
         new: Zeroizing<Vec<u8>>,
     },
-    /// Go on with the card of [`Event::CardNeedsAuthority`]: what its authority answered, or none: nobody vouches for it,
-    /// and it is read in part. [`Event::CardRead`] or [`Event::CardRefused`] follows.
+    /// Resume reading the card of [`DeviceEvent::CardNeedsAuthentication`] with the answer of its authority. `None`: no
+    /// authority answered, and the card is read in part. [`DeviceEvent::CardRead`] or [`DeviceEvent::CardRefused`]
+    /// follows.
     Authenticate(Option<card::AuthAnswer>),
-    /// Print one receipt, whole.
+    /// Print one complete receipt.
     Print(printer::Receipt),
-    /// Print one A4 document, whole.
+    /// Print one complete A4 document.
     PrintSheet(printer::A4),
-    /// Look for codes, or stop looking (the lamp goes out, no code is reported).
+    /// Start scanning codes, or stop (the scanner's lamp goes out, no code is reported).
     Scan(bool),
-    /// Show this until something else is to be shown.
+    /// Show this state of a gate's lights until the next request.
     Signal(Signal),
 }
 
-/// Device process → kiosk.
+/// Message from the device process to the kiosk.
 #[derive(Serialize, Deserialize)]
 pub enum FromDevice {
-    /// The state of the device changed (sent once at the start too).
+    /// The device's health changed (also sent once at the start).
     Health(Health),
-    /// Something happened at the device.
+    /// An event at the device.
     Event(Event),
-    /// The outcome of [`ToDevice::Do`].
+    /// The result of [`ToDevice::Request`].
     Answer(Ticket, Result<Answer, Fault>),
     /// Answer to [`ToDevice::Ping`].
     Pong(u64),
 }
 
-/// Whether a device can be used, and what somebody must do if not.
+/// Whether a device can be used, and what a person must do if not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Health {
-    /// Ready for work.
+    /// Ready for requests.
     Ready,
-    /// At work.
+    /// Executing a request.
     Busy,
-    /// Works again when a person has done this.
+    /// Works again once a person has done this.
     NeedsAttention(Attention),
-    /// The device is not there.
+    /// The device is not connected.
     Absent,
-    /// The device is there and does not work.
+    /// The device is connected and does not work.
     Failed,
 }
 
@@ -225,7 +227,7 @@ pub enum Health {
 pub enum Attention {
     /// Put in a new paper roll.
     PaperOut,
-    /// Paper will be out soon; printing still works.
+    /// Add paper soon: the paper is low, printing still works.
     PaperLow,
     /// Close the cover.
     CoverOpen,
@@ -233,85 +235,88 @@ pub enum Attention {
     Jammed,
     /// Put in a new toner cartridge.
     TonerOut,
-    /// Toner will be out soon; printing still works.
+    /// Replace the toner cartridge soon: the toner is low, printing still works.
     TonerLow,
-    /// It does not answer: check power and cable.
+    /// Check power and cable: the device does not respond.
     Mute,
 }
 
-/// What happens at a device by itself.
+/// An event at a device that no request caused.
 #[derive(Serialize, Deserialize)]
 pub enum Event {
     /// A card was put into the slot; its reading has begun.
     CardInserted,
-    /// The card is of the third generation and gives its holder to an authority only. Its reading waits for
-    /// [`Work::Authenticate`], [`AUTHORITY_MS`] at most.
+    /// The card is of the third generation and requires authentication before its holder's file can be read. Its reading
+    /// waits for [`DeviceWork::Authenticate`], at most [`AUTHORITY_TIMEOUT_MS`].
     CardNeedsAuthority(Box<card::AuthRequest>),
-    /// The social security card was read, wholly or in part.
+    /// The social security card was read, completely or in part.
     CardRead(Box<card::SocialCard>),
-    /// The card that lies in the reader cannot be used, and why.
+    /// The card in the reader cannot be used, and why.
     CardRefused(card::Refusal),
-    /// The card that lies in the reader is a staff card, and this is its proof; instead of the two before.
+    /// The card in the reader is a staff card, and this is its proof. Sent instead of [`DeviceEvent::CardRead`] or
+    /// [`DeviceEvent::CardRefused`].
     StaffCard(Box<card::StaffProof>),
-    /// The card was taken.
+    /// The card was removed.
     CardRemoved,
-    /// A code was read: its text as bytes, at most [`CODE_MAX`].
+    /// A code was read: its text as bytes, at most [`CODE_MAX`] bytes.
     Code(Zeroizing<Vec<u8>>),
-    /// What the camera sees, for a word of help on the screen.
+    /// Why no code can be read from the camera's picture, for a hint on the screen.
     CodeHint(code_reader::Hint),
-    /// A card was laid on the ID reader; its reading has begun, and ends with one of the next two.
+    /// A card was placed on the ID reader; its reading has begun, and ends with [`DeviceEvent::IdCardRead`] or
+    /// [`DeviceEvent::IdCardRefused`].
     IdCardSeen,
     /// The ID card was read.
     IdCardRead(Box<IdHolder>),
     /// The card on the ID reader cannot be used, and why.
     IdCardRefused(id_reader::Refusal),
-    /// What the camera sees while something like a code is held to it; `None` when that ends, and nothing of it may be
-    /// shown or kept.
+    /// The camera's picture while an object like a code is held to the camera; `None` when that ends: then no preview may
+    /// be shown or stored any longer.
     Preview(Option<code_reader::Preview>),
 }
 
-/// What the kiosk needs of an ID card. The rest of it, address and photo among it, does not leave the
-/// device process. No `Debug`; wiped on drop.
+/// The data of an ID card that the kiosk needs. All other data, such as address and photo, does not leave the device
+/// process. No `Debug`; wiped on drop.
 #[derive(Serialize, Deserialize)]
 pub struct IdHolder {
-    /// The holder's number, checked.
+    /// The holder's number; its form and check character are valid.
     pub number: Zeroizing<String>,
     /// The holder's name.
     pub name: Zeroizing<String>,
-    /// The card's last day, `YYYYMMDD`; absent where it is 长期.
+    /// The last day of validity, `YYYYMMDD`; absent if the card is valid without limit (长期).
     pub valid_to: Option<String>,
 }
 
-/// A card waits so many milliseconds for its authority's answer; longer than the kiosk does. Then it is read in part.
+/// Longest time in milliseconds that a card's reading waits for its authority's answer; longer than the kiosk's own
+/// limit. After it the card is read in part.
 pub const AUTHORITY_MS: u64 = 12_000;
 
 /// Longest code text in bytes (QR version 40-L, byte mode, is 2,953).
 pub const CODE_MAX: usize = 4096;
 
-/// Outcome of a [`Work`].
+/// Result of a [`DeviceWork`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// Of [`Work::VerifyPin`] and [`Work::ChangePin`].
+    /// Result of [`DeviceWork::VerifyPin`] and [`DeviceWork::ChangePin`].
     Pin(card::PinOutcome),
-    /// Of [`Work::Authenticate`]: the card was there and its reading has come to an end.
+    /// Result of [`DeviceWork::Authenticate`]: the card was present and its reading has ended.
     Authenticated,
-    /// Of [`Work::Print`] and [`Work::PrintSheet`].
+    /// Result of [`DeviceWork::PrintReceipt`] and [`DeviceWork::PrintDocument`].
     Printed(printer::Outcome),
-    /// Of [`Work::Scan`].
+    /// Result of [`DeviceWork::SetScanning`]: whether codes are scanned now.
     Scanning(bool),
-    /// Of [`Work::Signal`].
+    /// Result of [`DeviceWork::ShowSignal`].
     Signalled,
 }
 
-/// Why work was not done.
+/// Why a request was not executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
-    /// The device is not there or does not answer.
+    /// The device is not connected or does not respond.
     Unavailable,
-    /// There is no card in the reader, or it was taken meanwhile.
+    /// There is no card in the reader, or it was removed during the request.
     NoCard,
-    /// This device cannot do this work.
+    /// This device does not support this request.
     NotMine,
-    /// Another piece of work is not finished.
+    /// Another request is not finished.
     Busy,
 }

@@ -1,5 +1,5 @@
-//! Answers by command: which data belongs to which status. An answer names no command, so its form is what
-//! tells it from a late one to the command before.
+//! Answers of the security module: which data belongs to which command and status. An answer does not name its command,
+//! so only its form distinguishes it from a late answer to the previous command.
 
 use std::fmt;
 
@@ -8,23 +8,23 @@ use crate::status::Status;
 use crate::text::TEXT_LEN;
 
 const PHOTO_LEN: usize = 1024;
-/// A card has no fingerprints, those of one finger, or of two.
+/// Possible lengths of the fingerprints in bytes: none, one finger, two fingers.
 const FINGERPRINTS: [usize; 3] = [0, 512, 1024];
-/// 追加住址: 35 characters.
+/// Bytes of an added address (追加住址): 35 characters.
 const ADDRESS_LEN: usize = 70;
 const SAM_ID_LEN: usize = 16;
-/// What a found and a selected card answer; nothing here needs it.
+/// Bytes of data after finding and after selecting a card; the data is not used.
 const FOUND_LEN: usize = 4;
 const SELECTED_LEN: usize = 8;
 
-/// What came back.
+/// A parsed answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Answer<'a> {
-    /// A status and nothing that belongs to it: a refusal, or all there is to say.
+    /// A status without data of its own: a refusal, or the success of a command whose data is not used.
     Bare(Status),
-    /// To [`Command::SamId`].
+    /// Answer to [`SamCommand::SamId`].
     Sam(SamId),
-    /// To [`Command::Read`] and [`Command::ReadWithFingerprints`].
+    /// Answer to [`SamCommand::Read`] and [`SamCommand::ReadWithFingerprints`].
     Card {
         /// 256 bytes, see [`parse_text`](crate::parse_text).
         text: &'a [u8],
@@ -33,26 +33,26 @@ pub enum Answer<'a> {
         /// 0, 512 or 1,024 bytes.
         fingerprints: &'a [u8],
     },
-    /// To [`Command::NewAddress`]: 70 bytes of text.
+    /// Answer to [`SamCommand::NewAddress`]: 70 bytes of text.
     Address(&'a [u8]),
 }
 
-/// An answer that is whole and is not one to the command that was sent.
+/// A complete answer that does not belong to the command that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the reader answered {command:?} with {status:?} and {data_len} bytes, which is no answer to it")]
+#[error("invalid answer to {command:?}: status {status:?} with {data_len} bytes of data")]
 pub struct ShapeFault {
-    /// What was asked.
+    /// The command that was sent.
     pub command: Command,
-    /// What came.
+    /// The status of the answer, if it has one.
     pub status: Option<Status>,
-    /// How long the rest was.
+    /// Bytes of data after the status.
     pub data_len: usize,
 }
 
-/// Reads the body of a frame, status and data, as the answer to a command.
+/// Parses the body of a frame, status and data, as the answer to a command.
 ///
 /// # Errors
-/// When it is none.
+/// When the body is no answer to this command.
 pub fn parse_answer(command: Command, body: &[u8]) -> Result<Answer<'_>, ShapeFault> {
     let Some((status, data)) = body.split_first_chunk::<3>() else {
         return Err(ShapeFault { command, status: None, data_len: body.len() });
@@ -71,7 +71,7 @@ pub fn parse_answer(command: Command, body: &[u8]) -> Result<Answer<'_>, ShapeFa
             card(data, command == Command::ReadWithFingerprints).ok_or(fault)
         }
         (Command::NewAddress, Status::Done) if data.len() == ADDRESS_LEN => Ok(Answer::Address(data)),
-        // Done, or found, and not as this command is: late, or from something else.
+        // Success in the form of another command: a late answer, or one of another device.
         (_, Status::Done | Status::CardFound) => Err(fault),
         (_, refused) => Ok(Answer::Bare(refused)),
     }
@@ -82,10 +82,10 @@ fn card(data: &[u8], with_fingerprints: bool) -> Option<Answer<'_>> {
     let (text_len, data) = length(data)?;
     let (photo_len, data) = length(data)?;
     let (fingerprints_len, data) = if with_fingerprints { length(data)? } else { (0, data) };
-    let sound = text_len == TEXT_LEN && photo_len == PHOTO_LEN && FINGERPRINTS.contains(&fingerprints_len);
+    let valid = text_len == TEXT_LEN && photo_len == PHOTO_LEN && FINGERPRINTS.contains(&fingerprints_len);
     let (text, data) = data.split_at_checked(text_len)?;
     let (photo, fingerprints) = data.split_at_checked(photo_len)?;
-    (sound && fingerprints.len() == fingerprints_len).then_some(Answer::Card { text, photo, fingerprints })
+    (valid && fingerprints.len() == fingerprints_len).then_some(Answer::Card { text, photo, fingerprints })
 }
 
 fn length(data: &[u8]) -> Option<(usize, &[u8])> {
@@ -93,13 +93,13 @@ fn length(data: &[u8]) -> Option<(usize, &[u8])> {
     Some((u16::from_be_bytes(*length).into(), rest))
 }
 
-/// 安全模块号: names the reader, not a person.
+/// Number of the security module (安全模块号): identifies the reader, not a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SamId(pub [u8; SAM_ID_LEN]);
 
 impl fmt::Display for SamId {
-    /// As the vendors' programs print it: `05.01-20131011-0001234567-1234567890`. Their form is ASSUMED: two
-    /// numbers of 16 bits and three of 32, little endian.
+    /// The form that the vendors' programs print: `05.01-20131011-0001234567-1234567890`. Its encoding is ASSUMED: two
+    /// numbers of 16 bits and three of 32 bits, little endian.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, rest @ ..] = self.0;
         write!(f, "{:02}.{:02}", u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))?;
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn each_good_answer_is_taken_for_its_own_command_only() {
+    fn parse_answer_accepts_success_of_its_own_command_only() {
         let answers = [
             (Command::SamStatus, body(Status::Done, &[])),
             (Command::SamId, body(Status::Done, &[7; 16])),
@@ -137,15 +137,15 @@ mod tests {
             (Command::ReadWithFingerprints, reading(&[256, 1024, 512], 1792)),
             (Command::NewAddress, body(Status::Done, &[0x20; 70])),
         ];
-        for (asked, _) in &answers {
-            for (of, answer) in &answers {
-                assert_eq!(parse_answer(*asked, answer).is_ok(), asked == of, "{asked:?} {of:?}");
+        for (sent, _) in &answers {
+            for (answered, answer) in &answers {
+                assert_eq!(parse_answer(*sent, answer).is_ok(), sent == answered, "{sent:?} {answered:?}");
             }
         }
     }
 
     #[test]
-    fn a_reading_is_cut_into_its_parts() {
+    fn parse_answer_splits_a_card_into_its_parts() {
         for fingerprints_len in [0_u16, 512, 1024] {
             let bytes = 1280 + usize::from(fingerprints_len);
             let answer = reading(&[256, 1024, fingerprints_len], bytes);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_no_card_has_are_refused() {
+    fn parse_answer_rejects_invalid_lengths_of_a_card() {
         for (lengths, bytes) in [
             ([256, 1024], 1279),
             ([256, 1024], 1281),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_one_whatever_comes_with_it() {
+    fn parse_answer_refusal_ignores_data() {
         for data in [&[][..], &[1, 2, 3]] {
             let answer = body(Status::Other([0xDE, 0xAD, 0x99]), data);
             let expected = Answer::Bare(Status::Other([0xDE, 0xAD, 0x99]));
@@ -186,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn a_sam_id_is_printed_as_the_vendors_do() {
+    fn sam_id_displays_in_the_vendors_form() {
         let id = SamId([5, 0, 1, 0, 0x63, 0x26, 0x33, 0x01, 0x87, 0xD6, 0x12, 0, 0xD2, 0x02, 0x96, 0x49]);
         assert_eq!(id.to_string(), "05.01-20129379-0001234567-1234567890");
     }
 
     proptest! {
         #[test]
-        fn any_body_is_an_answer_or_not_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2400), at in 0..Command::ALL.len()) {
+        fn parse_answer_arbitrary_body_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..2400), at in 0..Command::ALL.len()) {
             let _ = parse_answer(Command::ALL[at], &bytes);
             let _ = parse_answer(Command::ALL[at], &body(Status::Done, &bytes));
         }

@@ -1,25 +1,25 @@
-//! What a reader gives of one card.
+//! The data that a reader returns for one card.
 
 use zeroize::Zeroizing;
 
 use crate::date::Validity;
 use crate::text::{Foreigner2017, Foreigner2023, Permit, Resident};
 
-/// What one card says. No `Debug` and no `Serialize`: all of it is about one person. Wiped on drop.
+/// The text of one card, parsed. No `Debug` and no `Serialize`: all of it is personal. Wiped on drop.
 #[derive(PartialEq, Eq)]
 pub enum IdCard {
-    /// 居民身份证.
+    /// Resident identity card (居民身份证).
     Resident(Resident),
-    /// 港澳台居民居住证.
+    /// Residence permit for residents of Hong Kong, Macau and Taiwan (港澳台居民居住证).
     Permit(Permit),
-    /// 外国人永久居留身份证, issued from 2017.
+    /// Foreigner's permanent residence card (外国人永久居留身份证), issued from 2017.
     Foreigner2017(Foreigner2017),
-    /// 外国人永久居留身份证, issued from December 2023.
+    /// Foreigner's permanent residence card, issued from December 2023.
     Foreigner2023(Foreigner2023),
 }
 
 impl IdCard {
-    /// The number by which its holder is known.
+    /// The holder's number.
     #[must_use]
     pub fn number(&self) -> &str {
         match self {
@@ -30,7 +30,7 @@ impl IdCard {
         }
     }
 
-    /// The holder's name: the Chinese one where the card has one.
+    /// The holder's name: the Chinese name if the card has one, else the English name.
     #[must_use]
     pub fn name(&self) -> &str {
         let (chinese, english) = match self {
@@ -42,7 +42,7 @@ impl IdCard {
         if chinese.is_empty() { english } else { chinese }
     }
 
-    /// How long the card is valid.
+    /// The end of the card's validity.
     #[must_use]
     pub const fn valid_to(&self) -> &Validity {
         match self {
@@ -54,12 +54,12 @@ impl IdCard {
     }
 }
 
-/// One whole reading. Wiped on drop.
+/// The result of reading one card completely. Wiped on drop.
 pub struct Reading {
-    /// The text, checked.
+    /// The text, validated.
     pub card: IdCard,
-    /// 照片 as the card holds it (WLT, 1,024 bytes), undecoded.
+    /// The photo (照片) as stored on the card (WLT, 1,024 bytes), undecoded.
     pub photo: Zeroizing<Vec<u8>>,
-    /// 指纹 as the card holds them: 0, 512 or 1,024 bytes; empty unless they were asked for.
+    /// The fingerprints (指纹) as stored on the card: 0, 512 or 1,024 bytes; empty unless requested.
     pub fingerprints: Zeroizing<Vec<u8>>,
 }

@@ -1,28 +1,28 @@
-//! What a reader can be asked. No command here carries data.
+//! Commands to the security module. None of them carries data.
 
 use crate::frame::PREAMBLE;
 
-/// Bytes of every command's frame.
+/// Length of every command frame in bytes.
 const FRAME_LEN: usize = 10;
 
 /// A command: CMD and PARA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// 复位 SAM, `10 FF`.
+    /// Reset the SAM (复位 SAM), `10 FF`.
     Reset,
-    /// SAM 状态检测, `11 FF`.
+    /// Status of the SAM (SAM 状态检测), `11 FF`.
     SamStatus,
-    /// 读 SAM 管理信息, `12 FF`.
+    /// Read the number of the SAM (读 SAM 管理信息), `12 FF`.
     SamId,
-    /// 寻找证/卡, `20 01`.
+    /// Find a card (寻找证/卡), `20 01`.
     Find,
-    /// 选取证/卡, `20 02`.
+    /// Select the card (选取证/卡), `20 02`.
     Select,
-    /// 读证/卡固定信息: text and photo, `30 01`.
+    /// Read text and photo (读证/卡固定信息), `30 01`.
     Read,
-    /// The same with fingerprints, `30 10`.
+    /// Read text, photo and fingerprints, `30 10`.
     ReadWithFingerprints,
-    /// 读追加住址, `30 03`.
+    /// Read the address that was added later (读追加住址), `30 03`.
     NewAddress,
 }
 
@@ -39,7 +39,7 @@ impl Command {
         Self::NewAddress,
     ];
 
-    /// CMD and PARA.
+    /// The bytes CMD and PARA.
     #[must_use]
     pub const fn code(self) -> [u8; 2] {
         match self {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_frames_are_those_of_the_published_table() {
+    fn command_frames_match_the_published_table() {
         for (command, published) in [
             (Command::SamStatus, "AAAAAA9669000311FFED"),
             (Command::SamId, "AAAAAA9669000312FFEE"),

@@ -1,8 +1,8 @@
-//! Days, as cards write them.
+//! Dates and validity periods as written on cards.
 
 use zeroize::Zeroize;
 
-/// A day that exists, in the common calendar.
+/// An existing day in the Gregorian calendar.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Zeroize)]
 #[zeroize(drop)]
 pub struct Date {
@@ -12,7 +12,7 @@ pub struct Date {
 }
 
 impl Date {
-    /// From `YYYYMMDD`, in the years 1800 to 2199; no other form.
+    /// Parses `YYYYMMDD`, in the years 1800 to 2199; no other form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -32,24 +32,24 @@ impl Date {
         ((1800..2200).contains(&year) && (1..=days).contains(&day)).then_some(Self { year, month, day })
     }
 
-    /// `YYYYMMDD`.
+    /// The date as `YYYYMMDD`.
     #[must_use]
     pub fn compact(&self) -> String {
         format!("{:04}{:02}{:02}", self.year, self.month, self.day)
     }
 }
 
-/// 有效期限: how long a card is valid.
+/// End of a card's validity (有效期限).
 #[derive(Clone, PartialEq, Eq)]
 pub enum Validity {
-    /// The last day.
+    /// The last day of validity.
     Until(Date),
-    /// 长期.
+    /// Valid without limit (长期).
     LongTerm,
 }
 
 impl Validity {
-    /// From `YYYYMMDD` or 长期.
+    /// Parses `YYYYMMDD` or 长期.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "长期" { Some(Self::LongTerm) } else { Date::parse(text).map(Self::Until) }
@@ -62,7 +62,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn days_that_do_not_exist_are_no_dates() {
+    fn date_parse_rejects_days_that_do_not_exist() {
         assert!(Date::parse("20240229").is_some() && Date::parse("20000229").is_some());
         for wrong in [
             "20230229",
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_validity_is_a_day_or_without_end() {
+    fn validity_parse_accepts_date_or_long_term() {
         assert!(Validity::parse("长期") == Some(Validity::LongTerm));
         assert!(Validity::parse("20360601").is_some());
         for wrong in ["长", "长期 ", "long", ""] {
@@ -95,12 +95,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_date_is_written_as_it_was_read(text in "(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|1[0-9]|2[0-8])") {
+        fn date_round_trips(text in "(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|1[0-9]|2[0-8])") {
             prop_assert_eq!(Date::parse(&text).unwrap().compact(), text);
         }
 
         #[test]
-        fn any_text_is_a_date_or_not_without_panic(text: String) {
+        fn date_parse_arbitrary_text_never_panics(text: String) {
             let _ = Date::parse(&text);
             let _ = Validity::parse(&text);
         }

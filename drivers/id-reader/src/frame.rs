@@ -1,44 +1,43 @@
 //! Frames: `AA AA AA 96 69 ‖ length u16 big-endian ‖ SW1 SW2 SW3 ‖ data ‖ checksum`.
 //!
-//! The length counts all that follows it, the checksum too; the checksum is the exclusive or of everything
-//! from the length to the data. What a line adds in front of a frame is skipped, and what only looked like
-//! the beginning of one is given up.
+//! The length counts all bytes after it, including the checksum. The checksum is the exclusive or of all bytes from the
+//! length to the data. Noise before a frame is skipped, and so is a false beginning of a frame.
 
-/// Begins every frame, both ways.
+/// The beginning of every frame, in both directions.
 pub(crate) const PREAMBLE: [u8; 5] = [0xAA, 0xAA, 0xAA, 0x96, 0x69];
-/// Preamble and length.
+/// Bytes of preamble and length.
 const HEAD_LEN: usize = 7;
-/// The shortest length: a status and the checksum.
+/// The smallest length field: a status and the checksum.
 const LENGTH_MIN: usize = 4;
-/// The longest: status, header of three lengths, text, photo, fingerprints, checksum. No answer that is
-/// understood here is longer, so that a length of noise is not waited for.
+/// The greatest length field: status, header of three lengths, text, photo, fingerprints, checksum. No supported answer
+/// is longer, so a greater length is noise and the driver does not wait for it.
 const LENGTH_MAX: usize = 3 + 6 + 256 + 1024 + 1024 + 1;
 /// The longest frame in bytes.
 pub const FRAME_MAX: usize = HEAD_LEN + LENGTH_MAX;
 
-/// What stands at the front of bytes that came from a reader.
+/// Result of scanning the bytes received from a reader.
 #[derive(PartialEq, Eq)]
 pub enum Scan<'a> {
-    /// The first `skip` bytes are no part of a frame; the rest may become one.
+    /// No complete frame. The first `skip` bytes belong to no frame; the rest may be the beginning of one.
     Incomplete {
-        /// May be dropped.
+        /// Number of bytes that may be dropped.
         skip: usize,
     },
-    /// Something with the form of a frame and a wrong checksum. A true frame may begin inside it.
+    /// Bytes in the form of a frame with a wrong checksum. A valid frame may begin inside them.
     Garbled {
-        /// To be dropped: all that cannot belong to a later frame.
+        /// Number of bytes to drop: those that cannot belong to a later frame.
         skip: usize,
     },
-    /// A whole frame.
+    /// A complete frame.
     Frame {
         /// Status and data, without the checksum.
         body: &'a [u8],
-        /// Bytes up to its end.
+        /// Number of bytes up to the end of the frame.
         used: usize,
     },
 }
 
-/// Looks for one frame. Reads each byte a bounded number of times and allocates nothing.
+/// Finds one frame. Reads each byte a bounded number of times and allocates nothing.
 #[must_use]
 pub fn scan(bytes: &[u8]) -> Scan<'_> {
     let mut from = 0;
@@ -65,7 +64,7 @@ pub fn scan(bytes: &[u8]) -> Scan<'_> {
     }
 }
 
-/// Where a preamble begins, or what may yet become one, or the end.
+/// Index of the first complete or incomplete preamble, or the number of bytes if there is none.
 fn begins_at(bytes: &[u8]) -> usize {
     (0..bytes.len())
         .find(|&at| {
@@ -88,7 +87,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The bodies of the frames in these bytes, as they are found when the bytes come all at once.
+    /// The bodies of all frames in the bytes.
     fn bodies(mut bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut bodies = Vec::new();
         loop {
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_answers_are_frames() {
+    fn scan_finds_the_published_answers() {
         for (published, body) in [
             ("AAAAAA9669000400009094", "000090"),
             ("AAAAAA9669000800009F0000000097", "00009F00000000"),
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_and_half_a_preamble_before_a_frame_are_skipped() {
+    fn scan_skips_noise_and_partial_preamble() {
         for noise in [
             "00",
             "AA",
@@ -142,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_inside_a_garbled_one_is_found() {
-        // A preamble of noise, whose length reaches into the true frame.
+    fn scan_finds_a_frame_inside_a_garbled_one() {
+        // A false preamble, whose length reaches into the valid frame.
         let bytes = [hex("AAAAAA96690008"), framed(&[0, 0, 0x80])].concat();
         assert!(bodies(&bytes) == [vec![0, 0, 0x80]]);
     }
 
     #[test]
-    fn the_longest_answer_fits_and_a_longer_length_is_noise() {
+    fn scan_accepts_frame_max_and_skips_longer_lengths() {
         let longest = framed(&vec![0x55; LENGTH_MAX - 1]);
         assert_eq!(longest.len(), FRAME_MAX);
         assert!(matches!(scan(&longest), Scan::Frame { used: FRAME_MAX, .. }));
@@ -158,31 +157,31 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_scanned_to_an_end_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fn scan_arbitrary_bytes_terminates(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             bodies(&bytes);
         }
 
         #[test]
-        fn preambles_without_end_are_scanned_to_an_end(lengths in proptest::collection::vec(any::<u16>(), 0..100)) {
+        fn scan_repeated_preambles_terminates(lengths in proptest::collection::vec(any::<u16>(), 0..100)) {
             let bytes: Vec<u8> = lengths.iter().flat_map(|n| [PREAMBLE.as_slice(), &n.to_be_bytes()].concat()).collect();
             bodies(&bytes);
         }
 
         #[test]
-        fn every_body_comes_out_as_it_went_in(body in proptest::collection::vec(any::<u8>(), 3..LENGTH_MAX)) {
+        fn frame_round_trips(body in proptest::collection::vec(any::<u8>(), 3..LENGTH_MAX)) {
             prop_assert!(bodies(&framed(&body)) == [body]);
         }
 
         #[test]
-        fn a_frame_that_is_cut_anywhere_is_not_whole(body in proptest::collection::vec(any::<u8>(), 3..40), keep: prop::sample::Index) {
+        fn truncated_frame_is_incomplete(body in proptest::collection::vec(any::<u8>(), 3..40), keep: prop::sample::Index) {
             let frame = framed(&body);
             let cut = &frame[..keep.index(frame.len())];
-            let whole = !matches!(scan(cut), Scan::Incomplete { .. });
-            prop_assert!(!whole);
+            let complete = !matches!(scan(cut), Scan::Incomplete { .. });
+            prop_assert!(!complete);
         }
 
         #[test]
-        fn one_changed_byte_is_noticed(body in proptest::collection::vec(any::<u8>(), 3..40), at: prop::sample::Index, by in 1..=255_u8) {
+        fn one_changed_byte_is_detected(body in proptest::collection::vec(any::<u8>(), 3..40), at: prop::sample::Index, by in 1..=255_u8) {
             let mut frame = framed(&body);
             let at = at.index(frame.len());
             frame[at] ^= by;

@@ -1,14 +1,13 @@
-//! Driver for readers of China's resident identity card (二代身份证阅读器): the SDT protocol of the security
-//! module (SAM_V) inside every such reader, over a serial line.
+//! Driver for readers of China's resident identity card: the SDT protocol of the security module (SAM_V) inside every
+//! such reader, over a serial line.
 //!
-//! [`IdReader`] asks one reader over any [`Link`]; [`scan`], [`parse_answer`] and [`parse_text`] are the codec,
-//! pure functions on slices. The README lists every command with its source. All four cards that such a
-//! reader reads are understood: the resident's, the residence permit for Hong Kong, Macau and Taiwan, and the
-//! foreigner's permanent residence card of 2017 and of 2023.
+//! [`IdReader`] drives one reader over any [`Link`]; [`scan_frame`], [`parse_answer`] and [`parse_text`] are the codec,
+//! pure functions on slices. The README lists every command with its source. All four kinds of card that such a reader
+//! reads are supported: the resident identity card, the residence permit for residents of Hong Kong, Macau and Taiwan, and
+//! the foreigner's permanent residence card of 2017 and of 2023.
 //!
-//! What it deliberately does not do: the card's photo is handed on as the blob that it is, since only a
-//! licensed library decodes it; nothing that a card holds is stored, logged or shown by `Debug`; it knows
-//! nothing of visits. The device process is its only caller.
+//! The crate deliberately does not decode the photo, which only a licensed library can do; does not store, log or show by
+//! `Debug` any data of a card; and knows nothing of visits. The device process is its only caller.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

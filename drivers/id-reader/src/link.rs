@@ -1,46 +1,46 @@
-//! The bytes between this driver and a reader: a trait at the level of the wire, so that the whole driver
-//! runs unchanged over a serial port, a pseudo-terminal, or a script in a test.
+//! The byte link between this driver and a reader: a trait at the level of bytes, so that the complete driver runs
+//! unchanged over a serial line, a pseudo-terminal, or a script in a test.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-/// A two-way byte line to one reader. No call here is given more than 200 ms: whoever wraps a link can tell
-/// a driver that waits from one that hangs.
+/// A two-way byte link (链路) to one reader. The driver passes time-outs of at most 200 ms, so that a wrapper of the link
+/// can distinguish a driver that waits from one that hangs.
 pub trait Link {
-    /// Hands over bytes and returns how many were taken: 1 to `bytes.len()`, and not necessarily all.
+    /// Writes bytes and returns how many were written: 1 to `bytes.len()`, not necessarily all.
     ///
     /// # Errors
-    /// [`LinkFault::TimedOut`] if none was taken in time, [`LinkFault::Gone`] if the line ended.
+    /// [`LinkFault::TimedOut`] if no byte was written in time, [`LinkFault::Gone`] if the device was disconnected.
     fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault>;
 
-    /// Reads what is there, at least one byte, at most `buffer.len()`.
+    /// Reads the available bytes, at least one, at most `buffer.len()`; returns their number.
     ///
     /// # Errors
-    /// [`LinkFault::TimedOut`] if nothing came in time, [`LinkFault::Gone`] if the line ended.
+    /// [`LinkFault::TimedOut`] if no byte arrived in time, [`LinkFault::Gone`] if the device was disconnected.
     fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault>;
 
-    /// The time by which the driver measures its waits. A scripted line brings its own.
+    /// The clock with which the driver measures its time-outs. A scripted link has a simulated clock.
     fn now(&self) -> Instant {
         Instant::now()
     }
 }
 
-/// What can be wrong with a line.
+/// Fault of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkFault {
-    /// There is no such port.
-    #[error("the ID reader's port does not exist: check the cable and the configured path")]
+    /// The serial port does not exist.
+    #[error("ID reader: serial port does not exist: check the cable and the path in the site file")]
     Absent,
-    /// Another program holds the port.
-    #[error("the ID reader's port is held by another program: stop that program")]
+    /// Another program holds the serial port.
+    #[error("ID reader: serial port held by another program: stop that program")]
     Busy,
-    /// The line ended while in use: unplugged, or its adapter reset.
-    #[error("the ID reader's line ended: check the cable, then open the port again")]
+    /// The device was disconnected while in use: unplugged, or its adapter was reset.
+    #[error("ID reader: serial port disconnected: check the cable, then open the port again")]
     Gone,
-    /// Nothing moved in time.
-    #[error("the ID reader's line did not move in time")]
+    /// No byte was transferred in time.
+    #[error("ID reader: serial port timed out")]
     TimedOut,
-    /// The system refused for another reason.
-    #[error("the ID reader's port failed ({0}): open it again")]
+    /// Any other error of the operating system.
+    #[error("ID reader: serial port failed ({0}): open the port again")]
     Failed(io::ErrorKind),
 }

@@ -1,19 +1,19 @@
-//! The numbers that cards carry, checked as far as they check themselves.
+//! The numbers on cards, and their validation by form, birth date and check character.
 
 use crate::date::Date;
 
-/// The first two digits of GB/T 2260: provinces, autonomous regions, municipalities.
+/// First two digits of region codes (GB/T 2260): provinces, autonomous regions, municipalities.
 const PROVINCES: [&str; 31] = [
     "11", "12", "13", "14", "15", "21", "22", "23", "31", "32", "33", "34", "35", "36", "37", "41", "42",
     "43", "44", "45", "46", "50", "51", "52", "53", "54", "61", "62", "63", "64", "65",
 ];
 
-/// What stands for the region in the number of a residence permit's holder (港澳台居民居住证申领发放办法,
-/// 2018, article 6): Hong Kong, Macau, Taiwan.
+/// Region codes in the number of a residence permit's holder (港澳台居民居住证申领发放办法, 2018, article 6): Hong Kong,
+/// Macau, Taiwan.
 const PERMIT_REGIONS: [&str; 3] = ["810000", "820000", "830000"];
 
-/// Whether the text is a 公民身份号码 (GB 11643-1999): a region of the form of GB/T 2260, a day of birth that
-/// exists, a sequence, and the check character. Regions are not looked up: they change, numbers do not.
+/// Whether the text is a citizen number (公民身份号码, GB 11643-1999): a region code in the form of GB/T 2260, an existing
+/// date of birth, a sequence number, and the check character. Regions are not looked up: regions change, numbers do not.
 #[must_use]
 pub fn is_citizen_number(text: &str) -> bool {
     let province = text.get(..2).is_some_and(|province| PROVINCES.contains(&province));
@@ -21,14 +21,14 @@ pub fn is_citizen_number(text: &str) -> bool {
     province && county && is_checked(text)
 }
 
-/// Whether the text is the number of a holder of the 港澳台居民居住证.
+/// Whether the text is the number of a holder of the residence permit (港澳台居民居住证).
 #[must_use]
 pub fn is_permit_holder_number(text: &str) -> bool {
     text.get(..6).is_some_and(|region| PERMIT_REGIONS.contains(&region)) && is_checked(text)
 }
 
-/// Whether the text is the number of a foreigner's card of 2023: 9, the province that accepted the
-/// application, the country as three digits, then as in GB 11643.
+/// Whether the text is the number of a foreigner's card of 2023: 9, the province that accepted the application, the
+/// country as three digits, then the fields of GB 11643 from the date of birth.
 #[must_use]
 pub fn is_foreigner_number(text: &str) -> bool {
     text.starts_with('9')
@@ -44,12 +44,12 @@ pub(crate) fn is_foreigner_number_2017(text: &str) -> bool {
         && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The day of birth in a number of 18 places.
+/// The date of birth in a number of 18 characters.
 pub(crate) fn birth_in(number: &str) -> Option<Date> {
     Date::parse(number.get(6..14)?)
 }
 
-/// 18 places, a day of birth, and the check character of ISO 7064 MOD 11-2.
+/// Whether the text has 18 characters, an existing date of birth, and the check character of ISO 7064 MOD 11-2.
 fn is_checked(text: &str) -> bool {
     let bytes = text.as_bytes();
     let (Some(digits), Some(check), 18) = (bytes.get(..17), bytes.get(17), bytes.len()) else { return false };
@@ -68,13 +68,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_standards_own_examples_pass() {
+    fn is_citizen_number_accepts_the_standards_examples() {
         assert!(is_citizen_number("11010519491231002X"));
         assert!(is_citizen_number("440524188001010014"));
     }
 
     #[test]
-    fn what_has_a_wrong_check_character_region_or_birthday_does_not() {
+    fn is_citizen_number_rejects_invalid_numbers() {
         for wrong in [
             "110105194912310021",
             "11010519491231002x",
@@ -86,14 +86,14 @@ mod tests {
         ] {
             assert!(!is_citizen_number(wrong), "{wrong}");
         }
-        // Right check characters on regions that there are not.
+        // Valid check characters, regions that do not exist.
         for region in ["000000", "990105", "110000", "810000"] {
             assert!(!is_citizen_number(&checked(&format!("{region}19900307001"))), "{region}");
         }
     }
 
     #[test]
-    fn each_kind_of_number_is_of_its_kind_only() {
+    fn each_number_matches_one_kind_only() {
         let numbers = ["500103199003070017", "810000199003070011", "911840199003070011"]
             .map(|text| checked(&text[..17]));
         for (at, number) in numbers.iter().enumerate() {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_2017_is_three_letters_and_twelve_digits() {
+    fn is_foreigner_number_2017_requires_letters_and_digits() {
         assert!(is_foreigner_number_2017("FRA110090030711"));
         for wrong in
             ["fra110090030711", "FRA11009003071", "FR1110090030711", "FRA11009003071X", "法兰西11009", ""]
@@ -124,7 +124,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_number_or_not_without_panic(text: String) {
+        fn number_checks_arbitrary_text_never_panic(text: String) {
             let _ = is_citizen_number(&text);
             let _ = is_permit_holder_number(&text);
             let _ = is_foreigner_number(&text);
@@ -132,7 +132,7 @@ mod tests {
         }
 
         #[test]
-        fn one_wrong_digit_is_always_noticed(at in 0..17_usize, by in 1..10_u8) {
+        fn one_changed_digit_is_detected(at in 0..17_usize, by in 1..10_u8) {
             let good = checked("50010319900307001");
             let mut bytes = good.into_bytes();
             bytes[at] = b'0' + (bytes[at] - b'0' + by) % 10;

@@ -1,4 +1,5 @@
-//! One reader: asks, waits within bounds, finds its way back after noise, and reads cards.
+//! The driver of one reader: sends commands, waits for answers within time-outs, resynchronises after noise, and reads
+//! cards.
 
 use std::time::Duration;
 
@@ -14,68 +15,69 @@ use crate::status::Status;
 use crate::text::{TextFault, parse_text};
 use crate::utf16::field;
 
-/// One wait for the line.
+/// Longest single wait for the link.
 const SLICE: Duration = Duration::from_millis(100);
-/// A frame that stops for so long will not go on: it was noise, or its end is lost. Adapters hold bytes back for
-/// 16 ms, wireless ones for some 100.
+/// A frame that pauses for this time will not continue: it was noise, or its end is lost. Adapters delay bytes by 16 ms,
+/// wireless adapters by about 100 ms.
 const GAP: Duration = Duration::from_millis(200);
-/// Ten bytes are taken at once by any line that works.
+/// Time-out for sending a command: a working line takes ten bytes at once.
 const SENDING: Duration = Duration::from_secs(1);
-/// How long it may look for a card: up to a few hundred milliseconds (ASSUMED). It is asked again and again, and a
-/// resident who lays a card on a dead reader must hear of it within a second.
+/// Time-out for finding a card: the module takes up to a few hundred milliseconds (ASSUMED). The command is repeated
+/// continually, and a resident who places a card on a reader that does not respond must be informed within a second.
 const PATIENCE_FINDING: Duration = Duration::from_millis(600);
-/// How long another answer may take (ASSUMED).
+/// Time-out for other answers (ASSUMED).
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// The same for a whole card: about a second in the module (ASSUMED), and 2.4 s at 9,600 bit/s.
+/// Time-out for reading a card: about a second in the module (ASSUMED), and 2.4 s of transfer at 9,600 bit/s.
 const PATIENCE_READING: Duration = Duration::from_secs(4);
-/// A command is sent once more when its answer came garbled.
+/// Greatest number of sends of a command: it is sent once more after a garbled answer.
 const SENDS_MAX: u32 = 2;
-/// A card that is still being laid down is read at the second or third attempt.
+/// Greatest number of attempts to read a card: a card that still moves is read at the second or third attempt.
 const READINGS_MAX: u32 = 3;
-/// What is thrown away before a command, at most: more is a flood, and the answer will not be found in it.
+/// Greatest number of bytes that are discarded before a command: a reader that sends more floods the line, and its
+/// answer would not be found.
 const DRAIN_MAX: usize = 4 * FRAME_MAX;
 
 /// Why a reader cannot be used now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReaderFault {
-    /// The line is at fault. Anything but [`LinkFault::TimedOut`] means: open it anew.
-    #[error("the ID reader cannot be reached")]
+    /// Fault of the link. After any fault except [`LinkFault::TimedOut`] the link has to be opened again.
+    #[error("ID reader link failed")]
     Link(#[source] LinkFault),
-    /// It does not answer.
-    #[error("the ID reader does not answer: check its power, its cable and the configured speed")]
+    /// The reader does not respond.
+    #[error("ID reader not responding: check its power, its cable and the baud rate in the site file")]
     Mute,
-    /// What comes from it is no answer.
-    #[error("the ID reader's answers are garbled: check its cable and the configured speed")]
+    /// The bytes of the reader are no valid answer.
+    #[error("ID reader sends garbled answers: check its cable and the baud rate in the site file")]
     Garbled,
-    /// It answers as one that does something else.
-    #[error("the ID reader answers out of turn")]
+    /// The reader sent an answer that does not belong to the command.
+    #[error("ID reader sent an unexpected answer")]
     OutOfTurn(#[source] ShapeFault),
-    /// It refuses to work.
-    #[error("the ID reader refuses to work ({0:?}): its security module must be checked by its vendor")]
+    /// The reader refuses the command.
+    #[error("ID reader refuses the command ({0:?}): have its vendor check the security module")]
     Refused(Status),
 }
 
 /// Why the card on the reader cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
-    /// Another kind of card.
+    /// The card is no ID card.
     NotAnIdCard,
-    /// It was lifted, lies badly, or its chip is broken.
+    /// The card was lifted, is badly placed, or its chip is broken.
     Unreadable,
     /// Card and reader do not accept each other.
     NotAccepted,
-    /// It was read, and what it says makes no sense.
+    /// The card was read, and its text holds invalid data.
     Garbage,
 }
 
-/// Why there is no reading.
+/// Why a card was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CardFault {
-    /// It is the card.
-    #[error("the card cannot be used ({0:?})")]
+    /// The card cannot be used.
+    #[error("ID card cannot be used ({0:?})")]
     Card(Refusal),
-    /// It is the reader.
-    #[error("the reader failed while it read a card")]
+    /// The reader failed.
+    #[error("ID reader failed while reading a card")]
     Reader(#[source] ReaderFault),
 }
 
@@ -94,24 +96,24 @@ impl From<TextFault> for Refusal {
     }
 }
 
-/// One reader on its line.
+/// The driver of one ID card reader (二代身份证阅读器), over its link.
 pub struct IdReader<L> {
     link: L,
-    /// What came and is not used up: at most one frame, wiped with every command.
+    /// Received bytes that are not processed yet: at most one frame, wiped with every command.
     buffer: Zeroizing<Vec<u8>>,
 }
 
 impl<L: Link> IdReader<L> {
-    /// Takes a line. Nothing is sent yet.
+    /// Makes a driver over `link`. Sends nothing yet.
     pub fn new(link: L) -> Self {
-        // Room for the longest frame from the start: growing would leave copies behind in freed memory.
+        // Capacity for the longest frame from the start: growing the buffer would leave copies in freed memory.
         Self { link, buffer: Zeroizing::new(Vec::with_capacity(FRAME_MAX)) }
     }
 
-    /// Whether the security module is ready.
+    /// Checks that the security module is ready.
     ///
     /// # Errors
-    /// When it is not, or does not answer.
+    /// When the module is not ready, or does not respond.
     pub fn sam_status(&mut self) -> Result<(), ReaderFault> {
         self.done(Command::SamStatus)
     }
@@ -119,7 +121,7 @@ impl<L: Link> IdReader<L> {
     /// Resets the security module.
     ///
     /// # Errors
-    /// When it does not come back.
+    /// When the module does not confirm the reset.
     pub fn reset(&mut self) -> Result<(), ReaderFault> {
         self.done(Command::Reset)
     }
@@ -127,7 +129,7 @@ impl<L: Link> IdReader<L> {
     /// The number of the security module, for the operator's inventory.
     ///
     /// # Errors
-    /// When it does not give one.
+    /// When the module refuses or does not respond.
     pub fn sam_id(&mut self) -> Result<SamId, ReaderFault> {
         self.ask(Command::SamId, |answer| match answer {
             Answer::Sam(id) => Ok(id),
@@ -136,10 +138,10 @@ impl<L: Link> IdReader<L> {
         })?
     }
 
-    /// Whether a card lies on the reader that was not read since it was laid there.
+    /// Returns whether a card is on the reader that was not read since it was placed there.
     ///
     /// # Errors
-    /// When the reader does not say.
+    /// When the reader fails or does not respond.
     pub fn find(&mut self) -> Result<bool, ReaderFault> {
         let status = self.status(Command::Find)?;
         if status == Status::CardFound || status == Status::NoCard {
@@ -152,23 +154,23 @@ impl<L: Link> IdReader<L> {
     /// Reads the card that was found.
     ///
     /// # Errors
-    /// When the card or the reader is at fault. A card is tried again within a bounded time.
+    /// When the card cannot be used or the reader fails. The number of attempts is bounded.
     pub fn read(&mut self) -> Result<Reading, CardFault> {
         self.read_by(Command::Read)
     }
 
-    /// The same with its fingerprints.
+    /// Reads the card that was found, with its fingerprints.
     ///
     /// # Errors
-    /// As above.
+    /// When the card cannot be used or the reader fails. The number of attempts is bounded.
     pub fn read_with_fingerprints(&mut self) -> Result<Reading, CardFault> {
         self.read_by(Command::ReadWithFingerprints)
     }
 
-    /// 追加住址 of the card that was read: the address it was given after it was issued.
+    /// Reads the address that was added to the card after it was issued (追加住址); `None` if there is none.
     ///
     /// # Errors
-    /// When the card or the reader is at fault.
+    /// When the card cannot be used or the reader fails.
     pub fn new_address(&mut self) -> Result<Option<Zeroizing<String>>, CardFault> {
         let address = self.ask(Command::NewAddress, |answer| match answer {
             Answer::Address(bytes) => field(bytes).map(Some).ok_or(Attempt::Final(Refusal::Garbage)),
@@ -181,7 +183,7 @@ impl<L: Link> IdReader<L> {
     fn read_by(&mut self, command: Command) -> Result<Reading, CardFault> {
         let mut last = Refusal::Unreadable;
         for readings in 0..READINGS_MAX {
-            // A failed reading loses the card: it has to be found again.
+            // After a failed reading the card has to be found again.
             if readings > 0 && !self.find().map_err(CardFault::Reader)? {
                 break;
             }
@@ -226,8 +228,8 @@ impl<L: Link> IdReader<L> {
         })
     }
 
-    /// Sends a command and takes what is needed out of its answer.
-    fn ask<T>(&mut self, command: Command, take: impl FnOnce(Answer<'_>) -> T) -> Result<T, ReaderFault> {
+    /// Sends a command and returns what `extract` takes from its answer.
+    fn ask<T>(&mut self, command: Command, extract: impl FnOnce(Answer<'_>) -> T) -> Result<T, ReaderFault> {
         let mut sends = 1;
         let used = loop {
             match self.exchange(command) {
@@ -235,43 +237,43 @@ impl<L: Link> IdReader<L> {
                 outcome => break outcome,
             }
         };
-        let taken = used.and_then(|used| {
+        let extracted = used.and_then(|used| {
             let Scan::Frame { body, .. } = scan(self.buffer.get(..used).unwrap_or_default()) else {
                 return Err(ReaderFault::Garbled);
             };
-            parse_answer(command, body).map(take).map_err(ReaderFault::OutOfTurn)
+            parse_answer(command, body).map(extract).map_err(ReaderFault::OutOfTurn)
         });
         self.wipe();
-        taken
+        extracted
     }
 
-    /// Sends a command and waits until a frame stands at the front of the buffer; its length.
+    /// Sends a command and waits until the buffer begins with a complete frame; returns its length.
     fn exchange(&mut self, command: Command) -> Result<usize, ReaderFault> {
         self.drain()?;
         self.send(&command.frame())?;
-        let patience = match command {
+        let timeout = match command {
             Command::Find => PATIENCE_FINDING,
             Command::Read | Command::ReadWithFingerprints => PATIENCE_READING,
             Command::Reset | Command::SamStatus | Command::SamId | Command::Select | Command::NewAddress => {
                 PATIENCE
             }
         };
-        let until = self.link.now() + patience;
-        let (mut moved, mut heard) = (self.link.now(), false);
+        let until = self.link.now() + timeout;
+        let (mut last_byte, mut received) = (self.link.now(), false);
         loop {
             if let Some(used) = self.frame() {
                 return Ok(used);
             }
             let left = until.saturating_duration_since(self.link.now());
             if left.is_zero() {
-                return Err(if heard { ReaderFault::Garbled } else { ReaderFault::Mute });
+                return Err(if received { ReaderFault::Garbled } else { ReaderFault::Mute });
             }
             match self.receive(left.min(SLICE)) {
-                Ok(()) => (moved, heard) = (self.link.now(), true),
-                Err(LinkFault::TimedOut) if self.link.now().saturating_duration_since(moved) >= GAP => {
+                Ok(()) => (last_byte, received) = (self.link.now(), true),
+                Err(LinkFault::TimedOut) if self.link.now().saturating_duration_since(last_byte) >= GAP => {
                     self.give_up_what_stands_still();
-                    // To look for a card is asked anew at no cost: what came was the answer, spoilt.
-                    if command == Command::Find && heard && self.buffer.is_empty() {
+                    // The received bytes were a garbled answer. The command to find a card can be repeated at no cost.
+                    if command == Command::Find && received && self.buffer.is_empty() {
                         return Err(ReaderFault::Garbled);
                     }
                 }
@@ -281,7 +283,7 @@ impl<L: Link> IdReader<L> {
         }
     }
 
-    /// Drops what cannot belong to a frame; the length of the frame at the front, once it is whole.
+    /// Drops bytes that cannot belong to a frame; returns the length of the frame at the front once it is complete.
     fn frame(&mut self) -> Option<usize> {
         loop {
             let (skip, garbled) = match scan(&self.buffer) {
@@ -296,24 +298,24 @@ impl<L: Link> IdReader<L> {
         }
     }
 
-    /// A frame that began and does not go on was none, and may hide the true one.
+    /// Drops the beginning of a frame that does not continue: it was noise, and a valid frame may follow in the buffer.
     fn give_up_what_stands_still(&mut self) {
         while self.frame().is_none() && !self.buffer.is_empty() {
             self.drop_front(1);
         }
     }
 
-    /// Takes in what is there, no more than one frame's worth.
+    /// Receives available bytes into the buffer, up to the length of one frame.
     fn receive(&mut self, timeout: Duration) -> Result<(), LinkFault> {
         let held = self.buffer.len();
-        // A frame that was begun always fits: the buffer is never full here.
+        // An incomplete frame always fits: the buffer is never full here.
         self.buffer.resize(FRAME_MAX, 0);
         let read = match self.buffer.get_mut(held..) {
-            Some(room) if !room.is_empty() => self.link.read_some(room, timeout),
+            Some(free) if !free.is_empty() => self.link.read_some(free, timeout),
             Some(_) | None => Ok(0),
         };
-        let came = read.unwrap_or(0).min(FRAME_MAX.saturating_sub(held));
-        self.buffer.truncate(held + came);
+        let received = read.unwrap_or(0).min(FRAME_MAX.saturating_sub(held));
+        self.buffer.truncate(held + received);
         read.map(drop)
     }
 
@@ -322,7 +324,7 @@ impl<L: Link> IdReader<L> {
         let mut rest = bytes;
         while !rest.is_empty() {
             match self.link.write_some(rest, SLICE) {
-                Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(LinkFault::TimedOut) if self.link.now() < until => {}
                 Err(LinkFault::TimedOut) => return Err(ReaderFault::Mute),
                 Err(fault) => return Err(fault.into()),
@@ -331,7 +333,7 @@ impl<L: Link> IdReader<L> {
         Ok(())
     }
 
-    /// Throws away what was not asked for, so that it is not taken for an answer.
+    /// Discards bytes that arrived before the command, so that they are not taken for its answer.
     fn drain(&mut self) -> Result<(), ReaderFault> {
         let mut drained = 0;
         while drained < DRAIN_MAX {
@@ -356,11 +358,11 @@ impl<L: Link> IdReader<L> {
     }
 }
 
-/// What one attempt at a card came to.
+/// Why one attempt to read a card failed.
 enum Attempt {
-    /// The next may go better.
+    /// The next attempt may succeed.
     Again(Refusal),
-    /// The next will not.
+    /// The next attempt would fail too.
     Final(Refusal),
 }
 
@@ -372,7 +374,7 @@ impl Attempt {
     }
 }
 
-/// What an answer other than the wanted one means for the card.
+/// Maps an answer without the expected data to the failure of the attempt.
 fn attempt(answer: &Answer<'_>) -> Attempt {
     match answer {
         Answer::Bare(Status::CardKindUnknown) => Attempt::Final(Refusal::NotAnIdCard),

@@ -1,4 +1,4 @@
-//! A reader on a serial line: RS-232, a USB adapter, or a pseudo-terminal.
+//! The link to a reader over a serial line: RS-232, a USB adapter, or a pseudo-terminal.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -7,11 +7,11 @@ use serialport::{FlowControl, SerialPort, TTYPort};
 
 use crate::link::{Link, LinkFault};
 
-/// Most bytes handed to the kernel at once: a longer write would block past its time-out until the reader takes
-/// bytes again. Commands have ten.
+/// Greatest number of bytes in one write: a longer write would block past its time-out until the reader accepts bytes
+/// again. Commands have ten bytes.
 const WRITE_MAX: usize = 256;
 
-/// A tty, held exclusively. Never flushed: `tcdrain` blocks for as long as the other side holds the line.
+/// A tty, opened exclusively. It is never flushed: `tcdrain` blocks for as long as the other side accepts no bytes.
 pub struct SerialLink {
     port: TTYPort,
 }
@@ -20,7 +20,7 @@ impl SerialLink {
     /// Opens a tty with 8 data bits, no parity, 1 stop bit and no flow control: any byte may be data.
     ///
     /// # Errors
-    /// [`LinkFault::Absent`] if there is no such port, [`LinkFault::Busy`] if another program holds it.
+    /// [`LinkFault::Absent`] if the port does not exist, [`LinkFault::Busy`] if another program holds it.
     pub fn open(path: &str, baud: u32) -> Result<Self, LinkFault> {
         let builder = serialport::new(path, baud).flow_control(FlowControl::None);
         let port = TTYPort::open(&builder).map_err(|error| match error.kind() {
@@ -53,7 +53,7 @@ impl Link for SerialLink {
     }
 }
 
-/// A tty that moves nothing without an error has hung up.
+/// Maps the result of a read or write: zero bytes without an error means that the tty has hung up.
 fn taken(result: io::Result<usize>) -> Result<usize, LinkFault> {
     match result {
         Ok(0) => Err(LinkFault::Gone),
@@ -63,10 +63,10 @@ fn taken(result: io::Result<usize>) -> Result<usize, LinkFault> {
 }
 
 fn fault(error: &io::Error) -> LinkFault {
-    /// `EIO`, which a tty answers with once its other side is gone; it has no kind of its own.
+    /// `EIO`, the error of a tty whose other side is closed; it has no `ErrorKind` of its own.
     const EIO: i32 = 5;
     let kind = error.kind();
-    // An interrupted call moved nothing; the caller tries again until its own time is up.
+    // An interrupted call transferred no byte; the caller tries again until its own time-out.
     let out_of_time = [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
     let hung_up = [io::ErrorKind::BrokenPipe, io::ErrorKind::NotFound, io::ErrorKind::UnexpectedEof];
     if out_of_time.contains(&kind) {

@@ -1,50 +1,50 @@
-//! The status that begins every answer: SW1, SW2, SW3.
+//! The status at the beginning of every answer: SW1, SW2, SW3.
 
-/// What the reader's security module says to a command. SW1 and SW2 are zero in all that are known.
+/// Status of the reader's security module after a command. SW1 and SW2 are zero in all known statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// 90: done.
     Done,
-    /// 9F: there is a card.
+    /// 9F: a card was found.
     CardFound,
-    /// 10: the command arrived with a wrong checksum.
+    /// 10: wrong checksum of the command.
     CommandChecksum,
-    /// 11: the command arrived with a wrong length.
+    /// 11: wrong length of the command.
     CommandLength,
-    /// 21: no such command, or not with these values.
+    /// 21: unknown command or parameter.
     CommandUnknown,
-    /// 23: a command that this module may not carry out.
+    /// 23: the module is not permitted to execute the command.
     NotPermitted,
-    /// 24: an error that the module cannot name.
+    /// 24: unspecified error of the module.
     Unnamed,
     /// 31: the card does not accept this reader.
     ReaderRejected,
     /// 32: this reader does not accept the card.
     CardRejected,
-    /// 33: what the card gave fails its verification.
+    /// 33: the verification of the card's data failed.
     InformationWrong,
-    /// 40: a kind of card that the module does not know.
+    /// 40: unknown kind of card.
     CardKindUnknown,
-    /// 41: the reading failed; the card was lifted, or lies badly.
+    /// 41: reading failed; the card was lifted, or is badly placed.
     ReadFailed,
-    /// 47: no random number was to be had.
+    /// 47: no random number available.
     NoRandom,
-    /// 60: the module failed its self-test and accepts no commands.
+    /// 60: self-test failed; the module accepts no commands.
     SelfTestFailed,
     /// 66: the module was never authorised.
     NotAuthorised,
-    /// 80: no card, or one that was read already and has not been lifted since.
+    /// 80: no card, or a card that was already read and has not been lifted since.
     NoCard,
     /// 81: the card could not be selected.
     SelectFailed,
-    /// 91: the card has nothing there.
+    /// 91: the card does not hold the requested data.
     NothingThere,
     /// Any other SW1, SW2, SW3.
     Other([u8; 3]),
 }
 
 impl Status {
-    /// Those that have a name here, with their SW3.
+    /// All named statuses, with their SW3.
     pub const NAMED: [(Self, u8); 18] = [
         (Self::Done, 0x90),
         (Self::CardFound, 0x9F),
@@ -66,7 +66,7 @@ impl Status {
         (Self::NothingThere, 0x91),
     ];
 
-    /// As it came.
+    /// The status with these bytes SW1, SW2, SW3.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 3]) -> Self {
         Self::NAMED
@@ -75,7 +75,7 @@ impl Status {
             .map_or(Self::Other(bytes), |(status, _)| status)
     }
 
-    /// SW1, SW2, SW3.
+    /// The bytes SW1, SW2, SW3.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 3] {
         if let Self::Other(bytes) = self {
@@ -91,7 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_named_status_is_told_from_every_other() {
+    fn named_statuses_are_distinct() {
         for (status, sw3) in Status::NAMED {
             assert_eq!(status.to_bytes(), [0, 0, sw3]);
             assert_eq!(Status::from_bytes([0, 0, sw3]), status);
@@ -101,7 +101,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_status_is_kept_as_it_came(bytes: [u8; 3]) {
+        fn status_round_trips(bytes: [u8; 3]) {
             prop_assert_eq!(Status::from_bytes(bytes).to_bytes(), bytes);
         }
     }

@@ -1,4 +1,4 @@
-//! The text block: 256 bytes of UTF-16LE in one of four layouts, told apart by the unit at byte 248.
+//! The text block: 256 bytes of UTF-16LE in one of four layouts, distinguished by the UTF-16 unit at byte 248.
 //!
 //! | bytes | resident (space) | permit `J` | | foreigner 2017 `I` | | foreigner 2023 `Y` |
 //! |---|---|---|---|---|---|---|
@@ -23,25 +23,25 @@ use crate::number::{
 };
 use crate::utf16::field;
 
-/// Bytes of the block.
+/// Length of the text block in bytes.
 pub const TEXT_LEN: usize = 256;
-/// Where the kind stands in all four layouts.
+/// Offset of the kind of card in all four layouts, in bytes.
 const KIND_AT: usize = 248;
 
-/// 居民身份证.
+/// Text of a resident identity card (居民身份证).
 #[derive(PartialEq, Eq)]
 pub struct Resident {
     /// 姓名.
     pub name: Zeroizing<String>,
     /// 性别.
     pub sex: Sex,
-    /// 民族, two digits of GB/T 3304.
+    /// Ethnic group (民族), two digits of GB/T 3304.
     pub nation: String,
     /// 出生日期.
     pub birth: Date,
     /// 住址.
     pub address: Zeroizing<String>,
-    /// 公民身份号码.
+    /// Citizen number (公民身份号码).
     pub number: Zeroizing<String>,
     /// 签发机关.
     pub issuer: String,
@@ -51,7 +51,7 @@ pub struct Resident {
     pub valid_to: Validity,
 }
 
-/// 港澳台居民居住证.
+/// Text of a residence permit for residents of Hong Kong, Macau and Taiwan (港澳台居民居住证).
 #[derive(PartialEq, Eq)]
 pub struct Permit {
     /// 姓名.
@@ -62,7 +62,7 @@ pub struct Permit {
     pub birth: Date,
     /// 住址.
     pub address: Zeroizing<String>,
-    /// 公民身份号码; its region is 810000, 820000 or 830000.
+    /// Citizen number (公民身份号码); its region code is 810000, 820000 or 830000.
     pub number: Zeroizing<String>,
     /// 签发机关.
     pub issuer: String,
@@ -70,51 +70,51 @@ pub struct Permit {
     pub valid_from: Date,
     /// 有效期限, its end.
     pub valid_to: Validity,
-    /// 通行证号码.
+    /// Number of the travel permit (通行证号码).
     pub pass_number: Zeroizing<String>,
-    /// 签发次数, two digits.
+    /// Number of issues (签发次数), two digits.
     pub issues: String,
 }
 
-/// 外国人永久居留身份证 of 2017.
+/// Text of a foreigner's permanent residence card (外国人永久居留身份证) of 2017.
 #[derive(PartialEq, Eq)]
 pub struct Foreigner2017 {
-    /// 英文姓名.
+    /// English name (英文姓名).
     pub english_name: Zeroizing<String>,
     /// 性别.
     pub sex: Sex,
-    /// 永久居留证号码: three letters and twelve digits.
+    /// Number of the card (永久居留证号码): three letters and twelve digits.
     pub number: Zeroizing<String>,
     /// 国籍, three letters (ISO 3166-1).
     pub country: String,
     /// 中文姓名; may be empty.
     pub chinese_name: Zeroizing<String>,
-    /// 签发日期.
+    /// First day of validity (签发日期).
     pub valid_from: Date,
-    /// 终止日期.
+    /// End of validity (终止日期).
     pub valid_to: Validity,
     /// 出生日期.
     pub birth: Date,
-    /// 证件版本号.
+    /// Version of the card (证件版本号).
     pub version: String,
-    /// 受理机关代码.
+    /// Code of the accepting authority (受理机关代码).
     pub authority: String,
 }
 
-/// 外国人永久居留身份证 of 2023.
+/// Text of a foreigner's permanent residence card of 2023.
 #[derive(PartialEq, Eq)]
 pub struct Foreigner2023 {
     /// 中文姓名; may be empty.
     pub chinese_name: Zeroizing<String>,
     /// 性别.
     pub sex: Sex,
-    /// 换证次数, two digits.
+    /// Number of renewals (换证次数), two digits.
     pub renewals: String,
     /// 出生日期.
     pub birth: Date,
-    /// 英文姓名, whole.
+    /// English name (英文姓名), joined from its two fields.
     pub english_name: Zeroizing<String>,
-    /// 证件号码: 9 and seventeen more places, checked as in GB 11643.
+    /// Number of the card (证件号码): 9 and seventeen more characters, with a check character as in GB 11643.
     pub number: Zeroizing<String>,
     /// 有效期限, its first day.
     pub valid_from: Date,
@@ -122,41 +122,41 @@ pub struct Foreigner2023 {
     pub valid_to: Validity,
     /// 国籍, three letters (ISO 3166-1).
     pub country: String,
-    /// 既往版本证件号码关联项, three places; may be empty.
+    /// Reference to the number of a previous card (既往版本证件号码关联项), three characters; may be empty.
     pub related: String,
 }
 
-/// 性别 (GB/T 2261.1).
+/// Sex (性别, GB/T 2261.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sex {
-    /// 未知, `0`.
+    /// `0`, 未知.
     Unknown,
-    /// 男, `1`.
+    /// `1`, 男.
     Male,
-    /// 女, `2`.
+    /// `2`, 女.
     Female,
-    /// 未说明, `9`.
+    /// `9`, 未说明.
     Unspecified,
 }
 
-/// Why a text block is not believed. Says where, never what stood there.
+/// Why a text block is invalid. Names the field, never its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextFault {
-    /// Not 256 bytes.
-    #[error("the card's text has {0} bytes instead of {TEXT_LEN}: the reader is faulty or of another kind")]
+    /// The text block does not have 256 bytes.
+    #[error("text of the ID card has {0} bytes instead of {TEXT_LEN}: reader faulty or of another kind")]
     Length(usize),
-    /// A kind of card that is not known here.
-    #[error("the card is of an unknown kind ({0:04X}): the counter must look at it")]
+    /// The kind of card is unknown.
+    #[error("unknown kind of ID card ({0:04X}): refer the holder to the service desk")]
     Kind(u16),
-    /// A field that no such card has.
-    #[error("the card's {0} makes no sense: the counter must look at the card")]
+    /// The content of a field is invalid.
+    #[error("invalid field on the ID card: {0}: refer the holder to the service desk")]
     Field(&'static str),
 }
 
-/// Reads a text block: types every field, checks dates, numbers and how they agree.
+/// Parses a text block: converts every field, and validates dates, numbers and their consistency.
 ///
 /// # Errors
-/// When it is not a text block of one of the four cards.
+/// When the bytes are no valid text block of one of the four kinds of card.
 pub fn parse_text(bytes: &[u8]) -> Result<IdCard, TextFault> {
     if bytes.len() != TEXT_LEN {
         return Err(TextFault::Length(bytes.len()));
@@ -241,10 +241,11 @@ fn foreigner_2023(mut fields: Fields<'_>) -> Result<Foreigner2023, TextFault> {
     fields.skip(30);
     let valid_from = fields.date("first day")?;
     let valid_to = fields.validity()?;
-    // One name in two places: a space at the end of the first is part of it when the second goes on.
-    let whole = Zeroizing::new([begin, fields.unpadded(22)].concat());
+    // One name in two fields: a space at the end of the first field belongs to the name when the second field continues
+    // it.
+    let joined = Zeroizing::new([begin, fields.unpadded(22)].concat());
     let english_name =
-        field(&whole).filter(|name| !name.is_empty()).ok_or(TextFault::Field("English name"))?;
+        field(&joined).filter(|name| !name.is_empty()).ok_or(TextFault::Field("English name"))?;
     let country = fields.country()?;
     fields.skip(2);
     let related = fields.plain(6, "related item")?;
@@ -275,7 +276,7 @@ fn in_order(from: &Date, to: &Validity) -> Result<(), TextFault> {
     }
 }
 
-/// The fields of a block, one after the other.
+/// Takes the fields of a text block in order.
 struct Fields<'a> {
     rest: &'a [u8],
 }
@@ -300,7 +301,7 @@ impl<'a> Fields<'a> {
         if text.is_empty() { Err(TextFault::Field(name)) } else { Ok(text) }
     }
 
-    /// A field that says nothing about one person.
+    /// A field that holds no personal data.
     fn plain(&mut self, bytes: usize, name: &'static str) -> Result<String, TextFault> {
         self.text(bytes, name).map(|text| text.as_str().to_owned())
     }
@@ -310,7 +311,7 @@ impl<'a> Fields<'a> {
         if is_number(&text) { Ok(text) } else { Err(TextFault::Field("number")) }
     }
 
-    /// As many digits as fit.
+    /// A field filled with digits.
     fn digits(&mut self, bytes: usize, name: &'static str) -> Result<String, TextFault> {
         let text = self.plain(bytes, name)?;
         let all = text.len() == bytes / 2 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -433,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_residents_card_reads_wholly() {
+    fn parse_text_reads_a_resident_card() {
         let Ok(IdCard::Resident(card)) = parse_text(&block(&resident())) else {
             panic!("no resident's card")
         };
@@ -448,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_reads_wholly() {
+    fn parse_text_reads_a_permit() {
         let parsed = parse_text(&block(&permit())).unwrap_or_else(|fault| panic!("{fault}"));
         assert_eq!((parsed.name(), parsed.number()), ("陈大文", "810000199003070015"));
         let IdCard::Permit(card) = parsed else { panic!("no permit") };
@@ -456,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreigners_card_of_2017_reads_wholly() {
+    fn parse_text_reads_a_foreigner_card_of_2017() {
         let parsed = parse_text(&block(&foreigner_2017())).unwrap_or_else(|fault| panic!("{fault}"));
         assert_eq!((parsed.name(), parsed.number()), ("杜玛丽", "FRA500090030711"));
         let IdCard::Foreigner2017(card) = parsed else { panic!("no card of 2017") };
@@ -465,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreigners_card_of_2023_reads_wholly_and_its_name_is_one() {
+    fn parse_text_reads_a_foreigner_card_of_2023_and_joins_name() {
         let parsed = parse_text(&block(&foreigner_2023())).unwrap_or_else(|fault| panic!("{fault}"));
         assert_eq!(parsed.number(), "950250199003070029");
         let IdCard::Foreigner2023(card) = parsed else { panic!("no card of 2023") };
@@ -474,14 +475,14 @@ mod tests {
     }
 
     #[test]
-    fn a_foreigner_without_a_chinese_name_is_called_by_the_other() {
+    fn name_is_english_without_a_chinese_name() {
         let mut fields = foreigner_2017();
         fields[4].0 = "";
         assert_eq!(parse_text(&block(&fields)).ok().unwrap().name(), "DUPONT, MARIE CLAIRE");
     }
 
     #[test]
-    fn a_card_without_end_and_a_name_beyond_the_first_plane_are_read() {
+    fn parse_text_accepts_long_term_and_supplementary_characters() {
         let mut fields = resident();
         fields[0].0 = "𠮷田·䶮";
         fields[8].0 = "长期";
@@ -491,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn each_field_that_makes_no_sense_is_named() {
+    fn parse_text_names_the_invalid_field() {
         for (at, text, named) in [
             (0, "", "name"),
             (0, "张\u{7}三", "name"),
@@ -499,7 +500,7 @@ mod tests {
             (1, "", "sex"),
             (2, "1", "nation"),
             (3, "19900230", "date of birth"),
-            // A day that exists, and not the number's.
+            // An existing day that differs from the number's.
             (3, "19900308", "date of birth"),
             (5, "500103199003070011", "number"),
             (5, "810000199003070015", "number"),
@@ -515,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_is_told_apart_from_nonsense() {
+    fn parse_text_reports_an_unknown_kind() {
         let mut fields = permit();
         fields[12].0 = "K";
         assert_eq!(fault(&fields), Some(TextFault::Kind(u16::from(b'K'))));
@@ -524,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_length_is_refused() {
+    fn parse_text_rejects_every_other_length() {
         let whole = block(&resident());
         for length in (0..TEXT_LEN).chain([TEXT_LEN + 1, 1024]) {
             let mut bytes = whole.clone();
@@ -534,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn no_fault_quotes_the_card() {
+    fn text_fault_does_not_hold_card_data() {
         let mut fields = resident();
         fields[5].0 = "500103199003070011";
         assert!(!format!("{:?} {}", fault(&fields), fault(&fields).unwrap()).contains("19900307"));
@@ -542,7 +543,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_card_or_not_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in "[ JIYK]") {
+        fn parse_text_arbitrary_bytes_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in "[ JIYK]") {
             let _ = parse_text(&bytes);
             let mut whole = bytes;
             whole.resize(TEXT_LEN, 0x20);
@@ -551,7 +552,7 @@ mod tests {
         }
 
         #[test]
-        fn a_card_with_any_changed_byte_is_read_or_refused_and_never_by_another_number(which in 0..4_usize, at in 0..TEXT_LEN, by in 1..=255_u8) {
+        fn changed_byte_never_yields_another_number(which in 0..4_usize, at in 0..TEXT_LEN, by in 1..=255_u8) {
             let fields = [resident(), permit(), foreigner_2017(), foreigner_2023()];
             let mut bytes = block(&fields[which]);
             let number = parse_text(&bytes).ok().unwrap().number().to_owned();
@@ -562,7 +563,7 @@ mod tests {
         }
 
         #[test]
-        fn every_resident_is_read_as_written(name in "[一-龥𠮷𠀀·]{1,7}", address in "[一-龥0-9a-z]{0,35}", long in any::<bool>()) {
+        fn resident_text_round_trips(name in "[一-龥𠮷𠀀·]{1,7}", address in "[一-龥0-9a-z]{0,35}", long in any::<bool>()) {
             let until = if long { "长期" } else { "20400101" };
             let fields = [
                 (name.as_str(), 30), ("2", 2), ("54", 4), ("19900307", 16), (address.as_str(), 70),

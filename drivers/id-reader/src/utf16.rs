@@ -1,11 +1,11 @@
-//! Text fields: UTF-16, little endian, padded.
+//! Decoding of text fields: UTF-16, little endian, padded.
 
 use zeroize::Zeroizing;
 
-/// The text of a field without its padding: spaces, ideographic spaces or zeros at its end.
+/// The text of a field without the padding at its end: spaces, ideographic spaces or zeros.
 ///
-/// None for half a surrogate pair, an odd number of bytes, or anything that no card writes: control
-/// characters, noncharacters.
+/// `None` for half a surrogate pair, an odd number of bytes, or characters that no card holds: control characters,
+/// noncharacters.
 pub(crate) fn field(bytes: &[u8]) -> Option<Zeroizing<String>> {
     if !bytes.len().is_multiple_of(2) {
         return None;
@@ -14,15 +14,15 @@ pub(crate) fn field(bytes: &[u8]) -> Option<Zeroizing<String>> {
         [low, high] => u16::from_le_bytes([*low, *high]),
         _ => 0,
     });
-    // Room for the longest form, three bytes a unit: growing would leave copies behind in freed memory.
+    // Capacity for the longest form, three bytes for each unit: growing the buffer would leave copies in freed memory.
     let mut text = Zeroizing::new(String::with_capacity(bytes.len() / 2 * 3));
     for unit in char::decode_utf16(units) {
         text.push(unit.ok()?);
     }
     let length = text.trim_end_matches([' ', '\u{3000}', '\0']).len();
     text.truncate(length);
-    let sound = |c: char| !c.is_control() && c != '\u{FEFF}' && u32::from(c) & 0xFFFE != 0xFFFE;
-    text.chars().all(sound).then_some(text)
+    let valid = |c: char| !c.is_control() && c != '\u{FEFF}' && u32::from(c) & 0xFFFE != 0xFFFE;
+    text.chars().all(valid).then_some(text)
 }
 
 #[cfg(test)]
@@ -39,7 +39,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn padding_is_cut_and_spaces_within_stay() {
+    fn field_padding_is_removed_and_inner_spaces_stay() {
         for (padded_with, expected) in
             [("张 三  ", "张 三"), ("李䶮\u{3000}\u{3000}", "李䶮"), ("𠮷田\0\0", "𠮷田"), ("   ", "")]
         {
@@ -49,8 +49,8 @@ mod tests {
     }
 
     #[test]
-    fn what_no_card_writes_is_no_text() {
-        // Half a surrogate pair alone, and one whose other half the field's end cuts off.
+    fn field_rejects_characters_that_no_card_holds() {
+        // Half a surrogate pair, at the beginning and at the end of the field.
         assert!(field(&[0x42, 0xD8, 0x20, 0x00]).is_none());
         assert!(field(&[0x20, 0x00, 0x42, 0xD8]).is_none());
         assert!(field(&[0xB7, 0xDF]).is_none());
@@ -63,14 +63,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_text_or_not_and_no_longer_than_their_room(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn field_arbitrary_bytes_stay_within_capacity(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             if let Some(text) = field(&bytes) {
                 prop_assert!(text.len() <= bytes.len() / 2 * 3);
             }
         }
 
         #[test]
-        fn every_text_is_read_as_it_was_written(text in "[一-龥𠮷𠀀a-zA-Z0-9·]{0,15}") {
+        fn field_round_trips(text in "[一-龥𠮷𠀀a-zA-Z0-9·]{0,15}") {
             let read = field(&padded(&text, 70)).unwrap();
             prop_assert_eq!(read.as_str(), text.as_str());
         }

@@ -10,7 +10,7 @@ const NONCES: Nonces = Nonces { internal_factor: [1; 8], internal_source: [2; 8]
 const INTERNAL: [u8; 8] = [0xA1; 8];
 const EXTERNAL: [u8; 16] = [0xE0; 16];
 
-/// An authority that has computed these.
+/// An authority with given cryptograms: internal, external.
 struct Knows([u8; 8], [u8; 16]);
 
 impl CardAuthority for Knows {
@@ -51,7 +51,7 @@ fn fci(algorithm: u8) -> Vec<u8> {
     fci
 }
 
-/// A 2.00 card of an invented person.
+/// A 2.00 card of an invented resident.
 fn card(name: &str) -> Script {
     let identification =
         [0x50, 0x01, 0x12, 0xD1, 0x56, 0, 0, 0x05, 0x99, 0x11, 0x01, 0x45, 0xFF, 0xFF, 0xFF, 0xFF];
@@ -81,7 +81,7 @@ fn card(name: &str) -> Script {
     Script::new(answers)
 }
 
-/// The same person's 3.00 card, which has the key.
+/// A 3.00 card of the same resident, which has the issuer's key.
 fn guarded(name: &str) -> Script {
     let mut script = card(name);
     set(&mut script, 0x03, answer(0x03, an("3.00", 4)).1);
@@ -108,7 +108,7 @@ fn set_command(card: &mut Script, ins: u8, answer: Vec<u8>) {
 }
 
 #[test]
-fn a_second_generation_card_reads_wholly_in_nine_commands() {
+fn second_generation_card_is_read_in_nine_commands() {
     let mut script = card("欧阳雪梅");
     let read = alone(&mut script).ok().unwrap();
     assert_eq!(read.version, SpecVersion::V2);
@@ -124,7 +124,7 @@ fn a_second_generation_card_reads_wholly_in_nine_commands() {
 }
 
 #[test]
-fn a_third_generation_card_that_proves_itself_reads_wholly_in_twelve_commands() {
+fn authenticated_third_generation_card_takes_twelve_commands() {
     let mut script = guarded("欧阳雪梅");
     let read = helped(&mut script).ok().unwrap();
     assert_eq!((read.version, read.proof), (SpecVersion::V3, Proof::Authenticated));
@@ -133,12 +133,12 @@ fn a_third_generation_card_that_proves_itself_reads_wholly_in_twelve_commands() 
 }
 
 #[test]
-fn the_authority_is_asked_about_this_card_and_these_numbers() {
+fn auth_request_holds_card_identification_and_nonces() {
     let mut script = guarded("张三");
-    let Ok(Begun::Asks(asks)) = begin(&mut script, OlderCards::Refuse, &[0xAB], NONCES) else {
-        panic!("it asks")
+    let Ok(Begun::Asks(pending)) = begin(&mut script, OlderCards::Refuse, &[0xAB], NONCES) else {
+        panic!("authentication expected")
     };
-    let request = asks.request();
+    let request = pending.request();
     assert_eq!(request.area, "500112");
     assert_eq!(request.identification.as_str(), "500112D15600000599110145FFFFFFFF");
     assert_eq!((request.version, request.algorithm), (SpecVersion::V3, Algorithm::Sm4));
@@ -147,7 +147,7 @@ fn the_authority_is_asked_about_this_card_and_these_numbers() {
 }
 
 #[test]
-fn long_and_rare_names_come_whole() {
+fn long_and_rare_names_are_read_completely() {
     for name in ["李䶮", "𠮷田", "阿依古丽·买买提·吐尔逊江·阿不都热合曼", "阿依古丽·买买提·吐尔逊"]
     {
         for read in [alone(&mut card(name)), helped(&mut guarded(name))] {
@@ -158,36 +158,36 @@ fn long_and_rare_names_come_whole() {
 }
 
 #[test]
-fn a_third_generation_card_without_authority_is_partly_readable() {
+fn third_generation_card_without_authority_is_read_in_part() {
     let mut script = guarded("王建国");
     let read = alone(&mut script).ok().unwrap();
     assert_eq!((read.version, read.proof), (SpecVersion::V3, Proof::None));
     assert!(matches!(read.holder, Holder::NeedsAuthority));
-    assert!(script.sent.iter().all(|command| command[1] != 0x82), "no try of the card's was used");
+    assert!(script.sent.iter().all(|command| command[1] != 0x82), "a try of the card was used");
 }
 
 #[test]
-fn a_card_without_the_key_is_unproven_and_loses_no_try() {
-    for (ins, said, tried) in [
-        // Another key's answer, none, half of one; no random numbers.
+fn failed_authentication_refuses_card_and_keeps_its_tries() {
+    for (ins, response, tried) in [
+        // Cryptogram of another key, none, half of one; no challenge.
         (0x88, [[0xA2; 8].as_slice(), &[0x90, 0x00]].concat(), false),
         (0x88, vec![0x6A, 0x88], false),
         (0x88, [&INTERNAL[..4], &[0x90, 0x00]].concat(), false),
         (0x84, vec![0x6D, 0x00], false),
-        // It has the key and takes no cryptogram.
+        // The card has the key and refuses the cryptogram.
         (0x82, vec![0x63, 0xC2], true),
         (0x82, vec![0x69, 0x83], true),
     ] {
         let mut script = guarded("王建国");
-        set_command(&mut script, ins, said);
+        set_command(&mut script, ins, response);
         assert_eq!(helped(&mut script).err(), Some(ReadFault::Refused(Refusal::Unproven)), "{ins:02X}");
         assert_eq!(script.sent.iter().any(|command| command[1] == 0x82), tried, "{ins:02X}");
-        assert!(!script.sent.iter().any(|command| command.ends_with(&[0xEF, 0x06])), "EF06 was asked for");
+        assert!(!script.sent.iter().any(|command| command.ends_with(&[0xEF, 0x06])), "EF06 was selected");
     }
 }
 
 #[test]
-fn a_card_that_takes_the_cryptogram_and_stays_shut_is_not_read() {
+fn card_that_refuses_ef06_after_authentication_is_refused() {
     for refusing in [vec![0x00, 0xA4, 0x00, 0x00, 0x02, 0xEF, 0x06], vec![0x00, 0xB2, 0x08, 0x00, 20]] {
         let mut script = guarded("王建国");
         let at = script.answers.iter().position(|(command, _)| *command == refusing).unwrap();
@@ -197,12 +197,12 @@ fn a_card_that_takes_the_cryptogram_and_stays_shut_is_not_read() {
 }
 
 #[test]
-fn older_algorithms_are_limited_or_refused_as_the_site_has_it() {
-    for (mut script, whole) in [(card("张三"), true), (guarded("张三"), false)] {
+fn old_algorithms_are_limited_or_refused_by_policy() {
+    for (mut script, complete) in [(card("张三"), true), (guarded("张三"), false)] {
         script.answers[0].1 = fci(1);
         let read = helped(&mut script).ok().unwrap();
         assert_eq!((read.algorithm, read.proof), (Algorithm::Des, Proof::None));
-        assert_eq!(matches!(read.holder, Holder::Read(_)), whole);
+        assert_eq!(matches!(read.holder, Holder::Read(_)), complete);
         let refused = begin(&mut script, OlderCards::Refuse, &[], NONCES).err();
         assert_eq!(refused, Some(ReadFault::Refused(Refusal::OldAlgorithm)));
     }
@@ -210,10 +210,10 @@ fn older_algorithms_are_limited_or_refused_as_the_site_has_it() {
 }
 
 #[test]
-fn other_cards_and_bad_records_are_refused_with_the_reason() {
-    let refused = |bend: fn(&mut Script)| {
+fn other_cards_and_invalid_records_are_refused_with_reason() {
+    let refused = |change: fn(&mut Script)| {
         let mut script = card("张三");
-        bend(&mut script);
+        change(&mut script);
         match alone(&mut script) {
             Err(ReadFault::Refused(refusal)) => refusal,
             other => panic!("{:?}", other.err()),
@@ -240,10 +240,10 @@ fn other_cards_and_bad_records_are_refused_with_the_reason() {
 }
 
 #[test]
-fn a_record_cut_anywhere_is_never_read() {
+fn truncated_record_is_never_read() {
     let long = "阿依古丽·买买提·吐尔逊江·阿不都热合曼";
-    let whole = guarded(long).answers;
-    for (at, (command, answer)) in whole.iter().enumerate().skip(3) {
+    let complete = guarded(long).answers;
+    for (at, (command, answer)) in complete.iter().enumerate().skip(3) {
         let body = &answer[..answer.len() - 2];
         for cut in 0..body.len() {
             let mut script = guarded(long);
@@ -256,7 +256,7 @@ fn a_record_cut_anywhere_is_never_read() {
 }
 
 #[test]
-fn the_card_taken_at_any_command_is_gone_and_never_garbage() {
+fn card_removed_at_any_command_is_reported_as_lost() {
     for at in 0..12 {
         let mut script = guarded("张三");
         script.gone_at = Some(at);
@@ -266,11 +266,11 @@ fn the_card_taken_at_any_command_is_gone_and_never_garbage() {
 
 proptest! {
     #[test]
-    fn a_card_that_answers_anything_never_panics(
+    fn arbitrary_card_answers_never_panic(
         answers in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 1..20),
     ) {
-        struct Liar(Vec<Vec<u8>>, usize);
-        impl CardTransport for Liar {
+        struct ArbitraryCard(Vec<Vec<u8>>, usize);
+        impl CardTransport for ArbitraryCard {
             fn transmit(&mut self, _: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
                 self.1 += 1;
                 response.extend_from_slice(&self.0[self.1 % self.0.len()]);
@@ -278,6 +278,6 @@ proptest! {
                 Ok(())
             }
         }
-        let _ = helped(&mut Liar(answers, 0)).is_ok();
+        let _ = helped(&mut ArbitraryCard(answers, 0)).is_ok();
     }
 }

@@ -1,41 +1,41 @@
-//! What of a card's commands and answers may be recorded.
+//! Redaction of a card's commands and answers for recordings.
 //!
-//! Commands keep their header and length; the data of VERIFY and of whatever is not known here becomes zeros. Answers
-//! keep their status word. The body of SELECT is the application's own and is kept; of a record its tag and length are
-//! kept and its value becomes that of an invented resident where it was sound, and bytes of the same class where it
-//! was not, so that a driver in a test comes to the same end.
+//! Commands keep their header and length; the data of every command except SELECT becomes zeros. Answers keep their
+//! status word. The answer to SELECT describes the application and is kept. A record keeps its tag and length; a valid
+//! value is replaced by that of an invented resident, an invalid one by bytes of the same classes, so that a driver in a
+//! test comes to the same result.
 
 use zeroize::Zeroizing;
 
 use super::{Hex, Reason, Recorder, What};
 
-/// SELECT, READ BINARY, READ RECORD, GET RESPONSE.
+/// INS bytes of SELECT, READ RECORD and GET RESPONSE.
 const SELECT: u8 = 0xA4;
 const READ_RECORD: u8 = 0xB2;
 const GET_RESPONSE: u8 = 0xC0;
-/// Their data, and what the card says to them, becomes zeros.
+/// INS bytes of the authentication commands; their data and answers become zeros.
 pub(super) const INTERNAL_AUTHENTICATE: u8 = 0x88;
 pub(super) const EXTERNAL_AUTHENTICATE: u8 = 0x82;
 
-/// An invented citizen number with its check digit, and the birth date in it.
+/// An invented citizen number with a valid check character, and the birth date in it.
 const INVENTED_NUMBER: &[u8; 18] = b"11010519491231002X";
 const BIRTH: [u8; 4] = [0x19, 0x49, 0x12, 0x31];
 
-/// Records one card's wire.
+/// Records the commands and answers of a card, redacted.
 pub struct CardTape {
     recorder: Recorder,
-    /// Instruction whose answer GET RESPONSE fetches.
+    /// INS byte of the command whose answer GET RESPONSE fetches.
     asked: u8,
 }
 
 impl CardTape {
-    /// Writes to this recorder.
+    /// Makes a card recorder that writes to `recorder`.
     #[must_use]
     pub fn new(recorder: Recorder) -> Self {
         Self { recorder, asked: 0 }
     }
 
-    /// One exchange, as it went over the wire.
+    /// Records one exchange. `apdu` and `answer`: the bytes as transferred, not redacted.
     pub fn exchanged(&mut self, apdu: &[u8], answer: Result<&[u8], Reason>) {
         if !self.recorder.is_on() {
             return;
@@ -52,7 +52,7 @@ impl CardTape {
     }
 }
 
-/// A command without what is personal or secret in it.
+/// Replaces personal and secret data of a command by zeros.
 #[must_use]
 pub fn command(apdu: &[u8]) -> Vec<u8> {
     let mut kept = apdu.to_vec();
@@ -62,7 +62,7 @@ pub fn command(apdu: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// An answer to this instruction without what is personal or secret in it.
+/// Replaces personal and secret data of an answer to the command with this INS byte.
 #[must_use]
 pub fn response(ins: u8, answer: &[u8]) -> Vec<u8> {
     let Some((body, status)) = answer.split_last_chunk::<2>() else {
@@ -77,13 +77,13 @@ pub fn response(ins: u8, answer: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// A record: tag, length, and an invented value.
+/// Redacts a record: tag and length stay, the value becomes an invented one.
 fn record(body: &[u8]) -> Vec<u8> {
     let Some(([tag, length], value)) = body.split_first_chunk::<2>() else { return classes(body) };
     let invented = match tag {
-        // 卡识别码: the area code and the standard's own number are no secret.
+        // 卡识别码: the area code and the standard's number in its first half are not secret.
         0x01 if value.len() == 16 => [value.get(..8).unwrap_or_default(), &[0x99; 8]].concat(),
-        // Kind, version, issuer and dates of the card.
+        // Kind, version, issuer and dates of the card are not personal.
         0x02..=0x06 => value.to_vec(),
         0x0A if matches!(value, [b'1' | b'2']) => b"1".to_vec(),
         0x0B if matches!(value, [nation] if is_packed(&[*nation])) => vec![0x01],
@@ -109,10 +109,10 @@ fn is_packed_date(value: &[u8]) -> bool {
     value.len() == 4 && is_packed(value)
 }
 
-/// A name: as many characters of as many bytes, its filling as it was.
+/// Redacts a name: the number of characters, the bytes of each character and the padding stay.
 fn name(value: &[u8]) -> Vec<u8> {
     let end = value.iter().rposition(|byte| !matches!(byte, 0x00 | 0x20 | 0xFF)).map_or(0, |last| last + 1);
-    let (text, filling) = value.split_at(end);
+    let (text, padding) = value.split_at(end);
     let decoded = encoding_rs::GB18030
         .decode_without_bom_handling_and_without_replacement(text)
         .map(|text| Zeroizing::new(text.into_owned()));
@@ -130,10 +130,10 @@ fn name(value: &[u8]) -> Vec<u8> {
             }
         })
         .collect();
-    [&encoding_rs::GB18030.encode(&invented).0, filling].concat()
+    [&encoding_rs::GB18030.encode(&invented).0, padding].concat()
 }
 
-/// Bytes of the same class: digits, letters, high bytes, filling and control bytes stay what they are.
+/// Replaces each byte by one of its class: digit, letter, high byte, control byte, other. Padding bytes stay.
 fn classes(bytes: &[u8]) -> Vec<u8> {
     bytes
         .iter()
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_never_enters_a_recording() {
+    fn redact_command_pin_becomes_zeros() {
         let verify = [0x00, 0x20, 0x00, 0x00, 0x03, 0x73, 0x09, 0x14];
         assert_eq!(command(&verify), [0x00, 0x20, 0x00, 0x00, 0x03, 0, 0, 0]);
         let change = [0x80, 0x5E, 0x01, 0x00, 0x07, 0x73, 0x09, 0x14, 0xFF, 0x11, 0x22, 0x33];
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_becomes_an_invented_one_of_the_same_length() {
+    fn redact_response_holder_becomes_invented_of_same_length() {
         let number = record_of(0x08, b"500112194803150422");
         assert_eq!(response(READ_RECORD, &number), record_of(0x08, INVENTED_NUMBER));
         let name = encoding_rs::GB18030.encode("欧阳雪梅").0.into_owned();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_unsound_stays_unsound() {
+    fn redact_response_invalid_record_stays_invalid() {
         let wrong_check_digit = b"500112194803150421";
         let kept = response(READ_RECORD, &record_of(0x08, wrong_check_digit));
         assert!(!is_citizen_number(&kept[2..20]));
@@ -191,17 +191,17 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_that_get_response_fetches_counts_as_that_of_the_command_before() {
+    fn card_recorder_switched_off_keeps_nothing() {
         let mut tape = CardTape::new(Recorder::off());
         tape.asked = 0;
         tape.exchanged(&[0x00, 0xB2, 0x08, 0x00, 0x00], Ok(&[0x61, 0x14]));
-        // Off: nothing is kept, not even the instruction.
+        // While recording is off nothing is kept, not even the instruction.
         assert_eq!(tape.asked, 0);
     }
 
     proptest! {
         #[test]
-        fn any_answer_keeps_its_length_and_status(
+        fn redact_response_keeps_length_and_status(
             ins in any::<u8>(),
             answer in proptest::collection::vec(any::<u8>(), 0..300),
         ) {
@@ -213,7 +213,7 @@ mod tests {
         }
 
         #[test]
-        fn any_command_keeps_its_head_and_length(apdu in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn redact_command_keeps_header_and_length(apdu in proptest::collection::vec(any::<u8>(), 0..300)) {
             let kept = command(&apdu);
             prop_assert_eq!(kept.len(), apdu.len());
             prop_assert_eq!(&kept[..apdu.len().min(5)], &apdu[..apdu.len().min(5)]);

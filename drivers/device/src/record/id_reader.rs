@@ -1,12 +1,13 @@
-//! What of an ID reader's line may be recorded: commands, statuses and lengths, and the security module's own number.
+//! Redaction of an ID reader's line for recordings: commands, statuses, lengths and the number of the security module
+//! are kept.
 //!
-//! In the place of a card's text that is sound stands an invented resident's, with the validity of the card that was
-//! read; of one that is not, a character of the same class for each of its characters, so that a driver in a test comes
-//! to the same end. Photo, fingerprints and whatever is not known here become zeros. The checksum is as right or as
-//! wrong as it was.
+//! A card's text that is valid is replaced by that of an invented resident, with the validity period of the card that was
+//! read. Of an invalid text each character is replaced by one of the same class, so that a driver in a test comes to the
+//! same result. Photo, fingerprints and all unknown data become zeros. A valid checksum stays valid, an invalid one
+//! stays invalid.
 //!
-//! A frame comes in pieces, and what is personal in it shows only when it is whole: pieces are held back until then,
-//! and recorded with the times at which they came.
+//! A frame arrives in pieces, and its personal data can be located only once the frame is complete. So pieces are held
+//! back until the next event, and are recorded with the times at which they arrived.
 
 use std::cell::RefCell;
 use std::mem;
@@ -20,48 +21,48 @@ use super::replay::OPENED;
 use super::{Hex, Reason, Recorder, What};
 
 const PREAMBLE: [u8; 5] = [0xAA, 0xAA, 0xAA, 0x96, 0x69];
-/// Preamble, length, status.
+/// Bytes of preamble, length and status.
 const HEAD_LEN: usize = 10;
-/// Length field, and what it counts besides the data: status and checksum.
+/// Bytes of the length field, and the bytes that it counts besides the data: status and checksum.
 const LENGTH_LEN: usize = 2;
 const COUNTED: usize = 4;
-/// The security module's number.
+/// Bytes of the security module's number.
 const SAM_ID_LEN: usize = 16;
-/// What an answer with a card begins with: lengths of text, photo and, with six bytes, fingerprints.
+/// Beginning of an answer with a card: lengths of text and photo. A length of the fingerprints may follow.
 const CARD: [u8; 4] = [0x01, 0x00, 0x04, 0x00];
 const PHOTO_LEN: usize = 1024;
-/// Where a resident's text has the first and last day of validity, in bytes.
+/// Bytes of a resident's text that hold the first and last day of validity.
 const VALIDITY: std::ops::Range<usize> = 188..220;
-/// Pieces that are held back at most.
+/// Greatest number of pieces that are held back.
 const HELD_MAX: usize = 64;
 
-/// What the driver was asked to do.
+/// A request to the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Asked {
-    /// The security module's number.
+    /// To give the security module's number.
     SamId,
-    /// Whether a card lies there.
+    /// To find a card.
     Find,
-    /// The card.
+    /// To read the card.
     Read,
 }
 
-/// What was heard and is not recorded yet.
+/// Received bytes and faults that are not recorded yet.
 struct Held {
     recorder: Recorder,
     pieces: Vec<(Instant, Result<Vec<u8>, Reason>)>,
 }
 
 impl Held {
-    /// It is recorded, harmless.
+    /// Redacts the pieces and records them.
     fn release(&mut self) {
         let pieces = mem::take(&mut self.pieces);
-        let heard = pieces.iter().filter_map(|(_, piece)| piece.as_ref().ok());
-        let mut harmless = answer(&heard.flatten().copied().collect::<Vec<u8>>()).into_iter();
+        let received = pieces.iter().filter_map(|(_, piece)| piece.as_ref().ok());
+        let mut redacted = answer(&received.flatten().copied().collect::<Vec<u8>>()).into_iter();
         for (at, piece) in pieces {
             let what = match piece {
-                Ok(bytes) => What::In(Hex(harmless.by_ref().take(bytes.len()).collect())),
+                Ok(bytes) => What::In(Hex(redacted.by_ref().take(bytes.len()).collect())),
                 Err(reason) => What::InFailed(reason),
             };
             self.recorder.note_at(at, what);
@@ -83,11 +84,11 @@ impl Held {
     }
 }
 
-/// Where the device process says what it asks of the driver: between the bytes of one answer and the next command.
+/// Records the requests of the device process to the driver, each between the bytes of one answer and the next command.
 pub struct Orders(Rc<RefCell<Held>>);
 
 impl Orders {
-    /// Records it.
+    /// Records a request.
     pub fn note(&self, asked: Asked) {
         let mut held = self.0.borrow_mut();
         if held.recorder.is_on() {
@@ -97,20 +98,20 @@ impl Orders {
     }
 }
 
-/// A line whose bytes are recorded.
+/// A link to an ID reader whose bytes are recorded.
 pub struct RecordedLink<L> {
     link: L,
     held: Rc<RefCell<Held>>,
 }
 
 impl<L: Link> RecordedLink<L> {
-    /// Records what passes over this line.
+    /// Records the bytes of `link` with `recorder`.
     pub fn new(link: L, recorder: Recorder) -> Self {
         recorder.note(What::Note(OPENED.into()));
         Self { link, held: Rc::new(RefCell::new(Held { recorder, pieces: Vec::new() })) }
     }
 
-    /// For what is asked of the driver that takes the line.
+    /// The recorder for requests to the driver that owns this link.
     #[must_use]
     pub fn orders(&self) -> Orders {
         Orders(Rc::clone(&self.held))
@@ -123,7 +124,7 @@ impl<L: Link> Link for RecordedLink<L> {
         let mut held = self.held.borrow_mut();
         if held.recorder.is_on() {
             held.note(match written {
-                // A command names nobody.
+                // A command holds no personal data.
                 Ok(count) => What::Out(Hex(bytes.get(..count).unwrap_or(bytes).to_vec())),
                 Err(fault) => What::OutFailed(reason(fault)),
             });
@@ -154,7 +155,7 @@ fn reason(fault: LinkFault) -> Reason {
     }
 }
 
-/// What came after a command, without what is personal in it: as many bytes.
+/// Redacts the bytes received after a command; their number stays.
 #[must_use]
 pub fn answer(bytes: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(bytes.len());
@@ -162,7 +163,7 @@ pub fn answer(bytes: &[u8]) -> Vec<u8> {
     while !rest.is_empty() {
         let begin = rest.windows(PREAMBLE.len()).position(|window| window == PREAMBLE);
         let (noise, frame) = rest.split_at(begin.unwrap_or(rest.len()));
-        // Noise may be the rest of a frame whose head was lost.
+        // Noise may be the rest of a frame whose beginning was lost.
         kept.extend(noise.iter().map(|byte| if PREAMBLE.contains(byte) { *byte } else { 0 }));
         let used = frame_of(frame, &mut kept);
         rest = frame.get(used..).unwrap_or_default();
@@ -170,7 +171,7 @@ pub fn answer(bytes: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// One frame, whole or not; gives its length in bytes.
+/// Redacts one frame, complete or not; returns its length in bytes.
 fn frame_of(frame: &[u8], kept: &mut Vec<u8>) -> usize {
     let Some((head, after)) = frame.split_at_checked(HEAD_LEN) else {
         kept.extend_from_slice(frame);
@@ -186,14 +187,14 @@ fn frame_of(frame: &[u8], kept: &mut Vec<u8>) -> usize {
         .and_then(|data| after.split_at_checked(data))
         .and_then(|(data, after)| Some((data, *after.first()?)))
     else {
-        // Cut off, or of a length that no frame has: nothing is known of what follows.
+        // Truncated, or of an invalid length: the meaning of the following bytes is unknown.
         kept.extend(after.iter().map(|_| 0));
         return frame.len();
     };
-    let harmless = data_of(data);
+    let redacted = data_of(data);
     let sum = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum ^ byte);
-    kept.extend_from_slice(&harmless);
-    kept.push(checksum ^ sum(data) ^ sum(&harmless));
+    kept.extend_from_slice(&redacted);
+    kept.push(checksum ^ sum(data) ^ sum(&redacted));
     HEAD_LEN + data.len() + 1
 }
 
@@ -233,19 +234,19 @@ fn text_of(text: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A character of the same class.
+/// Replaces a UTF-16 unit by one of its class.
 fn class(unit: u16) -> u16 {
     match unit {
         0x20 => unit,
         0x30..=0x39 => 0x30,
         0x21..=0x7E => 0x78,
         0x4E00..=0x9FFF => 0x67D0,
-        // Controls, surrogates, what no card holds.
+        // Control characters, surrogates, and characters that no card holds.
         _ => 0x01,
     }
 }
 
-/// The text of somebody who does not exist; the number is the sample of GB 11643.
+/// The text block of an invented resident; the number is the example of GB 11643.
 fn invented() -> Vec<u8> {
     let fields = [
         ("某某", 15),
@@ -288,13 +289,13 @@ mod tests {
     }
 
     #[test]
-    fn an_invented_resident_is_one() {
+    fn invented_text_is_a_valid_resident() {
         assert_eq!(invented().len(), TEXT_LEN);
         assert!(matches!(parse_text(&invented()), Ok(IdCard::Resident(_))));
     }
 
     #[test]
-    fn nothing_of_a_card_is_left_but_its_validity() {
+    fn redacted_card_keeps_only_its_validity_period() {
         let mut own = invented();
         own[..4].copy_from_slice(&[0x20, 0x5F, 0x09, 0x4E]);
         own[VALIDITY.start..VALIDITY.start + 16]
@@ -308,28 +309,28 @@ mod tests {
         assert!(kept[HEAD_LEN + CARD.len() + TEXT_LEN..kept.len() - 1].iter().all(|byte| *byte == 0));
         assert!(
             matches!(::id_reader::scan(&kept), ::id_reader::Scan::Frame { .. }),
-            "its checksum is right again"
+            "checksum adapted to the redacted text"
         );
     }
 
     #[test]
-    fn what_was_wrong_stays_wrong() {
+    fn invalid_text_and_checksum_stay_invalid() {
         let wrong = number("110105194912310021");
         assert!(parse_text(&wrong).is_err());
         let kept = answer(&card(&wrong));
         assert!(parse_text(&kept[HEAD_LEN + CARD.len()..][..TEXT_LEN]).is_err());
-        let mut bent = card(&invented());
-        *bent.last_mut().unwrap() ^= 0x40;
-        assert!(matches!(::id_reader::scan(&answer(&bent)), ::id_reader::Scan::Garbled { .. }));
+        let mut corrupted = card(&invented());
+        *corrupted.last_mut().unwrap() ^= 0x40;
+        assert!(matches!(::id_reader::scan(&answer(&corrupted)), ::id_reader::Scan::Garbled { .. }));
     }
 
     #[test]
-    fn half_a_frame_noise_and_what_is_not_known_are_as_long_and_say_nothing() {
+    fn truncated_frame_noise_and_unknown_data_become_zeros() {
         let frame = card(&invented());
-        for half in 0..frame.len() {
-            let kept = answer(&frame[..half]);
-            assert_eq!(kept.len(), half);
-            assert!(kept.iter().skip(HEAD_LEN).all(|byte| *byte == 0), "{half}");
+        for cut in 0..frame.len() {
+            let kept = answer(&frame[..cut]);
+            assert_eq!(kept.len(), cut);
+            assert!(kept.iter().skip(HEAD_LEN).all(|byte| *byte == 0), "{cut}");
         }
         let address = framed([0, 0, 0x90], &[0x31; 70]);
         assert!(answer(&address)[HEAD_LEN..].iter().take(70).all(|byte| *byte == 0));

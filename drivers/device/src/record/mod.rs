@@ -1,14 +1,15 @@
-//! Recording of a device's wire: every byte that crosses it, with its time, so that a problem in the field becomes a
-//! test.
+//! Recording of a device's wire: every transferred byte with its time, so that a problem in the field becomes a test.
 //!
-//! A recording is a text file with one JSON object a line. The first line says the [`VERSION`] and whose wire it is;
-//! every other is an [`Entry`]. It is switched on by the directory that [`DIRECTORY`] names in the environment of
-//! `kiosk-device` (a drop-in of the unit). Files are bounded by [`FILE_MAX`], the oldest of more than [`KEPT`] go.
+//! A recording is a text file with one JSON object in each line. The first line is a [`RecordingHead`] with the
+//! [`VERSION`] and the name of the device; every other line is a [`RecordedEntry`]. Recording is switched on by the
+//! environment variable [`DIRECTORY_VARIABLE`] of `kiosk-device` (set in a drop-in of the unit). The size of a file is
+//! bounded by [`FILE_MAX`]; of more than [`FILES_MAX`] files the oldest are deleted.
 //!
-//! No personal data enters it: [`card`], [`id_reader`], [`printer`] and [`scanner`] replace what is personal by as many
-//! bytes of the same class before an entry is made, and keep only what is known to be harmless. Of a camera only what
-//! happened is noted. A recording never breaks the device: entries go to a thread of their own, and when that cannot keep up or
-//! the disk is full, the recording ends or has gaps, and says so.
+//! A recording holds no personal data: [`card`], [`id_reader`], [`printer`] and [`scanner`] replace personal data by the
+//! same number of bytes of the same class before an entry is made, and keep only data that is known to be harmless. Of a
+//! camera only events are recorded, no pictures. Recording never disturbs the device: a thread of its own writes the
+//! entries. When that thread cannot keep up or the disk is full, the recording has gaps or ends, and the program log
+//! says so.
 
 pub mod card;
 pub mod id_reader;
@@ -28,64 +29,64 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the format.
 pub const VERSION: u32 = 1;
-/// Names the directory in the environment; without it nothing is recorded.
+/// Environment variable with the directory for recordings; without it nothing is recorded.
 pub const DIRECTORY: &str = "KIOSK_DEVICE_RECORD";
-/// Longest file in bytes; then another is begun.
+/// Size of a file in bytes at which the next file is started.
 pub const FILE_MAX: u64 = 8 * 1024 * 1024;
-/// Files of one device that are kept.
+/// Greatest number of files of one device; older ones are deleted.
 pub const KEPT: usize = 8;
-/// Entries that may wait for the disk.
+/// Capacity of the queue of entries to the writing thread.
 const WAITING_MAX: usize = 1024;
-/// Longest line that is read back.
+/// Longest line in bytes that is read back.
 const LINE_MAX: usize = 1024 * 1024;
 
 /// The first line of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
-    /// [`VERSION`].
+    /// Version of the format, see [`VERSION`].
     pub recording: u32,
     /// Name of the device.
     pub device: String,
 }
 
-/// What happened on a wire, and when.
+/// One event on a wire, with its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// Microseconds since the recording began.
     pub at_us: u64,
-    /// What.
+    /// The event.
     pub what: What,
 }
 
-/// What happened on a wire.
+/// An event on a wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
-    /// The driver's bytes, as many as the wire took.
+    /// Bytes that the driver sent, as many as the link took.
     Out(Hex),
-    /// The device's bytes.
+    /// Bytes that the device sent.
     In(Hex),
-    /// The wire took nothing, for this reason.
+    /// Sending failed: the link took no byte.
     OutFailed(Reason),
-    /// Nothing came, for this reason.
+    /// Receiving failed: no byte arrived.
     InFailed(Reason),
-    /// The driver was given work: its shape, as JSON.
+    /// The driver received a request: its redacted form as JSON.
     Order(serde_json::Value),
-    /// What else is worth knowing: opened, inserted, a frame's size.
+    /// Another event, for example that the link was opened, a card was inserted, or the size of frames.
     Note(String),
 }
 
-/// Why nothing moved.
+/// Why no byte was transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// Not in time.
+    /// Time-out.
     TimedOut,
-    /// The other side is gone.
+    /// The device was disconnected or the card removed.
     Gone,
-    /// Something else.
+    /// Any other cause.
     Failed,
 }
 
@@ -115,7 +116,7 @@ impl TryFrom<String> for Hex {
     }
 }
 
-/// Where entries go; to nowhere while recording is off. Its copies write one recording.
+/// Sends entries to the writing thread; drops them while recording is off. All clones write the same recording.
 #[derive(Clone)]
 pub struct Recorder {
     to: Option<SyncSender<Entry>>,
@@ -123,13 +124,13 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Records nothing.
+    /// A recorder that is off.
     #[must_use]
     pub fn off() -> Self {
         Self { to: None, start: Instant::now() }
     }
 
-    /// As the environment has it.
+    /// A recorder as configured by the environment variable [`DIRECTORY_VARIABLE`].
     #[must_use]
     pub fn from_environment(device: &str) -> Self {
         match std::env::var_os(DIRECTORY) {
@@ -138,39 +139,39 @@ impl Recorder {
         }
     }
 
-    /// Begins a recording in this directory. One that cannot be begun is off.
+    /// Starts a recording in this directory. If that fails, the recorder is off.
     #[must_use]
     pub fn begin(directory: &Path, device: &str) -> Self {
         let (to, entries) = sync_channel(WAITING_MAX);
         let files = Files { directory: directory.to_owned(), device: device.to_owned(), number: 0 };
         let begun = thread::Builder::new().name("recorder".into()).spawn(move || files.write(&entries));
         if let Err(error) = begun {
-            tracing::warn!(%error, "nothing is recorded");
+            tracing::warn!(%error, "cannot start the recording thread: device wire is not recorded");
             return Self::off();
         }
-        tracing::info!(directory = %directory.display(), "this device's wire is recorded");
+        tracing::info!(directory = %directory.display(), "recording of the device wire started");
         Self { to: Some(to), start: Instant::now() }
     }
 
-    /// Whether anything is recorded: what makes an entry may be spared otherwise.
+    /// Whether recording is on. The caller can skip the work of making an entry otherwise.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.to.is_some()
     }
 
-    /// Records what happened, now. Never waits.
+    /// Records an event with the present time. Never blocks.
     pub fn note(&self, what: What) {
         self.note_at(Instant::now(), what);
     }
 
-    /// Records what happened then.
+    /// Records an event with the time `at`. Never blocks.
     pub fn note_at(&self, at: Instant, what: What) {
         let Some(to) = &self.to else { return };
         let at_us = u64::try_from(at.saturating_duration_since(self.start).as_micros()).unwrap_or(u64::MAX);
         match to.try_send(Entry { at_us, what }) {
             Ok(()) => {}
-            // The writer notices by the times, and the log says it; the device goes on.
-            Err(TrySendError::Full(_)) => tracing::warn!("an entry of the recording is lost"),
+            // The entry is lost and the device continues; the program log shows the gap.
+            Err(TrySendError::Full(_)) => tracing::warn!("recording queue full: one entry lost"),
             Err(TrySendError::Disconnected(_)) => {}
         }
     }
@@ -186,7 +187,7 @@ struct Files {
 impl Files {
     fn write(mut self, entries: &Receiver<Entry>) {
         if let Err(error) = self.write_all(entries) {
-            tracing::warn!(%error, "the recording has ended");
+            tracing::warn!(%error, "cannot write the recording: recording stopped, device continues");
         }
     }
 
@@ -206,7 +207,7 @@ impl Files {
         Ok(())
     }
 
-    /// Begins the next file and lets the oldest go.
+    /// Starts the next file and deletes the oldest.
     fn next(&mut self) -> io::Result<File> {
         fs::create_dir_all(&self.directory)?;
         let prefix = format!("{}-", self.device);
@@ -234,9 +235,9 @@ impl Files {
 /// A recording, read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
-    /// Its first line.
+    /// The first line.
     pub head: Head,
-    /// The rest.
+    /// All other lines.
     pub entries: Vec<Entry>,
 }
 
@@ -244,27 +245,27 @@ pub struct Recording {
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
     /// The file cannot be read.
-    #[error("the recording cannot be read")]
+    #[error("cannot read the recording file")]
     Io(#[from] io::Error),
-    /// A line is not one of a recording.
-    #[error("line {line} of the recording makes no sense")]
+    /// A line is not a valid entry.
+    #[error("invalid entry in line {line} of the recording")]
     Line {
-        /// Counted from 1.
+        /// Line number, from 1.
         line: usize,
-        /// Why.
+        /// The error in the line's JSON.
         #[source]
         source: serde_json::Error,
     },
-    /// It has no first line, or one of another version.
-    #[error("this is no recording of version {VERSION}")]
+    /// The first line is missing, or has another version.
+    #[error("not a recording of version {VERSION}")]
     Version,
 }
 
 impl Recording {
-    /// Reads a recording. A last line that was cut off, as by a power cut, is left out.
+    /// Reads a recording. An incomplete last line, as after a power cut, is skipped.
     ///
     /// # Errors
-    /// When it is none, or spoilt before its last line.
+    /// When the file is not a recording, or has an invalid line before its last line.
     pub fn read(from: impl io::Read) -> Result<Self, Unreadable> {
         let mut lines = BufReader::new(from);
         let mut text = String::new();
@@ -299,28 +300,28 @@ mod tests {
             let read = file.and_then(|file| Recording::read(File::open(file.path()).unwrap()).ok());
             match read {
                 Some(recording) if recording.entries.len() >= entries => return recording,
-                _ => assert!(Instant::now() < until, "the recording did not come"),
+                _ => assert!(Instant::now() < until, "recording not written in time"),
             }
             thread::sleep(Duration::from_millis(5));
         }
     }
 
     #[test]
-    fn what_is_noted_is_read_back_in_order_from_a_file_of_the_owner_only() {
+    fn recording_round_trips_in_order_and_is_owner_only() {
         let directory = tempfile::tempdir().unwrap();
         let recorder = Recorder::begin(directory.path(), "receipt-printer");
-        let noted = [
+        let events = [
             What::Note("opened".into()),
             What::Out(Hex(vec![0x10, 0x04, 0x01])),
             What::InFailed(Reason::TimedOut),
             What::In(Hex(vec![0x12])),
             What::Order(serde_json::json!({"verify-pin": 6})),
         ];
-        noted.iter().for_each(|what| recorder.note(what.clone()));
-        let recording = read(directory.path(), noted.len());
+        events.iter().for_each(|what| recorder.note(what.clone()));
+        let recording = read(directory.path(), events.len());
         assert_eq!(recording.head, Head { recording: VERSION, device: "receipt-printer".into() });
         let read_back: Vec<What> = recording.entries.iter().map(|entry| entry.what.clone()).collect();
-        assert_eq!(read_back, noted);
+        assert_eq!(read_back, events);
         assert!(recording.entries.is_sorted_by_key(|entry| entry.at_us));
         let file = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap();
         let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
@@ -328,14 +329,14 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_made_costs_the_recording_and_nothing_else() {
+    fn recorder_survives_a_directory_that_cannot_be_created() {
         let recorder = Recorder::begin(Path::new("/dev/null/nowhere"), "card");
-        (0..10_000).for_each(|_| recorder.note(What::Note("still alive".into())));
+        (0..10_000).for_each(|_| recorder.note(What::Note("dropped".into())));
         assert!(!Recorder::off().is_on());
     }
 
     #[test]
-    fn old_recordings_go_and_new_ones_stay() {
+    fn oldest_recordings_of_the_device_are_deleted() {
         let directory = tempfile::tempdir().unwrap();
         let mut files = Files { directory: directory.path().to_owned(), device: "card".into(), number: 0 };
         fs::write(directory.path().join("scanner-1.jsonl"), "").unwrap();
@@ -352,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_that_was_cut_off_reads_to_its_last_whole_line() {
+    fn truncated_recording_is_read_to_its_last_complete_line() {
         let whole = "{\"recording\":1,\"device\":\"card\"}\n{\"at_us\":5,\"what\":{\"in\":\"9000\"}}\n";
         for cut in whole.find('\n').unwrap() + 1..whole.len() {
             let recording = Recording::read(&whole.as_bytes()[..cut]).unwrap();
@@ -361,19 +362,19 @@ mod tests {
         assert_eq!(Recording::read(whole.as_bytes()).unwrap().entries.len(), 1);
         let other = whole.replace("\"recording\":1", "\"recording\":2");
         assert!(matches!(Recording::read(other.as_bytes()), Err(Unreadable::Version)));
-        let spoilt = whole.replace("9000", "90x0");
-        assert!(matches!(Recording::read(spoilt.as_bytes()), Err(Unreadable::Line { line: 2, .. })));
+        let invalid = whole.replace("9000", "90x0");
+        assert!(matches!(Recording::read(invalid.as_bytes()), Err(Unreadable::Line { line: 2, .. })));
     }
 
     proptest! {
         #[test]
-        fn bytes_survive_their_digits(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+        fn hex_round_trips(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             let text = String::from(Hex(bytes.clone()));
             prop_assert_eq!(Hex::try_from(text).unwrap().0, bytes);
         }
 
         #[test]
-        fn any_file_is_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_file_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Recording::read(bytes.as_slice()).is_ok();
         }
     }

@@ -1,8 +1,8 @@
-//! What of a printer's line may be recorded: all commands and all answers, and of a receipt its shape.
+//! Redaction of a printer's line for recordings: all commands and all answers are kept, and the layout of a receipt.
 //!
-//! Text becomes `x`, a picture white, a QR code's content `x`, each as long as it was. The receipt that was ordered is
-//! recorded as one of the same shape: a Chinese character for a Chinese character, a digit for a digit. So a driver in
-//! a test that is given that receipt sends a stream which differs from the recorded one in nothing.
+//! Text becomes `x`, a picture white, the content of a QR code `x`, each of the same length. The requested receipt is
+//! recorded as one of the same layout: a Chinese character for a Chinese character, a digit for a digit. So a driver in a
+//! test that prints that receipt sends exactly the recorded stream, after redaction.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use printer::{Block, Cell, Link, LinkFault, Receipt};
 use super::replay::OPENED;
 use super::{Hex, Reason, Recorder, What};
 
-/// A line whose bytes are recorded.
+/// A link to a printer whose bytes are recorded.
 pub struct RecordedLink<L> {
     link: L,
     recorder: Recorder,
@@ -19,7 +19,7 @@ pub struct RecordedLink<L> {
 }
 
 impl<L: Link> RecordedLink<L> {
-    /// Records what passes over this line.
+    /// Records the bytes of `link` with `recorder`.
     pub fn new(link: L, recorder: Recorder) -> Self {
         recorder.note(What::Note(OPENED.into()));
         Self { link, recorder, stream: Stream::default() }
@@ -70,21 +70,21 @@ fn reason(fault: LinkFault) -> Reason {
     }
 }
 
-/// Follows the driver's commands, to tell them from the text and the pictures between them.
+/// Parses the driver's commands, and redacts the text and the pictures between them.
 #[derive(Clone, Default)]
 pub struct Stream {
-    /// The command that has begun; empty within text.
+    /// The bytes of an incomplete command; empty within text.
     command: Vec<u8>,
-    /// Bytes of a picture or code that are still to come, and what each becomes.
+    /// Remaining bytes of a picture or code, and the byte that replaces each of them.
     hidden: usize,
     becomes: u8,
 }
 
-/// Longest command before its data.
+/// Longest command in bytes, without its data.
 const COMMAND_MAX: usize = 16;
 
 impl Stream {
-    /// The bytes as they may be recorded.
+    /// Redacts the next bytes of the stream; their number stays.
     pub fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
         bytes.iter().map(|byte| self.pass_one(*byte)).collect()
     }
@@ -99,7 +99,7 @@ impl Stream {
         }
         self.command.push(byte);
         match self.command.as_slice() {
-            // Its data follow: store a QR code's content, a picture.
+            // Commands followed by data: store the content of a QR code, print a picture.
             [0x1D, b'(', b'k', low, high, 0x31, 0x50, _] => {
                 let data = usize::from(u16::from_le_bytes([*low, *high])).saturating_sub(3);
                 (self.hidden, self.becomes) = (data, b'x');
@@ -110,16 +110,17 @@ impl Stream {
                 (self.hidden, self.becomes) = (usize::from(u16::from_le_bytes([*xl, *xh])) * rows, 0);
                 self.command.clear();
             }
-            begun if is_whole(begun) => self.command.clear(),
+            command if is_whole(command) => self.command.clear(),
             _ => {}
         }
         byte
     }
 }
 
-/// Whether a command of this driver is complete. What is not known here ends at once: then what follows is text.
-fn is_whole(begun: &[u8]) -> bool {
-    let length = match begun {
+/// Whether a command of this driver is complete. An unknown command is complete after its first byte: the bytes after it
+/// are redacted as text.
+fn is_whole(command: &[u8]) -> bool {
+    let length = match command {
         [0x1B | 0x1C | 0x1D | 0x10] => return false,
         [0x1B, b'@', ..] | [0x1C, b'&' | b'.', ..] => 2,
         [0x1B, b'a' | b'd' | b'E' | b'!' | b'-' | b'G' | b't', ..]
@@ -133,10 +134,10 @@ fn is_whole(begun: &[u8]) -> bool {
         [0x1D, b'(', ..] | [0x1D, b'v', ..] => COMMAND_MAX,
         _ => 1,
     };
-    begun.len() >= length.min(COMMAND_MAX)
+    command.len() >= length.min(COMMAND_MAX)
 }
 
-/// A receipt of the same shape that says nothing.
+/// A receipt of the same layout without its content.
 #[must_use]
 pub fn shape(receipt: &Receipt) -> Receipt {
     let block = |block: &Block| match block {
@@ -164,7 +165,7 @@ pub fn shape(receipt: &Receipt) -> Receipt {
     }
 }
 
-/// A text of the same classes of characters: what a line break or a font depends on stays.
+/// Replaces each character by one of its class; line breaks and fonts depend on the class only.
 fn shape_of(text: &str) -> String {
     text.chars()
         .map(|one| {
@@ -174,7 +175,8 @@ fn shape_of(text: &str) -> String {
                 'A'..='Z' => 'X',
                 'a'..='z' => 'x',
                 ' '..='~' | '·' | '¥' | '，' | '。' | '：' | '（' | '）' => one,
-                // In GB 2312, in GBK, in four bytes: a printer has the first, perhaps the second.
+                // Characters of GB 2312, of GBK, and of four bytes in GB 18030: a printer has the first, perhaps the
+                // second.
                 _ => match encoding_rs::GB18030.encode(one.encode_utf8(&mut buffer)).0.as_ref() {
                     [0xA1..=0xF7, 0xA1..=0xFE] => '某',
                     [_, _] => '镕',
@@ -185,7 +187,7 @@ fn shape_of(text: &str) -> String {
         .collect()
 }
 
-/// An order to print, for a recording.
+/// The redacted request to print a receipt, for a recording.
 #[must_use]
 pub fn order(receipt: &Receipt) -> What {
     What::Order(serde_json::to_value(shape(receipt)).unwrap_or_default())
@@ -197,7 +199,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn text_and_codes_become_nothing_and_commands_stay() {
+    fn redact_masks_text_and_pictures_and_keeps_commands() {
         let mut bytes = vec![0x1B, b'@', 0x1C, b'&', 0x1B, b'a', 1, 0x1D, b'!', 0x11];
         bytes.extend_from_slice(&encoding_rs::GB18030.encode("李䶮\n¥86.40\n").0);
         let qr =
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_followed_however_the_line_takes_them() {
+    fn redact_is_independent_of_chunk_boundaries() {
         let bytes = [0x1B, b'@', b'h', b'i', 0x1D, b'v', b'0', 0, 1, 0, 3, 0, 7, 7, 7, b'!', 0x10, 0x04, 2];
         let whole = Stream::default().pass(&bytes);
         for cut in 0..bytes.len() {
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_keeps_its_shape_and_nothing_else() {
+    fn redact_receipt_keeps_only_the_layout() {
         let receipt = Receipt {
             blocks: vec![Block::Pair { label: "户名".into(), value: "李䶮 A12".into() }, Block::Rule],
             copy_mark: Some("补打 第1次".into()),
@@ -244,7 +246,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_keep_their_number(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn redact_keeps_the_number_of_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             prop_assert_eq!(Stream::default().pass(&bytes).len(), bytes.len());
         }
     }

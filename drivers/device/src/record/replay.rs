@@ -1,5 +1,5 @@
-//! A recording fed back to the driver that made it, in lockstep: what the driver sends must be what it sent then, and
-//! it hears what it heard then. So a problem in the field becomes a test.
+//! Replay of a recording to the driver that made it, in lockstep: the driver must send the recorded bytes, and receives
+//! the recorded answers. So a problem in the field becomes a test.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,20 +16,20 @@ use super::id_reader::Asked;
 use super::printer::Stream;
 use super::{Entry, Hex, Reason, Recording, What, card};
 
-/// Note with which a printer's line and a card's visit begin.
+/// Note that marks the opening of a link, and the insertion of a card.
 pub const OPENED: &str = "opened";
 
-/// Where the driver did something else than in the recording.
+/// The driver did not do what the recording holds at this position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{left} entries before the end of the recording the driver does something else: {what}")]
+#[error("driver diverges from the recording {left} entries before its end: {what}")]
 pub struct Diverged {
-    /// Entries that were left.
+    /// Number of entries left.
     pub left: usize,
-    /// What it did, and what it did then. Nothing personal: a recording holds none.
+    /// What the driver did, and what the recording holds. Not personal: a recording holds no personal data.
     pub what: String,
 }
 
-/// What is left of a recording, shared by the line and whoever drives.
+/// The part of a recording that is not replayed yet, shared by the link and the function that runs the driver.
 #[derive(Clone)]
 struct Tape {
     entries: Arc<Mutex<Rest>>,
@@ -52,7 +52,8 @@ impl Tape {
         act(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The next thing that happened, if it satisfies; a divergence otherwise.
+    /// Takes the next entry that is not a note, if `fits` accepts it; otherwise notes a divergence.
+    /// `did`: what the driver did, for the error text.
     fn next<T>(&self, did: &str, mut fits: impl FnMut(&What) -> Option<T>) -> Option<T> {
         self.with(|rest| {
             while matches!(rest.entries.front(), Some(Entry { what: What::Note(_), .. })) {
@@ -64,7 +65,7 @@ impl Tape {
                 rest.entries.pop_front();
                 return Some(found);
             }
-            let what = format!("it {did} where there was {}", said(&entry.what));
+            let what = format!("driver {did}, recorded is {}", said(&entry.what));
             let left = rest.entries.len();
             rest.diverged.get_or_insert(Diverged { left, what });
             None
@@ -82,16 +83,16 @@ impl Tape {
         })
     }
 
-    /// What was heard next, or why nothing was; none where something else was done.
+    /// The next recorded input or its fault; `None` after a divergence.
     fn hear(&self) -> Option<Result<Vec<u8>, Reason>> {
-        self.next("listens", |what| match what {
+        self.next("waits for input", |what| match what {
             What::In(Hex(bytes)) => Some(Ok(bytes.clone())),
             What::InFailed(reason) => Some(Err(*reason)),
             What::Out(_) | What::OutFailed(_) | What::Order(_) | What::Note(_) => None,
         })
     }
 
-    /// The time of what happened last.
+    /// The time of the last replayed entry.
     fn now(&self) -> Instant {
         self.start + Duration::from_micros(self.with(|rest| rest.at_us))
     }
@@ -107,23 +108,23 @@ impl Tape {
 
 fn said(what: &What) -> String {
     match what {
-        What::Out(Hex(bytes)) => format!("the sending of {} bytes", bytes.len()),
-        What::In(Hex(bytes)) => format!("the hearing of {} bytes", bytes.len()),
-        What::OutFailed(reason) => format!("a sending that failed: {reason:?}"),
-        What::InFailed(reason) => format!("a hearing that failed: {reason:?}"),
-        What::Order(_) => "an order".into(),
+        What::Out(Hex(bytes)) => format!("output of {} bytes", bytes.len()),
+        What::In(Hex(bytes)) => format!("input of {} bytes", bytes.len()),
+        What::OutFailed(reason) => format!("failed output: {reason:?}"),
+        What::InFailed(reason) => format!("failed input: {reason:?}"),
+        What::Order(_) => "a request".into(),
         What::Note(note) => note.clone(),
     }
 }
 
-/// Hands over as many of the bytes as there is room for.
-fn hand_over(heard: &mut VecDeque<u8>, buffer: &mut [u8]) -> usize {
-    let count = buffer.len().min(heard.len());
-    buffer.iter_mut().zip(heard.drain(..count)).for_each(|(place, byte)| *place = byte);
+/// Moves as many received bytes into the buffer as fit; returns their number.
+fn hand_over(received: &mut VecDeque<u8>, buffer: &mut [u8]) -> usize {
+    let count = buffer.len().min(received.len());
+    buffer.iter_mut().zip(received.drain(..count)).for_each(|(place, byte)| *place = byte);
     count
 }
 
-/// A printer's line out of a recording.
+/// A printer's link that replays a recording.
 struct ReplayLink {
     tape: Tape,
     stream: Stream,
@@ -134,7 +135,7 @@ struct ReplayLink {
 impl Link for ReplayLink {
     fn write_some(&mut self, bytes: &[u8], _: Duration) -> Result<usize, LinkFault> {
         let (stream, ids) = (&mut self.stream, &mut self.ids);
-        let outcome = self.tape.next("sends", |what| match what {
+        let outcome = self.tape.next("sends other bytes", |what| match what {
             What::Out(Hex(sent)) => {
                 let own = bytes.get(..sent.len())?;
                 let mut after = stream.clone();
@@ -175,12 +176,12 @@ fn fault(reason: Reason) -> LinkFault {
     }
 }
 
-/// A printer's process ids are those of its process: the replaying one has others.
+/// Process ids of `GS ( H`: the recorded ones and those of the replaying process, which differ.
 #[derive(Default)]
 struct ProcessIds {
     recorded: Vec<u8>,
     own: Vec<u8>,
-    /// The last bytes heard.
+    /// The last bytes received.
     tail: VecDeque<u8>,
 }
 
@@ -188,7 +189,7 @@ impl ProcessIds {
     /// `GS ( H`, its length, `fn` 48, `m` 48.
     const BEFORE: [u8; 7] = [0x1D, b'(', b'H', 6, 0, 48, 48];
 
-    /// Whether these are the same but for a process id; learns it.
+    /// Whether the bytes are equal except for a process id; remembers both ids.
     fn same(&mut self, own: &[u8], recorded: &[u8]) -> bool {
         if own == recorded {
             return true;
@@ -206,7 +207,7 @@ impl ProcessIds {
             && own.get(id.end..) == recorded.get(id.end..)
     }
 
-    /// A byte that was heard, with the id of this process for that of the recorded one.
+    /// Translates a received byte: a byte of a recorded process id becomes that of the replaying process.
     fn own(&mut self, byte: u8) -> u8 {
         let within =
             self.tail.iter().rev().take(5).position(|before| *before == 0x22).filter(|place| *place < 4);
@@ -222,10 +223,10 @@ impl ProcessIds {
     }
 }
 
-/// Feeds a printer's recording to the driver; gives the outcome of each receipt, in order.
+/// Replays a printer's recording to the driver; returns the outcome of each receipt, in order.
 ///
 /// # Errors
-/// Where the driver does something else than it did then.
+/// When the driver diverges from the recording.
 pub fn print(recording: &Recording, profile: &Profile) -> Result<Vec<Outcome>, Diverged> {
     let mut outcomes = Vec::new();
     for session in sessions(recording) {
@@ -240,7 +241,7 @@ pub fn print(recording: &Recording, profile: &Profile) -> Result<Vec<Outcome>, D
         while !tape.is_over() {
             match tape.order().map(serde_json::from_value::<Receipt>) {
                 Some(Ok(receipt)) => outcomes.push(printer.print(&receipt, &mut |_| {})),
-                // Between receipts the device process asks how it is.
+                // Between receipts the device process asks for the printer's status.
                 Some(Err(_)) | None => {
                     let _: Result<Status, LinkFault> = printer.status();
                 }
@@ -251,7 +252,7 @@ pub fn print(recording: &Recording, profile: &Profile) -> Result<Vec<Outcome>, D
     Ok(outcomes)
 }
 
-/// An ID reader's line out of a recording.
+/// An ID reader's link that replays a recording.
 struct ReplayIdLink {
     tape: Tape,
     heard: VecDeque<u8>,
@@ -287,10 +288,10 @@ fn id_fault(reason: Reason) -> IdLinkFault {
     }
 }
 
-/// Feeds an ID reader's recording to the driver; gives what came of each card, in order.
+/// Replays an ID reader's recording to the driver; returns the result for each card, in order.
 ///
 /// # Errors
-/// Where the driver does something else than it did then.
+/// When the driver diverges from the recording.
 pub fn read_id_cards(recording: &Recording) -> Result<Vec<Result<Reading, CardFault>>, Diverged> {
     let mut readings = Vec::new();
     for session in sessions(recording) {
@@ -308,7 +309,7 @@ pub fn read_id_cards(recording: &Recording) -> Result<Vec<Result<Reading, CardFa
     Ok(readings)
 }
 
-/// A card out of a recording.
+/// A card that replays a recording.
 struct ReplayCard(Tape);
 
 impl CardTransport for ReplayCard {
@@ -327,8 +328,8 @@ impl CardTransport for ReplayCard {
     }
 }
 
-/// The authority of a recorded reading. What it and the card said to one another is not in the recording; whether they
-/// agreed shows in what was sent next.
+/// The authority of a recorded reading. The cryptograms are not in the recording; the next recorded command shows whether
+/// the card's answer was accepted.
 struct ReplayAuthority {
     asked: bool,
     agreed: bool,
@@ -359,15 +360,15 @@ impl CardAuthority for ReplayAuthority {
     }
 }
 
-/// Feeds the readings of a card reader's recording to the driver; gives what came of each card, in order.
+/// Replays the readings of a card reader's recording to the driver; returns the result for each card, in order.
 ///
 /// # Errors
-/// Where the driver does something else than it did then.
+/// When the driver diverges from the recording.
 pub fn read_cards(recording: &Recording) -> Result<Vec<Result<SocialCard, ReadFault>>, Diverged> {
     sessions(recording)
         .into_iter()
         .map(|session| {
-            // What follows a reading is work of the visit: the PIN.
+            // Requests after a reading are PIN commands; they are not replayed.
             let reading = session.iter().take_while(|entry| !matches!(entry.what, What::Order(_)));
             let tape = Tape::new(reading.cloned());
             let mut authority = ReplayAuthority::of(session);
@@ -377,11 +378,11 @@ pub fn read_cards(recording: &Recording) -> Result<Vec<Result<SocialCard, ReadFa
         .collect()
 }
 
-/// The parts of a recording, each from one opening to the next.
+/// Splits a recording into sessions, each from one opening of the link or insertion of a card to the next.
 fn sessions(recording: &Recording) -> Vec<&[Entry]> {
     let opens = |entry: &Entry| entry.what == What::Note(OPENED.into());
     let mut sessions: Vec<&[Entry]> = recording.entries.split(opens).collect();
-    // Before the first opening nothing was sent.
+    // The part before the first opening is no session: no byte was sent in it.
     if !sessions.is_empty() {
         sessions.remove(0);
     }

@@ -1,15 +1,16 @@
-//! What of a scanner's line may be recorded: where codes begin and end, and what kind of characters they are made of.
+//! Redaction of a scanner's line for recordings: the ends of codes and the classes of their characters are kept.
 
 use super::{Hex, Recorder, What};
 
-/// Records bytes from a scanner.
+/// Records bytes from a scanner, redacted.
 pub fn heard(recorder: &Recorder, bytes: &[u8]) {
     if recorder.is_on() {
         recorder.note(What::In(Hex(classes(bytes))));
     }
 }
 
-/// A code's text by its classes: digits, letters, other printable characters, high bytes. What separates codes stays.
+/// Replaces each byte by one of its class: digit, upper-case letter, lower-case letter, other printable character, high
+/// byte. Control bytes and spaces, which separate codes, stay.
 #[must_use]
 pub fn classes(bytes: &[u8]) -> Vec<u8> {
     bytes
@@ -30,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_told_only_by_its_length_and_its_characters() {
+    fn mask_classes_keeps_length_and_classes() {
         assert_eq!(classes(b"YK1:9F$k\r\n"), b"XX0-0X-x\r\n");
     }
 }

@@ -11,11 +11,11 @@ use qrcode::{Color, QrCode};
 use crate::device_process::DeviceProcess;
 
 const SIDE: usize = 320;
-/// Pixels of a module, and around the code.
+/// Side of a module of the code, and margin around the code, in pixels.
 const MODULE: usize = 8;
 const MARGIN: usize = 40;
 
-/// A white wall, with a code on it.
+/// A frame with a light background, and a code on it if `text` is given.
 fn frame(text: Option<&str>) -> Vec<u8> {
     let mut luma = vec![220; SIDE * SIDE];
     if let Some(text) = text {
@@ -41,7 +41,7 @@ fn plugged_in(listener: &UnixListener) -> UnixStream {
 }
 
 #[test]
-fn a_code_is_reported_once_for_as_long_as_it_is_held() {
+fn camera_reports_a_held_code_once() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("camera");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -59,7 +59,7 @@ fn a_code_is_reported_once_for_as_long_as_it_is_held() {
 }
 
 #[test]
-fn what_the_camera_sees_is_shown_for_as_long_as_a_code_is_held() {
+fn camera_sends_previews_while_a_code_is_held() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("camera");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -72,56 +72,56 @@ fn what_the_camera_sees_is_shown_for_as_long_as_a_code_is_held() {
     camera.write_all(&frame(Some("one"))).unwrap();
     let shown = device.preview().unwrap();
     assert_eq!((shown.width, shown.luma.len()), (160, 160 * 160));
-    // The first module is dark: the wall before it was not shown.
+    // The first module is dark: the frame without a code before it was not sent as a preview.
     assert!(shown.luma[(MARGIN / 2 + 1) * 160 + MARGIN / 2 + 1] < 60);
 
-    // The camera goes away, and with it whoever stood there.
+    // When the camera is unplugged, then the preview ends.
     drop(camera);
     while device.preview().is_some() {}
 }
 
 #[test]
-fn a_camera_that_was_told_to_stop_sees_nothing_after_it_was_unplugged_too() {
+fn camera_scanning_off_survives_replugging() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("camera");
     let listener = UnixListener::bind(&socket).unwrap();
     let source = socket.to_str().unwrap().into();
     let mut device = DeviceProcess::open(DeviceConfig::Camera { source, setup: CameraSetup::default() }, &[]);
-    // Drawn before: a camera that is as slow as that has stalled.
+    // Drawn in advance: drawing between the frames would take so long that the camera counts as stalled.
     let (blank, unseen, seen) = (frame(None), frame(Some("unseen")), frame(Some("seen")));
     let mut camera = plugged_in(&listener);
     camera.write_all(&blank).unwrap();
     assert_eq!(device.health(), Health::Ready);
-    assert_eq!(told(&mut device, &mut camera, 1, false, &blank), Ok(Answer::Scanning(false)));
+    assert_eq!(set_scanning(&mut device, &mut camera, 1, false, &blank), Ok(Answer::Scanning(false)));
 
     drop(camera);
     let mut camera = plugged_in(&listener);
     camera.write_all(&unseen).unwrap();
     assert_eq!(device.health(), Health::Absent);
     assert_eq!(device.health(), Health::Ready);
-    assert_eq!(told(&mut device, &mut camera, 2, true, &blank), Ok(Answer::Scanning(true)));
+    assert_eq!(set_scanning(&mut device, &mut camera, 2, true, &blank), Ok(Answer::Scanning(true)));
     camera.write_all(&seen).unwrap();
     assert_eq!(device.code(), b"seen");
 }
 
-/// Tells the driver to look or not to look. It takes orders between frames, so some must come.
-fn told(
+/// Switches scanning on or off. The driver handles requests between frames, so some frames are sent.
+fn set_scanning(
     device: &mut DeviceProcess,
     camera: &mut UnixStream,
-    ticket: u64,
-    look: bool,
+    id: u64,
+    on: bool,
     frame: &[u8],
 ) -> Result<Answer, Fault> {
-    device.say(&ToDevice::Do(ticket, Work::Scan(look)));
+    device.say(&ToDevice::Do(id, Work::Scan(on)));
     for _ in 0..3 {
         thread::sleep(Duration::from_millis(100));
         camera.write_all(frame).unwrap();
     }
-    device.answer(ticket)
+    device.answer(id)
 }
 
 #[test]
-fn a_camera_without_pictures_has_failed_and_an_unplugged_one_is_absent() {
+fn camera_without_frames_failed_and_unplugged_absent() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("camera");
     let listener = UnixListener::bind(&socket).unwrap();

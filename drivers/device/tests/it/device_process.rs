@@ -1,4 +1,4 @@
-//! One running `kiosk-device`, from the kiosk's side.
+//! A running `kiosk-device` process, from the kiosk's side.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -10,10 +10,10 @@ use code_reader::Preview;
 use device::framing::{WireError, read_frame, read_version, write_frame, write_version};
 use device::wire::{Answer, DeviceConfig, Event, Fault, FromDevice, Health, Ticket, ToDevice, Work};
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any step of a test takes on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
-/// The process; killed when this is dropped.
+/// The process; killed on drop.
 pub(crate) struct DeviceProcess {
     child: Child,
     pub(crate) wire: UnixStream,
@@ -33,7 +33,7 @@ impl DeviceProcess {
         Self { child, wire }
     }
 
-    /// Starts the program and says what it is to drive.
+    /// Starts the program and sends its configuration.
     pub(crate) fn open(config: DeviceConfig, environment: &[(&str, &OsStr)]) -> Self {
         let mut device = Self::start(environment);
         write_version(&mut device.wire).unwrap();
@@ -50,23 +50,23 @@ impl DeviceProcess {
         read_frame(&mut self.wire)
     }
 
-    /// Gives work and waits for its answer; what else comes meanwhile is dropped.
-    pub(crate) fn ask(&mut self, ticket: Ticket, work: Work) -> Result<Answer, Fault> {
-        self.say(&ToDevice::Do(ticket, work));
-        self.answer(ticket)
+    /// Sends a request and waits for its answer; other messages are dropped.
+    pub(crate) fn ask(&mut self, id: Ticket, work: Work) -> Result<Answer, Fault> {
+        self.say(&ToDevice::Do(id, work));
+        self.answer(id)
     }
 
-    /// Waits for the answer to work that was given; what else comes meanwhile is dropped.
-    pub(crate) fn answer(&mut self, ticket: Ticket) -> Result<Answer, Fault> {
+    /// Waits for the answer to a request; other messages are dropped.
+    pub(crate) fn answer(&mut self, id: Ticket) -> Result<Answer, Fault> {
         loop {
-            if let FromDevice::Answer(of, answer) = self.hear().unwrap() {
-                assert_eq!(of, ticket);
+            if let FromDevice::Answer(answered, answer) = self.hear().unwrap() {
+                assert_eq!(answered, id);
                 return answer;
             }
         }
     }
 
-    /// Waits for the next change of health; what else comes meanwhile is dropped.
+    /// Waits for the next change of health; other messages are dropped.
     pub(crate) fn health(&mut self) -> Health {
         loop {
             if let FromDevice::Health(health) = self.hear().unwrap() {
@@ -106,13 +106,13 @@ impl DeviceProcess {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Closes the wire and waits for the end.
+    /// Closes the socket and waits for the end of the process.
     pub(crate) fn close(mut self) -> ExitStatus {
         self.wire.shutdown(std::net::Shutdown::Both).unwrap();
         self.child.wait().unwrap()
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the process.
     pub(crate) fn end(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
@@ -120,7 +120,7 @@ impl DeviceProcess {
 
 impl Drop for DeviceProcess {
     fn drop(&mut self) {
-        // An error means that it has ended.
+        // An error means that the process has already ended.
         self.child.kill().ok();
         self.child.wait().ok();
     }

@@ -20,15 +20,15 @@ use tempfile::TempDir;
 
 use crate::device_process::DeviceProcess;
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any step of a test takes on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Answers to `DLE EOT 4`; the first is the good answer to the other three questions, too.
+/// Answers to `DLE EOT 4`; the first is also the good answer to `DLE EOT 1` to `3`.
 const FINE: u8 = 0x12;
 const PAPER_LOW: u8 = 0x1E;
 const PAPER_OUT: u8 = 0x72;
 
-/// A socket in the kiosk's case, into which something can be plugged.
+/// A serial port of the kiosk into which a device can be plugged: a path that links to a pseudo-terminal.
 struct Jack {
     directory: TempDir,
 }
@@ -42,16 +42,16 @@ impl Jack {
         self.directory.path().join("tty")
     }
 
-    /// Plugs a device in; this is its own end of the line, and no child process inherits it.
+    /// Plugs a device in; returns the device's end of the line, which no child process inherits.
     fn plug_in(&self) -> File {
-        let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        unlockpt(&far).unwrap();
-        let name = ptsname(&far, Vec::new()).unwrap();
+        let device_end = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        unlockpt(&device_end).unwrap();
+        let name = ptsname(&device_end, Vec::new()).unwrap();
         if self.path().is_symlink() {
             std::fs::remove_file(self.path()).unwrap();
         }
         symlink(name.to_str().unwrap(), self.path()).unwrap();
-        far.into()
+        device_end.into()
     }
 
     fn tty(&self) -> String {
@@ -85,7 +85,7 @@ fn receipt() -> Work {
 }
 
 #[test]
-fn each_scanned_code_arrives_once_with_or_without_an_end_of_line() {
+fn scanner_reports_codes_with_and_without_line_end() {
     let jack = Jack::new();
     let mut scanner = jack.plug_in();
     let mut device = jack.scanner();
@@ -99,7 +99,7 @@ fn each_scanned_code_arrives_once_with_or_without_an_end_of_line() {
 }
 
 #[test]
-fn what_is_no_code_is_dropped_to_its_end_and_the_next_one_arrives() {
+fn scanner_drops_invalid_code_and_reports_the_next() {
     let jack = Jack::new();
     let mut scanner = jack.plug_in();
     let mut device =
@@ -110,12 +110,12 @@ fn what_is_no_code_is_dropped_to_its_end_and_the_next_one_arrives() {
     scanner.write_all(b"\nnext\n\xFF\x00\xFE\n").unwrap();
 
     assert_eq!(device.code(), b"next");
-    // What it means is not the driver's business.
+    // The driver does not interpret a code.
     assert_eq!(device.code(), b"\xFF\x00\xFE");
 }
 
 #[test]
-fn a_code_on_a_stand_is_reported_once_however_often_it_is_sent() {
+fn scanner_reports_a_repeated_code_once() {
     let jack = Jack::new();
     let mut scanner = jack.plug_in();
     let mut device = jack.scanner();
@@ -128,38 +128,38 @@ fn a_code_on_a_stand_is_reported_once_however_often_it_is_sent() {
 }
 
 #[test]
-fn a_scanner_is_triggered_when_it_is_plugged_in_and_told_to_stop() {
+fn scanner_receives_start_when_plugged_in_and_stop() {
     let (start, stop) = (b"\x16T\r".to_vec(), b"\x16U\r".to_vec());
     let jack = Jack::new();
     let mut scanner = jack.plug_in();
     let line = ScannerLine { start: start.clone(), stop: stop.clone(), ..ScannerLine::default() };
     let mut device = jack.scanner_with(line);
     assert_eq!(device.health(), Health::Ready);
-    let heard = |scanner: &mut File| {
+    let command = |scanner: &mut File| {
         let mut bytes = [0; 3];
         scanner.read_exact(&mut bytes).unwrap();
         bytes.to_vec()
     };
-    assert_eq!(heard(&mut scanner), start);
+    assert_eq!(command(&mut scanner), start);
 
     assert_eq!(device.ask(1, Work::Scan(false)), Ok(Answer::Scanning(false)));
-    assert_eq!(heard(&mut scanner), stop);
-    scanner.write_all(b"nobody asked\r").unwrap();
+    assert_eq!(command(&mut scanner), stop);
+    scanner.write_all(b"not scanning\r").unwrap();
 
-    // Plugged in again, it does as it was told last.
+    // When plugged in again, the scanner is set to its last state.
     drop(scanner);
     assert_eq!(device.health(), Health::Absent);
     let mut scanner = jack.plug_in();
     assert_eq!(device.health(), Health::Ready);
-    assert_eq!(heard(&mut scanner), stop);
+    assert_eq!(command(&mut scanner), stop);
     assert_eq!(device.ask(2, Work::Scan(true)), Ok(Answer::Scanning(true)));
-    assert_eq!(heard(&mut scanner), start);
-    scanner.write_all(b"asked\r").unwrap();
-    assert_eq!(device.code(), b"asked");
+    assert_eq!(command(&mut scanner), start);
+    scanner.write_all(b"scanning\r").unwrap();
+    assert_eq!(device.code(), b"scanning");
 }
 
 #[test]
-fn a_scanner_prints_nothing_and_checks_no_pin() {
+fn scanner_refuses_print_and_pin_requests() {
     let jack = Jack::new();
     let _scanner = jack.plug_in();
     let mut device = jack.scanner();
@@ -171,7 +171,7 @@ fn a_scanner_prints_nothing_and_checks_no_pin() {
 }
 
 #[test]
-fn an_unplugged_scanner_is_absent_and_works_when_it_is_back() {
+fn scanner_unplugged_is_absent_and_works_when_replugged() {
     let jack = Jack::new();
     let scanner = jack.plug_in();
     let mut device = jack.scanner();
@@ -187,7 +187,7 @@ fn an_unplugged_scanner_is_absent_and_works_when_it_is_back() {
 }
 
 #[test]
-fn a_mute_printer_is_reported_and_a_receipt_for_it_has_not_begun() {
+fn printer_not_responding_is_reported_and_starts_no_receipt() {
     let jack = Jack::new();
     let _printer = jack.plug_in();
     let mut device = jack.printer();
@@ -197,34 +197,34 @@ fn a_mute_printer_is_reported_and_a_receipt_for_it_has_not_begun() {
     assert_eq!(device.ask(6, Work::Scan(true)), Err(Fault::NotMine));
 }
 
-/// Answers of an ID reader to `find`: nothing there, a card; to `select`: failed.
+/// Answers of an ID reader to `find`: no card, a card; to `select`: failed.
 const NO_CARD: [u8; 11] = [0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x04, 0x00, 0x00, 0x80, 0x84];
 const CARD: [u8; 15] = [0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x08, 0x00, 0x00, 0x9F, 0, 0, 0, 0, 0x97];
 const NOT_SELECTED: [u8; 11] = [0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x04, 0x00, 0x00, 0x81, 0x85];
 
-/// The plate of an ID reader, as the test sees it.
+/// The surface of an ID reader, shared between the test and the scripted reader.
 #[derive(Default)]
 struct Plate {
-    /// Something lies on it that is no card.
-    lies: AtomicBool,
-    /// Looks for a card since it was cleared.
-    looks: AtomicU32,
+    /// An object that is not a card lies on the reader.
+    occupied: AtomicBool,
+    /// Number of polls for a card since the plate was cleared.
+    polls: AtomicU32,
 }
 
 impl Plate {
-    /// Clears it, and waits until its driver must have noticed.
+    /// Clears the plate, and waits until the driver must have detected it.
     fn clear(&self) {
-        self.lies.store(false, Ordering::Relaxed);
-        self.looks.store(0, Ordering::Relaxed);
+        self.occupied.store(false, Ordering::Relaxed);
+        self.polls.store(0, Ordering::Relaxed);
         let until = Instant::now() + LONG;
-        while self.looks.load(Ordering::Relaxed) < 4 {
-            assert!(Instant::now() < until, "the driver looks no more");
+        while self.polls.load(Ordering::Relaxed) < 4 {
+            assert!(Instant::now() < until, "driver no longer polls for a card");
             thread::sleep(Duration::from_millis(10));
         }
     }
 }
 
-/// An ID reader; unplugged when its plate is dropped.
+/// A scripted ID reader; unplugged when its plate is dropped.
 fn id_reader(mut line: File, plate: &Arc<Plate>) -> JoinHandle<()> {
     let plate = Arc::downgrade(plate);
     thread::spawn(move || {
@@ -232,19 +232,19 @@ fn id_reader(mut line: File, plate: &Arc<Plate>) -> JoinHandle<()> {
             let mut command = [0; 10];
             line.read_exact(&mut command).unwrap();
             let find = command[7..9] == [0x20, 0x01];
-            let answer = match (find, plate.lies.load(Ordering::Relaxed)) {
+            let answer = match (find, plate.occupied.load(Ordering::Relaxed)) {
                 (true, true) => CARD.as_slice(),
                 (false, true) => &NOT_SELECTED,
                 (_, false) => &NO_CARD,
             };
             line.write_all(answer).unwrap();
-            plate.looks.fetch_add(u32::from(find), Ordering::Relaxed);
+            plate.polls.fetch_add(u32::from(find), Ordering::Relaxed);
         }
     })
 }
 
 #[test]
-fn what_lies_on_an_id_reader_and_is_no_card_is_seen_and_refused_once() {
+fn id_reader_refuses_an_object_that_is_no_card_once() {
     let jack = Jack::new();
     let plate = Arc::<Plate>::default();
     let reader = id_reader(jack.plug_in(), &plate);
@@ -254,7 +254,7 @@ fn what_lies_on_an_id_reader_and_is_no_card_is_seen_and_refused_once() {
 
     for _ in 0..2 {
         plate.clear();
-        plate.lies.store(true, Ordering::Relaxed);
+        plate.occupied.store(true, Ordering::Relaxed);
         assert!(matches!(device.event(), Event::IdCardSeen));
         assert!(matches!(device.event(), Event::IdCardRefused(Refusal::Unreadable)));
     }
@@ -265,26 +265,27 @@ fn what_lies_on_an_id_reader_and_is_no_card_is_seen_and_refused_once() {
 }
 
 #[test]
-fn a_mute_id_reader_is_reported_and_works_when_another_is_plugged_in() {
+fn id_reader_not_responding_is_reported_until_replaced() {
     let jack = Jack::new();
-    let mute = jack.plug_in();
+    let silent = jack.plug_in();
     let mut device = jack.id_reader();
     assert_eq!(device.health(), Health::NeedsAttention(Attention::Mute));
 
-    drop(mute);
+    drop(silent);
     assert_eq!(device.health(), Health::Absent);
     let plate = Arc::<Plate>::default();
     let _reader = id_reader(jack.plug_in(), &plate);
     assert_eq!(device.health(), Health::Ready);
 }
 
-/// A printer that answers `DLE EOT n` with paper as told, and `GS r 1`; switched off when the paper is dropped.
+/// A scripted printer that answers `DLE EOT n` with the state of `paper`, and `GS r 1`; switched off when `paper` is
+/// dropped.
 fn printer(mut line: File, paper: &Arc<AtomicU8>) -> JoinHandle<()> {
     let sensor = Arc::downgrade(paper);
     thread::spawn(move || {
         let mut last = [0; 3];
         while let Some(paper) = sensor.upgrade() {
-            // Comes back once a second: an idle printer is asked as often.
+            // Returns at least once a second: an idle printer is polled at that interval.
             let mut byte = [0];
             line.read_exact(&mut byte).unwrap();
             last = [last[1], last[2], byte[0]];
@@ -300,7 +301,7 @@ fn printer(mut line: File, paper: &Arc<AtomicU8>) -> JoinHandle<()> {
 }
 
 #[test]
-fn the_paper_of_an_idle_printer_is_watched() {
+fn printer_idle_reports_paper_state_changes() {
     let jack = Jack::new();
     let paper = Arc::new(AtomicU8::new(FINE));
     let printer = printer(jack.plug_in(), &paper);
@@ -320,7 +321,7 @@ fn the_paper_of_an_idle_printer_is_watched() {
 }
 
 #[test]
-fn a_receipt_is_answered_with_what_became_of_it() {
+fn receipt_request_is_answered_with_its_outcome() {
     let jack = Jack::new();
     let paper = Arc::new(AtomicU8::new(FINE));
     let _printer = printer(jack.plug_in(), &paper);

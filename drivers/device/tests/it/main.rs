@@ -1,5 +1,5 @@
-//! The program itself on its wire: started as the kiosk starts it, with ttys that are pseudo-terminals.
-//! Cards over a real pcscd are tried in the tests of the whole system.
+//! Tests of the program `kiosk-device` over its protocol: started as the kiosk starts it, with pseudo-terminals as ttys.
+//! Cards over a real pcscd are covered by the tests of the whole system.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod camera;

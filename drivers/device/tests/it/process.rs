@@ -1,4 +1,4 @@
-//! Starting, refusing, hanging and ending.
+//! Start, refusal, hang and end of a device process.
 
 use std::io::Write as _;
 use std::os::unix::net::UnixListener;
@@ -11,7 +11,7 @@ use device::wire::{DeviceConfig, Fault, FromDevice, Health, PrinterLink, Scanner
 
 use crate::device_process::DeviceProcess;
 
-/// Where the PC/SC library looks for pcscd.
+/// Environment variable with the socket at which the PC/SC library connects to pcscd.
 const PCSCD: &str = "PCSCLITE_CSOCK_NAME";
 
 fn card() -> DeviceConfig {
@@ -27,7 +27,7 @@ fn pin() -> Work {
 }
 
 #[test]
-fn without_pcscd_the_reader_has_failed_and_a_pin_is_refused() {
+fn card_reader_without_pcscd_failed_and_pin_unavailable() {
     let nowhere = Path::new("/nowhere/pcscd");
     let mut device = DeviceProcess::open(card(), &[(PCSCD, nowhere.as_os_str())]);
 
@@ -36,7 +36,7 @@ fn without_pcscd_the_reader_has_failed_and_a_pin_is_refused() {
 }
 
 #[test]
-fn a_device_that_is_not_there_is_absent_and_its_process_answers_pings() {
+fn missing_device_is_absent_and_process_answers_pings() {
     let mut device = DeviceProcess::open(missing_scanner(), &[]);
 
     assert_eq!(device.health(), Health::Absent);
@@ -46,27 +46,27 @@ fn a_device_that_is_not_there_is_absent_and_its_process_answers_pings() {
 }
 
 #[test]
-fn a_driver_that_hangs_in_c_answers_no_ping_and_still_ends_with_the_wire() {
-    // Given a pcscd that takes connections and never says a word.
+fn hanging_driver_answers_no_ping_and_ends_with_the_socket() {
+    // Given a pcscd that accepts connections and never answers.
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("pcscd");
     let _silent = UnixListener::bind(&socket).unwrap();
     let mut device = DeviceProcess::open(card(), &[(PCSCD, socket.as_os_str())]);
 
-    // When the kiosk pings on and on, then one day no answer comes, though the process is there.
+    // When the kiosk pings repeatedly, then after some time no answer comes, although the process runs.
     device.wire.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-    let mute = (1..600).any(|number| {
+    let unanswered = (1..600).any(|number| {
         device.say(&ToDevice::Ping(number));
         thread::sleep(Duration::from_millis(50));
         device.hear().is_err()
     });
-    assert!(mute);
+    assert!(unanswered);
     assert!(device.runs());
     assert!(device.close().success());
 }
 
 #[test]
-fn the_process_ends_well_when_the_kiosk_closes_the_wire() {
+fn process_succeeds_when_the_kiosk_closes_the_socket() {
     let mut device = DeviceProcess::open(missing_scanner(), &[]);
     assert_eq!(device.health(), Health::Absent);
 
@@ -74,7 +74,7 @@ fn the_process_ends_well_when_the_kiosk_closes_the_wire() {
 }
 
 #[test]
-fn another_version_ends_the_process_with_a_failure() {
+fn process_fails_on_other_protocol_version() {
     let mut device = DeviceProcess::start(&[]);
     device.wire.write_all(&[0x7F, 0xFF]).unwrap();
 
@@ -82,7 +82,7 @@ fn another_version_ends_the_process_with_a_failure() {
 }
 
 #[test]
-fn what_is_no_message_ends_the_process_with_a_failure() {
+fn process_fails_on_malformed_message() {
     for garbage in [[0, 0, 0, 1, 0xFF], [0xFF; 5], [0; 5]] {
         let mut device = DeviceProcess::open(missing_scanner(), &[]);
         assert_eq!(device.health(), Health::Absent);
@@ -93,7 +93,7 @@ fn what_is_no_message_ends_the_process_with_a_failure() {
 }
 
 #[test]
-fn work_before_the_device_is_named_ends_the_process_with_a_failure() {
+fn process_fails_on_message_before_open() {
     let mut device = DeviceProcess::start(&[]);
     write_version(&mut device.wire).unwrap();
     read_version(&mut device.wire).unwrap();
@@ -103,7 +103,7 @@ fn work_before_the_device_is_named_ends_the_process_with_a_failure() {
 }
 
 #[test]
-fn a_printer_profile_that_does_not_exist_ends_the_process_with_a_failure() {
+fn process_fails_on_unknown_printer_profile() {
     let printer = DeviceConfig::ReceiptPrinter {
         link: PrinterLink::Serial { tty: "/nowhere/tty".into(), baud: 9_600 },
         profile: "no-such".into(),

@@ -1,4 +1,4 @@
-//! A reader's side of the line, with a clock of its own and one fault.
+//! A scripted reader on a link, with a simulated clock and one fault at a time.
 
 use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
@@ -7,55 +7,55 @@ use std::time::{Duration, Instant};
 
 use id_reader::{IdReader, Link, LinkFault};
 
-/// What goes wrong with answers.
+/// A fault of the reader's answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// None comes.
+    /// No answer is sent.
     Silent,
-    /// The plug is pulled.
+    /// The reader is unplugged.
     Unplugged,
-    /// These bytes come instead.
+    /// These bytes are sent instead of the answer.
     Instead(Vec<u8>),
-    /// These bytes come before each.
+    /// These bytes are sent before each answer.
     Before(Vec<u8>),
     /// The checksum is wrong.
     Checksum,
-    /// Each ends after so many bytes.
+    /// Each answer ends after this number of bytes.
     Truncated(usize),
-    /// The length says so many bytes more or less.
+    /// The length field differs by this number of bytes.
     Length(i16),
-    /// One byte comes in so many milliseconds.
+    /// Each byte takes this number of milliseconds.
     Slow(u64),
-    /// Noise without end.
+    /// Endless noise is sent.
     Flood,
 }
 
-/// What the far side knows; shared between the test and the line.
+/// State of the scripted reader; shared between the test and the link.
 pub(crate) struct State {
     now: Instant,
-    /// Commands that arrived: CMD and PARA.
+    /// Received commands: CMD and PARA.
     pub(crate) commands: Vec<[u8; 2]>,
-    /// Answers to commands, in order of preference the last first.
+    /// Answers to commands, by CMD and PARA.
     replies: Vec<([u8; 2], VecDeque<Vec<u8>>)>,
     pub(crate) fault: Option<Fault>,
-    /// The fault ends after so many answers.
+    /// Number of answers after which the fault ends.
     pub(crate) fault_for: u32,
     out: VecDeque<u8>,
 }
 
 impl State {
-    /// Answers this command with this body from now on.
+    /// Sets the answer to a command.
     pub(crate) fn answers(&mut self, command: [u8; 2], body: &[u8]) {
         self.answers_in_turn(command, &[body]);
     }
 
-    /// Answers it with these bodies in turn, with the last for ever.
+    /// Sets the answers to a command, in order; the last one is repeated.
     pub(crate) fn answers_in_turn(&mut self, command: [u8; 2], bodies: &[&[u8]]) {
         self.replies.retain(|(known, _)| *known != command);
         self.replies.push((command, bodies.iter().map(|body| body.to_vec()).collect()));
     }
 
-    /// Sends these bytes, which nobody asked for.
+    /// Sends bytes without a command.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         self.out.extend(bytes);
     }
@@ -99,12 +99,12 @@ impl State {
     }
 }
 
-/// One end of the line.
+/// The reader's end of the link.
 #[derive(Clone)]
 pub(crate) struct FarSide(Rc<RefCell<State>>);
 
 impl FarSide {
-    /// A reader on which nothing lies.
+    /// A reader without a card.
     pub(crate) fn new() -> Self {
         let mut state = State {
             now: Instant::now(),
@@ -127,7 +127,7 @@ impl FarSide {
         self.0.borrow_mut()
     }
 
-    /// Lays a card down.
+    /// Places a card with this text on the reader.
     pub(crate) fn lay(&self, text: &[u8]) {
         let mut state = self.state();
         state.answers([0x20, 0x01], &[0, 0, 0x9F, 0, 0, 0, 0]);
@@ -168,8 +168,8 @@ impl Link for FarSide {
             return Err(LinkFault::TimedOut);
         }
         let count = buffer.len().min(state.out.len());
-        for (byte, came) in buffer.iter_mut().zip(state.out.drain(..count)) {
-            *byte = came;
+        for (byte, sent) in buffer.iter_mut().zip(state.out.drain(..count)) {
+            *byte = sent;
         }
         Ok(count)
     }
@@ -190,7 +190,7 @@ pub(crate) fn reading(text: &[u8]) -> Vec<u8> {
     [&[0, 0, 0x90, 1, 0, 4, 0], text, photo().as_slice()].concat()
 }
 
-/// A photo in which every byte occurs, those of a preamble too.
+/// A photo in which every byte value and a preamble occur.
 pub(crate) fn photo() -> Vec<u8> {
     let mut photo: Vec<u8> = (0..1024_u32).map(|at| at as u8).collect();
     photo[500..507].copy_from_slice(&[0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x04]);

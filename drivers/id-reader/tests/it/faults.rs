@@ -1,4 +1,4 @@
-//! What a line or a reader may do wrong: every wait ends, nothing is believed, and the next question works.
+//! Faults of the link and the reader: every wait is bounded, no invalid answer is accepted, and the next command works.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use id_reader::{CardFault, LinkFault, ReaderFault, Refusal};
 
 use crate::far_side::{FarSide, Fault, framed, reading, text};
 
-/// Longer than any single question may take.
+/// Upper bound for the time of any single command.
 const BOUND: Duration = Duration::from_secs(10);
 
 #[test]
-fn every_fault_of_an_answer_is_named_bounded_and_over_with_its_cause() {
+fn answer_faults_are_reported_in_time_and_recover() {
     let garbage: Vec<u8> = (0..2000_u32).map(|n| (n * 7 + 3) as u8).collect();
     let preambles = [0xAA, 0xAA, 0xAA, 0x96, 0x69].repeat(300);
     for (fault, expected) in [
@@ -26,28 +26,28 @@ fn every_fault_of_an_answer_is_named_bounded_and_over_with_its_cause() {
         (Fault::Length(i16::MAX), ReaderFault::Garbled),
         (Fault::Flood, ReaderFault::Garbled),
     ] {
-        let far = FarSide::new();
-        let mut reader = far.reader();
-        let begun = far.state().now();
-        far.state().fault = Some(fault.clone());
+        let scripted = FarSide::new();
+        let mut reader = scripted.reader();
+        let begun = scripted.state().now();
+        scripted.state().fault = Some(fault.clone());
         assert_eq!(reader.find(), Err(expected), "{fault:?}");
-        assert!(far.state().now() - begun < BOUND, "{fault:?}");
+        assert!(scripted.state().now() - begun < BOUND, "{fault:?}");
 
-        far.state().fault = None;
+        scripted.state().fault = None;
         assert_eq!(reader.find(), Ok(false), "{fault:?}");
     }
 }
 
 #[test]
-fn an_answer_that_was_garbled_once_is_asked_for_again() {
+fn command_is_repeated_after_a_garbled_answer() {
     for fault in [Fault::Checksum, Fault::Truncated(8), Fault::Length(2), Fault::Instead(vec![0xAA; 50])] {
-        let far = FarSide::new();
+        let scripted = FarSide::new();
         {
-            let mut state = far.state();
+            let mut state = scripted.state();
             (state.fault, state.fault_for) = (Some(fault), 1);
         }
-        assert_eq!(far.reader().find(), Ok(false));
-        assert_eq!(far.state().commands.len(), 2);
+        assert_eq!(scripted.reader().find(), Ok(false));
+        assert_eq!(scripted.state().commands.len(), 2);
     }
 }
 
@@ -57,63 +57,63 @@ fn noise_before_an_answer_is_skipped() {
         vec![0x00],
         vec![0xAA, 0xAA],
         vec![0xAA, 0xAA, 0xAA, 0x96, 0xFF],
-        // The beginnings of frames that never end, or whose end is the true answer.
+        // Beginnings of frames that never end, or that end inside the valid answer.
         vec![0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x05, 0x08],
         vec![0xAA, 0xAA, 0xAA, 0x96, 0x69, 0x00, 0x06],
         framed(&[0; 30])[..20].to_vec(),
     ] {
-        let far = FarSide::new();
-        far.lay(&text());
-        far.state().fault = Some(Fault::Before(noise.clone()));
-        assert_eq!(far.reader().find(), Ok(true), "{noise:02X?}");
-        assert!(far.reader().read().is_ok(), "{noise:02X?}");
+        let scripted = FarSide::new();
+        scripted.lay(&text());
+        scripted.state().fault = Some(Fault::Before(noise.clone()));
+        assert_eq!(scripted.reader().find(), Ok(true), "{noise:02X?}");
+        assert!(scripted.reader().read().is_ok(), "{noise:02X?}");
     }
 }
 
 #[test]
-fn a_slow_line_is_waited_for() {
-    let far = FarSide::new();
-    far.lay(&text());
+fn slow_line_is_read_completely() {
+    let scripted = FarSide::new();
+    scripted.lay(&text());
     // 9,600 bit/s.
-    far.state().fault = Some(Fault::Slow(1));
+    scripted.state().fault = Some(Fault::Slow(1));
 
-    assert_eq!(far.reader().find(), Ok(true));
-    assert!(far.reader().read().is_ok());
+    assert_eq!(scripted.reader().find(), Ok(true));
+    assert!(scripted.reader().read().is_ok());
 }
 
 #[test]
-fn a_reader_that_fails_while_it_reads_is_not_taken_for_a_bad_card() {
+fn reader_fault_during_reading_is_not_a_card_fault() {
     for (fault, expected) in [
         (Fault::Silent, ReaderFault::Mute),
         (Fault::Unplugged, ReaderFault::Link(LinkFault::Gone)),
         (Fault::Checksum, ReaderFault::Garbled),
     ] {
-        let far = FarSide::new();
-        far.lay(&text());
-        far.state().fault = Some(fault);
-        assert!(far.reader().read().err() == Some(CardFault::Reader(expected)));
+        let scripted = FarSide::new();
+        scripted.lay(&text());
+        scripted.state().fault = Some(fault);
+        assert!(scripted.reader().read().err() == Some(CardFault::Reader(expected)));
     }
 }
 
 #[test]
-fn a_reading_that_is_cut_or_of_another_length_is_no_card() {
-    let whole = reading(&text());
-    for body in [&whole[..whole.len() - 1], &whole[..300], &[&whole[..], &[0]].concat()] {
-        let far = FarSide::new();
-        far.lay(&text());
-        far.state().answers([0x30, 1], body);
-        assert!(matches!(far.reader().read().err(), Some(CardFault::Reader(ReaderFault::OutOfTurn(_)))));
+fn card_answer_of_wrong_length_is_rejected() {
+    let complete = reading(&text());
+    for body in [&complete[..complete.len() - 1], &complete[..300], &[&complete[..], &[0]].concat()] {
+        let scripted = FarSide::new();
+        scripted.lay(&text());
+        scripted.state().answers([0x30, 1], body);
+        assert!(matches!(scripted.reader().read().err(), Some(CardFault::Reader(ReaderFault::OutOfTurn(_)))));
     }
 }
 
 #[test]
-fn a_card_lifted_in_mid_reading_ends_the_reading() {
-    let far = FarSide::new();
-    far.lay(&text());
+fn card_lifted_during_reading_is_unreadable() {
+    let scripted = FarSide::new();
+    scripted.lay(&text());
     {
-        let mut state = far.state();
+        let mut state = scripted.state();
         state.answers([0x30, 1], &[0, 0, 0x41]);
         state.answers_in_turn([0x20, 1], &[&[0, 0, 0x80]]);
     }
-    assert!(far.reader().read().err() == Some(CardFault::Card(Refusal::Unreadable)));
+    assert!(scripted.reader().read().err() == Some(CardFault::Card(Refusal::Unreadable)));
 }

@@ -1,4 +1,4 @@
-//! The whole driver over a scripted line: what is asked, what is made of the answers, and of their absence.
+//! Tests of the complete driver over a scripted link: the commands, the handling of answers, and time-outs.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod far_side;

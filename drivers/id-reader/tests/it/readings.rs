@@ -1,16 +1,16 @@
-//! Cards that are read, and cards that are not.
+//! Reading of cards, and refusal of cards.
 
 use id_reader::{CardFault, IdCard, ReaderFault, Refusal, Status};
 
 use crate::far_side::{FarSide, framed, photo, reading, text};
 
 #[test]
-fn a_card_is_found_selected_and_read_once() {
-    let far = FarSide::new();
-    let mut reader = far.reader();
+fn card_is_found_selected_and_read_once() {
+    let scripted = FarSide::new();
+    let mut reader = scripted.reader();
     assert_eq!(reader.find(), Ok(false));
 
-    far.lay(&text());
+    scripted.lay(&text());
     assert_eq!(reader.find(), Ok(true));
     let reading = reader.read().ok().unwrap();
 
@@ -18,60 +18,60 @@ fn a_card_is_found_selected_and_read_once() {
     assert_eq!((card.name.as_str(), card.number.as_str()), ("张三丰", "500103199003070017"));
     assert_eq!(*reading.photo, photo());
     assert!(reading.fingerprints.is_empty());
-    assert_eq!(far.state().commands, [[0x20, 1], [0x20, 1], [0x20, 2], [0x30, 1]]);
+    assert_eq!(scripted.state().commands, [[0x20, 1], [0x20, 1], [0x20, 2], [0x30, 1]]);
 }
 
 #[test]
-fn fingerprints_come_when_they_are_asked_for() {
-    let far = FarSide::new();
-    far.lay(&text());
+fn fingerprints_are_read_on_request() {
+    let scripted = FarSide::new();
+    scripted.lay(&text());
     let answer = [&[0, 0, 0x90, 1, 0, 4, 0, 2, 0], text().as_slice(), &photo(), &[0x77; 512]].concat();
-    far.state().answers([0x30, 0x10], &answer);
+    scripted.state().answers([0x30, 0x10], &answer);
 
-    assert_eq!(far.reader().read_with_fingerprints().ok().unwrap().fingerprints.as_slice(), [0x77; 512]);
+    assert_eq!(scripted.reader().read_with_fingerprints().ok().unwrap().fingerprints.as_slice(), [0x77; 512]);
 }
 
 #[test]
-fn an_address_that_was_added_later_is_read_or_is_not_there() {
-    let far = FarSide::new();
-    far.state().answers([0x30, 0x03], &[0, 0, 0x91]);
-    assert_eq!(far.reader().new_address(), Ok(None));
+fn added_address_is_read_or_absent() {
+    let scripted = FarSide::new();
+    scripted.state().answers([0x30, 0x03], &[0, 0, 0x91]);
+    assert_eq!(scripted.reader().new_address(), Ok(None));
 
     let words: Vec<u8> = "重庆市渝北区龙溪街道".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let mut answer = [&[0, 0, 0x90], words.as_slice()].concat();
     answer.resize(3 + 70, 0);
-    far.state().answers([0x30, 0x03], &answer);
-    assert_eq!(far.reader().new_address().unwrap().unwrap().as_str(), "重庆市渝北区龙溪街道");
+    scripted.state().answers([0x30, 0x03], &answer);
+    assert_eq!(scripted.reader().new_address().unwrap().unwrap().as_str(), "重庆市渝北区龙溪街道");
 }
 
 #[test]
-fn the_module_tells_its_state_and_its_number() {
-    let far = FarSide::new();
-    let mut reader = far.reader();
+fn sam_status_number_and_reset_are_reported() {
+    let scripted = FarSide::new();
+    let mut reader = scripted.reader();
     assert_eq!(reader.sam_status(), Ok(()));
-    far.state().answers([0x12, 0xFF], &[&[0, 0, 0x90][..], &[1; 16]].concat());
+    scripted.state().answers([0x12, 0xFF], &[&[0, 0, 0x90][..], &[1; 16]].concat());
     assert_eq!(reader.sam_id().unwrap().0, [1; 16]);
-    far.state().answers([0x10, 0xFF], &[0, 0, 0x90]);
+    scripted.state().answers([0x10, 0xFF], &[0, 0, 0x90]);
     assert_eq!(reader.reset(), Ok(()));
 
     for (sw3, status) in [(0x60, Status::SelfTestFailed), (0x66, Status::NotAuthorised)] {
-        far.state().answers([0x11, 0xFF], &[0, 0, sw3]);
+        scripted.state().answers([0x11, 0xFF], &[0, 0, sw3]);
         assert_eq!(reader.sam_status(), Err(ReaderFault::Refused(status)));
     }
 }
 
 #[test]
-fn a_card_that_is_still_moving_is_read_at_a_later_attempt() {
-    let far = FarSide::new();
-    far.lay(&text());
-    far.state().answers_in_turn([0x30, 0x01], &[&[0, 0, 0x41], &reading(&text())]);
+fn failed_reading_is_repeated_after_finding_the_card() {
+    let scripted = FarSide::new();
+    scripted.lay(&text());
+    scripted.state().answers_in_turn([0x30, 0x01], &[&[0, 0, 0x41], &reading(&text())]);
 
-    assert!(far.reader().read().is_ok());
-    assert_eq!(far.state().commands, [[0x20, 2], [0x30, 1], [0x20, 1], [0x20, 2], [0x30, 1]]);
+    assert!(scripted.reader().read().is_ok());
+    assert_eq!(scripted.state().commands, [[0x20, 2], [0x30, 1], [0x20, 1], [0x20, 2], [0x30, 1]]);
 }
 
 #[test]
-fn each_refusal_has_its_reason_after_a_bounded_number_of_attempts() {
+fn refusals_have_a_reason_after_bounded_attempts() {
     for (command, body, expected, attempts) in [
         ([0x20, 2], [0, 0, 0x81], Refusal::Unreadable, 3),
         ([0x30, 1], [0, 0, 0x41], Refusal::Unreadable, 3),
@@ -81,48 +81,48 @@ fn each_refusal_has_its_reason_after_a_bounded_number_of_attempts() {
         ([0x20, 2], [0, 0, 0x40], Refusal::NotAnIdCard, 1),
         ([0x30, 1], [0x6A, 0x82, 0x00], Refusal::Unreadable, 3),
     ] {
-        let far = FarSide::new();
-        far.lay(&text());
-        far.state().answers(command, &body);
+        let scripted = FarSide::new();
+        scripted.lay(&text());
+        scripted.state().answers(command, &body);
 
-        assert!(far.reader().read().err() == Some(CardFault::Card(expected)), "{body:02X?}");
-        let sent = far.state().commands.iter().filter(|sent| **sent == command).count();
+        assert!(scripted.reader().read().err() == Some(CardFault::Card(expected)), "{body:02X?}");
+        let sent = scripted.state().commands.iter().filter(|sent| **sent == command).count();
         assert_eq!(sent, attempts, "{body:02X?}");
     }
 }
 
 #[test]
-fn a_card_that_was_lifted_is_not_tried_again() {
-    let far = FarSide::new();
-    far.lay(&text());
-    far.state().answers([0x30, 1], &[0, 0, 0x41]);
-    far.state().answers([0x20, 1], &[0, 0, 0x80]);
+fn lifted_card_is_not_read_again() {
+    let scripted = FarSide::new();
+    scripted.lay(&text());
+    scripted.state().answers([0x30, 1], &[0, 0, 0x41]);
+    scripted.state().answers([0x20, 1], &[0, 0, 0x80]);
 
-    assert!(far.reader().read().err() == Some(CardFault::Card(Refusal::Unreadable)));
-    assert_eq!(far.state().commands, [[0x20, 2], [0x30, 1], [0x20, 1]]);
+    assert!(scripted.reader().read().err() == Some(CardFault::Card(Refusal::Unreadable)));
+    assert_eq!(scripted.state().commands, [[0x20, 2], [0x30, 1], [0x20, 1]]);
 }
 
 #[test]
-fn a_text_that_makes_no_sense_and_an_unknown_kind_are_told_apart() {
+fn invalid_text_and_unknown_kind_are_distinguished() {
     let mut wrong_check = text();
     wrong_check[122 + 34] ^= 1;
     let mut unknown_kind = text();
     unknown_kind[248] = b'K';
     for (text, expected) in [(wrong_check, Refusal::Garbage), (unknown_kind, Refusal::NotAnIdCard)] {
-        let far = FarSide::new();
-        far.lay(&text);
-        assert!(far.reader().read().err() == Some(CardFault::Card(expected)));
+        let scripted = FarSide::new();
+        scripted.lay(&text);
+        assert!(scripted.reader().read().err() == Some(CardFault::Card(expected)));
     }
 }
 
 #[test]
-fn an_answer_that_comes_late_is_not_taken_for_the_next() {
-    let far = FarSide::new();
-    far.lay(&text());
-    // It came before the next question: it is thrown away.
-    far.state().say(&framed(&[0, 0, 0x80]));
-    assert_eq!(far.reader().find(), Ok(true));
-    // It comes in place of the answer: its form gives it away.
-    far.state().answers([0x20, 0x01], &reading(&text()));
-    assert!(matches!(far.reader().find(), Err(ReaderFault::OutOfTurn(_))));
+fn late_answer_is_not_taken_for_the_next() {
+    let scripted = FarSide::new();
+    scripted.lay(&text());
+    // The answer arrives before the next command: it is discarded.
+    scripted.state().say(&framed(&[0, 0, 0x80]));
+    assert_eq!(scripted.reader().find(), Ok(true));
+    // The answer arrives in place of the expected one: its form does not match.
+    scripted.state().answers([0x20, 0x01], &reading(&text()));
+    assert!(matches!(scripted.reader().find(), Err(ReaderFault::OutOfTurn(_))));
 }
