@@ -1,4 +1,5 @@
-//! How a visit begins: a card or an ID card is read or a code accepted, and the platform says who it is.
+//! Identification: a visit begins when a card or an ID card is read or a code is accepted, and the platform identifies
+//! the resident.
 
 use contract::{
     CardAuthRequest, CardChallenge, CardEvidence, CloseReason, Entry, Evidence, IdentifyRequest, Presented,
@@ -49,7 +50,7 @@ impl Kiosk {
             CardEvent::Read { .. } => self.gate_refused(turn, Refusal::CardExpired),
             CardEvent::Refused(refusal) => self.gate_refused(turn, refusal_of_card(refusal)),
             CardEvent::NeedsAuthority(card) => self.gate_authority(turn, card),
-            // A gate has no view for the staff: it is minded from the kiosk beside it.
+            // A gate has no staff view: staff use the kiosk beside it.
             CardEvent::Staff(_) => self.gate_refused(turn, Refusal::CardForeign),
             CardEvent::Inserted | CardEvent::Removed => {}
         }
@@ -74,7 +75,7 @@ impl Kiosk {
         }
     }
 
-    /// The card that is being read waits until somebody vouches for it.
+    /// Requests the authentication of the card that is being read; reading waits for it.
     fn ask_authority(&mut self, turn: &mut Turn, card: CardChallenge) {
         let Some(visit) = self.visit.as_ref().filter(|visit| visit.way == Way::Card) else { return };
         if !matches!(visit.task, Task::Reading { authority: None, .. }) {
@@ -87,14 +88,14 @@ impl Kiosk {
         }
     }
 
-    /// What the platform says of the card that waits: the reading goes on.
+    /// Handles the platform's answer about the waiting card: the reading continues.
     fn on_authority(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
         let answer = match answer {
             Ok(Answer::CardAuthority(answer)) => Some(answer),
             Ok(Answer::Identified(_) | Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_)) => {
                 return self.refuse(turn, Refusal::Nonsense);
             }
-            // Nobody here vouches for such cards: it is worth what a card is worth that was only read.
+            // The platform does not authenticate this kind of card: it counts as a card that was only read.
             Err(Failure::Problem(ProblemCode::NotOffered)) => None,
             Err(failure) => return self.refuse(turn, refusal_of(failure)),
         };
@@ -105,10 +106,10 @@ impl Kiosk {
         }
     }
 
-    /// An ID card begins a visit where none is; laid down within one, it is not looked at.
+    /// Handles an event of the ID card reader. An ID card begins a visit; during a visit it is ignored.
     pub(crate) fn on_id_card(&mut self, turn: &mut Turn, event: IdCardEvent) {
         if self.setup.gate.is_some() {
-            // A gate has no visits to begin.
+            // A gate has no visits.
             return;
         }
         match event {
@@ -157,7 +158,7 @@ impl Kiosk {
         }
     }
 
-    /// A card of this kind is being read, and nothing else is.
+    /// True while a visit of this identification method is reading its card.
     pub(crate) fn reading(&self, way: Way) -> bool {
         let visit = self.visit.as_ref().filter(|visit| visit.way == way);
         visit.is_some_and(|visit| matches!(visit.task, Task::Reading { .. }))
@@ -166,7 +167,7 @@ impl Kiosk {
     pub(crate) fn identify(&mut self, turn: &mut Turn, presented: Presented) {
         let Some(visit) = &self.visit else { return };
         if let Some((Some(ticket), _)) = visit.pending() {
-            // The card did not wait for its authority.
+            // The card was read without waiting for its authentication.
             turn.out.effect(crate::Effect::Cancel(ticket));
         }
         let visit = visit.id;
@@ -176,7 +177,7 @@ impl Kiosk {
         }
     }
 
-    /// The outcome of work, if it is work that this visit still waits for.
+    /// Handles the outcome of work, if its ticket is the one that this visit waits for.
     pub(crate) fn on_answer(&mut self, turn: &mut Turn, ticket: Ticket, answer: Result<Answer, Failure>) {
         if self.setup.gate.is_some() {
             return self.gate_answer(turn, ticket, answer);
@@ -195,7 +196,7 @@ impl Kiosk {
         }
     }
 
-    /// The kiosk has waited long enough for its own work.
+    /// Handles the deadline of pending work: cancels the work, or refuses a card whose reading took too long.
     pub(crate) fn on_late(&mut self, turn: &mut Turn) {
         let Some((ticket, _)) = self.visit.as_ref().and_then(|visit| visit.pending()) else { return };
         match ticket {
@@ -214,14 +215,14 @@ impl Kiosk {
             Ok(Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_) | Answer::CardAuthority(_)) => {
                 return self.refuse(turn, Refusal::Nonsense);
             }
-            // The link went this moment: a code that the kiosk verified by itself is worth what it is worth.
+            // The link was lost during the request: fall back to the code that the kiosk verified itself.
             Err(Failure::Unreachable) if self.recognise(turn) => return,
             Err(failure) => return self.refuse(turn, refusal_of(failure)),
         };
         let Some(visit) = &mut self.visit else { return };
         let (resident, evidence, level) = (identified.resident, identified.evidence, identified.level);
         let evidence = as_seen(evidence, visit.authenticated);
-        // The platform's word, but never more than that evidence can give (I5).
+        // The platform's level, limited to what this evidence can prove (I5).
         let level = level.min(evidence.most());
         turn.out.record(Entry::Identified { visit: visit.id, resident, way: visit.way, evidence, level });
         visit.recorded = true;
@@ -236,7 +237,7 @@ impl Kiosk {
         visit.task = Task::Menu { declined: false };
     }
 
-    /// Ends a visit that cannot begin or go on, and says why.
+    /// Ends a visit that cannot begin or continue, and shows why.
     pub(crate) fn refuse(&mut self, turn: &mut Turn, refusal: Refusal) {
         let (lang, theme) =
             self.visit.as_ref().map_or((Lang::Zh, view::Theme::Standard), |visit| (visit.lang, visit.theme));
@@ -247,13 +248,13 @@ impl Kiosk {
     }
 }
 
-/// The platform's word for what a card proved: never more than this kiosk saw it prove.
+/// The evidence that the platform reports for a card, limited to what this kiosk observed.
 pub(crate) const fn as_seen(evidence: Evidence, authenticated: bool) -> Evidence {
     let proved = matches!(evidence, Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin);
     if proved && !authenticated { Evidence::CardRead } else { evidence }
 }
 
-/// What a failure means for a visit that cannot go on.
+/// The refusal that corresponds to a failure, for a visit that cannot continue.
 pub(crate) const fn refusal_of(failure: Failure) -> Refusal {
     match failure {
         Failure::Unreachable | Failure::Device => Refusal::NoLink,

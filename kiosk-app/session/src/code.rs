@@ -1,5 +1,5 @@
-//! 验码: what a code is worth. The kiosk judges signed codes by itself, with a link and without one; a token means
-//! nothing without the platform.
+//! Verification of resident codes (验码). The kiosk verifies signed codes itself, with a link and without one; an online
+//! token can be judged only by the platform.
 
 use contract::{CodeHolder, CodeRules, Entry, Evidence, Presented, Pseudonym, UnixMs, VisitId, Way, sm3};
 use resident_code::{Code, UnixSeconds, Window};
@@ -9,18 +9,18 @@ use crate::closing::{Closing, LastWords, Refusal};
 use crate::kiosk::{Kiosk, MARK_LIFE_MS, Turn};
 use crate::visit::{Person, Task};
 
-/// A code that the kiosk verified by itself.
+/// A signed code that the kiosk verified itself.
 #[derive(Clone, Copy)]
 pub(crate) struct Verified {
     pub(crate) holder: CodeHolder,
-    /// When it was shown; none for a printed one.
+    /// Time step in which the code was shown; none for a paper code.
     pub(crate) slot: Option<u16>,
     pub(crate) evidence: Evidence,
-    /// Until when the same holder and slot are refused.
+    /// Until when the same holder and time step are refused.
     until: UnixMs,
 }
 
-/// A code that was judged.
+/// A code that was parsed and validated, and not yet consumed.
 pub(crate) struct Seen {
     text: String,
     code: Code,
@@ -28,7 +28,7 @@ pub(crate) struct Seen {
     pub(crate) verified: Option<Verified>,
 }
 
-/// A code that was accepted, and is marked and recorded.
+/// A code that was consumed: its used-code record is stored and recorded.
 pub(crate) struct Accepted {
     pub(crate) visit: VisitId,
     pub(crate) text: String,
@@ -36,7 +36,7 @@ pub(crate) struct Accepted {
     pub(crate) verified: Option<Verified>,
 }
 
-/// What codes are judged by, now.
+/// Rules and current time by which codes are judged.
 pub(crate) struct Judge<'a> {
     pub(crate) rules: &'a CodeRules,
     pub(crate) now: UnixMs,
@@ -53,7 +53,8 @@ impl Judge<'_> {
 }
 
 impl Kiosk {
-    /// A code is looked at only by somebody who stands there without a visit, or whose phone was asked.
+    /// Handles a scanned code. A code is accepted only without a visit and without a card in the slot, or as the answer to
+    /// a challenge; otherwise it is ignored.
     pub(crate) fn on_code(&mut self, turn: &mut Turn, code: &[u8]) {
         if self.setup.gate.is_some() {
             return self.gate_code(turn, code);
@@ -72,7 +73,7 @@ impl Kiosk {
         }
     }
 
-    /// Judges a code. Nothing is remembered yet.
+    /// Parses and validates a code. Does not consume it.
     pub(crate) fn look(&self, code: &[u8]) -> Result<Seen, Refusal> {
         let text = std::str::from_utf8(code).map_err(|_| Refusal::CodeForeign)?.trim();
         let code = Code::parse(text).map_err(refusal_of_code)?;
@@ -80,7 +81,7 @@ impl Kiosk {
         Ok(Seen { text: text.to_owned(), code, verified })
     }
 
-    /// Remembers a code's mark and records it: both must be before anybody's level rises.
+    /// Consumes a code: stores its used-code record and records the acceptance. Both must precede any rise of a level.
     pub(crate) fn take(&mut self, turn: &mut Turn, seen: Seen) -> Result<Accepted, Refusal> {
         let Seen { text, code, verified } = seen;
         let visit = VisitId::from_entropy(turn.draw.next());
@@ -100,13 +101,13 @@ impl Kiosk {
         Ok(Accepted { visit, text, verified })
     }
 
-    /// What the kiosk can say of a code by itself; none when the platform must be asked and can be.
+    /// Verifies a code on the kiosk; none when the platform must judge the code and is reachable.
     fn verify(&self, code: &Code) -> Result<Option<Verified>, Refusal> {
         if matches!(code, Code::Answer(_)) {
-            // An answer to a challenge that was here and is gone.
+            // An answer to an earlier challenge, which is no longer valid.
             return Err(Refusal::CodeExpired);
         }
-        // An online token means nothing without the platform, and is not spent.
+        // Only the platform can judge an online token. Without a link the token is not consumed.
         let judge = match (code, self.judge()) {
             (Code::Online(_), _) => return if self.online { Ok(None) } else { Err(Refusal::NoLink) },
             (_, Ok(judge)) => judge,
@@ -133,19 +134,19 @@ impl Kiosk {
         match verified {
             Ok(verified) if self.codes.is_revoked(verified.holder) => Err(Refusal::CodeRevoked),
             Ok(verified) => Ok(Some(verified)),
-            // The platform may know a key that has not come here yet.
+            // The platform may know an issuer key that this kiosk has not received yet.
             Err(resident_code::Refusal::Key(_)) if self.online => Ok(None),
             Err(refusal) => Err(refusal_of_code(refusal)),
         }
     }
 
-    /// What signed codes are judged by, or why they cannot be.
+    /// The policy by which signed codes are judged, or why they cannot be judged.
     pub(crate) fn judge(&self) -> Result<Judge<'_>, Refusal> {
         let (rules, now) = self.judging_time()?;
         if self.codes.holds(now) { Ok(Judge { rules, now }) } else { Err(Refusal::CodeNeedsLink) }
     }
 
-    /// The time by which codes and cards are judged, and by what rules; or why the kiosk judges none.
+    /// The rules and the trusted time by which codes and cards are judged, or why the kiosk cannot judge any.
     pub(crate) fn judging_time(&self) -> Result<(&CodeRules, UnixMs), Refusal> {
         let rules = self.setup.codes.as_ref().ok_or(Refusal::CodeNeedsLink)?;
         let limit = u64::from(rules.unsynced_hours) * 3_600_000;
@@ -169,7 +170,7 @@ impl Kiosk {
         }
     }
 
-    /// Recognises the holder of a code that the kiosk verified, without the platform: nobody's name, level 1.
+    /// Identifies the holder of a code that the kiosk verified, without the platform: no name, level 1.
     /// False when the visit has no such code.
     pub(crate) fn recognise(&mut self, turn: &mut Turn) -> bool {
         let Some(visit) = &mut self.visit else { return false };
@@ -189,7 +190,7 @@ impl Kiosk {
     }
 }
 
-/// The mark of a code that only the platform can judge: SM3 of its bytes.
+/// Key of the used-code record of a code that only the platform can judge: SM3 of its bytes, in hexadecimal.
 fn mark_of(code: &Code) -> String {
     let hash = match code {
         Code::Online(token) => sm3(&[&token.to_bytes()]),

@@ -1,4 +1,4 @@
-//! The whole kiosk: its state, the dispatch of events, its deadlines.
+//! The root of the state machine: its state, the dispatch of events, its deadlines.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,36 +21,37 @@ use crate::staff::Staff;
 use crate::trust::CodeTrust;
 use crate::visit::{StepState, Task, Visit};
 
-/// The mark of an online code is kept this long: far beyond its life.
+/// The used-code record of an online token is kept this long, far beyond the validity of the token.
 pub(crate) const MARK_LIFE_MS: u64 = 3_600_000;
-/// Most marks kept. A queue of residents shows a few codes a minute.
+/// Limit of used-code records kept. A queue of residents shows a few codes per minute.
 const MARKS_MAX: usize = 4096;
-/// The answer to a call for help is shown this long.
+/// The confirmation of a call for help is shown this long.
 pub(crate) const HELP_SHOWN_MS: u64 = 10_000;
 
-/// 自助终端: the whole kiosk. What must die with the resident hangs under `visit`; what must not, does not.
+/// The state machine of one kiosk (自助终端). State that must end with the visit is stored under `visit`, all other state
+/// beside it.
 pub struct Kiosk {
     pub(crate) setup: Arc<Setup>,
     pub(crate) catalogue: Catalogue,
     pub(crate) devices: Devices,
     pub(crate) online: bool,
-    /// The log has no room for new money.
+    /// The journal has crossed its high-water mark: no new order is created.
     pub(crate) money_off: bool,
-    /// Codes accepted here, so that each is accepted once; each with the time until which it is remembered.
+    /// Used-code records: codes accepted here, so that each is accepted once, with the time until which it is kept.
     pub(crate) marks: BTreeMap<String, UnixMs>,
-    /// Whose codes are accepted without asking the platform.
+    /// Issuer keys and revocations, by which codes and cards are judged without the platform.
     pub(crate) codes: Arc<CodeTrust>,
     pub(crate) clock: Clock,
-    /// Of use at a gate only.
+    /// Used only if this kiosk is a gate.
     pub(crate) gate: Gate,
-    /// Open orders, of this or of earlier visits.
+    /// Unsettled orders, of this or of earlier visits.
     pub(crate) payments: BTreeMap<OrderId, Payment>,
-    /// Receipts promised and not yet done with.
+    /// Print jobs that were issued and not yet finished.
     pub(crate) papers: BTreeMap<ReceiptId, Paper>,
     pub(crate) visit: Option<Visit>,
-    /// Somebody of the staff is there, and then nobody else.
+    /// Set while a staff card is signed in; no visit can begin meanwhile.
     pub(crate) staff: Option<Staff>,
-    /// Anonymous last words, bounded in time.
+    /// Anonymous notice after a visit, bounded in time.
     pub(crate) closing: Option<Closing>,
     pub(crate) lobby: Lobby,
     pub(crate) now: Now,
@@ -59,7 +60,7 @@ pub struct Kiosk {
     place: Place,
 }
 
-/// What can be offered now.
+/// Health of the devices, and whether a card is inserted.
 #[derive(Default)]
 pub(crate) struct Devices {
     pub(crate) card_reader: Health,
@@ -67,11 +68,11 @@ pub(crate) struct Devices {
     pub(crate) id_reader: Health,
     pub(crate) printer: Health,
     pub(crate) sheet_printer: Health,
-    /// A card lies in the slot.
+    /// A card is in the card slot.
     pub(crate) card_in: bool,
 }
 
-/// What a resident set before the visit, and what is said to nobody in particular.
+/// State of the idle screen (待机页): settings made before a visit, and hints that concern nobody in particular.
 #[derive(Default)]
 pub(crate) struct Lobby {
     pub(crate) lang: Lang,
@@ -79,11 +80,11 @@ pub(crate) struct Lobby {
     pub(crate) explain: Option<view::Way>,
     pub(crate) hint: Option<crate::event::CodeHint>,
     pub(crate) help_until: Option<Mono>,
-    /// When language, theme and notices go back to what a stranger expects.
+    /// When language, theme and hints are reset to their defaults.
     pub(crate) reset_at: Option<Mono>,
 }
 
-/// One turn of [`Kiosk::handle`]: its time, its entropy, and what comes of it.
+/// Context of one call of [`Kiosk::handle`]: its time, its entropy source, and the transition being built.
 pub(crate) struct Turn {
     pub(crate) now: Now,
     pub(crate) draw: Draw,
@@ -97,8 +98,9 @@ impl Turn {
 }
 
 impl Kiosk {
-    /// Takes up what the log left open. Every unsettled order is inquired, never charged again; what was
-    /// being printed is *unconfirmed*; what waited for paper can be fetched by its number.
+    /// Recovers the kiosk from the open work in the journal. Every unsettled order is inquired, never charged again; a
+    /// copy whose printing had started becomes *unconfirmed*; a receipt that was not started is abandoned as a print job
+    /// and can be fetched by its number.
     pub fn recover(setup: Arc<Setup>, catalogue: Catalogue, open: OpenWork, at: Now) -> (Self, Transition) {
         let mut kiosk = Self {
             setup,
@@ -140,8 +142,8 @@ impl Kiosk {
         (kiosk, turn.out)
     }
 
-    /// Takes one event in. Commit the transition before anything else is done with the kiosk; when that
-    /// fails, drop the kiosk and recover a new one from the log.
+    /// Handles one event. Commit the transition before anything else is done with the kiosk; when the commit
+    /// fails, drop the kiosk and recover a new one from the journal.
     pub fn handle(&mut self, input: Input) -> Transition {
         self.now = input.at;
         let mut turn = Turn::new(input.at, input.entropy);
@@ -175,12 +177,12 @@ impl Kiosk {
         turn.out
     }
 
-    /// The id of the present view.
+    /// The id of the current view.
     pub(crate) const fn view_id(&self) -> ViewId {
         self.view_id
     }
 
-    /// When the kiosk wants a [`Event::Tick`] at the latest. Ask again after every [`Kiosk::handle`].
+    /// When the kiosk needs an [`Event::Tick`] at the latest. Call again after every [`Kiosk::handle`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let minute = 60_000 - self.now.wall.0 % 60_000;
@@ -209,7 +211,7 @@ impl Kiosk {
         .min()
     }
 
-    /// The end of the visit for want of a touch, or the next second of the countdown to it.
+    /// The end of the visit by idle timeout, or the next second of the countdown to it.
     fn next_second(&self) -> Option<Mono> {
         let end = self.visit.as_ref()?.idle_until?;
         let left = end.0.saturating_sub(self.now.mono.0);
@@ -262,7 +264,7 @@ impl Kiosk {
         }
     }
 
-    /// Gives the resident time from now on, and takes the countdown away while the kiosk is at work.
+    /// Starts the idle timer when the resident can act, and stops it while work is pending.
     fn settle_attention(&mut self) {
         let until = |visit: &Visit, times: crate::Times, now: Mono| {
             let idle = match visit.theme {
@@ -281,7 +283,7 @@ impl Kiosk {
         }
     }
 
-    /// Somebody is there: the countdown begins anew.
+    /// Restarts the idle timer of the visit or of the idle screen.
     pub(crate) fn attend(&mut self) {
         match &mut self.visit {
             Some(visit) => visit.idle_until = None,
@@ -289,7 +291,7 @@ impl Kiosk {
         }
     }
 
-    /// Starts work of the visit; the ticket is how its answer is known.
+    /// Starts work of the visit. The ticket ties the answer to it.
     pub(crate) fn start(&mut self, turn: &mut Turn, work: Work) -> (Ticket, Mono) {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
@@ -298,7 +300,7 @@ impl Kiosk {
         (ticket, deadline)
     }
 
-    /// Ends the visit and wipes what it knew. Payments and prints under way go on as duties.
+    /// Ends the visit and wipes its data. Pending payments and print jobs continue as duties.
     pub(crate) fn end_visit(&mut self, turn: &mut Turn, reason: CloseReason) {
         let Some(visit) = self.visit.take() else { return };
         if let Some((Some(ticket), _)) = visit.pending() {
@@ -312,15 +314,15 @@ impl Kiosk {
         self.lobby = Lobby::default();
     }
 
-    /// What still has to be said when the visit is over: how its payment stands, and to take the card.
+    /// The notice to show after the visit: the state of its payment, or the request to take the card.
     fn last_words(&self, visit: &Visit) -> Option<Closing> {
         let times = self.setup.times;
         let words = visit.running().and_then(|running| self.unsaid(&running.state));
         let take_card = self.devices.card_in.then_some(LastWords::TakeCard);
-        // An ID card lies on its reader and is easily forgotten.
+        // An ID card stays on its reader and is easily forgotten.
         let lies = visit.way == Way::IdCard && visit.person.is_some();
         let words = words.or(take_card).or(lies.then_some(LastWords::TakeIdCard))?;
-        // Taking the card ends the words about it; nothing else does.
+        // Only the removal of the card ends the notice about it.
         let until = match words {
             LastWords::TakeCard => None,
             LastWords::TakeIdCard => Some(self.now.mono.plus_ms(times.notice_ms)),
@@ -331,7 +333,7 @@ impl Kiosk {
         Some(Closing { words, lang: visit.lang, theme: visit.theme, until })
     }
 
-    /// What the resident has not seen yet: the outcome of a payment or its paper, or of a change of PIN.
+    /// The outcome that the resident has not seen yet: of a payment, of the print of its receipt, or of a change of PIN.
     fn unsaid(&self, state: &StepState) -> Option<LastWords> {
         if let StepState::PinChanging { .. } = state {
             return Some(LastWords::PinUnclear);
@@ -355,8 +357,8 @@ impl Kiosk {
             Device::CardReader => {
                 self.devices.card_reader = health;
                 if health != Health::Ready && self.devices.card_in {
-                    // A reader that is gone holds no card: the visit must not outlive it. Whoever waits for a
-                    // reading still has the card in the slot, and is told to take it.
+                    // Without the reader, the removal of the card cannot be detected: the visit must end. While the card
+                    // is being read, it is still in the slot, and the resident is asked to take it.
                     let reading = self.reading(Way::Card);
                     self.devices.card_in = false;
                     if reading {
@@ -373,7 +375,7 @@ impl Kiosk {
                     self.refuse(turn, Refusal::IdCardUnread);
                 }
             }
-            // The sign on the screen says all that a gate's light does: nobody is stopped for want of it.
+            // The sign on the screen shows the same as a gate's light: the gate works without the light.
             Device::Signal => {}
             Device::Printer => {
                 let before = std::mem::replace(&mut self.devices.printer, health);
@@ -386,14 +388,14 @@ impl Kiosk {
         }
     }
 
-    /// A printer that is back takes up what waits.
+    /// A printer that became ready prints the next waiting job.
     fn on_printer(&mut self, turn: &mut Turn, before: Health, now: Health) {
         if now == Health::Ready && before != Health::Ready {
             self.print_waiting(turn);
         }
     }
 
-    /// The card left the slot, or the slot left.
+    /// The card was removed, or the reader was lost.
     pub(crate) fn card_gone(&mut self, turn: &mut Turn) {
         self.devices.card_in = false;
         self.end_staff();
@@ -406,7 +408,7 @@ impl Kiosk {
 
     fn on_log_nearly_full(&mut self, turn: &mut Turn, full: bool) {
         if full && !self.money_off {
-            // Nobody may ever touch *help*, and staff must come all the same.
+            // Staff must come even if nobody touches *help*.
             turn.out.record(Entry::HelpCalled { visit: None });
         }
         self.money_off = full;
@@ -420,8 +422,8 @@ impl Kiosk {
         self.catalogue = catalogue;
     }
 
-    /// Remembers a code's mark; false when it was accepted here before, or when no more can be remembered: a mark
-    /// is never forgotten to make room for another.
+    /// Stores a used-code record. False when the code was accepted here before, or when the limit is reached: a record
+    /// is never dropped to make room for another.
     pub(crate) fn mark(&mut self, mark: &str, until: UnixMs) -> bool {
         let now = self.best_time();
         self.marks.retain(|_, end| *end > now);
@@ -432,12 +434,12 @@ impl Kiosk {
         true
     }
 
-    /// The platform's time as far as it was heard, or the kiosk's own.
+    /// The platform's time as far as it is known, or else the kiosk's own.
     pub(crate) fn best_time(&self) -> UnixMs {
         self.clock.best(self.now)
     }
 
-    /// Recorded where codes are judged by it.
+    /// Synchronises the clock. The synchronisation is recorded only where codes are judged by the clock.
     fn on_clock(&mut self, turn: &mut Turn, offset_ms: i64) {
         let heard = self.clock.hear(turn.now, offset_ms);
         if let Some(platform) = heard
@@ -447,12 +449,12 @@ impl Kiosk {
         }
     }
 
-    /// The papers that the resident who is here may still act on.
+    /// State of the print job of this receipt; none when it has no unfinished print job.
     pub(crate) fn paper_of(&self, receipt: ReceiptId) -> Option<&PaperState> {
         self.papers.get(&receipt).map(|paper| &paper.state)
     }
 
-    /// A visit that nobody identified yet.
+    /// A visit without an identified resident.
     pub(crate) fn open_visit(&self, id: VisitId, way: Way, task: Task) -> Visit {
         Visit {
             id,
