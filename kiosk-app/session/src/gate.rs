@@ -1,5 +1,5 @@
-//! 闸口: verifies in a blink, all day, with a link and without one. No visit, no touch: one big sign, and back to
-//! waiting by itself.
+//! Gate mode: verifies codes and cards of people passing through, with a link and without one. No visit and no touch: one
+//! large sign shows the verdict and clears automatically.
 
 use std::collections::BTreeMap;
 
@@ -16,39 +16,39 @@ use crate::effect::{Effect, Ticket, Work};
 use crate::event::{Answer, Failure, Mono};
 use crate::kiosk::{Kiosk, Turn};
 
-/// Whoever was let through still holds the phone to the window for a moment: that is no second attempt.
+/// Within this time, a code of the resident who was just admitted is ignored: the phone is still in front of the reader.
 const STILL_THERE_MS: u64 = 10_000;
-/// A queue stands behind whoever is asked about: the platform gets this long.
+/// Limit of the wait for the platform's answer, since a queue waits at the gate.
 const ANSWER_MS: u64 = 3_000;
-/// Most people that are remembered; more than any gate lets through in its time.
+/// Limit of admissions kept; more than any gate admits within its anti-passback time.
 const ADMITTED_MAX: usize = 4096;
 
-/// What a gate knows.
+/// State of a gate (闸口).
 #[derive(Default)]
 pub(crate) struct Gate {
     pub(crate) sign: Option<Sign>,
     asking: Option<Asking>,
-    /// 防折返: until when each is not let through again.
+    /// Anti-passback (防折返): until when each is not admitted again.
     admitted: BTreeMap<Admitted, UnixMs>,
     last: Option<(Admitted, Mono)>,
-    /// Verdicts since the start. The second of two that look the same is a verdict, too.
+    /// Count of verdicts since the start, so that two equal verdicts in a row are distinct views.
     pub(crate) verdicts: u64,
 }
 
-/// The verdict that is shown.
+/// The sign on the screen: a verdict and when it clears.
 pub(crate) struct Sign {
     pub(crate) verdict: Verdict,
     until: Mono,
 }
 
-/// A verdict.
+/// Verdict of a gate on one code or card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Go,
     Stop(TextId),
 }
 
-/// The platform is being asked.
+/// A pending request to the platform.
 struct Asking {
     visit: VisitId,
     ticket: Ticket,
@@ -56,18 +56,18 @@ struct Asking {
     about: About,
 }
 
-/// What it is asked.
+/// What the pending request asks.
 #[derive(Clone, Copy)]
 enum About {
-    /// Who shows this code. A record names the visit, so its end must be recorded too.
+    /// Who the holder of this code is. A record names the visit, so its end must be recorded too.
     Code,
-    /// Whose card this is.
+    /// Who the holder of this card is.
     Card {
         card: Option<CardName>,
-        /// It proved to be its issuer's own.
+        /// The card was authenticated.
         authenticated: bool,
     },
-    /// To vouch for the card, which waits in its reader.
+    /// To authenticate the card, which waits in its reader.
     Authority,
 }
 
@@ -76,7 +76,7 @@ impl Gate {
         Self { admitted: admitted.into_iter().collect(), ..Self::default() }
     }
 
-    /// A card is being read or the platform is being asked.
+    /// True while a request to the platform is pending.
     pub(crate) const fn waits(&self) -> bool {
         self.asking.is_some()
     }
@@ -88,7 +88,7 @@ impl Gate {
 }
 
 impl Kiosk {
-    /// A code before a gate.
+    /// Handles a code that was scanned at a gate.
     pub(crate) fn gate_code(&mut self, turn: &mut Turn, code: &[u8]) {
         if self.gate.asking.is_some() {
             return;
@@ -111,7 +111,7 @@ impl Kiosk {
         }
     }
 
-    /// A card that has to prove itself, and no PSAM that it proves itself to.
+    /// Handles a card that needs authentication and has no PSAM to do it: the platform is asked.
     pub(crate) fn gate_authority(&mut self, turn: &mut Turn, card: CardChallenge) {
         if self.gate.asking.is_some() {
             return;
@@ -125,7 +125,7 @@ impl Kiosk {
         }
     }
 
-    /// A card that was tapped or put in.
+    /// Handles a card that was tapped or inserted at a gate.
     pub(crate) fn gate_card(&mut self, turn: &mut Turn, evidence: CardEvidence) {
         if self.gate.asking.is_some() {
             return;
@@ -139,8 +139,8 @@ impl Kiosk {
         }
     }
 
-    /// What a card is worth without the platform: it lets its holder through when it proved itself to the gate's own
-    /// PSAM and is not among those that are not in force.
+    /// Judges a card without the platform: its holder is admitted when the gate's own PSAM authenticated the card and the
+    /// card is not revoked.
     fn judge_card(&mut self, turn: &mut Turn, card: Option<CardName>, authenticated: bool) {
         // A card that was only read can be a copy.
         let (Some(card), true) = (card, authenticated) else {
@@ -171,7 +171,7 @@ impl Kiosk {
         self.gate.asking = Some(Asking { visit, ticket, deadline, about });
     }
 
-    /// What the platform says.
+    /// Handles the platform's answer to the pending request.
     pub(crate) fn gate_answer(&mut self, turn: &mut Turn, ticket: Ticket, answer: Result<Answer, Failure>) {
         if self.gate.asking.as_ref().is_none_or(|asking| asking.ticket != ticket) {
             return;
@@ -181,7 +181,7 @@ impl Kiosk {
             About::Authority => self.gate_vouched(turn, answer),
             About::Card { card, authenticated } => {
                 if let Err(Failure::Unreachable) = answer {
-                    // The link went this moment.
+                    // The link was lost during the request.
                     return self.judge_card(turn, card, authenticated);
                 }
                 self.gate_named(turn, visit, card.map(Admitted::Card), authenticated, answer);
@@ -193,7 +193,7 @@ impl Kiosk {
         }
     }
 
-    /// Who it is. The platform's name for the person goes no further than this.
+    /// Handles the platform's identification. The resident's name is dropped here.
     fn gate_named(
         &mut self,
         turn: &mut Turn,
@@ -214,8 +214,8 @@ impl Kiosk {
         }
     }
 
-    /// What the card has to answer. Whatever else the platform says of the card in person, the card is read on as what
-    /// it gives to anybody: who it is, is asked next.
+    /// Handles the platform's answer on card authentication. If the platform rejects this card, the gate shows stop. On
+    /// any other failure, the card is read without authentication, and its holder is identified next.
     fn gate_vouched(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
         let vouched = match answer {
             Ok(Answer::CardAuthority(answer)) => Some(answer),
@@ -232,7 +232,8 @@ impl Kiosk {
         self.start(turn, Work::Authenticate(vouched));
     }
 
-    /// `also`: what the same one is known by when the link goes, or was while there was none.
+    /// Admits the holder unless already admitted. `also`: second name of the same holder, by which it is known without a
+    /// link.
     fn admit(
         &mut self,
         turn: &mut Turn,
@@ -259,7 +260,7 @@ impl Kiosk {
         self.show_sign(turn, Verdict::Go);
     }
 
-    /// The phone of whoever was just let through: it draws its code anew every few seconds.
+    /// True for a code of the resident who was just admitted: the phone renews its code every few seconds.
     fn still_there(&self, seen: &Seen) -> bool {
         let (Some((last, at)), Some(verified)) = (self.gate.last, seen.verified) else { return false };
         last == Admitted::Holder(verified.holder) && self.now.mono.0.saturating_sub(at.0) < STILL_THERE_MS

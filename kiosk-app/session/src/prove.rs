@@ -185,8 +185,8 @@ impl Kiosk {
         }
     }
 
-    fn on_phone_proof(&mut self, turn: &mut Turn, heard: Result<(), Failure>) {
-        match heard {
+    fn on_phone_proof(&mut self, turn: &mut Turn, checked: Result<(), Failure>) {
+        match checked {
             Ok(()) => self.proven(turn, Evidence::ChallengeAnswered),
             Err(Failure::Problem(ProblemCode::ChallengeFailed)) => self.say_problem(TextId::ProveOtherPhone),
             Err(Failure::Problem(ProblemCode::CodeRevoked)) => self.say_problem(TextId::CodeRevoked),

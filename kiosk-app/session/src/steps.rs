@@ -1,4 +1,4 @@
-//! The service interpreter: one step of a document after the other.
+//! The service interpreter: executes the steps of a service document in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Kiosk {
         }
     }
 
-    /// Back to the menu; what the service fetched is wiped.
+    /// Returns to the menu; data fetched by the service is wiped.
     pub(crate) fn show_menu(&mut self, declined: bool) {
         if let Some(visit) = &mut self.visit {
             visit.task = Task::Menu { declined };
@@ -52,7 +52,7 @@ impl Kiosk {
         }
     }
 
-    /// Begins the step at which the service stands.
+    /// Starts the current step of the service.
     pub(crate) fn enter(&mut self, turn: &mut Turn) {
         let Some(visit) = &self.visit else { return };
         let Some(running) = visit.running() else { return };
@@ -89,7 +89,7 @@ impl Kiosk {
             Data::Rows(_) | Data::Chosen(_) => None,
         });
         let service = running.doc.id.clone();
-        // The platform does not know this visit: no tile of a service that asks it is open then.
+        // Without a visit key, the tile of a service that queries the platform is disabled.
         let Some(key) = person.key.clone() else { return self.show_menu(false) };
         let request = CallRequest { key, operation, consent, service };
         let (ticket, deadline) = self.start(turn, Work::Call(request));
@@ -98,7 +98,7 @@ impl Kiosk {
         }
     }
 
-    /// The answer to a query, or to a PIN that was checked or changed.
+    /// Handles the answer to a query, or to the verification or change of a PIN.
     pub(crate) fn on_step_answer(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
         let state = self.visit.as_ref().and_then(Visit::running).map(|running| &running.state);
         if let Some(StepState::PinCheck { method, .. }) = state {
@@ -161,7 +161,7 @@ impl Kiosk {
         self.next_step(turn);
     }
 
-    /// The resident agreed: recorded before anything is fetched (I4).
+    /// Handles the resident's consent: it is recorded before any data is fetched (I4).
     pub(crate) fn agree(&mut self, turn: &mut Turn) {
         let Some(visit) = &mut self.visit else { return };
         let (Some(person), Task::Service(running)) = (&visit.person, &mut visit.task) else { return };
@@ -172,7 +172,7 @@ impl Kiosk {
         };
         let consent = ConsentId::from_entropy(turn.draw.next());
         let lang = visit.lang;
-        // A consent to this visit only ends with the platform's visit, which lives a day at most.
+        // A consent for this visit only ends with the platform's visit, which lasts a day at most.
         let until = turn.now.wall.plus_ms(u64::from(days.max(1)) * DAY_MS);
         turn.out.record(Entry::Consented {
             consent,
@@ -198,7 +198,7 @@ impl Kiosk {
         self.show_menu(true);
     }
 
-    /// The chosen rows are taken over, if there are any.
+    /// Stores the chosen rows and continues; does nothing when none is chosen.
     pub(crate) fn take_choice(&mut self, turn: &mut Turn) {
         let Some(running) = self.running_mut() else { return };
         let Some(id) = running.step().map(|step| step.id().to_owned()) else { return };
@@ -211,7 +211,7 @@ impl Kiosk {
         self.next_step(turn);
     }
 
-    /// The ways to pay that work here and now.
+    /// The payment methods that are possible in this visit.
     pub(crate) fn methods(&self) -> Vec<Method> {
         let Some(visit) = &self.visit else { return Vec::new() };
         let Some(Step::Pay { methods, .. }) = visit.running().and_then(Running::step) else {
@@ -220,7 +220,7 @@ impl Kiosk {
         methods.iter().copied().filter(|method| method_works(*method, visit.way)).collect()
     }
 
-    /// What would be paid: the chosen rows as items, and their sum.
+    /// The items of the order to be created: the chosen rows, and their sum.
     pub(crate) fn order(&self) -> Option<(Vec<OrderItem>, Money)> {
         let visit = self.visit.as_ref()?;
         let running = visit.running()?;
@@ -247,7 +247,7 @@ impl Kiosk {
         Some((items, total))
     }
 
-    /// The resident agreed to the amount.
+    /// Handles the resident's confirmation of the amount.
     pub(crate) fn confirm(&mut self, turn: &mut Turn, at: usize) {
         match self.methods().get(at) {
             Some(Method::CardAccount) => self.ask_pin(turn, at, None),
@@ -259,7 +259,7 @@ impl Kiosk {
     fn pay(&mut self, turn: &mut Turn, method: Method) {
         match self.order() {
             Some((items, total)) => self.intend(turn, method, items, total),
-            // A sum beyond all limits, or rows that are no bills: nothing is charged.
+            // The sum is beyond the limits, or the rows are no bills: nothing is charged.
             None => self.set_state(StepState::QueryFailed(Failure::Nonsense)),
         }
     }
@@ -269,7 +269,7 @@ impl Kiosk {
         self.set_state(StepState::Pin { method, entry });
     }
 
-    /// Six digits are there: the card checks them.
+    /// Sends a complete PIN to the card for verification.
     pub(crate) fn check_pin(&mut self, turn: &mut Turn) {
         let Some(running) = self.running_mut() else { return };
         let StepState::Pin { method, entry } = &mut running.state else { return };
@@ -283,7 +283,7 @@ impl Kiosk {
         match said {
             Said::Yes => {
                 if let Some(person) = &mut visit.person {
-                    // A card that anybody could have made says yes to every PIN: its word raises nothing.
+                    // A forged card can accept every PIN: an unauthenticated card's answer does not raise the level.
                     let evidence = match person.evidence {
                         Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin => {
                             Evidence::AuthenticatedCardPin
@@ -297,7 +297,7 @@ impl Kiosk {
                         | Evidence::ChallengeAnswered => Evidence::CardPin,
                     };
                     person.evidence = evidence;
-                    // It agrees to a payment. To open more, the platform is told as well: see `crate::pin`.
+                    // This PIN confirms a payment. A step-up must also report the PIN to the platform: see `crate::pin`.
                     turn.out.record(Entry::EvidenceGiven { visit: visit.id, evidence, level: person.level });
                 }
                 if let Some(method) = self.methods().get(method).copied() {
@@ -310,7 +310,7 @@ impl Kiosk {
         }
     }
 
-    /// Prints what was shown. A payment's receipt is promised when it is settled, not here.
+    /// Prints the data that was shown. The receipt of a payment is issued when the order is settled, not here.
     fn print_record(&mut self, turn: &mut Turn) {
         let receipt = ReceiptId::from_entropy(turn.draw.next());
         let setup = Arc::clone(&self.setup);
@@ -328,8 +328,8 @@ impl Kiosk {
     }
 }
 
-/// What a row is called on a receipt and when it is confirmed: its first shown field that is no amount.
-/// What else a row shows (an address, say) stays on the screen.
+/// The name of a row on a receipt and in the confirmation: its first shown field that is not an amount.
+/// The other fields of a row (such as an address) appear on the screen only.
 fn named(row: &Row, show: &[String], declared: &contract::Answer, lang: view::Lang) -> Option<String> {
     labelled(row, show, declared, lang).find(|(_, kind, _)| *kind != FieldType::Money).map(|(.., name)| name)
 }

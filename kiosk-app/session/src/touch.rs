@@ -1,4 +1,4 @@
-//! What touches do. The view decides what can be touched; this decides what that means now.
+//! Touches. The view decides what can be touched; this module executes the intent in the current state.
 
 use contract::{CloseReason, Entry, Offline, Step};
 use view::{Intent, Lang, Theme};
@@ -78,8 +78,8 @@ impl Kiosk {
         *shown = until;
     }
 
-    /// An order is being charged: the few seconds in which a touch meant for something else must not
-    /// walk away from it.
+    /// True while an order is being charged: in these few seconds, a touch meant for something else must not leave the
+    /// payment.
     fn charging(&self) -> bool {
         let running = self.visit.as_ref().and_then(Visit::running);
         running.is_some_and(|running| matches!(running.state, StepState::Paying { slow: false, .. }))
@@ -100,7 +100,7 @@ impl Kiosk {
         }
     }
 
-    /// Nothing need be proven any more; what a phone might still show answers nothing.
+    /// Cancels the step-up; a later answer code is ignored.
     fn stop_proving(&mut self) {
         if self.proving().is_some_and(|proving| proving.check.is_none()) {
             self.show_menu(false);
@@ -201,7 +201,7 @@ impl Kiosk {
         }
     }
 
-    /// The primary action.
+    /// Handles the primary action of the view.
     fn go(&mut self, turn: &mut Turn) {
         if self.proving().is_some() {
             return self.go_on_with_pin(turn);
@@ -242,7 +242,7 @@ impl Kiosk {
         }
     }
 
-    /// The other action.
+    /// Handles the other action of the view.
     fn other(&mut self, turn: &mut Turn) {
         let Some(running) = self.running_mut() else { return };
         match running.state {
@@ -272,7 +272,7 @@ impl Kiosk {
     }
 }
 
-/// Whether a service is closed without the link. All are: a queued request needs a `submit` step and a
+/// True when a service needs the link. All services do: a queued request would need a `submit` step, and a
 /// cached answer the sealed cache, and the interpreter has neither.
 pub(crate) const fn needs_link(offline: Offline) -> bool {
     match offline {

@@ -1,4 +1,4 @@
-//! The welcome view.
+//! Content of the idle screen.
 
 use contract::Form;
 use view::{Banner, Body, Foot, Icon, Text, TextId, Tone, Verdict, Way, WayCard};
@@ -34,8 +34,8 @@ pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     }
 }
 
-/// Only what works now is offered. A card means nothing without the platform, nor does a code that the kiosk
-/// cannot judge by itself.
+/// Why an identification method is unavailable now; none when it is available. A card needs the platform, and so does a
+/// code that the kiosk cannot judge itself.
 fn broken(kiosk: &Kiosk, way: Way, health: Health) -> Option<Text> {
     match health {
         Health::Ready if kiosk.online || (way == Way::Code && kiosk.judge().is_ok()) => None,
@@ -83,7 +83,8 @@ fn banners(kiosk: &Kiosk) -> Vec<Banner> {
     banners
 }
 
-/// Nothing can be printed: said before anybody chooses what ends on paper, and to the staff, what to do about it.
+/// Banner for a fault of the receipt printer: shown before a resident chooses a service that prints, with the remedy for
+/// staff.
 pub(super) fn printer_off(kiosk: &Kiosk) -> Option<Banner> {
     let (title, detail) = match kiosk.devices.printer {
         Health::Ready | Health::Unknown => return None,
@@ -97,7 +98,8 @@ pub(super) fn printer_off(kiosk: &Kiosk) -> Option<Banner> {
     Some(Banner { tone: Tone::Wait, icon: Icon::TriangleAlert, title, detail })
 }
 
-/// No sheets can be printed, receipts can: to the staff, what to do about it, and to residents, what they get instead.
+/// Banner for a fault of the document printer while the receipt printer works: the remedy for staff, and what residents
+/// get instead.
 pub(super) fn sheet_printer_off(kiosk: &Kiosk) -> Option<Banner> {
     let instead = kiosk.setup.has.sheet_printer && kiosk.printer_for(Form::Receipt).is_some();
     let title = match kiosk.devices.sheet_printer {
@@ -109,7 +111,7 @@ pub(super) fn sheet_printer_off(kiosk: &Kiosk) -> Option<Banner> {
     Some(Banner { tone: Tone::Note, icon: Icon::TriangleAlert, title: title.into(), detail })
 }
 
-/// The answer to a call for help: only what is true.
+/// Banner that confirms a call for help: sent, or queued without a link.
 pub(super) fn help(online: bool) -> Banner {
     let (tone, title, detail) = if online {
         (Tone::Note, TextId::HelpCalled, TextId::HelpCalledDetail)

@@ -1,4 +1,4 @@
-//! The pure picture of the state: what is on the screen, and nothing else.
+//! Views: pure functions from the state of the kiosk to the content of the screen.
 
 mod gate;
 mod lobby;
@@ -28,7 +28,7 @@ pub(crate) const fn page_size(theme: Theme) -> usize {
     }
 }
 
-/// A view without its frame.
+/// The parts of a view that depend on the state; header and countdown are added around them.
 struct Frame {
     steps: Option<view::Steps>,
     title: Text,
@@ -40,7 +40,7 @@ struct Frame {
 }
 
 impl Kiosk {
-    /// What is on the screen now. Call it after the commit: then nothing is told that is not durable.
+    /// The current view. Call after the commit, so that nothing is shown that is not durable.
     #[must_use]
     pub fn view(&self) -> View {
         let (lang, theme) = self.manner();
@@ -87,7 +87,7 @@ impl Kiosk {
         }
     }
 
-    /// A gate's sign, unless it cannot judge anybody.
+    /// A gate's sign, or *out of service* when no reader works.
     fn of_gate(&self) -> Frame {
         let lobby = lobby::frame(self);
         if matches!(lobby.body, Body::Outcome(_)) { lobby } else { gate::frame(self) }
@@ -101,7 +101,7 @@ impl Kiosk {
         }
     }
 
-    /// The countdown, once it shows: whole seconds, rounded up.
+    /// The countdown while it is shown: whole seconds, rounded up.
     fn seconds_left(&self) -> Option<u16> {
         let end = self.visit.as_ref()?.idle_until?;
         let left = end.0.saturating_sub(self.now.mono.0);
@@ -110,7 +110,7 @@ impl Kiosk {
     }
 }
 
-/// The view while the kiosk cannot keep records: *out of service*, with what is safe said first.
+/// The *out of service* view while the kiosk cannot write records.
 #[must_use]
 pub fn closed_view(setup: &Setup, wall: UnixMs) -> View {
     View {
@@ -156,11 +156,11 @@ fn clock(wall: UnixMs, offset_minutes: i16) -> String {
 
 fn who(visit: &Visit) -> Option<Text> {
     let person = visit.person.as_ref()?;
-    // Nobody's name is known of a code that the kiosk verified alone.
+    // The name of a holder whose code was verified without the platform is not known.
     Some(if person.key.is_some() { Text::Data(mask::name(&person.name)) } else { TextId::WhoByCode.into() })
 }
 
-/// The way out of a visit.
+/// The button that ends the visit.
 const fn way_out(visit: &Visit) -> Foot {
     match visit.way {
         Way::Card => Foot::TakeCard,

@@ -1,4 +1,4 @@
-//! Views that say how it went, or that it is still going.
+//! Content of views that show an outcome, or that work is pending.
 
 use contract::{Form, Money, ProblemCode, ReceiptId, Settlement, VoidReason};
 use view::{
@@ -14,7 +14,7 @@ use crate::paper::{COPIES_MAX, PaperState};
 use crate::receipt::url;
 use crate::visit::Visit;
 
-/// The kiosk is at work; a few seconds. The way out stays.
+/// Work is pending for a few seconds. The button that ends the visit stays.
 pub(super) fn working(visit: &Visit, word: TextId, detail: TextId) -> Frame {
     Frame {
         steps: None,
@@ -97,14 +97,14 @@ pub(super) fn of_closing(kiosk: &Kiosk, closing: &Closing) -> Frame {
     }
 }
 
-/// Who left before their card.
+/// Banner that asks to take the card that is still in the slot.
 fn take_card(kiosk: &Kiosk) -> Option<Banner> {
     let title = TextId::TakeCardTitle.into();
     let banner = Banner { tone: Tone::Wait, icon: Icon::Card, title, detail: None };
     kiosk.devices.card_in.then_some(banner)
 }
 
-/// One look: paid, not paid, or being checked.
+/// The state of a payment: paid, not paid, or being checked.
 pub(super) fn payment(
     kiosk: &Kiosk,
     settlement: Option<&Settlement>,
@@ -162,7 +162,7 @@ pub(super) fn code(kiosk: &Kiosk, receipt: ReceiptId) -> ReceiptCode {
     ReceiptCode { number: receipt.number(), qr: url(&kiosk.setup, receipt) }
 }
 
-/// What is wrong with the paper, after what is safe.
+/// Banner about the print job of a receipt; none while the job is printing or printed.
 pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner> {
     let paper = kiosk.papers.get(&receipt)?;
     let wait = |title: TextId, detail: TextId| {
@@ -199,12 +199,12 @@ pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner>
     }
 }
 
-/// The printer that a receipt was sent to last.
+/// The printer to which a receipt was sent last.
 pub(super) fn on(kiosk: &Kiosk, receipt: ReceiptId) -> Form {
     kiosk.papers.get(&receipt).map_or(Form::Receipt, |paper| paper.on)
 }
 
-/// What can be done about a receipt: another copy where allowed, and to be done with it.
+/// The actions on a receipt: another copy where allowed, and to finish.
 pub(super) fn paper_actions(kiosk: &Kiosk, receipt: ReceiptId) -> Vec<Action> {
     let paper = kiosk.papers.get(&receipt);
     let copies = paper.map_or(COPIES_MAX, |paper| paper.copy);
