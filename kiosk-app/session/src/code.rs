@@ -24,7 +24,7 @@ pub(crate) struct Verified {
 pub(crate) struct Seen {
     text: String,
     code: Code,
-    /// None: the platform must say what it is worth.
+    /// None: the platform must judge the code.
     pub(crate) verified: Option<Verified>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Seen {
 pub(crate) struct Accepted {
     pub(crate) visit: VisitId,
     pub(crate) text: String,
-    /// None: the platform must say what it is worth.
+    /// None: the platform must judge the code.
     pub(crate) verified: Option<Verified>,
 }
 
@@ -55,21 +55,21 @@ impl Judge<'_> {
 impl Kiosk {
     /// Handles a scanned code. A code is accepted only without a visit and without a card in the slot, or as the answer to
     /// a challenge; otherwise it is ignored.
-    pub(crate) fn on_code(&mut self, turn: &mut Turn, code: &[u8]) {
+    pub(crate) fn on_code(&mut self, builder: &mut Turn, code: &[u8]) {
         if self.setup.gate.is_some() {
-            return self.gate_code(turn, code);
+            return self.gate_code(builder, code);
         }
         if self.proving().is_some() {
-            return self.on_proof(turn, code);
+            return self.on_proof(builder, code);
         }
         if self.visit.is_some() || self.devices.card_in {
             return;
         }
         self.closing = None;
         self.lobby.hint = None;
-        match self.look(code).and_then(|seen| self.take(turn, seen)) {
-            Ok(accepted) => self.begin_by_code(turn, accepted),
-            Err(refusal) => self.refuse_code(turn, refusal),
+        match self.look(code).and_then(|parsed| self.take(builder, parsed)) {
+            Ok(accepted) => self.begin_by_code(builder, accepted),
+            Err(refusal) => self.refuse_code(builder, refusal),
         }
     }
 
@@ -82,9 +82,9 @@ impl Kiosk {
     }
 
     /// Consumes a code: stores its used-code record and records the acceptance. Both must precede any rise of a level.
-    pub(crate) fn take(&mut self, turn: &mut Turn, seen: Seen) -> Result<Accepted, Refusal> {
-        let Seen { text, code, verified } = seen;
-        let visit = VisitId::from_entropy(turn.draw.next());
+    pub(crate) fn take(&mut self, builder: &mut Turn, parsed: Seen) -> Result<Accepted, Refusal> {
+        let Seen { text, code, verified } = parsed;
+        let visit = VisitId::from_entropy(builder.draw.next());
         let entry = if let Some(Verified { holder, slot, until, .. }) = verified {
             if slot.is_some_and(|slot| !self.mark(&holder.mark(slot), until)) {
                 return Err(Refusal::CodeUsed);
@@ -97,7 +97,7 @@ impl Kiosk {
             }
             Entry::CodeAccepted { visit, mark }
         };
-        turn.out.record(entry);
+        builder.out.record(entry);
         Ok(Accepted { visit, text, verified })
     }
 
@@ -108,14 +108,14 @@ impl Kiosk {
             return Err(Refusal::CodeExpired);
         }
         // Only the platform can judge an online token. Without a link the token is not consumed.
-        let judge = match (code, self.judge()) {
+        let policy = match (code, self.judge()) {
             (Code::Online(_), _) => return if self.online { Ok(None) } else { Err(Refusal::NoLink) },
-            (_, Ok(judge)) => judge,
+            (_, Ok(policy)) => policy,
             (_, Err(_)) if self.online => return Ok(None),
             (_, Err(refusal)) => return Err(refusal),
         };
-        let (issuers, now) = (self.codes.issuers(judge.now), judge.seconds());
-        let window = judge.window();
+        let (issuers, now) = (self.codes.issuers(policy.now), policy.seconds());
+        let window = policy.window();
         let verified = match code {
             Code::Offline(code) => code.verify(&issuers, now, window).map(|shown| Verified {
                 holder: CodeHolder::of(&shown.alias.0),
@@ -127,7 +127,7 @@ impl Kiosk {
                 holder: CodeHolder::of(&terms.alias.0),
                 slot: None,
                 evidence: Evidence::PaperCode,
-                until: judge.now,
+                until: policy.now,
             }),
             Code::Online(_) | Code::Answer(_) => return Ok(None),
         };
@@ -156,35 +156,35 @@ impl Kiosk {
         Ok((rules, now))
     }
 
-    fn begin_by_code(&mut self, turn: &mut Turn, accepted: Accepted) {
-        let deadline = turn.now.mono;
+    fn begin_by_code(&mut self, builder: &mut Turn, accepted: Accepted) {
+        let deadline = builder.now.mono;
         let mut visit =
             self.open_visit(accepted.visit, Way::Code, Task::Reading { authority: None, deadline });
         visit.recorded = true;
         visit.code = accepted.verified;
         self.visit = Some(visit);
         if self.online {
-            self.identify(turn, Presented::Code { text: accepted.text });
+            self.identify(builder, Presented::Code { text: accepted.text });
         } else {
-            self.recognise(turn);
+            self.recognise(builder);
         }
     }
 
     /// Identifies the holder of a code that the kiosk verified, without the platform: no name, level 1.
     /// False when the visit has no such code.
-    pub(crate) fn recognise(&mut self, turn: &mut Turn) -> bool {
+    pub(crate) fn recognise(&mut self, builder: &mut Turn) -> bool {
         let Some(visit) = &mut self.visit else { return false };
         let Some(Verified { holder, evidence, .. }) = visit.code else { return false };
         let (resident, level) = (Pseudonym::of_holder(holder), evidence.most());
-        turn.out.record(Entry::Identified { visit: visit.id, resident, way: visit.way, evidence, level });
+        builder.out.record(Entry::Identified { visit: visit.id, resident, way: visit.way, evidence, level });
         let (name, id_number) = (String::new().into(), String::new().into());
         visit.person = Some(Person { name, id_number, key: None, resident, evidence, level });
         visit.task = Task::Menu { declined: false };
         true
     }
 
-    fn refuse_code(&mut self, turn: &mut Turn, refusal: Refusal) {
-        let until = Some(turn.now.mono.plus_ms(self.setup.times.notice_ms));
+    fn refuse_code(&mut self, builder: &mut Turn, refusal: Refusal) {
+        let until = Some(builder.now.mono.plus_ms(self.setup.times.notice_ms));
         let (lang, theme) = (self.lobby.lang, self.lobby.theme);
         self.closing = Some(Closing { words: LastWords::Refused(refusal), lang, theme, until });
     }

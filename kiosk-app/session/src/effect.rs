@@ -45,7 +45,7 @@ pub enum Effect {
 
 /// Work of a visit.
 pub enum Work {
-    /// Ask the platform who this is.
+    /// Ask the platform to identify the resident.
     Identify(IdentifyRequest),
     /// Ask the platform for data.
     Call(CallRequest),

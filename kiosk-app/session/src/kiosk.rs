@@ -123,50 +123,50 @@ impl Kiosk {
             view_id: ViewId(0),
             place: Place::default(),
         };
-        let mut turn = Turn::new(at, 0);
+        let mut builder = Turn::new(at, 0);
         if let Some(visit) = open.visit {
-            turn.out.record(Entry::VisitClosed { visit, reason: CloseReason::Interrupted });
+            builder.out.record(Entry::VisitClosed { visit, reason: CloseReason::Interrupted });
         }
-        for paper in open.papers {
-            let receipt = paper.receipt;
-            turn.out.record(match paper.started {
+        for job in open.papers {
+            let receipt = job.receipt;
+            builder.out.record(match job.started {
                 Some(copy) => Entry::PrintUnconfirmed { receipt, copy },
                 None => Entry::ReceiptWaived { receipt },
             });
         }
         for payment in open.payments {
-            turn.out.effect(Effect::Inquire(payment.order));
+            builder.out.effect(Effect::Inquire(payment.order));
             kiosk.payments.insert(payment.order, Payment::recovered(payment));
         }
         kiosk.place = Place::of(&kiosk);
-        (kiosk, turn.out)
+        (kiosk, builder.out)
     }
 
     /// Handles one event. Commit the transition before anything else is done with the kiosk; when the commit
     /// fails, drop the kiosk and recover a new one from the journal.
     pub fn handle(&mut self, input: Input) -> Transition {
         self.now = input.at;
-        let mut turn = Turn::new(input.at, input.entropy);
+        let mut builder = Turn::new(input.at, input.entropy);
         match input.event {
-            Event::Tick => self.tick(&mut turn),
+            Event::Tick => self.tick(&mut builder),
             Event::Touch { on, intent } => {
                 if on == self.view_id {
-                    self.touch(&mut turn, intent);
+                    self.touch(&mut builder, intent);
                 }
             }
-            Event::Card(event) => self.on_card(&mut turn, event),
-            Event::IdCard(event) => self.on_id_card(&mut turn, event),
-            Event::Code(code) => self.on_code(&mut turn, &code),
+            Event::Card(event) => self.on_card(&mut builder, event),
+            Event::IdCard(event) => self.on_id_card(&mut builder, event),
+            Event::Code(code) => self.on_code(&mut builder, &code),
             Event::CodeHint(hint) => self.on_code_hint(hint),
-            Event::Health(device, health) => self.on_health(&mut turn, device, health),
-            Event::Answer(ticket, answer) => self.on_answer(&mut turn, ticket, answer),
-            Event::Payment(order, outcome) => self.on_payment(&mut turn, order, outcome),
-            Event::Paper(receipt, result) => self.on_paper(&mut turn, receipt, result),
-            Event::Catalogue(catalogue) => self.on_catalogue(&mut turn, catalogue),
+            Event::Health(device, health) => self.on_health(&mut builder, device, health),
+            Event::Answer(ticket, answer) => self.on_answer(&mut builder, ticket, answer),
+            Event::Payment(order, outcome) => self.on_payment(&mut builder, order, outcome),
+            Event::Paper(receipt, result) => self.on_paper(&mut builder, receipt, result),
+            Event::Catalogue(catalogue) => self.on_catalogue(&mut builder, catalogue),
             Event::Codes(trust) => self.codes = trust,
-            Event::ClockHeard(offset_ms) => self.on_clock(&mut turn, offset_ms),
+            Event::ClockHeard(offset_ms) => self.on_clock(&mut builder, offset_ms),
             Event::Link(online) => self.online = online,
-            Event::LogNearlyFull(full) => self.on_log_nearly_full(&mut turn, full),
+            Event::LogNearlyFull(full) => self.on_log_nearly_full(&mut builder, full),
         }
         self.settle_attention();
         let place = Place::of(self);
@@ -174,7 +174,7 @@ impl Kiosk {
             self.place = place;
             self.view_id = ViewId(self.view_id.0.saturating_add(1));
         }
-        turn.out
+        builder.out
     }
 
     /// The id of the current view.
@@ -187,7 +187,7 @@ impl Kiosk {
     pub fn next_deadline(&self) -> Option<Mono> {
         let minute = 60_000 - self.now.wall.0 % 60_000;
         let clock = Some(self.now.mono.plus_ms(minute));
-        let closing = self.closing.as_ref().and_then(|closing| closing.until);
+        let notice = self.closing.as_ref().and_then(|notice| notice.until);
         let payments = self.payments.values().filter_map(Payment::next_inquiry).min();
         let visit = self.visit.as_ref();
         let pending = visit.and_then(Visit::pending).map(|(_, deadline)| deadline);
@@ -195,7 +195,7 @@ impl Kiosk {
         let help = visit.and_then(|visit| visit.help_until);
         [
             clock,
-            closing,
+            notice,
             payments,
             pending,
             slow,
@@ -223,11 +223,11 @@ impl Kiosk {
         Some(self.now.mono.plus_ms(if into_second == 0 { left.min(1000) } else { into_second }))
     }
 
-    fn tick(&mut self, turn: &mut Turn) {
-        let now = turn.now.mono;
-        self.inquire_due(turn);
-        self.gate_tick(turn);
-        if self.closing.as_ref().is_some_and(|closing| closing.until.is_some_and(|until| until <= now)) {
+    fn tick(&mut self, builder: &mut Turn) {
+        let now = builder.now.mono;
+        self.inquire_due(builder);
+        self.gate_tick(builder);
+        if self.closing.as_ref().is_some_and(|notice| notice.until.is_some_and(|until| until <= now)) {
             self.closing = None;
         }
         if self.staff.as_ref().is_some_and(|staff| staff.until <= now) {
@@ -257,10 +257,10 @@ impl Kiosk {
             }
         }
         if late {
-            self.on_late(turn);
+            self.on_late(builder);
         }
         if let Some(reason) = ended {
-            self.end_visit(turn, reason);
+            self.end_visit(builder, reason);
         }
     }
 
@@ -292,23 +292,23 @@ impl Kiosk {
     }
 
     /// Starts work of the visit. The ticket ties the answer to it.
-    pub(crate) fn start(&mut self, turn: &mut Turn, work: Work) -> (Ticket, Mono) {
+    pub(crate) fn start(&mut self, builder: &mut Turn, work: Work) -> (Ticket, Mono) {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        let deadline = turn.now.mono.plus_ms(self.setup.times.answer_ms);
-        turn.out.effect(Effect::Do { ticket, deadline, work });
+        let deadline = builder.now.mono.plus_ms(self.setup.times.answer_ms);
+        builder.out.effect(Effect::Do { ticket, deadline, work });
         (ticket, deadline)
     }
 
     /// Ends the visit and wipes its data. Pending payments and print jobs continue as duties.
-    pub(crate) fn end_visit(&mut self, turn: &mut Turn, reason: CloseReason) {
+    pub(crate) fn end_visit(&mut self, builder: &mut Turn, reason: CloseReason) {
         let Some(visit) = self.visit.take() else { return };
         if let Some((Some(ticket), _)) = visit.pending() {
-            turn.out.effect(Effect::Cancel(ticket));
+            builder.out.effect(Effect::Cancel(ticket));
         }
-        self.release_papers(turn, visit.id);
+        self.release_papers(builder, visit.id);
         if visit.recorded {
-            turn.out.record(Entry::VisitClosed { visit: visit.id, reason });
+            builder.out.record(Entry::VisitClosed { visit: visit.id, reason });
         }
         self.closing = self.last_words(&visit);
         self.lobby = Lobby::default();
@@ -317,20 +317,20 @@ impl Kiosk {
     /// The notice to show after the visit: the state of its payment, or the request to take the card.
     fn last_words(&self, visit: &Visit) -> Option<Closing> {
         let times = self.setup.times;
-        let words = visit.running().and_then(|running| self.unsaid(&running.state));
+        let pending = visit.running().and_then(|running| self.unsaid(&running.state));
         let take_card = self.devices.card_in.then_some(LastWords::TakeCard);
         // An ID card stays on its reader and is easily forgotten.
-        let lies = visit.way == Way::IdCard && visit.person.is_some();
-        let words = words.or(take_card).or(lies.then_some(LastWords::TakeIdCard))?;
+        let id_card_left = visit.way == Way::IdCard && visit.person.is_some();
+        let kind = pending.or(take_card).or(id_card_left.then_some(LastWords::TakeIdCard))?;
         // Only the removal of the card ends the notice about it.
-        let until = match words {
+        let until = match kind {
             LastWords::TakeCard => None,
             LastWords::TakeIdCard => Some(self.now.mono.plus_ms(times.notice_ms)),
             LastWords::Refused(_) | LastWords::Payment { .. } | LastWords::PinUnclear => {
                 Some(self.now.mono.plus_ms(times.closing_ms))
             }
         };
-        Some(Closing { words, lang: visit.lang, theme: visit.theme, until })
+        Some(Closing { words: kind, lang: visit.lang, theme: visit.theme, until })
     }
 
     /// The outcome that the resident has not seen yet: of a payment, of the print of its receipt, or of a change of PIN.
@@ -352,7 +352,7 @@ impl Kiosk {
         None
     }
 
-    fn on_health(&mut self, turn: &mut Turn, device: Device, health: Health) {
+    fn on_health(&mut self, builder: &mut Turn, device: Device, health: Health) {
         match device {
             Device::CardReader => {
                 self.devices.card_reader = health;
@@ -362,9 +362,9 @@ impl Kiosk {
                     let reading = self.reading(Way::Card);
                     self.devices.card_in = false;
                     if reading {
-                        self.refuse(turn, Refusal::CardMute);
+                        self.refuse(builder, Refusal::CardMute);
                     } else {
-                        self.card_gone(turn);
+                        self.card_gone(builder);
                     }
                 }
             }
@@ -372,50 +372,50 @@ impl Kiosk {
             Device::IdReader => {
                 self.devices.id_reader = health;
                 if health != Health::Ready && self.reading(Way::IdCard) {
-                    self.refuse(turn, Refusal::IdCardUnread);
+                    self.refuse(builder, Refusal::IdCardUnread);
                 }
             }
             // The sign on the screen shows the same as a gate's light: the gate works without the light.
             Device::Signal => {}
             Device::Printer => {
                 let before = std::mem::replace(&mut self.devices.printer, health);
-                self.on_printer(turn, before, health);
+                self.on_printer(builder, before, health);
             }
             Device::SheetPrinter => {
                 let before = std::mem::replace(&mut self.devices.sheet_printer, health);
-                self.on_printer(turn, before, health);
+                self.on_printer(builder, before, health);
             }
         }
     }
 
     /// A printer that became ready prints the next waiting job.
-    fn on_printer(&mut self, turn: &mut Turn, before: Health, now: Health) {
+    fn on_printer(&mut self, builder: &mut Turn, before: Health, now: Health) {
         if now == Health::Ready && before != Health::Ready {
-            self.print_waiting(turn);
+            self.print_waiting(builder);
         }
     }
 
     /// The card was removed, or the reader was lost.
-    pub(crate) fn card_gone(&mut self, turn: &mut Turn) {
+    pub(crate) fn card_gone(&mut self, builder: &mut Turn) {
         self.devices.card_in = false;
         self.end_staff();
         if self.visit.as_ref().is_some_and(|visit| visit.way == Way::Card) {
-            self.end_visit(turn, CloseReason::CardTaken);
+            self.end_visit(builder, CloseReason::CardTaken);
         } else if self.closing.as_ref().is_some_and(Closing::ends_with_card) {
             self.closing = None;
         }
     }
 
-    fn on_log_nearly_full(&mut self, turn: &mut Turn, full: bool) {
+    fn on_log_nearly_full(&mut self, builder: &mut Turn, full: bool) {
         if full && !self.money_off {
             // Staff must come even if nobody touches *help*.
-            turn.out.record(Entry::HelpCalled { visit: None });
+            builder.out.record(Entry::HelpCalled { visit: None });
         }
         self.money_off = full;
     }
 
-    fn on_catalogue(&mut self, turn: &mut Turn, catalogue: Catalogue) {
-        turn.out.record(Entry::CatalogueChanged {
+    fn on_catalogue(&mut self, builder: &mut Turn, catalogue: Catalogue) {
+        builder.out.record(Entry::CatalogueChanged {
             cursor: catalogue.cursor,
             services: catalogue.services.values().map(|doc| (doc.id.clone(), doc.version)).collect(),
         });
@@ -424,13 +424,13 @@ impl Kiosk {
 
     /// Stores a used-code record. False when the code was accepted here before, or when the limit is reached: a record
     /// is never dropped to make room for another.
-    pub(crate) fn mark(&mut self, mark: &str, until: UnixMs) -> bool {
+    pub(crate) fn mark(&mut self, key: &str, until: UnixMs) -> bool {
         let now = self.best_time();
         self.marks.retain(|_, end| *end > now);
-        if self.marks.contains_key(mark) || self.marks.len() >= MARKS_MAX {
+        if self.marks.contains_key(key) || self.marks.len() >= MARKS_MAX {
             return false;
         }
-        self.marks.insert(mark.to_owned(), until);
+        self.marks.insert(key.to_owned(), until);
         true
     }
 
@@ -440,25 +440,25 @@ impl Kiosk {
     }
 
     /// Synchronises the clock. The synchronisation is recorded only where codes are judged by the clock.
-    fn on_clock(&mut self, turn: &mut Turn, offset_ms: i64) {
-        let heard = self.clock.hear(turn.now, offset_ms);
-        if let Some(platform) = heard
+    fn on_clock(&mut self, builder: &mut Turn, offset_ms: i64) {
+        let to_record = self.clock.hear(builder.now, offset_ms);
+        if let Some(platform) = to_record
             && self.setup.codes.is_some()
         {
-            turn.out.record(Entry::ClockHeard { platform, offset_ms });
+            builder.out.record(Entry::ClockHeard { platform, offset_ms });
         }
     }
 
     /// State of the print job of this receipt; none when it has no unfinished print job.
     pub(crate) fn paper_of(&self, receipt: ReceiptId) -> Option<&PaperState> {
-        self.papers.get(&receipt).map(|paper| &paper.state)
+        self.papers.get(&receipt).map(|job| &job.state)
     }
 
     /// A visit without an identified resident.
-    pub(crate) fn open_visit(&self, id: VisitId, way: Way, task: Task) -> Visit {
+    pub(crate) fn open_visit(&self, id: VisitId, method: Way, task: Task) -> Visit {
         Visit {
             id,
-            way,
+            way: method,
             person: None,
             code: None,
             authenticated: false,

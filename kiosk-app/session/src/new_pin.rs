@@ -41,39 +41,39 @@ pub(crate) enum Unchanged {
 
 impl Kiosk {
     /// Starts with the current PIN; `tries_left` after a wrong one.
-    pub(crate) fn ask_old_pin(&mut self, turn: &mut Turn, tries_left: Option<u8>) {
+    pub(crate) fn ask_old_pin(&mut self, builder: &mut Turn, tries_left: Option<u8>) {
         if self.visit.as_ref().is_some_and(|visit| visit.way != Way::Card) {
             // There is no card whose PIN could be changed: the tile is disabled in that case.
             return self.show_menu(false);
         }
-        let entry = PinEntry::after_wrong(&mut turn.draw, tries_left);
+        let entry = PinEntry::after_wrong(&mut builder.draw, tries_left);
         self.set_state(StepState::NewPin(Box::new(NewPin { stage: Stage::Old, entry })));
     }
 
     /// Handles a complete entry: requests the next PIN, or has the card make the change.
-    pub(crate) fn take_new_pin(&mut self, turn: &mut Turn) {
+    pub(crate) fn take_new_pin(&mut self, builder: &mut Turn) {
         let Some(running) = self.running_mut() else { return };
         let StepState::NewPin(pin) = &mut running.state else { return };
         let Some(digits) = pin.entry.take() else { return };
         let stage = std::mem::replace(&mut pin.stage, Stage::Old);
         match stage {
-            Stage::Old => self.ask_new_pin(turn, Stage::New { old: digits }, None),
+            Stage::Old => self.ask_new_pin(builder, Stage::New { old: digits }, None),
             Stage::New { old } => match self.refusal_of_pin(&old, &digits) {
-                Some(problem) => self.ask_new_pin(turn, Stage::New { old }, Some(problem)),
-                None => self.ask_new_pin(turn, Stage::Again { old, new: digits }, None),
+                Some(problem) => self.ask_new_pin(builder, Stage::New { old }, Some(problem)),
+                None => self.ask_new_pin(builder, Stage::Again { old, new: digits }, None),
             },
             Stage::Again { old, new } if new == digits => {
-                let (ticket, deadline) = self.start(turn, Work::ChangePin { old, new });
+                let (ticket, deadline) = self.start(builder, Work::ChangePin { old, new });
                 self.set_state(StepState::PinChanging { ticket, deadline });
             }
             Stage::Again { old, .. } => {
-                self.ask_new_pin(turn, Stage::New { old }, Some(TextId::ChangePinDiffers));
+                self.ask_new_pin(builder, Stage::New { old }, Some(TextId::ChangePinDiffers));
             }
         }
     }
 
-    fn ask_new_pin(&mut self, turn: &mut Turn, stage: Stage, problem: Option<TextId>) {
-        let entry = PinEntry::new(&mut turn.draw, problem.map(Text::Id));
+    fn ask_new_pin(&mut self, builder: &mut Turn, stage: Stage, problem: Option<TextId>) {
+        let entry = PinEntry::new(&mut builder.draw, problem.map(Text::Id));
         self.set_state(StepState::NewPin(Box::new(NewPin { stage, entry })));
     }
 
@@ -90,15 +90,15 @@ impl Kiosk {
     }
 
     /// Handles the card's result of the change.
-    pub(crate) fn on_pin_changed(&mut self, turn: &mut Turn, said: Said) {
-        let state = match said {
+    pub(crate) fn on_pin_changed(&mut self, builder: &mut Turn, result: Said) {
+        let state = match result {
             Said::Yes => {
                 if let Some(visit) = &self.visit {
-                    turn.out.record(Entry::PinChanged { visit: visit.id });
+                    builder.out.record(Entry::PinChanged { visit: visit.id });
                 }
                 StepState::PinChanged
             }
-            Said::Wrong { tries_left } => return self.ask_old_pin(turn, Some(tries_left)),
+            Said::Wrong { tries_left } => return self.ask_old_pin(builder, Some(tries_left)),
             Said::Locked => StepState::PinNotChanged(Unchanged::Locked),
             Said::No => StepState::PinNotChanged(Unchanged::Refused),
             Said::Nothing => StepState::PinNotChanged(Unchanged::Unclear),

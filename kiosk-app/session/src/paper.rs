@@ -45,25 +45,25 @@ impl Kiosk {
     /// Issues a receipt, and prints it if somebody is present to take it.
     pub(crate) fn promise(
         &mut self,
-        turn: &mut Turn,
+        builder: &mut Turn,
         receipt: ReceiptId,
         visit: VisitId,
         order: Option<OrderId>,
         (form, content): (Form, Receipt),
         is_somebody_present: bool,
     ) {
-        turn.out.record(Entry::ReceiptPromised { receipt, visit, order, content: content.clone() });
+        builder.out.record(Entry::ReceiptPromised { receipt, visit, order, content: content.clone() });
         if !is_somebody_present {
-            turn.out.record(Entry::ReceiptWaived { receipt });
+            builder.out.record(Entry::ReceiptWaived { receipt });
             return;
         }
         let released = self.visit.as_ref().is_none_or(|open| open.id != visit);
         let on = self.printer_for(form).unwrap_or(form);
-        let paper = Paper { visit, content, form, on, copy: 0, state: PaperState::Waiting, released };
-        self.papers.insert(receipt, paper);
-        self.print_waiting(turn);
+        let job = Paper { visit, content, form, on, copy: 0, state: PaperState::Waiting, released };
+        self.papers.insert(receipt, job);
+        self.print_waiting(builder);
         if released {
-            self.waive_unless_printing(turn, receipt);
+            self.waive_unless_printing(builder, receipt);
         }
     }
 
@@ -80,91 +80,90 @@ impl Kiosk {
     }
 
     /// Starts the next waiting print job for which a printer is ready and free.
-    pub(crate) fn print_waiting(&mut self, turn: &mut Turn) {
-        let is_free = |on: &Form| {
-            !self.papers.values().any(|paper| paper.state == PaperState::Printing && paper.on == *on)
-        };
+    pub(crate) fn print_waiting(&mut self, builder: &mut Turn) {
+        let is_free =
+            |on: &Form| !self.papers.values().any(|job| job.state == PaperState::Printing && job.on == *on);
         let next = self
             .papers
             .iter()
-            .filter(|(_, paper)| paper.state == PaperState::Waiting)
-            .find_map(|(receipt, paper)| Some((*receipt, self.printer_for(paper.form).filter(is_free)?)));
+            .filter(|(_, job)| job.state == PaperState::Waiting)
+            .find_map(|(receipt, job)| Some((*receipt, self.printer_for(job.form).filter(is_free)?)));
         let Some((receipt, on)) = next else { return };
-        if let Some(paper) = self.papers.get_mut(&receipt) {
-            paper.on = on;
-            paper.copy += 1;
-            paper.state = PaperState::Printing;
+        if let Some(job) = self.papers.get_mut(&receipt) {
+            job.on = on;
+            job.copy += 1;
+            job.state = PaperState::Printing;
             let lang = self.visit.as_ref().map_or(Lang::Zh, |visit| visit.lang);
-            let mark = (paper.copy > 1).then(|| {
-                let times = Text::With(TextId::CopyMark, vec![(paper.copy - 1).to_string()]);
+            let mark = (job.copy > 1).then(|| {
+                let times = Text::With(TextId::CopyMark, vec![(job.copy - 1).to_string()]);
                 self.setup.texts.say(lang, &times)
             });
-            turn.out.record(Entry::PrintStarted { receipt, copy: paper.copy });
-            turn.out.effect(Effect::Print { receipt, on, content: paper.content.clone(), mark });
+            builder.out.record(Entry::PrintStarted { receipt, copy: job.copy });
+            builder.out.effect(Effect::Print { receipt, on, content: job.content.clone(), mark });
         }
     }
 
     /// The resident requests another copy, or another attempt.
-    pub(crate) fn print_again(&mut self, turn: &mut Turn, receipt: ReceiptId) {
-        if let Some(paper) = self.papers.get_mut(&receipt)
-            && matches!(paper.state, PaperState::Unsure | PaperState::Waiting)
-            && paper.copy < COPIES_MAX
+    pub(crate) fn print_again(&mut self, builder: &mut Turn, receipt: ReceiptId) {
+        if let Some(job) = self.papers.get_mut(&receipt)
+            && matches!(job.state, PaperState::Unsure | PaperState::Waiting)
+            && job.copy < COPIES_MAX
         {
-            paper.state = PaperState::Waiting;
-            self.print_waiting(turn);
+            job.state = PaperState::Waiting;
+            self.print_waiting(builder);
         }
     }
 
     /// Handles the outcome of a print job.
-    pub(crate) fn on_paper(&mut self, turn: &mut Turn, receipt: ReceiptId, result: PrintResult) {
-        let Some(paper) = self.papers.get_mut(&receipt) else { return };
-        if paper.state != PaperState::Printing {
+    pub(crate) fn on_paper(&mut self, builder: &mut Turn, receipt: ReceiptId, result: PrintResult) {
+        let Some(job) = self.papers.get_mut(&receipt) else { return };
+        if job.state != PaperState::Printing {
             return;
         }
-        let copy = paper.copy;
+        let copy = job.copy;
         match result {
             PrintResult::Printed(confirmation) => {
-                paper.state = PaperState::Printed;
-                turn.out.record(Entry::Printed { receipt, copy, confirmation });
+                job.state = PaperState::Printed;
+                builder.out.record(Entry::Printed { receipt, copy, confirmation });
             }
             PrintResult::NotStarted => {
                 // The copy does not exist, so its number is used again.
-                paper.copy = copy.saturating_sub(1);
-                paper.state = PaperState::Waiting;
-                turn.out.record(Entry::PrintNotStarted { receipt, copy });
+                job.copy = copy.saturating_sub(1);
+                job.state = PaperState::Waiting;
+                builder.out.record(Entry::PrintNotStarted { receipt, copy });
             }
             PrintResult::Unconfirmed => {
-                paper.state = PaperState::Unsure;
-                turn.out.record(Entry::PrintUnconfirmed { receipt, copy });
+                job.state = PaperState::Unsure;
+                builder.out.record(Entry::PrintUnconfirmed { receipt, copy });
             }
         }
-        let (released, not_started) = (paper.released, paper.state == PaperState::Waiting);
+        let (released, not_started) = (job.released, job.state == PaperState::Waiting);
         if released {
-            self.waive_unless_printing(turn, receipt);
+            self.waive_unless_printing(builder, receipt);
         }
         // A job that did not start would fail again now: the next change of the printer's health retries it.
         if !not_started {
-            self.print_waiting(turn);
+            self.print_waiting(builder);
         }
     }
 
     /// Detaches the print jobs of an ended visit: a receipt that still waits is abandoned and fetched by its number.
-    pub(crate) fn release_papers(&mut self, turn: &mut Turn, visit: VisitId) {
+    pub(crate) fn release_papers(&mut self, builder: &mut Turn, visit: VisitId) {
         let of_visit: Vec<ReceiptId> =
-            self.papers.iter().filter(|(_, paper)| paper.visit == visit).map(|(id, _)| *id).collect();
+            self.papers.iter().filter(|(_, job)| job.visit == visit).map(|(id, _)| *id).collect();
         for receipt in of_visit {
-            if let Some(paper) = self.papers.get_mut(&receipt) {
-                paper.released = true;
+            if let Some(job) = self.papers.get_mut(&receipt) {
+                job.released = true;
             }
-            self.waive_unless_printing(turn, receipt);
+            self.waive_unless_printing(builder, receipt);
         }
     }
 
-    fn waive_unless_printing(&mut self, turn: &mut Turn, receipt: ReceiptId) {
+    fn waive_unless_printing(&mut self, builder: &mut Turn, receipt: ReceiptId) {
         match self.paper_of(receipt) {
             None | Some(PaperState::Printing) => {}
             Some(PaperState::Waiting) => {
-                turn.out.record(Entry::ReceiptWaived { receipt });
+                builder.out.record(Entry::ReceiptWaived { receipt });
                 self.papers.remove(&receipt);
             }
             Some(PaperState::Printed | PaperState::Unsure) => {

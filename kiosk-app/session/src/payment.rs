@@ -103,14 +103,14 @@ const fn refuses(code: ProblemCode) -> bool {
 
 impl Kiosk {
     /// Creates an order: records it, then requests its one charge.
-    pub(crate) fn intend(&mut self, turn: &mut Turn, method: Method, items: Vec<OrderItem>, total: Money) {
+    pub(crate) fn intend(&mut self, builder: &mut Turn, method: Method, items: Vec<OrderItem>, total: Money) {
         let Some(visit) = &mut self.visit else { return };
         let (Some(person), Task::Service(running)) = (&visit.person, &mut visit.task) else { return };
         // A resident unknown to the platform cannot pay (I5): the tile is disabled in that case.
         let Some(key) = person.key.clone() else { return };
-        let order = OrderId::from_entropy(turn.draw.next());
+        let order = OrderId::from_entropy(builder.draw.next());
         let service = running.doc.id.clone();
-        turn.out.record(Entry::PaymentIntended {
+        builder.out.record(Entry::PaymentIntended {
             order,
             visit: visit.id,
             resident: person.resident,
@@ -119,16 +119,16 @@ impl Kiosk {
             total,
             method,
         });
-        turn.out.effect(Effect::Charge(ChargeRequest { order, key, items: items.clone(), total, method }));
+        builder.out.effect(Effect::Charge(ChargeRequest { order, key, items: items.clone(), total, method }));
         self.payments.insert(order, Payment::new(order, visit.id, service, items, total, method));
-        let slow_at = turn.now.mono.plus_ms(self.setup.times.charge_ms);
+        let slow_at = builder.now.mono.plus_ms(self.setup.times.charge_ms);
         running.state = StepState::Paying { order, slow_at, slow: false };
     }
 
     /// Handles the answer to a charge or an inquiry.
     pub(crate) fn on_payment(
         &mut self,
-        turn: &mut Turn,
+        builder: &mut Turn,
         order: OrderId,
         outcome: Result<ChargeState, Failure>,
     ) {
@@ -141,15 +141,15 @@ impl Kiosk {
         };
         let charged = matches!(payment.state, Asking::Charge);
         match outcome {
-            Ok(ChargeState::Settled { settlement }) => self.settle(turn, order, settlement),
+            Ok(ChargeState::Settled { settlement }) => self.settle(builder, order, settlement),
             Err(Failure::Problem(code)) if charged && refuses(code) => {
-                self.settle(turn, order, Settlement::Void { reason: VoidReason::Refused(code) });
+                self.settle(builder, order, Settlement::Void { reason: VoidReason::Refused(code) });
             }
             Ok(ChargeState::Pending) | Err(_) => {
                 let full = INQUIRY_FIRST_MS.saturating_mul(1 << tries.min(16)).min(INQUIRY_MAX_MS);
                 // Half fixed, half random: kiosks that lost the link at the same time do not inquire at the same time.
-                let jitter = u64::try_from(turn.draw.next() % u128::from(full / 2 + 1)).unwrap_or(0);
-                let until = turn.now.mono.plus_ms(full / 2 + jitter);
+                let jitter = u64::try_from(builder.draw.next() % u128::from(full / 2 + 1)).unwrap_or(0);
+                let until = builder.now.mono.plus_ms(full / 2 + jitter);
                 payment.state = Asking::Wait { until, tries };
                 self.show_checking(order);
             }
@@ -157,13 +157,13 @@ impl Kiosk {
     }
 
     /// Sends the inquiries that are due.
-    pub(crate) fn inquire_due(&mut self, turn: &mut Turn) {
+    pub(crate) fn inquire_due(&mut self, builder: &mut Turn) {
         for (order, payment) in &mut self.payments {
             if let Asking::Wait { until, tries } = payment.state
-                && until <= turn.now.mono
+                && until <= builder.now.mono
             {
                 payment.state = Asking::Inquiry { tries };
-                turn.out.effect(Effect::Inquire(*order));
+                builder.out.effect(Effect::Inquire(*order));
             }
         }
     }
@@ -180,16 +180,16 @@ impl Kiosk {
     }
 
     /// Settles the order: records the outcome, issues the receipt of a paid order, shows the outcome.
-    fn settle(&mut self, turn: &mut Turn, order: OrderId, settlement: Settlement) {
+    fn settle(&mut self, builder: &mut Turn, order: OrderId, settlement: Settlement) {
         let Some(payment) = self.payments.remove(&order) else { return };
-        turn.out.record(Entry::PaymentSettled { order, settlement: settlement.clone() });
+        builder.out.record(Entry::PaymentSettled { order, settlement: settlement.clone() });
         let watched = self.watched(order);
         if let Settlement::Paid { reference, at } = &settlement {
             let lang = watched.unwrap_or(Lang::Zh);
             let title = receipt::payment_title(self, &payment.service, lang);
             let content = receipt::of_payment(self, &payment, title, reference, *at, lang);
             self.promise(
-                turn,
+                builder,
                 payment.receipt,
                 payment.visit,
                 Some(order),
@@ -207,12 +207,12 @@ impl Kiosk {
             visit.idle_until = None;
             return;
         }
-        if let Some(closing) = &mut self.closing
-            && let LastWords::Payment { order: of, settlement: known, .. } = &mut closing.words
+        if let Some(notice) = &mut self.closing
+            && let LastWords::Payment { order: of, settlement: known, .. } = &mut notice.words
             && *of == Some(order)
         {
             *known = Some(settlement);
-            closing.until = Some(turn.now.mono.plus_ms(self.setup.times.closing_ms));
+            notice.until = Some(builder.now.mono.plus_ms(self.setup.times.closing_ms));
         }
     }
 
@@ -223,9 +223,9 @@ impl Kiosk {
                 |running| matches!(running.state, StepState::Paying { order: of, .. } if of == order),
             )
         });
-        let closing = self.closing.as_ref().filter(
-            |closing| matches!(closing.words, LastWords::Payment { order: Some(of), .. } if of == order),
+        let notice = self.closing.as_ref().filter(
+            |notice| matches!(notice.words, LastWords::Payment { order: Some(of), .. } if of == order),
         );
-        visit.map(|visit| visit.lang).or_else(|| closing.map(|closing| closing.lang))
+        visit.map(|visit| visit.lang).or_else(|| notice.map(|notice| notice.lang))
     }
 }

@@ -106,7 +106,7 @@ impl Kiosk {
     pub(crate) fn pin_mut(&mut self) -> Option<&mut PinEntry> {
         match &mut self.visit.as_mut()?.task {
             Task::Service(running) => running.state.pad_mut(),
-            Task::Proving(proving) => match &mut proving.by {
+            Task::Proving(step_up) => match &mut step_up.by {
                 By::Pin(PinProof::Entering(entry)) => Some(entry),
                 By::Pin(_) | By::Phone { .. } => None,
             },
@@ -115,11 +115,11 @@ impl Kiosk {
     }
 
     /// Handles the primary action during a step-up by PIN.
-    pub(crate) fn go_on_with_pin(&mut self, turn: &mut Turn) {
-        match self.proving_mut().map(|proving| &mut proving.by) {
+    pub(crate) fn go_on_with_pin(&mut self, builder: &mut Turn) {
+        match self.proving_mut().map(|step_up| &mut step_up.by) {
             Some(By::Pin(PinProof::Entering(entry))) => {
                 if let Some(pin) = entry.take() {
-                    let check = self.start(turn, Work::VerifyPin(pin));
+                    let check = self.start(builder, Work::VerifyPin(pin));
                     self.set_pin_proof(PinProof::AtCard, Some(check));
                 }
             }
@@ -129,11 +129,11 @@ impl Kiosk {
     }
 
     /// Handles the card's result of a PIN entered for a step-up.
-    pub(crate) fn on_proof_pin(&mut self, turn: &mut Turn, said: Said) {
-        let proof = match said {
-            Said::Yes => return self.report_pin(turn),
+    pub(crate) fn on_proof_pin(&mut self, builder: &mut Turn, result: Said) {
+        let proof = match result {
+            Said::Yes => return self.report_pin(builder),
             Said::Wrong { tries_left } => {
-                PinProof::Entering(PinEntry::after_wrong(&mut turn.draw, Some(tries_left)))
+                PinProof::Entering(PinEntry::after_wrong(&mut builder.draw, Some(tries_left)))
             }
             Said::Locked => PinProof::Locked,
             Said::No | Said::Nothing => PinProof::Failed(Failure::Device),
@@ -142,19 +142,19 @@ impl Kiosk {
     }
 
     /// Reports the verified PIN to the platform, which grants level 2 only to visits with reported evidence.
-    fn report_pin(&mut self, turn: &mut Turn) {
+    fn report_pin(&mut self, builder: &mut Turn) {
         let key = self.visit.as_ref().and_then(|visit| visit.person.as_ref()?.key.clone());
         let Some(key) = key else {
             return self.set_pin_proof(PinProof::Failed(Failure::Unreachable), None);
         };
-        let check = self.start(turn, Work::Prove(EvidenceRequest { key, given: Given::CardPin }));
+        let check = self.start(builder, Work::Prove(EvidenceRequest { key, given: Given::CardPin }));
         self.set_pin_proof(PinProof::AtPlatform, Some(check));
     }
 
     /// Handles the platform's answer to the report of a verified PIN.
-    pub(crate) fn on_pin_reported(&mut self, turn: &mut Turn, checked: Result<(), Failure>) {
+    pub(crate) fn on_pin_reported(&mut self, builder: &mut Turn, checked: Result<(), Failure>) {
         match checked {
-            Ok(()) => self.proven(turn, Evidence::AuthenticatedCardPin),
+            Ok(()) => self.proven(builder, Evidence::AuthenticatedCardPin),
             Err(failure) => self.set_pin_proof(PinProof::Failed(failure), None),
         }
     }

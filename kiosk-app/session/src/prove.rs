@@ -101,20 +101,20 @@ impl Kiosk {
 
     pub(crate) fn proving(&self) -> Option<&Proving> {
         match &self.visit.as_ref()?.task {
-            Task::Proving(proving) => Some(proving),
+            Task::Proving(step_up) => Some(step_up),
             Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } | Task::Service(_) => None,
         }
     }
 
     /// Starts a step-up by phone with a new challenge. The nonce is new each time: an answer to an earlier one is invalid.
-    pub(crate) fn prove_by_phone(&mut self, turn: &mut Turn, doc: Arc<ServiceDocument>) {
-        let challenge = Challenge { device: self.setup.device, nonce: turn.draw.next().to_be_bytes() };
+    pub(crate) fn prove_by_phone(&mut self, builder: &mut Turn, doc: Arc<ServiceDocument>) {
+        let challenge = Challenge { device: self.setup.device, nonce: builder.draw.next().to_be_bytes() };
         self.begin_proof(doc, By::Phone { challenge, problem: None });
     }
 
     /// Starts a step-up by the card's PIN.
-    pub(crate) fn prove_by_pin(&mut self, turn: &mut Turn, doc: Arc<ServiceDocument>) {
-        self.begin_proof(doc, By::Pin(PinProof::Entering(PinEntry::new(&mut turn.draw, None))));
+    pub(crate) fn prove_by_pin(&mut self, builder: &mut Turn, doc: Arc<ServiceDocument>) {
+        self.begin_proof(doc, By::Pin(PinProof::Entering(PinEntry::new(&mut builder.draw, None))));
     }
 
     fn begin_proof(&mut self, doc: Arc<ServiceDocument>, by: By) {
@@ -124,7 +124,7 @@ impl Kiosk {
     }
 
     /// Handles a code that was scanned while an answer code is awaited.
-    pub(crate) fn on_proof(&mut self, turn: &mut Turn, code: &[u8]) {
+    pub(crate) fn on_proof(&mut self, builder: &mut Turn, code: &[u8]) {
         let Some(Proving { by: By::Phone { challenge, .. }, check: None, .. }) = self.proving() else {
             return;
         };
@@ -141,20 +141,20 @@ impl Kiosk {
             return if visit.code.is_some_and(|shown| shown.holder != holder) {
                 self.say_problem(TextId::ProveOtherPhone)
             } else {
-                self.proven(turn, Evidence::ChallengeAnswered)
+                self.proven(builder, Evidence::ChallengeAnswered)
             };
         };
         let nonce = challenge.nonce.iter().map(|byte| format!("{byte:02x}")).collect();
         let given = Given::ChallengeAnswer { nonce, answer: answer.to_text() };
-        let check = self.start(turn, Work::Prove(EvidenceRequest { key, given }));
-        if let Some(proving) = self.proving_mut() {
-            (proving.by, proving.check) = (By::Phone { challenge, problem: None }, Some(check));
+        let check = self.start(builder, Work::Prove(EvidenceRequest { key, given }));
+        if let Some(step_up) = self.proving_mut() {
+            (step_up.by, step_up.check) = (By::Phone { challenge, problem: None }, Some(check));
         }
     }
 
     /// Verifies an answer code to the current challenge. Returns it and the holder of the phone that signed it.
     fn answered(&self, code: &[u8], challenge: &Challenge) -> Result<(AnswerCode, CodeHolder), TextId> {
-        let judge = self.judge().map_err(|_| TextId::ProveNotNow)?;
+        let policy = self.judge().map_err(|_| TextId::ProveNotNow)?;
         let text = std::str::from_utf8(code).map_err(|_| TextId::ProveWrong)?;
         let answer = match Code::parse(text) {
             Ok(Code::Answer(answer)) => answer,
@@ -162,32 +162,34 @@ impl Kiosk {
             Ok(Code::Online(_) | Code::Offline(_) | Code::Paper(_)) => return Err(TextId::ProveShowsCode),
             Err(_) => return Err(TextId::ProveWrong),
         };
-        let (issuers, signed) = (self.codes.issuers(judge.now), challenge.to_be_signed());
+        let (issuers, signed) = (self.codes.issuers(policy.now), challenge.to_be_signed());
         let shown = answer
-            .verify(&issuers, &signed, judge.seconds(), judge.window())
+            .verify(&issuers, &signed, policy.seconds(), policy.window())
             .map_err(|_| TextId::ProveWrong)?;
         let holder = CodeHolder::of(&shown.alias.0);
         if self.codes.is_revoked(holder) { Err(TextId::CodeRevoked) } else { Ok((answer, holder)) }
     }
 
     /// Handles the answer of the card or the platform to the pending step-up request.
-    pub(crate) fn on_proof_answer(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+    pub(crate) fn on_proof_answer(&mut self, builder: &mut Turn, answer: Result<Answer, Failure>) {
         if matches!(answer, Err(Failure::Problem(ProblemCode::VisitExpired))) {
-            return self.refuse(turn, Refusal::VisitExpired);
+            return self.refuse(builder, Refusal::VisitExpired);
         }
-        match self.proving().map(|proving| &proving.by) {
-            Some(By::Phone { .. }) => self.on_phone_proof(turn, heard(answer, Evidence::ChallengeAnswered)),
-            Some(By::Pin(PinProof::AtCard)) => self.on_proof_pin(turn, Said::of(&answer)),
+        match self.proving().map(|step_up| &step_up.by) {
+            Some(By::Phone { .. }) => {
+                self.on_phone_proof(builder, heard(answer, Evidence::ChallengeAnswered))
+            }
+            Some(By::Pin(PinProof::AtCard)) => self.on_proof_pin(builder, Said::of(&answer)),
             Some(By::Pin(PinProof::AtPlatform)) => {
-                self.on_pin_reported(turn, heard(answer, Evidence::AuthenticatedCardPin));
+                self.on_pin_reported(builder, heard(answer, Evidence::AuthenticatedCardPin));
             }
             Some(By::Pin(PinProof::Entering(_) | PinProof::Locked | PinProof::Failed(_))) | None => {}
         }
     }
 
-    fn on_phone_proof(&mut self, turn: &mut Turn, checked: Result<(), Failure>) {
+    fn on_phone_proof(&mut self, builder: &mut Turn, checked: Result<(), Failure>) {
         match checked {
-            Ok(()) => self.proven(turn, Evidence::ChallengeAnswered),
+            Ok(()) => self.proven(builder, Evidence::ChallengeAnswered),
             Err(Failure::Problem(ProblemCode::ChallengeFailed)) => self.say_problem(TextId::ProveOtherPhone),
             Err(Failure::Problem(ProblemCode::CodeRevoked)) => self.say_problem(TextId::CodeRevoked),
             Err(Failure::Unreachable | Failure::Device) => self.say_problem(TextId::NoLink),
@@ -196,28 +198,28 @@ impl Kiosk {
     }
 
     /// Records the evidence and raises the level to 2; the service opens after that.
-    pub(crate) fn proven(&mut self, turn: &mut Turn, evidence: Evidence) {
+    pub(crate) fn proven(&mut self, builder: &mut Turn, evidence: Evidence) {
         let Some(visit) = &mut self.visit else { return };
-        let (Some(person), Task::Proving(proving)) = (&mut visit.person, &visit.task) else { return };
+        let (Some(person), Task::Proving(step_up)) = (&mut visit.person, &visit.task) else { return };
         let level = evidence.most();
-        let doc = Arc::clone(&proving.doc);
+        let doc = Arc::clone(&step_up.doc);
         (person.evidence, person.level) = (evidence, level);
-        turn.out.record(Entry::EvidenceGiven { visit: visit.id, evidence, level });
-        self.open_service(turn, doc);
+        builder.out.record(Entry::EvidenceGiven { visit: visit.id, evidence, level });
+        self.open_service(builder, doc);
     }
 
     pub(crate) fn proving_mut(&mut self) -> Option<&mut Proving> {
         match &mut self.visit.as_mut()?.task {
-            Task::Proving(proving) => Some(proving),
+            Task::Proving(step_up) => Some(step_up),
             Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } | Task::Service(_) => None,
         }
     }
 
     fn say_problem(&mut self, word: TextId) {
-        if let Some(proving) = self.proving_mut()
-            && let By::Phone { problem, .. } = &mut proving.by
+        if let Some(step_up) = self.proving_mut()
+            && let By::Phone { problem, .. } = &mut step_up.by
         {
-            (*problem, proving.check) = (Some(word), None);
+            (*problem, step_up.check) = (Some(word), None);
         }
         self.attend();
     }

@@ -63,7 +63,7 @@ pub struct Times {
     pub answer_ms: u64,
     /// A charge that takes longer is shown as being checked.
     pub charge_ms: u64,
-    /// Notices about a payment, a PIN change or a refusal after a visit are shown this long.
+    /// Notices about a payment or a PIN change after a visit are shown this long.
     pub closing_ms: u64,
     /// Refusals, code hints and the reminder to take an ID card are shown this long.
     pub notice_ms: u64,

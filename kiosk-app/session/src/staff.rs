@@ -17,19 +17,19 @@ pub(crate) struct Staff {
 
 impl Kiosk {
     /// Handles a staff card. It is ignored unless a card is being read for a new visit.
-    pub(crate) fn on_staff_card(&mut self, turn: &mut Turn, proof: &StaffProof) {
+    pub(crate) fn on_staff_card(&mut self, builder: &mut Turn, proof: &StaffProof) {
         if !self.reading(Way::Card) {
             return;
         }
         let listed = self.setup.staff.iter().find(|known| known.name == proof.name);
         if listed.is_none_or(|known| proof.verify(&known.key).is_err()) {
-            return self.refuse(turn, Refusal::CardForeign);
+            return self.refuse(builder, Refusal::CardForeign);
         }
         // Nobody was identified: this visit has nothing to record and nothing to wipe.
         self.visit = None;
         self.closing = None;
-        turn.out.record(Entry::StaffCame { card: proof.name.clone() });
-        self.staff = Some(Staff { until: turn.now.mono.plus_ms(SHOWN_MS) });
+        builder.out.record(Entry::StaffCame { card: proof.name.clone() });
+        self.staff = Some(Staff { until: builder.now.mono.plus_ms(SHOWN_MS) });
     }
 
     /// Ends the staff view: the card was removed, or its time is over.

@@ -198,9 +198,9 @@ mod tests {
         assert!(trust.codes.names.is_empty() && !trust.holds(UnixMs(10)));
     }
 
-    fn stops(since: u64, said: &[(u8, u64)]) -> Revocations<CardName> {
+    fn stops(since: u64, entries: &[(u8, u64)]) -> Revocations<CardName> {
         let revoked: Vec<_> =
-            said.iter().map(|(number, ends)| Revoked { who: card(*number), ends: UnixMs(*ends) }).collect();
+            entries.iter().map(|(number, ends)| Revoked { who: card(*number), ends: UnixMs(*ends) }).collect();
         let until = since + revoked.len() as u64;
         Revocations { city: "YK".into(), since, until, expires: UnixMs(1_000), revoked }
     }

@@ -192,7 +192,7 @@ impl Visit {
         match &self.task {
             Task::Reading { .. } | Task::Identifying { .. } => true,
             Task::Menu { .. } => false,
-            Task::Proving(proving) => proving.check.is_some(),
+            Task::Proving(step_up) => step_up.check.is_some(),
             Task::Service(running) => match &running.state {
                 StepState::Querying { .. } | StepState::PinCheck { .. } | StepState::PinChanging { .. } => {
                     true
@@ -225,7 +225,7 @@ impl Visit {
             Task::Reading { authority, deadline } => Some((*authority, *deadline)),
             Task::Identifying { ticket, deadline } => Some((Some(*ticket), *deadline)),
             Task::Menu { .. } => None,
-            Task::Proving(proving) => proving.check.map(|(ticket, deadline)| (Some(ticket), deadline)),
+            Task::Proving(step_up) => step_up.check.map(|(ticket, deadline)| (Some(ticket), deadline)),
             Task::Service(running) => match &running.state {
                 StepState::Querying { ticket, deadline }
                 | StepState::PinCheck { ticket, deadline, .. }
@@ -255,7 +255,7 @@ impl Visit {
     /// True while the resident is expected to use a phone and so does not touch the screen.
     pub(crate) fn is_with_phone(&self) -> bool {
         match &self.task {
-            Task::Proving(proving) => matches!(proving.by, By::Phone { .. }),
+            Task::Proving(step_up) => matches!(step_up.by, By::Phone { .. }),
             Task::Service(running) => matches!(running.state, StepState::ShowCode),
             Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } => false,
         }

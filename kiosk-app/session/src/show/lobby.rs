@@ -9,20 +9,23 @@ use crate::kiosk::Kiosk;
 
 pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     let (has, devices) = (kiosk.setup.has, &kiosk.devices);
-    let mut ways = Vec::new();
+    let mut methods = Vec::new();
     if has.card_reader {
-        ways.push((Way::Card, devices.card_reader));
+        methods.push((Way::Card, devices.card_reader));
     }
     if has.id_reader {
-        ways.push((Way::IdCard, devices.id_reader));
+        methods.push((Way::IdCard, devices.id_reader));
     }
     if has.code_reader {
-        ways.push((Way::Code, devices.code_reader));
+        methods.push((Way::Code, devices.code_reader));
     }
-    if ways.iter().all(|(_, health)| matches!(health, Health::Trouble(_))) {
+    if methods.iter().all(|(_, health)| matches!(health, Health::Trouble(_))) {
         return closed();
     }
-    let cards = ways.into_iter().map(|(way, health)| card(kiosk, way, broken(kiosk, way, health))).collect();
+    let cards = methods
+        .into_iter()
+        .map(|(method, health)| card(kiosk, method, broken(kiosk, method, health)))
+        .collect();
     Frame {
         steps: None,
         title: TextId::WelcomeTitle.into(),
@@ -36,22 +39,22 @@ pub(super) fn frame(kiosk: &Kiosk) -> Frame {
 
 /// Why an identification method is unavailable now; none when it is available. A card needs the platform, and so does a
 /// code that the kiosk cannot judge itself.
-fn broken(kiosk: &Kiosk, way: Way, health: Health) -> Option<Text> {
+fn broken(kiosk: &Kiosk, method: Way, health: Health) -> Option<Text> {
     match health {
-        Health::Ready if kiosk.online || (way == Way::Code && kiosk.judge().is_ok()) => None,
+        Health::Ready if kiosk.online || (method == Way::Code && kiosk.judge().is_ok()) => None,
         Health::Ready => Some(TextId::WayNeedsLink.into()),
         Health::Trouble(_) | Health::Unknown => Some(TextId::WayBroken.into()),
     }
 }
 
-fn card(kiosk: &Kiosk, way: Way, broken: Option<Text>) -> WayCard {
-    let (title, detail) = match way {
+fn card(kiosk: &Kiosk, method: Way, broken: Option<Text>) -> WayCard {
+    let (title, detail) = match method {
         Way::Card => (TextId::WayCardTitle, TextId::WayCardDetail),
         Way::IdCard => (TextId::WayIdCardTitle, TextId::WayIdCardDetail),
         Way::Code if kiosk.online => (TextId::WayCodeTitle, TextId::WayCodeDetail),
         Way::Code => (TextId::WayCodeTitle, TextId::WayCodeOffline),
     };
-    WayCard { way, title: title.into(), detail: detail.into(), broken }
+    WayCard { way: method, title: title.into(), detail: detail.into(), broken }
 }
 
 fn banners(kiosk: &Kiosk) -> Vec<Banner> {
@@ -73,8 +76,8 @@ fn banners(kiosk: &Kiosk) -> Vec<Banner> {
                 CodeHint::Moving => TextId::CodeMoving,
             },
         ));
-    } else if let Some(way) = kiosk.lobby.explain {
-        banners.push(match way {
+    } else if let Some(method) = kiosk.lobby.explain {
+        banners.push(match method {
             Way::Card => note(Icon::Card, TextId::ExplainCard),
             Way::IdCard => note(Icon::User, TextId::ExplainIdCard),
             Way::Code => note(Icon::Phone, TextId::ExplainCode),

@@ -47,7 +47,7 @@ impl Kiosk {
         let frame = match (&self.visit, &self.closing) {
             (None, None) if self.staff.is_some() => staff::frame(self),
             (Some(visit), _) => self.of_visit(visit),
-            (None, Some(closing)) => outcome::of_closing(self, closing),
+            (None, Some(notice)) => outcome::of_closing(self, notice),
             (None, None) if self.setup.gate.is_some() => self.of_gate(),
             (None, None) => lobby::frame(self),
         };
@@ -82,7 +82,7 @@ impl Kiosk {
                 outcome::working(visit, TextId::Identifying, TextId::IdentifyingDetail)
             }
             Task::Menu { declined } => menu::frame(self, visit, *declined),
-            Task::Proving(proving) => prove::frame(self, visit, proving),
+            Task::Proving(step_up) => prove::frame(self, visit, step_up),
             Task::Service(running) => service::frame(self, visit, running),
         }
     }
@@ -96,7 +96,7 @@ impl Kiosk {
     fn manner(&self) -> (Lang, Theme) {
         match (&self.visit, &self.closing) {
             (Some(visit), _) => (visit.lang, visit.theme),
-            (None, Some(closing)) => (closing.lang, closing.theme),
+            (None, Some(notice)) => (notice.lang, notice.theme),
             (None, None) => (self.lobby.lang, self.lobby.theme),
         }
     }

@@ -31,7 +31,7 @@ pub(super) fn action(text: impl Into<Text>, primary: bool, intent: Intent) -> Ac
     Action { text: text.into(), primary, enabled: true, intent }
 }
 
-pub(super) fn of_closing(kiosk: &Kiosk, closing: &Closing) -> Frame {
+pub(super) fn of_closing(kiosk: &Kiosk, notice: &Closing) -> Frame {
     let frame = |title: TextId, outcome: Outcome, actions, footer| Frame {
         steps: None,
         title: title.into(),
@@ -41,7 +41,7 @@ pub(super) fn of_closing(kiosk: &Kiosk, closing: &Closing) -> Frame {
         actions,
         footer,
     };
-    match &closing.words {
+    match &notice.words {
         LastWords::Refused(refusal) => {
             let (word, detail) = refusal.words();
             let actions = if refusal.of_card() && kiosk.devices.card_in {
@@ -164,7 +164,7 @@ pub(super) fn code(kiosk: &Kiosk, receipt: ReceiptId) -> ReceiptCode {
 
 /// Banner about the print job of a receipt; none while the job is printing or printed.
 pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner> {
-    let paper = kiosk.papers.get(&receipt)?;
+    let job = kiosk.papers.get(&receipt)?;
     let wait = |title: TextId, detail: TextId| {
         Some(Banner {
             tone: Tone::Wait,
@@ -173,11 +173,11 @@ pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner>
             detail: Some(detail.into()),
         })
     };
-    let (on_sheet, printer) = match paper.on {
+    let (on_sheet, printer) = match job.on {
         Form::Receipt => (false, kiosk.devices.printer),
         Form::Sheet => (true, kiosk.devices.sheet_printer),
     };
-    match (paper.state, printer) {
+    match (job.state, printer) {
         (PaperState::Unsure, _) if on_sheet => wait(TextId::SheetUnsure, TextId::SheetUnsureDetail),
         (PaperState::Waiting, Health::Trouble(Trouble::PaperOut)) if on_sheet => {
             wait(TextId::SheetPaperOut, TextId::PaperOutDetail)
@@ -201,14 +201,14 @@ pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner>
 
 /// The printer to which a receipt was sent last.
 pub(super) fn on(kiosk: &Kiosk, receipt: ReceiptId) -> Form {
-    kiosk.papers.get(&receipt).map_or(Form::Receipt, |paper| paper.on)
+    kiosk.papers.get(&receipt).map_or(Form::Receipt, |job| job.on)
 }
 
 /// The actions on a receipt: another copy where allowed, and to finish.
 pub(super) fn paper_actions(kiosk: &Kiosk, receipt: ReceiptId) -> Vec<Action> {
-    let paper = kiosk.papers.get(&receipt);
-    let copies = paper.map_or(COPIES_MAX, |paper| paper.copy);
-    let could_print = paper.is_some_and(|paper| kiosk.printer_for(paper.form).is_some());
+    let job = kiosk.papers.get(&receipt);
+    let copies = job.map_or(COPIES_MAX, |job| job.copy);
+    let could_print = job.is_some_and(|job| kiosk.printer_for(job.form).is_some());
     let again = match kiosk.paper_of(receipt) {
         Some(PaperState::Unsure) if copies < COPIES_MAX => Some(TextId::PrintAgain),
         Some(PaperState::Waiting) if could_print => Some(TextId::TryAgain),

@@ -51,7 +51,7 @@ impl Place {
     pub(crate) fn of(kiosk: &Kiosk) -> Self {
         let shown_in = match (&kiosk.visit, &kiosk.closing) {
             (Some(visit), _) => (visit.lang, visit.theme),
-            (None, Some(closing)) => (closing.lang, closing.theme),
+            (None, Some(notice)) => (notice.lang, notice.theme),
             (None, None) => (kiosk.lobby.lang, kiosk.lobby.theme),
         };
         Self {
@@ -70,7 +70,7 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
     let running = match &visit.task {
         Task::Reading { .. } | Task::Identifying { .. } => return Spot::Working,
         Task::Menu { .. } => return Spot::Menu { online: kiosk.online },
-        Task::Proving(proving) => return of_proof(proving),
+        Task::Proving(step_up) => return of_proof(step_up),
         Task::Service(running) => running,
     };
     let (state, page, receipt) = match &running.state {
@@ -101,9 +101,9 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
     Spot::Step { service: running.doc.id.clone(), at: running.at, state, page, keys, paper }
 }
 
-fn of_proof(proving: &Proving) -> Spot {
-    let (state, keys) = match &proving.by {
-        By::Phone { .. } => (u8::from(proving.check.is_some()), None),
+fn of_proof(step_up: &Proving) -> Spot {
+    let (state, keys) = match &step_up.by {
+        By::Phone { .. } => (u8::from(step_up.check.is_some()), None),
         By::Pin(PinProof::Entering(entry)) => (2, Some(entry.keys)),
         By::Pin(PinProof::AtCard | PinProof::AtPlatform) => (3, None),
         By::Pin(PinProof::Locked | PinProof::Failed(_)) => (4, None),

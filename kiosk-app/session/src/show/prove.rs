@@ -13,9 +13,9 @@ use crate::pin::PinProof;
 use crate::prove::{By, Proving};
 use crate::visit::Visit;
 
-pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, proving: &Proving) -> Frame {
-    let mut frame = match &proving.by {
-        By::Phone { .. } if proving.check.is_some() => {
+pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, step_up: &Proving) -> Frame {
+    let mut frame = match &step_up.by {
+        By::Phone { .. } if step_up.check.is_some() => {
             working(visit, TextId::ProveCheck, TextId::IdentifyingDetail)
         }
         By::Phone { challenge, problem } => of_phone(visit, challenge, *problem),

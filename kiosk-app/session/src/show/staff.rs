@@ -30,7 +30,7 @@ pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     }
     let waits = |state: &PaperState| *state == PaperState::Waiting;
     pairs.push(count(TextId::StaffPayments, kiosk.payments.len()));
-    pairs.push(count(TextId::StaffPapers, kiosk.papers.values().filter(|paper| waits(&paper.state)).count()));
+    pairs.push(count(TextId::StaffPapers, kiosk.papers.values().filter(|job| waits(&job.state)).count()));
     Frame {
         steps: None,
         title: TextId::StaffTitle.into(),
