@@ -199,8 +199,10 @@ mod tests {
     }
 
     fn stops(since: u64, entries: &[(u8, u64)]) -> Revocations<CardName> {
-        let revoked: Vec<_> =
-            entries.iter().map(|(number, ends)| Revoked { who: card(*number), ends: UnixMs(*ends) }).collect();
+        let revoked: Vec<_> = entries
+            .iter()
+            .map(|(number, ends)| Revoked { who: card(*number), ends: UnixMs(*ends) })
+            .collect();
         let until = since + revoked.len() as u64;
         Revocations { city: "YK".into(), since, until, expires: UnixMs(1_000), revoked }
     }
