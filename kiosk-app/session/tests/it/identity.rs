@@ -115,7 +115,7 @@ fn online_token_is_recorded_first_and_accepted_once() {
 fn used_online_token_is_refused_after_restart() {
     let mut fixture = Bench::new();
     fixture.event(code_event(&code(5)));
-    let marks = fixture
+    let used_codes = fixture
         .log
         .iter()
         .filter_map(|entry| match entry {
@@ -123,7 +123,8 @@ fn used_online_token_is_refused_after_restart() {
             _ => None,
         })
         .collect();
-    let mut again = Bench::recovered(session::OpenWork { code_marks: marks, ..session::OpenWork::default() });
+    let mut again =
+        Bench::recovered(session::OpenWork { code_marks: used_codes, ..session::OpenWork::default() });
     again.event(Event::Link(true));
     again.event(code_event(&code(5)));
     assert_eq!(again.outcome().word, TextId::CodeUsed.into());

@@ -257,9 +257,9 @@ fn idle_screen_offers_only_working_readers() {
     let mut fixture = Bench::new();
     fixture.event(Event::Health(Device::CardReader, Health::Trouble(Trouble::Gone)));
     match fixture.view().body {
-        Body::Welcome(ways) => {
-            assert_eq!(ways[0].broken, Some(TextId::WayBroken.into()));
-            assert_eq!(ways[1].broken, None);
+        Body::Welcome(cards) => {
+            assert_eq!(cards[0].broken, Some(TextId::WayBroken.into()));
+            assert_eq!(cards[1].broken, None);
         }
         other => panic!("{other:?}"),
     }
