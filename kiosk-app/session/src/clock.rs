@@ -1,8 +1,8 @@
 //! Clock trust: offline codes are judged by the platform's time, as far as the kiosk knows it.
 //!
-//! While the process runs, the platform's time is extrapolated with the monotonic clock. After a restart
-//! without a link, only the kiosk's wall clock and the last recorded offset are available. That time is not trusted when
-//! it is behind a time in the journal, nor when the last synchronisation with the platform is too long ago.
+//! While the process runs, the platform's time is extrapolated with the monotonic clock. After a restart without a
+//! link, only the kiosk's wall clock and the last recorded offset are available. That time is not trusted when it is
+//! behind a time in the journal, nor when the last synchronisation with the platform is too long ago.
 
 use contract::UnixMs;
 
@@ -16,7 +16,8 @@ pub(crate) const BACKWARDS_MS: u64 = 60_000;
 pub(crate) struct Clock {
     /// Last synchronisation since the start: the platform's time, and the monotonic time at that moment.
     heard: Option<(UnixMs, Mono)>,
-    /// Last synchronisation before the start: the platform's time, and the offset to add to the kiosk's wall clock in ms.
+    /// Last synchronisation before the start: the platform's time, and the offset to add to the kiosk's wall clock in
+    /// ms.
     kept: Option<(UnixMs, i64)>,
     /// Latest time of the wall clock before the start: the wall clock must not be earlier.
     floor: UnixMs,
@@ -38,8 +39,8 @@ impl Clock {
         Self { heard: None, kept, floor, recorded: None }
     }
 
-    /// Synchronises with the platform's clock. Returns the platform's time when the synchronisation must be recorded: once
-    /// an hour, or when the offset changed by more than 2 s.
+    /// Synchronises with the platform's clock. Returns the platform's time when the synchronisation must be recorded:
+    /// once an hour, or when the offset changed by more than 2 s.
     pub(crate) fn hear(&mut self, now: Now, offset_ms: i64) -> Option<UnixMs> {
         let platform = UnixMs(now.wall.0.saturating_add_signed(offset_ms));
         self.heard = Some((platform, now.mono));

@@ -53,8 +53,8 @@ impl Judge<'_> {
 }
 
 impl Kiosk {
-    /// Handles a scanned code. A code is accepted only without a visit and without a card in the slot, or as the answer to
-    /// a challenge; otherwise it is ignored.
+    /// Handles a scanned code. A code is accepted only without a visit and without a card in the slot, or as the answer
+    /// to a challenge; otherwise it is ignored.
     pub(crate) fn on_code(&mut self, builder: &mut Turn, code: &[u8]) {
         if self.setup.gate.is_some() {
             return self.gate_code(builder, code);

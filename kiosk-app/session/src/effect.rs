@@ -25,7 +25,8 @@ pub enum Effect {
     },
     /// Cancels the work with this ticket; its answer is no longer needed.
     Cancel(Ticket),
-    /// Duty: charge this order, once. The outcome comes back as [`Event::PaymentAnswered`](crate::Event::PaymentAnswered).
+    /// Duty: charge this order, once. The outcome comes back as
+    /// [`Event::PaymentAnswered`](crate::Event::PaymentAnswered).
     Charge(ChargeRequest),
     /// Duty: inquire the outcome of this order, and fence it.
     Inquire(OrderId),
@@ -53,8 +54,8 @@ pub enum Work {
     Prove(EvidenceRequest),
     /// Request from the platform the cryptograms that authenticate the waiting card.
     AskAuthority(CardAuthRequest),
-    /// Continue with the waiting card. Without an answer the card is not authenticated, and is read in part. Only a failure
-    /// is answered: the result of the reading comes as a [`CardEvent`](crate::CardEvent).
+    /// Continue with the waiting card. Without an answer the card is not authenticated, and is read in part. Only a
+    /// failure is answered: the result of the reading comes as a [`CardEvent`](crate::CardEvent).
     Authenticate(Option<CardAuthAnswer>),
     /// Have the card verify the holder's PIN: ASCII digits.
     VerifyPin(Zeroizing<Vec<u8>>),

@@ -1,5 +1,5 @@
-//! Gate mode: verifies codes and cards of people passing through, with a link and without one. No visit and no touch: one
-//! large sign shows the verdict and clears automatically.
+//! Gate mode: verifies codes and cards of people passing through, with a link and without one. No visit and no touch:
+//! one large sign shows the verdict and clears automatically.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,8 @@ use crate::effect::{Effect, Ticket, Work};
 use crate::event::{Answer, Failure, Mono};
 use crate::kiosk::{Kiosk, Turn};
 
-/// Within this time, a code of the resident who was just admitted is ignored: the phone is still in front of the reader.
+/// Within this time, a code of the resident who was just admitted is ignored: the phone is still in front of the
+/// reader.
 const STILL_THERE_MS: u64 = 10_000;
 /// Limit of the wait for the platform's answer, since a queue waits at the gate.
 const ANSWER_MS: u64 = 3_000;
@@ -139,8 +140,8 @@ impl Kiosk {
         }
     }
 
-    /// Judges a card without the platform: its holder is admitted when the gate's own PSAM authenticated the card and the
-    /// card is not revoked.
+    /// Judges a card without the platform: its holder is admitted when the gate's own PSAM authenticated the card and
+    /// the card is not revoked.
     fn judge_card(&mut self, builder: &mut Turn, card: Option<CardName>, authenticated: bool) {
         // A card that was only read can be a copy.
         let (Some(card), true) = (card, authenticated) else {
@@ -237,8 +238,8 @@ impl Kiosk {
         self.start(builder, Work::Authenticate(vouched));
     }
 
-    /// Admits the holder unless already admitted. `also`: second name of the same holder, by which it is known without a
-    /// link.
+    /// Admits the holder unless already admitted. `also`: second name of the same holder, by which it is known without
+    /// a link.
     fn admit(
         &mut self,
         builder: &mut Turn,

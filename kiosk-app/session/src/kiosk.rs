@@ -99,8 +99,8 @@ impl Turn {
 
 impl Kiosk {
     /// Recovers the kiosk from the open work in the journal. Every unsettled order is inquired, never charged again; a
-    /// copy whose printing had started becomes *unconfirmed*; a receipt that was not started is abandoned as a print job
-    /// and can be fetched by its number.
+    /// copy whose printing had started becomes *unconfirmed*; a receipt that was not started is abandoned as a print
+    /// job and can be fetched by its number.
     pub fn recover(setup: Arc<Setup>, catalogue: Catalogue, open: OpenWork, at: Now) -> (Self, Transition) {
         let mut kiosk = Self {
             setup,
@@ -333,7 +333,8 @@ impl Kiosk {
         Some(Closing { words: kind, lang: visit.lang, theme: visit.theme, until })
     }
 
-    /// The outcome that the resident has not seen yet: of a payment, of the print of its receipt, or of a change of PIN.
+    /// The outcome that the resident has not seen yet: of a payment, of the print of its receipt, or of a change of
+    /// PIN.
     fn unsaid(&self, state: &StepState) -> Option<LastWords> {
         if let StepState::PinChanging { .. } = state {
             return Some(LastWords::PinUnclear);
@@ -357,8 +358,8 @@ impl Kiosk {
             Device::CardReader => {
                 self.devices.card_reader = health;
                 if health != Health::Ready && self.devices.card_in {
-                    // Without the reader, the removal of the card cannot be detected: the visit must end. While the card
-                    // is being read, it is still in the slot, and the resident is asked to take it.
+                    // Without the reader, the removal of the card cannot be detected: the visit must end. While the
+                    // card is being read, it is still in the slot, and the resident is asked to take it.
                     let reading = self.reading(Way::Card);
                     self.devices.card_in = false;
                     if reading {

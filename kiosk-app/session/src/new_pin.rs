@@ -1,5 +1,5 @@
-//! Change of a card's PIN: the current PIN, the new PIN, and the new PIN again. The card makes the change. The digits are
-//! held only here, and are wiped.
+//! Change of a card's PIN: the current PIN, the new PIN, and the new PIN again. The card makes the change. The digits
+//! are held only here, and are wiped.
 
 use contract::{Entry, Way};
 use view::{Text, TextId};

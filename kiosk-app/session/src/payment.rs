@@ -1,8 +1,7 @@
 //! Payments: duties that outlive visit and process (I1).
 //!
-//! An order is recorded before its one charge request is sent. An unknown outcome is inquired until it is
-//! known: the platform's inquiry fences the order, so its answer is final. A second charge request for an order is never
-//! sent.
+//! An order is recorded before its one charge request is sent. An unknown outcome is inquired until it is known: the
+//! platform's inquiry fences the order, so its answer is final. A second charge request for an order is never sent.
 
 use contract::{
     ChargeRequest, ChargeState, Entry, Form, Method, Money, OrderId, OrderItem, ProblemCode, ReceiptId,

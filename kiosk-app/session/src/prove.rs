@@ -1,7 +1,7 @@
-//! Step-up to level 2, when a service needs it. A resident identified by card enters the card's PIN, see [`crate::pin`].
-//! A resident identified by code answers a challenge (质询码): the kiosk shows a nonce, the phone signs it, and the
-//! resident presents the answer code to the code reader. A picture of a code, however recent, proves level 1; the challenge
-//! proves possession of the phone and the consent of its owner.
+//! Step-up to level 2, when a service needs it. A resident identified by card enters the card's PIN, see
+//! [`crate::pin`]. A resident identified by code answers a challenge (质询码): the kiosk shows a nonce, the phone signs
+//! it, and the resident presents the answer code to the code reader. A picture of a code, however recent, proves level
+//! 1; the challenge proves possession of the phone and the consent of its owner.
 
 use std::sync::Arc;
 
@@ -106,7 +106,8 @@ impl Kiosk {
         }
     }
 
-    /// Starts a step-up by phone with a new challenge. The nonce is new each time: an answer to an earlier one is invalid.
+    /// Starts a step-up by phone with a new challenge. The nonce is new each time: an answer to an earlier one is
+    /// invalid.
     pub(crate) fn prove_by_phone(&mut self, builder: &mut Turn, doc: Arc<ServiceDocument>) {
         let challenge = Challenge { device: self.setup.device, nonce: builder.draw.next().to_be_bytes() };
         self.begin_proof(doc, By::Phone { challenge, problem: None });

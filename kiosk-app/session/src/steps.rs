@@ -297,7 +297,8 @@ impl Kiosk {
                         | Evidence::ChallengeAnswered => Evidence::CardPin,
                     };
                     person.evidence = evidence;
-                    // This PIN confirms a payment. A step-up must also report the PIN to the platform: see `crate::pin`.
+                    // This PIN confirms a payment. A step-up must also report the PIN to the platform: see
+                    // `crate::pin`.
                     builder.out.record(Entry::EvidenceGiven {
                         visit: visit.id,
                         evidence,

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use contract::{CardName, CodeHolder, IssuerKeys, Revocable, Revocations, UnixMs};
 use resident_code::{Issuers, PublicKey};
 
-/// Limit of revoked code holders kept, about 5 MB. A code is valid for a day, so this covers the phones lost in one day.
+/// Limit of revoked code holders kept, about 5 MB. A code is valid for a day, so this covers the phones lost in one
+/// day.
 const CODES_MAX: usize = 100_000;
 /// Limit of revoked cards kept, about 15 MB. A card is kept for as long as it could be valid.
 const CARDS_MAX: usize = 300_000;

@@ -86,8 +86,8 @@ fn banners(kiosk: &Kiosk) -> Vec<Banner> {
     banners
 }
 
-/// Banner for a fault of the receipt printer: shown before a resident chooses a service that prints, with the remedy for
-/// staff.
+/// Banner for a fault of the receipt printer: shown before a resident chooses a service that prints, with the remedy
+/// for staff.
 pub(super) fn printer_off(kiosk: &Kiosk) -> Option<Banner> {
     let (title, detail) = match kiosk.devices.printer {
         Health::Ready | Health::Unknown => return None,
