@@ -104,8 +104,8 @@ impl Catalogue {
 }
 
 /// True when a payment method is possible in a visit with this identification method.
-pub(crate) const fn method_works(method: Method, way: contract::Way) -> bool {
-    match (method, way) {
+pub(crate) const fn method_works(method: Method, identified_by: contract::Way) -> bool {
+    match (method, identified_by) {
         (Method::CardAccount, contract::Way::Card) | (Method::ResidentCode, contract::Way::Code) => true,
         // A wallet needs the phone's payment page, which no service of this platform offers yet.
         (Method::CardAccount | Method::ResidentCode | Method::Wallet, _) => false,
