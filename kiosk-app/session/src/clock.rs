@@ -1,35 +1,36 @@
-//! What the kiosk's clock is worth: offline codes are judged by the platform's time, as far as it was heard.
+//! Clock trust: offline codes are judged by the platform's time, as far as the kiosk knows it.
 //!
-//! In a life of the process the platform's clock goes on by the clock that never jumps. After a restart
-//! without a link there is only the kiosk's own clock and what had to be added to it. It is not believed when it is
-//! behind what the log has seen, nor when the platform was not heard for too long.
+//! While the process runs, the platform's time is extrapolated with the monotonic clock. After a restart without a
+//! link, only the kiosk's wall clock and the last recorded offset are available. That time is not trusted when it is
+//! behind a time in the journal, nor when the last synchronisation with the platform is too long ago.
 
 use contract::UnixMs;
 
 use crate::event::{Mono, Now};
 
-/// Time may be corrected backwards by this much; whatever must not come again is remembered that much longer.
+/// Largest backward correction of the time that is tolerated; used-code records are kept that much longer.
 pub(crate) const BACKWARDS_MS: u64 = 60_000;
 
-/// The platform's clock, as far as it was heard.
+/// The platform's clock, as far as the kiosk knows it.
 #[derive(Default)]
 pub(crate) struct Clock {
-    /// In this life: the platform's time and when that was.
+    /// Last synchronisation since the start: the platform's time, and the monotonic time at that moment.
     heard: Option<(UnixMs, Mono)>,
-    /// In an earlier one: the platform's time then, and what had to be added to the kiosk's.
+    /// Last synchronisation before the start: the platform's time, and the offset to add to the kiosk's wall clock in
+    /// ms.
     kept: Option<(UnixMs, i64)>,
-    /// The kiosk's own clock was never before this, in an earlier life.
+    /// Latest time of the wall clock before the start: the wall clock must not be earlier.
     floor: UnixMs,
-    /// When hearing it was last recorded, and the offset then.
+    /// When a synchronisation was last recorded, and its offset in ms.
     recorded: Option<(Mono, i64)>,
 }
 
-/// Why the time is not known well enough.
+/// Why the time is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doubt {
-    /// The platform was never heard, or not for too long.
+    /// Never synchronised with the platform, or too long ago.
     Unsynced,
-    /// The kiosk's clock has gone back.
+    /// The kiosk's wall clock went back.
     Behind,
 }
 
@@ -38,7 +39,8 @@ impl Clock {
         Self { heard: None, kept, floor, recorded: None }
     }
 
-    /// The platform's clock was heard; whether that is worth a record.
+    /// Synchronises with the platform's clock. Returns the platform's time when the synchronisation must be recorded:
+    /// once an hour, or when the offset changed by more than 2 s.
     pub(crate) fn hear(&mut self, now: Now, offset_ms: i64) -> Option<UnixMs> {
         let platform = UnixMs(now.wall.0.saturating_add_signed(offset_ms));
         self.heard = Some((platform, now.mono));
@@ -51,7 +53,7 @@ impl Clock {
         })
     }
 
-    /// The platform's time now, if it was heard within `limit_ms`.
+    /// The platform's time now, if the last synchronisation is at most `limit_ms` ago.
     pub(crate) fn now(&self, now: Now, limit_ms: u64) -> Result<UnixMs, Doubt> {
         if let Some((platform, at)) = self.heard {
             let passed = now.mono.0.saturating_sub(at.0);
@@ -67,7 +69,7 @@ impl Clock {
         if time.0.saturating_sub(platform.0) > limit_ms { Err(Doubt::Unsynced) } else { Ok(time) }
     }
 
-    /// The best that is known, for what is only kept by it.
+    /// The best estimate of the platform's time, for retention times only.
     pub(crate) fn best(&self, now: Now) -> UnixMs {
         self.now(now, u64::MAX).unwrap_or(now.wall)
     }
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn time_goes_on_by_the_clock_that_never_jumps() {
+    fn trusted_now_wall_clock_jump_follows_monotonic_clock() {
         let mut clock = Clock::default();
         assert_eq!(clock.now(at(0, 5_000), HOUR), Err(Doubt::Unsynced));
         clock.hear(at(0, 5_000), 100_000);
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_restart_the_kiosks_own_clock_counts_unless_it_went_back_or_is_too_long_alone() {
+    fn trusted_now_after_restart_rejects_old_or_backward_clock() {
         let clock = Clock::recovered(Some((UnixMs(10 * HOUR), -1_000)), UnixMs(11 * HOUR));
         assert_eq!(clock.now(at(0, 12 * HOUR), 24 * HOUR), Ok(UnixMs(12 * HOUR - 1_000)));
         assert_eq!(clock.now(at(0, 10 * HOUR), 24 * HOUR), Err(Doubt::Behind));
@@ -102,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn hearing_is_recorded_once_an_hour_or_when_the_clock_moved() {
+    fn synchronise_is_recorded_hourly_or_on_offset_change() {
         let mut clock = Clock::default();
         assert_eq!(clock.hear(at(0, 1_000), 10), Some(UnixMs(1_010)));
         assert_eq!(clock.hear(at(15_000, 16_000), 900), None);

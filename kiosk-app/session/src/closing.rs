@@ -1,31 +1,30 @@
-//! Anonymous last words: what is shown after a visit, or when none could begin.
+//! Notices: anonymous messages after a visit, or when no visit could begin.
 
 use contract::{Money, OrderId, ReceiptId, Settlement};
 use view::{Gesture, Lang, TextId, Theme};
 
 use crate::event::Mono;
 
-/// What is shown to whoever stands there, until a time or the taking of the card. Names nobody.
+/// An anonymous message after a visit (离场提示), shown until a deadline or the removal of the card. Names nobody.
 pub(crate) struct Closing {
     pub(crate) words: LastWords,
     pub(crate) lang: Lang,
     pub(crate) theme: Theme,
-    /// None: until the card is taken.
+    /// None: until the card is removed.
     pub(crate) until: Option<Mono>,
 }
 
-/// The last words.
+/// What a notice says.
 pub(crate) enum LastWords {
     /// Why no visit could begin.
     Refused(Refusal),
-    /// Take your card.
+    /// The resident must take the card.
     TakeCard,
-    /// Take your ID card, which lies on the reader.
+    /// The resident must take the ID card, which is still on the reader.
     TakeIdCard,
-    /// How the payment stands that outlived its visit.
-    /// Its order while that is open.
+    /// State of a payment that outlived its visit. `order` is set while the order is unsettled.
     Payment { order: Option<OrderId>, total: Money, settlement: Option<Settlement>, receipt: ReceiptId },
-    /// The card was taken while it changed its PIN: it may or may not have done so.
+    /// The card was removed while it changed its PIN: the outcome is unknown.
     PinUnclear,
 }
 
@@ -39,7 +38,7 @@ impl Closing {
     }
 }
 
-/// Why no visit could begin, or an open one could not go on.
+/// Why no visit could begin, or an open one could not continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::enum_variant_names)]
 pub(crate) enum Refusal {
@@ -75,7 +74,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// It is about the card in the slot, so it holds until that card is taken.
+    /// True when the refusal concerns the card in the slot, so that it is shown until that card is removed.
     pub(crate) const fn of_card(self) -> bool {
         match self {
             Self::CardForeign
@@ -110,7 +109,7 @@ impl Refusal {
         }
     }
 
-    /// Shown as what to do about it: the title, and the picture of the hands.
+    /// The title, and the gesture that shows what to do.
     pub(crate) const fn remedy(self) -> (TextId, Option<Gesture>) {
         match self {
             Self::CardMute => (TextId::SorryTitle, Some(Gesture::InsertCard)),
@@ -144,7 +143,7 @@ impl Refusal {
         }
     }
 
-    /// What it is, and what to do now.
+    /// The texts: the reason, and what to do now.
     pub(crate) const fn words(self) -> (TextId, TextId) {
         match self {
             Self::CardForeign => (TextId::CardForeign, TextId::CardForeignDetail),

@@ -1,5 +1,5 @@
-//! 验码: what a code is worth. The kiosk judges signed codes by itself, with a link and without one; a token means
-//! nothing without the platform.
+//! Verification of resident codes (验码). The kiosk verifies signed codes itself, with a link and without one; an online
+//! token can be judged only by the platform.
 
 use contract::{CodeHolder, CodeRules, Entry, Evidence, Presented, Pseudonym, UnixMs, VisitId, Way, sm3};
 use resident_code::{Code, UnixSeconds, Window};
@@ -9,34 +9,34 @@ use crate::closing::{Closing, LastWords, Refusal};
 use crate::kiosk::{Kiosk, MARK_LIFE_MS, Turn};
 use crate::visit::{Person, Task};
 
-/// A code that the kiosk verified by itself.
+/// A signed code that the kiosk verified itself.
 #[derive(Clone, Copy)]
 pub(crate) struct Verified {
     pub(crate) holder: CodeHolder,
-    /// When it was shown; none for a printed one.
+    /// Time step in which the code was shown; none for a paper code.
     pub(crate) slot: Option<u16>,
     pub(crate) evidence: Evidence,
-    /// Until when the same holder and slot are refused.
+    /// Until when the same holder and time step are refused.
     until: UnixMs,
 }
 
-/// A code that was judged.
+/// A code that was parsed and validated, and not yet consumed.
 pub(crate) struct Seen {
     text: String,
     code: Code,
-    /// None: the platform must say what it is worth.
+    /// None: the platform must judge the code.
     pub(crate) verified: Option<Verified>,
 }
 
-/// A code that was accepted, and is marked and recorded.
+/// A code that was consumed: its used-code record is stored and recorded.
 pub(crate) struct Accepted {
     pub(crate) visit: VisitId,
     pub(crate) text: String,
-    /// None: the platform must say what it is worth.
+    /// None: the platform must judge the code.
     pub(crate) verified: Option<Verified>,
 }
 
-/// What codes are judged by, now.
+/// Rules and current time by which codes are judged.
 pub(crate) struct Judge<'a> {
     pub(crate) rules: &'a CodeRules,
     pub(crate) now: UnixMs,
@@ -53,26 +53,27 @@ impl Judge<'_> {
 }
 
 impl Kiosk {
-    /// A code is looked at only by somebody who stands there without a visit, or whose phone was asked.
-    pub(crate) fn on_code(&mut self, turn: &mut Turn, code: &[u8]) {
+    /// Handles a scanned code. A code is accepted only without a visit and without a card in the slot, or as the answer
+    /// to a challenge; otherwise it is ignored.
+    pub(crate) fn on_code(&mut self, builder: &mut Turn, code: &[u8]) {
         if self.setup.gate.is_some() {
-            return self.gate_code(turn, code);
+            return self.gate_code(builder, code);
         }
         if self.proving().is_some() {
-            return self.on_proof(turn, code);
+            return self.on_proof(builder, code);
         }
         if self.visit.is_some() || self.devices.card_in {
             return;
         }
         self.closing = None;
         self.lobby.hint = None;
-        match self.look(code).and_then(|seen| self.take(turn, seen)) {
-            Ok(accepted) => self.begin_by_code(turn, accepted),
-            Err(refusal) => self.refuse_code(turn, refusal),
+        match self.look(code).and_then(|parsed| self.take(builder, parsed)) {
+            Ok(accepted) => self.begin_by_code(builder, accepted),
+            Err(refusal) => self.refuse_code(builder, refusal),
         }
     }
 
-    /// Judges a code. Nothing is remembered yet.
+    /// Parses and validates a code. Does not consume it.
     pub(crate) fn look(&self, code: &[u8]) -> Result<Seen, Refusal> {
         let text = std::str::from_utf8(code).map_err(|_| Refusal::CodeForeign)?.trim();
         let code = Code::parse(text).map_err(refusal_of_code)?;
@@ -80,10 +81,10 @@ impl Kiosk {
         Ok(Seen { text: text.to_owned(), code, verified })
     }
 
-    /// Remembers a code's mark and records it: both must be before anybody's level rises.
-    pub(crate) fn take(&mut self, turn: &mut Turn, seen: Seen) -> Result<Accepted, Refusal> {
-        let Seen { text, code, verified } = seen;
-        let visit = VisitId::from_entropy(turn.draw.next());
+    /// Consumes a code: stores its used-code record and records the acceptance. Both must precede any rise of a level.
+    pub(crate) fn take(&mut self, builder: &mut Turn, parsed: Seen) -> Result<Accepted, Refusal> {
+        let Seen { text, code, verified } = parsed;
+        let visit = VisitId::from_entropy(builder.draw.next());
         let entry = if let Some(Verified { holder, slot, until, .. }) = verified {
             if slot.is_some_and(|slot| !self.mark(&holder.mark(slot), until)) {
                 return Err(Refusal::CodeUsed);
@@ -96,25 +97,25 @@ impl Kiosk {
             }
             Entry::CodeAccepted { visit, mark }
         };
-        turn.out.record(entry);
+        builder.out.record(entry);
         Ok(Accepted { visit, text, verified })
     }
 
-    /// What the kiosk can say of a code by itself; none when the platform must be asked and can be.
+    /// Verifies a code on the kiosk; none when the platform must judge the code and is reachable.
     fn verify(&self, code: &Code) -> Result<Option<Verified>, Refusal> {
         if matches!(code, Code::Answer(_)) {
-            // An answer to a challenge that was here and is gone.
+            // An answer to an earlier challenge, which is no longer valid.
             return Err(Refusal::CodeExpired);
         }
-        // An online token means nothing without the platform, and is not spent.
-        let judge = match (code, self.judge()) {
+        // Only the platform can judge an online token. Without a link the token is not consumed.
+        let policy = match (code, self.judge()) {
             (Code::Online(_), _) => return if self.online { Ok(None) } else { Err(Refusal::NoLink) },
-            (_, Ok(judge)) => judge,
+            (_, Ok(policy)) => policy,
             (_, Err(_)) if self.online => return Ok(None),
             (_, Err(refusal)) => return Err(refusal),
         };
-        let (issuers, now) = (self.codes.issuers(judge.now), judge.seconds());
-        let window = judge.window();
+        let (issuers, now) = (self.codes.issuers(policy.now), policy.seconds());
+        let window = policy.window();
         let verified = match code {
             Code::Offline(code) => code.verify(&issuers, now, window).map(|shown| Verified {
                 holder: CodeHolder::of(&shown.alias.0),
@@ -126,26 +127,26 @@ impl Kiosk {
                 holder: CodeHolder::of(&terms.alias.0),
                 slot: None,
                 evidence: Evidence::PaperCode,
-                until: judge.now,
+                until: policy.now,
             }),
             Code::Online(_) | Code::Answer(_) => return Ok(None),
         };
         match verified {
             Ok(verified) if self.codes.is_revoked(verified.holder) => Err(Refusal::CodeRevoked),
             Ok(verified) => Ok(Some(verified)),
-            // The platform may know a key that has not come here yet.
+            // The platform may know an issuer key that this kiosk has not received yet.
             Err(resident_code::Refusal::Key(_)) if self.online => Ok(None),
             Err(refusal) => Err(refusal_of_code(refusal)),
         }
     }
 
-    /// What signed codes are judged by, or why they cannot be.
+    /// The policy by which signed codes are judged, or why they cannot be judged.
     pub(crate) fn judge(&self) -> Result<Judge<'_>, Refusal> {
         let (rules, now) = self.judging_time()?;
         if self.codes.holds(now) { Ok(Judge { rules, now }) } else { Err(Refusal::CodeNeedsLink) }
     }
 
-    /// The time by which codes and cards are judged, and by what rules; or why the kiosk judges none.
+    /// The rules and the trusted time by which codes and cards are judged, or why the kiosk cannot judge any.
     pub(crate) fn judging_time(&self) -> Result<(&CodeRules, UnixMs), Refusal> {
         let rules = self.setup.codes.as_ref().ok_or(Refusal::CodeNeedsLink)?;
         let limit = u64::from(rules.unsynced_hours) * 3_600_000;
@@ -155,41 +156,41 @@ impl Kiosk {
         Ok((rules, now))
     }
 
-    fn begin_by_code(&mut self, turn: &mut Turn, accepted: Accepted) {
-        let deadline = turn.now.mono;
+    fn begin_by_code(&mut self, builder: &mut Turn, accepted: Accepted) {
+        let deadline = builder.now.mono;
         let mut visit =
             self.open_visit(accepted.visit, Way::Code, Task::Reading { authority: None, deadline });
         visit.recorded = true;
         visit.code = accepted.verified;
         self.visit = Some(visit);
         if self.online {
-            self.identify(turn, Presented::Code { text: accepted.text });
+            self.identify(builder, Presented::Code { text: accepted.text });
         } else {
-            self.recognise(turn);
+            self.recognise(builder);
         }
     }
 
-    /// Recognises the holder of a code that the kiosk verified, without the platform: nobody's name, level 1.
+    /// Identifies the holder of a code that the kiosk verified, without the platform: no name, level 1.
     /// False when the visit has no such code.
-    pub(crate) fn recognise(&mut self, turn: &mut Turn) -> bool {
+    pub(crate) fn recognise(&mut self, builder: &mut Turn) -> bool {
         let Some(visit) = &mut self.visit else { return false };
         let Some(Verified { holder, evidence, .. }) = visit.code else { return false };
         let (resident, level) = (Pseudonym::of_holder(holder), evidence.most());
-        turn.out.record(Entry::Identified { visit: visit.id, resident, way: visit.way, evidence, level });
+        builder.out.record(Entry::Identified { visit: visit.id, resident, way: visit.way, evidence, level });
         let (name, id_number) = (String::new().into(), String::new().into());
         visit.person = Some(Person { name, id_number, key: None, resident, evidence, level });
         visit.task = Task::Menu { declined: false };
         true
     }
 
-    fn refuse_code(&mut self, turn: &mut Turn, refusal: Refusal) {
-        let until = Some(turn.now.mono.plus_ms(self.setup.times.notice_ms));
+    fn refuse_code(&mut self, builder: &mut Turn, refusal: Refusal) {
+        let until = Some(builder.now.mono.plus_ms(self.setup.times.notice_ms));
         let (lang, theme) = (self.lobby.lang, self.lobby.theme);
         self.closing = Some(Closing { words: LastWords::Refused(refusal), lang, theme, until });
     }
 }
 
-/// The mark of a code that only the platform can judge: SM3 of its bytes.
+/// Key of the used-code record of a code that only the platform can judge: SM3 of its bytes, in hexadecimal.
 fn mark_of(code: &Code) -> String {
     let hash = match code {
         Code::Online(token) => sm3(&[&token.to_bytes()]),

@@ -1,8 +1,8 @@
-//! Ids drawn from the entropy that came with the input.
+//! Ids and random values expanded from the entropy of an input.
 
 use contract::sm3;
 
-/// Draws as many values as one input needs from its 128 bits of entropy.
+/// Expands the 128 bits of entropy (熵) of one input to as many values as it needs, with SM3 over a counter.
 pub(crate) struct Draw {
     entropy: u128,
     drawn: u32,
@@ -32,7 +32,7 @@ impl Draw {
     }
 }
 
-/// The id of a thing that follows from another: the receipt of an order has one number from the start.
+/// An id derived from another id: the receipt of an order has one number from the start.
 pub(crate) fn derived(label: &str, from: [u8; 16]) -> u128 {
     first_128(sm3(&[label.as_bytes(), &from]))
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_draw_of_an_input_differs_and_repeats_with_the_same_entropy() {
+    fn next_u128_differs_per_call_and_repeats_per_entropy() {
         let (mut a, mut b) = (Draw::new(7), Draw::new(7));
         let first = a.next();
         assert_ne!(first, a.next());
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn shuffled_keys_are_the_ten_digits() {
+    fn shuffled_digits_are_a_permutation_of_ten() {
         let mut seen = std::collections::BTreeSet::new();
         for entropy in 0..50 {
             let keys = Draw::new(entropy).shuffled_digits();

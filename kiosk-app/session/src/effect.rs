@@ -1,4 +1,4 @@
-//! What a kiosk wants done, and the order that makes it safe: records first.
+//! Outputs of the kiosk: records and effects, and the order in which they must be carried out (records first).
 
 use contract::{
     CallRequest, CardAuthAnswer, CardAuthRequest, ChargeRequest, Entry, EvidenceRequest, Form,
@@ -8,65 +8,67 @@ use zeroize::Zeroizing;
 
 use crate::event::Mono;
 
-/// Names one piece of work of a visit.
+/// Number that ties an answer to one piece of work of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// What is to be done once the records of its transition are durable.
+/// Action to execute once the records of its transition are durable.
 pub enum Effect {
-    /// Work of the visit. It dies with the visit; a late answer matches nothing.
+    /// Starts work of the visit. The work ends with the visit; a late answer matches no ticket and is dropped.
     Do {
-        /// Names it in the answer.
+        /// Ticket that the answer carries.
         ticket: Ticket,
-        /// The kiosk stops waiting then.
+        /// When the kiosk stops waiting for the answer.
         deadline: Mono,
-        /// What to do.
+        /// The work to do.
         work: Work,
     },
-    /// The work is no longer wanted.
+    /// Cancels the work with this ticket; its answer is no longer needed.
     Cancel(Ticket),
-    /// Duty: charge this order, once. The outcome comes back as [`Event::Payment`](crate::Event::Payment).
+    /// Duty: charge this order, once. The outcome comes back as
+    /// [`Event::PaymentAnswered`](crate::Event::PaymentAnswered).
     Charge(ChargeRequest),
-    /// Duty: find out how this order stands and fence it.
+    /// Duty: inquire the outcome of this order, and fence it.
     Inquire(OrderId),
-    /// Duty: print this receipt. The outcome comes back as [`Event::Paper`](crate::Event::Paper).
+    /// Duty: print this receipt or A4 document. The outcome comes back as
+    /// [`Event::PrintFinished`](crate::Event::PrintFinished).
     Print {
         /// The receipt.
         receipt: ReceiptId,
-        /// On which of the printers.
+        /// Which printer to use.
         on: Form,
-        /// What it says.
+        /// Content to print.
         content: Receipt,
-        /// 补打 第N次, for every copy but the first.
+        /// Copy mark (补打 第N次), for every copy but the first.
         mark: Option<String>,
     },
 }
 
 /// Work of a visit.
 pub enum Work {
-    /// Ask the platform who this is.
+    /// Ask the platform to identify the resident.
     Identify(IdentifyRequest),
     /// Ask the platform for data.
     Call(CallRequest),
-    /// Tell the platform what the phone answered.
+    /// Report evidence to the platform: a phone's answer code, or a PIN that the card verified.
     Prove(EvidenceRequest),
-    /// Ask the platform what the card that waits has to answer, and what opens it.
+    /// Request from the platform the cryptograms that authenticate the waiting card.
     AskAuthority(CardAuthRequest),
-    /// Go on with the card that waits; without an answer nobody vouches for it, and it is read in part. Only a failure
-    /// is answered: what comes of it is a [`CardEvent`](crate::CardEvent).
+    /// Continue with the waiting card. Without an answer the card is not authenticated, and is read in part. Only a
+    /// failure is answered: the result of the reading comes as a [`CardEvent`](crate::CardEvent).
     Authenticate(Option<CardAuthAnswer>),
-    /// Let the card check the holder's PIN: ASCII digits.
+    /// Have the card verify the holder's PIN: ASCII digits.
     VerifyPin(Zeroizing<Vec<u8>>),
-    /// Let the card take another PIN: ASCII digits, both. Answered as [`Self::VerifyPin`] is.
+    /// Have the card change its PIN: ASCII digits, both. Answered like [`Self::VerifyPin`].
     ChangePin {
-        /// The present one.
+        /// The current PIN.
         old: Zeroizing<Vec<u8>>,
-        /// The one from now on.
+        /// The new PIN.
         new: Zeroizing<Vec<u8>>,
     },
 }
 
-/// What follows from one input. The effects cannot be had without committing the records first (I1, I2).
+/// Result of one input. The effects are accessible only by committing the records first (I1, I2).
 #[must_use = "a transition that is not committed loses records"]
 #[derive(Default)]
 pub struct Transition {
@@ -75,12 +77,12 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// Makes the records durable by `append` and then, and only then, hands out the effects. `append`
+    /// Makes the records durable with `append` and only then returns the effects. `append`
     /// is not called when there is nothing to record.
     ///
     /// # Errors
-    /// What `append` returns; the effects are then dropped. The kiosk that made the transition must be
-    /// dropped too and recovered from the log.
+    /// The error of `append`; the effects are then dropped. The kiosk that made the transition must be
+    /// dropped too and recovered from the journal.
     pub fn commit<E>(self, append: impl FnOnce(&[Entry]) -> Result<(), E>) -> Result<Vec<Effect>, E> {
         if !self.records.is_empty() {
             append(&self.records)?;
@@ -103,7 +105,7 @@ mod tests {
     use contract::{CloseReason, VisitId};
 
     #[test]
-    fn a_failed_commit_hands_out_no_effect() {
+    fn commit_failed_append_returns_no_effects() {
         let mut transition = Transition::default();
         transition.record(Entry::VisitClosed { visit: VisitId::from_entropy(1), reason: CloseReason::Exit });
         transition.effect(Effect::Inquire(OrderId::from_entropy(1)));
@@ -111,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_appended_when_there_is_nothing_to_record() {
+    fn commit_without_records_does_not_append() {
         let mut transition = Transition::default();
         transition.effect(Effect::Inquire(OrderId::from_entropy(1)));
         let effects = transition.commit(|_| -> Result<(), ()> { panic!("appended nothing") }).unwrap();

@@ -1,4 +1,4 @@
-//! What happens to a kiosk: everything comes in with an [`Input`], time and entropy included.
+//! Inputs of the kiosk: every event comes in an [`Input`], with time and entropy.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::effect::Ticket;
 use crate::setup::Catalogue;
 use crate::trust::CodeTrust;
 
-/// Milliseconds of a clock that never jumps, from an arbitrary start in this process. Deadlines are in it.
+/// Milliseconds of a monotonic clock, from an arbitrary start in this process. Deadlines use this clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mono(pub u64);
 
 impl Mono {
-    /// This much later.
+    /// The time `ms` milliseconds later, saturating.
     #[must_use]
     pub const fn plus_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
@@ -28,82 +28,82 @@ impl Mono {
 /// Both clocks at the moment of an input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// For deadlines.
+    /// Monotonic time, for deadlines.
     pub mono: Mono,
-    /// For display and evidence.
+    /// Wall-clock time, for display and records.
     pub wall: UnixMs,
 }
 
 /// One event, with the time at which it is handled and entropy for the ids it may need.
 pub struct Input {
-    /// When.
+    /// When the event is handled.
     pub at: Now,
     /// 128 fresh random bits.
     pub entropy: u128,
-    /// What.
+    /// What happened.
     pub event: Event,
 }
 
-/// What can happen. Each event has one owner in the kiosk.
+/// An event. Each has one handler in the kiosk.
 pub enum Event {
     /// [`Kiosk::next_deadline`](crate::Kiosk::next_deadline) has passed.
     Tick,
     /// A touch on a view.
     Touch {
-        /// The view that it was made on; an older one than the present is dropped.
+        /// The view that was touched; a touch on an older view than the current one is dropped.
         on: ViewId,
         /// What was touched.
         intent: Intent,
     },
-    /// At the card slot.
+    /// An event at the card slot.
     Card(CardEvent),
-    /// On the ID reader.
+    /// An event at the ID card reader.
     IdCard(IdCardEvent),
-    /// A code was read: its bytes.
+    /// A code was scanned: its bytes.
     Code(Zeroizing<Vec<u8>>),
-    /// What the camera sees while no code is read.
+    /// Why the camera does not read a code.
     CodeHint(CodeHint),
-    /// A device changed its state.
+    /// The health of a device changed.
     Health(Device, Health),
-    /// The outcome of work of a visit. One that belongs to no running work is dropped.
+    /// The outcome of work of a visit. An outcome whose ticket matches no pending work is dropped.
     Answer(Ticket, Result<Answer, Failure>),
-    /// The outcome of a charge or an inquiry. By order: orders outlive tickets, visits and processes.
+    /// The outcome of a charge or an inquiry, addressed by order: orders outlive tickets, visits and processes.
     Payment(OrderId, Result<ChargeState, Failure>),
-    /// The outcome of a print.
+    /// The outcome of a print job.
     Paper(ReceiptId, PrintResult),
-    /// The services in force changed; their signatures are checked.
+    /// The services in force changed; the caller has verified their signatures.
     Catalogue(Catalogue),
-    /// Whose codes are accepted changed; the city's signatures are checked.
+    /// Issuer keys or revocations changed; the caller has verified the city's signatures.
     Codes(Arc<CodeTrust>),
-    /// The platform's clock was heard: what is to be added to the kiosk's, in milliseconds.
+    /// The clock was synchronised with the platform: offset to add to the kiosk's wall clock, in milliseconds.
     ClockHeard(i64),
-    /// The link to the platform came or went.
+    /// The link to the platform came up (true) or went down (false).
     Link(bool),
-    /// The log is nearly full, or has room again. While it is, nothing new is charged: what is already
-    /// owed to residents needs the room that is left.
+    /// The journal rose above (true) or fell below (false) its high-water mark. Above it, no new order is created: the
+    /// remaining room is needed for orders and receipts that are already open.
     LogNearlyFull(bool),
 }
 
-/// At the card slot.
+/// An event at the card slot.
 pub enum CardEvent {
-    /// A card was put in; reading has begun.
+    /// A card was inserted; reading has begun.
     Inserted,
-    /// The card gives its holder to an authority only; its reading waits for [`Work::Authenticate`].
+    /// The card discloses its holder only after external authentication; reading waits for [`Work::AuthenticateCard`].
     ///
-    /// [`Work::Authenticate`]: crate::Work::Authenticate
+    /// [`Work::AuthenticateCard`]: crate::Work::AuthenticateCard
     NeedsAuthority(CardChallenge),
-    /// The social security card was read, wholly or in part.
+    /// The social security card was read, completely or in part.
     Read {
-        /// What it holds.
+        /// Data read from the card.
         evidence: CardEvidence,
-        /// 有效期, `YYYYMMDD`, when the card has one.
+        /// Last day of validity (有效期), `YYYYMMDD`, when the card has one.
         valid_to: Option<String>,
     },
     /// The card cannot be used.
     Refused(CardRefusal),
-    /// It is a staff card; its proof is not judged yet.
+    /// The card is a staff card; its proof is not verified yet.
     Staff(StaffProof),
-    /// The card was taken.
+    /// The card was removed.
     Removed,
 }
 
@@ -112,28 +112,28 @@ pub enum CardEvent {
 pub enum CardRefusal {
     /// Another kind of card.
     Foreign,
-    /// No answer: upside down, blank or broken chip.
+    /// The card does not respond: upside down, blank or broken chip.
     Mute,
-    /// Records are missing or make no sense.
+    /// Records are missing or invalid.
     Damaged,
-    /// Its issuer's application is locked for good; only a counter can help.
+    /// The issuer's application on the card is permanently locked; only a service desk can help.
     Blocked,
-    /// It does not prove to be its issuer's own.
+    /// Card authentication failed: the card is not proven to be genuine.
     Unproven,
 }
 
-/// On the ID reader.
+/// An event at the ID card reader.
 pub enum IdCardEvent {
-    /// A card was laid down; reading has begun, and ends with one of the next two.
+    /// A card was placed on the reader; reading has begun, and ends with `Read` or `Refused`.
     Seen,
-    /// It was read.
+    /// The ID card was read.
     Read {
-        /// What the platform is asked about.
+        /// Data read from the ID card, to be sent to the platform.
         evidence: IdCardEvidence,
-        /// 有效期限, its last day, `YYYYMMDD`; absent when it is 长期.
+        /// Last day of validity (有效期限), `YYYYMMDD`; absent for an unlimited one (长期).
         valid_to: Option<String>,
     },
-    /// It cannot be used.
+    /// The ID card cannot be used.
     Refused(IdCardRefusal),
 }
 
@@ -142,13 +142,13 @@ pub enum IdCardEvent {
 pub enum IdCardRefusal {
     /// Another kind of card.
     Foreign,
-    /// It was not read: lifted too soon, or not flat.
+    /// The card was not read: lifted too soon, or not flat.
     Unread,
-    /// What it says makes no sense.
+    /// The data on the card is invalid.
     Damaged,
 }
 
-/// What stops the camera from reading.
+/// Why the camera cannot read a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // the names say all there is
 pub enum CodeHint {
@@ -159,7 +159,7 @@ pub enum CodeHint {
     Moving,
 }
 
-/// A class of device that a kiosk has one of.
+/// Class of a device. A kiosk has at most one device of each class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Device {
@@ -174,11 +174,11 @@ pub enum Device {
 /// Whether a device can be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Health {
-    /// It works.
+    /// The device works.
     Ready,
-    /// It does not.
+    /// The device has a fault and cannot be used.
     Trouble(Trouble),
-    /// Not heard of since the start.
+    /// No report from the device since the start.
     #[default]
     Unknown,
 }
@@ -186,66 +186,66 @@ pub enum Health {
 /// Why a device cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// 缺纸.
+    /// Out of paper (缺纸).
     PaperOut,
     /// The printer's cover is open.
     CoverOpen,
     /// Paper or cutter is jammed.
     Jammed,
-    /// Absent, failed or mute.
+    /// Absent, failed or not responding.
     Gone,
 }
 
-/// The outcome of work.
+/// The result of work that was carried out.
 pub enum Answer {
-    /// Of [`Work::Identify`](crate::Work::Identify).
+    /// Answers [`Work::Identify`](crate::Work::Identify).
     Identified(Identified),
-    /// Of [`Work::Call`](crate::Work::Call).
+    /// Answers [`Work::CallOperation`](crate::Work::CallOperation).
     Called(CallAnswer),
-    /// Of [`Work::VerifyPin`](crate::Work::VerifyPin) and [`Work::ChangePin`](crate::Work::ChangePin).
+    /// Answers [`Work::VerifyPin`](crate::Work::VerifyPin) and [`Work::ChangePin`](crate::Work::ChangePin).
     Pin(PinAnswer),
-    /// Of [`Work::Prove`](crate::Work::Prove).
+    /// Answers [`Work::ReportEvidence`](crate::Work::ReportEvidence).
     Evidence(EvidenceAnswer),
-    /// Of [`Work::AskAuthority`](crate::Work::AskAuthority).
+    /// Answers [`Work::RequestCardAuthentication`](crate::Work::RequestCardAuthentication).
     CardAuthority(CardAuthAnswer),
 }
 
-/// What the card said to a PIN.
+/// The card's response to the verification or change of a PIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PinAnswer {
-    /// It is the holder's, and where it was to be changed it is.
+    /// The PIN is correct; a requested change was made.
     Verified,
-    /// It is not.
+    /// The PIN is wrong.
     Wrong {
-        /// Tries left.
+        /// Remaining tries.
         tries_left: u8,
     },
-    /// No tries left.
+    /// No tries are left; the PIN is locked.
     Locked,
-    /// It cannot do that; nothing was changed and no try was used.
+    /// The card does not support the operation; nothing was changed and no try was used.
     NotPossible,
 }
 
 /// Why work or a duty has no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// No answer came: it may or may not have been done.
+    /// No answer came: the outcome is unknown.
     Unreachable,
-    /// The platform refused.
+    /// The platform refused, with this problem code.
     Problem(ProblemCode),
-    /// An answer came and makes no sense.
+    /// An answer came and is invalid.
     Nonsense,
-    /// The device did not do it.
+    /// The device did not carry out the work.
     Device,
 }
 
-/// The outcome of a print.
+/// The outcome of a print job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrintResult {
-    /// Printed, as sure as said.
+    /// Printed, with this degree of confirmation.
     Printed(Confirmation),
-    /// Nothing reached the paper.
+    /// Nothing was printed.
     NotStarted,
-    /// Some or all of it may have been printed.
+    /// Part or all of the print job may have been printed.
     Unconfirmed,
 }

@@ -1,4 +1,4 @@
-//! The whole kiosk: its state, the dispatch of events, its deadlines.
+//! The root of the state machine: its state, the dispatch of events, its deadlines.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,36 +21,37 @@ use crate::staff::Staff;
 use crate::trust::CodeTrust;
 use crate::visit::{StepState, Task, Visit};
 
-/// The mark of an online code is kept this long: far beyond its life.
+/// The used-code record of an online token is kept this long, far beyond the validity of the token.
 pub(crate) const MARK_LIFE_MS: u64 = 3_600_000;
-/// Most marks kept. A queue of residents shows a few codes a minute.
+/// Limit of used-code records kept. A queue of residents shows a few codes per minute.
 const MARKS_MAX: usize = 4096;
-/// The answer to a call for help is shown this long.
+/// The confirmation of a call for help is shown this long.
 pub(crate) const HELP_SHOWN_MS: u64 = 10_000;
 
-/// 自助终端: the whole kiosk. What must die with the resident hangs under `visit`; what must not, does not.
+/// The state machine of one kiosk (自助终端). State that must end with the visit is stored under `visit`, all other state
+/// beside it.
 pub struct Kiosk {
     pub(crate) setup: Arc<Setup>,
     pub(crate) catalogue: Catalogue,
     pub(crate) devices: Devices,
     pub(crate) online: bool,
-    /// The log has no room for new money.
+    /// The journal has crossed its high-water mark: no new order is created.
     pub(crate) money_off: bool,
-    /// Codes accepted here, so that each is accepted once; each with the time until which it is remembered.
+    /// Used-code records: codes accepted here, so that each is accepted once, with the time until which it is kept.
     pub(crate) marks: BTreeMap<String, UnixMs>,
-    /// Whose codes are accepted without asking the platform.
+    /// Issuer keys and revocations, by which codes and cards are judged without the platform.
     pub(crate) codes: Arc<CodeTrust>,
     pub(crate) clock: Clock,
-    /// Of use at a gate only.
+    /// Used only if this kiosk is a gate.
     pub(crate) gate: Gate,
-    /// Open orders, of this or of earlier visits.
+    /// Unsettled orders, of this or of earlier visits.
     pub(crate) payments: BTreeMap<OrderId, Payment>,
-    /// Receipts promised and not yet done with.
+    /// Print jobs that were issued and not yet finished.
     pub(crate) papers: BTreeMap<ReceiptId, Paper>,
     pub(crate) visit: Option<Visit>,
-    /// Somebody of the staff is there, and then nobody else.
+    /// Set while a staff card is signed in; no visit can begin meanwhile.
     pub(crate) staff: Option<Staff>,
-    /// Anonymous last words, bounded in time.
+    /// Anonymous notice after a visit, bounded in time.
     pub(crate) closing: Option<Closing>,
     pub(crate) lobby: Lobby,
     pub(crate) now: Now,
@@ -59,7 +60,7 @@ pub struct Kiosk {
     place: Place,
 }
 
-/// What can be offered now.
+/// Health of the devices, and whether a card is inserted.
 #[derive(Default)]
 pub(crate) struct Devices {
     pub(crate) card_reader: Health,
@@ -67,11 +68,11 @@ pub(crate) struct Devices {
     pub(crate) id_reader: Health,
     pub(crate) printer: Health,
     pub(crate) sheet_printer: Health,
-    /// A card lies in the slot.
+    /// A card is in the card slot.
     pub(crate) card_in: bool,
 }
 
-/// What a resident set before the visit, and what is said to nobody in particular.
+/// State of the idle screen (待机页): settings made before a visit, and hints that concern nobody in particular.
 #[derive(Default)]
 pub(crate) struct Lobby {
     pub(crate) lang: Lang,
@@ -79,11 +80,11 @@ pub(crate) struct Lobby {
     pub(crate) explain: Option<view::Way>,
     pub(crate) hint: Option<crate::event::CodeHint>,
     pub(crate) help_until: Option<Mono>,
-    /// When language, theme and notices go back to what a stranger expects.
+    /// When language, theme and hints are reset to their defaults.
     pub(crate) reset_at: Option<Mono>,
 }
 
-/// One turn of [`Kiosk::handle`]: its time, its entropy, and what comes of it.
+/// Context of one call of [`Kiosk::handle`]: its time, its entropy source, and the transition being built.
 pub(crate) struct Turn {
     pub(crate) now: Now,
     pub(crate) draw: Draw,
@@ -97,8 +98,9 @@ impl Turn {
 }
 
 impl Kiosk {
-    /// Takes up what the log left open. Every unsettled order is inquired, never charged again; what was
-    /// being printed is *unconfirmed*; what waited for paper can be fetched by its number.
+    /// Recovers the kiosk from the open work in the journal. Every unsettled order is inquired, never charged again; a
+    /// copy whose printing had started becomes *unconfirmed*; a receipt that was not started is abandoned as a print
+    /// job and can be fetched by its number.
     pub fn recover(setup: Arc<Setup>, catalogue: Catalogue, open: OpenWork, at: Now) -> (Self, Transition) {
         let mut kiosk = Self {
             setup,
@@ -121,50 +123,50 @@ impl Kiosk {
             view_id: ViewId(0),
             place: Place::default(),
         };
-        let mut turn = Turn::new(at, 0);
+        let mut builder = Turn::new(at, 0);
         if let Some(visit) = open.visit {
-            turn.out.record(Entry::VisitClosed { visit, reason: CloseReason::Interrupted });
+            builder.out.record(Entry::VisitClosed { visit, reason: CloseReason::Interrupted });
         }
-        for paper in open.papers {
-            let receipt = paper.receipt;
-            turn.out.record(match paper.started {
+        for job in open.papers {
+            let receipt = job.receipt;
+            builder.out.record(match job.started {
                 Some(copy) => Entry::PrintUnconfirmed { receipt, copy },
                 None => Entry::ReceiptWaived { receipt },
             });
         }
         for payment in open.payments {
-            turn.out.effect(Effect::Inquire(payment.order));
+            builder.out.effect(Effect::Inquire(payment.order));
             kiosk.payments.insert(payment.order, Payment::recovered(payment));
         }
         kiosk.place = Place::of(&kiosk);
-        (kiosk, turn.out)
+        (kiosk, builder.out)
     }
 
-    /// Takes one event in. Commit the transition before anything else is done with the kiosk; when that
-    /// fails, drop the kiosk and recover a new one from the log.
+    /// Handles one event. Commit the transition before anything else is done with the kiosk; when the commit
+    /// fails, drop the kiosk and recover a new one from the journal.
     pub fn handle(&mut self, input: Input) -> Transition {
         self.now = input.at;
-        let mut turn = Turn::new(input.at, input.entropy);
+        let mut builder = Turn::new(input.at, input.entropy);
         match input.event {
-            Event::Tick => self.tick(&mut turn),
+            Event::Tick => self.tick(&mut builder),
             Event::Touch { on, intent } => {
                 if on == self.view_id {
-                    self.touch(&mut turn, intent);
+                    self.touch(&mut builder, intent);
                 }
             }
-            Event::Card(event) => self.on_card(&mut turn, event),
-            Event::IdCard(event) => self.on_id_card(&mut turn, event),
-            Event::Code(code) => self.on_code(&mut turn, &code),
+            Event::Card(event) => self.on_card(&mut builder, event),
+            Event::IdCard(event) => self.on_id_card(&mut builder, event),
+            Event::Code(code) => self.on_code(&mut builder, &code),
             Event::CodeHint(hint) => self.on_code_hint(hint),
-            Event::Health(device, health) => self.on_health(&mut turn, device, health),
-            Event::Answer(ticket, answer) => self.on_answer(&mut turn, ticket, answer),
-            Event::Payment(order, outcome) => self.on_payment(&mut turn, order, outcome),
-            Event::Paper(receipt, result) => self.on_paper(&mut turn, receipt, result),
-            Event::Catalogue(catalogue) => self.on_catalogue(&mut turn, catalogue),
+            Event::Health(device, health) => self.on_health(&mut builder, device, health),
+            Event::Answer(ticket, answer) => self.on_answer(&mut builder, ticket, answer),
+            Event::Payment(order, outcome) => self.on_payment(&mut builder, order, outcome),
+            Event::Paper(receipt, result) => self.on_paper(&mut builder, receipt, result),
+            Event::Catalogue(catalogue) => self.on_catalogue(&mut builder, catalogue),
             Event::Codes(trust) => self.codes = trust,
-            Event::ClockHeard(offset_ms) => self.on_clock(&mut turn, offset_ms),
+            Event::ClockHeard(offset_ms) => self.on_clock(&mut builder, offset_ms),
             Event::Link(online) => self.online = online,
-            Event::LogNearlyFull(full) => self.on_log_nearly_full(&mut turn, full),
+            Event::LogNearlyFull(full) => self.on_log_nearly_full(&mut builder, full),
         }
         self.settle_attention();
         let place = Place::of(self);
@@ -172,20 +174,20 @@ impl Kiosk {
             self.place = place;
             self.view_id = ViewId(self.view_id.0.saturating_add(1));
         }
-        turn.out
+        builder.out
     }
 
-    /// The id of the present view.
+    /// The id of the current view.
     pub(crate) const fn view_id(&self) -> ViewId {
         self.view_id
     }
 
-    /// When the kiosk wants a [`Event::Tick`] at the latest. Ask again after every [`Kiosk::handle`].
+    /// When the kiosk needs an [`Event::Tick`] at the latest. Call again after every [`Kiosk::handle`].
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let minute = 60_000 - self.now.wall.0 % 60_000;
         let clock = Some(self.now.mono.plus_ms(minute));
-        let closing = self.closing.as_ref().and_then(|closing| closing.until);
+        let notice = self.closing.as_ref().and_then(|notice| notice.until);
         let payments = self.payments.values().filter_map(Payment::next_inquiry).min();
         let visit = self.visit.as_ref();
         let pending = visit.and_then(Visit::pending).map(|(_, deadline)| deadline);
@@ -193,7 +195,7 @@ impl Kiosk {
         let help = visit.and_then(|visit| visit.help_until);
         [
             clock,
-            closing,
+            notice,
             payments,
             pending,
             slow,
@@ -209,7 +211,7 @@ impl Kiosk {
         .min()
     }
 
-    /// The end of the visit for want of a touch, or the next second of the countdown to it.
+    /// The end of the visit by idle timeout, or the next second of the countdown to it.
     fn next_second(&self) -> Option<Mono> {
         let end = self.visit.as_ref()?.idle_until?;
         let left = end.0.saturating_sub(self.now.mono.0);
@@ -221,11 +223,11 @@ impl Kiosk {
         Some(self.now.mono.plus_ms(if into_second == 0 { left.min(1000) } else { into_second }))
     }
 
-    fn tick(&mut self, turn: &mut Turn) {
-        let now = turn.now.mono;
-        self.inquire_due(turn);
-        self.gate_tick(turn);
-        if self.closing.as_ref().is_some_and(|closing| closing.until.is_some_and(|until| until <= now)) {
+    fn tick(&mut self, builder: &mut Turn) {
+        let now = builder.now.mono;
+        self.inquire_due(builder);
+        self.gate_tick(builder);
+        if self.closing.as_ref().is_some_and(|notice| notice.until.is_some_and(|until| until <= now)) {
             self.closing = None;
         }
         if self.staff.as_ref().is_some_and(|staff| staff.until <= now) {
@@ -255,14 +257,14 @@ impl Kiosk {
             }
         }
         if late {
-            self.on_late(turn);
+            self.on_late(builder);
         }
         if let Some(reason) = ended {
-            self.end_visit(turn, reason);
+            self.end_visit(builder, reason);
         }
     }
 
-    /// Gives the resident time from now on, and takes the countdown away while the kiosk is at work.
+    /// Starts the idle timer when the resident can act, and stops it while work is pending.
     fn settle_attention(&mut self) {
         let until = |visit: &Visit, times: crate::Times, now: Mono| {
             let idle = match visit.theme {
@@ -281,7 +283,7 @@ impl Kiosk {
         }
     }
 
-    /// Somebody is there: the countdown begins anew.
+    /// Restarts the idle timer of the visit or of the idle screen.
     pub(crate) fn attend(&mut self) {
         match &mut self.visit {
             Some(visit) => visit.idle_until = None,
@@ -289,49 +291,50 @@ impl Kiosk {
         }
     }
 
-    /// Starts work of the visit; the ticket is how its answer is known.
-    pub(crate) fn start(&mut self, turn: &mut Turn, work: Work) -> (Ticket, Mono) {
+    /// Starts work of the visit. The ticket ties the answer to it.
+    pub(crate) fn start(&mut self, builder: &mut Turn, work: Work) -> (Ticket, Mono) {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        let deadline = turn.now.mono.plus_ms(self.setup.times.answer_ms);
-        turn.out.effect(Effect::Do { ticket, deadline, work });
+        let deadline = builder.now.mono.plus_ms(self.setup.times.answer_ms);
+        builder.out.effect(Effect::Do { ticket, deadline, work });
         (ticket, deadline)
     }
 
-    /// Ends the visit and wipes what it knew. Payments and prints under way go on as duties.
-    pub(crate) fn end_visit(&mut self, turn: &mut Turn, reason: CloseReason) {
+    /// Ends the visit and wipes its data. Pending payments and print jobs continue as duties.
+    pub(crate) fn end_visit(&mut self, builder: &mut Turn, reason: CloseReason) {
         let Some(visit) = self.visit.take() else { return };
         if let Some((Some(ticket), _)) = visit.pending() {
-            turn.out.effect(Effect::Cancel(ticket));
+            builder.out.effect(Effect::Cancel(ticket));
         }
-        self.release_papers(turn, visit.id);
+        self.release_papers(builder, visit.id);
         if visit.recorded {
-            turn.out.record(Entry::VisitClosed { visit: visit.id, reason });
+            builder.out.record(Entry::VisitClosed { visit: visit.id, reason });
         }
         self.closing = self.last_words(&visit);
         self.lobby = Lobby::default();
     }
 
-    /// What still has to be said when the visit is over: how its payment stands, and to take the card.
+    /// The notice to show after the visit: the state of its payment, or the request to take the card.
     fn last_words(&self, visit: &Visit) -> Option<Closing> {
         let times = self.setup.times;
-        let words = visit.running().and_then(|running| self.unsaid(&running.state));
+        let pending = visit.running().and_then(|running| self.unsaid(&running.state));
         let take_card = self.devices.card_in.then_some(LastWords::TakeCard);
-        // An ID card lies on its reader and is easily forgotten.
-        let lies = visit.way == Way::IdCard && visit.person.is_some();
-        let words = words.or(take_card).or(lies.then_some(LastWords::TakeIdCard))?;
-        // Taking the card ends the words about it; nothing else does.
-        let until = match words {
+        // An ID card stays on its reader and is easily forgotten.
+        let id_card_left = visit.way == Way::IdCard && visit.person.is_some();
+        let kind = pending.or(take_card).or(id_card_left.then_some(LastWords::TakeIdCard))?;
+        // Only the removal of the card ends the notice about it.
+        let until = match kind {
             LastWords::TakeCard => None,
             LastWords::TakeIdCard => Some(self.now.mono.plus_ms(times.notice_ms)),
             LastWords::Refused(_) | LastWords::Payment { .. } | LastWords::PinUnclear => {
                 Some(self.now.mono.plus_ms(times.closing_ms))
             }
         };
-        Some(Closing { words, lang: visit.lang, theme: visit.theme, until })
+        Some(Closing { words: kind, lang: visit.lang, theme: visit.theme, until })
     }
 
-    /// What the resident has not seen yet: the outcome of a payment or its paper, or of a change of PIN.
+    /// The outcome that the resident has not seen yet: of a payment, of the print of its receipt, or of a change of
+    /// PIN.
     fn unsaid(&self, state: &StepState) -> Option<LastWords> {
         if let StepState::PinChanging { .. } = state {
             return Some(LastWords::PinUnclear);
@@ -350,19 +353,19 @@ impl Kiosk {
         None
     }
 
-    fn on_health(&mut self, turn: &mut Turn, device: Device, health: Health) {
+    fn on_health(&mut self, builder: &mut Turn, device: Device, health: Health) {
         match device {
             Device::CardReader => {
                 self.devices.card_reader = health;
                 if health != Health::Ready && self.devices.card_in {
-                    // A reader that is gone holds no card: the visit must not outlive it. Whoever waits for a
-                    // reading still has the card in the slot, and is told to take it.
+                    // Without the reader, the removal of the card cannot be detected: the visit must end. While the
+                    // card is being read, it is still in the slot, and the resident is asked to take it.
                     let reading = self.reading(Way::Card);
                     self.devices.card_in = false;
                     if reading {
-                        self.refuse(turn, Refusal::CardMute);
+                        self.refuse(builder, Refusal::CardMute);
                     } else {
-                        self.card_gone(turn);
+                        self.card_gone(builder);
                     }
                 }
             }
@@ -370,93 +373,93 @@ impl Kiosk {
             Device::IdReader => {
                 self.devices.id_reader = health;
                 if health != Health::Ready && self.reading(Way::IdCard) {
-                    self.refuse(turn, Refusal::IdCardUnread);
+                    self.refuse(builder, Refusal::IdCardUnread);
                 }
             }
-            // The sign on the screen says all that a gate's light does: nobody is stopped for want of it.
+            // The sign on the screen shows the same as a gate's light: the gate works without the light.
             Device::Signal => {}
             Device::Printer => {
                 let before = std::mem::replace(&mut self.devices.printer, health);
-                self.on_printer(turn, before, health);
+                self.on_printer(builder, before, health);
             }
             Device::SheetPrinter => {
                 let before = std::mem::replace(&mut self.devices.sheet_printer, health);
-                self.on_printer(turn, before, health);
+                self.on_printer(builder, before, health);
             }
         }
     }
 
-    /// A printer that is back takes up what waits.
-    fn on_printer(&mut self, turn: &mut Turn, before: Health, now: Health) {
+    /// A printer that became ready prints the next waiting job.
+    fn on_printer(&mut self, builder: &mut Turn, before: Health, now: Health) {
         if now == Health::Ready && before != Health::Ready {
-            self.print_waiting(turn);
+            self.print_waiting(builder);
         }
     }
 
-    /// The card left the slot, or the slot left.
-    pub(crate) fn card_gone(&mut self, turn: &mut Turn) {
+    /// The card was removed, or the reader was lost.
+    pub(crate) fn card_gone(&mut self, builder: &mut Turn) {
         self.devices.card_in = false;
         self.end_staff();
         if self.visit.as_ref().is_some_and(|visit| visit.way == Way::Card) {
-            self.end_visit(turn, CloseReason::CardTaken);
+            self.end_visit(builder, CloseReason::CardTaken);
         } else if self.closing.as_ref().is_some_and(Closing::ends_with_card) {
             self.closing = None;
         }
     }
 
-    fn on_log_nearly_full(&mut self, turn: &mut Turn, full: bool) {
+    fn on_log_nearly_full(&mut self, builder: &mut Turn, full: bool) {
         if full && !self.money_off {
-            // Nobody may ever touch *help*, and staff must come all the same.
-            turn.out.record(Entry::HelpCalled { visit: None });
+            // Staff must come even if nobody touches *help*.
+            builder.out.record(Entry::HelpCalled { visit: None });
         }
         self.money_off = full;
     }
 
-    fn on_catalogue(&mut self, turn: &mut Turn, catalogue: Catalogue) {
-        turn.out.record(Entry::CatalogueChanged {
+    fn on_catalogue(&mut self, builder: &mut Turn, catalogue: Catalogue) {
+        builder.out.record(Entry::CatalogueChanged {
             cursor: catalogue.cursor,
             services: catalogue.services.values().map(|doc| (doc.id.clone(), doc.version)).collect(),
         });
         self.catalogue = catalogue;
     }
 
-    /// Remembers a code's mark; false when it was accepted here before, or when no more can be remembered: a mark
-    /// is never forgotten to make room for another.
-    pub(crate) fn mark(&mut self, mark: &str, until: UnixMs) -> bool {
+    /// Stores a used-code record. False when the code was accepted here before, or when the limit is reached: a record
+    /// is never dropped to make room for another.
+    pub(crate) fn mark(&mut self, key: &str, until: UnixMs) -> bool {
         let now = self.best_time();
         self.marks.retain(|_, end| *end > now);
-        if self.marks.contains_key(mark) || self.marks.len() >= MARKS_MAX {
+        if self.marks.contains_key(key) || self.marks.len() >= MARKS_MAX {
             return false;
         }
-        self.marks.insert(mark.to_owned(), until);
+        self.marks.insert(key.to_owned(), until);
         true
     }
 
-    /// The platform's time as far as it was heard, or the kiosk's own.
+    /// The platform's time as far as it is known, or else the kiosk's own.
     pub(crate) fn best_time(&self) -> UnixMs {
         self.clock.best(self.now)
     }
 
-    /// Recorded where codes are judged by it.
-    fn on_clock(&mut self, turn: &mut Turn, offset_ms: i64) {
-        let heard = self.clock.hear(turn.now, offset_ms);
-        if let Some(platform) = heard
+    /// Synchronises the clock. The synchronisation is recorded only where codes are judged by the clock.
+    fn on_clock(&mut self, builder: &mut Turn, offset_ms: i64) {
+        let to_record = self.clock.hear(builder.now, offset_ms);
+        if let Some(platform) = to_record
             && self.setup.codes.is_some()
         {
-            turn.out.record(Entry::ClockHeard { platform, offset_ms });
+            builder.out.record(Entry::ClockHeard { platform, offset_ms });
         }
     }
 
-    /// The papers that the resident who is here may still act on.
+    /// State of the print job of this receipt; none when it has no unfinished print job.
     pub(crate) fn paper_of(&self, receipt: ReceiptId) -> Option<&PaperState> {
-        self.papers.get(&receipt).map(|paper| &paper.state)
+        self.papers.get(&receipt).map(|job| &job.state)
     }
 
-    /// A visit that nobody identified yet.
-    pub(crate) fn open_visit(&self, id: VisitId, way: Way, task: Task) -> Visit {
+    /// A visit without an identified resident.
+    pub(crate) fn open_visit(&self, id: VisitId, method: Way, task: Task) -> Visit {
         Visit {
             id,
-            way,
+            way: method,
             person: None,
             code: None,
             authenticated: false,

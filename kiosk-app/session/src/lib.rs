@@ -1,11 +1,12 @@
-//! The heart of the kiosk: one pure state machine.
+//! The state machine of the kiosk, pure and deterministic.
 //!
 //! [`Kiosk::handle`] takes one [`Input`], time and entropy included, and returns a [`Transition`]: records
-//! that must be durable first, and effects that may happen then. [`Kiosk::view`] is a pure picture of the
-//! state. Nothing here reads a clock, draws a random number, touches a file, a socket or a thread; the
-//! crate's dependencies, its `clippy.toml` and a test of the workspace see to that. Called by the engine.
+//! that must be durable first, and effects that may be executed then. [`Kiosk::view`] is a pure function of the
+//! state. Nothing here reads a clock, generates a random number, or uses a file, a socket or a thread; the
+//! crate's dependencies, its `clippy.toml` and an architecture test enforce that. Called by the engine.
 //!
-//! What must die with the resident hangs under `Kiosk::visit`; what must not (payments, papers) does not.
+//! State that must end with the visit is stored under `Kiosk::visit`; payments and print jobs outlive the visit and are
+//! stored beside it.
 
 #![cfg_attr(
     test,

@@ -1,6 +1,6 @@
-//! Masking: what of a person may be seen on a screen or a receipt (I3).
+//! Masking: which parts of a name and ID number are visible on a screen or a receipt (I3).
 
-/// `张*三`; of two characters only the first stays, of more than three only the first and the last.
+/// `张*三`; of two characters only the first is kept, of three or more only the first and the last.
 pub(crate) fn name(full: &str) -> String {
     let letters: Vec<char> = full.trim().chars().collect();
     match letters.as_slice() {
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_keep_at_most_first_and_last() {
+    fn name_masked_keeps_at_most_first_and_last() {
         for (full, shown) in [
             ("张三丰", "张*丰"),
             ("李四", "李*"),
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn id_numbers_keep_four_and_four_or_nothing() {
+    fn id_number_masked_keeps_four_and_four_or_none() {
         assert_eq!(id_number("500101199001011234"), "5001**********1234");
         assert_eq!(id_number("1234567"), "*******");
     }

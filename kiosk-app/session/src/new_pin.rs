@@ -1,5 +1,5 @@
-//! 修改密码: the present PIN, a new one, and the new one again. The card changes it; digits are nowhere but here, and are
-//! wiped.
+//! Change of a card's PIN: the current PIN, the new PIN, and the new PIN again. The card makes the change. The digits
+//! are held only here, and are wiped.
 
 use contract::{Entry, Way};
 use view::{Text, TextId};
@@ -12,19 +12,19 @@ use crate::visit::{Person, StepState};
 
 type Digits = Zeroizing<Vec<u8>>;
 
-/// A change that is being entered.
+/// A PIN change that is being entered (修改密码).
 pub(crate) struct NewPin {
     pub(crate) stage: Stage,
     pub(crate) entry: PinEntry,
 }
 
-/// What is entered now.
+/// Which PIN is being entered.
 pub(crate) enum Stage {
-    /// The present PIN.
+    /// The current PIN.
     Old,
-    /// The new one.
+    /// The new PIN.
     New { old: Digits },
-    /// The new one again.
+    /// The new PIN, repeated.
     Again { old: Digits, new: Digits },
 }
 
@@ -33,51 +33,51 @@ pub(crate) enum Stage {
 pub(crate) enum Unchanged {
     /// No tries are left.
     Locked,
-    /// The card cannot do it.
+    /// The card does not support the change.
     Refused,
-    /// The card did not answer: it may have changed it all the same.
+    /// Unknown outcome: the card did not answer, and may have changed the PIN.
     Unclear,
 }
 
 impl Kiosk {
-    /// Begins with the present PIN; `tries_left` after a wrong one.
-    pub(crate) fn ask_old_pin(&mut self, turn: &mut Turn, tries_left: Option<u8>) {
+    /// Starts with the current PIN; `tries_left` after a wrong one.
+    pub(crate) fn ask_old_pin(&mut self, builder: &mut Turn, tries_left: Option<u8>) {
         if self.visit.as_ref().is_some_and(|visit| visit.way != Way::Card) {
-            // There is no card to change anything on: the tile is not open then.
+            // There is no card whose PIN could be changed: the tile is disabled in that case.
             return self.show_menu(false);
         }
-        let entry = PinEntry::after_wrong(&mut turn.draw, tries_left);
+        let entry = PinEntry::after_wrong(&mut builder.draw, tries_left);
         self.set_state(StepState::NewPin(Box::new(NewPin { stage: Stage::Old, entry })));
     }
 
-    /// Six digits are there: the next is asked for, or the card is.
-    pub(crate) fn take_new_pin(&mut self, turn: &mut Turn) {
+    /// Handles a complete entry: requests the next PIN, or has the card make the change.
+    pub(crate) fn take_new_pin(&mut self, builder: &mut Turn) {
         let Some(running) = self.running_mut() else { return };
         let StepState::NewPin(pin) = &mut running.state else { return };
         let Some(digits) = pin.entry.take() else { return };
         let stage = std::mem::replace(&mut pin.stage, Stage::Old);
         match stage {
-            Stage::Old => self.ask_new_pin(turn, Stage::New { old: digits }, None),
+            Stage::Old => self.ask_new_pin(builder, Stage::New { old: digits }, None),
             Stage::New { old } => match self.refusal_of_pin(&old, &digits) {
-                Some(problem) => self.ask_new_pin(turn, Stage::New { old }, Some(problem)),
-                None => self.ask_new_pin(turn, Stage::Again { old, new: digits }, None),
+                Some(problem) => self.ask_new_pin(builder, Stage::New { old }, Some(problem)),
+                None => self.ask_new_pin(builder, Stage::Again { old, new: digits }, None),
             },
             Stage::Again { old, new } if new == digits => {
-                let (ticket, deadline) = self.start(turn, Work::ChangePin { old, new });
+                let (ticket, deadline) = self.start(builder, Work::ChangePin { old, new });
                 self.set_state(StepState::PinChanging { ticket, deadline });
             }
             Stage::Again { old, .. } => {
-                self.ask_new_pin(turn, Stage::New { old }, Some(TextId::ChangePinDiffers));
+                self.ask_new_pin(builder, Stage::New { old }, Some(TextId::ChangePinDiffers));
             }
         }
     }
 
-    fn ask_new_pin(&mut self, turn: &mut Turn, stage: Stage, problem: Option<TextId>) {
-        let entry = PinEntry::new(&mut turn.draw, problem.map(Text::Id));
+    fn ask_new_pin(&mut self, builder: &mut Turn, stage: Stage, problem: Option<TextId>) {
+        let entry = PinEntry::new(&mut builder.draw, problem.map(Text::Id));
         self.set_state(StepState::NewPin(Box::new(NewPin { stage, entry })));
     }
 
-    /// Why a new PIN is not taken.
+    /// Why a new PIN is rejected; none when it is accepted.
     fn refusal_of_pin(&self, old: &[u8], new: &[u8]) -> Option<TextId> {
         let person = self.visit.as_ref().and_then(|visit| visit.person.as_ref());
         if old == new {
@@ -89,16 +89,16 @@ impl Kiosk {
         }
     }
 
-    /// What the card says to the change.
-    pub(crate) fn on_pin_changed(&mut self, turn: &mut Turn, said: Said) {
-        let state = match said {
+    /// Handles the card's result of the change.
+    pub(crate) fn on_pin_changed(&mut self, builder: &mut Turn, result: Said) {
+        let state = match result {
             Said::Yes => {
                 if let Some(visit) = &self.visit {
-                    turn.out.record(Entry::PinChanged { visit: visit.id });
+                    builder.out.record(Entry::PinChanged { visit: visit.id });
                 }
                 StepState::PinChanged
             }
-            Said::Wrong { tries_left } => return self.ask_old_pin(turn, Some(tries_left)),
+            Said::Wrong { tries_left } => return self.ask_old_pin(builder, Some(tries_left)),
             Said::Locked => StepState::PinNotChanged(Unchanged::Locked),
             Said::No => StepState::PinNotChanged(Unchanged::Refused),
             Said::Nothing => StepState::PinNotChanged(Unchanged::Unclear),
@@ -107,14 +107,14 @@ impl Kiosk {
     }
 }
 
-/// One digit six times, or digits in a row, up or down.
+/// True for six equal digits, or ascending or descending consecutive digits.
 fn is_run(pin: &[u8]) -> bool {
     let steps =
         |by: i16| pin.windows(2).all(|pair| matches!(pair, [a, b] if i16::from(*b) - i16::from(*a) == by));
     [0, 1, -1].into_iter().any(steps)
 }
 
-/// What stands on the resident's own cards: the end of the ID number, the day of birth in either order of its parts.
+/// True for a PIN derived from the resident's ID number: its end, or the date of birth in either order of its parts.
 fn is_about(person: &Person, pin: &[u8]) -> bool {
     let number = person.id_number.as_bytes();
     let birth = number.get(6..14).unwrap_or_default();

@@ -1,48 +1,48 @@
-//! The work that a log leaves open: what a kiosk must take up again after any end of its process.
+//! Open work in the journal: what a kiosk must take up again after any end of its process.
 
 use contract::{Admitted, Method, Money, OrderId, OrderItem, Receipt, ReceiptId, UnixMs, VisitId};
 
-/// Folded from the records of the log; see [`Kiosk::recover`](crate::Kiosk::recover).
+/// Open work (未结事项), projected from the records of the journal; see [`Kiosk::recover`](crate::Kiosk::recover).
 #[derive(Default)]
 pub struct OpenWork {
-    /// Orders that were intended and not settled.
+    /// Orders that were created and not settled.
     pub payments: Vec<OpenPayment>,
-    /// Receipts that were promised and neither printed nor waived.
+    /// Receipts that were issued and neither printed nor abandoned.
     pub papers: Vec<OpenPaper>,
     /// The visit that was not closed.
     pub visit: Option<VisitId>,
-    /// Marks of codes accepted here, each with the time until which it is remembered.
+    /// Used-code records of codes accepted here, each with the time until which it is kept.
     pub code_marks: Vec<(String, UnixMs)>,
-    /// Whom a gate let through, each with the time until which that one is not let through again.
+    /// Admissions at a gate, each with the time until which that resident is not admitted again.
     pub admitted: Vec<(Admitted, UnixMs)>,
-    /// The latest time in any record: the clock was never before it.
+    /// The latest time in any record: the wall clock must not be earlier.
     pub clock_floor: UnixMs,
-    /// The platform's clock when it was last heard, and what had to be added to the kiosk's.
+    /// Last synchronisation with the platform: the platform's time, and the offset to add to the kiosk's clock in ms.
     pub clock_heard: Option<(UnixMs, i64)>,
 }
 
 /// An order whose outcome is not known.
 pub struct OpenPayment {
-    /// The order.
+    /// Id of the order.
     pub order: OrderId,
-    /// The visit that made it.
+    /// The visit that created the order.
     pub visit: VisitId,
-    /// The service that made it.
+    /// Id of the service that created the order.
     pub service: String,
-    /// The bills.
+    /// The bills to be paid.
     pub items: Vec<OrderItem>,
-    /// Their sum.
+    /// Sum of the bills.
     pub total: Money,
-    /// How it is paid.
+    /// Method of payment.
     pub method: Method,
 }
 
-/// A receipt that was promised.
+/// A receipt that was issued and not finished.
 pub struct OpenPaper {
-    /// The receipt.
+    /// Id of the receipt.
     pub receipt: ReceiptId,
-    /// What it says.
+    /// Content of the receipt.
     pub content: Receipt,
-    /// The copy whose printing was begun and has no outcome.
+    /// The copy whose printing was started and has no outcome.
     pub started: Option<u32>,
 }

@@ -1,7 +1,7 @@
-//! Papers: receipts promised and not yet done with (I6).
+//! Print jobs: receipts and A4 documents that were issued and not yet finished (I6).
 //!
-//! At most one copy is unmarked. What may have been printed is never printed again by itself. A receipt
-//! that could not be printed waits while its resident is there and can be fetched by its number after.
+//! At most one copy has no copy mark. A copy that may have been printed is never printed again automatically. A receipt
+//! that could not be printed waits until the visit ends, and can be fetched by its number afterwards.
 
 use contract::{Entry, Form, OrderId, Receipt, ReceiptId, VisitId};
 use view::{Lang, Text, TextId};
@@ -10,65 +10,65 @@ use crate::effect::Effect;
 use crate::event::{Health, PrintResult};
 use crate::kiosk::{Kiosk, Turn};
 
-/// Copies of one receipt: a queue behind the resident is waiting.
+/// Limit of copies of one receipt, since other residents queue behind this one.
 pub(crate) const COPIES_MAX: u32 = 3;
 
-/// One receipt.
+/// One receipt or A4 document on its way to paper (打印任务).
 pub(crate) struct Paper {
     pub(crate) visit: VisitId,
     pub(crate) content: Receipt,
-    /// What it is meant for,
+    /// The form that the content is designed for.
     pub(crate) form: Form,
-    /// and the printer of the copy last begun, or of the first to come.
+    /// The printer of the copy last started, or of the first copy before it starts.
     pub(crate) on: Form,
-    /// The number of the copy last begun, 0 before the first.
+    /// Number of the copy last started, 0 before the first.
     pub(crate) copy: u32,
     pub(crate) state: PaperState,
-    /// The resident who may still act on it is gone.
+    /// The visit that issued the job has ended: nobody can act on the job any more.
     released: bool,
 }
 
-/// Where a receipt stands.
+/// State of a print job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PaperState {
-    /// Nothing of the next copy is on paper.
+    /// The next copy has not been started.
     Waiting,
     /// A copy is being printed.
     Printing,
-    /// The last copy is printed.
+    /// The last copy was printed.
     Printed,
-    /// The last copy may be printed, in part or whole.
+    /// Unknown outcome: the last copy may have been printed, in part or completely.
     Unsure,
 }
 
 impl Kiosk {
-    /// Promises a receipt, and prints it when somebody is there to take it.
+    /// Issues a receipt, and prints it if somebody is present to take it.
     pub(crate) fn promise(
         &mut self,
-        turn: &mut Turn,
+        builder: &mut Turn,
         receipt: ReceiptId,
         visit: VisitId,
         order: Option<OrderId>,
         (form, content): (Form, Receipt),
-        somebody: bool,
+        is_somebody_present: bool,
     ) {
-        turn.out.record(Entry::ReceiptPromised { receipt, visit, order, content: content.clone() });
-        if !somebody {
-            turn.out.record(Entry::ReceiptWaived { receipt });
+        builder.out.record(Entry::ReceiptPromised { receipt, visit, order, content: content.clone() });
+        if !is_somebody_present {
+            builder.out.record(Entry::ReceiptWaived { receipt });
             return;
         }
         let released = self.visit.as_ref().is_none_or(|open| open.id != visit);
         let on = self.printer_for(form).unwrap_or(form);
-        let paper = Paper { visit, content, form, on, copy: 0, state: PaperState::Waiting, released };
-        self.papers.insert(receipt, paper);
-        self.print_waiting(turn);
+        let job = Paper { visit, content, form, on, copy: 0, state: PaperState::Waiting, released };
+        self.papers.insert(receipt, job);
+        self.print_waiting(builder);
         if released {
-            self.waive_unless_printing(turn, receipt);
+            self.waive_unless_printing(builder, receipt);
         }
     }
 
-    /// On which printer something of this form would come out now: what is meant for a sheet rather on the roll than
-    /// not at all.
+    /// The printer that would print this form now; none when no suitable printer is ready. An A4 document falls back to
+    /// the receipt printer.
     pub(crate) fn printer_for(&self, form: Form) -> Option<Form> {
         let (has, devices) = (self.setup.has, &self.devices);
         match form {
@@ -79,92 +79,91 @@ impl Kiosk {
         }
     }
 
-    /// Begins the next waiting receipt for which a printer works and is free.
-    pub(crate) fn print_waiting(&mut self, turn: &mut Turn) {
-        let is_free = |on: &Form| {
-            !self.papers.values().any(|paper| paper.state == PaperState::Printing && paper.on == *on)
-        };
+    /// Starts the next waiting print job for which a printer is ready and free.
+    pub(crate) fn print_waiting(&mut self, builder: &mut Turn) {
+        let is_free =
+            |on: &Form| !self.papers.values().any(|job| job.state == PaperState::Printing && job.on == *on);
         let next = self
             .papers
             .iter()
-            .filter(|(_, paper)| paper.state == PaperState::Waiting)
-            .find_map(|(receipt, paper)| Some((*receipt, self.printer_for(paper.form).filter(is_free)?)));
+            .filter(|(_, job)| job.state == PaperState::Waiting)
+            .find_map(|(receipt, job)| Some((*receipt, self.printer_for(job.form).filter(is_free)?)));
         let Some((receipt, on)) = next else { return };
-        if let Some(paper) = self.papers.get_mut(&receipt) {
-            paper.on = on;
-            paper.copy += 1;
-            paper.state = PaperState::Printing;
+        if let Some(job) = self.papers.get_mut(&receipt) {
+            job.on = on;
+            job.copy += 1;
+            job.state = PaperState::Printing;
             let lang = self.visit.as_ref().map_or(Lang::Zh, |visit| visit.lang);
-            let mark = (paper.copy > 1).then(|| {
-                let times = Text::With(TextId::CopyMark, vec![(paper.copy - 1).to_string()]);
+            let mark = (job.copy > 1).then(|| {
+                let times = Text::With(TextId::CopyMark, vec![(job.copy - 1).to_string()]);
                 self.setup.texts.say(lang, &times)
             });
-            turn.out.record(Entry::PrintStarted { receipt, copy: paper.copy });
-            turn.out.effect(Effect::Print { receipt, on, content: paper.content.clone(), mark });
+            builder.out.record(Entry::PrintStarted { receipt, copy: job.copy });
+            builder.out.effect(Effect::Print { receipt, on, content: job.content.clone(), mark });
         }
     }
 
-    /// The resident asks for another copy, or to try again.
-    pub(crate) fn print_again(&mut self, turn: &mut Turn, receipt: ReceiptId) {
-        if let Some(paper) = self.papers.get_mut(&receipt)
-            && matches!(paper.state, PaperState::Unsure | PaperState::Waiting)
-            && paper.copy < COPIES_MAX
+    /// The resident requests another copy, or another attempt.
+    pub(crate) fn print_again(&mut self, builder: &mut Turn, receipt: ReceiptId) {
+        if let Some(job) = self.papers.get_mut(&receipt)
+            && matches!(job.state, PaperState::Unsure | PaperState::Waiting)
+            && job.copy < COPIES_MAX
         {
-            paper.state = PaperState::Waiting;
-            self.print_waiting(turn);
+            job.state = PaperState::Waiting;
+            self.print_waiting(builder);
         }
     }
 
-    /// The outcome of a print.
-    pub(crate) fn on_paper(&mut self, turn: &mut Turn, receipt: ReceiptId, result: PrintResult) {
-        let Some(paper) = self.papers.get_mut(&receipt) else { return };
-        if paper.state != PaperState::Printing {
+    /// Handles the outcome of a print job.
+    pub(crate) fn on_paper(&mut self, builder: &mut Turn, receipt: ReceiptId, result: PrintResult) {
+        let Some(job) = self.papers.get_mut(&receipt) else { return };
+        if job.state != PaperState::Printing {
             return;
         }
-        let copy = paper.copy;
+        let copy = job.copy;
         match result {
             PrintResult::Printed(confirmation) => {
-                paper.state = PaperState::Printed;
-                turn.out.record(Entry::Printed { receipt, copy, confirmation });
+                job.state = PaperState::Printed;
+                builder.out.record(Entry::Printed { receipt, copy, confirmation });
             }
             PrintResult::NotStarted => {
-                // The copy does not exist, so its number is free again.
-                paper.copy = copy.saturating_sub(1);
-                paper.state = PaperState::Waiting;
-                turn.out.record(Entry::PrintNotStarted { receipt, copy });
+                // The copy does not exist, so its number is used again.
+                job.copy = copy.saturating_sub(1);
+                job.state = PaperState::Waiting;
+                builder.out.record(Entry::PrintNotStarted { receipt, copy });
             }
             PrintResult::Unconfirmed => {
-                paper.state = PaperState::Unsure;
-                turn.out.record(Entry::PrintUnconfirmed { receipt, copy });
+                job.state = PaperState::Unsure;
+                builder.out.record(Entry::PrintUnconfirmed { receipt, copy });
             }
         }
-        let (released, stuck) = (paper.released, paper.state == PaperState::Waiting);
+        let (released, not_started) = (job.released, job.state == PaperState::Waiting);
         if released {
-            self.waive_unless_printing(turn, receipt);
+            self.waive_unless_printing(builder, receipt);
         }
-        // What did not start would not start now either: the printer's next change of health tries again.
-        if !stuck {
-            self.print_waiting(turn);
+        // A job that did not start would fail again now: the next change of the printer's health retries it.
+        if !not_started {
+            self.print_waiting(builder);
         }
     }
 
-    /// The visit is over: what still waits for paper is fetched by its number.
-    pub(crate) fn release_papers(&mut self, turn: &mut Turn, visit: VisitId) {
+    /// Detaches the print jobs of an ended visit: a receipt that still waits is abandoned and fetched by its number.
+    pub(crate) fn release_papers(&mut self, builder: &mut Turn, visit: VisitId) {
         let of_visit: Vec<ReceiptId> =
-            self.papers.iter().filter(|(_, paper)| paper.visit == visit).map(|(id, _)| *id).collect();
+            self.papers.iter().filter(|(_, job)| job.visit == visit).map(|(id, _)| *id).collect();
         for receipt in of_visit {
-            if let Some(paper) = self.papers.get_mut(&receipt) {
-                paper.released = true;
+            if let Some(job) = self.papers.get_mut(&receipt) {
+                job.released = true;
             }
-            self.waive_unless_printing(turn, receipt);
+            self.waive_unless_printing(builder, receipt);
         }
     }
 
-    fn waive_unless_printing(&mut self, turn: &mut Turn, receipt: ReceiptId) {
+    fn waive_unless_printing(&mut self, builder: &mut Turn, receipt: ReceiptId) {
         match self.paper_of(receipt) {
             None | Some(PaperState::Printing) => {}
             Some(PaperState::Waiting) => {
-                turn.out.record(Entry::ReceiptWaived { receipt });
+                builder.out.record(Entry::ReceiptWaived { receipt });
                 self.papers.remove(&receipt);
             }
             Some(PaperState::Printed | PaperState::Unsure) => {

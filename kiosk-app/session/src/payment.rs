@@ -1,8 +1,7 @@
 //! Payments: duties that outlive visit and process (I1).
 //!
-//! An order is recorded before its one charge request leaves. Whatever is not known afterwards is
-//! inquired until it is: the platform's inquiry fences, so its answer is final. A second charge request
-//! for an order is never made.
+//! An order is recorded before its one charge request is sent. An unknown outcome is inquired until it is known: the
+//! platform's inquiry fences the order, so its answer is final. A second charge request for an order is never sent.
 
 use contract::{
     ChargeRequest, ChargeState, Entry, Form, Method, Money, OrderId, OrderItem, ProblemCode, ReceiptId,
@@ -19,29 +18,29 @@ use crate::open::OpenPayment;
 use crate::receipt;
 use crate::visit::{StepState, Task};
 
-/// The first inquiry follows this soon after a charge without outcome.
+/// Delay of the first inquiry after a charge without outcome.
 const INQUIRY_FIRST_MS: u64 = 1_000;
-/// Inquiries are never further apart.
+/// Limit of the delay between inquiries.
 const INQUIRY_MAX_MS: u64 = 60_000;
 
-/// An order whose outcome is not known yet.
+/// An unsettled order (订单).
 pub(crate) struct Payment {
     pub(crate) visit: VisitId,
     pub(crate) service: String,
     pub(crate) items: Vec<OrderItem>,
     pub(crate) total: Money,
     pub(crate) method: Method,
-    /// The receipt that it gets when paid; its number is known from the start.
+    /// The receipt that is issued when the order is paid; its number is known from the start.
     pub(crate) receipt: ReceiptId,
     state: Asking,
 }
 
 enum Asking {
-    /// The charge request is out.
+    /// The charge request was sent and is unanswered.
     Charge,
-    /// An inquiry is out.
+    /// An inquiry was sent and is unanswered.
     Inquiry { tries: u32 },
-    /// Nothing is out; inquire then.
+    /// No request is pending; the next inquiry is due at `until`.
     Wait { until: Mono, tries: u32 },
 }
 
@@ -58,7 +57,8 @@ impl Payment {
         Self { visit, service, items, total, method, receipt, state: Asking::Charge }
     }
 
-    /// After a crash the charge may or may not have left: it becomes an inquiry, which is already out.
+    /// After a restart it is unknown whether the charge request was sent: the order is inquired. The caller sends the
+    /// inquiry.
     pub(crate) fn recovered(open: OpenPayment) -> Self {
         let mut payment =
             Self::new(open.order, open.visit, open.service, open.items, open.total, open.method);
@@ -74,7 +74,7 @@ impl Payment {
     }
 }
 
-/// Refusals of a charge after which the platform holds no live order: nothing was or will be charged.
+/// True for refusals of a charge after which the platform holds no live order: nothing was or will be charged.
 const fn refuses(code: ProblemCode) -> bool {
     match code {
         ProblemCode::BillBusy
@@ -101,15 +101,15 @@ const fn refuses(code: ProblemCode) -> bool {
 }
 
 impl Kiosk {
-    /// Records the order, then asks for its one charge.
-    pub(crate) fn intend(&mut self, turn: &mut Turn, method: Method, items: Vec<OrderItem>, total: Money) {
+    /// Creates an order: records it, then requests its one charge.
+    pub(crate) fn intend(&mut self, builder: &mut Turn, method: Method, items: Vec<OrderItem>, total: Money) {
         let Some(visit) = &mut self.visit else { return };
         let (Some(person), Task::Service(running)) = (&visit.person, &mut visit.task) else { return };
-        // Nobody pays whom the platform does not know (I5): the tile is not open then.
+        // A resident unknown to the platform cannot pay (I5): the tile is disabled in that case.
         let Some(key) = person.key.clone() else { return };
-        let order = OrderId::from_entropy(turn.draw.next());
+        let order = OrderId::from_entropy(builder.draw.next());
         let service = running.doc.id.clone();
-        turn.out.record(Entry::PaymentIntended {
+        builder.out.record(Entry::PaymentIntended {
             order,
             visit: visit.id,
             resident: person.resident,
@@ -118,16 +118,16 @@ impl Kiosk {
             total,
             method,
         });
-        turn.out.effect(Effect::Charge(ChargeRequest { order, key, items: items.clone(), total, method }));
+        builder.out.effect(Effect::Charge(ChargeRequest { order, key, items: items.clone(), total, method }));
         self.payments.insert(order, Payment::new(order, visit.id, service, items, total, method));
-        let slow_at = turn.now.mono.plus_ms(self.setup.times.charge_ms);
+        let slow_at = builder.now.mono.plus_ms(self.setup.times.charge_ms);
         running.state = StepState::Paying { order, slow_at, slow: false };
     }
 
-    /// The answer to a charge or an inquiry.
+    /// Handles the answer to a charge or an inquiry.
     pub(crate) fn on_payment(
         &mut self,
-        turn: &mut Turn,
+        builder: &mut Turn,
         order: OrderId,
         outcome: Result<ChargeState, Failure>,
     ) {
@@ -135,39 +135,39 @@ impl Kiosk {
         let tries = match payment.state {
             Asking::Charge => 0,
             Asking::Inquiry { tries } => tries.saturating_add(1),
-            // Nothing was asked: an answer now is a repetition, and what is known stays as it is.
+            // No request is pending: the answer is a repetition and does not count as an attempt.
             Asking::Wait { tries, .. } => tries,
         };
         let charged = matches!(payment.state, Asking::Charge);
         match outcome {
-            Ok(ChargeState::Settled { settlement }) => self.settle(turn, order, settlement),
+            Ok(ChargeState::Settled { settlement }) => self.settle(builder, order, settlement),
             Err(Failure::Problem(code)) if charged && refuses(code) => {
-                self.settle(turn, order, Settlement::Void { reason: VoidReason::Refused(code) });
+                self.settle(builder, order, Settlement::Void { reason: VoidReason::Refused(code) });
             }
             Ok(ChargeState::Pending) | Err(_) => {
                 let full = INQUIRY_FIRST_MS.saturating_mul(1 << tries.min(16)).min(INQUIRY_MAX_MS);
-                // Half fixed, half drawn: kiosks that lost the link together do not come back together.
-                let jitter = u64::try_from(turn.draw.next() % u128::from(full / 2 + 1)).unwrap_or(0);
-                let until = turn.now.mono.plus_ms(full / 2 + jitter);
+                // Half fixed, half random: kiosks that lost the link at the same time do not inquire at the same time.
+                let jitter = u64::try_from(builder.draw.next() % u128::from(full / 2 + 1)).unwrap_or(0);
+                let until = builder.now.mono.plus_ms(full / 2 + jitter);
                 payment.state = Asking::Wait { until, tries };
                 self.show_checking(order);
             }
         }
     }
 
-    /// Sends the inquiries whose time has come.
-    pub(crate) fn inquire_due(&mut self, turn: &mut Turn) {
+    /// Sends the inquiries that are due.
+    pub(crate) fn inquire_due(&mut self, builder: &mut Turn) {
         for (order, payment) in &mut self.payments {
             if let Asking::Wait { until, tries } = payment.state
-                && until <= turn.now.mono
+                && until <= builder.now.mono
             {
                 payment.state = Asking::Inquiry { tries };
-                turn.out.effect(Effect::Inquire(*order));
+                builder.out.effect(Effect::Inquire(*order));
             }
         }
     }
 
-    /// An answer came and the outcome is still open: say so at once.
+    /// Shows the payment as being checked: an answer came and the outcome is still open.
     fn show_checking(&mut self, of: OrderId) {
         if let Some(visit) = &mut self.visit
             && let Task::Service(running) = &mut visit.task
@@ -178,17 +178,17 @@ impl Kiosk {
         }
     }
 
-    /// The outcome is known: record it, promise the receipt, tell whoever is there.
-    fn settle(&mut self, turn: &mut Turn, order: OrderId, settlement: Settlement) {
+    /// Settles the order: records the outcome, issues the receipt of a paid order, shows the outcome.
+    fn settle(&mut self, builder: &mut Turn, order: OrderId, settlement: Settlement) {
         let Some(payment) = self.payments.remove(&order) else { return };
-        turn.out.record(Entry::PaymentSettled { order, settlement: settlement.clone() });
+        builder.out.record(Entry::PaymentSettled { order, settlement: settlement.clone() });
         let watched = self.watched(order);
         if let Settlement::Paid { reference, at } = &settlement {
             let lang = watched.unwrap_or(Lang::Zh);
             let title = receipt::payment_title(self, &payment.service, lang);
             let content = receipt::of_payment(self, &payment, title, reference, *at, lang);
             self.promise(
-                turn,
+                builder,
                 payment.receipt,
                 payment.visit,
                 Some(order),
@@ -206,25 +206,25 @@ impl Kiosk {
             visit.idle_until = None;
             return;
         }
-        if let Some(closing) = &mut self.closing
-            && let LastWords::Payment { order: of, settlement: known, .. } = &mut closing.words
+        if let Some(notice) = &mut self.closing
+            && let LastWords::Payment { order: of, settlement: known, .. } = &mut notice.words
             && *of == Some(order)
         {
             *known = Some(settlement);
-            closing.until = Some(turn.now.mono.plus_ms(self.setup.times.closing_ms));
+            notice.until = Some(builder.now.mono.plus_ms(self.setup.times.closing_ms));
         }
     }
 
-    /// The language of whoever waits for this order's outcome.
+    /// The language of the visit or notice that shows this order's outcome; none when neither does.
     fn watched(&self, order: OrderId) -> Option<Lang> {
         let visit = self.visit.as_ref().filter(|visit| {
             visit.running().is_some_and(
                 |running| matches!(running.state, StepState::Paying { order: of, .. } if of == order),
             )
         });
-        let closing = self.closing.as_ref().filter(
-            |closing| matches!(closing.words, LastWords::Payment { order: Some(of), .. } if of == order),
+        let notice = self.closing.as_ref().filter(
+            |notice| matches!(notice.words, LastWords::Payment { order: Some(of), .. } if of == order),
         );
-        visit.map(|visit| visit.lang).or_else(|| closing.map(|closing| closing.lang))
+        visit.map(|visit| visit.lang).or_else(|| notice.map(|notice| notice.lang))
     }
 }

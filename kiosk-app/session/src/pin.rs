@@ -1,5 +1,5 @@
-//! A card's PIN: entered on a shuffled pad, checked by the card, never kept. It confirms a payment; on a card that
-//! proved to be its issuer's own it also proves its holder, once the platform has heard of it.
+//! A card's PIN: entered on a shuffled pad, verified by the card, never stored. The PIN confirms a payment. On an
+//! authenticated card it also proves the holder's identity, after it was reported to the platform.
 
 use contract::{Evidence, EvidenceRequest, Given};
 use view::{Text, TextId};
@@ -12,27 +12,27 @@ use crate::kiosk::{Kiosk, Turn};
 use crate::prove::{By, Proving};
 use crate::visit::Task;
 
-/// 社会保障卡 PINs have six digits.
+/// Digits of the PIN of a social security card (社会保障卡).
 pub(crate) const PIN_LENGTH: usize = 6;
 
-/// Digits on their way to the card; wiped on drop.
+/// A PIN being entered; wiped on drop.
 pub(crate) struct PinEntry {
     digits: Zeroizing<Vec<u8>>,
     /// The ten digits in the order of the keys.
     pub(crate) keys: [u8; 10],
-    /// What was wrong with what was entered last, until the next digit.
+    /// What was wrong with the last entry, until the next digit.
     pub(crate) problem: Option<Text>,
 }
 
 impl PinEntry {
     /// An empty pad with keys in a new order.
     pub(crate) fn new(draw: &mut Draw, problem: Option<Text>) -> Self {
-        // Room from the start: growing would leave copies behind in freed memory.
+        // Allocated at full capacity: growing would leave copies in freed memory.
         let digits = Zeroizing::new(Vec::with_capacity(PIN_LENGTH));
         Self { digits, keys: draw.shuffled_digits(), problem }
     }
 
-    /// The same; `tries_left` after a wrong PIN.
+    /// An empty pad with keys in a new order; `tries_left` after a wrong PIN.
     pub(crate) fn after_wrong(draw: &mut Draw, tries_left: Option<u8>) -> Self {
         let problem = tries_left.map(|left| Text::With(TextId::PinWrong, vec![left.to_string()]));
         Self::new(draw, problem)
@@ -53,13 +53,13 @@ impl PinEntry {
         self.digits.pop();
     }
 
-    /// The PIN, once it is whole.
+    /// Takes the PIN out when it is complete.
     pub(crate) fn take(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         (self.digits.len() == PIN_LENGTH).then(|| std::mem::take(&mut self.digits))
     }
 }
 
-/// What a card says to a PIN, or to a change of it.
+/// Result of the verification or change of a PIN by the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
     Yes,
@@ -69,9 +69,9 @@ pub(crate) enum Said {
     },
     /// No tries are left.
     Locked,
-    /// It cannot do that.
+    /// The card does not support the operation.
     No,
-    /// Nothing that can be understood: it may or may not have done it.
+    /// Unknown outcome: no answer or an invalid one; the card may or may not have carried it out.
     Nothing,
 }
 
@@ -87,26 +87,26 @@ impl Said {
     }
 }
 
-/// How far a holder's proof by PIN is.
+/// Progress of a step-up by PIN.
 pub(crate) enum PinProof {
-    /// It is entered.
+    /// The PIN is being entered.
     Entering(PinEntry),
-    /// The card checks it.
+    /// The card is verifying the PIN.
     AtCard,
-    /// The card said yes, and the platform is told.
+    /// The card verified the PIN, and the platform is being informed.
     AtPlatform,
     /// No tries are left.
     Locked,
-    /// The card or the platform did not answer.
+    /// The card or the platform failed.
     Failed(Failure),
 }
 
 impl Kiosk {
-    /// The pad on the screen.
+    /// The PIN entry on the screen, if there is one.
     pub(crate) fn pin_mut(&mut self) -> Option<&mut PinEntry> {
         match &mut self.visit.as_mut()?.task {
             Task::Service(running) => running.state.pad_mut(),
-            Task::Proving(proving) => match &mut proving.by {
+            Task::Proving(step_up) => match &mut step_up.by {
                 By::Pin(PinProof::Entering(entry)) => Some(entry),
                 By::Pin(_) | By::Phone { .. } => None,
             },
@@ -114,12 +114,12 @@ impl Kiosk {
         }
     }
 
-    /// The primary action while a holder proves themselves by PIN.
-    pub(crate) fn go_on_with_pin(&mut self, turn: &mut Turn) {
-        match self.proving_mut().map(|proving| &mut proving.by) {
+    /// Handles the primary action during a step-up by PIN.
+    pub(crate) fn go_on_with_pin(&mut self, builder: &mut Turn) {
+        match self.proving_mut().map(|step_up| &mut step_up.by) {
             Some(By::Pin(PinProof::Entering(entry))) => {
                 if let Some(pin) = entry.take() {
-                    let check = self.start(turn, Work::VerifyPin(pin));
+                    let check = self.start(builder, Work::VerifyPin(pin));
                     self.set_pin_proof(PinProof::AtCard, Some(check));
                 }
             }
@@ -128,12 +128,12 @@ impl Kiosk {
         }
     }
 
-    /// What the card says of a PIN that proves its holder.
-    pub(crate) fn on_proof_pin(&mut self, turn: &mut Turn, said: Said) {
-        let proof = match said {
-            Said::Yes => return self.report_pin(turn),
+    /// Handles the card's result of a PIN entered for a step-up.
+    pub(crate) fn on_proof_pin(&mut self, builder: &mut Turn, result: Said) {
+        let proof = match result {
+            Said::Yes => return self.report_pin(builder),
             Said::Wrong { tries_left } => {
-                PinProof::Entering(PinEntry::after_wrong(&mut turn.draw, Some(tries_left)))
+                PinProof::Entering(PinEntry::after_wrong(&mut builder.draw, Some(tries_left)))
             }
             Said::Locked => PinProof::Locked,
             Said::No | Said::Nothing => PinProof::Failed(Failure::Device),
@@ -141,20 +141,20 @@ impl Kiosk {
         self.set_pin_proof(proof, None);
     }
 
-    /// The platform opens what needs a proof only for visits of which it has heard one.
-    fn report_pin(&mut self, turn: &mut Turn) {
+    /// Reports the verified PIN to the platform, which grants level 2 only to visits with reported evidence.
+    fn report_pin(&mut self, builder: &mut Turn) {
         let key = self.visit.as_ref().and_then(|visit| visit.person.as_ref()?.key.clone());
         let Some(key) = key else {
             return self.set_pin_proof(PinProof::Failed(Failure::Unreachable), None);
         };
-        let check = self.start(turn, Work::Prove(EvidenceRequest { key, given: Given::CardPin }));
+        let check = self.start(builder, Work::Prove(EvidenceRequest { key, given: Given::CardPin }));
         self.set_pin_proof(PinProof::AtPlatform, Some(check));
     }
 
-    /// What the platform says to a PIN that the card verified.
-    pub(crate) fn on_pin_reported(&mut self, turn: &mut Turn, heard: Result<(), Failure>) {
-        match heard {
-            Ok(()) => self.proven(turn, Evidence::AuthenticatedCardPin),
+    /// Handles the platform's answer to the report of a verified PIN.
+    pub(crate) fn on_pin_reported(&mut self, builder: &mut Turn, checked: Result<(), Failure>) {
+        match checked {
+            Ok(()) => self.proven(builder, Evidence::AuthenticatedCardPin),
             Err(failure) => self.set_pin_proof(PinProof::Failed(failure), None),
         }
     }

@@ -1,6 +1,7 @@
-//! Level 2, when a service needs it. Who came by card enters its PIN, see [`crate::pin`]. Who came by code is posed a
-//! 挑战: the kiosk shows a nonce, the phone signs it and shows its answer to the window. A picture of a code, however
-//! fresh, is worth level 1; this takes the phone itself, and its owner's yes.
+//! Step-up to level 2, when a service needs it. A resident identified by card enters the card's PIN, see
+//! [`crate::pin`]. A resident identified by code answers a challenge (质询码): the kiosk shows a nonce, the phone signs
+//! it, and the resident presents the answer code to the code reader. A picture of a code, however recent, proves level
+//! 1; the challenge proves possession of the phone and the consent of its owner.
 
 use std::sync::Arc;
 
@@ -18,44 +19,44 @@ use crate::kiosk::{Kiosk, Turn};
 use crate::pin::{PinEntry, PinProof, Said};
 use crate::visit::{Person, Task, Visit};
 
-/// The resident is asked to prove who they are.
+/// Raising the level of the current visit (提升认证).
 pub(crate) struct Proving {
-    /// The service that needs it; opened when it is done.
+    /// The service that requires the higher level; opened after the step-up.
     pub(crate) doc: Arc<ServiceDocument>,
-    /// How.
+    /// How the resident proves their identity.
     pub(crate) by: By,
-    /// The card or the platform is being asked about what was given.
+    /// Ticket and deadline of the pending request to the card or the platform.
     pub(crate) check: Option<(Ticket, Mono)>,
 }
 
-/// What proves a resident.
+/// How a resident proves their identity.
 pub(crate) enum By {
-    /// Their phone's answer.
+    /// By the phone's answer to a challenge.
     Phone {
         challenge: Challenge,
-        /// What was wrong with what was shown last.
+        /// What was wrong with the last code that was presented.
         problem: Option<TextId>,
     },
-    /// Their card's PIN.
+    /// By the card's PIN.
     Pin(PinProof),
 }
 
-/// How a service stands to the resident who is here.
+/// Whether a service can be offered in this visit, and why not (可办状态).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It can be opened.
+    /// The service can be opened.
     Open,
-    /// It can be opened once the phone has answered.
+    /// The service can be opened after the phone has answered a challenge.
     NeedsPhone,
-    /// It can be opened once the card has verified its PIN.
+    /// The service can be opened after the card has verified its PIN.
     NeedsPin,
-    /// It needs the platform.
+    /// The service needs the link to the platform.
     NeedsLink,
-    /// It needs the platform to know who this is, and the visit began without it.
+    /// The platform must know the resident, and the visit began without a link.
     NeedsCodeAgain,
-    /// It is about the card, and there is none in the slot.
+    /// The service acts on the card, and the visit was not begun with one.
     NeedsCard,
-    /// It needs more than this visit can give.
+    /// The service needs a higher level than this visit can reach.
     NeedsLevel,
 }
 
@@ -84,8 +85,8 @@ impl Kiosk {
         }
     }
 
-    /// What would prove this person here and now: a phone whose answer the kiosk can read and judge, or the PIN of a
-    /// card that is its issuer's own and can be told of it.
+    /// The step-up that is possible now: a phone whose answer the kiosk can read and judge, or the PIN of an
+    /// authenticated card while the platform can be informed of it.
     fn proof(&self, visit: &Visit, person: &Person) -> Standing {
         let of_phone = matches!(person.evidence, Evidence::TokenConsumed | Evidence::OfflineCode);
         let vouched = matches!(person.evidence, Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin);
@@ -100,20 +101,21 @@ impl Kiosk {
 
     pub(crate) fn proving(&self) -> Option<&Proving> {
         match &self.visit.as_ref()?.task {
-            Task::Proving(proving) => Some(proving),
+            Task::Proving(step_up) => Some(step_up),
             Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } | Task::Service(_) => None,
         }
     }
 
-    /// Poses a challenge. A new nonce each time: an answer to an earlier one is good for nothing.
-    pub(crate) fn prove_by_phone(&mut self, turn: &mut Turn, doc: Arc<ServiceDocument>) {
-        let challenge = Challenge { device: self.setup.device, nonce: turn.draw.next().to_be_bytes() };
+    /// Starts a step-up by phone with a new challenge. The nonce is new each time: an answer to an earlier one is
+    /// invalid.
+    pub(crate) fn prove_by_phone(&mut self, builder: &mut Turn, doc: Arc<ServiceDocument>) {
+        let challenge = Challenge { device: self.setup.device, nonce: builder.draw.next().to_be_bytes() };
         self.begin_proof(doc, By::Phone { challenge, problem: None });
     }
 
-    /// Asks for the card's PIN.
-    pub(crate) fn prove_by_pin(&mut self, turn: &mut Turn, doc: Arc<ServiceDocument>) {
-        self.begin_proof(doc, By::Pin(PinProof::Entering(PinEntry::new(&mut turn.draw, None))));
+    /// Starts a step-up by the card's PIN.
+    pub(crate) fn prove_by_pin(&mut self, builder: &mut Turn, doc: Arc<ServiceDocument>) {
+        self.begin_proof(doc, By::Pin(PinProof::Entering(PinEntry::new(&mut builder.draw, None))));
     }
 
     fn begin_proof(&mut self, doc: Arc<ServiceDocument>, by: By) {
@@ -122,8 +124,8 @@ impl Kiosk {
         }
     }
 
-    /// Something was held to the window while a phone was asked.
-    pub(crate) fn on_proof(&mut self, turn: &mut Turn, code: &[u8]) {
+    /// Handles a code that was scanned while an answer code is awaited.
+    pub(crate) fn on_proof(&mut self, builder: &mut Turn, code: &[u8]) {
         let Some(Proving { by: By::Phone { challenge, .. }, check: None, .. }) = self.proving() else {
             return;
         };
@@ -135,58 +137,60 @@ impl Kiosk {
         };
         let Some(visit) = &self.visit else { return };
         let Some(person) = &visit.person else { return };
-        // The platform knows whose phone answered; a phone that has just renewed its certificate has another alias.
+        // The platform decides whose phone answered; a phone that has just renewed its certificate has another alias.
         let Some(key) = person.key.clone() else {
             return if visit.code.is_some_and(|shown| shown.holder != holder) {
                 self.say_problem(TextId::ProveOtherPhone)
             } else {
-                self.proven(turn, Evidence::ChallengeAnswered)
+                self.proven(builder, Evidence::ChallengeAnswered)
             };
         };
         let nonce = challenge.nonce.iter().map(|byte| format!("{byte:02x}")).collect();
         let given = Given::ChallengeAnswer { nonce, answer: answer.to_text() };
-        let check = self.start(turn, Work::Prove(EvidenceRequest { key, given }));
-        if let Some(proving) = self.proving_mut() {
-            (proving.by, proving.check) = (By::Phone { challenge, problem: None }, Some(check));
+        let check = self.start(builder, Work::Prove(EvidenceRequest { key, given }));
+        if let Some(step_up) = self.proving_mut() {
+            (step_up.by, step_up.check) = (By::Phone { challenge, problem: None }, Some(check));
         }
     }
 
-    /// The answer to the present challenge, and whose phone gave it.
+    /// Verifies an answer code to the current challenge. Returns it and the holder of the phone that signed it.
     fn answered(&self, code: &[u8], challenge: &Challenge) -> Result<(AnswerCode, CodeHolder), TextId> {
-        let judge = self.judge().map_err(|_| TextId::ProveNotNow)?;
+        let policy = self.judge().map_err(|_| TextId::ProveNotNow)?;
         let text = std::str::from_utf8(code).map_err(|_| TextId::ProveWrong)?;
         let answer = match Code::parse(text) {
             Ok(Code::Answer(answer)) => answer,
-            // The code itself, live or a picture: it proves nothing here.
+            // A resident code, live or a picture, is no answer code and proves nothing here.
             Ok(Code::Online(_) | Code::Offline(_) | Code::Paper(_)) => return Err(TextId::ProveShowsCode),
             Err(_) => return Err(TextId::ProveWrong),
         };
-        let (issuers, signed) = (self.codes.issuers(judge.now), challenge.to_be_signed());
+        let (issuers, signed) = (self.codes.issuers(policy.now), challenge.to_be_signed());
         let shown = answer
-            .verify(&issuers, &signed, judge.seconds(), judge.window())
+            .verify(&issuers, &signed, policy.seconds(), policy.window())
             .map_err(|_| TextId::ProveWrong)?;
         let holder = CodeHolder::of(&shown.alias.0);
         if self.codes.is_revoked(holder) { Err(TextId::CodeRevoked) } else { Ok((answer, holder)) }
     }
 
-    /// What the card or the platform says of what was given.
-    pub(crate) fn on_proof_answer(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+    /// Handles the answer of the card or the platform to the pending step-up request.
+    pub(crate) fn on_proof_answer(&mut self, builder: &mut Turn, answer: Result<Answer, Failure>) {
         if matches!(answer, Err(Failure::Problem(ProblemCode::VisitExpired))) {
-            return self.refuse(turn, Refusal::VisitExpired);
+            return self.refuse(builder, Refusal::VisitExpired);
         }
-        match self.proving().map(|proving| &proving.by) {
-            Some(By::Phone { .. }) => self.on_phone_proof(turn, heard(answer, Evidence::ChallengeAnswered)),
-            Some(By::Pin(PinProof::AtCard)) => self.on_proof_pin(turn, Said::of(&answer)),
+        match self.proving().map(|step_up| &step_up.by) {
+            Some(By::Phone { .. }) => {
+                self.on_phone_proof(builder, heard(answer, Evidence::ChallengeAnswered))
+            }
+            Some(By::Pin(PinProof::AtCard)) => self.on_proof_pin(builder, Said::of(&answer)),
             Some(By::Pin(PinProof::AtPlatform)) => {
-                self.on_pin_reported(turn, heard(answer, Evidence::AuthenticatedCardPin));
+                self.on_pin_reported(builder, heard(answer, Evidence::AuthenticatedCardPin));
             }
             Some(By::Pin(PinProof::Entering(_) | PinProof::Locked | PinProof::Failed(_))) | None => {}
         }
     }
 
-    fn on_phone_proof(&mut self, turn: &mut Turn, heard: Result<(), Failure>) {
-        match heard {
-            Ok(()) => self.proven(turn, Evidence::ChallengeAnswered),
+    fn on_phone_proof(&mut self, builder: &mut Turn, checked: Result<(), Failure>) {
+        match checked {
+            Ok(()) => self.proven(builder, Evidence::ChallengeAnswered),
             Err(Failure::Problem(ProblemCode::ChallengeFailed)) => self.say_problem(TextId::ProveOtherPhone),
             Err(Failure::Problem(ProblemCode::CodeRevoked)) => self.say_problem(TextId::CodeRevoked),
             Err(Failure::Unreachable | Failure::Device) => self.say_problem(TextId::NoLink),
@@ -194,35 +198,35 @@ impl Kiosk {
         }
     }
 
-    /// Recorded, and only then level 2.
-    pub(crate) fn proven(&mut self, turn: &mut Turn, evidence: Evidence) {
+    /// Records the evidence and raises the level to 2; the service opens after that.
+    pub(crate) fn proven(&mut self, builder: &mut Turn, evidence: Evidence) {
         let Some(visit) = &mut self.visit else { return };
-        let (Some(person), Task::Proving(proving)) = (&mut visit.person, &visit.task) else { return };
+        let (Some(person), Task::Proving(step_up)) = (&mut visit.person, &visit.task) else { return };
         let level = evidence.most();
-        let doc = Arc::clone(&proving.doc);
+        let doc = Arc::clone(&step_up.doc);
         (person.evidence, person.level) = (evidence, level);
-        turn.out.record(Entry::EvidenceGiven { visit: visit.id, evidence, level });
-        self.open_service(turn, doc);
+        builder.out.record(Entry::EvidenceGiven { visit: visit.id, evidence, level });
+        self.open_service(builder, doc);
     }
 
     pub(crate) fn proving_mut(&mut self) -> Option<&mut Proving> {
         match &mut self.visit.as_mut()?.task {
-            Task::Proving(proving) => Some(proving),
+            Task::Proving(step_up) => Some(step_up),
             Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } | Task::Service(_) => None,
         }
     }
 
     fn say_problem(&mut self, word: TextId) {
-        if let Some(proving) = self.proving_mut()
-            && let By::Phone { problem, .. } = &mut proving.by
+        if let Some(step_up) = self.proving_mut()
+            && let By::Phone { problem, .. } = &mut step_up.by
         {
-            (*problem, proving.check) = (Some(word), None);
+            (*problem, step_up.check) = (Some(word), None);
         }
         self.attend();
     }
 }
 
-/// Whether the platform gives level 2 for this evidence.
+/// Checks that the platform grants level 2 for this evidence.
 fn heard(answer: Result<Answer, Failure>, of: Evidence) -> Result<(), Failure> {
     match answer? {
         Answer::Evidence(EvidenceAnswer { evidence, level }) if evidence == of && level >= Level::Proven => {
@@ -236,8 +240,8 @@ fn heard(answer: Result<Answer, Failure>, of: Evidence) -> Result<(), Failure> {
     }
 }
 
-/// The level that a service needs of this person: money is never moved by a code that anybody could have
-/// relayed (I5).
+/// The level that a service requires of this resident: a code that anybody could have relayed never authorises a
+/// payment (I5).
 fn needed(doc: &ServiceDocument, person: &Person) -> Level {
     let pays = doc.steps.iter().any(|step| matches!(step, Step::Pay { .. }));
     match person.evidence {

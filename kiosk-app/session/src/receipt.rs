@@ -1,4 +1,4 @@
-//! What receipts say.
+//! Content of receipts and A4 documents.
 
 use contract::{Form, Method, Receipt, ReceiptId, ReceiptLine, Step, UnixMs};
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use crate::rows;
 use crate::setup::Setup;
 use crate::visit::{Person, Running, in_lang};
 
-/// The heading of a payment's receipt: its service's own words where the service is still known.
+/// The title of a payment's receipt: from the service document if the service is still in force, else a fixed text.
 pub(crate) fn payment_title(kiosk: &Kiosk, service: &str, lang: Lang) -> String {
     let doc = kiosk.catalogue.services.get(service);
     let title = doc.and_then(|doc| {
@@ -30,7 +30,7 @@ pub(crate) fn payment_title(kiosk: &Kiosk, service: &str, lang: Lang) -> String 
     title.unwrap_or_else(|| say(&kiosk.setup, lang, TextId::ReceiptPayment))
 }
 
-/// A payment's receipt. Names nobody: whoever holds it knows whose it is.
+/// A payment's receipt. It contains no name of the payer.
 pub(crate) fn of_payment(
     kiosk: &Kiosk,
     payment: &Payment,
@@ -54,10 +54,10 @@ pub(crate) fn of_payment(
     finish(setup, title, lines, (payment.receipt, OF_RECEIPT), at, lang)
 }
 
-/// What the number of a receipt is called, and what stands below its code.
+/// The label of a receipt's number, and the footer below its code.
 const OF_RECEIPT: (TextId, TextId) = (TextId::ReceiptNumber, TextId::ReceiptFoot);
 
-/// The receipt of a record that was shown, and what it is meant for.
+/// The printout of data that was shown by a service, and its form.
 pub(crate) fn of_record(
     setup: &Setup,
     running: &Running,
@@ -112,7 +112,7 @@ fn finish(
     Receipt { title, lines, code: Some(url(setup, receipt)), number }
 }
 
-/// Where a phone fetches the receipt.
+/// The address from which a phone fetches the receipt.
 pub(crate) fn url(setup: &Setup, receipt: ReceiptId) -> String {
     format!("{}{}", setup.receipt_url, receipt.number().replace(' ', ""))
 }
@@ -133,7 +133,7 @@ pub(crate) fn label_of(label: &contract::Labelled, lang: Lang) -> &str {
     }
 }
 
-/// What a way to pay is called.
+/// The name of a payment method.
 pub(crate) const fn method_name(method: Method) -> TextId {
     match method {
         Method::CardAccount => TextId::MethodCardAccount,
@@ -142,7 +142,7 @@ pub(crate) const fn method_name(method: Method) -> TextId {
     }
 }
 
-/// The local civil time; the epoch's when the clock is beyond all calendars.
+/// The local civil time; that of the Unix epoch when the clock is out of range.
 pub(crate) fn local(at: UnixMs, offset_minutes: i16) -> jiff::civil::DateTime {
     let offset = Offset::from_seconds(i32::from(offset_minutes) * 60).unwrap_or(Offset::UTC);
     let time = i64::try_from(at.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn local_time_is_eight_hours_east() {
+    fn date_time_is_local_and_epoch_when_out_of_range() {
         assert_eq!(date_time(UnixMs(0), 480), "1970-01-01 08:00:00");
         assert_eq!(date_time(UnixMs(u64::MAX), 480), "1970-01-01 08:00:00");
     }

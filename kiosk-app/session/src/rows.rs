@@ -1,6 +1,6 @@
-//! Rows of a platform's answer, checked against what the service document declares.
+//! Rows of a platform's answer, validated against the declarations of the service document.
 //!
-//! The platform is outside: an answer that lacks a field, has a wrong type or is too long is nonsense
+//! The platform is outside the trust boundary: an answer that lacks a field, has a wrong type or is too long is invalid
 //! as a whole, and nothing of it is shown.
 
 use std::collections::BTreeMap;
@@ -9,15 +9,15 @@ use contract::{Answer, CallAnswer, FieldType, Money};
 use view::Lang;
 use zeroize::Zeroizing;
 
-/// Most rows of one answer.
+/// Limit of rows in one answer.
 const ROWS_MAX: usize = 200;
-/// Longest text of a field in characters.
+/// Limit of the text of a field, in characters.
 const TEXT_MAX: usize = 200;
 
-/// One checked row; wiped on drop.
+/// One validated row; wiped on drop.
 pub(crate) type Row = BTreeMap<String, Zeroizing<String>>;
 
-/// The rows with exactly the declared fields; `None` when the answer does not fit.
+/// The rows with exactly the declared fields; `None` when the answer does not match the declaration.
 pub(crate) fn checked(answer: CallAnswer, declared: &Answer, many: bool) -> Option<Vec<Row>> {
     let most = if many { ROWS_MAX } else { 1 };
     if answer.rows.len() > most {
@@ -47,19 +47,19 @@ fn fits(kind: FieldType, value: &str) -> bool {
         }
 }
 
-/// An amount as the wire writes it: whole fen.
+/// Parses an amount as written on the wire: whole fen, digits only.
 pub(crate) fn money(value: &str) -> Option<Money> {
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| value.parse::<i64>().ok().and_then(|fen| Money::from_fen(fen).ok())).flatten()
 }
 
-/// `YYYY-MM-DD` or `YYYY-MM`, of a month and day that exist.
+/// True for `YYYY-MM-DD` or `YYYY-MM` with an existing month and day.
 fn is_date(value: &str) -> bool {
     let full = if value.len() == 7 { format!("{value}-01") } else { value.to_owned() };
     full.len() == 10 && full.parse::<jiff::civil::Date>().is_ok()
 }
 
-/// A value as a resident reads it.
+/// A value formatted for display to a resident.
 pub(crate) fn shown(kind: FieldType, value: &str, lang: Lang) -> String {
     match (kind, lang) {
         (FieldType::Money, _) => money(value).map_or_else(String::new, |amount| amount.to_string()),
@@ -100,7 +100,7 @@ mod tests {
     const GOOD: [(&str, &str); 3] = [("bill", "b1"), ("amount", "8640"), ("day", "2026-10-31")];
 
     #[test]
-    fn a_sound_row_keeps_only_declared_fields() {
+    fn valid_row_keeps_only_declared_fields() {
         let mut wide = GOOD.to_vec();
         wide.push(("id_number", "500101199001011234"));
         let rows = checked(answer(&[&wide]), &declared(), false).unwrap();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_shown_as_people_read_them() {
+    fn display_value_formats_by_kind_and_language() {
         for (kind, value, zh, en) in [
             (FieldType::Money, "123456", "¥1,234.56", "¥1,234.56"),
             (FieldType::Date, "2026-10", "2026年10月", "2026-10"),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_do_not_fit_are_refused_whole() {
+    fn answer_not_matching_declaration_is_rejected_whole() {
         for (at, value) in [
             (1, "-1"),
             (1, "86.40"),

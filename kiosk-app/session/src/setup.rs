@@ -1,4 +1,4 @@
-//! What a kiosk is set up with: its site, its times, its services, its words.
+//! Configuration of a kiosk: its site, equipment, time limits, services and texts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,29 +6,29 @@ use std::sync::Arc;
 use contract::{Bilingual, CodeRules, DeviceId, GateRules, Method, Profile, ServiceDocument, StaffKey};
 use view::Texts;
 
-/// Fixed for the life of a [`Kiosk`](crate::Kiosk).
+/// Configuration of a [`Kiosk`](crate::Kiosk), fixed for its lifetime.
 pub struct Setup {
-    /// The kiosk's name.
+    /// Id of the kiosk.
     pub device: DeviceId,
-    /// Where it stands.
+    /// Profile of the site.
     pub profile: Profile,
-    /// The hall's name.
+    /// Name of the hall.
     pub hall: Bilingual,
     /// Minutes east of UTC.
     pub utc_offset_minutes: i16,
     /// Beginning of the address by which a phone fetches a receipt; its number is appended.
     pub receipt_url: String,
-    /// What is built in: a way or a step whose device is not is never offered.
+    /// Installed devices: an identification method or step without its device is never offered.
     pub has: Equipment,
-    /// How codes are judged without the platform; none are when it is absent.
+    /// Rules by which codes are judged without the platform; absent: none are judged.
     pub codes: Option<CodeRules>,
-    /// How a gate judges; the kiosk is one when it is there.
+    /// Rules of a gate; present: this kiosk is a gate.
     pub gate: Option<GateRules>,
-    /// How long things may take.
+    /// Time limits.
     pub times: Times,
-    /// Whose staff cards show how the kiosk stands.
+    /// Keys of the staff cards that open the staff view.
     pub staff: Vec<StaffKey>,
-    /// The fixed words, for receipts.
+    /// The fixed texts, for receipts.
     pub texts: Arc<Texts>,
 }
 
@@ -40,32 +40,32 @@ pub struct Equipment {
     pub card_reader: bool,
     /// A camera or scanner.
     pub code_reader: bool,
-    /// A reader of ID cards.
+    /// An ID card reader.
     pub id_reader: bool,
     /// A receipt printer.
     pub printer: bool,
-    /// An A4 printer.
+    /// An A4 document printer.
     pub sheet_printer: bool,
 }
 
-/// How long things may take, in milliseconds.
+/// Time limits in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// Without a touch a visit ends.
+    /// A visit ends after this time without a touch.
     pub idle_ms: u64,
-    /// The same in the elder theme.
+    /// A visit in the elder theme ends after this time without a touch.
     pub idle_elder_ms: u64,
-    /// The countdown shows for this last part of it.
+    /// The countdown is shown for this last part of the idle time.
     pub countdown_ms: u64,
-    /// Reading a card.
+    /// Limit for reading a card.
     pub read_ms: u64,
-    /// One answer of the platform.
+    /// Limit for one answer of the platform or of the card.
     pub answer_ms: u64,
     /// A charge that takes longer is shown as being checked.
     pub charge_ms: u64,
-    /// Last words after a visit stay this long.
+    /// Notices about a payment or a PIN change after a visit are shown this long.
     pub closing_ms: u64,
-    /// What went wrong at the welcome view stays this long.
+    /// Refusals, code hints and the reminder to take an ID card are shown this long.
     pub notice_ms: u64,
 }
 
@@ -84,12 +84,12 @@ impl Default for Times {
     }
 }
 
-/// The services in force here, by id. Every document was checked and its signature verified.
+/// The services in force here, by id. Every document was validated and its signature verified.
 #[derive(Clone, Default)]
 pub struct Catalogue {
-    /// Cursor of the feed that this state of things belongs to.
+    /// Cursor of the feed at which this catalogue was in force.
     pub cursor: u64,
-    /// The documents.
+    /// The service documents.
     pub services: BTreeMap<String, Arc<ServiceDocument>>,
 }
 
@@ -103,9 +103,9 @@ impl Catalogue {
     }
 }
 
-/// The ways to pay that can work in a visit begun this way, with this kiosk's devices.
-pub(crate) const fn method_works(method: Method, way: contract::Way) -> bool {
-    match (method, way) {
+/// True when a payment method is possible in a visit with this identification method.
+pub(crate) const fn method_works(method: Method, identified_by: contract::Way) -> bool {
+    match (method, identified_by) {
         (Method::CardAccount, contract::Way::Card) | (Method::ResidentCode, contract::Way::Code) => true,
         // A wallet needs the phone's payment page, which no service of this platform offers yet.
         (Method::CardAccount | Method::ResidentCode | Method::Wallet, _) => false,

@@ -1,4 +1,4 @@
-//! The service interpreter: one step of a document after the other.
+//! The service interpreter: executes the steps of a service document in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,15 +22,15 @@ const DAY_MS: u64 = 86_400_000;
 
 impl Kiosk {
     /// Opens a service at its first step.
-    pub(crate) fn open_service(&mut self, turn: &mut Turn, doc: Arc<ServiceDocument>) {
+    pub(crate) fn open_service(&mut self, builder: &mut Turn, doc: Arc<ServiceDocument>) {
         if let Some(visit) = &mut self.visit {
             let running = Running { doc, at: 0, data: BTreeMap::new(), state: StepState::Show };
             visit.task = Task::Service(Box::new(running));
-            self.enter(turn);
+            self.enter(builder);
         }
     }
 
-    /// Back to the menu; what the service fetched is wiped.
+    /// Returns to the menu; data fetched by the service is wiped.
     pub(crate) fn show_menu(&mut self, declined: bool) {
         if let Some(visit) = &mut self.visit {
             visit.task = Task::Menu { declined };
@@ -38,11 +38,11 @@ impl Kiosk {
         }
     }
 
-    pub(crate) fn next_step(&mut self, turn: &mut Turn) {
+    pub(crate) fn next_step(&mut self, builder: &mut Turn) {
         if let Some(running) = self.running_mut() {
             running.at += 1;
         }
-        self.enter(turn);
+        self.enter(builder);
     }
 
     pub(crate) fn running_mut(&mut self) -> Option<&mut Running> {
@@ -52,17 +52,17 @@ impl Kiosk {
         }
     }
 
-    /// Begins the step at which the service stands.
-    pub(crate) fn enter(&mut self, turn: &mut Turn) {
+    /// Starts the current step of the service.
+    pub(crate) fn enter(&mut self, builder: &mut Turn) {
         let Some(visit) = &self.visit else { return };
         let Some(running) = visit.running() else { return };
         let Some(step) = running.step().cloned() else { return self.show_menu(false) };
         let state = match step {
             Step::Consent { .. } => StepState::Consent,
-            Step::Query { call, consent, .. } => return self.query(turn, call, consent.as_deref()),
+            Step::Query { call, consent, .. } => return self.query(builder, call, consent.as_deref()),
             Step::Show { .. } => StepState::Show,
             Step::ShowCode { .. } => StepState::ShowCode,
-            Step::ChangePin { .. } => return self.ask_old_pin(turn, None),
+            Step::ChangePin { .. } => return self.ask_old_pin(builder, None),
             Step::Choose { .. } => StepState::Choose { chosen: BTreeSet::new(), page: 0, full: false },
             Step::Pay { .. } => {
                 if self.money_off {
@@ -73,7 +73,7 @@ impl Kiosk {
                     StepState::Confirm { method: 0 }
                 }
             }
-            Step::Print { .. } => return self.print_record(turn),
+            Step::Print { .. } => return self.print_record(builder),
         };
         if let Some(running) = self.running_mut() {
             running.state = state;
@@ -81,7 +81,7 @@ impl Kiosk {
         self.attend();
     }
 
-    fn query(&mut self, turn: &mut Turn, operation: String, consent: Option<&str>) {
+    fn query(&mut self, builder: &mut Turn, operation: String, consent: Option<&str>) {
         let Some(visit) = &self.visit else { return };
         let (Some(person), Some(running)) = (&visit.person, visit.running()) else { return };
         let consent = consent.and_then(|step| running.data.get(step)).and_then(|data| match data {
@@ -89,36 +89,36 @@ impl Kiosk {
             Data::Rows(_) | Data::Chosen(_) => None,
         });
         let service = running.doc.id.clone();
-        // The platform does not know this visit: no tile of a service that asks it is open then.
+        // Without a visit key, the tile of a service that queries the platform is disabled.
         let Some(key) = person.key.clone() else { return self.show_menu(false) };
         let request = CallRequest { key, operation, consent, service };
-        let (ticket, deadline) = self.start(turn, Work::Call(request));
+        let (ticket, deadline) = self.start(builder, Work::Call(request));
         if let Some(running) = self.running_mut() {
             running.state = StepState::Querying { ticket, deadline };
         }
     }
 
-    /// The answer to a query, or to a PIN that was checked or changed.
-    pub(crate) fn on_step_answer(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+    /// Handles the answer to a query, or to the verification or change of a PIN.
+    pub(crate) fn on_step_answer(&mut self, builder: &mut Turn, answer: Result<Answer, Failure>) {
         let state = self.visit.as_ref().and_then(Visit::running).map(|running| &running.state);
         if let Some(StepState::PinCheck { method, .. }) = state {
             let method = *method;
-            self.on_pin(turn, method, Said::of(&answer));
+            self.on_pin(builder, method, Said::of(&answer));
         } else if let Some(StepState::PinChanging { .. }) = state {
-            self.on_pin_changed(turn, Said::of(&answer));
+            self.on_pin_changed(builder, Said::of(&answer));
         } else {
-            self.on_called(turn, answer);
+            self.on_called(builder, answer);
         }
     }
 
-    fn on_called(&mut self, turn: &mut Turn, answer: Result<Answer, Failure>) {
+    fn on_called(&mut self, builder: &mut Turn, answer: Result<Answer, Failure>) {
         match answer {
-            Ok(Answer::Called(called)) => self.on_rows(turn, called),
+            Ok(Answer::Called(called)) => self.on_rows(builder, called),
             Ok(Answer::Identified(_) | Answer::Pin(_) | Answer::Evidence(_) | Answer::CardAuthority(_)) => {
                 self.set_state(StepState::QueryFailed(Failure::Nonsense));
             }
             Err(Failure::Problem(contract::ProblemCode::VisitExpired)) => {
-                self.refuse(turn, Refusal::VisitExpired);
+                self.refuse(builder, Refusal::VisitExpired);
             }
             Err(failure) => self.set_state(StepState::QueryFailed(failure)),
         }
@@ -131,7 +131,7 @@ impl Kiosk {
         self.attend();
     }
 
-    fn on_rows(&mut self, turn: &mut Turn, called: contract::CallAnswer) {
+    fn on_rows(&mut self, builder: &mut Turn, called: contract::CallAnswer) {
         let Some(visit) = &mut self.visit else { return };
         let visit_id = visit.id;
         let Task::Service(running) = &mut visit.task else { return };
@@ -147,7 +147,7 @@ impl Kiosk {
             Some(Data::Consent(id)) => Some(*id),
             Some(Data::Rows(_) | Data::Chosen(_)) | None => None,
         });
-        turn.out.record(Entry::Queried {
+        builder.out.record(Entry::Queried {
             visit: visit_id,
             service: running.doc.id.clone(),
             call,
@@ -158,11 +158,11 @@ impl Kiosk {
             return self.set_state(StepState::Nothing(none));
         }
         running.data.insert(id, Data::Rows(rows));
-        self.next_step(turn);
+        self.next_step(builder);
     }
 
-    /// The resident agreed: recorded before anything is fetched (I4).
-    pub(crate) fn agree(&mut self, turn: &mut Turn) {
+    /// Handles the resident's consent: it is recorded before any data is fetched (I4).
+    pub(crate) fn agree(&mut self, builder: &mut Turn) {
         let Some(visit) = &mut self.visit else { return };
         let (Some(person), Task::Service(running)) = (&visit.person, &mut visit.task) else { return };
         let Some(Step::Consent { id, purpose, items, recipient, days }) =
@@ -170,11 +170,11 @@ impl Kiosk {
         else {
             return;
         };
-        let consent = ConsentId::from_entropy(turn.draw.next());
+        let consent = ConsentId::from_entropy(builder.draw.next());
         let lang = visit.lang;
-        // A consent to this visit only ends with the platform's visit, which lives a day at most.
-        let until = turn.now.wall.plus_ms(u64::from(days.max(1)) * DAY_MS);
-        turn.out.record(Entry::Consented {
+        // A consent for this visit only ends with the platform's visit, which lasts a day at most.
+        let until = builder.now.wall.plus_ms(u64::from(days.max(1)) * DAY_MS);
+        builder.out.record(Entry::Consented {
             consent,
             visit: visit.id,
             resident: person.resident,
@@ -186,20 +186,20 @@ impl Kiosk {
             until,
         });
         running.data.insert(id, Data::Consent(consent));
-        self.next_step(turn);
+        self.next_step(builder);
     }
 
-    pub(crate) fn decline(&mut self, turn: &mut Turn) {
+    pub(crate) fn decline(&mut self, builder: &mut Turn) {
         if let Some(visit) = &self.visit
             && let Some(running) = visit.running()
         {
-            turn.out.record(Entry::ConsentDeclined { visit: visit.id, service: running.doc.id.clone() });
+            builder.out.record(Entry::ConsentDeclined { visit: visit.id, service: running.doc.id.clone() });
         }
         self.show_menu(true);
     }
 
-    /// The chosen rows are taken over, if there are any.
-    pub(crate) fn take_choice(&mut self, turn: &mut Turn) {
+    /// Stores the chosen rows and continues; does nothing when none is chosen.
+    pub(crate) fn take_choice(&mut self, builder: &mut Turn) {
         let Some(running) = self.running_mut() else { return };
         let Some(id) = running.step().map(|step| step.id().to_owned()) else { return };
         let StepState::Choose { chosen, .. } = &running.state else { return };
@@ -208,10 +208,10 @@ impl Kiosk {
         }
         let chosen = chosen.iter().copied().collect();
         running.data.insert(id, Data::Chosen(chosen));
-        self.next_step(turn);
+        self.next_step(builder);
     }
 
-    /// The ways to pay that work here and now.
+    /// The payment methods that are possible in this visit.
     pub(crate) fn methods(&self) -> Vec<Method> {
         let Some(visit) = &self.visit else { return Vec::new() };
         let Some(Step::Pay { methods, .. }) = visit.running().and_then(Running::step) else {
@@ -220,7 +220,7 @@ impl Kiosk {
         methods.iter().copied().filter(|method| method_works(*method, visit.way)).collect()
     }
 
-    /// What would be paid: the chosen rows as items, and their sum.
+    /// The items of the order to be created: the chosen rows, and their sum.
     pub(crate) fn order(&self) -> Option<(Vec<OrderItem>, Money)> {
         let visit = self.visit.as_ref()?;
         let running = visit.running()?;
@@ -247,43 +247,43 @@ impl Kiosk {
         Some((items, total))
     }
 
-    /// The resident agreed to the amount.
-    pub(crate) fn confirm(&mut self, turn: &mut Turn, at: usize) {
+    /// Handles the resident's confirmation of the amount.
+    pub(crate) fn confirm(&mut self, builder: &mut Turn, at: usize) {
         match self.methods().get(at) {
-            Some(Method::CardAccount) => self.ask_pin(turn, at, None),
-            Some(method) => self.pay(turn, *method),
+            Some(Method::CardAccount) => self.ask_pin(builder, at, None),
+            Some(method) => self.pay(builder, *method),
             None => {}
         }
     }
 
-    fn pay(&mut self, turn: &mut Turn, method: Method) {
+    fn pay(&mut self, builder: &mut Turn, method: Method) {
         match self.order() {
-            Some((items, total)) => self.intend(turn, method, items, total),
-            // A sum beyond all limits, or rows that are no bills: nothing is charged.
+            Some((items, total)) => self.intend(builder, method, items, total),
+            // The sum is beyond the limits, or the rows are no bills: nothing is charged.
             None => self.set_state(StepState::QueryFailed(Failure::Nonsense)),
         }
     }
 
-    fn ask_pin(&mut self, turn: &mut Turn, method: usize, tries_left: Option<u8>) {
-        let entry = PinEntry::after_wrong(&mut turn.draw, tries_left);
+    fn ask_pin(&mut self, builder: &mut Turn, method: usize, tries_left: Option<u8>) {
+        let entry = PinEntry::after_wrong(&mut builder.draw, tries_left);
         self.set_state(StepState::Pin { method, entry });
     }
 
-    /// Six digits are there: the card checks them.
-    pub(crate) fn check_pin(&mut self, turn: &mut Turn) {
+    /// Sends a complete PIN to the card for verification.
+    pub(crate) fn check_pin(&mut self, builder: &mut Turn) {
         let Some(running) = self.running_mut() else { return };
         let StepState::Pin { method, entry } = &mut running.state else { return };
         let (method, Some(pin)) = (*method, entry.take()) else { return };
-        let (ticket, deadline) = self.start(turn, Work::VerifyPin(pin));
+        let (ticket, deadline) = self.start(builder, Work::VerifyPin(pin));
         self.set_state(StepState::PinCheck { method, ticket, deadline });
     }
 
-    fn on_pin(&mut self, turn: &mut Turn, method: usize, said: Said) {
+    fn on_pin(&mut self, builder: &mut Turn, method: usize, result: Said) {
         let Some(visit) = &mut self.visit else { return };
-        match said {
+        match result {
             Said::Yes => {
                 if let Some(person) = &mut visit.person {
-                    // A card that anybody could have made says yes to every PIN: its word raises nothing.
+                    // A forged card can accept every PIN: an unauthenticated card's answer does not raise the level.
                     let evidence = match person.evidence {
                         Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin => {
                             Evidence::AuthenticatedCardPin
@@ -297,30 +297,35 @@ impl Kiosk {
                         | Evidence::ChallengeAnswered => Evidence::CardPin,
                     };
                     person.evidence = evidence;
-                    // It agrees to a payment. To open more, the platform is told as well: see `crate::pin`.
-                    turn.out.record(Entry::EvidenceGiven { visit: visit.id, evidence, level: person.level });
+                    // This PIN confirms a payment. A step-up must also report the PIN to the platform: see
+                    // `crate::pin`.
+                    builder.out.record(Entry::EvidenceGiven {
+                        visit: visit.id,
+                        evidence,
+                        level: person.level,
+                    });
                 }
                 if let Some(method) = self.methods().get(method).copied() {
-                    self.pay(turn, method);
+                    self.pay(builder, method);
                 }
             }
-            Said::Wrong { tries_left } => self.ask_pin(turn, method, Some(tries_left)),
+            Said::Wrong { tries_left } => self.ask_pin(builder, method, Some(tries_left)),
             Said::Locked => self.set_state(StepState::PinLocked),
             Said::No | Said::Nothing => self.set_state(StepState::PinFailed),
         }
     }
 
-    /// Prints what was shown. A payment's receipt is promised when it is settled, not here.
-    fn print_record(&mut self, turn: &mut Turn) {
-        let receipt = ReceiptId::from_entropy(turn.draw.next());
+    /// Prints the data that was shown. The receipt of a payment is issued when the order is settled, not here.
+    fn print_record(&mut self, builder: &mut Turn) {
+        let receipt = ReceiptId::from_entropy(builder.draw.next());
         let setup = Arc::clone(&self.setup);
         let Some(visit) = &self.visit else { return };
         let (Some(person), Some(running)) = (&visit.person, visit.running()) else { return };
-        let printed = of_record(&setup, running, person, receipt, turn.now.wall, visit.lang);
+        let printed = of_record(&setup, running, person, receipt, builder.now.wall, visit.lang);
         let visit = visit.id;
         match printed {
             Some(printed) => {
-                self.promise(turn, receipt, visit, None, printed, true);
+                self.promise(builder, receipt, visit, None, printed, true);
                 self.set_state(StepState::Printing { receipt });
             }
             None => self.show_menu(false),
@@ -328,8 +333,8 @@ impl Kiosk {
     }
 }
 
-/// What a row is called on a receipt and when it is confirmed: its first shown field that is no amount.
-/// What else a row shows (an address, say) stays on the screen.
+/// The name of a row on a receipt and in the confirmation: its first shown field that is not an amount.
+/// The other fields of a row (such as an address) appear on the screen only.
 fn named(row: &Row, show: &[String], declared: &contract::Answer, lang: view::Lang) -> Option<String> {
     labelled(row, show, declared, lang).find(|(_, kind, _)| *kind != FieldType::Money).map(|(.., name)| name)
 }

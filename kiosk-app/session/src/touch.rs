@@ -1,4 +1,4 @@
-//! What touches do. The view decides what can be touched; this decides what that means now.
+//! Touches. The view decides what can be touched; this module executes the intent in the current state.
 
 use contract::{CloseReason, Entry, Offline, Step};
 use view::{Intent, Lang, Theme};
@@ -9,37 +9,37 @@ use crate::show::page_size;
 use crate::visit::{StepState, Task, Visit};
 
 impl Kiosk {
-    pub(crate) fn touch(&mut self, turn: &mut Turn, intent: Intent) {
+    pub(crate) fn touch(&mut self, builder: &mut Turn, intent: Intent) {
         self.attend();
         match intent {
             Intent::SwitchLanguage => self.switch_language(),
             Intent::SwitchTheme => self.switch_theme(),
-            Intent::Help => self.call_help(turn),
+            Intent::Help => self.call_help(builder),
             Intent::More => {}
-            Intent::Explain(way) => self.lobby.explain = Some(way),
+            Intent::Explain(method) => self.lobby.explain = Some(method),
             Intent::Leave if self.staff.is_some() => self.end_staff(),
             Intent::Leave => {
                 if !self.charging() {
-                    self.end_visit(turn, CloseReason::Exit);
+                    self.end_visit(builder, CloseReason::Exit);
                 }
             }
-            Intent::Home => self.home(turn),
-            Intent::Back => self.back(turn),
-            Intent::Open(at) => self.open_tile(turn, usize::from(at)),
+            Intent::Home => self.home(builder),
+            Intent::Back => self.back(builder),
+            Intent::Open(at) => self.open_tile(builder, usize::from(at)),
             Intent::Toggle(at) => self.toggle(usize::from(at)),
             Intent::Page(to) => self.turn_page(usize::from(to)),
             Intent::Method(at) => self.choose_method(usize::from(at)),
             Intent::Digit(digit) => self.digit(digit),
             Intent::Erase => self.erase(),
-            Intent::Go => self.go(turn),
-            Intent::Other => self.other(turn),
+            Intent::Go => self.go(builder),
+            Intent::Other => self.other(builder),
         }
     }
 
     fn switch_language(&mut self) {
         let lang = match (&mut self.visit, &mut self.closing) {
             (Some(visit), _) => &mut visit.lang,
-            (None, Some(closing)) => &mut closing.lang,
+            (None, Some(notice)) => &mut notice.lang,
             (None, None) => &mut self.lobby.lang,
         };
         *lang = match lang {
@@ -51,7 +51,7 @@ impl Kiosk {
     fn switch_theme(&mut self) {
         let theme = match (&mut self.visit, &mut self.closing) {
             (Some(visit), _) => &mut visit.theme,
-            (None, Some(closing)) => &mut closing.theme,
+            (None, Some(notice)) => &mut notice.theme,
             (None, None) => &mut self.lobby.theme,
         };
         *theme = match theme {
@@ -66,26 +66,26 @@ impl Kiosk {
         }
     }
 
-    fn call_help(&mut self, turn: &mut Turn) {
-        let until = Some(turn.now.mono.plus_ms(HELP_SHOWN_MS));
+    fn call_help(&mut self, builder: &mut Turn) {
+        let until = Some(builder.now.mono.plus_ms(HELP_SHOWN_MS));
         let (visit, shown) = match &mut self.visit {
             Some(visit) => (visit.recorded.then_some(visit.id), &mut visit.help_until),
             None => (None, &mut self.lobby.help_until),
         };
         if shown.is_none() {
-            turn.out.record(Entry::HelpCalled { visit });
+            builder.out.record(Entry::HelpCalled { visit });
         }
         *shown = until;
     }
 
-    /// An order is being charged: the few seconds in which a touch meant for something else must not
-    /// walk away from it.
+    /// True while an order is being charged: in these few seconds, a touch meant for something else must not leave the
+    /// payment.
     fn charging(&self) -> bool {
         let running = self.visit.as_ref().and_then(Visit::running);
         running.is_some_and(|running| matches!(running.state, StepState::Paying { slow: false, .. }))
     }
 
-    fn home(&mut self, turn: &mut Turn) {
+    fn home(&mut self, builder: &mut Turn) {
         let Some(visit) = &self.visit else {
             self.closing = None;
             return;
@@ -94,28 +94,28 @@ impl Kiosk {
             return;
         }
         match visit.running().map(|running| &running.state) {
-            Some(StepState::Consent) => self.decline(turn),
+            Some(StepState::Consent) => self.decline(builder),
             Some(_) => self.show_menu(false),
             None => self.stop_proving(),
         }
     }
 
-    /// Nothing need be proven any more; what a phone might still show answers nothing.
+    /// Cancels the step-up; a later answer code is ignored.
     fn stop_proving(&mut self) {
-        if self.proving().is_some_and(|proving| proving.check.is_none()) {
+        if self.proving().is_some_and(|step_up| step_up.check.is_none()) {
             self.show_menu(false);
         }
     }
 
-    fn back(&mut self, turn: &mut Turn) {
+    fn back(&mut self, builder: &mut Turn) {
         self.stop_proving();
         let Some(running) = self.running_mut() else { return };
         match running.state {
-            StepState::Consent => self.decline(turn),
+            StepState::Consent => self.decline(builder),
             StepState::Pin { method, .. } => running.state = StepState::Confirm { method },
             StepState::Confirm { .. } => {
                 running.at = running.at.saturating_sub(1);
-                self.enter(turn);
+                self.enter(builder);
             }
             StepState::Show
             | StepState::ShowCode
@@ -138,14 +138,14 @@ impl Kiosk {
         }
     }
 
-    fn open_tile(&mut self, turn: &mut Turn, at: usize) {
+    fn open_tile(&mut self, builder: &mut Turn, at: usize) {
         let Some(visit) = &self.visit else { return };
         let Task::Menu { .. } = &visit.task else { return };
         let Some(doc) = self.catalogue.offered(self.setup.profile).get(at).cloned() else { return };
         match self.standing(&doc, visit) {
-            Standing::Open => self.open_service(turn, doc),
-            Standing::NeedsPhone => self.prove_by_phone(turn, doc),
-            Standing::NeedsPin => self.prove_by_pin(turn, doc),
+            Standing::Open => self.open_service(builder, doc),
+            Standing::NeedsPhone => self.prove_by_phone(builder, doc),
+            Standing::NeedsPin => self.prove_by_pin(builder, doc),
             Standing::NeedsLink | Standing::NeedsCodeAgain | Standing::NeedsCard | Standing::NeedsLevel => {}
         }
     }
@@ -201,10 +201,10 @@ impl Kiosk {
         }
     }
 
-    /// The primary action.
-    fn go(&mut self, turn: &mut Turn) {
+    /// Handles the primary action of the view.
+    fn go(&mut self, builder: &mut Turn) {
         if self.proving().is_some() {
-            return self.go_on_with_pin(turn);
+            return self.go_on_with_pin(builder);
         }
         let Some(running) = self.running_mut() else {
             if self.visit.is_none() && !self.closing.as_ref().is_some_and(|c| c.ends_with_card()) {
@@ -214,19 +214,19 @@ impl Kiosk {
         };
         let last = running.at + 1 >= running.doc.steps.len();
         match &running.state {
-            StepState::Consent => self.agree(turn),
+            StepState::Consent => self.agree(builder),
             StepState::Show | StepState::ShowCode if last => self.show_menu(false),
-            StepState::Show | StepState::ShowCode => self.next_step(turn),
-            StepState::Choose { .. } => self.take_choice(turn),
+            StepState::Show | StepState::ShowCode => self.next_step(builder),
+            StepState::Choose { .. } => self.take_choice(builder),
             StepState::Confirm { method } => {
                 let method = *method;
-                self.confirm(turn, method);
+                self.confirm(builder, method);
             }
-            StepState::Pin { .. } => self.check_pin(turn),
-            StepState::NewPin(_) => self.take_new_pin(turn),
-            StepState::PinChanged => self.next_step(turn),
-            StepState::QueryFailed(_) => self.enter(turn),
-            StepState::Paying { slow: true, .. } => self.end_visit(turn, CloseReason::Exit),
+            StepState::Pin { .. } => self.check_pin(builder),
+            StepState::NewPin(_) => self.take_new_pin(builder),
+            StepState::PinChanged => self.next_step(builder),
+            StepState::QueryFailed(_) => self.enter(builder),
+            StepState::Paying { slow: true, .. } => self.end_visit(builder, CloseReason::Exit),
             StepState::PinFailed
             | StepState::PinLocked
             | StepState::PinNotChanged(_)
@@ -242,14 +242,14 @@ impl Kiosk {
         }
     }
 
-    /// The other action.
-    fn other(&mut self, turn: &mut Turn) {
+    /// Handles the other action of the view.
+    fn other(&mut self, builder: &mut Turn) {
         let Some(running) = self.running_mut() else { return };
         match running.state {
-            StepState::Consent => self.decline(turn),
+            StepState::Consent => self.decline(builder),
             StepState::Show => self.show_menu(false),
             StepState::Settled { receipt, .. } | StepState::Printing { receipt } => {
-                self.print_again(turn, receipt);
+                self.print_again(builder, receipt);
             }
             StepState::Querying { .. }
             | StepState::QueryFailed(_)
@@ -272,7 +272,7 @@ impl Kiosk {
     }
 }
 
-/// Whether a service is closed without the link. All are: a queued request needs a `submit` step and a
+/// True when a service needs the link. All services do: a queued request would need a `submit` step, and a
 /// cached answer the sealed cache, and the interpreter has neither.
 pub(crate) const fn needs_link(offline: Offline) -> bool {
     match offline {

@@ -1,19 +1,20 @@
-//! Whose codes and which cards the kiosk accepts by its own judgement: the city's issuer keys, and who is revoked.
+//! Issuer keys and revocations of the city, by which the kiosk judges codes and cards without the platform.
 //!
-//! Everything in here was signed by the city and checked by whoever filled it. It forgets nothing to make
-//! room: a kiosk that cannot hold every revocation of a kind accepts nothing of that kind by itself.
+//! All content was signed by the city and verified by the caller. No revocation is dropped to make room: a kiosk that
+//! cannot hold every revocation of a kind accepts nothing of that kind without the platform.
 
 use std::collections::BTreeMap;
 
 use contract::{CardName, CodeHolder, IssuerKeys, Revocable, Revocations, UnixMs};
 use resident_code::{Issuers, PublicKey};
 
-/// Most revoked codes that are held, some 5 MB. A code lives a day, so that is many phones lost in one day.
+/// Limit of revoked code holders kept, about 5 MB. A code is valid for a day, so this covers the phones lost in one
+/// day.
 const CODES_MAX: usize = 100_000;
-/// Most cards not in force that are held, some 15 MB. A card is remembered for as long as it could be valid.
+/// Limit of revoked cards kept, about 15 MB. A card is kept for as long as it could be valid.
 const CARDS_MAX: usize = 300_000;
 
-/// What the kiosk judges codes and cards by.
+/// Issuer keys and revocations by which the kiosk judges codes and cards.
 #[derive(Clone, Default)]
 pub struct CodeTrust {
     keys: Option<IssuerKeys>,
@@ -21,12 +22,12 @@ pub struct CodeTrust {
     cards: Revoked<CardName>,
 }
 
-/// The revocations of one kind.
+/// The revocations (吊销) of one kind.
 #[derive(Clone)]
 struct Revoked<Who> {
-    /// Each with the time until which it is remembered.
+    /// Each revoked holder or card, with the time until which it is kept.
     names: BTreeMap<Who, UnixMs>,
-    /// How many revocations there were; none until the first delta, and after one was missed.
+    /// Count of revocations so far; none until the first delta, and after a missed delta.
     upto: Option<u64>,
     expires: UnixMs,
 }
@@ -38,19 +39,19 @@ impl<Who> Default for Revoked<Who> {
 }
 
 impl<Who: Revocable> Revoked<Who> {
-    /// Takes a delta; false when it does not follow what is held. After a gap nothing is held until a delta from the
-    /// beginning came.
+    /// Applies a delta; false when it does not follow the current state. After a gap the list is invalid until a delta
+    /// from the beginning is applied.
     fn take(&mut self, delta: &Revocations<Who>, now: UnixMs, max: usize) -> bool {
         if delta.since == 0 {
             self.names.clear();
         } else if self.upto != Some(delta.since) {
-            // One that was taken before says nothing new; one from further on leaves a gap.
+            // A delta that was applied before adds nothing; a later one leaves a gap.
             if self.upto.is_none_or(|upto| delta.until > upto) {
                 self.upto = None;
             }
             return false;
         }
-        // In their order: what was said last of a name holds.
+        // In order: the last entry of a holder or card is the one in force.
         self.names.extend(delta.revoked.iter().map(|revoked| (revoked.who, revoked.ends)));
         self.names.retain(|_, ends| *ends > now);
         self.upto = (self.names.len() <= max).then_some(delta.until);
@@ -67,7 +68,7 @@ impl<Who: Revocable> Revoked<Who> {
 }
 
 impl CodeTrust {
-    /// Takes a list of issuer keys; false when it is older than the one held.
+    /// Installs a list of issuer keys; false when it is older than the installed one.
     pub fn take_keys(&mut self, list: IssuerKeys) -> bool {
         let newer = self.keys.as_ref().is_none_or(|held| list.version >= held.version);
         if newer {
@@ -76,29 +77,30 @@ impl CodeTrust {
         newer
     }
 
-    /// The list that is held.
+    /// The installed list of issuer keys.
     #[must_use]
     pub const fn keys(&self) -> Option<&IssuerKeys> {
         self.keys.as_ref()
     }
 
-    /// Takes a delta; false when it does not follow what is held. After a gap no code is accepted until a delta from
-    /// the beginning came.
+    /// Applies a delta of code revocations; false when it does not follow the current state. After a gap no code is
+    /// accepted until a delta from the beginning is applied.
     pub fn take_delta(&mut self, delta: &Revocations, now: UnixMs) -> bool {
         self.codes.take(delta, now, CODES_MAX)
     }
 
-    /// The same of cards.
+    /// Applies a delta of card revocations; false when it does not follow the current state. After a gap no card is
+    /// accepted until a delta from the beginning is applied.
     pub fn take_stops(&mut self, delta: &Revocations<CardName>, now: UnixMs) -> bool {
         self.cards.take(delta, now, CARDS_MAX)
     }
 
-    /// Whether codes can be judged at this time.
+    /// True when issuer keys and code revocations are complete and in force at this time.
     pub(crate) fn holds(&self, now: UnixMs) -> bool {
         self.listed(now) && self.codes.holds(now)
     }
 
-    /// Whether it can be said at this time which cards are not in force.
+    /// True when issuer keys and card revocations are complete and in force at this time.
     pub(crate) fn holds_cards(&self, now: UnixMs) -> bool {
         self.listed(now) && self.cards.holds(now)
     }
@@ -116,12 +118,12 @@ impl CodeTrust {
             .collect()
     }
 
-    /// Whether this holder's codes were reported lost.
+    /// True when this holder's codes are revoked.
     pub(crate) fn is_revoked(&self, holder: CodeHolder) -> bool {
         self.codes.names.contains_key(&holder)
     }
 
-    /// Whether this card is not in force.
+    /// True when this card is revoked.
     pub(crate) fn is_stopped(&self, card: CardName) -> bool {
         self.cards.names.contains_key(&card)
     }
@@ -153,11 +155,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_judged_before_keys_and_revocations_are_there_nor_after_they_expire() {
+    fn codes_not_judged_without_current_keys_and_revocations() {
         let mut trust = CodeTrust::default();
         assert!(!trust.holds(UnixMs(10)));
         trust.take_keys(list(1));
-        assert!(!trust.holds(UnixMs(10)), "until revocations are there");
+        assert!(!trust.holds(UnixMs(10)), "no revocations yet");
         assert!(trust.take_delta(&delta(0, 2), UnixMs(10)));
         assert!(trust.holds(UnixMs(10)) && trust.is_revoked(holder(1)) && !trust.is_revoked(holder(2)));
         assert!(!trust.holds(UnixMs(1_000)));
@@ -166,11 +168,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_delta_is_noticed_and_only_a_beginning_mends_it() {
+    fn missed_delta_invalidates_list_until_full_delta() {
         let mut trust = CodeTrust::default();
         trust.take_keys(list(1));
         trust.take_delta(&delta(0, 2), UnixMs(10));
-        assert!(!trust.take_delta(&delta(1, 2), UnixMs(10)), "an old one again");
+        assert!(!trust.take_delta(&delta(1, 2), UnixMs(10)), "delta applied before");
         assert!(trust.holds(UnixMs(10)));
         assert!(!trust.take_delta(&delta(3, 4), UnixMs(10)));
         assert!(!trust.holds(UnixMs(10)));
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_list_of_keys_stays_out() {
+    fn older_issuer_key_list_is_rejected() {
         let mut trust = CodeTrust::default();
         assert!(trust.take_keys(list(2)) && trust.take_keys(list(2)));
         assert!(!trust.take_keys(list(1)));
@@ -187,19 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_too_many_revocations_close_the_door_instead_of_opening_it() {
+    fn revocations_over_limit_reject_all_codes() {
         let mut trust = CodeTrust::default();
         trust.take_keys(list(1));
         trust.take_delta(&delta(0, 1), UnixMs(10));
         trust.take_delta(&delta(1, 2), UnixMs(600));
-        assert!(trust.codes.names.is_empty(), "whose codes have ended is forgotten");
+        assert!(trust.codes.names.is_empty(), "expired revocations are dropped");
         trust.take_delta(&delta(0, 100_001), UnixMs(10));
         assert!(trust.codes.names.is_empty() && !trust.holds(UnixMs(10)));
     }
 
-    fn stops(since: u64, said: &[(u8, u64)]) -> Revocations<CardName> {
-        let revoked: Vec<_> =
-            said.iter().map(|(number, ends)| Revoked { who: card(*number), ends: UnixMs(*ends) }).collect();
+    fn stops(since: u64, entries: &[(u8, u64)]) -> Revocations<CardName> {
+        let revoked: Vec<_> = entries
+            .iter()
+            .map(|(number, ends)| Revoked { who: card(*number), ends: UnixMs(*ends) })
+            .collect();
         let until = since + revoked.len() as u64;
         Revocations { city: "YK".into(), since, until, expires: UnixMs(1_000), revoked }
     }
@@ -209,11 +213,11 @@ mod tests {
     }
 
     #[test]
-    fn cards_are_stopped_and_restored_in_the_order_in_which_it_was_said() {
+    fn card_revocations_apply_in_order() {
         let mut trust = CodeTrust::default();
         trust.take_keys(list(1));
         trust.take_delta(&delta(0, 1), UnixMs(10));
-        assert!(!trust.holds_cards(UnixMs(10)), "what is known of codes says nothing of cards");
+        assert!(!trust.holds_cards(UnixMs(10)), "code revocations do not cover cards");
         assert!(trust.take_stops(&stops(0, &[(1, 900), (2, 900), (1, 0)]), UnixMs(10)));
         assert!(trust.holds_cards(UnixMs(10)) && !trust.is_stopped(card(1)) && trust.is_stopped(card(2)));
         assert!(trust.take_stops(&stops(3, &[(2, 0), (1, 900)]), UnixMs(10)));
@@ -221,7 +225,7 @@ mod tests {
         assert!(!trust.take_stops(&stops(7, &[]), UnixMs(10)));
         assert!(
             !trust.holds_cards(UnixMs(10)) && trust.holds(UnixMs(10)),
-            "a gap in one is none in the other"
+            "a gap in card revocations is none in code revocations"
         );
     }
 }

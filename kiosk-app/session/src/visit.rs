@@ -1,4 +1,4 @@
-//! One visit of one resident: everything in here dies with it (I3).
+//! One visit of one resident. All data in here is dropped with the visit (I3).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,28 +18,28 @@ use crate::pin::PinEntry;
 use crate::prove::{By, Proving};
 use crate::rows::Row;
 
-/// A visit, from the card's insertion or the code's acceptance to its end.
+/// A visit (办理), from the insertion of the card or the acceptance of the code to its end.
 pub(crate) struct Visit {
     pub(crate) id: VisitId,
     pub(crate) way: Way,
     pub(crate) person: Option<Person>,
-    /// The code that it began with, when the kiosk verified it by itself.
+    /// The code that the visit began with, when the kiosk verified it itself.
     pub(crate) code: Option<Verified>,
-    /// The card proved to be its issuer's own.
+    /// The card was authenticated.
     pub(crate) authenticated: bool,
     /// A record names this visit, so its end must be recorded too.
     pub(crate) recorded: bool,
     pub(crate) task: Task,
     pub(crate) lang: Lang,
     pub(crate) theme: Theme,
-    /// When the visit ends for want of a touch; none while the kiosk itself is at work.
+    /// When the visit ends by idle timeout; none while work is pending.
     pub(crate) idle_until: Option<Mono>,
-    /// Until when the answer to a call for help is shown.
+    /// Until when the confirmation of a call for help is shown.
     pub(crate) help_until: Option<Mono>,
 }
 
-/// Who it is. No `Debug`, no `Serialize`; wiped on drop. Without name, number and key for the holder of a code of
-/// whom the platform could not be asked.
+/// The resident of the visit. No `Debug`, no `Serialize`; wiped on drop. For the holder of a code that was verified
+/// without the platform, name and ID number are empty and there is no visit key.
 pub(crate) struct Person {
     pub(crate) name: Zeroizing<String>,
     pub(crate) id_number: Zeroizing<String>,
@@ -49,15 +49,15 @@ pub(crate) struct Person {
     pub(crate) level: Level,
 }
 
-/// What the visit is at.
+/// Activity of the visit.
 pub(crate) enum Task {
-    /// The card is being read; with a ticket while the platform is asked to vouch for it.
+    /// The card is being read; with a ticket while the platform is asked to authenticate the card.
     Reading { authority: Option<Ticket>, deadline: Mono },
-    /// The platform is being asked who it is.
+    /// The platform is being asked to identify the resident.
     Identifying { ticket: Ticket, deadline: Mono },
     /// The menu is shown.
     Menu { declined: bool },
-    /// The resident is asked to prove who they are.
+    /// The resident is raising the level of the visit.
     Proving(Box<Proving>),
     /// A service runs.
     Service(Box<Running>),
@@ -67,12 +67,12 @@ pub(crate) enum Task {
 pub(crate) struct Running {
     pub(crate) doc: Arc<ServiceDocument>,
     pub(crate) at: usize,
-    /// What earlier steps gave, by step name.
+    /// Results of earlier steps, by step id.
     pub(crate) data: BTreeMap<String, Data>,
     pub(crate) state: StepState,
 }
 
-/// What a finished step gave.
+/// Result of a finished step.
 pub(crate) enum Data {
     Consent(ConsentId),
     Rows(Vec<Row>),
@@ -80,7 +80,7 @@ pub(crate) enum Data {
     Chosen(Vec<usize>),
 }
 
-/// Where the present step stands.
+/// State of the current step.
 pub(crate) enum StepState {
     Consent,
     Querying {
@@ -137,7 +137,7 @@ pub(crate) enum StepState {
 }
 
 impl StepState {
-    /// The pad of this state, if it has one.
+    /// The PIN entry of this state, if it has one.
     pub(crate) fn pad(&self) -> Option<&PinEntry> {
         if let Self::Pin { entry, .. } = self {
             Some(entry)
@@ -164,7 +164,7 @@ impl Running {
         self.doc.steps.get(self.at)
     }
 
-    /// The rows that a step refers to: its own query's, or those chosen from it.
+    /// The rows that a step refers to: those of its own query, or those chosen from it.
     pub(crate) fn rows(&self, step: &str) -> Vec<&Row> {
         let from = self.doc.steps.iter().find(|s| s.id() == step).and_then(|s| match s {
             Step::Choose { from, .. } => Some(from.as_str()),
@@ -187,12 +187,12 @@ impl Running {
 }
 
 impl Visit {
-    /// The kiosk is at work: nothing to touch, and no countdown.
+    /// True while work is pending: nothing can be touched, and the idle timer is stopped.
     pub(crate) fn working(&self) -> bool {
         match &self.task {
             Task::Reading { .. } | Task::Identifying { .. } => true,
             Task::Menu { .. } => false,
-            Task::Proving(proving) => proving.check.is_some(),
+            Task::Proving(step_up) => step_up.check.is_some(),
             Task::Service(running) => match &running.state {
                 StepState::Querying { .. } | StepState::PinCheck { .. } | StepState::PinChanging { .. } => {
                     true
@@ -219,13 +219,13 @@ impl Visit {
         }
     }
 
-    /// The work that is under way for this visit, and when the kiosk stops waiting for it.
+    /// Ticket and deadline of the work that this visit waits for. A card being read has a deadline without a ticket.
     pub(crate) fn pending(&self) -> Option<(Option<Ticket>, Mono)> {
         match &self.task {
             Task::Reading { authority, deadline } => Some((*authority, *deadline)),
             Task::Identifying { ticket, deadline } => Some((Some(*ticket), *deadline)),
             Task::Menu { .. } => None,
-            Task::Proving(proving) => proving.check.map(|(ticket, deadline)| (Some(ticket), deadline)),
+            Task::Proving(step_up) => step_up.check.map(|(ticket, deadline)| (Some(ticket), deadline)),
             Task::Service(running) => match &running.state {
                 StepState::Querying { ticket, deadline }
                 | StepState::PinCheck { ticket, deadline, .. }
@@ -252,10 +252,10 @@ impl Visit {
         }
     }
 
-    /// Whoever finds the right page on a phone does not touch the screen meanwhile.
+    /// True while the resident is expected to use a phone and so does not touch the screen.
     pub(crate) fn is_with_phone(&self) -> bool {
         match &self.task {
-            Task::Proving(proving) => matches!(proving.by, By::Phone { .. }),
+            Task::Proving(step_up) => matches!(step_up.by, By::Phone { .. }),
             Task::Service(running) => matches!(running.state, StepState::ShowCode),
             Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } => false,
         }
@@ -269,7 +269,7 @@ impl Visit {
     }
 }
 
-/// The words of a document in the visit's language.
+/// The text of a service document in this language.
 pub(crate) fn in_lang(words: &Bilingual, lang: Lang) -> &str {
     match lang {
         Lang::Zh => &words.zh,

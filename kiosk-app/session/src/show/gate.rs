@@ -1,4 +1,4 @@
-//! A gate's one view.
+//! Content of a gate's view.
 
 use view::{Body, Light, Sign, TextId};
 
@@ -7,7 +7,7 @@ use crate::event::Health;
 use crate::gate::Verdict;
 use crate::kiosk::Kiosk;
 
-/// What can be shown to the gate now.
+/// The sign while the gate is ready: which of codes and cards it accepts.
 fn ready(kiosk: &Kiosk) -> (Light, TextId, TextId) {
     let works = |health| !matches!(health, Health::Trouble(_));
     let card = kiosk.setup.has.card_reader && works(kiosk.devices.card_reader);

@@ -1,4 +1,4 @@
-//! The welcome view.
+//! Content of the idle screen.
 
 use contract::Form;
 use view::{Banner, Body, Foot, Icon, Text, TextId, Tone, Verdict, Way, WayCard};
@@ -9,20 +9,23 @@ use crate::kiosk::Kiosk;
 
 pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     let (has, devices) = (kiosk.setup.has, &kiosk.devices);
-    let mut ways = Vec::new();
+    let mut methods = Vec::new();
     if has.card_reader {
-        ways.push((Way::Card, devices.card_reader));
+        methods.push((Way::Card, devices.card_reader));
     }
     if has.id_reader {
-        ways.push((Way::IdCard, devices.id_reader));
+        methods.push((Way::IdCard, devices.id_reader));
     }
     if has.code_reader {
-        ways.push((Way::Code, devices.code_reader));
+        methods.push((Way::Code, devices.code_reader));
     }
-    if ways.iter().all(|(_, health)| matches!(health, Health::Trouble(_))) {
+    if methods.iter().all(|(_, health)| matches!(health, Health::Trouble(_))) {
         return closed();
     }
-    let cards = ways.into_iter().map(|(way, health)| card(kiosk, way, broken(kiosk, way, health))).collect();
+    let cards = methods
+        .into_iter()
+        .map(|(method, health)| card(kiosk, method, broken(kiosk, method, health)))
+        .collect();
     Frame {
         steps: None,
         title: TextId::WelcomeTitle.into(),
@@ -34,24 +37,24 @@ pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     }
 }
 
-/// Only what works now is offered. A card means nothing without the platform, nor does a code that the kiosk
-/// cannot judge by itself.
-fn broken(kiosk: &Kiosk, way: Way, health: Health) -> Option<Text> {
+/// Why an identification method is unavailable now; none when it is available. A card needs the platform, and so does a
+/// code that the kiosk cannot judge itself.
+fn broken(kiosk: &Kiosk, method: Way, health: Health) -> Option<Text> {
     match health {
-        Health::Ready if kiosk.online || (way == Way::Code && kiosk.judge().is_ok()) => None,
+        Health::Ready if kiosk.online || (method == Way::Code && kiosk.judge().is_ok()) => None,
         Health::Ready => Some(TextId::WayNeedsLink.into()),
         Health::Trouble(_) | Health::Unknown => Some(TextId::WayBroken.into()),
     }
 }
 
-fn card(kiosk: &Kiosk, way: Way, broken: Option<Text>) -> WayCard {
-    let (title, detail) = match way {
+fn card(kiosk: &Kiosk, method: Way, broken: Option<Text>) -> WayCard {
+    let (title, detail) = match method {
         Way::Card => (TextId::WayCardTitle, TextId::WayCardDetail),
         Way::IdCard => (TextId::WayIdCardTitle, TextId::WayIdCardDetail),
         Way::Code if kiosk.online => (TextId::WayCodeTitle, TextId::WayCodeDetail),
         Way::Code => (TextId::WayCodeTitle, TextId::WayCodeOffline),
     };
-    WayCard { way, title: title.into(), detail: detail.into(), broken }
+    WayCard { way: method, title: title.into(), detail: detail.into(), broken }
 }
 
 fn banners(kiosk: &Kiosk) -> Vec<Banner> {
@@ -73,8 +76,8 @@ fn banners(kiosk: &Kiosk) -> Vec<Banner> {
                 CodeHint::Moving => TextId::CodeMoving,
             },
         ));
-    } else if let Some(way) = kiosk.lobby.explain {
-        banners.push(match way {
+    } else if let Some(method) = kiosk.lobby.explain {
+        banners.push(match method {
             Way::Card => note(Icon::Card, TextId::ExplainCard),
             Way::IdCard => note(Icon::User, TextId::ExplainIdCard),
             Way::Code => note(Icon::Phone, TextId::ExplainCode),
@@ -83,7 +86,8 @@ fn banners(kiosk: &Kiosk) -> Vec<Banner> {
     banners
 }
 
-/// Nothing can be printed: said before anybody chooses what ends on paper, and to the staff, what to do about it.
+/// Banner for a fault of the receipt printer: shown before a resident chooses a service that prints, with the remedy
+/// for staff.
 pub(super) fn printer_off(kiosk: &Kiosk) -> Option<Banner> {
     let (title, detail) = match kiosk.devices.printer {
         Health::Ready | Health::Unknown => return None,
@@ -97,7 +101,8 @@ pub(super) fn printer_off(kiosk: &Kiosk) -> Option<Banner> {
     Some(Banner { tone: Tone::Wait, icon: Icon::TriangleAlert, title, detail })
 }
 
-/// No sheets can be printed, receipts can: to the staff, what to do about it, and to residents, what they get instead.
+/// Banner for a fault of the document printer while the receipt printer works: the remedy for staff, and what residents
+/// get instead.
 pub(super) fn sheet_printer_off(kiosk: &Kiosk) -> Option<Banner> {
     let instead = kiosk.setup.has.sheet_printer && kiosk.printer_for(Form::Receipt).is_some();
     let title = match kiosk.devices.sheet_printer {
@@ -109,7 +114,7 @@ pub(super) fn sheet_printer_off(kiosk: &Kiosk) -> Option<Banner> {
     Some(Banner { tone: Tone::Note, icon: Icon::TriangleAlert, title: title.into(), detail })
 }
 
-/// The answer to a call for help: only what is true.
+/// Banner that confirms a call for help: sent, or queued without a link.
 pub(super) fn help(online: bool) -> Banner {
     let (tone, title, detail) = if online {
         (Tone::Note, TextId::HelpCalled, TextId::HelpCalledDetail)

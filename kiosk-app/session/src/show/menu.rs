@@ -1,4 +1,4 @@
-//! The menu: what can be done here, by whom, now.
+//! Content of the menu: the services, and whether each is available.
 
 use contract::{Scene, ServiceDocument};
 use view::{Banner, Body, Foot, Icon, Intent, Text, TextId, Tile, Tone};
@@ -59,7 +59,7 @@ fn tile(kiosk: &Kiosk, visit: &Visit, doc: &ServiceDocument, intent: Intent) -> 
     }
 }
 
-/// The picture of a service: its scene's.
+/// The icon of a service, by its scene.
 pub(super) const fn icon(doc: &ServiceDocument) -> Icon {
     match doc.scene {
         Scene::Medical => Icon::HeartPulse,

@@ -1,4 +1,4 @@
-//! The pure picture of the state: what is on the screen, and nothing else.
+//! Views: pure functions from the state of the kiosk to the content of the screen.
 
 mod gate;
 mod lobby;
@@ -28,7 +28,7 @@ pub(crate) const fn page_size(theme: Theme) -> usize {
     }
 }
 
-/// A view without its frame.
+/// The parts of a view that depend on the state; header and countdown are added around them.
 struct Frame {
     steps: Option<view::Steps>,
     title: Text,
@@ -40,14 +40,14 @@ struct Frame {
 }
 
 impl Kiosk {
-    /// What is on the screen now. Call it after the commit: then nothing is told that is not durable.
+    /// The current view. Call after the commit, so that nothing is shown that is not durable.
     #[must_use]
     pub fn view(&self) -> View {
         let (lang, theme) = self.manner();
         let frame = match (&self.visit, &self.closing) {
             (None, None) if self.staff.is_some() => staff::frame(self),
             (Some(visit), _) => self.of_visit(visit),
-            (None, Some(closing)) => outcome::of_closing(self, closing),
+            (None, Some(notice)) => outcome::of_closing(self, notice),
             (None, None) if self.setup.gate.is_some() => self.of_gate(),
             (None, None) => lobby::frame(self),
         };
@@ -82,12 +82,12 @@ impl Kiosk {
                 outcome::working(visit, TextId::Identifying, TextId::IdentifyingDetail)
             }
             Task::Menu { declined } => menu::frame(self, visit, *declined),
-            Task::Proving(proving) => prove::frame(self, visit, proving),
+            Task::Proving(step_up) => prove::frame(self, visit, step_up),
             Task::Service(running) => service::frame(self, visit, running),
         }
     }
 
-    /// A gate's sign, unless it cannot judge anybody.
+    /// A gate's sign, or *out of service* when no reader works.
     fn of_gate(&self) -> Frame {
         let lobby = lobby::frame(self);
         if matches!(lobby.body, Body::Outcome(_)) { lobby } else { gate::frame(self) }
@@ -96,12 +96,12 @@ impl Kiosk {
     fn manner(&self) -> (Lang, Theme) {
         match (&self.visit, &self.closing) {
             (Some(visit), _) => (visit.lang, visit.theme),
-            (None, Some(closing)) => (closing.lang, closing.theme),
+            (None, Some(notice)) => (notice.lang, notice.theme),
             (None, None) => (self.lobby.lang, self.lobby.theme),
         }
     }
 
-    /// The countdown, once it shows: whole seconds, rounded up.
+    /// The countdown while it is shown: whole seconds, rounded up.
     fn seconds_left(&self) -> Option<u16> {
         let end = self.visit.as_ref()?.idle_until?;
         let left = end.0.saturating_sub(self.now.mono.0);
@@ -110,7 +110,7 @@ impl Kiosk {
     }
 }
 
-/// The view while the kiosk cannot keep records: *out of service*, with what is safe said first.
+/// The *out of service* view while the kiosk cannot write records.
 #[must_use]
 pub fn closed_view(setup: &Setup, wall: UnixMs) -> View {
     View {
@@ -156,11 +156,11 @@ fn clock(wall: UnixMs, offset_minutes: i16) -> String {
 
 fn who(visit: &Visit) -> Option<Text> {
     let person = visit.person.as_ref()?;
-    // Nobody's name is known of a code that the kiosk verified alone.
+    // The name of a holder whose code was verified without the platform is not known.
     Some(if person.key.is_some() { Text::Data(mask::name(&person.name)) } else { TextId::WhoByCode.into() })
 }
 
-/// The way out of a visit.
+/// The button that ends the visit.
 const fn way_out(visit: &Visit) -> Foot {
     match visit.way {
         Way::Card => Foot::TakeCard,

@@ -1,4 +1,4 @@
-//! Views that say how it went, or that it is still going.
+//! Content of views that show an outcome, or that work is pending.
 
 use contract::{Form, Money, ProblemCode, ReceiptId, Settlement, VoidReason};
 use view::{
@@ -14,7 +14,7 @@ use crate::paper::{COPIES_MAX, PaperState};
 use crate::receipt::url;
 use crate::visit::Visit;
 
-/// The kiosk is at work; a few seconds. The way out stays.
+/// Work is pending for a few seconds. The button that ends the visit stays.
 pub(super) fn working(visit: &Visit, word: TextId, detail: TextId) -> Frame {
     Frame {
         steps: None,
@@ -31,7 +31,7 @@ pub(super) fn action(text: impl Into<Text>, primary: bool, intent: Intent) -> Ac
     Action { text: text.into(), primary, enabled: true, intent }
 }
 
-pub(super) fn of_closing(kiosk: &Kiosk, closing: &Closing) -> Frame {
+pub(super) fn of_closing(kiosk: &Kiosk, notice: &Closing) -> Frame {
     let frame = |title: TextId, outcome: Outcome, actions, footer| Frame {
         steps: None,
         title: title.into(),
@@ -41,7 +41,7 @@ pub(super) fn of_closing(kiosk: &Kiosk, closing: &Closing) -> Frame {
         actions,
         footer,
     };
-    match &closing.words {
+    match &notice.words {
         LastWords::Refused(refusal) => {
             let (word, detail) = refusal.words();
             let actions = if refusal.of_card() && kiosk.devices.card_in {
@@ -97,14 +97,14 @@ pub(super) fn of_closing(kiosk: &Kiosk, closing: &Closing) -> Frame {
     }
 }
 
-/// Who left before their card.
+/// Banner that asks to take the card that is still in the slot.
 fn take_card(kiosk: &Kiosk) -> Option<Banner> {
     let title = TextId::TakeCardTitle.into();
     let banner = Banner { tone: Tone::Wait, icon: Icon::Card, title, detail: None };
     kiosk.devices.card_in.then_some(banner)
 }
 
-/// One look: paid, not paid, or being checked.
+/// The state of a payment: paid, not paid, or being checked.
 pub(super) fn payment(
     kiosk: &Kiosk,
     settlement: Option<&Settlement>,
@@ -162,9 +162,9 @@ pub(super) fn code(kiosk: &Kiosk, receipt: ReceiptId) -> ReceiptCode {
     ReceiptCode { number: receipt.number(), qr: url(&kiosk.setup, receipt) }
 }
 
-/// What is wrong with the paper, after what is safe.
+/// Banner about the print job of a receipt; none while the job is printing or printed.
 pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner> {
-    let paper = kiosk.papers.get(&receipt)?;
+    let job = kiosk.papers.get(&receipt)?;
     let wait = |title: TextId, detail: TextId| {
         Some(Banner {
             tone: Tone::Wait,
@@ -173,11 +173,11 @@ pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner>
             detail: Some(detail.into()),
         })
     };
-    let (on_sheet, printer) = match paper.on {
+    let (on_sheet, printer) = match job.on {
         Form::Receipt => (false, kiosk.devices.printer),
         Form::Sheet => (true, kiosk.devices.sheet_printer),
     };
-    match (paper.state, printer) {
+    match (job.state, printer) {
         (PaperState::Unsure, _) if on_sheet => wait(TextId::SheetUnsure, TextId::SheetUnsureDetail),
         (PaperState::Waiting, Health::Trouble(Trouble::PaperOut)) if on_sheet => {
             wait(TextId::SheetPaperOut, TextId::PaperOutDetail)
@@ -199,16 +199,16 @@ pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner>
     }
 }
 
-/// The printer that a receipt was sent to last.
+/// The printer to which a receipt was sent last.
 pub(super) fn on(kiosk: &Kiosk, receipt: ReceiptId) -> Form {
-    kiosk.papers.get(&receipt).map_or(Form::Receipt, |paper| paper.on)
+    kiosk.papers.get(&receipt).map_or(Form::Receipt, |job| job.on)
 }
 
-/// What can be done about a receipt: another copy where allowed, and to be done with it.
+/// The actions on a receipt: another copy where allowed, and to finish.
 pub(super) fn paper_actions(kiosk: &Kiosk, receipt: ReceiptId) -> Vec<Action> {
-    let paper = kiosk.papers.get(&receipt);
-    let copies = paper.map_or(COPIES_MAX, |paper| paper.copy);
-    let could_print = paper.is_some_and(|paper| kiosk.printer_for(paper.form).is_some());
+    let job = kiosk.papers.get(&receipt);
+    let copies = job.map_or(COPIES_MAX, |job| job.copy);
+    let could_print = job.is_some_and(|job| kiosk.printer_for(job.form).is_some());
     let again = match kiosk.paper_of(receipt) {
         Some(PaperState::Unsure) if copies < COPIES_MAX => Some(TextId::PrintAgain),
         Some(PaperState::Waiting) if could_print => Some(TextId::TryAgain),

@@ -1,4 +1,4 @@
-//! Where a touch lands: what must be the same for a touch to still mean what it meant.
+//! View identity: what must be unchanged for a touch to keep its meaning.
 
 use contract::VisitId;
 use view::{Lang, Theme};
@@ -8,15 +8,15 @@ use crate::pin::PinProof;
 use crate::prove::{By, Proving};
 use crate::visit::{StepState, Task, Visit};
 
-/// Everything that decides what touches mean. Not the digits of a PIN and not the rows chosen so far:
-/// those change under the finger.
+/// Everything that decides the meaning of a touch. The digits of a PIN and the rows chosen so far are excluded, since
+/// they change with each touch on the same view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     lang: Lang,
     theme: Theme,
     visit: Option<VisitId>,
     closing: bool,
-    /// Of a gate: each verdict is a view of its own, for whoever stands there next.
+    /// Count of a gate's verdicts: each verdict is a view of its own.
     verdicts: u64,
     staff: bool,
     spot: Spot,
@@ -27,7 +27,7 @@ enum Spot {
     #[default]
     Lobby,
     Working,
-    /// The menu; greyed tiles mean something else than live ones.
+    /// The menu; a disabled tile has another meaning than an enabled one.
     Menu {
         online: bool,
     },
@@ -36,7 +36,7 @@ enum Spot {
         state: u8,
         keys: Option<[u8; 10]>,
     },
-    /// Service, step, state of the step, page, the keys of a pad, and whether the paper's buttons are there.
+    /// Service, step, state of the step, page, key order of a PIN pad, and the print state that decides the buttons.
     Step {
         service: String,
         at: usize,
@@ -49,14 +49,14 @@ enum Spot {
 
 impl Place {
     pub(crate) fn of(kiosk: &Kiosk) -> Self {
-        let manner = match (&kiosk.visit, &kiosk.closing) {
+        let shown_in = match (&kiosk.visit, &kiosk.closing) {
             (Some(visit), _) => (visit.lang, visit.theme),
-            (None, Some(closing)) => (closing.lang, closing.theme),
+            (None, Some(notice)) => (notice.lang, notice.theme),
             (None, None) => (kiosk.lobby.lang, kiosk.lobby.theme),
         };
         Self {
-            lang: manner.0,
-            theme: manner.1,
+            lang: shown_in.0,
+            theme: shown_in.1,
             visit: kiosk.visit.as_ref().map(|visit| visit.id),
             closing: kiosk.visit.is_none() && kiosk.closing.is_some(),
             verdicts: kiosk.gate.verdicts,
@@ -70,7 +70,7 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
     let running = match &visit.task {
         Task::Reading { .. } | Task::Identifying { .. } => return Spot::Working,
         Task::Menu { .. } => return Spot::Menu { online: kiosk.online },
-        Task::Proving(proving) => return of_proof(proving),
+        Task::Proving(step_up) => return of_proof(step_up),
         Task::Service(running) => running,
     };
     let (state, page, receipt) = match &running.state {
@@ -101,9 +101,9 @@ fn spot(kiosk: &Kiosk, visit: &Visit) -> Spot {
     Spot::Step { service: running.doc.id.clone(), at: running.at, state, page, keys, paper }
 }
 
-fn of_proof(proving: &Proving) -> Spot {
-    let (state, keys) = match &proving.by {
-        By::Phone { .. } => (u8::from(proving.check.is_some()), None),
+fn of_proof(step_up: &Proving) -> Spot {
+    let (state, keys) = match &step_up.by {
+        By::Phone { .. } => (u8::from(step_up.check.is_some()), None),
         By::Pin(PinProof::Entering(entry)) => (2, Some(entry.keys)),
         By::Pin(PinProof::AtCard | PinProof::AtPlatform) => (3, None),
         By::Pin(PinProof::Locked | PinProof::Failed(_)) => (4, None),

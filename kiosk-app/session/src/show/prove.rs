@@ -1,4 +1,4 @@
-//! The views that ask a phone, or for a card's PIN.
+//! Content of the step-up views: a challenge to a phone, or a card's PIN.
 
 use contract::Challenge;
 use view::{Banner, Body, Foot, Icon, Scan, Text, TextId, Tone};
@@ -13,9 +13,9 @@ use crate::pin::PinProof;
 use crate::prove::{By, Proving};
 use crate::visit::Visit;
 
-pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, proving: &Proving) -> Frame {
-    let mut frame = match &proving.by {
-        By::Phone { .. } if proving.check.is_some() => {
+pub(super) fn frame(kiosk: &Kiosk, visit: &Visit, step_up: &Proving) -> Frame {
+    let mut frame = match &step_up.by {
+        By::Phone { .. } if step_up.check.is_some() => {
             working(visit, TextId::ProveCheck, TextId::IdentifyingDetail)
         }
         By::Phone { challenge, problem } => of_phone(visit, challenge, *problem),
@@ -50,13 +50,13 @@ fn of_phone(visit: &Visit, challenge: &Challenge, problem: Option<TextId>) -> Fr
         let title = problem.into();
         banners.push(Banner { tone: Tone::Wait, icon: Icon::TriangleAlert, title, detail: None });
     }
-    // The phone says which kiosk asks it; a relayed challenge names another.
+    // The phone shows which kiosk posed the challenge; a relayed challenge names another kiosk.
     let agree = Text::With(TextId::ProveStepAgree, vec![challenge.device.to_string()]);
     let steps = [TextId::ProveStepScan.into(), agree, TextId::ProveStepShow.into()];
     Frame {
         steps: None,
         title: TextId::ProveTitle.into(),
-        // What was wrong says what to do now; more words would push the code off a small panel.
+        // The problem text says what to do now; more text would push the code off a small panel.
         lead: problem.is_none().then(|| TextId::ProveLead.into()),
         banners,
         body: Body::Scan(Scan { qr: challenge.to_string(), steps: steps.into() }),

@@ -1,4 +1,4 @@
-//! Views of a running service, one shape for each state of its steps.
+//! Content of the views of a running service, one for each state of its steps.
 
 use contract::{FieldType, Form, Method, Step};
 use view::{
@@ -92,7 +92,7 @@ fn footer(visit: &Visit) -> Vec<Foot> {
     vec![Foot::Back, Foot::Home, Foot::Help, way_out(visit)]
 }
 
-/// The bar shows only what the resident does: steps of the kiosk's own (queries) are not in it.
+/// The bar shows only the steps of the resident; steps of the kiosk (queries) are left out.
 fn step_bar(kiosk: &Kiosk, visit: &Visit, running: &Running) -> Option<view::Steps> {
     let mut names = Vec::new();
     let mut at = 0;
@@ -346,7 +346,7 @@ fn confirm(kiosk: &Kiosk, visit: &Visit, method: usize) -> Frame {
     }
 }
 
-/// A code for the resident's phone, and what to do with it.
+/// A code for the resident's phone, with instructions.
 fn code_for_phone(visit: &Visit, running: &Running) -> Frame {
     let Some(Step::ShowCode { from, field, title, lead, steps, .. }) = running.step() else {
         return nothing(visit, "");

@@ -1,4 +1,4 @@
-//! The view of the staff: how the kiosk stands, and what to do about it.
+//! Content of the staff view: the state of the kiosk, and the remedy of each fault.
 
 use contract::Form;
 use view::{Body, Foot, Pair, Text, TextId};
@@ -30,7 +30,7 @@ pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     }
     let waits = |state: &PaperState| *state == PaperState::Waiting;
     pairs.push(count(TextId::StaffPayments, kiosk.payments.len()));
-    pairs.push(count(TextId::StaffPapers, kiosk.papers.values().filter(|paper| waits(&paper.state)).count()));
+    pairs.push(count(TextId::StaffPapers, kiosk.papers.values().filter(|job| waits(&job.state)).count()));
     Frame {
         steps: None,
         title: TextId::StaffTitle.into(),
@@ -42,7 +42,7 @@ pub(super) fn frame(kiosk: &Kiosk) -> Frame {
     }
 }
 
-/// What is wrong with a device, as what to do about it.
+/// The remedy for the health of a device.
 const fn what_to_do(health: Health, form: Option<Form>) -> TextId {
     match (health, form) {
         (Health::Ready, _) => TextId::StaffWell,

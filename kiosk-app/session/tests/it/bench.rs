@@ -1,4 +1,4 @@
-//! A kiosk on the bench: real heart, clock and answers by hand, records kept as the log would.
+//! Fixture: a real state machine, with clock and answers under control of the test, and records kept in memory.
 
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ with = ["proof"]
 show = ["months"]
 "#;
 
-/// A service that a card alone does not open.
+/// A service that needs a step-up.
 pub(crate) const PAIRING: &str = r#"
 id = "phone.pairing"
 version = 1
@@ -113,7 +113,7 @@ lead = { zh = "五分钟内有效", en = "Five minutes" }
 steps = [{ zh = "对准这个码", en = "Point at it" }]
 "#;
 
-/// A service that is about the card itself.
+/// A service that acts on the card itself.
 pub(crate) const NEW_PIN: &str = r#"
 id = "social-card.pin"
 version = 1
@@ -139,14 +139,14 @@ pub(crate) struct Bench {
     entropy: u128,
 }
 
-/// When a bench begins.
+/// Wall-clock time at the start of a fixture, in ms.
 pub(crate) const WALL: u64 = 1_795_000_000_000;
 
 pub(crate) fn setup() -> Arc<Setup> {
     Arc::new(plain_setup())
 }
 
-/// The same for a kiosk that judges codes by itself.
+/// Configuration of a kiosk that judges codes without the platform.
 pub(crate) fn setup_with_codes() -> Arc<Setup> {
     let root_key = contract::SecretKey::from_bytes(&[0x0e; 32]).unwrap().public();
     let city = "YK".to_owned();
@@ -154,7 +154,7 @@ pub(crate) fn setup_with_codes() -> Arc<Setup> {
     Arc::new(Setup { codes: Some(codes), ..plain_setup() })
 }
 
-/// The same for a kiosk that knows these staff cards.
+/// Configuration of a kiosk that accepts these staff cards.
 pub(crate) fn setup_with_staff(staff: Vec<StaffKey>) -> Arc<Setup> {
     Arc::new(Setup { staff, ..plain_setup() })
 }
@@ -192,9 +192,9 @@ pub(crate) fn catalogue() -> Catalogue {
 impl Bench {
     /// A kiosk whose devices and link all work.
     pub(crate) fn new() -> Self {
-        let mut bench = Self::recovered(OpenWork::default());
-        bench.all_well();
-        bench
+        let mut fixture = Self::recovered(OpenWork::default());
+        fixture.all_well();
+        fixture
     }
 
     fn all_well(&mut self) {
@@ -204,13 +204,13 @@ impl Bench {
         self.event(Event::Link(true));
     }
 
-    /// The same beside an A4 printer of which nothing was heard yet.
+    /// A kiosk whose devices and link work, with an A4 printer that has not reported yet.
     pub(crate) fn with_sheet_printer() -> Self {
         let mut setup = plain_setup();
         setup.has.sheet_printer = true;
-        let mut bench = Self::set_up(Arc::new(setup), OpenWork::default());
-        bench.all_well();
-        bench
+        let mut fixture = Self::set_up(Arc::new(setup), OpenWork::default());
+        fixture.all_well();
+        fixture
     }
 
     pub(crate) fn recovered(open: OpenWork) -> Self {
@@ -220,9 +220,9 @@ impl Bench {
     pub(crate) fn set_up(setup: Arc<Setup>, open: OpenWork) -> Self {
         let now = Now { mono: Mono(1_000), wall: UnixMs(WALL) };
         let (kiosk, transition) = Kiosk::recover(setup, catalogue(), open, now);
-        let mut bench = Self { kiosk, log: Vec::new(), effects: Vec::new(), now, entropy: 1 };
-        bench.commit(transition);
-        bench
+        let mut fixture = Self { kiosk, log: Vec::new(), effects: Vec::new(), now, entropy: 1 };
+        fixture.commit(transition);
+        fixture
     }
 
     fn commit(&mut self, transition: session::Transition) {
@@ -246,7 +246,7 @@ impl Bench {
         self.event(Event::Touch { on, intent });
     }
 
-    /// Time passes; every deadline on the way is met.
+    /// Lets time pass, with a tick at every deadline.
     pub(crate) fn wait(&mut self, ms: u64) {
         let end = self.now.mono.plus_ms(ms);
         for _ in 0..10_000 {
@@ -259,20 +259,20 @@ impl Bench {
             }
             self.event(Event::Tick);
         }
-        panic!("the kiosk ticks without end");
+        panic!("the kiosk requests ticks without end");
     }
 
     pub(crate) fn wall(&self) -> u64 {
         self.now.wall.0
     }
 
-    /// A crash: the process is gone, and with it everything but the log. Time does not go back.
+    /// Recovers the kiosk after a crash: only the records remain. The wall clock does not go back.
     pub(crate) fn crashed(self, setup: Arc<Setup>, open: OpenWork) -> Self {
         let now = Now { mono: Mono(7), wall: self.now.wall };
         let (kiosk, transition) = Kiosk::recover(setup, catalogue(), open, now);
-        let mut bench = Self { kiosk, log: self.log, effects: Vec::new(), now, entropy: self.entropy };
-        bench.commit(transition);
-        bench
+        let mut fixture = Self { kiosk, log: self.log, effects: Vec::new(), now, entropy: self.entropy };
+        fixture.commit(transition);
+        fixture
     }
 
     pub(crate) fn view(&self) -> View {
@@ -282,17 +282,17 @@ impl Bench {
     pub(crate) fn outcome(&self) -> Outcome {
         match self.view().body {
             Body::Outcome(outcome) => outcome,
-            other => panic!("not an outcome: {other:?}"),
+            other => panic!("expected an outcome: {other:?}"),
         }
     }
 
-    /// Takes the only piece of work that was started last.
+    /// Takes the last piece of work that was started.
     pub(crate) fn work(&mut self) -> (Ticket, Work) {
         let at = self
             .effects
             .iter()
             .rposition(|effect| matches!(effect, Effect::Do { .. }))
-            .expect("work was started");
+            .expect("work that was started");
         match self.effects.remove(at) {
             Effect::Do { ticket, work, .. } => (ticket, work),
             _ => unreachable!(),
@@ -319,7 +319,7 @@ impl Bench {
             .collect()
     }
 
-    /// The printers that were given something, in order.
+    /// The printers of the print effects, in order.
     pub(crate) fn printed_on(&self) -> Vec<Form> {
         let on = |effect: &Effect| if let Effect::Print { on, .. } = effect { Some(*on) } else { None };
         self.effects.iter().filter_map(on).collect()
@@ -356,7 +356,7 @@ impl Bench {
 
     /// Opens the service whose tile has this title.
     pub(crate) fn open(&mut self, title: &str) {
-        let Body::Menu(tiles) = self.view().body else { panic!("not the menu") };
+        let Body::Menu(tiles) = self.view().body else { panic!("expected the menu") };
         let tile = tiles.iter().find(|tile| tile.title == Text::Data(title.into())).expect("the tile");
         self.touch(tile.intent);
     }
@@ -380,7 +380,7 @@ impl Bench {
         ]);
     }
 
-    /// By code to the charge of the first bill; gives the order.
+    /// Begins a visit by code and charges the first bill; returns the order.
     pub(crate) fn charge(&mut self) -> OrderId {
         self.by_code(1);
         self.charge_in_this_visit()
@@ -391,10 +391,10 @@ impl Bench {
         self.touch(Intent::Toggle(0));
         self.touch(Intent::Go);
         self.touch(Intent::Go);
-        self.charges().last().expect("a charge").order
+        self.charges().last().expect("a charge effect").order
     }
 
-    /// From the menu of a visit by card to the right PIN for the first bill.
+    /// From the menu of a visit by card, pays the first bill with a correct PIN.
     pub(crate) fn pay_by_card(&mut self) {
         self.bills();
         for intent in [Intent::Toggle(0), Intent::Go, Intent::Go] {
@@ -425,11 +425,11 @@ impl Bench {
         self.log.iter().filter(|entry| of(entry)).count()
     }
 
-    /// The fixed words of the view's title.
+    /// The id of the fixed text of the view's title.
     pub(crate) fn title(&self) -> TextId {
         match self.view().title {
             Text::Id(id) | Text::With(id, _) => id,
-            Text::Data(data) => panic!("a title from a document: {data}"),
+            Text::Data(data) => panic!("the title is a text of a document: {data}"),
         }
     }
 }

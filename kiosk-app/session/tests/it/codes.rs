@@ -1,4 +1,4 @@
-//! Signed codes: what they are worth, once, for how long, by which clock, with a link and without.
+//! Signed codes: level, single use, validity, clock trust, with a link and without.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::bench::{Bench, ID_NUMBER, NAME, WALL, code, identified, setup_with_co
 
 pub(crate) const DAY: u64 = 86_400_000;
 
-/// A phone with a certificate of today.
+/// A phone with a session certificate that is valid at `WALL`.
 pub(crate) struct Phone {
     key: SigningKey,
     certificate: SessionCertificate,
@@ -71,10 +71,10 @@ pub(crate) fn trust(revoked: &[CodeHolder]) -> Event {
     Event::Codes(Arc::new(trust))
 }
 
-/// The same of cards: what was said of each, in its order, and for how long it holds.
-pub(crate) fn stops(said: &[(CardName, UnixMs)], expires: UnixMs) -> Event {
+/// An event with card revocations, applied in order, which are in force until `expires`.
+pub(crate) fn stops(entries: &[(CardName, UnixMs)], expires: UnixMs) -> Event {
     let mut trust = believed();
-    let revoked: Vec<_> = said.iter().map(|(card, ends)| Revoked { who: *card, ends: *ends }).collect();
+    let revoked: Vec<_> = entries.iter().map(|(card, ends)| Revoked { who: *card, ends: *ends }).collect();
     let until = u64::try_from(revoked.len()).unwrap();
     let delta = Revocations { city: "YK".into(), since: 0, until, expires, revoked };
     trust.take_stops(&delta, UnixMs(WALL));
@@ -96,41 +96,41 @@ fn believed() -> CodeTrust {
     trust
 }
 
-/// A kiosk that judges codes and has heard the platform's clock, without a link.
+/// A kiosk that judges codes, with a synchronised clock, without a link.
 fn offline() -> Bench {
-    let mut bench = Bench::set_up(setup_with_codes(), OpenWork::default());
+    let mut fixture = Bench::set_up(setup_with_codes(), OpenWork::default());
     for device in [Device::CardReader, Device::CodeReader, Device::Printer] {
-        bench.event(Event::Health(device, Health::Ready));
+        fixture.event(Event::Health(device, Health::Ready));
     }
-    bench.event(Event::ClockHeard(0));
-    bench.event(trust(&[]));
-    bench
+    fixture.event(Event::ClockHeard(0));
+    fixture.event(trust(&[]));
+    fixture
 }
 
 fn online() -> Bench {
-    let mut bench = offline();
-    bench.event(Event::Link(true));
-    bench
+    let mut fixture = offline();
+    fixture.event(Event::Link(true));
+    fixture
 }
 
-fn refused(bench: &mut Bench, event: Event, word: TextId) {
-    let verified = bench.count(|entry| matches!(entry, Entry::CodeVerified { .. }));
-    bench.event(event);
-    assert_eq!(bench.outcome().word, word.into());
-    assert_eq!(bench.count(|entry| matches!(entry, Entry::CodeVerified { .. })), verified);
-    bench.touch(Intent::Go);
+fn assert_refused(fixture: &mut Bench, event: Event, word: TextId) {
+    let verified = fixture.count(|entry| matches!(entry, Entry::CodeVerified { .. }));
+    fixture.event(event);
+    assert_eq!(fixture.outcome().word, word.into());
+    assert_eq!(fixture.count(|entry| matches!(entry, Entry::CodeVerified { .. })), verified);
+    fixture.touch(Intent::Go);
 }
 
 #[test]
-fn without_a_link_an_offline_code_is_worth_level_1_and_its_mark_is_recorded_first() {
-    let (mut bench, phone) = (offline(), Phone::new(3));
-    bench.event(phone.shows(WALL));
-    assert_eq!(bench.title(), TextId::MenuTitle);
-    assert_eq!(bench.view().header.who, Some(TextId::WhoByCode.into()));
+fn offline_code_without_link_gives_level_1_and_is_recorded() {
+    let (mut fixture, phone) = (offline(), Phone::new(3));
+    fixture.event(phone.shows(WALL));
+    assert_eq!(fixture.title(), TextId::MenuTitle);
+    assert_eq!(fixture.view().header.who, Some(TextId::WhoByCode.into()));
     let [Entry::CodeVerified { holder, slot: Some(900), offline: true, visit, .. }, second] =
-        &bench.log[bench.log.len() - 2..]
+        &fixture.log[fixture.log.len() - 2..]
     else {
-        panic!("a mark, then an identity: {:?}", bench.log)
+        panic!("expected a used-code record, then an identification: {:?}", fixture.log)
     };
     assert_eq!(*holder, phone.holder);
     let Entry::Identified { visit: of, resident, evidence, level, .. } = second else { panic!("{second:?}") };
@@ -139,19 +139,19 @@ fn without_a_link_an_offline_code_is_worth_level_1_and_its_mark_is_recorded_firs
 }
 
 #[test]
-fn the_same_picture_is_refused_at_once_and_after_its_time_for_its_age() {
-    let (mut bench, phone) = (offline(), Phone::new(3));
-    bench.event(phone.shows(WALL));
-    bench.touch(Intent::Leave);
-    refused(&mut bench, phone.shows(WALL), TextId::CodeUsed);
-    bench.wait(20_000);
-    refused(&mut bench, phone.shows(WALL), TextId::CodeStale);
-    bench.event(phone.shows(WALL + 20_000));
-    assert_eq!(bench.title(), TextId::MenuTitle, "the phone itself is not held up");
+fn offline_code_repeated_is_refused_as_used_then_stale() {
+    let (mut fixture, phone) = (offline(), Phone::new(3));
+    fixture.event(phone.shows(WALL));
+    fixture.touch(Intent::Leave);
+    assert_refused(&mut fixture, phone.shows(WALL), TextId::CodeUsed);
+    fixture.wait(20_000);
+    assert_refused(&mut fixture, phone.shows(WALL), TextId::CodeStale);
+    fixture.event(phone.shows(WALL + 20_000));
+    assert_eq!(fixture.title(), TextId::MenuTitle, "a new code of the phone is accepted");
 }
 
 #[test]
-fn a_mark_outlives_a_crash() {
+fn used_offline_code_is_refused_after_crash() {
     let phone = Phone::new(3);
     let mut before = offline();
     before.event(phone.shows(WALL));
@@ -160,98 +160,98 @@ fn a_mark_outlives_a_crash() {
         _ => None,
     });
     let open = OpenWork { code_marks: mark.into_iter().collect(), ..OpenWork::default() };
-    let mut bench = Bench::set_up(setup_with_codes(), open);
-    bench.event(Event::Health(Device::CodeReader, Health::Ready));
-    bench.event(Event::ClockHeard(0));
-    bench.event(trust(&[]));
-    refused(&mut bench, phone.shows(WALL), TextId::CodeUsed);
+    let mut fixture = Bench::set_up(setup_with_codes(), open);
+    fixture.event(Event::Health(Device::CodeReader, Health::Ready));
+    fixture.event(Event::ClockHeard(0));
+    fixture.event(trust(&[]));
+    assert_refused(&mut fixture, phone.shows(WALL), TextId::CodeUsed);
 }
 
 #[test]
-fn what_is_not_the_citys_or_not_of_now_is_refused_by_its_own_words() {
+fn offline_code_forged_stale_early_or_revoked_is_refused() {
     let forged = Phone::of(3, &Issuer::new(1, SigningKey::from_bytes(&[0x52; 32]).unwrap()));
     let unknown = Phone::of(3, &Issuer::new(9, SigningKey::from_bytes(&[0x51; 32]).unwrap()));
     let phone = Phone::new(3);
-    let mut bench = offline();
-    refused(&mut bench, forged.shows(WALL), TextId::CodeUnknown);
-    refused(&mut bench, unknown.shows(WALL), TextId::CodeUnknown);
-    refused(&mut bench, phone.shows(WALL - 20_000), TextId::CodeStale);
-    refused(&mut bench, phone.shows(WALL + 20_000), TextId::CodeEarly);
-    bench.event(trust(&[phone.holder]));
-    refused(&mut bench, phone.shows(WALL), TextId::CodeRevoked);
-    bench.event(Phone::new(4).shows(WALL));
-    assert_eq!(bench.title(), TextId::MenuTitle, "another phone is not held up");
+    let mut fixture = offline();
+    assert_refused(&mut fixture, forged.shows(WALL), TextId::CodeUnknown);
+    assert_refused(&mut fixture, unknown.shows(WALL), TextId::CodeUnknown);
+    assert_refused(&mut fixture, phone.shows(WALL - 20_000), TextId::CodeStale);
+    assert_refused(&mut fixture, phone.shows(WALL + 20_000), TextId::CodeEarly);
+    fixture.event(trust(&[phone.holder]));
+    assert_refused(&mut fixture, phone.shows(WALL), TextId::CodeRevoked);
+    fixture.event(Phone::new(4).shows(WALL));
+    assert_eq!(fixture.title(), TextId::MenuTitle, "another phone is accepted");
 }
 
 #[test]
-fn until_keys_and_revocations_are_there_no_code_is_accepted_alone() {
-    let mut bench = Bench::set_up(setup_with_codes(), OpenWork::default());
-    bench.event(Event::Health(Device::CodeReader, Health::Ready));
-    refused(&mut bench, Phone::new(3).shows(WALL), TextId::ClockDoubt);
-    bench.event(Event::ClockHeard(0));
-    refused(&mut bench, Phone::new(3).shows(WALL), TextId::CodeNeedsLink);
-    bench.event(trust(&[]));
-    bench.wait(DAY);
-    refused(&mut bench, Phone::new(3).shows(WALL), TextId::CodeNeedsLink);
+fn offline_code_without_keys_or_revocations_is_refused() {
+    let mut fixture = Bench::set_up(setup_with_codes(), OpenWork::default());
+    fixture.event(Event::Health(Device::CodeReader, Health::Ready));
+    assert_refused(&mut fixture, Phone::new(3).shows(WALL), TextId::ClockDoubt);
+    fixture.event(Event::ClockHeard(0));
+    assert_refused(&mut fixture, Phone::new(3).shows(WALL), TextId::CodeNeedsLink);
+    fixture.event(trust(&[]));
+    fixture.wait(DAY);
+    assert_refused(&mut fixture, Phone::new(3).shows(WALL), TextId::CodeNeedsLink);
 }
 
 #[test]
-fn a_clock_that_went_back_or_was_too_long_alone_judges_nothing() {
-    for (heard, floor) in [(WALL - 73 * 3_600_000, 0), (WALL - 1000, WALL + 120_000)] {
+fn offline_code_with_untrusted_clock_is_refused() {
+    for (synchronised_at, floor) in [(WALL - 73 * 3_600_000, 0), (WALL - 1000, WALL + 120_000)] {
         let open = OpenWork {
-            clock_heard: Some((UnixMs(heard), 0)),
+            clock_heard: Some((UnixMs(synchronised_at), 0)),
             clock_floor: UnixMs(floor),
             ..OpenWork::default()
         };
-        let mut bench = Bench::set_up(setup_with_codes(), open);
-        bench.event(Event::Health(Device::CodeReader, Health::Ready));
-        bench.event(trust(&[]));
-        refused(&mut bench, Phone::new(3).shows(WALL), TextId::ClockDoubt);
+        let mut fixture = Bench::set_up(setup_with_codes(), open);
+        fixture.event(Event::Health(Device::CodeReader, Health::Ready));
+        fixture.event(trust(&[]));
+        assert_refused(&mut fixture, Phone::new(3).shows(WALL), TextId::ClockDoubt);
     }
     let open = OpenWork { clock_heard: Some((UnixMs(WALL - 3_600_000), 0)), ..OpenWork::default() };
-    let mut bench = Bench::set_up(setup_with_codes(), open);
-    bench.event(trust(&[]));
-    bench.event(Phone::new(3).shows(WALL));
-    assert_eq!(bench.title(), TextId::MenuTitle, "an hour alone is nothing");
+    let mut fixture = Bench::set_up(setup_with_codes(), open);
+    fixture.event(trust(&[]));
+    fixture.event(Phone::new(3).shows(WALL));
+    assert_eq!(fixture.title(), TextId::MenuTitle, "one hour without synchronisation is accepted");
 }
 
 #[test]
-fn codes_are_judged_by_the_platforms_time_and_not_by_the_kiosks() {
-    let mut bench = Bench::set_up(setup_with_codes(), OpenWork::default());
-    bench.event(Event::ClockHeard(100_000));
-    bench.event(trust(&[]));
-    assert!(matches!(bench.log.last(), Some(Entry::ClockHeard { offset_ms: 100_000, .. })));
-    refused(&mut bench, Phone::new(3).shows(WALL), TextId::CodeStale);
-    bench.event(Phone::new(3).shows(WALL + 100_000));
-    assert_eq!(bench.title(), TextId::MenuTitle);
+fn offline_code_is_judged_by_platform_time() {
+    let mut fixture = Bench::set_up(setup_with_codes(), OpenWork::default());
+    fixture.event(Event::ClockHeard(100_000));
+    fixture.event(trust(&[]));
+    assert!(matches!(fixture.log.last(), Some(Entry::ClockHeard { offset_ms: 100_000, .. })));
+    assert_refused(&mut fixture, Phone::new(3).shows(WALL), TextId::CodeStale);
+    fixture.event(Phone::new(3).shows(WALL + 100_000));
+    assert_eq!(fixture.title(), TextId::MenuTitle);
 }
 
 #[test]
-fn with_a_link_the_platform_says_who_it_is_and_without_its_answer_the_code_is_worth_what_it_is_worth() {
-    let (mut bench, phone) = (online(), Phone::new(3));
-    bench.event(phone.shows(WALL));
-    let (ticket, work) = bench.work();
+fn offline_code_platform_unreachable_falls_back_to_kiosk() {
+    let (mut fixture, phone) = (online(), Phone::new(3));
+    fixture.event(phone.shows(WALL));
+    let (ticket, work) = fixture.work();
     assert!(matches!(work, Work::Identify(_)));
-    assert!(matches!(bench.log.last(), Some(Entry::CodeVerified { offline: false, .. })));
-    bench.event(Event::Answer(ticket, Err(Failure::Unreachable)));
-    assert_eq!(bench.title(), TextId::MenuTitle);
-    bench.touch(Intent::Leave);
+    assert!(matches!(fixture.log.last(), Some(Entry::CodeVerified { offline: false, .. })));
+    fixture.event(Event::Answer(ticket, Err(Failure::Unreachable)));
+    assert_eq!(fixture.title(), TextId::MenuTitle);
+    fixture.touch(Intent::Leave);
 
-    bench.event(phone.shows(WALL + 4_000));
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Err(Failure::Problem(ProblemCode::CodeUsed))));
-    assert_eq!(bench.outcome().word, TextId::CodeUsed.into(), "shown at another kiosk a moment ago");
+    fixture.event(phone.shows(WALL + 4_000));
+    let (ticket, _) = fixture.work();
+    fixture.event(Event::Answer(ticket, Err(Failure::Problem(ProblemCode::CodeUsed))));
+    assert_eq!(fixture.outcome().word, TextId::CodeUsed.into(), "used at another kiosk before");
 }
 
 #[test]
-fn the_platform_cannot_raise_a_level_above_its_evidence() {
-    let mut bench = online();
-    bench.event(Phone::new(3).shows(WALL));
-    let (ticket, _) = bench.work();
-    let mut told = identified(Evidence::OfflineCode);
-    told.level = Level::InPerson;
-    bench.event(Event::Answer(ticket, Ok(Answer::Identified(told))));
-    let level = bench.log.iter().find_map(|entry| match entry {
+fn level_above_evidence_is_limited() {
+    let mut fixture = online();
+    fixture.event(Phone::new(3).shows(WALL));
+    let (ticket, _) = fixture.work();
+    let mut answered = identified(Evidence::OfflineCode);
+    answered.level = Level::InPerson;
+    fixture.event(Event::Answer(ticket, Ok(Answer::Identified(answered))));
+    let level = fixture.log.iter().find_map(|entry| match entry {
         Entry::Identified { level, .. } => Some(*level),
         _ => None,
     });
@@ -259,30 +259,30 @@ fn the_platform_cannot_raise_a_level_above_its_evidence() {
 }
 
 #[test]
-fn a_visit_that_began_alone_opens_no_service_of_the_platform_even_when_the_link_is_back() {
-    let mut bench = offline();
-    bench.event(Phone::new(3).shows(WALL));
-    let details = |bench: &Bench| match bench.view().body {
+fn visit_begun_offline_opens_no_service_after_link_returns() {
+    let mut fixture = offline();
+    fixture.event(Phone::new(3).shows(WALL));
+    let details = |fixture: &Bench| match fixture.view().body {
         Body::Menu(tiles) => {
             assert!(tiles.iter().all(|tile| !tile.enabled));
             tiles.into_iter().map(|tile| tile.detail).collect::<Vec<_>>()
         }
         other => panic!("{other:?}"),
     };
-    // What is about a card is closed to whoever came by code, with a link and without.
-    let all = |bench: &Bench, word: TextId| {
-        details(bench).iter().all(|detail| [word.into(), TextId::TileNeedsCard.into()].contains(detail))
+    // A service that acts on a card is unavailable in a visit by code, with a link and without.
+    let all = |fixture: &Bench, word: TextId| {
+        details(fixture).iter().all(|detail| [word.into(), TextId::TileNeedsCard.into()].contains(detail))
     };
-    assert!(all(&bench, TextId::TileNeedsLink));
-    bench.event(Event::Link(true));
-    assert!(all(&bench, TextId::TileCodeAgain));
-    bench.touch(Intent::Open(0));
-    assert_eq!(bench.title(), TextId::MenuTitle);
-    assert!(bench.effects.is_empty(), "nothing was asked and nothing charged");
+    assert!(all(&fixture, TextId::TileNeedsLink));
+    fixture.event(Event::Link(true));
+    assert!(all(&fixture, TextId::TileCodeAgain));
+    fixture.touch(Intent::Open(0));
+    assert_eq!(fixture.title(), TextId::MenuTitle);
+    assert!(fixture.effects.is_empty(), "no request and no charge");
 }
 
 #[test]
-fn a_paper_code_is_level_1_and_can_be_shown_again() {
+fn paper_code_can_be_shown_again_until_revoked() {
     let issuer = Issuer::new(1, SigningKey::from_bytes(&[0x51; 32]).unwrap());
     let terms = PaperTerms {
         capabilities: Capabilities(1),
@@ -291,40 +291,40 @@ fn a_paper_code_is_level_1_and_can_be_shown_again() {
         days: 30,
     };
     let text = PaperCode::issue(&terms, &issuer).unwrap().to_text();
-    let mut bench = offline();
+    let mut fixture = offline();
     for _ in 0..2 {
-        bench.event(shown(&text));
-        assert_eq!(bench.title(), TextId::MenuTitle);
-        bench.touch(Intent::Leave);
+        fixture.event(shown(&text));
+        assert_eq!(fixture.title(), TextId::MenuTitle);
+        fixture.touch(Intent::Leave);
     }
-    bench.event(trust(&[CodeHolder::of(&[8; 8])]));
-    refused(&mut bench, shown(&text), TextId::CodeRevoked);
+    fixture.event(trust(&[CodeHolder::of(&[8; 8])]));
+    assert_refused(&mut fixture, shown(&text), TextId::CodeRevoked);
 }
 
-/// In front of the service that pays, by an offline code that the platform knows.
-fn asked(phone: &Phone) -> (Bench, Challenge) {
-    let mut bench = online();
-    bench.event(phone.shows(WALL));
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::OfflineCode)))));
-    bench.open("水费缴纳");
-    let challenge = challenge_on(&bench);
-    (bench, challenge)
+/// A visit by an offline code that the platform identified, at the challenge for a service with payment.
+fn at_challenge(phone: &Phone) -> (Bench, Challenge) {
+    let mut fixture = online();
+    fixture.event(phone.shows(WALL));
+    let (ticket, _) = fixture.work();
+    fixture.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::OfflineCode)))));
+    fixture.open("水费缴纳");
+    let challenge = challenge_on(&fixture);
+    (fixture, challenge)
 }
 
-fn challenge_on(bench: &Bench) -> Challenge {
-    match bench.view().body {
+fn challenge_on(fixture: &Bench) -> Challenge {
+    match fixture.view().body {
         Body::Scan(scan) => scan.qr.parse().unwrap(),
-        other => panic!("no challenge: {other:?}"),
+        other => panic!("expected a challenge: {other:?}"),
     }
 }
 
-fn problem(bench: &Bench) -> Option<Text> {
-    bench.view().banners.first().map(|banner| banner.title.clone())
+fn problem(fixture: &Bench) -> Option<Text> {
+    fixture.view().banners.first().map(|banner| banner.title.clone())
 }
 
-fn proven(bench: &Bench) -> bool {
-    bench.log.iter().any(|entry| {
+fn is_proven(fixture: &Bench) -> bool {
+    fixture.log.iter().any(|entry| {
         matches!(
             entry,
             Entry::EvidenceGiven { evidence: Evidence::ChallengeAnswered, level: Level::Proven, .. }
@@ -333,58 +333,58 @@ fn proven(bench: &Bench) -> bool {
 }
 
 #[test]
-fn money_takes_the_phone_itself_and_its_answer_is_recorded_before_the_level_rises() {
+fn phone_step_up_for_payment_records_evidence_and_opens() {
     let phone = Phone::new(3);
-    let (mut bench, challenge) = asked(&phone);
-    bench.event(phone.answers(&challenge, WALL));
-    let (ticket, work) = bench.work();
-    let Work::Prove(request) = work else { panic!("the platform is asked") };
+    let (mut fixture, challenge) = at_challenge(&phone);
+    fixture.event(phone.answers(&challenge, WALL));
+    let (ticket, work) = fixture.work();
+    let Work::Prove(request) = work else { panic!("expected a report of evidence") };
     assert!(matches!(&request.given, Given::ChallengeAnswer { nonce, .. } if nonce.len() == 32));
-    assert!(!proven(&bench));
-    let told = EvidenceAnswer { evidence: Evidence::ChallengeAnswered, level: Level::Proven };
-    bench.event(Event::Answer(ticket, Ok(Answer::Evidence(told))));
-    assert!(proven(&bench));
-    assert!(matches!(bench.work().1, Work::Call(_)), "and the service is open");
+    assert!(!is_proven(&fixture));
+    let answered = EvidenceAnswer { evidence: Evidence::ChallengeAnswered, level: Level::Proven };
+    fixture.event(Event::Answer(ticket, Ok(Answer::Evidence(answered))));
+    assert!(is_proven(&fixture));
+    assert!(matches!(fixture.work().1, Work::Call(_)), "the service is opened");
 }
 
-/// The alias is new with each certificate: whether it is the same resident's phone is the platform's to say.
+/// The alias is new with each certificate: only the platform knows whether the phone is the same resident's.
 #[test]
-fn an_answer_under_another_certificate_is_for_the_platform_to_judge() {
+fn answer_code_of_other_certificate_is_sent_to_platform() {
     let phone = Phone::new(3);
-    let (mut bench, challenge) = asked(&phone);
-    bench.event(Phone::new(4).answers(&challenge, WALL));
-    let (ticket, work) = bench.work();
+    let (mut fixture, challenge) = at_challenge(&phone);
+    fixture.event(Phone::new(4).answers(&challenge, WALL));
+    let (ticket, work) = fixture.work();
     assert!(matches!(work, Work::Prove(_)));
-    bench.event(Event::Answer(ticket, Err(Failure::Problem(ProblemCode::ChallengeFailed))));
-    assert_eq!(problem(&bench), Some(TextId::ProveOtherPhone.into()));
-    assert!(!proven(&bench));
+    fixture.event(Event::Answer(ticket, Err(Failure::Problem(ProblemCode::ChallengeFailed))));
+    assert_eq!(problem(&fixture), Some(TextId::ProveOtherPhone.into()));
+    assert!(!is_proven(&fixture));
 }
 
 #[test]
-fn a_relayed_picture_and_another_challenge_prove_nothing() {
+fn answer_code_of_other_challenge_or_picture_is_rejected() {
     let phone = Phone::new(3);
-    let (mut bench, challenge) = asked(&phone);
-    let elsewhere = Challenge { device: "K-VP-0002".parse().unwrap(), ..challenge };
+    let (mut fixture, challenge) = at_challenge(&phone);
+    let other_challenge = Challenge { device: "K-VP-0002".parse().unwrap(), ..challenge };
     for (event, word) in [
         (phone.shows(WALL + 4_000), TextId::ProveShowsCode),
         (shown(&code(4)), TextId::ProveShowsCode),
-        (phone.answers(&elsewhere, WALL), TextId::ProveWrong),
+        (phone.answers(&other_challenge, WALL), TextId::ProveWrong),
         (phone.answers(&challenge, WALL - 30_000), TextId::ProveWrong),
         (shown("https://example.com/"), TextId::ProveWrong),
     ] {
-        bench.event(event);
-        assert_eq!(problem(&bench), Some(word.into()));
+        fixture.event(event);
+        assert_eq!(problem(&fixture), Some(word.into()));
     }
-    bench.touch(Intent::Back);
-    bench.open("水费缴纳");
-    assert_ne!(challenge_on(&bench), challenge, "each asking draws anew");
-    bench.event(phone.answers(&challenge, WALL));
-    assert_eq!(problem(&bench), Some(TextId::ProveWrong.into()));
-    assert!(!proven(&bench) && bench.charges().is_empty());
+    fixture.touch(Intent::Back);
+    fixture.open("水费缴纳");
+    assert_ne!(challenge_on(&fixture), challenge, "each challenge has a new nonce");
+    fixture.event(phone.answers(&challenge, WALL));
+    assert_eq!(problem(&fixture), Some(TextId::ProveWrong.into()));
+    assert!(!is_proven(&fixture) && fixture.charges().is_empty());
 }
 
 #[test]
-fn the_platform_may_refuse_an_answer_and_then_nothing_has_risen() {
+fn answer_code_refused_by_platform_does_not_raise_level() {
     let phone = Phone::new(3);
     for (answer, word) in [
         (Err(Failure::Problem(ProblemCode::ChallengeFailed)), TextId::ProveOtherPhone),
@@ -394,40 +394,41 @@ fn the_platform_may_refuse_an_answer_and_then_nothing_has_risen() {
             TextId::ProveWrong,
         ),
     ] {
-        let (mut bench, challenge) = asked(&phone);
-        bench.event(phone.answers(&challenge, WALL));
-        let (ticket, _) = bench.work();
-        bench.event(Event::Answer(ticket, answer));
-        assert_eq!(problem(&bench), Some(word.into()));
-        assert!(!proven(&bench));
+        let (mut fixture, challenge) = at_challenge(&phone);
+        fixture.event(phone.answers(&challenge, WALL));
+        let (ticket, _) = fixture.work();
+        fixture.event(Event::Answer(ticket, answer));
+        assert_eq!(problem(&fixture), Some(word.into()));
+        assert!(!is_proven(&fixture));
     }
 }
 
 #[test]
-fn nothing_of_the_person_is_on_screen_after_the_visit() {
-    let (mut bench, _) = asked(&Phone::new(3));
-    bench.touch(Intent::Leave);
-    let view = bench.view();
+fn view_after_visit_shows_no_personal_data() {
+    let (mut fixture, _) = at_challenge(&Phone::new(3));
+    fixture.touch(Intent::Leave);
+    let view = fixture.view();
     assert_eq!(view.header.who, None);
     assert!(!format!("{view:?}").contains(NAME) && !format!("{view:?}").contains(ID_NUMBER));
-    bench.event(Phone::new(3).shows(WALL + 4_000));
-    assert!(matches!(bench.work().1, Work::Identify(_)), "no challenge is left");
+    fixture.event(Phone::new(3).shows(WALL + 4_000));
+    assert!(matches!(fixture.work().1, Work::Identify(_)), "the challenge ended with the visit");
 }
 
 #[test]
-fn no_more_codes_are_accepted_than_can_be_remembered() {
-    let marks = (0..4096).map(|at| (format!("mark {at}"), UnixMs(WALL + 60_000))).collect();
-    let mut bench = Bench::set_up(setup_with_codes(), OpenWork { code_marks: marks, ..OpenWork::default() });
-    bench.event(Event::ClockHeard(0));
-    bench.event(trust(&[]));
-    refused(&mut bench, Phone::new(3).shows(WALL), TextId::CodeUsed);
-    bench.wait(61_000);
-    bench.event(Phone::new(3).shows(WALL + 61_000));
-    assert_eq!(bench.title(), TextId::MenuTitle);
+fn used_code_limit_reached_refuses_codes() {
+    let used_codes = (0..4096).map(|at| (format!("mark {at}"), UnixMs(WALL + 60_000))).collect();
+    let mut fixture =
+        Bench::set_up(setup_with_codes(), OpenWork { code_marks: used_codes, ..OpenWork::default() });
+    fixture.event(Event::ClockHeard(0));
+    fixture.event(trust(&[]));
+    assert_refused(&mut fixture, Phone::new(3).shows(WALL), TextId::CodeUsed);
+    fixture.wait(61_000);
+    fixture.event(Phone::new(3).shows(WALL + 61_000));
+    assert_eq!(fixture.title(), TextId::MenuTitle);
 }
 
-/// What the log's fold gives back, here by hand.
-fn fold(log: &[Entry]) -> OpenWork {
+/// A reduced projection of the open work, as the journal crate computes it.
+fn open_work_of(log: &[Entry]) -> OpenWork {
     let mut open = OpenWork::default();
     for entry in log {
         match entry {
@@ -444,50 +445,52 @@ fn fold(log: &[Entry]) -> OpenWork {
 }
 
 #[test]
-fn whatever_happens_a_code_is_accepted_once_and_no_level_is_above_its_evidence() {
+fn random_codes_are_accepted_once_within_evidence_level() {
     let phones: Vec<Phone> = (1..=3).map(Phone::new).collect();
     let (mut accepted, mut crashes, mut refusals) = (0, 0, 0);
     for seed in 1..=20_u64 {
-        let mut dice = crate::seeded::Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let mut bench = offline();
+        let mut rng = crate::seeded::Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut fixture = offline();
         for _ in 0..60 {
-            match dice.roll(12) {
+            match rng.roll(12) {
                 0 => {
-                    let open = fold(&bench.log);
-                    bench = bench.crashed(setup_with_codes(), open);
-                    bench.event(Event::Health(Device::CodeReader, Health::Ready));
-                    bench.event(trust(&[]));
+                    let open = open_work_of(&fixture.log);
+                    fixture = fixture.crashed(setup_with_codes(), open);
+                    fixture.event(Event::Health(Device::CodeReader, Health::Ready));
+                    fixture.event(trust(&[]));
                     crashes += 1;
                 }
-                1 => bench.event(Event::Link(dice.roll(2) == 0)),
-                2 => bench.wait(dice.roll(30_000)),
-                3 => bench.touch(Intent::Leave),
-                4 => bench.touch(Intent::Open(0)),
-                5 if !bench.effects.is_empty() => {
-                    let session::Effect::Do { ticket, work, .. } = bench.effects.remove(0) else { continue };
-                    let mut told = identified(Evidence::OfflineCode);
-                    told.level = Level::InPerson;
-                    let answer = match (work, dice.roll(2)) {
-                        (Work::Identify(_), 0) => Ok(Answer::Identified(told)),
+                1 => fixture.event(Event::Link(rng.roll(2) == 0)),
+                2 => fixture.wait(rng.roll(30_000)),
+                3 => fixture.touch(Intent::Leave),
+                4 => fixture.touch(Intent::Open(0)),
+                5 if !fixture.effects.is_empty() => {
+                    let session::Effect::Do { ticket, work, .. } = fixture.effects.remove(0) else {
+                        continue;
+                    };
+                    let mut answered = identified(Evidence::OfflineCode);
+                    answered.level = Level::InPerson;
+                    let answer = match (work, rng.roll(2)) {
+                        (Work::Identify(_), 0) => Ok(Answer::Identified(answered)),
                         _ => Err(Failure::Unreachable),
                     };
-                    bench.event(Event::Answer(ticket, answer));
+                    fixture.event(Event::Answer(ticket, answer));
                 }
                 _ => {
-                    // Live, or one of the pictures taken in the last half minute.
-                    let age = if dice.roll(2) == 0 { 0 } else { dice.roll(30_000) };
-                    let phone = &phones[usize::try_from(dice.roll(3)).unwrap()];
-                    let before = bench.log.len();
-                    bench.event(phone.shows(bench.wall() - age));
-                    refusals += usize::from(bench.log.len() == before);
+                    // A current code, or a picture of one at most half a minute old.
+                    let age = if rng.roll(2) == 0 { 0 } else { rng.roll(30_000) };
+                    let phone = &phones[usize::try_from(rng.roll(3)).unwrap()];
+                    let before = fixture.log.len();
+                    fixture.event(phone.shows(fixture.wall() - age));
+                    refusals += usize::from(fixture.log.len() == before);
                 }
             }
         }
         let mut seen = std::collections::BTreeSet::new();
-        for entry in &bench.log {
+        for entry in &fixture.log {
             match entry {
                 Entry::CodeVerified { holder, slot: Some(slot), .. } => {
-                    assert!(seen.insert((*holder, *slot)), "seed {seed}: one code twice");
+                    assert!(seen.insert((*holder, *slot)), "seed {seed}: a code was accepted twice");
                     accepted += 1;
                 }
                 Entry::Identified { evidence, level, .. } | Entry::EvidenceGiven { evidence, level, .. } => {
@@ -499,6 +502,6 @@ fn whatever_happens_a_code_is_accepted_once_and_no_level_is_above_its_evidence()
     }
     assert!(
         accepted > 100 && crashes > 20 && refusals > 100,
-        "the dice must reach acceptances ({accepted}), crashes ({crashes}) and refusals ({refusals})"
+        "insufficient coverage: {accepted} acceptances, {crashes} crashes, {refusals} refusals"
     );
 }

@@ -1,4 +1,4 @@
-//! A gate: one sign, by itself, for one person once.
+//! Gates: one sign, cleared automatically, and one admission per holder.
 
 use std::sync::Arc;
 
@@ -15,139 +15,139 @@ fn gate_with(open: OpenWork) -> Bench {
     setup.profile = Profile::Gate;
     setup.has = Equipment { code_reader: true, card_reader: true, ..Equipment::default() };
     setup.gate = Some(GateRules { passback_s: 300, verdict_ms: 2_500 });
-    let mut bench = Bench::set_up(Arc::new(setup), open);
-    bench.event(Event::Health(Device::CodeReader, Health::Ready));
-    bench.event(Event::ClockHeard(0));
-    bench.event(trust(&[]));
-    bench
+    let mut fixture = Bench::set_up(Arc::new(setup), open);
+    fixture.event(Event::Health(Device::CodeReader, Health::Ready));
+    fixture.event(Event::ClockHeard(0));
+    fixture.event(trust(&[]));
+    fixture
 }
 
 fn gate() -> Bench {
     gate_with(OpenWork::default())
 }
 
-fn sign(bench: &Bench) -> (Light, view::Text) {
-    match bench.view().body {
+fn sign(fixture: &Bench) -> (Light, view::Text) {
+    match fixture.view().body {
         Body::Sign(sign) => (sign.light, sign.detail),
-        other => panic!("no sign: {other:?}"),
+        other => panic!("expected a sign: {other:?}"),
     }
 }
 
-fn admitted(bench: &Bench) -> Vec<Admitted> {
+fn admitted(fixture: &Bench) -> Vec<Admitted> {
     let who = |entry: &Entry| if let Entry::Admitted { who, .. } = entry { Some(*who) } else { None };
-    bench.log.iter().filter_map(who).collect()
+    fixture.log.iter().filter_map(who).collect()
 }
 
 #[test]
-fn a_code_opens_the_gate_without_a_link_and_the_gate_waits_again_by_itself() {
-    let (mut bench, phone) = (gate(), Phone::new(3));
-    assert_eq!(sign(&bench).0, Light::Ready);
-    bench.event(phone.shows(WALL));
-    assert_eq!(sign(&bench), (Light::Go, TextId::GateGoDetail.into()));
-    assert!(bench.effects.is_empty(), "nobody was asked");
-    assert_eq!(admitted(&bench), [Admitted::Holder(phone.holder)]);
-    let kinds: Vec<u8> = bench.log.iter().map(|entry| entry.kind().0).collect();
-    assert!(kinds.ends_with(&[14, 15, 13]), "marked, admitted, closed: {kinds:?}");
-    bench.wait(2_500);
-    assert_eq!(sign(&bench).0, Light::Ready);
+fn gate_offline_code_admits_and_sign_clears() {
+    let (mut fixture, phone) = (gate(), Phone::new(3));
+    assert_eq!(sign(&fixture).0, Light::Ready);
+    fixture.event(phone.shows(WALL));
+    assert_eq!(sign(&fixture), (Light::Go, TextId::GateGoDetail.into()));
+    assert!(fixture.effects.is_empty(), "the platform was not asked");
+    assert_eq!(admitted(&fixture), [Admitted::Holder(phone.holder)]);
+    let kinds: Vec<u8> = fixture.log.iter().map(|entry| entry.kind().0).collect();
+    assert!(kinds.ends_with(&[14, 15, 13]), "code verified, admitted, visit closed: {kinds:?}");
+    fixture.wait(2_500);
+    assert_eq!(sign(&fixture).0, Light::Ready);
 }
 
 #[test]
-fn each_verdict_is_a_view_of_its_own_also_when_it_looks_like_the_last() {
-    let mut bench = gate();
+fn gate_equal_verdicts_have_distinct_view_ids() {
+    let mut fixture = gate();
     let mut seen = std::collections::BTreeSet::new();
     for number in 3..6 {
-        bench.event(Phone::new(number).shows(WALL));
-        assert_eq!(sign(&bench).0, Light::Go);
-        seen.insert(bench.view().id);
+        fixture.event(Phone::new(number).shows(WALL));
+        assert_eq!(sign(&fixture).0, Light::Go);
+        seen.insert(fixture.view().id);
     }
     assert_eq!(seen.len(), 3);
 }
 
 #[test]
-fn the_phone_still_held_up_is_no_second_attempt_and_a_phone_handed_back_is() {
-    let (mut bench, phone) = (gate(), Phone::new(3));
-    bench.event(phone.shows(WALL));
-    bench.wait(4_000);
-    bench.event(phone.shows(WALL + 4_000));
-    assert_eq!(sign(&bench).0, Light::Ready);
-    bench.wait(16_000);
-    bench.event(phone.shows(WALL + 20_000));
-    assert_eq!(sign(&bench), (Light::Stop, TextId::GatePassback.into()));
-    bench.event(Phone::new(4).shows(WALL + 20_000));
-    assert_eq!(sign(&bench).0, Light::Go, "the next one ends the verdict");
-    bench.wait(300_000);
-    bench.event(phone.shows(WALL + 320_000));
-    assert_eq!((sign(&bench).0, admitted(&bench).len()), (Light::Go, 3));
+fn gate_repeated_phone_is_ignored_then_stopped() {
+    let (mut fixture, phone) = (gate(), Phone::new(3));
+    fixture.event(phone.shows(WALL));
+    fixture.wait(4_000);
+    fixture.event(phone.shows(WALL + 4_000));
+    assert_eq!(sign(&fixture).0, Light::Ready);
+    fixture.wait(16_000);
+    fixture.event(phone.shows(WALL + 20_000));
+    assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
+    fixture.event(Phone::new(4).shows(WALL + 20_000));
+    assert_eq!(sign(&fixture).0, Light::Go, "the next code replaces the verdict");
+    fixture.wait(300_000);
+    fixture.event(phone.shows(WALL + 320_000));
+    assert_eq!((sign(&fixture).0, admitted(&fixture).len()), (Light::Go, 3));
 }
 
 #[test]
-fn a_picture_of_a_code_that_opened_the_gate_opens_it_no_more() {
-    let (mut bench, phone) = (gate(), Phone::new(3));
-    bench.event(phone.shows(WALL));
-    bench.wait(11_000);
-    bench.event(phone.shows(WALL));
-    assert_eq!(sign(&bench), (Light::Stop, TextId::CodeUsed.into()));
-    bench.wait(10_000);
-    bench.event(phone.shows(WALL));
-    assert_eq!(sign(&bench), (Light::Stop, TextId::CodeStale.into()));
-    assert_eq!(admitted(&bench).len(), 1);
+fn gate_repeated_code_is_refused() {
+    let (mut fixture, phone) = (gate(), Phone::new(3));
+    fixture.event(phone.shows(WALL));
+    fixture.wait(11_000);
+    fixture.event(phone.shows(WALL));
+    assert_eq!(sign(&fixture), (Light::Stop, TextId::CodeUsed.into()));
+    fixture.wait(10_000);
+    fixture.event(phone.shows(WALL));
+    assert_eq!(sign(&fixture), (Light::Stop, TextId::CodeStale.into()));
+    assert_eq!(admitted(&fixture).len(), 1);
 }
 
 #[test]
-fn whom_a_gate_let_through_it_knows_after_a_crash() {
+fn gate_anti_passback_survives_crash() {
     let phone = Phone::new(3);
     let who = Admitted::Holder(phone.holder);
     let open = OpenWork { admitted: vec![(who, UnixMs(WALL + 60_000))], ..OpenWork::default() };
-    let mut bench = gate_with(open);
-    bench.event(phone.shows(WALL));
-    assert_eq!(sign(&bench), (Light::Stop, TextId::GatePassback.into()));
-    bench.wait(61_000);
-    bench.event(phone.shows(WALL + 61_000));
-    assert_eq!(sign(&bench).0, Light::Go);
+    let mut fixture = gate_with(open);
+    fixture.event(phone.shows(WALL));
+    assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
+    fixture.wait(61_000);
+    fixture.event(phone.shows(WALL + 61_000));
+    assert_eq!(sign(&fixture).0, Light::Go);
 }
 
 #[test]
-fn a_token_is_asked_about_and_names_the_resident_only_by_pseudonym() {
-    let mut bench = gate();
-    bench.event(Event::Code(code(7).into_bytes().into()));
-    assert_eq!(sign(&bench), (Light::Stop, TextId::NoLink.into()));
-    bench.event(Event::Link(true));
-    bench.event(Event::Code(code(7).into_bytes().into()));
-    assert_eq!(sign(&bench).0, Light::Wait);
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::TokenConsumed)))));
-    assert_eq!(sign(&bench).0, Light::Go);
-    assert_eq!(admitted(&bench), [Admitted::Resident(Pseudonym::from_entropy(77))]);
-    assert!(!format!("{:?}", bench.log).contains(crate::bench::NAME));
-    assert_eq!(bench.view().header.who, None);
+fn gate_online_token_admits_by_pseudonym_only() {
+    let mut fixture = gate();
+    fixture.event(Event::Code(code(7).into_bytes().into()));
+    assert_eq!(sign(&fixture), (Light::Stop, TextId::NoLink.into()));
+    fixture.event(Event::Link(true));
+    fixture.event(Event::Code(code(7).into_bytes().into()));
+    assert_eq!(sign(&fixture).0, Light::Wait);
+    let (ticket, _) = fixture.work();
+    fixture.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::TokenConsumed)))));
+    assert_eq!(sign(&fixture).0, Light::Go);
+    assert_eq!(admitted(&fixture), [Admitted::Resident(Pseudonym::from_entropy(77))]);
+    assert!(!format!("{:?}", fixture.log).contains(crate::bench::NAME));
+    assert_eq!(fixture.view().header.who, None);
 }
 
 #[test]
-fn a_platform_that_does_not_answer_holds_the_gate_up_for_its_time_and_no_longer() {
-    let mut bench = gate();
-    bench.event(Event::Link(true));
-    bench.event(Event::Code(code(7).into_bytes().into()));
-    bench.wait(3_000);
-    assert_eq!(sign(&bench), (Light::Stop, TextId::NoLink.into()));
-    bench.wait(2_500);
-    assert_eq!(sign(&bench).0, Light::Ready);
-    bench.event(Event::Code(code(8).into_bytes().into()));
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Err(Failure::Unreachable)));
-    assert_eq!(sign(&bench).0, Light::Stop);
-    assert!(admitted(&bench).is_empty());
+fn gate_platform_timeout_shows_stop() {
+    let mut fixture = gate();
+    fixture.event(Event::Link(true));
+    fixture.event(Event::Code(code(7).into_bytes().into()));
+    fixture.wait(3_000);
+    assert_eq!(sign(&fixture), (Light::Stop, TextId::NoLink.into()));
+    fixture.wait(2_500);
+    assert_eq!(sign(&fixture).0, Light::Ready);
+    fixture.event(Event::Code(code(8).into_bytes().into()));
+    let (ticket, _) = fixture.work();
+    fixture.event(Event::Answer(ticket, Err(Failure::Unreachable)));
+    assert_eq!(sign(&fixture).0, Light::Stop);
+    assert!(admitted(&fixture).is_empty());
 }
 
 #[test]
-fn a_gate_is_closed_when_it_can_neither_see_nor_feel() {
-    let mut bench = gate();
-    bench.event(Event::Health(Device::CardReader, Health::Ready));
-    assert_eq!(sign(&bench), (Light::Ready, TextId::GateReadyBothDetail.into()));
-    bench.event(Event::Health(Device::CodeReader, Health::Trouble(session::Trouble::Gone)));
-    assert_eq!(sign(&bench), (Light::Ready, TextId::GateTapDetail.into()), "cards are still felt");
-    bench.event(Event::Health(Device::CardReader, Health::Trouble(session::Trouble::Gone)));
-    assert_eq!(bench.title(), TextId::ClosedTitle);
+fn gate_without_working_readers_is_out_of_service() {
+    let mut fixture = gate();
+    fixture.event(Event::Health(Device::CardReader, Health::Ready));
+    assert_eq!(sign(&fixture), (Light::Ready, TextId::GateReadyBothDetail.into()));
+    fixture.event(Event::Health(Device::CodeReader, Health::Trouble(session::Trouble::Gone)));
+    assert_eq!(sign(&fixture), (Light::Ready, TextId::GateTapDetail.into()), "cards are still accepted");
+    fixture.event(Event::Health(Device::CardReader, Health::Trouble(session::Trouble::Gone)));
+    assert_eq!(fixture.title(), TextId::ClosedTitle);
 }
 
 fn card() -> CardName {
@@ -155,68 +155,68 @@ fn card() -> CardName {
 }
 
 #[test]
-fn a_card_that_proved_itself_opens_the_gate_without_a_link_until_it_is_stopped() {
-    let mut bench = gate();
-    bench.event(read(true));
+fn gate_offline_admits_authenticated_card_until_revoked() {
+    let mut fixture = gate();
+    fixture.event(read(true));
     let offline = (Light::Stop, TextId::GateCardOffline.into());
-    assert_eq!(sign(&bench), offline, "nobody said yet which cards are stopped");
-    bench.event(stops(&[], UnixMs(WALL + DAY)));
-    bench.event(read(false));
-    assert_eq!(sign(&bench), offline, "what was only read can be a copy");
-    bench.event(read(true));
-    assert_eq!(sign(&bench).0, Light::Go);
-    assert!(bench.effects.is_empty(), "nobody was asked");
-    assert_eq!(admitted(&bench), [Admitted::Card(card())]);
-    bench.event(read(true));
-    assert_eq!(sign(&bench), (Light::Stop, TextId::GatePassback.into()));
+    assert_eq!(sign(&fixture), offline, "card revocations are not known yet");
+    fixture.event(stops(&[], UnixMs(WALL + DAY)));
+    fixture.event(read(false));
+    assert_eq!(sign(&fixture), offline, "an unauthenticated card can be a copy");
+    fixture.event(read(true));
+    assert_eq!(sign(&fixture).0, Light::Go);
+    assert!(fixture.effects.is_empty(), "the platform was not asked");
+    assert_eq!(admitted(&fixture), [Admitted::Card(card())]);
+    fixture.event(read(true));
+    assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
 
-    bench.event(stops(&[(card(), UnixMs(WALL + DAY))], UnixMs(WALL + DAY)));
-    bench.wait(300_000);
-    bench.event(read(true));
-    assert_eq!(sign(&bench), (Light::Stop, TextId::CardStopped.into()));
-    bench.event(stops(&[(card(), UnixMs(WALL + DAY)), (card(), UnixMs(0))], UnixMs(WALL + DAY)));
-    bench.event(read(true));
-    assert_eq!(sign(&bench).0, Light::Go, "it was found again");
-    bench.event(stops(&[], UnixMs(WALL + 1)));
-    bench.wait(300_000);
-    bench.event(read(true));
-    assert_eq!(sign(&bench), offline, "what was said is too old");
+    fixture.event(stops(&[(card(), UnixMs(WALL + DAY))], UnixMs(WALL + DAY)));
+    fixture.wait(300_000);
+    fixture.event(read(true));
+    assert_eq!(sign(&fixture), (Light::Stop, TextId::CardStopped.into()));
+    fixture.event(stops(&[(card(), UnixMs(WALL + DAY)), (card(), UnixMs(0))], UnixMs(WALL + DAY)));
+    fixture.event(read(true));
+    assert_eq!(sign(&fixture).0, Light::Go, "the revocation was lifted");
+    fixture.event(stops(&[], UnixMs(WALL + 1)));
+    fixture.wait(300_000);
+    fixture.event(read(true));
+    assert_eq!(sign(&fixture), offline, "the card revocations have expired");
 }
 
 #[test]
-fn a_card_is_let_through_once_although_the_link_comes_and_goes() {
-    let mut bench = gate();
-    bench.event(stops(&[], UnixMs(WALL + DAY)));
-    bench.event(Event::Link(true));
-    bench.event(read(true));
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
-    assert_eq!(sign(&bench).0, Light::Go);
-    bench.event(Event::Link(false));
-    bench.event(read(true));
-    assert_eq!(sign(&bench), (Light::Stop, TextId::GatePassback.into()));
-    assert_eq!(admitted(&bench), [Admitted::Resident(Pseudonym::from_entropy(77))]);
+fn gate_anti_passback_holds_across_link_changes() {
+    let mut fixture = gate();
+    fixture.event(stops(&[], UnixMs(WALL + DAY)));
+    fixture.event(Event::Link(true));
+    fixture.event(read(true));
+    let (ticket, _) = fixture.work();
+    fixture.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
+    assert_eq!(sign(&fixture).0, Light::Go);
+    fixture.event(Event::Link(false));
+    fixture.event(read(true));
+    assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
+    assert_eq!(admitted(&fixture), [Admitted::Resident(Pseudonym::from_entropy(77))]);
 
-    let mut bench = gate();
-    bench.event(stops(&[], UnixMs(WALL + DAY)));
-    bench.event(read(true));
-    bench.event(Event::Link(true));
-    bench.event(read(true));
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
-    assert_eq!(sign(&bench), (Light::Stop, TextId::GatePassback.into()));
-    assert_eq!(admitted(&bench), [Admitted::Card(card())]);
+    let mut fixture = gate();
+    fixture.event(stops(&[], UnixMs(WALL + DAY)));
+    fixture.event(read(true));
+    fixture.event(Event::Link(true));
+    fixture.event(read(true));
+    let (ticket, _) = fixture.work();
+    fixture.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
+    assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
+    assert_eq!(admitted(&fixture), [Admitted::Card(card())]);
 }
 
 #[test]
-fn what_a_gate_records_of_a_card_is_never_more_than_it_saw_whatever_the_platform_says() {
+fn gate_records_only_observed_card_evidence() {
     for (seen, expected) in [(false, Evidence::CardRead), (true, Evidence::CardAuthenticated)] {
-        let mut bench = gate();
-        bench.event(Event::Link(true));
-        bench.event(read(seen));
-        let (ticket, _) = bench.work();
-        bench.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
-        let recorded = bench.log.iter().find_map(|entry| match entry {
+        let mut fixture = gate();
+        fixture.event(Event::Link(true));
+        fixture.event(read(seen));
+        let (ticket, _) = fixture.work();
+        fixture.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
+        let recorded = fixture.log.iter().find_map(|entry| match entry {
             Entry::Admitted { evidence, .. } => Some(*evidence),
             _ => None,
         });
@@ -225,32 +225,34 @@ fn what_a_gate_records_of_a_card_is_never_more_than_it_saw_whatever_the_platform
 }
 
 #[test]
-fn a_link_that_goes_this_moment_does_not_keep_a_card_out_that_proved_itself() {
+fn gate_platform_timeout_admits_authenticated_card() {
     for (authenticated, light) in [(true, Light::Go), (false, Light::Stop)] {
-        let mut bench = gate();
-        bench.event(stops(&[], UnixMs(WALL + DAY)));
-        bench.event(Event::Link(true));
-        bench.event(read(authenticated));
-        bench.wait(3_000);
-        assert_eq!(sign(&bench).0, light);
+        let mut fixture = gate();
+        fixture.event(stops(&[], UnixMs(WALL + DAY)));
+        fixture.event(Event::Link(true));
+        fixture.event(read(authenticated));
+        fixture.wait(3_000);
+        assert_eq!(sign(&fixture).0, light);
     }
 }
 
 #[test]
-fn without_a_psam_the_platform_is_asked_what_a_card_has_to_answer() {
-    let mut bench = gate();
-    bench.event(Event::Link(true));
-    bench.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
-    assert_eq!(sign(&bench).0, Light::Wait);
-    let (ticket, Work::AskAuthority(_)) = bench.work() else { panic!("the platform is not asked") };
-    bench.event(Event::Answer(ticket, Ok(Answer::CardAuthority(vouched()))));
-    assert!(matches!(bench.work().1, Work::Authenticate(Some(_))));
-    bench.event(read(true));
-    assert!(matches!(bench.work().1, Work::Identify(_)));
+fn gate_without_psam_requests_card_authentication() {
+    let mut fixture = gate();
+    fixture.event(Event::Link(true));
+    fixture.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
+    assert_eq!(sign(&fixture).0, Light::Wait);
+    let (ticket, Work::AskAuthority(_)) = fixture.work() else {
+        panic!("expected a request for card authentication")
+    };
+    fixture.event(Event::Answer(ticket, Ok(Answer::CardAuthority(vouched()))));
+    assert!(matches!(fixture.work().1, Work::Authenticate(Some(_))));
+    fixture.event(read(true));
+    assert!(matches!(fixture.work().1, Work::Identify(_)));
 }
 
 #[test]
-fn a_card_that_the_platform_does_not_vouch_for_is_stopped_or_only_read() {
+fn gate_card_authentication_failures_stop_or_read_in_part() {
     for (failure, stopped) in [
         (Failure::Problem(ProblemCode::CardStopped), true),
         (Failure::Problem(ProblemCode::ChallengeFailed), true),
@@ -258,18 +260,18 @@ fn a_card_that_the_platform_does_not_vouch_for_is_stopped_or_only_read() {
         (Failure::Problem(ProblemCode::Unavailable), false),
         (Failure::Unreachable, false),
     ] {
-        let mut bench = gate();
-        bench.event(Event::Link(true));
-        bench.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
-        let (ticket, _) = bench.work();
-        bench.event(Event::Answer(ticket, Err(failure)));
+        let mut fixture = gate();
+        fixture.event(Event::Link(true));
+        fixture.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
+        let (ticket, _) = fixture.work();
+        fixture.event(Event::Answer(ticket, Err(failure)));
         if stopped {
-            assert_eq!(sign(&bench).0, Light::Stop, "{failure:?}");
+            assert_eq!(sign(&fixture).0, Light::Stop, "{failure:?}");
         } else {
-            assert!(matches!(bench.work().1, Work::Authenticate(None)), "{failure:?}");
+            assert!(matches!(fixture.work().1, Work::Authenticate(None)), "{failure:?}");
         }
     }
-    let mut bench = gate();
-    bench.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
-    assert!(matches!(bench.work().1, Work::Authenticate(None)), "without a link nobody is asked");
+    let mut fixture = gate();
+    fixture.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
+    assert!(matches!(fixture.work().1, Work::Authenticate(None)), "no request without a link");
 }

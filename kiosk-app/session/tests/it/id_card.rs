@@ -1,4 +1,4 @@
-//! Visits that begin with an ID card: who is signed in, what is refused and how, and how such a visit ends.
+//! Visits by ID card: identification, refusals, and the end of the visit.
 
 use contract::{CloseReason, Entry, Evidence, Level, Presented, ProblemCode, Way};
 use session::{CardEvent, Device, Effect, Event, Failure, Health, IdCardEvent, IdCardRefusal, Trouble, Work};
@@ -6,7 +6,7 @@ use view::{Body, Foot, Gesture, Intent, TextId, Verdict};
 
 use crate::bench::{Bench, ID_NUMBER, NAME, code, evidence, id_evidence};
 
-fn seen() -> Event {
+fn detected() -> Event {
     Event::IdCard(IdCardEvent::Seen)
 }
 
@@ -18,25 +18,25 @@ fn refused(why: IdCardRefusal) -> Event {
     Event::IdCard(IdCardEvent::Refused(why))
 }
 
-fn ways(bench: &Bench) -> Vec<(view::Way, bool)> {
-    let Body::Welcome(ways) = bench.view().body else { panic!("not the welcome view") };
-    ways.iter().map(|way| (way.way, way.broken.is_none())).collect()
+fn offered_methods(fixture: &Bench) -> Vec<(view::Way, bool)> {
+    let Body::Welcome(offered_methods) = fixture.view().body else { panic!("expected the idle screen") };
+    offered_methods.iter().map(|card| (card.way, card.broken.is_none())).collect()
 }
 
 #[test]
-fn an_id_card_on_the_reader_signs_its_holder_in_as_recognised() {
-    let mut bench = Bench::new();
-    bench.event(seen());
-    assert_eq!(bench.outcome().word, TextId::ReadingIdCard.into());
-    bench.event(read(Some("20360101")));
-    let (_, Work::Identify(request)) = bench.work() else { panic!("the platform is asked") };
-    let Presented::IdCard(presented) = &request.presented else { panic!("an ID card was presented") };
+fn id_card_read_identifies_at_level_recognised() {
+    let mut fixture = Bench::new();
+    fixture.event(detected());
+    assert_eq!(fixture.outcome().word, TextId::ReadingIdCard.into());
+    fixture.event(read(Some("20360101")));
+    let (_, Work::Identify(request)) = fixture.work() else { panic!("expected an identification") };
+    let Presented::IdCard(presented) = &request.presented else { panic!("expected an ID card") };
     assert_eq!((presented.id_number.as_str(), presented.name.as_str()), (ID_NUMBER, NAME));
 
-    let mut bench = Bench::new();
-    bench.by_id_card();
-    assert_eq!(bench.title(), TextId::MenuTitle);
-    let level = bench.log.iter().find_map(|entry| match entry {
+    let mut fixture = Bench::new();
+    fixture.by_id_card();
+    assert_eq!(fixture.title(), TextId::MenuTitle);
+    let level = fixture.log.iter().find_map(|entry| match entry {
         Entry::Identified { way: Way::IdCard, evidence: Evidence::IdCardRead, level, .. } => Some(*level),
         _ => None,
     });
@@ -44,182 +44,182 @@ fn an_id_card_on_the_reader_signs_its_holder_in_as_recognised() {
 }
 
 #[test]
-fn neither_number_nor_name_of_the_card_is_recorded() {
-    let mut bench = Bench::new();
-    bench.by_id_card();
-    bench.touch(Intent::Leave);
-    for entry in &bench.log {
+fn id_card_visit_records_no_name_or_number() {
+    let mut fixture = Bench::new();
+    fixture.by_id_card();
+    fixture.touch(Intent::Leave);
+    for entry in &fixture.log {
         let text = String::from_utf8(entry.encode()).unwrap();
         assert!(!text.contains(ID_NUMBER) && !text.contains(NAME), "{text}");
     }
 }
 
 #[test]
-fn the_visit_ends_by_exit_and_the_card_is_not_forgotten() {
-    let mut bench = Bench::new();
-    bench.by_id_card();
-    assert!(bench.view().footer.contains(&Foot::Exit));
-    bench.touch(Intent::Leave);
-    assert!(matches!(bench.log.last(), Some(Entry::VisitClosed { reason: CloseReason::Exit, .. })));
-    assert_eq!(bench.title(), TextId::TakeIdCardTitle);
-    assert_eq!(bench.outcome().gesture, Some(Gesture::TakeIdCard));
-    assert!(bench.view().header.who.is_none(), "the last words name nobody");
-    bench.touch(Intent::Go);
-    assert!(matches!(bench.view().body, Body::Welcome(_)));
+fn id_card_visit_exit_asks_to_take_card() {
+    let mut fixture = Bench::new();
+    fixture.by_id_card();
+    assert!(fixture.view().footer.contains(&Foot::Exit));
+    fixture.touch(Intent::Leave);
+    assert!(matches!(fixture.log.last(), Some(Entry::VisitClosed { reason: CloseReason::Exit, .. })));
+    assert_eq!(fixture.title(), TextId::TakeIdCardTitle);
+    assert_eq!(fixture.outcome().gesture, Some(Gesture::TakeIdCard));
+    assert!(fixture.view().header.who.is_none(), "the notice names nobody");
+    fixture.touch(Intent::Go);
+    assert!(matches!(fixture.view().body, Body::Welcome(_)));
 }
 
 #[test]
-fn the_visit_ends_by_time_out_and_the_last_words_by_themselves() {
-    let mut bench = Bench::new();
-    bench.by_id_card();
-    bench.wait(60_000);
-    assert!(matches!(bench.log.last(), Some(Entry::VisitClosed { reason: CloseReason::TimedOut, .. })));
-    bench.wait(8_000);
-    assert!(matches!(bench.view().body, Body::Welcome(_)));
+fn id_card_visit_times_out_and_notice_clears() {
+    let mut fixture = Bench::new();
+    fixture.by_id_card();
+    fixture.wait(60_000);
+    assert!(matches!(fixture.log.last(), Some(Entry::VisitClosed { reason: CloseReason::TimedOut, .. })));
+    fixture.wait(8_000);
+    assert!(matches!(fixture.view().body, Body::Welcome(_)));
 }
 
 #[test]
-fn the_next_resident_need_not_wait_for_the_last_words() {
-    let mut bench = Bench::new();
-    bench.by_id_card();
-    bench.touch(Intent::Leave);
-    bench.event(seen());
-    assert_eq!(bench.outcome().word, TextId::ReadingIdCard.into());
+fn id_card_detected_replaces_notice() {
+    let mut fixture = Bench::new();
+    fixture.by_id_card();
+    fixture.touch(Intent::Leave);
+    fixture.event(detected());
+    assert_eq!(fixture.outcome().word, TextId::ReadingIdCard.into());
 }
 
 #[test]
-fn a_social_security_card_put_in_or_taken_meanwhile_changes_nothing() {
-    let mut bench = Bench::new();
-    bench.event(seen());
-    bench.event(Event::Card(CardEvent::Inserted));
-    bench.event(Event::Card(CardEvent::Read { evidence: evidence(), valid_to: None }));
-    assert_eq!(bench.outcome().word, TextId::ReadingIdCard.into(), "another card's data is not this one's");
-    assert!(bench.effects.is_empty());
-    bench.event(Event::Card(CardEvent::Removed));
-    bench.event(read(None));
-    assert_eq!(bench.outcome().word, TextId::Identifying.into());
+fn social_security_card_during_id_card_visit_is_ignored() {
+    let mut fixture = Bench::new();
+    fixture.event(detected());
+    fixture.event(Event::Card(CardEvent::Inserted));
+    fixture.event(Event::Card(CardEvent::Read { evidence: evidence(), valid_to: None }));
+    assert_eq!(fixture.outcome().word, TextId::ReadingIdCard.into(), "data of another card is ignored");
+    assert!(fixture.effects.is_empty());
+    fixture.event(Event::Card(CardEvent::Removed));
+    fixture.event(read(None));
+    assert_eq!(fixture.outcome().word, TextId::Identifying.into());
 }
 
 #[test]
-fn each_refusal_says_what_to_do_and_goes_by_itself() {
+fn id_card_refusals_show_remedy_and_clear() {
     for (refusal, title, word, gesture) in [
         (IdCardRefusal::Foreign, TextId::SorryIdCardTitle, TextId::IdCardForeign, Gesture::LayIdCard),
         (IdCardRefusal::Unread, TextId::SorryIdCardTitle, TextId::IdCardUnread, Gesture::LayIdCard),
         (IdCardRefusal::Damaged, TextId::TakeIdCardTitle, TextId::IdCardDamaged, Gesture::TakeIdCard),
     ] {
-        let mut bench = Bench::new();
-        bench.event(seen());
-        bench.event(refused(refusal));
-        assert_eq!((bench.title(), bench.outcome().word), (title, word.into()));
-        assert_eq!((bench.outcome().verdict, bench.outcome().gesture), (Verdict::Sorry, Some(gesture)));
-        bench.wait(8_000);
-        assert!(matches!(bench.view().body, Body::Welcome(_)));
-        assert!(bench.log.is_empty() && bench.effects.is_empty(), "nobody was there");
+        let mut fixture = Bench::new();
+        fixture.event(detected());
+        fixture.event(refused(refusal));
+        assert_eq!((fixture.title(), fixture.outcome().word), (title, word.into()));
+        assert_eq!((fixture.outcome().verdict, fixture.outcome().gesture), (Verdict::Sorry, Some(gesture)));
+        fixture.wait(8_000);
+        assert!(matches!(fixture.view().body, Body::Welcome(_)));
+        assert!(fixture.log.is_empty() && fixture.effects.is_empty(), "nothing is recorded or started");
     }
 }
 
 #[test]
-fn a_card_that_was_not_read_may_be_laid_down_again_at_once() {
-    let mut bench = Bench::new();
-    bench.event(seen());
-    bench.event(refused(IdCardRefusal::Unread));
-    bench.by_id_card();
-    assert_eq!(bench.title(), TextId::MenuTitle);
+fn id_card_not_read_can_be_read_again() {
+    let mut fixture = Bench::new();
+    fixture.event(detected());
+    fixture.event(refused(IdCardRefusal::Unread));
+    fixture.by_id_card();
+    assert_eq!(fixture.title(), TextId::MenuTitle);
 }
 
 #[test]
-fn an_id_card_past_its_last_day_is_refused_and_without_one_accepted() {
-    // The bench's clock stands on 2026-11-18, Chongqing time.
+fn id_card_after_last_day_of_validity_is_refused() {
+    // The fixture's clock is at 2026-11-18, Chongqing time.
     for (valid_to, accepted) in [(Some("20261117"), false), (Some("20261118"), true), (None, true)] {
-        let mut bench = Bench::new();
-        bench.event(seen());
-        bench.event(read(valid_to));
+        let mut fixture = Bench::new();
+        fixture.event(detected());
+        fixture.event(read(valid_to));
         let word = if accepted { TextId::Identifying } else { TextId::IdCardExpired };
-        assert_eq!(bench.outcome().word, word.into(), "{valid_to:?}");
-        assert_eq!(bench.effects.iter().any(|effect| matches!(effect, Effect::Do { .. })), accepted);
+        assert_eq!(fixture.outcome().word, word.into(), "{valid_to:?}");
+        assert_eq!(fixture.effects.iter().any(|effect| matches!(effect, Effect::Do { .. })), accepted);
     }
 }
 
 #[test]
-fn who_is_not_registered_is_told_so() {
-    let mut bench = Bench::new();
-    bench.lay_id_card();
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Err(Failure::Problem(ProblemCode::ResidentUnknown))));
-    assert_eq!(bench.outcome().word, TextId::IdCardUnknown.into());
-    assert_eq!(bench.title(), TextId::TakeIdCardTitle);
+fn id_card_of_unknown_resident_is_refused() {
+    let mut fixture = Bench::new();
+    fixture.lay_id_card();
+    let (ticket, _) = fixture.work();
+    fixture.event(Event::Answer(ticket, Err(Failure::Problem(ProblemCode::ResidentUnknown))));
+    assert_eq!(fixture.outcome().word, TextId::IdCardUnknown.into());
+    assert_eq!(fixture.title(), TextId::TakeIdCardTitle);
 }
 
 #[test]
-fn a_reading_that_never_ends_and_a_reader_that_goes_end_the_wait() {
-    let mut bench = Bench::new();
-    bench.event(seen());
-    bench.wait(10_000);
-    assert_eq!(bench.outcome().word, TextId::IdCardUnread.into());
+fn id_card_reading_ends_on_timeout_or_reader_lost() {
+    let mut fixture = Bench::new();
+    fixture.event(detected());
+    fixture.wait(10_000);
+    assert_eq!(fixture.outcome().word, TextId::IdCardUnread.into());
 
-    let mut bench = Bench::new();
-    bench.event(seen());
-    bench.event(Event::Health(Device::IdReader, Health::Trouble(Trouble::Gone)));
-    assert_eq!(bench.outcome().word, TextId::IdCardUnread.into());
+    let mut fixture = Bench::new();
+    fixture.event(detected());
+    fixture.event(Event::Health(Device::IdReader, Health::Trouble(Trouble::Gone)));
+    assert_eq!(fixture.outcome().word, TextId::IdCardUnread.into());
 
-    let mut bench = Bench::new();
-    bench.by_id_card();
-    bench.event(Event::Health(Device::IdReader, Health::Trouble(Trouble::Gone)));
-    assert_eq!(bench.title(), TextId::MenuTitle, "a card that was read is needed no more");
+    let mut fixture = Bench::new();
+    fixture.by_id_card();
+    fixture.event(Event::Health(Device::IdReader, Health::Trouble(Trouble::Gone)));
+    assert_eq!(fixture.title(), TextId::MenuTitle, "a card that was read is no longer needed");
 }
 
 #[test]
-fn an_id_card_within_a_visit_or_beside_a_card_in_the_slot_is_not_looked_at() {
-    let mut bench = Bench::new();
-    bench.by_card();
-    bench.lay_id_card();
-    assert_eq!(bench.title(), TextId::MenuTitle);
-    bench.touch(Intent::Leave);
-    bench.lay_id_card();
-    assert_eq!(bench.title(), TextId::TakeCardTitle);
+fn id_card_during_visit_or_with_card_inserted_is_ignored() {
+    let mut fixture = Bench::new();
+    fixture.by_card();
+    fixture.lay_id_card();
+    assert_eq!(fixture.title(), TextId::MenuTitle);
+    fixture.touch(Intent::Leave);
+    fixture.lay_id_card();
+    assert_eq!(fixture.title(), TextId::TakeCardTitle);
 
-    let mut bench = Bench::new();
-    bench.by_id_card();
-    bench.event(Event::Code(code(3).into_bytes().into()));
-    assert_eq!(bench.title(), TextId::MenuTitle);
-    assert_eq!(bench.count(|entry| matches!(entry, Entry::CodeAccepted { .. })), 0);
+    let mut fixture = Bench::new();
+    fixture.by_id_card();
+    fixture.event(Event::Code(code(3).into_bytes().into()));
+    assert_eq!(fixture.title(), TextId::MenuTitle);
+    assert_eq!(fixture.count(|entry| matches!(entry, Entry::CodeAccepted { .. })), 0);
 }
 
 #[test]
-fn what_was_read_without_having_been_awaited_is_dropped() {
-    let mut bench = Bench::new();
-    bench.event(read(None));
-    bench.event(refused(IdCardRefusal::Unread));
-    assert!(matches!(bench.view().body, Body::Welcome(_)));
-    assert!(bench.effects.is_empty());
+fn id_card_read_without_detection_is_dropped() {
+    let mut fixture = Bench::new();
+    fixture.event(read(None));
+    fixture.event(refused(IdCardRefusal::Unread));
+    assert!(matches!(fixture.view().body, Body::Welcome(_)));
+    assert!(fixture.effects.is_empty());
 }
 
 #[test]
-fn offline_an_id_card_is_told_so_before_it_is_read() {
-    let mut bench = Bench::new();
-    bench.event(Event::Link(false));
-    bench.event(seen());
-    assert_eq!(bench.outcome().word, TextId::NoLink.into());
-    bench.event(read(None));
-    assert!(bench.effects.is_empty());
+fn id_card_without_link_is_refused_before_reading() {
+    let mut fixture = Bench::new();
+    fixture.event(Event::Link(false));
+    fixture.event(detected());
+    assert_eq!(fixture.outcome().word, TextId::NoLink.into());
+    fixture.event(read(None));
+    assert!(fixture.effects.is_empty());
 }
 
 #[test]
-fn only_a_reader_that_works_is_offered() {
-    let mut bench = Bench::new();
+fn id_reader_fault_disables_id_card() {
+    let mut fixture = Bench::new();
     let all = [view::Way::Card, view::Way::IdCard, view::Way::Code];
-    assert_eq!(ways(&bench), all.map(|way| (way, true)));
-    bench.event(Event::Health(Device::IdReader, Health::Trouble(Trouble::Gone)));
-    assert_eq!(ways(&bench), all.map(|way| (way, way != view::Way::IdCard)));
+    assert_eq!(offered_methods(&fixture), all.map(|method| (method, true)));
+    fixture.event(Event::Health(Device::IdReader, Health::Trouble(Trouble::Gone)));
+    assert_eq!(offered_methods(&fixture), all.map(|method| (method, method != view::Way::IdCard)));
 }
 
 #[test]
-fn an_id_card_does_not_pay() {
-    let mut bench = Bench::new();
-    bench.by_id_card();
-    bench.bills();
-    bench.touch(Intent::Toggle(0));
-    bench.touch(Intent::Go);
-    assert_eq!(bench.outcome().word, TextId::NoMethod.into());
-    assert!(bench.charges().is_empty());
+fn id_card_visit_has_no_payment_method() {
+    let mut fixture = Bench::new();
+    fixture.by_id_card();
+    fixture.bills();
+    fixture.touch(Intent::Toggle(0));
+    fixture.touch(Intent::Go);
+    assert_eq!(fixture.outcome().word, TextId::NoMethod.into());
+    assert!(fixture.charges().is_empty());
 }

@@ -1,4 +1,4 @@
-//! Cards and codes that are not what they should be, each with its own words.
+//! Refusals of cards and codes, each with its own text.
 
 use contract::{Entry, ProblemCode};
 use session::{Answer, CardEvent, CardRefusal, Device, Event, Failure, Health, Trouble};
@@ -11,7 +11,7 @@ fn code_event(text: &str) -> Event {
 }
 
 #[test]
-fn a_card_that_cannot_be_used_says_why_until_it_is_taken() {
+fn card_refusal_is_shown_until_card_removed() {
     for (refusal, word) in [
         (CardRefusal::Foreign, TextId::CardForeign),
         (CardRefusal::Mute, TextId::CardMute),
@@ -19,46 +19,46 @@ fn a_card_that_cannot_be_used_says_why_until_it_is_taken() {
         (CardRefusal::Blocked, TextId::CardBlocked),
         (CardRefusal::Unproven, TextId::CardUnproven),
     ] {
-        let mut bench = Bench::new();
-        bench.event(Event::Card(CardEvent::Inserted));
-        bench.event(Event::Card(CardEvent::Refused(refusal)));
-        bench.wait(120_000);
-        assert_eq!(bench.outcome().word, word.into());
-        assert_eq!(bench.outcome().verdict, Verdict::Sorry);
-        assert!(bench.view().actions.is_empty());
-        bench.event(Event::Card(CardEvent::Removed));
-        assert!(matches!(bench.view().body, Body::Welcome(_)));
-        assert!(bench.log.is_empty(), "nobody was there, so nothing is recorded");
+        let mut fixture = Bench::new();
+        fixture.event(Event::Card(CardEvent::Inserted));
+        fixture.event(Event::Card(CardEvent::Refused(refusal)));
+        fixture.wait(120_000);
+        assert_eq!(fixture.outcome().word, word.into());
+        assert_eq!(fixture.outcome().verdict, Verdict::Sorry);
+        assert!(fixture.view().actions.is_empty());
+        fixture.event(Event::Card(CardEvent::Removed));
+        assert!(matches!(fixture.view().body, Body::Welcome(_)));
+        assert!(fixture.log.is_empty(), "nobody was identified, so nothing is recorded");
     }
 }
 
 #[test]
-fn a_reader_that_hangs_over_a_card_lets_go_of_its_holder_and_says_to_take_it() {
-    let mut bench = Bench::new();
-    bench.event(Event::Card(CardEvent::Inserted));
-    bench.event(Event::Health(Device::CardReader, Health::Trouble(Trouble::Gone)));
-    assert_eq!(bench.outcome().word, TextId::CardMute.into());
-    bench.wait(120_000);
+fn card_reader_lost_while_reading_shows_timed_refusal() {
+    let mut fixture = Bench::new();
+    fixture.event(Event::Card(CardEvent::Inserted));
+    fixture.event(Event::Health(Device::CardReader, Health::Trouble(Trouble::Gone)));
+    assert_eq!(fixture.outcome().word, TextId::CardMute.into());
+    fixture.wait(120_000);
     assert!(
-        matches!(bench.view().body, Body::Welcome(_)),
-        "not for ever: nobody knows whether the card is there"
+        matches!(fixture.view().body, Body::Welcome(_)),
+        "the notice is bounded in time: the removal of the card cannot be detected"
     );
 }
 
 #[test]
-fn a_card_past_its_last_day_is_refused_and_on_it_accepted() {
-    // The bench's clock stands on 2026-11-18, Chongqing time.
+fn card_after_last_day_of_validity_is_refused() {
+    // The fixture's clock is at 2026-11-18, Chongqing time.
     for (valid_to, accepted) in [("20261117", false), ("20261118", true), ("20360101", true)] {
-        let mut bench = Bench::new();
-        bench.event(Event::Card(CardEvent::Inserted));
-        bench.event(Event::Card(CardEvent::Read { evidence: evidence(), valid_to: Some(valid_to.into()) }));
+        let mut fixture = Bench::new();
+        fixture.event(Event::Card(CardEvent::Inserted));
+        fixture.event(Event::Card(CardEvent::Read { evidence: evidence(), valid_to: Some(valid_to.into()) }));
         let word = if accepted { TextId::Identifying } else { TextId::CardExpired };
-        assert_eq!(bench.outcome().word, word.into(), "{valid_to}");
+        assert_eq!(fixture.outcome().word, word.into(), "{valid_to}");
     }
 }
 
 #[test]
-fn what_the_platform_says_of_a_card_or_code_is_said_on_the_screen() {
+fn platform_refusal_of_card_shows_its_text() {
     for (problem, word) in [
         (ProblemCode::CardUnknown, TextId::CardUnknown),
         (ProblemCode::CardStopped, TextId::CardStopped),
@@ -68,16 +68,16 @@ fn what_the_platform_says_of_a_card_or_code_is_said_on_the_screen() {
         (ProblemCode::CodeUnknown, TextId::CodeUnknown),
         (ProblemCode::Unavailable, TextId::NoLink),
     ] {
-        let mut bench = Bench::new();
-        bench.insert_card();
-        let (ticket, _) = bench.work();
-        bench.event(Event::Answer(ticket, Err(Failure::Problem(problem))));
-        assert_eq!(bench.outcome().word, word.into());
+        let mut fixture = Bench::new();
+        fixture.insert_card();
+        let (ticket, _) = fixture.work();
+        fixture.event(Event::Answer(ticket, Err(Failure::Problem(problem))));
+        assert_eq!(fixture.outcome().word, word.into());
     }
 }
 
 #[test]
-fn other_texts_before_the_camera_are_told_apart() {
+fn invalid_codes_show_distinct_refusals() {
     let good = code(1);
     let bent = format!("{}A", &good[..good.len() - 1]);
     let other_city = good.replacen("YK1:", "CD1:", 1);
@@ -86,36 +86,36 @@ fn other_texts_before_the_camera_are_told_apart() {
         (other_city.as_str(), TextId::CodeOtherCity),
         (&good[..good.len() - 3], TextId::CodeDamaged),
     ] {
-        let mut bench = Bench::new();
-        bench.event(code_event(text));
-        assert_eq!(bench.outcome().word, word.into(), "{text}");
-        assert!(bench.log.is_empty() && bench.effects.is_empty());
+        let mut fixture = Bench::new();
+        fixture.event(code_event(text));
+        assert_eq!(fixture.outcome().word, word.into(), "{text}");
+        assert!(fixture.log.is_empty() && fixture.effects.is_empty());
     }
     assert_ne!(bent, good);
-    let mut bench = Bench::new();
-    bench.event(Event::Code(vec![0xFF, 0xFE, 0x00].into()));
-    assert_eq!(bench.outcome().word, TextId::CodeForeign.into());
+    let mut fixture = Bench::new();
+    fixture.event(Event::Code(vec![0xFF, 0xFE, 0x00].into()));
+    assert_eq!(fixture.outcome().word, TextId::CodeForeign.into());
 }
 
 #[test]
-fn a_code_is_accepted_once_and_its_mark_is_recorded_before_the_platform_is_asked() {
-    let mut bench = Bench::new();
-    bench.event(code_event(&code(5)));
-    assert!(matches!(bench.log.last(), Some(Entry::CodeAccepted { .. })));
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Err(Failure::Unreachable)));
-    bench.wait(9_000);
-    bench.event(code_event(&code(5)));
-    assert_eq!(bench.outcome().word, TextId::CodeUsed.into());
-    bench.event(code_event(&code(6)));
-    assert_eq!(bench.outcome().word, TextId::Identifying.into(), "another code is not held up");
+fn online_token_is_recorded_first_and_accepted_once() {
+    let mut fixture = Bench::new();
+    fixture.event(code_event(&code(5)));
+    assert!(matches!(fixture.log.last(), Some(Entry::CodeAccepted { .. })));
+    let (ticket, _) = fixture.work();
+    fixture.event(Event::Answer(ticket, Err(Failure::Unreachable)));
+    fixture.wait(9_000);
+    fixture.event(code_event(&code(5)));
+    assert_eq!(fixture.outcome().word, TextId::CodeUsed.into());
+    fixture.event(code_event(&code(6)));
+    assert_eq!(fixture.outcome().word, TextId::Identifying.into(), "another code is accepted");
 }
 
 #[test]
-fn marks_survive_a_restart() {
-    let mut bench = Bench::new();
-    bench.event(code_event(&code(5)));
-    let marks = bench
+fn used_online_token_is_refused_after_restart() {
+    let mut fixture = Bench::new();
+    fixture.event(code_event(&code(5)));
+    let used_codes = fixture
         .log
         .iter()
         .filter_map(|entry| match entry {
@@ -123,57 +123,58 @@ fn marks_survive_a_restart() {
             _ => None,
         })
         .collect();
-    let mut again = Bench::recovered(session::OpenWork { code_marks: marks, ..session::OpenWork::default() });
+    let mut again =
+        Bench::recovered(session::OpenWork { code_marks: used_codes, ..session::OpenWork::default() });
     again.event(Event::Link(true));
     again.event(code_event(&code(5)));
     assert_eq!(again.outcome().word, TextId::CodeUsed.into());
 }
 
 #[test]
-fn a_code_during_a_visit_or_with_a_card_in_the_slot_is_not_looked_at() {
-    let mut bench = Bench::new();
-    bench.by_card();
-    bench.event(code_event(&code(9)));
-    assert_eq!(bench.title(), TextId::MenuTitle);
-    assert_eq!(bench.count(|e| matches!(e, Entry::CodeAccepted { .. })), 0);
+fn code_during_visit_by_card_is_ignored() {
+    let mut fixture = Bench::new();
+    fixture.by_card();
+    fixture.event(code_event(&code(9)));
+    assert_eq!(fixture.title(), TextId::MenuTitle);
+    assert_eq!(fixture.count(|e| matches!(e, Entry::CodeAccepted { .. })), 0);
 }
 
 #[test]
-fn offline_a_code_is_not_spent() {
-    let mut bench = Bench::new();
-    bench.event(Event::Link(false));
-    bench.event(code_event(&code(3)));
-    assert_eq!(bench.outcome().word, TextId::NoLink.into());
-    bench.event(Event::Link(true));
-    bench.event(code_event(&code(3)));
-    assert_eq!(bench.outcome().word, TextId::Identifying.into());
+fn online_token_without_link_is_not_consumed() {
+    let mut fixture = Bench::new();
+    fixture.event(Event::Link(false));
+    fixture.event(code_event(&code(3)));
+    assert_eq!(fixture.outcome().word, TextId::NoLink.into());
+    fixture.event(Event::Link(true));
+    fixture.event(code_event(&code(3)));
+    assert_eq!(fixture.outcome().word, TextId::Identifying.into());
 }
 
 #[test]
-fn an_answer_of_the_wrong_kind_identifies_nobody() {
-    let mut bench = Bench::new();
-    bench.insert_card();
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Ok(Answer::Pin(session::PinAnswer::Verified))));
-    assert_eq!(bench.outcome().word, TextId::Nonsense.into());
-    assert_eq!(bench.count(|e| matches!(e, Entry::Identified { .. })), 0);
+fn identification_with_wrong_answer_kind_is_refused() {
+    let mut fixture = Bench::new();
+    fixture.insert_card();
+    let (ticket, _) = fixture.work();
+    fixture.event(Event::Answer(ticket, Ok(Answer::Pin(session::PinAnswer::Verified))));
+    assert_eq!(fixture.outcome().word, TextId::Nonsense.into());
+    assert_eq!(fixture.count(|e| matches!(e, Entry::Identified { .. })), 0);
 }
 
 #[test]
-fn the_level_is_the_platforms_and_a_pin_does_not_raise_it_on_an_unauthenticated_card() {
-    let mut bench = Bench::new();
-    bench.by_card();
-    bench.bills();
+fn payment_pin_on_unauthenticated_card_keeps_level() {
+    let mut fixture = Bench::new();
+    fixture.by_card();
+    fixture.bills();
     for intent in [view::Intent::Toggle(0), view::Intent::Go, view::Intent::Go] {
-        bench.touch(intent);
+        fixture.touch(intent);
     }
     for digit in [1, 2, 3, 4, 5, 6] {
-        bench.touch(view::Intent::Digit(digit));
+        fixture.touch(view::Intent::Digit(digit));
     }
-    bench.touch(view::Intent::Go);
-    let (ticket, _) = bench.work();
-    bench.event(Event::Answer(ticket, Ok(Answer::Pin(session::PinAnswer::Verified))));
-    let level = bench.log.iter().find_map(|entry| match entry {
+    fixture.touch(view::Intent::Go);
+    let (ticket, _) = fixture.work();
+    fixture.event(Event::Answer(ticket, Ok(Answer::Pin(session::PinAnswer::Verified))));
+    let level = fixture.log.iter().find_map(|entry| match entry {
         Entry::EvidenceGiven { level, .. } => Some(*level),
         _ => None,
     });

@@ -1,4 +1,4 @@
-//! The heart by behaviour: whole visits, one event at a time.
+//! Tests of the state machine: whole visits, one event at a time.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
 

@@ -1,4 +1,4 @@
-//! Money: never twice, never without a record, asked for until known (I1).
+//! Payments: never charged twice, never without a record, inquired until the outcome is known (I1).
 
 use contract::{ChargeState, Entry, ProblemCode, Settlement, VoidReason};
 use session::{Answer, CardEvent, Event, Failure, OpenPayment, OpenWork, PinAnswer};
@@ -11,174 +11,174 @@ fn void(reason: VoidReason) -> Result<ChargeState, Failure> {
 }
 
 #[test]
-fn a_charge_leaves_only_after_its_intention_is_recorded() {
-    let mut bench = Bench::new();
-    let order = bench.charge();
-    let intended = bench.log.iter().find_map(|entry| match entry {
+fn charge_is_sent_after_order_is_recorded() {
+    let mut fixture = Bench::new();
+    let order = fixture.charge();
+    let created = fixture.log.iter().find_map(|entry| match entry {
         Entry::PaymentIntended { order, total, items, .. } => Some((*order, *total, items.len())),
         _ => None,
     });
-    let charge = bench.charges()[0];
-    assert_eq!(intended, Some((order, charge.total, 1)));
+    let charge = fixture.charges()[0];
+    assert_eq!(created, Some((order, charge.total, 1)));
     assert_eq!(charge.total.fen(), 8640);
     assert_eq!(charge.items[0].key, "w-10");
 }
 
 #[test]
-fn several_bills_are_one_order_of_their_sum_and_no_more_than_allowed() {
-    let mut bench = Bench::new();
-    bench.by_code(1);
-    bench.bills();
+fn several_bills_form_one_order_up_to_the_limit() {
+    let mut fixture = Bench::new();
+    fixture.by_code(1);
+    fixture.bills();
     for at in [0, 1, 2] {
-        bench.touch(Intent::Toggle(at));
+        fixture.touch(Intent::Toggle(at));
     }
-    assert_eq!(bench.view().banners.len(), 1, "the third is one too many, and that is said");
-    bench.touch(Intent::Go);
-    bench.touch(Intent::Go);
-    assert_eq!(bench.charges()[0].total.fen(), 8640 + 8160);
+    assert_eq!(fixture.view().banners.len(), 1, "the limit is shown at the third bill");
+    fixture.touch(Intent::Go);
+    fixture.touch(Intent::Go);
+    assert_eq!(fixture.charges()[0].total.fen(), 8640 + 8160);
 }
 
 #[test]
-fn paid_is_recorded_shown_and_printed() {
-    let mut bench = Bench::new();
-    let order = bench.charge();
-    bench.paid(order);
-    assert_eq!(bench.outcome().verdict, Verdict::Done);
-    assert_eq!(bench.outcome().amount.as_deref(), Some("¥86.40"));
-    let kinds: Vec<u8> = bench.log.iter().rev().take(3).map(|entry| entry.kind().0).collect();
-    assert_eq!(kinds, [41, 40, 31], "settled, promised, print started");
-    assert_eq!(bench.prints().len(), 1);
-    assert_eq!(bench.prints()[0].2, None);
+fn paid_order_is_recorded_shown_and_printed() {
+    let mut fixture = Bench::new();
+    let order = fixture.charge();
+    fixture.paid(order);
+    assert_eq!(fixture.outcome().verdict, Verdict::Done);
+    assert_eq!(fixture.outcome().amount.as_deref(), Some("¥86.40"));
+    let kinds: Vec<u8> = fixture.log.iter().rev().take(3).map(|entry| entry.kind().0).collect();
+    assert_eq!(kinds, [41, 40, 31], "settled, issued, print started");
+    assert_eq!(fixture.prints().len(), 1);
+    assert_eq!(fixture.prints()[0].2, None);
 }
 
 #[test]
-fn a_lost_answer_becomes_inquiries_and_never_a_second_charge() {
-    let mut bench = Bench::new();
-    let order = bench.charge();
-    bench.lost(order);
-    assert_eq!(bench.title(), TextId::CheckingTitle);
+fn charge_without_answer_is_inquired_never_repeated() {
+    let mut fixture = Bench::new();
+    let order = fixture.charge();
+    fixture.lost(order);
+    assert_eq!(fixture.title(), TextId::CheckingTitle);
     for _ in 0..6 {
-        bench.wait(60_000);
-        if bench.inquiries().len() > 3 {
+        fixture.wait(60_000);
+        if fixture.inquiries().len() > 3 {
             break;
         }
-        bench.lost(order);
+        fixture.lost(order);
     }
-    assert!(bench.inquiries().len() >= 3);
-    assert!(bench.inquiries().iter().all(|asked| *asked == order));
-    assert_eq!(bench.charges().len(), 1);
+    assert!(fixture.inquiries().len() >= 3);
+    assert!(fixture.inquiries().iter().all(|asked| *asked == order));
+    assert_eq!(fixture.charges().len(), 1);
 }
 
 #[test]
-fn a_slow_charge_is_shown_as_being_checked_and_the_resident_may_leave() {
-    let mut bench = Bench::new();
-    let order = bench.charge();
-    assert_eq!(bench.outcome().verdict, Verdict::Working);
-    bench.touch(Intent::Leave);
-    assert_eq!(bench.outcome().verdict, Verdict::Working, "a touch does not walk away from a charge");
-    bench.wait(8_000);
-    assert_eq!(bench.outcome().verdict, Verdict::Checking);
-    bench.touch(Intent::Go);
-    assert_eq!(bench.title(), TextId::ClosingTitle);
-    assert_eq!(bench.view().header.who, None);
-    bench.paid(order);
-    assert_eq!(bench.outcome().verdict, Verdict::Done);
-    assert_eq!(bench.prints().len(), 1, "whoever waits for the outcome gets the paper");
+fn slow_charge_is_shown_as_checking_and_can_be_left() {
+    let mut fixture = Bench::new();
+    let order = fixture.charge();
+    assert_eq!(fixture.outcome().verdict, Verdict::Working);
+    fixture.touch(Intent::Leave);
+    assert_eq!(fixture.outcome().verdict, Verdict::Working, "a touch must not leave a charge");
+    fixture.wait(8_000);
+    assert_eq!(fixture.outcome().verdict, Verdict::Checking);
+    fixture.touch(Intent::Go);
+    assert_eq!(fixture.title(), TextId::ClosingTitle);
+    assert_eq!(fixture.view().header.who, None);
+    fixture.paid(order);
+    assert_eq!(fixture.outcome().verdict, Verdict::Done);
+    assert_eq!(fixture.prints().len(), 1, "the receipt is printed while the notice is shown");
 }
 
 #[test]
-fn the_card_taken_right_after_the_intention_leaves_the_payment_running() {
-    let mut bench = Bench::new();
-    bench.by_card();
-    bench.pay_by_card();
-    let order = bench.charges()[0].order;
-    bench.event(Event::Card(CardEvent::Removed));
-    assert_eq!(bench.title(), TextId::ClosingTitle);
-    bench.paid(order);
-    assert_eq!(bench.outcome().amount.as_deref(), Some("¥86.40"));
-    assert_eq!(bench.count(|e| matches!(e, Entry::PaymentSettled { .. })), 1);
+fn card_removed_during_charge_keeps_payment_running() {
+    let mut fixture = Bench::new();
+    fixture.by_card();
+    fixture.pay_by_card();
+    let order = fixture.charges()[0].order;
+    fixture.event(Event::Card(CardEvent::Removed));
+    assert_eq!(fixture.title(), TextId::ClosingTitle);
+    fixture.paid(order);
+    assert_eq!(fixture.outcome().amount.as_deref(), Some("¥86.40"));
+    assert_eq!(fixture.count(|e| matches!(e, Entry::PaymentSettled { .. })), 1);
 }
 
 #[test]
-fn an_outcome_that_comes_when_nobody_is_there_is_kept_for_its_number_and_not_printed() {
-    let mut bench = Bench::new();
-    let order = bench.charge();
-    bench.lost(order);
-    bench.touch(Intent::Go);
-    bench.wait(31_000);
-    assert!(matches!(bench.view().body, Body::Welcome(_)));
-    bench.paid(order);
-    assert!(bench.prints().is_empty());
-    let last: Vec<u8> = bench.log.iter().rev().take(3).map(|entry| entry.kind().0).collect();
-    assert_eq!(last, [45, 40, 31], "settled, promised, waived");
-    assert!(matches!(bench.view().body, Body::Welcome(_)));
+fn paid_after_visit_is_recorded_and_not_printed() {
+    let mut fixture = Bench::new();
+    let order = fixture.charge();
+    fixture.lost(order);
+    fixture.touch(Intent::Go);
+    fixture.wait(31_000);
+    assert!(matches!(fixture.view().body, Body::Welcome(_)));
+    fixture.paid(order);
+    assert!(fixture.prints().is_empty());
+    let last: Vec<u8> = fixture.log.iter().rev().take(3).map(|entry| entry.kind().0).collect();
+    assert_eq!(last, [45, 40, 31], "settled, issued, abandoned");
+    assert!(matches!(fixture.view().body, Body::Welcome(_)));
 }
 
 #[test]
-fn the_next_resident_does_not_see_the_payment_of_the_one_before() {
-    let mut bench = Bench::new();
-    let order = bench.charge();
-    bench.lost(order);
-    bench.touch(Intent::Go);
-    bench.event(Event::Code(code(2).into_bytes().into()));
-    assert_eq!(bench.outcome().word, TextId::Identifying.into());
-    bench.paid(order);
-    assert_eq!(bench.outcome().word, TextId::Identifying.into());
-    assert_eq!(bench.count(|e| matches!(e, Entry::PaymentSettled { .. })), 1);
+fn payment_of_previous_resident_is_not_shown() {
+    let mut fixture = Bench::new();
+    let order = fixture.charge();
+    fixture.lost(order);
+    fixture.touch(Intent::Go);
+    fixture.event(Event::Code(code(2).into_bytes().into()));
+    assert_eq!(fixture.outcome().word, TextId::Identifying.into());
+    fixture.paid(order);
+    assert_eq!(fixture.outcome().word, TextId::Identifying.into());
+    assert_eq!(fixture.count(|e| matches!(e, Entry::PaymentSettled { .. })), 1);
 }
 
 #[test]
-fn a_second_outcome_of_one_order_is_ignored() {
-    let mut bench = Bench::new();
-    let order = bench.charge();
-    bench.paid(order);
-    bench.event(Event::Payment(order, void(VoidReason::Fenced)));
-    bench.paid(order);
-    assert_eq!(bench.count(|e| matches!(e, Entry::PaymentSettled { .. })), 1);
-    assert_eq!(bench.prints().len(), 1);
+fn second_outcome_of_order_is_ignored() {
+    let mut fixture = Bench::new();
+    let order = fixture.charge();
+    fixture.paid(order);
+    fixture.event(Event::Payment(order, void(VoidReason::Fenced)));
+    fixture.paid(order);
+    assert_eq!(fixture.count(|e| matches!(e, Entry::PaymentSettled { .. })), 1);
+    assert_eq!(fixture.prints().len(), 1);
 }
 
 #[test]
-fn refusals_before_anything_was_charged_are_final_and_say_so() {
+fn final_charge_refusals_void_order_and_show_reason() {
     for (code, detail) in [
         (ProblemCode::BillBusy, TextId::NotPaidBusy),
         (ProblemCode::BillSettled, TextId::NotPaidSettled),
         (ProblemCode::BillChanged, TextId::NotPaidChanged),
     ] {
-        let mut bench = Bench::new();
-        let order = bench.charge();
-        bench.event(Event::Payment(order, Err(Failure::Problem(code))));
-        assert_eq!(bench.outcome().verdict, Verdict::Sorry);
-        assert_eq!(bench.outcome().detail, detail.into());
-        assert!(bench.prints().is_empty());
+        let mut fixture = Bench::new();
+        let order = fixture.charge();
+        fixture.event(Event::Payment(order, Err(Failure::Problem(code))));
+        assert_eq!(fixture.outcome().verdict, Verdict::Sorry);
+        assert_eq!(fixture.outcome().detail, detail.into());
+        assert!(fixture.prints().is_empty());
     }
 }
 
 #[test]
-fn a_refusal_in_answer_to_an_inquiry_settles_nothing() {
-    let mut bench = Bench::new();
-    let order = bench.charge();
-    bench.lost(order);
-    bench.wait(1_500);
-    bench.event(Event::Payment(order, Err(Failure::Problem(ProblemCode::BillBusy))));
-    assert_eq!(bench.count(|e| matches!(e, Entry::PaymentSettled { .. })), 0);
-    assert_eq!(bench.outcome().verdict, Verdict::Checking);
+fn refusal_of_inquiry_does_not_settle_order() {
+    let mut fixture = Bench::new();
+    let order = fixture.charge();
+    fixture.lost(order);
+    fixture.wait(1_500);
+    fixture.event(Event::Payment(order, Err(Failure::Problem(ProblemCode::BillBusy))));
+    assert_eq!(fixture.count(|e| matches!(e, Entry::PaymentSettled { .. })), 0);
+    assert_eq!(fixture.outcome().verdict, Verdict::Checking);
 }
 
 #[test]
-fn declined_and_fenced_are_told_apart() {
+fn declined_and_fenced_orders_show_distinct_texts() {
     for (reason, detail) in
         [(VoidReason::Declined, TextId::NotPaidDeclined), (VoidReason::Fenced, TextId::NotPaidFenced)]
     {
-        let mut bench = Bench::new();
-        let order = bench.charge();
-        bench.event(Event::Payment(order, void(reason)));
-        assert_eq!(bench.outcome().detail, detail.into());
+        let mut fixture = Bench::new();
+        let order = fixture.charge();
+        fixture.event(Event::Payment(order, void(reason)));
+        assert_eq!(fixture.outcome().detail, detail.into());
     }
 }
 
 #[test]
-fn after_a_crash_an_open_order_is_inquired_and_never_charged() {
+fn recovery_inquires_open_order_and_never_charges() {
     let mut before = Bench::new();
     let order = before.charge();
     let charge = before.charges()[0].clone();
@@ -207,45 +207,45 @@ fn after_a_crash_an_open_order_is_inquired_and_never_charged() {
 }
 
 #[test]
-fn with_the_log_nearly_full_new_money_is_refused_and_open_orders_go_on() {
-    let mut bench = Bench::new();
-    let order = bench.charge();
-    bench.lost(order);
-    bench.touch(Intent::Home);
-    bench.event(Event::LogNearlyFull(true));
-    bench.bills();
-    bench.touch(Intent::Toggle(0));
-    bench.touch(Intent::Go);
-    assert_eq!(bench.outcome().word, TextId::MoneyOff.into());
-    assert_eq!(bench.charges().len(), 1);
-    assert_eq!(bench.count(|e| matches!(e, Entry::HelpCalled { .. })), 1);
-    bench.paid(order);
-    assert_eq!(bench.count(|e| matches!(e, Entry::PaymentSettled { .. })), 1);
+fn journal_nearly_full_refuses_new_orders_only() {
+    let mut fixture = Bench::new();
+    let order = fixture.charge();
+    fixture.lost(order);
+    fixture.touch(Intent::Home);
+    fixture.event(Event::LogNearlyFull(true));
+    fixture.bills();
+    fixture.touch(Intent::Toggle(0));
+    fixture.touch(Intent::Go);
+    assert_eq!(fixture.outcome().word, TextId::MoneyOff.into());
+    assert_eq!(fixture.charges().len(), 1);
+    assert_eq!(fixture.count(|e| matches!(e, Entry::HelpCalled { .. })), 1);
+    fixture.paid(order);
+    assert_eq!(fixture.count(|e| matches!(e, Entry::PaymentSettled { .. })), 1);
 }
 
 #[test]
-fn a_wrong_pin_says_how_many_tries_are_left_and_charges_nothing() {
-    let mut bench = Bench::new();
-    bench.by_card();
-    bench.bills();
+fn payment_pin_wrong_or_locked_charges_nothing() {
+    let mut fixture = Bench::new();
+    fixture.by_card();
+    fixture.bills();
     for intent in [Intent::Toggle(0), Intent::Go, Intent::Go] {
-        bench.touch(intent);
+        fixture.touch(intent);
     }
-    let enter = |bench: &mut Bench| {
+    let enter = |fixture: &mut Bench| {
         for digit in [6, 5, 4, 3, 2, 1] {
-            bench.touch(Intent::Digit(digit));
+            fixture.touch(Intent::Digit(digit));
         }
-        bench.touch(Intent::Go);
-        bench.work().0
+        fixture.touch(Intent::Go);
+        fixture.work().0
     };
-    let ticket = enter(&mut bench);
-    bench.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Wrong { tries_left: 2 }))));
-    match bench.view().body {
+    let ticket = enter(&mut fixture);
+    fixture.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Wrong { tries_left: 2 }))));
+    match fixture.view().body {
         Body::Pin(pad) => assert!(pad.problem.is_some() && pad.entered == 0),
         other => panic!("{other:?}"),
     }
-    let ticket = enter(&mut bench);
-    bench.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Locked))));
-    assert_eq!(bench.outcome().word, TextId::PinLocked.into());
-    assert!(bench.charges().is_empty());
+    let ticket = enter(&mut fixture);
+    fixture.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Locked))));
+    assert_eq!(fixture.outcome().word, TextId::PinLocked.into());
+    assert!(fixture.charges().is_empty());
 }

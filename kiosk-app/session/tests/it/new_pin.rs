@@ -1,4 +1,4 @@
-//! 修改密码: three times six digits, and the card's word.
+//! Change of a card's PIN: three entries of six digits, and the card's result.
 
 use contract::Entry;
 use session::{Answer, CardEvent, Effect, Event, Failure, PinAnswer, Ticket, Work};
@@ -10,90 +10,94 @@ const SERVICE: &str = "修改密码";
 const OLD: &str = "730914";
 const NEW: &str = "580216";
 
-fn asked() -> Bench {
-    let mut bench = Bench::new();
-    bench.by_card();
-    bench.open(SERVICE);
-    assert_eq!(bench.title(), TextId::ChangePinOld);
-    bench
+fn at_current_pin() -> Bench {
+    let mut fixture = Bench::new();
+    fixture.by_card();
+    fixture.open(SERVICE);
+    assert_eq!(fixture.title(), TextId::ChangePinOld);
+    fixture
 }
 
-fn enter(bench: &mut Bench, pin: &str) {
+fn enter(fixture: &mut Bench, pin: &str) {
     for digit in pin.bytes() {
-        bench.touch(Intent::Digit(digit - b'0'));
+        fixture.touch(Intent::Digit(digit - b'0'));
     }
-    bench.touch(Intent::Go);
+    fixture.touch(Intent::Go);
 }
 
-fn problem(bench: &Bench) -> Option<Text> {
-    match bench.view().body {
+fn problem(fixture: &Bench) -> Option<Text> {
+    match fixture.view().body {
         Body::Pin(pad) => pad.problem,
-        other => panic!("not the pad: {other:?}"),
+        other => panic!("expected the PIN pad: {other:?}"),
     }
 }
 
-/// All three entered; the card's work.
-fn entered() -> (Bench, Ticket) {
-    let mut bench = asked();
-    enter(&mut bench, OLD);
-    assert_eq!(bench.title(), TextId::ChangePinNew);
-    enter(&mut bench, NEW);
-    assert_eq!(bench.title(), TextId::ChangePinAgain);
-    enter(&mut bench, NEW);
-    let (ticket, work) = bench.work();
+/// All three PINs are entered; returns the ticket of the card's work.
+fn all_entered() -> (Bench, Ticket) {
+    let mut fixture = at_current_pin();
+    enter(&mut fixture, OLD);
+    assert_eq!(fixture.title(), TextId::ChangePinNew);
+    enter(&mut fixture, NEW);
+    assert_eq!(fixture.title(), TextId::ChangePinAgain);
+    enter(&mut fixture, NEW);
+    let (ticket, work) = fixture.work();
     assert!(
         matches!(&work, Work::ChangePin { old, new } if **old == *OLD.as_bytes() && **new == *NEW.as_bytes())
     );
-    (bench, ticket)
+    (fixture, ticket)
 }
 
-fn changed(bench: &Bench) -> usize {
-    bench.count(|entry| matches!(entry, Entry::PinChanged { .. }))
-}
-
-#[test]
-fn the_card_changes_it_and_that_is_recorded_and_said() {
-    let (mut bench, ticket) = entered();
-    assert_eq!(bench.outcome().word, TextId::ChangePinWorking.into());
-    assert_eq!(changed(&bench), 0);
-    bench.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Verified))));
-    assert_eq!((bench.outcome().word, changed(&bench)), (TextId::ChangePinDone.into(), 1));
-    bench.touch(Intent::Go);
-    assert_eq!(bench.title(), TextId::MenuTitle);
+fn pin_changes(fixture: &Bench) -> usize {
+    fixture.count(|entry| matches!(entry, Entry::PinChanged { .. }))
 }
 
 #[test]
-fn a_wrong_present_pin_begins_again_and_the_last_try_locks() {
-    let (mut bench, ticket) = entered();
-    bench.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Wrong { tries_left: 2 }))));
-    assert_eq!(bench.title(), TextId::ChangePinOld);
-    assert_eq!(problem(&bench), Some(Text::With(TextId::PinWrong, vec!["2".into()])));
-    let (mut bench, ticket) = entered();
-    bench.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Locked))));
-    assert_eq!((bench.outcome().word, changed(&bench)), (TextId::PinLocked.into(), 0));
-    let (mut bench, ticket) = entered();
-    bench.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::NotPossible))));
-    assert_eq!((bench.outcome().word, changed(&bench)), (TextId::ChangePinFailed.into(), 0));
+fn pin_change_verified_is_recorded_and_shown() {
+    let (mut fixture, ticket) = all_entered();
+    assert_eq!(fixture.outcome().word, TextId::ChangePinWorking.into());
+    assert_eq!(pin_changes(&fixture), 0);
+    fixture.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Verified))));
+    assert_eq!((fixture.outcome().word, pin_changes(&fixture)), (TextId::ChangePinDone.into(), 1));
+    fixture.touch(Intent::Go);
+    assert_eq!(fixture.title(), TextId::MenuTitle);
 }
 
 #[test]
-fn a_card_that_does_not_answer_may_have_changed_its_pin_and_nobody_is_told_that_it_did_not() {
-    let (mut bench, ticket) = entered();
-    bench.event(Event::Answer(ticket, Err(Failure::Device)));
-    assert_eq!((bench.outcome().word, changed(&bench)), (TextId::ChangePinUnclear.into(), 0));
-    let (mut bench, _) = entered();
-    bench.wait(60_000);
-    assert_eq!(bench.outcome().word, TextId::ChangePinUnclear.into());
-    let (mut bench, _) = entered();
-    bench.touch(Intent::Leave);
-    assert_eq!(bench.outcome().word, TextId::ChangePinUnclear.into(), "who leaves is told, too");
-    let banners = bench.view().banners;
+fn pin_change_wrong_current_pin_restarts_or_locks() {
+    let (mut fixture, ticket) = all_entered();
+    fixture.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Wrong { tries_left: 2 }))));
+    assert_eq!(fixture.title(), TextId::ChangePinOld);
+    assert_eq!(problem(&fixture), Some(Text::With(TextId::PinWrong, vec!["2".into()])));
+    let (mut fixture, ticket) = all_entered();
+    fixture.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Locked))));
+    assert_eq!((fixture.outcome().word, pin_changes(&fixture)), (TextId::PinLocked.into(), 0));
+    let (mut fixture, ticket) = all_entered();
+    fixture.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::NotPossible))));
+    assert_eq!((fixture.outcome().word, pin_changes(&fixture)), (TextId::ChangePinFailed.into(), 0));
+}
+
+#[test]
+fn pin_change_without_answer_shows_unknown_outcome() {
+    let (mut fixture, ticket) = all_entered();
+    fixture.event(Event::Answer(ticket, Err(Failure::Device)));
+    assert_eq!((fixture.outcome().word, pin_changes(&fixture)), (TextId::ChangePinUnclear.into(), 0));
+    let (mut fixture, _) = all_entered();
+    fixture.wait(60_000);
+    assert_eq!(fixture.outcome().word, TextId::ChangePinUnclear.into());
+    let (mut fixture, _) = all_entered();
+    fixture.touch(Intent::Leave);
+    assert_eq!(
+        fixture.outcome().word,
+        TextId::ChangePinUnclear.into(),
+        "the unknown outcome is shown after leaving, too"
+    );
+    let banners = fixture.view().banners;
     assert!(banners.iter().any(|banner| banner.title == TextId::TakeCardTitle.into()));
 }
 
 #[test]
-fn what_anybody_would_try_first_is_not_taken() {
-    // The bench's resident was born on 1 January 1990; the ID number ends in 011239.
+fn weak_new_pins_are_rejected() {
+    // The fixture's resident was born on 1 January 1990; the ID number ends in 011239.
     for (pin, word) in [
         (OLD, TextId::ChangePinSame),
         ("888888", TextId::ChangePinWeak),
@@ -104,60 +108,67 @@ fn what_anybody_would_try_first_is_not_taken() {
         ("199001", TextId::ChangePinWeak),
         ("010190", TextId::ChangePinWeak),
     ] {
-        let mut bench = asked();
-        enter(&mut bench, OLD);
-        enter(&mut bench, pin);
-        assert_eq!((bench.title(), problem(&bench)), (TextId::ChangePinNew, Some(word.into())), "{pin}");
-        bench.touch(Intent::Digit(5));
-        assert_eq!(problem(&bench), None, "it is said until the next digit");
+        let mut fixture = at_current_pin();
+        enter(&mut fixture, OLD);
+        enter(&mut fixture, pin);
+        assert_eq!((fixture.title(), problem(&fixture)), (TextId::ChangePinNew, Some(word.into())), "{pin}");
+        fixture.touch(Intent::Digit(5));
+        assert_eq!(problem(&fixture), None, "the problem is shown until the next digit");
     }
 }
 
 #[test]
-fn two_that_differ_are_asked_for_again_and_the_present_one_is_not() {
-    let mut bench = asked();
-    enter(&mut bench, OLD);
-    enter(&mut bench, NEW);
-    enter(&mut bench, "580217");
+fn differing_new_pins_are_asked_again_without_current_pin() {
+    let mut fixture = at_current_pin();
+    enter(&mut fixture, OLD);
+    enter(&mut fixture, NEW);
+    enter(&mut fixture, "580217");
     assert_eq!(
-        (bench.title(), problem(&bench)),
+        (fixture.title(), problem(&fixture)),
         (TextId::ChangePinNew, Some(TextId::ChangePinDiffers.into()))
     );
     assert!(
-        !bench.effects.iter().any(|effect| matches!(effect, Effect::Do { work: Work::ChangePin { .. }, .. }))
+        !fixture
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Do { work: Work::ChangePin { .. }, .. }))
     );
-    enter(&mut bench, NEW);
-    enter(&mut bench, NEW);
-    assert!(matches!(bench.work().1, Work::ChangePin { .. }));
+    enter(&mut fixture, NEW);
+    enter(&mut fixture, NEW);
+    assert!(matches!(fixture.work().1, Work::ChangePin { .. }));
 }
 
 #[test]
-fn back_leaves_it_and_the_card_taken_ends_it_at_every_stage() {
+fn pin_change_back_or_card_removed_ends_any_stage() {
     for entered in [&[][..], &[OLD], &[OLD, NEW], &[OLD, NEW, NEW]] {
-        let mut bench = asked();
+        let mut fixture = at_current_pin();
         for pin in entered {
-            enter(&mut bench, pin);
+            enter(&mut fixture, pin);
         }
         if entered.len() < 3 {
-            bench.touch(Intent::Back);
-            assert_eq!(bench.title(), TextId::MenuTitle);
-            bench.open(SERVICE);
+            fixture.touch(Intent::Back);
+            assert_eq!(fixture.title(), TextId::MenuTitle);
+            fixture.open(SERVICE);
         }
-        bench.event(Event::Card(CardEvent::Removed));
+        fixture.event(Event::Card(CardEvent::Removed));
         if entered.len() == 3 {
-            assert_eq!(bench.outcome().word, TextId::ChangePinUnclear.into(), "the card was at it");
-            bench.touch(Intent::Go);
+            assert_eq!(
+                fixture.outcome().word,
+                TextId::ChangePinUnclear.into(),
+                "the card was changing its PIN"
+            );
+            fixture.touch(Intent::Go);
         }
-        assert!(matches!(bench.view().body, Body::Welcome(_)));
-        assert_eq!(changed(&bench), 0);
+        assert!(matches!(fixture.view().body, Body::Welcome(_)));
+        assert_eq!(pin_changes(&fixture), 0);
     }
 }
 
 #[test]
-fn who_came_without_a_card_is_told_to_insert_it() {
-    let mut bench = Bench::new();
-    bench.by_code(1);
-    let Body::Menu(tiles) = bench.view().body else { panic!("not the menu") };
+fn pin_change_without_card_is_disabled() {
+    let mut fixture = Bench::new();
+    fixture.by_code(1);
+    let Body::Menu(tiles) = fixture.view().body else { panic!("expected the menu") };
     let tile = tiles.iter().find(|tile| tile.title == Text::Data(SERVICE.into())).unwrap();
     assert_eq!((tile.enabled, &tile.detail), (false, &TextId::TileNeedsCard.into()));
 }

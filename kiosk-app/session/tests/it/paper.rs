@@ -1,4 +1,4 @@
-//! Paper: at most one unmarked copy, nothing lost, nothing printed twice by itself (I6).
+//! Print jobs: at most one copy without a copy mark, no receipt lost, no automatic second print (I6).
 
 use contract::{Entry, Form};
 use session::{CardEvent, Device, Event, Health, OpenPaper, OpenWork, PrintResult, Trouble};
@@ -6,54 +6,54 @@ use view::{Body, Intent, TextId, Verdict};
 
 use crate::bench::Bench;
 
-fn paid_visit(bench: &mut Bench) -> contract::ReceiptId {
-    let order = bench.charge();
-    bench.paid(order);
-    bench.prints().last().expect("a print").0
+fn paid_visit(fixture: &mut Bench) -> contract::ReceiptId {
+    let order = fixture.charge();
+    fixture.paid(order);
+    fixture.prints().last().expect("a print effect").0
 }
 
 #[test]
-fn a_printed_receipt_is_done_and_offers_no_copy() {
-    let mut bench = Bench::new();
-    let receipt = paid_visit(&mut bench);
-    bench.printed(receipt);
-    assert_eq!(bench.outcome().detail, TextId::PrintedDetail.into());
-    assert_eq!(bench.view().actions.len(), 1);
-    bench.touch(Intent::Other);
-    assert_eq!(bench.prints().len(), 1);
+fn printed_receipt_offers_no_copy() {
+    let mut fixture = Bench::new();
+    let receipt = paid_visit(&mut fixture);
+    fixture.printed(receipt);
+    assert_eq!(fixture.outcome().detail, TextId::PrintedDetail.into());
+    assert_eq!(fixture.view().actions.len(), 1);
+    fixture.touch(Intent::Other);
+    assert_eq!(fixture.prints().len(), 1);
 }
 
 #[test]
-fn out_of_paper_the_payment_is_said_first_and_the_receipt_is_offered_by_phone() {
-    let mut bench = Bench::new();
-    bench.event(Event::Health(Device::Printer, Health::Trouble(Trouble::PaperOut)));
-    let order = bench.charge();
-    bench.paid(order);
-    assert!(bench.prints().is_empty());
-    assert_eq!(bench.outcome().verdict, Verdict::Done);
-    assert_eq!(bench.view().banners[0].title, TextId::PaperOut.into());
-    let code = bench.outcome().code.expect("a way without paper");
+fn paid_without_paper_offers_receipt_by_phone() {
+    let mut fixture = Bench::new();
+    fixture.event(Event::Health(Device::Printer, Health::Trouble(Trouble::PaperOut)));
+    let order = fixture.charge();
+    fixture.paid(order);
+    assert!(fixture.prints().is_empty());
+    assert_eq!(fixture.outcome().verdict, Verdict::Done);
+    assert_eq!(fixture.view().banners[0].title, TextId::PaperOut.into());
+    let code = fixture.outcome().code.expect("a receipt code for the phone");
     assert!(code.qr.ends_with(&code.number.replace(' ', "")));
 
-    // A new roll: the one unmarked copy is printed by itself.
-    bench.event(Event::Health(Device::Printer, Health::Ready));
-    assert_eq!(bench.prints().len(), 1);
-    assert_eq!(bench.prints()[0].2, None);
+    // After a new roll was inserted, the one copy without a copy mark is printed automatically.
+    fixture.event(Event::Health(Device::Printer, Health::Ready));
+    assert_eq!(fixture.prints().len(), 1);
+    assert_eq!(fixture.prints()[0].2, None);
 }
 
 #[test]
-fn paper_running_out_in_the_middle_is_unsure_and_a_copy_is_marked_and_only_on_request() {
-    let mut bench = Bench::new();
-    let receipt = paid_visit(&mut bench);
-    bench.event(Event::Health(Device::Printer, Health::Trouble(Trouble::PaperOut)));
-    bench.event(Event::Paper(receipt, PrintResult::Unconfirmed));
-    bench.event(Event::Health(Device::Printer, Health::Ready));
-    assert_eq!(bench.prints().len(), 1, "never by itself");
-    assert_eq!(bench.view().banners[0].title, TextId::PrintUnsure.into());
-    bench.touch(Intent::Other);
-    assert_eq!(bench.prints()[1].2.as_deref(), Some("补打 第1次"));
-    bench.printed(receipt);
-    let copies: Vec<u32> = bench
+fn unconfirmed_print_copies_on_request_with_copy_mark() {
+    let mut fixture = Bench::new();
+    let receipt = paid_visit(&mut fixture);
+    fixture.event(Event::Health(Device::Printer, Health::Trouble(Trouble::PaperOut)));
+    fixture.event(Event::Paper(receipt, PrintResult::Unconfirmed));
+    fixture.event(Event::Health(Device::Printer, Health::Ready));
+    assert_eq!(fixture.prints().len(), 1, "no automatic second print");
+    assert_eq!(fixture.view().banners[0].title, TextId::PrintUnsure.into());
+    fixture.touch(Intent::Other);
+    assert_eq!(fixture.prints()[1].2.as_deref(), Some("补打 第1次"));
+    fixture.printed(receipt);
+    let copies: Vec<u32> = fixture
         .log
         .iter()
         .filter_map(|e| if let Entry::PrintStarted { copy, .. } = e { Some(*copy) } else { None })
@@ -62,51 +62,51 @@ fn paper_running_out_in_the_middle_is_unsure_and_a_copy_is_marked_and_only_on_re
 }
 
 #[test]
-fn what_did_not_start_is_still_the_unmarked_copy() {
-    let mut bench = Bench::new();
-    let receipt = paid_visit(&mut bench);
-    bench.event(Event::Paper(receipt, PrintResult::NotStarted));
-    assert_eq!(bench.prints().len(), 1, "no loop against a printer that says it is ready");
-    bench.touch(Intent::Other);
-    assert_eq!(bench.prints().len(), 2);
-    assert_eq!(bench.prints()[1].2, None);
+fn print_not_started_is_repeated_without_copy_mark() {
+    let mut fixture = Bench::new();
+    let receipt = paid_visit(&mut fixture);
+    fixture.event(Event::Paper(receipt, PrintResult::NotStarted));
+    assert_eq!(fixture.prints().len(), 1, "no retry loop against a printer that reports ready");
+    fixture.touch(Intent::Other);
+    assert_eq!(fixture.prints().len(), 2);
+    assert_eq!(fixture.prints()[1].2, None);
 }
 
 #[test]
-fn copies_are_bounded() {
-    let mut bench = Bench::new();
-    let receipt = paid_visit(&mut bench);
+fn unconfirmed_print_copies_are_limited_to_three() {
+    let mut fixture = Bench::new();
+    let receipt = paid_visit(&mut fixture);
     for _ in 0..10 {
-        bench.event(Event::Paper(receipt, PrintResult::Unconfirmed));
-        bench.touch(Intent::Other);
+        fixture.event(Event::Paper(receipt, PrintResult::Unconfirmed));
+        fixture.touch(Intent::Other);
     }
-    assert_eq!(bench.prints().len(), 3);
+    assert_eq!(fixture.prints().len(), 3);
 }
 
 #[test]
-fn leaving_without_paper_waives_it_on_record() {
-    let mut bench = Bench::new();
-    bench.event(Event::Health(Device::Printer, Health::Trouble(Trouble::PaperOut)));
-    let order = bench.charge();
-    bench.paid(order);
-    bench.touch(Intent::Leave);
-    assert_eq!(bench.count(|e| matches!(e, Entry::ReceiptWaived { .. })), 1);
-    bench.event(Event::Health(Device::Printer, Health::Ready));
-    assert!(bench.prints().is_empty(), "the next resident would find it");
+fn leaving_without_paper_abandons_and_records_print_job() {
+    let mut fixture = Bench::new();
+    fixture.event(Event::Health(Device::Printer, Health::Trouble(Trouble::PaperOut)));
+    let order = fixture.charge();
+    fixture.paid(order);
+    fixture.touch(Intent::Leave);
+    assert_eq!(fixture.count(|e| matches!(e, Entry::ReceiptWaived { .. })), 1);
+    fixture.event(Event::Health(Device::Printer, Health::Ready));
+    assert!(fixture.prints().is_empty(), "the next resident would find the receipt");
 }
 
 #[test]
-fn a_print_under_way_when_the_card_is_taken_ends_on_record() {
-    let mut bench = Bench::new();
-    let receipt = paid_visit(&mut bench);
-    bench.touch(Intent::Leave);
-    assert_eq!(bench.outcome().detail, TextId::Printing.into(), "the last words point to the paper");
-    bench.printed(receipt);
-    assert_eq!(bench.count(|e| matches!(e, Entry::Printed { .. })), 1);
+fn print_outcome_after_leaving_is_recorded() {
+    let mut fixture = Bench::new();
+    let receipt = paid_visit(&mut fixture);
+    fixture.touch(Intent::Leave);
+    assert_eq!(fixture.outcome().detail, TextId::Printing.into(), "the notice points to the receipt");
+    fixture.printed(receipt);
+    assert_eq!(fixture.count(|e| matches!(e, Entry::Printed { .. })), 1);
 }
 
 #[test]
-fn after_a_crash_nothing_is_printed_by_itself() {
+fn recovery_prints_nothing_automatically() {
     let mut before = Bench::new();
     paid_visit(&mut before);
     let (receipt, content, _) = before.prints()[0].clone();
@@ -125,103 +125,103 @@ fn after_a_crash_nothing_is_printed_by_itself() {
 }
 
 #[test]
-fn a_record_is_printed_masked() {
-    let mut bench = Bench::new();
-    bench.by_card();
-    bench.open("参保证明");
-    bench.touch(Intent::Go);
-    bench.answer_rows(&[&[("months", "36")]]);
-    assert!(matches!(bench.view().body, Body::Sheet(_)));
-    bench.touch(Intent::Go);
-    let receipt = format!("{:?}", bench.prints()[0].1);
+fn printed_service_data_masks_name_and_id_number() {
+    let mut fixture = Bench::new();
+    fixture.by_card();
+    fixture.open("参保证明");
+    fixture.touch(Intent::Go);
+    fixture.answer_rows(&[&[("months", "36")]]);
+    assert!(matches!(fixture.view().body, Body::Sheet(_)));
+    fixture.touch(Intent::Go);
+    let receipt = format!("{:?}", fixture.prints()[0].1);
     assert!(receipt.contains("张*丰") && receipt.contains("5001**********1239") && receipt.contains("36"));
     assert!(!receipt.contains(crate::bench::NAME) && !receipt.contains(crate::bench::ID_NUMBER));
-    bench.event(Event::Card(CardEvent::Removed));
-    assert!(matches!(bench.view().body, Body::Welcome(_)));
+    fixture.event(Event::Card(CardEvent::Removed));
+    assert!(matches!(fixture.view().body, Body::Welcome(_)));
 }
 
 #[test]
-fn a_printer_that_cannot_print_is_said_before_anybody_chooses_and_no_longer_than_it_holds() {
-    let mut bench = Bench::new();
-    let said =
-        |bench: &Bench, title: TextId| bench.view().banners.iter().any(|one| one.title == title.into());
-    for (trouble, title) in [
+fn printer_fault_shows_banner_until_ready() {
+    let mut fixture = Bench::new();
+    let shows_banner =
+        |fixture: &Bench, title: TextId| fixture.view().banners.iter().any(|one| one.title == title.into());
+    for (fault, title) in [
         (Trouble::PaperOut, TextId::PaperOut),
         (Trouble::CoverOpen, TextId::CoverOpen),
         (Trouble::Jammed, TextId::PaperJam),
         (Trouble::Gone, TextId::TileNeedsPaper),
     ] {
-        bench.event(Event::Health(Device::Printer, Health::Trouble(trouble)));
-        assert!(said(&bench, title), "{trouble:?} on the welcome view");
-        bench.event(Event::Health(Device::Printer, Health::Ready));
-        assert!(!said(&bench, title), "{trouble:?} is over");
+        fixture.event(Event::Health(Device::Printer, Health::Trouble(fault)));
+        assert!(shows_banner(&fixture, title), "{fault:?} on the idle screen");
+        fixture.event(Event::Health(Device::Printer, Health::Ready));
+        assert!(!shows_banner(&fixture, title), "{fault:?} was cleared");
     }
-    bench.by_card();
-    bench.event(Event::Health(Device::Printer, Health::Trouble(Trouble::Gone)));
-    assert!(said(&bench, TextId::TileNeedsPaper), "in the menu");
+    fixture.by_card();
+    fixture.event(Event::Health(Device::Printer, Health::Trouble(Trouble::Gone)));
+    assert!(shows_banner(&fixture, TextId::TileNeedsPaper), "in the menu");
 }
 
-/// A kiosk with an A4 printer that works, and a resident whose proof has just been asked for on paper.
-fn proof_on_a_sheet() -> Bench {
-    let mut bench = Bench::with_sheet_printer();
-    bench.event(Event::Health(Device::SheetPrinter, Health::Ready));
-    bench.by_code(1);
-    bench.open("参保证明");
-    bench.touch(Intent::Go);
-    bench.answer_rows(&[&[("months", "36")]]);
-    bench.touch(Intent::Go);
-    bench
-}
-
-#[test]
-fn a_proof_comes_out_on_a_sheet_where_there_is_an_a4_printer() {
-    let mut bench = proof_on_a_sheet();
-    assert_eq!(bench.printed_on(), [Form::Sheet]);
-    assert_eq!(bench.outcome().detail, TextId::SheetPrintingDetail.into());
-    let receipt = bench.prints()[0].0;
-    bench.printed(receipt);
-    assert_eq!(bench.outcome().detail, TextId::SheetPrintedDetail.into());
+/// A kiosk with a ready A4 printer, after a resident requested the printout of a proof.
+fn requested_a4_proof() -> Bench {
+    let mut fixture = Bench::with_sheet_printer();
+    fixture.event(Event::Health(Device::SheetPrinter, Health::Ready));
+    fixture.by_code(1);
+    fixture.open("参保证明");
+    fixture.touch(Intent::Go);
+    fixture.answer_rows(&[&[("months", "36")]]);
+    fixture.touch(Intent::Go);
+    fixture
 }
 
 #[test]
-fn a_proof_comes_out_on_the_roll_where_no_a4_printer_works_and_that_is_said_before() {
-    let mut bench = Bench::with_sheet_printer();
-    bench.event(Event::Health(Device::SheetPrinter, Health::Trouble(Trouble::PaperOut)));
-    assert_eq!(bench.view().banners[0].title, TextId::SheetPaperOut.into());
-    bench.by_card();
-    bench.open("参保证明");
-    bench.touch(Intent::Go);
-    bench.answer_rows(&[&[("months", "36")]]);
-    bench.touch(Intent::Go);
-    assert_eq!(bench.printed_on(), [Form::Receipt]);
-    assert_eq!(bench.outcome().detail, TextId::PrintingDetail.into());
+fn a4_document_with_ready_printer_prints_on_a4() {
+    let mut fixture = requested_a4_proof();
+    assert_eq!(fixture.printed_on(), [Form::Sheet]);
+    assert_eq!(fixture.outcome().detail, TextId::SheetPrintingDetail.into());
+    let receipt = fixture.prints()[0].0;
+    fixture.printed(receipt);
+    assert_eq!(fixture.outcome().detail, TextId::SheetPrintedDetail.into());
 }
 
 #[test]
-fn a_sheet_that_was_not_begun_can_be_had_on_the_roll_and_one_in_doubt_is_a_marked_copy() {
-    let mut bench = proof_on_a_sheet();
-    let receipt = bench.prints()[0].0;
-    bench.event(Event::Health(Device::SheetPrinter, Health::Trouble(Trouble::PaperOut)));
-    bench.event(Event::Paper(receipt, PrintResult::NotStarted));
-    assert_eq!(bench.view().banners[0].title, TextId::SheetPaperOut.into());
-    assert_eq!(bench.printed_on().len(), 1, "never by itself on another printer");
-    bench.touch(Intent::Other);
-    assert_eq!(bench.printed_on(), [Form::Sheet, Form::Receipt]);
-    assert_eq!(bench.prints()[1].2, None, "nothing was on paper");
-
-    let mut bench = proof_on_a_sheet();
-    let receipt = bench.prints()[0].0;
-    bench.event(Event::Paper(receipt, PrintResult::Unconfirmed));
-    assert_eq!(bench.view().banners[0].title, TextId::SheetUnsure.into());
-    bench.touch(Intent::Other);
-    assert_eq!(bench.prints()[1].2.as_deref(), Some("补打 第1次"));
+fn a4_printer_fault_shows_banner_and_prints_on_roll() {
+    let mut fixture = Bench::with_sheet_printer();
+    fixture.event(Event::Health(Device::SheetPrinter, Health::Trouble(Trouble::PaperOut)));
+    assert_eq!(fixture.view().banners[0].title, TextId::SheetPaperOut.into());
+    fixture.by_card();
+    fixture.open("参保证明");
+    fixture.touch(Intent::Go);
+    fixture.answer_rows(&[&[("months", "36")]]);
+    fixture.touch(Intent::Go);
+    assert_eq!(fixture.printed_on(), [Form::Receipt]);
+    assert_eq!(fixture.outcome().detail, TextId::PrintingDetail.into());
 }
 
 #[test]
-fn two_printers_work_side_by_side() {
-    let mut bench = proof_on_a_sheet();
-    bench.touch(Intent::Home);
-    let order = bench.charge_in_this_visit();
-    bench.paid(order);
-    assert_eq!(bench.printed_on(), [Form::Sheet, Form::Receipt], "neither waits for the other");
+fn a4_document_reprint_is_marked_only_if_unconfirmed() {
+    let mut fixture = requested_a4_proof();
+    let receipt = fixture.prints()[0].0;
+    fixture.event(Event::Health(Device::SheetPrinter, Health::Trouble(Trouble::PaperOut)));
+    fixture.event(Event::Paper(receipt, PrintResult::NotStarted));
+    assert_eq!(fixture.view().banners[0].title, TextId::SheetPaperOut.into());
+    assert_eq!(fixture.printed_on().len(), 1, "no automatic print on another printer");
+    fixture.touch(Intent::Other);
+    assert_eq!(fixture.printed_on(), [Form::Sheet, Form::Receipt]);
+    assert_eq!(fixture.prints()[1].2, None, "the first copy was not printed");
+
+    let mut fixture = requested_a4_proof();
+    let receipt = fixture.prints()[0].0;
+    fixture.event(Event::Paper(receipt, PrintResult::Unconfirmed));
+    assert_eq!(fixture.view().banners[0].title, TextId::SheetUnsure.into());
+    fixture.touch(Intent::Other);
+    assert_eq!(fixture.prints()[1].2.as_deref(), Some("补打 第1次"));
+}
+
+#[test]
+fn two_printers_print_in_parallel() {
+    let mut fixture = requested_a4_proof();
+    fixture.touch(Intent::Home);
+    let order = fixture.charge_in_this_visit();
+    fixture.paid(order);
+    assert_eq!(fixture.printed_on(), [Form::Sheet, Form::Receipt], "the printers do not wait for each other");
 }
