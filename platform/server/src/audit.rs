@@ -1,4 +1,4 @@
-//! What a third party needs to verify a kiosk's log with public keys alone (I7).
+//! Export of a kiosk's log, with all that a third party needs to verify it by public keys alone (I7).
 
 use contract::{Chain, DeviceId, Head, ProblemCode, PublicKey, RecordBatch, SignedHead, WireRecord};
 use rusqlite::{Transaction, params};
@@ -11,19 +11,19 @@ use crate::wire::{Reply, Response};
 
 /// Answer to `GET /v1/audit/{device}`.
 ///
-/// To verify: each `batch` begins at [`Chain::genesis`], holds ([`RecordBatch::check`]) and its last head
+/// To verify: each `batch` begins at [`Chain::genesis`], passes [`RecordBatch::check`], and its last head
 /// is signed; each of `heads` is signed and lies on the chain.
 #[derive(Serialize, Deserialize)]
 pub struct DeviceAudit {
-    /// The kiosk.
+    /// Id of the kiosk.
     pub device: DeviceId,
-    /// The key that the platform has registered for it. A verifier has its own copy.
+    /// Public key that the platform has registered for the kiosk. A verifier compares it with a copy of its own.
     pub key: PublicKey,
-    /// Its logs.
+    /// Epochs of the kiosk's log.
     pub epochs: Vec<AuditedEpoch>,
 }
 
-/// One log of a kiosk.
+/// One epoch (纪元) of a kiosk's log.
 #[derive(Serialize, Deserialize)]
 pub struct AuditedEpoch {
     /// Every record from the first to the last signed head.
@@ -64,7 +64,7 @@ fn audited(tx: &Transaction<'_>, device: DeviceId, epoch: &str) -> rusqlite::Res
 
 fn heads(tx: &Transaction<'_>, device: DeviceId, epoch: &str) -> rusqlite::Result<Vec<SignedHead>> {
     let number = epoch_of(epoch)?;
-    // The head before the first record has no record to take its hash from.
+    // The genesis head has no record from which its hash could be read.
     let genesis = Chain::genesis(device, number).head().hash;
     let mut signed = tx.prepare(
         "SELECT heads.seq, hash, signature FROM heads LEFT JOIN records USING (device, epoch, seq)

@@ -1,4 +1,4 @@
-//! What services ask the platform: rows for a resident, some of them fetched from a department.
+//! Operations that services call: rows for a resident, some of them fetched from a department.
 
 use contract::{CallAnswer, CallRequest, Evidence, Money, ProblemCode, Row, ServiceDocument, Step, UnixMs};
 use rusqlite::params;
@@ -13,9 +13,9 @@ use crate::operation::Operation;
 use crate::platform::Turn;
 use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
 
-/// Most bills of a department that are looked at.
+/// Most bills accepted in one answer of a department.
 const BILLS_MAX: usize = 200;
-/// The city's clock: hours east of UTC.
+/// The city's time zone: hours east of UTC.
 const CITY_OFFSET_HOURS: i8 = 8;
 
 pub(crate) fn call(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
@@ -25,7 +25,7 @@ pub(crate) fn call(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<
     let needed = turn.city.catalogue.document(&request.service).map(|document| document.level);
     if visit.level < operation.least() || needed.is_some_and(|needed| visit.level < needed) {
         return Err(ProblemCode::LevelTooLow
-            .because("the visit's evidence does not reach this level")
+            .because("the visit's level is too low for this operation")
             .into());
     }
     let proof = if operation.is_personal_record() {
@@ -42,7 +42,7 @@ pub(crate) fn call(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<
     }
 }
 
-/// The operation, if a service that this kiosk offers really calls it.
+/// Returns the operation if a service document offered at this kiosk calls it.
 fn offered(turn: &Turn<'_>, device: &Device, request: &CallRequest) -> Result<Operation, Fail> {
     let calls = |document: &ServiceDocument| {
         document.profiles.contains(&device.profile)
@@ -54,7 +54,7 @@ fn offered(turn: &Turn<'_>, device: &Device, request: &CallRequest) -> Result<Op
     let document = turn.city.catalogue.document(&request.service).filter(|document| calls(document));
     document
         .and_then(|_| Operation::named(&request.operation))
-        .ok_or_else(|| ProblemCode::NotOffered.because("no service of this kiosk has the operation").into())
+        .ok_or_else(|| ProblemCode::NotOffered.because("no service offered at this kiosk calls this operation").into())
 }
 
 fn answer(rows: Vec<Row>) -> Reply {
@@ -115,19 +115,20 @@ fn senior_card(turn: &Turn<'_>, resident: i64) -> Result<Vec<Row>, Fail> {
     Ok(shown.into_iter().collect())
 }
 
-/// A phone is bound by the card, where the card is there: a phone that is bound already binds no other.
+/// Offers a pairing code for a phone. Only a visit with an authenticated card and its PIN may bind a phone: a phone
+/// that is already bound cannot bind another.
 fn pairing(turn: &mut Turn<'_>, device: &Device, visit: &Visit) -> Result<Reply, Fail> {
     if visit.evidence != Evidence::AuthenticatedCardPin {
-        return Err(ProblemCode::NotOffered.because("a phone is bound by a card and its PIN").into());
+        return Err(ProblemCode::NotOffered.because("pairing a phone needs a visit with an authenticated card and its PIN").into());
     }
     if turn.city.codes.is_none() {
-        return Err(ProblemCode::NotOffered.because("this platform issues no codes").into());
+        return Err(ProblemCode::NotOffered.because("this platform issues no signed codes").into());
     }
     let code = codes::pairings::offer(turn, device, visit.resident)?;
     Ok(answer(vec![row([("code", code)])]))
 }
 
-/// The day in the city, `YYYY-MM-DD`.
+/// The date in the city, `YYYY-MM-DD`.
 fn day(now: UnixMs) -> String {
     let at = i64::try_from(now.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(CITY_OFFSET_HOURS));
@@ -139,7 +140,7 @@ struct BillsRequest {
     id_number: String,
 }
 
-/// A bill as the department writes it.
+/// A bill in the department's answer.
 #[derive(Deserialize)]
 struct DepartmentBill {
     key: String,
@@ -160,7 +161,7 @@ fn ask_for_bills(turn: &Turn<'_>, resident: i64) -> Result<Reply, Fail> {
     Ok(Reply::Ask(OutCall { peer: Peer::Department, target: "/bills".into(), body, purpose }))
 }
 
-/// The department answered, or did not.
+/// Continues with the department's answer to a bills request; `result` is `None` when no answer came.
 pub(crate) fn billed(turn: &Turn<'_>, resident: i64, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
     let bills = result
         .filter(|result| result.status == 200)
@@ -184,7 +185,7 @@ pub(crate) fn billed(turn: &Turn<'_>, resident: i64, result: Option<&OutAnswer>)
     Ok(answer(rows))
 }
 
-/// Keeps what was handed out, so that a charge can be checked against it. A bill that the department no
+/// Stores the bills that were listed, so that a charge can be checked against them. A bill that the department no
 /// longer lists was paid or withdrawn elsewhere and cannot be charged.
 fn keep(turn: &Turn<'_>, resident: i64, bills: &[DepartmentBill]) -> Result<(), Fail> {
     turn.tx.execute("UPDATE bills SET listed = 0 WHERE resident = ?1", [resident])?;
@@ -198,7 +199,7 @@ fn keep(turn: &Turn<'_>, resident: i64, bills: &[DepartmentBill]) -> Result<(), 
     Ok(())
 }
 
-/// Paid here, though the department may not have booked it yet.
+/// Whether the bill was paid through the platform; the department may not have booked the payment yet.
 fn is_paid(turn: &Turn<'_>, bill: &str) -> rusqlite::Result<bool> {
     turn.tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM order_items JOIN orders USING ([order])

@@ -1,9 +1,10 @@
-//! The root key of the city's cards, in the place of the city's HSM: what a card has to answer, and what opens it.
+//! The root keys of the city's cards, in the place of the city's HSM: computes the expected answer of INTERNAL
+//! AUTHENTICATE and the data of EXTERNAL AUTHENTICATE.
 //!
-//! How the bytes are made is ASSUMED, since the text of the standard was not available: a card's key is SM4(root, 卡识别码),
-//! a session's SM4(card's, 过程因子 ‖ its complement), an answer SM4(session's, 原始信息 ‖ zeros) with its halves added
-//! to each other. What sets a PIN anew has a key of its own (06), SM4(root, sixteen times 06). A real HSM takes this
-//! file's place behind the same functions.
+//! The derivation is ASSUMED, since the text of the standard was not available: a card key is SM4(root, 卡识别码),
+//! a session key SM4(card key, 过程因子 ‖ its complement), an answer SM4(session key, 原始信息 ‖ zeros) with its two
+//! halves XORed. A PIN reset has a key of its own (06), with the root SM4(root, sixteen times 06). A real HSM
+//! replaces this module behind the same functions.
 
 use contract::{CardAuthAnswer, CardChallenge, HexBytes};
 use sm4::Sm4;
@@ -12,21 +13,21 @@ use zeroize::Zeroizing;
 
 type Key = Zeroizing<[u8; 16]>;
 
-/// The two root keys. No `Debug`; wiped on drop.
+/// The two root keys of the city's cards. No `Debug`; zeroized on drop.
 pub struct CardKey {
     internal: Key,
     external: Key,
 }
 
 impl CardKey {
-    /// From the 32 bytes of `card.key`: what cards prove themselves with, and what opens them.
+    /// Takes the 32 bytes of `card.key`: root key of INTERNAL AUTHENTICATE, then root key of EXTERNAL AUTHENTICATE.
     #[must_use]
     pub fn new(bytes: &[u8; 32]) -> Self {
         let half = |half: Option<&[u8; 16]>| Key::new(half.copied().unwrap_or_default());
         Self { internal: half(bytes.first_chunk()), external: half(bytes.last_chunk()) }
     }
 
-    /// What a card of this city has to answer to these numbers, and what opens it.
+    /// Computes the answer of a genuine card to this challenge, and the data that authenticates the reader to the card.
     #[must_use]
     pub fn answer(&self, card: &CardChallenge) -> CardAuthAnswer {
         let internal =
@@ -34,17 +35,17 @@ impl CardKey {
         CardAuthAnswer { internal, external: opens(&self.external, card) }
     }
 
-    /// What opens a card of this city for a new PIN.
+    /// Computes the data of EXTERNAL AUTHENTICATE with key 06, which allows a PIN reset.
     #[must_use]
     pub fn opens_for_pin(&self, card: &CardChallenge) -> HexBytes<16> {
         opens(&encrypted(&self.external, &[KEY_PIN; 16]), card)
     }
 }
 
-/// Number of the key that a card is opened with for a new PIN.
+/// Number of the card key that authenticates a PIN reset.
 const KEY_PIN: u8 = 0x06;
 
-/// Data of EXTERNAL AUTHENTICATE: the cryptogram of the card's random number, and the factor.
+/// Data of EXTERNAL AUTHENTICATE: the cryptogram of the card's random number (8 bytes), then the factor (8 bytes).
 fn opens(root: &Key, card: &CardChallenge) -> HexBytes<16> {
     let cryptogram = answer(root, &card.identification, &card.external_factor, &card.challenge);
     let mut external = HexBytes([0; 16]);
@@ -66,7 +67,7 @@ fn answer(root: &Key, card: &HexBytes<16>, factor: &HexBytes<8>, source: &HexByt
     folded
 }
 
-/// Sixteen bytes, filled with zeros.
+/// A block of 16 bytes, padded with zeros.
 fn block(bytes: impl Iterator<Item = u8>) -> [u8; 16] {
     let mut block = [0; 16];
     block.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn each_number_and_each_root_makes_another_answer() {
+    fn answer_changes_with_each_input_and_each_root_key() {
         let key = CardKey::new(&[7; 32]);
         let said = key.answer(&challenge());
         assert!(said == key.answer(&challenge()));

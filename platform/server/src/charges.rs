@@ -1,10 +1,10 @@
 //! Payments: one order, one charge, one outcome (I1).
 //!
-//! An order is written down, with its claim on each bill, in the transaction before the acquirer is
-//! asked. From then on it is *live* until its outcome is known; an outcome that is not known is inquired
-//! after, and the acquirer's inquiry fences, so its answer is final. A refused order and an order that was
-//! inquired after before it came are written down too, as void for ever: a request that was held up in
-//! the network finds them and charges nothing.
+//! An order is stored, with its claim on each bill, in the transaction before the acquirer is asked. From then
+//! on the order is *live* until its outcome is known. The platform inquires about an unknown outcome; the
+//! acquirer's inquiry fences the order, so its answer is final. Two more kinds of order are stored, as
+//! permanently void: a refused order, and an order that was inquired about before its charge arrived. A charge
+//! request that was delayed in the network finds them and charges nothing.
 
 use std::collections::BTreeSet;
 
@@ -26,14 +26,14 @@ use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
 
 /// Most bills of one order.
 const ITEMS_MAX: usize = 20;
-/// A charge whose result never came back (the process died) is inquired after this long after it was sent.
+/// Time after which a charge is inquired about if its result was lost, as when the process ended.
 const RESULT_OVERDUE_MS: u64 = 30_000;
-/// A charge without an outcome is first inquired after this soon.
+/// First pause before the inquiry about a charge of unknown outcome; each further pause is twice as long.
 const ASK_FIRST_MS: u64 = 1_000;
-/// Inquiries are never further apart.
+/// Longest pause between inquiries.
 const ASK_MAX_MS: u64 = 60_000;
 
-/// An order by its id, as text: the key of its row and its name at the acquirer and the department.
+/// An order id as text: key of the order's row, and the order's name at the acquirer and the department.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OrderRef(pub(crate) String);
 
@@ -43,7 +43,7 @@ impl From<OrderId> for OrderRef {
     }
 }
 
-/// What the acquirer is asked to charge.
+/// Charge request to the acquirer.
 #[derive(Serialize)]
 struct AcquirerCharge<'a> {
     order: &'a str,
@@ -53,7 +53,7 @@ struct AcquirerCharge<'a> {
     bills: Vec<&'a str>,
 }
 
-/// What the acquirer says of an order.
+/// The acquirer's answer to a charge or inquiry.
 #[derive(Deserialize)]
 struct AcquirerAnswer {
     order: String,
@@ -70,16 +70,17 @@ enum AcquirerOutcome {
     Void,
 }
 
-/// An order's row.
+/// Row of an order.
 struct Order {
     device: DeviceId,
-    /// Of the request that made it; none when an inquiry came first.
+    /// SM3 of the charge request; `None` when an inquiry came first.
     body_hash: Option<[u8; 32]>,
     total_fen: i64,
-    /// None while it is live.
+    /// `None` while the order is live.
     settlement: Option<Settlement>,
 }
 
+/// `POST /v1/charges`: stores a new order and returns the call that charges it, or answers a repeated request.
 pub(crate) fn charge(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: ChargeRequest = json(body)?;
     let body_hash = sm3(&[text(&request).as_bytes()]);
@@ -100,7 +101,7 @@ pub(crate) fn charge(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Resul
     }
 }
 
-/// What an order that is already known is answered.
+/// Answers a charge request for an order that is already stored.
 fn repeated(device: &Device, known: &Order, body_hash: &[u8; 32]) -> Result<Reply, Fail> {
     let other_body = known.body_hash.is_some_and(|hash| hash != *body_hash);
     if known.device != device.id || other_body {
@@ -108,17 +109,17 @@ fn repeated(device: &Device, known: &Order, body_hash: &[u8; 32]) -> Result<Repl
     }
     match &known.settlement {
         Some(Settlement::Void { reason: VoidReason::Refused(code) }) => {
-            Err(code.because("the order was refused and stays refused").into())
+            Err(code.because("the order was refused before").into())
         }
         Some(_) | None => Ok(state(known.settlement.clone())),
     }
 }
 
 fn conflict() -> Fail {
-    ProblemCode::OrderConflict.because("the order id was used for something else").into()
+    ProblemCode::OrderConflict.because("the order id was used for another order").into()
 }
 
-/// The items make sense in themselves and add up.
+/// Checks that the number of items is allowed, their bills are distinct, and the total is their sum.
 fn check_sum(request: &ChargeRequest) -> Result<(), Fail> {
     let keys: BTreeSet<&str> = request.items.iter().map(|item| item.key.as_str()).collect();
     let sum = Money::sum(request.items.iter().map(|item| item.amount));
@@ -130,7 +131,7 @@ fn check_sum(request: &ChargeRequest) -> Result<(), Fail> {
     }
 }
 
-/// Whose order it is, if it may be charged.
+/// Returns the resident of the order if it may be charged; the inner error is the refusal.
 fn admitted(turn: &Turn<'_>, device: &Device, request: &ChargeRequest) -> Result<Result<i64, Problem>, Fail> {
     let visit = match open_visit(turn, device, &request.key) {
         Ok(visit) => visit,
@@ -149,7 +150,7 @@ fn admitted(turn: &Turn<'_>, device: &Device, request: &ChargeRequest) -> Result
         (Method::CardAccount | Method::ResidentCode | Method::Wallet, _) => false,
     };
     if !method_fits || visit.level < Level::Recognised {
-        return Ok(Err(ProblemCode::NotOffered.because("the visit cannot pay in this way")));
+        return Ok(Err(ProblemCode::NotOffered.because("the visit's evidence does not allow this payment method")));
     }
     for item in &request.items {
         if let Some(problem) = refusal_of(turn.tx, visit.resident, item)? {
@@ -159,7 +160,7 @@ fn admitted(turn: &Turn<'_>, device: &Device, request: &ChargeRequest) -> Result
     Ok(Ok(visit.resident))
 }
 
-/// Why a bill cannot be charged, if it cannot.
+/// Returns why a bill cannot be charged; `None` if it can.
 fn refusal_of(tx: &Transaction<'_>, resident: i64, item: &OrderItem) -> rusqlite::Result<Option<Problem>> {
     let as_known: bool = tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM bills
@@ -168,7 +169,7 @@ fn refusal_of(tx: &Transaction<'_>, resident: i64, item: &OrderItem) -> rusqlite
         |row| row.get(0),
     )?;
     if !as_known {
-        return Ok(Some(ProblemCode::BillChanged.because("the bill is not as it was handed out")));
+        return Ok(Some(ProblemCode::BillChanged.because("the bill differs from the one that was listed")));
     }
     let claim: Option<bool> = tx
         .query_row(
@@ -188,17 +189,17 @@ fn refusal_of(tx: &Transaction<'_>, resident: i64, item: &OrderItem) -> rusqlite
     })
 }
 
-/// How an order enters the book.
+/// How an order is first stored.
 enum Beginning<'a> {
-    /// It is about to be charged.
+    /// The order is about to be charged.
     Live { resident: i64, request: &'a ChargeRequest, body_hash: [u8; 32] },
-    /// It was refused, and stays void.
+    /// The order was refused and is permanently void.
     Refused { code: ProblemCode, body_hash: [u8; 32] },
-    /// An inquiry came before it; it is void before it comes.
+    /// An inquiry came before the charge request; the order is permanently void.
     Fenced,
 }
 
-/// Writes an order down, with its claims if it is live.
+/// Stores an order, with its claims on bills if it is live.
 fn insert(
     turn: &Turn<'_>,
     order: &OrderRef,
@@ -265,7 +266,7 @@ fn ask_to_charge(order: &OrderRef, request: &ChargeRequest, resident: i64) -> Ou
     let charge = AcquirerCharge {
         order: &order.0,
         total: request.total,
-        // The acquirer knows accounts by a reference that says nothing of the person.
+        // The acquirer knows accounts by a reference without personal data.
         account: format!("resident-{resident}"),
         method: request.method,
         bills: request.items.iter().map(|item| item.key.as_str()).collect(),
@@ -287,7 +288,7 @@ fn ask_for_outcome(order: &OrderRef) -> OutCall {
     }
 }
 
-/// The kiosk asks for an order's outcome. An order never seen is void from now on.
+/// `POST /v1/inquiries`: answers the outcome of an order. An order that was never seen becomes permanently void.
 pub(crate) fn inquire(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: InquireRequest = json(body)?;
     let order = OrderRef::from(request.order);
@@ -302,25 +303,27 @@ pub(crate) fn inquire(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Resu
     }
 }
 
-/// The acquirer answered a charge, or did not.
+/// Continues with the acquirer's answer to a charge; `None`: no answer came.
 pub(crate) fn charged(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
     learn(turn, order, result)?;
     let known = find(turn.tx, order)?;
     Ok(state(known.and_then(|known| known.settlement)))
 }
 
-/// The acquirer answered an inquiry, or did not. What is still not known is *unavailable*.
+/// Continues with the acquirer's answer to an inquiry; `None`: no answer came. An outcome that is still unknown is
+/// answered as *unavailable*.
 pub(crate) fn inquired(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
     learn(turn, order, result)?;
     let known = find(turn.tx, order)?.and_then(|known| known.settlement);
     Ok(match known {
         Some(settlement) => state(Some(settlement)),
-        // Not a `Fail`: what was learnt about when to ask next stays.
+        // Not a `RequestError`, so that the time of the next inquiry is committed.
         None => Response::problem(&ProblemCode::Unavailable.because("the acquirer does not answer")).into(),
     })
 }
 
-/// Takes in what the acquirer said; the first outcome stands.
+/// Applies the outcome in the acquirer's answer. The first outcome is final; a contradicting one becomes an incident.
+/// Without an outcome the next inquiry is scheduled.
 fn learn(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<(), Fail> {
     let Some(known) = find(turn.tx, order)? else { return Ok(()) };
     let Some(outcome) = result.and_then(|result| outcome_of(order, &known, result)) else {
@@ -332,7 +335,7 @@ fn learn(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Resul
     match known.settlement {
         None => settle(turn, order, &outcome)?,
         Some(before) if paid(&before) != paid(&outcome) => {
-            let what = "the acquirer told two different outcomes of one order; the first one stands";
+            let what = "the acquirer reported two different outcomes of one order; the first one is kept";
             dispute(turn.tx, &format!("order {}", order.0), what, ms(turn.now))?;
         }
         Some(_) => {}
@@ -344,7 +347,7 @@ const fn paid(settlement: &Settlement) -> bool {
     matches!(settlement, Settlement::Paid { .. })
 }
 
-/// What the acquirer's answer means for the order; `None` for nonsense, which is no outcome.
+/// Reads the outcome from the acquirer's answer; `None` if the answer is invalid, which leaves the outcome unknown.
 fn outcome_of(order: &OrderRef, known: &Order, result: &OutAnswer) -> Option<Settlement> {
     if result.status != 200 {
         return None;
@@ -362,8 +365,8 @@ fn outcome_of(order: &OrderRef, known: &Order, result: &OutAnswer) -> Option<Set
     }
 }
 
-/// The outcome is known: a paid bill stays claimed for ever and goes to the department, a void order
-/// lets go of its bills.
+/// Stores the outcome of an order. A paid order keeps its claims permanently and is posted to the department; a void
+/// order releases its bills.
 fn settle(turn: &Turn<'_>, order: &OrderRef, outcome: &Settlement) -> rusqlite::Result<()> {
     turn.tx.execute(
         "UPDATE orders SET settlement = ?1, next_ask_ms = NULL WHERE [order] = ?2 AND settlement IS NULL",
@@ -378,7 +381,7 @@ fn settle(turn: &Turn<'_>, order: &OrderRef, outcome: &Settlement) -> rusqlite::
     }
 }
 
-/// Inquiries that the platform makes of itself.
+/// Returns at most `most` inquiries that are due in the background, and schedules the next one of each order.
 pub(crate) fn due(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusqlite::Result<Vec<OutCall>> {
     let mut waiting = tx.prepare(
         "SELECT [order] FROM orders WHERE settlement IS NULL AND next_ask_ms <= ?1
@@ -387,14 +390,14 @@ pub(crate) fn due(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusqlite::Res
     let orders = waiting
         .query_map(params![ms(now), most], |row| row.get(0).map(OrderRef))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    // Asked for now; if no result ever comes back, asked for again then.
+    // Scheduled before the result is known: if no result comes back, the inquiry is repeated.
     for order in &orders {
         ask_again(tx, order, now)?;
     }
     Ok(orders.iter().map(ask_for_outcome).collect())
 }
 
-/// Sets the next inquiry, each twice as far away as the one before.
+/// Schedules the next inquiry, with a pause twice as long as the one before.
 fn ask_again(db: &Connection, order: &OrderRef, now: UnixMs) -> rusqlite::Result<()> {
     let asked: u32 =
         db.query_row("SELECT asked FROM orders WHERE [order] = ?1", [&order.0], |row| row.get(0))?;
@@ -406,7 +409,7 @@ fn ask_again(db: &Connection, order: &OrderRef, now: UnixMs) -> rusqlite::Result
     Ok(())
 }
 
-/// A row of the administration page.
+/// An order on the administration page.
 pub(crate) struct OrderLine {
     pub(crate) order: String,
     pub(crate) device: DeviceId,

@@ -1,4 +1,4 @@
-//! Who holds this card, ID card or code: opens the visit at the platform.
+//! Identifies the holder of a card, ID card or code, and opens the visit at the platform.
 
 use contract::{
     CardEvidence, CardStanding, Evidence, IdCardEvidence, Identified, IdentifyRequest, Level, Presented,
@@ -14,21 +14,22 @@ use crate::fail::{Fail, json, malformed};
 use crate::platform::Turn;
 use crate::wire::{Reply, Response};
 
-/// A visit's key is good for this long: longer than any visit that a kiosk lets stand.
+/// Lifetime of a visit key in milliseconds: longer than any visit that a kiosk allows.
 const VISIT_MS: u64 = 15 * 60 * 1000;
-/// Cards of this version may keep the holder's name and number until they are authenticated.
+/// Version of cards that may withhold name and ID number of the holder until the reader is authenticated.
 const PARTLY_READABLE: &str = "3.00";
 
-/// What a resident's own list of uses says of a visit to a kiosk.
+/// Purpose of a visit at a kiosk, as in the resident's list of uses.
 const AT_A_KIOSK: &str = "自助终端办事";
 
-/// A visit that is open.
+/// An open visit (办理).
 pub(crate) struct Visit {
     pub(crate) resident: i64,
     pub(crate) evidence: Evidence,
     pub(crate) level: Level,
 }
 
+/// `POST /v1/identify`: opens a visit, or repeats the answer of a visit that was opened by the same request.
 pub(crate) fn identify(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: IdentifyRequest = json(body)?;
     let evidence_hash = sm3(&[text(&request.presented).as_bytes()]);
@@ -65,7 +66,7 @@ pub(crate) fn identify(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Res
     Ok(Response::json(&answer).into())
 }
 
-/// The open visit of this key at this kiosk.
+/// Finds the open visit of this key at this kiosk.
 pub(crate) fn open_visit(turn: &Turn<'_>, device: &Device, key: &VisitKey) -> Result<Visit, Fail> {
     let found = turn
         .tx
@@ -81,10 +82,10 @@ pub(crate) fn open_visit(turn: &Turn<'_>, device: &Device, key: &VisitKey) -> Re
             },
         )
         .optional()?;
-    found.ok_or_else(|| ProblemCode::VisitExpired.because("the visit's key is unknown or too old").into())
+    found.ok_or_else(|| ProblemCode::VisitExpired.because("the visit key is unknown or has expired").into())
 }
 
-/// A resident as the records of this kiosk name them, drawn on first sight.
+/// Pseudonym of a resident in the records of this kiosk; drawn at the resident's first visit there.
 fn pseudonym(turn: &mut Turn<'_>, device: &Device, resident: i64) -> Result<Pseudonym, Fail> {
     let drawn = Pseudonym::from_entropy(u128::from_be_bytes(turn.draw.next()));
     turn.tx.execute(
@@ -100,7 +101,7 @@ fn pseudonym(turn: &mut Turn<'_>, device: &Device, resident: i64) -> Result<Pseu
     Ok(value(&stored)?)
 }
 
-/// The answer that this visit already got, when the request is a repetition.
+/// The answer to a repeated request; `None` when the visit is new.
 fn repeated(
     turn: &mut Turn<'_>,
     device: &Device,
@@ -118,10 +119,10 @@ fn repeated(
     match known {
         None => Ok(None),
         Some((hash, _)) if hash != *evidence_hash => {
-            Err(malformed("the visit was opened with other evidence; draw a new visit id"))
+            Err(malformed("the visit id was used with other evidence; draw a new one"))
         }
         Some((_, expires)) if expires <= ms(turn.now) => {
-            Err(ProblemCode::VisitExpired.because("the visit is too old").into())
+            Err(ProblemCode::VisitExpired.because("the visit has expired").into())
         }
         Some(_) => Ok(Some(Response::json(&identified(turn, device, visit)?).into())),
     }
@@ -152,7 +153,7 @@ fn identified(turn: &mut Turn<'_>, device: &Device, visit: VisitId) -> Result<Id
     Ok(answer)
 }
 
-/// Whose card it is. What the card says must be what the base says.
+/// Finds the resident of a card. All data read from the card must match the card-holder base.
 fn holder(turn: &Turn<'_>, card: &CardEvidence) -> Result<i64, Fail> {
     let found = turn
         .tx
@@ -174,7 +175,7 @@ fn holder(turn: &Turn<'_>, card: &CardEvidence) -> Result<i64, Fail> {
     match found {
         None => Err(ProblemCode::CardUnknown.because("the card is not in the card-holder base").into()),
         Some((_, false, _)) => {
-            Err(ProblemCode::CardMismatch.because("the card contradicts the card-holder base").into())
+            Err(ProblemCode::CardMismatch.because("the card's data does not match the card-holder base").into())
         }
         Some((_, true, CardStanding::Issued | CardStanding::Lost | CardStanding::Cancelled)) => {
             Err(ProblemCode::CardStopped.because("the card is not in force").into())
@@ -187,8 +188,8 @@ fn agrees(read: Option<&str>, known: &str, card: &CardEvidence) -> bool {
     read.map_or(card.version == PARTLY_READABLE, |read| read == known)
 }
 
-/// Whose ID card it is. One answer for a number that is not known and for one that is another's: a kiosk does
-/// not tell a stranger which numbers there are.
+/// Finds the resident of an ID card. An unknown number and a number under another name get the same refusal, so that
+/// a kiosk does not reveal which numbers exist.
 fn resident(turn: &Turn<'_>, card: &IdCardEvidence) -> Result<i64, Fail> {
     let found = turn
         .tx
@@ -201,7 +202,7 @@ fn resident(turn: &Turn<'_>, card: &IdCardEvidence) -> Result<i64, Fail> {
     found.ok_or_else(|| ProblemCode::ResidentUnknown.because("no resident has this number and name").into())
 }
 
-/// 验码: whose code it is, and what that is worth. An online token and the moment of an offline code are used up.
+/// Finds the resident of a code and its evidence (验码). Consumes an online token, or the time step of an offline code.
 fn judged(turn: &Turn<'_>, text: &str, device: &Device, visit: VisitId) -> Result<(i64, Evidence), Fail> {
     let code = Code::parse(text).map_err(codes::refused)?;
     let judged = codes::look(turn, &code)?;

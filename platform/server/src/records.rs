@@ -1,8 +1,8 @@
-//! Takes in the records of kiosks: each once, in order, as they were hashed (I2, I7).
+//! Stores the records of kiosks: each once, in order, as they were hashed (I2, I7).
 //!
-//! What is stored is a chain without gaps that continues what was stored before; everything else is
-//! answered with how far the chain stands, so that the kiosk sends again from there. A record whose body
-//! is not understood is stored like any other and named to the kiosk: it blocks nothing.
+//! A batch is stored if it continues the stored chain without a gap. Any other batch is answered with the sequence
+//! number up to which the chain is stored, so that the kiosk sends again from there. A record whose body
+//! is not understood is stored like any other and reported to the kiosk; it does not block later records.
 
 use std::io::Read as _;
 
@@ -19,21 +19,22 @@ use crate::platform::Turn;
 use crate::schema::dispute;
 use crate::wire::{Reply, Response};
 
-/// Largest batch in bytes once unpacked.
+/// Largest batch in bytes after decompression.
 const BATCH_MAX: u64 = 4 * 1024 * 1024;
-/// log2 of the most memory in bytes that a batch may ask for to be unpacked.
+/// log2 of the largest zstd window in bytes, which bounds the memory for decompression.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
-/// What is granted with each answer.
+/// Window that each answer grants for the next batch.
 const WINDOW: Window = Window { records: 256, bytes: 256 * 1024, after_ms: 0 };
 
+/// `POST /v1/records`: verifies a batch and stores its new records.
 pub(crate) fn take(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let batch: RecordBatch = json(&unpacked(body)?)?;
     let (from, to) = (batch.from, batch.to.head);
     if (from.device, to.device) != (device.id, device.id) {
-        return Err(malformed("the batch is of another device than its sender"));
+        return Err(malformed("the batch belongs to another kiosk than its sender"));
     }
     batch.to.verify(&device.key).map_err(|_| malformed("the head's signature does not verify"))?;
-    batch.check().map_err(|_| malformed("the batch is not one chain from its first head to its last"))?;
+    batch.check().map_err(|_| malformed("the records of the batch are not one chain from its first head to its last"))?;
 
     let upto = stored_upto(turn.tx, from)?;
     if from.seq > upto {
@@ -62,7 +63,7 @@ fn unpacked(body: &[u8]) -> Result<Vec<u8>, Fail> {
     }
 }
 
-/// Stores what is new. `None` when the batch tells another story than what is stored.
+/// Stores the new records of a batch. `None` when the batch conflicts with the stored chain (fork).
 fn append(turn: &Turn<'_>, batch: &RecordBatch, stored: u64) -> Result<Option<(Vec<Refused>, u64)>, Fail> {
     let mut chain = Chain::from_head(batch.from);
     if hash_at(turn.tx, chain.head())? != Some(chain.head().hash) {
@@ -109,7 +110,7 @@ fn store(turn: &Turn<'_>, record: &Record, body: &str, head: Head, understood: b
     Ok(())
 }
 
-/// What a new record means beyond being kept.
+/// Applies a new record to the platform's other tables: receipts, used codes, revocations, consents.
 fn apply(turn: &Turn<'_>, header: &Header, entry: &Entry) -> rusqlite::Result<()> {
     let device = header.device;
     if let Entry::ReceiptPromised { receipt, content, .. } = entry {
@@ -123,7 +124,8 @@ fn apply(turn: &Turn<'_>, header: &Header, entry: &Entry) -> rusqlite::Result<()
     consents::record(turn.tx, device, entry, turn.now)
 }
 
-/// Two chains of one log: somebody changed history. Nothing is stored and a person must look.
+/// Refuses a batch that forks the stored chain, which means that records were changed. Nothing of the batch is stored;
+/// an incident is recorded.
 fn forked(turn: &Turn<'_>, from: Head) -> Result<Reply, Fail> {
     let about = format!("log {} {}", from.device, epoch(from.epoch));
     dispute(turn.tx, &about, "the kiosk sent records that contradict those already stored", ms(turn.now))?;
@@ -137,7 +139,7 @@ fn acknowledge(turn: &Turn<'_>, of: Head, upto: u64, refused: Vec<Refused>) -> R
     Response::json(&ack).into()
 }
 
-/// How far the chain is stored without a gap.
+/// Sequence number up to which the chain is stored without a gap.
 fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
     let upto: Option<i64> = tx.query_row(
         "SELECT max(seq) FROM records WHERE device = ?1 AND epoch = ?2",
@@ -147,7 +149,7 @@ fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
     Ok(upto.and_then(|upto| u64::try_from(upto).ok()).unwrap_or(0))
 }
 
-/// The chain's hash at a point, if it is stored that far.
+/// The stored hash of the chain at a sequence number; `None` if the chain is not stored that far.
 fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, Fail> {
     if point.seq == 0 {
         return Ok(Some(Chain::genesis(point.device, point.epoch).head().hash));
@@ -162,7 +164,7 @@ fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, Fail> 
     Ok(hash)
 }
 
-/// A sequence number as a column; beyond 2⁶³ there is none.
+/// Converts a sequence number to a column value, which must be below 2⁶³.
 fn seq(seq: u64) -> Result<i64, Fail> {
-    i64::try_from(seq).map_err(|_| malformed("the sequence number is beyond all honest ones"))
+    i64::try_from(seq).map_err(|_| malformed("the sequence number is too large"))
 }

@@ -1,4 +1,4 @@
-//! 电子凭条: a receipt fetched by its number, masked as it was printed.
+//! Page of an electronic receipt (电子凭条), fetched by its number and masked as it was printed.
 
 use contract::{Receipt, ReceiptLine};
 use rusqlite::OptionalExtension as _;
