@@ -1,8 +1,8 @@
-//! 批量导入: residents and their cards from a table, as an office writes it.
+//! Bulk import (批量导入) of residents and their cards from a CSV table, as office programs write it.
 //!
-//! Lines of `name,id number,card number,card identification,version`, in UTF-8 or GB18030, the first of which may be a
-//! heading. A good row is entered, its card in force; a bad one is reported by its line and reason, and never quoted.
-//! One bad row stops no other, and the same table again changes nothing.
+//! Lines of `name,id number,card number,card identification,version`, in UTF-8 or GB18030; the first line may be a
+//! heading. A valid row is inserted with its card in force. An invalid row is reported by line and reason, and never
+//! quoted; it does not affect the other rows. Importing the same table again changes nothing.
 
 use std::collections::BTreeSet;
 
@@ -20,38 +20,39 @@ use crate::wire::{Reply, Response};
 /// Most rows of a table.
 const ROWS_MAX: usize = 10_000;
 
-/// What became of a table.
+/// Result of an import.
 #[derive(Serialize)]
 pub(super) struct Report {
-    /// Rows entered.
+    /// Number of rows inserted.
     entered: u32,
-    /// Rows that were there already.
+    /// Number of rows that the base already had.
     known: u32,
-    /// Rows that were not entered.
+    /// Rows that were rejected.
     bad: Vec<Bad>,
 }
 
-/// A row that was not entered.
+/// A rejected row.
 #[derive(Serialize)]
 struct Bad {
-    /// Its line, counted from 1.
+    /// Line of the row, counted from 1.
     line: usize,
-    /// Why.
+    /// Reason of the rejection.
     why: Why,
 }
 
+/// Why a row was rejected.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Why {
-    /// Not five fields.
+    /// The row does not have five fields.
     Fields,
-    /// No name.
+    /// The name is empty.
     Name,
-    /// The check digit does not fit.
+    /// The ID number is malformed or its check digit is wrong.
     IdNumber,
-    /// Number, identification or version of the card is none.
+    /// Number, identification or version of the card is malformed.
     Card,
-    /// The same card number or ID number as a line before.
+    /// An earlier line has the same card number or ID number.
     Twice,
     /// The base has the ID number under another name.
     OtherName,
@@ -64,7 +65,7 @@ enum Why {
 pub(super) fn import(turn: &Turn<'_>, client: &Client, body: &[u8]) -> Result<Reply, Fail> {
     let table = read(body)?;
     if table.lines().count() > ROWS_MAX {
-        return Err(malformed("a table has at most 10000 rows: send several"));
+        return Err(malformed("a table has at most 10000 rows: split it into several"));
     }
     let mut report = Report { entered: 0, known: 0, bad: Vec::new() };
     let mut seen = BTreeSet::new();
@@ -89,7 +90,7 @@ pub(super) fn import(turn: &Turn<'_>, client: &Client, body: &[u8]) -> Result<Re
     Ok(Response::json(&report).into())
 }
 
-/// The text of a table that an office program saved: UTF-8, with or without its mark, or GB18030.
+/// Decodes a table that an office program saved: UTF-8, with or without byte order mark, or GB18030.
 fn read(body: &[u8]) -> Result<String, Fail> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if let Ok(text) = std::str::from_utf8(body) {
@@ -99,7 +100,7 @@ fn read(body: &[u8]) -> Result<String, Fail> {
     if broken { Err(malformed("the table is neither UTF-8 nor GB18030")) } else { Ok(text.into_owned()) }
 }
 
-/// Enters a row; false when it is there already.
+/// Inserts a row; `false` if the base already has it. The inner error is the reason of a rejection.
 fn row(
     turn: &Turn<'_>,
     client: &Client,

@@ -1,15 +1,16 @@
-//! 授权: a house to whom a code was shown wants to know more of its holder, and the holder agrees or does not.
+//! Consents (授权同意) on a phone: a relying party that verified a code requests more data about its holder, and the holder
+//! agrees or declines.
 //!
 //! | path | body | answer |
 //! |---|---|---|
-//! | `POST /code/v1/consents`, a phone's | its secret | [`Consents`] |
-//! | `POST /code/v1/consent`, a phone's | [`Decision`] | `{}` |
-//! | `POST /code/v1/withdrawals`, a phone's | [`Withdrawal`] | `{}` |
+//! | `POST /code/v1/consents`, from a phone | the phone's secret | [`ConsentLists`] |
+//! | `POST /code/v1/consent`, from a phone | [`ConsentDecision`] | `{}` |
+//! | `POST /code/v1/withdrawals`, from a phone | [`ConsentWithdrawal`] | `{}` |
 //!
-//! The client names a request by which it found a code good ([`verify`](super::verify)). Its question then stands on the
-//! holder's phone, in words: who asks, what for, what, for how long. The phone signs that text with the key of its code,
-//! and what was signed is kept as evidence; the client asks again until it is told. What was agreed to can be taken back
-//! at any time, and is not told from then on.
+//! The relying party names the request by which it verified the code ([`relying_parties`](super::relying_parties)). The
+//! holder's phone then shows its consent request in words: recipient, purpose, requested items, and duration. The phone
+//! signs that text with the key of its code, and the platform stores the signature as proof. The relying party repeats its
+//! request until the holder has decided. The holder can withdraw a consent at any time; nothing is disclosed after that.
 
 use contract::{ProblemCode, UnixMs, sm3};
 use resident_code::{AnswerCode, Window};
@@ -26,77 +27,84 @@ use crate::fail::{Fail, malformed};
 use crate::platform::Turn;
 use crate::wire::{Reply, Response};
 
-/// A question stands on the phone for so long, and is answered once it is agreed to for as long.
+/// Lifetime of a consent request on the phone, and of a consent to a single disclosure, in milliseconds.
 pub(super) const ASKED_MS: u64 = 10 * 60 * 1000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-/// Most questions and consents that a phone is shown.
+/// Most consent requests, and most consents, that a phone is shown.
 const SHOWN_MAX: u32 = 50;
-/// Stands before the text that a phone signs.
+/// Domain separator of the signature under a consent.
 const DOMAIN: &[u8] = b"consent/1\0";
 
-/// What the client is told.
+/// State of a consent, as answered to the relying party.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub(super) enum Told<T> {
-    /// The holder has not decided: ask again.
+    /// The holder has not decided yet; the relying party repeats its request.
     Waiting,
     /// The holder agreed.
     Agreed {
+        /// The disclosed data.
         #[serde(flatten)]
         what: T,
+        /// End of the consent.
         until_ms: UnixMs,
     },
-    /// The holder said no, took it back, or let the time pass.
+    /// The holder declined, withdrew the consent, or let the request expire.
     Declined,
-    /// The holder has no phone to be asked on.
+    /// The holder has no bound phone that could show the request.
     NoPhone,
 }
 
-/// What stands on the phone, and in the list of uses afterwards.
+/// Texts for the holder: those of the consent request, and the entry in the list of uses after the disclosure.
 pub(super) struct Asked {
+    /// Title of the e-certificate; `None`: the items are claims.
     pub(super) licence: Option<&'static str>,
+    /// Titles of the requested items.
     pub(super) items: Vec<&'static str>,
+    /// Text in the list of uses.
     pub(super) noted: String,
 }
 
-/// What is asked of a holder, and what they agreed to.
+/// Open consent requests and current consents of a holder.
 #[derive(Serialize)]
 struct Consents {
     asked: Vec<Shown>,
     agreed: Vec<Shown>,
 }
 
+/// A consent request or consent, as the phone shows it.
 #[derive(Serialize)]
 struct Shown {
     consent: String,
-    /// [`Statement`], as it is signed.
+    /// [`ConsentStatement`] as JSON, exactly as it is signed.
     text: String,
 }
 
-/// What the holder reads and signs.
+/// The statement that the holder reads and signs.
 #[derive(Serialize)]
 struct Statement<'a> {
     consent: &'a str,
     recipient: &'a str,
     purpose: &'a str,
-    /// The licence that the items stand in; none: they are questions of yes and no.
+    /// Title of the e-certificate with the items; `None`: the items are claims.
     #[serde(skip_serializing_if = "Option::is_none")]
     licence: Option<&'static str>,
     items: Vec<&'static str>,
-    /// 0: this once.
+    /// Duration in days; 0: a single disclosure.
     days: u16,
 }
 
-/// Agreed, or not.
+/// A holder's decision on a consent request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Decision {
     phone: String,
     consent: String,
-    /// The answer code of the phone over `consent/1`, a zero byte and SM3 of the text; none: the holder says no.
+    /// Answer code of the phone over `consent/1`, a zero byte and SM3 of the text; `None`: the holder declines.
     answer: Option<String>,
 }
 
+/// A holder's withdrawal of a consent.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Withdrawal {
@@ -104,25 +112,25 @@ struct Withdrawal {
     consent: String,
 }
 
-/// What a client wants to know about whom.
+/// A relying party's request for consent of a holder.
 pub(super) struct Question<'a> {
     client: &'a Client,
     pub(super) resident: i64,
-    /// That by which the client found the holder's code good.
+    /// Id of the request by which the relying party verified the holder's code.
     request: [u8; 16],
     pub(super) purpose: String,
-    /// What is asked for, as it stands in columns.
+    /// Requested claims or items as JSON, the key of the consent in the column `facts`.
     named: String,
 }
 
-/// What a holder agreed to.
+/// A consent that is in effect.
 pub(super) struct Agreed {
     pub(super) consent: String,
     pub(super) until: UnixMs,
 }
 
 impl<'a> Question<'a> {
-    /// A question about the holder of the code that `client` found good by this request.
+    /// A consent request to the holder of the code that the relying party verified by `request`.
     pub(super) fn about(
         turn: &Turn<'_>,
         client: &'a Client,
@@ -141,12 +149,13 @@ impl<'a> Question<'a> {
             )
             .optional()?;
         let (resident, purpose) = verified.ok_or_else(|| {
-            Fail::from(ProblemCode::NotOffered.because("no code was found good by this request of late"))
+            Fail::from(ProblemCode::NotOffered.because("no code was accepted by this request in the last ten minutes"))
         })?;
         Ok(Self { client, resident, request, purpose, named })
     }
 
-    /// What the client is told: what `tells`, once the holder has agreed; until then the question stands on the phone.
+    /// Answers the relying party: with the data of `tells` once the holder has agreed; before that, puts the consent
+    /// request on the holder's phone.
     pub(super) fn told<T>(
         &self,
         turn: &mut Turn<'_>,
@@ -159,7 +168,7 @@ impl<'a> Question<'a> {
         Ok(Told::Agreed { what, until_ms: agreed.until })
     }
 
-    /// What the holder agreed to, if it is just this and still holds.
+    /// Finds a consent of the holder to exactly this request that is still in effect.
     fn agreed(&self, turn: &Turn<'_>) -> rusqlite::Result<Option<Agreed>> {
         turn.tx
             .query_row(
@@ -172,7 +181,7 @@ impl<'a> Question<'a> {
             .optional()
     }
 
-    /// Writes down that it was told, and lets the holder see it; once, however often the client asks.
+    /// Logs the disclosure, once per request, and adds it to the holder's list of uses.
     fn note_told(&self, turn: &Turn<'_>, what: &str) -> rusqlite::Result<()> {
         let new = turn.tx.execute(
             "INSERT INTO facts_told (client, request, facts, at_ms) VALUES (?1, ?2, ?3, ?4)
@@ -182,7 +191,7 @@ impl<'a> Question<'a> {
         if new == 1 { note_use(turn, self.resident, &self.client.name, what) } else { Ok(()) }
     }
 
-    /// Puts it on the holder's phone, once for each request.
+    /// Puts the consent request on the holder's phone, once per request.
     fn ask<T>(
         &self,
         turn: &mut Turn<'_>,
@@ -234,7 +243,7 @@ impl<'a> Question<'a> {
     }
 }
 
-/// What stands on a phone.
+/// `POST /code/v1/consents`: lists open consent requests and current consents.
 pub(super) fn consents(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let OfPhone { phone: secret } = phones::json(body)?;
     let Phone { resident, .. } = phone(turn, &secret)?;
@@ -253,7 +262,7 @@ pub(super) fn consents(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     Ok(Response::json(&Consents { asked, agreed }).into())
 }
 
-/// The holder decides.
+/// `POST /code/v1/consent`: stores the holder's decision.
 pub(super) fn decide(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let decision: Decision = phones::json(body)?;
     let Phone { resident, .. } = phone(turn, &decision.phone)?;
@@ -276,7 +285,7 @@ pub(super) fn decide(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let presented = code
         .verify(&authority.accepted(turn.now), &signed, seconds(turn.now), Window::default())
         .map_err(refused)?;
-    // Another's phone agrees to nothing here.
+    // The signature must be of the holder's own phone.
     if holder(turn, presented.alias)? != resident {
         return Err(PhoneRefusal::Malformed.into());
     }
@@ -284,7 +293,7 @@ pub(super) fn decide(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     settle(turn, &decision.consent, "agreed", Some(&answer), turn.now.plus_ms(for_ms))
 }
 
-/// 撤回授权.
+/// `POST /code/v1/withdrawals`: withdraws a consent (撤回授权).
 pub(super) fn withdraw(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let withdrawal: Withdrawal = phones::json(body)?;
     let Phone { resident, .. } = phone(turn, &withdrawal.phone)?;

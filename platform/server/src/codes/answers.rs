@@ -1,10 +1,11 @@
-//! What proves a resident at a kiosk; the visit is worth level 2 from then on.
+//! Step-up (提升认证): raises the level of a visit to 2, by a phone's answer code or by a card's PIN.
 //!
-//! 应答: a phone answered the kiosk's challenge, and so was there itself. The kiosk judged the answer already. It is judged again here, because what the platform lets a visit do rests on what
-//! the platform has seen; and only here is known whose phone it is.
+//! An answer code (应答码) proves that the phone itself is at the kiosk. The kiosk has verified the answer already. The
+//! platform verifies it again, because it grants levels only on evidence that it has seen, and because only the platform
+//! knows the resident of the phone.
 //!
-//! A PIN is checked by the card, and the platform has the kiosk's word for it; it is taken of a card that proved to be
-//! its issuer's own, and of no other.
+//! A PIN is verified by the card, and the platform relies on the kiosk's statement. It does so only for an authenticated
+//! card.
 
 use contract::{Challenge, Evidence, EvidenceAnswer, EvidenceRequest, Given, ProblemCode, VisitKey, sm3};
 use resident_code::{AnswerCode, Window};
@@ -19,12 +20,12 @@ use crate::identify::{Visit, open_visit};
 use crate::platform::Turn;
 use crate::wire::{Reply, Response};
 
-/// A nonce is remembered for this long: an answer to it is too old well before.
+/// Retention of an answered nonce in milliseconds; answers expire much earlier.
 const REMEMBERED_MS: u64 = 24 * 60 * 60 * 1000;
-/// What a resident's own list of uses says of it.
+/// Purpose of a step-up, as in the resident's list of uses.
 const PROVEN: &str = "在自助终端确认本人";
 
-/// Raises the visit to level 2. The same request again is answered the same.
+/// `POST /v1/evidence`: raises the visit to level 2. A repeated request gets the same answer.
 pub(crate) fn prove(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: EvidenceRequest = json(body)?;
     let visit = open_visit(turn, device, &request.key)?;
@@ -48,7 +49,7 @@ fn entered(turn: &Turn<'_>, key: &VisitKey, visit: Visit) -> Result<Reply, Fail>
         | Evidence::OfflineCode
         | Evidence::PaperCode
         | Evidence::ChallengeAnswered => Err(ProblemCode::NotOffered
-            .because("the visit did not begin with a card that proved itself")
+            .because("the visit did not begin with an authenticated card")
             .into()),
     }
 }
@@ -72,7 +73,7 @@ fn answered(
     }
     let resident = answered_by(turn, &challenge, answer)?;
     if resident != visit.resident {
-        return Err(ProblemCode::ChallengeFailed.because("the answer is of another resident's phone").into());
+        return Err(ProblemCode::ChallengeFailed.because("the answer code is of another resident's phone").into());
     }
     turn.tx.execute("DELETE FROM challenges WHERE until_ms < ?1", [ms(turn.now)])?;
     turn.tx.execute(
@@ -92,7 +93,8 @@ fn raise(turn: &Turn<'_>, key: &VisitKey, visit: Visit, evidence: Evidence) -> R
     Ok(proven(&visit))
 }
 
-/// The evidence of a visit is one, and says how it may pay: that of a card is not given up for a phone's.
+/// Whether the visit began with a phone's code. A visit has one evidence, which decides how it may pay; a phone's answer
+/// must not replace the evidence of a card.
 fn began_by_phone(visit: &Visit) -> bool {
     match visit.evidence {
         Evidence::TokenConsumed | Evidence::OfflineCode | Evidence::ChallengeAnswered => true,
@@ -109,7 +111,7 @@ fn proven(visit: &Visit) -> Reply {
     Response::json(&EvidenceAnswer { evidence: visit.evidence, level: visit.level }).into()
 }
 
-/// Whether this challenge was met by this very request. One that was met by another is no longer open.
+/// Whether this challenge was answered by this same request. A challenge that another request answered is refused.
 fn is_repeated(turn: &Turn<'_>, challenge: &Challenge, given: &[u8; 32]) -> Result<bool, Fail> {
     let before: Option<[u8; 32]> = turn
         .tx
@@ -126,7 +128,7 @@ fn is_repeated(turn: &Turn<'_>, challenge: &Challenge, given: &[u8; 32]) -> Resu
     }
 }
 
-/// Whose phone answered.
+/// Verifies the answer code and returns the resident of the phone.
 fn answered_by(turn: &Turn<'_>, challenge: &Challenge, answer: &str) -> Result<i64, Fail> {
     let authority = turn.city.codes.as_ref().ok_or_else(unknown)?;
     let issuers = authority.accepted(turn.now);

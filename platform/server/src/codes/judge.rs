@@ -1,4 +1,4 @@
-//! 验码: whose a code is, what it may be used for, and that it is used once.
+//! Verification of codes (验码): finds the resident and capabilities of a code, and consumes it once.
 
 use contract::{CodeHolder, Evidence, Problem, ProblemCode, UnixMs, sm3};
 use resident_code::{
@@ -11,20 +11,20 @@ use crate::fail::Fail;
 use crate::marks;
 use crate::platform::Turn;
 
-/// A moment of an offline code is remembered for this long: by then no verifier accepts it.
+/// Retention of used time steps of offline codes in milliseconds; no verifier accepts such a code for longer.
 const MOMENT_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// A code that is good now.
+/// A code that is valid now.
 pub(crate) struct Judged {
-    /// Whose it is.
+    /// Row key of the holder.
     pub(crate) resident: i64,
-    /// What opening a visit with it rests on.
+    /// Evidence of a visit that is opened with this code.
     pub(crate) evidence: Evidence,
     capabilities: Capabilities,
 }
 
 impl Judged {
-    /// Whether the code may be used for this.
+    /// Whether the code has a capability, by its name in the issuing rules.
     pub(super) fn may(&self, turn: &Turn<'_>, capability: &str) -> bool {
         let rules = turn.city.codes.as_ref().map(|authority| &authority.rules);
         let bit = rules.and_then(|rules| rules.capabilities.get(capability));
@@ -32,7 +32,7 @@ impl Judged {
     }
 }
 
-/// Whether a code is good now. Uses nothing up.
+/// Validates a code without consuming it.
 pub(crate) fn look(turn: &Turn<'_>, code: &Code) -> Result<Judged, Fail> {
     match code {
         Code::Online(token) => look_online(turn, token),
@@ -47,8 +47,8 @@ pub(crate) fn look(turn: &Turn<'_>, code: &Code) -> Result<Judged, Fail> {
     }
 }
 
-/// Uses it up: an online token, the moment of an offline code. A paper code can be shown again. `place`: the kiosk or
-/// the system that asks; `consumer`: what for, within it.
+/// Consumes a code: an online token, or the time step of an offline code. A paper code is not consumed. `place`: the kiosk
+/// or relying party; `consumer`: the place and, at a kiosk, the visit.
 pub(crate) fn take(turn: &Turn<'_>, code: &Code, place: &str, consumer: &str) -> Result<(), Fail> {
     let taken = match code {
         Code::Online(token) => turn.tx.execute(
@@ -58,7 +58,7 @@ pub(crate) fn take(turn: &Turn<'_>, code: &Code, place: &str, consumer: &str) ->
         Code::Offline(code) => {
             let Presented { alias, slot, .. } = presented(turn, code)?;
             if !marks::ask(turn.tx, place, CodeHolder::of(&alias.0), slot, turn.now)? {
-                return Err(ProblemCode::CodeUsed.because("the code was already used elsewhere").into());
+                return Err(ProblemCode::CodeUsed.because("the code was already used at another place").into());
             }
             turn.tx.execute("DELETE FROM code_moments WHERE until_ms < ?1", [ms(turn.now)])?;
             turn.tx.execute(
@@ -73,7 +73,7 @@ pub(crate) fn take(turn: &Turn<'_>, code: &Code, place: &str, consumer: &str) ->
     if taken == 1 { Ok(()) } else { Err(ProblemCode::CodeUsed.because("the code was already used").into()) }
 }
 
-/// Writes down where a resident's code was used, for that resident to see.
+/// Logs where a resident's code was used, for the resident's list of uses.
 pub(crate) fn note_use(turn: &Turn<'_>, resident: i64, place: &str, purpose: &str) -> rusqlite::Result<()> {
     turn.tx.execute(
         "INSERT INTO code_uses (resident, at_ms, place, purpose) VALUES (?1, ?2, ?3, ?4)",
@@ -82,7 +82,7 @@ pub(crate) fn note_use(turn: &Turn<'_>, resident: i64, place: &str, purpose: &st
     Ok(())
 }
 
-/// What the kiosk is told of a text that is no good code. Which check failed is in the title, for an engineer.
+/// Converts a refused code into the problem that the kiosk receives. The title names the failed check, for engineers.
 pub(crate) fn refused(refusal: Refusal) -> Problem {
     let code = match refusal {
         Refusal::Expired | Refusal::Stale | Refusal::Early => ProblemCode::CodeExpired,
@@ -116,7 +116,7 @@ fn look_online(turn: &Turn<'_>, token: &OnlineToken) -> Result<Judged, Fail> {
         None => Err(unknown().into()),
         Some((_, _, true)) => Err(ProblemCode::CodeUsed.because("the code was already used").into()),
         Some((_, expires, false)) if expires <= ms(turn.now) => {
-            Err(ProblemCode::CodeExpired.because("the code is too old").into())
+            Err(ProblemCode::CodeExpired.because("the code has expired").into())
         }
         Some((resident, _, false)) => {
             let rules = turn.city.codes.as_ref().map(|authority| &authority.rules);
@@ -150,18 +150,18 @@ pub(super) fn holder(turn: &Turn<'_>, alias: Alias) -> Result<i64, Fail> {
         .optional()?;
     match found {
         None => Err(unknown().into()),
-        Some((_, true)) => Err(ProblemCode::CodeRevoked.because("the code was reported lost").into()),
+        Some((_, true)) => Err(ProblemCode::CodeRevoked.because("the code was revoked").into()),
         Some((resident, false)) => Ok(resident),
     }
 }
 
-/// An answer is for the kiosk that posed its challenge, and opens nothing.
+/// Problem for an answer code, which is accepted only by the kiosk that showed its challenge.
 fn answers_are_none() -> Problem {
-    ProblemCode::CodeUnknown.because("the text is an answer to a challenge, not a code")
+    ProblemCode::CodeUnknown.because("the text is an answer code, not a resident code")
 }
 
 pub(super) fn unknown() -> Problem {
-    ProblemCode::CodeUnknown.because("the code was not issued here")
+    ProblemCode::CodeUnknown.because("the code was not issued by this platform")
 }
 
 pub(super) fn seconds(now: UnixMs) -> UnixSeconds {

@@ -1,17 +1,17 @@
-//! 电子证照 (GB/T 36901): what a resident holds, shown to them on their phone; and the extracts of it that other houses
-//! are given.
+//! E-certificates (GB/T 36901): shown to their holder on the phone, and disclosed to relying parties as signed extracts.
 //!
 //! | path | body | answer |
 //! |---|---|---|
-//! | `POST /code/v1/licences`, a phone's | its secret | [`Wallet`] |
-//! | `POST /code/v1/licence`, a client's | [`LicenceRequest`] | [`Told`](super::agreements::Told) [`Shared`] |
+//! | `POST /code/v1/licences`, from a phone | the phone's secret | [`ECertificateWallet`] |
+//! | `POST /code/v1/licence`, from a relying party | [`ECertificateRequest`] | [`ConsentStatus`](super::consent_requests::ConsentStatus) of [`ECertificateAnswer`] |
 //!
-//! A client asks for single items of one licence, and only for those that it is registered for. The holder agrees on the
-//! phone ([`agreements`](super::agreements)); the client then gets a signed [`LicenceExtract`] with these items, to it
-//! and for this purpose. That the holder has no such licence is told after they agreed too, not before.
+//! A relying party requests single items of one e-certificate, and only those that it is registered for. The holder
+//! agrees on the phone ([`consent_requests`](super::consent_requests)); the relying party then receives a signed
+//! [`LicenceExtract`] with these items, addressed to it and for this purpose. That the holder has no such e-certificate is
+//! also disclosed only after consent.
 //!
-//! The reference platform makes the licences of what stands in the card-holder base. Theirs is the form only; a city
-//! would fetch them from its licence library.
+//! The reference platform builds e-certificates from the card-holder base, in form only; a city would fetch
+//! them from its e-certificate library.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,33 +31,33 @@ use crate::pages::{masked, masked_number};
 use crate::platform::Turn;
 use crate::wire::{Reply, Request, Response};
 
-/// A kind of licence.
+/// Kind of e-certificate (电子证照).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Licence {
-    /// 居民服务卡, the third-generation social security card.
+    /// Resident service card (居民服务卡), the third-generation social security card.
     ServiceCard,
-    /// 医疗保险参保凭证.
+    /// Certificate of medical insurance (医疗保险参保凭证).
     MedicalInsurance,
-    /// 老年人优待证.
+    /// Senior citizen card (老年人优待证).
     SeniorCard,
 }
 
-/// What stands in a licence, or follows from it.
+/// Item of an e-certificate, or a claim that follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Item {
-    /// 姓名.
+    /// Name (姓名).
     Name,
-    /// 公民身份号码 (GB 11643).
+    /// Citizen ID number (公民身份号码, GB 11643).
     IdNumber,
-    /// 社会保障卡卡号.
+    /// Number of the social security card (社会保障卡卡号).
     CardNumber,
-    /// 参保类型.
+    /// Type of insurance (参保类型).
     Insurance,
-    /// 是否正常参加医保: 是 or 否.
+    /// The claim [`Claim::Insured`]: 是 or 否.
     Insured,
-    /// 是否年满六十周岁: 是 or 否.
+    /// The claim [`Claim::Over60`]: 是 or 否.
     Over60,
 }
 
@@ -73,7 +73,7 @@ impl Item {
         }
     }
 
-    /// As its own holder sees it, who may have bystanders.
+    /// The value as shown to its holder, masked because of bystanders.
     fn shown(self, value: &str) -> String {
         match self {
             Self::Name => masked(value),
@@ -102,7 +102,7 @@ impl Licence {
         }
     }
 
-    /// What this resident's says, or `None` if they hold none.
+    /// Items of this resident's e-certificate; `None` if the resident holds none of this kind.
     fn of(self, turn: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<BTreeMap<Item, String>>> {
         let (name, id_number, insurance): (String, String, Option<String>) = turn.tx.query_row(
             "SELECT name, id_number, insurance FROM residents WHERE resident = ?1",
@@ -140,42 +140,43 @@ fn card_in_force(turn: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<Stri
         .optional()
 }
 
-/// What a resident holds.
+/// The e-certificates that a resident holds.
 #[derive(Serialize)]
 struct Wallet {
     licences: Vec<Held>,
 }
 
+/// An e-certificate as its holder sees it on the phone.
 #[derive(Serialize)]
 struct Held {
     licence: Licence,
     title: &'static str,
     issuer: &'static str,
-    /// Title and value, masked.
+    /// Title and masked value of each item.
     items: Vec<(&'static str, String)>,
 }
 
-/// Asks for items of a licence that the holder of a code has.
+/// Request for items of an e-certificate of the holder of a code.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LicenceRequest {
-    /// The request by which this client found the code good, at most ten minutes ago.
+    /// Id of the request by which this relying party verified the code, at most ten minutes ago.
     request: String,
     licence: Licence,
-    /// What it needs of it; at least one.
+    /// Requested items; at least one.
     items: BTreeSet<Item>,
 }
 
-/// What a client is given.
+/// Data disclosed to a relying party.
 #[derive(Serialize)]
 struct Shared {
-    /// None: the holder has no such licence.
+    /// Signed extract; `None`: the holder has no such e-certificate.
     extract: Option<Signed<LicenceExtract>>,
-    /// By which it is checked, under the city's root.
+    /// Signed list with the key that verifies the extract, under the city's root key.
     keys: Signed<IssuerKeys>,
 }
 
-/// The resident looks at what they hold.
+/// `POST /code/v1/licences`: lists the e-certificates of a phone's resident.
 pub(super) fn wallet(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let OfPhone { phone: secret } = phones::json(body)?;
     let Phone { resident, .. } = phone(turn, &secret)?;
@@ -188,14 +189,14 @@ pub(super) fn wallet(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     Ok(Response::json(&Wallet { licences }).into())
 }
 
-/// A licence as a kiosk shows it to its holder: a hall has bystanders.
+/// An e-certificate as a kiosk shows it to its holder, masked because of bystanders.
 pub(crate) struct AtKiosk {
     pub(crate) name: String,
     pub(crate) id_number: String,
     pub(crate) issuer: &'static str,
 }
 
-/// What a kiosk shows of a resident's licence, or `None` if they hold none.
+/// The e-certificate of a resident for a kiosk's screen; `None` if the resident holds none of this kind.
 pub(crate) fn at_kiosk(
     turn: &Turn<'_>,
     licence: Licence,
@@ -211,7 +212,7 @@ pub(crate) fn at_kiosk(
     }))
 }
 
-/// `POST /code/v1/licence`.
+/// Handles `POST /code/v1/licence`.
 pub(crate) fn licence(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
     let client = device::signer(&turn.city.clients, request)?;
     fresh(request, turn.now)?;
@@ -219,7 +220,7 @@ pub(crate) fn licence(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, F
     let registered = client.licences.get(&licence);
     if items.is_empty() || !registered.is_some_and(|registered| items.is_subset(registered)) {
         return Err(ProblemCode::NotOffered
-            .because("the client is not registered for these items of this licence")
+            .because("the relying party is not registered for these items of this e-certificate")
             .into());
     }
     let question = Question::about(turn, client, &request, text(&(licence, &items)))?;
@@ -263,12 +264,12 @@ fn extract(
         consent: agreed.consent.clone(),
         items: said.iter().map(|(item, value)| (name(item), value.clone())).collect(),
         issued: now,
-        // It says how things stand now, so it is worth no more than a look at them, however long the consent is.
+        // The extract states the present facts, so it expires soon, however long the consent lasts.
         until: now.plus_ms(ASKED_MS).min(agreed.until),
     }
 }
 
-/// As it stands in requests.
+/// Name of a value in requests, as serde writes it.
 fn name<T: Serialize>(of: &T) -> String {
     text(of).trim_matches('"').to_owned()
 }

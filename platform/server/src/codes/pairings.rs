@@ -1,7 +1,8 @@
-//! 配对: who proved themselves at a kiosk by their card and its PIN takes a code to a phone, which is bound by it.
+//! Pairing (配对): a resident who proved their identity at a kiosk by card and PIN scans a pairing code with a phone, which
+//! is bound by this code.
 //!
-//! The code stands on a screen in a hall, and whoever photographs it has it too. So it lives for minutes, works once,
-//! and only for who knows the end of the resident's ID number, which no screen shows; after a few wrong ends it is over.
+//! The pairing code is shown on a screen in public and can be photographed. It is therefore valid for minutes and once,
+//! and needs the end of the resident's ID number, which no screen shows; a few wrong ends invalidate the code.
 
 use contract::sm3;
 use rusqlite::{OptionalExtension as _, params};
@@ -13,16 +14,16 @@ use crate::device::Device;
 use crate::fail::Fail;
 use crate::platform::Turn;
 
-/// Time to take the phone out, open its scanner, and read.
+/// Lifetime of a pairing code in milliseconds: time to take out the phone, open its scanner, and read.
 const LIVES_MS: u64 = 5 * 60 * 1000;
-/// So often the end of the ID number may be wrong.
+/// Number of wrong ends after which a pairing code is invalid.
 const WRONG_MAX: u8 = 3;
-/// Characters of an ID number that are asked for.
+/// Number of characters at the end of the ID number that are asked for.
 const END_LEN: usize = 6;
-/// What a resident's own list of uses says of it.
+/// Purpose of a pairing, as in the resident's list of uses.
 const PURPOSE: &str = "在自助终端开通手机";
 
-/// The address that the phone opens. One before it for the same resident ends.
+/// Issues a pairing code: the URL that the phone opens. An earlier pairing code of the resident becomes invalid.
 pub(crate) fn offer(turn: &mut Turn<'_>, device: &Device, resident: i64) -> Result<String, Fail> {
     let page = turn.city.codes.as_ref().map(|authority| authority.rules.code_page.clone());
     let page = page.ok_or(PhoneRefusal::NotOffered)?;
@@ -36,7 +37,8 @@ pub(crate) fn offer(turn: &mut Turn<'_>, device: &Device, resident: i64) -> Resu
     Ok(format!("{page}#pair={}", hex(&secret)))
 }
 
-/// Whose phone it is that came by such a code. A wrong end is counted, so what comes back must be kept in any case.
+/// Redeems a pairing code and returns its resident. A wrong end is counted, so the caller must commit the transaction even
+/// for a refusal.
 pub(crate) fn redeem(turn: &Turn<'_>, secret: &str, end: &str) -> Result<Result<i64, PhoneRefusal>, Fail> {
     let secret: [u8; 16] = unhex(secret).ok_or(PhoneRefusal::Malformed)?;
     let found: Option<(i64, String)> = turn

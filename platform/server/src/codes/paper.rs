@@ -1,4 +1,4 @@
-//! 纸质码: a code for those without a phone, printed by a desk. A new one ends the one before.
+//! Paper codes (纸质码) for residents without a phone, printed by a service desk. A new paper code revokes the one before.
 
 use contract::{ProblemCode, UnixMs};
 use resident_code::{Alias, PaperCode, PaperTerms};
@@ -12,19 +12,19 @@ use crate::platform::Turn;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// What is printed.
+/// A paper code to be printed.
 #[derive(Serialize)]
 pub(crate) struct Printed {
-    /// The text of the QR code.
+    /// Text of the QR code.
     text: String,
-    /// When it ends.
+    /// End of the code's validity.
     ends_ms: UnixMs,
 }
 
-/// 制码: a paper code of this resident's, who has a card in force.
+/// Issues a paper code (制码) to a resident. The caller has checked that the resident has a card in force.
 pub(crate) fn print(turn: &mut Turn<'_>, resident: i64) -> Result<Printed, Fail> {
     let none = || {
-        Fail::from(ProblemCode::NotOffered.because("no issuer's key is valid for as long as a paper code"))
+        Fail::from(ProblemCode::NotOffered.because("no issuer key is valid for the lifetime of a paper code"))
     };
     let authority = turn.city.codes.as_ref().ok_or_else(none)?;
     revocations::revoke_all(turn.tx, authority, turn.now, resident, Carrier::Paper)?;
@@ -43,7 +43,7 @@ pub(crate) fn print(turn: &mut Turn<'_>, resident: i64) -> Result<Printed, Fail>
     Ok(Printed { text: code.to_text(), ends_ms: ends })
 }
 
-/// 挂失: the paper is lost.
+/// Revokes the paper code of a resident after a loss report (挂失).
 pub(crate) fn lost(turn: &Turn<'_>, resident: i64) -> rusqlite::Result<()> {
     match &turn.city.codes {
         Some(authority) => revocations::revoke_all(turn.tx, authority, turn.now, resident, Carrier::Paper),

@@ -1,19 +1,19 @@
-//! 申码 and 制码: a phone is bound to the resident whom the trusted identity service saw, or who took a code to it from
-//! a kiosk, and is given codes to show.
+//! Phones: a phone is bound to a resident (申码), whom the trusted identity service verified or who scanned a pairing code
+//! at a kiosk, and is issued session certificates and online tokens (制码).
 //!
 //! | path | body | answer |
 //! |---|---|---|
-//! | `POST /code/v1/bindings` | [`BindRequest`] | [`Bound`] |
-//! | `POST /code/v1/certificates` | [`CertifyRequest`] | [`Certified`] |
-//! | `POST /code/v1/tokens` | [`OfPhone`] | [`Shown`] |
-//! | `POST /code/v1/uses` | [`OfPhone`] | [`Uses`] |
-//! | `POST /code/v1/standing` | [`OfSession`] | [`Standing`] |
-//! | `POST /code/v1/losses` | [`OfPhone`] | `{}` |
-//! | `POST /code/v1/consents`, `consent`, `withdrawals` | see [`agreements`] | |
-//! | `POST /code/v1/licences` | see [`licences`] | |
+//! | `POST /code/v1/bindings` | [`BindRequest`] | [`BindAnswer`] |
+//! | `POST /code/v1/certificates` | [`CertifyRequest`] | [`CertifyAnswer`] |
+//! | `POST /code/v1/tokens` | [`PhoneRequest`] | [`TokenAnswer`] |
+//! | `POST /code/v1/uses` | [`PhoneRequest`] | [`UsesAnswer`] |
+//! | `POST /code/v1/standing` | [`SessionRequest`] | [`SessionStatus`] |
+//! | `POST /code/v1/losses` | [`PhoneRequest`] | `{}` |
+//! | `POST /code/v1/consents`, `consent`, `withdrawals` | see [`consent_requests`] | |
+//! | `POST /code/v1/licences` | see [`e_certificates`] | |
 //!
-//! A phone names itself by a secret that it got when it was bound; only its SM3 is kept here. One resident has one
-//! phone: binding another ends the first.
+//! A phone authenticates itself by a secret that it received when it was bound; the platform stores only the SM3 of that
+//! secret. A resident has one phone: binding another ends the first.
 
 use contract::{UnixMs, sm3};
 use resident_code::{Alias, OnlineToken, PublicKey, SIGNATURE_LEN, SessionCertificate, SessionTerms};
@@ -31,49 +31,51 @@ use crate::pages::masked;
 use crate::platform::{City, Turn};
 use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
 
-/// An online code is accepted for this long after it was made.
+/// Lifetime of an online token in milliseconds.
 pub(crate) const TOKEN_MS: u64 = 60_000;
-/// A used or expired online code is remembered for this long, so that it is told apart from a forged one.
+/// Time for which a used or expired online token is stored, so that it is distinguished from a forged one.
 const REMEMBER_MS: u64 = 24 * 60 * 60 * 1000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const MINUTE_MS: u64 = 60_000;
-/// A certificate begins this long before it is asked for: the verifiers' clocks may be behind.
+/// Seconds by which the start of a certificate is backdated: the verifiers' clocks may be slow.
 const BACKDATED_S: u64 = 60;
 /// Most uses that are listed.
 const USES_MAX: u32 = 100;
 
-/// Asks to bind a phone. Name and ID number may be in it and are worth nothing.
+/// Request to bind a phone, by a ticket or a pairing. Name and ID number are accepted in the body and ignored: they prove
+/// nothing.
 #[derive(Deserialize)]
 struct BindRequest {
-    /// What the trusted identity service gave the phone after it had seen the person.
+    /// Ticket that the trusted identity service issued to the phone after it had verified the person.
     ticket: Option<String>,
-    /// What it scanned from the screen of a kiosk, and the end of the resident's ID number; see [`pairings`].
+    /// Pairing code scanned from a kiosk's screen, and the end of the resident's ID number; see [`pairings`].
     pairing: Option<Pairing>,
 }
 
+/// Pairing code and the proof that the resident scanned it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Pairing {
-    /// 32 hexadecimal digits.
+    /// Secret of the pairing code, 32 hexadecimal digits.
     code: String,
-    /// Six characters.
+    /// Last six characters of the resident's ID number.
     id_end: String,
 }
 
-/// Asks for a session certificate.
+/// Request for a session certificate.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CertifyRequest {
     /// The phone's secret, 32 hexadecimal digits.
     phone: String,
-    /// The public key that the phone has just made: a compressed SM2 point, 66 hexadecimal digits.
+    /// Public key that the phone has generated: a compressed SM2 point, 66 hexadecimal digits.
     session_key: String,
-    /// By that key, over `session-key/1`, a zero byte and SM3 of the phone's secret: nobody is certified a key that is
-    /// another's.
+    /// Signature by that key over `session-key/1`, a zero byte and SM3 of the phone's secret: proves possession of the
+    /// private key.
     proof: String,
 }
 
-/// Names the phone that asks.
+/// Request of a phone without further data.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OfPhone {
@@ -81,20 +83,20 @@ pub(super) struct OfPhone {
     pub(super) phone: String,
 }
 
-/// Names a session of the phone.
+/// Request about a session certificate of the phone.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OfSession {
     /// The phone's secret.
     phone: String,
-    /// The alias in the session's certificate, 16 hexadecimal digits.
+    /// Alias in the session certificate, 16 hexadecimal digits.
     alias: String,
 }
 
-/// How a session stands.
+/// Whether a session certificate is still accepted.
 #[derive(Serialize)]
 struct Standing {
-    /// Whether its codes are accepted; if not, another certificate is needed.
+    /// Whether codes of the session are accepted; if not, the phone needs a new certificate.
     accepted: bool,
 }
 
@@ -106,11 +108,11 @@ struct Bound {
 
 #[derive(Serialize)]
 struct Certified {
-    /// The 114 bytes, hexadecimal.
+    /// The 114 bytes of the certificate in hexadecimal.
     certificate: String,
-    /// When it ends.
+    /// End of the certificate's validity.
     ends_ms: UnixMs,
-    /// The platform's clock: the phone reckons slots by it.
+    /// The platform's clock, by which the phone counts time steps.
     now_ms: UnixMs,
     name: String,
 }
@@ -133,22 +135,22 @@ struct Use {
     purpose: String,
 }
 
-/// Longest credential that is kept.
+/// Longest credential that is stored, in bytes.
 const CREDENTIAL_MAX: usize = 256;
 
-/// What the trusted identity service says of a ticket.
+/// The trusted identity service's answer to a ticket.
 #[derive(Deserialize)]
 pub(crate) struct Seen {
     pub(crate) assurance: String,
     pub(crate) name: String,
     pub(crate) id_number: String,
-    /// 身份凭证, by which the service is asked later whether all this still holds.
+    /// Credential (身份凭证), by which the platform later asks whether the verification is still valid.
     #[serde(default)]
     credential: Option<String>,
 }
 
 impl Seen {
-    /// Somebody whom the service saw in person; none for whatever else it answered.
+    /// The person, if the service verified them in person; `None` for any other answer.
     pub(crate) fn in_person(answer: &OutAnswer) -> Option<Self> {
         let seen: Option<Self> =
             (answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok()).flatten();
@@ -156,14 +158,14 @@ impl Seen {
     }
 }
 
-/// A phone that is bound.
+/// A bound phone and its resident.
 pub(super) struct Phone {
     hash: [u8; 32],
     pub(super) resident: i64,
     name: String,
 }
 
-/// Which request a phone makes.
+/// Handles a phone's request `POST /code/v1/…`.
 pub(crate) fn route(turn: &mut Turn<'_>, name: &str, body: &[u8]) -> Result<Reply, Fail> {
     match name {
         "bindings" => bind(turn, body),
@@ -186,7 +188,7 @@ fn bind(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     if let Some(pairing) = request.pairing {
         return match pairings::redeem(turn, &pairing.code, &pairing.id_end)? {
             Ok(resident) => bind_to(turn, resident, None),
-            // An answer, not a failure: what was counted stays.
+            // A response, not an error, so that the failed attempt is committed.
             Err(refusal) => Ok(refusal.into_response().into()),
         };
     }
@@ -201,7 +203,7 @@ fn bind(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     }))
 }
 
-/// The trusted identity service has answered.
+/// Continues with the identity service's answer to the ticket of a binding; `None`: no answer came.
 pub(crate) fn bound(turn: &mut Turn<'_>, answer: Option<&OutAnswer>) -> Result<Reply, Fail> {
     let answer = answer.filter(|answer| answer.status < 500).ok_or(PhoneRefusal::Unavailable)?;
     let seen = Seen::in_person(answer).ok_or(PhoneRefusal::NotInPerson)?;
@@ -235,8 +237,8 @@ fn bind_to(turn: &mut Turn<'_>, resident: i64, credential: Option<String>) -> Re
     Ok(Response::json(&Bound { phone: hex(&secret), name: masked(&name) }).into())
 }
 
-/// Once a day, as a rule, the trusted identity service is asked whether the person behind the phone is still to be
-/// relied on.
+/// Starts issuing a session certificate, normally once a day. For a phone with a credential, the trusted identity service
+/// is asked first whether the credential is still valid.
 fn certify(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     authority(turn.city)?;
     let request: CertifyRequest = json(body)?;
@@ -256,8 +258,8 @@ fn certify(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     }))
 }
 
-/// The trusted identity service has answered about the credential behind a phone. Only its word ends the phone: without
-/// it, a code goes on as long as a code may.
+/// Continues with the identity service's answer to the credential behind a phone. Only an explicit `ended` ends the phone;
+/// without an answer the certificate is issued.
 pub(crate) fn credential_told(
     turn: &mut Turn<'_>,
     request: &CertifyRequest,
@@ -274,7 +276,7 @@ pub(crate) fn credential_told(
         return certified(turn, &phone, request);
     }
     end(turn.tx, authority(turn.city)?, turn.now, phone.resident)?;
-    // An answer, not a failure: the end stays.
+    // A response, not an error, so that the end of the phone is committed.
     Ok(PhoneRefusal::NotBound.into_response().into())
 }
 
@@ -334,7 +336,7 @@ fn token(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     Ok(Response::json(&Shown { text, lives_ms: TOKEN_MS }).into())
 }
 
-/// 制码: makes an online code that nobody has shown yet.
+/// Issues a new online token (制码).
 pub(crate) fn fresh_token(turn: &mut Turn<'_>, resident: i64) -> Result<String, Fail> {
     let token = turn.draw.next();
     turn.tx.execute("DELETE FROM tokens WHERE expires_ms < ?1", [before(turn.now, REMEMBER_MS)])?;
@@ -345,7 +347,7 @@ pub(crate) fn fresh_token(turn: &mut Turn<'_>, resident: i64) -> Result<String, 
     Ok(OnlineToken::issue(token, &turn.city.format).to_text())
 }
 
-/// 用码记录: where the resident's code was used.
+/// Lists where the resident's codes were used (用码记录).
 fn uses(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let phone = phone(turn, &json::<OfPhone>(body)?.phone)?;
     let mut all = turn.tx.prepare(
@@ -359,7 +361,7 @@ fn uses(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     Ok(Response::json(&Uses { uses }).into())
 }
 
-/// Whether the codes of a session are still accepted.
+/// Answers whether the codes of a session are still accepted.
 fn standing(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let request: OfSession = json(body)?;
     let phone = phone(turn, &request.phone)?;
@@ -372,15 +374,15 @@ fn standing(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     Ok(Response::json(&Standing { accepted }).into())
 }
 
-/// 挂失: the phone's owner, or who has it now, ends it.
+/// Ends the phone after a loss report (挂失) that the phone itself sends.
 fn loss(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let phone = phone(turn, &json::<OfPhone>(body)?.phone)?;
     end(turn.tx, authority(turn.city)?, turn.now, phone.resident)?;
     Ok(Response::json(&serde_json::json!({})).into())
 }
 
-/// Ends the phone of a resident: nothing is issued to it, no online code is accepted, and the kiosks hear of every
-/// certificate that has not ended by itself. A paper code stays.
+/// Ends the phone of a resident: nothing more is issued to the phone, its online tokens are no longer accepted, and its
+/// unexpired certificates are revoked in the feed. A paper code remains valid.
 fn end(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs, resident: i64) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE phones SET ended_ms = ?2 WHERE resident = ?1 AND ended_ms IS NULL",
@@ -389,7 +391,8 @@ fn end(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs, resident: i
     revocations::revoke_all(tx, authority, now, resident, Carrier::Phone)
 }
 
-/// Ends all codes of a resident; a phone that is bound can fetch new ones when they may have one again.
+/// Revokes all codes of a resident. The phone stays bound and can fetch a new certificate when the resident has a card in
+/// force again.
 pub(crate) fn suspend(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
