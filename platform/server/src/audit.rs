@@ -32,14 +32,15 @@ pub struct AuditedEpoch {
     pub heads: Vec<SignedHead>,
 }
 
-pub(crate) fn export(turn: &Turn<'_>, device: &str) -> Result<Reply, Fail> {
-    let registered = device.parse().ok().and_then(|id: DeviceId| turn.city.devices.get(&id));
-    let registered = registered.ok_or_else(|| ProblemCode::NotOffered.because("there is no such device"))?;
-    let mut known = turn.tx.prepare("SELECT DISTINCT epoch FROM heads WHERE device = ?1 ORDER BY epoch")?;
+pub(crate) fn export(context: &Turn<'_>, device: &str) -> Result<Reply, Fail> {
+    let registered = device.parse().ok().and_then(|id: DeviceId| context.city.devices.get(&id));
+    let registered = registered.ok_or_else(|| ProblemCode::NotOffered.because("no such kiosk"))?;
+    let mut known =
+        context.tx.prepare("SELECT DISTINCT epoch FROM heads WHERE device = ?1 ORDER BY epoch")?;
     let stored = known.query_map([device], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     let mut epochs = Vec::new();
     for epoch in stored {
-        epochs.extend(audited(turn.tx, registered.id, &epoch)?);
+        epochs.extend(audited(context.tx, registered.id, &epoch)?);
     }
     Ok(Response::json(&DeviceAudit { device: registered.id, key: registered.key.clone(), epochs }).into())
 }

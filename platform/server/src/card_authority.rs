@@ -22,47 +22,49 @@ const SM4: u8 = 3;
 const ATR_DIGITS_MAX: usize = 30;
 
 /// `POST /v1/card-authentications`: answers the card's challenge, or refuses.
-pub(crate) fn authenticate(turn: &Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+pub(crate) fn authenticate(context: &Turn<'_>, kiosk: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: CardAuthRequest = json(body)?;
     let card = &request.card;
     let digits = card.atr_history.len();
     if digits > ATR_DIGITS_MAX || !card.atr_history.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(malformed("`atr_history` is not the historical bytes of an ATR in hexadecimal"));
     }
-    let known = known(turn, &request)?;
+    let known = known(context, &request)?;
     let number = known.as_ref().map_or("", |(number, _)| number.as_str());
-    let refusal = refusal(turn, device, &request, known.as_ref().map(|(_, standing)| *standing))?;
+    let refusal = refusal(context, kiosk, &request, known.as_ref().map(|(_, standing)| *standing))?;
     let outcome =
         refusal.as_ref().map_or_else(|| "answered".to_owned(), |problem| format!("{:?}", problem.code));
     // A card that is not in the base has no number here; its request is counted nevertheless.
-    let asked = turn.tx.execute(
+    let asked = context.tx.execute(
         "INSERT INTO card_authentications (device, visit, card, challenge, at_ms, outcome)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
         params![
-            device.id.to_string(),
+            kiosk.id.to_string(),
             request.visit.to_string(),
             number,
             card.challenge.0,
-            ms(turn.now),
+            ms(context.now),
             outcome
         ],
     )?;
     let refusal = refusal.or_else(|| {
-        (asked == 0).then(|| ProblemCode::ChallengeFailed.because("this random number of the card was answered before"))
+        (asked == 0).then(|| {
+            ProblemCode::ChallengeFailed.because("this random number of the card was answered before")
+        })
     });
     if let Some(problem) = refusal {
-        tracing::warn!(device = %device.id, refusal = %problem.title, "card authentication refused");
+        tracing::warn!(kiosk = %kiosk.id, refusal = %problem.title, "card authentication refused");
         // A response, not an error, so that the logged request is committed.
         return Ok(Response::problem(&problem).into());
     }
-    let key = turn.city.cards.as_ref().ok_or_else(|| Fail::from(no_key()))?;
+    let key = context.city.cards.as_ref().ok_or_else(|| Fail::from(no_key()))?;
     Ok(Response::json(&key.answer(card)).into())
 }
 
 /// Finds the card in the card-holder base: its number and standing.
-fn known(turn: &Turn<'_>, request: &CardAuthRequest) -> Result<Option<(String, CardStanding)>, Fail> {
+fn known(context: &Turn<'_>, request: &CardAuthRequest) -> Result<Option<(String, CardStanding)>, Fail> {
     let identification = hex_capitals(&request.card.identification.0);
-    let found = turn.tx.query_row(
+    let found = context.tx.query_row(
         "SELECT number, standing FROM cards WHERE identification = ?1 AND version = ?2",
         params![identification, request.card.version],
         |row| Ok((row.get(0)?, value(&row.get::<_, String>(1)?)?)),
@@ -72,19 +74,19 @@ fn known(turn: &Turn<'_>, request: &CardAuthRequest) -> Result<Option<(String, C
 
 /// Returns why this card is not authenticated; `None` if it is.
 fn refusal(
-    turn: &Turn<'_>,
-    device: &Device,
+    context: &Turn<'_>,
+    kiosk: &Device,
     request: &CardAuthRequest,
     standing: Option<CardStanding>,
 ) -> Result<Option<Problem>, Fail> {
     let card = &request.card;
-    let asked: i64 = turn.tx.query_row(
+    let asked: i64 = context.tx.query_row(
         "SELECT count(*) FROM card_authentications WHERE device = ?1 AND at_ms > ?2",
-        params![device.id.to_string(), ms(turn.now).saturating_sub(MINUTE_MS)],
+        params![kiosk.id.to_string(), ms(context.now).saturating_sub(MINUTE_MS)],
         |row| row.get(0),
     )?;
     let area = hex_capitals(card.identification.0.first_chunk::<3>().unwrap_or(&[0; 3]));
-    Ok(if turn.city.cards.is_none() {
+    Ok(if context.city.cards.is_none() {
         Some(no_key())
     } else if asked >= PER_MINUTE {
         Some(ProblemCode::Unavailable.because("too many card authentications of this kiosk: wait a minute"))

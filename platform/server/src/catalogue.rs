@@ -90,16 +90,18 @@ const PAGE_BYTES: usize = 128 * 1024;
 
 /// `GET /v1/changes?since=N`. A cursor beyond the feed's end was issued before the platform was restored from a backup:
 /// everything is sent again.
-pub(crate) fn changes(turn: &Turn<'_>, query: &str) -> Result<Reply, Fail> {
+pub(crate) fn changes(context: &Turn<'_>, query: &str) -> Result<Reply, Fail> {
     let since: i64 = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("since="))
         .and_then(|since| since.parse().ok())
         .filter(|since| *since >= 0)
         .ok_or_else(|| malformed("`since` is the cursor of the last answer, or 0"))?;
-    let end: i64 = turn.tx.query_row("SELECT coalesce(max(cursor), 0) FROM changes", [], |row| row.get(0))?;
+    let end: i64 =
+        context.tx.query_row("SELECT coalesce(max(cursor), 0) FROM changes", [], |row| row.get(0))?;
     let since = if since > end { 0 } else { since };
-    let mut newer = turn.tx.prepare("SELECT item, cursor FROM changes WHERE cursor > ?1 ORDER BY cursor")?;
+    let mut newer =
+        context.tx.prepare("SELECT item, cursor FROM changes WHERE cursor > ?1 ORDER BY cursor")?;
     let mut newer = newer.query([since])?;
     let (mut items, mut cursor, mut bytes) = (Vec::<FeedItem>::new(), end, 0);
     while let Some(row) = newer.next()? {
@@ -111,5 +113,5 @@ pub(crate) fn changes(turn: &Turn<'_>, query: &str) -> Result<Reply, Fail> {
         items.push(value(&item)?);
     }
     let cursor = u64::try_from(cursor).unwrap_or(0);
-    Ok(Response::json(&ChangesAnswer { items, cursor, now: turn.now }).into())
+    Ok(Response::json(&ChangesAnswer { items, cursor, now: context.now }).into())
 }

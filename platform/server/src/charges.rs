@@ -81,30 +81,30 @@ struct Order {
 }
 
 /// `POST /v1/charges`: stores a new order and returns the call that charges it, or answers a repeated request.
-pub(crate) fn charge(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+pub(crate) fn charge(context: &mut Turn<'_>, kiosk: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: ChargeRequest = json(body)?;
     let body_hash = sm3(&[text(&request).as_bytes()]);
     let order = OrderRef::from(request.order);
-    if let Some(known) = find(turn.tx, &order)? {
-        return repeated(device, &known, &body_hash);
+    if let Some(known) = find(context.tx, &order)? {
+        return repeated(kiosk, &known, &body_hash);
     }
     check_sum(&request)?;
-    match admitted(turn, device, &request)? {
+    match admitted(context, kiosk, &request)? {
         Ok(resident) => {
-            insert(turn, &order, device, &Beginning::Live { resident, request: &request, body_hash })?;
+            insert(context, &order, kiosk, &Beginning::Live { resident, request: &request, body_hash })?;
             Ok(Reply::Ask(ask_to_charge(&order, &request, resident)))
         }
         Err(problem) => {
-            insert(turn, &order, device, &Beginning::Refused { code: problem.code, body_hash })?;
+            insert(context, &order, kiosk, &Beginning::Refused { code: problem.code, body_hash })?;
             Ok(Response::problem(&problem).into())
         }
     }
 }
 
 /// Answers a charge request for an order that is already stored.
-fn repeated(device: &Device, known: &Order, body_hash: &[u8; 32]) -> Result<Reply, Fail> {
+fn repeated(kiosk: &Device, known: &Order, body_hash: &[u8; 32]) -> Result<Reply, Fail> {
     let other_body = known.body_hash.is_some_and(|hash| hash != *body_hash);
-    if known.device != device.id || other_body {
+    if known.device != kiosk.id || other_body {
         return Err(conflict());
     }
     match &known.settlement {
@@ -132,8 +132,12 @@ fn check_sum(request: &ChargeRequest) -> Result<(), Fail> {
 }
 
 /// Returns the resident of the order if it may be charged; the inner error is the refusal.
-fn admitted(turn: &Turn<'_>, device: &Device, request: &ChargeRequest) -> Result<Result<i64, Problem>, Fail> {
-    let visit = match open_visit(turn, device, &request.key) {
+fn admitted(
+    context: &Turn<'_>,
+    kiosk: &Device,
+    request: &ChargeRequest,
+) -> Result<Result<i64, Problem>, Fail> {
+    let visit = match open_visit(context, kiosk, &request.key) {
         Ok(visit) => visit,
         Err(Fail::Problem(problem)) => return Ok(Err(problem)),
         Err(other @ (Fail::Store(_) | Fail::Phone(_))) => return Err(other),
@@ -150,10 +154,12 @@ fn admitted(turn: &Turn<'_>, device: &Device, request: &ChargeRequest) -> Result
         (Method::CardAccount | Method::ResidentCode | Method::Wallet, _) => false,
     };
     if !method_fits || visit.level < Level::Recognised {
-        return Ok(Err(ProblemCode::NotOffered.because("the visit's evidence does not allow this payment method")));
+        return Ok(Err(
+            ProblemCode::NotOffered.because("the visit's evidence does not allow this payment method")
+        ));
     }
     for item in &request.items {
-        if let Some(problem) = refusal_of(turn.tx, visit.resident, item)? {
+        if let Some(problem) = refusal_of(context.tx, visit.resident, item)? {
             return Ok(Err(problem));
         }
     }
@@ -201,9 +207,9 @@ enum Beginning<'a> {
 
 /// Stores an order, with its claims on bills if it is live.
 fn insert(
-    turn: &Turn<'_>,
+    context: &Turn<'_>,
     order: &OrderRef,
-    device: &Device,
+    kiosk: &Device,
     beginning: &Beginning<'_>,
 ) -> rusqlite::Result<()> {
     let void = |reason| Some(text(&Settlement::Void { reason }));
@@ -216,24 +222,24 @@ fn insert(
         }
         Beginning::Fenced => (None, Money::ZERO, None, void(VoidReason::Fenced)),
     };
-    let next_ask = settlement.is_none().then(|| ms(turn.now.plus_ms(RESULT_OVERDUE_MS)));
-    turn.tx.execute(
+    let next_ask = settlement.is_none().then(|| ms(context.now.plus_ms(RESULT_OVERDUE_MS)));
+    context.tx.execute(
         "INSERT INTO orders (resident, [order], device, body_hash, total_fen, settlement, created_ms, next_ask_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             resident,
             order.0,
-            text(&device.id),
+            text(&kiosk.id),
             body_hash,
             total.fen(),
             settlement,
-            ms(turn.now),
+            ms(context.now),
             next_ask
         ],
     )?;
     let Beginning::Live { resident, request, .. } = beginning else { return Ok(()) };
     for item in &request.items {
-        turn.tx.execute(
+        context.tx.execute(
             "INSERT INTO order_items (resident, [order], bill, amount_fen, claims) VALUES (?1, ?2, ?3, ?4, 1)",
             params![resident, order.0, item.key, item.amount.fen()],
         )?;
@@ -289,32 +295,40 @@ fn ask_for_outcome(order: &OrderRef) -> OutCall {
 }
 
 /// `POST /v1/inquiries`: answers the outcome of an order. An order that was never seen becomes permanently void.
-pub(crate) fn inquire(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+pub(crate) fn inquire(context: &mut Turn<'_>, kiosk: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: InquireRequest = json(body)?;
     let order = OrderRef::from(request.order);
-    match find(turn.tx, &order)? {
+    match find(context.tx, &order)? {
         None => {
-            insert(turn, &order, device, &Beginning::Fenced)?;
+            insert(context, &order, kiosk, &Beginning::Fenced)?;
             Ok(state(Some(Settlement::Void { reason: VoidReason::Fenced })))
         }
-        Some(known) if known.device != device.id => Err(conflict()),
+        Some(known) if known.device != kiosk.id => Err(conflict()),
         Some(Order { settlement: Some(settlement), .. }) => Ok(state(Some(settlement))),
         Some(Order { settlement: None, .. }) => Ok(Reply::Ask(ask_for_outcome(&order))),
     }
 }
 
 /// Continues with the acquirer's answer to a charge; `None`: no answer came.
-pub(crate) fn charged(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
-    learn(turn, order, result)?;
-    let known = find(turn.tx, order)?;
+pub(crate) fn charged(
+    context: &Turn<'_>,
+    order: &OrderRef,
+    result: Option<&OutAnswer>,
+) -> Result<Reply, Fail> {
+    learn(context, order, result)?;
+    let known = find(context.tx, order)?;
     Ok(state(known.and_then(|known| known.settlement)))
 }
 
 /// Continues with the acquirer's answer to an inquiry; `None`: no answer came. An outcome that is still unknown is
 /// answered as *unavailable*.
-pub(crate) fn inquired(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
-    learn(turn, order, result)?;
-    let known = find(turn.tx, order)?.and_then(|known| known.settlement);
+pub(crate) fn inquired(
+    context: &Turn<'_>,
+    order: &OrderRef,
+    result: Option<&OutAnswer>,
+) -> Result<Reply, Fail> {
+    learn(context, order, result)?;
+    let known = find(context.tx, order)?.and_then(|known| known.settlement);
     Ok(match known {
         Some(settlement) => state(Some(settlement)),
         // Not a `RequestError`, so that the time of the next inquiry is committed.
@@ -324,19 +338,19 @@ pub(crate) fn inquired(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAns
 
 /// Applies the outcome in the acquirer's answer. The first outcome is final; a contradicting one becomes an incident.
 /// Without an outcome the next inquiry is scheduled.
-fn learn(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<(), Fail> {
-    let Some(known) = find(turn.tx, order)? else { return Ok(()) };
+fn learn(context: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<(), Fail> {
+    let Some(known) = find(context.tx, order)? else { return Ok(()) };
     let Some(outcome) = result.and_then(|result| outcome_of(order, &known, result)) else {
         if known.settlement.is_none() {
-            ask_again(turn.tx, order, turn.now)?;
+            ask_again(context.tx, order, context.now)?;
         }
         return Ok(());
     };
     match known.settlement {
-        None => settle(turn, order, &outcome)?,
+        None => settle(context, order, &outcome)?,
         Some(before) if paid(&before) != paid(&outcome) => {
             let what = "the acquirer reported two different outcomes of one order; the first one is kept";
-            dispute(turn.tx, &format!("order {}", order.0), what, ms(turn.now))?;
+            dispute(context.tx, &format!("order {}", order.0), what, ms(context.now))?;
         }
         Some(_) => {}
     }
@@ -367,15 +381,15 @@ fn outcome_of(order: &OrderRef, known: &Order, result: &OutAnswer) -> Option<Set
 
 /// Stores the outcome of an order. A paid order keeps its claims permanently and is posted to the department; a void
 /// order releases its bills.
-fn settle(turn: &Turn<'_>, order: &OrderRef, outcome: &Settlement) -> rusqlite::Result<()> {
-    turn.tx.execute(
+fn settle(context: &Turn<'_>, order: &OrderRef, outcome: &Settlement) -> rusqlite::Result<()> {
+    context.tx.execute(
         "UPDATE orders SET settlement = ?1, next_ask_ms = NULL WHERE [order] = ?2 AND settlement IS NULL",
         params![text(outcome), order.0],
     )?;
     match outcome {
-        Settlement::Paid { .. } => postings::queue(turn.tx, order, turn.now),
+        Settlement::Paid { .. } => postings::queue(context.tx, order, context.now),
         Settlement::Void { .. } => {
-            turn.tx.execute("UPDATE order_items SET claims = 0 WHERE [order] = ?1", [&order.0])?;
+            context.tx.execute("UPDATE order_items SET claims = 0 WHERE [order] = ?1", [&order.0])?;
             Ok(())
         }
     }

@@ -16,21 +16,21 @@ use crate::schema::dispute;
 /// Stores that a personal record is given to this resident under this consent. Returns the number of the certificate,
 /// which is the same for repeated uses of a consent.
 pub(crate) fn use_consent(
-    turn: &mut Turn<'_>,
-    device: &Device,
+    context: &mut Turn<'_>,
+    kiosk: &Device,
     resident: i64,
     service: &str,
     consent: Option<ConsentId>,
 ) -> Result<String, Fail> {
     let missing = |title: &str| Fail::from(ProblemCode::ConsentMissing.because(title));
     let consent = consent.ok_or_else(|| missing("the operation needs a consent"))?;
-    let (device, consent) = (device.id.to_string(), consent.to_string());
-    turn.tx.execute(
+    let (device, consent) = (kiosk.id.to_string(), consent.to_string());
+    context.tx.execute(
         "INSERT INTO consent_uses (device, consent, resident, service, at_ms, proof)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (device, consent) DO NOTHING",
-        params![device, consent, resident, service, ms(turn.now), proof_number(turn.draw.next())],
+        params![device, consent, resident, service, ms(context.now), proof_number(context.draw.next())],
     )?;
-    let proof: Option<String> = turn
+    let proof: Option<String> = context
         .tx
         .query_row(
             "SELECT proof FROM consent_uses
@@ -39,9 +39,8 @@ pub(crate) fn use_consent(
             |row| row.get(0),
         )
         .optional()?;
-    let proof =
-        proof.ok_or_else(|| missing("the consent belongs to another resident or service"))?;
-    let recorded: Option<i64> = turn
+    let proof = proof.ok_or_else(|| missing("the consent belongs to another resident or service"))?;
+    let recorded: Option<i64> = context
         .tx
         .query_row(
             "SELECT until_ms FROM consents WHERE device = ?1 AND consent = ?2",
@@ -50,8 +49,8 @@ pub(crate) fn use_consent(
         )
         .optional()?;
     match recorded {
-        Some(until) if until <= ms(turn.now) => Err(missing("the consent has ended")),
-        Some(_) if !borne_out(turn.tx, &device, &consent)? => {
+        Some(until) if until <= ms(context.now) => Err(missing("the consent has ended")),
+        Some(_) if !borne_out(context.tx, &device, &consent)? => {
             Err(missing("the kiosk's record of the consent contradicts this use"))
         }
         Some(_) | None => Ok(proof),

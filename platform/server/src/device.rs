@@ -38,7 +38,9 @@ impl Registered for Device {
 #[derive(Debug, thiserror::Error)]
 pub enum DevicesError {
     /// The file is not TOML with `[[device]]` tables.
-    #[error("cannot parse the file of registered kiosks; expected [[device]] tables with id, key, name, profile")]
+    #[error(
+        "cannot parse the file of registered kiosks; expected [[device]] tables with id, key, name, profile"
+    )]
     Syntax(#[source] Box<toml::de::Error>),
     /// Two entries have the same id.
     #[error("kiosk {0} is registered twice")]
@@ -60,7 +62,7 @@ struct File {
 pub fn devices_of(text: &str) -> Result<Vec<Device>, DevicesError> {
     let file: File = toml::from_str(text).map_err(|error| DevicesError::Syntax(Box::new(error)))?;
     let mut seen = std::collections::BTreeSet::new();
-    match file.device.iter().find(|device| !seen.insert(device.id)) {
+    match file.device.iter().find(|kiosk| !seen.insert(kiosk.id)) {
         Some(twice) => Err(DevicesError::Twice(twice.id)),
         None => Ok(file.device),
     }
@@ -78,7 +80,7 @@ pub(crate) fn signer<'a, R: Registered>(
     let (Some(id), Some(time), Some(signature)) = (&request.device, &request.time, &request.signature) else {
         return Err(unknown("X-Device, X-Time or X-Signature is missing"));
     };
-    let device = id
+    let signer = id
         .parse()
         .ok()
         .and_then(|id: DeviceId| registered.get(&id))
@@ -86,8 +88,8 @@ pub(crate) fn signer<'a, R: Registered>(
     let mismatch = || unknown("the signature of the request does not verify");
     let signature: Signature = signature.parse().map_err(|_| mismatch())?;
     let message = to_be_signed(request.verb, &request.target, time, &request.body);
-    device.key().verify(&message, &signature).map_err(|_| mismatch())?;
-    Ok(device)
+    signer.key().verify(&message, &signature).map_err(|_| mismatch())?;
+    Ok(signer)
 }
 
 #[cfg(test)]

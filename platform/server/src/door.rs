@@ -79,7 +79,9 @@ impl Door {
     ) -> Result<(DeviceId, Opened), Fail> {
         let device = device::signer(&self.devices, request)?.id;
         if !certifies(certificate, device) {
-            return Err(ProblemCode::DeviceUnknown.because("the client certificate belongs to another kiosk").into());
+            return Err(ProblemCode::DeviceUnknown
+                .because("the client certificate belongs to another kiosk")
+                .into());
         }
         if request.body.is_empty() {
             return Ok((device, None));

@@ -88,7 +88,7 @@ impl Platform {
         seed::enter(&tx, &setup.residents)?;
         catalogue.publish(&tx)?;
         tx.commit()?;
-        let devices = Arc::new(setup.devices.into_iter().map(|device| (device.id, device)).collect());
+        let devices = Arc::new(setup.devices.into_iter().map(|kiosk| (kiosk.id, kiosk)).collect());
         let clients = codes::by_id(setup.clients);
         let Setup { format, codes, cards, .. } = setup;
         Ok(Self { db, city: City { format, devices, catalogue, codes, clients, cards } })
@@ -99,12 +99,12 @@ impl Platform {
     ///
     /// `entropy` must be fresh for every request: visit keys and codes are derived from it.
     pub fn handle(&mut self, request: &Request, now: UnixMs, entropy: u128) -> Reply {
-        self.turn(now, entropy, |turn| route(turn, request, None))
+        self.turn(now, entropy, |context| route(context, request, None))
     }
 
     /// Answers a kiosk's request whose signature the authenticator has checked; otherwise like [`Platform::handle`].
     pub(crate) fn handle_admitted(&mut self, admitted: &Admitted, now: UnixMs, entropy: u128) -> Reply {
-        self.turn(now, entropy, |turn| route(turn, admitted.request(), Some(admitted.device())))
+        self.turn(now, entropy, |context| route(context, admitted.request(), Some(admitted.device())))
     }
 
     pub(crate) fn devices(&self) -> Arc<BTreeMap<DeviceId, Device>> {
@@ -121,15 +121,15 @@ impl Platform {
         entropy: u128,
     ) -> Reply {
         let answer = result.ok();
-        self.turn(now, entropy, |turn| match &call.purpose {
-            Purpose::Charge(order) => charges::charged(turn, order, answer.as_ref()),
-            Purpose::Inquiry(order) => charges::inquired(turn, order, answer.as_ref()),
-            Purpose::Bills { resident } => calls::billed(turn, *resident, answer.as_ref()),
-            Purpose::Posting(order) => postings::posted(turn, order, answer.as_ref()),
-            Purpose::Binding => codes::bound(turn, answer.as_ref()),
-            Purpose::Credential { request } => codes::credential_told(turn, request, answer.as_ref()),
-            Purpose::PinReset { client, request } => base::seen(turn, *client, request, answer.as_ref()),
-            Purpose::Names { client, issue } => base::named(turn, *client, issue, answer.as_ref()),
+        self.turn(now, entropy, |context| match &call.purpose {
+            Purpose::Charge(order) => charges::charged(context, order, answer.as_ref()),
+            Purpose::Inquiry(order) => charges::inquired(context, order, answer.as_ref()),
+            Purpose::Bills { resident } => calls::billed(context, *resident, answer.as_ref()),
+            Purpose::Posting(order) => postings::posted(context, order, answer.as_ref()),
+            Purpose::Binding => codes::bound(context, answer.as_ref()),
+            Purpose::Credential { request } => codes::credential_told(context, request, answer.as_ref()),
+            Purpose::PinReset { client, request } => base::seen(context, *client, request, answer.as_ref()),
+            Purpose::Names { client, issue } => base::named(context, *client, issue, answer.as_ref()),
         })
     }
 
@@ -162,10 +162,10 @@ impl Platform {
         entropy: u128,
         work: impl FnOnce(&mut Turn<'_>) -> Result<Reply, Fail>,
     ) -> Reply {
-        let city = &self.city;
+        let config = &self.city;
         let run = || {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let reply = work(&mut Turn { tx: &tx, city, now, draw: Draw::new(entropy) })?;
+            let reply = work(&mut Turn { tx: &tx, city: config, now, draw: Draw::new(entropy) })?;
             tx.commit()?;
             Ok(reply)
         };
@@ -179,37 +179,37 @@ pub(crate) fn is_for_kiosks(target: &str) -> bool {
     matches!(path.split('/').skip(1).collect::<Vec<&str>>().as_slice(), ["v1", _])
 }
 
-fn route(turn: &mut Turn<'_>, request: &Request, admitted: Option<DeviceId>) -> Result<Reply, Fail> {
+fn route(context: &mut Turn<'_>, request: &Request, admitted: Option<DeviceId>) -> Result<Reply, Fail> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     match (request.verb, parts.as_slice()) {
-        (Verb::Get, ["phone", slug]) => pages::phone(turn, slug),
-        (Verb::Get, ["phone", slug, "token"]) => pages::phone_token(turn, slug),
-        (Verb::Get, ["r", number]) => pages::receipt(turn, number),
-        (Verb::Get, ["admin"]) => pages::admin(turn),
-        (Verb::Post, ["base", "v1", name]) => base::route(turn, name, request),
-        (Verb::Get, ["code", file @ ..]) => codes::page(turn, &file.join("/")),
-        (Verb::Post, ["code", "v1", "verify"]) => codes::verify(turn, request),
-        (Verb::Post, ["code", "v1", "facts"]) => codes::facts(turn, request),
-        (Verb::Post, ["code", "v1", "licence"]) => codes::licence(turn, request),
-        (Verb::Post, ["code", "v1", name]) => codes::route(turn, name, &request.body),
-        (Verb::Get, ["v1", "audit", device]) => audit::export(turn, device),
+        (Verb::Get, ["phone", slug]) => pages::phone(context, slug),
+        (Verb::Get, ["phone", slug, "token"]) => pages::phone_token(context, slug),
+        (Verb::Get, ["r", number]) => pages::receipt(context, number),
+        (Verb::Get, ["admin"]) => pages::admin(context),
+        (Verb::Post, ["base", "v1", name]) => base::route(context, name, request),
+        (Verb::Get, ["code", file @ ..]) => codes::page(context, &file.join("/")),
+        (Verb::Post, ["code", "v1", "verify"]) => codes::verify(context, request),
+        (Verb::Post, ["code", "v1", "facts"]) => codes::facts(context, request),
+        (Verb::Post, ["code", "v1", "licence"]) => codes::licence(context, request),
+        (Verb::Post, ["code", "v1", name]) => codes::route(context, name, &request.body),
+        (Verb::Get, ["v1", "audit", device]) => audit::export(context, device),
         (verb, ["v1", name]) => {
-            let device = match admitted {
-                Some(id) => turn.city.devices.get(&id).ok_or_else(no_such_path)?,
-                None => device::signer(&turn.city.devices, request)?,
+            let kiosk = match admitted {
+                Some(id) => context.city.devices.get(&id).ok_or_else(no_such_path)?,
+                None => device::signer(&context.city.devices, request)?,
             };
             match (verb, *name) {
-                (Verb::Post, "identify") => identify::identify(turn, device, &request.body),
-                (Verb::Post, "evidence") => codes::prove(turn, device, &request.body),
+                (Verb::Post, "identify") => identify::identify(context, kiosk, &request.body),
+                (Verb::Post, "evidence") => codes::prove(context, kiosk, &request.body),
                 (Verb::Post, "card-authentications") => {
-                    card_authority::authenticate(turn, device, &request.body)
+                    card_authority::authenticate(context, kiosk, &request.body)
                 }
-                (Verb::Post, "calls") => calls::call(turn, device, &request.body),
-                (Verb::Post, "charges") => charges::charge(turn, device, &request.body),
-                (Verb::Post, "inquiries") => charges::inquire(turn, device, &request.body),
-                (Verb::Post, "records") => records::take(turn, device, &request.body),
-                (Verb::Get, "changes") => catalogue::changes(turn, query),
+                (Verb::Post, "calls") => calls::call(context, kiosk, &request.body),
+                (Verb::Post, "charges") => charges::charge(context, kiosk, &request.body),
+                (Verb::Post, "inquiries") => charges::inquire(context, kiosk, &request.body),
+                (Verb::Post, "records") => records::take(context, kiosk, &request.body),
+                (Verb::Get, "changes") => catalogue::changes(context, query),
                 (Verb::Get | Verb::Post, _) => Err(no_such_path()),
             }
         }

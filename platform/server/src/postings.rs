@@ -85,13 +85,17 @@ fn told(tx: &Transaction<'_>, order: OrderRef) -> rusqlite::Result<Option<OutCal
 }
 
 /// Continues with the department's answer to a posting; `None`: no answer came, the posting is repeated.
-pub(crate) fn posted(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
+pub(crate) fn posted(
+    context: &Turn<'_>,
+    order: &OrderRef,
+    result: Option<&OutAnswer>,
+) -> Result<Reply, Fail> {
     match result.map(|result| result.status) {
-        Some(204) => conclude(turn.tx, order, "done")?,
+        Some(204) => conclude(context.tx, order, "done")?,
         Some(409) => {
-            conclude(turn.tx, order, "refused")?;
+            conclude(context.tx, order, "refused")?;
             let what = "order is paid but the department refuses to book it: refund it or book it by hand";
-            dispute(turn.tx, &format!("posting {}", order.0), what, ms(turn.now))?;
+            dispute(context.tx, &format!("posting {}", order.0), what, ms(context.now))?;
         }
         Some(_) | None => {}
     }

@@ -95,8 +95,8 @@ impl KioskListener {
     pub fn new(listener: TcpListener, certificates: Certificates) -> Result<Self, KioskListenerError> {
         let acceptor = TlsAcceptor::from(Arc::new(certificates.config()?));
         let address = listener.local_addr().map_err(KioskListenerError::Socket)?;
-        let (done, ready) = mpsc::channel(1);
-        Ok(Self { address, ready, accepting: tokio::spawn(accept(listener, acceptor, done)) })
+        let (accepted_tx, ready) = mpsc::channel(1);
+        Ok(Self { address, ready, accepting: tokio::spawn(accept(listener, acceptor, accepted_tx)) })
     }
 
     /// Local address of the listener.
@@ -139,12 +139,12 @@ impl Connected<IncomingStream<'_, KioskListener>> for Peer {
 async fn accept(
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    done: mpsc::Sender<(TlsStream<TcpStream>, Peer)>,
+    accepted_tx: mpsc::Sender<(TlsStream<TcpStream>, Peer)>,
 ) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
         // The semaphore is never closed.
-        let Ok(turn) = Arc::clone(&handshakes).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
         let (socket, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -153,9 +153,9 @@ async fn accept(
                 continue;
             }
         };
-        let (acceptor, done) = (acceptor.clone(), done.clone());
+        let (acceptor, accepted_tx) = (acceptor.clone(), accepted_tx.clone());
         tokio::spawn(async move {
-            let _turn = turn;
+            let _permit = permit;
             // TCP_NODELAY: otherwise a small answer waits for the acknowledgement of the one before.
             let _ = socket.set_nodelay(true);
             match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
@@ -163,9 +163,11 @@ async fn accept(
                     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
                     let certificate = chain.first().cloned().map(CertificateDer::into_owned);
                     // The receiver is dropped when the platform stops.
-                    let _ = done.send((stream, Peer { certificate })).await;
+                    let _ = accepted_tx.send((stream, Peer { certificate })).await;
                 }
-                Ok(Err(error)) => tracing::info!(%from, %error, "TLS handshake with a kiosk failed; connection closed"),
+                Ok(Err(error)) => {
+                    tracing::info!(%from, %error, "TLS handshake with a kiosk failed; connection closed")
+                }
                 Err(_) => tracing::debug!(%from, "TLS handshake timed out; connection closed"),
             }
         });

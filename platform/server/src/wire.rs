@@ -66,7 +66,7 @@ impl Request {
     }
 }
 
-/// The bytes that `X-Signature` covers, see the `contract` crate.
+/// The bytes that `X-Signature` covers; the format is defined in the `contract` crate.
 #[must_use]
 pub fn to_be_signed(verb: Verb, target: &str, time: &str, body: &[u8]) -> Vec<u8> {
     let digest: String = sm3(&[body]).iter().map(|byte| format!("{byte:02x}")).collect();

@@ -62,7 +62,7 @@ enum Why {
     SecondCard,
 }
 
-pub(super) fn import(turn: &Turn<'_>, client: &Client, body: &[u8]) -> Result<Reply, Fail> {
+pub(super) fn import(context: &Turn<'_>, relying_party: &Client, body: &[u8]) -> Result<Reply, Fail> {
     let table = read(body)?;
     if table.lines().count() > ROWS_MAX {
         return Err(malformed("a table has at most 10000 rows: split it into several"));
@@ -76,16 +76,16 @@ pub(super) fn import(turn: &Turn<'_>, client: &Client, body: &[u8]) -> Result<Re
         if heading || line.trim().is_empty() {
             continue;
         }
-        turn.tx.execute_batch("SAVEPOINT import_row")?;
-        match row(turn, client, &fields, &mut seen)? {
+        context.tx.execute_batch("SAVEPOINT import_row")?;
+        match row(context, relying_party, &fields, &mut seen)? {
             Ok(true) => report.entered += 1,
             Ok(false) => report.known += 1,
             Err(why) => {
-                turn.tx.execute_batch("ROLLBACK TO import_row")?;
+                context.tx.execute_batch("ROLLBACK TO import_row")?;
                 report.bad.push(Bad { line: at + 1, why });
             }
         }
-        turn.tx.execute_batch("RELEASE import_row")?;
+        context.tx.execute_batch("RELEASE import_row")?;
     }
     Ok(Response::json(&report).into())
 }
@@ -102,8 +102,8 @@ fn read(body: &[u8]) -> Result<String, Fail> {
 
 /// Inserts a row; `false` if the base already has it. The inner error is the reason of a rejection.
 fn row(
-    turn: &Turn<'_>,
-    client: &Client,
+    context: &Turn<'_>,
+    relying_party: &Client,
     fields: &[&str],
     seen: &mut BTreeSet<String>,
 ) -> Result<Result<bool, Why>, Fail> {
@@ -126,9 +126,9 @@ fn row(
     if !seen.insert(format!("person {id_number}")) || !seen.insert(format!("card {}", card.number)) {
         return Ok(Err(Why::Twice));
     }
-    let Some(resident) = cards::resident(turn, name, &id_number)? else { return Ok(Err(Why::OtherName)) };
-    let has_one = cards::in_force(turn, resident)?;
-    let entered = match cards::enter(turn, resident, &card, CardStanding::InForce) {
+    let Some(resident) = cards::resident(context, name, &id_number)? else { return Ok(Err(Why::OtherName)) };
+    let has_one = cards::in_force(context, resident)?;
+    let entered = match cards::enter(context, resident, &card, CardStanding::InForce) {
         Ok(entered) => entered,
         Err(Fail::Problem(_)) => return Ok(Err(Why::OtherCard)),
         Err(fail) => return Err(fail),
@@ -137,7 +137,7 @@ fn row(
         return Ok(Err(Why::SecondCard));
     }
     if entered {
-        note(turn, client, resident, &card.number, "imported")?;
+        note(context, relying_party, resident, &card.number, "imported")?;
     }
     Ok(Ok(entered))
 }

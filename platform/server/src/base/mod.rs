@@ -34,31 +34,45 @@ pub(crate) use cards::{Issue, in_force, named};
 pub(crate) use pins::{PinReset, seen};
 
 /// Handles `POST /base/v1/…`.
-pub(crate) fn route(turn: &mut Turn<'_>, name: &str, request: &Request) -> Result<Reply, Fail> {
-    let client = device::signer(&turn.city.clients, request)?;
-    fresh(request, turn.now)?;
-    if !client.cards {
-        return Err(ProblemCode::NotOffered.because("the relying party is not registered to maintain cards").into());
+pub(crate) fn route(context: &mut Turn<'_>, name: &str, request: &Request) -> Result<Reply, Fail> {
+    let relying_party = device::signer(&context.city.clients, request)?;
+    fresh(request, context.now)?;
+    if !relying_party.cards {
+        return Err(ProblemCode::NotOffered
+            .because("the relying party is not registered to maintain cards")
+            .into());
     }
     match name {
-        "issue" => cards::issue(client, &request.body),
-        "reissue" => cards::reissue(turn, client, &request.body),
-        "pin-reset" => pins::reset(client, &request.body),
-        "import" => import::import(turn, client, &request.body),
-        "paper-code" => cards::paper(turn, client, &request.body),
-        "paper-lost" => cards::paper_lost(turn, client, &request.body),
+        "issue" => cards::issue(relying_party, &request.body),
+        "reissue" => cards::reissue(context, relying_party, &request.body),
+        "pin-reset" => pins::reset(relying_party, &request.body),
+        "import" => import::import(context, relying_party, &request.body),
+        "paper-code" => cards::paper(context, relying_party, &request.body),
+        "paper-lost" => cards::paper_lost(context, relying_party, &request.body),
         _ => match cards::Step::named(name) {
-            Some(step) => cards::step(turn, client, step, &request.body),
+            Some(step) => cards::step(context, relying_party, step, &request.body),
             None => Err(ProblemCode::NotOffered.because("no such path").into()),
         },
     }
 }
 
 /// Logs a change that a service desk made to a card. `what` must hold no personal data.
-fn note(turn: &Turn<'_>, client: &Client, resident: i64, number: &str, what: &str) -> rusqlite::Result<()> {
-    turn.tx.execute(
+fn note(
+    context: &Turn<'_>,
+    relying_party: &Client,
+    resident: i64,
+    number: &str,
+    what: &str,
+) -> rusqlite::Result<()> {
+    context.tx.execute(
         "INSERT INTO card_changes (resident, number, at_ms, client, what) VALUES (?1, ?2, ?3, ?4, ?5)",
-        rusqlite::params![resident, number, crate::columns::ms(turn.now), client.id.to_string(), what],
+        rusqlite::params![
+            resident,
+            number,
+            crate::columns::ms(context.now),
+            relying_party.id.to_string(),
+            what
+        ],
     )?;
     Ok(())
 }

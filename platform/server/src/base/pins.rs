@@ -35,31 +35,34 @@ struct Opens {
     external: HexBytes<16>,
 }
 
-pub(super) fn reset(client: &Client, body: &[u8]) -> Result<Reply, Fail> {
+pub(super) fn reset(relying_party: &Client, body: &[u8]) -> Result<Reply, Fail> {
     let request: PinReset = json(body)?;
     let body = serde_json::json!({ "ticket": request.ticket }).to_string().into_bytes();
-    let purpose = Purpose::PinReset { client: client.id, request: Box::new(request) };
+    let purpose = Purpose::PinReset { client: relying_party.id, request: Box::new(request) };
     Ok(Reply::Ask(OutCall { peer: Peer::Identity, target: "/tickets/redeem".into(), body, purpose }))
 }
 
 /// Continues with the identity service's answer to the ticket of a PIN reset; `None`: no answer came.
 pub(crate) fn seen(
-    turn: &Turn<'_>,
-    client: DeviceId,
+    context: &Turn<'_>,
+    relying_party: DeviceId,
     request: &PinReset,
     answer: Option<&OutAnswer>,
 ) -> Result<Reply, Fail> {
     let unavailable =
         || Fail::from(ProblemCode::Unavailable.because("the trusted identity service does not answer"));
     let answer = answer.filter(|answer| answer.status < 500).ok_or_else(unavailable)?;
-    let seen = Seen::in_person(answer)
-        .ok_or_else(|| Fail::from(ProblemCode::LevelTooLow.because("the identity service did not verify the holder in person")))?;
-    let client = turn.city.clients.get(&client).ok_or_else(unavailable)?;
-    let (resident, standing) = card(turn, &request.number)?;
+    let seen = Seen::in_person(answer).ok_or_else(|| {
+        Fail::from(
+            ProblemCode::LevelTooLow.because("the identity service did not verify the holder in person"),
+        )
+    })?;
+    let relying_party = context.city.clients.get(&relying_party).ok_or_else(unavailable)?;
+    let (resident, standing) = card(context, &request.number)?;
     if standing != CardStanding::InForce {
         return Err(ProblemCode::CardStopped.because("the card is not in force").into());
     }
-    let is_holders: bool = turn.tx.query_row(
+    let is_holders: bool = context.tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM residents JOIN cards USING (resident)
          WHERE resident = ?1 AND name = ?2 AND id_number = ?3 AND number = ?4 AND identification = ?5)",
         rusqlite::params![
@@ -72,11 +75,13 @@ pub(crate) fn seen(
         |row| row.get(0),
     )?;
     if !is_holders {
-        return Err(ProblemCode::CardMismatch.because("the card does not belong to the verified person").into());
+        return Err(ProblemCode::CardMismatch
+            .because("the card does not belong to the verified person")
+            .into());
     }
-    let key = turn.city.cards.as_ref().ok_or_else(|| {
+    let key = context.city.cards.as_ref().ok_or_else(|| {
         Fail::from(ProblemCode::NotOffered.because("this platform has no root keys of the city's cards"))
     })?;
-    note(turn, client, resident, &request.number, "PIN set anew")?;
+    note(context, relying_party, resident, &request.number, "PIN set anew")?;
     Ok(Response::json(&Opens { external: key.opens_for_pin(&request.card) }).into())
 }

@@ -132,78 +132,84 @@ pub(super) struct Agreed {
 impl<'a> Question<'a> {
     /// A consent request to the holder of the code that the relying party verified by `request`.
     pub(super) fn about(
-        turn: &Turn<'_>,
-        client: &'a Client,
+        context: &Turn<'_>,
+        relying_party: &'a Client,
         request: &str,
         named: String,
     ) -> Result<Self, Fail> {
         let request: [u8; 16] =
             unhex(request).ok_or_else(|| malformed("`request` is 32 hexadecimal digits"))?;
-        let verified: Option<(i64, String)> = turn
+        let verified: Option<(i64, String)> = context
             .tx
             .query_row(
                 "SELECT resident, purpose FROM verifications
                  WHERE client = ?1 AND request = ?2 AND resident IS NOT NULL AND at_ms > ?3",
-                params![client.id.to_string(), request, before(turn.now, ASKED_MS)],
+                params![relying_party.id.to_string(), request, before(context.now, ASKED_MS)],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
         let (resident, purpose) = verified.ok_or_else(|| {
-            Fail::from(ProblemCode::NotOffered.because("no code was accepted by this request in the last ten minutes"))
+            Fail::from(
+                ProblemCode::NotOffered
+                    .because("no code was accepted by this request in the last ten minutes"),
+            )
         })?;
-        Ok(Self { client, resident, request, purpose, named })
+        Ok(Self { client: relying_party, resident, request, purpose, named })
     }
 
     /// Answers the relying party: with the data of `tells` once the holder has agreed; before that, puts the consent
     /// request on the holder's phone.
     pub(super) fn told<T>(
         &self,
-        turn: &mut Turn<'_>,
+        context: &mut Turn<'_>,
         asked: Asked,
         tells: impl FnOnce(&Turn<'_>, &Agreed) -> Result<T, Fail>,
     ) -> Result<Told<T>, Fail> {
-        let Some(agreed) = self.agreed(turn)? else { return self.ask(turn, asked.licence, asked.items) };
-        let what = tells(turn, &agreed)?;
-        self.note_told(turn, &asked.noted)?;
+        let Some(agreed) = self.agreed(context)? else {
+            return self.ask(context, asked.licence, asked.items);
+        };
+        let what = tells(context, &agreed)?;
+        self.note_told(context, &asked.noted)?;
         Ok(Told::Agreed { what, until_ms: agreed.until })
     }
 
     /// Finds a consent of the holder to exactly this request that is still in effect.
-    fn agreed(&self, turn: &Turn<'_>) -> rusqlite::Result<Option<Agreed>> {
-        turn.tx
+    fn agreed(&self, context: &Turn<'_>) -> rusqlite::Result<Option<Agreed>> {
+        context
+            .tx
             .query_row(
                 "SELECT consent, until_ms FROM fact_consents
                  WHERE client = ?1 AND resident = ?2 AND purpose = ?3 AND facts = ?4 AND state = 'agreed'
                  AND until_ms > ?5 ORDER BY until_ms DESC LIMIT 1",
-                params![self.client.id.to_string(), self.resident, self.purpose, self.named, ms(turn.now)],
+                params![self.client.id.to_string(), self.resident, self.purpose, self.named, ms(context.now)],
                 |row| Ok(Agreed { consent: row.get(0)?, until: unix_ms(row.get(1)?) }),
             )
             .optional()
     }
 
     /// Logs the disclosure, once per request, and adds it to the holder's list of uses.
-    fn note_told(&self, turn: &Turn<'_>, what: &str) -> rusqlite::Result<()> {
-        let new = turn.tx.execute(
+    fn note_told(&self, context: &Turn<'_>, what: &str) -> rusqlite::Result<()> {
+        let new = context.tx.execute(
             "INSERT INTO facts_told (client, request, facts, at_ms) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO NOTHING",
-            params![self.client.id.to_string(), self.request, self.named, ms(turn.now)],
+            params![self.client.id.to_string(), self.request, self.named, ms(context.now)],
         )?;
-        if new == 1 { note_use(turn, self.resident, &self.client.name, what) } else { Ok(()) }
+        if new == 1 { note_use(context, self.resident, &self.client.name, what) } else { Ok(()) }
     }
 
     /// Puts the consent request on the holder's phone, once per request.
     fn ask<T>(
         &self,
-        turn: &mut Turn<'_>,
+        context: &mut Turn<'_>,
         licence: Option<&'static str>,
         items: Vec<&'static str>,
     ) -> Result<Told<T>, Fail> {
-        let Self { client, resident, request, purpose, named } = self;
-        let known: Option<String> = turn
+        let Self { client: relying_party, resident, request, purpose, named } = self;
+        let known: Option<String> = context
             .tx
             .query_row(
                 "SELECT state FROM fact_consents WHERE client = ?1 AND request = ?2 AND facts = ?3",
-                params![client.id.to_string(), request, named],
+                params![relying_party.id.to_string(), request, named],
                 |row| row.get(0),
             )
             .optional()?;
@@ -212,7 +218,7 @@ impl<'a> Question<'a> {
             Some(_) => return Ok(Told::Declined),
             None => {}
         }
-        let has_phone: bool = turn.tx.query_row(
+        let has_phone: bool = context.tx.query_row(
             "SELECT EXISTS (SELECT 1 FROM phones WHERE resident = ?1 AND ended_ms IS NULL)",
             [resident],
             |row| row.get(0),
@@ -220,23 +226,29 @@ impl<'a> Question<'a> {
         if !has_phone {
             return Ok(Told::NoPhone);
         }
-        let (consent, days) = (hex(&turn.draw.next()), client.consent_days);
-        let statement =
-            text(&Statement { consent: &consent, recipient: &client.name, purpose, licence, items, days });
-        turn.tx.execute(
+        let (consent, days) = (hex(&context.draw.next()), relying_party.consent_days);
+        let statement = text(&Statement {
+            consent: &consent,
+            recipient: &relying_party.name,
+            purpose,
+            licence,
+            items,
+            days,
+        });
+        context.tx.execute(
             "INSERT INTO fact_consents
              (consent, client, request, resident, purpose, facts, days, statement, asked_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 consent,
-                client.id.to_string(),
+                relying_party.id.to_string(),
                 request,
                 resident,
                 purpose,
                 named,
                 days,
                 statement,
-                ms(turn.now)
+                ms(context.now)
             ],
         )?;
         Ok(Told::Waiting)
@@ -244,11 +256,11 @@ impl<'a> Question<'a> {
 }
 
 /// `POST /code/v1/consents`: lists open consent requests and current consents.
-pub(super) fn consents(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+pub(super) fn consents(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let OfPhone { phone: secret } = phones::json(body)?;
-    let Phone { resident, .. } = phone(turn, &secret)?;
+    let Phone { resident, .. } = phone(context, &secret)?;
     let shown = |state: &str, after: &str, moment: i64| {
-        let mut rows = turn.tx.prepare(&format!(
+        let mut rows = context.tx.prepare(&format!(
             "SELECT consent, statement FROM fact_consents
              WHERE resident = ?1 AND state = ?2 AND {after} > ?3 ORDER BY asked_ms DESC, consent LIMIT ?4",
         ))?;
@@ -257,64 +269,64 @@ pub(super) fn consents(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
         })?
         .collect::<rusqlite::Result<Vec<_>>>()
     };
-    let asked = shown("asked", "asked_ms", before(turn.now, ASKED_MS))?;
-    let agreed = shown("agreed", "until_ms", ms(turn.now))?;
+    let asked = shown("asked", "asked_ms", before(context.now, ASKED_MS))?;
+    let agreed = shown("agreed", "until_ms", ms(context.now))?;
     Ok(Response::json(&Consents { asked, agreed }).into())
 }
 
 /// `POST /code/v1/consent`: stores the holder's decision.
-pub(super) fn decide(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+pub(super) fn decide(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let decision: Decision = phones::json(body)?;
-    let Phone { resident, .. } = phone(turn, &decision.phone)?;
-    let asked: Option<(String, u16)> = turn
+    let Phone { resident, .. } = phone(context, &decision.phone)?;
+    let asked: Option<(String, u16)> = context
         .tx
         .query_row(
             "SELECT statement, days FROM fact_consents
              WHERE consent = ?1 AND resident = ?2 AND state = 'asked' AND asked_ms > ?3",
-            params![decision.consent, resident, before(turn.now, ASKED_MS)],
+            params![decision.consent, resident, before(context.now, ASKED_MS)],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
     let (statement, days) = asked.ok_or(PhoneRefusal::ConsentOver)?;
     let Some(answer) = decision.answer else {
-        return settle(turn, &decision.consent, "declined", None, turn.now);
+        return settle(context, &decision.consent, "declined", None, context.now);
     };
-    let authority = turn.city.codes.as_ref().ok_or_else(unknown)?;
+    let authority = context.city.codes.as_ref().ok_or_else(unknown)?;
     let code = AnswerCode::parse(&answer).map_err(refused)?;
     let signed = [DOMAIN, &sm3(&[statement.as_bytes()])].concat();
     let presented = code
-        .verify(&authority.accepted(turn.now), &signed, seconds(turn.now), Window::default())
+        .verify(&authority.accepted(context.now), &signed, seconds(context.now), Window::default())
         .map_err(refused)?;
     // The signature must be of the holder's own phone.
-    if holder(turn, presented.alias)? != resident {
+    if holder(context, presented.alias)? != resident {
         return Err(PhoneRefusal::Malformed.into());
     }
     let for_ms = if days == 0 { ASKED_MS } else { u64::from(days) * DAY_MS };
-    settle(turn, &decision.consent, "agreed", Some(&answer), turn.now.plus_ms(for_ms))
+    settle(context, &decision.consent, "agreed", Some(&answer), context.now.plus_ms(for_ms))
 }
 
 /// `POST /code/v1/withdrawals`: withdraws a consent (撤回授权).
-pub(super) fn withdraw(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+pub(super) fn withdraw(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let withdrawal: Withdrawal = phones::json(body)?;
-    let Phone { resident, .. } = phone(turn, &withdrawal.phone)?;
-    turn.tx.execute(
+    let Phone { resident, .. } = phone(context, &withdrawal.phone)?;
+    context.tx.execute(
         "UPDATE fact_consents SET state = 'withdrawn', until_ms = ?3
          WHERE consent = ?1 AND resident = ?2 AND state = 'agreed'",
-        params![withdrawal.consent, resident, ms(turn.now)],
+        params![withdrawal.consent, resident, ms(context.now)],
     )?;
     Ok(Response::json(&serde_json::json!({})).into())
 }
 
 fn settle(
-    turn: &Turn<'_>,
+    context: &Turn<'_>,
     consent: &str,
     state: &str,
     answer: Option<&str>,
     until: UnixMs,
 ) -> Result<Reply, Fail> {
-    turn.tx.execute(
+    context.tx.execute(
         "UPDATE fact_consents SET state = ?2, answer = ?3, decided_ms = ?4, until_ms = ?5 WHERE consent = ?1",
-        params![consent, state, answer, ms(turn.now), ms(until)],
+        params![consent, state, answer, ms(context.now), ms(until)],
     )?;
     Ok(Response::json(&serde_json::json!({})).into())
 }

@@ -26,21 +26,21 @@ const REMEMBERED_MS: u64 = 24 * 60 * 60 * 1000;
 const PROVEN: &str = "在自助终端确认本人";
 
 /// `POST /v1/evidence`: raises the visit to level 2. A repeated request gets the same answer.
-pub(crate) fn prove(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+pub(crate) fn prove(context: &mut Turn<'_>, kiosk: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: EvidenceRequest = json(body)?;
-    let visit = open_visit(turn, device, &request.key)?;
+    let visit = open_visit(context, kiosk, &request.key)?;
     match &request.given {
         Given::ChallengeAnswer { nonce, answer } => {
-            answered(turn, device, &request.key, visit, nonce, answer)
+            answered(context, kiosk, &request.key, visit, nonce, answer)
         }
-        Given::CardPin => entered(turn, &request.key, visit),
+        Given::CardPin => entered(context, &request.key, visit),
     }
 }
 
-fn entered(turn: &Turn<'_>, key: &VisitKey, visit: Visit) -> Result<Reply, Fail> {
+fn entered(context: &Turn<'_>, key: &VisitKey, visit: Visit) -> Result<Reply, Fail> {
     match visit.evidence {
         Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin => {
-            raise(turn, key, visit, Evidence::AuthenticatedCardPin)
+            raise(context, key, visit, Evidence::AuthenticatedCardPin)
         }
         Evidence::CardRead
         | Evidence::IdCardRead
@@ -48,45 +48,47 @@ fn entered(turn: &Turn<'_>, key: &VisitKey, visit: Visit) -> Result<Reply, Fail>
         | Evidence::TokenConsumed
         | Evidence::OfflineCode
         | Evidence::PaperCode
-        | Evidence::ChallengeAnswered => Err(ProblemCode::NotOffered
-            .because("the visit did not begin with an authenticated card")
-            .into()),
+        | Evidence::ChallengeAnswered => {
+            Err(ProblemCode::NotOffered.because("the visit did not begin with an authenticated card").into())
+        }
     }
 }
 
 fn answered(
-    turn: &mut Turn<'_>,
-    device: &Device,
+    context: &mut Turn<'_>,
+    kiosk: &Device,
     key: &VisitKey,
     visit: Visit,
     nonce: &str,
     answer: &str,
 ) -> Result<Reply, Fail> {
     let nonce = unhex(nonce).ok_or_else(|| malformed("a challenge's nonce is 32 hexadecimal digits"))?;
-    let challenge = Challenge { device: device.id, nonce };
+    let challenge = Challenge { device: kiosk.id, nonce };
     let given = sm3(&[key.0.as_bytes(), b"\0", answer.as_bytes()]);
-    if is_repeated(turn, &challenge, &given)? {
+    if is_repeated(context, &challenge, &given)? {
         return Ok(proven(&visit));
     }
     if !began_by_phone(&visit) {
         return Err(ProblemCode::NotOffered.because("the visit did not begin with a phone's code").into());
     }
-    let resident = answered_by(turn, &challenge, answer)?;
+    let resident = answered_by(context, &challenge, answer)?;
     if resident != visit.resident {
-        return Err(ProblemCode::ChallengeFailed.because("the answer code is of another resident's phone").into());
+        return Err(ProblemCode::ChallengeFailed
+            .because("the answer code is of another resident's phone")
+            .into());
     }
-    turn.tx.execute("DELETE FROM challenges WHERE until_ms < ?1", [ms(turn.now)])?;
-    turn.tx.execute(
+    context.tx.execute("DELETE FROM challenges WHERE until_ms < ?1", [ms(context.now)])?;
+    context.tx.execute(
         "INSERT INTO challenges (device, nonce, given, until_ms) VALUES (?1, ?2, ?3, ?4)",
-        params![device.id.to_string(), nonce, given, ms(turn.now.plus_ms(REMEMBERED_MS))],
+        params![kiosk.id.to_string(), nonce, given, ms(context.now.plus_ms(REMEMBERED_MS))],
     )?;
-    note_use(turn, resident, &device.name, PROVEN)?;
-    raise(turn, key, visit, Evidence::ChallengeAnswered)
+    note_use(context, resident, &kiosk.name, PROVEN)?;
+    raise(context, key, visit, Evidence::ChallengeAnswered)
 }
 
-fn raise(turn: &Turn<'_>, key: &VisitKey, visit: Visit, evidence: Evidence) -> Result<Reply, Fail> {
+fn raise(context: &Turn<'_>, key: &VisitKey, visit: Visit, evidence: Evidence) -> Result<Reply, Fail> {
     let visit = Visit { evidence, level: visit.level.max(evidence.most()), ..visit };
-    turn.tx.execute(
+    context.tx.execute(
         "UPDATE visits SET evidence = ?1, level = ?2 WHERE key = ?3",
         params![text(&visit.evidence), text(&visit.level), key.0],
     )?;
@@ -112,8 +114,8 @@ fn proven(visit: &Visit) -> Reply {
 }
 
 /// Whether this challenge was answered by this same request. A challenge that another request answered is refused.
-fn is_repeated(turn: &Turn<'_>, challenge: &Challenge, given: &[u8; 32]) -> Result<bool, Fail> {
-    let before: Option<[u8; 32]> = turn
+fn is_repeated(context: &Turn<'_>, challenge: &Challenge, given: &[u8; 32]) -> Result<bool, Fail> {
+    let before: Option<[u8; 32]> = context
         .tx
         .query_row(
             "SELECT given FROM challenges WHERE device = ?1 AND nonce = ?2",
@@ -129,12 +131,12 @@ fn is_repeated(turn: &Turn<'_>, challenge: &Challenge, given: &[u8; 32]) -> Resu
 }
 
 /// Verifies the answer code and returns the resident of the phone.
-fn answered_by(turn: &Turn<'_>, challenge: &Challenge, answer: &str) -> Result<i64, Fail> {
-    let authority = turn.city.codes.as_ref().ok_or_else(unknown)?;
-    let issuers = authority.accepted(turn.now);
+fn answered_by(context: &Turn<'_>, challenge: &Challenge, answer: &str) -> Result<i64, Fail> {
+    let authority = context.city.codes.as_ref().ok_or_else(unknown)?;
+    let issuers = authority.accepted(context.now);
     let answer = AnswerCode::parse(answer).map_err(refused)?;
     let presented = answer
-        .verify(&issuers, &challenge.to_be_signed(), seconds(turn.now), Window::default())
+        .verify(&issuers, &challenge.to_be_signed(), seconds(context.now), Window::default())
         .map_err(refused)?;
-    holder(turn, presented.alias)
+    holder(context, presented.alias)
 }

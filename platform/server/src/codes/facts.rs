@@ -38,8 +38,8 @@ impl Fact {
         }
     }
 
-    pub(super) fn of(self, turn: &Turn<'_>, resident: i64) -> rusqlite::Result<bool> {
-        let (status, id_number): (Option<String>, String) = turn.tx.query_row(
+    pub(super) fn of(self, context: &Turn<'_>, resident: i64) -> rusqlite::Result<bool> {
+        let (status, id_number): (Option<String>, String) = context.tx.query_row(
             "SELECT status, id_number FROM residents WHERE resident = ?1",
             [resident],
             |row| Ok((row.get(0)?, row.get(1)?)),
@@ -47,7 +47,7 @@ impl Fact {
         Ok(match self {
             // Retired persons (退休人员) are insured without paying; any other status is not insured.
             Self::Insured => matches!(status.as_deref(), Some("正常参保" | "退休")),
-            Self::Over60 => is_sixty(&id_number, turn.now),
+            Self::Over60 => is_sixty(&id_number, context.now),
         })
     }
 }
@@ -82,22 +82,24 @@ struct Facts {
 }
 
 /// Handles `POST /code/v1/facts`.
-pub(crate) fn facts(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
-    let client = device::signer(&turn.city.clients, request)?;
-    fresh(request, turn.now)?;
+pub(crate) fn facts(context: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
+    let relying_party = device::signer(&context.city.clients, request)?;
+    fresh(request, context.now)?;
     let FactsRequest { request, facts } = json(&request.body)?;
-    if facts.is_empty() || !facts.is_subset(&client.facts) {
-        return Err(ProblemCode::NotOffered.because("the relying party is not registered for these claims").into());
+    if facts.is_empty() || !facts.is_subset(&relying_party.facts) {
+        return Err(ProblemCode::NotOffered
+            .because("the relying party is not registered for these claims")
+            .into());
     }
-    let question = Question::about(turn, client, &request, text(&facts))?;
+    let question = Question::about(context, relying_party, &request, text(&facts))?;
     let asked = Asked {
         licence: None,
         items: facts.iter().map(|fact| fact.title()).collect(),
         noted: "按您的授权查询".into(),
     };
     let resident = question.resident;
-    let told = question.told(turn, asked, |turn, _| {
-        let facts = facts.iter().map(|fact| Ok((*fact, fact.of(turn, resident)?)));
+    let told = question.told(context, asked, |context, _| {
+        let facts = facts.iter().map(|fact| Ok((*fact, fact.of(context, resident)?)));
         Ok(Facts { facts: facts.collect::<rusqlite::Result<_>>()? })
     })?;
     Ok(Response::json(&told).into())

@@ -41,7 +41,7 @@ impl CodeAuthority {
     /// Checks and combines keys and rules. `issuers`: secret keys with their ids.
     ///
     /// # Errors
-    /// [`AuthorityError`].
+    /// [`CodeAuthorityError`].
     pub fn new(
         rules: IssuingRules,
         signed: Signed<IssuerKeys>,

@@ -103,24 +103,24 @@ impl Licence {
     }
 
     /// Items of this resident's e-certificate; `None` if the resident holds none of this kind.
-    fn of(self, turn: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<BTreeMap<Item, String>>> {
-        let (name, id_number, insurance): (String, String, Option<String>) = turn.tx.query_row(
+    fn of(self, context: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<BTreeMap<Item, String>>> {
+        let (name, id_number, insurance): (String, String, Option<String>) = context.tx.query_row(
             "SELECT name, id_number, insurance FROM residents WHERE resident = ?1",
             [resident],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
-        let told = |fact: Fact| fact.of(turn, resident).map(|so| if so { "是" } else { "否" }.to_owned());
+        let told = |fact: Fact| fact.of(context, resident).map(|so| if so { "是" } else { "否" }.to_owned());
         let mut items = BTreeMap::from([(Item::Name, name), (Item::IdNumber, id_number)]);
         let more = match self {
             Self::ServiceCard => {
-                card_in_force(turn, resident)?.map(|number| vec![(Item::CardNumber, number)])
+                card_in_force(context, resident)?.map(|number| vec![(Item::CardNumber, number)])
             }
             Self::MedicalInsurance => match insurance {
                 Some(kind) => Some(vec![(Item::Insurance, kind), (Item::Insured, told(Fact::Insured)?)]),
                 None => None,
             },
             Self::SeniorCard => {
-                Fact::Over60.of(turn, resident)?.then(|| vec![(Item::Over60, "是".to_owned())])
+                Fact::Over60.of(context, resident)?.then(|| vec![(Item::Over60, "是".to_owned())])
             }
         };
         Ok(more.map(|more| {
@@ -130,8 +130,9 @@ impl Licence {
     }
 }
 
-fn card_in_force(turn: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<String>> {
-    turn.tx
+fn card_in_force(context: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<String>> {
+    context
+        .tx
         .query_row(
             "SELECT number FROM cards WHERE resident = ?1 AND standing = ?2 ORDER BY number DESC LIMIT 1",
             params![resident, text(&contract::CardStanding::InForce)],
@@ -177,12 +178,12 @@ struct Shared {
 }
 
 /// `POST /code/v1/licences`: lists the e-certificates of a phone's resident.
-pub(super) fn wallet(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+pub(super) fn wallet(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let OfPhone { phone: secret } = phones::json(body)?;
-    let Phone { resident, .. } = phone(turn, &secret)?;
+    let Phone { resident, .. } = phone(context, &secret)?;
     let mut licences = Vec::new();
     for licence in Licence::ALL {
-        let Some(items) = licence.of(turn, resident)? else { continue };
+        let Some(items) = licence.of(context, resident)? else { continue };
         let items = items.iter().map(|(item, value)| (item.title(), item.shown(value))).collect();
         licences.push(Held { licence, title: licence.title(), issuer: licence.issuer(), items });
     }
@@ -198,14 +199,14 @@ pub(crate) struct AtKiosk {
 
 /// The e-certificate of a resident for a kiosk's screen; `None` if the resident holds none of this kind.
 pub(crate) fn at_kiosk(
-    turn: &Turn<'_>,
+    context: &Turn<'_>,
     licence: Licence,
     resident: i64,
 ) -> rusqlite::Result<Option<AtKiosk>> {
     let shown = |items: &BTreeMap<Item, String>, item: Item| {
         items.get(&item).map(|value| item.shown(value)).unwrap_or_default()
     };
-    Ok(licence.of(turn, resident)?.map(|items| AtKiosk {
+    Ok(licence.of(context, resident)?.map(|items| AtKiosk {
         name: shown(&items, Item::Name),
         id_number: shown(&items, Item::IdNumber),
         issuer: licence.issuer(),
@@ -213,30 +214,30 @@ pub(crate) fn at_kiosk(
 }
 
 /// Handles `POST /code/v1/licence`.
-pub(crate) fn licence(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
-    let client = device::signer(&turn.city.clients, request)?;
-    fresh(request, turn.now)?;
+pub(crate) fn licence(context: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
+    let relying_party = device::signer(&context.city.clients, request)?;
+    fresh(request, context.now)?;
     let LicenceRequest { request, licence, items } = json(&request.body)?;
-    let registered = client.licences.get(&licence);
+    let registered = relying_party.licences.get(&licence);
     if items.is_empty() || !registered.is_some_and(|registered| items.is_subset(registered)) {
         return Err(ProblemCode::NotOffered
             .because("the relying party is not registered for these items of this e-certificate")
             .into());
     }
-    let question = Question::about(turn, client, &request, text(&(licence, &items)))?;
+    let question = Question::about(context, relying_party, &request, text(&(licence, &items)))?;
     let asked = Asked {
         licence: Some(licence.title()),
         items: items.iter().map(|item| item.title()).collect(),
         noted: format!("按您的授权核验{}", licence.title()),
     };
     let (resident, purpose) = (question.resident, question.purpose.clone());
-    let told = question.told(turn, asked, |turn, agreed| {
-        let authority = turn.city.codes.as_ref().ok_or_else(unknown)?;
+    let told = question.told(context, asked, |context, agreed| {
+        let authority = context.city.codes.as_ref().ok_or_else(unknown)?;
         let extract = licence
-            .of(turn, resident)?
+            .of(context, resident)?
             .map(|mut said| {
                 said.retain(|item, _| items.contains(item));
-                extract(turn.now, &authority.list.city, client, licence, purpose, agreed, &said)
+                extract(context.now, &authority.list.city, relying_party, licence, purpose, agreed, &said)
             })
             .filter(|extract| !extract.items.is_empty())
             .map(|extract| Signed::sign(&extract, &authority.revoker));
@@ -248,7 +249,7 @@ pub(crate) fn licence(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, F
 fn extract(
     now: UnixMs,
     city: &str,
-    client: &Client,
+    relying_party: &Client,
     licence: Licence,
     purpose: String,
     agreed: &Agreed,
@@ -259,7 +260,7 @@ fn extract(
         licence: name(&licence),
         title: licence.title().to_owned(),
         issuer: licence.issuer().to_owned(),
-        recipient: client.id,
+        recipient: relying_party.id,
         purpose,
         consent: agreed.consent.clone(),
         items: said.iter().map(|(item, value)| (name(item), value.clone())).collect(),

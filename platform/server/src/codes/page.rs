@@ -29,8 +29,8 @@ const ASSETS: [Asset; 10] = [
 ];
 
 /// Handles `GET /code/…`.
-pub(crate) fn page(turn: &Turn<'_>, file: &str) -> Result<Reply, Fail> {
-    let authority = turn.city.codes.as_ref().ok_or(PhoneRefusal::NotOffered)?;
+pub(crate) fn page(context: &Turn<'_>, file: &str) -> Result<Reply, Fail> {
+    let authority = context.city.codes.as_ref().ok_or(PhoneRefusal::NotOffered)?;
     let index = || {
         // Inserted into an attribute; the issuing rules have checked that the value is a URL.
         INDEX.replace("{{identity_page}}", &authority.rules.identity_page.replace('"', "%22"))

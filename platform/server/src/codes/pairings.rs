@@ -24,39 +24,40 @@ const END_LEN: usize = 6;
 const PURPOSE: &str = "在自助终端开通手机";
 
 /// Issues a pairing code: the URL that the phone opens. An earlier pairing code of the resident becomes invalid.
-pub(crate) fn offer(turn: &mut Turn<'_>, device: &Device, resident: i64) -> Result<String, Fail> {
-    let page = turn.city.codes.as_ref().map(|authority| authority.rules.code_page.clone());
+pub(crate) fn offer(context: &mut Turn<'_>, kiosk: &Device, resident: i64) -> Result<String, Fail> {
+    let page = context.city.codes.as_ref().map(|authority| authority.rules.code_page.clone());
     let page = page.ok_or(PhoneRefusal::NotOffered)?;
-    let secret = turn.draw.next();
-    turn.tx.execute(
+    let secret = context.draw.next();
+    context.tx.execute(
         "INSERT INTO pairings (resident, hash, until_ms, wrong) VALUES (?1, ?2, ?3, 0)
          ON CONFLICT (resident) DO UPDATE SET hash = ?2, until_ms = ?3, wrong = 0",
-        params![resident, sm3(&[&secret]), ms(turn.now.plus_ms(LIVES_MS))],
+        params![resident, sm3(&[&secret]), ms(context.now.plus_ms(LIVES_MS))],
     )?;
-    super::note_use(turn, resident, &device.name, PURPOSE)?;
+    super::note_use(context, resident, &kiosk.name, PURPOSE)?;
     Ok(format!("{page}#pair={}", hex(&secret)))
 }
 
 /// Redeems a pairing code and returns its resident. A wrong end is counted, so the caller must commit the transaction even
 /// for a refusal.
-pub(crate) fn redeem(turn: &Turn<'_>, secret: &str, end: &str) -> Result<Result<i64, PhoneRefusal>, Fail> {
+pub(crate) fn redeem(context: &Turn<'_>, secret: &str, end: &str) -> Result<Result<i64, PhoneRefusal>, Fail> {
     let secret: [u8; 16] = unhex(secret).ok_or(PhoneRefusal::Malformed)?;
-    let found: Option<(i64, String)> = turn
+    let found: Option<(i64, String)> = context
         .tx
         .query_row(
             "SELECT resident, id_number FROM pairings JOIN residents USING (resident)
              WHERE hash = ?1 AND until_ms > ?2",
-            params![sm3(&[&secret]), ms(turn.now)],
+            params![sm3(&[&secret]), ms(context.now)],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
     let Some((resident, id_number)) = found else { return Ok(Err(PhoneRefusal::PairingOver)) };
     if end.len() == END_LEN && id_number.ends_with(&end.to_ascii_uppercase()) {
-        turn.tx.execute("DELETE FROM pairings WHERE resident = ?1", [resident])?;
+        context.tx.execute("DELETE FROM pairings WHERE resident = ?1", [resident])?;
         return Ok(Ok(resident));
     }
-    turn.tx.execute("UPDATE pairings SET wrong = wrong + 1 WHERE resident = ?1", [resident])?;
-    turn.tx
+    context.tx.execute("UPDATE pairings SET wrong = wrong + 1 WHERE resident = ?1", [resident])?;
+    context
+        .tx
         .execute("DELETE FROM pairings WHERE resident = ?1 AND wrong >= ?2", params![resident, WRONG_MAX])?;
     Ok(Err(PhoneRefusal::OtherNumber))
 }

@@ -22,31 +22,33 @@ pub(crate) struct Printed {
 }
 
 /// Issues a paper code (制码) to a resident. The caller has checked that the resident has a card in force.
-pub(crate) fn print(turn: &mut Turn<'_>, resident: i64) -> Result<Printed, Fail> {
+pub(crate) fn print(context: &mut Turn<'_>, resident: i64) -> Result<Printed, Fail> {
     let none = || {
         Fail::from(ProblemCode::NotOffered.because("no issuer key is valid for the lifetime of a paper code"))
     };
-    let authority = turn.city.codes.as_ref().ok_or_else(none)?;
-    revocations::revoke_all(turn.tx, authority, turn.now, resident, Carrier::Paper)?;
+    let authority = context.city.codes.as_ref().ok_or_else(none)?;
+    revocations::revoke_all(context.tx, authority, context.now, resident, Carrier::Paper)?;
     let days = authority.rules.paper.days;
-    let issued_at = u32::try_from(turn.now.0 / 1000).map_err(|_| none())?;
+    let issued_at = u32::try_from(context.now.0 / 1000).map_err(|_| none())?;
     let ends = UnixMs(u64::from(issued_at) * 1000).plus_ms(u64::from(days) * DAY_MS);
-    let issuer = authority.issuer(turn.now, ends).ok_or_else(none)?;
-    let alias = Alias(*turn.draw.next().first_chunk().ok_or_else(none)?);
+    let issuer = authority.issuer(context.now, ends).ok_or_else(none)?;
+    let alias = Alias(*context.draw.next().first_chunk().ok_or_else(none)?);
     let capabilities = authority.rules.bits(&authority.rules.paper.capabilities);
     let terms = PaperTerms { capabilities, alias, issued_at, days };
     let code = PaperCode::issue(&terms, issuer).map_err(|_| none())?;
-    turn.tx.execute(
+    context.tx.execute(
         "INSERT INTO code_aliases (resident, alias, phone, issued_ms, ends_ms) VALUES (?1, ?2, NULL, ?3, ?4)",
-        params![resident, alias.0, ms(turn.now), ms(ends)],
+        params![resident, alias.0, ms(context.now), ms(ends)],
     )?;
     Ok(Printed { text: code.to_text(), ends_ms: ends })
 }
 
 /// Revokes the paper code of a resident after a loss report (挂失).
-pub(crate) fn lost(turn: &Turn<'_>, resident: i64) -> rusqlite::Result<()> {
-    match &turn.city.codes {
-        Some(authority) => revocations::revoke_all(turn.tx, authority, turn.now, resident, Carrier::Paper),
+pub(crate) fn lost(context: &Turn<'_>, resident: i64) -> rusqlite::Result<()> {
+    match &context.city.codes {
+        Some(authority) => {
+            revocations::revoke_all(context.tx, authority, context.now, resident, Carrier::Paper)
+        }
         None => Ok(()),
     }
 }

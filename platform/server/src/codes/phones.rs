@@ -166,28 +166,28 @@ pub(super) struct Phone {
 }
 
 /// Handles a phone's request `POST /code/v1/…`.
-pub(crate) fn route(turn: &mut Turn<'_>, name: &str, body: &[u8]) -> Result<Reply, Fail> {
+pub(crate) fn route(context: &mut Turn<'_>, name: &str, body: &[u8]) -> Result<Reply, Fail> {
     match name {
-        "bindings" => bind(turn, body),
-        "certificates" => certify(turn, body),
-        "tokens" => token(turn, body),
-        "uses" => uses(turn, body),
-        "losses" => loss(turn, body),
-        "standing" => standing(turn, body),
-        "consents" => agreements::consents(turn, body),
-        "consent" => agreements::decide(turn, body),
-        "withdrawals" => agreements::withdraw(turn, body),
-        "licences" => licences::wallet(turn, body),
+        "bindings" => bind(context, body),
+        "certificates" => certify(context, body),
+        "tokens" => token(context, body),
+        "uses" => uses(context, body),
+        "losses" => loss(context, body),
+        "standing" => standing(context, body),
+        "consents" => agreements::consents(context, body),
+        "consent" => agreements::decide(context, body),
+        "withdrawals" => agreements::withdraw(context, body),
+        "licences" => licences::wallet(context, body),
         _ => Err(PhoneRefusal::NotOffered.into()),
     }
 }
 
-fn bind(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    authority(turn.city)?;
+fn bind(context: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    authority(context.city)?;
     let request: BindRequest = json(body)?;
     if let Some(pairing) = request.pairing {
-        return match pairings::redeem(turn, &pairing.code, &pairing.id_end)? {
-            Ok(resident) => bind_to(turn, resident, None),
+        return match pairings::redeem(context, &pairing.code, &pairing.id_end)? {
+            Ok(resident) => bind_to(context, resident, None),
             // A response, not an error, so that the failed attempt is committed.
             Err(refusal) => Ok(refusal.into_response().into()),
         };
@@ -204,10 +204,10 @@ fn bind(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
 }
 
 /// Continues with the identity service's answer to the ticket of a binding; `None`: no answer came.
-pub(crate) fn bound(turn: &mut Turn<'_>, answer: Option<&OutAnswer>) -> Result<Reply, Fail> {
+pub(crate) fn bound(context: &mut Turn<'_>, answer: Option<&OutAnswer>) -> Result<Reply, Fail> {
     let answer = answer.filter(|answer| answer.status < 500).ok_or(PhoneRefusal::Unavailable)?;
     let seen = Seen::in_person(answer).ok_or(PhoneRefusal::NotInPerson)?;
-    let resident: Option<i64> = turn
+    let resident: Option<i64> = context
         .tx
         .query_row(
             "SELECT resident FROM residents WHERE id_number = ?1 AND name = ?2",
@@ -216,20 +216,22 @@ pub(crate) fn bound(turn: &mut Turn<'_>, answer: Option<&OutAnswer>) -> Result<R
         )
         .optional()?;
     let credential = seen.credential.filter(|credential| credential.len() <= CREDENTIAL_MAX);
-    bind_to(turn, resident.ok_or(PhoneRefusal::NotInBase)?, credential)
+    bind_to(context, resident.ok_or(PhoneRefusal::NotInBase)?, credential)
 }
 
-fn bind_to(turn: &mut Turn<'_>, resident: i64, credential: Option<String>) -> Result<Reply, Fail> {
+fn bind_to(context: &mut Turn<'_>, resident: i64, credential: Option<String>) -> Result<Reply, Fail> {
     let name: String =
-        turn.tx.query_row("SELECT name FROM residents WHERE resident = ?1", [resident], |row| row.get(0))?;
-    end(turn.tx, authority(turn.city)?, turn.now, resident)?;
-    let secret = turn.draw.next();
-    turn.tx.execute(
+        context
+            .tx
+            .query_row("SELECT name FROM residents WHERE resident = ?1", [resident], |row| row.get(0))?;
+    end(context.tx, authority(context.city)?, context.now, resident)?;
+    let secret = context.draw.next();
+    context.tx.execute(
         "INSERT INTO phones (resident, hash, bound_ms) VALUES (?1, ?2, ?3)",
-        params![resident, sm3(&[&secret]), ms(turn.now)],
+        params![resident, sm3(&[&secret]), ms(context.now)],
     )?;
     if let Some(credential) = credential {
-        turn.tx.execute(
+        context.tx.execute(
             "INSERT INTO phone_credentials (phone, credential) VALUES (?1, ?2)",
             params![sm3(&[&secret]), credential],
         )?;
@@ -239,17 +241,17 @@ fn bind_to(turn: &mut Turn<'_>, resident: i64, credential: Option<String>) -> Re
 
 /// Starts issuing a session certificate, normally once a day. For a phone with a credential, the trusted identity service
 /// is asked first whether the credential is still valid.
-fn certify(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    authority(turn.city)?;
+fn certify(context: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    authority(context.city)?;
     let request: CertifyRequest = json(body)?;
-    let phone = phone(turn, &request.phone)?;
-    let credential: Option<String> = turn
+    let phone = phone(context, &request.phone)?;
+    let credential: Option<String> = context
         .tx
         .query_row("SELECT credential FROM phone_credentials WHERE phone = ?1", [phone.hash], |row| {
             row.get(0)
         })
         .optional()?;
-    let Some(credential) = credential else { return certified(turn, &phone, &request) };
+    let Some(credential) = credential else { return certified(context, &phone, &request) };
     Ok(Reply::Ask(OutCall {
         peer: Peer::Identity,
         target: "/credentials".into(),
@@ -261,7 +263,7 @@ fn certify(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
 /// Continues with the identity service's answer to the credential behind a phone. Only an explicit `ended` ends the phone;
 /// without an answer the certificate is issued.
 pub(crate) fn credential_told(
-    turn: &mut Turn<'_>,
+    context: &mut Turn<'_>,
     request: &CertifyRequest,
     answer: Option<&OutAnswer>,
 ) -> Result<Reply, Fail> {
@@ -271,37 +273,37 @@ pub(crate) fn credential_told(
     }
     let stands = answer.filter(|answer| answer.status == 200);
     let stands = stands.and_then(|answer| serde_json::from_slice::<Stands>(&answer.body).ok());
-    let phone = phone(turn, &request.phone)?;
+    let phone = phone(context, &request.phone)?;
     if stands.is_none_or(|stands| stands.standing != "ended") {
-        return certified(turn, &phone, request);
+        return certified(context, &phone, request);
     }
-    end(turn.tx, authority(turn.city)?, turn.now, phone.resident)?;
+    end(context.tx, authority(context.city)?, context.now, phone.resident)?;
     // A response, not an error, so that the end of the phone is committed.
     Ok(PhoneRefusal::NotBound.into_response().into())
 }
 
-fn certified(turn: &mut Turn<'_>, phone: &Phone, request: &CertifyRequest) -> Result<Reply, Fail> {
-    let authority = authority(turn.city)?;
-    with_card(turn, phone.resident)?;
+fn certified(context: &mut Turn<'_>, phone: &Phone, request: &CertifyRequest) -> Result<Reply, Fail> {
+    let authority = authority(context.city)?;
+    with_card(context, phone.resident)?;
     let key: [u8; 33] = unhex(&request.session_key).ok_or(PhoneRefusal::Malformed)?;
     let key = PublicKey::from_bytes(&key).map_err(|_| PhoneRefusal::Malformed)?;
     let proof: [u8; SIGNATURE_LEN] = unhex(&request.proof).ok_or(PhoneRefusal::Malformed)?;
     if !key.verifies(&[b"session-key/1\0".as_slice(), &phone.hash].concat(), &proof) {
         return Err(PhoneRefusal::Malformed.into());
     }
-    let of_today: u16 = turn.tx.query_row(
+    let of_today: u16 = context.tx.query_row(
         "SELECT count(*) FROM code_aliases WHERE phone = ?1 AND issued_ms > ?2",
-        params![phone.hash, before(turn.now, DAY_MS)],
+        params![phone.hash, before(context.now, DAY_MS)],
         |row| row.get(0),
     )?;
     if of_today >= authority.rules.phone.certificates_per_day {
         return Err(PhoneRefusal::TooMany.into());
     }
     let lifetime = authority.rules.lifetime();
-    let begins_s = (turn.now.0 / 1000).saturating_sub(BACKDATED_S);
+    let begins_s = (context.now.0 / 1000).saturating_sub(BACKDATED_S);
     let ends = UnixMs(begins_s * 1000).plus_ms(u64::from(lifetime) * 15 * 60 * 1000);
-    let issuer = authority.issuer(turn.now, ends).ok_or(PhoneRefusal::NotOffered)?;
-    let drawn = turn.draw.next();
+    let issuer = authority.issuer(context.now, ends).ok_or(PhoneRefusal::NotOffered)?;
+    let drawn = context.draw.next();
     let alias = Alias(*drawn.first_chunk().ok_or(PhoneRefusal::Unavailable)?);
     let terms = SessionTerms {
         capabilities: authority.rules.bits(&authority.rules.phone.page_capabilities),
@@ -311,46 +313,46 @@ fn certified(turn: &mut Turn<'_>, phone: &Phone, request: &CertifyRequest) -> Re
         session_key: key,
     };
     let certificate = SessionCertificate::issue(&terms, issuer).map_err(|_| PhoneRefusal::NotOffered)?;
-    turn.tx.execute(
+    context.tx.execute(
         "INSERT INTO code_aliases (resident, alias, phone, issued_ms, ends_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![phone.resident, alias.0, phone.hash, ms(turn.now), ms(ends)],
+        params![phone.resident, alias.0, phone.hash, ms(context.now), ms(ends)],
     )?;
     let certificate = hex(&certificate.to_bytes());
     let name = masked(&phone.name);
-    Ok(Response::json(&Certified { certificate, ends_ms: ends, now_ms: turn.now, name }).into())
+    Ok(Response::json(&Certified { certificate, ends_ms: ends, now_ms: context.now, name }).into())
 }
 
-fn token(turn: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    let per_minute = authority(turn.city)?.rules.phone.tokens_per_minute;
-    let phone = phone(turn, &json::<OfPhone>(body)?.phone)?;
-    with_card(turn, phone.resident)?;
-    let of_this_minute: u16 = turn.tx.query_row(
+fn token(context: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    let per_minute = authority(context.city)?.rules.phone.tokens_per_minute;
+    let phone = phone(context, &json::<OfPhone>(body)?.phone)?;
+    with_card(context, phone.resident)?;
+    let of_this_minute: u16 = context.tx.query_row(
         "SELECT count(*) FROM tokens WHERE resident = ?1 AND expires_ms > ?2",
-        params![phone.resident, ms(turn.now.plus_ms(TOKEN_MS)).saturating_sub(ms(UnixMs(MINUTE_MS)))],
+        params![phone.resident, ms(context.now.plus_ms(TOKEN_MS)).saturating_sub(ms(UnixMs(MINUTE_MS)))],
         |row| row.get(0),
     )?;
     if of_this_minute >= per_minute {
         return Err(PhoneRefusal::TooMany.into());
     }
-    let text = fresh_token(turn, phone.resident)?;
+    let text = fresh_token(context, phone.resident)?;
     Ok(Response::json(&Shown { text, lives_ms: TOKEN_MS }).into())
 }
 
 /// Issues a new online token (制码).
-pub(crate) fn fresh_token(turn: &mut Turn<'_>, resident: i64) -> Result<String, Fail> {
-    let token = turn.draw.next();
-    turn.tx.execute("DELETE FROM tokens WHERE expires_ms < ?1", [before(turn.now, REMEMBER_MS)])?;
-    turn.tx.execute(
+pub(crate) fn fresh_token(context: &mut Turn<'_>, resident: i64) -> Result<String, Fail> {
+    let token = context.draw.next();
+    context.tx.execute("DELETE FROM tokens WHERE expires_ms < ?1", [before(context.now, REMEMBER_MS)])?;
+    context.tx.execute(
         "INSERT INTO tokens (resident, hash, expires_ms) VALUES (?1, ?2, ?3)",
-        params![resident, sm3(&[&token]), ms(turn.now.plus_ms(TOKEN_MS))],
+        params![resident, sm3(&[&token]), ms(context.now.plus_ms(TOKEN_MS))],
     )?;
-    Ok(OnlineToken::issue(token, &turn.city.format).to_text())
+    Ok(OnlineToken::issue(token, &context.city.format).to_text())
 }
 
 /// Lists where the resident's codes were used (用码记录).
-fn uses(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    let phone = phone(turn, &json::<OfPhone>(body)?.phone)?;
-    let mut all = turn.tx.prepare(
+fn uses(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    let phone = phone(context, &json::<OfPhone>(body)?.phone)?;
+    let mut all = context.tx.prepare(
         "SELECT at_ms, place, purpose FROM code_uses WHERE resident = ?1 ORDER BY at_ms DESC, place LIMIT ?2",
     )?;
     let uses = all
@@ -362,22 +364,22 @@ fn uses(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
 }
 
 /// Answers whether the codes of a session are still accepted.
-fn standing(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+fn standing(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let request: OfSession = json(body)?;
-    let phone = phone(turn, &request.phone)?;
+    let phone = phone(context, &request.phone)?;
     let alias: [u8; 8] = unhex(&request.alias).ok_or(PhoneRefusal::Malformed)?;
-    let accepted = turn.tx.query_row(
+    let accepted = context.tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM code_aliases WHERE alias = ?1 AND phone = ?2 AND revoked = 0 AND ends_ms > ?3)",
-        params![alias, phone.hash, ms(turn.now)],
+        params![alias, phone.hash, ms(context.now)],
         |row| row.get(0),
     )?;
     Ok(Response::json(&Standing { accepted }).into())
 }
 
 /// Ends the phone after a loss report (挂失) that the phone itself sends.
-fn loss(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    let phone = phone(turn, &json::<OfPhone>(body)?.phone)?;
-    end(turn.tx, authority(turn.city)?, turn.now, phone.resident)?;
+fn loss(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+    let phone = phone(context, &json::<OfPhone>(body)?.phone)?;
+    end(context.tx, authority(context.city)?, context.now, phone.resident)?;
     Ok(Response::json(&serde_json::json!({})).into())
 }
 
@@ -403,10 +405,10 @@ pub(crate) fn suspend(
     revocations::revoke_all(tx, authority, now, resident, Carrier::Paper)
 }
 
-pub(super) fn phone(turn: &Turn<'_>, secret: &str) -> Result<Phone, Fail> {
+pub(super) fn phone(context: &Turn<'_>, secret: &str) -> Result<Phone, Fail> {
     let secret: [u8; 16] = unhex(secret).ok_or(PhoneRefusal::NotBound)?;
     let hash = sm3(&[&secret]);
-    let found = turn
+    let found = context
         .tx
         .query_row(
             "SELECT resident, name FROM phones JOIN residents USING (resident)
@@ -418,12 +420,12 @@ pub(super) fn phone(turn: &Turn<'_>, secret: &str) -> Result<Phone, Fail> {
     found.ok_or_else(|| PhoneRefusal::NotBound.into())
 }
 
-fn with_card(turn: &Turn<'_>, resident: i64) -> Result<(), Fail> {
-    if in_force(turn, resident)? { Ok(()) } else { Err(PhoneRefusal::CardNotInForce.into()) }
+fn with_card(context: &Turn<'_>, resident: i64) -> Result<(), Fail> {
+    if in_force(context, resident)? { Ok(()) } else { Err(PhoneRefusal::CardNotInForce.into()) }
 }
 
-fn authority(city: &City) -> Result<&CodeAuthority, PhoneRefusal> {
-    city.codes.as_ref().ok_or(PhoneRefusal::NotOffered)
+fn authority(config: &City) -> Result<&CodeAuthority, PhoneRefusal> {
+    config.codes.as_ref().ok_or(PhoneRefusal::NotOffered)
 }
 
 pub(super) fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, PhoneRefusal> {

@@ -88,7 +88,7 @@ impl IssuingRules {
     /// Parses and checks issuing rules.
     ///
     /// # Errors
-    /// [`RulesError`].
+    /// [`IssuingRulesError`].
     pub fn parse(text: &str) -> Result<Self, RulesError> {
         let rules: Self = toml::from_str(text).map_err(|error| RulesError::Syntax(Box::new(error)))?;
         let mut bits = 0_u16;

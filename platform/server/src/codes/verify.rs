@@ -91,7 +91,7 @@ pub fn clients_of(text: &str) -> Result<Vec<Client>, ClientsError> {
     }
     let file: File = toml::from_str(text).map_err(|error| ClientsError::Syntax(Box::new(error)))?;
     let mut seen = BTreeSet::new();
-    match file.client.iter().find(|client| !seen.insert(client.id)) {
+    match file.client.iter().find(|party| !seen.insert(party.id)) {
         Some(twice) => Err(ClientsError::Twice(twice.id)),
         None => Ok(file.client),
     }
@@ -138,47 +138,59 @@ enum VerdictCode {
 }
 
 /// Handles `POST /code/v1/verify`.
-pub(crate) fn verify(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
-    let client = device::signer(&turn.city.clients, request)?;
-    fresh(request, turn.now)?;
+pub(crate) fn verify(context: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
+    let relying_party = device::signer(&context.city.clients, request)?;
+    fresh(request, context.now)?;
     let body: VerifyRequest = crate::fail::json(&request.body)?;
     let id: [u8; 16] =
         unhex(&body.request).ok_or_else(|| crate::fail::malformed("`request` is 32 hexadecimal digits"))?;
-    if !client.purposes.contains(&body.purpose) {
-        return Err(ProblemCode::NotOffered.because("the relying party is not registered for this purpose").into());
+    if !relying_party.purposes.contains(&body.purpose) {
+        return Err(ProblemCode::NotOffered
+            .because("the relying party is not registered for this purpose")
+            .into());
     }
     let asked = sm3(&[&request.body]);
-    if let Some(known) = repeated(turn, client, &id, &asked)? {
+    if let Some(known) = repeated(context, relying_party, &id, &asked)? {
         return Ok(known);
     }
-    let since = before(turn.now, MINUTE_MS);
-    let recent: u32 = turn.tx.query_row(
+    let since = before(context.now, MINUTE_MS);
+    let recent: u32 = context.tx.query_row(
         "SELECT count(*) FROM verifications WHERE client = ?1 AND at_ms > ?2",
-        params![client.id.to_string(), since],
+        params![relying_party.id.to_string(), since],
         |row| row.get(0),
     )?;
-    if recent >= client.per_minute {
+    if recent >= relying_party.per_minute {
         let mut problem =
             ProblemCode::Unavailable.because("rate limit of the relying party exceeded: wait a minute");
         problem.status = 429;
         return Err(problem.into());
     }
-    let (verdict, resident) = match judge_for(turn, client, &body.code) {
-        Ok(resident) => (Verdict::Good { subject: subject(turn, client, resident)? }, Some(resident)),
+    let (verdict, resident) = match judge_for(context, relying_party, &body.code) {
+        Ok(resident) => {
+            (Verdict::Good { subject: subject(context, relying_party, resident)? }, Some(resident))
+        }
         Err(Judgement::No(code)) => (Verdict::Refused { code }, None),
         Err(Judgement::Failed(fail)) => return Err(fail),
     };
     if let Some(resident) = resident {
-        judge::note_use(turn, resident, &client.name, &body.purpose)?;
+        judge::note_use(context, resident, &relying_party.name, &body.purpose)?;
     }
     let response = Response::json(&verdict);
-    turn.tx.execute(
+    context.tx.execute(
         "INSERT INTO verifications (client, request, at_ms, purpose, asked, answer, resident)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![client.id.to_string(), id, ms(turn.now), body.purpose, asked, response.body, resident],
+        params![
+            relying_party.id.to_string(),
+            id,
+            ms(context.now),
+            body.purpose,
+            asked,
+            response.body,
+            resident
+        ],
     )?;
-    let forgotten = before(turn.now, AUDIT_MS);
-    turn.tx.execute("DELETE FROM verifications WHERE at_ms < ?1", [forgotten])?;
+    let forgotten = before(context.now, AUDIT_MS);
+    context.tx.execute("DELETE FROM verifications WHERE at_ms < ?1", [forgotten])?;
     Ok(response.into())
 }
 
@@ -186,23 +198,25 @@ pub(crate) fn verify(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fa
 pub(crate) fn fresh(request: &Request, now: UnixMs) -> Result<(), Fail> {
     let time: u64 = request.time.as_deref().and_then(|time| time.parse().ok()).unwrap_or(0);
     if time.abs_diff(now.0) > CLOCKS_DIFFER_MS {
-        return Err(crate::fail::malformed("X-Time differs from the platform's clock by more than five minutes"));
+        return Err(crate::fail::malformed(
+            "X-Time differs from the platform's clock by more than five minutes",
+        ));
     }
     Ok(())
 }
 
 /// The answer to a repeated request; `None` when the request is new.
 fn repeated(
-    turn: &Turn<'_>,
-    client: &Client,
+    context: &Turn<'_>,
+    relying_party: &Client,
     id: &[u8; 16],
     asked: &[u8; 32],
 ) -> Result<Option<Reply>, Fail> {
-    let known: Option<([u8; 32], Vec<u8>)> = turn
+    let known: Option<([u8; 32], Vec<u8>)> = context
         .tx
         .query_row(
             "SELECT asked, answer FROM verifications WHERE client = ?1 AND request = ?2",
-            params![client.id.to_string(), id],
+            params![relying_party.id.to_string(), id],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
@@ -223,16 +237,16 @@ enum Judgement {
     Failed(Fail),
 }
 
-fn judge_for(turn: &Turn<'_>, client: &Client, text: &str) -> Result<i64, Judgement> {
+fn judge_for(context: &Turn<'_>, relying_party: &Client, text: &str) -> Result<i64, Judgement> {
     let code = Code::parse(text).map_err(|_| Judgement::No(VerdictCode::Unknown))?;
-    let able = |judged: &Judged| judged.may(turn, &client.capability);
+    let able = |judged: &Judged| judged.may(context, &relying_party.capability);
     // Validated before it is consumed: a code without the capability stays valid for other relying parties.
-    let judged = judge::look(turn, &code).map_err(told)?;
+    let judged = judge::look(context, &code).map_err(told)?;
     if !able(&judged) {
         return Err(Judgement::No(VerdictCode::CapabilityMissing));
     }
-    let consumer = client.id.to_string();
-    judge::take(turn, &code, &consumer, &consumer).map_err(told)?;
+    let consumer = relying_party.id.to_string();
+    judge::take(context, &code, &consumer, &consumer).map_err(told)?;
     Ok(judged.resident)
 }
 
@@ -248,21 +262,21 @@ fn told(fail: Fail) -> Judgement {
 }
 
 /// Pairwise subject of a resident for this relying party; drawn at the first accepted code.
-fn subject(turn: &mut Turn<'_>, client: &Client, resident: i64) -> rusqlite::Result<String> {
-    let drawn = hex(&turn.draw.next());
-    turn.tx.execute(
+fn subject(context: &mut Turn<'_>, relying_party: &Client, resident: i64) -> rusqlite::Result<String> {
+    let drawn = hex(&context.draw.next());
+    context.tx.execute(
         "INSERT INTO subjects (resident, client, subject) VALUES (?1, ?2, ?3)
          ON CONFLICT (resident, client) DO NOTHING",
-        params![resident, client.id.to_string(), drawn],
+        params![resident, relying_party.id.to_string(), drawn],
     )?;
-    turn.tx.query_row(
+    context.tx.query_row(
         "SELECT subject FROM subjects WHERE resident = ?1 AND client = ?2",
-        params![resident, client.id.to_string()],
+        params![resident, relying_party.id.to_string()],
         |row| row.get(0),
     )
 }
 
 /// The relying parties by id.
-pub(crate) fn by_id(clients: Vec<Client>) -> BTreeMap<DeviceId, Client> {
-    clients.into_iter().map(|client| (client.id, client)).collect()
+pub(crate) fn by_id(relying_parties: Vec<Client>) -> BTreeMap<DeviceId, Client> {
+    relying_parties.into_iter().map(|party| (party.id, party)).collect()
 }

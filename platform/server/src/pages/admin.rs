@@ -15,14 +15,14 @@ use crate::wire::{Reply, Response};
 /// Most rows of a table.
 const ROWS_MAX: u32 = 200;
 
-pub(crate) fn admin(turn: &Turn<'_>) -> Result<Reply, Fail> {
-    let (logs, records) = (logs(turn.tx)?, records(turn.tx)?);
-    let (orders, bills, disputes) = (orders(turn.tx)?, bills(turn.tx)?, disputes(turn.tx)?);
-    let waiting = consents::waiting(turn.tx)?.to_string();
+pub(crate) fn admin(context: &Turn<'_>) -> Result<Reply, Fail> {
+    let (logs, records) = (logs(context.tx)?, records(context.tx)?);
+    let (orders, bills, disputes) = (orders(context.tx)?, bills(context.tx)?, disputes(context.tx)?);
+    let waiting = consents::waiting(context.tx)?.to_string();
     let html = page(
         include_str!("../../pages/admin.html"),
         &[
-            ("now", Value::Text(&time(turn.now))),
+            ("now", Value::Text(&time(context.now))),
             ("disputes", Value::Html(&disputes)),
             ("orders", Value::Html(&orders)),
             ("bills", Value::Html(&bills)),

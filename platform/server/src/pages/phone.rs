@@ -26,8 +26,8 @@ struct ShownCode {
     lives_ms: u64,
 }
 
-pub(crate) fn phone(turn: &Turn<'_>, slug: &str) -> Result<Reply, Fail> {
-    let name: Option<String> = turn
+pub(crate) fn phone(context: &Turn<'_>, slug: &str) -> Result<Reply, Fail> {
+    let name: Option<String> = context
         .tx
         .query_row("SELECT name FROM residents WHERE slug = ?1", [slug], |row| row.get(0))
         .optional()?;
@@ -37,13 +37,13 @@ pub(crate) fn phone(turn: &Turn<'_>, slug: &str) -> Result<Reply, Fail> {
 }
 
 /// Issues a new online token (制码) for the page.
-pub(crate) fn phone_token(turn: &mut Turn<'_>, slug: &str) -> Result<Reply, Fail> {
-    let resident: i64 = turn
+pub(crate) fn phone_token(context: &mut Turn<'_>, slug: &str) -> Result<Reply, Fail> {
+    let resident: i64 = context
         .tx
         .query_row("SELECT resident FROM residents WHERE slug = ?1", [slug], |row| row.get(0))
         .optional()?
         .ok_or_else(|| ProblemCode::NotOffered.because("there is no such demo resident"))?;
-    let text = fresh_token(turn, resident)?;
+    let text = fresh_token(context, resident)?;
     let svg = drawn(&text);
     Ok(Response::json(&ShownCode { text, svg, lives_ms: TOKEN_MS }).into())
 }
