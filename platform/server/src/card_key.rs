@@ -59,9 +59,9 @@ fn answer(root: &Key, card: &HexBytes<16>, factor: &HexBytes<8>, source: &HexByt
     let card = encrypted(root, &card.0);
     let complement = factor.0.iter().map(|byte| !byte);
     let session = encrypted(&card, &block(factor.0.iter().copied().chain(complement)));
-    let said = encrypted(&session, &block(source.0.iter().copied()));
+    let output = encrypted(&session, &block(source.0.iter().copied()));
     let mut folded = HexBytes([0; 8]);
-    for half in said.as_chunks::<8>().0 {
+    for half in output.as_chunks::<8>().0 {
         folded.0.iter_mut().zip(half).for_each(|(place, byte)| *place ^= byte);
     }
     folded
@@ -101,10 +101,10 @@ mod tests {
     #[test]
     fn answer_changes_with_each_input_and_each_root_key() {
         let key = CardKey::new(&[7; 32]);
-        let said = key.answer(&challenge());
-        assert!(said == key.answer(&challenge()));
-        assert_eq!(said.external.0[8..], [4; 8]);
-        assert!(said.internal.0 != said.external.0[..8]);
+        let expected = key.answer(&challenge());
+        assert!(expected == key.answer(&challenge()));
+        assert_eq!(expected.external.0[8..], [4; 8]);
+        assert!(expected.internal.0 != expected.external.0[..8]);
         type Change = fn(&mut CardChallenge);
         let of_internal: [Change; 3] = [
             |c| c.internal_factor = HexBytes([9; 8]),
@@ -119,16 +119,16 @@ mod tests {
         for change in of_internal {
             let mut other = challenge();
             change(&mut other);
-            assert!(key.answer(&other).internal != said.internal);
+            assert!(key.answer(&other).internal != expected.internal);
         }
         for change in of_external {
             let mut other = challenge();
             change(&mut other);
-            assert!(key.answer(&other).external.0[..8] != said.external.0[..8]);
+            assert!(key.answer(&other).external.0[..8] != expected.external.0[..8]);
         }
         let mut halves = [7; 32];
         halves[31] = 8;
         let other = CardKey::new(&halves).answer(&challenge());
-        assert!(other.internal == said.internal && other.external != said.external);
+        assert!(other.internal == expected.internal && other.external != expected.external);
     }
 }

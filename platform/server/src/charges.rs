@@ -168,13 +168,13 @@ fn admitted(
 
 /// Returns why a bill cannot be charged; `None` if it can.
 fn refusal_of(tx: &Transaction<'_>, resident: i64, item: &OrderItem) -> rusqlite::Result<Option<Problem>> {
-    let as_known: bool = tx.query_row(
+    let is_unchanged: bool = tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM bills
          WHERE key = ?1 AND resident = ?2 AND amount_fen = ?3 AND payee = ?4)",
         params![item.key, resident, item.amount.fen(), item.payee],
         |row| row.get(0),
     )?;
-    if !as_known {
+    if !is_unchanged {
         return Ok(Some(ProblemCode::BillChanged.because("the bill differs from the one that was listed")));
     }
     let claim: Option<bool> = tx
@@ -210,10 +210,10 @@ fn insert(
     context: &Turn<'_>,
     order: &OrderRef,
     kiosk: &Device,
-    beginning: &Beginning<'_>,
+    new_order: &Beginning<'_>,
 ) -> rusqlite::Result<()> {
     let void = |reason| Some(text(&Settlement::Void { reason }));
-    let (resident, total, body_hash, settlement) = match beginning {
+    let (resident, total, body_hash, settlement) = match new_order {
         Beginning::Live { resident, request, body_hash } => {
             (Some(resident), request.total, Some(body_hash), None)
         }
@@ -237,7 +237,7 @@ fn insert(
             next_ask
         ],
     )?;
-    let Beginning::Live { resident, request, .. } = beginning else { return Ok(()) };
+    let Beginning::Live { resident, request, .. } = new_order else { return Ok(()) };
     for item in &request.items {
         context.tx.execute(
             "INSERT INTO order_items (resident, [order], bill, amount_fen, claims) VALUES (?1, ?2, ?3, ?4, 1)",
@@ -413,9 +413,9 @@ pub(crate) fn due(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusqlite::Res
 
 /// Schedules the next inquiry, with a pause twice as long as the one before.
 fn ask_again(db: &Connection, order: &OrderRef, now: UnixMs) -> rusqlite::Result<()> {
-    let asked: u32 =
+    let attempts: u32 =
         db.query_row("SELECT asked FROM orders WHERE [order] = ?1", [&order.0], |row| row.get(0))?;
-    let wait = ASK_FIRST_MS.saturating_mul(1 << asked.min(16)).min(ASK_MAX_MS);
+    let wait = ASK_FIRST_MS.saturating_mul(1 << attempts.min(16)).min(ASK_MAX_MS);
     db.execute(
         "UPDATE orders SET asked = asked + 1, next_ask_ms = ?1 WHERE [order] = ?2",
         params![ms(now.plus_ms(wait)), order.0],

@@ -64,9 +64,9 @@ impl Door {
             Ok((device, None)) => Ok((Admitted { request, device }, None)),
             Err(fail) => {
                 let response = fail.into_response();
-                let who = request.device.as_deref().and_then(|id| id.parse::<DeviceId>().ok());
+                let claimed_id = request.device.as_deref().and_then(|id| id.parse::<DeviceId>().ok());
                 let title = String::from_utf8_lossy(&response.body);
-                tracing::warn!(device = ?who.map(|id| id.to_string()), refusal = %title, "kiosk request rejected: authentication failed");
+                tracing::warn!(kiosk = ?claimed_id.map(|id| id.to_string()), refusal = %title, "kiosk request rejected: authentication failed");
                 Err(response)
             }
         }

@@ -117,7 +117,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, mut stopped) = tokio::sync::watch::channel(());
-    let stopping = stopped.clone();
+    let stop_for_shell = stopped.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -125,28 +125,28 @@ async fn main() -> anyhow::Result<()> {
         }
         let _ = stop.send(());
     });
-    let serving = shell::serve(listener, kiosks, platform, peers, stopping);
-    let out_of_patience = async move {
+    let serving = shell::serve(listener, kiosks, platform, peers, stop_for_shell);
+    let grace_period_over = async move {
         let _ = stopped.changed().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
         served = serving => served?,
-        () = out_of_patience => {}
+        () = grace_period_over => {}
     }
     Ok(())
 }
 
 async fn kiosk_side(arguments: &Arguments) -> anyhow::Result<KioskSide> {
-    let wrong = |path: &Path| format!("{} is not PEM with the expected certificate or key", path.display());
+    let not_pem = |path: &Path| format!("{} is not PEM with the expected certificate or key", path.display());
     let chain = |path: &Path| -> anyhow::Result<Vec<CertificateDer<'static>>> {
         let certificates = CertificateDer::pem_slice_iter(read(path)?.as_bytes()).collect::<Result<_, _>>();
-        certificates.with_context(|| wrong(path))
+        certificates.with_context(|| not_pem(path))
     };
     let key = PrivateKeyDer::from_pem_slice(Zeroizing::new(read(&arguments.tls_key)?).as_bytes());
     let certificates = Certificates {
         chain: chain(&arguments.tls_certificate)?,
-        key: key.with_context(|| wrong(&arguments.tls_key))?,
+        key: key.with_context(|| not_pem(&arguments.tls_key))?,
         kiosk_authority: chain(&arguments.kiosk_authority)?,
     };
     let socket = tokio::net::TcpListener::bind(arguments.tls_listen)
@@ -225,13 +225,13 @@ fn documents(directory: &Path) -> anyhow::Result<Vec<String>> {
 /// Reads a key of 32 bytes from a file. Errors never quote the file's text.
 fn key_of(path: &Path) -> anyhow::Result<[u8; 32]> {
     let text = read(path)?;
-    let wrong = || format!("{} does not hold 64 hexadecimal digits", path.display());
+    let not_a_key = || format!("{} does not hold 64 hexadecimal digits", path.display());
     let digits = text.trim();
-    anyhow::ensure!(digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()), wrong());
+    anyhow::ensure!(digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()), not_a_key());
     let mut key = [0; 32];
     for (at, byte) in key.iter_mut().enumerate() {
-        let pair = digits.get(at * 2..at * 2 + 2).with_context(wrong)?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| anyhow::anyhow!(wrong()))?;
+        let pair = digits.get(at * 2..at * 2 + 2).with_context(not_a_key)?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| anyhow::anyhow!(not_a_key()))?;
     }
     Ok(key)
 }

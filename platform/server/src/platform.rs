@@ -139,7 +139,7 @@ impl Platform {
     /// Call this periodically. Each call to another system has a back-off of its own, so a short interval does no harm.
     pub fn due(&mut self, now: UnixMs) -> Vec<OutCall> {
         let mut calls = Vec::new();
-        let made = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
+        let result = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
             calls.extend(charges::due(&tx, now, DUE_MAX)?);
             calls.extend(postings::due(&tx, now, DUE_MAX)?);
             if let Some(authority) = &self.city.codes {
@@ -147,7 +147,7 @@ impl Platform {
             }
             tx.commit()
         });
-        match made {
+        match result {
             Ok(()) => calls,
             Err(error) => {
                 tracing::error!(%error, "database error in background work; it will be retried");

@@ -96,12 +96,12 @@ pub async fn serve(
     let people = Router::new().fallback(answer_people).layer(limit).with_state(Arc::clone(&shell));
     let kiosk = Router::new().fallback(answer_kiosk).layer(limit).with_state(Arc::clone(&shell));
     let kiosk = kiosk.into_make_service_with_connect_info::<KioskPeer>();
-    let due = tokio::spawn(keep_due(shell));
+    let due_task = tokio::spawn(keep_due(shell));
     let served = tokio::try_join!(
         axum::serve(pages, people).with_graceful_shutdown(told(stop.clone())).into_future(),
         axum::serve(kiosks.listener, kiosk).with_graceful_shutdown(told(stop)).into_future(),
     );
-    due.abort();
+    due_task.abort();
     served.map(drop).map_err(ShellError::Listener)
 }
 
@@ -239,10 +239,10 @@ async fn conclude(shell: &Shell, mut reply: Reply) -> Response {
 
 /// Polls [`Platform::due_calls`] and makes these calls, until the task is aborted.
 async fn keep_due(shell: Arc<Shell>) {
-    let mut every = tokio::time::interval(DUE_EVERY);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut interval = tokio::time::interval(DUE_EVERY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        every.tick().await;
+        interval.tick().await;
         let calls = locked(&shell.platform).due(now());
         for call in calls {
             let shell = Arc::clone(&shell);

@@ -52,7 +52,7 @@ pub(crate) fn seen(
     let unavailable =
         || Fail::from(ProblemCode::Unavailable.because("the trusted identity service does not answer"));
     let answer = answer.filter(|answer| answer.status < 500).ok_or_else(unavailable)?;
-    let seen = Seen::in_person(answer).ok_or_else(|| {
+    let person = Seen::in_person(answer).ok_or_else(|| {
         Fail::from(
             ProblemCode::LevelTooLow.because("the identity service did not verify the holder in person"),
         )
@@ -67,8 +67,8 @@ pub(crate) fn seen(
          WHERE resident = ?1 AND name = ?2 AND id_number = ?3 AND number = ?4 AND identification = ?5)",
         rusqlite::params![
             resident,
-            seen.name,
-            seen.id_number,
+            person.name,
+            person.id_number,
             request.number,
             hex_capitals(&request.card.identification.0),
         ],

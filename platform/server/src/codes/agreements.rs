@@ -157,19 +157,19 @@ impl<'a> Question<'a> {
         Ok(Self { client: relying_party, resident, request, purpose, named })
     }
 
-    /// Answers the relying party: with the data of `tells` once the holder has agreed; before that, puts the consent
+    /// Answers the relying party: with the data of `disclose` once the holder has agreed; before that, puts the consent
     /// request on the holder's phone.
     pub(super) fn told<T>(
         &self,
         context: &mut Turn<'_>,
-        asked: Asked,
-        tells: impl FnOnce(&Turn<'_>, &Agreed) -> Result<T, Fail>,
+        prompt: Asked,
+        disclose: impl FnOnce(&Turn<'_>, &Agreed) -> Result<T, Fail>,
     ) -> Result<Told<T>, Fail> {
         let Some(agreed) = self.agreed(context)? else {
-            return self.ask(context, asked.licence, asked.items);
+            return self.ask(context, prompt.licence, prompt.items);
         };
-        let what = tells(context, &agreed)?;
-        self.note_told(context, &asked.noted)?;
+        let what = disclose(context, &agreed)?;
+        self.note_told(context, &prompt.noted)?;
         Ok(Told::Agreed { what, until_ms: agreed.until })
     }
 
@@ -189,12 +189,12 @@ impl<'a> Question<'a> {
 
     /// Logs the disclosure, once per request, and adds it to the holder's list of uses.
     fn note_told(&self, context: &Turn<'_>, what: &str) -> rusqlite::Result<()> {
-        let new = context.tx.execute(
+        let inserted = context.tx.execute(
             "INSERT INTO facts_told (client, request, facts, at_ms) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO NOTHING",
             params![self.client.id.to_string(), self.request, self.named, ms(context.now)],
         )?;
-        if new == 1 { note_use(context, self.resident, &self.client.name, what) } else { Ok(()) }
+        if inserted == 1 { note_use(context, self.resident, &self.client.name, what) } else { Ok(()) }
     }
 
     /// Puts the consent request on the holder's phone, once per request.
@@ -278,7 +278,7 @@ pub(super) fn consents(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
 pub(super) fn decide(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let decision: Decision = phones::json(body)?;
     let Phone { resident, .. } = phone(context, &decision.phone)?;
-    let asked: Option<(String, u16)> = context
+    let open_request: Option<(String, u16)> = context
         .tx
         .query_row(
             "SELECT statement, days FROM fact_consents
@@ -287,7 +287,7 @@ pub(super) fn decide(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
-    let (statement, days) = asked.ok_or(PhoneRefusal::ConsentOver)?;
+    let (statement, days) = open_request.ok_or(PhoneRefusal::ConsentOver)?;
     let Some(answer) = decision.answer else {
         return settle(context, &decision.consent, "declined", None, context.now);
     };

@@ -64,8 +64,8 @@ fn answered(
 ) -> Result<Reply, Fail> {
     let nonce = unhex(nonce).ok_or_else(|| malformed("a challenge's nonce is 32 hexadecimal digits"))?;
     let challenge = Challenge { device: kiosk.id, nonce };
-    let given = sm3(&[key.0.as_bytes(), b"\0", answer.as_bytes()]);
-    if is_repeated(context, &challenge, &given)? {
+    let digest = sm3(&[key.0.as_bytes(), b"\0", answer.as_bytes()]);
+    if is_repeated(context, &challenge, &digest)? {
         return Ok(proven(&visit));
     }
     if !began_by_phone(&visit) {
@@ -80,7 +80,7 @@ fn answered(
     context.tx.execute("DELETE FROM challenges WHERE until_ms < ?1", [ms(context.now)])?;
     context.tx.execute(
         "INSERT INTO challenges (device, nonce, given, until_ms) VALUES (?1, ?2, ?3, ?4)",
-        params![kiosk.id.to_string(), nonce, given, ms(context.now.plus_ms(REMEMBERED_MS))],
+        params![kiosk.id.to_string(), nonce, digest, ms(context.now.plus_ms(REMEMBERED_MS))],
     )?;
     note_use(context, resident, &kiosk.name, PROVEN)?;
     raise(context, key, visit, Evidence::ChallengeAnswered)
@@ -114,8 +114,8 @@ fn proven(visit: &Visit) -> Reply {
 }
 
 /// Whether this challenge was answered by this same request. A challenge that another request answered is refused.
-fn is_repeated(context: &Turn<'_>, challenge: &Challenge, given: &[u8; 32]) -> Result<bool, Fail> {
-    let before: Option<[u8; 32]> = context
+fn is_repeated(context: &Turn<'_>, challenge: &Challenge, digest: &[u8; 32]) -> Result<bool, Fail> {
+    let earlier: Option<[u8; 32]> = context
         .tx
         .query_row(
             "SELECT given FROM challenges WHERE device = ?1 AND nonce = ?2",
@@ -123,9 +123,9 @@ fn is_repeated(context: &Turn<'_>, challenge: &Challenge, given: &[u8; 32]) -> R
             |row| row.get(0),
         )
         .optional()?;
-    match before {
+    match earlier {
         None => Ok(false),
-        Some(before) if before == *given => Ok(true),
+        Some(earlier) if earlier == *digest => Ok(true),
         Some(_) => Err(ProblemCode::ChallengeFailed.because("the challenge was answered before").into()),
     }
 }

@@ -91,18 +91,18 @@ pub(crate) fn facts(context: &mut Turn<'_>, request: &Request) -> Result<Reply, 
             .because("the relying party is not registered for these claims")
             .into());
     }
-    let question = Question::about(context, relying_party, &request, text(&facts))?;
-    let asked = Asked {
+    let consent_request = Question::about(context, relying_party, &request, text(&facts))?;
+    let prompt = Asked {
         licence: None,
         items: facts.iter().map(|fact| fact.title()).collect(),
         noted: "按您的授权查询".into(),
     };
-    let resident = question.resident;
-    let told = question.told(context, asked, |context, _| {
+    let resident = consent_request.resident;
+    let status = consent_request.told(context, prompt, |context, _| {
         let facts = facts.iter().map(|fact| Ok((*fact, fact.of(context, resident)?)));
         Ok(Facts { facts: facts.collect::<rusqlite::Result<_>>()? })
     })?;
-    Ok(Response::json(&told).into())
+    Ok(Response::json(&status).into())
 }
 
 #[cfg(test)]

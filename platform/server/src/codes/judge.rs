@@ -50,7 +50,7 @@ pub(crate) fn look(context: &Turn<'_>, code: &Code) -> Result<Judged, Fail> {
 /// Consumes a code: an online token, or the time step of an offline code. A paper code is not consumed. `place`: the kiosk
 /// or relying party; `consumer`: the place and, at a kiosk, the visit.
 pub(crate) fn take(context: &Turn<'_>, code: &Code, place: &str, consumer: &str) -> Result<(), Fail> {
-    let taken = match code {
+    let consumed = match code {
         Code::Online(token) => context.tx.execute(
             "UPDATE tokens SET used_by = ?1 WHERE hash = ?2 AND used_by IS NULL",
             params![consumer, sm3(&[&token.token()])],
@@ -72,7 +72,11 @@ pub(crate) fn take(context: &Turn<'_>, code: &Code, place: &str, consumer: &str)
         Code::Paper(_) => 1,
         Code::Answer(_) => return Err(answers_are_none().into()),
     };
-    if taken == 1 { Ok(()) } else { Err(ProblemCode::CodeUsed.because("the code was already used").into()) }
+    if consumed == 1 {
+        Ok(())
+    } else {
+        Err(ProblemCode::CodeUsed.because("the code was already used").into())
+    }
 }
 
 /// Logs where a resident's code was used, for the resident's list of uses.

@@ -109,14 +109,15 @@ impl Licence {
             [resident],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
-        let told = |fact: Fact| fact.of(context, resident).map(|so| if so { "是" } else { "否" }.to_owned());
+        let yes_or_no =
+            |fact: Fact| fact.of(context, resident).map(|so| if so { "是" } else { "否" }.to_owned());
         let mut items = BTreeMap::from([(Item::Name, name), (Item::IdNumber, id_number)]);
         let more = match self {
             Self::ServiceCard => {
                 card_in_force(context, resident)?.map(|number| vec![(Item::CardNumber, number)])
             }
             Self::MedicalInsurance => match insurance {
-                Some(kind) => Some(vec![(Item::Insurance, kind), (Item::Insured, told(Fact::Insured)?)]),
+                Some(kind) => Some(vec![(Item::Insurance, kind), (Item::Insured, yes_or_no(Fact::Insured)?)]),
                 None => None,
             },
             Self::SeniorCard => {
@@ -224,26 +225,34 @@ pub(crate) fn licence(context: &mut Turn<'_>, request: &Request) -> Result<Reply
             .because("the relying party is not registered for these items of this e-certificate")
             .into());
     }
-    let question = Question::about(context, relying_party, &request, text(&(licence, &items)))?;
-    let asked = Asked {
+    let consent_request = Question::about(context, relying_party, &request, text(&(licence, &items)))?;
+    let prompt = Asked {
         licence: Some(licence.title()),
         items: items.iter().map(|item| item.title()).collect(),
         noted: format!("按您的授权核验{}", licence.title()),
     };
-    let (resident, purpose) = (question.resident, question.purpose.clone());
-    let told = question.told(context, asked, |context, agreed| {
+    let (resident, purpose) = (consent_request.resident, consent_request.purpose.clone());
+    let status = consent_request.told(context, prompt, |context, agreed| {
         let authority = context.city.codes.as_ref().ok_or_else(unknown)?;
         let extract = licence
             .of(context, resident)?
-            .map(|mut said| {
-                said.retain(|item, _| items.contains(item));
-                extract(context.now, &authority.list.city, relying_party, licence, purpose, agreed, &said)
+            .map(|mut items_held| {
+                items_held.retain(|item, _| items.contains(item));
+                extract(
+                    context.now,
+                    &authority.list.city,
+                    relying_party,
+                    licence,
+                    purpose,
+                    agreed,
+                    &items_held,
+                )
             })
             .filter(|extract| !extract.items.is_empty())
             .map(|extract| Signed::sign(&extract, &authority.revoker));
         Ok(Shared { extract, keys: authority.signed.clone() })
     })?;
-    Ok(Response::json(&told).into())
+    Ok(Response::json(&status).into())
 }
 
 fn extract(
@@ -253,7 +262,7 @@ fn extract(
     licence: Licence,
     purpose: String,
     agreed: &Agreed,
-    said: &BTreeMap<Item, String>,
+    values: &BTreeMap<Item, String>,
 ) -> LicenceExtract {
     LicenceExtract {
         city: city.to_owned(),
@@ -263,7 +272,7 @@ fn extract(
         recipient: relying_party.id,
         purpose,
         consent: agreed.consent.clone(),
-        items: said.iter().map(|(item, value)| (name(item), value.clone())).collect(),
+        items: values.iter().map(|(item, value)| (name(item), value.clone())).collect(),
         issued: now,
         // The extract states the present facts, so it expires soon, however long the consent lasts.
         until: now.plus_ms(ASKED_MS).min(agreed.until),

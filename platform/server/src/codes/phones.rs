@@ -152,9 +152,9 @@ pub(crate) struct Seen {
 impl Seen {
     /// The person, if the service verified them in person; `None` for any other answer.
     pub(crate) fn in_person(answer: &OutAnswer) -> Option<Self> {
-        let seen: Option<Self> =
+        let person: Option<Self> =
             (answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok()).flatten();
-        seen.filter(|seen| seen.assurance == "in-person")
+        person.filter(|person| person.assurance == "in-person")
     }
 }
 
@@ -206,16 +206,16 @@ fn bind(context: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
 /// Continues with the identity service's answer to the ticket of a binding; `None`: no answer came.
 pub(crate) fn bound(context: &mut Turn<'_>, answer: Option<&OutAnswer>) -> Result<Reply, Fail> {
     let answer = answer.filter(|answer| answer.status < 500).ok_or(PhoneRefusal::Unavailable)?;
-    let seen = Seen::in_person(answer).ok_or(PhoneRefusal::NotInPerson)?;
+    let person = Seen::in_person(answer).ok_or(PhoneRefusal::NotInPerson)?;
     let resident: Option<i64> = context
         .tx
         .query_row(
             "SELECT resident FROM residents WHERE id_number = ?1 AND name = ?2",
-            params![seen.id_number, seen.name],
+            params![person.id_number, person.name],
             |row| row.get(0),
         )
         .optional()?;
-    let credential = seen.credential.filter(|credential| credential.len() <= CREDENTIAL_MAX);
+    let credential = person.credential.filter(|credential| credential.len() <= CREDENTIAL_MAX);
     bind_to(context, resident.ok_or(PhoneRefusal::NotInBase)?, credential)
 }
 
@@ -271,10 +271,10 @@ pub(crate) fn credential_told(
     struct Stands {
         standing: String,
     }
-    let stands = answer.filter(|answer| answer.status == 200);
-    let stands = stands.and_then(|answer| serde_json::from_slice::<Stands>(&answer.body).ok());
+    let status = answer.filter(|answer| answer.status == 200);
+    let status = status.and_then(|answer| serde_json::from_slice::<Stands>(&answer.body).ok());
     let phone = phone(context, &request.phone)?;
-    if stands.is_none_or(|stands| stands.standing != "ended") {
+    if status.is_none_or(|status| status.standing != "ended") {
         return certified(context, &phone, request);
     }
     end(context.tx, authority(context.city)?, context.now, phone.resident)?;
@@ -291,12 +291,12 @@ fn certified(context: &mut Turn<'_>, phone: &Phone, request: &CertifyRequest) ->
     if !key.verifies(&[b"session-key/1\0".as_slice(), &phone.hash].concat(), &proof) {
         return Err(PhoneRefusal::Malformed.into());
     }
-    let of_today: u16 = context.tx.query_row(
+    let issued_today: u16 = context.tx.query_row(
         "SELECT count(*) FROM code_aliases WHERE phone = ?1 AND issued_ms > ?2",
         params![phone.hash, before(context.now, DAY_MS)],
         |row| row.get(0),
     )?;
-    if of_today >= authority.rules.phone.certificates_per_day {
+    if issued_today >= authority.rules.phone.certificates_per_day {
         return Err(PhoneRefusal::TooMany.into());
     }
     let lifetime = authority.rules.lifetime();
@@ -326,12 +326,12 @@ fn token(context: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let per_minute = authority(context.city)?.rules.phone.tokens_per_minute;
     let phone = phone(context, &json::<OfPhone>(body)?.phone)?;
     with_card(context, phone.resident)?;
-    let of_this_minute: u16 = context.tx.query_row(
+    let issued_this_minute: u16 = context.tx.query_row(
         "SELECT count(*) FROM tokens WHERE resident = ?1 AND expires_ms > ?2",
         params![phone.resident, ms(context.now.plus_ms(TOKEN_MS)).saturating_sub(ms(UnixMs(MINUTE_MS)))],
         |row| row.get(0),
     )?;
-    if of_this_minute >= per_minute {
+    if issued_this_minute >= per_minute {
         return Err(PhoneRefusal::TooMany.into());
     }
     let text = fresh_token(context, phone.resident)?;

@@ -164,23 +164,23 @@ pub(crate) fn compare(
 }
 
 /// Stores and publishes a revocation. Kiosks keep it until `ends`.
-fn revoke<Who: Series>(
+fn revoke<Id: Series>(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
     now: UnixMs,
-    who: Who,
+    who: Id,
     ends: UnixMs,
 ) -> rusqlite::Result<()> {
     let before = write(tx, now, who, ends)?;
     let delta = sign(authority, now, before, before + 1, vec![Revoked { who, ends }]);
-    put(tx, &format!("{}/delta/{:016}", Who::FEED, before + 1), &delta)
+    put(tx, &format!("{}/delta/{:016}", Id::FEED, before + 1), &delta)
 }
 
 /// Stores a revocation under the next number; returns the number before.
-fn write<Who: Series>(tx: &Transaction<'_>, now: UnixMs, who: Who, ends: UnixMs) -> rusqlite::Result<i64> {
-    let before = count::<Who>(tx)?;
+fn write<Id: Series>(tx: &Transaction<'_>, now: UnixMs, who: Id, ends: UnixMs) -> rusqlite::Result<i64> {
+    let before = count::<Id>(tx)?;
     tx.execute(
-        &format!("INSERT INTO {} (number, name, at_ms, ends_ms) VALUES (?1, ?2, ?3, ?4)", Who::TABLE),
+        &format!("INSERT INTO {} (number, name, at_ms, ends_ms) VALUES (?1, ?2, ?3, ?4)", Id::TABLE),
         params![before + 1, who.to_string(), ms(now), ms(ends)],
     )?;
     Ok(before)
@@ -210,39 +210,39 @@ fn compare_with_base(tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<()> 
     Ok(())
 }
 
-fn refresh_series<Who: Series>(
+fn refresh_series<Id: Series>(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
     now: UnixMs,
 ) -> rusqlite::Result<()> {
-    let (base_key, fresh_key) = (base_key::<Who>(), format!("{}/fresh", Who::FEED));
+    let (base_key, fresh_key) = (base_key::<Id>(), format!("{}/fresh", Id::FEED));
     let deltas: i64 = tx.query_row(
         "SELECT count(*) FROM changes WHERE service LIKE ?1 || '/delta/%'",
-        [Who::FEED],
+        [Id::FEED],
         |row| row.get(0),
     )?;
     if older(tx, &base_key, now, BASE_EVERY_MS)? || deltas > DELTAS_MAX {
-        base::<Who>(tx, authority, now)?;
+        base::<Id>(tx, authority, now)?;
         mark(tx, &base_key, now)?;
         mark(tx, &fresh_key, now)
     } else if older(tx, &fresh_key, now, FRESH_EVERY_MS)? {
-        let all = count::<Who>(tx)?;
-        put(tx, &fresh_key, &sign::<Who>(authority, now, all, all, Vec::new()))?;
+        let all = count::<Id>(tx)?;
+        put(tx, &fresh_key, &sign::<Id>(authority, now, all, all, Vec::new()))?;
         mark(tx, &fresh_key, now)
     } else {
         Ok(())
     }
 }
 
-fn base_key<Who: Series>() -> String {
-    format!("{}/base", Who::FEED)
+fn base_key<Id: Series>() -> String {
+    format!("{}/base", Id::FEED)
 }
 
 /// Puts a new base with all unexpired revocations at the end of the feed, then deletes the deltas that the base replaces.
 /// In this order, because the feed's last cursor must not be assigned twice.
-fn base<Who: Series>(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs) -> rusqlite::Result<()> {
+fn base<Id: Series>(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs) -> rusqlite::Result<()> {
     let mut live =
-        tx.prepare(&format!("SELECT name, ends_ms FROM {} WHERE ends_ms > ?1 ORDER BY number", Who::TABLE))?;
+        tx.prepare(&format!("SELECT name, ends_ms FROM {} WHERE ends_ms > ?1 ORDER BY number", Id::TABLE))?;
     let live = live
         .query_map([ms(now)], |row| {
             let name: String = row.get(0)?;
@@ -251,12 +251,12 @@ fn base<Who: Series>(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixM
             })?;
             Ok(Revoked { who, ends: unix_ms(row.get(1)?) })
         })?
-        .collect::<rusqlite::Result<Vec<Revoked<Who>>>>()?;
-    let all = count::<Who>(tx)?;
-    let length = |some: &[Revoked<Who>]| i64::try_from(some.len()).unwrap_or(i64::MAX);
+        .collect::<rusqlite::Result<Vec<Revoked<Id>>>>()?;
+    let all = count::<Id>(tx)?;
+    let length = |some: &[Revoked<Id>]| i64::try_from(some.len()).unwrap_or(i64::MAX);
     let (first, rest) = live.split_at(live.len().min(REVOKED_PER_DELTA_MAX));
     let mut at = all - length(rest);
-    let feed = Who::FEED;
+    let feed = Id::FEED;
     put(tx, &format!("{feed}/base/00000000"), &sign(authority, now, 0, at, first.to_vec()))?;
     let mut parts = 1_u32;
     for part in rest.chunks(REVOKED_PER_DELTA_MAX) {
@@ -273,12 +273,12 @@ fn base<Who: Series>(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixM
     Ok(())
 }
 
-fn sign<Who: Series>(
+fn sign<Id: Series>(
     authority: &CodeAuthority,
     now: UnixMs,
     since: i64,
     until: i64,
-    revoked: Vec<Revoked<Who>>,
+    revoked: Vec<Revoked<Id>>,
 ) -> FeedItem {
     let number = |stored| u64::try_from(stored).unwrap_or(0);
     let hours = u64::from(authority.rules.revocation.trusted_hours);
@@ -289,12 +289,12 @@ fn sign<Who: Series>(
         expires: now.plus_ms(hours * HOUR_MS),
         revoked,
     };
-    Who::item(Signed::sign(&delta, &authority.revoker))
+    Id::item(Signed::sign(&delta, &authority.revoker))
 }
 
 /// Number of the last revocation of this kind; 0 if there is none.
-fn count<Who: Series>(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
-    tx.query_row(&format!("SELECT coalesce(max(number), 0) FROM {}", Who::TABLE), [], |row| row.get(0))
+fn count<Id: Series>(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
+    tx.query_row(&format!("SELECT coalesce(max(number), 0) FROM {}", Id::TABLE), [], |row| row.get(0))
 }
 
 /// Whether `what` was never refreshed or was refreshed at least `than_ms` ago.

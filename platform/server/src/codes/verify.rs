@@ -149,8 +149,8 @@ pub(crate) fn verify(context: &mut Turn<'_>, request: &Request) -> Result<Reply,
             .because("the relying party is not registered for this purpose")
             .into());
     }
-    let asked = sm3(&[&request.body]);
-    if let Some(known) = repeated(context, relying_party, &id, &asked)? {
+    let body_digest = sm3(&[&request.body]);
+    if let Some(known) = repeated(context, relying_party, &id, &body_digest)? {
         return Ok(known);
     }
     let since = before(context.now, MINUTE_MS);
@@ -184,13 +184,13 @@ pub(crate) fn verify(context: &mut Turn<'_>, request: &Request) -> Result<Reply,
             id,
             ms(context.now),
             body.purpose,
-            asked,
+            body_digest,
             response.body,
             resident
         ],
     )?;
-    let forgotten = before(context.now, AUDIT_MS);
-    context.tx.execute("DELETE FROM verifications WHERE at_ms < ?1", [forgotten])?;
+    let expired = before(context.now, AUDIT_MS);
+    context.tx.execute("DELETE FROM verifications WHERE at_ms < ?1", [expired])?;
     Ok(response.into())
 }
 
@@ -210,7 +210,7 @@ fn repeated(
     context: &Turn<'_>,
     relying_party: &Client,
     id: &[u8; 16],
-    asked: &[u8; 32],
+    body_digest: &[u8; 32],
 ) -> Result<Option<Reply>, Fail> {
     let known: Option<([u8; 32], Vec<u8>)> = context
         .tx
@@ -222,7 +222,7 @@ fn repeated(
         .optional()?;
     match known {
         None => Ok(None),
-        Some((before, _)) if before != *asked => {
+        Some((earlier, _)) if earlier != *body_digest => {
             Err(crate::fail::malformed("`request` was used with another body; draw a new one"))
         }
         Some((_, body)) => Ok(Some(Response { status: 200, content_type: "application/json", body }.into())),
@@ -239,10 +239,10 @@ enum Judgement {
 
 fn judge_for(context: &Turn<'_>, relying_party: &Client, text: &str) -> Result<i64, Judgement> {
     let code = Code::parse(text).map_err(|_| Judgement::No(VerdictCode::Unknown))?;
-    let able = |judged: &Judged| judged.may(context, &relying_party.capability);
+    let has_capability = |judged: &Judged| judged.may(context, &relying_party.capability);
     // Validated before it is consumed: a code without the capability stays valid for other relying parties.
     let judged = judge::look(context, &code).map_err(told)?;
-    if !able(&judged) {
+    if !has_capability(&judged) {
         return Err(Judgement::No(VerdictCode::CapabilityMissing));
     }
     let consumer = relying_party.id.to_string();
