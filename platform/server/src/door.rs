@@ -66,7 +66,11 @@ impl Door {
                 let response = fail.into_response();
                 let claimed_id = request.device.as_deref().and_then(|id| id.parse::<DeviceId>().ok());
                 let title = String::from_utf8_lossy(&response.body);
-                tracing::warn!(kiosk = ?claimed_id.map(|id| id.to_string()), refusal = %title, "kiosk request rejected: authentication failed");
+                tracing::warn!(
+                    kiosk = ?claimed_id.map(|id| id.to_string()),
+                    refusal = %title,
+                    "kiosk request rejected: authentication failed"
+                );
                 Err(response)
             }
         }
