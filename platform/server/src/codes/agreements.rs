@@ -49,7 +49,7 @@ pub(super) enum Told<T> {
         /// End of the consent.
         until_ms: UnixMs,
     },
-    /// The holder declined, withdrew the consent, or let the request expire.
+    /// The holder declined or withdrew the consent, or its time has passed.
     Declined,
     /// The holder has no bound phone that could show the request.
     NoPhone,
