@@ -1,26 +1,26 @@
-// The page of the city code: binds this phone once, fetches a certificate a day, shows a code every four seconds.
+// Web app of the resident code: binds this phone once, fetches a certificate a day, shows a new code every four seconds.
 import { agreement, answer, challengeOf, draw, freshSession, hex, present, proof, sessionOf, slotAt, SLOT_MS, unhex } from "./code.js";
 import * as keep from "./keep.js";
 import * as scan from "./scan.js";
 
 const HOUR_MS = 3_600_000;
-/** A certificate is renewed when it ends sooner than this; tried again after a while when that fails. */
+/** A certificate is renewed when it expires sooner than this; a failed attempt is repeated after a pause. */
 const RENEW_MS = 12 * HOUR_MS, RETRY_MS = 30_000, STANDING_EVERY_MS = 10 * 60_000;
 const TICK_MS = 200, WAIT_MS = 8_000;
-/** An answer to a kiosk is shown for so long: it has waited for it, and its owner stands there. */
+/** Time for which an answer code is shown: the kiosk waits for it, and the owner is in front of the kiosk. */
 const ANSWER_MS = 60_000;
 /** Views that stay until their owner leaves them. */
 const STAYS = ["uses", "licences", "loss", "scan", "confirm", "pair", "consent", "consents", "broken"];
-/** How often is looked whether somebody asks about the owner of the code that is on the screen. */
+/** Interval at which consent requests are fetched while a code is shown. */
 const ASKED_EVERY_MS = 4_000, SETTLES_MS = 800;
 const IDENTITY_PAGE = document.querySelector("meta[name=identity-page]").content;
 
 const at = id => document.getElementById(id);
 const main = at("main");
-/** What is known of this phone; what is shown; the online code, when the machine could not read the other; what a kiosk
- * asked, and until when it is answered; what was scanned from a kiosk's screen to bind this phone. */
+/** State of the page: `phone` and `session` from storage, the view `shown`, the online `token` for scanners that cannot read
+ * the offline code, a kiosk's challenge `asked` and its current answer `answering`, and a scanned `pairing` code. */
 let phone, session, shown = "", token, asked, answering, pairing, renewing = false, renewAt = 0;
-/** What the owner is asked to agree to. */
+/** The consent request that is shown. */
 let consenting;
 
 const WORDS = {
@@ -37,7 +37,7 @@ const WORDS = {
 const ENDED = at("endedWhy").textContent;
 const words = code => WORDS[code] ?? "暂时办不了，请稍后再试。";
 
-/** Asks the platform; a refusal is thrown as its code, a broken link as `offline`. */
+/** Sends a request to the platform; throws the code of a refusal, or `offline` when the network fails. */
 async function ask(name, body) {
   let answer, told;
   try {
@@ -53,7 +53,7 @@ async function ask(name, body) {
 }
 
 function go(state) {
-  // However the view is left, the camera stays behind it.
+  // The camera stops whenever its view is left.
   if (main.dataset.state === "scan" && state !== "scan") scan.stop(at("camera"));
   main.dataset.state = state;
   at("nav").hidden = state !== "code";
@@ -68,7 +68,7 @@ async function unbound(why) {
   go("unbound");
 }
 
-/** 实人核验: to the trusted identity service and back, with a mark that only this visit knows. */
+/** Verification (实人核验): goes to the trusted identity service and back, with a random state that only this visit knows. */
 function leaveForIdentity() {
   const state = hex(crypto.getRandomValues(new Uint8Array(16)));
   sessionStorage.setItem("state", state);
@@ -76,14 +76,14 @@ function leaveForIdentity() {
   location.assign(IDENTITY_PAGE + "?" + new URLSearchParams({ return: back, state }));
 }
 
-/** What the address brings, taken out of it before anything else. */
+/** Reads the parameters of the URL and removes them from it before anything else happens. */
 function brought() {
   const told = new URLSearchParams(location.hash.slice(1));
   if (location.hash) history.replaceState(null, "", location.pathname);
   return told;
 }
 
-/** This phone is the resident's from now on; what another left on it is gone. */
+/** Binds this phone to the resident; data of an earlier binding are deleted. */
 async function bindBy(proof) {
   const bound = await ask("bindings", proof);
   await keep.forget();
@@ -91,7 +91,7 @@ async function bindBy(proof) {
   navigator.storage?.persist?.();
 }
 
-/** Back from the identity service. */
+/** Continues after the return from the identity service. */
 async function backFromIdentity(told) {
   const ticket = told.get("ticket"), expected = sessionStorage.getItem("state");
   sessionStorage.removeItem("state");
@@ -104,7 +104,7 @@ async function backFromIdentity(told) {
   }
 }
 
-/** 配对: the code on a kiosk's screen opened this page; its owner says that they are the one at the kiosk. */
+/** Pairing (配对): the code on a kiosk's screen opened this page; the owner proves to be the resident at the kiosk. */
 function startPairing(code) {
   pairing = code;
   at("idEnd").value = "";
@@ -129,7 +129,7 @@ async function pair() {
   await endPairing();
 }
 
-/** Paired or not: the page shows what this phone has. */
+/** Ends pairing, whether successful or not, and shows what this phone has. */
 async function endPairing() {
   pairing = undefined;
   at("idEnd").value = "";
@@ -145,7 +145,7 @@ async function renew() {
     const fresh = freshSession(), secret = hex(phone.secret), asked = Date.now();
     const certified = await ask("certificates",
       { phone: secret, session_key: fresh.publicKey, proof: proof(secret, fresh) });
-    // The answer was made between asking and now; half of that is as good a guess as any.
+    // The answer was made between request and now; half of the round trip is the best estimate.
     const offsetMs = certified.now_ms - (asked + Date.now()) / 2;
     await keep.keepSession({ secret: fresh.secret, certificate: unhex(certified.certificate),
       endsMs: certified.ends_ms, offsetMs });
@@ -159,7 +159,7 @@ async function renew() {
   }
 }
 
-/** Whether the platform still accepts this session; after a card was lost and found it does not, and there is another. */
+/** Whether the platform still accepts this session. After a card was lost and restored, a new session is needed. */
 async function checkStanding() {
   if (!phone || !session) return;
   try {
@@ -167,11 +167,11 @@ async function checkStanding() {
     const { accepted } = await ask("standing", { phone: hex(phone.secret), alias });
     if (!accepted) [session, renewAt] = [undefined, 0];
   } catch {
-    // Without a network the code is shown; whoever reads it knows whether it is still accepted.
+    // Without a network the code is shown; the verifier decides whether it is still accepted.
   }
 }
 
-/** The platform's clock, as far as this phone knows it. */
+/** Estimate of the platform's clock. */
 const now = () => Date.now() + session.offsetMs;
 
 function tick() {
@@ -214,7 +214,7 @@ function shows(text, part, left, what) {
   at("what").textContent = what;
 }
 
-/** The online code has a quarter of the modules: old machines read it, and it needs the network. */
+/** The online token has a quarter of the modules: old scanners can read it, but it needs the network. */
 async function showToken(on) {
   token = undefined;
   at("big").setAttribute("aria-pressed", String(on));
@@ -231,7 +231,7 @@ async function showToken(on) {
   tick();
 }
 
-/** 扫一扫: reads what a kiosk asks. */
+/** Scan (扫一扫): reads a challenge or pairing code from a kiosk's screen. */
 async function startScan() {
   await showToken(false);
   const hint = at("scanHint");
@@ -255,7 +255,7 @@ async function startScan() {
   }
 }
 
-/** The owner agreed: the phone answers, and says so on the view of the code. */
+/** The owner agreed: shows the answer code, and a message on the view of the code. */
 function startAnswer() {
   answering = { challenge: asked, endsMs: performance.now() + ANSWER_MS };
   asked = undefined;
@@ -273,7 +273,7 @@ function endAnswer() {
 
 const some = (tag, text, kind) => Object.assign(document.createElement(tag), { textContent: text, className: kind ?? "" });
 
-/** Shows the view of a name, with a list of what the platform answers under that name; `field` holds the items. */
+/** Shows a view by its name, with the list that the platform answers under that name; `field` holds the items. */
 async function showList(name, field, nothing, partsOf) {
   const list = at(name);
   const only = text => list.replaceChildren(some("li", text, "none"));
@@ -298,7 +298,7 @@ const showUses = () => showList("uses", "uses", "还没有用过。", ({ purpose
   return [some("b", purpose), some("span", place), some("time", when)];
 });
 
-/** Somebody to whom the code was shown wants to know something of its owner. */
+/** Shows a consent request of a relying party that verified the code. */
 async function lookForQuestions() {
   const looks = () => !document.hidden && session && !answering && main.dataset.state === "code";
   if (!navigator.onLine || !looks()) return;
@@ -312,7 +312,7 @@ async function lookForQuestions() {
   at("consentWhat").textContent = items.join("；");
   at("consentLong").textContent = days ? `${days} 天内，可以随时撤回` : "只这一次";
   at("consentFailed").hidden = true;
-  // It comes by itself: a finger that was on its way to something else agrees to nothing.
+  // The request appears unasked, so a touch that was meant for another button must not agree.
   canDecide(false);
   setTimeout(canDecide, SETTLES_MS, true);
   go("consent");
@@ -348,7 +348,7 @@ function leaveConsent() {
   tick();
 }
 
-/** What the owner agreed to and can take back. */
+/** Lists the consents that the owner can withdraw. */
 const showConsents = () => showList("consents", "agreed", "没有有效的授权。", ({ consent, text }) => {
   const { recipient, purpose, licence, items } = JSON.parse(text);
   const what = (licence ? `《${licence}》` : "") + items.join("；");
@@ -364,7 +364,7 @@ const showConsents = () => showList("consents", "agreed", "没有有效的授权
   return [some("b", recipient), some("span", `${purpose}：${what}`), back];
 });
 
-/** What the owner holds. */
+/** Lists the owner's e-certificates. */
 const showLicences = () => showList("licences", "licences", "还没有您的证照。", ({ title, issuer, items }) =>
   [some("b", title), ...items.map(([name, value]) => some("span", `${name}：${value}`)), some("time", issuer)]);
 
@@ -388,12 +388,12 @@ function elder(on) {
   shown = "";
 }
 
-/** Keeps the screen lit while a code is on it, where the phone lets a page do that. */
+/** Keeps the screen on while a code is shown, if the phone allows a page to do that. */
 async function lit() {
   try {
     if (!document.hidden) await navigator.wakeLock?.request("screen");
   } catch {
-    // A phone in power saving says no; the code is shown all the same.
+    // A phone in power-saving mode refuses; the code is shown nevertheless.
   }
 }
 
@@ -417,7 +417,7 @@ async function start() {
   await resume();
 }
 
-/** Shows the code of this phone, if it has one. */
+/** Shows the code of this phone, if the phone has one. */
 async function resume() {
   try {
     phone = await keep.phone();
@@ -438,7 +438,7 @@ at("idEnd").addEventListener("input", () => { at("pairGo").disabled = at("idEnd"
 at("pairGo").addEventListener("click", pair);
 at("pairNo").addEventListener("click", endPairing);
 addEventListener("hashchange", () => {
-  // A page that is open already and is opened again by what a kiosk shows.
+  // The page was open already when a kiosk's code opened it again.
   const code = brought().get("pair");
   if (code) startPairing(code);
 });
@@ -460,7 +460,7 @@ for (const back of document.querySelectorAll("[data-back]"))
 addEventListener("online", () => { renewAt = 0; });
 addEventListener("resize", () => { shown = ""; });
 document.addEventListener("visibilitychange", () => {
-  // Nobody looks: the camera sees nothing either.
+  // The page is hidden: the camera stops.
   if (document.hidden && main.dataset.state === "scan") go("code");
   lit();
   tick();

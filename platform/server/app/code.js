@@ -1,12 +1,12 @@
-// 亮码: the offline code of a moment, as platform/resident-code has it. Byte layout and names are explained there.
+// Offline codes of a time step (亮码), as defined in platform/resident-code. Byte layout and names are explained there.
 import { compressPublicKeyHex, doSignature, getPublicKeyFromPrivateKey, sm3 } from "./vendor/sm2.js";
 import qrcode from "./vendor/qrcode.js";
 
 export const SLOT_MS = 4000;
 const CERTIFICATE_LEN = 114, QUIET_ZONE = 4;
-/** First byte of an answer, and what stands before the challenge that it covers. */
+/** First byte of an answer code, and domain separator before the challenge that it signs. */
 const ANSWER = 0x14, CHALLENGE = new TextEncoder().encode("code-challenge/1\0");
-/** Stands before the digest of a text that is agreed to. */
+/** Domain separator before the digest of a consent's text. */
 const CONSENT = new TextEncoder().encode("consent/1\0");
 const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
 
@@ -27,7 +27,7 @@ export function base45(bytes) {
   return text;
 }
 
-/** A session key: a random number below the group's order, all but one in 2³² of which are. */
+/** Generates a session key: a random number below the group's order; all but one in 2³² of random numbers are. */
 export function freshSession() {
   for (;;) {
     const secret = crypto.getRandomValues(new Uint8Array(32));
@@ -40,25 +40,25 @@ export function sessionOf(secret) {
   return { secret, point, publicKey: compressPublicKeyHex(point) };
 }
 
-/** r ‖ s over bytes, under the identity that all codes are signed with. */
+/** SM2 signature r ‖ s over bytes, with the user identity that all codes are signed with. */
 function sign(bytes, session) {
   return doSignature(bytes, hex(session.secret), { hash: true, publicKey: session.point });
 }
 
-/** The session key's proof for the platform: over `session-key/1`, a zero byte, SM3 of the phone's secret. */
+/** Proof of possession of the session key: signature over `session-key/1`, a zero byte, SM3 of the phone's secret. */
 export function proof(phone, session) {
   const head = new TextEncoder().encode("session-key/1\0");
   return sign(Uint8Array.from([...head, ...unhex(sm3(unhex(phone)))]), session);
 }
 
-/** Which slot it is, counted from when the certificate was issued; when it ends. */
+/** The current time step, counted from the issue of the certificate, and its end. */
 export function slotAt(certificate, nowMs) {
   const issuedMs = new DataView(certificate.buffer).getUint32(12) * 1000;
   const slot = Math.floor((nowMs - issuedMs) / SLOT_MS);
   return { slot, endsMs: issuedMs + (slot + 1) * SLOT_MS };
 }
 
-/** The text of the code of this slot. */
+/** Text of the offline code of a time step. */
 export function present(certificate, session, slot) {
   const shown = new Uint8Array(CERTIFICATE_LEN + 2);
   shown.set(certificate);
@@ -66,13 +66,13 @@ export function present(certificate, session, slot) {
   return "YK1:" + base45([...shown, ...unhex(sign(shown, session))]);
 }
 
-/** What a kiosk shows when it wants to know that this phone is there: who asks, and a number drawn for this once. */
+/** A kiosk's challenge: id of the kiosk and a nonce. */
 export function challengeOf(text) {
   const [, device, nonce] = /^YKC1:([A-Z0-9-]{1,16}):([0-9A-Fa-f]{32})$/.exec(text.trim()) ?? [];
   return device && { device, nonce: unhex(nonce) };
 }
 
-/** The text of the answer to a challenge in this slot. */
+/** Text of the answer code to a challenge in a time step. */
 export function answer(certificate, session, slot, { device, nonce }) {
   const asked = new Uint8Array(CHALLENGE.length + 32);
   asked.set(CHALLENGE);
@@ -81,7 +81,7 @@ export function answer(certificate, session, slot, { device, nonce }) {
   return answerOver(certificate, session, slot, asked);
 }
 
-/** The text of a yes to what the owner has read. */
+/** Text of the answer code that agrees to a text which the owner has read. */
 export function agreement(certificate, session, slot, read) {
   return answerOver(certificate, session, slot, [...CONSENT, ...unhex(sm3(new TextEncoder().encode(read)))]);
 }
@@ -94,7 +94,7 @@ function answerOver(certificate, session, slot, asked) {
   return "YK1:" + base45([...shown, ...unhex(sign(Uint8Array.from([...shown, ...asked]), session))]);
 }
 
-/** Draws a text as a QR code of whole pixels, as large as the canvas is shown. */
+/** Renders a text as a QR code with whole pixels per module, in the displayed size of the canvas. */
 export function draw(canvas, text) {
   const code = qrcode(0, "M");
   code.addData(text, "Alphanumeric");

@@ -1,6 +1,6 @@
-// What the phone keeps, in IndexedDB: secrets sealed under a key of WebCrypto's that no script can read out. Who copies
-// the files of this browser has the sealed bytes and that key's handle, and not the key; who runs scripts on this page
-// can use it while the page is open. A native app's secure element is better, so the platform gives a page less.
+// The phone's storage in IndexedDB: secrets encrypted under a non-extractable WebCrypto key. A copy of the browser's files
+// holds the encrypted bytes and the key's handle, but not the key. A script that runs on this page can use the key while
+// the page is open. A native app's secure element is stronger, so codes of the web app get fewer capabilities.
 const NAME = "yukuaima", STORE = "kept";
 
 function opened() {
@@ -46,7 +46,7 @@ async function unseal({ iv, sealed }) {
   return new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, await wrap(), sealed));
 }
 
-/** The phone's secret, by which the platform knows it. */
+/** The phone's secret, by which the platform authenticates the phone. */
 export async function phone() {
   const kept = await get("phone");
   return kept && { secret: await unseal(kept.secret), name: kept.name };
@@ -54,7 +54,7 @@ export async function phone() {
 
 export const keepPhone = async (secret, name) => put("phone", { secret: await seal(secret), name });
 
-/** The session: its secret key, its certificate, and the difference to the platform's clock. */
+/** The session: secret key, certificate, and difference to the platform's clock. */
 export async function session() {
   const kept = await get("session");
   return kept && { ...kept, secret: await unseal(kept.secret) };
@@ -62,5 +62,5 @@ export async function session() {
 
 export const keepSession = async session => put("session", { ...session, secret: await seal(session.secret) });
 
-/** Forgets all, the wrapping key too. */
+/** Deletes everything, including the wrapping key. */
 export const forget = () => within("readwrite", store => store.clear());

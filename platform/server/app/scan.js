@@ -1,19 +1,20 @@
-// 扫一扫: the phone's camera reads what a kiosk shows. Nothing is kept of a picture but the text of a code in it.
+// Scan (扫一扫): the phone's camera reads a kiosk's screen. Of each picture only the text of a code is used; no picture is
+// stored.
 
-/** Frames a second that are looked at, and how wide: a kiosk's code has few and large modules. */
+/** Interval between analysed frames, and their width in pixels: a kiosk's code has few, large modules. */
 const EVERY_MS = 160, WIDTH = 640;
 
-/** Why there is no picture, and how to go on, in words for the phone's owner. */
+/** Texts for the phone's owner: why the camera shows no picture, and what to do. */
 const WORDS = {
   NotAllowedError: "没有打开摄像头。请在浏览器里允许使用摄像头，再点一次“扫一扫”，或到柜台办理。",
   NotFoundError: "这部手机没有可用的摄像头。请到柜台办理。",
 };
 const OTHERWISE = "摄像头打不开。请关掉其他正在用摄像头的程序，再试一次，或到柜台办理。";
 
-/** The camera, and how often it was ended: whoever waited for it meanwhile has no more use for it. */
+/** The camera stream, and how often it was stopped: a start that was pending at a stop is dropped. */
 let stream, timer, ended = 0;
 
-/** Ends the camera: its light goes out, also if it is yet to come on. */
+/** Stops the camera, also one that is still starting. */
 export function stop(video) {
   ended++;
   clearTimeout(timer);
@@ -22,11 +23,11 @@ export function stop(video) {
   video.srcObject = null;
 }
 
-/** Shows what the camera sees in `video` and hands each code to `seen` until that is true. Throws words. */
+/** Shows the camera in `video` and passes each code to `seen` until that returns true. Throws a text for the owner. */
 export async function start(video, seen) {
   stop(video);
   const wanted = ended;
-  // Ninety kilobytes that only this needs; kept on the phone like the rest.
+  // Ninety kilobytes that only scanning needs; cached by the service worker like the other files.
   const { decodeQR } = await import("./vendor/qrread.js");
   if (ended !== wanted) return;
   if (!navigator.mediaDevices) throw "这个浏览器用不了摄像头。请到柜台办理。";
@@ -54,7 +55,7 @@ export async function start(video, seen) {
       try {
         text = decodeQR(context.getImageData(0, 0, canvas.width, canvas.height));
       } catch {
-        // No code in this frame, which is how most are.
+        // Most frames hold no code.
       }
       if (text !== undefined && seen(text)) return stop(video);
     }

@@ -1,5 +1,5 @@
-// Keeps the page on the phone, so that it opens without a network. The version is that of all its files together: a
-// changed file is another worker, which fetches all anew and then throws the old ones away.
+// Service worker: caches the web app, so that it opens without a network. The version covers all files: a changed file
+// makes a new worker, which fetches all files again and then deletes the old cache.
 "use strict";
 const KEPT = "code-{{version}}";
 const FILES = ["./", "app.css", "app.js", "code.js", "keep.js", "scan.js", "vendor/sm2.js", "vendor/qrcode.js",
@@ -15,7 +15,7 @@ self.addEventListener("activate", event => {
     .then(names => Promise.all(names.filter(name => name !== KEPT).map(name => caches.delete(name))))
     .then(() => self.clients.claim()));
 });
-// What is asked of the platform is never answered from here.
+// Requests to the platform's API are never answered from the cache.
 self.addEventListener("fetch", event => {
   if (event.request.method !== "GET") return;
   event.respondWith(caches.match(event.request, { ignoreSearch: true }).then(kept => kept || fetch(event.request)));

@@ -1,4 +1,4 @@
-//! What a third party needs to verify a kiosk's log with public keys alone (I7).
+//! Export of a kiosk's log, with all that a third party needs to verify it by public keys alone (I7).
 
 use contract::{Chain, DeviceId, Head, ProblemCode, PublicKey, RecordBatch, SignedHead, WireRecord};
 use rusqlite::{Transaction, params};
@@ -11,19 +11,19 @@ use crate::wire::{Reply, Response};
 
 /// Answer to `GET /v1/audit/{device}`.
 ///
-/// To verify: each `batch` begins at [`Chain::genesis`], holds ([`RecordBatch::check`]) and its last head
+/// To verify: each `batch` begins at [`Chain::genesis`], passes [`RecordBatch::check`], and its last head
 /// is signed; each of `heads` is signed and lies on the chain.
 #[derive(Serialize, Deserialize)]
 pub struct DeviceAudit {
-    /// The kiosk.
+    /// Id of the kiosk.
     pub device: DeviceId,
-    /// The key that the platform has registered for it. A verifier has its own copy.
+    /// Public key that the platform has registered for the kiosk. A verifier compares it with a copy of its own.
     pub key: PublicKey,
-    /// Its logs.
+    /// Epochs of the kiosk's log.
     pub epochs: Vec<AuditedEpoch>,
 }
 
-/// One log of a kiosk.
+/// One epoch (纪元) of a kiosk's log.
 #[derive(Serialize, Deserialize)]
 pub struct AuditedEpoch {
     /// Every record from the first to the last signed head.
@@ -32,14 +32,15 @@ pub struct AuditedEpoch {
     pub heads: Vec<SignedHead>,
 }
 
-pub(crate) fn export(turn: &Turn<'_>, device: &str) -> Result<Reply, Fail> {
-    let registered = device.parse().ok().and_then(|id: DeviceId| turn.city.devices.get(&id));
-    let registered = registered.ok_or_else(|| ProblemCode::NotOffered.because("there is no such device"))?;
-    let mut known = turn.tx.prepare("SELECT DISTINCT epoch FROM heads WHERE device = ?1 ORDER BY epoch")?;
+pub(crate) fn export(context: &Turn<'_>, device: &str) -> Result<Reply, Fail> {
+    let registered = device.parse().ok().and_then(|id: DeviceId| context.city.devices.get(&id));
+    let registered = registered.ok_or_else(|| ProblemCode::NotOffered.because("no such kiosk"))?;
+    let mut known =
+        context.tx.prepare("SELECT DISTINCT epoch FROM heads WHERE device = ?1 ORDER BY epoch")?;
     let stored = known.query_map([device], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     let mut epochs = Vec::new();
     for epoch in stored {
-        epochs.extend(audited(turn.tx, registered.id, &epoch)?);
+        epochs.extend(audited(context.tx, registered.id, &epoch)?);
     }
     Ok(Response::json(&DeviceAudit { device: registered.id, key: registered.key.clone(), epochs }).into())
 }
@@ -64,7 +65,7 @@ fn audited(tx: &Transaction<'_>, device: DeviceId, epoch: &str) -> rusqlite::Res
 
 fn heads(tx: &Transaction<'_>, device: DeviceId, epoch: &str) -> rusqlite::Result<Vec<SignedHead>> {
     let number = epoch_of(epoch)?;
-    // The head before the first record has no record to take its hash from.
+    // The genesis head has no record from which its hash could be read.
     let genesis = Chain::genesis(device, number).head().hash;
     let mut signed = tx.prepare(
         "SELECT heads.seq, hash, signature FROM heads LEFT JOIN records USING (device, epoch, seq)

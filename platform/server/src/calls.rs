@@ -1,4 +1,4 @@
-//! What services ask the platform: rows for a resident, some of them fetched from a department.
+//! Operations that services call: rows for a resident, some of them fetched from a department.
 
 use contract::{CallAnswer, CallRequest, Evidence, Money, ProblemCode, Row, ServiceDocument, Step, UnixMs};
 use rusqlite::params;
@@ -13,48 +13,48 @@ use crate::operation::Operation;
 use crate::platform::Turn;
 use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
 
-/// Most bills of a department that are looked at.
+/// Most bills accepted in one answer of a department.
 const BILLS_MAX: usize = 200;
-/// The city's clock: hours east of UTC.
+/// The city's time zone: hours east of UTC.
 const CITY_OFFSET_HOURS: i8 = 8;
 
-pub(crate) fn call(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+pub(crate) fn call(context: &mut Turn<'_>, kiosk: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: CallRequest = json(body)?;
-    let visit = open_visit(turn, device, &request.key)?;
-    let operation = offered(turn, device, &request)?;
-    let needed = turn.city.catalogue.document(&request.service).map(|document| document.level);
+    let visit = open_visit(context, kiosk, &request.key)?;
+    let operation = offered(context, kiosk, &request)?;
+    let needed = context.city.catalogue.document(&request.service).map(|document| document.level);
     if visit.level < operation.least() || needed.is_some_and(|needed| visit.level < needed) {
         return Err(ProblemCode::LevelTooLow
-            .because("the visit's evidence does not reach this level")
+            .because("the visit's level is too low for this operation")
             .into());
     }
     let proof = if operation.is_personal_record() {
-        Some(use_consent(turn, device, visit.resident, &request.service, request.consent)?)
+        Some(use_consent(context, kiosk, visit.resident, &request.service, request.consent)?)
     } else {
         None
     };
     match operation {
-        Operation::MedicalBalance => Ok(answer(balance(turn, visit.resident)?)),
-        Operation::InsuranceProof => Ok(answer(insurance(turn, visit.resident, proof)?)),
-        Operation::SeniorCard => Ok(answer(senior_card(turn, visit.resident)?)),
-        Operation::WaterBills => ask_for_bills(turn, visit.resident),
-        Operation::PhonePairing => pairing(turn, device, &visit),
+        Operation::MedicalBalance => Ok(answer(balance(context, visit.resident)?)),
+        Operation::InsuranceProof => Ok(answer(insurance(context, visit.resident, proof)?)),
+        Operation::SeniorCard => Ok(answer(senior_card(context, visit.resident)?)),
+        Operation::WaterBills => ask_for_bills(context, visit.resident),
+        Operation::PhonePairing => pairing(context, kiosk, &visit),
     }
 }
 
-/// The operation, if a service that this kiosk offers really calls it.
-fn offered(turn: &Turn<'_>, device: &Device, request: &CallRequest) -> Result<Operation, Fail> {
+/// Returns the operation if a service document offered at this kiosk calls it.
+fn offered(context: &Turn<'_>, kiosk: &Device, request: &CallRequest) -> Result<Operation, Fail> {
     let calls = |document: &ServiceDocument| {
-        document.profiles.contains(&device.profile)
+        document.profiles.contains(&kiosk.profile)
             && document
                 .steps
                 .iter()
                 .any(|step| matches!(step, Step::Query { call, .. } if *call == request.operation))
     };
-    let document = turn.city.catalogue.document(&request.service).filter(|document| calls(document));
-    document
-        .and_then(|_| Operation::named(&request.operation))
-        .ok_or_else(|| ProblemCode::NotOffered.because("no service of this kiosk has the operation").into())
+    let document = context.city.catalogue.document(&request.service).filter(|document| calls(document));
+    document.and_then(|_| Operation::named(&request.operation)).ok_or_else(|| {
+        ProblemCode::NotOffered.because("no service offered at this kiosk calls this operation").into()
+    })
 }
 
 fn answer(rows: Vec<Row>) -> Reply {
@@ -65,8 +65,8 @@ fn row<const N: usize>(fields: [(&str, String); N]) -> Row {
     fields.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-fn balance(turn: &Turn<'_>, resident: i64) -> Result<Vec<Row>, Fail> {
-    let mut found = turn.tx.prepare(
+fn balance(context: &Turn<'_>, resident: i64) -> Result<Vec<Row>, Fail> {
+    let mut found = context.tx.prepare(
         "SELECT balance_fen, as_of, status, insurance FROM residents
          WHERE resident = ?1 AND balance_fen IS NOT NULL",
     )?;
@@ -81,10 +81,10 @@ fn balance(turn: &Turn<'_>, resident: i64) -> Result<Vec<Row>, Fail> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-fn insurance(turn: &Turn<'_>, resident: i64, proof: Option<String>) -> Result<Vec<Row>, Fail> {
+fn insurance(context: &Turn<'_>, resident: i64, proof: Option<String>) -> Result<Vec<Row>, Fail> {
     let number = proof.unwrap_or_default();
-    let issued = day(turn.now);
-    let mut found = turn.tx.prepare(
+    let issued = day(context.now);
+    let mut found = context.tx.prepare(
         "SELECT employer, insurance, status, months FROM residents
          WHERE resident = ?1 AND months IS NOT NULL",
     )?;
@@ -101,33 +101,36 @@ fn insurance(turn: &Turn<'_>, resident: i64, proof: Option<String>) -> Result<Ve
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-fn senior_card(turn: &Turn<'_>, resident: i64) -> Result<Vec<Row>, Fail> {
-    let held = codes::licence_at_kiosk(turn, Licence::SeniorCard, resident)?;
+fn senior_card(context: &Turn<'_>, resident: i64) -> Result<Vec<Row>, Fail> {
+    let held = codes::licence_at_kiosk(context, Licence::SeniorCard, resident)?;
     let shown = held.map(|held| {
         row([
             ("name", held.name),
             ("id-number", held.id_number),
             ("issuer", held.issuer.to_owned()),
             ("standing", "有效".to_owned()),
-            ("as-of", day(turn.now)),
+            ("as-of", day(context.now)),
         ])
     });
     Ok(shown.into_iter().collect())
 }
 
-/// A phone is bound by the card, where the card is there: a phone that is bound already binds no other.
-fn pairing(turn: &mut Turn<'_>, device: &Device, visit: &Visit) -> Result<Reply, Fail> {
+/// Offers a pairing code for a phone. Only a visit with an authenticated card and its PIN may bind a phone: a phone
+/// that is already bound cannot bind another.
+fn pairing(context: &mut Turn<'_>, kiosk: &Device, visit: &Visit) -> Result<Reply, Fail> {
     if visit.evidence != Evidence::AuthenticatedCardPin {
-        return Err(ProblemCode::NotOffered.because("a phone is bound by a card and its PIN").into());
+        return Err(ProblemCode::NotOffered
+            .because("pairing a phone needs a visit with an authenticated card and its PIN")
+            .into());
     }
-    if turn.city.codes.is_none() {
-        return Err(ProblemCode::NotOffered.because("this platform issues no codes").into());
+    if context.city.codes.is_none() {
+        return Err(ProblemCode::NotOffered.because("this platform issues no signed codes").into());
     }
-    let code = codes::pairings::offer(turn, device, visit.resident)?;
+    let code = codes::pairings::offer(context, kiosk, visit.resident)?;
     Ok(answer(vec![row([("code", code)])]))
 }
 
-/// The day in the city, `YYYY-MM-DD`.
+/// The date in the city, `YYYY-MM-DD`.
 fn day(now: UnixMs) -> String {
     let at = i64::try_from(now.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(CITY_OFFSET_HOURS));
@@ -139,7 +142,7 @@ struct BillsRequest {
     id_number: String,
 }
 
-/// A bill as the department writes it.
+/// A bill in the department's answer.
 #[derive(Deserialize)]
 struct DepartmentBill {
     key: String,
@@ -150,9 +153,9 @@ struct DepartmentBill {
     payee: String,
 }
 
-fn ask_for_bills(turn: &Turn<'_>, resident: i64) -> Result<Reply, Fail> {
+fn ask_for_bills(context: &Turn<'_>, resident: i64) -> Result<Reply, Fail> {
     let id_number =
-        turn.tx.query_row("SELECT id_number FROM residents WHERE resident = ?1", [resident], |found| {
+        context.tx.query_row("SELECT id_number FROM residents WHERE resident = ?1", [resident], |found| {
             found.get(0)
         })?;
     let body = serde_json::to_vec(&BillsRequest { id_number }).expect("a text is always JSON");
@@ -160,17 +163,17 @@ fn ask_for_bills(turn: &Turn<'_>, resident: i64) -> Result<Reply, Fail> {
     Ok(Reply::Ask(OutCall { peer: Peer::Department, target: "/bills".into(), body, purpose }))
 }
 
-/// The department answered, or did not.
-pub(crate) fn billed(turn: &Turn<'_>, resident: i64, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
+/// Continues with the department's answer to a bills request; `result` is `None` when no answer came.
+pub(crate) fn billed(context: &Turn<'_>, resident: i64, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
     let bills = result
         .filter(|result| result.status == 200)
         .and_then(|result| serde_json::from_slice::<Vec<DepartmentBill>>(&result.body).ok())
         .filter(|bills| bills.len() <= BILLS_MAX)
         .ok_or_else(|| ProblemCode::Unavailable.because("the department does not answer"))?;
-    keep(turn, resident, &bills)?;
+    keep(context, resident, &bills)?;
     let mut rows = Vec::new();
     for bill in bills {
-        if !is_paid(turn, &bill.key)? {
+        if !is_paid(context, &bill.key)? {
             rows.push(row([
                 ("bill", bill.key),
                 ("payee", bill.payee),
@@ -184,12 +187,12 @@ pub(crate) fn billed(turn: &Turn<'_>, resident: i64, result: Option<&OutAnswer>)
     Ok(answer(rows))
 }
 
-/// Keeps what was handed out, so that a charge can be checked against it. A bill that the department no
+/// Stores the bills that were listed, so that a charge can be checked against them. A bill that the department no
 /// longer lists was paid or withdrawn elsewhere and cannot be charged.
-fn keep(turn: &Turn<'_>, resident: i64, bills: &[DepartmentBill]) -> Result<(), Fail> {
-    turn.tx.execute("UPDATE bills SET listed = 0 WHERE resident = ?1", [resident])?;
+fn keep(context: &Turn<'_>, resident: i64, bills: &[DepartmentBill]) -> Result<(), Fail> {
+    context.tx.execute("UPDATE bills SET listed = 0 WHERE resident = ?1", [resident])?;
     for bill in bills {
-        turn.tx.execute(
+        context.tx.execute(
             "INSERT INTO bills (resident, key, payee, amount_fen, listed) VALUES (?1, ?2, ?3, ?4, 1)
              ON CONFLICT (key) DO UPDATE SET resident = ?1, payee = ?3, amount_fen = ?4, listed = 1",
             params![resident, bill.key, bill.payee, bill.amount.fen()],
@@ -198,9 +201,9 @@ fn keep(turn: &Turn<'_>, resident: i64, bills: &[DepartmentBill]) -> Result<(), 
     Ok(())
 }
 
-/// Paid here, though the department may not have booked it yet.
-fn is_paid(turn: &Turn<'_>, bill: &str) -> rusqlite::Result<bool> {
-    turn.tx.query_row(
+/// Whether the bill was paid through the platform; the department may not have booked the payment yet.
+fn is_paid(context: &Turn<'_>, bill: &str) -> rusqlite::Result<bool> {
+    context.tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM order_items JOIN orders USING ([order])
          WHERE bill = ?1 AND claims = 1 AND settlement IS NOT NULL)",
         [bill],

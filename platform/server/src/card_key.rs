@@ -1,9 +1,10 @@
-//! The root key of the city's cards, in the place of the city's HSM: what a card has to answer, and what opens it.
+//! The root keys of the city's cards, in the place of the city's HSM: computes the expected answer of INTERNAL
+//! AUTHENTICATE and the data of EXTERNAL AUTHENTICATE.
 //!
-//! How the bytes are made is ASSUMED, since the text of the standard was not available: a card's key is SM4(root, 卡识别码),
-//! a session's SM4(card's, 过程因子 ‖ its complement), an answer SM4(session's, 原始信息 ‖ zeros) with its halves added
-//! to each other. What sets a PIN anew has a key of its own (06), SM4(root, sixteen times 06). A real HSM takes this
-//! file's place behind the same functions.
+//! The derivation is ASSUMED, since the text of the standard was not available: a card key is SM4(root, 卡识别码),
+//! a session key SM4(card key, 过程因子 ‖ its complement), an answer SM4(session key, 原始信息 ‖ zeros) with its two
+//! halves XORed. A PIN reset has a key of its own (06), with the root SM4(root, sixteen times 06). A real HSM
+//! replaces this module behind the same functions.
 
 use contract::{CardAuthAnswer, CardChallenge, HexBytes};
 use sm4::Sm4;
@@ -12,21 +13,21 @@ use zeroize::Zeroizing;
 
 type Key = Zeroizing<[u8; 16]>;
 
-/// The two root keys. No `Debug`; wiped on drop.
+/// The two root keys of the city's cards. No `Debug`; zeroized on drop.
 pub struct CardKey {
     internal: Key,
     external: Key,
 }
 
 impl CardKey {
-    /// From the 32 bytes of `card.key`: what cards prove themselves with, and what opens them.
+    /// Takes the 32 bytes of `card.key`: root key of INTERNAL AUTHENTICATE, then root key of EXTERNAL AUTHENTICATE.
     #[must_use]
     pub fn new(bytes: &[u8; 32]) -> Self {
         let half = |half: Option<&[u8; 16]>| Key::new(half.copied().unwrap_or_default());
         Self { internal: half(bytes.first_chunk()), external: half(bytes.last_chunk()) }
     }
 
-    /// What a card of this city has to answer to these numbers, and what opens it.
+    /// Computes the answer of a genuine card to this challenge, and the data that authenticates the reader to the card.
     #[must_use]
     pub fn answer(&self, card: &CardChallenge) -> CardAuthAnswer {
         let internal =
@@ -34,17 +35,17 @@ impl CardKey {
         CardAuthAnswer { internal, external: opens(&self.external, card) }
     }
 
-    /// What opens a card of this city for a new PIN.
+    /// Computes the data of EXTERNAL AUTHENTICATE with key 06, which allows a PIN reset.
     #[must_use]
     pub fn opens_for_pin(&self, card: &CardChallenge) -> HexBytes<16> {
         opens(&encrypted(&self.external, &[KEY_PIN; 16]), card)
     }
 }
 
-/// Number of the key that a card is opened with for a new PIN.
+/// Number of the card key that authenticates a PIN reset.
 const KEY_PIN: u8 = 0x06;
 
-/// Data of EXTERNAL AUTHENTICATE: the cryptogram of the card's random number, and the factor.
+/// Data of EXTERNAL AUTHENTICATE: the cryptogram of the card's random number (8 bytes), then the factor (8 bytes).
 fn opens(root: &Key, card: &CardChallenge) -> HexBytes<16> {
     let cryptogram = answer(root, &card.identification, &card.external_factor, &card.challenge);
     let mut external = HexBytes([0; 16]);
@@ -58,15 +59,15 @@ fn answer(root: &Key, card: &HexBytes<16>, factor: &HexBytes<8>, source: &HexByt
     let card = encrypted(root, &card.0);
     let complement = factor.0.iter().map(|byte| !byte);
     let session = encrypted(&card, &block(factor.0.iter().copied().chain(complement)));
-    let said = encrypted(&session, &block(source.0.iter().copied()));
+    let output = encrypted(&session, &block(source.0.iter().copied()));
     let mut folded = HexBytes([0; 8]);
-    for half in said.as_chunks::<8>().0 {
+    for half in output.as_chunks::<8>().0 {
         folded.0.iter_mut().zip(half).for_each(|(place, byte)| *place ^= byte);
     }
     folded
 }
 
-/// Sixteen bytes, filled with zeros.
+/// A block of 16 bytes, padded with zeros.
 fn block(bytes: impl Iterator<Item = u8>) -> [u8; 16] {
     let mut block = [0; 16];
     block.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
@@ -98,12 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn each_number_and_each_root_makes_another_answer() {
+    fn answer_changes_with_each_input_and_each_root_key() {
         let key = CardKey::new(&[7; 32]);
-        let said = key.answer(&challenge());
-        assert!(said == key.answer(&challenge()));
-        assert_eq!(said.external.0[8..], [4; 8]);
-        assert!(said.internal.0 != said.external.0[..8]);
+        let expected = key.answer(&challenge());
+        assert!(expected == key.answer(&challenge()));
+        assert_eq!(expected.external.0[8..], [4; 8]);
+        assert!(expected.internal.0 != expected.external.0[..8]);
         type Change = fn(&mut CardChallenge);
         let of_internal: [Change; 3] = [
             |c| c.internal_factor = HexBytes([9; 8]),
@@ -118,16 +119,16 @@ mod tests {
         for change in of_internal {
             let mut other = challenge();
             change(&mut other);
-            assert!(key.answer(&other).internal != said.internal);
+            assert!(key.answer(&other).internal != expected.internal);
         }
         for change in of_external {
             let mut other = challenge();
             change(&mut other);
-            assert!(key.answer(&other).external.0[..8] != said.external.0[..8]);
+            assert!(key.answer(&other).external.0[..8] != expected.external.0[..8]);
         }
         let mut halves = [7; 32];
         halves[31] = 8;
         let other = CardKey::new(&halves).answer(&challenge());
-        assert!(other.internal == said.internal && other.external != said.external);
+        assert!(other.internal == expected.internal && other.external != expected.external);
     }
 }

@@ -1,7 +1,7 @@
-//! The service documents in force, signed, and the feed that brings them to the kiosks.
+//! The signed service documents in force, and the feed that brings them to the kiosks.
 //!
 //! The feed is compacted: it has one item per service, the newest, under the newest cursor. A kiosk that
-//! asks with its last cursor gets what changed since; one that asks with 0 gets everything in force.
+//! asks with its last cursor gets the items that changed since; one that asks with 0 gets everything in force.
 
 use contract::{ChangesAnswer, DocumentError, FeedItem, SecretKey, ServiceDocument, SignedDocument};
 use rusqlite::{OptionalExtension as _, Transaction, params};
@@ -11,24 +11,24 @@ use crate::fail::{Fail, malformed};
 use crate::platform::Turn;
 use crate::wire::{Reply, Response};
 
-/// Why a catalogue is not published.
+/// Why the service catalogue is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
-    /// A document does not make sense.
-    #[error("service document {number} is refused")]
+    /// A document does not parse or breaks a rule of the service-document language.
+    #[error("service document {number} is invalid")]
     Document {
-        /// Which, counted from 1 in the order given.
+        /// Position of the document, counted from 1.
         number: usize,
-        /// Why.
+        /// What is wrong with the document.
         #[source]
         cause: DocumentError,
     },
-    /// Two documents have one id.
-    #[error("service {0} is there twice")]
+    /// Two documents have the same service id.
+    #[error("service id {0} occurs in two documents")]
     Twice(String),
 }
 
-/// The documents in force.
+/// The service documents (事项文件) in force, parsed and signed.
 pub(crate) struct Catalogue(Vec<(ServiceDocument, SignedDocument)>);
 
 impl Catalogue {
@@ -50,7 +50,7 @@ impl Catalogue {
         self.0.iter().map(|(document, _)| document).find(|document| document.id == service)
     }
 
-    /// Brings the feed up to date with these documents: what is new or changed, and what is gone.
+    /// Updates the feed from these documents: new, changed and withdrawn services.
     pub(crate) fn publish(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         for (document, signed) in &self.0 {
             put(tx, &document.id, &FeedItem::Service { document: signed.clone() })?;
@@ -66,8 +66,8 @@ impl Catalogue {
     }
 }
 
-/// Puts an item at the end of the feed, unless it is already what the feed says of the service. What is no service
-/// goes under a name that begins with `#`, as no service's id does.
+/// Puts an item at the end of the feed, unless the feed already holds this item for the service. Items that are not
+/// services have a key that begins with `#`, which no service id does.
 pub(crate) fn put(tx: &Transaction<'_>, service: &str, item: &FeedItem) -> rusqlite::Result<()> {
     let item = text(item);
     let current: Option<String> = tx
@@ -84,22 +84,24 @@ pub(crate) fn put(tx: &Transaction<'_>, service: &str, item: &FeedItem) -> rusql
     Ok(())
 }
 
-/// One answer holds no more than this and one item, which a slow line brings before anybody gives up; what follows is
-/// asked for at once.
+/// Size in bytes after which an answer is full; the answer may exceed it by one item. A slow link transfers this much
+/// within the kiosk's timeout, and the kiosk requests the rest immediately.
 const PAGE_BYTES: usize = 128 * 1024;
 
-/// `GET /v1/changes?since=N`. A cursor beyond the feed's end comes from before a restore of the
-/// platform: everything is sent anew.
-pub(crate) fn changes(turn: &Turn<'_>, query: &str) -> Result<Reply, Fail> {
+/// `GET /v1/changes?since=N`. A cursor beyond the feed's end was issued before the platform was restored from a backup:
+/// everything is sent again.
+pub(crate) fn changes(context: &Turn<'_>, query: &str) -> Result<Reply, Fail> {
     let since: i64 = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("since="))
         .and_then(|since| since.parse().ok())
         .filter(|since| *since >= 0)
         .ok_or_else(|| malformed("`since` is the cursor of the last answer, or 0"))?;
-    let end: i64 = turn.tx.query_row("SELECT coalesce(max(cursor), 0) FROM changes", [], |row| row.get(0))?;
+    let end: i64 =
+        context.tx.query_row("SELECT coalesce(max(cursor), 0) FROM changes", [], |row| row.get(0))?;
     let since = if since > end { 0 } else { since };
-    let mut newer = turn.tx.prepare("SELECT item, cursor FROM changes WHERE cursor > ?1 ORDER BY cursor")?;
+    let mut newer =
+        context.tx.prepare("SELECT item, cursor FROM changes WHERE cursor > ?1 ORDER BY cursor")?;
     let mut newer = newer.query([since])?;
     let (mut items, mut cursor, mut bytes) = (Vec::<FeedItem>::new(), end, 0);
     while let Some(row) = newer.next()? {
@@ -111,5 +113,5 @@ pub(crate) fn changes(turn: &Turn<'_>, query: &str) -> Result<Reply, Fail> {
         items.push(value(&item)?);
     }
     let cursor = u64::try_from(cursor).unwrap_or(0);
-    Ok(Response::json(&ChangesAnswer { items, cursor, now: turn.now }).into())
+    Ok(Response::json(&ChangesAnswer { items, cursor, now: context.now }).into())
 }

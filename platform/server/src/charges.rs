@@ -1,10 +1,10 @@
 //! Payments: one order, one charge, one outcome (I1).
 //!
-//! An order is written down, with its claim on each bill, in the transaction before the acquirer is
-//! asked. From then on it is *live* until its outcome is known; an outcome that is not known is inquired
-//! after, and the acquirer's inquiry fences, so its answer is final. A refused order and an order that was
-//! inquired after before it came are written down too, as void for ever: a request that was held up in
-//! the network finds them and charges nothing.
+//! An order is stored, with its claim on each bill, in the transaction before the acquirer is asked. From then
+//! on the order is *live* until its outcome is known. The platform inquires about an unknown outcome; the
+//! acquirer's inquiry fences the order, so its answer is final. Two more kinds of order are stored, as
+//! permanently void: a refused order, and an order that was inquired about before its charge arrived. A charge
+//! request that was delayed in the network finds them and charges nothing.
 
 use std::collections::BTreeSet;
 
@@ -26,14 +26,14 @@ use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
 
 /// Most bills of one order.
 const ITEMS_MAX: usize = 20;
-/// A charge whose result never came back (the process died) is inquired after this long after it was sent.
+/// Time after which a charge is inquired about if its result was lost, as when the process ended.
 const RESULT_OVERDUE_MS: u64 = 30_000;
-/// A charge without an outcome is first inquired after this soon.
+/// First pause before the inquiry about a charge of unknown outcome; each further pause is twice as long.
 const ASK_FIRST_MS: u64 = 1_000;
-/// Inquiries are never further apart.
+/// Longest pause between inquiries.
 const ASK_MAX_MS: u64 = 60_000;
 
-/// An order by its id, as text: the key of its row and its name at the acquirer and the department.
+/// An order id as text: key of the order's row, and the order's name at the acquirer and the department.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OrderRef(pub(crate) String);
 
@@ -43,7 +43,7 @@ impl From<OrderId> for OrderRef {
     }
 }
 
-/// What the acquirer is asked to charge.
+/// Charge request to the acquirer.
 #[derive(Serialize)]
 struct AcquirerCharge<'a> {
     order: &'a str,
@@ -53,7 +53,7 @@ struct AcquirerCharge<'a> {
     bills: Vec<&'a str>,
 }
 
-/// What the acquirer says of an order.
+/// The acquirer's answer to a charge or inquiry.
 #[derive(Deserialize)]
 struct AcquirerAnswer {
     order: String,
@@ -70,55 +70,56 @@ enum AcquirerOutcome {
     Void,
 }
 
-/// An order's row.
+/// Row of an order.
 struct Order {
     device: DeviceId,
-    /// Of the request that made it; none when an inquiry came first.
+    /// SM3 of the charge request; `None` when an inquiry came first.
     body_hash: Option<[u8; 32]>,
     total_fen: i64,
-    /// None while it is live.
+    /// `None` while the order is live.
     settlement: Option<Settlement>,
 }
 
-pub(crate) fn charge(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+/// `POST /v1/charges`: stores a new order and returns the call that charges it, or answers a repeated request.
+pub(crate) fn charge(context: &mut Turn<'_>, kiosk: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: ChargeRequest = json(body)?;
     let body_hash = sm3(&[text(&request).as_bytes()]);
     let order = OrderRef::from(request.order);
-    if let Some(known) = find(turn.tx, &order)? {
-        return repeated(device, &known, &body_hash);
+    if let Some(known) = find(context.tx, &order)? {
+        return repeated(kiosk, &known, &body_hash);
     }
     check_sum(&request)?;
-    match admitted(turn, device, &request)? {
+    match admitted(context, kiosk, &request)? {
         Ok(resident) => {
-            insert(turn, &order, device, &Beginning::Live { resident, request: &request, body_hash })?;
+            insert(context, &order, kiosk, &Beginning::Live { resident, request: &request, body_hash })?;
             Ok(Reply::Ask(ask_to_charge(&order, &request, resident)))
         }
         Err(problem) => {
-            insert(turn, &order, device, &Beginning::Refused { code: problem.code, body_hash })?;
+            insert(context, &order, kiosk, &Beginning::Refused { code: problem.code, body_hash })?;
             Ok(Response::problem(&problem).into())
         }
     }
 }
 
-/// What an order that is already known is answered.
-fn repeated(device: &Device, known: &Order, body_hash: &[u8; 32]) -> Result<Reply, Fail> {
+/// Answers a charge request for an order that is already stored.
+fn repeated(kiosk: &Device, known: &Order, body_hash: &[u8; 32]) -> Result<Reply, Fail> {
     let other_body = known.body_hash.is_some_and(|hash| hash != *body_hash);
-    if known.device != device.id || other_body {
+    if known.device != kiosk.id || other_body {
         return Err(conflict());
     }
     match &known.settlement {
         Some(Settlement::Void { reason: VoidReason::Refused(code) }) => {
-            Err(code.because("the order was refused and stays refused").into())
+            Err(code.because("the order was refused before").into())
         }
         Some(_) | None => Ok(state(known.settlement.clone())),
     }
 }
 
 fn conflict() -> Fail {
-    ProblemCode::OrderConflict.because("the order id was used for something else").into()
+    ProblemCode::OrderConflict.because("the order id was used for another order").into()
 }
 
-/// The items make sense in themselves and add up.
+/// Checks that the number of items is allowed, their bills are distinct, and the total is their sum.
 fn check_sum(request: &ChargeRequest) -> Result<(), Fail> {
     let keys: BTreeSet<&str> = request.items.iter().map(|item| item.key.as_str()).collect();
     let sum = Money::sum(request.items.iter().map(|item| item.amount));
@@ -130,9 +131,13 @@ fn check_sum(request: &ChargeRequest) -> Result<(), Fail> {
     }
 }
 
-/// Whose order it is, if it may be charged.
-fn admitted(turn: &Turn<'_>, device: &Device, request: &ChargeRequest) -> Result<Result<i64, Problem>, Fail> {
-    let visit = match open_visit(turn, device, &request.key) {
+/// Returns the resident of the order if it may be charged; the inner error is the refusal.
+fn admitted(
+    context: &Turn<'_>,
+    kiosk: &Device,
+    request: &ChargeRequest,
+) -> Result<Result<i64, Problem>, Fail> {
+    let visit = match open_visit(context, kiosk, &request.key) {
         Ok(visit) => visit,
         Err(Fail::Problem(problem)) => return Ok(Err(problem)),
         Err(other @ (Fail::Store(_) | Fail::Phone(_))) => return Err(other),
@@ -149,26 +154,28 @@ fn admitted(turn: &Turn<'_>, device: &Device, request: &ChargeRequest) -> Result
         (Method::CardAccount | Method::ResidentCode | Method::Wallet, _) => false,
     };
     if !method_fits || visit.level < Level::Recognised {
-        return Ok(Err(ProblemCode::NotOffered.because("the visit cannot pay in this way")));
+        return Ok(Err(
+            ProblemCode::NotOffered.because("the visit's evidence does not allow this payment method")
+        ));
     }
     for item in &request.items {
-        if let Some(problem) = refusal_of(turn.tx, visit.resident, item)? {
+        if let Some(problem) = refusal_of(context.tx, visit.resident, item)? {
             return Ok(Err(problem));
         }
     }
     Ok(Ok(visit.resident))
 }
 
-/// Why a bill cannot be charged, if it cannot.
+/// Returns why a bill cannot be charged; `None` if it can.
 fn refusal_of(tx: &Transaction<'_>, resident: i64, item: &OrderItem) -> rusqlite::Result<Option<Problem>> {
-    let as_known: bool = tx.query_row(
+    let is_unchanged: bool = tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM bills
          WHERE key = ?1 AND resident = ?2 AND amount_fen = ?3 AND payee = ?4)",
         params![item.key, resident, item.amount.fen(), item.payee],
         |row| row.get(0),
     )?;
-    if !as_known {
-        return Ok(Some(ProblemCode::BillChanged.because("the bill is not as it was handed out")));
+    if !is_unchanged {
+        return Ok(Some(ProblemCode::BillChanged.because("the bill differs from the one that was listed")));
     }
     let claim: Option<bool> = tx
         .query_row(
@@ -188,25 +195,25 @@ fn refusal_of(tx: &Transaction<'_>, resident: i64, item: &OrderItem) -> rusqlite
     })
 }
 
-/// How an order enters the book.
+/// How an order is first stored.
 enum Beginning<'a> {
-    /// It is about to be charged.
+    /// The order is about to be charged.
     Live { resident: i64, request: &'a ChargeRequest, body_hash: [u8; 32] },
-    /// It was refused, and stays void.
+    /// The order was refused and is permanently void.
     Refused { code: ProblemCode, body_hash: [u8; 32] },
-    /// An inquiry came before it; it is void before it comes.
+    /// An inquiry came before the charge request; the order is permanently void.
     Fenced,
 }
 
-/// Writes an order down, with its claims if it is live.
+/// Stores an order, with its claims on bills if it is live.
 fn insert(
-    turn: &Turn<'_>,
+    context: &Turn<'_>,
     order: &OrderRef,
-    device: &Device,
-    beginning: &Beginning<'_>,
+    kiosk: &Device,
+    new_order: &Beginning<'_>,
 ) -> rusqlite::Result<()> {
     let void = |reason| Some(text(&Settlement::Void { reason }));
-    let (resident, total, body_hash, settlement) = match beginning {
+    let (resident, total, body_hash, settlement) = match new_order {
         Beginning::Live { resident, request, body_hash } => {
             (Some(resident), request.total, Some(body_hash), None)
         }
@@ -215,24 +222,24 @@ fn insert(
         }
         Beginning::Fenced => (None, Money::ZERO, None, void(VoidReason::Fenced)),
     };
-    let next_ask = settlement.is_none().then(|| ms(turn.now.plus_ms(RESULT_OVERDUE_MS)));
-    turn.tx.execute(
+    let next_ask = settlement.is_none().then(|| ms(context.now.plus_ms(RESULT_OVERDUE_MS)));
+    context.tx.execute(
         "INSERT INTO orders (resident, [order], device, body_hash, total_fen, settlement, created_ms, next_ask_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             resident,
             order.0,
-            text(&device.id),
+            text(&kiosk.id),
             body_hash,
             total.fen(),
             settlement,
-            ms(turn.now),
+            ms(context.now),
             next_ask
         ],
     )?;
-    let Beginning::Live { resident, request, .. } = beginning else { return Ok(()) };
+    let Beginning::Live { resident, request, .. } = new_order else { return Ok(()) };
     for item in &request.items {
-        turn.tx.execute(
+        context.tx.execute(
             "INSERT INTO order_items (resident, [order], bill, amount_fen, claims) VALUES (?1, ?2, ?3, ?4, 1)",
             params![resident, order.0, item.key, item.amount.fen()],
         )?;
@@ -265,7 +272,7 @@ fn ask_to_charge(order: &OrderRef, request: &ChargeRequest, resident: i64) -> Ou
     let charge = AcquirerCharge {
         order: &order.0,
         total: request.total,
-        // The acquirer knows accounts by a reference that says nothing of the person.
+        // The acquirer knows accounts by a reference without personal data.
         account: format!("resident-{resident}"),
         method: request.method,
         bills: request.items.iter().map(|item| item.key.as_str()).collect(),
@@ -287,53 +294,63 @@ fn ask_for_outcome(order: &OrderRef) -> OutCall {
     }
 }
 
-/// The kiosk asks for an order's outcome. An order never seen is void from now on.
-pub(crate) fn inquire(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+/// `POST /v1/inquiries`: answers the outcome of an order. An order that was never seen becomes permanently void.
+pub(crate) fn inquire(context: &mut Turn<'_>, kiosk: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: InquireRequest = json(body)?;
     let order = OrderRef::from(request.order);
-    match find(turn.tx, &order)? {
+    match find(context.tx, &order)? {
         None => {
-            insert(turn, &order, device, &Beginning::Fenced)?;
+            insert(context, &order, kiosk, &Beginning::Fenced)?;
             Ok(state(Some(Settlement::Void { reason: VoidReason::Fenced })))
         }
-        Some(known) if known.device != device.id => Err(conflict()),
+        Some(known) if known.device != kiosk.id => Err(conflict()),
         Some(Order { settlement: Some(settlement), .. }) => Ok(state(Some(settlement))),
         Some(Order { settlement: None, .. }) => Ok(Reply::Ask(ask_for_outcome(&order))),
     }
 }
 
-/// The acquirer answered a charge, or did not.
-pub(crate) fn charged(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
-    learn(turn, order, result)?;
-    let known = find(turn.tx, order)?;
+/// Continues with the acquirer's answer to a charge; `None`: no answer came.
+pub(crate) fn charged(
+    context: &Turn<'_>,
+    order: &OrderRef,
+    result: Option<&OutAnswer>,
+) -> Result<Reply, Fail> {
+    learn(context, order, result)?;
+    let known = find(context.tx, order)?;
     Ok(state(known.and_then(|known| known.settlement)))
 }
 
-/// The acquirer answered an inquiry, or did not. What is still not known is *unavailable*.
-pub(crate) fn inquired(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
-    learn(turn, order, result)?;
-    let known = find(turn.tx, order)?.and_then(|known| known.settlement);
+/// Continues with the acquirer's answer to an inquiry; `None`: no answer came. An outcome that is still unknown is
+/// answered as *unavailable*.
+pub(crate) fn inquired(
+    context: &Turn<'_>,
+    order: &OrderRef,
+    result: Option<&OutAnswer>,
+) -> Result<Reply, Fail> {
+    learn(context, order, result)?;
+    let known = find(context.tx, order)?.and_then(|known| known.settlement);
     Ok(match known {
         Some(settlement) => state(Some(settlement)),
-        // Not a `Fail`: what was learnt about when to ask next stays.
+        // Not a `RequestError`, so that the time of the next inquiry is committed.
         None => Response::problem(&ProblemCode::Unavailable.because("the acquirer does not answer")).into(),
     })
 }
 
-/// Takes in what the acquirer said; the first outcome stands.
-fn learn(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<(), Fail> {
-    let Some(known) = find(turn.tx, order)? else { return Ok(()) };
+/// Applies the outcome in the acquirer's answer. The first outcome is final; a contradicting one becomes an incident.
+/// Without an outcome the next inquiry is scheduled.
+fn learn(context: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<(), Fail> {
+    let Some(known) = find(context.tx, order)? else { return Ok(()) };
     let Some(outcome) = result.and_then(|result| outcome_of(order, &known, result)) else {
         if known.settlement.is_none() {
-            ask_again(turn.tx, order, turn.now)?;
+            ask_again(context.tx, order, context.now)?;
         }
         return Ok(());
     };
     match known.settlement {
-        None => settle(turn, order, &outcome)?,
+        None => settle(context, order, &outcome)?,
         Some(before) if paid(&before) != paid(&outcome) => {
-            let what = "the acquirer told two different outcomes of one order; the first one stands";
-            dispute(turn.tx, &format!("order {}", order.0), what, ms(turn.now))?;
+            let what = "the acquirer reported two different outcomes of one order; the first one is kept";
+            dispute(context.tx, &format!("order {}", order.0), what, ms(context.now))?;
         }
         Some(_) => {}
     }
@@ -344,7 +361,7 @@ const fn paid(settlement: &Settlement) -> bool {
     matches!(settlement, Settlement::Paid { .. })
 }
 
-/// What the acquirer's answer means for the order; `None` for nonsense, which is no outcome.
+/// Reads the outcome from the acquirer's answer; `None` if the answer is invalid, which leaves the outcome unknown.
 fn outcome_of(order: &OrderRef, known: &Order, result: &OutAnswer) -> Option<Settlement> {
     if result.status != 200 {
         return None;
@@ -362,23 +379,23 @@ fn outcome_of(order: &OrderRef, known: &Order, result: &OutAnswer) -> Option<Set
     }
 }
 
-/// The outcome is known: a paid bill stays claimed for ever and goes to the department, a void order
-/// lets go of its bills.
-fn settle(turn: &Turn<'_>, order: &OrderRef, outcome: &Settlement) -> rusqlite::Result<()> {
-    turn.tx.execute(
+/// Stores the outcome of an order. A paid order keeps its claims permanently and is posted to the department; a void
+/// order releases its bills.
+fn settle(context: &Turn<'_>, order: &OrderRef, outcome: &Settlement) -> rusqlite::Result<()> {
+    context.tx.execute(
         "UPDATE orders SET settlement = ?1, next_ask_ms = NULL WHERE [order] = ?2 AND settlement IS NULL",
         params![text(outcome), order.0],
     )?;
     match outcome {
-        Settlement::Paid { .. } => postings::queue(turn.tx, order, turn.now),
+        Settlement::Paid { .. } => postings::queue(context.tx, order, context.now),
         Settlement::Void { .. } => {
-            turn.tx.execute("UPDATE order_items SET claims = 0 WHERE [order] = ?1", [&order.0])?;
+            context.tx.execute("UPDATE order_items SET claims = 0 WHERE [order] = ?1", [&order.0])?;
             Ok(())
         }
     }
 }
 
-/// Inquiries that the platform makes of itself.
+/// Returns at most `most` inquiries that are due in the background, and schedules the next one of each order.
 pub(crate) fn due(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusqlite::Result<Vec<OutCall>> {
     let mut waiting = tx.prepare(
         "SELECT [order] FROM orders WHERE settlement IS NULL AND next_ask_ms <= ?1
@@ -387,18 +404,18 @@ pub(crate) fn due(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusqlite::Res
     let orders = waiting
         .query_map(params![ms(now), most], |row| row.get(0).map(OrderRef))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    // Asked for now; if no result ever comes back, asked for again then.
+    // Scheduled before the result is known: if no result comes back, the inquiry is repeated.
     for order in &orders {
         ask_again(tx, order, now)?;
     }
     Ok(orders.iter().map(ask_for_outcome).collect())
 }
 
-/// Sets the next inquiry, each twice as far away as the one before.
+/// Schedules the next inquiry, with a pause twice as long as the one before.
 fn ask_again(db: &Connection, order: &OrderRef, now: UnixMs) -> rusqlite::Result<()> {
-    let asked: u32 =
+    let attempts: u32 =
         db.query_row("SELECT asked FROM orders WHERE [order] = ?1", [&order.0], |row| row.get(0))?;
-    let wait = ASK_FIRST_MS.saturating_mul(1 << asked.min(16)).min(ASK_MAX_MS);
+    let wait = ASK_FIRST_MS.saturating_mul(1 << attempts.min(16)).min(ASK_MAX_MS);
     db.execute(
         "UPDATE orders SET asked = asked + 1, next_ask_ms = ?1 WHERE [order] = ?2",
         params![ms(now.plus_ms(wait)), order.0],
@@ -406,7 +423,7 @@ fn ask_again(db: &Connection, order: &OrderRef, now: UnixMs) -> rusqlite::Result
     Ok(())
 }
 
-/// A row of the administration page.
+/// An order on the administration page.
 pub(crate) struct OrderLine {
     pub(crate) order: String,
     pub(crate) device: DeviceId,

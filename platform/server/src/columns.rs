@@ -1,51 +1,52 @@
-//! How values stand in columns: contract values as JSON text, times and numbers as integers.
+//! Conversion of values to and from database columns: contract values as JSON text, times and numbers as integers.
 
 use contract::UnixMs;
 use rusqlite::types::Type;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A contract value as text.
+/// Converts a contract value to JSON text.
 pub(crate) fn text<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("stored values have string keys and no floats")
 }
 
-/// A contract value from text that [`text`] wrote.
+/// Parses a contract value from text that [`to_json_column`] wrote.
 pub(crate) fn value<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error)))
 }
 
-/// A time; beyond the year 292 million it stops.
+/// Converts a time to milliseconds; saturates in the year 292 million.
 pub(crate) fn ms(time: UnixMs) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 
-/// The time so much earlier, as it stands in a column.
+/// The time `by_ms` before `now`, in milliseconds as stored.
 pub(crate) fn before(now: UnixMs, by_ms: u64) -> i64 {
     ms(UnixMs(now.0.saturating_sub(by_ms)))
 }
 
-/// A time from [`ms`].
+/// Converts stored milliseconds back to a time; negative values become 0.
 pub(crate) fn unix_ms(stored: i64) -> UnixMs {
     UnixMs(u64::try_from(stored).unwrap_or(0))
 }
 
-/// An epoch uses all 64 bits, more than an SQL integer has: 16 hexadecimal digits.
+/// Converts an epoch to 16 hexadecimal digits: it uses all 64 bits, more than an SQL integer has.
 pub(crate) fn epoch(epoch: u64) -> String {
     format!("{epoch:016x}")
 }
 
-/// An epoch from [`epoch`].
+/// Parses an epoch that [`to_epoch_column`] wrote.
 pub(crate) fn epoch_of(stored: &str) -> rusqlite::Result<u64> {
     u64::from_str_radix(stored, 16)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error)))
 }
 
-/// Bytes as a card writes its identification.
+/// Upper-case hexadecimal digits, as cards write their identification.
 pub(crate) fn hex_capitals(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
+/// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

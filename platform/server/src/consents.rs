@@ -1,7 +1,8 @@
-//! What personal records were given under which consent, and whether the kiosk's record bears it out.
+//! Consents given at a kiosk: which personal records were given under which consent, and whether the kiosk's record
+//! of the consent matches.
 //!
-//! A call names the consent it rests on before the kiosk's record of it can have arrived, so the use is
-//! written down and compared with the record whenever that comes.
+//! A call names its consent before the kiosk's record of that consent can have arrived. The use is therefore stored,
+//! and compared with the record when the record arrives.
 
 use contract::{ConsentId, DeviceId, Entry, ProblemCode, UnixMs};
 use rusqlite::{OptionalExtension as _, Transaction, params};
@@ -12,24 +13,24 @@ use crate::fail::Fail;
 use crate::platform::Turn;
 use crate::schema::dispute;
 
-/// Writes down that a record is given to this resident under this consent; gives the proof's number,
-/// the same one for the same consent.
+/// Stores that a personal record is given to this resident under this consent. Returns the number of the certificate,
+/// which is the same for repeated uses of a consent.
 pub(crate) fn use_consent(
-    turn: &mut Turn<'_>,
-    device: &Device,
+    context: &mut Turn<'_>,
+    kiosk: &Device,
     resident: i64,
     service: &str,
     consent: Option<ConsentId>,
 ) -> Result<String, Fail> {
     let missing = |title: &str| Fail::from(ProblemCode::ConsentMissing.because(title));
     let consent = consent.ok_or_else(|| missing("the operation needs a consent"))?;
-    let (device, consent) = (device.id.to_string(), consent.to_string());
-    turn.tx.execute(
+    let (device, consent) = (kiosk.id.to_string(), consent.to_string());
+    context.tx.execute(
         "INSERT INTO consent_uses (device, consent, resident, service, at_ms, proof)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (device, consent) DO NOTHING",
-        params![device, consent, resident, service, ms(turn.now), proof_number(turn.draw.next())],
+        params![device, consent, resident, service, ms(context.now), proof_number(context.draw.next())],
     )?;
-    let proof: Option<String> = turn
+    let proof: Option<String> = context
         .tx
         .query_row(
             "SELECT proof FROM consent_uses
@@ -38,9 +39,8 @@ pub(crate) fn use_consent(
             |row| row.get(0),
         )
         .optional()?;
-    let proof =
-        proof.ok_or_else(|| missing("the consent was given by somebody else or for something else"))?;
-    let recorded: Option<i64> = turn
+    let proof = proof.ok_or_else(|| missing("the consent belongs to another resident or service"))?;
+    let recorded: Option<i64> = context
         .tx
         .query_row(
             "SELECT until_ms FROM consents WHERE device = ?1 AND consent = ?2",
@@ -49,15 +49,15 @@ pub(crate) fn use_consent(
         )
         .optional()?;
     match recorded {
-        Some(until) if until <= ms(turn.now) => Err(missing("the consent has ended")),
-        Some(_) if !borne_out(turn.tx, &device, &consent)? => {
-            Err(missing("the record of the consent says otherwise"))
+        Some(until) if until <= ms(context.now) => Err(missing("the consent has ended")),
+        Some(_) if !borne_out(context.tx, &device, &consent)? => {
+            Err(missing("the kiosk's record of the consent contradicts this use"))
         }
         Some(_) | None => Ok(proof),
     }
 }
 
-/// The kiosk's record of a consent came: keeps it and compares it with what was given under it.
+/// Stores a kiosk's record of a consent and compares it with the uses of that consent.
 pub(crate) fn record(
     tx: &Transaction<'_>,
     device: DeviceId,
@@ -75,14 +75,14 @@ pub(crate) fn record(
         dispute(
             tx,
             &format!("consent {consent}"),
-            "a record was given under a consent to something else",
+            "a personal record was given under a consent for another resident or service",
             ms(now),
         )?;
     }
     Ok(())
 }
 
-/// How many records were given under consents that are not on record yet.
+/// Number of uses whose consent record has not arrived yet.
 pub(crate) fn waiting(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
     tx.query_row(
         "SELECT count(*) FROM consent_uses LEFT JOIN consents USING (device, consent)
@@ -92,8 +92,8 @@ pub(crate) fn waiting(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
     )
 }
 
-/// Whether the recorded consent is that of the resident and service it was used for; true when either
-/// side is not there yet.
+/// Whether the recorded consent is of the resident and service that it was used for; true while the use or the record
+/// is missing.
 fn borne_out(tx: &Transaction<'_>, device: &str, consent: &str) -> rusqlite::Result<bool> {
     tx.query_row(
         "SELECT NOT EXISTS (
@@ -107,7 +107,7 @@ fn borne_out(tx: &Transaction<'_>, device: &str, consent: &str) -> rusqlite::Res
     )
 }
 
-/// 证明编号: `CB` and sixteen digits.
+/// Number of a certificate of insurance (证明编号): `CB` and sixteen digits.
 fn proof_number(drawn: [u8; 16]) -> String {
     format!("CB{:016}", u128::from_be_bytes(drawn) % 10_000_000_000_000_000)
 }

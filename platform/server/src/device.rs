@@ -1,4 +1,4 @@
-//! The kiosks that the platform knows, and the check that a request comes from one of them.
+//! The registered kiosks, and the check of a request's signature against a registered key.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use serde::Deserialize;
 use crate::fail::Fail;
 use crate::wire::{Request, to_be_signed};
 
-/// A registered kiosk.
+/// A kiosk (自助终端) that is registered with the platform.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
-    /// Its id.
+    /// Id of the kiosk, as in `X-Device`.
     pub id: DeviceId,
-    /// The public key that its requests and its log are signed with.
+    /// Public key that verifies the kiosk's requests and signed heads.
     pub key: PublicKey,
-    /// Where it stands, in words.
+    /// Name of the place of the kiosk, as residents read it in their list of uses.
     pub name: String,
-    /// What kind of site that is.
+    /// Profile of the kiosk's site; decides which services are offered.
     pub profile: Profile,
 }
 
-/// Somebody whose requests are signed with a key that is known here.
+/// A kiosk or relying party whose public key is registered with the platform.
 pub(crate) trait Registered {
-    /// That key.
+    /// Public key that verifies the signer's requests.
     fn key(&self) -> &PublicKey;
 }
 
@@ -34,14 +34,16 @@ impl Registered for Device {
     }
 }
 
-/// Why the file of devices is not read.
+/// Why the file of registered kiosks cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DevicesError {
-    /// Not TOML of `[[device]]` tables.
-    #[error("the file of devices cannot be read; it has [[device]] tables with id, key, name, profile")]
+    /// The file is not TOML with `[[device]]` tables.
+    #[error(
+        "cannot parse the file of registered kiosks; expected [[device]] tables with id, key, name, profile"
+    )]
     Syntax(#[source] Box<toml::de::Error>),
-    /// Two entries have one id.
-    #[error("device {0} is there twice")]
+    /// Two entries have the same id.
+    #[error("kiosk {0} is registered twice")]
     Twice(DeviceId),
 }
 
@@ -52,25 +54,24 @@ struct File {
     device: Vec<Device>,
 }
 
-/// Reads the file of devices: `[[device]]` tables with `id`, `key` (130 hexadecimal digits), `name` and
+/// Parses the file of registered kiosks: `[[device]]` tables with `id`, `key` (130 hexadecimal digits), `name` and
 /// `profile`.
 ///
 /// # Errors
-/// When it is not such a file.
+/// [`KioskRegistryError`], when the text is not TOML with these tables or an id occurs twice.
 pub fn devices_of(text: &str) -> Result<Vec<Device>, DevicesError> {
     let file: File = toml::from_str(text).map_err(|error| DevicesError::Syntax(Box::new(error)))?;
     let mut seen = std::collections::BTreeSet::new();
-    match file.device.iter().find(|device| !seen.insert(device.id)) {
+    match file.device.iter().find(|kiosk| !seen.insert(kiosk.id)) {
         Some(twice) => Err(DevicesError::Twice(twice.id)),
         None => Ok(file.device),
     }
 }
 
-/// The kiosk, or other client, that signed the request.
+/// Verifies the request's signature and returns the kiosk or relying party that signed it.
 ///
-/// `X-Time` is covered by the signature but not held against the platform's clock: a kiosk whose clock
-/// battery is dead must still be able to settle its orders, and every request may be repeated without
-/// doing anything twice.
+/// `X-Time` is covered by the signature but not compared with the platform's clock: a kiosk whose clock
+/// battery is dead must still be able to settle its orders, and every request is idempotent.
 pub(crate) fn signer<'a, R: Registered>(
     registered: &'a BTreeMap<DeviceId, R>,
     request: &Request,
@@ -79,16 +80,16 @@ pub(crate) fn signer<'a, R: Registered>(
     let (Some(id), Some(time), Some(signature)) = (&request.device, &request.time, &request.signature) else {
         return Err(unknown("X-Device, X-Time or X-Signature is missing"));
     };
-    let device = id
+    let signer = id
         .parse()
         .ok()
         .and_then(|id: DeviceId| registered.get(&id))
-        .ok_or_else(|| unknown("the device is not registered"))?;
-    let mismatch = || unknown("the request's signature does not verify");
+        .ok_or_else(|| unknown("no kiosk or relying party is registered with this id"))?;
+    let mismatch = || unknown("the signature of the request does not verify");
     let signature: Signature = signature.parse().map_err(|_| mismatch())?;
     let message = to_be_signed(request.verb, &request.target, time, &request.body);
-    device.key().verify(&message, &signature).map_err(|_| mismatch())?;
-    Ok(device)
+    signer.key().verify(&message, &signature).map_err(|_| mismatch())?;
+    Ok(signer)
 }
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ mod tests {
     use contract::SecretKey;
 
     #[test]
-    fn devices_are_read_and_nonsense_is_refused() {
+    fn kiosks_file_parses_and_rejects_duplicates_and_bad_entries() {
         let key = SecretKey::from_bytes(&[7; 32]).unwrap().public();
         let one = format!(
             "[[device]]\nid = \"K-1\"\nkey = \"{key}\"\nname = \"大厅一号机\"\nprofile = \"district-hall\"\n"

@@ -1,6 +1,6 @@
-//! What a kiosk's request must pass before the platform looks at it: the certificate is the signer's, the
-//! signature is over the bytes as sent, and the envelope opens. In this order: what no kiosk signed is
-//! refused without being opened.
+//! Authenticates a kiosk's request before the platform handles it: the signature covers the bytes as sent, the
+//! client certificate is the signer's, and the envelope opens. The envelope is checked last: a request without a
+//! valid signature is refused unopened.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::device::{self, Device};
 use crate::fail::{Fail, malformed};
 use crate::wire::{Request, Response};
 
-/// The door of one platform.
+/// Authenticates requests with the registered kiosks and the envelope keys of one platform.
 pub(crate) struct Door {
     devices: Arc<BTreeMap<DeviceId, Device>>,
     keys: Vec<EnvelopeSecret>,
 }
 
-/// A request that came through the door. No `Debug`; its body is wiped on drop.
+/// A kiosk's request that was authenticated and opened. No `Debug`; its body is zeroized on drop.
 pub(crate) struct Admitted {
     request: Request,
     device: DeviceId,
@@ -46,10 +46,11 @@ impl Door {
         Self { devices, keys }
     }
 
-    /// Lets a request in that came over a connection with this certificate, and says what seals its answer.
+    /// Authenticates a request that arrived over a connection with this client certificate. Returns the opened request
+    /// and the key that seals its answer; no key when the request had no body.
     ///
     /// # Errors
-    /// The refusal. It is not sealed: whoever sent this may be no kiosk at all.
+    /// The refusal as a response. It is not sealed, because the sender may not be a kiosk.
     pub(crate) fn admit(
         &self,
         mut request: Request,
@@ -63,9 +64,13 @@ impl Door {
             Ok((device, None)) => Ok((Admitted { request, device }, None)),
             Err(fail) => {
                 let response = fail.into_response();
-                let who = request.device.as_deref().and_then(|id| id.parse::<DeviceId>().ok());
+                let claimed_id = request.device.as_deref().and_then(|id| id.parse::<DeviceId>().ok());
                 let title = String::from_utf8_lossy(&response.body);
-                tracing::warn!(device = ?who.map(|id| id.to_string()), refusal = %title, "refused at the door");
+                tracing::warn!(
+                    kiosk = ?claimed_id.map(|id| id.to_string()),
+                    refusal = %title,
+                    "kiosk request rejected: authentication failed"
+                );
                 Err(response)
             }
         }
@@ -78,7 +83,9 @@ impl Door {
     ) -> Result<(DeviceId, Opened), Fail> {
         let device = device::signer(&self.devices, request)?.id;
         if !certifies(certificate, device) {
-            return Err(ProblemCode::DeviceUnknown.because("the certificate is not this device's").into());
+            return Err(ProblemCode::DeviceUnknown
+                .because("the client certificate belongs to another kiosk")
+                .into());
         }
         if request.body.is_empty() {
             return Ok((device, None));
@@ -96,7 +103,7 @@ impl Door {
 
 type Opened = Option<(zeroize::Zeroizing<Vec<u8>>, AnswerKey)>;
 
-/// Whether a certificate, which the city's authority issued, is this device's.
+/// Whether a certificate, which the TLS listener has verified, names this kiosk.
 fn certifies(certificate: &CertificateDer<'_>, device: DeviceId) -> bool {
     let name = ServerName::try_from(device.certificate_name());
     let certificate = webpki::EndEntityCert::try_from(certificate);

@@ -1,8 +1,8 @@
-//! Draws as many random values as a request needs from the entropy that came with it.
+//! Expands the 128 bits of entropy of one request into as many random values as the request needs.
 
 use contract::sm3;
 
-/// One request's source of random values.
+/// Source of random values of one request (熵).
 pub(crate) struct Draw {
     entropy: u128,
     drawn: u32,
@@ -13,7 +13,7 @@ impl Draw {
         Self { entropy, drawn: 0 }
     }
 
-    /// The next 16 bytes: SM3 over entropy and count, cut.
+    /// Returns the next 16 bytes: SM3 over a domain, the entropy and a counter, truncated.
     pub(crate) fn next(&mut self) -> [u8; 16] {
         self.drawn += 1;
         let digest = sm3(&[b"platform-draw/1", &self.entropy.to_be_bytes(), &self.drawn.to_be_bytes()]);
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draws_differ_from_each_other_and_between_requests_and_repeat_with_their_entropy() {
+    fn entropy_source_values_differ_and_repeat_with_same_entropy() {
         let mut one = Draw::new(1);
         let (first, second) = (one.next(), one.next());
         assert_ne!(first, second);

@@ -1,14 +1,15 @@
-//! Why a request is not done: a refusal that the kiosk can act on, or a database that failed.
+//! Errors of a request: a refusal that the kiosk or phone can act on, or a database error.
 
 use contract::{Problem, ProblemCode};
 
 use crate::codes::PhoneRefusal;
 use crate::wire::Response;
 
+/// Why a request failed; its transaction is rolled back.
 pub(crate) enum Fail {
-    /// Refused; nothing was changed.
+    /// A kiosk's or relying party's request is refused; nothing was changed.
     Problem(Problem),
-    /// A phone is refused; nothing was changed.
+    /// A phone's request is refused; nothing was changed.
     Phone(PhoneRefusal),
     /// The database failed; nothing was changed.
     Store(rusqlite::Error),
@@ -33,13 +34,13 @@ impl From<rusqlite::Error> for Fail {
 }
 
 impl Fail {
-    /// The answer to the kiosk. A failed database is *unavailable*: the kiosk asks again later.
+    /// The HTTP answer. A database error becomes *unavailable*: the kiosk repeats the request later.
     pub(crate) fn into_response(self) -> Response {
         match self {
             Self::Problem(problem) => Response::problem(&problem),
             Self::Phone(refusal) => refusal.into_response(),
             Self::Store(error) => {
-                tracing::error!(%error, "the database failed");
+                tracing::error!(%error, "database error; request answered as unavailable");
                 Response::problem(
                     &ProblemCode::Unavailable.because("the platform's database does not answer"),
                 )
@@ -48,12 +49,12 @@ impl Fail {
     }
 }
 
-/// A malformed request. What came is not quoted: it may hold a person's data.
+/// The error for a malformed request. The request is not quoted: it may hold personal data.
 pub(crate) fn malformed(title: &str) -> Fail {
     ProblemCode::Malformed.because(title).into()
 }
 
-/// Reads a request's JSON.
+/// Parses the JSON body of a request.
 pub(crate) fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Fail> {
-    serde_json::from_slice(body).map_err(|_| malformed("the body is not JSON of this request"))
+    serde_json::from_slice(body).map_err(|_| malformed("the body is not the JSON of this request"))
 }

@@ -1,4 +1,4 @@
-//! Who holds this card, ID card or code: opens the visit at the platform.
+//! Identifies the holder of a card, ID card or code, and opens the visit at the platform.
 
 use contract::{
     CardEvidence, CardStanding, Evidence, IdCardEvidence, Identified, IdentifyRequest, Level, Presented,
@@ -14,64 +14,65 @@ use crate::fail::{Fail, json, malformed};
 use crate::platform::Turn;
 use crate::wire::{Reply, Response};
 
-/// A visit's key is good for this long: longer than any visit that a kiosk lets stand.
+/// Lifetime of a visit key in milliseconds: longer than any visit that a kiosk allows.
 const VISIT_MS: u64 = 15 * 60 * 1000;
-/// Cards of this version may keep the holder's name and number until they are authenticated.
+/// Version of cards that may withhold name and ID number of the holder until the reader is authenticated.
 const PARTLY_READABLE: &str = "3.00";
 
-/// What a resident's own list of uses says of a visit to a kiosk.
+/// Purpose of a visit at a kiosk, as in the resident's list of uses.
 const AT_A_KIOSK: &str = "自助终端办事";
 
-/// A visit that is open.
+/// An open visit (办理).
 pub(crate) struct Visit {
     pub(crate) resident: i64,
     pub(crate) evidence: Evidence,
     pub(crate) level: Level,
 }
 
-pub(crate) fn identify(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+/// `POST /v1/identify`: opens a visit, or repeats the answer of a visit that was opened by the same request.
+pub(crate) fn identify(context: &mut Turn<'_>, kiosk: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: IdentifyRequest = json(body)?;
     let evidence_hash = sm3(&[text(&request.presented).as_bytes()]);
-    if let Some(answer) = repeated(turn, device, request.visit, &evidence_hash)? {
+    if let Some(answer) = repeated(context, kiosk, request.visit, &evidence_hash)? {
         return Ok(answer);
     }
     let (resident, evidence) = match &request.presented {
         Presented::Card(card) => {
             let evidence = if card.authenticated { Evidence::CardAuthenticated } else { Evidence::CardRead };
-            (holder(turn, card)?, evidence)
+            (holder(context, card)?, evidence)
         }
-        Presented::IdCard(card) => (resident(turn, card)?, Evidence::IdCardRead),
+        Presented::IdCard(card) => (resident(context, card)?, Evidence::IdCardRead),
         Presented::Code { text } => {
-            let (resident, evidence) = judged(turn, text, device, request.visit)?;
-            note_use(turn, resident, &device.name, AT_A_KIOSK)?;
+            let (resident, evidence) = judged(context, text, kiosk, request.visit)?;
+            note_use(context, resident, &kiosk.name, AT_A_KIOSK)?;
             (resident, evidence)
         }
     };
-    turn.tx.execute(
+    context.tx.execute(
         "INSERT INTO visits (device, visit, key, resident, evidence, evidence_hash, level, expires_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
-            device.id.to_string(),
+            kiosk.id.to_string(),
             request.visit.to_string(),
-            hex(&turn.draw.next()),
+            hex(&context.draw.next()),
             resident,
             text(&evidence),
             evidence_hash,
             text(&Level::Recognised),
-            ms(turn.now.plus_ms(VISIT_MS)),
+            ms(context.now.plus_ms(VISIT_MS)),
         ],
     )?;
-    let answer = identified(turn, device, request.visit)?;
+    let answer = identified(context, kiosk, request.visit)?;
     Ok(Response::json(&answer).into())
 }
 
-/// The open visit of this key at this kiosk.
-pub(crate) fn open_visit(turn: &Turn<'_>, device: &Device, key: &VisitKey) -> Result<Visit, Fail> {
-    let found = turn
+/// Finds the open visit of this key at this kiosk.
+pub(crate) fn open_visit(context: &Turn<'_>, kiosk: &Device, key: &VisitKey) -> Result<Visit, Fail> {
+    let found = context
         .tx
         .query_row(
             "SELECT resident, evidence, level FROM visits WHERE key = ?1 AND device = ?2 AND expires_ms > ?3",
-            params![key.0, device.id.to_string(), ms(turn.now)],
+            params![key.0, kiosk.id.to_string(), ms(context.now)],
             |row| {
                 Ok(Visit {
                     resident: row.get(0)?,
@@ -81,63 +82,63 @@ pub(crate) fn open_visit(turn: &Turn<'_>, device: &Device, key: &VisitKey) -> Re
             },
         )
         .optional()?;
-    found.ok_or_else(|| ProblemCode::VisitExpired.because("the visit's key is unknown or too old").into())
+    found.ok_or_else(|| ProblemCode::VisitExpired.because("the visit key is unknown or has expired").into())
 }
 
-/// A resident as the records of this kiosk name them, drawn on first sight.
-fn pseudonym(turn: &mut Turn<'_>, device: &Device, resident: i64) -> Result<Pseudonym, Fail> {
-    let drawn = Pseudonym::from_entropy(u128::from_be_bytes(turn.draw.next()));
-    turn.tx.execute(
+/// Pseudonym of a resident in the records of this kiosk; drawn at the resident's first visit there.
+fn pseudonym(context: &mut Turn<'_>, kiosk: &Device, resident: i64) -> Result<Pseudonym, Fail> {
+    let drawn = Pseudonym::from_entropy(u128::from_be_bytes(context.draw.next()));
+    context.tx.execute(
         "INSERT INTO pseudonyms (device, resident, pseudonym) VALUES (?1, ?2, ?3)
          ON CONFLICT (device, resident) DO NOTHING",
-        params![device.id.to_string(), resident, text(&drawn)],
+        params![kiosk.id.to_string(), resident, text(&drawn)],
     )?;
-    let stored: String = turn.tx.query_row(
+    let stored: String = context.tx.query_row(
         "SELECT pseudonym FROM pseudonyms WHERE device = ?1 AND resident = ?2",
-        params![device.id.to_string(), resident],
+        params![kiosk.id.to_string(), resident],
         |row| row.get(0),
     )?;
     Ok(value(&stored)?)
 }
 
-/// The answer that this visit already got, when the request is a repetition.
+/// The answer to a repeated request; `None` when the visit is new.
 fn repeated(
-    turn: &mut Turn<'_>,
-    device: &Device,
+    context: &mut Turn<'_>,
+    kiosk: &Device,
     visit: VisitId,
     evidence_hash: &[u8; 32],
 ) -> Result<Option<Reply>, Fail> {
-    let known: Option<([u8; 32], i64)> = turn
+    let known: Option<([u8; 32], i64)> = context
         .tx
         .query_row(
             "SELECT evidence_hash, expires_ms FROM visits WHERE device = ?1 AND visit = ?2",
-            params![device.id.to_string(), visit.to_string()],
+            params![kiosk.id.to_string(), visit.to_string()],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
     match known {
         None => Ok(None),
         Some((hash, _)) if hash != *evidence_hash => {
-            Err(malformed("the visit was opened with other evidence; draw a new visit id"))
+            Err(malformed("the visit id was used with other evidence; draw a new one"))
         }
-        Some((_, expires)) if expires <= ms(turn.now) => {
-            Err(ProblemCode::VisitExpired.because("the visit is too old").into())
+        Some((_, expires)) if expires <= ms(context.now) => {
+            Err(ProblemCode::VisitExpired.because("the visit has expired").into())
         }
-        Some(_) => Ok(Some(Response::json(&identified(turn, device, visit)?).into())),
+        Some(_) => Ok(Some(Response::json(&identified(context, kiosk, visit)?).into())),
     }
 }
 
-fn identified(turn: &mut Turn<'_>, device: &Device, visit: VisitId) -> Result<Identified, Fail> {
-    let resident: i64 = turn.tx.query_row(
+fn identified(context: &mut Turn<'_>, kiosk: &Device, visit: VisitId) -> Result<Identified, Fail> {
+    let resident: i64 = context.tx.query_row(
         "SELECT resident FROM visits WHERE device = ?1 AND visit = ?2",
-        params![device.id.to_string(), visit.to_string()],
+        params![kiosk.id.to_string(), visit.to_string()],
         |row| row.get(0),
     )?;
-    let pseudonym = pseudonym(turn, device, resident)?;
-    let answer = turn.tx.query_row(
+    let pseudonym = pseudonym(context, kiosk, resident)?;
+    let answer = context.tx.query_row(
         "SELECT key, name, id_number, evidence, level FROM visits JOIN residents USING (resident)
          WHERE device = ?1 AND visit = ?2",
-        params![device.id.to_string(), visit.to_string()],
+        params![kiosk.id.to_string(), visit.to_string()],
         |row| {
             Ok(Identified {
                 key: VisitKey(row.get(0)?),
@@ -152,9 +153,9 @@ fn identified(turn: &mut Turn<'_>, device: &Device, visit: VisitId) -> Result<Id
     Ok(answer)
 }
 
-/// Whose card it is. What the card says must be what the base says.
-fn holder(turn: &Turn<'_>, card: &CardEvidence) -> Result<i64, Fail> {
-    let found = turn
+/// Finds the resident of a card. All data read from the card must match the card-holder base.
+fn holder(context: &Turn<'_>, card: &CardEvidence) -> Result<i64, Fail> {
+    let found = context
         .tx
         .query_row(
             "SELECT resident, identification, version, standing, id_number, name
@@ -173,9 +174,9 @@ fn holder(turn: &Turn<'_>, card: &CardEvidence) -> Result<i64, Fail> {
         .optional()?;
     match found {
         None => Err(ProblemCode::CardUnknown.because("the card is not in the card-holder base").into()),
-        Some((_, false, _)) => {
-            Err(ProblemCode::CardMismatch.because("the card contradicts the card-holder base").into())
-        }
+        Some((_, false, _)) => Err(ProblemCode::CardMismatch
+            .because("the card's data does not match the card-holder base")
+            .into()),
         Some((_, true, CardStanding::Issued | CardStanding::Lost | CardStanding::Cancelled)) => {
             Err(ProblemCode::CardStopped.because("the card is not in force").into())
         }
@@ -187,10 +188,10 @@ fn agrees(read: Option<&str>, known: &str, card: &CardEvidence) -> bool {
     read.map_or(card.version == PARTLY_READABLE, |read| read == known)
 }
 
-/// Whose ID card it is. One answer for a number that is not known and for one that is another's: a kiosk does
-/// not tell a stranger which numbers there are.
-fn resident(turn: &Turn<'_>, card: &IdCardEvidence) -> Result<i64, Fail> {
-    let found = turn
+/// Finds the resident of an ID card. An unknown number and a number under another name get the same refusal, so that
+/// a kiosk does not reveal which numbers exist.
+fn resident(context: &Turn<'_>, card: &IdCardEvidence) -> Result<i64, Fail> {
+    let found = context
         .tx
         .query_row(
             "SELECT resident FROM residents WHERE id_number = ?1 AND name = ?2",
@@ -201,11 +202,11 @@ fn resident(turn: &Turn<'_>, card: &IdCardEvidence) -> Result<i64, Fail> {
     found.ok_or_else(|| ProblemCode::ResidentUnknown.because("no resident has this number and name").into())
 }
 
-/// 验码: whose code it is, and what that is worth. An online token and the moment of an offline code are used up.
-fn judged(turn: &Turn<'_>, text: &str, device: &Device, visit: VisitId) -> Result<(i64, Evidence), Fail> {
+/// Finds the resident of a code and its evidence (验码). Consumes an online token, or the time step of an offline code.
+fn judged(context: &Turn<'_>, text: &str, kiosk: &Device, visit: VisitId) -> Result<(i64, Evidence), Fail> {
     let code = Code::parse(text).map_err(codes::refused)?;
-    let judged = codes::look(turn, &code)?;
-    let place = device.id.to_string();
-    codes::take(turn, &code, &place, &format!("{place} {visit}"))?;
+    let judged = codes::look(context, &code)?;
+    let place = kiosk.id.to_string();
+    codes::take(context, &code, &place, &format!("{place} {visit}"))?;
     Ok((judged.resident, judged.evidence))
 }

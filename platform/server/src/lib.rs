@@ -1,21 +1,20 @@
-//! The reference platform: who a card or code belongs to, what the services answer, what is charged,
-//! and the records of every kiosk.
+//! The reference platform: identifies the holders of cards and codes, answers the operations of services,
+//! charges orders, and stores the records of every kiosk.
 //!
-//! [`Platform`] is a database and a few keys and does no I/O beyond that database: time and entropy come
-//! in with each request, and where a system behind the platform must be asked, the answer is an
-//! [`OutCall`] whose result goes back in through [`Platform::resume`]. The [`shell`] gives it sockets and
-//! a clock; the simulation links the same library on a database in memory. What the platform must do
-//! although nobody asks (inquire after orders whose outcome it does not know, tell departments what was
-//! paid) comes from [`Platform::due`].
+//! [`Platform`] consists of a database and a few keys and does no I/O beyond that database. Time and entropy
+//! come in with each request. Where another system must be asked, the platform returns a [`PeerCall`]; the
+//! result of the call goes back in through [`Platform::resume`]. The [`shell`] adds sockets and a clock; the
+//! simulation links the same library on a database in memory. Background work (inquiries about orders of
+//! unknown outcome, reports of paid bills to departments) comes from [`Platform::due_calls`].
 //!
-//! What must hold here: an order is durable before the acquirer hears of it; a bill has at most one order
+//! Invariants: an order is durable before the acquirer is asked to charge it; a bill has at most one order
 //! that is live or paid; an inquiry's answer is final; a code is consumed once; a record is stored once.
 //!
-//! Tables carry their distribution key (device or resident), so that they can be spread over many
-//! databases. The people-facing pages (phone, receipt, administration) are plain HTML without a framework.
-//! They carry no sign-in: the shell listens on loopback, and what is in front of it decides who gets through.
-//! Kiosks come in by a [listener of their own](tls), with a certificate, and through a door that checks the
-//! signature and opens the envelope.
+//! Tables carry their distribution key (kiosk or resident), so that they can be spread over many
+//! databases. The pages for people (phone, receipt, administration) are plain HTML without a framework.
+//! The pages have no sign-in: the shell listens on loopback, and a reverse proxy decides who may reach it.
+//! Kiosks connect to a [listener of their own](tls) with a client certificate. The authenticator checks the
+//! signature of each request and opens its envelope.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

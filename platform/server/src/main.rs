@@ -19,36 +19,36 @@ use server::{CardKey, CodeAuthority, IssuingRules, Platform, Setup, clients_of, 
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
-/// Requests in hand get this long to finish after a stop was asked for.
+/// Time that requests in progress get to finish after a stop signal.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// The reference platform: identities, services, payments and records.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where to listen for people: pages, receipts, the auditor's export. Plain HTTP.
+    /// Address of the listener for people: pages, receipts, the audit export. Plain HTTP.
     #[arg(long, default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
-    /// Where to listen for kiosks: TLS 1.3 with certificates on both ends.
+    /// Address of the listener for kiosks: TLS 1.3 with certificates on both ends.
     #[arg(long, default_value = "127.0.0.1:8443")]
     tls_listen: SocketAddr,
-    /// The platform's certificate, with those up to the authority: PEM.
+    /// File of the platform's certificate chain: the platform's own certificate, then those up to the authority, PEM.
     #[arg(long)]
     tls_certificate: PathBuf,
-    /// The key to it: PEM, PKCS#8.
+    /// File of the private key of the platform's certificate: PEM, PKCS#8.
     #[arg(long)]
     tls_key: PathBuf,
-    /// The authority that certifies kiosks: PEM.
+    /// File of the certificates of the authority that certifies kiosks: PEM.
     #[arg(long)]
     kiosk_authority: PathBuf,
-    /// A key that kiosks seal their requests to, as ID=FILE; the file has 64 hexadecimal digits. Given again
-    /// for each key that some site's file still names.
+    /// An envelope key, to which kiosks seal their requests, as ID=FILE; the file has 64 hexadecimal digits. Repeat
+    /// the option for each key that a site file still names.
     #[arg(long, required = true, value_parser = numbered)]
     envelope_key: Vec<(u8, PathBuf)>,
-    /// The database; made when it is not there.
+    /// File of the SQLite database; created if missing.
     #[arg(long)]
     db: PathBuf,
-    /// Demo residents to enter into the card-holder base.
+    /// File of demo residents to enter into the card-holder base.
     #[arg(long)]
     residents: Option<PathBuf>,
     /// Directory of the service documents in force (`*.toml`).
@@ -57,10 +57,10 @@ struct Arguments {
     /// File with the secret key that signs the catalogue: 64 hexadecimal digits.
     #[arg(long)]
     catalogue_key: PathBuf,
-    /// File with the key that codes are made and checked with: 64 hexadecimal digits.
+    /// File with the format key, which online tokens are made and checked with: 64 hexadecimal digits.
     #[arg(long)]
     format_key: PathBuf,
-    /// Id of that key, as codes name it.
+    /// Id of the format key, as written in the codes.
     #[arg(long, default_value_t = 1)]
     format_key_id: u8,
     /// File of the registered kiosks: `[[device]]` tables with id, key, name, profile.
@@ -75,21 +75,21 @@ struct Arguments {
     /// Base URL of the trusted identity service.
     #[arg(long, default_value = "http://127.0.0.1:8084")]
     identity: String,
-    /// Directory with issuer-keys.json, issuer-*.key and revoker.key, made with `provision issuer-keys`; without it
-    /// there are only online codes.
+    /// Directory with issuer-keys.json, issuer-*.key and revoker.key, made with `provision issuer-keys`; without this
+    /// option the platform issues only online tokens.
     #[arg(long, requires = "root_key")]
     issuer_keys: Option<PathBuf>,
     /// File with the public key of the city's root, which signed issuer-keys.json.
     #[arg(long)]
     root_key: Option<PathBuf>,
-    /// File of the other systems that may ask about codes: `[[client]]` tables.
+    /// File of the relying parties, the external systems that may verify codes: `[[client]]` tables.
     #[arg(long)]
     clients: Option<PathBuf>,
-    /// File with the root key of the city's cards, card.key: 64 hexadecimal digits. Without it only a PSAM authenticates
-    /// cards.
+    /// File with the root keys of the city's cards, card.key: 64 hexadecimal digits. Without this option only a PSAM
+    /// authenticates cards.
     #[arg(long)]
     card_key: Option<PathBuf>,
-    /// Issuing rules for codes.
+    /// File of the issuing rules for codes.
     #[arg(long, default_value = "provisioning/codes.toml")]
     code_rules: PathBuf,
 }
@@ -101,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
-    let db = open_private(&arguments.db).context("the database cannot be opened")?;
+    let db = open_private(&arguments.db).context("cannot open the database")?;
     let platform = Platform::open(db, setup(&arguments)?)?;
     let kiosks = kiosk_side(&arguments).await?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)
@@ -117,7 +117,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, mut stopped) = tokio::sync::watch::channel(());
-    let stopping = stopped.clone();
+    let stop_for_shell = stopped.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -125,28 +125,28 @@ async fn main() -> anyhow::Result<()> {
         }
         let _ = stop.send(());
     });
-    let serving = shell::serve(listener, kiosks, platform, peers, stopping);
-    let out_of_patience = async move {
+    let serving = shell::serve(listener, kiosks, platform, peers, stop_for_shell);
+    let grace_period_over = async move {
         let _ = stopped.changed().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
         served = serving => served?,
-        () = out_of_patience => {}
+        () = grace_period_over => {}
     }
     Ok(())
 }
 
 async fn kiosk_side(arguments: &Arguments) -> anyhow::Result<KioskSide> {
-    let wrong = |path: &Path| format!("{} is not PEM of what it should be", path.display());
+    let not_pem = |path: &Path| format!("{} is not PEM with the expected certificate or key", path.display());
     let chain = |path: &Path| -> anyhow::Result<Vec<CertificateDer<'static>>> {
         let certificates = CertificateDer::pem_slice_iter(read(path)?.as_bytes()).collect::<Result<_, _>>();
-        certificates.with_context(|| wrong(path))
+        certificates.with_context(|| not_pem(path))
     };
     let key = PrivateKeyDer::from_pem_slice(Zeroizing::new(read(&arguments.tls_key)?).as_bytes());
     let certificates = Certificates {
         chain: chain(&arguments.tls_certificate)?,
-        key: key.with_context(|| wrong(&arguments.tls_key))?,
+        key: key.with_context(|| not_pem(&arguments.tls_key))?,
         kiosk_authority: chain(&arguments.kiosk_authority)?,
     };
     let socket = tokio::net::TcpListener::bind(arguments.tls_listen)
@@ -158,10 +158,10 @@ async fn kiosk_side(arguments: &Arguments) -> anyhow::Result<KioskSide> {
     Ok(KioskSide { listener: KioskListener::new(socket, certificates)?, keys: keys? })
 }
 
-/// `ID=FILE`.
+/// Parses the argument `ID=FILE` of an envelope key.
 fn numbered(text: &str) -> Result<(u8, PathBuf), String> {
     let parts = text.split_once('=').and_then(|(id, path)| Some((id.parse().ok()?, PathBuf::from(path))));
-    parts.ok_or_else(|| "a key is given as ID=FILE, with an ID from 0 to 255".to_owned())
+    parts.ok_or_else(|| "expected ID=FILE, with an ID from 0 to 255".to_owned())
 }
 
 fn setup(arguments: &Arguments) -> anyhow::Result<Setup> {
@@ -187,7 +187,7 @@ fn setup(arguments: &Arguments) -> anyhow::Result<Setup> {
     })
 }
 
-/// The keys that sign codes, with their rules.
+/// Reads the keys that sign codes and the issuing rules; `None` without `--issuer-keys`.
 fn authority(arguments: &Arguments) -> anyhow::Result<Option<CodeAuthority>> {
     let (Some(directory), Some(root)) = (&arguments.issuer_keys, &arguments.root_key) else {
         return Ok(None);
@@ -207,9 +207,10 @@ fn authority(arguments: &Arguments) -> anyhow::Result<Option<CodeAuthority>> {
     Ok(Some(CodeAuthority::new(rules, list, &root, &issuers, &revoker)?))
 }
 
-/// The texts of a directory's `*.toml`, by name, so that an error's number can be found again.
+/// Reads the texts of a directory's `*.toml` files, sorted by name, so that the number in a catalogue error identifies
+/// the file.
 fn documents(directory: &Path) -> anyhow::Result<Vec<String>> {
-    let unreadable = || format!("{} cannot be read", directory.display());
+    let unreadable = || format!("cannot read {}", directory.display());
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(unreadable)? {
         let path = entry.with_context(unreadable)?.path();
@@ -221,25 +222,25 @@ fn documents(directory: &Path) -> anyhow::Result<Vec<String>> {
     paths.iter().map(|path| read(path)).collect()
 }
 
-/// A key of 32 bytes from a file. Its text is never quoted.
+/// Reads a key of 32 bytes from a file. Errors never quote the file's text.
 fn key_of(path: &Path) -> anyhow::Result<[u8; 32]> {
     let text = read(path)?;
-    let wrong = || format!("{} does not hold 64 hexadecimal digits", path.display());
+    let not_a_key = || format!("{} does not hold 64 hexadecimal digits", path.display());
     let digits = text.trim();
-    anyhow::ensure!(digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()), wrong());
+    anyhow::ensure!(digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()), not_a_key());
     let mut key = [0; 32];
     for (at, byte) in key.iter_mut().enumerate() {
-        let pair = digits.get(at * 2..at * 2 + 2).with_context(wrong)?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| anyhow::anyhow!(wrong()))?;
+        let pair = digits.get(at * 2..at * 2 + 2).with_context(not_a_key)?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| anyhow::anyhow!(not_a_key()))?;
     }
     Ok(key)
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Opens the database, made so that only its owner reads it; SQLite gives its other files the same mode.
+/// Opens the database, creating it with mode 0600. SQLite gives its WAL and shared-memory files the same mode.
 fn open_private(path: &Path) -> anyhow::Result<rusqlite::Connection> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     Ok(rusqlite::Connection::open(path)?)

@@ -1,6 +1,8 @@
-//! One code in two places (I5). Without a link each kiosk knows only what was shown to itself, and the platform only what
-//! it was asked. What was let in twice shows here when the records have come. Nothing can be undone by then: a person of
-//! the operator looks at it. What shows sooner is refused.
+//! Used-code records (已用码记录): detects one code used in two places (I5).
+//!
+//! Without a link, each kiosk knows only the codes that were shown to itself, and the platform only the codes that it was
+//! asked about. A code that was accepted in two places is detected when the kiosks' records arrive. The admission cannot
+//! be undone then, so an incident is recorded for the operator. A second use that is detected in time is refused.
 
 use contract::{CodeHolder, Entry, UnixMs};
 use rusqlite::{OptionalExtension as _, Transaction, params};
@@ -8,10 +10,11 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use crate::columns::{before, ms};
 use crate::schema::dispute;
 
-/// Records may come this late and still be compared: as long as the longest time without a link.
+/// Retention of used-code records in milliseconds: the longest time without a link after which records are still
+/// compared.
 const KEPT_MS: u64 = 400 * 24 * 60 * 60 * 1000;
 
-/// A kiosk's record came; of a code that it verified by itself, it is kept and compared with those of others.
+/// Stores a kiosk's record of a code that the kiosk verified itself, and compares it with the uses at other places.
 pub(crate) fn record(tx: &Transaction<'_>, device: &str, entry: &Entry, now: UnixMs) -> rusqlite::Result<()> {
     let Entry::CodeVerified { visit, holder, slot: Some(slot), until, offline } = entry else {
         return Ok(());
@@ -23,13 +26,13 @@ pub(crate) fn record(tx: &Transaction<'_>, device: &str, entry: &Entry, now: Uni
         params![device, holder.to_string(), slot, visit.to_string(), ms(*until), offline],
     )?;
     if let Some(other) = elsewhere(tx, device, *holder, *slot)? {
-        let what = format!("one code was let in at {other} and at {device}: one of them saw a picture of it");
+        let what = format!("one code was accepted at {other} and at {device}: one of them was shown a copy");
         dispute(tx, &format!("code {holder}/{slot}"), &what, ms(now))?;
     }
     Ok(())
 }
 
-/// The platform itself is asked about a code in this place; false when it was let in elsewhere already.
+/// Stores that the platform verifies a code for this place; false when the code was already used at another place.
 pub(crate) fn ask(
     tx: &Transaction<'_>,
     place: &str,
@@ -53,7 +56,7 @@ fn forget(tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<()> {
     tx.execute("DELETE FROM code_marks WHERE until_ms < ?1", [before(now, KEPT_MS)]).map(drop)
 }
 
-/// Another place where this code was let in.
+/// Another place where this code was used, if any.
 fn elsewhere(
     tx: &Transaction<'_>,
     place: &str,

@@ -1,19 +1,19 @@
-//! The operations that services may call, and what each needs.
+//! The operations that services may call, with the consent and level that each requires.
 
 use contract::Level;
 
-/// An operation of the platform.
+/// An operation of the platform (接口).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
-    /// 医保个人账户余额.
+    /// Balance of the personal medical insurance account (医保个人账户余额).
     MedicalBalance,
-    /// 参保证明.
+    /// Certificate of insurance (参保证明).
     InsuranceProof,
-    /// 老年人优待证.
+    /// Senior citizen card (老年人优待证).
     SeniorCard,
-    /// 待缴水费.
+    /// Unpaid water bills (待缴水费).
     WaterBills,
-    /// 开通渝快码 on a phone.
+    /// Pairing a phone for resident codes (开通渝快码).
     PhonePairing,
 }
 
@@ -29,7 +29,7 @@ impl Operation {
         }
     }
 
-    /// A personal record is given under a consent only (I4), whatever the service document says.
+    /// Whether the answer is a personal record, which needs a consent (I4) even if the service document asks for none.
     pub(crate) const fn is_personal_record(self) -> bool {
         match self {
             Self::InsuranceProof | Self::SeniorCard => true,
@@ -37,8 +37,8 @@ impl Operation {
         }
     }
 
-    /// The level below which it is never done, whatever the service document says: who has a picture of a code, or a
-    /// found card, must not come by a phone of somebody's.
+    /// Minimum level of the visit, which a service document cannot lower. Pairing needs a proven identity, so that a
+    /// photographed code or a found card cannot bind a phone to another person.
     pub(crate) const fn least(self) -> Level {
         match self {
             Self::PhonePairing => Level::Proven,

@@ -1,4 +1,4 @@
-//! The platform as one value: which request goes where, and one transaction around each.
+//! The platform as one value: routes each request to its handler, inside one database transaction.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::seed::{self, Resident};
 use crate::wire::{OutAnswer, OutCall, Purpose, Reply, Request, Response, Unreachable, Verb};
 use crate::{audit, base, calls, card_authority, charges, identify, pages, postings, records, schema};
 
-/// Most calls that [`Platform::due`] hands out at once.
+/// Most calls of one kind that [`Platform::due_calls`] returns at once.
 const DUE_MAX: u32 = 32;
 
-/// What a platform is set up with.
+/// Keys, registrations and documents that a platform is opened with.
 pub struct Setup {
-    /// Signs the service documents.
+    /// Secret key that signs the service documents.
     pub catalogue: SecretKey,
-    /// Made and checked codes carry it.
+    /// Key that online tokens are made and checked with.
     pub format: FormatKey,
     /// The registered kiosks.
     pub devices: Vec<Device>,
@@ -33,22 +33,22 @@ pub struct Setup {
     pub documents: Vec<String>,
     /// Residents to enter into the card-holder base.
     pub residents: Vec<Resident>,
-    /// Signs offline and paper codes; without it there are only online ones.
+    /// Keys and rules that offline and paper codes are issued with; `None`: the platform issues only online tokens.
     pub codes: Option<CodeAuthority>,
-    /// Systems of other houses that may ask about codes.
+    /// External systems that may verify codes.
     pub clients: Vec<Client>,
-    /// The root key of the city's cards; without it no kiosk is helped to authenticate one.
+    /// Root keys of the city's cards; `None`: the platform authenticates no cards for kiosks.
     pub cards: Option<CardKey>,
 }
 
-/// Why a platform does not start.
+/// Why a platform cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The database cannot be used.
-    #[error("the platform's database cannot be opened")]
+    /// SQLite cannot open the database or create its tables.
+    #[error("cannot open the platform's database")]
     Store(#[from] rusqlite::Error),
-    /// A service document is refused.
-    #[error("the catalogue is not in order")]
+    /// A service document is invalid.
+    #[error("the service catalogue is invalid")]
     Catalogue(#[from] CatalogueError),
 }
 
@@ -58,7 +58,7 @@ pub struct Platform {
     pub(crate) city: City,
 }
 
-/// What does not change while the platform runs.
+/// Keys, registrations and documents; constant while the platform runs.
 pub(crate) struct City {
     pub(crate) format: FormatKey,
     pub(crate) devices: Arc<BTreeMap<DeviceId, Device>>,
@@ -68,7 +68,7 @@ pub(crate) struct City {
     pub(crate) cards: Option<CardKey>,
 }
 
-/// What a request is handled with.
+/// Transaction, configuration, time and entropy of one request.
 pub(crate) struct Turn<'a> {
     pub(crate) tx: &'a Transaction<'a>,
     pub(crate) city: &'a City,
@@ -77,10 +77,10 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Platform {
-    /// Takes over a database, which may be new, and signs the catalogue.
+    /// Opens the platform on a database, which may be empty, and signs the catalogue.
     ///
     /// # Errors
-    /// When the database cannot be used or a service document is refused.
+    /// [`PlatformOpenError`], when the database cannot be used or a service document is invalid.
     pub fn open(mut db: Connection, setup: Setup) -> Result<Self, OpenError> {
         schema::prepare(&db)?;
         let catalogue = Catalogue::sign(&setup.documents, &setup.catalogue)?;
@@ -88,30 +88,31 @@ impl Platform {
         seed::enter(&tx, &setup.residents)?;
         catalogue.publish(&tx)?;
         tx.commit()?;
-        let devices = Arc::new(setup.devices.into_iter().map(|device| (device.id, device)).collect());
+        let devices = Arc::new(setup.devices.into_iter().map(|kiosk| (kiosk.id, kiosk)).collect());
         let clients = codes::by_id(setup.clients);
         let Setup { format, codes, cards, .. } = setup;
         Ok(Self { db, city: City { format, devices, catalogue, codes, clients, cards } })
     }
 
-    /// Answers a request, or says whom to ask first. What it changed is durable when this returns.
+    /// Answers a request, or returns the call to another system that must be made first. Changes are durable when
+    /// this returns.
     ///
-    /// `entropy` must be fresh for every request: visit keys and codes are drawn from it.
+    /// `entropy` must be fresh for every request: visit keys and codes are derived from it.
     pub fn handle(&mut self, request: &Request, now: UnixMs, entropy: u128) -> Reply {
-        self.turn(now, entropy, |turn| route(turn, request, None))
+        self.turn(now, entropy, |context| route(context, request, None))
     }
 
-    /// The same for a kiosk's request that came through the door, where its signature was checked.
+    /// Answers a kiosk's request whose signature the authenticator has checked; otherwise like [`Platform::handle`].
     pub(crate) fn handle_admitted(&mut self, admitted: &Admitted, now: UnixMs, entropy: u128) -> Reply {
-        self.turn(now, entropy, |turn| route(turn, admitted.request(), Some(admitted.device())))
+        self.turn(now, entropy, |context| route(context, admitted.request(), Some(admitted.device())))
     }
 
     pub(crate) fn devices(&self) -> Arc<BTreeMap<DeviceId, Device>> {
         Arc::clone(&self.city.devices)
     }
 
-    /// Goes on with the result of a call. The answer is for whoever caused the call; to a call that
-    /// [`Platform::due`] gave nobody waits for it, but it may be another call to make.
+    /// Continues the work that a call belongs to with the call's result. The reply answers the request that caused
+    /// the call. For a call from [`Platform::due_calls`] no request waits, but the reply may be another call to make.
     pub fn resume(
         &mut self,
         call: &OutCall,
@@ -120,24 +121,25 @@ impl Platform {
         entropy: u128,
     ) -> Reply {
         let answer = result.ok();
-        self.turn(now, entropy, |turn| match &call.purpose {
-            Purpose::Charge(order) => charges::charged(turn, order, answer.as_ref()),
-            Purpose::Inquiry(order) => charges::inquired(turn, order, answer.as_ref()),
-            Purpose::Bills { resident } => calls::billed(turn, *resident, answer.as_ref()),
-            Purpose::Posting(order) => postings::posted(turn, order, answer.as_ref()),
-            Purpose::Binding => codes::bound(turn, answer.as_ref()),
-            Purpose::Credential { request } => codes::credential_told(turn, request, answer.as_ref()),
-            Purpose::PinReset { client, request } => base::seen(turn, *client, request, answer.as_ref()),
-            Purpose::Names { client, issue } => base::named(turn, *client, issue, answer.as_ref()),
+        self.turn(now, entropy, |context| match &call.purpose {
+            Purpose::Charge(order) => charges::charged(context, order, answer.as_ref()),
+            Purpose::Inquiry(order) => charges::inquired(context, order, answer.as_ref()),
+            Purpose::Bills { resident } => calls::billed(context, *resident, answer.as_ref()),
+            Purpose::Posting(order) => postings::posted(context, order, answer.as_ref()),
+            Purpose::Binding => codes::bound(context, answer.as_ref()),
+            Purpose::Credential { request } => codes::credential_told(context, request, answer.as_ref()),
+            Purpose::PinReset { client, request } => base::seen(context, *client, request, answer.as_ref()),
+            Purpose::Names { client, issue } => base::named(context, *client, issue, answer.as_ref()),
         })
     }
 
-    /// The calls that the platform makes of itself: inquiries after orders whose outcome is not known,
-    /// payments that a department has not booked yet. Also signs anew what kiosks must hear of codes. Each has a back-off of its own, so this may be
-    /// called as often as one likes, and must be called again and again.
+    /// Returns the calls that the platform makes in the background: inquiries about orders of unknown outcome, and
+    /// postings that a department has not booked yet. Also signs new revocation lists for the feed.
+    ///
+    /// Call this periodically. Each call to another system has a back-off of its own, so a short interval does no harm.
     pub fn due(&mut self, now: UnixMs) -> Vec<OutCall> {
         let mut calls = Vec::new();
-        let made = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
+        let result = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
             calls.extend(charges::due(&tx, now, DUE_MAX)?);
             calls.extend(postings::due(&tx, now, DUE_MAX)?);
             if let Some(authority) = &self.city.codes {
@@ -145,10 +147,10 @@ impl Platform {
             }
             tx.commit()
         });
-        match made {
+        match result {
             Ok(()) => calls,
             Err(error) => {
-                tracing::error!(%error, "the database failed; what is due stays due");
+                tracing::error!(%error, "database error in background work; it will be retried");
                 Vec::new()
             }
         }
@@ -160,10 +162,10 @@ impl Platform {
         entropy: u128,
         work: impl FnOnce(&mut Turn<'_>) -> Result<Reply, Fail>,
     ) -> Reply {
-        let city = &self.city;
+        let config = &self.city;
         let run = || {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let reply = work(&mut Turn { tx: &tx, city, now, draw: Draw::new(entropy) })?;
+            let reply = work(&mut Turn { tx: &tx, city: config, now, draw: Draw::new(entropy) })?;
             tx.commit()?;
             Ok(reply)
         };
@@ -171,43 +173,43 @@ impl Platform {
     }
 }
 
-/// Whether a path is the kiosks', who come by a listener of their own.
+/// Whether a target belongs to the kiosk API, which is served by the kiosk listener only.
 pub(crate) fn is_for_kiosks(target: &str) -> bool {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
     matches!(path.split('/').skip(1).collect::<Vec<&str>>().as_slice(), ["v1", _])
 }
 
-fn route(turn: &mut Turn<'_>, request: &Request, admitted: Option<DeviceId>) -> Result<Reply, Fail> {
+fn route(context: &mut Turn<'_>, request: &Request, admitted: Option<DeviceId>) -> Result<Reply, Fail> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     match (request.verb, parts.as_slice()) {
-        (Verb::Get, ["phone", slug]) => pages::phone(turn, slug),
-        (Verb::Get, ["phone", slug, "token"]) => pages::phone_token(turn, slug),
-        (Verb::Get, ["r", number]) => pages::receipt(turn, number),
-        (Verb::Get, ["admin"]) => pages::admin(turn),
-        (Verb::Post, ["base", "v1", name]) => base::route(turn, name, request),
-        (Verb::Get, ["code", file @ ..]) => codes::page(turn, &file.join("/")),
-        (Verb::Post, ["code", "v1", "verify"]) => codes::verify(turn, request),
-        (Verb::Post, ["code", "v1", "facts"]) => codes::facts(turn, request),
-        (Verb::Post, ["code", "v1", "licence"]) => codes::licence(turn, request),
-        (Verb::Post, ["code", "v1", name]) => codes::route(turn, name, &request.body),
-        (Verb::Get, ["v1", "audit", device]) => audit::export(turn, device),
+        (Verb::Get, ["phone", slug]) => pages::phone(context, slug),
+        (Verb::Get, ["phone", slug, "token"]) => pages::phone_token(context, slug),
+        (Verb::Get, ["r", number]) => pages::receipt(context, number),
+        (Verb::Get, ["admin"]) => pages::admin(context),
+        (Verb::Post, ["base", "v1", name]) => base::route(context, name, request),
+        (Verb::Get, ["code", file @ ..]) => codes::page(context, &file.join("/")),
+        (Verb::Post, ["code", "v1", "verify"]) => codes::verify(context, request),
+        (Verb::Post, ["code", "v1", "facts"]) => codes::facts(context, request),
+        (Verb::Post, ["code", "v1", "licence"]) => codes::licence(context, request),
+        (Verb::Post, ["code", "v1", name]) => codes::route(context, name, &request.body),
+        (Verb::Get, ["v1", "audit", device]) => audit::export(context, device),
         (verb, ["v1", name]) => {
-            let device = match admitted {
-                Some(id) => turn.city.devices.get(&id).ok_or_else(no_such_path)?,
-                None => device::signer(&turn.city.devices, request)?,
+            let kiosk = match admitted {
+                Some(id) => context.city.devices.get(&id).ok_or_else(no_such_path)?,
+                None => device::signer(&context.city.devices, request)?,
             };
             match (verb, *name) {
-                (Verb::Post, "identify") => identify::identify(turn, device, &request.body),
-                (Verb::Post, "evidence") => codes::prove(turn, device, &request.body),
+                (Verb::Post, "identify") => identify::identify(context, kiosk, &request.body),
+                (Verb::Post, "evidence") => codes::prove(context, kiosk, &request.body),
                 (Verb::Post, "card-authentications") => {
-                    card_authority::authenticate(turn, device, &request.body)
+                    card_authority::authenticate(context, kiosk, &request.body)
                 }
-                (Verb::Post, "calls") => calls::call(turn, device, &request.body),
-                (Verb::Post, "charges") => charges::charge(turn, device, &request.body),
-                (Verb::Post, "inquiries") => charges::inquire(turn, device, &request.body),
-                (Verb::Post, "records") => records::take(turn, device, &request.body),
-                (Verb::Get, "changes") => catalogue::changes(turn, query),
+                (Verb::Post, "calls") => calls::call(context, kiosk, &request.body),
+                (Verb::Post, "charges") => charges::charge(context, kiosk, &request.body),
+                (Verb::Post, "inquiries") => charges::inquire(context, kiosk, &request.body),
+                (Verb::Post, "records") => records::take(context, kiosk, &request.body),
+                (Verb::Get, "changes") => catalogue::changes(context, query),
                 (Verb::Get | Verb::Post, _) => Err(no_such_path()),
             }
         }
@@ -217,5 +219,5 @@ fn route(turn: &mut Turn<'_>, request: &Request, admitted: Option<DeviceId>) -> 
 }
 
 fn no_such_path() -> Fail {
-    ProblemCode::NotOffered.because("there is no such path").into()
+    ProblemCode::NotOffered.because("no such path").into()
 }

@@ -1,6 +1,7 @@
-//! Tells the department which bills were paid: once per order, for ever until it is booked.
+//! The outbox (发件箱) of payments: reports paid bills to the department, one posting per order, repeated without limit
+//! until the department has booked or refused it.
 //!
-//! The department books an order once however often it is told, so a lost answer is told again.
+//! The department books an order once however often it is posted, so a posting without an answer is sent again.
 
 use contract::{Settlement, UnixMs};
 use rusqlite::{OptionalExtension as _, Transaction, params};
@@ -13,9 +14,9 @@ use crate::platform::Turn;
 use crate::schema::dispute;
 use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
 
-/// The first repetition follows this soon.
+/// Pause in milliseconds before the first repetition of a posting; each further pause is twice as long.
 const REPEAT_FIRST_MS: u64 = 2_000;
-/// Repetitions are never further apart.
+/// Longest pause in milliseconds between repetitions.
 const REPEAT_MAX_MS: u64 = 5 * 60_000;
 
 #[derive(Serialize)]
@@ -31,7 +32,7 @@ struct PaidBill {
     amount: i64,
 }
 
-/// A paid order waits to be told.
+/// Adds the posting of a paid order to the outbox, once.
 pub(crate) fn queue(tx: &Transaction<'_>, order: &OrderRef, now: UnixMs) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO postings (resident, [order], state, next_ms)
@@ -42,7 +43,7 @@ pub(crate) fn queue(tx: &Transaction<'_>, order: &OrderRef, now: UnixMs) -> rusq
     Ok(())
 }
 
-/// What is to be told now.
+/// Returns at most `most` postings that are due, and schedules the next attempt of each.
 pub(crate) fn due(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusqlite::Result<Vec<OutCall>> {
     let mut open = tx.prepare(
         "SELECT [order], tried FROM postings WHERE state = 'open' AND next_ms <= ?1 ORDER BY next_ms LIMIT ?2",
@@ -62,6 +63,7 @@ pub(crate) fn due(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusqlite::Res
     Ok(calls)
 }
 
+/// Builds the call that posts a paid order to the department; `None` if the order is not paid.
 fn told(tx: &Transaction<'_>, order: OrderRef) -> rusqlite::Result<Option<OutCall>> {
     let settlement: Option<String> = tx
         .query_row("SELECT settlement FROM orders WHERE [order] = ?1", [&order.0], |row| row.get(0))
@@ -82,14 +84,18 @@ fn told(tx: &Transaction<'_>, order: OrderRef) -> rusqlite::Result<Option<OutCal
     Ok(Some(OutCall { peer: Peer::Department, target: "/payments".into(), body, purpose }))
 }
 
-/// The department answered, or did not.
-pub(crate) fn posted(turn: &Turn<'_>, order: &OrderRef, result: Option<&OutAnswer>) -> Result<Reply, Fail> {
+/// Continues with the department's answer to a posting; `None`: no answer came, the posting is repeated.
+pub(crate) fn posted(
+    context: &Turn<'_>,
+    order: &OrderRef,
+    result: Option<&OutAnswer>,
+) -> Result<Reply, Fail> {
     match result.map(|result| result.status) {
-        Some(204) => conclude(turn.tx, order, "done")?,
+        Some(204) => conclude(context.tx, order, "done")?,
         Some(409) => {
-            conclude(turn.tx, order, "refused")?;
-            let what = "charged, but the department cannot book it: refund or book by hand";
-            dispute(turn.tx, &format!("posting {}", order.0), what, ms(turn.now))?;
+            conclude(context.tx, order, "refused")?;
+            let what = "order is paid but the department refuses to book it: refund it or book it by hand";
+            dispute(context.tx, &format!("posting {}", order.0), what, ms(context.now))?;
         }
         Some(_) | None => {}
     }

@@ -1,8 +1,8 @@
-//! Takes in the records of kiosks: each once, in order, as they were hashed (I2, I7).
+//! Stores the records of kiosks: each once, in order, as they were hashed (I2, I7).
 //!
-//! What is stored is a chain without gaps that continues what was stored before; everything else is
-//! answered with how far the chain stands, so that the kiosk sends again from there. A record whose body
-//! is not understood is stored like any other and named to the kiosk: it blocks nothing.
+//! A batch is stored if it continues the stored chain without a gap. Any other batch is answered with the sequence
+//! number up to which the chain is stored, so that the kiosk sends again from there. A record whose body
+//! is not understood is stored like any other and reported to the kiosk; it does not block later records.
 
 use std::io::Read as _;
 
@@ -19,34 +19,37 @@ use crate::platform::Turn;
 use crate::schema::dispute;
 use crate::wire::{Reply, Response};
 
-/// Largest batch in bytes once unpacked.
+/// Largest batch in bytes after decompression.
 const BATCH_MAX: u64 = 4 * 1024 * 1024;
-/// log2 of the most memory in bytes that a batch may ask for to be unpacked.
+/// log2 of the largest zstd window in bytes, which bounds the memory for decompression.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
-/// What is granted with each answer.
+/// Window that each answer grants for the next batch.
 const WINDOW: Window = Window { records: 256, bytes: 256 * 1024, after_ms: 0 };
 
-pub(crate) fn take(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+/// `POST /v1/records`: verifies a batch and stores its new records.
+pub(crate) fn take(context: &mut Turn<'_>, kiosk: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let batch: RecordBatch = json(&unpacked(body)?)?;
     let (from, to) = (batch.from, batch.to.head);
-    if (from.device, to.device) != (device.id, device.id) {
-        return Err(malformed("the batch is of another device than its sender"));
+    if (from.device, to.device) != (kiosk.id, kiosk.id) {
+        return Err(malformed("the batch belongs to another kiosk than its sender"));
     }
-    batch.to.verify(&device.key).map_err(|_| malformed("the head's signature does not verify"))?;
-    batch.check().map_err(|_| malformed("the batch is not one chain from its first head to its last"))?;
+    batch.to.verify(&kiosk.key).map_err(|_| malformed("the head's signature does not verify"))?;
+    batch.check().map_err(|_| {
+        malformed("the records of the batch are not one chain from its first head to its last")
+    })?;
 
-    let upto = stored_upto(turn.tx, from)?;
+    let upto = stored_upto(context.tx, from)?;
     if from.seq > upto {
-        return Ok(acknowledge(turn, from, upto, Vec::new()));
+        return Ok(acknowledge(context, from, upto, Vec::new()));
     }
-    let Some((refused, upto)) = append(turn, &batch, upto)? else {
-        return forked(turn, from);
+    let Some((refused, upto)) = append(context, &batch, upto)? else {
+        return forked(context, from);
     };
-    turn.tx.execute(
+    context.tx.execute(
         "INSERT INTO heads (device, epoch, seq, signature) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        params![device.id.to_string(), epoch(to.epoch), seq(to.seq)?, batch.to.signature.to_string()],
+        params![kiosk.id.to_string(), epoch(to.epoch), seq(to.seq)?, batch.to.signature.to_string()],
     )?;
-    Ok(acknowledge(turn, from, upto, refused))
+    Ok(acknowledge(context, from, upto, refused))
 }
 
 fn unpacked(body: &[u8]) -> Result<Vec<u8>, Fail> {
@@ -62,10 +65,10 @@ fn unpacked(body: &[u8]) -> Result<Vec<u8>, Fail> {
     }
 }
 
-/// Stores what is new. `None` when the batch tells another story than what is stored.
-fn append(turn: &Turn<'_>, batch: &RecordBatch, stored: u64) -> Result<Option<(Vec<Refused>, u64)>, Fail> {
+/// Stores the new records of a batch. `None` when the batch conflicts with the stored chain (fork).
+fn append(context: &Turn<'_>, batch: &RecordBatch, stored: u64) -> Result<Option<(Vec<Refused>, u64)>, Fail> {
     let mut chain = Chain::from_head(batch.from);
-    if hash_at(turn.tx, chain.head())? != Some(chain.head().hash) {
+    if hash_at(context.tx, chain.head())? != Some(chain.head().hash) {
         return Ok(None);
     }
     let mut refused = Vec::new();
@@ -79,19 +82,19 @@ fn append(turn: &Turn<'_>, batch: &RecordBatch, stored: u64) -> Result<Option<(V
         }
         let head = chain.head();
         if head.seq > stored {
-            store(turn, &record, &wire.body, head, entry.is_some())?;
+            store(context, &record, &wire.body, head, entry.is_some())?;
             if let Some(entry) = &entry {
-                apply(turn, &record.header, entry)?;
+                apply(context, &record.header, entry)?;
             }
-        } else if hash_at(turn.tx, head)? != Some(head.hash) {
+        } else if hash_at(context.tx, head)? != Some(head.hash) {
             return Ok(None);
         }
     }
     Ok(Some((refused, stored.max(chain.head().seq))))
 }
 
-fn store(turn: &Turn<'_>, record: &Record, body: &str, head: Head, understood: bool) -> Result<(), Fail> {
-    turn.tx.execute(
+fn store(context: &Turn<'_>, record: &Record, body: &str, head: Head, understood: bool) -> Result<(), Fail> {
+    context.tx.execute(
         "INSERT INTO records (device, epoch, seq, header, salt, body, hash, understood, received_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (device, epoch, seq) DO NOTHING",
         params![
@@ -103,41 +106,47 @@ fn store(turn: &Turn<'_>, record: &Record, body: &str, head: Head, understood: b
             body,
             head.hash,
             understood,
-            ms(turn.now),
+            ms(context.now),
         ],
     )?;
     Ok(())
 }
 
-/// What a new record means beyond being kept.
-fn apply(turn: &Turn<'_>, header: &Header, entry: &Entry) -> rusqlite::Result<()> {
+/// Applies a new record to the platform's other tables: receipts, used codes, revocations, consents.
+fn apply(context: &Turn<'_>, header: &Header, entry: &Entry) -> rusqlite::Result<()> {
     let device = header.device;
     if let Entry::ReceiptPromised { receipt, content, .. } = entry {
-        turn.tx.execute(
+        context.tx.execute(
             "INSERT INTO receipts (device, number, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
             params![device.to_string(), receipt.number().replace(' ', ""), text(content)],
         )?;
     }
-    marks::record(turn.tx, &device.to_string(), entry, turn.now)?;
-    codes::revocations::compare(turn.tx, header, entry, turn.now)?;
-    consents::record(turn.tx, device, entry, turn.now)
+    marks::record(context.tx, &device.to_string(), entry, context.now)?;
+    codes::revocations::compare(context.tx, header, entry, context.now)?;
+    consents::record(context.tx, device, entry, context.now)
 }
 
-/// Two chains of one log: somebody changed history. Nothing is stored and a person must look.
-fn forked(turn: &Turn<'_>, from: Head) -> Result<Reply, Fail> {
+/// Refuses a batch that forks the stored chain, which means that records were changed. Nothing of the batch is stored;
+/// an incident is recorded.
+fn forked(context: &Turn<'_>, from: Head) -> Result<Reply, Fail> {
     let about = format!("log {} {}", from.device, epoch(from.epoch));
-    dispute(turn.tx, &about, "the kiosk sent records that contradict those already stored", ms(turn.now))?;
+    dispute(
+        context.tx,
+        &about,
+        "the kiosk sent records that contradict those already stored",
+        ms(context.now),
+    )?;
     let problem = ProblemCode::Malformed.because("the batch contradicts records already stored");
     Ok(Response::problem(&problem).into())
 }
 
-fn acknowledge(turn: &Turn<'_>, of: Head, upto: u64, refused: Vec<Refused>) -> Reply {
+fn acknowledge(context: &Turn<'_>, of: Head, upto: u64, refused: Vec<Refused>) -> Reply {
     let (device, epoch) = (of.device, of.epoch);
-    let ack = BatchAck { device, epoch, upto, refused, window: WINDOW, now: turn.now };
+    let ack = BatchAck { device, epoch, upto, refused, window: WINDOW, now: context.now };
     Response::json(&ack).into()
 }
 
-/// How far the chain is stored without a gap.
+/// Sequence number up to which the chain is stored without a gap.
 fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
     let upto: Option<i64> = tx.query_row(
         "SELECT max(seq) FROM records WHERE device = ?1 AND epoch = ?2",
@@ -147,7 +156,7 @@ fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
     Ok(upto.and_then(|upto| u64::try_from(upto).ok()).unwrap_or(0))
 }
 
-/// The chain's hash at a point, if it is stored that far.
+/// The stored hash of the chain at a sequence number; `None` if the chain is not stored that far.
 fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, Fail> {
     if point.seq == 0 {
         return Ok(Some(Chain::genesis(point.device, point.epoch).head().hash));
@@ -162,7 +171,7 @@ fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, Fail> 
     Ok(hash)
 }
 
-/// A sequence number as a column; beyond 2⁶³ there is none.
+/// Converts a sequence number to a column value, which must be below 2⁶³.
 fn seq(seq: u64) -> Result<i64, Fail> {
-    i64::try_from(seq).map_err(|_| malformed("the sequence number is beyond all honest ones"))
+    i64::try_from(seq).map_err(|_| malformed("the sequence number is too large"))
 }

@@ -1,7 +1,7 @@
-//! The database: tables, and how it is opened.
+//! The database: its tables, its settings, and the table of incidents.
 //!
-//! Every table begins with the key it is spread by: `device` for what kiosks send, `resident` for what
-//! is a resident's. Nothing joins across the two but by that key.
+//! Every table begins with its distribution key: `device` for data that kiosks send, `resident` for a
+//! resident's data. Joins between the two groups use these keys only.
 
 use rusqlite::Connection;
 
@@ -45,12 +45,12 @@ CREATE TABLE IF NOT EXISTS phones (
     bound_ms INTEGER NOT NULL,
     ended_ms INTEGER
 ) STRICT;
--- 身份凭证 of whoever bound a phone through the trusted identity service.
+-- Credential (身份凭证) of a resident who bound a phone through the trusted identity service.
 CREATE TABLE IF NOT EXISTS phone_credentials (
     phone      BLOB NOT NULL PRIMARY KEY,
     credential TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
--- A resident has one code to take to a phone at most.
+-- A resident has at most one pairing code.
 CREATE TABLE IF NOT EXISTS pairings (
     resident INTEGER NOT NULL PRIMARY KEY,
     hash     BLOB NOT NULL UNIQUE,
@@ -65,7 +65,7 @@ CREATE TABLE IF NOT EXISTS code_aliases (
     ends_ms   INTEGER NOT NULL,
     revoked   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
--- I5: an offline code is accepted once, by alias and slot.
+-- I5: an offline code is accepted once, by alias and time step.
 CREATE TABLE IF NOT EXISTS code_moments (
     resident INTEGER NOT NULL,
     alias    BLOB NOT NULL,
@@ -137,7 +137,7 @@ CREATE TABLE IF NOT EXISTS visits (
     expires_ms    INTEGER NOT NULL,
     PRIMARY KEY (device, visit)
 ) STRICT;
--- 卡鉴权: which kiosk was helped to authenticate which card. A random number of a card's is answered once.
+-- Card authentications by kiosk and card. Each random number of a card is answered once.
 CREATE TABLE IF NOT EXISTS card_authentications (
     device    TEXT NOT NULL,
     visit     TEXT NOT NULL,
@@ -148,7 +148,7 @@ CREATE TABLE IF NOT EXISTS card_authentications (
     PRIMARY KEY (card, challenge)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS card_authentications_of_device ON card_authentications (device, at_ms);
--- I5: codes that kiosks verified by themselves; the same at two of them is one code shown twice.
+-- I5: used-code records of kiosks that verified codes without the platform; one code at two kiosks was used twice.
 CREATE TABLE IF NOT EXISTS code_marks (
     device   TEXT NOT NULL,
     holder   TEXT NOT NULL,
@@ -217,7 +217,7 @@ CREATE TABLE IF NOT EXISTS receipts (
     content TEXT NOT NULL
 ) STRICT;
 
--- By client: who asked about codes, what for, and what was said.
+-- By client: verifications of relying parties, with purpose and answer.
 CREATE TABLE IF NOT EXISTS verifications (
     client   TEXT NOT NULL,
     request  BLOB NOT NULL,
@@ -229,7 +229,7 @@ CREATE TABLE IF NOT EXISTS verifications (
     PRIMARY KEY (client, request)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS verifications_of_client ON verifications (client, at_ms);
--- By resident: which facts a client may be told, or which items of a licence, in `facts`; `answer` is the phone's signature over `statement`.
+-- By resident: consents to claims or to items of an e-certificate, both in `facts`; `answer` is the phone's signature over `statement`.
 CREATE TABLE IF NOT EXISTS fact_consents (
     consent    TEXT NOT NULL PRIMARY KEY,
     client     TEXT NOT NULL,
@@ -255,7 +255,7 @@ CREATE TABLE IF NOT EXISTS facts_told (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS fact_consents_of_resident ON fact_consents (resident, state);
 
--- The city's: the catalogue feed, and what a person of the operator must look at.
+-- By city: the feed, revocations, and incidents for the operator.
 CREATE TABLE IF NOT EXISTS changes (
     service TEXT NOT NULL PRIMARY KEY,
     cursor  INTEGER NOT NULL UNIQUE,
@@ -285,16 +285,16 @@ CREATE TABLE IF NOT EXISTS disputes (
 ) STRICT;
 ";
 
-/// Makes the tables. What is answered is on disk before it is answered.
+/// Creates the tables. WAL with full synchronisation: a commit is on disk before the request is answered.
 pub(crate) fn prepare(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.execute_batch(TABLES)
 }
 
-/// Writes down what a person of the operator must look at; once per subject.
+/// Records an incident (异常事件), which an operator must look at; once per subject `about`.
 pub(crate) fn dispute(db: &Connection, about: &str, what: &str, at_ms: i64) -> rusqlite::Result<()> {
-    tracing::error!(about, what, "the operator must look at this");
+    tracing::error!(about, what, "incident recorded; the operator must investigate");
     db.execute(
         "INSERT INTO disputes (about, what, at_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         rusqlite::params![about, what, at_ms],

@@ -1,7 +1,7 @@
-//! The demo residents, read into the card-holder base when the platform starts.
+//! Demo residents, read from a file into the card-holder base when the platform starts.
 //!
-//! A city fills its base by other means; only a demonstration reads people from a file. What the file
-//! says of cards' PINs and of bills is not read: a PIN is the card's own, bills are the departments'.
+//! For demonstrations and tests only; a city fills its base by other means. PINs and bills in the file are not
+//! read: PINs belong to the cards, bills to the departments.
 
 use contract::CardStanding;
 use rusqlite::{Transaction, params};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::columns::text;
 
-/// A resident of the card-holder base. No `Debug`: it is a person's data.
+/// A resident of the demo file. No `Debug`: personal data.
 #[derive(Deserialize)]
 pub struct Resident {
     id: String,
@@ -47,17 +47,17 @@ struct File {
     resident: Vec<Resident>,
 }
 
-/// Why the file of demo residents is not read.
+/// Why the file of demo residents cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the file of demo residents cannot be read; it has [[resident]] tables with id, name, id_number, card"
+    "cannot parse the file of demo residents; expected [[resident]] tables with id, name, id_number, card"
 )]
 pub struct SeedError(#[source] Box<toml::de::Error>);
 
-/// Reads the text of `residents.toml`.
+/// Parses the text of `residents.toml`.
 ///
 /// # Errors
-/// When it is not such a file. The error does not quote the file: it is people's data.
+/// [`DemoResidentsError`], which does not quote the file: it holds personal data.
 pub fn residents_of(text: &str) -> Result<Vec<Resident>, SeedError> {
     let file: File = toml::from_str(text).map_err(|mut error| {
         error.set_input(None);
@@ -66,7 +66,7 @@ pub fn residents_of(text: &str) -> Result<Vec<Resident>, SeedError> {
     Ok(file.resident)
 }
 
-/// Writes residents and cards; those already there take the file's particulars and keep their key.
+/// Inserts residents and cards; existing ones are updated from the file and keep their row key.
 pub(crate) fn enter(tx: &Transaction<'_>, residents: &[Resident]) -> rusqlite::Result<()> {
     for person in residents {
         let insurance = person.insurance.as_ref();
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_demo_residents_are_read_and_an_error_quotes_nobody() {
+    fn demo_residents_parse_and_error_quotes_no_personal_data() {
         let text = include_str!("../../../assets/residents.toml");
         assert!(residents_of(text).unwrap().iter().any(|person| person.name == "欧阳雪梅"));
         let error = residents_of(&text.replace("valid_to", "number")).err().unwrap();

@@ -1,8 +1,8 @@
-//! The platform over HTTP: sockets, clock, entropy, and the calls to the systems behind it.
+//! The platform over HTTP: sockets, clock, entropy, and the calls to acquirer, department and identity service.
 //!
-//! Two listeners: pages on one, kiosks on another with certificates on both ends, where bodies come and go
-//! sealed. Nothing is decided here. A request runs in a task of its own, so that a kiosk that hangs up does not
-//! leave an order half-way; what is lost all the same is found again by [`Platform::due`].
+//! There are two listeners: one for pages, and one for kiosks, with certificates on both ends and sealed bodies.
+//! The shell makes no decisions. Each request runs in a task of its own, so that a kiosk that disconnects does not
+//! leave an order half-processed; [`Platform::due_calls`] takes up work that was lost nevertheless.
 
 use std::future::IntoFuture as _;
 use std::io;
@@ -25,22 +25,22 @@ use crate::wire::{OutAnswer, OutCall, Peer, Reply, Request, Response, Unreachabl
 
 /// Largest request body in bytes.
 const BODY_MAX: usize = 1024 * 1024;
-/// Largest answer in bytes of a system behind the platform.
+/// Largest answer of a peer in bytes.
 const ANSWER_MAX: usize = 1024 * 1024;
-/// A system behind the platform that does not answer for this long does not answer.
+/// Time after which a call to a peer fails.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
-/// How often the platform looks what is due.
+/// Interval at which background work is polled.
 const DUE_EVERY: Duration = Duration::from_millis(500);
-/// Pages load nothing from elsewhere, whatever is filled into them.
+/// Content security policy of pages: nothing is loaded from other origins, whatever is filled into a template.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                               connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'";
 
-/// The phone's page has its scripts and styles in files of its own, and a worker that keeps them.
+/// Content security policy of the phone's web app, which has scripts and styles in files, and a service worker.
 const PHONE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
                             manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
                             frame-ancestors 'none'";
 
-/// Where the systems behind the platform are.
+/// Base URLs of the systems that the platform calls.
 #[derive(Clone, Debug)]
 pub struct Peers {
     /// Base URL of the acquirer, without a slash at its end.
@@ -51,12 +51,12 @@ pub struct Peers {
     pub identity: String,
 }
 
-/// The kiosks' side.
+/// Listener and envelope keys for kiosks.
 pub struct KioskSide {
-    /// Where they connect.
+    /// TLS listener for kiosks.
     pub listener: KioskListener,
-    /// The keys that their requests are sealed to: the present one, and those before it that are still in
-    /// some site's file.
+    /// Envelope keys to which kiosks seal requests: the current one, and earlier ones that some site file still
+    /// names.
     pub keys: Vec<EnvelopeSecret>,
 }
 
@@ -67,18 +67,18 @@ struct Shell {
     client: reqwest::Client,
 }
 
-/// Why the shell cannot serve.
+/// Why the shell stopped serving or could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ShellError {
-    /// The HTTP client cannot be made.
-    #[error("the HTTP client cannot be set up")]
+    /// The client for calls to peers cannot be built.
+    #[error("cannot build the HTTP client")]
     Client(#[source] reqwest::Error),
-    /// The listener failed.
-    #[error("the listener failed")]
+    /// A listener failed.
+    #[error("an HTTP listener failed")]
     Listener(#[source] io::Error),
 }
 
-/// Serves until something is told on `stop` (or its sender is gone) and the requests in hand are answered.
+/// Serves until `stop` changes or its sender is dropped, and the requests in progress are answered.
 ///
 /// # Errors
 /// [`ShellError`].
@@ -96,21 +96,22 @@ pub async fn serve(
     let people = Router::new().fallback(answer_people).layer(limit).with_state(Arc::clone(&shell));
     let kiosk = Router::new().fallback(answer_kiosk).layer(limit).with_state(Arc::clone(&shell));
     let kiosk = kiosk.into_make_service_with_connect_info::<KioskPeer>();
-    let due = tokio::spawn(keep_due(shell));
+    let due_task = tokio::spawn(keep_due(shell));
     let served = tokio::try_join!(
         axum::serve(pages, people).with_graceful_shutdown(told(stop.clone())).into_future(),
         axum::serve(kiosks.listener, kiosk).with_graceful_shutdown(told(stop)).into_future(),
     );
-    due.abort();
+    due_task.abort();
     served.map(drop).map_err(ShellError::Listener)
 }
 
+/// Waits for the stop signal.
 async fn told(mut stop: watch::Receiver<()>) {
-    // A sender that is gone says the same.
+    // A dropped sender also means stop.
     let _ = stop.changed().await;
 }
 
-/// A page, or what else is not the kiosks'.
+/// Handles a request on the pages listener: pages, relying parties, phones, service desks, audit export.
 async fn answer_people(
     State(shell): State<Arc<Shell>>,
     method: Method,
@@ -122,7 +123,7 @@ async fn answer_people(
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     };
     if is_for_kiosks(&request.target) {
-        return http(refused("kiosks come by their own listener, with a certificate"));
+        return http(refused("kiosk requests are served on the kiosk listener only"));
     }
     let policy = if target.path().starts_with("/code/") { PHONE_POLICY } else { CONTENT_POLICY };
     let task = tokio::spawn(async move {
@@ -136,6 +137,7 @@ async fn answer_people(
     task.await.map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), answered)
 }
 
+/// Handles a request on the kiosk listener.
 async fn answer_kiosk(
     State(shell): State<Arc<Shell>>,
     ConnectInfo(peer): ConnectInfo<KioskPeer>,
@@ -148,7 +150,7 @@ async fn answer_kiosk(
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     };
     let Some(certificate) = peer.certificate.filter(|_| is_for_kiosks(&request.target)) else {
-        return http(refused("there is no such path here"));
+        return http(refused("no such path for kiosks"));
     };
     let (admitted, answer) = match shell.door.admit(request, &certificate) {
         Ok(admitted) => admitted,
@@ -161,7 +163,7 @@ async fn answer_kiosk(
     match answer.map(|answer| sealed(&answer, &response)) {
         None => http(response),
         Some(Some(sealed)) => http(sealed),
-        // The work is done and the kiosk asks again; an answer in the open is none.
+        // The work is done. The kiosk repeats the request; an unsealed answer must not be sent.
         Some(None) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
@@ -175,7 +177,7 @@ async fn serve_kiosk(shell: &Shell, admitted: Admitted) -> Response {
     conclude(shell, reply).await
 }
 
-/// The answer in its envelope; none without entropy.
+/// Seals the answer for the kiosk; `None` without entropy.
 fn sealed(answer: &AnswerKey, response: &Response) -> Option<Response> {
     let mut random = [0; 11];
     getrandom::fill(&mut random).ok()?;
@@ -220,7 +222,7 @@ fn with_policy(response: Response, policy: &str) -> HttpResponse {
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
-/// Makes the calls that the platform asks for until it answers.
+/// Makes the calls that the platform returns until it has an answer.
 async fn conclude(shell: &Shell, mut reply: Reply) -> Response {
     loop {
         let call = match reply {
@@ -235,12 +237,12 @@ async fn conclude(shell: &Shell, mut reply: Reply) -> Response {
     }
 }
 
-/// Makes the calls that the platform owes, for ever.
+/// Polls [`Platform::due_calls`] and makes these calls, until the task is aborted.
 async fn keep_due(shell: Arc<Shell>) {
-    let mut every = tokio::time::interval(DUE_EVERY);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut interval = tokio::time::interval(DUE_EVERY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        every.tick().await;
+        interval.tick().await;
         let calls = locked(&shell.platform).due(now());
         for call in calls {
             let shell = Arc::clone(&shell);
@@ -261,8 +263,8 @@ async fn send(shell: &Shell, call: &OutCall) -> Result<OutAnswer, Unreachable> {
         .header(header::CONTENT_TYPE, "application/json")
         .body(call.body.clone());
     receive(request).await.map_err(|error| {
-        // The URL is dropped: it names an order, and the peer says enough.
-        tracing::warn!(peer = ?call.peer, error = %error.without_url(), "no answer");
+        // The URL holds an order id, so it is not logged; the peer is enough.
+        tracing::warn!(peer = ?call.peer, error = %error.without_url(), "call to peer failed");
         Unreachable
     })
 }
@@ -274,7 +276,7 @@ async fn receive(request: reqwest::RequestBuilder) -> reqwest::Result<OutAnswer>
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
         if body.len() > ANSWER_MAX {
-            // Far beyond any honest answer; what is cut cannot be read and counts as nonsense.
+            // Larger than any valid answer. The truncated body does not parse and is treated as invalid.
             break;
         }
     }
@@ -282,8 +284,8 @@ async fn receive(request: reqwest::RequestBuilder) -> reqwest::Result<OutAnswer>
 }
 
 fn unavailable() -> Reply {
-    tracing::error!("the operating system gives no entropy");
-    Reply::Done(Response::problem(&ProblemCode::Unavailable.because("no entropy")))
+    tracing::error!("cannot read entropy from the operating system; request answered as unavailable");
+    Reply::Done(Response::problem(&ProblemCode::Unavailable.because("no entropy available")))
 }
 
 fn entropy() -> Option<u128> {
@@ -297,7 +299,8 @@ fn now() -> UnixMs {
     UnixMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What a poisoned lock guards is a database whose open transaction was rolled back: it is whole.
+/// Locks the platform. A poisoned lock is accepted: the panic rolled the open transaction back, so the database is
+/// consistent.
 fn locked(platform: &Mutex<Platform>) -> MutexGuard<'_, Platform> {
     platform.lock().unwrap_or_else(PoisonError::into_inner)
 }

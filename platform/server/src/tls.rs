@@ -1,5 +1,5 @@
-//! The kiosks' side of the network: TLS 1.3 by rustls, with certificates of the city's authority on both
-//! ends. No session is resumed: each connection proves anew that its certificate is still good.
+//! The TLS listener for kiosks: TLS 1.3 by rustls, with certificates of the city's authority on both
+//! ends. Sessions are not resumed, so each connection proves again that its certificate is valid.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,37 +17,37 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// A handshake that takes longer is given up: a thin link needs two seconds.
+/// Time after which a handshake is aborted; a slow link needs two seconds.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes at a time; whoever connects and says nothing keeps out this many for that long at most.
+/// Most concurrent handshakes. Connections that send nothing occupy these for at most [`HANDSHAKE_TIMEOUT`].
 const HANDSHAKES_MAX: usize = 512;
-/// After the system had no socket to give.
+/// Pause after a failed `accept`, as when the system has no file descriptors left.
 const NO_SOCKET: Duration = Duration::from_millis(200);
 
-/// The platform's certificates.
+/// Certificates of the platform and of the authority that certifies kiosks.
 pub struct Certificates {
-    /// Its own, with those up to the authority.
+    /// The platform's certificate, then those up to the authority.
     pub chain: Vec<CertificateDer<'static>>,
-    /// The key to it.
+    /// Private key of the platform's certificate.
     pub key: PrivateKeyDer<'static>,
-    /// The authority that certifies kiosks.
+    /// Certificates of the authority that certifies kiosks.
     pub kiosk_authority: Vec<CertificateDer<'static>>,
 }
 
-/// Why kiosks cannot be listened to.
+/// Why the kiosk listener cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum KioskListenerError {
-    /// The certificate, or what it is used with.
-    #[error("the platform's certificate or key is of no use")]
+    /// rustls refuses the platform's certificate or key.
+    #[error("the platform's certificate or private key is invalid")]
     Own(#[source] rustls::Error),
-    /// The socket is of no use.
-    #[error("the listener has no address")]
+    /// The socket has no local address.
+    #[error("cannot get the listener's local address")]
     Socket(#[source] io::Error),
-    /// A certificate of the authority.
-    #[error("the authority's certificate cannot be read")]
+    /// A certificate of the kiosk authority is malformed.
+    #[error("cannot parse a certificate of the kiosk authority")]
     Authority(#[source] rustls::Error),
-    /// There is none.
-    #[error("no kiosk could be recognised: there is no certificate of an authority")]
+    /// No certificate of the kiosk authority is configured.
+    #[error("no certificate of the kiosk authority is configured; no kiosk could connect")]
     NoAuthority(#[source] rustls::server::VerifierBuilderError),
 }
 
@@ -73,33 +73,33 @@ impl Certificates {
     }
 }
 
-/// Accepts connections whose certificate the authority issued.
+/// Accepts TLS connections whose client certificate was issued by the kiosk authority.
 pub struct KioskListener {
     address: SocketAddr,
     ready: mpsc::Receiver<(TlsStream<TcpStream>, Peer)>,
     accepting: JoinHandle<()>,
 }
 
-/// Who is at the other end.
+/// Client certificate of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// The device's certificate; none only for the listener itself.
+    /// The kiosk's certificate; `None` only for the listener itself.
     pub(crate) certificate: Option<CertificateDer<'static>>,
 }
 
 impl KioskListener {
-    /// Begins to accept.
+    /// Starts accepting connections in a task of its own.
     ///
     /// # Errors
-    /// When the certificates are of no use, or the socket has no address.
+    /// [`KioskListenerError`], when a certificate or key is invalid or the socket has no address.
     pub fn new(listener: TcpListener, certificates: Certificates) -> Result<Self, KioskListenerError> {
         let acceptor = TlsAcceptor::from(Arc::new(certificates.config()?));
         let address = listener.local_addr().map_err(KioskListenerError::Socket)?;
-        let (done, ready) = mpsc::channel(1);
-        Ok(Self { address, ready, accepting: tokio::spawn(accept(listener, acceptor, done)) })
+        let (accepted_tx, ready) = mpsc::channel(1);
+        Ok(Self { address, ready, accepting: tokio::spawn(accept(listener, acceptor, accepted_tx)) })
     }
 
-    /// Where it listens.
+    /// Local address of the listener.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -119,7 +119,7 @@ impl Listener for KioskListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         match self.ready.recv().await {
             Some(connection) => connection,
-            // The accepting task never ends by itself; without it there is nothing to accept.
+            // The accepting task ends only when it is aborted; after that there are no connections.
             None => std::future::pending().await,
         }
     }
@@ -135,38 +135,40 @@ impl Connected<IncomingStream<'_, KioskListener>> for Peer {
     }
 }
 
-/// Each handshake runs by itself, so that a slow or silent peer holds up nobody.
+/// Accepts connections. Each handshake runs in a task of its own, so that a slow peer does not block others.
 async fn accept(
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    done: mpsc::Sender<(TlsStream<TcpStream>, Peer)>,
+    accepted_tx: mpsc::Sender<(TlsStream<TcpStream>, Peer)>,
 ) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
-        // Never closed.
-        let Ok(turn) = Arc::clone(&handshakes).acquire_owned().await else { return };
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
         let (socket, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted");
+                tracing::warn!(%error, "cannot accept a kiosk connection; retrying");
                 tokio::time::sleep(NO_SOCKET).await;
                 continue;
             }
         };
-        let (acceptor, done) = (acceptor.clone(), done.clone());
+        let (acceptor, accepted_tx) = (acceptor.clone(), accepted_tx.clone());
         tokio::spawn(async move {
-            let _turn = turn;
-            // Without it each small answer would wait for the acknowledgement of the one before.
+            let _permit = permit;
+            // TCP_NODELAY: otherwise a small answer waits for the acknowledgement of the one before.
             let _ = socket.set_nodelay(true);
             match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
                 Ok(Ok(stream)) => {
                     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
                     let certificate = chain.first().cloned().map(CertificateDer::into_owned);
-                    // Gone when the platform stops.
-                    let _ = done.send((stream, Peer { certificate })).await;
+                    // The receiver is dropped when the platform stops.
+                    let _ = accepted_tx.send((stream, Peer { certificate })).await;
                 }
-                Ok(Err(error)) => tracing::info!(%from, %error, "a connection is refused"),
-                Err(_) => tracing::debug!(%from, "a handshake was not finished"),
+                Ok(Err(error)) => {
+                    tracing::info!(%from, %error, "TLS handshake with a kiosk failed; connection closed")
+                }
+                Err(_) => tracing::debug!(%from, "TLS handshake timed out; connection closed"),
             }
         });
     }

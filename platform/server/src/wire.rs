@@ -1,4 +1,4 @@
-//! Requests, answers and calls to other systems, as plain data.
+//! Requests, answers, and calls to peers, as plain data.
 
 use contract::{DeviceId, Problem, SecretKey, UnixMs, sm3};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use crate::base::{Issue, PinReset};
 use crate::charges::OrderRef;
 use crate::codes::CertifyRequest;
 
-/// The two HTTP methods that the platform knows.
+/// The two HTTP methods that the platform supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     /// GET.
@@ -25,32 +25,32 @@ impl Verb {
     }
 }
 
-/// A request as it came. No `Debug`: its body may hold a person's data.
+/// A request as received. No `Debug`: its body may hold personal data.
 #[derive(Clone)]
 pub struct Request {
-    /// Method.
+    /// HTTP method.
     pub verb: Verb,
     /// Path and query, as sent.
     pub target: String,
-    /// `X-Device`.
+    /// Header `X-Device`: id of the kiosk or relying party.
     pub device: Option<String>,
-    /// `X-Time`.
+    /// Header `X-Time`: Unix time in milliseconds.
     pub time: Option<String>,
-    /// `X-Signature`.
+    /// Header `X-Signature`, over the bytes of [`request_bytes_to_sign`].
     pub signature: Option<String>,
-    /// The body as sent.
+    /// Body as sent.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// A request for a page.
+    /// An unsigned GET request, as for a page.
     #[must_use]
     pub fn get(target: impl Into<String>) -> Self {
         let target = target.into();
         Self { verb: Verb::Get, target, device: None, time: None, signature: None, body: Vec::new() }
     }
 
-    /// A kiosk's request, signed.
+    /// A request signed by a kiosk or relying party.
     #[must_use]
     pub fn signed(
         verb: Verb,
@@ -66,21 +66,21 @@ impl Request {
     }
 }
 
-/// The bytes that `X-Signature` covers, see the `contract` crate.
+/// The bytes that `X-Signature` covers; the format is defined in the `contract` crate.
 #[must_use]
 pub fn to_be_signed(verb: Verb, target: &str, time: &str, body: &[u8]) -> Vec<u8> {
     let digest: String = sm3(&[body]).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}\n{target}\n{time}\n{digest}", verb.name()).into_bytes()
 }
 
-/// An answer. No `Debug`: its body may hold a person's data.
+/// An HTTP answer. No `Debug`: its body may hold personal data.
 #[derive(Clone)]
 pub struct Response {
     /// HTTP status.
     pub status: u16,
-    /// `Content-Type`.
+    /// Header `Content-Type`.
     pub content_type: &'static str,
-    /// The body.
+    /// Body.
     pub body: Vec<u8>,
 }
 
@@ -106,11 +106,11 @@ impl Response {
     }
 }
 
-/// What the platform does with a request.
+/// Result of handling a request: an answer, or a call that must be made first.
 pub enum Reply {
-    /// It answers.
+    /// The answer to the request.
     Done(Response),
-    /// It must ask another system first; the result goes into [`Platform::resume`](crate::Platform::resume).
+    /// A call to a peer; its result goes into [`Platform::resume`](crate::Platform::resume).
     Ask(OutCall),
 }
 
@@ -120,63 +120,65 @@ impl From<Response> for Reply {
     }
 }
 
-/// A system behind the platform.
+/// A system that the platform calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// Charges.
+    /// The institution that charges orders.
     Acquirer,
-    /// Owns the bills.
+    /// The authority that owns the bills and receives the payments.
     Department,
-    /// 可信身份认证: sees persons and says who they are.
+    /// The trusted identity service (可信身份认证), which verifies persons.
     Identity,
 }
 
-/// A `POST` of JSON to a system behind the platform. No `Debug`: its body may name a person.
+/// A `POST` of JSON to a peer. No `Debug`: its body may name a person.
 ///
-/// Losing it loses nothing: what it is about stands in the database, and [`Platform::due`] asks again.
+/// A lost call loses no payment: orders and postings are stored in the database, and [`Platform::due_calls`] repeats
+/// their calls.
 ///
-/// [`Platform::due`]: crate::Platform::due
+/// [`Platform::due_calls`]: crate::Platform::due_calls
 #[derive(Clone)]
 pub struct OutCall {
-    /// Whom to ask.
+    /// System to call.
     pub peer: Peer,
-    /// Path.
+    /// Path of the URL.
     pub target: String,
-    /// JSON; empty for none.
+    /// JSON body; may be empty.
     pub body: Vec<u8>,
     pub(crate) purpose: Purpose,
 }
 
-/// What a call is for; all that is needed to go on with its result.
+/// What to do with the result of a call, with all data that this needs. A call and its answer are not one transaction,
+/// so [`Platform::resume`](crate::Platform::resume) continues from this value in a new one.
 #[derive(Clone)]
 pub(crate) enum Purpose {
-    /// An order's charge.
+    /// Apply the acquirer's answer to the charge of an order.
     Charge(OrderRef),
-    /// Asking for an order's outcome.
+    /// Apply the acquirer's answer to the inquiry about an order.
     Inquiry(OrderRef),
-    /// Fetching a resident's bills.
+    /// Store and list a resident's bills.
     Bills { resident: i64 },
-    /// Telling the department that bills were paid.
+    /// Close the posting of an order that the department has booked or refused.
     Posting(OrderRef),
-    /// Asking whom the trusted identity service saw, to bind a phone.
+    /// Bind a phone to the person whom the trusted identity service verified.
     Binding,
-    /// Asking whether the credential behind a phone still stands, to go on with its request for a certificate.
+    /// Issue a session certificate, if the credential behind the phone is still valid.
     Credential { request: Box<CertifyRequest> },
-    /// Asking whom the trusted identity service saw, to let a desk set a card's PIN anew.
+    /// Let a service desk reset a card's PIN, if the trusted identity service verified the holder in person.
     PinReset { client: DeviceId, request: Box<PinReset> },
-    /// Asking whether a name is an ID number's, to issue a card that a client asked for.
+    /// Issue a card for a service desk, if name and ID number belong to one person.
     Names { client: DeviceId, issue: Box<Issue> },
 }
 
-/// What a system behind the platform answered. No `Debug`: its body may hold a person's data.
+/// A peer's answer. No `Debug`: its body may hold personal data.
 #[derive(Clone)]
 pub struct OutAnswer {
     /// HTTP status.
     pub status: u16,
-    /// The body.
+    /// Body.
     pub body: Vec<u8>,
 }
 
-/// No whole answer came. Whether the call arrived is not known.
+/// No complete answer came from a peer. It is unknown whether the call arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreachable;

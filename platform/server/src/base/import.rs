@@ -1,8 +1,8 @@
-//! 批量导入: residents and their cards from a table, as an office writes it.
+//! Bulk import (批量导入) of residents and their cards from a CSV table, as office programs write it.
 //!
-//! Lines of `name,id number,card number,card identification,version`, in UTF-8 or GB18030, the first of which may be a
-//! heading. A good row is entered, its card in force; a bad one is reported by its line and reason, and never quoted.
-//! One bad row stops no other, and the same table again changes nothing.
+//! Lines of `name,id number,card number,card identification,version`, in UTF-8 or GB18030; the first line may be a
+//! heading. A valid row is inserted with its card in force. An invalid row is reported by line and reason, and never
+//! quoted; it does not affect the other rows. Importing the same table again changes nothing.
 
 use std::collections::BTreeSet;
 
@@ -20,38 +20,39 @@ use crate::wire::{Reply, Response};
 /// Most rows of a table.
 const ROWS_MAX: usize = 10_000;
 
-/// What became of a table.
+/// Result of an import.
 #[derive(Serialize)]
 pub(super) struct Report {
-    /// Rows entered.
+    /// Number of rows inserted.
     entered: u32,
-    /// Rows that were there already.
+    /// Number of rows that the base already had.
     known: u32,
-    /// Rows that were not entered.
+    /// Rows that were rejected.
     bad: Vec<Bad>,
 }
 
-/// A row that was not entered.
+/// A rejected row.
 #[derive(Serialize)]
 struct Bad {
-    /// Its line, counted from 1.
+    /// Line of the row, counted from 1.
     line: usize,
-    /// Why.
+    /// Reason of the rejection.
     why: Why,
 }
 
+/// Why a row was rejected.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Why {
-    /// Not five fields.
+    /// The row does not have five fields.
     Fields,
-    /// No name.
+    /// The name is empty.
     Name,
-    /// The check digit does not fit.
+    /// The ID number is malformed or its check digit is wrong.
     IdNumber,
-    /// Number, identification or version of the card is none.
+    /// Number, identification or version of the card is malformed.
     Card,
-    /// The same card number or ID number as a line before.
+    /// An earlier line has the same card number or ID number.
     Twice,
     /// The base has the ID number under another name.
     OtherName,
@@ -61,10 +62,10 @@ enum Why {
     SecondCard,
 }
 
-pub(super) fn import(turn: &Turn<'_>, client: &Client, body: &[u8]) -> Result<Reply, Fail> {
+pub(super) fn import(context: &Turn<'_>, relying_party: &Client, body: &[u8]) -> Result<Reply, Fail> {
     let table = read(body)?;
     if table.lines().count() > ROWS_MAX {
-        return Err(malformed("a table has at most 10000 rows: send several"));
+        return Err(malformed("a table has at most 10000 rows: split it into several"));
     }
     let mut report = Report { entered: 0, known: 0, bad: Vec::new() };
     let mut seen = BTreeSet::new();
@@ -75,21 +76,21 @@ pub(super) fn import(turn: &Turn<'_>, client: &Client, body: &[u8]) -> Result<Re
         if heading || line.trim().is_empty() {
             continue;
         }
-        turn.tx.execute_batch("SAVEPOINT import_row")?;
-        match row(turn, client, &fields, &mut seen)? {
+        context.tx.execute_batch("SAVEPOINT import_row")?;
+        match row(context, relying_party, &fields, &mut seen)? {
             Ok(true) => report.entered += 1,
             Ok(false) => report.known += 1,
             Err(why) => {
-                turn.tx.execute_batch("ROLLBACK TO import_row")?;
+                context.tx.execute_batch("ROLLBACK TO import_row")?;
                 report.bad.push(Bad { line: at + 1, why });
             }
         }
-        turn.tx.execute_batch("RELEASE import_row")?;
+        context.tx.execute_batch("RELEASE import_row")?;
     }
     Ok(Response::json(&report).into())
 }
 
-/// The text of a table that an office program saved: UTF-8, with or without its mark, or GB18030.
+/// Decodes a table that an office program saved: UTF-8, with or without byte order mark, or GB18030.
 fn read(body: &[u8]) -> Result<String, Fail> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if let Ok(text) = std::str::from_utf8(body) {
@@ -99,10 +100,10 @@ fn read(body: &[u8]) -> Result<String, Fail> {
     if broken { Err(malformed("the table is neither UTF-8 nor GB18030")) } else { Ok(text.into_owned()) }
 }
 
-/// Enters a row; false when it is there already.
+/// Inserts a row; `false` if the base already has it. The inner error is the reason of a rejection.
 fn row(
-    turn: &Turn<'_>,
-    client: &Client,
+    context: &Turn<'_>,
+    relying_party: &Client,
     fields: &[&str],
     seen: &mut BTreeSet<String>,
 ) -> Result<Result<bool, Why>, Fail> {
@@ -125,9 +126,9 @@ fn row(
     if !seen.insert(format!("person {id_number}")) || !seen.insert(format!("card {}", card.number)) {
         return Ok(Err(Why::Twice));
     }
-    let Some(resident) = cards::resident(turn, name, &id_number)? else { return Ok(Err(Why::OtherName)) };
-    let has_one = cards::in_force(turn, resident)?;
-    let entered = match cards::enter(turn, resident, &card, CardStanding::InForce) {
+    let Some(resident) = cards::resident(context, name, &id_number)? else { return Ok(Err(Why::OtherName)) };
+    let has_one = cards::in_force(context, resident)?;
+    let entered = match cards::enter(context, resident, &card, CardStanding::InForce) {
         Ok(entered) => entered,
         Err(Fail::Problem(_)) => return Ok(Err(Why::OtherCard)),
         Err(fail) => return Err(fail),
@@ -136,7 +137,7 @@ fn row(
         return Ok(Err(Why::SecondCard));
     }
     if entered {
-        note(turn, client, resident, &card.number, "imported")?;
+        note(context, relying_party, resident, &card.number, "imported")?;
     }
     Ok(Ok(entered))
 }

@@ -1,11 +1,11 @@
-//! 公民身份号码 (GB 11643-1999), as far as a table of residents must have it right.
+//! Check of citizen ID numbers (公民身份号码, GB 11643-1999): length and check character only, not region or date.
 
-/// Weight of each digit of the number, from the left.
+/// Weight of each digit, from the left (GB 11643-1999).
 const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
-/// The last character for each remainder.
+/// Check character for each remainder modulo 11.
 const CHECK: [char; 11] = ['1', '0', 'X', '9', '8', '7', '6', '5', '4', '3', '2'];
 
-/// Whether it has 17 digits and the check character that belongs to them.
+/// Whether the text has 17 digits and their check character.
 pub(super) fn is_id_number(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
     let Some((check, digits)) = characters.split_last() else { return false };
@@ -21,8 +21,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_check_character_must_fit() {
-        // The last is the standard's own example.
+    fn id_number_requires_length_and_matching_check_character() {
+        // The last number is the example of the standard.
         for good in ["500112194803150422", "500103197510023312", "11010519491231002X"] {
             assert!(is_id_number(good), "{good}");
         }

@@ -1,7 +1,9 @@
-//! 密码重置: a desk sets the PIN of a card anew, for the holder whom the trusted identity service saw there.
+//! PIN reset (密码重置): a service desk resets the PIN of a card, for the holder whom the trusted identity service
+//! verified in person.
 //!
-//! The desk's terminal has the card in its reader. It is given what opens the card for a new PIN, once, for the random
-//! number that the card drew; the PIN itself goes from the terminal's pad to the card, and the platform never has it.
+//! The desk's terminal has the card in its reader. The platform answers with the data of EXTERNAL AUTHENTICATE for the
+//! random number that the card drew; they are valid once. The PIN itself goes from the terminal's PIN pad to the card and
+//! never to the platform.
 
 use contract::{CardChallenge, CardStanding, DeviceId, HexBytes, ProblemCode};
 use serde::{Deserialize, Serialize};
@@ -14,67 +16,72 @@ use crate::fail::{Fail, json};
 use crate::platform::Turn;
 use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
 
-/// Asks for it. No `Debug`: the ticket is a person's word.
+/// Request to reset the PIN of a card. No `Debug`: the ticket proves a person's identity.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PinReset {
-    /// 卡号.
+    /// Card number (卡号).
     number: String,
-    /// What the trusted identity service gave the desk after it had seen the holder.
+    /// Ticket that the trusted identity service issued to the desk after it had verified the holder.
     ticket: String,
-    /// What the card in the terminal says of itself, and its random number.
+    /// Identification and random number of the card in the terminal.
     card: CardChallenge,
 }
 
-/// What opens the card for a new PIN.
+/// Data that authenticate the PIN reset to the card.
 #[derive(Serialize)]
 struct Opens {
-    /// Data of EXTERNAL AUTHENTICATE with key 06: the cryptogram, and the factor that it was made with.
+    /// Data of EXTERNAL AUTHENTICATE with key 06: the cryptogram (8 bytes), then its factor (8 bytes).
     external: HexBytes<16>,
 }
 
-pub(super) fn reset(client: &Client, body: &[u8]) -> Result<Reply, Fail> {
+pub(super) fn reset(relying_party: &Client, body: &[u8]) -> Result<Reply, Fail> {
     let request: PinReset = json(body)?;
     let body = serde_json::json!({ "ticket": request.ticket }).to_string().into_bytes();
-    let purpose = Purpose::PinReset { client: client.id, request: Box::new(request) };
+    let purpose = Purpose::PinReset { client: relying_party.id, request: Box::new(request) };
     Ok(Reply::Ask(OutCall { peer: Peer::Identity, target: "/tickets/redeem".into(), body, purpose }))
 }
 
-/// The trusted identity service has answered.
+/// Continues with the identity service's answer to the ticket of a PIN reset; `None`: no answer came.
 pub(crate) fn seen(
-    turn: &Turn<'_>,
-    client: DeviceId,
+    context: &Turn<'_>,
+    relying_party: DeviceId,
     request: &PinReset,
     answer: Option<&OutAnswer>,
 ) -> Result<Reply, Fail> {
     let unavailable =
         || Fail::from(ProblemCode::Unavailable.because("the trusted identity service does not answer"));
     let answer = answer.filter(|answer| answer.status < 500).ok_or_else(unavailable)?;
-    let seen = Seen::in_person(answer)
-        .ok_or_else(|| Fail::from(ProblemCode::LevelTooLow.because("the holder was not seen in person")))?;
-    let client = turn.city.clients.get(&client).ok_or_else(unavailable)?;
-    let (resident, standing) = card(turn, &request.number)?;
+    let person = Seen::in_person(answer).ok_or_else(|| {
+        Fail::from(
+            ProblemCode::LevelTooLow.because("the identity service did not verify the holder in person"),
+        )
+    })?;
+    let relying_party = context.city.clients.get(&relying_party).ok_or_else(unavailable)?;
+    let (resident, standing) = card(context, &request.number)?;
     if standing != CardStanding::InForce {
         return Err(ProblemCode::CardStopped.because("the card is not in force").into());
     }
-    let is_holders: bool = turn.tx.query_row(
+    let is_holders: bool = context.tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM residents JOIN cards USING (resident)
          WHERE resident = ?1 AND name = ?2 AND id_number = ?3 AND number = ?4 AND identification = ?5)",
         rusqlite::params![
             resident,
-            seen.name,
-            seen.id_number,
+            person.name,
+            person.id_number,
             request.number,
             hex_capitals(&request.card.identification.0),
         ],
         |row| row.get(0),
     )?;
     if !is_holders {
-        return Err(ProblemCode::CardMismatch.because("the card is not the one of the person seen").into());
+        return Err(ProblemCode::CardMismatch
+            .because("the card does not belong to the verified person")
+            .into());
     }
-    let key = turn.city.cards.as_ref().ok_or_else(|| {
-        Fail::from(ProblemCode::NotOffered.because("this platform has no key of the city's cards"))
+    let key = context.city.cards.as_ref().ok_or_else(|| {
+        Fail::from(ProblemCode::NotOffered.because("this platform has no root keys of the city's cards"))
     })?;
-    note(turn, client, resident, &request.number, "PIN set anew")?;
+    note(context, relying_party, resident, &request.number, "PIN set anew")?;
     Ok(Response::json(&Opens { external: key.opens_for_pin(&request.card) }).into())
 }

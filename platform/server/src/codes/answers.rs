@@ -1,10 +1,11 @@
-//! What proves a resident at a kiosk; the visit is worth level 2 from then on.
+//! Step-up (提升认证): raises the level of a visit to 2, by a phone's answer code or by a card's PIN.
 //!
-//! 应答: a phone answered the kiosk's challenge, and so was there itself. The kiosk judged the answer already. It is judged again here, because what the platform lets a visit do rests on what
-//! the platform has seen; and only here is known whose phone it is.
+//! An answer code (应答码) proves that the phone itself is at the kiosk. The kiosk has verified the answer already. The
+//! platform verifies it again, because it grants levels only on evidence that it has seen, and because only the platform
+//! knows the resident of the phone.
 //!
-//! A PIN is checked by the card, and the platform has the kiosk's word for it; it is taken of a card that proved to be
-//! its issuer's own, and of no other.
+//! A PIN is verified by the card, and the platform relies on the kiosk's statement. It does so only for an authenticated
+//! card.
 
 use contract::{Challenge, Evidence, EvidenceAnswer, EvidenceRequest, Given, ProblemCode, VisitKey, sm3};
 use resident_code::{AnswerCode, Window};
@@ -19,27 +20,27 @@ use crate::identify::{Visit, open_visit};
 use crate::platform::Turn;
 use crate::wire::{Reply, Response};
 
-/// A nonce is remembered for this long: an answer to it is too old well before.
+/// Retention of an answered nonce in milliseconds; answers expire much earlier.
 const REMEMBERED_MS: u64 = 24 * 60 * 60 * 1000;
-/// What a resident's own list of uses says of it.
+/// Purpose of a step-up, as in the resident's list of uses.
 const PROVEN: &str = "在自助终端确认本人";
 
-/// Raises the visit to level 2. The same request again is answered the same.
-pub(crate) fn prove(turn: &mut Turn<'_>, device: &Device, body: &[u8]) -> Result<Reply, Fail> {
+/// `POST /v1/evidence`: raises the visit to level 2. A repeated request gets the same answer.
+pub(crate) fn prove(context: &mut Turn<'_>, kiosk: &Device, body: &[u8]) -> Result<Reply, Fail> {
     let request: EvidenceRequest = json(body)?;
-    let visit = open_visit(turn, device, &request.key)?;
+    let visit = open_visit(context, kiosk, &request.key)?;
     match &request.given {
         Given::ChallengeAnswer { nonce, answer } => {
-            answered(turn, device, &request.key, visit, nonce, answer)
+            answered(context, kiosk, &request.key, visit, nonce, answer)
         }
-        Given::CardPin => entered(turn, &request.key, visit),
+        Given::CardPin => entered(context, &request.key, visit),
     }
 }
 
-fn entered(turn: &Turn<'_>, key: &VisitKey, visit: Visit) -> Result<Reply, Fail> {
+fn entered(context: &Turn<'_>, key: &VisitKey, visit: Visit) -> Result<Reply, Fail> {
     match visit.evidence {
         Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin => {
-            raise(turn, key, visit, Evidence::AuthenticatedCardPin)
+            raise(context, key, visit, Evidence::AuthenticatedCardPin)
         }
         Evidence::CardRead
         | Evidence::IdCardRead
@@ -47,52 +48,55 @@ fn entered(turn: &Turn<'_>, key: &VisitKey, visit: Visit) -> Result<Reply, Fail>
         | Evidence::TokenConsumed
         | Evidence::OfflineCode
         | Evidence::PaperCode
-        | Evidence::ChallengeAnswered => Err(ProblemCode::NotOffered
-            .because("the visit did not begin with a card that proved itself")
-            .into()),
+        | Evidence::ChallengeAnswered => {
+            Err(ProblemCode::NotOffered.because("the visit did not begin with an authenticated card").into())
+        }
     }
 }
 
 fn answered(
-    turn: &mut Turn<'_>,
-    device: &Device,
+    context: &mut Turn<'_>,
+    kiosk: &Device,
     key: &VisitKey,
     visit: Visit,
     nonce: &str,
     answer: &str,
 ) -> Result<Reply, Fail> {
     let nonce = unhex(nonce).ok_or_else(|| malformed("a challenge's nonce is 32 hexadecimal digits"))?;
-    let challenge = Challenge { device: device.id, nonce };
-    let given = sm3(&[key.0.as_bytes(), b"\0", answer.as_bytes()]);
-    if is_repeated(turn, &challenge, &given)? {
+    let challenge = Challenge { device: kiosk.id, nonce };
+    let digest = sm3(&[key.0.as_bytes(), b"\0", answer.as_bytes()]);
+    if is_repeated(context, &challenge, &digest)? {
         return Ok(proven(&visit));
     }
     if !began_by_phone(&visit) {
         return Err(ProblemCode::NotOffered.because("the visit did not begin with a phone's code").into());
     }
-    let resident = answered_by(turn, &challenge, answer)?;
+    let resident = answered_by(context, &challenge, answer)?;
     if resident != visit.resident {
-        return Err(ProblemCode::ChallengeFailed.because("the answer is of another resident's phone").into());
+        return Err(ProblemCode::ChallengeFailed
+            .because("the answer code is of another resident's phone")
+            .into());
     }
-    turn.tx.execute("DELETE FROM challenges WHERE until_ms < ?1", [ms(turn.now)])?;
-    turn.tx.execute(
+    context.tx.execute("DELETE FROM challenges WHERE until_ms < ?1", [ms(context.now)])?;
+    context.tx.execute(
         "INSERT INTO challenges (device, nonce, given, until_ms) VALUES (?1, ?2, ?3, ?4)",
-        params![device.id.to_string(), nonce, given, ms(turn.now.plus_ms(REMEMBERED_MS))],
+        params![kiosk.id.to_string(), nonce, digest, ms(context.now.plus_ms(REMEMBERED_MS))],
     )?;
-    note_use(turn, resident, &device.name, PROVEN)?;
-    raise(turn, key, visit, Evidence::ChallengeAnswered)
+    note_use(context, resident, &kiosk.name, PROVEN)?;
+    raise(context, key, visit, Evidence::ChallengeAnswered)
 }
 
-fn raise(turn: &Turn<'_>, key: &VisitKey, visit: Visit, evidence: Evidence) -> Result<Reply, Fail> {
+fn raise(context: &Turn<'_>, key: &VisitKey, visit: Visit, evidence: Evidence) -> Result<Reply, Fail> {
     let visit = Visit { evidence, level: visit.level.max(evidence.most()), ..visit };
-    turn.tx.execute(
+    context.tx.execute(
         "UPDATE visits SET evidence = ?1, level = ?2 WHERE key = ?3",
         params![text(&visit.evidence), text(&visit.level), key.0],
     )?;
     Ok(proven(&visit))
 }
 
-/// The evidence of a visit is one, and says how it may pay: that of a card is not given up for a phone's.
+/// Whether the visit began with a phone's code. A visit has one evidence, which decides how it may pay; a phone's answer
+/// must not replace the evidence of a card.
 fn began_by_phone(visit: &Visit) -> bool {
     match visit.evidence {
         Evidence::TokenConsumed | Evidence::OfflineCode | Evidence::ChallengeAnswered => true,
@@ -109,9 +113,9 @@ fn proven(visit: &Visit) -> Reply {
     Response::json(&EvidenceAnswer { evidence: visit.evidence, level: visit.level }).into()
 }
 
-/// Whether this challenge was met by this very request. One that was met by another is no longer open.
-fn is_repeated(turn: &Turn<'_>, challenge: &Challenge, given: &[u8; 32]) -> Result<bool, Fail> {
-    let before: Option<[u8; 32]> = turn
+/// Whether this challenge was answered by this same request. A challenge that another request answered is refused.
+fn is_repeated(context: &Turn<'_>, challenge: &Challenge, digest: &[u8; 32]) -> Result<bool, Fail> {
+    let earlier: Option<[u8; 32]> = context
         .tx
         .query_row(
             "SELECT given FROM challenges WHERE device = ?1 AND nonce = ?2",
@@ -119,20 +123,20 @@ fn is_repeated(turn: &Turn<'_>, challenge: &Challenge, given: &[u8; 32]) -> Resu
             |row| row.get(0),
         )
         .optional()?;
-    match before {
+    match earlier {
         None => Ok(false),
-        Some(before) if before == *given => Ok(true),
+        Some(earlier) if earlier == *digest => Ok(true),
         Some(_) => Err(ProblemCode::ChallengeFailed.because("the challenge was answered before").into()),
     }
 }
 
-/// Whose phone answered.
-fn answered_by(turn: &Turn<'_>, challenge: &Challenge, answer: &str) -> Result<i64, Fail> {
-    let authority = turn.city.codes.as_ref().ok_or_else(unknown)?;
-    let issuers = authority.accepted(turn.now);
+/// Verifies the answer code and returns the resident of the phone.
+fn answered_by(context: &Turn<'_>, challenge: &Challenge, answer: &str) -> Result<i64, Fail> {
+    let authority = context.city.codes.as_ref().ok_or_else(unknown)?;
+    let issuers = authority.accepted(context.now);
     let answer = AnswerCode::parse(answer).map_err(refused)?;
     let presented = answer
-        .verify(&issuers, &challenge.to_be_signed(), seconds(turn.now), Window::default())
+        .verify(&issuers, &challenge.to_be_signed(), seconds(context.now), Window::default())
         .map_err(refused)?;
-    holder(turn, presented.alias)
+    holder(context, presented.alias)
 }

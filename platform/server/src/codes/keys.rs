@@ -1,4 +1,4 @@
-//! Who signs codes: the issuers' secret keys, under a list that the city's offline root has signed.
+//! The keys that sign codes: the issuers' secret keys, and the list of issuer keys that the city's offline root has signed.
 
 use std::fmt;
 
@@ -7,41 +7,41 @@ use resident_code::{Issuer, Issuers, SigningKey};
 
 use super::rules::IssuingRules;
 
-/// What a platform needs to issue signed codes.
+/// Keys and rules with which a platform issues signed codes.
 pub struct CodeAuthority {
     pub(super) rules: IssuingRules,
     pub(super) signed: Signed<IssuerKeys>,
     pub(super) list: IssuerKeys,
-    /// Those of the listed issuers whose secret is here.
+    /// The listed issuers whose secret keys the platform holds.
     issuers: Vec<Issuer>,
     pub(super) revoker: SecretKey,
 }
 
-/// Why the keys do not fit together.
+/// Why keys and rules do not form a code authority.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
-    /// The list is not the root's.
-    #[error("the list of issuer keys is not signed by this root")]
+    /// The list's signature does not verify under the root key.
+    #[error("the list of issuer keys is not signed by this root key")]
     List(#[from] StatementError),
-    /// A secret that is none.
-    #[error("a secret key cannot be used")]
+    /// A secret key is not a valid SM2 scalar.
+    #[error("a secret key is invalid")]
     Secret(#[from] SignError),
-    /// A secret whose public half is not in the list under this id.
-    #[error("the secret of issuer {0} is not that of the list")]
+    /// The public key of a secret key is not in the list under its id.
+    #[error("the secret key of issuer {0} does not match the list of issuer keys")]
     Foreign(u8),
-    /// The list names another revoker.
-    #[error("the revoker's secret is not that of the list")]
+    /// The list has another revoker key.
+    #[error("the revoker's secret key does not match the list of issuer keys")]
     Revoker,
-    /// Nothing could be issued.
-    #[error("there is no secret of any issuer of the list")]
+    /// No secret key of an issuer is given, so no code could be issued.
+    #[error("no secret key of any listed issuer is given")]
     None,
 }
 
 impl CodeAuthority {
-    /// Puts keys and rules together. Secrets of issuers are kept with their ids.
+    /// Checks and combines keys and rules. `issuers`: secret keys with their ids.
     ///
     /// # Errors
-    /// [`AuthorityError`].
+    /// [`CodeAuthorityError`].
     pub fn new(
         rules: IssuingRules,
         signed: Signed<IssuerKeys>,
@@ -69,7 +69,8 @@ impl CodeAuthority {
         Ok(Self { rules, signed, list, issuers: held, revoker })
     }
 
-    /// The issuer of a code that begins now and ends then: the newest that may sign now and is accepted to its end.
+    /// The issuer for a code that is valid from `now` to `ends`: the newest one that may sign now and is accepted until
+    /// `ends`.
     pub(super) fn issuer(&self, now: UnixMs, ends: UnixMs) -> Option<&Issuer> {
         let fits = |listed: &&contract::IssuerKey| {
             listed.not_before <= now
@@ -80,7 +81,7 @@ impl CodeAuthority {
         self.issuers.iter().find(|held| held.id() == newest.id)
     }
 
-    /// The keys whose codes are accepted now.
+    /// The issuer keys whose codes are accepted now.
     pub(super) fn accepted(&self, now: UnixMs) -> Issuers {
         self.list
             .issuers

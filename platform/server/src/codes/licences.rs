@@ -1,17 +1,17 @@
-//! 电子证照 (GB/T 36901): what a resident holds, shown to them on their phone; and the extracts of it that other houses
-//! are given.
+//! E-certificates (GB/T 36901): shown to their holder on the phone, and disclosed to relying parties as signed extracts.
 //!
 //! | path | body | answer |
 //! |---|---|---|
-//! | `POST /code/v1/licences`, a phone's | its secret | [`Wallet`] |
-//! | `POST /code/v1/licence`, a client's | [`LicenceRequest`] | [`Told`](super::agreements::Told) [`Shared`] |
+//! | `POST /code/v1/licences`, from a phone | the phone's secret | [`ECertificateWallet`] |
+//! | `POST /code/v1/licence`, from a relying party | [`ECertificateRequest`] | [`ConsentStatus`](super::consent_requests::ConsentStatus) of [`ECertificateAnswer`] |
 //!
-//! A client asks for single items of one licence, and only for those that it is registered for. The holder agrees on the
-//! phone ([`agreements`](super::agreements)); the client then gets a signed [`LicenceExtract`] with these items, to it
-//! and for this purpose. That the holder has no such licence is told after they agreed too, not before.
+//! A relying party requests single items of one e-certificate, and only those that it is registered for. The holder
+//! agrees on the phone ([`consent_requests`](super::consent_requests)); the relying party then receives a signed
+//! [`LicenceExtract`] with these items, addressed to it and for this purpose. That the holder has no such e-certificate is
+//! also disclosed only after consent.
 //!
-//! The reference platform makes the licences of what stands in the card-holder base. Theirs is the form only; a city
-//! would fetch them from its licence library.
+//! The reference platform builds e-certificates from the card-holder base, in form only; a city would fetch
+//! them from its e-certificate library.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,33 +31,33 @@ use crate::pages::{masked, masked_number};
 use crate::platform::Turn;
 use crate::wire::{Reply, Request, Response};
 
-/// A kind of licence.
+/// Kind of e-certificate (电子证照).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Licence {
-    /// 居民服务卡, the third-generation social security card.
+    /// Resident service card (居民服务卡), the third-generation social security card.
     ServiceCard,
-    /// 医疗保险参保凭证.
+    /// Certificate of medical insurance (医疗保险参保凭证).
     MedicalInsurance,
-    /// 老年人优待证.
+    /// Senior citizen card (老年人优待证).
     SeniorCard,
 }
 
-/// What stands in a licence, or follows from it.
+/// Item of an e-certificate, or a claim that follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Item {
-    /// 姓名.
+    /// Name (姓名).
     Name,
-    /// 公民身份号码 (GB 11643).
+    /// Citizen ID number (公民身份号码, GB 11643).
     IdNumber,
-    /// 社会保障卡卡号.
+    /// Number of the social security card (社会保障卡卡号).
     CardNumber,
-    /// 参保类型.
+    /// Type of insurance (参保类型).
     Insurance,
-    /// 是否正常参加医保: 是 or 否.
+    /// The claim [`Claim::Insured`]: 是 or 否.
     Insured,
-    /// 是否年满六十周岁: 是 or 否.
+    /// The claim [`Claim::Over60`]: 是 or 否.
     Over60,
 }
 
@@ -73,7 +73,7 @@ impl Item {
         }
     }
 
-    /// As its own holder sees it, who may have bystanders.
+    /// The value as shown to its holder, masked because of bystanders.
     fn shown(self, value: &str) -> String {
         match self {
             Self::Name => masked(value),
@@ -102,25 +102,26 @@ impl Licence {
         }
     }
 
-    /// What this resident's says, or `None` if they hold none.
-    fn of(self, turn: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<BTreeMap<Item, String>>> {
-        let (name, id_number, insurance): (String, String, Option<String>) = turn.tx.query_row(
+    /// Items of this resident's e-certificate; `None` if the resident holds none of this kind.
+    fn of(self, context: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<BTreeMap<Item, String>>> {
+        let (name, id_number, insurance): (String, String, Option<String>) = context.tx.query_row(
             "SELECT name, id_number, insurance FROM residents WHERE resident = ?1",
             [resident],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
-        let told = |fact: Fact| fact.of(turn, resident).map(|so| if so { "是" } else { "否" }.to_owned());
+        let yes_or_no =
+            |fact: Fact| fact.of(context, resident).map(|so| if so { "是" } else { "否" }.to_owned());
         let mut items = BTreeMap::from([(Item::Name, name), (Item::IdNumber, id_number)]);
         let more = match self {
             Self::ServiceCard => {
-                card_in_force(turn, resident)?.map(|number| vec![(Item::CardNumber, number)])
+                card_in_force(context, resident)?.map(|number| vec![(Item::CardNumber, number)])
             }
             Self::MedicalInsurance => match insurance {
-                Some(kind) => Some(vec![(Item::Insurance, kind), (Item::Insured, told(Fact::Insured)?)]),
+                Some(kind) => Some(vec![(Item::Insurance, kind), (Item::Insured, yes_or_no(Fact::Insured)?)]),
                 None => None,
             },
             Self::SeniorCard => {
-                Fact::Over60.of(turn, resident)?.then(|| vec![(Item::Over60, "是".to_owned())])
+                Fact::Over60.of(context, resident)?.then(|| vec![(Item::Over60, "是".to_owned())])
             }
         };
         Ok(more.map(|more| {
@@ -130,8 +131,9 @@ impl Licence {
     }
 }
 
-fn card_in_force(turn: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<String>> {
-    turn.tx
+fn card_in_force(context: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<String>> {
+    context
+        .tx
         .query_row(
             "SELECT number FROM cards WHERE resident = ?1 AND standing = ?2 ORDER BY number DESC LIMIT 1",
             params![resident, text(&contract::CardStanding::InForce)],
@@ -140,135 +142,144 @@ fn card_in_force(turn: &Turn<'_>, resident: i64) -> rusqlite::Result<Option<Stri
         .optional()
 }
 
-/// What a resident holds.
+/// The e-certificates that a resident holds.
 #[derive(Serialize)]
 struct Wallet {
     licences: Vec<Held>,
 }
 
+/// An e-certificate as its holder sees it on the phone.
 #[derive(Serialize)]
 struct Held {
     licence: Licence,
     title: &'static str,
     issuer: &'static str,
-    /// Title and value, masked.
+    /// Title and masked value of each item.
     items: Vec<(&'static str, String)>,
 }
 
-/// Asks for items of a licence that the holder of a code has.
+/// Request for items of an e-certificate of the holder of a code.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LicenceRequest {
-    /// The request by which this client found the code good, at most ten minutes ago.
+    /// Id of the request by which this relying party verified the code, at most ten minutes ago.
     request: String,
     licence: Licence,
-    /// What it needs of it; at least one.
+    /// Requested items; at least one.
     items: BTreeSet<Item>,
 }
 
-/// What a client is given.
+/// Data disclosed to a relying party.
 #[derive(Serialize)]
 struct Shared {
-    /// None: the holder has no such licence.
+    /// Signed extract; `None`: the holder has no such e-certificate.
     extract: Option<Signed<LicenceExtract>>,
-    /// By which it is checked, under the city's root.
+    /// Signed list with the key that verifies the extract, under the city's root key.
     keys: Signed<IssuerKeys>,
 }
 
-/// The resident looks at what they hold.
-pub(super) fn wallet(turn: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
+/// `POST /code/v1/licences`: lists the e-certificates of a phone's resident.
+pub(super) fn wallet(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let OfPhone { phone: secret } = phones::json(body)?;
-    let Phone { resident, .. } = phone(turn, &secret)?;
+    let Phone { resident, .. } = phone(context, &secret)?;
     let mut licences = Vec::new();
     for licence in Licence::ALL {
-        let Some(items) = licence.of(turn, resident)? else { continue };
+        let Some(items) = licence.of(context, resident)? else { continue };
         let items = items.iter().map(|(item, value)| (item.title(), item.shown(value))).collect();
         licences.push(Held { licence, title: licence.title(), issuer: licence.issuer(), items });
     }
     Ok(Response::json(&Wallet { licences }).into())
 }
 
-/// A licence as a kiosk shows it to its holder: a hall has bystanders.
+/// An e-certificate as a kiosk shows it to its holder, masked because of bystanders.
 pub(crate) struct AtKiosk {
     pub(crate) name: String,
     pub(crate) id_number: String,
     pub(crate) issuer: &'static str,
 }
 
-/// What a kiosk shows of a resident's licence, or `None` if they hold none.
+/// The e-certificate of a resident for a kiosk's screen; `None` if the resident holds none of this kind.
 pub(crate) fn at_kiosk(
-    turn: &Turn<'_>,
+    context: &Turn<'_>,
     licence: Licence,
     resident: i64,
 ) -> rusqlite::Result<Option<AtKiosk>> {
     let shown = |items: &BTreeMap<Item, String>, item: Item| {
         items.get(&item).map(|value| item.shown(value)).unwrap_or_default()
     };
-    Ok(licence.of(turn, resident)?.map(|items| AtKiosk {
+    Ok(licence.of(context, resident)?.map(|items| AtKiosk {
         name: shown(&items, Item::Name),
         id_number: shown(&items, Item::IdNumber),
         issuer: licence.issuer(),
     }))
 }
 
-/// `POST /code/v1/licence`.
-pub(crate) fn licence(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
-    let client = device::signer(&turn.city.clients, request)?;
-    fresh(request, turn.now)?;
+/// Handles `POST /code/v1/licence`.
+pub(crate) fn licence(context: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
+    let relying_party = device::signer(&context.city.clients, request)?;
+    fresh(request, context.now)?;
     let LicenceRequest { request, licence, items } = json(&request.body)?;
-    let registered = client.licences.get(&licence);
+    let registered = relying_party.licences.get(&licence);
     if items.is_empty() || !registered.is_some_and(|registered| items.is_subset(registered)) {
         return Err(ProblemCode::NotOffered
-            .because("the client is not registered for these items of this licence")
+            .because("the relying party is not registered for these items of this e-certificate")
             .into());
     }
-    let question = Question::about(turn, client, &request, text(&(licence, &items)))?;
-    let asked = Asked {
+    let consent_request = Question::about(context, relying_party, &request, text(&(licence, &items)))?;
+    let prompt = Asked {
         licence: Some(licence.title()),
         items: items.iter().map(|item| item.title()).collect(),
         noted: format!("按您的授权核验{}", licence.title()),
     };
-    let (resident, purpose) = (question.resident, question.purpose.clone());
-    let told = question.told(turn, asked, |turn, agreed| {
-        let authority = turn.city.codes.as_ref().ok_or_else(unknown)?;
+    let (resident, purpose) = (consent_request.resident, consent_request.purpose.clone());
+    let status = consent_request.told(context, prompt, |context, agreed| {
+        let authority = context.city.codes.as_ref().ok_or_else(unknown)?;
         let extract = licence
-            .of(turn, resident)?
-            .map(|mut said| {
-                said.retain(|item, _| items.contains(item));
-                extract(turn.now, &authority.list.city, client, licence, purpose, agreed, &said)
+            .of(context, resident)?
+            .map(|mut items_held| {
+                items_held.retain(|item, _| items.contains(item));
+                extract(
+                    context.now,
+                    &authority.list.city,
+                    relying_party,
+                    licence,
+                    purpose,
+                    agreed,
+                    &items_held,
+                )
             })
             .filter(|extract| !extract.items.is_empty())
             .map(|extract| Signed::sign(&extract, &authority.revoker));
         Ok(Shared { extract, keys: authority.signed.clone() })
     })?;
-    Ok(Response::json(&told).into())
+    Ok(Response::json(&status).into())
 }
 
 fn extract(
     now: UnixMs,
     city: &str,
-    client: &Client,
+    relying_party: &Client,
     licence: Licence,
     purpose: String,
     agreed: &Agreed,
-    said: &BTreeMap<Item, String>,
+    values: &BTreeMap<Item, String>,
 ) -> LicenceExtract {
     LicenceExtract {
         city: city.to_owned(),
         licence: name(&licence),
         title: licence.title().to_owned(),
         issuer: licence.issuer().to_owned(),
-        recipient: client.id,
+        recipient: relying_party.id,
         purpose,
         consent: agreed.consent.clone(),
-        items: said.iter().map(|(item, value)| (name(item), value.clone())).collect(),
+        items: values.iter().map(|(item, value)| (name(item), value.clone())).collect(),
         issued: now,
-        // It says how things stand now, so it is worth no more than a look at them, however long the consent is.
+        // The extract states the present facts, so it expires soon, however long the consent lasts.
         until: now.plus_ms(ASKED_MS).min(agreed.until),
     }
 }
 
-/// As it stands in requests.
+/// Name of a value in requests, as serde writes it.
 fn name<T: Serialize>(of: &T) -> String {
     text(of).trim_matches('"').to_owned()
 }

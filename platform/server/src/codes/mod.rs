@@ -1,7 +1,8 @@
-//! 渝快码 at the platform: who may have one, what is signed, what is accepted, and what no longer is.
+//! Resident codes (渝快码) at the platform: binding of phones, issuing, verification, consents, and revocation.
 //!
-//! Whose an alias is stands in `code_aliases` and never leaves the platform: other systems and the kiosks' records
-//! know a resident by a pseudonym, or by a [`CodeHolder`](contract::CodeHolder) that is new with each certificate.
+//! The table `code_aliases` maps an alias to its resident; this mapping never leaves the platform. Relying parties and
+//! the kiosks' records know a resident by a pseudonym, or by a [`CodeHolder`](contract::CodeHolder) that changes with
+//! each certificate.
 
 use contract::HexBytes;
 
@@ -36,7 +37,7 @@ pub use rules::{IssuingRules, PaperRules, PhoneRules, RevocationRules, RulesErro
 pub use verify::{Client, ClientsError, clients_of};
 pub(crate) use verify::{by_id, fresh, verify};
 
-/// Bytes from hexadecimal digits.
+/// Bytes from exactly `2 * N` hexadecimal digits.
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     text.parse::<HexBytes<N>>().ok().map(|bytes| bytes.0)
 }

@@ -1,4 +1,5 @@
-//! 亮码: the page that a phone keeps. Its files are part of the program; nothing is loaded from elsewhere.
+//! Serves the web app with which a phone presents codes (亮码). Its files are compiled into the program; nothing is loaded
+//! from other origins.
 
 use contract::sm3;
 
@@ -8,7 +9,7 @@ use crate::fail::Fail;
 use crate::platform::Turn;
 use crate::wire::{Reply, Response};
 
-/// A file of the page: its name, its type, its text.
+/// A file of the web app: name, content type, text.
 type Asset = (&'static str, &'static str, &'static str);
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -27,11 +28,11 @@ const ASSETS: [Asset; 10] = [
     ("manifest.webmanifest", "application/manifest+json", include_str!("../../app/manifest.webmanifest")),
 ];
 
-/// `GET /code/…`.
-pub(crate) fn page(turn: &Turn<'_>, file: &str) -> Result<Reply, Fail> {
-    let authority = turn.city.codes.as_ref().ok_or(PhoneRefusal::NotOffered)?;
+/// Handles `GET /code/…`.
+pub(crate) fn page(context: &Turn<'_>, file: &str) -> Result<Reply, Fail> {
+    let authority = context.city.codes.as_ref().ok_or(PhoneRefusal::NotOffered)?;
     let index = || {
-        // Into an attribute; the rules have checked that it is an address.
+        // Inserted into an attribute; the issuing rules have checked that the value is a URL.
         INDEX.replace("{{identity_page}}", &authority.rules.identity_page.replace('"', "%22"))
     };
     let response = match file {
@@ -46,7 +47,7 @@ pub(crate) fn page(turn: &Turn<'_>, file: &str) -> Result<Reply, Fail> {
     Ok(response.into())
 }
 
-/// Of all files together.
+/// Version of the web app: a digest over all files.
 fn version(index: &str) -> String {
     let parts: Vec<&[u8]> =
         [index, WORKER].into_iter().chain(ASSETS.map(|(_, _, text)| text)).map(str::as_bytes).collect();
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worker_keeps_every_file_of_the_page() {
+    fn service_worker_caches_every_file_of_web_app() {
         for (name, _, _) in ASSETS {
             assert!(WORKER.contains(&format!("\"{name}\"")), "{name}");
         }

@@ -1,4 +1,4 @@
-//! 纸质码: a code for those without a phone, printed by a desk. A new one ends the one before.
+//! Paper codes (纸质码) for residents without a phone, printed by a service desk. A new paper code revokes the one before.
 
 use contract::{ProblemCode, UnixMs};
 use resident_code::{Alias, PaperCode, PaperTerms};
@@ -12,41 +12,43 @@ use crate::platform::Turn;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// What is printed.
+/// A paper code to be printed.
 #[derive(Serialize)]
 pub(crate) struct Printed {
-    /// The text of the QR code.
+    /// Text of the QR code.
     text: String,
-    /// When it ends.
+    /// End of the code's validity.
     ends_ms: UnixMs,
 }
 
-/// 制码: a paper code of this resident's, who has a card in force.
-pub(crate) fn print(turn: &mut Turn<'_>, resident: i64) -> Result<Printed, Fail> {
+/// Issues a paper code (制码) to a resident. The caller has checked that the resident has a card in force.
+pub(crate) fn print(context: &mut Turn<'_>, resident: i64) -> Result<Printed, Fail> {
     let none = || {
-        Fail::from(ProblemCode::NotOffered.because("no issuer's key is valid for as long as a paper code"))
+        Fail::from(ProblemCode::NotOffered.because("no issuer key is valid for the lifetime of a paper code"))
     };
-    let authority = turn.city.codes.as_ref().ok_or_else(none)?;
-    revocations::revoke_all(turn.tx, authority, turn.now, resident, Carrier::Paper)?;
+    let authority = context.city.codes.as_ref().ok_or_else(none)?;
+    revocations::revoke_all(context.tx, authority, context.now, resident, Carrier::Paper)?;
     let days = authority.rules.paper.days;
-    let issued_at = u32::try_from(turn.now.0 / 1000).map_err(|_| none())?;
+    let issued_at = u32::try_from(context.now.0 / 1000).map_err(|_| none())?;
     let ends = UnixMs(u64::from(issued_at) * 1000).plus_ms(u64::from(days) * DAY_MS);
-    let issuer = authority.issuer(turn.now, ends).ok_or_else(none)?;
-    let alias = Alias(*turn.draw.next().first_chunk().ok_or_else(none)?);
+    let issuer = authority.issuer(context.now, ends).ok_or_else(none)?;
+    let alias = Alias(*context.draw.next().first_chunk().ok_or_else(none)?);
     let capabilities = authority.rules.bits(&authority.rules.paper.capabilities);
     let terms = PaperTerms { capabilities, alias, issued_at, days };
     let code = PaperCode::issue(&terms, issuer).map_err(|_| none())?;
-    turn.tx.execute(
+    context.tx.execute(
         "INSERT INTO code_aliases (resident, alias, phone, issued_ms, ends_ms) VALUES (?1, ?2, NULL, ?3, ?4)",
-        params![resident, alias.0, ms(turn.now), ms(ends)],
+        params![resident, alias.0, ms(context.now), ms(ends)],
     )?;
     Ok(Printed { text: code.to_text(), ends_ms: ends })
 }
 
-/// 挂失: the paper is lost.
-pub(crate) fn lost(turn: &Turn<'_>, resident: i64) -> rusqlite::Result<()> {
-    match &turn.city.codes {
-        Some(authority) => revocations::revoke_all(turn.tx, authority, turn.now, resident, Carrier::Paper),
+/// Revokes the paper code of a resident after a loss report (挂失).
+pub(crate) fn lost(context: &Turn<'_>, resident: i64) -> rusqlite::Result<()> {
+    match &context.city.codes {
+        Some(authority) => {
+            revocations::revoke_all(context.tx, authority, context.now, resident, Carrier::Paper)
+        }
         None => Ok(()),
     }
 }

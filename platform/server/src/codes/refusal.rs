@@ -1,24 +1,24 @@
-//! Why a phone is not given what it asks for. The page has words for each.
+//! Refusals of a phone's request. The web app has a text for each.
 
 use serde::Serialize;
 
 use crate::wire::Response;
 
-/// Stable; the body of the answer is `{"code": "…"}`.
+/// Why a phone's request is refused. The codes are stable; the body of the answer is `{"code": "…"}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PhoneRefusal {
-    /// Not JSON of this request, a key that is none, a proof that does not verify.
+    /// The body is not the JSON of the request, a key is invalid, or a proof does not verify.
     Malformed,
-    /// The phone is not bound, or no longer: its owner reported a loss, or bound another phone.
+    /// The phone is not bound, or no longer: a loss was reported, or the resident bound another phone.
     NotBound,
-    /// Name and ID number alone prove nothing: the trusted identity service must have seen the person.
+    /// The trusted identity service has not verified the person; name and ID number alone prove nothing.
     NotInPerson,
-    /// The code from a kiosk's screen is too old, was used, or was tried too often.
+    /// The pairing code has expired, was used, or had too many failed attempts.
     PairingOver,
-    /// The end of the ID number is not that of the resident at the kiosk.
+    /// The end of the ID number does not match the resident at the kiosk.
     OtherNumber,
-    /// What is decided on was decided before, or was asked too long ago.
+    /// The consent request was decided before or has expired.
     ConsentOver,
     /// The person is not in the card-holder base.
     NotInBase,
@@ -26,7 +26,7 @@ pub(crate) enum PhoneRefusal {
     CardNotInForce,
     /// More than the issuing rules allow in a day or a minute.
     TooMany,
-    /// This platform issues no such codes.
+    /// The platform does not offer this request, or issues no such codes.
     NotOffered,
     /// The trusted identity service does not answer.
     Unavailable,

@@ -1,9 +1,10 @@
-//! 吊销: whose codes are no longer accepted and which cards are not in force, signed, and the parts of the feed that
-//! bring it to the kiosks.
+//! Revocations (吊销): signed lists of code holders whose codes are no longer accepted and of cards that are not in force,
+//! and their items in the feed.
 //!
-//! Revocations of each kind are numbered. The feed has a base (deltas from 0, without what has ended), the deltas
-//! since, and at its end an empty one that says *this is still all*. Every hour the last is signed anew; every day, or
-//! after many deltas, the base is. A kiosk that reads the feed from anywhere arrives at the same numbers.
+//! Revocations of each kind are numbered. The feed has a base (deltas from 0, without expired revocations), the deltas
+//! since the base, and at its end an empty delta that states *the list is complete up to this number*. The empty delta is
+//! signed again every hour; the base is built again every day, or after many deltas. A kiosk that reads the feed from any
+//! cursor arrives at the same numbers.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -21,21 +22,23 @@ use crate::columns::{ms, text, unix_ms};
 use crate::schema::dispute;
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
-/// How often the kiosks hear that nothing has changed.
+/// Interval at which the empty delta is signed again.
 const FRESH_EVERY_MS: u64 = HOUR_MS;
-/// How often the base is made anew.
+/// Interval at which the base is built again.
 const BASE_EVERY_MS: u64 = 24 * HOUR_MS;
-/// After this many deltas it is made anew sooner.
+/// Number of deltas after which the base is built again earlier.
 const DELTAS_MAX: i64 = 200;
-/// A card is stopped for so long: none is valid for more than ten years (ASSUMED, as most cities issue them).
+/// Time for which a card stays on the list: no card is valid for more than ten years (ASSUMED, as most cities issue them).
 const CARD_LIFE_MS: u64 = 10 * 366 * 24 * HOUR_MS;
 
-/// One kind of revocation.
+/// A kind of revocation: its table and its keys in the feed.
 trait Series: Revocable + FromStr<Err: Error + Send + Sync + 'static> + Display {
-    /// Where its revocations are kept: number, name, beginning and end.
+    /// Table of the revocations: number, name, beginning and end.
     const TABLE: &'static str;
-    /// Beginning of its keys in the feed.
+    /// Prefix of the keys in the feed.
     const FEED: &'static str;
+
+    /// Wraps a signed delta as a feed item.
 
     fn item(delta: Signed<Revocations<Self>>) -> FeedItem;
 }
@@ -58,16 +61,16 @@ impl Series for CardName {
     }
 }
 
-/// What carries a resident's codes.
+/// Credential medium (凭证载体) of a resident's codes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Carrier {
-    /// The phone that is bound: online tokens and session certificates.
+    /// The bound phone: online tokens and session certificates.
     Phone,
-    /// The paper in the resident's pocket.
+    /// The printed paper code.
     Paper,
 }
 
-/// From now on no code that this carrier has is accepted.
+/// Revokes all codes of a resident on this medium.
 pub(super) fn revoke_all(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
@@ -93,7 +96,7 @@ pub(super) fn revoke_all(
     Ok(())
 }
 
-/// Tells the kiosks whether a card is in force: without a link, a gate lets through whoever has one that is.
+/// Publishes to the kiosks whether a card is in force: a gate without a link admits holders of cards in force.
 pub(crate) fn tell_of_card(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
@@ -108,7 +111,8 @@ pub(crate) fn tell_of_card(
     }
 }
 
-/// What kiosks do not know of a card yet, if anything.
+/// The revocation that must be published for a card; `None` if the published state is already right. An end of 0 lifts a
+/// revocation.
 fn news_of_card(
     tx: &Transaction<'_>,
     now: UnixMs,
@@ -116,7 +120,7 @@ fn news_of_card(
     version: &str,
     in_force: bool,
 ) -> rusqlite::Result<Option<(CardName, UnixMs)>> {
-    // No other card can prove itself to a kiosk, so no other is let through without the platform.
+    // Only cards of the third generation can be authenticated by a kiosk, so a gate without a link admits no others.
     if !version.starts_with('3') {
         return Ok(None);
     }
@@ -131,14 +135,14 @@ fn news_of_card(
     if in_force != stopped {
         return Ok(None);
     }
-    // Whatever was said of it before says nothing any more.
+    // Earlier revocations of this card are superseded.
     tx.execute("UPDATE card_stops SET ends_ms = 0 WHERE name = ?1", [card.to_string()])?;
     let ends = if in_force { UnixMs(0) } else { now.plus_ms(CARD_LIFE_MS) };
     Ok(Some((card, ends)))
 }
 
-/// A gate's record came: without a link it let somebody through by a card. Had the card been stopped by then, the news
-/// had not reached the gate, and a person of the operator must know.
+/// Compares a gate's record of an admission by card with the revocations. If the card was already revoked at that time,
+/// the revocation had not reached the gate, and an incident is recorded for the operator.
 pub(crate) fn compare(
     tx: &Transaction<'_>,
     header: &Header,
@@ -153,36 +157,36 @@ pub(crate) fn compare(
     )?;
     if stopped {
         let what =
-            format!("{} let a card through that is not in force: the news had not come", header.device);
+            format!("{} admitted a card that is not in force: its revocation had not arrived", header.device);
         dispute(tx, &format!("admission {visit}"), &what, ms(now))?;
     }
     Ok(())
 }
 
-/// Until then, kiosks remember this name.
-fn revoke<Who: Series>(
+/// Stores and publishes a revocation. Kiosks keep it until `ends`.
+fn revoke<Id: Series>(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
     now: UnixMs,
-    who: Who,
+    who: Id,
     ends: UnixMs,
 ) -> rusqlite::Result<()> {
     let before = write(tx, now, who, ends)?;
     let delta = sign(authority, now, before, before + 1, vec![Revoked { who, ends }]);
-    put(tx, &format!("{}/delta/{:016}", Who::FEED, before + 1), &delta)
+    put(tx, &format!("{}/delta/{:016}", Id::FEED, before + 1), &delta)
 }
 
-/// Numbers it; gives the number before.
-fn write<Who: Series>(tx: &Transaction<'_>, now: UnixMs, who: Who, ends: UnixMs) -> rusqlite::Result<i64> {
-    let before = count::<Who>(tx)?;
+/// Stores a revocation under the next number; returns the number before.
+fn write<Id: Series>(tx: &Transaction<'_>, now: UnixMs, who: Id, ends: UnixMs) -> rusqlite::Result<i64> {
+    let before = count::<Id>(tx)?;
     tx.execute(
-        &format!("INSERT INTO {} (number, name, at_ms, ends_ms) VALUES (?1, ?2, ?3, ?4)", Who::TABLE),
+        &format!("INSERT INTO {} (number, name, at_ms, ends_ms) VALUES (?1, ?2, ?3, ?4)", Id::TABLE),
         params![before + 1, who.to_string(), ms(now), ms(ends)],
     )?;
     Ok(before)
 }
 
-/// Signs anew what has to be, and publishes the list of issuer keys. May be called as often as one likes.
+/// Publishes the list of issuer keys, and signs those bases and empty deltas again that are due. Idempotent.
 pub(crate) fn refresh(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs) -> rusqlite::Result<()> {
     put(tx, "#issuer-keys", &FeedItem::IssuerKeys { list: authority.signed.clone() })?;
     refresh_series::<CodeHolder>(tx, authority, now)?;
@@ -192,7 +196,8 @@ pub(crate) fn refresh(tx: &Transaction<'_>, authority: &CodeAuthority, now: Unix
     refresh_series::<CardName>(tx, authority, now)
 }
 
-/// What the base says of a card holds, however it came to say so. The list that is made next tells the kiosks.
+/// Stores revocations for all cards that are not in force in the card-holder base, however their standing was set. The
+/// next base publishes them.
 fn compare_with_base(tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<()> {
     let mut stopped = tx.prepare("SELECT identification, version FROM cards WHERE standing <> ?1")?;
     let mut stopped = stopped.query([text(&CardStanding::InForce)])?;
@@ -205,39 +210,39 @@ fn compare_with_base(tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<()> 
     Ok(())
 }
 
-fn refresh_series<Who: Series>(
+fn refresh_series<Id: Series>(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
     now: UnixMs,
 ) -> rusqlite::Result<()> {
-    let (base_key, fresh_key) = (base_key::<Who>(), format!("{}/fresh", Who::FEED));
+    let (base_key, fresh_key) = (base_key::<Id>(), format!("{}/fresh", Id::FEED));
     let deltas: i64 = tx.query_row(
         "SELECT count(*) FROM changes WHERE service LIKE ?1 || '/delta/%'",
-        [Who::FEED],
+        [Id::FEED],
         |row| row.get(0),
     )?;
     if older(tx, &base_key, now, BASE_EVERY_MS)? || deltas > DELTAS_MAX {
-        base::<Who>(tx, authority, now)?;
+        base::<Id>(tx, authority, now)?;
         mark(tx, &base_key, now)?;
         mark(tx, &fresh_key, now)
     } else if older(tx, &fresh_key, now, FRESH_EVERY_MS)? {
-        let all = count::<Who>(tx)?;
-        put(tx, &fresh_key, &sign::<Who>(authority, now, all, all, Vec::new()))?;
+        let all = count::<Id>(tx)?;
+        put(tx, &fresh_key, &sign::<Id>(authority, now, all, all, Vec::new()))?;
         mark(tx, &fresh_key, now)
     } else {
         Ok(())
     }
 }
 
-fn base_key<Who: Series>() -> String {
-    format!("{}/base", Who::FEED)
+fn base_key<Id: Series>() -> String {
+    format!("{}/base", Id::FEED)
 }
 
-/// Puts all that has not ended at the end of the feed, then drops the deltas that it stands for. In this order: the
-/// feed's last cursor must not be given twice.
-fn base<Who: Series>(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs) -> rusqlite::Result<()> {
+/// Puts a new base with all unexpired revocations at the end of the feed, then deletes the deltas that the base replaces.
+/// In this order, because the feed's last cursor must not be assigned twice.
+fn base<Id: Series>(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs) -> rusqlite::Result<()> {
     let mut live =
-        tx.prepare(&format!("SELECT name, ends_ms FROM {} WHERE ends_ms > ?1 ORDER BY number", Who::TABLE))?;
+        tx.prepare(&format!("SELECT name, ends_ms FROM {} WHERE ends_ms > ?1 ORDER BY number", Id::TABLE))?;
     let live = live
         .query_map([ms(now)], |row| {
             let name: String = row.get(0)?;
@@ -246,12 +251,12 @@ fn base<Who: Series>(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixM
             })?;
             Ok(Revoked { who, ends: unix_ms(row.get(1)?) })
         })?
-        .collect::<rusqlite::Result<Vec<Revoked<Who>>>>()?;
-    let all = count::<Who>(tx)?;
-    let length = |some: &[Revoked<Who>]| i64::try_from(some.len()).unwrap_or(i64::MAX);
+        .collect::<rusqlite::Result<Vec<Revoked<Id>>>>()?;
+    let all = count::<Id>(tx)?;
+    let length = |some: &[Revoked<Id>]| i64::try_from(some.len()).unwrap_or(i64::MAX);
     let (first, rest) = live.split_at(live.len().min(REVOKED_PER_DELTA_MAX));
     let mut at = all - length(rest);
-    let feed = Who::FEED;
+    let feed = Id::FEED;
     put(tx, &format!("{feed}/base/00000000"), &sign(authority, now, 0, at, first.to_vec()))?;
     let mut parts = 1_u32;
     for part in rest.chunks(REVOKED_PER_DELTA_MAX) {
@@ -268,12 +273,12 @@ fn base<Who: Series>(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixM
     Ok(())
 }
 
-fn sign<Who: Series>(
+fn sign<Id: Series>(
     authority: &CodeAuthority,
     now: UnixMs,
     since: i64,
     until: i64,
-    revoked: Vec<Revoked<Who>>,
+    revoked: Vec<Revoked<Id>>,
 ) -> FeedItem {
     let number = |stored| u64::try_from(stored).unwrap_or(0);
     let hours = u64::from(authority.rules.revocation.trusted_hours);
@@ -284,20 +289,22 @@ fn sign<Who: Series>(
         expires: now.plus_ms(hours * HOUR_MS),
         revoked,
     };
-    Who::item(Signed::sign(&delta, &authority.revoker))
+    Id::item(Signed::sign(&delta, &authority.revoker))
 }
 
-/// How many there ever were: the number of the last.
-fn count<Who: Series>(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
-    tx.query_row(&format!("SELECT coalesce(max(number), 0) FROM {}", Who::TABLE), [], |row| row.get(0))
+/// Number of the last revocation of this kind; 0 if there is none.
+fn count<Id: Series>(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
+    tx.query_row(&format!("SELECT coalesce(max(number), 0) FROM {}", Id::TABLE), [], |row| row.get(0))
 }
 
+/// Whether `what` was never refreshed or was refreshed at least `than_ms` ago.
 fn older(tx: &Transaction<'_>, what: &str, now: UnixMs, than_ms: u64) -> rusqlite::Result<bool> {
     let at: Option<i64> =
         tx.query_row("SELECT at_ms FROM signed_anew WHERE what = ?1", [what], |row| row.get(0)).optional()?;
     Ok(at.is_none_or(|at| unix_ms(at).plus_ms(than_ms) <= now))
 }
 
+/// Stores that `what` was refreshed now.
 fn mark(tx: &Transaction<'_>, what: &str, now: UnixMs) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO signed_anew (what, at_ms) VALUES (?1, ?2)

@@ -1,93 +1,94 @@
-//! 发码规则: what the city's codes may be used for and how long they live, as configuration.
+//! Issuing rules (发码规则): capabilities and lifetimes of the city's codes, as configuration.
 
 use std::collections::BTreeMap;
 
 use resident_code::{Capabilities, LIFETIME_MAX};
 use serde::Deserialize;
 
-/// Quarters of an hour in an hour: the unit of a certificate's life.
+/// Quarters of an hour in an hour; a certificate's lifetime is counted in quarters.
 const QUARTERS: u8 = 4;
-/// Longest address of a page: with what follows it, a kiosk's screen still shows it as a code of large squares.
+/// Longest URL of a page in bytes: with the pairing secret appended, its QR code still has large modules on a kiosk's
+/// screen.
 const ADDRESS_MAX: usize = 120;
 
-/// Issuing rules, read from TOML; `provisioning/codes.toml` is a set of them.
+/// Issuing rules, read from TOML; `provisioning/codes.toml` is an example.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IssuingRules {
-    /// Where a phone sends its owner for 实人核验: an address of the trusted identity service.
+    /// URL of the trusted identity service to which a phone sends its owner for verification (实人核验).
     pub identity_page: String,
-    /// Where a phone opens the page of the code, when it scans what a kiosk shows.
+    /// URL of the web app, which a phone opens from a pairing code.
     pub code_page: String,
     /// Names of the capability bits, 0 to 15.
     pub capabilities: BTreeMap<String, u8>,
-    /// Codes that a phone shows.
+    /// Rules of codes on phones.
     pub phone: PhoneRules,
-    /// Codes on paper.
+    /// Rules of paper codes.
     pub paper: PaperRules,
-    /// The list of those that are no longer accepted.
+    /// Rules of revocation lists.
     pub revocation: RevocationRules,
 }
 
-/// Codes that a phone shows.
+/// Rules of codes on phones.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PhoneRules {
-    /// Life of a session certificate in hours, at most a day.
+    /// Lifetime of a session certificate in hours, 1 to 24.
     pub certificate_hours: u8,
-    /// What the codes of a phone's page may be used for. A page keeps its key less well than a phone's own secure
-    /// element, so it is given less.
+    /// Capabilities of codes of the web app. The web app protects its key less well than a phone's secure element, so its
+    /// codes get fewer capabilities.
     pub page_capabilities: Vec<String>,
-    /// Most certificates of a phone in a day.
+    /// Most session certificates per phone and day.
     pub certificates_per_day: u16,
-    /// Most online codes of a phone in a minute.
+    /// Most online tokens per phone and minute.
     pub tokens_per_minute: u16,
 }
 
-/// Codes on paper.
+/// Rules of paper codes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaperRules {
-    /// Life in days.
+    /// Lifetime of a paper code in days, at least 1.
     pub days: u8,
-    /// What they may be used for.
+    /// Capabilities of paper codes.
     pub capabilities: Vec<String>,
 }
 
-/// The list of those that are no longer accepted.
+/// Rules of revocation lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RevocationRules {
-    /// A kiosk without a link goes on accepting codes for this long after its last news, in hours.
+    /// Hours for which a kiosk without a link accepts codes after its last revocation list, 1 to 720.
     pub trusted_hours: u16,
 }
 
-/// Why issuing rules are not used.
+/// Why issuing rules are invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
-    /// Not TOML of issuing rules.
-    #[error("the issuing rules cannot be read")]
+    /// The text is not the TOML of issuing rules.
+    #[error("cannot parse the issuing rules")]
     Syntax(#[source] Box<toml::de::Error>),
-    /// A bit that a code has no room for, or one with two names.
+    /// A capability has a bit above 15, or a bit that another capability has.
     #[error("capability `{0}` needs a bit of its own, 0 to 15")]
     Bit(String),
-    /// A capability that is not named.
-    #[error("capability `{0}` is used and not named under [capabilities]")]
+    /// A capability is used but not defined.
+    #[error("capability `{0}` is used but not defined under [capabilities]")]
     Unnamed(String),
-    /// Lives or limits that would let nobody in, or everybody.
+    /// A lifetime or limit is out of range.
     #[error(
-        "a certificate lives 1 to 24 hours, a paper code at least a day, news 1 to 720 hours; limits are not 0"
+        "certificate_hours must be 1 to 24, days at least 1, trusted_hours 1 to 720, and rate limits above 0"
     )]
     Bounds,
-    /// An address that is none, or too long for a code on a screen.
-    #[error("`{0}` is not an http or https address of at most {ADDRESS_MAX} characters, without a fragment")]
+    /// A page's URL is invalid, or too long for a QR code on a screen.
+    #[error("`{0}` is not an http or https URL of at most {ADDRESS_MAX} characters without a fragment")]
     Address(&'static str),
 }
 
 impl IssuingRules {
-    /// Reads and checks issuing rules.
+    /// Parses and checks issuing rules.
     ///
     /// # Errors
-    /// [`RulesError`].
+    /// [`IssuingRulesError`].
     pub fn parse(text: &str) -> Result<Self, RulesError> {
         let rules: Self = toml::from_str(text).map_err(|error| RulesError::Syntax(Box::new(error)))?;
         let mut bits = 0_u16;
@@ -121,13 +122,13 @@ impl IssuingRules {
         Ok(rules)
     }
 
-    /// The bits of these capabilities.
+    /// Capability bits of these names.
     pub(super) fn bits(&self, names: &[String]) -> Capabilities {
         let bit = |name: &String| self.capabilities.get(name).map_or(0, |bit| 1 << bit);
         Capabilities(names.iter().map(bit).fold(0, |bits, bit| bits | bit))
     }
 
-    /// Life of a session certificate in quarters of an hour.
+    /// Lifetime of a session certificate in quarters of an hour.
     pub(super) const fn lifetime(&self) -> u8 {
         self.phone.certificate_hours.saturating_mul(QUARTERS)
     }
@@ -140,14 +141,14 @@ mod tests {
     const RULES: &str = include_str!("../../../../provisioning/codes.toml");
 
     #[test]
-    fn the_rules_that_come_with_the_platform_are_sound() {
+    fn provisioned_issuing_rules_are_valid() {
         let rules = IssuingRules::parse(RULES).unwrap();
         assert_eq!(rules.lifetime(), 96);
         assert_eq!(rules.bits(&["identify".into(), "transport".into()]), Capabilities(0b101));
     }
 
     #[test]
-    fn rules_that_make_no_sense_are_refused() {
+    fn issuing_rules_out_of_range_are_refused() {
         for (from, to, expected) in [
             ("certificate_hours = 24", "certificate_hours = 25", "Bounds"),
             ("certificate_hours = 24", "certificate_hours = 0", "Bounds"),

@@ -1,9 +1,10 @@
-//! 验码 for other departments' systems: a library's gate, a hospital's desk, a bus.
+//! Relying parties and their verification of codes (验码), as by a library's gate, a hospital's desk or a bus.
 //!
-//! `POST /code/v1/verify`, signed as a kiosk's request is, with the client's id in `X-Device`. Each client is registered
-//! with the purposes that it may ask for, the capability that a code must have for it, and how often it may ask. What
-//! it is told is that the code is good, and a name for its holder that only this client knows: neither who that is nor
-//! the code's alias. Every code asked about is written down, refused or not, and the holder sees where it was used.
+//! `POST /code/v1/verify` is signed like a kiosk's request, with the relying party's id in `X-Device`. Each relying party
+//! is registered with its purposes, the capability that a code must have, and a rate limit. The answer says whether the
+//! code is accepted, and gives a pairwise subject: a name of the holder that is known to this relying party only. The
+//! answer holds neither the holder's identity nor the code's alias. Every verification is logged, accepted or refused, and
+//! the holder sees where the code was used.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,38 +23,38 @@ use crate::fail::Fail;
 use crate::platform::Turn;
 use crate::wire::{Reply, Request, Response};
 
-/// A request is answered when its time lies so near to the platform's clock: an old one is not played again.
+/// Largest difference between `X-Time` and the platform's clock; prevents replays of old requests.
 const CLOCKS_DIFFER_MS: u64 = 5 * 60 * 1000;
 const MINUTE_MS: u64 = 60_000;
-/// Audit rows are kept for this long.
+/// Retention of verification rows in milliseconds.
 const AUDIT_MS: u64 = 180 * 24 * 60 * 60 * 1000;
 
-/// A system of another house that may ask about codes.
+/// A relying party (依赖方): an external system that may verify codes and request claims and e-certificates.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
-    /// Its id.
+    /// Id of the relying party, as in `X-Device`.
     pub id: DeviceId,
-    /// The public key that its requests are signed with.
+    /// Public key that verifies its requests.
     pub key: PublicKey,
-    /// What residents know it as: the place where their code was used.
+    /// Name shown to residents, as the place where their code was used.
     pub name: String,
-    /// What it may ask for, in the residents' words.
+    /// Purposes that it may state, in words for residents.
     pub purposes: BTreeSet<String>,
-    /// What a code must be good for, by its name in the issuing rules.
+    /// Capability that a code must have, by its name in the issuing rules.
     pub capability: String,
-    /// Most requests in a minute.
+    /// Most verifications in a minute.
     pub per_minute: u32,
-    /// Whether it may also work on the card-holder base: a desk of the cards' issuer.
+    /// Whether it may also maintain the card-holder base, as a service desk of the card issuer.
     #[serde(default)]
     pub cards: bool,
-    /// What it may ask the holder of a code about.
+    /// Claims that it may request about the holder of a code.
     #[serde(default)]
     pub facts: BTreeSet<Fact>,
-    /// Of which licences of theirs it may ask for which items.
+    /// E-certificates, and their items, that it may request from the holder of a code.
     #[serde(default)]
     pub licences: BTreeMap<Licence, BTreeSet<Item>>,
-    /// For how many days it may be told again what it was told once; 0: the holder is asked each time.
+    /// Days for which a consent allows repeated requests; 0: the holder is asked each time.
     #[serde(default)]
     pub consent_days: u16,
 }
@@ -64,23 +65,23 @@ impl Registered for Client {
     }
 }
 
-/// Why the file of clients is not read.
+/// Why the file of relying parties cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientsError {
-    /// Not TOML of `[[client]]` tables.
+    /// The file is not TOML with `[[client]]` tables.
     #[error(
-        "the file of clients cannot be read; it has [[client]] tables with id, key, name, purposes, capability, per_minute"
+        "cannot parse the file of relying parties; expected [[client]] tables with id, key, name, purposes, capability, per_minute"
     )]
     Syntax(#[source] Box<toml::de::Error>),
-    /// Two entries have one id.
-    #[error("client {0} is there twice")]
+    /// Two entries have the same id.
+    #[error("relying party {0} is registered twice")]
     Twice(DeviceId),
 }
 
-/// Reads the file of clients.
+/// Parses the file of relying parties: `[[client]]` tables.
 ///
 /// # Errors
-/// When it is not such a file.
+/// [`RelyingPartiesError`], when the text is not TOML with these tables or an id occurs twice.
 pub fn clients_of(text: &str) -> Result<Vec<Client>, ClientsError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -90,36 +91,37 @@ pub fn clients_of(text: &str) -> Result<Vec<Client>, ClientsError> {
     }
     let file: File = toml::from_str(text).map_err(|error| ClientsError::Syntax(Box::new(error)))?;
     let mut seen = BTreeSet::new();
-    match file.client.iter().find(|client| !seen.insert(client.id)) {
+    match file.client.iter().find(|party| !seen.insert(party.id)) {
         Some(twice) => Err(ClientsError::Twice(twice.id)),
         None => Ok(file.client),
     }
 }
 
-/// Asks about a code.
+/// Request to verify a code.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct VerifyRequest {
-    /// Fresh random, 32 hexadecimal digits. The same request again gets the same answer, and the code is used once.
+    /// Random id of the request, 32 hexadecimal digits. A repeated request gets the same answer, and the code is consumed
+    /// once.
     request: String,
-    /// The whole text of the code.
+    /// Complete text of the code.
     code: String,
-    /// One of the client's purposes.
+    /// One of the relying party's registered purposes.
     purpose: String,
 }
 
-/// What the client is told, or why not.
+/// Result of a verification.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "verdict")]
 enum Verdict {
-    /// The code is good for this client.
+    /// The code is accepted for this relying party.
     Good {
-        /// The holder as this client knows them, and nobody else does.
+        /// Pairwise subject: a name of the holder that is known to this relying party only.
         subject: String,
     },
-    /// It is not.
+    /// The code is refused.
     Refused {
-        /// Why.
+        /// Reason of the refusal.
         code: VerdictCode,
     },
 }
@@ -131,105 +133,120 @@ enum VerdictCode {
     Used,
     Expired,
     Revoked,
-    /// Genuine, and not for this: a paper code at a till, a page's code where money moves.
+    /// The code is genuine but lacks the capability, such as a paper code for a payment.
     CapabilityMissing,
 }
 
-/// `POST /code/v1/verify`.
-pub(crate) fn verify(turn: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
-    let client = device::signer(&turn.city.clients, request)?;
-    fresh(request, turn.now)?;
+/// Handles `POST /code/v1/verify`.
+pub(crate) fn verify(context: &mut Turn<'_>, request: &Request) -> Result<Reply, Fail> {
+    let relying_party = device::signer(&context.city.clients, request)?;
+    fresh(request, context.now)?;
     let body: VerifyRequest = crate::fail::json(&request.body)?;
     let id: [u8; 16] =
         unhex(&body.request).ok_or_else(|| crate::fail::malformed("`request` is 32 hexadecimal digits"))?;
-    if !client.purposes.contains(&body.purpose) {
-        return Err(ProblemCode::NotOffered.because("the client is not registered for this purpose").into());
+    if !relying_party.purposes.contains(&body.purpose) {
+        return Err(ProblemCode::NotOffered
+            .because("the relying party is not registered for this purpose")
+            .into());
     }
-    let asked = sm3(&[&request.body]);
-    if let Some(known) = repeated(turn, client, &id, &asked)? {
+    let body_digest = sm3(&[&request.body]);
+    if let Some(known) = repeated(context, relying_party, &id, &body_digest)? {
         return Ok(known);
     }
-    let since = before(turn.now, MINUTE_MS);
-    let recent: u32 = turn.tx.query_row(
+    let since = before(context.now, MINUTE_MS);
+    let recent: u32 = context.tx.query_row(
         "SELECT count(*) FROM verifications WHERE client = ?1 AND at_ms > ?2",
-        params![client.id.to_string(), since],
+        params![relying_party.id.to_string(), since],
         |row| row.get(0),
     )?;
-    if recent >= client.per_minute {
+    if recent >= relying_party.per_minute {
         let mut problem =
-            ProblemCode::Unavailable.because("more requests in a minute than the client is registered for");
+            ProblemCode::Unavailable.because("rate limit of the relying party exceeded: wait a minute");
         problem.status = 429;
         return Err(problem.into());
     }
-    let (verdict, resident) = match judge_for(turn, client, &body.code) {
-        Ok(resident) => (Verdict::Good { subject: subject(turn, client, resident)? }, Some(resident)),
+    let (verdict, resident) = match judge_for(context, relying_party, &body.code) {
+        Ok(resident) => {
+            (Verdict::Good { subject: subject(context, relying_party, resident)? }, Some(resident))
+        }
         Err(Judgement::No(code)) => (Verdict::Refused { code }, None),
         Err(Judgement::Failed(fail)) => return Err(fail),
     };
     if let Some(resident) = resident {
-        judge::note_use(turn, resident, &client.name, &body.purpose)?;
+        judge::note_use(context, resident, &relying_party.name, &body.purpose)?;
     }
     let response = Response::json(&verdict);
-    turn.tx.execute(
+    context.tx.execute(
         "INSERT INTO verifications (client, request, at_ms, purpose, asked, answer, resident)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![client.id.to_string(), id, ms(turn.now), body.purpose, asked, response.body, resident],
+        params![
+            relying_party.id.to_string(),
+            id,
+            ms(context.now),
+            body.purpose,
+            body_digest,
+            response.body,
+            resident
+        ],
     )?;
-    let forgotten = before(turn.now, AUDIT_MS);
-    turn.tx.execute("DELETE FROM verifications WHERE at_ms < ?1", [forgotten])?;
+    let expired = before(context.now, AUDIT_MS);
+    context.tx.execute("DELETE FROM verifications WHERE at_ms < ?1", [expired])?;
     Ok(response.into())
 }
 
-/// A client's request is of now.
+/// Checks that `X-Time` of a relying party's request is near the platform's clock.
 pub(crate) fn fresh(request: &Request, now: UnixMs) -> Result<(), Fail> {
     let time: u64 = request.time.as_deref().and_then(|time| time.parse().ok()).unwrap_or(0);
     if time.abs_diff(now.0) > CLOCKS_DIFFER_MS {
-        return Err(crate::fail::malformed("X-Time is more than five minutes off the platform's clock"));
+        return Err(crate::fail::malformed(
+            "X-Time differs from the platform's clock by more than five minutes",
+        ));
     }
     Ok(())
 }
 
-/// The answer that this request already got.
+/// The answer to a repeated request; `None` when the request is new.
 fn repeated(
-    turn: &Turn<'_>,
-    client: &Client,
+    context: &Turn<'_>,
+    relying_party: &Client,
     id: &[u8; 16],
-    asked: &[u8; 32],
+    body_digest: &[u8; 32],
 ) -> Result<Option<Reply>, Fail> {
-    let known: Option<([u8; 32], Vec<u8>)> = turn
+    let known: Option<([u8; 32], Vec<u8>)> = context
         .tx
         .query_row(
             "SELECT asked, answer FROM verifications WHERE client = ?1 AND request = ?2",
-            params![client.id.to_string(), id],
+            params![relying_party.id.to_string(), id],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
     match known {
         None => Ok(None),
-        Some((before, _)) if before != *asked => {
-            Err(crate::fail::malformed("`request` was used for something else; draw a new one"))
+        Some((earlier, _)) if earlier != *body_digest => {
+            Err(crate::fail::malformed("`request` was used with another body; draw a new one"))
         }
         Some((_, body)) => Ok(Some(Response { status: 200, content_type: "application/json", body }.into())),
     }
 }
 
+/// Why a code was not accepted.
 enum Judgement {
-    /// The code is not good.
+    /// The code is refused.
     No(VerdictCode),
-    /// It is not known whether it is.
+    /// The verification failed, so the code is neither accepted nor refused.
     Failed(Fail),
 }
 
-fn judge_for(turn: &Turn<'_>, client: &Client, text: &str) -> Result<i64, Judgement> {
+fn judge_for(context: &Turn<'_>, relying_party: &Client, text: &str) -> Result<i64, Judgement> {
     let code = Code::parse(text).map_err(|_| Judgement::No(VerdictCode::Unknown))?;
-    let able = |judged: &Judged| judged.may(turn, &client.capability);
-    // Looked at before it is used up: a code that is not for this client stays good for another.
-    let judged = judge::look(turn, &code).map_err(told)?;
-    if !able(&judged) {
+    let has_capability = |judged: &Judged| judged.may(context, &relying_party.capability);
+    // Validated before it is consumed: a code without the capability stays valid for other relying parties.
+    let judged = judge::look(context, &code).map_err(told)?;
+    if !has_capability(&judged) {
         return Err(Judgement::No(VerdictCode::CapabilityMissing));
     }
-    let consumer = client.id.to_string();
-    judge::take(turn, &code, &consumer, &consumer).map_err(told)?;
+    let consumer = relying_party.id.to_string();
+    judge::take(context, &code, &consumer, &consumer).map_err(told)?;
     Ok(judged.resident)
 }
 
@@ -244,22 +261,22 @@ fn told(fail: Fail) -> Judgement {
     Judgement::No(code)
 }
 
-/// The resident as this client knows them: drawn on first sight.
-fn subject(turn: &mut Turn<'_>, client: &Client, resident: i64) -> rusqlite::Result<String> {
-    let drawn = hex(&turn.draw.next());
-    turn.tx.execute(
+/// Pairwise subject of a resident for this relying party; drawn at the first accepted code.
+fn subject(context: &mut Turn<'_>, relying_party: &Client, resident: i64) -> rusqlite::Result<String> {
+    let drawn = hex(&context.draw.next());
+    context.tx.execute(
         "INSERT INTO subjects (resident, client, subject) VALUES (?1, ?2, ?3)
          ON CONFLICT (resident, client) DO NOTHING",
-        params![resident, client.id.to_string(), drawn],
+        params![resident, relying_party.id.to_string(), drawn],
     )?;
-    turn.tx.query_row(
+    context.tx.query_row(
         "SELECT subject FROM subjects WHERE resident = ?1 AND client = ?2",
-        params![resident, client.id.to_string()],
+        params![resident, relying_party.id.to_string()],
         |row| row.get(0),
     )
 }
 
-/// The clients by id.
-pub(crate) fn by_id(clients: Vec<Client>) -> BTreeMap<DeviceId, Client> {
-    clients.into_iter().map(|client| (client.id, client)).collect()
+/// The relying parties by id.
+pub(crate) fn by_id(relying_parties: Vec<Client>) -> BTreeMap<DeviceId, Client> {
+    relying_parties.into_iter().map(|party| (party.id, party)).collect()
 }

@@ -1,4 +1,4 @@
-//! The operator's overview: what the kiosks sent, what was paid, what a person must look at. No
+//! The operator's overview: records of kiosks, orders, bills and incidents. The page holds no
 //! personal data: no name, no number of a person or card, no address.
 
 use contract::{Header, Kind, Money, Settlement, UnixMs, VoidReason};
@@ -15,14 +15,14 @@ use crate::wire::{Reply, Response};
 /// Most rows of a table.
 const ROWS_MAX: u32 = 200;
 
-pub(crate) fn admin(turn: &Turn<'_>) -> Result<Reply, Fail> {
-    let (logs, records) = (logs(turn.tx)?, records(turn.tx)?);
-    let (orders, bills, disputes) = (orders(turn.tx)?, bills(turn.tx)?, disputes(turn.tx)?);
-    let waiting = consents::waiting(turn.tx)?.to_string();
+pub(crate) fn admin(context: &Turn<'_>) -> Result<Reply, Fail> {
+    let (logs, records) = (logs(context.tx)?, records(context.tx)?);
+    let (orders, bills, disputes) = (orders(context.tx)?, bills(context.tx)?, disputes(context.tx)?);
+    let waiting = consents::waiting(context.tx)?.to_string();
     let html = page(
         include_str!("../../pages/admin.html"),
         &[
-            ("now", Value::Text(&time(turn.now))),
+            ("now", Value::Text(&time(context.now))),
             ("disputes", Value::Html(&disputes)),
             ("orders", Value::Html(&orders)),
             ("bills", Value::Html(&bills)),
@@ -39,7 +39,7 @@ fn row<const N: usize>(cells: [&str; N]) -> String {
     format!("<tr>{cells}</tr>\n")
 }
 
-/// A moment in universal time, to the second.
+/// A time in UTC, to the second.
 fn time(at: UnixMs) -> String {
     i64::try_from(at.0 / 1000)
         .ok()
@@ -79,7 +79,7 @@ fn records(tx: &Transaction<'_>) -> rusqlite::Result<String> {
     rows.collect()
 }
 
-/// What a record is about, for people.
+/// Chinese name of a record's kind.
 const fn kind_name(kind: Kind) -> &'static str {
     match kind.0 {
         1 => "日志打开",
@@ -127,7 +127,7 @@ fn orders(tx: &Transaction<'_>) -> rusqlite::Result<String> {
     Ok(lines.iter().map(row_of).collect())
 }
 
-/// Why nothing was charged, for people.
+/// Chinese text of the reason for which an order is void.
 fn reason_name(reason: VoidReason) -> String {
     match reason {
         VoidReason::Declined => "收单方拒付".to_owned(),

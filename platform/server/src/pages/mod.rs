@@ -1,7 +1,7 @@
-//! Pages for people: the resident's phone, a receipt fetched by its number, the operator's overview.
+//! Pages for people: the demo phone, a receipt fetched by its number, the operator's overview.
 //!
-//! Plain HTML, no framework, nothing loaded from elsewhere. A page is a template with named places;
-//! what is filled in is escaped here and nowhere else.
+//! Plain HTML without a framework; nothing is loaded from other origins. A page is a template with named
+//! placeholders; values are escaped in this module and nowhere else.
 
 mod admin;
 mod phone;
@@ -14,7 +14,7 @@ pub(crate) use receipt::receipt;
 /// The style that all pages share.
 const STYLE: &str = include_str!("../../pages/style.css");
 
-/// What a page says when there is nothing at its address.
+/// Page for an address that does not exist (404).
 pub(crate) fn not_found() -> String {
     page(
         include_str!("../../pages/message.html"),
@@ -25,15 +25,15 @@ pub(crate) fn not_found() -> String {
     )
 }
 
-/// What goes into a place of a template.
+/// Value of a placeholder in a template.
 enum Value<'a> {
-    /// Text; it is escaped.
+    /// Text, which is escaped.
     Text(&'a str),
-    /// HTML made here.
+    /// HTML built by this crate, which is inserted as it is.
     Html(&'a str),
 }
 
-/// Fills the `{{places}}` of a template.
+/// Fills the `{{placeholders}}` of a template.
 fn page(template: &str, values: &[(&str, Value<'_>)]) -> String {
     let mut filled = String::with_capacity(template.len() + STYLE.len());
     let mut rest = template;
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_filled_in_cannot_become_markup() {
+    fn template_values_are_escaped_and_unknown_places_empty() {
         let hostile = "<script>\"{{title}}\" & 'x'";
         let filled = page("<p>{{text}}</p>{{gone}}", &[("text", Value::Text(hostile))]);
         assert_eq!(filled, "<p>&lt;script&gt;&quot;{{title}}&quot; &amp; &#39;x&#39;</p>");

@@ -1,5 +1,5 @@
-//! 亮码: a demo resident's phone. It stands for the city's app, which knows its user by a sign-in that
-//! this page does not have; it is for demonstrations and tests only.
+//! Phone of a demo resident, which presents online tokens (亮码). The page replaces the city's app for demonstrations
+//! and tests only: it has no sign-in, by which the app knows its user.
 
 use contract::ProblemCode;
 use qrcode::{Color, EcLevel, QrCode};
@@ -18,16 +18,16 @@ const QUIET_ZONE: usize = 4;
 /// Answer to `GET /phone/{resident}/token`.
 #[derive(Serialize)]
 struct ShownCode {
-    /// What the QR code says.
+    /// Text of the QR code.
     text: String,
     /// The QR code as an SVG element.
     svg: String,
-    /// How long it is accepted from now on, in milliseconds.
+    /// Time for which the code is accepted from now on, in milliseconds.
     lives_ms: u64,
 }
 
-pub(crate) fn phone(turn: &Turn<'_>, slug: &str) -> Result<Reply, Fail> {
-    let name: Option<String> = turn
+pub(crate) fn phone(context: &Turn<'_>, slug: &str) -> Result<Reply, Fail> {
+    let name: Option<String> = context
         .tx
         .query_row("SELECT name FROM residents WHERE slug = ?1", [slug], |row| row.get(0))
         .optional()?;
@@ -36,19 +36,19 @@ pub(crate) fn phone(turn: &Turn<'_>, slug: &str) -> Result<Reply, Fail> {
     Ok(Response::html(200, html).into())
 }
 
-/// 制码: makes a code that nobody has shown yet.
-pub(crate) fn phone_token(turn: &mut Turn<'_>, slug: &str) -> Result<Reply, Fail> {
-    let resident: i64 = turn
+/// Issues a new online token (制码) for the page.
+pub(crate) fn phone_token(context: &mut Turn<'_>, slug: &str) -> Result<Reply, Fail> {
+    let resident: i64 = context
         .tx
         .query_row("SELECT resident FROM residents WHERE slug = ?1", [slug], |row| row.get(0))
         .optional()?
         .ok_or_else(|| ProblemCode::NotOffered.because("there is no such demo resident"))?;
-    let text = fresh_token(turn, resident)?;
+    let text = fresh_token(context, resident)?;
     let svg = drawn(&text);
     Ok(Response::json(&ShownCode { text, svg, lives_ms: TOKEN_MS }).into())
 }
 
-/// The QR code as SVG, one unit a module; a run of dark modules is one stroke.
+/// Renders a QR code as SVG, one unit per module; each run of dark modules is one subpath.
 fn drawn(text: &str) -> String {
     let code = QrCode::with_error_correction_level(text, EcLevel::M)
         .expect("37 characters fit the smallest QR codes");
@@ -76,7 +76,7 @@ fn drawn(text: &str) -> String {
     )
 }
 
-/// A name as screens show it: `张*三`, `王*`.
+/// Masks a name for screens: `张*三`, `王*`.
 pub(crate) fn masked(name: &str) -> String {
     let count = name.chars().count();
     name.chars()
@@ -85,7 +85,7 @@ pub(crate) fn masked(name: &str) -> String {
         .collect()
 }
 
-/// The ends of a number; of one with hardly more than them, nothing.
+/// Masks a number except for its ends; a number of at most 6 characters is masked completely.
 pub(crate) fn masked_number(number: &str) -> String {
     let count = number.chars().count();
     let kept = if count > 12 { 4 } else { 2 };
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_masked_but_for_their_ends() {
+    fn masked_number_keeps_only_its_ends() {
         for (number, shown) in [
             ("500112194803150422", "5001**********0422"),
             ("A10000013", "A1*****13"),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_masked_but_for_their_ends() {
+    fn masked_name_keeps_only_its_ends() {
         for (name, shown) in
             [("王五", "王*"), ("张小三", "张*三"), ("欧阳雪梅", "欧**梅"), ("李", "李"), ("", "")]
         {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_drawn_code_has_its_quiet_zone_and_a_finder_pattern_in_the_corner() {
+    fn qr_svg_has_quiet_zone_and_finder_pattern() {
         let svg = drawn("YK1:*62746QF60R6J%6%470ECJPC% CD8NNFW");
         assert!(svg.contains("viewBox=\"0 0 33 33\""), "{svg}");
         assert!(svg.contains("M4 4h7v1h-7z"), "{svg}");

@@ -1,4 +1,4 @@
-//! 电子凭条: a receipt fetched by its number, masked as it was printed.
+//! Page of an electronic receipt (电子凭条), fetched by its number and masked as it was printed.
 
 use contract::{Receipt, ReceiptLine};
 use rusqlite::OptionalExtension as _;
@@ -9,8 +9,8 @@ use crate::fail::Fail;
 use crate::platform::Turn;
 use crate::wire::{Reply, Response};
 
-pub(crate) fn receipt(turn: &Turn<'_>, number: &str) -> Result<Reply, Fail> {
-    let stored: Option<String> = turn
+pub(crate) fn receipt(context: &Turn<'_>, number: &str) -> Result<Reply, Fail> {
+    let stored: Option<String> = context
         .tx
         .query_row("SELECT content FROM receipts WHERE number = ?1", [number], |row| row.get(0))
         .optional()?;
