@@ -106,7 +106,7 @@ impl Rig {
         }
         fs::create_dir_all(state)?;
         let repository =
-            Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the directory of the tests package has no parent")?;
         let sockets = tempfile::Builder::new().prefix("kiosk-").tempdir()?;
         let (acquirer, department, for_kiosks) = (free_port()?, free_port()?, free_port()?);
         let programs = programs()?;

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     namespace::enter()?;
     let repository =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the directory of the tests package has no parent")?;
     let state = repository.join("target/bench-state");
     let mut rig = Rig::start(&state)?;
     log::append(&state.join("append"))?;

@@ -1,5 +1,5 @@
-//! After the visits: each record once, one charge a bill, a chain that verifies, and nothing personal
-//! anywhere it must not be.
+//! The audit after the scenarios: each record exactly once, one charge per bill, a chain that verifies, and no personal data
+//! outside the places that may hold it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,36 +16,36 @@ use crate::process::wait_until;
 use crate::report::Report;
 use crate::scan::{Needle, scan};
 
-/// A demo resident, as far as the script looks for them.
+/// A demo resident: the fields that scenarios and audit need.
 #[derive(Clone, Deserialize)]
 pub struct Resident {
-    /// Name of the entry.
+    /// Id of the entry in the file of demo residents.
     pub id: String,
-    /// 姓名.
+    /// Name. 姓名.
     pub name: String,
-    /// 公民身份号码.
+    /// Citizen ID number. 公民身份号码.
     pub id_number: String,
-    /// Their card.
+    /// The resident's social security card.
     pub card: ResidentCard,
-    /// Their ID card.
+    /// The resident's ID card.
     pub id_card: ResidentIdCard,
 }
 
 /// The card of a demo resident.
 #[derive(Clone, Deserialize)]
 pub struct ResidentCard {
-    /// 卡识别码.
+    /// Card identification. 卡识别码.
     pub identification: String,
-    /// 卡号.
+    /// Card number. 卡号.
     pub number: String,
-    /// Its PIN.
+    /// The card's PIN.
     pub pin: String,
 }
 
 /// The ID card of a demo resident.
 #[derive(Clone, Deserialize)]
 pub struct ResidentIdCard {
-    /// 住址: nothing but the card and its reader ever has it.
+    /// Address. 住址. Only the ID card and the ID reader hold it.
     pub address: String,
 }
 
@@ -73,7 +73,7 @@ pub fn residents(file: &Path) -> Result<Vec<Resident>> {
     Ok(toml::from_str::<Residents>(&fs::read_to_string(file)?)?.resident)
 }
 
-/// What the platform, the acquirer and the records say, compared.
+/// Compares the data of the platform and the acquirer with the kiosks' records.
 pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
     let http = reqwest::blocking::Client::builder().no_proxy().build()?;
     let mut intended: BTreeSet<OrderId> = BTreeSet::new();
@@ -82,7 +82,7 @@ pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
         stage.rig.kiosks.iter().map(|kiosk| (kiosk.station.name().to_owned(), kiosk.site.device)).collect();
     for (name, device) in sites {
         let address = format!("http://{}/v1/audit/{device}", stage.rig.platform);
-        // The last records are on their way; the uplink sends them when their turn comes.
+        // The uplink may still have to send the last records.
         let mut last = 0;
         let json = wait_until("the last records", Duration::from_secs(60), || {
             let json = http.get(&address).send()?.error_for_status()?.text()?;
@@ -149,8 +149,8 @@ pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
     Ok(())
 }
 
-/// Nothing of a resident in any file of the kiosks, in any log, in any export. The platform's and the
-/// department's own databases hold residents by their nature, and the acquirer's none.
+/// Expects no resident data in any file of the kiosks, any log and any export. The databases of the platform and the
+/// department are exempt, since they hold residents; the acquirer's is not.
 pub fn nothing_personal(state: &Path, residents: &[Resident], report: &mut Report) {
     let passed = fs::read(state.join("wire/kiosk-platform")).unwrap_or_default();
     let calls = b"POST /v1/";

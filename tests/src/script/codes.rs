@@ -1,4 +1,4 @@
-//! Offline codes: what a phone shows without a network, and what is tried with pictures of it.
+//! Offline codes: codes that a phone shows without a network, and attempts to misuse pictures of them.
 
 use std::thread;
 use std::time::Duration;
@@ -10,16 +10,17 @@ use crate::phone::{Phone, forged};
 use crate::proxy::Cut;
 use crate::station::Station;
 
-/// Long enough for a kiosk to hear what the platform has to say.
+/// Time in which a kiosk notices that its link is up or down and fetches the feed.
 pub(super) const HEARD: Duration = Duration::from_secs(60);
-/// A code shown so long ago is not accepted any more: the window of the sites, and one slot.
+/// Age at which a code is no longer accepted: the acceptance window of the sites and one time step.
 pub(super) const TOO_OLD: Duration = Duration::from_secs(21);
-/// What a reader has not seen for so long was taken away.
+/// Time without a code in view after which a reader counts it as taken away.
 const AWAY: Duration = Duration::from_millis(1_700);
-/// The next slot's code is another code.
+/// Time until the next time step, whose code differs.
 const SLOT: Duration = Duration::from_secs(4);
 
-/// 辰: a code that the kiosk judges itself signs in; money takes the phone's own answer, which no picture gives.
+/// `offline-code-payment`: a code that the kiosk verifies itself begins a visit; a payment needs the phone's answer code,
+/// which a picture of a code cannot give.
 pub(super) fn pays_after_the_phone_answered(stage: &mut Stage) -> Result<()> {
     let phone = Phone::bind(&stage.rig, &stage.resident("li-yan")?)?;
     let other_phone = Phone::bind(&stage.rig, &stage.resident("ran-guangming")?)?;
@@ -58,7 +59,8 @@ pub(super) fn pays_after_the_phone_answered(stage: &mut Stage) -> Result<()> {
     stage.at()?.see("请选择一种方式开始").map(drop)
 }
 
-/// 巳: one code, twice here, then elsewhere, then too late; and codes that this city did not issue.
+/// `code-reused-or-invalid`: one code shown twice at one kiosk, then at another, then too late; and codes that this city
+/// did not issue.
 pub(super) fn shown_again(stage: &mut Stage) -> Result<()> {
     let phone = Phone::bind(&stage.rig, &stage.resident("wang-jianguo")?)?;
     let code = sign_in(stage.at()?, &phone)?;
@@ -88,7 +90,8 @@ pub(super) fn shown_again(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 午: without a link each kiosk knows only what it saw itself; what both let in is found once they are back.
+/// `offline-code-without-link`: without a link each kiosk knows only the codes that it saw itself; the platform finds a code
+/// accepted by both once the link is back.
 pub(super) fn without_a_link(stage: &mut Stage) -> Result<()> {
     let phone = Phone::bind(&stage.rig, &stage.resident("ouyang-xuemei")?)?;
     stage.rig.platform_link.set(Cut::Down);
@@ -116,13 +119,13 @@ pub(super) fn without_a_link(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 未: a phone that was reported lost shows codes that no kiosk accepts.
+/// `lost-phone-refused`: no kiosk accepts the codes of a phone that was reported lost.
 pub(super) fn reported_lost(stage: &mut Stage) -> Result<()> {
     let phone = Phone::bind(&stage.rig, &stage.resident("zhang-guiying")?)?;
     sign_in(stage.at()?, &phone)?;
     leave(stage.at()?)?;
     phone.report_lost()?;
-    // The kiosk asks for news every quarter of a minute.
+    // The kiosk polls the feed every 15 s.
     thread::sleep(Duration::from_secs(20));
     stage.rig.platform_link.set(Cut::Down);
     stage.at()?.see_within("未联网", HEARD)?;
@@ -133,7 +136,8 @@ pub(super) fn reported_lost(stage: &mut Stage) -> Result<()> {
     stage.at()?.hide_code()
 }
 
-/// 亥: a machine whose clock is ten minutes behind judges codes once it has heard the platform's, and not before.
+/// `kiosk-clock-wrong`: a kiosk whose clock is ten minutes behind verifies codes only after it has synchronised with the
+/// platform's time.
 pub(super) fn clock_off(stage: &mut Stage) -> Result<()> {
     let phone = Phone::bind(&stage.rig, &stage.resident("li-yan")?)?;
     stage.rig.platform_link.set(Cut::Down);
@@ -157,7 +161,7 @@ pub(super) fn clock_off(stage: &mut Stage) -> Result<()> {
     kiosk.start()
 }
 
-/// Signs in by the code that the phone shows now, and gives it.
+/// Begins a visit by the code that the phone shows now, and returns that code.
 fn sign_in(kiosk: &Station, phone: &Phone) -> Result<String> {
     let code = phone.code()?;
     kiosk.show_code(&code)?;
@@ -166,7 +170,7 @@ fn sign_in(kiosk: &Station, phone: &Phone) -> Result<String> {
     Ok(code)
 }
 
-/// Leaves, and stays away long enough for the next code to be held up anew.
+/// Ends the visit, and waits until the reader accepts the next code as newly shown.
 pub(super) fn leave(kiosk: &Station) -> Result<()> {
     kiosk.hide_code()?;
     kiosk.tap("退出")?;

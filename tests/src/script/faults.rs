@@ -1,4 +1,4 @@
-//! Visits in which something fails: paper, links, power, and cards and codes that are not what they seem.
+//! Visits in which paper, a link, the power or a reader fails, and visits with invalid cards and codes.
 
 use std::time::{Duration, Instant};
 
@@ -7,15 +7,16 @@ use anyhow::{Context as _, Result};
 use super::Stage;
 use crate::proxy::Cut;
 
-/// What an open payment may take to become known, once the link is back.
+/// Time in which the outcome of an open payment is known after the link is back.
 const KNOWN: Duration = Duration::from_secs(90);
 
-/// How long a printer may be silent before the resident is told of the way without paper.
+/// Time in which a printer that does not respond leads to the offer of a receipt without paper.
 const MUTE: Duration = Duration::from_secs(40);
-/// A code's life, and what clocks may differ by.
+/// Lifetime of an online token and the tolerated clock difference.
 const CODE_LIFE: Duration = Duration::from_secs(65);
 
-/// 戊: the paper is out when the receipt is due. The payment stands, a new roll prints the one copy.
+/// `paper-out-while-paying`: no paper when the receipt is due. The payment stays valid; after a new roll exactly one receipt
+/// is printed.
 pub(super) fn paper_out(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_code("ouyang-xuemei")?;
     stage.choose_first_bill()?;
@@ -37,7 +38,8 @@ pub(super) fn paper_out(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 癸: the roll ends in the middle of a receipt. Nothing is printed again by itself; a copy is marked.
+/// `paper-ends-mid-receipt`: the roll ends in the middle of a receipt. Nothing is printed again automatically; a copy has a
+/// copy mark.
 pub(super) fn paper_ends(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_code("wang-jianguo")?;
     stage.choose_first_bill()?;
@@ -64,7 +66,7 @@ pub(super) fn paper_ends(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 子: the printer swallows everything and never answers. The payment stands and is said.
+/// `printer-not-responding`: the printer discards all bytes and never answers. The payment stays valid and is shown.
 pub(super) fn printer_mute(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_code("aguli")?;
     stage.choose_first_bill()?;
@@ -76,7 +78,7 @@ pub(super) fn printer_mute(stage: &mut Stage) -> Result<()> {
     stage.shot("打印机不应答")?;
     let before = stage.at()?.papers()?.len();
     stage.at()?.fault("printer-mute", false)?;
-    // Nothing had reached the paper, so it is printed as soon as the printer answers.
+    // Nothing was printed before, so the receipt is printed as soon as the printer answers.
     stage.at()?.see_within("请从出纸口取走凭条", MUTE)?;
     let paper = stage.newest_paper("应答以后再打")?;
     let printed = stage.at()?.papers()?.len() - before;
@@ -87,7 +89,7 @@ pub(super) fn printer_mute(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 己: the link between kiosk and platform is cut before and after the charge.
+/// `platform-link-cut`: the link between kiosk and platform is cut before and after the charge.
 pub(super) fn platform_link(stage: &mut Stage) -> Result<()> {
     for (cut, outcome, caption) in [
         (Cut::Before("/v1/".into()), "未付款", "请求没有送到：作废"),
@@ -121,7 +123,7 @@ pub(super) fn platform_link(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 庚: the link between platform and acquirer is cut before and after the charge.
+/// `acquirer-link-cut`: the link between platform and acquirer is cut before and after the charge.
 pub(super) fn acquirer_link(stage: &mut Stage) -> Result<()> {
     for (cut, caption) in
         [(Cut::Before("/".into()), "银行没有收到"), (Cut::After("/".into()), "银行扣了款，答复丢了")]
@@ -140,7 +142,7 @@ pub(super) fn acquirer_link(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 辛: while one kiosk is not done with a bill, another cannot charge it.
+/// `same-bill-at-two-kiosks`: while the order for a bill is open at one kiosk, another kiosk cannot charge the bill.
 pub(super) fn second_kiosk(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_code("li-yan")?;
     stage.choose_first_bill()?;
@@ -172,7 +174,7 @@ pub(super) fn second_kiosk(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 壬: the kiosk is killed right after the order left, and started again.
+/// `power-loss-while-paying`: the kiosk is killed right after it sent the order, and started again.
 pub(super) fn killed_while_paying(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_code("zhang-guiying")?;
     stage.choose_first_bill()?;
@@ -191,7 +193,7 @@ pub(super) fn killed_while_paying(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 丑: cards and codes that are refused, each in its own words.
+/// `invalid-cards-and-codes`: cards and codes that are refused, each with its own message.
 pub(super) fn bad_input(stage: &mut Stage) -> Result<()> {
     let old = stage.at()?.fresh_code("ran-guangming")?;
     let issued = Instant::now();
@@ -237,7 +239,8 @@ pub(super) fn bad_input(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 寅: the readers are unplugged with a card in one, and plugged in again. Codes go on working meanwhile.
+/// `reader-disconnected`: the readers are disconnected while one holds a card, then connected again. Codes are still
+/// accepted in between.
 pub(super) fn reader_gone(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_card("ran-guangming")?;
     stage.at()?.fault("reader-gone", true)?;
@@ -258,7 +261,7 @@ pub(super) fn reader_gone(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// The same code with one letter of its middle changed: still a code by its looks, but no one issued it.
+/// Changes one character in the middle of a code: its format stays valid, its signature does not.
 fn forge(code: &str) -> String {
     let middle = code.len() / 2;
     code.char_indices()

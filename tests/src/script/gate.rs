@@ -1,4 +1,4 @@
-//! A gate: one sign, two lights, a buzzer, and nobody at a screen.
+//! A gate: one sign, two lights, a buzzer, and no visits.
 
 use std::thread;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::phone::{Phone, forged};
 use crate::proxy::Cut;
 use crate::station::Station;
 
-/// A verdict's tones are over by then.
+/// Longest duration of the buzzer tones of one verdict.
 const HEARD: Duration = Duration::from_millis(1_500);
 
-/// What somebody comes with.
+/// What is presented at the gate.
 enum With<'a> {
     Code(&'a str),
     Card(&'a str),
 }
 
-/// 戌: in once; the same phone again is turned away, a forged code and a copied card too; the next phone goes in without
-/// a link, a card does not: this gate has no PSAM that it could prove itself to.
+/// `gate-admits-once`: a phone is admitted once and refused the second time; a forged code and a cloned card are refused.
+/// Without a link the next phone is admitted but no card: this gate has no PSAM that could authenticate it.
 pub(super) fn lets_through_once(stage: &mut Stage) -> Result<()> {
     let phone = Phone::bind(&stage.rig, &stage.resident("ran-guangming")?)?;
     let other = Phone::bind(&stage.rig, &stage.resident("ouyang-xuemei")?)?;
@@ -37,7 +37,7 @@ pub(super) fn lets_through_once(stage: &mut Stage) -> Result<()> {
     ] {
         comes(stage, &With::Card(card), words, caption, expected)?;
     }
-    // What the gate takes for the same phone still held there is over.
+    // Longer than the period in which the gate takes a code for the same presentation.
     thread::sleep(Duration::from_secs(11));
     let again = phone.code()?;
     comes(stage, &With::Code(&again), "刚刚已经通行", "同一部手机再来：红灯", (0, 1, 3))?;
@@ -54,7 +54,8 @@ fn gate(stage: &Stage) -> Result<&Station> {
     gate.map(|kiosk| &kiosk.station).context("a gate")
 }
 
-/// A code or a card at the gate, the sign that comes, and how often green, red and buzzer were on for it.
+/// Presents a code or a card at the gate; expects the text on its sign and how often green light, red light and buzzer were
+/// switched on.
 fn comes(
     stage: &mut Stage,
     with: &With<'_>,

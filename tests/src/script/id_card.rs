@@ -1,4 +1,4 @@
-//! Visits that begin with an ID card on its reader.
+//! Visits that begin with an ID card on the ID reader.
 
 use std::time::Duration;
 
@@ -6,12 +6,13 @@ use anyhow::Result;
 
 use super::Stage;
 
-/// How long a driver looks before it believes that its reader is empty.
+/// Time in which the driver notices that the ID reader holds no card.
 const LIFTED: Duration = Duration::from_secs(3);
-/// A reader that has come back is offered within this time.
+/// Time in which a reader that was connected again is offered.
 const BACK: Duration = Duration::from_secs(30);
 
-/// 卯: an ID card signs its holder in; bad readings are refused in their own words; the reader goes and comes.
+/// `id-card-sign-in`: an ID card begins a visit; each kind of failed reading has its own message; the reader is
+/// disconnected and connected again.
 pub(super) fn laid_down(stage: &mut Stage) -> Result<()> {
     stage.at()?.see("放上身份证")?;
     stage.shot("首页有三种方式")?;
@@ -29,7 +30,7 @@ pub(super) fn laid_down(stage: &mut Stage) -> Result<()> {
     stage.shot("提醒带走身份证")?;
     stage.at()?.tap("完成")?;
     stage.at()?.see("请选择一种方式开始")?;
-    // It lies there still: nobody is signed in again.
+    // The card stays on the reader: no second visit begins.
     std::thread::sleep(LIFTED);
     let words = stage.at()?.words()?.join(" ");
     let welcome = words.contains("请选择一种方式开始") && !words.contains('李');
@@ -71,7 +72,7 @@ pub(super) fn laid_down(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Takes away what lies there, until the driver has noticed, and lays a card down.
+/// Removes any card, waits until the driver has noticed, and places this card on the ID reader.
 fn lay(stage: &Stage, card: &str) -> Result<()> {
     stage.at()?.lift_id_card()?;
     std::thread::sleep(LIFTED);

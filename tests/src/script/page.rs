@@ -1,4 +1,4 @@
-//! The phone's page in a real browser before the kiosk's camera, and how a card and its PIN bring a phone to it.
+//! The phone's page in a real browser before the kiosk's camera, and the binding of a phone by card and PIN.
 
 use std::thread;
 
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::{Stage, codes};
 use crate::browser::Browser;
 
-/// 申: the page shows a code, the camera sees the page. Its picture is worth nothing afterwards.
+/// `phone-page-code`: the page shows a code to the camera. A picture of the page is not accepted afterwards.
 pub(super) fn shown(stage: &mut Stage) -> Result<()> {
     let resident = stage.resident("li-yan")?;
     let mut phone = Browser::start(stage.rig.repository())?;
@@ -35,7 +35,8 @@ pub(super) fn shown(stage: &mut Stage) -> Result<()> {
     stage.at()?.hide_code()
 }
 
-/// 酉: who has no code yet, or a new phone, gets one at the kiosk by card and PIN.
+/// `bind-phone-by-card`: a resident without a resident code, or with a new phone, binds the phone at the kiosk by card and
+/// PIN.
 pub(super) fn bound_by_card_and_pin(stage: &mut Stage) -> Result<()> {
     let resident = stage.resident("wang-jianguo")?;
     stage.sign_in_by_card("wang-jianguo")?;

@@ -1,4 +1,4 @@
-//! Visits that go as they should, and cards taken where they should not be.
+//! Visits without a fault, and cards removed in the middle of a visit.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Stage;
 
-/// 甲: a card is read, its holder sees the menu and the balance.
+/// `card-balance`: a card is read; its holder sees the menu and the balance.
 pub(super) fn by_card(stage: &mut Stage) -> Result<()> {
     stage.shot("首页")?;
     stage.sign_in_by_card("zhang-guiying")?;
@@ -27,7 +27,8 @@ pub(super) fn by_card(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 乙: a code held to the camera; consent, proof, paper; the same in English and in large text.
+/// `code-insurance-proof`: begins by code at the camera; consent, proof, A4 document; then the menu in large text and in
+/// English.
 pub(super) fn by_code(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_code("wang-jianguo")?;
     stage.at()?.tap("社保参保证明")?;
@@ -59,7 +60,7 @@ pub(super) fn by_code(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 丙: water bill by card: choose, confirm, wrong PIN, right PIN, paid, receipt.
+/// `card-water-payment`: a water bill paid by card: choose, confirm, wrong PIN, right PIN, paid, receipt.
 pub(super) fn pays_by_card(stage: &mut Stage) -> Result<()> {
     let resident = stage.resident("zhang-guiying")?;
     stage.sign_in_by_card("zhang-guiying")?;
@@ -99,7 +100,8 @@ pub(super) fn pays_by_card(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 艮: an e-certificate is shown and printed with its holder's consent, masked; who holds none is told so.
+/// `e-certificate`: an e-certificate is shown and printed masked, with its holder's consent; a resident without one sees a
+/// message that says so.
 pub(super) fn sees_a_licence(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_card("zhang-guiying")?;
     stage.at()?.tap("老年人优待证")?;
@@ -135,7 +137,8 @@ pub(super) fn sees_a_licence(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 坤: whoever minds the kiosk sees what is wrong with it; a card that no site lists shows nothing.
+/// `staff-card-status`: a staff card shows the kiosk's device faults; a staff card that the site file does not list shows
+/// nothing.
 pub(super) fn staff_looks(stage: &mut Stage) -> Result<()> {
     stage.at()?.insert("staff-stranger")?;
     let seen = stage.at()?.see("这不是社会保障卡").map(drop);
@@ -157,7 +160,8 @@ pub(super) fn staff_looks(stage: &mut Stage) -> Result<()> {
     stage.at()?.see("请选择一种方式开始").map(drop)
 }
 
-/// 乾: another PIN for the card; the old one is good for nothing afterwards. It is changed back for the scenes after.
+/// `change-card-pin`: the card's PIN is changed, after which the old one is invalid; then it is changed back for the
+/// scenarios that follow.
 pub(super) fn changes_pin(stage: &mut Stage) -> Result<()> {
     const NEW: &str = "580216";
     let resident = stage.resident("ran-guangming")?;
@@ -190,10 +194,10 @@ pub(super) fn changes_pin(stage: &mut Stage) -> Result<()> {
     stage.at()?.see("请选择一种方式开始").map(drop)
 }
 
-/// The way from the menu to a view.
+/// Goes from the menu to one view.
 type Go = fn(&Stage) -> Result<()>;
 
-/// 丁: the card is taken at every view of a payment; the visit ends at once, wherever it was.
+/// `card-removed-at-every-view`: the card is removed at every view of a visit; the visit ends at once each time.
 pub(super) fn card_taken_everywhere(stage: &mut Stage) -> Result<()> {
     let to: [(&str, Go); 9] = [
         ("菜单", |_| Ok(())),
@@ -241,7 +245,7 @@ pub(super) fn card_taken_everywhere(stage: &mut Stage) -> Result<()> {
     taken_right_after_paying(stage)
 }
 
-/// From the menu to what the proof of participation says.
+/// Goes from the menu to the content of the insurance proof.
 fn proof(stage: &Stage) -> Result<()> {
     stage.at()?.tap("社保参保证明")?;
     stage.at()?.see("请确认是否授权")?;
@@ -249,7 +253,7 @@ fn proof(stage: &Stage) -> Result<()> {
     stage.at()?.button("打印").map(drop)
 }
 
-/// The order is on record and the card goes: the payment runs on, and its outcome is told without a name.
+/// The card is removed after the order was recorded: the payment continues, and a notice shows its outcome without a name.
 fn taken_right_after_paying(stage: &mut Stage) -> Result<()> {
     let resident = stage.resident("zhang-guiying")?;
     stage.sign_in_by_card("zhang-guiying")?;
@@ -257,7 +261,7 @@ fn taken_right_after_paying(stage: &mut Stage) -> Result<()> {
     stage.at()?.tap("确认付款")?;
     stage.at()?.see("请输入社保卡密码")?;
     stage.at()?.enter_pin(&resident.card.pin)?;
-    // The bank takes its time, so that the card is surely gone before the answer is there.
+    // The acquirer answers late, so that the card is removed before the answer arrives.
     stage.rig.slow_acquirer(3_000)?;
     stage.at()?.tap("确定")?;
     stage.at()?.see("正在付款")?;
