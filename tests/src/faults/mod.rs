@@ -1,8 +1,8 @@
-//! Each named fault against the running kiosk: whatever a device does, the screen answers, whoever waits is released,
-//! the resident is told what to do, and all is well again once the device is.
+//! Runs a fault scenario for each named fault against the running kiosk. During any fault the screen must react to touches, a
+//! waiting resident must be able to leave, and a message must say what to do; after it the device must recover.
 //!
-//! A [drill](drill) brings the kiosk to where the fault strikes, lets it strike, measures, mends it, and sees that the
-//! device is of use again. Times count from the moment at which the far side first failed.
+//! A [fault scenario](fault_scenario) prepares the kiosk, injects the fault, measures, clears the fault, and waits until the
+//! device is offered again. Times count from the moment at which the emulator first applied the fault.
 
 mod drill;
 mod figures;
@@ -23,26 +23,26 @@ use crate::script::{self, Stage};
 
 pub use figures::{Figures, Table};
 
-/// The panel of every kiosk here: the titles of all views stand where [`Finger`] looks.
+/// Screen size of all kiosks here, on which [`Pointer`] finds the title of every view.
 const PANEL: ScreenSize = ScreenSize { width: 1080, height: 1920 };
 
-/// One of the kiosks that are needed to reach every fault.
+/// The kiosk variants that are needed to reach every fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Cabinet {
-    /// Card slot, ID reader, camera, a printer that draws codes itself and answers a fence.
+    /// Card slot, ID reader, camera, and a printer that prints QR codes itself and answers a print barrier (`GS r 1`).
     Hall,
-    /// A scanner, and a printer that echoes a process id.
+    /// A scanner, and a printer that echoes a process id (`GS ( H`).
     Township,
-    /// A printer to which codes are sent as pictures.
+    /// A printer that gets QR codes as raster images.
     Village,
-    /// A PSAM beside the card slot.
+    /// The hall's kiosk with a PSAM in the second slot.
     Vouched,
-    /// A gate with its lights.
+    /// A gate with lights and a buzzer.
     Gate,
 }
 
 impl Cabinet {
-    /// Where this fault can be met.
+    /// The variant whose devices can have this fault.
     fn of(fault: &Fault) -> Self {
         let is = |step: &Step| std::ptr::eq(fault.step, step);
         match fault.step.device {
@@ -71,10 +71,10 @@ impl Cabinet {
     }
 }
 
-/// Runs the drills of all faults whose name contains one of these; all where there is none.
+/// Runs the fault scenarios of all faults whose name contains one of `only`, or of all faults if `only` is empty.
 ///
 /// # Errors
-/// When the rig does not start. What a drill does not meet is in the table.
+/// When the rig does not start. Failures of fault scenarios are in the returned report.
 pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Result<Table> {
     let mut chosen: Vec<(Cabinet, Fault)> = catalogue()
         .filter(|fault| only.is_empty() || only.iter().any(|part| fault.name().contains(part.as_str())))
@@ -91,7 +91,7 @@ pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Res
     let mut current = None;
     for (cabinet, fault) in chosen {
         if current != Some(cabinet) {
-            // One kiosk at a time: the figures are of one.
+            // One kiosk at a time, so that the others do not affect the measurements.
             stage.rig.kiosks.clear();
             stage.rig.add(cabinet.plan())?;
             current = Some(cabinet);
@@ -114,7 +114,7 @@ pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Res
     Ok(table)
 }
 
-/// How soon a touch is answered where nothing is wrong.
+/// Measures the touch latency without a fault.
 fn unhurt(stage: &mut Stage, fault: &Fault) -> Result<Duration> {
     stage.calm()?;
     let kiosk = stage.rig.kiosks.first().context("a kiosk")?;
@@ -123,22 +123,22 @@ fn unhurt(stage: &mut Stage, fault: &Fault) -> Result<Duration> {
     for _ in 0..3 {
         drill::Drill::new(&kiosk.station, &finger, fault, &mut figures).without_fault()?;
     }
-    figures.touch().context("there was nothing to touch")
+    figures.touch().context("no button to touch for the baseline")
 }
 
-/// One fault, from a calm kiosk to a calm kiosk.
+/// Runs one fault scenario on a kiosk that was reset before.
 fn one(stage: &mut Stage, fault: &Fault) -> Figures {
     let mut figures = Figures::of(fault);
-    let outcome = stage.calm().context("the kiosk was not calm before").and_then(|()| {
+    let outcome = stage.calm().context("cannot reset the kiosk before the fault scenario").and_then(|()| {
         let kiosk = stage.rig.kiosks.first().context("a kiosk")?;
         let finger = Finger::open(kiosk.display())?;
         let before = kiosk.process_id();
-        let drilled = drill::Drill::new(&kiosk.station, &finger, fault, &mut figures).run();
-        let mended = mend(stage);
+        let ran = drill::Drill::new(&kiosk.station, &finger, fault, &mut figures).run();
+        let cleared = mend(stage);
         let after = stage.rig.kiosks.first().and_then(Kiosk::process_id);
         figures.restarted =
             after != before || stage.rig.kiosks.iter_mut().any(|kiosk| kiosk.check().is_err());
-        drilled.and(mended)
+        ran.and(cleared)
     });
     if let Err(error) = outcome {
         figures.problems.push(format!("{error:#}"));
@@ -149,7 +149,7 @@ fn one(stage: &mut Stage, fault: &Fault) -> Figures {
     figures
 }
 
-/// Everything is mended, whatever a drill left behind.
+/// Switches all faults of all kiosks off and reconnects the card readers.
 fn mend(stage: &mut Stage) -> Result<()> {
     for kiosk in &stage.rig.kiosks {
         kiosk.station.mend()?;
@@ -157,11 +157,11 @@ fn mend(stage: &mut Stage) -> Result<()> {
     stage.rig.mind_readers()
 }
 
-/// Whether this fault may leave the device of use: then nothing need be told.
+/// Whether the device may stay usable during this fault, so that no message is required.
 fn is_borne(fault: &Fault) -> bool {
     let is_frame = std::ptr::eq(fault.step, &camera::FRAME);
-    let slow_or_silent_about_itself = [&id_reader::SLOW, &id_reader::SAM_ID];
+    let slow_or_without_id = [&id_reader::SLOW, &id_reader::SAM_ID];
     fault.kind == Kind::Flood
-        || slow_or_silent_about_itself.into_iter().any(|step| std::ptr::eq(fault.step, step))
+        || slow_or_without_id.into_iter().any(|step| std::ptr::eq(fault.step, step))
         || is_frame && matches!(fault.kind, Kind::Garbage | Kind::WrongAnswer | Kind::Truncation)
 }
