@@ -243,13 +243,13 @@ impl Interpreter {
         }
     }
 
-    /// Takes bytes in; real-time commands act at once, wherever they stand.
+    /// Handles received bytes: real-time commands take effect at once, everything else is buffered.
     fn receive(&mut self, bytes: &[u8], troubles: Troubles) {
         let mut rest = bytes;
         loop {
             match rest {
                 [0x10, 0x04, n @ 1..=4, tail @ ..] => {
-                    let (step, lie) = match n {
+                    let (step, wrong) = match n {
                         1 => (&steps::STATUS, 0x1A),
                         2 => (&steps::OFFLINE_CAUSE, 0x52),
                         3 => (&steps::ERROR_CAUSE, 0x32),
@@ -257,7 +257,7 @@ impl Interpreter {
                     };
                     // The wrong answer is a status that contradicts the three others.
                     let answer = vec![status(*n, troubles)];
-                    self.said.push(bend(self.faults.at(step), answer, &[lie], &[0x12]));
+                    self.said.push(bend(self.faults.at(step), answer, &[wrong], &[0x12]));
                     rest = tail;
                 }
                 [0x10, 0x05, _, tail @ ..] => rest = tail,
@@ -343,17 +343,17 @@ impl Interpreter {
 
     /// Applies the fault of the receipt's text, at each line.
     fn body(&mut self) {
-        let unasked = |bytes| Bent { bytes, ..Bent::default() };
+        let unsolicited = |bytes| Bent { bytes, ..Bent::default() };
         if self.faults.at(&steps::POWER_DIP).is_some() {
             self.forget();
         }
         match self.faults.at(&steps::BODY) {
             None | Some(Kind::State | Kind::Silence) => {}
-            Some(Kind::Garbage) => self.said.push(unasked(garbage(16))),
+            Some(Kind::Garbage) => self.said.push(unsolicited(garbage(16))),
             Some(Kind::Truncation) => self.buffer.clear(),
             Some(Kind::Disconnection) => self.said.push(Bent { leaves: true, ..Bent::default() }),
             Some(Kind::Delay) => self.said.push(Bent { wait: SLOW_LINE, ..Bent::default() }),
-            Some(Kind::WrongAnswer) => self.said.push(unasked(AUTOMATIC.to_vec())),
+            Some(Kind::WrongAnswer) => self.said.push(unsolicited(AUTOMATIC.to_vec())),
             Some(Kind::Flood) => self.said.push(bend(Some(Kind::Flood), Vec::new(), &[], &AUTOMATIC)),
         }
     }
