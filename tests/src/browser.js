@@ -1,4 +1,5 @@
-// Runs a real Chromium with a phone's screen. Reads one command per line as a JSON list, and answers each with one line.
+// Runs a real Chromium with a phone's screen. Reads one command per line as a JSON list, and answers each with one
+// line.
 "use strict";
 const { chromium } = require("playwright-core");
 const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",

@@ -60,7 +60,8 @@ impl Browser {
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start node: install nodejs")?;
-        let said = BufReader::new(child.stdout.take().context("standard output of the browser is not piped")?);
+        let said =
+            BufReader::new(child.stdout.take().context("standard output of the browser is not piped")?);
         Ok(Self { child, said })
     }
 

@@ -43,6 +43,9 @@ pub(crate) fn step(platform: SocketAddr, keys: &Path, step: &str, number: &str) 
         .header("X-Time", time.to_string())
         .header("X-Signature", signature.to_string())
         .body(body);
-    asked.send()?.error_for_status().with_context(|| format!("request `{step}` of the service desk refused"))?;
+    asked
+        .send()?
+        .error_for_status()
+        .with_context(|| format!("request `{step}` of the service desk refused"))?;
     Ok(())
 }

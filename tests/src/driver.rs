@@ -63,7 +63,8 @@ impl Driver {
         let until = Instant::now() + PATIENCE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let message = self.said.recv_timeout(left).with_context(|| format!("timed out waiting for {what}"))?;
+            let message =
+                self.said.recv_timeout(left).with_context(|| format!("timed out waiting for {what}"))?;
             if let Some(found) = pick(message) {
                 return Ok(found);
             }

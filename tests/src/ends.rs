@@ -1,5 +1,5 @@
-//! Both TLS endpoints of a relay between kiosks and platform. Towards a kiosk the relay presents the platform's certificate,
-//! towards the platform the certificate of the calling kiosk.
+//! Both TLS endpoints of a relay between kiosks and platform. Towards a kiosk the relay presents the platform's
+//! certificate, towards the platform the certificate of the calling kiosk.
 
 use std::io;
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! Accessibility client: reads the kiosk's screen as a screen reader does (AT-SPI 2).
 //!
-//! The client reads the real program from outside, without a test mode. An element that it cannot find is invisible to a
-//! resident's screen reader, too. Touches are not made here, but by a pointer at the positions found here.
+//! The client reads the real program from outside, without a test mode. An element that it cannot find is invisible
+//! to a resident's screen reader, too. Touches are not made here, but by a pointer at the positions found here.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -32,8 +32,8 @@ impl Finger {
         Ok(Self { x, root })
     }
 
-    /// Touches at this position in pixels. Returns the time from the release, at which a button acts, to the first changed
-    /// pixel of the title.
+    /// Touches at this position in pixels. Returns the time from the release, at which a button acts, to the first
+    /// changed pixel of the title.
     ///
     /// # Errors
     /// When no pixel changes in time, or the connection is lost.

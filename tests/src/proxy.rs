@@ -1,8 +1,8 @@
 //! A link that can be cut: an HTTP relay on loopback between two programs, with faults by request path.
 //!
-//! Each connection carries one request, so that a fault affects exactly the intended exchange. On a TLS link the relay
-//! terminates TLS on both sides, as a gateway does, and records the plaintext: apart from the request path, by which the
-//! relay selects the fault, all content should be encrypted.
+//! Each connection carries one request, so that a fault affects exactly the intended exchange. On a TLS link the
+//! relay terminates TLS on both sides, as a gateway does, and records the plaintext: apart from the request path, by
+//! which the relay selects the fault, all content should be encrypted.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

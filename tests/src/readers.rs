@@ -39,7 +39,8 @@ pub fn start(logs: &Path) -> Result<Process> {
     Ok(process)
 }
 
-/// Reads `/proc/net/tcp`, since vpcd would take a test connection for a card, and a test listener would occupy the port.
+/// Reads `/proc/net/tcp`, since vpcd would take a test connection for a card, and a test listener would occupy the
+/// port.
 fn is_listening(port: u16) -> bool {
     let port = format!(":{port:04X}");
     let sockets =

@@ -1,6 +1,6 @@
-//! The rig: all programs on emulated hardware, started on one machine. Platform, acquirer, department and identity service;
-//! pcscd with emulated cards; for each kiosk an X server (Xvfb), a bench and the real program. All interfaces are the
-//! production ones. 测试台架.
+//! The rig: all programs on emulated hardware, started on one machine. Platform, acquirer, department and identity
+//! service; pcscd with emulated cards; for each kiosk an X server (Xvfb), a bench and the real program. All
+//! interfaces are the production ones. 测试台架.
 //!
 //! The rig runs inside a separate [`namespace`](crate::namespace).
 
@@ -106,8 +106,9 @@ impl Rig {
             fs::remove_dir_all(state)?;
         }
         fs::create_dir_all(state)?;
-        let repository =
-            Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the directory of the tests package has no parent")?;
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("the directory of the tests package has no parent")?;
         let sockets = tempfile::Builder::new().prefix("kiosk-").tempdir()?;
         let (acquirer, department, for_kiosks) = (free_port()?, free_port()?, free_port()?);
         let programs = programs()?;
@@ -473,13 +474,14 @@ fn lock(state: &Path) -> Result<File> {
     let path = state.with_extension("lock");
     fs::create_dir_all(path.parent().context("the state directory has no parent")?)?;
     let file = File::create(&path)?;
-    file.try_lock()
-        .with_context(|| format!("{} is in use: another demo or test run uses it; stop that first", state.display()))?;
+    file.try_lock().with_context(|| {
+        format!("{} is in use: another demo or test run uses it; stop that first", state.display())
+    })?;
     Ok(file)
 }
 
-/// Provisions the rig before any program runs: the city's keys, the platform's certificate, and for each kiosk its keys and
-/// its TLS certificate.
+/// Provisions the rig before any program runs: the city's keys, the platform's certificate, and for each kiosk its
+/// keys and its TLS certificate.
 fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
     let provision = |arguments: &[&str]| -> Result<()> {
         let output = Command::new(programs.join("provision")).args(arguments).current_dir(state).output()?;

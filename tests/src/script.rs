@@ -1,5 +1,5 @@
-//! Scenario tests: scripted runs of the whole system on the [rig](crate::rig), with expectations. They cover what a city
-//! would try before it accepts a kiosk. `demo --script` runs them.
+//! Scenario tests: scripted runs of the whole system on the [rig](crate::rig), with expectations. They cover what a
+//! city would try before it accepts a kiosk. `demo --script` runs them.
 
 mod audit;
 mod codes;

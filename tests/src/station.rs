@@ -1,5 +1,5 @@
-//! Client of one kiosk's bench and screen: reads the screen, touches it, inserts cards, shows codes, reads the printouts,
-//! switches faults.
+//! Client of one kiosk's bench and screen: reads the screen, touches it, inserts cards, shows codes, reads the
+//! printouts, switches faults.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -88,7 +88,8 @@ impl Station {
         self.ask("touch", &json!({ "x": x, "y": y })).map(drop)
     }
 
-    /// Waits up to [`TEXT_TIMEOUT`] for an enabled button whose name contains these words; returns its centre in pixels.
+    /// Waits up to [`TEXT_TIMEOUT`] for an enabled button whose name contains these words; returns its centre in
+    /// pixels.
     ///
     /// # Errors
     /// When there is none in time.
@@ -125,7 +126,10 @@ impl Station {
         for digit in pin.chars() {
             let digit = digit.to_string();
             let seen = self.eyes.look()?;
-            let key = seen.iter().find(|one| one.button && one.label == digit).context("a key of the PIN pad is not on the screen")?;
+            let key = seen
+                .iter()
+                .find(|one| one.button && one.label == digit)
+                .context("a key of the PIN pad is not on the screen")?;
             let (x, y) = key.at;
             self.ask("touch", &json!({ "x": x, "y": y }))?;
         }

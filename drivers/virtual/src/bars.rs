@@ -16,8 +16,8 @@ const SYMBOLS: [&[u8]; 107] = [
     b"113141", b"114131", b"311141", b"411131", b"211412", b"211214", b"211232", b"2331112",
 ];
 
-/// Encodes the data of `GS k 73` as a bar code: its text, and its modules from left to right, `true` is black. `None` for
-/// data that a printer rejects.
+/// Encodes the data of `GS k 73` as a bar code: its text, and its modules from left to right, `true` is black. `None`
+/// for data that a printer rejects.
 #[must_use]
 pub fn code_128(data: &[u8]) -> Option<(String, Vec<bool>)> {
     let mut symbols: Vec<usize> = Vec::new();

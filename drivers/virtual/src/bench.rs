@@ -87,8 +87,8 @@ pub struct Bench {
     pub display: Mutex<Display>,
     /// Base URL of the platform, which issues the phone's codes.
     pub platform: String,
-    /// Path of a marker file that exists while the card readers are disconnected. The process that runs pcscd watches it.
-    /// `None`: the readers cannot be disconnected.
+    /// Path of a marker file that exists while the card readers are disconnected. The process that runs pcscd watches
+    /// it. `None`: the readers cannot be disconnected.
     pub unplugged: Option<PathBuf>,
 }
 
@@ -268,7 +268,8 @@ async fn hide(State(bench): Shared) -> StatusCode {
 
 async fn relays(State(bench): Shared) -> Result<Json<Value>, Refused> {
     let board = bench.relays.as_ref().map(VirtualRelays::board);
-    let board = board.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "this kiosk has no relay board".to_owned()))?;
+    let board =
+        board.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "this kiosk has no relay board".to_owned()))?;
     Ok(Json(json!({ "closed": board.closed, "times": board.times })))
 }
 
@@ -293,7 +294,7 @@ async fn sheets(State(bench): Shared) -> Result<Json<Value>, Refused> {
 }
 
 async fn sheet(State(bench): Shared, Path(name): Path<String>) -> Result<Response, Refused> {
-    let none = || Refused(StatusCode::NOT_FOUND, "no such sheet".to_owned());
+    let none = || Refused(StatusCode::NOT_FOUND, "no such A4 document".to_owned());
     let nth = |index: usize| -> Result<Vec<u8>, Refused> {
         bench.tray.as_ref().ok_or_else(none)?.sheets()?.into_iter().nth(index).ok_or_else(none)
     };
@@ -397,7 +398,10 @@ impl Bench {
     /// Creates or removes the marker file that disconnects the card readers.
     fn unplug(&self, gone: bool) -> Result<(), Refused> {
         let Some(marker) = &self.unplugged else {
-            return Err(Refused(StatusCode::NOT_FOUND, "the card readers cannot be disconnected: start kiosk-bench with --unplugged".to_owned()));
+            return Err(Refused(
+                StatusCode::NOT_FOUND,
+                "the card readers cannot be disconnected: start kiosk-bench with --unplugged".to_owned(),
+            ));
         };
         if gone {
             std::fs::write(marker, "")?;

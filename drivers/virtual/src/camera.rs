@@ -1,7 +1,7 @@
 //! Emulated camera: an endless YUV4MPEG2 stream on a UNIX socket, for each program that connects.
 //!
-//! The shown code or page is rendered as a phone's screen in a hall: rotated, tilted, slightly blurred and noisy, each to a
-//! fixed degree.
+//! The shown code or page is rendered as a phone's screen in a hall: rotated, tilted, slightly blurred and noisy,
+//! each to a fixed degree.
 
 use std::io::{self, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

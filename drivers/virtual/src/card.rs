@@ -211,8 +211,8 @@ impl VirtualCard {
         }
     }
 
-    /// Answer to reset (ISO/IEC 7816-3); the single byte 00 for a blank card. Social security cards: T=0 with 13 historical
-    /// bytes.
+    /// Answer to reset (ISO/IEC 7816-3); the single byte 00 for a blank card. Social security cards: T=0 with 13
+    /// historical bytes.
     #[must_use]
     pub fn atr(&self) -> Vec<u8> {
         match self.kind {

@@ -45,7 +45,8 @@ impl Display {
                 rgb.extend([*red, *green, *blue]);
             }
         }
-        RgbImage::from_raw(width.into(), height.into(), rgb).context("the X server sent a picture of an unexpected size")
+        RgbImage::from_raw(width.into(), height.into(), rgb)
+            .context("the X server sent a picture of an unexpected size")
     }
 
     /// Screenshot as PNG.

@@ -284,11 +284,7 @@ mod tests {
         assert_eq!(hex(&ask(&mut module, SELECT)), "AAAAAA9669000C00009000000000000000009C");
         let read = ask(&mut module, READ);
         assert_eq!((read.len(), hex(&read[..14])), (1295, "AAAAAA9669050800009001000400".to_owned()));
-        assert_eq!(
-            hex(&ask(&mut module, FIND)),
-            "AAAAAA9669000400008084",
-            "read, and not removed yet"
-        );
+        assert_eq!(hex(&ask(&mut module, FIND)), "AAAAAA9669000400008084", "read, and not removed yet");
     }
 
     #[test]

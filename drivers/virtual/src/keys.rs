@@ -63,7 +63,8 @@ impl CityKey {
 /// # Errors
 /// When the file cannot be read, does not hold 64 hexadecimal digits, or they are not a valid SM2 key.
 pub fn staff(path: &Path) -> Result<SecretKey> {
-    SecretKey::from_bytes(&read(path)?).with_context(|| format!("{} does not hold a valid SM2 private key", path.display()))
+    SecretKey::from_bytes(&read(path)?)
+        .with_context(|| format!("{} does not hold a valid SM2 private key", path.display()))
 }
 
 fn read(path: &Path) -> Result<[u8; 32]> {

@@ -46,28 +46,33 @@ struct Arguments {
     /// Path of the camera's UNIX socket, which is created.
     #[arg(long)]
     camera: PathBuf,
-    /// Path of the scanner's serial line; a symbolic link to a pty is created there. Without it the kiosk has no scanner.
+    /// Path of the scanner's serial line; a symbolic link to a pty is created there. Without it the kiosk has no
+    /// scanner.
     #[arg(long)]
     scanner: Option<PathBuf>,
-    /// Path of the ID reader's serial line; a symbolic link to a pty is created there. Without it the kiosk has no ID reader.
+    /// Path of the ID reader's serial line; a symbolic link to a pty is created there. Without it the kiosk has no ID
+    /// reader.
     #[arg(long)]
     id_reader: Option<PathBuf>,
     /// Spool directory of the document printer (A4). Without it the kiosk has no document printer.
     #[arg(long)]
     sheets: Option<PathBuf>,
-    /// Path of the relay board's serial line; a symbolic link to a pty is created there. Without it the kiosk has no lights.
+    /// Path of the relay board's serial line; a symbolic link to a pty is created there. Without it the kiosk has no
+    /// lights.
     #[arg(long)]
     relays: Option<PathBuf>,
     /// Base URL of the platform.
     #[arg(long)]
     platform: String,
-    /// File with the root key of the city's cards, `card.key` of `provision city-keys`. Without it the test key is used.
+    /// File with the root key of the city's cards, `card.key` of `provision city-keys`. Without it the test key is
+    /// used.
     #[arg(long)]
     card_key: Option<PathBuf>,
     /// File with the private key of a staff card, 64 hexadecimal digits. Without it there is no staff card.
     #[arg(long)]
     staff_key: Option<PathBuf>,
-    /// Path of a marker file that exists while the card readers are disconnected. The process that runs pcscd watches it.
+    /// Path of a marker file that exists while the card readers are disconnected. The process that runs pcscd watches
+    /// it.
     #[arg(long)]
     unplugged: Option<PathBuf>,
 }
@@ -94,7 +99,8 @@ async fn main() -> Result<()> {
         slot: Mutex::new(Slot::with(arguments.vpcd, faults.clone())),
         printer: VirtualPrinter::with(&arguments.printer, WIDTH_80, faults.clone())
             .context("cannot emulate the receipt printer")?,
-        camera: VirtualCamera::with(&arguments.camera, faults.clone()).context("cannot emulate the camera")?,
+        camera: VirtualCamera::with(&arguments.camera, faults.clone())
+            .context("cannot emulate the camera")?,
         scanner: scanner.context("cannot emulate the scanner")?,
         id_reader: id_reader.context("cannot emulate the ID reader")?,
         tray: arguments.sheets.map(Tray::of),

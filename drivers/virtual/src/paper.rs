@@ -173,7 +173,8 @@ impl Roll {
         self.text.push_str(&format!("[QR {}]\n", String::from_utf8_lossy(content)));
     }
 
-    /// Prints a centred bar code: modules from left to right, `module` dots each, `height` dots high; optional text below.
+    /// Prints a centred bar code: modules from left to right, `module` dots each, `height` dots high; optional text
+    /// below.
     pub fn bars(&mut self, modules: &[bool], module: u32, height: u32, text: Option<&str>) {
         let wide = u32::try_from(modules.len()).unwrap_or(u32::MAX).saturating_mul(module);
         let (left, top) = (self.width.saturating_sub(wide) / 2, self.y);

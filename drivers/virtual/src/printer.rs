@@ -1,7 +1,8 @@
-//! Emulated receipt printer behind a pty or on the network: interprets ESC/POS, reports its status, keeps the printouts.
+//! Emulated receipt printer behind a pty or on the network: interprets ESC/POS, reports its status, keeps the
+//! printouts.
 //!
-//! Without paper the printer buffers data and answers no print barrier; an unresponsive printer discards all bytes. Real-time
-//! status requests (`DLE EOT`) are answered out of band, as by a real device.
+//! Without paper the printer buffers data and answers no print barrier; an unresponsive printer discards all bytes.
+//! Real-time status requests (`DLE EOT`) are answered out of band, as by a real device.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

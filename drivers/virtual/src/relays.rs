@@ -1,5 +1,5 @@
-//! Emulated relay board behind a pty, with two lights and a buzzer: accepts the four-byte commands of an LCUS board, and
-//! sends nothing.
+//! Emulated relay board behind a pty, with two lights and a buzzer: accepts the four-byte commands of an LCUS board,
+//! and sends nothing.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

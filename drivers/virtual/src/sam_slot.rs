@@ -17,8 +17,8 @@ const TURN: Duration = Duration::from_millis(50);
 pub struct SamSlot(Arc<AtomicBool>);
 
 impl SamSlot {
-    /// Starts a thread that keeps a PSAM with this city's keys in the slot behind vpcd's TCP port. The PSAM is inserted again
-    /// after a restart of pcscd, and applies the named faults.
+    /// Starts a thread that keeps a PSAM with this city's keys in the slot behind vpcd's TCP port. The PSAM is
+    /// inserted again after a restart of pcscd, and applies the named faults.
     #[must_use]
     pub fn keep(port: u16, city: &CityKey, faults: Faults) -> Self {
         let stopped = Arc::new(AtomicBool::new(false));

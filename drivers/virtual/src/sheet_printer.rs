@@ -1,7 +1,7 @@
 //! Emulated document printer (A4): `ippeveprinter` of CUPS (Debian `cups-ipp-utils`), and the tray of its documents.
 //!
-//! `ippeveprinter` registers by DNS-SD and needs Avahi, which needs D-Bus. All three are started here. The caller must run
-//! in a separate network and mount namespace, where they are not visible to other programs.
+//! `ippeveprinter` registers by DNS-SD and needs Avahi, which needs D-Bus. All three are started here. The caller
+//! must run in a separate network and mount namespace, where they are not visible to other programs.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -41,8 +41,8 @@ pub struct CupsPrinter {
 }
 
 impl CupsPrinter {
-    /// Starts the printer. `place` is an empty directory for its files, `command` the print command. `/run` must be private
-    /// to the caller, and empty.
+    /// Starts the printer. `place` is an empty directory for its files, `command` the print command. `/run` must be
+    /// private to the caller, and empty.
     ///
     /// # Errors
     /// When one of the programs is missing or does not start.
@@ -141,8 +141,8 @@ impl Tray {
         &self.spool
     }
 
-    /// The PDF files of all jobs, oldest first. Other files in the spool directory, such as those of the print command, are
-    /// skipped.
+    /// The PDF files of all jobs, oldest first. Other files in the spool directory, such as those of the print
+    /// command, are skipped.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -204,7 +204,10 @@ fn wait(what: &str, mut is_there: impl FnMut() -> bool) -> io::Result<()> {
     let deadline = Instant::now() + READY;
     while !is_there() {
         if Instant::now() >= deadline {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{what} did not start within {} s", READY.as_secs())));
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("{what} did not start within {} s", READY.as_secs()),
+            ));
         }
         thread::sleep(Duration::from_millis(50));
     }

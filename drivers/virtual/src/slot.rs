@@ -1,8 +1,8 @@
 //! Emulated card slot: the card's side of the vpcd protocol, behind a real pcscd.
 //!
-//! vpcd listens, the card connects. A message is a 16-bit big-endian length and as many bytes. A message of one byte is a
-//! control (00 power off, 01 power on, 02 reset, 04 request of the answer to reset), any other message is a command APDU.
-//! vpcd requests the answer to reset periodically to detect whether the card is present.
+//! vpcd listens, the card connects. A message is a 16-bit big-endian length and as many bytes. A message of one byte
+//! is a control (00 power off, 01 power on, 02 reset, 04 request of the answer to reset), any other message is a
+//! command APDU. vpcd requests the answer to reset periodically to detect whether the card is present.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};

@@ -17,8 +17,8 @@ use system_tests::{browser, namespace, script};
 
 /// Address of the bench page.
 const BENCH: &str = "127.0.0.1:8800";
-/// Addresses of the platform's pages (the phone's page among them) and of the trusted identity service. The pages link to
-/// each other, so both addresses are the same inside the namespace and outside.
+/// Addresses of the platform's pages (the phone's page among them) and of the trusted identity service. The pages
+/// link to each other, so both addresses are the same inside the namespace and outside.
 const PLATFORM: &str = "127.0.0.1:8081";
 const IDENTITY: &str = "127.0.0.1:8084";
 /// Environment variable of the process inside the namespace: directory of the UNIX sockets that connect it with the
@@ -44,7 +44,9 @@ fn run() -> Result<()> {
         match argument.as_str() {
             "--script" => script = true,
             "--landscape" => screen = Some(ScreenSize { width: 1920, height: 1080 }),
-            "--only" => only.push(arguments.next().context("--only needs a part of a scenario's id or title")?),
+            "--only" => {
+                only.push(arguments.next().context("--only needs a part of a scenario's id or title")?)
+            }
             unknown => {
                 bail!(
                     "unknown argument `{unknown}`; expected --script, --landscape or, with --script, --only PART"
@@ -52,8 +54,9 @@ fn run() -> Result<()> {
             }
         }
     }
-    let repository =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the directory of the tests package has no parent")?;
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("the directory of the tests package has no parent")?;
     let target = repository.join("target");
     if script {
         browser::install(&target)?;
@@ -82,7 +85,11 @@ fn play(target: &Path, repository: &Path, screen: Option<ScreenSize>, only: &[St
     for failure in &failures {
         writeln!(out, "  {failure}")?;
     }
-    if failures.is_empty() { Ok(()) } else { bail!("scenario expectations not met; see target/demo/index.html") }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        bail!("scenario expectations not met; see target/demo/index.html")
+    }
 }
 
 /// Outside the namespace: forwards the TCP ports that a browser uses to UNIX sockets of the process inside.
@@ -90,8 +97,9 @@ fn outside(target: &Path) -> Result<()> {
     std::fs::create_dir_all(target)?;
     let sockets = tempfile::Builder::new().prefix("kiosk-demo-").tempdir()?;
     for address in [BENCH, PLATFORM, IDENTITY] {
-        let listener = TcpListener::bind(address)
-            .with_context(|| format!("cannot listen on {address}: another demo may be running; stop it first"))?;
+        let listener = TcpListener::bind(address).with_context(|| {
+            format!("cannot listen on {address}: another demo may be running; stop it first")
+        })?;
         let socket = sockets.path().join(address);
         thread::spawn(move || {
             for browser in listener.incoming().flatten() {

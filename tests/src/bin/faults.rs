@@ -28,13 +28,22 @@ fn run() -> Result<()> {
         }
     }
     namespace::enter()?;
-    let repository =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the directory of the tests package has no parent")?;
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("the directory of the tests package has no parent")?;
     let target = repository.join("target");
     let table = faults::run(&target.join("faults-state"), &target.join("faults"), repository, &only)?;
     write!(io::stdout(), "{table}")?;
     if table.tried() == 0 {
         bail!("no fault name contains the given part; the bench page lists all faults");
     }
-    if table.failures().is_empty() { Ok(()) } else { bail!("{} expectations not met in {} fault scenarios; report: target/faults", table.failures().len(), table.tried()) }
+    if table.failures().is_empty() {
+        Ok(())
+    } else {
+        bail!(
+            "{} expectations not met in {} fault scenarios; report: target/faults",
+            table.failures().len(),
+            table.tried()
+        )
+    }
 }

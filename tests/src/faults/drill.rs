@@ -31,8 +31,8 @@ const DRAWN: Duration = Duration::from_millis(500);
 /// Time for which a device that tolerates its fault is observed.
 const BORNE: Duration = Duration::from_millis(1_500);
 
-/// Pause between two cards. pcscd and ID readers poll every 400 ms, and the idle screen can appear before the last card is
-/// out, so that a faster change would go unnoticed.
+/// Pause between two cards. pcscd and ID readers poll every 400 ms, and the idle screen can appear before the last
+/// card is out, so that a faster change would go unnoticed.
 const SWAP: Duration = Duration::from_secs(1);
 
 /// Injects one fault at one kiosk.
@@ -341,8 +341,8 @@ impl<'a> Drill<'a> {
         if scans { self.at.lay_down_code() } else { self.at.hide_code() }
     }
 
-    /// QR code texts that are on more than one complete receipt without a copy mark. A receipt that was interrupted may be
-    /// printed completely later, beside that of the next visit, but each only once.
+    /// QR code texts that are on more than one complete receipt without a copy mark. A receipt that was interrupted
+    /// may be printed completely later, beside that of the next visit, but each only once.
     fn copied(&self) -> Result<Vec<String>> {
         let mut seen = BTreeSet::new();
         let papers = self.at.papers()?;
@@ -358,7 +358,8 @@ impl<'a> Drill<'a> {
         self.strike_since(None, working, ends)
     }
 
-    /// Like [`Self::inject`], but times count from `came`, if given: the fault took effect before it mattered to a resident.
+    /// Like [`Self::inject`], but times count from `came`, if given: the fault took effect before it mattered to a
+    /// resident.
     fn strike_since(&mut self, came: Option<Instant>, working: &[&str], ends: &[&str]) -> Result<()> {
         let begun = Instant::now();
         let mut met = None;

@@ -1,8 +1,9 @@
-//! Runs a fault scenario for each named fault against the running kiosk. During any fault the screen must react to touches, a
-//! waiting resident must be able to leave, and a message must say what to do; after it the device must recover.
+//! Runs a fault scenario for each named fault against the running kiosk. During any fault the screen must react to
+//! touches, a waiting resident must be able to leave, and a message must say what to do; after it the device must
+//! recover.
 //!
-//! A [fault scenario](fault_scenario) prepares the kiosk, injects the fault, measures, clears the fault, and waits until the
-//! device is offered again. Times count from the moment at which the emulator first applied the fault.
+//! A [fault scenario](fault_scenario) prepares the kiosk, injects the fault, measures, clears the fault, and waits
+//! until the device is offered again. Times count from the moment at which the emulator first applied the fault.
 
 mod drill;
 mod figures;

@@ -1,5 +1,5 @@
-//! The audit after the scenarios: each record exactly once, one charge per bill, a chain that verifies, and no personal data
-//! outside the places that may hold it.
+//! The audit after the scenarios: each record exactly once, one charge per bill, a chain that verifies, and no
+//! personal data outside the places that may hold it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

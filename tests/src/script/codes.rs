@@ -19,8 +19,8 @@ const AWAY: Duration = Duration::from_millis(1_700);
 /// Time until the next time step, whose code differs.
 const SLOT: Duration = Duration::from_secs(4);
 
-/// `offline-code-payment`: a code that the kiosk verifies itself begins a visit; a payment needs the phone's answer code,
-/// which a picture of a code cannot give.
+/// `offline-code-payment`: a code that the kiosk verifies itself begins a visit; a payment needs the phone's answer
+/// code, which a picture of a code cannot give.
 pub(super) fn pays_after_the_phone_answered(stage: &mut Stage) -> Result<()> {
     let phone = Phone::bind(&stage.rig, &stage.resident("li-yan")?)?;
     let other_phone = Phone::bind(&stage.rig, &stage.resident("ran-guangming")?)?;
@@ -59,8 +59,8 @@ pub(super) fn pays_after_the_phone_answered(stage: &mut Stage) -> Result<()> {
     stage.at()?.see("请选择一种方式开始").map(drop)
 }
 
-/// `code-reused-or-invalid`: one code shown twice at one kiosk, then at another, then too late; and codes that this city
-/// did not issue.
+/// `code-reused-or-invalid`: one code shown twice at one kiosk, then at another, then too late; and codes that this
+/// city did not issue.
 pub(super) fn shown_again(stage: &mut Stage) -> Result<()> {
     let phone = Phone::bind(&stage.rig, &stage.resident("wang-jianguo")?)?;
     let code = sign_in(stage.at()?, &phone)?;
@@ -90,8 +90,8 @@ pub(super) fn shown_again(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// `offline-code-without-link`: without a link each kiosk knows only the codes that it saw itself; the platform finds a code
-/// accepted by both once the link is back.
+/// `offline-code-without-link`: without a link each kiosk knows only the codes that it saw itself; the platform finds
+/// a code accepted by both once the link is back.
 pub(super) fn without_a_link(stage: &mut Stage) -> Result<()> {
     let phone = Phone::bind(&stage.rig, &stage.resident("ouyang-xuemei")?)?;
     stage.rig.platform_link.set(Cut::Down);
@@ -136,8 +136,8 @@ pub(super) fn reported_lost(stage: &mut Stage) -> Result<()> {
     stage.at()?.hide_code()
 }
 
-/// `kiosk-clock-wrong`: a kiosk whose clock is ten minutes behind verifies codes only after it has synchronised with the
-/// platform's time.
+/// `kiosk-clock-wrong`: a kiosk whose clock is ten minutes behind verifies codes only after it has synchronised with
+/// the platform's time.
 pub(super) fn clock_off(stage: &mut Stage) -> Result<()> {
     let phone = Phone::bind(&stage.rig, &stage.resident("li-yan")?)?;
     stage.rig.platform_link.set(Cut::Down);

@@ -15,8 +15,8 @@ const MUTE: Duration = Duration::from_secs(40);
 /// Lifetime of an online token and the tolerated clock difference.
 const CODE_LIFE: Duration = Duration::from_secs(65);
 
-/// `paper-out-while-paying`: no paper when the receipt is due. The payment stays valid; after a new roll exactly one receipt
-/// is printed.
+/// `paper-out-while-paying`: no paper when the receipt is due. The payment stays valid; after a new roll exactly one
+/// receipt is printed.
 pub(super) fn paper_out(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_code("ouyang-xuemei")?;
     stage.choose_first_bill()?;
@@ -38,8 +38,8 @@ pub(super) fn paper_out(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// `paper-ends-mid-receipt`: the roll ends in the middle of a receipt. Nothing is printed again automatically; a copy has a
-/// copy mark.
+/// `paper-ends-mid-receipt`: the roll ends in the middle of a receipt. Nothing is printed again automatically; a copy
+/// has a copy mark.
 pub(super) fn paper_ends(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_code("wang-jianguo")?;
     stage.choose_first_bill()?;

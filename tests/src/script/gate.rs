@@ -19,8 +19,8 @@ enum With<'a> {
     Card(&'a str),
 }
 
-/// `gate-admits-once`: a phone is admitted once and refused the second time; a forged code and a cloned card are refused.
-/// Without a link the next phone is admitted but no card: this gate has no PSAM that could authenticate it.
+/// `gate-admits-once`: a phone is admitted once and refused the second time; a forged code and a cloned card are
+/// refused. Without a link the next phone is admitted but no card: this gate has no PSAM that could authenticate it.
 pub(super) fn lets_through_once(stage: &mut Stage) -> Result<()> {
     let phone = Phone::bind(&stage.rig, &stage.resident("ran-guangming")?)?;
     let other = Phone::bind(&stage.rig, &stage.resident("ouyang-xuemei")?)?;
@@ -54,8 +54,8 @@ fn gate(stage: &Stage) -> Result<&Station> {
     gate.map(|kiosk| &kiosk.station).context("a gate")
 }
 
-/// Presents a code or a card at the gate; expects the text on its sign and how often green light, red light and buzzer were
-/// switched on.
+/// Presents a code or a card at the gate; expects the text on its sign and how often green light, red light and
+/// buzzer were switched on.
 fn comes(
     stage: &mut Stage,
     with: &With<'_>,

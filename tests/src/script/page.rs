@@ -35,8 +35,8 @@ pub(super) fn shown(stage: &mut Stage) -> Result<()> {
     stage.at()?.hide_code()
 }
 
-/// `bind-phone-by-card`: a resident without a resident code, or with a new phone, binds the phone at the kiosk by card and
-/// PIN.
+/// `bind-phone-by-card`: a resident without a resident code, or with a new phone, binds the phone at the kiosk by
+/// card and PIN.
 pub(super) fn bound_by_card_and_pin(stage: &mut Stage) -> Result<()> {
     let resident = stage.resident("wang-jianguo")?;
     stage.sign_in_by_card("wang-jianguo")?;

@@ -27,8 +27,8 @@ pub(super) fn by_card(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// `code-insurance-proof`: begins by code at the camera; consent, proof, A4 document; then the menu in large text and in
-/// English.
+/// `code-insurance-proof`: begins by code at the camera; consent, proof, A4 document; then the menu in large text and
+/// in English.
 pub(super) fn by_code(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_code("wang-jianguo")?;
     stage.at()?.tap("社保参保证明")?;
@@ -100,8 +100,8 @@ pub(super) fn pays_by_card(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// `e-certificate`: an e-certificate is shown and printed masked, with its holder's consent; a resident without one sees a
-/// message that says so.
+/// `e-certificate`: an e-certificate is shown and printed masked, with its holder's consent; a resident without one
+/// sees a message that says so.
 pub(super) fn sees_a_licence(stage: &mut Stage) -> Result<()> {
     stage.sign_in_by_card("zhang-guiying")?;
     stage.at()?.tap("老年人优待证")?;
@@ -137,8 +137,8 @@ pub(super) fn sees_a_licence(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// `staff-card-status`: a staff card shows the kiosk's device faults; a staff card that the site file does not list shows
-/// nothing.
+/// `staff-card-status`: a staff card shows the kiosk's device faults; a staff card that the site file does not list
+/// shows nothing.
 pub(super) fn staff_looks(stage: &mut Stage) -> Result<()> {
     stage.at()?.insert("staff-stranger")?;
     let seen = stage.at()?.see("这不是社会保障卡").map(drop);
@@ -253,7 +253,8 @@ fn proof(stage: &Stage) -> Result<()> {
     stage.at()?.button("打印").map(drop)
 }
 
-/// The card is removed after the order was recorded: the payment continues, and a notice shows its outcome without a name.
+/// The card is removed after the order was recorded: the payment continues, and a notice shows its outcome without a
+/// name.
 fn taken_right_after_paying(stage: &mut Stage) -> Result<()> {
     let resident = stage.resident("zhang-guiying")?;
     stage.sign_in_by_card("zhang-guiying")?;

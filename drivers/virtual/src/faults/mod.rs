@@ -1,8 +1,9 @@
 //! The catalogue of named faults of the emulated devices.
 //!
-//! A protocol is a list of [`ProtocolStep`]s. At each step a device can fail in several [`FaultKind`]s: no response, a wrong
-//! one, half of it, too late, too much, or a disconnection. Each pair is an [`InjectableFault`] with a stable name,
-//! `device-step-kind`. A device can also be in a bad [state](FaultKind::State) that it reports correctly, such as no paper.
+//! A protocol is a list of [`ProtocolStep`]s. At each step a device can fail in several [`FaultKind`]s: no response,
+//! a wrong one, half of it, too late, too much, or a disconnection. Each pair is an [`InjectableFault`] with a stable
+//! name, `device-step-kind`. A device can also be in a bad [state](FaultKind::State) that it reports correctly, such
+//! as no paper.
 //!
 //! An emulator asks its [`FaultSwitches`] at each step. The bench switches faults on and off.
 //!
@@ -81,7 +82,7 @@ impl Device {
 pub enum Kind {
     /// No response; the connection stays open.
     Silence,
-    /// A response of the right length with random content.
+    /// A response of the right length with pseudo-random content.
     Garbage,
     /// Only the first half of the response.
     Truncation,
@@ -245,8 +246,8 @@ impl Faults {
         self.locked().clear();
     }
 
-    /// Called by an emulator that reaches this step: returns how it must fail, if at all, and records that the fault took
-    /// effect.
+    /// Called by an emulator that reaches this step: returns how it must fail, if at all, and records that the fault
+    /// took effect.
     #[must_use]
     pub fn at(&self, step: &Step) -> Option<Kind> {
         let mut switches = self.locked();

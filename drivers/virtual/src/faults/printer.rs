@@ -16,8 +16,9 @@ pub static ERROR_CAUSE: Step = step("error-cause", "查故障原因", ONE_BYTE);
 pub static PAPER_SENSOR: Step = step("paper-sensor", "查纸", ONE_BYTE);
 /// `DLE DC4` 8: clear the buffer. The answer is a block of three bytes.
 pub static CLEAR: Step = step("clear", "清缓冲", ALL);
-/// The receipt's text. Silence: the printer accepts no further bytes. Delay: it accepts them slowly. Truncation: it loses
-/// some. Garbage and flood: unsolicited bytes. Wrong answer: an automatic status that contradicts the requested one.
+/// The receipt's text. Silence: the printer accepts no further bytes. Delay: it accepts them slowly. Truncation: it
+/// loses some. Garbage and flood: unsolicited bytes. Wrong answer: an automatic status that contradicts the requested
+/// one.
 pub static BODY: Step = step("body", "收正文", ALL);
 /// `GS ( k`: printing a QR code.
 pub static QR: Step =
