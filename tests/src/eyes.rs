@@ -117,8 +117,8 @@ impl Eyes {
     ///
     /// # Errors
     /// When none appears in time; the error holds the texts on the screen.
-    pub fn wait_for(&self, words: &str, patience: Duration) -> Result<Seen, Blind> {
-        let until = Instant::now() + patience;
+    pub fn wait_for(&self, words: &str, timeout: Duration) -> Result<Seen, Blind> {
+        let until = Instant::now() + timeout;
         loop {
             let seen = self.look()?;
             let button = seen.iter().find(|one| one.button && one.label.contains(words));
@@ -129,7 +129,7 @@ impl Eyes {
                 let labels: Vec<&str> = seen.iter().map(|one| one.label.as_str()).collect();
                 return Err(Blind::NotSeen {
                     wanted: words.to_owned(),
-                    seconds: patience.as_secs(),
+                    seconds: timeout.as_secs(),
                     seen: labels.join(" | "),
                 });
             }

@@ -111,19 +111,15 @@ pub fn programs() -> Result<PathBuf> {
 /// Calls `ask` every 50 ms until it returns a value.
 ///
 /// # Errors
-/// When `ask` fails, or returns no value within `patience`; `what` names it in the error.
-pub fn wait_until<T>(
-    what: &str,
-    patience: Duration,
-    mut ask: impl FnMut() -> Result<Option<T>>,
-) -> Result<T> {
-    let until = Instant::now() + patience;
+/// When `ask` fails, or returns no value within `timeout`; `what` names it in the error.
+pub fn wait_until<T>(what: &str, timeout: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let until = Instant::now() + timeout;
     loop {
         if let Some(answer) = ask()? {
             return Ok(answer);
         }
         if Instant::now() >= until {
-            bail!("timed out after {} s waiting for {what}", patience.as_secs());
+            bail!("timed out after {} s waiting for {what}", timeout.as_secs());
         }
         thread::sleep(Duration::from_millis(50));
     }

@@ -111,23 +111,23 @@ pub fn play(
         slot: Some(1),
         fitting: Fitting { scanner: true, ..Fitting::default() },
     })?;
-    let mut stage = Stage { rig, report, residents };
+    let mut context = Stage { rig, report, residents };
     let chosen = |scenario: &&Scenario| only.is_empty() || only.iter().any(|part| scenario.matches(part));
     for Scenario { id, title, run } in SCENARIOS.iter().filter(chosen) {
         eprintln!("{id} {title}");
-        stage.report.chapter(&format!("{title} ({id})"));
-        let outcome = stage.calm().and_then(|()| run(&mut stage));
+        context.report.chapter(&format!("{title} ({id})"));
+        let outcome = context.calm().and_then(|()| run(&mut context));
         if outcome.is_err() {
-            stage.shot("这里停下了").ok();
+            context.shot("这里停下了").ok();
         }
-        stage.report.expect("走到最后", outcome);
+        context.report.expect("走到最后", outcome);
     }
     eprintln!("audit");
-    stage.report.chapter("审计");
+    context.report.chapter("审计");
     let charged_min = if only.is_empty() { CHARGED_MIN } else { 0 };
-    let outcome = stage.calm().and_then(|()| audit::audit(&mut stage, charged_min));
-    stage.report.expect("审计走到最后", outcome);
-    let Stage { rig, mut report, residents } = stage;
+    let outcome = context.calm().and_then(|()| audit::audit(&mut context, charged_min));
+    context.report.expect("审计走到最后", outcome);
+    let Stage { rig, mut report, residents } = context;
     let state = rig.state().to_owned();
     drop(rig);
     audit::nothing_personal(&state, &residents, &mut report);
@@ -137,8 +137,8 @@ pub fn play(
 
 /// Runs the audit after a fault run and returns why it stopped early; empty when it completed. Expectations that the
 /// audit does not meet are in the report.
-pub fn everything_holds(stage: &mut Stage) -> Vec<String> {
-    match stage.calm().and_then(|()| audit::audit(stage, 0)) {
+pub fn everything_holds(context: &mut Stage) -> Vec<String> {
+    match context.calm().and_then(|()| audit::audit(context, 0)) {
         Ok(()) => Vec::new(),
         Err(error) => vec![format!("the audit stopped early: {error:#}")],
     }
@@ -167,27 +167,27 @@ impl Stage {
             if kiosk.check().is_err() {
                 kiosk.start()?;
             }
-            let station = &kiosk.station;
-            station.mend()?;
+            let bench = &kiosk.station;
+            bench.mend()?;
             if kiosk.site.gate.is_some() {
                 // A gate has no visits to end: it returns to its waiting view automatically.
-                station.hide_code()?;
-                station.see_within("请亮码", Duration::from_secs(60))?;
+                bench.hide_code()?;
+                bench.see_within("请亮码", Duration::from_secs(60))?;
                 continue;
             }
-            station.hide_code()?;
-            station.take_card().ok();
-            station.lift_id_card().ok();
+            bench.hide_code()?;
+            bench.take_card().ok();
+            bench.lift_id_card().ok();
             // A notice stays for some time; `完成` closes it early.
-            if station.shows("完成")? {
-                station.tap("完成").ok();
+            if bench.shows("完成")? {
+                bench.tap("完成").ok();
             }
-            if station.shows("退出")? {
-                station.tap("退出").ok();
+            if bench.shows("退出")? {
+                bench.tap("退出").ok();
             }
-            station.see_within("请选择一种方式开始", Duration::from_secs(100))?;
+            bench.see_within("请选择一种方式开始", Duration::from_secs(100))?;
             // A kiosk reconnects automatically, and offers its identification methods only once it is online.
-            station.see_within("已联网", Duration::from_secs(60))?;
+            bench.see_within("已联网", Duration::from_secs(60))?;
         }
         Ok(())
     }
@@ -229,29 +229,29 @@ impl Stage {
 
     /// Begins a visit at the first kiosk by resident code.
     pub(crate) fn sign_in_by_code(&self, id: &str) -> Result<()> {
-        let station = self.at()?;
-        let code = station.fresh_code(id)?;
-        station.show_code(&code)?;
-        station.see("您想办什么")?;
-        station.hide_code()
+        let bench = self.at()?;
+        let code = bench.fresh_code(id)?;
+        bench.show_code(&code)?;
+        bench.see("您想办什么")?;
+        bench.hide_code()
     }
 
     /// Begins a visit at the first kiosk by card.
     pub(crate) fn sign_in_by_card(&self, id: &str) -> Result<()> {
-        let station = self.at()?;
-        station.insert(id)?;
-        station.see("您想办什么")?;
+        let bench = self.at()?;
+        bench.insert(id)?;
+        bench.see("您想办什么")?;
         Ok(())
     }
 
     /// Goes from the menu to the confirmation of the first listed water bill.
     pub(crate) fn choose_first_bill(&self) -> Result<()> {
-        let station = self.at()?;
-        station.tap("水费缴纳")?;
-        station.see("请选择要缴的水费")?;
-        station.tap("年")?;
-        station.tap("下一步")?;
-        station.see("请核对后付款")?;
+        let bench = self.at()?;
+        bench.tap("水费缴纳")?;
+        bench.see("请选择要缴的水费")?;
+        bench.tap("年")?;
+        bench.tap("下一步")?;
+        bench.see("请核对后付款")?;
         Ok(())
     }
 }

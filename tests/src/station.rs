@@ -55,12 +55,12 @@ impl Station {
         Ok(self.eyes.wait_for(words, PATIENCE)?)
     }
 
-    /// Waits up to `patience` until the screen shows these words.
+    /// Waits up to `timeout` until the screen shows these words.
     ///
     /// # Errors
     /// When it does not; the error holds the texts on the screen.
-    pub fn see_within(&self, words: &str, patience: Duration) -> Result<Seen> {
-        Ok(self.eyes.wait_for(words, patience)?)
+    pub fn see_within(&self, words: &str, timeout: Duration) -> Result<Seen> {
+        Ok(self.eyes.wait_for(words, timeout)?)
     }
 
     /// Whether the screen shows these words now.
@@ -97,12 +97,12 @@ impl Station {
         self.button_within(words, PATIENCE)
     }
 
-    /// Waits up to `patience` for an enabled button whose name contains these words; returns its centre in pixels.
+    /// Waits up to `timeout` for an enabled button whose name contains these words; returns its centre in pixels.
     ///
     /// # Errors
     /// When there is none in time.
-    pub fn button_within(&self, words: &str, patience: Duration) -> Result<(i32, i32)> {
-        let until = Instant::now() + patience;
+    pub fn button_within(&self, words: &str, timeout: Duration) -> Result<(i32, i32)> {
+        let until = Instant::now() + timeout;
         loop {
             let seen = self.eyes.look()?;
             if let Some(button) =

@@ -21,7 +21,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Listens on this address; port 0 selects a free one.
-    pub(crate) fn listen(address: SocketAddr, mut far_side: impl FarSide) -> io::Result<Self> {
+    pub(crate) fn listen(address: SocketAddr, mut peer: impl FarSide) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -31,7 +31,7 @@ impl Listener {
             while !stop.load(Ordering::Relaxed) {
                 match listener.accept() {
                     // An error means that the connection was closed, which equals a disconnection.
-                    Ok((stream, _)) => drop(converse(stream, &mut far_side, &stop)),
+                    Ok((stream, _)) => drop(converse(stream, &mut peer, &stop)),
                     Err(_) => thread::sleep(TURN),
                 }
             }
@@ -49,12 +49,12 @@ impl Drop for Listener {
 }
 
 /// Passes bytes between driver and peer until either side disconnects.
-fn converse(mut stream: TcpStream, far_side: &mut impl FarSide, stop: &AtomicBool) -> io::Result<()> {
+fn converse(mut stream: TcpStream, peer: &mut impl FarSide, stop: &AtomicBool) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(TURN))?;
     let mut chunk = [0; 4096];
-    while !stop.load(Ordering::Relaxed) && far_side.is_there() {
-        let read = if far_side.listens() {
+    while !stop.load(Ordering::Relaxed) && peer.is_there() {
+        let read = if peer.listens() {
             match stream.read(&mut chunk) {
                 Ok(0) => return Ok(()),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => 0,
@@ -64,7 +64,7 @@ fn converse(mut stream: TcpStream, far_side: &mut impl FarSide, stop: &AtomicBoo
             thread::sleep(TURN);
             0
         };
-        for bent in far_side.take(chunk.get(..read).unwrap_or_default()) {
+        for bent in peer.take(chunk.get(..read).unwrap_or_default()) {
             thread::sleep(bent.wait);
             stream.write_all(&bent.bytes)?;
             if bent.leaves {

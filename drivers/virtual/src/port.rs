@@ -45,17 +45,17 @@ pub(crate) struct Port {
 
 impl Port {
     /// Opens a pty and creates its symbolic link at this path; an old link there is replaced.
-    pub(crate) fn plug_in(link: &Path, mut far_side: impl FarSide) -> io::Result<Self> {
+    pub(crate) fn plug_in(link: &Path, mut peer: impl FarSide) -> io::Result<Self> {
         let mut line = Line::open(link)?;
         let stopped = Arc::new(AtomicBool::new(false));
         let (path, stop) = (link.to_owned(), Arc::clone(&stopped));
         thread::spawn(move || {
             loop {
                 // An error means that the pty was closed, which equals a disconnection.
-                line.converse(&mut far_side, &stop).ok();
+                line.converse(&mut peer, &stop).ok();
                 drop(line);
                 std::fs::remove_file(&path).ok();
-                while !stop.load(Ordering::Relaxed) && !far_side.is_there() {
+                while !stop.load(Ordering::Relaxed) && !peer.is_there() {
                     thread::sleep(TURN);
                 }
                 if stop.load(Ordering::Relaxed) {
@@ -108,21 +108,21 @@ impl Line {
     }
 
     /// Passes bytes between driver and peer until either side disconnects.
-    fn converse(&mut self, far_side: &mut impl FarSide, stop: &AtomicBool) -> io::Result<()> {
+    fn converse(&mut self, peer: &mut impl FarSide, stop: &AtomicBool) -> io::Result<()> {
         let mut chunk = [0; 4096];
-        while !stop.load(Ordering::Relaxed) && far_side.is_there() {
-            let read = if far_side.listens() && self.is_ready(PollFlags::IN, TURN)? {
+        while !stop.load(Ordering::Relaxed) && peer.is_there() {
+            let read = if peer.listens() && self.is_ready(PollFlags::IN, TURN)? {
                 match self.master.read(&mut chunk) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                     read => read?,
                 }
-            } else if far_side.listens() {
+            } else if peer.listens() {
                 0
             } else {
                 thread::sleep(TURN);
                 0
             };
-            for bent in far_side.take(chunk.get(..read).unwrap_or_default()) {
+            for bent in peer.take(chunk.get(..read).unwrap_or_default()) {
                 thread::sleep(bent.wait);
                 self.say(&bent.bytes)?;
                 if bent.leaves {
@@ -148,8 +148,8 @@ impl Line {
         Ok(())
     }
 
-    fn is_ready(&self, wanted: PollFlags, patience: Duration) -> io::Result<bool> {
-        let timeout = Timespec::try_from(patience).map_err(io::Error::other)?;
+    fn is_ready(&self, wanted: PollFlags, timeout: Duration) -> io::Result<bool> {
+        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
         match poll(&mut [PollFd::new(&self.master, wanted)], Some(&timeout)) {
             Ok(ready) => Ok(ready > 0),
             Err(rustix::io::Errno::INTR) => Ok(false),

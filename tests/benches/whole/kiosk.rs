@@ -39,9 +39,9 @@ pub(super) fn measure(kiosk: &mut Kiosk) -> Result<()> {
 }
 
 /// Time until the screen shows these words.
-fn until(station: &Station, words: &str) -> Result<Duration> {
+fn until(bench: &Station, words: &str) -> Result<Duration> {
     let begun = Instant::now();
-    while !station.shows(words)? {
+    while !bench.shows(words)? {
         ensure!(
             begun.elapsed() < PATIENCE,
             "the screen did not show `{words}` within {} s",
@@ -51,40 +51,40 @@ fn until(station: &Station, words: &str) -> Result<Duration> {
     Ok(begun.elapsed())
 }
 
-fn screen_reads(station: &Station) -> Result<()> {
+fn screen_reads(bench: &Station) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..TOUCHES {
         let begun = Instant::now();
-        station.shows(WELCOME)?;
+        bench.shows(WELCOME)?;
         times.push(begun.elapsed());
     }
     report("(one read of the screen)", times)
 }
 
-fn visits_by_card(station: &Station) -> Result<()> {
+fn visits_by_card(bench: &Station) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..VISITS {
         let begun = Instant::now();
-        station.insert("zhang-guiying")?;
-        until(station, MENU)?;
+        bench.insert("zhang-guiying")?;
+        until(bench, MENU)?;
         times.push(begun.elapsed());
-        station.take_card()?;
-        until(station, WELCOME)?;
+        bench.take_card()?;
+        until(bench, WELCOME)?;
     }
     report("card in the slot → menu", times)
 }
 
-fn visits_by_code(station: &Station) -> Result<()> {
+fn visits_by_code(bench: &Station) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..VISITS {
-        let code = station.fresh_code("wang-jianguo")?;
+        let code = bench.fresh_code("wang-jianguo")?;
         let begun = Instant::now();
-        station.show_code(&code)?;
-        until(station, MENU)?;
+        bench.show_code(&code)?;
+        until(bench, MENU)?;
         times.push(begun.elapsed());
-        station.hide_code()?;
-        station.tap("退出")?;
-        until(station, WELCOME)?;
+        bench.hide_code()?;
+        bench.tap("退出")?;
+        until(bench, WELCOME)?;
     }
     report("code before the camera → menu", times)
 }

@@ -119,11 +119,11 @@ impl<'a> Drill<'a> {
         self.touches()?;
         self.at.mend()?;
         self.at.take_card()?;
-        let mended = Instant::now();
+        let cleared = Instant::now();
         if self.at.shows("完成")? {
             self.at.tap("完成")?;
         }
-        self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        self.see_again(cleared, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
         thread::sleep(SWAP);
         self.at.insert(card)?;
         self.at.see_within(MENU, BACK).context("card not read after the fault was cleared")?;
@@ -180,7 +180,7 @@ impl<'a> Drill<'a> {
         self.at.lay_down_code()?;
         self.at.see_within(WAITING, BACK)?;
         self.at.mend()?;
-        let mended = Instant::now();
+        let cleared = Instant::now();
         loop {
             let (_, before, _) = self.at.signalled()?;
             self.at.aim_code(&forged()?)?;
@@ -189,10 +189,10 @@ impl<'a> Drill<'a> {
             self.at.see_within(WAITING, BACK)?;
             let (_, after, _) = self.at.signalled()?;
             if after > before {
-                self.figures.back = Some(mended.elapsed());
+                self.figures.back = Some(cleared.elapsed());
                 return Ok(());
             }
-            if mended.elapsed() > BACK {
+            if cleared.elapsed() > BACK {
                 bail!("the lights did not recover within {} s", BACK.as_secs());
             }
         }
@@ -204,8 +204,8 @@ impl<'a> Drill<'a> {
         self.strike_idle(PRINTER_TROUBLE)?;
         self.touches()?;
         self.at.mend()?;
-        let mended = Instant::now();
-        self.see_again(mended, |words| !PRINTER_TROUBLE.iter().any(|trouble| has(words, trouble)))
+        let cleared = Instant::now();
+        self.see_again(cleared, |words| !PRINTER_TROUBLE.iter().any(|trouble| has(words, trouble)))
     }
 
     /// The printer fails in the middle of a receipt.
@@ -228,9 +228,9 @@ impl<'a> Drill<'a> {
         self.leave(&["首页"], DRAWN)?;
         self.touches()?;
         self.at.mend()?;
-        let mended = Instant::now();
+        let cleared = Instant::now();
         self.at.tap("退出")?;
-        self.see_again(mended, |words| {
+        self.see_again(cleared, |words| {
             has(words, WELCOME) && !PRINTER_TROUBLE.iter().any(|trouble| has(words, trouble))
         })?;
         match self.copied()?.len() {
@@ -254,8 +254,8 @@ impl<'a> Drill<'a> {
         self.strike_idle(CODE_TROUBLE)?;
         self.touches()?;
         self.at.mend()?;
-        let mended = Instant::now();
-        self.see_again(mended, |words| !has(words, "暂时不能用"))?;
+        let cleared = Instant::now();
+        self.see_again(cleared, |words| !has(words, "暂时不能用"))?;
         self.sign_in_by_code().context("code not read after the fault was cleared")?;
         self.at.tap("退出")
     }
@@ -271,13 +271,13 @@ impl<'a> Drill<'a> {
         self.touches()?;
         self.at.mend()?;
         self.at.lay_down_code()?;
-        let mended = Instant::now();
+        let cleared = Instant::now();
         for way in ["退出", "返回首页"] {
             if self.at.shows(way)? {
                 self.at.tap(way)?;
             }
         }
-        self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        self.see_again(cleared, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
         let code = self.at.fresh_code(CODE)?;
         self.at.aim_code(&code)?;
         self.at.see_within(MENU, BACK).context("code not read after the fault was cleared")?;
@@ -317,13 +317,13 @@ impl<'a> Drill<'a> {
     fn id_card_is_read_again(&mut self) -> Result<()> {
         self.at.mend()?;
         self.at.lift_id_card()?;
-        let mended = Instant::now();
+        let cleared = Instant::now();
         for way in ["退出", "返回首页"] {
             if self.at.shows(way)? {
                 self.at.tap(way)?;
             }
         }
-        self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        self.see_again(cleared, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
         thread::sleep(SWAP);
         self.at.lay_id_card(CARD)?;
         self.at.see_within(MENU, BACK).context("ID card not read after the fault was cleared")?;
@@ -442,14 +442,14 @@ impl<'a> Drill<'a> {
         }
     }
 
-    /// Leaves the view by one of these buttons if one appears within `patience`, and measures the latency.
-    fn leave(&mut self, ways: &[&str], patience: Duration) -> Result<()> {
+    /// Leaves the view by one of these buttons if one appears within `timeout`, and measures the latency.
+    fn leave(&mut self, ways: &[&str], timeout: Duration) -> Result<()> {
         if self.figures.released.is_some() {
             return Ok(());
         }
         for way in ways {
             // The view may change between two reads of the screen.
-            let Ok(at) = self.at.button_within(way, patience) else { continue };
+            let Ok(at) = self.at.button_within(way, timeout) else { continue };
             match self.finger.touch(at) {
                 Ok(took) => self.figures.released = Some(took),
                 Err(_) if !self.at.shows(way)? => {}
@@ -474,14 +474,14 @@ impl<'a> Drill<'a> {
     }
 
     /// Waits until `is_back` accepts the texts on the screen: the device is usable again.
-    fn see_again(&mut self, mended: Instant, is_back: impl Fn(&[String]) -> bool) -> Result<()> {
+    fn see_again(&mut self, cleared: Instant, is_back: impl Fn(&[String]) -> bool) -> Result<()> {
         loop {
             let words = self.at.words()?;
             if is_back(&words) {
-                self.figures.back = Some(mended.elapsed());
+                self.figures.back = Some(cleared.elapsed());
                 return Ok(());
             }
-            if mended.elapsed() > BACK {
+            if cleared.elapsed() > BACK {
                 bail!("the device did not recover; on the screen: {}", words.join(" | "));
             }
         }

@@ -82,7 +82,7 @@ pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Res
         .map(|fault| (Cabinet::of(&fault), fault))
         .collect();
     chosen.sort_by_key(|(cabinet, _)| *cabinet);
-    let mut stage = Stage {
+    let mut context = Stage {
         rig: Rig::start(state)?,
         report: Report::begin(page)?,
         residents: script::residents(&repository.join("assets/residents.toml"))?,
@@ -93,20 +93,20 @@ pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Res
     for (cabinet, fault) in chosen {
         if current != Some(cabinet) {
             // One kiosk at a time, so that the others do not affect the measurements.
-            stage.rig.kiosks.clear();
-            stage.rig.add(cabinet.plan())?;
+            context.rig.kiosks.clear();
+            context.rig.add(cabinet.plan())?;
             current = Some(cabinet);
         }
         if table.unhurt.is_none() {
-            table.unhurt = Some(unhurt(&mut stage, &fault)?);
+            table.unhurt = Some(unhurt(&mut context, &fault)?);
         }
-        let figures = Figures { unhurt: table.unhurt, ..one(&mut stage, &fault) };
+        let figures = Figures { unhurt: table.unhurt, ..one(&mut context, &fault) };
         eprintln!("{:>5} s  {figures}", begun.elapsed().as_secs());
         table.push(figures);
     }
     table.took = begun.elapsed();
-    table.audit = script::everything_holds(&mut stage);
-    let Stage { rig, mut report, residents } = stage;
+    table.audit = script::everything_holds(&mut context);
+    let Stage { rig, mut report, residents } = context;
     let state = rig.state().to_owned();
     drop(rig);
     script::nothing_personal(&state, &residents, &mut report);
@@ -116,9 +116,9 @@ pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Res
 }
 
 /// Measures the touch latency without a fault.
-fn unhurt(stage: &mut Stage, fault: &Fault) -> Result<Duration> {
-    stage.calm()?;
-    let kiosk = stage.rig.kiosks.first().context("a kiosk")?;
+fn unhurt(context: &mut Stage, fault: &Fault) -> Result<Duration> {
+    context.calm()?;
+    let kiosk = context.rig.kiosks.first().context("a kiosk")?;
     let finger = Finger::open(kiosk.display())?;
     let mut figures = Figures::default();
     for _ in 0..3 {
@@ -128,34 +128,34 @@ fn unhurt(stage: &mut Stage, fault: &Fault) -> Result<Duration> {
 }
 
 /// Runs one fault scenario on a kiosk that was reset before.
-fn one(stage: &mut Stage, fault: &Fault) -> Figures {
+fn one(context: &mut Stage, fault: &Fault) -> Figures {
     let mut figures = Figures::of(fault);
-    let outcome = stage.calm().context("cannot reset the kiosk before the fault scenario").and_then(|()| {
-        let kiosk = stage.rig.kiosks.first().context("a kiosk")?;
+    let outcome = context.calm().context("cannot reset the kiosk before the fault scenario").and_then(|()| {
+        let kiosk = context.rig.kiosks.first().context("a kiosk")?;
         let finger = Finger::open(kiosk.display())?;
         let before = kiosk.process_id();
         let ran = drill::Drill::new(&kiosk.station, &finger, fault, &mut figures).run();
-        let cleared = mend(stage);
-        let after = stage.rig.kiosks.first().and_then(Kiosk::process_id);
+        let cleared = mend(context);
+        let after = context.rig.kiosks.first().and_then(Kiosk::process_id);
         figures.restarted =
-            after != before || stage.rig.kiosks.iter_mut().any(|kiosk| kiosk.check().is_err());
+            after != before || context.rig.kiosks.iter_mut().any(|kiosk| kiosk.check().is_err());
         ran.and(cleared)
     });
     if let Err(error) = outcome {
         figures.problems.push(format!("{error:#}"));
         let name = fault.name();
-        stage.report.chapter(&name);
-        stage.shot(&name).ok();
+        context.report.chapter(&name);
+        context.shot(&name).ok();
     }
     figures
 }
 
 /// Switches all faults of all kiosks off and reconnects the card readers.
-fn mend(stage: &mut Stage) -> Result<()> {
-    for kiosk in &stage.rig.kiosks {
+fn mend(context: &mut Stage) -> Result<()> {
+    for kiosk in &context.rig.kiosks {
         kiosk.station.mend()?;
     }
-    stage.rig.mind_readers()
+    context.rig.mind_readers()
 }
 
 /// Whether the device may stay usable during this fault, so that no message is required.

@@ -74,14 +74,14 @@ pub fn residents(file: &Path) -> Result<Vec<Resident>> {
 }
 
 /// Compares the data of the platform and the acquirer with the kiosks' records.
-pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
+pub(super) fn audit(context: &mut Stage, charged_min: usize) -> Result<()> {
     let http = reqwest::blocking::Client::builder().no_proxy().build()?;
     let mut intended: BTreeSet<OrderId> = BTreeSet::new();
     let mut settled: BTreeSet<OrderId> = BTreeSet::new();
     let sites: Vec<(String, DeviceId)> =
-        stage.rig.kiosks.iter().map(|kiosk| (kiosk.station.name().to_owned(), kiosk.site.device)).collect();
+        context.rig.kiosks.iter().map(|kiosk| (kiosk.station.name().to_owned(), kiosk.site.device)).collect();
     for (name, device) in sites {
-        let address = format!("http://{}/v1/audit/{device}", stage.rig.platform);
+        let address = format!("http://{}/v1/audit/{device}", context.rig.platform);
         // The uplink may still have to send the last records.
         let mut last = 0;
         let json = wait_until("the last records", Duration::from_secs(60), || {
@@ -93,18 +93,18 @@ pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
             std::thread::sleep(Duration::from_secs(4));
             Ok(still.then_some(json))
         })?;
-        let file = stage.rig.state().join(format!("{name}-export.json"));
+        let file = context.rig.state().join(format!("{name}-export.json"));
         fs::write(&file, &json)?;
-        let verdict = stage.rig.verify(&file, &stage.rig.public_key(&name)?);
+        let verdict = context.rig.verify(&file, &context.rig.public_key(&name)?);
         let said = verdict.as_ref().cloned().unwrap_or_default();
-        stage.report.expect(&format!("独立验证：{said}"), verdict.map(drop));
+        context.report.expect(&format!("独立验证：{said}"), verdict.map(drop));
 
         let export: Export = serde_json::from_str(&json)?;
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
         for Epoch { batch } in &export.epochs {
             let whole =
                 batch.from == Chain::genesis(export.device, batch.from.epoch).head() && batch.check().is_ok();
-            stage.expect(&format!("{name}：每条记录正好一次，次序不变"), whole, || {
+            context.expect(&format!("{name}：每条记录正好一次，次序不变"), whole, || {
                 "链不完整".into()
             });
             for wire in &batch.records {
@@ -122,13 +122,13 @@ pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
             }
         }
         let rows = kinds.into_iter().map(|(kind, count)| vec![kind, count.to_string()]).collect();
-        stage.report.table(&format!("{name} 在平台上的记录"), &["记录", "条数"], rows);
+        context.report.table(&format!("{name} 在平台上的记录"), &["记录", "条数"], rows);
     }
     let open: Vec<String> = intended.difference(&settled).map(ToString::to_string).collect();
-    stage.expect("每笔订单都有了结果", open.is_empty(), || open.join(" "));
+    context.expect("每笔订单都有了结果", open.is_empty(), || open.join(" "));
 
     let charges: Vec<Value> =
-        http.get(format!("http://{}/charges", stage.rig.acquirer)).send()?.error_for_status()?.json()?;
+        http.get(format!("http://{}/charges", context.rig.acquirer)).send()?.error_for_status()?.json()?;
     let mut paid: BTreeMap<String, usize> = BTreeMap::new();
     for charge in &charges {
         if charge.get("outcome").and_then(|outcome| outcome.get("paid")).is_some()
@@ -140,12 +140,12 @@ pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
         }
     }
     let twice: Vec<&String> = paid.iter().filter(|(_, count)| **count > 1).map(|(bill, _)| bill).collect();
-    stage.expect("银行自己的账上每张账单只有一笔扣款", twice.is_empty(), || {
+    context.expect("银行自己的账上每张账单只有一笔扣款", twice.is_empty(), || {
         format!("{twice:?}")
     });
-    stage.expect("确有扣款发生", paid.len() >= charged_min, || format!("{paid:?}"));
+    context.expect("确有扣款发生", paid.len() >= charged_min, || format!("{paid:?}"));
     let rows = paid.into_iter().map(|(bill, count)| vec![bill, count.to_string()]).collect();
-    stage.report.table("银行账上的扣款", &["账单", "笔数"], rows);
+    context.report.table("银行账上的扣款", &["账单", "笔数"], rows);
     Ok(())
 }
 
