@@ -1,4 +1,4 @@
-//! Client of the card-holder base, in the role of a service desk of the card issuer. 柜台.
+//! Client of the card-holder base, in the role of a service desk of the card issuer.
 
 use std::fs;
 use std::net::SocketAddr;

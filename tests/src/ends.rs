@@ -30,7 +30,7 @@ impl Ends {
     /// Reads the platform's certificate from `city` and each kiosk's from its directory of keys.
     ///
     /// # Errors
-    /// When a file is missing or does not fit the others.
+    /// When a file is missing or invalid, or a key does not match its certificate.
     pub fn read(city: &Path, keys: &[PathBuf], platform: &str) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();

@@ -12,7 +12,7 @@ use crate::station::Station;
 /// Library of Debian's package `faketime`; the dynamic linker expands `$LIB`.
 const FAKETIME: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
 
-/// One kiosk with its screen and its bench.
+/// One kiosk of the rig with its program, X server and bench.
 pub struct Kiosk {
     /// Client of the kiosk's bench and screen.
     pub station: Station,

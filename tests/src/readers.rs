@@ -20,7 +20,7 @@ const LISTENING: &str = "0A";
 /// Starts pcscd; it sees only the virtual reader.
 ///
 /// # Errors
-/// When this process is outside a namespace, or pcscd does not come up.
+/// When this process is outside a namespace, or pcscd does not start.
 pub fn start(logs: &Path) -> Result<Process> {
     ensure!(namespace::is_inside(), "pcscd would be visible to the whole machine: enter a namespace first");
     let mut pcscd = Command::new("/usr/sbin/pcscd");

@@ -1,6 +1,6 @@
 //! The rig: all programs on emulated hardware, started on one machine. Platform, acquirer, department and identity
 //! service; pcscd with emulated cards; for each kiosk an X server (Xvfb), a bench and the real program. All
-//! interfaces are the production ones. 测试台架.
+//! interfaces are the production ones.
 //!
 //! The rig runs inside a separate [`namespace`](crate::namespace).
 
@@ -36,7 +36,7 @@ const ENVELOPE_ID: u8 = 1;
 /// Time in which a started program must be ready.
 pub(crate) const READY: Duration = Duration::from_secs(30);
 
-/// All running programs. They stop when the rig is dropped, the kiosks first.
+/// All running programs. They stop when the rig is dropped, the kiosks first. 测试台架.
 pub struct Rig {
     /// The kiosks, in the order in which they were added.
     pub kiosks: Vec<Kiosk>,

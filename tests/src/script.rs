@@ -23,7 +23,7 @@ use crate::station::Station;
 
 pub use audit::{Resident, nothing_personal, residents};
 
-/// What a scenario works with. 场景测试.
+/// What a scenario works with: rig, report and demo residents.
 pub struct Stage {
     /// The running system.
     pub rig: Rig,
@@ -33,7 +33,7 @@ pub struct Stage {
     pub residents: Vec<Resident>,
 }
 
-/// One scenario.
+/// One scenario. 场景测试.
 struct Scenario {
     /// Stable name, kebab-case; `--only` matches a part of it.
     id: &'static str,

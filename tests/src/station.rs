@@ -47,7 +47,7 @@ impl Station {
         &self.bench
     }
 
-    /// Waits up to [`TEXT_TIMEOUT`] until the screen shows these words.
+    /// Waits up to `TEXT_TIMEOUT` until the screen shows these words.
     ///
     /// # Errors
     /// When it does not; the error holds the texts on the screen.
@@ -82,13 +82,13 @@ impl Station {
     /// Touches the first enabled button whose name contains these words.
     ///
     /// # Errors
-    /// When there is none within [`TEXT_TIMEOUT`], or the bench does not answer.
+    /// When there is none within `TEXT_TIMEOUT`, or the bench does not answer.
     pub fn tap(&self, words: &str) -> Result<()> {
         let (x, y) = self.button(words)?;
         self.ask("touch", &json!({ "x": x, "y": y })).map(drop)
     }
 
-    /// Waits up to [`TEXT_TIMEOUT`] for an enabled button whose name contains these words; returns its centre in
+    /// Waits up to `TEXT_TIMEOUT` for an enabled button whose name contains these words; returns its centre in
     /// pixels.
     ///
     /// # Errors

@@ -148,7 +148,7 @@ struct Shot {
     faults: Faults,
 }
 
-/// The stream's header for pictures of this size.
+/// The YUV4MPEG2 header line for pictures of this size in pixels.
 fn header(width: u32, height: u32) -> Vec<u8> {
     format!("YUV4MPEG2 W{width} H{height} F{FRAMES_PER_SECOND}:1 Ip A1:1 Cmono\n").into_bytes()
 }

@@ -151,12 +151,12 @@ impl Roll {
         });
     }
 
-    /// Moves the paper on.
+    /// Feeds the paper by `lines` lines of single height.
     pub fn feed(&mut self, lines: u32) {
         self.grow(lines.min(40) * LINE);
     }
 
-    /// Prints a QR code with this content, `module` dots a module.
+    /// Prints a QR code with this content, `module` dots per module.
     pub fn qr(&mut self, content: &[u8], module: u32) {
         let Ok(code) = qrcode::QrCode::new(content) else { return };
         let side = u32::try_from(code.width()).unwrap_or(0);

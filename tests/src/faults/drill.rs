@@ -1,4 +1,4 @@
-//! The fault scenario of each kind of device: how the fault takes effect, and which texts must appear. 故障场景.
+//! The fault scenario of each kind of device: how the fault takes effect, and which texts must appear.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -35,7 +35,7 @@ const BORNE: Duration = Duration::from_millis(1_500);
 /// card is out, so that a faster change would go unnoticed.
 const SWAP: Duration = Duration::from_secs(1);
 
-/// Injects one fault at one kiosk.
+/// A scenario that injects one named fault into one device of one kiosk. 故障场景.
 pub(super) struct Drill<'a> {
     at: &'a Station,
     finger: &'a Finger,

@@ -62,7 +62,7 @@ impl Device {
         }
     }
 
-    /// What it is called on the bench.
+    /// Chinese title on the bench page.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -114,7 +114,7 @@ impl Kind {
         }
     }
 
-    /// What it is called on the bench.
+    /// Chinese title on the bench page.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -137,7 +137,7 @@ pub struct Step {
     pub device: Device,
     /// Name of the step within the device, kebab-case and stable; of a state, the whole name of the fault.
     pub name: &'static str,
-    /// What it is called on the bench.
+    /// Chinese title on the bench page.
     pub title: &'static str,
     /// The kinds of failure.
     pub kinds: &'static [Kind],
@@ -180,7 +180,7 @@ impl Fault {
         format!("{}-{}-{}", self.step.device.name(), self.step.name, self.kind.name())
     }
 
-    /// What it is called on the bench.
+    /// Chinese title on the bench page.
     #[must_use]
     pub fn title(&self) -> String {
         if self.kind == Kind::State {
@@ -207,7 +207,7 @@ pub fn catalogue() -> impl Iterator<Item = Fault> {
         .flat_map(|step| step.kinds.iter().map(move |kind| Fault { step, kind: *kind }))
 }
 
-/// No fault has this name.
+/// Error: no fault has this name.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown fault `{0}`: the bench page lists all names")]
 pub struct Unknown(String);
