@@ -114,7 +114,7 @@ pub(super) fn without_a_link(context: &mut Stage) -> Result<()> {
     context.rig.platform_link.set(Cut::None);
     context.at()?.see_within("已联网", HEARD)?;
     context.other()?.see_within("已联网", HEARD)?;
-    let found = context.rig.admin_shows("one code was let in at", HEARD)?;
+    let found = context.rig.admin_shows("one code was accepted at", HEARD)?;
     context.expect("两台都认过的码，联网后平台查出来", found, || "平台没有查出来".to_owned());
     Ok(())
 }
