@@ -205,7 +205,7 @@ impl<'a> Drill<'a> {
         self.touches()?;
         self.at.mend()?;
         let cleared = Instant::now();
-        self.see_again(cleared, |words| !PRINTER_TROUBLE.iter().any(|trouble| has(words, trouble)))
+        self.see_again(cleared, |words| !PRINTER_TROUBLE.iter().any(|message| has(words, message)))
     }
 
     /// The printer fails in the middle of a receipt.
@@ -231,7 +231,7 @@ impl<'a> Drill<'a> {
         let cleared = Instant::now();
         self.at.tap("退出")?;
         self.see_again(cleared, |words| {
-            has(words, WELCOME) && !PRINTER_TROUBLE.iter().any(|trouble| has(words, trouble))
+            has(words, WELCOME) && !PRINTER_TROUBLE.iter().any(|message| has(words, message))
         })?;
         match self.copied()?.len() {
             0 => Ok(()),
@@ -358,9 +358,9 @@ impl<'a> Drill<'a> {
         self.strike_since(None, working, ends)
     }
 
-    /// Like [`Self::inject`], but times count from `came`, if given: the fault took effect before it mattered to a
+    /// Like [`Self::inject`], but times count from `counted_from`, if given: the fault took effect before it mattered to a
     /// resident.
-    fn strike_since(&mut self, came: Option<Instant>, working: &[&str], ends: &[&str]) -> Result<()> {
+    fn strike_since(&mut self, counted_from: Option<Instant>, working: &[&str], ends: &[&str]) -> Result<()> {
         let begun = Instant::now();
         let mut met = None;
         loop {
@@ -373,7 +373,7 @@ impl<'a> Drill<'a> {
                 }
                 continue;
             };
-            let since = now.saturating_duration_since(came.unwrap_or(met));
+            let since = now.saturating_duration_since(counted_from.unwrap_or(met));
             let shown =
                 |wanted: &[&str]| wanted.iter().find(|one| has(&words, one)).map(|one| (*one).to_owned());
             // The idle screen counts as an outcome only after the fault had time to show.
@@ -382,8 +382,8 @@ impl<'a> Drill<'a> {
             if self.figures.told.is_none() {
                 // To its reader, a card without an answer to reset is no card: no message is possible.
                 let is_none = std::ptr::eq(self.fault.step, &card::RESET);
-                let told = shown(working).or(end.clone().filter(|end| !is_none || end != WELCOME));
-                self.figures.told = told.map(|words| (since, words));
+                let notice = shown(working).or(end.clone().filter(|end| !is_none || end != WELCOME));
+                self.figures.told = notice.map(|words| (since, words));
             }
             if let Some(end) = end {
                 self.figures.settled = Some((since, end));
@@ -414,7 +414,7 @@ impl<'a> Drill<'a> {
     }
 
     /// Waits until the fault takes effect and one of these messages appears; a tolerated fault needs no message.
-    fn strike_idle(&mut self, troubles: &[&str]) -> Result<()> {
+    fn strike_idle(&mut self, messages: &[&str]) -> Result<()> {
         let begun = Instant::now();
         let mut met = None;
         loop {
@@ -428,8 +428,8 @@ impl<'a> Drill<'a> {
                 continue;
             };
             let since = now.saturating_duration_since(met);
-            if let Some(trouble) = troubles.iter().find(|one| has(&words, one)) {
-                self.figures.told = Some((since, (*trouble).to_owned()));
+            if let Some(message) = messages.iter().find(|one| has(&words, one)) {
+                self.figures.told = Some((since, (*message).to_owned()));
                 return Ok(());
             }
             if (is_borne(self.fault) || is_quiet(self.fault)) && since > BORNE {
