@@ -16,7 +16,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::faults::Bent;
 
-/// Interval at which the peer is called without input.
+/// Interval at which the emulator is called without input.
 const TURN: Duration = Duration::from_millis(20);
 /// Time after which output is lost if the driver does not read; a real serial line loses it at once.
 const OVERRUN: Duration = Duration::from_millis(100);
@@ -45,17 +45,17 @@ pub(crate) struct Port {
 
 impl Port {
     /// Opens a pty and creates its symbolic link at this path; an old link there is replaced.
-    pub(crate) fn plug_in(link: &Path, mut peer: impl FarSide) -> io::Result<Self> {
+    pub(crate) fn plug_in(link: &Path, mut emulator: impl FarSide) -> io::Result<Self> {
         let mut line = Line::open(link)?;
         let stopped = Arc::new(AtomicBool::new(false));
         let (path, stop) = (link.to_owned(), Arc::clone(&stopped));
         thread::spawn(move || {
             loop {
                 // An error means that the pty was closed, which equals a disconnection.
-                line.converse(&mut peer, &stop).ok();
+                line.converse(&mut emulator, &stop).ok();
                 drop(line);
                 std::fs::remove_file(&path).ok();
-                while !stop.load(Ordering::Relaxed) && !peer.is_there() {
+                while !stop.load(Ordering::Relaxed) && !emulator.is_there() {
                     thread::sleep(TURN);
                 }
                 if stop.load(Ordering::Relaxed) {
@@ -107,22 +107,22 @@ impl Line {
         Ok(Self { master: File::from(master), _port: port })
     }
 
-    /// Passes bytes between driver and peer until either side disconnects.
-    fn converse(&mut self, peer: &mut impl FarSide, stop: &AtomicBool) -> io::Result<()> {
+    /// Passes bytes between driver and emulator until either side disconnects.
+    fn converse(&mut self, emulator: &mut impl FarSide, stop: &AtomicBool) -> io::Result<()> {
         let mut chunk = [0; 4096];
-        while !stop.load(Ordering::Relaxed) && peer.is_there() {
-            let read = if peer.listens() && self.is_ready(PollFlags::IN, TURN)? {
+        while !stop.load(Ordering::Relaxed) && emulator.is_there() {
+            let read = if emulator.listens() && self.is_ready(PollFlags::IN, TURN)? {
                 match self.master.read(&mut chunk) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                     read => read?,
                 }
-            } else if peer.listens() {
+            } else if emulator.listens() {
                 0
             } else {
                 thread::sleep(TURN);
                 0
             };
-            for bent in peer.take(chunk.get(..read).unwrap_or_default()) {
+            for bent in emulator.take(chunk.get(..read).unwrap_or_default()) {
                 thread::sleep(bent.wait);
                 self.say(&bent.bytes)?;
                 if bent.leaves {
@@ -165,9 +165,9 @@ mod tests {
     use std::time::Instant;
 
     /// Echoes all bytes, and disconnects at an `x`.
-    struct EchoPeer(Arc<Mutex<bool>>);
+    struct EchoEmulator(Arc<Mutex<bool>>);
 
-    impl FarSide for EchoPeer {
+    impl FarSide for EchoEmulator {
         fn take(&mut self, bytes: &[u8]) -> Vec<Bent> {
             let leaves = bytes.contains(&b'x');
             if leaves {
@@ -197,7 +197,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let link = directory.path().join("port");
         let there = Arc::new(Mutex::new(true));
-        let _port = Port::plug_in(&link, EchoPeer(Arc::clone(&there))).unwrap();
+        let _port = Port::plug_in(&link, EchoEmulator(Arc::clone(&there))).unwrap();
         let mut near = File::options().read(true).write(true).open(&link).unwrap();
         near.write_all(b"hi").unwrap();
         let mut echoed = [0; 2];

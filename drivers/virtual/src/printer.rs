@@ -114,7 +114,7 @@ impl VirtualPrinter {
     }
 }
 
-/// The printer as [`Peer`] of a serial line or TCP connection.
+/// The printer as [`LineEmulator`] of a serial line or TCP connection.
 struct Wire(Arc<Mutex<State>>);
 
 impl FarSide for Wire {

@@ -33,8 +33,8 @@ impl VirtualRelays {
     /// When no pty can be opened, or the path exists and is no symbolic link.
     pub fn plug_in(link: &Path, faults: Faults) -> std::io::Result<Self> {
         let board = Arc::default();
-        let peer = Chip { board: Arc::clone(&board), came: Vec::new(), faults };
-        Ok(Self { board, _port: Port::plug_in(link, peer)? })
+        let firmware = Chip { board: Arc::clone(&board), came: Vec::new(), faults };
+        Ok(Self { board, _port: Port::plug_in(link, firmware)? })
     }
 
     /// The current states of the relays.

@@ -45,7 +45,7 @@ pub struct ResidentCard {
     pub pin: String,
 }
 
-/// The data on a demo resident's ID card that [`DemoResident`] does not hold.
+/// The data on a demo resident's ID card that [`BenchResident`] does not hold.
 #[derive(Clone, Deserialize)]
 pub struct ResidentIdCard {
     /// Address. 住址.
