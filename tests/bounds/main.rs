@@ -1,8 +1,8 @@
-//! Everything that reads bytes from outside, over the committed seeds and thousands of changed ones: nothing panics,
-//! nothing loops, nothing takes more memory than it may. In a test binary of its own, whose allocator counts.
+//! Runs all fuzz targets on the committed seeds and on thousands of mutations: no panic, no endless loop, bounded
+//! memory. This is a separate test binary, since its allocator counts memory.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-// The entries are public to the fuzzer's own package.
+// The fuzz targets are public for the fuzz package.
 #![allow(unreachable_pub)]
 
 use std::fs;
@@ -16,15 +16,15 @@ mod entries;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Changed inputs for each seed.
+/// Mutated inputs per seed.
 const CHANGES: u32 = 400;
-/// No entry may hold more at once beyond its input: the largest picture, its double, and room.
+/// Memory limit of a fuzz target beyond its input, in bytes: the largest picture, a copy of it, and a reserve.
 const HELD_MAX: usize = 48 * 1024 * 1024;
 
-/// Numbers that are the same every time.
-struct Dice(u64);
+/// Deterministic pseudo-random numbers (xorshift64).
+struct SimRng(u64);
 
-impl Dice {
+impl SimRng {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -32,8 +32,8 @@ impl Dice {
         usize::try_from(self.0 % u64::try_from(bound.max(1)).unwrap_or(1)).unwrap_or(0)
     }
 
-    /// One change: bits, bytes, cuts, repeats, or a piece of another seed.
-    fn change(&mut self, bytes: &mut Vec<u8>, other: &[u8]) {
+    /// Mutates the bytes once: a bit, a byte, a truncation, a repetition, a piece of another seed, or a deletion.
+    fn mutate(&mut self, bytes: &mut Vec<u8>, other: &[u8]) {
         let at = self.below(bytes.len());
         match self.below(6) {
             0 => {
@@ -67,20 +67,21 @@ impl Dice {
     }
 }
 
-/// The seeds of an entry, by name; and nothing, which is a seed of each.
+/// The seeds of a fuzz target, and the empty input.
 fn seeds(entry: &str) -> Vec<Vec<u8>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(entry);
     let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut paths: Vec<PathBuf> = files.map(|file| file.expect("a seed").path()).collect();
+    let mut paths: Vec<PathBuf> =
+        files.map(|file| file.expect("seed directory can be read").path()).collect();
     paths.sort();
     assert!(!paths.is_empty(), "{entry} has no seed");
-    let read = |path: PathBuf| fs::read(path).expect("a seed can be read");
+    let read = |path: PathBuf| fs::read(path).expect("seed file can be read");
     paths.into_iter().map(read).chain([Vec::new()]).collect()
 }
 
 #[test]
-fn nothing_from_outside_panics_loops_or_hoards() {
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+fn fuzz_targets_on_mutated_seeds_do_not_panic_or_hoard_memory() {
+    let mut rng = SimRng(0x9E37_79B9_7F4A_7C15);
     for (name, entry) in entries::ENTRIES {
         let seeds = seeds(name);
         for (at, seed) in seeds.iter().enumerate() {
@@ -88,8 +89,8 @@ fn nothing_from_outside_panics_loops_or_hoards() {
             let other = &seeds[(at + 1) % seeds.len()];
             for _ in 0..CHANGES {
                 let mut bytes = seed.clone();
-                for _ in 0..=dice.below(4) {
-                    dice.change(&mut bytes, other);
+                for _ in 0..=rng.below(4) {
+                    rng.mutate(&mut bytes, other);
                 }
                 MEMORY.reset_peak_usage();
                 let before = MEMORY.current_usage();

@@ -1,4 +1,5 @@
-// Holds a real Chromium with a phone's screen and does what it reads, a list in JSON a line; answers each with a line.
+// Runs a real Chromium with a phone's screen. Reads one command per line as a JSON list, and answers each with one
+// line.
 "use strict";
 const { chromium } = require("playwright-core");
 const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -10,7 +11,7 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
     hasTouch: true, locale: "zh-CN" });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
-  const does = {
+  const commands = {
     open: address => page.goto(address),
     tap: what => page.tap(what),
     fill: (what, text) => page.fill(what, text),
@@ -20,11 +21,11 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
   try {
     for await (const line of require("readline").createInterface({ input: process.stdin })) {
       const [what, ...with_] = JSON.parse(line);
-      await does[what](...with_);
+      await commands[what](...with_);
       console.log("done");
     }
   } catch (error) {
-    // The first line says what was waited for; a page's address may hold what is nobody's business.
+    // The first line names the selector; later lines may contain a page address, which can hold personal data.
     console.log("failed " + error.message.split("\n")[0]);
   } finally {
     await browser.close();

@@ -1,5 +1,4 @@
-//! The phone's page in a real Chromium, driven by `playwright-core`: what is on its screen is what a kiosk's camera is
-//! shown.
+//! The phone's page in a real Chromium, driven by `playwright-core`. Its screenshots are shown to the kiosk's camera.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,17 +8,17 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-/// From npm, by name and version.
+/// npm package and version.
 const PACKAGE: &str = "playwright-core@1.65.1";
 
-/// Puts the browser's driver under the target directory, where it is not there yet. Needs the network.
+/// Installs `playwright-core` under the target directory unless it is installed. Needs the network.
 ///
 /// # Errors
 /// When npm fails.
 pub fn install(target: &Path) -> Result<()> {
     let (place, mark) = (place(target), place(target).join("installed"));
     fs::create_dir_all(&place)?;
-    // The platform's tests put it there, too.
+    // The platform's tests install it in the same directory.
     let lock = File::create(place.join("lock"))?;
     lock.lock()?;
     if fs::read_to_string(&mark).ok().as_deref() == Some(PACKAGE) {
@@ -30,9 +29,9 @@ pub fn install(target: &Path) -> Result<()> {
         .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", ".", PACKAGE])
         .current_dir(&place)
         .output()
-        .context("npm cannot be started")?;
+        .context("cannot start npm: install npm")?;
     if !output.status.success() {
-        bail!("npm cannot install {PACKAGE}: {}", String::from_utf8_lossy(&output.stderr));
+        bail!("npm failed to install {PACKAGE}: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(fs::write(mark, PACKAGE)?)
 }
@@ -41,14 +40,14 @@ fn place(target: &Path) -> PathBuf {
     target.join("tmp/playwright")
 }
 
-/// One phone, or whoever has its browser open.
+/// A phone's browser.
 pub struct Browser {
     child: Child,
     said: BufReader<ChildStdout>,
 }
 
 impl Browser {
-    /// Starts a browser that has never been used.
+    /// Starts a browser with an empty profile.
     ///
     /// # Errors
     /// When node cannot be started.
@@ -60,15 +59,16 @@ impl Browser {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("node cannot be started")?;
-        let said = BufReader::new(child.stdout.take().context("what the browser says")?);
+            .context("cannot start node: install nodejs")?;
+        let said =
+            BufReader::new(child.stdout.take().context("standard output of the browser is not piped")?);
         Ok(Self { child, said })
     }
 
-    /// Binds the phone: its owner is seen by the trusted identity service, and comes back with a code.
+    /// Binds the phone: identifies the owner at the trusted identity service, then waits for a code.
     ///
     /// # Errors
-    /// When the page does not come to show a code.
+    /// When the page shows no code in time.
     pub fn bind(&mut self, page: &str, name: &str, id_number: &str) -> Result<()> {
         self.does(&json!(["open", page]))?;
         self.tap("#bind")?;
@@ -78,7 +78,7 @@ impl Browser {
         self.see_code()
     }
 
-    /// Opens an address, as a phone does that scanned it.
+    /// Opens an address, as a phone does after scanning it.
     ///
     /// # Errors
     /// When the page cannot be loaded.
@@ -86,42 +86,42 @@ impl Browser {
         self.does(&json!(["open", address]))
     }
 
-    /// Waits until the phone's code is drawn.
+    /// Waits until the page has drawn the phone's code.
     ///
     /// # Errors
-    /// When it is not.
+    /// When it does not in time.
     pub fn see_code(&mut self) -> Result<()> {
         self.see("main[data-state=code] #left:not(:empty)")
     }
 
-    /// Waits for what this selector names.
+    /// Waits for the element of this CSS selector.
     ///
     /// # Errors
-    /// When it does not come.
+    /// When it does not appear in time.
     pub fn see(&mut self, what: &str) -> Result<()> {
         self.does(&json!(["see", what]))
     }
 
-    /// Touches what this selector names.
+    /// Taps the element of this CSS selector.
     ///
     /// # Errors
-    /// When it cannot be touched.
+    /// When it cannot be tapped.
     pub fn tap(&mut self, what: &str) -> Result<()> {
         self.does(&json!(["tap", what]))
     }
 
-    /// Writes into a field.
+    /// Fills the input field of this CSS selector.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such field.
     pub fn fill(&mut self, what: &str, text: &str) -> Result<()> {
         self.does(&json!(["fill", what, text]))
     }
 
-    /// What is on the phone's screen now, as PNG.
+    /// A screenshot of the page, as PNG.
     ///
     /// # Errors
-    /// When the browser is gone.
+    /// When the browser has ended.
     pub fn picture(&mut self) -> Result<Vec<u8>> {
         let file = tempfile::Builder::new().suffix(".png").tempfile()?;
         self.does(&json!(["picture", file.path()]))?;
@@ -129,15 +129,15 @@ impl Browser {
     }
 
     fn does(&mut self, what: &Value) -> Result<()> {
-        let input = self.child.stdin.as_mut().context("the browser's input")?;
-        writeln!(input, "{what}").context("the browser is gone")?;
+        let input = self.child.stdin.as_mut().context("standard input of the browser is not piped")?;
+        writeln!(input, "{what}").context("the browser has ended")?;
         let mut said = String::new();
         self.said.read_line(&mut said)?;
         let verb = what.get(0).and_then(Value::as_str).unwrap_or_default();
         if said.trim_end() == "done" {
             Ok(())
         } else {
-            bail!("the phone does not {verb}: {}", said.trim_end())
+            bail!("browser command `{verb}` failed: {}", said.trim_end())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A desk of the cards' issuer: works on the card-holder base as its clients do.
+//! Client of the card-holder base, in the role of a service desk of the card issuer.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -9,13 +9,13 @@ use anyhow::{Context as _, Result};
 use contract::{HexBytes, SecretKey, sm3};
 use serde_json::json;
 
-/// The id of the desk.
+/// Client id of the service desk.
 pub(crate) const DESK: &str = "D-0001";
 
-/// The file of clients that lets the desk in.
+/// The `clients.toml` of the platform that authorises the service desk.
 ///
 /// # Errors
-/// When its keys are not there.
+/// When the desk's public key cannot be read.
 pub(crate) fn clients(keys: &Path) -> Result<String> {
     let key = fs::read_to_string(keys.join("device.pub"))?;
     Ok(format!(
@@ -25,7 +25,7 @@ pub(crate) fn clients(keys: &Path) -> Result<String> {
     ))
 }
 
-/// Has a step taken with a card: `activate`, `lose`, `restore`, `cancel`.
+/// Changes the status of a card; `step` is `activate`, `lose`, `restore` or `cancel`.
 ///
 /// # Errors
 /// When the platform refuses.
@@ -43,6 +43,9 @@ pub(crate) fn step(platform: SocketAddr, keys: &Path, step: &str, number: &str) 
         .header("X-Time", time.to_string())
         .header("X-Signature", signature.to_string())
         .body(body);
-    asked.send()?.error_for_status().with_context(|| format!("the desk: {step}"))?;
+    asked
+        .send()?
+        .error_for_status()
+        .with_context(|| format!("request `{step}` of the service desk refused"))?;
     Ok(())
 }

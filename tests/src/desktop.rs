@@ -1,4 +1,4 @@
-//! What a kiosk's window needs around it: an X server, and a session bus for what is said to assistive programs.
+//! The desktop of a kiosk: an X server (Xvfb), and a session bus with the accessibility bus.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use contract::ScreenSize;
 use crate::process::{Process, wait_until};
 use crate::rig::READY;
 
-/// An X server without a screen; gives its display.
+/// Starts Xvfb and returns its display name, such as `:90`.
 pub(crate) fn start_display(
     around: &mut Vec<Process>,
     name: &str,
@@ -28,7 +28,7 @@ pub(crate) fn start_display(
     Ok(format!(":{number}"))
 }
 
-/// A session bus of its own, with the accessibility bus behind it.
+/// Starts a separate session bus and its accessibility bus; returns the address of the session bus.
 pub(crate) fn start_session_bus(
     around: &mut Vec<Process>,
     name: &str,

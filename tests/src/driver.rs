@@ -1,4 +1,4 @@
-//! The kiosk's side of one device process, for those who try a driver without a kiosk.
+//! The kiosk's side of one device process, for tests of a driver without a kiosk.
 
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
@@ -14,10 +14,10 @@ use device::wire::{Answer, DeviceConfig, Fault, FromDevice, Health, ToDevice, Wo
 
 use crate::process::programs;
 
-/// Whatever is waited for comes within this time, even on two busy cores.
+/// Timeout of every wait; long enough on two busy cores.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One device process. It ends with this.
+/// One device process, which ends when this value is dropped.
 pub struct Driver {
     child: Child,
     wire: UnixStream,
@@ -29,7 +29,7 @@ impl Driver {
     /// Starts `kiosk-device` for this device.
     ///
     /// # Errors
-    /// When it cannot be started or speaks another version.
+    /// When it cannot be started or uses another protocol version.
     pub fn start(config: DeviceConfig) -> Result<Self> {
         let (mut wire, theirs) = UnixStream::pair()?;
         let child = Command::new(programs()?.join("kiosk-device"))
@@ -38,14 +38,14 @@ impl Driver {
             .stdout(Stdio::null())
             .env("RUST_LOG", "warn")
             .spawn()
-            .context("cannot start kiosk-device: build it first, as `cargo xtask test` does")?;
+            .context("cannot start kiosk-device: build it first (`cargo xtask test` does)")?;
         write_version(&mut wire)?;
         read_version(&mut wire)?;
         write_frame(&mut wire, &ToDevice::Open(config))?;
         let (tell, said) = channel();
         let mut reader = wire.try_clone()?;
         thread::spawn(move || {
-            // Ends when the process does.
+            // Ends with the process, whose end closes the stream.
             while let Ok(message) = read_frame(&mut reader) {
                 if tell.send(message).is_err() {
                     return;
@@ -55,44 +55,45 @@ impl Driver {
         Ok(Self { child, wire, said, tickets: 0 })
     }
 
-    /// The first message in which `pick` finds something; those before it are dropped.
+    /// Waits for the first message for which `pick` returns a value; earlier messages are dropped.
     ///
     /// # Errors
-    /// When none comes; `what` names it.
+    /// When none arrives in time; `what` names it in the error.
     pub fn wait<T>(&self, what: &str, mut pick: impl FnMut(FromDevice) -> Option<T>) -> Result<T> {
         let until = Instant::now() + PATIENCE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let message = self.said.recv_timeout(left).with_context(|| format!("{what} did not come"))?;
+            let message =
+                self.said.recv_timeout(left).with_context(|| format!("timed out waiting for {what}"))?;
             if let Some(found) = pick(message) {
                 return Ok(found);
             }
         }
     }
 
-    /// Waits until the device is in this state.
+    /// Waits until the driver reports this health.
     ///
     /// # Errors
-    /// When it does not get there.
+    /// When it does not within the timeout.
     pub fn wait_for_health(&self, wanted: Health) -> Result<()> {
         self.wait(&format!("{wanted:?}"), |message| {
             matches!(message, FromDevice::Health(health) if health == wanted).then_some(())
         })
     }
 
-    /// Gives it work whose answer nobody waits for.
+    /// Sends a request without waiting for the answer.
     ///
     /// # Errors
-    /// When the wire is gone.
+    /// When the stream is closed.
     pub fn post(&mut self, work: Work) -> Result<()> {
         self.tickets += 1;
         Ok(write_frame(&mut self.wire, &ToDevice::Do(self.tickets, work))?)
     }
 
-    /// Gives it work and waits for the answer.
+    /// Sends a request and waits for its answer.
     ///
     /// # Errors
-    /// When the wire is gone or no answer comes.
+    /// When the stream is closed or no answer arrives in time.
     pub fn ask(&mut self, work: Work) -> Result<Result<Answer, Fault>> {
         self.tickets += 1;
         let asked = self.tickets;
@@ -105,10 +106,10 @@ impl Driver {
         })
     }
 
-    /// Closes the wire, as the end of the kiosk does, and waits for the process.
+    /// Closes the stream, as the end of the kiosk does, and waits until the process ends.
     ///
     /// # Errors
-    /// When it goes on running.
+    /// When the process does not end in time.
     pub fn leave(&mut self) -> Result<()> {
         self.wire.shutdown(Shutdown::Both)?;
         crate::process::wait_until("the end of the device process", PATIENCE, || {
@@ -119,7 +120,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // It may have ended already; then neither is needed.
+        // The process may have ended already; the errors of both calls are then irrelevant.
         self.child.kill().ok();
         self.child.wait().ok();
     }

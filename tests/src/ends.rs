@@ -1,5 +1,5 @@
-//! The two ends of a TLS link that a relay stands in the middle of: the platform's certificate towards the
-//! kiosks, and towards the platform the certificate of whichever kiosk is calling.
+//! Both TLS endpoints of a relay between kiosks and platform. Towards a kiosk the relay presents the platform's
+//! certificate, towards the platform the certificate of the calling kiosk.
 
 use std::io;
 use std::net::TcpStream;
@@ -14,12 +14,12 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned, version,
 };
 
-/// The kiosk's side of the link.
+/// The connection with a kiosk.
 pub type FromKiosk = StreamOwned<ServerConnection, TcpStream>;
-/// The platform's side.
+/// The connection with the platform.
 pub type ToPlatform = StreamOwned<ClientConnection, TcpStream>;
 
-/// Everything that both handshakes need.
+/// The certificates and keys for both handshakes.
 pub struct Ends {
     server: Arc<ServerConfig>,
     kiosks: Vec<(CertificateDer<'static>, Arc<ClientConfig>)>,
@@ -30,7 +30,7 @@ impl Ends {
     /// Reads the platform's certificate from `city` and each kiosk's from its directory of keys.
     ///
     /// # Errors
-    /// When a file is missing or does not fit the others.
+    /// When a file is missing or invalid, or a key does not match its certificate.
     pub fn read(city: &Path, keys: &[PathBuf], platform: &str) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
@@ -58,28 +58,28 @@ impl Ends {
         Ok(Self { server: Arc::new(server), kiosks, platform })
     }
 
-    /// Takes a kiosk's connection; the handshake is made with the first read.
+    /// Accepts a kiosk's connection; the handshake happens at the first read.
     ///
     /// # Errors
-    /// When there can be none.
+    /// When the TLS session cannot be created.
     pub fn accept(&self, socket: TcpStream) -> io::Result<FromKiosk> {
         let connection = ServerConnection::new(Arc::clone(&self.server)).map_err(io::Error::other)?;
         Ok(StreamOwned::new(connection, socket))
     }
 
-    /// Calls the platform in the name of the kiosk that has called.
+    /// Connects to the platform with the certificate of the calling kiosk.
     ///
     /// # Errors
-    /// When it is none of the city's kiosks.
+    /// When the caller's certificate belongs to no known kiosk.
     pub fn connect(&self, caller: &FromKiosk, socket: TcpStream) -> io::Result<ToPlatform> {
         let certificate = caller.conn.peer_certificates().and_then(<[CertificateDer<'_>]>::first);
         let kiosk = self.kiosks.iter().position(|(own, _)| Some(own) == certificate);
         let kiosk =
-            kiosk.ok_or_else(|| io::Error::other("a caller without the certificate of a known kiosk"))?;
+            kiosk.ok_or_else(|| io::Error::other("the caller's certificate belongs to no known kiosk"))?;
         self.call(kiosk, socket)
     }
 
-    /// Calls the platform in the name of the n-th kiosk; the handshake is made with the first byte.
+    /// Connects to the platform with the certificate of the n-th kiosk; the handshake happens at the first byte.
     ///
     /// # Errors
     /// When there is no such kiosk.

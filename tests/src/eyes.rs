@@ -1,8 +1,7 @@
-//! Eyes of the script: what is on the kiosk's screen, read as a screen reader reads it (AT-SPI 2).
+//! Accessibility client: reads the kiosk's screen as a screen reader does (AT-SPI 2).
 //!
-//! The real program is looked at from outside: no back door, no test mode. What these eyes cannot find, a
-//! blind resident's screen reader cannot find either. Touches are made elsewhere, with a pointer, at the
-//! places found here.
+//! The client reads the real program from outside, without a test mode. An element that it cannot find is invisible
+//! to a resident's screen reader, too. Touches are not made here, but by a pointer at the positions found here.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,41 +9,41 @@ use std::time::{Duration, Instant};
 use zbus::blocking::{Connection, Proxy, connection};
 use zbus::zvariant::OwnedObjectPath;
 
-/// Most elements looked at in one glance: far above any view, far below endless.
+/// Most elements read at a time; far more than any view has.
 const ELEMENTS_MAX: usize = 2_000;
 /// `COORD_TYPE_SCREEN` of AT-SPI.
 const SCREEN_COORDINATES: u32 = 0;
-/// What can be pressed: `ROLE_CHECK_BOX`, `ROLE_PUSH_BUTTON` and `ROLE_TOGGLE_BUTTON` of AT-SPI.
+/// Roles that can be pressed: `ROLE_CHECK_BOX`, `ROLE_PUSH_BUTTON` and `ROLE_TOGGLE_BUTTON` of AT-SPI.
 const PRESSABLE: [u32; 3] = [7, 43, 62];
 
-/// Why nothing could be seen.
+/// Why the screen could not be read, or did not show an expected text.
 #[derive(Debug, thiserror::Error)]
 pub enum Blind {
     /// The accessibility bus cannot be reached.
-    #[error("the accessibility bus cannot be reached: is at-spi-bus-launcher running?")]
+    #[error("cannot reach the accessibility bus: check that at-spi-bus-launcher is running")]
     Bus(#[from] zbus::Error),
-    /// What was looked for did not appear.
+    /// An expected text did not appear in time.
     #[error("`{wanted}` did not appear within {seconds} s; on the screen: {seen}")]
     NotSeen {
-        /// What was looked for.
+        /// The expected text.
         wanted: String,
-        /// How long.
+        /// The timeout in seconds.
         seconds: u64,
-        /// What there was instead.
+        /// The texts on the screen at the timeout.
         seen: String,
     },
 }
 
-/// One element of the screen.
+/// One element of the accessibility tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// Its accessible name.
+    /// Accessible name.
     pub label: String,
-    /// Something to press.
+    /// Whether it has a role that can be pressed.
     pub button: bool,
-    /// It can be pressed now.
+    /// Whether it is enabled or sensitive.
     pub enabled: bool,
-    /// Its middle, in pixels of the screen.
+    /// Centre, in pixels of the screen.
     pub at: (i32, i32),
 }
 
@@ -56,14 +55,14 @@ pub struct Eyes {
 type Reference = (String, OwnedObjectPath);
 
 impl Eyes {
-    /// Opens the eyes: asks the session bus for the accessibility bus.
+    /// Connects to the accessibility bus, whose address the session bus knows.
     ///
     /// # Errors
     /// When either bus cannot be reached.
     pub fn open(session_bus: &str) -> Result<Self, Blind> {
         let session = connection::Builder::address(session_bus)?.build()?;
         let status = Proxy::new(&session, "org.a11y.Bus", "/org/a11y/bus", "org.a11y.Status")?;
-        // Toolkits wake their accessibility only when somebody listens.
+        // Toolkits create their accessibility tree only when these are set.
         status.set_property("IsEnabled", true).map_err(zbus::Error::from)?;
         status.set_property("ScreenReaderEnabled", true).map_err(zbus::Error::from)?;
         let bus = Proxy::new(&session, "org.a11y.Bus", "/org/a11y/bus", "org.a11y.Bus")?;
@@ -71,10 +70,10 @@ impl Eyes {
         Ok(Self { bus: connection::Builder::address(address.as_str())?.build()? })
     }
 
-    /// Everything with a name that is shown now.
+    /// All elements with a name that are shown now. An element that vanishes while it is read is left out.
     ///
     /// # Errors
-    /// When the bus is gone. An element that vanishes while it is looked at is left out.
+    /// When the bus cannot be reached.
     pub fn look(&self) -> Result<Vec<Seen>, Blind> {
         let root = OwnedObjectPath::try_from("/org/a11y/atspi/accessible/root").map_err(zbus::Error::from)?;
         let mut queue: VecDeque<Reference> = VecDeque::new();
@@ -114,12 +113,12 @@ impl Eyes {
         Some(Seen { label, button, enabled, at: (x + w / 2, y + h / 2) })
     }
 
-    /// Waits until something on the screen has a name with these words.
+    /// Waits until the name of an element contains `words`; prefers elements that can be pressed.
     ///
     /// # Errors
-    /// When it does not appear in time; says what was there instead.
-    pub fn wait_for(&self, words: &str, patience: Duration) -> Result<Seen, Blind> {
-        let until = Instant::now() + patience;
+    /// When none appears in time; the error holds the texts on the screen.
+    pub fn wait_for(&self, words: &str, timeout: Duration) -> Result<Seen, Blind> {
+        let until = Instant::now() + timeout;
         loop {
             let seen = self.look()?;
             let button = seen.iter().find(|one| one.button && one.label.contains(words));
@@ -130,7 +129,7 @@ impl Eyes {
                 let labels: Vec<&str> = seen.iter().map(|one| one.label.as_str()).collect();
                 return Err(Blind::NotSeen {
                     wanted: words.to_owned(),
-                    seconds: patience.as_secs(),
+                    seconds: timeout.as_secs(),
                     seen: labels.join(" | "),
                 });
             }

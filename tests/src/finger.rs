@@ -1,4 +1,4 @@
-//! A finger and a stop-watch on an X display: how long until pixels answer a touch.
+//! Touches an X display and measures the latency from a touch to the first changed pixel.
 
 use std::time::{Duration, Instant};
 
@@ -10,33 +10,33 @@ use x11rb::protocol::xproto::{
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
-/// How long a finger stays.
+/// Duration of a press.
 const PRESS: Duration = Duration::from_millis(60);
-/// A touch that nothing answers within this is not answered.
+/// Longest latency that is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A finger at one display.
+/// A connection to an X display that sends touches and reads pixels.
 pub struct Finger {
     x: RustConnection,
     root: u32,
 }
 
 impl Finger {
-    /// At this display, for example `:90`.
+    /// Opens this display, for example `:90`.
     ///
     /// # Errors
-    /// When there is none.
+    /// When the display cannot be opened.
     pub fn open(display: &str) -> Result<Self> {
         let (x, screen) = x11rb::connect(Some(display))?;
         let root = x.setup().roots.get(screen).context("the display has no screen")?.root;
         Ok(Self { x, root })
     }
 
-    /// Touches there. From the finger's lifting, which is when a button acts, to the first pixel of the title that
-    /// changes for it.
+    /// Touches at this position in pixels. Returns the time from the release, at which a button acts, to the first
+    /// changed pixel of the title.
     ///
     /// # Errors
-    /// When nothing changes, or the display is gone.
+    /// When no pixel changes in time, or the connection is lost.
     pub fn touch(&self, (left, top): (i32, i32)) -> Result<Duration> {
         let at = (i16::try_from(left)?, i16::try_from(top)?);
         let before = self.title()?;
@@ -58,7 +58,7 @@ impl Finger {
         Ok(())
     }
 
-    /// The strip of the screen in which the title stands; it holds no clock.
+    /// The strip of the screen that holds the title; it contains no clock.
     fn title(&self) -> Result<Vec<u8>> {
         Ok(self.x.get_image(ImageFormat::Z_PIXMAP, self.root, 0, 150, 1000, 100, !0)?.reply()?.data)
     }

@@ -1,4 +1,4 @@
-//! One kiosk of a [rig](crate::rig): its program, started and ended like any other's.
+//! One kiosk of a [rig](crate::rig): starts and ends its program.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,22 +9,22 @@ use contract::{ScreenSize, Site};
 use crate::process::Process;
 use crate::station::Station;
 
-/// Of Debian's package `faketime`; the linker knows what `$LIB` is.
+/// Library of Debian's package `faketime`; the dynamic linker expands `$LIB`.
 const FAKETIME: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
 
-/// One kiosk with its screen and its bench.
+/// One kiosk of the rig with its program, X server and bench.
 pub struct Kiosk {
-    /// What a person does and sees there.
+    /// Client of the kiosk's bench and screen.
     pub station: Station,
-    /// Its site.
+    /// The kiosk's site file.
     pub site: Site,
-    /// The program; none while it is stopped.
+    /// The kiosk program; `None` while it is stopped.
     program: Option<Process>,
     start: KioskStart,
     _around: Vec<Process>,
 }
 
-/// Everything needed to start the program again.
+/// Arguments and environment of the program.
 pub(crate) struct KioskStart {
     pub(crate) programs: PathBuf,
     pub(crate) display: String,
@@ -38,7 +38,7 @@ pub(crate) struct KioskStart {
 }
 
 impl Kiosk {
-    /// One that is not started yet; `around` are its screen and its bench, which end with it.
+    /// A kiosk whose program is not started yet; `around` are its X server, buses and bench, which end with it.
     pub(crate) const fn new(station: Station, site: Site, start: KioskStart, around: Vec<Process>) -> Self {
         Self { station, site, program: None, start, _around: around }
     }
@@ -46,21 +46,21 @@ impl Kiosk {
     /// Starts the program.
     ///
     /// # Errors
-    /// When it ends at once.
+    /// When it cannot be started.
     pub fn start(&mut self) -> Result<()> {
         let program = Command::new(self.start.programs.join("kiosk"));
         self.start_by(program)
     }
 
-    /// Starts it on a machine whose clock is off by so many seconds.
+    /// Starts the program with a wall clock that is off by `seconds`.
     ///
     /// # Errors
-    /// As above.
+    /// When it cannot be started.
     pub fn start_with_clock_off(&mut self, seconds: i64) -> Result<()> {
         let mut program = Command::new(self.start.programs.join("kiosk"));
-        // The library alone: the command of its name stays in between, and who ends that leaves the kiosk running.
+        // The library only: with the command `faketime` in between, killing that command would leave the kiosk running.
         program.env("LD_PRELOAD", FAKETIME).env("FAKETIME", format!("{seconds:+}s"));
-        // The clock that never jumps goes on as it is.
+        // The monotonic clock stays real.
         program.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         self.start_by(program)
     }
@@ -76,19 +76,19 @@ impl Kiosk {
         Ok(())
     }
 
-    /// Its process id, while it runs.
+    /// Process id of the program while it runs.
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
         self.program.as_ref().map(Process::id)
     }
 
-    /// The X display that it draws on.
+    /// The kiosk's X display, such as `:90`.
     #[must_use]
     pub fn display(&self) -> &str {
         &self.start.display
     }
 
-    /// Kills the program, as a power cut would.
+    /// Kills the program with SIGKILL, as a power loss would end it.
     ///
     /// # Errors
     /// When it cannot be waited for.
@@ -99,10 +99,10 @@ impl Kiosk {
         Ok(())
     }
 
-    /// Fails when the program is not running.
+    /// Checks that the program runs.
     ///
     /// # Errors
-    /// With the end of its log.
+    /// When it does not run; the error holds the end of its log.
     pub fn check(&mut self) -> Result<()> {
         match &mut self.program {
             Some(program) => program.check(),

@@ -1,5 +1,5 @@
-//! The whole system on real wires: a rig that starts everything, eyes that read the screen as a screen
-//! reader does, links that can be cut, a scan for personal data, and the scripted visits.
+//! System tests on the real interfaces: a rig that starts all programs, an accessibility client that reads the screen
+//! as a screen reader does, links that can be cut, a scan for personal data, scenarios and fault scenarios.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 

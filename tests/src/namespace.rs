@@ -1,7 +1,7 @@
-//! A network and mount namespace for everything that talks to pcscd.
+//! A network and mount namespace for all programs that talk to pcscd.
 //!
-//! Debian's virtual reader listens on every address, and pcscd knows one path for its socket: inside, neither
-//! is seen by anybody else, and two rigs do not meet.
+//! Debian's virtual reader listens on all addresses, and pcscd has one fixed socket path. Inside a namespace neither is
+//! visible to other programs, and several rigs can run at a time.
 
 use std::env;
 use std::fs;
@@ -11,16 +11,16 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-/// Set inside.
+/// Environment variable that is set inside the namespace.
 const INSIDE: &str = "KIOSK_RIG_INSIDE";
 
-/// Whether this process runs inside.
+/// Whether this process runs inside the namespace.
 #[must_use]
 pub fn is_inside() -> bool {
     env::var_os(INSIDE).is_some()
 }
 
-/// A command that runs this program inside. What is started there begins with [`furnish`].
+/// A command that runs this program inside a new namespace. The program must call [`prepare`] first.
 #[must_use]
 pub fn command(program: &Path) -> Command {
     let mut unshare = Command::new("unshare");
@@ -31,27 +31,27 @@ pub fn command(program: &Path) -> Command {
     unshare
 }
 
-/// Makes a new namespace fit to work in: loopback, and a `/run` of its own for the sockets of pcscd and others.
+/// Prepares a new namespace: brings loopback up and mounts a separate `/run` for the sockets of pcscd and others.
 ///
 /// # Errors
-/// When the namespace does not allow it.
+/// When `ip` or `mount` fails.
 pub fn furnish() -> Result<()> {
     run("ip", &["link", "set", "lo", "up"])?;
     run("mount", &["-t", "tmpfs", "tmpfs", "/run"])?;
     Ok(fs::create_dir("/run/pcscd")?)
 }
 
-/// Runs this program again inside, with the same arguments, unless it is there already.
+/// Runs this program again inside a new namespace with the same arguments; prepares the namespace if already inside.
 ///
 /// # Errors
-/// When namespaces cannot be made: this needs root, or a kernel that gives them to users.
+/// When the namespace cannot be created: this needs root, or unprivileged user namespaces.
 pub fn enter() -> Result<()> {
     if is_inside() {
         return furnish();
     }
-    // Only comes back when it fails.
+    // `exec` returns only on failure.
     Err(command(&env::current_exe()?).args(env::args_os().skip(1)).exec())
-        .context("cannot make namespaces with `unshare`: this needs root, or user namespaces")
+        .context("cannot create namespaces with `unshare`: this needs root, or unprivileged user namespaces")
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<()> {

@@ -1,5 +1,5 @@
-//! A resident's phone with the city code, over the platform's own interface: bound through the trusted identity
-//! service, it shows offline codes and answers kiosks. The page in a real browser is tried beside the platform.
+//! A resident's phone as a client of the platform's phone API: bound through the trusted identity service, it creates
+//! offline codes and answer codes. The phone's page in a real browser is tested with the platform.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -17,7 +17,7 @@ use crate::script::Resident;
 /// Bytes of a session certificate.
 const CERTIFICATE_LEN: usize = 114;
 
-/// One phone.
+/// One bound phone.
 pub struct Phone {
     http: Client,
     platform: String,
@@ -27,7 +27,7 @@ pub struct Phone {
 }
 
 impl Phone {
-    /// Binds a phone for a demo resident and fetches its certificate of the day.
+    /// Binds a phone for a demo resident and fetches its session certificate.
     ///
     /// # Errors
     /// When the identity service or the platform refuses.
@@ -50,24 +50,24 @@ impl Phone {
         Ok(Self { http, platform, secret, session, certificate })
     }
 
-    /// The code that it shows now.
+    /// The offline code of the current time step, as text.
     ///
     /// # Errors
-    /// When its certificate has ended.
+    /// When the session certificate has expired.
     pub fn code(&self) -> Result<String> {
         Ok(self.certificate.present(&self.session, now()?)?.to_text())
     }
 
-    /// What it shows after its owner agreed to what a kiosk asked.
+    /// The answer code for this challenge, which a phone shows after its owner's consent.
     ///
     /// # Errors
-    /// When that is no challenge.
+    /// When the text is not a challenge.
     pub fn answer(&self, challenge: &str) -> Result<String> {
         let challenge: Challenge = challenge.parse()?;
         Ok(self.certificate.answer(&self.session, &challenge.to_be_signed(), now()?)?.to_text())
     }
 
-    /// 挂失.
+    /// Reports this phone lost. 挂失.
     ///
     /// # Errors
     /// When the platform refuses.
@@ -76,10 +76,10 @@ impl Phone {
     }
 }
 
-/// A code that is well made in all but this: no city signed its certificate.
+/// An offline code that is valid except that no city key signed its session certificate.
 ///
 /// # Errors
-/// When the system gives no random numbers.
+/// When `/dev/urandom` cannot be read.
 pub fn forged() -> Result<String> {
     let (forger, session) = (fresh_key()?, fresh_key()?);
     let terms = SessionTerms {
@@ -108,7 +108,7 @@ fn text(answer: &Value, field: &str) -> Result<String> {
 fn fresh_key() -> Result<SigningKey> {
     let mut secret = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut secret)?;
-    // Below the group's order, as all but one in 2³² random numbers are.
+    // Clearing the top bit keeps the number below the order of the SM2 group.
     secret[0] &= 0x7F;
     Ok(SigningKey::from_bytes(&secret)?)
 }

@@ -1,4 +1,4 @@
-//! Programs that the rig started and ends, by their own process ids.
+//! Child processes of the rig, stopped by process id.
 
 use std::env;
 use std::fs::{self, File};
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A program gets this long to stop by itself.
+/// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(4);
 
-/// One running program. It is stopped when dropped.
+/// One child process. It is stopped when dropped.
 pub struct Process {
     name: String,
     child: Child,
@@ -22,7 +22,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program; what it says goes to `<logs>/<name>.log`.
+    /// Starts a program; its standard output and error go to `<logs>/<name>.log`.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -39,7 +39,7 @@ impl Process {
         Ok(Self { name: name.to_owned(), child, log })
     }
 
-    /// Ends it at once, as a power cut would.
+    /// Kills it with SIGKILL, as a power loss would end it.
     ///
     /// # Errors
     /// When it cannot be waited for.
@@ -48,16 +48,16 @@ impl Process {
         self.child.wait()
     }
 
-    /// Its process id.
+    /// Process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Fails with the end of its log when it is not running any more.
+    /// Checks that the process still runs.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When it has ended; the error holds the last lines of its log.
     pub fn check(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -75,7 +75,7 @@ impl Process {
             return Ok(());
         }
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // It may end by itself between the question and the signal.
+            // The process may end between `try_wait` and the signal.
             kill_process(pid, Signal::TERM).ok();
         }
         let until = Instant::now() + GRACE;
@@ -93,37 +93,33 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Nothing more can be done about a child that cannot be waited for.
+        // Nothing more can be done for a child that cannot be waited for.
         self.stop().ok();
     }
 }
 
-/// Where the programs of the workspace were built: beside this one.
+/// Directory of the workspace's programs, which is that of the running program.
 ///
 /// # Errors
-/// When this program's own place is not known.
+/// When the path of the running program is not known.
 pub fn programs() -> Result<PathBuf> {
-    let here = env::current_exe()?.parent().context("a program lies in a directory")?.to_owned();
-    // Tests and benchmarks lie one deeper.
+    let here = env::current_exe()?.parent().context("the path of this program has no directory")?.to_owned();
+    // Test and benchmark binaries are in the subdirectory `deps`.
     Ok(if here.ends_with("deps") { here.join("..") } else { here })
 }
 
-/// Waits until the question is answered with something.
+/// Calls `ask` every 50 ms until it returns a value.
 ///
 /// # Errors
-/// When it is not within the time; `what` names it.
-pub fn wait_until<T>(
-    what: &str,
-    patience: Duration,
-    mut ask: impl FnMut() -> Result<Option<T>>,
-) -> Result<T> {
-    let until = Instant::now() + patience;
+/// When `ask` fails, or returns no value within `timeout`; `what` names it in the error.
+pub fn wait_until<T>(what: &str, timeout: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let until = Instant::now() + timeout;
     loop {
         if let Some(answer) = ask()? {
             return Ok(answer);
         }
         if Instant::now() >= until {
-            bail!("{what}: not within {} s", patience.as_secs());
+            bail!("timed out after {} s waiting for {what}", timeout.as_secs());
         }
         thread::sleep(Duration::from_millis(50));
     }

@@ -1,8 +1,8 @@
-//! A link that can be cut: an HTTP relay on loopback between two programs, with faults by path.
+//! A link that can be cut: an HTTP relay on loopback between two programs, with faults by request path.
 //!
-//! One request a connection, so that a fault hits exactly the exchange it is meant for. Where the link is
-//! TLS, the relay ends it on both sides, as a gateway would, and keeps what it reads there: the path by which
-//! it cuts is all that it should be able to understand.
+//! Each connection carries one request, so that a fault affects exactly the intended exchange. On a TLS link the
+//! relay terminates TLS on both sides, as a gateway does, and records the plaintext: apart from the request path, by
+//! which the relay selects the fault, all content should be encrypted.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,34 +12,34 @@ use std::time::Duration;
 
 use crate::ends::Ends;
 
-/// Largest message relayed, in bytes.
+/// Largest relayed message, in bytes.
 const MESSAGE_MAX: usize = 16 * 1024 * 1024;
-/// A peer that says nothing for so long has lost the link.
+/// Read timeout, after which the peer counts as disconnected.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What happens to exchanges whose path begins so.
+/// A fault of the link. The string is a prefix of the request paths that it affects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// Nothing: the link is whole.
+    /// No fault.
     None,
-    /// The link is down: every connection is closed at once.
+    /// Link down: every connection is closed at once.
     Down,
-    /// Requests to this path never arrive.
+    /// Requests do not arrive.
     Before(String),
-    /// Requests to this path arrive; the answer is lost.
+    /// Requests arrive; their responses are lost.
     After(String),
-    /// Requests to this path are answered with something that is no answer.
+    /// Requests do not arrive and get an HTML page as response, as behind a captive portal.
     Nonsense(String),
 }
 
-/// TLS on both sides of a relay, and where it writes what passed through it.
+/// TLS on both sides of a relay, and the file of recorded plaintext.
 pub struct Gateway {
     ends: Ends,
     seen: Mutex<File>,
 }
 
 impl Gateway {
-    /// A gateway that writes both directions of every exchange, decrypted, into `seen`.
+    /// A gateway that records the plaintext of both directions of every exchange in `seen`.
     #[must_use]
     pub const fn new(ends: Ends, seen: File) -> Self {
         Self { ends, seen: Mutex::new(seen) }
@@ -50,7 +50,7 @@ impl Gateway {
     }
 }
 
-/// The relay. It stops listening when the process ends.
+/// The relay. It listens until the process ends.
 pub struct Proxy {
     address: SocketAddr,
     scheme: &'static str,
@@ -66,7 +66,7 @@ impl Proxy {
         Self::run(upstream, None)
     }
 
-    /// The same on a link that is TLS.
+    /// Relays from a free port to `upstream`, with TLS on both sides.
     ///
     /// # Errors
     /// When no port can be bound.
@@ -83,7 +83,7 @@ impl Proxy {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let cut = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                // A failed exchange is what a cut link looks like to both sides.
+                // A failed exchange looks to both sides like a cut link; its error needs no handling.
                 let gateway = gateway.clone();
                 std::thread::spawn(move || relay(client, upstream, &cut, gateway.as_deref()).ok());
             }
@@ -91,13 +91,13 @@ impl Proxy {
         Ok(Self { address, scheme, cut })
     }
 
-    /// Where to connect to.
+    /// Base URL of the relay.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// Cuts or mends the link.
+    /// Sets or clears the fault; it affects connections accepted from now on.
     pub fn set(&self, cut: Cut) {
         *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = cut;
     }
@@ -128,7 +128,7 @@ fn relay(
     client.flush()
 }
 
-/// One request and its answer.
+/// Relays one request and its response.
 fn exchange<C: Read + Write, S: Read + Write>(
     client: &mut C,
     connect: impl FnOnce(&C) -> io::Result<S>,
@@ -159,7 +159,7 @@ fn exchange<C: Read + Write, S: Read + Write>(
     client.write_all(&closing(&answer))
 }
 
-/// A head and the body that its `content-length` announces; a body without one ends with the stream.
+/// Reads a head and a body of the length that its `content-length` announces; without the header the body is empty.
 fn read_message(from: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut message = Vec::new();
     let mut chunk = [0; 16 * 1024];
@@ -200,7 +200,7 @@ fn path(request: &[u8]) -> Option<String> {
     head(request).split_whitespace().nth(1).map(str::to_owned)
 }
 
-/// The answer with `connection: close`, so that the next exchange asks for the state of the link again.
+/// The response with `connection: close`, so that the next exchange opens a new connection and meets the current fault.
 fn closing(answer: &[u8]) -> Vec<u8> {
     let end = head_end(answer).unwrap_or(answer.len());
     let mut lines: Vec<String> = head(answer)
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cut_hits_the_side_it_names_and_no_other_path() {
+    fn each_cut_affects_its_direction_and_path_only() {
         let served = Arc::new(AtomicUsize::new(0));
         let proxy = Proxy::start(server(Arc::clone(&served))).unwrap();
         assert!(ask(&proxy, "/v1/charges").ends_with("ok"));
@@ -258,7 +258,7 @@ mod tests {
 
         proxy.set(Cut::After("/v1/charges".into()));
         assert_eq!(ask(&proxy, "/v1/charges"), "");
-        assert_eq!(served.load(Ordering::SeqCst), 3, "arrived, its answer lost");
+        assert_eq!(served.load(Ordering::SeqCst), 3, "arrived, its response lost");
 
         proxy.set(Cut::Nonsense("/v1/".into()));
         assert!(ask(&proxy, "/v1/identify").contains("hotel"));

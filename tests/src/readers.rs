@@ -1,4 +1,4 @@
-//! pcscd with Debian's virtual readers. Runs inside a [`namespace`](crate::namespace) only.
+//! pcscd with Debian's virtual reader (vpcd). Runs only inside a [`namespace`](crate::namespace).
 
 use std::fs;
 use std::path::Path;
@@ -10,22 +10,22 @@ use anyhow::{Result, ensure};
 use crate::namespace;
 use crate::process::{Process, wait_until};
 
-/// Port of the first virtual slot; the second has the next one.
+/// TCP port of vpcd's first slot; the second slot has the next port.
 pub const VPCD_PORT: u16 = 35963;
 
 const READY: Duration = Duration::from_secs(30);
 /// `TCP_LISTEN` in `/proc/net/tcp`.
 const LISTENING: &str = "0A";
 
-/// Starts pcscd; its readers are the virtual ones only.
+/// Starts pcscd; it sees only the virtual reader.
 ///
 /// # Errors
-/// When this process is outside a namespace, or pcscd does not come up.
+/// When this process is outside a namespace, or pcscd does not start.
 pub fn start(logs: &Path) -> Result<Process> {
-    ensure!(namespace::is_inside(), "pcscd would be seen by the whole machine: enter a namespace first");
+    ensure!(namespace::is_inside(), "pcscd would be visible to the whole machine: enter a namespace first");
     let mut pcscd = Command::new("/usr/sbin/pcscd");
     pcscd.arg("--foreground");
-    // Newer ones ask polkit, which does not run here.
+    // Newer versions of pcscd ask polkit, which does not run inside the namespace.
     let help = Command::new("/usr/sbin/pcscd").arg("--help").output()?;
     if String::from_utf8_lossy(&help.stdout).contains("--disable-polkit") {
         pcscd.arg("--disable-polkit");
@@ -39,7 +39,8 @@ pub fn start(logs: &Path) -> Result<Process> {
     Ok(process)
 }
 
-/// Asks the kernel: a trial connection would be taken for a card, a trial listener would take the port away.
+/// Reads `/proc/net/tcp`, since vpcd would take a test connection for a card, and a test listener would occupy the
+/// port.
 fn is_listening(port: u16) -> bool {
     let port = format!(":{port:04X}");
     let sockets =

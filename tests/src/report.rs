@@ -1,11 +1,11 @@
-//! What the script saw, as one page: each view, each receipt, each expectation.
+//! The HTML page of a scenario run: screenshots, receipts, and expectations with their outcome.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The page being made.
+/// A report page under construction.
 pub struct Report {
     directory: PathBuf,
     chapters: Vec<Chapter>,
@@ -17,16 +17,16 @@ struct Chapter {
 }
 
 enum Line {
-    /// Something was expected; whether it came, and what came instead.
+    /// An expectation; `failure` holds what happened instead, or `None` when it was met.
     Expectation { what: String, instead: Option<String> },
-    /// A picture, with its file name beside the page.
+    /// A picture; `file` is its name in the directory of the page; `paper` marks a receipt or A4 document.
     Picture { caption: String, file: String, paper: bool },
     /// A table.
     Table { caption: String, head: Vec<String>, rows: Vec<Vec<String>> },
 }
 
 impl Report {
-    /// Begins a page in this directory, which is emptied.
+    /// Creates a page in this directory, whose old content is removed.
     ///
     /// # Errors
     /// When the directory cannot be made.
@@ -39,18 +39,18 @@ impl Report {
         Ok(Self { directory: directory.to_owned(), chapters: Vec::new() })
     }
 
-    /// Begins a chapter.
+    /// Begins a chapter with this heading.
     pub fn chapter(&mut self, title: &str) {
         self.chapters.push(Chapter { title: title.to_owned(), lines: Vec::new() });
     }
 
-    /// Notes an expectation; the error says what came instead.
+    /// Records an expectation; an error says what happened instead.
     pub fn expect(&mut self, what: &str, outcome: anyhow::Result<()>) {
         let instead = outcome.err().map(|error| format!("{error:#}"));
         self.line(Line::Expectation { what: what.to_owned(), instead });
     }
 
-    /// Puts a picture on the page.
+    /// Adds a PNG; `paper` marks a receipt or A4 document, which is shown smaller.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -62,7 +62,7 @@ impl Report {
         Ok(())
     }
 
-    /// Puts a table on the page.
+    /// Adds a table.
     pub fn table(&mut self, caption: &str, head: &[&str], rows: Vec<Vec<String>>) {
         let head = head.iter().map(|cell| (*cell).to_owned()).collect();
         self.line(Line::Table { caption: caption.to_owned(), head, rows });
@@ -77,7 +77,7 @@ impl Report {
         }
     }
 
-    /// Every expectation that was not met: chapter, what, what came instead.
+    /// Expectations that were not met, as `chapter: expectation: what happened instead`.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
@@ -91,14 +91,14 @@ impl Report {
         failures
     }
 
-    /// How many expectations were noted.
+    /// Number of recorded expectations, met or not.
     #[must_use]
     pub fn expectations(&self) -> usize {
         let lines = self.chapters.iter().flat_map(|chapter| &chapter.lines);
         lines.filter(|line| matches!(line, Line::Expectation { .. })).count()
     }
 
-    /// Writes `index.html` and says where it is.
+    /// Writes `index.html` and returns its path.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -178,14 +178,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_expectation_is_on_the_page_and_in_the_list() {
+    fn failed_expectation_appears_on_page_and_in_failures() {
         let dir = tempfile::tempdir().unwrap();
         let mut report = Report::begin(&dir.path().join("demo")).unwrap();
-        report.chapter("甲");
+        report.chapter("card-balance");
         report.expect("first", Ok(()));
         report.expect("second", Err(anyhow::anyhow!("a <b> came")));
         report.picture("welcome", b"png", false).unwrap();
-        assert_eq!(report.failures(), ["甲: second: a <b> came"]);
+        assert_eq!(report.failures(), ["card-balance: second: a <b> came"]);
         let page = fs::read_to_string(report.finish().unwrap()).unwrap();
         assert!(page.contains("✗ second") && page.contains("a &lt;b&gt; came"));
         assert!(page.contains("01-002.png"));

@@ -1,7 +1,8 @@
-//! The rig: a small city on one machine. Platform, acquirer and department; pcscd with virtual cards; for
-//! each kiosk a screen (Xvfb), a bench and the real program. Every wire is the production one.
+//! The rig: all programs on emulated hardware, started on one machine. Platform, acquirer, department and identity
+//! service; pcscd with emulated cards; for each kiosk an X server (Xvfb), a bench and the real program. All
+//! interfaces are the production ones.
 //!
-//! It runs inside a [`namespace`](crate::namespace) of its own.
+//! The rig runs inside a separate [`namespace`](crate::namespace).
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -28,26 +29,26 @@ use crate::proxy::{Gateway, Proxy};
 use crate::readers::{self, VPCD_PORT};
 use crate::station::Station;
 
-/// The sites whose kiosks are registered beforehand, as a city would.
+/// The sites whose kiosks are registered with the platform before it starts.
 const SITES: [&str; 4] = ["district-hall", "township-center", "village-point", "gate"];
-/// The id of the city's key for envelopes.
+/// Id of the platform's envelope key.
 const ENVELOPE_ID: u8 = 1;
-/// A program that was started gets this long to answer.
+/// Time in which a started program must be ready.
 pub(crate) const READY: Duration = Duration::from_secs(30);
 
-/// The city. Everything stops when it is dropped, the kiosks first.
+/// All running programs. They stop when the rig is dropped, the kiosks first. 测试台架.
 pub struct Rig {
     /// The kiosks, in the order in which they were added.
     pub kiosks: Vec<Kiosk>,
-    /// The link between the kiosks and the platform.
+    /// Relay between the kiosks and the platform.
     pub platform_link: Proxy,
-    /// The link between the platform and the acquirer.
+    /// Relay between the platform and the acquirer.
     pub acquirer_link: Proxy,
-    /// Where the platform's pages are.
+    /// Address of the platform's pages.
     pub platform: SocketAddr,
-    /// Where the acquirer is, without the link.
+    /// Address of the acquirer itself, not of its relay.
     pub acquirer: SocketAddr,
-    /// Where the trusted identity service is.
+    /// Address of the trusted identity service.
     pub identity: SocketAddr,
     pcscd: Option<Process>,
     sheet_printer: Option<CupsPrinter>,
@@ -56,38 +57,38 @@ pub struct Rig {
     state: PathBuf,
     programs: PathBuf,
     repository: PathBuf,
-    /// Given back when the rig is gone.
+    /// Lock on the state directory, released on drop.
     _lock: File,
 }
 
-/// Which kiosk to add.
+/// The kiosk to add.
 #[derive(Clone, Copy)]
 pub struct Plan<'a> {
-    /// Name of a file in `provisioning/sites`, without its ending.
+    /// Name of a site file in `provisioning/sites`, without extension.
     pub site: &'a str,
-    /// The panel; none: as the site says.
+    /// Size of the screen; `None`: as in the site file.
     pub screen: Option<ScreenSize>,
-    /// Slot of the virtual reader, 0 or 1; none: no card reader.
+    /// Slot of vpcd's reader, 0 or 1; `None`: no card reader.
     pub slot: Option<u16>,
-    /// What else is another than in the site's file.
+    /// Devices that differ from the site file.
     pub fitting: Fitting,
 }
 
-/// Devices that a kiosk is fitted with instead of those of its site's file.
+/// Differences between a kiosk's devices and its site file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fitting {
     /// A serial scanner in place of the camera.
     pub scanner: bool,
-    /// Profile of another printer.
+    /// Profile of the receipt printer; `None`: as in the site file.
     pub printer: Option<&'static str>,
-    /// The A4 printer of the site's file, which is left out otherwise: one kiosk of a rig can have it.
+    /// Whether to start the document printer of the site file. Only one kiosk of a rig can have it.
     pub sheet_printer: bool,
-    /// A PSAM in the slot that the kiosk's cards are not put in.
+    /// A PSAM in the other slot of vpcd's reader.
     pub psam: bool,
 }
 
 impl Rig {
-    /// Starts the city without a kiosk. The state directory is made anew.
+    /// Starts all programs except kiosks. The state directory is emptied first.
     ///
     /// # Errors
     /// When another rig uses the directory, or a program does not start or does not answer.
@@ -95,18 +96,19 @@ impl Rig {
         Self::start_at(state, free_port()?, free_port()?)
     }
 
-    /// The same, with the pages for people at these addresses: the platform's, and the trusted identity service's.
+    /// Starts all programs except kiosks, with the pages of the platform and the identity service at these addresses.
     ///
     /// # Errors
-    /// As above.
+    /// When another rig uses the directory, or a program does not start or does not answer.
     pub fn start_at(state: &Path, platform: SocketAddr, identity: SocketAddr) -> Result<Self> {
         let lock = lock(state)?;
         if state.exists() {
             fs::remove_dir_all(state)?;
         }
         fs::create_dir_all(state)?;
-        let repository =
-            Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("the directory of the tests package has no parent")?;
         let sockets = tempfile::Builder::new().prefix("kiosk-").tempdir()?;
         let (acquirer, department, for_kiosks) = (free_port()?, free_port()?, free_port()?);
         let programs = programs()?;
@@ -158,10 +160,10 @@ impl Rig {
         Ok(())
     }
 
-    /// Unplugs the readers, or plugs them in again, as the benches have it: pcscd goes and comes.
+    /// Stops pcscd while a bench has the card readers disconnected, and starts it again afterwards.
     ///
     /// # Errors
-    /// When pcscd does not come up.
+    /// When pcscd does not start.
     pub fn mind_readers(&mut self) -> Result<()> {
         let unplugged = self.unplugged().exists();
         if unplugged {
@@ -259,7 +261,7 @@ impl Rig {
         read_site(&self.repository, name)
     }
 
-    /// Adds a kiosk and starts it.
+    /// Adds a kiosk, starts it, and returns its index in [`Rig::kiosks`].
     ///
     /// # Errors
     /// When one of its programs does not start.
@@ -318,7 +320,7 @@ impl Rig {
         if let Some(path) = &mut site.devices.sheet_printer {
             let place = self.sockets.path().join("sheet-printer");
             fs::create_dir(&place)?;
-            let printer = CupsPrinter::start(&place, PRINTS).context("the A4 printer")?;
+            let printer = CupsPrinter::start(&place, PRINTS).context("cannot start the document printer")?;
             path.url = printer.address();
             self.sheet_printer = Some(printer);
         }
@@ -379,7 +381,8 @@ impl Rig {
         Ok(self.kiosks.len() - 1)
     }
 
-    /// Has a desk of the cards' issuer take a step with a card: `lose`, `restore`, …
+    /// Changes the status of a card at the service desk of the card issuer; `step` is `activate`, `lose`, `restore` or
+    /// `cancel`.
     ///
     /// # Errors
     /// When the platform refuses.
@@ -391,28 +394,28 @@ impl Rig {
         self.state.join("desk")
     }
 
-    /// Where a phone finds the page of the city code.
+    /// URL of the phone's page with the resident code.
     #[must_use]
     pub fn code_page(&self) -> String {
         format!("http://{}/code/", self.platform)
     }
 
-    /// What is built and run here.
+    /// Root directory of the repository.
     #[must_use]
     pub fn repository(&self) -> &Path {
         &self.repository
     }
 
-    /// Where everything is kept.
+    /// The state directory.
     #[must_use]
     pub fn state(&self) -> &Path {
         &self.state
     }
 
-    /// Makes the acquirer answer its next charge only after so many milliseconds.
+    /// Delays the acquirer's answer to its next charge by `ms` milliseconds.
     ///
     /// # Errors
-    /// When it does not take the order.
+    /// When the acquirer refuses.
     pub fn slow_acquirer(&self, ms: u64) -> Result<()> {
         let order = serde_json::json!({ "fault": "delay", "ms": ms, "count": 1 });
         let http = reqwest::blocking::Client::builder().no_proxy().build()?;
@@ -420,10 +423,10 @@ impl Rig {
         Ok(())
     }
 
-    /// Whether the operator's page comes to show these words within the time.
+    /// Whether the operator's page shows these words within the time.
     ///
     /// # Errors
-    /// When it cannot be had.
+    /// When the page cannot be loaded.
     pub fn admin_shows(&self, words: &str, within: Duration) -> Result<bool> {
         let http = reqwest::blocking::Client::builder().no_proxy().build()?;
         let until = Instant::now() + within;
@@ -445,10 +448,10 @@ impl Rig {
         Ok(fs::read_to_string(self.state.join(format!("keys/{name}/device.pub")))?.trim().to_owned())
     }
 
-    /// Runs the independent verifier over an export.
+    /// Runs the independent verifier on an export and returns its output.
     ///
     /// # Errors
-    /// When it does not accept the export; the error holds what it said.
+    /// When the verifier rejects the export; the error holds its output.
     pub fn verify(&self, export: &Path, key: &str) -> Result<String> {
         let mut verifier = self.program("provision");
         verifier.arg("verify").arg("--export").arg(export).arg("--key").arg(key);
@@ -466,18 +469,19 @@ impl Drop for Rig {
     }
 }
 
-/// One rig a state directory: a second one would empty it under the first.
+/// Locks the state directory against a second rig, which would empty it.
 fn lock(state: &Path) -> Result<File> {
     let path = state.with_extension("lock");
-    fs::create_dir_all(path.parent().context("a state directory lies in another")?)?;
+    fs::create_dir_all(path.parent().context("the state directory has no parent")?)?;
     let file = File::create(&path)?;
-    file.try_lock()
-        .with_context(|| format!("{} is in use: another demo runs; stop it first", state.display()))?;
+    file.try_lock().with_context(|| {
+        format!("{} is in use: another demo or test run uses it; stop that first", state.display())
+    })?;
     Ok(file)
 }
 
-/// What the city's desk does before anything runs: the city's keys, the platform's certificate, and for each
-/// kiosk its keys and the certificate that it asked for.
+/// Provisions the rig before any program runs: the city's keys, the platform's certificate, and for each kiosk its
+/// keys and its TLS certificate.
 fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
     let provision = |arguments: &[&str]| -> Result<()> {
         let output = Command::new(programs.join("provision")).args(arguments).current_dir(state).output()?;
@@ -489,7 +493,7 @@ fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
     provision(&["city-keys", "city"])?;
     provision(&["platform-keys", "city", "127.0.0.1"])?;
     provision(&["root-key", "root"])?;
-    // A key pair is a key pair: that of a card is made as a kiosk's is.
+    // The key pair of a staff card has the same form as that of a kiosk.
     provision(&["device-keys", "--device", "S-0001", "staff"])?;
     provision(&["device-keys", "--device", desk::DESK, "desk"])?;
     provision(&["issuer-keys", "--root", "root/root.key", "city/codes"])?;
@@ -502,7 +506,7 @@ fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Debian's virtual reader has two slots.
+/// The other one of the two slots of Debian's virtual reader.
 const fn psam_slot(of_cards: u16) -> u16 {
     1 - of_cards % 2
 }

@@ -1,34 +1,34 @@
-//! Looks for residents' data where none may be: in every file of a state directory (I3).
+//! Scans all files of a state directory for residents' data, of which there must be none (I3).
 //!
-//! Searches bytes, not text: a name in UTF-8 and GB18030, a number in ASCII, UTF-16 and packed BCD in both
-//! alignments, a PIN in ASCII and as the VERIFY command carries it.
+//! The scan searches bytes, not text: a name in UTF-8 and GB18030, a number in ASCII, UTF-16 and packed BCD in both
+//! alignments, a PIN in ASCII and as the VERIFY command contains it.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// One thing that must not be found, and the bytes it may hide as.
+/// A value that must not be found, in all its encodings.
 pub struct Needle {
-    /// What it is, without saying it: `name of resident 2`.
+    /// Description that does not contain the value, such as `name of resident 2`.
     pub what: String,
     forms: Vec<(&'static str, Vec<u8>)>,
 }
 
-/// Where something was found.
+/// A place where a needle was found.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
-    /// What.
+    /// Description of the needle.
     pub what: String,
-    /// In which form.
+    /// Encoding in which it was found.
     pub form: &'static str,
-    /// In which file.
+    /// File in which it was found.
     pub file: PathBuf,
-    /// At which byte.
+    /// Offset of the first byte in the file.
     pub at: usize,
 }
 
 impl Needle {
-    /// A name or another text.
+    /// A name or other text.
     #[must_use]
     pub fn text(what: &str, text: &str) -> Self {
         let utf16 = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -39,11 +39,11 @@ impl Needle {
         Self { what: what.to_owned(), forms }
     }
 
-    /// An ID number, card number or other long number; letters are looked for as text only.
+    /// An ID number, card number or other long number; a number with letters is searched as text only.
     #[must_use]
     pub fn number(what: &str, number: &str) -> Self {
         let mut needle = Self::text(what, number);
-        // A check character X ends the packed digits one earlier, and is not worth missing the rest.
+        // The check character X has no packed form: only the digits before it are searched.
         let digits: Vec<u8> = number.bytes().take_while(u8::is_ascii_digit).map(|b| b - b'0').collect();
         if digits.len() >= 8 {
             needle.forms.push(("BCD", packed(&digits)));
@@ -52,7 +52,7 @@ impl Needle {
         needle
     }
 
-    /// A PIN: in ASCII between other characters, and packed behind the VERIFY header (ISO 7816-4).
+    /// A PIN: in ASCII between other characters, and packed after the VERIFY header (ISO 7816-4).
     #[must_use]
     pub fn pin(what: &str, pin: &str) -> Self {
         let digits: Vec<u8> = pin.bytes().map(|b| b.wrapping_sub(b'0')).collect();
@@ -65,7 +65,7 @@ impl Needle {
     }
 }
 
-/// Two digits a byte; an odd last digit is left out, so that any padding matches.
+/// Packs two digits per byte; omits an odd last digit, so that any padding matches.
 fn packed(digits: &[u8]) -> Vec<u8> {
     digits
         .chunks_exact(2)
@@ -76,10 +76,10 @@ fn packed(digits: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// Every place under these directories where a needle is found.
+/// Scans these directories recursively and returns all places where a needle is found.
 ///
 /// # Errors
-/// When a directory or file cannot be read: what was not looked at is not clean.
+/// When a directory or file cannot be read, since an unread file cannot count as clean.
 pub fn scan(directories: &[&Path], needles: &[Needle]) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     let mut todo: Vec<PathBuf> = directories.iter().map(|dir| dir.to_path_buf()).collect();
@@ -109,7 +109,7 @@ fn look_in(file: &Path, bytes: &[u8], needles: &[Needle], found: &mut Vec<Found>
     }
 }
 
-/// The first match; `whole` asks for one that is not part of a longer number or hexadecimal text.
+/// Offset of the first match; `whole` requires that it is not part of a longer number or hexadecimal text.
 fn position(bytes: &[u8], pattern: &[u8], whole: bool) -> Option<usize> {
     let edge = |byte: Option<&u8>| byte.is_none_or(|b| !b.is_ascii_hexdigit());
     bytes.windows(pattern.len()).enumerate().find_map(|(at, window)| {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_planted_positive_is_found_in_every_form() {
+    fn planted_value_is_found_in_every_encoding() {
         let planted: [(&str, Vec<u8>); 8] = [
             ("name, UTF-8", "x张三丰y".as_bytes().to_vec()),
             ("name, GB18030", encoding_rs::GB18030.encode("姓名张三丰").0.into_owned()),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn clean_files_and_digits_inside_longer_numbers_are_not_reported() {
+    fn clean_files_and_longer_numbers_give_no_finding() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("log"), "张*丰 5001**********1239 order 9973091488").unwrap();
         assert_eq!(scan(&[dir.path()], &needles()).unwrap(), []);

@@ -1,5 +1,5 @@
-//! What a person does and sees at one kiosk: looks at the screen, touches it, brings a card or a phone,
-//! takes the paper.
+//! Client of one kiosk's bench and screen: reads the screen, touches it, inserts cards, shows codes, reads the
+//! printouts, switches faults.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::eyes::{Eyes, Seen};
 
-/// What should appear on a screen appears within this time, even on two busy cores.
+/// Time in which an expected text appears on the screen; long enough on two busy cores.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// One kiosk from outside.
+/// Client of one kiosk.
 pub struct Station {
     name: String,
     eyes: Eyes,
@@ -35,73 +35,74 @@ impl Station {
         })
     }
 
-    /// Its name.
+    /// Name of the kiosk's site.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Address of its bench.
+    /// Base URL of the kiosk's bench.
     #[must_use]
     pub fn bench(&self) -> &str {
         &self.bench
     }
 
-    /// Waits until the screen shows these words.
+    /// Waits up to `TEXT_TIMEOUT` until the screen shows these words.
     ///
     /// # Errors
-    /// When it does not; says what it shows.
+    /// When it does not; the error holds the texts on the screen.
     pub fn see(&self, words: &str) -> Result<Seen> {
         Ok(self.eyes.wait_for(words, PATIENCE)?)
     }
 
-    /// The same with more patience.
+    /// Waits up to `timeout` until the screen shows these words.
     ///
     /// # Errors
-    /// As above.
-    pub fn see_within(&self, words: &str, patience: Duration) -> Result<Seen> {
-        Ok(self.eyes.wait_for(words, patience)?)
+    /// When it does not; the error holds the texts on the screen.
+    pub fn see_within(&self, words: &str, timeout: Duration) -> Result<Seen> {
+        Ok(self.eyes.wait_for(words, timeout)?)
     }
 
     /// Whether the screen shows these words now.
     ///
     /// # Errors
-    /// When nothing can be seen at all.
+    /// When the accessibility bus cannot be reached.
     pub fn shows(&self, words: &str) -> Result<bool> {
         Ok(self.eyes.look()?.iter().any(|seen| seen.label.contains(words)))
     }
 
-    /// All words on the screen.
+    /// All texts on the screen.
     ///
     /// # Errors
-    /// When nothing can be seen at all.
+    /// When the accessibility bus cannot be reached.
     pub fn words(&self) -> Result<Vec<String>> {
         Ok(self.eyes.look()?.into_iter().map(|seen| seen.label).collect())
     }
 
-    /// Touches the button with these words, where it is on the screen.
+    /// Touches the first enabled button whose name contains these words.
     ///
     /// # Errors
-    /// When there is none within the time, or it cannot be touched.
+    /// When there is none within `TEXT_TIMEOUT`, or the bench does not answer.
     pub fn tap(&self, words: &str) -> Result<()> {
         let (x, y) = self.button(words)?;
         self.ask("touch", &json!({ "x": x, "y": y })).map(drop)
     }
 
-    /// Where the middle of the button with these words is, in pixels; waits for it to be there.
+    /// Waits up to `TEXT_TIMEOUT` for an enabled button whose name contains these words; returns its centre in
+    /// pixels.
     ///
     /// # Errors
-    /// As above.
+    /// When there is none in time.
     pub fn button(&self, words: &str) -> Result<(i32, i32)> {
         self.button_within(words, PATIENCE)
     }
 
-    /// The same with another patience.
+    /// Waits up to `timeout` for an enabled button whose name contains these words; returns its centre in pixels.
     ///
     /// # Errors
-    /// As above.
-    pub fn button_within(&self, words: &str, patience: Duration) -> Result<(i32, i32)> {
-        let until = Instant::now() + patience;
+    /// When there is none in time.
+    pub fn button_within(&self, words: &str, timeout: Duration) -> Result<(i32, i32)> {
+        let until = Instant::now() + timeout;
         loop {
             let seen = self.eyes.look()?;
             if let Some(button) =
@@ -111,28 +112,31 @@ impl Station {
             }
             if Instant::now() >= until {
                 let labels: Vec<&str> = seen.iter().map(|one| one.label.as_str()).collect();
-                bail!("there is no button `{words}` to touch; on the screen: {}", labels.join(" | "));
+                bail!("no enabled button `{words}`; on the screen: {}", labels.join(" | "));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
-    /// Enters a PIN on the pad.
+    /// Enters a PIN on the PIN pad of the screen.
     ///
     /// # Errors
-    /// When a key is missing.
+    /// When a key is not on the screen.
     pub fn enter_pin(&self, pin: &str) -> Result<()> {
         for digit in pin.chars() {
             let digit = digit.to_string();
             let seen = self.eyes.look()?;
-            let key = seen.iter().find(|one| one.button && one.label == digit).context("a key is missing")?;
+            let key = seen
+                .iter()
+                .find(|one| one.button && one.label == digit)
+                .context("a key of the PIN pad is not on the screen")?;
             let (x, y) = key.at;
             self.ask("touch", &json!({ "x": x, "y": y }))?;
         }
         Ok(())
     }
 
-    /// Puts the card of a demo resident, or another card by its name, into the slot.
+    /// Inserts the card of a demo resident, or another card by its name on the bench.
     ///
     /// # Errors
     /// When the bench refuses.
@@ -140,15 +144,15 @@ impl Station {
         self.ask("card/insert", &json!({ "resident": card }))
     }
 
-    /// The same with a card as it was made, whatever PIN it was given here before.
+    /// Inserts a card in its issued state, with the original PIN and all PIN tries.
     ///
     /// # Errors
-    /// As above.
+    /// When the bench refuses.
     pub fn insert_new(&self, card: &str) -> Result<()> {
         self.ask("card/insert", &json!({ "resident": card, "new": true }))
     }
 
-    /// Takes the card out.
+    /// Removes the card from the slot.
     ///
     /// # Errors
     /// When the bench refuses.
@@ -156,7 +160,7 @@ impl Station {
         self.ask("card/remove", &json!({}))
     }
 
-    /// Lays the ID card of a demo resident, or another card by its name, on the ID reader.
+    /// Places the ID card of a demo resident, or another card by its name on the bench, on the ID reader.
     ///
     /// # Errors
     /// When the bench refuses, or the kiosk has no ID reader.
@@ -164,26 +168,26 @@ impl Station {
         self.ask("id-card/lay", &json!({ "resident": card }))
     }
 
-    /// Takes the ID card off its reader.
+    /// Removes the ID card from the ID reader.
     ///
     /// # Errors
-    /// As above.
+    /// When the bench refuses, or the kiosk has no ID reader.
     pub fn lift_id_card(&self) -> Result<()> {
         self.ask("id-card/lift", &json!({}))
     }
 
-    /// A fresh code of a demo resident, as the phone page would show it.
+    /// A fresh resident code of a demo resident, as the platform's demo phone page shows it.
     ///
     /// # Errors
-    /// When the platform gives none.
+    /// When the platform does not issue one.
     pub fn fresh_code(&self, resident: &str) -> Result<String> {
         let address = format!("{}/phone/{resident}/token", self.platform);
         let answer: Value = self.http.get(address).send()?.error_for_status()?.json()?;
-        let text = answer.get("text").and_then(Value::as_str).context("the phone page gives a text")?;
+        let text = answer.get("text").and_then(Value::as_str).context("the response has no `text`")?;
         Ok(text.to_owned())
     }
 
-    /// Holds a code to the camera.
+    /// Shows a code to the camera.
     ///
     /// # Errors
     /// When the bench refuses.
@@ -191,7 +195,7 @@ impl Station {
         self.ask("camera/show", &json!({ "text": text }))
     }
 
-    /// Holds a phone with this picture on its screen to the camera.
+    /// Shows a phone with this picture on its screen to the camera.
     ///
     /// # Errors
     /// When the bench refuses.
@@ -201,7 +205,7 @@ impl Station {
         Ok(())
     }
 
-    /// Takes the phone away.
+    /// Removes the phone from the camera's view.
     ///
     /// # Errors
     /// When the bench refuses.
@@ -212,22 +216,22 @@ impl Station {
     /// How often the green light, the red light and the buzzer of a gate were switched on.
     ///
     /// # Errors
-    /// When the bench does not answer, or the kiosk has no light.
+    /// When the bench does not answer, or the kiosk has no relay board.
     pub fn signalled(&self) -> Result<(u64, u64, u64)> {
         let board: Value = self.get("relays")?.json()?;
         let times = |relay| board.pointer(&format!("/times/{relay}")).and_then(Value::as_u64).unwrap_or(0);
         Ok((times(0), times(1), times(2)))
     }
 
-    /// Switches a fault of a device on or off.
+    /// Switches a named fault on or off.
     ///
     /// # Errors
-    /// When the bench does not know it.
+    /// When no fault has this name.
     pub fn fault(&self, name: &str, on: bool) -> Result<()> {
         self.ask("fault", &json!({ "name": name, "on": on }))
     }
 
-    /// Switches all faults off.
+    /// Switches all faults of this kiosk off.
     ///
     /// # Errors
     /// When the bench does not answer.
@@ -235,7 +239,7 @@ impl Station {
         self.ask("fault/clear", &json!({}))
     }
 
-    /// When a device first failed by this fault since it was switched on; none: not yet.
+    /// When this fault first took effect since it was switched on; `None` if it has not yet.
     ///
     /// # Errors
     /// When the bench does not answer.
@@ -246,23 +250,23 @@ impl Station {
         Ok(ago.and_then(|ago| Instant::now().checked_sub(ago)))
     }
 
-    /// Holds a code before the scanner.
+    /// Shows a code to the scanner.
     ///
     /// # Errors
-    /// When this kiosk has none.
+    /// When the kiosk has no scanner.
     pub fn aim_code(&self, text: &str) -> Result<()> {
         self.ask("scanner/show", &json!({ "text": text }))
     }
 
-    /// Takes it away.
+    /// Removes the code from the scanner's view.
     ///
     /// # Errors
-    /// As above.
+    /// When the kiosk has no scanner.
     pub fn lay_down_code(&self) -> Result<()> {
         self.ask("scanner/hide", &json!({}))
     }
 
-    /// The receipts that lie in the tray, oldest first: text of each.
+    /// Texts of the printed receipts, oldest first.
     ///
     /// # Errors
     /// When the bench does not answer.
@@ -271,15 +275,15 @@ impl Station {
         Ok(papers.iter().filter_map(|one| one.get("text")?.as_str().map(str::to_owned)).collect())
     }
 
-    /// Picture of a receipt.
+    /// Picture (PNG) of a receipt; index 0 is the oldest.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no receipt with this index.
     pub fn paper_png(&self, index: usize) -> Result<Vec<u8>> {
         self.picture(&format!("paper/{index}.png"))
     }
 
-    /// How many sheets lie in the tray of the A4 printer.
+    /// Number of A4 documents in the tray of the document printer.
     ///
     /// # Errors
     /// When the bench does not answer.
@@ -287,26 +291,26 @@ impl Station {
         Ok(self.get("sheet")?.json::<Vec<String>>()?.len())
     }
 
-    /// Text of a sheet, the oldest being the first.
+    /// Text of an A4 document; index 0 is the oldest.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no document with this index.
     pub fn sheet_text(&self, index: usize) -> Result<String> {
         Ok(self.get(&format!("sheet/{index}.txt"))?.text()?)
     }
 
-    /// Picture of a sheet.
+    /// Picture (PNG) of the first page of an A4 document; index 0 is the oldest.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no document with this index.
     pub fn sheet_png(&self, index: usize) -> Result<Vec<u8>> {
         self.picture(&format!("sheet/{index}.png"))
     }
 
-    /// The code that is on the screen, as a phone reads it: by ZBar, which nothing here shares.
+    /// Text of the QR code on the screen, decoded by ZBar, which shares no code with this repository.
     ///
     /// # Errors
-    /// When there is none, or more than one.
+    /// When the screen shows no code, or more than one.
     pub fn screen_code(&self) -> Result<String> {
         let picture = tempfile::Builder::new().suffix(".png").tempfile()?;
         std::fs::write(picture.path(), self.screen_png()?)?;
@@ -314,11 +318,11 @@ impl Station {
         let text = String::from_utf8(output.stdout)?;
         match text.lines().collect::<Vec<_>>().as_slice() {
             [one] => Ok((*one).to_owned()),
-            codes => bail!("there are {} codes on the screen", codes.len()),
+            codes => bail!("expected 1 code on the screen, found {}", codes.len()),
         }
     }
 
-    /// Picture of the screen.
+    /// Screenshot (PNG).
     ///
     /// # Errors
     /// When the bench does not answer.
@@ -339,7 +343,7 @@ impl Station {
         let answer = self.http.post(address).json(body).send()?;
         let status = answer.status();
         if !status.is_success() {
-            bail!("the bench refuses {path}: {status} {}", answer.text().unwrap_or_default());
+            bail!("bench request {path} failed: {status} {}", answer.text().unwrap_or_default());
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! CODE 128 (ISO/IEC 15417): from the data of `GS k 73` to the widths of bars, as a printer's own program does it.
+//! CODE 128 (ISO/IEC 15417): encodes the data of `GS k 73` as bars, as a printer's firmware does.
 
 /// Widths of bar, space, bar, space, bar, space of the symbols 0 to 105, in modules; 106 is the stop.
 const SYMBOLS: [&[u8]; 107] = [
@@ -16,8 +16,8 @@ const SYMBOLS: [&[u8]; 107] = [
     b"113141", b"114131", b"311141", b"411131", b"211412", b"211214", b"211232", b"2331112",
 ];
 
-/// The bar code that a printer makes of these data: text below it, and modules from left to right, true is black. None
-/// of data that no printer takes.
+/// Encodes the data of `GS k 73` as a bar code: its text, and its modules from left to right, `true` is black. `None`
+/// for data that a printer rejects.
 #[must_use]
 pub fn code_128(data: &[u8]) -> Option<(String, Vec<bool>)> {
     let mut symbols: Vec<usize> = Vec::new();
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_symbol_has_its_modules() {
+    fn code_128_symbols_are_11_modules_and_stop_is_13() {
         for (symbol, widths) in SYMBOLS.iter().enumerate() {
             let modules: u8 = widths.iter().map(|width| width - b'0').sum();
             assert_eq!(modules, if symbol == 106 { 13 } else { 11 }, "{symbol}");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_printer_takes_is_none() {
+    fn code_128_rejects_invalid_data() {
         for data in [b"".as_slice(), b"123", b"{B", b"{Ba\x10", b"{C\x64", b"{X1"] {
             assert!(code_128(data).is_none(), "{data:?}");
         }

@@ -1,30 +1,30 @@
-//! The bench: one page that shows a kiosk's real screen and everything that can be done at it.
+//! The bench: a web page that shows a kiosk's real screen and operates its emulated devices, and the API of that page.
 //!
-//! | request | body | does |
+//! | request | body | effect or response |
 //! |---|---|---|
 //! | `GET /` | – | the page |
 //! | `GET /screen.png` | – | the screen |
-//! | `POST /touch` | `{"x", "y"}` in pixels of the screen | touches it |
-//! | `POST /card/insert` | `{"resident"}`: an id, or `bank`, `blank`, `garbage`, `half`, `locked`, `cloned`, `recorded`, `deaf`; `"new": true` for a card as it was made | puts a card in |
-//! | `POST /card/remove` | – | takes it out |
-//! | `GET /phone/{id}` | – | `{"text", "svg"}`: a fresh code from the platform |
-//! | `POST /camera/show` | `{"text"}` | holds a code before the camera |
-//! | `POST /camera/page` | PNG or JPEG | holds a phone with this picture on its screen before the camera |
-//! | `POST /camera/hide` | – | takes it away |
-//! | `GET /paper` | – | `[{"text"}]`, oldest first |
-//! | `GET /paper/{n}.png` | – | picture of one |
-//! | `GET /sheet` | – | `["0", …]`, what lies in the tray of the A4 printer, oldest first |
-//! | `GET /sheet/{n}.png` | – | picture of one |
-//! | `GET /sheet/{n}.txt` | – | text of one |
-//! | `GET /relays` | – | `{"closed", "times"}`: which relays of the board are closed, and how often each was |
-//! | `POST /scanner/show` | `{"text"}` | holds a code before the scanner |
-//! | `POST /scanner/hide` | – | takes it away |
-//! | `POST /id-card/lay` | `{"resident"}`: an id, or `foreign`, `expired`, `wrong-number` | lays an ID card down |
-//! | `POST /id-card/lift` | – | takes it away |
-//! | `POST /fault` | `{"name", "on"}` | switches one of the [catalogue](crate::faults::catalogue) |
-//! | `POST /fault/clear` | – | switches all off |
-//! | `GET /fault/{name}` | – | `{"met_ms"}`: how long ago a device first failed by it; null: not yet |
-//! | `GET /state` | – | who and what there is, for the page |
+//! | `POST /touch` | `{"x", "y"}` in pixels of the screen | touches the screen |
+//! | `POST /card/insert` | `{"resident"}`: an id, or `bank`, `blank`, `garbage`, `half`, `locked`, `cloned`, `recorded`, `deaf`; `"new": true` for a card in its issued state | inserts a card |
+//! | `POST /card/remove` | – | removes the card |
+//! | `GET /phone/{id}` | – | `{"text", "svg"}`: a fresh resident code from the platform |
+//! | `POST /camera/show` | `{"text"}` | shows a code to the camera |
+//! | `POST /camera/page` | PNG or JPEG | shows a phone with this picture on its screen to the camera |
+//! | `POST /camera/hide` | – | removes the phone from the camera |
+//! | `GET /paper` | – | `[{"text"}]`: texts of the receipts, oldest first |
+//! | `GET /paper/{n}.png` | – | picture of a receipt |
+//! | `GET /sheet` | – | `["0", …]`: indices of the A4 documents in the tray, oldest first |
+//! | `GET /sheet/{n}.png` | – | picture of an A4 document |
+//! | `GET /sheet/{n}.txt` | – | text of an A4 document |
+//! | `GET /relays` | – | `{"closed", "times"}`: which relays are closed, and how often each was closed |
+//! | `POST /scanner/show` | `{"text"}` | presents a code to the scanner |
+//! | `POST /scanner/hide` | – | removes the code from the scanner |
+//! | `POST /id-card/lay` | `{"resident"}`: an id, or `foreign`, `expired`, `wrong-number` | places an ID card on the ID reader |
+//! | `POST /id-card/lift` | – | removes the ID card |
+//! | `POST /fault` | `{"name", "on"}` | switches a fault of the [catalogue](crate::faults::catalogue) on or off |
+//! | `POST /fault/clear` | – | switches all faults off |
+//! | `GET /fault/{name}` | – | `{"met_ms"}`: time since the fault first took effect; null if it has not |
+//! | `GET /state` | – | residents, faults and devices, for the page |
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,47 +54,47 @@ use crate::scanner::VirtualScanner;
 use crate::sheet_printer::Tray;
 use crate::slot::Slot;
 
-/// What the staff card calls itself.
+/// Name on the staff card, under which site files list its key.
 pub const STAFF: &str = "S-0001";
 
-/// Everything on the bench.
+/// The bench of one kiosk: its emulated devices. 试验台.
 pub struct Bench {
     /// The demo residents.
     pub residents: Vec<Resident>,
-    /// The keys of their cards.
+    /// The keys of the residents' cards.
     pub city: CityKey,
     /// The card slot.
     pub slot: Mutex<Slot>,
-    /// The PSAM in the reader's other slot, if the kiosk has one.
+    /// The slot with the PSAM, if the kiosk has one.
     pub psam: Option<SamSlot>,
-    /// The relay board with the lights and the buzzer, if there is one.
+    /// The relay board with lights and buzzer, if the kiosk has one.
     pub relays: Option<VirtualRelays>,
-    /// The key of the staff card, if there is one.
+    /// The private key of the staff card, if there is one.
     pub staff: Option<Arc<SecretKey>>,
-    /// The printer.
+    /// The receipt printer.
     pub printer: VirtualPrinter,
     /// The camera.
     pub camera: VirtualCamera,
-    /// The scanner, where the kiosk has one.
+    /// The scanner, if the kiosk has one.
     pub scanner: Option<VirtualScanner>,
-    /// The ID reader, where the kiosk has one.
+    /// The ID reader, if the kiosk has one.
     pub id_reader: Option<VirtualIdReader>,
-    /// The tray of the A4 printer, where the kiosk has one.
+    /// The tray of the document printer, if the kiosk has one.
     pub tray: Option<Tray>,
-    /// What is wrong with all of these.
+    /// The named faults of all devices.
     pub faults: Faults,
-    /// The screen.
+    /// The kiosk's X display.
     pub display: Mutex<Display>,
-    /// Base URL of the platform, for the phone.
+    /// Base URL of the platform, which issues the phone's codes.
     pub platform: String,
-    /// A file that is there while the readers are unplugged: whoever runs pcscd minds it. Without one the
-    /// readers stay.
+    /// Path of a marker file that exists while the card readers are disconnected. The process that runs pcscd watches
+    /// it. `None`: the readers cannot be disconnected.
     pub unplugged: Option<PathBuf>,
 }
 
 type Shared = State<Arc<Bench>>;
 
-/// The page and its requests.
+/// Routes of the page and its API.
 pub fn router(bench: Arc<Bench>) -> Router {
     Router::new()
         .route("/", get(async || Html(include_str!("bench.html"))))
@@ -122,7 +122,7 @@ pub fn router(bench: Arc<Bench>) -> Router {
         .with_state(bench)
 }
 
-/// A request that could not be done, with the reason for whoever is at the bench.
+/// A failed request, with its HTTP status and a reason for the user of the bench.
 struct Refused(StatusCode, String);
 
 impl IntoResponse for Refused {
@@ -190,7 +190,7 @@ async fn touch(State(bench): Shared, Json(Touch { x, y }): Json<Touch>) -> Resul
 #[derive(Deserialize)]
 struct Insert {
     resident: String,
-    /// As it was made, whatever was done to its PIN here.
+    /// Whether to discard the card's state, such as a changed PIN.
     #[serde(default)]
     new: bool,
 }
@@ -205,7 +205,7 @@ async fn insert(
     let card = match resident.as_str() {
         "bank" => Some(VirtualCard::bank()),
         "staff" => bench.staff.clone().map(|key| VirtualCard::staff(STAFF, key)),
-        // Somebody made it, and no site lists its key.
+        // A staff card whose key no site file lists.
         "staff-stranger" => {
             SecretKey::from_bytes(&[0x5A; 32]).ok().map(|key| VirtualCard::staff(STAFF, key.into()))
         }
@@ -268,7 +268,8 @@ async fn hide(State(bench): Shared) -> StatusCode {
 
 async fn relays(State(bench): Shared) -> Result<Json<Value>, Refused> {
     let board = bench.relays.as_ref().map(VirtualRelays::board);
-    let board = board.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "this kiosk has no light".to_owned()))?;
+    let board =
+        board.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "this kiosk has no relay board".to_owned()))?;
     Ok(Json(json!({ "closed": board.closed, "times": board.times })))
 }
 
@@ -282,7 +283,7 @@ async fn paper(State(bench): Shared, Path(name): Path<String>) -> Result<Respons
     Ok(([(header::CONTENT_TYPE, "image/png")], sheet.png).into_response())
 }
 
-/// `n` of `n` with this ending.
+/// Parses the index before this file extension.
 fn index(name: &str, ending: &str) -> Option<usize> {
     name.strip_suffix(ending)?.parse().ok()
 }
@@ -293,7 +294,7 @@ async fn sheets(State(bench): Shared) -> Result<Json<Value>, Refused> {
 }
 
 async fn sheet(State(bench): Shared, Path(name): Path<String>) -> Result<Response, Refused> {
-    let none = || Refused(StatusCode::NOT_FOUND, "no such sheet".to_owned());
+    let none = || Refused(StatusCode::NOT_FOUND, "no such A4 document".to_owned());
     let nth = |index: usize| -> Result<Vec<u8>, Refused> {
         bench.tray.as_ref().ok_or_else(none)?.sheets()?.into_iter().nth(index).ok_or_else(none)
     };
@@ -394,10 +395,13 @@ impl Bench {
         }
     }
 
-    /// Tells whoever minds the readers that they are to be gone, or back.
+    /// Creates or removes the marker file that disconnects the card readers.
     fn unplug(&self, gone: bool) -> Result<(), Refused> {
         let Some(marker) = &self.unplugged else {
-            return Err(Refused(StatusCode::NOT_FOUND, "nobody minds the readers here".to_owned()));
+            return Err(Refused(
+                StatusCode::NOT_FOUND,
+                "the card readers cannot be disconnected: start kiosk-bench with --unplugged".to_owned(),
+            ));
         };
         if gone {
             std::fs::write(marker, "")?;

@@ -1,7 +1,7 @@
-//! A camera: an endless YUV4MPEG2 stream on a UNIX socket, for every program that opens it.
+//! Emulated camera: an endless YUV4MPEG2 stream on a UNIX socket, for each program that connects.
 //!
-//! What is held before it is drawn as a phone's screen in a hall: tilted, a little blurred and noisy, with
-//! fixed severities.
+//! The shown code or page is rendered as a phone's screen in a hall: rotated, tilted, slightly blurred and noisy,
+//! each to a fixed degree.
 
 use std::io::{self, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -19,27 +19,27 @@ pub const WIDTH: u32 = 1280;
 /// Height of a frame in pixels.
 pub const HEIGHT: u32 = 720;
 const FRAMES_PER_SECOND: u32 = 10;
-/// How often is looked whether a fault is mended.
+/// Interval at which a waiting stream checks whether its fault was cleared.
 const TURN: Duration = Duration::from_millis(20);
-/// Codes in a row, and rows, when the whole picture is codes.
+/// Codes per row, and rows, of the picture full of codes.
 const MANY: u32 = 10;
 
-/// What a phone that is held before the camera has on its screen.
+/// Content of the screen of a phone that is shown to the camera.
 pub enum Screen {
-    /// A code and nothing else.
+    /// A QR code only.
     Code(qrcode::QrCode),
-    /// A whole page.
+    /// A screenshot of a whole page.
     Page(GrayImage),
 }
 
 impl Screen {
-    /// A code of this text; none when no code holds it.
+    /// A QR code of this text; `None` if the text is too long for one.
     #[must_use]
     pub fn code(text: &str) -> Option<Self> {
         qrcode::QrCode::new(text).ok().map(Self::Code)
     }
 
-    /// Half of its height, where half of its width is [`HALF_WIDTH`].
+    /// Half of the screen's height in pixels of a frame; half of its width is [`SCREEN_HALF_WIDTH`].
     fn half_height(&self) -> f32 {
         match self {
             Self::Code(_) => 290.0,
@@ -47,7 +47,7 @@ impl Screen {
         }
     }
 
-    /// Light at a point, from the middle.
+    /// Luminance at a point, whose coordinates are relative to the centre of the screen.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn light(&self, u: f32, v: f32) -> f32 {
         let is_dark = match self {
@@ -68,11 +68,11 @@ impl Screen {
     }
 }
 
-/// Half of a phone screen's width in pixels of a frame.
+/// Half of the phone screen's width, in pixels of a frame.
 const HALF_WIDTH: f32 = 160.0;
-/// Between the screen and the edge of the phone.
+/// Width of the bezel around the phone's screen, in pixels of a frame.
 const BEZEL: f32 = 10.0;
-/// What the sensor makes of black and of white on a screen.
+/// Sensor values of black and of white on a phone's screen.
 const DARK: f32 = 30.0;
 const LIT: f32 = 225.0;
 
@@ -81,33 +81,33 @@ const fn to_f32(pixels: u32) -> f32 {
     pixels as f32
 }
 
-/// What the camera sees, and what is wrong with it.
+/// What the camera sees, and whether it is stalled.
 #[derive(Clone, Default)]
 struct Scene {
     screen: Option<Arc<Screen>>,
-    /// Raised with everything that is held up.
+    /// Incremented with each change of the shown screen.
     number: u64,
     stalled: bool,
 }
 
-/// The camera. Frames are made only while somebody looks.
+/// The camera. Frames are rendered only while a program is connected.
 pub struct VirtualCamera {
     scene: Arc<Mutex<Scene>>,
 }
 
 impl VirtualCamera {
-    /// Plugs a camera in at this socket.
+    /// Emulates a camera on this UNIX socket, which is created.
     ///
     /// # Errors
-    /// When the socket cannot be made.
+    /// When the socket cannot be created.
     pub fn plug_in(socket: &Path) -> io::Result<Self> {
         Self::with(socket, Faults::default())
     }
 
-    /// The same, failing as it is switched.
+    /// Emulates a camera on this UNIX socket, with named faults.
     ///
     /// # Errors
-    /// As above.
+    /// When the socket cannot be created.
     pub fn with(socket: &Path, faults: Faults) -> io::Result<Self> {
         if socket.exists() {
             std::fs::remove_file(socket)?;
@@ -118,21 +118,21 @@ impl VirtualCamera {
         thread::spawn(move || {
             for viewer in listener.incoming().flatten() {
                 let shot = Shot { scene: Arc::clone(&shared), faults: faults.clone() };
-                // Ends when the viewer goes, or the camera leaves.
+                // Ends when the viewer closes the connection, or a fault disconnects the camera.
                 thread::spawn(move || shot.stream(viewer).ok());
             }
         });
         Ok(Self { scene })
     }
 
-    /// Holds a phone before the camera, or takes it away.
+    /// Shows a phone to the camera, or removes it.
     pub fn show(&self, screen: Option<Screen>) {
         let mut scene = locked(&self.scene);
         scene.screen = screen.map(Arc::new);
         scene.number += 1;
     }
 
-    /// Fault: frames stop coming, the connection stays.
+    /// Sets the fault of a stalled stream: no frames, with the connection open.
     pub fn stall(&self, stalled: bool) {
         locked(&self.scene).stalled = stalled;
     }
@@ -142,13 +142,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What one viewer gets.
+/// The stream of one connected program.
 struct Shot {
     scene: Arc<Mutex<Scene>>,
     faults: Faults,
 }
 
-/// The stream's header for pictures of this size.
+/// The YUV4MPEG2 header line for pictures of this size in pixels.
 fn header(width: u32, height: u32) -> Vec<u8> {
     format!("YUV4MPEG2 W{width} H{height} F{FRAMES_PER_SECOND}:1 Ip A1:1 Cmono\n").into_bytes()
 }
@@ -170,7 +170,7 @@ impl Shot {
             let stalled = now.stalled || self.faults.at(&steps::STALLED).is_some();
             let frozen = drawn.is_some() && self.faults.at(&steps::FROZEN).is_some();
             if !stalled {
-                // The noise changes with every frame, the picture only with the scene; a few phases suffice.
+                // The noise changes with every frame, in four phases; the picture changes only with the scene.
                 number = number.wrapping_add(u32::from(!frozen));
                 let key = (now.number, number % 4);
                 if drawn != Some(key) && !frozen {
@@ -188,7 +188,7 @@ impl Shot {
         }
     }
 
-    /// What the sensor makes of the scene.
+    /// The frame as captured, with the faults of optics and sensor.
     fn seen<'a>(&self, frame: &'a [u8]) -> std::borrow::Cow<'a, [u8]> {
         if self.faults.at(&steps::DARK).is_some() {
             vec![3; frame.len()].into()
@@ -227,7 +227,7 @@ impl Shot {
         }
     }
 
-    /// Sends a line of the stream, spoilt as it is switched.
+    /// Sends a line of the stream, with the fault applied.
     fn send(
         &self,
         viewer: &mut UnixStream,
@@ -239,7 +239,7 @@ impl Shot {
         match kind {
             None | Some(Kind::State) => viewer.write_all(line),
             Some(Kind::Silence) => loop {
-                // The viewer leaves before the line comes, as a rule.
+                // The viewer usually disconnects before the line is sent.
                 if !self.faults.is_on(&steps::HEADER, Kind::Silence)
                     && !self.faults.is_on(&steps::FRAME_LINE, Kind::Silence)
                 {
@@ -250,7 +250,7 @@ impl Shot {
             Some(Kind::Garbage) => viewer.write_all(&garbage(line.len())),
             Some(Kind::Truncation) => {
                 viewer.write_all(line.get(..line.len() / 2).unwrap_or_default())?;
-                // What follows is not the rest of the line.
+                // The rest of the line is never sent.
                 viewer.write_all(b"\n")
             }
             Some(Kind::Disconnection) => Err(io::ErrorKind::ConnectionReset.into()),
@@ -266,7 +266,7 @@ impl Shot {
         }
     }
 
-    /// Waits until the fault is mended.
+    /// Waits until the fault is cleared.
     fn hold(&self, step: &crate::faults::Step, kind: Kind) {
         while self.faults.is_on(step, kind) {
             thread::sleep(TURN);
@@ -274,7 +274,7 @@ impl Shot {
     }
 }
 
-/// A picture full of codes of every text.
+/// A picture full of QR codes with different texts.
 fn many_codes() -> GrayImage {
     let mut picture = GrayImage::from_pixel(WIDTH, HEIGHT, image::Luma([235]));
     for number in 0..MANY * MANY {
@@ -294,7 +294,7 @@ fn many_codes() -> GrayImage {
     picture
 }
 
-/// One frame: a dim hall, and a phone if one is held up.
+/// Renders one frame: a dim hall, and a phone if one is shown; `phase` selects the noise.
 #[must_use]
 pub fn draw(screen: Option<&Screen>, phase: u32) -> GrayImage {
     let mut noise = 0x2545_F491_u32 ^ phase.wrapping_mul(0x9E37_79B9);
@@ -309,7 +309,7 @@ pub fn draw(screen: Option<&Screen>, phase: u32) -> GrayImage {
         let (x, y) = (px as f32, py as f32);
         let hall = 70.0 + 25.0 * (y / HEIGHT as f32);
         let light = screen.map_or(hall, |screen| {
-            // Four samples a pixel soften the edges as a lens does.
+            // Four samples per pixel soften the edges as a lens does.
             [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)]
                 .iter()
                 .map(|(dx, dy)| phone(x + dx, y + dy, hall, screen))
@@ -320,7 +320,7 @@ pub fn draw(screen: Option<&Screen>, phase: u32) -> GrayImage {
     })
 }
 
-/// Light at a point: the phone is turned by 4° and tilted so that its far edge is a tenth shorter.
+/// Luminance at a point of the frame: the phone is rotated by 4° and tilted so that one edge is a tenth shorter.
 fn phone(x: f32, y: f32, hall: f32, screen: &Screen) -> f32 {
     let (cx, cy) = (x - 640.0, y - 360.0);
     let (sin, cos) = 0.07_f32.sin_cos();
@@ -347,14 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn a_held_up_code_can_be_read_and_an_empty_hall_shows_none() {
+    fn frame_with_code_decodes_and_empty_frame_does_not() {
         let text = "YK1:0123456789ABCDEFGHIJKLMNOPQRSTUVW";
         assert_eq!(read(draw(Screen::code(text).as_ref(), 1)).as_deref(), Some(text));
         assert_eq!(read(draw(None, 1)), None);
     }
 
     #[test]
-    fn a_code_on_a_page_is_read_where_it_stands() {
+    fn code_within_a_page_decodes() {
         let code = qrcode::QrCode::new("on a page").unwrap();
         let page = GrayImage::from_fn(780, 1688, |x, y| {
             let inside = |at: u32, from: u32| at.checked_sub(from).map(|at| at as usize / 20);
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn every_viewer_gets_whole_frames() {
+    fn stream_sends_header_and_complete_frames() {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("camera");
         let camera = VirtualCamera::plug_in(&socket).unwrap();

@@ -1,4 +1,4 @@
-//! A virtual card: what a social security card answers to commands, and what other cards do.
+//! Emulated cards: a social security card's responses to commands, and those of other cards.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use crate::keys::{CardKeys, CityKey, answer, random};
 use crate::psam::Psam;
 use crate::residents::Resident;
 
-/// The application's name: `sx1.sh.` and 社会保障 in GBK.
+/// AID of the social security application: `sx1.sh.` and 社会保障 in GBK.
 const SSSE: &[u8] = b"sx1.sh.\xC9\xE7\xBB\xE1\xB1\xA3\xD5\xCF";
-/// The application of staff cards.
+/// AID of the application on staff cards.
 const STAFF: &[u8] = b"\xF0YKSTAFF1";
 const PIN_TRIES: u8 = 3;
-/// RKSSSE: the key that opens a third-generation card's holder file.
+/// RKSSSE: id of the key that authorises reading the holder file of a third-generation card.
 const KEY_READ: u8 = 0x0A;
-/// The key that opens it for a new PIN.
+/// Id of the key that authorises setting a new PIN.
 const KEY_PIN: u8 = 0x06;
 
-/// A card that can be put into a slot.
+/// An emulated card for an [`EmulatedCardSlot`](crate::card_slot::EmulatedCardSlot).
 #[derive(Clone)]
 pub struct VirtualCard {
     kind: Kind,
@@ -27,24 +27,24 @@ pub struct VirtualCard {
     application: bool,
     file: Option<File>,
     pending: Vec<u8>,
-    /// The last random number, until it was answered.
+    /// The last random number of GET CHALLENGE, until EXTERNAL AUTHENTICATE has used it.
     challenge: Option<[u8; 8]>,
-    /// Whoever reads has proved to be an authority.
+    /// Whether EXTERNAL AUTHENTICATE has authorised reading the holder file.
     opened: bool,
-    /// The same of whoever sets a PIN anew.
+    /// Whether EXTERNAL AUTHENTICATE has authorised setting a new PIN.
     open_for_pin: bool,
 }
 
 #[derive(Clone)]
 enum Kind {
     Social(Box<Social>),
-    /// The city's, for the reader's other slot.
+    /// The city's PSAM, for the reader's second slot.
     Psam(Psam),
-    /// A bank card: answers, and knows no such application.
+    /// A bank card: responds, but has no social security application.
     Bank,
-    /// Of somebody who minds kiosks.
+    /// A staff card.
     Staff(Box<Staff>),
-    /// Nothing on the chip: it never answers to power.
+    /// A card without a chip program: no answer to reset.
     Blank,
 }
 
@@ -59,22 +59,22 @@ struct Social {
     issuer: Vec<(u8, Vec<u8>)>,
     holder: Vec<(u8, Vec<u8>)>,
     pin: Vec<u8>,
-    /// Third generation: the holder's file is for authorities only.
+    /// Third generation: the holder file requires EXTERNAL AUTHENTICATE.
     guarded: bool,
     keys: CardKeys,
     soul: Soul,
-    /// The application answers 9303 and nothing else.
+    /// The application is locked: SELECT answers 9303.
     locked: bool,
 }
 
-/// What a card does when it has to prove itself.
+/// How a card behaves in card authentication.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Soul {
-    /// It computes with its keys.
+    /// Computes cryptograms with its keys.
     Own,
-    /// It says what the card that it was copied from once said, and takes anybody for an authority.
+    /// Replays a recorded cryptogram, and accepts every external authentication.
     Recorded([u8; 8]),
-    /// It says nothing.
+    /// Does not respond.
     Deaf,
 }
 
@@ -84,27 +84,27 @@ enum File {
     Holder,
 }
 
-/// What is wrong with a social security card.
+/// A defect of a social security card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// Nothing.
+    /// No defect.
     None,
-    /// A record holds bytes that are no record.
+    /// The values of the holder records are all FF.
     Garbage,
-    /// A record ends half way.
+    /// The values of the holder records are cut to half their length.
     HalfRecord,
-    /// Its issuer locked the application for ever.
+    /// The issuer locked the application permanently.
     Locked,
-    /// A copy: the right files, without the key.
+    /// A copy with the right files and wrong keys.
     Cloned,
-    /// A copy that replays what the right card once answered.
+    /// A copy that replays a cryptogram of the genuine card.
     Recorded,
-    /// It never answers when it has to prove itself.
+    /// The card does not respond to card authentication.
     Deaf,
 }
 
 impl VirtualCard {
-    /// The card of a resident, with the test key.
+    /// The card of a resident, with the keys of [`CityCardKeys::for_tests`].
     #[must_use]
     pub fn of(resident: &Resident, flaw: Flaw) -> Self {
         Self::of_city(resident, flaw, &CityKey::test())
@@ -116,7 +116,7 @@ impl VirtualCard {
         Self::new(Kind::Psam(Psam::new(city.clone())))
     }
 
-    /// The card of a resident of this city.
+    /// The card of a resident, with keys derived from those of this city.
     #[must_use]
     pub fn of_city(resident: &Resident, flaw: Flaw, city: &CityKey) -> Self {
         let card = &resident.card;
@@ -154,7 +154,7 @@ impl VirtualCard {
         let identification = packed(&card.identification, 16).try_into().unwrap_or_default();
         let own = city.of_card(&identification);
         let soul = match flaw {
-            // Heard once, at a terminal whose numbers were these.
+            // Recorded at a terminal that sent these numbers.
             Flaw::Recorded => Soul::Recorded(answer(&own.internal, &[0x11; 8], &[0x22; 8])),
             Flaw::Deaf => Soul::Deaf,
             Flaw::None | Flaw::Garbage | Flaw::HalfRecord | Flaw::Locked | Flaw::Cloned => Soul::Own,
@@ -179,7 +179,7 @@ impl VirtualCard {
         Self::new(Kind::Staff(Box::new(Staff { name: name.to_owned(), key })))
     }
 
-    /// A card without a chip program, or one that lies upside down.
+    /// A card without a chip program, or one that was inserted upside down.
     #[must_use]
     pub fn blank() -> Self {
         Self::new(Kind::Blank)
@@ -198,7 +198,7 @@ impl VirtualCard {
         }
     }
 
-    /// Power comes on, or the reset line is pulled: selections are forgotten, PIN tries are not.
+    /// Power-on or reset: clears selections and authorisations, keeps the PIN tries.
     pub fn reset(&mut self) {
         self.application = false;
         self.file = None;
@@ -211,7 +211,8 @@ impl VirtualCard {
         }
     }
 
-    /// Answer to reset; empty for a card that does not answer. T=0 with 13 historical bytes.
+    /// Answer to reset (ISO/IEC 7816-3); the single byte 00 for a blank card. Social security cards: T=0 with 13
+    /// historical bytes.
     #[must_use]
     pub fn atr(&self) -> Vec<u8> {
         match self.kind {
@@ -227,7 +228,7 @@ impl VirtualCard {
         }
     }
 
-    /// The step of its answer to reset.
+    /// The protocol step of the card's answer to reset.
     #[must_use]
     pub const fn reset_step(&self) -> &'static Step {
         match self.kind {
@@ -236,12 +237,12 @@ impl VirtualCard {
         }
     }
 
-    /// Whether a resident's hand holds it; the city's own card in the reader stays where it is.
+    /// Whether a resident inserts and removes this card; a PSAM stays in the reader.
     pub(crate) const fn is_in_hand(&self) -> bool {
         !matches!(self.kind, Kind::Psam(_))
     }
 
-    /// At which step of its protocol this command finds the card.
+    /// The protocol step of this command in the card's current state.
     #[must_use]
     pub fn step(&self, apdu: &[u8]) -> Option<&'static Step> {
         match (&self.kind, apdu) {
@@ -266,7 +267,7 @@ impl VirtualCard {
         }
     }
 
-    /// One command APDU; gives the response APDU, an empty one when the card says nothing.
+    /// Executes a command APDU and returns the response APDU; empty if the card does not respond.
     pub fn answer(&mut self, apdu: &[u8]) -> Vec<u8> {
         let [cla, ins, p1, p2, body @ ..] = apdu else { return vec![0x67, 0x00] };
         if let (Kind::Psam(psam), false) = (&mut self.kind, *ins == 0xC0) {
@@ -297,7 +298,7 @@ impl VirtualCard {
         }
     }
 
-    /// T=0: the data is fetched with GET RESPONSE.
+    /// T=0: answers 61xx and keeps the data for GET RESPONSE.
     fn later(&mut self, data: Vec<u8>) -> Vec<u8> {
         let length = u8::try_from(data.len()).unwrap_or(0);
         self.pending = data;
@@ -305,10 +306,10 @@ impl VirtualCard {
     }
 
     fn draw(&mut self, body: &[u8]) -> Vec<u8> {
-        let drawn = random::<16>();
-        self.challenge = drawn.first_chunk::<8>().copied();
+        let challenge = random::<16>();
+        self.challenge = challenge.first_chunk::<8>().copied();
         let length = usize::from(body.first().copied().unwrap_or(8)).min(16);
-        let mut response: Vec<u8> = drawn.into_iter().take(length).collect();
+        let mut response: Vec<u8> = challenge.into_iter().take(length).collect();
         response.extend([0x90, 0x00]);
         response
     }
@@ -329,10 +330,10 @@ impl VirtualCard {
         match social.soul {
             _ if !self.application => vec![0x69, 0x85],
             Soul::Own => {
-                let said = answer(&social.keys.internal, factor, source);
-                self.later(said.to_vec())
+                let cryptogram = answer(&social.keys.internal, factor, source);
+                self.later(cryptogram.to_vec())
             }
-            Soul::Recorded(said) => self.later(said.to_vec()),
+            Soul::Recorded(cryptogram) => self.later(cryptogram.to_vec()),
             Soul::Deaf => Vec::new(),
         }
     }
@@ -346,18 +347,18 @@ impl VirtualCard {
         let own = if key == KEY_READ { social.keys.external } else { social.keys.pin };
         let Some((0x10, numbers)) = body.split_first() else { return vec![0x67, 0x00] };
         let ([cryptogram, factor], []) = numbers.as_chunks::<8>() else { return vec![0x67, 0x00] };
-        let taken = match (social.soul, challenge) {
+        let accepted = match (social.soul, challenge) {
             (Soul::Deaf, _) => return Vec::new(),
             (Soul::Recorded(_), _) => true,
             (Soul::Own, None) => return vec![0x69, 0x85],
             (Soul::Own, Some(challenge)) => answer(&own, factor, &challenge) == *cryptogram,
         };
         if key == KEY_READ {
-            self.opened = taken;
+            self.opened = accepted;
         } else {
-            self.open_for_pin = taken;
+            self.open_for_pin = accepted;
         }
-        if taken { vec![0x90, 0x00] } else { vec![0x63, 0x00] }
+        if accepted { vec![0x90, 0x00] } else { vec![0x63, 0x00] }
     }
 
     fn select(&mut self, p1: u8, body: &[u8]) -> Vec<u8> {
@@ -450,7 +451,7 @@ impl VirtualCard {
         }
     }
 
-    /// CHANGE REFERENCE DATA, new data only: for whoever opened the card for it, once.
+    /// CHANGE REFERENCE DATA with new data only: needs an authorisation by EXTERNAL AUTHENTICATE, which it uses up.
     fn set_pin(&mut self, body: &[u8]) -> Vec<u8> {
         let opened = std::mem::take(&mut self.open_for_pin);
         let Kind::Social(social) = &mut self.kind else { return vec![0x6D, 0x00] };
@@ -480,14 +481,14 @@ impl VirtualCard {
     }
 }
 
-/// `cn`: packed decimal (or hexadecimal), filled with F.
+/// Format `cn`: packed decimal (or hexadecimal) digits, padded with F.
 fn packed(digits: &str, length: usize) -> Vec<u8> {
     let mut nibbles =
         digits.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()).unwrap_or(0xF));
     (0..length).map(|_| nibbles.next().unwrap_or(0xF) << 4 | nibbles.next().unwrap_or(0xF)).collect()
 }
 
-/// `an`: left aligned, filled with zeros.
+/// Format `an`: left aligned, padded with zeros.
 fn filled(bytes: &[u8], length: usize) -> Vec<u8> {
     let mut field = bytes.to_vec();
     field.resize(length, 0);

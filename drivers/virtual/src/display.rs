@@ -1,4 +1,4 @@
-//! Hands and eyes on an X display: a picture of the screen, and a finger.
+//! Client of an X display: screenshots and touches.
 
 use std::io::Cursor;
 
@@ -10,7 +10,7 @@ use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat as XImageFormat, M
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
-/// A display that a kiosk draws on.
+/// A kiosk's X display.
 pub struct Display {
     connection: RustConnection,
     root: u32,
@@ -22,7 +22,7 @@ impl Display {
     /// Opens the display, for example `:90`.
     ///
     /// # Errors
-    /// When there is none.
+    /// When the display cannot be opened.
     pub fn open(name: &str) -> Result<Self> {
         let (connection, screen) = x11rb::connect(Some(name)).with_context(|| format!("X display {name}"))?;
         let screen = connection.setup().roots.get(screen).context("the display has no screen")?;
@@ -30,10 +30,10 @@ impl Display {
         Ok(Self { connection, root, width, height })
     }
 
-    /// What is on the screen.
+    /// Screenshot.
     ///
     /// # Errors
-    /// When the X server is gone.
+    /// When the connection to the X server is lost.
     pub fn grab(&self) -> Result<RgbImage> {
         let (width, height) = (self.width, self.height);
         let request =
@@ -45,27 +45,28 @@ impl Display {
                 rgb.extend([*red, *green, *blue]);
             }
         }
-        RgbImage::from_raw(width.into(), height.into(), rgb).context("the X server sent another size")
+        RgbImage::from_raw(width.into(), height.into(), rgb)
+            .context("the X server sent a picture of an unexpected size")
     }
 
-    /// The same as a PNG.
+    /// Screenshot as PNG.
     ///
     /// # Errors
-    /// As above.
+    /// When the connection to the X server is lost, or the picture cannot be encoded.
     pub fn png(&self) -> Result<Vec<u8>> {
         let mut png = Cursor::new(Vec::new());
         self.grab()?.write_to(&mut png, ImageFormat::Png)?;
         Ok(png.into_inner())
     }
 
-    /// A finger touches the screen here and leaves it.
+    /// Touches the screen at this position in pixels.
     ///
     /// # Errors
-    /// When the X server is gone or has no XTEST.
+    /// When the connection to the X server is lost, or it lacks the XTEST extension.
     pub fn tap(&self, x: i16, y: i16) -> Result<()> {
         for (kind, button) in [(MOTION_NOTIFY_EVENT, 0), (BUTTON_PRESS_EVENT, 1), (BUTTON_RELEASE_EVENT, 1)] {
             self.connection.xtest_fake_input(kind, button, 0, self.root, x, y, 0)?.check()?;
-            // As long as the quickest finger: a press and a release in one frame is no touch.
+            // 30 ms is as long as a very quick touch; a press and a release within one frame would not count as one.
             std::thread::sleep(std::time::Duration::from_millis(30));
         }
         Ok(())

@@ -1,8 +1,8 @@
-//! ESC/POS as a device reads it: where a command ends, and the bytes by which a printer says how it is.
+//! ESC/POS as a device parses it: the length of commands, and the bytes of status responses.
 
 use crate::printer::Troubles;
 
-/// How many bytes at the end are the beginning of a real-time command.
+/// Number of bytes at the end that begin an incomplete real-time command.
 pub(crate) fn begun(bytes: &[u8]) -> usize {
     let forget = [0x10, 0x14, 0x08, 0x01, 0x03, 0x14, 0x01, 0x06, 0x02, 0x08];
     let is_begun = |length: &usize| match bytes.get(bytes.len() - length..) {
@@ -21,7 +21,7 @@ pub(crate) fn automatic_status(troubles: Troubles) -> Vec<u8> {
     vec![first, bit(troubles.cutter, 0x08), bit(troubles.paper_out, 0x0C), 0x00]
 }
 
-/// How many bytes the command or letter at the front has; none while it is not whole.
+/// Length in bytes of the command or character at the front; `None` while it is incomplete.
 pub(crate) fn length_of(bytes: &[u8], kanji: bool) -> Option<usize> {
     let whole = |length: usize| (bytes.len() >= length).then_some(length);
     match bytes {
@@ -49,7 +49,7 @@ pub(crate) fn length_of(bytes: &[u8], kanji: bool) -> Option<usize> {
         | [0x1C, b'!' | b'-' | b'C' | b'W', ..] => whole(3),
         [0x1D, b'L' | b'W' | b'P', ..] | [0x1B, b'$' | b'\\', ..] | [0x1C, b'S', ..] => whole(4),
         [0x1B | 0x1C | 0x1D | 0x10, ..] => whole(2),
-        // What follows a lead byte may not be there yet.
+        // The byte after a lead byte has not arrived yet.
         [0x81..=0xFE] if kanji => None,
         // GB18030: a lead byte is followed by one more, or by three when that is a digit.
         [0x81..=0xFE, 0x30..=0x39, ..] if kanji => whole(4),

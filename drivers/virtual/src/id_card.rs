@@ -1,26 +1,26 @@
-//! 身份证: the resident identity cards of the demo residents, as their readers give them.
+//! Emulated resident ID cards of the demo residents: the data that ID readers return.
 
 use crate::residents::Resident;
 
-/// Bytes of the text.
+/// Bytes of the text fields.
 const TEXT: usize = 256;
 /// Bytes of the photo.
 const PHOTO: usize = 1024;
 
-/// What is wrong with a card.
+/// A defect of an ID card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdFlaw {
-    /// Nothing.
+    /// No defect.
     None,
-    /// Its last day is over.
+    /// The card has expired.
     Expired,
-    /// The check character of its number is wrong.
+    /// The check character of the ID number is wrong.
     WrongNumber,
-    /// It is a card of another kind, which readers find and do not know.
+    /// A card of another kind, which the reader finds but does not recognise.
     Foreign,
 }
 
-/// A card to lay down.
+/// An emulated resident ID card. 身份证.
 #[derive(Clone)]
 pub struct VirtualIdCard {
     pub(crate) text: Vec<u8>,
@@ -29,7 +29,7 @@ pub struct VirtualIdCard {
 }
 
 impl VirtualIdCard {
-    /// The card of a demo resident.
+    /// The ID card of a demo resident.
     #[must_use]
     pub fn of(resident: &Resident, flaw: IdFlaw) -> Self {
         let mut number = resident.id_number.clone();
@@ -47,7 +47,7 @@ impl VirtualIdCard {
         };
         let birth = resident.birth_date.replace('-', "");
         let sex = if resident.sex == "male" { "1" } else { "2" };
-        // GA 467: so many characters each, then spaces to the end.
+        // GA 467: the number of UTF-16 characters of each field, padded with spaces.
         let fields = [
             (resident.name.as_str(), 15),
             (sex, 1),
@@ -71,7 +71,7 @@ impl VirtualIdCard {
     }
 }
 
-/// A photo of nobody: bytes that decode to no picture, every value among them.
+/// Placeholder photo: bytes of all values that do not decode to a picture.
 fn photo() -> Vec<u8> {
     (0_u8..=255).cycle().take(PHOTO).collect()
 }
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn every_demo_resident_has_a_card_with_each_field_in_its_place() {
+    fn id_card_of_each_demo_resident_has_fields_in_place() {
         for one in residents() {
             let card = VirtualIdCard::of(&one, IdFlaw::None);
             assert_eq!((card.text.len(), card.photo.len()), (256, 1024));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn each_flaw_is_where_it_should_be() {
+    fn id_card_flaw_changes_only_its_field() {
         let one = &residents()[0];
         let good = VirtualIdCard::of(one, IdFlaw::None);
         let wrong = VirtualIdCard::of(one, IdFlaw::WrongNumber);

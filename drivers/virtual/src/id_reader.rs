@@ -1,6 +1,6 @@
-//! An ID reader behind a pty: the SDT protocol of its security module, and what lies on it.
+//! Emulated ID reader behind a pty: the SDT protocol of its security module, and the card on it.
 //!
-//! A card is found once, and after a good reading not again until it was lifted, as real readers do.
+//! After a successful reading a card is not found again until it was removed, as with real readers.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +10,14 @@ use crate::faults::{Bent, Device, Faults, Kind, Step, bend, id_reader as steps};
 use crate::id_card::VirtualIdCard;
 use crate::port::{FarSide, Port};
 
-/// What begins a message, both ways.
+/// Preamble of a message, in both directions.
 const BEGIN: [u8; 5] = [0xAA, 0xAA, 0xAA, 0x96, 0x69];
-/// Bytes that may wait for the rest of a command.
+/// Most buffered bytes of an incomplete command.
 const WAITING_MAX: usize = 256;
-/// A slow reader sends so many bytes, then pauses.
+/// Bytes that a slow reader sends before each pause of [`CHUNK_PAUSE`].
 const PIECE: usize = 48;
 const PAUSE: Duration = Duration::from_millis(20);
-/// SW1 SW2 SW3.
+/// Status bytes SW1 SW2 SW3.
 const DONE: [u8; 3] = [0x00, 0x00, 0x90];
 const FOUND: [u8; 3] = [0x00, 0x00, 0x9F];
 const BAD_CHECKSUM: [u8; 3] = [0x00, 0x00, 0x10];
@@ -28,24 +28,24 @@ const SELF_TEST: [u8; 3] = [0x00, 0x00, 0x60];
 const NONE: [u8; 3] = [0x00, 0x00, 0x80];
 const NOT_SELECTED: [u8; 3] = [0x00, 0x00, 0x81];
 const NOTHING_THERE: [u8; 3] = [0x00, 0x00, 0x91];
-/// A status of no document.
+/// A status that is not documented.
 const FOREIGN: [u8; 3] = [0x05, 0x05, 0x05];
 
-/// The reader. Its port is a symbolic link to the pty.
+/// The reader, reached by a symbolic link to a pty.
 pub struct VirtualIdReader {
     top: Arc<Mutex<Top>>,
     _port: Port,
 }
 
-/// The plate on which cards are laid.
+/// The plate on which a card is placed.
 #[derive(Default)]
 struct Top {
     lying: Option<Lying>,
-    /// How often a card was looked for in vain since the last was lifted.
+    /// Number of polls without a card since the last removal.
     looks: u32,
 }
 
-/// What lies on it, and how far it was read.
+/// The placed card, and how far it was read.
 struct Lying {
     card: VirtualIdCard,
     found: bool,
@@ -54,33 +54,33 @@ struct Lying {
 }
 
 impl VirtualIdReader {
-    /// Plugs a reader in at this path.
+    /// Emulates a reader on a pty whose symbolic link is created at `link`.
     ///
     /// # Errors
-    /// When no pty can be had, or the path is taken by something else than a link.
+    /// When no pty can be opened, or the path exists and is no symbolic link.
     pub fn plug_in(link: &Path, faults: Faults) -> std::io::Result<Self> {
         let top = Arc::default();
         let module = Module { top: Arc::clone(&top), came: Vec::new(), faults };
         Ok(Self { top, _port: Port::plug_in(link, module)? })
     }
 
-    /// Lays a card down in place of any that lies there.
+    /// Places a card on the reader; replaces the previous one.
     pub fn lay(&self, card: VirtualIdCard) {
         locked(&self.top).lying = Some(Lying { card, found: false, selected: false, read: false });
     }
 
-    /// Takes the card away.
+    /// Removes the card and resets the number of polls.
     pub fn lift(&self) {
         *locked(&self.top) = Top::default();
     }
 
-    /// Whether a card lies there.
+    /// Whether a card is on the reader.
     #[must_use]
     pub fn holds_card(&self) -> bool {
         locked(&self.top).lying.is_some()
     }
 
-    /// How often a card was looked for in vain since the last was lifted.
+    /// Number of polls without a card since the last removal.
     #[must_use]
     pub fn empty_looks(&self) -> u32 {
         locked(&self.top).looks
@@ -91,7 +91,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The security module's program.
+/// The firmware of the security module.
 struct Module {
     top: Arc<Mutex<Top>>,
     came: Vec<u8>,
@@ -115,7 +115,7 @@ impl FarSide for Module {
     }
 }
 
-/// A message that came: what it asks, and whether it came whole.
+/// A received command: its bytes after the length, and whether the checksum is right.
 struct Command {
     asks: Vec<u8>,
     sound: bool,
@@ -221,7 +221,7 @@ impl Module {
     }
 }
 
-/// The number that a reader of nobody could have.
+/// Number of the security module, as no real reader has it.
 fn sam_id() -> [u8; 16] {
     let numbers = [20_260_101_u32, 1_000_001, 4_000_000_001].map(u32::to_le_bytes);
     let mut id = [0; 16];
@@ -231,7 +231,7 @@ fn sam_id() -> [u8; 16] {
     id
 }
 
-/// A body as it goes over the wire.
+/// Encodes a message: preamble, length, body, checksum.
 fn message(body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(body.len() + 1).unwrap_or(u16::MAX).to_be_bytes();
     let checksum = length.iter().chain(body).fold(0, |sum, byte| sum ^ byte);
@@ -273,7 +273,7 @@ mod tests {
     const READ: &str = "AAAAAA96690003300132";
 
     #[test]
-    fn the_answers_are_those_of_the_published_table() {
+    fn responses_match_published_table() {
         let mut module = module(None);
         assert_eq!(hex(&ask(&mut module, FIND)), "AAAAAA9669000400008084");
         assert_eq!(hex(&ask(&mut module, SELECT)), "AAAAAA9669000400008185");
@@ -284,15 +284,11 @@ mod tests {
         assert_eq!(hex(&ask(&mut module, SELECT)), "AAAAAA9669000C00009000000000000000009C");
         let read = ask(&mut module, READ);
         assert_eq!((read.len(), hex(&read[..14])), (1295, "AAAAAA9669050800009001000400".to_owned()));
-        assert_eq!(
-            hex(&ask(&mut module, FIND)),
-            "AAAAAA9669000400008084",
-            "it was read and lies there still"
-        );
+        assert_eq!(hex(&ask(&mut module, FIND)), "AAAAAA9669000400008084", "read, and not removed yet");
     }
 
     #[test]
-    fn commands_in_pieces_among_noise_and_spoilt_ones_are_told_apart() {
+    fn commands_are_parsed_from_pieces_noise_and_bad_checksums() {
         let mut module = module(None);
         assert!(ask(&mut module, "00AAAAAA966900").is_empty());
         assert_eq!(hex(&ask(&mut module, "03200122FF")), "AAAAAA9669000400008084");
@@ -303,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_spoils_an_answer_in_its_own_way() {
+    fn each_fault_changes_response_as_documented() {
         let good = "AAAAAA9669000400008084";
         for (fault, expected) in [
             ("id-reader-find-silence", ""),
@@ -326,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_that_is_lifted_in_mid_reading_is_not_read_and_one_of_another_kind_is_not_known() {
+    fn lifted_card_is_not_read_and_other_document_not_selected() {
         let mut lifted = module(Some("id-card-lifted"));
         lay(&lifted, IdFlaw::None);
         ask(&mut lifted, FIND);

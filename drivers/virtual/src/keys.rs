@@ -1,8 +1,8 @@
-//! The city's keys to its cards, as its PSAMs and its virtual cards have them. Test keys: no real card knows them.
+//! The city's card keys, as in its PSAMs and emulated cards. These are test keys, which no real card has.
 //!
-//! SM4 throughout. A card's key is its 卡识别码 under the root; a session's is 过程因子 ‖ its complement under the card's;
-//! the answer is 原始信息, filled with zeros, under the session's, its halves added to each other. ASSUMED, as
-//! `drivers/card/README.md` says.
+//! All steps are SM4 encryptions. A card's key is its card identification (卡识别码) under the root key; the session key is
+//! the process factor (过程因子) ‖ its complement under the card's key; the cryptogram is the source data (原始信息), padded
+//! with zeros, under the session key, its two halves XORed. ASSUMED, as `drivers/card/README.md` says.
 
 use std::path::Path;
 
@@ -19,10 +19,10 @@ pub struct CityKey {
 }
 
 impl CityKey {
-    /// The key of cards that nobody gave another.
+    /// The root keys of cards without other keys.
     pub const TEST_BYTES: [u8; 32] = *b"virtual cards only, never a city";
 
-    /// From the bytes of `card.key`: what cards prove themselves with, and what opens them.
+    /// From the bytes of `card.key`: the root key for internal authentication, then that for external authentication.
     #[must_use]
     pub fn new(bytes: &[u8; 32]) -> Self {
         let (internal, external) = bytes.split_at(16);
@@ -30,21 +30,21 @@ impl CityKey {
         Self { internal: whole(internal), external: whole(external) }
     }
 
-    /// From a file of 64 hexadecimal digits.
+    /// Reads the keys from a file of 64 hexadecimal digits.
     ///
     /// # Errors
-    /// When it does not hold them.
+    /// When the file cannot be read or does not hold 64 hexadecimal digits.
     pub fn read(path: &Path) -> Result<Self> {
         Ok(Self::new(&read(path)?))
     }
 
-    /// [`Self::TEST_BYTES`].
+    /// The keys of [`Self::TEST_BYTES`].
     #[must_use]
     pub fn test() -> Self {
         Self::new(&Self::TEST_BYTES)
     }
 
-    /// The keys of one card.
+    /// Derives the keys of the card with this card identification.
     pub(crate) fn of_card(&self, identification: &[u8; 16]) -> CardKeys {
         CardKeys {
             internal: derive(&self.internal, identification),
@@ -58,12 +58,13 @@ impl CityKey {
     }
 }
 
-/// The key of a staff card, from a file of 64 hexadecimal digits.
+/// Reads the private key of a staff card from a file of 64 hexadecimal digits.
 ///
 /// # Errors
-/// When it does not hold them, or they are no key.
+/// When the file cannot be read, does not hold 64 hexadecimal digits, or they are not a valid SM2 key.
 pub fn staff(path: &Path) -> Result<SecretKey> {
-    SecretKey::from_bytes(&read(path)?).with_context(|| format!("{} holds no key", path.display()))
+    SecretKey::from_bytes(&read(path)?)
+        .with_context(|| format!("{} does not hold a valid SM2 private key", path.display()))
 }
 
 fn read(path: &Path) -> Result<[u8; 32]> {
@@ -78,23 +79,23 @@ fn read(path: &Path) -> Result<[u8; 32]> {
     Ok(bytes)
 }
 
-/// What one card has.
+/// The keys of one card.
 #[derive(Clone)]
 pub(crate) struct CardKeys {
     pub(crate) internal: [u8; 16],
     pub(crate) external: [u8; 16],
-    /// Key 06: opens the card for a new PIN.
+    /// Key 06: authorises setting a new PIN.
     pub(crate) pin: [u8; 16],
 }
 
-/// One block under a key.
+/// Encrypts one block with SM4.
 pub(crate) fn derive(key: &[u8; 16], block: &[u8; 16]) -> [u8; 16] {
     let mut block = (*block).into();
     Sm4::new(&(*key).into()).encrypt_block(&mut block);
     block.into()
 }
 
-/// What a card, or whoever has its key, makes of two numbers.
+/// Cryptogram of a card with key `card` for a process factor and source data.
 pub(crate) fn answer(card: &[u8; 16], factor: &[u8; 8], source: &[u8; 8]) -> [u8; 8] {
     let mut both = [0; 16];
     for (place, byte) in both.iter_mut().zip(factor.iter().copied().chain(factor.iter().map(|byte| !byte))) {
@@ -127,19 +128,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_card_each_factor_and_each_source_has_an_answer_of_its_own() {
+    fn cryptogram_depends_on_card_factor_and_source() {
         let city = CityKey::test();
         let [one, other] = [[1; 16], [2; 16]].map(|card| city.of_card(&card));
         assert!(one.internal != one.external && one.internal != other.internal);
-        let said = answer(&one.internal, &[1; 8], &[2; 8]);
-        assert_eq!(said, answer(&one.internal, &[1; 8], &[2; 8]));
-        assert_ne!(said, answer(&other.internal, &[1; 8], &[2; 8]));
-        assert_ne!(said, answer(&one.internal, &[3; 8], &[2; 8]));
-        assert_ne!(said, answer(&one.internal, &[1; 8], &[3; 8]));
+        let cryptogram = answer(&one.internal, &[1; 8], &[2; 8]);
+        assert_eq!(cryptogram, answer(&one.internal, &[1; 8], &[2; 8]));
+        assert_ne!(cryptogram, answer(&other.internal, &[1; 8], &[2; 8]));
+        assert_ne!(cryptogram, answer(&one.internal, &[3; 8], &[2; 8]));
+        assert_ne!(cryptogram, answer(&one.internal, &[1; 8], &[3; 8]));
     }
 
     #[test]
-    fn a_block_is_that_of_gb_t_32907() {
+    fn sm4_block_matches_gb_t_32907_example() {
         let key =
             [0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10];
         let block =

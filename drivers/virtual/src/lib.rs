@@ -1,7 +1,9 @@
-//! The far side of every wire, for the bench, the demo and the tests.
+//! Device emulators for the bench, the demo and the tests. 仿真器.
 //!
-//! A card to a real pcscd through vpcd, a printer and a scanner behind ptys, a camera as a stream of frames, a pair
-//! of hands on an X display; and what can go wrong with each, by name ([`faults`]). Nothing here is shared with the drivers: a shared codec would hide its own bugs.
+//! Each emulator is the device's side of a real interface: a card behind a real pcscd through vpcd; a printer, a
+//! scanner, an ID reader and a relay board behind ptys; a camera as a stream of frames; touches and screenshots on an
+//! X display. [`faults`] lists by name how each can fail. The emulators share no code with the drivers, since a
+//! shared codec would hide its own bugs.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

@@ -1,4 +1,4 @@
-//! `kiosk-bench`: virtual devices for one kiosk, and the page to play with them.
+//! `kiosk-bench`: the emulated devices of one kiosk, and the bench page that operates them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,53 +21,58 @@ use virtual_hardware::scanner::VirtualScanner;
 use virtual_hardware::sheet_printer::Tray;
 use virtual_hardware::slot::Slot;
 
-/// Virtual devices for one kiosk, and the page to play with them.
+/// Emulates the devices of one kiosk and serves the bench page that operates them.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where the page is served.
+    /// Address on which the bench page is served.
     #[arg(long, default_value = "127.0.0.1:8800")]
     listen: SocketAddr,
-    /// The X display of the kiosk, for example `:90`.
+    /// X display of the kiosk, for example `:90`.
     #[arg(long)]
     display: String,
-    /// The demo residents.
+    /// File of the demo residents (TOML).
     #[arg(long)]
     residents: PathBuf,
-    /// Port of vpcd's slot.
+    /// TCP port of vpcd's slot for cards.
     #[arg(long, default_value_t = 35963)]
     vpcd: u16,
-    /// Port of vpcd's slot that holds a PSAM of the city's; none: the kiosk has no PSAM.
+    /// TCP port of vpcd's slot for the city's PSAM. Without it the kiosk has no PSAM.
     #[arg(long)]
     psam: Option<u16>,
-    /// Where the printer's port is made (a symbolic link).
+    /// Path of the receipt printer's serial line; a symbolic link to a pty is created there.
     #[arg(long)]
     printer: PathBuf,
-    /// Where the camera's socket is made.
+    /// Path of the camera's UNIX socket, which is created.
     #[arg(long)]
     camera: PathBuf,
-    /// Where the scanner's port is made (a symbolic link); none: the kiosk has no scanner.
+    /// Path of the scanner's serial line; a symbolic link to a pty is created there. Without it the kiosk has no
+    /// scanner.
     #[arg(long)]
     scanner: Option<PathBuf>,
-    /// Where the ID reader's port is made (a symbolic link); none: the kiosk has no ID reader.
+    /// Path of the ID reader's serial line; a symbolic link to a pty is created there. Without it the kiosk has no ID
+    /// reader.
     #[arg(long)]
     id_reader: Option<PathBuf>,
-    /// Where the A4 printer keeps the files of its jobs; none: the kiosk has no A4 printer.
+    /// Spool directory of the document printer (A4). Without it the kiosk has no document printer.
     #[arg(long)]
     sheets: Option<PathBuf>,
-    /// Where the relay board's port is made (a symbolic link); none: the kiosk has no light.
+    /// Path of the relay board's serial line; a symbolic link to a pty is created there. Without it the kiosk has no
+    /// lights.
     #[arg(long)]
     relays: Option<PathBuf>,
     /// Base URL of the platform.
     #[arg(long)]
     platform: String,
-    /// File with the root key of the city's cards, card.key of `provision city-keys`; none: that of the tests.
+    /// File with the root key of the city's cards, `card.key` of `provision city-keys`. Without it the test key is
+    /// used.
     #[arg(long)]
     card_key: Option<PathBuf>,
-    /// File with the key of a staff card, 64 hexadecimal digits; none: there is no staff card.
+    /// File with the private key of a staff card, 64 hexadecimal digits. Without it there is no staff card.
     #[arg(long)]
     staff_key: Option<PathBuf>,
-    /// A file that is made while the readers are to be gone; whoever runs pcscd minds it.
+    /// Path of a marker file that exists while the card readers are disconnected. The process that runs pcscd watches
+    /// it.
     #[arg(long)]
     unplugged: Option<PathBuf>,
 }
@@ -86,17 +91,18 @@ async fn main() -> Result<()> {
         None => CityKey::test(),
     };
     let bench = Bench {
-        relays: relays.context("the virtual relay board")?,
+        relays: relays.context("cannot emulate the relay board")?,
         residents: residents::read(&arguments.residents)?,
         psam: arguments.psam.map(|port| SamSlot::keep(port, &city, faults.clone())),
         city,
         staff: arguments.staff_key.as_deref().map(keys::staff).transpose()?.map(Arc::new),
         slot: Mutex::new(Slot::with(arguments.vpcd, faults.clone())),
         printer: VirtualPrinter::with(&arguments.printer, WIDTH_80, faults.clone())
-            .context("the virtual printer")?,
-        camera: VirtualCamera::with(&arguments.camera, faults.clone()).context("the virtual camera")?,
-        scanner: scanner.context("the virtual scanner")?,
-        id_reader: id_reader.context("the virtual ID reader")?,
+            .context("cannot emulate the receipt printer")?,
+        camera: VirtualCamera::with(&arguments.camera, faults.clone())
+            .context("cannot emulate the camera")?,
+        scanner: scanner.context("cannot emulate the scanner")?,
+        id_reader: id_reader.context("cannot emulate the ID reader")?,
         tray: arguments.sheets.map(Tray::of),
         faults,
         display: Mutex::new(Display::open(&arguments.display)?),
@@ -104,9 +110,9 @@ async fn main() -> Result<()> {
         unplugged: arguments.unplugged,
     };
     let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
-    tracing::info!(address = %listener.local_addr()?, "bench");
+    tracing::info!(address = %listener.local_addr()?, "bench page is served");
     let stop = async {
-        // Without a signal handler the default ends the process all the same.
+        // If no handler can be installed, the default action of the signal ends the process.
         if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             tokio::select! {
                 _ = terminate.recv() => {}

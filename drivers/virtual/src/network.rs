@@ -1,4 +1,4 @@
-//! A far side on the network: one connection at a time, as printers take them.
+//! Emulated device on a TCP port: one connection at a time, as network printers accept them.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::port::FarSide;
 
-/// How often a far side is asked although nothing came.
+/// Interval at which the emulator is called without input.
 const TURN: Duration = Duration::from_millis(20);
 
-/// An address where a far side answers. It goes with this.
+/// A TCP server for one emulator, which stops on drop.
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     stopped: Arc<AtomicBool>,
@@ -20,8 +20,8 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Listens there; port 0 is any free one.
-    pub(crate) fn listen(address: SocketAddr, mut far_side: impl FarSide) -> io::Result<Self> {
+    /// Listens on this address; port 0 selects a free one.
+    pub(crate) fn listen(address: SocketAddr, mut emulator: impl FarSide) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -30,8 +30,8 @@ impl Listener {
         let thread = thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 match listener.accept() {
-                    // An error means that the connection is gone, which is what hanging up is.
-                    Ok((stream, _)) => drop(converse(stream, &mut far_side, &stop)),
+                    // An error means that the connection was closed, which equals a disconnection.
+                    Ok((stream, _)) => drop(converse(stream, &mut emulator, &stop)),
                     Err(_) => thread::sleep(TURN),
                 }
             }
@@ -43,18 +43,18 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        // The address is free when this is gone. A far side that panicked has said so.
+        // Joining the thread frees the address. A panic of the emulator was already printed.
         self.thread.take().map(JoinHandle::join);
     }
 }
 
-/// Until either side is gone.
-fn converse(mut stream: TcpStream, far_side: &mut impl FarSide, stop: &AtomicBool) -> io::Result<()> {
+/// Passes bytes between driver and emulator until either side disconnects.
+fn converse(mut stream: TcpStream, emulator: &mut impl FarSide, stop: &AtomicBool) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(TURN))?;
     let mut chunk = [0; 4096];
-    while !stop.load(Ordering::Relaxed) && far_side.is_there() {
-        let read = if far_side.listens() {
+    while !stop.load(Ordering::Relaxed) && emulator.is_there() {
+        let read = if emulator.listens() {
             match stream.read(&mut chunk) {
                 Ok(0) => return Ok(()),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => 0,
@@ -64,7 +64,7 @@ fn converse(mut stream: TcpStream, far_side: &mut impl FarSide, stop: &AtomicBoo
             thread::sleep(TURN);
             0
         };
-        for bent in far_side.take(chunk.get(..read).unwrap_or_default()) {
+        for bent in emulator.take(chunk.get(..read).unwrap_or_default()) {
             thread::sleep(bent.wait);
             stream.write_all(&bent.bytes)?;
             if bent.leaves {

@@ -1,4 +1,4 @@
-//! Paper: what comes out of the printer, as text and as a picture.
+//! The roll of a receipt printer: renders printouts as text and as picture.
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -17,16 +17,16 @@ const COLUMN: u32 = 12;
 const INK: Luma<u8> = Luma([24]);
 const WHITE: Luma<u8> = Luma([250]);
 
-/// One piece of paper, cut off.
+/// One piece of paper that was cut off.
 #[derive(Clone)]
 pub struct Sheet {
-    /// Its text, a line each; a QR code stands as `[QR text]`.
+    /// The text, one line per printed line; a QR code is `[QR text]`, a raster image `[picture]`.
     pub text: String,
-    /// Its picture, PNG.
+    /// The picture, PNG.
     pub png: Vec<u8>,
 }
 
-/// The paper under the head.
+/// The paper under the print head since the last cut.
 pub struct Roll {
     picture: GrayImage,
     text: String,
@@ -39,27 +39,27 @@ pub struct Roll {
 #[derive(Clone, Copy, Default)]
 #[allow(clippy::struct_excessive_bools)] // independent switches of a device
 pub struct Style {
-    /// Struck twice.
+    /// Bold (double strike).
     pub bold: bool,
     /// Underlined.
     pub underline: bool,
     /// White on black.
     pub reverse: bool,
-    /// Twice as wide.
+    /// Double width.
     pub wide: bool,
-    /// Twice as high.
+    /// Double height.
     pub high: bool,
-    /// In the middle.
+    /// Centred.
     pub centred: bool,
-    /// At the right edge.
+    /// Right aligned.
     pub right: bool,
 }
 
 impl Roll {
-    /// A fresh roll of this width.
+    /// A new roll; `width` is in dots.
     ///
     /// # Errors
-    /// When the font of the paper is not installed.
+    /// When the font is not installed.
     pub fn new(width: u32) -> anyhow::Result<Self> {
         let path = PathBuf::from("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc");
         let bytes = std::fs::read(&path)
@@ -69,13 +69,13 @@ impl Roll {
         Ok(Self { picture: GrayImage::new(0, 0), text: String::new(), font, width, y: 0 })
     }
 
-    /// Whether nothing was printed since the last cut.
+    /// Whether no text was printed since the last cut.
     #[must_use]
     pub fn is_blank(&self) -> bool {
         self.text.trim().is_empty()
     }
 
-    /// Dots of paper since the last cut.
+    /// Length of the paper since the last cut, in dots.
     #[must_use]
     pub const fn printed(&self) -> u32 {
         self.y
@@ -88,7 +88,7 @@ impl Roll {
         self.y += rows;
     }
 
-    /// Prints a line.
+    /// Prints a line of text.
     pub fn line(&mut self, text: &str, style: Style) {
         self.text.push_str(text.trim_end());
         self.text.push('\n');
@@ -122,7 +122,7 @@ impl Roll {
         }
     }
 
-    /// Prints one letter in its cell.
+    /// Draws one character in its cell.
     fn letter(&mut self, letter: char, (left, top): (u32, u32), (width, height): (u32, u32), style: Style) {
         let glyph = self.font.glyph_id(letter);
         #[allow(clippy::cast_precision_loss)] // dots of a receipt
@@ -131,7 +131,7 @@ impl Roll {
         let full = self.font.height_unscaled() / self.font.units_per_em().unwrap_or(1000.0);
         let scale = PxScale { x: em * full, y: height * full };
         let own = self.font.as_scaled(scale).h_advance(glyph);
-        // A ROM's letters fit their cells.
+        // Characters of a printer's ROM fit their cells, so wider glyphs are narrowed.
         let narrowing = (width / own.max(1.0)).min(1.0);
         let (scale, own) = (PxScale { x: scale.x * narrowing, ..scale }, own * narrowing);
         let at = point(left + (width - own) / 2.0, top + height * 0.9);
@@ -151,12 +151,12 @@ impl Roll {
         });
     }
 
-    /// Moves the paper on.
+    /// Feeds the paper by `lines` lines of single height.
     pub fn feed(&mut self, lines: u32) {
         self.grow(lines.min(40) * LINE);
     }
 
-    /// Prints a QR code with this content, `module` dots a module.
+    /// Prints a QR code with this content, `module` dots per module.
     pub fn qr(&mut self, content: &[u8], module: u32) {
         let Ok(code) = qrcode::QrCode::new(content) else { return };
         let side = u32::try_from(code.width()).unwrap_or(0);
@@ -173,8 +173,8 @@ impl Roll {
         self.text.push_str(&format!("[QR {}]\n", String::from_utf8_lossy(content)));
     }
 
-    /// Prints a bar code in the middle: modules from left to right, `module` dots each, and its text below if there is
-    /// one.
+    /// Prints a centred bar code: modules from left to right, `module` dots each, `height` dots high; optional text
+    /// below.
     pub fn bars(&mut self, modules: &[bool], module: u32, height: u32, text: Option<&str>) {
         let wide = u32::try_from(modules.len()).unwrap_or(u32::MAX).saturating_mul(module);
         let (left, top) = (self.width.saturating_sub(wide) / 2, self.y);
@@ -199,7 +199,7 @@ impl Roll {
         }
     }
 
-    /// Prints a raster picture: rows of `stride` bytes, a bit a dot, the highest bit first.
+    /// Prints a raster image: rows of `stride` bytes, one bit per dot, most significant bit first.
     pub fn raster(&mut self, stride: usize, bits: &[u8]) {
         if stride == 0 {
             return;
@@ -220,7 +220,7 @@ impl Roll {
         self.text.push_str("[picture]\n");
     }
 
-    /// Cuts; none when there is nothing on the paper.
+    /// Cuts the paper; `None` if nothing was printed on it.
     pub fn cut(&mut self) -> Option<Sheet> {
         self.grow(LINE);
         let picture = std::mem::take(&mut self.picture);

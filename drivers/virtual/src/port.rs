@@ -1,4 +1,4 @@
-//! A serial port whose far side is here: a pty behind a symbolic link, to be unplugged and plugged in again.
+//! Emulated serial line: a pty behind a symbolic link, which can be disconnected and connected again.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -16,46 +16,46 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::faults::Bent;
 
-/// How often a far side is asked although nothing came.
+/// Interval at which the emulator is called without input.
 const TURN: Duration = Duration::from_millis(20);
-/// A line whose other end takes nothing for so long loses what is sent, as a real one does at once.
+/// Time after which output is lost if the driver does not read; a real serial line loses it at once.
 const OVERRUN: Duration = Duration::from_millis(100);
 
-/// What hangs at the far end of a port.
+/// An emulated device at the other end of a serial line or a TCP connection.
 pub(crate) trait FarSide: Send + 'static {
-    /// Bytes came, or a moment passed without any. What goes back, in order.
+    /// Handles received bytes, or none after [`POLL_INTERVAL`] without input; returns the responses in order.
     fn take(&mut self, bytes: &[u8]) -> Vec<Bent>;
 
-    /// Whether it takes bytes now. What it does not take waits on the line, and then in the writer.
+    /// Whether the device accepts input now. Otherwise bytes wait in the pty's buffer, and then in the writer.
     fn listens(&self) -> bool {
         true
     }
 
-    /// Whether it is plugged in.
+    /// Whether the device is connected.
     fn is_there(&self) -> bool {
         true
     }
 }
 
-/// A port. It goes with this.
+/// A pty with its symbolic link, which is removed on drop.
 pub(crate) struct Port {
     link: PathBuf,
     stopped: Arc<AtomicBool>,
 }
 
 impl Port {
-    /// Makes the port at this path, which may be a link that is left over.
-    pub(crate) fn plug_in(link: &Path, mut far_side: impl FarSide) -> io::Result<Self> {
+    /// Opens a pty and creates its symbolic link at this path; an old link there is replaced.
+    pub(crate) fn plug_in(link: &Path, mut emulator: impl FarSide) -> io::Result<Self> {
         let mut line = Line::open(link)?;
         let stopped = Arc::new(AtomicBool::new(false));
         let (path, stop) = (link.to_owned(), Arc::clone(&stopped));
         thread::spawn(move || {
             loop {
-                // An error means that the line is gone, which is what leaving is.
-                line.converse(&mut far_side, &stop).ok();
+                // An error means that the pty was closed, which equals a disconnection.
+                line.converse(&mut emulator, &stop).ok();
                 drop(line);
                 std::fs::remove_file(&path).ok();
-                while !stop.load(Ordering::Relaxed) && !far_side.is_there() {
+                while !stop.load(Ordering::Relaxed) && !emulator.is_there() {
                     thread::sleep(TURN);
                 }
                 if stop.load(Ordering::Relaxed) {
@@ -72,12 +72,12 @@ impl Port {
 impl Drop for Port {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        // A link that is left behind points nowhere, which is what an unplugged device looks like.
+        // If the link cannot be removed it points nowhere, which looks like a disconnected device.
         std::fs::remove_file(&self.link).ok();
     }
 }
 
-/// One life of a port.
+/// An open pty, from connection to disconnection.
 struct Line {
     master: File,
     /// Keeps the pty open while no driver has it open.
@@ -86,7 +86,7 @@ struct Line {
 
 impl Line {
     fn open(link: &Path) -> io::Result<Self> {
-        // No process that is started from here may hold the line open.
+        // CLOEXEC: no child process may keep the pty open.
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&master)?;
         unlockpt(&master)?;
@@ -107,22 +107,22 @@ impl Line {
         Ok(Self { master: File::from(master), _port: port })
     }
 
-    /// Until either side is gone.
-    fn converse(&mut self, far_side: &mut impl FarSide, stop: &AtomicBool) -> io::Result<()> {
+    /// Passes bytes between driver and emulator until either side disconnects.
+    fn converse(&mut self, emulator: &mut impl FarSide, stop: &AtomicBool) -> io::Result<()> {
         let mut chunk = [0; 4096];
-        while !stop.load(Ordering::Relaxed) && far_side.is_there() {
-            let read = if far_side.listens() && self.is_ready(PollFlags::IN, TURN)? {
+        while !stop.load(Ordering::Relaxed) && emulator.is_there() {
+            let read = if emulator.listens() && self.is_ready(PollFlags::IN, TURN)? {
                 match self.master.read(&mut chunk) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                     read => read?,
                 }
-            } else if far_side.listens() {
+            } else if emulator.listens() {
                 0
             } else {
                 thread::sleep(TURN);
                 0
             };
-            for bent in far_side.take(chunk.get(..read).unwrap_or_default()) {
+            for bent in emulator.take(chunk.get(..read).unwrap_or_default()) {
                 thread::sleep(bent.wait);
                 self.say(&bent.bytes)?;
                 if bent.leaves {
@@ -148,8 +148,8 @@ impl Line {
         Ok(())
     }
 
-    fn is_ready(&self, wanted: PollFlags, patience: Duration) -> io::Result<bool> {
-        let timeout = Timespec::try_from(patience).map_err(io::Error::other)?;
+    fn is_ready(&self, wanted: PollFlags, timeout: Duration) -> io::Result<bool> {
+        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
         match poll(&mut [PollFd::new(&self.master, wanted)], Some(&timeout)) {
             Ok(ready) => Ok(ready > 0),
             Err(rustix::io::Errno::INTR) => Ok(false),
@@ -164,10 +164,10 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Instant;
 
-    /// Says everything back, and leaves when it hears an `x`.
-    struct Parrot(Arc<Mutex<bool>>);
+    /// Echoes all bytes, and disconnects at an `x`.
+    struct EchoEmulator(Arc<Mutex<bool>>);
 
-    impl FarSide for Parrot {
+    impl FarSide for EchoEmulator {
         fn take(&mut self, bytes: &[u8]) -> Vec<Bent> {
             let leaves = bytes.contains(&b'x');
             if leaves {
@@ -193,16 +193,16 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_left_is_gone_and_comes_back_at_the_same_place() {
+    fn pty_link_disappears_on_disconnect_and_returns_at_same_path() {
         let directory = tempfile::tempdir().unwrap();
         let link = directory.path().join("port");
         let there = Arc::new(Mutex::new(true));
-        let _port = Port::plug_in(&link, Parrot(Arc::clone(&there))).unwrap();
+        let _port = Port::plug_in(&link, EchoEmulator(Arc::clone(&there))).unwrap();
         let mut near = File::options().read(true).write(true).open(&link).unwrap();
         near.write_all(b"hi").unwrap();
-        let mut heard = [0; 2];
-        near.read_exact(&mut heard).unwrap();
-        assert_eq!(&heard, b"hi");
+        let mut echoed = [0; 2];
+        near.read_exact(&mut echoed).unwrap();
+        assert_eq!(&echoed, b"hi");
         near.write_all(b"x").unwrap();
         within(|| (!link.exists()).then_some(()));
         within(|| (&near).write_all(b"hi").is_err().then_some(()));

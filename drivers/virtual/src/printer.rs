@@ -1,7 +1,8 @@
-//! A receipt printer behind a pty or on the network: interprets ESC/POS, tells its state honestly, keeps the paper.
+//! Emulated receipt printer behind a pty or on the network: interprets ESC/POS, reports its status, keeps the
+//! printouts.
 //!
-//! Out of paper it buffers and answers no fence; mute it swallows everything. Real-time status (`DLE EOT`)
-//! is answered out of band, as a device does.
+//! Without paper the printer buffers data and answers no print barrier; an unresponsive printer discards all bytes.
+//! Real-time status requests (`DLE EOT`) are answered out of band, as by a real device.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,31 +17,31 @@ use crate::network::Listener;
 use crate::paper::{Roll, Sheet, Style};
 use crate::port::{FarSide, Port};
 
-/// Bytes that wait while there is no paper; more are lost, as in a device.
+/// Bytes that are buffered while there is no paper; further bytes are lost, as in a real device.
 const BUFFER_MAX: usize = 64 * 1024;
-/// What a slow printer takes for a line of text.
+/// Time that a slow printer needs for a line of text.
 const SLOW_LINE: Duration = Duration::from_millis(300);
-/// How much paper is left when the roll is to end in the middle of a receipt, in dots.
+/// Paper left, in dots, when the roll is to end in the middle of a receipt.
 const HALF_A_RECEIPT: u32 = 240;
-/// Bytes that a printer takes for a picture which has ended.
+/// Bytes after a raster image that a faulty printer takes for image data.
 const OVERREAD: usize = 600;
-/// An automatic status (`GS a`) that nobody asked for: off line, paper out.
+/// Automatic status (`GS a`) that was not enabled: off line, paper out.
 const AUTOMATIC: [u8; 4] = [0x18, 0x00, 0x0C, 0x00];
 
-/// What can be wrong with the printer.
+/// Faults of the printer that are set directly, not by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Troubles {
-    /// 缺纸.
+    /// No paper. 缺纸.
     pub paper_out: bool,
     /// The cover is open.
     pub cover_open: bool,
-    /// It swallows everything and answers nothing.
+    /// The printer discards all bytes and answers nothing.
     pub mute: bool,
-    /// The cutter is blocked.
+    /// The cutter is jammed.
     pub cutter: bool,
-    /// The roll ends after so many more dots of paper; then it is out of paper.
+    /// Dots of paper after which the roll ends; `None`: the roll does not end.
     pub paper_left: Option<u32>,
-    /// That end was switched by name, and ends with the switch.
+    /// Whether `paper_left_dots` comes from the named fault `paper-ends`, with which it is cleared.
     ending: bool,
 }
 
@@ -51,10 +52,10 @@ struct State {
     interpreter: Interpreter,
 }
 
-/// The printer. Its port is a symbolic link to the pty, or an address.
+/// The printer, reached by a symbolic link to a pty or by a TCP address.
 pub struct VirtualPrinter {
     state: Arc<Mutex<State>>,
-    /// What holds it in its place.
+    /// Keeps the pty or the TCP server open.
     plug: Plug,
 }
 
@@ -64,35 +65,35 @@ enum Plug {
 }
 
 impl VirtualPrinter {
-    /// Plugs a printer in at this path.
+    /// Emulates a printer on a pty whose symbolic link is created at `link`; `width` is in dots.
     ///
     /// # Errors
-    /// When no pty can be had, or the path is taken by something else than a link.
+    /// When no pty can be opened, the path exists and is no symbolic link, or the font is not installed.
     pub fn plug_in(link: &Path, width: u32) -> anyhow::Result<Self> {
         Self::with(link, width, Faults::default())
     }
 
-    /// The same, failing as it is switched.
+    /// Emulates a printer on a pty, with named faults.
     ///
     /// # Errors
-    /// As above.
+    /// When no pty can be opened, the path exists and is no symbolic link, or the font is not installed.
     pub fn with(link: &Path, width: u32, faults: Faults) -> anyhow::Result<Self> {
         let state = Arc::new(Mutex::new(State::new(Roll::new(width)?, faults)));
         let port = Port::plug_in(link, Wire(Arc::clone(&state)))?;
         Ok(Self { state, plug: Plug::Tty { _port: port } })
     }
 
-    /// Puts a printer on the network; port 0 is any free one.
+    /// Emulates a printer on a TCP port; port 0 selects a free one.
     ///
     /// # Errors
-    /// When the address is taken.
+    /// When the address is in use, or the font is not installed.
     pub fn listen(address: SocketAddr, width: u32) -> anyhow::Result<Self> {
         let state = Arc::new(Mutex::new(State::new(Roll::new(width)?, Faults::default())));
         let listener = Listener::listen(address, Wire(Arc::clone(&state)))?;
         Ok(Self { state, plug: Plug::Network(listener) })
     }
 
-    /// Where it listens, if it is on the network.
+    /// TCP address, if the printer is on the network.
     #[must_use]
     pub const fn address(&self) -> Option<SocketAddr> {
         match &self.plug {
@@ -101,19 +102,19 @@ impl VirtualPrinter {
         }
     }
 
-    /// Changes what is wrong with it; a new roll lets go on what waited.
+    /// Changes the faults. Buffered data is printed once nothing prevents it.
     pub fn set(&self, change: impl FnOnce(&mut Troubles)) {
         change(&mut locked(&self.state).troubles);
     }
 
-    /// The sheets that were cut off, oldest first.
+    /// The printouts that were cut off, oldest first.
     #[must_use]
     pub fn sheets(&self) -> Vec<Sheet> {
         locked(&self.state).sheets.clone()
     }
 }
 
-/// The printer's end of its line.
+/// The printer as [`LineEmulator`] of a serial line or TCP connection.
 struct Wire(Arc<Mutex<State>>);
 
 impl FarSide for Wire {
@@ -147,7 +148,7 @@ impl State {
             || self.faults.holds(&steps::CUT, Kind::Silence);
         if troubles.mute || hangs {
             if !bytes.is_empty() {
-                // It fails when somebody speaks to it and not before.
+                // The fault takes effect at the first byte that is sent to the printer.
                 let _ = self.faults.at(&steps::MUTE);
             }
             return Vec::new();
@@ -170,7 +171,7 @@ impl State {
         std::mem::take(&mut self.interpreter.said)
     }
 
-    /// What is wrong with it, those states included that are switched by name.
+    /// All current faults: those set directly and the named ones.
     fn switched(&mut self) -> Troubles {
         let is = |step| self.faults.at(step).is_some();
         match (is(&steps::PAPER_ENDS), self.troubles.ending) {
@@ -178,7 +179,7 @@ impl State {
                 (self.troubles.ending, self.troubles.paper_left) = (true, Some(HALF_A_RECEIPT));
             }
             (false, true) => {
-                // There is a new roll in it.
+                // The fault was switched off: a new roll is inserted.
                 self.troubles =
                     Troubles { paper_out: false, paper_left: None, ending: false, ..self.troubles };
             }
@@ -195,7 +196,7 @@ impl State {
     }
 }
 
-/// The device's program.
+/// The printer's firmware: executes ESC/POS commands.
 struct Interpreter {
     buffer: VecDeque<u8>,
     roll: Roll,
@@ -205,18 +206,18 @@ struct Interpreter {
     qr: Vec<u8>,
     qr_module: u32,
     faults: Faults,
-    /// What it has to say, in order.
+    /// Responses to send, in order.
     said: Vec<Bent>,
-    /// So many bytes are still taken for a picture that has ended.
+    /// Further bytes that are still taken for image data.
     overread: usize,
-    /// The beginning of a real-time command whose end has not come yet.
+    /// The first bytes of a real-time command that is still incomplete.
     held: Vec<u8>,
-    /// What it last said by itself (`GS a`), once it is asked to.
+    /// The last automatic status (`GS a`) that was sent; `None` while automatic status is off.
     automatic: Option<Vec<u8>>,
     bars: Bars,
 }
 
-/// How bar codes are printed.
+/// Settings of the next bar code.
 #[derive(Clone, Copy)]
 struct Bars {
     module: u32,
@@ -243,21 +244,21 @@ impl Interpreter {
         }
     }
 
-    /// Takes bytes in; real-time commands act at once, wherever they stand.
+    /// Handles received bytes: real-time commands take effect at once, everything else is buffered.
     fn receive(&mut self, bytes: &[u8], troubles: Troubles) {
         let mut rest = bytes;
         loop {
             match rest {
                 [0x10, 0x04, n @ 1..=4, tail @ ..] => {
-                    let (step, lie) = match n {
+                    let (step, wrong) = match n {
                         1 => (&steps::STATUS, 0x1A),
                         2 => (&steps::OFFLINE_CAUSE, 0x52),
                         3 => (&steps::ERROR_CAUSE, 0x32),
                         _ => (&steps::PAPER_SENSOR, 0x72),
                     };
-                    // A lie is a status that contradicts the three others.
+                    // The wrong answer is a status that contradicts the three others.
                     let answer = vec![status(*n, troubles)];
-                    self.said.push(bend(self.faults.at(step), answer, &[lie], &[0x12]));
+                    self.said.push(bend(self.faults.at(step), answer, &[wrong], &[0x12]));
                     rest = tail;
                 }
                 [0x10, 0x05, _, tail @ ..] => rest = tail,
@@ -290,7 +291,7 @@ impl Interpreter {
         self.line.clear();
     }
 
-    /// Prints what is whole in the buffer, as far as the roll reaches.
+    /// Executes the complete commands in the buffer until the roll ends.
     fn run(&mut self, troubles: &mut Troubles, sheets: &mut Vec<Sheet>) {
         loop {
             let bytes = self.buffer.make_contiguous();
@@ -305,7 +306,7 @@ impl Interpreter {
             let left = left.saturating_sub(self.roll.printed().saturating_sub(before));
             troubles.paper_left = (left > 0).then_some(left);
             if left == 0 {
-                // The end of the roll falls out with what is on it.
+                // The rest of the roll comes out with what was printed on it.
                 sheets.extend(self.roll.cut());
                 troubles.paper_out = true;
                 return;
@@ -313,7 +314,7 @@ impl Interpreter {
         }
     }
 
-    /// What needs no paper is obeyed without it, as far as nothing waits in front of it.
+    /// Without paper, executes commands that need none, up to the first one that needs paper.
     fn set(&mut self) {
         while let [0x1B, b'@', ..] | [0x1D, b'a', _, ..] = self.buffer.make_contiguous() {
             let Some(used) = length_of(self.buffer.make_contiguous(), self.kanji) else { return };
@@ -322,7 +323,7 @@ impl Interpreter {
         }
     }
 
-    /// Says by itself how it is, if it was asked to and that has changed.
+    /// Sends an automatic status if it is enabled and the status has changed.
     fn tell_changes(&mut self, troubles: Troubles) {
         let now = automatic_status(troubles);
         if self.automatic.as_ref().is_some_and(|last| *last != now) {
@@ -331,7 +332,7 @@ impl Interpreter {
         }
     }
 
-    /// A fault of the command just executed keeps the rest from being printed.
+    /// Whether a fault of the last command prevents further printing.
     fn is_stuck(&self) -> bool {
         let holds = |step, kind| self.faults.holds(step, kind);
         [&steps::BODY, &steps::QR, &steps::RASTER, &steps::CUT]
@@ -341,24 +342,24 @@ impl Interpreter {
             || self.said.last().is_some_and(|bent| bent.leaves)
     }
 
-    /// A line of the receipt is to be printed.
+    /// Applies the fault of the receipt's text, at each line.
     fn body(&mut self) {
-        let unasked = |bytes| Bent { bytes, ..Bent::default() };
+        let unsolicited = |bytes| Bent { bytes, ..Bent::default() };
         if self.faults.at(&steps::POWER_DIP).is_some() {
             self.forget();
         }
         match self.faults.at(&steps::BODY) {
             None | Some(Kind::State | Kind::Silence) => {}
-            Some(Kind::Garbage) => self.said.push(unasked(garbage(16))),
+            Some(Kind::Garbage) => self.said.push(unsolicited(garbage(16))),
             Some(Kind::Truncation) => self.buffer.clear(),
             Some(Kind::Disconnection) => self.said.push(Bent { leaves: true, ..Bent::default() }),
             Some(Kind::Delay) => self.said.push(Bent { wait: SLOW_LINE, ..Bent::default() }),
-            Some(Kind::WrongAnswer) => self.said.push(unasked(AUTOMATIC.to_vec())),
+            Some(Kind::WrongAnswer) => self.said.push(unsolicited(AUTOMATIC.to_vec())),
             Some(Kind::Flood) => self.said.push(bend(Some(Kind::Flood), Vec::new(), &[], &AUTOMATIC)),
         }
     }
 
-    /// Something slow or large is to be printed.
+    /// Applies the fault of a QR code, a raster image or a cut.
     fn effort(&mut self, kind: Option<Kind>) {
         match kind {
             None | Some(Kind::State | Kind::Silence | Kind::WrongAnswer | Kind::Flood) => {}
@@ -397,7 +398,7 @@ impl Interpreter {
                 self.style.high = n & 0x10 != 0;
             }
             [0x1B, b'E' | b'G', n] => self.style.bold = n & 1 != 0,
-            // Letters by ESC, Chinese characters by FS: whoever wants a line underlined sends both.
+            // ESC - underlines ASCII, FS - underlines Chinese characters: to underline a line, both are sent.
             [0x1B, b'-', n] => self.style.underline = n % 48 != 0,
             [0x1D, b'B', n] => self.style.reverse = n & 1 != 0,
             [0x1D, b'a', n] => self.automatic = (*n != 0).then(Vec::new),
@@ -422,7 +423,7 @@ impl Interpreter {
                 self.effort(kind);
             }
             [0x1D, b'r', 1 | 49] => {
-                // The paper sensor's two bits are in this answer, too: a wrong one says that there is none.
+                // The answer holds the two bits of the paper sensor: the wrong answer reports no paper.
                 self.said.push(bend(self.faults.at(&steps::FENCE), vec![0x00], &[0x0C], &[0x00]));
             }
             [0x1D, b'(', b'H', _, _, 0x30, 0x30, id @ ..] => {
@@ -452,7 +453,7 @@ impl Interpreter {
         }
     }
 
-    /// What stands in the line is printed before anything that is no text; an empty one feeds nothing.
+    /// Prints the current line before a command that is not text; an empty line feeds nothing.
     fn end_line_if_any(&mut self) {
         if !self.line.is_empty() {
             self.end_line();
@@ -470,15 +471,15 @@ impl Interpreter {
     }
 }
 
-/// The pieces of paper that these bytes make on a printer of this width with nothing wrong.
+/// The printouts that these bytes produce on a printer without faults; `width` is in dots.
 ///
 /// # Errors
-/// When the font of the paper is not installed.
+/// When the font is not installed.
 pub fn print(bytes: &[u8], width: u32) -> anyhow::Result<Vec<Sheet>> {
     let mut state = State::new(Roll::new(width)?, Faults::default());
     state.take(bytes);
     let mut sheets = state.sheets;
-    // Where nothing cuts, somebody tears it off.
+    // Paper that was not cut counts as torn off.
     sheets.extend(state.interpreter.roll.cut());
     Ok(sheets)
 }

@@ -1,20 +1,20 @@
-//! A virtual PSAM: the city's root keys in a card, for the reader's second slot.
+//! The chip of the emulated PSAM: holds the city's root keys, for the reader's second slot.
 
 use crate::faults::{Step, psam as steps};
 use crate::keys::{CityKey, derive};
 
-/// The file of its social security application.
+/// File id of the social security application.
 const DF_SSSE: [u8; 2] = [0xDF, 0x01];
-/// Key usages.
+/// Key usages: keys for internal and external authentication.
 const USAGE_INTERNAL: u8 = 0x27;
 const USAGE_EXTERNAL: u8 = 0x28;
 
-/// What a PSAM knows and is at.
+/// Keys and state of the PSAM.
 #[derive(Clone)]
 pub(crate) struct Psam {
     city: CityKey,
     application: bool,
-    /// Of INIT_FOR_DESCRYPT; gone with the power.
+    /// Result of INIT_FOR_DESCRYPT, cleared by a reset.
     derived: Option<[u8; 16]>,
 }
 
@@ -23,7 +23,7 @@ impl Psam {
         Self { city, application: false, derived: None }
     }
 
-    /// At which step of its protocol this command finds it.
+    /// The protocol step of this command.
     pub(crate) const fn step(apdu: &[u8]) -> Option<&'static Step> {
         match apdu {
             [0x00, 0xA4, ..] => Some(&steps::SELECT),
@@ -38,7 +38,7 @@ impl Psam {
         self.derived = None;
     }
 
-    /// The data and the status word.
+    /// Executes a command APDU; returns the data and the status word.
     pub(crate) fn answer(&mut self, apdu: &[u8]) -> (Vec<u8>, [u8; 2]) {
         const DONE: [u8; 2] = [0x90, 0x00];
         match apdu {

@@ -1,4 +1,5 @@
-//! A relay board behind a pty, with two lamps and a buzzer on it: takes the four bytes of an LCUS board and says nothing.
+//! Emulated relay board behind a pty, with two lights and a buzzer: accepts the four-byte commands of an LCUS board,
+//! and sends nothing.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,37 +7,37 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::faults::{Bent, Faults, garbage, signal as steps};
 use crate::port::{FarSide, Port};
 
-/// Relays of a board.
+/// Number of relays of the board.
 const RELAYS: usize = 8;
 const HEAD: u8 = 0xA0;
 
-/// The board. Its port is a symbolic link to the pty.
+/// The board, reached by a symbolic link to a pty.
 pub struct VirtualRelays {
     board: Arc<Mutex<Board>>,
     _port: Port,
 }
 
-/// Which relays are closed, and how often each was closed.
+/// The states of all relays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Board {
-    /// From the first.
+    /// Whether each relay is closed, from the first.
     pub closed: [bool; RELAYS],
-    /// Openings that became closings since the board was plugged in.
+    /// How often each relay changed from open to closed since the board was created.
     pub times: [u32; RELAYS],
 }
 
 impl VirtualRelays {
-    /// Plugs a board in at this path.
+    /// Emulates a board on a pty whose symbolic link is created at `link`.
     ///
     /// # Errors
-    /// When no pty can be had, or the path is taken by something else than a link.
+    /// When no pty can be opened, or the path exists and is no symbolic link.
     pub fn plug_in(link: &Path, faults: Faults) -> std::io::Result<Self> {
         let board = Arc::default();
-        let far_side = Chip { board: Arc::clone(&board), came: Vec::new(), faults };
-        Ok(Self { board, _port: Port::plug_in(link, far_side)? })
+        let firmware = Chip { board: Arc::clone(&board), came: Vec::new(), faults };
+        Ok(Self { board, _port: Port::plug_in(link, firmware)? })
     }
 
-    /// How it stands.
+    /// The current states of the relays.
     #[must_use]
     pub fn board(&self) -> Board {
         *locked(&self.board)
@@ -47,7 +48,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The board's program.
+/// The board's firmware.
 struct Chip {
     board: Arc<Mutex<Board>>,
     came: Vec<u8>,
@@ -59,8 +60,8 @@ impl FarSide for Chip {
         self.came.extend_from_slice(bytes);
         let mut used = 0;
         while let Some([head, relay, on, sum]) = self.came.get(used..used + 4) {
-            let sound = *head == HEAD && *sum == head.wrapping_add(*relay).wrapping_add(*on);
-            if !sound {
+            let valid = *head == HEAD && *sum == head.wrapping_add(*relay).wrapping_add(*on);
+            if !valid {
                 used += 1;
                 continue;
             }
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sound_commands_are_obeyed_and_others_are_not() {
+    fn valid_commands_switch_relays_and_others_are_ignored() {
         let mut chip = Chip { board: Arc::default(), came: Vec::new(), faults: Faults::default() };
         chip.take(&[0x00, 0xA0, 0x01]);
         chip.take(&[0x01, 0xA2, 0xA0, 0x02, 0x01, 0xFF, 0xA0, 0x03, 0x01, 0xA4, 0xA0, 0x09, 0x01, 0xAA]);

@@ -1,4 +1,4 @@
-//! The demo residents, as far as their cards know them.
+//! The demo residents: the data on their cards.
 
 use std::path::Path;
 
@@ -8,53 +8,53 @@ use serde::Deserialize;
 /// One demo resident.
 #[derive(Clone, Deserialize)]
 pub struct Resident {
-    /// Name of the entry, for the bench.
+    /// Id of the entry, used by the bench.
     pub id: String,
-    /// 姓名.
+    /// Name. 姓名.
     pub name: String,
-    /// 公民身份号码.
+    /// Citizen ID number. 公民身份号码.
     pub id_number: String,
-    /// `male` or `female`.
+    /// Sex, `male` or `female`.
     pub sex: String,
-    /// `YYYY-MM-DD`.
+    /// Date of birth, `YYYY-MM-DD`.
     pub birth_date: String,
-    /// GB/T 3304 code.
+    /// Ethnic group, GB/T 3304 code.
     pub nation: String,
-    /// GB/T 2260 code.
+    /// Place of birth, GB/T 2260 code.
     pub birth_place: String,
-    /// Their card.
+    /// The resident's social security card.
     pub card: ResidentCard,
-    /// Their ID card.
+    /// The resident's ID card.
     pub id_card: ResidentIdCard,
 }
 
-/// The card of a demo resident.
+/// The social security card of a demo resident.
 #[derive(Clone, Deserialize)]
 pub struct ResidentCard {
-    /// 卡识别码, 32 hexadecimal digits.
+    /// Card identification, 32 hexadecimal digits. 卡识别码.
     pub identification: String,
-    /// 卡号.
+    /// Card number. 卡号.
     pub number: String,
-    /// 规范版本.
+    /// Version of the card specification, such as `3.00`. 规范版本.
     pub version: String,
-    /// 发卡日期, `YYYYMMDD`.
+    /// Date of issue, `YYYYMMDD`. 发卡日期.
     pub issued: String,
-    /// 有效期, `YYYYMMDD`.
+    /// Last day of validity, `YYYYMMDD`. 有效期.
     pub valid_to: String,
     /// The holder's PIN.
     pub pin: String,
 }
 
-/// The ID card of a demo resident, as far as it is not the resident.
+/// The data on a demo resident's ID card that [`BenchResident`] does not hold.
 #[derive(Clone, Deserialize)]
 pub struct ResidentIdCard {
-    /// 住址.
+    /// Address. 住址.
     pub address: String,
-    /// 签发机关.
+    /// Issuing authority. 签发机关.
     pub issuer: String,
-    /// 有效期限, its first day, `YYYYMMDD`.
+    /// First day of validity, `YYYYMMDD`. 有效期限.
     pub valid_from: String,
-    /// 有效期限, its last day, `YYYYMMDD` or 长期.
+    /// Last day of validity, `YYYYMMDD` or 长期 (unlimited).
     pub valid_to: String,
 }
 
@@ -66,8 +66,8 @@ struct File {
 /// Reads the file of demo residents.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the file cannot be read or is invalid.
 pub fn read(path: &Path) -> Result<Vec<Resident>> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    Ok(toml::from_str::<File>(&text).context("the file of demo residents")?.resident)
+    Ok(toml::from_str::<File>(&text).context("cannot parse the file of demo residents")?.resident)
 }

@@ -1,8 +1,7 @@
-//! An A4 printer: CUPS' own virtual one (`ippeveprinter`, Debian `cups-ipp-utils`), and the tray that its sheets fall
-//! into.
+//! Emulated document printer (A4): `ippeveprinter` of CUPS (Debian `cups-ipp-utils`), and the tray of its documents.
 //!
-//! It registers by DNS-SD and does not run without Avahi, which does not run without D-Bus. All three are started here,
-//! by whoever has a network and a mount namespace of their own, where nobody else sees them.
+//! `ippeveprinter` registers by DNS-SD and needs Avahi, which needs D-Bus. All three are started here. The caller
+//! must run in a separate network and mount namespace, where they are not visible to other programs.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -14,39 +13,39 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const PORT: u16 = 8631;
-/// Each of the three programs gets this long.
+/// Time in which each of the three programs must be ready.
 const READY: Duration = Duration::from_secs(30);
-/// Dots per inch of a picture of a sheet: a text of 10 points is still read.
+/// Resolution of pictures of documents, in dots per inch; text of 10 points stays readable.
 const RESOLUTION: &str = "80";
 
-/// A system bus that everybody inside may use.
+/// Configuration of a system bus that allows everything to all programs of the namespace.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_type="method_call"/><allow send_type="signal"/>
 <allow send_requested_reply="true"/><allow receive_requested_reply="true"/><allow receive_type="signal"/>
 <allow receive_type="method_call"/></policy></busconfig>"#;
 
-/// What the printer does with a job: a shell command that says on its standard error what happens, as a filter does.
+/// Print command that prints every job: a shell command that reports on its standard error, as a CUPS filter does.
 pub const PRINTS: &str = "echo 'ATTR: job-impressions=1 job-impressions-completed=1' >&2; exit 0";
-/// The tray is empty until there is a file `paper` beside the spool.
+/// Print command of a printer without paper until a file `paper` exists beside the spool directory.
 pub const PAPER_OUT: &str = "echo 'STATE: +media-empty' >&2
 while ! test -e \"$KIOSK_SPOOL/../paper\"; do sleep 0.1; done
 echo 'STATE: -media-empty' >&2
 echo 'ATTR: job-impressions=1 job-impressions-completed=1' >&2";
 
-/// The printer and what it needs. They end when it is dropped.
+/// The printer and the programs that it needs. They end when this value is dropped.
 pub struct CupsPrinter {
-    /// The printer first.
+    /// The processes, the printer first.
     processes: Vec<Child>,
     place: PathBuf,
 }
 
 impl CupsPrinter {
-    /// Starts it. `place`: an empty directory for it; `command`: what it does with a job. `/run` must be the caller's
-    /// own, and empty.
+    /// Starts the printer. `place` is an empty directory for its files, `command` the print command. `/run` must be
+    /// private to the caller, and empty.
     ///
     /// # Errors
-    /// When one of the programs is missing or does not come up.
+    /// When one of the programs is missing or does not start.
     pub fn start(place: &Path, command: &str) -> io::Result<Self> {
         let (spool, script, bus) = (place.join("spool"), place.join("print"), place.join("bus.conf"));
         for directory in [&spool, Path::new("/run/dbus"), Path::new("/run/avahi-daemon")] {
@@ -67,7 +66,7 @@ impl CupsPrinter {
         let served = ["-p", &port, "-n", "localhost", "-f", "application/pdf"];
         let kept = ["-k", "-d", &spool, "-c", &script, "a4"];
         printer.run("ippeveprinter", &[served.as_slice(), &kept].concat())?;
-        wait("the printer of CUPS", || TcpStream::connect((Ipv4Addr::LOCALHOST, PORT)).is_ok())?;
+        wait("ippeveprinter", || TcpStream::connect((Ipv4Addr::LOCALHOST, PORT)).is_ok())?;
         Ok(printer)
     }
 
@@ -82,27 +81,27 @@ impl CupsPrinter {
         Ok(())
     }
 
-    /// Its IPP address.
+    /// IPP address of the printer.
     #[must_use]
     pub fn address(&self) -> String {
         format!("ipp://localhost:{PORT}/ipp/print")
     }
 
-    /// Where its sheets come out.
+    /// The tray with the printed documents.
     #[must_use]
     pub fn tray(&self) -> Tray {
         Tray { spool: self.place.join("spool") }
     }
 
-    /// Ends [`PAPER_OUT`].
+    /// Ends the lack of paper of [`PAPER_OUT_COMMAND`].
     ///
     /// # Errors
-    /// When its directory is gone.
+    /// When the file cannot be written.
     pub fn put_paper_in(&self) -> io::Result<()> {
         fs::write(self.place.join("paper"), "")
     }
 
-    /// Pulls the plug.
+    /// Kills the printer's process, as a power loss would end it.
     ///
     /// # Errors
     /// When it cannot be waited for.
@@ -116,33 +115,34 @@ impl CupsPrinter {
 impl Drop for CupsPrinter {
     fn drop(&mut self) {
         for process in &mut self.processes {
-            // Those that have ended already need nothing.
+            // Errors of a process that has already ended are irrelevant.
             process.kill().ok();
             process.wait().ok();
         }
     }
 }
 
-/// The files that a printer took, as the sheets that they are.
+/// The spooled job files of a document printer.
 #[derive(Clone, Debug)]
 pub struct Tray {
     spool: PathBuf,
 }
 
 impl Tray {
-    /// The tray of the printer that keeps its files there.
+    /// The tray of the printer with this spool directory.
     #[must_use]
     pub fn of(spool: PathBuf) -> Self {
         Self { spool }
     }
 
-    /// The directory of [`Tray::of`].
+    /// The spool directory.
     #[must_use]
     pub fn spool(&self) -> &Path {
         &self.spool
     }
 
-    /// The files of all jobs, oldest first. What the printer's command writes is kept beside them and is none.
+    /// The PDF files of all jobs, oldest first. Other files in the spool directory, such as those of the print
+    /// command, are skipped.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -159,7 +159,7 @@ impl Tray {
         Ok(jobs.into_iter().map(|(.., bytes)| bytes).collect())
     }
 
-    /// Those that arrived whole.
+    /// The jobs that arrived completely (their PDF ends with `%%EOF`), oldest first.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -169,28 +169,28 @@ impl Tray {
         Ok(jobs)
     }
 
-    /// The text of a sheet, by Poppler.
+    /// The text of a document, by Poppler's `pdftotext`.
     ///
     /// # Errors
-    /// When Poppler does not understand it.
+    /// When Poppler cannot read it.
     pub fn text(sheet: &[u8]) -> io::Result<String> {
         let output = poppler(Command::new("pdftotext").args(["-layout", "-", "-"]), sheet)?;
         Ok(String::from_utf8_lossy(&output).into_owned())
     }
 
-    /// A picture (PNG) of its first page, by Poppler.
+    /// A picture (PNG) of the first page, by Poppler's `pdftoppm`.
     ///
     /// # Errors
-    /// When Poppler does not understand it.
+    /// When Poppler cannot read it.
     pub fn png(sheet: &[u8]) -> io::Result<Vec<u8>> {
         poppler(Command::new("pdftoppm").args(["-png", "-singlefile", "-r", RESOLUTION]), sheet)
     }
 }
 
-/// Gives it a sheet and takes what it makes of it.
+/// Runs a Poppler command with this document as standard input, and returns its standard output.
 fn poppler(command: &mut Command, sheet: &[u8]) -> io::Result<Vec<u8>> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    // It reads all of a file before it writes: no pipe fills up while this one waits.
+    // Poppler reads the whole file before it writes, so that no pipe fills up during this write.
     child.stdin.take().map_or(Ok(()), |mut input| input.write_all(sheet))?;
     let output = child.wait_with_output()?;
     if output.status.success() {
@@ -204,7 +204,10 @@ fn wait(what: &str, mut is_there: impl FnMut() -> bool) -> io::Result<()> {
     let deadline = Instant::now() + READY;
     while !is_there() {
         if Instant::now() >= deadline {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{what} did not come up")));
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("{what} did not start within {} s", READY.as_secs()),
+            ));
         }
         thread::sleep(Duration::from_millis(50));
     }

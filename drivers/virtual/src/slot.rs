@@ -1,8 +1,8 @@
-//! A card slot: the card's end of vpcd's wire, behind a real pcscd.
+//! Emulated card slot: the card's side of the vpcd protocol, behind a real pcscd.
 //!
-//! vpcd listens, the card connects. A message is a 16-bit big-endian length and so many bytes; a message of
-//! one byte controls (00 off, 01 on, 02 reset, 04 asks for the answer to reset), anything else is a
-//! command APDU. vpcd asks for the answer to reset again and again to see whether the card is there.
+//! vpcd listens, the card connects. A message is a 16-bit big-endian length and as many bytes. A message of one byte
+//! is a control (00 power off, 01 power on, 02 reset, 04 request of the answer to reset), any other message is a
+//! command APDU. vpcd requests the answer to reset periodically to detect whether the card is present.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
@@ -17,19 +17,19 @@ use crate::faults::{
     Bent, FLOOD, Faults, Kind, LATE, Step, bend, card as steps, garbage, psam as psam_steps,
 };
 
-/// Longest command APDU that is taken.
+/// Longest command APDU that is accepted, in bytes.
 const APDU_MAX: usize = 4096;
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long a bouncing card is off its contacts: longer than a round of pcscd's, shorter than a person's patience.
+/// Duration of a contact loss: longer than pcscd's polling interval of 400 ms, shorter than a person would wait.
 const BOUNCE: Duration = Duration::from_millis(700);
-/// Commands that a bouncing card answers before it bounces.
+/// Commands that a card with bad contacts answers before each contact loss.
 const BOUNCE_AFTER: u32 = 4;
-/// Commands after which a card is pulled in the middle of a reading.
+/// Commands after which the fault `card-pulled` removes the card.
 const PULL_AFTER: u32 = 5;
-/// Longest answer that fits a message.
+/// Longest response that fits a message, in bytes.
 const ANSWER_MAX: usize = 0xFFFF;
 
-/// One slot of the virtual reader. Cards keep their PIN counters while they are out of it.
+/// One slot of vpcd's reader. Removed cards keep their PIN and PIN tries.
 pub struct Slot {
     port: u16,
     cards: Arc<Mutex<BTreeMap<String, VirtualCard>>>,
@@ -38,16 +38,16 @@ pub struct Slot {
 }
 
 struct Inside {
-    /// The wire of the moment; none once the card is taken.
+    /// The current connection with vpcd; `None` once the card was removed.
     wire: Arc<Mutex<Option<TcpStream>>>,
     served: JoinHandle<()>,
-    /// The card goes after so many commands.
+    /// Number of commands after which the card is removed.
     pull_after: Arc<Mutex<Option<u32>>>,
     answered: Arc<AtomicU32>,
     powered: Arc<AtomicBool>,
 }
 
-/// A card in the slot, for the thread that answers for it.
+/// The inserted card, for the thread that answers vpcd.
 struct Contact {
     cards: Arc<Mutex<BTreeMap<String, VirtualCard>>>,
     name: String,
@@ -57,31 +57,31 @@ struct Contact {
     powered: Arc<AtomicBool>,
 }
 
-/// Why a card answers no more on this wire.
+/// Why a card stopped answering on a connection.
 enum Left {
-    /// It is out of the slot.
+    /// The card was removed.
     Gone,
-    /// It is off its contacts for a moment.
+    /// The card lost contact for [`CONTACT_LOSS`].
     Bounced,
 }
 
 impl Slot {
-    /// The slot behind this port of vpcd on loopback.
+    /// The slot behind this TCP port of vpcd on loopback.
     #[must_use]
     pub fn new(port: u16) -> Self {
         Self::with(port, Faults::default())
     }
 
-    /// The same, failing as it is switched.
+    /// The slot behind this TCP port of vpcd on loopback, with named faults.
     #[must_use]
     pub fn with(port: u16, faults: Faults) -> Self {
         Self { port, cards: Arc::default(), inside: None, faults }
     }
 
-    /// Puts a card in; `name` tells the same card from another.
+    /// Inserts a card; a card that was inserted before under this `name` keeps its state.
     ///
     /// # Errors
-    /// When pcscd with its virtual reader does not run.
+    /// When pcscd with vpcd's reader does not run.
     pub fn insert(&mut self, name: &str, card: VirtualCard) -> io::Result<()> {
         self.remove();
         let port = self.port;
@@ -102,7 +102,7 @@ impl Slot {
         let held = Arc::clone(&wire);
         let served = thread::spawn(move || {
             loop {
-                // An error means that the card was taken, or that pcscd is gone.
+                // An error means that the card was removed, or that pcscd has ended.
                 let left = contact.serve(&mut serving).unwrap_or(Left::Gone);
                 serving.shutdown(Shutdown::Both).ok();
                 if matches!(left, Left::Gone) {
@@ -121,13 +121,13 @@ impl Slot {
         Ok(())
     }
 
-    /// The next card of this name is as it was made: with its first PIN and all tries.
+    /// Discards the state of the card with this name: inserted again, it has its issued PIN and all PIN tries.
     pub fn forget(&mut self, name: &str) {
         self.remove();
         locked(&self.cards).remove(name);
     }
 
-    /// Takes the card out, if one is in. A command that it is at is never answered.
+    /// Removes the card, if one is inserted. A command in progress is not answered.
     pub fn remove(&mut self) {
         if let Some(inside) = self.inside.take()
             && let Some(wire) = locked(&inside.wire).take()
@@ -136,26 +136,26 @@ impl Slot {
         }
     }
 
-    /// The card is pulled after so many more commands.
+    /// Removes the card after this number of further commands.
     pub fn pull_after(&mut self, commands: u32) {
         if let Some(inside) = &self.inside {
             *locked(&inside.pull_after) = Some(commands);
         }
     }
 
-    /// Commands that the card in the slot was given since it was put in, GET RESPONSE among them.
+    /// Number of commands that the card received since it was inserted, including GET RESPONSE.
     #[must_use]
     pub fn commands(&self) -> u32 {
         self.inside.as_ref().map_or(0, |inside| inside.answered.load(Ordering::Relaxed))
     }
 
-    /// Whether the reader has found the card in the slot and given it power.
+    /// Whether the reader has powered the card on.
     #[must_use]
     pub fn has_power(&self) -> bool {
         self.inside.as_ref().is_some_and(|inside| inside.powered.load(Ordering::Relaxed))
     }
 
-    /// Whether a card is in.
+    /// Whether a card is inserted.
     #[must_use]
     pub fn holds_card(&self) -> bool {
         self.inside.as_ref().is_some_and(|inside| !inside.served.is_finished())
@@ -179,10 +179,10 @@ fn connect(port: u16) -> io::Result<TcpStream> {
 }
 
 impl Contact {
-    /// Answers until the card leaves.
+    /// Answers vpcd until the card is removed or loses contact.
     fn serve(&mut self, wire: &mut TcpStream) -> io::Result<Left> {
         loop {
-            // Without it each exchange waits 40 ms for a delayed acknowledgement of the rig, not of the card.
+            // Without TCP_QUICKACK each exchange takes 40 ms longer, due to delayed acknowledgements of the emulation.
             rustix::net::sockopt::set_tcp_quickack(&*wire, true)?;
             let mut length = [0; 2];
             wire.read_exact(&mut length)?;
@@ -202,7 +202,7 @@ impl Contact {
                         Some(card) => (card.atr(), card.reset_step()),
                         None => (Vec::new(), &steps::RESET),
                     };
-                    // The same as of a card of another make that speaks T=1 only.
+                    // Answer to reset of a card that supports T=1 only.
                     let wrong = [0x3B, 0x80, 0x01, 0x81];
                     let bent = bend(self.faults.at(step), atr, &wrong, &[0x3B]);
                     if self.send(wire, bent)? {
@@ -224,7 +224,7 @@ impl Contact {
         }
     }
 
-    /// One command of the reader's.
+    /// Answers one command APDU, with faults applied.
     fn command(&mut self, wire: &mut TcpStream, apdu: &[u8]) -> io::Result<Option<Left>> {
         let answered = self.answered.fetch_add(1, Ordering::Relaxed) + 1;
         let (step, answer, in_hand) = match locked(&self.cards).get_mut(&self.name) {
@@ -262,7 +262,7 @@ impl Contact {
         }
     }
 
-    /// Sends an answer as one message; says whether the card leaves. Of silence there is no message at all.
+    /// Sends a response as one message, or none if it is empty; returns whether the card is removed.
     fn send(&self, wire: &mut TcpStream, bent: Bent) -> io::Result<bool> {
         thread::sleep(bent.wait);
         if !bent.bytes.is_empty() {
@@ -273,7 +273,7 @@ impl Contact {
     }
 }
 
-/// A message of vpcd's wire.
+/// A message of the vpcd protocol: 16-bit big-endian length, then the bytes.
 fn framed(answer: &[u8]) -> Vec<u8> {
     let mut frame = u16::try_from(answer.len()).unwrap_or(u16::MAX).to_be_bytes().to_vec();
     frame.extend_from_slice(answer);
@@ -286,42 +286,42 @@ const NO_SIGNATURE: [u8; 66] = {
     answer
 };
 
-/// A well-formed answer that is not the answer to this step.
+/// A well-formed response that is wrong for this step.
 fn wrong_answer(step: &Step) -> &'static [u8] {
     if std::ptr::eq(step, &steps::SELECT) {
-        // Done, and nothing about what was selected.
+        // Success without an FCI.
         &[0x90, 0x00]
     } else if std::ptr::eq(step, &steps::GET_RESPONSE) {
-        // An FCI of something else.
+        // FCI of another application.
         &[0x6F, 0x05, 0x84, 0x03, 0xA0, 0x00, 0x00, 0x90, 0x00]
     } else if std::ptr::eq(step, &steps::READ_ISSUER) || std::ptr::eq(step, &steps::READ_HOLDER) {
-        // Another record: the kind of card.
+        // Another record: the card type (tag 02).
         &[0x02, 0x01, 0x33, 0x90, 0x00]
     } else if std::ptr::eq(step, &steps::CHALLENGE) {
-        // Done, and no number.
+        // Success without a random number.
         &[0x90, 0x00]
     } else if std::ptr::eq(step, &steps::INTERNAL) {
-        // A cryptogram that no key of the city's makes, at once instead of after GET RESPONSE.
+        // A cryptogram of no key of the city, sent directly instead of after GET RESPONSE.
         &[0xC3, 0x5A, 0xC3, 0x5A, 0xC3, 0x5A, 0xC3, 0x5A, 0x90, 0x00]
     } else if std::ptr::eq(step, &steps::STAFF_NAME) || std::ptr::eq(step, &psam_steps::CRYPT) {
-        // Done, and nothing with it.
+        // Success without data.
         &[0x90, 0x00]
     } else if std::ptr::eq(step, &steps::STAFF_PROOF) {
-        // A signature of the right length that no key makes, at once instead of after GET RESPONSE.
+        // An invalid signature of the right length, sent directly instead of after GET RESPONSE.
         &NO_SIGNATURE
     } else if [&steps::VERIFY, &steps::CHANGE_PIN, &steps::EXTERNAL]
         .into_iter()
         .any(|one| std::ptr::eq(one, step))
     {
-        // "No information given", where tries left should be.
+        // 6300, "no information given", instead of the number of tries left.
         &[0x63, 0x00]
     } else {
-        // "No current file", to the selection of one.
+        // 6986, "no current EF", in response to SELECT.
         &[0x69, 0x86]
     }
 }
 
-/// Spoils the message itself; says whether the card leaves.
+/// Sends a message with a fault in its framing; returns whether the card is removed.
 fn spoil(wire: &mut TcpStream, kind: Kind, answer: &[u8]) -> io::Result<bool> {
     let frame = framed(answer);
     let half = frame.get(..frame.len() / 2 + 1).unwrap_or(&frame);
@@ -337,7 +337,7 @@ fn spoil(wire: &mut TcpStream, kind: Kind, answer: &[u8]) -> io::Result<bool> {
             thread::sleep(LATE);
             wire.write_all(frame.get(half.len()..).unwrap_or_default())?;
         }
-        // Its length is one too short: the next answer begins with the last byte of this one.
+        // The length is one too small: the next message begins with the last byte of this one.
         Kind::WrongAnswer => {
             let short = u16::try_from(answer.len().saturating_sub(1)).unwrap_or(0);
             wire.write_all(&[&short.to_be_bytes(), answer].concat())?;
@@ -356,30 +356,30 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn the_card_answers_on_vpcds_wire_and_goes_when_it_is_pulled() {
+    fn card_answers_vpcd_until_removed() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut slot = Slot::new(listener.local_addr().unwrap().port());
         slot.insert("bank", VirtualCard::bank()).unwrap();
         let (mut vpcd, _) = listener.accept().unwrap();
-        let ask = |vpcd: &mut TcpStream, message: &[u8]| {
+        let send = |vpcd: &mut TcpStream, message: &[u8]| {
             let mut frame = u16::try_from(message.len()).unwrap().to_be_bytes().to_vec();
             frame.extend(message);
             vpcd.write_all(&frame).unwrap();
         };
-        let hear = |vpcd: &mut TcpStream| {
+        let receive = |vpcd: &mut TcpStream| {
             let mut length = [0; 2];
             vpcd.read_exact(&mut length).ok()?;
             let mut body = vec![0; usize::from(u16::from_be_bytes(length))];
             vpcd.read_exact(&mut body).ok()?;
             Some(body)
         };
-        ask(&mut vpcd, &[0x01]);
-        ask(&mut vpcd, &[0x04]);
-        assert_eq!(hear(&mut vpcd).unwrap()[0], 0x3B);
-        ask(&mut vpcd, &[0x00, 0xA4, 0x04, 0x00, 0x00]);
-        assert_eq!(hear(&mut vpcd).unwrap(), [0x6A, 0x82]);
+        send(&mut vpcd, &[0x01]);
+        send(&mut vpcd, &[0x04]);
+        assert_eq!(receive(&mut vpcd).unwrap()[0], 0x3B);
+        send(&mut vpcd, &[0x00, 0xA4, 0x04, 0x00, 0x00]);
+        assert_eq!(receive(&mut vpcd).unwrap(), [0x6A, 0x82]);
         slot.pull_after(0);
-        ask(&mut vpcd, &[0x00, 0xA4, 0x04, 0x00, 0x00]);
-        assert_eq!(hear(&mut vpcd), None);
+        send(&mut vpcd, &[0x00, 0xA4, 0x04, 0x00, 0x00]);
+        assert_eq!(receive(&mut vpcd), None);
     }
 }

@@ -1,4 +1,4 @@
-//! A gate: from a camera's frame to the verdict on its sign, durable record included.
+//! A gate: time from a camera frame to the verdict on its sign, including the durable record.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn setup() -> Result<Setup> {
     })
 }
 
-/// The code of one of many phones, at this moment.
+/// The current offline code of one of many phones.
 fn code(person: u16) -> Result<String> {
     let [high, low] = person.to_be_bytes();
     let session = SigningKey::from_bytes(&[0x22; 32])?;
@@ -75,7 +75,7 @@ fn code(person: u16) -> Result<String> {
     Ok(certificate.present(&session, u32::try_from(NOW / 1000)?)?.to_text())
 }
 
-/// One person after the other, each with an own code, before a gate without a link.
+/// Measures the verdicts on many persons in turn, each with a separate code, at a gate without a link.
 pub(super) fn verdicts(directory: &Path) -> Result<()> {
     let directory = directory.to_owned();
     std::fs::create_dir_all(&directory)?;
@@ -95,7 +95,7 @@ pub(super) fn verdicts(directory: &Path) -> Result<()> {
     let at = Now { mono: Mono(0), wall: UnixMs(NOW) };
     let (mut engine, out) = Engine::start(fittings, at, 1);
     let asked = out.iter().any(|out| matches!(out, Out::Send(UplinkRequest::Changes { .. })));
-    ensure!(asked, "the engine asks for the feed when it starts");
+    ensure!(asked, "the engine did not request the feed at its start");
     let exchange = Exchange { sent: UnixMs(NOW), received: UnixMs(NOW) };
     let answer = ChangesAnswer { items: feed()?, cursor: 2, now: UnixMs(NOW) };
     let what = What::Uplink(UplinkAnswer::Changes(exchange, Ok(answer)));
@@ -103,31 +103,31 @@ pub(super) fn verdicts(directory: &Path) -> Result<()> {
     let what = What::Event(Event::Health(Device::CodeReader, Health::Ready));
     engine.turn(Input { at, entropy: 3, what });
 
-    let (mut judged, mut whole) = (Vec::new(), Vec::new());
+    let (mut verdict, mut total) = (Vec::new(), Vec::new());
     for person in 0..PEOPLE {
-        let picture = virtual_camera(&code(person)?, person)?;
+        let picture = camera_frame(&code(person)?, person)?;
         let begun = Instant::now();
         let look = Decoder::new().look(&picture, begun + Duration::from_secs(1));
-        let read = look.codes.into_iter().next().context("the frame shows a code")?;
-        let seen = Instant::now();
+        let read = look.codes.into_iter().next().context("no code was decoded from the frame")?;
+        let decoded = Instant::now();
         let what = What::Event(Event::Code(read.into()));
         let out = engine.turn(Input { at, entropy: 10 + u128::from(person), what });
-        judged.push(seen.elapsed());
-        whole.push(begun.elapsed());
+        verdict.push(decoded.elapsed());
+        total.push(begun.elapsed());
         let go = out.iter().any(|out| match out {
             Out::Show(view) => matches!(&view.body, Body::Sign(sign) if sign.light == Light::Go),
             Out::Effect(_) | Out::Send(_) | Out::Remember(_) => false,
         });
-        // The sign that is shown already is not shown again: the first of them is.
-        ensure!(go || person > 0, "the gate lets nobody through");
+        // The engine shows a sign only when it changes, so that only the first verdict produces a view.
+        ensure!(go || person > 0, "the gate refused a valid code");
     }
-    report_percentiles("gate: code → verdict, durable", judged)?;
-    report_percentiles("gate: camera frame (1280×720) → verdict, durable", whole)
+    report_percentiles("gate: code → verdict, durable", verdict)?;
+    report_percentiles("gate: camera frame (1280×720) → verdict, durable", total)
 }
 
-fn virtual_camera(text: &str, phase: u16) -> Result<Frame> {
-    let screen = Screen::code(text).context("a code holds the text")?;
+fn camera_frame(text: &str, phase: u16) -> Result<Frame> {
+    let screen = Screen::code(text).context("the text is too long for a QR code")?;
     let picture = draw(Some(&screen), phase.into());
     let (width, height) = picture.dimensions();
-    Frame::new(width, height, picture.into_raw()).context("a picture is a frame")
+    Frame::new(width, height, picture.into_raw()).context("the picture is not a valid frame")
 }

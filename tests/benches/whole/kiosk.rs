@@ -1,4 +1,4 @@
-//! The kiosk, from outside: its screen, its processes.
+//! The kiosk from outside: latencies of its screen, CPU and memory of its processes, start times.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -17,12 +17,12 @@ use super::{note, report};
 
 const WELCOME: &str = "请选择一种方式开始";
 const MENU: &str = "您想办什么";
-/// Whatever is measured takes no longer.
+/// Timeout of every measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STARTS: usize = 5;
 const VISITS: usize = 10;
 const TOUCHES: usize = 20;
-/// How long a finger stays.
+/// Duration of a press.
 const PRESS: Duration = Duration::from_millis(60);
 const IDLE: Duration = Duration::from_secs(20);
 /// `USER_HZ`: 100 on every Linux of this architecture.
@@ -30,7 +30,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 pub(super) fn measure(kiosk: &mut Kiosk) -> Result<()> {
     until(&kiosk.station, WELCOME)?;
-    glance(&kiosk.station)?;
+    screen_reads(&kiosk.station)?;
     visits_by_card(&kiosk.station)?;
     visits_by_code(&kiosk.station)?;
     touches(kiosk)?;
@@ -38,55 +38,59 @@ pub(super) fn measure(kiosk: &mut Kiosk) -> Result<()> {
     cold_starts(kiosk)
 }
 
-/// How long until the screen shows these words.
-fn until(station: &Station, words: &str) -> Result<Duration> {
+/// Time until the screen shows these words.
+fn until(bench: &Station, words: &str) -> Result<Duration> {
     let begun = Instant::now();
-    while !station.shows(words)? {
-        ensure!(begun.elapsed() < PATIENCE, "the screen never showed `{words}`");
+    while !bench.shows(words)? {
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "the screen did not show `{words}` within {} s",
+            PATIENCE.as_secs()
+        );
     }
     Ok(begun.elapsed())
 }
 
-fn glance(station: &Station) -> Result<()> {
+fn screen_reads(bench: &Station) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..TOUCHES {
         let begun = Instant::now();
-        station.shows(WELCOME)?;
+        bench.shows(WELCOME)?;
         times.push(begun.elapsed());
     }
-    report("(one glance at the screen)", times)
+    report("(one read of the screen)", times)
 }
 
-fn visits_by_card(station: &Station) -> Result<()> {
+fn visits_by_card(bench: &Station) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..VISITS {
         let begun = Instant::now();
-        station.insert("zhang-guiying")?;
-        until(station, MENU)?;
+        bench.insert("zhang-guiying")?;
+        until(bench, MENU)?;
         times.push(begun.elapsed());
-        station.take_card()?;
-        until(station, WELCOME)?;
+        bench.take_card()?;
+        until(bench, WELCOME)?;
     }
     report("card in the slot → menu", times)
 }
 
-fn visits_by_code(station: &Station) -> Result<()> {
+fn visits_by_code(bench: &Station) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..VISITS {
-        let code = station.fresh_code("wang-jianguo")?;
+        let code = bench.fresh_code("wang-jianguo")?;
         let begun = Instant::now();
-        station.show_code(&code)?;
-        until(station, MENU)?;
+        bench.show_code(&code)?;
+        until(bench, MENU)?;
         times.push(begun.elapsed());
-        station.hide_code()?;
-        station.tap("退出")?;
-        until(station, WELCOME)?;
+        bench.hide_code()?;
+        bench.tap("退出")?;
+        until(bench, WELCOME)?;
     }
     report("code before the camera → menu", times)
 }
 
-/// From the finger's lifting, which is when a button acts, to the first pixel that changes for it: the language is
-/// switched to and fro.
+/// Measures the time from a release, at which a button acts, to the first changed pixel, while switching the language
+/// between English and Chinese.
 fn touches(kiosk: &Kiosk) -> Result<()> {
     let (x, screen) = x11rb::connect(Some(kiosk.display()))?;
     let root = x.setup().roots.get(screen).context("the display has no screen")?.root;
@@ -96,33 +100,37 @@ fn touches(kiosk: &Kiosk) -> Result<()> {
             let (left, top) = kiosk.station.button(button)?;
             let at = (i16::try_from(left)?, i16::try_from(top)?);
             let before = title_strip(&x, root)?;
-            finger(&x, root, MOTION_NOTIFY_EVENT, 0, at)?;
-            finger(&x, root, BUTTON_PRESS_EVENT, 1, at)?;
+            send_input(&x, root, MOTION_NOTIFY_EVENT, 0, at)?;
+            send_input(&x, root, BUTTON_PRESS_EVENT, 1, at)?;
             std::thread::sleep(PRESS);
-            let lifted = Instant::now();
-            finger(&x, root, BUTTON_RELEASE_EVENT, 1, at)?;
+            let released = Instant::now();
+            send_input(&x, root, BUTTON_RELEASE_EVENT, 1, at)?;
             while title_strip(&x, root)? == before {
-                ensure!(lifted.elapsed() < PATIENCE, "no pixel changed after the touch");
+                ensure!(
+                    released.elapsed() < PATIENCE,
+                    "no pixel changed within {} s of a touch",
+                    PATIENCE.as_secs()
+                );
             }
-            times.push(lifted.elapsed());
+            times.push(released.elapsed());
             until(&kiosk.station, title)?;
         }
     }
-    report("finger lifted → pixels", times)
+    report("touch released → pixels", times)
 }
 
-fn finger(x: &RustConnection, root: u32, kind: u8, button: u8, (left, top): (i16, i16)) -> Result<()> {
+fn send_input(x: &RustConnection, root: u32, kind: u8, button: u8, (left, top): (i16, i16)) -> Result<()> {
     x.xtest_fake_input(kind, button, 0, root, left, top, 0)?.check()?;
     Ok(())
 }
 
-/// The strip of the screen in which the title stands; it holds no clock.
+/// The strip of the screen that holds the title; it contains no clock.
 fn title_strip(x: &RustConnection, root: u32) -> Result<Vec<u8>> {
     Ok(x.get_image(ImageFormat::Z_PIXMAP, root, 0, 150, 1000, 100, !0)?.reply()?.data)
 }
 
 fn idle(kiosk: &Kiosk) -> Result<()> {
-    let processes = family(kiosk.process_id().context("the kiosk runs")?)?;
+    let processes = process_tree(kiosk.process_id().context("the kiosk does not run")?)?;
     let before = cpu_ticks(&processes)?;
     std::thread::sleep(IDLE);
     let ticks = cpu_ticks(&processes)? - before;
@@ -133,7 +141,10 @@ fn idle(kiosk: &Kiosk) -> Result<()> {
         total += pss_kib(*process)?;
     }
     let mib = total / 1024;
-    note("idle: memory (PSS) of the same", &format!("{mib} MiB in {} processes", processes.len()))
+    note(
+        "idle: memory (PSS) of the kiosk and its device processes",
+        &format!("{mib} MiB in {} processes", processes.len()),
+    )
 }
 
 fn cold_starts(kiosk: &mut Kiosk) -> Result<()> {
@@ -145,23 +156,23 @@ fn cold_starts(kiosk: &mut Kiosk) -> Result<()> {
         until(&kiosk.station, WELCOME)?;
         times.push(begun.elapsed());
     }
-    report("start of the program → welcome view", times)
+    report("start of the program → idle screen", times)
 }
 
 /// A process and its children.
-fn family(parent: u32) -> Result<Vec<u32>> {
-    let mut family = vec![parent];
+fn process_tree(parent: u32) -> Result<Vec<u32>> {
+    let mut processes = vec![parent];
     for entry in fs::read_dir("/proc")?.flatten() {
         let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // Others come and go meanwhile.
+        // A process may end while the list is read.
         if stat(process).is_ok_and(|stat| stat.get(1).is_some_and(|of| *of == parent.to_string())) {
-            family.push(process);
+            processes.push(process);
         }
     }
-    Ok(family)
+    Ok(processes)
 }
 
-/// The fields of `/proc/PID/stat` from the state on: the name before it may hold anything.
+/// The fields of `/proc/PID/stat` from the state on; the process name before it may contain any characters.
 fn stat(process: u32) -> Result<Vec<String>> {
     let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let (_, fields) = text.rsplit_once(") ").context("/proc/PID/stat")?;

@@ -1,4 +1,4 @@
-//! The log on the real disk.
+//! The journal on the real disk: append and recovery.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -14,12 +14,12 @@ use super::{note, report};
 const NOW: UnixMs = UnixMs(1_795_000_000_000);
 const APPENDS: u64 = 300;
 const RECORDS: u64 = 100_000;
-/// Records written by one append while the long log is made.
+/// Records per append while the long journal is written.
 const AT_ONCE: u64 = 500;
-/// Bytes of a record with header, salt and seal, for the raw comparison.
+/// Bytes of a record with header, salt and seal, for the comparison with raw writes.
 const RAW_BYTES: usize = 192;
 
-fn open(directory: &Path, life: u64, checkpoint: Option<Checkpoint>) -> Result<Journal<RealDisk>> {
+fn open(directory: &Path, seed: u64, checkpoint: Option<Checkpoint>) -> Result<Journal<RealDisk>> {
     let identity = Identity {
         device: "K-BENCH-1".parse()?,
         wrap: [9; 16].into(),
@@ -27,10 +27,10 @@ fn open(directory: &Path, life: u64, checkpoint: Option<Checkpoint>) -> Result<J
         configuration: "00".into(),
         high_water: u64::MAX,
     };
-    Ok(Journal::open(RealDisk::open(directory)?, identity, checkpoint, NOW, &mut entropy(life))?.0)
+    Ok(Journal::open(RealDisk::open(directory)?, identity, checkpoint, NOW, &mut entropy(seed))?.0)
 }
 
-/// Different at every call and opening, as real entropy is.
+/// Different at every call and for every seed, as real entropy.
 fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
     let mut count = 0_u64;
     move || {
@@ -47,29 +47,29 @@ fn entry(n: u64) -> Entry {
     Entry::VisitClosed { visit: VisitId::from_entropy(n.into()), reason: CloseReason::Exit }
 }
 
-/// A durable record beside a raw write and `fdatasync` of as many bytes, in turns on the same disk.
+/// Compares a durable record with a raw write and `fdatasync` of as many bytes, alternately on the same disk.
 pub(super) fn append(directory: &Path) -> Result<()> {
     let mut journal = open(directory, 1, None)?;
     let mut raw = File::options().create(true).append(true).open(directory.join("raw"))?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut journal_times, mut raw_times) = (Vec::new(), Vec::new());
     let mut random = entropy(2);
     for n in 0..APPENDS {
         let begun = Instant::now();
         journal.append(&[entry(n)], NOW, &mut random)?;
-        ours.push(begun.elapsed());
+        journal_times.push(begun.elapsed());
         let begun = Instant::now();
         raw.write_all(&[0; RAW_BYTES])?;
         raw.sync_data()?;
-        theirs.push(begun.elapsed());
+        raw_times.push(begun.elapsed());
     }
     let total = |times: &[Duration]| times.iter().sum::<Duration>().as_secs_f64();
-    let ratio = total(&ours) / total(&theirs);
-    report("log: one durable record", ours)?;
-    report("disk: raw write and fdatasync of as much", theirs)?;
-    note("log: time beside the raw write", &format!("× {ratio:.2}"))
+    let ratio = total(&journal_times) / total(&raw_times);
+    report("log: one durable record", journal_times)?;
+    report("disk: raw write and fdatasync of as much", raw_times)?;
+    note("log: time relative to the raw write", &format!("× {ratio:.2}"))
 }
 
-/// Opening a log of many records, by itself and with a fold that was kept, in turns.
+/// Measures the recovery of a journal of many records, without and with a checkpoint, alternately.
 pub(super) fn recovery(directory: &Path) -> Result<()> {
     let mut journal = open(directory, 3, None)?;
     let mut random = entropy(4);
@@ -77,19 +77,19 @@ pub(super) fn recovery(directory: &Path) -> Result<()> {
         let entries: Vec<Entry> = (0..AT_ONCE).map(|n| entry(block * AT_ONCE + n)).collect();
         journal.append(&entries, NOW, &mut random)?;
     }
-    let kept = journal.checkpoint().encode();
+    let checkpoint = journal.checkpoint().encode();
     drop(journal);
-    let (mut whole, mut resumed) = (Vec::new(), Vec::new());
-    for life in 0..3 {
+    let (mut complete, mut resumed) = (Vec::new(), Vec::new());
+    for round in 0..3 {
         let begun = Instant::now();
-        open(directory, 10 + life, None)?;
-        whole.push(begun.elapsed());
+        open(directory, 10 + round, None)?;
+        complete.push(begun.elapsed());
         let begun = Instant::now();
-        open(directory, 20 + life, Some(Checkpoint::decode(&kept)?))?;
+        open(directory, 20 + round, Some(Checkpoint::decode(&checkpoint)?))?;
         resumed.push(begun.elapsed());
     }
-    report(&format!("log: opening with {RECORDS} records"), whole)?;
-    report("log: opening it with the fold that the cache kept", resumed)?;
+    report(&format!("log: recovery of {RECORDS} records"), complete)?;
+    report("log: recovery with the checkpoint in the cache", resumed)?;
     fs::remove_dir_all(directory)?;
     Ok(())
 }

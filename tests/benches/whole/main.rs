@@ -1,8 +1,8 @@
-//! What the whole takes on this machine, on real wires: `cargo xtask bench`.
+//! Benchmark of the whole system on this machine, on real interfaces: `cargo xtask bench`.
 //!
-//! Each line says what was measured, how often, and the median and worst of it. The card's time is split by
-//! trying the same driver without a kiosk; what is seen on the screen is seen through the accessibility tree,
-//! so such a figure is too long by up to one glance, which is measured too.
+//! Each line names the measurement, its number of samples, their median and their maximum. The time of a card reading
+//! is split by running the driver without a kiosk. The screen is read through the accessibility tree, so that such a
+//! time is too long by up to one read of the screen, which is measured, too.
 
 mod gate;
 mod kiosk;
@@ -31,8 +31,9 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     namespace::enter()?;
-    let repository =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("the directory of the tests package has no parent")?;
     let state = repository.join("target/bench-state");
     let mut rig = Rig::start(&state)?;
     log::append(&state.join("append"))?;
@@ -44,7 +45,7 @@ fn run() -> Result<()> {
     kiosk::measure(rig.kiosks.first_mut().context("the kiosk that was just added")?)
 }
 
-/// One line: what, how often, median, worst.
+/// Prints one line: measurement, number of samples, median, maximum.
 fn report(what: &str, mut times: Vec<Duration>) -> Result<()> {
     times.sort();
     let ms = |time: Option<&Duration>| time.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0);
@@ -53,7 +54,7 @@ fn report(what: &str, mut times: Vec<Duration>) -> Result<()> {
     Ok(())
 }
 
-/// One line: what, how often, median and 99th of a hundred.
+/// Prints one line: measurement, number of samples, 50th and 99th percentile.
 fn report_percentiles(what: &str, mut times: Vec<Duration>) -> Result<()> {
     times.sort();
     let at = |share: usize| {
@@ -65,7 +66,7 @@ fn report_percentiles(what: &str, mut times: Vec<Duration>) -> Result<()> {
     Ok(())
 }
 
-/// A line with one figure.
+/// Prints a line with one value.
 fn note(what: &str, figure: &str) -> Result<()> {
     writeln!(io::stdout(), "{what:<52} {figure}")?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The card without a kiosk: how long until the reader notices it, and until it is read.
+//! Time until a reader notices a card, and until the driver has read it, without a kiosk.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,11 +14,12 @@ use virtual_hardware::slot::Slot;
 use super::report;
 
 const CARDS: u32 = 20;
-/// pcscd asks this often where a reader does not speak by itself.
+/// Polling interval of pcscd for readers without events.
 const ROUND: Duration = Duration::from_millis(400);
 
 pub(super) fn split(residents: &Path) -> Result<()> {
-    let resident = residents::read(residents)?.into_iter().next().context("there are demo residents")?;
+    let resident =
+        residents::read(residents)?.into_iter().next().context("the file of demo residents is empty")?;
     let mut slot = Slot::new(VPCD_PORT + 1);
     let driver = Driver::start(DeviceConfig::Card {
         reader: "Virtual PCD 00 01".into(),
@@ -28,7 +29,7 @@ pub(super) fn split(residents: &Path) -> Result<()> {
     driver.wait_for_health(Health::Ready)?;
     let (mut noticed, mut read) = (Vec::new(), Vec::new());
     for card in 0..CARDS {
-        // A removal is noticed when pcscd asks; the next card comes at another moment of its round each time.
+        // pcscd notices a removal when it polls; each card is inserted at another phase of the polling interval.
         std::thread::sleep(ROUND * card / CARDS);
         let begun = Instant::now();
         slot.insert(&resident.id, VirtualCard::of(&resident, Flaw::None))?;
@@ -46,6 +47,6 @@ pub(super) fn split(residents: &Path) -> Result<()> {
             matches!(message, FromDevice::Event(Event::CardRemoved)).then_some(())
         })?;
     }
-    report("card: in the slot → noticed (pcscd asks every 400 ms)", noticed)?;
+    report("card: in the slot → noticed (pcscd polls every 400 ms)", noticed)?;
     report("card: noticed → read by the driver", read)
 }

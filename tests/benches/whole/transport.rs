@@ -1,4 +1,4 @@
-//! What sealing and mutual TLS add to a request.
+//! Time that envelopes and mutual TLS add to a request.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use crate::report;
 
 const ENVELOPES: u8 = 200;
 const CONNECTIONS: usize = 100;
-/// A charge's body and its answer are about this long.
+/// About the size of the body of a charge, and of its response.
 const BODY: [u8; 600] = [b'x'; 600];
 
 pub(crate) fn measure(state: &Path) -> Result<()> {
@@ -57,7 +57,8 @@ fn connections(state: &Path) -> Result<Vec<std::time::Duration>> {
     (0..CONNECTIONS)
         .map(|_| {
             let begin = Instant::now();
-            let mut stream = ends.call(0, TcpStream::connect(address)?).context("the kiosk that was read")?;
+            let mut stream =
+                ends.call(0, TcpStream::connect(address)?).context("cannot connect as the first kiosk")?;
             stream.write_all(b"x")?;
             stream.flush()?;
             stream.read_exact(&mut [0])?;

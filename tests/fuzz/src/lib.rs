@@ -1,5 +1,5 @@
-//! One entry for each place where bytes from outside are read. An entry takes any bytes and comes back: it panics when
-//! something that must hold does not, and whoever calls it watches that it neither panics nor loops nor hoards.
+//! One fuzz target for each parser of bytes from outside. A target accepts any bytes and returns; it panics when an
+//! invariant does not hold. The caller checks that it neither panics nor loops nor exceeds its memory limit.
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ use resident_code::{Code, FormatKey, Issuers, Window};
 use session::Ticket;
 use sync::Exchange;
 
-/// What runs on the bytes.
+/// A function that parses arbitrary bytes.
 pub type Entry = fn(&[u8]);
 
-/// All entries by name; seeds of each lie in a folder of that name.
+/// All fuzz targets by name; `seeds/NAME` holds the seeds of each.
 pub const ENTRIES: &[(&str, Entry)] = &[
     ("card", card),
     ("camera-frame", camera_frame),
@@ -34,20 +34,20 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("site-file", site_file),
 ];
 
-/// Most commands that one reading, two PINs and a staff card may take: twenty, each repeated as often as it may be.
+/// Most commands of a reading, two PIN operations and a staff card: twenty, each with up to eight exchanges.
 const COMMANDS_MAX: usize = 20 * 8;
 
-/// A card that answers with these bytes: a length byte before each answer. The answers come round again.
+/// A card that sends these responses: a length byte before each. After the last one it starts again with the first.
 pub fn card(data: &[u8]) {
-    struct Liar<'a> {
+    struct ScriptedCard<'a> {
         answers: Vec<&'a [u8]>,
-        asked: usize,
+        commands: usize,
     }
-    impl CardTransport for Liar<'_> {
+    impl CardTransport for ScriptedCard<'_> {
         fn transmit(&mut self, _: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
-            let answer = self.answers.get(self.asked % self.answers.len().max(1));
-            self.asked += 1;
-            assert!(self.asked <= COMMANDS_MAX, "a card is asked without end");
+            let answer = self.answers.get(self.commands % self.answers.len().max(1));
+            self.commands += 1;
+            assert!(self.commands <= COMMANDS_MAX, "the driver sends more commands than COMMANDS_MAX");
             response.extend_from_slice(answer.copied().ok_or(TransportFault::CardGone)?);
             Ok(())
         }
@@ -59,54 +59,54 @@ pub fn card(data: &[u8]) {
         answers.push(answer);
         rest = tail;
     }
-    /// Says zeros, so that a card that says zeros proves itself.
-    struct Anybody;
-    impl CardAuthority for Anybody {
+    /// Answers with zeros, so that a card that answers zeros counts as genuine.
+    struct ZeroAuthority;
+    impl CardAuthority for ZeroAuthority {
         fn authenticate(&mut self, _: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
             Ok(AuthAnswer { internal: [0; 8].into(), external: [0; 16].into() })
         }
     }
-    let mut liar = Liar { answers, asked: 0 };
-    let _ = card::read(&mut liar, &mut Anybody, card::Nonces::from([0; 24])).is_ok();
-    let _ = card::verify_pin(&mut liar, b"123456").is_ok();
-    let _ = card::change_pin(&mut liar, b"123456", b"271828").is_ok();
-    if let Ok(Some(proof)) = card::staff(&mut liar, [7; 32]) {
+    let mut card = ScriptedCard { answers, commands: 0 };
+    let _ = card::read(&mut card, &mut ZeroAuthority, card::Nonces::from([0; 24])).is_ok();
+    let _ = card::verify_pin(&mut card, b"123456").is_ok();
+    let _ = card::change_pin(&mut card, b"123456", b"271828").is_ok();
+    if let Ok(Some(proof)) = card::staff(&mut card, [7; 32]) {
         assert!((1..=32).contains(&proof.name.len()) && proof.signature.len() == 64);
     }
 }
 
-/// An ID reader that says these bytes, a part of them after each command.
+/// An ID reader that sends these bytes, a part of them after each command.
 pub fn id_reader(data: &[u8]) {
-    struct Babbler {
-        says: std::collections::VecDeque<u8>,
+    struct ScriptedReader {
+        output: std::collections::VecDeque<u8>,
         now: Instant,
-        moved: usize,
-        /// Bytes that it still says before it waits for the next command.
-        turn: usize,
+        exchanges: usize,
+        /// Bytes left to send before the next command.
+        left: usize,
     }
-    impl Babbler {
-        fn moves(&mut self) {
-            self.moved += 1;
-            assert!(self.moved < 50_000, "an ID reader is talked to without end");
+    impl ScriptedReader {
+        fn count_exchange(&mut self) {
+            self.exchanges += 1;
+            assert!(self.exchanges < 50_000, "the driver exceeds 50,000 reads and writes");
         }
     }
-    impl id_reader::Link for Babbler {
+    impl id_reader::Link for ScriptedReader {
         fn write_some(&mut self, bytes: &[u8], _: Duration) -> Result<usize, id_reader::LinkFault> {
-            self.moves();
-            // The length that says how much it answers comes first.
-            let [high, low] = [(); 2].map(|()| self.says.pop_front().map_or(0, usize::from));
-            self.turn = high << 8 | low;
+            self.count_exchange();
+            // The first two bytes are the length of the response.
+            let [high, low] = [(); 2].map(|()| self.output.pop_front().map_or(0, usize::from));
+            self.left = high << 8 | low;
             Ok(bytes.len())
         }
         fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, id_reader::LinkFault> {
-            self.moves();
-            let count = self.turn.min(buffer.len()).min(self.says.len());
+            self.count_exchange();
+            let count = self.left.min(buffer.len()).min(self.output.len());
             if count == 0 {
                 self.now += timeout;
                 return Err(id_reader::LinkFault::TimedOut);
             }
-            self.turn -= count;
-            for (place, byte) in buffer.iter_mut().zip(self.says.drain(..count)) {
+            self.left -= count;
+            for (place, byte) in buffer.iter_mut().zip(self.output.drain(..count)) {
                 *place = byte;
             }
             Ok(count)
@@ -115,35 +115,36 @@ pub fn id_reader(data: &[u8]) {
             self.now
         }
     }
-    let says = data.iter().copied().collect();
-    let mut reader = id_reader::IdReader::new(Babbler { says, now: Instant::now(), moved: 0, turn: 0 });
+    let output = data.iter().copied().collect();
+    let mut reader =
+        id_reader::IdReader::new(ScriptedReader { output, now: Instant::now(), exchanges: 0, left: 0 });
     let _ = reader.sam_id().is_ok();
     let _ = reader.find().is_ok();
     let _ = reader.read_with_fingerprints().is_ok();
     let _ = reader.new_address().is_ok();
 }
 
-/// A printer that says these bytes, whenever it is listened to.
+/// A printer that sends these bytes whenever the driver reads; the first byte selects the profile.
 pub fn printer_answers(data: &[u8]) {
-    struct Babbler {
-        says: std::collections::VecDeque<u8>,
+    struct ScriptedPrinter {
+        output: std::collections::VecDeque<u8>,
         now: Instant,
-        moved: usize,
+        exchanges: usize,
     }
-    impl Babbler {
-        fn moves(&mut self) {
-            self.moved += 1;
-            assert!(self.moved < 200_000, "a printer is talked to without end");
+    impl ScriptedPrinter {
+        fn count_exchange(&mut self) {
+            self.exchanges += 1;
+            assert!(self.exchanges < 200_000, "the driver exceeds 200,000 reads and writes");
         }
     }
-    impl Link for Babbler {
+    impl Link for ScriptedPrinter {
         fn write_some(&mut self, bytes: &[u8], _: Duration) -> Result<usize, LinkFault> {
-            self.moves();
+            self.count_exchange();
             Ok(bytes.len())
         }
         fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
-            self.moves();
-            match (self.says.pop_front(), buffer.first_mut()) {
+            self.count_exchange();
+            match (self.output.pop_front(), buffer.first_mut()) {
                 (Some(byte), Some(place)) => {
                     *place = byte;
                     Ok(1)
@@ -161,18 +162,19 @@ pub fn printer_answers(data: &[u8]) {
             self.now
         }
     }
-    let Some((which, says)) = data.split_first() else { return };
+    let Some((which, output)) = data.split_first() else { return };
     let name =
         ["generic-80", "generic-58", "epson-80"].get(usize::from(which % 3)).copied().unwrap_or_default();
     let Some(profile) = Profile::named(name) else { return };
-    let link = Babbler { says: says.iter().copied().collect(), now: Instant::now(), moved: 0 };
+    let link =
+        ScriptedPrinter { output: output.iter().copied().collect(), now: Instant::now(), exchanges: 0 };
     let mut printer = Printer::open(Box::new(link), profile);
     let _ = printer.status().is_ok();
     let receipt = Receipt { blocks: vec![Block::Line("hello".into()), Block::Rule], copy_mark: None };
     let _ = printer.print(&receipt, &mut |_| {});
 }
 
-/// A camera's stream, in pieces of the length that the first byte says.
+/// A camera's stream, in pieces whose length is the first byte.
 pub fn camera_stream(data: &[u8]) {
     let Some((piece, stream)) = data.split_first() else { return };
     let mut parser = Y4mParser::new();
@@ -187,7 +189,7 @@ pub fn camera_stream(data: &[u8]) {
     }
 }
 
-/// One frame of a camera as it packs it: packing, width and height in one byte each, and its bytes.
+/// One packed camera frame: packing, width and height in one byte each, then the pixels.
 pub fn camera_frame(data: &[u8]) {
     let [packing, width, height, picture @ ..] = data else { return };
     let packing = [Packing::Mjpeg, Packing::Yuyv, Packing::Nv12, Packing::Gray, Packing::Rgb, Packing::Bgr]
@@ -201,7 +203,7 @@ pub fn camera_frame(data: &[u8]) {
     }
 }
 
-/// Text of a code, as bytes and as text; verified with no key that could have made it.
+/// A resident code, as bytes and as text; verified without the issuer's keys, so that it must be rejected.
 pub fn code_text(data: &[u8]) {
     let _ = Code::from_bytes(data).is_ok();
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -221,7 +223,7 @@ pub fn code_text(data: &[u8]) {
     }
 }
 
-/// Frames between kiosk and device process, both ways.
+/// Frames between kiosk and device process, in both directions.
 pub fn device_wire(data: &[u8]) {
     let mut wire = data;
     while read_frame::<FromDevice>(&mut wire).is_ok() {}
@@ -229,7 +231,7 @@ pub fn device_wire(data: &[u8]) {
     while read_frame::<ToDevice>(&mut wire).is_ok() {}
 }
 
-/// What the platform answers: the first byte says to what, the second with which status.
+/// A response of the platform: the first byte selects the request, the second the HTTP status.
 pub fn platform_answer(data: &[u8]) {
     let [asked, status, body @ ..] = data else { return };
     let order = OrderId::from_entropy(7);
@@ -256,7 +258,7 @@ pub fn platform_answer(data: &[u8]) {
     }
 }
 
-/// A recording of a device's wire, read back and fed to its driver.
+/// A recording of a device's link, parsed and replayed to its driver.
 pub fn recording(data: &[u8]) {
     let Ok(recording) = Recording::read(data) else { return };
     let _ = device::record::replay::read_cards(&recording).is_ok();
@@ -265,7 +267,7 @@ pub fn recording(data: &[u8]) {
     }
 }
 
-/// A serial scanner's line: the first byte says in pieces of which length it comes, the second how codes end.
+/// Bytes of a serial scanner: the first byte is the length of the pieces, the second selects the terminator.
 pub fn scanner_lines(data: &[u8]) {
     let [piece, end, line @ ..] = data else { return };
     let ends =
@@ -276,14 +278,14 @@ pub fn scanner_lines(data: &[u8]) {
     assert!(codes.iter().chain(lines.pause().iter()).all(|code| (1..=CODE_MAX).contains(&code.len())));
 }
 
-/// A service's document.
+/// A service document.
 pub fn service_document(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = ServiceDocument::parse(text).is_ok();
     }
 }
 
-/// A kiosk's site file.
+/// A site file.
 pub fn site_file(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = Site::parse(text).is_ok();

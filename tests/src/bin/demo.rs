@@ -1,4 +1,4 @@
-//! `demo`: the city on one machine, to be tried by hand or played by script. Called by `cargo xtask demo`.
+//! `demo`: the whole system on one machine, used by hand or run by scenario. Called by `cargo xtask demo`.
 
 use std::env;
 use std::io::{self, Write as _};
@@ -15,16 +15,17 @@ use contract::ScreenSize;
 use system_tests::rig::{Fitting, Plan, Rig};
 use system_tests::{browser, namespace, script};
 
-/// The bench is shown here.
+/// Address of the bench page.
 const BENCH: &str = "127.0.0.1:8800";
-/// The platform's pages, the phone's among them, and those of the trusted identity service. They link to each other, so
-/// their addresses are the same inside the namespace and outside.
+/// Addresses of the platform's pages (the phone's page among them) and of the trusted identity service. The pages
+/// link to each other, so both addresses are the same inside the namespace and outside.
 const PLATFORM: &str = "127.0.0.1:8081";
 const IDENTITY: &str = "127.0.0.1:8084";
-/// Set for the part inside the namespace: the directory of the sockets by which these are reached from outside.
+/// Environment variable of the process inside the namespace: directory of the UNIX sockets that connect it with the
+/// outside.
 const RELAY: &str = "KIOSK_DEMO_RELAY";
-/// How often is looked whether the bench wants the readers gone.
-const READERS_MINDED: Duration = Duration::from_millis(200);
+/// Interval at which the demo checks whether the bench disconnects the card readers.
+const READER_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     match run() {
@@ -43,16 +44,19 @@ fn run() -> Result<()> {
         match argument.as_str() {
             "--script" => script = true,
             "--landscape" => screen = Some(ScreenSize { width: 1920, height: 1080 }),
-            "--only" => only.push(arguments.next().context("--only wants a part of a scene's title")?),
+            "--only" => {
+                only.push(arguments.next().context("--only needs a part of a scenario's id or title")?)
+            }
             unknown => {
                 bail!(
-                    "`{unknown}` is not known; there are --script, --landscape and, with --script, --only PART"
+                    "unknown argument `{unknown}`; expected --script, --landscape or, with --script, --only PART"
                 )
             }
         }
     }
-    let repository =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in a repository")?;
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("the directory of the tests package has no parent")?;
     let target = repository.join("target");
     if script {
         browser::install(&target)?;
@@ -74,41 +78,47 @@ fn play(target: &Path, repository: &Path, screen: Option<ScreenSize>, only: &[St
     let mut out = io::stdout();
     writeln!(
         out,
-        "{} expectations, {} not met; see target/demo/index.html",
+        "{} expectations, {} not met; report: target/demo/index.html",
         report.expectations(),
         failures.len()
     )?;
     for failure in &failures {
         writeln!(out, "  {failure}")?;
     }
-    if failures.is_empty() { Ok(()) } else { bail!("the script is not met") }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        bail!("scenario expectations not met; see target/demo/index.html")
+    }
 }
 
-/// Outside the namespace: the doors through which a browser reaches what is inside.
+/// Outside the namespace: forwards the TCP ports that a browser uses to UNIX sockets of the process inside.
 fn outside(target: &Path) -> Result<()> {
     std::fs::create_dir_all(target)?;
     let sockets = tempfile::Builder::new().prefix("kiosk-demo-").tempdir()?;
     for address in [BENCH, PLATFORM, IDENTITY] {
-        let listener = TcpListener::bind(address)
-            .with_context(|| format!("{address} is taken: is another demo running? Stop it first"))?;
-        let door = sockets.path().join(address);
+        let listener = TcpListener::bind(address).with_context(|| {
+            format!("cannot listen on {address}: another demo may be running; stop it first")
+        })?;
+        let socket = sockets.path().join(address);
         thread::spawn(move || {
             for browser in listener.incoming().flatten() {
-                if let Ok(inside) = UnixStream::connect(&door) {
+                if let Ok(inside) = UnixStream::connect(&socket) {
                     relay(browser, inside);
                 }
             }
         });
     }
-    // Ctrl-C may reach both or only this one, and this one may be killed: the end of the child's input stops it.
+    // Ctrl-C may reach both processes or only this one, and this one may be killed: closing the child's standard input
+    // stops the child in each case.
     let stop = stop_signal()?;
     let mut command = Command::new(env::current_exe()?);
     command.args(env::args_os().skip(1)).env(RELAY, sockets.path()).stdin(Stdio::piped());
     let mut city = command.spawn()?;
-    let leash = city.stdin.take();
+    let input = city.stdin.take();
     thread::spawn(move || {
         stop.recv().ok();
-        drop(leash);
+        drop(input);
     });
     let status = city.wait()?;
     if status.success() || status.code().is_none() { Ok(()) } else { bail!("the demo ended with {status}") }
@@ -116,7 +126,7 @@ fn outside(target: &Path) -> Result<()> {
 
 fn inside(target: &Path, sockets: &Path, screen: Option<ScreenSize>) -> Result<()> {
     let stop = stop_signal()?;
-    end_with_input();
+    stop_when_input_closes();
     let (platform, identity) = (PLATFORM.parse()?, IDENTITY.parse()?);
     let mut rig = Rig::start_at(&target.join("demo-state"), platform, identity)?;
     let site = "district-hall";
@@ -128,8 +138,8 @@ fn inside(target: &Path, sockets: &Path, screen: Option<ScreenSize>) -> Result<(
     })?;
     let bench = rig.kiosks.first().context("the kiosk that was just added")?.station.bench().to_owned();
     let bench: SocketAddr = bench.trim_start_matches("http://").parse()?;
-    for (door, inside) in [(BENCH, bench), (PLATFORM, platform), (IDENTITY, identity)] {
-        let listener = UnixListener::bind(sockets.join(door))?;
+    for (name, inside) in [(BENCH, bench), (PLATFORM, platform), (IDENTITY, identity)] {
+        let listener = UnixListener::bind(sockets.join(name))?;
         thread::spawn(move || {
             for browser in listener.incoming().flatten() {
                 if let Ok(inside) = TcpStream::connect(inside) {
@@ -138,15 +148,15 @@ fn inside(target: &Path, sockets: &Path, screen: Option<ScreenSize>) -> Result<(
             }
         });
     }
-    writeln!(io::stdout(), "the bench: http://{BENCH}   (Ctrl-C stops everything)")?;
-    while stop.recv_timeout(READERS_MINDED) == Err(RecvTimeoutError::Timeout) {
+    writeln!(io::stdout(), "bench: http://{BENCH}   (Ctrl-C stops everything)")?;
+    while stop.recv_timeout(READER_POLL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
         rig.mind_readers()?;
     }
     Ok(())
 }
 
-/// Ends this as Ctrl-C would once whoever started it is gone.
-fn end_with_input() {
+/// Sends SIGINT to this process once its standard input closes, which means that its parent has ended.
+fn stop_when_input_closes() {
     thread::spawn(|| {
         io::copy(&mut io::stdin(), &mut io::sink()).ok();
         let own = rustix::process::getpid();
@@ -154,7 +164,7 @@ fn end_with_input() {
     });
 }
 
-/// Copies both ways until either side ends.
+/// Copies bytes in both directions until either side closes.
 fn relay(tcp: TcpStream, unix: UnixStream) {
     let (Ok(mut tcp_in), Ok(mut unix_in)) = (tcp.try_clone(), unix.try_clone()) else { return };
     let (mut tcp_out, mut unix_out) = (tcp, unix);
@@ -168,11 +178,11 @@ fn relay(tcp: TcpStream, unix: UnixStream) {
     });
 }
 
-/// Speaks when the demo is to stop.
+/// Returns a channel that receives a message on Ctrl-C.
 fn stop_signal() -> Result<std::sync::mpsc::Receiver<()>> {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     ctrlc::set_handler(move || {
-        tell.send(()).ok();
+        sender.send(()).ok();
     })?;
-    Ok(told)
+    Ok(receiver)
 }

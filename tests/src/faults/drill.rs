@@ -1,4 +1,4 @@
-//! How each kind of device is brought to its fault, and what must be seen.
+//! The fault scenario of each kind of device: how the fault takes effect, and which texts must appear.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -18,24 +18,24 @@ use crate::finger::Finger;
 use crate::phone::forged;
 use crate::station::Station;
 
-/// Whatever strikes does so within this.
+/// Time in which a fault takes effect after it was switched on.
 const STRIKES: Duration = Duration::from_secs(20);
-/// Whatever was mended is of use again within this.
+/// Time in which a device recovers after its fault was cleared.
 const BACK: Duration = Duration::from_secs(40);
-/// What is not seen within this was not told.
+/// Time in which a message must appear.
 const TOLD_MAX: Duration = Duration::from_secs(20);
-/// Who still waits after this wants to leave.
+/// Time after which the scenario tries to leave a view that still waits.
 const LETS_GO: Duration = Duration::from_millis(1_200);
-/// A view that has just come is drawn whole within this.
+/// Time in which a new view is drawn completely.
 const DRAWN: Duration = Duration::from_millis(500);
-/// A device that bears its fault is looked at for this long.
+/// Time for which a device that tolerates its fault is observed.
 const BORNE: Duration = Duration::from_millis(1_500);
 
-/// Between two cards. pcscd looks every 400 ms, an ID reader as often, and the welcome view can be on before the last
-/// card is out: no hand changes cards so fast that nobody sees it.
+/// Pause between two cards. pcscd and ID readers poll every 400 ms, and the idle screen can appear before the last
+/// card is out, so that a faster change would go unnoticed.
 const SWAP: Duration = Duration::from_secs(1);
 
-/// One fault at one kiosk.
+/// A scenario that injects one named fault into one device of one kiosk. 故障场景.
 pub(super) struct Drill<'a> {
     at: &'a Station,
     finger: &'a Finger,
@@ -53,12 +53,12 @@ impl<'a> Drill<'a> {
         Self { at, finger, fault, figures }
     }
 
-    /// The touches alone, with nothing wrong: what this machine can do.
+    /// Measures only touches, without a fault.
     pub(super) fn without_fault(&mut self) -> Result<()> {
         self.touches()
     }
 
-    /// Runs it. What is measured is in the figures, also when it breaks off.
+    /// Runs the fault scenario. The measurements are filled in even if it fails.
     pub(super) fn run(&mut self) -> Result<()> {
         let is = |step: &Step| std::ptr::eq(self.fault.step, step);
         match self.fault.step.device {
@@ -83,18 +83,18 @@ impl<'a> Drill<'a> {
         self.fault.name()
     }
 
-    /// A card is put in and cannot be read, or is read all the same.
+    /// A card is inserted, and its reading fails or succeeds in spite of the fault.
     fn card(&mut self) -> Result<()> {
-        let is_proved = [&card::CHALLENGE, &card::INTERNAL, &card::EXTERNAL]
+        let needs_authentication = [&card::CHALLENGE, &card::INTERNAL, &card::EXTERNAL]
             .into_iter()
             .any(|step| std::ptr::eq(step, self.fault.step));
-        self.put_in(if is_proved { GUARDED } else { CARD }, CARD_ENDS)
+        self.put_in(if needs_authentication { GUARDED } else { CARD }, CARD_ENDS)
     }
 
-    /// The PSAM fails to vouch for a card.
+    /// The PSAM fails to authenticate a card.
     fn psam(&mut self) -> Result<()> {
         self.at.fault(&self.name(), true)?;
-        // Its absence is met before anybody comes.
+        // A missing PSAM is noticed before a card is inserted.
         let is_away = [&psam::RESET, &psam::GONE].into_iter().any(|step| std::ptr::eq(step, self.fault.step));
         if is_away {
             self.wait_for_fault()?;
@@ -105,7 +105,7 @@ impl<'a> Drill<'a> {
         self.card_after_mending(GUARDED)
     }
 
-    /// This card is put in, and its reading ends in one of these ways.
+    /// Inserts this card, and expects its reading to end with one of these texts.
     fn put_in(&mut self, card: &str, ends: &[&str]) -> Result<()> {
         self.at.fault(&self.name(), true)?;
         self.at.insert(card)?;
@@ -113,25 +113,25 @@ impl<'a> Drill<'a> {
         self.card_after_mending(CARD)
     }
 
-    /// The card is let go of; once the fault is mended, this card is read again.
+    /// Leaves the visit, clears the fault, and expects that this card is read again.
     fn card_after_mending(&mut self, card: &str) -> Result<()> {
         self.leave(&["取卡离开"], DRAWN)?;
         self.touches()?;
         self.at.mend()?;
         self.at.take_card()?;
-        let mended = Instant::now();
+        let cleared = Instant::now();
         if self.at.shows("完成")? {
             self.at.tap("完成")?;
         }
-        self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        self.see_again(cleared, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
         thread::sleep(SWAP);
         self.at.insert(card)?;
-        self.at.see_within(MENU, BACK).context("after the mending a card is read again")?;
+        self.at.see_within(MENU, BACK).context("card not read after the fault was cleared")?;
         self.at.take_card()?;
         Ok(())
     }
 
-    /// The card does not check the PIN as it should.
+    /// The card fails while it verifies the PIN.
     fn pin(&mut self) -> Result<()> {
         self.at.insert(CARD)?;
         self.at.see(MENU)?;
@@ -149,10 +149,10 @@ impl<'a> Drill<'a> {
         self.card_after_mending(CARD)
     }
 
-    /// The card does not change its PIN as it should, or changes it and does not say so.
+    /// The card fails while it changes its PIN, before or after the change.
     fn new_pin(&mut self) -> Result<()> {
         let (card, pin, new) = CHANGED;
-        // What the last drill left of its PIN is not known.
+        // The previous fault scenario may have changed the PIN.
         self.at.insert_new(card)?;
         self.at.see(MENU)?;
         self.at.tap("修改社保卡密码")?;
@@ -169,7 +169,7 @@ impl<'a> Drill<'a> {
         self.card_after_mending(CARD)
     }
 
-    /// A gate's lights fail: its sign is there all the same, and the lights are when they can be again.
+    /// A gate's lights fail: the sign still works, and the lights work again after the fault was cleared.
     fn lights(&mut self) -> Result<()> {
         self.at.fault(&self.name(), true)?;
         self.wait_for_fault()?;
@@ -180,7 +180,7 @@ impl<'a> Drill<'a> {
         self.at.lay_down_code()?;
         self.at.see_within(WAITING, BACK)?;
         self.at.mend()?;
-        let mended = Instant::now();
+        let cleared = Instant::now();
         loop {
             let (_, before, _) = self.at.signalled()?;
             self.at.aim_code(&forged()?)?;
@@ -189,29 +189,29 @@ impl<'a> Drill<'a> {
             self.at.see_within(WAITING, BACK)?;
             let (_, after, _) = self.at.signalled()?;
             if after > before {
-                self.figures.back = Some(mended.elapsed());
+                self.figures.back = Some(cleared.elapsed());
                 return Ok(());
             }
-            if mended.elapsed() > BACK {
-                bail!("the lights do not come back");
+            if cleared.elapsed() > BACK {
+                bail!("the lights did not recover within {} s", BACK.as_secs());
             }
         }
     }
 
-    /// The printer fails while nobody prints.
+    /// The printer fails while idle.
     fn idle_printer(&mut self) -> Result<()> {
         self.at.fault(&self.name(), true)?;
         self.strike_idle(PRINTER_TROUBLE)?;
         self.touches()?;
         self.at.mend()?;
-        let mended = Instant::now();
-        self.see_again(mended, |words| !PRINTER_TROUBLE.iter().any(|trouble| has(words, trouble)))
+        let cleared = Instant::now();
+        self.see_again(cleared, |words| !PRINTER_TROUBLE.iter().any(|message| has(words, message)))
     }
 
     /// The printer fails in the middle of a receipt.
     fn receipt(&mut self) -> Result<()> {
         if std::ptr::eq(self.fault.step, &printer::CLEAR) {
-            // What may be left over is cleared on a line that was opened anew.
+            // The driver clears the printer's buffer only after it has opened the serial line again.
             self.at.fault("printer-status-disconnection", true)?;
             self.at.see_within("打印机暂时不能用", BACK)?;
             self.at.fault("printer-status-disconnection", false)?;
@@ -228,22 +228,22 @@ impl<'a> Drill<'a> {
         self.leave(&["首页"], DRAWN)?;
         self.touches()?;
         self.at.mend()?;
-        let mended = Instant::now();
+        let cleared = Instant::now();
         self.at.tap("退出")?;
-        self.see_again(mended, |words| {
-            has(words, WELCOME) && !PRINTER_TROUBLE.iter().any(|trouble| has(words, trouble))
+        self.see_again(cleared, |words| {
+            has(words, WELCOME) && !PRINTER_TROUBLE.iter().any(|message| has(words, message))
         })?;
         match self.copied()?.len() {
             0 => Ok(()),
-            copied => bail!("of {copied} receipts there is more than one unmarked copy"),
+            copied => bail!("{copied} receipts were printed more than once without a copy mark"),
         }
     }
 
-    /// The camera fails while nobody is there; or what it sees is of no use.
+    /// The camera fails while the kiosk is idle, or delivers unusable pictures.
     fn camera(&mut self) -> Result<()> {
         let opens = std::ptr::eq(self.fault.step, &camera::HEADER);
         if opens {
-            // A header comes when a stream is opened: the last one has to end first.
+            // The header is sent only when a stream is opened: the current stream must end first.
             self.at.fault("camera-frame-disconnection", true)?;
             self.at.see_within("暂时不能用", BACK)?;
         }
@@ -254,13 +254,13 @@ impl<'a> Drill<'a> {
         self.strike_idle(CODE_TROUBLE)?;
         self.touches()?;
         self.at.mend()?;
-        let mended = Instant::now();
-        self.see_again(mended, |words| !has(words, "暂时不能用"))?;
-        self.sign_in_by_code().context("after the mending a code is read again")?;
+        let cleared = Instant::now();
+        self.see_again(cleared, |words| !has(words, "暂时不能用"))?;
+        self.sign_in_by_code().context("code not read after the fault was cleared")?;
         self.at.tap("退出")
     }
 
-    /// The scanner spoils a code.
+    /// The scanner sends a code wrongly.
     fn scanner(&mut self) -> Result<()> {
         let code = self.at.fresh_code(CODE)?;
         self.at.fault(&self.name(), true)?;
@@ -271,24 +271,24 @@ impl<'a> Drill<'a> {
         self.touches()?;
         self.at.mend()?;
         self.at.lay_down_code()?;
-        let mended = Instant::now();
+        let cleared = Instant::now();
         for way in ["退出", "返回首页"] {
             if self.at.shows(way)? {
                 self.at.tap(way)?;
             }
         }
-        self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        self.see_again(cleared, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
         let code = self.at.fresh_code(CODE)?;
         self.at.aim_code(&code)?;
-        self.at.see_within(MENU, BACK).context("after the mending a code is read again")?;
+        self.at.see_within(MENU, BACK).context("code not read after the fault was cleared")?;
         self.at.lay_down_code()?;
         self.at.tap("退出")
     }
 
-    /// An ID card is laid down and cannot be read, or is read all the same.
+    /// An ID card is placed on the reader, and its reading fails or succeeds in spite of the fault.
     fn id_card(&mut self) -> Result<()> {
         self.at.fault(&self.name(), true)?;
-        // The last card was lifted a moment ago, and the reader has to have seen that.
+        // The reader must notice that the previous card was removed.
         thread::sleep(SWAP);
         self.at.lay_id_card(CARD)?;
         self.strike(ID_WORKING, ID_ENDS)?;
@@ -297,11 +297,11 @@ impl<'a> Drill<'a> {
         self.id_card_is_read_again()
     }
 
-    /// The ID reader fails while nobody is there.
+    /// The ID reader fails while idle.
     fn id_reader(&mut self) -> Result<()> {
         let opens = std::ptr::eq(self.fault.step, &id_reader::SAM_ID);
         if opens {
-            // It is asked when its line is opened.
+            // The driver asks for the module number only when it opens the serial line.
             self.at.fault("id-reader-unplugged", true)?;
             self.at.see_within("暂时不能用", BACK)?;
         }
@@ -317,16 +317,16 @@ impl<'a> Drill<'a> {
     fn id_card_is_read_again(&mut self) -> Result<()> {
         self.at.mend()?;
         self.at.lift_id_card()?;
-        let mended = Instant::now();
+        let cleared = Instant::now();
         for way in ["退出", "返回首页"] {
             if self.at.shows(way)? {
                 self.at.tap(way)?;
             }
         }
-        self.see_again(mended, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
+        self.see_again(cleared, |words| has(words, WELCOME) && !has(words, "暂时不能用"))?;
         thread::sleep(SWAP);
         self.at.lay_id_card(CARD)?;
-        self.at.see_within(MENU, BACK).context("after the mending an ID card is read again")?;
+        self.at.see_within(MENU, BACK).context("ID card not read after the fault was cleared")?;
         self.at.lift_id_card()?;
         self.at.tap("退出")
     }
@@ -341,8 +341,8 @@ impl<'a> Drill<'a> {
         if scans { self.at.lay_down_code() } else { self.at.hide_code() }
     }
 
-    /// Codes of which more than one whole unmarked receipt lies in the tray. One that was broken off may come out
-    /// whole later, beside that of the next visit; of each there is one.
+    /// QR code texts that are on more than one complete receipt without a copy mark. A receipt that was interrupted
+    /// may be printed completely later, beside that of the next visit, but each only once.
     fn copied(&self) -> Result<Vec<String>> {
         let mut seen = BTreeSet::new();
         let papers = self.at.papers()?;
@@ -353,14 +353,14 @@ impl<'a> Drill<'a> {
         Ok(codes.filter(|code| !seen.insert(code.clone())).collect())
     }
 
-    /// Waits for the fault to strike, for the first words that say what to do, and, as long as that may take, for the
-    /// outcome.
+    /// Waits until the fault takes effect, until the first message appears, and, within the limits, for the outcome.
     fn strike(&mut self, working: &[&str], ends: &[&str]) -> Result<()> {
         self.strike_since(None, working, ends)
     }
 
-    /// The same where times count from `came`: the fault was there before, and mattered to nobody.
-    fn strike_since(&mut self, came: Option<Instant>, working: &[&str], ends: &[&str]) -> Result<()> {
+    /// Like [`Self::inject`], but times count from `counted_from`, if given: the fault took effect before it mattered to a
+    /// resident.
+    fn strike_since(&mut self, counted_from: Option<Instant>, working: &[&str], ends: &[&str]) -> Result<()> {
         let begun = Instant::now();
         let mut met = None;
         loop {
@@ -369,32 +369,32 @@ impl<'a> Drill<'a> {
             met = met.or(self.at.met(&self.name())?);
             let Some(met) = met else {
                 if begun.elapsed() > STRIKES {
-                    bail!("the fault did not strike; on the screen: {}", words.join(" | "));
+                    bail!("the fault did not take effect; on the screen: {}", words.join(" | "));
                 }
                 continue;
             };
-            let since = now.saturating_duration_since(came.unwrap_or(met));
+            let since = now.saturating_duration_since(counted_from.unwrap_or(met));
             let shown =
                 |wanted: &[&str]| wanted.iter().find(|one| has(&words, one)).map(|one| (*one).to_owned());
-            // The welcome view is an end only of what has begun to show.
+            // The idle screen counts as an outcome only after the fault had time to show.
             let begun_to_show = self.figures.told.is_some() || since > BORNE;
             let end = shown(ends).filter(|end| begun_to_show || end != WELCOME);
             if self.figures.told.is_none() {
-                // A card that does not answer its reset is none to its reader: nobody can be told anything.
+                // To its reader, a card without an answer to reset is no card: no message is possible.
                 let is_none = std::ptr::eq(self.fault.step, &card::RESET);
-                let told = shown(working).or(end.clone().filter(|end| !is_none || end != WELCOME));
-                self.figures.told = told.map(|words| (since, words));
+                let notice = shown(working).or(end.clone().filter(|end| !is_none || end != WELCOME));
+                self.figures.told = notice.map(|words| (since, words));
             }
             if let Some(end) = end {
                 self.figures.settled = Some((since, end));
                 return Ok(());
             }
             if since > TOLD_MAX {
-                // It hangs, and may do so for ever; it must still let go.
+                // The device may block for an unlimited time; only the resident must be able to leave.
                 return if self.figures.told.is_some() {
                     Ok(())
                 } else {
-                    bail!("nothing was told: {words:?}")
+                    bail!("no message appeared; on the screen: {words:?}")
                 };
             }
             if self.figures.released.is_none() && since > LETS_GO {
@@ -407,14 +407,14 @@ impl<'a> Drill<'a> {
         let begun = Instant::now();
         while self.at.met(&self.name())?.is_none() {
             if begun.elapsed() > STRIKES {
-                bail!("the fault did not strike");
+                bail!("the fault `{}` did not take effect", self.name());
             }
         }
         Ok(())
     }
 
-    /// Waits for the fault to strike and for words that say so; a fault that the device bears needs none.
-    fn strike_idle(&mut self, troubles: &[&str]) -> Result<()> {
+    /// Waits until the fault takes effect and one of these messages appears; a tolerated fault needs no message.
+    fn strike_idle(&mut self, messages: &[&str]) -> Result<()> {
         let begun = Instant::now();
         let mut met = None;
         loop {
@@ -423,13 +423,13 @@ impl<'a> Drill<'a> {
             met = met.or(self.at.met(&self.name())?);
             let Some(met) = met else {
                 if begun.elapsed() > STRIKES {
-                    bail!("the fault did not strike; on the screen: {}", words.join(" | "));
+                    bail!("the fault did not take effect; on the screen: {}", words.join(" | "));
                 }
                 continue;
             };
             let since = now.saturating_duration_since(met);
-            if let Some(trouble) = troubles.iter().find(|one| has(&words, one)) {
-                self.figures.told = Some((since, (*trouble).to_owned()));
+            if let Some(message) = messages.iter().find(|one| has(&words, one)) {
+                self.figures.told = Some((since, (*message).to_owned()));
                 return Ok(());
             }
             if (is_borne(self.fault) || is_quiet(self.fault)) && since > BORNE {
@@ -437,19 +437,19 @@ impl<'a> Drill<'a> {
                 return Ok(());
             }
             if since > TOLD_MAX {
-                bail!("nothing was told: {}", words.join(" | "));
+                bail!("no message appeared; on the screen: {}", words.join(" | "));
             }
         }
     }
 
-    /// Leaves what the device is at, if that can be left; the way out is there within `patience`.
-    fn leave(&mut self, ways: &[&str], patience: Duration) -> Result<()> {
+    /// Leaves the view by one of these buttons if one appears within `timeout`, and measures the latency.
+    fn leave(&mut self, ways: &[&str], timeout: Duration) -> Result<()> {
         if self.figures.released.is_some() {
             return Ok(());
         }
         for way in ways {
-            // It may go by itself between two looks.
-            let Ok(at) = self.at.button_within(way, patience) else { continue };
+            // The view may change between two reads of the screen.
+            let Ok(at) = self.at.button_within(way, timeout) else { continue };
             match self.finger.touch(at) {
                 Ok(took) => self.figures.released = Some(took),
                 Err(_) if !self.at.shows(way)? => {}
@@ -460,29 +460,29 @@ impl<'a> Drill<'a> {
         Ok(())
     }
 
-    /// The language to and fro, while the fault holds.
+    /// Measures touches that switch the language twice to English and back, while the fault is active.
     fn touches(&mut self) -> Result<()> {
         for button in ["English", "中文", "English", "中文"] {
-            // Views without a choice of language are left by then, as a rule; others come by themselves.
+            // A view without language buttons is skipped; it was usually left by then, or changes automatically.
             let Ok(at) = self.at.button_within(button, Duration::from_secs(2)) else { continue };
             self.figures.touches.push(self.finger.touch(at)?);
         }
         if self.figures.touches.is_empty() && self.figures.released.is_none() {
-            bail!("there was nothing to touch: {}", self.at.words()?.join(" | "));
+            bail!("no button to touch; on the screen: {}", self.at.words()?.join(" | "));
         }
         Ok(())
     }
 
-    /// The device is of use again.
-    fn see_again(&mut self, mended: Instant, is_back: impl Fn(&[String]) -> bool) -> Result<()> {
+    /// Waits until `is_back` accepts the texts on the screen: the device is usable again.
+    fn see_again(&mut self, cleared: Instant, is_back: impl Fn(&[String]) -> bool) -> Result<()> {
         loop {
             let words = self.at.words()?;
             if is_back(&words) {
-                self.figures.back = Some(mended.elapsed());
+                self.figures.back = Some(cleared.elapsed());
                 return Ok(());
             }
-            if mended.elapsed() > BACK {
-                bail!("not of use again: {}", words.join(" | "));
+            if cleared.elapsed() > BACK {
+                bail!("the device did not recover; on the screen: {}", words.join(" | "));
             }
         }
     }
@@ -492,12 +492,12 @@ fn has(words: &[String], wanted: &str) -> bool {
     words.iter().any(|word| word.contains(wanted))
 }
 
-/// Steps that an ID reader comes to only when a card lies on it.
+/// Steps that an ID reader reaches only with a card on it.
 fn is_with_an_id_card(step: &Step) -> bool {
     [&id_reader::SELECT, &id_reader::READ, &id_reader::LIFTED].into_iter().any(|one| std::ptr::eq(one, step))
 }
 
-/// Steps that a printer comes to only when something is printed.
+/// Steps that a printer reaches only during a print job.
 fn is_in_a_receipt(step: &Step) -> bool {
     [
         &printer::CLEAR,
@@ -514,7 +514,7 @@ fn is_in_a_receipt(step: &Step) -> bool {
     .any(|one| std::ptr::eq(one, step))
 }
 
-/// Faults that no kiosk can tell from nobody's being there.
+/// Faults that a kiosk cannot distinguish from the absence of a resident.
 fn is_quiet(fault: &Fault) -> bool {
     fault.step.device == Device::Scanner
         && !matches!(fault.kind, Kind::Disconnection)

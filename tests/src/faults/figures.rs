@@ -1,4 +1,4 @@
-//! What was measured, and what of it is good enough.
+//! Measurements of fault scenarios, and the limits that they must keep.
 
 use std::fmt;
 use std::fs;
@@ -8,31 +8,31 @@ use std::time::Duration;
 use anyhow::Result;
 use virtual_hardware::faults::Fault;
 
-/// A touch is answered within this, and who waits is released within this.
+/// Limit for the touch latency, and for the next view after leaving a blocked one.
 pub(super) const AT_ONCE: Duration = Duration::from_millis(100);
-/// The screen says what to do within this.
+/// Limit for the first message that says what to do.
 pub(super) const TOLD: Duration = Duration::from_secs(1);
 
-/// What one fault did to the kiosk.
+/// Measurements of one fault scenario.
 #[derive(Default)]
 pub struct Figures {
-    /// Its name.
+    /// Name of the fault.
     pub fault: String,
-    /// From touches to pixels, while the fault held.
+    /// Touch latencies while the fault was active.
     pub touches: Vec<Duration>,
-    /// From leaving what hung to the next view.
+    /// Time from the touch that leaves a blocked view to the next view.
     pub released: Option<Duration>,
-    /// From the device's failing to words that say what to do, and those words.
+    /// Time from the fault taking effect to the first message that says what to do, and the message.
     pub told: Option<(Duration, String)>,
-    /// From the device's failing to its outcome: what it could not do, or what it did all the same.
+    /// Time from the fault taking effect to the outcome, failed or successful, and its text.
     pub settled: Option<(Duration, String)>,
-    /// From the mending to the device's being offered again.
+    /// Time from clearing the fault until the device is offered again.
     pub back: Option<Duration>,
-    /// How soon a touch is answered on this machine where nothing is wrong.
+    /// Touch latency on this machine without a fault.
     pub unhurt: Option<Duration>,
-    /// The program was not the same afterwards.
+    /// Whether the kiosk program ended or was restarted.
     pub restarted: bool,
-    /// What did not go as it should.
+    /// Errors of the fault scenario.
     pub problems: Vec<String>,
 }
 
@@ -41,34 +41,34 @@ impl Figures {
         Self { fault: fault.name(), ..Self::default() }
     }
 
-    /// The middle one of the touches.
+    /// Median of the touch latencies.
     pub(super) fn touch(&self) -> Option<Duration> {
         let mut touches = self.touches.clone();
         touches.sort();
         touches.get(touches.len() / 2).copied()
     }
 
-    /// What went wrong, however long it took.
+    /// Errors, without exceeded limits.
     fn wrong(&self) -> Vec<String> {
-        let restarted = self.restarted.then(|| "the kiosk was started again".to_owned());
+        let restarted = self.restarted.then(|| "the kiosk program restarted".to_owned());
         self.problems.iter().cloned().chain(restarted).collect()
     }
 
-    /// What is not good enough.
+    /// Errors and exceeded limits.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
         let mut failures = self.wrong();
         let late = |time: Option<Duration>, bound| time.is_some_and(|time: Duration| time > bound);
-        // A machine that is slower than that without any fault is not made a quarter slower by one.
+        // On a machine whose baseline exceeds the limit, a fault may add at most a quarter to the baseline.
         let at_once = self.unhurt.map_or(AT_ONCE, |unhurt| AT_ONCE.max(unhurt * 5 / 4));
         if late(self.touch(), at_once) {
-            failures.push("a touch was answered late".into());
+            failures.push("touch latency exceeds the limit".into());
         }
         if late(self.released, at_once) {
-            failures.push("who waited was released late".into());
+            failures.push("leaving the view exceeds the limit".into());
         }
         if late(self.told.as_ref().map(|(time, _)| *time), TOLD) {
-            failures.push("what to do was told late".into());
+            failures.push("first message exceeds the limit".into());
         }
         failures
     }
@@ -84,7 +84,7 @@ impl fmt::Display for Figures {
         };
         write!(
             f,
-            "{:<34} touch {:>4}  released {:>4}  told {}  settled {}  back {:>6}",
+            "{:<34} touch {:>4}  released {:>4}  notice {}  outcome {}  recovered {:>6}",
             self.fault,
             ms(self.touch()),
             ms(self.released),
@@ -97,13 +97,13 @@ impl fmt::Display for Figures {
     }
 }
 
-/// All faults that were tried.
+/// Measurements of all fault scenarios of a run.
 #[derive(Default)]
 pub struct Table {
     rows: Vec<Figures>,
     pub(super) unhurt: Option<Duration>,
     pub(super) took: Duration,
-    /// What of I1 to I9 did not hold in the end.
+    /// Invariants I1 to I9 that did not hold at the end.
     pub(super) audit: Vec<String>,
 }
 
@@ -112,13 +112,13 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// How many faults were tried.
+    /// Number of fault scenarios that ran.
     #[must_use]
     pub fn tried(&self) -> usize {
         self.rows.len()
     }
 
-    /// What went wrong, however long it took: what a test may judge on a machine that has other work, too.
+    /// Errors without exceeded limits, for tests on a machine that runs other programs at the same time.
     #[must_use]
     pub fn wrong(&self) -> Vec<String> {
         let of = |row: &Figures| -> Vec<String> {
@@ -127,7 +127,7 @@ impl Table {
         self.rows.iter().flat_map(of).chain(self.audit.iter().cloned()).collect()
     }
 
-    /// What is not good enough, fault by fault, and then of the whole.
+    /// Errors and exceeded limits of each fault scenario, then those of the audit.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
         let of = |row: &Figures| -> Vec<String> {
@@ -152,12 +152,12 @@ impl fmt::Display for Table {
             writeln!(f, "✗ {failure}")?;
         }
         if let Some(unhurt) = self.unhurt {
-            writeln!(f, "without a fault a touch is answered here after {} ms", unhurt.as_millis())?;
+            writeln!(f, "touch latency without a fault: {} ms", unhurt.as_millis())?;
         }
         let failures = self.failures().len();
         writeln!(
             f,
-            "{} faults in {} s; times in milliseconds; {failures} expectations not met",
+            "{} fault scenarios in {} s; times in ms; {failures} expectations not met",
             self.rows.len(),
             self.took.as_secs()
         )

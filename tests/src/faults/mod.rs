@@ -1,8 +1,9 @@
-//! Each named fault against the running kiosk: whatever a device does, the screen answers, whoever waits is released,
-//! the resident is told what to do, and all is well again once the device is.
+//! Runs a fault scenario for each named fault against the running kiosk. During any fault the screen must react to
+//! touches, a waiting resident must be able to leave, and a message must say what to do; after it the device must
+//! recover.
 //!
-//! A [drill](drill) brings the kiosk to where the fault strikes, lets it strike, measures, mends it, and sees that the
-//! device is of use again. Times count from the moment at which the far side first failed.
+//! A [fault scenario](fault_scenario) prepares the kiosk, injects the fault, measures, clears the fault, and waits
+//! until the device is offered again. Times count from the moment at which the emulator first applied the fault.
 
 mod drill;
 mod figures;
@@ -23,26 +24,26 @@ use crate::script::{self, Stage};
 
 pub use figures::{Figures, Table};
 
-/// The panel of every kiosk here: the titles of all views stand where [`Finger`] looks.
+/// Screen size of all kiosks here, on which [`Pointer`] finds the title of every view.
 const PANEL: ScreenSize = ScreenSize { width: 1080, height: 1920 };
 
-/// One of the kiosks that are needed to reach every fault.
+/// The kiosk variants that are needed to reach every fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Cabinet {
-    /// Card slot, ID reader, camera, a printer that draws codes itself and answers a fence.
+    /// Card slot, ID reader, camera, and a printer that prints QR codes itself and answers a print barrier (`GS r 1`).
     Hall,
-    /// A scanner, and a printer that echoes a process id.
+    /// A scanner, and a printer that echoes a process id (`GS ( H`).
     Township,
-    /// A printer to which codes are sent as pictures.
+    /// A printer that gets QR codes as raster images.
     Village,
-    /// A PSAM beside the card slot.
+    /// The hall's kiosk with a PSAM in the second slot.
     Vouched,
-    /// A gate with its lights.
+    /// A gate with lights and a buzzer.
     Gate,
 }
 
 impl Cabinet {
-    /// Where this fault can be met.
+    /// The variant whose devices can have this fault.
     fn of(fault: &Fault) -> Self {
         let is = |step: &Step| std::ptr::eq(fault.step, step);
         match fault.step.device {
@@ -71,17 +72,17 @@ impl Cabinet {
     }
 }
 
-/// Runs the drills of all faults whose name contains one of these; all where there is none.
+/// Runs the fault scenarios of all faults whose name contains one of `only`, or of all faults if `only` is empty.
 ///
 /// # Errors
-/// When the rig does not start. What a drill does not meet is in the table.
+/// When the rig does not start. Failures of fault scenarios are in the returned report.
 pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Result<Table> {
     let mut chosen: Vec<(Cabinet, Fault)> = catalogue()
         .filter(|fault| only.is_empty() || only.iter().any(|part| fault.name().contains(part.as_str())))
         .map(|fault| (Cabinet::of(&fault), fault))
         .collect();
     chosen.sort_by_key(|(cabinet, _)| *cabinet);
-    let mut stage = Stage {
+    let mut context = Stage {
         rig: Rig::start(state)?,
         report: Report::begin(page)?,
         residents: script::residents(&repository.join("assets/residents.toml"))?,
@@ -91,21 +92,21 @@ pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Res
     let mut current = None;
     for (cabinet, fault) in chosen {
         if current != Some(cabinet) {
-            // One kiosk at a time: the figures are of one.
-            stage.rig.kiosks.clear();
-            stage.rig.add(cabinet.plan())?;
+            // One kiosk at a time, so that the others do not affect the measurements.
+            context.rig.kiosks.clear();
+            context.rig.add(cabinet.plan())?;
             current = Some(cabinet);
         }
         if table.unhurt.is_none() {
-            table.unhurt = Some(unhurt(&mut stage, &fault)?);
+            table.unhurt = Some(unhurt(&mut context, &fault)?);
         }
-        let figures = Figures { unhurt: table.unhurt, ..one(&mut stage, &fault) };
+        let figures = Figures { unhurt: table.unhurt, ..one(&mut context, &fault) };
         eprintln!("{:>5} s  {figures}", begun.elapsed().as_secs());
         table.push(figures);
     }
     table.took = begun.elapsed();
-    table.audit = script::everything_holds(&mut stage);
-    let Stage { rig, mut report, residents } = stage;
+    table.audit = script::everything_holds(&mut context);
+    let Stage { rig, mut report, residents } = context;
     let state = rig.state().to_owned();
     drop(rig);
     script::nothing_personal(&state, &residents, &mut report);
@@ -114,54 +115,54 @@ pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Res
     Ok(table)
 }
 
-/// How soon a touch is answered where nothing is wrong.
-fn unhurt(stage: &mut Stage, fault: &Fault) -> Result<Duration> {
-    stage.calm()?;
-    let kiosk = stage.rig.kiosks.first().context("a kiosk")?;
+/// Measures the touch latency without a fault.
+fn unhurt(context: &mut Stage, fault: &Fault) -> Result<Duration> {
+    context.calm()?;
+    let kiosk = context.rig.kiosks.first().context("a kiosk")?;
     let finger = Finger::open(kiosk.display())?;
     let mut figures = Figures::default();
     for _ in 0..3 {
         drill::Drill::new(&kiosk.station, &finger, fault, &mut figures).without_fault()?;
     }
-    figures.touch().context("there was nothing to touch")
+    figures.touch().context("no button to touch for the baseline")
 }
 
-/// One fault, from a calm kiosk to a calm kiosk.
-fn one(stage: &mut Stage, fault: &Fault) -> Figures {
+/// Runs one fault scenario on a kiosk that was reset before.
+fn one(context: &mut Stage, fault: &Fault) -> Figures {
     let mut figures = Figures::of(fault);
-    let outcome = stage.calm().context("the kiosk was not calm before").and_then(|()| {
-        let kiosk = stage.rig.kiosks.first().context("a kiosk")?;
+    let outcome = context.calm().context("cannot reset the kiosk before the fault scenario").and_then(|()| {
+        let kiosk = context.rig.kiosks.first().context("a kiosk")?;
         let finger = Finger::open(kiosk.display())?;
         let before = kiosk.process_id();
-        let drilled = drill::Drill::new(&kiosk.station, &finger, fault, &mut figures).run();
-        let mended = mend(stage);
-        let after = stage.rig.kiosks.first().and_then(Kiosk::process_id);
+        let ran = drill::Drill::new(&kiosk.station, &finger, fault, &mut figures).run();
+        let cleared = mend(context);
+        let after = context.rig.kiosks.first().and_then(Kiosk::process_id);
         figures.restarted =
-            after != before || stage.rig.kiosks.iter_mut().any(|kiosk| kiosk.check().is_err());
-        drilled.and(mended)
+            after != before || context.rig.kiosks.iter_mut().any(|kiosk| kiosk.check().is_err());
+        ran.and(cleared)
     });
     if let Err(error) = outcome {
         figures.problems.push(format!("{error:#}"));
         let name = fault.name();
-        stage.report.chapter(&name);
-        stage.shot(&name).ok();
+        context.report.chapter(&name);
+        context.shot(&name).ok();
     }
     figures
 }
 
-/// Everything is mended, whatever a drill left behind.
-fn mend(stage: &mut Stage) -> Result<()> {
-    for kiosk in &stage.rig.kiosks {
+/// Switches all faults of all kiosks off and reconnects the card readers.
+fn mend(context: &mut Stage) -> Result<()> {
+    for kiosk in &context.rig.kiosks {
         kiosk.station.mend()?;
     }
-    stage.rig.mind_readers()
+    context.rig.mind_readers()
 }
 
-/// Whether this fault may leave the device of use: then nothing need be told.
+/// Whether the device may stay usable during this fault, so that no message is required.
 fn is_borne(fault: &Fault) -> bool {
     let is_frame = std::ptr::eq(fault.step, &camera::FRAME);
-    let slow_or_silent_about_itself = [&id_reader::SLOW, &id_reader::SAM_ID];
+    let slow_or_without_id = [&id_reader::SLOW, &id_reader::SAM_ID];
     fault.kind == Kind::Flood
-        || slow_or_silent_about_itself.into_iter().any(|step| std::ptr::eq(fault.step, step))
+        || slow_or_without_id.into_iter().any(|step| std::ptr::eq(fault.step, step))
         || is_frame && matches!(fault.kind, Kind::Garbage | Kind::WrongAnswer | Kind::Truncation)
 }

@@ -1,20 +1,21 @@
-//! What is put in and seen in the drills: cards, and the words of the screen.
+//! Cards of the fault scenarios, and the screen texts that they wait for.
 
-/// No way to begin is left.
+/// No identification method is available.
 const CLOSED: &str = "本机暂时不能办理";
 pub(super) const WELCOME: &str = "请选择一种方式开始";
 pub(super) const MENU: &str = "您想办什么";
-/// A card of the second generation, and one whose code is shown.
+/// Resident with a second-generation card.
 pub(super) const CARD: &str = "zhang-guiying";
+/// Resident whose code is shown.
 pub(super) const CODE: &str = "wang-jianguo";
 /// PIN of [`CARD`].
 pub(super) const PIN: &str = "730914";
-/// A card of the third generation, which must be proved.
+/// Resident with a third-generation card, which requires card authentication.
 pub(super) const GUARDED: &str = "wang-jianguo";
 
-/// The kiosk is at it and says so.
+/// Texts while a card is read.
 pub(super) const CARD_WORKING: &[&str] = &["正在读卡", "正在核对身份"];
-/// How a reading can end.
+/// Texts at the end of a card reading.
 pub(super) const CARD_ENDS: &[&str] = &[
     MENU,
     "读不到卡",
@@ -41,14 +42,14 @@ pub(super) const ID_ENDS: &[&str] = &[
 pub(super) const PIN_WORKING: &[&str] = &["正在核对密码"];
 pub(super) const PIN_ENDS: &[&str] =
     &["密码没有核对成", "密码不对", "密码已锁定", "正在付款", "已付款", "暂时不能用", WELCOME];
-/// A card of the second generation whose PIN is changed, its first PIN, and another that nobody would guess.
+/// Resident with a second-generation card whose PIN is changed, the issued PIN, and a new PIN that the kiosk accepts.
 pub(super) const CHANGED: (&str, &str, &str) = ("ran-guangming", "648205", "580216");
 pub(super) const NEW_PIN_WORKING: &[&str] = &["正在修改密码"];
 pub(super) const NEW_PIN_ENDS: &[&str] =
     &["密码已修改", "不能确定密码改了没有", "密码没有修改", "密码不对", "密码已锁定", "暂时不能用", WELCOME];
 pub(super) const STAFF_ENDS: &[&str] =
     &["本机状态", "这不是社会保障卡", "读不到卡", "卡内信息不完整", "暂时不能用", WELCOME];
-/// A gate that waits, and one that lets nobody through.
+/// Signs of a gate: waiting, and refusing a forged code.
 pub(super) const WAITING: &str = "请亮码";
 pub(super) const STOPPED: &str = "这个码不是渝快办发的";
 pub(super) const PRINT_WORKING: &[&str] = &["正在打印凭条"];

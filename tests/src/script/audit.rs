@@ -1,5 +1,5 @@
-//! After the visits: each record once, one charge a bill, a chain that verifies, and nothing personal
-//! anywhere it must not be.
+//! The audit after the scenarios: each record exactly once, one charge per bill, a chain that verifies, and no
+//! personal data outside the places that may hold it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,36 +16,36 @@ use crate::process::wait_until;
 use crate::report::Report;
 use crate::scan::{Needle, scan};
 
-/// A demo resident, as far as the script looks for them.
+/// A demo resident: the fields that scenarios and audit need.
 #[derive(Clone, Deserialize)]
 pub struct Resident {
-    /// Name of the entry.
+    /// Id of the entry in the file of demo residents.
     pub id: String,
-    /// 姓名.
+    /// Name. 姓名.
     pub name: String,
-    /// 公民身份号码.
+    /// Citizen ID number. 公民身份号码.
     pub id_number: String,
-    /// Their card.
+    /// The resident's social security card.
     pub card: ResidentCard,
-    /// Their ID card.
+    /// The resident's ID card.
     pub id_card: ResidentIdCard,
 }
 
 /// The card of a demo resident.
 #[derive(Clone, Deserialize)]
 pub struct ResidentCard {
-    /// 卡识别码.
+    /// Card identification. 卡识别码.
     pub identification: String,
-    /// 卡号.
+    /// Card number. 卡号.
     pub number: String,
-    /// Its PIN.
+    /// The card's PIN.
     pub pin: String,
 }
 
 /// The ID card of a demo resident.
 #[derive(Clone, Deserialize)]
 pub struct ResidentIdCard {
-    /// 住址: nothing but the card and its reader ever has it.
+    /// Address. 住址. Only the ID card and the ID reader hold it.
     pub address: String,
 }
 
@@ -73,16 +73,16 @@ pub fn residents(file: &Path) -> Result<Vec<Resident>> {
     Ok(toml::from_str::<Residents>(&fs::read_to_string(file)?)?.resident)
 }
 
-/// What the platform, the acquirer and the records say, compared.
-pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
+/// Compares the data of the platform and the acquirer with the kiosks' records.
+pub(super) fn audit(context: &mut Stage, charged_min: usize) -> Result<()> {
     let http = reqwest::blocking::Client::builder().no_proxy().build()?;
     let mut intended: BTreeSet<OrderId> = BTreeSet::new();
     let mut settled: BTreeSet<OrderId> = BTreeSet::new();
     let sites: Vec<(String, DeviceId)> =
-        stage.rig.kiosks.iter().map(|kiosk| (kiosk.station.name().to_owned(), kiosk.site.device)).collect();
+        context.rig.kiosks.iter().map(|kiosk| (kiosk.station.name().to_owned(), kiosk.site.device)).collect();
     for (name, device) in sites {
-        let address = format!("http://{}/v1/audit/{device}", stage.rig.platform);
-        // The last records are on their way; the uplink sends them when their turn comes.
+        let address = format!("http://{}/v1/audit/{device}", context.rig.platform);
+        // The uplink may still have to send the last records.
         let mut last = 0;
         let json = wait_until("the last records", Duration::from_secs(60), || {
             let json = http.get(&address).send()?.error_for_status()?.text()?;
@@ -93,18 +93,18 @@ pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
             std::thread::sleep(Duration::from_secs(4));
             Ok(still.then_some(json))
         })?;
-        let file = stage.rig.state().join(format!("{name}-export.json"));
+        let file = context.rig.state().join(format!("{name}-export.json"));
         fs::write(&file, &json)?;
-        let verdict = stage.rig.verify(&file, &stage.rig.public_key(&name)?);
+        let verdict = context.rig.verify(&file, &context.rig.public_key(&name)?);
         let said = verdict.as_ref().cloned().unwrap_or_default();
-        stage.report.expect(&format!("独立验证：{said}"), verdict.map(drop));
+        context.report.expect(&format!("独立验证：{said}"), verdict.map(drop));
 
         let export: Export = serde_json::from_str(&json)?;
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
         for Epoch { batch } in &export.epochs {
             let whole =
                 batch.from == Chain::genesis(export.device, batch.from.epoch).head() && batch.check().is_ok();
-            stage.expect(&format!("{name}：每条记录正好一次，次序不变"), whole, || {
+            context.expect(&format!("{name}：每条记录正好一次，次序不变"), whole, || {
                 "链不完整".into()
             });
             for wire in &batch.records {
@@ -122,13 +122,13 @@ pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
             }
         }
         let rows = kinds.into_iter().map(|(kind, count)| vec![kind, count.to_string()]).collect();
-        stage.report.table(&format!("{name} 在平台上的记录"), &["记录", "条数"], rows);
+        context.report.table(&format!("{name} 在平台上的记录"), &["记录", "条数"], rows);
     }
     let open: Vec<String> = intended.difference(&settled).map(ToString::to_string).collect();
-    stage.expect("每笔订单都有了结果", open.is_empty(), || open.join(" "));
+    context.expect("每笔订单都有了结果", open.is_empty(), || open.join(" "));
 
     let charges: Vec<Value> =
-        http.get(format!("http://{}/charges", stage.rig.acquirer)).send()?.error_for_status()?.json()?;
+        http.get(format!("http://{}/charges", context.rig.acquirer)).send()?.error_for_status()?.json()?;
     let mut paid: BTreeMap<String, usize> = BTreeMap::new();
     for charge in &charges {
         if charge.get("outcome").and_then(|outcome| outcome.get("paid")).is_some()
@@ -140,17 +140,17 @@ pub(super) fn audit(stage: &mut Stage, charged_min: usize) -> Result<()> {
         }
     }
     let twice: Vec<&String> = paid.iter().filter(|(_, count)| **count > 1).map(|(bill, _)| bill).collect();
-    stage.expect("银行自己的账上每张账单只有一笔扣款", twice.is_empty(), || {
+    context.expect("银行自己的账上每张账单只有一笔扣款", twice.is_empty(), || {
         format!("{twice:?}")
     });
-    stage.expect("确有扣款发生", paid.len() >= charged_min, || format!("{paid:?}"));
+    context.expect("确有扣款发生", paid.len() >= charged_min, || format!("{paid:?}"));
     let rows = paid.into_iter().map(|(bill, count)| vec![bill, count.to_string()]).collect();
-    stage.report.table("银行账上的扣款", &["账单", "笔数"], rows);
+    context.report.table("银行账上的扣款", &["账单", "笔数"], rows);
     Ok(())
 }
 
-/// Nothing of a resident in any file of the kiosks, in any log, in any export. The platform's and the
-/// department's own databases hold residents by their nature, and the acquirer's none.
+/// Expects no resident data in any file of the kiosks, any log and any export. The databases of the platform and the
+/// department are exempt, since they hold residents; the acquirer's is not.
 pub fn nothing_personal(state: &Path, residents: &[Resident], report: &mut Report) {
     let passed = fs::read(state.join("wire/kiosk-platform")).unwrap_or_default();
     let calls = b"POST /v1/";

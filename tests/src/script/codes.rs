@@ -1,4 +1,4 @@
-//! Offline codes: what a phone shows without a network, and what is tried with pictures of it.
+//! Offline codes: codes that a phone shows without a network, and attempts to misuse pictures of them.
 
 use std::thread;
 use std::time::Duration;
@@ -10,154 +10,158 @@ use crate::phone::{Phone, forged};
 use crate::proxy::Cut;
 use crate::station::Station;
 
-/// Long enough for a kiosk to hear what the platform has to say.
+/// Time in which a kiosk notices that its link is up or down and fetches the feed.
 pub(super) const HEARD: Duration = Duration::from_secs(60);
-/// A code shown so long ago is not accepted any more: the window of the sites, and one slot.
+/// Age at which a code is no longer accepted: the acceptance window of the sites and one time step.
 pub(super) const TOO_OLD: Duration = Duration::from_secs(21);
-/// What a reader has not seen for so long was taken away.
+/// Time without a code in view after which a reader counts it as taken away.
 const AWAY: Duration = Duration::from_millis(1_700);
-/// The next slot's code is another code.
+/// Time until the next time step, whose code differs.
 const SLOT: Duration = Duration::from_secs(4);
 
-/// 辰: a code that the kiosk judges itself signs in; money takes the phone's own answer, which no picture gives.
-pub(super) fn pays_after_the_phone_answered(stage: &mut Stage) -> Result<()> {
-    let phone = Phone::bind(&stage.rig, &stage.resident("li-yan")?)?;
-    let other_phone = Phone::bind(&stage.rig, &stage.resident("ran-guangming")?)?;
-    sign_in(stage.at()?, &phone)?;
-    stage.at()?.tap("水费缴纳")?;
-    stage.at()?.see("请用手机上的渝快办扫一扫")?;
-    stage.shot("要手机确认")?;
-    let challenge = stage.at()?.screen_code()?;
+/// `offline-code-payment`: a code that the kiosk verifies itself begins a visit; a payment needs the phone's answer
+/// code, which a picture of a code cannot give.
+pub(super) fn pays_after_the_phone_answered(context: &mut Stage) -> Result<()> {
+    let phone = Phone::bind(&context.rig, &context.resident("li-yan")?)?;
+    let other_phone = Phone::bind(&context.rig, &context.resident("ran-guangming")?)?;
+    sign_in(context.at()?, &phone)?;
+    context.at()?.tap("水费缴纳")?;
+    context.at()?.see("请用手机上的渝快办扫一扫")?;
+    context.shot("要手机确认")?;
+    let challenge = context.at()?.screen_code()?;
 
     thread::sleep(SLOT);
-    stage.at()?.show_code(&phone.code()?)?;
-    stage.at()?.see("请先用手机扫屏幕上的码")?;
-    stage.shot("出示码本身不算")?;
-    stage.at()?.hide_code()?;
-    stage.at()?.show_code(&other_phone.answer(&challenge)?)?;
-    stage.at()?.see("这不是刚才那位的手机")?;
-    stage.at()?.hide_code()?;
-    stage.expect(
+    context.at()?.show_code(&phone.code()?)?;
+    context.at()?.see("请先用手机扫屏幕上的码")?;
+    context.shot("出示码本身不算")?;
+    context.at()?.hide_code()?;
+    context.at()?.show_code(&other_phone.answer(&challenge)?)?;
+    context.at()?.see("这不是刚才那位的手机")?;
+    context.at()?.hide_code()?;
+    context.expect(
         "换来的码和别人的手机都不能继续",
-        stage.at()?.screen_code()? == challenge,
+        context.at()?.screen_code()? == challenge,
         || "屏幕上不再是原来的码".to_owned(),
     );
 
-    stage.at()?.show_code(&phone.answer(&challenge)?)?;
-    stage.at()?.see("请选择要缴的水费")?;
-    stage.at()?.hide_code()?;
-    stage.shot("手机确认以后")?;
-    stage.at()?.tap("年")?;
-    stage.at()?.tap("下一步")?;
-    stage.at()?.see("请核对后付款")?;
-    stage.at()?.tap("确认付款")?;
-    stage.at()?.see("已付款")?;
-    stage.at()?.see("请从出纸口取走凭条")?;
-    stage.at()?.tap("完成")?;
-    stage.at()?.tap("退出")?;
-    stage.at()?.see("请选择一种方式开始").map(drop)
+    context.at()?.show_code(&phone.answer(&challenge)?)?;
+    context.at()?.see("请选择要缴的水费")?;
+    context.at()?.hide_code()?;
+    context.shot("手机确认以后")?;
+    context.at()?.tap("年")?;
+    context.at()?.tap("下一步")?;
+    context.at()?.see("请核对后付款")?;
+    context.at()?.tap("确认付款")?;
+    context.at()?.see("已付款")?;
+    context.at()?.see("请从出纸口取走凭条")?;
+    context.at()?.tap("完成")?;
+    context.at()?.tap("退出")?;
+    context.at()?.see("请选择一种方式开始").map(drop)
 }
 
-/// 巳: one code, twice here, then elsewhere, then too late; and codes that this city did not issue.
-pub(super) fn shown_again(stage: &mut Stage) -> Result<()> {
-    let phone = Phone::bind(&stage.rig, &stage.resident("wang-jianguo")?)?;
-    let code = sign_in(stage.at()?, &phone)?;
-    leave(stage.at()?)?;
+/// `code-reused-or-invalid`: one code shown twice at one kiosk, then at another, then too late; and codes that this
+/// city did not issue.
+pub(super) fn shown_again(context: &mut Stage) -> Result<()> {
+    let phone = Phone::bind(&context.rig, &context.resident("wang-jianguo")?)?;
+    let code = sign_in(context.at()?, &phone)?;
+    leave(context.at()?)?;
     for (at, caption) in [(0, "同一个码再来一次"), (1, "同一个码在另一台")] {
-        let kiosk = stage.rig.kiosks.get(at).map(|kiosk| &kiosk.station).context("a kiosk")?;
+        let kiosk = context.rig.kiosks.get(at).map(|kiosk| &kiosk.station).context("a kiosk")?;
         kiosk.show_code(&code)?;
         let seen = kiosk.see("这个码已经用过").map(drop);
         kiosk.hide_code()?;
-        stage.report.expect(&format!("{caption}，不受理"), seen);
+        context.report.expect(&format!("{caption}，不受理"), seen);
     }
     let code = phone.code()?;
     thread::sleep(TOO_OLD);
-    stage.at()?.see_within("请选择一种方式开始", HEARD)?;
+    context.at()?.see_within("请选择一种方式开始", HEARD)?;
     for (code, words, caption) in [
         (code, "这个码显示得太久了", "二十秒前的照片"),
         (forged()?, "这个码不是渝快办发的", "伪造的码"),
         (format!("CD1:{}", phone.code()?.trim_start_matches("YK1:")), "这是其他城市的码", "其他城市的码"),
     ] {
-        stage.at()?.show_code(&code)?;
-        let seen = stage.at()?.see(words).map(drop);
-        stage.report.expect(&format!("{caption}，不受理"), seen);
-        stage.shot(caption)?;
-        stage.at()?.hide_code()?;
-        stage.at()?.see_within("请选择一种方式开始", HEARD)?;
+        context.at()?.show_code(&code)?;
+        let seen = context.at()?.see(words).map(drop);
+        context.report.expect(&format!("{caption}，不受理"), seen);
+        context.shot(caption)?;
+        context.at()?.hide_code()?;
+        context.at()?.see_within("请选择一种方式开始", HEARD)?;
     }
     Ok(())
 }
 
-/// 午: without a link each kiosk knows only what it saw itself; what both let in is found once they are back.
-pub(super) fn without_a_link(stage: &mut Stage) -> Result<()> {
-    let phone = Phone::bind(&stage.rig, &stage.resident("ouyang-xuemei")?)?;
-    stage.rig.platform_link.set(Cut::Down);
-    stage.at()?.see_within("未联网", HEARD)?;
-    stage.other()?.see_within("未联网", HEARD)?;
+/// `offline-code-without-link`: without a link each kiosk knows only the codes that it saw itself; the platform finds
+/// a code accepted by both once the link is back.
+pub(super) fn without_a_link(context: &mut Stage) -> Result<()> {
+    let phone = Phone::bind(&context.rig, &context.resident("ouyang-xuemei")?)?;
+    context.rig.platform_link.set(Cut::Down);
+    context.at()?.see_within("未联网", HEARD)?;
+    context.other()?.see_within("未联网", HEARD)?;
     let code = phone.code()?;
-    stage.at()?.show_code(&code)?;
-    stage.at()?.see("已认出您的渝快码")?;
-    stage.shot("没有网络也认得")?;
-    let words = stage.at()?.words()?.join(" ");
-    stage.expect("不联网不显示姓名", !words.contains('欧'), || words.clone());
-    leave(stage.at()?)?;
-    stage.at()?.show_code(&code)?;
-    let seen = stage.at()?.see("这个码已经用过").map(drop);
-    stage.report.expect("断网时同一台只认一次", seen);
-    stage.at()?.hide_code()?;
-    stage.other()?.show_code(&code)?;
-    stage.other()?.see("已认出您的渝快码")?;
-    leave(stage.other()?)?;
-    stage.rig.platform_link.set(Cut::None);
-    stage.at()?.see_within("已联网", HEARD)?;
-    stage.other()?.see_within("已联网", HEARD)?;
-    let found = stage.rig.admin_shows("one code was let in at", HEARD)?;
-    stage.expect("两台都认过的码，联网后平台查出来", found, || "平台没有查出来".to_owned());
+    context.at()?.show_code(&code)?;
+    context.at()?.see("已认出您的渝快码")?;
+    context.shot("没有网络也认得")?;
+    let words = context.at()?.words()?.join(" ");
+    context.expect("不联网不显示姓名", !words.contains('欧'), || words.clone());
+    leave(context.at()?)?;
+    context.at()?.show_code(&code)?;
+    let seen = context.at()?.see("这个码已经用过").map(drop);
+    context.report.expect("断网时同一台只认一次", seen);
+    context.at()?.hide_code()?;
+    context.other()?.show_code(&code)?;
+    context.other()?.see("已认出您的渝快码")?;
+    leave(context.other()?)?;
+    context.rig.platform_link.set(Cut::None);
+    context.at()?.see_within("已联网", HEARD)?;
+    context.other()?.see_within("已联网", HEARD)?;
+    let found = context.rig.admin_shows("one code was accepted at", HEARD)?;
+    context.expect("两台都认过的码，联网后平台查出来", found, || "平台没有查出来".to_owned());
     Ok(())
 }
 
-/// 未: a phone that was reported lost shows codes that no kiosk accepts.
-pub(super) fn reported_lost(stage: &mut Stage) -> Result<()> {
-    let phone = Phone::bind(&stage.rig, &stage.resident("zhang-guiying")?)?;
-    sign_in(stage.at()?, &phone)?;
-    leave(stage.at()?)?;
+/// `lost-phone-refused`: no kiosk accepts the codes of a phone that was reported lost.
+pub(super) fn reported_lost(context: &mut Stage) -> Result<()> {
+    let phone = Phone::bind(&context.rig, &context.resident("zhang-guiying")?)?;
+    sign_in(context.at()?, &phone)?;
+    leave(context.at()?)?;
     phone.report_lost()?;
-    // The kiosk asks for news every quarter of a minute.
+    // The kiosk polls the feed every 15 s.
     thread::sleep(Duration::from_secs(20));
-    stage.rig.platform_link.set(Cut::Down);
-    stage.at()?.see_within("未联网", HEARD)?;
-    stage.at()?.show_code(&phone.code()?)?;
-    let seen = stage.at()?.see("这个码已挂失").map(drop);
-    stage.report.expect("挂失以后，断网也不受理", seen);
-    stage.shot("已挂失")?;
-    stage.at()?.hide_code()
+    context.rig.platform_link.set(Cut::Down);
+    context.at()?.see_within("未联网", HEARD)?;
+    context.at()?.show_code(&phone.code()?)?;
+    let seen = context.at()?.see("这个码已挂失").map(drop);
+    context.report.expect("挂失以后，断网也不受理", seen);
+    context.shot("已挂失")?;
+    context.at()?.hide_code()
 }
 
-/// 亥: a machine whose clock is ten minutes behind judges codes once it has heard the platform's, and not before.
-pub(super) fn clock_off(stage: &mut Stage) -> Result<()> {
-    let phone = Phone::bind(&stage.rig, &stage.resident("li-yan")?)?;
-    stage.rig.platform_link.set(Cut::Down);
-    let kiosk = stage.rig.kiosks.first_mut().context("the first kiosk")?;
+/// `kiosk-clock-wrong`: a kiosk whose clock is ten minutes behind verifies codes only after it has synchronised with
+/// the platform's time.
+pub(super) fn clock_off(context: &mut Stage) -> Result<()> {
+    let phone = Phone::bind(&context.rig, &context.resident("li-yan")?)?;
+    context.rig.platform_link.set(Cut::Down);
+    let kiosk = context.rig.kiosks.first_mut().context("the first kiosk")?;
     kiosk.kill()?;
     kiosk.start_with_clock_off(-600)?;
-    stage.at()?.see_within("请选择一种方式开始", HEARD)?;
-    stage.at()?.show_code(&phone.code()?)?;
-    let seen = stage.at()?.see("本机时间没有校准").map(drop);
-    stage.report.expect("时间不准又断网，不验码", seen);
-    stage.shot("时间不准")?;
-    stage.at()?.hide_code()?;
-    stage.rig.platform_link.set(Cut::None);
-    stage.at()?.see_within("已联网", HEARD)?;
-    stage.at()?.see_within("请选择一种方式开始", HEARD)?;
-    let signed_in = sign_in(stage.at()?, &phone).map(drop);
-    stage.report.expect("联网校准以后照常验码", signed_in);
-    leave(stage.at()?)?;
-    let kiosk = stage.rig.kiosks.first_mut().context("the first kiosk")?;
+    context.at()?.see_within("请选择一种方式开始", HEARD)?;
+    context.at()?.show_code(&phone.code()?)?;
+    let seen = context.at()?.see("本机时间没有校准").map(drop);
+    context.report.expect("时间不准又断网，不验码", seen);
+    context.shot("时间不准")?;
+    context.at()?.hide_code()?;
+    context.rig.platform_link.set(Cut::None);
+    context.at()?.see_within("已联网", HEARD)?;
+    context.at()?.see_within("请选择一种方式开始", HEARD)?;
+    let signed_in = sign_in(context.at()?, &phone).map(drop);
+    context.report.expect("联网校准以后照常验码", signed_in);
+    leave(context.at()?)?;
+    let kiosk = context.rig.kiosks.first_mut().context("the first kiosk")?;
     kiosk.kill()?;
     kiosk.start()
 }
 
-/// Signs in by the code that the phone shows now, and gives it.
+/// Begins a visit by the code that the phone shows now, and returns that code.
 fn sign_in(kiosk: &Station, phone: &Phone) -> Result<String> {
     let code = phone.code()?;
     kiosk.show_code(&code)?;
@@ -166,7 +170,7 @@ fn sign_in(kiosk: &Station, phone: &Phone) -> Result<String> {
     Ok(code)
 }
 
-/// Leaves, and stays away long enough for the next code to be held up anew.
+/// Ends the visit, and waits until the reader accepts the next code as newly shown.
 pub(super) fn leave(kiosk: &Station) -> Result<()> {
     kiosk.hide_code()?;
     kiosk.tap("退出")?;

@@ -1,4 +1,4 @@
-//! Visits that begin with an ID card on its reader.
+//! Visits that begin with an ID card on the ID reader.
 
 use std::time::Duration;
 
@@ -6,34 +6,35 @@ use anyhow::Result;
 
 use super::Stage;
 
-/// How long a driver looks before it believes that its reader is empty.
+/// Time in which the driver notices that the ID reader holds no card.
 const LIFTED: Duration = Duration::from_secs(3);
-/// A reader that has come back is offered within this time.
+/// Time in which a reader that was connected again is offered.
 const BACK: Duration = Duration::from_secs(30);
 
-/// 卯: an ID card signs its holder in; bad readings are refused in their own words; the reader goes and comes.
-pub(super) fn laid_down(stage: &mut Stage) -> Result<()> {
-    stage.at()?.see("放上身份证")?;
-    stage.shot("首页有三种方式")?;
-    lay(stage, "li-yan")?;
-    stage.at()?.see("您想办什么")?;
-    stage.shot("放上身份证以后")?;
-    let words = stage.at()?.words()?.join(" ");
+/// `id-card-sign-in`: an ID card begins a visit; each kind of failed reading has its own message; the reader is
+/// disconnected and connected again.
+pub(super) fn laid_down(context: &mut Stage) -> Result<()> {
+    context.at()?.see("放上身份证")?;
+    context.shot("首页有三种方式")?;
+    lay(context, "li-yan")?;
+    context.at()?.see("您想办什么")?;
+    context.shot("放上身份证以后")?;
+    let words = context.at()?.words()?.join(" ");
     let masked = words.contains("李*") && !words.contains("李䶮");
-    stage.expect("只显示掩码姓名", masked, || words.clone());
-    stage.at()?.tap("医保账户余额")?;
-    stage.at()?.see("¥")?;
-    stage.at()?.tap("看完了")?;
-    stage.at()?.tap("退出")?;
-    stage.at()?.see("请带走您的身份证")?;
-    stage.shot("提醒带走身份证")?;
-    stage.at()?.tap("完成")?;
-    stage.at()?.see("请选择一种方式开始")?;
-    // It lies there still: nobody is signed in again.
+    context.expect("只显示掩码姓名", masked, || words.clone());
+    context.at()?.tap("医保账户余额")?;
+    context.at()?.see("¥")?;
+    context.at()?.tap("看完了")?;
+    context.at()?.tap("退出")?;
+    context.at()?.see("请带走您的身份证")?;
+    context.shot("提醒带走身份证")?;
+    context.at()?.tap("完成")?;
+    context.at()?.see("请选择一种方式开始")?;
+    // The card stays on the reader: no second visit begins.
     std::thread::sleep(LIFTED);
-    let words = stage.at()?.words()?.join(" ");
+    let words = context.at()?.words()?.join(" ");
     let welcome = words.contains("请选择一种方式开始") && !words.contains('李');
-    stage.expect("留在机上的身份证不会再次登录", welcome, || words.clone());
+    context.expect("留在机上的身份证不会再次登录", welcome, || words.clone());
 
     for (card, fault, words) in [
         ("foreign", None, "这不是身份证"),
@@ -43,37 +44,37 @@ pub(super) fn laid_down(stage: &mut Stage) -> Result<()> {
         ("zhang-guiying", Some("id-reader-read-garbage"), "身份证没有读出来"),
     ] {
         if let Some(fault) = fault {
-            stage.at()?.fault(fault, true)?;
+            context.at()?.fault(fault, true)?;
         }
-        lay(stage, card)?;
-        let seen = stage.at()?.see_within(words, BACK).map(drop);
-        stage.report.expect(&format!("{}：{words}", fault.unwrap_or(card)), seen);
-        stage.shot(words)?;
+        lay(context, card)?;
+        let seen = context.at()?.see_within(words, BACK).map(drop);
+        context.report.expect(&format!("{}：{words}", fault.unwrap_or(card)), seen);
+        context.shot(words)?;
         if let Some(fault) = fault {
-            stage.at()?.fault(fault, false)?;
+            context.at()?.fault(fault, false)?;
         }
-        stage.at()?.tap("返回首页")?;
-        stage.at()?.see("请选择一种方式开始")?;
+        context.at()?.tap("返回首页")?;
+        context.at()?.see("请选择一种方式开始")?;
     }
-    lay(stage, "zhang-guiying")?;
-    stage.at()?.see_within("您想办什么", BACK)?;
-    stage.at()?.tap("退出")?;
-    stage.at()?.tap("完成")?;
+    lay(context, "zhang-guiying")?;
+    context.at()?.see_within("您想办什么", BACK)?;
+    context.at()?.tap("退出")?;
+    context.at()?.tap("完成")?;
 
-    stage.at()?.fault("id-reader-unplugged", true)?;
-    stage.at()?.see_within("暂时不能用", BACK)?;
-    stage.shot("身份证阅读器断开")?;
-    stage.at()?.fault("id-reader-unplugged", false)?;
-    stage.at()?.see_within("屏幕变了再拿开", BACK)?;
-    lay(stage, "zhang-guiying")?;
-    stage.at()?.see("您想办什么")?;
-    stage.at()?.tap("退出")?;
+    context.at()?.fault("id-reader-unplugged", true)?;
+    context.at()?.see_within("暂时不能用", BACK)?;
+    context.shot("身份证阅读器断开")?;
+    context.at()?.fault("id-reader-unplugged", false)?;
+    context.at()?.see_within("屏幕变了再拿开", BACK)?;
+    lay(context, "zhang-guiying")?;
+    context.at()?.see("您想办什么")?;
+    context.at()?.tap("退出")?;
     Ok(())
 }
 
-/// Takes away what lies there, until the driver has noticed, and lays a card down.
-fn lay(stage: &Stage, card: &str) -> Result<()> {
-    stage.at()?.lift_id_card()?;
+/// Removes any card, waits until the driver has noticed, and places this card on the ID reader.
+fn lay(context: &Stage, card: &str) -> Result<()> {
+    context.at()?.lift_id_card()?;
     std::thread::sleep(LIFTED);
-    stage.at()?.lay_id_card(card)
+    context.at()?.lay_id_card(card)
 }

@@ -16,7 +16,7 @@ fn select(card: &mut VirtualCard) -> Vec<u8> {
 }
 
 #[test]
-fn a_second_generation_card_gives_its_records_by_tag_after_the_right_le() {
+fn second_generation_card_reads_record_by_tag_with_right_le() {
     let mut card = VirtualCard::of(&resident("2.00"), Flaw::None);
     let [0x61, length] = select(&mut card)[..] else { panic!("61xx") };
     let fci = card.answer(&[0x00, 0xC0, 0x00, 0x00, length]);
@@ -29,13 +29,13 @@ fn a_second_generation_card_gives_its_records_by_tag_after_the_right_le() {
 }
 
 #[test]
-fn a_third_generation_card_keeps_its_holder_to_itself() {
+fn third_generation_card_refuses_holder_file_unauthenticated() {
     let mut card = VirtualCard::of(&resident("3.00"), Flaw::None);
     select(&mut card);
     assert_eq!(card.answer(&[0x00, 0xA4, 0x00, 0x00, 0x02, 0xEF, 0x06]), [0x69, 0x82]);
 }
 
-/// A PSAM's or an HSM's work, with these roots.
+/// EXTERNAL AUTHENTICATE with the cryptogram that a PSAM or HSM with these root keys computes.
 fn cryptogram(city: &CityKey, resident: &Resident, challenge: [u8; 8]) -> Vec<u8> {
     let identification = packed(&resident.card.identification, 16).try_into().unwrap();
     let said = answer(&city.of_card(&identification).external, &[9; 8], &challenge);
@@ -47,7 +47,7 @@ fn challenge(card: &mut VirtualCard) -> [u8; 8] {
 }
 
 #[test]
-fn whoever_answers_its_challenge_opens_it_once_and_with_the_right_key_only() {
+fn external_authenticate_needs_right_key_and_fresh_challenge() {
     let resident = resident("3.00");
     let holder = [0x00, 0xA4, 0x00, 0x00, 0x02, 0xEF, 0x06];
     let mut card = VirtualCard::of(&resident, Flaw::None);
@@ -56,7 +56,7 @@ fn whoever_answers_its_challenge_opens_it_once_and_with_the_right_key_only() {
     let wrong = cryptogram(&CityKey::new(&[1; 32]), &resident, first);
     assert_eq!(card.answer(&wrong), [0x63, 0x00]);
     let late = cryptogram(&CityKey::test(), &resident, first);
-    assert_eq!(card.answer(&late), [0x69, 0x85], "a challenge is answered once");
+    assert_eq!(card.answer(&late), [0x69, 0x85], "a challenge is used once");
     let second = challenge(&mut card);
     assert_ne!(first, second);
     assert_eq!(card.answer(&late), [0x63, 0x00], "the answer to another challenge");
@@ -66,11 +66,11 @@ fn whoever_answers_its_challenge_opens_it_once_and_with_the_right_key_only() {
     assert_eq!(card.answer(&holder), [0x90, 0x00]);
     card.reset();
     select(&mut card);
-    assert_eq!(card.answer(&holder), [0x69, 0x82], "without power it forgets who was there");
+    assert_eq!(card.answer(&holder), [0x69, 0x82], "a reset clears the authorisation");
 }
 
 #[test]
-fn copies_answer_otherwise_or_not_at_all() {
+fn internal_authenticate_of_copies_differs_or_is_silent() {
     let resident = resident("3.00");
     let ask = |flaw: Flaw, number: u8| {
         let mut card = VirtualCard::of(&resident, flaw);
@@ -89,7 +89,7 @@ fn copies_answer_otherwise_or_not_at_all() {
 }
 
 #[test]
-fn a_psam_computes_what_the_card_computes_and_only_in_its_application() {
+fn psam_computes_card_cryptogram_only_in_its_application() {
     let resident = resident("3.00");
     let city = CityKey::test();
     let identification: [u8; 16] = packed(&resident.card.identification, 16).try_into().unwrap();
@@ -107,7 +107,7 @@ fn a_psam_computes_what_the_card_computes_and_only_in_its_application() {
 }
 
 #[test]
-fn the_pin_counter_counts_survives_a_reset_and_locks() {
+fn pin_counter_counts_survives_reset_and_locks() {
     let mut card = VirtualCard::of(&resident("2.00"), Flaw::None);
     let wrong = [0x00, 0x20, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00];
     let right = [0x00, 0x20, 0x00, 0x00, 0x03, 0x73, 0x09, 0x14];
@@ -121,6 +121,6 @@ fn the_pin_counter_counts_survives_a_reset_and_locks() {
 }
 
 #[test]
-fn a_bank_card_answers_and_knows_no_such_application() {
+fn bank_card_has_no_social_security_application() {
     assert_eq!(select(&mut VirtualCard::bank()), [0x6A, 0x82]);
 }

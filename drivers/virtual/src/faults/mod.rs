@@ -1,13 +1,14 @@
-//! The catalogue of faults: what can go wrong on a wire, by name.
+//! The catalogue of named faults of the emulated devices.
 //!
-//! A protocol is a row of [`Step`]s, and at each step a far side can fail in several [`Kind`]s of way: it says
-//! nothing, something else, half of it, too late, too much, or leaves. Each pair is a [`Fault`] with a stable name,
-//! `device-step-kind`; a device can also be in an honest bad [state](Kind::State), such as out of paper.
+//! A protocol is a list of [`ProtocolStep`]s. At each step a device can fail in several [`FaultKind`]s: no response,
+//! a wrong one, half of it, too late, too much, or a disconnection. Each pair is an [`InjectableFault`] with a stable
+//! name, `device-step-kind`. A device can also be in a bad [state](FaultKind::State) that it reports correctly, such
+//! as no paper.
 //!
-//! A far side asks its [`Faults`] at each step. Whoever stands at the bench switches them there.
+//! An emulator asks its [`FaultSwitches`] at each step. The bench switches faults on and off.
 //!
-//! To add faults, add a [`Step`] to the table of its device and ask for it where the far side comes by; nothing
-//! else lists them.
+//! To add a fault, add a [`ProtocolStep`] to the table of its device and query it where the emulator reaches that step;
+//! there is no other list.
 
 pub mod camera;
 pub mod card;
@@ -21,16 +22,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How much too late an answer comes: longer than any driver's patience for one, shorter than a person's.
+/// Delay of a late response: longer than any driver waits for one, shorter than a person would wait.
 pub const LATE: Duration = Duration::from_millis(3_000);
 
-/// Bytes of a flood.
+/// Number of surplus bytes of a flood.
 pub const FLOOD: usize = 64 * 1024;
 
-/// Which far side fails.
+/// The emulated device that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Device {
-    /// The card, its contacts, its reader.
+    /// The card, its contacts, and its reader.
     Card,
     /// The receipt printer.
     Printer,
@@ -40,14 +41,14 @@ pub enum Device {
     Scanner,
     /// The ID reader, and the card on it.
     IdReader,
-    /// The PSAM in the reader's other slot.
+    /// The PSAM in the reader's second slot.
     Psam,
     /// The relay board with a gate's lights.
     Signal,
 }
 
 impl Device {
-    /// First part of a fault's name.
+    /// First part of the names of its faults.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -61,7 +62,7 @@ impl Device {
         }
     }
 
-    /// What it is called on the bench.
+    /// Chinese title on the bench page.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -76,29 +77,29 @@ impl Device {
     }
 }
 
-/// In which way it fails.
+/// The way in which a device fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Nothing comes, and the connection stays.
+    /// No response; the connection stays open.
     Silence,
-    /// As many bytes as there should be, and none of them right.
+    /// A response of the right length with pseudo-random content.
     Garbage,
-    /// The first half comes and no more.
+    /// Only the first half of the response.
     Truncation,
-    /// The other side leaves, and is back when the fault is switched off.
+    /// The device disconnects, and connects again when the fault is switched off.
     Disconnection,
-    /// The right answer comes [`LATE`].
+    /// The right response, late by [`LATE_DELAY`].
     Delay,
-    /// A well-formed answer comes that is not the answer to this.
+    /// A well-formed response that is wrong for this step.
     WrongAnswer,
-    /// The answer comes, and far more than anybody asked for.
+    /// The response, followed by [`FLOOD_BYTES`] surplus bytes.
     Flood,
-    /// The device is in a bad state and says so as it should.
+    /// The device is in a bad state, which it reports correctly.
     State,
 }
 
 impl Kind {
-    /// Last part of a fault's name; a state has a name of its own.
+    /// Last part of the names of such faults; a state has a separate name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -113,7 +114,7 @@ impl Kind {
         }
     }
 
-    /// What it is called on the bench.
+    /// Chinese title on the bench page.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -129,20 +130,20 @@ impl Kind {
     }
 }
 
-/// One step of a protocol, and the ways in which it can fail that differ on the wire.
+/// One step of a device protocol, and the kinds of failure that differ on its interface.
 #[derive(Debug)]
 pub struct Step {
-    /// Whose protocol.
+    /// The device.
     pub device: Device,
-    /// Its name within the device's, kebab-case and stable; the whole name of a state.
+    /// Name of the step within the device, kebab-case and stable; of a state, the whole name of the fault.
     pub name: &'static str,
-    /// What it is called on the bench.
+    /// Chinese title on the bench page.
     pub title: &'static str,
-    /// How it can fail.
+    /// The kinds of failure.
     pub kinds: &'static [Kind],
 }
 
-/// All ways in which a step with an answer of several bytes can fail.
+/// The kinds of failure of a step with a response of several bytes.
 pub const ALL: &[Kind] = &[
     Kind::Silence,
     Kind::Garbage,
@@ -153,24 +154,24 @@ pub const ALL: &[Kind] = &[
     Kind::Flood,
 ];
 
-/// The same where the answer is a single byte, which has no half.
+/// The kinds of failure of a step with a response of one byte, which cannot be truncated.
 pub const ONE_BYTE: &[Kind] =
     &[Kind::Silence, Kind::Garbage, Kind::Disconnection, Kind::Delay, Kind::WrongAnswer, Kind::Flood];
 
-/// A state that the device is in.
+/// The single kind of a device state.
 pub const STATE: &[Kind] = &[Kind::State];
 
-/// One thing that can go wrong.
+/// A fault of the catalogue. 故障.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
-    /// Where.
+    /// The step that fails.
     pub step: &'static Step,
-    /// How.
+    /// The way in which it fails.
     pub kind: Kind,
 }
 
 impl Fault {
-    /// Its name: stable, kebab-case, used by tests and bench.
+    /// Stable name, kebab-case, used by tests and the bench.
     #[must_use]
     pub fn name(&self) -> String {
         if self.kind == Kind::State {
@@ -179,7 +180,7 @@ impl Fault {
         format!("{}-{}-{}", self.step.device.name(), self.step.name, self.kind.name())
     }
 
-    /// What it is called on the bench.
+    /// Chinese title on the bench page.
     #[must_use]
     pub fn title(&self) -> String {
         if self.kind == Kind::State {
@@ -189,7 +190,7 @@ impl Fault {
     }
 }
 
-/// Every fault there is, device by device, step by step.
+/// All faults, by device and step.
 pub fn catalogue() -> impl Iterator<Item = Fault> {
     let devices = [
         card::STEPS,
@@ -206,30 +207,30 @@ pub fn catalogue() -> impl Iterator<Item = Fault> {
         .flat_map(|step| step.kinds.iter().map(move |kind| Fault { step, kind: *kind }))
 }
 
-/// No fault has this name.
+/// Error: no fault has this name.
 #[derive(Debug, thiserror::Error)]
-#[error("no fault is called `{0}`: the bench's page lists them")]
+#[error("unknown fault `{0}`: the bench page lists all names")]
 pub struct Unknown(String);
 
-/// The switches of one bench, shared by its far sides.
+/// The active faults of one bench, shared by its emulators.
 #[derive(Clone, Default)]
 pub struct Faults {
     switches: Arc<Mutex<BTreeMap<String, Switched>>>,
 }
 
-/// A fault that is on.
+/// A fault that is switched on.
 #[derive(Clone, Copy)]
 struct Switched {
     fault: Fault,
-    /// When a far side first came by and failed.
+    /// When the fault first took effect.
     met: Option<Instant>,
 }
 
 impl Faults {
-    /// Switches a fault on or off. Switching on anew forgets that it was met.
+    /// Switches a fault on or off. Switching it on again resets the time at which it took effect.
     ///
     /// # Errors
-    /// When none has this name.
+    /// When no fault has this name.
     pub fn switch(&self, name: &str, on: bool) -> Result<Fault, Unknown> {
         let fault = catalogue().find(|fault| fault.name() == name).ok_or_else(|| Unknown(name.to_owned()))?;
         let mut switches = self.locked();
@@ -240,12 +241,13 @@ impl Faults {
         Ok(fault)
     }
 
-    /// Switches all off.
+    /// Switches all faults off.
     pub fn clear(&self) {
         self.locked().clear();
     }
 
-    /// A far side has come to this step: how it is to fail, if at all.
+    /// Called by an emulator that reaches this step: returns how it must fail, if at all, and records that the fault
+    /// took effect.
     #[must_use]
     pub fn at(&self, step: &Step) -> Option<Kind> {
         let mut switches = self.locked();
@@ -254,39 +256,39 @@ impl Faults {
         Some(on.fault.kind)
     }
 
-    /// Whether this is switched on, without being there.
+    /// Whether this fault is switched on, without recording that it took effect.
     #[must_use]
     pub fn is_on(&self, step: &Step, kind: Kind) -> bool {
         self.locked().values().any(|on| std::ptr::eq(on.fault.step, step) && on.fault.kind == kind)
     }
 
-    /// Whether a far side has failed so at this step and is not mended yet, without being there again.
+    /// Whether this fault is switched on and has taken effect before.
     #[must_use]
     pub fn holds(&self, step: &Step, kind: Kind) -> bool {
         let holds = |on: &Switched| std::ptr::eq(on.fault.step, step) && on.fault.kind == kind;
         self.locked().values().any(|on| holds(on) && on.met.is_some())
     }
 
-    /// Whether this device has failed in any way and is not mended.
+    /// Whether any fault of this device is switched on and has taken effect.
     #[must_use]
     pub fn hurts(&self, device: Device) -> bool {
         self.locked().values().any(|on| on.fault.step.device == device && on.met.is_some())
     }
 
-    /// Whether this device has left and is not back.
+    /// Whether a fault has disconnected this device and is still switched on.
     #[must_use]
     pub fn is_away(&self, device: Device) -> bool {
         let left = |on: &Switched| on.fault.kind == Kind::Disconnection && on.met.is_some();
         self.locked().values().any(|on| on.fault.step.device == device && left(on))
     }
 
-    /// How long ago a far side first failed by this fault since it was switched on.
+    /// Time since this fault first took effect after it was switched on; `None` if it has not.
     #[must_use]
     pub fn met(&self, name: &str) -> Option<Duration> {
         self.locked().get(name).and_then(|on| on.met).map(|at| at.elapsed())
     }
 
-    /// Names of those that are on.
+    /// Names of the faults that are switched on.
     #[must_use]
     pub fn on(&self) -> Vec<String> {
         self.locked().keys().cloned().collect()
@@ -297,19 +299,18 @@ impl Faults {
     }
 }
 
-/// What goes over the wire in place of an answer.
+/// What a device sends instead of its response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bent {
-    /// How long nothing comes first.
+    /// Delay before the bytes.
     pub wait: Duration,
-    /// What comes then.
+    /// The bytes.
     pub bytes: Vec<u8>,
-    /// Whether the other side leaves after that.
+    /// Whether the device disconnects afterwards.
     pub leaves: bool,
 }
 
-/// What a fault makes of an answer. `wrong` is the well-formed answer that is not the answer to this, `flood` what is
-/// repeated without end.
+/// Applies a fault to a response. `wrong` is the well-formed wrong response, `flood` the bytes that a flood repeats.
 #[must_use]
 pub fn bend(kind: Option<Kind>, answer: Vec<u8>, wrong: &[u8], flood: &[u8]) -> Bent {
     let plain = |bytes| Bent { bytes, ..Bent::default() };
@@ -330,7 +331,7 @@ pub fn bend(kind: Option<Kind>, answer: Vec<u8>, wrong: &[u8], flood: &[u8]) -> 
     }
 }
 
-/// Bytes that mean nothing: the same ones every time, so that a failure can be repeated.
+/// Pseudo-random bytes, the same at each call, so that a failure can be reproduced.
 #[must_use]
 pub fn garbage(length: usize) -> Vec<u8> {
     let mut state = 0x2545_F491_u32;
@@ -349,7 +350,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn there_are_more_than_a_hundred_faults_and_each_has_a_name_of_its_own() {
+    fn catalogue_has_over_100_faults_with_unique_kebab_case_names() {
         let names: Vec<String> = catalogue().map(|fault| fault.name()).collect();
         let distinct: BTreeSet<&String> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());
@@ -363,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_fails_as_it_was_switched_to_and_remembers_when() {
+    fn step_fails_only_while_switched_on_and_records_time() {
         let faults = Faults::default();
         assert_eq!(faults.at(&card::SELECT), None);
         faults.switch("card-select-garbage", true).unwrap();
@@ -377,10 +378,10 @@ mod tests {
     }
 
     #[test]
-    fn who_left_stays_away_until_the_fault_is_off() {
+    fn device_stays_disconnected_until_fault_is_off() {
         let faults = Faults::default();
         faults.switch("printer-fence-disconnection", true).unwrap();
-        assert!(!faults.is_away(Device::Printer), "it has not come to that step");
+        assert!(!faults.is_away(Device::Printer), "the step was not reached yet");
         assert_eq!(faults.at(&printer::FENCE), Some(Kind::Disconnection));
         assert!(faults.is_away(Device::Printer) && !faults.is_away(Device::Camera));
         faults.clear();
@@ -388,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_makes_something_else_of_an_answer() {
+    fn each_kind_changes_response_differently() {
         let made: Vec<Bent> =
             ALL.iter().map(|kind| bend(Some(*kind), vec![1, 2, 3, 4], &[9, 9], &[7])).collect();
         for (at, one) in made.iter().enumerate() {

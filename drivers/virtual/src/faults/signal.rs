@@ -1,4 +1,4 @@
-//! What can go wrong at a gate's relay board, which takes commands and never says anything.
+//! Faults of a gate's relay board, which accepts commands and sends nothing.
 
 use super::{Device, Kind, STATE, Step};
 
@@ -6,12 +6,12 @@ const fn step(name: &'static str, title: &'static str, kinds: &'static [Kind]) -
     Step { device: Device::Signal, name, title, kinds }
 }
 
-/// It takes no bytes: its line is full before long.
+/// The board accepts no bytes, so that its line's buffer fills up.
 pub static STALLED: Step = step("signal-stalled", "继电器板不收数据", STATE);
-/// It sends bytes all the time, which no such board does.
+/// The board sends bytes continuously, which no real board does.
 pub static BABBLING: Step = step("signal-babbling", "继电器板不停发送", STATE);
-/// It is unplugged.
+/// The board is disconnected.
 pub static UNPLUGGED: Step = step("signal-unplugged", "继电器板断开", STATE);
 
-/// All of them.
+/// All steps and states.
 pub static STEPS: &[&Step] = &[&STALLED, &BABBLING, &UNPLUGGED];

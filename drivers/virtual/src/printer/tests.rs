@@ -26,7 +26,7 @@ fn receipt() -> Vec<u8> {
 }
 
 #[test]
-fn a_chinese_receipt_is_cut_off_whole_and_its_fences_are_answered() {
+fn chinese_receipt_is_cut_and_print_barriers_are_answered() {
     let (sheets, answers) = run(&receipt(), Troubles::default());
     assert_eq!(sheets.len(), 1);
     assert!(sheets[0].text.contains("李䶮 𠮷田") && sheets[0].text.contains("[QR hi]"), "{}", sheets[0].text);
@@ -37,19 +37,19 @@ fn a_chinese_receipt_is_cut_off_whole_and_its_fences_are_answered() {
 }
 
 #[test]
-fn status_bytes_are_those_of_the_manual() {
+fn realtime_status_bytes_match_manual() {
     let ask = [0x10, 4, 1, 0x10, 4, 2, 0x10, 4, 3, 0x10, 4, 4];
     assert_eq!(run(&ask, Troubles::default()).1, [0x12, 0x12, 0x12, 0x12]);
-    let out = Troubles { paper_out: true, ..Troubles::default() };
-    assert_eq!(run(&ask, out).1, [0x1A, 0x32, 0x12, 0x7E]);
+    let no_paper = Troubles { paper_out: true, ..Troubles::default() };
+    assert_eq!(run(&ask, no_paper).1, [0x1A, 0x32, 0x12, 0x7E]);
     let open = Troubles { cover_open: true, ..Troubles::default() };
     assert_eq!(run(&ask, open).1, [0x1A, 0x16, 0x12, 0x12]);
-    let mute = Troubles { mute: true, ..Troubles::default() };
-    assert!(run(&ask, mute).1.is_empty());
+    let unresponsive = Troubles { mute: true, ..Troubles::default() };
+    assert!(run(&ask, unresponsive).1.is_empty());
 }
 
 #[test]
-fn a_question_that_comes_in_two_pieces_is_answered() {
+fn realtime_command_in_two_pieces_is_answered() {
     let mut state = printer(Troubles::default(), &Faults::default());
     assert!(take(&mut state, &[b'a', 0x10]).is_empty());
     assert!(take(&mut state, &[0x04]).is_empty());
@@ -58,7 +58,7 @@ fn a_question_that_comes_in_two_pieces_is_answered() {
 }
 
 #[test]
-fn an_automatic_status_comes_when_asked_for_and_at_each_change() {
+fn automatic_status_is_sent_when_enabled_and_on_change() {
     let mut state = printer(Troubles::default(), &Faults::default());
     assert_eq!(take(&mut state, &[0x1D, b'a', 255]), [0x10, 0, 0, 0]);
     assert!(take(&mut state, b"x\n").is_empty());
@@ -67,7 +67,7 @@ fn an_automatic_status_comes_when_asked_for_and_at_each_change() {
 }
 
 #[test]
-fn without_paper_nothing_comes_out_and_no_fence_is_answered_until_there_is_a_new_roll() {
+fn paper_out_holds_receipt_and_barrier_until_new_roll() {
     let mut state = printer(Troubles { paper_out: true, ..Troubles::default() }, &Faults::default());
     assert!(take(&mut state, &receipt()).is_empty());
     assert!(state.sheets.is_empty());
@@ -77,7 +77,7 @@ fn without_paper_nothing_comes_out_and_no_fence_is_answered_until_there_is_a_new
 }
 
 #[test]
-fn a_roll_that_ends_in_the_middle_leaves_half_a_receipt_and_no_answer() {
+fn roll_end_mid_receipt_gives_half_printout_and_no_answer() {
     let mut state = printer(Troubles { paper_left: Some(20), ..Troubles::default() }, &Faults::default());
     assert!(take(&mut state, &receipt()).is_empty());
     assert_eq!(state.sheets.len(), 1);
@@ -85,18 +85,18 @@ fn a_roll_that_ends_in_the_middle_leaves_half_a_receipt_and_no_answer() {
     assert_eq!(take(&mut state, &[0x10, 4, 4]), [0x7E]);
 }
 
-fn spoilt(fault: &str) -> (State, Vec<Bent>) {
+fn receipt_with_fault(fault: &str) -> (State, Vec<Bent>) {
     let faults = Faults::default();
     faults.switch(fault, true).unwrap();
     let mut state = printer(Troubles::default(), &faults);
-    let said = state.take(&receipt());
+    let responses = state.take(&receipt());
     assert!(faults.met(fault).is_some(), "{fault}");
-    (state, said)
+    (state, responses)
 }
 
 #[test]
-fn a_roll_that_ends_by_name_is_a_new_one_when_the_switch_is_off() {
-    let (mut state, _) = spoilt("paper-ends");
+fn fault_paper_ends_switched_off_inserts_new_roll() {
+    let (mut state, _) = receipt_with_fault("paper-ends");
     take(&mut state, &b"\n".repeat(20));
     assert_eq!(take(&mut state, &[0x10, 4, 4]), [0x7E]);
     state.faults.clear();
@@ -104,29 +104,29 @@ fn a_roll_that_ends_by_name_is_a_new_one_when_the_switch_is_off() {
 }
 
 #[test]
-fn a_cutter_that_is_blocked_keeps_the_paper_and_says_so() {
-    let (mut state, _) = spoilt("printer-cut-wrong-answer");
+fn jammed_cutter_keeps_paper_and_reports_error() {
+    let (mut state, _) = receipt_with_fault("printer-cut-wrong-answer");
     assert!(state.sheets.is_empty());
     assert_eq!(take(&mut state, &[0x10, 4, 1, 0x10, 4, 3]), [0x1A, 0x1A]);
     state.faults.clear();
-    // And goes on with what waited.
+    // The printer continues with the buffered data.
     assert_eq!(take(&mut state, &[0x10, 4, 3]).first(), Some(&0x12));
 }
 
 #[test]
-fn a_fence_is_spoilt_in_each_of_its_ways() {
-    let last = |fault| spoilt(fault).1.pop().unwrap();
+fn print_barrier_applies_each_fault_kind() {
+    let last = |fault| receipt_with_fault(fault).1.pop().unwrap();
     assert_eq!(last("printer-fence-wrong-answer").bytes, [0x0C]);
     assert!(last("printer-fence-silence").bytes.is_empty());
     assert!(last("printer-fence-flood").bytes.len() > crate::faults::FLOOD);
     assert_eq!(last("printer-fence-delay").wait, LATE);
     assert!(last("printer-fence-disconnection").leaves);
-    assert!(!Wire(Arc::new(Mutex::new(spoilt("printer-fence-disconnection").0))).is_there());
+    assert!(!Wire(Arc::new(Mutex::new(receipt_with_fault("printer-fence-disconnection").0))).is_there());
 }
 
 #[test]
-fn a_printer_that_takes_no_more_bytes_in_mid_receipt_prints_no_more() {
-    let (state, said) = spoilt("printer-body-silence");
-    assert!(said.is_empty() && state.sheets.is_empty());
+fn printer_stalled_mid_receipt_accepts_and_prints_nothing() {
+    let (state, responses) = receipt_with_fault("printer-body-silence");
+    assert!(responses.is_empty() && state.sheets.is_empty());
     assert!(!Wire(Arc::new(Mutex::new(state))).listens());
 }
