@@ -1,4 +1,4 @@
-//! The devices of this kiosk, each a process of its own with a keeper.
+//! The devices of this kiosk. Each device has its own process and a supervisor.
 
 mod cards;
 mod counters;
@@ -26,25 +26,25 @@ use keeper::{Keeper, Keeping, Order};
 use launch::Program;
 use pulse::Intervals;
 
-/// Events of one device that may wait for the engine. A card goes in and out in a few of them.
+/// Events of one device that may wait for the engine. One insertion and removal of a card needs only a few.
 const QUOTA: usize = 16;
 
-/// The keepers; a device that the kiosk does not have has none. Dropping it ends all device processes; the
-/// inbox must be gone by then.
+/// The supervisors; `None` for a device that the kiosk does not have. Dropping this ends all device processes;
+/// the inbox must be dropped before.
 pub(crate) struct Devices {
     card_reader: Option<Keeper>,
     printer: Option<Keeper>,
     sheet_printer: Option<Keeper>,
     signal: Option<Keeper>,
-    /// The view that the light went with last.
+    /// The view that last changed the signal lamp, and what the lamp shows.
     shown: Cell<(Option<ViewId>, Signal)>,
-    /// Nothing is ever asked of these; they end with the others.
+    /// These devices receive no requests; they end with the others.
     _code_reader: Option<Keeper>,
     _id_reader: Option<Keeper>,
 }
 
 impl Devices {
-    /// Starts a keeper for each device of the site. `program`: path of `kiosk-device`.
+    /// Starts a supervisor for each device of the site. `program`: path of `kiosk-device`.
     pub(crate) fn start(site: &SiteDevices, program: &Path, inbox: &Inbox<Message>) -> io::Result<Self> {
         let keep = |device, name, config: Option<DeviceConfig>| {
             let keeping = |config| Keeping {
@@ -93,12 +93,12 @@ impl Devices {
         })
     }
 
-    /// Lets the card check a PIN. The event is what came of it, when that is known at once.
+    /// Asks the card to verify a PIN. Returns the result when it is known at once.
     pub(crate) fn verify_pin(&self, ticket: Ticket, digits: Zeroizing<Vec<u8>>) -> Option<Event> {
         self.ask_card(ticket, Order::Pin(ticket, digits))
     }
 
-    /// Lets the card take another PIN. The event is what came of it, when that is known at once.
+    /// Asks the card to change its PIN. Returns the result when it is known at once.
     pub(crate) fn change_pin(
         &self,
         ticket: Ticket,
@@ -108,7 +108,7 @@ impl Devices {
         self.ask_card(ticket, Order::ChangePin(ticket, old, new))
     }
 
-    /// Goes on with the card that waits for its authority. The event is what came of it, when that is known at once.
+    /// Continues with the card that waits for its authentication. Returns the result when it is known at once.
     pub(crate) fn authenticate(&self, ticket: Ticket, answer: Option<&CardAuthAnswer>) -> Option<Event> {
         self.ask_card(ticket, Order::Authenticate(ticket, answer.map(cards::auth_answer)))
     }
@@ -120,7 +120,7 @@ impl Devices {
         }
     }
 
-    /// Prints a copy of a receipt. The event is what came of it, when that is known at once.
+    /// Prints a copy of a receipt. Returns the result when it is known at once.
     pub(crate) fn print(
         &self,
         receipt: ReceiptId,
@@ -138,21 +138,21 @@ impl Devices {
         }
     }
 
-    /// A view is on the screen: a gate's light goes with its sign, anew for each verdict.
+    /// Sets a gate's signal lamp to the sign of a view, again for each new verdict.
     pub(crate) fn show(&self, view: &View) {
         let signal = mapping::signal(&view.body);
-        let (before, showed) = self.shown.replace((Some(view.id), signal));
-        let is_new = showed != signal || signal != Signal::Dark && before != Some(view.id);
+        let (last_view, last_signal) = self.shown.replace((Some(view.id), signal));
+        let is_new = last_signal != signal || signal != Signal::Dark && last_view != Some(view.id);
         if is_new && let Some(keeper) = &self.signal {
-            // One that cannot be told is down, and dark; the sign is on the screen all the same.
+            // A lamp that cannot be reached is dark; the screen shows the sign in any case.
             let _ = keeper.order(Order::Signal(signal));
         }
     }
 
-    /// The work is no longer wanted.
+    /// Cancels work whose answer is no longer wanted.
     pub(crate) fn cancel(&self, ticket: Ticket) {
         if let Some(keeper) = &self.card_reader {
-            // There is nothing to hear of a cancellation.
+            // A cancellation has no answer.
             let _ = keeper.order(Order::Cancel(ticket));
         }
     }

@@ -1,21 +1,22 @@
-//! When a device process is pinged, given up and started again. Pure: the time is passed in.
+//! Heartbeat of a device process: when it is pinged, when it is considered lost, and how long the supervisor
+//! waits before a restart. Pure: the time is passed in.
 
 use std::time::{Duration, Instant};
 
-/// The intervals of a supervised process.
+/// Intervals and timeouts of a supervised process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Intervals {
-    /// Between two pings.
+    /// Interval between two pings.
     pub(crate) ping: Duration,
-    /// Without an answer to a ping for this long, a process that has answered before hangs.
+    /// A process that has answered before is considered hung after this long without an answer to a ping.
     pub(crate) mute: Duration,
-    /// A process must answer its first ping within this: a cold start on a slow machine is no hang.
+    /// Timeout of the first answer: a cold start on a slow machine is not a hang.
     pub(crate) birth: Duration,
-    /// Before the first restart.
+    /// Pause before the first restart.
     pub(crate) restart_first: Duration,
-    /// Before any later restart, at most.
+    /// Longest pause before a restart.
     pub(crate) restart_max: Duration,
-    /// A process that lived this long was well: the next restart is a first one.
+    /// A process that ran this long was stable: its end resets the back-off.
     pub(crate) well: Duration,
 }
 
@@ -32,14 +33,14 @@ impl Default for Intervals {
     }
 }
 
-/// Doubling pauses between restarts, for ever.
+/// Exponential back-off between restarts, without a limit of attempts.
 #[derive(Default)]
 pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// How long to wait before the next start, after a process that lived this long.
+    /// Pause before the next start, after a process that ran for `lived`.
     pub(crate) fn pause(&mut self, lived: Duration, intervals: &Intervals) -> Duration {
         if lived >= intervals.well {
             self.failures = 0;
@@ -74,14 +75,14 @@ impl Pulse {
         Some(self.sent)
     }
 
-    /// An answer to a ping. One that was never sent proves nothing.
+    /// Records the answer to a ping. An answer to a number that was never sent is ignored.
     pub(crate) fn pong(&mut self, number: u64, now: Instant) {
         if (1..=self.sent).contains(&number) {
             self.answered = Some(now);
         }
     }
 
-    /// Time in which the kiosk itself did not listen is not held against the process.
+    /// Excludes time in which the supervisor did not read frames from the timeout.
     pub(crate) fn excuse(&mut self, waited: Duration) {
         match &mut self.answered {
             Some(answered) => *answered += waited,
@@ -89,12 +90,12 @@ impl Pulse {
         }
     }
 
-    /// When the process is given up if it does not answer before.
+    /// When the process is considered lost unless it answers before.
     pub(crate) fn gives_up(&self, intervals: &Intervals) -> Instant {
         self.answered.map_or(self.born + intervals.birth, |answered| answered + intervals.mute)
     }
 
-    /// When something is to be done next.
+    /// When the next ping is due or the timeout ends, whichever is earlier.
     pub(crate) fn wake(&self, intervals: &Intervals) -> Instant {
         self.next_ping.min(self.gives_up(intervals))
     }
@@ -107,7 +108,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn pauses_double_to_a_limit_and_never_end() {
+    fn backoff_after_many_failures_stays_at_maximum() {
         let intervals = Intervals::default();
         let mut backoff = Backoff::default();
         let pauses: Vec<u128> = (0..40).map(|_| backoff.pause(MS, &intervals).as_millis()).collect();
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_was_well_is_restarted_at_once() {
+    fn backoff_after_stable_process_resets() {
         let intervals = Intervals::default();
         let mut backoff = Backoff::default();
         for _ in 0..9 {
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_stops_answering_is_given_up_after_two_seconds() {
+    fn deadline_after_pong_is_two_seconds() {
         let (intervals, born) = (Intervals::default(), Instant::now());
         let mut pulse = Pulse::new(born);
         let first = pulse.ping(born, &intervals).unwrap();
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_process_may_take_longer_to_its_first_answer() {
+    fn deadline_before_first_pong_is_startup_timeout() {
         let (intervals, born) = (Intervals::default(), Instant::now());
         let pulse = Pulse::new(born);
         assert_eq!(pulse.gives_up(&intervals), born + intervals.birth);
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_nobody_listened_is_not_held_against_a_process() {
+    fn extend_with_engine_wait_moves_deadline() {
         let (intervals, born) = (Intervals::default(), Instant::now());
         let mut pulse = Pulse::new(born);
         let first = pulse.ping(born, &intervals).unwrap();
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_a_ping_that_was_never_sent_proves_nothing() {
+    fn pong_without_ping_does_not_move_deadline() {
         let (intervals, born) = (Intervals::default(), Instant::now());
         let mut pulse = Pulse::new(born);
         pulse.pong(0, born + MS);
