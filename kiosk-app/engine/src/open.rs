@@ -1,8 +1,8 @@
-//! What a log leaves open, in the words of the kiosk.
+//! Converts the journal's open work to the session's type.
 
 use session::{OpenPaper, OpenPayment, OpenWork};
 
-/// The kiosk's open work from the log's fold.
+/// The session's open work from the journal's projection.
 pub(crate) fn work(fold: &journal::OpenWork) -> OpenWork {
     let payments = fold.payments.iter().map(|(order, payment)| OpenPayment {
         order: *order,
