@@ -46,7 +46,7 @@ pub struct Fittings<D> {
 pub struct Input {
     /// Monotonic and wall time of the turn.
     pub at: Now,
-    /// 128 fresh random bits; each value must be used once.
+    /// 128 fresh random bits.
     pub entropy: u128,
     /// The event.
     pub what: What,

@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn older_version_is_rejected_after_withdrawal() {
         let mut shelf = Shelf::new(city().public(), None);
-        take(&mut shelf, vec![signed_by(&city(), &version(4))], 1);
+        apply(&mut shelf, vec![signed_by(&city(), &version(4))], 1);
         let id = shelf.catalogue().services.keys().next().unwrap().clone();
         assert!(apply(&mut shelf, vec![FeedItem::ServiceWithdrawn { id }], 2));
         assert!(!apply(&mut shelf, vec![signed_by(&city(), &version(3))], 3));
@@ -241,17 +241,17 @@ mod tests {
     #[test]
     fn document_in_force_again_changes_nothing() {
         let mut shelf = Shelf::new(city().public(), None);
-        take(&mut shelf, vec![signed_by(&city(), &version(4))], 1);
+        apply(&mut shelf, vec![signed_by(&city(), &version(4))], 1);
         assert!(!apply(&mut shelf, vec![signed_by(&city(), &version(4))], 1));
     }
     #[test]
     fn restore_keeps_cursor_and_versions_seen() {
         let mut shelf = Shelf::new(city().public(), None);
-        take(&mut shelf, vec![signed_by(&city(), &version(4))], 7);
+        apply(&mut shelf, vec![signed_by(&city(), &version(4))], 7);
         let mut back = Shelf::restore(city().public(), None, &shelf.keep());
         assert_eq!((offered_versions(&back), back.cursor()), (vec![4], 7));
         let id = back.catalogue().services.keys().next().unwrap().clone();
-        take(&mut back, vec![FeedItem::ServiceWithdrawn { id }], 8);
+        apply(&mut back, vec![FeedItem::ServiceWithdrawn { id }], 8);
         let mut back = Shelf::restore(city().public(), None, &back.keep());
         assert_eq!((offered_versions(&back), back.cursor()), (vec![], 8));
         assert!(!apply(&mut back, vec![signed_by(&city(), &version(3))], 9), "an older version stays out");
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn restore_of_tampered_snapshot_starts_empty() {
         let mut shelf = Shelf::new(city().public(), None);
-        take(&mut shelf, vec![signed_by(&city(), &version(4))], 7);
+        apply(&mut shelf, vec![signed_by(&city(), &version(4))], 7);
         let kept = String::from_utf8(shelf.keep()).unwrap();
         let tampered = kept.replace("version = 4", "version = 5");
         assert_ne!(tampered, kept);
