@@ -85,10 +85,7 @@ fn run(
             cache
         }
         Err(error) => {
-            tracing::warn!(
-                error = &error as &dyn Error,
-                "cannot open cache, continuing without cache"
-            );
+            tracing::warn!(error = &error as &dyn Error, "cannot open cache, continuing without cache");
             return;
         }
     };

@@ -122,7 +122,8 @@ fn run() -> Result<()> {
     let hands = Hands {
         net: Net::start(platform, inbox.port(ERRANDS_MAX), inbox.port(1))
             .context("cannot start the net thread")?,
-        devices: Devices::start(&site.devices, &program, &inbox).context("cannot start the device supervisors")?,
+        devices: Devices::start(&site.devices, &program, &inbox)
+            .context("cannot start the device supervisors")?,
         cache,
         screen: window.handle(),
         heartbeat: inbox.port(1),

@@ -339,7 +339,10 @@ impl<D: Disk> Engine<D> {
         {
             open.nearly_full = !open.nearly_full;
             let nearly_full = open.nearly_full;
-            tracing::warn!(nearly_full, "journal crossed its high-water mark: new money is refused while nearly_full is true");
+            tracing::warn!(
+                nearly_full,
+                "journal crossed its high-water mark: new money is refused while nearly_full is true"
+            );
             self.give(turn, Event::LogNearlyFull(nearly_full));
         }
     }
@@ -354,7 +357,10 @@ impl<D: Disk> Engine<D> {
                     && let Err(error) = open.journal.settled(epoch, upto, turn.at.wall)
                 {
                     // Keeping the segment is harmless; the next acknowledgement tries again.
-                    tracing::warn!(error = &error as &dyn Error, "cannot delete an acknowledged journal segment");
+                    tracing::warn!(
+                        error = &error as &dyn Error,
+                        "cannot delete an acknowledged journal segment"
+                    );
                 }
             }
             UplinkAnswer::Changes(exchange, answer) => {

@@ -184,7 +184,9 @@ fn usable<T>(answer: Result<T, Failure>) -> Result<T, Failed> {
         match failure {
             // Expected whenever the link is down.
             Failure::Unreachable => tracing::debug!("uplink: no answer from the platform"),
-            Failure::Problem(code) => tracing::warn!(?code, "uplink: request refused by the platform, will retry"),
+            Failure::Problem(code) => {
+                tracing::warn!(?code, "uplink: request refused by the platform, will retry")
+            }
             Failure::Nonsense => tracing::warn!("uplink: invalid response from the platform, will retry"),
             Failure::Device => {}
         }

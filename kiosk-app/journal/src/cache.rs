@@ -397,6 +397,10 @@ mod tests {
         cache.put("log", &value(0), [100; 12]).unwrap();
         assert_eq!(cache.get("log").unwrap(), Some(value(0)), "no piece of a longer one is left");
         drop(cache);
-        assert!(size(&cache_dir.path(STORE)) < 100 * 150 * 1024 / 2, "{} bytes", size(&cache_dir.path(STORE)));
+        assert!(
+            size(&cache_dir.path(STORE)) < 100 * 150 * 1024 / 2,
+            "{} bytes",
+            size(&cache_dir.path(STORE))
+        );
     }
 }

@@ -118,7 +118,12 @@ fn journal_after_starts(rng: &mut TestRng, starts: u64) -> (FaultyDisk, Vec<Vec<
 
 /// Opens the journal with and without the checkpoint and compares the visible state. Returns both reports, the one
 /// with the checkpoint first.
-fn assert_same_with_and_without(disk: &FaultyDisk, checkpoint: &[u8], now: u64, context: &str) -> (Opening, Opening) {
+fn assert_same_with_and_without(
+    disk: &FaultyDisk,
+    checkpoint: &[u8],
+    now: u64,
+    context: &str,
+) -> (Opening, Opening) {
     let (whole, opening) = open(disk.clone(), None, now, 77);
     let (resumed, quick) = open(disk.clone(), Some(checkpoint), now, 77);
     assert_eq!(resumed.open_work(), whole.open_work(), "{context}");
@@ -135,8 +140,12 @@ fn open_with_any_checkpoint_yields_same_state() {
         let mut rng = TestRng(seed);
         let (disk, checkpoints, now) = journal_after_starts(&mut rng, 5);
         for (at, checkpoint) in checkpoints.iter().enumerate() {
-            let (with, without) =
-                assert_same_with_and_without(&disk, checkpoint, now, &format!("seed {seed}, checkpoint {at}"));
+            let (with, without) = assert_same_with_and_without(
+                &disk,
+                checkpoint,
+                now,
+                &format!("seed {seed}, checkpoint {at}"),
+            );
             assert!(with.folded <= without.folded);
             quick += u64::from(with.folded < without.folded);
             slow += u64::from(with.folded == without.folded);
@@ -168,7 +177,8 @@ fn checkpoint_ahead_of_journal_is_ignored() {
     (journal, _) = open(before.clone(), None, START, 2);
     journal.append(&[entry(&mut TestRng(1), &mut Ids::default())], UnixMs(START), &mut entropy(3)).unwrap();
     let checkpoint = journal.checkpoint().encode();
-    let (with, without) = assert_same_with_and_without(&before, &checkpoint, START, "restored from an older copy");
+    let (with, without) =
+        assert_same_with_and_without(&before, &checkpoint, START, "restored from an older copy");
     assert_eq!(with, without);
 }
 

@@ -119,7 +119,10 @@ fn failed_sync_poisons_journal_until_reopened() {
     disk.limit_syncs(None);
     let (mut journal, _) = open(disk, 5);
     let found = visits(&mut journal);
-    assert!(found == expected(1) || found == expected(2), "after a failed sync the entry may or may not be durable");
+    assert!(
+        found == expected(1) || found == expected(2),
+        "after a failed sync the entry may or may not be durable"
+    );
 }
 
 #[test]

@@ -147,7 +147,10 @@ mod tests {
         };
         let question = challenge(&request).unwrap();
         assert_eq!(question.identification.0[..5], [0x50, 0x01, 0x03, 0xD1, 0x56]);
-        assert_eq!((question.area.as_str(), question.version.as_str(), question.algorithm), ("500103", "3.00", 3));
+        assert_eq!(
+            (question.area.as_str(), question.version.as_str(), question.algorithm),
+            ("500103", "3.00", 3)
+        );
         assert_eq!(question.atr_history, "810a");
         assert_eq!((question.challenge.0, question.internal_factor.0), ([1; 8], [2; 8]));
         assert_eq!((question.internal_source.0, question.external_factor.0), ([3; 8], [4; 8]));

@@ -150,7 +150,8 @@ impl Fixture {
 
     fn with(behaviours: &[Behaviour], intervals: Intervals, unkillable: bool) -> Self {
         let started = Arc::new(AtomicUsize::new(0));
-        let launch = FakeSpawner { behaviours: behaviours.to_vec(), started: Arc::clone(&started), unkillable };
+        let launch =
+            FakeSpawner { behaviours: behaviours.to_vec(), started: Arc::clone(&started), unkillable };
         let mut fixture = Self::keeping(Box::new(launch), intervals);
         fixture.started = started;
         fixture
@@ -227,10 +228,16 @@ fn request_answer_carries_its_ticket_or_receipt() {
 
 #[test]
 fn exited_process_fails_pending_work_and_restarts() {
-    let fixture = Fixture::start(&[Behaviour::ExitsOnWork, Behaviour::ExitsOnWork, Behaviour::Responsive], long_timeouts());
+    let fixture = Fixture::start(
+        &[Behaviour::ExitsOnWork, Behaviour::ExitsOnWork, Behaviour::Responsive],
+        long_timeouts(),
+    );
     fixture.wait_for_health(Health::Ready);
     assert!(fixture.order(print()).is_none());
-    assert!(matches!(fixture.event(), Event::Paper(_, PrintResult::Unconfirmed)), "the receipt may have been printed");
+    assert!(
+        matches!(fixture.event(), Event::Paper(_, PrintResult::Unconfirmed)),
+        "the receipt may have been printed"
+    );
     assert!(matches!(fixture.event(), Event::Health(Device::Printer, LOST)));
     fixture.wait_for_health(Health::Ready);
     assert!(fixture.order(pin(1)).is_none());

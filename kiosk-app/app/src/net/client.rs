@@ -164,7 +164,10 @@ fn opened(
     body: Zeroizing<Vec<u8>>,
 ) -> Result<Whole, Failure> {
     if content_type != Some(SEALED_TYPE) {
-        tracing::warn!(status, "answer is not sealed: check that the kiosk is registered and its site file is up to date");
+        tracing::warn!(
+            status,
+            "answer is not sealed: check that the kiosk is registered and its site file is up to date"
+        );
         return if status == 200 { Err(Failure::Nonsense) } else { Ok((status, None, body)) };
     }
     let body = answer.open(status, &body).map_err(|error| {

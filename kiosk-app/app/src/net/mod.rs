@@ -178,7 +178,9 @@ async fn tell_signals(stop: Port<Message>) {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        tracing::warn!("cannot install signal handlers: SIGTERM and SIGINT will end the kiosk without a clean stop");
+        tracing::warn!(
+            "cannot install signal handlers: SIGTERM and SIGINT will end the kiosk without a clean stop"
+        );
         return;
     };
     tokio::select! {

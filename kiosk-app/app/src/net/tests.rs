@@ -209,7 +209,8 @@ fn unsealed_answer_is_never_a_refusal_of_the_platform() {
 
 #[test]
 fn redirect_is_not_followed() {
-    let action = ServerAction::Send("HTTP/1.1 307 T\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".into());
+    let action =
+        ServerAction::Send("HTTP/1.1 307 T\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".into());
     assert_eq!(inquire(action), Err(Failure::Nonsense));
 }
 
@@ -247,7 +248,8 @@ fn refused_connection_is_unreachable() {
 
 #[test]
 fn untrusted_platform_receives_no_request() {
-    let (address, requests) = serve(City::another().server(), vec![ServerAction::Answer("200 OK", PENDING.into())]);
+    let (address, requests) =
+        serve(City::another().server(), vec![ServerAction::Answer("200 OK", PENDING.into())]);
     assert_eq!(inquire_at(&address), Err(Failure::Unreachable));
     let other_name = City::new().server_named("platform.elsewhere");
     let (address, more) = serve(other_name, vec![ServerAction::Answer("200 OK", PENDING.into())]);
@@ -273,7 +275,8 @@ fn answer_over_size_limit_is_invalid_response() {
 #[test]
 fn request_lost_on_reused_connection_is_not_repeated() {
     let good = ServerAction::Answer("200 OK", PENDING.into());
-    let (address, requests) = server(vec![good, ServerAction::SendAndClose(String::new()), ServerAction::Hang]);
+    let (address, requests) =
+        server(vec![good, ServerAction::SendAndClose(String::new()), ServerAction::Hang]);
     let platform = platform(&address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (first, second) = runtime.block_on(async {

@@ -36,7 +36,9 @@ pub(crate) struct Credentials {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CredentialsError {
     /// The authority's certificate is not a CA certificate.
-    #[error("city-ca.pem holds no certificate of a certificate authority: copy it from the city's provisioning")]
+    #[error(
+        "city-ca.pem holds no certificate of a certificate authority: copy it from the city's provisioning"
+    )]
     Authority,
     /// The certificate names another kiosk.
     #[error("tls.pem is not the certificate of this kiosk ({0}): have its request certified again")]

@@ -285,7 +285,9 @@ impl Bench {
                     Work::Identify(_) => Answer::Identified(identified("张三丰")),
                     Work::Call(_) => Answer::Called(bills()),
                     Work::Prove(_) => unreachable!("no answer code is shown here"),
-                    Work::AskAuthority(_) | Work::Authenticate(_) => unreachable!("cards of version 2.00 need no authentication"),
+                    Work::AskAuthority(_) | Work::Authenticate(_) => {
+                        unreachable!("cards of version 2.00 need no authentication")
+                    }
                     Work::VerifyPin(_) | Work::ChangePin { .. } => Answer::Pin(session::PinAnswer::Verified),
                 };
                 self.event(Event::Answer(ticket, Ok(answer)));

@@ -168,7 +168,11 @@ fn power_cut_after_recovered_commit_failure_is_harmless() {
         second.settle();
         check(&second, told_paid, &format!("sync {cut} fails, then a power cut, seed {seed}"));
         let damaged = |entry: &Entry| matches!(entry, Entry::Opened { damaged_segments: 1.., .. });
-        assert_eq!(second.platform.count(damaged), 0, "sync {cut} fails, seed {seed}: the journal is damaged");
+        assert_eq!(
+            second.platform.count(damaged),
+            0,
+            "sync {cut} fails, seed {seed}: the journal is damaged"
+        );
     }
 }
 
@@ -231,7 +235,10 @@ fn answer_to_earlier_generation_is_dropped() {
     let second_ticket = identify(&mut bench);
     assert_ne!(first_ticket, second_ticket);
     bench.event(Event::Answer(first_ticket, Ok(Answer::Identified(identified("王五六")))));
-    assert!(bench.view().header.who.is_none(), "the answer for the first resident identified the second visit");
+    assert!(
+        bench.view().header.who.is_none(),
+        "the answer for the first resident identified the second visit"
+    );
     bench.event(Event::Answer(second_ticket, Ok(Answer::Identified(identified("张三丰")))));
     assert!(bench.view().header.who.is_some());
 }
