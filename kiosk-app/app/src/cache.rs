@@ -40,17 +40,17 @@ impl Cache {
     /// # Errors
     /// When the thread cannot be started.
     pub(crate) fn start(directory: PathBuf, key: Zeroizing<[u8; 16]>) -> io::Result<(Self, Kept)> {
-        let (memos, incoming) = mpsc::sync_channel(WAITING_MAX);
-        let (kept, first) = mpsc::sync_channel(1);
+        let (entries, incoming) = mpsc::sync_channel(WAITING_MAX);
+        let (found, snapshot) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name(THREAD.to_owned())
-            .spawn(move || run(&directory, &key, &kept, &incoming))?;
-        Ok((Self { memos }, Kept { kept: first, until: Instant::now() + START_MAX }))
+            .spawn(move || run(&directory, &key, &found, &incoming))?;
+        Ok((Self { memos: entries }, Kept { kept: snapshot, until: Instant::now() + START_MAX }))
     }
 
     /// Queues an entry; drops it when the cache is busy.
-    pub(crate) fn keep(&self, memo: Memo) {
-        if self.memos.try_send(memo).is_err() {
+    pub(crate) fn keep(&self, entry: Memo) {
+        if self.memos.try_send(entry).is_err() {
             tracing::debug!("cache busy or stopped, cache entry dropped");
         }
     }
@@ -75,7 +75,7 @@ pub(crate) fn is_its_thread(name: &str) -> bool {
 fn run(
     directory: &Path,
     key: &Zeroizing<[u8; 16]>,
-    kept: &SyncSender<Remembered>,
+    found: &SyncSender<Remembered>,
     incoming: &Receiver<Memo>,
 ) {
     let mut cache = match journal::Cache::open(directory, key) {
@@ -89,22 +89,22 @@ fn run(
             return;
         }
     };
-    let mut get = |place: Place| {
-        cache.get(place.name()).unwrap_or_else(|error| {
+    let mut get = |key: Place| {
+        cache.get(key.name()).unwrap_or_else(|error| {
             tracing::warn!(error = &error as &dyn Error, "cannot read cache entry");
             None
         })
     };
-    let remembered = Remembered { log: get(Place::Log), shelf: get(Place::Shelf) };
-    if kept.send(remembered).is_err() {
+    let snapshot = Remembered { log: get(Place::Log), shelf: get(Place::Shelf) };
+    if found.send(snapshot).is_err() {
         tracing::warn!("cache answered too late, cached values are not used");
     }
-    for memo in incoming {
+    for entry in incoming {
         let mut nonce = [0; 12];
         if getrandom::fill(&mut nonce).is_err() {
             return;
         }
-        if let Err(error) = cache.put(memo.place.name(), &memo.bytes, nonce) {
+        if let Err(error) = cache.put(entry.place.name(), &entry.bytes, nonce) {
             tracing::warn!(error = &error as &dyn Error, "cannot write cache entry");
         }
     }
@@ -117,33 +117,34 @@ mod tests {
     const KEY: [u8; 16] = [7; 16];
 
     fn start(directory: &Path) -> (Cache, Remembered) {
-        let (cache, kept) = Cache::start(directory.to_owned(), KEY.into()).unwrap();
-        (cache, kept.wait())
+        let (cache, snapshot) = Cache::start(directory.to_owned(), KEY.into()).unwrap();
+        (cache, snapshot.wait())
     }
 
     /// Runs the thread once with these entries. Returns the values that it found at its start.
-    fn run_once(directory: &Path, memos: Vec<Memo>) -> Remembered {
+    fn run_once(directory: &Path, entries: Vec<Memo>) -> Remembered {
         let (sender, incoming) = mpsc::sync_channel(WAITING_MAX);
-        let (kept, first) = mpsc::sync_channel(1);
-        for memo in memos {
-            sender.send(memo).unwrap();
+        let (found, snapshot) = mpsc::sync_channel(1);
+        for entry in entries {
+            sender.send(entry).unwrap();
         }
         drop(sender);
-        run(directory, &KEY.into(), &kept, &incoming);
-        first.recv().unwrap()
+        run(directory, &KEY.into(), &found, &incoming);
+        snapshot.recv().unwrap()
     }
 
     #[test]
     fn cache_entries_survive_restart() {
-        let place = tempfile::tempdir().unwrap();
-        let memo = |place, bytes: &[u8]| Memo { place, bytes: bytes.to_vec() };
-        let memos = vec![memo(Place::Shelf, b"old"), memo(Place::Shelf, b"shelf"), memo(Place::Log, b"log")];
-        let first = run_once(place.path(), memos);
+        let directory = tempfile::tempdir().unwrap();
+        let entry = |key, bytes: &[u8]| Memo { place: key, bytes: bytes.to_vec() };
+        let entries =
+            vec![entry(Place::Shelf, b"old"), entry(Place::Shelf, b"shelf"), entry(Place::Log, b"log")];
+        let first = run_once(directory.path(), entries);
         assert!(first.log.is_none() && first.shelf.is_none());
         for _ in 0..2 {
-            let kept = run_once(place.path(), Vec::new());
+            let found = run_once(directory.path(), Vec::new());
             assert_eq!(
-                (kept.log.as_deref(), kept.shelf.as_deref()),
+                (found.log.as_deref(), found.shelf.as_deref()),
                 (Some(&b"log"[..]), Some(&b"shelf"[..]))
             );
         }
@@ -151,11 +152,11 @@ mod tests {
 
     #[test]
     fn cache_that_cannot_open_yields_empty_snapshot() {
-        let place = tempfile::tempdir().unwrap();
-        let file = place.path().join("file");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
         std::fs::write(&file, b"not a directory").unwrap();
-        let (cache, kept) = start(&file);
-        assert!(kept.log.is_none() && kept.shelf.is_none());
+        let (cache, found) = start(&file);
+        assert!(found.log.is_none() && found.shelf.is_none());
         for _ in 0..20 {
             cache.keep(Memo { place: Place::Log, bytes: vec![0; 10] });
         }

@@ -30,18 +30,18 @@ pub(crate) struct Hands {
 
 /// Runs the engine until a stop message. The data of an open visit is wiped; recovery at the next start closes the
 /// visit in the journal.
-pub(crate) fn run<D: Disk>(fittings: Fittings<D>, hands: Hands) {
+pub(crate) fn run<D: Disk>(config: Fittings<D>, executor: Hands) {
     let clock = Clock::start();
-    let (mut engine, out) = Engine::start(fittings, clock.now(), entropy());
+    let (mut engine, outputs) = Engine::start(config, clock.now(), entropy());
     let mut watchdog = Watchdog::start(Instant::now());
     let mut immediate = VecDeque::new();
-    hands.take(out, &mut immediate);
+    executor.take(outputs, &mut immediate);
     loop {
         if watchdog.asks(Instant::now()) {
-            hands.ask_screen();
+            executor.ask_screen();
         }
         let wake = clock.instant(engine.wake()).min(watchdog.next());
-        let message = immediate.pop_front().or_else(|| hands.inbox.take(wake));
+        let message = immediate.pop_front().or_else(|| executor.inbox.take(wake));
         let what = match message {
             None => What::Tick,
             Some(Message::Happened(what)) => what,
@@ -51,27 +51,27 @@ pub(crate) fn run<D: Disk>(fittings: Fittings<D>, hands: Hands) {
             }
             Some(Message::Stop) => break,
         };
-        let out = engine.turn(Input { at: clock.now(), entropy: entropy(), what });
-        hands.take(out, &mut immediate);
+        let outputs = engine.turn(Input { at: clock.now(), entropy: entropy(), what });
+        executor.take(outputs, &mut immediate);
     }
     tracing::info!("kiosk stopped by request");
     watchdog::stopping();
     drop(engine);
-    hands.let_go();
+    executor.let_go();
 }
 
 impl Hands {
     /// Executes outputs. Messages that result at once, because an output could not be executed, go to `immediate`.
-    fn take(&self, out: Vec<Out>, immediate: &mut VecDeque<Message>) {
-        for out in out {
-            match out {
+    fn take(&self, outputs: Vec<Out>, immediate: &mut VecDeque<Message>) {
+        for output in outputs {
+            match output {
                 Out::Effect(effect) => immediate.extend(self.perform(effect)),
                 Out::Send(request) => immediate.extend(self.ask(Request::uplink(request))),
                 Out::Show(view) => {
                     self.devices.show(&view);
                     self.screen.show(*view);
                 }
-                Out::Remember(memo) => self.cache.keep(memo),
+                Out::Remember(entry) => self.cache.keep(entry),
             }
         }
     }
@@ -106,10 +106,10 @@ impl Hands {
     }
 
     fn ask_screen(&self) {
-        let port = self.heartbeat.clone();
+        let heartbeat = self.heartbeat.clone();
         self.screen.heartbeat(move || {
             // A full inbox holds a heartbeat already; a closed one means that the kiosk ends.
-            let _ = port.offer(Message::ScreenAlive);
+            let _ = heartbeat.offer(Message::ScreenAlive);
         });
     }
 

@@ -110,7 +110,7 @@ fn run() -> Result<()> {
             .with_file_name("kiosk-device"),
     };
     tracing::info!(device = %site.device, profile = ?site.profile, "kiosk starting");
-    let (cache, kept) = Cache::start(arguments.state.join("cache"), config.wrap_key.clone())
+    let (cache, snapshot) = Cache::start(arguments.state.join("cache"), config.wrap_key.clone())
         .context("cannot start the cache thread")?;
     let inbox = Inbox::new();
     let (touches, closed) = (inbox.port(TOUCHES_MAX), inbox.port(1));
@@ -119,7 +119,7 @@ fn run() -> Result<()> {
         // A touch over the quota was made on a view that is about to change, and is dropped.
         let _ = touches.offer(Event::Touch { on, intent }.into());
     });
-    let hands = Hands {
+    let executor = Hands {
         net: Net::start(platform, inbox.port(ERRANDS_MAX), inbox.port(1))
             .context("cannot start the net thread")?,
         devices: Devices::start(&site.devices, &program, &inbox)
@@ -132,7 +132,7 @@ fn run() -> Result<()> {
     let log = arguments.state.join("log");
     let engine = thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || drive::run(fittings(config, log, kept), hands))?;
+        .spawn(move || drive::run(fittings(config, log, snapshot), executor))?;
     window.run()?;
     // Usually the engine closed the window; otherwise this message ends the engine.
     let _ = closed.offer(Message::Stop);
@@ -140,7 +140,7 @@ fn run() -> Result<()> {
 }
 
 /// Configuration of the engine. Waits a bounded time for the cached values.
-fn fittings(config: Config, log: PathBuf, kept: Kept) -> Fittings<RealDisk> {
+fn fittings(config: Config, log: PathBuf, snapshot: Kept) -> Fittings<RealDisk> {
     let setup = Arc::new(config.setup());
     Fittings {
         log: LogSettings {
@@ -153,7 +153,7 @@ fn fittings(config: Config, log: PathBuf, kept: Kept) -> Fittings<RealDisk> {
         setup,
         device_key: config.device_key,
         catalogue_key: config.site.platform.catalogue_key,
-        remembered: kept.wait(),
+        remembered: snapshot.wait(),
     }
 }
 

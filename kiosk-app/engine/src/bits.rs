@@ -34,8 +34,8 @@ mod tests {
     #[test]
     fn values_are_distinct_and_reproducible() {
         let draw = |entropy| {
-            let mut bits = Bits::new(entropy);
-            (0..1000).map(|_| bits.next()).collect::<Vec<_>>()
+            let mut source = Bits::new(entropy);
+            (0..1000).map(|_| source.next()).collect::<Vec<_>>()
         };
         let values: BTreeSet<u128> = draw(1).into_iter().chain(draw(2)).collect();
         assert_eq!(values.len(), 2000);

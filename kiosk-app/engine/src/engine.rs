@@ -133,13 +133,13 @@ struct Turn {
 impl<D: Disk> Engine<D> {
     /// Starts an engine and opens the journal; shows *out of service* until that succeeds.
     #[must_use]
-    pub fn start(fittings: Fittings<D>, at: Now, entropy: u128) -> (Self, Vec<Out>) {
-        let Remembered { log, shelf } = fittings.remembered;
-        let shelf = match shelf {
-            Some(kept) => Shelf::restore(fittings.catalogue_key, fittings.setup.codes.clone(), &kept),
-            None => Shelf::new(fittings.catalogue_key, fittings.setup.codes.clone()),
+    pub fn start(config: Fittings<D>, at: Now, entropy: u128) -> (Self, Vec<Out>) {
+        let Remembered { log: checkpoint, shelf: feed } = config.remembered;
+        let feed = match feed {
+            Some(snapshot) => Shelf::restore(config.catalogue_key, config.setup.codes.clone(), &snapshot),
+            None => Shelf::new(config.catalogue_key, config.setup.codes.clone()),
         };
-        let checkpoint = log.and_then(|bytes| {
+        let checkpoint = checkpoint.and_then(|bytes| {
             let read = Checkpoint::decode(&bytes);
             if read.is_err() {
                 tracing::warn!("cached checkpoint is malformed, reading the whole journal");
@@ -147,11 +147,11 @@ impl<D: Disk> Engine<D> {
             read.ok()
         });
         let mut engine = Self {
-            uplink: Uplink::new(fittings.setup.device, shelf.cursor()),
-            setup: fittings.setup,
-            log: fittings.log,
-            key: fittings.device_key,
-            shelf,
+            uplink: Uplink::new(config.setup.device, feed.cursor()),
+            setup: config.setup,
+            log: config.log,
+            key: config.device_key,
+            shelf: feed,
             shelf_unrecorded: false,
             shelf_unkept: false,
             checkpoint,
@@ -253,11 +253,11 @@ impl<D: Disk> Engine<D> {
     /// Makes the records of a transition durable, and only then outputs its effects (I1).
     fn commit(&mut self, turn: &mut Turn, transition: Transition) {
         let State::Open(open) = &mut self.state else { return };
-        let (journal, bits, wall) = (&mut open.journal, &mut turn.bits, turn.at.wall);
-        match transition.commit(|entries| journal.append(entries, wall, &mut || bits.next_bytes())) {
+        let (journal, entropy, wall) = (&mut open.journal, &mut turn.bits, turn.at.wall);
+        match transition.commit(|entries| journal.append(entries, wall, &mut || entropy.next_bytes())) {
             Ok(effects) => {
-                let life = self.life;
-                turn.out.extend(effects.into_iter().map(|effect| Out::Effect(life.outward(effect))));
+                let generation = self.life;
+                turn.out.extend(effects.into_iter().map(|effect| Out::Effect(generation.outward(effect))));
             }
             Err(error) => {
                 let well = turn.at.mono.0.saturating_sub(open.since.0) >= WELL_MS;
@@ -280,14 +280,14 @@ impl<D: Disk> Engine<D> {
         // Used once: after a failure only the journal itself is trusted.
         let checkpoint = self.checkpoint.take();
         let opened = self.log.open(self.setup.device, checkpoint, turn.at.wall, &mut turn.bits);
-        let (journal, opening) = match opened {
+        let (journal, report) = match opened {
             Ok(opened) => opened,
             Err(error) => return self.shut(turn, &error),
         };
         let work = open::work(journal.open_work());
-        let kept_upto = journal.head().seq.saturating_sub(opening.folded);
+        let cached_upto = journal.head().seq.saturating_sub(report.folded);
         let services = self.shelf.catalogue().services.len();
-        tracing::info!(folded = opening.folded, services, "journal opened");
+        tracing::info!(folded = report.folded, services, "journal opened");
         let (kiosk, transition) =
             Kiosk::recover(Arc::clone(&self.setup), self.shelf.catalogue(), work, turn.at);
         self.life = self.life.next();
@@ -298,7 +298,7 @@ impl<D: Disk> Engine<D> {
             online: false,
             nearly_full: false,
             unreadable_until: Mono(0),
-            kept_upto,
+            kept_upto: cached_upto,
         }));
         self.commit(turn, transition);
         for (device, health) in self.devices.clone() {
@@ -350,9 +350,9 @@ impl<D: Disk> Engine<D> {
     fn on_uplink(&mut self, turn: &mut Turn, answer: UplinkAnswer) {
         let now = turn.at.mono.0;
         match answer {
-            UplinkAnswer::Records(exchange, answer) => {
-                let settled = self.uplink.on_records(now, turn.bits.next(), exchange, answer);
-                if let Some((epoch, upto)) = settled
+            UplinkAnswer::Records(timing, answer) => {
+                let acknowledged = self.uplink.on_records(now, turn.bits.next(), timing, answer);
+                if let Some((epoch, upto)) = acknowledged
                     && let State::Open(open) = &mut self.state
                     && let Err(error) = open.journal.settled(epoch, upto, turn.at.wall)
                 {
@@ -363,8 +363,8 @@ impl<D: Disk> Engine<D> {
                     );
                 }
             }
-            UplinkAnswer::Changes(exchange, answer) => {
-                let changes = self.uplink.on_changes(now, turn.bits.next(), exchange, answer);
+            UplinkAnswer::Changes(timing, answer) => {
+                let changes = self.uplink.on_changes(now, turn.bits.next(), timing, answer);
                 if let Some((items, cursor)) = changes {
                     self.shelf_unkept |= cursor != self.shelf.cursor();
                     let changed = self.shelf.take(items, cursor, turn.at.wall);

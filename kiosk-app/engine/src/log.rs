@@ -41,7 +41,7 @@ impl<D: Disk> LogSettings<D> {
         device: DeviceId,
         checkpoint: Option<Checkpoint>,
         now: UnixMs,
-        bits: &mut Bits,
+        entropy: &mut Bits,
     ) -> Result<(Journal<D>, Opening), OpenError> {
         let disk = (self.disk)().map_err(OpenError::Directory)?;
         let identity = Identity {
@@ -51,17 +51,17 @@ impl<D: Disk> LogSettings<D> {
             configuration: self.configuration.clone(),
             high_water: self.high_water,
         };
-        let (journal, opening) = Journal::open(disk, identity, checkpoint, now, &mut || bits.next_bytes())
+        let (journal, report) = Journal::open(disk, identity, checkpoint, now, &mut || entropy.next_bytes())
             .map_err(OpenError::Journal)?;
-        if opening.damaged_segments > 0 || opening.torn_bytes > 0 {
+        if report.damaged_segments > 0 || report.torn_bytes > 0 {
             tracing::warn!(
-                torn_bytes = opening.torn_bytes,
-                damaged_segments = opening.damaged_segments,
-                new_epoch = opening.new_epoch,
+                torn_bytes = report.torn_bytes,
+                damaged_segments = report.damaged_segments,
+                new_epoch = report.new_epoch,
                 "journal damaged: unreadable parts were cut or quarantined, and recorded"
             );
         }
-        Ok((journal, opening))
+        Ok((journal, report))
     }
 }
 

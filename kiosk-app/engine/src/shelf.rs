@@ -59,25 +59,25 @@ impl Shelf {
 
     /// Restores a snapshot. Returns an empty feed state, which is filled from the platform, when any of its documents
     /// does not verify: its cursor could then not be trusted either.
-    pub(crate) fn restore(key: PublicKey, rules: Option<CodeRules>, kept: &[u8]) -> Self {
-        let Ok(Kept { cursor, documents, versions, codes }) = serde_json::from_slice(kept) else {
+    pub(crate) fn restore(key: PublicKey, rules: Option<CodeRules>, snapshot: &[u8]) -> Self {
+        let Ok(Kept { cursor, documents, versions, codes }) = serde_json::from_slice(snapshot) else {
             tracing::warn!("cached feed state is malformed, fetching the whole feed");
             return Self::new(key, rules);
         };
-        let mut shelf = Self::new(key.clone(), rules.clone());
-        let all_valid = documents.iter().all(|document| shelf.place(document));
+        let mut feed = Self::new(key.clone(), rules.clone());
+        let all_valid = documents.iter().all(|document| feed.place(document));
         let trust = Trust::restore(rules.clone(), codes);
         let (true, Some(trust)) = (all_valid, trust) else {
             tracing::warn!("cached feed state has an invalid signature, fetching the whole feed");
             return Self::new(key, rules);
         };
-        shelf.trust = trust;
-        shelf.cursor = cursor;
+        feed.trust = trust;
+        feed.cursor = cursor;
         for (id, version) in versions {
-            let seen = shelf.versions.entry(id).or_default();
+            let seen = feed.versions.entry(id).or_default();
             *seen = version.max(*seen);
         }
-        shelf
+        feed
     }
 
     /// The snapshot for [`FeedState::restore`].
@@ -88,8 +88,8 @@ impl Shelf {
             Some(codes) => (self.cursor, codes),
             None => (0, trust::Kept::default()),
         };
-        let kept = Kept { cursor, documents, versions: self.versions.clone(), codes };
-        serde_json::to_vec(&kept).expect("a snapshot has string keys and no floats, so it is always JSON")
+        let snapshot = Kept { cursor, documents, versions: self.versions.clone(), codes };
+        serde_json::to_vec(&snapshot).expect("a snapshot has string keys and no floats, so it is always JSON")
     }
 
     /// The cursor: the position in the platform's feed up to which all items were applied.
@@ -183,8 +183,8 @@ mod tests {
         SecretKey::from_bytes(&[5; 32]).unwrap()
     }
 
-    fn apply(shelf: &mut Shelf, items: Vec<FeedItem>, cursor: u64) -> bool {
-        shelf.take(items, cursor, UnixMs(0)).services
+    fn apply(feed: &mut Shelf, items: Vec<FeedItem>, cursor: u64) -> bool {
+        feed.take(items, cursor, UnixMs(0)).services
     }
 
     fn signed_by(key: &SecretKey, text: &str) -> FeedItem {
@@ -197,58 +197,58 @@ mod tests {
         BALANCE.replacen(line, &format!("version = {number}"), 1)
     }
 
-    fn offered_versions(shelf: &Shelf) -> Vec<u32> {
-        shelf.catalogue().services.values().map(|document| document.version).collect()
+    fn offered_versions(feed: &Shelf) -> Vec<u32> {
+        feed.catalogue().services.values().map(|document| document.version).collect()
     }
 
     #[test]
     fn signed_document_is_offered_until_later_version() {
-        let mut shelf = Shelf::new(city().public(), None);
-        assert!(apply(&mut shelf, vec![signed_by(&city(), &version(3))], 1));
-        assert!(apply(&mut shelf, vec![signed_by(&city(), &version(4))], 2));
-        assert_eq!((offered_versions(&shelf), shelf.catalogue().cursor, shelf.refused()), (vec![4], 2, 0));
+        let mut feed = Shelf::new(city().public(), None);
+        assert!(apply(&mut feed, vec![signed_by(&city(), &version(3))], 1));
+        assert!(apply(&mut feed, vec![signed_by(&city(), &version(4))], 2));
+        assert_eq!((offered_versions(&feed), feed.catalogue().cursor, feed.refused()), (vec![4], 2, 0));
     }
 
     #[test]
     fn invalid_document_is_rejected_without_blocking_others() {
-        let mut shelf = Shelf::new(city().public(), None);
+        let mut feed = Shelf::new(city().public(), None);
         let stranger = SecretKey::from_bytes(&[6; 32]).unwrap();
         let malformed = signed_by(&city(), "id = 5");
         let items = vec![signed_by(&stranger, &version(9)), malformed, signed_by(&city(), &version(3))];
-        assert!(apply(&mut shelf, items, 3));
-        assert_eq!((offered_versions(&shelf), shelf.refused()), (vec![3], 2));
+        assert!(apply(&mut feed, items, 3));
+        assert_eq!((offered_versions(&feed), feed.refused()), (vec![3], 2));
     }
 
     #[test]
     fn tampered_document_is_rejected() {
-        let mut shelf = Shelf::new(city().public(), None);
+        let mut feed = Shelf::new(city().public(), None);
         let FeedItem::Service { mut document } = signed_by(&city(), &version(3)) else { unreachable!() };
         document.text = version(4);
-        assert!(!apply(&mut shelf, vec![FeedItem::Service { document }], 1));
-        assert_eq!((offered_versions(&shelf), shelf.refused()), (vec![], 1));
+        assert!(!apply(&mut feed, vec![FeedItem::Service { document }], 1));
+        assert_eq!((offered_versions(&feed), feed.refused()), (vec![], 1));
     }
 
     #[test]
     fn older_version_is_rejected_after_withdrawal() {
-        let mut shelf = Shelf::new(city().public(), None);
-        apply(&mut shelf, vec![signed_by(&city(), &version(4))], 1);
-        let id = shelf.catalogue().services.keys().next().unwrap().clone();
-        assert!(apply(&mut shelf, vec![FeedItem::ServiceWithdrawn { id }], 2));
-        assert!(!apply(&mut shelf, vec![signed_by(&city(), &version(3))], 3));
-        assert_eq!((offered_versions(&shelf), shelf.refused()), (vec![], 1));
+        let mut feed = Shelf::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 1);
+        let id = feed.catalogue().services.keys().next().unwrap().clone();
+        assert!(apply(&mut feed, vec![FeedItem::ServiceWithdrawn { id }], 2));
+        assert!(!apply(&mut feed, vec![signed_by(&city(), &version(3))], 3));
+        assert_eq!((offered_versions(&feed), feed.refused()), (vec![], 1));
     }
 
     #[test]
     fn document_in_force_again_changes_nothing() {
-        let mut shelf = Shelf::new(city().public(), None);
-        apply(&mut shelf, vec![signed_by(&city(), &version(4))], 1);
-        assert!(!apply(&mut shelf, vec![signed_by(&city(), &version(4))], 1));
+        let mut feed = Shelf::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 1);
+        assert!(!apply(&mut feed, vec![signed_by(&city(), &version(4))], 1));
     }
     #[test]
     fn restore_keeps_cursor_and_versions_seen() {
-        let mut shelf = Shelf::new(city().public(), None);
-        apply(&mut shelf, vec![signed_by(&city(), &version(4))], 7);
-        let mut back = Shelf::restore(city().public(), None, &shelf.keep());
+        let mut feed = Shelf::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 7);
+        let mut back = Shelf::restore(city().public(), None, &feed.keep());
         assert_eq!((offered_versions(&back), back.cursor()), (vec![4], 7));
         let id = back.catalogue().services.keys().next().unwrap().clone();
         apply(&mut back, vec![FeedItem::ServiceWithdrawn { id }], 8);
@@ -259,14 +259,16 @@ mod tests {
 
     #[test]
     fn restore_of_tampered_snapshot_starts_empty() {
-        let mut shelf = Shelf::new(city().public(), None);
-        apply(&mut shelf, vec![signed_by(&city(), &version(4))], 7);
-        let kept = String::from_utf8(shelf.keep()).unwrap();
-        let tampered = kept.replace("version = 4", "version = 5");
-        assert_ne!(tampered, kept);
+        let mut feed = Shelf::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 7);
+        let snapshot = String::from_utf8(feed.keep()).unwrap();
+        let tampered = snapshot.replace("version = 4", "version = 5");
+        assert_ne!(tampered, snapshot);
         let other_city = SecretKey::from_bytes(&[6; 32]).unwrap().public();
-        for (key, kept) in [(city().public(), tampered), (other_city, kept), (city().public(), "{}".into())] {
-            let back = Shelf::restore(key, None, kept.as_bytes());
+        for (key, snapshot) in
+            [(city().public(), tampered), (other_city, snapshot), (city().public(), "{}".into())]
+        {
+            let back = Shelf::restore(key, None, snapshot.as_bytes());
             assert_eq!((offered_versions(&back), back.cursor()), (vec![], 0));
         }
     }

@@ -67,13 +67,13 @@ impl Trust {
     }
 
     /// Restores a snapshot; `None` when any of its statements does not verify.
-    pub(crate) fn restore(rules: Option<CodeRules>, kept: Kept) -> Option<Self> {
-        let mut trust = Self::new(rules);
-        let list = kept.list.is_none_or(|list| trust.take_list(list));
+    pub(crate) fn restore(rules: Option<CodeRules>, snapshot: Kept) -> Option<Self> {
+        let mut store = Self::new(rules);
+        let list = snapshot.list.is_none_or(|list| store.take_list(list));
         // The time is not known yet: at time 0 no revocation has expired.
-        let deltas = kept.deltas.into_iter().all(|delta| trust.take_delta(delta, UnixMs(0)));
-        let stops = kept.stops.into_iter().all(|delta| trust.take_stops(delta, UnixMs(0)));
-        (list && deltas && stops).then_some(trust)
+        let deltas = snapshot.deltas.into_iter().all(|delta| store.take_delta(delta, UnixMs(0)));
+        let stops = snapshot.stops.into_iter().all(|delta| store.take_stops(delta, UnixMs(0)));
+        (list && deltas && stops).then_some(store)
     }
 
     /// The snapshot for [`TrustStore::restore`]; `None` when it holds too many deltas.
@@ -116,12 +116,12 @@ impl Trust {
 
     /// Applies revocations of codes. Returns whether they were accepted.
     pub(crate) fn take_delta(&mut self, signed: Signed<Revocations>, now: UnixMs) -> bool {
-        self.take(signed, now, CodeTrust::take_delta, |trust| &mut trust.codes)
+        self.take(signed, now, CodeTrust::take_delta, |store| &mut store.codes)
     }
 
     /// Applies revocations of cards. Returns whether they were accepted.
     pub(crate) fn take_stops(&mut self, signed: Signed<Revocations<CardName>>, now: UnixMs) -> bool {
-        self.take(signed, now, CodeTrust::take_stops, |trust| &mut trust.cards)
+        self.take(signed, now, CodeTrust::take_stops, |store| &mut store.cards)
     }
 
     /// `apply` returns whether the delta follows the previous one; `deltas` selects where its signed form is stored.
@@ -199,31 +199,35 @@ mod tests {
 
     #[test]
     fn statements_with_wrong_signature_or_order_are_rejected() {
-        let mut trust = Trust::new(Some(rules()));
-        assert!(!trust.take_delta(delta(0, 500), UnixMs(1)), "before any list");
-        assert!(!trust.take_list(Signed::sign(&list(1), &key(9))), "not the root's");
+        let mut store = Trust::new(Some(rules()));
+        assert!(!store.take_delta(delta(0, 500), UnixMs(1)), "before any list");
+        assert!(!store.take_list(Signed::sign(&list(1), &key(9))), "not the root's");
         let other_city = IssuerKeys { city: "CD".into(), ..list(1) };
-        assert!(!trust.take_list(Signed::sign(&other_city, &key(1))), "another city's");
-        assert!(trust.take_list(Signed::sign(&list(2), &key(1))));
-        assert!(!trust.take_list(Signed::sign(&list(1), &key(1))), "an earlier one");
+        assert!(!store.take_list(Signed::sign(&other_city, &key(1))), "another city's");
+        assert!(store.take_list(Signed::sign(&list(2), &key(1))));
+        assert!(!store.take_list(Signed::sign(&list(1), &key(1))), "an earlier one");
         let forged =
             Revocations { city: "YK".into(), since: 0, until: 0, expires: UnixMs(1), revoked: Vec::new() };
-        assert!(!trust.take_delta(Signed::sign(&forged, &key(1)), UnixMs(1)), "not even the root's");
-        assert!(trust.take_delta(delta(0, 500), UnixMs(1)));
-        assert_eq!(trust.refused(), 5);
-        assert_eq!(trust.believed().keys().map(|list| list.version), Some(2));
+        assert!(!store.take_delta(Signed::sign(&forged, &key(1)), UnixMs(1)), "not even the root's");
+        assert!(store.take_delta(delta(0, 500), UnixMs(1)));
+        assert_eq!(store.refused(), 5);
+        assert_eq!(store.believed().keys().map(|list| list.version), Some(2));
     }
 
     #[test]
     fn restore_accepts_own_snapshot_and_rejects_tampered() {
-        let mut trust = Trust::new(Some(rules()));
-        trust.take_list(Signed::sign(&list(2), &key(1)));
+        let mut store = Trust::new(Some(rules()));
+        store.take_list(Signed::sign(&list(2), &key(1)));
         for expires in [500, 600, 700] {
-            trust.take_delta(delta(0, expires), UnixMs(1));
+            store.take_delta(delta(0, expires), UnixMs(1));
         }
-        let kept = trust.keep().unwrap();
-        assert_eq!(kept.deltas.len(), 1, "only the delta of those without revocations that is valid longest");
-        let text = serde_json::to_string(&kept).unwrap();
+        let snapshot = store.keep().unwrap();
+        assert_eq!(
+            snapshot.deltas.len(),
+            1,
+            "only the delta of those without revocations that is valid longest"
+        );
+        let text = serde_json::to_string(&snapshot).unwrap();
         let back = Trust::restore(Some(rules()), serde_json::from_str(&text).unwrap()).unwrap();
         assert!(back.believed().keys().is_some());
         let tampered = text.replace("700", "900");
@@ -233,8 +237,8 @@ mod tests {
 
     #[test]
     fn without_rules_statements_are_ignored() {
-        let mut trust = Trust::new(None);
-        assert!(trust.take_list(Signed::sign(&list(1), &key(1))) && trust.take_delta(delta(0, 5), UnixMs(1)));
-        assert!(trust.believed().keys().is_none());
+        let mut store = Trust::new(None);
+        assert!(store.take_list(Signed::sign(&list(1), &key(1))) && store.take_delta(delta(0, 5), UnixMs(1)));
+        assert!(store.believed().keys().is_none());
     }
 }

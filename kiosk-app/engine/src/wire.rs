@@ -128,22 +128,22 @@ impl Request {
         }
     }
 
-    fn post<B: Serialize>(path: &str, body: &B, limits: Limits, asked: Asked) -> Self {
+    fn post<B: Serialize>(path: &str, body: &B, limits: Limits, kind: Asked) -> Self {
         let mut json = Zeroizing::new(Vec::with_capacity(BODY_ROOM));
         serde_json::to_writer(&mut *json, body)
             .expect("bodies of the contract have string keys and no floats, so they are always JSON");
         let path = path.to_owned();
-        Self { method: "POST", path, content_type: "application/json", body: json, limits, asked }
+        Self { method: "POST", path, content_type: "application/json", body: json, limits, asked: kind }
     }
 }
 
 impl Asked {
     /// Decodes a response (status, content type and complete body), or the failure in its place.
     #[must_use]
-    pub fn answered(self, exchange: Exchange, answer: Result<(Head<'_>, &[u8]), Failure>) -> What {
+    pub fn answered(self, timing: Exchange, answer: Result<(Head<'_>, &[u8]), Failure>) -> What {
         let Ok((head, body)) = answer else {
             let failure = answer.err().unwrap_or(Failure::Unreachable);
-            return self.failed(exchange, failure);
+            return self.failed(timing, failure);
         };
         let event = match self {
             Self::Identify(ticket) => Event::Answer(ticket, answer::read(head, body).map(Answer::Identified)),
@@ -154,10 +154,10 @@ impl Asked {
             Self::Call(ticket) => Event::Answer(ticket, answer::read(head, body).map(Answer::Called)),
             Self::Charge(order) | Self::Inquire(order) => Event::Payment(order, answer::read(head, body)),
             Self::Records => {
-                return What::Uplink(UplinkAnswer::Records(exchange, usable(answer::read(head, body))));
+                return What::Uplink(UplinkAnswer::Records(timing, usable(answer::read(head, body))));
             }
             Self::Changes => {
-                return What::Uplink(UplinkAnswer::Changes(exchange, usable(answer::read(head, body))));
+                return What::Uplink(UplinkAnswer::Changes(timing, usable(answer::read(head, body))));
             }
         };
         What::Event(event)
@@ -165,15 +165,15 @@ impl Asked {
 
     /// The input that reports a request without a response, or one that was never sent.
     #[must_use]
-    pub fn failed(self, exchange: Exchange, failure: Failure) -> What {
+    pub fn failed(self, timing: Exchange, failure: Failure) -> What {
         match self {
             Self::Identify(ticket)
             | Self::Prove(ticket)
             | Self::Authenticate(ticket)
             | Self::Call(ticket) => What::Event(Event::Answer(ticket, Err(failure))),
             Self::Charge(order) | Self::Inquire(order) => What::Event(Event::Payment(order, Err(failure))),
-            Self::Records => What::Uplink(UplinkAnswer::Records(exchange, usable(Err(failure)))),
-            Self::Changes => What::Uplink(UplinkAnswer::Changes(exchange, usable(Err(failure)))),
+            Self::Records => What::Uplink(UplinkAnswer::Records(timing, usable(Err(failure)))),
+            Self::Changes => What::Uplink(UplinkAnswer::Changes(timing, usable(Err(failure)))),
         }
     }
 }

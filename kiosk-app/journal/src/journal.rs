@@ -102,22 +102,22 @@ impl<D: Disk> Journal<D> {
     /// When the disk fails. Damage is not an error: it is in the [`RecoveryReport`] and in the record.
     pub fn open(
         mut disk: D,
-        identity: Identity,
+        config: Identity,
         checkpoint: Option<Checkpoint>,
         now: UnixMs,
         entropy: Entropy<'_>,
     ) -> Result<(Self, Opening), JournalError> {
-        let Folded { segments, work, chain, previous, mut opening, next } =
-            reading::fold(&mut disk, &identity, checkpoint)?;
-        opening.new_epoch = chain.is_none();
+        let Folded { segments, work, chain, previous, opening: mut report, next } =
+            reading::fold(&mut disk, &config, checkpoint)?;
+        report.new_epoch = chain.is_none();
         let chain = chain.unwrap_or_else(|| {
             let epoch = entropy().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-            Chain::genesis(identity.device, epoch)
+            Chain::genesis(config.device, epoch)
         });
         let mut journal = Self {
             disk,
             sealer: Sealer::new(&Zeroizing::new([0; 16])),
-            identity,
+            identity: config,
             segments,
             chain,
             work,
@@ -128,12 +128,12 @@ impl<D: Disk> Journal<D> {
         let opened = Entry::Opened {
             software: journal.identity.software.clone(),
             configuration: journal.identity.configuration.clone(),
-            previous: previous.filter(|_| opening.new_epoch),
-            torn_bytes: opening.torn_bytes,
-            damaged_segments: opening.damaged_segments,
+            previous: previous.filter(|_| report.new_epoch),
+            torn_bytes: report.torn_bytes,
+            damaged_segments: report.damaged_segments,
         };
         journal.append(&[opened], now, entropy)?;
-        Ok((journal, opening))
+        Ok((journal, report))
     }
 
     /// Makes the entries durable: one write, one `fdatasync`.
@@ -274,10 +274,13 @@ impl<D: Disk> Journal<D> {
         let Ok((opened, all)) = segment::open_head(&bytes, &self.identity.wrap) else {
             return Ok(None);
         };
-        let known = self.bookmark.filter(|mark| mark.ordinal == segment.ordinal && mark.head.seq <= after);
-        let mut mark = known.unwrap_or(Bookmark { ordinal: segment.ordinal, head: opened.before, offset: 0 });
-        let mut chain = Chain::from_head(mark.head);
-        let mut rest = all.get(mark.offset..).unwrap_or_default();
+        let known = self
+            .bookmark
+            .filter(|position| position.ordinal == segment.ordinal && position.head.seq <= after);
+        let mut position =
+            known.unwrap_or(Bookmark { ordinal: segment.ordinal, head: opened.before, offset: 0 });
+        let mut chain = Chain::from_head(position.head);
+        let mut rest = all.get(position.offset..).unwrap_or_default();
         let (mut records, mut taken) = (Vec::new(), 0_usize);
         while let Ok((record, next)) = opened.sealer.open(rest) {
             rest = next;
@@ -286,7 +289,7 @@ impl<D: Disk> Journal<D> {
                 break;
             }
             if record.header.seq <= after {
-                mark = Bookmark { head: chain.head(), offset: all.len() - rest.len(), ..mark };
+                position = Bookmark { head: chain.head(), offset: all.len() - rest.len(), ..position };
                 continue;
             }
             taken = taken.saturating_add(record.body.len());
@@ -295,8 +298,8 @@ impl<D: Disk> Journal<D> {
             }
             records.push(record);
         }
-        let from = mark.head;
-        self.bookmark = Some(mark);
+        let from = position.head;
+        self.bookmark = Some(position);
         Ok((!records.is_empty()).then_some((from, records)))
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct Folded {
 /// nothing may be appended after such a tail.
 pub(crate) fn fold<D: Disk>(
     disk: &mut D,
-    identity: &Identity,
+    config: &Identity,
     checkpoint: Option<Checkpoint>,
 ) -> Result<Folded, JournalError> {
     let failed = |doing| move |error| JournalError::Disk(doing, error);
@@ -40,37 +40,37 @@ pub(crate) fn fold<D: Disk>(
         .collect();
     names.sort();
     let resumed = match checkpoint {
-        Some(checkpoint) => resume(disk, identity, &names, checkpoint)?,
+        Some(checkpoint) => resume(disk, config, &names, checkpoint)?,
         None => None,
     };
-    let mut folded = resumed.unwrap_or_default();
-    folded.next = names.last().map_or(0, |(last, _)| last.saturating_add(1));
-    let covered = folded.segments.len();
+    let mut recovered = resumed.unwrap_or_default();
+    recovered.next = names.last().map_or(0, |(last, _)| last.saturating_add(1));
+    let covered = recovered.segments.len();
     for (ordinal, name) in names.into_iter().skip(covered) {
         let bytes = disk.read(&name).map_err(failed("read a segment"))?;
-        let read = read_whole(&bytes, identity, folded.chain, &mut folded.work);
+        let read = read_whole(&bytes, config, recovered.chain, &mut recovered.work);
         // Torn tails of earlier segments were reported when the next segment was begun.
-        folded.opening.torn_bytes = read.torn_bytes;
-        folded.opening.folded += read.records;
+        recovered.opening.torn_bytes = read.torn_bytes;
+        recovered.opening.folded += read.records;
         match read.end {
             End::Damaged => {
-                folded.opening.damaged_segments += 1;
+                recovered.opening.damaged_segments += 1;
                 disk.set_aside(&name).map_err(failed("quarantine a segment"))?;
-                folded.chain = None;
+                recovered.chain = None;
             }
             // The process ended while it created the segment.
             End::Unfinished => disk.delete(&name).map_err(failed("delete an unfinished segment"))?,
             End::At(chain) => {
-                folded.chain = Some(chain);
-                folded.previous = Some(chain.head());
-                folded.segments.push(Segment { name, ordinal, ..read.segment });
+                recovered.chain = Some(chain);
+                recovered.previous = Some(chain.head());
+                recovered.segments.push(Segment { name, ordinal, ..read.segment });
             }
         }
     }
-    if let Some(last) = folded.segments.last() {
+    if let Some(last) = recovered.segments.last() {
         disk.sync(&last.name).map_err(failed("sync the last segment"))?;
     }
-    Ok(folded)
+    Ok(recovered)
 }
 
 /// Extracts the ordinal from a segment's file name.
@@ -86,12 +86,12 @@ fn ordinal_of(name: &str) -> Option<u64> {
 /// decrypting them: so a checkpoint does not hide bit rot.
 fn resume<D: Disk>(
     disk: &mut D,
-    identity: &Identity,
+    config: &Identity,
     names: &[(u64, String)],
     checkpoint: Checkpoint,
 ) -> Result<Option<Folded>, JournalError> {
     let Checkpoint { software, head, mut segments, mut work } = checkpoint;
-    if software != identity.software || head.device != identity.device {
+    if software != config.software || head.device != config.device {
         return Ok(None);
     }
     // Acknowledged segments may have been deleted since, oldest first.
@@ -111,13 +111,13 @@ fn resume<D: Disk>(
     }
     let file = read(&last.name)?;
     let Some(tail) = last.tail_of(&file) else { return Ok(None) };
-    let Ok((opened, _)) = segment::open_head(&file, &identity.wrap) else { return Ok(None) };
+    let Ok((opened, _)) = segment::open_head(&file, &config.wrap) else { return Ok(None) };
     let read = read_records(&opened, tail, Chain::from_head(head), last.clone(), &mut work);
     let End::At(chain) = read.end else { return Ok(None) };
     *last = read.segment;
-    let opening = Opening { torn_bytes: read.torn_bytes, folded: read.records, ..Opening::default() };
+    let report = Opening { torn_bytes: read.torn_bytes, folded: read.records, ..Opening::default() };
     let (chain, previous) = (Some(chain), Some(chain.head()));
-    Ok(Some(Folded { segments, work, chain, previous, opening, next: 0 }))
+    Ok(Some(Folded { segments, work, chain, previous, opening: report, next: 0 }))
 }
 
 /// Result of reading one segment.
@@ -138,10 +138,10 @@ enum End {
 }
 
 /// Reads a segment from its head and applies its records to the open work, as far as they are readable.
-fn read_whole(bytes: &[u8], identity: &Identity, before: Option<Chain>, work: &mut OpenWork) -> Read {
-    let nowhere = Head { device: identity.device, epoch: 0, seq: 0, hash: [0; 32] };
+fn read_whole(bytes: &[u8], config: &Identity, before: Option<Chain>, work: &mut OpenWork) -> Read {
+    let nowhere = Head { device: config.device, epoch: 0, seq: 0, hash: [0; 32] };
     let mut segment = Segment::begin(String::new(), 0, nowhere, UnixMs(0));
-    let (opened, records) = match segment::open_head(bytes, &identity.wrap) {
+    let (opened, records) = match segment::open_head(bytes, &config.wrap) {
         Ok(opened) => opened,
         Err(Broken::Torn) if bytes.len() < HEAD_LEN => {
             return Read { segment, torn_bytes: length(bytes), records: 0, end: End::Unfinished };
@@ -155,7 +155,7 @@ fn read_whole(bytes: &[u8], identity: &Identity, before: Option<Chain>, work: &m
     segment.extend(bytes.get(..HEAD_LEN).unwrap_or_default());
     let mut read = read_records(&opened, records, Chain::from_head(opened.before), segment, work);
     // A segment that does not continue where the previous one ended shows that durable records are missing.
-    let foreign = opened.before.device != identity.device;
+    let foreign = opened.before.device != config.device;
     let gap = before
         .is_some_and(|chain| chain.head().epoch == opened.before.epoch && chain.head() != opened.before);
     if foreign || gap {

@@ -36,7 +36,7 @@ impl TestRng {
     }
 }
 
-fn identity(software: &str) -> Identity {
+fn config(software: &str) -> Identity {
     Identity {
         device: "K-VP-0001".parse().unwrap(),
         wrap: [9; 16].into(),
@@ -59,7 +59,7 @@ type TestJournal = Journal<FaultyDisk>;
 
 fn open(disk: FaultyDisk, checkpoint: Option<&[u8]>, now: u64, seed: u64) -> (TestJournal, Opening) {
     let checkpoint = checkpoint.map(|bytes| Checkpoint::decode(bytes).unwrap());
-    Journal::open(disk, identity("1"), checkpoint, UnixMs(now), &mut entropy(seed)).unwrap()
+    Journal::open(disk, config("1"), checkpoint, UnixMs(now), &mut entropy(seed)).unwrap()
 }
 
 fn entry(rng: &mut TestRng, ids: &mut Ids) -> Entry {
@@ -124,13 +124,13 @@ fn assert_same_with_and_without(
     now: u64,
     context: &str,
 ) -> (Opening, Opening) {
-    let (whole, opening) = open(disk.clone(), None, now, 77);
+    let (whole, report) = open(disk.clone(), None, now, 77);
     let (resumed, quick) = open(disk.clone(), Some(checkpoint), now, 77);
     assert_eq!(resumed.open_work(), whole.open_work(), "{context}");
     assert!(resumed.checkpoint() == whole.checkpoint(), "{context}");
     assert_eq!((resumed.head(), resumed.epochs()), (whole.head(), whole.epochs()), "{context}");
-    assert_eq!((quick.new_epoch, quick.damaged_segments), (opening.new_epoch, opening.damaged_segments));
-    (quick, opening)
+    assert_eq!((quick.new_epoch, quick.damaged_segments), (report.new_epoch, report.damaged_segments));
+    (quick, report)
 }
 
 #[test]
@@ -164,8 +164,8 @@ fn rot_is_found_before_and_after_checkpoint() {
         let name = &names[rng.below(names.len() as u64) as usize];
         disk.rot(name, rng.below(disk.len_of(name) as u64) as usize);
         let Some(checkpoint) = checkpoints.last() else { continue };
-        let (_, opening) = assert_same_with_and_without(&disk, checkpoint, now, &format!("seed {seed}"));
-        rotten += opening.damaged_segments;
+        let (_, report) = assert_same_with_and_without(&disk, checkpoint, now, &format!("seed {seed}"));
+        rotten += report.damaged_segments;
     }
     assert!(rotten > 30);
 }
@@ -190,7 +190,7 @@ fn checkpoint_of_other_version_is_ignored() {
     let open = |software| {
         let now = UnixMs(START);
         let opened =
-            Journal::open(disk.clone(), identity(software), Some(checkpoint.clone()), now, &mut entropy(2));
+            Journal::open(disk.clone(), config(software), Some(checkpoint.clone()), now, &mut entropy(2));
         opened.unwrap().1.folded
     };
     assert_eq!((open("1"), open("2")), (0, 1));
@@ -202,6 +202,6 @@ fn malformed_checkpoint_or_missing_journal_starts_new() {
     assert!(Checkpoint::decode(&[0xFF; 40]).is_err());
     let (journal, _) = open(FaultyDisk::new(), None, START, 1);
     let checkpoint = journal.checkpoint().encode();
-    let (_, opening) = open(FaultyDisk::new(), Some(&checkpoint), START, 2);
-    assert_eq!(opening, Opening { new_epoch: true, ..Opening::default() });
+    let (_, report) = open(FaultyDisk::new(), Some(&checkpoint), START, 2);
+    assert_eq!(report, Opening { new_epoch: true, ..Opening::default() });
 }

@@ -8,7 +8,7 @@ use journal::{Disk, Identity, Journal, JournalError, Opening, RealDisk};
 
 const NOW: UnixMs = UnixMs(1_795_000_000_000);
 
-fn identity() -> Identity {
+fn config() -> Identity {
     Identity {
         device: "K-VP-0001".parse().unwrap(),
         wrap: [9; 16].into(),
@@ -29,7 +29,7 @@ fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
 }
 
 fn open<D: Disk>(disk: D, seed: u64) -> (Journal<D>, Opening) {
-    Journal::open(disk, identity(), None, NOW, &mut entropy(seed)).unwrap()
+    Journal::open(disk, config(), None, NOW, &mut entropy(seed)).unwrap()
 }
 
 fn entry(n: u64) -> Entry {
@@ -63,8 +63,8 @@ fn power_cut_keeps_exactly_the_appended_records() {
         let mut disk = FaultyDisk::new();
         let mut acknowledged = 0;
         for start in 0..4 {
-            let (mut journal, opening) = open(disk, seed * 100 + start);
-            assert_eq!(opening.damaged_segments, 0, "a torn tail is not damage");
+            let (mut journal, report) = open(disk, seed * 100 + start);
+            assert_eq!(report.damaged_segments, 0, "a torn tail is not damage");
             assert_eq!(visits(&mut journal), expected(acknowledged), "seed {seed}, start {start}");
             for _ in 0..5 {
                 let mut random = entropy(seed * 1000 + start * 10 + acknowledged);
@@ -100,9 +100,9 @@ fn write_torn_at_any_byte_is_cut() {
         let (mut disk, _) = journal.into_parts();
         disk.power_cut(room as u64);
         disk.limit_space(None);
-        let (mut journal, opening) = open(disk, 4);
+        let (mut journal, report) = open(disk, 4);
         assert_eq!(visits(&mut journal), expected(count), "room {room}");
-        assert_eq!(opening.damaged_segments, 0);
+        assert_eq!(report.damaged_segments, 0);
     }
 }
 
@@ -139,8 +139,8 @@ fn tail_after_failed_sync_is_synced_before_append() {
         let found = visits(&mut journal);
         let (mut disk, _) = journal.into_parts();
         disk.power_cut(seed);
-        let (mut journal, opening) = open(disk, 5);
-        assert_eq!((opening.damaged_segments, opening.new_epoch), (0, false), "seed {seed}");
+        let (mut journal, report) = open(disk, 5);
+        assert_eq!((report.damaged_segments, report.new_epoch), (0, false), "seed {seed}");
         assert_eq!(visits(&mut journal), found, "seed {seed}: recovered records stay");
     }
 }
@@ -156,8 +156,8 @@ fn rotten_segment_is_quarantined_and_begins_new_epoch() {
     let name = disk.list().unwrap().remove(0);
     let middle = disk.len_of(&name) / 2;
     disk.rot(&name, middle);
-    let (journal, opening) = open(disk, 9);
-    assert_eq!((opening.damaged_segments, opening.new_epoch), (1, true));
+    let (journal, report) = open(disk, 9);
+    assert_eq!((report.damaged_segments, report.new_epoch), (1, true));
     assert_ne!(journal.head().epoch, epoch);
     assert_eq!(journal.head().seq, 1, "its opening record");
     let (mut disk, _) = journal.into_parts();
@@ -176,9 +176,9 @@ fn missing_segment_is_reported_as_damage() {
     let mut names = disk.list().unwrap();
     names.sort();
     disk.delete(&names[1]).unwrap();
-    let (_, opening) = open(disk, 9);
-    assert_eq!(opening.damaged_segments, 1);
-    assert!(opening.new_epoch);
+    let (_, report) = open(disk, 9);
+    assert_eq!(report.damaged_segments, 1);
+    assert!(report.new_epoch);
 }
 
 #[test]
@@ -186,9 +186,9 @@ fn open_with_other_key_reads_nothing() {
     let (mut journal, _) = open(FaultyDisk::new(), 1);
     journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
     let (disk, _) = journal.into_parts();
-    let other = Identity { wrap: [8; 16].into(), ..identity() };
-    let (mut journal, opening) = Journal::open(disk, other, None, NOW, &mut entropy(3)).unwrap();
-    assert_eq!(opening.damaged_segments, 1);
+    let other = Identity { wrap: [8; 16].into(), ..config() };
+    let (mut journal, report) = Journal::open(disk, other, None, NOW, &mut entropy(3)).unwrap();
+    assert_eq!(report.damaged_segments, 1);
     assert_eq!(visits(&mut journal), []);
 }
 
@@ -288,8 +288,8 @@ fn real_disk_is_encrypted_and_recovers_all_records() {
         let secret = Entry::ConsentDeclined { visit: VisitId::from_entropy(1), service: name.into() };
         journal.append(&[secret, entry(1)], NOW, &mut entropy(2)).unwrap();
     }
-    let (mut journal, opening) = open(RealDisk::open(dir.path()).unwrap(), 3);
-    assert_eq!(opening, Opening { folded: 3, ..Opening::default() });
+    let (mut journal, report) = open(RealDisk::open(dir.path()).unwrap(), 3);
+    assert_eq!(report, Opening { folded: 3, ..Opening::default() });
     assert_eq!(visits(&mut journal), expected(1));
     for file in std::fs::read_dir(dir.path()).unwrap().flatten() {
         if file.file_type().unwrap().is_file() {
@@ -307,7 +307,7 @@ fn files_that_are_not_segments_are_ignored() {
     for name in ["lost+found", "notes.txt", "0000000001.seg"] {
         disk.create(name).unwrap();
     }
-    let (journal, opening) = open(disk, 1);
-    assert_eq!(opening, Opening { new_epoch: true, ..Opening::default() });
+    let (journal, report) = open(disk, 1);
+    assert_eq!(report, Opening { new_epoch: true, ..Opening::default() });
     assert_eq!(journal.into_parts().0.list().unwrap().len(), 4);
 }

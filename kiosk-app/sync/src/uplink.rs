@@ -144,7 +144,7 @@ impl Uplink {
     /// When [`Uplink::poll`] must be called at the latest. Without waiting records, only the feed has a deadline.
     #[must_use]
     pub fn next_deadline(&self, records_waiting: bool) -> Option<u64> {
-        let at = |turn: Turn| match turn {
+        let at = |state: Turn| match state {
             Turn::At(at) => Some(at),
             Turn::Out => None,
         };
@@ -196,11 +196,11 @@ impl Uplink {
         &mut self,
         now: u64,
         random: u128,
-        exchange: Exchange,
+        timing: Exchange,
         answer: Result<BatchAck, Failed>,
     ) -> Option<(u64, u64)> {
-        let sent = self.sent.take();
-        let valid = answer.ok().zip(sent).filter(|(ack, (epoch, last))| {
+        let in_flight = self.sent.take();
+        let valid = answer.ok().zip(in_flight).filter(|(ack, (epoch, last))| {
             ack.device == self.device && ack.epoch == *epoch && ack.upto <= *last
         });
         let Some((ack, (epoch, _))) = valid else {
@@ -212,7 +212,7 @@ impl Uplink {
         let moved = ack.upto != known;
         self.refused = self.refused.saturating_add(u64::try_from(ack.refused.len()).unwrap_or(u64::MAX));
         self.window = ack.window;
-        self.clock.observe(exchange.sent, exchange.received, ack.now);
+        self.clock.observe(timing.sent, timing.received, ack.now);
         // Without a back-off, an acknowledgement without progress would cause requests in an endless loop.
         let wait = if moved {
             self.records_backoff.succeed();
@@ -230,12 +230,12 @@ impl Uplink {
         &mut self,
         now: u64,
         random: u128,
-        exchange: Exchange,
+        timing: Exchange,
         answer: Result<ChangesAnswer, Failed>,
     ) -> Option<(Vec<FeedItem>, u64)> {
         match answer {
             Ok(answer) if answer.cursor >= self.cursor => {
-                self.clock.observe(exchange.sent, exchange.received, answer.now);
+                self.clock.observe(timing.sent, timing.received, answer.now);
                 self.changes_backoff.succeed();
                 // The link is up again: waiting records are sent without waiting for their own back-off.
                 if self.records_backoff.failures() > 0 && self.records != Turn::Out {

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_that_was_read_wholly_gives_its_holder() {
+    fn evidence_of_authenticated_card_has_holder() {
         let holder = CardHolder {
             id_number: "500101199001011239".to_owned().into(),
             name: "张三丰".to_owned().into(),

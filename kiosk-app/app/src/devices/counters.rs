@@ -106,23 +106,23 @@ mod tests {
 
     #[test]
     fn outage_reported_twice_is_counted_once() {
-        let mut counters = Counters::default();
+        let mut metrics = Counters::default();
         let health = |health| FromDevice::Health(health);
-        counters.heard(&health(Health::Absent));
-        assert_eq!(counters.troubles, 0, "it was never available");
-        counters.heard(&health(Health::Ready));
-        counters.heard(&health(Health::NeedsAttention(Attention::PaperOut)));
-        counters.heard(&health(Health::Failed));
-        counters.lost();
-        assert_eq!((counters.troubles, counters.restarts), (1, 1));
-        counters.heard(&health(Health::Busy));
-        counters.lost();
-        assert_eq!((counters.troubles, counters.restarts), (2, 2));
+        metrics.heard(&health(Health::Absent));
+        assert_eq!(metrics.troubles, 0, "it was never available");
+        metrics.heard(&health(Health::Ready));
+        metrics.heard(&health(Health::NeedsAttention(Attention::PaperOut)));
+        metrics.heard(&health(Health::Failed));
+        metrics.lost();
+        assert_eq!((metrics.troubles, metrics.restarts), (1, 1));
+        metrics.heard(&health(Health::Busy));
+        metrics.lost();
+        assert_eq!((metrics.troubles, metrics.restarts), (2, 2));
     }
 
     #[test]
     fn print_is_counted_by_outcome() {
-        let mut counters = Counters::default();
+        let mut metrics = Counters::default();
         let printed = Outcome::Printed { confirmation: printer::Confirmation::Fence };
         for frame in [
             FromDevice::Event(Event::CardInserted),
@@ -131,8 +131,8 @@ mod tests {
             FromDevice::Answer(3, Err(Fault::Busy)),
             FromDevice::Pong(4),
         ] {
-            counters.heard(&frame);
+            metrics.heard(&frame);
         }
-        assert_eq!(counters.to_string(), "cards 1, printed 1, unconfirmed 1, faults 1");
+        assert_eq!(metrics.to_string(), "cards 1, printed 1, unconfirmed 1, faults 1");
     }
 }

@@ -91,13 +91,13 @@ pub(crate) struct Keeping {
 
 impl Keeper {
     /// Starts the supervisor thread, which starts the process.
-    pub(crate) fn start(keeping: Keeping) -> io::Result<Self> {
-        let (mail, arrived) = mpsc::sync_channel(MAIL_MAX);
-        let to_self = mail.clone();
-        let thread = thread::Builder::new().name(format!("keep-{:?}", keeping.device)).spawn(move || {
-            let mut post = Post {
-                keeping,
-                arrived,
+    pub(crate) fn start(config: Keeping) -> io::Result<Self> {
+        let (sender, messages) = mpsc::sync_channel(MAIL_MAX);
+        let to_self = sender.clone();
+        let thread = thread::Builder::new().name(format!("keep-{:?}", config.device)).spawn(move || {
+            let mut supervisor = Post {
+                keeping: config,
+                arrived: messages,
                 to_self,
                 backoff: Backoff::default(),
                 generation: 0,
@@ -106,18 +106,18 @@ impl Keeper {
                 unburied: Vec::new(),
                 counters: Counters::default(),
             };
-            let Stopped = post.keep();
-            tracing::info!(device = ?post.keeping.device, counted = %post.counters, "device supervisor stopped");
+            let Stopped = supervisor.keep();
+            tracing::info!(device = ?supervisor.keeping.device, counted = %supervisor.counters, "device supervisor stopped");
         })?;
-        Ok(Self { mail, thread: Some(thread) })
+        Ok(Self { mail: sender, thread: Some(thread) })
     }
 
     /// Queues a request for the device. When the queue is full or closed, the event that reports it is returned.
-    pub(crate) fn order(&self, order: Order) -> Option<Event> {
-        match self.mail.try_send(Mail::Order(order)) {
+    pub(crate) fn order(&self, request: Order) -> Option<Event> {
+        match self.mail.try_send(Mail::Order(request)) {
             Ok(()) => None,
-            Err(TrySendError::Full(mail) | TrySendError::Disconnected(mail)) => match mail {
-                Mail::Order(order) => not_begun(order),
+            Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => match message {
+                Mail::Order(request) => not_begun(request),
                 Mail::Frame { .. } | Mail::Lost { .. } | Mail::Stop => None,
             },
         }
@@ -138,8 +138,8 @@ impl Drop for Keeper {
 }
 
 /// The event that answers a request which never reached the device.
-fn not_begun(order: Order) -> Option<Event> {
-    match order {
+fn not_begun(request: Order) -> Option<Event> {
+    match request {
         Order::Pin(ticket, _) | Order::ChangePin(ticket, ..) | Order::Authenticate(ticket, _) => {
             Some(Event::Answer(ticket, Err(Failure::Device)))
         }
@@ -220,26 +220,26 @@ impl Post {
     fn converse(&mut self, stream: &UnixStream, born: Instant) -> Result<&'static str, Stopped> {
         let opened = self.open(stream);
         let Ok(stream) = opened else { return Ok("opening the device protocol failed") };
-        let mut alive = Alive { stream, pulse: Pulse::new(born) };
+        let mut process = Alive { stream, pulse: Pulse::new(born) };
         loop {
             let now = Instant::now();
-            if now >= alive.pulse.gives_up(&self.keeping.intervals) {
+            if now >= process.pulse.gives_up(&self.keeping.intervals) {
                 return Ok("heartbeat timeout");
             }
-            if let Some(number) = alive.pulse.ping(now, &self.keeping.intervals)
-                && framing::write_frame(&mut alive.stream, &ToDevice::Ping(number)).is_err()
+            if let Some(number) = process.pulse.ping(now, &self.keeping.intervals)
+                && framing::write_frame(&mut process.stream, &ToDevice::Ping(number)).is_err()
             {
                 return Ok("sending a ping failed");
             }
-            let wake = alive.pulse.wake(&self.keeping.intervals);
+            let wake = process.pulse.wake(&self.keeping.intervals);
             match self.arrived.recv_timeout(wake.saturating_duration_since(now)) {
-                Ok(Mail::Order(order)) => {
-                    if self.pass_on(&mut alive, order).is_err() {
+                Ok(Mail::Order(request)) => {
+                    if self.pass_on(&mut process, request).is_err() {
                         return Ok("sending work failed");
                     }
                 }
                 Ok(Mail::Frame { generation, frame }) if generation == self.generation => {
-                    self.heard(&mut alive, frame)?;
+                    self.heard(&mut process, frame)?;
                 }
                 Ok(Mail::Lost { generation, why }) if generation == self.generation => return Ok(why),
                 Ok(Mail::Frame { .. } | Mail::Lost { .. }) | Err(RecvTimeoutError::Timeout) => {}
@@ -255,17 +255,17 @@ impl Post {
         writer.set_write_timeout(Some(Duration::from_millis(WRITE_MS))).map_err(WireError::Gone)?;
         framing::write_version(&mut writer)?;
         framing::write_frame(&mut writer, &ToDevice::Open(self.keeping.config.clone()))?;
-        let (mail, generation) = (self.to_self.clone(), self.generation);
+        let (sender, generation) = (self.to_self.clone(), self.generation);
         let listening = thread::Builder::new().name("device-reader".to_owned()).spawn(move || {
-            let why = listen(&mut reader, &mail, generation);
+            let why = listen(&mut reader, &sender, generation);
             // An error means that the supervisor has ended.
-            let _ = mail.send(Mail::Lost { generation, why });
+            let _ = sender.send(Mail::Lost { generation, why });
         });
         listening.map(|_| writer).map_err(WireError::Gone)
     }
 
-    fn pass_on(&mut self, alive: &mut Alive, order: Order) -> Result<(), WireError> {
-        let (job, work) = match order {
+    fn pass_on(&mut self, process: &mut Alive, request: Order) -> Result<(), WireError> {
+        let (job, work) = match request {
             Order::Pin(ticket, digits) => (Job::Pin(ticket), Work::VerifyPin(digits)),
             Order::ChangePin(ticket, old, new) => (Job::Pin(ticket), Work::ChangePin { old, new }),
             Order::Authenticate(ticket, answer) => (Job::Authenticate(ticket), Work::Authenticate(answer)),
@@ -273,12 +273,14 @@ impl Post {
             Order::Signal(signal) => {
                 self.tickets += 1;
                 let frame = ToDevice::Do(self.tickets, Work::Signal(signal));
-                return framing::write_frame(&mut alive.stream, &frame);
+                return framing::write_frame(&mut process.stream, &frame);
             }
             Order::Cancel(ticket) => {
                 let found = self.jobs.iter().find(|(_, job)| matches!(job, Job::Pin(own) if *own == ticket));
                 return match found {
-                    Some((number, _)) => framing::write_frame(&mut alive.stream, &ToDevice::Cancel(*number)),
+                    Some((number, _)) => {
+                        framing::write_frame(&mut process.stream, &ToDevice::Cancel(*number))
+                    }
                     None => Ok(()),
                 };
             }
@@ -286,14 +288,14 @@ impl Post {
         self.tickets += 1;
         // Before the first byte is sent: half a frame may be enough for half a receipt (I6).
         self.jobs.insert(self.tickets, job);
-        framing::write_frame(&mut alive.stream, &ToDevice::Do(self.tickets, work))
+        framing::write_frame(&mut process.stream, &ToDevice::Do(self.tickets, work))
     }
 
-    fn heard(&mut self, alive: &mut Alive, frame: FromDevice) -> Result<(), Stopped> {
+    fn heard(&mut self, process: &mut Alive, frame: FromDevice) -> Result<(), Stopped> {
         self.counters.heard(&frame);
         let delivery = match frame {
             FromDevice::Pong(number) => {
-                alive.pulse.pong(number, Instant::now());
+                process.pulse.pong(number, Instant::now());
                 None
             }
             FromDevice::Health(health) => {
@@ -318,7 +320,7 @@ impl Post {
         }
         let waited = offered.elapsed();
         if waited > EXCUSED {
-            alive.pulse.excuse(waited);
+            process.pulse.excuse(waited);
         }
         Ok(())
     }
@@ -342,8 +344,8 @@ impl Post {
     fn rest(&mut self, until: Instant) -> Result<(), Stopped> {
         loop {
             match self.arrived.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Mail::Order(order)) => {
-                    if let Some(event) = not_begun(order) {
+                Ok(Mail::Order(request)) => {
+                    if let Some(event) = not_begun(request) {
                         self.tell(event)?;
                     }
                 }
@@ -356,7 +358,7 @@ impl Post {
 }
 
 /// Reads frames until the stream ends or is invalid. Returns the reason.
-fn listen(reader: &mut UnixStream, mail: &SyncSender<Mail>, generation: u64) -> &'static str {
+fn listen(reader: &mut UnixStream, sender: &SyncSender<Mail>, generation: u64) -> &'static str {
     match framing::read_version(reader) {
         Ok(()) => {}
         Err(WireError::Gone(_)) => return "ended before the version exchange",
@@ -367,7 +369,7 @@ fn listen(reader: &mut UnixStream, mail: &SyncSender<Mail>, generation: u64) -> 
     loop {
         match framing::read_frame::<FromDevice>(reader) {
             Ok(frame) => {
-                if mail.send(Mail::Frame { generation, frame }).is_err() {
+                if sender.send(Mail::Frame { generation, frame }).is_err() {
                     return "supervisor has ended";
                 }
             }

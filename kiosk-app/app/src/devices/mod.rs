@@ -46,15 +46,15 @@ pub(crate) struct Devices {
 impl Devices {
     /// Starts a supervisor for each device of the site. `program`: path of `kiosk-device`.
     pub(crate) fn start(site: &SiteDevices, program: &Path, inbox: &Inbox<Message>) -> io::Result<Self> {
-        let keep = |device, name, config: Option<DeviceConfig>| {
-            let keeping = |config| Keeping {
+        let start = |device, name, config: Option<DeviceConfig>| {
+            let supervisor_config = |config| Keeping {
                 device,
                 config,
                 launch: Box::new(Program { path: program.to_owned(), name }),
                 intervals: Intervals::default(),
                 port: inbox.port(QUOTA),
             };
-            config.map(|config| Keeper::start(keeping(config))).transpose()
+            config.map(|config| Keeper::start(supervisor_config(config))).transpose()
         };
         let reader = site.card_reader.as_ref().map(cards::config);
         let id_reader = site
@@ -65,7 +65,7 @@ impl Devices {
             link: printer_link(path.link.clone()),
             profile: path.profile.clone(),
         });
-        let sheet_printer =
+        let document_printer =
             site.sheet_printer.as_ref().map(|path| DeviceConfig::SheetPrinter { url: path.url.clone() });
         let (name, code_reader) = match site.code_reader.clone() {
             Some(CodeReaderPath::Camera { source, exposure }) => {
@@ -83,13 +83,13 @@ impl Devices {
             relays: Relays { go: path.go, stop: path.stop, buzzer: path.buzzer },
         });
         Ok(Self {
-            signal: keep(Device::Signal, "signal", signal)?,
+            signal: start(Device::Signal, "signal", signal)?,
             shown: Cell::new((None, Signal::Dark)),
-            card_reader: keep(Device::CardReader, "card", reader)?,
-            printer: keep(Device::Printer, "receipt-printer", printer)?,
-            sheet_printer: keep(Device::SheetPrinter, "sheet-printer", sheet_printer)?,
-            _id_reader: keep(Device::IdReader, "id-reader", id_reader)?,
-            _code_reader: keep(Device::CodeReader, name, code_reader)?,
+            card_reader: start(Device::CardReader, "card", reader)?,
+            printer: start(Device::Printer, "receipt-printer", printer)?,
+            sheet_printer: start(Device::SheetPrinter, "sheet-printer", document_printer)?,
+            _id_reader: start(Device::IdReader, "id-reader", id_reader)?,
+            _code_reader: start(Device::CodeReader, name, code_reader)?,
         })
     }
 
@@ -113,9 +113,9 @@ impl Devices {
         self.ask_card(ticket, Order::Authenticate(ticket, answer.map(cards::auth_answer)))
     }
 
-    fn ask_card(&self, ticket: Ticket, order: Order) -> Option<Event> {
+    fn ask_card(&self, ticket: Ticket, request: Order) -> Option<Event> {
         match &self.card_reader {
-            Some(keeper) => keeper.order(order),
+            Some(supervisor) => supervisor.order(request),
             None => Some(Event::Answer(ticket, Err(Failure::Device))),
         }
     }
@@ -133,7 +133,7 @@ impl Devices {
             Form::Sheet => (&self.sheet_printer, Work::PrintSheet(mapping::sheet(content, mark))),
         };
         match printer {
-            Some(keeper) => keeper.order(Order::Print(receipt, Box::new(work))),
+            Some(supervisor) => supervisor.order(Order::Print(receipt, Box::new(work))),
             None => Some(Event::Paper(receipt, PrintResult::NotStarted)),
         }
     }
@@ -143,17 +143,17 @@ impl Devices {
         let signal = mapping::signal(&view.body);
         let (last_view, last_signal) = self.shown.replace((Some(view.id), signal));
         let is_new = last_signal != signal || signal != Signal::Dark && last_view != Some(view.id);
-        if is_new && let Some(keeper) = &self.signal {
+        if is_new && let Some(supervisor) = &self.signal {
             // A lamp that cannot be reached is dark; the screen shows the sign in any case.
-            let _ = keeper.order(Order::Signal(signal));
+            let _ = supervisor.order(Order::Signal(signal));
         }
     }
 
     /// Cancels work whose answer is no longer wanted.
     pub(crate) fn cancel(&self, ticket: Ticket) {
-        if let Some(keeper) = &self.card_reader {
+        if let Some(supervisor) = &self.card_reader {
             // A cancellation has no answer.
-            let _ = keeper.order(Order::Cancel(ticket));
+            let _ = supervisor.order(Order::Cancel(ticket));
         }
     }
 }

@@ -41,13 +41,13 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Pause before the next start, after a process that ran for `lived`.
-    pub(crate) fn pause(&mut self, lived: Duration, intervals: &Intervals) -> Duration {
-        if lived >= intervals.well {
+    pub(crate) fn pause(&mut self, lived: Duration, timeouts: &Intervals) -> Duration {
+        if lived >= timeouts.well {
             self.failures = 0;
         }
-        let pause = intervals.restart_first.saturating_mul(1 << self.failures.min(16));
+        let pause = timeouts.restart_first.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
-        pause.min(intervals.restart_max)
+        pause.min(timeouts.restart_max)
     }
 }
 
@@ -66,11 +66,11 @@ impl Pulse {
     }
 
     /// The ping to send now, if one is due.
-    pub(crate) fn ping(&mut self, now: Instant, intervals: &Intervals) -> Option<u64> {
+    pub(crate) fn ping(&mut self, now: Instant, timeouts: &Intervals) -> Option<u64> {
         if now < self.next_ping {
             return None;
         }
-        self.next_ping = now + intervals.ping;
+        self.next_ping = now + timeouts.ping;
         self.sent += 1;
         Some(self.sent)
     }
@@ -91,13 +91,13 @@ impl Pulse {
     }
 
     /// When the process is considered lost unless it answers before.
-    pub(crate) fn gives_up(&self, intervals: &Intervals) -> Instant {
-        self.answered.map_or(self.born + intervals.birth, |answered| answered + intervals.mute)
+    pub(crate) fn gives_up(&self, timeouts: &Intervals) -> Instant {
+        self.answered.map_or(self.born + timeouts.birth, |answered| answered + timeouts.mute)
     }
 
     /// When the next ping is due or the timeout ends, whichever is earlier.
-    pub(crate) fn wake(&self, intervals: &Intervals) -> Instant {
-        self.next_ping.min(self.gives_up(intervals))
+    pub(crate) fn wake(&self, timeouts: &Intervals) -> Instant {
+        self.next_ping.min(self.gives_up(timeouts))
     }
 }
 
@@ -109,63 +109,63 @@ mod tests {
 
     #[test]
     fn backoff_after_many_failures_stays_at_maximum() {
-        let intervals = Intervals::default();
+        let timeouts = Intervals::default();
         let mut backoff = Backoff::default();
-        let pauses: Vec<u128> = (0..40).map(|_| backoff.pause(MS, &intervals).as_millis()).collect();
+        let pauses: Vec<u128> = (0..40).map(|_| backoff.pause(MS, &timeouts).as_millis()).collect();
         assert_eq!(pauses[..8], [250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
         assert_eq!(pauses[39], 15_000);
     }
 
     #[test]
     fn backoff_after_stable_process_resets() {
-        let intervals = Intervals::default();
+        let timeouts = Intervals::default();
         let mut backoff = Backoff::default();
         for _ in 0..9 {
-            backoff.pause(MS, &intervals);
+            backoff.pause(MS, &timeouts);
         }
-        assert_eq!(backoff.pause(intervals.well, &intervals), intervals.restart_first);
-        assert_eq!(backoff.pause(MS, &intervals), intervals.restart_first * 2);
+        assert_eq!(backoff.pause(timeouts.well, &timeouts), timeouts.restart_first);
+        assert_eq!(backoff.pause(MS, &timeouts), timeouts.restart_first * 2);
     }
 
     #[test]
     fn deadline_after_pong_is_two_seconds() {
-        let (intervals, born) = (Intervals::default(), Instant::now());
-        let mut pulse = Pulse::new(born);
-        let first = pulse.ping(born, &intervals).unwrap();
-        assert_eq!(pulse.ping(born + 499 * MS, &intervals), None);
-        pulse.pong(first, born + 20 * MS);
-        assert_eq!(pulse.gives_up(&intervals), born + 2020 * MS);
-        let second = pulse.ping(born + 500 * MS, &intervals).unwrap();
+        let (timeouts, born) = (Intervals::default(), Instant::now());
+        let mut heartbeat = Pulse::new(born);
+        let first = heartbeat.ping(born, &timeouts).unwrap();
+        assert_eq!(heartbeat.ping(born + 499 * MS, &timeouts), None);
+        heartbeat.pong(first, born + 20 * MS);
+        assert_eq!(heartbeat.gives_up(&timeouts), born + 2020 * MS);
+        let second = heartbeat.ping(born + 500 * MS, &timeouts).unwrap();
         assert_ne!(first, second);
-        pulse.pong(second, born + 510 * MS);
-        assert_eq!(pulse.gives_up(&intervals), born + 2510 * MS);
+        heartbeat.pong(second, born + 510 * MS);
+        assert_eq!(heartbeat.gives_up(&timeouts), born + 2510 * MS);
     }
 
     #[test]
     fn deadline_before_first_pong_is_startup_timeout() {
-        let (intervals, born) = (Intervals::default(), Instant::now());
-        let pulse = Pulse::new(born);
-        assert_eq!(pulse.gives_up(&intervals), born + intervals.birth);
-        assert_eq!(pulse.wake(&intervals), born);
+        let (timeouts, born) = (Intervals::default(), Instant::now());
+        let heartbeat = Pulse::new(born);
+        assert_eq!(heartbeat.gives_up(&timeouts), born + timeouts.birth);
+        assert_eq!(heartbeat.wake(&timeouts), born);
     }
 
     #[test]
     fn extend_with_engine_wait_moves_deadline() {
-        let (intervals, born) = (Intervals::default(), Instant::now());
-        let mut pulse = Pulse::new(born);
-        let first = pulse.ping(born, &intervals).unwrap();
-        pulse.pong(first, born + MS);
-        pulse.excuse(5000 * MS);
-        assert_eq!(pulse.gives_up(&intervals), born + 7001 * MS);
+        let (timeouts, born) = (Intervals::default(), Instant::now());
+        let mut heartbeat = Pulse::new(born);
+        let first = heartbeat.ping(born, &timeouts).unwrap();
+        heartbeat.pong(first, born + MS);
+        heartbeat.excuse(5000 * MS);
+        assert_eq!(heartbeat.gives_up(&timeouts), born + 7001 * MS);
     }
 
     #[test]
     fn pong_without_ping_does_not_move_deadline() {
-        let (intervals, born) = (Intervals::default(), Instant::now());
-        let mut pulse = Pulse::new(born);
-        pulse.pong(0, born + MS);
-        pulse.pong(1, born + MS);
-        pulse.pong(u64::MAX, born + MS);
-        assert_eq!(pulse.gives_up(&intervals), born + intervals.birth);
+        let (timeouts, born) = (Intervals::default(), Instant::now());
+        let mut heartbeat = Pulse::new(born);
+        heartbeat.pong(0, born + MS);
+        heartbeat.pong(1, born + MS);
+        heartbeat.pong(u64::MAX, born + MS);
+        assert_eq!(heartbeat.gives_up(&timeouts), born + timeouts.birth);
     }
 }

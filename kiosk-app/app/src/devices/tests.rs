@@ -152,23 +152,23 @@ impl Fixture {
         let started = Arc::new(AtomicUsize::new(0));
         let launch =
             FakeSpawner { behaviours: behaviours.to_vec(), started: Arc::clone(&started), unkillable };
-        let mut fixture = Self::keeping(Box::new(launch), intervals);
+        let mut fixture = Self::with_spawner(Box::new(launch), intervals);
         fixture.started = started;
         fixture
     }
 
-    fn keeping(launch: Box<dyn Launch>, intervals: Intervals) -> Self {
+    fn with_spawner(launch: Box<dyn Launch>, intervals: Intervals) -> Self {
         let inbox = Inbox::new();
         let config =
             DeviceConfig::Card { reader: "Virtual".into(), psam: None, older: card::OlderCards::Limit };
         let port = inbox.port(16);
-        let keeping = Keeping { device: Device::Printer, config, launch, intervals, port };
+        let config = Keeping { device: Device::Printer, config, launch, intervals, port };
         let keeper = Keeper::start(keeping).unwrap();
         Self { keeper: Some(keeper), inbox: Some(inbox), started: Arc::default() }
     }
 
-    fn order(&self, order: Order) -> Option<Event> {
-        self.keeper.as_ref().unwrap().order(order)
+    fn request(&self, request: Order) -> Option<Event> {
+        self.keeper.as_ref().unwrap().order(request)
     }
 
     fn event(&self) -> Event {
@@ -214,11 +214,11 @@ fn pin(ticket: u64) -> Order {
 fn request_answer_carries_its_ticket_or_receipt() {
     let fixture = Fixture::start(&[Behaviour::Responsive], long_timeouts());
     fixture.wait_for_health(Health::Ready);
-    assert!(fixture.order(pin(41)).is_none());
+    assert!(fixture.request(pin(41)).is_none());
     assert!(matches!(fixture.outcome(), Event::Card(CardEvent::Inserted)));
     let wrong = PinAnswer::Wrong { tries_left: 2 };
     assert!(matches!(fixture.outcome(), Event::Answer(Ticket(41), Ok(Answer::Pin(said))) if said == wrong));
-    assert!(fixture.order(print()).is_none());
+    assert!(fixture.request(print()).is_none());
     assert!(matches!(fixture.outcome(), Event::Card(CardEvent::Inserted)));
     let fenced = PrintResult::Printed(contract::Confirmation::Fenced);
     assert!(
@@ -233,17 +233,17 @@ fn exited_process_fails_pending_work_and_restarts() {
         long_timeouts(),
     );
     fixture.wait_for_health(Health::Ready);
-    assert!(fixture.order(print()).is_none());
+    assert!(fixture.request(print()).is_none());
     assert!(
         matches!(fixture.event(), Event::Paper(_, PrintResult::Unconfirmed)),
         "the receipt may have been printed"
     );
     assert!(matches!(fixture.event(), Event::Health(Device::Printer, LOST)));
     fixture.wait_for_health(Health::Ready);
-    assert!(fixture.order(pin(1)).is_none());
+    assert!(fixture.request(pin(1)).is_none());
     assert!(matches!(fixture.event(), Event::Answer(Ticket(1), Err(Failure::Device))));
     fixture.wait_for_health(Health::Ready);
-    assert!(fixture.order(pin(2)).is_none());
+    assert!(fixture.request(pin(2)).is_none());
     assert!(matches!(fixture.outcome(), Event::Card(_)));
     assert!(matches!(fixture.outcome(), Event::Answer(Ticket(2), Ok(_))));
 }
@@ -252,7 +252,7 @@ fn exited_process_fails_pending_work_and_restarts() {
 fn hung_process_is_killed_and_fails_pending_work() {
     let fixture = Fixture::start(&[Behaviour::Hangs], short_timeouts());
     fixture.wait_for_health(Health::Ready);
-    let _ = fixture.order(print());
+    let _ = fixture.request(print());
     let result = fixture.outcome();
     assert!(matches!(result, Event::Paper(_, PrintResult::Unconfirmed | PrintResult::NotStarted)));
     fixture.wait_for_health(LOST);
@@ -281,9 +281,9 @@ fn request_during_backoff_is_answered_at_once() {
         },
     );
     fixture.wait_for_health(LOST);
-    assert!(fixture.order(print()).is_none());
+    assert!(fixture.request(print()).is_none());
     assert!(matches!(fixture.event(), Event::Paper(_, PrintResult::NotStarted)));
-    assert!(fixture.order(pin(3)).is_none());
+    assert!(fixture.request(pin(3)).is_none());
     assert!(matches!(fixture.event(), Event::Answer(Ticket(3), Err(Failure::Device))));
 }
 
@@ -320,7 +320,7 @@ fn script(text: &str) -> (tempfile::TempDir, Program) {
 #[test]
 fn real_program_gets_device_name_and_is_restarted() {
     let (place, program) = script(r#"echo "$1" >> "$0.log"; exit 3"#);
-    let fixture = Fixture::keeping(Box::new(program), long_timeouts());
+    let fixture = Fixture::with_spawner(Box::new(program), long_timeouts());
     for _ in 0..3 {
         fixture.wait_for_health(LOST);
     }
@@ -347,7 +347,7 @@ fn drop_during_event_flood_ends_supervisor() {
     fixture.wait_for_health(Health::Ready);
     // The inbox is not read: the quota fills and the supervisor waits for room.
     for ticket in 0..60 {
-        let _ = fixture.order(pin(ticket));
+        let _ = fixture.request(pin(ticket));
     }
     fixture.inbox = None;
     fixture.keeper = None;

@@ -64,8 +64,8 @@ impl Platform {
         if !is_base(base) {
             return Err(ClientError::Address(base.to_owned()));
         }
-        let (tls, known) = credentials.config(device)?;
-        if known.has_expired(UnixTime::now()) {
+        let (tls, certificate_clock) = credentials.config(device)?;
+        if certificate_clock.has_expired(UnixTime::now()) {
             tracing::warn!(
                 "the kiosk's certificate has expired by this machine's clock: set the clock, or have \
                  tls.csr certified again"
@@ -83,12 +83,19 @@ impl Platform {
             .pool_idle_timeout(Duration::from_millis(IDLE_MS))
             .pool_timer(TokioTimer::new())
             .build(connector);
-        Ok(Self { http, known, base: base.trim_end_matches('/').to_owned(), device, key, envelope })
+        Ok(Self {
+            http,
+            known: certificate_clock,
+            base: base.trim_end_matches('/').to_owned(),
+            device,
+            key,
+            envelope,
+        })
     }
 
     /// Sends a request and decodes its answer.
     pub(crate) async fn carry(&self, request: Request) -> What {
-        let (asked, sent) = (request.asked, clock::wall());
+        let (kind, sent) = (request.asked, clock::wall());
         let answer = match tokio::time::timeout(request.limits.time, self.send(request)).await {
             Ok(answer) => answer,
             Err(_) => {
@@ -96,13 +103,13 @@ impl Platform {
                 Err(Failure::Unreachable)
             }
         };
-        let exchange = Exchange { sent, received: clock::wall() };
+        let timing = Exchange { sent, received: clock::wall() };
         match &answer {
             Ok((status, content_type, body)) => {
                 let head = Head { status: *status, content_type: content_type.as_deref() };
-                asked.answered(exchange, Ok((head, body)))
+                kind.answered(timing, Ok((head, body)))
             }
-            Err(failure) => asked.failed(exchange, *failure),
+            Err(failure) => kind.failed(timing, *failure),
         }
     }
 
@@ -209,7 +216,7 @@ fn lost(error: &Error) -> Failure {
         let tls = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         if let Some(tls) = tls.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             // Not a failure of the link: an operator must check the certificates.
-            tracing::warn!(error = %tls, "TLS handshake failed: the platform and the kiosk do not accept each other's certificates");
+            tracing::warn!(error = %tls, "TLS handshake failed: check the certificates of platform and kiosk");
             return Failure::Unreachable;
         }
         source = cause.source();

@@ -52,18 +52,18 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    /// Starts the thread. `port` needs a quota of [`REQUESTS_MAX`]. SIGTERM and SIGINT are sent to `stop`.
-    pub(crate) fn start(platform: Platform, port: Port<Message>, stop: Port<Message>) -> io::Result<Self> {
-        let (errands, queue) = mpsc::channel(QUEUE_MAX);
+    /// Starts the thread. `inbox` needs a quota of [`REQUESTS_MAX`]. SIGTERM and SIGINT are sent to `stop`.
+    pub(crate) fn start(platform: Platform, inbox: Port<Message>, stop: Port<Message>) -> io::Result<Self> {
+        let (commands, queue) = mpsc::channel(QUEUE_MAX);
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("net".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let signals = tokio::spawn(tell_signals(stop));
-                Desk::new(platform, port).serve(queue).await;
+                Desk::new(platform, inbox).serve(queue).await;
                 signals.abort();
             });
         })?;
-        Ok(Self { errands })
+        Ok(Self { errands: commands })
     }
 
     /// Queues a command. When the queue is full or closed, the failure is returned at once.
@@ -82,8 +82,8 @@ fn unsent(command: &Errand) -> Option<Message> {
     match command {
         Errand::Ask(request) => {
             let now = clock::wall();
-            let exchange = Exchange { sent: now, received: now };
-            Some(Message::Happened(request.asked.failed(exchange, Failure::Unreachable)))
+            let timing = Exchange { sent: now, received: now };
+            Some(Message::Happened(request.asked.failed(timing, Failure::Unreachable)))
         }
         Errand::Cancel(_) => None,
     }
@@ -100,10 +100,10 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(platform: Platform, port: Port<Message>) -> Self {
+    fn new(platform: Platform, inbox: Port<Message>) -> Self {
         Self {
             platform: Arc::new(platform),
-            port,
+            port: inbox,
             inquiries: Arc::new(Semaphore::new(INQUIRIES_MAX)),
             tasks: JoinSet::new(),
             work: BTreeMap::new(),
@@ -140,12 +140,12 @@ impl Desk {
             }
             Errand::Ask(request) => request,
         };
-        let asked = request.asked;
-        let (platform, port) = (Arc::clone(&self.platform), self.port.clone());
+        let kind = request.asked;
+        let (platform, inbox) = (Arc::clone(&self.platform), self.port.clone());
         let inquiries = Arc::clone(&self.inquiries);
         let task = self.tasks.spawn(async move {
             // The semaphore is never closed; without a permit, only more inquiries would run at a time.
-            let _permit = match asked {
+            let _permit = match kind {
                 Asked::Inquire(_) => inquiries.acquire().await.ok(),
                 Asked::Identify(_)
                 | Asked::Prove(_)
@@ -155,12 +155,12 @@ impl Desk {
                 | Asked::Records
                 | Asked::Changes => None,
             };
-            tell(&port, Message::Happened(platform.carry(request).await));
+            tell(&inbox, Message::Happened(platform.carry(request).await));
         });
         if let Asked::Identify(ticket)
         | Asked::Prove(ticket)
         | Asked::Authenticate(ticket)
-        | Asked::Call(ticket) = asked
+        | Asked::Call(ticket) = kind
         {
             self.work.insert(ticket, task);
         }
@@ -168,8 +168,8 @@ impl Desk {
 }
 
 /// Delivers a message to the engine. The quota covers every request, so this never blocks the thread.
-fn tell(port: &Port<Message>, message: Message) {
-    if let Err(error) = port.post(message) {
+fn tell(inbox: &Port<Message>, message: Message) {
+    if let Err(error) = inbox.post(message) {
         tracing::debug!(%error, "answer dropped: the engine has stopped");
     }
 }

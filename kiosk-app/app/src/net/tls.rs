@@ -60,11 +60,11 @@ impl Credentials {
             roots.add(authority).map_err(|_| CredentialsError::Authority)?;
         }
         let roots = Arc::new(roots);
-        let known = Arc::new(own_dates(&self.chain, &roots, &provider, device)?);
+        let clock = Arc::new(own_dates(&self.chain, &roots, &provider, device)?);
         let inner = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
             .map_err(|_| CredentialsError::Authority)?;
-        let verifier = Arc::new(CityVerifier { inner, known: Arc::clone(&known) });
+        let verifier = Arc::new(CityVerifier { inner, known: Arc::clone(&clock) });
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(CredentialsError::Key)?
@@ -73,7 +73,7 @@ impl Credentials {
             .with_client_auth_cert(self.chain, self.key)
             .map_err(CredentialsError::Key)?;
         config.resumption = Resumption::disabled();
-        Ok((config, known))
+        Ok((config, clock))
     }
 }
 
@@ -92,19 +92,19 @@ fn own_dates(
     webpki::EndEntityCert::try_from(own)
         .and_then(|own| own.verify_is_valid_for_subject_name(&name))
         .map_err(|_| CredentialsError::Name(device))?;
-    let judged = |at| verifier.verify_client_cert(own, others, at).map(drop);
+    let verify = |at| verifier.verify_client_cert(own, others, at).map(drop);
     // Verifying at a time far outside the validity yields the dates in the error.
-    let issued = match judged(UnixTime::since_unix_epoch(Duration::ZERO)) {
+    let issued = match verify(UnixTime::since_unix_epoch(Duration::ZERO)) {
         Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => not_before,
         Err(error) => return Err(CredentialsError::Foreign(error)),
         Ok(()) => UnixTime::since_unix_epoch(Duration::ZERO),
     };
-    let expires = match judged(END_OF_TIME) {
+    let expires = match verify(END_OF_TIME) {
         Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => not_after,
         Err(error) => return Err(CredentialsError::Foreign(error)),
         Ok(()) => END_OF_TIME,
     };
-    judged(issued).map_err(CredentialsError::Foreign)?;
+    verify(issued).map_err(CredentialsError::Foreign)?;
     Ok(Known { issued, expires, heard: Mutex::new(None) })
 }
 
@@ -164,11 +164,11 @@ impl ServerCertVerifier for CityVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let judged =
+        let verify =
             |at| self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at);
         let mut at = self.known.best(now);
         for _ in 0..CHAIN_MAX {
-            match judged(at) {
+            match verify(at) {
                 // The authority does not issue ahead of time: the start of validity is in the past.
                 Err(Error::InvalidCertificate(CertificateError::NotValidYetContext {
                     not_before, ..
@@ -178,7 +178,7 @@ impl ServerCertVerifier for CityVerifier {
                 verdict => return verdict,
             }
         }
-        judged(at)
+        verify(at)
     }
 
     fn verify_tls12_signature(
@@ -221,15 +221,15 @@ mod tests {
     }
 
     fn verifier(own: Years) -> CityVerifier {
-        let city = City::new();
-        let Credentials { authority, chain, .. } = city.kiosk_with("k-test.kiosk", ClientAuth, own);
+        let ca = City::new();
+        let Credentials { authority, chain, .. } = ca.kiosk_with("k-test.kiosk", ClientAuth, own);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         authority.into_iter().for_each(|one| roots.add(one).unwrap());
         let roots = Arc::new(roots);
-        let known = Arc::new(own_dates(&chain, &roots, &provider, device()).unwrap());
+        let clock = Arc::new(own_dates(&chain, &roots, &provider, device()).unwrap());
         let inner = WebPkiServerVerifier::builder_with_provider(roots, provider).build().unwrap();
-        CityVerifier { inner, known }
+        CityVerifier { inner, known: clock }
     }
 
     /// Whether a platform certificate of these years is accepted while the machine's clock shows this year.
@@ -273,17 +273,17 @@ mod tests {
 
     #[test]
     fn config_rejects_credentials_platform_would_refuse() {
-        let city = City::new();
+        let ca = City::new();
         let check = |credentials: Credentials| credentials.config(device()).map(drop);
-        let good = || city.kiosk(device());
+        let good = || ca.kiosk(device());
         assert!(check(good()).is_ok());
         assert!(
-            check(city.kiosk_with("k-test.kiosk", ClientAuth, (2001, 2002))).is_ok(),
+            check(ca.kiosk_with("k-test.kiosk", ClientAuth, (2001, 2002))).is_ok(),
             "the clock decides nothing"
         );
-        let other = city.kiosk_with("k-other.kiosk", ClientAuth, (2000, 2100));
+        let other = ca.kiosk_with("k-other.kiosk", ClientAuth, (2000, 2100));
         assert!(matches!(check(other), Err(CredentialsError::Name(_))));
-        let server = city.kiosk_with("k-test.kiosk", ServerAuth, (2000, 2100));
+        let server = ca.kiosk_with("k-test.kiosk", ServerAuth, (2000, 2100));
         assert!(matches!(check(server), Err(CredentialsError::Foreign(_))));
         let foreign = Credentials { authority: City::another().authority(), ..good() };
         assert!(matches!(check(foreign), Err(CredentialsError::Foreign(_))));
