@@ -76,7 +76,7 @@ pub enum Out {
     Effect(Effect),
     /// A request of the uplink to the platform.
     Send(UplinkRequest),
-    /// The screen changed; everything on it is durable.
+    /// A changed view for the screen; everything on it is durable.
     Show(Box<View>),
     /// A value to be cached when the cache has time; nothing waits for it.
     Remember(Memo),
@@ -104,7 +104,7 @@ pub struct Engine<D> {
 }
 
 enum State<D> {
-    /// In service.
+    /// In service: the journal is open and a kiosk runs.
     Open(Box<Open<D>>),
     /// Out of service: the journal failed and is reopened at this time.
     Shut { until: Mono },

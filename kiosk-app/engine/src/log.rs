@@ -12,7 +12,7 @@ use crate::bits::Bits;
 
 /// Opens the journal, each time with the same settings.
 pub struct LogSettings<D> {
-    /// Opens the directory.
+    /// Opens the journal's directory; called for each attempt.
     pub disk: Box<dyn FnMut() -> io::Result<D> + Send>,
     /// Wraps the segment keys.
     pub wrap: Zeroizing<[u8; 16]>,

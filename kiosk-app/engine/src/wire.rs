@@ -42,9 +42,9 @@ const CHANGES: Limits = Limits { time: Duration::from_secs(30), answer_bytes: 8 
 
 /// A request to the platform. No `Debug`: its body may hold personal data.
 pub struct Request {
-    /// `GET` or `POST`.
+    /// HTTP method: `GET` or `POST`.
     pub method: &'static str,
-    /// Path and query.
+    /// Path and query of the URL.
     pub path: String,
     /// `Content-Type` of the body.
     pub content_type: &'static str,
@@ -104,7 +104,7 @@ impl Request {
         Self::post("/v1/inquiries", &InquireRequest { order }, MONEY, Asked::Inquire(order))
     }
 
-    /// The uplink's request.
+    /// The HTTP request for a request of the uplink.
     #[must_use]
     pub fn uplink(request: UplinkRequest) -> Self {
         match request {
@@ -112,7 +112,7 @@ impl Request {
                 method: "POST",
                 path: "/v1/records".to_owned(),
                 content_type: "application/zstd",
-                // Personal data in records is masked, but the buffer is wiped all the same.
+                // Personal data in records is masked; the buffer is wiped nevertheless.
                 body: Zeroizing::new(batch),
                 limits: BATCH,
                 asked: Asked::Records,

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Largest file that is read whole: a segment with its head, and room for a torn tail.
+/// Largest file that is read, in bytes: a segment with its head, and space for a torn tail.
 const READ_MAX: u64 = 64 * 1024 * 1024;
 
 /// One directory of append-only files. Names are plain file names.
@@ -56,7 +56,7 @@ pub trait Disk {
 /// A directory of the real file system. Files are readable by their owner only.
 pub struct RealDisk {
     directory: PathBuf,
-    /// The file that is being appended to.
+    /// The file that was appended to last, kept open.
     open: Option<(String, File)>,
 }
 

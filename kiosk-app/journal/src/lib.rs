@@ -6,7 +6,7 @@
 //! both come with each call. Called by the engine, in its own thread.
 //!
 //! [`Cache`] stores values that can be rebuilt: the projection of the journal as a [`Checkpoint`], and the feed state.
-//! It may be missing, late or damaged; then the whole journal is read, and the feed is fetched again.
+//! The cache may be missing, late or damaged; then the whole journal is read, and the feed is fetched again.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

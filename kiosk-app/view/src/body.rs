@@ -3,20 +3,20 @@
 use crate::intent::Intent;
 use crate::text::Text;
 
-/// The middle of a view.
+/// The body of a view, between banners and actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// The sign-in methods.
     Welcome(Vec<WayCard>),
     /// The services and actions that can be chosen.
     Menu(Vec<Tile>),
-    /// Card PIN.
+    /// Entry of the card's PIN.
     Pin(PinPad),
     /// Request for the resident's consent.
     Consent(ConsentSheet),
     /// Selectable rows.
     Rows(Rows),
-    /// Labelled values to read.
+    /// Labelled values, without a choice.
     Sheet(Vec<Pair>),
     /// An amount to confirm.
     Confirm(Confirm),
@@ -37,7 +37,7 @@ pub struct Scan {
     pub steps: Vec<Text>,
 }
 
-/// A gate's sign.
+/// A gate's sign: light, verdict, and detail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sign {
     /// The light: colour and icon of the sign.
@@ -77,7 +77,7 @@ pub enum Way {
 pub struct WayCard {
     /// The sign-in method.
     pub way: Way,
-    /// The instruction.
+    /// Instruction for the gesture.
     pub title: Text,
     /// Details of the instruction.
     pub detail: Text,
@@ -151,9 +151,9 @@ pub struct Page {
 pub struct RowCard {
     /// Icon of the row.
     pub icon: Icon,
-    /// First line.
+    /// First line of the row.
     pub title: Text,
-    /// Second line.
+    /// Second line of the row.
     pub detail: Option<Text>,
     /// Amount at the right, for example `¥1,234.56`.
     pub amount: Option<String>,
@@ -168,7 +168,7 @@ pub struct RowCard {
 pub struct Pair {
     /// Label of the value.
     pub label: Text,
-    /// The value, masked where personal.
+    /// The value, masked if it is personal.
     pub value: Text,
     /// Whether the value is drawn large: the main value of the view.
     pub strong: bool,
@@ -177,7 +177,7 @@ pub struct Pair {
 /// An amount to confirm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirm {
-    /// `¥1,234.56`.
+    /// The amount, for example `¥1,234.56`.
     pub amount: String,
     /// Purpose, payee, method, and what happens next.
     pub pairs: Vec<Pair>,
@@ -253,10 +253,10 @@ pub enum Verdict {
     Closed,
 }
 
-/// A receipt without paper.
+/// A receipt that a phone can fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptCode {
-    /// 凭条号, in groups.
+    /// Receipt number (凭条号), in groups.
     pub number: String,
     /// Text of the QR code by which a phone fetches it.
     pub qr: String,

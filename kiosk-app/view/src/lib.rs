@@ -21,7 +21,7 @@ pub use text::{Text, TextId, Texts, TextsError};
 /// Language of a view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lang {
-    /// 中文.
+    /// Chinese (中文).
     #[default]
     Zh,
     /// English.
@@ -31,7 +31,7 @@ pub enum Lang {
 /// Token set that a view is drawn with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Theme {
-    /// 标准版.
+    /// 标准版: normal sizes.
     #[default]
     Standard,
     /// 长辈版: larger, fewer choices at a time.
@@ -50,19 +50,19 @@ pub struct View {
     pub id: ViewId,
     /// Language of the fixed texts.
     pub lang: Lang,
-    /// Token set.
+    /// Token set with which the view is drawn.
     pub theme: Theme,
-    /// The top line.
+    /// Content of the top line.
     pub header: Header,
     /// Progress in a service of more than two steps.
     pub steps: Option<Steps>,
-    /// The one instruction.
+    /// The main instruction to the resident.
     pub title: Text,
-    /// A sentence under it.
+    /// A sentence below the title.
     pub lead: Option<Text>,
     /// Additional notices above the body.
     pub banners: Vec<Banner>,
-    /// The body.
+    /// Content between banners and actions.
     pub body: Body,
     /// Buttons above the footer, at most one of them primary; the primary one is drawn where a hand rests.
     pub actions: Vec<Action>,
@@ -77,7 +77,7 @@ pub struct View {
 pub struct Header {
     /// Name of the site in the language of the view.
     pub hall: Text,
-    /// `HH:MM`.
+    /// Local time as `HH:MM`.
     pub clock: String,
     /// Whether the platform can be reached.
     pub link: Link,
@@ -88,13 +88,13 @@ pub struct Header {
 /// State of the link to the platform, as shown to residents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Link {
-    /// 已联网.
+    /// 已联网: the platform answers.
     Online,
-    /// 未联网.
+    /// 未联网: the platform does not answer.
     Offline,
 }
 
-/// The step bar.
+/// The bar that shows the steps of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Steps {
     /// Names of the steps in order.
@@ -119,11 +119,11 @@ pub struct Action {
 /// A button of the footer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Foot {
-    /// 返回.
+    /// 返回: one step back.
     Back,
-    /// 首页.
+    /// 首页: to the menu or the welcome view.
     Home,
-    /// 求助.
+    /// 求助: calls for staff.
     Help,
     /// 取卡离开: ends a visit begun with a card.
     TakeCard,

@@ -16,7 +16,7 @@ macro_rules! text_ids {
         }
 
         impl TextId {
-            /// Every id.
+            /// All ids, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// The key in the language files; also the name of the voice clip.

@@ -25,7 +25,7 @@ use crate::message::Message;
 /// What a fake device process does after it was opened.
 #[derive(Clone, Copy)]
 enum Behaviour {
-    /// Answers everything.
+    /// Answers every ping and request.
     Responsive,
     /// Reports that it is ready and never answers again.
     Hangs,
@@ -163,7 +163,7 @@ impl Fixture {
             DeviceConfig::Card { reader: "Virtual".into(), psam: None, older: card::OlderCards::Limit };
         let port = inbox.port(16);
         let config = Keeping { device: Device::Printer, config, launch, intervals, port };
-        let keeper = Keeper::start(keeping).unwrap();
+        let keeper = Keeper::start(config).unwrap();
         Self { keeper: Some(keeper), inbox: Some(inbox), started: Arc::default() }
     }
 

@@ -78,7 +78,7 @@ impl Platform {
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().wrap_connector(tcp);
         let http = Client::builder(TokioExecutor::new())
-            // I1: whether a request is made again is the kiosk's decision alone.
+            // I1: only the kiosk decides whether a request is sent again.
             .retry_canceled_requests(false)
             .pool_idle_timeout(Duration::from_millis(IDLE_MS))
             .pool_timer(TokioTimer::new())

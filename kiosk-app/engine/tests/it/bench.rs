@@ -335,7 +335,7 @@ impl Bench {
         self.event(Event::Card(CardEvent::Read { evidence, valid_to: None }));
     }
 
-    /// A scripted visit: a resident shows a code, pays the first bill, takes the receipt and leaves. The touches are made
+    /// A scripted visit: a resident shows a code, pays the first bill, takes the receipt and leaves. Touches are made
     /// in any state of the kiosk; the script does not check its progress.
     pub(crate) fn visit(&mut self, charges: Charges) {
         let key = resident_code::FormatKey::new(1, [9; 32]);
