@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use contract::UnixMs;
 use session::{Mono, Now};
 
-/// Counts [`Mono`] from its making.
+/// Measures [`Mono`] from its creation.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
     start: Instant,
@@ -16,21 +16,21 @@ impl Clock {
         Self { start: Instant::now() }
     }
 
-    /// Both clocks now.
+    /// Reads both clocks.
     pub(crate) fn now(&self) -> Now {
         let mono = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         Now { mono: Mono(mono), wall: wall() }
     }
 
-    /// The moment that a deadline names.
+    /// The instant of a deadline.
     pub(crate) fn instant(&self, at: Mono) -> Instant {
-        // A deadline beyond what the clock can count is one that never comes.
+        // A deadline beyond the range of `Instant` is replaced by one in a year.
         let far = self.start + Duration::from_secs(3600 * 24 * 365);
         self.start.checked_add(Duration::from_millis(at.0)).unwrap_or(far)
     }
 }
 
-/// Wall time; 1970 when the machine's clock stands before it.
+/// Wall time; the Unix epoch when the machine's clock is before it.
 pub(crate) fn wall() -> UnixMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! What the program is started with: the site file and the keys.
+//! Configuration of the program: the site file and the keys.
 
 use std::fs;
 use std::io::Read as _;
@@ -14,50 +14,50 @@ use zeroize::Zeroizing;
 
 use crate::net::Credentials;
 
-/// Longest file that is read: far above any site file or key.
+/// Longest file that is read, in bytes: far above any site file or key.
 const FILE_MAX: u64 = 128 * 1024;
 
-/// Why the kiosk cannot be started so.
+/// Why the configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    /// A file is not there or not readable.
-    #[error("{} cannot be read", .0.display())]
+    /// A file does not exist or is not readable.
+    #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
-    /// The site file is wrong.
-    #[error("{} is not a site file", .0.display())]
+    /// The site file is invalid.
+    #[error("{} is not a valid site file", .0.display())]
     Site(PathBuf, #[source] SiteError),
-    /// Not hexadecimal of the right length. Says nothing of what there was instead.
+    /// Not hexadecimal of the right length. The message does not quote the content.
     #[error("{path} is not a key of {bytes} bytes in hexadecimal: make it with `provision device-keys`", path = path.display())]
     NotAKey {
-        /// Which file.
+        /// The key file.
         path: PathBuf,
-        /// How long its key is.
+        /// Expected length of the key.
         bytes: usize,
     },
-    /// A number that no SM2 key may be.
+    /// A number outside the range of SM2 private keys.
     #[error("{} is not an SM2 key: make it with `provision device-keys`", .0.display())]
     BadKey(PathBuf, #[source] SignError),
-    /// Not PEM of a certificate or a key. Says nothing of what there was instead.
-    #[error("{} is not PEM of what it should be: make it with `provision device-keys` and `provision certify`", .0.display())]
+    /// Not PEM of a certificate or a key. The message does not quote the content.
+    #[error("{} is not PEM of the expected type: make it with `provision device-keys` and `provision certify`", .0.display())]
     NotPem(PathBuf),
-    /// Others than the owner may read a secret.
-    #[error("{} can be read by others: `chmod 600` it", .0.display())]
+    /// A secret is accessible to users other than the owner.
+    #[error("{} is accessible to other users: run `chmod 600` on it", .0.display())]
     Exposed(PathBuf),
 }
 
-/// Everything that files say.
+/// The content of the configuration files.
 pub(crate) struct Config {
     pub(crate) site: Site,
-    /// SM3 of the site file in hexadecimal, for the log.
+    /// SM3 of the site file in hexadecimal, for the journal.
     pub(crate) digest: String,
-    /// The device's key: signs requests and vouches for the log.
+    /// The kiosk's signing key: signs requests and the heads of the record chain.
     pub(crate) device_key: Arc<SecretKey>,
-    /// Wraps the keys of the log.
+    /// Wraps the journal's segment keys.
     pub(crate) wrap_key: Zeroizing<[u8; 16]>,
 }
 
 impl Config {
-    /// Reads the site file, and `device.key`, `wrap.key` and what TLS needs from the directory of keys.
+    /// Reads the site file, and from the directory of keys `device.key`, `wrap.key` and the TLS files.
     pub(crate) fn read(site: &Path, keys: &Path) -> Result<(Self, Credentials), ConfigError> {
         let text = read(site)?;
         let digest = sm3(&[text.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -74,7 +74,7 @@ impl Config {
         Ok((Self { site: parsed, digest, device_key: Arc::new(device_key), wrap_key }, credentials))
     }
 
-    /// The site in the words of the session.
+    /// The session's setup for this site.
     pub(crate) fn setup(&self) -> Setup {
         let site = &self.site;
         let ms = |seconds: u16| u64::from(seconds) * 1000;
@@ -107,7 +107,7 @@ impl Config {
 
 fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let failed = |error| ConfigError::Read(path.to_owned(), error);
-    // Room for the whole file from the start: a growing buffer would leave copies of a key behind.
+    // Capacity for the whole file from the start: a growing buffer would leave copies of a key in memory.
     let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
     fs::File::open(path).map_err(failed)?.take(FILE_MAX).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
@@ -155,19 +155,19 @@ mod tests {
 
     const HALL: &str = include_str!("../../../provisioning/sites/district-hall.toml");
 
-    struct Place(tempfile::TempDir);
+    struct ConfigFiles(tempfile::TempDir);
 
-    impl Place {
+    impl ConfigFiles {
         fn new() -> Self {
-            let place = Self(tempfile::tempdir().unwrap());
-            place.write("site.toml", HALL, 0o644);
-            place.write("device.key", &format!("{}\n", "07".repeat(32)), 0o600);
-            place.write("wrap.key", &"09".repeat(16), 0o600);
+            let files = Self(tempfile::tempdir().unwrap());
+            files.write("site.toml", HALL, 0o644);
+            files.write("device.key", &format!("{}\n", "07".repeat(32)), 0o600);
+            files.write("wrap.key", &"09".repeat(16), 0o600);
             let issued = rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap();
-            place.write("tls.key", &issued.signing_key.serialize_pem(), 0o600);
-            place.write("tls.pem", &issued.cert.pem(), 0o644);
-            place.write("city-ca.pem", &issued.cert.pem(), 0o644);
-            place
+            files.write("tls.key", &issued.signing_key.serialize_pem(), 0o600);
+            files.write("tls.pem", &issued.cert.pem(), 0o644);
+            files.write("city-ca.pem", &issued.cert.pem(), 0o644);
+            files
         }
 
         fn write(&self, name: &str, text: &str, mode: u32) {
@@ -183,8 +183,8 @@ mod tests {
     }
 
     #[test]
-    fn a_site_and_its_keys_become_a_setup() {
-        let config = Place::new().read().unwrap();
+    fn config_of_valid_files_yields_setup() {
+        let config = ConfigFiles::new().read().unwrap();
         let setup = config.setup();
         assert_eq!(setup.device.to_string(), "K-DH-0001");
         assert_eq!((setup.times.idle_ms, setup.times.countdown_ms), (60_000, 20_000));
@@ -193,36 +193,36 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_others_can_read_is_refused() {
+    fn secret_readable_by_others_is_refused() {
         for secret in ["device.key", "wrap.key", "tls.key"] {
-            let place = Place::new();
-            let text = fs::read_to_string(place.0.path().join(secret)).unwrap();
-            place.write(secret, &text, 0o640);
-            assert!(matches!(place.read(), Err(ConfigError::Exposed(_))), "{secret}");
+            let files = ConfigFiles::new();
+            let text = fs::read_to_string(files.0.path().join(secret)).unwrap();
+            files.write(secret, &text, 0o640);
+            assert!(matches!(files.read(), Err(ConfigError::Exposed(_))), "{secret}");
         }
     }
 
     #[test]
-    fn what_is_no_key_is_refused_without_being_shown() {
+    fn malformed_key_is_refused_without_quoting_it() {
         for bad in ["", "09", &"0g".repeat(16), &"é".repeat(16), &"09".repeat(17)] {
-            let place = Place::new();
-            place.write("wrap.key", bad, 0o600);
-            let error = place.read().err().unwrap();
+            let files = ConfigFiles::new();
+            files.write("wrap.key", bad, 0o600);
+            let error = files.read().err().unwrap();
             assert!(matches!(error, ConfigError::NotAKey { .. }));
             assert!(bad.is_empty() || !error.to_string().contains(bad));
         }
-        let place = Place::new();
-        place.write("device.key", &"00".repeat(32), 0o600);
-        assert!(matches!(place.read(), Err(ConfigError::BadKey(..))));
+        let files = ConfigFiles::new();
+        files.write("device.key", &"00".repeat(32), 0o600);
+        assert!(matches!(files.read(), Err(ConfigError::BadKey(..))));
     }
 
     #[test]
-    fn what_is_no_certificate_is_refused_without_being_shown() {
+    fn malformed_pem_is_refused_without_quoting_it() {
         for file in ["tls.key", "tls.pem", "city-ca.pem"] {
             for bad in ["", "secret", "-----BEGIN PRIVATE KEY-----\nsecret\n"] {
-                let place = Place::new();
-                place.write(file, bad, 0o600);
-                let error = place.read().err().unwrap();
+                let files = ConfigFiles::new();
+                files.write(file, bad, 0o600);
+                let error = files.read().err().unwrap();
                 assert!(matches!(error, ConfigError::NotPem(_)), "{file}: {error}");
                 assert!(!error.to_string().contains("secret"));
             }
@@ -230,9 +230,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named() {
-        let place = Place::new();
-        fs::remove_file(place.0.path().join("device.key")).unwrap();
-        assert!(place.read().err().unwrap().to_string().contains("device.key"));
+    fn error_names_missing_file() {
+        let files = ConfigFiles::new();
+        fs::remove_file(files.0.path().join("device.key")).unwrap();
+        assert!(files.read().err().unwrap().to_string().contains("device.key"));
     }
 }

@@ -1,5 +1,5 @@
-//! The engine's thread: takes one message after the other, lets the engine decide, and hands out what is to
-//! be done. Decides nothing itself.
+//! The engine's thread: receives messages, passes them to the engine, and executes the engine's outputs. Takes no
+//! decisions itself.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -17,31 +17,31 @@ use crate::message::Message;
 use crate::net::{Errand, Net};
 use crate::watchdog::{self, Watchdog};
 
-/// What the engine's thread works with.
+/// Executes the engine's outputs: network, devices, cache and screen.
 pub(crate) struct Hands {
     pub(crate) inbox: Inbox<Message>,
     pub(crate) net: Net,
     pub(crate) devices: Devices,
     pub(crate) cache: Cache,
     pub(crate) screen: screen::Handle,
-    /// Where the screen says that it is alive.
+    /// Sends the screen's heartbeats to the inbox.
     pub(crate) heartbeat: Port<Message>,
 }
 
-/// Runs the engine until it is told to stop. The open visit is wiped on the way out; the log closes it at
-/// the next start.
-pub(crate) fn run<D: Disk>(fittings: Fittings<D>, hands: Hands) {
+/// Runs the engine until a stop message. The data of an open visit is wiped; recovery at the next start closes the
+/// visit in the journal.
+pub(crate) fn run<D: Disk>(config: Fittings<D>, executor: Hands) {
     let clock = Clock::start();
-    let (mut engine, out) = Engine::start(fittings, clock.now(), entropy());
+    let (mut engine, outputs) = Engine::start(config, clock.now(), entropy());
     let mut watchdog = Watchdog::start(Instant::now());
-    let mut at_once = VecDeque::new();
-    hands.take(out, &mut at_once);
+    let mut immediate = VecDeque::new();
+    executor.take(outputs, &mut immediate);
     loop {
         if watchdog.asks(Instant::now()) {
-            hands.ask_screen();
+            executor.ask_screen();
         }
         let wake = clock.instant(engine.wake()).min(watchdog.next());
-        let message = at_once.pop_front().or_else(|| hands.inbox.take(wake));
+        let message = immediate.pop_front().or_else(|| executor.inbox.take(wake));
         let what = match message {
             None => What::Tick,
             Some(Message::Happened(what)) => what,
@@ -51,27 +51,27 @@ pub(crate) fn run<D: Disk>(fittings: Fittings<D>, hands: Hands) {
             }
             Some(Message::Stop) => break,
         };
-        let out = engine.turn(Input { at: clock.now(), entropy: entropy(), what });
-        hands.take(out, &mut at_once);
+        let outputs = engine.turn(Input { at: clock.now(), entropy: entropy(), what });
+        executor.take(outputs, &mut immediate);
     }
-    tracing::info!("the kiosk ends by request");
+    tracing::info!("kiosk stopped by request");
     watchdog::stopping();
     drop(engine);
-    hands.let_go();
+    executor.let_go();
 }
 
 impl Hands {
-    /// Hands out what is to be done. What is known at once to have come to nothing goes to `at_once`.
-    fn take(&self, out: Vec<Out>, at_once: &mut VecDeque<Message>) {
-        for out in out {
-            match out {
-                Out::Effect(effect) => at_once.extend(self.perform(effect)),
-                Out::Send(request) => at_once.extend(self.ask(Request::uplink(request))),
+    /// Executes outputs. Messages that result at once, because an output could not be executed, go to `immediate`.
+    fn take(&self, outputs: Vec<Out>, immediate: &mut VecDeque<Message>) {
+        for output in outputs {
+            match output {
+                Out::Effect(effect) => immediate.extend(self.perform(effect)),
+                Out::Send(request) => immediate.extend(self.ask(Request::uplink(request))),
                 Out::Show(view) => {
                     self.devices.show(&view);
                     self.screen.show(*view);
                 }
-                Out::Remember(memo) => self.cache.keep(memo),
+                Out::Remember(entry) => self.cache.keep(entry),
             }
         }
     }
@@ -87,7 +87,7 @@ impl Hands {
             Effect::Do { ticket, work: Work::Authenticate(answer), .. } => {
                 self.devices.authenticate(ticket, answer.as_ref()).map(Message::from)
             }
-            // What is for the card is the one thing that does not go to the platform.
+            // All other work goes to the platform.
             Effect::Do { ticket, work, .. } => self.ask(Request::work(ticket, &work)?),
             Effect::Cancel(ticket) => {
                 self.devices.cancel(ticket);
@@ -106,15 +106,15 @@ impl Hands {
     }
 
     fn ask_screen(&self) {
-        let port = self.heartbeat.clone();
+        let heartbeat = self.heartbeat.clone();
         self.screen.heartbeat(move || {
-            // A full port holds an answer already; a closed one means that the kiosk ends.
-            let _ = port.offer(Message::ScreenAlive);
+            // A full inbox holds a heartbeat already; a closed one means that the kiosk ends.
+            let _ = heartbeat.offer(Message::ScreenAlive);
         });
     }
 
-    /// Ends what the engine's thread started. The inbox goes first: a keeper that waits for room in it could
-    /// not be joined.
+    /// Shuts down what the engine's thread started. The inbox is dropped first: a supervisor that waits for room in
+    /// it could not be joined.
     fn let_go(self) {
         let Self { inbox, net, devices, cache, screen, heartbeat } = self;
         drop(inbox);

@@ -1,28 +1,28 @@
-//! The engine's one inbox: bounded, with a quota for each source, so that none crowds out another.
+//! The engine's only inbox: bounded, with a quota for each source, so that no source starves another.
 //!
-//! A source that has used up its quota waits ([`Port::post`]) or is told that there is no room
-//! ([`Port::offer`]); which of the two is right depends on whether the message may be lost. Knows nothing of
-//! what it carries.
+//! A source that has used up its quota waits ([`InboxSender::send`]) or learns that there is no room
+//! ([`InboxSender::try_send`]); which of the two is right depends on whether the message may be lost. Independent of
+//! the type of the messages.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The receiving end. When it is dropped, every waiting source is released.
+/// The receiving end. Dropping it wakes every waiting source with [`InboxClosed`].
 pub(crate) struct Inbox<T> {
     shared: Arc<Shared<T>>,
 }
 
-/// One source's end. Clones share the quota.
+/// The sending end of one source. Clones share its quota.
 pub(crate) struct Port<T> {
     shared: Arc<Shared<T>>,
     source: usize,
     quota: usize,
 }
 
-/// Nobody takes messages any more.
+/// The inbox was dropped: messages are no longer received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the engine has stopped")]
+#[error("the engine's inbox is closed: the engine has stopped")]
 pub(crate) struct Closed;
 
 struct Shared<T> {
@@ -39,7 +39,7 @@ struct State<T> {
 }
 
 impl<T> Shared<T> {
-    /// A thread that panics ends the process, so a poisoned lock is only seen on the way out.
+    /// A panic in any thread ends the process, so a poisoned lock is only seen while the process exits.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,14 +64,14 @@ impl<T> Inbox<T> {
         Self { shared: Arc::new(shared) }
     }
 
-    /// A new source that may have this many messages waiting.
+    /// Creates a source with a quota of waiting messages.
     pub(crate) fn port(&self, quota: usize) -> Port<T> {
         let mut state = self.shared.lock();
         state.waiting.push(0);
         Port { shared: Arc::clone(&self.shared), source: state.waiting.len() - 1, quota }
     }
 
-    /// The oldest message; `None` when none came until then.
+    /// The oldest message; `None` when no message arrived until then.
     pub(crate) fn take(&self, until: Instant) -> Option<T> {
         let mut state = self.shared.lock();
         loop {
@@ -102,7 +102,7 @@ impl<T> Drop for Inbox<T> {
 }
 
 impl<T> Port<T> {
-    /// Puts a message in, waiting for room: for what must not be lost.
+    /// Sends a message and waits for room: for messages that must not be lost.
     pub(crate) fn post(&self, message: T) -> Result<(), Closed> {
         let mut state = self.shared.lock();
         while !state.closed && state.used(self.source) >= self.quota {
@@ -111,7 +111,8 @@ impl<T> Port<T> {
         self.put(state, message)
     }
 
-    /// Puts a message in if there is room: for what the next message of its kind replaces. Whether it did.
+    /// Sends a message if there is room: for messages that the next one of their kind replaces. Returns whether the
+    /// message was sent.
     pub(crate) fn offer(&self, message: T) -> Result<bool, Closed> {
         let state = self.shared.lock();
         if !state.closed && state.used(self.source) >= self.quota {
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_out_in_the_order_of_their_arrival_whatever_their_source() {
+    fn receive_keeps_arrival_order_across_sources() {
         let inbox = Inbox::new();
         let (card, screen) = (inbox.port(4), inbox.port(4));
         card.post(1).unwrap();
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_over_its_quota_takes_no_room_from_another() {
+    fn source_over_quota_leaves_room_for_others() {
         let inbox = Inbox::new();
         let (camera, card) = (inbox.port(2), inbox.port(1));
         assert_eq!(camera.offer("hint"), Ok(true));
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_be_lost_waits_for_room() {
+    fn send_over_quota_waits_for_room() {
         let inbox = Inbox::new();
         let card = inbox.port(1);
         card.post(0).unwrap();
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_source_is_released_when_the_engine_stops() {
+    fn send_waiting_when_inbox_drops_returns_closed() {
         let inbox = Inbox::new();
         let card = inbox.port(1);
         card.post(0).unwrap();

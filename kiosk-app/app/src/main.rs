@@ -2,14 +2,14 @@
 //!
 //! | thread | does |
 //! |---|---|
-//! | main | draws the screen, takes touches |
-//! | engine | runs the [`engine`]: kiosk, log, uplink; writes the log |
-//! | net | requests to the platform |
-//! | cache | what can be made again but not at once: the fold of the log, the services |
-//! | keepers | one per device: start its process, listen to it, start it again |
+//! | main | draws the screen, receives touches |
+//! | engine | runs the [`engine`]: kiosk, journal, uplink; writes the journal |
+//! | net | sends requests to the platform |
+//! | cache | stores values that can be rebuilt: the checkpoint of the journal, the feed state |
+//! | supervisors | one per device: starts the device process, reads its frames, restarts it |
 //!
-//! Only this program knows all of drivers, session, platform and screen; it translates between them and
-//! decides nothing. Configuration is paths, not modes: there is no test mode.
+//! Only this program knows all of drivers, session, platform and screen. It converts between them and takes no
+//! decisions. Configuration is paths, not modes: there is no test mode.
 
 #![cfg_attr(
     test,
@@ -48,29 +48,29 @@ use crate::inbox::Inbox;
 use crate::message::Message;
 use crate::net::{ERRANDS_MAX, Net, Platform};
 
-/// Touches that may wait for the engine: more than a person makes while it thinks.
+/// Touches that may wait for the engine: more than a person makes during one turn of it.
 const TOUCHES_MAX: usize = 8;
 
 /// A self-service kiosk of the city.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The site file.
+    /// Path of the site file (TOML): the configuration of this kiosk.
     #[arg(long)]
     site: PathBuf,
-    /// Where the kiosk keeps its log and its cache.
+    /// Directory for the kiosk's journal and cache; it must survive a reboot.
     #[arg(long)]
     state: PathBuf,
-    /// Where the keys lie: `device.key`, `wrap.key`, `tls.key`, `tls.pem`, `city-ca.pem`.
+    /// Directory of the keys: `device.key`, `wrap.key`, `tls.key`, `tls.pem`, `city-ca.pem`.
     #[arg(long)]
     keys: PathBuf,
-    /// The device program; by default `kiosk-device` beside this one.
+    /// Path of the device program; the default is `kiosk-device` in the directory of this program.
     #[arg(long)]
     device_program: Option<PathBuf>,
-    /// A window of this size, WIDTHxHEIGHT, instead of the whole screen.
+    /// Opens a window of this size in pixels, WIDTHxHEIGHT, instead of using the full screen.
     #[arg(long, value_parser = size)]
     size: Option<(u32, u32)>,
-    /// Checks the configuration and ends.
+    /// Checks the site file and the keys, then exits.
     #[arg(long)]
     check: bool,
 }
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let arguments = Arguments::parse();
-    privacy::forbid_dumps().context("the kernel does not let core files be forbidden")?;
+    privacy::forbid_dumps().context("cannot disable core files")?;
     privacy::end_on_panic();
     let (config, credentials) = Config::read(&arguments.site, &arguments.keys)?;
     let site = &config.site;
@@ -106,23 +106,24 @@ fn run() -> Result<()> {
     let program = match arguments.device_program {
         Some(path) => path,
         None => std::env::current_exe()
-            .context("the program does not know its place")?
+            .context("cannot find the path of this program: pass --device-program")?
             .with_file_name("kiosk-device"),
     };
-    tracing::info!(device = %site.device, profile = ?site.profile, "the kiosk starts");
-    let (cache, kept) = Cache::start(arguments.state.join("cache"), config.wrap_key.clone())
-        .context("the cache's thread cannot be started")?;
+    tracing::info!(device = %site.device, profile = ?site.profile, "kiosk starting");
+    let (cache, snapshot) = Cache::start(arguments.state.join("cache"), config.wrap_key.clone())
+        .context("cannot start the cache thread")?;
     let inbox = Inbox::new();
     let (touches, closed) = (inbox.port(TOUCHES_MAX), inbox.port(1));
     let window = screen::Screen::new(arguments.size)?;
     window.on_touch(move |on, intent| {
-        // A touch for which there is no room was made on a view that is about to change.
+        // A touch over the quota was made on a view that is about to change, and is dropped.
         let _ = touches.offer(Event::Touch { on, intent }.into());
     });
-    let hands = Hands {
+    let executor = Hands {
         net: Net::start(platform, inbox.port(ERRANDS_MAX), inbox.port(1))
-            .context("the net thread cannot be started")?,
-        devices: Devices::start(&site.devices, &program, &inbox).context("the devices cannot be started")?,
+            .context("cannot start the net thread")?,
+        devices: Devices::start(&site.devices, &program, &inbox)
+            .context("cannot start the device supervisors")?,
         cache,
         screen: window.handle(),
         heartbeat: inbox.port(1),
@@ -131,15 +132,15 @@ fn run() -> Result<()> {
     let log = arguments.state.join("log");
     let engine = thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || drive::run(fittings(config, log, kept), hands))?;
+        .spawn(move || drive::run(fittings(config, log, snapshot), executor))?;
     window.run()?;
-    // Mostly the engine closed the window; if something else did, the engine ends with it.
+    // Usually the engine closed the window; otherwise this message ends the engine.
     let _ = closed.offer(Message::Stop);
-    engine.join().map_err(|_| anyhow::anyhow!("the engine has panicked"))
+    engine.join().map_err(|_| anyhow::anyhow!("engine thread panicked"))
 }
 
-/// Waits for the cache, a little.
-fn fittings(config: Config, log: PathBuf, kept: Kept) -> Fittings<RealDisk> {
+/// Configuration of the engine. Waits a bounded time for the cached values.
+fn fittings(config: Config, log: PathBuf, snapshot: Kept) -> Fittings<RealDisk> {
     let setup = Arc::new(config.setup());
     Fittings {
         log: LogSettings {
@@ -152,14 +153,14 @@ fn fittings(config: Config, log: PathBuf, kept: Kept) -> Fittings<RealDisk> {
         setup,
         device_key: config.device_key,
         catalogue_key: config.site.platform.catalogue_key,
-        remembered: kept.wait(),
+        remembered: snapshot.wait(),
     }
 }
 
 fn size(text: &str) -> Result<(u32, u32), String> {
-    let sides =
+    let dimensions =
         text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
-    sides.ok_or_else(|| "a size is WIDTHxHEIGHT in pixels, for example 1080x1920".to_owned())
+    dimensions.ok_or_else(|| "expected WIDTHxHEIGHT in pixels, for example 1080x1920".to_owned())
 }
 
 #[cfg(test)]
@@ -167,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_is_two_numbers() {
+    fn size_is_width_x_height() {
         assert_eq!(size("1080x1920"), Ok((1080, 1920)));
         for bad in ["", "1080", "x", "1080x", "1080x1920x3", "-1x5"] {
             assert!(size(bad).is_err(), "{bad}");
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_arguments_are_sound() {
+    fn arguments_definition_is_valid() {
         <Arguments as clap::CommandFactory>::command().debug_assert();
     }
 }

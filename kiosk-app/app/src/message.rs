@@ -1,15 +1,15 @@
-//! What comes into the engine's inbox.
+//! Messages of the engine's inbox.
 
 use engine::What;
 use session::Event;
 
-/// One message, of any source.
+/// One message from any source.
 pub(crate) enum Message {
-    /// Something that the engine decides on.
+    /// An input for the engine.
     Happened(What),
-    /// The screen's thread is alive.
+    /// Heartbeat of the screen's thread.
     ScreenAlive,
-    /// The kiosk is to end.
+    /// Request to end the program.
     Stop,
 }
 

@@ -1,14 +1,14 @@
-//! The systemd watchdog. It is fed by the engine's thread, and only after the screen's thread has shown
-//! that it is alive: a kiosk whose screen hangs is as dead as one whose engine does.
+//! The systemd watchdog. The engine's thread notifies it, and only after a heartbeat of the screen's thread: so a
+//! hang of either thread makes systemd restart the kiosk.
 
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-/// How often the screen is asked when no watchdog sets the pace.
+/// Interval between two probes of the screen when no watchdog is configured.
 const UNHURRIED: Duration = Duration::from_secs(5);
 
-/// When to ask the screen, and what to tell systemd.
+/// Decides when to probe the screen, and notifies systemd.
 pub(crate) struct Watchdog {
     every: Duration,
     next: Instant,
@@ -16,16 +16,16 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Takes the pace from the service manager: three times within its patience.
+    /// Takes the interval from the service manager: a third of its watchdog timeout.
     pub(crate) fn start(now: Instant) -> Self {
-        Self::every(sd_notify::watchdog_enabled().map_or(UNHURRIED, |patience| patience / 3), now)
+        Self::every(sd_notify::watchdog_enabled().map_or(UNHURRIED, |timeout| timeout / 3), now)
     }
 
     const fn every(every: Duration, now: Instant) -> Self {
         Self { every, next: now, ready: false }
     }
 
-    /// Whether the screen is to be asked now.
+    /// Whether a probe of the screen is due; schedules the next one.
     pub(crate) fn asks(&mut self, now: Instant) -> bool {
         let due = now >= self.next;
         if due {
@@ -34,12 +34,12 @@ impl Watchdog {
         due
     }
 
-    /// When [`Watchdog::asks`] is to be called again.
+    /// When [`Watchdog::probe_due`] must be called again.
     pub(crate) const fn next(&self) -> Instant {
         self.next
     }
 
-    /// The screen has answered, and the engine takes it in: both are alive.
+    /// Handles a heartbeat of the screen: it was received by the engine's thread, so both threads are alive.
     pub(crate) fn alive(&mut self) {
         if !self.ready {
             self.ready = true;
@@ -49,14 +49,14 @@ impl Watchdog {
     }
 }
 
-/// The kiosk ends by request.
+/// Notifies systemd that the kiosk stops by request.
 pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "the service manager cannot be told");
+        tracing::warn!(%error, "sd_notify failed");
     }
 }
 
@@ -65,12 +65,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_screen_is_asked_at_once_and_then_at_the_pace() {
-        let (start, pace) = (Instant::now(), Duration::from_secs(3));
-        let mut watchdog = Watchdog::every(pace, start);
+    fn screen_probe_is_due_at_start_and_each_period() {
+        let (start, period) = (Instant::now(), Duration::from_secs(3));
+        let mut watchdog = Watchdog::every(period, start);
         assert!(watchdog.asks(start));
-        assert!(!watchdog.asks(start + pace / 2));
-        assert!(watchdog.asks(start + pace));
-        assert_eq!(watchdog.next(), start + pace * 2);
+        assert!(!watchdog.asks(start + period / 2));
+        assert!(watchdog.asks(start + period));
+        assert_eq!(watchdog.next(), start + period * 2);
     }
 }

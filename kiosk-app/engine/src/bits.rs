@@ -1,9 +1,8 @@
-//! The random bits of one turn, all drawn from the entropy that came with its input, so that a run can be
-//! replayed.
+//! Expands the entropy of one input to all random bits of its turn, so that a run can be replayed.
 
 use contract::sm3;
 
-/// A source of as many values as one turn needs.
+/// Deterministic source of random values (熵), seeded with 128 bits of entropy.
 pub(crate) struct Bits {
     entropy: u128,
     drawn: u32,
@@ -14,7 +13,7 @@ impl Bits {
         Self { entropy, drawn: 0 }
     }
 
-    /// The next 16 bytes. Nobody who knows one value learns another from it.
+    /// The next 16 bytes. No value can be computed from another one.
     pub(crate) fn next_bytes(&mut self) -> [u8; 16] {
         self.drawn = self.drawn.wrapping_add(1);
         let hash = sm3(&[b"engine-turn", &self.entropy.to_be_bytes(), &self.drawn.to_be_bytes()]);
@@ -33,10 +32,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn no_value_is_drawn_twice_and_the_same_entropy_draws_the_same() {
+    fn values_are_distinct_and_reproducible() {
         let draw = |entropy| {
-            let mut bits = Bits::new(entropy);
-            (0..1000).map(|_| bits.next()).collect::<Vec<_>>()
+            let mut source = Bits::new(entropy);
+            (0..1000).map(|_| source.next()).collect::<Vec<_>>()
         };
         let values: BTreeSet<u128> = draw(1).into_iter().chain(draw(2)).collect();
         assert_eq!(values.len(), 2000);

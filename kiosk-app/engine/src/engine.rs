@@ -1,4 +1,4 @@
-//! The engine.
+//! The engine's state and its turn.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -17,96 +17,96 @@ use crate::memory::{Memo, Place, Remembered};
 use crate::open;
 use crate::shelf::Shelf;
 
-/// A log that failed is opened again after this long, doubling.
+/// Pause before the first attempt to reopen a failed journal; doubles with each failure.
 const REOPEN_FIRST_MS: u64 = 1_000;
-/// It is tried at least this often: somebody may have made room meanwhile.
+/// Longest pause between attempts: an operator may have freed disk space meanwhile.
 const REOPEN_MOST_MS: u64 = 60_000;
-/// A log that held this long was well: its next failure is a first one.
+/// A journal without failures for this long was stable: its next failure starts with the first pause again.
 const WELL_MS: u64 = 120_000;
-/// A reading that finds nothing although records wait is not repeated sooner.
+/// Pause before records are read again, after a read found nothing although records wait.
 const READ_AGAIN_MS: u64 = 10_000;
-/// After so many more records the fold of the log is worth keeping anew.
+/// A new checkpoint is cached after this many records.
 const REMEMBER_RECORDS: u64 = 64;
 
-/// What an engine is made of.
+/// Configuration of an engine.
 pub struct Fittings<D> {
-    /// The site.
+    /// The session's setup for the site.
     pub setup: Arc<Setup>,
-    /// The log.
+    /// Opens the journal.
     pub log: LogSettings<D>,
-    /// The device's key: vouches for the log.
+    /// The kiosk's signing key: signs the heads of the record chain.
     pub device_key: Arc<SecretKey>,
-    /// The city's key: vouches for service documents.
+    /// The city's catalogue key: verifies service documents.
     pub catalogue_key: PublicKey,
-    /// What was kept at the end of the life before.
+    /// The cached values of the previous process.
     pub remembered: Remembered,
 }
 
-/// One thing that happened, with the time and the entropy of its handling.
+/// One input of the engine, with the time and the entropy for its turn.
 pub struct Input {
-    /// When.
+    /// Monotonic and wall time of the turn.
     pub at: Now,
     /// 128 fresh random bits.
     pub entropy: u128,
-    /// What.
+    /// The event.
     pub what: What,
 }
 
-/// What can happen to an engine.
+/// The event of an [`Input`].
 pub enum What {
-    /// [`Engine::wake`] has passed.
+    /// [`Engine::next_deadline`] has passed.
     Tick,
-    /// Something that the kiosk decides on.
+    /// An event for the kiosk.
     Event(Event),
-    /// What came of an [`Out::Send`].
+    /// The answer to an [`Output::Send`].
     Uplink(UplinkAnswer),
 }
 
-/// What came of a request of the uplink. Each request has one.
+/// The answer to a request of the uplink. Each request has exactly one.
 pub enum UplinkAnswer {
-    /// Of [`UplinkRequest::Records`].
+    /// Answer to [`UplinkRequest::Records`].
     Records(Exchange, Result<BatchAck, Failed>),
-    /// Of [`UplinkRequest::Changes`].
+    /// Answer to [`UplinkRequest::Changes`].
     Changes(Exchange, Result<ChangesAnswer, Failed>),
 }
 
-/// What is to be done.
+/// An output of a turn, to be executed by the caller.
 pub enum Out {
-    /// For a device or the platform; its records are durable.
+    /// An effect for a device or the platform; its records are durable.
     Effect(Effect),
-    /// For the platform.
+    /// A request of the uplink to the platform.
     Send(UplinkRequest),
-    /// The screen changed; everything on it is durable.
+    /// A changed view for the screen; everything on it is durable.
     Show(Box<View>),
-    /// To be kept beside the log, when there is time; nothing waits for it.
+    /// A value to be cached when the cache has time; nothing waits for it.
     Remember(Memo),
 }
 
-/// The kiosk, its log and its uplink.
+/// The kiosk, its journal and its uplink.
 pub struct Engine<D> {
     setup: Arc<Setup>,
     log: LogSettings<D>,
     key: Arc<SecretKey>,
     shelf: Shelf,
-    /// The shelf changed while no kiosk was there to record it.
+    /// The services changed, and the kiosk has not recorded it yet.
     shelf_unrecorded: bool,
     shelf_unkept: bool,
-    /// The fold of the log that was kept, until the log is opened with it.
+    /// The cached checkpoint, until the journal is opened with it.
     checkpoint: Option<Checkpoint>,
     uplink: Uplink,
     state: State<D>,
-    /// The failures in a row of a log that did not hold.
+    /// Consecutive failures of the journal.
     failures: u32,
     life: Life,
-    /// What a new kiosk must be told of its devices.
+    /// Last health of each device, for a new kiosk after a recovery.
     devices: BTreeMap<Device, Health>,
     shown: Option<View>,
 }
 
 enum State<D> {
-    /// In service.
+    /// In service: the journal is open and a kiosk runs.
     Open(Box<Open<D>>),
-    /// Out of service: the log failed and is opened again then.
+    /// Out of service: the journal failed and is reopened at this time.
     Shut { until: Mono },
 }
 
@@ -114,16 +114,16 @@ struct Open<D> {
     kiosk: Kiosk,
     journal: Journal<D>,
     since: Mono,
-    /// What the kiosk was told of the link and of the room in the log.
+    /// State of the link and of the high-water mark that the kiosk was last notified of.
     online: bool,
     nearly_full: bool,
-    /// The uplink found nothing to read: not again before then.
+    /// The uplink found no readable record: it does not read again before this time.
     unreadable_until: Mono,
-    /// The number of the last record in the fold that was given out to be kept.
+    /// Number of the last record in the checkpoint that was cached last.
     kept_upto: u64,
 }
 
-/// One turn: its time, its random bits, and what comes of it.
+/// State of one turn: its time, its entropy, and its outputs so far.
 struct Turn {
     at: Now,
     bits: Bits,
@@ -131,27 +131,27 @@ struct Turn {
 }
 
 impl<D: Disk> Engine<D> {
-    /// An engine that has opened its log, or says *out of service* until it can.
+    /// Starts an engine and opens the journal; shows *out of service* until that succeeds.
     #[must_use]
-    pub fn start(fittings: Fittings<D>, at: Now, entropy: u128) -> (Self, Vec<Out>) {
-        let Remembered { log, shelf } = fittings.remembered;
-        let shelf = match shelf {
-            Some(kept) => Shelf::restore(fittings.catalogue_key, fittings.setup.codes.clone(), &kept),
-            None => Shelf::new(fittings.catalogue_key, fittings.setup.codes.clone()),
+    pub fn start(config: Fittings<D>, at: Now, entropy: u128) -> (Self, Vec<Out>) {
+        let Remembered { log: checkpoint, shelf: feed } = config.remembered;
+        let feed = match feed {
+            Some(snapshot) => Shelf::restore(config.catalogue_key, config.setup.codes.clone(), &snapshot),
+            None => Shelf::new(config.catalogue_key, config.setup.codes.clone()),
         };
-        let checkpoint = log.and_then(|bytes| {
+        let checkpoint = checkpoint.and_then(|bytes| {
             let read = Checkpoint::decode(&bytes);
             if read.is_err() {
-                tracing::warn!("the fold of the log that was kept cannot be read: the log is read whole");
+                tracing::warn!("cached checkpoint is malformed, reading the whole journal");
             }
             read.ok()
         });
         let mut engine = Self {
-            uplink: Uplink::new(fittings.setup.device, shelf.cursor()),
-            setup: fittings.setup,
-            log: fittings.log,
-            key: fittings.device_key,
-            shelf,
+            uplink: Uplink::new(config.setup.device, feed.cursor()),
+            setup: config.setup,
+            log: config.log,
+            key: config.device_key,
+            shelf: feed,
             shelf_unrecorded: false,
             shelf_unkept: false,
             checkpoint,
@@ -165,7 +165,7 @@ impl<D: Disk> Engine<D> {
         (engine, out)
     }
 
-    /// Takes one thing in and does all that is due. Call it again at [`Engine::wake`] at the latest.
+    /// Handles one input and everything that is due. Must be called again at [`Engine::next_deadline`] at the latest.
     pub fn turn(&mut self, input: Input) -> Vec<Out> {
         let mut turn = Turn { at: input.at, bits: Bits::new(input.entropy), out: Vec::new() };
         match input.what {
@@ -181,7 +181,7 @@ impl<D: Disk> Engine<D> {
         turn.out
     }
 
-    /// When the engine wants a [`What::Tick`] at the latest. Ask again after every turn.
+    /// When the engine needs an [`InputEvent::Tick`] at the latest. Changes with every turn.
     #[must_use]
     pub fn wake(&self) -> Mono {
         match &self.state {
@@ -189,7 +189,7 @@ impl<D: Disk> Engine<D> {
             State::Open(open) => {
                 let waiting = self.uplink.waiting(open.journal.head());
                 let uplink = self.uplink.next_deadline(waiting).map(|at| {
-                    // Records that cannot be read would be asked for without end.
+                    // Otherwise unreadable records would cause a tick in an endless loop.
                     if waiting { Mono(at).max(open.unreadable_until) } else { Mono(at) }
                 });
                 let wanted = [open.kiosk.next_deadline(), uplink].into_iter().flatten().min();
@@ -198,7 +198,7 @@ impl<D: Disk> Engine<D> {
         }
     }
 
-    /// What is on the screen.
+    /// The view that the screen must show.
     #[must_use]
     pub fn view(&self, wall: UnixMs) -> View {
         match &self.state {
@@ -207,7 +207,7 @@ impl<D: Disk> Engine<D> {
         }
     }
 
-    /// Documents of the feed that were refused since the start; for the operator.
+    /// Number of documents of the feed that were rejected since the start; for the operator.
     #[must_use]
     pub const fn refused_documents(&self) -> u64 {
         self.shelf.refused()
@@ -241,8 +241,8 @@ impl<D: Disk> Engine<D> {
         }
     }
 
-    /// Lets the kiosk handle an event, if there is one. What comes while there is none is lost, as in a
-    /// crash; recovery asks for what must be known.
+    /// Dispatches an event to the kiosk while in service. Events while out of service are lost, as in a
+    /// crash; recovery inquires what must be known.
     fn give(&mut self, turn: &mut Turn, event: Event) {
         let State::Open(open) = &mut self.state else { return };
         let input = session::Input { at: turn.at, entropy: turn.bits.next(), event };
@@ -250,14 +250,14 @@ impl<D: Disk> Engine<D> {
         self.commit(turn, transition);
     }
 
-    /// Durable first; then, and only then, the effects.
+    /// Makes the records of a transition durable, and only then outputs its effects (I1).
     fn commit(&mut self, turn: &mut Turn, transition: Transition) {
         let State::Open(open) = &mut self.state else { return };
-        let (journal, bits, wall) = (&mut open.journal, &mut turn.bits, turn.at.wall);
-        match transition.commit(|entries| journal.append(entries, wall, &mut || bits.next_bytes())) {
+        let (journal, entropy, wall) = (&mut open.journal, &mut turn.bits, turn.at.wall);
+        match transition.commit(|entries| journal.append(entries, wall, &mut || entropy.next_bytes())) {
             Ok(effects) => {
-                let life = self.life;
-                turn.out.extend(effects.into_iter().map(|effect| Out::Effect(life.outward(effect))));
+                let generation = self.life;
+                turn.out.extend(effects.into_iter().map(|effect| Out::Effect(generation.outward(effect))));
             }
             Err(error) => {
                 let well = turn.at.mono.0.saturating_sub(open.since.0) >= WELL_MS;
@@ -267,27 +267,27 @@ impl<D: Disk> Engine<D> {
         }
     }
 
-    /// Out of service. With the kiosk goes all it knew of a resident.
+    /// Goes out of service. Dropping the kiosk wipes all data of a resident (I3).
     fn shut(&mut self, turn: &Turn, error: &(dyn Error + 'static)) {
         let pause = REOPEN_FIRST_MS.saturating_mul(1 << self.failures.min(16)).min(REOPEN_MOST_MS);
         self.failures = self.failures.saturating_add(1);
-        tracing::error!(error, pause_ms = pause, "out of service: the log failed and is opened again");
+        tracing::error!(error, pause_ms = pause, "out of service: the journal failed and will be reopened");
         self.state = State::Shut { until: turn.at.mono.plus_ms(pause) };
     }
 
-    /// Opens the log and recovers a kiosk from it.
+    /// Opens the journal and recovers a kiosk from it.
     fn reopen(&mut self, turn: &mut Turn) {
-        // Once only: after a failure nothing but the log itself is trusted.
+        // Used once: after a failure only the journal itself is trusted.
         let checkpoint = self.checkpoint.take();
         let opened = self.log.open(self.setup.device, checkpoint, turn.at.wall, &mut turn.bits);
-        let (journal, opening) = match opened {
+        let (journal, report) = match opened {
             Ok(opened) => opened,
             Err(error) => return self.shut(turn, &error),
         };
         let work = open::work(journal.open_work());
-        let kept_upto = journal.head().seq.saturating_sub(opening.folded);
+        let cached_upto = journal.head().seq.saturating_sub(report.folded);
         let services = self.shelf.catalogue().services.len();
-        tracing::info!(folded = opening.folded, services, "the log is open");
+        tracing::info!(folded = report.folded, services, "journal opened");
         let (kiosk, transition) =
             Kiosk::recover(Arc::clone(&self.setup), self.shelf.catalogue(), work, turn.at);
         self.life = self.life.next();
@@ -298,7 +298,7 @@ impl<D: Disk> Engine<D> {
             online: false,
             nearly_full: false,
             unreadable_until: Mono(0),
-            kept_upto,
+            kept_upto: cached_upto,
         }));
         self.commit(turn, transition);
         for (device, health) in self.devices.clone() {
@@ -320,7 +320,7 @@ impl<D: Disk> Engine<D> {
         }
     }
 
-    /// Tells the kiosk what changed around it: services, the link, the room in the log.
+    /// Notifies the kiosk of changes around it: services, the link, the journal's high-water mark.
     fn tell_changes(&mut self, turn: &mut Turn) {
         if self.shelf_unrecorded && matches!(self.state, State::Open(_)) {
             self.shelf_unrecorded = false;
@@ -331,7 +331,7 @@ impl<D: Disk> Engine<D> {
             && open.online != online
         {
             open.online = online;
-            tracing::info!(online, "the link to the platform changed");
+            tracing::info!(online, "link to the platform changed");
             self.give(turn, Event::Link(online));
         }
         if let State::Open(open) = &mut self.state
@@ -339,7 +339,10 @@ impl<D: Disk> Engine<D> {
         {
             open.nearly_full = !open.nearly_full;
             let nearly_full = open.nearly_full;
-            tracing::warn!(nearly_full, "the room in the log changed");
+            tracing::warn!(
+                nearly_full,
+                "journal crossed its high-water mark: new money is refused while nearly_full is true"
+            );
             self.give(turn, Event::LogNearlyFull(nearly_full));
         }
     }
@@ -347,18 +350,21 @@ impl<D: Disk> Engine<D> {
     fn on_uplink(&mut self, turn: &mut Turn, answer: UplinkAnswer) {
         let now = turn.at.mono.0;
         match answer {
-            UplinkAnswer::Records(exchange, answer) => {
-                let settled = self.uplink.on_records(now, turn.bits.next(), exchange, answer);
-                if let Some((epoch, upto)) = settled
+            UplinkAnswer::Records(timing, answer) => {
+                let acknowledged = self.uplink.on_records(now, turn.bits.next(), timing, answer);
+                if let Some((epoch, upto)) = acknowledged
                     && let State::Open(open) = &mut self.state
                     && let Err(error) = open.journal.settled(epoch, upto, turn.at.wall)
                 {
-                    // Nothing is lost by keeping it; the next acknowledgement tries again.
-                    tracing::warn!(error = &error as &dyn Error, "a settled part of the log stays");
+                    // Keeping the segment is harmless; the next acknowledgement tries again.
+                    tracing::warn!(
+                        error = &error as &dyn Error,
+                        "cannot delete an acknowledged journal segment"
+                    );
                 }
             }
-            UplinkAnswer::Changes(exchange, answer) => {
-                let changes = self.uplink.on_changes(now, turn.bits.next(), exchange, answer);
+            UplinkAnswer::Changes(timing, answer) => {
+                let changes = self.uplink.on_changes(now, turn.bits.next(), timing, answer);
                 if let Some((items, cursor)) = changes {
                     self.shelf_unkept |= cursor != self.shelf.cursor();
                     let changed = self.shelf.take(items, cursor, turn.at.wall);
@@ -372,19 +378,19 @@ impl<D: Disk> Engine<D> {
         }
     }
 
-    /// Tells the kiosk what its clock is worth, as far as the platform was heard in this life.
+    /// Notifies the kiosk of the platform's clock offset, once the platform has answered since the start.
     fn hear_clock(&mut self, turn: &mut Turn) {
         if let Some(offset_ms) = self.uplink.clock().offset_ms() {
             self.give(turn, Event::ClockHeard(offset_ms));
         }
     }
 
-    /// Gives out what the uplink wants sent now.
+    /// Outputs the requests that the uplink wants to send now.
     fn send(&mut self, turn: &mut Turn) {
         let State::Open(open) = &mut self.state else { return };
         let now = turn.at.mono;
         let mut source = Source { journal: &mut open.journal, key: &self.key };
-        // One request of each kind at most can come of it.
+        // The uplink yields at most one request of each kind.
         while let Some(request) = self.uplink.poll(now.0, &mut source) {
             turn.out.push(Out::Send(request));
         }
@@ -401,7 +407,7 @@ impl<D: Disk> Engine<D> {
             turn.out.push(Out::Show(Box::new(view)));
         }
     }
-    /// Gives out what is worth keeping over a restart: between visits, so that no resident waits for it.
+    /// Outputs changed values for the cache: the checkpoint only between visits, so that no resident waits for it.
     fn remember(&mut self, turn: &mut Turn) {
         if self.shelf_unkept {
             self.shelf_unkept = false;

@@ -1,9 +1,9 @@
-//! The kiosk, its log and its uplink in one loop: the product and the simulation run this same one.
+//! The engine: kiosk state machine, journal and uplink in one loop. The product and the simulation run the same code.
 //!
-//! [`Engine::turn`] takes one thing that happened and gives what is to be done. A transition of the kiosk is
-//! appended to the log before any of its effects is given out; when that fails, the kiosk is dropped (and
-//! with it all it knew of a resident), the screen says *out of service*, and the log is opened anew with
-//! growing pauses until it holds. Documents from the feed are checked here before the kiosk sees them.
+//! [`Engine::turn`] takes one input and returns its outputs. A transition of the kiosk is appended to the journal
+//! before any of its effects becomes an output. When the append fails, the kiosk is dropped (and with it all data of
+//! a resident), the screen shows *out of service*, and the journal is reopened with exponential back-off until an
+//! append succeeds. Documents from the feed are verified here before the kiosk receives them.
 //!
 //! No threads, no clock, no randomness, no network: time and entropy come with each input, requests and
 //! answers are plain values. Called by the engine thread of the `kiosk` program, and by simulations.

@@ -1,20 +1,20 @@
-//! Tickets that are never mistaken for those of an earlier kiosk.
+//! Tags tickets with the generation of the kiosk, so that late answers to an earlier kiosk are dropped.
 //!
 //! A kiosk counts its tickets from 1. After a failed commit there is a new kiosk, and an answer to work of
-//! the one before may still be on its way: without a mark, another resident's data could be taken for the
-//! answer to this resident's question (I3).
+//! the earlier one may still arrive: without a tag, another resident's data could be taken for the
+//! answer to this resident's request (I3).
 
 use session::{Effect, Event, Ticket};
 
-/// Bits of a ticket that count within one life.
+/// Low bits of a ticket that the kiosk counts itself; the generation is in the bits above.
 const COUNT_BITS: u32 = 40;
 
-/// Which life of the kiosk this is, in this process.
+/// Generation (代) of the kiosk in this process: increases with each recovery.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Life(u64);
 
 impl Life {
-    /// The life after this one.
+    /// The generation after this one.
     pub(crate) const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
     }
@@ -23,7 +23,7 @@ impl Life {
         Ticket(self.0 << COUNT_BITS | ticket.0)
     }
 
-    /// An effect as the world outside knows it.
+    /// Tags the ticket of an effect with this generation.
     pub(crate) fn outward(self, effect: Effect) -> Effect {
         match effect {
             Effect::Do { ticket, deadline, work } => Effect::Do { ticket: self.mark(ticket), deadline, work },
@@ -32,7 +32,7 @@ impl Life {
         }
     }
 
-    /// An event as the kiosk of this life knows it; none when it was meant for an earlier one.
+    /// Removes the tag from an event; `None` when the event answers an earlier generation.
     pub(crate) fn inward(self, event: Event) -> Option<Event> {
         match event {
             Event::Answer(ticket, answer) => {
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_reaches_only_the_life_that_asked() {
+    fn answer_reaches_only_its_own_generation() {
         let (first, second) = (Life::default(), Life::default().next());
         let Effect::Cancel(outward) = first.outward(Effect::Cancel(Ticket(7))) else { unreachable!() };
         assert!(matches!(first.inward(answer(outward)), Some(Event::Answer(Ticket(7), _))));

@@ -1,4 +1,4 @@
-//! The log as the engine uses it: opened again after each failure, and a source of records for the uplink.
+//! The engine's access to the journal: opens it, reopens it after each failure, and serves its records to the uplink.
 
 use std::io;
 use std::sync::Arc;
@@ -10,28 +10,28 @@ use zeroize::Zeroizing;
 
 use crate::bits::Bits;
 
-/// What a log is opened with, each time.
+/// Opens the journal, each time with the same settings.
 pub struct LogSettings<D> {
-    /// Opens the directory.
+    /// Opens the journal's directory; called for each attempt.
     pub disk: Box<dyn FnMut() -> io::Result<D> + Send>,
-    /// Wraps the keys of the segments.
+    /// Wraps the segment keys.
     pub wrap: Zeroizing<[u8; 16]>,
     /// Version of the software, for the opening record.
     pub software: String,
     /// SM3 of the site configuration in hexadecimal, for the opening record.
     pub configuration: String,
-    /// At this many bytes the log is nearly full and new money is refused.
+    /// High-water mark: at this many bytes of journal, new money is refused.
     pub high_water: u64,
 }
 
-/// Why the log could not be opened.
+/// Why the journal could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    /// Not even its directory.
-    #[error("the directory of the log cannot be opened")]
+    /// Opening the directory failed.
+    #[error("cannot open the journal's directory")]
     Directory(#[source] io::Error),
-    /// The log itself.
-    #[error("the log cannot be opened")]
+    /// Recovery failed.
+    #[error("cannot open the journal")]
     Journal(#[source] JournalError),
 }
 
@@ -41,7 +41,7 @@ impl<D: Disk> LogSettings<D> {
         device: DeviceId,
         checkpoint: Option<Checkpoint>,
         now: UnixMs,
-        bits: &mut Bits,
+        entropy: &mut Bits,
     ) -> Result<(Journal<D>, Opening), OpenError> {
         let disk = (self.disk)().map_err(OpenError::Directory)?;
         let identity = Identity {
@@ -51,21 +51,21 @@ impl<D: Disk> LogSettings<D> {
             configuration: self.configuration.clone(),
             high_water: self.high_water,
         };
-        let (journal, opening) = Journal::open(disk, identity, checkpoint, now, &mut || bits.next_bytes())
+        let (journal, report) = Journal::open(disk, identity, checkpoint, now, &mut || entropy.next_bytes())
             .map_err(OpenError::Journal)?;
-        if opening.damaged_segments > 0 || opening.torn_bytes > 0 {
+        if report.damaged_segments > 0 || report.torn_bytes > 0 {
             tracing::warn!(
-                torn_bytes = opening.torn_bytes,
-                damaged_segments = opening.damaged_segments,
-                new_epoch = opening.new_epoch,
-                "the log was not whole: what could not be read is set aside and recorded"
+                torn_bytes = report.torn_bytes,
+                damaged_segments = report.damaged_segments,
+                new_epoch = report.new_epoch,
+                "journal damaged: unreadable parts were cut or quarantined, and recorded"
             );
         }
-        Ok((journal, opening))
+        Ok((journal, report))
     }
 }
 
-/// The log and the device's key, as the uplink reads them.
+/// The journal and the kiosk's key, as a record source for the uplink.
 pub(crate) struct Source<'a, D> {
     pub(crate) journal: &'a mut Journal<D>,
     pub(crate) key: &'a Arc<SecretKey>,
@@ -86,10 +86,10 @@ impl<D: Disk> RecordSource for Source<'_, D> {
         match self.journal.read_after(epoch, after, records, bytes) {
             Ok(found) => found,
             Err(error) => {
-                // Reading is not on the way of a commit: the next append will show how the disk is.
+                // Not fatal: reading is independent of commits, and the next append will detect a failing disk.
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "the log cannot be read for sending"
+                    "cannot read journal records for the uplink"
                 );
                 None
             }

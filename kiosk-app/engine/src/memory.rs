@@ -1,37 +1,37 @@
-//! What a cache may keep beside the log, so that a start is quick and the services are there without a link.
+//! Values that a cache may keep beside the journal: they make a start fast, and services available without a link.
 //!
-//! None of it is believed for being there: the fold of the log must fit the log, and documents are checked
-//! as if they had just come. Without it the engine asks the log and the platform.
+//! Cached values are never trusted as such: the checkpoint must match the journal, and documents are verified
+//! as if they had just arrived. Without cached values the engine reads the whole journal and asks the platform.
 
-/// What was kept at the end of the life before; as much of it as could be found.
+/// The cached values that were found at a start.
 #[derive(Clone, Debug, Default)]
 pub struct Remembered {
-    /// [`Place::Log`].
+    /// Value of [`CacheKey::Checkpoint`].
     pub log: Option<Vec<u8>>,
-    /// [`Place::Shelf`].
+    /// Value of [`CacheKey::Feed`].
     pub shelf: Option<Vec<u8>>,
 }
 
-/// A value to be kept in the place of the one before. When it gets lost nothing else does.
+/// A value to be cached; replaces the earlier one of its key. Losing it loses nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memo {
-    /// Which one.
+    /// Key of the value.
     pub place: Place,
-    /// Its bytes. They tell what is open at the kiosk: seal them.
+    /// The value. The cache must encrypt it: it contains the open work of the kiosk.
     pub bytes: Vec<u8>,
 }
 
-/// Which value.
+/// Key of a cached value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The fold of the log.
+    /// The checkpoint of the journal.
     Log,
-    /// The service documents in force and the place in the platform's feed.
+    /// The feed state: service documents in force, statements about codes, and the cursor in the platform's feed.
     Shelf,
 }
 
 impl Place {
-    /// Its name in a cache; the same for ever.
+    /// Name of the key on disk; must never change.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

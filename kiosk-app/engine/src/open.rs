@@ -1,10 +1,10 @@
-//! What a log leaves open, in the words of the kiosk.
+//! Converts the journal's open work to the session's type.
 
 use session::{OpenPaper, OpenPayment, OpenWork};
 
-/// The kiosk's open work from the log's fold.
-pub(crate) fn work(fold: &journal::OpenWork) -> OpenWork {
-    let payments = fold.payments.iter().map(|(order, payment)| OpenPayment {
+/// The session's open work from the journal's projection.
+pub(crate) fn work(projection: &journal::OpenWork) -> OpenWork {
+    let payments = projection.payments.iter().map(|(order, payment)| OpenPayment {
         order: *order,
         visit: payment.visit,
         service: payment.service.clone(),
@@ -12,7 +12,7 @@ pub(crate) fn work(fold: &journal::OpenWork) -> OpenWork {
         total: payment.total,
         method: payment.method,
     });
-    let papers = fold.papers.iter().map(|(receipt, paper)| OpenPaper {
+    let papers = projection.papers.iter().map(|(receipt, paper)| OpenPaper {
         receipt: *receipt,
         content: paper.content.clone(),
         started: paper.started,
@@ -20,10 +20,10 @@ pub(crate) fn work(fold: &journal::OpenWork) -> OpenWork {
     OpenWork {
         payments: payments.collect(),
         papers: papers.collect(),
-        visit: fold.visit,
-        code_marks: fold.code_marks.iter().map(|(mark, until)| (mark.clone(), *until)).collect(),
-        admitted: fold.admitted.clone(),
-        clock_floor: fold.clock_floor,
-        clock_heard: fold.clock_heard,
+        visit: projection.visit,
+        code_marks: projection.code_marks.iter().map(|(mark, until)| (mark.clone(), *until)).collect(),
+        admitted: projection.admitted.clone(),
+        clock_floor: projection.clock_floor,
+        clock_heard: projection.clock_heard,
     }
 }

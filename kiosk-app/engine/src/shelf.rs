@@ -1,8 +1,8 @@
-//! The shelf: what the feed brought and the city's keys vouch for. Service documents, and whose codes are accepted.
+//! Feed state: the verified documents of the feed. Service documents, and the statements about codes and cards.
 //!
-//! A document that is not signed, does not make sense or is older than one seen before is refused and
-//! counted; it is never shown and never stops what comes after it. What is on the shelf can be kept over a
-//! restart, as it came; it is then checked again as if it had just come.
+//! A document without a valid signature, a malformed one, or one older than a version seen before is rejected and
+//! counted; it is never shown and does not block the ones after it. The feed state can be cached over a
+//! restart in its signed form; it is then verified again as if it had just arrived.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use session::{Catalogue, CodeTrust};
 
 use crate::trust::{self, Trust};
 
-/// Documents in force.
+/// State of the feed (变更流): the documents in force and the cursor.
 pub(crate) struct Shelf {
     key: PublicKey,
     cursor: u64,
     services: BTreeMap<String, Arc<ServiceDocument>>,
-    /// The same as they came.
+    /// The signed form of the services.
     signed: BTreeMap<String, SignedDocument>,
-    /// The highest version of each service seen, also of those withdrawn: a replayed document stays out.
+    /// The highest version seen of each service, withdrawn ones included: a replayed document is rejected.
     versions: BTreeMap<String, u32>,
     trust: Trust,
     refused: u64,
 }
 
-/// What of a shelf changed.
+/// Parts of the feed state that changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changed {
     pub(crate) services: bool,
     pub(crate) codes: bool,
 }
 
-/// A shelf as it is kept over a restart.
+/// A [`FeedState`] as it is cached over a restart.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     cursor: u64,
@@ -44,7 +44,7 @@ struct Kept {
 }
 
 impl Shelf {
-    /// An empty shelf under this catalogue key, and these rules for codes.
+    /// An empty feed state with this catalogue key and these rules for codes.
     pub(crate) fn new(key: PublicKey, rules: Option<CodeRules>) -> Self {
         Self {
             key,
@@ -57,47 +57,47 @@ impl Shelf {
         }
     }
 
-    /// The shelf that was kept. An empty one, which is filled from the platform, when anything of it is not
-    /// as the city signed it: its place in the feed could then not be trusted either.
-    pub(crate) fn restore(key: PublicKey, rules: Option<CodeRules>, kept: &[u8]) -> Self {
-        let Ok(Kept { cursor, documents, versions, codes }) = serde_json::from_slice(kept) else {
-            tracing::warn!("the services that were kept cannot be read and are asked for again");
+    /// Restores a snapshot. Returns an empty feed state, which is filled from the platform, when any of its documents
+    /// does not verify: its cursor could then not be trusted either.
+    pub(crate) fn restore(key: PublicKey, rules: Option<CodeRules>, snapshot: &[u8]) -> Self {
+        let Ok(Kept { cursor, documents, versions, codes }) = serde_json::from_slice(snapshot) else {
+            tracing::warn!("cached feed state is malformed, fetching the whole feed");
             return Self::new(key, rules);
         };
-        let mut shelf = Self::new(key.clone(), rules.clone());
-        let whole = documents.iter().all(|document| shelf.place(document));
+        let mut feed = Self::new(key.clone(), rules.clone());
+        let all_valid = documents.iter().all(|document| feed.place(document));
         let trust = Trust::restore(rules.clone(), codes);
-        let (true, Some(trust)) = (whole, trust) else {
-            tracing::warn!("something that was kept is not as the city signed it: all is asked for again");
+        let (true, Some(trust)) = (all_valid, trust) else {
+            tracing::warn!("cached feed state has an invalid signature, fetching the whole feed");
             return Self::new(key, rules);
         };
-        shelf.trust = trust;
-        shelf.cursor = cursor;
+        feed.trust = trust;
+        feed.cursor = cursor;
         for (id, version) in versions {
-            let seen = shelf.versions.entry(id).or_default();
+            let seen = feed.versions.entry(id).or_default();
             *seen = version.max(*seen);
         }
-        shelf
+        feed
     }
 
-    /// What [`Shelf::restore`] takes.
+    /// The snapshot for [`FeedState::restore`].
     pub(crate) fn keep(&self) -> Vec<u8> {
         let documents = self.signed.values().cloned().collect();
-        // Without all revocations the feed must be asked from its beginning.
+        // Without all revocations the feed must be fetched from its beginning.
         let (cursor, codes) = match self.trust.keep() {
             Some(codes) => (self.cursor, codes),
             None => (0, trust::Kept::default()),
         };
-        let kept = Kept { cursor, documents, versions: self.versions.clone(), codes };
-        serde_json::to_vec(&kept).expect("a shelf has string keys and no floats, so it is always JSON")
+        let snapshot = Kept { cursor, documents, versions: self.versions.clone(), codes };
+        serde_json::to_vec(&snapshot).expect("a snapshot has string keys and no floats, so it is always JSON")
     }
 
-    /// The place in the platform's feed up to which everything was taken.
+    /// The cursor: the position in the platform's feed up to which all items were applied.
     pub(crate) const fn cursor(&self) -> u64 {
         self.cursor
     }
 
-    /// Takes changes in, in their order; what on the shelf changed.
+    /// Applies feed items in their order. Returns which parts changed.
     pub(crate) fn take(&mut self, items: Vec<FeedItem>, cursor: u64, now: UnixMs) -> Changed {
         let mut changed = Changed::default();
         for item in items {
@@ -110,7 +110,7 @@ impl Shelf {
                 FeedItem::IssuerKeys { list } => changed.codes |= self.trust.take_list(list),
                 FeedItem::Revocations { delta } => {
                     self.trust.take_delta(delta, now);
-                    // Also when it does not follow: then nothing is believed any more.
+                    // Also when the delta does not follow: the revocations are then incomplete and no code is accepted.
                     changed.codes = true;
                 }
                 FeedItem::CardStops { delta } => {
@@ -125,20 +125,20 @@ impl Shelf {
 
     fn place(&mut self, signed: &SignedDocument) -> bool {
         if signed.verify(&self.key).is_err() {
-            self.refuse("its signature does not verify");
+            self.refuse("invalid signature");
             return false;
         }
         let document = match ServiceDocument::parse(&signed.text) {
             Ok(document) => document,
             Err(error) => {
-                tracing::warn!(%error, "a signed service document does not make sense");
-                self.refuse("it does not make sense");
+                tracing::warn!(%error, "signed service document is malformed");
+                self.refuse("malformed");
                 return false;
             }
         };
         let seen = self.versions.get(&document.id).copied();
         if seen.is_some_and(|seen| document.version < seen) {
-            self.refuse("a later version was seen before");
+            self.refuse("older than a version seen before");
             return false;
         }
         let id = document.id.clone();
@@ -153,20 +153,20 @@ impl Shelf {
 
     fn refuse(&mut self, why: &'static str) {
         self.refused = self.refused.saturating_add(1);
-        tracing::warn!(why, refused = self.refused, "a service document from the feed is refused");
+        tracing::warn!(why, refused = self.refused, "service document from the feed rejected");
     }
 
-    /// How many documents were refused since the start; for the operator.
+    /// Number of documents and statements rejected since the start; for the operator.
     pub(crate) const fn refused(&self) -> u64 {
         self.refused.saturating_add(self.trust.refused())
     }
 
-    /// Whose codes are accepted, as the kiosk takes it.
+    /// The verified statements about codes and cards, for the kiosk.
     pub(crate) fn codes(&self) -> Arc<CodeTrust> {
         self.trust.believed()
     }
 
-    /// The services in force, as the kiosk takes them.
+    /// The services in force, for the kiosk.
     pub(crate) fn catalogue(&self) -> Catalogue {
         Catalogue { cursor: self.cursor, services: self.services.clone() }
     }
@@ -183,8 +183,8 @@ mod tests {
         SecretKey::from_bytes(&[5; 32]).unwrap()
     }
 
-    fn take(shelf: &mut Shelf, items: Vec<FeedItem>, cursor: u64) -> bool {
-        shelf.take(items, cursor, UnixMs(0)).services
+    fn apply(feed: &mut Shelf, items: Vec<FeedItem>, cursor: u64) -> bool {
+        feed.take(items, cursor, UnixMs(0)).services
     }
 
     fn signed_by(key: &SecretKey, text: &str) -> FeedItem {
@@ -197,77 +197,79 @@ mod tests {
         BALANCE.replacen(line, &format!("version = {number}"), 1)
     }
 
-    fn on(shelf: &Shelf) -> Vec<u32> {
-        shelf.catalogue().services.values().map(|document| document.version).collect()
+    fn offered_versions(feed: &Shelf) -> Vec<u32> {
+        feed.catalogue().services.values().map(|document| document.version).collect()
     }
 
     #[test]
-    fn a_signed_document_is_offered_and_a_later_version_replaces_it() {
-        let mut shelf = Shelf::new(city().public(), None);
-        assert!(take(&mut shelf, vec![signed_by(&city(), &version(3))], 1));
-        assert!(take(&mut shelf, vec![signed_by(&city(), &version(4))], 2));
-        assert_eq!((on(&shelf), shelf.catalogue().cursor, shelf.refused()), (vec![4], 2, 0));
+    fn signed_document_is_offered_until_later_version() {
+        let mut feed = Shelf::new(city().public(), None);
+        assert!(apply(&mut feed, vec![signed_by(&city(), &version(3))], 1));
+        assert!(apply(&mut feed, vec![signed_by(&city(), &version(4))], 2));
+        assert_eq!((offered_versions(&feed), feed.catalogue().cursor, feed.refused()), (vec![4], 2, 0));
     }
 
     #[test]
-    fn a_document_that_the_city_did_not_sign_is_refused_and_stops_nothing() {
-        let mut shelf = Shelf::new(city().public(), None);
+    fn invalid_document_is_rejected_without_blocking_others() {
+        let mut feed = Shelf::new(city().public(), None);
         let stranger = SecretKey::from_bytes(&[6; 32]).unwrap();
-        let nonsense = signed_by(&city(), "id = 5");
-        let items = vec![signed_by(&stranger, &version(9)), nonsense, signed_by(&city(), &version(3))];
-        assert!(take(&mut shelf, items, 3));
-        assert_eq!((on(&shelf), shelf.refused()), (vec![3], 2));
+        let malformed = signed_by(&city(), "id = 5");
+        let items = vec![signed_by(&stranger, &version(9)), malformed, signed_by(&city(), &version(3))];
+        assert!(apply(&mut feed, items, 3));
+        assert_eq!((offered_versions(&feed), feed.refused()), (vec![3], 2));
     }
 
     #[test]
-    fn a_changed_text_under_an_old_signature_is_refused() {
-        let mut shelf = Shelf::new(city().public(), None);
+    fn tampered_document_is_rejected() {
+        let mut feed = Shelf::new(city().public(), None);
         let FeedItem::Service { mut document } = signed_by(&city(), &version(3)) else { unreachable!() };
         document.text = version(4);
-        assert!(!take(&mut shelf, vec![FeedItem::Service { document }], 1));
-        assert_eq!((on(&shelf), shelf.refused()), (vec![], 1));
+        assert!(!apply(&mut feed, vec![FeedItem::Service { document }], 1));
+        assert_eq!((offered_versions(&feed), feed.refused()), (vec![], 1));
     }
 
     #[test]
-    fn an_older_version_stays_out_even_after_the_service_was_withdrawn() {
-        let mut shelf = Shelf::new(city().public(), None);
-        take(&mut shelf, vec![signed_by(&city(), &version(4))], 1);
-        let id = shelf.catalogue().services.keys().next().unwrap().clone();
-        assert!(take(&mut shelf, vec![FeedItem::ServiceWithdrawn { id }], 2));
-        assert!(!take(&mut shelf, vec![signed_by(&city(), &version(3))], 3));
-        assert_eq!((on(&shelf), shelf.refused()), (vec![], 1));
+    fn older_version_is_rejected_after_withdrawal() {
+        let mut feed = Shelf::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 1);
+        let id = feed.catalogue().services.keys().next().unwrap().clone();
+        assert!(apply(&mut feed, vec![FeedItem::ServiceWithdrawn { id }], 2));
+        assert!(!apply(&mut feed, vec![signed_by(&city(), &version(3))], 3));
+        assert_eq!((offered_versions(&feed), feed.refused()), (vec![], 1));
     }
 
     #[test]
-    fn what_is_there_already_changes_nothing() {
-        let mut shelf = Shelf::new(city().public(), None);
-        take(&mut shelf, vec![signed_by(&city(), &version(4))], 1);
-        assert!(!take(&mut shelf, vec![signed_by(&city(), &version(4))], 1));
+    fn document_in_force_again_changes_nothing() {
+        let mut feed = Shelf::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 1);
+        assert!(!apply(&mut feed, vec![signed_by(&city(), &version(4))], 1));
     }
     #[test]
-    fn a_shelf_that_was_kept_comes_back_with_its_place_in_the_feed_and_the_versions_it_saw() {
-        let mut shelf = Shelf::new(city().public(), None);
-        take(&mut shelf, vec![signed_by(&city(), &version(4))], 7);
-        let mut back = Shelf::restore(city().public(), None, &shelf.keep());
-        assert_eq!((on(&back), back.cursor()), (vec![4], 7));
+    fn restore_keeps_cursor_and_versions_seen() {
+        let mut feed = Shelf::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 7);
+        let mut back = Shelf::restore(city().public(), None, &feed.keep());
+        assert_eq!((offered_versions(&back), back.cursor()), (vec![4], 7));
         let id = back.catalogue().services.keys().next().unwrap().clone();
-        take(&mut back, vec![FeedItem::ServiceWithdrawn { id }], 8);
+        apply(&mut back, vec![FeedItem::ServiceWithdrawn { id }], 8);
         let mut back = Shelf::restore(city().public(), None, &back.keep());
-        assert_eq!((on(&back), back.cursor()), (vec![], 8));
-        assert!(!take(&mut back, vec![signed_by(&city(), &version(3))], 9), "an older version stays out");
+        assert_eq!((offered_versions(&back), back.cursor()), (vec![], 8));
+        assert!(!apply(&mut back, vec![signed_by(&city(), &version(3))], 9), "an older version stays out");
     }
 
     #[test]
-    fn a_shelf_that_somebody_else_wrote_is_left_empty_and_filled_from_the_start_of_the_feed() {
-        let mut shelf = Shelf::new(city().public(), None);
-        take(&mut shelf, vec![signed_by(&city(), &version(4))], 7);
-        let kept = String::from_utf8(shelf.keep()).unwrap();
-        let bent = kept.replace("version = 4", "version = 5");
-        assert_ne!(bent, kept);
+    fn restore_of_tampered_snapshot_starts_empty() {
+        let mut feed = Shelf::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 7);
+        let snapshot = String::from_utf8(feed.keep()).unwrap();
+        let tampered = snapshot.replace("version = 4", "version = 5");
+        assert_ne!(tampered, snapshot);
         let other_city = SecretKey::from_bytes(&[6; 32]).unwrap().public();
-        for (key, kept) in [(city().public(), bent), (other_city, kept), (city().public(), "{}".into())] {
-            let back = Shelf::restore(key, None, kept.as_bytes());
-            assert_eq!((on(&back), back.cursor()), (vec![], 0));
+        for (key, snapshot) in
+            [(city().public(), tampered), (other_city, snapshot), (city().public(), "{}".into())]
+        {
+            let back = Shelf::restore(key, None, snapshot.as_bytes());
+            assert_eq!((offered_versions(&back), back.cursor()), (vec![], 0));
         }
     }
 }

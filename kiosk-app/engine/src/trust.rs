@@ -1,9 +1,8 @@
-//! What the city said about its codes and cards: lists of issuer keys and revocations, believed only under its
-//! signatures.
+//! Store of the city's signed statements about codes and cards: the list of issuer keys, and revocations.
 //!
-//! A list is signed by the root key that the site file names, a delta by the key that the list names. What is not
-//! is refused and counted; it never replaces what was believed before. Everything is kept over a restart as it
-//! came, and checked again as if it had just come.
+//! The list is signed with the root key that the site file names, a delta of revocations with the key that the list
+//! names. A statement with another signature is rejected and counted; it never replaces an earlier one. Statements
+//! are cached over a restart in their signed form, and verified again as if they had just arrived.
 
 use std::sync::Arc;
 
@@ -11,10 +10,10 @@ use contract::{CardName, CodeHolder, CodeRules, IssuerKeys, Revocable, Revocatio
 use serde::{Deserialize, Serialize};
 use session::CodeTrust;
 
-/// No more deltas are kept; with more, all are asked for again after a restart.
+/// Deltas that are cached at most; with more, all are fetched again after a restart.
 const KEPT_MAX: usize = 512;
 
-/// What is believed, and the words it came in.
+/// The statements in force, verified, and their signed form.
 pub(crate) struct Trust {
     rules: Option<CodeRules>,
     believed: Arc<CodeTrust>,
@@ -24,12 +23,12 @@ pub(crate) struct Trust {
     refused: u64,
 }
 
-/// The deltas of one kind that still say something, in their order.
+/// The deltas of one kind that are still needed, in their order.
 struct Deltas<Who>(Vec<Delta<Who>>);
 
 struct Delta<Who> {
     until: u64,
-    /// It only lives longer than the one before.
+    /// The delta revokes nothing; it only extends the validity of the earlier ones.
     is_empty: bool,
     signed: Signed<Revocations<Who>>,
 }
@@ -41,7 +40,7 @@ impl<Who: Revocable> Deltas<Who> {
         }
         let (until, is_empty) = (delta.until, delta.revoked.is_empty());
         if is_empty {
-            // It stands for the one before it that did the same.
+            // Replaces an earlier delta that revoked nothing either.
             self.0.pop_if(|before| before.until == until && before.is_empty);
         }
         self.0.push(Delta { until, is_empty, signed });
@@ -52,7 +51,7 @@ impl<Who: Revocable> Deltas<Who> {
     }
 }
 
-/// The same as it is kept over a restart.
+/// A [`TrustStore`] as it is cached over a restart.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Kept {
     list: Option<Signed<IssuerKeys>>,
@@ -67,17 +66,17 @@ impl Trust {
         Self { rules, believed: Arc::default(), list: None, codes, cards, refused: 0 }
     }
 
-    /// What was kept; none when anything of it is not as the city signed it.
-    pub(crate) fn restore(rules: Option<CodeRules>, kept: Kept) -> Option<Self> {
-        let mut trust = Self::new(rules);
-        let list = kept.list.is_none_or(|list| trust.take_list(list));
-        // The time is not known yet: nothing is forgotten for it.
-        let deltas = kept.deltas.into_iter().all(|delta| trust.take_delta(delta, UnixMs(0)));
-        let stops = kept.stops.into_iter().all(|delta| trust.take_stops(delta, UnixMs(0)));
-        (list && deltas && stops).then_some(trust)
+    /// Restores a snapshot; `None` when any of its statements does not verify.
+    pub(crate) fn restore(rules: Option<CodeRules>, snapshot: Kept) -> Option<Self> {
+        let mut store = Self::new(rules);
+        let list = snapshot.list.is_none_or(|list| store.take_list(list));
+        // The time is not known yet: at time 0 no revocation has expired.
+        let deltas = snapshot.deltas.into_iter().all(|delta| store.take_delta(delta, UnixMs(0)));
+        let stops = snapshot.stops.into_iter().all(|delta| store.take_stops(delta, UnixMs(0)));
+        (list && deltas && stops).then_some(store)
     }
 
-    /// What [`Trust::restore`] takes; none when it would be too much.
+    /// The snapshot for [`TrustStore::restore`]; `None` when it holds too many deltas.
     pub(crate) fn keep(&self) -> Option<Kept> {
         let fits = self.codes.0.len() + self.cards.0.len() <= KEPT_MAX;
         fits.then(|| Kept {
@@ -87,81 +86,81 @@ impl Trust {
         })
     }
 
-    /// What the kiosk judges codes by.
+    /// The verified statements, for validating codes.
     pub(crate) fn believed(&self) -> Arc<CodeTrust> {
         Arc::clone(&self.believed)
     }
 
-    /// How many statements were refused since the start; for the operator.
+    /// Number of statements rejected since the start; for the operator.
     pub(crate) const fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Takes a list of keys in; whether it is believed now.
+    /// Applies a list of issuer keys. Returns whether it was accepted.
     pub(crate) fn take_list(&mut self, signed: Signed<IssuerKeys>) -> bool {
         let Some(rules) = &self.rules else { return true };
         let list = match signed.open(&rules.root_key) {
             Ok(list) if list.city == rules.city => list,
-            Ok(_) => return self.refuse("it is another city's"),
+            Ok(_) => return self.refuse("signed for another city"),
             Err(error) => {
-                tracing::warn!(%error, "a list of issuer keys is refused");
-                return self.refuse("its root did not sign it, or it makes no sense");
+                tracing::warn!(%error, "list of issuer keys rejected");
+                return self.refuse("not signed by the root key, or malformed");
             }
         };
         if !Arc::make_mut(&mut self.believed).take_keys(list) {
-            return self.refuse("a later list was seen before");
+            return self.refuse("older than the list in force");
         }
         self.list = Some(signed);
         true
     }
 
-    /// Takes a delta about codes in; whether it is believed now.
+    /// Applies revocations of codes. Returns whether they were accepted.
     pub(crate) fn take_delta(&mut self, signed: Signed<Revocations>, now: UnixMs) -> bool {
-        self.take(signed, now, CodeTrust::take_delta, |trust| &mut trust.codes)
+        self.take(signed, now, CodeTrust::take_delta, |store| &mut store.codes)
     }
 
-    /// The same about cards.
+    /// Applies revocations of cards. Returns whether they were accepted.
     pub(crate) fn take_stops(&mut self, signed: Signed<Revocations<CardName>>, now: UnixMs) -> bool {
-        self.take(signed, now, CodeTrust::take_stops, |trust| &mut trust.cards)
+        self.take(signed, now, CodeTrust::take_stops, |store| &mut store.cards)
     }
 
-    /// `believe` says whether it follows the one before; `kept` is where its words are kept.
+    /// `apply` returns whether the delta follows the previous one; `deltas` selects where its signed form is stored.
     fn take<Who: Revocable>(
         &mut self,
         signed: Signed<Revocations<Who>>,
         now: UnixMs,
-        believe: impl FnOnce(&mut CodeTrust, &Revocations<Who>, UnixMs) -> bool,
-        kept: impl FnOnce(&mut Self) -> &mut Deltas<Who>,
+        apply: impl FnOnce(&mut CodeTrust, &Revocations<Who>, UnixMs) -> bool,
+        deltas: impl FnOnce(&mut Self) -> &mut Deltas<Who>,
     ) -> bool {
         let Some(rules) = &self.rules else { return true };
         let delta = match self.open(&signed, &rules.city) {
             Ok(delta) => delta,
             Err(why) => return self.refuse(why),
         };
-        if !believe(Arc::make_mut(&mut self.believed), &delta, now) {
-            return self.refuse("it does not follow the one before");
+        if !apply(Arc::make_mut(&mut self.believed), &delta, now) {
+            return self.refuse("does not follow the previous delta");
         }
-        kept(self).push(&delta, signed);
+        deltas(self).push(&delta, signed);
         true
     }
 
-    /// What a delta says, if the city's revoker signed it.
+    /// The content of a delta, if it is signed by the city's revoker.
     fn open<Who: Revocable>(
         &self,
         signed: &Signed<Revocations<Who>>,
         city: &str,
     ) -> Result<Revocations<Who>, &'static str> {
-        let revoker = &self.believed.keys().ok_or("no list says who revokes")?.revoker;
+        let revoker = &self.believed.keys().ok_or("no list of issuer keys names the revoker yet")?.revoker;
         let delta = signed.open(revoker).map_err(|error| {
-            tracing::warn!(%error, "a delta of revocations is refused");
-            "its revoker did not sign it, or it makes no sense"
+            tracing::warn!(%error, "delta of revocations rejected");
+            "not signed by the revoker, or malformed"
         })?;
-        if delta.city == city { Ok(delta) } else { Err("it is another city's") }
+        if delta.city == city { Ok(delta) } else { Err("signed for another city") }
     }
 
     fn refuse(&mut self, why: &'static str) -> bool {
         self.refused = self.refused.saturating_add(1);
-        tracing::warn!(why, refused = self.refused, "a statement about codes is refused");
+        tracing::warn!(why, refused = self.refused, "statement about codes rejected");
         false
     }
 }
@@ -199,43 +198,47 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_believed_under_the_root_and_revocations_under_the_list() {
-        let mut trust = Trust::new(Some(rules()));
-        assert!(!trust.take_delta(delta(0, 500), UnixMs(1)), "before any list");
-        assert!(!trust.take_list(Signed::sign(&list(1), &key(9))), "not the root's");
-        let elsewhere = IssuerKeys { city: "CD".into(), ..list(1) };
-        assert!(!trust.take_list(Signed::sign(&elsewhere, &key(1))), "another city's");
-        assert!(trust.take_list(Signed::sign(&list(2), &key(1))));
-        assert!(!trust.take_list(Signed::sign(&list(1), &key(1))), "an earlier one");
+    fn statements_with_wrong_signature_or_order_are_rejected() {
+        let mut store = Trust::new(Some(rules()));
+        assert!(!store.take_delta(delta(0, 500), UnixMs(1)), "before any list");
+        assert!(!store.take_list(Signed::sign(&list(1), &key(9))), "not the root's");
+        let other_city = IssuerKeys { city: "CD".into(), ..list(1) };
+        assert!(!store.take_list(Signed::sign(&other_city, &key(1))), "another city's");
+        assert!(store.take_list(Signed::sign(&list(2), &key(1))));
+        assert!(!store.take_list(Signed::sign(&list(1), &key(1))), "an earlier one");
         let forged =
             Revocations { city: "YK".into(), since: 0, until: 0, expires: UnixMs(1), revoked: Vec::new() };
-        assert!(!trust.take_delta(Signed::sign(&forged, &key(1)), UnixMs(1)), "not even the root's");
-        assert!(trust.take_delta(delta(0, 500), UnixMs(1)));
-        assert_eq!(trust.refused(), 5);
-        assert_eq!(trust.believed().keys().map(|list| list.version), Some(2));
+        assert!(!store.take_delta(Signed::sign(&forged, &key(1)), UnixMs(1)), "not even the root's");
+        assert!(store.take_delta(delta(0, 500), UnixMs(1)));
+        assert_eq!(store.refused(), 5);
+        assert_eq!(store.believed().keys().map(|list| list.version), Some(2));
     }
 
     #[test]
-    fn what_was_kept_comes_back_and_what_somebody_wrote_does_not() {
-        let mut trust = Trust::new(Some(rules()));
-        trust.take_list(Signed::sign(&list(2), &key(1)));
+    fn restore_accepts_own_snapshot_and_rejects_tampered() {
+        let mut store = Trust::new(Some(rules()));
+        store.take_list(Signed::sign(&list(2), &key(1)));
         for expires in [500, 600, 700] {
-            trust.take_delta(delta(0, expires), UnixMs(1));
+            store.take_delta(delta(0, expires), UnixMs(1));
         }
-        let kept = trust.keep().unwrap();
-        assert_eq!(kept.deltas.len(), 1, "only the longest-lived of those that say nothing new");
-        let text = serde_json::to_string(&kept).unwrap();
+        let snapshot = store.keep().unwrap();
+        assert_eq!(
+            snapshot.deltas.len(),
+            1,
+            "only the delta of those without revocations that is valid longest"
+        );
+        let text = serde_json::to_string(&snapshot).unwrap();
         let back = Trust::restore(Some(rules()), serde_json::from_str(&text).unwrap()).unwrap();
         assert!(back.believed().keys().is_some());
-        let bent = text.replace("700", "900");
-        assert_ne!(bent, text);
-        assert!(Trust::restore(Some(rules()), serde_json::from_str(&bent).unwrap()).is_none());
+        let tampered = text.replace("700", "900");
+        assert_ne!(tampered, text);
+        assert!(Trust::restore(Some(rules()), serde_json::from_str(&tampered).unwrap()).is_none());
     }
 
     #[test]
-    fn a_kiosk_that_is_told_no_root_believes_nothing_and_minds_nothing() {
-        let mut trust = Trust::new(None);
-        assert!(trust.take_list(Signed::sign(&list(1), &key(1))) && trust.take_delta(delta(0, 5), UnixMs(1)));
-        assert!(trust.believed().keys().is_none());
+    fn without_rules_statements_are_ignored() {
+        let mut store = Trust::new(None);
+        assert!(store.take_list(Signed::sign(&list(1), &key(1))) && store.take_delta(delta(0, 5), UnixMs(1)));
+        assert!(store.believed().keys().is_none());
     }
 }

@@ -1,8 +1,8 @@
-//! What the kiosk asks of the platform as HTTP requests, and what their answers mean to it: bytes out,
-//! bytes in. Whoever carries them adds time and signature (`sync::signed_text`) and decides nothing.
+//! HTTP requests of the kiosk to the platform, and the meaning of the responses, as plain bytes. The HTTP client adds
+//! time and signature (`sync::signed_text`) and takes no decisions.
 //!
-//! A request is made once. Whether and when something is asked again is up to the kiosk and the uplink,
-//! which know what it would mean.
+//! A request is sent once. Only the kiosk and the uplink decide whether and when to send it again, because only they
+//! know the consequences (I1).
 
 mod answer;
 
@@ -18,67 +18,67 @@ use crate::engine::{UplinkAnswer, What};
 
 pub use answer::Head;
 
-/// Room for a request body, so that growing it leaves no copies behind.
+/// Initial capacity of a request body in bytes, so that growing it leaves no copies in memory.
 const BODY_ROOM: usize = 8 * 1024;
 
-/// How long a request may take and how large its answer may be.
+/// Bounds of a request: its duration and the size of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the first byte out to the last byte in.
+    /// From the first byte sent to the last byte received.
     pub time: Duration,
-    /// Bytes of the answer's body.
+    /// Longest response body in bytes.
     pub answer_bytes: usize,
 }
 
 const KIB: usize = 1024;
-/// Work of a visit: a little less than the kiosk waits for it.
+/// Work of a visit: a little less than the kiosk's own timeout.
 const WORK: Limits = Limits { time: Duration::from_secs(9), answer_bytes: 512 * KIB };
-/// A charge goes through to a bank.
+/// A charge passes through to the acquirer.
 const MONEY: Limits = Limits { time: Duration::from_secs(30), answer_bytes: 16 * KIB };
-/// A batch may be large and the link thin.
+/// A batch may be large and the link slow.
 const BATCH: Limits = Limits { time: Duration::from_secs(60), answer_bytes: 256 * KIB };
 /// The feed of a site: some hundred documents at a first start.
 const CHANGES: Limits = Limits { time: Duration::from_secs(30), answer_bytes: 8 * KIB * KIB };
 
-/// One request. No `Debug`: its body may hold a person's data.
+/// A request to the platform. No `Debug`: its body may hold personal data.
 pub struct Request {
-    /// `GET` or `POST`.
+    /// HTTP method: `GET` or `POST`.
     pub method: &'static str,
-    /// Path and query.
+    /// Path and query of the URL.
     pub path: String,
-    /// Of the body.
+    /// `Content-Type` of the body.
     pub content_type: &'static str,
-    /// Wiped after use.
+    /// The body; wiped after use.
     pub body: Zeroizing<Vec<u8>>,
-    /// Its bounds.
+    /// Bounds of the request.
     pub limits: Limits,
-    /// What it is, and so what its answer will be.
+    /// Kind of the request: determines how its response is decoded.
     pub asked: Asked,
 }
 
-/// What was asked: all that is needed to read the answer.
+/// Kind of a request: all that is needed to decode its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// Who is this?
+    /// Identifies a resident.
     Identify(Ticket),
-    /// What is this answer of a phone worth?
+    /// Verifies the answer code of a phone.
     Prove(Ticket),
-    /// What has this card to answer?
+    /// Authenticates a card.
     Authenticate(Ticket),
-    /// Data for a service.
+    /// Calls an operation of a service.
     Call(Ticket),
-    /// Charge an order.
+    /// Charges an order.
     Charge(OrderId),
-    /// How does an order stand?
+    /// Inquires the state of an order.
     Inquire(OrderId),
-    /// Take these records.
+    /// Delivers records.
     Records,
-    /// What is new?
+    /// Fetches the feed.
     Changes,
 }
 
 impl Request {
-    /// The request for work of a visit; none when it is for the card and not for the platform.
+    /// The request for work of a visit; `None` for work of the card.
     #[must_use]
     pub fn work(ticket: Ticket, work: &Work) -> Option<Self> {
         match work {
@@ -104,7 +104,7 @@ impl Request {
         Self::post("/v1/inquiries", &InquireRequest { order }, MONEY, Asked::Inquire(order))
     }
 
-    /// The uplink's request.
+    /// The HTTP request for a request of the uplink.
     #[must_use]
     pub fn uplink(request: UplinkRequest) -> Self {
         match request {
@@ -112,7 +112,7 @@ impl Request {
                 method: "POST",
                 path: "/v1/records".to_owned(),
                 content_type: "application/zstd",
-                // Personal data in records is masked, but the buffer is wiped all the same.
+                // Personal data in records is masked; the buffer is wiped nevertheless.
                 body: Zeroizing::new(batch),
                 limits: BATCH,
                 asked: Asked::Records,
@@ -128,22 +128,22 @@ impl Request {
         }
     }
 
-    fn post<B: Serialize>(path: &str, body: &B, limits: Limits, asked: Asked) -> Self {
+    fn post<B: Serialize>(path: &str, body: &B, limits: Limits, kind: Asked) -> Self {
         let mut json = Zeroizing::new(Vec::with_capacity(BODY_ROOM));
         serde_json::to_writer(&mut *json, body)
             .expect("bodies of the contract have string keys and no floats, so they are always JSON");
         let path = path.to_owned();
-        Self { method: "POST", path, content_type: "application/json", body: json, limits, asked }
+        Self { method: "POST", path, content_type: "application/json", body: json, limits, asked: kind }
     }
 }
 
 impl Asked {
-    /// What an answer means: status, type and whole body, or why there is none.
+    /// Decodes a response (status, content type and complete body), or the failure in its place.
     #[must_use]
-    pub fn answered(self, exchange: Exchange, answer: Result<(Head<'_>, &[u8]), Failure>) -> What {
+    pub fn answered(self, timing: Exchange, answer: Result<(Head<'_>, &[u8]), Failure>) -> What {
         let Ok((head, body)) = answer else {
             let failure = answer.err().unwrap_or(Failure::Unreachable);
-            return self.failed(exchange, failure);
+            return self.failed(timing, failure);
         };
         let event = match self {
             Self::Identify(ticket) => Event::Answer(ticket, answer::read(head, body).map(Answer::Identified)),
@@ -154,38 +154,40 @@ impl Asked {
             Self::Call(ticket) => Event::Answer(ticket, answer::read(head, body).map(Answer::Called)),
             Self::Charge(order) | Self::Inquire(order) => Event::Payment(order, answer::read(head, body)),
             Self::Records => {
-                return What::Uplink(UplinkAnswer::Records(exchange, usable(answer::read(head, body))));
+                return What::Uplink(UplinkAnswer::Records(timing, usable(answer::read(head, body))));
             }
             Self::Changes => {
-                return What::Uplink(UplinkAnswer::Changes(exchange, usable(answer::read(head, body))));
+                return What::Uplink(UplinkAnswer::Changes(timing, usable(answer::read(head, body))));
             }
         };
         What::Event(event)
     }
 
-    /// There is no answer, or the request never left.
+    /// The input that reports a request without a response, or one that was never sent.
     #[must_use]
-    pub fn failed(self, exchange: Exchange, failure: Failure) -> What {
+    pub fn failed(self, timing: Exchange, failure: Failure) -> What {
         match self {
             Self::Identify(ticket)
             | Self::Prove(ticket)
             | Self::Authenticate(ticket)
             | Self::Call(ticket) => What::Event(Event::Answer(ticket, Err(failure))),
             Self::Charge(order) | Self::Inquire(order) => What::Event(Event::Payment(order, Err(failure))),
-            Self::Records => What::Uplink(UplinkAnswer::Records(exchange, usable(Err(failure)))),
-            Self::Changes => What::Uplink(UplinkAnswer::Changes(exchange, usable(Err(failure)))),
+            Self::Records => What::Uplink(UplinkAnswer::Records(timing, usable(Err(failure)))),
+            Self::Changes => What::Uplink(UplinkAnswer::Changes(timing, usable(Err(failure)))),
         }
     }
 }
 
-/// A refusal or nonsense is as good as no answer to the uplink: it tries again.
+/// The uplink treats a refusal or an invalid response like no response: it tries again.
 fn usable<T>(answer: Result<T, Failure>) -> Result<T, Failed> {
     answer.map_err(|failure| {
         match failure {
             // Expected whenever the link is down.
-            Failure::Unreachable => tracing::debug!("the platform does not answer the uplink"),
-            Failure::Problem(code) => tracing::warn!(?code, "the platform refuses the uplink"),
-            Failure::Nonsense => tracing::warn!("the platform answers the uplink with nonsense"),
+            Failure::Unreachable => tracing::debug!("uplink: no answer from the platform"),
+            Failure::Problem(code) => {
+                tracing::warn!(?code, "uplink: request refused by the platform, will retry")
+            }
+            Failure::Nonsense => tracing::warn!("uplink: invalid response from the platform, will retry"),
             Failure::Device => {}
         }
         Failed

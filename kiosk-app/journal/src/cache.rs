@@ -1,11 +1,11 @@
-//! Values kept beside the log in sled: the fold of the log, what the platform gave.
+//! Cache of values in sled, beside the journal: the journal's checkpoint and the feed state.
 //!
-//! Everything here can be made again from the log and the platform, so nothing is lost with it, and it is
-//! never on the way of a commit. sled 0.34 has opened badly after hard stops (its issues 1527 and 1533); a
-//! store that does not open, that panics, that was in use when the process died, or that has grown is set
-//! aside and begun anew. The last one set aside stays, for whoever wants to know why.
+//! All values can be rebuilt from the journal and the platform, so losing the cache loses no data, and no commit
+//! depends on it. sled 0.34 can fail to open after hard stops (its issues 1527 and 1533); a store that does not open,
+//! that panics, that was in use when the process ended, or that has grown too large is quarantined and recreated.
+//! The last quarantined store is kept for diagnosis.
 //!
-//! Values are sealed with SM4-GCM under a key derived from the machine's; their names stand in the clear.
+//! Values are encrypted with SM4-GCM under a key derived from the machine's; their names are not encrypted.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -21,54 +21,54 @@ use contract::sm3;
 use sm4::Sm4;
 use zeroize::Zeroizing;
 
-/// Bytes of memory that sled may keep pages in: all that is cached fits.
+/// Memory for sled's page cache, in bytes: all values fit.
 const MEMORY: u64 = 4 * 1024 * 1024;
-/// sled never gives disk space back: beyond this many bytes the store is begun anew.
+/// sled never frees disk space: beyond this many bytes the store is recreated.
 const SIZE_MAX: u64 = 64 * 1024 * 1024;
 const NONCE_LEN: usize = 12;
-/// sled 0.34 never reclaims the space of values beyond about 100 KiB: longer ones are kept in pieces.
+/// Length of the pieces of a value in bytes: sled 0.34 never reclaims the space of values beyond about 100 KiB.
 const PIECE: usize = 32 * 1024;
 
-/// The store itself, the one that was set aside, and the mark that it is being used.
+/// File names: the store, the quarantined store, and the marker that the store is in use.
 const STORE: &str = "store";
 const ASIDE: &str = "aside";
 const BUSY: &str = "busy";
-/// The file of a store that sled holds the lock of.
+/// The file of a store that sled locks.
 const LOCKED: &str = "db";
-/// How long, and how often, a lock that somebody still holds is waited for.
+/// Pause between two attempts to take a lock that is still held, and number of attempts.
 const LOCK_WAIT: Duration = Duration::from_millis(20);
 const LOCK_TRIES: u32 = 100;
 
-/// What opening a cache found.
+/// Condition of the store when the cache was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// A store that opens, or none yet.
+    /// The store opened, or did not exist yet.
     Good,
-    /// The process died while it used the store, which is set aside.
+    /// The process ended while it used the store; the store was quarantined.
     Interrupted,
-    /// The store had grown far beyond what is in it and is set aside.
+    /// The store had grown far beyond its content; it was quarantined.
     Grown,
-    /// The store did not open and is set aside.
+    /// The store did not open; it was quarantined.
     Broken,
 }
 
-/// Why a value is not kept. The cache has been begun anew, or is off until the next start.
+/// Why a value is not cached. The cache has been recreated, or is disabled until the next start.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// The directory cannot be worked in.
-    #[error("the cache's directory cannot be used: check space, owner and health of the disk")]
+    /// An operation on the directory failed.
+    #[error("cannot use the cache's directory: check space, owner and health of the disk")]
     Directory(#[from] io::Error),
-    /// sled said no.
-    #[error("the cache did not do it")]
+    /// sled returned an error.
+    #[error("the cache's store failed")]
     Store(#[from] sled::Error),
     /// sled panicked.
-    #[error("the cache panicked")]
+    #[error("the cache's store panicked")]
     Panicked,
-    /// The library refused to seal, which it does for values far longer than any here only.
-    #[error("a value could not be sealed")]
+    /// Encryption failed, which the library does only for values far longer than any here.
+    #[error("cannot encrypt a cache value")]
     Sealing,
-    /// It failed before.
-    #[error("the cache is off until the next start")]
+    /// The cache failed earlier and could not be recreated.
+    #[error("the cache is disabled until the next start")]
     Off,
 }
 
@@ -76,15 +76,15 @@ pub enum CacheError {
 pub struct Cache {
     directory: PathBuf,
     seal: AesGcm<Sm4, U12>,
-    /// None once it failed for good.
+    /// `None` after a failure from which the store could not be recreated.
     store: Option<sled::Db>,
 }
 
 impl Cache {
-    /// Opens the cache in a directory of its own, making both when they are not there.
+    /// Opens the cache in its own directory, and creates both when they do not exist.
     ///
     /// # Errors
-    /// When not even a new store can be made.
+    /// When no new store can be created.
     pub fn open(directory: &Path, key: &Zeroizing<[u8; 16]>) -> Result<(Self, Found), CacheError> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let derived = Zeroizing::new(sm3(&[b"kiosk-cache/1", key.as_slice()]));
@@ -108,10 +108,10 @@ impl Cache {
         Ok((cache, found))
     }
 
-    /// The value of this name, if there is one and it is as it was put.
+    /// The value of this name; `None` when there is none or it does not decrypt.
     ///
     /// # Errors
-    /// When the store fails; it has been begun anew then.
+    /// When the store fails; it has then been recreated.
     pub fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, CacheError> {
         let sealed = self.using(|store| {
             let mut sealed = Vec::new();
@@ -123,11 +123,11 @@ impl Cache {
         Ok(self.unseal(name, &sealed))
     }
 
-    /// Keeps a value in the place of the one before, under 12 fresh random bytes. It may still be lost with
-    /// the power: this is a cache.
+    /// Stores a value and replaces the earlier one of its name. `nonce`: 12 fresh random bytes. A power cut may still
+    /// lose the value: this is a cache.
     ///
     /// # Errors
-    /// When it is not kept. The store has been begun anew then.
+    /// When the value is not stored. The store has then been recreated.
     pub fn put(&mut self, name: &str, value: &[u8], nonce: [u8; NONCE_LEN]) -> Result<(), CacheError> {
         let payload = Payload { msg: value, aad: name.as_bytes() };
         let sealed = self.seal.encrypt(&Nonce::from(nonce), payload).map_err(|_| CacheError::Sealing)?;
@@ -151,7 +151,7 @@ impl Cache {
         self.seal.decrypt(&Nonce::from(*nonce), payload).ok()
     }
 
-    /// Uses the store; when that goes wrong, begins it anew.
+    /// Runs an operation on the store; recreates the store when the operation fails.
     fn using<T>(&mut self, f: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, CacheError> {
         let store = self.store.as_ref().ok_or(CacheError::Off)?;
         let done = guarded(&self.directory, || f(store));
@@ -161,10 +161,11 @@ impl Cache {
         done
     }
 
-    /// The error that led here is what is reported: a second one shows at the next use, as [`CacheError::Off`].
+    /// Recreates the store. An error here is not reported, because the first one already is; it appears at the next
+    /// use as [`CacheError::Disabled`].
     fn begin_anew(&mut self) {
         let store = self.store.take();
-        // sled writes what it holds when it is dropped, and has panicked there too.
+        // sled flushes when it is dropped, and may panic there too.
         let _ = guarded(&self.directory, move || {
             drop(store);
             Ok(())
@@ -178,13 +179,13 @@ impl Cache {
         let path = self.directory.join(STORE);
         remove_unfinished_snapshots(&path)?;
         await_lock(&path.join(LOCKED));
-        // Each value is flushed when it is put; a flusher of sled's own would wake twice a second.
+        // Each value is flushed when it is stored; sled's own flusher would wake twice a second.
         let config = sled::Config::new().path(path).cache_capacity(MEMORY).flush_every_ms(None);
         self.store = Some(guarded(&self.directory, || config.open())?);
         Ok(())
     }
 
-    /// Takes the store out of the way, in the place of one that was set aside earlier.
+    /// Quarantines the store; replaces one that was quarantined earlier.
     fn set_aside(&self) -> io::Result<()> {
         let (store, aside) = (self.directory.join(STORE), self.directory.join(ASIDE));
         if store.exists() {
@@ -197,12 +198,12 @@ impl Cache {
     }
 }
 
-/// What the keys of a value's pieces begin with.
+/// Prefix of the keys of a value's pieces.
 fn prefix(name: &str) -> Vec<u8> {
     [name.as_bytes(), b"/"].concat()
 }
 
-/// Runs what uses sled. A panic becomes an error; a process that dies meanwhile leaves the mark behind.
+/// Runs an operation of sled. A panic becomes an error; if the process ends meanwhile, the in-use marker remains.
 fn guarded<T>(directory: &Path, f: impl FnOnce() -> sled::Result<T>) -> Result<T, CacheError> {
     let busy = directory.join(BUSY);
     File::create(&busy)?;
@@ -211,7 +212,7 @@ fn guarded<T>(directory: &Path, f: impl FnOnce() -> sled::Result<T>) -> Result<T
     Ok(done?)
 }
 
-/// sled does not open when it died while it wrote one of these, and does not need them.
+/// Removes unfinished snapshots: sled does not open after the process ended while writing one, and does not need them.
 fn remove_unfinished_snapshots(store: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(store) {
         Ok(entries) => entries,
@@ -229,15 +230,15 @@ fn remove_unfinished_snapshots(store: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits, for a while, until nobody holds the lock of a store: a thread of sled's can hold it for some moments after
-/// the store was closed, and sled does not tell a store that is in use from one that is broken.
+/// Waits a bounded time until the lock of a store is free: a thread of sled can hold it for a short time after
+/// the store was closed, and sled reports a locked store like a damaged one.
 fn await_lock(file: &Path) {
-    // What cannot be opened is not locked: sled itself says what is wrong with it.
+    // A file that cannot be opened is not locked: sled itself reports the error.
     let Ok(file) = File::open(file) else { return };
     for _ in 0..LOCK_TRIES {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => thread::sleep(LOCK_WAIT),
-            // Closing the file gives the lock back.
+            // Closing the file releases the lock.
             Ok(()) | Err(TryLockError::Error(_)) => return,
         }
     }
@@ -250,24 +251,24 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Bytes of the files under a directory; 0 when it is not there.
+/// Total size of the files under a directory in bytes; 0 when it does not exist.
 fn size(directory: &Path) -> u64 {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let of = |entry: fs::DirEntry| match entry.metadata() {
+    let entry_size = |entry: fs::DirEntry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => size(&entry.path()),
         Ok(metadata) => metadata.len(),
         Err(_) => 0,
     };
-    entries.map(of).sum()
+    entries.map(entry_size).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    struct Place(tempfile::TempDir);
+    struct CacheDirectory(tempfile::TempDir);
 
-    impl Place {
+    impl CacheDirectory {
         fn new() -> Self {
             Self(tempfile::tempdir().unwrap())
         }
@@ -278,9 +279,9 @@ mod tests {
 
         /// A cache that holds one value, closed.
         fn with_value() -> Self {
-            let place = Self::new();
-            place.open().0.put("shelf", "养老保险".as_bytes(), [1; 12]).unwrap();
-            place
+            let cache_dir = Self::new();
+            cache_dir.open().0.put("shelf", "养老保险".as_bytes(), [1; 12]).unwrap();
+            cache_dir
         }
 
         fn value(&self) -> (Option<Vec<u8>>, Found) {
@@ -303,92 +304,92 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_there_at_the_next_start_and_only_its_name_can_be_read_on_the_disk() {
-        let place = Place::with_value();
-        assert_eq!(place.value(), (Some("养老保险".as_bytes().to_vec()), Found::Good));
-        let bytes = all_bytes(place.0.path());
+    fn value_survives_restart_and_is_encrypted_on_disk() {
+        let cache_dir = CacheDirectory::with_value();
+        assert_eq!(cache_dir.value(), (Some("养老保险".as_bytes().to_vec()), Found::Good));
+        let bytes = all_bytes(cache_dir.0.path());
         let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         assert!(holds("shelf") && !holds("养老保险"));
     }
 
     #[test]
-    fn another_key_another_name_or_a_bent_value_gives_nothing() {
-        let place = Place::with_value();
-        let (mut stranger, _) = Cache::open(place.0.path(), &[8; 16].into()).unwrap();
+    fn get_with_other_key_or_name_or_tampered_value_is_none() {
+        let cache_dir = CacheDirectory::with_value();
+        let (mut stranger, _) = Cache::open(cache_dir.0.path(), &[8; 16].into()).unwrap();
         assert_eq!(stranger.get("shelf").unwrap(), None);
         drop(stranger);
-        let (mut cache, _) = place.open();
+        let (mut cache, _) = cache_dir.open();
         let store = cache.store.clone().unwrap();
         let (key, stored) = store.scan_prefix("shelf/").next().unwrap().unwrap();
         store.insert(b"log/\0\0\0\0", &stored).unwrap();
         assert_eq!(cache.get("log").unwrap(), None, "a value is bound to its name");
-        let mut bent = stored.to_vec();
-        bent[15] ^= 1;
-        store.insert(key, bent).unwrap();
+        let mut tampered = stored.to_vec();
+        tampered[15] ^= 1;
+        store.insert(key, tampered).unwrap();
         assert_eq!(cache.get("shelf").unwrap(), None);
     }
 
     #[test]
-    fn a_snapshot_that_was_being_written_does_not_keep_it_from_opening() {
-        let place = Place::with_value();
-        fs::write(place.path(STORE).join("snap.00000000000000FF.generating"), b"half a snap").unwrap();
-        assert_eq!(place.value(), (Some("养老保险".as_bytes().to_vec()), Found::Good));
+    fn open_removes_unfinished_snapshot() {
+        let cache_dir = CacheDirectory::with_value();
+        fs::write(cache_dir.path(STORE).join("snap.00000000000000FF.generating"), b"half a snap").unwrap();
+        assert_eq!(cache_dir.value(), (Some("养老保险".as_bytes().to_vec()), Found::Good));
     }
 
     #[test]
-    fn a_store_that_is_held_for_a_moment_longer_is_waited_for() {
-        let place = Place::with_value();
-        let held = File::open(place.path(STORE).join(LOCKED)).unwrap();
+    fn open_waits_for_locked_store() {
+        let cache_dir = CacheDirectory::with_value();
+        let held = File::open(cache_dir.path(STORE).join(LOCKED)).unwrap();
         held.lock().unwrap();
         let holder = thread::spawn(move || {
             thread::sleep(LOCK_WAIT * 5);
             drop(held);
         });
-        assert_eq!(place.value(), (Some("养老保险".as_bytes().to_vec()), Found::Good));
+        assert_eq!(cache_dir.value(), (Some("养老保险".as_bytes().to_vec()), Found::Good));
         holder.join().unwrap();
     }
 
     #[test]
-    fn a_store_that_does_not_open_is_set_aside_and_begun_anew() {
-        let place = Place::with_value();
-        fs::write(place.path(STORE).join("conf"), b"no configuration of sled").unwrap();
-        assert_eq!(place.value(), (None, Found::Broken));
-        assert!(place.path(ASIDE).join("conf").exists(), "kept for whoever wants to know why");
-        place.open().0.put("shelf", b"new", [2; 12]).unwrap();
-        assert_eq!(place.value(), (Some(b"new".to_vec()), Found::Good));
+    fn open_damaged_store_quarantines_and_recreates_it() {
+        let cache_dir = CacheDirectory::with_value();
+        fs::write(cache_dir.path(STORE).join("conf"), b"no configuration of sled").unwrap();
+        assert_eq!(cache_dir.value(), (None, Found::Broken));
+        assert!(cache_dir.path(ASIDE).join("conf").exists(), "kept for diagnosis");
+        cache_dir.open().0.put("shelf", b"new", [2; 12]).unwrap();
+        assert_eq!(cache_dir.value(), (Some(b"new".to_vec()), Found::Good));
     }
 
     #[test]
-    fn a_store_in_whose_use_the_process_died_is_not_tried_again() {
-        let place = Place::with_value();
-        fs::write(place.path(BUSY), b"").unwrap();
-        assert_eq!(place.value(), (None, Found::Interrupted));
-        assert_eq!(place.value().1, Found::Good);
+    fn open_after_crash_in_use_quarantines_store() {
+        let cache_dir = CacheDirectory::with_value();
+        fs::write(cache_dir.path(BUSY), b"").unwrap();
+        assert_eq!(cache_dir.value(), (None, Found::Interrupted));
+        assert_eq!(cache_dir.value().1, Found::Good);
     }
 
     #[test]
-    fn a_store_that_has_grown_is_begun_anew() {
-        let place = Place::with_value();
-        File::create(place.path(STORE).join("blob")).unwrap().set_len(SIZE_MAX).unwrap();
-        assert_eq!(place.value(), (None, Found::Grown));
-        assert_eq!(place.value().1, Found::Good);
+    fn open_oversized_store_recreates_it() {
+        let cache_dir = CacheDirectory::with_value();
+        File::create(cache_dir.path(STORE).join("blob")).unwrap().set_len(SIZE_MAX).unwrap();
+        assert_eq!(cache_dir.value(), (None, Found::Grown));
+        assert_eq!(cache_dir.value().1, Found::Good);
     }
 
     #[test]
-    fn a_panic_of_the_store_is_an_error_and_the_next_value_is_kept() {
-        let place = Place::with_value();
-        let (mut cache, _) = place.open();
+    fn store_panic_is_error_and_next_put_succeeds() {
+        let cache_dir = CacheDirectory::with_value();
+        let (mut cache, _) = cache_dir.open();
         let panicked = cache.using(|_| -> sled::Result<()> { panic!("as sled does") });
         assert!(matches!(panicked, Err(CacheError::Panicked)));
-        assert_eq!(cache.get("shelf").unwrap(), None, "what was there is set aside");
+        assert_eq!(cache.get("shelf").unwrap(), None, "the earlier store is quarantined");
         cache.put("shelf", b"new", [2; 12]).unwrap();
         assert_eq!(cache.get("shelf").unwrap(), Some(b"new".to_vec()));
     }
 
     #[test]
-    fn values_put_over_and_over_do_not_grow_the_store_beyond_its_bound() {
-        let place = Place::new();
-        let (mut cache, _) = place.open();
+    fn repeated_puts_keep_store_size_bounded() {
+        let cache_dir = CacheDirectory::new();
+        let (mut cache, _) = cache_dir.open();
         let value = |n: u8| vec![n; 150 * 1024 + usize::from(n) * 300];
         for n in 0..100 {
             cache.put("log", &value(n), [n; 12]).unwrap();
@@ -396,6 +397,10 @@ mod tests {
         cache.put("log", &value(0), [100; 12]).unwrap();
         assert_eq!(cache.get("log").unwrap(), Some(value(0)), "no piece of a longer one is left");
         drop(cache);
-        assert!(size(&place.path(STORE)) < 100 * 150 * 1024 / 2, "{} bytes", size(&place.path(STORE)));
+        assert!(
+            size(&cache_dir.path(STORE)) < 100 * 150 * 1024 / 2,
+            "{} bytes",
+            size(&cache_dir.path(STORE))
+        );
     }
 }

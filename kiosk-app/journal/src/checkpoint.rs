@@ -1,19 +1,19 @@
-//! The fold of a log up to one of its records, kept so that opening need fold only what follows.
+//! The projection of a journal up to one of its records, cached so that recovery reads only the records after it.
 
 use contract::{Entry, Head, Header, OrderId, ReceiptId, UnixMs};
 use serde::{Deserialize, Serialize};
 
 use crate::fold::OpenWork;
 
-/// A segment is closed at this size in bytes, or after a day.
+/// A segment is full at this size in bytes, or after a day.
 const SEGMENT_MAX: u64 = 4 * 1024 * 1024;
 const DAY_MS: u64 = 86_400_000;
 
-/// A log folded up to one of its records. It names every byte that it stands for, so it is never used
-/// with any other log, nor with one in which a bit has turned. Never the only copy of anything.
+/// Projection of a journal up to one of its records. Length and checksum of every segment are part of it, so it is
+/// never applied to another journal, nor to one with a flipped bit. Never the only copy of any data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// The version that folded: another one may understand more of the same records.
+    /// Version of the software that made the projection: another version may project the same records differently.
     pub(crate) software: String,
     pub(crate) head: Head,
     pub(crate) segments: Vec<Segment>,
@@ -26,40 +26,40 @@ impl Checkpoint {
         Self { software: software.to_owned(), head, segments, work: work.clone() }
     }
 
-    /// The checkpoint as bytes. They tell what is open at the kiosk: seal them.
+    /// Encodes the checkpoint. The caller must encrypt the bytes: they contain the open work of the kiosk.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a checkpoint has string keys and no floats, so it is always JSON")
     }
 
-    /// Reads what [`Checkpoint::encode`] made.
+    /// Decodes the output of [`Checkpoint::encode`].
     ///
     /// # Errors
-    /// When it is something else; the log is then folded whole.
+    /// When the bytes are malformed; recovery must then read the whole journal.
     pub fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(bytes)
     }
 }
 
-/// What is known of a segment without reading it.
+/// Description of a segment: all that is known without reading its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Segment {
     pub(crate) name: String,
     pub(crate) ordinal: u64,
     pub(crate) before: Head,
     pub(crate) last_seq: u64,
-    /// Length of the file, and CRC-32C of all of it.
+    /// Length of the file, and CRC-32C over all its bytes.
     pub(crate) bytes: u64,
     pub(crate) checksum: u32,
     pub(crate) begun: UnixMs,
     pub(crate) last_time: UnixMs,
-    /// Work that was begun in it; while any is open, the segment stays.
+    /// Orders and receipts that were created in the segment; it is not deleted while any of them is open.
     pub(crate) orders: Vec<OrderId>,
     pub(crate) receipts: Vec<ReceiptId>,
 }
 
 impl Segment {
-    /// An empty segment whose chain goes on from `before`.
+    /// An empty segment whose chain continues from `before`.
     pub(crate) const fn begin(name: String, ordinal: u64, before: Head, now: UnixMs) -> Self {
         Self {
             name,
@@ -75,19 +75,19 @@ impl Segment {
         }
     }
 
-    /// These bytes are in its file now, behind the others.
+    /// Accounts for bytes that were appended to the file.
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         self.checksum = crc32c::crc32c_append(self.checksum, bytes);
     }
 
-    /// What follows in the file, if the file still begins with the bytes that are known.
+    /// The bytes after the known ones, if the file still begins with those.
     pub(crate) fn tail_of<'a>(&self, file: &'a [u8]) -> Option<&'a [u8]> {
         let (known, tail) = file.split_at_checked(usize::try_from(self.bytes).ok()?)?;
         (crc32c::crc32c(known) == self.checksum).then_some(tail)
     }
 
-    /// One more record is in it.
+    /// Accounts for a record that was added.
     pub(crate) fn note(&mut self, header: &Header, entry: Option<&Entry>) {
         self.last_seq = header.seq;
         self.last_time = self.last_time.max(header.time);
@@ -98,18 +98,18 @@ impl Segment {
         }
     }
 
-    /// Work that is open was begun in it.
+    /// Whether the segment created work that is still open.
     pub(crate) fn refers_to(&self, work: &OpenWork) -> bool {
         self.orders.iter().any(|order| work.payments.contains_key(order))
             || self.receipts.iter().any(|receipt| work.papers.contains_key(receipt))
     }
 
-    /// The next record goes into a new one.
+    /// Whether the next record must go into a new segment.
     pub(crate) const fn is_full(&self, now: UnixMs) -> bool {
         self.bytes >= SEGMENT_MAX || now.0.saturating_sub(self.begun.0) >= DAY_MS
     }
 
-    /// What was closed is never opened again, so it need not be remembered.
+    /// A copy without closed orders and receipts: they are never opened again.
     fn without_closed(&self, work: &OpenWork) -> Self {
         let mut segment = self.clone();
         segment.orders.retain(|order| work.payments.contains_key(order));

@@ -1,70 +1,70 @@
-//! The few things a log needs of a disk.
+//! The disk operations that a journal needs.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Largest file that is read whole: a segment with its head, and room for a torn tail.
+/// Largest file that is read, in bytes: a segment with its head, and space for a torn tail.
 const READ_MAX: u64 = 64 * 1024 * 1024;
 
 /// One directory of append-only files. Names are plain file names.
 pub trait Disk {
-    /// Names of all files, in no order. Files that were set aside are not among them.
+    /// Names of all files, in no particular order. Quarantined files are not included.
     ///
     /// # Errors
     /// When the directory cannot be read.
     fn list(&mut self) -> io::Result<Vec<String>>;
 
-    /// Makes an empty file whose name survives a power cut.
+    /// Creates an empty file whose name survives a power cut.
     ///
     /// # Errors
-    /// When it is there already or cannot be made.
+    /// When the file exists already or cannot be created.
     fn create(&mut self, name: &str) -> io::Result<()>;
 
-    /// Writes the bytes at the end, in one write. What was written is durable after [`Disk::sync`] only.
+    /// Appends the bytes in one write. They are durable only after [`Disk::sync`].
     ///
     /// # Errors
-    /// When not all bytes could be written; some of them may be there.
+    /// When not all bytes could be written; some of them may be in the file.
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes all that was appended durable.
+    /// Makes all appended bytes durable.
     ///
     /// # Errors
-    /// When it may not be. What was appended since the last success is then in doubt for good.
+    /// When the bytes may not be durable. The state of all bytes appended since the last success is then unknown.
     fn sync(&mut self, name: &str) -> io::Result<()>;
 
-    /// The whole file.
+    /// Reads the whole file.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     fn read(&mut self, name: &str) -> io::Result<Vec<u8>>;
 
-    /// Takes a damaged file out of the way without losing it.
+    /// Quarantines a damaged file: moves it away without deleting it.
     ///
     /// # Errors
-    /// When it cannot be moved.
+    /// When the file cannot be moved.
     fn set_aside(&mut self, name: &str) -> io::Result<()>;
 
-    /// Deletes a file for good.
+    /// Deletes a file.
     ///
     /// # Errors
-    /// When it cannot be deleted.
+    /// When the file cannot be deleted.
     fn delete(&mut self, name: &str) -> io::Result<()>;
 }
 
 /// A directory of the real file system. Files are readable by their owner only.
 pub struct RealDisk {
     directory: PathBuf,
-    /// The file that is being appended to.
+    /// The file that was appended to last, kept open.
     open: Option<(String, File)>,
 }
 
 impl RealDisk {
-    /// Opens the directory, making it when it is not there.
+    /// Opens the directory, and creates it when it does not exist.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When the directory cannot be created.
     pub fn open(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory.join(ASIDE))?;
         Ok(Self { directory: directory.to_owned(), open: None })
@@ -82,13 +82,13 @@ impl RealDisk {
         self.open.as_mut().map(|(_, file)| file).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Names are durable only once their directory is.
+    /// Syncs the directory: only then are the names in it durable.
     fn sync_names(&self) -> io::Result<()> {
         File::open(&self.directory)?.sync_all()
     }
 }
 
-/// Where damaged files go.
+/// Directory for quarantined files.
 const ASIDE: &str = "aside";
 
 impl Disk for RealDisk {

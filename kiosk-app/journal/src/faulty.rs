@@ -1,4 +1,4 @@
-//! A disk that fails as disks do, for tests and the simulation: power cuts, no space, bit rot.
+//! A disk with injected faults, for tests and the simulation: power cuts, full disk, bit rot.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::Disk;
 
-/// Files in memory, of which only what was synced survives a power cut.
+/// Files in memory, of which only synced bytes survive a power cut.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyDisk {
     files: BTreeMap<String, File>,
@@ -30,42 +30,42 @@ impl FaultyDisk {
         Self::default()
     }
 
-    /// From now on only so many bytes fit: a write beyond them is cut short and fails.
+    /// Limits the free space: a write beyond it is cut short and fails. `None`: no limit.
     pub fn limit_space(&mut self, bytes: Option<usize>) {
         self.space = bytes;
     }
 
-    /// From now on only so many syncs succeed.
+    /// Limits the number of further syncs that succeed. `None`: no limit.
     pub fn limit_syncs(&mut self, count: Option<usize>) {
         self.syncs = count;
     }
 
-    /// The power goes and comes back: of what was not synced, a part chosen by the seed survives.
+    /// Simulates a power cut: of the bytes that were not synced, a part chosen by the seed survives.
     pub fn power_cut(&mut self, seed: u64) {
-        let mut dice = seed | 1;
+        let mut random = seed | 1;
         for file in self.files.values_mut() {
             let loose = file.bytes.len() - file.synced;
-            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let kept = usize::try_from(dice >> 33).unwrap_or(0) % (loose + 1);
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let kept = usize::try_from(random >> 33).unwrap_or(0) % (loose + 1);
             file.bytes.truncate(file.synced + kept);
             file.synced = file.bytes.len();
         }
     }
 
-    /// One bit of a file turns.
+    /// Flips one bit of a file.
     pub fn rot(&mut self, name: &str, at: usize) {
         if let Some(byte) = self.files.get_mut(name).and_then(|file| file.bytes.get_mut(at)) {
             *byte ^= 0x04;
         }
     }
 
-    /// How many bytes a file has.
+    /// Length of a file in bytes.
     #[must_use]
     pub fn len_of(&self, name: &str) -> usize {
         self.files.get(name).map_or(0, |file| file.bytes.len())
     }
 
-    /// Every byte that is on the disk, set-aside files too.
+    /// All bytes on the disk, quarantined files included.
     #[must_use]
     pub fn all_bytes(&self) -> Vec<u8> {
         let files = self.files.values().map(|file| file.bytes.as_slice());
@@ -126,12 +126,12 @@ impl Disk for FaultyDisk {
     }
 }
 
-/// A faulty disk that outlives the log that writes to it.
+/// A faulty disk that outlives the journal that writes to it.
 #[derive(Clone, Default)]
 pub struct SharedDisk(Arc<Mutex<FaultyDisk>>);
 
 impl SharedDisk {
-    /// The disk itself, for its faults.
+    /// Locks the disk, to inject faults.
     pub fn lock(&self) -> MutexGuard<'_, FaultyDisk> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

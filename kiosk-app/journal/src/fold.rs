@@ -1,60 +1,61 @@
-//! The open work that a log folds into: what must be taken up again after any end of the process.
+//! Projection of the records to the open work, which must be taken up again after any end of the process.
 
 use std::collections::BTreeMap;
 
 use contract::{Admitted, Entry, Method, Money, OrderId, OrderItem, Receipt, ReceiptId, UnixMs, VisitId};
 use serde::{Deserialize, Serialize};
 
-/// The mark of an online code is kept for this long in milliseconds: far beyond its life.
+/// The used-code record of an online code is kept for this long in milliseconds: far beyond the code's validity.
 const MARK_LIFE_MS: u64 = 3_600_000;
-/// No more marks are kept, and no more admissions. A kiosk accepts no code while it holds so many live marks.
+/// Used-code records and admissions that are kept at most. A kiosk accepts no code while it holds this many valid
+/// used-code records.
 const MARKS_MAX: usize = 4096;
 
-/// What is open after a number of records.
+/// Open work (未结事项) after a number of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenWork {
-    /// Orders that were intended and not settled.
+    /// Orders that were created and not settled.
     pub payments: BTreeMap<OrderId, OpenPayment>,
-    /// Receipts that were promised and neither printed nor waived.
+    /// Receipts that were issued and whose print job is neither finished nor abandoned.
     pub papers: BTreeMap<ReceiptId, OpenPaper>,
-    /// The visit that was not closed.
+    /// The visit that is not closed.
     pub visit: Option<VisitId>,
-    /// Marks of accepted codes, each with the time until which it is kept.
+    /// Used-code records, each with the time until which it is kept.
     pub code_marks: BTreeMap<String, UnixMs>,
-    /// Whom a gate let through, each with the time until which that one is not let through again.
+    /// Holders that a gate admitted, each with the time until which the holder is not admitted again.
     pub admitted: Vec<(Admitted, UnixMs)>,
-    /// The latest time in any record: the clock was never before it.
+    /// The latest time of any record: the present cannot be earlier.
     pub clock_floor: UnixMs,
-    /// The platform's clock when it was last heard, and what had to be added to the kiosk's.
+    /// The last clock synchronisation: the platform's time, and the offset in milliseconds to add to the kiosk's.
     pub clock_heard: Option<(UnixMs, i64)>,
 }
 
-/// An order whose outcome is not known.
+/// An order that is not settled: its outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenPayment {
-    /// The visit that made it.
+    /// The visit that created the order.
     pub visit: VisitId,
-    /// The service that made it.
+    /// The service that created the order.
     pub service: String,
-    /// The bills.
+    /// The bills to be paid.
     pub items: Vec<OrderItem>,
-    /// Their sum.
+    /// The sum of the bills.
     pub total: Money,
-    /// How it is paid.
+    /// The payment method.
     pub method: Method,
 }
 
-/// A receipt that was promised.
+/// A receipt whose print job is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenPaper {
-    /// What it says.
+    /// Content of the receipt.
     pub content: Receipt,
-    /// The copy whose printing was begun and has no outcome.
+    /// Number of the copy whose printing was started and has no outcome.
     pub started: Option<u32>,
 }
 
 impl OpenWork {
-    /// Takes one entry in, in the order of the log.
+    /// Applies one entry. Entries must be applied in the order of the journal.
     pub fn apply(&mut self, entry: &Entry, time: UnixMs) {
         self.clock_floor = self.clock_floor.max(time);
         match entry {
@@ -79,7 +80,7 @@ impl OpenWork {
                     paper.started = None;
                 }
             }
-            // An unconfirmed copy is closed as far as the kiosk is concerned: only a person asks for another.
+            // An unconfirmed copy is closed for the kiosk: only a person requests another copy.
             Entry::Printed { receipt, .. }
             | Entry::PrintUnconfirmed { receipt, .. }
             | Entry::ReceiptWaived { receipt } => {
@@ -122,7 +123,7 @@ impl OpenWork {
         }
     }
 
-    /// Times of marks are the platform's, as far as the kiosk has heard it.
+    /// The platform's time, if the kiosk has synchronised with it, else the kiosk's time.
     fn heard(&self, time: UnixMs) -> UnixMs {
         let offset = self.clock_heard.map_or(0, |(_, offset)| offset);
         UnixMs(time.0.saturating_add_signed(offset))
@@ -147,7 +148,7 @@ mod tests {
     use contract::{CodeHolder, Confirmation, Pseudonym, Settlement};
 
     #[test]
-    fn an_order_is_open_from_its_intention_to_its_settlement() {
+    fn order_is_open_until_settled() {
         let mut work = OpenWork::default();
         let order = OrderId::from_entropy(1);
         let intended = Entry::PaymentIntended {
@@ -164,11 +165,11 @@ mod tests {
         let settlement = Settlement::Paid { reference: "A".into(), at: UnixMs(11) };
         work.apply(&Entry::PaymentSettled { order, settlement }, UnixMs(9));
         assert!(work.payments.is_empty());
-        assert_eq!(work.clock_floor, UnixMs(10), "the floor never sinks");
+        assert_eq!(work.clock_floor, UnixMs(10), "the floor never decreases");
     }
 
     #[test]
-    fn a_begun_copy_without_outcome_is_known_by_its_number() {
+    fn started_copy_without_outcome_is_open() {
         let mut work = OpenWork::default();
         let receipt = ReceiptId::from_entropy(1);
         let content = Receipt { title: "t".into(), lines: Vec::new(), number: receipt.number(), code: None };
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verified_code_is_marked_until_it_is_too_old_by_the_clock_that_was_heard() {
+    fn used_code_expires_by_platform_time() {
         let mut work = OpenWork::default();
         let visit = VisitId::from_entropy(1);
         let verified = |alias: &[u8; 8], slot, until| Entry::CodeVerified {
@@ -195,7 +196,7 @@ mod tests {
             until: UnixMs(until),
             offline: true,
         };
-        // The kiosk's clock is an hour ahead of the city's: the mark of a code must not go for it.
+        // The kiosk's clock is an hour ahead of the platform's: a used-code record must not expire for this reason.
         let heard = Entry::ClockHeard { platform: UnixMs(1_000), offset_ms: -3_600_000 };
         work.apply(&heard, UnixMs(3_601_000));
         work.apply(&verified(b"aaaaaaaa", Some(7), 31_000), UnixMs(3_602_000));
@@ -203,13 +204,13 @@ mod tests {
         let mark = CodeHolder::of(b"aaaaaaaa").mark(7);
         assert_eq!((work.code_marks.len(), work.code_marks.get(&mark)), (2, Some(&UnixMs(31_000))));
         work.apply(&verified(b"cccccccc", None, 0), UnixMs(3_632_000));
-        assert_eq!(work.code_marks.len(), 2, "a paper code has no moment to mark");
+        assert_eq!(work.code_marks.len(), 2, "a paper code has no time step to record");
         work.apply(&verified(b"dddddddd", Some(7), 62_000), UnixMs(3_632_000));
-        assert!(!work.code_marks.contains_key(&mark), "and one that is too old is forgotten");
+        assert!(!work.code_marks.contains_key(&mark), "and an expired record is removed");
     }
 
     #[test]
-    fn whom_a_gate_let_through_stays_until_the_time_is_up() {
+    fn admission_is_kept_until_it_expires() {
         let mut work = OpenWork::default();
         let admitted = |alias: &[u8; 8], until| Entry::Admitted {
             visit: VisitId::from_entropy(1),
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn old_marks_go_and_new_ones_stay_bounded() {
+    fn used_codes_expire_and_stay_bounded() {
         let mut work = OpenWork::default();
         let visit = VisitId::from_entropy(1);
         for at in 0..5_000_u64 {

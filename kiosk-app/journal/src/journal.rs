@@ -1,4 +1,4 @@
-//! The log itself: opening, appending, reading for the uplink, letting go of what is settled.
+//! The journal: opening, appending, reading for the uplink, deleting acknowledged segments.
 
 use std::io;
 
@@ -11,78 +11,78 @@ use crate::fold::OpenWork;
 use crate::reading::{self, Folded};
 use crate::segment::{self, BODY_MAX, Key, Sealer};
 
-/// Settled segments are kept this long, for a platform that is restored from a backup.
+/// Acknowledged segments are kept for this long, for a platform that is restored from a backup.
 const KEEP_MS: u64 = 7 * 86_400_000;
 
-/// What a log is opened with.
+/// Configuration of a journal.
 pub struct Identity {
-    /// The kiosk.
+    /// Id of the kiosk.
     pub device: DeviceId,
-    /// Wraps the keys of the segments; from the machine's key store.
+    /// Wraps the segment keys; from the machine's key store.
     pub wrap: Zeroizing<[u8; 16]>,
     /// Version of the software, for the opening record.
     pub software: String,
     /// SM3 of the site configuration in hexadecimal, for the opening record.
     pub configuration: String,
-    /// The log is nearly full at this many bytes.
+    /// High-water mark (高水位) in bytes.
     pub high_water: u64,
 }
 
-/// Random bits for keys, salts and epochs.
+/// Source of random bytes for keys, salts and epochs.
 pub type Entropy<'a> = &'a mut dyn FnMut() -> [u8; 16];
 
-/// What opening a log found.
+/// What recovery found when the journal was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Opening {
-    /// Bytes of a torn tail that was cut: never acknowledged, so nothing is lost.
+    /// Bytes of a torn tail that was cut: never confirmed to the caller, so nothing is lost.
     pub torn_bytes: u64,
-    /// Segments that could not be read whole and were set aside.
+    /// Damaged segments that were quarantined.
     pub damaged_segments: u32,
-    /// A new epoch began.
+    /// Whether a new epoch began.
     pub new_epoch: bool,
-    /// Records that were read and folded; those before a checkpoint are not.
+    /// Records that were read and applied; those before the checkpoint are not counted.
     pub folded: u64,
 }
 
-/// Why the log cannot go on. It must be dropped and opened again.
+/// Why the journal failed. It must be dropped and reopened.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The disk did not do it.
-    #[error("the log's disk failed while it should {0}: check space and health of the disk")]
+    /// A disk operation failed.
+    #[error("journal disk failed to {0}: check space and health of the disk")]
     Disk(&'static str, #[source] io::Error),
-    /// An earlier append failed, so it is not known what is on the disk.
-    #[error("an earlier append failed: open the log again")]
+    /// An earlier append failed, so the content of the disk is unknown.
+    #[error("an earlier append failed: reopen the journal")]
     Poisoned,
-    /// A record is longer than any entry may be.
-    #[error("a record of {0} bytes is too long for the log")]
+    /// A record exceeds the maximum length.
+    #[error("a record of {0} bytes is too long for the journal")]
     TooLong(usize),
-    /// The library refused to seal, which it does for inputs far longer than a record only.
-    #[error("a record could not be sealed")]
+    /// Encryption failed, which the library does only for inputs far longer than a record.
+    #[error("cannot encrypt a record")]
     Sealing,
 }
 
-/// The append-only log of one kiosk.
+/// The append-only journal (日志) of one kiosk.
 pub struct Journal<D> {
     disk: D,
     identity: Identity,
-    /// Oldest first; the last one is being written.
+    /// Oldest first; records are appended to the last one.
     segments: Vec<Segment>,
     sealer: Sealer,
     chain: Chain,
     work: OpenWork,
     poisoned: bool,
-    /// Where the last reading began: the next one mostly goes on from there.
+    /// Where the last read began: the next one usually continues from there.
     bookmark: Option<Bookmark>,
 }
 
-/// A place in a segment.
+/// A position in a segment.
 #[derive(Clone, Copy)]
 struct Bookmark {
-    /// Which segment.
+    /// Ordinal of the segment.
     ordinal: u64,
-    /// The chain up to the place.
+    /// Head of the chain at the position.
     head: Head,
-    /// Bytes from the first record to the place.
+    /// Bytes from the first record to the position.
     offset: usize,
 }
 
@@ -92,34 +92,34 @@ fn name_of(ordinal: u64, before: &Head) -> String {
 }
 
 impl<D: Disk> Journal<D> {
-    /// Opens the log: reads what is there, cuts a torn tail, sets damaged segments aside, and begins a new
-    /// segment with an [`Entry::Opened`]. A missing or damaged log begins a new epoch.
+    /// Opens the journal: reads the existing records, cuts a torn tail, quarantines damaged segments, and begins a new
+    /// segment with an [`Entry::Opened`]. A missing or damaged journal begins a new epoch.
     ///
-    /// With a checkpoint only what follows it is folded. One that does not fit the files, or that another
-    /// version of the software made, is left aside: the log alone is the truth.
+    /// With a checkpoint only the records after it are applied. A checkpoint that does not match the files, or that
+    /// another version of the software made, is ignored: only the journal is the source of truth.
     ///
     /// # Errors
-    /// When the disk fails. Damage is no error: it is in the [`Opening`] and in the record.
+    /// When the disk fails. Damage is not an error: it is in the [`RecoveryReport`] and in the record.
     pub fn open(
         mut disk: D,
-        identity: Identity,
+        config: Identity,
         checkpoint: Option<Checkpoint>,
         now: UnixMs,
         entropy: Entropy<'_>,
     ) -> Result<(Self, Opening), JournalError> {
-        let Folded { segments, work, chain, previous, mut opening, next } =
-            reading::fold(&mut disk, &identity, checkpoint)?;
-        opening.new_epoch = chain.is_none();
-        let going_on = chain.unwrap_or_else(|| {
+        let Folded { segments, work, chain, previous, opening: mut report, next } =
+            reading::fold(&mut disk, &config, checkpoint)?;
+        report.new_epoch = chain.is_none();
+        let chain = chain.unwrap_or_else(|| {
             let epoch = entropy().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-            Chain::genesis(identity.device, epoch)
+            Chain::genesis(config.device, epoch)
         });
         let mut journal = Self {
             disk,
             sealer: Sealer::new(&Zeroizing::new([0; 16])),
-            identity,
+            identity: config,
             segments,
-            chain: going_on,
+            chain,
             work,
             poisoned: false,
             bookmark: None,
@@ -128,18 +128,18 @@ impl<D: Disk> Journal<D> {
         let opened = Entry::Opened {
             software: journal.identity.software.clone(),
             configuration: journal.identity.configuration.clone(),
-            previous: previous.filter(|_| opening.new_epoch),
-            torn_bytes: opening.torn_bytes,
-            damaged_segments: opening.damaged_segments,
+            previous: previous.filter(|_| report.new_epoch),
+            torn_bytes: report.torn_bytes,
+            damaged_segments: report.damaged_segments,
         };
         journal.append(&[opened], now, entropy)?;
-        Ok((journal, opening))
+        Ok((journal, report))
     }
 
     /// Makes the entries durable: one write, one `fdatasync`.
     ///
     /// # Errors
-    /// When that is not certain. Nothing of it may be told then, and the log must be opened again.
+    /// When durability is not certain. None of the effects may then become visible, and the journal must be reopened.
     pub fn append(
         &mut self,
         entries: &[Entry],
@@ -188,7 +188,7 @@ impl<D: Disk> Journal<D> {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
         let Some(current) = self.segments.last_mut() else { return Err(JournalError::Poisoned) };
-        // Whatever fails below, it is not known what the disk holds.
+        // If one of the operations below fails, the content of the disk is unknown.
         self.poisoned = true;
         self.disk.append(&current.name, bytes).map_err(|e| JournalError::Disk("append", e))?;
         self.disk.sync(&current.name).map_err(|e| JournalError::Disk("sync", e))?;
@@ -197,7 +197,7 @@ impl<D: Disk> Journal<D> {
         Ok(())
     }
 
-    /// A new segment under a key of its own.
+    /// Begins a new segment with its own key.
     fn begin_segment(&mut self, ordinal: u64, now: UnixMs, entropy: Entropy<'_>) -> Result<(), JournalError> {
         let key: Key = Zeroizing::new(entropy());
         let before = self.chain.head();
@@ -212,25 +212,25 @@ impl<D: Disk> Journal<D> {
         self.write(&head)
     }
 
-    /// The work that the log leaves open.
+    /// The open work.
     #[must_use]
     pub const fn open_work(&self) -> &OpenWork {
         &self.work
     }
 
-    /// The fold of the log up to now, to be kept beside it: see [`Journal::open`].
+    /// The projection of all records so far, to be cached: see [`Journal::open`].
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint::new(&self.identity.software, self.head(), &self.segments, &self.work)
     }
 
-    /// Where the chain stands.
+    /// Head of the chain: the newest record.
     #[must_use]
     pub const fn head(&self) -> Head {
         self.chain.head()
     }
 
-    /// The epochs that are still here, oldest first.
+    /// The epochs that still have segments, oldest first.
     #[must_use]
     pub fn epochs(&self) -> Vec<u64> {
         let mut epochs: Vec<u64> = self.segments.iter().map(|segment| segment.before.epoch).collect();
@@ -245,8 +245,8 @@ impl<D: Disk> Journal<D> {
         of_epoch.map(|segment| segment.last_seq).max().unwrap_or(0)
     }
 
-    /// The number before the oldest record of an epoch that is still here: the earlier ones are settled,
-    /// or gone with a damaged segment.
+    /// The number before the oldest record of an epoch that still exists: the earlier ones are acknowledged and
+    /// deleted, or lost with a damaged segment.
     #[must_use]
     pub fn before_oldest(&self, epoch: u64) -> u64 {
         let of_epoch = self.segments.iter().filter(|segment| segment.before.epoch == epoch);
@@ -254,7 +254,7 @@ impl<D: Disk> Journal<D> {
     }
 
     /// The records after number `after` of an epoch, within the bounds, with the chain's head before the
-    /// first of them. Empty when there are none, or when they are gone.
+    /// first of them. `None` when there are none, or when they no longer exist.
     ///
     /// # Errors
     /// When the segment cannot be read.
@@ -274,10 +274,13 @@ impl<D: Disk> Journal<D> {
         let Ok((opened, all)) = segment::open_head(&bytes, &self.identity.wrap) else {
             return Ok(None);
         };
-        let known = self.bookmark.filter(|mark| mark.ordinal == segment.ordinal && mark.head.seq <= after);
-        let mut mark = known.unwrap_or(Bookmark { ordinal: segment.ordinal, head: opened.before, offset: 0 });
-        let mut chain = Chain::from_head(mark.head);
-        let mut rest = all.get(mark.offset..).unwrap_or_default();
+        let known = self
+            .bookmark
+            .filter(|position| position.ordinal == segment.ordinal && position.head.seq <= after);
+        let mut position =
+            known.unwrap_or(Bookmark { ordinal: segment.ordinal, head: opened.before, offset: 0 });
+        let mut chain = Chain::from_head(position.head);
+        let mut rest = all.get(position.offset..).unwrap_or_default();
         let (mut records, mut taken) = (Vec::new(), 0_usize);
         while let Ok((record, next)) = opened.sealer.open(rest) {
             rest = next;
@@ -286,7 +289,7 @@ impl<D: Disk> Journal<D> {
                 break;
             }
             if record.header.seq <= after {
-                mark = Bookmark { head: chain.head(), offset: all.len() - rest.len(), ..mark };
+                position = Bookmark { head: chain.head(), offset: all.len() - rest.len(), ..position };
                 continue;
             }
             taken = taken.saturating_add(record.body.len());
@@ -295,21 +298,21 @@ impl<D: Disk> Journal<D> {
             }
             records.push(record);
         }
-        let from = mark.head;
-        self.bookmark = Some(mark);
+        let from = position.head;
+        self.bookmark = Some(position);
         Ok((!records.is_empty()).then_some((from, records)))
     }
 
-    /// The platform has everything of this epoch up to this number: segments that are settled, old
-    /// enough and without open work are deleted, and with them the only copy of their keys.
+    /// Handles an acknowledgement: the platform has stored all records of this epoch up to this number. Segments that
+    /// are acknowledged, old enough and without open work are deleted, and with them the only copy of their keys.
     ///
     /// # Errors
     /// When a segment cannot be deleted.
     pub fn settled(&mut self, epoch: u64, upto: u64, now: UnixMs) -> Result<(), JournalError> {
         let oldest_kept = UnixMs(now.0.saturating_sub(KEEP_MS));
         while let [first, _, ..] = self.segments.as_slice() {
-            let settled = first.before.epoch == epoch && first.last_seq <= upto;
-            if !settled || first.last_time >= oldest_kept || first.refers_to(&self.work) {
+            let acknowledged = first.before.epoch == epoch && first.last_seq <= upto;
+            if !acknowledged || first.last_time >= oldest_kept || first.refers_to(&self.work) {
                 break;
             }
             let name = first.name.clone();
@@ -319,13 +322,14 @@ impl<D: Disk> Journal<D> {
         Ok(())
     }
 
-    /// The log is nearly full: new money is refused until the platform has taken some of it.
+    /// Whether the journal is above its high-water mark: new money is refused until the platform has acknowledged
+    /// records and their segments are deleted.
     #[must_use]
     pub fn nearly_full(&self) -> bool {
         self.segments.iter().map(|segment| segment.bytes).sum::<u64>() >= self.identity.high_water
     }
 
-    /// Gives the disk and the identity back, to open the log again after a failure.
+    /// Returns the disk and the configuration, to reopen the journal after a failure.
     #[must_use]
     pub fn into_parts(self) -> (D, Identity) {
         (self.disk, self.identity)

@@ -1,12 +1,12 @@
-//! The log of a kiosk: append-only segments, hash-chained, sealed. The log is the truth.
+//! The journal of a kiosk: append-only segments of hash-chained, encrypted records. It is the source of truth.
 //!
-//! [`Journal::append`] is one write and one `fdatasync`; what it returns `Ok` for survives any end of the
-//! process and of the power (I1, I2, I7). Opening folds the records into [`OpenWork`] and always begins a
+//! [`Journal::append`] is one write and one `fdatasync`; entries for which it returned `Ok` survive any crash and
+//! power cut (I1, I2, I7). Recovery projects the records into [`OpenWork`] and always begins a
 //! new segment, so that a torn tail can never make a nonce repeat. No clock and no randomness of its own:
 //! both come with each call. Called by the engine, in its own thread.
 //!
-//! Beside it, [`Cache`] keeps what can be made again: the fold of the log as a [`Checkpoint`], and what the
-//! platform gave. It may be missing, late or broken; then the log and the platform are asked.
+//! [`Cache`] stores values that can be rebuilt: the projection of the journal as a [`Checkpoint`], and the feed state.
+//! The cache may be missing, late or damaged; then the whole journal is read, and the feed is fetched again.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

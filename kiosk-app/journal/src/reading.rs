@@ -1,4 +1,4 @@
-//! Reading a log that was written before: what is there, what is damaged, and what it leaves open.
+//! Recovery: reads an existing journal, finds damage, and computes the open work.
 
 use contract::{Chain, Entry, Head, UnixMs};
 
@@ -8,93 +8,93 @@ use crate::fold::OpenWork;
 use crate::journal::{Identity, JournalError, Opening};
 use crate::segment::{self, Broken, HEAD_LEN, Opened, Sealer};
 
-/// A log that was read to its end.
+/// Result of recovery.
 #[derive(Default)]
 pub(crate) struct Folded {
     /// Oldest first.
     pub(crate) segments: Vec<Segment>,
     pub(crate) work: OpenWork,
-    /// Where the chain stands; none when the log begins anew.
+    /// End of the chain; `None` when a new epoch must begin.
     pub(crate) chain: Option<Chain>,
-    /// Where the last readable segment ended.
+    /// Head at the end of the last readable segment.
     pub(crate) previous: Option<Head>,
     pub(crate) opening: Opening,
     /// The ordinal of the next segment.
     pub(crate) next: u64,
 }
 
-/// Reads the log: from the checkpoint on where it fits, else from its first record. Sets damaged segments
-/// aside, and syncs the last one: after a failed sync its tail may be readable and yet not durable, and
-/// nothing may be built on that.
+/// Reads the journal: from the checkpoint on if it matches, else from the first record. Quarantines damaged
+/// segments, and syncs the last one: after a failed sync its tail may be readable and yet not durable, and
+/// nothing may be appended after such a tail.
 pub(crate) fn fold<D: Disk>(
     disk: &mut D,
-    identity: &Identity,
+    config: &Identity,
     checkpoint: Option<Checkpoint>,
 ) -> Result<Folded, JournalError> {
     let failed = |doing| move |error| JournalError::Disk(doing, error);
     let mut names: Vec<(u64, String)> = disk
         .list()
-        .map_err(failed("list its files"))?
+        .map_err(failed("list the segment files"))?
         .into_iter()
         .filter_map(|name| ordinal_of(&name).map(|ordinal| (ordinal, name)))
         .collect();
     names.sort();
     let resumed = match checkpoint {
-        Some(checkpoint) => resume(disk, identity, &names, checkpoint)?,
+        Some(checkpoint) => resume(disk, config, &names, checkpoint)?,
         None => None,
     };
-    let mut folded = resumed.unwrap_or_default();
-    folded.next = names.last().map_or(0, |(last, _)| last.saturating_add(1));
-    let covered = folded.segments.len();
+    let mut recovered = resumed.unwrap_or_default();
+    recovered.next = names.last().map_or(0, |(last, _)| last.saturating_add(1));
+    let covered = recovered.segments.len();
     for (ordinal, name) in names.into_iter().skip(covered) {
         let bytes = disk.read(&name).map_err(failed("read a segment"))?;
-        let read = read_whole(&bytes, identity, folded.chain, &mut folded.work);
-        // The tails of earlier segments were reported when the one after them was begun.
-        folded.opening.torn_bytes = read.torn_bytes;
-        folded.opening.folded += read.records;
+        let read = read_whole(&bytes, config, recovered.chain, &mut recovered.work);
+        // Torn tails of earlier segments were reported when the next segment was begun.
+        recovered.opening.torn_bytes = read.torn_bytes;
+        recovered.opening.folded += read.records;
         match read.end {
             End::Damaged => {
-                folded.opening.damaged_segments += 1;
-                disk.set_aside(&name).map_err(failed("set a segment aside"))?;
-                folded.chain = None;
+                recovered.opening.damaged_segments += 1;
+                disk.set_aside(&name).map_err(failed("quarantine a segment"))?;
+                recovered.chain = None;
             }
-            // The process died while it was made.
+            // The process ended while it created the segment.
             End::Unfinished => disk.delete(&name).map_err(failed("delete an unfinished segment"))?,
             End::At(chain) => {
-                folded.chain = Some(chain);
-                folded.previous = Some(chain.head());
-                folded.segments.push(Segment { name, ordinal, ..read.segment });
+                recovered.chain = Some(chain);
+                recovered.previous = Some(chain.head());
+                recovered.segments.push(Segment { name, ordinal, ..read.segment });
             }
         }
     }
-    if let Some(last) = folded.segments.last() {
+    if let Some(last) = recovered.segments.last() {
         disk.sync(&last.name).map_err(failed("sync the last segment"))?;
     }
-    Ok(folded)
+    Ok(recovered)
 }
 
-/// The ordinal in a segment's file name.
+/// Extracts the ordinal from a segment's file name.
 fn ordinal_of(name: &str) -> Option<u64> {
     let (ordinal, rest) = name.split_once('-')?;
     (ordinal.len() == 10 && rest.ends_with(".seg")).then(|| ordinal.parse().ok()).flatten()
 }
 
-/// Takes up the log from a checkpoint, reading the tail of its last segment. None when the checkpoint does
-/// not stand for exactly the first files, or when there is anything wrong behind it.
+/// Resumes recovery from a checkpoint and reads the tail of its last segment. `None` when the checkpoint does
+/// not match exactly the first files, or when the tail is damaged.
 ///
 /// The bytes before the checkpoint are still compared with its checksums, which costs a hundredth of
-/// opening them: rot does not hide behind a checkpoint.
+/// decrypting them: so a checkpoint does not hide bit rot.
 fn resume<D: Disk>(
     disk: &mut D,
-    identity: &Identity,
+    config: &Identity,
     names: &[(u64, String)],
     checkpoint: Checkpoint,
 ) -> Result<Option<Folded>, JournalError> {
     let Checkpoint { software, head, mut segments, mut work } = checkpoint;
-    if software != identity.software || head.device != identity.device {
+    if software != config.software || head.device != config.device {
         return Ok(None);
     }
-    // Settled segments may have been deleted since, oldest first.
+    // Acknowledged segments may have been deleted since, oldest first.
     if let Some((_, oldest)) = names.first() {
         segments.retain(|segment| segment.name >= *oldest);
     }
@@ -111,16 +111,16 @@ fn resume<D: Disk>(
     }
     let file = read(&last.name)?;
     let Some(tail) = last.tail_of(&file) else { return Ok(None) };
-    let Ok((opened, _)) = segment::open_head(&file, &identity.wrap) else { return Ok(None) };
+    let Ok((opened, _)) = segment::open_head(&file, &config.wrap) else { return Ok(None) };
     let read = read_records(&opened, tail, Chain::from_head(head), last.clone(), &mut work);
     let End::At(chain) = read.end else { return Ok(None) };
     *last = read.segment;
-    let opening = Opening { torn_bytes: read.torn_bytes, folded: read.records, ..Opening::default() };
+    let report = Opening { torn_bytes: read.torn_bytes, folded: read.records, ..Opening::default() };
     let (chain, previous) = (Some(chain), Some(chain.head()));
-    Ok(Some(Folded { segments, work, chain, previous, opening, next: 0 }))
+    Ok(Some(Folded { segments, work, chain, previous, opening: report, next: 0 }))
 }
 
-/// What came of reading a segment.
+/// Result of reading one segment.
 struct Read {
     segment: Segment,
     torn_bytes: u64,
@@ -129,19 +129,19 @@ struct Read {
 }
 
 enum End {
-    /// Whole up to here; what follows was torn and never acknowledged.
+    /// Intact up to this chain; the bytes after it were torn and never confirmed to the caller.
     At(Chain),
-    /// Not even its head was finished.
+    /// The segment's head is incomplete.
     Unfinished,
-    /// Acknowledged records cannot be read.
+    /// Durable records cannot be read.
     Damaged,
 }
 
-/// Walks a segment from its head and folds its records into the open work, as far as they can be read.
-fn read_whole(bytes: &[u8], identity: &Identity, before: Option<Chain>, work: &mut OpenWork) -> Read {
-    let nowhere = Head { device: identity.device, epoch: 0, seq: 0, hash: [0; 32] };
+/// Reads a segment from its head and applies its records to the open work, as far as they are readable.
+fn read_whole(bytes: &[u8], config: &Identity, before: Option<Chain>, work: &mut OpenWork) -> Read {
+    let nowhere = Head { device: config.device, epoch: 0, seq: 0, hash: [0; 32] };
     let mut segment = Segment::begin(String::new(), 0, nowhere, UnixMs(0));
-    let (opened, records) = match segment::open_head(bytes, &identity.wrap) {
+    let (opened, records) = match segment::open_head(bytes, &config.wrap) {
         Ok(opened) => opened,
         Err(Broken::Torn) if bytes.len() < HEAD_LEN => {
             return Read { segment, torn_bytes: length(bytes), records: 0, end: End::Unfinished };
@@ -154,17 +154,17 @@ fn read_whole(bytes: &[u8], identity: &Identity, before: Option<Chain>, work: &m
     segment.last_seq = opened.before.seq;
     segment.extend(bytes.get(..HEAD_LEN).unwrap_or_default());
     let mut read = read_records(&opened, records, Chain::from_head(opened.before), segment, work);
-    // A segment that does not go on where the one before ended shows that acknowledged records are gone.
-    let foreign = opened.before.device != identity.device;
-    let elsewhere = before
+    // A segment that does not continue where the previous one ended shows that durable records are missing.
+    let foreign = opened.before.device != config.device;
+    let gap = before
         .is_some_and(|chain| chain.head().epoch == opened.before.epoch && chain.head() != opened.before);
-    if foreign || elsewhere {
+    if foreign || gap {
         read.end = End::Damaged;
     }
     read
 }
 
-/// Walks the records of a segment, which go on from `chain`.
+/// Reads the records of a segment, which continue from `chain`.
 fn read_records(
     opened: &Opened,
     bytes: &[u8],
@@ -203,7 +203,7 @@ fn read_records(
     read
 }
 
-/// Tells bit rot from a torn tail: behind rot there are whole records, behind a torn write there is none.
+/// Distinguishes bit rot from a torn tail: intact records follow rot, none follows a torn write.
 fn whole_record_follows(broken: &[u8], sealer: &Sealer) -> bool {
     (1..broken.len()).any(|at| broken.get(at..).is_some_and(|rest| sealer.open(rest).is_ok()))
 }

@@ -1,4 +1,4 @@
-//! The bytes of a segment: one file of the log.
+//! The bytes of a segment: one file of the journal.
 //!
 //! | at | bytes | head of a segment |
 //! |---|---|---|
@@ -14,7 +14,7 @@
 //!
 //! A record is `header 48 ‖ sealed(salt 16 ‖ body) ‖ CRC-32C over both, 4`. Sealing is SM4-GCM with a
 //! 16-byte tag, the header as associated data, and the record's number as nonce: a segment has its own
-//! key and a number stands in it once, because opening a log always begins a new segment.
+//! key and contains each number once, because opening a journal always begins a new segment.
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload, consts::U12};
 use aes_gcm::{AesGcm, Nonce};
@@ -29,36 +29,36 @@ pub(crate) const HEAD_LEN: usize = 120;
 const MAGIC: &[u8; 8] = b"KJS1\0\0\0\0";
 const TAG_LEN: usize = 16;
 const CRC_LEN: usize = 4;
-/// Longest body that a record may have: far above any entry, and a bound on what a torn length can claim.
+/// Longest body of a record in bytes: far above any entry, and a bound on the length in a damaged header.
 pub(crate) const BODY_MAX: usize = 256 * 1024;
 
-/// Why a segment, or what follows in it, cannot be read.
+/// Why a segment, or a record in it, cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Broken {
-    /// The file ends before the thing does: a torn tail, if it is the last.
+    /// The file ends within the head or a record: a torn tail, if it is the last segment.
     #[error("the segment ends in the middle of a record")]
     Torn,
-    /// The bytes are not what was written.
+    /// The CRC-32C does not match: the bytes are not those that were written.
     #[error("the checksum does not match")]
     Checksum,
-    /// The bytes are what was written, by somebody else or under another key.
-    #[error("the key does not open it")]
+    /// The CRC-32C matches but decryption fails: written with another key, or forged.
+    #[error("the segment does not decrypt with this key")]
     Sealed,
-    /// Not a segment, or a record of another log.
-    #[error("it is not a segment of this log")]
+    /// Not a segment, or a record of another journal.
+    #[error("the file is not a segment of this journal")]
     Foreign,
 }
 
-/// A key of 16 bytes; wiped on drop.
+/// SM4 key of 16 bytes; wiped on drop.
 pub(crate) type Key = Zeroizing<[u8; 16]>;
 
-/// The head of a segment, opened.
+/// The decrypted head of a segment.
 pub(crate) struct Opened {
     pub(crate) before: Head,
     pub(crate) sealer: Sealer,
 }
 
-/// Seals and opens the records of one segment.
+/// Encrypts and decrypts the records of one segment.
 pub(crate) struct Sealer(Sm4Gcm);
 
 impl Sealer {
@@ -66,7 +66,7 @@ impl Sealer {
         Self(Sm4Gcm::new(&(**key).into()))
     }
 
-    /// The bytes of a record as they are stored.
+    /// Encrypts a record to the bytes that are stored.
     pub(crate) fn seal(&self, record: &Record) -> Option<Vec<u8>> {
         let header = record.header.encode();
         let plain = Zeroizing::new([record.salt.as_slice(), &record.body].concat());
@@ -79,11 +79,11 @@ impl Sealer {
         Some(bytes)
     }
 
-    /// Reads the record at the front of the bytes, and what follows it.
+    /// Decrypts the record at the front of the bytes. Returns it and the bytes after it.
     pub(crate) fn open<'a>(&self, bytes: &'a [u8]) -> Result<(Record, &'a [u8]), Broken> {
         let (header_bytes, rest) = bytes.split_at_checked(HEADER_LEN).ok_or(Broken::Torn)?;
-        // A header whose length cannot be trusted says nothing about where the record ends, so a
-        // damaged one looks like a torn tail until the checksum of the whole tells them apart.
+        // A damaged length in the header may point beyond the end of the file, so a damaged record can look like
+        // a torn tail. Recovery distinguishes them by looking for intact records after it.
         let header = Header::decode(header_bytes).map_err(|_| Broken::Checksum)?;
         let body_len = usize::try_from(header.body_len).map_err(|_| Broken::Checksum)?;
         if body_len > BODY_MAX {
@@ -111,7 +111,7 @@ fn nonce(seq: u64) -> Nonce<U12> {
     bytes.into()
 }
 
-/// The head of a new segment whose chain goes on from `before`.
+/// Encodes the head of a new segment whose chain continues from `before`.
 pub(crate) fn head(before: &Head, key: &Key, wrap: &Key, wrap_nonce: [u8; 12]) -> Option<Vec<u8>> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&before.device.to_bytes());
@@ -127,7 +127,7 @@ pub(crate) fn head(before: &Head, key: &Key, wrap: &Key, wrap_nonce: [u8; 12]) -
     Some(bytes)
 }
 
-/// Opens the head of a segment, and gives the bytes of its records.
+/// Decodes and decrypts the head of a segment. Returns it and the bytes of the records.
 pub(crate) fn open_head<'a>(bytes: &'a [u8], wrap: &Key) -> Result<(Opened, &'a [u8]), Broken> {
     let (head, records) = bytes.split_at_checked(HEAD_LEN).ok_or(Broken::Torn)?;
     let (signed, checksum) = head.split_last_chunk::<CRC_LEN>().ok_or(Broken::Torn)?;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_opens_under_its_key_only() {
+    fn head_decrypts_with_its_key_only() {
         let before = Chain::genesis("K-1".parse().unwrap(), 5).head();
         let bytes = head(&before, &key(1), &key(2), [7; 12]).unwrap();
         assert_eq!(bytes.len(), HEAD_LEN);
@@ -190,14 +190,14 @@ mod tests {
             assert_eq!(open_head(&bytes[..len], &key(2)).err(), Some(Broken::Torn));
         }
         for at in 0..HEAD_LEN {
-            let mut bent = bytes.clone();
-            bent[at] ^= 1;
-            assert_eq!(open_head(&bent, &key(2)).err(), Some(Broken::Checksum));
+            let mut tampered = bytes.clone();
+            tampered[at] ^= 1;
+            assert_eq!(open_head(&tampered, &key(2)).err(), Some(Broken::Checksum));
         }
     }
 
     #[test]
-    fn every_bent_bit_and_every_cut_of_a_record_is_noticed() {
+    fn tampered_or_truncated_record_does_not_decrypt() {
         let sealer = Sealer::new(&key(1));
         let bytes = sealer.seal(&record(1, "张三丰".as_bytes())).unwrap();
         assert!(!bytes.windows(9).any(|window| window == "张三丰".as_bytes()));
@@ -206,14 +206,14 @@ mod tests {
             assert!(sealer.open(&bytes[..len]).is_err());
         }
         for at in 0..bytes.len() {
-            let mut bent = bytes.clone();
-            bent[at] ^= 0x10;
-            assert!(sealer.open(&bent).is_err(), "byte {at}");
+            let mut tampered = bytes.clone();
+            tampered[at] ^= 0x10;
+            assert!(sealer.open(&tampered).is_err(), "byte {at}");
         }
     }
 
     #[test]
-    fn a_record_moved_to_another_number_does_not_open() {
+    fn record_with_changed_number_does_not_decrypt() {
         let sealer = Sealer::new(&key(1));
         let mut bytes = sealer.seal(&record(1, b"{}")).unwrap();
         bytes[39] = 2;
@@ -225,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn decode_garbage_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = open_head(&bytes, &key(2)).is_ok();
             let _ = Sealer::new(&key(1)).open(&bytes).is_ok();
         }

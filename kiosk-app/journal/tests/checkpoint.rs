@@ -1,4 +1,4 @@
-//! A log opened with a checkpoint is the log opened without one, whatever happened to either.
+//! Opening a journal with a checkpoint yields the same state as without, under power cuts and bit rot.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
@@ -11,32 +11,32 @@ use journal::{Checkpoint, Disk, Identity, Journal, Opening};
 const START: u64 = 1_795_000_000_000;
 const DAY_MS: u64 = 86_400_000;
 
-/// Numbers that look random and are the same in every run.
-struct Dice(u64);
+/// Reproducible pseudo-random numbers.
+struct TestRng(u64);
 
-/// Ids that were given out: each is new once.
+/// Ids that were issued so far.
 #[derive(Default)]
 struct Ids(u64);
 
 impl Ids {
-    fn new_one(&mut self) -> u128 {
+    fn next_id(&mut self) -> u128 {
         self.0 += 1;
         self.0.into()
     }
 
-    fn earlier_one(&self, dice: &mut Dice) -> u128 {
-        (1 + dice.below(self.0.max(1))).into()
+    fn earlier_id(&self, rng: &mut TestRng) -> u128 {
+        (1 + rng.below(self.0.max(1))).into()
     }
 }
 
-impl Dice {
+impl TestRng {
     fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 }
 
-fn identity(software: &str) -> Identity {
+fn config(software: &str) -> Identity {
     Identity {
         device: "K-VP-0001".parse().unwrap(),
         wrap: [9; 16].into(),
@@ -55,18 +55,18 @@ fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
     }
 }
 
-type Log = Journal<FaultyDisk>;
+type TestJournal = Journal<FaultyDisk>;
 
-fn open(disk: FaultyDisk, checkpoint: Option<&[u8]>, now: u64, seed: u64) -> (Log, Opening) {
+fn open(disk: FaultyDisk, checkpoint: Option<&[u8]>, now: u64, seed: u64) -> (TestJournal, Opening) {
     let checkpoint = checkpoint.map(|bytes| Checkpoint::decode(bytes).unwrap());
-    Journal::open(disk, identity("1"), checkpoint, UnixMs(now), &mut entropy(seed)).unwrap()
+    Journal::open(disk, config("1"), checkpoint, UnixMs(now), &mut entropy(seed)).unwrap()
 }
 
-fn entry(dice: &mut Dice, ids: &mut Ids) -> Entry {
-    let kind = dice.below(7);
-    let id = if matches!(kind, 0 | 2) { ids.new_one() } else { ids.earlier_one(dice) };
+fn entry(rng: &mut TestRng, ids: &mut Ids) -> Entry {
+    let kind = rng.below(7);
+    let id = if matches!(kind, 0 | 2) { ids.next_id() } else { ids.earlier_id(rng) };
     let (order, receipt) = (OrderId::from_entropy(id), ReceiptId::from_entropy(id));
-    let visit = VisitId::from_entropy(dice.below(9).into());
+    let visit = VisitId::from_entropy(rng.below(9).into());
     let paid = Settlement::Paid { reference: "A".into(), at: UnixMs(START) };
     let content =
         Receipt { title: "缴费凭条".into(), lines: Vec::new(), number: receipt.number(), code: None };
@@ -84,113 +84,124 @@ fn entry(dice: &mut Dice, ids: &mut Ids) -> Entry {
         2 => Entry::ReceiptPromised { receipt, visit, order: Some(order), content },
         3 => Entry::PrintStarted { receipt, copy: 1 },
         4 => Entry::ReceiptWaived { receipt },
-        5 => Entry::CodeAccepted { visit, mark: dice.below(1000).to_string() },
+        5 => Entry::CodeAccepted { visit, mark: rng.below(1000).to_string() },
         _ => Entry::VisitClosed { visit, reason: CloseReason::Exit },
     }
 }
 
-/// A log with some lives behind it, and a checkpoint of each.
-fn lived(dice: &mut Dice, lives: u64) -> (FaultyDisk, Vec<Vec<u8>>, u64) {
+/// A journal after several starts, with checkpoints from each of them.
+fn journal_after_starts(rng: &mut TestRng, starts: u64) -> (FaultyDisk, Vec<Vec<u8>>, u64) {
     let (mut disk, mut checkpoints, mut now) = (FaultyDisk::new(), Vec::new(), START);
     let mut ids = Ids::default();
-    for life in 0..lives {
-        let (mut journal, _) = open(disk, None, now, life);
-        for _ in 0..dice.below(12) {
-            now += dice.below(2) * dice.below(DAY_MS);
-            let entries: Vec<Entry> = (0..1 + dice.below(3)).map(|_| entry(dice, &mut ids)).collect();
-            journal.append(&entries, UnixMs(now), &mut entropy(life * 1000 + dice.below(1 << 30))).unwrap();
-            if dice.below(3) == 0 {
+    for start in 0..starts {
+        let (mut journal, _) = open(disk, None, now, start);
+        for _ in 0..rng.below(12) {
+            now += rng.below(2) * rng.below(DAY_MS);
+            let entries: Vec<Entry> = (0..1 + rng.below(3)).map(|_| entry(rng, &mut ids)).collect();
+            journal.append(&entries, UnixMs(now), &mut entropy(start * 1000 + rng.below(1 << 30))).unwrap();
+            if rng.below(3) == 0 {
                 checkpoints.push(journal.checkpoint().encode());
             }
         }
-        if dice.below(3) == 0 {
+        if rng.below(3) == 0 {
             now += 8 * DAY_MS;
             let head = journal.head();
             journal.settled(head.epoch, head.seq, UnixMs(now)).unwrap();
         }
         disk = journal.into_parts().0;
         let name = disk.list().unwrap().into_iter().max().unwrap();
-        disk.append(&name, &vec![0xAB; dice.below(90) as usize]).unwrap();
-        disk.power_cut(dice.below(1 << 40));
+        disk.append(&name, &vec![0xAB; rng.below(90) as usize]).unwrap();
+        disk.power_cut(rng.below(1 << 40));
     }
     (disk, checkpoints, now)
 }
 
-/// Opens both ways and compares all that can be seen; what each found, with the checkpoint first.
-fn same_both_ways(disk: &FaultyDisk, checkpoint: &[u8], now: u64, context: &str) -> (Opening, Opening) {
-    let (whole, opening) = open(disk.clone(), None, now, 77);
+/// Opens the journal with and without the checkpoint and compares the visible state. Returns both reports, the one
+/// with the checkpoint first.
+fn assert_same_with_and_without(
+    disk: &FaultyDisk,
+    checkpoint: &[u8],
+    now: u64,
+    context: &str,
+) -> (Opening, Opening) {
+    let (whole, report) = open(disk.clone(), None, now, 77);
     let (resumed, quick) = open(disk.clone(), Some(checkpoint), now, 77);
     assert_eq!(resumed.open_work(), whole.open_work(), "{context}");
     assert!(resumed.checkpoint() == whole.checkpoint(), "{context}");
     assert_eq!((resumed.head(), resumed.epochs()), (whole.head(), whole.epochs()), "{context}");
-    assert_eq!((quick.new_epoch, quick.damaged_segments), (opening.new_epoch, opening.damaged_segments));
-    (quick, opening)
+    assert_eq!((quick.new_epoch, quick.damaged_segments), (report.new_epoch, report.damaged_segments));
+    (quick, report)
 }
 
 #[test]
-fn any_checkpoint_of_any_life_leads_to_the_same_log() {
+fn open_with_any_checkpoint_yields_same_state() {
     let (mut quick, mut slow) = (0, 0);
     for seed in 0..60 {
-        let mut dice = Dice(seed);
-        let (disk, checkpoints, now) = lived(&mut dice, 5);
+        let mut rng = TestRng(seed);
+        let (disk, checkpoints, now) = journal_after_starts(&mut rng, 5);
         for (at, checkpoint) in checkpoints.iter().enumerate() {
-            let (with, without) =
-                same_both_ways(&disk, checkpoint, now, &format!("seed {seed}, checkpoint {at}"));
+            let (with, without) = assert_same_with_and_without(
+                &disk,
+                checkpoint,
+                now,
+                &format!("seed {seed}, checkpoint {at}"),
+            );
             assert!(with.folded <= without.folded);
             quick += u64::from(with.folded < without.folded);
             slow += u64::from(with.folded == without.folded);
         }
     }
-    assert!(quick > 4 * slow, "most checkpoints must serve: {quick} did, {slow} did not");
+    assert!(quick > 4 * slow, "most checkpoints must be used: {quick} were, {slow} were not");
 }
 
 #[test]
-fn rot_is_found_before_and_behind_a_checkpoint() {
+fn rot_is_found_before_and_after_checkpoint() {
     let mut rotten = 0;
     for seed in 0..60 {
-        let mut dice = Dice(seed);
-        let (mut disk, checkpoints, now) = lived(&mut dice, 4);
+        let mut rng = TestRng(seed);
+        let (mut disk, checkpoints, now) = journal_after_starts(&mut rng, 4);
         let names = disk.list().unwrap();
-        let name = &names[dice.below(names.len() as u64) as usize];
-        disk.rot(name, dice.below(disk.len_of(name) as u64) as usize);
+        let name = &names[rng.below(names.len() as u64) as usize];
+        disk.rot(name, rng.below(disk.len_of(name) as u64) as usize);
         let Some(checkpoint) = checkpoints.last() else { continue };
-        let (_, opening) = same_both_ways(&disk, checkpoint, now, &format!("seed {seed}"));
-        rotten += opening.damaged_segments;
+        let (_, report) = assert_same_with_and_without(&disk, checkpoint, now, &format!("seed {seed}"));
+        rotten += report.damaged_segments;
     }
     assert!(rotten > 30);
 }
 
 #[test]
-fn a_checkpoint_that_is_ahead_of_its_log_is_left_aside() {
+fn checkpoint_ahead_of_journal_is_ignored() {
     let (mut journal, _) = open(FaultyDisk::new(), None, START, 1);
     let before = journal.into_parts().0;
     (journal, _) = open(before.clone(), None, START, 2);
-    journal.append(&[entry(&mut Dice(1), &mut Ids::default())], UnixMs(START), &mut entropy(3)).unwrap();
+    journal.append(&[entry(&mut TestRng(1), &mut Ids::default())], UnixMs(START), &mut entropy(3)).unwrap();
     let checkpoint = journal.checkpoint().encode();
-    let (with, without) = same_both_ways(&before, &checkpoint, START, "restored from an older copy");
+    let (with, without) =
+        assert_same_with_and_without(&before, &checkpoint, START, "restored from an older copy");
     assert_eq!(with, without);
 }
 
 #[test]
-fn another_version_folds_for_itself() {
+fn checkpoint_of_other_version_is_ignored() {
     let (journal, _) = open(FaultyDisk::new(), None, START, 1);
     let checkpoint = journal.checkpoint();
     let disk = journal.into_parts().0;
     let open = |software| {
         let now = UnixMs(START);
         let opened =
-            Journal::open(disk.clone(), identity(software), Some(checkpoint.clone()), now, &mut entropy(2));
+            Journal::open(disk.clone(), config(software), Some(checkpoint.clone()), now, &mut entropy(2));
         opened.unwrap().1.folded
     };
     assert_eq!((open("1"), open("2")), (0, 1));
 }
 
 #[test]
-fn what_is_no_checkpoint_is_refused_and_a_missing_log_begins_anew() {
+fn malformed_checkpoint_or_missing_journal_starts_new() {
     assert!(Checkpoint::decode(b"{}").is_err());
     assert!(Checkpoint::decode(&[0xFF; 40]).is_err());
     let (journal, _) = open(FaultyDisk::new(), None, START, 1);
     let checkpoint = journal.checkpoint().encode();
-    let (_, opening) = open(FaultyDisk::new(), Some(&checkpoint), START, 2);
-    assert_eq!(opening, Opening { new_epoch: true, ..Opening::default() });
+    let (_, report) = open(FaultyDisk::new(), Some(&checkpoint), START, 2);
+    assert_eq!(report, Opening { new_epoch: true, ..Opening::default() });
 }

@@ -1,4 +1,4 @@
-//! The log under power cuts, full disks and rot.
+//! The journal under power cuts, full disks and bit rot.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
@@ -8,7 +8,7 @@ use journal::{Disk, Identity, Journal, JournalError, Opening, RealDisk};
 
 const NOW: UnixMs = UnixMs(1_795_000_000_000);
 
-fn identity() -> Identity {
+fn config() -> Identity {
     Identity {
         device: "K-VP-0001".parse().unwrap(),
         wrap: [9; 16].into(),
@@ -18,7 +18,7 @@ fn identity() -> Identity {
     }
 }
 
-/// Different every call and every opening, as real entropy is.
+/// Values that differ with every call and every seed.
 fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
     let mut count = 0_u64;
     move || {
@@ -29,14 +29,14 @@ fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
 }
 
 fn open<D: Disk>(disk: D, seed: u64) -> (Journal<D>, Opening) {
-    Journal::open(disk, identity(), None, NOW, &mut entropy(seed)).unwrap()
+    Journal::open(disk, config(), None, NOW, &mut entropy(seed)).unwrap()
 }
 
 fn entry(n: u64) -> Entry {
     Entry::VisitClosed { visit: VisitId::from_entropy(n.into()), reason: CloseReason::Exit }
 }
 
-/// The visits in the log, in order, over all epochs.
+/// The visits in the journal, in order, over all epochs.
 fn visits<D: Disk>(journal: &mut Journal<D>) -> Vec<VisitId> {
     let mut found = Vec::new();
     for epoch in journal.epochs() {
@@ -58,30 +58,30 @@ fn expected(count: u64) -> Vec<VisitId> {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_any_power_cut_and_nothing_else_is_made_up() {
+fn power_cut_keeps_exactly_the_appended_records() {
     for seed in 0..40 {
         let mut disk = FaultyDisk::new();
         let mut acknowledged = 0;
-        for life in 0..4 {
-            let (mut journal, opening) = open(disk, seed * 100 + life);
-            assert_eq!(opening.damaged_segments, 0, "a torn tail is not damage");
-            assert_eq!(visits(&mut journal), expected(acknowledged), "seed {seed}, life {life}");
+        for start in 0..4 {
+            let (mut journal, report) = open(disk, seed * 100 + start);
+            assert_eq!(report.damaged_segments, 0, "a torn tail is not damage");
+            assert_eq!(visits(&mut journal), expected(acknowledged), "seed {seed}, start {start}");
             for _ in 0..5 {
-                let mut random = entropy(seed * 1000 + life * 10 + acknowledged);
+                let mut random = entropy(seed * 1000 + start * 10 + acknowledged);
                 journal.append(&[entry(acknowledged + 1)], NOW, &mut random).unwrap();
                 acknowledged += 1;
             }
             disk = journal.into_parts().0;
-            // A write that is never acknowledged, then the power goes.
+            // A write that is never synced, then a power cut.
             let name = disk.list().unwrap().into_iter().max().unwrap();
             disk.append(&name, &[0xAB; 90]).unwrap();
-            disk.power_cut(seed * 7 + life);
+            disk.power_cut(seed * 7 + start);
         }
     }
 }
 
 #[test]
-fn a_write_torn_at_any_byte_leaves_the_log_as_before_it() {
+fn write_torn_at_any_byte_is_cut() {
     let (mut journal, _) = open(FaultyDisk::new(), 1);
     journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
     let base = journal.into_parts().0;
@@ -95,19 +95,19 @@ fn a_write_torn_at_any_byte_leaves_the_log_as_before_it() {
         }
         assert!(
             matches!(journal.append(&[entry(99)], NOW, &mut entropy(5)), Err(JournalError::Poisoned)),
-            "after a failure nothing may follow what is in doubt"
+            "after a failed append nothing may be appended"
         );
         let (mut disk, _) = journal.into_parts();
         disk.power_cut(room as u64);
         disk.limit_space(None);
-        let (mut journal, opening) = open(disk, 4);
+        let (mut journal, report) = open(disk, 4);
         assert_eq!(visits(&mut journal), expected(count), "room {room}");
-        assert_eq!(opening.damaged_segments, 0);
+        assert_eq!(report.damaged_segments, 0);
     }
 }
 
 #[test]
-fn a_failed_sync_poisons_the_log_and_opening_it_again_recovers() {
+fn failed_sync_poisons_journal_until_reopened() {
     let (mut journal, _) = open(FaultyDisk::new(), 1);
     journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
     let (mut disk, _) = journal.into_parts();
@@ -119,11 +119,14 @@ fn a_failed_sync_poisons_the_log_and_opening_it_again_recovers() {
     disk.limit_syncs(None);
     let (mut journal, _) = open(disk, 5);
     let found = visits(&mut journal);
-    assert!(found == expected(1) || found == expected(2), "in doubt means either");
+    assert!(
+        found == expected(1) || found == expected(2),
+        "after a failed sync the entry may or may not be durable"
+    );
 }
 
 #[test]
-fn nothing_is_built_on_a_tail_that_a_failed_sync_left_in_doubt() {
+fn tail_after_failed_sync_is_synced_before_append() {
     for seed in (1..40).step_by(2) {
         let (journal, _) = open(FaultyDisk::new(), 1);
         let (mut disk, _) = journal.into_parts();
@@ -136,14 +139,14 @@ fn nothing_is_built_on_a_tail_that_a_failed_sync_left_in_doubt() {
         let found = visits(&mut journal);
         let (mut disk, _) = journal.into_parts();
         disk.power_cut(seed);
-        let (mut journal, opening) = open(disk, 5);
-        assert_eq!((opening.damaged_segments, opening.new_epoch), (0, false), "seed {seed}");
-        assert_eq!(visits(&mut journal), found, "seed {seed}: what was folded stays");
+        let (mut journal, report) = open(disk, 5);
+        assert_eq!((report.damaged_segments, report.new_epoch), (0, false), "seed {seed}");
+        assert_eq!(visits(&mut journal), found, "seed {seed}: recovered records stay");
     }
 }
 
 #[test]
-fn rot_in_the_middle_is_set_aside_reported_and_begins_a_new_epoch() {
+fn rotten_segment_is_quarantined_and_begins_new_epoch() {
     let (mut journal, _) = open(FaultyDisk::new(), 1);
     for n in 1..=6 {
         journal.append(&[entry(n)], NOW, &mut entropy(n)).unwrap();
@@ -153,44 +156,44 @@ fn rot_in_the_middle_is_set_aside_reported_and_begins_a_new_epoch() {
     let name = disk.list().unwrap().remove(0);
     let middle = disk.len_of(&name) / 2;
     disk.rot(&name, middle);
-    let (journal, opening) = open(disk, 9);
-    assert_eq!((opening.damaged_segments, opening.new_epoch), (1, true));
+    let (journal, report) = open(disk, 9);
+    assert_eq!((report.damaged_segments, report.new_epoch), (1, true));
     assert_ne!(journal.head().epoch, epoch);
     assert_eq!(journal.head().seq, 1, "its opening record");
     let (mut disk, _) = journal.into_parts();
     assert!(!disk.list().unwrap().contains(&name));
-    assert!(disk.all_bytes().len() > middle, "set aside, not deleted");
+    assert!(disk.all_bytes().len() > middle, "quarantined, not deleted");
 }
 
 #[test]
-fn a_segment_that_is_missing_shows() {
+fn missing_segment_is_reported_as_damage() {
     let mut disk = FaultyDisk::new();
-    for life in 0..3 {
-        let (mut journal, _) = open(disk, life + 1);
-        journal.append(&[entry(life)], NOW, &mut entropy(life + 50)).unwrap();
+    for start in 0..3 {
+        let (mut journal, _) = open(disk, start + 1);
+        journal.append(&[entry(start)], NOW, &mut entropy(start + 50)).unwrap();
         disk = journal.into_parts().0;
     }
     let mut names = disk.list().unwrap();
     names.sort();
     disk.delete(&names[1]).unwrap();
-    let (_, opening) = open(disk, 9);
-    assert_eq!(opening.damaged_segments, 1);
-    assert!(opening.new_epoch);
+    let (_, report) = open(disk, 9);
+    assert_eq!(report.damaged_segments, 1);
+    assert!(report.new_epoch);
 }
 
 #[test]
-fn another_machines_key_opens_nothing() {
+fn open_with_other_key_reads_nothing() {
     let (mut journal, _) = open(FaultyDisk::new(), 1);
     journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
     let (disk, _) = journal.into_parts();
-    let other = Identity { wrap: [8; 16].into(), ..identity() };
-    let (mut journal, opening) = Journal::open(disk, other, None, NOW, &mut entropy(3)).unwrap();
-    assert_eq!(opening.damaged_segments, 1);
+    let other = Identity { wrap: [8; 16].into(), ..config() };
+    let (mut journal, report) = Journal::open(disk, other, None, NOW, &mut entropy(3)).unwrap();
+    assert_eq!(report.damaged_segments, 1);
     assert_eq!(visits(&mut journal), []);
 }
 
 #[test]
-fn records_leave_as_batches_that_check_from_the_first_to_the_last() {
+fn read_records_form_valid_contiguous_batches() {
     let (mut journal, _) = open(FaultyDisk::new(), 1);
     for n in 1..=30 {
         journal.append(&[entry(n), entry(n + 100)], NOW, &mut entropy(n)).unwrap();
@@ -218,12 +221,12 @@ fn records_leave_as_batches_that_check_from_the_first_to_the_last() {
 }
 
 #[test]
-fn any_reading_after_any_other_gives_what_a_first_one_gives() {
+fn read_after_is_independent_of_earlier_reads() {
     let entries: Vec<Entry> = (1..=12).map(entry).collect();
     let mut disk = FaultyDisk::new();
-    for life in 1..=3 {
-        let (mut journal, _) = open(disk, life);
-        journal.append(&entries, NOW, &mut entropy(life + 10)).unwrap();
+    for start in 1..=3 {
+        let (mut journal, _) = open(disk, start);
+        journal.append(&entries, NOW, &mut entropy(start + 10)).unwrap();
         disk = journal.into_parts().0;
     }
     let read = |journal: &mut Journal<FaultyDisk>, after: u64| {
@@ -246,7 +249,7 @@ fn any_reading_after_any_other_gives_what_a_first_one_gives() {
 }
 
 #[test]
-fn settled_segments_go_after_seven_days_and_open_work_keeps_them() {
+fn acknowledged_segments_are_deleted_unless_open_work() {
     let week = UnixMs(NOW.0 + 8 * 86_400_000);
     let order = contract::OrderId::from_entropy(5);
     for open_order in [false, true] {
@@ -269,7 +272,7 @@ fn settled_segments_go_after_seven_days_and_open_work_keeps_them() {
         journal.settled(head.epoch, head.seq, NOW).unwrap();
         assert!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), "not old enough");
         journal.settled(head.epoch, head.seq - 1, week).unwrap();
-        assert!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), "not settled");
+        assert!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), "not acknowledged");
         journal.settled(head.epoch, head.seq, week).unwrap();
         assert_eq!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), open_order);
         assert_eq!(journal.before_oldest(head.epoch), if open_order { 0 } else { head.seq });
@@ -277,7 +280,7 @@ fn settled_segments_go_after_seven_days_and_open_work_keeps_them() {
 }
 
 #[test]
-fn on_a_real_disk_nothing_is_readable_and_everything_comes_back() {
+fn real_disk_is_encrypted_and_recovers_all_records() {
     let dir = tempfile::tempdir().unwrap();
     let name = "张三丰";
     {
@@ -285,8 +288,8 @@ fn on_a_real_disk_nothing_is_readable_and_everything_comes_back() {
         let secret = Entry::ConsentDeclined { visit: VisitId::from_entropy(1), service: name.into() };
         journal.append(&[secret, entry(1)], NOW, &mut entropy(2)).unwrap();
     }
-    let (mut journal, opening) = open(RealDisk::open(dir.path()).unwrap(), 3);
-    assert_eq!(opening, Opening { folded: 3, ..Opening::default() });
+    let (mut journal, report) = open(RealDisk::open(dir.path()).unwrap(), 3);
+    assert_eq!(report, Opening { folded: 3, ..Opening::default() });
     assert_eq!(visits(&mut journal), expected(1));
     for file in std::fs::read_dir(dir.path()).unwrap().flatten() {
         if file.file_type().unwrap().is_file() {
@@ -299,12 +302,12 @@ fn on_a_real_disk_nothing_is_readable_and_everything_comes_back() {
 }
 
 #[test]
-fn files_that_are_no_segments_are_left_alone() {
+fn files_that_are_not_segments_are_ignored() {
     let mut disk = FaultyDisk::new();
     for name in ["lost+found", "notes.txt", "0000000001.seg"] {
         disk.create(name).unwrap();
     }
-    let (journal, opening) = open(disk, 1);
-    assert_eq!(opening, Opening { new_epoch: true, ..Opening::default() });
+    let (journal, report) = open(disk, 1);
+    assert_eq!(report, Opening { new_epoch: true, ..Opening::default() });
     assert_eq!(journal.into_parts().0.list().unwrap().len(), 4);
 }

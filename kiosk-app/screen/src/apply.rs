@@ -1,9 +1,9 @@
-//! From a view to the properties of the window. The only place where the two meet.
+//! Writes a view into the properties of the window. The only module that knows both.
 
 use slint::{ComponentHandle as _, Model as _, ModelRc, SharedString, VecModel};
 use view::{
     Action, Body, Foot, Gesture, Icon, Intent, Light, Link, Outcome, Pair, Rows, Text, TextId, Texts,
-    Theme as Manner, Tone, Verdict, View,
+    Theme as ViewTheme, Tone, Verdict, View,
 };
 
 use crate::code;
@@ -13,13 +13,13 @@ use crate::ui::{
     WayData,
 };
 
-/// The panels for which the sizes of the theme are given.
+/// The panel sizes in pixels for which the sizes of the theme are given.
 const PORTRAIT: (f32, f32) = (1080.0, 1920.0);
 const LANDSCAPE: (f32, f32) = (1920.0, 1080.0);
-/// A landscape panel is half as high: everything is drawn smaller, and bodies lie side by side.
+/// A landscape panel is half as high: everything is drawn smaller, and parts of a body are placed side by side.
 const LANDSCAPE_SHRINK: f32 = 0.78;
 
-/// Fits the theme to a panel of so many pixels.
+/// Scales the theme to a panel of this size in pixels.
 pub(crate) fn set_panel(app: &App, width: u32, height: u32) {
     #[allow(clippy::cast_precision_loss)] // sides of a panel
     let (width, height) = (width as f32, height as f32);
@@ -32,9 +32,9 @@ pub(crate) fn set_panel(app: &App, width: u32, height: u32) {
     app.set_panel_height(height);
 }
 
-/// Writes the view into the window; gives what each touchable number means.
+/// Writes the view into the window. Returns the intents, indexed by the numbers of the touchable elements.
 pub(crate) fn apply(app: &App, texts: &Texts, view: &View) -> Vec<Intent> {
-    app.global::<Theme>().set_elder(view.theme == Manner::Elder);
+    app.global::<Theme>().set_elder(view.theme == ViewTheme::Elder);
     let mut scribe = Scribe { texts, view, intents: Vec::new() };
     let shown = app.global::<Shown>();
     scribe.frame(&shown);
@@ -57,7 +57,7 @@ impl Scribe<'_> {
         self.say(&Text::Id(id))
     }
 
-    /// The number under which this intent comes back.
+    /// Registers an intent. Returns the number that a touch reports.
     fn touch(&mut self, intent: Intent) -> i32 {
         self.intents.push(intent);
         i32::try_from(self.intents.len() - 1).unwrap_or(-1)
@@ -328,8 +328,8 @@ impl Scribe<'_> {
     }
 }
 
-/// Writes rows into a model in place where there is one: what did not change is not drawn again, and an
-/// element under a finger stays itself.
+/// Updates a model in place if there is one: unchanged rows are not drawn again, and an element that is being touched
+/// is not replaced.
 fn set<T: Clone + PartialEq + 'static>(model: &ModelRc<T>, rows: Vec<T>, replace: impl FnOnce(ModelRc<T>)) {
     let Some(own) = model.as_any().downcast_ref::<VecModel<T>>() else {
         return replace(ModelRc::new(VecModel::from(rows)));

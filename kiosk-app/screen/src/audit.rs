@@ -1,5 +1,5 @@
-//! Every view as a finger finds it: what can be touched is named, whole on the panel, large enough, apart from
-//! the next thing, and a touch in its middle means what it says.
+//! Test of all touchable elements in every sample view: each has an accessible name, is completely on the panel, large
+//! enough and disjoint from the others, and a touch on its centre has the same intent as its accessible action.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,9 +13,9 @@ use view::{Intent, Lang, Theme};
 use crate::Screen;
 use crate::samples;
 
-/// Least side of what can be touched, of 1,000 parts of the panel's shorter side: 15 mm on the panels of
-/// 27 and 21.5 inches, of which the shorter sides are 336 and 268 mm, and 9 mm on one of 10 inches.
-const LEAST: f32 = 56.0;
+/// Minimum side of a touchable element, in thousandths of the panel's shorter side: 15 mm on panels of
+/// 27 and 21.5 inches, whose shorter sides are 336 and 268 mm, and 9 mm on one of 10 inches.
+const SIDE_MIN: f32 = 56.0;
 
 struct Target {
     label: String,
@@ -28,7 +28,7 @@ struct Target {
 }
 
 impl Target {
-    /// An inherited element is found once for each component it inherits from.
+    /// Whether this is the same element: the query returns an element once for each component it inherits from.
     fn is_same(&self, other: &Self) -> bool {
         self.label == other.label
             && (self.left - other.left).abs() < 0.5
@@ -62,23 +62,23 @@ fn targets(screen: &Screen) -> Vec<Target> {
     all
 }
 
-fn complaints(screen: &Screen, (width, height): (u32, u32), touched: &RefCell<Vec<Intent>>) -> Vec<String> {
+fn defects(screen: &Screen, (width, height): (u32, u32), touched: &RefCell<Vec<Intent>>) -> Vec<String> {
     #[allow(clippy::cast_precision_loss)] // sides of a panel
     let (width, height) = (width as f32, height as f32);
-    let least = width.min(height) * LEAST / 1000.0;
+    let side_min = width.min(height) * SIDE_MIN / 1000.0;
     let all = targets(screen);
     let mut found = Vec::new();
     for (at, one) in all.iter().enumerate() {
         let label = &one.label;
         if label.trim().is_empty() {
-            found.push(format!("a thing to touch without a name at {},{}", one.left, one.top));
+            found.push(format!("touchable element without a name at {},{}", one.left, one.top));
         }
         if one.left < 0.0 || one.top < 0.0 || one.right > width + 0.5 || one.bottom > height + 0.5 {
-            found.push(format!("`{label}` is not whole on the panel: to {},{}", one.right, one.bottom));
+            found.push(format!("`{label}` exceeds the panel: to {},{}", one.right, one.bottom));
         }
         let side = (one.right - one.left).min(one.bottom - one.top);
-        if side < least {
-            found.push(format!("`{label}` is {side} pixels, not {least}"));
+        if side < side_min {
+            found.push(format!("`{label}` is {side} pixels, less than {side_min}"));
         }
         for other in all.iter().skip(at + 1) {
             let apart = one.right <= other.left
@@ -86,7 +86,7 @@ fn complaints(screen: &Screen, (width, height): (u32, u32), touched: &RefCell<Ve
                 || one.bottom <= other.top
                 || other.bottom <= one.top;
             if !apart {
-                found.push(format!("`{label}` lies over `{}`", other.label));
+                found.push(format!("`{label}` overlaps `{}`", other.label));
             }
         }
         touched.borrow_mut().clear();
@@ -95,17 +95,17 @@ fn complaints(screen: &Screen, (width, height): (u32, u32), touched: &RefCell<Ve
         one.element.mock_single_click(PointerEventButton::Left);
         let got = touched.take();
         if one.enabled && (got.len() != 1 || got != meant) {
-            found.push(format!("a touch on `{label}` gives {got:?} and means {meant:?}"));
+            found.push(format!("a touch on `{label}` gives {got:?}, its accessible action {meant:?}"));
         }
         if !one.enabled && !got.is_empty() {
-            found.push(format!("`{label}` is greyed and yet gives {got:?}"));
+            found.push(format!("`{label}` is disabled but gives {got:?}"));
         }
     }
     found
 }
 
 #[test]
-fn every_view_can_be_touched_as_it_looks() {
+fn touchable_elements_of_every_view_are_usable() {
     let backend = TestingBackend::new(TestingBackendOptions {
         mock_time: true,
         threading: false,
@@ -123,19 +123,19 @@ fn every_view_can_be_touched_as_it_looks() {
             for theme in [Theme::Standard, Theme::Elder] {
                 for (sample, view) in samples::all(lang, theme) {
                     screen.show(&view);
-                    // Drawing lays everything out.
+                    // A snapshot computes the layout.
                     screen.snapshot().unwrap();
                     seen += targets(&screen).len();
                     let name = format!("{sample} {panel} {theme:?} {lang:?}");
                     found.extend(
-                        complaints(&screen, size, &touched)
+                        defects(&screen, size, &touched)
                             .into_iter()
-                            .map(|words| format!("{name}: {words}")),
+                            .map(|defect| format!("{name}: {defect}")),
                     );
                 }
             }
         }
     }
-    assert!(seen > 500, "only {seen} things to touch were found");
-    assert!(found.is_empty(), "{} complaints:\n{}", found.len(), found.join("\n"));
+    assert!(seen > 500, "only {seen} touchable elements were found");
+    assert!(found.is_empty(), "{} defects:\n{}", found.len(), found.join("\n"));
 }

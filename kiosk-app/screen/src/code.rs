@@ -1,11 +1,11 @@
-//! A receipt's QR code as a picture.
+//! QR codes as images.
 
 use slint::{Image, Rgb8Pixel, SharedPixelBuffer};
 
-/// Light modules around the code (ISO/IEC 18004: four).
+/// Width of the quiet zone in modules (ISO/IEC 18004: four).
 const QUIET: usize = 4;
 
-/// One pixel a module; the view scales it without smoothing. Empty when the text fits no code.
+/// Draws a QR code with one pixel per module; the view scales it without smoothing. Empty when the text is too long.
 pub(crate) fn picture(text: &str) -> Image {
     let Ok(code) = qrcode::QrCode::new(text) else { return Image::default() };
     let width = code.width();

@@ -1,7 +1,7 @@
-//! Slint draws a [`View`](view::View), and nothing that is not in it.
+//! The kiosk's screen: draws a [`View`](view::View) with Slint, and nothing that is not in it.
 //!
-//! [`Screen`] belongs to the main thread; a [`Handle`] goes to any other and shows views through one slot:
-//! the newest wins, so a burst of views costs one drawing. A touch comes back with the id of the view that
+//! [`Screen`] belongs to the main thread; a [`ScreenHandle`] can be used by any other thread. Only the latest view is
+//! kept, so a burst of views is drawn once. A touch is reported with the id of the view that
 //! was on the screen. Knows nothing of visits, money or devices.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -17,7 +17,7 @@ mod window;
 
 pub use window::{Handle, Screen, ScreenError};
 
-/// What the Slint compiler makes of `ui/`.
+/// Code that the Slint compiler generates from `ui/`.
 mod ui {
     #![allow(
         unsafe_code,

@@ -1,4 +1,4 @@
-//! The window, its loop, and the slot through which views reach it.
+//! The window, its event loop, and the handle through which other threads show views.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,16 +11,17 @@ use view::{Intent, Texts, View, ViewId};
 use crate::apply::{apply, set_panel};
 use crate::ui::{App, Touch};
 
-/// The first view comes as soon as the log is read. Without it by then, an empty window shows that the program runs.
+/// Longest wait for the first view, which arrives when the journal is read. After it, an empty window is shown, so
+/// that the program is visibly running.
 const FIRST_VIEW: Duration = Duration::from_secs(3);
 
-/// Why nothing can be drawn.
+/// Why the screen cannot be opened or drawn.
 #[derive(Debug)]
 pub struct ScreenError(PlatformError);
 
 impl std::fmt::Display for ScreenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the screen cannot be opened: check the display, and SLINT_BACKEND")
+        f.write_str("cannot open the screen: check the display and SLINT_BACKEND")
     }
 }
 
@@ -36,14 +37,14 @@ impl From<PlatformError> for ScreenError {
     }
 }
 
-/// What is on the screen: the view's id and what each touchable thing on it means.
+/// The view on the screen: its id, and the intent of each touchable element.
 #[derive(Default)]
 struct Present {
     id: ViewId,
     intents: Vec<Intent>,
 }
 
-/// The one window. Lives on the main thread.
+/// The kiosk's only window. Lives on the main thread.
 pub struct Screen {
     app: App,
     texts: Rc<Texts>,
@@ -51,7 +52,7 @@ pub struct Screen {
     slot: Arc<Slot>,
 }
 
-/// The newest view that is not drawn yet.
+/// The latest view that is not drawn yet.
 #[derive(Default)]
 struct Slot {
     view: Mutex<Option<View>>,
@@ -59,7 +60,7 @@ struct Slot {
 }
 
 impl Slot {
-    /// Puts a view in; true when the slot was empty, so that the loop has to be woken.
+    /// Stores a view; true when there was none, so that the event loop must be woken.
     fn put(&self, view: View) -> bool {
         let was_empty = self.view.lock().unwrap_or_else(PoisonError::into_inner).replace(view).is_none();
         self.filled.notify_all();
@@ -70,16 +71,16 @@ impl Slot {
         self.view.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Waits for a view to be there, so long at most, and takes it.
-    fn wait(&self, patience: Duration) -> Option<View> {
+    /// Takes the view; waits for one until the timeout.
+    fn wait(&self, timeout: Duration) -> Option<View> {
         let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.filled.wait_timeout_while(view, patience, |view| view.is_none());
+        let waited = self.filled.wait_timeout_while(view, timeout, |view| view.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0.take()
     }
 }
 
 thread_local! {
-    /// The window of this thread, for work that comes from other threads.
+    /// The window of this thread, for closures from other threads.
     static SHOWN: RefCell<Option<Shown>> = const { RefCell::new(None) };
 }
 
@@ -90,7 +91,7 @@ struct Shown {
 }
 
 impl Screen {
-    /// Makes the window: of this size in pixels, or over the whole screen.
+    /// Creates the window: with this size in pixels, or full screen.
     ///
     /// # Errors
     /// When there is no display.
@@ -107,7 +108,7 @@ impl Screen {
         Ok(Self { app, texts: Rc::new(Texts::built_in()), present: Rc::default(), slot: Arc::default() })
     }
 
-    /// What to do with touches: the view on which it was made, and what it means.
+    /// Sets the handler of touches. It receives the id of the touched view and the intent.
     pub fn on_touch(&self, touched: impl Fn(ViewId, Intent) + 'static) {
         let present = Rc::clone(&self.present);
         self.app.global::<Touch>().on_touched(move |number| {
@@ -119,13 +120,13 @@ impl Screen {
         });
     }
 
-    /// For other threads.
+    /// A handle for other threads.
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle { slot: Arc::clone(&self.slot) }
     }
 
-    /// Draws this view now.
+    /// Draws a view immediately.
     pub fn show(&self, view: &View) {
         draw(&self.app, &self.texts, &self.present, view);
     }
@@ -135,7 +136,7 @@ impl Screen {
         &self.app
     }
 
-    /// The window's pixels as they are drawn.
+    /// The drawn pixels of the window.
     ///
     /// # Errors
     /// When the window was never shown.
@@ -146,7 +147,7 @@ impl Screen {
     /// Shows the window and runs its loop until [`Handle::quit`].
     ///
     /// # Errors
-    /// When the display goes away.
+    /// When the display is lost.
     pub fn run(&self) -> Result<(), ScreenError> {
         let shown = Shown {
             app: self.app.as_weak(),
@@ -154,7 +155,7 @@ impl Screen {
             present: Rc::clone(&self.present),
         };
         SHOWN.with_borrow_mut(|own| *own = Some(shown));
-        // Not before there is something to see: the first frame is what residents look at while the rest starts.
+        // The window is shown with its first view: residents see the first frame while the rest starts.
         let first = self.slot.wait(FIRST_VIEW);
         self.app.show()?;
         if let Some(view) = first.or_else(|| self.slot.take()) {
@@ -172,18 +173,18 @@ fn draw(app: &App, texts: &Texts, present: &RefCell<Present>, view: &View) {
     *present.borrow_mut() = Present { id: view.id, intents };
 }
 
-/// The screen as other threads know it.
+/// Handle of the screen for other threads.
 #[derive(Clone)]
 pub struct Handle {
     slot: Arc<Slot>,
 }
 
 impl Handle {
-    /// Shows a view; one that is not drawn when the next comes is never drawn.
+    /// Shows a view. A view that is not drawn before the next one arrives is skipped.
     pub fn show(&self, view: View) {
         if self.slot.put(view) {
             let slot = Arc::clone(&self.slot);
-            // Before the loop runs and after it ended there is nobody to draw.
+            // Before the event loop runs and after it ended, nothing can be drawn.
             slint::invoke_from_event_loop(move || {
                 SHOWN.with_borrow(|shown| {
                     let Some(Shown { app, texts, present }) = shown else { return };
@@ -196,12 +197,12 @@ impl Handle {
         }
     }
 
-    /// Runs this on the screen's thread: whoever waits for it learns that the thread lives.
+    /// Runs a closure on the screen's thread, as a heartbeat: the call proves that the thread is alive.
     pub fn heartbeat(&self, alive: impl FnOnce() + Send + 'static) {
         slint::invoke_from_event_loop(alive).ok();
     }
 
-    /// Ends the window's loop.
+    /// Ends the window's event loop.
     pub fn quit(&self) {
         slint::quit_event_loop().ok();
     }

@@ -1,6 +1,6 @@
-//! Exponential back-off with full jitter.
+//! Exponential back-off (退避) with full jitter.
 
-/// How long to wait after each failure in a row.
+/// Pauses after consecutive failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first_ms: u64,
@@ -9,26 +9,26 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Doubles from `first_ms` to `most_ms`.
+    /// A back-off whose bound doubles from `first_ms` to `max_ms` milliseconds.
     #[must_use]
     pub const fn new(first_ms: u64, most_ms: u64) -> Self {
         Self { first_ms, most_ms, failures: 0 }
     }
 
-    /// A failure: how long to wait, between nothing and the doubled bound (full jitter), so that kiosks
-    /// that lost the link together do not come back together.
+    /// Counts a failure. Returns the pause in milliseconds, between 0 and the doubled bound (full jitter), so that
+    /// kiosks that lost the link at the same time do not reconnect at the same time.
     pub fn fail(&mut self, random: u128) -> u64 {
         let bound = self.first_ms.saturating_mul(1 << self.failures.min(20)).min(self.most_ms);
         self.failures = self.failures.saturating_add(1);
         u64::try_from(random % u128::from(bound + 1)).unwrap_or(bound)
     }
 
-    /// A success: the next failure is a first one.
+    /// Resets the back-off after a success.
     pub const fn succeed(&mut self) {
         self.failures = 0;
     }
 
-    /// Failures in a row.
+    /// Number of consecutive failures.
     #[must_use]
     pub const fn failures(&self) -> u32 {
         self.failures
@@ -40,9 +40,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_most_and_begin_anew_after_a_success() {
+    fn bounds_double_to_maximum_and_reset_on_success() {
         let mut backoff = Backoff::new(1_000, 300_000);
-        // Randomness that reaches the whole of every bound: 300,001 and 1,001 × 2ⁿ do not divide it alike.
+        // Random values that reach the whole range of every bound.
         let largest =
             |backoff: Backoff| (0..4_000_u128).map(|r| backoff.clone().fail(r * 7_919)).max().unwrap();
         let mut bounds = Vec::new();

@@ -4,19 +4,19 @@ use std::collections::VecDeque;
 
 use contract::UnixMs;
 
-/// Exchanges that are remembered.
+/// Number of exchanges whose samples are kept.
 const KEPT: usize = 8;
 
-/// How far the kiosk's wall clock is from the platform's.
+/// Offset between the kiosk's wall clock and the platform's.
 #[derive(Clone, Debug, Default)]
 pub struct ClockEstimate {
-    /// Round trip and offset in milliseconds, newest last.
+    /// Samples: round trip and offset in milliseconds, newest last.
     seen: VecDeque<(u64, i64)>,
 }
 
 impl ClockEstimate {
-    /// An answer that carried the platform's clock. Ignored when the kiosk's own clock went backwards
-    /// during the exchange.
+    /// Adds a sample from an answer that carried the platform's time. Ignored when the kiosk's own clock went
+    /// backwards during the exchange.
     pub fn observe(&mut self, sent: UnixMs, received: UnixMs, platform: UnixMs) {
         let Some(round_trip) = received.0.checked_sub(sent.0) else { return };
         let middle = sent.0.saturating_add(round_trip / 2);
@@ -28,7 +28,7 @@ impl ClockEstimate {
         self.seen.push_back((round_trip, offset));
     }
 
-    /// Milliseconds to add to the kiosk's clock, from the quickest of the last exchanges.
+    /// Milliseconds to add to the kiosk's clock, from the sample with the shortest round trip.
     #[must_use]
     pub fn offset_ms(&self) -> Option<i64> {
         self.seen.iter().min_by_key(|(round_trip, _)| *round_trip).map(|(_, offset)| *offset)
@@ -40,16 +40,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_quickest_exchange_decides() {
+    fn offset_comes_from_shortest_round_trip() {
         let mut clock = ClockEstimate::default();
         clock.observe(UnixMs(1_000), UnixMs(5_000), UnixMs(9_999));
         clock.observe(UnixMs(10_000), UnixMs(10_020), UnixMs(13_010));
         assert_eq!(clock.offset_ms(), Some(3_000));
         clock.observe(UnixMs(20_000), UnixMs(19_000), UnixMs(0));
-        assert_eq!(clock.offset_ms(), Some(3_000), "a clock that jumped says nothing");
+        assert_eq!(clock.offset_ms(), Some(3_000), "a clock that jumped gives no sample");
         for at in 0..8 {
             clock.observe(UnixMs(30_000 + at), UnixMs(30_100 + at), UnixMs(30_050 + at));
         }
-        assert_eq!(clock.offset_ms(), Some(0), "old exchanges are forgotten");
+        assert_eq!(clock.offset_ms(), Some(0), "old samples are dropped");
     }
 }

@@ -1,9 +1,9 @@
-//! The uplink to the platform as a pure machine: which batch to send when, what an answer means, and
+//! The uplink to the platform as a pure state machine: which batch to send when, how to interpret an answer, and
 //! whether the link is up. No I/O, no clock, no randomness: all come with the call.
 //!
 //! Every record reaches the platform exactly once and in order (I2): one batch is in flight, it begins
-//! where the platform's last acknowledgement ends, and the platform drops what it already has. The
-//! platform's answers are outside input: one that makes no sense counts as a failure and moves nothing.
+//! where the platform's last acknowledgement ends, and the platform drops records that it has already stored. The
+//! platform's answers are untrusted input: an invalid one counts as a failure and changes nothing.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

@@ -1,4 +1,4 @@
-//! The uplink.
+//! State machine of the uplink: sends records and fetches the feed.
 
 use std::collections::BTreeMap;
 
@@ -10,28 +10,29 @@ use contract::{
 use crate::backoff::Backoff;
 use crate::clock::ClockEstimate;
 
-/// The window before the platform has granted one.
+/// Window until the platform has granted one.
 const FIRST_WINDOW: Window = Window { records: 64, bytes: 64 * 1024, after_ms: 0 };
-/// No window is taken larger than this, whatever the platform grants.
+/// Upper bounds of the window, independent of what the platform grants.
 const RECORDS_MAX: usize = 256;
 const BYTES_MAX: usize = 256 * 1024;
-/// The feed is asked this often; it is also how the kiosk notices that the link is gone.
+/// Interval of fetching the feed; a failed fetch is also how the kiosk detects a lost link.
 const CHANGES_EVERY_MS: u64 = 15_000;
-/// A lost link is looked for at least this often: a resident may be waiting for it.
+/// Longest pause between two probes of a lost link: a resident may be waiting for it.
 const PROBE_MOST_MS: u64 = 15_000;
 const BATCH_MOST_MS: u64 = 300_000;
 const FIRST_MS: u64 = 1_000;
-/// The link is said to be down after this many failed exchanges in a row.
+/// The link counts as down after this many consecutive failed exchanges.
 const DOWN_AFTER: u32 = 2;
-/// zstd level for batches: text of this kind gains little above it.
+/// zstd level for batches: higher levels gain little for this kind of text.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Where records come from: the log.
+/// Source of the records: the journal.
 pub trait RecordSource {
-    /// The epochs that are still there, oldest first.
+    /// The epochs that still exist, oldest first.
     fn epochs(&self) -> Vec<u64>;
 
-    /// The records after a number, with the chain's head before the first; `None` when there are none.
+    /// The records after number `after` of an epoch, with the chain's head before the first; `None` when there are
+    /// none. At most `records` records, and about `bytes` bytes of bodies.
     fn read_after(
         &mut self,
         epoch: u64,
@@ -40,58 +41,58 @@ pub trait RecordSource {
         bytes: usize,
     ) -> Option<(Head, Vec<Record>)>;
 
-    /// The number before the oldest record of an epoch that is still there.
+    /// The number before the oldest record of an epoch that still exists.
     fn before_oldest(&self, epoch: u64) -> u64;
 
     /// The number of the newest record of an epoch.
     fn last_seq(&self, epoch: u64) -> u64;
 
-    /// The device's signature over the bytes.
+    /// Signs the bytes with the kiosk's key.
     fn sign(&self, bytes: &[u8]) -> Signature;
 }
 
-/// What to send.
+/// A request that the uplink wants to send.
 #[derive(Debug, PartialEq, Eq)]
 pub enum UplinkRequest {
     /// `POST /v1/records` with this body (zstd).
     Records(Vec<u8>),
     /// `GET /v1/changes?since=…`.
     Changes {
-        /// The cursor.
+        /// Cursor: position in the feed after which items are wanted.
         since: u64,
     },
 }
 
-/// The clocks of one exchange.
+/// Wall times of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// The kiosk's wall clock when it asked.
+    /// The kiosk's wall time when it sent the request.
     pub sent: UnixMs,
-    /// The same when the answer was there.
+    /// The kiosk's wall time when it received the answer.
     pub received: UnixMs,
 }
 
-/// An exchange without a usable answer: no answer, a refusal, nonsense.
+/// An exchange without a usable answer: no answer, a refusal, or an invalid response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed;
 
-/// What the uplink has under way of one kind.
+/// State of the exchanges of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
-    /// Nothing before then, in monotonic milliseconds.
+    /// No request is in flight; the next one is due at this monotonic time in milliseconds.
     At(u64),
-    /// A request is out.
+    /// A request is in flight.
     Out,
 }
 
-/// The uplink of one kiosk.
+/// The uplink (上行链路) of one kiosk.
 pub struct Uplink {
     device: DeviceId,
-    /// The highest number that the platform acknowledged, by epoch.
+    /// The highest acknowledged number, by epoch.
     acknowledged: BTreeMap<u64, u64>,
-    /// What is in flight: its epoch, and the highest number that may be acknowledged. The platform may have
-    /// more than the batch holds, from an earlier life of this kiosk, but of the present epoch never more
-    /// than the log.
+    /// The batch in flight: its epoch, and the highest number that may be acknowledged. The platform may have
+    /// stored more than the batch holds, from an earlier process of this kiosk, but of the present epoch never more
+    /// than the journal holds.
     sent: Option<(u64, u64)>,
     records: Turn,
     changes: Turn,
@@ -105,8 +106,8 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// An uplink that asks the feed for what follows `cursor`. What the platform already has, it says in
-    /// answer to the first batch.
+    /// An uplink that fetches the feed after `cursor`. The platform reports in its answer to the first batch which
+    /// records it has already stored.
     #[must_use]
     pub fn new(device: DeviceId, cursor: u64) -> Self {
         Self {
@@ -125,7 +126,7 @@ impl Uplink {
         }
     }
 
-    /// What to send now. Call it again after every answer, after records were appended, and when
+    /// The next request to send now. Must be called again after every answer, after records were appended, and when
     /// [`Uplink::next_deadline`] has passed.
     pub fn poll(&mut self, now: u64, source: &mut dyn RecordSource) -> Option<UplinkRequest> {
         if matches!(self.changes, Turn::At(at) if at <= now) {
@@ -140,10 +141,10 @@ impl Uplink {
         None
     }
 
-    /// When to poll at the latest. Records wait for no deadline while there are none.
+    /// When [`Uplink::poll`] must be called at the latest. Without waiting records, only the feed has a deadline.
     #[must_use]
     pub fn next_deadline(&self, records_waiting: bool) -> Option<u64> {
-        let at = |turn: Turn| match turn {
+        let at = |state: Turn| match state {
             Turn::At(at) => Some(at),
             Turn::Out => None,
         };
@@ -151,7 +152,7 @@ impl Uplink {
         [at(self.changes), records].into_iter().flatten().min()
     }
 
-    /// Whether the log has records that the platform has not acknowledged, given its newest head.
+    /// Whether the journal, with this newest head, has records that the platform has not acknowledged.
     #[must_use]
     pub fn waiting(&self, head: Head) -> bool {
         self.acknowledged.get(&head.epoch).copied().unwrap_or(0) < head.seq
@@ -163,10 +164,10 @@ impl Uplink {
         let epochs = source.epochs();
         for epoch in &epochs {
             let epoch = *epoch;
-            // Before the first acknowledgement: what is there no more was settled in an earlier life.
+            // Before the first acknowledgement: records that no longer exist were acknowledged to an earlier process.
             let known = self.acknowledged.get(&epoch).copied();
             let after = known.unwrap_or_else(|| source.before_oldest(epoch));
-            // Nothing more of this epoch, or a part of it is gone with a damaged disk: the next one.
+            // This epoch has no more records, or a damaged disk lost some of them: continue with the next epoch.
             let Some((from, records)) = source.read_after(epoch, after, records_max, bytes_max) else {
                 continue;
             };
@@ -181,27 +182,28 @@ impl Uplink {
             let head = chain.head();
             let to = SignedHead { head, signature: source.sign(&head.to_be_signed()) };
             let json = serde_json::to_vec(&RecordBatch { from, records: wire?, to }).ok()?;
-            // Of an epoch that is over, the platform may have what a damaged disk has lost since.
-            let over = epochs.last() != Some(&epoch);
-            self.sent = Some((epoch, if over { u64::MAX } else { source.last_seq(epoch) }));
+            // Of an earlier epoch, the platform may have stored records that a damaged disk has lost since.
+            let is_earlier = epochs.last() != Some(&epoch);
+            self.sent = Some((epoch, if is_earlier { u64::MAX } else { source.last_seq(epoch) }));
             return zstd::encode_all(json.as_slice(), ZSTD_LEVEL).ok();
         }
         None
     }
 
-    /// The answer to a batch. Gives the point up to which the platform has everything of an epoch.
+    /// Handles the answer to a batch. Returns the epoch and the number up to which the platform has stored all its
+    /// records.
     pub fn on_records(
         &mut self,
         now: u64,
         random: u128,
-        exchange: Exchange,
+        timing: Exchange,
         answer: Result<BatchAck, Failed>,
     ) -> Option<(u64, u64)> {
-        let sent = self.sent.take();
-        let sound = answer.ok().zip(sent).filter(|(ack, (epoch, last))| {
+        let in_flight = self.sent.take();
+        let valid = answer.ok().zip(in_flight).filter(|(ack, (epoch, last))| {
             ack.device == self.device && ack.epoch == *epoch && ack.upto <= *last
         });
-        let Some((ack, (epoch, _))) = sound else {
+        let Some((ack, (epoch, _))) = valid else {
             self.records = Turn::At(now.saturating_add(self.records_backoff.fail(random)));
             self.note_link();
             return None;
@@ -210,8 +212,8 @@ impl Uplink {
         let moved = ack.upto != known;
         self.refused = self.refused.saturating_add(u64::try_from(ack.refused.len()).unwrap_or(u64::MAX));
         self.window = ack.window;
-        self.clock.observe(exchange.sent, exchange.received, ack.now);
-        // An acknowledgement that moves nothing would be asked for again at once, and again.
+        self.clock.observe(timing.sent, timing.received, ack.now);
+        // Without a back-off, an acknowledgement without progress would cause requests in an endless loop.
         let wait = if moved {
             self.records_backoff.succeed();
             u64::from(ack.window.after_ms)
@@ -223,19 +225,19 @@ impl Uplink {
         Some((epoch, ack.upto))
     }
 
-    /// The answer to a question for changes. Gives the items and the cursor that they lead to.
+    /// Handles an answer with feed items. Returns the items and the new cursor.
     pub fn on_changes(
         &mut self,
         now: u64,
         random: u128,
-        exchange: Exchange,
+        timing: Exchange,
         answer: Result<ChangesAnswer, Failed>,
     ) -> Option<(Vec<FeedItem>, u64)> {
         match answer {
             Ok(answer) if answer.cursor >= self.cursor => {
-                self.clock.observe(exchange.sent, exchange.received, answer.now);
+                self.clock.observe(timing.sent, timing.received, answer.now);
                 self.changes_backoff.succeed();
-                // The link is back: what waits need not wait out its own back-off.
+                // The link is up again: waiting records are sent without waiting for their own back-off.
                 if self.records_backoff.failures() > 0 && self.records != Turn::Out {
                     self.records = Turn::At(now);
                 }
@@ -260,26 +262,26 @@ impl Uplink {
         }
     }
 
-    /// Another exchange with the platform failed for want of an answer: look at the link now.
+    /// Probes the link now, because another request to the platform got no answer.
     pub fn suspect(&mut self, now: u64) {
         if let Turn::At(at) = self.changes {
             self.changes = Turn::At(at.min(now));
         }
     }
 
-    /// Whether the platform can be reached, as far as is known.
+    /// Whether the platform was reachable at the last exchanges.
     #[must_use]
     pub const fn online(&self) -> bool {
         self.online
     }
 
-    /// Records that the platform stored but did not understand.
+    /// Number of records that the platform stored but could not decode.
     #[must_use]
     pub const fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// The platform's clock against the kiosk's.
+    /// Estimate of the platform's clock.
     #[must_use]
     pub const fn clock(&self) -> &ClockEstimate {
         &self.clock

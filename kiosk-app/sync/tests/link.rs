@@ -1,4 +1,4 @@
-//! The uplink over links that drop, repeat, delay and lie.
+//! The uplink over links that drop, repeat, delay and falsify answers.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
@@ -16,17 +16,17 @@ fn device() -> DeviceId {
     "K-1".parse().unwrap()
 }
 
-/// A log in memory: epochs of records, and the chain's head before each and after the last.
-struct Log {
+/// A journal in memory: epochs of records, and the chain's head before each record and after the last.
+struct MemoryJournal {
     epochs: Vec<(u64, Vec<Record>)>,
     heads: BTreeMap<(u64, u64), Head>,
-    /// Up to which number the records of an epoch are there no more.
-    gone: BTreeMap<u64, u64>,
+    /// By epoch: the number up to which records no longer exist.
+    deleted_upto: BTreeMap<u64, u64>,
 }
 
-impl Log {
+impl MemoryJournal {
     fn new() -> Self {
-        Self { epochs: vec![(7, Vec::new())], heads: BTreeMap::new(), gone: BTreeMap::new() }
+        Self { epochs: vec![(7, Vec::new())], heads: BTreeMap::new(), deleted_upto: BTreeMap::new() }
     }
 
     fn append(&mut self, n: u64) {
@@ -50,7 +50,7 @@ impl Log {
     }
 }
 
-impl RecordSource for Log {
+impl RecordSource for MemoryJournal {
     fn epochs(&self) -> Vec<u64> {
         self.epochs.iter().map(|(epoch, _)| *epoch).collect()
     }
@@ -71,7 +71,7 @@ impl RecordSource for Log {
     }
 
     fn before_oldest(&self, epoch: u64) -> u64 {
-        self.gone.get(&epoch).copied().unwrap_or(0)
+        self.deleted_upto.get(&epoch).copied().unwrap_or(0)
     }
 
     fn last_seq(&self, epoch: u64) -> u64 {
@@ -79,21 +79,21 @@ impl RecordSource for Log {
     }
 
     fn sign(&self, _: &[u8]) -> Signature {
-        // The platform of this test looks at the chain only; signing would be most of its time.
+        // The platform of this test verifies only the chain; signing would take most of the test's time.
         Signature([1; 64])
     }
 }
 
-/// A platform that keeps what it gets by (epoch, number).
+/// A platform that stores record bodies by epoch and number.
 #[derive(Default)]
 struct Platform {
     stored: BTreeMap<(u64, u64), Vec<u8>>,
-    /// Every record in the order in which it was first stored.
+    /// Record bodies in the order in which they were first stored.
     order: Vec<Vec<u8>>,
 }
 
 impl Platform {
-    fn take(&mut self, body: &[u8]) -> BatchAck {
+    fn store_batch(&mut self, body: &[u8]) -> BatchAck {
         let batch: RecordBatch = serde_json::from_slice(&zstd::decode_all(body).unwrap()).unwrap();
         batch.check().unwrap();
         let epoch = batch.from.epoch;
@@ -112,10 +112,10 @@ impl Platform {
     }
 }
 
-struct Dice(u64);
+struct TestRng(u64);
 
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+impl TestRng {
+    fn below(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -124,49 +124,49 @@ impl Dice {
 }
 
 #[test]
-fn every_record_arrives_once_and_in_order_over_any_link() {
+fn records_arrive_once_in_order_over_faulty_link() {
     for seed in 1..=60_u64 {
-        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let (mut log, mut platform) = (Log::new(), Platform::default());
+        let mut rng = TestRng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let (mut log, mut platform) = (MemoryJournal::new(), Platform::default());
         let mut uplink = Uplink::new(device(), 0);
         let mut late: VecDeque<Vec<u8>> = VecDeque::new();
-        let (mut now, mut made) = (0_u64, 0_u64);
+        let (mut now, mut appended) = (0_u64, 0_u64);
         for step in 0..4_000 {
             let faults = step < 2_000;
-            if faults && dice.roll(4) == 0 && made < 120 {
-                made += 1;
-                log.append(made);
+            if faults && rng.below(4) == 0 && appended < 120 {
+                appended += 1;
+                log.append(appended);
             }
-            if faults && dice.roll(400) == 0 {
+            if faults && rng.below(400) == 0 {
                 let epoch = 100 + log.epochs.len() as u64;
                 log.epochs.push((epoch, Vec::new()));
             }
-            if faults && dice.roll(300) == 0 {
-                uplink = Uplink::new(device(), 0); // the kiosk was started again
+            if faults && rng.below(300) == 0 {
+                uplink = Uplink::new(device(), 0); // the kiosk was restarted
             }
             if let Some(body) = late.front().cloned()
-                && dice.roll(5) == 0
+                && rng.below(5) == 0
             {
                 late.pop_front();
-                platform.take(&body); // a delayed repetition
+                platform.store_batch(&body); // a delayed repetition
             }
             match uplink.poll(now, &mut log) {
                 None => now += 500,
                 Some(UplinkRequest::Changes { since }) => {
                     let answer = ChangesAnswer { items: Vec::new(), cursor: since, now: UnixMs(1) };
-                    let lost = faults && dice.roll(3) == 0;
+                    let lost = faults && rng.below(3) == 0;
                     uplink.on_changes(
                         now,
-                        dice.roll(1 << 30).into(),
+                        rng.below(1 << 30).into(),
                         EXCHANGE,
                         if lost { Err(Failed) } else { Ok(answer) },
                     );
                 }
                 Some(UplinkRequest::Records(body)) => {
-                    let answer = match if faults { dice.roll(5) } else { 9 } {
+                    let answer = match if faults { rng.below(5) } else { 9 } {
                         0 => Err(Failed),
                         1 => {
-                            platform.take(&body);
+                            platform.store_batch(&body);
                             Err(Failed)
                         }
                         2 => {
@@ -174,15 +174,15 @@ fn every_record_arrives_once_and_in_order_over_any_link() {
                             Err(Failed)
                         }
                         3 => {
-                            let mut ack = platform.take(&body);
-                            // A lie; of an epoch that is over it could be the truth about a lost disk.
+                            let mut ack = platform.store_batch(&body);
+                            // Too high a number; of an earlier epoch it could be correct after a disk loss.
                             let present = log.epochs.last().is_some_and(|(epoch, _)| *epoch == ack.epoch);
                             ack.upto += if present { 1_000 } else { 0 };
                             Ok(ack)
                         }
-                        _ => Ok(platform.take(&body)),
+                        _ => Ok(platform.store_batch(&body)),
                     };
-                    uplink.on_records(now, dice.roll(1 << 30).into(), EXCHANGE, answer);
+                    uplink.on_records(now, rng.below(1 << 30).into(), EXCHANGE, answer);
                 }
             }
         }
@@ -198,7 +198,7 @@ fn ack(epoch: u64, upto: u64) -> BatchAck {
     BatchAck { device: device(), epoch, upto, refused: Vec::new(), window, now: UnixMs(1) }
 }
 
-fn batch_of(uplink: &mut Uplink, log: &mut Log, now: u64) -> RecordBatch {
+fn batch_of(uplink: &mut Uplink, log: &mut MemoryJournal, now: u64) -> RecordBatch {
     loop {
         match uplink.poll(now, log).expect("a request") {
             UplinkRequest::Changes { since } => {
@@ -213,8 +213,8 @@ fn batch_of(uplink: &mut Uplink, log: &mut Log, now: u64) -> RecordBatch {
 }
 
 #[test]
-fn one_batch_is_in_flight_and_it_keeps_to_the_window() {
-    let mut log = Log::new();
+fn one_batch_is_in_flight_within_window() {
+    let mut log = MemoryJournal::new();
     (1..=100).for_each(|n| log.append(n));
     let mut uplink = Uplink::new(device(), 0);
     assert_eq!(batch_of(&mut uplink, &mut log, 0).records.len(), 64);
@@ -228,8 +228,8 @@ fn one_batch_is_in_flight_and_it_keeps_to_the_window() {
 }
 
 #[test]
-fn a_restored_platform_gets_again_what_it_lost() {
-    let mut log = Log::new();
+fn restored_platform_receives_lost_records_again() {
+    let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
     let mut uplink = Uplink::new(device(), 0);
     batch_of(&mut uplink, &mut log, 0);
@@ -241,47 +241,47 @@ fn a_restored_platform_gets_again_what_it_lost() {
 }
 
 #[test]
-fn what_was_settled_in_an_earlier_life_is_not_waited_for() {
-    let mut log = Log::new();
+fn first_batch_begins_at_oldest_existing_record() {
+    let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
-    log.gone.insert(7, 12);
+    log.deleted_upto.insert(7, 12);
     let mut uplink = Uplink::new(device(), 0);
     let batch = batch_of(&mut uplink, &mut log, 0);
     assert_eq!((batch.from.seq, batch.records.len()), (12, 8));
 }
 
 #[test]
-fn records_that_a_damaged_disk_lost_do_not_hold_up_the_next_epoch() {
-    // The platform has more of the old epoch than is still there, or less than where that begins.
-    for (stored, gone) in [(30, 0), (4, 10)] {
-        let mut log = Log::new();
+fn lost_records_do_not_block_next_epoch() {
+    // The platform has stored more of the old epoch than still exists, or less than where it begins.
+    for (stored, deleted_upto) in [(30, 0), (4, 10)] {
+        let mut log = MemoryJournal::new();
         (1..=20).for_each(|n| log.append(n));
-        log.gone.insert(7, gone);
+        log.deleted_upto.insert(7, deleted_upto);
         log.epochs.push((8, Vec::new()));
         log.append(1);
         let mut uplink = Uplink::new(device(), 0);
         assert_eq!(batch_of(&mut uplink, &mut log, 0).from.epoch, 7);
         uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, stored)));
         let next = batch_of(&mut uplink, &mut log, 0);
-        assert_eq!(next.from.epoch, 8, "platform at {stored}, log from {gone}");
+        assert_eq!(next.from.epoch, 8, "platform at {stored}, log from {deleted_upto}");
     }
 }
 
 #[test]
-fn answers_that_make_no_sense_move_nothing() {
-    for lie in [ack(8, 1), ack(7, 21), BatchAck { device: "K-2".parse().unwrap(), ..ack(7, 3) }] {
-        let mut log = Log::new();
+fn invalid_acknowledgement_changes_nothing() {
+    for invalid in [ack(8, 1), ack(7, 21), BatchAck { device: "K-2".parse().unwrap(), ..ack(7, 3) }] {
+        let mut log = MemoryJournal::new();
         (1..=20).for_each(|n| log.append(n));
         let mut uplink = Uplink::new(device(), 0);
         batch_of(&mut uplink, &mut log, 0);
-        assert_eq!(uplink.on_records(0, 0, EXCHANGE, Ok(lie)), None);
+        assert_eq!(uplink.on_records(0, 0, EXCHANGE, Ok(invalid)), None);
         assert_eq!(batch_of(&mut uplink, &mut log, 600_000).from.seq, 0);
     }
 }
 
 #[test]
-fn an_acknowledgement_that_moves_nothing_is_not_asked_for_without_end() {
-    let mut log = Log::new();
+fn acknowledgement_without_progress_backs_off() {
+    let mut log = MemoryJournal::new();
     log.append(1);
     let mut uplink = Uplink::new(device(), 0);
     let (mut now, mut sent) = (0, 0);
@@ -302,8 +302,8 @@ fn an_acknowledgement_that_moves_nothing_is_not_asked_for_without_end() {
 }
 
 #[test]
-fn two_failures_mean_offline_and_one_answer_means_online() {
-    let mut log = Log::new();
+fn two_failures_mean_offline_one_answer_online() {
+    let mut log = MemoryJournal::new();
     let mut uplink = Uplink::new(device(), 0);
     assert!(!uplink.online());
     let changes = |cursor| ChangesAnswer { items: Vec::new(), cursor, now: UnixMs(1) };
@@ -316,7 +316,7 @@ fn two_failures_mean_offline_and_one_answer_means_online() {
         assert_eq!(uplink.online(), online);
     }
     uplink.poll(60_000, &mut log);
-    assert_eq!(uplink.on_changes(60_000, 0, EXCHANGE, Ok(changes(2))), None, "a cursor never goes back");
+    assert_eq!(uplink.on_changes(60_000, 0, EXCHANGE, Ok(changes(2))), None, "a cursor never decreases");
     uplink.poll(90_000, &mut log);
     uplink.on_changes(90_000, 0, EXCHANGE, Ok(changes(4)));
     assert!(uplink.online());

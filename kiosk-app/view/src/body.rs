@@ -1,281 +1,281 @@
-//! Bodies of views, by shape.
+//! Bodies of views, one type per shape.
 
 use crate::intent::Intent;
 use crate::text::Text;
 
-/// The middle of a view.
+/// The body of a view, between banners and actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// The ways to begin.
+    /// The sign-in methods.
     Welcome(Vec<WayCard>),
-    /// What can be done here.
+    /// The services and actions that can be chosen.
     Menu(Vec<Tile>),
-    /// Card PIN.
+    /// Entry of the card's PIN.
     Pin(PinPad),
-    /// What a resident is asked to agree to.
+    /// Request for the resident's consent.
     Consent(ConsentSheet),
-    /// Rows to choose from.
+    /// Selectable rows.
     Rows(Rows),
-    /// Labelled values to read.
+    /// Labelled values, without a choice.
     Sheet(Vec<Pair>),
-    /// An amount to agree to.
+    /// An amount to confirm.
     Confirm(Confirm),
-    /// How it went, or that it is still going.
+    /// The outcome of an action, or that it is still in progress.
     Outcome(Outcome),
     /// A code to scan with the phone.
     Scan(Scan),
-    /// A gate's sign: nothing but a verdict, readable from two metres.
+    /// A gate's sign: only a verdict, readable from two metres.
     Sign(Sign),
 }
 
-/// A code to scan with the phone, and what to do in which order.
+/// A QR code for the resident's phone, with instructions in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
     /// Text of the QR code.
     pub qr: String,
-    /// What the hands do, one after the other.
+    /// Instructions, in order.
     pub steps: Vec<Text>,
 }
 
-/// A gate's sign.
+/// A gate's sign: light, verdict, and detail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sign {
-    /// Its colour and its picture.
+    /// The light: colour and icon of the sign.
     pub light: Light,
-    /// The verdict, in a few letters.
+    /// The verdict in a few characters.
     pub word: Text,
-    /// Why, or what to do.
+    /// The reason, or what to do.
     pub detail: Text,
 }
 
-/// The lights of a gate.
+/// The states of a gate's light.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Light {
-    /// It waits for somebody. Blue, with the picture of a phone.
+    /// Waiting for a resident. Blue, with the icon of a phone.
     Ready,
     /// 请通行. Green, with a tick.
     Go,
-    /// Not now. Red, with a cross.
+    /// Not admitted. Red, with a cross.
     Stop,
-    /// A moment. Amber, with an hourglass.
+    /// Check in progress. Amber, with an hourglass.
     Wait,
 }
 
-/// A way to begin a visit.
+/// A sign-in method (认证方式): how a resident begins a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Way {
-    /// 居民服务卡 into the slot.
+    /// Insert the 居民服务卡 into the slot.
     Card,
-    /// 渝快码 before the camera or scanner.
+    /// Show the 渝快码 to the camera or scanner.
     Code,
-    /// 居民身份证 flat on its reader.
+    /// Place the 居民身份证 flat on its reader.
     IdCard,
 }
 
-/// One way to begin, drawn as what to do with the hands.
+/// A sign-in method, drawn with the gesture that it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WayCard {
-    /// Which.
+    /// The sign-in method.
     pub way: Way,
-    /// The instruction.
+    /// Instruction for the gesture.
     pub title: Text,
-    /// How.
+    /// Details of the instruction.
     pub detail: Text,
-    /// Why it cannot be used now; drawn greyed with this word.
+    /// Why the method cannot be used now; it is then drawn greyed with this text.
     pub broken: Option<Text>,
 }
 
-/// One entry of the menu.
+/// One tile of the menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tile {
-    /// Its picture.
+    /// Icon of the tile.
     pub icon: Icon,
-    /// Its name.
+    /// Name of the service or action.
     pub title: Text,
-    /// Examples, or why it is greyed.
+    /// Examples, or why the tile is greyed.
     pub detail: Text,
-    /// Greyed when false; touching it then does nothing.
+    /// Whether the tile can be touched; drawn greyed otherwise.
     pub enabled: bool,
-    /// What touching it means.
+    /// Intent of a touch on the tile.
     pub intent: Intent,
 }
 
-/// The PIN pad. Knows how many digits there are, never which.
+/// The PIN pad. Contains the number of entered digits, never the digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PinPad {
-    /// Digits entered.
+    /// Number of digits entered.
     pub entered: u8,
-    /// Digits wanted.
+    /// Number of digits expected.
     pub length: u8,
-    /// The ten digits in the order of the keys: three rows of three and the one in the middle below.
+    /// The ten digits in the order of the keys: three rows of three, then the key in the middle below.
     pub keys: [u8; 10],
-    /// What was wrong last time.
+    /// Why the last PIN was not accepted.
     pub problem: Option<Text>,
 }
 
-/// What a resident is asked to agree to.
+/// A request for the resident's consent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsentSheet {
-    /// What for.
+    /// Purpose of the consent.
     pub purpose: Text,
-    /// Which data.
+    /// The data items that are used.
     pub items: Vec<Text>,
-    /// Who receives it.
+    /// The recipient of the data.
     pub recipient: Text,
-    /// How long it holds.
+    /// Validity of the consent.
     pub duration: Text,
 }
 
-/// Rows on one page.
+/// Selectable rows of one page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rows {
-    /// The rows of this page.
+    /// Rows of this page.
     pub rows: Vec<RowCard>,
-    /// What was chosen, and the sum.
+    /// Text about the selection, and its sum.
     pub summary: Option<(Text, String)>,
-    /// Where this page is, when there are several.
+    /// Number of this page, when there are several.
     pub page: Option<Page>,
 }
 
-/// Which page of how many.
+/// Position of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// This page, from 0.
+    /// Index of this page, from 0.
     pub at: u16,
-    /// How many there are.
+    /// Number of pages.
     pub of: u16,
 }
 
-/// One row.
+/// One selectable row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowCard {
-    /// Its picture.
+    /// Icon of the row.
     pub icon: Icon,
-    /// First line.
+    /// First line of the row.
     pub title: Text,
-    /// Second line.
+    /// Second line of the row.
     pub detail: Option<Text>,
-    /// At the right.
+    /// Amount at the right, for example `¥1,234.56`.
     pub amount: Option<String>,
-    /// Chosen.
+    /// Whether the row is selected.
     pub chosen: bool,
-    /// What touching it means.
+    /// Intent of a touch on the row.
     pub intent: Intent,
 }
 
 /// A label and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
-    /// What it is.
+    /// Label of the value.
     pub label: Text,
-    /// The value, masked where personal.
+    /// The value, masked if it is personal.
     pub value: Text,
-    /// Drawn large: the one value that the resident came for.
+    /// Whether the value is drawn large: the main value of the view.
     pub strong: bool,
 }
 
-/// An amount to agree to.
+/// An amount to confirm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirm {
-    /// `¥1,234.56`.
+    /// The amount, for example `¥1,234.56`.
     pub amount: String,
-    /// What for, to whom, how, what then.
+    /// Purpose, payee, method, and what happens next.
     pub pairs: Vec<Pair>,
-    /// The ways to pay, when there is a choice.
+    /// The payment methods, when there is a choice.
     pub methods: Vec<MethodCard>,
-    /// What the kiosk promises: nothing is charged before the button, never twice.
+    /// The assurance to the resident: nothing is charged before the button is touched, and never twice.
     pub promise: Text,
 }
 
-/// A way to pay.
+/// A payment method that can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodCard {
-    /// Its name.
+    /// Name of the payment method.
     pub title: Text,
-    /// Chosen.
+    /// Whether the method is selected.
     pub chosen: bool,
-    /// What touching it means.
+    /// Intent of a touch on the method.
     pub intent: Intent,
 }
 
-/// How it went: one colour, one icon, one word.
+/// The outcome of an action: one colour, one icon, one word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The kind of outcome.
     pub verdict: Verdict,
-    /// The one word or short sentence, for example 已付款.
+    /// Headline: one word or short sentence, for example 已付款.
     pub word: Text,
-    /// `¥1,234.56` behind the word.
+    /// Amount after the headline, for example `¥1,234.56`.
     pub amount: Option<String>,
-    /// What it means and what to do now.
+    /// Explanation, and what to do now.
     pub detail: Text,
-    /// More to read.
+    /// Further labelled values.
     pub pairs: Vec<Pair>,
-    /// How to fetch the receipt without paper.
+    /// QR code for fetching the receipt without paper.
     pub code: Option<ReceiptCode>,
-    /// What the hands do now; drawn large where there is room.
+    /// Gesture that is expected now; drawn large where there is room.
     pub gesture: Option<Gesture>,
 }
 
-/// Something to do with the hands, drawn as a picture beside the words that say it.
+/// An expected gesture, drawn as a picture beside the text that describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Gesture {
-    /// Put the card into the slot.
+    /// Insert the card into the slot.
     InsertCard,
-    /// Take the card out of the slot.
+    /// Remove the card from the slot.
     TakeCard,
     /// Hold the phone's code to the window.
     ShowCode,
-    /// Lay the ID card flat on its reader.
+    /// Place the ID card flat on its reader.
     LayIdCard,
-    /// Take the ID card off its reader.
+    /// Remove the ID card from its reader.
     TakeIdCard,
     /// Take the paper from the printer.
     TakePaper,
-    /// Take the sheet from the A4 printer.
+    /// Take the A4 document from the document printer.
     TakeSheet,
 }
 
 /// The kinds of outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// The kiosk is at work; a few seconds.
+    /// In progress; takes a few seconds.
     Working,
     /// Done. Green.
     Done,
-    /// Not done, nothing happened. Red.
+    /// Not done, and nothing happened. Red.
     Sorry,
-    /// Not known yet; being found out. Amber.
+    /// Outcome not known yet; being checked. Amber.
     Checking,
-    /// Nobody will know: amber, and what to do about it.
+    /// Outcome unknown and cannot be determined. Amber, with what to do about it.
     Unclear,
     /// The kiosk or the service is closed.
     Closed,
 }
 
-/// A receipt without paper.
+/// A receipt that a phone can fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptCode {
-    /// 凭条号, in groups.
+    /// Receipt number (凭条号), in groups.
     pub number: String,
     /// Text of the QR code by which a phone fetches it.
     pub qr: String,
 }
 
-/// Something that must be known besides.
+/// An additional notice above the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Banner {
-    /// Its colour.
+    /// Colour of the banner.
     pub tone: Tone,
-    /// Its picture.
+    /// Icon of the banner.
     pub icon: Icon,
-    /// What it is.
+    /// Subject of the notice.
     pub title: Text,
-    /// What it means.
+    /// Explanation of the notice.
     pub detail: Option<Text>,
 }
 
-/// Colour of a banner; always with an icon and a word.
+/// Colour of a banner; always shown together with an icon and a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tone {
     /// Green: done.
@@ -284,12 +284,12 @@ pub enum Tone {
     Wait,
     /// Red: stop.
     Stop,
-    /// Blue: good to know.
+    /// Blue: information.
     Note,
 }
 
-/// A picture of one stroke weight.
-#[allow(missing_docs)] // the names say all there is
+/// An icon; all have the same stroke weight.
+#[allow(missing_docs)] // the names describe the pictures
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Icon {
     ArrowLeft,

@@ -1,40 +1,40 @@
-//! What a touch means.
+//! Intents: what a touch means.
 
 use crate::body::Way;
 
-/// What a resident wants by a touch. The same for pointer, keyboard and switch.
+/// What a resident wants with a touch; the same for pointer, keyboard and switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Intent {
-    /// One step back.
+    /// Go one step back.
     Back,
-    /// To the menu, or to the welcome view when nobody is signed in.
+    /// Go to the menu, or to the welcome view when nobody is signed in.
     Home,
-    /// A person is needed.
+    /// Call for staff.
     Help,
     /// End the visit.
     Leave,
-    /// The other language.
+    /// Switch to the other language.
     SwitchLanguage,
-    /// The other token set.
+    /// Switch to the other token set.
     SwitchTheme,
-    /// I am still here.
+    /// Stay in the visit: the resident is still present.
     More,
-    /// How does this way of signing in work?
+    /// Explain this sign-in method.
     Explain(Way),
-    /// Open what this tile stands for, counted from 0 over the whole menu.
+    /// Open the service of this tile, counted from 0 over the whole menu.
     Open(u16),
-    /// Choose or drop this row, counted from 0 over all rows.
+    /// Select or deselect this row, counted from 0 over all rows.
     Toggle(u16),
-    /// Show another page of rows.
+    /// Show this page of rows, counted from 0.
     Page(u16),
-    /// Pay this way, counted from 0.
+    /// Choose this payment method, counted from 0.
     Method(u8),
-    /// A PIN digit, 0–9.
+    /// Enter this PIN digit, 0–9.
     Digit(u8),
-    /// Take the last digit back.
+    /// Delete the last PIN digit.
     Erase,
-    /// The primary action of the view.
+    /// Perform the primary action of the view.
     Go,
-    /// The other action of the view.
+    /// Perform the secondary action of the view.
     Other,
 }

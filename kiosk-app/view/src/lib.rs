@@ -1,9 +1,9 @@
 //! What a kiosk can show and what can be touched on it.
 //!
-//! A [`View`] is plain data: the heart makes it, the screen draws it, and nothing is drawn that is not in
-//! it. Bodies are named by shape (menu, rows, confirm, …), never by service. What can be touched carries
-//! the [`Intent`] that touching it means. Fixed words are [`TextId`]s, resolved by [`Texts`] in the
-//! language of the view; everything personal in a view is already masked.
+//! A [`View`] is plain data: the session creates it, the screen draws it, and nothing is drawn that is not in
+//! it. Bodies are named by shape (menu, rows, confirm, …), never by service. Each touchable element carries
+//! the [`Intent`] of a touch on it. Fixed texts are [`TextId`]s, resolved by [`Texts`] in the
+//! language of the view; personal data in a view is already masked.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
@@ -21,7 +21,7 @@ pub use text::{Text, TextId, Texts, TextsError};
 /// Language of a view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lang {
-    /// 中文.
+    /// Chinese (中文).
     #[default]
     Zh,
     /// English.
@@ -31,112 +31,112 @@ pub enum Lang {
 /// Token set that a view is drawn with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Theme {
-    /// 标准版.
+    /// 标准版: normal sizes.
     #[default]
     Standard,
     /// 长辈版: larger, fewer choices at a time.
     Elder,
 }
 
-/// Names what is on the screen, as far as touches go: it changes whenever a touch would mean something
-/// else. A touch made on an older view is dropped, so that a double press confirms once.
+/// Identity of a view with respect to touches: it changes whenever a touch would mean something
+/// else. A touch on an older view is dropped, so that a double press confirms once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ViewId(pub u64);
 
-/// One whole screen.
+/// Content of the whole screen (界面).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// See [`ViewId`].
+    /// Identity of the view with respect to touches.
     pub id: ViewId,
-    /// Language of the fixed words.
+    /// Language of the fixed texts.
     pub lang: Lang,
-    /// Token set.
+    /// Token set with which the view is drawn.
     pub theme: Theme,
-    /// The top line.
+    /// Content of the top line.
     pub header: Header,
-    /// Where the resident is in a service of more than two steps.
+    /// Progress in a service of more than two steps.
     pub steps: Option<Steps>,
-    /// The one instruction.
+    /// The main instruction to the resident.
     pub title: Text,
-    /// A sentence under it.
+    /// A sentence below the title.
     pub lead: Option<Text>,
-    /// What must be known besides, above the body.
+    /// Additional notices above the body.
     pub banners: Vec<Banner>,
-    /// The body.
+    /// Content between banners and actions.
     pub body: Body,
-    /// What can be done, at most one primary; drawn above the footer, the primary where a hand rests.
+    /// Buttons above the footer, at most one of them primary; the primary one is drawn where a hand rests.
     pub actions: Vec<Action>,
-    /// The ways out and the settings, always in the same order.
+    /// Navigation and settings, always in the same order.
     pub footer: Vec<Foot>,
-    /// Seconds until the kiosk goes back to the welcome view by itself, when that is near.
+    /// Seconds until the kiosk returns to the welcome view automatically; only near the end of the countdown.
     pub seconds_left: Option<u16>,
 }
 
 /// The top line of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The hall's name in the language of the view.
+    /// Name of the site in the language of the view.
     pub hall: Text,
-    /// `HH:MM`.
+    /// Local time as `HH:MM`.
     pub clock: String,
     /// Whether the platform can be reached.
     pub link: Link,
-    /// Who is signed in, masked.
+    /// The signed-in resident's name, masked.
     pub who: Option<Text>,
 }
 
-/// State of the link to the platform, as a resident needs to know it.
+/// State of the link to the platform, as shown to residents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Link {
-    /// 已联网.
+    /// 已联网: the platform answers.
     Online,
-    /// 未联网.
+    /// 未联网: the platform does not answer.
     Offline,
 }
 
-/// The step bar.
+/// The bar that shows the steps of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Steps {
     /// Names of the steps in order.
     pub names: Vec<Text>,
-    /// Which one is on, from 0.
+    /// Index of the current step, from 0.
     pub at: usize,
 }
 
 /// A button above the footer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
-    /// Its word.
+    /// Label of the button.
     pub text: Text,
-    /// The one main thing to do.
+    /// Whether this is the primary action.
     pub primary: bool,
-    /// Greyed when false.
+    /// Whether the button can be touched; drawn greyed otherwise.
     pub enabled: bool,
-    /// What touching it means.
+    /// Intent of a touch on the button.
     pub intent: Intent,
 }
 
 /// A button of the footer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Foot {
-    /// 返回.
+    /// 返回: one step back.
     Back,
-    /// 首页.
+    /// 首页: to the menu or the welcome view.
     Home,
-    /// 求助.
+    /// 求助: calls for staff.
     Help,
-    /// 取卡离开: ends the visit of a card.
+    /// 取卡离开: ends a visit begun with a card.
     TakeCard,
     /// 退出: ends any other visit.
     Exit,
-    /// The other language.
+    /// Switches to the other language.
     Language,
-    /// 长辈版 or 标准版, whichever is not on.
+    /// 长辈版 or 标准版: switches to the token set that is not in use.
     Theme,
 }
 
 impl Foot {
-    /// What touching it means.
+    /// Intent of a touch on the button.
     #[must_use]
     pub const fn intent(self) -> Intent {
         match self {
@@ -149,7 +149,7 @@ impl Foot {
         }
     }
 
-    /// Its word, given what is on now.
+    /// Label of the button in the current language and token set.
     #[must_use]
     pub const fn text(self, lang: Lang, theme: Theme) -> TextId {
         match (self, lang, theme) {
@@ -164,7 +164,7 @@ impl Foot {
         }
     }
 
-    /// Its icon.
+    /// Icon of the button.
     #[must_use]
     pub const fn icon(self) -> Icon {
         match self {

@@ -1,4 +1,4 @@
-//! Fixed words and the languages they are said in.
+//! Fixed texts and their languages.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,8 +7,8 @@ use crate::Lang;
 
 macro_rules! text_ids {
     ($($name:ident = $key:literal,)*) => {
-        /// A fixed sentence or word. The variants are named as they are used; the words stand in
-        /// `assets/lang`, under the key of each.
+        /// Id of a fixed text. The variants are named by their use; the texts are in `assets/lang`, under the key of
+        /// each variant.
         #[allow(missing_docs)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum TextId {
@@ -16,10 +16,10 @@ macro_rules! text_ids {
         }
 
         impl TextId {
-            /// Every id.
+            /// All ids, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The key in a language file; also the name of its voice clip.
+            /// The key in the language files; also the name of the voice clip.
             #[must_use]
             pub const fn key(self) -> &'static str {
                 match self {
@@ -337,14 +337,14 @@ text_ids! {
     ReceiptIdNumber = "receipt.id-number",
 }
 
-/// Words in a view: fixed, fixed with values filled in, or data.
+/// A text in a view: fixed, fixed with values filled in, or data.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Text {
-    /// Fixed words.
+    /// Fixed text.
     Id(TextId),
-    /// Fixed words with values for `{0}`, `{1}`, ….
+    /// Fixed text with values for the placeholders `{0}`, `{1}`, ….
     With(TextId, Vec<String>),
-    /// Data as it is: already in the language of the view, already masked.
+    /// Data shown unchanged: already in the language of the view, already masked.
     Data(String),
 }
 
@@ -354,7 +354,7 @@ impl From<TextId> for Text {
     }
 }
 
-/// Data may be about a person, so only its length is shown.
+/// Prints only the length of data, because it may be personal.
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -365,24 +365,24 @@ impl fmt::Debug for Text {
     }
 }
 
-/// Why a language file cannot be used.
+/// Why the language files are refused.
 #[derive(Debug, thiserror::Error)]
 pub enum TextsError {
-    /// Not TOML of strings.
-    #[error("the language file for {0:?} cannot be read")]
+    /// A file is not a TOML table of strings.
+    #[error("the language file for {0:?} is not a TOML table of strings")]
     Syntax(Lang, #[source] Box<toml::de::Error>),
-    /// A key has no words.
-    #[error("the language file for {0:?} has no words for `{1}`")]
+    /// A key has no text.
+    #[error("the language file for {0:?} has no text for `{1}`")]
     Missing(Lang, &'static str),
-    /// A key that nothing uses.
-    #[error("the language file for {0:?} has words for `{1}`, which nothing shows")]
+    /// A key is not used by any [`TextId`].
+    #[error("the language file for {0:?} has the unknown key `{1}`")]
     Unknown(Lang, String),
-    /// The languages disagree on the places to fill in.
-    #[error("the languages have different places to fill in for `{0}`")]
+    /// The languages have different placeholders.
+    #[error("the languages have different placeholders for `{0}`")]
     Places(&'static str),
 }
 
-/// The words of all languages, complete by construction.
+/// The fixed texts of all languages, complete by construction.
 pub struct Texts {
     zh: BTreeMap<TextId, String>,
     en: BTreeMap<TextId, String>,
@@ -392,7 +392,7 @@ impl Texts {
     /// Reads the language files.
     ///
     /// # Errors
-    /// When a file is not TOML, a key is missing or unknown, or the languages disagree on places.
+    /// When a file is not TOML, a key is missing or unknown, or the languages have different placeholders.
     pub fn parse(zh: &str, en: &str) -> Result<Self, TextsError> {
         let texts = Self { zh: read(Lang::Zh, zh)?, en: read(Lang::En, en)? };
         for id in TextId::ALL {
@@ -403,27 +403,27 @@ impl Texts {
         Ok(texts)
     }
 
-    /// The words that come with the program.
+    /// The texts that are compiled into the program.
     #[must_use]
     pub fn built_in() -> Self {
         Self::parse(
             include_str!("../../../assets/lang/zh.toml"),
             include_str!("../../../assets/lang/en.toml"),
         )
-        .expect("a test reads the same files")
+        .expect("a test parses the same files")
     }
 
-    /// The text in a language, with its values filled in.
+    /// Renders a text in a language, with its values filled in.
     #[must_use]
     pub fn say(&self, lang: Lang, text: &Text) -> String {
         match text {
             Text::Id(id) => self.pattern(lang, *id).to_owned(),
             Text::With(id, values) => {
-                let mut said = self.pattern(lang, *id).to_owned();
+                let mut rendered = self.pattern(lang, *id).to_owned();
                 for (at, value) in values.iter().enumerate() {
-                    said = said.replace(&format!("{{{at}}}"), value);
+                    rendered = rendered.replace(&format!("{{{at}}}"), value);
                 }
-                said
+                rendered
             }
             Text::Data(data) => data.clone(),
         }
@@ -443,8 +443,8 @@ fn read(lang: Lang, file: &str) -> Result<BTreeMap<TextId, String>, TextsError> 
         toml::from_str(file).map_err(|e| TextsError::Syntax(lang, Box::new(e)))?;
     let mut words = BTreeMap::new();
     for id in TextId::ALL {
-        let said = raw.remove(id.key()).ok_or(TextsError::Missing(lang, id.key()))?;
-        words.insert(*id, said);
+        let text = raw.remove(id.key()).ok_or(TextsError::Missing(lang, id.key()))?;
+        words.insert(*id, text);
     }
     match raw.into_keys().next() {
         Some(key) => Err(TextsError::Unknown(lang, key)),
@@ -452,7 +452,7 @@ fn read(lang: Lang, file: &str) -> Result<BTreeMap<TextId, String>, TextsError> 
     }
 }
 
-/// How many of `{0}` … `{9}` a pattern has.
+/// Number of the placeholders `{0}` … `{9}` that a pattern contains.
 fn places(pattern: &str) -> usize {
     (0..10).filter(|at| pattern.contains(&format!("{{{at}}}"))).count()
 }
@@ -462,7 +462,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_languages_say_everything() {
+    fn built_in_texts_exist_in_both_languages() {
         let texts = Texts::built_in();
         let left = Text::With(TextId::SecondsLeft, vec!["20".into()]);
         assert_eq!(texts.say(Lang::Zh, &left), "20 秒后返回首页");
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_an_unknown_and_a_wrong_place_are_refused() {
+    fn parse_refuses_missing_unknown_and_mismatched_keys() {
         let (zh, en) =
             (include_str!("../../../assets/lang/zh.toml"), include_str!("../../../assets/lang/en.toml"));
         assert!(matches!(
@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn data_in_a_view_does_not_show_in_debug() {
+    fn debug_of_text_hides_data() {
         assert_eq!(format!("{:?}", Text::Data("张*三".into())), "Data(3 characters)");
         let with = Text::With(TextId::MenuLead, vec!["张*三".into()]);
         assert!(!format!("{with:?}").contains('张'));

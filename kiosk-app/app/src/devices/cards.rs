@@ -1,4 +1,4 @@
-//! What the card driver read, in the words of the session.
+//! Converts between the card driver's types and those of session and contract.
 
 use card::{AuthAnswer, AuthRequest, Holder, PinOutcome, Proof, Refusal, SocialCard};
 use contract::{
@@ -7,7 +7,7 @@ use contract::{
 use device::wire::DeviceConfig;
 use session::{CardEvent, CardRefusal, Failure, PinAnswer};
 
-/// How the driver finds its readers.
+/// Configuration of the card driver: which reader, which PSAM, and how older cards are treated.
 pub(super) fn config(path: &CardReaderPath) -> DeviceConfig {
     let older = match path.older_cards {
         contract::OlderCards::Limit => card::OlderCards::Limit,
@@ -16,8 +16,8 @@ pub(super) fn config(path: &CardReaderPath) -> DeviceConfig {
     DeviceConfig::Card { reader: path.reader.clone(), psam: path.psam.clone(), older }
 }
 
-/// What the platform is asked about a card that waits for its authority; nothing when the card's own name makes no
-/// sense.
+/// The question to the platform about a card that waits for its authentication; `None` when the card's
+/// identification is malformed.
 pub(super) fn challenge(request: &AuthRequest) -> Option<CardChallenge> {
     let nonces = &request.nonces;
     Some(CardChallenge {
@@ -33,13 +33,13 @@ pub(super) fn challenge(request: &AuthRequest) -> Option<CardChallenge> {
     })
 }
 
-/// What the platform computed, for the card.
+/// The platform's answer in the card driver's type.
 pub(super) fn auth_answer(answer: &CardAuthAnswer) -> AuthAnswer {
     AuthAnswer { internal: answer.internal.0.into(), external: answer.external.0.into() }
 }
 
-/// What the platform is asked about a card that was read. The driver's copy is wiped when it is dropped,
-/// this one when the kiosk drops it.
+/// The event of a card that was read, with the evidence for the platform. The driver's copy is wiped when it is
+/// dropped, this one when the kiosk drops it.
 pub(super) fn read(card: &SocialCard) -> CardEvent {
     let (id_number, name) = match &card.holder {
         Holder::Read(holder) => {
@@ -58,25 +58,25 @@ pub(super) fn read(card: &SocialCard) -> CardEvent {
     CardEvent::Read { evidence, valid_to: card.valid_to.clone() }
 }
 
-/// What a staff card says; nothing when it is no proof.
+/// The proof of a staff card; `None` when its signature has the wrong length.
 pub(super) fn staff(proof: card::StaffProof) -> Option<StaffProof> {
     let signature = Signature(proof.signature.try_into().ok()?);
     Some(StaffProof { name: proof.name, challenge: proof.challenge, signature })
 }
 
-/// Why a card cannot be used, as far as the resident can act on it.
+/// Why a card cannot be used, reduced to what the resident can act on.
 pub(super) const fn refusal(refusal: Refusal) -> CardRefusal {
     match refusal {
         Refusal::NotSocialSecurity => CardRefusal::Foreign,
         Refusal::Mute => CardRefusal::Mute,
         Refusal::Garbage | Refusal::Incomplete => CardRefusal::Damaged,
         Refusal::Blocked => CardRefusal::Blocked,
-        // Both can be looked at where there is more than a kiosk.
+        // Both can be examined at a service desk, not at a kiosk.
         Refusal::Unproven | Refusal::OldAlgorithm => CardRefusal::Unproven,
     }
 }
 
-/// What the card said to a PIN.
+/// The card's answer to a PIN.
 pub(super) const fn pin(outcome: PinOutcome) -> Result<PinAnswer, Failure> {
     match outcome {
         PinOutcome::Verified => Ok(PinAnswer::Verified),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_that_was_read_wholly_gives_its_holder() {
+    fn evidence_of_authenticated_card_has_holder() {
         let holder = CardHolder {
             id_number: "500101199001011239".to_owned().into(),
             name: "张三丰".to_owned().into(),
@@ -129,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn a_card_that_needs_authority_gives_only_itself() {
+    fn evidence_of_unauthenticated_card_has_no_holder() {
         let evidence = evidence(Holder::NeedsAuthority);
         assert_eq!((&evidence.id_number, &evidence.name, evidence.authenticated), (&None, &None, false));
     }
 
     #[test]
-    fn what_a_card_asks_of_its_authority_arrives_byte_by_byte() {
+    fn challenge_copies_all_fields_and_refuses_malformed_name() {
         let mut request = AuthRequest {
             area: "500103".into(),
             identification: "500103D1560000050010300000000000".to_owned().into(),
@@ -145,12 +145,15 @@ mod tests {
             challenge: [1; 8],
             nonces: Nonces { internal_factor: [2; 8], internal_source: [3; 8], external_factor: [4; 8] },
         };
-        let asked = challenge(&request).unwrap();
-        assert_eq!(asked.identification.0[..5], [0x50, 0x01, 0x03, 0xD1, 0x56]);
-        assert_eq!((asked.area.as_str(), asked.version.as_str(), asked.algorithm), ("500103", "3.00", 3));
-        assert_eq!(asked.atr_history, "810a");
-        assert_eq!((asked.challenge.0, asked.internal_factor.0), ([1; 8], [2; 8]));
-        assert_eq!((asked.internal_source.0, asked.external_factor.0), ([3; 8], [4; 8]));
+        let question = challenge(&request).unwrap();
+        assert_eq!(question.identification.0[..5], [0x50, 0x01, 0x03, 0xD1, 0x56]);
+        assert_eq!(
+            (question.area.as_str(), question.version.as_str(), question.algorithm),
+            ("500103", "3.00", 3)
+        );
+        assert_eq!(question.atr_history, "810a");
+        assert_eq!((question.challenge.0, question.internal_factor.0), ([1; 8], [2; 8]));
+        assert_eq!((question.internal_source.0, question.external_factor.0), ([3; 8], [4; 8]));
         for wrong in ["", "500103", "500103D15600000500103000000000XY"] {
             request.identification = wrong.to_owned().into();
             assert!(challenge(&request).is_none(), "{wrong}");

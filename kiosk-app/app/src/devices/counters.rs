@@ -1,41 +1,41 @@
-//! What a device did since the kiosk started, in numbers. Nothing of it is about anybody.
+//! Counters of one device since the kiosk started. They hold no personal data.
 
 use std::fmt;
 
 use device::wire::{Answer, Event, FromDevice, Health};
 use printer::Outcome;
 
-/// Counted by the keeper of one device, over all of its processes.
+/// Counted by the supervisor of one device, over all of its processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
-    /// Processes that were lost: they ended, hung, or made no sense.
+    /// Processes that were lost: they ended, hung, or sent a malformed frame.
     pub(crate) restarts: u64,
-    /// Times that it was not of use any more after it had been: absent, failed, needs attention.
+    /// Times the device became unavailable after it was available: absent, failed, needs attention.
     pub(crate) troubles: u64,
-    /// Cards that were put in, or laid down.
+    /// Cards that were inserted or placed on the reader.
     pub(crate) cards: u64,
-    /// Cards that could not be used.
+    /// Cards that the driver refused.
     pub(crate) refused: u64,
     /// Codes that were read.
     pub(crate) codes: u64,
-    /// PINs that the card was asked to check, and did.
+    /// PIN requests that the card answered.
     pub(crate) pins: u64,
-    /// Receipts that were printed, as the printer says.
+    /// Receipts that were printed according to the printer.
     pub(crate) printed: u64,
     /// Receipts of which nothing was printed.
     pub(crate) not_printed: u64,
     /// Receipts that may or may not have been printed.
     pub(crate) unconfirmed: u64,
-    /// Orders that it refused: busy, not there, not its work.
+    /// Requests that the device process refused: busy, device absent, not its work.
     pub(crate) faults: u64,
-    /// It was of use when it was last heard of.
+    /// Whether the device was available at its last health report.
     of_use: bool,
 }
 
 impl Counters {
-    /// The device process said this.
+    /// Counts a frame from the device process.
     pub(crate) fn heard(&mut self, frame: &FromDevice) {
-        let of_it = match frame {
+        let counter = match frame {
             FromDevice::Health(health) => return self.health(*health),
             FromDevice::Pong(_) => return,
             FromDevice::Event(Event::CardInserted | Event::IdCardSeen) => &mut self.cards,
@@ -59,10 +59,10 @@ impl Counters {
             }
             FromDevice::Answer(_, Err(_)) => &mut self.faults,
         };
-        *of_it += 1;
+        *counter += 1;
     }
 
-    /// Its process was lost.
+    /// Counts the loss of the process.
     pub(crate) fn lost(&mut self) {
         self.restarts += 1;
         self.health(Health::Failed);
@@ -75,12 +75,12 @@ impl Counters {
     }
 }
 
-/// Only what is not zero, as a log line wants it.
+/// Writes the counters that are not zero, for a log line.
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = [
             ("restarts", self.restarts),
-            ("troubles", self.troubles),
+            ("outages", self.troubles),
             ("cards", self.cards),
             ("refused", self.refused),
             ("codes", self.codes),
@@ -105,24 +105,24 @@ mod tests {
     use device::wire::{Attention, Fault};
 
     #[test]
-    fn each_loss_of_use_is_counted_once_however_it_is_said() {
-        let mut counters = Counters::default();
+    fn outage_reported_twice_is_counted_once() {
+        let mut metrics = Counters::default();
         let health = |health| FromDevice::Health(health);
-        counters.heard(&health(Health::Absent));
-        assert_eq!(counters.troubles, 0, "it was never of use");
-        counters.heard(&health(Health::Ready));
-        counters.heard(&health(Health::NeedsAttention(Attention::PaperOut)));
-        counters.heard(&health(Health::Failed));
-        counters.lost();
-        assert_eq!((counters.troubles, counters.restarts), (1, 1));
-        counters.heard(&health(Health::Busy));
-        counters.lost();
-        assert_eq!((counters.troubles, counters.restarts), (2, 2));
+        metrics.heard(&health(Health::Absent));
+        assert_eq!(metrics.troubles, 0, "it was never available");
+        metrics.heard(&health(Health::Ready));
+        metrics.heard(&health(Health::NeedsAttention(Attention::PaperOut)));
+        metrics.heard(&health(Health::Failed));
+        metrics.lost();
+        assert_eq!((metrics.troubles, metrics.restarts), (1, 1));
+        metrics.heard(&health(Health::Busy));
+        metrics.lost();
+        assert_eq!((metrics.troubles, metrics.restarts), (2, 2));
     }
 
     #[test]
-    fn what_was_done_is_counted_by_its_outcome() {
-        let mut counters = Counters::default();
+    fn print_is_counted_by_outcome() {
+        let mut metrics = Counters::default();
         let printed = Outcome::Printed { confirmation: printer::Confirmation::Fence };
         for frame in [
             FromDevice::Event(Event::CardInserted),
@@ -131,8 +131,8 @@ mod tests {
             FromDevice::Answer(3, Err(Fault::Busy)),
             FromDevice::Pong(4),
         ] {
-            counters.heard(&frame);
+            metrics.heard(&frame);
         }
-        assert_eq!(counters.to_string(), "cards 1, printed 1, unconfirmed 1, faults 1");
+        assert_eq!(metrics.to_string(), "cards 1, printed 1, unconfirmed 1, faults 1");
     }
 }

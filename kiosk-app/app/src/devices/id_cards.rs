@@ -1,12 +1,12 @@
-//! What the ID reader read, in the words of the session.
+//! Converts from the ID card reader's types to those of the session.
 
 use contract::IdCardEvidence;
 use device::wire::IdHolder;
 use id_reader::Refusal;
 use session::{IdCardEvent, IdCardRefusal};
 
-/// What the platform is asked about an ID card that was read. The device's copy is wiped when it is dropped,
-/// this one when the kiosk drops it.
+/// The event of an ID card that was read, with the evidence for the platform. The device's copy is wiped when it
+/// is dropped, this one when the kiosk drops it.
 pub(super) fn read(holder: &IdHolder) -> IdCardEvent {
     let evidence = IdCardEvidence {
         id_number: holder.number.as_str().to_owned(),
@@ -15,8 +15,8 @@ pub(super) fn read(holder: &IdHolder) -> IdCardEvent {
     IdCardEvent::Read { evidence, valid_to: holder.valid_to.clone() }
 }
 
-/// Why an ID card cannot be used, as far as the resident can act on it. Card and reader reject each other
-/// when the card lies badly, too, and nobody is called a forger by a machine.
+/// Why an ID card cannot be used, reduced to what the resident can act on. A failed mutual authentication counts
+/// as unreadable: a badly placed card causes it too, and a kiosk must not accuse a resident of forgery.
 pub(super) const fn refusal(refusal: Refusal) -> IdCardRefusal {
     match refusal {
         Refusal::NotAnIdCard => IdCardRefusal::Foreign,
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_holder_and_the_last_day_arrive_whole() {
+    fn id_card_event_keeps_holder_and_expiry() {
         let holder = IdHolder {
             number: "500103199003070017".to_owned().into(),
             name: "张三丰".to_owned().into(),

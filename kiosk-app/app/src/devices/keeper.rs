@@ -1,9 +1,9 @@
-//! The keeper of one device: a thread that starts its process, listens to its heartbeat, kills and starts
-//! it again with growing pauses, for ever (I8).
+//! Supervisor of one device: a thread that starts the device process, checks its heartbeat, and kills and
+//! restarts it with exponential back-off, without a limit of attempts (I8).
 //!
-//! Whoever waits for the device is released as soon as its process is gone: what was asked is answered
-//! with a failure, a print that was sent with *unconfirmed* (I6). What an earlier process left in the
-//! socket is never taken for the present one's: each generation has its own number.
+//! When the process is lost, all pending work is answered at once: a request with a failure, a print that was
+//! sent with *unconfirmed* (I6). Each process has its own generation number, so frames that an earlier process
+//! left in the socket are never attributed to the running one.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,32 +26,32 @@ use super::pulse::{Backoff, Intervals, Pulse};
 use crate::inbox::{Closed, Port};
 use crate::message::Message;
 
-/// Orders and frames that may wait for the keeper.
+/// Requests and frames that may wait for the supervisor.
 const MAIL_MAX: usize = 32;
-/// A device process that takes no bytes for this long hangs.
+/// Write timeout of the socket in milliseconds: a device process that reads no bytes for this long hangs.
 const WRITE_MS: u64 = 500;
-/// Processes that were killed and are not dead yet. With so many, starting another would not help.
+/// Killed processes that are not reaped yet, at most. With so many, starting another would not help.
 const UNBURIED_MAX: usize = 4;
-/// Waiting for the engine for longer than this is made good to the process's heartbeat.
+/// Waiting for the engine for longer than this is not counted against the heartbeat timeout.
 const EXCUSED: Duration = Duration::from_millis(50);
 
-/// Work for a device.
+/// Request of the engine to a device.
 pub(crate) enum Order {
-    /// Let the card check this PIN.
+    /// The card verifies this PIN (VERIFY).
     Pin(Ticket, Zeroizing<Vec<u8>>),
-    /// Let the card take another PIN.
+    /// The card replaces its PIN: the old one, then the new one.
     ChangePin(Ticket, Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>),
-    /// Go on with the card that waits.
+    /// The reader continues with the card that waits for its authentication; without an answer it gives up.
     Authenticate(Ticket, Option<card::AuthAnswer>),
-    /// Print this: a receipt or a sheet.
+    /// The printer prints a receipt or an A4 document.
     Print(ReceiptId, Box<Work>),
-    /// Show this. Nobody waits for it.
+    /// The signal lamp shows this. There is no answer.
     Signal(Signal),
-    /// The answer is no longer wanted.
+    /// The answer to this ticket is no longer wanted.
     Cancel(Ticket),
 }
 
-/// The engine's handle on a keeper.
+/// The engine's handle of a supervisor.
 pub(crate) struct Keeper {
     mail: SyncSender<Mail>,
     thread: Option<JoinHandle<()>>,
@@ -64,14 +64,14 @@ enum Mail {
     Stop,
 }
 
-/// What is waited for, by the number it has on the wire.
+/// Work that the device has not answered yet, by its number in the device protocol.
 enum Job {
     Pin(Ticket),
     Authenticate(Ticket),
     Print(ReceiptId),
 }
 
-/// Why the keeper stops keeping: it was told to, or nobody takes its messages any more.
+/// The supervisor ends: by request, or because the inbox of the engine is closed.
 struct Stopped;
 
 impl From<Closed> for Stopped {
@@ -80,7 +80,7 @@ impl From<Closed> for Stopped {
     }
 }
 
-/// What a keeper works with.
+/// Configuration of a supervisor.
 pub(crate) struct Keeping {
     pub(crate) device: Device,
     pub(crate) config: DeviceConfig,
@@ -90,14 +90,14 @@ pub(crate) struct Keeping {
 }
 
 impl Keeper {
-    /// Starts the thread, which starts the process.
-    pub(crate) fn start(keeping: Keeping) -> io::Result<Self> {
-        let (mail, arrived) = mpsc::sync_channel(MAIL_MAX);
-        let to_self = mail.clone();
-        let thread = thread::Builder::new().name(format!("keep-{:?}", keeping.device)).spawn(move || {
-            let mut post = Post {
-                keeping,
-                arrived,
+    /// Starts the supervisor thread, which starts the process.
+    pub(crate) fn start(config: Keeping) -> io::Result<Self> {
+        let (sender, messages) = mpsc::sync_channel(MAIL_MAX);
+        let to_self = sender.clone();
+        let thread = thread::Builder::new().name(format!("keep-{:?}", config.device)).spawn(move || {
+            let mut supervisor = Post {
+                keeping: config,
+                arrived: messages,
                 to_self,
                 backoff: Backoff::default(),
                 generation: 0,
@@ -106,18 +106,18 @@ impl Keeper {
                 unburied: Vec::new(),
                 counters: Counters::default(),
             };
-            let Stopped = post.keep();
-            tracing::info!(device = ?post.keeping.device, counted = %post.counters, "what this device did");
+            let Stopped = supervisor.keep();
+            tracing::info!(device = ?supervisor.keeping.device, counted = %supervisor.counters, "device supervisor stopped");
         })?;
-        Ok(Self { mail, thread: Some(thread) })
+        Ok(Self { mail: sender, thread: Some(thread) })
     }
 
-    /// Gives work to the device. When it cannot even be passed on, the event that says so comes back.
-    pub(crate) fn order(&self, order: Order) -> Option<Event> {
-        match self.mail.try_send(Mail::Order(order)) {
+    /// Queues a request for the device. When the queue is full or closed, the event that reports it is returned.
+    pub(crate) fn order(&self, request: Order) -> Option<Event> {
+        match self.mail.try_send(Mail::Order(request)) {
             Ok(()) => None,
-            Err(TrySendError::Full(mail) | TrySendError::Disconnected(mail)) => match mail {
-                Mail::Order(order) => not_begun(order),
+            Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => match message {
+                Mail::Order(request) => not_begun(request),
                 Mail::Frame { .. } | Mail::Lost { .. } | Mail::Stop => None,
             },
         }
@@ -132,14 +132,14 @@ impl Drop for Keeper {
             && let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::warn!("the keeper of a device had panicked");
+            tracing::warn!("device supervisor thread panicked");
         }
     }
 }
 
-/// What is answered to work that never reached the device.
-fn not_begun(order: Order) -> Option<Event> {
-    match order {
+/// The event that answers a request which never reached the device.
+fn not_begun(request: Order) -> Option<Event> {
+    match request {
         Order::Pin(ticket, _) | Order::ChangePin(ticket, ..) | Order::Authenticate(ticket, _) => {
             Some(Event::Answer(ticket, Err(Failure::Device)))
         }
@@ -148,13 +148,13 @@ fn not_begun(order: Order) -> Option<Event> {
     }
 }
 
-/// One keeper at its post.
+/// State of the supervisor thread.
 struct Post {
     keeping: Keeping,
     arrived: Receiver<Mail>,
     to_self: SyncSender<Mail>,
     backoff: Backoff,
-    /// Number of the present process.
+    /// Number of the running process, from 1.
     generation: u64,
     tickets: u64,
     jobs: BTreeMap<u64, Job>,
@@ -162,7 +162,7 @@ struct Post {
     counters: Counters,
 }
 
-/// The present process.
+/// The running process.
 struct Alive {
     stream: UnixStream,
     pulse: Pulse,
@@ -187,59 +187,59 @@ impl Post {
         }
     }
 
-    /// One process from start to end; how long it lived.
+    /// Runs one process from its start to its end. Returns how long it lived.
     fn live(&mut self) -> Result<Duration, Stopped> {
         self.generation += 1;
         let device = self.keeping.device;
         let Launched { stream, mut process } = match self.keeping.launch.launch() {
             Ok(launched) => launched,
             Err(error) => {
-                tracing::warn!(?device, %error, "the device process cannot be started");
+                tracing::warn!(?device, %error, "cannot start device process");
                 self.tell(Event::Health(device, Health::Trouble(Trouble::Gone)))?;
                 return Ok(Duration::ZERO);
             }
         };
         let born = Instant::now();
         let ended = self.converse(&stream, born);
-        // Both ends must go: a process that hangs is killed, its reader thread sees the end of the stream.
+        // Both ends must close: a process that hangs is killed, and the reader thread sees the end of the stream.
         process.kill();
         if let Err(error) = stream.shutdown(Shutdown::Both) {
-            tracing::trace!(%error, "the socket was closed already");
+            tracing::trace!(%error, "device socket was already closed");
         }
         self.unburied.push(process);
         let lived = born.elapsed();
         let why = ended?;
         self.counters.lost();
         let (generation, counted) = (self.generation, self.counters);
-        tracing::warn!(?device, generation, ?lived, why, %counted, "the device process is gone");
+        tracing::warn!(?device, generation, ?lived, why, %counted, "device process lost, will be restarted");
         self.release()?;
         Ok(lived)
     }
 
-    /// Talks with the process until it is lost or given up; why.
+    /// Exchanges frames with the process until it is lost or its heartbeat times out. Returns the reason.
     fn converse(&mut self, stream: &UnixStream, born: Instant) -> Result<&'static str, Stopped> {
         let opened = self.open(stream);
-        let Ok(stream) = opened else { return Ok("the wire could not be opened") };
-        let mut alive = Alive { stream, pulse: Pulse::new(born) };
+        let Ok(stream) = opened else { return Ok("opening the device protocol failed") };
+        let mut process = Alive { stream, pulse: Pulse::new(born) };
         loop {
             let now = Instant::now();
-            if now >= alive.pulse.gives_up(&self.keeping.intervals) {
-                return Ok("it does not answer");
+            if now >= process.pulse.gives_up(&self.keeping.intervals) {
+                return Ok("heartbeat timeout");
             }
-            if let Some(number) = alive.pulse.ping(now, &self.keeping.intervals)
-                && framing::write_frame(&mut alive.stream, &ToDevice::Ping(number)).is_err()
+            if let Some(number) = process.pulse.ping(now, &self.keeping.intervals)
+                && framing::write_frame(&mut process.stream, &ToDevice::Ping(number)).is_err()
             {
-                return Ok("it takes no ping");
+                return Ok("sending a ping failed");
             }
-            let wake = alive.pulse.wake(&self.keeping.intervals);
+            let wake = process.pulse.wake(&self.keeping.intervals);
             match self.arrived.recv_timeout(wake.saturating_duration_since(now)) {
-                Ok(Mail::Order(order)) => {
-                    if self.pass_on(&mut alive, order).is_err() {
-                        return Ok("it takes no work");
+                Ok(Mail::Order(request)) => {
+                    if self.pass_on(&mut process, request).is_err() {
+                        return Ok("sending work failed");
                     }
                 }
                 Ok(Mail::Frame { generation, frame }) if generation == self.generation => {
-                    self.heard(&mut alive, frame)?;
+                    self.heard(&mut process, frame)?;
                 }
                 Ok(Mail::Lost { generation, why }) if generation == self.generation => return Ok(why),
                 Ok(Mail::Frame { .. } | Mail::Lost { .. }) | Err(RecvTimeoutError::Timeout) => {}
@@ -248,52 +248,54 @@ impl Post {
         }
     }
 
-    /// Exchanges versions, says which device it is, and lets a thread listen.
+    /// Exchanges protocol versions, sends the device's configuration, and starts the reader thread.
     fn open(&self, stream: &UnixStream) -> Result<UnixStream, WireError> {
         let mut writer = stream.try_clone().map_err(WireError::Gone)?;
         let mut reader = stream.try_clone().map_err(WireError::Gone)?;
         writer.set_write_timeout(Some(Duration::from_millis(WRITE_MS))).map_err(WireError::Gone)?;
         framing::write_version(&mut writer)?;
         framing::write_frame(&mut writer, &ToDevice::Open(self.keeping.config.clone()))?;
-        let (mail, generation) = (self.to_self.clone(), self.generation);
+        let (sender, generation) = (self.to_self.clone(), self.generation);
         let listening = thread::Builder::new().name("device-reader".to_owned()).spawn(move || {
-            let why = listen(&mut reader, &mail, generation);
-            // An error means that the keeper has ended.
-            let _ = mail.send(Mail::Lost { generation, why });
+            let why = listen(&mut reader, &sender, generation);
+            // An error means that the supervisor has ended.
+            let _ = sender.send(Mail::Lost { generation, why });
         });
         listening.map(|_| writer).map_err(WireError::Gone)
     }
 
-    fn pass_on(&mut self, alive: &mut Alive, order: Order) -> Result<(), WireError> {
-        let (job, work) = match order {
+    fn pass_on(&mut self, process: &mut Alive, request: Order) -> Result<(), WireError> {
+        let (job, work) = match request {
             Order::Pin(ticket, digits) => (Job::Pin(ticket), Work::VerifyPin(digits)),
             Order::ChangePin(ticket, old, new) => (Job::Pin(ticket), Work::ChangePin { old, new }),
             Order::Authenticate(ticket, answer) => (Job::Authenticate(ticket), Work::Authenticate(answer)),
             Order::Print(receipt, content) => (Job::Print(receipt), *content),
             Order::Signal(signal) => {
                 self.tickets += 1;
-                let shows = ToDevice::Do(self.tickets, Work::Signal(signal));
-                return framing::write_frame(&mut alive.stream, &shows);
+                let frame = ToDevice::Do(self.tickets, Work::Signal(signal));
+                return framing::write_frame(&mut process.stream, &frame);
             }
             Order::Cancel(ticket) => {
-                let of = self.jobs.iter().find(|(_, job)| matches!(job, Job::Pin(of) if *of == ticket));
-                return match of {
-                    Some((number, _)) => framing::write_frame(&mut alive.stream, &ToDevice::Cancel(*number)),
+                let found = self.jobs.iter().find(|(_, job)| matches!(job, Job::Pin(own) if *own == ticket));
+                return match found {
+                    Some((number, _)) => {
+                        framing::write_frame(&mut process.stream, &ToDevice::Cancel(*number))
+                    }
                     None => Ok(()),
                 };
             }
         };
         self.tickets += 1;
-        // Before the first byte: half a frame may be enough for half a receipt.
+        // Before the first byte is sent: half a frame may be enough for half a receipt (I6).
         self.jobs.insert(self.tickets, job);
-        framing::write_frame(&mut alive.stream, &ToDevice::Do(self.tickets, work))
+        framing::write_frame(&mut process.stream, &ToDevice::Do(self.tickets, work))
     }
 
-    fn heard(&mut self, alive: &mut Alive, frame: FromDevice) -> Result<(), Stopped> {
+    fn heard(&mut self, process: &mut Alive, frame: FromDevice) -> Result<(), Stopped> {
         self.counters.heard(&frame);
-        let told = match frame {
+        let delivery = match frame {
             FromDevice::Pong(number) => {
-                alive.pulse.pong(number, Instant::now());
+                process.pulse.pong(number, Instant::now());
                 None
             }
             FromDevice::Health(health) => {
@@ -308,17 +310,17 @@ impl Post {
                 }))
             }),
         };
-        let asked = Instant::now();
-        match told {
+        let offered = Instant::now();
+        match delivery {
             Some(Told::Must(event)) => self.tell(event)?,
             Some(Told::May(event)) => {
                 self.keeping.port.offer(event.into())?;
             }
             None => {}
         }
-        let waited = asked.elapsed();
+        let waited = offered.elapsed();
         if waited > EXCUSED {
-            alive.pulse.excuse(waited);
+            process.pulse.excuse(waited);
         }
         Ok(())
     }
@@ -327,7 +329,7 @@ impl Post {
         Ok(self.keeping.port.post(event.into())?)
     }
 
-    /// The process is gone: everybody who waited for it is told, and so is the screen.
+    /// The process is lost: answers all pending work and reports the device as failed.
     fn release(&mut self) -> Result<(), Stopped> {
         for (_, job) in std::mem::take(&mut self.jobs) {
             self.tell(match job {
@@ -338,12 +340,12 @@ impl Post {
         self.tell(Event::Health(self.keeping.device, Health::Trouble(Trouble::Gone)))
     }
 
-    /// The pause before the next start. Nobody waits for it: all work is answered at once.
+    /// Waits before the next start. Requests that arrive meanwhile are answered at once as not started.
     fn rest(&mut self, until: Instant) -> Result<(), Stopped> {
         loop {
             match self.arrived.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Mail::Order(order)) => {
-                    if let Some(event) = not_begun(order) {
+                Ok(Mail::Order(request)) => {
+                    if let Some(event) = not_begun(request) {
                         self.tell(event)?;
                     }
                 }
@@ -355,25 +357,25 @@ impl Post {
     }
 }
 
-/// Reads frames until there are no more; why.
-fn listen(reader: &mut UnixStream, mail: &SyncSender<Mail>, generation: u64) -> &'static str {
+/// Reads frames until the stream ends or is invalid. Returns the reason.
+fn listen(reader: &mut UnixStream, sender: &SyncSender<Mail>, generation: u64) -> &'static str {
     match framing::read_version(reader) {
         Ok(()) => {}
-        Err(WireError::Gone(_)) => return "it ended before it said a word",
+        Err(WireError::Gone(_)) => return "ended before the version exchange",
         Err(WireError::Version(_) | WireError::Length(_) | WireError::Malformed(_)) => {
-            return "it speaks another version: install both programs from one package";
+            return "protocol version mismatch: install both programs from one package";
         }
     }
     loop {
         match framing::read_frame::<FromDevice>(reader) {
             Ok(frame) => {
-                if mail.send(Mail::Frame { generation, frame }).is_err() {
-                    return "the keeper has ended";
+                if sender.send(Mail::Frame { generation, frame }).is_err() {
+                    return "supervisor has ended";
                 }
             }
-            Err(WireError::Gone(_)) => return "its wire broke or was closed",
+            Err(WireError::Gone(_)) => return "socket closed",
             Err(WireError::Length(_) | WireError::Malformed(_) | WireError::Version(_)) => {
-                return "it sent what is no message";
+                return "malformed frame";
             }
         }
     }

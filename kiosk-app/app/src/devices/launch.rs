@@ -6,9 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// Starts processes of one device.
+/// Spawns the processes of one device.
 pub(crate) trait Launch: Send {
-    /// Starts a new one.
+    /// Spawns a new process.
     fn launch(&mut self) -> io::Result<Launched>;
 }
 
@@ -18,20 +18,20 @@ pub(crate) struct Launched {
     pub(crate) process: Box<dyn Process>,
 }
 
-/// A started process, as far as its keeper needs it. Neither call waits: a process can hang in the kernel,
-/// where even SIGKILL reaches it only when its driver lets go.
+/// A spawned process, as its supervisor sees it. Neither call blocks: a process can hang in an uninterruptible
+/// system call, where SIGKILL takes effect only when the kernel's driver returns.
 pub(crate) trait Process: Send {
     /// Sends SIGKILL.
     fn kill(&mut self);
-    /// Whether it is dead and buried.
+    /// Reaps the process if it has ended; whether it is reaped.
     fn is_over(&mut self) -> bool;
 }
 
-/// The real launcher.
+/// Spawns the `kiosk-device` program.
 pub(crate) struct Program {
     /// Path of `kiosk-device`.
     pub(crate) path: PathBuf,
-    /// Its argument.
+    /// Name of the device: the program's argument.
     pub(crate) name: &'static str,
 }
 
@@ -50,8 +50,8 @@ impl Launch for Program {
 impl Process for Child {
     fn kill(&mut self) {
         if let Err(error) = Self::kill(self) {
-            // It ended by itself meanwhile; `is_over` will say so.
-            tracing::debug!(%error, "a device process could not be killed");
+            // The process has ended meanwhile; `try_reap` reports it.
+            tracing::debug!(%error, "cannot kill device process");
         }
     }
 

@@ -1,5 +1,5 @@
-//! What device processes say, in the words of the session, and the other way round. The only place that
-//! knows both: drivers know nothing of visits, the session knows nothing of drivers.
+//! Converts between the device protocol and the session's types. The only module that knows both: drivers know
+//! nothing of visits, the session knows nothing of drivers.
 
 use code_reader::{Hint, LineEnd};
 use contract::{Receipt, ReceiptLine, ScannerEnd, ScannerLine};
@@ -10,18 +10,18 @@ use view::{Body, Light, Sign};
 
 use super::{cards, id_cards};
 
-/// An event, and whether it may be lost when the engine is busy.
+/// An event, and whether it may be dropped when the engine is busy.
 pub(super) enum Told {
-    /// It must arrive.
+    /// The event must reach the engine.
     Must(Event),
-    /// The next of its kind replaces it.
+    /// The event may be dropped: the next one of its kind replaces it.
     May(Event),
 }
 
-/// Whether the device can be offered.
+/// Health of a device for the session: whether services that need it can be offered.
 pub(super) const fn health(health: wire::Health) -> Health {
     match health {
-        // Paper that is low is still paper.
+        // With little paper or toner the device still prints.
         wire::Health::Ready
         | wire::Health::Busy
         | wire::Health::NeedsAttention(Attention::PaperLow | Attention::TonerLow) => Health::Ready,
@@ -34,7 +34,7 @@ pub(super) const fn health(health: wire::Health) -> Health {
     }
 }
 
-/// What happened at a device; nothing when it makes no sense.
+/// The session's event for a device event; `None` when it is invalid or has no use.
 pub(super) fn event(event: wire::Event) -> Option<Told> {
     Some(match event {
         wire::Event::CardInserted => Told::Must(Event::Card(CardEvent::Inserted)),
@@ -55,7 +55,7 @@ pub(super) fn event(event: wire::Event) -> Option<Told> {
             Told::Must(Event::IdCard(IdCardEvent::Refused(id_cards::refusal(refusal))))
         }
         wire::Event::CodeHint(hint) => Told::May(Event::CodeHint(code_hint(hint))),
-        // None is asked for: the screen draws none.
+        // Previews are never requested: the screen draws none.
         wire::Event::Preview(_) => return None,
     })
 }
@@ -70,7 +70,7 @@ const fn code_hint(hint: Hint) -> CodeHint {
     }
 }
 
-/// How a scanner is set up, as its driver takes it.
+/// The scanner's line format in the driver's type.
 pub(super) fn scanner_line(line: ScannerLine) -> wire::ScannerLine {
     wire::ScannerLine {
         end: match line.end {
@@ -88,7 +88,7 @@ pub(super) fn scanner_line(line: ScannerLine) -> wire::ScannerLine {
     }
 }
 
-/// What a gate's light shows of a view; the sign itself shows more.
+/// What a gate's signal lamp shows for a view. The sign on the screen has more states.
 pub(super) const fn signal(body: &Body) -> Signal {
     let Body::Sign(Sign { light, .. }) = body else { return Signal::Dark };
     match light {
@@ -98,18 +98,18 @@ pub(super) const fn signal(body: &Body) -> Signal {
     }
 }
 
-/// What the card said to a PIN.
+/// The card's answer to a PIN.
 pub(super) fn pin(answer: Result<wire::Answer, Fault>) -> Result<PinAnswer, Failure> {
     let Ok(wire::Answer::Pin(outcome)) = answer else { return Err(Failure::Device) };
     cards::pin(outcome)
 }
 
-/// Why the card that waited is not read on, if it is not; what it is else, an event says.
+/// The failure of a card authentication, if it failed. Success is reported by an event, not by this answer.
 pub(super) fn unread(answer: &Result<wire::Answer, Fault>) -> Option<Failure> {
     (!matches!(answer, Ok(wire::Answer::Authenticated))).then_some(Failure::Device)
 }
 
-/// What became of a print.
+/// The result of a print job.
 pub(super) fn printed(answer: Result<wire::Answer, Fault>) -> PrintResult {
     match answer {
         Ok(wire::Answer::Printed(Outcome::Printed { confirmation })) => {
@@ -121,10 +121,10 @@ pub(super) fn printed(answer: Result<wire::Answer, Fault>) -> PrintResult {
                 printer::Confirmation::Received => contract::Confirmation::Sent,
             })
         }
-        // A fault says that the work was not begun.
+        // A fault means that the work was not begun.
         Ok(wire::Answer::Printed(Outcome::NotStarted(_))) | Err(_) => PrintResult::NotStarted,
         Ok(wire::Answer::Printed(Outcome::Unconfirmed(_))) => PrintResult::Unconfirmed,
-        // An answer to another question: nobody knows what it did with this one.
+        // An answer to another request: the outcome of this one is unknown (I6).
         Ok(
             wire::Answer::Pin(_)
             | wire::Answer::Authenticated
@@ -134,14 +134,14 @@ pub(super) fn printed(answer: Result<wire::Answer, Fault>) -> PrintResult {
     }
 }
 
-/// A receipt as the printer takes it.
+/// A receipt in the printer driver's type.
 pub(crate) fn receipt(content: &Receipt, mark: Option<String>) -> printer::Receipt {
     let mut blocks = vec![Block::Title(content.title.clone()), Block::Rule];
     blocks.extend(content.lines.iter().map(|line| match line {
         ReceiptLine::Pair(label, value) => Block::Pair { label: label.clone(), value: value.clone() },
         ReceiptLine::Text(text) => Block::Line(text.clone()),
         ReceiptLine::Amount(text) => {
-            // `合计 ¥86.40`: the sum stands behind the last space.
+            // `合计 ¥86.40`: the sum follows the last space.
             let (label, value) = text.rsplit_once(' ').unwrap_or(("", text));
             Block::Amount { label: label.to_owned(), value: value.to_owned() }
         }
@@ -151,8 +151,8 @@ pub(crate) fn receipt(content: &Receipt, mark: Option<String>) -> printer::Recei
     printer::Receipt { blocks, copy_mark: mark }
 }
 
-/// The same on A4: the lines after the last rule (number, time, place) stand beside the code, and the last words below
-/// it.
+/// A receipt as an A4 document: the lines after the last rule (number, time, place) are placed beside the code, the
+/// last text below it.
 pub(crate) fn sheet(content: &Receipt, mark: Option<String>) -> A4 {
     let ends = content.lines.iter().rposition(|line| *line == ReceiptLine::Rule);
     let (body, end) = content.lines.split_at(ends.unwrap_or(content.lines.len()));
@@ -185,7 +185,7 @@ mod tests {
     use printer::Why;
 
     #[test]
-    fn a_printer_with_little_paper_still_prints() {
+    fn health_paper_low_is_ready() {
         let low = wire::Health::NeedsAttention(Attention::PaperLow);
         assert_eq!(health(low), Health::Ready);
         let out = wire::Health::NeedsAttention(Attention::PaperOut);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_certainly_did_not_begin_counts_as_not_started() {
+    fn printed_without_certainty_is_unconfirmed() {
         let answer = |outcome| printed(Ok(wire::Answer::Printed(outcome)));
         assert_eq!(answer(Outcome::NotStarted(Why::PaperOut)), PrintResult::NotStarted);
         assert_eq!(answer(Outcome::Unconfirmed(Why::PaperOut)), PrintResult::Unconfirmed);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gates_light_shows_verdicts_and_nothing_else() {
+    fn signal_shows_verdicts_only() {
         let words = || view::TextId::GateReady.into();
         let sign = |light| Body::Sign(Sign { light, word: words(), detail: words() });
         for (light, expected) in [
@@ -221,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn a_code_longer_than_any_is_dropped() {
+    fn event_code_longer_than_maximum_is_dropped() {
         let code = |len: usize| event(wire::Event::Code(vec![b'Y'; len].into()));
         assert!(matches!(code(wire::CODE_MAX), Some(Told::Must(Event::Code(_)))));
         assert!(code(wire::CODE_MAX + 1).is_none());
     }
 
     #[test]
-    fn a_receipt_keeps_every_line_in_order_and_ends_with_its_code() {
+    fn receipt_keeps_line_order_and_ends_with_code() {
         let content = Receipt {
             title: "缴费凭条".into(),
             lines: vec![
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_sheet_what_it_says_is_a_table_and_where_it_came_from_stands_beside_the_code() {
+    fn a4_document_has_table_and_footer_beside_code() {
         let pair = |label: &str, value: &str| ReceiptLine::Pair(label.into(), value.into());
         let content = Receipt {
             title: "社会保险参保证明".into(),

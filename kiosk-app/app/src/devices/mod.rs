@@ -1,4 +1,4 @@
-//! The devices of this kiosk, each a process of its own with a keeper.
+//! The devices of this kiosk. Each device has its own process and a supervisor.
 
 mod cards;
 mod counters;
@@ -26,35 +26,35 @@ use keeper::{Keeper, Keeping, Order};
 use launch::Program;
 use pulse::Intervals;
 
-/// Events of one device that may wait for the engine. A card goes in and out in a few of them.
+/// Events of one device that may wait for the engine. One insertion and removal of a card needs only a few.
 const QUOTA: usize = 16;
 
-/// The keepers; a device that the kiosk does not have has none. Dropping it ends all device processes; the
-/// inbox must be gone by then.
+/// The supervisors; `None` for a device that the kiosk does not have. Dropping this ends all device processes;
+/// the inbox must be dropped before.
 pub(crate) struct Devices {
     card_reader: Option<Keeper>,
     printer: Option<Keeper>,
     sheet_printer: Option<Keeper>,
     signal: Option<Keeper>,
-    /// The view that the light went with last.
+    /// The view that last changed the signal lamp, and what the lamp shows.
     shown: Cell<(Option<ViewId>, Signal)>,
-    /// Nothing is ever asked of these; they end with the others.
+    /// These devices receive no requests; they end with the others.
     _code_reader: Option<Keeper>,
     _id_reader: Option<Keeper>,
 }
 
 impl Devices {
-    /// Starts a keeper for each device of the site. `program`: path of `kiosk-device`.
+    /// Starts a supervisor for each device of the site. `program`: path of `kiosk-device`.
     pub(crate) fn start(site: &SiteDevices, program: &Path, inbox: &Inbox<Message>) -> io::Result<Self> {
-        let keep = |device, name, config: Option<DeviceConfig>| {
-            let keeping = |config| Keeping {
+        let start = |device, name, config: Option<DeviceConfig>| {
+            let supervisor_config = |config| Keeping {
                 device,
                 config,
                 launch: Box::new(Program { path: program.to_owned(), name }),
                 intervals: Intervals::default(),
                 port: inbox.port(QUOTA),
             };
-            config.map(|config| Keeper::start(keeping(config))).transpose()
+            config.map(|config| Keeper::start(supervisor_config(config))).transpose()
         };
         let reader = site.card_reader.as_ref().map(cards::config);
         let id_reader = site
@@ -65,7 +65,7 @@ impl Devices {
             link: printer_link(path.link.clone()),
             profile: path.profile.clone(),
         });
-        let sheet_printer =
+        let document_printer =
             site.sheet_printer.as_ref().map(|path| DeviceConfig::SheetPrinter { url: path.url.clone() });
         let (name, code_reader) = match site.code_reader.clone() {
             Some(CodeReaderPath::Camera { source, exposure }) => {
@@ -83,22 +83,22 @@ impl Devices {
             relays: Relays { go: path.go, stop: path.stop, buzzer: path.buzzer },
         });
         Ok(Self {
-            signal: keep(Device::Signal, "signal", signal)?,
+            signal: start(Device::Signal, "signal", signal)?,
             shown: Cell::new((None, Signal::Dark)),
-            card_reader: keep(Device::CardReader, "card", reader)?,
-            printer: keep(Device::Printer, "receipt-printer", printer)?,
-            sheet_printer: keep(Device::SheetPrinter, "sheet-printer", sheet_printer)?,
-            _id_reader: keep(Device::IdReader, "id-reader", id_reader)?,
-            _code_reader: keep(Device::CodeReader, name, code_reader)?,
+            card_reader: start(Device::CardReader, "card", reader)?,
+            printer: start(Device::Printer, "receipt-printer", printer)?,
+            sheet_printer: start(Device::SheetPrinter, "sheet-printer", document_printer)?,
+            _id_reader: start(Device::IdReader, "id-reader", id_reader)?,
+            _code_reader: start(Device::CodeReader, name, code_reader)?,
         })
     }
 
-    /// Lets the card check a PIN. The event is what came of it, when that is known at once.
+    /// Asks the card to verify a PIN. Returns the result when it is known at once.
     pub(crate) fn verify_pin(&self, ticket: Ticket, digits: Zeroizing<Vec<u8>>) -> Option<Event> {
         self.ask_card(ticket, Order::Pin(ticket, digits))
     }
 
-    /// Lets the card take another PIN. The event is what came of it, when that is known at once.
+    /// Asks the card to change its PIN. Returns the result when it is known at once.
     pub(crate) fn change_pin(
         &self,
         ticket: Ticket,
@@ -108,19 +108,19 @@ impl Devices {
         self.ask_card(ticket, Order::ChangePin(ticket, old, new))
     }
 
-    /// Goes on with the card that waits for its authority. The event is what came of it, when that is known at once.
+    /// Continues with the card that waits for its authentication. Returns the result when it is known at once.
     pub(crate) fn authenticate(&self, ticket: Ticket, answer: Option<&CardAuthAnswer>) -> Option<Event> {
         self.ask_card(ticket, Order::Authenticate(ticket, answer.map(cards::auth_answer)))
     }
 
-    fn ask_card(&self, ticket: Ticket, order: Order) -> Option<Event> {
+    fn ask_card(&self, ticket: Ticket, request: Order) -> Option<Event> {
         match &self.card_reader {
-            Some(keeper) => keeper.order(order),
+            Some(supervisor) => supervisor.order(request),
             None => Some(Event::Answer(ticket, Err(Failure::Device))),
         }
     }
 
-    /// Prints a copy of a receipt. The event is what came of it, when that is known at once.
+    /// Prints a copy of a receipt. Returns the result when it is known at once.
     pub(crate) fn print(
         &self,
         receipt: ReceiptId,
@@ -133,27 +133,27 @@ impl Devices {
             Form::Sheet => (&self.sheet_printer, Work::PrintSheet(mapping::sheet(content, mark))),
         };
         match printer {
-            Some(keeper) => keeper.order(Order::Print(receipt, Box::new(work))),
+            Some(supervisor) => supervisor.order(Order::Print(receipt, Box::new(work))),
             None => Some(Event::Paper(receipt, PrintResult::NotStarted)),
         }
     }
 
-    /// A view is on the screen: a gate's light goes with its sign, anew for each verdict.
+    /// Sets a gate's signal lamp to the sign of a view, again for each new verdict.
     pub(crate) fn show(&self, view: &View) {
         let signal = mapping::signal(&view.body);
-        let (before, showed) = self.shown.replace((Some(view.id), signal));
-        let is_new = showed != signal || signal != Signal::Dark && before != Some(view.id);
-        if is_new && let Some(keeper) = &self.signal {
-            // One that cannot be told is down, and dark; the sign is on the screen all the same.
-            let _ = keeper.order(Order::Signal(signal));
+        let (last_view, last_signal) = self.shown.replace((Some(view.id), signal));
+        let is_new = last_signal != signal || signal != Signal::Dark && last_view != Some(view.id);
+        if is_new && let Some(supervisor) = &self.signal {
+            // A lamp that cannot be reached is dark; the screen shows the sign in any case.
+            let _ = supervisor.order(Order::Signal(signal));
         }
     }
 
-    /// The work is no longer wanted.
+    /// Cancels work whose answer is no longer wanted.
     pub(crate) fn cancel(&self, ticket: Ticket) {
-        if let Some(keeper) = &self.card_reader {
-            // There is nothing to hear of a cancellation.
-            let _ = keeper.order(Order::Cancel(ticket));
+        if let Some(supervisor) = &self.card_reader {
+            // A cancellation has no answer.
+            let _ = supervisor.order(Order::Cancel(ticket));
         }
     }
 }

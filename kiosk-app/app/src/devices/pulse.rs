@@ -1,21 +1,22 @@
-//! When a device process is pinged, given up and started again. Pure: the time is passed in.
+//! Heartbeat of a device process: when it is pinged, when it is considered lost, and how long the supervisor
+//! waits before a restart. Pure: the time is passed in.
 
 use std::time::{Duration, Instant};
 
-/// The intervals of a supervised process.
+/// Intervals and timeouts of a supervised process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Intervals {
-    /// Between two pings.
+    /// Interval between two pings.
     pub(crate) ping: Duration,
-    /// Without an answer to a ping for this long, a process that has answered before hangs.
+    /// A process that has answered before is considered hung after this long without an answer to a ping.
     pub(crate) mute: Duration,
-    /// A process must answer its first ping within this: a cold start on a slow machine is no hang.
+    /// Timeout of the first answer: a cold start on a slow machine is not a hang.
     pub(crate) birth: Duration,
-    /// Before the first restart.
+    /// Pause before the first restart.
     pub(crate) restart_first: Duration,
-    /// Before any later restart, at most.
+    /// Longest pause before a restart.
     pub(crate) restart_max: Duration,
-    /// A process that lived this long was well: the next restart is a first one.
+    /// A process that ran this long was stable: its end resets the back-off.
     pub(crate) well: Duration,
 }
 
@@ -32,21 +33,21 @@ impl Default for Intervals {
     }
 }
 
-/// Doubling pauses between restarts, for ever.
+/// Exponential back-off between restarts, without a limit of attempts.
 #[derive(Default)]
 pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// How long to wait before the next start, after a process that lived this long.
-    pub(crate) fn pause(&mut self, lived: Duration, intervals: &Intervals) -> Duration {
-        if lived >= intervals.well {
+    /// Pause before the next start, after a process that ran for `lived`.
+    pub(crate) fn pause(&mut self, lived: Duration, timeouts: &Intervals) -> Duration {
+        if lived >= timeouts.well {
             self.failures = 0;
         }
-        let pause = intervals.restart_first.saturating_mul(1 << self.failures.min(16));
+        let pause = timeouts.restart_first.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
-        pause.min(intervals.restart_max)
+        pause.min(timeouts.restart_max)
     }
 }
 
@@ -65,23 +66,23 @@ impl Pulse {
     }
 
     /// The ping to send now, if one is due.
-    pub(crate) fn ping(&mut self, now: Instant, intervals: &Intervals) -> Option<u64> {
+    pub(crate) fn ping(&mut self, now: Instant, timeouts: &Intervals) -> Option<u64> {
         if now < self.next_ping {
             return None;
         }
-        self.next_ping = now + intervals.ping;
+        self.next_ping = now + timeouts.ping;
         self.sent += 1;
         Some(self.sent)
     }
 
-    /// An answer to a ping. One that was never sent proves nothing.
+    /// Records the answer to a ping. An answer to a number that was never sent is ignored.
     pub(crate) fn pong(&mut self, number: u64, now: Instant) {
         if (1..=self.sent).contains(&number) {
             self.answered = Some(now);
         }
     }
 
-    /// Time in which the kiosk itself did not listen is not held against the process.
+    /// Excludes time in which the supervisor did not read frames from the timeout.
     pub(crate) fn excuse(&mut self, waited: Duration) {
         match &mut self.answered {
             Some(answered) => *answered += waited,
@@ -89,14 +90,14 @@ impl Pulse {
         }
     }
 
-    /// When the process is given up if it does not answer before.
-    pub(crate) fn gives_up(&self, intervals: &Intervals) -> Instant {
-        self.answered.map_or(self.born + intervals.birth, |answered| answered + intervals.mute)
+    /// When the process is considered lost unless it answers before.
+    pub(crate) fn gives_up(&self, timeouts: &Intervals) -> Instant {
+        self.answered.map_or(self.born + timeouts.birth, |answered| answered + timeouts.mute)
     }
 
-    /// When something is to be done next.
-    pub(crate) fn wake(&self, intervals: &Intervals) -> Instant {
-        self.next_ping.min(self.gives_up(intervals))
+    /// When the next ping is due or the timeout ends, whichever is earlier.
+    pub(crate) fn wake(&self, timeouts: &Intervals) -> Instant {
+        self.next_ping.min(self.gives_up(timeouts))
     }
 }
 
@@ -107,64 +108,64 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn pauses_double_to_a_limit_and_never_end() {
-        let intervals = Intervals::default();
+    fn backoff_after_many_failures_stays_at_maximum() {
+        let timeouts = Intervals::default();
         let mut backoff = Backoff::default();
-        let pauses: Vec<u128> = (0..40).map(|_| backoff.pause(MS, &intervals).as_millis()).collect();
+        let pauses: Vec<u128> = (0..40).map(|_| backoff.pause(MS, &timeouts).as_millis()).collect();
         assert_eq!(pauses[..8], [250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
         assert_eq!(pauses[39], 15_000);
     }
 
     #[test]
-    fn a_process_that_was_well_is_restarted_at_once() {
-        let intervals = Intervals::default();
+    fn backoff_after_stable_process_resets() {
+        let timeouts = Intervals::default();
         let mut backoff = Backoff::default();
         for _ in 0..9 {
-            backoff.pause(MS, &intervals);
+            backoff.pause(MS, &timeouts);
         }
-        assert_eq!(backoff.pause(intervals.well, &intervals), intervals.restart_first);
-        assert_eq!(backoff.pause(MS, &intervals), intervals.restart_first * 2);
+        assert_eq!(backoff.pause(timeouts.well, &timeouts), timeouts.restart_first);
+        assert_eq!(backoff.pause(MS, &timeouts), timeouts.restart_first * 2);
     }
 
     #[test]
-    fn a_process_that_stops_answering_is_given_up_after_two_seconds() {
-        let (intervals, born) = (Intervals::default(), Instant::now());
-        let mut pulse = Pulse::new(born);
-        let first = pulse.ping(born, &intervals).unwrap();
-        assert_eq!(pulse.ping(born + 499 * MS, &intervals), None);
-        pulse.pong(first, born + 20 * MS);
-        assert_eq!(pulse.gives_up(&intervals), born + 2020 * MS);
-        let second = pulse.ping(born + 500 * MS, &intervals).unwrap();
+    fn deadline_after_pong_is_two_seconds() {
+        let (timeouts, born) = (Intervals::default(), Instant::now());
+        let mut heartbeat = Pulse::new(born);
+        let first = heartbeat.ping(born, &timeouts).unwrap();
+        assert_eq!(heartbeat.ping(born + 499 * MS, &timeouts), None);
+        heartbeat.pong(first, born + 20 * MS);
+        assert_eq!(heartbeat.gives_up(&timeouts), born + 2020 * MS);
+        let second = heartbeat.ping(born + 500 * MS, &timeouts).unwrap();
         assert_ne!(first, second);
-        pulse.pong(second, born + 510 * MS);
-        assert_eq!(pulse.gives_up(&intervals), born + 2510 * MS);
+        heartbeat.pong(second, born + 510 * MS);
+        assert_eq!(heartbeat.gives_up(&timeouts), born + 2510 * MS);
     }
 
     #[test]
-    fn a_new_process_may_take_longer_to_its_first_answer() {
-        let (intervals, born) = (Intervals::default(), Instant::now());
-        let pulse = Pulse::new(born);
-        assert_eq!(pulse.gives_up(&intervals), born + intervals.birth);
-        assert_eq!(pulse.wake(&intervals), born);
+    fn deadline_before_first_pong_is_startup_timeout() {
+        let (timeouts, born) = (Intervals::default(), Instant::now());
+        let heartbeat = Pulse::new(born);
+        assert_eq!(heartbeat.gives_up(&timeouts), born + timeouts.birth);
+        assert_eq!(heartbeat.wake(&timeouts), born);
     }
 
     #[test]
-    fn time_in_which_nobody_listened_is_not_held_against_a_process() {
-        let (intervals, born) = (Intervals::default(), Instant::now());
-        let mut pulse = Pulse::new(born);
-        let first = pulse.ping(born, &intervals).unwrap();
-        pulse.pong(first, born + MS);
-        pulse.excuse(5000 * MS);
-        assert_eq!(pulse.gives_up(&intervals), born + 7001 * MS);
+    fn extend_with_engine_wait_moves_deadline() {
+        let (timeouts, born) = (Intervals::default(), Instant::now());
+        let mut heartbeat = Pulse::new(born);
+        let first = heartbeat.ping(born, &timeouts).unwrap();
+        heartbeat.pong(first, born + MS);
+        heartbeat.excuse(5000 * MS);
+        assert_eq!(heartbeat.gives_up(&timeouts), born + 7001 * MS);
     }
 
     #[test]
-    fn an_answer_to_a_ping_that_was_never_sent_proves_nothing() {
-        let (intervals, born) = (Intervals::default(), Instant::now());
-        let mut pulse = Pulse::new(born);
-        pulse.pong(0, born + MS);
-        pulse.pong(1, born + MS);
-        pulse.pong(u64::MAX, born + MS);
-        assert_eq!(pulse.gives_up(&intervals), born + intervals.birth);
+    fn pong_without_ping_does_not_move_deadline() {
+        let (timeouts, born) = (Intervals::default(), Instant::now());
+        let mut heartbeat = Pulse::new(born);
+        heartbeat.pong(0, born + MS);
+        heartbeat.pong(1, born + MS);
+        heartbeat.pong(u64::MAX, born + MS);
+        assert_eq!(heartbeat.gives_up(&timeouts), born + timeouts.birth);
     }
 }

@@ -1,4 +1,4 @@
-//! Keepers over real socket pairs, with device processes that die, hang, babble and come back.
+//! Supervisors over real socket pairs, with device processes that exit, hang, send garbage and recover.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -22,44 +22,44 @@ use super::pulse::Intervals;
 use crate::inbox::Inbox;
 use crate::message::Message;
 
-/// What a fake device process does once it is open.
+/// What a fake device process does after it was opened.
 #[derive(Clone, Copy)]
-enum Character {
-    /// Answers everything.
-    Well,
-    /// Says that it is ready and never answers again.
+enum Behaviour {
+    /// Answers every ping and request.
+    Responsive,
+    /// Reports that it is ready and never answers again.
     Hangs,
-    /// Ends at the first work.
-    DiesAtWork,
-    /// Sends what is no frame.
-    Babbles,
-    /// Speaks another version.
-    Stranger,
+    /// Exits at the first work.
+    ExitsOnWork,
+    /// Sends bytes that are not a frame.
+    SendsGarbage,
+    /// Sends another protocol version.
+    WrongVersion,
 }
 
-/// Launches a character for each generation; the last one for all that follow.
-struct Fake {
-    characters: Vec<Character>,
+/// Spawns a process with the next behaviour for each generation; the last behaviour for all that follow.
+struct FakeSpawner {
+    behaviours: Vec<Behaviour>,
     started: Arc<AtomicUsize>,
     /// Killing has no effect.
-    immortal: bool,
+    unkillable: bool,
 }
 
-impl Launch for Fake {
+impl Launch for FakeSpawner {
     fn launch(&mut self) -> io::Result<Launched> {
         let number = self.started.fetch_add(1, Ordering::SeqCst);
-        let character =
-            *self.characters.get(number).or(self.characters.last()).ok_or(io::ErrorKind::NotFound)?;
+        let behaviour =
+            *self.behaviours.get(number).or(self.behaviours.last()).ok_or(io::ErrorKind::NotFound)?;
         let (stream, theirs) = UnixStream::pair()?;
-        let process = FakeProcess { theirs: theirs.try_clone()?, immortal: self.immortal, killed: false };
-        thread::spawn(move || act(character, theirs));
+        let process = FakeProcess { theirs: theirs.try_clone()?, unkillable: self.unkillable, killed: false };
+        thread::spawn(move || run_process(behaviour, theirs));
         Ok(Launched { stream, process: Box::new(process) })
     }
 }
 
 struct FakeProcess {
     theirs: UnixStream,
-    immortal: bool,
+    unkillable: bool,
     killed: bool,
 }
 
@@ -70,34 +70,34 @@ impl Process for FakeProcess {
     }
 
     fn is_over(&mut self) -> bool {
-        self.killed && !self.immortal
+        self.killed && !self.unkillable
     }
 }
 
-/// A process from its start to its end, which closes its socket.
-fn act(character: Character, mut stream: UnixStream) {
-    // Errors mean that the kiosk has closed its end, which ends a process too.
-    let _ = match character {
-        Character::Stranger => stream.write_all(&[0xff; 64]).map_err(WireError::Gone),
-        Character::Well | Character::Hangs | Character::DiesAtWork | Character::Babbles => {
-            converse(character, &mut stream)
+/// Runs a process from its start to its end, which closes its socket.
+fn run_process(behaviour: Behaviour, mut stream: UnixStream) {
+    // An error means that the kiosk has closed its end, which ends the process too.
+    let _ = match behaviour {
+        Behaviour::WrongVersion => stream.write_all(&[0xff; 64]).map_err(WireError::Gone),
+        Behaviour::Responsive | Behaviour::Hangs | Behaviour::ExitsOnWork | Behaviour::SendsGarbage => {
+            converse(behaviour, &mut stream)
         }
     };
     let _ = stream.shutdown(Shutdown::Both);
 }
 
-fn converse(character: Character, stream: &mut UnixStream) -> Result<(), WireError> {
+fn converse(behaviour: Behaviour, stream: &mut UnixStream) -> Result<(), WireError> {
     framing::write_version(stream)?;
     framing::read_version(stream)?;
     framing::write_frame(stream, &FromDevice::Health(wire::Health::Ready))?;
     loop {
-        match (character, framing::read_frame::<ToDevice>(stream)?) {
-            (Character::Babbles, _) => {
+        match (behaviour, framing::read_frame::<ToDevice>(stream)?) {
+            (Behaviour::SendsGarbage, _) => {
                 stream.write_all(&[0, 0, 0, 3, 0xff, 0xff, 0xff]).map_err(WireError::Gone)?;
                 thread::sleep(Duration::from_secs(60));
             }
-            (Character::Hangs, _) => {}
-            (Character::DiesAtWork, ToDevice::Do(..)) => return Ok(()),
+            (Behaviour::Hangs, _) => {}
+            (Behaviour::ExitsOnWork, ToDevice::Do(..)) => return Ok(()),
             (_, ToDevice::Ping(number)) => framing::write_frame(stream, &FromDevice::Pong(number))?,
             (_, ToDevice::Do(ticket, work)) => {
                 framing::write_frame(stream, &FromDevice::Event(wire::Event::CardInserted))?;
@@ -121,14 +121,14 @@ fn converse(character: Character, stream: &mut UnixStream) -> Result<(), WireErr
     }
 }
 
-struct Rig {
+struct Fixture {
     keeper: Option<Keeper>,
     inbox: Option<Inbox<Message>>,
     started: Arc<AtomicUsize>,
 }
 
-/// Patient enough that a well process is never given up on a busy machine, quick to start again.
-fn patient() -> Intervals {
+/// Timeouts so long that a responsive process is never lost on a busy machine, and short pauses before restarts.
+fn long_timeouts() -> Intervals {
     Intervals {
         mute: Duration::from_secs(60),
         birth: Duration::from_secs(60),
@@ -139,35 +139,36 @@ fn patient() -> Intervals {
     }
 }
 
-fn impatient() -> Intervals {
-    Intervals { mute: Duration::from_millis(50), birth: Duration::from_millis(50), ..patient() }
+fn short_timeouts() -> Intervals {
+    Intervals { mute: Duration::from_millis(50), birth: Duration::from_millis(50), ..long_timeouts() }
 }
 
-impl Rig {
-    fn start(characters: &[Character], intervals: Intervals) -> Self {
-        Self::with(characters, intervals, false)
+impl Fixture {
+    fn start(behaviours: &[Behaviour], intervals: Intervals) -> Self {
+        Self::with(behaviours, intervals, false)
     }
 
-    fn with(characters: &[Character], intervals: Intervals, immortal: bool) -> Self {
+    fn with(behaviours: &[Behaviour], intervals: Intervals, unkillable: bool) -> Self {
         let started = Arc::new(AtomicUsize::new(0));
-        let launch = Fake { characters: characters.to_vec(), started: Arc::clone(&started), immortal };
-        let mut rig = Self::keeping(Box::new(launch), intervals);
-        rig.started = started;
-        rig
+        let launch =
+            FakeSpawner { behaviours: behaviours.to_vec(), started: Arc::clone(&started), unkillable };
+        let mut fixture = Self::with_spawner(Box::new(launch), intervals);
+        fixture.started = started;
+        fixture
     }
 
-    fn keeping(launch: Box<dyn Launch>, intervals: Intervals) -> Self {
+    fn with_spawner(launch: Box<dyn Launch>, intervals: Intervals) -> Self {
         let inbox = Inbox::new();
         let config =
             DeviceConfig::Card { reader: "Virtual".into(), psam: None, older: card::OlderCards::Limit };
         let port = inbox.port(16);
-        let keeping = Keeping { device: Device::Printer, config, launch, intervals, port };
-        let keeper = Keeper::start(keeping).unwrap();
+        let config = Keeping { device: Device::Printer, config, launch, intervals, port };
+        let keeper = Keeper::start(config).unwrap();
         Self { keeper: Some(keeper), inbox: Some(inbox), started: Arc::default() }
     }
 
-    fn order(&self, order: Order) -> Option<Event> {
-        self.keeper.as_ref().unwrap().order(order)
+    fn request(&self, request: Order) -> Option<Event> {
+        self.keeper.as_ref().unwrap().order(request)
     }
 
     fn event(&self) -> Event {
@@ -191,14 +192,14 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
+impl Drop for Fixture {
     fn drop(&mut self) {
         self.inbox = None;
         self.keeper = None;
     }
 }
 
-const GONE: Health = Health::Trouble(Trouble::Gone);
+const LOST: Health = Health::Trouble(Trouble::Gone);
 
 fn print() -> Order {
     let content = printer::Receipt { blocks: Vec::new(), copy_mark: None };
@@ -210,98 +211,104 @@ fn pin(ticket: u64) -> Order {
 }
 
 #[test]
-fn work_is_passed_on_and_answered_under_its_own_name() {
-    let rig = Rig::start(&[Character::Well], patient());
-    rig.wait_for_health(Health::Ready);
-    assert!(rig.order(pin(41)).is_none());
-    assert!(matches!(rig.outcome(), Event::Card(CardEvent::Inserted)));
+fn request_answer_carries_its_ticket_or_receipt() {
+    let fixture = Fixture::start(&[Behaviour::Responsive], long_timeouts());
+    fixture.wait_for_health(Health::Ready);
+    assert!(fixture.request(pin(41)).is_none());
+    assert!(matches!(fixture.outcome(), Event::Card(CardEvent::Inserted)));
     let wrong = PinAnswer::Wrong { tries_left: 2 };
-    assert!(matches!(rig.outcome(), Event::Answer(Ticket(41), Ok(Answer::Pin(said))) if said == wrong));
-    assert!(rig.order(print()).is_none());
-    assert!(matches!(rig.outcome(), Event::Card(CardEvent::Inserted)));
+    assert!(matches!(fixture.outcome(), Event::Answer(Ticket(41), Ok(Answer::Pin(said))) if said == wrong));
+    assert!(fixture.request(print()).is_none());
+    assert!(matches!(fixture.outcome(), Event::Card(CardEvent::Inserted)));
     let fenced = PrintResult::Printed(contract::Confirmation::Fenced);
     assert!(
-        matches!(rig.outcome(), Event::Paper(of, said) if of == ReceiptId::from_entropy(7) && said == fenced)
+        matches!(fixture.outcome(), Event::Paper(of, said) if of == ReceiptId::from_entropy(7) && said == fenced)
     );
 }
 
 #[test]
-fn a_process_that_dies_releases_who_waits_and_comes_back() {
-    let rig = Rig::start(&[Character::DiesAtWork, Character::DiesAtWork, Character::Well], patient());
-    rig.wait_for_health(Health::Ready);
-    assert!(rig.order(print()).is_none());
-    assert!(matches!(rig.event(), Event::Paper(_, PrintResult::Unconfirmed)), "it may have been printed");
-    assert!(matches!(rig.event(), Event::Health(Device::Printer, GONE)));
-    rig.wait_for_health(Health::Ready);
-    assert!(rig.order(pin(1)).is_none());
-    assert!(matches!(rig.event(), Event::Answer(Ticket(1), Err(Failure::Device))));
-    rig.wait_for_health(Health::Ready);
-    assert!(rig.order(pin(2)).is_none());
-    assert!(matches!(rig.outcome(), Event::Card(_)));
-    assert!(matches!(rig.outcome(), Event::Answer(Ticket(2), Ok(_))));
+fn exited_process_fails_pending_work_and_restarts() {
+    let fixture = Fixture::start(
+        &[Behaviour::ExitsOnWork, Behaviour::ExitsOnWork, Behaviour::Responsive],
+        long_timeouts(),
+    );
+    fixture.wait_for_health(Health::Ready);
+    assert!(fixture.request(print()).is_none());
+    assert!(
+        matches!(fixture.event(), Event::Paper(_, PrintResult::Unconfirmed)),
+        "the receipt may have been printed"
+    );
+    assert!(matches!(fixture.event(), Event::Health(Device::Printer, LOST)));
+    fixture.wait_for_health(Health::Ready);
+    assert!(fixture.request(pin(1)).is_none());
+    assert!(matches!(fixture.event(), Event::Answer(Ticket(1), Err(Failure::Device))));
+    fixture.wait_for_health(Health::Ready);
+    assert!(fixture.request(pin(2)).is_none());
+    assert!(matches!(fixture.outcome(), Event::Card(_)));
+    assert!(matches!(fixture.outcome(), Event::Answer(Ticket(2), Ok(_))));
 }
 
 #[test]
-fn a_process_that_hangs_is_killed_and_who_waits_is_released() {
-    let rig = Rig::start(&[Character::Hangs], impatient());
-    rig.wait_for_health(Health::Ready);
-    let _ = rig.order(print());
-    let result = rig.outcome();
+fn hung_process_is_killed_and_fails_pending_work() {
+    let fixture = Fixture::start(&[Behaviour::Hangs], short_timeouts());
+    fixture.wait_for_health(Health::Ready);
+    let _ = fixture.request(print());
+    let result = fixture.outcome();
     assert!(matches!(result, Event::Paper(_, PrintResult::Unconfirmed | PrintResult::NotStarted)));
-    rig.wait_for_health(GONE);
-    rig.wait_for_health(Health::Ready);
-    assert!(rig.started.load(Ordering::SeqCst) >= 2);
+    fixture.wait_for_health(LOST);
+    fixture.wait_for_health(Health::Ready);
+    assert!(fixture.started.load(Ordering::SeqCst) >= 2);
 }
 
 #[test]
-fn a_process_that_sends_what_is_no_message_is_started_again() {
-    for bad in [Character::Babbles, Character::Stranger] {
-        let rig = Rig::start(&[bad, Character::Well], patient());
-        rig.wait_for_health(GONE);
-        rig.wait_for_health(Health::Ready);
+fn process_with_malformed_frames_is_restarted() {
+    for bad in [Behaviour::SendsGarbage, Behaviour::WrongVersion] {
+        let fixture = Fixture::start(&[bad, Behaviour::Responsive], long_timeouts());
+        fixture.wait_for_health(LOST);
+        fixture.wait_for_health(Health::Ready);
     }
 }
 
 #[test]
-fn work_for_a_device_that_is_down_is_answered_at_once() {
-    // No character: the program cannot even be started.
-    let rig = Rig::start(
+fn request_during_backoff_is_answered_at_once() {
+    // Without a behaviour the process cannot be spawned.
+    let fixture = Fixture::start(
         &[],
         Intervals {
             restart_first: Duration::from_secs(60),
             restart_max: Duration::from_secs(60),
-            ..patient()
+            ..long_timeouts()
         },
     );
-    rig.wait_for_health(GONE);
-    assert!(rig.order(print()).is_none());
-    assert!(matches!(rig.event(), Event::Paper(_, PrintResult::NotStarted)));
-    assert!(rig.order(pin(3)).is_none());
-    assert!(matches!(rig.event(), Event::Answer(Ticket(3), Err(Failure::Device))));
+    fixture.wait_for_health(LOST);
+    assert!(fixture.request(print()).is_none());
+    assert!(matches!(fixture.event(), Event::Paper(_, PrintResult::NotStarted)));
+    assert!(fixture.request(pin(3)).is_none());
+    assert!(matches!(fixture.event(), Event::Answer(Ticket(3), Err(Failure::Device))));
 }
 
 #[test]
-fn a_device_that_never_comes_back_is_tried_for_ever() {
-    let rig = Rig::start(&[], patient());
+fn spawn_failures_are_retried_without_limit() {
+    let fixture = Fixture::start(&[], long_timeouts());
     for _ in 0..20 {
-        rig.wait_for_health(GONE);
+        fixture.wait_for_health(LOST);
     }
-    assert!(rig.started.load(Ordering::SeqCst) >= 20);
+    assert!(fixture.started.load(Ordering::SeqCst) >= 20);
 }
 
 #[test]
-fn processes_that_no_kill_ends_do_not_pile_up() {
-    let rig = Rig::with(&[Character::Babbles], patient(), true);
+fn unkillable_processes_stop_further_spawns() {
+    let fixture = Fixture::with(&[Behaviour::SendsGarbage], long_timeouts(), true);
     for _ in 0..4 {
-        rig.wait_for_health(GONE);
+        fixture.wait_for_health(LOST);
     }
-    // A fifth would be started within milliseconds; its word would be the next event.
-    let later = rig.inbox.as_ref().unwrap().take(Instant::now() + Duration::from_millis(200));
+    // A fifth process would be spawned within milliseconds, and its health would be the next event.
+    let later = fixture.inbox.as_ref().unwrap().take(Instant::now() + Duration::from_millis(200));
     assert!(later.is_none());
-    assert_eq!(rig.started.load(Ordering::SeqCst), 4);
+    assert_eq!(fixture.started.load(Ordering::SeqCst), 4);
 }
 
-/// A program of its own, in a directory that goes with the test.
+/// A shell script in a temporary directory.
 fn script(text: &str) -> (tempfile::TempDir, Program) {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("kiosk-device");
@@ -311,37 +318,37 @@ fn script(text: &str) -> (tempfile::TempDir, Program) {
 }
 
 #[test]
-fn a_real_program_is_started_with_its_name_and_started_again_when_it_ends() {
+fn real_program_gets_device_name_and_is_restarted() {
     let (place, program) = script(r#"echo "$1" >> "$0.log"; exit 3"#);
-    let rig = Rig::keeping(Box::new(program), patient());
+    let fixture = Fixture::with_spawner(Box::new(program), long_timeouts());
     for _ in 0..3 {
-        rig.wait_for_health(GONE);
+        fixture.wait_for_health(LOST);
     }
     let log = fs::read_to_string(place.path().join("kiosk-device.log")).unwrap();
     assert!(log.lines().count() >= 3 && log.lines().all(|line| line == "card"), "{log}");
 }
 
 #[test]
-fn a_real_program_that_hangs_is_killed_for_good() {
+fn hung_real_program_is_killed() {
     let (_place, mut program) = script("exec sleep 1000");
     let Launched { stream: _stream, mut process } = program.launch().unwrap();
     assert!(!process.is_over());
     process.kill();
     let end = Instant::now() + Duration::from_secs(30);
     while !process.is_over() {
-        assert!(Instant::now() < end, "SIGKILL did not end it");
+        assert!(Instant::now() < end, "SIGKILL did not end the process");
         thread::yield_now();
     }
 }
 
 #[test]
-fn a_keeper_ends_with_its_process_even_while_the_device_floods() {
-    let mut rig = Rig::start(&[Character::Well], patient());
-    rig.wait_for_health(Health::Ready);
-    // Nobody takes the events: the quota fills and the keeper waits for room.
+fn drop_during_event_flood_ends_supervisor() {
+    let mut fixture = Fixture::start(&[Behaviour::Responsive], long_timeouts());
+    fixture.wait_for_health(Health::Ready);
+    // The inbox is not read: the quota fills and the supervisor waits for room.
     for ticket in 0..60 {
-        let _ = rig.order(pin(ticket));
+        let _ = fixture.request(pin(ticket));
     }
-    rig.inbox = None;
-    rig.keeper = None;
+    fixture.inbox = None;
+    fixture.keeper = None;
 }

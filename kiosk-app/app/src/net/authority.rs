@@ -1,4 +1,4 @@
-//! A city's authority for the tests: certificates with whatever dates and names they ask for.
+//! Certificate authority for tests: issues certificates with any validity and names.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +15,7 @@ use super::tls::Credentials;
 /// A certificate and its key.
 pub(crate) type Certified = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// From the first day of a year to the first of another.
+/// Validity from the first day of one year to the first day of another.
 pub(crate) type Years = (i32, i32);
 const LONG: Years = (2000, 2100);
 
@@ -25,7 +25,7 @@ pub(crate) struct City {
 }
 
 impl City {
-    /// The one city that the tests live in.
+    /// The authority that all tests share.
     pub(crate) fn new() -> &'static Self {
         static CITY: OnceLock<City> = OnceLock::new();
         CITY.get_or_init(Self::another)
@@ -53,7 +53,7 @@ impl City {
         (vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
     }
 
-    /// A kiosk's credentials.
+    /// Credentials of a kiosk, valid for 100 years.
     pub(crate) fn kiosk(&self, device: DeviceId) -> Credentials {
         self.kiosk_with(&device.certificate_name(), ExtendedKeyUsagePurpose::ClientAuth, LONG)
     }
@@ -63,7 +63,7 @@ impl City {
         Credentials { authority: self.authority(), chain, key }
     }
 
-    /// A platform on this machine.
+    /// TLS configuration of a platform at 127.0.0.1.
     pub(crate) fn server(&self) -> Arc<ServerConfig> {
         self.server_named("127.0.0.1")
     }

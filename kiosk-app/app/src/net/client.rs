@@ -1,5 +1,5 @@
-//! One sealed, signed request to the platform and its answer, bounded in time and size. Never repeats a
-//! request.
+//! HTTP client: sends one sealed, signed request to the platform and reads its answer, bounded in time and size.
+//! Never repeats a request (I1).
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -24,25 +24,25 @@ use zeroize::Zeroizing;
 use super::tls::{Credentials, CredentialsError, Known};
 use crate::clock;
 
-/// A connection that takes longer is none.
+/// Timeout of connecting, in milliseconds.
 const CONNECT_MS: u64 = 3_000;
-/// An idle connection is given up before a platform or its gateway would.
+/// An idle connection is closed after this many milliseconds: before the platform or its gateway closes it.
 const IDLE_MS: u64 = 10_000;
-/// Room for an answer at first.
+/// Initial capacity for the body of an answer, in bytes.
 const BODY_ROOM: usize = 8 * 1024;
 
-/// Why no client could be made.
+/// Why the client could not be created.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    /// The address is not one that requests may go to.
-    #[error("the platform's address `{0}` cannot be used: it must be https://HOST:PORT")]
+    /// The address is not an https base URL.
+    #[error("invalid platform address `{0}`: it must be https://HOST:PORT")]
     Address(String),
-    /// The certificates are of no use.
-    #[error("the platform cannot be spoken to")]
+    /// The credentials cannot be used.
+    #[error("cannot set up TLS to the platform")]
     Credentials(#[from] CredentialsError),
 }
 
-/// The platform as this kiosk reaches it.
+/// HTTP client of this kiosk for the platform.
 pub(crate) struct Platform {
     http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     known: Arc<Known>,
@@ -64,10 +64,10 @@ impl Platform {
         if !is_base(base) {
             return Err(ClientError::Address(base.to_owned()));
         }
-        let (tls, known) = credentials.config(device)?;
-        if known.has_expired(UnixTime::now()) {
+        let (tls, certificate_clock) = credentials.config(device)?;
+        if certificate_clock.has_expired(UnixTime::now()) {
             tracing::warn!(
-                "by this machine's clock the kiosk's certificate has expired: set the clock, or have \
+                "the kiosk's certificate has expired by this machine's clock: set the clock, or have \
                  tls.csr certified again"
             );
         }
@@ -78,38 +78,45 @@ impl Platform {
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().wrap_connector(tcp);
         let http = Client::builder(TokioExecutor::new())
-            // I1: whether a request is made again is the kiosk's decision alone.
+            // I1: only the kiosk decides whether a request is sent again.
             .retry_canceled_requests(false)
             .pool_idle_timeout(Duration::from_millis(IDLE_MS))
             .pool_timer(TokioTimer::new())
             .build(connector);
-        Ok(Self { http, known, base: base.trim_end_matches('/').to_owned(), device, key, envelope })
+        Ok(Self {
+            http,
+            known: certificate_clock,
+            base: base.trim_end_matches('/').to_owned(),
+            device,
+            key,
+            envelope,
+        })
     }
 
-    /// Makes a request, and says what its answer means.
+    /// Sends a request and decodes its answer.
     pub(crate) async fn carry(&self, request: Request) -> What {
-        let (asked, sent) = (request.asked, clock::wall());
+        let (kind, sent) = (request.asked, clock::wall());
         let answer = match tokio::time::timeout(request.limits.time, self.send(request)).await {
             Ok(answer) => answer,
             Err(_) => {
-                tracing::debug!("no answer from the platform in time");
+                tracing::debug!("request to the platform timed out");
                 Err(Failure::Unreachable)
             }
         };
-        let exchange = Exchange { sent, received: clock::wall() };
+        let timing = Exchange { sent, received: clock::wall() };
         match &answer {
             Ok((status, content_type, body)) => {
                 let head = Head { status: *status, content_type: content_type.as_deref() };
-                asked.answered(exchange, Ok((head, body)))
+                kind.answered(timing, Ok((head, body)))
             }
-            Err(failure) => asked.failed(exchange, *failure),
+            Err(failure) => kind.failed(timing, *failure),
         }
     }
 
     async fn send(&self, request: Request) -> Result<Whole, Failure> {
         let Request { method, path, content_type, body, limits, asked: _ } = request;
         let (device, time) = (self.device.to_string(), clock::wall());
-        // What has no body asks for nothing personal, and is answered in the open.
+        // A request without a body asks for no personal data, and its answer is not sealed.
         let (body, answer) = if body.is_empty() {
             (Bytes::new(), None)
         } else {
@@ -142,7 +149,7 @@ impl Platform {
         }
     }
 
-    /// The platform says the time with each answer (RFC 9110, 6.6.1).
+    /// Updates the certificate clock from the `Date` header of an answer (RFC 9110, 6.6.1).
     fn hear(&self, headers: &HeaderMap) {
         let date = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
         let since = date.and_then(|date: SystemTime| date.duration_since(UNIX_EPOCH).ok());
@@ -152,11 +159,11 @@ impl Platform {
     }
 }
 
-/// Status, type and body of an answer that came whole.
+/// Status, content type and body of a complete answer.
 type Whole = (u16, Option<String>, Zeroizing<Vec<u8>>);
 
-/// Opens an answer. One in the open comes from the door, before the request was looked at, or from something
-/// that is not the platform: it says nothing about what was asked.
+/// Opens a sealed answer. An answer that is not sealed comes from the platform's authentication of requests, before
+/// the request was processed, or from another system: it proves nothing about the outcome of the request.
 fn opened(
     answer: &AnswerKey,
     status: u16,
@@ -164,11 +171,14 @@ fn opened(
     body: Zeroizing<Vec<u8>>,
 ) -> Result<Whole, Failure> {
     if content_type != Some(SEALED_TYPE) {
-        tracing::warn!(status, "an answer is not sealed: is the kiosk registered, its site file up to date?");
+        tracing::warn!(
+            status,
+            "answer is not sealed: check that the kiosk is registered and its site file is up to date"
+        );
         return if status == 200 { Err(Failure::Nonsense) } else { Ok((status, None, body)) };
     }
     let body = answer.open(status, &body).map_err(|error| {
-        tracing::warn!(status, %error, "an answer is refused");
+        tracing::warn!(status, %error, "sealed answer rejected");
         Failure::Nonsense
     })?;
     let kind = if status == 200 { "application/json" } else { "application/problem+json" };
@@ -180,10 +190,10 @@ async fn read_body(response: Response<Incoming>, bytes_max: usize) -> Result<Zer
     let mut body = Zeroizing::new(Vec::with_capacity(bytes_max.min(BODY_ROOM)));
     while let Some(frame) = stream.frame().await {
         let frame = frame.map_err(|error| {
-            tracing::debug!(%error, "the platform's answer did not come whole");
+            tracing::debug!(%error, "answer of the platform is incomplete");
             Failure::Unreachable
         })?;
-        // A trailer is no part of the body.
+        // A trailer is not part of the body.
         let Some(chunk) = frame.data_ref() else { continue };
         let wanted = body.len() + chunk.len();
         if wanted > bytes_max {
@@ -199,26 +209,26 @@ async fn read_body(response: Response<Incoming>, bytes_max: usize) -> Result<Zer
     Ok(body)
 }
 
-/// No whole answer: what was asked may or may not have been done.
+/// Classifies an exchange without a complete answer: the outcome of the request is unknown.
 fn lost(error: &Error) -> Failure {
     let mut source = error.source();
     while let Some(cause) = source {
         let tls = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         if let Some(tls) = tls.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            // No matter of the link: someone must look at a certificate.
-            tracing::warn!(error = %tls, "the platform and the kiosk do not accept each other's certificates");
+            // Not a failure of the link: an operator must check the certificates.
+            tracing::warn!(error = %tls, "TLS handshake failed: check the certificates of platform and kiosk");
             return Failure::Unreachable;
         }
         source = cause.source();
     }
-    tracing::debug!(connect = error.is_connect(), "no answer from the platform");
+    tracing::debug!(connect = error.is_connect(), "no answer from the platform: the link failed");
     Failure::Unreachable
 }
 
 fn entropy() -> Result<Zeroizing<[u8; 32]>, Failure> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(bytes.as_mut_slice()).map_err(|error| {
-        tracing::error!(%error, "the operating system gives no entropy");
+        tracing::error!(%error, "cannot read entropy from the operating system");
         Failure::Unreachable
     })?;
     Ok(bytes)

@@ -1,8 +1,8 @@
-//! The net thread: carries requests to the platform and answers to the engine.
+//! The net thread: sends requests to the platform and delivers the answers to the engine.
 //!
-//! One thread, one tokio runtime, one HTTP client. Every request is made once: whether and when something
-//! is asked again is decided by the kiosk and the uplink, which know what it would mean. Requests are
-//! bounded in number, time and size. Knows no service and keeps nothing of an answer.
+//! One thread, one tokio runtime, one HTTP client. Each request is sent once: only the kiosk and the uplink decide
+//! whether and when to send it again, because only they know the consequences (I1). Requests are bounded in number,
+//! time and size. Knows no service and stores no answer.
 
 #[cfg(test)]
 mod authority;
@@ -31,79 +31,79 @@ use crate::clock;
 use crate::inbox::Port;
 use crate::message::Message;
 
-/// Errands under way and waiting. The kiosk asks once per open order, so this many never come up.
+/// Requests in flight and waiting, at most. The kiosk sends one request per open order, so this many never occur.
 pub(crate) const ERRANDS_MAX: usize = 256;
-/// Errands that may wait for the thread to look at them.
+/// Commands that may wait for the thread.
 const QUEUE_MAX: usize = 64;
-/// Inquiries at a time: after a long time offline there may be many, and a resident's work comes first.
+/// Inquiries in flight at a time: after a long time offline there may be many, and work of a visit has priority.
 const INQUIRIES_MAX: usize = 4;
 
-/// What the engine wants from the platform.
+/// Command of the engine to the net thread.
 pub(crate) enum Errand {
-    /// To be asked once.
+    /// Sends this request once.
     Ask(Request),
-    /// The work is no longer wanted.
+    /// Cancels the request with this ticket.
     Cancel(Ticket),
 }
 
-/// The engine's handle on the net thread, which ends with it.
+/// The engine's handle of the net thread; dropping it ends the thread.
 pub(crate) struct Net {
     errands: mpsc::Sender<Errand>,
 }
 
 impl Net {
-    /// Starts the thread. `port` needs a quota of [`ERRANDS_MAX`]. SIGTERM and SIGINT are told on `stop`.
-    pub(crate) fn start(platform: Platform, port: Port<Message>, stop: Port<Message>) -> io::Result<Self> {
-        let (errands, queue) = mpsc::channel(QUEUE_MAX);
+    /// Starts the thread. `inbox` needs a quota of [`REQUESTS_MAX`]. SIGTERM and SIGINT are sent to `stop`.
+    pub(crate) fn start(platform: Platform, inbox: Port<Message>, stop: Port<Message>) -> io::Result<Self> {
+        let (commands, queue) = mpsc::channel(QUEUE_MAX);
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("net".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let signals = tokio::spawn(tell_signals(stop));
-                Desk::new(platform, port).serve(queue).await;
+                Desk::new(platform, inbox).serve(queue).await;
                 signals.abort();
             });
         })?;
-        Ok(Self { errands })
+        Ok(Self { errands: commands })
     }
 
-    /// Sends an errand out. When it cannot be taken, what came of it comes back at once.
-    pub(crate) fn send(&self, errand: Errand) -> Option<Message> {
-        match self.errands.try_send(errand) {
+    /// Queues a command. When the queue is full or closed, the failure is returned at once.
+    pub(crate) fn send(&self, command: Errand) -> Option<Message> {
+        match self.errands.try_send(command) {
             Ok(()) => None,
-            Err(mpsc::error::TrySendError::Full(errand) | mpsc::error::TrySendError::Closed(errand)) => {
-                unsent(&errand)
+            Err(mpsc::error::TrySendError::Full(command) | mpsc::error::TrySendError::Closed(command)) => {
+                unsent(&command)
             }
         }
     }
 }
 
-/// What came of an errand that never left.
-fn unsent(errand: &Errand) -> Option<Message> {
-    match errand {
+/// The answer to a request that was never sent.
+fn unsent(command: &Errand) -> Option<Message> {
+    match command {
         Errand::Ask(request) => {
             let now = clock::wall();
-            let exchange = Exchange { sent: now, received: now };
-            Some(Message::Happened(request.asked.failed(exchange, Failure::Unreachable)))
+            let timing = Exchange { sent: now, received: now };
+            Some(Message::Happened(request.asked.failed(timing, Failure::Unreachable)))
         }
         Errand::Cancel(_) => None,
     }
 }
 
-/// The asynchronous side: one task per errand.
+/// The asynchronous side: one task per request.
 struct Desk {
     platform: Arc<Platform>,
     port: Port<Message>,
     inquiries: Arc<Semaphore>,
     tasks: JoinSet<()>,
-    /// Work that can be cancelled.
+    /// Tasks that can be cancelled.
     work: BTreeMap<Ticket, AbortHandle>,
 }
 
 impl Desk {
-    fn new(platform: Platform, port: Port<Message>) -> Self {
+    fn new(platform: Platform, inbox: Port<Message>) -> Self {
         Self {
             platform: Arc::new(platform),
-            port,
+            port: inbox,
             inquiries: Arc::new(Semaphore::new(INQUIRIES_MAX)),
             tasks: JoinSet::new(),
             work: BTreeMap::new(),
@@ -113,8 +113,8 @@ impl Desk {
     async fn serve(mut self, mut queue: mpsc::Receiver<Errand>) {
         loop {
             tokio::select! {
-                errand = queue.recv() => match errand {
-                    Some(errand) => self.begin(errand),
+                command = queue.recv() => match command {
+                    Some(command) => self.begin(command),
                     None => return,
                 },
                 Some(_) = self.tasks.join_next() => {
@@ -124,8 +124,8 @@ impl Desk {
         }
     }
 
-    fn begin(&mut self, errand: Errand) {
-        let request = match errand {
+    fn begin(&mut self, command: Errand) {
+        let request = match command {
             Errand::Cancel(ticket) => {
                 if let Some(task) = self.work.remove(&ticket) {
                     task.abort();
@@ -140,12 +140,12 @@ impl Desk {
             }
             Errand::Ask(request) => request,
         };
-        let asked = request.asked;
-        let (platform, port) = (Arc::clone(&self.platform), self.port.clone());
+        let kind = request.asked;
+        let (platform, inbox) = (Arc::clone(&self.platform), self.port.clone());
         let inquiries = Arc::clone(&self.inquiries);
         let task = self.tasks.spawn(async move {
-            // The semaphore is never closed; a permit that is none would only let more run at a time.
-            let _turn = match asked {
+            // The semaphore is never closed; without a permit, only more inquiries would run at a time.
+            let _permit = match kind {
                 Asked::Inquire(_) => inquiries.acquire().await.ok(),
                 Asked::Identify(_)
                 | Asked::Prove(_)
@@ -155,22 +155,22 @@ impl Desk {
                 | Asked::Records
                 | Asked::Changes => None,
             };
-            tell(&port, Message::Happened(platform.carry(request).await));
+            tell(&inbox, Message::Happened(platform.carry(request).await));
         });
         if let Asked::Identify(ticket)
         | Asked::Prove(ticket)
         | Asked::Authenticate(ticket)
-        | Asked::Call(ticket) = asked
+        | Asked::Call(ticket) = kind
         {
             self.work.insert(ticket, task);
         }
     }
 }
 
-/// The port has room for every errand, so this never holds the thread up.
-fn tell(port: &Port<Message>, message: Message) {
-    if let Err(error) = port.post(message) {
-        tracing::debug!(%error, "an answer came too late");
+/// Delivers a message to the engine. The quota covers every request, so this never blocks the thread.
+fn tell(inbox: &Port<Message>, message: Message) {
+    if let Err(error) = inbox.post(message) {
+        tracing::debug!(%error, "answer dropped: the engine has stopped");
     }
 }
 
@@ -178,7 +178,9 @@ async fn tell_signals(stop: Port<Message>) {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        tracing::warn!("signals cannot be watched: the kiosk will end without saying so");
+        tracing::warn!(
+            "cannot install signal handlers: SIGTERM and SIGINT will end the kiosk without a clean stop"
+        );
         return;
     };
     tokio::select! {

@@ -1,4 +1,4 @@
-//! The net thread against a server on loopback that misbehaves byte by byte behind a sound certificate.
+//! The net thread against a loopback server that has a valid certificate and sends faulty bytes.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -21,21 +21,21 @@ use super::{ERRANDS_MAX, Errand, Net};
 use crate::inbox::Inbox;
 use crate::message::Message;
 
-const PATIENT: Limits = Limits { time: Duration::from_secs(20), answer_bytes: 1000 };
+const LONG_LIMITS: Limits = Limits { time: Duration::from_secs(20), answer_bytes: 1000 };
 const PENDING: &str = r#"{"state":"pending"}"#;
 
 /// What the server does with one request.
 #[derive(Clone)]
-enum Act {
-    /// Seals this answer to the request and keeps the connection.
+enum ServerAction {
+    /// Seals this answer to the request and keeps the connection open.
     Answer(&'static str, String),
-    /// The same, cut off after so many bytes.
+    /// Sends a sealed answer cut off after so many bytes, and closes.
     Cut(usize),
-    /// Sends these bytes and keeps the connection.
+    /// Sends these bytes and keeps the connection open.
     Send(String),
     /// Sends these bytes and closes.
     SendAndClose(String),
-    /// Keeps silent until the client gives up.
+    /// Sends nothing until the client gives up.
     Hang,
 }
 
@@ -54,19 +54,19 @@ fn envelope() -> EnvelopeSecret {
     EnvelopeSecret::new(1, &[8; 32]).unwrap()
 }
 
-/// A request as it came.
-struct Came {
+/// A request as the server received it.
+struct ReceivedRequest {
     head: String,
     sealed: Vec<u8>,
 }
 
-impl Came {
+impl ReceivedRequest {
     fn header(&self, name: &str) -> &str {
         let line = self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
         line.unwrap_or_else(|| panic!("no {name} in {}", self.head))
     }
 
-    fn opened(&self) -> (Vec<u8>, AnswerKey) {
+    fn open(&self) -> (Vec<u8>, AnswerKey) {
         let mut line = self.head.split_whitespace();
         let (method, target) = (line.next().unwrap(), line.next().unwrap());
         let to = Addressed { method, target, device: self.header("x-device"), time: self.header("x-time") };
@@ -76,35 +76,35 @@ impl Came {
 
     fn sealed_answer(&self, status: &str, body: &str) -> Vec<u8> {
         let code = status.split_whitespace().next().unwrap().parse().unwrap();
-        let sealed = self.opened().1.seal(code, body.as_bytes(), &[1; 11]);
+        let sealed = self.open().1.seal(code, body.as_bytes(), &[1; 11]);
         http(status, SEALED_TYPE, &sealed)
     }
 }
 
-/// Answers the n-th request with the n-th act; tells each request as it came.
-fn server(acts: Vec<Act>) -> (String, Receiver<Came>) {
-    serve(City::new().server(), acts)
+/// Starts a server that handles the n-th request with the n-th action and passes on each received request.
+fn server(actions: Vec<ServerAction>) -> (String, Receiver<ReceivedRequest>) {
+    serve(City::new().server(), actions)
 }
 
-fn serve(config: Arc<ServerConfig>, acts: Vec<Act>) -> (String, Receiver<Came>) {
+fn serve(config: Arc<ServerConfig>, actions: Vec<ServerAction>) -> (String, Receiver<ReceivedRequest>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("https://{}", listener.local_addr().unwrap());
     let (seen, requests) = mpsc::channel();
     thread::spawn(move || {
-        let mut acts = acts.into_iter();
+        let mut actions = actions.into_iter();
         let mut hanging = Vec::new();
         for stream in listener.incoming() {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = StreamOwned::new(connection, stream.unwrap());
             while let Some(request) = read_request(&mut stream) {
-                let (bytes, close) = match acts.next() {
-                    Some(Act::Answer(status, body)) => (request.sealed_answer(status, &body), false),
-                    Some(Act::Cut(at)) => {
+                let (bytes, close) = match actions.next() {
+                    Some(ServerAction::Answer(status, body)) => (request.sealed_answer(status, &body), false),
+                    Some(ServerAction::Cut(at)) => {
                         (request.sealed_answer("200 OK", PENDING).into_iter().take(at).collect(), true)
                     }
-                    Some(Act::Send(answer)) => (answer.into_bytes(), false),
-                    Some(Act::SendAndClose(answer)) => (answer.into_bytes(), true),
-                    Some(Act::Hang) => {
+                    Some(ServerAction::Send(answer)) => (answer.into_bytes(), false),
+                    Some(ServerAction::SendAndClose(answer)) => (answer.into_bytes(), true),
+                    Some(ServerAction::Hang) => {
                         hanging.push(stream);
                         seen.send(request).unwrap();
                         break;
@@ -124,8 +124,8 @@ fn serve(config: Arc<ServerConfig>, acts: Vec<Act>) -> (String, Receiver<Came>) 
     (address, requests)
 }
 
-/// A whole request, or nothing when the client closed.
-fn read_request(stream: &mut StreamOwned<ServerConnection, TcpStream>) -> Option<Came> {
+/// Reads a whole request; `None` when the client closed the connection.
+fn read_request(stream: &mut StreamOwned<ServerConnection, TcpStream>) -> Option<ReceivedRequest> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {
@@ -139,7 +139,7 @@ fn read_request(stream: &mut StreamOwned<ServerConnection, TcpStream>) -> Option
         head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body).unwrap();
-    Some(Came { head, sealed: body })
+    Some(ReceivedRequest { head, sealed: body })
 }
 
 fn device() -> DeviceId {
@@ -151,114 +151,117 @@ fn platform(address: &str) -> Platform {
     Platform::new(address, device(), key.into(), envelope().public(), City::new().kiosk(device())).unwrap()
 }
 
-/// Asks after an order; what the kiosk is told of it.
-async fn ask(platform: &Platform, limits: Limits) -> Result<ChargeState, Failure> {
+/// Sends an inquiry about an order. Returns the state that the engine receives.
+async fn send_inquiry(platform: &Platform, limits: Limits) -> Result<ChargeState, Failure> {
     let request = Request { limits, ..Request::inquire(OrderId::from_entropy(1)) };
     let What::Event(Event::Payment(_, state)) = platform.carry(request).await else {
-        panic!("another answer than to an inquiry");
+        panic!("the answer is not to the inquiry");
     };
     state
 }
 
-fn inquire_with(acts: Vec<Act>, limits: Limits) -> (Result<ChargeState, Failure>, usize) {
-    let (address, requests) = server(acts);
+fn inquire_with(actions: Vec<ServerAction>, limits: Limits) -> (Result<ChargeState, Failure>, usize) {
+    let (address, requests) = server(actions);
     let platform = platform(&address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let state = runtime.block_on(ask(&platform, limits));
+    let state = runtime.block_on(send_inquiry(&platform, limits));
     drop(runtime);
     (state, requests.try_iter().count())
 }
 
-fn inquire(act: Act) -> Result<ChargeState, Failure> {
-    let (state, requests) = inquire_with(vec![act], PATIENT);
+fn inquire(action: ServerAction) -> Result<ChargeState, Failure> {
+    let (state, requests) = inquire_with(vec![action], LONG_LIMITS);
     assert_eq!(requests, 1, "a request is made once");
     state
 }
 
 #[test]
-fn a_whole_answer_is_the_answer() {
-    assert_eq!(inquire(Act::Answer("200 OK", PENDING.into())), Ok(ChargeState::Pending));
+fn complete_answer_is_decoded() {
+    assert_eq!(inquire(ServerAction::Answer("200 OK", PENDING.into())), Ok(ChargeState::Pending));
 }
 
 #[test]
-fn nonsense_is_nonsense() {
-    assert_eq!(inquire(Act::Answer("200 OK", "<html>".into())), Err(Failure::Nonsense));
+fn sealed_garbage_is_invalid_response() {
+    assert_eq!(inquire(ServerAction::Answer("200 OK", "<html>".into())), Err(Failure::Nonsense));
 }
 
 #[test]
-fn a_refusal_keeps_its_code() {
+fn problem_answer_keeps_its_code() {
     let body = r#"{"code":"bill-busy","status":409,"title":"another order is live"}"#;
     let busy = Err(Failure::Problem(ProblemCode::BillBusy));
-    assert_eq!(inquire(Act::Answer("409 Conflict", body.into())), busy);
+    assert_eq!(inquire(ServerAction::Answer("409 Conflict", body.into())), busy);
 }
 
-/// I1: whoever ends TLS before the platform could else have an order believed refused that was charged.
+/// I1: otherwise a proxy that terminates TLS in front of the platform could make the kiosk take a charged order for
+/// a refused one.
 #[test]
-fn an_answer_that_is_not_sealed_says_nothing_about_what_was_asked() {
+fn unsealed_answer_is_never_a_refusal_of_the_platform() {
     let pending = plain("200 OK", "application/json", PENDING);
-    assert_eq!(inquire(Act::Send(pending)), Err(Failure::Nonsense));
+    assert_eq!(inquire(ServerAction::Send(pending)), Err(Failure::Nonsense));
     let body = r#"{"code":"bill-busy","status":409,"title":"another order is live"}"#;
     let refusal = plain("409 Conflict", "application/problem+json", body);
-    assert_eq!(inquire(Act::Send(refusal)), Err(Failure::Nonsense));
+    assert_eq!(inquire(ServerAction::Send(refusal)), Err(Failure::Nonsense));
     let gateway = plain("502 Bad Gateway", "text/html", "<h1>Bad gateway");
-    assert_eq!(inquire(Act::Send(gateway)), Err(Failure::Unreachable));
+    assert_eq!(inquire(ServerAction::Send(gateway)), Err(Failure::Unreachable));
     let unopenable = plain("200 OK", SEALED_TYPE, &"x".repeat(60));
-    assert_eq!(inquire(Act::Send(unopenable)), Err(Failure::Nonsense));
+    assert_eq!(inquire(ServerAction::Send(unopenable)), Err(Failure::Nonsense));
 }
 
 #[test]
-fn a_redirect_is_not_followed() {
-    let act = Act::Send("HTTP/1.1 307 T\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".into());
-    assert_eq!(inquire(act), Err(Failure::Nonsense));
+fn redirect_is_not_followed() {
+    let action =
+        ServerAction::Send("HTTP/1.1 307 T\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".into());
+    assert_eq!(inquire(action), Err(Failure::Nonsense));
 }
 
 #[test]
-fn half_a_body_is_no_answer() {
+fn truncated_body_is_unreachable() {
     let whole = http("200 OK", SEALED_TYPE, &[0; PENDING.len() + contract::ANSWER_OVERHEAD]).len();
-    assert_eq!(inquire(Act::Cut(whole)), Ok(ChargeState::Pending));
+    assert_eq!(inquire(ServerAction::Cut(whole)), Ok(ChargeState::Pending));
     for cut in [whole - 1, whole - 10, 40, 20, 5, 0] {
-        assert_eq!(inquire(Act::Cut(cut)), Err(Failure::Unreachable), "cut at {cut}");
+        assert_eq!(inquire(ServerAction::Cut(cut)), Err(Failure::Unreachable), "cut at {cut}");
     }
 }
 
 #[test]
-fn what_is_not_http_is_no_answer() {
-    assert_eq!(inquire(Act::SendAndClose("SSH-2.0-server\r\n".into())), Err(Failure::Unreachable));
+fn answer_that_is_not_http_is_unreachable() {
+    assert_eq!(inquire(ServerAction::SendAndClose("SSH-2.0-server\r\n".into())), Err(Failure::Unreachable));
 }
 
 #[test]
-fn silence_is_no_answer() {
-    let short = Limits { time: Duration::from_millis(500), ..PATIENT };
-    assert_eq!(inquire_with(vec![Act::Hang], short).0, Err(Failure::Unreachable));
+fn timeout_is_unreachable() {
+    let short = Limits { time: Duration::from_millis(500), ..LONG_LIMITS };
+    assert_eq!(inquire_with(vec![ServerAction::Hang], short).0, Err(Failure::Unreachable));
 }
 
-fn asked_at(address: &str) -> Result<ChargeState, Failure> {
+fn inquire_at(address: &str) -> Result<ChargeState, Failure> {
     let platform = platform(address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(ask(&platform, PATIENT))
+    runtime.block_on(send_inquiry(&platform, LONG_LIMITS))
 }
 
 #[test]
-fn nobody_listening_is_no_answer() {
+fn refused_connection_is_unreachable() {
     let address = format!("https://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
-    assert_eq!(asked_at(&address), Err(Failure::Unreachable));
+    assert_eq!(inquire_at(&address), Err(Failure::Unreachable));
 }
 
 #[test]
-fn a_platform_of_another_authority_hears_nothing() {
-    let (address, requests) = serve(City::another().server(), vec![Act::Answer("200 OK", PENDING.into())]);
-    assert_eq!(asked_at(&address), Err(Failure::Unreachable));
+fn untrusted_platform_receives_no_request() {
+    let (address, requests) =
+        serve(City::another().server(), vec![ServerAction::Answer("200 OK", PENDING.into())]);
+    assert_eq!(inquire_at(&address), Err(Failure::Unreachable));
     let other_name = City::new().server_named("platform.elsewhere");
-    let (address, more) = serve(other_name, vec![Act::Answer("200 OK", PENDING.into())]);
-    assert_eq!(asked_at(&address), Err(Failure::Unreachable));
+    let (address, more) = serve(other_name, vec![ServerAction::Answer("200 OK", PENDING.into())]);
+    assert_eq!(inquire_at(&address), Err(Failure::Unreachable));
     assert_eq!(requests.try_iter().chain(more.try_iter()).count(), 0);
 }
 
 #[test]
-fn an_answer_larger_than_any_is_nonsense() {
+fn answer_over_size_limit_is_invalid_response() {
     let exact = format!("{PENDING:<1000}");
-    assert_eq!(inquire(Act::Answer("200 OK", exact.clone())), Ok(ChargeState::Pending));
-    assert_eq!(inquire(Act::Answer("200 OK", format!("{exact} "))), Err(Failure::Nonsense));
+    assert_eq!(inquire(ServerAction::Answer("200 OK", exact.clone())), Ok(ChargeState::Pending));
+    assert_eq!(inquire(ServerAction::Answer("200 OK", format!("{exact} "))), Err(Failure::Nonsense));
     let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned()
         + &"1f4\r\n"
             .chars()
@@ -266,27 +269,28 @@ fn an_answer_larger_than_any_is_nonsense() {
             .chain("\r\n".chars())
             .collect::<String>()
             .repeat(9);
-    assert_eq!(inquire(Act::Send(endless)), Err(Failure::Nonsense));
+    assert_eq!(inquire(ServerAction::Send(endless)), Err(Failure::Nonsense));
 }
 
 #[test]
-fn a_request_lost_on_a_connection_that_was_kept_is_not_made_again() {
-    let good = Act::Answer("200 OK", PENDING.into());
-    let (address, requests) = server(vec![good, Act::SendAndClose(String::new()), Act::Hang]);
+fn request_lost_on_reused_connection_is_not_repeated() {
+    let good = ServerAction::Answer("200 OK", PENDING.into());
+    let (address, requests) =
+        server(vec![good, ServerAction::SendAndClose(String::new()), ServerAction::Hang]);
     let platform = platform(&address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (first, second) = runtime.block_on(async {
-        let first = ask(&platform, PATIENT).await;
-        (first, ask(&platform, PATIENT).await)
+        let first = send_inquiry(&platform, LONG_LIMITS).await;
+        (first, send_inquiry(&platform, LONG_LIMITS).await)
     });
     assert_eq!((first, second), (Ok(ChargeState::Pending), Err(Failure::Unreachable)));
     assert_eq!(requests.try_iter().count(), 2);
 }
 
 #[test]
-fn every_request_names_the_kiosk_and_is_sealed_and_then_signed() {
-    let (address, requests) = server(vec![Act::Answer("200 OK", PENDING.into())]);
-    let _ = asked_at(&address);
+fn request_names_kiosk_and_is_sealed_then_signed() {
+    let (address, requests) = server(vec![ServerAction::Answer("200 OK", PENDING.into())]);
+    let _ = inquire_at(&address);
     let request = requests.recv().unwrap();
     assert!(request.head.starts_with("POST /v1/inquiries HTTP/1.1\r\n"));
     assert_eq!(request.header("x-device"), device().to_string());
@@ -295,7 +299,7 @@ fn every_request_names_the_kiosk_and_is_sealed_and_then_signed() {
     let message = format!("POST\n/v1/inquiries\n{}\n{hash}", request.header("x-time"));
     let key = SecretKey::from_bytes(&[7; 32]).unwrap().public();
     key.verify(message.as_bytes(), &request.header("x-signature").parse().unwrap()).unwrap();
-    let (body, _) = request.opened();
+    let (body, _) = request.open();
     assert_eq!(
         body,
         serde_json::to_vec(&contract::InquireRequest { order: OrderId::from_entropy(1) }).unwrap()
@@ -303,7 +307,7 @@ fn every_request_names_the_kiosk_and_is_sealed_and_then_signed() {
 }
 
 #[test]
-fn nothing_is_said_in_the_open() {
+fn base_url_without_tls_is_refused() {
     let new = |base: &str| {
         let key = SecretKey::from_bytes(&[7; 32]).unwrap();
         Platform::new(base, device(), key.into(), envelope().public(), City::new().kiosk(device())).is_ok()
@@ -327,9 +331,9 @@ fn balance(ticket: u64) -> Errand {
 }
 
 #[test]
-fn cancelled_work_is_not_answered_and_holds_nothing_up() {
-    let rows = Act::Answer("200 OK", r#"{"rows":[]}"#.into());
-    let (address, requests) = server(vec![Act::Hang, rows]);
+fn cancelled_request_has_no_answer_and_blocks_nothing() {
+    let rows = ServerAction::Answer("200 OK", r#"{"rows":[]}"#.into());
+    let (address, requests) = server(vec![ServerAction::Hang, rows]);
     let inbox = Inbox::new();
     let net = Net::start(platform(&address), inbox.port(ERRANDS_MAX), inbox.port(1)).unwrap();
     assert!(net.send(balance(1)).is_none());
@@ -339,19 +343,19 @@ fn cancelled_work_is_not_answered_and_holds_nothing_up() {
     let answer = inbox.take(Instant::now() + Duration::from_secs(20));
     let Some(Message::Happened(What::Event(Event::Answer(Ticket(2), Ok(Answer::Called(called)))))) = answer
     else {
-        panic!("no answer to the second piece of work");
+        panic!("no answer to the second request");
     };
     assert_eq!(called.rows.len(), 0);
 }
 
 #[test]
-fn more_errands_than_fit_are_answered_at_once() {
+fn request_over_queue_limit_is_answered_at_once() {
     let (address, _requests) = server(Vec::new());
     let inbox = Inbox::new();
     let net = Net::start(platform(&address), inbox.port(ERRANDS_MAX), inbox.port(1)).unwrap();
     let refused =
         (0..100_000).find_map(|order| net.send(Errand::Ask(Request::inquire(OrderId::from_entropy(order)))));
     let Some(Message::Happened(What::Event(Event::Payment(_, Err(Failure::Unreachable))))) = refused else {
-        panic!("a queue without end");
+        panic!("the queue is not bounded");
     };
 }

@@ -1,10 +1,10 @@
-//! The kiosk's end of the connection: TLS 1.3, the city's authority and no other, and this kiosk's own
-//! certificate. Nothing is taken from the system's list of authorities.
+//! TLS client of the kiosk: TLS 1.3 with the kiosk's own certificate, and the city's certificate authority as the
+//! only trust anchor. The system's list of authorities is not used.
 //!
-//! A clock whose battery is dead must not lock a kiosk out, for it learns the time from the platform that
-//! the dates would keep it from. So the dates of the platform's certificate are judged by the best time that
-//! is known, see [`Known`]; chain, name and use are always judged. What a date alone would have kept out, a
-//! certificate that is too old with its stolen key, could read no body: those are sealed to another key.
+//! A kiosk whose clock battery is dead must still connect, because it learns the time from the platform. So the
+//! validity dates of the platform's certificate are checked against the best known time, see [`CertificateClock`];
+//! chain, name and key usage are always checked. An attacker with the stolen key of an expired certificate, whom
+//! only the dates would stop, could read no request body: bodies are sealed to another key.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,40 +17,42 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// Certificates from the platform's own to the authority's, at most.
+/// Longest certificate chain, from the platform's certificate to the authority's.
 const CHAIN_MAX: usize = 4;
-/// The last second of the year 9999.
+/// 9999-12-31T23:59:59Z.
 const END_OF_TIME: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_799));
 
-/// What the kiosk was given at the city's desk.
+/// Credentials that provisioning issued to the kiosk.
 pub(crate) struct Credentials {
-    /// The city's authority.
+    /// Certificates of the city's certificate authority.
     pub(crate) authority: Vec<CertificateDer<'static>>,
-    /// The kiosk's certificate, with those up to the authority.
+    /// The kiosk's certificate, followed by the intermediate ones up to the authority.
     pub(crate) chain: Vec<CertificateDer<'static>>,
-    /// The key to it.
+    /// Private key of the kiosk's certificate.
     pub(crate) key: PrivateKeyDer<'static>,
 }
 
-/// Why the credentials are of no use.
+/// Why the credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CredentialsError {
-    /// The authority's certificate is none.
-    #[error("city-ca.pem holds no certificate of an authority: take it from the city's desk")]
+    /// The authority's certificate is not a CA certificate.
+    #[error(
+        "city-ca.pem holds no certificate of a certificate authority: copy it from the city's provisioning"
+    )]
     Authority,
-    /// Not this kiosk's certificate.
+    /// The certificate names another kiosk.
     #[error("tls.pem is not the certificate of this kiosk ({0}): have its request certified again")]
     Name(DeviceId),
-    /// Not from the city's authority, or not for a kiosk.
-    #[error("tls.pem is not from the city's authority: have its request certified again")]
+    /// The certificate is not from the city's authority, or not for a kiosk.
+    #[error("tls.pem is not issued by the city's authority: have its request certified again")]
     Foreign(#[source] Error),
-    /// Certificate and key do not fit.
+    /// Certificate and private key do not match.
     #[error("tls.key does not belong to tls.pem")]
     Key(#[source] Error),
 }
 
 impl Credentials {
-    /// The client's side of the handshake, and the time by which it judges.
+    /// TLS client configuration, and the clock that its certificate checks use.
     pub(crate) fn config(self, device: DeviceId) -> Result<(ClientConfig, Arc<Known>), CredentialsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
@@ -58,11 +60,11 @@ impl Credentials {
             roots.add(authority).map_err(|_| CredentialsError::Authority)?;
         }
         let roots = Arc::new(roots);
-        let known = Arc::new(own_dates(&self.chain, &roots, &provider, device)?);
+        let clock = Arc::new(own_dates(&self.chain, &roots, &provider, device)?);
         let inner = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
             .map_err(|_| CredentialsError::Authority)?;
-        let verifier = Arc::new(CityVerifier { inner, known: Arc::clone(&known) });
+        let verifier = Arc::new(CityVerifier { inner, known: Arc::clone(&clock) });
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(CredentialsError::Key)?
@@ -71,11 +73,11 @@ impl Credentials {
             .with_client_auth_cert(self.chain, self.key)
             .map_err(CredentialsError::Key)?;
         config.resumption = Resumption::disabled();
-        Ok((config, known))
+        Ok((config, clock))
     }
 }
 
-/// Checks the kiosk's own certificate as the platform will, whatever the clock says, and takes its dates.
+/// Verifies the kiosk's own certificate as the platform will, independent of the clock, and extracts its validity.
 fn own_dates(
     chain: &[CertificateDer<'static>],
     roots: &Arc<RootCertStore>,
@@ -90,28 +92,28 @@ fn own_dates(
     webpki::EndEntityCert::try_from(own)
         .and_then(|own| own.verify_is_valid_for_subject_name(&name))
         .map_err(|_| CredentialsError::Name(device))?;
-    let judged = |at| verifier.verify_client_cert(own, others, at).map(drop);
-    // Asked far outside its dates, a certificate says them.
-    let issued = match judged(UnixTime::since_unix_epoch(Duration::ZERO)) {
+    let verify = |at| verifier.verify_client_cert(own, others, at).map(drop);
+    // Verifying at a time far outside the validity yields the dates in the error.
+    let issued = match verify(UnixTime::since_unix_epoch(Duration::ZERO)) {
         Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => not_before,
         Err(error) => return Err(CredentialsError::Foreign(error)),
         Ok(()) => UnixTime::since_unix_epoch(Duration::ZERO),
     };
-    let expires = match judged(END_OF_TIME) {
+    let expires = match verify(END_OF_TIME) {
         Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => not_after,
         Err(error) => return Err(CredentialsError::Foreign(error)),
         Ok(()) => END_OF_TIME,
     };
-    judged(issued).map_err(CredentialsError::Foreign)?;
+    verify(issued).map_err(CredentialsError::Foreign)?;
     Ok(Known { issued, expires, heard: Mutex::new(None) })
 }
 
-/// What the kiosk knows of the time, from best to least:
+/// The time against which certificates are checked. Sources, the most reliable first:
 ///
-/// 1. what the platform last said in this life, and the time since then by a clock that never jumps;
-/// 2. the machine's clock, as long as it lies within the dates of the kiosk's own certificate: outside
-///    them either the clock is wrong, or the platform will refuse this kiosk anyway;
-/// 3. the day on which the kiosk's own certificate was issued: earlier it cannot be.
+/// 1. the platform's time from its last answer since the start of this process, plus the monotonic time since then;
+/// 2. the machine's clock, while it is within the validity of the kiosk's own certificate: outside of it either the
+///    clock is wrong, or the platform will refuse this kiosk anyway;
+/// 3. the day on which the kiosk's own certificate was issued: the present cannot be earlier.
 #[derive(Debug)]
 pub(crate) struct Known {
     issued: UnixTime,
@@ -120,15 +122,15 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// The platform said what time it is, over a connection that was judged.
+    /// Synchronises with the platform's time, received over a verified connection.
     pub(crate) fn hear(&self, time: UnixTime) {
-        // At any other time the platform would not have accepted this kiosk's certificate.
+        // Outside its validity the platform would not have accepted this kiosk's certificate.
         if self.is_credible(time) {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((time, Instant::now()));
         }
     }
 
-    /// Whether the kiosk's own certificate has run out by what is known.
+    /// Whether the kiosk's own certificate has expired at this time.
     pub(crate) fn has_expired(&self, clock: UnixTime) -> bool {
         clock > self.expires
     }
@@ -146,7 +148,7 @@ impl Known {
     }
 }
 
-/// Verifies the platform's certificate by the best known time.
+/// Verifies the platform's certificate at the best known time.
 #[derive(Debug)]
 struct CityVerifier {
     inner: Arc<WebPkiServerVerifier>,
@@ -162,12 +164,12 @@ impl ServerCertVerifier for CityVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let judged =
+        let verify =
             |at| self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at);
         let mut at = self.known.best(now);
         for _ in 0..CHAIN_MAX {
-            match judged(at) {
-                // That the authority has signed a later day says that the day has come.
+            match verify(at) {
+                // The authority does not issue ahead of time: the start of validity is in the past.
                 Err(Error::InvalidCertificate(CertificateError::NotValidYetContext {
                     not_before, ..
                 })) if not_before > at => {
@@ -176,7 +178,7 @@ impl ServerCertVerifier for CityVerifier {
                 verdict => return verdict,
             }
         }
-        judged(at)
+        verify(at)
     }
 
     fn verify_tls12_signature(
@@ -219,18 +221,18 @@ mod tests {
     }
 
     fn verifier(own: Years) -> CityVerifier {
-        let city = City::new();
-        let Credentials { authority, chain, .. } = city.kiosk_with("k-test.kiosk", ClientAuth, own);
+        let ca = City::new();
+        let Credentials { authority, chain, .. } = ca.kiosk_with("k-test.kiosk", ClientAuth, own);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         authority.into_iter().for_each(|one| roots.add(one).unwrap());
         let roots = Arc::new(roots);
-        let known = Arc::new(own_dates(&chain, &roots, &provider, device()).unwrap());
+        let clock = Arc::new(own_dates(&chain, &roots, &provider, device()).unwrap());
         let inner = WebPkiServerVerifier::builder_with_provider(roots, provider).build().unwrap();
-        CityVerifier { inner, known }
+        CityVerifier { inner, known: clock }
     }
 
-    /// Whether a platform's certificate of these years is accepted when the machine's clock says this year.
+    /// Whether a platform certificate of these years is accepted while the machine's clock shows this year.
     fn accepts(verifier: &CityVerifier, platform: Years, clock: UnixTime) -> bool {
         let (chain, _) = City::new().issue("127.0.0.1", ServerAuth, platform);
         let name = ServerName::try_from("127.0.0.1").unwrap();
@@ -238,14 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn a_good_clock_judges_the_dates() {
+    fn verify_with_credible_clock_checks_dates() {
         let verifier = verifier((2020, 2040));
         assert!(accepts(&verifier, (2025, 2035), year(2030)));
         assert!(!accepts(&verifier, (2025, 2029), year(2030)), "expired");
     }
 
     #[test]
-    fn a_clock_that_is_wrong_in_either_direction_locks_nobody_out() {
+    fn verify_with_wrong_clock_accepts_current_certificate() {
         let verifier = verifier((2028, 2032));
         for clock in [UnixTime::since_unix_epoch(Duration::ZERO), year(2000), year(2099)] {
             assert!(accepts(&verifier, (2027, 2031), clock), "in force when this kiosk's was issued");
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_platform_said_counts_for_more_than_the_clock() {
+    fn verify_prefers_platform_time_to_clock() {
         let verifier = verifier((2020, 2040));
         assert!(!accepts(&verifier, (2025, 2029), year(2035)));
         verifier.known.hear(year(2028));
@@ -270,18 +272,18 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_the_platform_would_refuse_are_refused_at_the_start() {
-        let city = City::new();
+    fn config_rejects_credentials_platform_would_refuse() {
+        let ca = City::new();
         let check = |credentials: Credentials| credentials.config(device()).map(drop);
-        let good = || city.kiosk(device());
+        let good = || ca.kiosk(device());
         assert!(check(good()).is_ok());
         assert!(
-            check(city.kiosk_with("k-test.kiosk", ClientAuth, (2001, 2002))).is_ok(),
+            check(ca.kiosk_with("k-test.kiosk", ClientAuth, (2001, 2002))).is_ok(),
             "the clock decides nothing"
         );
-        let other = city.kiosk_with("k-other.kiosk", ClientAuth, (2000, 2100));
+        let other = ca.kiosk_with("k-other.kiosk", ClientAuth, (2000, 2100));
         assert!(matches!(check(other), Err(CredentialsError::Name(_))));
-        let server = city.kiosk_with("k-test.kiosk", ServerAuth, (2000, 2100));
+        let server = ca.kiosk_with("k-test.kiosk", ServerAuth, (2000, 2100));
         assert!(matches!(check(server), Err(CredentialsError::Foreign(_))));
         let foreign = Credentials { authority: City::another().authority(), ..good() };
         assert!(matches!(check(foreign), Err(CredentialsError::Foreign(_))));

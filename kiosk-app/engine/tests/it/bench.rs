@@ -1,4 +1,4 @@
-//! An engine on the bench: its disk, its platform and its clock by hand.
+//! Test fixture: an engine with a simulated disk, platform and clock.
 
 use std::sync::Arc;
 
@@ -50,14 +50,14 @@ title = { zh = "缴费凭条", en = "Receipt" }
 with = ["paid"]
 "#;
 
-/// How the world answers the charge of the script.
+/// How the charge of the scripted visit is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Charges {
-    /// The request arrives and so does its answer.
+    /// Request and answer arrive.
     Answered,
     /// The request arrives, its answer is lost.
     AnswerLost,
-    /// The request is lost on its way.
+    /// The request is lost.
     RequestLost,
 }
 
@@ -65,18 +65,18 @@ pub(crate) struct Bench {
     pub(crate) engine: Engine<SharedDisk>,
     pub(crate) disk: SharedDisk,
     pub(crate) platform: Platform,
-    /// What was given out and not yet taken care of.
+    /// Outputs that are not handled yet.
     pub(crate) waiting: Vec<Out>,
     pub(crate) view: Option<View>,
-    /// Orders whose charge was given out, in this life or an earlier one.
+    /// Orders whose charge was requested since the start of this engine.
     pub(crate) charges: Vec<OrderId>,
     pub(crate) inquiries: Vec<OrderId>,
-    /// Orders that the resident saw as paid.
+    /// Whether the screen has shown an order as paid.
     pub(crate) told_paid: bool,
     pub(crate) out_of_service: u32,
     /// Whether the uplink's requests are answered.
     pub(crate) link: bool,
-    /// What a cache would hold now.
+    /// The values that a cache would hold now.
     pub(crate) kept: Remembered,
     now: Now,
     entropy: u128,
@@ -128,12 +128,12 @@ pub(crate) fn device_key() -> SecretKey {
 }
 
 impl Bench {
-    /// A kiosk in service with one service, devices and link all well.
+    /// A kiosk in service with one service, healthy devices and link.
     pub(crate) fn new() -> Self {
         Self::on(SharedDisk::default(), Platform::with_services(&[WATER]), 1)
     }
 
-    /// The power comes on: a new engine on a disk that may hold a log. `entropy` makes its ids.
+    /// Starts an engine on a disk that may hold a journal. `entropy` seeds its ids.
     pub(crate) fn on(disk: SharedDisk, platform: Platform, entropy: u128) -> Self {
         Self::start(disk, platform, entropy, Remembered::default(), u64::MAX, None)
     }
@@ -142,12 +142,12 @@ impl Bench {
         Self::start(disk, platform, entropy, Remembered::default(), high_water, None)
     }
 
-    /// The power comes on and the cache is there.
+    /// Starts an engine with cached values.
     pub(crate) fn remembering(disk: SharedDisk, platform: Platform, entropy: u128, kept: Remembered) -> Self {
         Self::start(disk, platform, entropy, kept, u64::MAX, None)
     }
 
-    /// The same of a kiosk that judges codes by itself, under the root of this key.
+    /// Starts an engine that validates codes offline, with the root key `root`.
     pub(crate) fn judging(
         disk: SharedDisk,
         platform: Platform,
@@ -222,7 +222,7 @@ impl Bench {
         }
     }
 
-    /// The kiosk's clock.
+    /// The kiosk's wall time.
     pub(crate) fn wall(&self) -> u64 {
         self.now.wall.0
     }
@@ -250,7 +250,7 @@ impl Bench {
         matches!(&self.view().body, Body::Outcome(outcome) if outcome.verdict == Verdict::Closed)
     }
 
-    /// Time passes; every deadline on the way is met, nothing else happens.
+    /// Advances the time: every deadline gets its tick, and there is no other input.
     pub(crate) fn wait(&mut self, ms: u64) {
         let end = self.now.mono.plus_ms(ms);
         for _ in 0..10_000 {
@@ -262,10 +262,10 @@ impl Bench {
             }
             self.turn(What::Tick);
         }
-        panic!("the engine ticks without end");
+        panic!("the engine ticks in an endless loop");
     }
 
-    /// The world answers all that was asked, and all that is asked then.
+    /// Answers all waiting outputs, and those that result from the answers.
     pub(crate) fn answer_all(&mut self, charges: Charges) {
         for _ in 0..1_000 {
             if self.waiting.is_empty() {
@@ -274,7 +274,7 @@ impl Bench {
             let out = self.waiting.remove(0);
             self.answer(out, charges);
         }
-        panic!("the engine asks without end");
+        panic!("the engine sends requests in an endless loop");
     }
 
     fn answer(&mut self, out: Out, charges: Charges) {
@@ -284,8 +284,10 @@ impl Bench {
                 let answer = match work {
                     Work::Identify(_) => Answer::Identified(identified("张三丰")),
                     Work::Call(_) => Answer::Called(bills()),
-                    Work::Prove(_) => unreachable!("no code is judged here"),
-                    Work::AskAuthority(_) | Work::Authenticate(_) => unreachable!("its cards are of 2.00"),
+                    Work::Prove(_) => unreachable!("no answer code is shown here"),
+                    Work::AskAuthority(_) | Work::Authenticate(_) => {
+                        unreachable!("cards of version 2.00 need no authentication")
+                    }
                     Work::VerifyPin(_) | Work::ChangePin { .. } => Answer::Pin(session::PinAnswer::Verified),
                 };
                 self.event(Event::Answer(ticket, Ok(answer)));
@@ -333,8 +335,8 @@ impl Bench {
         self.event(Event::Card(CardEvent::Read { evidence, valid_to: None }));
     }
 
-    /// A resident comes by code, pays the first bill, takes the receipt and leaves. Whatever stands in the
-    /// way, they touch on; nothing here looks at how far they got.
+    /// A scripted visit: a resident shows a code, pays the first bill, takes the receipt and leaves. Touches are made
+    /// in any state of the kiosk; the script does not check its progress.
     pub(crate) fn visit(&mut self, charges: Charges) {
         let key = resident_code::FormatKey::new(1, [9; 32]);
         let token: [u8; 16] = self.entropy.to_be_bytes();
@@ -351,7 +353,7 @@ impl Bench {
         self.answer_all(charges);
     }
 
-    /// Everything that is open gets its time and its answers.
+    /// Advances the time and answers everything, until all open work is finished.
     pub(crate) fn settle(&mut self) {
         for _ in 0..20 {
             self.answer_all(Charges::Answered);

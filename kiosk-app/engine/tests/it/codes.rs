@@ -1,4 +1,4 @@
-//! Codes that the kiosk judges by itself: what the feed must have brought, and what a power cut does not change.
+//! Codes that the kiosk validates offline: the statements that it needs from the feed, and power cuts.
 
 use contract::{
     CodeHolder, Entry, FeedItem, IssuerKey, IssuerKeys, Revocations, Revoked, SecretKey, Signed, UnixMs,
@@ -34,7 +34,7 @@ fn revocations(since: u64, aliases: &[[u8; 8]]) -> FeedItem {
     FeedItem::Revocations { delta: Signed::sign(&delta, &key(9)) }
 }
 
-/// The code that a phone shows at this time.
+/// The code that phone `number` shows at this time.
 fn code(number: u8, at: u64) -> Event {
     let session = SigningKey::from_bytes(&[number; 32]).unwrap();
     let terms = SessionTerms {
@@ -50,8 +50,8 @@ fn code(number: u8, at: u64) -> Event {
     Event::Code(shown.to_text().into_bytes().into())
 }
 
-/// A kiosk that has heard the feed once and then loses the link.
-fn alone(feed: Vec<FeedItem>) -> Bench {
+/// A kiosk that has fetched the feed once and then lost the link.
+fn offline_after_feed(feed: Vec<FeedItem>) -> Bench {
     let mut platform = Platform::with_services(&[WATER]);
     platform.feed.extend(feed);
     let mut bench = Bench::judging(SharedDisk::default(), platform, 1, Remembered::default(), &key(1));
@@ -68,8 +68,8 @@ fn lose_link(bench: &mut Bench) {
     }
 }
 
-/// The power goes and comes; the cache may be gone.
-fn cut(bench: Bench, cache: bool) -> Bench {
+/// Simulates a power cut and a restart, with or without the cache.
+fn power_cut(bench: Bench, cache: bool) -> Bench {
     let Bench { disk, platform, kept, .. } = bench;
     disk.lock().power_cut(3);
     let kept = if cache { kept } else { Remembered::default() };
@@ -82,19 +82,19 @@ fn verified(bench: &Bench) -> bool {
     bench.view().lead == Some(TextId::MenuLeadOffline.into())
 }
 
-fn word(bench: &Bench) -> Text {
+fn headline(bench: &Bench) -> Text {
     let Body::Outcome(outcome) = &bench.view().body else { panic!("no outcome: {:?}", bench.view()) };
     outcome.word.clone()
 }
 
 #[test]
-fn with_keys_and_revocations_a_code_is_accepted_without_a_link_and_its_record_comes_later() {
-    let mut bench = alone(vec![keys(), revocations(0, &[[7; 8]])]);
+fn offline_code_is_accepted_with_keys_and_revocations() {
+    let mut bench = offline_after_feed(vec![keys(), revocations(0, &[[7; 8]])]);
     bench.event(code(3, bench.wall()));
     assert!(verified(&bench));
     bench.touch(Intent::Leave);
     bench.event(code(7, bench.wall()));
-    assert_eq!(word(&bench), TextId::CodeRevoked.into());
+    assert_eq!(headline(&bench), TextId::CodeRevoked.into());
     bench.link = true;
     bench.settle();
     assert_eq!(bench.platform.count(|entry| matches!(entry, Entry::CodeVerified { offline: true, .. })), 1);
@@ -102,7 +102,7 @@ fn with_keys_and_revocations_a_code_is_accepted_without_a_link_and_its_record_co
 }
 
 #[test]
-fn without_either_no_code_is_accepted() {
+fn offline_code_is_refused_without_keys_or_revocations() {
     let forged = FeedItem::IssuerKeys {
         list: match keys() {
             FeedItem::IssuerKeys { list } => Signed::sign(&list.open(&key(1).public()).unwrap(), &key(2)),
@@ -110,49 +110,49 @@ fn without_either_no_code_is_accepted() {
         },
     };
     for feed in [vec![], vec![keys()], vec![forged, revocations(0, &[])]] {
-        let mut bench = alone(feed);
+        let mut bench = offline_after_feed(feed);
         bench.event(code(3, bench.wall()));
-        assert_eq!(word(&bench), TextId::CodeNeedsLink.into());
+        assert_eq!(headline(&bench), TextId::CodeNeedsLink.into());
     }
 }
 
 #[test]
-fn a_clock_that_went_back_with_the_power_is_not_believed() {
-    let mut bench = alone(vec![keys(), revocations(0, &[])]);
+fn offline_code_is_refused_when_clock_went_back() {
+    let mut bench = offline_after_feed(vec![keys(), revocations(0, &[])]);
     let at = bench.wall();
     bench.event(code(3, at));
     assert!(verified(&bench));
-    // The clock of this bench begins anew with the power, as one whose battery is empty.
-    let mut bench = cut(bench, true);
+    // The clock of the fixture is reset by the power cut, like one whose battery is empty.
+    let mut bench = power_cut(bench, true);
     let now = bench.wall();
     bench.event(code(3, now));
     assert!(at > now);
-    assert_eq!(word(&bench), TextId::ClockDoubt.into());
+    assert_eq!(headline(&bench), TextId::ClockDoubt.into());
 }
 
 #[test]
-fn a_mark_comes_back_out_of_the_log() {
+fn used_code_is_recovered_from_journal() {
     let mut platform = Platform::with_services(&[WATER]);
     platform.feed.extend([keys(), revocations(0, &[])]);
     let mut bench = Bench::judging(SharedDisk::default(), platform, 1, Remembered::default(), &key(1));
     bench.answer_all(Charges::Answered);
     bench.event(code(3, BEGIN));
     bench.waiting.clear();
-    let mut bench = cut(bench, true);
+    let mut bench = power_cut(bench, true);
     bench.event(code(3, BEGIN));
-    assert_eq!(word(&bench), TextId::CodeUsed.into());
+    assert_eq!(headline(&bench), TextId::CodeUsed.into());
     bench.touch(Intent::Go);
     bench.event(code(4, BEGIN));
-    assert!(verified(&bench), "another phone is let in, by what was kept");
+    assert!(verified(&bench), "another phone's code is accepted, by the cached statements");
 }
 
 #[test]
-fn without_what_was_kept_and_without_a_link_no_code_is_accepted_until_the_feed_is_there_again() {
-    let bench = alone(vec![keys(), revocations(0, &[])]);
-    let mut bench = cut(bench, false);
+fn offline_code_is_refused_without_cache_until_feed() {
+    let bench = offline_after_feed(vec![keys(), revocations(0, &[])]);
+    let mut bench = power_cut(bench, false);
     bench.wait(400_000);
     bench.event(code(3, bench.wall()));
-    assert_eq!(word(&bench), TextId::CodeNeedsLink.into());
+    assert_eq!(headline(&bench), TextId::CodeNeedsLink.into());
     bench.link = true;
     bench.touch(Intent::Go);
     bench.wait(20_000);

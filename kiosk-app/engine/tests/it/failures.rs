@@ -1,4 +1,4 @@
-//! Failed commits and power cuts at every write of a visit that pays (I1, I2, I3, I8).
+//! Failed commits and power cuts at every write of a visit with a payment (I1, I2, I3, I8).
 
 use contract::{Entry, Settlement};
 use engine::Out;
@@ -10,12 +10,12 @@ use crate::platform::{Platform, identified};
 
 const CHARGES: [Charges; 3] = [Charges::Answered, Charges::AnswerLost, Charges::RequestLost];
 
-/// What must hold when all is over, whatever happened.
+/// Checks the invariants that must hold at the end, after any faults.
 fn check(bench: &Bench, told_paid: bool, context: &str) {
     let platform = &bench.platform;
     for order in &platform.charge_requests {
         let asked = platform.charge_requests.iter().filter(|other| *other == order).count();
-        assert_eq!(asked, 1, "{context}: a charge was asked for twice");
+        assert_eq!(asked, 1, "{context}: a charge was requested twice");
     }
     assert!(platform.charged.values().all(|times| *times == 1), "{context}: charged twice");
     let settled = |of: &contract::OrderId| {
@@ -26,7 +26,7 @@ fn check(bench: &Bench, told_paid: bool, context: &str) {
     };
     for order in platform.charged.keys() {
         let paid = matches!(settled(order), Some(Settlement::Paid { .. }));
-        assert!(paid, "{context}: a charge is not in the records as paid");
+        assert!(paid, "{context}: a charge is not recorded as paid");
     }
     for entry in &platform.entries {
         if let Entry::PaymentIntended { order, .. } = entry {
@@ -34,7 +34,7 @@ fn check(bench: &Bench, told_paid: bool, context: &str) {
         }
     }
     if told_paid {
-        assert_eq!(platform.charged.len(), 1, "{context}: told as paid and not charged");
+        assert_eq!(platform.charged.len(), 1, "{context}: shown as paid and not charged");
     }
     let orders = platform.count(|entry| matches!(entry, Entry::PaymentIntended { .. }));
     let outcomes = platform.count(|entry| matches!(entry, Entry::PaymentSettled { .. }));
@@ -48,7 +48,7 @@ fn in_service() -> Bench {
     bench
 }
 
-/// How many syncs a whole visit takes, so that every one of them is cut at.
+/// Number of syncs of a whole visit, so that a fault can be injected at each of them.
 fn syncs_of_a_visit(charges: Charges) -> usize {
     (1..200)
         .find(|count| {
@@ -61,7 +61,7 @@ fn syncs_of_a_visit(charges: Charges) -> usize {
 }
 
 #[test]
-fn a_visit_without_faults_pays_prints_and_is_recorded_once() {
+fn visit_without_faults_pays_prints_and_is_recorded_once() {
     let mut bench = in_service();
     bench.visit(Charges::Answered);
     bench.settle();
@@ -73,10 +73,10 @@ fn a_visit_without_faults_pays_prints_and_is_recorded_once() {
 }
 
 #[test]
-fn a_failed_commit_is_out_of_service_then_recovery_with_nothing_lost_or_doubled() {
+fn failed_commit_recovers_without_loss_or_double_charge() {
     for charges in CHARGES {
         let syncs = syncs_of_a_visit(charges);
-        assert!(syncs >= 4, "the script writes");
+        assert!(syncs >= 4, "the scripted visit writes");
         for cut in 0..syncs {
             let context = format!("{charges:?}, sync {cut} fails");
             let mut bench = in_service();
@@ -84,7 +84,7 @@ fn a_failed_commit_is_out_of_service_then_recovery_with_nothing_lost_or_doubled(
             bench.visit(charges);
             assert!(bench.closed(), "{context}: not out of service");
             bench.wait(90_000);
-            assert!(bench.closed(), "{context}: in service without a log");
+            assert!(bench.closed(), "{context}: in service without a journal");
             bench.disk.lock().limit_syncs(None);
             bench.wait(61_000);
             assert!(!bench.closed(), "{context}: no recovery");
@@ -96,7 +96,7 @@ fn a_failed_commit_is_out_of_service_then_recovery_with_nothing_lost_or_doubled(
 }
 
 #[test]
-fn a_power_cut_at_every_write_ends_in_an_inquiry_and_never_in_a_second_charge() {
+fn power_cut_at_any_write_leads_to_inquiry_not_charge() {
     let mut inquiries = 0;
     for charges in CHARGES {
         let syncs = syncs_of_a_visit(charges);
@@ -115,20 +115,20 @@ fn a_power_cut_at_every_write_ends_in_an_inquiry_and_never_in_a_second_charge() 
             second.settle();
             assert!(second.charges.is_empty(), "{context}: a charge after recovery");
             for order in &charged {
-                // Its outcome may have been written whole by the cut, unacknowledged; then nobody need ask.
+                // The outcome may have been written completely although the sync failed; then no inquiry is needed.
                 let settled =
                     |entry: &Entry| matches!(entry, Entry::PaymentSettled { order: of, .. } if of == order);
                 let known = asked.contains(order) || second.platform.count(settled) == 1;
-                assert!(known, "{context}: a charge was forgotten");
+                assert!(known, "{context}: a charge was lost");
             }
             check(&second, told_paid, &context);
         }
     }
-    assert!(inquiries > 12, "the cuts hit the payment: {inquiries}");
+    assert!(inquiries > 12, "too few power cuts hit the payment: {inquiries} inquiries");
 }
 
 #[test]
-fn power_cuts_in_a_row_at_any_write_of_a_recovery_change_nothing() {
+fn repeated_power_cuts_during_recovery_are_harmless() {
     for seed in 0..40_u64 {
         let mut bench = in_service();
         bench.disk.lock().limit_syncs(Some(usize::try_from(seed % 9).unwrap()));
@@ -137,7 +137,7 @@ fn power_cuts_in_a_row_at_any_write_of_a_recovery_change_nothing() {
         for again in 0..4_u64 {
             let Bench { disk, platform, .. } = bench;
             disk.lock().power_cut(seed + again);
-            // Opening syncs twice; a recovery may write more. Cut within it, and then behind it.
+            // Opening syncs twice; a recovery may write more. The power cut comes within or after it.
             disk.lock().limit_syncs(Some(usize::try_from((seed + again) % 5).unwrap()));
             bench = Bench::on(disk, platform, u128::from(seed * 10 + again + 2));
             bench.answer_all(Charges::Answered);
@@ -152,7 +152,7 @@ fn power_cuts_in_a_row_at_any_write_of_a_recovery_change_nothing() {
 }
 
 #[test]
-fn a_power_cut_after_a_failed_commit_was_recovered_from_changes_nothing() {
+fn power_cut_after_recovered_commit_failure_is_harmless() {
     let syncs = syncs_of_a_visit(Charges::Answered);
     for (cut, seed) in (0..=syncs).flat_map(|cut| (0..4).map(move |seed| (cut, 2 * seed + 1))) {
         let mut bench = in_service();
@@ -168,12 +168,16 @@ fn a_power_cut_after_a_failed_commit_was_recovered_from_changes_nothing() {
         second.settle();
         check(&second, told_paid, &format!("sync {cut} fails, then a power cut, seed {seed}"));
         let damaged = |entry: &Entry| matches!(entry, Entry::Opened { damaged_segments: 1.., .. });
-        assert_eq!(second.platform.count(damaged), 0, "sync {cut} fails, seed {seed}: the log is damaged");
+        assert_eq!(
+            second.platform.count(damaged),
+            0,
+            "sync {cut} fails, seed {seed}: the journal is damaged"
+        );
     }
 }
 
 #[test]
-fn a_full_disk_at_any_byte_loses_and_doubles_nothing() {
+fn full_disk_at_any_byte_loses_and_doubles_nothing() {
     for bytes in (0..6_000).step_by(97) {
         let mut bench = in_service();
         bench.disk.lock().limit_space(Some(bytes));
@@ -183,28 +187,28 @@ fn a_full_disk_at_any_byte_loses_and_doubles_nothing() {
         bench.wait(61_000);
         let told_paid = bench.told_paid;
         bench.settle();
-        check(&bench, told_paid, &format!("{bytes} bytes of room"));
+        check(&bench, told_paid, &format!("{bytes} bytes of free space"));
     }
 }
 
 #[test]
-fn a_log_that_cannot_be_opened_at_the_start_is_opened_when_it_can() {
+fn journal_that_fails_at_start_is_reopened() {
     let disk = SharedDisk::default();
     disk.lock().limit_space(Some(0));
     let mut bench = Bench::on(disk.clone(), Platform::default(), 1);
     assert!(bench.closed());
-    assert!(bench.waiting.is_empty(), "nothing leaves a kiosk without a log");
+    assert!(bench.waiting.is_empty(), "a kiosk without a journal sends nothing");
     disk.lock().limit_space(None);
     bench.wait(2_000);
     assert!(!bench.closed());
-    // The devices were heard of while there was no kiosk: it must still know.
+    // The devices reported their health while out of service: the new kiosk must know it.
     bench.answer_all(Charges::Answered);
     let Body::Welcome(ways) = &bench.view().body else { panic!("not the welcome view") };
     assert!(ways.len() == 3 && ways.iter().all(|way| way.broken.is_none()));
 }
 
 #[test]
-fn after_a_failure_nothing_of_the_visit_is_left_on_the_screen() {
+fn commit_failure_clears_visit_from_screen() {
     let mut bench = in_service();
     bench.insert_card();
     bench.answer_all(Charges::Answered);
@@ -218,21 +222,24 @@ fn after_a_failure_nothing_of_the_visit_is_left_on_the_screen() {
 }
 
 #[test]
-fn an_answer_meant_for_a_kiosk_before_the_failure_reaches_no_later_visit() {
+fn answer_to_earlier_generation_is_dropped() {
     let mut bench = in_service();
     bench.insert_card();
-    let of_first = identify(&mut bench);
+    let first_ticket = identify(&mut bench);
     bench.disk.lock().limit_syncs(Some(0));
     bench.touch(Intent::Help);
     assert!(bench.closed());
     bench.disk.lock().limit_syncs(None);
     bench.wait(2_000);
     bench.insert_card();
-    let of_second = identify(&mut bench);
-    assert_ne!(of_first, of_second);
-    bench.event(Event::Answer(of_first, Ok(Answer::Identified(identified("王五六")))));
-    assert!(bench.view().header.who.is_none(), "the first resident's answer opened the second's visit");
-    bench.event(Event::Answer(of_second, Ok(Answer::Identified(identified("张三丰")))));
+    let second_ticket = identify(&mut bench);
+    assert_ne!(first_ticket, second_ticket);
+    bench.event(Event::Answer(first_ticket, Ok(Answer::Identified(identified("王五六")))));
+    assert!(
+        bench.view().header.who.is_none(),
+        "the answer for the first resident identified the second visit"
+    );
+    bench.event(Event::Answer(second_ticket, Ok(Answer::Identified(identified("张三丰")))));
     assert!(bench.view().header.who.is_some());
 }
 
@@ -243,7 +250,7 @@ fn identify(bench: &mut Bench) -> session::Ticket {
 }
 
 #[test]
-fn a_log_nearly_full_refuses_new_money_and_calls_for_staff() {
+fn journal_above_high_water_refuses_money_and_calls_staff() {
     let platform = Platform::with_services(&[crate::bench::WATER]);
     let mut bench = Bench::with_room(SharedDisk::default(), platform, 1, 1);
     bench.answer_all(Charges::Answered);
@@ -254,7 +261,7 @@ fn a_log_nearly_full_refuses_new_money_and_calls_for_staff() {
 }
 
 #[test]
-fn a_run_with_the_same_inputs_writes_the_same_bytes() {
+fn same_inputs_write_same_bytes() {
     let run = || {
         let mut bench = in_service();
         bench.visit(Charges::AnswerLost);
@@ -265,7 +272,7 @@ fn a_run_with_the_same_inputs_writes_the_same_bytes() {
 }
 
 #[test]
-fn records_wait_for_the_link_and_arrive_once() {
+fn records_wait_for_link_and_arrive_once() {
     let mut bench = in_service();
     let before = bench.platform.entries.len();
     bench.link = false;
@@ -274,7 +281,7 @@ fn records_wait_for_the_link_and_arrive_once() {
         bench.wait(60_000);
         bench.answer_all(Charges::Answered);
     }
-    assert_eq!(bench.platform.entries.len(), before, "the link is gone");
+    assert_eq!(bench.platform.entries.len(), before, "no record arrives without a link");
     bench.link = true;
     bench.settle();
     let closed = bench.platform.count(|entry| matches!(entry, Entry::VisitClosed { .. }));
@@ -285,7 +292,7 @@ fn records_wait_for_the_link_and_arrive_once() {
 }
 
 #[test]
-fn a_rotten_segment_is_reported_to_the_platform_and_holds_nothing_up() {
+fn rotten_segment_is_reported_and_blocks_nothing() {
     let mut bench = in_service();
     bench.visit(Charges::Answered);
     bench.settle();
@@ -303,7 +310,7 @@ fn a_rotten_segment_is_reported_to_the_platform_and_holds_nothing_up() {
     let (charged, asked) = (&second.platform.charged, &second.platform.charge_requests);
     assert_eq!((charged.len(), asked.len()), (2, 2), "one charge for each resident");
     for order in charged.keys() {
-        // The rot may have taken an outcome that the platform has already; then it is inquired and told anew.
+        // The rot may have destroyed an outcome that the platform has stored; then it is inquired and recorded again.
         let paid = |entry: &Entry| matches!(entry, Entry::PaymentSettled { order: of, .. } if of == order);
         assert!(second.platform.count(paid) >= 1);
     }

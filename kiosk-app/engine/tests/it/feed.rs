@@ -1,4 +1,4 @@
-//! What the feed brings to the screen, and what it does not.
+//! Effects of the feed on the screen.
 
 use contract::{Entry, FeedItem, SecretKey};
 use view::{Body, Link};
@@ -6,7 +6,7 @@ use view::{Body, Link};
 use crate::bench::{Bench, Charges, SharedDisk, WATER};
 use crate::platform::{Platform, signed};
 
-/// How many services the menu offers.
+/// Number of services in the menu of a new visit.
 pub(crate) fn menu(bench: &mut Bench) -> usize {
     bench.insert_card();
     bench.answer_all(Charges::Answered);
@@ -15,7 +15,7 @@ pub(crate) fn menu(bench: &mut Bench) -> usize {
 }
 
 #[test]
-fn a_service_that_the_city_signed_is_offered_and_recorded() {
+fn signed_service_is_offered_and_recorded() {
     let mut bench = Bench::new();
     bench.answer_all(Charges::Answered);
     assert_eq!(menu(&mut bench), 1);
@@ -24,7 +24,7 @@ fn a_service_that_the_city_signed_is_offered_and_recorded() {
 }
 
 #[test]
-fn a_service_that_a_stranger_signed_is_never_shown() {
+fn service_with_other_signature_is_never_shown() {
     let stranger = SecretKey::from_bytes(&[66; 32]).unwrap();
     let other = WATER.replace("water.pay", "water.steal");
     let feed = vec![signed(&stranger, &other), signed(&crate::platform::city_key(), WATER)];
@@ -37,7 +37,7 @@ fn a_service_that_a_stranger_signed_is_never_shown() {
 }
 
 #[test]
-fn a_withdrawn_service_is_gone_with_the_next_change() {
+fn withdrawn_service_disappears_after_next_fetch() {
     let mut bench = Bench::new();
     bench.answer_all(Charges::Answered);
     bench.platform.feed.push(FeedItem::ServiceWithdrawn { id: "water.pay".into() });
@@ -47,7 +47,7 @@ fn a_withdrawn_service_is_gone_with_the_next_change() {
 }
 
 #[test]
-fn the_screen_says_when_the_link_is_gone_and_when_it_is_back() {
+fn screen_shows_lost_and_restored_link() {
     let mut bench = Bench::new();
     bench.answer_all(Charges::Answered);
     assert_eq!(bench.view().header.link, Link::Online);

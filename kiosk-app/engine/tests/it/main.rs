@@ -1,4 +1,4 @@
-//! The engine on a disk that fails and beside a platform that keeps count.
+//! The engine with a failing disk and a model of the platform that counts charges.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! A start with what a cache kept: the services without a link, the log without reading it all, and never
-//! anything that the log alone would not have given.
+//! Starts with cached values: services without a link, recovery without reading the whole journal, and the same
+//! state as from the journal alone.
 
 use contract::Entry;
 use engine::{Memo, Out, Place, Remembered, UplinkRequest};
@@ -9,14 +9,14 @@ use crate::bench::{Bench, Charges, SharedDisk};
 use crate::feed::menu;
 use crate::platform::Platform;
 
-/// The power goes: all that is left of a bench.
-fn cut(bench: Bench, seed: u64) -> (SharedDisk, Platform, Remembered) {
+/// Simulates a power cut. Returns what survives it.
+fn power_cut(bench: Bench, seed: u64) -> (SharedDisk, Platform, Remembered) {
     let Bench { disk, platform, kept, .. } = bench;
     disk.lock().power_cut(seed);
     (disk, platform, kept)
 }
 
-fn visited(visits: usize) -> Bench {
+fn after_visits(visits: usize) -> Bench {
     let mut bench = Bench::new();
     bench.answer_all(Charges::Answered);
     for _ in 0..visits {
@@ -27,8 +27,8 @@ fn visited(visits: usize) -> Bench {
 }
 
 #[test]
-fn without_a_link_the_services_that_were_kept_are_there() {
-    let (disk, platform, kept) = cut(visited(1), 3);
+fn start_without_link_offers_cached_services() {
+    let (disk, platform, kept) = power_cut(after_visits(1), 3);
     let start = |kept| {
         let mut bench = Bench::remembering(disk.clone(), platform.clone(), 2, kept);
         bench.link = false;
@@ -39,26 +39,26 @@ fn without_a_link_the_services_that_were_kept_are_there() {
         (menu(&mut bench), asked)
     };
     assert_eq!(start(Remembered::default()), (0, Some(0)));
-    assert_eq!(start(kept), (1, Some(1)), "and only what is new is asked for");
+    assert_eq!(start(kept), (1, Some(1)), "and only new items are fetched");
 }
 
 #[test]
-fn services_that_were_kept_are_not_recorded_as_a_change() {
+fn cached_services_are_not_recorded_as_change() {
     let changes =
         |bench: &Bench| bench.platform.count(|entry| matches!(entry, Entry::CatalogueChanged { .. }));
-    let bench = visited(1);
+    let bench = after_visits(1);
     assert_eq!(changes(&bench), 1);
-    let (disk, platform, kept) = cut(bench, 3);
+    let (disk, platform, kept) = power_cut(bench, 3);
     let mut bench = Bench::remembering(disk, platform, 2, kept);
     bench.settle();
     assert_eq!(changes(&bench), 1);
 }
 
 #[test]
-fn the_fold_of_the_log_is_kept_now_and_then_but_never_while_somebody_is_there() {
+fn checkpoint_is_cached_between_visits_only() {
     let mut bench = Bench::new();
     bench.answer_all(Charges::Answered);
-    let mut folds = 0;
+    let mut checkpoints = 0;
     for _ in 0..30 {
         bench.kept.log = None;
         bench.insert_card();
@@ -69,22 +69,22 @@ fn the_fold_of_the_log_is_kept_now_and_then_but_never_while_somebody_is_there() 
             bench.touch(Intent::Back);
             bench.answer_all(Charges::Answered);
         }
-        assert!(bench.kept.log.is_none(), "a resident would wait for it");
+        assert!(bench.kept.log.is_none(), "a checkpoint during a visit would make the resident wait");
         bench.touch(Intent::Leave);
         bench.settle();
-        folds += u32::from(bench.kept.log.is_some());
+        checkpoints += u32::from(bench.kept.log.is_some());
     }
-    assert!((2..=15).contains(&folds), "{folds} in 30 visits");
+    assert!((2..=15).contains(&checkpoints), "{checkpoints} in 30 visits");
 }
 
 #[test]
-fn an_order_that_is_open_at_the_cut_is_found_with_and_without_the_fold_that_was_kept() {
-    let mut with_fold = 0;
+fn open_order_is_recovered_with_and_without_checkpoint() {
+    let mut with_checkpoint = 0;
     for visits in 0..12 {
-        let mut bench = visited(visits);
+        let mut bench = after_visits(visits);
         bench.visit(Charges::AnswerLost);
-        let had_fold = bench.kept.log.is_some();
-        let (disk, platform, kept) = cut(bench, visits as u64);
+        let had_checkpoint = bench.kept.log.is_some();
+        let (disk, platform, kept) = power_cut(bench, visits as u64);
         let end = |kept: Remembered| {
             let copy = SharedDisk::default();
             *copy.lock() = disk.lock().clone();
@@ -96,14 +96,14 @@ fn an_order_that_is_open_at_the_cut_is_found_with_and_without_the_fold_that_was_
         };
         let without = Remembered { log: None, ..kept.clone() };
         assert!(end(kept) == end(without), "after {visits} visits");
-        with_fold += u32::from(had_fold);
+        with_checkpoint += u32::from(had_checkpoint);
     }
-    assert!((2..12).contains(&with_fold), "{with_fold} of the cuts came with a fold");
+    assert!((2..12).contains(&with_checkpoint), "{with_checkpoint} power cuts had a cached checkpoint");
 }
 
 #[test]
-fn what_was_kept_by_nobody_known_is_left_aside() {
-    let (disk, platform, _) = cut(visited(1), 3);
+fn garbage_in_cache_is_ignored() {
+    let (disk, platform, _) = power_cut(after_visits(1), 3);
     let garbage = Remembered { log: Some(b"{".to_vec()), shelf: Some(vec![0xFF; 99]) };
     let mut bench = Bench::remembering(disk, platform, 2, garbage);
     bench.settle();
@@ -112,7 +112,7 @@ fn what_was_kept_by_nobody_known_is_left_aside() {
 }
 
 #[test]
-fn a_memo_has_the_same_name_for_ever() {
+fn cache_key_names_are_stable() {
     let name = |place| Memo { place, bytes: Vec::new() }.place.name();
     assert_eq!((name(Place::Log), name(Place::Shelf)), ("log", "shelf"));
 }

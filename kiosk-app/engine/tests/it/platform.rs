@@ -1,4 +1,4 @@
-//! A small model of the platform: one live charge per order, fencing inquiries, records once and in order.
+//! A small model of the platform: one charge per order, inquiries that fence, records stored once and in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,16 +19,16 @@ pub(crate) fn signed(key: &SecretKey, text: &str) -> FeedItem {
 
 #[derive(Clone, Default)]
 pub(crate) struct Platform {
-    /// Oldest first; the cursor is how many of them were given.
+    /// Oldest first; the cursor is the number of items that were delivered.
     pub(crate) feed: Vec<FeedItem>,
-    /// How often the acquirer was made to charge each order.
+    /// Number of charges at the acquirer, by order.
     pub(crate) charged: BTreeMap<OrderId, u32>,
-    /// Charge requests that arrived, in order.
+    /// Charge requests in the order of arrival.
     pub(crate) charge_requests: Vec<OrderId>,
     fenced: BTreeSet<OrderId>,
-    /// Where each epoch stands.
+    /// Newest head by epoch.
     heads: BTreeMap<u64, Head>,
-    /// What was recorded, in the order of arrival.
+    /// Stored entries in the order of arrival.
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -61,7 +61,7 @@ impl Platform {
         ChangesAnswer { items, cursor: u64::try_from(self.feed.len()).unwrap(), now }
     }
 
-    /// Takes a batch in, as strictly as the contract says.
+    /// Checks and stores a batch, as strictly as the contract demands.
     pub(crate) fn records(&mut self, body: &[u8], device: &SecretKey, now: UnixMs) -> BatchAck {
         let json = zstd::decode_all(body).unwrap();
         let batch: RecordBatch = serde_json::from_slice(&json).unwrap();
@@ -89,8 +89,8 @@ impl Platform {
         }
     }
 
-    pub(crate) fn count(&self, of: impl Fn(&Entry) -> bool) -> usize {
-        self.entries.iter().filter(|entry| of(entry)).count()
+    pub(crate) fn count(&self, matches: impl Fn(&Entry) -> bool) -> usize {
+        self.entries.iter().filter(|entry| matches(entry)).count()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Golden pictures: every sample × orientation × theme × language, drawn and compared.
 //!
-//! `UPDATE_GOLDEN=1` draws them anew, `UPDATE_GOLDEN=missing` only those that are not there yet. What differs is written
-//! to `target/golden`, with a page that shows expected, drawn and difference side by side.
+//! `UPDATE_GOLDEN=1` redraws them, `UPDATE_GOLDEN=missing` draws only those that do not exist yet. Differences are
+//! written to `target/golden`, with a page that shows expected, drawn and difference side by side.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,9 +15,10 @@ use view::{Lang, Theme};
 
 use crate::samples;
 
-/// Goldens are kept at half size: every letter is still there, and all together stay small.
+/// Golden pictures are stored at half size: every character is still legible, and their total size stays small.
 const SHRINK: u32 = 2;
-/// A channel may differ by so much, and so many pixels of 1,000 by more: fonts of another build.
+/// Tolerances for fonts of another build: a channel may differ by `CHANNEL`, and `PIXELS_PER_MILLE` of 1,000 pixels by
+/// more.
 const CHANNEL: u8 = 48;
 const PIXELS_PER_MILLE: usize = 3;
 
@@ -30,7 +31,8 @@ fn draw(screen: &Screen, view: &view::View) -> RgbImage {
     let buffer = screen.snapshot().unwrap();
     let (width, height) = (buffer.width(), buffer.height());
     let whole = RgbaImage::from_raw(width, height, buffer.as_bytes().to_vec()).unwrap();
-    // By way of `DynamicImage`: its methods were optimised with their crate, generic ones would not be here.
+    // `DynamicImage` is used because its methods are compiled, with optimisation, in their own crate; generic functions
+    // would be compiled unoptimised here.
     let whole = DynamicImage::from(DynamicImage::from(whole).to_rgb8());
     whole.resize_exact(width / SHRINK, height / SHRINK, imageops::FilterType::Triangle).into_rgb8()
 }
@@ -44,7 +46,7 @@ fn save(path: &Path, picture: &RgbImage) {
         .unwrap();
 }
 
-/// How many of 1,000 pixels differ, and a picture of where.
+/// Number of differing pixels of 1,000, and a picture that marks them.
 fn difference(expected: &RgbImage, drawn: &RgbImage) -> (usize, RgbImage) {
     if expected.dimensions() != drawn.dimensions() {
         return (1_000, drawn.clone());
@@ -65,15 +67,15 @@ fn difference(expected: &RgbImage, drawn: &RgbImage) -> (usize, RgbImage) {
 }
 
 #[test]
-fn every_view_looks_as_it_did() {
+fn every_view_matches_its_golden_picture() {
     let backend = TestingBackend::new(TestingBackendOptions {
         mock_time: true,
         threading: false,
         renderer_name: Some("software".into()),
     });
     slint::platform::set_platform(Box::new(backend)).unwrap();
-    let asked = std::env::var_os("UPDATE_GOLDEN");
-    let (update, missing_only) = (asked.is_some(), asked.is_some_and(|how| how == "missing"));
+    let mode = std::env::var_os("UPDATE_GOLDEN");
+    let (update, missing_only) = (mode.is_some(), mode.is_some_and(|mode| mode == "missing"));
     let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/golden");
     fs::remove_dir_all(&out).ok();
     let mut page =
@@ -83,9 +85,9 @@ fn every_view_looks_as_it_did() {
     for (orientation, size) in samples::PANELS {
         let screen = Screen::new(Some(size)).unwrap();
         for (lang, language) in [(Lang::Zh, "zh"), (Lang::En, "en")] {
-            for (theme, manner) in [(Theme::Standard, "standard"), (Theme::Elder, "elder")] {
+            for (theme, theme_name) in [(Theme::Standard, "standard"), (Theme::Elder, "elder")] {
                 for (sample, view) in samples::all(lang, theme) {
-                    let name = format!("{sample}-{orientation}-{manner}-{language}.png");
+                    let name = format!("{sample}-{orientation}-{theme_name}-{language}.png");
                     let path = directory().join(&name);
                     names.push(name.clone());
                     if missing_only && path.exists() {
@@ -116,7 +118,7 @@ fn every_view_looks_as_it_did() {
     }
     for entry in fs::read_dir(directory()).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap();
-        assert!(names.contains(&name), "{name} is the picture of no sample");
+        assert!(names.contains(&name), "golden picture {name} has no sample");
     }
     if !failed.is_empty() {
         fs::write(out.join("index.html"), page).unwrap();

@@ -1,4 +1,4 @@
-//! The screen as it is drawn and touched.
+//! Golden pictures and contrast of the screen.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 

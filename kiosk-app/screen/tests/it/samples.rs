@@ -1,4 +1,4 @@
-//! One view of every body and of every variant that looks different.
+//! Sample views: one of every body and of every variant that looks different.
 
 use view::{
     Action, Banner, Body, Confirm, ConsentSheet, Foot, Gesture, Header, Icon, Intent, Lang, Light, Link,
@@ -6,7 +6,7 @@ use view::{
     Tone, Verdict, View, ViewId, Way, WayCard,
 };
 
-/// The panels that are looked at, in pixels; the last is the small one of a village point.
+/// The tested panel sizes in pixels; the last is the small panel of a village service point.
 pub(crate) const PANELS: [(&str, (u32, u32)); 3] =
     [("portrait", (1080, 1920)), ("landscape", (1920, 1080)), ("village", (1280, 800))];
 
@@ -23,12 +23,12 @@ fn pair(label: impl Into<Text>, value: Text, strong: bool) -> Pair {
     Pair { label: label.into(), value, strong }
 }
 
-struct Maker {
+struct SampleBuilder {
     lang: Lang,
     theme: Theme,
 }
 
-impl Maker {
+impl SampleBuilder {
     fn view(&self, title: impl Into<Text>, body: Body) -> View {
         View {
             id: ViewId(1),
@@ -74,7 +74,7 @@ impl Maker {
         view
     }
 
-    /// The same where an ID card can be laid down, too.
+    /// The welcome view of a kiosk with an ID card reader.
     fn welcome_with_id_card(&self) -> View {
         let mut view = self.welcome(None);
         if let Body::Welcome(ways) = &mut view.body {
@@ -89,7 +89,7 @@ impl Maker {
         view
     }
 
-    /// What is said of an ID card, before or after a visit.
+    /// A notice about an ID card, before or after a visit.
     fn of_id_card(&self, title: TextId, verdict: Verdict, word: TextId, detail: TextId) -> View {
         let mut view = self.outcome(title, verdict, word, detail);
         let again = title == TextId::SorryIdCardTitle;
@@ -157,7 +157,7 @@ impl Maker {
         view
     }
 
-    /// The new PIN of a change, after one that is easily guessed.
+    /// Entry of a new PIN, after one that was too easy to guess.
     fn pin_new(&self) -> View {
         let mut view = self.pin(Some(TextId::ChangePinWeak.into()));
         view.title = TextId::ChangePinNew.into();
@@ -316,7 +316,7 @@ fn gesture(view: &mut View, gesture: Gesture) {
     }
 }
 
-impl Maker {
+impl SampleBuilder {
     fn refused(&self, word: TextId, detail: TextId, hold: bool) -> View {
         let title = if hold { TextId::SorryCodeTitle } else { TextId::SorryTitle };
         let mut view = self.outcome(title, Verdict::Sorry, word, detail);
@@ -359,7 +359,7 @@ impl Maker {
         view
     }
 
-    /// What the staff sees: a printer without paper, and receipts that wait for it.
+    /// The staff view: a printer without paper, and receipts that wait for it.
     fn staff(&self) -> View {
         let pair = |label: TextId, value: Text, strong| Pair { label: label.into(), value, strong };
         let pairs = vec![
@@ -381,7 +381,7 @@ impl Maker {
         view
     }
 
-    /// A code that binds the phone that scans it: longer than a challenge.
+    /// A QR code that binds the phone that scans it: longer than a challenge.
     fn pairing(&self) -> View {
         let words = |zh, en| data(zh, en, self.lang);
         let steps = [
@@ -401,7 +401,7 @@ impl Maker {
         view
     }
 
-    /// What is said to somebody who shows the picture of a code in place of the phone's answer.
+    /// The outcome for a resident who shows a picture of a code instead of the phone's answer code.
     fn prove_relayed(&self) -> View {
         let mut view = self.prove();
         view.lead = None;
@@ -414,7 +414,7 @@ impl Maker {
         view
     }
 
-    /// A proof that came out on A4.
+    /// The outcome of a certificate printed on A4.
     fn sheet_printed(&self) -> View {
         let mut view = self.outcome(
             TextId::SheetPrinted,
@@ -436,9 +436,9 @@ impl Maker {
     }
 }
 
-/// Every sample by name.
+/// All samples with their names.
 pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
-    let make = Maker { lang, theme };
+    let make = SampleBuilder { lang, theme };
     let mut counting = make.menu();
     counting.seconds_left = Some(18);
     let wrong = Text::With(TextId::PinWrong, vec!["2".into()]);
