@@ -37,7 +37,9 @@ pub trait Statement: Serialize + DeserializeOwned {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
     /// The signature is not by the required key.
-    #[error("the statement's signature does not verify: it was not signed by the city, or it was changed in transit")]
+    #[error(
+        "the statement's signature does not verify: it was not signed by the city, or it was changed in transit"
+    )]
     Signature(#[from] SignError),
     /// Longer than the limit.
     #[error("the statement has {0} bytes, at most {TEXT_MAX} are accepted")]
@@ -276,10 +278,7 @@ mod tests {
         let elsewhere = IssuerKeys { city: "yk".into(), ..list() };
         for invalid in [twice, ended, elsewhere, IssuerKeys { not_after: UnixMs(0), ..list() }] {
             let signed = Signed::sign(&invalid, &key(7));
-            assert!(
-                matches!(signed.open(&key(7).public()), Err(StatementError::Nonsense(_))),
-                "{invalid:?}"
-            );
+            assert!(matches!(signed.open(&key(7).public()), Err(StatementError::Nonsense(_))), "{invalid:?}");
         }
         let short = Revocations { until: 6, ..delta() };
         let back = Revocations { until: 3, revoked: Vec::new(), ..delta() };
