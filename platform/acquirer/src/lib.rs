@@ -5,7 +5,7 @@
 //!
 //! | method and path | body | answer |
 //! |---|---|---|
-//! | `POST /charges` | [`AcquirerCharge`] | [`ChargeAnswer`]; 409 when the order is known with other content |
+//! | `POST /charges` | [`AcquirerChargeRequest`] | [`ChargeAnswer`]; 409 when the order is known with other content |
 //! | `POST /charges/{order}/inquire` | – | [`ChargeAnswer`]; an order never seen becomes void permanently |
 //! | `GET /charges` | – | every [`LedgerEntry`], for an auditor |
 //! | `POST /faults` | [`AcquirerFaultRequest`] | 204; the next requests fail in this way |

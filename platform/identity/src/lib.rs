@@ -10,8 +10,8 @@
 //! | `POST /names` | [`PersonIdentity`] | 实名核验: `{"match": true}` when name and number belong to one person |
 //! | `GET /check?return=URL&state=S` | – | 实人核验: a page for the person; it redirects to `URL#ticket=…&state=S` |
 //! | `POST /tickets` | [`PersonIdentity`] | the request of that page: `{"ticket"}` for a person in the register, 403 for others |
-//! | `POST /tickets/redeem` | [`RedeemRequest`] | [`VerifiedPerson`], once; 410 afterwards and after five minutes |
-//! | `POST /credentials` | [`CredentialQuery`] | 身份凭证: [`CredentialStatus`] of the credential in a [`VerifiedPerson`] |
+//! | `POST /tickets/redeem` | [`RedeemRequest`] | [`RedeemAnswer`], once; 410 afterwards and after five minutes |
+//! | `POST /credentials` | [`CredentialQuery`] | 身份凭证: [`CredentialState`] of the credential in a [`RedeemAnswer`] |
 //! | `POST /credentials/end` | [`PersonIdentity`] | ends the person's credentials (document lost, person died): 204 |
 //!
 //! A person is named in the body, never in the path, so that no identity number gets into an access log.

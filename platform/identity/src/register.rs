@@ -45,7 +45,7 @@ pub struct Seen {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
-    /// The credential from a [`VerifiedPerson`].
+    /// The credential from a [`RedeemAnswer`].
     pub credential: String,
 }
 

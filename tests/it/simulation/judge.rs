@@ -94,7 +94,7 @@ pub(crate) fn judge(world: &mut World, seed: u64) -> Seen {
     }
     let accepted_twice = accepted[0].intersection(&accepted[1]).count();
     let page = String::from_utf8(world.city.page("/admin", world.wall(), 1)).unwrap();
-    let found = page.matches("one code was let in at").count();
+    let found = page.matches("one code was accepted at").count();
     assert!(
         found >= accepted_twice,
         "seed {seed}: of {accepted_twice} codes accepted at both kiosks {found} are reported"

@@ -61,19 +61,20 @@ fn check(city: &mut City, reported: &mut ReportedOutcomes, orders: &[(Kiosk, Cha
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Delivery {
+enum MessageFate {
     Arrives,
     RequestLost,
     AnswerLost,
 }
 
-const DELIVERIES: [Delivery; 3] = [Delivery::Arrives, Delivery::RequestLost, Delivery::AnswerLost];
+const MESSAGE_FATES: [MessageFate; 3] =
+    [MessageFate::Arrives, MessageFate::RequestLost, MessageFate::AnswerLost];
 
-fn deliver_to_peer(city: &mut City, call: &OutCall, delivery: Delivery) -> Result<OutAnswer, Unreachable> {
-    match delivery {
-        Delivery::Arrives => Ok(city.serve(call)),
-        Delivery::RequestLost => Err(Unreachable),
-        Delivery::AnswerLost => {
+fn deliver_to_peer(city: &mut City, call: &OutCall, fate: MessageFate) -> Result<OutAnswer, Unreachable> {
+    match fate {
+        MessageFate::Arrives => Ok(city.serve(call)),
+        MessageFate::RequestLost => Err(Unreachable),
+        MessageFate::AnswerLost => {
             city.serve(call);
             Err(Unreachable)
         }
@@ -98,7 +99,7 @@ fn permutations(events: &[char]) -> Vec<Vec<char>> {
 fn no_order_of_events_charges_a_bill_twice() {
     let mut seen_paid = [0, 0];
     for order in permutations(&['c', 'a', 'i', 'd', '2']) {
-        for delivery in DELIVERIES {
+        for fate in MESSAGE_FATES {
             let mut city = City::new();
             let mut reported = ReportedOutcomes::default();
             let first = city.order(Kiosk::One, ZHANG, 0);
@@ -116,7 +117,7 @@ fn no_order_of_events_charges_a_bill_twice() {
                     },
                     'a' => {
                         if let Some(call) = at_acquirer.take() {
-                            let result = deliver_to_peer(&mut city, &call, delivery);
+                            let result = deliver_to_peer(&mut city, &call, fate);
                             let reply = city.resume(&call, result);
                             reported.record(first.order, KioskRequest::Charge, &city.conclude(reply));
                         }
@@ -136,7 +137,7 @@ fn no_order_of_events_charges_a_bill_twice() {
             }
             // A charge that is still in flight arrives after all other events.
             if let Some(call) = at_acquirer.take() {
-                let result = deliver_to_peer(&mut city, &call, delivery);
+                let result = deliver_to_peer(&mut city, &call, fate);
                 let reply = city.resume(&call, result);
                 reported.record(first.order, KioskRequest::Charge, &city.conclude(reply));
             }
@@ -237,8 +238,8 @@ impl FaultySystem {
         match self.in_flight.swap_remove(at) {
             InFlight::ToPlatform(order, kind, message) => match self.rng.below(8) {
                 0 => {}
-                delivery => {
-                    if delivery == 1 {
+                fate => {
+                    if fate == 1 {
                         self.in_flight.push(InFlight::ToPlatform(order, kind, message.clone()));
                     }
                     let reply = self.city.handle(&message);
@@ -246,8 +247,8 @@ impl FaultySystem {
                 }
             },
             InFlight::ToPeer(waiting, call) => {
-                let delivery = DELIVERIES[self.rng.below(3)];
-                let result = deliver_to_peer(&mut self.city, &call, delivery);
+                let fate = MESSAGE_FATES[self.rng.below(3)];
+                let result = deliver_to_peer(&mut self.city, &call, fate);
                 self.in_flight.push(InFlight::FromPeer(waiting, call, result));
             }
             InFlight::FromPeer(waiting, call, result) => {

@@ -328,7 +328,7 @@ fn code_used_offline_is_refused_after_its_record_arrives() {
     upto(&mut city, &one.batch(0, 1));
     assert_eq!(identify(&mut city, Kiosk::Two, &code).err(), Some(ProblemCode::CodeUsed));
     assert!(identify(&mut city, Kiosk::One, &code).is_ok(), "the visit at the first kiosk continues");
-    assert!(!city.page("/admin").1.contains("one code was let in"));
+    assert!(!city.page("/admin").1.contains("one code was accepted"));
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn code_used_online_and_offline_becomes_an_incident() {
     let mut one = KioskLog::new(Kiosk::One, 7);
     one.append_entry(&verified);
     upto(&mut city, &one.batch(0, 1));
-    assert!(city.page("/admin").1.contains("one code was let in at K-2 and at K-1"));
+    assert!(city.page("/admin").1.contains("one code was accepted at K-2 and at K-1"));
 }
 
 #[test]
