@@ -39,7 +39,7 @@ use crate::time::UnixMs;
 pub struct IdentifyRequest {
     /// The kiosk's visit. Repeating the request with the same visit and evidence gives the same answer.
     pub visit: VisitId,
-    /// What was presented.
+    /// The card, code or ID card that was presented.
     pub presented: Presented,
 }
 
@@ -222,7 +222,7 @@ pub struct ChargeRequest {
     pub items: Vec<OrderItem>,
     /// Their sum.
     pub total: Money,
-    /// How it is paid.
+    /// The payment method.
     pub method: Method,
 }
 
@@ -276,7 +276,7 @@ impl WireRecord {
     /// Converts a received record back.
     ///
     /// # Errors
-    /// When its parts are malformed.
+    /// When a part of the record is malformed.
     pub fn to_record(&self) -> Result<Record, RecordError> {
         let header: [u8; crate::record::HEADER_LEN] =
             from_hex(&self.header).map_err(|_| RecordError::Short(self.header.len() / 2))?;
@@ -370,7 +370,7 @@ pub struct BatchAck {
     pub upto: u64,
     /// Records that are stored but could not be processed. For the operator; they block nothing.
     pub refused: Vec<Refused>,
-    /// What may be sent next.
+    /// Limits of the next batch.
     pub window: Window,
     /// The platform's clock at the time of the answer.
     pub now: UnixMs,

@@ -99,11 +99,11 @@ pub enum Method {
 pub struct OrderItem {
     /// The platform's key of the bill.
     pub key: String,
-    /// What is paid, as shown to the resident.
+    /// Name of the bill, as shown to the resident.
     pub label: String,
-    /// Whom it is paid to.
+    /// The payee.
     pub payee: String,
-    /// How much.
+    /// The amount of the bill.
     pub amount: Money,
 }
 
@@ -264,11 +264,11 @@ pub enum Entry {
         service: String,
         /// Version of that service document.
         version: u32,
-        /// What the data is used for, as shown.
+        /// The purpose of the data, as shown to the resident.
         purpose: String,
-        /// Which data, as shown.
+        /// The data items, as shown to the resident.
         items: Vec<String>,
-        /// Who receives it, as shown.
+        /// The recipient of the data, as shown to the resident.
         recipient: String,
         /// When the consent expires.
         until: UnixMs,
@@ -307,7 +307,7 @@ pub enum Entry {
         items: Vec<OrderItem>,
         /// Their sum.
         total: Money,
-        /// How it is paid.
+        /// The payment method.
         method: Method,
     },
     /// The outcome of an order is known and final.

@@ -133,11 +133,11 @@ pub enum Step {
     Consent {
         /// Name of the step.
         id: String,
-        /// What the data is used for.
+        /// The purpose of the data.
         purpose: Bilingual,
-        /// Which data.
+        /// The data items.
         items: Vec<Bilingual>,
-        /// Who receives it.
+        /// The recipient of the data.
         recipient: Bilingual,
         /// How long the consent is valid, in days; 0 for this visit only.
         days: u16,
@@ -183,7 +183,7 @@ pub enum Step {
         field: String,
         /// Title of the view: an instruction.
         title: Bilingual,
-        /// What the code is for.
+        /// The purpose of the code.
         lead: Bilingual,
         /// The actions of the resident, in order.
         steps: Vec<Bilingual>,
@@ -286,7 +286,7 @@ pub struct ServiceDocument {
     pub profiles: Vec<Profile>,
     /// The level that the service needs.
     pub level: Level,
-    /// What happens without a link.
+    /// Behaviour when the platform cannot be reached.
     pub offline: Offline,
     /// The steps, in order.
     #[serde(rename = "step")]

@@ -1,6 +1,6 @@
 //! The site file: the configuration of a kiosk for the site where it stands. One TOML file, typed and checked.
 //!
-//! The file has paths, but no test modes and no secrets: keys are in files of their own.
+//! The file has paths, not operating modes, and no secrets: keys are in files of their own.
 
 use serde::{Deserialize, Serialize};
 
@@ -220,7 +220,7 @@ impl Site {
     /// Reads and checks a site file.
     ///
     /// # Errors
-    /// When it is not TOML of a site or does not make sense.
+    /// When the text is not the TOML of a site, or a check fails.
     pub fn parse(text: &str) -> Result<Self, SiteError> {
         if text.len() > TEXT_MAX {
             return Err(SiteError::TooLong(text.len()));
