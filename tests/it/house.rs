@@ -1,4 +1,4 @@
-//! The rules of the house, checked.
+//! Architecture tests: rules of the repository that a program can check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Which of our crates each may depend on (the architecture's table).
-const MAY: &[(&str, &[&str])] = &[
+/// The crates of this repository on which each crate may depend (the table in ARCHITECTURE.md).
+const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("contract", &[]),
     ("resident-code", &[]),
     ("view", &[]),
@@ -50,16 +50,16 @@ const MAY: &[(&str, &[&str])] = &[
     ("system-tests", &["contract", "device", "resident-code", "virtual"]),
 ];
 
-/// Crates that stay free of a runtime, a web framework and the screen, however deep.
-const PURE: &[&str] = &["contract", "resident-code", "view", "session", "journal", "sync", "engine"];
-const NOT_IN_PURE: &[&str] = &["tokio", "axum", "hyper", "reqwest", "slint", "rusqlite"];
+/// Crates that must not reach a runtime, a web framework or the screen through any dependency.
+const PURE_CRATES: &[&str] = &["contract", "resident-code", "view", "session", "journal", "sync", "engine"];
+const BANNED_IN_PURE_CRATES: &[&str] = &["tokio", "axum", "hyper", "reqwest", "slint", "rusqlite"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 fn metadata() -> Value {
-    // For this platform alone: what only others need was never downloaded on a fresh machine.
+    // Only for this target: dependencies of other targets are not downloaded on a fresh machine.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", &platform])
@@ -70,7 +70,7 @@ fn metadata() -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Normal dependencies between our crates, by name.
+/// Normal dependencies between the crates of this repository, by name.
 fn own_dependencies(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let members: BTreeSet<&str> =
         metadata["workspace_members"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
@@ -92,9 +92,9 @@ fn own_dependencies(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn crates_depend_only_on_what_the_architecture_allows() {
+fn crates_depend_only_on_allowed_crates() {
     let allowed: BTreeMap<&str, BTreeSet<&str>> =
-        MAY.iter().map(|(name, may)| (*name, may.iter().copied().collect())).collect();
+        ALLOWED_DEPENDENCIES.iter().map(|(name, may)| (*name, may.iter().copied().collect())).collect();
     for (name, dependencies) in own_dependencies(&metadata()) {
         let may = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in the table"));
         for one in dependencies {
@@ -104,7 +104,7 @@ fn crates_depend_only_on_what_the_architecture_allows() {
 }
 
 #[test]
-fn what_must_stay_pure_reaches_no_runtime() {
+fn pure_crates_do_not_reach_a_runtime() {
     let metadata = metadata();
     let names: BTreeMap<&str, &str> = metadata["packages"]
         .as_array()
@@ -124,12 +124,12 @@ fn what_must_stay_pure_reaches_no_runtime() {
             (node["id"].as_str().unwrap(), normal.map(|dep| dep["pkg"].as_str().unwrap()).collect())
         })
         .collect();
-    for pure in PURE {
+    for pure in PURE_CRATES {
         let start = names.iter().find(|(_, name)| *name == pure).map(|(id, _)| *id).unwrap();
         let (mut todo, mut seen) = (vec![start], BTreeSet::new());
         while let Some(id) = todo.pop() {
             if seen.insert(id) {
-                assert!(!NOT_IN_PURE.contains(&names[id]), "{pure} reaches {}", names[id]);
+                assert!(!BANNED_IN_PURE_CRATES.contains(&names[id]), "{pure} reaches {}", names[id]);
                 todo.extend(&edges[id]);
             }
         }
@@ -137,7 +137,7 @@ fn what_must_stay_pure_reaches_no_runtime() {
 }
 
 #[test]
-fn only_the_two_gpl_crates_are_gpl() {
+fn only_app_and_screen_are_gpl() {
     let metadata = metadata();
     let members: Vec<&str> =
         metadata["workspace_members"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
@@ -150,7 +150,7 @@ fn only_the_two_gpl_crates_are_gpl() {
     }
 }
 
-/// Files that git knows or would take, by path from the top.
+/// Files that git tracks or would add, by path from the top level.
 fn files() -> Vec<String> {
     let output = Command::new("git")
         .args(["-c", "core.quotePath=false", "ls-files", "--cached", "--others", "--exclude-standard"])
@@ -161,18 +161,28 @@ fn files() -> Vec<String> {
 }
 
 #[test]
-fn the_top_level_holds_what_the_plan_says() {
-    let rooms = ["assets", "drivers", "kiosk-app", "platform", "provisioning", "systemd", "tests"];
-    let usual = ["Cargo.toml", "Cargo.lock", "README.md", "ARCHITECTURE.md", "deny.toml", "rustfmt.toml"];
+fn top_level_has_only_known_files_and_folders() {
+    let folders = ["assets", "docs", "drivers", "kiosk-app", "platform", "provisioning", "systemd", "tests"];
+    let top_level_files = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "deny.toml",
+        "rustfmt.toml",
+    ];
     for file in files() {
         let top = file.split('/').next().unwrap();
-        let known = rooms.contains(&top) || usual.contains(&top) || top.starts_with('.');
+        let known = folders.contains(&top) || top_level_files.contains(&top) || top.starts_with('.');
         assert!(known || top.starts_with("LICENSE"), "{file}");
     }
 }
 
 #[test]
-fn source_files_are_of_a_size_one_can_hold_in_the_head() {
+fn source_files_are_short_and_specifically_named() {
     for file in files().iter().filter(|file| file.ends_with(".rs") || file.ends_with(".slint")) {
         let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
         let lines = text.lines().count();
@@ -183,20 +193,20 @@ fn source_files_are_of_a_size_one_can_hold_in_the_head() {
 }
 
 #[test]
-fn nothing_unfinished_is_left() {
-    // Put together here, so that this file does not find itself.
-    let marks =
+fn source_has_no_unfinished_markers() {
+    // Each marker is concatenated, so that this test does not match its own source.
+    let markers =
         [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["X", "XX:"].concat(), ["#[ig", "nore"].concat()];
     for file in files().iter().filter(|file| file.ends_with(".rs") || file.ends_with(".slint")) {
         let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
-        for mark in &marks {
-            assert!(!text.contains(mark.as_str()), "{file} has {mark}");
+        for marker in &markers {
+            assert!(!text.contains(marker.as_str()), "{file} has {marker}");
         }
     }
 }
 
 #[test]
-fn colours_stand_in_the_theme_and_nowhere_else() {
+fn colours_are_defined_only_in_the_theme() {
     let views = files().into_iter().filter(|file| file.ends_with(".slint") && !file.ends_with("theme.slint"));
     for file in views {
         let text = fs::read_to_string(root().join(&file)).unwrap_or_default();
@@ -206,13 +216,13 @@ fn colours_stand_in_the_theme_and_nowhere_else() {
                 .split('#')
                 .skip(1)
                 .any(|rest| rest.chars().take_while(char::is_ascii_hexdigit).count() >= 3);
-            assert!(!colour, "{file}:{} has a colour of its own", number + 1);
+            assert!(!colour, "{file}:{} defines a colour outside the theme", number + 1);
         }
     }
 }
 
 #[test]
-fn links_in_the_pages_lead_to_files_that_are_there() {
+fn links_in_documents_lead_to_existing_files() {
     let mut links = 0;
     for page in files().iter().filter(|file| file.ends_with(".md")) {
         let path = root().join(page);
@@ -224,5 +234,5 @@ fn links_in_the_pages_lead_to_files_that_are_there() {
             }
         }
     }
-    assert!(links > 0, "no link was found at all");
+    assert!(links > 0, "no link was found");
 }

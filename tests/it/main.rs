@@ -1,5 +1,5 @@
-//! Tests of the whole: the house rules, the simulated city, the units, recordings, and the drivers on their
-//! real wires.
+//! Tests of the whole system: architecture, simulation of a city, systemd units, recordings, and drivers on emulated
+//! hardware.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
 

@@ -1,4 +1,4 @@
-//! A desk sets the PIN of a card anew: the platform's key, the driver's commands and the virtual card agree.
+//! PIN reset and PIN change: the platform's key, the driver's commands and the emulated card work together.
 
 use card::{CardTransport, PinOutcome, TransportFault, change_pin, reset_pin, verify_pin};
 use contract::{CardChallenge, HexBytes};
@@ -7,23 +7,26 @@ use virtual_hardware::card::{Flaw, VirtualCard};
 use virtual_hardware::keys::CityKey;
 use virtual_hardware::residents;
 
-/// A card in the desk's terminal.
-struct Slot(VirtualCard);
+/// A card in the slot of a service desk's terminal.
+struct DeskSlot(VirtualCard);
 
-impl CardTransport for Slot {
+impl CardTransport for DeskSlot {
     fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
         response.extend(self.0.answer(command));
         Ok(())
     }
 }
 
-impl Slot {
+impl DeskSlot {
     fn draw(&mut self) -> [u8; 8] {
         self.0.answer(&[0x00, 0x84, 0x00, 0x00, 0x08]).first_chunk().copied().unwrap()
     }
 
     fn select(&mut self) {
-        assert!(matches!(verify_pin(self, b"584216"), Ok(PinOutcome::Verified)), "its own PIN");
+        assert!(
+            matches!(verify_pin(self, b"584216"), Ok(PinOutcome::Verified)),
+            "the card must accept its PIN"
+        );
     }
 }
 
@@ -42,43 +45,43 @@ fn challenge(identification: &str, challenge: [u8; 8]) -> CardChallenge {
 }
 
 #[test]
-fn what_the_platform_computes_opens_this_card_for_a_new_pin_once() {
+fn pin_reset_cryptogram_opens_the_card_once() {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/residents.toml");
     let all = residents::read(&file).unwrap();
     let resident = all.iter().find(|one| one.id == "wang-jianguo").unwrap();
     let city = CardKey::new(&CityKey::TEST_BYTES);
-    let mut slot = Slot(VirtualCard::of(resident, Flaw::None));
+    let mut slot = DeskSlot(VirtualCard::of(resident, Flaw::None));
     slot.select();
     for _ in 0..3 {
         assert!(verify_pin(&mut slot, b"000000").is_ok());
     }
     assert_eq!(verify_pin(&mut slot, b"584216"), Ok(PinOutcome::Locked));
 
-    let drawn = slot.draw();
+    let nonce = slot.draw();
     let identification = &resident.card.identification;
-    let opens = city.opens_for_pin(&challenge(identification, drawn));
+    let opens = city.opens_for_pin(&challenge(identification, nonce));
     assert_eq!(reset_pin(&mut slot, &opens.0, b"271828"), Ok(PinOutcome::Verified));
     assert_eq!(verify_pin(&mut slot, b"271828"), Ok(PinOutcome::Verified));
     assert_ne!(verify_pin(&mut slot, b"584216"), Ok(PinOutcome::Verified));
 
-    // Said again, for another number, with the key that opens the card for reading, of another city: nothing.
+    // Refused: a replayed cryptogram, the cryptogram for reading, and the cryptogram of another city.
     slot.draw();
     assert_eq!(reset_pin(&mut slot, &opens.0, b"314159"), Ok(PinOutcome::NotPossible));
-    let drawn = slot.draw();
-    let reads = city.answer(&challenge(identification, drawn)).external;
+    let nonce = slot.draw();
+    let reads = city.answer(&challenge(identification, nonce)).external;
     assert_eq!(reset_pin(&mut slot, &reads.0, b"314159"), Ok(PinOutcome::NotPossible));
-    let drawn = slot.draw();
-    let other = CardKey::new(&[9; 32]).opens_for_pin(&challenge(identification, drawn));
+    let nonce = slot.draw();
+    let other = CardKey::new(&[9; 32]).opens_for_pin(&challenge(identification, nonce));
     assert_eq!(reset_pin(&mut slot, &other.0, b"314159"), Ok(PinOutcome::NotPossible));
-    assert_eq!(verify_pin(&mut slot, b"271828"), Ok(PinOutcome::Verified), "the PIN is what it was");
+    assert_eq!(verify_pin(&mut slot, b"271828"), Ok(PinOutcome::Verified), "the PIN must be unchanged");
 }
 
 #[test]
-fn a_holder_changes_the_pin_with_the_present_one_and_wrong_ones_use_tries() {
+fn pin_change_needs_the_old_pin_and_counts_tries() {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/residents.toml");
     let all = residents::read(&file).unwrap();
     let resident = all.iter().find(|one| one.id == "zhang-guiying").unwrap();
-    let mut slot = Slot(VirtualCard::of(resident, Flaw::None));
+    let mut slot = DeskSlot(VirtualCard::of(resident, Flaw::None));
     assert_eq!(change_pin(&mut slot, b"000000", b"271828"), Ok(PinOutcome::Wrong { tries_left: 2 }));
     assert_eq!(change_pin(&mut slot, b"730914", b"271828"), Ok(PinOutcome::Verified));
     assert_eq!(verify_pin(&mut slot, b"271828"), Ok(PinOutcome::Verified));

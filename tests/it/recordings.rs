@@ -1,7 +1,7 @@
-//! Recordings of wires: what is recorded names nobody, and what is replayed goes as it went.
+//! Recordings of device links: a recording holds no personal data, and its replay has the recorded outcome.
 //!
-//! `tests/recordings` holds recordings made on the virtual hardware, one for each thing that once had to be understood.
-//! `UPDATE_RECORDINGS=1` makes them anew.
+//! `tests/recordings` holds recordings made on emulated hardware, one for each case that had to be analysed.
+//! `UPDATE_RECORDINGS=1` records them again.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -32,17 +32,17 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-fn everybody() -> Vec<Resident> {
+fn demo_residents() -> Vec<Resident> {
     residents::read(&repository().join("assets/residents.toml")).unwrap()
 }
 
-/// A virtual card without a reader, whose wire is recorded.
-struct Contact {
+/// An emulated card without a reader, whose commands and responses are recorded.
+struct RecordedCard {
     card: VirtualCard,
     tape: CardTape,
 }
 
-impl CardTransport for Contact {
+impl CardTransport for RecordedCard {
     fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
         let answer = self.card.answer(command);
         self.tape.exchanged(command, Ok(&answer));
@@ -51,7 +51,7 @@ impl CardTransport for Contact {
     }
 }
 
-/// The only recording in a directory, once it has this end.
+/// Waits until the only recording in a directory is complete.
 fn finished(directory: &Path, is_whole: impl Fn(&Recording) -> bool) -> (Recording, PathBuf) {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
@@ -61,7 +61,7 @@ fn finished(directory: &Path, is_whole: impl Fn(&Recording) -> bool) -> (Recordi
                 return (recording, file.path());
             }
         }
-        assert!(Instant::now() < until, "the recording did not come to its end");
+        assert!(Instant::now() < until, "the recording is not complete after 30 s");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -70,13 +70,13 @@ fn ends_with_note(recording: &Recording, note: &str) -> bool {
     recording.entries.last().is_some_and(|entry| entry.what == What::Note(note.into()))
 }
 
-/// The city's PSAM, whose own wire is not recorded.
-struct Vault;
+/// The city's PSAM, whose own commands are not recorded.
+struct TestPsam;
 
-impl CardAuthority for Vault {
+impl CardAuthority for TestPsam {
     fn authenticate(&mut self, request: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
         let tape = CardTape::new(Recorder::off());
-        Psam(&mut Contact { card: VirtualCard::psam(&CityKey::test()), tape }).authenticate(request)
+        Psam(&mut RecordedCard { card: VirtualCard::psam(&CityKey::test()), tape }).authenticate(request)
     }
 }
 
@@ -84,15 +84,15 @@ fn record_card(directory: &Path, resident: &Resident, flaw: Flaw) -> (Recording,
     let recorder = Recorder::begin(directory, "card");
     recorder.note(What::Note(OPENED.into()));
     let mut contact =
-        Contact { card: VirtualCard::of(resident, flaw), tape: CardTape::new(recorder.clone()) };
-    let _ = card::read(&mut contact, &mut Vault, Nonces::from([7; 24])).is_ok();
+        RecordedCard { card: VirtualCard::of(resident, flaw), tape: CardTape::new(recorder.clone()) };
+    let _ = card::read(&mut contact, &mut TestPsam, Nonces::from([7; 24])).is_ok();
     recorder.note(What::Order(serde_json::json!({ "verify-pin": resident.card.pin.len() })));
     let _ = card::verify_pin(&mut contact, resident.card.pin.as_bytes()).is_ok();
     recorder.note(What::Note("closed".into()));
     finished(directory, |recording| ends_with_note(recording, "closed"))
 }
 
-fn receipt_of(resident: &Resident) -> Receipt {
+fn receipt_for(resident: &Resident) -> Receipt {
     Receipt {
         blocks: vec![
             Block::Title("缴费凭条".into()),
@@ -123,7 +123,7 @@ fn record_print(
     let link = SerialLink::open(&tty.display().to_string(), 115_200).unwrap();
     let link = RecordedLink::new(link, recorder.clone());
     let mut printer = Printer::open(Box::new(link), Profile::named(profile).unwrap());
-    let receipt = receipt_of(resident);
+    let receipt = receipt_for(resident);
     recorder.note(order(&receipt));
     let outcome = printer.print(&receipt, &mut |_| {});
     recorder.note(What::Note("closed".into()));
@@ -134,7 +134,7 @@ fn record_print(
 fn record_id_card(directory: &Path, resident: &Resident, flaw: IdFlaw) -> (Recording, PathBuf) {
     let port = tempfile::tempdir().unwrap();
     let tty = port.path().join("id-reader");
-    let far = VirtualIdReader::plug_in(&tty, Faults::default()).unwrap();
+    let reader_emulator = VirtualIdReader::plug_in(&tty, Faults::default()).unwrap();
     let recorder = Recorder::begin(directory, "id-reader");
     let link = SerialIdLink::open(&tty.display().to_string(), 115_200).unwrap();
     let link = RecordedLine::new(link, recorder.clone());
@@ -142,7 +142,7 @@ fn record_id_card(directory: &Path, resident: &Resident, flaw: IdFlaw) -> (Recor
     let mut reader = IdReader::new(link);
     orders.note(Asked::SamId);
     reader.sam_id().unwrap();
-    far.lay(VirtualIdCard::of(resident, flaw));
+    reader_emulator.lay(VirtualIdCard::of(resident, flaw));
     loop {
         orders.note(Asked::Find);
         if reader.find().unwrap() {
@@ -151,20 +151,20 @@ fn record_id_card(directory: &Path, resident: &Resident, flaw: IdFlaw) -> (Recor
     }
     orders.note(Asked::Read);
     let _ = reader.read().is_ok();
-    // What was heard last is recorded once the driver does something else.
+    // The last bytes received are recorded when the driver begins another operation.
     orders.note(Asked::Find);
     recorder.note(What::Note("closed".into()));
     finished(directory, |recording| ends_with_note(recording, "closed"))
 }
 
 #[test]
-fn a_recorded_id_card_is_read_again_as_it_was() {
+fn id_card_recording_replays_with_its_outcome() {
     for (flaw, expected) in [
         (IdFlaw::None, None),
         (IdFlaw::Expired, None),
         (IdFlaw::WrongNumber, Some(CardFault::Card(id_reader::Refusal::Garbage))),
     ] {
-        for resident in &everybody() {
+        for resident in &demo_residents() {
             let directory = tempfile::tempdir().unwrap();
             let (recording, _) = record_id_card(directory.path(), resident, flaw);
             let read = replay::read_id_cards(&recording).unwrap();
@@ -178,7 +178,7 @@ fn a_recorded_id_card_is_read_again_as_it_was() {
                         Validity::LongTerm => "长期".to_owned(),
                     };
                     let was = if flaw == IdFlaw::Expired { "20160101" } else { &resident.id_card.valid_to };
-                    assert_eq!(until, was, "whether it was in date can be seen");
+                    assert_eq!(until, was, "the recording must keep the validity");
                 }
                 Err(fault) => assert_eq!(Some(*fault), expected),
             }
@@ -187,25 +187,20 @@ fn a_recorded_id_card_is_read_again_as_it_was() {
 }
 
 #[test]
-fn no_recording_holds_anything_of_a_resident() {
-    let everybody = everybody();
-    let looked_for = script::residents(&repository().join("assets/residents.toml")).unwrap();
+fn recordings_hold_no_personal_data() {
+    let demo_residents = demo_residents();
+    let personal_data = script::residents(&repository().join("assets/residents.toml")).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    for (resident, sought) in everybody.iter().zip(&looked_for) {
+    for (resident, data) in demo_residents.iter().zip(&personal_data) {
         let place = directory.path().join(&resident.id);
         let (_, card) = record_card(&place.join("card"), resident, Flaw::None);
         let (_, print, _) = record_print(&place.join("print"), resident, None, "generic-80");
         let (_, id_card) = record_id_card(&place.join("id-card"), resident, IdFlaw::None);
-        let texts = [
-            &sought.name,
-            &sought.id_number,
-            &sought.card.identification,
-            &sought.card.number,
-            &sought.card.pin,
-        ];
+        let texts =
+            [&data.name, &data.id_number, &data.card.identification, &data.card.number, &data.card.pin];
         for file in [card, print, id_card] {
             let written = fs::read(&file).unwrap();
-            // Bytes stand in it as digits, so they are looked for as digits and as they are.
+            // The file holds bytes as hexadecimal digits, so the search covers both the file and the decoded bytes.
             let plain = bytes_of(&written);
             for text in texts {
                 let gb = encoding_rs::GB18030.encode(text).0.into_owned();
@@ -215,7 +210,7 @@ fn no_recording_holds_anything_of_a_resident() {
                     if needle.len() < 3 {
                         continue;
                     }
-                    let found = |hay: &[u8]| hay.windows(needle.len()).any(|window| window == needle);
+                    let found = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
                     assert!(!found(&written) && !found(&plain), "{}: {}", resident.id, file.display());
                 }
             }
@@ -223,7 +218,7 @@ fn no_recording_holds_anything_of_a_resident() {
     }
 }
 
-/// All bytes that a recording holds as digits, one after the other.
+/// All bytes that a recording holds as hexadecimal digits, concatenated.
 fn bytes_of(written: &[u8]) -> Vec<u8> {
     let recording = Recording::read(written).unwrap();
     let moved = |what: &What| match what {
@@ -233,7 +228,7 @@ fn bytes_of(written: &[u8]) -> Vec<u8> {
     recording.entries.iter().flat_map(|entry| moved(&entry.what)).collect()
 }
 
-/// Digits two to a byte, as a card holds them.
+/// Digits in packed BCD, as a card holds them.
 fn packed(text: &str) -> Vec<u8> {
     let digits: Vec<u8> =
         text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
@@ -241,8 +236,8 @@ fn packed(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_recorded_card_is_read_again_as_it_was() {
-    let everybody = everybody();
+fn card_recording_replays_with_its_outcome() {
+    let demo_residents = demo_residents();
     for (flaw, expected) in [
         (Flaw::None, None),
         (Flaw::Locked, Some(Refusal::Blocked)),
@@ -251,8 +246,8 @@ fn a_recorded_card_is_read_again_as_it_was() {
         (Flaw::Cloned, Some(Refusal::Unproven)),
         (Flaw::Recorded, Some(Refusal::Unproven)),
     ] {
-        for resident in &everybody {
-            // Cards of the second generation prove nothing, so a copy of one does not show.
+        for resident in &demo_residents {
+            // A second-generation card has no card authentication, so a copy cannot be detected.
             let second = resident.card.version == "2.00";
             if second && matches!(flaw, Flaw::Cloned | Flaw::Recorded) {
                 continue;
@@ -271,18 +266,18 @@ fn a_recorded_card_is_read_again_as_it_was() {
 }
 
 #[test]
-fn a_recorded_receipt_is_printed_again_as_it_was() {
-    let everybody = everybody();
+fn receipt_recording_replays_with_its_outcome() {
+    let demo_residents = demo_residents();
     for (fault, profile, certain) in [
         (None, "generic-80", Some(Outcome::Printed { confirmation: Confirmation::Fence })),
         (None, "epson-80", Some(Outcome::Printed { confirmation: Confirmation::ProcessId })),
         (Some("paper-out"), "generic-80", Some(Outcome::NotStarted(Why::PaperOut))),
-        // What ends these depends on how soon a busy machine answers; what was recorded is what is replayed.
+        // The outcome of these depends on timing; the replay must have the outcome of the recording.
         (Some("paper-ends"), "generic-80", None),
         (Some("printer-cut-wrong-answer"), "generic-80", None),
     ] {
         let directory = tempfile::tempdir().unwrap();
-        let (recording, _, was) = record_print(directory.path(), &everybody[0], fault, profile);
+        let (recording, _, was) = record_print(directory.path(), &demo_residents[0], fault, profile);
         let printed = replay::print(&recording, &Profile::named(profile).unwrap());
         assert_eq!(printed, Ok(vec![was]), "{fault:?} on {profile}");
         match certain {
@@ -293,9 +288,9 @@ fn a_recorded_receipt_is_printed_again_as_it_was() {
 }
 
 #[test]
-fn a_driver_that_does_something_else_is_noticed() {
+fn replay_detects_a_driver_that_deviates() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut recording, _, _) = record_print(directory.path(), &everybody()[0], None, "generic-80");
+    let (mut recording, _, _) = record_print(directory.path(), &demo_residents()[0], None, "generic-80");
     let sent = recording.entries.iter_mut().rev().find_map(|entry| match &mut entry.what {
         What::Out(bytes) if bytes.0.len() > 8 => Some(bytes),
         _ => None,
@@ -304,32 +299,32 @@ fn a_driver_that_does_something_else_is_noticed() {
     assert!(replay::print(&recording, &Profile::named("generic-80").unwrap()).is_err());
 }
 
-/// The committed recordings, what is to come of each, and how each was made.
-const COMMITTED: &[(&str, Made)] = &[
-    ("card-second-generation", Made::Card(Flaw::None)),
-    ("card-half-a-record", Made::Card(Flaw::HalfRecord)),
-    ("receipt-paper-ends", Made::Receipt("paper-ends")),
+/// The committed recordings, and how each was made.
+const COMMITTED: &[(&str, RecordedCase)] = &[
+    ("card-second-generation", RecordedCase::Card(Flaw::None)),
+    ("card-half-a-record", RecordedCase::Card(Flaw::HalfRecord)),
+    ("receipt-paper-ends", RecordedCase::Receipt("paper-ends")),
 ];
 
 #[derive(Clone, Copy)]
-enum Made {
+enum RecordedCase {
     Card(Flaw),
     Receipt(&'static str),
 }
 
 #[test]
-fn committed_recordings_end_as_they_did() {
+fn committed_recordings_replay_with_their_outcome() {
     let folder = repository().join("tests/recordings");
-    let everybody = everybody();
-    for (name, made) in COMMITTED {
+    let demo_residents = demo_residents();
+    for (name, case) in COMMITTED {
         let path = folder.join(format!("{name}.jsonl"));
         if std::env::var_os("UPDATE_RECORDINGS").is_some() {
             let directory = tempfile::tempdir().unwrap();
-            let (_, file) = match made {
-                Made::Card(flaw) => record_card(directory.path(), &everybody[0], *flaw),
-                Made::Receipt(fault) => {
+            let (_, file) = match case {
+                RecordedCase::Card(flaw) => record_card(directory.path(), &demo_residents[0], *flaw),
+                RecordedCase::Receipt(fault) => {
                     let (recording, file, _) =
-                        record_print(directory.path(), &everybody[0], Some(fault), "generic-80");
+                        record_print(directory.path(), &demo_residents[0], Some(fault), "generic-80");
                     (recording, file)
                 }
             };
@@ -337,8 +332,8 @@ fn committed_recordings_end_as_they_did() {
             fs::copy(file, &path).unwrap();
         }
         let recording = Recording::read(File::open(&path).unwrap()).unwrap();
-        match made {
-            Made::Card(flaw) => {
+        match case {
+            RecordedCase::Card(flaw) => {
                 let read = replay::read_cards(&recording).unwrap();
                 let refused = matches!(read[0], Err(ReadFault::Refused(Refusal::Incomplete)));
                 assert!(
@@ -346,7 +341,7 @@ fn committed_recordings_end_as_they_did() {
                     "{name}"
                 );
             }
-            Made::Receipt(_) => {
+            RecordedCase::Receipt(_) => {
                 let printed = replay::print(&recording, &Profile::named("generic-80").unwrap());
                 assert!(matches!(printed.as_deref(), Ok([Outcome::Unconfirmed(_)])), "{name}: {printed:?}");
             }

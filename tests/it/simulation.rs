@@ -1,8 +1,9 @@
-//! A whole city in one thread: two kiosks (kiosk, log, uplink), the platform, the acquirer and the
-//! department, residents who touch what they see, and a world in which everything fails. Requests and
-//! answers cross as bytes; disks tear, links lose and repeat, processes die. One seed is one run.
+//! Simulation of a city in one thread: two kiosks (engine, journal, uplink), the platform, the acquirer and the
+//! department, residents who touch what the screen shows, and injected faults of every part. Requests and answers are
+//! passed as bytes; disks tear writes, links lose and duplicate messages, processes are killed. A run is determined by
+//! its seed.
 //!
-//! `SIMULATION_SEEDS=1000 cargo test -p system-tests --test it simulation` runs more of them.
+//! `SIMULATION_SEEDS=1000 cargo test -p system-tests --test it simulation` runs more seeds.
 
 mod city;
 mod judge;
@@ -13,7 +14,7 @@ mod world;
 
 use crate::simulation::world::World;
 
-/// Numbers that look random and are the same for the same seed.
+/// Seeded pseudo-random numbers (xorshift64*).
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -28,9 +29,9 @@ impl Dice {
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
     }
 
-    /// True this often in a hundred.
-    fn percent(&mut self, of: u64) -> bool {
-        self.below(100) < of
+    /// True with a probability of `percent` in a hundred.
+    fn percent(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
     }
 
     fn wide(&mut self) -> u128 {
@@ -44,7 +45,7 @@ fn seeds() -> u64 {
 }
 
 #[test]
-fn whatever_fails_nobody_is_charged_twice_and_nothing_is_lost_or_left() {
+fn faults_neither_charge_twice_nor_lose_records() {
     let mut seen = judge::Seen::default();
     for seed in 0..seeds() {
         let mut world = World::new(seed);
@@ -56,7 +57,7 @@ fn whatever_fails_nobody_is_charged_twice_and_nothing_is_lost_or_left() {
 }
 
 #[test]
-fn the_same_seed_is_the_same_run() {
+fn same_seed_gives_the_same_run() {
     let run = |seed| {
         let mut world = World::new(seed);
         world.storm(2 * 60_000);

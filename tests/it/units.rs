@@ -1,4 +1,4 @@
-//! The systemd units, as systemd reads them.
+//! The systemd units, checked with systemd's own tools.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// A file system with the units and the programs where they belong.
+/// A root directory with the units and the programs at their installed paths.
 fn staged() -> tempfile::TempDir {
     let stage = tempfile::tempdir().unwrap();
     let units = stage.path().join("etc/systemd/system");
@@ -23,7 +23,7 @@ fn staged() -> tempfile::TempDir {
         fs::copy(programs().unwrap().join(program), stage.path().join("usr/lib/kiosk").join(program))
             .unwrap();
     }
-    // The targets that the unit names come from the system it is installed on.
+    // The targets that the unit names are copied from this machine's systemd.
     let lib = stage.path().join("usr/lib/systemd/system");
     fs::create_dir_all(&lib).unwrap();
     for entry in fs::read_dir("/lib/systemd/system").unwrap().flatten() {
@@ -43,13 +43,13 @@ fn systemd_accepts_the_unit() {
         .arg("kiosk.service")
         .output()
         .expect("systemd-analyze, from Debian's systemd");
-    let said = String::from_utf8_lossy(&output.stderr);
-    let ours: Vec<&str> = said.lines().filter(|line| line.contains("kiosk")).collect();
-    assert!(output.status.success() && ours.is_empty(), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let ours: Vec<&str> = stderr.lines().filter(|line| line.contains("kiosk")).collect();
+    assert!(output.status.success() && ours.is_empty(), "{stderr}");
 }
 
 #[test]
-fn the_unit_is_sandboxed_well() {
+fn unit_has_an_exposure_level_of_at_most_2_5() {
     let output = Command::new("systemd-analyze")
         .args(["security", "--offline=true", "--threshold=25", "--no-pager"])
         .arg(root().join("systemd/system/kiosk.service"))

@@ -1,5 +1,5 @@
-//! Each driver in its own process, on the wire that it has in a kiosk: a card behind a real pcscd, a printer
-//! behind a tty, a camera behind a stream. The far side is `drivers/virtual`.
+//! Each driver in its own process, on the interface that it uses in a kiosk: a card behind pcscd, a printer behind a tty,
+//! a camera behind a video stream. The devices are the emulators of `drivers/virtual`.
 
 mod camera;
 mod card_authority;
@@ -16,7 +16,7 @@ use device::wire::DeviceConfig;
 use system_tests::driver::Driver;
 use system_tests::namespace;
 
-/// Runs a test inside a namespace of its own; `name` is the test's full name.
+/// Runs a test in a Linux namespace of its own; `name` is the full name of the test.
 fn alone(name: &str, test: impl FnOnce()) {
     if namespace::is_inside() {
         namespace::furnish().unwrap();
@@ -36,7 +36,7 @@ fn repository() -> PathBuf {
 }
 
 #[test]
-fn a_device_process_ends_when_the_kiosk_does() {
+fn device_process_ends_with_the_kiosk() {
     let mut driver = Driver::start(DeviceConfig::Card {
         reader: "no such reader".into(),
         psam: None,

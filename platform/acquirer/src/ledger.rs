@@ -1,4 +1,4 @@
-//! The acquirer's book: one row per order, decided once.
+//! The acquirer's ledger: one row per order, decided once.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS charges (
     at_ms     INTEGER NOT NULL
 ) STRICT;";
 
-/// What is charged. Everything but the order id must repeat when the request is repeated.
+/// A charge of an order. A repeated request must have the same content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Charge {
@@ -25,73 +25,73 @@ pub struct Charge {
     pub total: i64,
     /// The merchant's opaque reference of the account to charge.
     pub account: String,
-    /// How it is paid, as the merchant calls it.
+    /// The payment method, in the merchant's terms.
     pub method: String,
-    /// What is paid, as the merchant calls it; kept for the auditor.
+    /// The bills that are paid, in the merchant's terms; kept for the auditor.
     pub bills: Vec<String>,
 }
 
-/// What became of an order. Final from the first answer on.
+/// The outcome of an order. Final from the first answer on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum Outcome {
-    /// Charged once.
+    /// The order was charged once.
     Paid {
-        /// The acquirer's own number of the charge.
+        /// The acquirer's own number for the charge.
         reference: String,
-        /// When, in milliseconds since 1970.
+        /// Time of the charge, in milliseconds since 1970.
         at: u64,
     },
-    /// Not charged: balance, limit, blocked account.
+    /// The order was not charged: balance, limit, blocked account.
     Declined,
-    /// Not charged and never chargeable: an inquiry came before the charge.
+    /// The order was not charged and can never be charged: an inquiry arrived before the charge.
     Void,
 }
 
 /// Answer to a charge and to an inquiry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The order that is answered.
+    /// The order to which the answer belongs.
     pub order: String,
-    /// Its total in fen; 0 when it was void before its charge came.
+    /// The total of the order in fen; 0 when the order became void before its charge arrived.
     pub total: i64,
-    /// What became of it.
+    /// The outcome of the order.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// A row of the book, for an auditor.
+/// A row of the ledger, for an auditor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The order and its outcome.
     #[serde(flatten)]
     pub answer: Answer,
-    /// What was paid, as the merchant calls it.
+    /// The bills that were paid, in the merchant's terms.
     pub bills: Vec<String>,
 }
 
-/// Why the book cannot answer.
+/// Why the ledger refuses a request.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The order id is malformed or the amount is not above 0.
     #[error("an order is 32 lower-case hexadecimal digits and its total is above 0")]
     Malformed,
     /// The order id was used for another charge.
-    #[error("the order was charged with other particulars; use a new order id")]
+    #[error("the order id was used for a charge with other content: use a new order id")]
     Conflict,
     /// The database failed; nothing was decided.
-    #[error("the book cannot be read or written")]
+    #[error("the ledger cannot be read or written")]
     Store(#[source] rusqlite::Error),
 }
 
-/// The book.
+/// The acquirer's ledger in an SQLite database.
 pub struct Ledger(Connection);
 
 impl Ledger {
-    /// Takes over a database, which may be new. Every decision is on disk before it is answered.
+    /// Opens the ledger in a database, which may be new. Every decision is on disk before it is answered.
     ///
     /// # Errors
-    /// [`LedgerError::Store`] when it is no such database.
+    /// [`LedgerError::Store`] when the database has another schema or cannot be used.
     pub fn open(db: Connection) -> Result<Self, LedgerError> {
         db.pragma_update(None, "journal_mode", "WAL").map_err(LedgerError::Store)?;
         db.pragma_update(None, "synchronous", "FULL").map_err(LedgerError::Store)?;
@@ -99,7 +99,7 @@ impl Ledger {
         Ok(Self(db))
     }
 
-    /// Charges, unless the order is already decided. `accept` is the account's answer: false declines.
+    /// Charges an order, unless it is already decided. `accept`: whether the account has the money; false declines.
     ///
     /// # Errors
     /// [`LedgerError::Malformed`], [`LedgerError::Conflict`], [`LedgerError::Store`].
@@ -111,11 +111,11 @@ impl Ledger {
         let outcome = if accept { "paid" } else { "declined" };
         self.decide(charge, outcome, now_ms)?;
         let (answer, same) = self.find(charge)?;
-        // Void came before the charge: what the charge says was not known then.
+        // An order that became void before its charge has no content to compare with.
         if same || answer.outcome == Outcome::Void { Ok(answer) } else { Err(LedgerError::Conflict) }
     }
 
-    /// Tells what became of an order, and makes one that was never seen void: it can never be charged.
+    /// Returns the outcome of an order; an order that was never seen becomes void and can never be charged.
     ///
     /// # Errors
     /// [`LedgerError::Malformed`], [`LedgerError::Store`].
@@ -132,7 +132,7 @@ impl Ledger {
         Ok(self.find(&nothing)?.0)
     }
 
-    /// Every row, in the order decided.
+    /// All rows, in the sequence of their decisions.
     ///
     /// # Errors
     /// [`LedgerError::Store`].
@@ -151,7 +151,7 @@ impl Ledger {
         read(&self.0).map_err(LedgerError::Store)
     }
 
-    /// One statement: the first decision about an order stands, whatever comes later.
+    /// Decides in one statement: the first decision about an order is final.
     fn decide(&self, charge: &Charge, outcome: &str, now_ms: u64) -> Result<(), LedgerError> {
         let at = i64::try_from(now_ms).map_err(|_| LedgerError::Malformed)?;
         self.0
@@ -172,7 +172,7 @@ impl Ledger {
             .map_err(LedgerError::Store)
     }
 
-    /// The decided row, and whether it is this charge.
+    /// The decided row, and whether it has the content of this charge.
     fn find(&self, charge: &Charge) -> Result<(Answer, bool), LedgerError> {
         self.0
             .query_row("SELECT * FROM charges WHERE [order] = ?1", [&charge.order], |row| {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_charge_gets_the_first_answer_and_charges_once() {
+    fn repeated_charge_gets_first_answer_and_charges_once() {
         let mut ledger = ledger();
         let first = ledger.charge(&charge(1), true, 5).unwrap();
         assert_eq!(first.outcome, Outcome::Paid { reference: "SB0000000001".into(), at: 5 });
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inquiry_before_the_charge_makes_the_order_void_for_ever() {
+    fn inquiry_before_the_charge_makes_the_order_void() {
         let mut ledger = ledger();
         assert_eq!(ledger.inquire(&charge(1).order, 5).unwrap().outcome, Outcome::Void);
         assert_eq!(ledger.charge(&charge(1), true, 6).unwrap().outcome, Outcome::Void);
@@ -248,14 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn a_declined_order_stays_declined() {
+    fn declined_order_stays_declined() {
         let mut ledger = ledger();
         assert_eq!(ledger.charge(&charge(1), false, 5).unwrap().outcome, Outcome::Declined);
         assert_eq!(ledger.charge(&charge(1), true, 6).unwrap().outcome, Outcome::Declined);
     }
 
     #[test]
-    fn an_order_id_used_for_something_else_is_refused() {
+    fn order_id_with_other_content_is_refused() {
         let mut ledger = ledger();
         ledger.charge(&charge(1), true, 5).unwrap();
         let others = [
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_orders_and_amounts_are_refused_and_leave_no_row() {
+    fn malformed_order_or_amount_is_refused_without_a_row() {
         let mut ledger = ledger();
         for order in ["", "1", &"G".repeat(32), &"A".repeat(32)] {
             let bad = Charge { order: order.to_owned(), ..charge(1) };
@@ -285,9 +285,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_decided_survives_a_restart() {
+    fn decision_survives_a_restart() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("book.db");
+        let path = dir.path().join("ledger.db");
         let first =
             Ledger::open(Connection::open(&path).unwrap()).unwrap().charge(&charge(1), true, 5).unwrap();
         let mut again = Ledger::open(Connection::open(&path).unwrap()).unwrap();

@@ -1,17 +1,17 @@
-//! A sandbox acquirer: the side of the payment channel that the platform talks to.
+//! A sandbox acquirer: the institution that charges money for the platform.
 //!
-//! It stands for a bank's or network's own system, so it is a process of its own with its own database
-//! and shares no code with the platform: what they agree on is the wire alone.
+//! The sandbox stands for a system of a bank or a card network, so it is a process of its own with its own
+//! database and shares no code with the platform: they share only the HTTP interface.
 //!
 //! | method and path | body | answer |
 //! |---|---|---|
-//! | `POST /charges` | [`Charge`] | [`Answer`]; 409 when the order is known with another body |
-//! | `POST /charges/{order}/inquire` | – | [`Answer`]; an order never seen becomes void for ever |
-//! | `GET /charges` | – | every [`Entry`], for an auditor |
-//! | `POST /faults` | [`FaultOrder`] | 204; the next requests fail so |
-//! | `DELETE /faults` | – | 204; no more faults |
+//! | `POST /charges` | [`AcquirerChargeRequest`] | [`ChargeAnswer`]; 409 when the order is known with other content |
+//! | `POST /charges/{order}/inquire` | – | [`ChargeAnswer`]; an order never seen becomes void permanently |
+//! | `GET /charges` | – | every [`LedgerEntry`], for an auditor |
+//! | `POST /faults` | [`AcquirerFaultRequest`] | 204; the next requests fail in this way |
+//! | `DELETE /faults` | – | 204; removes all requested faults |
 //!
-//! No money moves and no person is known here: an account is an opaque reference.
+//! The sandbox moves no money and knows no person: an account is an opaque reference.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

@@ -12,17 +12,17 @@ use anyhow::Context as _;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Requests in hand get this long to finish after a stop was asked for.
+/// Time for running requests to finish after a stop was requested.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Sandbox acquirer: charges once per order, fences on inquiry, fails on request.
+/// Sandbox acquirer: charges each order once, fences an order on inquiry, injects faults on request.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where to listen.
+    /// Address and port on which the service listens.
     #[arg(long, default_value = "127.0.0.1:8082")]
     listen: SocketAddr,
-    /// The database; made when it is not there.
+    /// The SQLite database file; created if it does not exist.
     #[arg(long)]
     db: PathBuf,
 }
@@ -31,7 +31,8 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
-    let db = open_private(&arguments.db).context("the database cannot be opened")?;
+    let db = open_private(&arguments.db)
+        .with_context(|| format!("cannot open the database {}", arguments.db.display()))?;
     let ledger = Ledger::open(db)?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)
         .await
@@ -51,18 +52,18 @@ async fn main() -> anyhow::Result<()> {
     let serving = shell::serve(listener, ledger, async move {
         let _ = stopping.changed().await;
     });
-    let out_of_patience = async move {
+    let grace_over = async move {
         let _ = stopped.changed().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
         served = serving => served?,
-        () = out_of_patience => {}
+        () = grace_over => {}
     }
     Ok(())
 }
 
-/// Opens the database, made so that only its owner reads it; SQLite gives its other files the same mode.
+/// Opens the database, created with mode 0600; SQLite gives its other files the same mode.
 fn open_private(path: &Path) -> anyhow::Result<rusqlite::Connection> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     Ok(rusqlite::Connection::open(path)?)

@@ -1,4 +1,4 @@
-//! The acquirer over HTTP: routes, clock, faults. The book decides; nothing is decided here.
+//! The acquirer over HTTP: routes, clock, faults. All decisions are made in the ledger.
 
 use std::future::Future;
 use std::io;
@@ -23,7 +23,7 @@ struct Acquirer {
     faults: Mutex<Faults>,
 }
 
-/// Serves until `stop` is ready and the requests in hand are answered.
+/// Serves until `stop` is ready and the running requests are answered.
 ///
 /// # Errors
 /// When the listener fails.
@@ -57,7 +57,7 @@ async fn entries(State(acquirer): State<Arc<Acquirer>>) -> Response {
 }
 
 async fn order_fault(State(acquirer): State<Arc<Acquirer>>, Json(order): Json<FaultOrder>) -> StatusCode {
-    tracing::info!(?order, "fault ordered");
+    tracing::info!(?order, "fault injection requested");
     locked(&acquirer.faults).order(order);
     StatusCode::NO_CONTENT
 }
@@ -67,7 +67,7 @@ async fn clear_faults(State(acquirer): State<Arc<Acquirer>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Does the work in a task of its own: a caller that hangs up does not undo it, as with a real acquirer.
+/// Executes a request in a task of its own: as with a real acquirer, a client that disconnects does not cancel it.
 async fn answer(
     acquirer: Arc<Acquirer>,
     request: Request,
@@ -103,10 +103,11 @@ fn refused(error: &LedgerError) -> Response {
     (status, error.to_string()).into_response()
 }
 
-/// Closes the connection without a byte of an answer: the head waits for a body that fails at once.
+/// Closes the connection without a byte of an answer: the response head is not sent before the body, which fails at
+/// once.
 fn hang_up() -> Response {
-    struct Gone;
-    impl http_body::Body for Gone {
+    struct AbortedBody;
+    impl http_body::Body for AbortedBody {
         type Data = Bytes;
         type Error = io::Error;
         fn poll_frame(
@@ -116,7 +117,7 @@ fn hang_up() -> Response {
             Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())))
         }
     }
-    Response::new(Body::new(Gone))
+    Response::new(Body::new(AbortedBody))
 }
 
 fn now_ms() -> u64 {
@@ -124,7 +125,7 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a poisoned lock guards is a database and a list of faults: both are whole after any panic.
+/// Ignores poisoning: the data is a database and a list of faults, and both are consistent after any panic.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The acquirer over real HTTP on loopback, with each of its faults.
+//! Tests of the acquirer over HTTP on loopback, with each of its faults.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,13 +8,13 @@ use std::net::SocketAddr;
 use acquirer::{Answer, Entry, Ledger, Outcome, shell};
 use tokio::sync::oneshot;
 
-struct Running {
+struct RunningServer {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
-async fn start() -> Running {
+async fn start() -> RunningServer {
     let ledger = Ledger::open(rusqlite::Connection::open_in_memory().unwrap()).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -22,10 +22,10 @@ async fn start() -> Running {
     let serving = tokio::spawn(shell::serve(listener, ledger, async move {
         let _ = stopped.await;
     }));
-    Running { address, stop, serving }
+    RunningServer { address, stop, serving }
 }
 
-impl Running {
+impl RunningServer {
     async fn send(
         &self,
         method: reqwest::Method,
@@ -58,37 +58,37 @@ impl Running {
 }
 
 #[tokio::test]
-async fn a_charge_is_answered_listed_and_the_server_stops_when_asked() {
-    let running = start().await;
-    let (status, text) = running.charge(1).await.unwrap();
+async fn charge_is_answered_and_listed_and_server_stops() {
+    let server = start().await;
+    let (status, text) = server.charge(1).await.unwrap();
     let answer: Answer = serde_json::from_str(&text).unwrap();
     assert_eq!(status, 200);
     assert!(matches!(answer.outcome, Outcome::Paid { .. }), "{text}");
-    let (_, listed) = running.send(reqwest::Method::GET, "/charges", String::new()).await.unwrap();
+    let (_, listed) = server.send(reqwest::Method::GET, "/charges", String::new()).await.unwrap();
     let listed: Vec<Entry> = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed, [Entry { answer, bills: vec!["w-1".into()] }]);
 
-    running.stop.send(()).unwrap();
-    running.serving.await.unwrap().unwrap();
+    server.stop.send(()).unwrap();
+    server.serving.await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn a_drop_before_does_nothing_and_a_drop_after_has_charged() {
-    let running = start().await;
-    running.fault(r#"{"fault":"drop-before","count":1}"#).await;
-    assert!(running.charge(1).await.is_err());
-    assert_eq!(running.inquire(1).await.outcome, Outcome::Void);
+async fn drop_before_charges_nothing_and_drop_after_charges() {
+    let server = start().await;
+    server.fault(r#"{"fault":"drop-before","count":1}"#).await;
+    assert!(server.charge(1).await.is_err());
+    assert_eq!(server.inquire(1).await.outcome, Outcome::Void);
 
-    running.fault(r#"{"fault":"drop-after","count":1}"#).await;
-    assert!(running.charge(2).await.is_err());
-    assert!(matches!(running.inquire(2).await.outcome, Outcome::Paid { .. }));
+    server.fault(r#"{"fault":"drop-after","count":1}"#).await;
+    assert!(server.charge(2).await.is_err());
+    assert!(matches!(server.inquire(2).await.outcome, Outcome::Paid { .. }));
 }
 
 #[tokio::test]
-async fn a_dropped_connection_carries_not_one_byte_of_an_answer() {
-    let running = start().await;
-    running.fault(r#"{"fault":"drop-after","count":1}"#).await;
-    let address = running.address;
+async fn dropped_connection_sends_no_byte_of_an_answer() {
+    let server = start().await;
+    server.fault(r#"{"fault":"drop-after","count":1}"#).await;
+    let address = server.address;
     let read = tokio::task::spawn_blocking(move || {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         let request =
@@ -102,37 +102,37 @@ async fn a_dropped_connection_carries_not_one_byte_of_an_answer() {
 }
 
 #[tokio::test]
-async fn declined_nonsense_and_cleared_faults_are_what_they_say() {
-    let running = start().await;
-    running.fault(r#"{"fault":"decline","count":1}"#).await;
-    let (_, text) = running.charge(1).await.unwrap();
+async fn decline_invalid_response_and_clear_have_effect() {
+    let server = start().await;
+    server.fault(r#"{"fault":"decline","count":1}"#).await;
+    let (_, text) = server.charge(1).await.unwrap();
     assert_eq!(serde_json::from_str::<Answer>(&text).unwrap().outcome, Outcome::Declined);
 
-    running.fault(r#"{"fault":"nonsense"}"#).await;
-    let (status, text) = running.charge(2).await.unwrap();
+    server.fault(r#"{"fault":"nonsense"}"#).await;
+    let (status, text) = server.charge(2).await.unwrap();
     assert_eq!(status, 200);
     assert!(serde_json::from_str::<Answer>(&text).is_err());
-    running.send(reqwest::Method::DELETE, "/faults", String::new()).await.unwrap();
-    assert!(matches!(running.inquire(2).await.outcome, Outcome::Paid { .. }));
+    server.send(reqwest::Method::DELETE, "/faults", String::new()).await.unwrap();
+    assert!(matches!(server.inquire(2).await.outcome, Outcome::Paid { .. }));
 }
 
 #[tokio::test]
-async fn a_delayed_charge_that_lands_after_the_inquiry_finds_the_fence() {
-    let running = start().await;
-    running.fault(r#"{"fault":"delay","ms":400,"count":1}"#).await;
-    let hasty = tokio::time::timeout(std::time::Duration::from_millis(100), running.charge(1)).await;
-    assert!(hasty.is_err());
-    assert_eq!(running.inquire(1).await.outcome, Outcome::Void);
-    // The charge lands behind the inquiry or has landed before it; either way its outcome is the fence's.
-    let (_, text) = running.charge(1).await.unwrap();
+async fn delayed_charge_after_an_inquiry_is_void() {
+    let server = start().await;
+    server.fault(r#"{"fault":"delay","ms":400,"count":1}"#).await;
+    let timed_out = tokio::time::timeout(std::time::Duration::from_millis(100), server.charge(1)).await;
+    assert!(timed_out.is_err());
+    assert_eq!(server.inquire(1).await.outcome, Outcome::Void);
+    // The delayed charge arrives after the inquiry, which has fenced the order; a repeated charge is void too.
+    let (_, text) = server.charge(1).await.unwrap();
     assert_eq!(serde_json::from_str::<Answer>(&text).unwrap().outcome, Outcome::Void);
 }
 
 #[tokio::test]
-async fn malformed_bodies_and_conflicts_have_their_status() {
-    let running = start().await;
-    assert_eq!(running.send(reqwest::Method::POST, "/charges", "{".into()).await.unwrap().0, 400);
-    running.charge(1).await.unwrap();
+async fn malformed_body_is_400_and_conflict_is_409() {
+    let server = start().await;
+    assert_eq!(server.send(reqwest::Method::POST, "/charges", "{".into()).await.unwrap().0, 400);
+    server.charge(1).await.unwrap();
     let other = format!(r#"{{"order":"{:032x}","total":1,"account":"a-1","method":"wallet","bills":[]}}"#, 1);
-    assert_eq!(running.send(reqwest::Method::POST, "/charges", other).await.unwrap().0, 409);
+    assert_eq!(server.send(reqwest::Method::POST, "/charges", other).await.unwrap().0, 409);
 }

@@ -2,19 +2,19 @@
 //!
 //! | method and path | body | answer |
 //! |---|---|---|
-//! | `POST /v1/identify` | [`IdentifyRequest`] | [`Identified`] |
+//! | `POST /v1/identify` | [`IdentifyRequest`] | [`IdentifyAnswer`] |
 //! | `POST /v1/evidence` | [`EvidenceRequest`] | [`EvidenceAnswer`] |
 //! | `POST /v1/card-authentications` | [`CardAuthRequest`](crate::CardAuthRequest) | [`CardAuthAnswer`](crate::CardAuthAnswer) |
 //! | `POST /v1/calls` | [`CallRequest`] | [`CallAnswer`] |
 //! | `POST /v1/charges` | [`ChargeRequest`] | [`ChargeState`] |
-//! | `POST /v1/inquiries` | [`InquireRequest`] | [`ChargeState`], never `Pending` once it answers 200 |
+//! | `POST /v1/inquiries` | [`InquiryRequest`] | [`ChargeState`], never `Pending` with status 200 |
 //! | `POST /v1/records` | [`RecordBatch`], zstd | [`BatchAck`] |
 //! | `GET /v1/changes?since=N` | – | [`ChangesAnswer`] |
 //!
-//! Every request carries `X-Device` (the [`DeviceId`]), `X-Time` (milliseconds since 1970) and
-//! `X-Signature`: the device's SM2 signature over `method ‖ "\n" ‖ path and query ‖ "\n" ‖ X-Time ‖ "\n" ‖
+//! Every request carries `X-Device` (the [`KioskId`]), `X-Time` (milliseconds since 1970) and
+//! `X-Signature`: the kiosk's SM2 signature over `method ‖ "\n" ‖ path and query ‖ "\n" ‖ X-Time ‖ "\n" ‖
 //! SM3(body as sent)` (hexadecimal). A refusal is `application/problem+json`, see [`Problem`](crate::Problem).
-//! Bodies travel sealed, both ways, see [`EnvelopeKey`](crate::EnvelopeKey); the connection is mutual TLS.
+//! Bodies are sealed in both directions, see [`EnvelopeKey`](crate::EnvelopeKey); the connection is mutual TLS.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,7 +39,7 @@ use crate::time::UnixMs;
 pub struct IdentifyRequest {
     /// The kiosk's visit. Repeating the request with the same visit and evidence gives the same answer.
     pub visit: VisitId,
-    /// What was presented.
+    /// The card, code or ID card that was presented.
     pub presented: Presented,
 }
 
@@ -49,7 +49,8 @@ pub struct IdentifyRequest {
 pub enum Presented {
     /// Data read from a card.
     Card(CardEvidence),
-    /// 验码: text of a code. The platform consumes its token, or notes the moment of an offline code as used.
+    /// 验码: text of a resident code. The platform consumes an online token, or records the time step of an offline
+    /// code as used.
     Code {
         /// The whole text, `YK1:…`.
         text: String,
@@ -69,24 +70,25 @@ pub struct CardEvidence {
     pub number: String,
     /// 规范版本: `1.00`, `2.00`, `3.00`.
     pub version: String,
-    /// 社会保障号码; absent when the card needs authority before it gives it.
+    /// 社会保障号码; absent when the card gives it only after card authentication.
     pub id_number: Option<String>,
-    /// 姓名; absent as above.
+    /// 姓名; absent when the card gives it only after card authentication.
     pub name: Option<String>,
-    /// The card proved to be its issuer's own, by an authority's answer or the kiosk's PSAM.
+    /// Card authentication proved that the card is genuine: through the platform or by the kiosk's PSAM.
     #[serde(default)]
     pub authenticated: bool,
 }
 
 impl CardEvidence {
-    /// The card's name in records and revocations; none when its identification code is none.
+    /// The card's name in records and revocations; none when its identification code is malformed.
     #[must_use]
     pub fn card(&self) -> Option<CardName> {
         self.identification.parse().ok().map(|identification| CardName::of(&identification))
     }
 }
 
-/// What the kiosk read from an ID card. Wiped on drop. Its photo, address and the rest never leave the device.
+/// What the kiosk read from an ID card. Wiped on drop. The photo, address and other data never leave the ID reader's
+/// process.
 #[derive(Serialize, Deserialize, Zeroize)]
 #[zeroize(drop)]
 #[serde(deny_unknown_fields)]
@@ -97,7 +99,7 @@ pub struct IdCardEvidence {
     pub name: String,
 }
 
-/// An opaque key by which the platform knows an open visit. Lives as long as the visit. No `Debug` of its text.
+/// An opaque key that names an open visit at the platform. Valid as long as the visit. `Debug` hides its text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize)]
 #[zeroize(drop)]
 #[serde(transparent)]
@@ -123,10 +125,10 @@ pub struct Identified {
     pub name: String,
     /// 公民身份号码, in full; the kiosk shows it masked.
     pub id_number: String,
-    /// What the platform established.
+    /// The evidence that the platform accepted.
     #[zeroize(skip)]
     pub evidence: Evidence,
-    /// The level that this evidence gives.
+    /// The level that results from this evidence.
     #[zeroize(skip)]
     pub level: Level,
 }
@@ -135,42 +137,43 @@ pub struct Identified {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvidenceRequest {
-    /// From [`Identified`].
+    /// From [`IdentifyAnswer`].
     pub key: VisitKey,
-    /// What the resident gave.
+    /// The proof that the resident gave.
     pub given: Given,
 }
 
-/// What a resident gave to prove who they are.
+/// A proof by which a resident raises the level of a visit that has begun (step-up).
 #[derive(Serialize, Deserialize, Zeroize)]
 #[zeroize(drop)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum Given {
     /// An answer to the kiosk's challenge.
     ChallengeAnswer {
-        /// The nonce of the [`Challenge`](crate::Challenge), hexadecimal; its device is the one that asks.
+        /// The nonce of the [`Challenge`](crate::Challenge), hexadecimal; its kiosk is the one that sends the request.
         nonce: String,
         /// The whole text of the answer code, `YK1:…`.
         answer: String,
     },
-    /// The card in the slot, which had proved to be its issuer's own, verified its holder's PIN. The kiosk's word.
+    /// The card in the slot, which card authentication had proved genuine, verified its holder's PIN. The platform
+    /// relies on the kiosk's statement.
     CardPin,
 }
 
 /// Answer to [`EvidenceRequest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceAnswer {
-    /// What the platform established.
+    /// The evidence that the platform accepted.
     pub evidence: Evidence,
-    /// The level that all evidence of the visit gives together.
+    /// The level that results from all evidence of the visit.
     pub level: Level,
 }
 
-/// How a card stands in the card-holder base.
+/// Status of a card in the card-holder base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CardStanding {
-    /// 待激活: made, and not yet in its holder's hands.
+    /// 待激活: made, and not yet handed to its holder.
     Issued,
     /// 正常.
     InForce,
@@ -184,25 +187,25 @@ pub enum CardStanding {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallRequest {
-    /// From [`Identified`].
+    /// From [`IdentifyAnswer`].
     pub key: VisitKey,
     /// Name of the operation, for example `water.bills`.
     pub operation: String,
-    /// The consent it rests on, where the operation is marked as personal record.
+    /// The consent that the call is based on, where the operation returns a personal record.
     pub consent: Option<ConsentId>,
-    /// Id of the service document that asks.
+    /// Id of the service document that makes the call.
     pub service: String,
 }
 
-/// One row of an answer: field name → text. Money stands in fen, dates as `YYYY-MM-DD`.
+/// One row of an answer: field name → text. Money is in fen, dates are `YYYY-MM-DD`.
 pub type Row = BTreeMap<String, String>;
 
 /// Answer to [`CallRequest`].
 #[derive(Serialize, Deserialize)]
 pub struct CallAnswer {
-    /// The rows; none is an answer too.
+    /// The rows; an empty list is a valid answer.
     pub rows: Vec<Row>,
-    /// The service that follows, where the platform branches.
+    /// Id of the service that follows, where the platform branches.
     #[serde(default)]
     pub next: Option<String>,
 }
@@ -213,17 +216,18 @@ pub struct CallAnswer {
 pub struct ChargeRequest {
     /// The order.
     pub order: OrderId,
-    /// From [`Identified`].
+    /// From [`IdentifyAnswer`].
     pub key: VisitKey,
     /// The bills.
     pub items: Vec<OrderItem>,
     /// Their sum.
     pub total: Money,
-    /// How it is paid.
+    /// The payment method.
     pub method: Method,
 }
 
-/// Asks for the outcome of an order and fences it: an order the platform never saw becomes void for ever.
+/// Asks for the final outcome of an order and fences the order: an order that the platform never saw becomes void
+/// permanently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InquireRequest {
@@ -231,20 +235,20 @@ pub struct InquireRequest {
     pub order: OrderId,
 }
 
-/// Where an order stands.
+/// State of an order at the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum ChargeState {
-    /// Known and final.
+    /// The outcome is known and final.
     Settled {
         /// The outcome.
         settlement: Settlement,
     },
-    /// Not known yet: inquire.
+    /// The outcome is not known yet: the kiosk has to inquire.
     Pending,
 }
 
-/// A record on the wire. The body is the text that was hashed.
+/// A record as it is sent. The body is the text that was hashed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WireRecord {
@@ -252,12 +256,12 @@ pub struct WireRecord {
     pub header: String,
     /// The salt, hexadecimal.
     pub salt: String,
-    /// The body as it was written.
+    /// The body, unchanged since it was written.
     pub body: String,
 }
 
 impl WireRecord {
-    /// The record as it travels.
+    /// Converts a record for sending.
     ///
     /// # Errors
     /// When the body is not UTF-8, which no record written by [`Entry::encode`](crate::Entry::encode) is.
@@ -269,10 +273,10 @@ impl WireRecord {
         })
     }
 
-    /// The record that travelled.
+    /// Converts a received record back.
     ///
     /// # Errors
-    /// When its parts are malformed.
+    /// When a part of the record is malformed.
     pub fn to_record(&self) -> Result<Record, RecordError> {
         let header: [u8; crate::record::HEADER_LEN] =
             from_hex(&self.header).map_err(|_| RecordError::Short(self.header.len() / 2))?;
@@ -287,18 +291,18 @@ impl WireRecord {
     }
 }
 
-/// A point in a device's chain, vouched for by the device's key.
+/// A head of a kiosk's chain, signed with the kiosk's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedHead {
-    /// The point.
+    /// The head that is signed.
     pub head: Head,
     /// Over [`Head::to_be_signed`].
     pub signature: Signature,
 }
 
 impl SignedHead {
-    /// Checks the device's signature.
+    /// Verifies the kiosk's signature.
     ///
     /// # Errors
     /// [`SignError::Mismatch`].
@@ -311,19 +315,19 @@ impl SignedHead {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordBatch {
-    /// Where the chain stands before the first record.
+    /// Head of the chain before the first record.
     pub from: Head,
     /// The records.
     pub records: Vec<WireRecord>,
-    /// Where it stands after the last, signed.
+    /// Signed head of the chain after the last record.
     pub to: SignedHead,
 }
 
 impl RecordBatch {
-    /// Walks the chain from `from` over the records and compares with `to`.
+    /// Computes the chain from `from` over all records and compares its head with `to`.
     ///
     /// # Errors
-    /// When a record is malformed or the chain does not hold.
+    /// When a record is malformed or the chain is broken.
     pub fn check(&self) -> Result<(), RecordError> {
         let mut chain = Chain::from_head(self.from);
         for wire in &self.records {
@@ -334,41 +338,41 @@ impl RecordBatch {
     }
 }
 
-/// How much the platform will take next.
+/// How much the platform accepts next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Most records in a batch.
+    /// Maximum number of records in a batch.
     pub records: u32,
-    /// Most bytes of record bodies in a batch.
+    /// Maximum number of bytes of record bodies in a batch.
     pub bytes: u32,
-    /// Wait at least this many milliseconds before the next batch.
+    /// Minimum time before the next batch, in milliseconds.
     pub after_ms: u32,
 }
 
-/// A record that is stored but not understood.
+/// A record that the platform stored but could not process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// Its number.
+    /// Sequence number of the record.
     pub seq: u64,
-    /// Why.
+    /// The reason.
     pub code: ProblemCode,
 }
 
 /// Answer to a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchAck {
-    /// The log that is acknowledged.
+    /// The kiosk whose log is acknowledged.
     pub device: DeviceId,
-    /// See `device`.
+    /// The epoch that is acknowledged.
     pub epoch: u64,
-    /// Every record up to and including this one is durable at the platform. May be lower than before
-    /// when the platform was restored: the kiosk then sends again from here.
+    /// Every record up to and including this sequence number is durable at the platform. May be lower than before
+    /// when the platform was restored from a backup: the kiosk then sends again from here.
     pub upto: u64,
-    /// Stored, but not understood. For the operator; blocks nothing.
+    /// Records that are stored but could not be processed. For the operator; they block nothing.
     pub refused: Vec<Refused>,
-    /// What may be sent next.
+    /// Limits of the next batch.
     pub window: Window,
-    /// The platform's clock when it answered.
+    /// The platform's clock at the time of the answer.
     pub now: UnixMs,
 }
 
@@ -386,24 +390,25 @@ pub enum FeedItem {
         /// Its id.
         id: String,
     },
-    /// The keys of the city's codes from now on; replaces the list before.
+    /// The keys of the city's codes from now on; replaces the previous list.
     IssuerKeys {
         /// The list, signed by the city's root.
         list: Signed<IssuerKeys>,
     },
-    /// Whose codes are no longer accepted. In the order of their numbers.
+    /// Holders whose codes are no longer accepted. In the order of the revocation numbers.
     Revocations {
         /// The delta, signed by the list's revoker.
         delta: Signed<Revocations>,
     },
-    /// Which cards are not in force. In the order of their numbers, which are their own.
+    /// Cards that are not in force. In the order of the revocation numbers, which are counted apart from those of
+    /// codes.
     CardStops {
         /// The delta, signed by the list's revoker.
         delta: Signed<Revocations<CardName>>,
     },
 }
 
-/// A text that the city's catalogue key vouches for.
+/// The text of a service document, signed with the city's catalogue key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedDocument {
     /// TOML of a [`ServiceDocument`](crate::ServiceDocument), as signed.
@@ -419,7 +424,7 @@ impl SignedDocument {
         [b"service-document/1\0", text.as_bytes()].concat()
     }
 
-    /// Checks the catalogue key's signature.
+    /// Verifies the signature with the catalogue key.
     ///
     /// # Errors
     /// [`SignError::Mismatch`].
@@ -433,9 +438,9 @@ impl SignedDocument {
 pub struct ChangesAnswer {
     /// The items after `since`, oldest first.
     pub items: Vec<FeedItem>,
-    /// Ask for what follows with this.
+    /// Value of `since` for the next request.
     pub cursor: u64,
-    /// The platform's clock when it answered.
+    /// The platform's clock at the time of the answer.
     pub now: UnixMs,
 }
 
@@ -473,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn an_untouched_batch_checks_and_a_touched_one_does_not() {
+    fn record_batch_refuses_removed_or_changed_records() {
         let (good, public) = batch(3);
         assert_eq!(good.check(), Ok(()));
         assert_eq!(good.to.verify(&public), Ok(()));
@@ -492,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visit_key_does_not_show_in_debug() {
+    fn visit_key_is_hidden_in_debug() {
         assert!(!format!("{:?}", VisitKey("secret".into())).contains("secret"));
     }
 }

@@ -1,5 +1,5 @@
-//! 卡鉴权: what the platform is asked when a third-generation card has to prove itself, and what it answers. The two
-//! steps are those of `iReadCardBas_HSM_Step1` and `_Step2`; between them the card waits in its reader.
+//! Card authentication (卡鉴权) through the platform: the request about a third-generation card, and its answer. The
+//! two steps are those of `iReadCardBas_HSM_Step1` and `_Step2`; between them the card waits in its reader.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use crate::id::VisitId;
 use crate::sign::{PublicKey, SignError, Signature, from_hex, to_hex};
 
-/// Bytes that stand as hexadecimal digits in JSON. No `Debug`; wiped on drop.
+/// Bytes that are written as hexadecimal digits in JSON. No `Debug`; wiped on drop.
 #[derive(Clone, PartialEq, Eq, Zeroize)]
 #[zeroize(drop)]
 pub struct HexBytes<const N: usize>(pub [u8; N]);
@@ -35,25 +35,25 @@ impl<'de, const N: usize> Deserialize<'de> for HexBytes<N> {
     }
 }
 
-/// Asks what a card has to answer and what opens it. Made once: a second request about the same random number of the
-/// card's is refused.
+/// Asks for the expected answer of a card and for the cryptogram that opens it. Sent once: the platform refuses a
+/// second request about the same random number of the card.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardAuthRequest {
-    /// The kiosk's visit, which nobody was identified in yet.
+    /// The kiosk's visit, in which no resident is identified yet.
     pub visit: VisitId,
-    /// What the card and the terminal said.
+    /// The data of the card and the random numbers of both sides.
     pub card: CardChallenge,
 }
 
-/// 工作人员卡: what the card of somebody who minds kiosks said to a challenge.
+/// 工作人员卡: the answer of a staff card to a challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaffProof {
-    /// Under which name its key is listed.
+    /// The name under which the site file lists the card's key.
     pub name: String,
-    /// Drawn for it alone.
+    /// Random bytes, drawn for this proof alone.
     pub challenge: [u8; 32],
-    /// Over [`Self::to_be_signed`].
+    /// Signature over [`Self::to_be_signed`].
     pub signature: Signature,
 }
 
@@ -64,7 +64,7 @@ impl StaffProof {
         [b"staff-card/1\0".as_slice(), challenge].concat()
     }
 
-    /// Whether the card has this key.
+    /// Verifies that the card holds the secret key of `key`.
     ///
     /// # Errors
     /// [`SignError::Mismatch`].
@@ -73,12 +73,12 @@ impl StaffProof {
     }
 }
 
-/// What a card that waits for its authority said, and the random numbers of both sides. Wiped on drop.
+/// The data of a card that waits for its authentication, and the random numbers of both sides. Wiped on drop.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize)]
 #[zeroize(drop)]
 #[serde(deny_unknown_fields)]
 pub struct CardChallenge {
-    /// 行政区划: six digits, the head of 卡识别码.
+    /// 行政区划: six digits, the first ones of 卡识别码.
     pub area: String,
     /// 卡识别码.
     pub identification: HexBytes<16>,
@@ -88,21 +88,21 @@ pub struct CardChallenge {
     pub algorithm: u8,
     /// 卡复位信息: the historical bytes of the answer to reset, hexadecimal, at most 15 of them.
     pub atr_history: String,
-    /// The card's random number. The external cryptogram answers it, so it serves once.
+    /// The card's random number. The external cryptogram is computed from it, so it can be used once.
     pub challenge: HexBytes<8>,
     /// 内部认证过程因子, drawn by the terminal.
     pub internal_factor: HexBytes<8>,
-    /// 内部认证原始信息, drawn by the terminal: a recorded answer of the card's is none to it.
+    /// 内部认证原始信息, drawn by the terminal, so that a replayed answer of a card does not match.
     pub internal_source: HexBytes<8>,
     /// 外部认证过程因子, drawn by the terminal.
     pub external_factor: HexBytes<8>,
 }
 
-/// Answer to [`CardAuthRequest`]. No `Debug`: whoever has it passes for the authority once. Wiped on drop.
+/// Answer to [`CardAuthRequest`]. No `Debug`: its holder can pass EXTERNAL AUTHENTICATE once. Wiped on drop.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardAuthAnswer {
-    /// What the card has to answer to INTERNAL AUTHENTICATE.
+    /// The expected answer of the card to INTERNAL AUTHENTICATE.
     pub internal: HexBytes<8>,
     /// The data of EXTERNAL AUTHENTICATE.
     pub external: HexBytes<16>,
@@ -112,9 +112,9 @@ pub struct CardAuthAnswer {
 mod tests {
     use super::*;
 
-    /// Version 1. If this fails, do not change the test: the wire has changed.
+    /// Version 1. If this test fails, do not change the test: the wire format has changed.
     #[test]
-    fn the_wire_is_as_it_was() {
+    fn card_auth_json_of_version_1_is_stable() {
         let request = CardAuthRequest {
             visit: VisitId::from_entropy(2),
             card: CardChallenge {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_another_length_or_of_no_digits_are_refused() {
+    fn hex_bytes_refuse_wrong_length_and_other_characters() {
         for wrong in [r#""00""#, r#""00000000000000000""#, r#""000000000000000g""#, "7"] {
             assert!(serde_json::from_str::<HexBytes<8>>(wrong).is_err(), "{wrong}");
         }

@@ -1,9 +1,9 @@
-//! 渝快码, as far as kiosk and platform must agree on it: who may issue codes, and how a phone answers a kiosk. The
-//! codes themselves are the `resident-code` crate's.
+//! The part of the resident code (渝快码) that kiosk and platform must agree on: who may issue codes, and how a phone
+//! answers a kiosk. The codes themselves are in the `resident-code` crate.
 //!
-//! Trust goes down one chain: the city's offline root key, which a site file names, signs the [`IssuerKeys`];
-//! these name the keys that sign codes and the one that signs [`Revocations`](crate::Revocations). A statement is
-//! signed as the text that travels, so nobody has to write JSON the same way twice.
+//! Trust chain: the city's offline root key, which a site file names, signs the [`IssuerKeys`]; these name the keys
+//! that sign codes and the one that signs [`Revocations`](crate::Revocations). The signature of a statement covers the
+//! text as sent, so no canonical form of JSON is needed.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,44 +16,46 @@ use crate::id::DeviceId;
 use crate::sign::{PublicKey, SecretKey, SignError, Signature, from_hex};
 use crate::time::UnixMs;
 
-/// Most bytes of a statement that are looked at.
+/// Maximum size in bytes of a statement that is parsed.
 const TEXT_MAX: usize = 256 * 1024;
-/// Most issuer keys of a city: codes name them by one byte.
+/// Maximum number of issuer keys of a city: a code names its key by one byte.
 const KEYS_MAX: usize = 256;
 
-/// What the city signs about its codes.
+/// A statement that the city signs about its codes.
 pub trait Statement: Serialize + DeserializeOwned {
-    /// Stands before the text when it is signed, so that one statement is never taken for another.
+    /// Prefix of the signed bytes, so that a signature over one kind of statement is never valid for another kind.
     const DOMAIN: &'static [u8];
 
-    /// Whether it makes sense.
+    /// Checks that the content is consistent.
     ///
     /// # Errors
-    /// [`StatementError::Nonsense`].
+    /// [`StatementError::Invalid`].
     fn check(&self) -> Result<(), StatementError>;
 }
 
-/// Why a statement is not believed.
+/// Why a statement is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
-    /// Not signed by the key that it must be signed by.
-    #[error("the statement's signature does not verify: it is not the city's, or it was changed on its way")]
+    /// The signature is not by the required key.
+    #[error(
+        "the statement's signature does not verify: it was not signed by the city, or it was changed in transit"
+    )]
     Signature(#[from] SignError),
-    /// Longer than any honest one.
-    #[error("the statement has {0} bytes, at most {TEXT_MAX} are read")]
+    /// Longer than the limit.
+    #[error("the statement has {0} bytes, at most {TEXT_MAX} are accepted")]
     TooLong(usize),
-    /// Signed, and not what it should be: the platform runs another version, or has a fault.
-    #[error("the statement is signed but makes no sense here: {0}")]
+    /// Signed, but with invalid content: the platform runs another version, or has a defect.
+    #[error("the statement is signed but its content is invalid: {0}")]
     Nonsense(&'static str),
 }
 
-/// A statement as it travels. What it says can only be had by checking the signature.
+/// A signed statement as it is sent. Its content can only be read by verifying the signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signed<T> {
     /// JSON of the statement, as signed.
     text: String,
-    /// Over [`Statement::DOMAIN`], a zero byte and the bytes of `text`.
+    /// Signature over [`Statement::DOMAIN`], a zero byte and the bytes of `text`.
     signature: Signature,
     #[serde(skip)]
     of: PhantomData<fn() -> T>,
@@ -69,17 +71,17 @@ impl<T: Statement> Signed<T> {
         Self { text, signature, of: PhantomData }
     }
 
-    /// What it says, if this key signed it.
+    /// Returns the statement if `key` signed it.
     ///
     /// # Errors
-    /// When it did not, or when what it signed makes no sense.
+    /// When the signature does not verify, or when the signed content is invalid.
     pub fn open(&self, key: &PublicKey) -> Result<T, StatementError> {
         if self.text.len() > TEXT_MAX {
             return Err(StatementError::TooLong(self.text.len()));
         }
         key.verify(&to_be_signed::<T>(&self.text), &self.signature)?;
         let statement: T = serde_json::from_str(&self.text)
-            .map_err(|_| StatementError::Nonsense("its fields are not known here"))?;
+            .map_err(|_| StatementError::Nonsense("it has unknown or missing fields"))?;
         statement.check()?;
         Ok(statement)
     }
@@ -96,14 +98,14 @@ pub struct IssuerKeys {
     /// The city: the letters that its codes begin with, `YK` for Chongqing. Another city's list is refused
     /// even under the same root.
     pub city: String,
-    /// Raised with every list; a kiosk never goes back to an earlier one.
+    /// Incremented with every list; a kiosk never returns to an earlier version.
     pub version: u32,
-    /// The list holds from then on,
+    /// The list is in force from this time on.
     pub not_before: UnixMs,
-    /// and until then. After it no code that needs it is accepted.
+    /// The list is in force until this time. After it no code that needs the list is accepted.
     pub not_after: UnixMs,
-    /// The key that signs what the city says between two lists: [`Revocations`](crate::Revocations) and
-    /// [`LicenceExtract`](crate::LicenceExtract)s.
+    /// The key that signs the statements between two lists: [`Revocations`](crate::Revocations) and
+    /// [`ECertificateExtract`](crate::ECertificateExtract)s.
     pub revoker: PublicKey,
     /// The keys that sign codes; each id once.
     pub issuers: Vec<IssuerKey>,
@@ -113,13 +115,13 @@ pub struct IssuerKeys {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerKey {
-    /// By what codes name it.
+    /// The number by which codes name this key.
     pub id: u8,
-    /// The key.
+    /// The public key that verifies the codes.
     pub key: PublicKey,
-    /// Codes under it are accepted from then on,
+    /// Codes signed with this key are accepted from this time on.
     pub not_before: UnixMs,
-    /// and until then: the end of the last code that it signed.
+    /// Codes signed with this key are accepted until this time: the end of the last code that it signed.
     pub not_after: UnixMs,
 }
 
@@ -138,37 +140,38 @@ impl Statement for IssuerKeys {
         if !ordered(self.not_before, self.not_after)
             || !self.issuers.iter().all(|issuer| ordered(issuer.not_before, issuer.not_after))
         {
-            return Err(StatementError::Nonsense("a time ends before it begins"));
+            return Err(StatementError::Nonsense("a validity period ends before it begins"));
         }
         let mut ids: Vec<u8> = self.issuers.iter().map(|issuer| issuer.id).collect();
         ids.sort_unstable();
         ids.dedup();
         if ids.len() != self.issuers.len() {
-            return Err(StatementError::Nonsense("two issuer keys have one id"));
+            return Err(StatementError::Nonsense("two issuer keys have the same id"));
         }
         Ok(())
     }
 }
 
-/// Beginning of a challenge's text: the city's letters, `C` for challenge, the version.
+/// Prefix of a challenge's text: the city's letters, `C` for challenge, the version.
 const CHALLENGE: &str = "YKC1:";
 
-/// 挑战: what a kiosk shows to a phone, so that the phone proves that it is there and its owner agrees. Drawn at
-/// random for one visit; the kiosk forgets it with the visit.
+/// 质询码: the code that a kiosk shows to a phone; the phone's answer proves that the phone is present and that its
+/// owner agrees. Drawn at random for one visit; the kiosk deletes it with the visit.
 ///
-/// Its text, `YKC1:`, the device, a colon and 32 hexadecimal digits, is inside the alphanumeric set of a QR code:
-/// at most 54 characters, version 3-M. The phone shows where it is about to sign in, and answers with the
-/// answer code of `resident-code`, whose signature covers [`Challenge::to_be_signed`].
+/// The text of a challenge, `YKC1:`, the kiosk's name, a colon and 32 hexadecimal digits, uses only the alphanumeric
+/// set of a QR code: at most 54 characters, version 3-M. The phone shows at which kiosk it is about to sign in, and
+/// answers with the answer code of `resident-code`, whose signature covers [`Challenge::to_be_signed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Challenge {
-    /// The kiosk that asks.
+    /// The kiosk that shows the challenge.
     pub device: DeviceId,
     /// Fresh random bits.
     pub nonce: [u8; 16],
 }
 
 impl Challenge {
-    /// What an answer covers: `code-challenge/1`, a zero byte, the device as in a record's header, the nonce.
+    /// The bytes that an answer's signature covers: `code-challenge/1`, a zero byte, the kiosk's name as in a record's
+    /// header, the nonce.
     #[must_use]
     pub fn to_be_signed(&self) -> Vec<u8> {
         [b"code-challenge/1\0".as_slice(), &self.device.to_bytes(), &self.nonce].concat()
@@ -193,10 +196,10 @@ impl FromStr for Challenge {
     }
 }
 
-/// Some other text.
+/// The text is not a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the text is not a kiosk's challenge: it must be `YKC1:`, a device, a colon and 32 hexadecimal digits"
+    "the text is not a kiosk's challenge: it must be `YKC1:`, a kiosk id, a colon and 32 hexadecimal digits"
 )]
 pub struct ChallengeError;
 
@@ -228,9 +231,9 @@ mod tests {
         Revocations { city: "YK".into(), since: 4, until: 5, expires: UnixMs(8_000), revoked }
     }
 
-    /// Version 1 of the wire. If this fails, do not change the test: kiosks in the field read these.
+    /// Version 1 of the wire format. If this test fails, do not change the test: kiosks in the field read these texts.
     #[test]
-    fn texts_of_version_1_stay() {
+    fn statement_texts_of_version_1_are_stable() {
         let signed = Signed::sign(&delta(), &key(9));
         assert_eq!(
             serde_json::to_string(&signed).unwrap(),
@@ -248,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_says_something_only_under_its_key_and_its_domain() {
+    fn statement_opens_only_with_its_key_and_domain() {
         let signed = Signed::sign(&delta(), &key(9));
         assert_eq!(signed.open(&key(9).public()), Ok(delta()));
         assert!(matches!(signed.open(&key(8).public()), Err(StatementError::Signature(_))));
@@ -261,24 +264,21 @@ mod tests {
         let of_cards: Signed<Revocations<CardName>> =
             Signed { text: signed.text.clone(), signature: signed.signature, of: PhantomData };
         assert!(matches!(of_cards.open(&key(9).public()), Err(StatementError::Signature(_))));
-        let travelled: Signed<Revocations> =
+        let parsed: Signed<Revocations> =
             serde_json::from_str(&serde_json::to_string(&signed).unwrap()).unwrap();
-        assert_eq!(travelled, signed);
+        assert_eq!(parsed, signed);
     }
 
     #[test]
-    fn statements_that_make_no_sense_are_refused_although_signed() {
+    fn signed_statement_with_invalid_content_is_refused() {
         let mut twice = list();
         twice.issuers[1].id = 1;
         let mut ended = list();
         ended.issuers[0].not_after = UnixMs(1_000);
         let elsewhere = IssuerKeys { city: "yk".into(), ..list() };
-        for nonsense in [twice, ended, elsewhere, IssuerKeys { not_after: UnixMs(0), ..list() }] {
-            let signed = Signed::sign(&nonsense, &key(7));
-            assert!(
-                matches!(signed.open(&key(7).public()), Err(StatementError::Nonsense(_))),
-                "{nonsense:?}"
-            );
+        for invalid in [twice, ended, elsewhere, IssuerKeys { not_after: UnixMs(0), ..list() }] {
+            let signed = Signed::sign(&invalid, &key(7));
+            assert!(matches!(signed.open(&key(7).public()), Err(StatementError::Nonsense(_))), "{invalid:?}");
         }
         let short = Revocations { until: 6, ..delta() };
         let back = Revocations { until: 3, revoked: Vec::new(), ..delta() };
@@ -287,16 +287,16 @@ mod tests {
             revoked: vec![Revoked { who: CodeHolder::of(b"12345678"), ends: UnixMs(1) }; 2049],
             ..delta()
         };
-        for nonsense in [short, back, many] {
-            let signed = Signed::sign(&nonsense, &key(9));
+        for invalid in [short, back, many] {
+            let signed = Signed::sign(&invalid, &key(9));
             assert!(matches!(signed.open(&key(9).public()), Err(StatementError::Nonsense(_))));
         }
-        let anew = Revocations { since: 0, until: 9, ..delta() };
-        assert_eq!(Signed::sign(&anew, &key(9)).open(&key(9).public()), Ok(anew));
+        let restart = Revocations { since: 0, until: 9, ..delta() };
+        assert_eq!(Signed::sign(&restart, &key(9)).open(&key(9).public()), Ok(restart));
     }
 
     #[test]
-    fn a_statement_of_any_length_is_not_read() {
+    fn statement_above_the_size_limit_is_refused() {
         let text = " ".repeat(TEXT_MAX + 1);
         let signature = key(9).sign(&to_be_signed::<Revocations>(&text));
         let signed: Signed<Revocations> = Signed { text, signature, of: PhantomData };
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_challenge_survives_its_text_and_nothing_else_is_one() {
+    fn challenge_round_trips_and_other_texts_are_refused() {
         let challenge = Challenge { device: "K-VP-0001".parse().unwrap(), nonce: *b"0123456789abcdef" };
         assert_eq!(challenge.to_string().parse(), Ok(challenge));
         let text = challenge.to_string();

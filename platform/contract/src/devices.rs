@@ -1,8 +1,8 @@
-//! What is built into a kiosk, and where: paths that udev keeps stable, names of readers, addresses.
+//! The devices of a kiosk in its site file: paths with udev's stable names, names of PC/SC readers, addresses.
 
 use serde::{Deserialize, Serialize};
 
-/// What is built in; what is absent is never offered.
+/// 外设: the devices that are built in. A service that needs an absent device is never offered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct SiteDevices {
@@ -16,11 +16,11 @@ pub struct SiteDevices {
     pub printer: Option<PrinterPath>,
     /// An A4 printer.
     pub sheet_printer: Option<SheetPrinterPath>,
-    /// A gate's light and buzzer.
+    /// The signal of a gate: light and buzzer.
     pub signal: Option<SignalPath>,
 }
 
-/// Where a gate's light and buzzer are: a serial relay board (LCUS).
+/// Settings of a gate's light and buzzer on a serial relay board (LCUS).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SignalPath {
@@ -37,32 +37,33 @@ pub struct SignalPath {
     pub buzzer: Option<u8>,
 }
 
-/// Where the card slot is.
+/// Settings of the card reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CardReaderPath {
     /// Beginning of the reader's PC/SC name.
     pub reader: String,
-    /// The same of the reader that the PSAM lies in; without one the platform vouches for third-generation cards.
+    /// Beginning of the PC/SC name of the reader that holds the PSAM; without a PSAM the platform authenticates
+    /// third-generation cards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psam: Option<String>,
-    /// What is done with cards whose algorithm is older than SM4.
+    /// Policy for cards whose algorithm is older than SM4.
     #[serde(default)]
     pub older_cards: OlderCards,
 }
 
-/// What is done with cards whose algorithm is older than SM4.
+/// Policy for cards whose algorithm is older than SM4.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OlderCards {
-    /// They are read as far as they let anybody, and never prove anything.
+    /// Such cards are read as far as they can be read without authentication, and never count as authenticated.
     #[default]
     Limit,
-    /// They are refused.
+    /// Such cards are refused.
     Refuse,
 }
 
-/// Where codes are read.
+/// Settings of the code reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
 pub enum CodeReaderPath {
@@ -81,23 +82,24 @@ pub enum CodeReaderPath {
         tty: String,
         /// Bits per second.
         baud: u32,
-        /// How it is set up; as most come, if absent.
+        /// How the scanner is configured; the defaults of most scanners if absent.
         #[serde(default)]
         line: ScannerLine,
     },
 }
 
-/// How a scanner is set up.
+/// Configuration of a scanner, as far as the driver must know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ScannerLine {
-    /// What it sends behind a code.
+    /// The suffix that the scanner sends after a code.
     pub end: ScannerEnd,
-    /// Milliseconds without a byte that end a code without an end, or spoil one that should have one.
+    /// Milliseconds without a byte after which a code without a suffix is complete, or a code that lacks its suffix
+    /// is discarded.
     pub gap_ms: u16,
-    /// What makes it look for codes, for example `"\u0016T\r"`; empty if it always does.
+    /// Command that starts scanning, for example `"\u0016T\r"`; empty if the scanner always scans.
     pub start: String,
-    /// What makes it stop.
+    /// Command that stops scanning; empty if there is none.
     pub stop: String,
 }
 
@@ -107,7 +109,7 @@ impl Default for ScannerLine {
     }
 }
 
-/// What a scanner sends behind a code.
+/// The suffix that a scanner sends after a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScannerEnd {
@@ -117,37 +119,37 @@ pub enum ScannerEnd {
     Cr,
     /// Line feed.
     Lf,
-    /// Both, in this order.
+    /// Carriage return, then line feed.
     CrLf,
     /// Tabulator.
     Tab,
     /// End of text (0x03).
     Etx,
-    /// Nothing: a pause.
+    /// No suffix: a pause ends the code.
     Pause,
 }
 
-/// Where ID cards are laid down.
+/// Settings of the ID reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdReaderPath {
     /// Path of the tty.
     pub tty: String,
-    /// Bits per second; 115200 unless the reader was set otherwise.
+    /// Bits per second; 115,200 unless the reader is configured otherwise.
     pub baud: u32,
 }
 
-/// Where the receipt printer is: `tty` and `baud`, or `usb`, or `address`; and its `profile`.
+/// Settings of the receipt printer: `tty` and `baud`, or `usb`, or `address`; and its `profile`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "PrinterFields", into = "PrinterFields")]
 pub struct PrinterPath {
-    /// Its line.
+    /// The connection to the printer.
     pub link: PrinterLink,
     /// Printer profile, for example `generic-80`.
     pub profile: String,
 }
 
-/// Where the A4 printer is.
+/// Settings of the A4 printer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SheetPrinterPath {
@@ -155,7 +157,7 @@ pub struct SheetPrinterPath {
     pub url: String,
 }
 
-/// A receipt printer's line.
+/// The connection to a receipt printer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrinterLink {
     /// RS-232, a USB adapter or USB-CDC.
@@ -165,19 +167,19 @@ pub enum PrinterLink {
         /// Bits per second.
         baud: u32,
     },
-    /// USB's printer class.
+    /// USB printer class.
     Usb {
-        /// Path of the port, `/dev/usb/lpN` or udev's name for it.
+        /// Path of the device file, `/dev/usb/lpN` or udev's name for it.
         port: String,
     },
-    /// The network.
+    /// TCP.
     Tcp {
         /// `host:port`.
         address: String,
     },
 }
 
-/// A [`PrinterPath`] as the file has it.
+/// A [`ReceiptPrinterSettings`] as the site file holds it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PrinterFields {

@@ -1,7 +1,7 @@
-//! What a record says: the events of a kiosk's life that must not be lost and can be proven later.
+//! The content of records: the events of a kiosk that must not be lost and that can be proven later.
 //!
-//! Entries name residents by [`Pseudonym`] only. What a receipt must show of a person is already masked
-//! when it gets here.
+//! Entries name residents by [`Pseudonym`] only. The personal data on a receipt is masked before it enters an
+//! entry.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,11 +13,11 @@ use crate::receipt::Receipt;
 use crate::record::{Head, Kind};
 use crate::time::UnixMs;
 
-/// How far a visit's identity is established. Never above its evidence (I5).
+/// 认证等级: how well a visit's identity is proven, 0 to 3. Never above its evidence (I5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// Nobody.
+    /// Nobody is identified.
     #[default]
     Nobody,
     /// A card was read, a code accepted, an ID card read.
@@ -28,7 +28,7 @@ pub enum Level {
     InPerson,
 }
 
-/// How a resident began the visit.
+/// 认证方式: the method by which a resident began the visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
@@ -40,7 +40,7 @@ pub enum Way {
     IdCard,
 }
 
-/// What a level rests on.
+/// 身份凭据: the proof of identity that a level is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
@@ -50,8 +50,8 @@ pub enum Evidence {
     TokenConsumed,
     /// The card verified the holder's PIN; the card itself was not authenticated.
     CardPin,
-    /// An offline code: its issuer signed it, its phone showed it just now, it is not revoked and was not shown
-    /// here before.
+    /// An offline code: its issuer signed it, its phone showed it in a current time step, it is not revoked, and
+    /// this kiosk did not accept it before.
     OfflineCode,
     /// A paper code: its issuer signed it and it is not revoked. It can be copied.
     PaperCode,
@@ -59,14 +59,14 @@ pub enum Evidence {
     ChallengeAnswered,
     /// The platform knows the holder of the ID card that was read.
     IdCardRead,
-    /// As [`Self::CardRead`], and the card proved to be its issuer's own.
+    /// As [`Self::CardRead`], and card authentication proved that the card is genuine.
     CardAuthenticated,
-    /// The card verified the holder's PIN, after it had proved to be its issuer's own.
+    /// The card verified the holder's PIN after card authentication had proved that it is genuine.
     AuthenticatedCardPin,
 }
 
 impl Evidence {
-    /// The most that it gives by itself. The platform may say less.
+    /// The highest level that this evidence alone can give. The platform may grant less.
     #[must_use]
     pub const fn most(self) -> Level {
         match self {
@@ -99,28 +99,28 @@ pub enum Method {
 pub struct OrderItem {
     /// The platform's key of the bill.
     pub key: String,
-    /// What is paid, as shown to the resident.
+    /// Name of the bill, as shown to the resident.
     pub label: String,
-    /// Whom it is paid to.
+    /// The payee.
     pub payee: String,
-    /// How much.
+    /// The amount of the bill.
     pub amount: Money,
 }
 
-/// The known, final outcome of an order.
+/// 结算: the known, final outcome of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum Settlement {
-    /// Charged once.
+    /// The order was charged once.
     Paid {
         /// The acquirer's reference.
         reference: String,
         /// When the acquirer charged it.
         at: UnixMs,
     },
-    /// Not charged, and never chargeable again.
+    /// 作废: the order was not charged, and can never be charged again.
     Void {
-        /// Why.
+        /// The reason why the order is void.
         reason: VoidReason,
     },
 }
@@ -131,33 +131,33 @@ pub enum Settlement {
 pub enum VoidReason {
     /// The acquirer declined: balance, limit, blocked account.
     Declined,
-    /// An inquiry found that no charge had happened and fenced it off.
+    /// An inquiry found no charge and fenced the order: a later charge is refused.
     Fenced,
     /// The platform refused the order before anything was charged.
     Refused(ProblemCode),
 }
 
-/// How sure it is that a receipt was printed, see the `printer` crate.
+/// 打印确认: how sure it is that a receipt was printed, see the `printer` crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Confirmation {
-    /// The printer took the bytes and cannot tell more.
+    /// The printer accepted the bytes and cannot report more.
     Sent,
-    /// The fence at the end of the receipt was answered and the status is clean.
+    /// The printer answered the print barrier at the end of the receipt, and its status shows no fault.
     Fenced,
     /// The printer echoed the receipt's process id after printing it.
     Echoed,
 }
 
-/// Whom a gate let through.
+/// The resident, code holder or card that a gate admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Admitted {
-    /// A resident whom the platform named.
+    /// A resident whom the platform identified.
     Resident(Pseudonym),
-    /// The holder of a code that the gate verified by itself.
+    /// The holder of a code that the gate verified without the platform.
     Holder(CodeHolder),
-    /// A card that proved itself to the gate's own PSAM while there was no link.
+    /// A card that the gate's own PSAM authenticated while there was no link.
     Card(CardName),
 }
 
@@ -167,7 +167,7 @@ pub enum Admitted {
 pub enum CloseReason {
     /// The resident touched *leave*.
     Exit,
-    /// The card was taken.
+    /// The card was removed.
     CardTaken,
     /// Nobody touched the screen for too long.
     TimedOut,
@@ -175,66 +175,70 @@ pub enum CloseReason {
     Interrupted,
 }
 
-/// One event. The order of a kiosk's entries is the order in which they became durable.
+/// One event of a kiosk: the content of one record. The order of a kiosk's entries is the order in which they
+/// became durable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "entry")]
 pub enum Entry {
-    /// The log was opened: first record of a segment.
+    /// The journal was opened: first record of a segment.
     Opened {
         /// Version of the software.
         software: String,
         /// SM3 of the site configuration in force, hexadecimal.
         configuration: String,
-        /// Where the previous epoch was left, when a new epoch begins on a machine that had one.
+        /// The last known head of the previous epoch, when a new epoch begins on a machine that had one.
         previous: Option<Head>,
         /// Bytes of a torn tail that were cut.
         torn_bytes: u64,
-        /// Segments that could not be read and were set aside.
+        /// Number of segments that could not be read and were quarantined.
         damaged_segments: u32,
     },
-    /// A visit began and the platform said who it is.
+    /// A visit began and the platform identified the resident.
     Identified {
         /// The visit.
         visit: VisitId,
         /// The resident, as this kiosk's records name them.
         resident: Pseudonym,
-        /// How they came.
+        /// The identification method that began the visit.
         way: Way,
-        /// What the level rests on.
+        /// The evidence that the level is based on.
         evidence: Evidence,
         /// The level reached.
         level: Level,
     },
-    /// 验码: a code was accepted here. Written before the level rises, so that it is accepted once.
+    /// 已用码记录: this kiosk accepted a code. The record is durable before the level rises, so that the code is
+    /// accepted once.
     CodeAccepted {
-        /// The visit that it opens.
+        /// The visit that the code opens.
         visit: VisitId,
         /// SM3 of the code's bytes, hexadecimal.
         mark: String,
     },
-    /// 验码 by the kiosk itself: a signed code was accepted here, with or without a link. Written before the
-    /// level rises. The same holder and slot in the records of two kiosks is one code shown twice (I5).
+    /// 验码 by the kiosk: this kiosk verified and accepted a signed code, with or without a link. The record is
+    /// durable before the level rises. The same holder and time step in the records of two kiosks means that one
+    /// code was accepted twice (I5).
     CodeVerified {
-        /// The visit that it opens.
+        /// The visit that the code opens.
         visit: VisitId,
-        /// Whose code.
+        /// The holder of the code.
         holder: CodeHolder,
-        /// In which slot it was shown; none for a paper code, which has no moment.
+        /// The time step in which the code was shown; none for a paper code, which has no time step.
         slot: Option<u16>,
-        /// Until when the kiosk refuses the same holder and slot: the code is too old by then.
+        /// Until when the kiosk refuses the same holder and time step; after that the code itself is too old.
         until: UnixMs,
-        /// The kiosk had no link: nobody else has been asked whether it was shown elsewhere.
+        /// The kiosk had no link, so the platform has not checked whether the code was used at another place.
         offline: bool,
     },
-    /// 通行: a gate let somebody through.
+    /// 通行: a gate admitted somebody.
     Admitted {
         /// The admission; a visit's id where the platform was asked.
         visit: VisitId,
-        /// Who, as this gate's records can say it.
+        /// The admitted person, under the name that this gate's records can use.
         who: Admitted,
-        /// What the admission rests on.
+        /// The evidence that the admission is based on.
         evidence: Evidence,
-        /// Until when the gate refuses the same one: nobody hands a code back over the fence.
+        /// Until when the gate refuses the same subject (anti-passback): the credential cannot be handed back and
+        /// used again.
         until: UnixMs,
         /// The gate had no link.
         offline: bool,
@@ -248,7 +252,7 @@ pub enum Entry {
         /// The level that all evidence of the visit gives together.
         level: Level,
     },
-    /// A resident agreed. Nothing is fetched under a consent before this is durable (I4).
+    /// A resident gave consent. Nothing is fetched under a consent before this entry is durable (I4).
     Consented {
         /// The consent.
         consent: ConsentId,
@@ -256,20 +260,20 @@ pub enum Entry {
         visit: VisitId,
         /// The resident.
         resident: Pseudonym,
-        /// Id and version of the service document whose wording was shown.
+        /// Id of the service document whose wording was shown.
         service: String,
-        /// See `service`.
+        /// Version of that service document.
         version: u32,
-        /// What the data is used for, as shown.
+        /// The purpose of the data, as shown to the resident.
         purpose: String,
-        /// Which data, as shown.
+        /// The data items, as shown to the resident.
         items: Vec<String>,
-        /// Who receives it, as shown.
+        /// The recipient of the data, as shown to the resident.
         recipient: String,
-        /// When the consent ends by itself.
+        /// When the consent expires.
         until: UnixMs,
     },
-    /// A resident was asked and did not agree.
+    /// A resident was asked for consent and declined.
     ConsentDeclined {
         /// The visit.
         visit: VisitId,
@@ -284,12 +288,12 @@ pub enum Entry {
         service: String,
         /// The platform operation.
         call: String,
-        /// The consent it rests on, where one is needed.
+        /// The consent that the query is based on, where one is needed.
         consent: Option<ConsentId>,
-        /// How many rows came back.
+        /// Number of rows in the answer.
         rows: u32,
     },
-    /// An order exists. Durable before its first charge request leaves (I1).
+    /// An order was created. Durable before its first charge request is sent (I1).
     PaymentIntended {
         /// The order, and its idempotency key everywhere.
         order: OrderId,
@@ -303,7 +307,7 @@ pub enum Entry {
         items: Vec<OrderItem>,
         /// Their sum.
         total: Money,
-        /// How it is paid.
+        /// The payment method.
         method: Method,
     },
     /// The outcome of an order is known and final.
@@ -313,7 +317,7 @@ pub enum Entry {
         /// The outcome.
         settlement: Settlement,
     },
-    /// A receipt was promised to a resident: from now on it waits until printed or waived.
+    /// A receipt was issued to a resident: from now on it waits until it is printed or its print is abandoned.
     ReceiptPromised {
         /// The receipt.
         receipt: ReceiptId,
@@ -321,85 +325,85 @@ pub enum Entry {
         visit: VisitId,
         /// The order that it is for, if any.
         order: Option<OrderId>,
-        /// What it says, masked.
+        /// The content of the receipt, masked.
         content: Receipt,
     },
-    /// A copy is about to be sent to the printer. Durable before its first byte (I6).
+    /// A copy is about to be sent to the printer. Durable before its first byte is sent (I6).
     PrintStarted {
         /// The receipt.
         receipt: ReceiptId,
-        /// 1 for the one unmarked copy, 2 and more for copies marked 补打.
+        /// Number of the copy: 1 for the one unmarked copy, 2 and more for copies with the copy mark 补打.
         copy: u32,
     },
     /// A copy was printed.
     Printed {
         /// The receipt.
         receipt: ReceiptId,
-        /// Which copy.
+        /// Number of the copy, from 1.
         copy: u32,
-        /// How sure that is.
+        /// How sure it is that the copy was printed.
         confirmation: Confirmation,
     },
-    /// Nothing of a copy reached the paper; it may be tried again unmarked.
+    /// No part of a copy was printed; the same copy may be printed again unmarked.
     PrintNotStarted {
         /// The receipt.
         receipt: ReceiptId,
-        /// Which copy.
+        /// Number of the copy, from 1.
         copy: u32,
     },
-    /// A copy may or may not have been printed; it is never printed again by itself.
+    /// It is unknown whether a copy was printed; the kiosk never prints it again automatically.
     PrintUnconfirmed {
         /// The receipt.
         receipt: ReceiptId,
-        /// Which copy.
+        /// Number of the copy, from 1.
         copy: u32,
     },
-    /// The resident left without paper; the receipt can be fetched by its number.
+    /// Printing was abandoned because the resident left without paper; the receipt can be fetched by its number.
     ReceiptWaived {
         /// The receipt.
         receipt: ReceiptId,
     },
-    /// A visit ended and what it knew was wiped.
+    /// A visit ended and its data was wiped.
     VisitClosed {
         /// The visit.
         visit: VisitId,
-        /// Why.
+        /// The reason why the visit ended.
         reason: CloseReason,
     },
-    /// The card in the slot took another PIN.
+    /// The PIN of the card in the slot was changed.
     PinChanged {
         /// The visit.
         visit: VisitId,
     },
-    /// 工作人员卡: somebody who minds kiosks looked after this one.
+    /// A staff card signed in at this kiosk.
     StaffCame {
-        /// Under which name the card's key is listed.
+        /// The name under which the site file lists the card's key.
         card: String,
     },
-    /// A resident asked for a person.
+    /// A resident asked for help from staff.
     HelpCalled {
         /// The visit, if one was open.
         visit: Option<VisitId>,
     },
-    /// The platform's clock was heard: what this kiosk's times are worth. Once in a life of the process, and once in
-    /// an hour.
+    /// The kiosk compared its clock with the platform's, which shows how accurate the times of its records are.
+    /// Written once per start of the process, and once per hour.
     ClockHeard {
         /// The platform's clock.
         platform: UnixMs,
-        /// What had to be added to the kiosk's clock, in milliseconds.
+        /// Correction to add to the kiosk's clock, in milliseconds.
         offset_ms: i64,
     },
     /// The set of services in force changed.
     CatalogueChanged {
-        /// Cursor of the feed that brought it.
+        /// Cursor of the feed after the change.
         cursor: u64,
-        /// Ids and versions, sorted.
+        /// Ids and versions of all services in force, sorted.
         services: Vec<(String, u32)>,
     },
 }
 
 impl Entry {
-    /// The kind that stands in the record's header. Numbers are for ever; gaps leave room.
+    /// The kind in the record's header. A number is never reused or changed; gaps leave room for new kinds.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         Kind(match self {
@@ -438,7 +442,7 @@ impl Entry {
     /// Reads a record body.
     ///
     /// # Errors
-    /// When it is not JSON of an entry known here; the bytes are then kept, not dropped.
+    /// When the bytes are not the JSON of an entry that this version knows; the caller keeps such bytes.
     pub fn decode(body: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(body)
     }
@@ -449,9 +453,9 @@ mod tests {
     use super::*;
     use crate::card::HexBytes;
 
-    /// Bodies of version 1. If this fails, do not change the test: stored records would not be read.
+    /// Bodies of version 1. If this test fails, do not change the test: stored records would become unreadable.
     #[test]
-    fn bodies_of_version_1_stay() {
+    fn entry_bodies_of_version_1_are_stable() {
         let order = OrderId::from_entropy(1);
         let visit = VisitId::from_entropy(2);
         let holder = CodeHolder::of(b"12345678");

@@ -1,12 +1,13 @@
-//! 数字信封: a request's body as only the platform can read it, and an answer as only that kiosk can.
+//! Envelopes (数字信封): the body of a request is encrypted for the platform, and the body of its answer for the kiosk
+//! that sent the request.
 //!
-//! What is personal or about money stays sealed wherever TLS ends: in a gateway, in a proxy's log. Each
-//! request has an SM4 key of its own, encrypted to the platform's SM2 key (GB/T 32918.4); the answer comes
-//! back under the same key, so it can come from nobody but the platform, and be read by nobody but the kiosk
-//! that asked. Path, status and lengths are not hidden.
+//! Personal data and payment data stay encrypted where TLS is terminated, for example in a gateway or a proxy's log.
+//! Each request has an SM4 key of its own, encrypted to the platform's SM2 key (GB/T 32918.4). The answer is
+//! encrypted with the same key, so only the platform can have made it, and only the kiosk that sent the request can
+//! read it. Path, status and lengths are not hidden.
 //!
-//! The device signs the request *as sent*: the platform refuses what no kiosk signed without opening it, and
-//! a signature over a body of little choice cannot be used to guess it.
+//! The kiosk signs the request *as sent*: the platform refuses a request without a kiosk's signature before it opens
+//! the envelope, and a signature over a body with few possible contents cannot be used to guess the body.
 //!
 //! | request: bytes | hold |
 //! |---|---|
@@ -16,17 +17,17 @@
 //! | 67..99 | `C3`, SM3 |
 //! | 99..115 | `C2`, the SM4 key encrypted |
 //! | 115..n−16 | the body under SM4-GCM (RFC 8998), nonce `01 ‖ 0¹¹` |
-//! | n−16..n | tag; it also covers [`REQUEST`] ‖ bytes 0..115 ‖ method `\n` target `\n` device `\n` time |
+//! | n−16..n | tag; it also covers [`REQUEST_DOMAIN`] ‖ bytes 0..115 ‖ method `\n` target `\n` device `\n` time |
 //!
 //! | answer: bytes | hold |
 //! |---|---|
 //! | 0 | version, 1 |
 //! | 1..12 | 11 random bytes `r` |
 //! | 12..n−16 | the body under SM4-GCM, nonce `02 ‖ r` |
-//! | n−16..n | tag; it also covers [`ANSWER`] ‖ SM3 of the sealed request ‖ HTTP status, two bytes |
+//! | n−16..n | tag; it also covers [`ANSWER_DOMAIN`] ‖ SM3 of the sealed request ‖ HTTP status, two bytes |
 //!
-//! A request's nonce may be constant: its key is used for one request. Its answer's may not: who repeats a
-//! captured request is answered again.
+//! The nonce of a request may be constant because its key is used for one request. The nonce of an answer may not be
+//! constant: a captured request that is sent again is answered again with the same key.
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload, consts::U12};
 use aes_gcm::{AesGcm, Nonce};
@@ -41,13 +42,13 @@ use crate::sign::{PublicKey, SignError, sm3};
 /// Media type of sealed bodies, in both directions.
 pub const SEALED_TYPE: &str = "application/vnd.kiosk.sealed";
 
-/// Bytes by which a sealed answer is longer than the answer.
+/// Number of bytes by which a sealed answer is longer than its body.
 pub const ANSWER_OVERHEAD: usize = 1 + ANSWER_RANDOM + TAG;
 
 const REQUEST: &[u8] = b"kiosk envelope: request\n";
 const ANSWER: &[u8] = b"kiosk envelope: answer\n";
 const VERSION: u8 = 1;
-/// `C1 ‖ C3 ‖ C2` of a 16-byte key.
+/// Bytes of `C1 ‖ C3 ‖ C2` for a 16-byte key.
 const WRAPPED: usize = 65 + 32 + 16;
 const HEAD: usize = 2 + WRAPPED;
 const TAG: usize = 16;
@@ -55,63 +56,63 @@ const ANSWER_RANDOM: usize = 11;
 
 type Sm4Gcm = AesGcm<Sm4, U12>;
 
-/// The platform's public key for envelopes, and the number by which envelopes name it.
+/// The platform's public key for envelopes, and the id by which an envelope names the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvelopeKey {
-    /// Keys are renewed; the platform opens with the one that is named.
+    /// Id of the key. Keys are renewed; the platform opens an envelope with the key that it names.
     pub id: u8,
-    /// An SM2 key of its own, never one that signs.
+    /// An SM2 key used for envelopes only, never for signatures.
     pub key: PublicKey,
 }
 
-/// The platform's secret key for envelopes. No `Debug`, no `Serialize`; lives as long as its process.
+/// The platform's secret key for envelopes. No `Debug`, no `Serialize`; kept in memory as long as the process runs.
 pub struct EnvelopeSecret {
     id: u8,
     key: DecryptingKey,
 }
 
-/// What a request's envelope belongs to, as the HTTP request has it.
+/// The HTTP request to which an envelope is bound.
 #[derive(Clone, Copy)]
 pub struct Addressed<'a> {
-    /// `POST`.
+    /// HTTP method, for example `POST`.
     pub method: &'a str,
-    /// Path and query.
+    /// Path and query of the request.
     pub target: &'a str,
-    /// `X-Device`.
+    /// Value of the header `X-Device`.
     pub device: &'a str,
-    /// `X-Time`.
+    /// Value of the header `X-Time`.
     pub time: &'a str,
 }
 
-/// What seals and opens the answer to one request. No `Debug`; wiped on drop.
+/// The key that seals and opens the answer to one request. No `Debug`; wiped on drop.
 pub struct AnswerKey {
     key: Zeroizing<[u8; 16]>,
     /// SM3 of the request as sent.
     request: [u8; 32],
 }
 
-/// Why an envelope stays closed. Says nothing of what is in it.
+/// Why an envelope cannot be opened. Reveals nothing of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Shorter than an empty one.
+    /// Shorter than an envelope with an empty body.
     #[error("{0} bytes are too few for an envelope")]
     Short(usize),
-    /// Of another version.
-    #[error("an envelope of version {0} is not understood; this side speaks version {VERSION}")]
+    /// The version of the format is not supported.
+    #[error("envelope version {0} is not supported; this side supports version {VERSION}")]
     Version(u8),
-    /// Sealed to a key that is not here.
+    /// Sealed to a key that the platform does not hold.
     #[error(
         "the envelope is sealed to key {0}, which the platform does not hold: renew the kiosk's site file"
     )]
     Key(u8),
-    /// It does not open.
-    #[error("the envelope does not open: it was changed, or belongs to another request, device or key")]
+    /// Decryption or the tag failed.
+    #[error("the envelope does not decrypt: it was changed, or belongs to another request, kiosk or key")]
     Broken,
 }
 
 impl EnvelopeKey {
-    /// Seals a request's body. `entropy` must be fresh: everything secret is drawn from it.
+    /// Seals a request's body. `entropy` must be fresh: all secret values are derived from it.
     #[must_use]
     pub fn seal(
         &self,
@@ -129,7 +130,7 @@ impl EnvelopeKey {
         let aad = request_aad(&sealed, to);
         let inner = cipher(&key)
             .encrypt(&request_nonce(), Payload { msg: body, aad: &aad })
-            .expect("no body comes near the 64 GiB of GCM");
+            .expect("no body reaches the 64 GiB limit of GCM");
         sealed.extend(inner);
         let request = sm3(&[&sealed]);
         (sealed, AnswerKey { key, request })
@@ -143,7 +144,7 @@ impl EnvelopeSecret {
         DecryptingKey::from_slice(scalar).map(|key| Self { id, key }).map_err(|_| SignError::BadSecret)
     }
 
-    /// The number by which envelopes name it.
+    /// The id by which envelopes name this key.
     #[must_use]
     pub const fn id(&self) -> u8 {
         self.id
@@ -157,10 +158,10 @@ impl EnvelopeSecret {
         EnvelopeKey { id: self.id, key }
     }
 
-    /// Opens a request's body with whichever of the keys it names.
+    /// Opens a request's body with the one of `keys` that the envelope names.
     ///
     /// # Errors
-    /// When it is no envelope, is sealed to another key, or is not as the kiosk sealed it.
+    /// When the bytes are not an envelope, are sealed to a key that is not in `keys`, or were changed.
     pub fn open(
         keys: &[Self],
         sealed: &[u8],
@@ -192,14 +193,14 @@ impl AnswerKey {
         let aad = self.answer_aad(status);
         let inner = cipher(&self.key)
             .encrypt(&answer_nonce(random), Payload { msg: body, aad: &aad })
-            .expect("no body comes near the 64 GiB of GCM");
+            .expect("no body reaches the 64 GiB limit of GCM");
         [&[VERSION][..], random, &inner].concat()
     }
 
     /// Opens the answer's body.
     ///
     /// # Errors
-    /// When it is not the platform's answer to this request with this status.
+    /// When the bytes are not the platform's answer to this request with this status.
     pub fn open(&self, status: u16, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, EnvelopeError> {
         if sealed.len() < ANSWER_OVERHEAD {
             return Err(EnvelopeError::Short(sealed.len()));
@@ -239,12 +240,12 @@ fn answer_nonce(random: &[u8; ANSWER_RANDOM]) -> Nonce<U12> {
 }
 
 fn request_aad(head: &[u8], to: Addressed<'_>) -> Vec<u8> {
-    // None of the four can hold a line's end: HTTP would not carry it.
+    // None of the four values can contain a line break: HTTP does not allow it.
     let Addressed { method, target, device, time } = to;
     [REQUEST, head, format!("{method}\n{target}\n{device}\n{time}").as_bytes()].concat()
 }
 
-/// Bytes drawn from a seed: `SM3(seed ‖ counter)`, so that sealing reads no system's generator.
+/// Pseudo-random bytes from a seed: `SM3(seed ‖ counter)`, so that sealing does not read the system's random generator.
 struct Drawn<'a> {
     seed: &'a [u8; 32],
     block: u32,

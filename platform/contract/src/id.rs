@@ -1,4 +1,4 @@
-//! Identifiers. Each kind is its own type, so that an order can never be looked up as a visit.
+//! Identifiers. Each kind of id is a type of its own, so that an order id cannot be used as a visit id.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,10 +11,10 @@ use crate::names::CodeHolder;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Not 32 lower-case hexadecimal digits.
-    #[error("an id is 32 hexadecimal digits")]
+    #[error("an id is 32 lower-case hexadecimal digits")]
     NotHex,
     /// Not 1–16 characters of `A–Z 0–9 -`.
-    #[error("a device id is 1 to 16 characters of A-Z, 0-9 and -")]
+    #[error("a kiosk id is 1 to 16 characters of A-Z, 0-9 and -")]
     NotDevice,
 }
 
@@ -88,12 +88,13 @@ id_128! {
     ConsentId
 }
 id_128! {
-    /// A resident as the records of one kiosk name them: drawn by the platform, meaningless elsewhere.
+    /// The name of a resident in the records of one kiosk: drawn at random by the platform, meaningless elsewhere.
     Pseudonym
 }
 
 impl Pseudonym {
-    /// The resident of a visit of which the platform has not heard yet: it knows whose code this was.
+    /// The name of a resident in a visit that the platform does not know yet: derived from the code's holder, whom
+    /// the platform can resolve.
     #[must_use]
     pub fn of_holder(holder: CodeHolder) -> Self {
         Self(u128::from(u64::from_be_bytes(holder.to_bytes())))
@@ -116,13 +117,14 @@ impl ReceiptId {
     }
 }
 
-/// Name of a kiosk: 1–16 characters of `A–Z 0–9 -`, zero-padded to 16 bytes in a header.
+/// 自助终端: name of a kiosk, or of a relying party: 1–16 characters of `A–Z 0–9 -`, zero-padded to 16 bytes in a
+/// record header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeviceId([u8; 16]);
 
 impl DeviceId {
-    /// The 16 bytes as they stand in a record header.
+    /// The 16 bytes of a record header's device field.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0
@@ -131,7 +133,7 @@ impl DeviceId {
     /// Reads the 16 bytes of a record header.
     ///
     /// # Errors
-    /// When they are not a zero-padded device name.
+    /// When they are not a zero-padded kiosk name.
     pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, IdError> {
         let name: Vec<u8> = bytes.iter().copied().take_while(|b| *b != 0).collect();
         let text = String::from_utf8(name).map_err(|_| IdError::NotDevice)?;
@@ -139,7 +141,7 @@ impl DeviceId {
         if id.0 == bytes { Ok(id) } else { Err(IdError::NotDevice) }
     }
 
-    /// The name in this device's TLS certificate. Its ending keeps it from ever being a platform's.
+    /// The name in this kiosk's TLS certificate. The suffix `.kiosk` prevents it from being the name of a platform.
     #[must_use]
     pub fn certificate_name(self) -> String {
         format!("{}.kiosk", self.to_string().to_ascii_lowercase())
@@ -188,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_survive_text_and_refuse_anything_else() {
+    fn id_round_trips_through_text_and_refuses_other_text() {
         let order = OrderId::from_entropy(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
         assert_eq!(order.to_string().parse::<OrderId>().unwrap(), order);
         for bad in ["", "0", "+123456789abcdef00112233445566770", &"G".repeat(32), &"A".repeat(32)] {
@@ -197,19 +199,19 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_number_is_four_groups_of_four_digits() {
+    fn receipt_number_is_four_groups_of_four_digits() {
         assert_eq!(ReceiptId::from_entropy(42).number(), "0000 0000 0000 0042");
         assert_eq!(ReceiptId::from_entropy(u128::MAX).number().len(), 19);
     }
 
     #[test]
-    fn device_names_are_padded_and_checked() {
+    fn kiosk_id_is_padded_and_checked() {
         let id: DeviceId = "K-DH-0001".parse().unwrap();
         assert_eq!(DeviceId::from_bytes(id.to_bytes()).unwrap(), id);
         assert_eq!(id.to_string(), "K-DH-0001");
-        let mut hole = id.to_bytes();
-        hole[12] = b'X';
-        assert!(DeviceId::from_bytes(hole).is_err());
+        let mut padded_inside = id.to_bytes();
+        padded_inside[12] = b'X';
+        assert!(DeviceId::from_bytes(padded_inside).is_err());
         assert!("k-1".parse::<DeviceId>().is_err());
         assert!("K-1234567890123456".parse::<DeviceId>().is_err());
     }

@@ -1,8 +1,8 @@
 //! The contract between the kiosk and the platform: money, ids, levels, records and their chain,
-//! service documents, the feed, requests, answers and problem codes.
+//! service documents, the feed, requests, answers, problem codes and the site file.
 //!
-//! Data and its meaning only: no clock, no I/O, no runtime, no web framework. Both sides compile
-//! against this crate, so a change here is a change of the wire; golden tests pin the bytes.
+//! The crate holds data and its meaning only: no clock, no I/O, no runtime, no web framework. Both sides
+//! compile against it, so a change here changes the wire format; golden tests pin the bytes.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

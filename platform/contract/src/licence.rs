@@ -1,8 +1,9 @@
-//! 电子证照摘要: what a house is given of an electronic licence (GB/T 36901) when its holder agreed.
+//! Extracts of e-certificates (GB/T 36901): the part that a relying party receives with the holder's consent.
 //!
-//! It is no copy of the licence with parts made black: it is written for one recipient and one purpose, holds the items
-//! that were agreed to and nothing that could be traced to what was not, and is signed under the city's root. So whoever
-//! gets it can prove later what was said, and another who comes by it can't pass it off as said to them.
+//! An extract is not a redacted copy of the e-certificate: it is made for one recipient and one purpose, holds only the
+//! items that the holder consented to and nothing that reveals the other items, and is signed under the city's root. So
+//! the recipient can prove later what it received, and another party that obtains the extract cannot present it as
+//! issued to itself.
 
 use std::collections::BTreeMap;
 
@@ -13,32 +14,32 @@ use crate::id::DeviceId;
 use crate::sign::PublicKey;
 use crate::time::UnixMs;
 
-/// Most items of one extract.
+/// Maximum number of items of one extract.
 const ITEMS_MAX: usize = 16;
 
-/// An extract of a licence. Signed by the revoker of the [`IssuerKeys`].
+/// 电子证照摘要: an extract of an e-certificate. Signed by the revoker of the [`IssuerKeys`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LicenceExtract {
     /// See [`IssuerKeys::city`].
     pub city: String,
-    /// Which licence, as the platform names it.
+    /// The platform's id of the e-certificate.
     pub licence: String,
-    /// What people call it.
+    /// The common name of the e-certificate.
     pub title: String,
-    /// Who issued it.
+    /// The authority that issued the e-certificate.
     pub issuer: String,
-    /// To whom it is given: the id of a client of the platform.
+    /// The id of the relying party that receives the extract.
     pub recipient: DeviceId,
-    /// What for, in the words that the holder read.
+    /// The purpose, in the words that the holder read.
     pub purpose: String,
-    /// The consent that it is given under: 32 hexadecimal digits.
+    /// The consent under which the extract is issued: 32 hexadecimal digits.
     pub consent: String,
     /// Value by name of item; at most 16.
     pub items: BTreeMap<String, String>,
-    /// It says how things stood then.
+    /// The time at which the items were true and the extract was issued.
     pub issued: UnixMs,
-    /// Nobody may rely on it from then on.
+    /// The extract is not valid from this time on.
     pub until: UnixMs,
 }
 
@@ -50,31 +51,32 @@ impl Statement for LicenceExtract {
             return Err(StatementError::Nonsense("an extract has 1 to 16 items"));
         }
         if self.issued >= self.until {
-            return Err(StatementError::Nonsense("an extract ends before it is issued"));
+            return Err(StatementError::Nonsense("an extract expires before it is issued"));
         }
         Ok(())
     }
 }
 
-/// Why an extract is not relied on.
+/// Why an extract is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExtractError {
-    /// It, or the list of keys that came with it, is not signed as it must be.
-    #[error("the extract is not the city's: {0}")]
+    /// The extract, or the list of keys that came with it, has no valid signature.
+    #[error("the extract is not signed by the city: {0}")]
     Statement(#[from] StatementError),
-    /// The list of keys is not in force, or is another city's.
+    /// The list of keys is not in force, or belongs to another city.
     #[error("the city's list of keys is not in force: ask the platform for the extract again")]
     Keys,
-    /// It was given to somebody else.
-    #[error("the extract was given to another recipient: ask the holder yourself")]
+    /// The extract was issued to another recipient.
+    #[error("the extract was issued to another recipient: ask the holder for an extract of your own")]
     Recipient,
-    /// It is too old, or the clock here is wrong.
-    #[error("the extract is not valid at this time: ask for it again, and look at this machine's clock")]
+    /// The extract has expired or is not valid yet, or this machine's clock is wrong.
+    #[error("the extract is not valid at this time: ask for it again, and check this machine's clock")]
     Time,
 }
 
 impl LicenceExtract {
-    /// What is said to `recipient`, if it is to be relied on now. `root` is the city's offline key, `keys` came along.
+    /// Returns the extract if it is valid for `recipient` at `now`. `root` is the city's offline key; `keys` came with
+    /// the extract.
     ///
     /// # Errors
     /// [`ExtractError`] says which check failed.
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_relied_on_by_its_recipient_in_its_time_only() {
+    fn extract_opens_only_for_its_recipient_and_period() {
         let signed = Signed::sign(&extract(), &key(2));
         assert_eq!(opened(&signed, "PHARMACY", NOW), Ok(extract()));
         assert_eq!(opened(&signed, "TILL", NOW), Err(ExtractError::Recipient));
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn no_letter_of_it_can_be_changed_and_no_other_key_signs_it() {
+    fn extract_changed_or_signed_by_another_key_is_refused() {
         let signed = Signed::sign(&extract(), &key(2));
         let text = serde_json::to_string(&signed).unwrap();
         for (from, to) in
@@ -170,7 +172,7 @@ mod tests {
         }
         let forged = Signed::sign(&extract(), &key(3));
         assert!(matches!(opened(&forged, "PHARMACY", NOW), Err(ExtractError::Statement(_))));
-        // A list of keys that another root signed makes the forger's key no better.
+        // A list of keys under another root does not make the forger's key valid.
         let theirs =
             LicenceExtract::open(&signed, &keys(&key(3)), &key(1).public(), "PHARMACY".parse().unwrap(), NOW);
         assert!(matches!(theirs, Err(ExtractError::Statement(_))));

@@ -1,5 +1,5 @@
-//! How records and revocations name a code's holder and a card: told apart from any other, and nothing learnt of whose
-//! they are.
+//! Names of code holders and cards in records and revocations: distinct for each holder and card, without revealing
+//! who the resident is.
 
 use std::fmt;
 use std::str::FromStr;
@@ -64,19 +64,20 @@ macro_rules! short_name {
 }
 
 short_name! {
-    /// Holder of a code: the first 8 bytes of SM3(`code-holder/1`, a zero byte, the code's alias). A new one with each
-    /// certificate; only the platform knows whose it is.
+    /// 持有人: the holder of a code: the first 8 bytes of SM3(`code-holder/1`, a zero byte, the code's alias). It changes
+    /// with each certificate; only the platform can resolve it to a resident.
     CodeHolder
 }
 
 impl CodeHolder {
-    /// The holder of the codes with this alias.
+    /// The holder of the codes that carry this alias.
     #[must_use]
     pub fn of(alias: &[u8; 8]) -> Self {
         Self::of_bytes(b"code-holder/1", alias)
     }
 
-    /// The mark of the code that the holder showed in a slot: nobody is let in twice with it.
+    /// The key of the used-code record for the code that the holder showed in time step `slot`; the same code is not
+    /// accepted twice.
     #[must_use]
     pub fn mark(self, slot: u16) -> String {
         format!("{self}/{slot}")
@@ -89,7 +90,7 @@ short_name! {
 }
 
 impl CardName {
-    /// The card with this identification code, which every card tells every reader.
+    /// The card with this identification code (卡识别码), which every card gives to every reader.
     #[must_use]
     pub fn of(identification: &HexBytes<16>) -> Self {
         Self::of_bytes(b"card/1", &identification.0)
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_holder_is_told_from_another_and_not_shown_in_debug() {
+    fn code_holder_is_distinct_and_hidden_in_debug() {
         let holder = CodeHolder::of(b"12345678");
         assert_ne!(holder, CodeHolder::of(b"12345679"));
         assert_eq!(format!("{holder:?}"), "CodeHolder(…)");
@@ -109,9 +110,9 @@ mod tests {
         assert_eq!(holder.to_string().parse(), Ok(holder));
     }
 
-    /// Version 1 of the wire. If this fails, do not change the test: kiosks in the field hold these.
+    /// Version 1 of the wire format. If this test fails, do not change the test: kiosks in the field store these names.
     #[test]
-    fn a_card_has_one_name_whoever_computes_it() {
+    fn card_name_of_version_1_is_stable() {
         let identification: HexBytes<16> = "500000000000000000000000A1B2C3D4".parse().unwrap();
         let same: HexBytes<16> = "500000000000000000000000a1b2c3d4".parse().unwrap();
         assert!(CardName::of(&identification) == CardName::of(&same));

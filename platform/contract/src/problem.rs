@@ -1,16 +1,17 @@
-//! Problem codes (RFC 9457 bodies): what the platform could not do, as the kiosk can act on it.
+//! Problem codes (bodies as in RFC 9457): the reasons for which the platform refuses a request, one per reaction of
+//! the kiosk.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a request was refused. Stable; each has its own words on the kiosk's screen.
+/// Why a request was refused. The codes are stable; each has a text of its own on the kiosk's screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemCode {
-    /// Another order for this bill is live in the city (I1).
+    /// Another order for this bill is open in the city (I1).
     BillBusy,
     /// The bill is already paid.
     BillSettled,
-    /// There is no such bill, or it is not this resident's, or its amount changed.
+    /// The bill does not exist, belongs to another resident, or has another amount.
     BillChanged,
     /// The order id was used for something else.
     OrderConflict,
@@ -22,7 +23,7 @@ pub enum ProblemCode {
     CodeUnknown,
     /// The code was reported lost.
     CodeRevoked,
-    /// The answer is not this resident's phone's, or not to this challenge.
+    /// The answer is not from this resident's phone, or answers another challenge.
     ChallengeFailed,
     /// The card is not in the card-holder base.
     CardUnknown,
@@ -44,7 +45,8 @@ pub enum ProblemCode {
     DeviceUnknown,
     /// The request is malformed.
     Malformed,
-    /// A system behind the platform does not answer. Nothing was done, or it is not known: ask again.
+    /// A system behind the platform does not respond. Nothing was done, or the outcome is unknown: send the request
+    /// again.
     Unavailable,
 }
 
@@ -56,7 +58,7 @@ pub struct Problem {
     pub code: ProblemCode,
     /// HTTP status.
     pub status: u16,
-    /// One sentence for an engineer; never shown to a resident, never personal.
+    /// One sentence for an engineer; never shown to a resident, contains no personal data.
     pub title: String,
 }
 
@@ -82,7 +84,7 @@ impl ProblemCode {
         }
     }
 
-    /// A problem with this code.
+    /// A problem with this code and title.
     #[must_use]
     pub fn because(self, title: impl Into<String>) -> Problem {
         Problem { code: self, status: self.status(), title: title.into() }

@@ -1,4 +1,4 @@
-//! What a receipt says, before any printer or screen lays it out.
+//! The content of a receipt, independent of the layout on a printer or screen.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +9,9 @@ pub struct Receipt {
     pub title: String,
     /// The lines, top to bottom.
     pub lines: Vec<ReceiptLine>,
-    /// The number by which a person fetches it, see [`ReceiptId::number`](crate::ReceiptId::number).
+    /// The number by which a resident fetches the receipt, see [`ReceiptId::number`](crate::ReceiptId::number).
     pub number: String,
-    /// Text of the QR code at the foot, if any.
+    /// Text of the QR code at the bottom, if any.
     pub code: Option<String>,
 }
 
@@ -23,7 +23,7 @@ pub enum ReceiptLine {
     Pair(String, String),
     /// A line of text.
     Text(String),
-    /// The amount, large.
+    /// The amount, in large type.
     Amount(String),
     /// A rule across the paper.
     Rule,

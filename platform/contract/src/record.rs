@@ -1,20 +1,20 @@
-//! A journal record, its header and the hash chain that makes a missing or changed record show.
+//! A journal record, its header, and the hash chain that reveals a missing or changed record.
 //!
 //! Header, 48 bytes, big-endian:
 //!
 //! | at | bytes | field |
 //! |---|---|---|
 //! | 0 | 1 | version, 1 |
-//! | 1 | 1 | kind, see [`Kind`] |
+//! | 1 | 1 | kind, see [`RecordKind`] |
 //! | 2 | 2 | reserved, 0 |
 //! | 4 | 4 | length of the plain body in bytes |
-//! | 8 | 16 | device, zero-padded |
+//! | 8 | 16 | kiosk id, zero-padded |
 //! | 24 | 8 | epoch |
 //! | 32 | 8 | sequence number in the epoch, from 1, without gaps |
 //! | 40 | 8 | wall time, milliseconds since 1970 |
 //!
-//! The chain commits to a salted plaintext, so that an auditor needs no key and destroying a key
-//! breaks no proof: `h_n = SM3(h_{n-1} ‖ header ‖ SM3(salt ‖ body))`, where
+//! The chain commits to the salted plaintext, so an auditor needs no key, and destroying a key does not
+//! invalidate the chain: `h_n = SM3(h_{n-1} ‖ header ‖ SM3(salt ‖ body))`, where
 //! `h_0 = SM3("kiosk-journal/1" ‖ device ‖ epoch)`.
 
 use serde::{Deserialize, Serialize};
@@ -23,31 +23,31 @@ use crate::id::{DeviceId, IdError};
 use crate::sign::sm3;
 use crate::time::UnixMs;
 
-/// Bytes of an encoded [`Header`].
+/// Bytes of an encoded [`RecordHeader`].
 pub const HEADER_LEN: usize = 48;
 /// Bytes of a record's salt.
 pub const SALT_LEN: usize = 16;
 const VERSION: u8 = 1;
 
-/// What a record is about, readable without opening its body. A reader keeps kinds it does not know.
+/// The kind of a record, readable without opening its body. A reader keeps records of unknown kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Kind(pub u8);
 
-/// The head of a record.
+/// The header of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// What the record is about.
+    /// The kind of the record.
     pub kind: Kind,
     /// Length of the plain body in bytes.
     pub body_len: u32,
-    /// The kiosk that wrote it.
+    /// The kiosk that wrote the record.
     pub device: DeviceId,
-    /// Drawn at random whenever a log begins anew.
+    /// Number of the epoch, drawn at random when a new chain begins.
     pub epoch: u64,
     /// 1, 2, 3, … within the epoch, never reused.
     pub seq: u64,
-    /// The kiosk's wall clock when it was written.
+    /// The kiosk's wall clock when the record was written.
     pub time: UnixMs,
 }
 
@@ -57,38 +57,38 @@ pub enum RecordError {
     /// Fewer bytes than a header has.
     #[error("a record header has {HEADER_LEN} bytes, got {0}")]
     Short(usize),
-    /// Written by another version of the format.
-    #[error("record version {0} is not known here")]
+    /// Written in another version of the format.
+    #[error("record version {0} is not supported")]
     Version(u8),
     /// The reserved bytes are not zero.
     #[error("the reserved bytes of a record header are not zero")]
     Reserved,
-    /// The device name is malformed.
-    #[error("the record's device is malformed")]
+    /// The kiosk id is malformed.
+    #[error("the kiosk id in the record is malformed")]
     Device(#[from] IdError),
-    /// The body is not as long as its header says.
-    #[error("the record's body has {got} bytes, its header says {said}")]
+    /// The length of the body differs from the header.
+    #[error("the record's body has {got} bytes, its header states {said}")]
     Length {
-        /// What the header says.
+        /// Length in the header, in bytes.
         said: u32,
-        /// What there is.
+        /// Actual length, in bytes.
         got: usize,
     },
-    /// A record is missing, repeated or of another log.
+    /// A record is missing or repeated, or belongs to another log.
     #[error("expected record {expected}, got {got}: records are missing or out of order")]
     Sequence {
-        /// The next number in the chain.
+        /// The next sequence number of the chain.
         expected: u64,
-        /// The record's number.
+        /// The record's sequence number.
         got: u64,
     },
-    /// The record belongs to another device or epoch than the chain.
+    /// The record belongs to another kiosk or epoch than the chain.
     #[error("the record belongs to another log")]
     Foreign,
 }
 
 impl Header {
-    /// The 48 bytes.
+    /// Encodes the header in 48 bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
@@ -111,7 +111,7 @@ impl Header {
     /// Reads a header from the front of the bytes.
     ///
     /// # Errors
-    /// When they are too few, of another version, or malformed.
+    /// When there are too few bytes, or they are of another version or malformed.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let head: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(RecordError::Short(bytes.len()))?;
         let [version, kind, reserved_a, reserved_b, rest @ ..] = head;
@@ -137,36 +137,36 @@ impl Header {
     }
 }
 
-/// The next `N` bytes and what follows; zeros when they are too few, which no caller here lets happen.
+/// The first `N` bytes and the rest; zeros when there are too few, which no caller allows.
 fn take<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
     bytes.split_first_chunk().map_or(([0; N], &[]), |(head, rest)| (*head, rest))
 }
 
-/// A record in the clear: what is sealed on the kiosk's disk and stored by the platform.
+/// 记录: a record in plaintext. The kiosk seals it on its disk; the platform stores it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its head.
+    /// The header.
     pub header: Header,
-    /// Random; keeps the committed hash from giving a short body away.
+    /// Random bytes, so that a short body cannot be guessed from the committed hash.
     pub salt: [u8; SALT_LEN],
     /// JSON of an [`Entry`](crate::Entry).
     pub body: Vec<u8>,
 }
 
 impl Record {
-    /// `SM3(salt ‖ body)`: what the chain commits to, and all an auditor needs of the body.
+    /// `SM3(salt ‖ body)`: the chain commits to this value, and an auditor needs nothing else of the body.
     #[must_use]
     pub fn commitment(&self) -> [u8; 32] {
         sm3(&[&self.salt, &self.body])
     }
 }
 
-/// A point in a device's chain.
+/// A point in a kiosk's chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The kiosk.
     pub device: DeviceId,
-    /// The log.
+    /// The epoch of the chain.
     pub epoch: u64,
     /// The last record that the hash covers; 0 before the first.
     pub seq: u64,
@@ -176,7 +176,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// The bytes that a device key signs to vouch for its log up to here.
+    /// The bytes that a kiosk signs with its device key to confirm its log up to this point.
     #[must_use]
     pub fn to_be_signed(&self) -> Vec<u8> {
         let mut bytes = b"kiosk-head/1".to_vec();
@@ -188,7 +188,7 @@ impl Head {
     }
 }
 
-/// The hash chain of one device and epoch, walked record by record.
+/// The hash chain of one kiosk and epoch, computed record by record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chain(Head);
 
@@ -200,22 +200,22 @@ impl Chain {
         Self(Head { device, epoch, seq: 0, hash })
     }
 
-    /// Goes on from a point that is already trusted.
+    /// Continues a chain from a head that is already trusted.
     #[must_use]
     pub const fn from_head(head: Head) -> Self {
         Self(head)
     }
 
-    /// Where the chain stands.
+    /// The current head of the chain.
     #[must_use]
     pub const fn head(&self) -> Head {
         self.0
     }
 
-    /// Takes the next record in.
+    /// Appends the next record.
     ///
     /// # Errors
-    /// When it is of another log or not the next one; the chain then stays where it was.
+    /// When the record belongs to another log or is not the next one; the chain is then unchanged.
     pub fn push(&mut self, header: &Header, commitment: &[u8; 32]) -> Result<(), RecordError> {
         if (header.device, header.epoch) != (self.0.device, self.0.epoch) {
             return Err(RecordError::Foreign);
@@ -260,9 +260,9 @@ mod tests {
         }
     }
 
-    /// Version 1 of the format. If this fails, do not change the test: the format changed.
+    /// Version 1 of the format. If this test fails, do not change the test: the format changed.
     #[test]
-    fn header_bytes_of_version_1_stay() {
+    fn header_bytes_of_version_1_are_stable() {
         let hex: String = header(9).encode().iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(
             hex,
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_and_every_foreign_version_is_refused() {
+    fn header_decode_refuses_truncation_and_other_versions() {
         let bytes = header(1).encode();
         for len in 0..HEADER_LEN {
             assert_eq!(Header::decode(&bytes[..len]), Err(RecordError::Short(len)));
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_a_repeated_and_a_changed_record_break_the_chain() {
+    fn chain_refuses_missing_or_repeated_record() {
         let mut chain = Chain::genesis(header(1).device, header(1).epoch);
         chain.push(&header(1), &[1; 32]).unwrap();
         assert_eq!(chain.push(&header(3), &[3; 32]), Err(RecordError::Sequence { expected: 2, got: 3 }));
@@ -300,7 +300,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn headers_round_trip_and_arbitrary_bytes_never_panic(
+        fn header_round_trips_and_any_bytes_do_not_panic(
             bytes in proptest::collection::vec(any::<u8>(), 0..64), kind: u8, seq: u64, body_len: u32,
         ) {
             let _ = Header::decode(&bytes);

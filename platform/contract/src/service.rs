@@ -1,9 +1,9 @@
-//! Service documents: what a service asks, shows, charges and prints, as data.
+//! Service documents: the queries, views, charges and prints of a service, as data.
 //!
 //! A document is a list of steps. References name *earlier* steps; there are no expressions, no
 //! arithmetic (the platform signs amounts) and no conditions: the only branches are the platform's, an
-//! empty answer ([`Step::Query`]'s `none`) or an answer that names the next service. Checked when signed
-//! and again when loaded, so that the interpreter never meets a document that does not make sense.
+//! empty answer ([`Step::Query`]'s `none`) or an answer that names the next service. A document is checked when
+//! it is signed and again when it is loaded, so that the interpreter only runs valid documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::{Level, Method};
 
-/// Longest document in bytes that is looked at.
+/// Maximum size in bytes of a document that is parsed.
 const TEXT_MAX: usize = 64 * 1024;
-/// Most steps a service may have: the step bar must still be readable.
+/// Maximum number of steps of a service, so that the step bar stays readable.
 const STEPS_MAX: usize = 12;
 
 /// A text in both languages of the kiosk.
@@ -26,7 +26,7 @@ pub struct Bilingual {
     pub en: String,
 }
 
-/// The kind of place where a kiosk stands.
+/// 网点类型: the kind of site where a kiosk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
@@ -40,7 +40,7 @@ pub enum Profile {
     Gate,
 }
 
-/// What a service is about; groups the menu and chooses the icon.
+/// 场景: the category of a service; groups the menu and selects the icon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scene {
@@ -66,7 +66,7 @@ pub enum Scene {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Offline {
-    /// The service is greyed and says why.
+    /// The service is disabled, with the reason on its tile.
     Refuse,
     /// The request is recorded and sent later.
     Queue,
@@ -88,21 +88,21 @@ pub enum FieldType {
     Date,
 }
 
-/// A field that an answer must have.
+/// Declaration of a field that every row of an answer must have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Field {
-    /// Only its type: not shown by itself.
+    /// The type alone: the field cannot be shown with a label.
     Plain(FieldType),
-    /// Its type and what it is called when shown.
+    /// The type and the label under which the field is shown.
     Labelled(Labelled),
 }
 
-/// A field with a label.
+/// Declaration of a field with a label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Labelled {
-    /// Its type.
+    /// The type of the field.
     #[serde(rename = "type")]
     pub kind: FieldType,
     /// Label in Chinese.
@@ -122,53 +122,53 @@ impl Field {
     }
 }
 
-/// The fields of an answer by name.
+/// The declared shape of an operation's answer: fields by name.
 pub type Answer = BTreeMap<String, Field>;
 
 /// One step of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
 pub enum Step {
-    /// Asks the resident to agree. Declining ends the service.
+    /// Asks the resident for consent. Declining ends the service.
     Consent {
         /// Name of the step.
         id: String,
-        /// What the data is used for.
+        /// The purpose of the data.
         purpose: Bilingual,
-        /// Which data.
+        /// The data items.
         items: Vec<Bilingual>,
-        /// Who receives it.
+        /// The recipient of the data.
         recipient: Bilingual,
-        /// How long the consent holds, in days; 0 for this visit only.
+        /// How long the consent is valid, in days; 0 for this visit only.
         days: u16,
     },
-    /// Asks the platform.
+    /// Calls an operation of the platform.
     Query {
         /// Name of the step.
         id: String,
-        /// Operation of the platform; the kiosk knows no URL.
+        /// Name of the operation of the platform, not a URL.
         call: String,
-        /// The consent step it rests on.
+        /// The consent step that the query is based on.
         #[serde(default)]
         consent: Option<String>,
-        /// The answer is a personal record: it needs a consent.
+        /// The answer is a personal record: the query needs a consent.
         #[serde(default)]
         personal: bool,
         /// The fields that each row has.
         answer: Answer,
-        /// More than one row may come.
+        /// The answer may have more than one row.
         #[serde(default)]
         many: bool,
-        /// What to say when no row comes; the service then ends.
+        /// Text for an answer without rows; the service then ends.
         none: Bilingual,
     },
-    /// Shows one row, or each.
+    /// Shows each row of an answer.
     Show {
         /// Name of the step.
         id: String,
         /// The query whose answer is shown.
         from: String,
-        /// Its title: what the resident sees.
+        /// Title of the view.
         title: Bilingual,
         /// The fields, in order.
         show: Vec<String>,
@@ -177,18 +177,18 @@ pub enum Step {
     ShowCode {
         /// Name of the step.
         id: String,
-        /// The query that gave it: one row.
+        /// The query whose answer has the code: one row.
         from: String,
-        /// The key that is shown as a QR code.
+        /// The field of type `key` that is shown as a QR code.
         field: String,
-        /// Its title: an instruction.
+        /// Title of the view: an instruction.
         title: Bilingual,
-        /// What it is for.
+        /// The purpose of the code.
         lead: Bilingual,
-        /// What the hands do, one after the other.
+        /// The actions of the resident, in order.
         steps: Vec<Bilingual>,
     },
-    /// 修改密码: the card in the slot takes another PIN. Closed to who came without a card.
+    /// 修改密码: changes the PIN of the card in the slot. Not available in a visit without a card.
     ChangePin {
         /// Name of the step.
         id: String,
@@ -199,32 +199,32 @@ pub enum Step {
         id: String,
         /// The query to choose from.
         from: String,
-        /// Its title: an instruction.
+        /// Title of the view: an instruction.
         title: Bilingual,
         /// The fields, in order.
         show: Vec<String>,
-        /// Most rows that may be chosen.
+        /// Maximum number of rows that may be chosen.
         max: u8,
     },
-    /// Charges what was chosen.
+    /// Charges the chosen rows.
     Pay {
         /// Name of the step.
         id: String,
-        /// The choose step.
+        /// The choose step whose rows are charged.
         items: String,
-        /// The ways to pay, in the order offered.
+        /// The payment methods, in the order offered.
         methods: Vec<Method>,
     },
-    /// Prints a receipt, or a sheet.
+    /// Prints a receipt or an A4 document.
     Print {
         /// Name of the step.
         id: String,
-        /// Its heading.
+        /// Heading of the printout.
         title: Bilingual,
-        /// What it is printed on.
+        /// The form of the printout.
         #[serde(default, skip_serializing_if = "Form::is_receipt")]
         form: Form,
-        /// The steps whose data it carries: a query that was shown, or a payment.
+        /// The steps whose data is printed: a query that was shown, or a payment.
         with: Vec<String>,
         /// For a query: the fields, in order.
         #[serde(default)]
@@ -249,74 +249,74 @@ impl Step {
     }
 }
 
-/// On what something is printed.
+/// The form of a printout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
-    /// The roll of the receipt printer.
+    /// A receipt on the roll of the receipt printer.
     #[default]
     Receipt,
-    /// A4, for what is handed in elsewhere; on the roll where no A4 printer works.
+    /// An A4 document, for papers that are handed in elsewhere; printed on the roll where no A4 printer works.
     Sheet,
 }
 
 impl Form {
-    /// The signature takes the reference that serde gives.
+    /// Takes a reference because serde calls it with one.
     #[expect(clippy::trivially_copy_pass_by_ref)]
     fn is_receipt(&self) -> bool {
         *self == Self::Receipt
     }
 }
 
-/// One service.
+/// 事项文件: the description of one service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceDocument {
-    /// Its name, for example `water.pay`.
+    /// Id of the service, for example `water.pay`.
     pub id: String,
-    /// Raised with every change.
+    /// Incremented with every change.
     pub version: u32,
-    /// What it is called.
+    /// Name of the service.
     pub title: Bilingual,
-    /// A few words more: examples, what one gets.
+    /// A short explanation: examples, the result.
     pub hint: Bilingual,
-    /// What it is about.
+    /// Category of the service.
     pub scene: Scene,
-    /// Where it is offered.
+    /// The kinds of site where the service is offered.
     pub profiles: Vec<Profile>,
-    /// The level it needs.
+    /// The level that the service needs.
     pub level: Level,
-    /// What happens without a link.
+    /// Behaviour when the platform cannot be reached.
     pub offline: Offline,
-    /// What is done, in order.
+    /// The steps, in order.
     #[serde(rename = "step")]
     pub steps: Vec<Step>,
 }
 
-/// Why a document is not signed, or not loaded.
+/// Why a service document is neither signed nor loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    /// Longer than any honest document.
-    #[error("the document has {0} bytes, at most {TEXT_MAX} are read")]
+    /// Longer than the limit.
+    #[error("the service document has {0} bytes, at most {TEXT_MAX} are accepted")]
     TooLong(usize),
-    /// Not TOML of a document.
-    #[error("the document cannot be read")]
+    /// Not the TOML of a service document.
+    #[error("the service document is not valid TOML of a service")]
     Syntax(#[source] Box<toml::de::Error>),
     /// An identifier has other characters than `a–z 0–9 . -`.
     #[error("`{0}` is not a name: use a-z, 0-9, `.` and `-`")]
     Name(String),
-    /// No step, or more than fit a step bar.
+    /// No step, or more than the step bar can show.
     #[error("a service has 1 to {STEPS_MAX} steps, this one has {0}")]
     Steps(usize),
-    /// Two steps have one name.
-    #[error("step `{0}` is there twice")]
+    /// Two steps have the same name.
+    #[error("step `{0}` is defined twice")]
     Twice(String),
     /// A reference to a step that is not earlier or not of the right kind.
     #[error("step `{step}` refers to `{to}`, which is not an earlier step of the right kind")]
     Reference {
         /// The step.
         step: String,
-        /// What it names.
+        /// The name to which it refers.
         to: String,
     },
     /// A shown field is not declared with a label.
@@ -327,7 +327,7 @@ pub enum DocumentError {
         /// The field.
         field: String,
     },
-    /// What is to be scanned is no key of its query.
+    /// The field that is shown as a code is not of type `key` in its query.
     #[error("step `{step}` shows `{field}` as a code, which its query does not declare as a key")]
     NoCode {
         /// The step.
@@ -335,13 +335,13 @@ pub enum DocumentError {
         /// The field.
         field: String,
     },
-    /// What is paid lacks a key, a payee or an amount.
+    /// The rows to pay lack a key, a payee or an amount.
     #[error("step `{0}` pays rows that need exactly one key, one money field and a text field `payee`")]
     Unpayable(String),
     /// A personal record is fetched without consent.
     #[error("step `{0}` fetches a personal record without an earlier consent")]
     NoConsent(String),
-    /// A list that may not be empty is.
+    /// A list that must not be empty is empty.
     #[error("step `{0}` has an empty list")]
     Empty(String),
 }
@@ -350,7 +350,7 @@ impl ServiceDocument {
     /// Reads and checks a document.
     ///
     /// # Errors
-    /// When it is not TOML of a document or does not make sense.
+    /// When the text is not the TOML of a service document, or a check fails.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
         if text.len() > TEXT_MAX {
             return Err(DocumentError::TooLong(text.len()));
@@ -360,7 +360,8 @@ impl ServiceDocument {
         Ok(document)
     }
 
-    /// The query behind a step: itself, or the one it was shown or chosen from.
+    /// The declared answer of the query behind a step: the step itself, or the query that it shows, chooses from or
+    /// charges.
     #[must_use]
     pub fn answer_of(&self, step: &str) -> Option<&Answer> {
         self.steps.iter().find(|s| s.id() == step).and_then(|found| match found {
@@ -528,14 +529,14 @@ with = ["paid"]
 "#;
 
     #[test]
-    fn the_water_bill_is_a_sound_document() {
+    fn water_bill_document_is_valid() {
         let document = ServiceDocument::parse(WATER).unwrap();
         assert_eq!(document.steps.len(), 4);
         assert!(document.answer_of("paid").unwrap().contains_key("payee"));
     }
 
     #[test]
-    fn documents_that_do_not_make_sense_are_refused_with_the_reason() {
+    fn invalid_document_is_refused_with_its_reason() {
         let cases = [
             ("from = \"bills\"", "from = \"paid\"", "Reference"),
             ("items = \"picked\"", "items = \"bills\"", "Reference"),
@@ -559,7 +560,7 @@ with = ["paid"]
 
     proptest! {
         #[test]
-        fn a_mangled_document_never_panics(at in 0usize..WATER.len(), with in "\\PC{0,8}") {
+        fn mangled_document_does_not_panic(at in 0usize..WATER.len(), with in "\\PC{0,8}") {
             if let (Some(head), Some(tail)) = (WATER.get(..at), WATER.get(at..)) {
                 let _ = ServiceDocument::parse(&format!("{head}{with}{tail}"));
             }

@@ -7,7 +7,7 @@ use sm2::dsa::signature::{Signer as _, Verifier as _};
 use sm2::elliptic_curve::sec1::ToSec1Point as _;
 use sm3::{Digest as _, Sm3};
 
-/// The distinguishing identifier that GM/T 0009-2012 clause 10 gives for signatures without another.
+/// The default distinguishing identifier of GM/T 0009-2012, clause 10.
 const DISTID: &str = "1234567812345678";
 
 /// Why a key or a signature is refused.
@@ -76,7 +76,7 @@ impl PublicKey {
         self.0.verify(message, &parsed).map_err(|_| SignError::Mismatch)
     }
 
-    /// The point, compressed to 33 bytes (SEC1), as codes carry it.
+    /// The point, compressed to 33 bytes (SEC1), as in resident codes.
     #[must_use]
     pub fn to_compressed(&self) -> [u8; 33] {
         let point = self.0.as_affine().to_sec1_point(true);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_belongs_to_its_message_and_its_key() {
+    fn signature_verifies_only_with_its_message_and_key() {
         let key = SecretKey::from_bytes(&[7; 32]).unwrap();
         let other = SecretKey::from_bytes(&[8; 32]).unwrap();
         let signature = key.sign(b"order 1");
@@ -212,13 +212,13 @@ mod tests {
         assert_eq!(public.verify(b"order 1", &signature), Ok(()));
         assert_eq!(public.verify(b"order 2", &signature), Err(SignError::Mismatch));
         assert_eq!(other.public().verify(b"order 1", &signature), Err(SignError::Mismatch));
-        let mut bent = signature;
-        bent.0[5] ^= 1;
-        assert_eq!(public.verify(b"order 1", &bent), Err(SignError::Mismatch));
+        let mut changed = signature;
+        changed.0[5] ^= 1;
+        assert_eq!(public.verify(b"order 1", &changed), Err(SignError::Mismatch));
     }
 
     #[test]
-    fn a_compressed_point_is_the_same_key() {
+    fn compressed_point_is_the_same_key() {
         let public = SecretKey::from_bytes(&[7; 32]).unwrap().public();
         let compressed = public.to_compressed();
         let uncompressed = public.to_string();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_not_a_secret_key() {
+    fn secret_key_refuses_zero() {
         assert!(SecretKey::from_bytes(&[0; 32]).is_err());
     }
 }

@@ -1,6 +1,6 @@
-//! 站点配置: what a kiosk is told about the place where it stands. One TOML file, typed and checked.
+//! The site file: the configuration of a kiosk for the site where it stands. One TOML file, typed and checked.
 //!
-//! Holds paths, not modes, and no secrets: keys lie in files of their own.
+//! The file has paths, not operating modes, and no secrets: keys are in files of their own.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,53 +10,53 @@ use crate::id::DeviceId;
 use crate::service::{Bilingual, Profile};
 use crate::sign::PublicKey;
 
-/// Longest file in bytes that is looked at.
+/// Maximum size in bytes of a site file that is parsed.
 const TEXT_MAX: usize = 64 * 1024;
 
-/// The configuration of one kiosk.
+/// 网点配置: the configuration of one kiosk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Site {
-    /// The kiosk's name.
+    /// The kiosk's id.
     pub device: DeviceId,
-    /// The kind of place.
+    /// The kind of site.
     pub profile: Profile,
     /// The hall's name, as the screen's top line shows it.
     pub hall: Bilingual,
     /// Minutes east of UTC; 480 in all of China.
     #[serde(default = "china")]
     pub utc_offset_minutes: i16,
-    /// The platform.
+    /// Address and keys of the platform.
     pub platform: PlatformAddress,
-    /// The panel.
+    /// Size of the screen.
     pub screen: ScreenSize,
-    /// How long residents are given.
+    /// Idle times of a visit.
     #[serde(default)]
     pub times: SiteTimes,
-    /// The log.
+    /// Limits of the journal.
     #[serde(default)]
     pub log: LogLimits,
-    /// Which codes are accepted without asking the platform; without it none are.
+    /// Rules for codes that are accepted without the platform; if absent, no code is.
     #[serde(default)]
     pub codes: Option<CodeRules>,
-    /// How a gate judges; only for the profile `gate`.
+    /// Rules of a gate; only for the profile `gate`.
     #[serde(default)]
     pub gate: Option<GateRules>,
-    /// What is built in.
+    /// The devices that are built in.
     #[serde(default)]
     pub devices: SiteDevices,
-    /// Whose staff cards show how the kiosk stands.
+    /// The staff cards that open the status view of the kiosk.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub staff: Vec<StaffKey>,
 }
 
-/// Where the platform is and whose word it is.
+/// Address of the platform, and the public keys of its signatures and envelopes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlatformAddress {
     /// `https://HOST:PORT`, without a path.
     pub url: String,
-    /// Beginning of the address by which a phone fetches a receipt; the number is appended.
+    /// URL prefix from which a phone fetches a receipt; the receipt number is appended.
     pub receipt_url: String,
     /// The public key that signs service documents.
     pub catalogue_key: PublicKey,
@@ -64,25 +64,25 @@ pub struct PlatformAddress {
     pub envelope: EnvelopeKey,
 }
 
-/// The panel in pixels, as it hangs.
+/// Size of the screen in pixels, as it is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScreenSize {
-    /// Width.
+    /// Width in pixels.
     pub width: u32,
-    /// Height.
+    /// Height in pixels.
     pub height: u32,
 }
 
-/// How long residents are given, in seconds.
+/// Idle times of a visit, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SiteTimes {
-    /// Without a touch a visit ends.
+    /// A visit ends after this time without a touch.
     pub idle_s: u16,
-    /// The same for those who chose large text.
+    /// The idle time of a visit in which the resident chose large text.
     pub idle_elder_s: u16,
-    /// The countdown shows for this last part of it.
+    /// The countdown is shown for this last part of the idle time.
     pub countdown_s: u16,
 }
 
@@ -92,7 +92,7 @@ impl Default for SiteTimes {
     }
 }
 
-/// How the kiosk judges codes by itself.
+/// Rules by which the kiosk verifies codes without the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodeRules {
@@ -101,25 +101,26 @@ pub struct CodeRules {
     /// The city's letters, with which its codes begin.
     #[serde(default = "chongqing")]
     pub city: String,
-    /// An offline code is accepted for this long after it was shown, in seconds: the time a resident needs, and a
-    /// relayed picture wants.
+    /// An offline code is accepted for this long after it was shown, in seconds: long enough for a resident, too short
+    /// to relay a picture of the code.
     #[serde(default = "fifteen")]
     pub past_s: u8,
-    /// And from this long before: what the two clocks may differ by.
+    /// An offline code is accepted this long before its own time, in seconds: the tolerated difference of the two
+    /// clocks.
     #[serde(default = "fifteen")]
     pub ahead_s: u8,
-    /// The kiosk's clock is trusted for this long after the platform's was last heard, in hours.
+    /// The kiosk's clock is trusted for this long after it was last synchronised with the platform's, in hours.
     #[serde(default = "three_days")]
     pub unsynced_hours: u16,
 }
 
-/// How a gate judges.
+/// Rules of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GateRules {
-    /// 防折返: the same person is let through again only after this long, in seconds; 0 turns it off.
+    /// 防折返 (anti-passback): the same person is admitted again only after this time, in seconds; 0 turns the rule off.
     pub passback_s: u32,
-    /// A verdict is shown for this long, in milliseconds; the next code ends it sooner.
+    /// A verdict is shown for this long, in milliseconds; the next code replaces it sooner.
     pub verdict_ms: u16,
 }
 
@@ -129,11 +130,11 @@ impl Default for GateRules {
     }
 }
 
-/// Bounds of the log.
+/// Limits of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogLimits {
-    /// At this many MiB new money is refused.
+    /// High-water mark in MiB: at this size of the journal new payments are refused.
     pub high_water_mib: u32,
 }
 
@@ -143,56 +144,56 @@ impl Default for LogLimits {
     }
 }
 
-/// A staff card that this kiosk knows.
+/// 工作人员卡: a staff card that this kiosk accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StaffKey {
-    /// What the card calls itself: the number on it, not its holder's name.
+    /// The name that the card reports: the number printed on it, not its holder's name.
     pub name: String,
     /// Its public key.
     pub key: PublicKey,
 }
 
-/// Why a site file is not used.
+/// Why a site file is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
-    /// Longer than any honest file.
-    #[error("the site file has {0} bytes, at most {TEXT_MAX} are read")]
+    /// Longer than the limit.
+    #[error("the site file has {0} bytes, at most {TEXT_MAX} are accepted")]
     TooLong(usize),
-    /// Not TOML of a site.
-    #[error("the site file cannot be read")]
+    /// Not the TOML of a site.
+    #[error("the site file is not valid TOML of a site")]
     Syntax(#[source] Box<toml::de::Error>),
-    /// An address that is none.
+    /// The address is not a URL with http or https.
     #[error("`{0}` is not an http or https address")]
     Address(String),
-    /// A platform that would be spoken to in the open.
-    #[error("`{0}` is not https: kiosk and platform speak TLS only")]
+    /// The address of the platform is not encrypted.
+    #[error("`{0}` is not https: kiosk and platform communicate over TLS only")]
     Plain(String),
-    /// A panel that cannot hold the views.
-    #[error("a panel of {0}×{1} pixels is too small or too large for the views")]
+    /// The screen cannot hold the views.
+    #[error("a screen of {0}×{1} pixels is too small or too large for the views")]
     Screen(u32, u32),
-    /// Times that make no sense together.
-    #[error("idle times must be 15 s or more, the countdown shorter, and the elder time not the shorter one")]
+    /// The idle times contradict each other.
+    #[error("idle_s must be 15 or more, countdown_s below idle_s, and idle_elder_s not below idle_s")]
     Times,
-    /// Codes that nobody could show in time, or that a picture could stand for.
+    /// The acceptance window is too short to show a code in time, or so long that a picture of a code could be used.
     #[error(
-        "an offline code must be accepted for 4 to 60 s on either side, and a clock trusted for 1 to 720 hours"
+        "[codes]: `past_s` and `ahead_s` must be 4 to 60, `unsynced_hours` 1 to 720, `city` two capital letters"
     )]
     Codes,
-    /// Rules of a gate where none is, or none where one is, or such that nobody sees the verdict.
+    /// Rules of a gate at a kiosk that is no gate, a gate without rules, or a verdict time out of range.
     #[error("a gate, and only a gate, has a section `gate`; a verdict is shown for 500 to 10000 ms")]
     Gate,
-    /// An A4 printer that is spoken to in another way.
+    /// The address of the A4 printer is not an IPP address.
     #[error("`{0}` is not the address of an IPP printer: `ipp://HOST/printers/NAME`")]
     SheetPrinter(String),
-    /// A light on a relay that no board has, or two things on one relay.
+    /// A relay number that no board has, or one relay with two functions.
     #[error("[devices.signal]: `go`, `stop` and `buzzer` are three different relays, 1 to 8")]
     Signal,
-    /// A staff card that no card calls itself, or one that is listed twice.
-    #[error("[[staff]] `{0}`: a card's name is 1 to 32 letters, digits and hyphens, and stands there once")]
+    /// A staff card with a malformed name, or one that is listed twice.
+    #[error("[[staff]] `{0}`: a card's name is 1 to 32 letters, digits and hyphens, and must be unique")]
     Staff(String),
-    /// Two readers that are one.
-    #[error("`{0}` names the reader of the PSAM and that of the residents' cards: give more of each name")]
+    /// The names of the two readers match the same reader.
+    #[error("`{0}` matches the PSAM's reader and the reader of residents' cards: give longer reader names")]
     Psam(String),
     /// Residents could not begin a visit.
     #[error("a kiosk needs a card reader, a code reader or an ID reader")]
@@ -219,7 +220,7 @@ impl Site {
     /// Reads and checks a site file.
     ///
     /// # Errors
-    /// When it is not TOML of a site or does not make sense.
+    /// When the text is not the TOML of a site, or a check fails.
     pub fn parse(text: &str) -> Result<Self, SiteError> {
         if text.len() > TEXT_MAX {
             return Err(SiteError::TooLong(text.len()));
@@ -307,7 +308,7 @@ mod tests {
     const HALL: &str = include_str!("../../../provisioning/sites/district-hall.toml");
 
     #[test]
-    fn every_site_that_comes_with_the_program_is_sound() {
+    fn every_shipped_site_file_is_valid() {
         for (profile, text) in [
             (Profile::DistrictHall, HALL),
             (Profile::TownshipCenter, include_str!("../../../provisioning/sites/township-center.toml")),
@@ -319,18 +320,18 @@ mod tests {
     }
 
     #[test]
-    fn a_staff_card_has_a_name_of_its_own() {
+    fn staff_card_name_must_be_valid_and_unique() {
         let key = "04df07dc0b31591dfb63ec895516e5bb4ad05a09c2feba6d496ce523f7303fffcd4add27de09262dc59baf690c0286f05e29948517cc1e069b988e139c00f449c8";
         let staff = |name: &str| format!("\n[[staff]]\nname = \"{name}\"\nkey = \"{key}\"\n");
-        let of = |more: &str| Site::parse(&format!("{HALL}{more}"));
-        assert_eq!(of(&(staff("S-1") + &staff("S-2"))).unwrap().staff.len(), 2);
+        let site_with = |more: &str| Site::parse(&format!("{HALL}{more}"));
+        assert_eq!(site_with(&(staff("S-1") + &staff("S-2"))).unwrap().staff.len(), 2);
         for bad in [staff(""), staff("S 1"), staff("S-1") + &staff("S-1"), staff(&"S".repeat(33))] {
-            assert!(matches!(of(&bad), Err(SiteError::Staff(_))), "{bad}");
+            assert!(matches!(site_with(&bad), Err(SiteError::Staff(_))), "{bad}");
         }
     }
 
     #[test]
-    fn a_gates_light_hangs_on_relays_that_there_are() {
+    fn gate_signal_needs_distinct_relays_from_1_to_8() {
         let gate = include_str!("../../../provisioning/sites/gate.toml");
         for (from, to) in [
             ("go = 1", "go = 0"),
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scanner_is_set_up_as_most_come_or_as_the_site_says() {
+    fn scanner_settings_default_or_come_from_the_site_file() {
         let gate = include_str!("../../../provisioning/sites/gate.toml");
         let line = |text: &str| {
             let Some(CodeReaderPath::Scanner { line, .. }) = Site::parse(text).unwrap().devices.code_reader
@@ -357,14 +358,17 @@ mod tests {
         };
         assert_eq!(line(gate), ScannerLine::default());
 
-        let told =
+        let configured =
             line(&format!("{gate}\nline = {{ end = \"cr-lf\", gap-ms = 200, start = \"\\u0016T\\r\" }}\n"));
         let start = "\u{16}T\r".to_owned();
-        assert_eq!(told, ScannerLine { end: ScannerEnd::CrLf, gap_ms: 200, start, stop: String::new() });
+        assert_eq!(
+            configured,
+            ScannerLine { end: ScannerEnd::CrLf, gap_ms: 200, start, stop: String::new() }
+        );
     }
 
     #[test]
-    fn a_printer_has_one_line_of_three_kinds() {
+    fn receipt_printer_has_exactly_one_connection() {
         let start = HALL.find("tty = \"/dev/kiosk/receipt\"").unwrap();
         let end = start + HALL[start..].find("baud = 115200").unwrap() + "baud = 115200".len();
         let with = |line: &str| {
@@ -387,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn sites_that_make_no_sense_are_refused() {
+    fn sites_with_contradictions_are_refused() {
         for (from, to, expected) in [
             ("id = 1", "id = 300", "Syntax"),
             ("width = 1080", "width = 10", "Screen"),

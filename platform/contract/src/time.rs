@@ -1,8 +1,8 @@
-//! Wall-clock time as the wire carries it.
+//! Wall-clock time in messages and records.
 
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds since 1970-01-01T00:00:00Z. For evidence and display; nothing is ordered by it.
+/// Milliseconds since 1970-01-01T00:00:00Z. For the audit trail and for display; never used for ordering.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnixMs(pub u64);

@@ -1,4 +1,4 @@
-//! The department's books: bills by person, and which order paid them.
+//! The department's ledger: bills by person, and the orders that paid them.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS payments (
     body      TEXT NOT NULL
 ) STRICT;";
 
-/// Whose bills are asked for. No `Debug`: it names a person.
+/// Asks for the open bills of a person. No `Debug`: the request names a person.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BillsRequest {
@@ -36,29 +36,29 @@ pub struct Bill {
     pub key: String,
     /// 户号, the water account.
     pub account: String,
-    /// Where the water was used.
+    /// Address of the water connection.
     pub address: String,
     /// 账期, `YYYY-MM`.
     pub period: String,
-    /// How much was used, in words.
+    /// Consumption, as text.
     pub usage: String,
-    /// What is owed, in fen.
+    /// Amount owed, in fen.
     pub amount: i64,
-    /// Whom it is paid to.
+    /// The payee.
     pub payee: String,
 }
 
-/// A bill as it was paid.
+/// A bill in a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaidBill {
-    /// Its key.
+    /// The department's key of the bill.
     pub key: String,
-    /// What was paid, in fen.
+    /// Amount paid, in fen.
     pub amount: i64,
 }
 
-/// Tells that bills were paid. Idempotent by the order.
+/// Reports that bills were paid. Idempotent by the order id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payment {
@@ -66,7 +66,7 @@ pub struct Payment {
     pub order: String,
     /// The acquirer's reference of the charge.
     pub reference: String,
-    /// The bills that it pays.
+    /// The bills that the order pays.
     pub bills: Vec<PaidBill>,
 }
 
@@ -81,26 +81,26 @@ pub struct Booking {
     pub amount: i64,
 }
 
-/// Why the books do not do it.
+/// Why the ledger refuses a request.
 #[derive(Debug, thiserror::Error)]
 pub enum BooksError {
     /// A bill is unknown, paid by another order, or of another amount; or the order was booked with
-    /// other bills. Nothing of the payment was booked: a person must look.
-    #[error("the payment does not fit the books; nothing was booked, compare the order with the bills")]
+    /// other bills. Nothing of the payment was booked: an operator has to compare the two.
+    #[error("the payment contradicts the ledger; nothing was booked: compare the order with the bills")]
     Conflict,
     /// The database failed; nothing was booked.
-    #[error("the books cannot be read or written")]
+    #[error("the ledger cannot be read or written")]
     Store(#[from] rusqlite::Error),
 }
 
-/// The books.
+/// The department's ledger in an SQLite database.
 pub struct Books(Connection);
 
 impl Books {
-    /// Takes over a database, which may be new. What is booked is on disk before it is answered.
+    /// Opens the ledger in a database, which may be new. Every booking is on disk before it is answered.
     ///
     /// # Errors
-    /// [`BooksError::Store`] when it is no such database.
+    /// [`LedgerError::Store`] when the database has another schema or cannot be used.
     pub fn open(db: Connection) -> Result<Self, BooksError> {
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
@@ -108,10 +108,10 @@ impl Books {
         Ok(Self(db))
     }
 
-    /// Writes a bill for a person, unless it is already there.
+    /// Issues a bill to a person, unless it already exists.
     ///
     /// # Errors
-    /// [`BooksError::Store`].
+    /// [`LedgerError::Store`].
     pub fn issue(&mut self, id_number: &str, bill: &Bill) -> Result<(), BooksError> {
         self.0.execute(
             "INSERT INTO bills (key, id_number, account, address, period, usage, amount_fen)
@@ -124,7 +124,7 @@ impl Books {
     /// A person's open bills, oldest first.
     ///
     /// # Errors
-    /// [`BooksError::Store`].
+    /// [`LedgerError::Store`].
     pub fn open_bills(&self, request: &BillsRequest) -> Result<Vec<Bill>, BooksError> {
         let mut open = self
             .0
@@ -133,10 +133,10 @@ impl Books {
         Ok(bills)
     }
 
-    /// Books a payment: all its bills or none.
+    /// Books a payment: all of its bills or none.
     ///
     /// # Errors
-    /// [`BooksError::Conflict`], [`BooksError::Store`].
+    /// [`LedgerError::Conflict`], [`LedgerError::Store`].
     pub fn book(&mut self, payment: &Payment) -> Result<(), BooksError> {
         let body: String =
             payment.bills.iter().map(|bill| format!("{} {}\n", bill.key, bill.amount)).collect();
@@ -159,10 +159,10 @@ impl Books {
         Ok(tx.commit()?)
     }
 
-    /// Every bill that is paid, by which order.
+    /// All paid bills with the orders that paid them.
     ///
     /// # Errors
-    /// [`BooksError::Store`].
+    /// [`LedgerError::Store`].
     pub fn bookings(&self) -> Result<Vec<Booking>, BooksError> {
         let mut paid = self
             .0
@@ -193,7 +193,7 @@ fn bill(row: &Row<'_>) -> rusqlite::Result<Bill> {
     })
 }
 
-/// Whom water is paid to. An invented company.
+/// The payee of water bills. An invented company.
 pub(crate) const PAYEE: &str = "渝水供水有限公司";
 
 #[cfg(test)]
@@ -233,14 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn a_person_sees_their_own_open_bills_only() {
+    fn open_bills_are_listed_by_person() {
         let books = books();
         assert_eq!(open(&books, PERSON), ["w-1", "w-2"]);
         assert!(open(&books, "person-2").is_empty());
     }
 
     #[test]
-    fn a_repeated_payment_is_booked_once() {
+    fn repeated_payment_is_booked_once() {
         let mut books = books();
         for _ in 0..3 {
             books.book(&payment("o-1", &["w-1"])).unwrap();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payment_that_does_not_fit_books_nothing() {
+    fn contradicting_payment_books_nothing() {
         let mut books = books();
         books.book(&payment("o-1", &["w-1"])).unwrap();
         let mut wrong_amount = payment("o-2", &["w-2"]);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn issuing_a_bill_again_does_not_open_it_again() {
+    fn paid_bill_issued_again_stays_paid() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("books.db");
         let mut books = Books::open(Connection::open(&path).unwrap()).unwrap();

@@ -1,38 +1,39 @@
-//! The faults that such a system has, switched on by a script.
+//! Injected faults of the sandbox system, requested by a test script over HTTP.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// How a request goes wrong.
+/// An injected fault of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "fault")]
 pub enum Fault {
-    /// The connection closes; nothing was done.
+    /// The connection closes before the request is executed.
     DropBefore,
-    /// It is done, then the connection closes without an answer.
+    /// The request is executed, then the connection closes without an answer.
     DropAfter,
-    /// It is done only after a while, whether or not somebody still waits for the answer.
+    /// The request is executed after a delay, even if the client has stopped waiting for the answer.
     Delay {
-        /// How long, in milliseconds.
+        /// Delay in milliseconds.
         ms: u64,
     },
-    /// It is done, and the answer is no answer.
+    /// The request is executed, and the answer is not valid JSON.
     Nonsense,
 }
 
-/// Orders a fault for requests to come; faults ordered one after the other come one after the other.
+/// Requests a fault for later requests; several requested faults are injected in the order in which they were
+/// requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultOrder {
-    /// Which.
+    /// The fault to inject.
     #[serde(flatten)]
     pub fault: Fault,
-    /// For how many requests; absent: until the faults are deleted.
+    /// Number of requests that fail; absent: until the faults are deleted.
     #[serde(default)]
     pub count: Option<u32>,
 }
 
-/// The faults ordered and not yet used up.
+/// The requested faults that are not consumed yet.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(VecDeque<FaultOrder>);
 
@@ -47,7 +48,7 @@ impl Faults {
         self.0.clear();
     }
 
-    /// The fault of this request, which uses it up.
+    /// The fault of this request; consumes it.
     pub(crate) fn next(&mut self) -> Option<Fault> {
         let front = self.0.front_mut()?;
         let fault = front.fault;
@@ -66,15 +67,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_come_in_order_and_as_often_as_ordered() {
+    fn faults_are_injected_in_order_and_counted() {
         let mut faults = Faults::default();
         faults.order(FaultOrder { fault: Fault::DropBefore, count: Some(0) });
         faults.order(FaultOrder { fault: Fault::DropAfter, count: Some(1) });
         faults.order(FaultOrder { fault: Fault::Delay { ms: 5 }, count: Some(1) });
         faults.order(FaultOrder { fault: Fault::Nonsense, count: None });
-        let came: Vec<_> = (0..4).map(|_| faults.next()).collect();
-        let nonsense = Some(Fault::Nonsense);
-        assert_eq!(came, [Some(Fault::DropAfter), Some(Fault::Delay { ms: 5 }), nonsense, nonsense]);
+        let injected: Vec<_> = (0..4).map(|_| faults.next()).collect();
+        let invalid = Some(Fault::Nonsense);
+        assert_eq!(injected, [Some(Fault::DropAfter), Some(Fault::Delay { ms: 5 }), invalid, invalid]);
         faults.clear();
         assert_eq!(faults.next(), None);
     }

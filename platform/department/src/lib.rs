@@ -1,17 +1,17 @@
 //! A sandbox business system: the water department, which owns its bills.
 //!
-//! It stands for one of the many systems of a city's departments, so it is a process of its own with
-//! its own database and shares no code with the platform: what they agree on is the wire alone.
+//! The sandbox stands for one of the many systems of a city's departments, so it is a process of its own with
+//! its own database and shares no code with the platform: they share only the HTTP interface.
 //!
 //! | method and path | body | answer |
 //! |---|---|---|
 //! | `POST /bills` | [`BillsRequest`] | the open [`Bill`]s of that person |
-//! | `POST /payments` | [`Payment`] | 204, once or many times; 409 when a bill is paid by another order or is not as paid |
+//! | `POST /payments` | [`BillPayment`] | 204, also when repeated; 409 when a bill is paid by another order or has another amount |
 //! | `GET /payments` | – | every [`Booking`], for an auditor |
-//! | `POST /faults` | [`FaultOrder`] | 204; the next requests fail so |
-//! | `DELETE /faults` | – | 204; no more faults |
+//! | `POST /faults` | [`DepartmentFaultRequest`] | 204; the next requests fail in this way |
+//! | `DELETE /faults` | – | 204; removes all requested faults |
 //!
-//! Who asks is named in a body, never in a path, so that no identity number gets into an access log.
+//! A person is named in the body, never in the path, so that no identity number gets into an access log.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

@@ -12,20 +12,20 @@ use clap::Parser;
 use department::{Books, bills_of, shell};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Requests in hand get this long to finish after a stop was asked for.
+/// Time for running requests to finish after a stop was requested.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Sandbox water department: owns the bills, books each payment once, fails on request.
+/// Sandbox water department: owns the bills, books each payment once, injects faults on request.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where to listen.
+    /// Address and port on which the service listens.
     #[arg(long, default_value = "127.0.0.1:8083")]
     listen: SocketAddr,
-    /// The database; made when it is not there.
+    /// The SQLite database file; created if it does not exist.
     #[arg(long)]
     db: PathBuf,
-    /// The demo residents, whose bills are written when they are not there yet.
+    /// File of the demo residents, whose bills are issued if they do not exist yet.
     #[arg(long)]
     residents: Option<PathBuf>,
 }
@@ -34,10 +34,11 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
-    let db = open_private(&arguments.db).context("the database cannot be opened")?;
+    let db = open_private(&arguments.db)
+        .with_context(|| format!("cannot open the database {}", arguments.db.display()))?;
     let mut books = Books::open(db)?;
     if let Some(path) = &arguments.residents {
-        let text = std::fs::read_to_string(path).context("the file of demo residents cannot be read")?;
+        let text = std::fs::read_to_string(path).context("cannot read the file of demo residents")?;
         for (id_number, bill) in bills_of(&text)? {
             books.issue(&id_number, &bill)?;
         }
@@ -60,18 +61,18 @@ async fn main() -> anyhow::Result<()> {
     let serving = shell::serve(listener, books, async move {
         let _ = stopping.changed().await;
     });
-    let out_of_patience = async move {
+    let grace_over = async move {
         let _ = stopped.changed().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
         served = serving => served?,
-        () = out_of_patience => {}
+        () = grace_over => {}
     }
     Ok(())
 }
 
-/// Opens the database, made so that only its owner reads it; SQLite gives its other files the same mode.
+/// Opens the database, created with mode 0600; SQLite gives its other files the same mode.
 fn open_private(path: &Path) -> anyhow::Result<rusqlite::Connection> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     Ok(rusqlite::Connection::open(path)?)

@@ -1,14 +1,14 @@
-//! Bills of the demo residents, read from the same file that seeds the rest of the demo city.
+//! Bills of the demo residents, read from the file that seeds all programs of the demo city.
 //!
-//! Reads only what a water department would know; the rest of the file is not its business.
+//! The module reads only the fields that a water department would know.
 
 use serde::Deserialize;
 
 use crate::books::Bill;
 
-/// Why the file of demo residents is not read.
+/// Why the file of demo residents is rejected.
 #[derive(Debug, thiserror::Error)]
-#[error("the file of demo residents is not as expected")]
+#[error("the file of demo residents is not valid TOML with [[resident]] and [[resident.bill]] tables")]
 pub struct SeedError(#[source] Box<toml::de::Error>);
 
 #[derive(Deserialize)]
@@ -36,9 +36,9 @@ struct SeedBill {
 /// The bills in the text of `residents.toml`, each with the ID number of the person who owes it.
 ///
 /// # Errors
-/// When it is not TOML or lacks a field.
+/// When the text is not TOML or lacks a field.
 pub fn bills_of(text: &str) -> Result<Vec<(String, Bill)>, SeedError> {
-    // The parser's own message quotes the line, which may hold a person's data; only its place is kept.
+    // The parser's message quotes the line, which may hold personal data; only the position is kept.
     let file: File = toml::from_str(text).map_err(|mut error| {
         error.set_input(None);
         SeedError(Box::new(error))
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_water_department_knows_is_read() {
+    fn seed_reads_only_the_bills() {
         let text = r#"
             [[resident]]
             id = "first"
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_does_not_quote_the_file() {
+    fn seed_error_does_not_quote_the_file() {
         let error = bills_of("[[resident]]\nid_number = \"person-1\"\nbill = 3").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("person-1"));
     }

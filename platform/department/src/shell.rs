@@ -1,4 +1,4 @@
-//! The department over HTTP: routes and faults. The books decide; nothing is decided here.
+//! The department over HTTP: routes and faults. All decisions are made in the ledger.
 
 use std::future::Future;
 use std::io;
@@ -23,7 +23,7 @@ struct Department {
     faults: Mutex<Faults>,
 }
 
-/// Serves until `stop` is ready and the requests in hand are answered.
+/// Serves until `stop` is ready and the running requests are answered.
 ///
 /// # Errors
 /// When the listener fails.
@@ -61,7 +61,7 @@ async fn bookings(State(department): State<Arc<Department>>) -> Response {
 }
 
 async fn order_fault(State(department): State<Arc<Department>>, Json(order): Json<FaultOrder>) -> StatusCode {
-    tracing::info!(?order, "fault ordered");
+    tracing::info!(?order, "fault injection requested");
     locked(&department.faults).order(order);
     StatusCode::NO_CONTENT
 }
@@ -71,7 +71,7 @@ async fn clear_faults(State(department): State<Arc<Department>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Does the work in a task of its own: a caller that hangs up does not undo it, as with a real system.
+/// Executes a request in a task of its own: as with a real system, a client that disconnects does not cancel it.
 async fn answer(
     department: Arc<Department>,
     work: impl FnOnce(&mut Books) -> Result<Response, BooksError> + Send + 'static,
@@ -105,10 +105,11 @@ fn refused(error: &BooksError) -> Response {
     (status, error.to_string()).into_response()
 }
 
-/// Closes the connection without a byte of an answer: the head waits for a body that fails at once.
+/// Closes the connection without a byte of an answer: the response head is not sent before the body, which fails at
+/// once.
 fn hang_up() -> Response {
-    struct Gone;
-    impl http_body::Body for Gone {
+    struct AbortedBody;
+    impl http_body::Body for AbortedBody {
         type Data = Bytes;
         type Error = io::Error;
         fn poll_frame(
@@ -118,10 +119,10 @@ fn hang_up() -> Response {
             Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())))
         }
     }
-    Response::new(Body::new(Gone))
+    Response::new(Body::new(AbortedBody))
 }
 
-/// What a poisoned lock guards is a database and a list of faults: both are whole after any panic.
+/// Ignores poisoning: the data is a database and a list of faults, and both are consistent after any panic.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

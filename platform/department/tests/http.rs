@@ -1,4 +1,4 @@
-//! The department over real HTTP on loopback, with its faults.
+//! Tests of the department over HTTP on loopback, with its faults.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,13 +8,13 @@ use department::{Bill, Booking, Books, shell};
 use reqwest::Method;
 use tokio::sync::oneshot;
 
-struct Running {
+struct RunningServer {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
-async fn start() -> Running {
+async fn start() -> RunningServer {
     let mut books = Books::open(rusqlite::Connection::open_in_memory().unwrap()).unwrap();
     let bill = Bill {
         key: "w-1".into(),
@@ -32,10 +32,10 @@ async fn start() -> Running {
     let serving = tokio::spawn(shell::serve(listener, books, async move {
         let _ = stopped.await;
     }));
-    Running { address, stop, serving }
+    RunningServer { address, stop, serving }
 }
 
-impl Running {
+impl RunningServer {
     async fn send(&self, method: Method, path: &str, body: &str) -> reqwest::Result<(u16, String)> {
         let url = format!("http://{}{path}", self.address);
         let request = reqwest::Client::new().request(method, url).header("content-type", "application/json");
@@ -52,39 +52,39 @@ impl Running {
 const PAYMENT: &str = r#"{"order":"o-1","reference":"SB1","bills":[{"key":"w-1","amount":8640}]}"#;
 
 #[tokio::test]
-async fn a_payment_whose_answer_was_lost_is_booked_once_when_it_is_sent_again() {
-    let running = start().await;
-    assert_eq!(running.open().await, 1);
+async fn payment_with_lost_answer_is_booked_once_when_repeated() {
+    let server = start().await;
+    assert_eq!(server.open().await, 1);
 
-    running.send(Method::POST, "/faults", r#"{"fault":"drop-before","count":1}"#).await.unwrap();
-    assert!(running.send(Method::POST, "/payments", PAYMENT).await.is_err());
-    assert_eq!(running.open().await, 1);
+    server.send(Method::POST, "/faults", r#"{"fault":"drop-before","count":1}"#).await.unwrap();
+    assert!(server.send(Method::POST, "/payments", PAYMENT).await.is_err());
+    assert_eq!(server.open().await, 1);
 
-    running.send(Method::POST, "/faults", r#"{"fault":"drop-after","count":1}"#).await.unwrap();
-    assert!(running.send(Method::POST, "/payments", PAYMENT).await.is_err());
-    assert_eq!(running.open().await, 0);
-    assert_eq!(running.send(Method::POST, "/payments", PAYMENT).await.unwrap().0, 204);
+    server.send(Method::POST, "/faults", r#"{"fault":"drop-after","count":1}"#).await.unwrap();
+    assert!(server.send(Method::POST, "/payments", PAYMENT).await.is_err());
+    assert_eq!(server.open().await, 0);
+    assert_eq!(server.send(Method::POST, "/payments", PAYMENT).await.unwrap().0, 204);
 
     let other = PAYMENT.replace("o-1", "o-2");
-    assert_eq!(running.send(Method::POST, "/payments", &other).await.unwrap().0, 409);
-    let (_, listed) = running.send(Method::GET, "/payments", "").await.unwrap();
+    assert_eq!(server.send(Method::POST, "/payments", &other).await.unwrap().0, 409);
+    let (_, listed) = server.send(Method::GET, "/payments", "").await.unwrap();
     let listed: Vec<Booking> = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed, [Booking { key: "w-1".into(), order: "o-1".into(), amount: 8640 }]);
 
-    running.stop.send(()).unwrap();
-    running.serving.await.unwrap().unwrap();
+    server.stop.send(()).unwrap();
+    server.serving.await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn nonsense_comes_until_it_is_cleared() {
-    let running = start().await;
-    running.send(Method::POST, "/faults", r#"{"fault":"nonsense"}"#).await.unwrap();
+async fn invalid_responses_last_until_faults_are_cleared() {
+    let server = start().await;
+    server.send(Method::POST, "/faults", r#"{"fault":"nonsense"}"#).await.unwrap();
     for _ in 0..2 {
         let (status, text) =
-            running.send(Method::POST, "/bills", r#"{"id_number":"person-1"}"#).await.unwrap();
+            server.send(Method::POST, "/bills", r#"{"id_number":"person-1"}"#).await.unwrap();
         assert_eq!(status, 200);
         assert!(serde_json::from_str::<Vec<Bill>>(&text).is_err());
     }
-    running.send(Method::DELETE, "/faults", "").await.unwrap();
-    assert_eq!(running.open().await, 1);
+    server.send(Method::DELETE, "/faults", "").await.unwrap();
+    assert_eq!(server.open().await, 1);
 }

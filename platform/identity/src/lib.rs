@@ -1,20 +1,20 @@
-//! A sandbox trusted identity service (可信身份认证): it has a register of persons, sees a person, and tells those who
-//! may know whom it saw.
+//! A sandbox trusted identity service (可信身份认证): it has a register of persons, verifies a person, and reports the
+//! verified person to the services that hold the ticket.
 //!
-//! It stands for the state's own, so it is a process of its own and shares no code with the platform: what they agree
-//! on is the wire alone. It has no camera: whoever fills in the name and number of a person in its register counts as
-//! seen. The real one looks at a face, and that is the only difference its callers would notice.
+//! The sandbox stands for the state's service, so it is a process of its own and shares no code with the platform: they
+//! share only the HTTP interface. The sandbox has no camera: anyone who enters the name and number of a person in the
+//! register counts as verified. The real service compares a face, and callers would notice no other difference.
 //!
 //! | method and path | body | answer |
 //! |---|---|---|
-//! | `POST /names` | [`Claim`] | 实名核验: `{"match": true}` when name and number are one person's |
-//! | `GET /check?return=URL&state=S` | – | 实人核验: a page for the person; it goes back to `URL#ticket=…&state=S` |
-//! | `POST /tickets` | [`Claim`] | what that page does: `{"ticket"}` for a person it has seen, 403 for others |
-//! | `POST /tickets/redeem` | [`Redeem`] | [`Seen`], once; 410 afterwards and after five minutes |
-//! | `POST /credentials` | [`Credential`] | 身份凭证: [`Standing`] of what [`Seen`] gave |
-//! | `POST /credentials/end` | [`Claim`] | the person's document was lost, or the person died: 204 |
+//! | `POST /names` | [`PersonIdentity`] | 实名核验: `{"match": true}` when name and number belong to one person |
+//! | `GET /check?return=URL&state=S` | – | 实人核验: a page for the person; it redirects to `URL#ticket=…&state=S` |
+//! | `POST /tickets` | [`PersonIdentity`] | the request of that page: `{"ticket"}` for a person in the register, 403 for others |
+//! | `POST /tickets/redeem` | [`RedeemRequest`] | [`RedeemAnswer`], once; 410 afterwards and after five minutes |
+//! | `POST /credentials` | [`CredentialQuery`] | 身份凭证: [`CredentialState`] of the credential in a [`RedeemAnswer`] |
+//! | `POST /credentials/end` | [`PersonIdentity`] | ends the person's credentials (document lost, person died): 204 |
 //!
-//! Who is asked about is named in a body, never in a path, so that no identity number gets into an access log.
+//! A person is named in the body, never in the path, so that no identity number gets into an access log.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 

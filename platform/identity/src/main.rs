@@ -9,17 +9,17 @@ use clap::Parser;
 use identity::{Register, shell};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Sandbox trusted identity service: a register of demo residents, each of whom it believes to have seen.
+/// Sandbox trusted identity service: a register of demo residents, any of whom it verifies without a camera.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where to listen.
+    /// Address and port on which the service listens.
     #[arg(long, default_value = "127.0.0.1:8084")]
     listen: SocketAddr,
-    /// The demo residents: its register.
+    /// File of the demo residents, who form the register.
     #[arg(long)]
     residents: PathBuf,
-    /// A person who was seen is sent back to addresses that begin so.
+    /// URL prefix to which a verified person may be redirected.
     #[arg(long, default_value = "http://127.0.0.1:8081/")]
     returns_to: String,
 }
@@ -29,7 +29,7 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
     let text =
-        std::fs::read_to_string(&arguments.residents).context("the file of demo residents cannot be read")?;
+        std::fs::read_to_string(&arguments.residents).context("cannot read the file of demo residents")?;
     let register = Register::of(&text)?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)
         .await

@@ -1,15 +1,16 @@
-//! The register and the tickets. Tickets live in memory: one that a restart loses is made again by looking again.
+//! The register of persons, the tickets and the credentials. Tickets are kept in memory: after a restart the person is
+//! verified again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// A ticket is good for this long.
+/// Validity of a ticket in milliseconds.
 const TICKET_MS: u64 = 5 * 60 * 1000;
-/// Most tickets that wait; beyond it the oldest are forgotten.
+/// Maximum number of open tickets; beyond it the oldest are dropped.
 const TICKETS_MAX: usize = 10_000;
 
-/// A name and an ID number that are said to be one person's. No `Debug`: it is a person's data.
+/// A name and an ID number that are claimed to belong to one person. No `Debug`: personal data.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
@@ -19,66 +20,66 @@ pub struct Claim {
     pub id_number: String,
 }
 
-/// Asks whom a ticket is about.
+/// Asks for the person of a ticket.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Redeem {
-    /// The ticket.
+    /// Text of the ticket.
     pub ticket: String,
 }
 
-/// Whom the service saw. No `Debug`: it is a person's data.
+/// A person whom the service verified. No `Debug`: personal data.
 #[derive(Serialize, Deserialize)]
 pub struct Seen {
-    /// How sure it is: `in-person` for 实人核验.
+    /// Assurance of the verification: `in-person` for 实人核验.
     pub assurance: String,
     /// 姓名.
     pub name: String,
     /// 公民身份号码.
     pub id_number: String,
-    /// 身份凭证: names this person to this service from now on, and says nothing to anybody else.
+    /// 身份凭证: an opaque name of this person at this service; without meaning to anybody else.
     pub credential: String,
 }
 
-/// Asks how a credential stands.
+/// Asks for the status of a credential.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
-    /// As [`Seen`] gave it.
+    /// The credential from a [`RedeemAnswer`].
     pub credential: String,
 }
 
-/// How a credential stands.
+/// Status of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
-    /// Its person is who they were.
+    /// The credential is in force.
     Valid,
-    /// Nothing may rest on it any more: the person has to be seen again.
+    /// The credential has ended: the person has to be verified again.
     Ended,
-    /// This service did not give it, or has forgotten that it did.
+    /// This service did not issue the credential, or no longer has it.
     Unknown,
 }
 
-/// Why the file of demo residents is not read.
+/// Why the file of demo residents is rejected.
 #[derive(Debug, thiserror::Error)]
-#[error("the file of demo residents is not as expected: it has [[resident]] tables with name and id_number")]
+#[error("the file of demo residents is not valid: it needs [[resident]] tables with name and id_number")]
 pub struct SeedError(#[source] Box<toml::de::Error>);
 
-/// The persons, and the tickets that wait.
+/// The persons, the open tickets and the credentials.
 #[derive(Default)]
 pub struct Register {
     persons: BTreeSet<Claim>,
     tickets: BTreeMap<String, (Claim, u64)>,
-    /// Whose each is, and whether it still stands.
+    /// Person and status of each credential.
     credentials: BTreeMap<String, (Claim, Standing)>,
 }
 
 impl Register {
-    /// The persons in the text of `residents.toml`.
+    /// Reads the persons from the text of `residents.toml`.
     ///
     /// # Errors
-    /// When it is not TOML or lacks a field. The error quotes nobody.
+    /// When the text is not TOML or lacks a field. The error holds no personal data.
     pub fn of(text: &str) -> Result<Self, SeedError> {
         #[derive(Deserialize)]
         struct File {
@@ -98,13 +99,13 @@ impl Register {
         Ok(Self { persons, ..Self::default() })
     }
 
-    /// 实名核验: whether name and number are one person's.
+    /// 实名核验: whether name and number belong to one person in the register.
     #[must_use]
     pub fn matches(&self, claim: &Claim) -> bool {
         self.persons.contains(claim)
     }
 
-    /// 实人核验: the person is here. Gives the ticket, whose text must be fresh random.
+    /// 实人核验: issues the ticket of a verified person. The text of `ticket` must be fresh and random.
     pub fn see(&mut self, claim: Claim, ticket: String, now_ms: u64) -> Option<String> {
         if !self.matches(&claim) {
             return None;
@@ -118,7 +119,7 @@ impl Register {
         Some(ticket)
     }
 
-    /// Whom a ticket is about; once. The credential's text must be fresh random.
+    /// Returns the person of a ticket, once. The text of `credential` must be fresh and random.
     pub fn redeem(&mut self, request: &Redeem, credential: String, now_ms: u64) -> Option<Seen> {
         let (claim, until) = self.tickets.remove(&request.ticket)?;
         if until <= now_ms {
@@ -129,16 +130,16 @@ impl Register {
         Some(Seen { assurance: "in-person".to_owned(), name, id_number, credential })
     }
 
-    /// How a credential stands.
+    /// The status of a credential.
     #[must_use]
     pub fn standing(&self, credential: &Credential) -> Standing {
         self.credentials.get(&credential.credential).map_or(Standing::Unknown, |(_, standing)| *standing)
     }
 
-    /// All credentials of a person end. They may be seen again, and have a new one then.
+    /// Ends all credentials of a person. The person may be verified again and then gets a new credential.
     pub fn end(&mut self, claim: &Claim) {
-        for (of, standing) in self.credentials.values_mut() {
-            if of == claim {
+        for (holder, standing) in self.credentials.values_mut() {
+            if holder == claim {
                 *standing = Standing::Ended;
             }
         }
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_for_a_known_person_and_redeemed_once() {
+    fn ticket_is_for_a_known_person_and_redeemed_once() {
         let mut register = register();
         assert!(register.see(claim("张三", "2"), "a".into(), 0).is_none());
         assert_eq!(register.see(claim("张三", "1"), "b".into(), 0), Some("b".into()));
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_stands_until_its_person_is_not_to_be_relied_on() {
+    fn credential_is_valid_until_its_person_is_ended() {
         let mut register = register();
         register.see(claim("张三", "1"), "a".into(), 0).unwrap();
         let given = register.redeem(&Redeem { ticket: "a".into() }, "c".into(), 1).unwrap().credential;
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_ends_after_five_minutes() {
+    fn ticket_expires_after_five_minutes() {
         let mut register = register();
         register.see(claim("张三", "1"), "a".into(), 0).unwrap();
         register.see(claim("张三", "1"), "b".into(), 0).unwrap();
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_in_the_file_quotes_nobody() {
+    fn seed_error_does_not_quote_the_file() {
         let error = Register::of("[[resident]]\nname = \"张三\"\n").err().unwrap();
         assert!(!format!("{error} {error:?}").contains("张三"));
     }

@@ -1,4 +1,4 @@
-//! The service over HTTP, and the page on which a person is seen.
+//! The identity service over HTTP, and the page on which a person is verified.
 
 use std::future::Future;
 use std::io;
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::register::{Claim, Credential, Redeem, Register, Standing};
 
-/// The page asks this service only, and is shown in no frame.
+/// The page sends requests to this service only, and cannot be shown in a frame.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                               connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -24,8 +24,8 @@ struct Service {
     page: String,
 }
 
-/// Serves until `stop` is ready. A person who was seen is sent back to addresses that begin with `returns_to`, and
-/// nowhere else: a ticket is a person's word.
+/// Serves until `stop` is ready. A verified person is redirected only to URLs that begin with `returns_to`, because the
+/// holder of a ticket can act as the person.
 ///
 /// # Errors
 /// When the listener fails.
@@ -35,7 +35,7 @@ pub async fn serve(
     returns_to: &str,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    // Into a JavaScript string: a URL has no need of what would end it.
+    // The value goes into a JavaScript string: characters that could end the string are removed; a URL needs none.
     let safe: String = returns_to.chars().filter(|c| !matches!(c, '"' | '\\' | '<' | '\n')).collect();
     let page = include_str!("../page.html").replace("{{returns_to}}", &safe);
     let service = Arc::new(Service { register: Mutex::new(register), page });
@@ -113,7 +113,7 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a poisoned lock guards is a set and a map: both are whole after any panic.
+/// Ignores poisoning: the data is a set and maps, which are consistent after any panic.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

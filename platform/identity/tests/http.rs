@@ -1,4 +1,4 @@
-//! The service over HTTP on loopback.
+//! Tests of the identity service over HTTP on loopback.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use identity::{Register, Seen, shell};
@@ -7,7 +7,7 @@ use serde_json::json;
 const RESIDENTS: &str = include_str!("../../../assets/residents.toml");
 
 #[tokio::test]
-async fn a_person_is_seen_and_named_once() {
+async fn person_is_verified_and_ticket_redeemed_once() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -1,7 +1,8 @@
-//! The city's authority for TLS (X.509, P-256): it certifies the platform, and the kiosks by their requests.
+//! The city's certificate authority for TLS (X.509, P-256): it issues certificates to the platform, and to kiosks by
+//! their requests.
 //!
-//! Each certificate is good for one side only: a kiosk's never passes for a platform's. A kiosk's key never
-//! leaves the kiosk; its request (PKCS #10) goes to the desk.
+//! Each certificate is valid for one side only: a kiosk's certificate is never accepted as a platform's. A kiosk's key
+//! never leaves the kiosk; its request (PKCS #10) is brought to the operator.
 
 use std::fs;
 use std::path::Path;
@@ -18,10 +19,11 @@ use zeroize::Zeroizing;
 
 use crate::keys::{self, random};
 
+/// Validity of the authority's certificate in days.
 const AUTHORITY_DAYS: i64 = 20 * 365;
-/// Renewed at the latest when a third of it is left.
+/// Validity of a certificate in days. To be renewed when a third of it is left, at the latest.
 const CERTIFICATE_DAYS: i64 = 398;
-/// Clocks that are behind by less than this find a new certificate valid.
+/// A new certificate is valid for clocks that are behind by less than this.
 const BACKDATED: Duration = Duration::hours(1);
 
 /// Makes the authority: ca.key (secret) and ca.pem.
@@ -35,12 +37,12 @@ pub(crate) fn authority(directory: &Path) -> Result<()> {
     keys::write(directory, "ca.pem", &certificate.pem(), 0o644)
 }
 
-/// Makes the platform's key and certificate, for the names and addresses by which kiosks reach it:
+/// Makes the platform's key and certificate for the names and addresses under which kiosks reach it:
 /// platform.key (secret) and platform.pem.
 pub(crate) fn platform(directory: &Path, names: &[String]) -> Result<()> {
     let key = new_key()?;
-    let mut params =
-        CertificateParams::new(names.to_vec()).context("a name of the platform cannot be used")?;
+    let mut params = CertificateParams::new(names.to_vec())
+        .context("a name of the platform is neither a DNS name nor an IP address")?;
     dress(&mut params, "platform", CERTIFICATE_DAYS)?;
     for_use(&mut params, ExtendedKeyUsagePurpose::ServerAuth);
     let certificate = params.signed_by(&key, &issuer(directory)?)?;
@@ -48,7 +50,7 @@ pub(crate) fn platform(directory: &Path, names: &[String]) -> Result<()> {
     keys::write(directory, "platform.pem", &certificate.pem(), 0o644)
 }
 
-/// Makes a kiosk's TLS key and the request to have it certified: tls.key (secret) and tls.csr.
+/// Makes a kiosk's TLS key and its certificate request: tls.key (secret) and tls.csr.
 pub(crate) fn request(directory: &Path, device: DeviceId) -> Result<()> {
     let key = new_key()?;
     let mut params = CertificateParams::new([certified_name(device)?])?;
@@ -58,17 +60,17 @@ pub(crate) fn request(directory: &Path, device: DeviceId) -> Result<()> {
     keys::write(directory, "tls.csr", &request.pem()?, 0o644)
 }
 
-/// Certifies a kiosk's request. Whatever the request asks for, the certificate is for this device and for a
-/// kiosk's use; the desk has made sure that it is this device's request.
+/// Issues a certificate for a kiosk's request. Whatever extensions the request has, the certificate is for this kiosk
+/// and for client authentication only; the operator has verified that the request comes from this kiosk.
 pub(crate) fn certify(city: &Path, device: DeviceId, request: &Path) -> Result<String> {
-    let pem = fs::read_to_string(request).with_context(|| format!("{} cannot be read", request.display()))?;
+    let pem = fs::read_to_string(request).with_context(|| format!("cannot read {}", request.display()))?;
     let mut request = CertificateSigningRequestParams::from_pem(&pem)
         .with_context(|| format!("{} is not a certificate request", request.display()))?;
     let named: Vec<_> = request.params.subject_alt_names.clone();
     let asked = CertificateParams::new([certified_name(device)?])?;
     ensure!(
         named == asked.subject_alt_names,
-        "the request is not of {device}: make it with `provision device-keys --device {device}`"
+        "the request is not for {device}: make it with `provision device-keys --device {device}`"
     );
     let mut params = asked;
     dress(&mut params, &device.to_string(), CERTIFICATE_DAYS)?;
@@ -81,14 +83,15 @@ pub(crate) fn certify(city: &Path, device: DeviceId, request: &Path) -> Result<S
 fn issuer(city: &Path) -> Result<Issuer<'static, KeyPair>> {
     let read = |name: &str| {
         let path = city.join(name);
-        fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
-    let key = KeyPair::from_pem(&Zeroizing::new(read("ca.key")?)).context("ca.key is not a key")?;
-    Issuer::from_ca_cert_pem(&read("ca.pem")?, key).context("ca.pem is not a certificate")
+    let key =
+        KeyPair::from_pem(&Zeroizing::new(read("ca.key")?)).context("ca.key does not hold a private key")?;
+    Issuer::from_ca_cert_pem(&read("ca.pem")?, key).context("ca.pem does not hold a certificate")
 }
 
 fn new_key() -> Result<KeyPair> {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).context("the system gives no key")
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).context("cannot generate a key pair")
 }
 
 fn params(common_name: &str, days: i64) -> Result<CertificateParams> {
@@ -99,7 +102,7 @@ fn params(common_name: &str, days: i64) -> Result<CertificateParams> {
 
 fn dress(params: &mut CertificateParams, common_name: &str, days: i64) -> Result<()> {
     params.distinguished_name = name(common_name);
-    // A certificate is renewed with the same key: a number made from the key would come twice.
+    // A certificate is renewed with the same key, so a serial number derived from the key would not be unique.
     let mut serial = *random::<16>()?;
     if let Some(first) = serial.first_mut() {
         // Positive, and not zero (RFC 5280, 4.1.2.2).
@@ -128,7 +131,7 @@ fn certified_name(device: DeviceId) -> Result<String> {
     let id = device.to_string();
     ensure!(
         !id.starts_with('-') && !id.ends_with('-'),
-        "{id} cannot be certified: a name in a certificate begins and ends with a letter or digit"
+        "no certificate for {id}: a name in a certificate begins and ends with a letter or digit"
     );
     Ok(device.certificate_name())
 }
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn openssl_accepts_each_certificate_for_its_own_use_only() {
+    fn openssl_accepts_each_certificate_only_for_its_use() {
         let place = tempfile::tempdir().unwrap();
         let device: DeviceId = "K-1".parse().unwrap();
         authority(place.path()).unwrap();
@@ -154,27 +157,27 @@ mod tests {
         let certificate = certify(place.path(), device, &place.path().join("tls.csr")).unwrap();
         keys::write(place.path(), "tls.pem", &certificate, 0o644).unwrap();
         let verify = |purpose: &str, file: &str| {
-            let said = openssl(place.path(), &format!("verify -purpose {purpose} -CAfile ca.pem {file}"));
-            said.contains(&format!("{file}: OK"))
+            let output = openssl(place.path(), &format!("verify -purpose {purpose} -CAfile ca.pem {file}"));
+            output.contains(&format!("{file}: OK"))
         };
         assert!(verify("sslserver", "platform.pem") && verify("sslclient", "tls.pem"));
         assert!(!verify("sslclient", "platform.pem") && !verify("sslserver", "tls.pem"));
         let text = openssl(place.path(), "x509 -noout -text -in tls.pem");
         assert!(text.contains("DNS:k-1.kiosk") && text.contains("CA:FALSE"), "{text}");
-        // Renewed with the same key, it is another certificate.
+        // A renewal with the same key gives another certificate.
         let again = certify(place.path(), device, &place.path().join("tls.csr")).unwrap();
         assert_ne!(again, certificate);
     }
 
     #[test]
-    fn a_request_is_certified_for_its_own_device_only() {
+    fn request_is_certified_only_for_its_own_kiosk() {
         let place = tempfile::tempdir().unwrap();
         authority(place.path()).unwrap();
         request(place.path(), "K-1".parse().unwrap()).unwrap();
         let request = place.path().join("tls.csr");
         let error = certify(place.path(), "K-2".parse().unwrap(), &request).unwrap_err();
-        assert!(error.to_string().contains("not of K-2"), "{error}");
-        fs::write(&request, "nonsense").unwrap();
+        assert!(error.to_string().contains("not for K-2"), "{error}");
+        fs::write(&request, "not a request").unwrap();
         assert!(certify(place.path(), "K-1".parse().unwrap(), &request).is_err());
         assert!(super::request(&place.path().join("x"), "-".parse().unwrap()).is_err());
     }

@@ -1,8 +1,8 @@
-//! 发码密钥: the keys that sign a city's codes, made and exchanged under its offline root.
+//! Issuer keys (发码密钥): the keys that sign a city's codes, made and replaced under its offline root.
 //!
-//! One directory has what the platform needs: `issuer-keys.json`, the list that the root signed; `issuer-N.key`, the
-//! secrets of the listed issuers; `revoker.key`. The first call begins it; each further one adds an issuer's key,
-//! which signs from now on, and keeps the others listed until the last code under them has ended.
+//! One directory has the files for the platform: `issuer-keys.json`, the list signed by the root; `issuer-N.key`, the
+//! secret keys of the listed issuers; `revoker.key`. The first call creates the directory; each further call adds an
+//! issuer key, which signs from now on, and keeps older keys in the list until the last code under them has ended.
 
 use std::fs;
 use std::path::Path;
@@ -14,14 +14,14 @@ use contract::{IssuerKey, IssuerKeys, SecretKey, Signed, UnixMs};
 use crate::keys;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-/// The list and the key begin this long before they are made: kiosks' clocks may be behind.
+/// The list and the key are valid from this long before they are made, because kiosks' clocks may be behind.
 const BACKDATED_MS: u64 = DAY_MS;
 const LIST: &str = "issuer-keys.json";
 
-/// Adds an issuer's key and signs the list.
+/// Adds an issuer key and signs the list.
 pub(crate) fn add(directory: &Path, root: &Path, city: &str, days: u16) -> Result<IssuerKeys> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
-    let now = UnixMs(u64::try_from(since.as_millis()).context("the clock stands far ahead")?);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the system clock is before 1970")?;
+    let now = UnixMs(u64::try_from(since.as_millis()).context("the system clock is out of range")?);
     add_at(directory, &keys::secret(root)?, city, days, now)
 }
 
@@ -46,7 +46,7 @@ fn add_at(directory: &Path, root: &SecretKey, city: &str, days: u16, now: UnixMs
         .context("all 256 ids of issuer keys are in use: wait until one has ended")?;
     let name = format!("issuer-{id}");
     for ended in [format!("{name}.key"), format!("{name}.pub")].map(|file| directory.join(file)) {
-        // The id comes round again only when its key is no longer listed.
+        // An id is reused only when its key is no longer listed.
         if ended.exists() {
             fs::remove_file(ended)?;
         }
@@ -56,15 +56,17 @@ fn add_at(directory: &Path, root: &SecretKey, city: &str, days: u16, now: UnixMs
     issuers.push(IssuerKey { id, key, not_before: begins, not_after: ends });
     let list = IssuerKeys {
         city: city.to_owned(),
-        version: before.map_or(Some(1), |list| list.version.checked_add(1)).context("no version is left")?,
+        version: before
+            .map_or(Some(1), |list| list.version.checked_add(1))
+            .context("the version number of the list is exhausted")?,
         not_before: begins,
         not_after: issuers.iter().map(|issuer| issuer.not_after).max().unwrap_or(ends),
         revoker,
         issuers,
     };
     let signed = Signed::sign(&list, root);
-    ensure!(signed.open(&root.public()).is_ok(), "such a list would be refused: check city and days");
-    // Written whole, then renamed: the platform never reads half a list.
+    ensure!(signed.open(&root.public()).is_ok(), "kiosks would refuse this list: check --city and --days");
+    // Written to a temporary file and renamed, so that the platform never reads a partial list.
     let fresh = directory.join("issuer-keys.json.new");
     fs::write(&fresh, serde_json::to_vec(&signed)?)?;
     fs::File::open(&fresh)?.sync_all()?;
@@ -76,7 +78,7 @@ fn opened(path: &Path, root: &SecretKey) -> Result<IssuerKeys> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let signed: Signed<IssuerKeys> =
         serde_json::from_str(&text).context("issuer-keys.json is not a signed list of issuer keys")?;
-    signed.open(&root.public()).context("issuer-keys.json was signed by another root")
+    signed.open(&root.public()).context("issuer-keys.json is not signed by this root key")
 }
 
 #[cfg(test)]
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_exchanged_and_the_old_ones_stay_until_their_codes_have_ended() {
+    fn new_issuer_key_keeps_older_ones_until_they_end() {
         let directory = std::env::temp_dir().join(format!("provision-issuers-{}", std::process::id()));
         let root = SecretKey::from_bytes(&[7; 32]).unwrap();
         let begin = UnixMs(1_795_500_000_000);

@@ -1,4 +1,4 @@
-//! Keys as files: hexadecimal, one line; secrets readable by their owner only.
+//! Key files: hexadecimal, one line; secret keys have mode 0600.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::certificates;
 
-/// The keys of one kiosk.
+/// Makes the keys of one kiosk.
 pub(crate) fn device(directory: &Path, device: DeviceId) -> Result<()> {
     fs::create_dir_all(directory)?;
     pair(directory, "device")?;
@@ -19,25 +19,25 @@ pub(crate) fn device(directory: &Path, device: DeviceId) -> Result<()> {
     write(directory, "wrap.key", &hex(random::<16>()?.as_slice()), 0o600)
 }
 
-/// The root of a city's codes, which signs the list of issuer keys and is used on no other day.
+/// Makes the offline root key of a city's codes, which only signs lists of issuer keys.
 pub(crate) fn root(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory)?;
     pair(directory, "root")
 }
 
-/// The keys of a city.
+/// Makes the keys of a city.
 pub(crate) fn city(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory)?;
     pair(directory, "catalogue")?;
     pair(directory, "envelope")?;
     certificates::authority(directory)?;
-    // Of test cards: the key of real ones never leaves the city's HSM, which then takes the place of this file.
+    // For test cards. The key of real cards never leaves the city's HSM, which replaces this file.
     write(directory, "card.key", &hex(random::<32>()?.as_slice()), 0o600)?;
     write(directory, "format.key", &hex(random::<32>()?.as_slice()), 0o600)
 }
 
 pub(crate) fn pair(directory: &Path, name: &str) -> Result<()> {
-    // A number below the group order: all but one in 2³² random ones are.
+    // The scalar must be below the group order; all but one in 2³² random numbers are.
     let (scalar, key) = loop {
         let scalar = random::<32>()?;
         if let Ok(key) = SecretKey::from_bytes(&scalar) {
@@ -48,7 +48,7 @@ pub(crate) fn pair(directory: &Path, name: &str) -> Result<()> {
     write(directory, &format!("{name}.pub"), &key.public().to_string(), 0o644)
 }
 
-/// A secret key from a file that [`pair`] wrote.
+/// Reads a secret key from a file that [`pair`] wrote.
 pub(crate) fn secret(path: &Path) -> Result<SecretKey> {
     let unreadable = || format!("{} does not hold a secret key", path.display());
     let text = Zeroizing::new(fs::read_to_string(path).with_context(unreadable)?);
@@ -64,7 +64,7 @@ pub(crate) fn secret(path: &Path) -> Result<SecretKey> {
 
 pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
     let mut bytes = Zeroizing::new([0; N]);
-    getrandom::fill(bytes.as_mut_slice()).context("the system gives no random bytes")?;
+    getrandom::fill(bytes.as_mut_slice()).context("cannot get random bytes from the system")?;
     Ok(bytes)
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn write(directory: &Path, name: &str, text: &str, mode: u32) -> Resu
     let path = directory.join(name);
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).with_context(|| {
-            format!("{} is not written (existing keys are never overwritten)", path.display())
+            format!("cannot write {} (existing keys are never overwritten)", path.display())
         })?;
     writeln!(file, "{}", text.trim_end())?;
     file.sync_all()?;
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_private_and_never_overwritten() {
+    fn secret_keys_have_mode_0600_and_are_not_overwritten() {
         let name = format!("provision-keys-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         let id: DeviceId = "K-1".parse().unwrap();

@@ -1,5 +1,5 @@
-//! `provision`: what a city's operator does at a desk: make keys and certificates, check site files and service
-//! documents, and verify the log of a kiosk from the platform's export with public keys alone.
+//! `provision`: the operator's tool. It makes keys and certificates, checks site files and service documents, and
+//! verifies the log of a kiosk from the platform's export with public keys alone.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use contract::{DeviceId, PublicKey, ServiceDocument, Site};
 
-/// Keys, checks, and the verifier of kiosk logs.
+/// Makes keys and certificates, checks site files and service documents, verifies kiosk logs.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -28,75 +28,76 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Makes the keys of one kiosk: device.key, wrap.key and tls.key (secret), device.pub, and tls.csr, the
-    /// request to have the last certified.
+    /// certificate request for tls.key.
     DeviceKeys {
-        /// The kiosk's name, as its site file has it.
+        /// The kiosk's id, as in its site file.
         #[arg(long)]
         device: DeviceId,
-        /// The directory, made when it is not there. Existing keys are never overwritten.
+        /// Directory for the keys, created if it does not exist. Existing keys are never overwritten.
         directory: PathBuf,
     },
-    /// Makes the keys of a city: catalogue.key, format.key, envelope.key, card.key (of test cards) and ca.key (secret),
-    /// catalogue.pub, envelope.pub, and ca.pem, the authority's certificate.
+    /// Makes the keys of a city: catalogue.key, format.key, envelope.key, card.key (for test cards) and ca.key (secret),
+    /// catalogue.pub, envelope.pub, and ca.pem, the certificate of the certificate authority.
     CityKeys {
-        /// As above.
+        /// Directory for the city's keys, created if it does not exist. Existing keys are never overwritten.
         directory: PathBuf,
     },
-    /// Makes platform.key (secret) and platform.pem, certified by the city.
+    /// Makes platform.key (secret) and platform.pem, its certificate issued by the city's authority.
     PlatformKeys {
-        /// Where the city's keys are.
+        /// Directory with the city's keys (ca.key and ca.pem); platform.key and platform.pem are written there.
         directory: PathBuf,
-        /// The names and addresses by which kiosks reach the platform.
+        /// DNS names and IP addresses under which kiosks reach the platform.
         #[arg(required = true)]
         names: Vec<String>,
     },
-    /// Certifies a kiosk's request, tls.csr; writes tls.pem and city-ca.pem beside it, for the kiosk. Run it
-    /// again to renew: at the latest when a third of the 398 days is left.
+    /// Issues the certificate for a kiosk's request, tls.csr; writes tls.pem and city-ca.pem next to the request, for
+    /// the kiosk. To renew, run it again when at least a third of the 398 days is left.
     Certify {
-        /// Where the city's keys are.
+        /// Directory with the city's keys (ca.key and ca.pem).
         #[arg(long)]
         city: PathBuf,
-        /// The kiosk whose request this is, as the desk has made sure.
+        /// The id of the kiosk that made the request. The operator must have verified the origin of the request.
         #[arg(long)]
         device: DeviceId,
-        /// The request.
+        /// The certificate request, tls.csr.
         request: PathBuf,
     },
-    /// Makes the root of a city's codes: root.key, which then lies in a safe, and root.pub, for the sites.
+    /// Makes the offline root key of a city's codes: root.key (secret), to be kept offline in a safe, and root.pub, for
+    /// the site files.
     RootKey {
-        /// As above.
+        /// Directory for the root key, created if it does not exist. Existing keys are never overwritten.
         directory: PathBuf,
     },
-    /// Adds a key that signs codes, and signs the list of them: what the platform needs to issue codes. Done again
-    /// before the newest key ends, it exchanges it; codes under the older ones are accepted to their end.
+    /// Adds an issuer key, which signs codes, and signs the list of issuer keys; the platform needs both to issue
+    /// codes. Run it again before the newest key ends to replace it; codes under older keys stay valid until they end.
     IssuerKeys {
-        /// As above; the second time, the same one.
+        /// Directory of the issuer keys, created if it does not exist. Use the same directory for every run.
         directory: PathBuf,
-        /// The root's secret key, root.key.
+        /// Path of the root's secret key, root.key.
         #[arg(long)]
         root: PathBuf,
-        /// The city's letters.
+        /// The two capital letters of the city, with which its codes begin.
         #[arg(long, default_value = "YK")]
         city: String,
-        /// How long the key is accepted; the longest-lived code must fit in.
+        /// Validity of the key in days; must cover the longest-lived code.
         #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u16).range(1..=3650))]
         days: u16,
     },
-    /// Checks site files as the kiosk does.
+    /// Checks site files with the rules of the kiosk.
     CheckSite {
-        /// The files.
+        /// Paths of the site files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Checks service documents as the platform and the kiosk do.
+    /// Checks service documents with the rules of the platform and the kiosk.
     CheckService {
-        /// The files.
+        /// Paths of the service documents.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Verifies the exported log of a kiosk: nothing missing, nothing changed, all of it vouched for.
+    /// Verifies the exported log of a kiosk: no record is missing or changed, and every head is signed.
     Verify {
-        /// The platform's export, JSON.
+        /// Path of the platform's export, a JSON file.
         #[arg(long)]
         export: PathBuf,
         /// The kiosk's public key from a source other than the export: 130 hexadecimal digits.
@@ -122,7 +123,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::PlatformKeys { directory, names } => certificates::platform(&directory, &names),
         Task::Certify { city, device, request } => {
             let certificate = certificates::certify(&city, device, &request)?;
-            let authority = fs::read(city.join("ca.pem")).context("ca.pem cannot be read")?;
+            let authority = fs::read(city.join("ca.pem")).context("cannot read ca.pem")?;
             fs::write(request.with_file_name("tls.pem"), certificate)?;
             fs::write(request.with_file_name("city-ca.pem"), authority)?;
             Ok(())

@@ -1,11 +1,11 @@
-//! The independent verifier: reads an export and a public key, and nothing else.
+//! The independent verifier of kiosk logs: its only inputs are an export and a public key.
 
 use std::fmt;
 
 use contract::{Chain, DeviceId, PublicKey, RecordBatch, SignedHead};
 use serde::Deserialize;
 
-/// The platform's export of one kiosk's logs, as far as it is verified.
+/// The platform's export of one kiosk's log, with the fields that are verified.
 #[derive(Deserialize)]
 struct Export {
     device: DeviceId,
@@ -18,7 +18,7 @@ struct Epoch {
     heads: Vec<SignedHead>,
 }
 
-/// What was verified.
+/// Result of a verification: what was verified.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     device: DeviceId,
@@ -37,40 +37,40 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Why an export is not accepted. Each names the place where an auditor looks next.
+/// Why an export is rejected. Each variant names the place where an auditor has to look.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// Not an export.
-    #[error("the export cannot be read")]
+    /// The bytes are not an export.
+    #[error("the export is not valid JSON of an export")]
     Syntax(#[from] serde_json::Error),
-    /// Nothing was exported, so nothing is proven.
+    /// The export has no records, so it proves nothing.
     #[error("the export has no records")]
     Empty,
-    /// The records do not begin at the beginning.
-    #[error("epoch {0:016x} does not begin with its first record of this device")]
+    /// The records do not start with the first record of the epoch.
+    #[error("epoch {0:016x} does not start with its first record of this kiosk")]
     Beginning(u64),
-    /// A record is missing, changed or foreign.
-    #[error("epoch {epoch:016x}: the chain breaks")]
+    /// A record is missing, changed, or of another log.
+    #[error("epoch {epoch:016x}: the chain is broken")]
     Chain {
-        /// The epoch.
+        /// Number of the epoch.
         epoch: u64,
-        /// Where.
+        /// The first error of the chain.
         source: contract::RecordError,
     },
     /// A head is not signed by this key.
     #[error("epoch {epoch:016x}: the head at record {seq} is not signed by this key")]
     Unsigned {
-        /// The epoch.
+        /// Number of the epoch.
         epoch: u64,
-        /// The record.
+        /// Sequence number of the record.
         seq: u64,
     },
-    /// A signed head does not lie on the chain: the log was rolled back or rewritten after it was signed.
-    #[error("epoch {epoch:016x}: the head signed at record {seq} is not that of these records")]
+    /// A signed head is not on the chain: the log was rolled back or rewritten after the head was signed.
+    #[error("epoch {epoch:016x}: the head signed at record {seq} does not match these records")]
     OffChain {
-        /// The epoch.
+        /// Number of the epoch.
         epoch: u64,
-        /// The record.
+        /// Sequence number of the record.
         seq: u64,
     },
 }
@@ -142,35 +142,35 @@ mod tests {
     }
 
     #[test]
-    fn an_honest_export_is_accepted_and_counted() {
+    fn valid_export_is_accepted_and_counted() {
         let key = SecretKey::from_bytes(&[4; 32]).unwrap();
         let verdict = check(&export(&key), &key).unwrap();
         assert_eq!((verdict.records, verdict.heads, verdict.epochs), (6, 3, 1));
     }
 
     #[test]
-    fn a_missing_a_changed_and_a_rolled_back_record_and_a_wrong_key_show() {
+    fn missing_changed_or_rolled_back_record_is_detected() {
         let key = SecretKey::from_bytes(&[4; 32]).unwrap();
         let good = export(&key);
-        let bent = |bend: fn(&mut Value)| {
+        let tampered = |tamper: fn(&mut Value)| {
             let mut export = good.clone();
-            bend(&mut export);
+            tamper(&mut export);
             check(&export, &key).unwrap_err()
         };
         let records =
             |export: &mut Value| export["epochs"][0]["batch"]["records"].as_array_mut().unwrap().len();
         assert_eq!(records(&mut good.clone()), 6);
-        let missing = bent(|export| {
+        let missing = tampered(|export| {
             export["epochs"][0]["batch"]["records"].as_array_mut().unwrap().remove(2);
         });
         assert!(matches!(missing, Refusal::Chain { .. }), "{missing}");
-        let changed = bent(|export| {
+        let changed = tampered(|export| {
             let body = export["epochs"][0]["batch"]["records"][1]["body"].as_str().unwrap().to_owned();
             export["epochs"][0]["batch"]["records"][1]["body"] = body.replace("exit", "exiT").into();
         });
         assert!(matches!(changed, Refusal::OffChain { .. }), "{changed}");
-        let rolled_back = bent(|export| {
-            // The last two records are gone, and a head signed earlier stands in for the end.
+        let rolled_back = tampered(|export| {
+            // The last two records are removed, and an earlier signed head replaces the last one.
             let earlier = export["epochs"][0]["heads"][1].clone();
             let records = export["epochs"][0]["batch"]["records"].as_array_mut().unwrap();
             records.truncate(4);

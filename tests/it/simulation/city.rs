@@ -1,4 +1,4 @@
-//! The platform and the two systems behind it, each with its own database in memory.
+//! The platform, the acquirer and the department, each with its own database in memory.
 
 use acquirer::{Charge, Ledger};
 use contract::{CardEvidence, DeviceId, IssuerKey, IssuerKeys, Profile, SecretKey, Signed, UnixMs};
@@ -19,10 +19,10 @@ const DOCUMENTS: [&str; 4] = [
     include_str!("../../../assets/services/phone-pairing.toml"),
     include_str!("../../../assets/services/water-pay.toml"),
 ];
-/// Bills that each resident has beside those of the file: enough for a storm.
+/// Additional bills per resident: enough for a run with faults.
 const BILLS: u32 = 12;
 
-/// A resident as the world needs them.
+/// A resident of the simulation.
 pub(crate) struct Resident {
     pub(crate) slug: String,
     pub(crate) name: String,
@@ -33,12 +33,13 @@ pub(crate) struct Resident {
 }
 
 impl Resident {
-    /// Whether their card can prove that it is its issuer's own.
+    /// Whether the resident's card supports card authentication (version 3.00).
     pub(crate) fn is_guarded(&self) -> bool {
         self.version == "3.00"
     }
 
-    /// What a reader reads from their card; of one that is guarded wholly only where it was authenticated.
+    /// The evidence that a reader reads from the card; a card of version 3.00 gives its holder's data only when it is
+    /// authenticated.
     pub(crate) fn card(&self, authenticated: bool) -> CardEvidence {
         let whole = authenticated || !self.is_guarded();
         CardEvidence {
@@ -63,7 +64,7 @@ pub(crate) fn catalogue_key() -> SecretKey {
     SecretKey::from_bytes(&[9; 32]).unwrap()
 }
 
-/// The city's root, which signs the keys of its codes.
+/// The city's root key, which signs the list of issuer keys.
 pub(crate) fn root_key() -> SecretKey {
     SecretKey::from_bytes(&[0x0e; 32]).unwrap()
 }
@@ -143,7 +144,7 @@ impl City {
         }
     }
 
-    /// A system behind the platform does what it is asked. `accepts`: whether an account has the money.
+    /// A system behind the platform executes a call. `accepts`: whether the account has the money.
     pub(crate) fn serve(&mut self, call: &OutCall, accepts: bool, now: UnixMs) -> OutAnswer {
         let json = |status, body| OutAnswer { status, body };
         match (call.peer, call.target.as_str()) {
@@ -163,7 +164,7 @@ impl City {
                 let request: BillsRequest = serde_json::from_slice(&call.body).unwrap();
                 json(200, serde_json::to_vec(&self.department.open_bills(&request).unwrap()).unwrap())
             }
-            // Phones were bound before anything went wrong.
+            // Phones are bound before the run begins, so the identity service is not needed.
             (Peer::Identity, _) => json(503, Vec::new()),
             (Peer::Department, _) => {
                 let payment: Payment = serde_json::from_slice(&call.body).unwrap();
@@ -172,15 +173,15 @@ impl City {
         }
     }
 
-    /// A page of the platform, for people and auditors.
+    /// An HTML page or an export of the platform.
     pub(crate) fn page(&mut self, target: &str, now: UnixMs, entropy: u128) -> Vec<u8> {
         match self.platform.handle(&Request::get(target), now, entropy) {
             server::Reply::Done(response) => response.body,
-            server::Reply::Ask(_) => panic!("{target} asks nobody"),
+            server::Reply::Ask(_) => panic!("{target} must not call a peer"),
         }
     }
 
-    /// 亮码: the text that the resident's phone shows now.
+    /// 亮码: the text of the online token that the resident's phone shows now.
     pub(crate) fn code(&mut self, resident: usize, now: UnixMs, entropy: u128) -> String {
         let target = format!("/phone/{}/token", self.residents[resident].slug);
         let shown: serde_json::Value = serde_json::from_slice(&self.page(&target, now, entropy)).unwrap();

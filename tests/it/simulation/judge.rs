@@ -1,5 +1,5 @@
-//! What must hold when a run is over, by the books of those who do not trust each other: the kiosks'
-//! logs on their disks, the platform's records, the acquirer's ledger, the department's bookings.
+//! Checks of the invariants at the end of a run, by comparing four independent sources: the journals on the kiosks'
+//! disks, the platform's records, the acquirer's ledger, and the department's bookings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use super::city::device;
 use super::terminal::WRAP;
 use super::world::{Counts, World};
 
-/// What all runs together have seen.
+/// Counts of what happened in all runs together.
 #[derive(Default)]
 pub(crate) struct Seen {
     counts: Counts,
@@ -24,14 +24,14 @@ pub(crate) struct Seen {
     void: usize,
     consents: usize,
     printed: usize,
-    /// Visits by a code that a kiosk judged itself, and of those the ones without a link.
+    /// Visits by a code that a kiosk verified itself, and of those the ones without a link.
     verified: usize,
-    alone: usize,
-    /// Codes that both kiosks let in.
-    collided: usize,
-    /// Visits that a phone's answer proved, and those that a card's PIN did.
-    answered: usize,
-    entered: usize,
+    offline_visits: usize,
+    /// Codes that both kiosks accepted.
+    accepted_twice: usize,
+    /// Visits raised by a phone's answer, and visits raised by a card's PIN.
+    raised_by_phone: usize,
+    raised_by_pin: usize,
 }
 
 impl Seen {
@@ -49,32 +49,39 @@ impl Seen {
         self.consents += other.consents;
         self.printed += other.printed;
         self.verified += other.verified;
-        self.alone += other.alone;
-        self.collided += other.collided;
-        self.answered += other.answered;
-        self.entered += other.entered;
+        self.offline_visits += other.offline_visits;
+        self.accepted_twice += other.accepted_twice;
+        self.raised_by_phone += other.raised_by_phone;
+        self.raised_by_pin += other.raised_by_pin;
     }
 
-    /// A simulation in which little happens shows nothing.
+    /// Checks that enough happened: a simulation without faults and visits proves nothing.
     pub(crate) fn must_have_been_hard(&self, seeds: u64) {
         let Counts { deaths, platform_deaths, disk_faults, lost, repeated, out_of_service, told_paid } =
             self.counts;
         let faults = [deaths, platform_deaths, disk_faults, lost, repeated, out_of_service, told_paid];
-        let work =
-            [self.visits, self.paid, self.void, self.consents, self.printed, self.verified, self.alone];
-        let proofs = [self.answered, self.entered];
+        let work = [
+            self.visits,
+            self.paid,
+            self.void,
+            self.consents,
+            self.printed,
+            self.verified,
+            self.offline_visits,
+        ];
+        let proofs = [self.raised_by_phone, self.raised_by_pin];
         let seeds = usize::try_from(seeds).unwrap();
-        assert!(proofs.iter().all(|count| *count >= seeds / 2), "too little was proven: {proofs:?}");
-        assert!(self.collided >= seeds / 30, "no code was let in at both kiosks");
-        assert!(faults.iter().all(|count| *count >= seeds as u64), "too little went wrong: {faults:?}");
-        assert!(work.iter().all(|count| *count >= seeds), "too little was done: {work:?}");
+        assert!(proofs.iter().all(|count| *count >= seeds / 2), "too few visits were raised: {proofs:?}");
+        assert!(self.accepted_twice >= seeds / 30, "no code was accepted at both kiosks");
+        assert!(faults.iter().all(|count| *count >= seeds as u64), "too few faults occurred: {faults:?}");
+        assert!(work.iter().all(|count| *count >= seeds), "too few visits, payments or prints: {work:?}");
     }
 }
 
-/// Judges a run that has come to rest.
+/// Checks the invariants after a run, when all work is done.
 pub(crate) fn judge(world: &mut World, seed: u64) -> Seen {
     assert!(world.offences.is_empty(), "seed {seed}: {:?}", world.offences);
-    let (mut entries, mut let_in) = (Vec::new(), Vec::new());
+    let (mut entries, mut accepted) = (Vec::new(), Vec::new());
     for kiosk in 0..world.terminals.len() {
         in_service(world, kiosk, seed);
         let audited = audit(world, device(kiosk), seed);
@@ -82,13 +89,16 @@ pub(crate) fn judge(world: &mut World, seed: u64) -> Seen {
         one_unmarked_copy(world, kiosk, seed);
         nothing_readable(world, kiosk, seed);
         let of_kiosk: Vec<Entry> = audited.into_values().flatten().collect();
-        let_in.push(verified(&of_kiosk, kiosk, seed));
+        accepted.push(verified(&of_kiosk, kiosk, seed));
         entries.extend(of_kiosk);
     }
-    let collided = let_in[0].intersection(&let_in[1]).count();
-    let told = String::from_utf8(world.city.page("/admin", world.wall(), 1)).unwrap();
-    let found = told.matches("one code was let in at").count();
-    assert!(found >= collided, "seed {seed}: of {collided} codes let in at both kiosks {found} are told");
+    let accepted_twice = accepted[0].intersection(&accepted[1]).count();
+    let page = String::from_utf8(world.city.page("/admin", world.wall(), 1)).unwrap();
+    let found = page.matches("one code was accepted at").count();
+    assert!(
+        found >= accepted_twice,
+        "seed {seed}: of {accepted_twice} codes accepted at both kiosks {found} are reported"
+    );
     proven(&entries, seed);
     let (paid, void) = money(world, &entries, seed);
     let consents = consent(&entries, seed);
@@ -107,15 +117,17 @@ pub(crate) fn judge(world: &mut World, seed: u64) -> Seen {
         void,
         consents,
         printed: count(|entry| matches!(entry, Entry::Printed { .. })),
-        verified: let_in.iter().map(BTreeSet::len).sum(),
-        alone: count(|entry| matches!(entry, Entry::Identified { evidence: Evidence::OfflineCode, .. })),
-        collided,
-        answered: gave(Evidence::ChallengeAnswered),
-        entered: gave(Evidence::AuthenticatedCardPin),
+        verified: accepted.iter().map(BTreeSet::len).sum(),
+        offline_visits: count(|entry| {
+            matches!(entry, Entry::Identified { evidence: Evidence::OfflineCode, .. })
+        }),
+        accepted_twice,
+        raised_by_phone: gave(Evidence::ChallengeAnswered),
+        raised_by_pin: gave(Evidence::AuthenticatedCardPin),
     }
 }
 
-/// I8: ready for the next resident, and nobody had to help.
+/// I8: each kiosk is ready for the next resident without help.
 fn in_service(world: &World, kiosk: usize, seed: u64) {
     let view = world.terminals[kiosk].view.as_ref();
     let ready = view.is_some_and(|view| {
@@ -125,7 +137,7 @@ fn in_service(world: &World, kiosk: usize, seed: u64) {
     assert!(ready, "seed {seed}: kiosk {kiosk} shows {view:?}");
 }
 
-/// I2, I7: whole chains, signed by the kiosk; the entries of each epoch.
+/// I2, I7: checks that the chains are complete and signed by the kiosk; returns the entries of each epoch.
 fn audit(world: &mut World, id: DeviceId, seed: u64) -> BTreeMap<u64, Vec<Entry>> {
     let now = world.wall();
     let export = world.city.page(&format!("/v1/audit/{id}"), now, 1);
@@ -141,7 +153,7 @@ fn audit(world: &mut World, id: DeviceId, seed: u64) -> BTreeMap<u64, Vec<Entry>
     epochs
 }
 
-/// I2: what is on the kiosk's disk is what the platform has, and nothing is open.
+/// I2: the journal on the kiosk's disk equals the platform's records, and no work is open.
 fn as_on_disk(world: &World, kiosk: usize, audited: &BTreeMap<u64, Vec<Entry>>, seed: u64) {
     let identity = Identity {
         device: device(kiosk),
@@ -157,11 +169,11 @@ fn as_on_disk(world: &World, kiosk: usize, audited: &BTreeMap<u64, Vec<Entry>>, 
     };
     let disk = world.terminals[kiosk].disk.lock().clone();
     let (log, opening) = Journal::open(disk, identity, None, UnixMs(1), &mut entropy).unwrap();
-    assert_eq!(opening.damaged_segments, 0, "seed {seed}: nothing rotted");
+    assert_eq!(opening.damaged_segments, 0, "seed {seed}: a segment is damaged");
     let (work, last) = (log.open_work(), log.head());
     assert!(work.payments.is_empty(), "seed {seed}: kiosk {kiosk} leaves {:?}", work.payments.keys());
     for epoch in log.epochs() {
-        // The judge's own opening is one record more.
+        // Opening the journal for this check adds one record.
         let own = u64::from(epoch == last.epoch);
         let stored = audited.get(&epoch).map_or(0, Vec::len) as u64;
         assert_eq!(stored, log.last_seq(epoch) - own, "seed {seed}: kiosk {kiosk}, epoch {epoch:x}");
@@ -176,7 +188,7 @@ fn money(world: &World, entries: &[Entry], seed: u64) -> (usize, usize) {
         match entry {
             Entry::PaymentIntended { order, items, .. } => {
                 let keys = items.iter().map(|item| item.key.clone()).collect();
-                assert!(bills.insert(*order, keys).is_none(), "seed {seed}: {order} intended twice");
+                assert!(bills.insert(*order, keys).is_none(), "seed {seed}: {order} created twice");
             }
             Entry::PaymentSettled { order, settlement } => {
                 let before = settled.insert(*order, settlement.clone());
@@ -211,7 +223,7 @@ fn money(world: &World, entries: &[Entry], seed: u64) -> (usize, usize) {
     (recorded.len(), settled.len() - recorded.len())
 }
 
-/// I4: a personal record is fetched under a consent of the same visit that came before it.
+/// I4: a personal record is fetched under an earlier consent of the same visit.
 fn consent(entries: &[Entry], seed: u64) -> usize {
     let mut given: BTreeSet<(ConsentId, VisitId)> = BTreeSet::new();
     for entry in entries {
@@ -231,7 +243,7 @@ fn consent(entries: &[Entry], seed: u64) -> usize {
     given.len()
 }
 
-/// I5: a code lets somebody in once, in the whole city.
+/// I5: a code is accepted once in the whole city.
 fn codes(entries: &[Entry], seed: u64) {
     let mut used = BTreeSet::new();
     let mut visits = BTreeMap::new();
@@ -242,7 +254,7 @@ fn codes(entries: &[Entry], seed: u64) {
             }
             Entry::Identified { visit, .. } => {
                 if let Some(mark) = visits.get(visit) {
-                    assert!(used.insert(mark.clone()), "seed {seed}: code {mark} let two people in");
+                    assert!(used.insert(mark.clone()), "seed {seed}: code {mark} opened two visits");
                 }
             }
             _ => {}
@@ -254,27 +266,27 @@ fn count_of(entries: &[Entry], matches: impl Fn(&Entry) -> bool) -> usize {
     entries.iter().filter(|entry| matches(entry)).count()
 }
 
-/// I5: of a code that a kiosk verified by itself, the moments that let somebody in there, each once.
+/// I5: a code that a kiosk verified itself opens one visit there; returns holder and time step of each.
 fn verified(entries: &[Entry], kiosk: usize, seed: u64) -> BTreeSet<(CodeHolder, u16)> {
-    let (mut moments, mut let_in) = (BTreeMap::new(), BTreeSet::new());
+    let (mut time_steps, mut accepted) = (BTreeMap::new(), BTreeSet::new());
     for entry in entries {
         match entry {
             Entry::CodeVerified { visit, holder, slot: Some(slot), .. } => {
-                moments.insert(*visit, (*holder, *slot));
+                time_steps.insert(*visit, (*holder, *slot));
             }
             Entry::Identified { visit, .. } => {
-                if let Some(moment) = moments.get(visit) {
-                    let first = let_in.insert(*moment);
-                    assert!(first, "seed {seed}: kiosk {kiosk} let {moment:?} in twice");
+                if let Some(time_step) = time_steps.get(visit) {
+                    let first = accepted.insert(*time_step);
+                    assert!(first, "seed {seed}: kiosk {kiosk} accepted {time_step:?} twice");
                 }
             }
             _ => {}
         }
     }
-    let_in
+    accepted
 }
 
-/// I5: money is moved by who proved more than a picture can, and a level never stands above its evidence.
+/// I5: a payment needs stronger evidence than a copied code, and a level is never above its evidence.
 fn proven(entries: &[Entry], seed: u64) {
     let mut evidence_of: BTreeMap<VisitId, Evidence> = BTreeMap::new();
     for entry in entries {
@@ -302,18 +314,18 @@ fn proven(entries: &[Entry], seed: u64) {
     }
 }
 
-/// I6: whatever the printer did, one unmarked copy at most came out.
+/// I6: at most one copy without copy mark is printed of each receipt, whatever fault the printer had.
 fn one_unmarked_copy(world: &World, kiosk: usize, seed: u64) {
     for (receipt, copies) in world.terminals[kiosk].unmarked() {
         assert!(copies <= 1, "seed {seed}: {copies} unmarked copies of {}", receipt.number());
     }
 }
 
-/// I3: nothing of a resident can be read on the disk.
+/// I3: no personal data of a resident is readable on the disk.
 fn nothing_readable(world: &World, kiosk: usize, seed: u64) {
     let bytes = world.terminals[kiosk].disk.lock().all_bytes();
     let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-    assert!(holds("KJS1"), "the log is there");
+    assert!(holds("KJS1"), "the disk has no journal");
     for resident in &world.city.residents {
         assert!(!holds(&resident.name) && !holds(&resident.id_number), "seed {seed}: {}", resident.slug);
     }

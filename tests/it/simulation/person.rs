@@ -1,4 +1,4 @@
-//! What residents do: they look at the screen and touch what is on it, mostly to get something done.
+//! Behaviour of residents: they touch what the screen offers, with a preference for actions that complete a service.
 
 use contract::Challenge;
 use session::{CardEvent, Event};
@@ -8,7 +8,7 @@ use super::Dice;
 use super::world::World;
 
 impl World {
-    /// The person at a kiosk, or the next one, does one thing.
+    /// The resident at a kiosk, or the next one, performs one action.
     pub(crate) fn person_acts(&mut self, kiosk: usize) {
         let Some(view) = self.terminals[kiosk].view.clone() else { return };
         let title = view.title.clone();
@@ -37,13 +37,13 @@ impl World {
         }
     }
 
-    /// Somebody comes with a card or a code; a few with a code that was shown before.
+    /// A resident arrives with a card or a code; some use a code that was shown before.
     fn arrive(&mut self, kiosk: usize) {
         let resident = usize::try_from(self.dice.below(self.city.residents.len() as u64)).unwrap();
         if self.dice.percent(40) {
             self.terminals[kiosk].card = Some(resident);
             self.event(kiosk, Event::Card(CardEvent::Inserted));
-            // Now and then nobody vouches for it.
+            // Some cards are not authenticated.
             let authenticated = self.city.residents[resident].is_guarded() && self.dice.percent(80);
             let evidence = self.city.residents[resident].card(authenticated);
             return self.event(kiosk, Event::Card(CardEvent::Read { evidence, valid_to: None }));
@@ -51,7 +51,7 @@ impl World {
         let seen = self.codes.len() as u64;
         let wall = self.wall();
         let code = if seen > 0 && self.dice.percent(30) {
-            // A picture of the newest is the one worth trying; an older one is tried all the same.
+            // A copy of the newest code has the best chance to be accepted; older codes are tried too.
             let back = if self.dice.percent(70) { 0 } else { self.dice.below(seen) };
             self.codes[usize::try_from(seen - 1 - back).unwrap()].clone()
         } else if let Some(phone) = &self.phones[resident]
@@ -71,7 +71,7 @@ impl World {
         self.event(kiosk, Event::Code(code.into_bytes().into()));
     }
 
-    /// The phone of whoever is there answers; now and then somebody else's does.
+    /// The phone of the resident at the kiosk answers; sometimes another resident's phone does.
     fn answer(&mut self, kiosk: usize, challenge: &Challenge) {
         let wall = self.wall();
         let own = self.terminals[kiosk].phone.filter(|_| self.dice.percent(90));
@@ -91,7 +91,7 @@ impl World {
     }
 }
 
-/// What can be touched, the likelier the more often.
+/// The intents that can be touched; likelier ones are repeated in the list.
 fn touchable(view: &View) -> Vec<Intent> {
     let mut intents: Vec<Intent> = view.footer.iter().map(|foot| foot.intent()).collect();
     intents.push(Intent::More);
@@ -99,12 +99,12 @@ fn touchable(view: &View) -> Vec<Intent> {
     intents.extend(actions.flat_map(|action| [action.intent; 14]));
     match &view.body {
         Body::Menu(tiles) => {
-            // Most come to pay.
+            // Most residents come to pay.
             let open = || tiles.iter().filter(|tile| tile.enabled);
             intents.extend(open().flat_map(|tile| [tile.intent; 4]));
             let pays = open().filter(|tile| tile.icon == Icon::Droplets);
             intents.extend(pays.flat_map(|tile| [tile.intent; 30]));
-            // Some come for what only a card and its PIN open.
+            // Some residents come for services that need a card and its PIN.
             let needs_pin = open().filter(|tile| tile.detail == TextId::TileNeedsPin.into());
             intents.extend(needs_pin.flat_map(|tile| [tile.intent; 20]));
         }
@@ -115,8 +115,8 @@ fn touchable(view: &View) -> Vec<Intent> {
     intents
 }
 
-/// How long until the next touch, in milliseconds.
+/// Time until the next touch, in milliseconds.
 pub(crate) fn pause(dice: &mut Dice) -> u64 {
-    // Now and then somebody walks away.
+    // Some residents leave without ending the visit.
     if dice.percent(1) { 90_000 } else { 150 + dice.below(1_500) }
 }

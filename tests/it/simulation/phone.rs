@@ -1,4 +1,4 @@
-//! A resident's phone with the city code: shows a code of the moment, answers a kiosk.
+//! A resident's phone: shows offline codes, and answers a kiosk's challenge.
 
 use contract::{Challenge, HexBytes, UnixMs, sm3};
 use resident_code::{SessionCertificate, SigningKey};
@@ -13,7 +13,7 @@ pub(crate) struct Phone {
 }
 
 impl Phone {
-    /// Binds a phone for a resident, whom the identity service has seen; none for one without a card in force.
+    /// Binds a phone for a resident whom the identity service has verified; none if the resident has no card in force.
     pub(crate) fn bind(city: &mut City, resident: usize, now: UnixMs) -> Option<Self> {
         let seen = {
             let resident = &city.residents[resident];
@@ -33,12 +33,12 @@ impl Phone {
         Some(Self { key, certificate })
     }
 
-    /// The code that it shows now.
+    /// The text of the offline code that the phone shows now.
     pub(crate) fn code(&self, now: UnixMs) -> String {
         self.certificate.present(&self.key, seconds(now)).unwrap().to_text()
     }
 
-    /// What it shows after its owner agreed to what a kiosk asked.
+    /// The text of the answer code that the phone shows after its owner agreed to the challenge.
     pub(crate) fn answer(&self, challenge: &Challenge, now: UnixMs) -> String {
         self.certificate.answer(&self.key, &challenge.to_be_signed(), seconds(now)).unwrap().to_text()
     }
@@ -47,7 +47,7 @@ impl Phone {
 fn ask(city: &mut City, name: &str, body: &Value, now: UnixMs, seen: &Value) -> Value {
     let body = body.to_string().into_bytes();
     let request = Request { verb: Verb::Post, body, ..Request::get(format!("/code/v1/{name}")) };
-    // Nothing that is drawn may be the same for two residents: each comes at a time of their own.
+    // Each resident binds at a different time, so the entropy differs between residents.
     let entropy = u128::from(now.0) << 8 | u128::try_from(name.len()).unwrap();
     let response = match city.platform.handle(&request, now, entropy) {
         Reply::Done(response) => response,
@@ -55,7 +55,7 @@ fn ask(city: &mut City, name: &str, body: &Value, now: UnixMs, seen: &Value) -> 
             let answer = OutAnswer { status: 200, body: seen.to_string().into_bytes() };
             match city.platform.resume(&call, Ok(answer), now, !entropy) {
                 Reply::Done(response) => response,
-                Reply::Ask(_) => panic!("one question is enough"),
+                Reply::Ask(_) => panic!("the platform must call the identity service once"),
             }
         }
     };

@@ -1,4 +1,4 @@
-//! One kiosk of the simulated city: its engine, what outlives it, and its devices.
+//! One kiosk of the simulation: its engine, the storage that survives a crash, and its devices.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use super::city::{catalogue_key, device, device_key, root_key};
 
 /// The platform's clock at the start of a run.
 pub(crate) const BEGIN: u64 = 1_795_500_000_000;
-/// Wraps the keys of every log.
+/// Key that wraps the keys of every journal.
 pub(crate) const WRAP: [u8; 16] = [9; 16];
 
 pub(crate) struct Terminal {
     number: usize,
     engine: Option<Engine<SharedDisk>>,
     pub(crate) disk: SharedDisk,
-    /// What a cache holds. Survives the process, or does not.
+    /// Content of the cache. It may or may not survive a crash.
     kept: Remembered,
-    /// Counts the processes; an answer to an earlier one finds nobody.
+    /// Number of process starts; an answer to an earlier process is dropped.
     pub(crate) life: u64,
     begun: u64,
-    /// The kiosk's clock beside the platform's.
+    /// Difference of the kiosk's clock to the platform's, in milliseconds.
     skew_ms: u64,
     pub(crate) view: Option<View>,
     pub(crate) link: bool,
     pub(crate) paper: bool,
-    /// Whose card is in the slot.
+    /// Index of the resident whose card is in the slot.
     pub(crate) card: Option<usize>,
-    /// Whose phone was held up last.
+    /// Index of the resident whose phone showed a code last.
     pub(crate) phone: Option<usize>,
-    /// What came out of the printer: receipt and whether it is marked as a copy.
+    /// The printed copies: receipt, and whether it has the copy mark.
     pub(crate) papers: Vec<(ReceiptId, bool)>,
 }
 
@@ -61,7 +61,7 @@ impl Terminal {
         Now { mono: Mono(now - self.begun + 1_000), wall: UnixMs(BEGIN + now + self.skew_ms) }
     }
 
-    /// When the engine wants to be woken, in the world's time.
+    /// Next wake-up of the engine, in simulated milliseconds.
     pub(crate) fn wake(&self) -> Option<u64> {
         let wake = self.engine.as_ref()?.wake();
         (wake.0 < u64::MAX / 2).then(|| (wake.0 + self.begun).saturating_sub(1_000))
@@ -97,7 +97,7 @@ impl Terminal {
         self.note(out)
     }
 
-    /// The process dies, or the power goes.
+    /// The process crashes, or the power fails.
     pub(crate) fn die(&mut self, seed: u64, cache_survives: bool) {
         self.engine = None;
         self.view = None;
@@ -107,7 +107,7 @@ impl Terminal {
         }
     }
 
-    /// Keeps what the engine gives out for its screen and its cache; the rest is for the world.
+    /// Stores outputs for the screen and the cache; returns the others.
     fn note(&mut self, out: Vec<Out>) -> Vec<Out> {
         let mut rest = Vec::new();
         for out in out {
@@ -163,7 +163,7 @@ impl Terminal {
         }
     }
 
-    /// Unmarked copies of each receipt that came out.
+    /// Number of printed copies without copy mark, by receipt.
     pub(crate) fn unmarked(&self) -> BTreeMap<ReceiptId, u32> {
         let mut copies = BTreeMap::new();
         for (receipt, _) in self.papers.iter().filter(|(_, marked)| !marked) {

@@ -1,4 +1,4 @@
-//! Time, the network, and everything that goes wrong in them.
+//! The simulation: time, the network, and the injected faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use super::terminal::{BEGIN, Terminal};
 
 const KIOSKS: usize = 2;
 
-/// A kiosk's request on its way: who is waiting for what.
+/// Number of a kiosk's request that waits for an answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Wait(u64);
 
@@ -47,7 +47,7 @@ enum Happening {
         result: PrintResult,
         comes_out: bool,
     },
-    /// A request reaches the platform; a repeated one has nobody waiting.
+    /// A request reaches the platform; for a duplicate no kiosk waits.
     Request {
         request: server::Request,
         wait: Option<Wait>,
@@ -76,7 +76,7 @@ enum Happening {
     Heal(usize),
 }
 
-/// What becomes of a message and its answer.
+/// Whether a message and its answer are delivered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Arrives,
@@ -89,24 +89,24 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) city: City,
     pub(crate) terminals: Vec<Terminal>,
-    /// By resident; those without a card in force have none.
+    /// Phones by resident; none for a resident without a card in force.
     pub(crate) phones: Vec<Option<Phone>>,
-    /// Every code that was shown.
+    /// All codes that were shown, oldest first.
     pub(crate) codes: Vec<String>,
     now: u64,
     queue: BTreeMap<(u64, u64), Happening>,
     queued: u64,
     waiting: BTreeMap<Wait, Waiting>,
-    /// Counts the platform's processes: what one asked, the next knows nothing of.
+    /// Number of process starts of the platform; an answer to a call of an earlier process is dropped.
     platform_life: u64,
     storm: bool,
     acquirer_reachable: bool,
     pub(crate) counts: Counts,
-    /// What was wrong on a screen.
+    /// Violations found on a screen during the run.
     pub(crate) offences: BTreeSet<String>,
 }
 
-/// How hard a run was.
+/// Counts of faults and of views about them in a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) deaths: u64,
@@ -155,12 +155,12 @@ impl World {
         UnixMs(BEGIN + self.now)
     }
 
-    /// Everything fails now and then.
+    /// Runs with faults and residents.
     pub(crate) fn storm(&mut self, ms: u64) {
         self.run(ms);
     }
 
-    /// Everything works, and nobody comes any more.
+    /// Runs without faults and without new residents, until all work is done.
     pub(crate) fn calm(&mut self, ms: u64) {
         self.storm = false;
         self.acquirer_reachable = true;
@@ -213,7 +213,7 @@ impl World {
                 }
             }
             Happening::Paper { kiosk, life, receipt, marked, result, comes_out } => {
-                // Paper comes out whether or not the kiosk is there to hear of it.
+                // The copy is printed even if the kiosk's process has crashed in the meantime.
                 if comes_out {
                     self.terminals[kiosk].papers.push((receipt, marked));
                 }
@@ -284,7 +284,7 @@ impl World {
     fn look_at_screen(&mut self, kiosk: usize) {
         let Some(view) = &self.terminals[kiosk].view else { return };
         if matches!(view.body, Body::Welcome(_)) && view.header.who.is_some() {
-            self.offences.insert("the welcome view says who was here".into());
+            self.offences.insert("the welcome view names a resident".into());
         }
         let shown = format!("{view:?}");
         for resident in &self.city.residents {
@@ -332,7 +332,7 @@ impl World {
         }
     }
 
-    /// A kiosk asks the platform.
+    /// A kiosk sends a request to the platform.
     fn send(&mut self, kiosk: usize, request: Request) {
         let terminal = &self.terminals[kiosk];
         let (life, sent) = (terminal.life, terminal.at(self.now).wall);
@@ -410,13 +410,13 @@ impl World {
     }
 
     fn call_arrives(&mut self, call: OutCall, wait: Option<Wait>, fate: Fate) {
-        let its_fate = if self.acquirer_reachable { self.fate() } else { Fate::LostOnTheWay };
-        let answer = if its_fate == Fate::LostOnTheWay {
+        let peer_delivery = if self.acquirer_reachable { self.fate() } else { Fate::LostOnTheWay };
+        let answer = if peer_delivery == Fate::LostOnTheWay {
             None
         } else {
             let (accepts, now) = (!self.storm || self.dice.percent(85), self.wall());
             let answer = self.city.serve(&call, accepts, now);
-            (its_fate != Fate::AnswerLost).then_some(answer)
+            (peer_delivery != Fate::AnswerLost).then_some(answer)
         };
         let (delay, platform) = (self.delay(), self.platform_life);
         self.at(delay, Happening::Called { call, answer, wait, platform, fate });
@@ -439,7 +439,7 @@ impl World {
         self.turn(kiosk, what);
     }
 
-    /// Something fails, or recovers.
+    /// Injects one fault, or clears one.
     fn weather(&mut self) {
         let kiosk = usize::try_from(self.dice.below(KIOSKS as u64)).unwrap();
         match self.dice.below(10) {
@@ -465,8 +465,8 @@ impl World {
                 self.at(healed, Happening::Heal(kiosk));
             }
             7 => {
-                let there = self.dice.percent(60);
-                self.paper(kiosk, there);
+                let has_paper = self.dice.percent(60);
+                self.paper(kiosk, has_paper);
             }
             _ => self.heal(kiosk),
         }
@@ -477,7 +477,7 @@ impl World {
             self.counts.deaths += 1;
             let (seed, cache) = (self.dice.below(1 << 30), self.dice.percent(66));
             self.terminals[kiosk].die(seed, cache);
-            // Whoever stood there takes the card along.
+            // The resident takes the card along.
             self.terminals[kiosk].card = None;
             let pause = 1_000 + self.dice.below(15_000);
             self.at(pause, Happening::Start(kiosk));
@@ -492,13 +492,13 @@ impl World {
         disk.limit_syncs(None);
     }
 
-    fn paper(&mut self, kiosk: usize, there: bool) {
-        self.terminals[kiosk].paper = there;
-        let health = if there { Health::Ready } else { Health::Trouble(Trouble::PaperOut) };
+    fn paper(&mut self, kiosk: usize, has_paper: bool) {
+        self.terminals[kiosk].paper = has_paper;
+        let health = if has_paper { Health::Ready } else { Health::Trouble(Trouble::PaperOut) };
         self.event(kiosk, Event::Health(Device::Printer, health));
     }
 
-    /// A hash over all that was charged and recorded: the same for the same run.
+    /// A hash over all charges, records and disks: equal for runs with the same seed.
     pub(crate) fn fingerprint(&mut self) -> [u8; 32] {
         let charges = format!("{:?}", self.city.acquirer.entries().unwrap());
         let mut parts = vec![charges.into_bytes()];

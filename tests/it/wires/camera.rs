@@ -1,4 +1,4 @@
-//! A camera behind a stream of frames.
+//! The camera driver behind an emulated video stream.
 
 use device::wire::{CameraSetup, DeviceConfig, Event, FromDevice, Health};
 use system_tests::driver::Driver;
@@ -7,13 +7,13 @@ use virtual_hardware::camera::{Screen, VirtualCamera};
 
 const CODE: &str = "YK1:J1 8SB00U8ZV1G5YOG3S9000000000000";
 
-struct Rig {
+struct CameraFixture {
     driver: Driver,
     camera: VirtualCamera,
     _socket: TempDir,
 }
 
-impl Rig {
+impl CameraFixture {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("camera");
@@ -41,22 +41,22 @@ impl Rig {
 }
 
 #[test]
-fn a_code_held_to_the_camera_is_read_whole() {
-    let rig = Rig::start();
-    rig.camera.show(Screen::code(CODE));
-    assert_eq!(rig.code(), CODE.as_bytes());
+fn code_in_front_of_the_camera_is_read() {
+    let fixture = CameraFixture::start();
+    fixture.camera.show(Screen::code(CODE));
+    assert_eq!(fixture.code(), CODE.as_bytes());
     let other = CODE.replace('J', "K");
-    rig.camera.show(Screen::code(&other));
-    assert_eq!(rig.code(), other.as_bytes());
+    fixture.camera.show(Screen::code(&other));
+    assert_eq!(fixture.code(), other.as_bytes());
 }
 
 #[test]
-fn a_stalled_camera_shows_and_recovers_by_itself() {
-    let rig = Rig::start();
-    rig.camera.stall(true);
-    rig.driver.wait_for_health(Health::Failed).unwrap();
-    rig.camera.stall(false);
-    rig.driver.wait_for_health(Health::Ready).unwrap();
-    rig.camera.show(Screen::code(CODE));
-    assert_eq!(rig.code(), CODE.as_bytes());
+fn stalled_camera_is_reported_and_recovers() {
+    let fixture = CameraFixture::start();
+    fixture.camera.stall(true);
+    fixture.driver.wait_for_health(Health::Failed).unwrap();
+    fixture.camera.stall(false);
+    fixture.driver.wait_for_health(Health::Ready).unwrap();
+    fixture.camera.show(Screen::code(CODE));
+    assert_eq!(fixture.code(), CODE.as_bytes());
 }

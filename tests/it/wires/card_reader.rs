@@ -1,4 +1,4 @@
-//! Social security cards and others, behind pcscd.
+//! The card driver behind pcscd: social security cards and other cards.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use zeroize::Zeroizing;
 
 use super::{alone, repository};
 
-/// Whatever is waited for comes within this time, even on two busy cores.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout for every expected message, sufficient on two busy cores.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A slot with pcscd behind it and the driver before it.
-struct Rig {
+/// An emulated slot, pcscd and the driver.
+struct CardReaderFixture {
     driver: Driver,
     slot: Slot,
     /// The second slot, for the PSAM.
@@ -31,20 +31,20 @@ struct Rig {
     logs: TempDir,
 }
 
-impl Rig {
-    /// With the city's PSAM in the second slot.
+impl CardReaderFixture {
+    /// Starts with the city's PSAM in the second slot.
     fn start() -> Self {
-        let mut rig = Self::set_up(Some("Virtual PCD 00 01"), OlderCards::Limit);
-        rig.insert_psam(&CityKey::test());
-        rig
+        let mut fixture = Self::set_up(Some("Virtual PCD 00 01"), OlderCards::Limit);
+        fixture.insert_psam(&CityKey::test());
+        fixture
     }
 
     fn insert_psam(&mut self, city: &CityKey) {
         self.psam.insert("psam", VirtualCard::psam(city)).unwrap();
-        wait_until("power for the PSAM", PATIENCE, || Ok(self.psam.has_power().then_some(()))).unwrap();
+        wait_until("power for the PSAM", TIMEOUT, || Ok(self.psam.has_power().then_some(()))).unwrap();
     }
 
-    /// A reader alone: the kiosk is asked.
+    /// Starts without a PSAM: the driver requests card authentication from the kiosk.
     fn without_psam() -> Self {
         Self::set_up(None, OlderCards::Limit)
     }
@@ -59,10 +59,10 @@ impl Rig {
         Self { driver, slot, psam, pcscd, logs }
     }
 
-    /// What the driver wants its authority to answer.
-    fn question(&self) -> AuthRequest {
+    /// The driver's request for card authentication.
+    fn authentication_request(&self) -> AuthRequest {
         self.driver
-            .wait("a question", |message| match message {
+            .wait("a request for card authentication", |message| match message {
                 FromDevice::Event(Event::CardNeedsAuthority(request)) => Some(*request),
                 FromDevice::Event(_)
                 | FromDevice::Health(_)
@@ -72,7 +72,7 @@ impl Rig {
             .unwrap()
     }
 
-    /// Puts in a card that is not as it should be, under a name of its own.
+    /// Inserts a card with a flaw, under a name of its own.
     fn insert_bad(&mut self, resident: &Resident, flaw: Flaw) {
         let name = format!("{} {flaw:?}", resident.id);
         self.slot.insert(&name, VirtualCard::of(resident, flaw)).unwrap();
@@ -82,10 +82,10 @@ impl Rig {
         self.slot.insert(&resident.id, VirtualCard::of(resident, Flaw::None)).unwrap();
     }
 
-    /// What the driver says of the card that was put in.
-    fn reading(&self) -> Result<SocialCard, Refusal> {
+    /// The driver's result for the inserted card.
+    fn read_result(&self) -> Result<SocialCard, Refusal> {
         self.driver
-            .wait("a reading", |message| match message {
+            .wait("a result of reading", |message| match message {
                 FromDevice::Event(Event::CardRead(card)) => Some(Ok(*card)),
                 FromDevice::Event(Event::CardRefused(refusal)) => Some(Err(refusal)),
                 FromDevice::Event(_)
@@ -96,7 +96,7 @@ impl Rig {
             .unwrap()
     }
 
-    /// Takes the card and waits until the driver says so; what it says before is looked at by `also`.
+    /// Removes the card and waits until the driver reports it; earlier events are passed to `also`.
     fn take(&mut self, mut also: impl FnMut(&Event)) {
         self.slot.remove();
         self.driver
@@ -131,8 +131,8 @@ fn holder(card: SocialCard) -> Option<CardHolder> {
     }
 }
 
-/// The platform's answer to what the kiosk would ask of it.
-fn hsm(key: &CardKey, request: &AuthRequest) -> AuthAnswer {
+/// The platform's answer to the request that the kiosk would send.
+fn platform_answer(key: &CardKey, request: &AuthRequest) -> AuthAnswer {
     let identification = format!("\"{}\"", request.identification.as_str());
     let nonces = &request.nonces;
     let answer = key.answer(&CardChallenge {
@@ -150,12 +150,12 @@ fn hsm(key: &CardKey, request: &AuthRequest) -> AuthAnswer {
 }
 
 #[test]
-fn every_demo_card_is_read_wholly_with_a_psam_in_few_commands() {
-    alone("wires::card_reader::every_demo_card_is_read_wholly_with_a_psam_in_few_commands", || {
-        let mut rig = Rig::start();
+fn every_demo_card_is_read_with_a_psam_in_few_commands() {
+    alone("wires::card_reader::every_demo_card_is_read_with_a_psam_in_few_commands", || {
+        let mut fixture = CardReaderFixture::start();
         for resident in demo_residents() {
-            rig.insert(&resident);
-            let card = rig.reading().unwrap();
+            fixture.insert(&resident);
+            let card = fixture.read_result().unwrap();
             assert_eq!(*card.number, resident.card.number, "{}", resident.id);
             assert_eq!(card.version.as_str(), resident.card.version, "{}", resident.id);
             let third = resident.card.version == "3.00";
@@ -163,18 +163,23 @@ fn every_demo_card_is_read_wholly_with_a_psam_in_few_commands() {
             let holder = holder(card).unwrap();
             assert_eq!(*holder.name, resident.name);
             assert_eq!(*holder.id_number, resident.id_number);
-            // Nine and twelve commands, and over T=0 a GET RESPONSE for the FCI and for what the card says.
+            // Nine and twelve commands, and over T=0 a GET RESPONSE for the FCI and for the card's cryptogram.
             let long = holder.name.chars().count() > 13;
-            assert_eq!(rig.slot.commands(), if third { 14 } else { 10 } + u32::from(long), "{}", resident.id);
-            rig.take(|_| {});
+            assert_eq!(
+                fixture.slot.commands(),
+                if third { 14 } else { 10 } + u32::from(long),
+                "{}",
+                resident.id
+            );
+            fixture.take(|_| {});
         }
     });
 }
 
 #[test]
-fn cards_that_are_none_of_ours_are_refused_each_for_its_reason() {
-    alone("wires::card_reader::cards_that_are_none_of_ours_are_refused_each_for_its_reason", || {
-        let mut rig = Rig::start();
+fn other_cards_are_refused_with_the_reason() {
+    alone("wires::card_reader::other_cards_are_refused_with_the_reason", || {
+        let mut fixture = CardReaderFixture::start();
         let resident = of_version("2.00");
         for (name, card, expected) in [
             ("bank", VirtualCard::bank(), Refusal::NotSocialSecurity),
@@ -182,172 +187,181 @@ fn cards_that_are_none_of_ours_are_refused_each_for_its_reason() {
             ("locked", VirtualCard::of(&resident, Flaw::Locked), Refusal::Blocked),
             ("half", VirtualCard::of(&resident, Flaw::HalfRecord), Refusal::Incomplete),
         ] {
-            rig.slot.insert(name, card).unwrap();
-            assert_eq!(rig.reading().err(), Some(expected), "{name}");
-            rig.take(|_| {});
+            fixture.slot.insert(name, card).unwrap();
+            assert_eq!(fixture.read_result().err(), Some(expected), "{name}");
+            fixture.take(|_| {});
         }
-        rig.insert(&resident);
-        assert!(rig.reading().is_ok(), "a good card after bad ones");
+        fixture.insert(&resident);
+        assert!(fixture.read_result().is_ok(), "a valid card after refused ones");
     });
 }
 
 #[test]
-fn a_card_pulled_in_mid_reading_is_reported_taken_and_never_read() {
-    alone("wires::card_reader::a_card_pulled_in_mid_reading_is_reported_taken_and_never_read", || {
-        let mut rig = Rig::start();
+fn card_removed_while_reading_is_reported_removed() {
+    alone("wires::card_reader::card_removed_while_reading_is_reported_removed", || {
+        let mut fixture = CardReaderFixture::start();
         let resident = of_version("2.00");
         for commands in [0, 1, 5, 9] {
-            rig.insert(&resident);
-            rig.slot.pull_after(commands);
-            rig.driver
+            fixture.insert(&resident);
+            fixture.slot.pull_after(commands);
+            fixture
+                .driver
                 .wait("CardInserted", |message| {
                     matches!(message, FromDevice::Event(Event::CardInserted)).then_some(())
                 })
                 .unwrap();
-            rig.take(|event| assert!(!matches!(event, Event::CardRead(_)), "read after {commands} commands"));
+            fixture.take(|event| {
+                assert!(!matches!(event, Event::CardRead(_)), "read after {commands} commands")
+            });
         }
-        rig.insert(&resident);
-        assert!(rig.reading().is_ok(), "the same card left in peace");
+        fixture.insert(&resident);
+        assert!(fixture.read_result().is_ok(), "the same card, not removed");
     });
 }
 
 #[test]
-fn the_card_itself_judges_the_pin_and_counts_the_tries() {
-    alone("wires::card_reader::the_card_itself_judges_the_pin_and_counts_the_tries", || {
-        let mut rig = Rig::start();
+fn card_verifies_the_pin_and_counts_tries() {
+    alone("wires::card_reader::card_verifies_the_pin_and_counts_tries", || {
+        let mut fixture = CardReaderFixture::start();
         let resident = of_version("2.00");
-        assert_eq!(rig.verify(&resident.card.pin), Err(Fault::NoCard));
-        rig.insert(&resident);
-        rig.reading().unwrap();
+        assert_eq!(fixture.verify(&resident.card.pin), Err(Fault::NoCard));
+        fixture.insert(&resident);
+        fixture.read_result().unwrap();
         let wrong = |tries_left| Ok(Answer::Pin(PinOutcome::Wrong { tries_left }));
-        assert_eq!(rig.verify("000000"), wrong(2));
-        assert_eq!(rig.verify(&resident.card.pin), Ok(Answer::Pin(PinOutcome::Verified)));
-        assert_eq!(rig.verify("000000"), wrong(2));
-        // Taking it out does not help.
-        rig.take(|_| {});
-        rig.insert(&resident);
-        rig.reading().unwrap();
-        assert_eq!(rig.verify("000000"), wrong(1));
-        rig.verify("000000").unwrap();
-        assert_eq!(rig.verify(&resident.card.pin), Ok(Answer::Pin(PinOutcome::Locked)));
+        assert_eq!(fixture.verify("000000"), wrong(2));
+        assert_eq!(fixture.verify(&resident.card.pin), Ok(Answer::Pin(PinOutcome::Verified)));
+        assert_eq!(fixture.verify("000000"), wrong(2));
+        // Removing the card does not reset the counter.
+        fixture.take(|_| {});
+        fixture.insert(&resident);
+        fixture.read_result().unwrap();
+        assert_eq!(fixture.verify("000000"), wrong(1));
+        fixture.verify("000000").unwrap();
+        assert_eq!(fixture.verify(&resident.card.pin), Ok(Answer::Pin(PinOutcome::Locked)));
     });
 }
 
 #[test]
-fn the_reader_is_back_by_itself_after_pcscd_died_with_a_card_in_it() {
-    alone("wires::card_reader::the_reader_is_back_by_itself_after_pcscd_died_with_a_card_in_it", || {
-        let mut rig = Rig::start();
+fn reader_recovers_after_pcscd_was_killed() {
+    alone("wires::card_reader::reader_recovers_after_pcscd_was_killed", || {
+        let mut fixture = CardReaderFixture::start();
         let resident = of_version("2.00");
-        rig.insert(&resident);
-        rig.reading().unwrap();
+        fixture.insert(&resident);
+        fixture.read_result().unwrap();
 
-        rig.pcscd.take().unwrap().kill().unwrap();
-        rig.take(|_| {});
-        rig.driver.wait_for_health(Health::Failed).unwrap();
+        fixture.pcscd.take().unwrap().kill().unwrap();
+        fixture.take(|_| {});
+        fixture.driver.wait_for_health(Health::Failed).unwrap();
 
-        rig.pcscd = Some(readers::start(rig.logs.path()).unwrap());
-        rig.driver.wait_for_health(Health::Ready).unwrap();
-        rig.insert(&resident);
-        assert!(rig.reading().is_ok());
+        fixture.pcscd = Some(readers::start(fixture.logs.path()).unwrap());
+        fixture.driver.wait_for_health(Health::Ready).unwrap();
+        fixture.insert(&resident);
+        assert!(fixture.read_result().is_ok());
     });
 }
 
 #[test]
-fn without_a_psam_the_platform_vouches_and_an_answer_serves_once() {
-    alone("wires::card_reader::without_a_psam_the_platform_vouches_and_an_answer_serves_once", || {
-        let mut rig = Rig::without_psam();
+fn platform_answer_authenticates_a_card_once() {
+    alone("wires::card_reader::platform_answer_authenticates_a_card_once", || {
+        let mut fixture = CardReaderFixture::without_psam();
         let resident = of_version("3.00");
         let key = CardKey::new(&CityKey::TEST_BYTES);
 
-        rig.insert(&resident);
-        let first = rig.question();
+        fixture.insert(&resident);
+        let first = fixture.authentication_request();
         assert_eq!(first.area, resident.card.identification[..6]);
         assert_eq!(*first.identification, resident.card.identification);
         assert_eq!(first.atr_history.len(), 13);
-        let answer = hsm(&key, &first);
+        let answer = platform_answer(&key, &first);
         let replayed = answer.clone();
-        rig.driver.post(Work::Authenticate(Some(answer))).unwrap();
-        let card = rig.reading().unwrap();
+        fixture.driver.post(Work::Authenticate(Some(answer))).unwrap();
+        let card = fixture.read_result().unwrap();
         assert_eq!(card.proof, Proof::Authenticated);
         assert_eq!(*holder(card).unwrap().name, resident.name);
-        rig.take(|_| {});
+        fixture.take(|_| {});
 
-        // The same card again draws other numbers: what opened it once does not open it twice.
-        rig.insert(&resident);
-        let second = rig.question();
+        // The same card draws a new random number, so the earlier answer does not open it again.
+        fixture.insert(&resident);
+        let second = fixture.authentication_request();
         assert_ne!(first.challenge, second.challenge);
         assert_ne!(first.nonces.internal_source, second.nonces.internal_source);
-        rig.driver.post(Work::Authenticate(Some(replayed))).unwrap();
-        assert_eq!(rig.reading().err(), Some(Refusal::Unproven));
-        rig.take(|_| {});
+        fixture.driver.post(Work::Authenticate(Some(replayed))).unwrap();
+        assert_eq!(fixture.read_result().err(), Some(Refusal::Unproven));
+        fixture.take(|_| {});
 
-        // Nobody vouches: the card says only who it is.
-        rig.insert(&resident);
-        rig.question();
-        rig.driver.post(Work::Authenticate(None)).unwrap();
-        let card = rig.reading().unwrap();
+        // Without card authentication the card gives only its public data.
+        fixture.insert(&resident);
+        fixture.authentication_request();
+        fixture.driver.post(Work::Authenticate(None)).unwrap();
+        let card = fixture.read_result().unwrap();
         assert_eq!(card.proof, Proof::None);
         assert!(holder(card).is_none());
-        rig.take(|_| {});
+        fixture.take(|_| {});
 
-        // Taken while it waits: an answer that comes then finds nobody.
-        rig.insert(&resident);
-        let late = hsm(&key, &rig.question());
-        rig.take(|event| assert!(!matches!(event, Event::CardRead(_) | Event::CardRefused(_))));
-        assert_eq!(rig.driver.ask(Work::Authenticate(Some(late))).unwrap(), Err(Fault::NoCard));
+        // The card is removed while it waits: a later answer is refused.
+        fixture.insert(&resident);
+        let late = platform_answer(&key, &fixture.authentication_request());
+        fixture.take(|event| assert!(!matches!(event, Event::CardRead(_) | Event::CardRefused(_))));
+        assert_eq!(fixture.driver.ask(Work::Authenticate(Some(late))).unwrap(), Err(Fault::NoCard));
     });
 }
 
 #[test]
-fn copies_do_not_prove_themselves_to_the_psam_nor_to_the_platform() {
-    alone("wires::card_reader::copies_do_not_prove_themselves_to_the_psam_nor_to_the_platform", || {
+fn copied_cards_are_refused_by_psam_and_platform() {
+    alone("wires::card_reader::copied_cards_are_refused_by_psam_and_platform", || {
         let resident = of_version("3.00");
         let key = CardKey::new(&CityKey::TEST_BYTES);
-        let mut rig = Rig::start();
+        let mut fixture = CardReaderFixture::start();
         for flaw in [Flaw::Cloned, Flaw::Recorded] {
-            rig.insert_bad(&resident, flaw);
-            assert_eq!(rig.reading().err(), Some(Refusal::Unproven), "{flaw:?}");
-            rig.take(|_| {});
+            fixture.insert_bad(&resident, flaw);
+            assert_eq!(fixture.read_result().err(), Some(Refusal::Unproven), "{flaw:?}");
+            fixture.take(|_| {});
         }
-        // The PSAM is taken: the platform is asked instead, and does not believe them either.
-        rig.psam.remove();
+        // The PSAM is removed: the request goes to the platform, which does not authenticate the copies either.
+        fixture.psam.remove();
         for flaw in [Flaw::Cloned, Flaw::Recorded] {
-            rig.insert_bad(&resident, flaw);
-            let answer = hsm(&key, &rig.question());
-            rig.driver.post(Work::Authenticate(Some(answer))).unwrap();
-            assert_eq!(rig.reading().err(), Some(Refusal::Unproven), "{flaw:?}");
-            rig.take(|_| {});
+            fixture.insert_bad(&resident, flaw);
+            let answer = platform_answer(&key, &fixture.authentication_request());
+            fixture.driver.post(Work::Authenticate(Some(answer))).unwrap();
+            assert_eq!(fixture.read_result().err(), Some(Refusal::Unproven), "{flaw:?}");
+            fixture.take(|_| {});
         }
-        rig.insert(&resident);
-        let answer = hsm(&key, &rig.question());
-        rig.driver.post(Work::Authenticate(Some(answer))).unwrap();
-        assert_eq!(rig.reading().unwrap().proof, Proof::Authenticated, "the right card after copies");
+        fixture.insert(&resident);
+        let answer = platform_answer(&key, &fixture.authentication_request());
+        fixture.driver.post(Work::Authenticate(Some(answer))).unwrap();
+        assert_eq!(
+            fixture.read_result().unwrap().proof,
+            Proof::Authenticated,
+            "the genuine card after copies"
+        );
     });
 }
 
 #[test]
-fn a_deaf_card_is_never_read_and_taking_it_ends_the_wait() {
-    alone("wires::card_reader::a_deaf_card_is_never_read_and_taking_it_ends_the_wait", || {
+fn card_without_response_is_never_read_until_removed() {
+    alone("wires::card_reader::card_without_response_is_never_read_until_removed", || {
         let resident = of_version("3.00");
-        let mut rig = Rig::start();
-        rig.insert_bad(&resident, Flaw::Deaf);
-        wait_until("the question to the card", PATIENCE, || Ok((rig.slot.commands() >= 9).then_some(())))
-            .unwrap();
-        rig.take(|event| assert!(!matches!(event, Event::CardRead(_) | Event::CardRefused(_))));
-        rig.insert(&resident);
-        assert_eq!(rig.reading().unwrap().proof, Proof::Authenticated, "the reader is as it was");
+        let mut fixture = CardReaderFixture::start();
+        fixture.insert_bad(&resident, Flaw::Deaf);
+        wait_until("the authentication_request to the card", TIMEOUT, || {
+            Ok((fixture.slot.commands() >= 9).then_some(()))
+        })
+        .unwrap();
+        fixture.take(|event| assert!(!matches!(event, Event::CardRead(_) | Event::CardRefused(_))));
+        fixture.insert(&resident);
+        assert_eq!(fixture.read_result().unwrap().proof, Proof::Authenticated, "the reader must work again");
     });
 }
 
 #[test]
-fn anothers_psam_opens_no_card_and_uses_up_none_of_its_tries() {
-    alone("wires::card_reader::anothers_psam_opens_no_card_and_uses_up_none_of_its_tries", || {
+fn psam_of_another_city_opens_no_card() {
+    alone("wires::card_reader::psam_of_another_city_opens_no_card", || {
         let resident = of_version("3.00");
-        let mut rig = Rig::set_up(Some("Virtual PCD 00 01"), OlderCards::Limit);
-        rig.insert_psam(&CityKey::new(&[3; 32]));
-        rig.insert(&resident);
-        assert_eq!(rig.reading().err(), Some(Refusal::Unproven));
-        // Select, the issuer's file, the challenge and INTERNAL AUTHENTICATE, and not one more.
-        assert_eq!(rig.slot.commands(), 10);
+        let mut fixture = CardReaderFixture::set_up(Some("Virtual PCD 00 01"), OlderCards::Limit);
+        fixture.insert_psam(&CityKey::new(&[3; 32]));
+        fixture.insert(&resident);
+        assert_eq!(fixture.read_result().err(), Some(Refusal::Unproven));
+        // SELECT, the issuer's file, the challenge and INTERNAL AUTHENTICATE, and no further command.
+        assert_eq!(fixture.slot.commands(), 10);
     });
 }

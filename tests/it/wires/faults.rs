@@ -1,12 +1,12 @@
-//! A sample of the faults against the running kiosk; `cargo xtask faults` tries all, and times them.
+//! One fault scenario against the running kiosk; `cargo xtask faults` runs all of them and measures their times.
 
 use system_tests::faults;
 
 use super::{alone, repository};
 
 #[test]
-fn a_sample_of_faults_is_told_let_go_of_and_over_when_it_is_mended() {
-    alone("wires::faults::a_sample_of_faults_is_told_let_go_of_and_over_when_it_is_mended", || {
+fn fault_scenario_is_reported_and_recovers() {
+    alone("wires::faults::fault_scenario_is_reported_and_recovers", || {
         let place = tempfile::tempdir().unwrap();
         let sample = ["camera-frame-disconnection"];
         let only = sample.map(str::to_owned);

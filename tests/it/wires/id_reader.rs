@@ -1,4 +1,4 @@
-//! An ID reader behind a tty, with the cards of the demo residents.
+//! The ID reader driver behind an emulated serial line, with the ID cards of the demo residents.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use virtual_hardware::id_card::{IdFlaw, VirtualIdCard};
 use virtual_hardware::id_reader::VirtualIdReader;
 use virtual_hardware::residents::{self, Resident};
 
-struct Rig {
+struct IdReaderFixture {
     driver: Driver,
     reader: VirtualIdReader,
     faults: Faults,
@@ -21,7 +21,7 @@ struct Rig {
     _port: TempDir,
 }
 
-impl Rig {
+impl IdReaderFixture {
     fn start() -> Self {
         let port = tempfile::tempdir().unwrap();
         let tty = port.path().join("id-reader");
@@ -31,9 +31,10 @@ impl Rig {
         let driver = Driver::start(config).unwrap();
         driver.wait_for_health(Health::Ready).unwrap();
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/residents.toml");
-        let rig = Self { driver, reader, faults, residents: residents::read(&file).unwrap(), _port: port };
-        rig.lift();
-        rig
+        let fixture =
+            Self { driver, reader, faults, residents: residents::read(&file).unwrap(), _port: port };
+        fixture.lift();
+        fixture
     }
 
     fn lay(&self, id: &str, flaw: IdFlaw) {
@@ -44,7 +45,7 @@ impl Rig {
     /// Lifts the card and waits until the driver must have noticed.
     fn lift(&self) {
         self.reader.lift();
-        wait_until("looks at the empty reader", Duration::from_secs(30), || {
+        wait_until("polls without a card", Duration::from_secs(30), || {
             Ok((self.reader.empty_looks() >= 4).then_some(()))
         })
         .unwrap();
@@ -59,7 +60,7 @@ impl Rig {
             .unwrap()
     }
 
-    /// What became of the card that was laid down: it is seen first.
+    /// The outcome of reading the ID card; the driver first reports that a card is present.
     fn outcome(&self) -> Result<Box<IdHolder>, Refusal> {
         assert!(matches!(self.event(), Event::IdCardSeen));
         match self.event() {
@@ -74,7 +75,7 @@ impl Rig {
             | Event::Code(_)
             | Event::CodeHint(_)
             | Event::Preview(_)
-            | Event::IdCardSeen => panic!("an ID reader tells of nothing else"),
+            | Event::IdCardSeen => panic!("an ID reader must not send other events"),
         }
     }
 
@@ -84,23 +85,23 @@ impl Rig {
 }
 
 #[test]
-fn every_demo_residents_card_gives_its_holder_once() {
-    let rig = Rig::start();
-    for one in &rig.residents {
-        rig.lay(&one.id, IdFlaw::None);
-        let holder = rig.outcome().ok().unwrap();
+fn every_demo_id_card_is_read_once() {
+    let fixture = IdReaderFixture::start();
+    for one in &fixture.residents {
+        fixture.lay(&one.id, IdFlaw::None);
+        let holder = fixture.outcome().ok().unwrap();
         assert_eq!(
             (holder.number.as_str(), holder.name.as_str()),
             (one.id_number.as_str(), one.name.as_str())
         );
         let expected = (one.id_card.valid_to != "长期").then(|| one.id_card.valid_to.clone());
         assert_eq!(holder.valid_to, expected);
-        rig.lift();
+        fixture.lift();
     }
 }
 
 #[test]
-fn cards_that_cannot_be_used_are_refused_with_the_reason() {
+fn unusable_id_card_is_refused_with_the_reason() {
     for (flaw, fault, expected) in [
         (IdFlaw::Foreign, None, Refusal::NotAnIdCard),
         (IdFlaw::WrongNumber, None, Refusal::Garbage),
@@ -113,31 +114,31 @@ fn cards_that_cannot_be_used_are_refused_with_the_reason() {
         (IdFlaw::None, Some("id-reader-select-wrong-answer"), Refusal::Unreadable),
         (IdFlaw::None, Some("id-reader-select-garbage"), Refusal::Unreadable),
     ] {
-        let rig = Rig::start();
+        let fixture = IdReaderFixture::start();
         if let Some(fault) = fault {
-            rig.fault(fault, true);
+            fixture.fault(fault, true);
         }
-        rig.lay("zhang-guiying", flaw);
-        assert_eq!(rig.outcome().err(), Some(expected), "{flaw:?} {fault:?}");
-        rig.faults.clear();
-        rig.lift();
-        rig.lay("li-yan", IdFlaw::None);
-        assert_eq!(rig.outcome().ok().unwrap().name.as_str(), "李䶮", "after {fault:?}");
+        fixture.lay("zhang-guiying", flaw);
+        assert_eq!(fixture.outcome().err(), Some(expected), "{flaw:?} {fault:?}");
+        fixture.faults.clear();
+        fixture.lift();
+        fixture.lay("li-yan", IdFlaw::None);
+        assert_eq!(fixture.outcome().ok().unwrap().name.as_str(), "李䶮", "after {fault:?}");
     }
 }
 
 #[test]
-fn a_slow_reader_and_a_flood_behind_the_answer_are_read_through() {
+fn slow_or_flooding_reader_is_read() {
     for fault in ["id-reader-slow", "id-reader-read-flood", "id-reader-read-delay"] {
-        let rig = Rig::start();
-        rig.fault(fault, true);
-        rig.lay("zhang-guiying", IdFlaw::None);
-        assert_eq!(rig.outcome().ok().unwrap().number.as_str(), "500112194803150422", "{fault}");
+        let fixture = IdReaderFixture::start();
+        fixture.fault(fault, true);
+        fixture.lay("zhang-guiying", IdFlaw::None);
+        assert_eq!(fixture.outcome().ok().unwrap().number.as_str(), "500112194803150422", "{fault}");
     }
 }
 
 #[test]
-fn a_reader_out_of_order_says_so_and_works_again_by_itself() {
+fn id_reader_fault_is_reported_and_recovers() {
     for (fault, health) in [
         ("id-reader-find-silence", Health::NeedsAttention(Attention::Mute)),
         ("id-reader-checksum", Health::Failed),
@@ -148,16 +149,16 @@ fn a_reader_out_of_order_says_so_and_works_again_by_itself() {
         ("id-reader-unplugged", Health::Absent),
         ("id-reader-find-disconnection", Health::Absent),
     ] {
-        let mut rig = Rig::start();
-        rig.fault(fault, true);
-        rig.driver.wait_for_health(health).unwrap();
-        // It is alive and refuses work that is not its own, or all while it is away.
-        let refused = rig.driver.ask(Work::Scan(true)).unwrap();
+        let mut fixture = IdReaderFixture::start();
+        fixture.fault(fault, true);
+        fixture.driver.wait_for_health(health).unwrap();
+        // The process responds: it refuses requests for other devices, or all requests while the reader is absent.
+        let refused = fixture.driver.ask(Work::Scan(true)).unwrap();
         assert!(matches!(refused, Err(Fault::NotMine | Fault::Unavailable)), "{fault}");
-        rig.fault(fault, false);
-        rig.driver.wait_for_health(Health::Ready).unwrap();
-        rig.lift();
-        rig.lay("wang-jianguo", IdFlaw::None);
-        assert_eq!(rig.outcome().ok().unwrap().name.as_str(), "王建国", "{fault}");
+        fixture.fault(fault, false);
+        fixture.driver.wait_for_health(Health::Ready).unwrap();
+        fixture.lift();
+        fixture.lay("wang-jianguo", IdFlaw::None);
+        assert_eq!(fixture.outcome().ok().unwrap().name.as_str(), "王建国", "{fault}");
     }
 }

@@ -1,4 +1,4 @@
-//! A receipt printer behind a tty.
+//! The receipt printer driver behind an emulated serial line.
 
 use ::printer::{Block, Outcome, Receipt, Why};
 use device::wire::{Answer, Attention, DeviceConfig, Fault, Health, PrinterLink, Work};
@@ -7,13 +7,13 @@ use tempfile::TempDir;
 use virtual_hardware::paper::WIDTH_80;
 use virtual_hardware::printer::{Troubles, VirtualPrinter};
 
-struct Rig {
+struct PrinterFixture {
     driver: Driver,
     printer: VirtualPrinter,
     _port: TempDir,
 }
 
-impl Rig {
+impl PrinterFixture {
     fn start() -> Self {
         let port = tempfile::tempdir().unwrap();
         let tty = port.path().join("receipt");
@@ -43,38 +43,38 @@ impl Rig {
 }
 
 #[test]
-fn what_is_printed_comes_out_as_one_sheet_and_is_confirmed() {
-    let mut rig = Rig::start();
-    // The rare character is drawn, not replaced.
-    let answer = rig.print("李䶮").unwrap();
+fn receipt_is_printed_once_and_confirmed() {
+    let mut fixture = PrinterFixture::start();
+    // A rare character is printed as a bitmap, not replaced.
+    let answer = fixture.print("李䶮").unwrap();
     assert!(matches!(answer, Answer::Printed(Outcome::Printed { .. })), "{answer:?}");
-    let sheets = rig.printer.sheets();
+    let sheets = fixture.printer.sheets();
     assert_eq!(sheets.len(), 1);
     let text = &sheets[0].text;
     assert!(text.contains("缴费凭条") && text.contains("86.40"), "{text}");
 }
 
 #[test]
-fn without_paper_nothing_is_begun_and_a_new_roll_is_noticed() {
-    let mut rig = Rig::start();
-    rig.trouble(|troubles| troubles.paper_out = true);
-    rig.driver.wait_for_health(Health::NeedsAttention(Attention::PaperOut)).unwrap();
-    assert_eq!(rig.print("张*英"), Ok(Answer::Printed(Outcome::NotStarted(Why::PaperOut))));
-    rig.trouble(|troubles| troubles.paper_out = false);
-    rig.driver.wait_for_health(Health::Ready).unwrap();
-    assert!(rig.printer.sheets().is_empty());
-    assert!(matches!(rig.print("张*英"), Ok(Answer::Printed(Outcome::Printed { .. }))));
-    assert_eq!(rig.printer.sheets().len(), 1);
+fn print_without_paper_is_not_started_until_a_new_roll() {
+    let mut fixture = PrinterFixture::start();
+    fixture.trouble(|troubles| troubles.paper_out = true);
+    fixture.driver.wait_for_health(Health::NeedsAttention(Attention::PaperOut)).unwrap();
+    assert_eq!(fixture.print("张*英"), Ok(Answer::Printed(Outcome::NotStarted(Why::PaperOut))));
+    fixture.trouble(|troubles| troubles.paper_out = false);
+    fixture.driver.wait_for_health(Health::Ready).unwrap();
+    assert!(fixture.printer.sheets().is_empty());
+    assert!(matches!(fixture.print("张*英"), Ok(Answer::Printed(Outcome::Printed { .. }))));
+    assert_eq!(fixture.printer.sheets().len(), 1);
 }
 
 #[test]
-fn a_mute_printer_never_counts_as_having_printed() {
-    let mut rig = Rig::start();
-    rig.trouble(|troubles| troubles.mute = true);
-    let answer = rig.print("张*英").unwrap();
+fn printer_that_does_not_respond_never_confirms() {
+    let mut fixture = PrinterFixture::start();
+    fixture.trouble(|troubles| troubles.mute = true);
+    let answer = fixture.print("张*英").unwrap();
     assert!(
         matches!(answer, Answer::Printed(Outcome::NotStarted(_) | Outcome::Unconfirmed(_))),
         "{answer:?}"
     );
-    rig.driver.wait_for_health(Health::NeedsAttention(Attention::Mute)).unwrap();
+    fixture.driver.wait_for_health(Health::NeedsAttention(Attention::Mute)).unwrap();
 }

@@ -1,4 +1,4 @@
-//! An envelope opens for the request that it was sealed for, and for nothing else.
+//! An envelope opens only for the request for which it was sealed.
 
 use contract::{ANSWER_OVERHEAD, Addressed, AnswerKey, EnvelopeError, EnvelopeSecret, sm3};
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_request_and_its_answer_come_through() {
+fn sealed_request_and_answer_open() {
     let (bytes, kiosk) = sealed(BODY, 1);
     assert_eq!(bytes.len(), 115 + BODY.len() + 16);
     let (body, platform) = EnvelopeSecret::open(&[secret(3), secret(7)], &bytes, CALL).unwrap();
@@ -41,9 +41,9 @@ fn a_request_and_its_answer_come_through() {
     assert_eq!(*kiosk.open(409, &answer).unwrap(), b"{}");
 }
 
-/// If this fails, do not change the test: kiosks in the field seal so, and the platform answers so.
+/// If this test fails, do not change the test: kiosks in the field and the platform use this format.
 #[test]
-fn the_bytes_of_version_1_stay() {
+fn envelope_bytes_of_version_1_are_stable() {
     let bytes = unhex(GOLDEN);
     let (body, key) = EnvelopeSecret::open(&[secret(7)], &bytes, CALL).unwrap();
     assert_eq!(*body, BODY);
@@ -56,23 +56,23 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn any_flipped_bit_is_refused() {
+fn envelope_with_any_flipped_bit_is_refused() {
     let (bytes, kiosk) = sealed(BODY, 1);
     let answer = EnvelopeSecret::open(&[secret(7)], &bytes, CALL).unwrap().1.seal(200, BODY, &[5; 11]);
     for bit in 0..bytes.len() * 8 {
-        let mut bent = bytes.clone();
-        bent[bit / 8] ^= 1 << (bit % 8);
-        assert!(open(&bent).is_err(), "request, bit {bit}");
+        let mut changed = bytes.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(open(&changed).is_err(), "request, bit {bit}");
     }
     for bit in 0..answer.len() * 8 {
-        let mut bent = answer.clone();
-        bent[bit / 8] ^= 1 << (bit % 8);
-        assert!(kiosk.open(200, &bent).is_err(), "answer, bit {bit}");
+        let mut changed = answer.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(kiosk.open(200, &changed).is_err(), "answer, bit {bit}");
     }
 }
 
 #[test]
-fn an_envelope_belongs_to_its_request_its_device_its_time_and_its_key() {
+fn envelope_is_bound_to_request_kiosk_time_and_key() {
     let (bytes, _) = sealed(BODY, 1);
     for other in [
         Addressed { method: "GET", ..CALL },
@@ -88,7 +88,7 @@ fn an_envelope_belongs_to_its_request_its_device_its_time_and_its_key() {
 }
 
 #[test]
-fn an_answer_belongs_to_its_request_and_its_status() {
+fn answer_is_bound_to_its_request_and_status() {
     let ((first, one), (second, two)) = (sealed(BODY, 1), sealed(BODY, 2));
     let answer_to =
         |bytes: &[u8]| EnvelopeSecret::open(&[secret(7)], bytes, CALL).unwrap().1.seal(200, BODY, &[5; 11]);
@@ -97,12 +97,12 @@ fn an_answer_belongs_to_its_request_and_its_status() {
     assert_eq!(one.open(200, &to_second).err(), Some(EnvelopeError::Broken));
     assert_eq!(two.open(200, &to_first).err(), Some(EnvelopeError::Broken));
     assert_eq!(one.open(409, &to_first).err(), Some(EnvelopeError::Broken));
-    // A request played back as its own answer.
+    // A request replayed as its own answer.
     assert!(one.open(200, &first).is_err());
 }
 
 #[test]
-fn nothing_of_a_body_shows_and_equal_bodies_look_different() {
+fn envelope_hides_body_and_differs_for_equal_bodies() {
     let ((first, _), (second, _)) = (sealed(BODY, 1), sealed(BODY, 2));
     assert!(!first.windows(4).any(|window| BODY.windows(4).any(|part| part == window)));
     let same = first.iter().zip(&second).skip(3).filter(|(one, two)| one == two).count();
@@ -116,7 +116,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn every_body_comes_back_and_no_part_of_an_envelope_opens(
+    fn envelope_round_trips_and_truncations_are_refused(
         body in proptest::collection::vec(any::<u8>(), 0..400), entropy: [u8; 32], cut: prop::sample::Index,
     ) {
         let (bytes, kiosk) = secret(7).public().seal(&body, CALL, &Zeroizing::new(entropy));
@@ -129,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn random_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let mut named = vec![1, 7, 4];
         named.extend(&bytes);
         prop_assert!(open(&bytes).is_err());

@@ -1,4 +1,4 @@
-//! Behaviour of the contract's codecs from outside.
+//! Tests of the contract's public codecs.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 

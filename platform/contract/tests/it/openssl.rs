@@ -1,4 +1,4 @@
-//! OpenSSL, which shares no line with the curve library here, wraps and unwraps the key of an envelope.
+//! Interoperability with OpenSSL, an independent SM2 implementation: it wraps and unwraps the key of an envelope.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn pkeyutl(directory: &Path, operation: &str, input: &[u8]) -> Vec<u8> {
     fs::read(directory.join("out")).unwrap()
 }
 
-/// The rest of an envelope, put together from the table in the documentation alone.
+/// The cipher of the body, built from the table in the module documentation of `envelope` alone.
 fn gcm(key: &[u8]) -> (AesGcm<Sm4, U12>, Nonce<U12>) {
     let key: [u8; 16] = key.try_into().unwrap();
     (AesGcm::new(&key.into()), [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].into())
@@ -55,7 +55,7 @@ fn openssl_unwraps_the_key_of_our_envelope() {
 }
 
 #[test]
-fn an_envelope_whose_key_openssl_wrapped_opens() {
+fn envelope_with_key_wrapped_by_openssl_opens() {
     let directory = tempfile::tempdir().unwrap();
     let der = pkeyutl(directory.path(), "-encrypt", &[0x5c; 16]);
     let wrapped: Cipher<'_> = sm2::pkcs8::der::Decode::from_der(&der).unwrap();

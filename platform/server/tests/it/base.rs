@@ -1,4 +1,4 @@
-//! The card-holder base: cards issued, lost and found, codes in step with them, tables read.
+//! The card-holder base: cards issued, reported lost and restored, codes that follow the card, import of tables.
 
 use std::collections::BTreeSet;
 
@@ -43,20 +43,20 @@ pub(crate) fn desk(city: &mut City, name: &str, body: &Value) -> Result<Value, P
     outcome(&city.conclude(reply))
 }
 
-/// What the trusted identity service says, if it says anything.
-type Said = Result<(u16, Value), Unreachable>;
+/// Status and body of the trusted identity service's answer, or no answer.
+type IdentityAnswer = Result<(u16, Value), Unreachable>;
 
-fn issue(city: &mut City, body: &Value, answer: Said) -> Result<Value, ProblemCode> {
+fn issue(city: &mut City, body: &Value, answer: IdentityAnswer) -> Result<Value, ProblemCode> {
     with_identity(city, "issue", body, "/names", answer)
 }
 
-/// Asks for what the trusted identity service is asked about first, at `target`.
+/// Sends a request for which the platform first calls the trusted identity service at `target`.
 fn with_identity(
     city: &mut City,
     name: &str,
     body: &Value,
     target: &str,
-    answer: Said,
+    answer: IdentityAnswer,
 ) -> Result<Value, ProblemCode> {
     let request = request(city, "DESK", DESK, name, body.to_string().into_bytes());
     let reply = match city.handle(&request) {
@@ -93,7 +93,7 @@ fn new_card(number: &str) -> Value {
 const OLD: &str = "A10000013";
 
 #[test]
-fn a_card_is_issued_after_the_name_was_checked_and_is_good_once_activated() {
+fn card_issue_checks_the_name_and_needs_activation() {
     let mut city = city();
     let person = json!({ "name": "赵六", "id_number": "11010519491231002X", "card": new_card("B20000001") });
     assert_eq!(
@@ -117,7 +117,7 @@ fn a_card_is_issued_after_the_name_was_checked_and_is_good_once_activated() {
 }
 
 #[test]
-fn the_code_stops_with_the_card_and_comes_back_with_it() {
+fn lost_card_revokes_codes_until_it_is_restored() {
     let mut city = city();
     let phone = Phone::bound(&mut city);
     let certificate = phone.certificate(&mut city);
@@ -138,7 +138,7 @@ fn the_code_stops_with_the_card_and_comes_back_with_it() {
 }
 
 #[test]
-fn a_new_card_ends_the_old_one_and_is_good_when_it_is_activated() {
+fn reissued_card_replaces_the_old_one_once_activated() {
     let mut city = city();
     let phone = Phone::bound(&mut city);
     let both = json!({ "number": OLD, "card": new_card("A10000999") });
@@ -159,14 +159,14 @@ fn a_new_card_ends_the_old_one_and_is_good_when_it_is_activated() {
 }
 
 #[test]
-fn kiosks_hear_at_once_which_cards_are_not_in_force_and_which_are_again() {
+fn card_revocations_reach_kiosks_at_once() {
     let mut city = city();
     let number = card(WANG).number.clone();
     let (old, new) = (card(WANG).card().unwrap(), CardName::of(&HexBytes([0xAB; 16])));
     let mut kiosk = Reader::default();
     let mut stopped = |city: &mut City| {
         kiosk.read(city);
-        // One that has just begun to listen hears the same.
+        // A kiosk that starts to read the feed now gets the same list.
         let mut fresh = Reader::default();
         fresh.read(city);
         let now = city.now;
@@ -191,7 +191,7 @@ fn kiosks_hear_at_once_which_cards_are_not_in_force_and_which_are_again() {
     assert!([old, new].iter().all(|card| stopped(&mut city).contains(card)), "it is not activated yet");
     desk(&mut city, "activate", &json!({ "number": "A10000999" })).unwrap();
     assert!(!stopped(&mut city).contains(&new));
-    // Years later it is still so; the list holds each card once, however often it was lost and found.
+    // The revocation lasts for years; the list holds each card once, however often it was lost and restored.
     for _ in 0..8 {
         city.pass(365 * 24 * 60 * 60 * 1000);
         assert!(stopped(&mut city).contains(&old));
@@ -199,7 +199,7 @@ fn kiosks_hear_at_once_which_cards_are_not_in_force_and_which_are_again() {
 }
 
 #[test]
-fn cards_that_cannot_prove_themselves_are_on_no_list() {
+fn card_without_authentication_is_on_no_revocation_list() {
     let mut city = city();
     let (yes, card) = (Ok((200, json!({ "match": true }))), new_card("B20000001"));
     let person = json!({ "name": "赵六", "id_number": "11010519491231002X", "card": card });
@@ -209,11 +209,11 @@ fn cards_that_cannot_prove_themselves_are_on_no_list() {
     assert!(!kiosk.cards.names.contains_key(&CardName::of(&HexBytes([0xAB; 16]))));
 }
 
-/// A desk asks to set a card's PIN anew; the identity service says this of the ticket.
+/// A service desk asks to reset a card's PIN; `answer` is the identity service's answer about the ticket.
 fn reset_pin(
     city: &mut City,
     (number, identification): (&str, &str),
-    answer: Said,
+    answer: IdentityAnswer,
 ) -> Result<Value, ProblemCode> {
     let body = json!({
         "number": number,
@@ -228,7 +228,7 @@ fn reset_pin(
 }
 
 #[test]
-fn a_pin_is_set_anew_for_the_holder_who_was_seen_and_for_nobody_else() {
+fn pin_reset_needs_in_person_check_of_the_holder() {
     let mut city = city_with(Some(CardKey::new(&[7; 32])));
     let own = card(ZHANG);
     let its = (own.number.as_str(), own.identification.as_str());
@@ -258,7 +258,7 @@ fn a_pin_is_set_anew_for_the_holder_who_was_seen_and_for_nobody_else() {
 }
 
 #[test]
-fn only_a_desk_works_on_cards() {
+fn card_base_refuses_all_but_service_desks() {
     let mut city = city();
     for (id, key, expected) in
         [("LIBRARY", 0x72, ProblemCode::NotOffered), ("DESK", 0x72, ProblemCode::DeviceUnknown)]
@@ -271,7 +271,7 @@ fn only_a_desk_works_on_cards() {
 }
 
 #[test]
-fn a_table_is_entered_row_by_row_and_what_is_bad_is_told_by_line_without_a_quote() {
+fn import_reports_bad_rows_by_line_without_their_data() {
     let mut city = city();
     let id = "ab".repeat(16);
     let table = format!(
@@ -314,7 +314,7 @@ fn a_table_is_entered_row_by_row_and_what_is_bad_is_told_by_line_without_a_quote
     for person in ["赵六", "钱七", "11010519491231002", "C1"] {
         assert!(!report.to_string().contains(person));
     }
-    // The same again, as an older office program saves it, changes nothing.
+    // The same table in GB 18030, as older office programs save it, changes nothing.
     let report = send(encoding_rs::GB18030.encode(&table).0.into_owned());
     assert_eq!((report["entered"].as_u64(), report["known"].as_u64()), (Some(0), Some(1)));
     let second = send(format!("王建国,500103197510023312,C7,{id},3.00\n").into_bytes());
@@ -322,7 +322,7 @@ fn a_table_is_entered_row_by_row_and_what_is_bad_is_told_by_line_without_a_quote
 }
 
 #[test]
-fn a_paper_code_is_good_again_and_again_until_it_is_lost_or_replaced() {
+fn paper_code_is_reusable_until_lost_or_replaced() {
     let mut city = city();
     let phone = Phone::bound(&mut city);
     let certificate = phone.certificate(&mut city);
@@ -339,7 +339,7 @@ fn a_paper_code_is_good_again_and_again_until_it_is_lost_or_replaced() {
     assert!(identify(&mut city, Kiosk::One, &second).is_ok());
     desk(&mut city, "paper-lost", &of_card).unwrap();
     assert_eq!(identify(&mut city, Kiosk::One, &second).err(), Some(ProblemCode::CodeRevoked));
-    // The phone is another carrier.
+    // The phone is another credential medium.
     let code = phone.show(&mut city, &certificate).to_text();
     assert!(identify(&mut city, Kiosk::One, &code).is_ok());
     let third = print(&mut city);
@@ -352,6 +352,6 @@ fn a_paper_code_is_good_again_and_again_until_it_is_lost_or_replaced() {
     let fourth = print(&mut city);
     city.pass(60 * 24 * 60 * 60 * 1000 + 15_000);
     assert_eq!(identify(&mut city, Kiosk::One, &fourth).err(), Some(ProblemCode::CodeExpired));
-    // No issuer's key is valid for another sixty days: nothing is printed that would be refused before its end.
+    // No issuer key is valid for another sixty days, so no paper code is issued that would be refused before its end.
     assert_eq!(desk(&mut city, "paper-code", &of_card), Err(ProblemCode::NotOffered));
 }

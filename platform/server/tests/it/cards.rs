@@ -1,4 +1,5 @@
-//! 卡鉴权: which cards the platform vouches for, how often, and that each random number is answered once.
+//! Card authentication (卡鉴权): which cards the platform authenticates, its rate limit, and that each random number of a
+//! card is answered once.
 
 use contract::{
     CardAuthAnswer, CardAuthRequest, CardChallenge, Evidence, HexBytes, IdentifyRequest, Presented,
@@ -12,7 +13,7 @@ fn with_key() -> City {
     City::with(Setup { cards: Some(CardKey::new(&[6; 32])), ..setup() })
 }
 
-/// What a card of this person's that waits in a reader said.
+/// The challenge of this person's card while it waits in a reader.
 fn challenge(person: Person, random: u8) -> CardChallenge {
     let card = card(person);
     CardChallenge {
@@ -34,7 +35,7 @@ fn ask(city: &mut City, kiosk: Kiosk, card: CardChallenge) -> Result<CardAuthAns
 }
 
 #[test]
-fn a_card_in_force_is_answered_with_its_own_key() {
+fn card_in_force_gets_an_answer_with_its_own_key() {
     let mut city = with_key();
     let asked = challenge(WANG, 1);
     let answer = ask(&mut city, Kiosk::One, asked.clone()).ok().unwrap();
@@ -45,7 +46,7 @@ fn a_card_in_force_is_answered_with_its_own_key() {
 }
 
 #[test]
-fn one_random_number_is_answered_once_whoever_asks() {
+fn card_random_number_is_answered_once_in_the_city() {
     let mut city = with_key();
     assert!(ask(&mut city, Kiosk::One, challenge(WANG, 1)).is_ok());
     for kiosk in [Kiosk::One, Kiosk::Two] {
@@ -55,7 +56,7 @@ fn one_random_number_is_answered_once_whoever_asks() {
 }
 
 #[test]
-fn what_is_not_vouched_for_is_refused_for_its_reason() {
+fn card_authentication_refuses_with_the_reason() {
     type Change = fn(&mut CardChallenge);
     let changes: [(Change, ProblemCode); 5] = [
         (|c| c.algorithm = 1, ProblemCode::NotOffered),
@@ -82,7 +83,7 @@ fn what_is_not_vouched_for_is_refused_for_its_reason() {
 }
 
 #[test]
-fn a_lost_card_is_not_vouched_for() {
+fn card_not_in_force_is_not_authenticated() {
     let number = card(WANG).number.clone();
     for standing in ["lost", "cancelled", "issued"] {
         let line = format!("number = \"{number}\"");
@@ -96,7 +97,7 @@ fn a_lost_card_is_not_vouched_for() {
 }
 
 #[test]
-fn a_kiosk_is_answered_so_many_times_a_minute_and_another_is_not_held_up() {
+fn card_authentications_are_limited_per_kiosk() {
     let mut city = with_key();
     for random in 0..20 {
         assert!(ask(&mut city, Kiosk::One, challenge(WANG, random)).is_ok(), "{random}");
@@ -108,7 +109,7 @@ fn a_kiosk_is_answered_so_many_times_a_minute_and_another_is_not_held_up() {
 }
 
 #[test]
-fn refused_questions_count_too() {
+fn refused_card_authentications_count_in_the_limit() {
     let mut city = with_key();
     for random in 0..20 {
         let mut unknown = challenge(WANG, random);
@@ -119,7 +120,7 @@ fn refused_questions_count_too() {
 }
 
 #[test]
-fn a_visit_says_whether_its_card_was_authenticated() {
+fn visit_evidence_says_if_card_was_authenticated() {
     let mut city = with_key();
     for (authenticated, evidence) in [(true, Evidence::CardAuthenticated), (false, Evidence::CardRead)] {
         let mut presented = card(WANG);

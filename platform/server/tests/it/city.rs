@@ -1,5 +1,5 @@
-//! A city in memory: platform, acquirer, department and two kiosks, joined by bytes and a clock that
-//! stands still unless it is moved.
+//! The fixture of these tests, in memory: platform, acquirer, department and three kiosks, which exchange bytes, and a
+//! clock that only the test advances.
 
 use acquirer::{Charge, Ledger, Outcome};
 use contract::{
@@ -22,12 +22,12 @@ pub(crate) const DOCUMENTS: [&str; 3] = [
     include_str!("../../../../assets/services/medical-balance.toml"),
     include_str!("../../../../assets/services/water-pay.toml"),
 ];
-/// A resident of the demo file with bills and a card that reads wholly.
+/// A resident of the demo file with bills and a card that gives all data without authentication.
 pub(crate) const ZHANG: Person = Person { slug: "zhang-guiying", card: 0 };
-/// One whose card keeps its holder to itself.
+/// A resident whose card gives its holder's data only after card authentication.
 pub(crate) const WANG: Person = Person { slug: "wang-jianguo", card: 1 };
 
-/// One whose ID number ends with an X.
+/// A resident whose ID number ends with an X.
 pub(crate) const RAN: Person = Person { slug: "ran-guangming", card: 4 };
 
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ pub(crate) struct Person {
 pub(crate) enum Kiosk {
     One,
     Two,
-    /// Registered with a profile that no service is offered to.
+    /// A kiosk with a profile for which no service is offered.
     Gate,
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct City {
     pub(crate) acquirer: Ledger,
     pub(crate) department: Books,
     pub(crate) now: UnixMs,
-    /// Whether the acquirer takes a charge.
+    /// Whether the acquirer accepts a charge.
     pub(crate) accepts: bool,
     drawn: u128,
 }
@@ -110,7 +110,7 @@ impl City {
         Self::over(Connection::open_in_memory().unwrap(), setup)
     }
 
-    /// The same on a database that holds something already.
+    /// A city on a database that already holds data.
     pub(crate) fn over(db: Connection, setup: Setup) -> Self {
         Self {
             platform: Platform::open(db, setup).unwrap(),
@@ -131,7 +131,7 @@ impl City {
         self.now = self.now.plus_ms(ms);
     }
 
-    /// Hands a request to the platform and gives its first reply.
+    /// Sends a request to the platform and returns its first reply.
     pub(crate) fn handle(&mut self, request: &Request) -> Reply {
         let entropy = self.draw();
         self.platform.handle(request, self.now, entropy)
@@ -142,7 +142,7 @@ impl City {
         self.platform.resume(call, result, self.now, entropy)
     }
 
-    /// A system behind the platform does what it is asked and answers.
+    /// A system behind the platform executes a call and answers it.
     pub(crate) fn serve(&mut self, call: &OutCall) -> OutAnswer {
         let json = |status, body| OutAnswer { status, body };
         match (call.peer, call.target.as_str()) {
@@ -160,7 +160,7 @@ impl City {
                 let request: BillsRequest = serde_json::from_slice(&call.body).unwrap();
                 json(200, serde_json::to_vec(&self.department.open_bills(&request).unwrap()).unwrap())
             }
-            // Tickets are put in by the tests that need them.
+            // Tests that need a ticket pass the identity service's answer themselves.
             (Peer::Identity, _) => json(410, Vec::new()),
             (Peer::Department, _) => {
                 let payment: Payment = serde_json::from_slice(&call.body).unwrap();
@@ -169,7 +169,7 @@ impl City {
         }
     }
 
-    /// Goes on until there is an answer, with systems behind the platform that work.
+    /// Continues until the platform responds; all systems behind the platform work.
     pub(crate) fn conclude(&mut self, mut reply: Reply) -> Response {
         loop {
             match reply {
@@ -182,7 +182,7 @@ impl City {
         }
     }
 
-    /// A kiosk's request and its outcome.
+    /// Sends a kiosk's request and returns its answer.
     pub(crate) fn ask<T: Serialize, A: DeserializeOwned>(
         &mut self,
         kiosk: Kiosk,
@@ -199,7 +199,7 @@ impl City {
         Request::signed(Verb::Post, target, body, kiosk.name(), &kiosk.key(), self.now)
     }
 
-    /// Runs what the platform owes, with systems that work, until it owes nothing for an hour.
+    /// Runs the platform's background jobs for one hour of the clock; all systems behind the platform work.
     pub(crate) fn settle(&mut self) {
         for _ in 0..60 {
             self.pass(60_000);
@@ -215,7 +215,7 @@ impl City {
         self.ask(kiosk, "/v1/identify", &IdentifyRequest { visit, presented }).unwrap()
     }
 
-    /// 亮码: the text that the person's phone shows now.
+    /// 亮码: the text of the online token that the person's phone shows now.
     pub(crate) fn code(&mut self, person: Person) -> String {
         let reply = self.handle(&Request::get(format!("/phone/{}/token", person.slug)));
         let shown: serde_json::Value = serde_json::from_slice(&self.conclude(reply).body).unwrap();
@@ -239,7 +239,7 @@ impl City {
         self.call(kiosk, key, "water.pay", "water.bills", None).unwrap()
     }
 
-    /// An order for one bill of the person, ready to be charged at this kiosk.
+    /// A charge request for one bill of the person at this kiosk.
     pub(crate) fn order(&mut self, kiosk: Kiosk, person: Person, bill: usize) -> ChargeRequest {
         let key = self.visit_by_card(kiosk, person).key.clone();
         let rows = self.bills(kiosk, &key);
@@ -302,7 +302,7 @@ pub(crate) fn order_for(order: OrderId, key: VisitKey, rows: &[Row]) -> ChargeRe
     ChargeRequest { order, key, items, total, method: Method::CardAccount }
 }
 
-/// What a reader reads from the person's card.
+/// The evidence that a card reader reads from the person's card.
 pub(crate) fn card(person: Person) -> CardEvidence {
     let file: toml::Table = RESIDENTS.parse().unwrap();
     let found = &file["resident"][person.card];

@@ -1,4 +1,4 @@
-//! The city code at the platform: bound, issued, shown, accepted once, revoked.
+//! Resident codes at the platform: phones bound, codes issued, shown, accepted once, revoked.
 
 use contract::{
     Challenge, CodeHolder, Evidence, Identified, IdentifyRequest, IssuerKey, IssuerKeys, Presented,
@@ -36,7 +36,7 @@ fn list() -> IssuerKeys {
         not_before: begins,
         not_after: begins.plus_ms(90 * 24 * HOUR_MS),
         revoker: secret(0x0f).public(),
-        // The newer one ends so soon that no certificate fits in.
+        // The newer key ends before a certificate issued now would end.
         issuers: vec![issuer(1, 0x51, 90), issuer(2, 0x52, 6)],
     }
 }
@@ -47,7 +47,7 @@ pub(crate) fn authority() -> CodeAuthority {
     CodeAuthority::new(rules, signed, &root(), &[(1, [0x51; 32]), (2, [0x52; 32])], &[0x0f; 32]).unwrap()
 }
 
-/// An authority whose keys hold at the machine's own time, and the keys as a verifier has them.
+/// An authority whose keys are in force at the machine's time, and the issuer keys of a verifier.
 pub(crate) fn authority_of_now(identity_page: &str, now_ms: u64) -> (CodeAuthority, Issuers) {
     let begins = UnixMs(now_ms - HOUR_MS);
     let ends = begins.plus_ms(90 * 24 * HOUR_MS);
@@ -70,7 +70,7 @@ fn post(city: &mut City, name: &str, body: &Value) -> Reply {
     city.handle(&request)
 }
 
-fn told(city: &mut City, reply: Reply) -> Result<Value, (u16, String)> {
+fn json_or_problem(city: &mut City, reply: Reply) -> Result<Value, (u16, String)> {
     let response = city.conclude(reply);
     let body: Value = serde_json::from_slice(&response.body).unwrap();
     if response.status == 200 {
@@ -82,17 +82,17 @@ fn told(city: &mut City, reply: Reply) -> Result<Value, (u16, String)> {
 
 pub(crate) fn ask(city: &mut City, name: &str, body: &Value) -> Result<Value, (u16, String)> {
     let reply = post(city, name, body);
-    told(city, reply)
+    json_or_problem(city, reply)
 }
 
-/// What the identity service says of a ticket, put in by hand.
+/// Binds a phone; `seen` is the identity service's answer about the ticket.
 fn bind(city: &mut City, seen: &Result<(u16, Value), Unreachable>) -> Result<Value, (u16, String)> {
     let Reply::Ask(call) = post(city, "bindings", &json!({ "ticket": "t" })) else {
-        panic!("nobody was asked")
+        panic!("the platform did not call the identity service")
     };
     let answer = seen.clone().map(|(status, body)| OutAnswer { status, body: body.to_string().into_bytes() });
     let reply = city.resume(&call, answer);
-    told(city, reply)
+    json_or_problem(city, reply)
 }
 
 fn seen(name: &str, id_number: &str) -> Result<(u16, Value), Unreachable> {
@@ -100,7 +100,7 @@ fn seen(name: &str, id_number: &str) -> Result<(u16, Value), Unreachable> {
 }
 
 #[test]
-fn a_phone_ends_when_the_identity_service_no_longer_stands_by_its_owner_and_only_then() {
+fn phone_is_unbound_only_when_its_credential_has_ended() {
     let mut city = city();
     let seen = json!({
         "assurance": "in-person", "name": "张桂英", "id_number": "500112194803150422", "credential": "c1",
@@ -110,7 +110,7 @@ fn a_phone_ends_when_the_identity_service_no_longer_stands_by_its_owner_and_only
     let phone = Phone { secret, key: SigningKey::from_bytes(&[0x22; 32]).unwrap() };
     let certify = |city: &mut City, answer: Result<(u16, Value), Unreachable>| {
         let Reply::Ask(call) = post(city, "certificates", &phone.request()) else {
-            panic!("nobody was asked")
+            panic!("the platform did not call the identity service")
         };
         assert_eq!(
             (call.target.as_str(), call.body.as_slice()),
@@ -118,26 +118,30 @@ fn a_phone_ends_when_the_identity_service_no_longer_stands_by_its_owner_and_only
         );
         let answer = answer.map(|(status, body)| OutAnswer { status, body: body.to_string().into_bytes() });
         let reply = city.resume(&call, answer);
-        told(city, reply)
+        json_or_problem(city, reply)
     };
-    for goes_on in [
+    for keeps_the_phone in [
         Ok((200, json!({ "standing": "valid" }))),
         Ok((200, json!({ "standing": "unknown" }))),
         Ok((500, json!({}))),
         Ok((200, json!("?"))),
         Err(Unreachable),
     ] {
-        assert!(certify(&mut city, goes_on).is_ok());
+        assert!(certify(&mut city, keeps_the_phone).is_ok());
     }
     let ended = certify(&mut city, Ok((200, json!({ "standing": "ended" }))));
     assert_eq!(ended, Err((401, "not-bound".into())));
     assert_eq!(ask(&mut city, "certificates", &phone.request()), Err((401, "not-bound".into())));
     let mut reader = Reader::default();
     reader.read(&mut city);
-    assert_eq!(reader.codes.names.len(), 5, "the kiosks hear of each certificate that has not ended");
+    assert_eq!(
+        reader.codes.names.len(),
+        5,
+        "kiosks get a revocation for each certificate that has not expired"
+    );
 }
 
-/// A phone of Zhang Guiying's.
+/// A phone of Zhang Guiying, or of another resident.
 pub(crate) struct Phone {
     pub(crate) secret: String,
     pub(crate) key: SigningKey,
@@ -148,10 +152,10 @@ impl Phone {
         Self::of(city, "张桂英", "500112194803150422")
     }
 
-    /// The phone of this resident.
+    /// Binds a phone of this resident.
     pub(crate) fn of(city: &mut City, name: &str, id_number: &str) -> Self {
         let bound = bind(city, &seen(name, id_number)).unwrap();
-        assert_ne!(bound["name"], name, "it is masked");
+        assert_ne!(bound["name"], name, "the name is masked");
         let secret = bound["phone"].as_str().unwrap().to_owned();
         Self { secret, key: SigningKey::from_bytes(&[0x22; 32]).unwrap() }
     }
@@ -167,7 +171,7 @@ impl Phone {
         SessionCertificate::from_bytes(&unhex(certified["certificate"].as_str().unwrap())).unwrap()
     }
 
-    /// What the phone is told when it asks for a certificate and gets none.
+    /// The problem code with which the platform refuses a certificate.
     pub(crate) fn refused(&self, city: &mut City) -> String {
         ask(city, "certificates", &self.request()).unwrap_err().1
     }
@@ -176,11 +180,11 @@ impl Phone {
         ask(city, "losses", &json!({ "phone": self.secret })).unwrap();
     }
 
-    /// Whether the platform says that codes under this certificate are accepted.
+    /// Whether the platform reports that codes under this certificate are accepted.
     pub(crate) fn stands(&self, city: &mut City, certificate: &SessionCertificate) -> bool {
         let alias = hex(&certificate.to_bytes()[4..12]);
-        let told = ask(city, "standing", &json!({ "phone": self.secret, "alias": alias })).unwrap();
-        told["accepted"].as_bool().unwrap()
+        let answer = ask(city, "standing", &json!({ "phone": self.secret, "alias": alias })).unwrap();
+        answer["accepted"].as_bool().unwrap()
     }
 
     pub(crate) fn show(&self, city: &mut City, certificate: &SessionCertificate) -> OfflineCode {
@@ -189,7 +193,7 @@ impl Phone {
 }
 
 impl Phone {
-    /// What the phone shows after its owner agreed to a kiosk's challenge.
+    /// The answer code that the phone shows after its owner agreed to a kiosk's challenge.
     pub(crate) fn answer(
         &self,
         city: &City,
@@ -200,10 +204,10 @@ impl Phone {
         certificate.answer(&self.key, &challenge.to_be_signed(), now).unwrap()
     }
 
-    /// What the code was used for, newest first, as the phone lists it.
+    /// The purposes for which the code was used, newest first, as the phone lists them.
     pub(crate) fn uses(&self, city: &mut City) -> Vec<String> {
-        let told = ask(city, "uses", &json!({ "phone": self.secret })).unwrap();
-        let uses = told["uses"].as_array().unwrap().iter();
+        let answer = ask(city, "uses", &json!({ "phone": self.secret })).unwrap();
+        let uses = answer["uses"].as_array().unwrap().iter();
         uses.map(|one| one["purpose"].as_str().unwrap().to_owned()).collect()
     }
 }
@@ -224,7 +228,7 @@ pub(crate) fn identify(city: &mut City, kiosk: Kiosk, text: &str) -> Result<Iden
 }
 
 #[test]
-fn name_and_id_number_alone_bind_no_phone() {
+fn name_and_id_number_alone_do_not_bind_a_phone() {
     let mut city = city();
     let alone = json!({ "name": "张桂英", "id_number": "500112194803150422" });
     assert_eq!(ask(&mut city, "bindings", &alone), Err((403, "not-in-person".into())));
@@ -243,7 +247,7 @@ fn name_and_id_number_alone_bind_no_phone() {
 }
 
 #[test]
-fn a_bound_phone_is_given_a_certificate_and_what_it_shows_is_accepted_once() {
+fn code_of_a_bound_phone_is_accepted_once() {
     let mut city = city();
     let phone = Phone::bound(&mut city);
     let certificate = phone.certificate(&mut city);
@@ -263,18 +267,18 @@ fn a_bound_phone_is_given_a_certificate_and_what_it_shows_is_accepted_once() {
 }
 
 #[test]
-fn a_certificate_lives_a_day_under_a_key_that_lives_longer_and_has_an_alias_of_its_own() {
+fn certificate_lasts_a_day_and_has_its_own_alias() {
     let mut city = city();
     let phone = Phone::bound(&mut city);
     let (one, two) = (phone.certificate(&mut city).to_bytes(), phone.certificate(&mut city).to_bytes());
-    // Issuer 2 is newer, but ends before a certificate would.
+    // Issuer 2 is newer, but its key ends before a certificate issued now would end.
     assert_eq!((one[1], one[16]), (1, 96));
     assert_eq!(one[2..4], [0, 0b1111]);
     assert_ne!(one[4..12], two[4..12]);
 }
 
 #[test]
-fn a_key_without_its_proof_is_not_certified() {
+fn session_key_without_proof_is_not_certified() {
     let mut city = city();
     let phone = Phone::bound(&mut city);
     let good = phone.request();
@@ -311,7 +315,7 @@ fn certificates_and_tokens_are_limited() {
 }
 
 #[test]
-fn an_online_token_of_the_phone_opens_a_visit() {
+fn online_token_of_the_phone_opens_a_visit() {
     let mut city = city();
     let phone = Phone::bound(&mut city);
     let shown = ask(&mut city, "tokens", &json!({ "phone": phone.secret })).unwrap();
@@ -320,7 +324,7 @@ fn an_online_token_of_the_phone_opens_a_visit() {
 }
 
 #[test]
-fn a_reported_loss_ends_the_phone_its_codes_and_reaches_every_kiosk() {
+fn lost_phone_revokes_its_codes_at_every_kiosk() {
     let mut city = city();
     let mut reader = Reader::default();
     reader.read(&mut city);
@@ -347,7 +351,7 @@ fn a_reported_loss_ends_the_phone_its_codes_and_reaches_every_kiosk() {
 }
 
 #[test]
-fn a_new_phone_ends_the_old_one() {
+fn new_phone_replaces_the_old_one() {
     let mut city = city();
     let old = Phone::bound(&mut city);
     let certificate = old.certificate(&mut city);
@@ -358,34 +362,34 @@ fn a_new_phone_ends_the_old_one() {
 }
 
 #[test]
-fn every_reader_of_the_feed_arrives_at_the_same_revocations() {
+fn all_feed_readers_get_the_same_revocations() {
     let mut city = city();
-    let (mut constant, mut now_and_then) = (Reader::default(), Reader::default());
+    let (mut continuous, mut occasional) = (Reader::default(), Reader::default());
     let mut ended = Vec::new();
     for round in 0..60_u64 {
         let phone = Phone::bound(&mut city);
         let certificate = phone.certificate(&mut city).to_bytes();
         ended.push((city.now, CodeHolder::of(&certificate[4..12].try_into().unwrap())));
         city.pass(47 * 60_000);
-        constant.read(&mut city);
+        continuous.read(&mut city);
         if round % 17 == 0 {
-            now_and_then.read(&mut city);
+            occasional.read(&mut city);
         }
     }
-    // The last phone still holds; the one before was ended by it.
+    // The last phone is still bound; each earlier one was replaced by the next.
     ended.pop();
     let mut fresh = Reader::default();
-    for reader in [&mut constant, &mut now_and_then, &mut fresh] {
+    for reader in [&mut continuous, &mut occasional, &mut fresh] {
         reader.read(&mut city);
         assert_eq!(reader.codes.at, 59);
         assert!(reader.codes.expires > city.now.plus_ms(70 * HOUR_MS));
-        // Whoever could still be let in is on the list.
+        // Every certificate that has not expired is on the list.
         for (at, holder) in &ended {
             let over = at.plus_ms(24 * HOUR_MS) <= city.now;
             assert!(over || reader.codes.names.contains_key(holder));
         }
     }
-    // What has ended is forgotten with the next base, so the list does not grow for ever.
+    // Expired certificates are dropped from the next full list, so the list does not grow without limit.
     assert!(fresh.codes.names.len() < 59);
     city.pass(25 * HOUR_MS);
     let mut later = Reader::default();
@@ -394,7 +398,7 @@ fn every_reader_of_the_feed_arrives_at_the_same_revocations() {
 }
 
 #[test]
-fn a_resident_sees_where_the_code_was_used_and_nobody_elses() {
+fn resident_sees_only_the_uses_of_own_codes() {
     let mut city = city();
     let phone = Phone::bound(&mut city);
     let certificate = phone.certificate(&mut city);
@@ -417,7 +421,7 @@ fn a_resident_sees_where_the_code_was_used_and_nobody_elses() {
 }
 
 #[test]
-fn keys_that_do_not_fit_together_issue_nothing() {
+fn code_authority_refuses_keys_that_do_not_match() {
     let rules = || IssuingRules::parse(RULES).unwrap();
     let signed = Signed::sign(&list(), &secret(0x0e));
     let make = |root: &PublicKey, issuers: &[(u8, [u8; 32])], revoker| {
@@ -436,7 +440,7 @@ fn keys_that_do_not_fit_together_issue_nothing() {
 }
 
 #[test]
-fn without_an_authority_there_are_online_codes_only() {
+fn without_code_authority_only_online_tokens_exist() {
     let mut city = City::new();
     assert_eq!(
         ask(&mut city, "bindings", &json!({ "ticket": "t" })).unwrap_err(),
@@ -489,19 +493,19 @@ fn about(number: u128, code: &str) -> Value {
 }
 
 #[test]
-fn another_house_is_told_that_a_code_is_good_and_a_name_that_only_it_knows() {
+fn relying_party_gets_a_verdict_and_a_pairwise_subject() {
     let mut city = city_with_clients();
     let phone = Phone::bound(&mut city);
     let mut subjects = Vec::new();
     for number in 0..2 {
         let certificate = phone.certificate(&mut city);
         let code = phone.show(&mut city, &certificate).to_text();
-        let told = verify(&mut city, "LIBRARY", LIBRARY, &about(number, &code)).unwrap();
-        assert_eq!((told["verdict"].as_str(), told.as_object().unwrap().len()), (Some("good"), 2));
-        assert!(!told.to_string().contains(&hex(&certificate.to_bytes()[4..12])));
-        subjects.push(told["subject"].as_str().unwrap().to_owned());
-        // The answer was lost: the same one again. Another request finds the code used.
-        assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &about(number, &code)), Ok(told));
+        let verdict = verify(&mut city, "LIBRARY", LIBRARY, &about(number, &code)).unwrap();
+        assert_eq!((verdict["verdict"].as_str(), verdict.as_object().unwrap().len()), (Some("good"), 2));
+        assert!(!verdict.to_string().contains(&hex(&certificate.to_bytes()[4..12])));
+        subjects.push(verdict["subject"].as_str().unwrap().to_owned());
+        // A repeated request gets the same answer; another request finds the code used.
+        assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &about(number, &code)), Ok(verdict));
         let again = verify(&mut city, "LIBRARY", LIBRARY, &about(number + 10, &code)).unwrap();
         assert_eq!(again, json!({ "verdict": "refused", "code": "used" }));
     }
@@ -512,7 +516,7 @@ fn another_house_is_told_that_a_code_is_good_and_a_name_that_only_it_knows() {
 }
 
 #[test]
-fn a_code_that_is_not_for_a_client_is_refused_there_and_stays_good() {
+fn code_without_the_capability_is_refused_but_not_used() {
     let mut city = city_with_clients();
     let phone = Phone::bound(&mut city);
     let token = ask(&mut city, "tokens", &json!({ "phone": phone.secret })).unwrap();
@@ -525,7 +529,7 @@ fn a_code_that_is_not_for_a_client_is_refused_there_and_stays_good() {
 }
 
 #[test]
-fn a_client_asks_as_itself_for_its_purpose_in_time_and_not_too_often() {
+fn verify_checks_signature_purpose_time_and_rate_limit() {
     let mut city = city_with_clients();
     let code = about(1, "YK1:");
     assert_eq!(verify(&mut city, "LIBRARY", TILL, &code), Err(401));

@@ -1,4 +1,4 @@
-//! What another house may learn of a holder: asked on the phone, signed there, taken back there.
+//! Claims about a holder for a relying party: consent is asked, signed and withdrawn on the phone.
 
 use contract::{ProblemCode, sm3};
 use resident_code::SessionCertificate;
@@ -22,7 +22,7 @@ fn city(days: u16) -> City {
     City::with(Setup { codes: Some(authority()), clients: vec![pharmacy, other], ..setup() })
 }
 
-/// What a client is told, or why not.
+/// The answer to a relying party's request, or the problem code.
 pub(crate) fn client_asks(
     city: &mut City,
     name: &str,
@@ -36,7 +36,7 @@ pub(crate) fn client_asks(
     crate::city::outcome(&city.conclude(reply))
 }
 
-/// A code was found good by this request.
+/// The pharmacy verifies a code of the phone with request `number`.
 pub(crate) fn verified(city: &mut City, phone: &Phone, certificate: &SessionCertificate, number: u128) {
     city.pass(4_000);
     let code = phone.show(city, certificate).to_text();
@@ -44,8 +44,8 @@ pub(crate) fn verified(city: &mut City, phone: &Phone, certificate: &SessionCert
     assert_eq!(verify(city, "PHARMACY", PHARMACY, &about).unwrap()["verdict"], "good");
 }
 
-/// A city where a customer has shown a good code to the pharmacy, by request 1.
-fn at_the_counter(days: u16) -> (City, Phone, SessionCertificate) {
+/// A city in which the pharmacy has verified a code, with request 1.
+fn city_with_verified_code(days: u16) -> (City, Phone, SessionCertificate) {
     let mut city = city(days);
     let phone = Phone::bound(&mut city);
     let certificate = phone.certificate(&mut city);
@@ -68,7 +68,7 @@ pub(crate) fn shown(city: &mut City, phone: &Phone, which: &str) -> Vec<(String,
     all[which].as_array().unwrap().iter().map(|one| (text(one, "consent"), text(one, "text"))).collect()
 }
 
-/// The holder says yes to this text.
+/// The holder consents to this text.
 pub(crate) fn agrees(
     city: &mut City,
     phone: &Phone,
@@ -83,36 +83,40 @@ pub(crate) fn agrees(
 }
 
 #[test]
-fn a_pharmacy_learns_yes_or_no_and_nothing_else_once_its_customer_agreed() {
-    let (mut city, phone, certificate) = at_the_counter(0);
+fn relying_party_gets_only_the_claim_after_consent() {
+    let (mut city, phone, certificate) = city_with_verified_code(0);
     for _ in 0..2 {
         assert_eq!(facts(&mut city, 1, &json!(["insured"])), Ok(json!({ "state": "waiting" })));
     }
     let asked = shown(&mut city, &phone, "asked");
     let [(consent, text)] = asked.as_slice() else { panic!("{asked:?}") };
-    let said: Value = serde_json::from_str(text).unwrap();
+    let consent_text: Value = serde_json::from_str(text).unwrap();
     assert_eq!(
-        said,
+        consent_text,
         json!({
             "consent": consent, "recipient": "解放碑药房", "purpose": "医保购药",
             "items": ["是否正常参加医保"], "days": 0,
         })
     );
     agrees(&mut city, &phone, &certificate, consent, text).unwrap();
-    let told = facts(&mut city, 1, &json!(["insured"])).unwrap();
-    assert_eq!((&told["state"], &told["facts"]), (&json!("agreed"), &json!({ "insured": true })));
-    assert_eq!(told.as_object().unwrap().len(), 3, "{told}");
-    assert_eq!(facts(&mut city, 1, &json!(["insured"])).unwrap(), told);
-    assert_eq!(phone.uses(&mut city), ["按您的授权查询", "医保购药"], "once, however often it was asked");
-    // It was for this once: tomorrow the customer is asked again.
+    let answer = facts(&mut city, 1, &json!(["insured"])).unwrap();
+    assert_eq!((&answer["state"], &answer["facts"]), (&json!("agreed"), &json!({ "insured": true })));
+    assert_eq!(answer.as_object().unwrap().len(), 3, "{answer}");
+    assert_eq!(facts(&mut city, 1, &json!(["insured"])).unwrap(), answer);
+    assert_eq!(
+        phone.uses(&mut city),
+        ["按您的授权查询", "医保购药"],
+        "one use, however often the claim was requested"
+    );
+    // The consent was for one time: for a later request the holder is asked again.
     city.pass(11 * 60_000);
     verified(&mut city, &phone, &certificate, 2);
     assert_eq!(facts(&mut city, 2, &json!(["insured"])), Ok(json!({ "state": "waiting" })));
 }
 
 #[test]
-fn nothing_is_told_without_a_yes_and_no_longer_once_it_is_taken_back() {
-    let (mut city, phone, certificate) = at_the_counter(30);
+fn claims_need_consent_and_end_with_its_withdrawal() {
+    let (mut city, phone, certificate) = city_with_verified_code(30);
     facts(&mut city, 1, &json!(["insured"])).unwrap();
     let (consent, _) = shown(&mut city, &phone, "asked").remove(0);
     ask(&mut city, "consent", &json!({ "phone": phone.secret, "consent": consent, "answer": null })).unwrap();
@@ -128,7 +132,7 @@ fn nothing_is_told_without_a_yes_and_no_longer_once_it_is_taken_back() {
     assert_eq!(
         facts(&mut city, 3, &json!(["insured"])).unwrap()["state"],
         "agreed",
-        "it holds for thirty days"
+        "the consent is valid for thirty days"
     );
     assert_eq!(shown(&mut city, &phone, "agreed").len(), 1);
     ask(&mut city, "withdrawals", &json!({ "phone": phone.secret, "consent": consent })).unwrap();
@@ -136,13 +140,13 @@ fn nothing_is_told_without_a_yes_and_no_longer_once_it_is_taken_back() {
     assert_eq!(
         facts(&mut city, 3, &json!(["insured"])),
         Ok(json!({ "state": "waiting" })),
-        "it is asked anew"
+        "consent is asked for again"
     );
 }
 
 #[test]
-fn a_yes_is_to_the_text_that_was_shown_by_the_holders_own_phone_and_in_time() {
-    let (mut city, phone, certificate) = at_the_counter(0);
+fn consent_is_bound_to_text_phone_and_time() {
+    let (mut city, phone, certificate) = city_with_verified_code(0);
     facts(&mut city, 1, &json!(["insured"])).unwrap();
     let (consent, text) = shown(&mut city, &phone, "asked").remove(0);
     let other = text.replace("解放碑药房", "观音桥药房");
@@ -158,7 +162,7 @@ fn a_yes_is_to_the_text_that_was_shown_by_the_holders_own_phone_and_in_time() {
 }
 
 #[test]
-fn a_client_asks_only_what_it_is_registered_for_and_about_its_own_customers() {
+fn claims_are_limited_to_registration_and_own_requests() {
     let mut city = city(0);
     let phone = Phone::bound(&mut city);
     let certificate = phone.certificate(&mut city);

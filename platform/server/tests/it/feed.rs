@@ -1,4 +1,4 @@
-//! The feed as a kiosk reads it.
+//! The feed, read as a kiosk reads it.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ fn feed(city: &mut City, since: u64) -> (Vec<FeedItem>, u64) {
     (answer.items, answer.cursor)
 }
 
-/// What a kiosk knows of revocations that reads the feed as the contract says.
+/// Issuer keys and revocations of a kiosk that reads the feed as the contract specifies.
 #[derive(Default)]
 pub(crate) struct Reader {
     cursor: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Reader {
     pub(crate) cards: Held<CardName>,
 }
 
-/// Of one kind.
+/// The revocations of one kind of name.
 pub(crate) struct Held<Who> {
     pub(crate) at: u64,
     pub(crate) names: BTreeMap<Who, UnixMs>,
@@ -50,7 +50,7 @@ impl<Who: Revocable> Held<Who> {
         if delta.since == 0 {
             self.names.clear();
         } else {
-            assert_eq!(delta.since, self.at, "a delta does not join on");
+            assert_eq!(delta.since, self.at, "a delta does not continue the list");
         }
         (self.at, self.expires) = (delta.until, delta.expires);
         self.names.extend(delta.revoked.iter().map(|revoked| (revoked.who, revoked.ends)));
@@ -62,7 +62,7 @@ impl Reader {
         while self.read_page(city) {}
     }
 
-    /// One answer; false when there was nothing new.
+    /// Reads one answer; false when it had no items.
     pub(crate) fn read_page(&mut self, city: &mut City) -> bool {
         let (items, cursor) = feed(city, self.cursor);
         self.cursor = cursor;
@@ -84,7 +84,7 @@ impl Reader {
 }
 
 #[test]
-fn a_long_list_comes_in_pages_that_a_slow_line_brings() {
+fn long_revocation_list_is_sent_in_pages() {
     let path = "file:long-list?mode=memory&cache=shared";
     let base = Connection::open(path).unwrap();
     let mut city = City::over(Connection::open(path).unwrap(), Setup { codes: Some(authority()), ..setup() });
@@ -100,7 +100,7 @@ fn a_long_list_comes_in_pages_that_a_slow_line_brings() {
     while kiosk.read_page(&mut city) {
         pages += 1;
     }
-    assert!(pages > 1, "one answer with all of it");
+    assert!(pages > 1, "the whole list came in one answer");
     assert!(kiosk.cards.names.len() >= lost);
     let one = format!("{:032X}", lost).parse().unwrap();
     assert!(kiosk.cards.names.contains_key(&CardName::of(&one)));

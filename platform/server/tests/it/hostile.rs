@@ -1,4 +1,4 @@
-//! Whatever comes, the platform answers (I9).
+//! Arbitrary input: the platform answers every request (I9).
 
 use std::cell::RefCell;
 
@@ -11,7 +11,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn arbitrary_targets_and_bodies_are_answered(
+    fn platform_answers_any_target_and_body(
         target in "[/?=&%a-z0-9]{0,40}|/(r|phone|v1/audit)/\\PC{0,20}",
         body in proptest::collection::vec(any::<u8>(), 0..200),
         text in "\\PC{0,60}",
@@ -28,24 +28,24 @@ proptest! {
                 }
             }
             for request in requests {
-                let Reply::Done(response) = city.handle(&request) else { panic!("nobody is to be asked") };
+                let Reply::Done(response) = city.handle(&request) else { panic!("no peer must be called") };
                 assert!(matches!(response.status, 200 | 400..=404), "{}", response.status);
             }
         });
     }
 
     #[test]
-    fn arbitrary_answers_of_the_systems_behind_are_answered(
+    fn platform_handles_any_answer_of_the_acquirer(
         status in 100u16..600, body in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
         thread_local! { static CITY: RefCell<City> = RefCell::new(City::new()); }
         CITY.with_borrow_mut(|city| {
             let request = city.order(Kiosk::One, ZHANG, 0);
             let message = city.post(Kiosk::One, "/v1/charges", &request);
-            let Reply::Ask(call) = city.handle(&message) else { panic!("the acquirer must be asked") };
+            let Reply::Ask(call) = city.handle(&message) else { panic!("the acquirer must be called") };
             let reply = city.resume(&call, Ok(OutAnswer { status, body: body.clone() }));
             assert!(matches!(reply, Reply::Done(ref response) if response.status == 200));
-            // The order lets go of the bill, so that the next case can begin.
+            // The inquiry makes the order final and frees the bill for the next case.
             city.inquire(Kiosk::One, request.order).unwrap();
         });
     }

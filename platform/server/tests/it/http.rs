@@ -1,5 +1,5 @@
-//! The three real servers on loopback, joined by real HTTP and, to the kiosks, by TLS: a code is shown, a bill is paid over a broken
-//! link, the outcome is asked for, and the department books it once.
+//! Platform, acquirer and department on loopback, connected by HTTP and, to the kiosks, by TLS: a code is shown, a bill
+//! is paid over a broken link, the kiosk inquires, and the department books the payment once.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -105,7 +105,7 @@ impl Servers {
 }
 
 #[tokio::test]
-async fn a_bill_is_paid_once_over_links_that_break_at_the_worst_moment() {
+async fn bill_is_paid_and_booked_once_over_broken_links() {
     let servers = start().await;
     let shown: serde_json::Value =
         serde_json::from_str(&servers.get(&servers.platform, "/phone/zhang-guiying/token").await).unwrap();
@@ -122,7 +122,7 @@ async fn a_bill_is_paid_once_over_links_that_break_at_the_worst_moment() {
     let mut order = order_for(OrderId::from_entropy(7), holder.key.clone(), &bills.rows[..1]);
     order.method = Method::ResidentCode;
 
-    // The acquirer charges and hangs up; the department hangs up before it books, then after.
+    // The acquirer charges and closes the connection; the department closes it before it books, then after.
     servers.fault(&servers.acquirer, r#"{"fault":"drop-after","count":1}"#).await;
     servers.fault(&servers.department, r#"{"fault":"drop-before","count":1}"#).await;
     servers.fault(&servers.department, r#"{"fault":"drop-after","count":1}"#).await;
@@ -139,7 +139,7 @@ async fn a_bill_is_paid_once_over_links_that_break_at_the_worst_moment() {
     assert!(servers.get(&servers.platform, "/admin").await.contains("已缴"));
 
     servers.stop.send(()).unwrap();
-    for running in servers.running {
-        running.await.unwrap();
+    for task in servers.running {
+        task.await.unwrap();
     }
 }

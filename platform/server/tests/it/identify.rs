@@ -1,4 +1,4 @@
-//! Cards and codes: who is recognised, and who is not.
+//! Identification by card, code and ID card: what is accepted and what is refused.
 
 use contract::{
     CardEvidence, Evidence, IdCardEvidence, Identified, IdentifyRequest, InquireRequest, Level, OrderId,
@@ -24,7 +24,7 @@ fn code(text: &str) -> Presented {
 }
 
 #[test]
-fn a_card_that_reads_wholly_and_one_that_keeps_its_holder_are_both_recognised() {
+fn card_with_or_without_holder_data_is_recognised() {
     let mut city = City::new();
     let whole = city.visit_by_card(Kiosk::One, ZHANG);
     assert_eq!((whole.name.as_str(), whole.level), ("张桂英", Level::Recognised));
@@ -34,7 +34,7 @@ fn a_card_that_reads_wholly_and_one_that_keeps_its_holder_are_both_recognised() 
 }
 
 #[test]
-fn a_card_that_contradicts_the_base_is_refused() {
+fn card_that_contradicts_the_base_is_refused() {
     let mut city = City::new();
     let mut bent: Vec<(CardEvidence, ProblemCode)> = Vec::new();
     for (change, expected) in [
@@ -56,7 +56,7 @@ fn a_card_that_contradicts_the_base_is_refused() {
 }
 
 #[test]
-fn a_lost_and_a_replaced_card_are_stopped() {
+fn lost_or_replaced_card_is_refused() {
     for standing in ["lost", "cancelled"] {
         let text = RESIDENTS
             .replace("number = \"A10000013\"", &format!("number = \"A10000013\"\nstanding = \"{standing}\""));
@@ -71,7 +71,7 @@ fn id_card(id_number: &str, name: &str) -> Presented {
 }
 
 #[test]
-fn an_id_card_recognises_its_holder_also_one_whose_card_keeps_its_holder() {
+fn id_card_recognises_its_holder() {
     let mut city = City::new();
     let zhang = identify(&mut city, Kiosk::One, 901, id_card("500112194803150422", "张桂英")).unwrap();
     assert_eq!((zhang.name.as_str(), zhang.level), ("张桂英", Level::Recognised));
@@ -82,7 +82,7 @@ fn an_id_card_recognises_its_holder_also_one_whose_card_keeps_its_holder() {
 }
 
 #[test]
-fn an_id_card_of_nobody_here_or_with_anothers_name_is_refused_in_the_same_words() {
+fn id_card_unknown_or_with_other_name_gets_one_problem() {
     let mut city = City::new();
     for (at, (id_number, name)) in [
         ("500103199003070017", "张三丰"),
@@ -101,7 +101,7 @@ fn an_id_card_of_nobody_here_or_with_anothers_name_is_refused_in_the_same_words(
 }
 
 #[test]
-fn a_visit_by_id_card_cannot_pay_from_the_cards_account() {
+fn visit_by_id_card_cannot_pay_from_the_card_account() {
     let mut city = City::new();
     let visit = identify(&mut city, Kiosk::One, 1, id_card("500112194803150422", "张桂英")).unwrap();
     let rows = city.call(Kiosk::One, &visit.key, "water.pay", "water.bills", None).unwrap();
@@ -110,7 +110,7 @@ fn a_visit_by_id_card_cannot_pay_from_the_cards_account() {
 }
 
 #[test]
-fn a_repeated_request_gets_the_same_answer_and_other_evidence_does_not() {
+fn repeated_identify_gets_the_same_answer() {
     let mut city = City::new();
     let first = identify(&mut city, Kiosk::One, 1, Presented::Card(card(ZHANG))).unwrap();
     let again = identify(&mut city, Kiosk::One, 1, Presented::Card(card(ZHANG))).unwrap();
@@ -123,7 +123,7 @@ fn a_repeated_request_gets_the_same_answer_and_other_evidence_does_not() {
 }
 
 #[test]
-fn a_resident_has_one_pseudonym_at_a_kiosk_and_another_at_the_next() {
+fn pseudonym_is_stable_per_kiosk_and_differs_between() {
     let mut city = City::new();
     let first = city.visit_by_card(Kiosk::One, ZHANG).resident;
     assert_eq!(city.visit_by_card(Kiosk::One, ZHANG).resident, first);
@@ -132,12 +132,12 @@ fn a_resident_has_one_pseudonym_at_a_kiosk_and_another_at_the_next() {
 }
 
 #[test]
-fn a_code_is_accepted_once_in_the_city() {
+fn code_is_accepted_once_in_the_city() {
     let mut city = City::new();
     let text = city.code(ZHANG);
     let holder = identify(&mut city, Kiosk::One, 1, code(&text)).unwrap();
     assert_eq!((holder.name.as_str(), holder.evidence), ("张桂英", Evidence::TokenConsumed));
-    // The same visit may ask again: its answer was lost.
+    // The same visit may repeat the request, because its answer may have been lost.
     assert!(identify(&mut city, Kiosk::One, 1, code(&text)).unwrap().key == holder.key);
     for (kiosk, visit) in [(Kiosk::One, 2), (Kiosk::Two, 1), (Kiosk::Two, 3)] {
         let refused = identify(&mut city, kiosk, visit, code(&text));
@@ -146,7 +146,7 @@ fn a_code_is_accepted_once_in_the_city() {
 }
 
 #[test]
-fn a_code_is_accepted_up_to_its_last_moment_and_not_after() {
+fn code_is_accepted_until_its_last_millisecond() {
     let mut city = City::new();
     let (first, second) = (city.code(ZHANG), city.code(ZHANG));
     city.pass(59_999);
@@ -169,7 +169,7 @@ fn forged_codes_and_other_texts_are_unknown() {
 }
 
 #[test]
-fn a_visit_ends_at_the_platform_after_a_quarter_of_an_hour() {
+fn visit_key_expires_after_fifteen_minutes() {
     let mut city = City::new();
     let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
     city.pass(15 * 60_000 - 1);
@@ -180,7 +180,7 @@ fn a_visit_ends_at_the_platform_after_a_quarter_of_an_hour() {
 }
 
 #[test]
-fn a_visit_key_is_worth_nothing_at_another_kiosk() {
+fn visit_key_is_refused_at_another_kiosk() {
     let mut city = City::new();
     let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
     let elsewhere = city.call(Kiosk::Two, &key, "medical.balance", "medical.balance", None);
@@ -188,7 +188,7 @@ fn a_visit_key_is_worth_nothing_at_another_kiosk() {
 }
 
 #[test]
-fn a_request_that_its_device_did_not_sign_is_refused() {
+fn request_without_the_kiosks_signature_is_refused() {
     let mut city = City::new();
     let order = OrderId::from_entropy(1);
     let good = city.post(Kiosk::One, "/v1/inquiries", &InquireRequest { order });

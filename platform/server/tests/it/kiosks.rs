@@ -1,4 +1,4 @@
-//! Who comes in by the kiosks' listener, and who does not.
+//! The kiosks' listener: TLS client certificates, signatures, envelopes and routes.
 
 use contract::{
     Identified, IdentifyRequest, InquireRequest, OrderId, Presented, Problem, ProblemCode, VisitId,
@@ -17,7 +17,7 @@ fn inquiry() -> Vec<u8> {
     serde_json::to_vec(&InquireRequest { order: OrderId::from_entropy(1) }).unwrap()
 }
 
-/// The refusal that came in the open.
+/// The problem code of an unsealed answer.
 fn refusal(answer: (u16, Vec<u8>)) -> ProblemCode {
     let problem: Problem = serde_json::from_slice(&answer.1).unwrap();
     assert_eq!(problem.status, answer.0);
@@ -25,18 +25,18 @@ fn refusal(answer: (u16, Vec<u8>)) -> ProblemCode {
 }
 
 #[tokio::test]
-async fn without_a_certificate_of_the_city_in_force_there_is_no_connection() {
+async fn connection_needs_a_valid_client_certificate_of_the_city() {
     let servers = start().await;
     let device = Kiosk::One.id();
     let authority = &servers.authority;
-    let turned_away: [(&str, Identity); 4] = [
+    let refused: [(&str, Identity); 4] = [
         ("none", authority.nobody()),
         ("another authority's", authority.forged(device)),
         ("expired", authority.kiosk_until(device, 2020)),
         ("for a platform's use", authority.misused(device)),
     ];
     let call = Call::new(Kiosk::One, "/v1/inquiries", &inquiry());
-    for (what, identity) in turned_away {
+    for (what, identity) in refused {
         assert!(Link::new(servers.kiosks, &identity).send(&call).await.is_err(), "{what}");
     }
     let (status, answer) = servers.link().send(&call).await.unwrap();
@@ -45,7 +45,7 @@ async fn without_a_certificate_of_the_city_in_force_there_is_no_connection() {
 }
 
 #[tokio::test]
-async fn a_certificate_does_not_speak_for_another_device() {
+async fn certificate_is_refused_for_another_kiosk_id() {
     let servers = start().await;
     let other = Link::new(servers.kiosks, &servers.authority.kiosk(Kiosk::Two.id()));
     let call = Call::new(Kiosk::One, "/v1/inquiries", &inquiry());
@@ -55,7 +55,7 @@ async fn a_certificate_does_not_speak_for_another_device() {
 }
 
 #[tokio::test]
-async fn what_is_not_tls_gets_no_answer_and_holds_up_nobody() {
+async fn plain_or_silent_connections_do_not_block_others() {
     let servers = start().await;
     let mut silent = Vec::new();
     for _ in 0..8 {
@@ -71,7 +71,7 @@ async fn what_is_not_tls_gets_no_answer_and_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn each_listener_serves_its_own_and_nothing_else() {
+async fn listeners_serve_only_their_own_routes() {
     let servers = start().await;
     for target in ["/v1/changes?since=0", "/v1/identify"] {
         let url = format!("{}{target}", servers.platform);
@@ -86,7 +86,7 @@ async fn each_listener_serves_its_own_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_unsigned_an_unsealed_and_a_changed_body_are_refused() {
+async fn unsealed_changed_or_stolen_body_is_refused() {
     let servers = start().await;
     let link = servers.link();
     let mut unsealed = Call::new(Kiosk::One, "/v1/inquiries", &inquiry());
@@ -104,7 +104,7 @@ async fn an_unsigned_an_unsealed_and_a_changed_body_are_refused() {
     *changed.request.body.last_mut().unwrap() ^= 1;
     assert_eq!(refusal(link.send(&changed).await.unwrap()), ProblemCode::DeviceUnknown);
 
-    // Signed anew by a kiosk that took over another's envelope.
+    // A kiosk signs a request with the envelope of another kiosk.
     let captured = Call::new(Kiosk::Two, "/v1/inquiries", &inquiry());
     let mut stolen = Call::new(Kiosk::One, "/v1/inquiries", &inquiry());
     stolen.request = server::Request::signed(
@@ -119,7 +119,7 @@ async fn an_unsigned_an_unsealed_and_a_changed_body_are_refused() {
 }
 
 #[tokio::test]
-async fn a_captured_request_sent_again_changes_nothing_and_tells_nothing() {
+async fn replayed_request_changes_and_reveals_nothing() {
     let servers = start().await;
     let visit = VisitId::from_entropy(1);
     let presented = Presented::Card(card(ZHANG));
@@ -138,13 +138,13 @@ async fn a_captured_request_sent_again_changes_nothing_and_tells_nothing() {
     let (status, again) = servers.link().send(&call).await.unwrap();
     assert_eq!(call.opened(status, &again).unwrap(), told);
     assert_eq!(servers.list(&servers.acquirer, "/charges").await.len(), 1);
-    // The two answers are sealed apart: beside their version, hardly a byte stands where it stood.
+    // Each answer is sealed with fresh random bytes: apart from the version, the two have hardly a byte in common.
     let same = first.iter().zip(&again).filter(|(one, two)| one == two).count();
     assert!(same < first.len() / 4, "{same} of {}", first.len());
 }
 
 #[tokio::test]
-async fn a_device_that_was_taken_off_the_list_is_refused_whatever_its_certificate_says() {
+async fn kiosk_removed_from_the_list_is_refused() {
     let authority = Authority::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listener = KioskListener::new(listener, authority.platform()).unwrap();

@@ -1,4 +1,5 @@
-//! Licences: seen by their holder, and given to others item by item, with the holder's consent, signed.
+//! E-certificates: shown to their holder, and given to relying parties as signed extracts, item by item, with the
+//! holder's consent.
 
 use contract::{ExtractError, LicenceExtract, ProblemCode, UnixMs};
 use resident_code::SessionCertificate;
@@ -23,8 +24,8 @@ fn city() -> City {
     City::with(Setup { codes: Some(authority()), clients: vec![pharmacy], ..setup() })
 }
 
-/// A city where a customer has shown a good code to the pharmacy, by request 1.
-fn at_the_counter() -> (City, Phone, SessionCertificate) {
+/// A city in which the pharmacy has verified a code, with request 1.
+fn city_with_verified_code() -> (City, Phone, SessionCertificate) {
     let mut city = city();
     let phone = Phone::bound(&mut city);
     let certificate = phone.certificate(&mut city);
@@ -37,15 +38,15 @@ fn licence(city: &mut City, number: u128, licence: &str, items: &Value) -> Resul
     client_asks(city, "licence", "PHARMACY", PHARMACY, &body)
 }
 
-fn opened(told: &Value, recipient: &str, now: UnixMs) -> Result<LicenceExtract, ExtractError> {
-    let extract = serde_json::from_value(told["extract"].clone()).unwrap();
-    let keys = serde_json::from_value(told["keys"].clone()).unwrap();
+fn opened(answer: &Value, recipient: &str, now: UnixMs) -> Result<LicenceExtract, ExtractError> {
+    let extract = serde_json::from_value(answer["extract"].clone()).unwrap();
+    let keys = serde_json::from_value(answer["keys"].clone()).unwrap();
     LicenceExtract::open(&extract, &keys, &root(), recipient.parse().unwrap(), now)
 }
 
 #[test]
-fn a_pharmacy_is_given_the_item_that_was_agreed_to_and_can_prove_it() {
-    let (mut city, phone, certificate) = at_the_counter();
+fn relying_party_gets_a_signed_extract_after_consent() {
+    let (mut city, phone, certificate) = city_with_verified_code();
     let asks = |city: &mut City| licence(city, 1, "medical-insurance", &json!(["insured"]));
     for _ in 0..2 {
         assert_eq!(asks(&mut city), Ok(json!({ "state": "waiting" })));
@@ -60,23 +61,23 @@ fn a_pharmacy_is_given_the_item_that_was_agreed_to_and_can_prove_it() {
         })
     );
     agrees(&mut city, &phone, &certificate, consent, text).unwrap();
-    let told = asks(&mut city).unwrap();
-    let extract = opened(&told, "PHARMACY", city.now).unwrap();
+    let answer = asks(&mut city).unwrap();
+    let extract = opened(&answer, "PHARMACY", city.now).unwrap();
     assert_eq!(extract.items, [("insured".to_owned(), "是".to_owned())].into());
     assert_eq!((&extract.consent, extract.purpose.as_str()), (consent, "医保购药"));
-    assert!(!told.to_string().contains("张桂英") && !told.to_string().contains("500112"), "{told}");
-    assert_eq!(opened(&told, "LIBRARY", city.now), Err(ExtractError::Recipient));
+    assert!(!answer.to_string().contains("张桂英") && !answer.to_string().contains("500112"), "{answer}");
+    assert_eq!(opened(&answer, "LIBRARY", city.now), Err(ExtractError::Recipient));
     let later = city.now.plus_ms(11 * 60_000);
-    assert_eq!(opened(&told, "PHARMACY", later), Err(ExtractError::Time));
+    assert_eq!(opened(&answer, "PHARMACY", later), Err(ExtractError::Time));
     assert_eq!(phone.uses(&mut city)[0], "按您的授权核验医疗保险参保凭证");
-    // That was a yes to one item, and not to another of the same licence.
+    // The consent was for one item, not for another of the same e-certificate.
     let more = licence(&mut city, 1, "medical-insurance", &json!(["insured", "insurance"]));
     assert_eq!(more, Ok(json!({ "state": "waiting" })));
 }
 
 #[test]
-fn a_client_asks_only_for_the_items_that_it_is_registered_for() {
-    let (mut city, phone, _) = at_the_counter();
+fn extract_is_limited_to_registered_items() {
+    let (mut city, phone, _) = city_with_verified_code();
     for (kind, items) in [
         ("medical-insurance", json!(["id-number"])),
         ("medical-insurance", json!(["insured", "name"])),
@@ -85,13 +86,13 @@ fn a_client_asks_only_for_the_items_that_it_is_registered_for() {
     ] {
         assert_eq!(licence(&mut city, 1, kind, &items), Err(ProblemCode::NotOffered), "{kind} {items}");
     }
-    let of_nobody = licence(&mut city, 2, "medical-insurance", &json!(["insured"]));
-    assert_eq!(of_nobody, Err(ProblemCode::NotOffered), "no code was found good by that request");
+    let without_code = licence(&mut city, 2, "medical-insurance", &json!(["insured"]));
+    assert_eq!(without_code, Err(ProblemCode::NotOffered), "that request verified no code");
     assert!(shown(&mut city, &phone, "asked").is_empty());
 }
 
 #[test]
-fn that_the_holder_has_no_such_licence_is_told_after_they_agreed_only() {
+fn missing_e_certificate_is_revealed_only_after_consent() {
     let mut city = city();
     let phone = Phone::of(&mut city, "王建国", "500103197510023312");
     let certificate = phone.certificate(&mut city);
@@ -100,12 +101,12 @@ fn that_the_holder_has_no_such_licence_is_told_after_they_agreed_only() {
     assert_eq!(asks(&mut city), Ok(json!({ "state": "waiting" })));
     let (consent, text) = shown(&mut city, &phone, "asked").remove(0);
     agrees(&mut city, &phone, &certificate, &consent, &text).unwrap();
-    let told = asks(&mut city).unwrap();
-    assert_eq!((&told["state"], &told["extract"]), (&json!("agreed"), &Value::Null));
+    let answer = asks(&mut city).unwrap();
+    assert_eq!((&answer["state"], &answer["extract"]), (&json!("agreed"), &Value::Null));
 }
 
 #[test]
-fn its_holder_sees_what_they_hold_masked() {
+fn holder_sees_own_e_certificates_masked() {
     let mut city = city();
     let phone = Phone::bound(&mut city);
     let wallet = ask(&mut city, "licences", &json!({ "phone": phone.secret })).unwrap();

@@ -1,4 +1,4 @@
-//! A kiosk's end of the wire, written here from the documents: TLS, envelope, signature, HTTP.
+//! A kiosk's side of the connection, written from the documentation alone: TLS, envelope, signature, HTTP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,13 +23,13 @@ pub(crate) fn envelope() -> EnvelopeSecret {
     EnvelopeSecret::new(1, &[8; 32]).unwrap()
 }
 
-/// The city's authority.
+/// The city's certificate authority.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
 }
 
-/// What a kiosk has in its directory of keys; none: it comes without a certificate.
+/// The TLS identity of a kiosk; without a certificate if absent.
 pub(crate) struct Identity {
     authority: CertificateDer<'static>,
     own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
@@ -72,12 +72,12 @@ impl Authority {
         Identity { authority: self.certificate.clone(), own: Some(own) }
     }
 
-    /// The same device, certified by somebody else who trusts the same platform.
+    /// A certificate for the same kiosk, issued by another authority.
     pub(crate) fn forged(&self, device: DeviceId) -> Identity {
         Identity { authority: self.certificate.clone(), ..Self::new().kiosk(device) }
     }
 
-    /// The platform's own kind of certificate, in the hands of a kiosk.
+    /// A certificate with the platform's key usage for a kiosk.
     pub(crate) fn misused(&self, device: DeviceId) -> Identity {
         let own = self.issue(&device.certificate_name(), ExtendedKeyUsagePurpose::ServerAuth, 2100);
         Identity { authority: self.certificate.clone(), own: Some(own) }
@@ -88,7 +88,7 @@ impl Authority {
     }
 }
 
-/// A kiosk's request, ready to be sent as often as one likes.
+/// A signed and sealed request of a kiosk, which can be sent repeatedly.
 pub(crate) struct Call {
     pub(crate) request: Request,
     answer: AnswerKey,
@@ -123,7 +123,7 @@ impl Call {
     }
 }
 
-/// A way to the platform.
+/// A connection of a kiosk to the platform.
 pub(crate) struct Link {
     to: SocketAddr,
     tls: TlsConnector,
@@ -146,7 +146,7 @@ impl Link {
         Self { to, tls: Arc::new(config).into() }
     }
 
-    /// Status and body of the answer.
+    /// Sends a request and returns status and body of the answer.
     pub(crate) async fn send(&self, call: &Call) -> io::Result<(u16, Vec<u8>)> {
         self.raw(&call.bytes()).await
     }
@@ -161,7 +161,7 @@ impl Link {
     }
 }
 
-/// Status and body of an answer that ends with its connection.
+/// Splits the bytes of an HTTP/1.1 connection into status and body of the answer.
 pub(crate) fn split(answer: &[u8]) -> Option<(u16, Vec<u8>)> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let head = String::from_utf8(answer[..end].to_vec()).ok()?;

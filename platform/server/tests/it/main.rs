@@ -1,4 +1,4 @@
-//! The platform with its acquirer and department, message by message and over HTTP.
+//! Tests of the platform with its acquirer and department: message by message in memory, and over HTTP.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 

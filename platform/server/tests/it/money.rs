@@ -1,4 +1,4 @@
-//! Charges, inquiries and their outcomes, one case after the other (I1).
+//! Charges, inquiries and their outcomes, case by case (I1).
 
 use contract::{ChargeRequest, ChargeState, Method, Money, OrderId, ProblemCode, Settlement, VoidReason};
 use server::{OutAnswer, OutCall, Reply, Unreachable};
@@ -15,24 +15,24 @@ fn is_paid(state: &Result<ChargeState, ProblemCode>) -> bool {
     matches!(state, Ok(ChargeState::Settled { settlement: Settlement::Paid { .. } }))
 }
 
-/// Sends a charge and stops at the call to the acquirer.
+/// Sends a charge and returns the platform's call to the acquirer.
 fn begin(city: &mut City, kiosk: Kiosk, request: &ChargeRequest) -> OutCall {
     let request = city.post(kiosk, "/v1/charges", request);
     match city.handle(&request) {
         Reply::Ask(call) => call,
-        Reply::Done(response) => panic!("answered {} without asking", response.status),
+        Reply::Done(response) => panic!("answered {} without calling the acquirer", response.status),
     }
 }
 
 fn answered(reply: Reply) -> Result<ChargeState, ProblemCode> {
     match reply {
         Reply::Done(response) => outcome(&response),
-        Reply::Ask(_) => panic!("nobody else is to be asked"),
+        Reply::Ask(_) => panic!("no further peer must be called"),
     }
 }
 
 #[test]
-fn a_charge_is_paid_once_and_booked_once() {
+fn charge_is_paid_and_booked_once() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     let bill = request.items[0].key.clone();
@@ -49,7 +49,7 @@ fn a_charge_is_paid_once_and_booked_once() {
 }
 
 #[test]
-fn several_bills_of_one_order_are_paid_together() {
+fn bills_of_one_order_are_paid_together() {
     let mut city = City::new();
     let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
     let rows = city.bills(Kiosk::One, &key);
@@ -62,7 +62,7 @@ fn several_bills_of_one_order_are_paid_together() {
 }
 
 #[test]
-fn a_paid_bill_is_gone_from_the_list_before_the_department_has_booked_it() {
+fn paid_bill_is_not_listed_before_it_is_booked() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     city.charge(Kiosk::One, &request).unwrap();
@@ -73,7 +73,7 @@ fn a_paid_bill_is_gone_from_the_list_before_the_department_has_booked_it() {
 }
 
 #[test]
-fn a_bill_in_a_live_order_is_busy_and_a_paid_one_is_settled() {
+fn bill_is_busy_in_an_open_order_and_settled_when_paid() {
     let mut city = City::new();
     let first = city.order(Kiosk::One, ZHANG, 0);
     let second = city.order(Kiosk::Two, ZHANG, 0);
@@ -86,7 +86,7 @@ fn a_bill_in_a_live_order_is_busy_and_a_paid_one_is_settled() {
 }
 
 #[test]
-fn a_refused_order_stays_refused_when_its_request_comes_again_after_the_bill_is_free() {
+fn refused_order_stays_refused_when_repeated() {
     let mut city = City::new();
     let first = city.order(Kiosk::One, ZHANG, 0);
     let second = city.order(Kiosk::Two, ZHANG, 0);
@@ -103,7 +103,7 @@ fn a_refused_order_stays_refused_when_its_request_comes_again_after_the_bill_is_
 }
 
 #[test]
-fn a_declined_order_frees_its_bill() {
+fn declined_order_frees_its_bill() {
     let mut city = City::new();
     let first = city.order(Kiosk::One, ZHANG, 0);
     city.accepts = false;
@@ -114,7 +114,7 @@ fn a_declined_order_frees_its_bill() {
 }
 
 #[test]
-fn a_charge_whose_answer_is_lost_is_pending_and_found_by_the_inquiry() {
+fn charge_with_lost_answer_is_found_by_the_inquiry() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     let call = begin(&mut city, Kiosk::One, &request);
@@ -125,18 +125,18 @@ fn a_charge_whose_answer_is_lost_is_pending_and_found_by_the_inquiry() {
 }
 
 #[test]
-fn an_inquiry_that_cannot_be_answered_is_unavailable_and_never_pending() {
+fn inquiry_without_acquirer_is_unavailable_not_pending() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     let call = begin(&mut city, Kiosk::One, &request);
     assert_eq!(answered(city.resume(&call, Err(Unreachable))), PENDING);
     let inquiry = city.post(Kiosk::One, "/v1/inquiries", &contract::InquireRequest { order: request.order });
-    let Reply::Ask(call) = city.handle(&inquiry) else { panic!("the acquirer must be asked") };
+    let Reply::Ask(call) = city.handle(&inquiry) else { panic!("the acquirer must be called") };
     assert_eq!(answered(city.resume(&call, Err(Unreachable))), Err(ProblemCode::Unavailable));
 }
 
 #[test]
-fn nonsense_from_the_acquirer_is_not_an_outcome() {
+fn invalid_acquirer_response_is_not_an_outcome() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     let call = begin(&mut city, Kiosk::One, &request);
@@ -157,7 +157,7 @@ fn nonsense_from_the_acquirer_is_not_an_outcome() {
 }
 
 #[test]
-fn an_inquiry_before_the_charge_fences_it_for_ever() {
+fn inquiry_before_the_charge_fences_the_order() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     assert_eq!(city.inquire(Kiosk::One, request.order), void(VoidReason::Fenced));
@@ -169,23 +169,23 @@ fn an_inquiry_before_the_charge_fences_it_for_ever() {
 }
 
 #[test]
-fn a_charge_held_up_on_its_way_to_the_acquirer_lands_behind_the_fence() {
+fn delayed_charge_after_the_inquiry_is_void() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
-    let held_up = begin(&mut city, Kiosk::One, &request);
+    let delayed = begin(&mut city, Kiosk::One, &request);
     assert_eq!(city.inquire(Kiosk::One, request.order), void(VoidReason::Fenced));
-    let landed = city.serve(&held_up);
-    assert_eq!(answered(city.resume(&held_up, Ok(landed))), void(VoidReason::Fenced));
+    let answer = city.serve(&delayed);
+    assert_eq!(answered(city.resume(&delayed, Ok(answer))), void(VoidReason::Fenced));
     assert!(city.charged(&request.items[0].key).is_empty());
 }
 
 #[test]
-fn the_platform_inquires_by_itself_when_the_kiosk_never_returns() {
+fn platform_inquires_when_the_kiosk_does_not_return() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     let call = begin(&mut city, Kiosk::One, &request);
     city.serve(&call);
-    // The result never comes back: the platform was killed. What it owes stands in its database.
+    // The answer is lost because the platform was killed; its database holds the open inquiry.
     assert!(city.platform.due(city.now.plus_ms(29_999)).is_empty());
     city.settle();
     assert_eq!(city.booked(&request.items[0].key).len(), 1);
@@ -207,7 +207,7 @@ fn inquiries_of_the_platform_back_off() {
 }
 
 #[test]
-fn bills_that_are_not_as_they_were_handed_out_are_refused() {
+fn changed_bills_are_refused() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     let wang = city.order(Kiosk::One, WANG, 0);
@@ -228,10 +228,10 @@ fn bills_that_are_not_as_they_were_handed_out_are_refused() {
 }
 
 #[test]
-fn a_bill_that_the_department_no_longer_lists_cannot_be_charged() {
+fn bill_no_longer_listed_is_refused() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
-    let elsewhere = department::Payment {
+    let other_payment = department::Payment {
         order: "paid-at-a-bank".into(),
         reference: "X".into(),
         bills: vec![department::PaidBill {
@@ -239,20 +239,21 @@ fn a_bill_that_the_department_no_longer_lists_cannot_be_charged() {
             amount: request.items[0].amount.fen(),
         }],
     };
-    city.department.book(&elsewhere).unwrap();
+    city.department.book(&other_payment).unwrap();
     city.bills(Kiosk::One, &request.key);
     assert_eq!(city.charge(Kiosk::One, &request), Err(ProblemCode::BillChanged));
 }
 
 #[test]
-fn a_payment_that_the_department_cannot_book_is_put_before_a_person() {
+fn payment_that_cannot_be_booked_becomes_an_incident() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     let bill = request.items[0].key.clone();
     city.charge(Kiosk::One, &request).unwrap();
     let paid = department::PaidBill { key: bill, amount: request.items[0].amount.fen() };
-    let elsewhere = department::Payment { order: "bank".into(), reference: "X".into(), bills: vec![paid] };
-    city.department.book(&elsewhere).unwrap();
+    let other_payment =
+        department::Payment { order: "bank".into(), reference: "X".into(), bills: vec![paid] };
+    city.department.book(&other_payment).unwrap();
     city.settle();
     let (_, page) = city.page("/admin");
     assert!(page.contains(&format!("posting {}", request.order)));
@@ -260,7 +261,7 @@ fn a_payment_that_the_department_cannot_book_is_put_before_a_person() {
 }
 
 #[test]
-fn the_department_is_told_until_it_has_booked() {
+fn payment_is_posted_until_the_department_booked_it() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     city.charge(Kiosk::One, &request).unwrap();
@@ -278,7 +279,7 @@ fn the_department_is_told_until_it_has_booked() {
 }
 
 #[test]
-fn an_order_id_used_for_something_else_or_by_another_kiosk_is_a_conflict() {
+fn order_id_reused_or_of_another_kiosk_is_a_conflict() {
     let mut city = City::new();
     let first = city.order(Kiosk::One, ZHANG, 0);
     let other = city.order(Kiosk::One, ZHANG, 1);
@@ -290,7 +291,7 @@ fn an_order_id_used_for_something_else_or_by_another_kiosk_is_a_conflict() {
 }
 
 #[test]
-fn orders_that_do_not_add_up_are_malformed_and_leave_the_bill_free() {
+fn order_with_wrong_total_is_malformed_and_frees_bill() {
     let mut city = City::new();
     let good = city.order(Kiosk::One, ZHANG, 0);
     let mut wrong_total = good.clone();
@@ -307,7 +308,7 @@ fn orders_that_do_not_add_up_are_malformed_and_leave_the_bill_free() {
 }
 
 #[test]
-fn a_way_to_pay_that_does_not_belong_to_the_visit_is_refused() {
+fn payment_method_of_another_evidence_is_refused() {
     let mut city = City::new();
     let by_card = city.order(Kiosk::One, ZHANG, 0);
     for (at, method) in [Method::ResidentCode, Method::Wallet].into_iter().enumerate() {
@@ -318,7 +319,7 @@ fn a_way_to_pay_that_does_not_belong_to_the_visit_is_refused() {
 }
 
 #[test]
-fn a_charge_in_a_visit_that_ended_is_refused_for_good() {
+fn charge_in_an_ended_visit_is_refused_permanently() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     city.pass(15 * 60_000);
@@ -327,7 +328,7 @@ fn a_charge_in_a_visit_that_ended_is_refused_for_good() {
 }
 
 #[test]
-fn two_outcomes_of_one_order_keep_the_first_and_call_a_person() {
+fn second_outcome_of_an_order_becomes_an_incident() {
     let mut city = City::new();
     let request = city.order(Kiosk::One, ZHANG, 0);
     let call = begin(&mut city, Kiosk::One, &request);

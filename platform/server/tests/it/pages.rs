@@ -1,9 +1,9 @@
-//! The pages for people.
+//! The HTML pages of the platform.
 
 use crate::city::{City, Kiosk, RESIDENTS, WANG, ZHANG};
 
 #[test]
-fn the_phone_shows_a_masked_name_and_a_new_code_each_time() {
+fn phone_page_shows_masked_name_and_a_new_code() {
     let mut city = City::new();
     let (status, page) = city.page("/phone/zhang-guiying");
     assert_eq!(status, 200);
@@ -16,7 +16,7 @@ fn the_phone_shows_a_masked_name_and_a_new_code_each_time() {
 }
 
 #[test]
-fn a_shown_code_comes_with_its_picture_and_its_life() {
+fn token_comes_with_its_qr_code_and_lifetime() {
     let mut city = City::new();
     let (_, body) = city.page("/phone/wang-jianguo/token");
     let shown: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -26,7 +26,7 @@ fn a_shown_code_comes_with_its_picture_and_its_life() {
 }
 
 #[test]
-fn the_administration_page_names_nobody() {
+fn admin_page_shows_no_personal_data() {
     let mut city = City::new();
     for person in [ZHANG, WANG] {
         let request = city.order(Kiosk::One, person, 0);

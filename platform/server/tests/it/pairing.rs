@@ -1,4 +1,4 @@
-//! A card and its PIN prove a visit, and bind a phone; nothing less does.
+//! An authenticated card and its PIN raise a visit to level 2 and bind a phone; weaker evidence does not.
 
 use contract::{
     CallRequest, Evidence, EvidenceAnswer, EvidenceRequest, Given, IdentifyRequest, Level, Method, OrderId,
@@ -11,7 +11,7 @@ use crate::city::{City, DOCUMENTS, Kiosk, Person, RAN, WANG, ZHANG, card, order_
 use crate::codes::{ask, authority};
 
 const SERVICE: &str = include_str!("../../../../assets/services/phone-pairing.toml");
-/// The end of Wang Jianguo's ID number.
+/// The last six characters of Wang Jianguo's ID number.
 const END: &str = "023312";
 const PAGE: &str = "http://127.0.0.1:8081/code/#pair=";
 
@@ -38,7 +38,7 @@ fn offer(city: &mut City, key: &VisitKey) -> Result<String, ProblemCode> {
     Ok(rows[0]["code"].strip_prefix(PAGE).expect("an address of the page").to_owned())
 }
 
-/// A code on the screen of the first kiosk, for Wang Jianguo.
+/// A pairing code for Wang Jianguo on the screen of the first kiosk.
 fn offered(city: &mut City) -> String {
     let key = visit(city, WANG, true);
     enter_pin(city, Kiosk::One, &key).unwrap();
@@ -54,7 +54,7 @@ fn refused(status: u16, code: &str) -> Result<Value, (u16, String)> {
 }
 
 #[test]
-fn a_pin_on_a_card_that_proved_itself_is_level_2_and_said_again_it_is_the_same() {
+fn pin_of_an_authenticated_card_gives_level_2() {
     let mut city = city();
     let key = visit(&mut city, WANG, true);
     assert_eq!(offer(&mut city, &key), Err(ProblemCode::LevelTooLow));
@@ -67,7 +67,7 @@ fn a_pin_on_a_card_that_proved_itself_is_level_2_and_said_again_it_is_the_same()
 }
 
 #[test]
-fn the_pin_of_a_card_that_was_only_read_or_of_no_card_raises_nothing() {
+fn pin_without_card_authentication_raises_nothing() {
     let mut city = city();
     let code = city.code(ZHANG);
     let by_code = crate::codes::identify(&mut city, Kiosk::One, &code).unwrap().key.clone();
@@ -78,7 +78,7 @@ fn the_pin_of_a_card_that_was_only_read_or_of_no_card_raises_nothing() {
 }
 
 #[test]
-fn whoever_proved_themselves_still_pays_from_the_cards_account() {
+fn visit_proven_by_pin_pays_from_the_card_account() {
     let mut city = city();
     let key = visit(&mut city, WANG, true);
     enter_pin(&mut city, Kiosk::One, &key).unwrap();
@@ -89,7 +89,7 @@ fn whoever_proved_themselves_still_pays_from_the_cards_account() {
 }
 
 #[test]
-fn a_phone_is_bound_by_the_code_and_the_end_of_the_id_number_once() {
+fn phone_is_bound_once_by_code_and_end_of_id_number() {
     let mut city = city();
     let code = offered(&mut city);
     let bound = pair(&mut city, &code, END).unwrap();
@@ -98,14 +98,14 @@ fn a_phone_is_bound_by_the_code_and_the_end_of_the_id_number_once() {
     let phone = json!({ "phone": bound["phone"] });
     let uses = ask(&mut city, "uses", &phone).unwrap();
     assert_eq!(uses["uses"][0]["purpose"], "在自助终端开通手机");
-    // Another phone takes its place.
+    // A second phone replaces the first.
     let code = offered(&mut city);
     pair(&mut city, &code, END).unwrap();
     assert_eq!(ask(&mut city, "uses", &phone), refused(401, "not-bound"));
 }
 
 #[test]
-fn a_photograph_of_the_screen_is_not_enough_and_guessing_ends_it() {
+fn pairing_code_alone_is_refused_and_guesses_are_limited() {
     let mut city = city();
     let code = offered(&mut city);
     for wrong in ["000000", "", "500103197510023312"] {
@@ -115,7 +115,7 @@ fn a_photograph_of_the_screen_is_not_enough_and_guessing_ends_it() {
 }
 
 #[test]
-fn an_x_at_the_end_is_taken_as_a_phones_keyboard_writes_it() {
+fn lower_case_x_of_an_id_number_is_accepted() {
     let mut city = city();
     let key = visit(&mut city, RAN, true);
     enter_pin(&mut city, Kiosk::One, &key).unwrap();
@@ -124,7 +124,7 @@ fn an_x_at_the_end_is_taken_as_a_phones_keyboard_writes_it() {
 }
 
 #[test]
-fn a_code_is_over_after_five_minutes_or_when_another_is_shown() {
+fn pairing_code_expires_or_is_replaced() {
     let mut city = city();
     let first = offered(&mut city);
     let second = offered(&mut city);
@@ -134,9 +134,10 @@ fn a_code_is_over_after_five_minutes_or_when_another_is_shown() {
     assert_eq!(pair(&mut city, "zz", END), refused(400, "malformed"));
 }
 
-/// However the catalogue is signed, and whatever else proved the visit: a phone that was bound binds no other.
+/// Whatever level the signed service document has, and whatever other evidence the visit has: a bound phone cannot bind
+/// another phone.
 #[test]
-fn no_document_lowers_what_a_phone_is_bound_by() {
+fn service_document_cannot_lower_the_pairing_evidence() {
     let lowered = SERVICE.replace("level = \"proven\"", "level = \"recognised\"");
     assert_ne!(lowered, SERVICE);
     let documents = vec![lowered];

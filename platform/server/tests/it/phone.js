@@ -1,4 +1,5 @@
-// Holds a real Chromium with a phone's screen and does what it reads, line by line; answers each with `done …`.
+// Drives Chromium with a phone's screen: executes the commands on standard input, one per line, and answers each with
+// `done …`.
 "use strict";
 const { chromium } = require("playwright-core");
 const [, , address, pictures, camera] = process.argv;
@@ -48,7 +49,7 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
       const before = await page.evaluate(picture);
       await page.waitForFunction(old => document.getElementById("code").toDataURL() !== old, before);
     },
-    // Whether the key that wraps the secrets can be read out, and whether a secret lies about unwrapped.
+    // Checks whether the key that wraps the secrets is extractable, and whether a secret is stored unwrapped.
     secrets: () => page.evaluate(async () => {
       const db = await new Promise(done => {
         const request = indexedDB.open("yukuaima");
@@ -81,7 +82,7 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
       await page.tap("#showUses");
       await page.waitForFunction(() => document.getElementById("uses").textContent === "还没有用过。");
     },
-    // Somebody asks about the owner: the page says who, what for and what.
+    // A relying party requests a claim: the page shows the recipient, the purpose and the items.
     asked: async () => {
       await state("consent");
       return await page.textContent("#consentWho") + await page.textContent("#consentWhat");
@@ -127,13 +128,13 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
       await drawn();
       await page.waitForSelector("#link[data-link=off]");
     },
-    // What the camera sees is the file's picture of a kiosk's screen.
+    // The fake camera shows the file's picture of a kiosk's screen.
     scan: async () => {
       await page.tap("#scan");
       await state("confirm");
       return page.textContent("#asks");
     },
-    // It sees another code; the view is left in each of the ways there are, before and after there is a picture.
+    // The camera shows another code; the view is left in every possible way, before and after the first picture.
     strange: async () => {
       await page.tap("#scan");
       await page.waitForFunction(() => document.getElementById("scanHint").textContent.startsWith("这不是终端"));
@@ -153,7 +154,7 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
       await state("code");
       await cameraIsOff();
     },
-    // Whoever goes back while the phone still asks for the camera is not filmed afterwards.
+    // Leaving the view while the permission prompt is open keeps the camera off.
     hasty: async () => {
       await page.evaluate(() => {
         const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
@@ -188,7 +189,7 @@ const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking
       await page.waitForSelector("#answered", { state: "hidden" });
       await does.next();
     },
-    // A minute of nobody going back.
+    // One minute without leaving the view.
     minute: async () => {
       await page.evaluate(() => {
         performance.now = () => Performance.prototype.now.call(performance) + 60_000;

@@ -1,6 +1,6 @@
-//! The phone's page in a real browser: bound through the identity service, it shows a code that a reader reads and
-//! `resident-code` accepts, and answers a kiosk's challenge; also when the platform is gone. Chromium is driven by
-//! `playwright-core`, put under `target/`.
+//! The phone's page in Chromium: after it was bound through the identity service, the page shows a code that a decoder
+//! reads and `resident-code` accepts, and answers a kiosk's challenge, also without the platform. Chromium is driven
+//! by `playwright-core`, which is installed under `target/`.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -23,10 +23,10 @@ use crate::city::{RESIDENTS, setup};
 use crate::codes::{authority_of_now, client, root, secret};
 use crate::link::{Authority, envelope};
 
-/// The browser, and the script that holds it.
+/// The browser, and the script that drives it.
 struct Browser {
     child: Child,
-    said: BufReader<std::process::ChildStdout>,
+    output: BufReader<std::process::ChildStdout>,
     pictures: PathBuf,
     camera: PathBuf,
 }
@@ -48,28 +48,28 @@ impl Browser {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap());
-        Self { child, said, pictures, camera }
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, output, pictures, camera }
     }
 
-    /// From when the camera is next opened, it is held to a screen with this code.
+    /// Sets the picture of the fake camera to a screen with this code, from the next opening of the camera on.
     fn sees(&self, code: &str) {
         fs::write(&self.camera, film(code)).unwrap();
     }
 
-    /// Has the script do something and waits until it is done; gives what it says.
+    /// Sends a command to the script, waits until it is done, and returns the script's answer.
     fn does(&mut self, what: &str) -> String {
         writeln!(self.child.stdin.as_mut().unwrap(), "{what}").unwrap();
-        let mut said = String::new();
-        self.said.read_line(&mut said).unwrap();
-        let said = said.trim_end();
-        said.strip_prefix("done")
-            .unwrap_or_else(|| panic!("{what}: the browser's script says `{said}`"))
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        let line = line.trim_end();
+        line.strip_prefix("done")
+            .unwrap_or_else(|| panic!("{what}: the browser's script answers `{line}`"))
             .trim()
             .to_owned()
     }
 
-    /// Photographs the page, as a reader would see it, and reads the code on it.
+    /// Takes a screenshot of the page and decodes the code on it.
     fn code(&mut self, name: &str) -> Code {
         self.does(&format!("picture {name}"));
         let picture = image::open(self.pictures.join(format!("{name}.png"))).unwrap();
@@ -84,7 +84,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The script ends the browser when its input ends.
+        // The script closes the browser at the end of its input.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
@@ -107,7 +107,7 @@ fn installed(directory: &Path) -> PathBuf {
     directory.to_owned()
 }
 
-/// A film (YUV4MPEG2) of a screen with this code.
+/// A video (YUV4MPEG2) of a screen with this code.
 fn film(code: &str) -> Vec<u8> {
     const SIDE: usize = 480;
     let code = qrcode::QrCode::new(code).unwrap();
@@ -144,7 +144,7 @@ fn seconds() -> u32 {
 }
 
 #[test]
-fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
+fn phone_page_binds_shows_codes_and_works_offline() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listen = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let (at_platform, at_identity) = (listen(), listen());
@@ -213,7 +213,7 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
         answer.verify(&issuers, &signed, seconds(), Window::default()).map(|shown| shown.alias)
     };
     assert_eq!(answers(&answer, challenge.nonce), Ok(first.alias));
-    assert!(answers(&answer, [7; 16]).is_err(), "another kiosk's or another moment's");
+    assert!(answers(&answer, [7; 16]).is_err(), "an answer to another challenge");
     browser.does("answered");
     accepted(&browser.code("12-code-again"), &issuers);
 
@@ -237,7 +237,7 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     browser.does("picture 7-uses");
     browser.does("standard");
 
-    // A pharmacy that was shown the code asks whether its customer is insured.
+    // A pharmacy verifies the code and requests the claim whether its customer is insured.
     let ask = |name: &str, body: Value| -> Value {
         let (now, body) = (UnixMs(u64::from(seconds()) * 1000), body.to_string().into_bytes());
         let target = format!("/code/v1/{name}");
@@ -259,14 +259,14 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     assert_eq!(browser.does("askedOf"), "只回答“是”或“否”");
     browser.does("picture 21-consent");
     browser.does("agree");
-    let told = facts();
-    assert_eq!((&told["state"], &told["facts"]), (&json!("agreed"), &json!({ "insured": true })));
+    let answer = facts();
+    assert_eq!((&answer["state"], &answer["facts"]), (&json!("agreed"), &json!({ "insured": true })));
     browser.does("consents");
     browser.does("picture 22-consents");
     browser.does("withdraw");
     assert_eq!(facts(), json!({ "state": "declined" }));
 
-    // Its holder looks at what they hold; the pharmacy asks for one item of it and is given that, signed.
+    // The holder lists their e-certificates; the pharmacy requests one item and gets a signed extract.
     let held = browser.does("licences");
     assert!(held.contains("医疗保险参保凭证") && !held.contains("张桂英"), "{held}");
     browser.does("picture 23-licences");
@@ -286,7 +286,7 @@ fn a_phone_is_bound_shows_codes_that_verify_and_goes_on_without_a_network() {
     let extract = LicenceExtract::open(&extract, &keys, &root(), "PHARMACY".parse().unwrap(), now).unwrap();
     assert_eq!(extract.items, [("insurance".to_owned(), "城镇职工基本医疗保险".to_owned())].into());
 
-    // The platform is gone, and with it every socket; the browser's cache of pages is not asked either.
+    // The platform has stopped and all sockets are closed; the browser's page cache is not used either.
     drop(stop);
     runtime.shutdown_background();
     browser.does("offline");

@@ -1,4 +1,4 @@
-//! Records of kiosks: each once, in order, vouched for (I2, I7).
+//! Records of kiosks: each stored once, in order, under a signed head (I2, I7).
 
 use contract::{
     Admitted, BatchAck, Chain, CloseReason, CodeHolder, ConsentId, Entry, Evidence, Head, Header, Kind,
@@ -11,16 +11,16 @@ use crate::base;
 use crate::city::{City, Kiosk, WANG, ZHANG, card, outcome, setup};
 use crate::codes::{Phone, authority, identify};
 
-/// A kiosk's log.
-struct Log {
+/// The log of a kiosk.
+struct KioskLog {
     kiosk: Kiosk,
-    /// By which its records are dated.
+    /// The kiosk's clock, which dates its records.
     clock: UnixMs,
     heads: Vec<Head>,
     records: Vec<WireRecord>,
 }
 
-impl Log {
+impl KioskLog {
     fn new(kiosk: Kiosk, epoch: u64) -> Self {
         let heads = vec![Chain::genesis(kiosk.id(), epoch).head()];
         Self { kiosk, clock: UnixMs(5), heads, records: Vec::new() }
@@ -43,14 +43,14 @@ impl Log {
         self.records.push(WireRecord::from_record(&record).unwrap());
     }
 
-    fn enter(&mut self, entry: &Entry) {
+    fn append_entry(&mut self, entry: &Entry) {
         self.write(entry.kind(), entry.encode());
     }
 
     fn with_closed_visits(mut self, count: u128) -> Self {
         for visit in 0..count {
             let visit = VisitId::from_entropy(visit);
-            self.enter(&Entry::VisitClosed { visit, reason: CloseReason::Exit });
+            self.append_entry(&Entry::VisitClosed { visit, reason: CloseReason::Exit });
         }
         self
     }
@@ -86,9 +86,9 @@ fn audit(city: &mut City, kiosk: Kiosk) -> DeviceAudit {
 }
 
 #[test]
-fn records_are_acknowledged_and_repetitions_and_overlaps_are_stored_once() {
+fn repeated_and_overlapping_batches_are_stored_once() {
     let mut city = City::new();
-    let log = Log::new(Kiosk::One, 7).with_closed_visits(6);
+    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(6);
     assert_eq!(upto(&mut city, &log.batch(0, 3)), 3);
     assert_eq!(upto(&mut city, &log.batch(0, 3)), 3);
     assert_eq!(upto(&mut city, &log.batch(1, 5)), 5);
@@ -99,36 +99,38 @@ fn records_are_acknowledged_and_repetitions_and_overlaps_are_stored_once() {
 }
 
 #[test]
-fn a_batch_beyond_a_gap_is_not_stored_and_says_where_to_go_on() {
+fn batch_after_a_gap_is_refused_with_the_last_number() {
     let mut city = City::new();
-    let log = Log::new(Kiosk::One, 7).with_closed_visits(6);
+    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(6);
     assert_eq!(upto(&mut city, &log.batch(0, 2)), 2);
     assert_eq!(upto(&mut city, &log.batch(4, 6)), 2);
     assert_eq!(upto(&mut city, &log.batch(2, 6)), 6);
 }
 
 #[test]
-fn a_platform_restored_from_an_old_copy_asks_for_what_it_lost() {
-    let log = Log::new(Kiosk::One, 7).with_closed_visits(6);
+fn restored_platform_acknowledges_a_lower_number() {
+    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(6);
     let mut lost_all = City::new();
     assert_eq!(upto(&mut lost_all, &log.batch(4, 6)), 0);
     assert_eq!(upto(&mut lost_all, &log.batch(0, 6)), 6);
 }
 
 #[test]
-fn an_empty_batch_asks_how_far_the_platform_is() {
+fn empty_batch_returns_the_acknowledged_number() {
     let mut city = City::new();
-    let log = Log::new(Kiosk::One, 7).with_closed_visits(2);
+    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(2);
     assert_eq!(upto(&mut city, &log.batch(0, 0)), 0);
     assert_eq!(upto(&mut city, &log.batch(0, 2)), 2);
     assert_eq!(upto(&mut city, &log.batch(2, 2)), 2);
 }
 
 #[test]
-fn a_new_epoch_begins_at_one_beside_the_old_one() {
+fn new_epoch_starts_at_record_one() {
     let mut city = City::new();
-    let (old, new) =
-        (Log::new(Kiosk::One, 7).with_closed_visits(3), Log::new(Kiosk::One, u64::MAX).with_closed_visits(2));
+    let (old, new) = (
+        KioskLog::new(Kiosk::One, 7).with_closed_visits(3),
+        KioskLog::new(Kiosk::One, u64::MAX).with_closed_visits(2),
+    );
     assert_eq!(upto(&mut city, &old.batch(0, 3)), 3);
     let ack = send(&mut city, Kiosk::One, &new.batch(0, 2)).unwrap();
     assert_eq!((ack.epoch, ack.upto), (u64::MAX, 2));
@@ -136,13 +138,13 @@ fn a_new_epoch_begins_at_one_beside_the_old_one() {
 }
 
 #[test]
-fn what_is_not_understood_is_stored_as_it_is_named_and_blocks_nothing() {
+fn unknown_record_is_stored_reported_and_does_not_block() {
     let mut city = City::new();
-    let mut log = Log::new(Kiosk::One, 7).with_closed_visits(1);
+    let mut log = KioskLog::new(Kiosk::One, 7).with_closed_visits(1);
     log.write(Kind(200), b"from a newer kiosk \x01".to_vec());
     let closed = Entry::VisitClosed { visit: VisitId::from_entropy(9), reason: CloseReason::Exit };
     log.write(Kind(10), closed.encode());
-    log.enter(&closed);
+    log.append_entry(&closed);
     let ack = send(&mut city, Kiosk::One, &log.batch(0, 4)).unwrap();
     let refused: Vec<_> = ack.refused.iter().map(|refused| (refused.seq, refused.code)).collect();
     assert_eq!(refused, [(2, ProblemCode::Malformed), (3, ProblemCode::Malformed)]);
@@ -151,9 +153,9 @@ fn what_is_not_understood_is_stored_as_it_is_named_and_blocks_nothing() {
 }
 
 #[test]
-fn forged_heads_changed_records_and_foreign_logs_are_refused_and_leave_nothing() {
+fn forged_or_changed_batch_is_refused_and_not_stored() {
     let mut city = City::new();
-    let log = Log::new(Kiosk::One, 7).with_closed_visits(3);
+    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(3);
     let good = log.batch(0, 3);
     let mut unsigned = good.clone();
     unsigned.to.signature = SecretKey::from_bytes(&[1; 32]).unwrap().sign(&unsigned.to.head.to_be_signed());
@@ -161,7 +163,7 @@ fn forged_heads_changed_records_and_foreign_logs_are_refused_and_leave_nothing()
     changed.records[1].body = changed.records[1].body.replace("exit", "exiT");
     let mut dropped = good.clone();
     dropped.records.remove(1);
-    let foreign = Log::new(Kiosk::Two, 7).with_closed_visits(3).batch(0, 3);
+    let foreign = KioskLog::new(Kiosk::Two, 7).with_closed_visits(3).batch(0, 3);
     let mut grafted = good.clone();
     grafted.from = foreign.from;
     for (at, bad) in [unsigned, changed, dropped, foreign, grafted].iter().enumerate() {
@@ -172,13 +174,13 @@ fn forged_heads_changed_records_and_foreign_logs_are_refused_and_leave_nothing()
 }
 
 #[test]
-fn a_kiosk_that_rewrites_its_history_is_refused_and_put_before_a_person() {
+fn rewritten_chain_is_refused_and_becomes_an_incident() {
     let mut city = City::new();
-    let log = Log::new(Kiosk::One, 7).with_closed_visits(3);
+    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(3);
     assert_eq!(upto(&mut city, &log.batch(0, 3)), 3);
-    let mut other = Log::new(Kiosk::One, 7).with_closed_visits(1);
+    let mut other = KioskLog::new(Kiosk::One, 7).with_closed_visits(1);
     for _ in 0..3 {
-        other.enter(&Entry::HelpCalled { visit: None });
+        other.append_entry(&Entry::HelpCalled { visit: None });
     }
     assert_eq!(send(&mut city, Kiosk::One, &other.batch(0, 4)), Err(ProblemCode::Malformed));
     assert_eq!(send(&mut city, Kiosk::One, &other.batch(3, 4)), Err(ProblemCode::Malformed));
@@ -187,7 +189,7 @@ fn a_kiosk_that_rewrites_its_history_is_refused_and_put_before_a_person() {
 }
 
 #[test]
-fn bytes_that_are_no_batch_or_unpack_to_too_much_are_refused() {
+fn malformed_or_oversized_batch_is_refused() {
     let mut city = City::new();
     let bomb = zstd::encode_all(vec![b' '; 64 * 1024 * 1024].as_slice(), 0).unwrap();
     let not_json = zstd::encode_all(&b"[]"[..], 0).unwrap();
@@ -197,9 +199,9 @@ fn bytes_that_are_no_batch_or_unpack_to_too_much_are_refused() {
 }
 
 #[test]
-fn an_export_is_verified_with_the_public_key_alone() {
+fn export_verifies_with_the_public_key_alone() {
     let mut city = City::new();
-    let log = Log::new(Kiosk::One, 7).with_closed_visits(6);
+    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(6);
     upto(&mut city, &log.batch(0, 2));
     upto(&mut city, &log.batch(2, 6));
 
@@ -220,7 +222,7 @@ fn an_export_is_verified_with_the_public_key_alone() {
 }
 
 #[test]
-fn a_promised_receipt_can_be_fetched_by_its_number() {
+fn issued_receipt_is_fetched_by_its_number() {
     let mut city = City::new();
     let receipt = ReceiptId::from_entropy(1_234_567);
     let content = Receipt {
@@ -235,8 +237,8 @@ fn a_promised_receipt_can_be_fetched_by_its_number() {
         code: None,
     };
     let visit = VisitId::from_entropy(1);
-    let mut log = Log::new(Kiosk::One, 7);
-    log.enter(&Entry::ReceiptPromised { receipt, visit, order: None, content });
+    let mut log = KioskLog::new(Kiosk::One, 7);
+    log.append_entry(&Entry::ReceiptPromised { receipt, visit, order: None, content });
     upto(&mut city, &log.batch(0, 1));
     let (status, page) = city.page(&format!("/r/{}", receipt.number().replace(' ', "")));
     assert_eq!(status, 200);
@@ -261,7 +263,7 @@ fn consented(consent: ConsentId, resident: Pseudonym, service: &str, until: Unix
 }
 
 #[test]
-fn the_record_of_a_consent_bears_out_what_was_given_under_it() {
+fn consent_record_confirms_the_query_under_it() {
     let mut city = City::new();
     let consent = ConsentId::from_entropy(5);
     let identified = city.visit_by_card(Kiosk::One, ZHANG);
@@ -272,8 +274,8 @@ fn the_record_of_a_consent_bears_out_what_was_given_under_it() {
     assert!(city.page("/admin").1.contains("授权记录未到：1"));
 
     let until = city.now.plus_ms(1000);
-    let mut log = Log::new(Kiosk::One, 7);
-    log.enter(&consented(consent, identified.resident, "insurance.proof", until));
+    let mut log = KioskLog::new(Kiosk::One, 7);
+    log.append_entry(&consented(consent, identified.resident, "insurance.proof", until));
     upto(&mut city, &log.batch(0, 1));
     assert!(city.page("/admin").1.contains("授权记录未到：0"));
     assert!(give(&mut city).is_ok());
@@ -282,7 +284,7 @@ fn the_record_of_a_consent_bears_out_what_was_given_under_it() {
 }
 
 #[test]
-fn a_consent_recorded_for_somebody_or_something_else_is_put_before_a_person() {
+fn contradicting_consent_record_becomes_an_incident() {
     for (at, service) in ["water.pay", "insurance.proof"].into_iter().enumerate() {
         let mut city = City::new();
         let consent = ConsentId::from_entropy(5);
@@ -293,16 +295,16 @@ fn a_consent_recorded_for_somebody_or_something_else_is_put_before_a_person() {
         };
         give(&mut city).unwrap();
         let until = city.now.plus_ms(60_000);
-        let mut log = Log::new(Kiosk::One, 7);
-        log.enter(&consented(consent, resident, service, until));
+        let mut log = KioskLog::new(Kiosk::One, 7);
+        log.append_entry(&consented(consent, resident, service, until));
         assert_eq!(upto(&mut city, &log.batch(0, 1)), 1);
         assert!(city.page("/admin").1.contains(&format!("consent {consent}")));
         assert_eq!(give(&mut city), Err(ProblemCode::ConsentMissing));
     }
 }
 
-/// A city that issues codes, a phone's code of this moment, and the record of a kiosk that let it in by itself.
-fn let_in_alone() -> (City, String, Entry) {
+/// A city that issues codes, a code that a phone shows now, and the record of a kiosk that accepted it offline.
+fn city_with_code_verified_offline() -> (City, String, Entry) {
     let mut city = City::with(Setup { codes: Some(authority()), ..setup() });
     let phone = Phone::bound(&mut city);
     let certificate = phone.certificate(&mut city);
@@ -319,28 +321,28 @@ fn let_in_alone() -> (City, String, Entry) {
 }
 
 #[test]
-fn a_code_that_a_kiosk_let_in_alone_is_refused_elsewhere_once_its_record_has_come() {
-    let (mut city, code, verified) = let_in_alone();
-    let mut one = Log::new(Kiosk::One, 7);
-    one.enter(&verified);
+fn code_used_offline_is_refused_after_its_record_arrives() {
+    let (mut city, code, verified) = city_with_code_verified_offline();
+    let mut one = KioskLog::new(Kiosk::One, 7);
+    one.append_entry(&verified);
     upto(&mut city, &one.batch(0, 1));
     assert_eq!(identify(&mut city, Kiosk::Two, &code).err(), Some(ProblemCode::CodeUsed));
-    assert!(identify(&mut city, Kiosk::One, &code).is_ok(), "its own visit goes on");
-    assert!(!city.page("/admin").1.contains("one code was let in"));
+    assert!(identify(&mut city, Kiosk::One, &code).is_ok(), "the visit at the first kiosk continues");
+    assert!(!city.page("/admin").1.contains("one code was accepted"));
 }
 
 #[test]
-fn a_code_that_the_platform_let_in_is_found_when_a_kiosk_had_let_it_in_alone() {
-    let (mut city, code, verified) = let_in_alone();
+fn code_used_online_and_offline_becomes_an_incident() {
+    let (mut city, code, verified) = city_with_code_verified_offline();
     identify(&mut city, Kiosk::Two, &code).unwrap();
-    let mut one = Log::new(Kiosk::One, 7);
-    one.enter(&verified);
+    let mut one = KioskLog::new(Kiosk::One, 7);
+    one.append_entry(&verified);
     upto(&mut city, &one.batch(0, 1));
-    assert!(city.page("/admin").1.contains("one code was let in at K-2 and at K-1"));
+    assert!(city.page("/admin").1.contains("one code was accepted at K-2 and at K-1"));
 }
 
 #[test]
-fn one_code_at_two_kiosks_is_found_when_their_records_have_come_and_is_shown_to_the_operator() {
+fn code_used_at_two_kiosks_becomes_an_incident() {
     let mut city = City::new();
     let verified = |slot| Entry::CodeVerified {
         visit: VisitId::from_entropy(5),
@@ -349,19 +351,16 @@ fn one_code_at_two_kiosks_is_found_when_their_records_have_come_and_is_shown_to_
         until: UnixMs(1_795_500_060_000),
         offline: true,
     };
-    let mut one = Log::new(Kiosk::One, 7);
-    one.enter(&verified(900));
-    one.enter(&verified(901));
+    let mut one = KioskLog::new(Kiosk::One, 7);
+    one.append_entry(&verified(900));
+    one.append_entry(&verified(901));
     upto(&mut city, &one.batch(0, 2));
     upto(&mut city, &one.batch(0, 2));
     let about = format!("code {}/900", CodeHolder::of(b"an alias"));
-    assert!(
-        !city.page("/admin").1.contains(&about),
-        "one kiosk alone proves nothing, however often it sends"
-    );
-    let mut two = Log::new(Kiosk::Two, 8);
-    two.enter(&verified(902));
-    two.enter(&verified(900));
+    assert!(!city.page("/admin").1.contains(&about), "repeated records of one kiosk are no incident");
+    let mut two = KioskLog::new(Kiosk::Two, 8);
+    two.append_entry(&verified(902));
+    two.append_entry(&verified(900));
     send(&mut city, Kiosk::Two, &two.batch(0, 2)).unwrap();
     let (_, page) = city.page("/admin");
     assert!(page.contains(&about) && page.contains("K-1") && page.contains("K-2"), "{page}");
@@ -369,7 +368,7 @@ fn one_code_at_two_kiosks_is_found_when_their_records_have_come_and_is_shown_to_
 }
 
 #[test]
-fn a_card_let_through_although_it_was_stopped_is_shown_to_the_operator_and_one_stopped_later_is_not() {
+fn admission_with_revoked_card_becomes_an_incident() {
     let mut city = base::city();
     let card = card(WANG);
     let admitted = |visit| Entry::Admitted {
@@ -379,16 +378,16 @@ fn a_card_let_through_although_it_was_stopped_is_shown_to_the_operator_and_one_s
         until: UnixMs(0),
         offline: true,
     };
-    let mut gate = Log::new(Kiosk::One, 7);
+    let mut gate = KioskLog::new(Kiosk::One, 7);
     gate.clock = city.now;
-    gate.enter(&admitted(1));
+    gate.append_entry(&admitted(1));
     city.pass(60_000);
     base::desk(&mut city, "lose", &serde_json::json!({ "number": card.number })).unwrap();
     city.pass(60_000);
     gate.clock = city.now;
-    gate.enter(&admitted(2));
+    gate.append_entry(&admitted(2));
     upto(&mut city, &gate.batch(0, 2));
     let (_, page) = city.page("/admin");
-    let told = |visit| page.contains(&format!("admission {}", VisitId::from_entropy(visit)));
-    assert!(told(2) && !told(1), "{page}");
+    let is_reported = |visit| page.contains(&format!("admission {}", VisitId::from_entropy(visit)));
+    assert!(is_reported(2) && !is_reported(1), "{page}");
 }

@@ -1,4 +1,4 @@
-//! What the services answer, under which consent, and what happens when a department does not answer.
+//! Operations of services: their answers, consents, and departments that do not respond.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use server::{OutAnswer, Platform, Reply, Request, Setup, Unreachable, Verb};
 use crate::city::{City, DOCUMENTS, Kiosk, WANG, ZHANG, outcome, setup};
 
 #[test]
-fn every_service_document_gets_exactly_the_fields_that_it_declares() {
+fn operation_answers_with_the_declared_fields() {
     let mut city = City::new();
     let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
     for text in DOCUMENTS {
@@ -30,7 +30,7 @@ fn every_service_document_gets_exactly_the_fields_that_it_declares() {
 }
 
 #[test]
-fn a_personal_record_is_not_given_without_a_consent() {
+fn personal_record_needs_a_consent() {
     let mut city = City::new();
     let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
     let without = city.call(Kiosk::One, &key, "insurance.proof", "insurance.proof", None);
@@ -38,7 +38,7 @@ fn a_personal_record_is_not_given_without_a_consent() {
 }
 
 #[test]
-fn a_consent_serves_its_giver_only_and_gives_one_proof() {
+fn consent_is_bound_to_its_resident_and_gives_one_proof() {
     let mut city = City::new();
     let consent = Some(ConsentId::from_entropy(77));
     let zhang = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
@@ -52,7 +52,7 @@ fn a_consent_serves_its_giver_only_and_gives_one_proof() {
 }
 
 #[test]
-fn a_licence_is_shown_to_its_holder_masked_with_consent_and_to_who_has_none_not() {
+fn e_certificate_needs_consent_and_is_masked() {
     let document = include_str!("../../../../assets/services/senior-card.toml");
     let documents = DOCUMENTS.into_iter().chain([document]).map(str::to_owned).collect();
     let mut city = City::with(Setup { documents, ..setup() });
@@ -70,7 +70,7 @@ fn a_licence_is_shown_to_its_holder_masked_with_consent_and_to_who_has_none_not(
 }
 
 #[test]
-fn an_operation_is_offered_only_through_a_service_of_this_kiosk() {
+fn operation_needs_a_service_offered_at_the_kiosk() {
     let mut city = City::new();
     let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
     for (service, operation) in
@@ -85,7 +85,7 @@ fn an_operation_is_offered_only_through_a_service_of_this_kiosk() {
 }
 
 #[test]
-fn a_service_above_the_visits_level_is_refused() {
+fn service_above_the_level_of_the_visit_is_refused() {
     let documents = DOCUMENTS.map(|text| text.replace("level = \"recognised\"", "level = \"proven\"")).into();
     let mut city = City::with(Setup { documents, ..setup() });
     let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
@@ -94,7 +94,7 @@ fn a_service_above_the_visits_level_is_refused() {
 }
 
 #[test]
-fn a_department_that_is_silent_or_talks_nonsense_makes_the_bills_unavailable() {
+fn department_without_valid_response_is_unavailable() {
     let mut city = City::new();
     let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
     let request = CallRequest {
@@ -117,7 +117,7 @@ fn a_department_that_is_silent_or_talks_nonsense_makes_the_bills_unavailable() {
 }
 
 #[test]
-fn the_id_number_goes_to_the_department_in_the_body_and_not_in_the_path() {
+fn id_number_is_sent_in_the_body_not_in_the_path() {
     let mut city = City::new();
     let identified = city.visit_by_card(Kiosk::One, ZHANG);
     let request = CallRequest {
@@ -152,7 +152,7 @@ fn ids(answer: &ChangesAnswer) -> Vec<String> {
 }
 
 #[test]
-fn the_feed_brings_signed_documents_their_changes_and_withdrawals_and_nothing_twice() {
+fn feed_has_signed_documents_changes_and_withdrawals() {
     let path = "file:feed?mode=memory&cache=shared";
     let _keeps_the_database = Connection::open(path).unwrap();
     let open = |documents: &[String]| {
@@ -177,12 +177,12 @@ fn the_feed_brings_signed_documents_their_changes_and_withdrawals_and_nothing_tw
     let changed_items = changes(&mut changed, all.cursor).unwrap();
     assert_eq!(ids(&changed_items), ["water.pay", "-medical.balance"]);
     assert_eq!(ids(&changes(&mut changed, 0).unwrap()).len(), 3);
-    // A cursor from before a restore of the platform.
+    // A cursor that is ahead because the platform was restored from a backup.
     assert_eq!(ids(&changes(&mut changed, changed_items.cursor + 9).unwrap()).len(), 3);
 }
 
 #[test]
-fn a_document_that_makes_no_sense_keeps_the_platform_from_starting() {
+fn invalid_service_document_prevents_the_start() {
     let bad = DOCUMENTS[2].replace("bill = \"key\"", "bill = \"text\"");
     for documents in [vec![bad], vec![DOCUMENTS[0].to_owned(); 2]] {
         let setup = Setup { documents, ..setup() };
