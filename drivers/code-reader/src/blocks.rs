@@ -199,7 +199,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_bits_are_those_of_zxing(
+        fn threshold_bits_match_rxing(
             (width, height) in (5_u32..20, 5_u32..20),
             (base, spread) in (0_u32..200, 1_u32..120),
             seed in any::<u32>(),
@@ -219,7 +219,7 @@ mod tests {
         }
 
         #[test]
-        fn ragged_edges_are_thresholded_like_the_rest(width in 40_u32..90, height in 40_u32..90) {
+        fn partial_edge_blocks_are_thresholded_like_the_rest(width in 40_u32..90, height in 40_u32..90) {
             let luma = (0..width * height).map(|at| if (at % width / 4 + at / width / 4) % 2 == 0 { 30 } else { 220 }).collect();
             let frame = Frame::new(width, height, luma).unwrap();
             let matrix = threshold(&frame).unwrap();

@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_camera_that_is_not_there_is_absent() {
+    fn missing_camera_is_absent() {
         assert!(matches!(Camera::open(9_999, None).err(), Some(SourceError::Absent(_))));
         assert!(matches!(named("a name that no camera has").err(), Some(SourceError::Absent(_))));
     }

@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_on_waves_is_read_and_not_by_the_flat_grid() {
+    fn wavy_code_is_read_by_warp_grid_only() {
         let code = QrCode::with_version(TEXT, Version::Normal(4), EcLevel::M).unwrap();
         let (matrix, unread) = on_waves(&code, 0.8);
         let flat = Net::over(&matrix, &unread).unwrap().bits().unwrap();
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_known_cells_are_those_of_real_codes() {
+    fn known_module_colors_match_real_codes() {
         for version in 1..=12 {
             for level in [EcLevel::L, EcLevel::H] {
                 let Ok(code) = QrCode::with_version(b"7", Version::Normal(version), level) else { continue };
@@ -325,7 +325,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn no_picture_makes_it_panic_or_find_words(
+        fn any_picture_gives_no_text_and_no_panic(
             pixels in prop::collection::vec(any::<bool>(), 64 * 64),
             corners in prop::array::uniform4((-200.0_f32..300.0, -200.0_f32..300.0)),
             side in 0_u32..200,

@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn corners_of_one_code_are_worth_a_costly_look_and_grain_is_not() {
+    fn finder_pattern_pairs_pass_and_grain_does_not() {
         let code = [finder(100.0, 100.0, 21), finder(240.0, 104.0, 19)];
         let lone = [finder(300.0, 300.0, 40)];
         assert!(looks_like_code(&code));

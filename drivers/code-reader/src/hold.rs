@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_code_is_reported_once() {
+    fn held_code_is_reported_once() {
         let mut hold = Hold::new();
         let start = Instant::now();
 
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_miss_a_held_code_do_not_make_it_new() {
+    fn short_gap_does_not_make_held_code_new() {
         let mut hold = Hold::new();
         let start = Instant::now();
         hold.fresh(code("a"), start);
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_was_away_is_new_again() {
+    fn code_absent_for_timeout_is_new_again() {
         let mut hold = Hold::new();
         let start = Instant::now();
         hold.fresh(code("a"), start);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn two_codes_in_one_frame_are_two_and_the_same_one_twice_is_one() {
+    fn distinct_codes_in_a_frame_are_reported_once_each() {
         let mut hold = Hold::new();
 
         let fresh = hold.fresh([code("a"), code("b"), code("a")].concat(), Instant::now());
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded_and_forgotten() {
+    fn tracked_codes_are_bounded_and_expire() {
         let mut hold = Hold::new();
         let start = Instant::now();
 

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scanner_as_it_comes_may_end_a_code_in_any_way() {
+    fn line_end_any_accepts_cr_lf_and_pause() {
         let mut lines = Lines::new(LineEnd::Any, LONGEST);
         assert_eq!(texts(lines.take(b"A1\rB2\nC3\r\nD")), ["A1", "B2", "C3"]);
         assert_eq!(texts(lines.pause()), ["D"]);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_end_ends_a_code_and_a_pause_before_it_spoils_it() {
+    fn configured_end_ends_code_and_pause_discards_partial() {
         for (end, bytes) in [
             (LineEnd::Cr, "\r"),
             (LineEnd::Lf, "\n"),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn other_ends_belong_to_the_code() {
+    fn bytes_of_other_line_ends_belong_to_the_code() {
         let mut lines = Lines::new(LineEnd::CrLf, LONGEST);
         assert_eq!(texts(lines.take(b"A\rB\nC\r\n")), ["A\rB\nC"]);
         let mut lines = Lines::new(LineEnd::Pause, LONGEST);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_may_be_as_long_as_any_and_no_longer() {
+    fn code_over_length_limit_is_dropped() {
         for (length, fits) in [(LONGEST, true), (LONGEST + 1, false), (LONGEST + 2, false), (1000, false)] {
             for (end, bytes) in
                 [(LineEnd::Cr, b"\r".as_slice()), (LineEnd::CrLf, b"\r\n"), (LineEnd::Any, b"")]
@@ -165,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_no_code_is_too_long_or_empty_and_the_next_one_is_read(
+        fn any_bytes_give_bounded_codes_and_next_is_read(
             chunks in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..60), any::<bool>()), 0..20),
         ) {
             let mut lines = Lines::new(LineEnd::Any, LONGEST);

@@ -66,7 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_packing_yields_its_luma() {
+    fn every_pixel_format_yields_its_luma() {
         for (packing, data, expected) in [
             (Packing::Yuyv, vec![1, 128, 2, 128], vec![1, 2]),
             (Packing::Nv12, vec![1, 2, 128, 128], vec![1, 2]),
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_buffer_is_no_picture() {
+    fn short_buffer_is_refused() {
         for (packing, needed) in
             [(Packing::Yuyv, 8), (Packing::Nv12, 4), (Packing::Gray, 4), (Packing::Rgb, 12)]
         {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jpeg_is_decoded_whatever_follows_its_end() {
+    fn jpeg_with_trailing_bytes_is_decoded() {
         let mut bytes = jpeg();
         bytes.extend([0xAA; 1000]);
 
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_of_a_jpeg_is_survived() {
+    fn truncated_jpeg_does_not_panic() {
         let bytes = jpeg();
         for end in 0..bytes.len() {
             let _ = unpack(Packing::Mjpeg, 64, 48, &bytes[..end]);

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crop_is_the_part_that_was_asked_for() {
+    fn crop_gives_requested_part_or_none() {
         let whole = frame(3, 3, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
 
         assert_eq!(cropped(&whole, 1..3, 0..2).unwrap().luma(), [2, 3, 5, 6]);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn doubling_puts_means_between_the_pixels() {
+    fn doubled_interpolates_between_pixels() {
         let doubled = doubled(&frame(2, 2, &[0, 100, 100, 200])).unwrap();
 
         assert_eq!((doubled.width(), doubled.height()), (4, 4));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn halving_takes_the_mean_of_four_and_drops_an_odd_edge() {
+    fn halved_averages_four_pixels_and_drops_odd_edge() {
         let halved = halved(&frame(3, 3, &[0, 4, 9, 4, 8, 9, 9, 9, 9])).unwrap();
 
         assert_eq!((halved.width(), halved.height()), (1, 1));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn smoothing_takes_a_single_bright_pixel_away() {
+    fn smoothed_averages_nine_pixels() {
         let mut luma = [0; 25];
         luma[12] = 90;
 
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_local_mean_finds_dark_strokes_on_a_slope_of_light() {
+    fn local_mean_separates_strokes_in_uneven_light() {
         // Light falls off from left to right to below the ink on the left.
         let luma: Vec<u8> = (0..64 * 64u32)
             .map(|index| {
@@ -224,7 +224,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_size_makes_anything_panic(width in 1u32..70, height in 1u32..70, seed in any::<u8>()) {
+        fn any_size_is_preprocessed_without_panic(width in 1u32..70, height in 1u32..70, seed in any::<u8>()) {
             let luma: Vec<u8> = (0..width * height).map(|n| (n as u8).wrapping_mul(seed)).collect();
             let frame = Frame::new(width, height, luma).unwrap();
 
@@ -235,7 +235,7 @@ mod tests {
         }
 
         #[test]
-        fn sums_are_what_adding_up_gives(width in 1usize..9, height in 1usize..9, luma in proptest::collection::vec(any::<u8>(), 64)) {
+        fn integral_image_matches_direct_sum(width in 1usize..9, height in 1usize..9, luma in proptest::collection::vec(any::<u8>(), 64)) {
             let frame = frame(width as u32, height as u32, &luma[..width * height]);
             let sums = Sums::of(&frame);
             let (left, top) = (width / 2, height / 3);

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_of_a_camera_shrinks_to_the_means_of_its_squares() {
+    fn preview_pixels_are_means_of_squares() {
         let luma = (0..1280 * 720_u32).map(|at| if at % 16 < 8 { 40 } else { 60 }).collect();
         let preview = Preview::of(&Frame::new(1280, 720, luma).unwrap());
 
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_not_taken_for_one() {
+    fn preview_with_wrong_size_is_invalid() {
         for (width, bytes, sound) in
             [(2, 4, true), (0, 0, false), (3, 4, false), (161, 161, false), (1, 161, false), (4, 0, false)]
         {
@@ -74,7 +74,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_frame_has_a_sound_preview_or_is_too_narrow(width in 1u32..700, height in 1u32..700) {
+        fn preview_is_valid_unless_frame_is_too_narrow(width in 1u32..700, height in 1u32..700) {
             let frame = Frame::new(width, height, vec![7; (width * height) as usize]).unwrap();
             let preview = Preview::of(&frame);
             let narrow = width.min(height) < width.max(height).div_ceil(PREVIEW_SIDE_MAX.into());

@@ -110,12 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn a_dark_picture_is_said_to_be_dark() {
+    fn dark_frame_gives_hint_dark() {
         assert_eq!(Quality::default().hint(&uniform(20), &[]), Some(Hint::Dark));
     }
 
     #[test]
-    fn an_empty_scene_needs_no_hint() {
+    fn empty_scene_gives_no_hint() {
         let mut quality = Quality::default();
 
         assert_eq!(quality.hint(&uniform(120), &[]), None);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn motion_counts_only_near_a_code() {
+    fn motion_without_a_code_gives_no_hint() {
         let mut quality = Quality::default();
         quality.hint(&stripes(0, 200), &[]);
         assert_eq!(quality.hint(&stripes(40, 200), &[]), None, "somebody walks by");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_held_still_and_burnt_out_is_glare() {
+    fn overexposed_still_code_gives_hint_glare() {
         let mut quality = Quality::default();
         quality.hint(&stripes(0, 255), &finders(&[30, 30]));
 
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn corner_patterns_tell_the_distance() {
+    fn finder_pattern_size_gives_distance_hint() {
         let mut quality = Quality::default();
 
         assert_eq!(quality.hint(&uniform(120), &finders(&[10, 10, 11])), Some(Hint::TooFar));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn tiny_frames_are_looked_at_without_panic() {
+    fn tiny_frames_do_not_panic() {
         for (width, height) in [(1, 1), (3, 40), (200, 1)] {
             let frame = Frame::new(width, height, vec![9; (width * height) as usize]).unwrap();
             Quality::default().hint(&frame, &[]);

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_whose_modules_have_run_into_each_other_is_read_by_their_shades() {
+    fn blurred_code_is_read_by_sharpened_samples() {
         // In one blur or another, so that another decoder does not make this a test of nothing.
         let rescued = [(2, 2), (3, 0), (3, 1), (2, 3)].into_iter().any(|(first, second)| {
             let pixels = blurred(&blurred(&with_grain(200.0, 50.0, 0.0, 1), first), second);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_light_code_on_a_dark_ground_is_read_as_such() {
+    fn inverted_code_is_read_only_as_inverted() {
         let frame = frame(&with_grain(50.0, 200.0, 0.0, 1));
         assert_eq!(Shades::of(&frame, &unread(), true).unwrap().read().as_deref(), Some(TEXT));
         assert_eq!(Shades::of(&frame, &unread(), false).unwrap().read(), None);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_which_none_is_readable_are_read_together() {
+    fn unreadable_frames_are_read_when_summed() {
         let mut votes = Votes::default();
         let read = (1..=10).find_map(|seed| {
             assert_eq!(grainy(seed).read(), None, "frame {seed} is too good to prove anything");
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_is_gone_is_forgotten_and_so_is_one_that_was_read() {
+    fn frame_votes_expire_and_are_cleared_after_a_read() {
         let mut votes = Votes::default();
         votes.cast(grainy(1));
         for _ in 0..MISSED_MAX {
@@ -324,7 +324,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn no_picture_makes_it_panic_or_find_words(
+        fn any_picture_gives_no_text_and_no_panic(
             luma in prop::collection::vec(any::<u8>(), 48 * 48),
             corners in prop::array::uniform4((-200.0_f32..300.0, -200.0_f32..300.0)),
             side in 0_u32..200,

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_camera_is_known_by_its_path_and_by_a_link_to_it() {
+    fn camera_index_is_parsed_from_device_path() {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("camera");
         std::os::unix::fs::symlink("/dev/video9999", &link).unwrap();
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_stream_gives_its_frames_up_to_what_is_malformed() {
+    fn y4m_frames_stop_at_first_malformed_frame() {
         let stream = b"YUV4MPEG2 W2 H1 Cmono\nFRAME\nabFRAME\ncdFRAUD\nef";
         let frames = y4m_frames(stream);
         assert_eq!(frames.iter().map(Frame::luma).collect::<Vec<_>>(), [b"ab", b"cd"]);

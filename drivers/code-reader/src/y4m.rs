@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_chroma_format_yields_its_luma_in_pieces_of_any_length() {
+    fn chroma_formats_yield_luma_for_any_chunk_size() {
         let expected: Vec<Frame> = (0..3).map(|n| Frame::new(3, 2, vec![n; 6]).unwrap()).collect();
         for (chroma, chroma_bytes) in [("420", 4), ("420jpeg", 4), ("422", 8), ("444", 12), ("mono", 0)] {
             let bytes = stream(chroma, chroma_bytes, 3);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_without_chroma_format_is_420() {
+    fn header_without_chroma_format_is_420() {
         let mut bytes = b"YUV4MPEG2 W2 H2\n".to_vec();
         bytes.extend(b"FRAME\n\x01\x02\x03\x04\x80\x80FRAME\n\x05\x06\x07\x08\x80\x80");
 
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_yields_the_frames_that_are_whole_and_no_error() {
+    fn truncated_stream_yields_whole_frames_without_error() {
         let bytes = stream("420", 4, 2);
         for end in 0..bytes.len() {
             let frames = parse(&bytes[..end], 64).unwrap();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_such_a_stream_is_refused() {
+    fn malformed_y4m_stream_is_refused() {
         for (bytes, error) in [
             (b"RIFF....AVI \n".as_slice(), Y4mError::NotY4m),
             (b"YUV4MPEG2 W3\n", Y4mError::Size),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_stream_stays_broken() {
+    fn y4m_parser_error_is_permanent() {
         let mut parser = Y4mParser::new();
         assert!(parser.feed(&mut b"no\n".as_slice()).is_err());
 

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_status_bytes_tell_what_a_person_must_do() {
+    fn status_bytes_map_to_most_urgent_failure() {
         for (bytes, expected) in [
             ([0x12, 0x12, 0x12, 0x12], None),
             ([0x1A, 0x32, 0x12, 0x7E], Some(Why::PaperOut)),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn paper_that_is_low_is_said_and_is_no_obstacle() {
+    fn paper_low_is_reported_and_does_not_block() {
         let status = Status::from_answers([0x12, 0x12, 0x12, 0x1E]);
 
         assert!(status.paper_low);
@@ -198,23 +198,23 @@ mod tests {
     }
 
     #[test]
-    fn an_automatic_status_is_skipped_and_not_taken_for_a_fence() {
+    fn automatic_status_is_skipped_not_taken_for_barrier() {
         assert_eq!(answers(&[0x18, 0x00, 0x0F, 0x00, 0x12, 0x03]), [Answer::RealTime(0x12), Answer::Fence]);
     }
 
     #[test]
-    fn an_echoed_process_id_is_one_block_and_no_fence() {
+    fn echoed_process_id_is_one_block_not_a_barrier() {
         assert_eq!(answers(b"\x37\x22A001\x00"), [Answer::Block(b"\x37\x22A001".to_vec())]);
     }
 
     #[test]
-    fn flow_control_is_no_answer_and_noise_is_said() {
+    fn flow_control_is_ignored_and_noise_is_reported() {
         assert_eq!(answers(&[0x11, 0x13]), []);
         assert_eq!(answers(&[0xFF, 0x80, 0x91]), [Answer::Noise, Answer::Noise, Answer::Noise]);
     }
 
     #[test]
-    fn a_block_without_end_is_given_up() {
+    fn unterminated_block_is_dropped_at_its_size_limit() {
         let mut bytes = vec![0x37];
         bytes.extend([b'x'; BLOCK_MAX]);
         bytes.push(0x12);

@@ -66,18 +66,18 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn digits_go_in_pairs_and_letters_one_by_one() {
+    fn digits_use_set_c_pairs_and_letters_set_b() {
         assert_eq!(data(b"123456"), (vec![b'{', b'C', 12, 34, 56], 4));
         assert_eq!(data(b"K{1"), (b"{BK{{1".to_vec(), 4));
     }
 
     #[test]
-    fn digits_that_would_be_a_real_time_command_change_the_set() {
+    fn digits_forming_real_time_command_switch_code_set() {
         assert_eq!(data(b"16047799"), (b"{C\x10{B04{C\x4D\x63".to_vec(), 8));
     }
 
     #[test]
-    fn a_receipt_number_fits_both_papers() {
+    fn receipt_number_barcode_fits_both_paper_widths() {
         for number in ["0000000000000001", "1604000000001620"] {
             assert!(command(number, 384).is_some() && command(number, 576).is_some(), "{number}");
         }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_printable_ascii_is_no_bar_code() {
+    fn barcode_of_non_printable_ascii_is_refused() {
         for content in ["", "凭条", "a\u{10}\u{4}", &"1".repeat(BARCODE_MAX + 1)] {
             assert!(command(content, 576).is_none(), "{content:?}");
         }
@@ -93,7 +93,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bar_code_holds_a_real_time_command(content in "([0-9]{2}|16|04|05|20|[ -~]){1,20}") {
+        fn barcode_never_contains_real_time_command(content in "([0-9]{2}|16|04|05|20|[ -~]){1,20}") {
             if let Some(bytes) = command(&content, 576) {
                 prop_assert!(!bytes.windows(2).any(|pair| matches!(pair, [0x10, 0x04 | 0x05 | 0x14])));
             }

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_sent_in_bands_that_add_up_to_it() {
+    fn bitmap_is_split_into_bands_of_24_rows() {
         let mut bitmap = Bitmap::white(20, 30);
         bitmap.blacken(0, 0);
         bitmap.blacken(18, 29);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_outside_the_picture_changes_nothing() {
+    fn dot_outside_bitmap_changes_nothing() {
         let mut bitmap = Bitmap::white(16, 2);
         bitmap.blacken(16, 0);
         bitmap.blacken(0, 2);
@@ -170,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn a_code_too_long_for_the_paper_is_refused() {
+    fn qr_code_too_wide_for_paper_is_refused() {
         assert!(Qr::new(&"x".repeat(1_000), 384).is_none());
         assert!(Qr::new(&"x".repeat(crate::QR_MAX), 384).is_some());
     }
 
     proptest! {
         #[test]
-        fn no_picture_holds_a_real_time_command(bits in proptest::collection::vec(prop_oneof![Just(0x10u8), Just(0x04), Just(0x05), Just(0x14), any::<u8>()], 72..720)) {
+        fn bitmap_command_never_contains_real_time_command(bits in proptest::collection::vec(prop_oneof![Just(0x10u8), Just(0x04), Just(0x05), Just(0x14), any::<u8>()], 72..720)) {
             let rows = bits.len() / 72;
             let bitmap = Bitmap { row_bytes: 72, bits: bits[..rows * 72].to_vec() };
 

@@ -101,14 +101,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everyday_chinese_and_signs_are_in_every_rom() {
+    fn common_chinese_and_signs_are_in_gb2312() {
         for c in "参保证明水费缴纳凭条渝中区\u{FFE5}。、（）—…·①Ａα".chars() {
             assert!(Charset::Gb2312.covers(c), "{c}");
         }
     }
 
     #[test]
-    fn rare_names_are_only_where_the_standard_has_them() {
+    fn rare_characters_are_covered_as_each_standard_says() {
         // 镕 and 喆 are in GBK and not in GB 2312; 㛃 is in extension A, 𠮷 in extension B.
         for (c, gb2312, gbk, gb18030) in [
             ('镕', false, true, true),
@@ -126,28 +126,28 @@ mod tests {
     }
 
     #[test]
-    fn gb2312_has_exactly_its_6763_chinese_characters() {
+    fn gb2312_covers_exactly_6763_chinese_characters() {
         let chinese = ('\u{4E00}'..='\u{9FFF}').filter(|&c| Charset::Gb2312.covers(c)).count();
 
         assert_eq!(chinese, 6763);
     }
 
     #[test]
-    fn gbk_has_the_20902_unified_characters_of_its_time() {
+    fn gbk_covers_exactly_20902_unified_characters() {
         let chinese = ('\u{4E00}'..='\u{9FA5}').filter(|&c| Charset::Gbk.covers(c)).count();
 
         assert_eq!(chinese, 20_902);
     }
 
     #[test]
-    fn a_text_cannot_carry_a_command() {
+    fn control_characters_in_text_become_spaces() {
         let fitted = fit("a\u{1B}@b\u{10}\u{04}\u{1}c\nd\u{202E}");
 
         assert_eq!(fitted, "a @b   c d");
     }
 
     #[test]
-    fn the_yen_sign_is_sent_in_the_form_every_rom_has() {
+    fn yen_sign_becomes_full_width() {
         assert_eq!(fit("\u{A5}86.40"), "\u{FFE5}86.40");
     }
 }

@@ -129,32 +129,32 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_pair_stands_at_both_edges() {
+    fn pair_is_set_at_both_edges() {
         assert_eq!(pair("户号", "10023345", 16), ["户号    10023345"]);
     }
 
     #[test]
-    fn a_pair_too_wide_for_one_line_is_set_below_each_other() {
+    fn pair_too_wide_for_one_line_is_stacked() {
         assert_eq!(pair("地址", "渝中区人民路一号", 12), ["地址", "渝中区人民路", "        一号"]);
     }
 
     #[test]
-    fn words_and_numbers_stay_whole() {
+    fn wrap_keeps_words_and_numbers_whole() {
         assert_eq!(wrap("Water bill 2026-10 paid", 12), ["Water bill", "2026-10 paid"]);
     }
 
     #[test]
-    fn a_number_wider_than_the_line_is_broken_rather_than_cut() {
+    fn number_wider_than_line_is_broken_not_cut() {
         assert_eq!(wrap("1234567890", 4), ["1234", "5678", "90"]);
     }
 
     #[test]
-    fn a_line_does_not_begin_with_closing_punctuation() {
+    fn wrapped_line_never_begins_with_closing_punctuation() {
         assert_eq!(wrap("请取走凭条。", 10), ["请取走凭", "条。"]);
     }
 
     #[test]
-    fn an_empty_text_is_one_empty_line() {
+    fn empty_text_is_one_empty_line() {
         assert_eq!(wrap("", 32), [""]);
     }
 
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_stand_beside_each_other_and_chinese_takes_two_columns() {
+    fn row_sets_cells_side_by_side_with_wide_chinese() {
         let cells =
             [cell("合川水费", 0, Align::Left), cell("2", 3, Align::Right), cell("86.40", 7, Align::Right)];
 
@@ -171,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_that_is_too_long_is_wrapped_in_its_own_columns() {
+    fn long_cell_is_wrapped_in_its_own_columns() {
         let cells = [cell("城镇居民生活用水", 8, Align::Left), cell("86.40", 6, Align::Right)];
 
         assert_eq!(row(&cells, 15).unwrap(), ["城镇居民  86.40", "生活用水"]);
     }
 
     #[test]
-    fn cells_wider_than_the_paper_do_not_fit() {
+    fn row_wider_than_paper_does_not_fit() {
         assert_eq!(row(&[cell("a", 10, Align::Left), cell("b", 6, Align::Left)], 16), None);
         assert_eq!(row(&[], 16), None);
     }
@@ -189,7 +189,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn wrapping_keeps_every_visible_character_and_every_limit(text in "[ a-z0-9，。一-龥𠮷]{0,80}", columns in 2usize..50) {
+        fn wrap_keeps_visible_characters_and_limit(text in "[ a-z0-9，。一-龥𠮷]{0,80}", columns in 2usize..50) {
             let lines = wrap(&text, columns);
 
             prop_assert!(lines.iter().all(|line| text_width(line) <= columns));
@@ -197,7 +197,7 @@ mod tests {
         }
 
         #[test]
-        fn a_pair_keeps_every_visible_character_and_every_limit(label in "[a-z一-龥]{0,20}", value in "[ a-z0-9一-龥]{0,60}", columns in 2usize..50) {
+        fn pair_keeps_visible_characters_and_limit(label in "[a-z一-龥]{0,20}", value in "[ a-z0-9一-龥]{0,60}", columns in 2usize..50) {
             let lines = pair(&label, &value, columns);
 
             prop_assert!(lines.iter().all(|line| text_width(line) <= columns));
@@ -205,7 +205,7 @@ mod tests {
         }
 
         #[test]
-        fn a_row_keeps_every_limit_and_loses_nothing(
+        fn row_keeps_visible_characters_and_limit(
             texts in proptest::collection::vec(("[a-z0-9一-龥]{0,30}", 0usize..12, 0u8..3), 1..5),
             columns in 2usize..50,
         ) {

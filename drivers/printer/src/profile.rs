@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_named_profile_fits_its_columns_on_its_paper() {
+    fn named_profile_columns_fit_its_paper() {
         for name in ["generic-80", "generic-58", "epson-80"] {
             let profile = Profile::named(name).unwrap();
             assert!(profile.columns * COLUMN_DOTS <= profile.width_dots, "{name}");
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_has_no_profile() {
+    fn unknown_profile_name_gives_none() {
         assert_eq!(Profile::named("generic-112"), None);
     }
 }

@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_of_a_receipt_shows_no_text() {
+    fn receipt_debug_shows_no_text() {
         let receipt =
             Receipt { blocks: vec![Block::Line("张*三".into())], copy_mark: Some("补打 第2次".into()) };
 
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_that_do_not_fill_their_rows_are_no_picture() {
+    fn picture_with_partial_rows_is_refused() {
         assert!(Picture::new(12, vec![0xFF; 4]).is_some_and(|picture| picture.rows() == 2));
         assert!(Picture::new(12, vec![0; 3]).is_none());
         assert!(Picture::new(0, vec![0; 3]).is_none());
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_beside_the_width_are_white() {
+    fn picture_bits_beyond_width_are_white() {
         let picture = Picture::new(12, vec![0xFF, 0xFF]).unwrap();
 
         assert!(picture.is_black(11, 0) && !picture.is_black(12, 0) && !picture.is_black(0, 1));

@@ -77,7 +77,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_code_of_any_mode_is_its_text_and_its_bytes(
+        fn code_of_any_mode_round_trips_text_and_bytes(
             mode in prop::sample::select(vec![Mode::Online, Mode::Offline, Mode::Paper, Mode::Answer]),
             filler in prop::collection::vec(any::<u8>(), 180),
         ) {

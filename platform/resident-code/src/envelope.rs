@@ -121,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn texts_of_other_worlds_are_told_apart() {
+    fn foreign_texts_are_refused_by_kind() {
         for (text, refusal) in [
             ("", Refusal::NotACode),
             ("https://example.com/pay?id=1", Refusal::NotACode),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_far_longer_than_any_code_is_not_decoded() {
+    fn overlong_text_is_not_decoded() {
         let long = format!("YK1:{}", "0".repeat(100_000));
         assert_eq!(unwrap(&long), Err(Refusal::Encoding));
     }
@@ -166,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_of_any_bytes_never_begins_or_ends_with_white_space(
+        fn encoded_text_never_begins_or_ends_with_white_space(
             bytes in proptest::collection::vec(any::<u8>(), 1..200),
         ) {
             let text = wrap(&bytes);

@@ -162,14 +162,14 @@ mod tests {
     /// `openssl dgst -sm3 -mac HMAC -macopt hexkey:5a…5a`, not by this crate. If this fails, do not change
     /// the test: the format changed.
     #[test]
-    fn bytes_and_text_of_version_1_stay() {
+    fn online_token_version_1_bytes_are_unchanged() {
         let hex: String = token().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "110730313233343536373839616263646566b764ffda");
         assert_eq!(token().to_text(), "YK1:*62746QF60R6J%6%470ECJPC% CD8NNFW");
     }
 
     #[test]
-    fn an_issued_code_reads_back_as_itself() {
+    fn issued_online_token_round_trips() {
         let text = token().to_text();
         assert_eq!(text.len(), 37);
         let read = accept(&text).unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_and_every_appended_byte_is_refused() {
+    fn every_truncation_and_appended_byte_is_refused() {
         let bytes = token().to_bytes();
         for len in 0..ONLINE_LEN {
             let cut = envelope::wrap(&bytes[..len]);
@@ -208,13 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn another_key_under_the_same_id_is_not_enough() {
+    fn online_token_of_other_key_with_same_id_is_refused() {
         let forged = OnlineToken::issue(*b"0123456789abcdef", &FormatKey::new(7, [0x5b; 32]));
         assert_eq!(accept(&forged.to_text()), Err(Refusal::Check));
     }
 
     #[test]
-    fn codes_of_other_modes_are_named_and_refused() {
+    fn codes_of_other_modes_are_refused_by_mode() {
         for (mode, number) in [(Mode::Offline, 2), (Mode::Paper, 3), (Mode::Answer, 4)] {
             let mut bytes = vec![0; mode.length()];
             bytes[0] = mode.first_byte();
@@ -223,13 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn a_token_does_not_show_in_debug() {
+    fn online_token_debug_is_redacted() {
         assert_eq!(format!("{:?}", token()), "OnlineToken(…)");
     }
 
     proptest! {
         #[test]
-        fn tokens_round_trip_and_no_other_text_stands_for_the_same_token(
+        fn tokens_round_trip_and_changed_text_is_refused(
             random: [u8; 16], at in 0usize..37, with in "[0-9A-Z $%*+./:-]",
         ) {
             let issued = OnlineToken::issue(random, &key());

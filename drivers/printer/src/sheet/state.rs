@@ -135,7 +135,7 @@ mod tests {
     const IDLE: i32 = 3;
 
     #[test]
-    fn reasons_tell_what_a_person_must_do() {
+    fn state_reasons_map_to_most_urgent_failure() {
         for (state, accepting, reasons, expected) in [
             (IDLE, true, vec!["none"], None),
             (STOPPED, true, vec!["media-empty-error", "toner-low-warning"], Some(Why::PaperOut)),
@@ -157,14 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_tray_of_several_is_no_obstacle_and_is_remembered() {
+    fn one_empty_tray_is_reported_and_does_not_block() {
         let status = SheetStatus::from_attributes(4, true, ["media-empty-warning"]);
 
         assert!(status.tray_empty && status.obstacle().is_none());
     }
 
     #[test]
-    fn supplies_that_are_low_are_said_and_are_no_obstacle() {
+    fn low_supplies_are_reported_and_do_not_block() {
         let status =
             SheetStatus::from_attributes(IDLE, true, ["toner-low-warning", "media-low-report", "media-low"]);
 

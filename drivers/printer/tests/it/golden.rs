@@ -106,7 +106,7 @@ fn drawn(name: &str, receipt: &Receipt, profile: &str, width: u32) -> Vec<String
 }
 
 #[test]
-fn a_payment_on_wide_and_on_narrow_paper() {
+fn payment_receipt_matches_golden_on_both_papers() {
     let code = ["QR-Code:http://platform.invalid/r/0012345678901234"];
 
     assert_eq!(drawn("payment-80", &payment(None), "generic-80", WIDTH_80), code);
@@ -114,13 +114,13 @@ fn a_payment_on_wide_and_on_narrow_paper() {
 }
 
 #[test]
-fn a_copy_says_so_at_head_and_foot() {
+fn copy_mark_is_printed_at_head_and_foot() {
     drawn("copy-80", &payment(Some("补打 第1次")), "generic-80", WIDTH_80);
     drawn("copy-58", &payment(Some("补打 第1次")), "generic-58", WIDTH_58);
 }
 
 #[test]
-fn every_kind_of_block_and_every_code_on_it() {
+fn all_blocks_match_golden_and_codes_are_readable() {
     let codes = [
         "CODE-128:0012345678901604",
         "CODE-128:K-DH-0001",

@@ -18,7 +18,7 @@ const ADDRESS: &str = "127.0.0.91:9100";
 type Trouble = fn(&mut Troubles);
 
 #[test]
-fn receiptio_sees_each_state_of_the_virtual_printer() {
+fn receiptio_reads_every_state_of_the_emulator() {
     let place = tempfile::tempdir().unwrap();
     let document = place.path().join("bill.receipt");
     fs::write(&document, "水费缴纳凭条\n合计 | 86.40\n").unwrap();
@@ -54,7 +54,7 @@ fn on_the_network() -> (VirtualPrinter, Printer) {
 }
 
 #[test]
-fn a_receipt_over_the_network_comes_out_once_and_is_confirmed() {
+fn receipt_over_tcp_is_printed_once_and_confirmed() {
     let (far, mut printer) = on_the_network();
 
     let outcome = printer.print(&water_bill(), &mut |_| {});
@@ -64,7 +64,7 @@ fn a_receipt_over_the_network_comes_out_once_and_is_confirmed() {
 }
 
 #[test]
-fn a_roll_that_ends_on_the_network_leaves_no_tail_for_the_next_roll() {
+fn paper_out_over_tcp_leaves_no_tail_for_next_roll() {
     let (far, mut printer) = on_the_network();
     far.set(|troubles| troubles.paper_left = Some(150));
 

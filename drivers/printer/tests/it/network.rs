@@ -35,7 +35,7 @@ fn bytes_pass_unchanged_both_ways() {
 }
 
 #[test]
-fn silence_and_a_full_line_are_time_outs() {
+fn silence_and_full_buffer_time_out() {
     let (_far, mut link) = pair();
 
     assert_eq!(link.read_some(&mut [0], Duration::ZERO), Err(LinkFault::TimedOut));
@@ -43,7 +43,7 @@ fn silence_and_a_full_line_are_time_outs() {
 }
 
 #[test]
-fn what_waits_behind_a_printer_that_stands_still_can_be_taken_back() {
+fn discard_resets_connection_and_drops_unsent_bytes() {
     let (mut far, mut link) = pair();
     fill(&mut link);
 
@@ -57,7 +57,7 @@ fn what_waits_behind_a_printer_that_stands_still_can_be_taken_back() {
 }
 
 #[test]
-fn a_printer_that_hangs_up_is_gone() {
+fn printer_closing_connection_is_gone() {
     let (far, mut link) = pair();
     drop(far);
 
@@ -65,7 +65,7 @@ fn a_printer_that_hangs_up_is_gone() {
 }
 
 #[test]
-fn where_nobody_listens_is_no_printer() {
+fn refused_connection_is_busy_unknown_host_is_absent() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);

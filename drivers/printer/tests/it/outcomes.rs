@@ -35,7 +35,7 @@ fn in_use(profile: &Profile) -> (ScriptedLink, Printer, usize) {
 }
 
 #[test]
-fn a_receipt_that_the_fence_follows_is_printed() {
+fn receipt_with_answered_barrier_is_printed() {
     let (link, mut printer) = opened(&generic_80());
 
     assert_eq!(print(&mut printer), PRINTED);
@@ -44,7 +44,7 @@ fn a_receipt_that_the_fence_follows_is_printed() {
 }
 
 #[test]
-fn a_process_id_is_the_stronger_confirmation_where_the_model_has_it() {
+fn process_id_echo_is_preferred_to_barrier() {
     let (link, mut printer) = opened(&Profile::named("epson-80").unwrap());
     link.state().echoes = true;
 
@@ -52,21 +52,21 @@ fn a_process_id_is_the_stronger_confirmation_where_the_model_has_it() {
 }
 
 #[test]
-fn a_model_without_the_promised_process_id_is_believed_by_its_fence() {
+fn missing_process_id_echo_falls_back_to_barrier() {
     let (_link, mut printer) = opened(&Profile::named("epson-80").unwrap());
 
     assert_eq!(print(&mut printer), PRINTED);
 }
 
 #[test]
-fn without_a_fence_a_clean_answer_after_the_last_byte_says_received() {
+fn status_only_printer_with_clean_status_is_received() {
     let (_link, mut printer) = opened(&Profile { evidence: Evidence::Received, ..generic_80() });
 
     assert_eq!(print(&mut printer), Outcome::Printed { confirmation: Confirmation::Received });
 }
 
 #[test]
-fn a_blind_printer_leaves_the_question_to_people() {
+fn printer_without_answers_is_unconfirmed() {
     let blind = Profile { evidence: Evidence::Blind, status: StatusQuery::None, ..generic_80() };
     let (link, mut printer) = opened(&blind);
 
@@ -75,7 +75,7 @@ fn a_blind_printer_leaves_the_question_to_people() {
 }
 
 #[test]
-fn a_printer_that_cannot_print_is_told_before_a_byte_goes_out() {
+fn fault_before_first_byte_is_not_started() {
     for (fault, why) in [
         (Fault::PaperOut, Why::PaperOut),
         (Fault::CoverOpen, Why::CoverOpen),
@@ -93,7 +93,7 @@ fn a_printer_that_cannot_print_is_told_before_a_byte_goes_out() {
 }
 
 #[test]
-fn status_says_what_is_wrong_and_a_mute_printer_times_out() {
+fn status_reports_fault_and_silent_printer_times_out() {
     let (link, mut printer) = opened(&generic_80());
     assert_eq!(printer.status().unwrap().obstacle(), None);
 
@@ -105,7 +105,7 @@ fn status_says_what_is_wrong_and_a_mute_printer_times_out() {
 }
 
 #[test]
-fn at_every_byte_a_fault_is_never_taken_for_a_printed_receipt() {
+fn fault_at_any_byte_is_never_reported_as_printed() {
     let (_, _, length) = in_use(&generic_80());
     // The last fence is a question about a receipt that has been printed: its loss is no matter here.
     for fault in FAULTS {
@@ -129,7 +129,7 @@ fn at_every_byte_a_fault_is_never_taken_for_a_printed_receipt() {
 /// The promise of I6, at every byte and with every fault: whatever happens, somebody who prints again by the rules has at
 /// most one whole receipt without a copy mark in the hand; and what is called printed has come out whole.
 #[test]
-fn at_every_byte_there_is_at_most_one_whole_receipt_without_a_mark() {
+fn fault_at_any_byte_leaves_at_most_one_unmarked_receipt() {
     let (link, _, length) = in_use(&generic_80());
     let whole = {
         let taken = &link.state().taken;
@@ -165,7 +165,7 @@ fn at_every_byte_there_is_at_most_one_whole_receipt_without_a_mark() {
 }
 
 #[test]
-fn a_line_full_of_noise_never_says_printed() {
+fn noisy_line_is_never_reported_as_printed() {
     for seed in 0..2_000 {
         let link = ScriptedLink::new().with_noise(seed);
         let mut printer = Printer::open(Box::new(link.clone()), generic_80());
@@ -180,7 +180,7 @@ fn a_line_full_of_noise_never_says_printed() {
 
 /// A line that loses power twice within a fence sends two NULs: as many as two fences.
 #[test]
-fn answers_to_fences_that_were_not_put_are_no_evidence() {
+fn surplus_barrier_answers_are_no_confirmation() {
     let (link, mut printer, length) = in_use(&generic_80());
     link.state().fences = false;
     let mut confirming = 0;
@@ -200,7 +200,7 @@ fn answers_to_fences_that_were_not_put_are_no_evidence() {
 
 /// Documented, and no better known: without an id the printer cannot tell that it has forgotten the head.
 #[test]
-fn a_printer_that_forgets_in_the_middle_is_believed_by_its_fence_only_if_it_is_back_at_once() {
+fn fast_printer_restart_mid_receipt_is_not_noticed() {
     let (link, mut printer, _) = in_use(&generic_80());
     link.state().break_after(100, Fault::Resets);
 
@@ -208,7 +208,7 @@ fn a_printer_that_forgets_in_the_middle_is_believed_by_its_fence_only_if_it_is_b
 }
 
 #[test]
-fn the_reason_of_a_broken_off_receipt_is_what_the_printer_says() {
+fn interrupted_receipt_reports_the_printer_failure() {
     for (fault, why) in [
         (Fault::PaperOut, Why::PaperOut),
         (Fault::CoverOpen, Why::CoverOpen),
@@ -226,7 +226,7 @@ fn the_reason_of_a_broken_off_receipt_is_what_the_printer_says() {
 }
 
 #[test]
-fn a_printer_that_never_answers_the_fence_leaves_the_receipt_unconfirmed() {
+fn unanswered_barrier_is_unconfirmed() {
     let (link, mut printer) = opened(&generic_80());
     link.state().fences = false;
 
@@ -234,7 +234,7 @@ fn a_printer_that_never_answers_the_fence_leaves_the_receipt_unconfirmed() {
 }
 
 #[test]
-fn a_printer_that_held_half_a_receipt_is_cleared_at_once_and_before_the_next_one() {
+fn interrupted_receipt_is_cleared_now_and_before_next() {
     let (link, mut printer, _) = in_use(&generic_80());
     link.state().break_after(100, Fault::PaperOut);
     let cleared = link.state().cleared;
@@ -256,7 +256,7 @@ fn a_printer_that_held_half_a_receipt_is_cleared_at_once_and_before_the_next_one
 }
 
 #[test]
-fn a_receipt_is_sent_once_however_it_ends() {
+fn receipt_is_sent_once_for_every_fault() {
     for fault in FAULTS {
         let (link, mut printer, length) = in_use(&generic_80());
         let mark = link.state().taken.len();
@@ -271,7 +271,7 @@ fn a_receipt_is_sent_once_however_it_ends() {
 }
 
 #[test]
-fn unasked_status_bytes_and_flow_control_are_no_evidence() {
+fn unsolicited_status_bytes_are_no_confirmation() {
     let (link, mut printer, _) = in_use(&generic_80());
     // A printer whose switches turn automatic status on: four bytes whenever something changes.
     link.state().say(&[0x18, 0x00, 0x00, 0x0F, 0x11, 0x13]);
@@ -281,7 +281,7 @@ fn unasked_status_bytes_and_flow_control_are_no_evidence() {
 }
 
 #[test]
-fn a_receipt_that_cannot_be_drawn_sends_nothing() {
+fn unprintable_receipt_sends_no_byte() {
     let no_font = Profile { font: "/nonexistent".into(), charset: Charset::Gb2312, ..generic_80() };
     let (link, mut printer) = opened(&no_font);
     let mut receipt = water_bill();
@@ -292,7 +292,7 @@ fn a_receipt_that_cannot_be_drawn_sends_nothing() {
 }
 
 #[test]
-fn progress_rises_to_the_whole_and_then_waits_for_the_evidence() {
+fn progress_rises_to_total_then_confirms() {
     let (_link, mut printer, length) = in_use(&generic_80());
     let mut seen = Vec::new();
 

@@ -35,14 +35,14 @@ fn bytes_pass_unchanged_both_ways() {
 }
 
 #[test]
-fn silence_is_a_time_out() {
+fn silence_times_out() {
     let (_far, mut link) = pair();
 
     assert_eq!(link.read_some(&mut [0], AT_ONCE), Err(LinkFault::TimedOut));
 }
 
 #[test]
-fn a_far_side_that_reads_nothing_times_out_instead_of_blocking() {
+fn write_to_stalled_peer_times_out_without_blocking() {
     let (_far, mut link) = pair();
     let bytes = [0x20; 4096];
 
@@ -53,7 +53,7 @@ fn a_far_side_that_reads_nothing_times_out_instead_of_blocking() {
 }
 
 #[test]
-fn a_pulled_plug_is_gone() {
+fn unplugged_port_is_gone() {
     let (far, mut link) = pair();
     drop(far);
 
@@ -62,12 +62,12 @@ fn a_pulled_plug_is_gone() {
 }
 
 #[test]
-fn a_port_that_is_not_there_is_absent() {
+fn missing_port_is_absent() {
     assert_eq!(SerialLink::open("/dev/no-such-printer", 9_600).err(), Some(LinkFault::Absent));
 }
 
 #[test]
-fn a_port_in_use_is_busy() {
+fn port_in_use_is_busy() {
     let (_far, near) = TTYPort::pair().unwrap();
     let path = near.name().unwrap();
     drop(near);

@@ -36,7 +36,7 @@ fn bytes_pass_unchanged_both_ways() {
 }
 
 #[test]
-fn silence_and_a_printer_that_takes_nothing_are_time_outs() {
+fn silence_and_stalled_printer_time_out() {
     let (_far, mut link) = pair();
 
     assert_eq!(link.read_some(&mut [0], Duration::ZERO), Err(LinkFault::TimedOut));
@@ -45,7 +45,7 @@ fn silence_and_a_printer_that_takes_nothing_are_time_outs() {
 }
 
 #[test]
-fn a_pulled_plug_is_gone() {
+fn unplugged_port_is_gone() {
     let (far, mut link) = pair();
     drop(far);
 
@@ -54,6 +54,6 @@ fn a_pulled_plug_is_gone() {
 }
 
 #[test]
-fn a_port_that_is_not_there_is_absent() {
+fn missing_port_is_absent() {
     assert_eq!(UsbLink::open("/dev/usb/no-such-printer").err(), Some(LinkFault::Absent));
 }

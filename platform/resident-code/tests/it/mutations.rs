@@ -120,7 +120,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_mutated_is_genuine_before() {
+fn unmutated_codes_are_accepted() {
     assert!(accepted(&text(&OFFLINE[0])) && accepted(&text(&OFFLINE[2])));
     assert!(PAPER.iter().all(|paper| paper.len() == PAPER_LEN && accepted(&text(paper))));
 }

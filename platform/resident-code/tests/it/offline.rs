@@ -17,7 +17,7 @@ fn verify(bytes: &[u8], now: u32) -> Result<resident_code::Presented, Refusal> {
 /// Version 1 of the format; OpenSSL accepts both signatures (`openssl.rs`). If this fails, do not change the test:
 /// the format changed.
 #[test]
-fn bytes_of_version_1_stay() {
+fn version_1_bytes_are_unchanged() {
     let bytes = code().to_bytes();
     assert_eq!(
         hex(&bytes[..50]),
@@ -39,7 +39,7 @@ fn bytes_of_version_1_stay() {
 }
 
 #[test]
-fn what_the_phone_shows_is_what_the_issuer_said() {
+fn verified_offline_code_returns_issued_terms() {
     let read = OfflineCode::parse(&code().to_text()).unwrap();
     let presented = read.verify(&issuers(), NOW, Window::default()).unwrap();
     assert_eq!((presented.alias, presented.capabilities), (ALIAS, terms().capabilities));
@@ -48,7 +48,7 @@ fn what_the_phone_shows_is_what_the_issuer_said() {
 }
 
 #[test]
-fn a_code_is_good_within_its_window_and_not_a_second_longer() {
+fn offline_code_is_accepted_only_within_its_window() {
     let bytes = code().to_bytes();
     for now in [NOW - 15, NOW, NOW + 15] {
         assert!(verify(&bytes, now).is_ok(), "{now}");
@@ -61,7 +61,7 @@ fn a_code_is_good_within_its_window_and_not_a_second_longer() {
 }
 
 #[test]
-fn a_phone_shows_nothing_outside_its_certificate() {
+fn offline_code_outside_certificate_time_is_refused() {
     let phone = key(0x22);
     let begins = terms().issued_at;
     assert_eq!(certificate().present(&phone, begins - 1).unwrap_err(), Refusal::Early);
@@ -71,7 +71,7 @@ fn a_phone_shows_nothing_outside_its_certificate() {
 }
 
 #[test]
-fn no_certificate_lives_for_nothing_or_longer_than_a_day() {
+fn certificate_lifetime_of_zero_or_over_a_day_is_refused() {
     for lifetime in [0, LIFETIME_MAX + 1, 255] {
         let terms = SessionTerms { lifetime, ..terms() };
         assert!(matches!(SessionCertificate::issue(&terms, &issuer()), Err(Refusal::Lifetime(_))));
@@ -110,7 +110,7 @@ fn every_flipped_bit_is_refused() {
 }
 
 #[test]
-fn every_truncation_and_every_appended_byte_is_refused() {
+fn every_truncation_and_appended_byte_is_refused() {
     let bytes = code().to_bytes();
     for length in 1..OFFLINE_LEN {
         assert_eq!(
@@ -122,7 +122,7 @@ fn every_truncation_and_every_appended_byte_is_refused() {
 }
 
 #[test]
-fn another_issuer_under_the_same_id_is_refused() {
+fn other_issuer_with_same_id_is_refused() {
     let forger = Issuer::new(ISSUER, key(0x66));
     let forged = SessionCertificate::issue(&terms(), &forger).unwrap().present(&key(0x22), NOW).unwrap();
     assert_eq!(verify(&forged.to_bytes(), NOW), Err(Refusal::IssuerSignature));
@@ -134,7 +134,7 @@ fn another_issuer_under_the_same_id_is_refused() {
 }
 
 #[test]
-fn a_certificate_without_its_phone_shows_nothing() {
+fn certificate_without_its_session_key_is_refused() {
     // Stolen certificate, thief's key.
     let thief = certificate().present(&key(0x77), NOW).unwrap();
     assert_eq!(verify(&thief.to_bytes(), NOW), Err(Refusal::SessionSignature));
@@ -153,7 +153,7 @@ fn a_certificate_without_its_phone_shows_nothing() {
 }
 
 #[test]
-fn an_old_showing_cannot_be_given_a_new_slot() {
+fn changed_time_step_of_an_old_code_is_refused() {
     let old = certificate().present(&key(0x22), NOW - 600).unwrap();
     assert_eq!(verify(&old.to_bytes(), NOW), Err(Refusal::Stale));
     let mut moved = old.to_bytes();
@@ -162,7 +162,7 @@ fn an_old_showing_cannot_be_given_a_new_slot() {
 }
 
 #[test]
-fn a_signature_has_one_form() {
+fn malleated_signature_is_refused() {
     for (at, refusal) in [(50, Refusal::IssuerSignature), (116, Refusal::SessionSignature)] {
         for half in [at, at + 32] {
             let genuine = code().to_bytes();
@@ -177,7 +177,7 @@ fn a_signature_has_one_form() {
 }
 
 #[test]
-fn keys_off_the_curve_are_no_keys() {
+fn invalid_sm2_keys_are_refused() {
     let mut off = key(0x22).public().to_bytes();
     off[0] = 0x04;
     assert!(PublicKey::from_bytes(&off).is_err());
@@ -200,7 +200,7 @@ proptest! {
     }
 
     #[test]
-    fn a_phone_in_time_is_accepted(age in 0_u32..86_400, skew in -15_i64..=11, lifetime in 1_u8..=LIFETIME_MAX) {
+    fn offline_code_within_lifetime_and_skew_is_accepted(age in 0_u32..86_400, skew in -15_i64..=11, lifetime in 1_u8..=LIFETIME_MAX) {
         let terms = SessionTerms { lifetime, ..terms() };
         let certificate = SessionCertificate::issue(&terms, &issuer()).unwrap();
         let shown = terms.issued_at + age % (u32::from(lifetime) * 900);

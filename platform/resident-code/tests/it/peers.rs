@@ -51,7 +51,7 @@ fn signed() -> Vec<(Signed, bool)> {
 }
 
 #[test]
-fn openssl_accepts_every_signature_and_no_other_message() {
+fn openssl_verifies_every_signature_and_no_other_message() {
     let directory = tempfile::tempdir().unwrap();
     for (Signed { public, message, signature }, genuine) in signed() {
         let signature = sm2::dsa::Signature::from_slice(&signature).unwrap().to_der();
@@ -165,17 +165,17 @@ fn agrees(peer: fn(&[String]) -> Vec<String>) {
 }
 
 #[test]
-fn sm_crypto_in_javascript_agrees_both_ways() {
+fn sm_crypto_javascript_interoperates_both_ways() {
     agrees(node);
 }
 
 #[test]
-fn gmssl_in_python_agrees_both_ways() {
+fn gmssl_python_interoperates_both_ways() {
     agrees(python);
 }
 
 #[test]
-fn tongsuo_seals_with_sm4_gcm_as_rfc_8998_does() {
+fn tongsuo_sm4_gcm_matches_rfc_8998() {
     let [key, nonce, aad, plain, sealed] = GCM;
     assert_eq!(python(&[format!("seal {key} {nonce} {aad} {plain}")]), [sealed]);
 }
