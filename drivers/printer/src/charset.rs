@@ -1,15 +1,15 @@
-//! Which characters a printer's font ROM has, and how texts are made ready for it.
+//! Which characters the font ROM of a printer has, and how a text is sanitised for printing.
 //!
-//! All text is sent in GB 18030; what differs between models is which of its characters they can draw. The
-//! areas are those of GB/T 2312-1980 and of GBK 1.0 (areas 2, 3 and 4: Chinese characters). User-defined
-//! areas and what later editions added to the two-byte area count as missing: most ROMs lack them, and a
-//! line drawn as a picture without need costs paper time, a wrong name costs trust.
+//! All text is sent in GB 18030; models differ in which of its characters they can draw. The areas are those of
+//! GB/T 2312-1980 and of GBK 1.0 (areas 2, 3 and 4: Chinese characters). User-defined areas, and characters that later
+//! editions added to the two-byte area, count as missing: most ROMs lack them. A line that is rasterised without need
+//! only prints more slowly; a wrong character falsifies a name.
 
 use encoding_rs::{EncoderResult, GB18030};
 
 use crate::profile::Charset;
 
-/// Cells of the non-Chinese rows of GB/T 2312-1980 that hold a character: lead byte, first and last trail.
+/// Assigned cells of the non-Chinese rows of GB/T 2312-1980: lead byte, first and last trail byte.
 const GB2312_SYMBOLS: [(u8, u8, u8); 15] = [
     (0xA1, 0xA1, 0xFE),
     (0xA2, 0xB1, 0xE2),
@@ -29,7 +29,7 @@ const GB2312_SYMBOLS: [(u8, u8, u8); 15] = [
 ];
 
 impl Charset {
-    /// Whether the printer draws this character itself.
+    /// Whether the printer's own font has this character.
     pub(crate) fn covers(self, c: char) -> bool {
         if c.is_ascii() {
             return !c.is_ascii_control();
@@ -46,7 +46,7 @@ impl Charset {
                 Self::Gb2312 => in_gb2312(lead, trail),
                 Self::Gbk | Self::Gb18030 => in_gb2312(lead, trail) || in_gbk(lead, trail),
             },
-            // CJK extension A, the four-byte part that GB 18030-2005 makes mandatory.
+            // CJK extension A: the four-byte part that GB 18030-2005 makes mandatory.
             (EncoderResult::InputEmpty, Some([_, _, _, _])) => {
                 self == Self::Gb18030 && ('\u{3400}'..='\u{4DB5}').contains(&c)
             }
@@ -76,9 +76,9 @@ fn in_gbk(lead: u8, trail: u8) -> bool {
     }
 }
 
-/// Makes a text safe and fit to print: control characters become spaces (a text must not be able to give
-/// the printer a command), marks without a shape go, and the yen sign becomes its full-width form, which
-/// every Chinese ROM has (`A3A4`) while `U+00A5` is a four-byte code that none has.
+/// Makes a text safe to print. Control characters become spaces (a text must not contain a printer command), zero-width
+/// characters are removed, and the yen sign becomes its full-width form: every Chinese ROM has `A3A4`, while `U+00A5` is
+/// a four-byte code that no ROM has.
 pub(crate) fn fit(text: &str) -> String {
     text.chars()
         .filter(|&c| !shapeless(c))
@@ -91,7 +91,7 @@ pub(crate) fn fit(text: &str) -> String {
         .collect()
 }
 
-/// Zero-width characters, direction marks, variation selectors, the byte order mark.
+/// Whether a character has no glyph: zero-width characters, direction marks, variation selectors, byte order mark.
 fn shapeless(c: char) -> bool {
     matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}')
 }

@@ -1,24 +1,24 @@
-//! Text into lines of so many columns. Nothing is ever cut: what does not fit is wrapped.
+//! Breaks text into lines of a given number of columns. Text that does not fit is wrapped, never truncated.
 
 use crate::receipt::Align;
 
-/// Columns that a character takes: what GB 18030 encodes in one byte is 12 dots wide, all else 24.
+/// Columns of a character: 1 (12 dots) for what GB 18030 encodes in one byte, 2 (24 dots) for all others.
 pub(crate) fn width(c: char) -> usize {
     if c.is_ascii() { 1 } else { 2 }
 }
 
-/// Columns of a text on one line.
+/// Columns that a text takes on one line.
 pub(crate) fn text_width(text: &str) -> usize {
     text.chars().map(width).sum()
 }
 
-/// Breaks a text into lines of at most `columns` (≥ 2) columns. Latin words and numbers stay whole if a line can
-/// hold them, a line does not begin with closing punctuation, spaces at a break go. At least one line.
+/// Breaks a text into lines of at most `columns` (≥ 2) columns. Latin words and numbers stay whole if a line can hold
+/// them, a line does not begin with closing punctuation, and spaces at a break are removed. Returns at least one line.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     wrap_measured(text, columns, &width)
 }
 
-/// The same where characters are as wide as `width` says, in whatever unit `limit` has; none is wider than that.
+/// Like [`wrap`], with a width for each character. `width` and `limit` share a unit; no character may exceed `limit`.
 pub(crate) fn wrap_measured(text: &str, limit: usize, width: &dyn Fn(char) -> usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -30,7 +30,7 @@ pub(crate) fn wrap_measured(text: &str, limit: usize, width: &dyn Fn(char) -> us
             line = String::new();
             used = 0;
         }
-        // A space that would begin a wrapped line is the break itself.
+        // A space at the start of a wrapped line is dropped: it is the break itself.
         if line.is_empty() && !lines.is_empty() && piece.trim().is_empty() {
             continue;
         }
@@ -43,7 +43,7 @@ pub(crate) fn wrap_measured(text: &str, limit: usize, width: &dyn Fn(char) -> us
     lines
 }
 
-/// A label at the left edge and a value at the right one; below each other if one line cannot hold both.
+/// Sets a label at the left edge and a value at the right edge; below each other if one line cannot hold both.
 pub(crate) fn pair(label: &str, value: &str, columns: usize) -> Vec<String> {
     let (label_width, value_width) = (text_width(label), text_width(value));
     if label_width + 1 + value_width <= columns {
@@ -55,14 +55,15 @@ pub(crate) fn pair(label: &str, value: &str, columns: usize) -> Vec<String> {
     wrap(label, columns).into_iter().chain(right).collect()
 }
 
-/// Cells beside each other: text, columns (0 shares the rest) and place of each. `None` if they do not fit.
+/// Sets cells side by side. Each has a text, a width in columns (0 shares the rest) and an alignment. `None` if they do
+/// not fit.
 pub(crate) fn row(cells: &[(String, usize, Align)], columns: usize) -> Option<Vec<String>> {
     let gaps = cells.len().checked_sub(1)?;
     let fixed: usize = cells.iter().map(|(_, wanted, _)| wanted).sum();
     let rest = columns.checked_sub(fixed + gaps)?;
     let sharing = cells.iter().filter(|(_, wanted, _)| *wanted == 0).count();
     let share = rest.checked_div(sharing).unwrap_or(0);
-    // The last that shares takes what the division leaves.
+    // The last sharing cell takes the remainder of the division.
     let mut spare = rest.checked_rem(sharing).unwrap_or(0);
     let mut laid = Vec::new();
     for (text, wanted, align) in cells.iter().rev() {
@@ -83,7 +84,7 @@ pub(crate) fn row(cells: &[(String, usize, Align)], columns: usize) -> Option<Ve
     Some((0..height).map(line).collect())
 }
 
-/// A text of at most `columns` columns, filled up with spaces.
+/// Pads a text of at most `columns` columns with spaces, according to its alignment.
 fn place(text: &str, columns: usize, align: Align) -> String {
     let spare = columns.saturating_sub(text_width(text));
     let before = match align {
@@ -94,8 +95,8 @@ fn place(text: &str, columns: usize, align: Align) -> String {
     format!("{}{text}{}", " ".repeat(before), " ".repeat(spare - before))
 }
 
-/// What must not be torn apart, in order: a Latin word, or one other character with the closing punctuation
-/// that follows it. None is wider than `limit`.
+/// Splits a text into units that must not be broken: a Latin word, or one other character with the closing punctuation
+/// that follows it. No unit is wider than `limit`.
 fn pieces(text: &str, limit: usize, width: &dyn Fn(char) -> usize) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let mut before = None;
