@@ -1,11 +1,11 @@
-//! Our bytes beside those of python-escpos, which was not written here.
+//! Compares the bytes of this driver with those of python-escpos, an independent implementation.
 
 use printer::{Block, Picture};
 
 use crate::oracles::python;
 use crate::paper::{bytes_of, of};
 
-/// The commands that begin so, each as long as its own length field says.
+/// The commands with this prefix, each with the length that its length field gives.
 fn functions_of(bytes: &[u8], begin: &[u8]) -> Vec<Vec<u8>> {
     let starts = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(begin));
     starts
@@ -34,7 +34,7 @@ fn qr_code_functions_match_python_escpos() {
 
 #[test]
 fn picture_dots_match_python_escpos() {
-    // 576 × 50 dots of a pattern without DLE, so that nothing has to be defused.
+    // 576 × 50 dots of a pattern without DLE, so that no real-time command has to be broken.
     let bits: Vec<u8> = (0..72 * 50).map(|at| (at % 251) as u8 | 0x21).collect();
     let picture = Picture::new(576, bits.clone()).unwrap();
     let ours = bytes_of(&of(vec![Block::Image(picture)]), "generic-80");

@@ -1,6 +1,6 @@
-//! Receipts as a picture of the paper, drawn by the virtual printer, which shares no code with this driver.
+//! Golden pictures of receipts, drawn by the printer emulator, which shares no code with this driver.
 //!
-//! `UPDATE_GOLDEN=1` draws them anew. Every code on them is read by ZBar.
+//! `UPDATE_GOLDEN=1` writes them anew. ZBar reads every code on them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -81,7 +81,7 @@ fn everything() -> Receipt {
     }
 }
 
-/// Draws a receipt, compares it with its golden picture, and gives every code that ZBar reads on it.
+/// Draws a receipt, compares it with its golden picture, and returns every code that ZBar reads on it.
 fn drawn(name: &str, receipt: &Receipt, profile: &str, width: u32) -> Vec<String> {
     let sheets = virtual_hardware::printer::print(&bytes_of(receipt, profile), width).unwrap();
     let mut codes = Vec::new();

@@ -1,4 +1,4 @@
-//! What is said of a receipt, whatever happens on the line.
+//! The outcome of a receipt, for every fault at every byte.
 
 use printer::{
     Block, Charset, Confirmation, Evidence, LinkFault, Outcome, Printer, Profile, Progress, Receipt,
@@ -23,7 +23,7 @@ fn print(printer: &mut Printer) -> Outcome {
     printer.print(&water_bill(), &mut |_| {})
 }
 
-/// A printer that has printed one receipt, so that nothing is left over; and how many bytes one is.
+/// A printer that has printed one receipt, so that no data is left over; and the size of a receipt in bytes.
 fn in_use(profile: &Profile) -> (ScriptedLink, Printer, usize) {
     let (link, mut printer) = opened(profile);
     print(&mut printer);
@@ -71,7 +71,7 @@ fn printer_without_answers_is_unconfirmed() {
     let (link, mut printer) = opened(&blind);
 
     assert_eq!(print(&mut printer), Outcome::Unconfirmed(Why::NoEvidence));
-    assert_eq!(link.state().cleared, 1, "what it may still be printing is not cleared, only the start was");
+    assert_eq!(link.state().cleared, 1, "only the clear before the first receipt: the printer may still be printing");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn status_reports_fault_and_silent_printer_times_out() {
 #[test]
 fn fault_at_any_byte_is_never_reported_as_printed() {
     let (_, _, length) = in_use(&generic_80());
-    // The last fence is a question about a receipt that has been printed: its loss is no matter here.
+    // The second barrier asks about a receipt that has been printed: its loss is covered elsewhere.
     for fault in FAULTS {
         for offset in 0..length - 3 {
             let (link, mut printer, _) = in_use(&generic_80());
@@ -118,22 +118,22 @@ fn fault_at_any_byte_is_never_reported_as_printed() {
 
             let reached = link.state().taken.len() > mark;
             match outcome {
-                Outcome::Printed { .. } => panic!("{fault:?} at {offset}: printed without a fence"),
-                Outcome::NotStarted(_) => assert!(!reached, "{fault:?} at {offset}: bytes had gone out"),
-                Outcome::Unconfirmed(_) => assert!(reached, "{fault:?} at {offset}: nothing had gone out"),
+                Outcome::Printed { .. } => panic!("{fault:?} at {offset}: printed without a barrier answer"),
+                Outcome::NotStarted(_) => assert!(!reached, "{fault:?} at {offset}: bytes were sent"),
+                Outcome::Unconfirmed(_) => assert!(reached, "{fault:?} at {offset}: no byte was sent"),
             }
         }
     }
 }
 
-/// The promise of I6, at every byte and with every fault: whatever happens, somebody who prints again by the rules has at
-/// most one whole receipt without a copy mark in the hand; and what is called printed has come out whole.
+/// Invariant I6, at every byte and with every fault: printing again by the rules gives at most one whole receipt without a
+/// copy mark, and a receipt that is reported as printed was printed whole.
 #[test]
 fn fault_at_any_byte_leaves_at_most_one_unmarked_receipt() {
     let (link, _, length) = in_use(&generic_80());
     let whole = {
         let taken = &link.state().taken;
-        // Two fences of three bytes end it.
+        // It ends with two barriers of three bytes.
         taken[taken.len() - length..taken.len() - 6].to_vec()
     };
     let copies = |link: &ScriptedLink| {
@@ -147,7 +147,7 @@ fn fault_at_any_byte_leaves_at_most_one_unmarked_receipt() {
             link.state().break_after(offset, fault);
             let first = print(&mut printer);
             if matches!(first, Outcome::Printed { .. }) {
-                assert_eq!(copies(&link), before + 1, "{fault:?} at {offset}: called printed");
+                assert_eq!(copies(&link), before + 1, "{fault:?} at {offset}: reported as printed");
             }
 
             link.state().mend();
@@ -178,7 +178,7 @@ fn noisy_line_is_never_reported_as_printed() {
     }
 }
 
-/// A line that loses power twice within a fence sends two NULs: as many as two fences.
+/// A line that loses power twice during a barrier sends two NULs: as many as two barrier answers.
 #[test]
 fn surplus_barrier_answers_are_no_confirmation() {
     let (link, mut printer, length) = in_use(&generic_80());
@@ -198,7 +198,7 @@ fn surplus_barrier_answers_are_no_confirmation() {
     assert_eq!(outcome, Outcome::Unconfirmed(Why::NoEvidence));
 }
 
-/// Documented, and no better known: without an id the printer cannot tell that it has forgotten the head.
+/// A documented limitation: without a process id, nothing shows that the printer has lost the beginning of the receipt.
 #[test]
 fn fast_printer_restart_mid_receipt_is_not_noticed() {
     let (link, mut printer, _) = in_use(&generic_80());
@@ -241,7 +241,7 @@ fn interrupted_receipt_is_cleared_now_and_before_next() {
 
     print(&mut printer);
 
-    assert_eq!(link.state().cleared, cleared + 1, "the rest must not come out on the new roll");
+    assert_eq!(link.state().cleared, cleared + 1, "the rest must not be printed on the new roll");
     link.state().mend();
     let mark = link.state().taken.len();
     assert_eq!(print(&mut printer), PRINTED);
@@ -273,7 +273,7 @@ fn receipt_is_sent_once_for_every_fault() {
 #[test]
 fn unsolicited_status_bytes_are_no_confirmation() {
     let (link, mut printer, _) = in_use(&generic_80());
-    // A printer whose switches turn automatic status on: four bytes whenever something changes.
+    // A printer configured for automatic status sends four bytes on every change.
     link.state().say(&[0x18, 0x00, 0x00, 0x0F, 0x11, 0x13]);
     link.state().fences = false;
 
@@ -304,7 +304,7 @@ fn progress_rises_to_total_then_confirms() {
         .iter()
         .filter_map(|progress| match progress {
             Progress::Sending { sent_bytes, total_bytes } => {
-                // The second fence is not part of the document.
+                // The second barrier is not part of the receipt.
                 assert_eq!(*total_bytes, length - 3);
                 Some(*sent_bytes)
             }

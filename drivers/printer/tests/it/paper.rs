@@ -1,4 +1,4 @@
-//! What goes to the printer, byte by byte.
+//! The bytes that are sent to the printer.
 
 use printer::{
     Align, BLOCKS_MAX, Block, CELLS_MAX, Cell, Outcome, Picture, Printer, Profile, QR_MAX, Receipt, Size,
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::far_side::{ScriptedLink, water_bill};
 
-/// The bytes of one receipt, from its `ESC @` to before the fence.
+/// The bytes of one receipt, from its `ESC @` up to the barrier.
 pub(crate) fn bytes_of(receipt: &Receipt, profile: &str) -> Vec<u8> {
     let link = ScriptedLink::new();
     let mut printer = Printer::open(Box::new(link.clone()), Profile::named(profile).unwrap());
@@ -16,7 +16,7 @@ pub(crate) fn bytes_of(receipt: &Receipt, profile: &str) -> Vec<u8> {
     assert!(matches!(outcome, Outcome::Printed { .. }), "{outcome:?}");
     let taken = link.state().taken_since(0);
     let start = taken.windows(4).position(|window| window == b"\x1B@\x1C&").unwrap();
-    // Two fences of three bytes end it.
+    // It ends with two barriers of three bytes.
     taken[start..taken.len() - 6].to_vec()
 }
 
@@ -33,7 +33,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// Written down from the command references, with Chinese in GB 18030 from the code tables.
+/// Expected bytes from the command references, with Chinese in GB 18030 from the code tables.
 #[test]
 fn chinese_receipt_matches_command_reference_bytes() {
     let expected: Vec<u8> = [
@@ -129,7 +129,7 @@ fn character_outside_printer_font_is_rasterized() {
     let bytes = bytes_of(&with_rare_name, "generic-80");
 
     let (head, band) = bytes.split_at(bytes.windows(4).position(|window| window == b"\x1Dv0\x00").unwrap());
-    assert_eq!(head, b"\x1B@\x1C&", "the whole line is drawn, not part of it sent as text");
+    assert_eq!(head, b"\x1B@\x1C&", "the whole line must be rasterised, without a part as text");
     // The first band: 72 bytes by 24 rows. 姓 stands at the left edge, the name at the right one.
     let picture = &band[8..8 + 72 * 24];
     let dots = |columns: std::ops::Range<usize>| -> u32 {
@@ -153,7 +153,7 @@ fn receipt_beyond_limits_is_unprintable() {
     assert_eq!(refusal(&of(vec![Block::Qr("a\u{10}\u{4}\u{1}".into())])), unprintable);
 }
 
-/// A block of some kind from any texts. Blocks have no `Debug`, so their parts are what is generated.
+/// A block of one kind from arbitrary texts. Blocks have no `Debug`, so proptest generates their parts.
 fn block((kind, first, second, code): (u8, String, String, String)) -> Block {
     let cell = |text: &str, columns: u8| Cell { text: text.into(), columns, align: Align::Right };
     match kind % 13 {

@@ -1,4 +1,4 @@
-//! A4 sheets: what the PDF holds, judged by poppler; and what becomes of a job, judged by CUPS' own printer.
+//! A4 documents: the content of the PDF, checked by poppler; the outcome of a job, checked by CUPS' own virtual printer.
 
 use std::fs;
 use std::process::Command;
@@ -52,7 +52,7 @@ fn fonts() -> SheetFonts {
     SheetFonts::of_the_system().unwrap()
 }
 
-/// What poppler says of a PDF.
+/// Runs a program of poppler on a PDF and returns its output.
 fn poppler(program: &str, bytes: &[u8], arguments: &[&str]) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
@@ -67,7 +67,7 @@ fn pdf_contains_all_text_and_embeds_fonts() {
 
     assert_eq!(pages, 1);
     assert!(bytes.len() < 200_000, "{} bytes", bytes.len());
-    // Lines of a cell are broken: what counts is that nothing is lost.
+    // Cells are wrapped, so white space is ignored.
     let text: String = poppler("pdftotext", &bytes, &["-"]).split_whitespace().collect();
     for part in [
         "社会保险个人参保证明",
@@ -85,14 +85,14 @@ fn pdf_contains_all_text_and_embeds_fonts() {
     ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
-    // Turned text is read letter by letter.
+    // poppler extracts rotated text letter by letter.
     assert!("仅供参考".chars().all(|c| text.contains(c)), "{text}");
     let fonts = poppler("pdffonts", &bytes, &[]);
     let faces: Vec<&str> = fonts.lines().skip(2).collect();
     assert!(!faces.is_empty());
     for face in faces {
         let columns: Vec<&str> = face.split_whitespace().rev().take(5).collect();
-        // object, generation, then uni, sub, emb
+        // Columns from the right: object, generation, uni, sub, emb.
         assert_eq!(columns[2..], ["yes", "yes", "yes"], "{face}");
     }
 }
@@ -194,12 +194,12 @@ fn job_without_paper_is_cancelled_and_unconfirmed() {
     cups::inside("sheets::job_without_paper_is_cancelled_and_unconfirmed", || {
         let (cups, _place) = cups::start(PAPER_OUT);
         let printer = SheetPrinter::at(&cups.address()).unwrap();
-        let mut beats = 0;
+        let mut reports = 0;
 
-        let outcome = printer.print(&A4::Composed(proof()), &mut |_| beats += 1);
+        let outcome = printer.print(&A4::Composed(proof()), &mut |_| reports += 1);
 
         assert_eq!(outcome, Outcome::Unconfirmed(Why::PaperOut));
-        assert!(beats > 20, "its keeper would have taken it for dead: {beats}");
+        assert!(reports > 20, "too few progress reports for the heartbeat: {reports}");
         assert_eq!(cups.tray().jobs().unwrap().len(), 1);
     });
 }
@@ -243,14 +243,14 @@ fn nested_ipp_collections_do_not_exhaust_stack() {
     }
     answer.push(3);
 
-    // A device process has a main thread of 8 MiB; this has the 2 MiB of a test's.
+    // The main thread of a device process has a stack of 8 MiB, this test thread 2 MiB.
     let _ = parse_ipp_answer(&answer);
 }
 
 proptest! {
     #[test]
-    fn any_ipp_response_is_parsed_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), sound in any::<bool>()) {
-        let head: &[u8] = if sound { &[1, 1, 0, 0, 0, 0, 0, 1, 4, 0x23, 0, 13] } else { &[] };
+    fn any_ipp_response_is_parsed_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), valid_head in any::<bool>()) {
+        let head: &[u8] = if valid_head { &[1, 1, 0, 0, 0, 0, 0, 1, 4, 0x23, 0, 13] } else { &[] };
         let _ = parse_ipp_answer(&[head, &bytes].concat());
     }
 }
