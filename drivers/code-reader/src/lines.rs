@@ -1,31 +1,31 @@
-//! Codes out of the bytes that a serial or USB-CDC scanner sends.
+//! Splits the bytes of a serial or USB-CDC code scanner into codes.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// What a scanner is set up to send behind each code.
+/// The suffix that a scanner is configured to send after each code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LineEnd {
-    /// CR, LF, both, or nothing: whichever comes first, or a pause. What scanners come with.
+    /// CR, LF, both, or nothing: the first of them or a pause ends a code. Covers the factory settings of scanners.
     #[default]
     Any,
-    /// CR. What a pause cuts off is no code: it has lost its end on the way.
+    /// CR. Bytes before a pause without CR are dropped: the code has lost its end.
     Cr,
-    /// LF, as above.
+    /// LF. A pause drops an incomplete code, as for [`LineEnd::Cr`].
     Lf,
-    /// CR LF, as above; one alone belongs to the code.
+    /// CR LF. A single CR or LF belongs to the code. A pause drops an incomplete code, as for [`LineEnd::Cr`].
     CrLf,
-    /// TAB, as above.
+    /// TAB. A pause drops an incomplete code, as for [`LineEnd::Cr`].
     Tab,
-    /// ETX (0x03), as above.
+    /// ETX (0x03). A pause drops an incomplete code, as for [`LineEnd::Cr`].
     Etx,
-    /// Nothing: only a pause ends a code, and every byte belongs to one.
+    /// No suffix: only a pause ends a code, and every byte belongs to a code.
     Pause,
 }
 
 impl LineEnd {
-    /// Whether these bytes end in it; of how many bytes it is.
+    /// The length of the suffix, if these bytes end with it.
     fn length_at_end_of(self, bytes: &[u8]) -> Option<usize> {
         let ends: &[&[u8]] = match self {
             Self::Any => &[b"\r", b"\n"],
@@ -44,34 +44,34 @@ impl LineEnd {
     }
 }
 
-/// Cuts the stream of a scanner into codes. Holds the one that is coming in; wiped when dropped.
+/// Splits the byte stream of a scanner into codes. Buffers the incomplete code; wiped on drop.
 pub struct Lines {
     end: LineEnd,
     longest: usize,
     begun: Zeroizing<Vec<u8>>,
-    /// The code is longer than any: it is dropped to its end.
+    /// Whether the incomplete code is too long: then its bytes are dropped up to its end.
     overlong: bool,
 }
 
 impl Lines {
-    /// A stream whose codes end in `end` and have at most `longest` bytes; longer ones are dropped whole.
+    /// Creates a splitter for codes that end in `end` and have at most `longest` bytes; longer ones are dropped whole.
     #[must_use]
     pub fn new(end: LineEnd, longest: usize) -> Self {
         Self { end, longest, begun: Self::room(longest), overlong: false }
     }
 
-    /// Room for the longest code and its end: growing would leave copies behind in freed memory.
+    /// A buffer for the longest code and its suffix: growing would leave copies in freed memory.
     fn room(longest: usize) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(Vec::with_capacity(longest + 2))
     }
 
-    /// Takes what came in; returns the codes that are whole.
+    /// Takes received bytes and returns the codes that they complete.
     pub fn take(&mut self, bytes: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
         let mut codes = Vec::new();
         for byte in bytes {
             if self.begun.len() == self.longest + 2 {
                 self.overlong = true;
-                // Its last byte may begin an end.
+                // Its last byte may be the first of a suffix.
                 self.begun.drain(..self.longest + 1);
             }
             self.begun.push(*byte);
@@ -84,7 +84,8 @@ impl Lines {
         codes
     }
 
-    /// Nothing came for longer than the scanner pauses within a code; returns the code if that ends one.
+    /// Call this when no byte has come for longer than the scanner pauses within a code. Returns the buffered code, if a pause
+    /// ends one.
     pub fn pause(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let code = self.whole();
         code.filter(|_| self.end.pause_ends_a_code())

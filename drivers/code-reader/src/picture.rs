@@ -1,4 +1,4 @@
-//! What is done to a picture before a decoder tries it again: other sizes, other thresholds.
+//! Preprocessing of a picture for a decoder: cropping, resampling, smoothing, binarisation.
 
 use std::ops::Range;
 
@@ -8,16 +8,16 @@ use rxing::{Binarizer, Luma8Source};
 use crate::blocks;
 use crate::frame::Frame;
 
-/// Below this a block threshold has too few blocks; zxing takes one threshold for the whole picture then.
+/// Smallest side that is binarised, in pixels. Below five blocks of 8 pixels zxing uses one threshold for the whole picture.
 const SIDE_MIN: u32 = 16;
 
-/// The window of the local mean is the longer side divided by this, on either side of a pixel.
+/// The window of the local mean extends the longer side divided by this from the pixel, in each direction.
 const MEAN_WINDOW_DIVISOR: usize = 16;
 
-/// A pixel is dark if it is darker than so many percent of the mean around it.
+/// A pixel is dark if it is below this percentage of the mean around it.
 const MEAN_DARK_PERCENT: u64 = 94;
 
-/// A part of a picture. `None` if the part is empty or not inside.
+/// Crops a picture. `None` if the part is empty or not within the picture.
 pub(crate) fn cropped(frame: &Frame, columns: Range<u32>, rows: Range<u32>) -> Option<Frame> {
     let (width, height) = (columns.end.checked_sub(columns.start)?, rows.end.checked_sub(rows.start)?);
     let within = columns.start as usize..columns.end as usize;
@@ -29,8 +29,8 @@ pub(crate) fn cropped(frame: &Frame, columns: Range<u32>, rows: Range<u32>) -> O
     Frame::new(width, height, luma)
 }
 
-/// Twice the size, bilinear: modules of two or three pixels become wide enough for a finder to measure.
-/// `None` if that exceeds the sides a frame may have.
+/// Doubles the size, bilinear: modules of two or three pixels become wide enough for the detector to measure. `None` if the
+/// result is larger than a frame may be.
 pub(crate) fn doubled(frame: &Frame) -> Option<Frame> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     let mut luma = Vec::with_capacity(width * height * 4);
@@ -55,7 +55,7 @@ fn double_row(row: &[u8], doubled: &mut Vec<u8>) {
     }
 }
 
-/// Half the size: each pixel the mean of four. Takes noise and moiré away, and time. `None` if nothing is left.
+/// Halves the size: each pixel is the mean of four. Reduces noise, moiré and decoding time. `None` if nothing is left.
 pub(crate) fn halved(frame: &Frame) -> Option<Frame> {
     let width = frame.width() as usize;
     let (half_width, half_height) = (frame.width() / 2, frame.height() / 2);
@@ -67,7 +67,7 @@ pub(crate) fn halved(frame: &Frame) -> Option<Frame> {
     Frame::new(half_width, half_height, luma)
 }
 
-/// Each pixel the mean of the nine around it: for noise and moiré.
+/// Smooths with a 3 × 3 mean, against noise and moiré.
 pub(crate) fn smoothed(frame: &Frame) -> Option<Frame> {
     let width = frame.width() as usize;
     let rows: Vec<&[u8]> = frame.luma().chunks_exact(width).collect();
@@ -90,8 +90,8 @@ fn mean<'a>(samples: impl Iterator<Item = &'a u8>) -> u8 {
     u8::try_from(sum / count.max(1)).unwrap_or(u8::MAX)
 }
 
-/// Dark and light by a threshold for each block of 8 × 8 pixels, taken from the blocks around it (zxing's hybrid
-/// binarizer): right for most pictures. A picture of fewer than five blocks has one threshold.
+/// Binarises by a threshold for each block of 8 × 8 pixels, computed from the blocks around it (zxing's hybrid binarizer):
+/// suits most pictures. A picture with fewer than five blocks along a side gets one threshold.
 pub(crate) fn by_blocks(frame: &Frame) -> Option<BitMatrix> {
     if frame.width().min(frame.height()) < SIDE_MIN {
         return None;
@@ -103,7 +103,7 @@ pub(crate) fn by_blocks(frame: &Frame) -> Option<BitMatrix> {
     HybridBinarizer::new(source).get_black_matrix().ok().cloned()
 }
 
-/// Dark and light by the mean around each pixel, for small codes in uneven light.
+/// Binarises by the mean around each pixel, for small codes in uneven light.
 pub(crate) fn by_local_mean(frame: &Frame) -> Option<BitMatrix> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     let window = (width.max(height) / MEAN_WINDOW_DIVISOR).max(8);
@@ -125,8 +125,8 @@ pub(crate) fn by_local_mean(frame: &Frame) -> Option<BitMatrix> {
     Some(matrix)
 }
 
-/// Sums over all rectangles that begin in the upper left corner. A frame has at most 4096 × 4096 pixels of at most
-/// 255, which is just below 2³².
+/// Integral image: sums over all rectangles that begin in the upper left corner. A frame has at most 4096 × 4096 pixels of
+/// at most 255, so a sum is just below 2³².
 struct Sums {
     stride: usize,
     sums: Vec<u32>,
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn local_mean_separates_strokes_in_uneven_light() {
-        // Light falls off from left to right to below the ink on the left.
+        // Brightness falls from left to right, to below the ink on the left.
         let luma: Vec<u8> = (0..64 * 64u32)
             .map(|index| {
                 let (x, y) = (index % 64, index / 64);
