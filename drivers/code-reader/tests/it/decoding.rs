@@ -1,4 +1,4 @@
-//! What is read from pictures, and what is not.
+//! Decoding of drawn pictures: codes that must be read, and pictures that must give no text.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ fn byte_mode_text_is_read_as_utf8() {
 fn two_codes_in_one_frame_are_both_read() {
     let (left, right) = (picture("LEFT", Held::default()), picture("RIGHT", Held::default()));
     let rows = left.luma().chunks(640).zip(right.luma().chunks(640));
-    // The middle of each, where the code is.
+    // The middle part of each picture, which contains the code.
     let luma = rows.flat_map(|(a, b)| [&a[160..480], &b[160..480]].concat()).collect();
 
     let look = look(&Frame::new(640, 480, luma).unwrap());
@@ -100,8 +100,8 @@ fn plain_code_is_read_after_the_budget_ended() {
 #[test]
 fn noise_and_texture_give_no_text() {
     let mut decoder = Decoder::new();
-    // The example `noise` shows as many as one likes. In the last three of these, of a million, a code without a text was
-    // seen once.
+    // The example `noise` tries any number of frames. The last three numbers are those of a million where a code with an empty
+    // text was once found.
     for number in (0..80).chain([305_870, 727_582, 807_078]) {
         let frame = texture::frame(number, 192, 144);
 
@@ -113,7 +113,7 @@ fn noise_and_texture_give_no_text() {
 
 #[test]
 fn many_finder_patterns_give_no_code() {
-    // 7 × 7 modules of 4 pixels, with a gap: what makes a detector pair everything with everything.
+    // 7 × 7 modules of 4 pixels, with a gap: makes a detector combine every pattern with every other.
     let pattern = |x: usize, y: usize| {
         let (x, y) = (x / 4 % 9, y / 4 % 9);
         let ring = x.min(y).min(6_usize.saturating_sub(x)).min(6_usize.saturating_sub(y));
