@@ -1,15 +1,14 @@
-//! The online token: 22 bytes that mean nothing without the platform.
+//! Online tokens: 22 bytes that only the platform can judge.
 //!
 //! | at | bytes | field |
 //! |---|---|---|
 //! | 0 | 1 | version and mode, `0x11` |
 //! | 1 | 1 | id of the format key |
 //! | 2 | 16 | the token, random |
-//! | 18 | 4 | check: the first 4 bytes of HMAC-SM3 (GB/T 15852.2, GB/T 32905) over bytes 0..18 |
+//! | 18 | 4 | check bytes: the first 4 bytes of HMAC-SM3 (GB/T 15852.2, GB/T 32905) over bytes 0..18 |
 //!
-//! The check catches misreadings and idle forgeries before the platform looks anything up. It is *not*
-//! what makes a token trustworthy: that the platform issued it to somebody, less than a minute ago, and
-//! nobody used it yet.
+//! The check bytes detect read errors and trivial forgeries before the platform looks a token up. They do *not* make a token
+//! trustworthy: a token is valid if the platform issued it, less than a minute ago, and nobody has used it.
 
 use std::fmt;
 
@@ -20,14 +19,14 @@ use zeroize::Zeroizing;
 use crate::envelope::{self, Mode};
 use crate::refusal::Refusal;
 
-/// Bytes of an online token.
+/// Length of an online token, in bytes.
 pub const ONLINE_LEN: usize = 22;
-/// Bytes of its random part.
+/// Length of the random part, in bytes.
 pub const TOKEN_LEN: usize = 16;
 const CHECK_LEN: usize = 4;
 const CHECKED_LEN: usize = ONLINE_LEN - CHECK_LEN;
 
-/// A key that online tokens are checked with, and the id by which codes name it. No `Debug`; wiped on drop.
+/// A key for the check bytes of online tokens, and its id in codes. No `Debug`; wiped on drop.
 #[derive(Clone)]
 pub struct FormatKey {
     id: u8,
@@ -35,7 +34,7 @@ pub struct FormatKey {
 }
 
 impl FormatKey {
-    /// A key under its id. Two keys of a city never share an id while codes of either are about.
+    /// Creates a key. Two keys of a city never share an id while unexpired codes of either exist.
     #[must_use]
     pub fn new(id: u8, key: [u8; 32]) -> Self {
         Self { id, key: Zeroizing::new(key) }
@@ -49,12 +48,12 @@ impl FormatKey {
     }
 }
 
-/// 在线码: an online token as issued or as read. `Debug` does not show it: while it lives it opens a visit.
+/// Online token (在线码), as issued or as read. `Debug` is redacted: a valid token starts a visit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct OnlineToken([u8; ONLINE_LEN]);
 
 impl OnlineToken {
-    /// 制码: makes the code of a token under a format key. The token must be fresh random bytes.
+    /// Issues a token under a format key (制码). `token` must be fresh random bytes.
     #[must_use]
     pub fn issue(token: [u8; TOKEN_LEN], key: &FormatKey) -> Self {
         let mut checked = [0; CHECKED_LEN];
@@ -81,20 +80,20 @@ impl OnlineToken {
         self.0
     }
 
-    /// The text that a QR code carries, 37 characters.
+    /// The text for the QR code, 37 characters.
     #[must_use]
     pub fn to_text(&self) -> String {
         envelope::wrap(&self.0)
     }
 
-    /// Which format key it was made under.
+    /// Id of the format key of the check bytes.
     #[must_use]
     pub const fn key_id(&self) -> u8 {
         let [_, id, ..] = self.0;
         id
     }
 
-    /// The token itself, by which the platform knows it.
+    /// The random token, by which the platform identifies it.
     #[must_use]
     pub fn token(&self) -> [u8; TOKEN_LEN] {
         let mut token = [0; TOKEN_LEN];
@@ -104,10 +103,10 @@ impl OnlineToken {
         token
     }
 
-    /// Checks the check bytes, in constant time.
+    /// Verifies the check bytes in constant time.
     ///
     /// # Errors
-    /// [`Refusal::Key`] when it was made under another key, [`Refusal::Check`] when the bytes do not match.
+    /// [`CodeRefusal::Key`] for another key id, [`CodeRefusal::Check`] if the check bytes do not match.
     pub fn check(&self, key: &FormatKey) -> Result<(), Refusal> {
         if self.key_id() != key.id {
             return Err(Refusal::Key(self.key_id()));
@@ -126,11 +125,10 @@ impl fmt::Debug for OnlineToken {
     }
 }
 
-/// Reads a code's text. Its check bytes are compared by whoever holds the format key, see
-/// [`OnlineToken::check`].
+/// Parses the text of an online token. The holder of the format key verifies the check bytes with [`OnlineToken::check`].
 ///
 /// # Errors
-/// The check that failed; [`Refusal::Mode`] for a code of another mode.
+/// The check that failed; [`CodeRefusal::Mode`] for a code of another mode.
 pub fn parse(text: &str) -> Result<OnlineToken, Refusal> {
     let (mode, bytes) = envelope::unwrap(text)?;
     match mode {

@@ -1,4 +1,4 @@
-//! The offline code.
+//! Offline codes.
 
 use proptest::prelude::*;
 use resident_code::{
@@ -14,7 +14,7 @@ fn verify(bytes: &[u8], now: u32) -> Result<resident_code::Presented, Refusal> {
     OfflineCode::parse(&text(bytes))?.verify(&issuers(), now, Window::default())
 }
 
-/// Version 1 of the format; OpenSSL accepts both signatures (`openssl.rs`). If this fails, do not change the test:
+/// Version 1 of the format; OpenSSL accepts both signatures (`peers.rs`). If this fails, do not change the test:
 /// the format changed.
 #[test]
 fn version_1_bytes_are_unchanged() {
@@ -75,7 +75,7 @@ fn certificate_lifetime_of_zero_or_over_a_day_is_refused() {
     for lifetime in [0, LIFETIME_MAX + 1, 255] {
         let terms = SessionTerms { lifetime, ..terms() };
         assert!(matches!(SessionCertificate::issue(&terms, &issuer()), Err(Refusal::Lifetime(_))));
-        // Nor is one accepted that an issuer made all the same: the byte is read before any signature.
+        // A certificate with such a lifetime is refused too: the byte is checked before any signature.
         let mut bytes = code().to_bytes();
         bytes[16] = lifetime;
         assert_eq!(verify(&bytes, NOW), Err(Refusal::Lifetime(lifetime)));
@@ -135,16 +135,16 @@ fn other_issuer_with_same_id_is_refused() {
 
 #[test]
 fn certificate_without_its_session_key_is_refused() {
-    // Stolen certificate, thief's key.
-    let thief = certificate().present(&key(0x77), NOW).unwrap();
-    assert_eq!(verify(&thief.to_bytes(), NOW), Err(Refusal::SessionSignature));
+    // A stolen certificate with the attacker's key.
+    let stolen = certificate().present(&key(0x77), NOW).unwrap();
+    assert_eq!(verify(&stolen.to_bytes(), NOW), Err(Refusal::SessionSignature));
 
-    // The thief's key put into the certificate as well.
-    let mut swapped = thief.to_bytes();
+    // The attacker's key inserted into the certificate as well.
+    let mut swapped = stolen.to_bytes();
     swapped[17..50].copy_from_slice(&key(0x77).public().to_bytes());
     assert_eq!(verify(&swapped, NOW), Err(Refusal::IssuerSignature));
 
-    // A genuine certificate under the showing of another.
+    // A genuine certificate with the time step and signature of another code.
     let other = SessionTerms { session_key: key(0x77).public(), ..terms() };
     let other = SessionCertificate::issue(&other, &issuer()).unwrap().present(&key(0x77), NOW).unwrap();
     let mut grafted = code().to_bytes();
@@ -181,7 +181,7 @@ fn invalid_sm2_keys_are_refused() {
     let mut off = key(0x22).public().to_bytes();
     off[0] = 0x04;
     assert!(PublicKey::from_bytes(&off).is_err());
-    // x = p has no place in the field.
+    // x is not below p, so it is not a field element.
     let beyond = [&[2][..], &[0xff; 32]].concat();
     assert!(PublicKey::from_bytes(&beyond.try_into().unwrap()).is_err());
     assert!(resident_code::SigningKey::from_bytes(&[0; 32]).is_err());
@@ -205,7 +205,7 @@ proptest! {
         let certificate = SessionCertificate::issue(&terms, &issuer()).unwrap();
         let shown = terms.issued_at + age % (u32::from(lifetime) * 900);
         let code = certificate.present(&key(0x22), shown).unwrap();
-        // The slot may have begun three seconds before.
+        // The time step may have begun up to three seconds earlier.
         let now = u32::try_from(i64::from(shown / 4 * 4) + skew).unwrap();
         prop_assert!(verify(&code.to_bytes(), now).is_ok());
     }

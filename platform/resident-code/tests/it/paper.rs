@@ -1,4 +1,4 @@
-//! The paper code.
+//! Paper codes.
 
 use resident_code::{Capabilities, Issuer, PAPER_LEN, PaperCode, PaperTerms, Refusal};
 

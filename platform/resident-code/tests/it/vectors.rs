@@ -1,4 +1,4 @@
-//! The standards' own numbers, and this format's. If one of these fails, do not change the test.
+//! Test vectors of the standards. If one of these tests fails, do not change the test.
 
 use aes_gcm::AesGcm;
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload, consts::U12};
@@ -9,8 +9,8 @@ use sm4::cipher::BlockCipherEncrypt as _;
 
 use crate::bench::{hex, unhex};
 
-/// GM/T 0003.5-2012, annex A.2 (GB/T 32918.5-2017): secret key, public key, message, `r ‖ s`. Its signer drew a
-/// random `k`; the signature made here is another one, and both verify.
+/// GM/T 0003.5-2012, annex A.2 (GB/T 32918.5-2017): secret key, public key, message, `r ‖ s`. Its signer used a
+/// random `k`; this crate's deterministic signature differs, and both verify.
 pub(crate) const ANNEX_SECRET: &str = "3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8";
 pub(crate) const ANNEX_PUBLIC: &str = "0309f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020";
 pub(crate) const ANNEX_MESSAGE: &[u8] = b"message digest";
@@ -52,7 +52,7 @@ fn sm4_matches_gb_t_32907() {
     assert_eq!(hex(&block), "595298c7c6fd271f0402f804c33d3f66");
 }
 
-/// RFC 8998, A.1: what logs and caches of a kiosk are sealed with.
+/// RFC 8998, A.1: SM4-GCM, with which a kiosk seals its journal and caches. Key, nonce, associated data, plaintext, sealed.
 pub(crate) const GCM: [&str; 5] = [
     "0123456789abcdeffedcba9876543210",
     "00001234567800000000abcd",
