@@ -81,8 +81,12 @@ pub fn cameras() -> Result<Vec<CameraFound>, SourceError> {
 /// The path of the first camera whose name contains `name`.
 pub(crate) fn named(name: &str) -> Result<PathBuf, SourceError> {
     let found = cameras()?.into_iter().find(|camera| camera.name.contains(name));
-    let absent =
-        || SourceError::Absent(io::Error::new(io::ErrorKind::NotFound, "no connected camera has a name that contains the configured text"));
+    let absent = || {
+        SourceError::Absent(io::Error::new(
+            io::ErrorKind::NotFound,
+            "no connected camera has a name that contains the configured text",
+        ))
+    };
     found.map(|camera| camera.path).ok_or_else(absent)
 }
 

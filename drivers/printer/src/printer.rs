@@ -130,7 +130,10 @@ impl Printer {
         let document = match compose::compose(receipt, &self.profile, process_id) {
             Ok(document) => document,
             Err(fault) => {
-                tracing::warn!(fault = &fault as &dyn std::error::Error, "cannot encode receipt: nothing was sent to the printer");
+                tracing::warn!(
+                    fault = &fault as &dyn std::error::Error,
+                    "cannot encode receipt: nothing was sent to the printer"
+                );
                 return Outcome::NotStarted(Why::Unprintable);
             }
         };

@@ -133,7 +133,10 @@ impl SheetPrinter {
         let (bytes, pages) = match prepare(document) {
             Ok(prepared) => prepared,
             Err(fault) => {
-                tracing::warn!(fault = &fault as &dyn std::error::Error, "cannot render A4 document: nothing was sent to the printer");
+                tracing::warn!(
+                    fault = &fault as &dyn std::error::Error,
+                    "cannot render A4 document: nothing was sent to the printer"
+                );
                 return Outcome::NotStarted(Why::Unprintable);
             }
         };
@@ -141,7 +144,10 @@ impl SheetPrinter {
         let readiness = match self.readiness(progress) {
             Ok(readiness) => readiness,
             Err(fault) => {
-                tracing::warn!(fault = &fault as &dyn std::error::Error, "A4 printer not reachable: nothing was sent");
+                tracing::warn!(
+                    fault = &fault as &dyn std::error::Error,
+                    "A4 printer not reachable: nothing was sent"
+                );
                 return Outcome::NotStarted(Why::Gone);
             }
         };

@@ -71,7 +71,11 @@ fn printer_without_answers_is_unconfirmed() {
     let (link, mut printer) = opened(&blind);
 
     assert_eq!(print(&mut printer), Outcome::Unconfirmed(Why::NoEvidence));
-    assert_eq!(link.state().cleared, 1, "only the clear before the first receipt: the printer may still be printing");
+    assert_eq!(
+        link.state().cleared,
+        1,
+        "only the clear before the first receipt: the printer may still be printing"
+    );
 }
 
 #[test]

@@ -36,7 +36,11 @@ fn offline_and_answer_codes_are_not_interchangeable() {
     assert_eq!(verify(&relayed, CHALLENGE), Err(Refusal::Mode(2)));
     relayed[0] = 0x14;
     assert_eq!(verify(&relayed, CHALLENGE), Err(Refusal::SessionSignature));
-    assert_eq!(verify(&relayed, b""), Err(Refusal::SessionSignature), "an empty challenge must not verify either");
+    assert_eq!(
+        verify(&relayed, b""),
+        Err(Refusal::SessionSignature),
+        "an empty challenge must not verify either"
+    );
     let mut turned = answer().to_bytes();
     assert_eq!(OfflineCode::parse(&text(&turned)), Err(Refusal::Mode(4)));
     turned[0] = 0x12;
