@@ -81,12 +81,12 @@ fn black_points(luma: &[u8], width: usize, height: usize) -> Vec<u8> {
         }
         let above = points.len().checked_sub(blocks);
         let mut left = 0;
-        for (x, seen) in columns.blocks().enumerate() {
+        for (x, stats) in columns.blocks().enumerate() {
             let neighbours = above.filter(|_| x > 0).map(|above| {
                 let at = |x: usize| points.get(above + x).copied().map_or(0, u32::from);
                 (at(x) + 2 * u32::from(left) + at(x - 1)) / 4
             });
-            left = seen.black_point(neighbours);
+            left = stats.black_point(neighbours);
             points.push(left);
         }
     }

@@ -203,16 +203,16 @@ fn capture(index: u32, exposure: Option<u16>, opened: &SyncSender<Result<(), Sou
 /// Opens the camera with the best size and format that it supports. They are tried one by one: `nokhwa` finds no closest
 /// match if a format lacks the requested size.
 fn open_stream(index: u32, exposure: Option<u16>) -> Result<nokhwa::Camera, NokhwaError> {
-    let wishes = SIZES.iter().flat_map(|&(width, height)| {
+    let requests = SIZES.iter().flat_map(|&(width, height)| {
         FORMATS.iter().map(move |&format| {
-            let wish = CameraFormat::new(Resolution::new(width, height), format, FRAME_RATE);
-            RequestedFormatType::Closest(wish)
+            let request = CameraFormat::new(Resolution::new(width, height), format, FRAME_RATE);
+            RequestedFormatType::Closest(request)
         })
     });
     let index = CameraIndex::Index(index);
     let mut last = None;
-    for wish in wishes.chain([RequestedFormatType::None]) {
-        match nokhwa::Camera::new(index.clone(), RequestedFormat::with_formats(wish, &FORMATS)) {
+    for request in requests.chain([RequestedFormatType::None]) {
+        match nokhwa::Camera::new(index.clone(), RequestedFormat::with_formats(request, &FORMATS)) {
             Ok(mut camera) => {
                 set_controls(&mut camera, exposure);
                 camera.open_stream()?;
@@ -223,17 +223,17 @@ fn open_stream(index: u32, exposure: Option<u16>) -> Result<nokhwa::Camera, Nokh
             Err(error) => last = Some(error),
         }
     }
-    Err(last.expect("at least one wish was tried"))
+    Err(last.expect("at least one request was tried"))
 }
 
 /// Sets the camera controls. A control that the camera rejects keeps its value.
 fn set_controls(camera: &mut nokhwa::Camera, exposure: Option<u16>) {
-    let mut wishes =
+    let mut requests =
         vec![(POWER_LINE_FREQUENCY, POWER_LINE_50_HZ), (EXPOSURE_AUTO_PRIORITY, EXPOSURE_KEEPS_FRAME_RATE)];
     if let Some(exposure) = exposure {
-        wishes.extend([(EXPOSURE_AUTO, EXPOSURE_MANUAL), (EXPOSURE_ABSOLUTE, exposure.into())]);
+        requests.extend([(EXPOSURE_AUTO, EXPOSURE_MANUAL), (EXPOSURE_ABSOLUTE, exposure.into())]);
     }
-    for (control, value) in wishes {
+    for (control, value) in requests {
         let control = KnownCameraControl::Other(control);
         if let Err(error) = camera.set_camera_control(control, ControlValueSetter::Integer(value)) {
             tracing::debug!(%control, value, %error, "camera rejected control: value unchanged");

@@ -159,12 +159,12 @@ fn quick_look(frame: &Frame, budget_end: Instant) -> Seen {
 /// Tries again to read codes that were located but not read: by the samples of their modules, also summed over earlier frames,
 /// then by a warped grid for codes that are not flat.
 fn mended(frame: &Frame, seen: &Seen, votes: &mut Votes, budget_end: Instant) -> Vec<Vec<u8>> {
-    let Some(matrix) = &seen.matrix else { return Vec::new() };
+    let Some(matrix) = &pass.matrix else { return Vec::new() };
     let mut codes = Vec::new();
-    for unread in &seen.sighting.unread {
-        codes.extend(engines::shaded(frame, unread, seen.inverted, votes));
+    for unread in &pass.sighting.unread {
+        codes.extend(engines::shaded(frame, unread, pass.inverted, votes));
     }
-    for unread in &seen.sighting.unread {
+    for unread in &pass.sighting.unread {
         if codes.is_empty() && Instant::now() < budget_end {
             codes.extend(engines::crumpled(matrix, unread));
         }
@@ -230,24 +230,24 @@ fn pixel(place: f32, side: u32) -> u32 {
 }
 
 fn costly_looks(frame: &Frame, budget_end: Instant) -> Vec<Vec<u8>> {
-    for way in WAYS {
+    for preprocessing in WAYS {
         if Instant::now() >= budget_end {
             break;
         }
-        let Some((shaped, matrix)) = prepare(frame, way) else { continue };
+        let Some((shaped, matrix)) = prepare(frame, preprocessing) else { continue };
         let sighting = quick_reading(&matrix, budget_end);
         if !sighting.codes.is_empty() {
             return sighting.codes;
         }
         let finders = sighting.finders.len();
-        let (_, _, inverted) = way;
-        let seen = Seen { sighting, matrix: Some(matrix), inverted };
+        let (_, _, inverted) = preprocessing;
+        let pass = Seen { sighting, matrix: Some(matrix), inverted };
         // Only the quick pass adds to the frame votes: a second pass would count the same grain again.
-        let codes = mended(shaped.as_ref().unwrap_or(frame), &seen, &mut Votes::default(), budget_end);
+        let codes = mended(shaped.as_ref().unwrap_or(frame), &pass, &mut Votes::default(), budget_end);
         if !codes.is_empty() {
             return codes;
         }
-        let Some(matrix) = seen.matrix else { continue };
+        let Some(matrix) = pass.matrix else { continue };
         if finders > RQRR_FINDERS_MAX || Instant::now() >= budget_end {
             continue;
         }

@@ -125,13 +125,13 @@ fn main() {
         let confirmed = begin.elapsed();
         assert!(matches!(outcome, Outcome::Printed { .. }), "{outcome:?}");
         let (last, bytes) = our_cuts.recv().unwrap();
-        let took = last - begin;
+        let sent_in = last - begin;
         let begin = Instant::now();
         writeln!(input, "print").unwrap();
         let (last, their_bytes) = their_cuts.recv().unwrap();
         // The first pair warms up, and clears what an earlier process may have left in the printer.
         if pair > 0 {
-            ours.push(took);
+            ours.push(sent_in);
             whole.push(confirmed);
             theirs.push(last - begin);
             sizes = (bytes, their_bytes);
@@ -145,15 +145,15 @@ fn main() {
     println!("                 {whole:7.1} ms  until the printer confirmed the receipt");
     println!("  python-escpos  {theirs:7.1} ms  {} bytes, no status queries", sizes.1);
     println!("  ratio          × {:.2}", ours / theirs);
-    sheet();
+    bench_document();
 }
 
-fn sheet() {
+fn bench_document() {
     let row = |label: &str| SheetBlock::Row {
         label: label.into(),
         value: "重庆市渝北区某某机械制造有限公司".into(),
     };
-    let sheet = Sheet {
+    let document = Sheet {
         title: "社会保险个人参保证明".into(),
         blocks: (1..=20).map(|_| row("参保单位")).collect(),
         code: None,
@@ -166,11 +166,11 @@ fn sheet() {
     let read = begin.elapsed();
     let times = (0..PAIRS).map(|_| {
         let begin = Instant::now();
-        pdf(&sheet, &fonts).unwrap();
+        pdf(&document, &fonts).unwrap();
         begin.elapsed()
     });
     let times = median(times.collect());
-    let (bytes, _) = pdf(&sheet, &fonts).unwrap();
+    let (bytes, _) = pdf(&document, &fonts).unwrap();
     println!(
         "one A4 page, 20 rows: PDF of {} bytes in {times:.1} ms, after {:.1} ms for the fonts",
         bytes.len(),

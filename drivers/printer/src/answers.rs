@@ -159,7 +159,7 @@ impl Status {
             (self.offline, Why::Offline),
         ]
         .into_iter()
-        .find_map(|(holds, why)| holds.then_some(why))
+        .find_map(|(applies, failure)| applies.then_some(failure))
     }
 }
 

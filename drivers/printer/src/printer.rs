@@ -127,8 +127,8 @@ impl Printer {
     pub fn print(&mut self, receipt: &Receipt, progress: &mut dyn FnMut(Progress)) -> Outcome {
         self.receipts = self.receipts.wrapping_add(1);
         let process_id = ProcessId::nth(self.receipts);
-        let document = match compose::compose(receipt, &self.profile, process_id) {
-            Ok(document) => document,
+        let encoded = match compose::compose(receipt, &self.profile, process_id) {
+            Ok(encoded) => encoded,
             Err(fault) => {
                 tracing::warn!(
                     fault = &fault as &dyn std::error::Error,
@@ -138,20 +138,20 @@ impl Printer {
             }
         };
         progress(Progress::Asking);
-        if let Err(why) = self.get_ready(progress) {
-            return Outcome::NotStarted(why);
+        if let Err(failure) = self.get_ready(progress) {
+            return Outcome::NotStarted(failure);
         }
-        let mut sending = Sending::of(&document);
+        let mut sending = Sending::of(&encoded);
         let result = self
-            .send(&document, &mut sending, progress)
-            .and_then(|()| self.confirm(&document, process_id, progress));
+            .send(&encoded, &mut sending, progress)
+            .and_then(|()| self.confirm(&encoded, process_id, progress));
         match result {
             Ok(Some(confirmation)) => Outcome::Printed { confirmation },
             Ok(None) => Outcome::Unconfirmed(Why::NoEvidence),
-            Err(why) if sending.sent_bytes == 0 => Outcome::NotStarted(why),
-            Err(why) => {
-                self.abandon(why);
-                Outcome::Unconfirmed(why)
+            Err(failure) if sending.sent_bytes == 0 => Outcome::NotStarted(failure),
+            Err(failure) => {
+                self.abandon(failure);
+                Outcome::Unconfirmed(failure)
             }
         }
     }
@@ -193,15 +193,15 @@ impl Printer {
     /// Sends the commands, with a status query after every [`QUERY_INTERVAL_BYTES`].
     fn send(
         &mut self,
-        document: &Document,
+        encoded: &Document,
         sending: &mut Sending,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), Why> {
-        let mut asked_at = 0;
-        for step in &document.steps {
-            if sending.sent_bytes - asked_at >= ASK_EVERY {
+        let mut queried_at = 0;
+        for step in &encoded.steps {
+            if sending.sent_bytes - queried_at >= ASK_EVERY {
                 self.still_printing()?;
-                asked_at = sending.sent_bytes;
+                queried_at = sending.sent_bytes;
             }
             self.write(step, sending, progress)?;
         }
@@ -209,7 +209,7 @@ impl Printer {
         // Answers received before this moment do not confirm this receipt.
         self.drain().map_err(why_not)?;
         self.heard = Heard::default();
-        self.write(&document.fence, sending, progress)
+        self.write(&encoded.fence, sending, progress)
     }
 
     /// Writes all bytes to the link. Counts the accepted bytes even on failure.
@@ -252,7 +252,7 @@ impl Printer {
     /// Waits for the strongest confirmation that the model gives. `None` if the model gives none.
     fn confirm(
         &mut self,
-        document: &Document,
+        encoded: &Document,
         process_id: ProcessId,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Option<Confirmation>, Why> {
@@ -265,7 +265,7 @@ impl Printer {
                 self.undisturbed(Confirmation::Received).map(Some)
             }
             Evidence::Fence | Evidence::ProcessId => {
-                let confirmation = self.await_fence(document, process_id, progress)?;
+                let confirmation = self.await_fence(encoded, process_id, progress)?;
                 self.still_printing()?;
                 self.undisturbed(confirmation).map(Some)
             }
@@ -274,9 +274,9 @@ impl Printer {
 
     /// Accepts a confirmation only if nothing else was received: a noisy line sends a confirmation sooner or later too.
     fn undisturbed(&self, confirmation: Confirmation) -> Result<Confirmation, Why> {
-        let believed =
+        let accepted =
             confirmation == Confirmation::ProcessId || (!self.heard.noise && self.heard.fences == 0);
-        if believed { Ok(confirmation) } else { Err(Why::NoEvidence) }
+        if accepted { Ok(confirmation) } else { Err(Why::NoEvidence) }
     }
 
     /// Waits for the answer to the barrier. A line that loses power sends NULs, and a NUL looks like that answer. The barrier
@@ -284,14 +284,14 @@ impl Printer {
     /// unambiguous.
     fn await_fence(
         &mut self,
-        document: &Document,
+        encoded: &Document,
         process_id: ProcessId,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Confirmation, Why> {
-        let mut sending = Sending::of(document);
-        let deadline = self.link.now() + self.time_allowed(document);
-        let mut first_fence_at: Option<Instant> = None;
-        let mut second_fence = false;
+        let mut sending = Sending::of(encoded);
+        let deadline = self.link.now() + self.time_allowed(encoded);
+        let mut first_barrier_at: Option<Instant> = None;
+        let mut second_barrier_answered = false;
         let mut unanswered = 0;
         loop {
             progress(Progress::Confirming);
@@ -299,21 +299,21 @@ impl Printer {
                 return Ok(Confirmation::ProcessId);
             }
             let now = self.link.now();
-            let echo_hoped_for = self.profile.evidence == Evidence::ProcessId;
-            match (first_fence_at, second_fence) {
+            let echo_expected = self.profile.evidence == Evidence::ProcessId;
+            match (first_barrier_at, second_barrier_answered) {
                 (None, _) if self.heard.fences > 0 => {
                     self.drain().map_err(why_not)?;
                     self.take_one_fence()?;
-                    first_fence_at = Some(now);
+                    first_barrier_at = Some(now);
                     self.write(&FENCE, &mut sending, &mut |_| progress(Progress::Confirming))?;
                     continue;
                 }
                 (Some(_), false) if self.heard.fences > 0 => {
                     self.take_one_fence()?;
-                    second_fence = true;
+                    second_barrier_answered = true;
                     continue;
                 }
-                (Some(at), true) if !(echo_hoped_for && now < at + ECHO_GRACE) => {
+                (Some(at), true) if !(echo_expected && now < at + ECHO_GRACE) => {
                     return Ok(Confirmation::Fence);
                 }
                 (None | Some(_), _) => {}
@@ -343,10 +343,10 @@ impl Printer {
         }
     }
 
-    fn time_allowed(&self, document: &Document) -> Duration {
-        let bytes = u32::try_from(document.total_bytes()).unwrap_or(u32::MAX);
-        let on_the_line = Duration::from_secs(1) * bytes / self.link.bytes_per_second().max(1);
-        on_the_line + LINE_TIME * document.lines + REST_TIME
+    fn time_allowed(&self, encoded: &Document) -> Duration {
+        let bytes = u32::try_from(encoded.total_bytes()).unwrap_or(u32::MAX);
+        let sending_time = Duration::from_secs(1) * bytes / self.link.bytes_per_second().max(1);
+        sending_time + LINE_TIME * encoded.lines + REST_TIME
     }
 
     /// Why the printer has stopped: the condition it reports, or `otherwise` if it reports none.
@@ -359,10 +359,10 @@ impl Printer {
 
     /// After an interrupted receipt: clears what the printer has not printed. Best effort; the buffer is cleared once more
     /// before the next receipt.
-    fn abandon(&mut self, why: Why) {
+    fn abandon(&mut self, failure: Why) {
         self.left_over = LeftOver::Fragment;
         self.link.discard();
-        if why != Why::Gone {
+        if failure != Why::Gone {
             let mut rest = &CLEAR_BUFFERS[..];
             while let Ok(count) = self.link.write_some(rest, SLICE) {
                 rest = rest.get(count..).unwrap_or_default();
@@ -391,9 +391,9 @@ impl Printer {
     fn ask_one(&mut self, n: u8) -> Result<u8, LinkFault> {
         // A late answer belongs to an earlier query.
         self.drain()?;
-        let question = [0x10, 0x04, n];
+        let query = [0x10, 0x04, n];
         let deadline = self.link.now() + ANSWER_TIMEOUT;
-        let mut rest = &question[..];
+        let mut rest = &query[..];
         while !rest.is_empty() {
             let count = self.link.write_some(rest, deadline.saturating_duration_since(self.link.now()))?;
             rest = rest.get(count..).unwrap_or_default();
@@ -456,8 +456,8 @@ struct Sending {
 }
 
 impl Sending {
-    fn of(document: &Document) -> Self {
-        Self { sent_bytes: 0, total_bytes: document.total_bytes() }
+    fn of(encoded: &Document) -> Self {
+        Self { sent_bytes: 0, total_bytes: encoded.total_bytes() }
     }
 }
 

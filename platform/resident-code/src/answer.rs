@@ -81,14 +81,15 @@ impl AnswerCode {
     ) -> Result<Presented, Refusal> {
         let (body, signature) =
             self.0.split_last_chunk::<SIGNATURE_LEN>().expect("an answer ends with its signature");
-        let (head, slot) =
+        let (head, time_step) =
             body.split_first_chunk::<CERTIFICATE_LEN>().expect("an answer begins with its certificate");
-        let slot = u16::from_be_bytes(*slot.first_chunk().expect("the slot follows"));
+        let time_step = u16::from_be_bytes(*time_step.first_chunk().expect("the time step follows"));
         let mut certificate = *head;
         let [first, ..] = &mut certificate;
         *first = Mode::Offline.first_byte();
         let signed = [body, challenge].concat();
-        Shown { certificate: &certificate, slot, signed: &signed, signature }.verify(issuers, now, window)
+        Shown { certificate: &certificate, slot: time_step, signed: &signed, signature }
+            .verify(issuers, now, window)
     }
 }
 

@@ -192,11 +192,11 @@ impl OfflineCode {
     pub fn verify(&self, issuers: &Issuers, now: UnixSeconds, window: Window) -> Result<Presented, Refusal> {
         let (signed, signature) =
             self.0.split_last_chunk::<SIGNATURE_LEN>().expect("a code ends with its signature");
-        let (certificate, slot) =
+        let (certificate, time_step) =
             signed.split_first_chunk::<CERTIFICATE_LEN>().expect("a code begins with its certificate");
         debug_assert_eq!(signed.len(), SHOWN_LEN);
-        let slot = u16::from_be_bytes(*slot.first_chunk().expect("the slot follows"));
-        Shown { certificate, slot, signed, signature }.verify(issuers, now, window)
+        let time_step = u16::from_be_bytes(*time_step.first_chunk().expect("the time step follows"));
+        Shown { certificate, slot: time_step, signed, signature }.verify(issuers, now, window)
     }
 }
 
@@ -248,8 +248,8 @@ impl Shown<'_> {
         if !session.verifies(self.signed, self.signature) {
             return Err(Refusal::SessionSignature);
         }
-        let (alias, capabilities, slot) = (fields.alias, fields.capabilities, self.slot);
-        Ok(Presented { capabilities, alias, slot, shown_at, expires_at })
+        let (alias, capabilities, time_step) = (fields.alias, fields.capabilities, self.slot);
+        Ok(Presented { capabilities, alias, slot: time_step, shown_at, expires_at })
     }
 }
 

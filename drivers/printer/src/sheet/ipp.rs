@@ -151,8 +151,8 @@ impl SheetPrinter {
                 return Outcome::NotStarted(Why::Gone);
             }
         };
-        if let Some(why) = readiness.status.obstacle() {
-            return Outcome::NotStarted(why);
+        if let Some(failure) = readiness.status.obstacle() {
+            return Outcome::NotStarted(failure);
         }
         if !readiness.takes_pdf {
             tracing::warn!("A4 printer does not support PDF: configure a CUPS queue in front of it");
@@ -180,7 +180,7 @@ impl SheetPrinter {
                 .document_format("application/pdf")
                 .attributes(job_attributes())
                 .build();
-            let answer = self.ask(print, DOCUMENT_TIMEOUT, &mut sending).map_err(|lost| match lost {
+            let answer = self.ask(print, DOCUMENT_TIMEOUT, &mut sending).map_err(|error| match error {
                 Lost::Unsent => Outcome::NotStarted(Why::Gone),
                 Lost::Unknown => Outcome::Unconfirmed(Why::Gone),
                 Lost::Refused(status) => Outcome::NotStarted(why_refused(status)),
@@ -216,46 +216,46 @@ impl SheetPrinter {
     /// Polls the job until it ends, stalls for too long, or exceeds its time.
     fn follow(&self, job: i32, pages: u32, progress: &mut dyn FnMut(Progress)) -> Outcome {
         let deadline = Instant::now() + WARM_UP + PAGE_TIME * pages;
-        let mut trouble: Option<(Why, Duration, Instant)> = None;
+        let mut stall: Option<(Why, Duration, Instant)> = None;
         loop {
             progress(Progress::Confirming);
-            let since = trouble.map_or_else(Instant::now, |(.., since)| since);
+            let since = stall.map_or_else(Instant::now, |(.., since)| since);
             match self.job(job, progress) {
                 Ok(status) => match outcome_of(status) {
                     Some(outcome) => return outcome,
                     None => {
-                        let why = self.status(progress).ok().and_then(standstill);
-                        trouble = why.map(|(why, patience)| (why, patience, since));
+                        let failure = self.status(progress).ok().and_then(standstill);
+                        stall = failure.map(|(failure, patience)| (failure, patience, since));
                     }
                 },
-                Err(_) => trouble = Some((Why::Gone, PATIENCE, since)),
+                Err(_) => stall = Some((Why::Gone, PATIENCE, since)),
             }
-            let out_of_patience = trouble.is_some_and(|(_, patience, since)| since.elapsed() >= patience);
+            let out_of_patience = stall.is_some_and(|(_, patience, since)| since.elapsed() >= patience);
             if out_of_patience || Instant::now() >= deadline {
-                return self.give_up(job, trouble.map_or(Why::NoEvidence, |(why, ..)| why), progress);
+                return self.give_up(job, stall.map_or(Why::NoEvidence, |(failure, ..)| failure), progress);
             }
             pause(POLL, progress);
         }
     }
 
     /// Cancels a stalled job, and determines whether a part of it was printed.
-    fn give_up(&self, job: i32, why: Why, progress: &mut dyn FnMut(Progress)) -> Outcome {
+    fn give_up(&self, job: i32, failure: Why, progress: &mut dyn FnMut(Progress)) -> Outcome {
         self.cancel(job, progress);
         let deadline = Instant::now() + CANCEL_TIME;
         while Instant::now() < deadline {
             match self.job(job, progress) {
                 Ok(JobStatus { state: JobState::Ended, begun: false, printed: 0, .. }) => {
-                    return Outcome::NotStarted(why);
+                    return Outcome::NotStarted(failure);
                 }
                 // The job completed just before it was cancelled.
                 Ok(status @ JobStatus { state: JobState::Completed, .. }) => {
-                    return outcome_of(status).unwrap_or(Outcome::Unconfirmed(why));
+                    return outcome_of(status).unwrap_or(Outcome::Unconfirmed(failure));
                 }
-                Ok(JobStatus { state: JobState::Ended, .. }) => return Outcome::Unconfirmed(why),
+                Ok(JobStatus { state: JobState::Ended, .. }) => return Outcome::Unconfirmed(failure),
                 Ok(_) | Err(_) => pause(POLL, progress),
             }
         }
-        Outcome::Unconfirmed(why)
+        Outcome::Unconfirmed(failure)
     }
 
     fn cancel(&self, job: i32, progress: &mut dyn FnMut(Progress)) {
@@ -296,17 +296,17 @@ impl SheetPrinter {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<IppRequestResponse, Lost> {
         let request = operation.map_err(|_| Lost::Unsent)?.into_ipp_request();
-        let (url, (tell, told)) = (self.url.clone(), mpsc::sync_channel(1));
+        let (url, (sender, receiver)) = (self.url.clone(), mpsc::sync_channel(1));
         let work = move || {
             let answer = exchange(&url, request, timeout);
             // Fails only if the caller has stopped waiting.
-            tell.send(answer).ok();
+            sender.send(answer).ok();
         };
         thread::Builder::new().name("ipp".into()).spawn(work).map_err(|_| Lost::Unsent)?;
         // The request has its own timeout; this one is a safeguard.
         let deadline = Instant::now() + timeout * 2;
         loop {
-            match told.recv_timeout(SLICE) {
+            match receiver.recv_timeout(SLICE) {
                 Ok(answer) => return answer,
                 Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => progress(Progress::Asking),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(Lost::Unknown),
@@ -318,15 +318,15 @@ impl SheetPrinter {
 /// Why a job may have stalled, and how long to wait for it.
 fn standstill(status: SheetStatus) -> Option<(Why, Duration)> {
     let doubtful = status.tray_empty.then_some((Why::PaperOut, DOUBTFUL_PATIENCE));
-    status.obstacle().map(|why| (why, PATIENCE)).or(doubtful)
+    status.obstacle().map(|failure| (failure, PATIENCE)).or(doubtful)
 }
 
 /// The PDF for the printer, and its number of pages.
 fn prepare(document: &A4) -> Result<(Vec<u8>, u32), PdfFault> {
     match document {
-        A4::Composed(sheet) => {
+        A4::Composed(content) => {
             let fonts = SheetFonts::of_the_system()?;
-            let (bytes, pages) = pdf(sheet, &fonts)?;
+            let (bytes, pages) = pdf(content, &fonts)?;
             Ok((bytes, u32::try_from(pages).unwrap_or(u32::MAX)))
         }
         A4::Issued(bytes) if bytes.starts_with(b"%PDF-") && bytes.len() <= ISSUED_MAX => {

@@ -101,7 +101,7 @@ impl fmt::Debug for Sheet {
 impl fmt::Debug for A4 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Composed(sheet) => sheet.fmt(f),
+            Self::Composed(document) => document.fmt(f),
             Self::Issued(bytes) => write!(f, "Issued({} bytes)", bytes.len()),
         }
     }

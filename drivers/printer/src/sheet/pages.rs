@@ -59,14 +59,14 @@ pub(super) trait Measure {
 ///
 /// # Errors
 /// [`PdfFault::TooLong`] beyond the limits, [`PdfFault::CodeUnfit`] if the verification code cannot be encoded.
-pub(super) fn lay_out(sheet: &Sheet, measure: &dyn Measure) -> Result<Vec<Vec<Mark>>, PdfFault> {
-    if is_too_large(sheet) {
+pub(super) fn lay_out(document: &Sheet, measure: &dyn Measure) -> Result<Vec<Vec<Mark>>, PdfFault> {
+    if is_too_large(document) {
         return Err(PdfFault::TooLong);
     }
     let mut setter = Setter { measure, pages: vec![Vec::new()], y: MARGIN };
-    setter.title(&sheet.title)?;
+    setter.title(&document.title)?;
     let mut in_rows = false;
-    for block in &sheet.blocks {
+    for block in &document.blocks {
         let is_row = matches!(block, SheetBlock::Row { .. });
         if in_rows && !is_row {
             setter.y += PADDING;
@@ -79,12 +79,12 @@ pub(super) fn lay_out(sheet: &Sheet, measure: &dyn Measure) -> Result<Vec<Vec<Ma
             SheetBlock::Space => setter.y += TEXT_SIZE,
         }
     }
-    setter.foot(sheet)?;
-    setter.margins(sheet);
+    setter.foot(document)?;
+    setter.margins(document);
     Ok(setter.pages)
 }
 
-fn is_too_large(sheet: &Sheet) -> bool {
+fn is_too_large(document: &Sheet) -> bool {
     let long = |text: &String| text.chars().count() > TEXT_MAX;
     let block = |block: &SheetBlock| match block {
         SheetBlock::Row { label, value } => long(label) || long(value),
@@ -96,14 +96,14 @@ fn is_too_large(sheet: &Sheet) -> bool {
         SheetBlock::Space => false,
     };
     let short = |text: &Option<String>| text.as_ref().is_some_and(|text| text.chars().count() > 20);
-    sheet.blocks.len() > SHEET_BLOCKS_MAX
-        || sheet.foot.len() > TABLE_CELLS_MAX
-        || long(&sheet.title)
-        || short(&sheet.watermark)
-        || short(&sheet.copy_mark)
-        || sheet.code.as_ref().is_some_and(|code| long(&code.caption))
-        || sheet.foot.iter().any(|(label, value)| long(label) || long(value))
-        || sheet.blocks.iter().any(block)
+    document.blocks.len() > SHEET_BLOCKS_MAX
+        || document.foot.len() > TABLE_CELLS_MAX
+        || long(&document.title)
+        || short(&document.watermark)
+        || short(&document.copy_mark)
+        || document.code.as_ref().is_some_and(|code| long(&code.caption))
+        || document.foot.iter().any(|(label, value)| long(label) || long(value))
+        || document.blocks.iter().any(block)
 }
 
 /// Places elements from top to bottom and begins new pages.
@@ -235,23 +235,23 @@ impl Setter<'_> {
     }
 
     /// The footer: code on the left, labels and values beside it, together on one page.
-    fn foot(&mut self, sheet: &Sheet) -> Result<(), PdfFault> {
-        let left = sheet.code.as_ref().map_or(0.0, |_| CODE_SIDE + 2.0 * PADDING);
+    fn foot(&mut self, document: &Sheet) -> Result<(), PdfFault> {
+        let left = document.code.as_ref().map_or(0.0, |_| CODE_SIDE + 2.0 * PADDING);
         let mut lines = Vec::new();
-        for (label, value) in &sheet.foot {
+        for (label, value) in &document.foot {
             lines.extend(self.lines(&format!("{label}：{value}"), TEXT_SIZE, WIDTH - left, false).lines);
         }
         let caption =
-            sheet.code.as_ref().map(|code| self.lines(&code.caption, SMALL_SIZE, WIDTH, false).lines);
+            document.code.as_ref().map(|code| self.lines(&code.caption, SMALL_SIZE, WIDTH, false).lines);
         let beside = points(u32::try_from(lines.len()).unwrap_or(u32::MAX)) * TEXT_SIZE * LEADING;
         let below = caption.as_ref().map_or(0.0, |lines| {
             points(u32::try_from(lines.len()).unwrap_or(u32::MAX)) * SMALL_SIZE * LEADING
         });
-        let code_height = if sheet.code.is_some() { CODE_SIDE + below } else { 0.0 };
+        let code_height = if document.code.is_some() { CODE_SIDE + below } else { 0.0 };
         self.y += 2.0 * PADDING;
         self.need(beside.max(code_height))?;
         let top = self.y;
-        if let Some(code) = &sheet.code {
+        if let Some(code) = &document.code {
             self.code(code, top)?;
             for (at, line) in caption.into_iter().flatten().enumerate() {
                 let down = points(u32::try_from(at).unwrap_or(u32::MAX)) * SMALL_SIZE * LEADING;
@@ -280,11 +280,11 @@ impl Setter<'_> {
     }
 
     /// Adds to every page its number, the copy mark, and the watermark below all other elements.
-    fn margins(&mut self, sheet: &Sheet) {
+    fn margins(&mut self, document: &Sheet) {
         let count = self.pages.len();
-        let mark = sheet.copy_mark.as_deref().map(fit);
+        let mark = document.copy_mark.as_deref().map(fit);
         let mark_width = mark.as_deref().map_or(0.0, |mark| self.width(mark, TEXT_SIZE, true));
-        let watermark = sheet.watermark.as_deref().map(fit);
+        let watermark = document.watermark.as_deref().map(fit);
         let per_point = watermark.as_deref().map_or(1.0, |text| self.width(text, 1.0, true)).max(1.0);
         let size = WATERMARK_SIZE.min(WATERMARK_WIDTH / per_point);
         let numbers: Vec<(String, f32)> = (1..=count)

@@ -108,15 +108,15 @@ impl Measure for Widths<'_> {
 ///
 /// # Errors
 /// If the document is too long, or the font lacks one of its characters.
-pub fn pdf(sheet: &Sheet, fonts: &SheetFonts) -> Result<(Vec<u8>, usize), PdfFault> {
+pub fn pdf(document: &Sheet, fonts: &SheetFonts) -> Result<(Vec<u8>, usize), PdfFault> {
     let widths = Widths { regular: fonts.regular.outlines()?, bold: fonts.bold.outlines()? };
-    let pages = pages::lay_out(sheet, &widths)?;
-    let mut document = Document::new();
-    document.set_metadata(Metadata::new().title(sheet.title.clone()).language("zh-CN".to_owned()));
+    let pages = pages::lay_out(document, &widths)?;
+    let mut pdf_document = Document::new();
+    pdf_document.set_metadata(Metadata::new().title(document.title.clone()).language("zh-CN".to_owned()));
     for marks in &pages {
         let settings =
             PageSettings::from_wh(PAGE.0, PAGE.1).ok_or_else(|| PdfFault::Writer("page size".into()))?;
-        let mut page = document.start_page_with(settings);
+        let mut page = pdf_document.start_page_with(settings);
         let mut surface = page.surface();
         for mark in marks {
             draw(&mut surface, mark, fonts, &widths)?;
@@ -124,7 +124,7 @@ pub fn pdf(sheet: &Sheet, fonts: &SheetFonts) -> Result<(Vec<u8>, usize), PdfFau
         surface.finish();
         page.finish();
     }
-    let bytes = document.finish().map_err(|error| PdfFault::Writer(error.to_string()))?;
+    let bytes = pdf_document.finish().map_err(|error| PdfFault::Writer(error.to_string()))?;
     Ok((bytes, pages.len()))
 }
 

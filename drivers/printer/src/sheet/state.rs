@@ -46,7 +46,7 @@ impl SheetStatus {
         let stopped = state == STOPPED || !accepting;
         let mut status = Self { stopped, ..Self::default() };
         for reason in reasons {
-            let (keyword, grave) = match reason.rsplit_once('-') {
+            let (keyword, is_severe) = match reason.rsplit_once('-') {
                 Some((_, "report")) => continue,
                 // One of several trays, or the last sheets: no fault, unless the printer has stopped.
                 Some((keyword, "warning")) => (keyword, stopped),
@@ -54,19 +54,23 @@ impl SheetStatus {
                 Some(_) | None => (reason, true),
             };
             match keyword {
-                "media-empty" | "media-needed" | "input-tray-missing" if grave => status.paper_out = true,
+                "media-empty" | "media-needed" | "input-tray-missing" if is_severe => status.paper_out = true,
                 "media-empty" | "media-needed" => (status.paper_low, status.tray_empty) = (true, true),
                 "media-low" => status.paper_low = true,
-                "cover-open" | "door-open" | "interlock-open" => status.cover_open |= grave,
-                "media-jam" | "output-area-full" | "output-tray-missing" => status.jammed |= grave,
-                "toner-empty" | "marker-supply-empty" | "developer-empty" if grave => status.toner_out = true,
+                "cover-open" | "door-open" | "interlock-open" => status.cover_open |= is_severe,
+                "media-jam" | "output-area-full" | "output-tray-missing" => status.jammed |= is_severe,
+                "toner-empty" | "marker-supply-empty" | "developer-empty" if is_severe => {
+                    status.toner_out = true
+                }
                 "toner-empty"
                 | "marker-supply-empty"
                 | "developer-empty"
                 | "toner-low"
                 | "marker-supply-low"
                 | "developer-low" => status.toner_low = true,
-                "offline" | "connecting-to-device" | "timed-out" | "shutdown" => status.unreachable |= grave,
+                "offline" | "connecting-to-device" | "timed-out" | "shutdown" => {
+                    status.unreachable |= is_severe
+                }
                 "paused" => status.stopped = true,
                 _ => {}
             }
@@ -86,7 +90,7 @@ impl SheetStatus {
             (self.stopped, Why::Offline),
         ]
         .into_iter()
-        .find_map(|(holds, why)| holds.then_some(why))
+        .find_map(|(applies, failure)| applies.then_some(failure))
     }
 }
 

@@ -83,21 +83,21 @@ fn everything() -> Receipt {
 
 /// Draws a receipt, compares it with its golden picture, and returns every code that ZBar reads on it.
 fn drawn(name: &str, receipt: &Receipt, profile: &str, width: u32) -> Vec<String> {
-    let sheets = virtual_hardware::printer::print(&bytes_of(receipt, profile), width).unwrap();
+    let pieces = virtual_hardware::printer::print(&bytes_of(receipt, profile), width).unwrap();
     let mut codes = Vec::new();
-    for (number, sheet) in (1..).zip(&sheets) {
-        codes.extend(read_codes(&sheet.png));
+    for (number, piece) in (1..).zip(&pieces) {
+        codes.extend(read_codes(&piece.png));
         let path =
             PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}-{number}.png"));
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, &sheet.png).unwrap();
+            fs::write(&path, &piece.png).unwrap();
         }
         let golden = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let picture = |png: &[u8]| image::load_from_memory(png).unwrap().to_luma8();
-        if picture(&golden) != picture(&sheet.png) {
+        if picture(&golden) != picture(&piece.png) {
             let seen = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{number}.png"));
-            fs::write(&seen, &sheet.png).unwrap();
+            fs::write(&seen, &piece.png).unwrap();
             panic!("{} differs from {}", seen.display(), path.display());
         }
     }

@@ -41,9 +41,9 @@ fn receiptio_reads_every_state_of_the_emulator() {
 
         let message = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{message}");
-        let sheets = emulator.sheets();
-        assert_eq!(sheets.len(), usize::from(code == 0));
-        assert!(sheets.iter().all(|sheet| sheet.text.contains("水费缴纳凭条")));
+        let pieces = emulator.sheets();
+        assert_eq!(pieces.len(), usize::from(code == 0));
+        assert!(pieces.iter().all(|piece| piece.text.contains("水费缴纳凭条")));
     }
 }
 
@@ -76,9 +76,9 @@ fn paper_out_over_tcp_leaves_no_tail_for_next_roll() {
     let outcome = printer.print(&copy, &mut |_| {});
 
     assert_eq!(outcome, Outcome::Printed { confirmation: Confirmation::Fence });
-    let sheets = emulator.sheets();
-    let last = &sheets.last().unwrap().text;
+    let pieces = emulator.sheets();
+    let last = &pieces.last().unwrap().text;
     assert!(last.starts_with("** 补打 第1次 **"), "{last}");
-    let whole = sheets.iter().filter(|sheet| sheet.text.contains("请妥善保管")).count();
+    let whole = pieces.iter().filter(|piece| piece.text.contains("请妥善保管")).count();
     assert_eq!(whole, 1);
 }

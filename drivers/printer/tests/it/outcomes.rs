@@ -80,7 +80,7 @@ fn printer_without_answers_is_unconfirmed() {
 
 #[test]
 fn fault_before_first_byte_is_not_started() {
-    for (fault, why) in [
+    for (fault, failure) in [
         (Fault::PaperOut, Why::PaperOut),
         (Fault::CoverOpen, Why::CoverOpen),
         (Fault::CutterStuck, Why::Jammed),
@@ -91,7 +91,7 @@ fn fault_before_first_byte_is_not_started() {
         link.state().break_after(0, fault);
         let taken = link.state().taken.len();
 
-        assert_eq!(print(&mut printer), Outcome::NotStarted(why), "{fault:?}");
+        assert_eq!(print(&mut printer), Outcome::NotStarted(failure), "{fault:?}");
         assert_eq!(link.state().taken.len(), taken, "{fault:?}");
     }
 }
@@ -213,7 +213,7 @@ fn fast_printer_restart_mid_receipt_is_not_noticed() {
 
 #[test]
 fn interrupted_receipt_reports_the_printer_failure() {
-    for (fault, why) in [
+    for (fault, failure) in [
         (Fault::PaperOut, Why::PaperOut),
         (Fault::CoverOpen, Why::CoverOpen),
         (Fault::CutterStuck, Why::Jammed),
@@ -225,7 +225,7 @@ fn interrupted_receipt_reports_the_printer_failure() {
         let (link, mut printer, _) = in_use(&generic_80());
         link.state().break_after(100, fault);
 
-        assert_eq!(print(&mut printer), Outcome::Unconfirmed(why), "{fault:?}");
+        assert_eq!(print(&mut printer), Outcome::Unconfirmed(failure), "{fault:?}");
     }
 }
 

@@ -111,11 +111,13 @@ fn same_document_gives_same_pdf_bytes() {
 
 #[test]
 fn long_table_breaks_page_and_repeats_header() {
-    let mut sheet = proof();
+    let mut document = proof();
     let rows = (1..=60).map(|month| vec![format!("第{month}行"), "2026年".into(), "86.40".into()]).collect();
-    sheet.blocks.push(SheetBlock::Table { head: vec!["账目".into(), "年".into(), "金额".into()], rows });
+    document
+        .blocks
+        .push(SheetBlock::Table { head: vec!["账目".into(), "年".into(), "金额".into()], rows });
 
-    let (bytes, pages) = pdf(&sheet, &fonts()).unwrap();
+    let (bytes, pages) = pdf(&document, &fonts()).unwrap();
 
     let text = poppler("pdftotext", &bytes, &["-"]);
     assert_eq!(pages, 3);
@@ -127,18 +129,18 @@ fn long_table_breaks_page_and_repeats_header() {
 #[test]
 fn unprintable_document_is_refused() {
     let with = |change: fn(&mut Sheet)| {
-        let mut sheet = proof();
-        change(&mut sheet);
-        pdf(&sheet, &fonts()).unwrap_err()
+        let mut document = proof();
+        change(&mut document);
+        pdf(&document, &fonts()).unwrap_err()
     };
 
-    let fault = with(|sheet| sheet.blocks.push(SheetBlock::Text("\u{E000}".into())));
+    let fault = with(|document| document.blocks.push(SheetBlock::Text("\u{E000}".into())));
     assert!(matches!(fault, PdfFault::NoGlyph));
-    let fault = with(|sheet| sheet.blocks = vec![SheetBlock::Text("长".repeat(601))]);
+    let fault = with(|document| document.blocks = vec![SheetBlock::Text("长".repeat(601))]);
     assert!(matches!(fault, PdfFault::TooLong));
-    let fault = with(|sheet| sheet.blocks = vec![SheetBlock::Text("长".repeat(600)); 200]);
+    let fault = with(|document| document.blocks = vec![SheetBlock::Text("长".repeat(600)); 200]);
     assert!(matches!(fault, PdfFault::TooLong));
-    let fault = with(|sheet| sheet.code.as_mut().unwrap().content = "x".repeat(601));
+    let fault = with(|document| document.code.as_mut().unwrap().content = "x".repeat(601));
     assert!(matches!(fault, PdfFault::CodeUnfit));
 }
 
