@@ -1,7 +1,7 @@
 //! Binarisation with a threshold for each block of 8 × 8 pixels: zxing's hybrid binarizer.
 //!
-//! It processes every pixel of every frame, which is most of the work of the device process while no code is shown. The
-//! implementation of `rxing` takes two to eight times as long for the same bits; a test compares both.
+//! It processes every pixel of every frame, which is most of the work of the device process while no code is shown.
+//! The implementation of `rxing` takes two to eight times as long for the same bits; a test compares both.
 
 use rxing::common::{BIT_FIELD_BASE_BITS, BitArray, BitFieldBaseType, BitMatrix};
 
@@ -68,8 +68,8 @@ fn dark(block: &[u8; BLOCK], threshold: u8) -> u8 {
     gathered
 }
 
-/// The black point of each block: its mean luma, or, in a flat block, a value from its neighbours. A block that extends
-/// beyond the edge is shifted to the last eight pixels before the edge.
+/// The black point of each block: its mean luma, or, in a flat block, a value from its neighbours. A block that
+/// extends beyond the edge is shifted to the last eight pixels before the edge.
 fn black_points(luma: &[u8], width: usize, height: usize) -> Vec<u8> {
     let blocks = width.div_ceil(BLOCK);
     let mut points: Vec<u8> = Vec::with_capacity(blocks * height.div_ceil(BLOCK));
@@ -146,7 +146,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// The black point of the block. A flat block counts as paper, unless the black point of its neighbours shows ink.
+    /// The black point of the block. A flat block counts as paper, unless the black point of its neighbours shows
+    /// ink.
     fn black_point(&self, neighbours: Option<u32>) -> u8 {
         if self.lightest.saturating_sub(self.darkest) > FLAT {
             return narrow(self.sum / 64);
@@ -191,8 +192,8 @@ mod tests {
 
     use super::*;
 
-    /// Only for sides that are multiples of 8: in partial blocks `rxing` thresholds some pixels twice, and a pixel is dark if
-    /// either result is.
+    /// Only for sides that are multiples of 8: in partial blocks `rxing` thresholds some pixels twice, and a pixel
+    /// is dark if either result is.
     fn rxings(frame: &Frame) -> BitMatrix {
         let source = Luma8Source::new_with_slice(frame.luma(), frame.width(), frame.height()).unwrap();
         HybridBinarizer::new(source).get_black_matrix().unwrap().clone()

@@ -1,9 +1,9 @@
 //! A V4L2 camera, through `nokhwa`.
 //!
-//! `nokhwa` waits for a frame without a timeout, so a capture thread waits and stores the latest frame for the reader. A
-//! thread that hangs in the driver cannot be stopped: it ends with the process, which the kiosk kills and restarts when a
-//! camera stalls. Raw frames are unpacked by this crate, since the conversions of `nokhwa` go through RGB. Written for
-//! `nokhwa` 0.10.11; not yet run on hardware.
+//! `nokhwa` waits for a frame without a timeout, so a capture thread waits and stores the latest frame for the
+//! reader. A thread that hangs in the driver cannot be stopped: it ends with the process, which the kiosk kills and
+//! restarts when a camera stalls. Raw frames are unpacked by this crate, since the conversions of `nokhwa` go
+//! through RGB. Written for `nokhwa` 0.10.11; not yet run on hardware.
 
 use std::io;
 use std::path::PathBuf;
@@ -32,7 +32,8 @@ const SIZES: [(u32, u32); 3] = [(1280, 720), (1920, 1080), (640, 480)];
 /// Requested frame rate, in frames per second.
 const FRAME_RATE: u32 = 30;
 
-/// Requested formats, best first. JPEG first: at 1280×720 USB 2 transfers it at full rate, raw pictures at 10 per second.
+/// Requested formats, best first. JPEG first: at 1280×720 USB 2 transfers it at full rate, raw pictures at 10 per
+/// second.
 const FORMATS: [FrameFormat; 6] = [
     FrameFormat::MJPEG,
     FrameFormat::NV12,
@@ -42,8 +43,8 @@ const FORMATS: [FrameFormat; 6] = [
     FrameFormat::RAWBGR,
 ];
 
-/// V4L2 controls (`linux/v4l2-controls.h`) without a name in `nokhwa`, and the requested values: mains frequency 50 Hz, and
-/// constant frame rate instead of longer exposure, since a blurred code is worse than a dark one.
+/// V4L2 controls (`linux/v4l2-controls.h`) without a name in `nokhwa`, and the requested values: mains frequency 50
+/// Hz, and constant frame rate instead of longer exposure, since a blurred code is worse than a dark one.
 const POWER_LINE_FREQUENCY: u128 = 0x0098_0918;
 const POWER_LINE_50_HZ: i64 = 1;
 const EXPOSURE_AUTO_PRIORITY: u128 = 0x009A_0903;
@@ -161,8 +162,8 @@ impl Drop for Camera {
     }
 }
 
-/// The capture thread: opens the camera, reports the result, and stores frames until the camera fails or the reader is
-/// dropped.
+/// The capture thread: opens the camera, reports the result, and stores frames until the camera fails or the reader
+/// is dropped.
 fn capture(index: u32, exposure: Option<u16>, opened: &SyncSender<Result<(), SourceError>>, slot: &Slot) {
     let mut camera = match open_stream(index, exposure) {
         Ok(camera) => camera,
@@ -200,8 +201,8 @@ fn capture(index: u32, exposure: Option<u16>, opened: &SyncSender<Result<(), Sou
     slot.changed.notify_one();
 }
 
-/// Opens the camera with the best size and format that it supports. They are tried one by one: `nokhwa` finds no closest
-/// match if a format lacks the requested size.
+/// Opens the camera with the best size and format that it supports. They are tried one by one: `nokhwa` finds no
+/// closest match if a format lacks the requested size.
 fn open_stream(index: u32, exposure: Option<u16>) -> Result<nokhwa::Camera, NokhwaError> {
     let requests = SIZES.iter().flat_map(|&(width, height)| {
         FORMATS.iter().map(move |&format| {

@@ -1,9 +1,9 @@
 //! Reads codes on surfaces that are not flat: a crumpled bill, cloth, paper in a plastic sleeve.
 //!
-//! Both engines map a code by one homography or a few. Where the paper bends, their grid misses the modules, and more
-//! modules are misread than error correction can repair. Here the grid is warped: each node is moved to where the cells
-//! become uniform. All samples of a cell on its module have one colour; between two modules they are mixed. The finder and
-//! timing patterns, whose colours are known (ISO/IEC 18004, 6.3), anchor the grid.
+//! Both engines map a code by one homography or a few. Where the paper bends, their grid misses the modules, and
+//! more modules are misread than error correction can repair. Here the grid is warped: each node is moved to where
+//! the cells become uniform. All samples of a cell on its module have one colour; between two modules they are
+//! mixed. The finder and timing patterns, whose colours are known (ISO/IEC 18004, 6.3), anchor the grid.
 
 use rxing::Point;
 use rxing::common::{BitMatrix, PerspectiveTransform, Quadrilateral};
@@ -35,8 +35,8 @@ pub(crate) struct Unread {
 }
 
 impl Unread {
-    /// The homography from modules to pixels, assuming a flat code. `None` if `side` is not a valid QR code size or larger than
-    /// the camera can resolve.
+    /// The homography from modules to pixels, assuming a flat code. `None` if `side` is not a valid QR code size or
+    /// larger than the camera can resolve.
     pub(crate) fn plane(&self) -> Option<PerspectiveTransform> {
         if !SIDES.contains(&self.side) || self.side > SIDE_MAX {
             return None;
@@ -208,8 +208,8 @@ impl<'a> Net<'a> {
     }
 }
 
-/// The colour of a module that is the same in every code of this side: `Some(true)` dark, `Some(false)` light, `None` if it
-/// depends on the content. Covers the finder patterns with their separators and the timing patterns.
+/// The colour of a module that is the same in every code of this side: `Some(true)` dark, `Some(false)` light,
+/// `None` if it depends on the content. Covers the finder patterns with their separators and the timing patterns.
 fn known(column: u32, row: u32, side: u32) -> Option<bool> {
     let far = side.saturating_sub(8);
     let corner = match (column < 8, row < 8, column >= far, row >= far) {

@@ -1,8 +1,8 @@
 //! Decodes the codes in a frame: a quick pass over every frame, costly passes only where a code seems to be.
 //!
-//! `rxing` reads nearly all readable codes in about a millisecond. Codes that it misses are tried again in other sizes and
-//! with other thresholds, by `rxing` and by `rqrr`, within the time budget of the caller (a single attempt of `rqrr` may
-//! exceed the budget by some tens of milliseconds).
+//! `rxing` reads nearly all readable codes in about a millisecond. Codes that it misses are tried again in other
+//! sizes and with other thresholds, by `rxing` and by `rqrr`, within the time budget of the caller (a single
+//! attempt of `rqrr` may exceed the budget by some tens of milliseconds).
 
 use std::time::Instant;
 
@@ -21,20 +21,20 @@ pub const CODES_MAX: usize = 4;
 /// Frames with more pixels than this are not doubled: that would take longer than the frame interval.
 const DOUBLED_PIXELS_MAX: usize = 1_000_000;
 
-/// Pictures with more finder patterns than this are not given to `rqrr`, which copies the whole picture for each triple:
-/// 36 patterns took 2.4 s.
+/// Pictures with more finder patterns than this are not given to `rqrr`, which copies the whole picture for each
+/// triple: 36 patterns took 2.4 s.
 const RQRR_FINDERS_MAX: usize = 12;
 
 /// Finder patterns of one code.
 const CORNERS: usize = 3;
 
-/// Smallest width, in pixels, of a finder pattern that justifies costly passes: alone, and with a second one of similar
-/// size. Modules of 3 and of 1.7 pixels.
+/// Smallest width, in pixels, of a finder pattern that justifies costly passes: alone, and with a second one of
+/// similar size. Modules of 3 and of 1.7 pixels.
 const ALONE_MIN: u32 = 21;
 const PAIR_MIN: u32 = 12;
 
-/// Margin around the finder patterns of a code, in pixels, in addition to that for perspective: half a finder pattern and the
-/// quiet zone of large modules.
+/// Margin around the finder patterns of a code, in pixels, in addition to that for perspective: half a finder
+/// pattern and the quiet zone of large modules.
 const QUIET_PIXELS: f32 = 60.0;
 
 /// The result of decoding one frame.
@@ -139,8 +139,8 @@ struct Seen {
     inverted: bool,
 }
 
-/// One pass with the block threshold, normal and inverted (phones in dark mode show inverted codes). Returns the result of
-/// the polarity with more finder patterns.
+/// One pass with the block threshold, normal and inverted (phones in dark mode show inverted codes). Returns the
+/// result of the polarity with more finder patterns.
 fn quick_look(frame: &Frame, budget_end: Instant) -> Seen {
     let Some(matrix) = picture::by_blocks(frame) else { return Seen::default() };
     let upright = quick_reading(&matrix, budget_end);
@@ -156,8 +156,8 @@ fn quick_look(frame: &Frame, budget_end: Instant) -> Seen {
     }
 }
 
-/// Tries again to read codes that were located but not read: by the samples of their modules, also summed over earlier frames,
-/// then by a warped grid for codes that are not flat.
+/// Tries again to read codes that were located but not read: by the samples of their modules, also summed over
+/// earlier frames, then by a warped grid for codes that are not flat.
 fn mended(frame: &Frame, seen: &Seen, votes: &mut Votes, budget_end: Instant) -> Vec<Vec<u8>> {
     let Some(matrix) = &pass.matrix else { return Vec::new() };
     let mut codes = Vec::new();
@@ -180,8 +180,9 @@ fn quick_reading(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
     sighting
 }
 
-/// Whether these finder patterns could belong to one code: two of similar size at a plausible distance, or a single one that
-/// is too large to be accidental. Grain and foliage give dozens of small ones; costly passes over them would occupy a core.
+/// Whether these finder patterns could belong to one code: two of similar size at a plausible distance, or a single
+/// one that is too large to be accidental. Grain and foliage give dozens of small ones; costly passes over them
+/// would occupy a core.
 fn looks_like_code(finders: &[Finder]) -> bool {
     finders.iter().enumerate().any(|(at, one)| {
         one.size >= ALONE_MIN || finders.iter().skip(at + 1).any(|other| could_share_code(one, other))
@@ -195,14 +196,14 @@ fn could_share_code(one: &Finder, other: &Finder) -> bool {
     }
     let distance = (one.x - other.x).hypot(one.y - other.y);
     let sizes = |count: u32| f32::from(u16::try_from(count * (small + large) / 2).unwrap_or(u16::MAX));
-    // The distance of two centres is 14 modules in the smallest code and 170 in the largest, √2 times as many along the
-    // diagonal; a finder pattern has 7 modules. Perspective may halve the distance.
+    // The distance of two centres is 14 modules in the smallest code and 170 in the largest, √2 times as many along
+    // the diagonal; a finder pattern has 7 modules. Perspective may halve the distance.
     distance >= sizes(1) && distance <= sizes(35)
 }
 
-/// The part of a frame that contains a code with these finder patterns; `None` for a single one. Two patterns: their box
-/// extended by 1.5 times its longer side, since the code may lie in any direction. Three or more: their box with a margin
-/// for the fourth corner and for perspective.
+/// The part of a frame that contains a code with these finder patterns; `None` for a single one. Two patterns:
+/// their box extended by 1.5 times its longer side, since the code may lie in any direction. Three or more: their
+/// box with a margin for the fourth corner and for perspective.
 fn around(frame: &Frame, finders: &[Finder]) -> Option<Frame> {
     let reach = match finders.len() {
         0 | 1 => return None,

@@ -1,5 +1,5 @@
-//! The two decoding engines, which work on binarised pictures: `rxing` (the zxing-cpp port, then the older zxing port) and
-//! `rqrr`. Both may panic on hostile pictures; the panics are caught.
+//! The two decoding engines, which work on binarised pictures: `rxing` (the zxing-cpp port, then the older zxing
+//! port) and `rqrr`. Both may panic on hostile pictures; the panics are caught.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -26,8 +26,8 @@ const TRIPLES_MAX: usize = 64;
 /// engines whose time grows with a power of their number are skipped.
 pub(crate) const FINDERS_MAX: usize = 48;
 
-/// Most pixel rows with the proportions of a finder pattern, 1:1:3:1:1, in a picture for `rqrr`. Pictures of codes have some
-/// hundred; noise has ten thousand and took seconds.
+/// Most pixel rows with the proportions of a finder pattern, 1:1:3:1:1, in a picture for `rqrr`. Pictures of codes
+/// have some hundred; noise has ten thousand and took seconds.
 const CANDIDATE_ROWS_MAX: u32 = 1500;
 
 /// What `rxing` detects in a picture.
@@ -89,8 +89,8 @@ pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
     })
 }
 
-/// Decodes the modules of a code. An empty text counts as unread: occasionally error correction turns noise into a valid
-/// code word, and one in sixteen of these begins with the terminator.
+/// Decodes the modules of a code. An empty text counts as unread: occasionally error correction turns noise into a
+/// valid code word, and one in sixteen of these begins with the terminator.
 pub(crate) fn text_of(modules: &BitMatrix) -> Option<Vec<u8>> {
     let decoded = decoder::Decode(modules).ok().filter(DecoderResult::isValid)?;
     Some(decoded.text().into_bytes()).filter(|text| !text.is_empty())
@@ -113,7 +113,8 @@ pub(crate) fn crumpled(matrix: &BitMatrix, unread: &Unread) -> Option<Vec<u8>> {
     contained(|| crate::crumpled::read(matrix, unread))
 }
 
-/// Reads a located code by samples of its modules. If the samples of this frame do not suffice, they are added to `votes`.
+/// Reads a located code by samples of its modules. If the samples of this frame do not suffice, they are added to
+/// `votes`.
 pub(crate) fn shaded(frame: &Frame, unread: &Unread, inverted: bool, votes: &mut Votes) -> Option<Vec<u8>> {
     contained(|| {
         let shades = Shades::of(frame, unread, inverted)?;

@@ -18,8 +18,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Creates a frame from a luma plane of `width` × `height` bytes. `None` if the length does not match, or a side is 0
-    /// or above [`SIDE_MAX`].
+    /// Creates a frame from a luma plane of `width` × `height` bytes. `None` if the length does not match, or a
+    /// side is 0 or above [`SIDE_MAX`].
     #[must_use]
     pub fn new(width: u32, height: u32, luma: Vec<u8>) -> Option<Self> {
         let sides_fit = (1..=SIDE_MAX).contains(&width) && (1..=SIDE_MAX).contains(&height);
@@ -64,8 +64,8 @@ pub trait FrameSource {
     /// Returns the newest frame and drops older ones. Waits for a frame until `deadline`.
     ///
     /// # Errors
-    /// [`SourceError::Stalled`] if no frame came in time; `next` may be called again. After any other error the source must
-    /// be opened again.
+    /// [`SourceError::Stalled`] if no frame came in time; `next` may be called again. After any other error the
+    /// source must be opened again.
     fn next(&mut self, deadline: Instant) -> Result<Frame, SourceError>;
 }
 

@@ -10,8 +10,8 @@ const AWAY_AFTER: Duration = Duration::from_millis(1500);
 /// Most codes that are tracked; the oldest is dropped first.
 const HELD_MAX: usize = 8;
 
-/// Reports each code once for as long as it is held. Stores a text for at most [`AWAY_AFTER`] after it was last seen, and
-/// wipes it.
+/// Reports each code once for as long as it is held. Stores a text for at most [`AWAY_AFTER`] after it was last
+/// seen, and wipes it.
 #[derive(Default)]
 pub struct Hold {
     held: Vec<Held>,
@@ -29,8 +29,8 @@ impl Hold {
         Self::default()
     }
 
-    /// Takes the codes of one frame and returns the new ones. Call it for frames without a code too: each call removes
-    /// expired texts.
+    /// Takes the codes of one frame and returns the new ones. Call it for frames without a code too: each call
+    /// removes expired texts.
     pub fn fresh(&mut self, codes: Vec<Vec<u8>>, now: Instant) -> Vec<Vec<u8>> {
         self.held.retain(|held| now.saturating_duration_since(held.seen) < AWAY_AFTER);
         let mut fresh = Vec::new();

@@ -1,11 +1,11 @@
 //! Decodes QR codes from camera frames, and splits the bytes of code scanners into codes.
 //!
-//! [`source::open`] opens a source of frames, [`Decoder::decode`] returns the codes in a frame or a hint why none was read,
-//! and [`CodeTracker`] reports a code once for as long as it is held. The input is untrusted, so all of it is memory-safe
-//! Rust, bounded in size and time, and a decoder that panics costs one attempt.
+//! [`source::open`] opens a source of frames, [`Decoder::decode`] returns the codes in a frame or a hint why none
+//! was read, and [`CodeTracker`] reports a code once for as long as it is held. The input is untrusted, so all of
+//! it is memory-safe Rust, bounded in size and time, and a decoder that panics costs one attempt.
 //!
-//! Deliberately not here: the meaning of a text (the session decides whose code it is and whether it is valid), logging of
-//! texts, storage of pictures. The device process is the only caller.
+//! Deliberately not here: the meaning of a text (the session decides whose code it is and whether it is valid),
+//! logging of texts, storage of pictures. The device process is the only caller.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod blocks;

@@ -54,7 +54,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Creates a splitter for codes that end in `end` and have at most `longest` bytes; longer ones are dropped whole.
+    /// Creates a splitter for codes that end in `end` and have at most `longest` bytes; longer ones are dropped
+    /// whole.
     #[must_use]
     pub fn new(end: LineEnd, longest: usize) -> Self {
         Self { end, longest, begun: Self::room(longest), overlong: false }
@@ -84,8 +85,8 @@ impl Lines {
         codes
     }
 
-    /// Call this when no byte has come for longer than the scanner pauses within a code. Returns the buffered code, if a pause
-    /// ends one.
+    /// Call this when no byte has come for longer than the scanner pauses within a code. Returns the buffered code,
+    /// if a pause ends one.
     pub fn pause(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let code = self.whole();
         code.filter(|_| self.end.pause_ends_a_code())

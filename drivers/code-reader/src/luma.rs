@@ -1,5 +1,5 @@
-//! Converts the pixel formats of cameras to luma. Sizes come from the driver and data from the device, so each is checked
-//! against the other.
+//! Converts the pixel formats of cameras to luma. Sizes come from the driver and data from the device, so each is
+//! checked against the other.
 
 use std::io::Cursor;
 

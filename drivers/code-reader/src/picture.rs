@@ -8,7 +8,8 @@ use rxing::{Binarizer, Luma8Source};
 use crate::blocks;
 use crate::frame::Frame;
 
-/// Smallest side that is binarised, in pixels. Below five blocks of 8 pixels zxing uses one threshold for the whole picture.
+/// Smallest side that is binarised, in pixels. Below five blocks of 8 pixels zxing uses one threshold for the whole
+/// picture.
 const SIDE_MIN: u32 = 16;
 
 /// The window of the local mean extends the longer side divided by this from the pixel, in each direction.
@@ -29,8 +30,8 @@ pub(crate) fn cropped(frame: &Frame, columns: Range<u32>, rows: Range<u32>) -> O
     Frame::new(width, height, luma)
 }
 
-/// Doubles the size, bilinear: modules of two or three pixels become wide enough for the detector to measure. `None` if the
-/// result is larger than a frame may be.
+/// Doubles the size, bilinear: modules of two or three pixels become wide enough for the detector to measure.
+/// `None` if the result is larger than a frame may be.
 pub(crate) fn doubled(frame: &Frame) -> Option<Frame> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     let mut luma = Vec::with_capacity(width * height * 4);
@@ -55,7 +56,8 @@ fn double_row(row: &[u8], doubled: &mut Vec<u8>) {
     }
 }
 
-/// Halves the size: each pixel is the mean of four. Reduces noise, moiré and decoding time. `None` if nothing is left.
+/// Halves the size: each pixel is the mean of four. Reduces noise, moiré and decoding time. `None` if nothing is
+/// left.
 pub(crate) fn halved(frame: &Frame) -> Option<Frame> {
     let width = frame.width() as usize;
     let (half_width, half_height) = (frame.width() / 2, frame.height() / 2);
@@ -90,8 +92,8 @@ fn mean<'a>(samples: impl Iterator<Item = &'a u8>) -> u8 {
     u8::try_from(sum / count.max(1)).unwrap_or(u8::MAX)
 }
 
-/// Binarises by a threshold for each block of 8 × 8 pixels, computed from the blocks around it (zxing's hybrid binarizer):
-/// suits most pictures. A picture with fewer than five blocks along a side gets one threshold.
+/// Binarises by a threshold for each block of 8 × 8 pixels, computed from the blocks around it (zxing's hybrid
+/// binarizer): suits most pictures. A picture with fewer than five blocks along a side gets one threshold.
 pub(crate) fn by_blocks(frame: &Frame) -> Option<BitMatrix> {
     if frame.width().min(frame.height()) < SIDE_MIN {
         return None;
@@ -125,8 +127,8 @@ pub(crate) fn by_local_mean(frame: &Frame) -> Option<BitMatrix> {
     Some(matrix)
 }
 
-/// Integral image: sums over all rectangles that begin in the upper left corner. A frame has at most 4096 × 4096 pixels of
-/// at most 255, so a sum is just below 2³².
+/// Integral image: sums over all rectangles that begin in the upper left corner. A frame has at most 4096 × 4096
+/// pixels of at most 255, so a sum is just below 2³².
 struct Sums {
     stride: usize,
     sums: Vec<u32>,

@@ -1,5 +1,6 @@
-//! Determines why a code cannot be read: from the luma of a frame, the difference from the previous one, and the finder
-//! patterns that the decoder found. Thresholds were chosen on pictures of phones and paper, not measured on a kiosk.
+//! Determines why a code cannot be read: from the luma of a frame, the difference from the previous one, and the
+//! finder patterns that the decoder found. Thresholds were chosen on pictures of phones and paper, not measured on
+//! a kiosk.
 
 use crate::engines::Finder;
 use crate::frame::Frame;
@@ -21,14 +22,15 @@ const GLARE_SHARE: usize = 8;
 /// Mean luma difference from the previous frame above which the frame shows motion.
 const MOTION_ABOVE: u32 = 14;
 
-/// If nothing was read and finder patterns (7 modules) are narrower than this, in pixels, the code is too far (2.5 pixels
-/// per module).
+/// If nothing was read and finder patterns (7 modules) are narrower than this, in pixels, the code is too far (2.5
+/// pixels per module).
 const FINDER_MIN: u32 = 17;
 
 /// A finder pattern wider than the shorter side divided by this belongs to a code that does not fit the picture.
 const FINDER_SHARE: u32 = 4;
 
-/// Number of frames after one with finder patterns in which motion is attributed to the code: blur hides the patterns.
+/// Number of frames after one with finder patterns in which motion is attributed to the code: blur hides the
+/// patterns.
 const REMEMBERED_FRAMES: u8 = 8;
 
 /// Evaluates the frames of one camera in sequence.

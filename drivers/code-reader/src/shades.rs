@@ -1,9 +1,9 @@
 //! Modules of a code as grey samples instead of bits, and sums of these samples over several frames.
 //!
-//! A threshold over pixels loses what blur and grain leave of a module: a light module between dark ones is darker than
-//! paper, but lighter than its neighbours. Here a module is compared with the modules around it, and sharpened to remove the
-//! influence of its neighbours. If one frame does not suffice, the samples of the next frames are added: grain and glare
-//! differ from frame to frame, the code does not.
+//! A threshold over pixels loses what blur and grain leave of a module: a light module between dark ones is darker
+//! than paper, but lighter than its neighbours. Here a module is compared with the modules around it, and sharpened
+//! to remove the influence of its neighbours. If one frame does not suffice, the samples of the next frames are
+//! added: grain and glare differ from frame to frame, the code does not.
 
 use rxing::Point;
 use rxing::common::BitMatrix;

@@ -15,13 +15,13 @@ const CAMERA_PREFIX: &str = "/dev/video";
 /// Prefix of a source that gives a camera by name instead of path.
 const NAME_PREFIX: &str = "camera:";
 
-/// Opens a camera: `/dev/videoN`, a link to it (such as udev creates for a certain USB port), or `camera:` and a part of its
-/// name. Any other path is a file, FIFO or UNIX socket that yields a YUV4MPEG2 stream. `exposure`: exposure time in
-/// 100 µs, for cameras that support it; automatic if `None`.
+/// Opens a camera: `/dev/videoN`, a link to it (such as udev creates for a certain USB port), or `camera:` and a
+/// part of its name. Any other path is a file, FIFO or UNIX socket that yields a YUV4MPEG2 stream. `exposure`:
+/// exposure time in 100 µs, for cameras that support it; automatic if `None`.
 ///
 /// # Errors
-/// [`SourceError::Absent`] if the source does not exist or cannot be opened, [`SourceError::Camera`] if a camera supports
-/// no known format, [`SourceError::Stalled`] if a camera does not answer.
+/// [`SourceError::Absent`] if the source does not exist or cannot be opened, [`SourceError::Camera`] if a camera
+/// supports no known format, [`SourceError::Stalled`] if a camera does not answer.
 pub fn open(source: &str, exposure: Option<u16>) -> Result<Box<dyn FrameSource>, SourceError> {
     let path = match source.strip_prefix(NAME_PREFIX) {
         Some(name) => camera::named(name)?,

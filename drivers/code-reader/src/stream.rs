@@ -18,8 +18,8 @@ use crate::y4m::{Y4mError, Y4mParser};
 /// Bytes per read.
 const READ_BYTES: usize = 256 * 1024;
 
-/// Most backlog frames that are dropped before one is returned: a writer that is always faster than the reader must not
-/// starve the reader.
+/// Most backlog frames that are dropped before one is returned: a writer that is always faster than the reader must
+/// not starve the reader.
 const BACKLOG_MAX: usize = 16;
 
 /// A stream of frames.

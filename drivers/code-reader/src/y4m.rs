@@ -1,7 +1,7 @@
 //! Parses YUV4MPEG2, the raw video format of `mjpegtools` (yuv4mpeg(5)), into luma planes.
 //!
-//! A header line `YUV4MPEG2 W1280 H720 F30:1 C420jpeg …`, then for each frame a line `FRAME …` and the planes
-//! Y, U, V, 8 bits per sample. U and V are skipped. Sizes are bounded: lines by [`LINE_MAX`], planes by the frame size.
+//! A header line `YUV4MPEG2 W1280 H720 F30:1 C420jpeg …`, then for each frame a line `FRAME …` and the planes Y, U,
+//! V, 8 bits per sample. U and V are skipped. Sizes are bounded: lines by [`LINE_MAX`], planes by the frame size.
 
 use crate::frame::{Frame, SIDE_MAX};
 
@@ -63,8 +63,8 @@ impl Y4mParser {
         Self { state: State::Header { line: Vec::new() } }
     }
 
-    /// Consumes bytes from the front of `input` until a frame is complete, or all bytes are consumed (`None`). An error is
-    /// permanent.
+    /// Consumes bytes from the front of `input` until a frame is complete, or all bytes are consumed (`None`). An
+    /// error is permanent.
     ///
     /// # Errors
     /// If the stream is malformed.

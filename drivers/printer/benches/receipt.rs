@@ -1,9 +1,9 @@
-//! Time to print a receipt of thirty lines of Chinese, from the call to the last byte on a line of 115,200 baud: this
-//! driver, which queries the status before, during and after, compared with python-escpos, which only sends. Measured in
-//! pairs, so that a busy machine slows both.
+//! Time to print a receipt of thirty lines of Chinese, from the call to the last byte on a line of 115,200 baud:
+//! this driver, which queries the status before, during and after, compared with python-escpos, which only sends.
+//! Measured in pairs, so that a busy machine slows both.
 //!
-//! `cargo bench -p printer` prints medians and their ratio. The line is a pseudo-terminal; the emulated printer at its other
-//! end reads at the rate of such a line and answers as a printer does.
+//! `cargo bench -p printer` prints medians and their ratio. The line is a pseudo-terminal; the emulated printer at
+//! its other end reads at the rate of such a line and answers as a printer does.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 

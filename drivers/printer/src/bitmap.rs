@@ -54,8 +54,8 @@ impl Bitmap {
 }
 
 /// Breaks every `DLE EOT`, `DLE ENQ` and `DLE DC4` inside a bitmap by one black dot: printers execute real-time
-/// commands anywhere in the data (Epson, notes on real-time commands). A final DLE is broken too: together with the DLE
-/// of the status query that follows, it could make a printer miss the query.
+/// commands anywhere in the data (Epson, notes on real-time commands). A final DLE is broken too: together with the
+/// DLE of the status query that follows, it could make a printer miss the query.
 fn defuse(command: &mut [u8]) {
     const DOT: u8 = 0x08;
     let mut after_dle = false;

@@ -1,9 +1,9 @@
 //! Which characters the font ROM of a printer has, and how a text is sanitised for printing.
 //!
 //! All text is sent in GB 18030; models differ in which of its characters they can draw. The areas are those of
-//! GB/T 2312-1980 and of GBK 1.0 (areas 2, 3 and 4: Chinese characters). User-defined areas, and characters that later
-//! editions added to the two-byte area, count as missing: most ROMs lack them. A line that is rasterised without need
-//! only prints more slowly; a wrong character falsifies a name.
+//! GB/T 2312-1980 and of GBK 1.0 (areas 2, 3 and 4: Chinese characters). User-defined areas, and characters that
+//! later editions added to the two-byte area, count as missing: most ROMs lack them. A line that is rasterised
+//! without need only prints more slowly; a wrong character falsifies a name.
 
 use encoding_rs::{EncoderResult, GB18030};
 
@@ -76,9 +76,9 @@ fn in_gbk(lead: u8, trail: u8) -> bool {
     }
 }
 
-/// Makes a text safe to print. Control characters become spaces (a text must not contain a printer command), zero-width
-/// characters are removed, and the yen sign becomes its full-width form: every Chinese ROM has `A3A4`, while `U+00A5` is
-/// a four-byte code that no ROM has.
+/// Makes a text safe to print. Control characters become spaces (a text must not contain a printer command),
+/// zero-width characters are removed, and the yen sign becomes its full-width form: every Chinese ROM has `A3A4`,
+/// while `U+00A5` is a four-byte code that no ROM has.
 pub(crate) fn fit(text: &str) -> String {
     text.chars()
         .filter(|&c| !shapeless(c))

@@ -1,9 +1,10 @@
 //! Encodes a receipt into ESC/POS commands.
 //!
-//! The `escpos` crate is used to encode into memory only. Not used: its cut (it sends the function for a full cut), its
-//! `writeln` (it feeds by `ESC d`, which some printers treat differently from LF), its cash drawer (two bytes short), its
-//! status query (queued behind text) and its ports. When a write fails, `escpos` keeps its queue and sends the head again
-//! with the next write; a write to memory cannot fail, and a receipt is encoded anew for each copy.
+//! The `escpos` crate is used to encode into memory only. Not used: its cut (it sends the function for a full cut),
+//! its `writeln` (it feeds by `ESC d`, which some printers treat differently from LF), its cash drawer (two bytes
+//! short), its status query (queued behind text) and its ports. When a write fails, `escpos` keeps its queue and
+//! sends the head again with the next write; a write to memory cannot fail, and a receipt is encoded anew for each
+//! copy.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -59,8 +60,8 @@ pub(crate) struct Document {
     /// Whole commands in order. A status query may be sent between two commands but not within one: the printer could
     /// take the query for parameters.
     pub(crate) steps: Vec<Vec<u8>>,
-    /// The print barrier, sent last: makes the printer report that it has processed the receipt. Empty if the model has
-    /// none.
+    /// The print barrier, sent last: makes the printer report that it has processed the receipt. Empty if the model
+    /// has none.
     pub(crate) fence: Vec<u8>,
     /// Length in lines of text, from which the printing time is estimated.
     pub(crate) lines: u32,

@@ -12,8 +12,9 @@ pub(crate) fn text_width(text: &str) -> usize {
     text.chars().map(width).sum()
 }
 
-/// Breaks a text into lines of at most `columns` (≥ 2) columns. Latin words and numbers stay whole if a line can hold
-/// them, a line does not begin with closing punctuation, and spaces at a break are removed. Returns at least one line.
+/// Breaks a text into lines of at most `columns` (≥ 2) columns. Latin words and numbers stay whole if a line can
+/// hold them, a line does not begin with closing punctuation, and spaces at a break are removed. Returns at least
+/// one line.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     wrap_measured(text, columns, &width)
 }
@@ -55,8 +56,8 @@ pub(crate) fn pair(label: &str, value: &str, columns: usize) -> Vec<String> {
     wrap(label, columns).into_iter().chain(right).collect()
 }
 
-/// Sets cells side by side. Each has a text, a width in columns (0 shares the rest) and an alignment. `None` if they do
-/// not fit.
+/// Sets cells side by side. Each has a text, a width in columns (0 shares the rest) and an alignment. `None` if
+/// they do not fit.
 pub(crate) fn row(cells: &[(String, usize, Align)], columns: usize) -> Option<Vec<String>> {
     let gaps = cells.len().checked_sub(1)?;
     let fixed: usize = cells.iter().map(|(_, wanted, _)| wanted).sum();
@@ -95,8 +96,8 @@ fn place(text: &str, columns: usize, align: Align) -> String {
     format!("{}{text}{}", " ".repeat(before), " ".repeat(spare - before))
 }
 
-/// Splits a text into units that must not be broken: a Latin word, or one other character with the closing punctuation
-/// that follows it. No unit is wider than `limit`.
+/// Splits a text into units that must not be broken: a Latin word, or one other character with the closing
+/// punctuation that follows it. No unit is wider than `limit`.
 fn pieces(text: &str, limit: usize, width: &dyn Fn(char) -> usize) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let mut before = None;

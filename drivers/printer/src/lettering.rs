@@ -52,8 +52,8 @@ impl Lettering {
         Ok(Self { font })
     }
 
-    /// Draws a line on a bitmap as wide as the paper. `left_columns` is the distance from the left edge, in columns of
-    /// the size of `style`.
+    /// Draws a line on a bitmap as wide as the paper. `left_columns` is the distance from the left edge, in columns
+    /// of the size of `style`.
     pub(crate) fn draw(
         &self,
         text: &str,
@@ -88,7 +88,8 @@ impl Lettering {
         Ok(bitmap)
     }
 
-    /// Draws one character into its cell: narrowed if the glyph is wider than the cell, stretched for tall or wide cells.
+    /// Draws one character into its cell: narrowed if the glyph is wider than the cell, stretched for tall or wide
+    /// cells.
     fn draw_glyph(&self, bitmap: &mut Bitmap, c: char, cell: &Cell) -> Result<(), LetteringFault> {
         let id = self.font.glyph_id(c);
         if id.0 == 0 {

@@ -1,8 +1,8 @@
 //! Drivers for receipt printers (ESC/POS) and document printers (IPP), with a confirmation of what was printed.
 //!
-//! [`Printer::print`] takes a whole [`PrintableReceipt`], lays it out for the [`PrinterProfile`] of the model, sends
-//! it over a [`Link`] and returns a [`PrintOutcome`]: printed and how that is known, certainly not started, or unknown.
-//! The driver never sends a receipt again that may have been printed.
+//! [`Printer::print`] takes a whole [`PrintableReceipt`], lays it out for the [`PrinterProfile`] of the model,
+//! sends it over a [`Link`] and returns a [`PrintOutcome`]: printed and how that is known, certainly not started,
+//! or unknown. The driver never sends a receipt again that may have been printed.
 //!
 //! [`DocumentPrinter`] does the same for A4 documents.
 //!

@@ -22,14 +22,14 @@ pub enum Outcome {
 pub enum Confirmation {
     /// The printer echoed this receipt's process id after printing it (`GS ( H`, function 48).
     ProcessId,
-    /// The printer answered the print barrier `GS r 1`, which it executes in order and not while it is out of paper, and
-    /// its status was clean afterwards. The answer means processed, not "has left the cutter".
+    /// The printer answered the print barrier `GS r 1`, which it executes in order and not while it is out of
+    /// paper, and its status was clean afterwards. The answer means processed, not "has left the cutter".
     Fence,
     /// The document printer completed the job and counted its sheets (IPP). A queue that only forwards the job counts
     /// sheets too: see the README.
     Sheets,
-    /// The printer's status was clean after it had received every byte, or its job completed without a count of sheets.
-    /// The model has no print barrier.
+    /// The printer's status was clean after it had received every byte, or its job completed without a count of
+    /// sheets. The model has no print barrier.
     Received,
 }
 
@@ -62,8 +62,8 @@ pub enum Why {
     NoEvidence,
 }
 
-/// Progress of a print attempt, reported at least every few seconds, so that a caller can distinguish a slow printer from
-/// a hung driver.
+/// Progress of a print attempt, reported at least every few seconds, so that a caller can distinguish a slow
+/// printer from a hung driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The driver queries the status of the printer.

@@ -1,9 +1,9 @@
 //! A receipt printer on a link: status before printing, monitoring while it prints, confirmation afterwards.
 //!
-//! The course of a receipt: two clean answers to `DLE EOT 1..4`; if a command may have been interrupted, padding that
-//! ends it and a reset; the commands one by one with status queries in between; the print barrier. Any failure after the
-//! first accepted byte makes the outcome unconfirmed. The driver then clears the printer's buffer, so that the rest of one
-//! receipt is not printed on the next roll.
+//! The course of a receipt: two clean answers to `DLE EOT 1..4`; if a command may have been interrupted, padding
+//! that ends it and a reset; the commands one by one with status queries in between; the print barrier. Any failure
+//! after the first accepted byte makes the outcome unconfirmed. The driver then clears the printer's buffer, so
+//! that the rest of one receipt is not printed on the next roll.
 //!
 //! Not detected: a printer that loses power in the middle of a receipt and restarts within [`UNANSWERED_MAX`] status
 //! queries. Such a printer answers the barrier of a receipt whose beginning it has lost.
@@ -20,8 +20,8 @@ use crate::receipt::Receipt;
 /// Timeout of a real-time status query. Short enough to report two unanswered queries within a second.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(350);
 
-/// Consecutive unanswered status queries after which a printing printer counts as not responding. Some models answer late
-/// while they print.
+/// Consecutive unanswered status queries after which a printing printer counts as not responding. Some models
+/// answer late while they print.
 const MUTE_AFTER: u32 = 6;
 
 /// A printer that accepts no byte for this long while it prints has stalled.
@@ -45,8 +45,8 @@ const ECHO_GRACE: Duration = Duration::from_secs(2);
 /// Most bytes that [`Printer::drain`] reads; more than this is a disturbed line.
 const DRAIN_MAX: usize = 4096;
 
-/// `DLE DC4` function 8: clears everything received and not printed. The printer answers with the block `37h 25h`. The
-/// command has control characters only, so a printer that does not support it prints nothing.
+/// `DLE DC4` function 8: clears everything received and not printed. The printer answers with the block `37h 25h`.
+/// The command has control characters only, so a printer that does not support it prints nothing.
 const CLEAR_BUFFERS: [u8; 10] = [0x10, 0x14, 8, 1, 3, 20, 1, 6, 2, 8];
 
 /// Identifier of the block that answers [`CLEAR_BUFFERS`].
@@ -103,8 +103,8 @@ impl Printer {
         }
     }
 
-    /// Continues with the same printer on a newly opened link. Keeps the knowledge of what an earlier receipt may have left
-    /// in the printer.
+    /// Continues with the same printer on a newly opened link. Keeps the knowledge of what an earlier receipt may
+    /// have left in the printer.
     pub fn relink(&mut self, link: Box<dyn Link + Send>) {
         self.link = link;
         self.parser = AnswerParser::default();
@@ -116,14 +116,15 @@ impl Printer {
     /// Queries the status of the printer. A model without status queries counts as ready.
     ///
     /// # Errors
-    /// [`LinkFault::TimedOut`] if the printer does not answer; another fault if the link ended and must be opened again.
+    /// [`LinkFault::TimedOut`] if the printer does not answer; another fault if the link ended and must be opened
+    /// again.
     pub fn status(&mut self) -> Result<Status, LinkFault> {
         self.drain()?;
         self.ask()
     }
 
-    /// Prints one whole receipt once. Usually returns after seconds; with a slow line or printer after about a minute at
-    /// worst. Calls `progress` at least every few seconds.
+    /// Prints one whole receipt once. Usually returns after seconds; with a slow line or printer after about a
+    /// minute at worst. Calls `progress` at least every few seconds.
     pub fn print(&mut self, receipt: &Receipt, progress: &mut dyn FnMut(Progress)) -> Outcome {
         self.receipts = self.receipts.wrapping_add(1);
         let process_id = ProcessId::nth(self.receipts);
@@ -171,8 +172,8 @@ impl Printer {
         status.obstacle().map_or(Ok(()), Err)
     }
 
-    /// Ends an interrupted command with NULs (white in a bitmap, ignored between commands), clears the buffer, resets the
-    /// printer, and cuts off a fragment of an earlier receipt.
+    /// Ends an interrupted command with NULs (white in a bitmap, ignored between commands), clears the buffer,
+    /// resets the printer, and cuts off a fragment of an earlier receipt.
     fn clear_left_over(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), Why> {
         let mut sending = Sending { sent_bytes: 0, total_bytes: COMMAND_MAX };
         self.write(&[0; COMMAND_MAX], &mut sending, &mut |_| progress(Progress::Asking))?;
@@ -272,16 +273,17 @@ impl Printer {
         }
     }
 
-    /// Accepts a confirmation only if nothing else was received: a noisy line sends a confirmation sooner or later too.
+    /// Accepts a confirmation only if nothing else was received: a noisy line sends a confirmation sooner or later
+    /// too.
     fn undisturbed(&self, confirmation: Confirmation) -> Result<Confirmation, Why> {
         let accepted =
             confirmation == Confirmation::ProcessId || (!self.heard.noise && self.heard.fences == 0);
         if accepted { Ok(confirmation) } else { Err(Why::NoEvidence) }
     }
 
-    /// Waits for the answer to the barrier. A line that loses power sends NULs, and a NUL looks like that answer. The barrier
-    /// is therefore sent a second time after the first answer, and each must be answered exactly once. A process id is
-    /// unambiguous.
+    /// Waits for the answer to the barrier. A line that loses power sends NULs, and a NUL looks like that answer.
+    /// The barrier is therefore sent a second time after the first answer, and each must be answered exactly once.
+    /// A process id is unambiguous.
     fn await_fence(
         &mut self,
         encoded: &Document,
@@ -357,8 +359,8 @@ impl Printer {
         }
     }
 
-    /// After an interrupted receipt: clears what the printer has not printed. Best effort; the buffer is cleared once more
-    /// before the next receipt.
+    /// After an interrupted receipt: clears what the printer has not printed. Best effort; the buffer is cleared
+    /// once more before the next receipt.
     fn abandon(&mut self, failure: Why) {
         self.left_over = LeftOver::Fragment;
         self.link.discard();
@@ -417,8 +419,8 @@ impl Printer {
         Ok(())
     }
 
-    /// Reads one byte and records the answer that it completes. `None` if no byte arrived by `deadline`; `Some(Some(_))`
-    /// if the byte is a real-time status.
+    /// Reads one byte and records the answer that it completes. `None` if no byte arrived by `deadline`;
+    /// `Some(Some(_))` if the byte is a real-time status.
     fn hear_until(&mut self, deadline: Instant) -> Result<Option<Option<u8>>, LinkFault> {
         let mut byte = [0];
         match self.link.read_some(&mut byte, deadline.saturating_duration_since(self.link.now())) {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-/// The font for characters that the printer's own font lacks (Debian `fonts-noto-cjk`), and the index of the simplified
-/// Chinese face in that collection.
+/// The font for characters that the printer's own font lacks (Debian `fonts-noto-cjk`), and the index of the
+/// simplified Chinese face in that collection.
 pub(crate) const FONT: (&str, u32) = ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", 2);
 
 /// Dots per column of the standard font (12 × 24 dots; a Chinese character is 24 × 24).
@@ -91,9 +91,9 @@ pub enum Evidence {
 }
 
 impl Profile {
-    /// Looks up a profile: `generic-80` and `generic-58` (Chinese desktop and built-in models; the common subset of the
-    /// manuals of ZiJiang, Better and Xprinter; not tried on hardware), `epson-80` (TM-T82III and later with the Chinese
-    /// font, by Epson's command reference).
+    /// Looks up a profile: `generic-80` and `generic-58` (Chinese desktop and built-in models; the common subset of
+    /// the manuals of ZiJiang, Better and Xprinter; not tried on hardware), `epson-80` (TM-T82III and later with
+    /// the Chinese font, by Epson's command reference).
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let (font, font_index) = (PathBuf::from(FONT.0), FONT.1);

@@ -7,8 +7,8 @@ use serialport::{ClearBuffer, FlowControl, SerialPort, TTYPort};
 
 use crate::link::{Link, LinkFault};
 
-/// Most bytes per write. A tty is writable while it holds fewer bytes than this, and then accepts as many at once; a longer
-/// write would block beyond its timeout until the printer accepts bytes again.
+/// Most bytes per write. A tty is writable while it holds fewer bytes than this, and then accepts as many at once;
+/// a longer write would block beyond its timeout until the printer accepts bytes again.
 const WRITE_MAX: usize = 256;
 
 /// Start bit, eight data bits, stop bit.
@@ -22,8 +22,8 @@ pub struct SerialLink {
 }
 
 impl SerialLink {
-    /// Opens a tty with 8 data bits, no parity, 1 stop bit and XON/XOFF. XON/XOFF is harmless for printers that do not use
-    /// it: status bytes are never 11h or 13h.
+    /// Opens a tty with 8 data bits, no parity, 1 stop bit and XON/XOFF. XON/XOFF is harmless for printers that do
+    /// not use it: status bytes are never 11h or 13h.
     ///
     /// # Errors
     /// [`LinkFault::Absent`] if the port does not exist, [`LinkFault::Busy`] if another program holds it.

@@ -1,7 +1,7 @@
 //! A link over TCP: a raw stream, usually on port 9100.
 //!
-//! Accepted bytes may wait in the operating system until the printer is ready; only the printer's answers show what has
-//! arrived. Real-time commands do not overtake other data on TCP: they arrive in order.
+//! Accepted bytes may wait in the operating system until the printer is ready; only the printer's answers show what
+//! has arrived. Real-time commands do not overtake other data on TCP: they arrive in order.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -33,8 +33,8 @@ impl TcpLink {
     /// Connects to `host:port`.
     ///
     /// # Errors
-    /// [`LinkFault::Absent`] if no host answers, [`LinkFault::Busy`] if the connection is refused: such printers accept one
-    /// connection at a time.
+    /// [`LinkFault::Absent`] if no host answers, [`LinkFault::Busy`] if the connection is refused: such printers
+    /// accept one connection at a time.
     pub fn connect(address: &str) -> Result<Self, LinkFault> {
         let mut fault = LinkFault::Absent;
         for address in address.to_socket_addrs().map_err(|_| LinkFault::Absent)? {
@@ -68,7 +68,8 @@ impl Link for TcpLink {
     /// Resets the connection: the only way to discard bytes that wait for a printer without paper.
     fn discard(&mut self) {
         if let Some(stream) = self.stream.take() {
-            // Closing with a linger time of zero resets the connection. If setting it fails, the connection has ended.
+            // Closing with a linger time of zero resets the connection. If setting it fails, the connection has
+            // ended.
             sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).ok();
         }
     }

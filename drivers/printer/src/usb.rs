@@ -1,8 +1,9 @@
-//! A link to a printer of the USB printer class, through the kernel's `usblp`: `/dev/usb/lp0`, or its stable udev name.
+//! A link to a printer of the USB printer class, through the kernel's `usblp`: `/dev/usb/lp0`, or its stable udev
+//! name.
 //!
-//! One program at a time; no USB library, no detaching of kernel drivers. The port is opened non-blocking and waited for
-//! with `poll`: a blocking write would hang for as long as the printer is offline. The kernel's port status
-//! (`LPGETSTATUS`) is not used: it needs `unsafe` and says less than `DLE EOT`.
+//! One program at a time; no USB library, no detaching of kernel drivers. The port is opened non-blocking and
+//! waited for with `poll`: a blocking write would hang for as long as the printer is offline. The kernel's port
+//! status (`LPGETSTATUS`) is not used: it needs `unsafe` and says less than `DLE EOT`.
 
 use std::time::Duration;
 
@@ -31,8 +32,8 @@ impl UsbLink {
     /// Opens a port, for example `/dev/usb/lp0`.
     ///
     /// # Errors
-    /// [`LinkFault::Absent`] if no printer is connected, [`LinkFault::Busy`] if another program (often CUPS) holds the
-    /// port.
+    /// [`LinkFault::Absent`] if no printer is connected, [`LinkFault::Busy`] if another program (often CUPS) holds
+    /// the port.
     pub fn open(path: &str) -> Result<Self, LinkFault> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         match rustix::fs::open(path, flags, Mode::empty()) {

@@ -1,7 +1,7 @@
 //! Benchmark of the codes on one core, compared with OpenSSL's signatures, and size of their QR codes.
 //!
-//! `cargo bench -p resident-code`. Rounds of all operations alternate, so that a busy machine slows all of them; times are
-//! CPU times of the thread, as `openssl speed` measures them.
+//! `cargo bench -p resident-code`. Rounds of all operations alternate, so that a busy machine slows all of them;
+//! times are CPU times of the thread, as `openssl speed` measures them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, missing_docs)]
 
 use std::fs;

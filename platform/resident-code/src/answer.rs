@@ -1,9 +1,10 @@
-//! Answer codes: prove that the phone of a certificate was present when a kiosk posed a challenge, not only a picture of it.
+//! Answer codes: prove that the phone of a certificate was present when a kiosk posed a challenge, not only a
+//! picture of it.
 //!
 //! An answer code has the bytes of an offline code, with two differences: the first byte is `0x14` (`0x12` in the
-//! certificate that the issuer signed), and the session key's signature covers bytes 0..116 *followed by the challenge*.
-//! The challenge itself is not included: the kiosk that posed it knows it. An answer code is therefore valid for one kiosk
-//! and one challenge only; an offline code is never an answer code, nor the reverse.
+//! certificate that the issuer signed), and the session key's signature covers bytes 0..116 *followed by the
+//! challenge*. The challenge itself is not included: the kiosk that posed it knows it. An answer code is therefore
+//! valid for one kiosk and one challenge only; an offline code is never an answer code, nor the reverse.
 
 use crate::envelope::{self, Mode};
 use crate::issuer::{Issuers, UnixSeconds};
@@ -12,7 +13,8 @@ use crate::refusal::Refusal;
 use crate::signature::{SIGNATURE_LEN, SigningKey};
 
 impl SessionCertificate {
-    /// Signs an answer to a challenge. Called on the phone, which holds the session's secret key, after its owner agreed.
+    /// Signs an answer to a challenge. Called on the phone, which holds the session's secret key, after its owner
+    /// agreed.
     ///
     /// `challenge`: the bytes that the contract between kiosk and platform defines as signed for a challenge.
     ///

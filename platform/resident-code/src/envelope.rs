@@ -2,8 +2,8 @@
 
 use crate::refusal::Refusal;
 
-/// The city's letters and the version of the text form. Another city has other letters. Each city is a separate namespace
-/// for the ids of issuers and format keys.
+/// The city's letters and the version of the text form. Another city has other letters. Each city is a separate
+/// namespace for the ids of issuers and format keys.
 const PREFIX: &str = "YK1:";
 /// The city's letters.
 const CITY: &[u8; 2] = b"YK";
@@ -77,8 +77,8 @@ pub(crate) fn wrap(bytes: &[u8]) -> String {
 
 /// Decodes a text into mode and bytes, and checks the length for the mode.
 ///
-/// White space around the text is ignored: scanners end lines with it, and base45 of whole bytes never begins or ends with
-/// a space.
+/// White space around the text is ignored: scanners end lines with it, and base45 of whole bytes never begins or
+/// ends with a space.
 pub(crate) fn unwrap(text: &str) -> Result<(Mode, Vec<u8>), Refusal> {
     let text = text.trim();
     let Some(body) = text.strip_prefix(PREFIX) else {

@@ -11,13 +11,13 @@ pub const ALIAS_LEN: usize = 8;
 /// Seconds since 1970-01-01 UTC, without leap seconds.
 pub type UnixSeconds = u32;
 
-/// Capabilities (用途) of a code: one bit for each use, set by the platform's issuing rules. The format does not define the
-/// bits; they are signed with the code and read by the verifier.
+/// Capabilities (用途) of a code: one bit for each use, set by the platform's issuing rules. The format does not
+/// define the bits; they are signed with the code and read by the verifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities(pub u16);
 
-/// Pseudonym of the holder in a code: random for each certificate, so that codes of two days cannot be linked to one person.
-/// Only the platform knows the holder. `Debug` is redacted.
+/// Pseudonym of the holder in a code: random for each certificate, so that codes of two days cannot be linked to
+/// one person. Only the platform knows the holder. `Debug` is redacted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Alias(pub [u8; ALIAS_LEN]);
 

@@ -1,7 +1,7 @@
 //! Resident codes of the city: bytes and text of each mode, issuing and verification.
 //!
-//! A code is `YK1:` followed by base45 (RFC 9285) of its bytes, all inside the alphanumeric set of a QR
-//! code. The high half of the first byte is the format version, the low half the [`CodeMode`]. Each mode has one fixed
+//! A code is `YK1:` followed by base45 (RFC 9285) of its bytes, all inside the alphanumeric set of a QR code. The
+//! high half of the first byte is the format version, the low half the [`CodeMode`]. Each mode has one fixed
 //! length, no optional part and no compression, which leaves a decoder nothing to misinterpret.
 //!
 //! | mode | bytes | type |
@@ -11,10 +11,10 @@
 //! | 3 | 81 | [`PaperCode`]: signed by the issuer, printed on paper |
 //! | 4 | 180 | [`AnswerCode`]: as mode 2, but signed for the challenge of one kiosk |
 //!
-//! Pure: no clock, no randomness, no I/O. A kiosk calls [`Code::parse`] on the decoded text and verifies the result; the
-//! platform issues codes and consumes tokens. Not here: who the holder of a token or alias is, and whether a code was used
-//! or revoked. The platform and the verifier keep that.
-//! `SECURITY.md` lists the threats, the controls, and the tests of each control.
+//! Pure: no clock, no randomness, no I/O. A kiosk calls [`Code::parse`] on the decoded text and verifies the
+//! result; the platform issues codes and consumes tokens. Not here: who the holder of a token or alias is, and
+//! whether a code was used or revoked. The platform and the verifier keep that. `SECURITY.md` lists the threats,
+//! the controls, and the tests of each control.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

@@ -13,9 +13,9 @@
 //! | 114 | 2 | time step in which it was shown: number of 4-second steps since it was issued |
 //! | 116 | 64 | the session key's signature over bytes 0..116 |
 //!
-//! Numbers are big endian. Bytes 0..114 are the [`SessionCertificate`], which a phone fetches once a day; the phone adds the
-//! rest in every time step, without a link. A verifier must also check that the code was not used before, by alias and time
-//! step, and that its alias is not revoked.
+//! Numbers are big endian. Bytes 0..114 are the [`SessionCertificate`], which a phone fetches once a day; the phone
+//! adds the rest in every time step, without a link. A verifier must also check that the code was not used before,
+//! by alias and time step, and that its alias is not revoked.
 
 use crate::envelope::{self, Mode};
 use crate::issuer::{ALIAS_LEN, Alias, Capabilities, Issuer, Issuers, UnixSeconds};
@@ -52,8 +52,8 @@ pub struct SessionTerms {
     pub session_key: PublicKey,
 }
 
-/// Session certificate (会话证书): certificate of a phone's signing key, fetched once a day, with which the phone shows codes
-/// without a link.
+/// Session certificate (会话证书): certificate of a phone's signing key, fetched once a day, with which the phone
+/// shows codes without a link.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionCertificate([u8; CERTIFICATE_LEN]);
 
@@ -184,8 +184,8 @@ impl OfflineCode {
         self.0
     }
 
-    /// Verifies that the city issued the certificate and that its phone showed the code within the time window (验码). The
-    /// cheap checks come first.
+    /// Verifies that the city issued the certificate and that its phone showed the code within the time window
+    /// (验码). The cheap checks come first.
     ///
     /// # Errors
     /// The check that failed.
@@ -200,7 +200,8 @@ impl OfflineCode {
     }
 }
 
-/// The parts of an offline code or answer code: certificate, time step, and the phone's signature over the signed bytes.
+/// The parts of an offline code or answer code: certificate, time step, and the phone's signature over the signed
+/// bytes.
 pub(crate) struct Shown<'a> {
     pub(crate) certificate: &'a [u8; CERTIFICATE_LEN],
     pub(crate) slot: u16,

@@ -7,8 +7,9 @@
 //! | 2 | 16 | the token, random |
 //! | 18 | 4 | check bytes: the first 4 bytes of HMAC-SM3 (GB/T 15852.2, GB/T 32905) over bytes 0..18 |
 //!
-//! The check bytes detect read errors and trivial forgeries before the platform looks a token up. They do *not* make a token
-//! trustworthy: a token is valid if the platform issued it, less than a minute ago, and nobody has used it.
+//! The check bytes detect read errors and trivial forgeries before the platform looks a token up. They do *not*
+//! make a token trustworthy: a token is valid if the platform issued it, less than a minute ago, and nobody has
+//! used it.
 
 use std::fmt;
 
@@ -125,7 +126,8 @@ impl fmt::Debug for OnlineToken {
     }
 }
 
-/// Parses the text of an online token. The holder of the format key verifies the check bytes with [`OnlineToken::check`].
+/// Parses the text of an online token. The holder of the format key verifies the check bytes with
+/// [`OnlineToken::check`].
 ///
 /// # Errors
 /// The check that failed; [`CodeRefusal::Mode`] for a code of another mode.

@@ -1,4 +1,5 @@
-//! Paper codes, for people without a phone. A paper code proves its issuer, but nothing about the person who shows it.
+//! Paper codes, for people without a phone. A paper code proves its issuer, but nothing about the person who shows
+//! it.
 //!
 //! | at | bytes | field |
 //! |---|---|---|
@@ -10,8 +11,8 @@
 //! | 16 | 1 | lifetime in days, from 1 |
 //! | 17 | 64 | the issuer's signature over bytes 0..17 |
 //!
-//! Numbers are big endian. A paper code can be copied: it gives the lowest level only, and a verifier must check that its
-//! alias is not revoked. A higher level requires the PIN of the code at the platform.
+//! Numbers are big endian. A paper code can be copied: it gives the lowest level only, and a verifier must check
+//! that its alias is not revoked. A higher level requires the PIN of the code at the platform.
 
 use crate::envelope::{self, Mode};
 use crate::issuer::{ALIAS_LEN, Alias, Capabilities, Issuer, Issuers, UnixSeconds};
@@ -89,7 +90,8 @@ impl PaperCode {
         self.0
     }
 
-    /// Verifies that the city issued the code and that it is within its lifetime (验码). Clocks may differ by `skew` seconds.
+    /// Verifies that the city issued the code and that it is within its lifetime (验码). Clocks may differ by
+    /// `skew` seconds.
     ///
     /// # Errors
     /// The check that failed.

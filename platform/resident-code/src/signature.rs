@@ -1,5 +1,5 @@
-//! SM2 signatures with SM3 (GB/T 32918.2, GB/T 32905) as encoded in codes: 64 bytes `r ‖ s`, public keys compressed to 33
-//! bytes.
+//! SM2 signatures with SM3 (GB/T 32918.2, GB/T 32905) as encoded in codes: 64 bytes `r ‖ s`, public keys compressed
+//! to 33 bytes.
 
 use std::fmt;
 
@@ -38,7 +38,8 @@ impl SigningKey {
         PublicKey(self.0.verifying_key().clone())
     }
 
-    /// Signs SM3 of the signer's identity and the message. Deterministic: does not depend on a random number generator.
+    /// Signs SM3 of the signer's identity and the message. Deterministic: does not depend on a random number
+    /// generator.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
         let signature: sm2::dsa::Signature = self.0.sign(message);
@@ -70,8 +71,8 @@ impl PublicKey {
         bytes
     }
 
-    /// Whether the signature of the message verifies with this key. `r` and `s` outside 1..n−1 are refused (GB/T 32918.2,
-    /// 7.1).
+    /// Whether the signature of the message verifies with this key. `r` and `s` outside 1..n−1 are refused (GB/T
+    /// 32918.2, 7.1).
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
         sm2::dsa::Signature::from_slice(signature).is_ok_and(|read| self.0.verify(message, &read).is_ok())

@@ -1,9 +1,10 @@
-//! Measures how many codes are read and the CPU time, compared with zxing-cpp and ZBar, which decode the same frames in
-//! turn.
+//! Measures how many codes are read and the CPU time, compared with zxing-cpp and ZBar, which decode the same
+//! frames in turn.
 //!
-//! `cargo bench -p code-reader --bench frames [-- photos|sequences|empty]` runs all three parts if none is named. zxing-cpp
-//! and ZBar are installed into `target/peers`; without them only the figures of this decoder are printed. `PHOTOS` names a directory with a
-//! `manifest.tsv` (file, TAB, expected text, escaped as the `decode` example does).
+//! `cargo bench -p code-reader --bench frames [-- photos|sequences|empty]` runs all three parts if none is named.
+//! zxing-cpp and ZBar are installed into `target/peers`; without them only the figures of this decoder are printed.
+//! `PHOTOS` names a directory with a `manifest.tsv` (file, TAB, expected text, escaped as the `decode` example
+//! does).
 
 mod peer;
 #[path = "../../examples/decode/picture.rs"]

@@ -1,5 +1,5 @@
-//! Synthetic frames of a phone at a kiosk's window, for a fixed-focus camera of 1280×720 and 65°. The severities are fixed
-//! since the first measurement: they are not tuned to the decoder.
+//! Synthetic frames of a phone at a kiosk's window, for a fixed-focus camera of 1280×720 and 65°. The severities
+//! are fixed since the first measurement: they are not tuned to the decoder.
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
 use code_reader::Frame;

@@ -1,5 +1,5 @@
-//! Counts false positives: `noise FIRST COUNT` decodes COUNT frames of noise and texture, starting with number FIRST, and
-//! prints how many texts were found, which must be none. The tests include a sample of these frames.
+//! Counts false positives: `noise FIRST COUNT` decodes COUNT frames of noise and texture, starting with number
+//! FIRST, and prints how many texts were found, which must be none. The tests include a sample of these frames.
 
 #[path = "../../tests/it/scene.rs"]
 #[allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]

@@ -100,8 +100,8 @@ fn plain_code_is_read_after_the_budget_ended() {
 #[test]
 fn noise_and_texture_give_no_text() {
     let mut decoder = Decoder::new();
-    // The example `noise` tries any number of frames. The last three numbers are those of a million where a code with an empty
-    // text was once found.
+    // The example `noise` tries any number of frames. The last three numbers are those of a million where a code
+    // with an empty text was once found.
     for number in (0..80).chain([305_870, 727_582, 807_078]) {
         let frame = texture::frame(number, 192, 144);
 

@@ -1,8 +1,8 @@
 //! An A4 printer with IPP (RFC 8010, 8011), or a CUPS queue in front of one.
 //!
-//! The course of a document: query the printer; create a job, which prints nothing yet; send the document to that job;
-//! poll the job until it ends. A printer without Create-Job gets Print-Job, where a lost response leaves the outcome
-//! unknown. A stalled job is cancelled: no document may come out after its owner has left.
+//! The course of a document: query the printer; create a job, which prints nothing yet; send the document to that
+//! job; poll the job until it ends. A printer without Create-Job gets Print-Job, where a lost response leaves the
+//! outcome unknown. A stalled job is cancelled: no document may come out after its owner has left.
 //!
 //! No TLS: the printer is behind a queue on the same machine, or on the kiosk's own network segment.
 
@@ -287,8 +287,8 @@ impl SheetPrinter {
         job_status(answer.attributes()).ok_or(Lost::Unknown)
     }
 
-    /// Sends one request and returns the response. The request runs in a separate thread, so that `progress` can be called
-    /// meanwhile.
+    /// Sends one request and returns the response. The request runs in a separate thread, so that `progress` can be
+    /// called meanwhile.
     fn ask(
         &self,
         operation: Result<impl IppOperation, IppParseError>,

@@ -30,8 +30,8 @@ const LEADING: f32 = 1.5;
 const PADDING: f32 = 6.0;
 /// Width of the label cell of a row.
 const LABEL_WIDTH: f32 = 120.0;
-/// Distance of the baseline from the top of a line, in multiples of the font size, as Chinese fonts place the ideographic
-/// box.
+/// Distance of the baseline from the top of a line, in multiples of the font size, as Chinese fonts place the
+/// ideographic box.
 const BASELINE: f32 = 0.88;
 /// Side of the verification code with its quiet zone: 32 mm.
 const CODE_SIDE: f32 = 90.0;
@@ -127,7 +127,8 @@ impl Setter<'_> {
         }
     }
 
-    /// Ensures that `height` fits on the current page; begins a new page if it does not. Returns whether it began one.
+    /// Ensures that `height` fits on the current page; begins a new page if it does not. Returns whether it began
+    /// one.
     fn need(&mut self, height: f32) -> Result<bool, PdfFault> {
         // The last line of each page is reserved for the page number.
         if self.y + height <= PAGE.1 - MARGIN - SMALL_SIZE * LEADING || self.y <= MARGIN {

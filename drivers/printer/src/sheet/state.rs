@@ -1,7 +1,7 @@
 //! Status of an IPP printer and of a job.
 //!
-//! Keywords: RFC 8011, 5.4.12 (`printer-state-reasons`) and 5.3.7 (`job-state`); PWG 5100.9 for supplies. A suffix gives
-//! the severity: `-report` can be ignored, `-warning` does not stop printing, `-error` or no suffix does.
+//! Keywords: RFC 8011, 5.4.12 (`printer-state-reasons`) and 5.3.7 (`job-state`); PWG 5100.9 for supplies. A suffix
+//! gives the severity: `-report` can be ignored, `-warning` does not stop printing, `-error` or no suffix does.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,8 @@ pub struct SheetStatus {
     pub paper_out: bool,
     /// The paper is near its end.
     pub paper_low: bool,
-    /// A tray is empty and the printer reports that it prints nevertheless. Some printers report this of their only tray.
+    /// A tray is empty and the printer reports that it prints nevertheless. Some printers report this of their only
+    /// tray.
     pub tray_empty: bool,
     /// A cover or flap is open.
     pub cover_open: bool,
@@ -35,8 +36,8 @@ pub struct SheetStatus {
 const STOPPED: i32 = 5;
 
 impl SheetStatus {
-    /// Decodes `printer-state`, `printer-is-accepting-jobs` and `printer-state-reasons`. Unknown reasons have an effect
-    /// only through the state.
+    /// Decodes `printer-state`, `printer-is-accepting-jobs` and `printer-state-reasons`. Unknown reasons have an
+    /// effect only through the state.
     #[must_use]
     pub fn from_attributes<'a>(
         state: i32,

@@ -10,8 +10,8 @@ use virtual_hardware::sheet_printer::CupsPrinter;
 const INSIDE: &str = "KIOSK_TEST_INSIDE";
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Runs the test with this path (`module::name`) inside private namespaces: the test program starts itself again there, and
-/// the second process calls this function again and runs `body`.
+/// Runs the test with this path (`module::name`) inside private namespaces: the test program starts itself again
+/// there, and the second process calls this function again and runs `body`.
 pub(crate) fn inside(test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         furnish();

@@ -1,5 +1,5 @@
-//! receiptio, an independent host program, checks the status answers of the printer emulator; this driver prints on the
-//! emulator over TCP.
+//! receiptio, an independent host program, checks the status answers of the printer emulator; this driver prints on
+//! the emulator over TCP.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! Independent programs as test oracles: ZBar and poppler from Debian, python-escpos from PyPI, receiptio from npm.
 //!
-//! The first test that needs them installs the packages of PyPI and npm under the workspace's target directory. The Node.js
-//! that runs receiptio comes from PyPI too.
+//! The first test that needs them installs the packages of PyPI and npm under the workspace's target directory. The
+//! Node.js that runs receiptio comes from PyPI too.
 
 use std::fs::{self, File};
 use std::io::Write;

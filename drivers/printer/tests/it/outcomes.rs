@@ -130,8 +130,8 @@ fn fault_at_any_byte_is_never_reported_as_printed() {
     }
 }
 
-/// Invariant I6, at every byte and with every fault: printing again by the rules gives at most one whole receipt without a
-/// copy mark, and a receipt that is reported as printed was printed whole.
+/// Invariant I6, at every byte and with every fault: printing again by the rules gives at most one whole receipt
+/// without a copy mark, and a receipt that is reported as printed was printed whole.
 #[test]
 fn fault_at_any_byte_leaves_at_most_one_unmarked_receipt() {
     let (link, _, length) = in_use(&generic_80());
@@ -202,7 +202,8 @@ fn surplus_barrier_answers_are_no_confirmation() {
     assert_eq!(outcome, Outcome::Unconfirmed(Why::NoEvidence));
 }
 
-/// A documented limitation: without a process id, nothing shows that the printer has lost the beginning of the receipt.
+/// A documented limitation: without a process id, nothing shows that the printer has lost the beginning of the
+/// receipt.
 #[test]
 fn fast_printer_restart_mid_receipt_is_not_noticed() {
     let (link, mut printer, _) = in_use(&generic_80());

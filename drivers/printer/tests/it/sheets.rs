@@ -1,4 +1,5 @@
-//! A4 documents: the content of the PDF, checked by poppler; the outcome of a job, checked by CUPS' own virtual printer.
+//! A4 documents: the content of the PDF, checked by poppler; the outcome of a job, checked by CUPS' own virtual
+//! printer.
 
 use std::fs;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! `UsbLink` on a pseudo-terminal instead of a USB printer. A pseudo-terminal shares `O_NONBLOCK`, `poll` and hang-up with
-//! `usblp`, but neither packets nor the behaviour of a printer that is offline.
+//! `UsbLink` on a pseudo-terminal instead of a USB printer. A pseudo-terminal shares `O_NONBLOCK`, `poll` and
+//! hang-up with `usblp`, but neither packets nor the behaviour of a printer that is offline.
 
 use std::io::{Read, Write};
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Mutated genuine codes: every change that a forger can make to the bytes must be refused.
 //!
-//! `MUTATIONS=10000000 cargo test --release -p resident-code mutated` tries that many mutations of each mode, in about an hour.
+//! `MUTATIONS=10000000 cargo test --release -p resident-code mutated` tries that many mutations of each mode, in
+//! about an hour.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! Interoperability with independent implementations: OpenSSL, the npm package `sm-crypto`, the Python packages `gmssl` and
-//! `tongsuopy`. The packages are installed once under `target/`.
+//! Interoperability with independent implementations: OpenSSL, the npm package `sm-crypto`, the Python packages
+//! `gmssl` and `tongsuopy`. The packages are installed once under `target/`.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -27,8 +27,8 @@ struct Signed {
     signature: Vec<u8>,
 }
 
-/// Every signature of every code and that of the standard, each with its message and with a truncated one. The flag is true
-/// for genuine pairs.
+/// Every signature of every code and that of the standard, each with its message and with a truncated one. The flag
+/// is true for genuine pairs.
 fn signed() -> Vec<(Signed, bool)> {
     let shown = code().to_bytes();
     let terms = PaperTerms { capabilities: Capabilities(1), alias: ALIAS, issued_at: NOW, days: 90 };
@@ -141,8 +141,8 @@ fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
 }
 
-/// Checks that the peer accepts exactly the genuine signatures of this crate, that this crate accepts exactly the peer's
-/// signature, and that both give the same SM3 digest.
+/// Checks that the peer accepts exactly the genuine signatures of this crate, that this crate accepts exactly the
+/// peer's signature, and that both give the same SM3 digest.
 fn agrees(peer: fn(&[String]) -> Vec<String>) {
     let signed = signed();
     let message = code().to_bytes();

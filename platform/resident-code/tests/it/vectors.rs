@@ -52,7 +52,8 @@ fn sm4_matches_gb_t_32907() {
     assert_eq!(hex(&block), "595298c7c6fd271f0402f804c33d3f66");
 }
 
-/// RFC 8998, A.1: SM4-GCM, with which a kiosk seals its journal and caches. Key, nonce, associated data, plaintext, sealed.
+/// RFC 8998, A.1: SM4-GCM, with which a kiosk seals its journal and caches. Key, nonce, associated data, plaintext,
+/// sealed.
 pub(crate) const GCM: [&str; 5] = [
     "0123456789abcdeffedcba9876543210",
     "00001234567800000000abcd",
