@@ -158,7 +158,7 @@ fn quick_look(frame: &Frame, budget_end: Instant) -> Seen {
 
 /// Tries again to read codes that were located but not read: by the samples of their modules, also summed over
 /// earlier frames, then by a warped grid for codes that are not flat.
-fn mended(frame: &Frame, seen: &Seen, votes: &mut Votes, budget_end: Instant) -> Vec<Vec<u8>> {
+fn mended(frame: &Frame, pass: &Seen, votes: &mut Votes, budget_end: Instant) -> Vec<Vec<u8>> {
     let Some(matrix) = &pass.matrix else { return Vec::new() };
     let mut codes = Vec::new();
     for unread in &pass.sighting.unread {

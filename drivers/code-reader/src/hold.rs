@@ -10,7 +10,7 @@ const AWAY_AFTER: Duration = Duration::from_millis(1500);
 /// Most codes that are tracked; the oldest is dropped first.
 const HELD_MAX: usize = 8;
 
-/// Reports each code once for as long as it is held. Stores a text for at most [`AWAY_AFTER`] after it was last
+/// Reports each code once for as long as it is held. Stores a text for at most `AWAY_AFTER` (1.5 s) after it was last
 /// seen, and wipes it.
 #[derive(Default)]
 pub struct Hold {

@@ -14,7 +14,7 @@ pub enum Y4mError {
     /// The first word is not `YUV4MPEG2`.
     #[error("the stream does not begin with YUV4MPEG2")]
     NotY4m,
-    /// A line is longer than [`LINE_MAX`].
+    /// A line is longer than `LINE_MAX` (512 bytes).
     #[error("a header or frame line is longer than 512 bytes")]
     LineTooLong,
     /// Width or height is missing or out of range.

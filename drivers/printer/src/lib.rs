@@ -1,6 +1,6 @@
 //! Drivers for receipt printers (ESC/POS) and document printers (IPP), with a confirmation of what was printed.
 //!
-//! [`Printer::print`] takes a whole [`PrintableReceipt`], lays it out for the [`PrinterProfile`] of the model,
+//! [`ReceiptPrinter::print`] takes a whole [`PrintableReceipt`], lays it out for the [`PrinterProfile`] of the model,
 //! sends it over a [`Link`] and returns a [`PrintOutcome`]: printed and how that is known, certainly not started,
 //! or unknown. The driver never sends a receipt again that may have been printed.
 //!

@@ -42,7 +42,7 @@ const REST_TIME: Duration = Duration::from_secs(5);
 /// How long the process id may arrive after the barrier: the printer sends it when the paper has stopped.
 const ECHO_GRACE: Duration = Duration::from_secs(2);
 
-/// Most bytes that [`Printer::drain`] reads; more than this is a disturbed line.
+/// Most bytes that [`ReceiptPrinter::drain`] reads; more than this is a disturbed line.
 const DRAIN_MAX: usize = 4096;
 
 /// `DLE DC4` function 8: clears everything received and not printed. The printer answers with the block `37h 25h`.

@@ -146,7 +146,7 @@ impl SheetPrinter {
             Err(fault) => {
                 tracing::warn!(
                     fault = &fault as &dyn std::error::Error,
-                    "A4 printer not reachable: nothing was sent"
+                    "cannot query A4 printer: nothing was sent"
                 );
                 return Outcome::NotStarted(Why::Gone);
             }

@@ -36,7 +36,7 @@ fn bytes_pass_unchanged_both_ways() {
 
 #[test]
 fn silence_and_full_buffer_time_out() {
-    let (_far, mut link) = pair();
+    let (_peer, mut link) = pair();
 
     assert_eq!(link.read_some(&mut [0], Duration::ZERO), Err(LinkFault::TimedOut));
     assert_eq!(fill(&mut link), LinkFault::TimedOut);

@@ -123,7 +123,7 @@ fn printer_without_qr_and_cutter_gets_raster_and_feed() {
 }
 
 #[test]
-fn character_outside_printer_font_is_rasterized() {
+fn character_outside_printer_font_is_rasterised() {
     let with_rare_name = of(vec![Block::Pair { label: "姓名".into(), value: "𠮷*".into() }]);
 
     let bytes = bytes_of(&with_rare_name, "generic-80");

@@ -36,14 +36,14 @@ fn bytes_pass_unchanged_both_ways() {
 
 #[test]
 fn silence_times_out() {
-    let (_far, mut link) = pair();
+    let (_peer, mut link) = pair();
 
     assert_eq!(link.read_some(&mut [0], AT_ONCE), Err(LinkFault::TimedOut));
 }
 
 #[test]
 fn write_to_stalled_peer_times_out_without_blocking() {
-    let (_far, mut link) = pair();
+    let (_peer, mut link) = pair();
     let bytes = [0x20; 4096];
 
     // More than a pseudo-terminal buffers.
@@ -68,7 +68,7 @@ fn missing_port_is_absent() {
 
 #[test]
 fn port_in_use_is_busy() {
-    let (_far, near) = TTYPort::pair().unwrap();
+    let (_peer, near) = TTYPort::pair().unwrap();
     let path = near.name().unwrap();
     drop(near);
     let _held = SerialLink::open(&path, 9_600).unwrap();

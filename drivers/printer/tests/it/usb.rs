@@ -37,7 +37,7 @@ fn bytes_pass_unchanged_both_ways() {
 
 #[test]
 fn silence_and_stalled_printer_time_out() {
-    let (_far, mut link) = pair();
+    let (_peer, mut link) = pair();
 
     assert_eq!(link.read_some(&mut [0], Duration::ZERO), Err(LinkFault::TimedOut));
     let full = (0..10_000).find_map(|_| link.write_some(&[0x20; 4096], Duration::from_millis(20)).err());
