@@ -1,7 +1,7 @@
-//! Dark and light by a threshold for each block of 8 × 8 pixels: zxing's hybrid binarizer.
+//! Binarisation with a threshold for each block of 8 × 8 pixels: zxing's hybrid binarizer.
 //!
-//! It runs over every pixel of every frame, and with a camera that nobody stands before it is most of what the
-//! device process does. `rxing`'s own takes two to eight times as long to the same bits; the tests hold the two together.
+//! It processes every pixel of every frame, which is most of the work of the device process while no code is shown.
+//! The implementation of `rxing` takes two to eight times as long for the same bits; a test compares both.
 
 use rxing::common::{BIT_FIELD_BASE_BITS, BitArray, BitFieldBaseType, BitMatrix};
 
@@ -9,12 +9,12 @@ use crate::frame::Frame;
 
 /// Pixels along a side of a block.
 const BLOCK: usize = 8;
-/// Least side of a picture that has the five blocks each way that a threshold is taken from.
+/// Smallest side of a picture with five blocks in each direction, from which a threshold is computed.
 pub(crate) const SIDE_MIN: u32 = 5 * 8;
-/// A block with no more between its darkest and its lightest pixel is all paper or all ink.
+/// Largest range of luma in a flat block, which is all paper or all ink.
 const FLAT: u8 = 24;
 
-/// Pixels at or below the threshold of their block are dark. `None` below [`SIDE_MIN`].
+/// Binarises a frame: pixels at or below the threshold of their block are dark. `None` below [`SIDE_MIN`].
 pub(crate) fn threshold(frame: &Frame) -> Option<BitMatrix> {
     if frame.width().min(frame.height()) < SIDE_MIN {
         return None;
@@ -33,12 +33,12 @@ pub(crate) fn threshold(frame: &Frame) -> Option<BitMatrix> {
     Some(matrix)
 }
 
-/// For each row of pixels, the thresholds of the row of blocks it lies in.
+/// For each row of pixels, the thresholds of its row of blocks.
 fn rows_of(thresholds: &[u8], blocks: usize) -> impl Iterator<Item = &[u8]> {
     thresholds.chunks_exact(blocks).flat_map(|row| std::iter::repeat_n(row, BLOCK))
 }
 
-/// Packs one row: the least bit of a word is its leftmost pixel.
+/// Packs one row of bits: the least significant bit of a word is its leftmost pixel.
 fn pack(row: &[u8], thresholds: &[u8], bits: &mut BitArray) {
     const BLOCKS: usize = BIT_FIELD_BASE_BITS / BLOCK;
     for ((at, pixels), thresholds) in
@@ -52,24 +52,24 @@ fn pack(row: &[u8], thresholds: &[u8], bits: &mut BitArray) {
         if let (Some(byte), Some(&threshold)) = (bytes.get_mut(whole.len()), thresholds.last()) {
             let mut block = [u8::MAX; BLOCK];
             block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            // What lies past the edge is no pixel.
+            // Beyond the edge there are no pixels.
             *byte = dark(&block, threshold) & !(u8::MAX << rest.len());
         }
         bits.setBulk(at, BitFieldBaseType::from_le_bytes(bytes));
     }
 }
 
-/// One bit for each pixel of a block that is dark, the leftmost the least.
+/// One bit for each pixel of a block row, 1 is dark; the leftmost pixel is the least significant bit.
 fn dark(block: &[u8; BLOCK], threshold: u8) -> u8 {
-    /// Brings the least bit of byte `n` to bit `56 + n`.
+    /// Moves the least significant bit of byte `n` to bit `56 + n`.
     const GATHER: u64 = 0x0102_0408_1020_4080;
     let ones = u64::from_le_bytes(block.map(|pixel| u8::from(pixel <= threshold)));
     let [.., gathered] = ones.wrapping_mul(GATHER).to_le_bytes();
     gathered
 }
 
-/// What separates dark from light in each block, by itself: its mean, or, where it is flat, what its neighbours say.
-/// Of blocks that reach over the edge, the last eight pixels before it count.
+/// The black point of each block: its mean luma, or, in a flat block, a value from its neighbours. A block that
+/// extends beyond the edge is shifted to the last eight pixels before the edge.
 fn black_points(luma: &[u8], width: usize, height: usize) -> Vec<u8> {
     let blocks = width.div_ceil(BLOCK);
     let mut points: Vec<u8> = Vec::with_capacity(blocks * height.div_ceil(BLOCK));
@@ -81,19 +81,19 @@ fn black_points(luma: &[u8], width: usize, height: usize) -> Vec<u8> {
         }
         let above = points.len().checked_sub(blocks);
         let mut left = 0;
-        for (x, seen) in columns.blocks().enumerate() {
+        for (x, stats) in columns.blocks().enumerate() {
             let neighbours = above.filter(|_| x > 0).map(|above| {
                 let at = |x: usize| points.get(above + x).copied().map_or(0, u32::from);
                 (at(x) + 2 * u32::from(left) + at(x - 1)) / 4
             });
-            left = seen.black_point(neighbours);
+            left = stats.black_point(neighbours);
             points.push(left);
         }
     }
     points
 }
 
-/// Eight rows, taken together column by column: what a machine adds up many of at a time.
+/// Statistics of eight rows, by column. This layout can be vectorised.
 struct Columns {
     sum: Vec<u16>,
     darkest: Vec<u8>,
@@ -123,7 +123,7 @@ impl Columns {
         }
     }
 
-    /// The blocks from left to right; of one that reaches over the edge, the last eight columns before it.
+    /// The blocks from left to right. A block that extends beyond the edge is shifted to the last eight columns.
     fn blocks(&self) -> impl Iterator<Item = Seen> {
         let all = |from: usize| {
             let columns = from..from + BLOCK;
@@ -138,7 +138,7 @@ impl Columns {
     }
 }
 
-/// The pixels of one block.
+/// Luma statistics of one block.
 struct Seen {
     sum: u32,
     darkest: u8,
@@ -146,7 +146,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// A flat block is paper, unless its neighbours, whose black point this is, say that it is ink.
+    /// The black point of the block. A flat block counts as paper, unless the black point of its neighbours shows
+    /// ink.
     fn black_point(&self, neighbours: Option<u32>) -> u8 {
         if self.lightest.saturating_sub(self.darkest) > FLAT {
             return narrow(self.sum / 64);
@@ -158,7 +159,7 @@ impl Seen {
     }
 }
 
-/// The mean of the five by five blocks around each, or nearest to it at the edges.
+/// The mean black point of the 5 × 5 blocks around each block; at the edges, of the nearest 5 × 5 blocks.
 fn means(points: &[u8], blocks: usize, rows: usize) -> Vec<u8> {
     let mut means = Vec::with_capacity(points.len());
     for y in 0..rows {
@@ -178,7 +179,7 @@ fn means(points: &[u8], blocks: usize, rows: usize) -> Vec<u8> {
     means
 }
 
-/// Means of bytes are bytes.
+/// Converts a mean of bytes to a byte.
 fn narrow(mean: u32) -> u8 {
     u8::try_from(mean).unwrap_or(u8::MAX)
 }
@@ -191,7 +192,8 @@ mod tests {
 
     use super::*;
 
-    /// Ragged edges are left out: there `rxing` thresholds some pixels twice and takes either for dark.
+    /// Only for sides that are multiples of 8: in partial blocks `rxing` thresholds some pixels twice, and a pixel
+    /// is dark if either result is.
     fn rxings(frame: &Frame) -> BitMatrix {
         let source = Luma8Source::new_with_slice(frame.luma(), frame.width(), frame.height()).unwrap();
         HybridBinarizer::new(source).get_black_matrix().unwrap().clone()
@@ -199,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_bits_are_those_of_zxing(
+        fn threshold_bits_match_rxing(
             (width, height) in (5_u32..20, 5_u32..20),
             (base, spread) in (0_u32..200, 1_u32..120),
             seed in any::<u32>(),
@@ -219,7 +221,7 @@ mod tests {
         }
 
         #[test]
-        fn ragged_edges_are_thresholded_like_the_rest(width in 40_u32..90, height in 40_u32..90) {
+        fn partial_edge_blocks_are_thresholded_like_the_rest(width in 40_u32..90, height in 40_u32..90) {
             let luma = (0..width * height).map(|at| if (at % width / 4 + at / width / 4) % 2 == 0 { 30 } else { 220 }).collect();
             let frame = Frame::new(width, height, luma).unwrap();
             let matrix = threshold(&frame).unwrap();

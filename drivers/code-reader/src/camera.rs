@@ -1,9 +1,9 @@
 //! A V4L2 camera, through `nokhwa`.
 //!
-//! `nokhwa` waits for a frame without a time-out, so a thread of its own waits, and hands over the newest frame through
-//! one slot. A thread that hangs in the driver cannot be ended from here: it goes with the process, which the
-//! kiosk kills and starts again when a camera stalls. Raw frames are taken and unpacked here, since the conversions
-//! of `nokhwa` go by way of RGB. Written against `nokhwa` 0.10.11; not yet run on hardware.
+//! `nokhwa` waits for a frame without a timeout, so a capture thread waits and stores the latest frame for the
+//! reader. A thread that hangs in the driver cannot be stopped: it ends with the process, which the kiosk kills and
+//! restarts when a camera stalls. Raw frames are unpacked by this crate, since the conversions of `nokhwa` go
+//! through RGB. Written for `nokhwa` 0.10.11; not yet run on hardware.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,19 +20,20 @@ use nokhwa::utils::{
 use crate::frame::{Frame, FrameSource, SourceError};
 use crate::luma::{self, Packing};
 
-/// A camera that does not open within this has hung.
+/// Timeout for opening a camera.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Frames that cannot be unpacked in a row before a camera counts as broken: the first ones often are.
+/// Consecutive frames that cannot be unpacked before the camera counts as failed. The first frames are often broken.
 const BAD_FRAMES_MAX: u32 = 30;
 
-/// The sizes asked for, best first: 1280×720 reads a code of 45 modules at 20 cm, more costs time.
+/// Requested frame sizes, best first. 1280×720 reads a code of 45 modules at 20 cm; larger frames cost more time.
 const SIZES: [(u32, u32); 3] = [(1280, 720), (1920, 1080), (640, 480)];
 
-/// The frame rate asked for.
+/// Requested frame rate, in frames per second.
 const FRAME_RATE: u32 = 30;
 
-/// The formats asked for. JPEG first: at 1280×720 USB 2 carries it at full rate, raw pictures at 10 a second.
+/// Requested formats, best first. JPEG first: at 1280×720 USB 2 transfers it at full rate, raw pictures at 10 per
+/// second.
 const FORMATS: [FrameFormat; 6] = [
     FrameFormat::MJPEG,
     FrameFormat::NV12,
@@ -42,30 +43,30 @@ const FORMATS: [FrameFormat; 6] = [
     FrameFormat::RAWBGR,
 ];
 
-/// Controls of V4L2 (`linux/v4l2-controls.h`) that `nokhwa` has no name for, and what is asked for: mains light of 50 Hz,
-/// and the frame rate kept where a camera would rather expose longer, since a moving code is worse than a dark one.
+/// V4L2 controls (`linux/v4l2-controls.h`) without a name in `nokhwa`, and the requested values: mains frequency 50
+/// Hz, and constant frame rate instead of longer exposure, since a blurred code is worse than a dark one.
 const POWER_LINE_FREQUENCY: u128 = 0x0098_0918;
 const POWER_LINE_50_HZ: i64 = 1;
 const EXPOSURE_AUTO_PRIORITY: u128 = 0x009A_0903;
 const EXPOSURE_KEEPS_FRAME_RATE: i64 = 0;
 const EXPOSURE_AUTO: u128 = 0x009A_0901;
 const EXPOSURE_MANUAL: i64 = 1;
-/// In 100 µs.
+/// Exposure time, unit 100 µs.
 const EXPOSURE_ABSOLUTE: u128 = 0x009A_0902;
 
-/// A camera that is plugged in.
+/// A connected camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CameraFound {
-    /// `/dev/videoN`. One camera may have several, of which the first gives pictures.
+    /// `/dev/videoN`. A camera may have several device files, of which the first gives pictures.
     pub path: PathBuf,
-    /// What it calls itself.
+    /// Name that the camera reports.
     pub name: String,
 }
 
-/// The cameras that are plugged in, by path.
+/// The connected cameras, sorted by number.
 ///
 /// # Errors
-/// [`SourceError::Camera`] if the system cannot tell.
+/// [`SourceError::Camera`] if the system cannot list them.
 pub fn cameras() -> Result<Vec<CameraFound>, SourceError> {
     let found =
         nokhwa::query(ApiBackend::Video4Linux).map_err(|error| SourceError::Camera(error.to_string()))?;
@@ -78,11 +79,15 @@ pub fn cameras() -> Result<Vec<CameraFound>, SourceError> {
     Ok(numbered.into_iter().map(found).collect())
 }
 
-/// The path of the first camera whose name contains this.
+/// The path of the first camera whose name contains `name`.
 pub(crate) fn named(name: &str) -> Result<PathBuf, SourceError> {
     let found = cameras()?.into_iter().find(|camera| camera.name.contains(name));
-    let absent =
-        || SourceError::Absent(io::Error::new(io::ErrorKind::NotFound, "no camera has this in its name"));
+    let absent = || {
+        SourceError::Absent(io::Error::new(
+            io::ErrorKind::NotFound,
+            "no connected camera has a name that contains the configured text",
+        ))
+    };
     found.map(|camera| camera.path).ok_or_else(absent)
 }
 
@@ -102,13 +107,13 @@ struct Content {
     newest: Option<Frame>,
     /// Why capturing ended.
     ended: Option<String>,
-    /// Nobody takes frames any more.
+    /// The reader was dropped; the capture thread must end.
     abandoned: bool,
 }
 
 impl Slot {
     fn with<T>(&self, act: impl FnOnce(&mut Content) -> T) -> T {
-        // A panic while holding the lock leaves nothing half done here.
+        // A panic while the lock is held leaves no inconsistent state.
         act(&mut self.content.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -157,13 +162,14 @@ impl Drop for Camera {
     }
 }
 
-/// The capture thread: opens, says so, and fills the slot until the camera ends or nobody wants more.
+/// The capture thread: opens the camera, reports the result, and stores frames until the camera fails or the reader
+/// is dropped.
 fn capture(index: u32, exposure: Option<u16>, opened: &SyncSender<Result<(), SourceError>>, slot: &Slot) {
     let mut camera = match open_stream(index, exposure) {
         Ok(camera) => camera,
         Err(error) => {
             let error = SourceError::Absent(io::Error::other(error.to_string()));
-            // Nobody waits any more: then nobody wants to know.
+            // Fails only if the opener has stopped waiting.
             let _ = opened.send(Err(error));
             return;
         }
@@ -178,7 +184,7 @@ fn capture(index: u32, exposure: Option<u16>, opened: &SyncSender<Result<(), Sou
         };
         bad_frames = if frame.is_some() { 0 } else { bad_frames + 1 };
         if bad_frames > BAD_FRAMES_MAX {
-            break "it sends frames that are not what its format says".to_owned();
+            break "too many consecutive frames that do not match the format".to_owned();
         }
         let abandoned = slot.with(|content| {
             if frame.is_some() {
@@ -195,43 +201,43 @@ fn capture(index: u32, exposure: Option<u16>, opened: &SyncSender<Result<(), Sou
     slot.changed.notify_one();
 }
 
-/// Opens with the best of the sizes and formats that the camera has. They have to be tried one by one: `nokhwa`
-/// finds nothing close to a size that a format lacks.
+/// Opens the camera with the best size and format that it supports. They are tried one by one: `nokhwa` finds no
+/// closest match if a format lacks the requested size.
 fn open_stream(index: u32, exposure: Option<u16>) -> Result<nokhwa::Camera, NokhwaError> {
-    let wishes = SIZES.iter().flat_map(|&(width, height)| {
+    let requests = SIZES.iter().flat_map(|&(width, height)| {
         FORMATS.iter().map(move |&format| {
-            let wish = CameraFormat::new(Resolution::new(width, height), format, FRAME_RATE);
-            RequestedFormatType::Closest(wish)
+            let request = CameraFormat::new(Resolution::new(width, height), format, FRAME_RATE);
+            RequestedFormatType::Closest(request)
         })
     });
     let index = CameraIndex::Index(index);
     let mut last = None;
-    for wish in wishes.chain([RequestedFormatType::None]) {
-        match nokhwa::Camera::new(index.clone(), RequestedFormat::with_formats(wish, &FORMATS)) {
+    for request in requests.chain([RequestedFormatType::None]) {
+        match nokhwa::Camera::new(index.clone(), RequestedFormat::with_formats(request, &FORMATS)) {
             Ok(mut camera) => {
                 set_controls(&mut camera, exposure);
                 camera.open_stream()?;
-                tracing::info!(format = %camera.camera_format(), "the camera is open");
+                tracing::info!(format = %camera.camera_format(), "camera opened");
                 return Ok(camera);
             }
             Err(error @ NokhwaError::OpenDeviceError(..)) => return Err(error),
             Err(error) => last = Some(error),
         }
     }
-    Err(last.expect("at least one wish was tried"))
+    Err(last.expect("at least one request was tried"))
 }
 
-/// Sets what the camera lets be set; one that refuses is used as it is.
+/// Sets the camera controls. A control that the camera rejects keeps its value.
 fn set_controls(camera: &mut nokhwa::Camera, exposure: Option<u16>) {
-    let mut wishes =
+    let mut requests =
         vec![(POWER_LINE_FREQUENCY, POWER_LINE_50_HZ), (EXPOSURE_AUTO_PRIORITY, EXPOSURE_KEEPS_FRAME_RATE)];
     if let Some(exposure) = exposure {
-        wishes.extend([(EXPOSURE_AUTO, EXPOSURE_MANUAL), (EXPOSURE_ABSOLUTE, exposure.into())]);
+        requests.extend([(EXPOSURE_AUTO, EXPOSURE_MANUAL), (EXPOSURE_ABSOLUTE, exposure.into())]);
     }
-    for (control, value) in wishes {
+    for (control, value) in requests {
         let control = KnownCameraControl::Other(control);
         if let Err(error) = camera.set_camera_control(control, ControlValueSetter::Integer(value)) {
-            tracing::debug!(%control, value, %error, "the camera keeps its own");
+            tracing::debug!(%control, value, %error, "camera rejected control: value unchanged");
         }
     }
 }
@@ -252,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_camera_that_is_not_there_is_absent() {
+    fn missing_camera_is_absent() {
         assert!(matches!(Camera::open(9_999, None).err(), Some(SourceError::Absent(_))));
         assert!(matches!(named("a name that no camera has").err(), Some(SourceError::Absent(_))));
     }

@@ -1,43 +1,42 @@
-//! Codes on what is not flat: a crumpled bill, cloth, paper in a plastic sleeve.
+//! Reads codes on surfaces that are not flat: a crumpled bill, cloth, paper in a plastic sleeve.
 //!
-//! Both engines lay one plane, or a few, over a code. Where the paper bends, their grid slips off the modules
-//! and more of them are misread than the code can mend. Here the grid is a net that is pulled, knot by knot,
-//! to where the modules become whole: on its module, all samples of a cell are of one colour; between
-//! two, they are mixed. The finder and timing patterns, whose colours are known (ISO/IEC 18004, 6.3), hold
-//! the net in place.
+//! Both engines map a code by one homography or a few. Where the paper bends, their grid misses the modules, and
+//! more modules are misread than error correction can repair. Here the grid is warped: each node is moved to where
+//! the cells become uniform. All samples of a cell on its module have one colour; between two modules they are
+//! mixed. The finder and timing patterns, whose colours are known (ISO/IEC 18004, 6.3), anchor the grid.
 
 use rxing::Point;
 use rxing::common::{BitMatrix, PerspectiveTransform, Quadrilateral};
 
 use crate::engines;
 
-/// Least and most modules along a side of a QR code (ISO/IEC 18004, 6.3.1).
+/// Smallest and largest side of a QR code, in modules (ISO/IEC 18004, 6.3.1).
 const SIDES: std::ops::RangeInclusive<u32> = 21..=177;
-/// Modules along a side above which the net is not worth its time: a hall's camera cannot resolve those anyway.
+/// Largest side, in modules, for which a grid is tried: a kiosk's camera cannot resolve larger codes.
 const SIDE_MAX: u32 = 97;
-/// Patches of the net along a side, coarse to fine.
+/// Patches of the grid along a side, coarse to fine.
 const NETS: [usize; 3] = [2, 4, 6];
-/// How far a knot is moved at a time, in modules, coarse to fine.
+/// Step by which a node is moved, in modules, coarse to fine.
 const STEPS: [f32; 3] = [0.8, 0.4, 0.2];
-/// Passes over all knots with one step.
+/// Most passes over all nodes with one step.
 const PASSES: usize = 3;
-/// Where a cell is sampled, in modules from its middle.
+/// Sample points of a cell, in modules from its centre.
 const SAMPLES: [(f32, f32); 5] = [(0.0, 0.0), (-0.27, -0.27), (0.27, -0.27), (-0.27, 0.27), (0.27, 0.27)];
-/// What a cell of a known colour counts for beside one whose colour is open.
+/// Weight of a cell of known colour, relative to a cell of unknown colour.
 const KNOWN: i32 = 2;
 
-/// A code whose place was found and whose text was not.
+/// A code that was located but not read.
 #[derive(Clone, Copy)]
 pub(crate) struct Unread {
-    /// The outer corners as if it were flat, in pixels: top left, top right, bottom right, bottom left.
+    /// The outer corners in pixels, assuming a flat code: top left, top right, bottom right, bottom left.
     pub(crate) corners: [Point; 4],
-    /// Modules along a side.
+    /// Side of the code, in modules.
     pub(crate) side: u32,
 }
 
 impl Unread {
-    /// From modules to pixels, as if it were flat. `None` for what is no square of modules, or has more of them than a
-    /// hall's camera can resolve.
+    /// The homography from modules to pixels, assuming a flat code. `None` if `side` is not a valid QR code size or
+    /// larger than the camera can resolve.
     pub(crate) fn plane(&self) -> Option<PerspectiveTransform> {
         if !SIDES.contains(&self.side) || self.side > SIDE_MAX {
             return None;
@@ -49,7 +48,7 @@ impl Unread {
     }
 }
 
-/// The text of a code that is not flat, if pulling the net straight makes it readable.
+/// Reads a code that is not flat, by warping the grid until the code is readable.
 pub(crate) fn read(matrix: &BitMatrix, unread: &Unread) -> Option<Vec<u8>> {
     let mut net = Net::over(matrix, unread)?;
     for patches in NETS {
@@ -68,16 +67,16 @@ pub(crate) fn read(matrix: &BitMatrix, unread: &Unread) -> Option<Vec<u8>> {
     None
 }
 
-/// The flat grid, and by how much each knot was pulled off it.
+/// A flat grid and the offset of each of its nodes.
 struct Net<'a> {
     matrix: &'a BitMatrix,
     side: u32,
-    /// Where the samples of each cell lie on the flat grid, in pixels, row by row.
+    /// Sample points of each cell on the flat grid, in pixels, row by row.
     flat: Vec<[Point; SAMPLES.len()]>,
     patches: usize,
-    /// Pixels, row by row, `patches + 1` each way.
+    /// Offsets of the nodes in pixels, row by row, `patches + 1` in each direction.
     pulls: Vec<(f32, f32)>,
-    /// Pixels of one module, along a row and down a column.
+    /// Size of a module in pixels.
     module: f32,
 }
 
@@ -99,7 +98,7 @@ impl<'a> Net<'a> {
         Some(Self { matrix, side: unread.side, flat, patches: 1, pulls: vec![(0.0, 0.0); 4], module })
     }
 
-    /// Gives the net more knots where it lies.
+    /// Refines the grid to more nodes without changing its shape.
     fn refine(&mut self, patches: usize) {
         let knots = patches + 1;
         let pulls = (0..knots * knots)
@@ -112,7 +111,7 @@ impl<'a> Net<'a> {
         self.pulls = pulls;
     }
 
-    /// By how much the net is pulled at a place, in modules: between the four knots around it.
+    /// The offset in pixels at a position in modules, interpolated between the four surrounding nodes.
     fn pull_at(&self, x: f32, y: f32) -> (f32, f32) {
         let patches = narrow_usize(self.patches);
         let split = |place: f32| {
@@ -146,7 +145,7 @@ impl<'a> Net<'a> {
             .sum()
     }
 
-    /// How whole the cells are in the patches that touch a knot.
+    /// Uniformity of the cells in the patches around a node; higher is better.
     fn wholeness(&self, knot: usize) -> i32 {
         let knots = self.patches + 1;
         let reach = |at: usize| {
@@ -169,7 +168,7 @@ impl<'a> Net<'a> {
         sum
     }
 
-    /// Tries every knot a step to each side; whether any moved.
+    /// Moves each node by one step in the direction that improves uniformity. Returns whether any node moved.
     fn pull(&mut self, step: f32) -> bool {
         let step = step * self.module;
         let mut moved = false;
@@ -195,7 +194,7 @@ impl<'a> Net<'a> {
         }
     }
 
-    /// The modules as the net lies.
+    /// The modules as sampled by the current grid.
     fn bits(&self) -> Option<BitMatrix> {
         let mut bits = BitMatrix::with_single_dimension(self.side).ok()?;
         for row in 0..self.side {
@@ -209,8 +208,8 @@ impl<'a> Net<'a> {
     }
 }
 
-/// Whether a module is dark in every code of this side, or light, or open: finder patterns with their light border, and
-/// the timing patterns between them.
+/// The colour of a module that is the same in every code of this side: `Some(true)` dark, `Some(false)` light,
+/// `None` if it depends on the content. Covers the finder patterns with their separators and the timing patterns.
 fn known(column: u32, row: u32, side: u32) -> Option<bool> {
     let far = side.saturating_sub(8);
     let corner = match (column < 8, row < 8, column >= far, row >= far) {
@@ -220,7 +219,7 @@ fn known(column: u32, row: u32, side: u32) -> Option<bool> {
         _ => None,
     };
     if let Some((x, y)) = corner {
-        // The border lies on the inner side: after the pattern at the near edge, before it at the far one.
+        // The separator is on the inner side: after the pattern at the near edge, before it at the far edge.
         let x = if column >= far { x.checked_sub(1) } else { Some(x) };
         let y = if row >= far { y.checked_sub(1) } else { Some(y) };
         let (Some(x), Some(y)) = (x, y) else { return Some(false) };
@@ -233,7 +232,7 @@ fn known(column: u32, row: u32, side: u32) -> Option<bool> {
     }
 }
 
-// Sides and knots are below 200, so no number loses anything.
+// Sides and node numbers are below 200, so the conversion is exact.
 #[expect(clippy::cast_precision_loss)]
 const fn narrow(number: u32) -> f32 {
     number as f32
@@ -249,7 +248,7 @@ const fn pixel(place: f32) -> u32 {
     place as u32
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // as above
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates; NaN becomes 0, as in `pixel`
 const fn whole(place: f32) -> usize {
     place as usize
 }
@@ -262,11 +261,11 @@ mod tests {
     use super::*;
 
     const TEXT: &[u8] = b"YK1:CRUMPLED PAPER IN A VILLAGE HALL";
-    /// Pixels of a module, and of the quiet zone.
+    /// Size of a module and of the quiet zone, in pixels.
     const MODULE: f32 = 5.0;
     const QUIET: f32 = 20.0;
 
-    /// A code on paper with waves of this height, in modules, both ways.
+    /// A code on paper with waves in both directions; `height` in modules.
     fn on_waves(code: &QrCode, height: f32) -> (BitMatrix, Unread) {
         let side = u32::try_from(code.width()).unwrap();
         let length = narrow(side) * MODULE;
@@ -276,7 +275,7 @@ mod tests {
         for y in 0..pixels {
             for x in 0..pixels {
                 let (u, v) = (narrow(x) + 0.5 - QUIET, narrow(y) + 0.5 - QUIET);
-                // Still at the edges, where the finder patterns hold the flat grid.
+                // No displacement at the edges, where the finder patterns define the flat grid.
                 let wave = |along: f32| (along / length * std::f32::consts::TAU).sin() * height * MODULE;
                 let hill = |along: f32| (along / length * std::f32::consts::PI).sin();
                 let (u, v) = ((u + wave(v) * hill(u)) / MODULE, (v + wave(u) * hill(v)) / MODULE);
@@ -294,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_on_waves_is_read_and_not_by_the_flat_grid() {
+    fn wavy_code_is_read_by_warp_grid_only() {
         let code = QrCode::with_version(TEXT, Version::Normal(4), EcLevel::M).unwrap();
         let (matrix, unread) = on_waves(&code, 0.8);
         let flat = Net::over(&matrix, &unread).unwrap().bits().unwrap();
@@ -303,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_known_cells_are_those_of_real_codes() {
+    fn known_module_colors_match_real_codes() {
         for version in 1..=12 {
             for level in [EcLevel::L, EcLevel::H] {
                 let Ok(code) = QrCode::with_version(b"7", Version::Normal(version), level) else { continue };
@@ -325,7 +324,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn no_picture_makes_it_panic_or_find_words(
+        fn any_picture_gives_no_text_and_no_panic(
             pixels in prop::collection::vec(any::<bool>(), 64 * 64),
             corners in prop::array::uniform4((-200.0_f32..300.0, -200.0_f32..300.0)),
             side in 0_u32..200,

@@ -1,8 +1,8 @@
-//! What codes a frame shows: quick looks at every frame, costly ones only where a code seems to be.
+//! Decodes the codes in a frame: a quick pass over every frame, costly passes only where a code seems to be.
 //!
-//! `rxing` reads nearly all codes that can be read in about a millisecond. What it misses is tried again in other sizes
-//! and with other thresholds, by it and by `rqrr`, as long as the budget lasts (it is the caller's; a single
-//! attempt of `rqrr` may overrun it by some tens of milliseconds).
+//! `rxing` reads nearly all readable codes in about a millisecond. Codes that it misses are tried again in other
+//! sizes and with other thresholds, by `rxing` and by `rqrr`, within the time budget of the caller (a single
+//! attempt of `rqrr` may exceed the budget by some tens of milliseconds).
 
 use std::time::Instant;
 
@@ -15,47 +15,48 @@ use crate::picture;
 use crate::quality::Quality;
 use crate::shades::Votes;
 
-/// Most codes that are reported of one frame.
+/// Most codes that are reported for one frame.
 pub const CODES_MAX: usize = 4;
 
-/// Frames with more pixels than this are not doubled: it would cost more time than a frame has.
+/// Frames with more pixels than this are not doubled: that would take longer than the frame interval.
 const DOUBLED_PIXELS_MAX: usize = 1_000_000;
 
-/// Pictures with more finder patterns than this are not given to `rqrr`, which copies the whole picture for each triple of
-/// them: 36 took it 2.4 s.
+/// Pictures with more finder patterns than this are not given to `rqrr`, which copies the whole picture for each
+/// triple: 36 patterns took 2.4 s.
 const RQRR_FINDERS_MAX: usize = 12;
 
-/// Corners of a code that have a finder pattern.
+/// Finder patterns of one code.
 const CORNERS: usize = 3;
 
-/// Least width, in pixels, of a finder pattern that is looked into when it is alone, and when there is another like it: modules
-/// of 3 and of 1.7 pixels.
+/// Smallest width, in pixels, of a finder pattern that justifies costly passes: alone, and with a second one of
+/// similar size. Modules of 3 and of 1.7 pixels.
 const ALONE_MIN: u32 = 21;
 const PAIR_MIN: u32 = 12;
 
-/// Room around the corners of a code, besides what perspective needs: half a corner and the quiet zone of large modules.
+/// Margin around the finder patterns of a code, in pixels, in addition to that for perspective: half a finder
+/// pattern and the quiet zone of large modules.
 const QUIET_PIXELS: f32 = 60.0;
 
-/// What one frame shows.
+/// The result of decoding one frame.
 #[derive(Default)]
 pub struct Look {
-    /// The texts of the codes read, as UTF-8 where the code says or lets guess its encoding; at most [`CODES_MAX`],
-    /// each once. They are personal data: wipe them after use.
+    /// Texts of the codes, as UTF-8 where the encoding is declared or can be guessed; at most [`CODES_MAX`], without
+    /// duplicates. They are personal data: wipe them after use.
     pub codes: Vec<Vec<u8>>,
-    /// If none was read: what seems to be in the way.
+    /// If no code was read: the likely reason.
     pub hint: Option<Hint>,
-    /// Whether a code, or something like one, is held to the camera, or was a few frames ago.
+    /// Whether something like a code is in this frame or was in one of the last frames.
     pub near: bool,
 }
 
-/// Looks at the frames of one camera, one after the other.
+/// Decodes the frames of one camera in sequence.
 #[derive(Default)]
 pub struct Decoder {
     quality: Quality,
     votes: Votes,
 }
 
-/// Another size or texture of the picture.
+/// A resampling filter applied to the picture.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Doubled,
@@ -70,10 +71,10 @@ enum Threshold {
     LocalMean,
 }
 
-/// One way to see a picture: its shape, its threshold, and whether light modules are taken for dark ones.
+/// One preprocessing of a picture: resampling, threshold, and whether dark and light are swapped.
 type Way = (Shape, Threshold, bool);
 
-/// The costly ways, in the order of what they read first for their time on real pictures.
+/// Preprocessings of the costly passes, ordered by codes read per time on real pictures.
 const WAYS: [Way; 7] = [
     (Shape::Doubled, Threshold::Blocks, false),
     (Shape::Same, Threshold::LocalMean, false),
@@ -85,13 +86,13 @@ const WAYS: [Way; 7] = [
 ];
 
 impl Decoder {
-    /// A decoder that has seen nothing.
+    /// Creates a decoder without history.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Looks at a frame. The quick looks are always taken; costly ones begin only before `budget_end`.
+    /// Decodes a frame. The quick passes always run; costly passes start only before `budget_end`.
     pub fn look(&mut self, frame: &Frame, budget_end: Instant) -> Look {
         self.votes.next_frame();
         let mut first = quick_look(frame, budget_end);
@@ -100,7 +101,7 @@ impl Decoder {
         if codes.is_empty() {
             codes = mended(frame, &first, &mut self.votes, budget_end);
         }
-        // Grain makes corners where there are none and breaks those that are there; at half the size it is gone.
+        // Grain creates false finder patterns and breaks real ones; halving the picture removes it.
         if codes.is_empty()
             && (1..=FINDERS_MAX).contains(&finders.len())
             && let Some(half) = picture::halved(frame)
@@ -128,18 +129,18 @@ impl Decoder {
     }
 }
 
-/// What one threshold shows of a picture.
+/// The result of one pass over a picture.
 #[derive(Default)]
 struct Seen {
     sighting: Sighting,
-    /// The picture that it was seen in.
+    /// The binarised picture.
     matrix: Option<BitMatrix>,
-    /// That one has light modules for dark ones.
+    /// Whether dark and light are swapped in `matrix`.
     inverted: bool,
 }
 
-/// One threshold, dark on light and light on dark (as phones in dark mode show codes): what is seen on whichever side
-/// shows more finder patterns, and that side.
+/// One pass with the block threshold, normal and inverted (phones in dark mode show inverted codes). Returns the
+/// result of the polarity with more finder patterns.
 fn quick_look(frame: &Frame, budget_end: Instant) -> Seen {
     let Some(matrix) = picture::by_blocks(frame) else { return Seen::default() };
     let upright = quick_reading(&matrix, budget_end);
@@ -155,15 +156,15 @@ fn quick_look(frame: &Frame, budget_end: Instant) -> Seen {
     }
 }
 
-/// The codes that are found and not read: because their modules are grey, of which earlier frames tell more, or because
-/// they are not flat.
-fn mended(frame: &Frame, seen: &Seen, votes: &mut Votes, budget_end: Instant) -> Vec<Vec<u8>> {
-    let Some(matrix) = &seen.matrix else { return Vec::new() };
+/// Tries again to read codes that were located but not read: by the samples of their modules, also summed over
+/// earlier frames, then by a warped grid for codes that are not flat.
+fn mended(frame: &Frame, pass: &Seen, votes: &mut Votes, budget_end: Instant) -> Vec<Vec<u8>> {
+    let Some(matrix) = &pass.matrix else { return Vec::new() };
     let mut codes = Vec::new();
-    for unread in &seen.sighting.unread {
-        codes.extend(engines::shaded(frame, unread, seen.inverted, votes));
+    for unread in &pass.sighting.unread {
+        codes.extend(engines::shaded(frame, unread, pass.inverted, votes));
     }
-    for unread in &seen.sighting.unread {
+    for unread in &pass.sighting.unread {
         if codes.is_empty() && Instant::now() < budget_end {
             codes.extend(engines::crumpled(matrix, unread));
         }
@@ -179,8 +180,9 @@ fn quick_reading(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
     sighting
 }
 
-/// Whether these could be corners of one code: two of like size as far from each other as corners are, or a single one
-/// too large for an accident. Grain and foliage make small ones by the dozen, and costly looks at them would take a core.
+/// Whether these finder patterns could belong to one code: two of similar size at a plausible distance, or a single
+/// one that is too large to be accidental. Grain and foliage give dozens of small ones; costly passes over them
+/// would occupy a core.
 fn looks_like_code(finders: &[Finder]) -> bool {
     finders.iter().enumerate().any(|(at, one)| {
         one.size >= ALONE_MIN || finders.iter().skip(at + 1).any(|other| could_share_code(one, other))
@@ -194,14 +196,14 @@ fn could_share_code(one: &Finder, other: &Finder) -> bool {
     }
     let distance = (one.x - other.x).hypot(one.y - other.y);
     let sizes = |count: u32| f32::from(u16::try_from(count * (small + large) / 2).unwrap_or(u16::MAX));
-    // From middle to middle it is 14 modules in the smallest code and 170 in the largest, √2 times as many across; a
-    // corner has 7. Perspective may halve it.
+    // The distance of two centres is 14 modules in the smallest code and 170 in the largest, √2 times as many along
+    // the diagonal; a finder pattern has 7 modules. Perspective may halve the distance.
     distance >= sizes(1) && distance <= sizes(35)
 }
 
-/// The part of a frame where a code with these corners lies, or `None` if one corner leaves that open. From two corners
-/// it may reach as far again in any direction; from three it is their box, and some room for the fourth and for
-/// perspective.
+/// The part of a frame that contains a code with these finder patterns; `None` for a single one. Two patterns:
+/// their box extended by 1.5 times its longer side, since the code may lie in any direction. Three or more: their
+/// box with a margin for the fourth corner and for perspective.
 fn around(frame: &Frame, finders: &[Finder]) -> Option<Frame> {
     let reach = match finders.len() {
         0 | 1 => return None,
@@ -220,33 +222,33 @@ fn around(frame: &Frame, finders: &[Finder]) -> Option<Frame> {
     picture::cropped(frame, columns, rows)
 }
 
-/// The whole pixel nearest to a place, within a side of so many.
+/// The pixel of a coordinate, clamped to `0..=side`.
 fn pixel(place: f32, side: u32) -> u32 {
-    // Sides are at most 4096, so nothing is cut off; NaN becomes 0.
+    // Sides are at most 4096, so no digits are lost; NaN becomes 0.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let whole = place.max(0.0) as u32;
     whole.min(side)
 }
 
 fn costly_looks(frame: &Frame, budget_end: Instant) -> Vec<Vec<u8>> {
-    for way in WAYS {
+    for preprocessing in WAYS {
         if Instant::now() >= budget_end {
             break;
         }
-        let Some((shaped, matrix)) = prepare(frame, way) else { continue };
+        let Some((shaped, matrix)) = prepare(frame, preprocessing) else { continue };
         let sighting = quick_reading(&matrix, budget_end);
         if !sighting.codes.is_empty() {
             return sighting.codes;
         }
         let finders = sighting.finders.len();
-        let (_, _, inverted) = way;
-        let seen = Seen { sighting, matrix: Some(matrix), inverted };
-        // Only the first look at a frame votes: others would count the same grain again.
-        let codes = mended(shaped.as_ref().unwrap_or(frame), &seen, &mut Votes::default(), budget_end);
+        let (_, _, inverted) = preprocessing;
+        let pass = Seen { sighting, matrix: Some(matrix), inverted };
+        // Only the quick pass adds to the frame votes: a second pass would count the same grain again.
+        let codes = mended(shaped.as_ref().unwrap_or(frame), &pass, &mut Votes::default(), budget_end);
         if !codes.is_empty() {
             return codes;
         }
-        let Some(matrix) = seen.matrix else { continue };
+        let Some(matrix) = pass.matrix else { continue };
         if finders > RQRR_FINDERS_MAX || Instant::now() >= budget_end {
             continue;
         }
@@ -258,7 +260,7 @@ fn costly_looks(frame: &Frame, budget_end: Instant) -> Vec<Vec<u8>> {
     Vec::new()
 }
 
-/// The picture in its shape, if that is another one, and in dark and light.
+/// Applies a preprocessing. Returns the resampled picture, if it differs from the frame, and the binarised one.
 fn prepare(frame: &Frame, (shape, threshold, invert): Way) -> Option<(Option<Frame>, BitMatrix)> {
     let too_large = frame.luma().len() > DOUBLED_PIXELS_MAX;
     let shaped = match shape {
@@ -291,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn corners_of_one_code_are_worth_a_costly_look_and_grain_is_not() {
+    fn finder_pattern_pairs_pass_and_grain_does_not() {
         let code = [finder(100.0, 100.0, 21), finder(240.0, 104.0, 19)];
         let lone = [finder(300.0, 300.0, 40)];
         assert!(looks_like_code(&code));

@@ -1,5 +1,5 @@
-//! The two decoders, each over a picture of dark and light: `rxing` (the zxing-cpp port, then the older zxing one)
-//! and `rqrr`. Both may panic on hostile pictures, which is contained here.
+//! The two decoding engines, which work on binarised pictures: `rxing` (the zxing-cpp port, then the older zxing
+//! port) and `rqrr`. Both may panic on hostile pictures; the panics are caught.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -16,43 +16,43 @@ use crate::crumpled::Unread;
 use crate::frame::Frame;
 use crate::shades::{Shades, Votes};
 
-/// Most codes of a picture that are found and not read, and worth another look.
+/// Most located but unread codes of a picture that are tried again.
 const UNREAD_MAX: usize = 2;
 
-/// Most triples of finder patterns that are tried in one picture; a real one has a handful.
+/// Most triples of finder patterns that are tried in one picture; real pictures have a handful.
 const TRIPLES_MAX: usize = 64;
 
-/// More finder patterns than this is a wallpaper, not a code held to a camera: then only the largest are paired,
-/// and the engines whose time grows with a power of their number are better not asked.
+/// More finder patterns than this are a texture, not a code held to a camera. Then only the largest are combined, and
+/// engines whose time grows with a power of their number are skipped.
 pub(crate) const FINDERS_MAX: usize = 48;
 
-/// Most rows of pixels with the proportions of a corner, 1:1:3:1:1, in a picture for `rqrr`. Pictures of codes have some
-/// hundred; static has ten thousand and took it seconds.
+/// Most pixel rows with the proportions of a finder pattern, 1:1:3:1:1, in a picture for `rqrr`. Pictures of codes
+/// have some hundred; noise has ten thousand and took seconds.
 const CANDIDATE_ROWS_MAX: u32 = 1500;
 
-/// What `rxing` sees in a picture.
+/// What `rxing` detects in a picture.
 #[derive(Default)]
 pub(crate) struct Sighting {
-    /// Texts, in no order.
+    /// Texts of decoded codes, unordered.
     pub(crate) codes: Vec<Vec<u8>>,
-    /// The corners of codes, or what looks like them.
+    /// Finder patterns, including false ones.
     pub(crate) finders: Vec<Finder>,
-    /// Codes that were found and not read; at most [`UNREAD_MAX`].
+    /// Codes that were located but not read; at most [`UNREAD_MAX`].
     pub(crate) unread: Vec<Unread>,
 }
 
-/// A finder pattern: the square of seven modules in three corners of a code.
+/// A finder pattern: the square of 7 × 7 modules in three corners of a code.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Finder {
-    /// Its middle, in pixels.
+    /// Horizontal position of its centre, in pixels.
     pub(crate) x: f32,
-    /// Its middle, in pixels.
+    /// Vertical position of its centre, in pixels.
     pub(crate) y: f32,
-    /// Its width, in pixels.
+    /// Width in pixels.
     pub(crate) size: u32,
 }
 
-/// All codes that the zxing-cpp port reads.
+/// Detects and decodes all codes with the zxing-cpp port.
 pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
     contained(|| {
         let mut patterns = detector::FindFinderPatterns(matrix, true, 0);
@@ -89,14 +89,14 @@ pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
     })
 }
 
-/// What the modules of a code say. An empty text is none: now and then error correction makes a word of noise, and one in
-/// sixteen of these begins with the mark of its end.
+/// Decodes the modules of a code. An empty text counts as unread: occasionally error correction turns noise into a
+/// valid code word, and one in sixteen of these begins with the terminator.
 pub(crate) fn text_of(modules: &BitMatrix) -> Option<Vec<u8>> {
     let decoded = decoder::Decode(modules).ok().filter(DecoderResult::isValid)?;
     Some(decoded.text().into_bytes()).filter(|text| !text.is_empty())
 }
 
-/// The one code that the older zxing port reads: its detector differs and finds some that the other misses.
+/// Decodes one code with the older zxing port: its detector differs and finds some codes that the newer port misses.
 pub(crate) fn rxing_classic(matrix: &BitMatrix) -> Vec<Vec<u8>> {
     contained(|| {
         let hints = DecodeHints { TryHarder: Some(true), ..DecodeHints::default() };
@@ -108,13 +108,13 @@ pub(crate) fn rxing_classic(matrix: &BitMatrix) -> Vec<Vec<u8>> {
     })
 }
 
-/// The text of a code that was found and not read because it is not flat.
+/// Reads a located code that is not flat, with a warped grid.
 pub(crate) fn crumpled(matrix: &BitMatrix, unread: &Unread) -> Option<Vec<u8>> {
     contained(|| crate::crumpled::read(matrix, unread))
 }
 
-/// The text of a code that was found and not read because its modules are not all of one colour; if they do not make
-/// one by themselves, they are `votes`.
+/// Reads a located code by samples of its modules. If the samples of this frame do not suffice, they are added to
+/// `votes`.
 pub(crate) fn shaded(frame: &Frame, unread: &Unread, inverted: bool, votes: &mut Votes) -> Option<Vec<u8>> {
     contained(|| {
         let shades = Shades::of(frame, unread, inverted)?;
@@ -122,7 +122,7 @@ pub(crate) fn shaded(frame: &Frame, unread: &Unread, inverted: bool, votes: &mut
     })
 }
 
-/// All codes that `rqrr` reads. A picture with too many candidates for the corners of codes is not given to it.
+/// Decodes all codes with `rqrr`. Pictures with too many candidates for finder patterns are skipped.
 pub(crate) fn rqrr(matrix: &BitMatrix) -> Vec<Vec<u8>> {
     if !has_few_candidates(matrix) {
         return Vec::new();
@@ -134,7 +134,7 @@ pub(crate) fn rqrr(matrix: &BitMatrix) -> Vec<Vec<u8>> {
         let mut codes = Vec::new();
         for grid in prepared.detect_grids() {
             let mut code = Vec::new();
-            // On an error a part may have been written: it counts for nothing.
+            // On an error a part may have been written; it is discarded.
             if grid.decode_to(&mut code).is_ok() && !code.is_empty() {
                 codes.push(code);
             }
@@ -143,7 +143,7 @@ pub(crate) fn rqrr(matrix: &BitMatrix) -> Vec<Vec<u8>> {
     })
 }
 
-/// Whether a picture has at most [`CANDIDATE_ROWS_MAX`] rows of pixels that `rqrr` would look into.
+/// Whether a picture has at most [`CANDIDATE_ROWS_MAX`] pixel rows that `rqrr` would examine.
 fn has_few_candidates(matrix: &BitMatrix) -> bool {
     let mut candidates = 0;
     for y in 0..matrix.height() {
@@ -168,7 +168,7 @@ fn has_few_candidates(matrix: &BitMatrix) -> bool {
     true
 }
 
-/// Dark, light, dark, light, dark as 1:1:3:1:1, as generously as `rqrr` takes it.
+/// Whether five runs, dark first, have the proportions 1:1:3:1:1, with the tolerance of `rqrr`.
 fn is_corner_row([a, b, c, d, e]: [u32; 5]) -> bool {
     let module = (a + b + d + e) / 4;
     let error = module * 3 / 4;
@@ -180,7 +180,7 @@ fn narrow(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
-/// Runs a decoder; one that panics has seen nothing. Nothing it holds outlives the call.
+/// Runs a decoder and returns the default value if it panics. No state of the decoder outlives the call.
 fn contained<T: Default>(decode: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_default()
 }

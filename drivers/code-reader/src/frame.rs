@@ -1,4 +1,4 @@
-//! A picture as the decoders want it, and where pictures come from.
+//! The frame type that the decoders take, and the trait of frame sources.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 /// Largest width and height of a frame, in pixels.
 pub const SIDE_MAX: u32 = 4096;
 
-/// One picture: 8-bit luma, row by row, without padding. Wiped when dropped, since it may show a resident.
+/// One picture: 8-bit luma, row by row, without padding. Wiped on drop, since it may show a resident.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     width: u32,
@@ -18,8 +18,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Takes a luma plane of `width` × `height` bytes. `None` if the length does not fit, or a side is
-    /// zero or above [`SIDE_MAX`].
+    /// Creates a frame from a luma plane of `width` × `height` bytes. `None` if the length does not match, or a
+    /// side is 0 or above [`SIDE_MAX`].
     #[must_use]
     pub fn new(width: u32, height: u32, luma: Vec<u8>) -> Option<Self> {
         let sides_fit = (1..=SIDE_MAX).contains(&width) && (1..=SIDE_MAX).contains(&height);
@@ -27,19 +27,19 @@ impl Frame {
         (sides_fit && luma.len() == pixels).then_some(Self { width, height, luma })
     }
 
-    /// Pixels in a row.
+    /// Width in pixels.
     #[must_use]
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Rows.
+    /// Height in pixels.
     #[must_use]
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// The plane: `width` × `height` bytes, 0 is black.
+    /// The luma plane: `width` × `height` bytes, 0 is black.
     #[must_use]
     pub fn luma(&self) -> &[u8] {
         &self.luma
@@ -59,35 +59,35 @@ impl fmt::Debug for Frame {
     }
 }
 
-/// Where frames come from: a camera or a stream of pictures.
+/// A source of frames: a camera or a stream of pictures.
 pub trait FrameSource {
-    /// The newest frame; older ones that nobody asked for are dropped. Waits for one until `deadline`.
+    /// Returns the newest frame and drops older ones. Waits for a frame until `deadline`.
     ///
     /// # Errors
-    /// [`SourceError::Stalled`] if none came in time; the source may be asked again. After any other error
-    /// it must be opened anew.
+    /// [`SourceError::Stalled`] if no frame came in time; `next` may be called again. After any other error the
+    /// source must be opened again.
     fn next(&mut self, deadline: Instant) -> Result<Frame, SourceError>;
 }
 
-/// What can be wrong with a source of frames.
+/// Why a source gives no frame.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// There is no such camera, file or socket, or it does not open.
-    #[error("the picture source does not open: check that the camera is plugged in and the path is right")]
+    /// The camera, file or socket does not exist or cannot be opened.
+    #[error("the picture source cannot be opened: check that the camera is plugged in and the path is right")]
     Absent(#[source] io::Error),
     /// No frame came in time.
     #[error("no picture came in time")]
     Stalled,
     /// The stream ended or the camera was unplugged.
-    #[error("the pictures ended: open the source again")]
+    #[error("the picture source ended: open it again")]
     Ended,
     /// Reading failed.
     #[error("reading a picture failed: open the source again")]
     Io(#[source] io::Error),
-    /// What came is not the promised format.
-    #[error("the picture stream is malformed ({0}): check what writes it")]
+    /// The data does not have the declared format.
+    #[error("the picture stream is malformed ({0}): check the program that writes it")]
     Malformed(String),
-    /// The camera failed, or gives no format that is understood here.
+    /// The camera failed, or supports no known format.
     #[error("the camera failed ({0}): open it again or replace it")]
     Camera(String),
 }

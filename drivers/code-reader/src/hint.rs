@@ -1,17 +1,17 @@
-//! What is in the way of reading a code, in the words that a screen can help with.
+//! Hints for the resident when no code can be read.
 
 use serde::{Deserialize, Serialize};
 
-/// Why no code was read from what the camera sees.
+/// Why no code was read from a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hint {
-    /// It is too dark.
+    /// The picture is too dark.
     Dark,
     /// A reflection or an over-bright screen hides a part of the picture.
     Glare,
     /// The code moves or is out of focus.
     Moving,
-    /// The code is there and too small: hold it nearer.
+    /// The code is too small in the picture: hold it nearer.
     TooFar,
     /// The code is larger than the picture: hold it farther away.
     TooNear,

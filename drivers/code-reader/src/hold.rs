@@ -1,17 +1,17 @@
-//! "Held up once", from codes that are seen again in every frame.
+//! Reports a code once while it is held to the camera, although every frame shows it again.
 
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-/// A code that was not seen for this long has been taken away; seen again, it is held up anew.
+/// A code that was not seen for this long counts as removed; seen again, it is reported again.
 const AWAY_AFTER: Duration = Duration::from_millis(1500);
 
-/// Most codes that are remembered as being held; the oldest is forgotten first.
+/// Most codes that are tracked; the oldest is dropped first.
 const HELD_MAX: usize = 8;
 
-/// Reports each code once for as long as it is held. Remembers texts for [`AWAY_AFTER`] at most after they were
-/// last asked about, and wipes them.
+/// Reports each code once for as long as it is held. Stores a text for at most `AWAY_AFTER` (1.5 s) after it was last
+/// seen, and wipes it.
 #[derive(Default)]
 pub struct Hold {
     held: Vec<Held>,
@@ -23,14 +23,14 @@ struct Held {
 }
 
 impl Hold {
-    /// Nothing is held.
+    /// Creates a tracker without codes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes what one frame shows; returns what is newly held up. To be called for frames without a code, too: it is
-    /// what makes texts forgotten.
+    /// Takes the codes of one frame and returns the new ones. Call it for frames without a code too: each call
+    /// removes expired texts.
     pub fn fresh(&mut self, codes: Vec<Vec<u8>>, now: Instant) -> Vec<Vec<u8>> {
         self.held.retain(|held| now.saturating_duration_since(held.seen) < AWAY_AFTER);
         let mut fresh = Vec::new();
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_code_is_reported_once() {
+    fn held_code_is_reported_once() {
         let mut hold = Hold::new();
         let start = Instant::now();
 
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_miss_a_held_code_do_not_make_it_new() {
+    fn short_gap_does_not_make_held_code_new() {
         let mut hold = Hold::new();
         let start = Instant::now();
         hold.fresh(code("a"), start);
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_was_away_is_new_again() {
+    fn code_absent_for_timeout_is_new_again() {
         let mut hold = Hold::new();
         let start = Instant::now();
         hold.fresh(code("a"), start);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn two_codes_in_one_frame_are_two_and_the_same_one_twice_is_one() {
+    fn distinct_codes_in_a_frame_are_reported_once_each() {
         let mut hold = Hold::new();
 
         let fresh = hold.fresh([code("a"), code("b"), code("a")].concat(), Instant::now());
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded_and_forgotten() {
+    fn tracked_codes_are_bounded_and_expire() {
         let mut hold = Hold::new();
         let start = Instant::now();
 

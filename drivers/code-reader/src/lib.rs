@@ -1,11 +1,11 @@
-//! Camera frames to the text of QR codes; the bytes of code scanners to codes.
+//! Decodes QR codes from camera frames, and splits the bytes of code scanners into codes.
 //!
-//! [`source::open`] gives frames, [`Decoder::look`] says what codes a frame shows, or what is in the way,
-//! [`Hold`] turns "seen in many frames" into "held up once". Strangers choose what is decoded here, so all of it
-//! is memory-safe Rust, bounded in size and time, and a decoder that panics costs one attempt.
+//! [`source::open`] opens a source of frames, [`Decoder::decode`] returns the codes in a frame or a hint why none
+//! was read, and [`CodeTracker`] reports a code once for as long as it is held. The input is untrusted, so all of
+//! it is memory-safe Rust, bounded in size and time, and a decoder that panics costs one attempt.
 //!
-//! What it deliberately does not do: it gives a text no meaning (whose code it is and whether it is still
-//! valid is the session's business), logs no text, keeps no picture. The device process is its only caller.
+//! Deliberately not here: the meaning of a text (the session decides whose code it is and whether it is valid),
+//! logging of texts, storage of pictures. The device process is the only caller.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod blocks;

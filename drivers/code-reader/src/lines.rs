@@ -1,31 +1,31 @@
-//! Codes out of the bytes that a serial or USB-CDC scanner sends.
+//! Splits the bytes of a serial or USB-CDC code scanner into codes.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// What a scanner is set up to send behind each code.
+/// The suffix that a scanner is configured to send after each code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LineEnd {
-    /// CR, LF, both, or nothing: whichever comes first, or a pause. What scanners come with.
+    /// CR, LF, both, or nothing: the first of them or a pause ends a code. Covers the factory settings of scanners.
     #[default]
     Any,
-    /// CR. What a pause cuts off is no code: it has lost its end on the way.
+    /// CR. Bytes before a pause without CR are dropped: the code has lost its end.
     Cr,
-    /// LF, as above.
+    /// LF. A pause drops an incomplete code, as for [`LineEnd::Cr`].
     Lf,
-    /// CR LF, as above; one alone belongs to the code.
+    /// CR LF. A single CR or LF belongs to the code. A pause drops an incomplete code, as for [`LineEnd::Cr`].
     CrLf,
-    /// TAB, as above.
+    /// TAB. A pause drops an incomplete code, as for [`LineEnd::Cr`].
     Tab,
-    /// ETX (0x03), as above.
+    /// ETX (0x03). A pause drops an incomplete code, as for [`LineEnd::Cr`].
     Etx,
-    /// Nothing: only a pause ends a code, and every byte belongs to one.
+    /// No suffix: only a pause ends a code, and every byte belongs to a code.
     Pause,
 }
 
 impl LineEnd {
-    /// Whether these bytes end in it; of how many bytes it is.
+    /// The length of the suffix, if these bytes end with it.
     fn length_at_end_of(self, bytes: &[u8]) -> Option<usize> {
         let ends: &[&[u8]] = match self {
             Self::Any => &[b"\r", b"\n"],
@@ -44,34 +44,35 @@ impl LineEnd {
     }
 }
 
-/// Cuts the stream of a scanner into codes. Holds the one that is coming in; wiped when dropped.
+/// Splits the byte stream of a scanner into codes. Buffers the incomplete code; wiped on drop.
 pub struct Lines {
     end: LineEnd,
     longest: usize,
     begun: Zeroizing<Vec<u8>>,
-    /// The code is longer than any: it is dropped to its end.
+    /// Whether the incomplete code is too long: then its bytes are dropped up to its end.
     overlong: bool,
 }
 
 impl Lines {
-    /// A stream whose codes end in `end` and have at most `longest` bytes; longer ones are dropped whole.
+    /// Creates a splitter for codes that end in `end` and have at most `longest` bytes; longer ones are dropped
+    /// whole.
     #[must_use]
     pub fn new(end: LineEnd, longest: usize) -> Self {
         Self { end, longest, begun: Self::room(longest), overlong: false }
     }
 
-    /// Room for the longest code and its end: growing would leave copies behind in freed memory.
+    /// A buffer for the longest code and its suffix: growing would leave copies in freed memory.
     fn room(longest: usize) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(Vec::with_capacity(longest + 2))
     }
 
-    /// Takes what came in; returns the codes that are whole.
+    /// Takes received bytes and returns the codes that they complete.
     pub fn take(&mut self, bytes: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
         let mut codes = Vec::new();
         for byte in bytes {
             if self.begun.len() == self.longest + 2 {
                 self.overlong = true;
-                // Its last byte may begin an end.
+                // Its last byte may be the first of a suffix.
                 self.begun.drain(..self.longest + 1);
             }
             self.begun.push(*byte);
@@ -84,7 +85,8 @@ impl Lines {
         codes
     }
 
-    /// Nothing came for longer than the scanner pauses within a code; returns the code if that ends one.
+    /// Call this when no byte has come for longer than the scanner pauses within a code. Returns the buffered code,
+    /// if a pause ends one.
     pub fn pause(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let code = self.whole();
         code.filter(|_| self.end.pause_ends_a_code())
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scanner_as_it_comes_may_end_a_code_in_any_way() {
+    fn line_end_any_accepts_cr_lf_and_pause() {
         let mut lines = Lines::new(LineEnd::Any, LONGEST);
         assert_eq!(texts(lines.take(b"A1\rB2\nC3\r\nD")), ["A1", "B2", "C3"]);
         assert_eq!(texts(lines.pause()), ["D"]);
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_end_ends_a_code_and_a_pause_before_it_spoils_it() {
+    fn configured_end_ends_code_and_pause_discards_partial() {
         for (end, bytes) in [
             (LineEnd::Cr, "\r"),
             (LineEnd::Lf, "\n"),
@@ -138,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn other_ends_belong_to_the_code() {
+    fn bytes_of_other_line_ends_belong_to_the_code() {
         let mut lines = Lines::new(LineEnd::CrLf, LONGEST);
         assert_eq!(texts(lines.take(b"A\rB\nC\r\n")), ["A\rB\nC"]);
         let mut lines = Lines::new(LineEnd::Pause, LONGEST);
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_may_be_as_long_as_any_and_no_longer() {
+    fn code_over_length_limit_is_dropped() {
         for (length, fits) in [(LONGEST, true), (LONGEST + 1, false), (LONGEST + 2, false), (1000, false)] {
             for (end, bytes) in
                 [(LineEnd::Cr, b"\r".as_slice()), (LineEnd::CrLf, b"\r\n"), (LineEnd::Any, b"")]
@@ -165,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_no_code_is_too_long_or_empty_and_the_next_one_is_read(
+        fn any_bytes_give_bounded_codes_and_next_is_read(
             chunks in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..60), any::<bool>()), 0..20),
         ) {
             let mut lines = Lines::new(LineEnd::Any, LONGEST);

@@ -1,5 +1,5 @@
-//! The formats of cameras, down to luma. Sizes come from the driver and data from the device, so each is checked
-//! against the other.
+//! Converts the pixel formats of cameras to luma. Sizes come from the driver and data from the device, so each is
+//! checked against the other.
 
 use std::io::Cursor;
 
@@ -7,25 +7,25 @@ use image::{ImageFormat, ImageReader, Limits};
 
 use crate::frame::{Frame, SIDE_MAX};
 
-/// How a camera packs a picture.
+/// Pixel format of a camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
-    /// Y U Y V, two bytes a pixel.
+    /// Y U Y V, two bytes per pixel.
     Yuyv,
-    /// A plane of Y, then one of U and V.
+    /// A plane of Y, then an interleaved plane of U and V.
     Nv12,
-    /// One byte a pixel.
+    /// One byte per pixel.
     Gray,
-    /// Three bytes a pixel.
+    /// R G B, three bytes per pixel.
     Rgb,
-    /// Three bytes a pixel.
+    /// B G R, three bytes per pixel.
     Bgr,
-    /// A JPEG picture; what follows its end is ignored.
+    /// A JPEG picture; bytes after its end are ignored.
     Mjpeg,
 }
 
-/// A picture's luma, or `None` if there are too few bytes or they are no such picture. More bytes than the picture
-/// needs are ignored: a capture buffer is as long as the longest frame.
+/// Extracts the luma of a picture. `None` if there are too few bytes or they are not in this format. Excess bytes are
+/// ignored: a capture buffer is as long as the longest frame.
 #[must_use]
 pub fn unpack(packing: Packing, width: u32, height: u32, data: &[u8]) -> Option<Frame> {
     let pixels = width.checked_mul(height)? as usize;
@@ -39,7 +39,7 @@ pub fn unpack(packing: Packing, width: u32, height: u32, data: &[u8]) -> Option<
     Frame::new(width, height, luma)
 }
 
-/// Luma of three-byte pixels: weights of BT.601 in 256ths.
+/// Luma of three-byte pixels, with the weights of BT.601 in 256ths.
 fn weigh(data: &[u8], weights: [u32; 3]) -> Vec<u8> {
     data.chunks_exact(3)
         .map(|pixel| {
@@ -66,7 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_packing_yields_its_luma() {
+    fn every_pixel_format_yields_its_luma() {
         for (packing, data, expected) in [
             (Packing::Yuyv, vec![1, 128, 2, 128], vec![1, 2]),
             (Packing::Nv12, vec![1, 2, 128, 128], vec![1, 2]),
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_buffer_is_no_picture() {
+    fn short_buffer_is_refused() {
         for (packing, needed) in
             [(Packing::Yuyv, 8), (Packing::Nv12, 4), (Packing::Gray, 4), (Packing::Rgb, 12)]
         {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jpeg_is_decoded_whatever_follows_its_end() {
+    fn jpeg_with_trailing_bytes_is_decoded() {
         let mut bytes = jpeg();
         bytes.extend([0xAA; 1000]);
 
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_of_a_jpeg_is_survived() {
+    fn truncated_jpeg_does_not_panic() {
         let bytes = jpeg();
         for end in 0..bytes.len() {
             let _ = unpack(Packing::Mjpeg, 64, 48, &bytes[..end]);

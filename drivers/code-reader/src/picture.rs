@@ -1,4 +1,4 @@
-//! What is done to a picture before a decoder tries it again: other sizes, other thresholds.
+//! Preprocessing of a picture for a decoder: cropping, resampling, smoothing, binarisation.
 
 use std::ops::Range;
 
@@ -8,16 +8,17 @@ use rxing::{Binarizer, Luma8Source};
 use crate::blocks;
 use crate::frame::Frame;
 
-/// Below this a block threshold has too few blocks; zxing takes one threshold for the whole picture then.
+/// Smallest side that is binarised, in pixels. Below five blocks of 8 pixels zxing uses one threshold for the whole
+/// picture.
 const SIDE_MIN: u32 = 16;
 
-/// The window of the local mean is the longer side divided by this, on either side of a pixel.
+/// The window of the local mean extends the longer side divided by this from the pixel, in each direction.
 const MEAN_WINDOW_DIVISOR: usize = 16;
 
-/// A pixel is dark if it is darker than so many percent of the mean around it.
+/// A pixel is dark if it is below this percentage of the mean around it.
 const MEAN_DARK_PERCENT: u64 = 94;
 
-/// A part of a picture. `None` if the part is empty or not inside.
+/// Crops a picture. `None` if the part is empty or not within the picture.
 pub(crate) fn cropped(frame: &Frame, columns: Range<u32>, rows: Range<u32>) -> Option<Frame> {
     let (width, height) = (columns.end.checked_sub(columns.start)?, rows.end.checked_sub(rows.start)?);
     let within = columns.start as usize..columns.end as usize;
@@ -29,8 +30,8 @@ pub(crate) fn cropped(frame: &Frame, columns: Range<u32>, rows: Range<u32>) -> O
     Frame::new(width, height, luma)
 }
 
-/// Twice the size, bilinear: modules of two or three pixels become wide enough for a finder to measure.
-/// `None` if that exceeds the sides a frame may have.
+/// Doubles the size, bilinear: modules of two or three pixels become wide enough for the detector to measure.
+/// `None` if the result is larger than a frame may be.
 pub(crate) fn doubled(frame: &Frame) -> Option<Frame> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     let mut luma = Vec::with_capacity(width * height * 4);
@@ -55,7 +56,8 @@ fn double_row(row: &[u8], doubled: &mut Vec<u8>) {
     }
 }
 
-/// Half the size: each pixel the mean of four. Takes noise and moiré away, and time. `None` if nothing is left.
+/// Halves the size: each pixel is the mean of four. Reduces noise, moiré and decoding time. `None` if nothing is
+/// left.
 pub(crate) fn halved(frame: &Frame) -> Option<Frame> {
     let width = frame.width() as usize;
     let (half_width, half_height) = (frame.width() / 2, frame.height() / 2);
@@ -67,7 +69,7 @@ pub(crate) fn halved(frame: &Frame) -> Option<Frame> {
     Frame::new(half_width, half_height, luma)
 }
 
-/// Each pixel the mean of the nine around it: for noise and moiré.
+/// Smooths with a 3 × 3 mean, against noise and moiré.
 pub(crate) fn smoothed(frame: &Frame) -> Option<Frame> {
     let width = frame.width() as usize;
     let rows: Vec<&[u8]> = frame.luma().chunks_exact(width).collect();
@@ -90,8 +92,8 @@ fn mean<'a>(samples: impl Iterator<Item = &'a u8>) -> u8 {
     u8::try_from(sum / count.max(1)).unwrap_or(u8::MAX)
 }
 
-/// Dark and light by a threshold for each block of 8 × 8 pixels, taken from the blocks around it (zxing's hybrid
-/// binarizer): right for most pictures. A picture of fewer than five blocks has one threshold.
+/// Binarises by a threshold for each block of 8 × 8 pixels, computed from the blocks around it (zxing's hybrid
+/// binarizer): suits most pictures. A picture with fewer than five blocks along a side gets one threshold.
 pub(crate) fn by_blocks(frame: &Frame) -> Option<BitMatrix> {
     if frame.width().min(frame.height()) < SIDE_MIN {
         return None;
@@ -103,7 +105,7 @@ pub(crate) fn by_blocks(frame: &Frame) -> Option<BitMatrix> {
     HybridBinarizer::new(source).get_black_matrix().ok().cloned()
 }
 
-/// Dark and light by the mean around each pixel, for small codes in uneven light.
+/// Binarises by the mean around each pixel, for small codes in uneven light.
 pub(crate) fn by_local_mean(frame: &Frame) -> Option<BitMatrix> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     let window = (width.max(height) / MEAN_WINDOW_DIVISOR).max(8);
@@ -125,8 +127,8 @@ pub(crate) fn by_local_mean(frame: &Frame) -> Option<BitMatrix> {
     Some(matrix)
 }
 
-/// Sums over all rectangles that begin in the upper left corner. A frame has at most 4096 × 4096 pixels of at most
-/// 255, which is just below 2³².
+/// Integral image: sums over all rectangles that begin in the upper left corner. A frame has at most 4096 × 4096
+/// pixels of at most 255, so a sum is just below 2³².
 struct Sums {
     stride: usize,
     sums: Vec<u32>,
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crop_is_the_part_that_was_asked_for() {
+    fn crop_gives_requested_part_or_none() {
         let whole = frame(3, 3, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
 
         assert_eq!(cropped(&whole, 1..3, 0..2).unwrap().luma(), [2, 3, 5, 6]);
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn doubling_puts_means_between_the_pixels() {
+    fn doubled_interpolates_between_pixels() {
         let doubled = doubled(&frame(2, 2, &[0, 100, 100, 200])).unwrap();
 
         assert_eq!((doubled.width(), doubled.height()), (4, 4));
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn halving_takes_the_mean_of_four_and_drops_an_odd_edge() {
+    fn halved_averages_four_pixels_and_drops_odd_edge() {
         let halved = halved(&frame(3, 3, &[0, 4, 9, 4, 8, 9, 9, 9, 9])).unwrap();
 
         assert_eq!((halved.width(), halved.height()), (1, 1));
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn smoothing_takes_a_single_bright_pixel_away() {
+    fn smoothed_averages_nine_pixels() {
         let mut luma = [0; 25];
         luma[12] = 90;
 
@@ -204,8 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn the_local_mean_finds_dark_strokes_on_a_slope_of_light() {
-        // Light falls off from left to right to below the ink on the left.
+    fn local_mean_separates_strokes_in_uneven_light() {
+        // Brightness falls from left to right, to below the ink on the left.
         let luma: Vec<u8> = (0..64 * 64u32)
             .map(|index| {
                 let (x, y) = (index % 64, index / 64);
@@ -224,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_size_makes_anything_panic(width in 1u32..70, height in 1u32..70, seed in any::<u8>()) {
+        fn any_size_is_preprocessed_without_panic(width in 1u32..70, height in 1u32..70, seed in any::<u8>()) {
             let luma: Vec<u8> = (0..width * height).map(|n| (n as u8).wrapping_mul(seed)).collect();
             let frame = Frame::new(width, height, luma).unwrap();
 
@@ -235,7 +237,7 @@ mod tests {
         }
 
         #[test]
-        fn sums_are_what_adding_up_gives(width in 1usize..9, height in 1usize..9, luma in proptest::collection::vec(any::<u8>(), 64)) {
+        fn integral_image_matches_direct_sum(width in 1usize..9, height in 1usize..9, luma in proptest::collection::vec(any::<u8>(), 64)) {
             let frame = frame(width as u32, height as u32, &luma[..width * height]);
             let sums = Sums::of(&frame);
             let (left, top) = (width / 2, height / 3);

@@ -1,24 +1,24 @@
-//! A small picture of what the camera sees, for whoever holds a code to it.
+//! A small picture of the camera's view, for the resident who holds a code to the camera.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::frame::Frame;
 
-/// Longest side of a preview, in pixels: enough to find the camera with, too little to know a stranger by.
+/// Longest side of a preview, in pixels: enough for aiming, too small to identify a person.
 pub const PREVIEW_SIDE_MAX: u16 = 160;
 
-/// The picture, as the camera sees it (a screen that is to work like a mirror turns it round). Wiped when dropped.
+/// The picture as the camera sees it, not mirrored (a screen mirrors it if needed). Wiped on drop.
 #[derive(Serialize, Deserialize)]
 pub struct Preview {
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: u16,
-    /// Luma, row by row; 0 is black.
+    /// Luma, row by row, one byte per pixel; 0 is black.
     pub luma: Zeroizing<Vec<u8>>,
 }
 
 impl Preview {
-    /// Each pixel is the mean of a square of the frame.
+    /// Creates a preview of a frame. Each pixel is the mean of a square of the frame.
     #[must_use]
     pub fn of(frame: &Frame) -> Self {
         let longest = frame.width().max(frame.height());
@@ -36,7 +36,7 @@ impl Preview {
         Self { width: u16::try_from(width).unwrap_or(0), luma }
     }
 
-    /// Whether it is a picture, and no larger than one of these: what comes over a wire may be anything.
+    /// Whether the size is valid. To be checked on data from another process.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let (width, side_max) = (usize::from(self.width), usize::from(PREVIEW_SIDE_MAX));
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_of_a_camera_shrinks_to_the_means_of_its_squares() {
+    fn preview_pixels_are_means_of_squares() {
         let luma = (0..1280 * 720_u32).map(|at| if at % 16 < 8 { 40 } else { 60 }).collect();
         let preview = Preview::of(&Frame::new(1280, 720, luma).unwrap());
 
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_not_taken_for_one() {
+    fn preview_with_wrong_size_is_invalid() {
         for (width, bytes, sound) in
             [(2, 4, true), (0, 0, false), (3, 4, false), (161, 161, false), (1, 161, false), (4, 0, false)]
         {
@@ -74,7 +74,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_frame_has_a_sound_preview_or_is_too_narrow(width in 1u32..700, height in 1u32..700) {
+        fn preview_is_valid_unless_frame_is_too_narrow(width in 1u32..700, height in 1u32..700) {
             let frame = Frame::new(width, height, vec![7; (width * height) as usize]).unwrap();
             let preview = Preview::of(&frame);
             let narrow = width.min(height) < width.max(height).div_ceil(PREVIEW_SIDE_MAX.into());

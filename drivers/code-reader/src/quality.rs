@@ -1,36 +1,39 @@
-//! What is in the way of reading a code: from how a frame looks, how it differs from the one before, and what the
-//! decoder found of a code. Thresholds are set by eye on pictures of phones and paper, not measured on a kiosk.
+//! Determines why a code cannot be read: from the luma of a frame, the difference from the previous one, and the
+//! finder patterns that the decoder found. Thresholds were chosen on pictures of phones and paper, not measured on
+//! a kiosk.
 
 use crate::engines::Finder;
 use crate::frame::Frame;
 use crate::hint::Hint;
 
-/// Pixels are looked at on a grid of so many columns and rows: enough for light and motion, and cheap.
+/// Columns and rows of the sampling grid: enough for brightness and motion, and cheap.
 const COLUMNS: u32 = 64;
 const ROWS: u32 = 36;
 
-/// If nineteen of twenty pixels are darker than this, it is too dark.
+/// A frame is too dark if at least 19 of 20 pixels are below this luma.
 const DARK_BELOW: u8 = 50;
 
-/// A pixel above this has lost what it showed.
+/// A pixel above this luma is overexposed.
 const BURNT_ABOVE: u8 = 250;
 
-/// Glare if more than one in so many pixels is burnt.
+/// Glare if more than one in this many pixels is overexposed.
 const GLARE_SHARE: usize = 8;
 
-/// Mean difference to the last frame, in steps of luma, that is motion.
+/// Mean luma difference from the previous frame above which the frame shows motion.
 const MOTION_ABOVE: u32 = 14;
 
-/// If nothing was read, fewer pixels than this for a corner pattern of seven modules are why (2.5 pixels a module).
+/// If nothing was read and finder patterns (7 modules) are narrower than this, in pixels, the code is too far (2.5
+/// pixels per module).
 const FINDER_MIN: u32 = 17;
 
-/// A corner pattern wider than this part of the shorter side belongs to a code that does not fit the picture.
+/// A finder pattern wider than the shorter side divided by this belongs to a code that does not fit the picture.
 const FINDER_SHARE: u32 = 4;
 
-/// Frames after one with corner patterns in which motion still counts as the code's: blur hides the patterns.
+/// Number of frames after one with finder patterns in which motion is attributed to the code: blur hides the
+/// patterns.
 const REMEMBERED_FRAMES: u8 = 8;
 
-/// Looks at frames one after the other.
+/// Evaluates the frames of one camera in sequence.
 #[derive(Default)]
 pub(crate) struct Quality {
     last: Vec<u8>,
@@ -38,7 +41,7 @@ pub(crate) struct Quality {
 }
 
 impl Quality {
-    /// Why a frame without a readable code may be so.
+    /// The likely reason why no code could be read from a frame.
     pub(crate) fn hint(&mut self, frame: &Frame, finders: &[Finder]) -> Option<Hint> {
         let pixels = sampled(frame);
         let moved = difference(&self.last, &pixels).is_some_and(|mean| mean > MOTION_ABOVE);
@@ -64,12 +67,12 @@ impl Quality {
         hint
     }
 
-    /// Whether something like a code was seen in one of the last frames.
+    /// Whether something like a code was in one of the last frames.
     pub(crate) const fn code_was_near(&self) -> bool {
         self.code_was_near > 0
     }
 
-    /// A frame with a readable code needs no hint; motion is judged from it on.
+    /// Records a frame with a readable code, as the reference for motion.
     pub(crate) fn read(&mut self, frame: &Frame) {
         self.last = sampled(frame);
         self.code_was_near = REMEMBERED_FRAMES;
@@ -101,7 +104,7 @@ mod tests {
         Frame::new(640, 360, vec![luma; 640 * 360]).unwrap()
     }
 
-    /// Stripes of 40 pixels, shifted.
+    /// Vertical stripes of 40 pixels, shifted by `shift` pixels.
     fn stripes(shift: u32, light: u8) -> Frame {
         let luma = (0..640 * 360u32)
             .map(|n| if ((n % 640 + shift) / 40).is_multiple_of(2) { 30 } else { light })
@@ -110,12 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn a_dark_picture_is_said_to_be_dark() {
+    fn dark_frame_gives_hint_dark() {
         assert_eq!(Quality::default().hint(&uniform(20), &[]), Some(Hint::Dark));
     }
 
     #[test]
-    fn an_empty_scene_needs_no_hint() {
+    fn empty_scene_gives_no_hint() {
         let mut quality = Quality::default();
 
         assert_eq!(quality.hint(&uniform(120), &[]), None);
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn motion_counts_only_near_a_code() {
+    fn motion_without_a_code_gives_no_hint() {
         let mut quality = Quality::default();
         quality.hint(&stripes(0, 200), &[]);
         assert_eq!(quality.hint(&stripes(40, 200), &[]), None, "somebody walks by");
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_held_still_and_burnt_out_is_glare() {
+    fn overexposed_still_code_gives_hint_glare() {
         let mut quality = Quality::default();
         quality.hint(&stripes(0, 255), &finders(&[30, 30]));
 
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn corner_patterns_tell_the_distance() {
+    fn finder_pattern_size_gives_distance_hint() {
         let mut quality = Quality::default();
 
         assert_eq!(quality.hint(&uniform(120), &finders(&[10, 10, 11])), Some(Hint::TooFar));
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn tiny_frames_are_looked_at_without_panic() {
+    fn tiny_frames_do_not_panic() {
         for (width, height) in [(1, 1), (3, 40), (200, 1)] {
             let frame = Frame::new(width, height, vec![9; (width * height) as usize]).unwrap();
             Quality::default().hint(&frame, &[]);

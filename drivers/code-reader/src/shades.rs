@@ -1,9 +1,9 @@
-//! The modules of a code as shades instead of bits, and what the shades of several frames say together.
+//! Modules of a code as grey samples instead of bits, and sums of these samples over several frames.
 //!
-//! A threshold over pixels loses what blur and grain leave of a module: a light one between dark ones is darker than
-//! paper, and still lighter than they are. Here a module is weighed against the modules around it, sharpened by as
-//! much as its neighbours have bled into it, and where one frame does not suffice, the shades of the next are added:
-//! grain and glare differ from frame to frame, and the code does not.
+//! A threshold over pixels loses what blur and grain leave of a module: a light module between dark ones is darker
+//! than paper, but lighter than its neighbours. Here a module is compared with the modules around it, and sharpened
+//! to remove the influence of its neighbours. If one frame does not suffice, the samples of the next frames are
+//! added: grain and glare differ from frame to frame, the code does not.
 
 use rxing::Point;
 use rxing::common::BitMatrix;
@@ -13,29 +13,29 @@ use crate::crumpled::Unread;
 use crate::engines;
 use crate::frame::Frame;
 
-/// Where a module is sampled, in modules from its middle.
+/// Sample points of a module, in modules from its centre.
 const SAMPLES: [(f32, f32); 5] = [(0.0, 0.0), (-0.2, -0.2), (0.2, -0.2), (-0.2, 0.2), (0.2, 0.2)];
-/// A module is compared with those so far around it.
+/// Distance, in modules, up to which neighbours are compared with a module.
 const REACH: usize = 4;
-/// How much of what the neighbours differ by is taken off a module: none, then for more and more blur.
+/// Sharpening factors that are tried: none, then for increasing blur.
 const SHARPENED: [f32; 3] = [0.0, 0.35, 0.9];
-/// A shade counts for no more than this many deviations: glare outshines everything else otherwise.
+/// Limit of a sample in standard deviations: otherwise glare would dominate.
 const SHADE_MAX: f32 = 2.0;
-/// What is left of the sum of earlier frames when another is added: about four frames count.
+/// Factor on the sum of earlier frames when a frame is added: about four frames count.
 const KEPT: f32 = 0.75;
-/// Codes of so many sizes are summed up side by side: the size of a blurred code is not always measured the same.
+/// Most sums in parallel, one per code size: the measured size of a blurred code varies.
 const SUMS_MAX: usize = 2;
-/// Frames without the code after which its sum is wiped.
+/// Consecutive frames without the code after which its sum is wiped.
 const MISSED_MAX: u8 = 5;
 
-/// How dark each module is beside those around it: above 0 is dark. Personal data; wiped when dropped.
+/// Darkness of each module relative to its neighbours: above 0 is dark. Personal data; wiped on drop.
 pub(crate) struct Shades {
     side: usize,
     shades: Vec<f32>,
 }
 
 impl Shades {
-    /// The shades of a code that lies in a frame, which is light on dark if `inverted`.
+    /// Samples the modules of a code in a frame. `inverted`: the code is light on dark.
     pub(crate) fn of(frame: &Frame, unread: &Unread, inverted: bool) -> Option<Self> {
         let plane = unread.plane()?;
         let sign = if inverted { 1.0 } else { -1.0 };
@@ -58,7 +58,7 @@ impl Shades {
         Some(shades)
     }
 
-    /// Takes from each module the mean of those around it, and makes the deviation of all 1.
+    /// Subtracts from each module the mean of its neighbours, and scales to a standard deviation of 1.
     fn level(&mut self) {
         let means = self.means();
         for (shade, mean) in self.shades.iter_mut().zip(means) {
@@ -71,7 +71,7 @@ impl Shades {
         }
     }
 
-    /// The mean of the modules within [`REACH`] of each.
+    /// The mean of the modules within [`REACH`] of each module.
     fn means(&self) -> Vec<f32> {
         let along = |values: &[f32], step: usize| -> Vec<f32> {
             (0..values.len())
@@ -87,12 +87,12 @@ impl Shades {
         along(&along(&self.shades, 1), self.side)
     }
 
-    /// The text, if the modules make one.
+    /// The text, if the modules can be decoded.
     pub(crate) fn read(&self) -> Option<Vec<u8>> {
         SHARPENED.iter().find_map(|&part| engines::text_of(&self.bits(part)?))
     }
 
-    /// Dark and light, after so much of what the four neighbours bled into each module is taken off.
+    /// Binarises the modules after sharpening by the factor `part` against the four neighbours.
     fn bits(&self, part: f32) -> Option<BitMatrix> {
         let side = u32::try_from(self.side).ok()?;
         let mut bits = BitMatrix::with_single_dimension(side).ok()?;
@@ -130,7 +130,7 @@ impl Drop for Shades {
     }
 }
 
-/// The sums over the last frames that showed a code which none of them shows well enough.
+/// Sums of the samples of recent frames, for codes that are unreadable in each single frame.
 #[derive(Default)]
 pub(crate) struct Votes {
     sums: Vec<Sum>,
@@ -142,7 +142,7 @@ struct Sum {
 }
 
 impl Votes {
-    /// A frame begins: what was not seen for some is wiped.
+    /// Begins a frame: wipes the sums of codes that were not seen for more than [`MISSED_MAX`] frames.
     pub(crate) fn next_frame(&mut self) {
         for sum in &mut self.sums {
             sum.missed += 1;
@@ -150,7 +150,7 @@ impl Votes {
         self.sums.retain(|sum| sum.missed <= MISSED_MAX);
     }
 
-    /// The text, if these shades and those of earlier frames make one together.
+    /// Adds the samples of a frame. Returns the text, if the sum can be decoded.
     pub(crate) fn cast(&mut self, shades: Shades) -> Option<Vec<u8>> {
         if let Some(sum) = self.sums.iter_mut().find(|sum| sum.shades.side == shades.side) {
             sum.shades.add(&shades);
@@ -164,15 +164,15 @@ impl Votes {
         None
     }
 
-    /// A code was read: nothing is left to vote on.
+    /// Wipes all sums, after a code was read.
     pub(crate) fn wipe(&mut self) {
         self.sums.clear();
     }
 }
 
-/// The luma at a place that lies between pixels; at the edge that of the edge.
+/// The luma at a point between pixels, interpolated; beyond the edge that of the edge.
 fn between_pixels(frame: &Frame, at: Point) -> f32 {
-    // The middle of the first pixel is at a half.
+    // The centre of the first pixel is at 0.5.
     let (x, y) = (at.x - 0.5, at.y - 0.5);
     let (left, top) = (x.floor(), y.floor());
     let (across, down) = (x - left, y - top);
@@ -193,7 +193,7 @@ const fn whole(place: f32) -> i64 {
     place as i64
 }
 
-// Sides are below 200, so no number loses anything.
+// Sides are below 200, so the conversion is exact.
 #[expect(clippy::cast_precision_loss)]
 const fn small(number: u32) -> f32 {
     number as f32
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     const TEXT: &[u8] = b"YK1:SHADES OF A CODE HELD UP";
-    /// Pixels of a module, and of the quiet zone.
+    /// Size of a module and of the quiet zone, in pixels.
     const MODULE: usize = 4;
     const QUIET: usize = 16;
 
@@ -220,7 +220,7 @@ mod tests {
         QrCode::with_version(TEXT, Version::Normal(4), EcLevel::M).unwrap()
     }
 
-    /// The code as it is, every pixel off by up to so much.
+    /// The luma of the code, every pixel with a deviation of up to `grain`.
     fn with_grain(light: f32, dark: f32, grain: f32, seed: u32) -> Vec<f32> {
         let (code, mut state) = (code(), seed.wrapping_mul(2_654_435_761) | 1);
         let side = code.width() * MODULE + 2 * QUIET;
@@ -243,7 +243,7 @@ mod tests {
             .collect()
     }
 
-    /// Each pixel the mean of those so far around it.
+    /// Box blur: each pixel is the mean of the pixels up to `reach` around it.
     fn blurred(pixels: &[f32], reach: usize) -> Vec<f32> {
         let side = pixels.len().isqrt();
         let around = |at: usize| at.saturating_sub(reach)..(at + reach + 1).min(side);
@@ -272,8 +272,8 @@ mod tests {
     }
 
     #[test]
-    fn a_code_whose_modules_have_run_into_each_other_is_read_by_their_shades() {
-        // In one blur or another, so that another decoder does not make this a test of nothing.
+    fn blurred_code_is_read_by_sharpened_samples() {
+        // Several blurs, so that a better decoder does not make this test meaningless.
         let rescued = [(2, 2), (3, 0), (3, 1), (2, 3)].into_iter().any(|(first, second)| {
             let pixels = blurred(&blurred(&with_grain(200.0, 50.0, 0.0, 1), first), second);
             let shades = Shades::of(&frame(&pixels), &unread(), false).unwrap();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_light_code_on_a_dark_ground_is_read_as_such() {
+    fn inverted_code_is_read_only_as_inverted() {
         let frame = frame(&with_grain(50.0, 200.0, 0.0, 1));
         assert_eq!(Shades::of(&frame, &unread(), true).unwrap().read().as_deref(), Some(TEXT));
         assert_eq!(Shades::of(&frame, &unread(), false).unwrap().read(), None);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_which_none_is_readable_are_read_together() {
+    fn unreadable_frames_are_read_when_summed() {
         let mut votes = Votes::default();
         let read = (1..=10).find_map(|seed| {
             assert_eq!(grainy(seed).read(), None, "frame {seed} is too good to prove anything");
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_is_gone_is_forgotten_and_so_is_one_that_was_read() {
+    fn frame_votes_expire_and_are_cleared_after_a_read() {
         let mut votes = Votes::default();
         votes.cast(grainy(1));
         for _ in 0..MISSED_MAX {
@@ -324,7 +324,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn no_picture_makes_it_panic_or_find_words(
+        fn any_picture_gives_no_text_and_no_panic(
             luma in prop::collection::vec(any::<u8>(), 48 * 48),
             corners in prop::array::uniform4((-200.0_f32..300.0, -200.0_f32..300.0)),
             side in 0_u32..200,

@@ -1,4 +1,4 @@
-//! Opens whatever a site file names as the place where pictures come from.
+//! Opens the frame source that a site file names.
 
 use std::path::{Path, PathBuf};
 
@@ -10,18 +10,18 @@ use crate::y4m::Y4mParser;
 
 pub use crate::camera::{CameraFound, cameras};
 
-/// What V4L2 devices are called.
+/// Path prefix of V4L2 devices.
 const CAMERA_PREFIX: &str = "/dev/video";
-/// What names a camera by its name, not its path.
+/// Prefix of a source that gives a camera by name instead of path.
 const NAME_PREFIX: &str = "camera:";
 
-/// Opens a camera: `/dev/videoN`, a link to it (as udev makes for the one behind a certain socket), or `camera:` and a
+/// Opens a camera: `/dev/videoN`, a link to it (such as udev creates for a certain USB port), or `camera:` and a
 /// part of its name. Any other path is a file, FIFO or UNIX socket that yields a YUV4MPEG2 stream. `exposure`:
-/// of a camera that lets it be set, in 100 µs; its own choice if `None`.
+/// exposure time in 100 µs, for cameras that support it; automatic if `None`.
 ///
 /// # Errors
-/// [`SourceError::Absent`] if it is not there or does not open, [`SourceError::Camera`] if a camera has no format that
-/// is understood here, [`SourceError::Stalled`] if it does not answer.
+/// [`SourceError::Absent`] if the source does not exist or cannot be opened, [`SourceError::Camera`] if a camera
+/// supports no known format, [`SourceError::Stalled`] if a camera does not answer.
 pub fn open(source: &str, exposure: Option<u16>) -> Result<Box<dyn FrameSource>, SourceError> {
     let path = match source.strip_prefix(NAME_PREFIX) {
         Some(name) => camera::named(name)?,
@@ -33,20 +33,20 @@ pub fn open(source: &str, exposure: Option<u16>) -> Result<Box<dyn FrameSource>,
     }
 }
 
-/// The number of a V4L2 device, behind however many links.
+/// The number of a V4L2 device; links are resolved.
 fn camera_index(path: &Path) -> Option<u32> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     path.to_str()?.strip_prefix(CAMERA_PREFIX)?.parse().ok()
 }
 
-/// The frames of a YUV4MPEG2 stream that is here as a whole, up to its end or to what is malformed in it.
+/// The frames of a complete YUV4MPEG2 stream, up to its end or the first malformed part.
 #[must_use]
 pub fn y4m_frames(mut bytes: &[u8]) -> Vec<Frame> {
     let mut parser = Y4mParser::new();
     std::iter::from_fn(|| parser.feed(&mut bytes).ok().flatten()).collect()
 }
 
-/// A camera's frame in Motion JPEG; what follows its end is ignored.
+/// Decodes a Motion JPEG frame of a camera; bytes after its end are ignored.
 #[must_use]
 pub fn jpeg_frame(bytes: &[u8]) -> Option<Frame> {
     luma::unpack(Packing::Mjpeg, 0, 0, bytes)
@@ -57,19 +57,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_camera_is_known_by_its_path_and_by_a_link_to_it() {
+    fn camera_index_is_parsed_from_device_path() {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("camera");
         std::os::unix::fs::symlink("/dev/video9999", &link).unwrap();
         assert_eq!(camera_index(Path::new("/dev/video0")), Some(0));
         assert_eq!(camera_index(Path::new("/dev/videos/clip.y4m")), None);
         assert_eq!(camera_index(folder.path()), None);
-        // It leads nowhere here, so it is taken for what it is.
+        // The link has no target here, so it is not resolved and has no camera number.
         assert_eq!(camera_index(&link), None);
     }
 
     #[test]
-    fn a_whole_stream_gives_its_frames_up_to_what_is_malformed() {
+    fn y4m_frames_stop_at_first_malformed_frame() {
         let stream = b"YUV4MPEG2 W2 H1 Cmono\nFRAME\nabFRAME\ncdFRAUD\nef";
         let frames = y4m_frames(stream);
         assert_eq!(frames.iter().map(Frame::luma).collect::<Vec<_>>(), [b"ab", b"cd"]);

@@ -1,4 +1,4 @@
-//! Frames from a YUV4MPEG2 file, FIFO or UNIX socket.
+//! A frame source over a YUV4MPEG2 file, FIFO or UNIX socket.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,21 +15,21 @@ use zeroize::Zeroizing;
 use crate::frame::{Frame, FrameSource, SourceError};
 use crate::y4m::{Y4mError, Y4mParser};
 
-/// Bytes read at once.
+/// Bytes per read.
 const READ_BYTES: usize = 256 * 1024;
 
-/// Most frames of a backlog that are dropped before one is returned: a writer that is always faster than the
-/// reader must not keep the reader from its work.
+/// Most backlog frames that are dropped before one is returned: a writer that is always faster than the reader must
+/// not starve the reader.
 const BACKLOG_MAX: usize = 16;
 
-/// A stream of pictures.
+/// A stream of frames.
 pub(crate) struct Y4mStream {
     input: OwnedFd,
-    /// Whether frames come in their own time, and only the newest counts. A regular file is played frame by frame.
+    /// Whether frames arrive in real time and only the newest counts. A regular file is played frame by frame.
     live: bool,
     parser: Y4mParser,
     buffer: Zeroizing<Vec<u8>>,
-    /// What part of `buffer` is not parsed yet.
+    /// The part of `buffer` that is not parsed yet.
     unparsed: std::ops::Range<usize>,
 }
 
@@ -46,7 +46,7 @@ impl Y4mStream {
         })
     }
 
-    /// The next whole frame among the bytes already read.
+    /// The next complete frame among the bytes already read.
     fn parse(&mut self) -> Result<Option<Frame>, Y4mError> {
         let mut input = self.buffer.get(self.unparsed.clone()).unwrap_or_default();
         let frame = self.parser.feed(&mut input);
@@ -54,7 +54,7 @@ impl Y4mStream {
         frame
     }
 
-    /// Waits until there is something to read, or the deadline.
+    /// Waits until the input is readable or the deadline has passed.
     fn wait(&self, deadline: Instant) -> Result<(), SourceError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
@@ -111,7 +111,7 @@ fn connect(path: &Path) -> io::Result<OwnedFd> {
     Ok(socket.into())
 }
 
-/// Without blocking: a FIFO that nobody writes to opens at once, and stalls.
+/// Opens non-blocking: a FIFO without a writer opens at once and then stalls.
 fn open(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?)
 }

@@ -1,34 +1,34 @@
-//! YUV4MPEG2: raw video as `mjpegtools` defines it (yuv4mpeg(5)), read as a stream of luma planes.
+//! Parses YUV4MPEG2, the raw video format of `mjpegtools` (yuv4mpeg(5)), into luma planes.
 //!
-//! A header line `YUV4MPEG2 W1280 H720 F30:1 C420jpeg …`, then for each frame a line `FRAME …` and the planes
-//! Y, U, V, 8 bits a sample. U and V are skipped. Everything is bounded: lines by [`LINE_MAX`], planes by the sides.
+//! A header line `YUV4MPEG2 W1280 H720 F30:1 C420jpeg …`, then for each frame a line `FRAME …` and the planes Y, U,
+//! V, 8 bits per sample. U and V are skipped. Sizes are bounded: lines by [`LINE_MAX`], planes by the frame size.
 
 use crate::frame::{Frame, SIDE_MAX};
 
-/// Longest header or frame line that is read, in bytes.
+/// Longest header or frame line, in bytes.
 const LINE_MAX: usize = 512;
 
-/// What is wrong with a stream.
+/// Why a stream is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Y4mError {
-    /// Its first word is another.
-    #[error("it does not begin with YUV4MPEG2")]
+    /// The first word is not `YUV4MPEG2`.
+    #[error("the stream does not begin with YUV4MPEG2")]
     NotY4m,
-    /// Longer than 512 bytes.
-    #[error("a line is longer than any that means something")]
+    /// A line is longer than `LINE_MAX` (512 bytes).
+    #[error("a header or frame line is longer than 512 bytes")]
     LineTooLong,
-    /// No size that a frame may have.
+    /// Width or height is missing or out of range.
     #[error("width or height is missing, zero or above 4096")]
     Size,
-    /// Another packing.
+    /// The chroma format is not supported.
     #[error("the chroma format is not one of C420, C422, C444, Cmono with 8 bits")]
     Chroma,
-    /// What should be a frame is none.
+    /// A frame line does not begin with `FRAME`.
     #[error("a frame does not begin with FRAME")]
     NotFrame,
 }
 
-/// The size of the pictures and of what follows each.
+/// Size of a frame and of its planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Format {
     width: u32,
@@ -37,7 +37,7 @@ struct Format {
     chroma_bytes: usize,
 }
 
-/// Takes a stream in pieces of any length.
+/// Push parser: takes a stream in pieces of any length.
 pub struct Y4mParser {
     state: State,
 }
@@ -57,16 +57,17 @@ impl Default for Y4mParser {
 }
 
 impl Y4mParser {
-    /// At the beginning of a stream.
+    /// Creates a parser at the beginning of a stream.
     #[must_use]
     pub fn new() -> Self {
         Self { state: State::Header { line: Vec::new() } }
     }
 
-    /// Takes bytes off the front of `input` until a frame is whole, or all are taken (`None`). An error stays.
+    /// Consumes bytes from the front of `input` until a frame is complete, or all bytes are consumed (`None`). An
+    /// error is permanent.
     ///
     /// # Errors
-    /// When what came is no such stream.
+    /// If the stream is malformed.
     pub fn feed(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, Y4mError> {
         loop {
             let state = std::mem::replace(&mut self.state, State::Broken(Y4mError::NotFrame));
@@ -78,7 +79,7 @@ impl Y4mParser {
             if frame.is_some() {
                 return Ok(frame);
             }
-            // A frame without chroma needs no more bytes to be over, so the state is what decides.
+            // A frame without chroma ends without further bytes, so the state decides.
             if input.is_empty() && !matches!(self.state, State::Chroma { left: 0, .. }) {
                 return Ok(None);
             }
@@ -86,7 +87,7 @@ impl Y4mParser {
     }
 }
 
-/// One step of the stream: from one state to the next, with the frame that it completes.
+/// One step of the parser: returns the next state and the frame that the step completes.
 fn step(state: State, input: &mut &[u8]) -> (State, Option<Frame>) {
     match state {
         State::Header { mut line } => match take_line(&mut line, input) {
@@ -124,14 +125,14 @@ fn step(state: State, input: &mut &[u8]) -> (State, Option<Frame>) {
     }
 }
 
-/// Takes at most `count` bytes off the front.
+/// Removes at most `count` bytes from the front.
 fn take<'a>(input: &mut &'a [u8], count: usize) -> &'a [u8] {
     let (taken, rest) = input.split_at(count.min(input.len()));
     *input = rest;
     taken
 }
 
-/// Appends to `line` up to the line feed, which is taken and not kept. Says whether the line is whole.
+/// Appends to `line` up to the line feed, which is consumed but not stored. Returns whether the line is complete.
 fn take_line(line: &mut Vec<u8>, input: &mut &[u8]) -> Result<bool, Y4mError> {
     let end = input.iter().position(|&byte| byte == b'\n');
     let part = take(input, end.unwrap_or(input.len()));
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn every_chroma_format_yields_its_luma_in_pieces_of_any_length() {
+    fn chroma_formats_yield_luma_for_any_chunk_size() {
         let expected: Vec<Frame> = (0..3).map(|n| Frame::new(3, 2, vec![n; 6]).unwrap()).collect();
         for (chroma, chroma_bytes) in [("420", 4), ("420jpeg", 4), ("422", 8), ("444", 12), ("mono", 0)] {
             let bytes = stream(chroma, chroma_bytes, 3);
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_without_chroma_format_is_420() {
+    fn header_without_chroma_format_is_420() {
         let mut bytes = b"YUV4MPEG2 W2 H2\n".to_vec();
         bytes.extend(b"FRAME\n\x01\x02\x03\x04\x80\x80FRAME\n\x05\x06\x07\x08\x80\x80");
 
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_yields_the_frames_that_are_whole_and_no_error() {
+    fn truncated_stream_yields_whole_frames_without_error() {
         let bytes = stream("420", 4, 2);
         for end in 0..bytes.len() {
             let frames = parse(&bytes[..end], 64).unwrap();
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_such_a_stream_is_refused() {
+    fn malformed_y4m_stream_is_refused() {
         for (bytes, error) in [
             (b"RIFF....AVI \n".as_slice(), Y4mError::NotY4m),
             (b"YUV4MPEG2 W3\n", Y4mError::Size),
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_stream_stays_broken() {
+    fn y4m_parser_error_is_permanent() {
         let mut parser = Y4mParser::new();
         assert!(parser.feed(&mut b"no\n".as_slice()).is_err());
 

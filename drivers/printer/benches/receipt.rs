@@ -1,8 +1,9 @@
-//! A receipt of thirty lines of Chinese, from the order to the last byte on a line of 115,200 baud: this driver, which
-//! asks before, meanwhile and after, beside python-escpos, which only sends. In pairs, so that a busy machine slows both.
+//! Time to print a receipt of thirty lines of Chinese, from the call to the last byte on a line of 115,200 baud:
+//! this driver, which queries the status before, during and after, compared with python-escpos, which only sends.
+//! Measured in pairs, so that a busy machine slows both.
 //!
-//! `cargo bench -p printer` prints medians and their ratio. The line is a pseudo-terminal whose far side takes no more
-//! bytes than such a line carries and answers as a printer does.
+//! `cargo bench -p printer` prints medians and their ratio. The line is a pseudo-terminal; the emulated printer at
+//! its other end reads at the rate of such a line and answers as a printer does.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
@@ -21,12 +22,12 @@ mod oracles;
 
 const PAIRS: usize = 15;
 const BYTES_PER_SECOND: u32 = 11_520;
-/// What is taken at once: 5 ms of the line.
+/// Bytes per read: 5 ms of the line.
 const CHUNK: usize = 57;
 
-/// A printer's end of the line: says when a cut came by.
-fn far_side(mut port: TTYPort) -> Receiver<(Instant, usize)> {
-    let (tell, told) = mpsc::channel();
+/// Emulates a printer; the channel reports the time of each cut and the bytes received until it.
+fn emulate_printer(mut port: TTYPort) -> Receiver<(Instant, usize)> {
+    let (sender, cuts) = mpsc::channel();
     thread::spawn(move || {
         let (mut seen, mut count) = (Vec::new(), 0);
         let mut chunk = [0; CHUNK];
@@ -45,7 +46,7 @@ fn far_side(mut port: TTYPort) -> Receiver<(Instant, usize)> {
                     [.., 0x1D, b'r', 1] => &[0x00],
                     [.., 0x10, 0x14, 8, 1, 3, 20, 1, 6, 2, 8] => &[0x37, 0x25, 0x00],
                     [.., 0x1D, b'V', 66, 0] => {
-                        tell.send((Instant::now(), count)).unwrap();
+                        sender.send((Instant::now(), count)).unwrap();
                         count = 0;
                         &[]
                     }
@@ -56,14 +57,14 @@ fn far_side(mut port: TTYPort) -> Receiver<(Instant, usize)> {
             seen.drain(..seen.len().saturating_sub(16));
         }
     });
-    told
+    cuts
 }
 
 fn lines() -> Vec<String> {
     (1..=30).map(|line| format!("{line:02} 渝中区人民路水费账期2026年10月 实缴86.40元")).collect()
 }
 
-/// python-escpos on the same line: prints once for each word on its standard input.
+/// python-escpos on a line of the same kind: prints one receipt for each line of its standard input.
 fn python(port: &str) -> (Child, ChildStdin, impl Iterator<Item = std::io::Result<String>> + use<>) {
     let text = lines().join("\\n");
     let program = format!(
@@ -76,7 +77,7 @@ fn python(port: &str) -> (Child, ChildStdin, impl Iterator<Item = std::io::Resul
          \u{20}   printer.cut(mode='PART', feed=False)\n\
          \u{20}   printer.flush()\n"
     );
-    // Installs it, if need be.
+    // Installs python-escpos, if necessary.
     oracles::python("import escpos");
     let mut child = Command::new(oracles::python_program())
         .args(["-c", &program])
@@ -98,7 +99,7 @@ fn main() {
     blocks.push(Block::Qr("https://example.invalid/r/8F2K".into()));
     let receipt = Receipt { blocks, copy_mark: None };
 
-    let (far, near) = TTYPort::pair().unwrap();
+    let (peer, near) = TTYPort::pair().unwrap();
     let link = SerialLink::open(
         &{
             let name = near.name().unwrap();
@@ -108,14 +109,14 @@ fn main() {
         115_200,
     )
     .unwrap();
-    let ours_told = far_side(far);
+    let our_cuts = emulate_printer(peer);
     let mut printer = Printer::open(Box::new(link), Profile::named("generic-80").unwrap());
 
-    let (far, mut near) = TTYPort::pair().unwrap();
+    let (peer, mut near) = TTYPort::pair().unwrap();
     near.set_exclusive(false).unwrap();
-    let theirs_told = far_side(far);
-    let (mut child, mut input, mut said) = python(&near.name().unwrap());
-    said.next().unwrap().unwrap();
+    let their_cuts = emulate_printer(peer);
+    let (mut child, mut input, mut ready_lines) = python(&near.name().unwrap());
+    ready_lines.next().unwrap().unwrap();
 
     let (mut ours, mut whole, mut theirs, mut sizes) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
     for pair in 0..=PAIRS {
@@ -123,14 +124,14 @@ fn main() {
         let outcome = printer.print(&receipt, &mut |_| {});
         let confirmed = begin.elapsed();
         assert!(matches!(outcome, Outcome::Printed { .. }), "{outcome:?}");
-        let (last, bytes) = ours_told.recv().unwrap();
-        let took = last - begin;
+        let (last, bytes) = our_cuts.recv().unwrap();
+        let sent_in = last - begin;
         let begin = Instant::now();
         writeln!(input, "print").unwrap();
-        let (last, their_bytes) = theirs_told.recv().unwrap();
-        // The first of each warms up, and ends what an earlier process may have left in the printer.
+        let (last, their_bytes) = their_cuts.recv().unwrap();
+        // The first pair warms up, and clears what an earlier process may have left in the printer.
         if pair > 0 {
-            ours.push(took);
+            ours.push(sent_in);
             whole.push(confirmed);
             theirs.push(last - begin);
             sizes = (bytes, their_bytes);
@@ -139,20 +140,20 @@ fn main() {
     drop(input);
     child.wait().unwrap();
     let (ours, whole, theirs) = (median(ours), median(whole), median(theirs));
-    println!("30 lines of Chinese and a code at 115,200 baud, order to last byte, median of {PAIRS} pairs");
-    println!("  this driver    {ours:7.1} ms  {} bytes, questions and answers among them", sizes.0);
-    println!("                 {whole:7.1} ms  with the printer's word that it is printed");
-    println!("  python-escpos  {theirs:7.1} ms  {} bytes, nothing asked", sizes.1);
+    println!("30 lines of Chinese and a code at 115,200 baud, call to last byte, median of {PAIRS} pairs");
+    println!("  this driver    {ours:7.1} ms  {} bytes, status queries included", sizes.0);
+    println!("                 {whole:7.1} ms  until the printer confirmed the receipt");
+    println!("  python-escpos  {theirs:7.1} ms  {} bytes, no status queries", sizes.1);
     println!("  ratio          × {:.2}", ours / theirs);
-    sheet();
+    bench_document();
 }
 
-fn sheet() {
+fn bench_document() {
     let row = |label: &str| SheetBlock::Row {
         label: label.into(),
         value: "重庆市渝北区某某机械制造有限公司".into(),
     };
-    let sheet = Sheet {
+    let document = Sheet {
         title: "社会保险个人参保证明".into(),
         blocks: (1..=20).map(|_| row("参保单位")).collect(),
         code: None,
@@ -165,11 +166,11 @@ fn sheet() {
     let read = begin.elapsed();
     let times = (0..PAIRS).map(|_| {
         let begin = Instant::now();
-        pdf(&sheet, &fonts).unwrap();
+        pdf(&document, &fonts).unwrap();
         begin.elapsed()
     });
     let times = median(times.collect());
-    let (bytes, _) = pdf(&sheet, &fonts).unwrap();
+    let (bytes, _) = pdf(&document, &fonts).unwrap();
     println!(
         "one A4 page, 20 rows: PDF of {} bytes in {times:.1} ms, after {:.1} ms for the fonts",
         bytes.len(),

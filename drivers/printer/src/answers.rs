@@ -1,7 +1,7 @@
-//! What a printer sends back: status bytes, fences, echoes, and what nobody asked for.
+//! Parses what a printer sends: status bytes, barrier answers, process ids, and unsolicited bytes.
 //!
-//! The bits are those of Epson's ESC/POS command reference (`DLE EOT`, `GS a`, `GS r`, `GS ( H`); the kinds
-//! of answer share one line and are told apart by fixed bits:
+//! The bits are those of Epson's ESC/POS command reference (`DLE EOT`, `GS a`, `GS r`, `GS ( H`). All kinds of answer
+//! share one line; fixed bits distinguish them:
 //!
 //! | answer | bytes | fixed bits |
 //! |---|---|---|
@@ -16,30 +16,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::Why;
 
-/// Longest block that is kept; the ones understood here are 7 bytes.
+/// Longest block that is kept, in bytes. The blocks that this driver understands have at most 7.
 const BLOCK_MAX: usize = 16;
 
-/// Flow control, where the system passes it on.
+/// Flow control characters, which some ttys pass on as data.
 const XON: u8 = 0x11;
 const XOFF: u8 = 0x13;
 
-/// Bytes of an automatic status after its first.
+/// Bytes of an automatic status after the first one.
 const AUTOMATIC_REST: u8 = 3;
 
 /// One answer of a printer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// To `DLE EOT n`.
+    /// The answer to `DLE EOT n`: one status byte.
     RealTime(u8),
-    /// To `GS r 1`: everything sent before it has been processed.
+    /// The answer to `GS r 1` (print barrier): the printer has processed everything that was sent before it.
     Fence,
-    /// `37h`, identifier, data: without the NUL.
+    /// `37h`, identifier and data, without the NUL at the end.
     Block(Vec<u8>),
-    /// Nothing that a printer says: the line is disturbed, or it is no printer.
+    /// A byte that no printer sends: the line is disturbed, or the device is not a printer.
     Noise,
 }
 
-/// Splits what comes from a printer into answers.
+/// Splits the byte stream of a printer into answers.
 #[derive(Default)]
 pub(crate) struct AnswerParser {
     state: State,
@@ -54,7 +54,7 @@ enum State {
 }
 
 impl AnswerParser {
-    /// Takes one byte; returns the answer that it completes.
+    /// Takes one byte and returns the answer that this byte completes.
     pub(crate) fn push(&mut self, byte: u8) -> Option<Answer> {
         match std::mem::take(&mut self.state) {
             State::Between => self.begin(byte),
@@ -64,7 +64,7 @@ impl AnswerParser {
                 }
                 None
             }
-            // Not what follows the first byte of an automatic status, so that one was noise.
+            // Not a continuation of an automatic status, so the byte before was noise.
             State::Automatic(_) => self.begin(byte),
             State::Block(block) if byte == 0 => Some(Answer::Block(block)),
             State::Block(mut block) => {
@@ -95,8 +95,8 @@ impl AnswerParser {
     }
 }
 
-/// Parses whatever a printer may send, for the fuzzer: how many answers these bytes hold, and what the last four
-/// real-time ones say. Total over all bytes.
+/// Entry point for the fuzzer: parses any bytes. Returns the number of answers, and the status that the last four
+/// real-time answers give. Never panics.
 #[must_use]
 pub fn parse_answers(bytes: &[u8]) -> (usize, Status) {
     let mut parser = AnswerParser::default();
@@ -112,28 +112,28 @@ pub fn parse_answers(bytes: &[u8]) -> (usize, Status) {
     (count, Status::from_answers(last))
 }
 
-/// What a printer says about itself. All false is a printer that is ready.
+/// Status of a receipt printer, as the printer reports it. All fields false: ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "independent bits of a device")]
 pub struct Status {
-    /// It does not print now, for one of the reasons below or one it does not tell.
+    /// The printer does not print now, for one of the reasons below or for one that it does not report.
     pub offline: bool,
     /// The cover is open.
     pub cover_open: bool,
-    /// There is no paper.
+    /// The paper has run out.
     pub paper_out: bool,
-    /// Paper will be out soon; printing still works.
+    /// The paper is near its end; printing still works.
     pub paper_low: bool,
     /// The cutter or another moving part is blocked.
     pub jammed: bool,
-    /// The head is too hot; it recovers by itself.
+    /// The print head is too hot; the printer recovers automatically.
     pub overheated: bool,
-    /// A fault that a power cycle does not mend.
+    /// Unrecoverable error: a power cycle does not clear it.
     pub failed: bool,
 }
 
 impl Status {
-    /// From the answers to `DLE EOT` 1 (printer), 2 (cause of being off line), 3 (cause of error) and 4 (paper).
+    /// Decodes the answers to `DLE EOT` 1 (printer), 2 (offline cause), 3 (error cause) and 4 (paper sensor).
     pub(crate) fn from_answers([printer, offline, error, paper]: [u8; 4]) -> Self {
         Self {
             offline: printer & 0x08 != 0,
@@ -142,12 +142,12 @@ impl Status {
             paper_low: paper & 0x0C != 0,
             jammed: error & 0x0C != 0,
             overheated: error & 0x40 != 0,
-            // Or it is in an error and does not tell in which.
+            // The second term: an error is reported and no cause.
             failed: error & 0x20 != 0 || offline & 0x40 != 0 && error & 0x6C == 0,
         }
     }
 
-    /// What keeps this printer from printing; the one that a person must see to first.
+    /// The condition that prevents printing; of several, the one that staff must clear first.
     #[must_use]
     pub fn obstacle(&self) -> Option<Why> {
         [
@@ -159,7 +159,7 @@ impl Status {
             (self.offline, Why::Offline),
         ]
         .into_iter()
-        .find_map(|(holds, why)| holds.then_some(why))
+        .find_map(|(applies, failure)| applies.then_some(failure))
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_status_bytes_tell_what_a_person_must_do() {
+    fn status_bytes_map_to_most_urgent_failure() {
         for (bytes, expected) in [
             ([0x12, 0x12, 0x12, 0x12], None),
             ([0x1A, 0x32, 0x12, 0x7E], Some(Why::PaperOut)),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn paper_that_is_low_is_said_and_is_no_obstacle() {
+    fn paper_low_is_reported_and_does_not_block() {
         let status = Status::from_answers([0x12, 0x12, 0x12, 0x1E]);
 
         assert!(status.paper_low);
@@ -198,23 +198,23 @@ mod tests {
     }
 
     #[test]
-    fn an_automatic_status_is_skipped_and_not_taken_for_a_fence() {
+    fn automatic_status_is_skipped_not_taken_for_barrier() {
         assert_eq!(answers(&[0x18, 0x00, 0x0F, 0x00, 0x12, 0x03]), [Answer::RealTime(0x12), Answer::Fence]);
     }
 
     #[test]
-    fn an_echoed_process_id_is_one_block_and_no_fence() {
+    fn echoed_process_id_is_one_block_not_a_barrier() {
         assert_eq!(answers(b"\x37\x22A001\x00"), [Answer::Block(b"\x37\x22A001".to_vec())]);
     }
 
     #[test]
-    fn flow_control_is_no_answer_and_noise_is_said() {
+    fn flow_control_is_ignored_and_noise_is_reported() {
         assert_eq!(answers(&[0x11, 0x13]), []);
         assert_eq!(answers(&[0xFF, 0x80, 0x91]), [Answer::Noise, Answer::Noise, Answer::Noise]);
     }
 
     #[test]
-    fn a_block_without_end_is_given_up() {
+    fn unterminated_block_is_dropped_at_its_size_limit() {
         let mut bytes = vec![0x37];
         bytes.extend([b'x'; BLOCK_MAX]);
         bytes.push(0x12);

@@ -1,26 +1,26 @@
-//! CODE 128 bar codes (GB/T 18347) as `GS k 73`: which symbols a content takes, and whether they fit the paper.
+//! CODE 128 bar codes (GB/T 18347) as `GS k 73`: encodes the content and checks that it fits the paper.
 
 use crate::receipt::BARCODE_MAX;
 
-/// Modules of one symbol, and of the stop symbol with its bar.
+/// Modules of one symbol, and of the stop symbol with its termination bar.
 const SYMBOL_MODULES: usize = 11;
 const STOP_MODULES: usize = 13;
 
-/// Dots per module, the larger first: below 2 (0.25 mm) scanners fail on thermal paper.
+/// Dots per module, larger first. Below 2 (0.25 mm) scanners fail on thermal paper.
 const MODULE_DOTS: [u8; 2] = [3, 2];
 
 /// Height of the bars in dots: 10 mm.
 const HEIGHT_DOTS: u8 = 80;
 
-/// `GS k 73 n d…` with its settings, or `None` if the content cannot be a bar code on this paper.
+/// `GS k 73 n d…` with its settings, or `None` if the content cannot be encoded or does not fit this paper.
 pub(crate) fn command(content: &str, width_dots: usize) -> Option<Vec<u8>> {
     let printable = content.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if content.is_empty() || content.len() > BARCODE_MAX || !printable {
         return None;
     }
     let (data, symbols) = data(content.as_bytes());
-    // The check symbol is the printer's to add. The ten empty modules that a reader wants on each side are the
-    // paper's own margins: 4 mm and more beside what can be printed on.
+    // The printer adds the check symbol. The quiet zone of ten modules on each side is the unprintable margin of the
+    // paper: 4 mm or more.
     let modules = (symbols + 1) * SYMBOL_MODULES + STOP_MODULES;
     let module_dots = MODULE_DOTS.into_iter().find(|dots| modules * usize::from(*dots) <= width_dots)?;
     let length = u8::try_from(data.len()).ok()?;
@@ -28,14 +28,14 @@ pub(crate) fn command(content: &str, width_dots: usize) -> Option<Vec<u8>> {
     Some([&settings[..], &[0x1D, b'k', 73, length], &data].concat())
 }
 
-/// The data of `GS k 73` and how many symbols they are, the start among them. Pairs of digits share a symbol of set
-/// C, sent as a number: one that would make `DLE EOT`, `DLE ENQ` or `DLE DC4` is sent as two characters of set B.
+/// The data of `GS k 73` and the number of symbols, start symbol included. A pair of digits is one symbol of set C,
+/// sent as a number. A pair that would form `DLE EOT`, `DLE ENQ` or `DLE DC4` is sent as two characters of set B.
 fn data(content: &[u8]) -> (Vec<u8>, usize) {
     let all_digits = content.iter().all(u8::is_ascii_digit) && content.len().is_multiple_of(2);
     if !all_digits {
         let mut data = b"{B".to_vec();
         for &byte in content {
-            // An opening brace is sent twice: one alone begins a code of the command.
+            // An opening brace is sent twice: a single one begins a code set selection of the command.
             data.extend(std::iter::repeat_n(byte, if byte == b'{' { 2 } else { 1 }));
         }
         return (data, content.len() + 1);
@@ -66,18 +66,18 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn digits_go_in_pairs_and_letters_one_by_one() {
+    fn digits_use_set_c_pairs_and_letters_set_b() {
         assert_eq!(data(b"123456"), (vec![b'{', b'C', 12, 34, 56], 4));
         assert_eq!(data(b"K{1"), (b"{BK{{1".to_vec(), 4));
     }
 
     #[test]
-    fn digits_that_would_be_a_real_time_command_change_the_set() {
+    fn digits_forming_real_time_command_switch_code_set() {
         assert_eq!(data(b"16047799"), (b"{C\x10{B04{C\x4D\x63".to_vec(), 8));
     }
 
     #[test]
-    fn a_receipt_number_fits_both_papers() {
+    fn receipt_number_barcode_fits_both_paper_widths() {
         for number in ["0000000000000001", "1604000000001620"] {
             assert!(command(number, 384).is_some() && command(number, 576).is_some(), "{number}");
         }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_printable_ascii_is_no_bar_code() {
+    fn barcode_of_non_printable_ascii_is_refused() {
         for content in ["", "凭条", "a\u{10}\u{4}", &"1".repeat(BARCODE_MAX + 1)] {
             assert!(command(content, 576).is_none(), "{content:?}");
         }
@@ -93,7 +93,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bar_code_holds_a_real_time_command(content in "([0-9]{2}|16|04|05|20|[ -~]){1,20}") {
+        fn barcode_never_contains_real_time_command(content in "([0-9]{2}|16|04|05|20|[ -~]){1,20}") {
             if let Some(bytes) = command(&content, 576) {
                 prop_assert!(!bytes.windows(2).any(|pair| matches!(pair, [0x10, 0x04 | 0x05 | 0x14])));
             }

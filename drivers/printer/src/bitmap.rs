@@ -1,33 +1,33 @@
-//! Pictures for printers: one bit a dot, sent by `GS v 0`.
+//! Monochrome bitmaps, one bit per dot, sent by `GS v 0`.
 
 use qrcode::{Color, EcLevel, QrCode};
 
-/// Rows in one `GS v 0`. Keeps a command short, so that one that was interrupted is short to end.
+/// Rows in one `GS v 0`. Short commands keep the padding short that ends an interrupted one.
 const BAND_ROWS: usize = 24;
 
-/// White modules that a QR code wants on each side (ISO/IEC 18004, 9.1).
+/// Quiet zone of a QR code on each side, in modules (ISO/IEC 18004, 9.1).
 const QUIET_MODULES: usize = 4;
 
-/// Widest QR code in dots (45 mm at 203 dpi): larger ones only waste paper.
+/// Widest QR code in dots: 45 mm at 203 dpi. Larger ones only waste paper.
 const QR_DOTS_MAX: usize = 360;
 
-/// Dots per module: below 3 (0.375 mm) phones begin to fail on thermal paper; above 8 nothing is gained.
+/// Dots per module. Below 3 (0.375 mm) phones begin to fail on thermal paper; above 8 nothing improves.
 const MODULE_DOTS: std::ops::RangeInclusive<usize> = 3..=8;
 
-/// One bit a dot, rows of whole bytes, most significant bit left, 1 is black.
+/// A bitmap: one bit per dot, rows of whole bytes, most significant bit left, 1 is black.
 pub(crate) struct Bitmap {
     row_bytes: usize,
     bits: Vec<u8>,
 }
 
 impl Bitmap {
-    /// A white picture. The width is rounded up to whole bytes.
+    /// Creates a white bitmap. The width is rounded up to whole bytes.
     pub(crate) fn white(width_dots: usize, rows: usize) -> Self {
         let row_bytes = width_dots.div_ceil(8);
         Self { row_bytes, bits: vec![0; row_bytes * rows] }
     }
 
-    /// Makes a dot black. A place outside the picture is left alone.
+    /// Makes a dot black. Coordinates outside the bitmap are ignored.
     pub(crate) fn blacken(&mut self, x: usize, y: usize) {
         if x / 8 >= self.row_bytes {
             return;
@@ -37,7 +37,7 @@ impl Bitmap {
         }
     }
 
-    /// The picture as commands `GS v 0 m=0 xL xH yL yH d…`, one per band, each to be sent whole.
+    /// The bitmap as commands `GS v 0 m=0 xL xH yL yH d…`, one per band. Each must be sent whole.
     pub(crate) fn commands(&self) -> Vec<Vec<u8>> {
         let [x_low, x_high, ..] = self.row_bytes.to_le_bytes();
         self.bits
@@ -53,9 +53,9 @@ impl Bitmap {
     }
 }
 
-/// Breaks every `DLE EOT`, `DLE ENQ` and `DLE DC4` inside a picture by one black dot: printers execute
-/// real-time commands wherever they see them (Epson, notes on real-time commands). Nor does a picture end
-/// in DLE: with the DLE of a question right behind it, a printer might miss the question.
+/// Breaks every `DLE EOT`, `DLE ENQ` and `DLE DC4` inside a bitmap by one black dot: printers execute real-time
+/// commands anywhere in the data (Epson, notes on real-time commands). A final DLE is broken too: together with the
+/// DLE of the status query that follows, it could make a printer miss the query.
 fn defuse(command: &mut [u8]) {
     const DOT: u8 = 0x08;
     let mut after_dle = false;
@@ -70,7 +70,7 @@ fn defuse(command: &mut [u8]) {
     }
 }
 
-/// Dots per module for a QR code of that many modules a side, or `None` if it does not fit the paper.
+/// Dots per module for a QR code with `modules` per side, or `None` if the code does not fit the paper.
 fn module_dots(modules: usize, width_dots: usize) -> Option<usize> {
     let side = modules + 2 * QUIET_MODULES;
     let (smallest, largest) = (*MODULE_DOTS.start(), *MODULE_DOTS.end());
@@ -78,13 +78,13 @@ fn module_dots(modules: usize, width_dots: usize) -> Option<usize> {
     (wanted * side <= width_dots).then_some(wanted)
 }
 
-/// A QR code as dark runs: first column, row, modules. The quiet zone is part of the side.
+/// A QR code as horizontal runs of dark modules: first column, row, length. The side includes the quiet zone.
 pub(crate) struct Runs {
     pub(crate) side_modules: u32,
     pub(crate) dark: Vec<(u32, u32, u32)>,
 }
 
-/// A QR code, error correction M, as large as reads well. `None` if it does not fit.
+/// A QR code with error correction level M, scaled for this paper.
 pub(crate) struct Qr {
     code: QrCode,
     /// Dots per module.
@@ -98,7 +98,7 @@ impl Qr {
         Some(Self { code, module_dots })
     }
 
-    /// The dark modules of a code as runs, for a page that is drawn and not dotted. `None` if it is too long.
+    /// The dark modules of a code as runs, for vector output. `None` if the content is too long.
     pub(crate) fn runs(content: &str) -> Option<Runs> {
         let code = QrCode::with_error_correction_level(content, EcLevel::M).ok()?;
         let modules = code.width();
@@ -116,7 +116,7 @@ impl Qr {
         Some(Runs { side_modules, dark })
     }
 
-    /// Drawn in the middle of the paper, with its quiet zone.
+    /// Draws the code centred on the paper, with its quiet zone.
     pub(crate) fn draw(&self, width_dots: usize) -> Bitmap {
         let modules = self.code.width();
         let side_dots = (modules + 2 * QUIET_MODULES) * self.module_dots;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_sent_in_bands_that_add_up_to_it() {
+    fn bitmap_is_split_into_bands_of_24_rows() {
         let mut bitmap = Bitmap::white(20, 30);
         bitmap.blacken(0, 0);
         bitmap.blacken(18, 29);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_outside_the_picture_changes_nothing() {
+    fn dot_outside_bitmap_changes_nothing() {
         let mut bitmap = Bitmap::white(16, 2);
         bitmap.blacken(16, 0);
         bitmap.blacken(0, 2);
@@ -170,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn a_code_too_long_for_the_paper_is_refused() {
+    fn qr_code_too_wide_for_paper_is_refused() {
         assert!(Qr::new(&"x".repeat(1_000), 384).is_none());
         assert!(Qr::new(&"x".repeat(crate::QR_MAX), 384).is_some());
     }
 
     proptest! {
         #[test]
-        fn no_picture_holds_a_real_time_command(bits in proptest::collection::vec(prop_oneof![Just(0x10u8), Just(0x04), Just(0x05), Just(0x14), any::<u8>()], 72..720)) {
+        fn bitmap_command_never_contains_real_time_command(bits in proptest::collection::vec(prop_oneof![Just(0x10u8), Just(0x04), Just(0x05), Just(0x14), any::<u8>()], 72..720)) {
             let rows = bits.len() / 72;
             let bitmap = Bitmap { row_bytes: 72, bits: bits[..rows * 72].to_vec() };
 

@@ -1,15 +1,15 @@
-//! Which characters a printer's font ROM has, and how texts are made ready for it.
+//! Which characters the font ROM of a printer has, and how a text is sanitised for printing.
 //!
-//! All text is sent in GB 18030; what differs between models is which of its characters they can draw. The
-//! areas are those of GB/T 2312-1980 and of GBK 1.0 (areas 2, 3 and 4: Chinese characters). User-defined
-//! areas and what later editions added to the two-byte area count as missing: most ROMs lack them, and a
-//! line drawn as a picture without need costs paper time, a wrong name costs trust.
+//! All text is sent in GB 18030; models differ in which of its characters they can draw. The areas are those of
+//! GB/T 2312-1980 and of GBK 1.0 (areas 2, 3 and 4: Chinese characters). User-defined areas, and characters that
+//! later editions added to the two-byte area, count as missing: most ROMs lack them. A line that is rasterised
+//! without need only prints more slowly; a wrong character falsifies a name.
 
 use encoding_rs::{EncoderResult, GB18030};
 
 use crate::profile::Charset;
 
-/// Cells of the non-Chinese rows of GB/T 2312-1980 that hold a character: lead byte, first and last trail.
+/// Assigned cells of the non-Chinese rows of GB/T 2312-1980: lead byte, first and last trail byte.
 const GB2312_SYMBOLS: [(u8, u8, u8); 15] = [
     (0xA1, 0xA1, 0xFE),
     (0xA2, 0xB1, 0xE2),
@@ -29,7 +29,7 @@ const GB2312_SYMBOLS: [(u8, u8, u8); 15] = [
 ];
 
 impl Charset {
-    /// Whether the printer draws this character itself.
+    /// Whether the printer's own font has this character.
     pub(crate) fn covers(self, c: char) -> bool {
         if c.is_ascii() {
             return !c.is_ascii_control();
@@ -46,7 +46,7 @@ impl Charset {
                 Self::Gb2312 => in_gb2312(lead, trail),
                 Self::Gbk | Self::Gb18030 => in_gb2312(lead, trail) || in_gbk(lead, trail),
             },
-            // CJK extension A, the four-byte part that GB 18030-2005 makes mandatory.
+            // CJK extension A: the four-byte part that GB 18030-2005 makes mandatory.
             (EncoderResult::InputEmpty, Some([_, _, _, _])) => {
                 self == Self::Gb18030 && ('\u{3400}'..='\u{4DB5}').contains(&c)
             }
@@ -76,9 +76,9 @@ fn in_gbk(lead: u8, trail: u8) -> bool {
     }
 }
 
-/// Makes a text safe and fit to print: control characters become spaces (a text must not be able to give
-/// the printer a command), marks without a shape go, and the yen sign becomes its full-width form, which
-/// every Chinese ROM has (`A3A4`) while `U+00A5` is a four-byte code that none has.
+/// Makes a text safe to print. Control characters become spaces (a text must not contain a printer command),
+/// zero-width characters are removed, and the yen sign becomes its full-width form: every Chinese ROM has `A3A4`,
+/// while `U+00A5` is a four-byte code that no ROM has.
 pub(crate) fn fit(text: &str) -> String {
     text.chars()
         .filter(|&c| !shapeless(c))
@@ -91,7 +91,7 @@ pub(crate) fn fit(text: &str) -> String {
         .collect()
 }
 
-/// Zero-width characters, direction marks, variation selectors, the byte order mark.
+/// Whether a character has no glyph: zero-width characters, direction marks, variation selectors, byte order mark.
 fn shapeless(c: char) -> bool {
     matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}')
 }
@@ -101,14 +101,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everyday_chinese_and_signs_are_in_every_rom() {
+    fn common_chinese_and_signs_are_in_gb2312() {
         for c in "参保证明水费缴纳凭条渝中区\u{FFE5}。、（）—…·①Ａα".chars() {
             assert!(Charset::Gb2312.covers(c), "{c}");
         }
     }
 
     #[test]
-    fn rare_names_are_only_where_the_standard_has_them() {
+    fn rare_characters_are_covered_as_each_standard_says() {
         // 镕 and 喆 are in GBK and not in GB 2312; 㛃 is in extension A, 𠮷 in extension B.
         for (c, gb2312, gbk, gb18030) in [
             ('镕', false, true, true),
@@ -126,28 +126,28 @@ mod tests {
     }
 
     #[test]
-    fn gb2312_has_exactly_its_6763_chinese_characters() {
+    fn gb2312_covers_exactly_6763_chinese_characters() {
         let chinese = ('\u{4E00}'..='\u{9FFF}').filter(|&c| Charset::Gb2312.covers(c)).count();
 
         assert_eq!(chinese, 6763);
     }
 
     #[test]
-    fn gbk_has_the_20902_unified_characters_of_its_time() {
+    fn gbk_covers_exactly_20902_unified_characters() {
         let chinese = ('\u{4E00}'..='\u{9FA5}').filter(|&c| Charset::Gbk.covers(c)).count();
 
         assert_eq!(chinese, 20_902);
     }
 
     #[test]
-    fn a_text_cannot_carry_a_command() {
+    fn control_characters_in_text_become_spaces() {
         let fitted = fit("a\u{1B}@b\u{10}\u{04}\u{1}c\nd\u{202E}");
 
         assert_eq!(fitted, "a @b   c d");
     }
 
     #[test]
-    fn the_yen_sign_is_sent_in_the_form_every_rom_has() {
+    fn yen_sign_becomes_full_width() {
         assert_eq!(fit("\u{A5}86.40"), "\u{FFE5}86.40");
     }
 }

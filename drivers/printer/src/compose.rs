@@ -1,9 +1,10 @@
-//! A receipt into the bytes that print it.
+//! Encodes a receipt into ESC/POS commands.
 //!
-//! The `escpos` crate encodes into memory and nothing more. Left aside are its cut (it sends the function for a full
-//! cut), its `writeln` (it feeds by `ESC d`, which some printers treat differently from LF), its cash drawer (two bytes
-//! short), its status (queued behind text) and its ports. It keeps its queue when a write fails and sends the head
-//! again with the next: here nothing is written but to memory, and a document is encoded anew for each copy.
+//! The `escpos` crate is used to encode into memory only. Not used: its cut (it sends the function for a full cut),
+//! its `writeln` (it feeds by `ESC d`, which some printers treat differently from LF), its cash drawer (two bytes
+//! short), its status query (queued behind text) and its ports. When a write fails, `escpos` keeps its queue and
+//! sends the head again with the next write; a write to memory cannot fail, and a receipt is encoded anew for each
+//! copy.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -23,23 +24,23 @@ use crate::receipt::{
     Align, BLOCKS_MAX, Block, CELLS_MAX, Cell, FEED_MAX, Picture, QR_MAX, Receipt, Size, Style, TEXT_MAX,
 };
 
-/// `FS &`: two-byte Chinese characters.
+/// `FS &`: selects two-byte Chinese characters.
 const CHINESE_ON: [u8; 2] = [0x1C, b'&'];
 
 /// `ESC - 1`, `FS - 1`: letters and Chinese characters are underlined by different commands.
 const UNDERLINE_ON: [u8; 6] = [0x1B, b'-', 1, 0x1C, b'-', 1];
 const UNDERLINE_OFF: [u8; 6] = [0x1B, b'-', 0, 0x1C, b'-', 0];
 
-/// Rows of dots that a line of text takes.
+/// Height of a line of text, in dots.
 const LINE_ROWS: usize = 30;
 
-/// `GS r 1`: answered with one byte when everything before it has been processed.
+/// `GS r 1`, the print barrier: the printer answers with one byte when it has processed everything before it.
 pub(crate) const FENCE: [u8; 3] = [0x1D, b'r', 1];
 
-/// No command that is sent from here is longer than this, in bytes.
+/// Longest command that this driver sends, in bytes.
 pub(crate) const COMMAND_MAX: usize = 2048;
 
-/// Why a receipt has no bytes. None of these shows a text.
+/// Why a receipt cannot be encoded. No variant contains text of the receipt.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ComposeFault {
     #[error("the receipt is too long to print: shorten what the service prints")]
@@ -48,31 +49,32 @@ pub(crate) enum ComposeFault {
     CodeUnfit,
     #[error("a picture is wider than this paper: make it smaller")]
     PictureTooWide,
-    #[error("a character cannot be drawn")]
+    #[error("a character cannot be rasterised")]
     Lettering(#[from] LetteringFault),
     #[error("the receipt could not be encoded")]
     Encoder(#[source] PrinterError),
 }
 
-/// A receipt, ready to send.
+/// An encoded receipt, ready to send.
 pub(crate) struct Document {
-    /// Whole commands in order. Between two of them the printer may be asked for its state, within one not: the
-    /// question could be taken as a parameter.
+    /// Whole commands in order. A status query may be sent between two commands but not within one: the printer could
+    /// take the query for parameters.
     pub(crate) steps: Vec<Vec<u8>>,
-    /// What makes the printer say that it has come to the end; sent last, empty if it cannot.
+    /// The print barrier, sent last: makes the printer report that it has processed the receipt. Empty if the model
+    /// has none.
     pub(crate) fence: Vec<u8>,
-    /// Lines of text that this is as long as, to know how long printing may take.
+    /// Length in lines of text, from which the printing time is estimated.
     pub(crate) lines: u32,
 }
 
 impl Document {
-    /// Bytes of the whole, fence included.
+    /// Size in bytes, barrier included.
     pub(crate) fn total_bytes(&self) -> usize {
         self.steps.iter().map(Vec::len).sum::<usize>() + self.fence.len()
     }
 }
 
-/// Encodes a receipt for a model. The process id is echoed by printers that can.
+/// Encodes a receipt for a model. Printers with `GS ( H` echo the process id.
 pub(crate) fn compose(
     receipt: &Receipt,
     profile: &Profile,
@@ -93,7 +95,7 @@ pub(crate) fn compose(
     Ok(Document { steps: composer.steps, fence: fence(profile.evidence, process_id), lines: composer.lines })
 }
 
-/// What ends a receipt, or a fragment of one, on its own piece of paper.
+/// The command that ends a receipt, or a fragment of one: a cut, or a feed to the tear bar.
 pub(crate) fn ending(cutter: Cutter) -> Vec<u8> {
     match cutter {
         Cutter::None { feed_lines } => vec![b'\n'; usize::from(feed_lines)],
@@ -101,12 +103,12 @@ pub(crate) fn ending(cutter: Cutter) -> Vec<u8> {
     }
 }
 
-/// Four printable characters by which a printer names a receipt back to us (`GS ( H`: d1..d4 in 20h..7Eh).
+/// Four printable characters that identify a receipt in the printer's echo (`GS ( H`: d1..d4 in 20h..7Eh).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessId(pub(crate) [u8; 4]);
 
 impl ProcessId {
-    /// The id of the n-th receipt on this line; repeats after 26,000.
+    /// The id of the n-th receipt on this line. Ids repeat after 26,000.
     pub(crate) fn nth(n: u32) -> Self {
         let digit = |place: u32| b'0' + u8::try_from(n / place % 10).expect("a digit is below 10");
         Self([b'A' + u8::try_from(n / 1000 % 26).expect("below 26"), digit(100), digit(10), digit(1)])
@@ -128,7 +130,7 @@ impl Block {
             Self::Title(text) | Self::Line(text) | Self::Notice(text) | Self::Text { text, .. } => vec![text],
             Self::Pair { label, value } | Self::Amount { label, value } => vec![label, value],
             Self::Columns(cells) => cells.iter().map(|cell| cell.text.as_str()).collect(),
-            // Codes and pictures have limits of their own.
+            // Codes and pictures have separate limits.
             Self::Qr(_) | Self::Barcode(_) | Self::Image(_) | Self::Rule | Self::Feed(_) | Self::Cut => {
                 Vec::new()
             }
@@ -145,7 +147,7 @@ fn is_too_long(text: &str) -> bool {
     text.chars().count() > TEXT_MAX
 }
 
-/// Collects what the `escpos` crate would write to a port.
+/// A driver for the `escpos` crate that collects the bytes in memory.
 #[derive(Clone, Default)]
 struct Memory(Rc<RefCell<Vec<u8>>>);
 
@@ -172,7 +174,7 @@ struct Composer<'a> {
     profile: &'a Profile,
     encoder: Encoder<Memory>,
     memory: Memory,
-    /// Opened when the first line needs it.
+    /// Opened when the first line needs it; reading the font is slow.
     lettering: Option<Lettering>,
     steps: Vec<Vec<u8>>,
     lines: u32,
@@ -186,7 +188,7 @@ impl<'a> Composer<'a> {
         Self { profile, encoder, memory, lettering: None, steps: Vec::new(), lines: 0 }
     }
 
-    /// Encodes commands that belong together as one step.
+    /// Encodes commands that must be sent without a status query between them.
     fn step(
         &mut self,
         encode: impl FnOnce(&mut Encoder<Memory>) -> Result<&mut Encoder<Memory>, PrinterError>,
@@ -261,7 +263,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// One line that fits the paper: as text, or drawn if the printer lacks a character of it.
+    /// Prints one line that fits the paper: as text, or rasterised if the printer's font lacks one of its characters.
     fn line(&mut self, text: &str, align: Align, style: Style) -> Result<(), ComposeFault> {
         self.lines += u32::from(style.size.down());
         if !text.chars().all(|c| self.profile.charset.covers(c)) {
@@ -334,7 +336,7 @@ impl<'a> Composer<'a> {
     fn barcode(&mut self, content: &str) -> Result<(), ComposeFault> {
         let bars =
             barcode::command(content, usize::from(self.profile.width_dots)).ok_or(ComposeFault::CodeUnfit)?;
-        // Bars of 10 mm and the line below.
+        // Bars of 10 mm and the text line below them.
         self.lines += 4;
         self.step(|encoder| {
             encoder.justify(JustifyMode::CENTER)?.custom(&bars)?.custom(b"\n")?.justify(JustifyMode::LEFT)
@@ -347,7 +349,7 @@ impl<'a> Composer<'a> {
             return Err(ComposeFault::CodeUnfit);
         }
         let qr = Qr::new(content, width_dots).ok_or(ComposeFault::CodeUnfit)?;
-        // A QR code is at most 45 mm high: some 12 lines.
+        // A QR code is at most 45 mm high: about 12 lines.
         self.lines += 12;
         match self.profile.qr {
             QrMethod::Raster => {

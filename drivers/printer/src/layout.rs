@@ -1,24 +1,25 @@
-//! Text into lines of so many columns. Nothing is ever cut: what does not fit is wrapped.
+//! Breaks text into lines of a given number of columns. Text that does not fit is wrapped, never truncated.
 
 use crate::receipt::Align;
 
-/// Columns that a character takes: what GB 18030 encodes in one byte is 12 dots wide, all else 24.
+/// Columns of a character: 1 (12 dots) for what GB 18030 encodes in one byte, 2 (24 dots) for all others.
 pub(crate) fn width(c: char) -> usize {
     if c.is_ascii() { 1 } else { 2 }
 }
 
-/// Columns of a text on one line.
+/// Columns that a text takes on one line.
 pub(crate) fn text_width(text: &str) -> usize {
     text.chars().map(width).sum()
 }
 
 /// Breaks a text into lines of at most `columns` (≥ 2) columns. Latin words and numbers stay whole if a line can
-/// hold them, a line does not begin with closing punctuation, spaces at a break go. At least one line.
+/// hold them, a line does not begin with closing punctuation, and spaces at a break are removed. Returns at least
+/// one line.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     wrap_measured(text, columns, &width)
 }
 
-/// The same where characters are as wide as `width` says, in whatever unit `limit` has; none is wider than that.
+/// Like [`wrap`], with a width for each character. `width` and `limit` share a unit; no character may exceed `limit`.
 pub(crate) fn wrap_measured(text: &str, limit: usize, width: &dyn Fn(char) -> usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -30,7 +31,7 @@ pub(crate) fn wrap_measured(text: &str, limit: usize, width: &dyn Fn(char) -> us
             line = String::new();
             used = 0;
         }
-        // A space that would begin a wrapped line is the break itself.
+        // A space at the start of a wrapped line is dropped: it is the break itself.
         if line.is_empty() && !lines.is_empty() && piece.trim().is_empty() {
             continue;
         }
@@ -43,7 +44,7 @@ pub(crate) fn wrap_measured(text: &str, limit: usize, width: &dyn Fn(char) -> us
     lines
 }
 
-/// A label at the left edge and a value at the right one; below each other if one line cannot hold both.
+/// Sets a label at the left edge and a value at the right edge; below each other if one line cannot hold both.
 pub(crate) fn pair(label: &str, value: &str, columns: usize) -> Vec<String> {
     let (label_width, value_width) = (text_width(label), text_width(value));
     if label_width + 1 + value_width <= columns {
@@ -55,14 +56,15 @@ pub(crate) fn pair(label: &str, value: &str, columns: usize) -> Vec<String> {
     wrap(label, columns).into_iter().chain(right).collect()
 }
 
-/// Cells beside each other: text, columns (0 shares the rest) and place of each. `None` if they do not fit.
+/// Sets cells side by side. Each has a text, a width in columns (0 shares the rest) and an alignment. `None` if
+/// they do not fit.
 pub(crate) fn row(cells: &[(String, usize, Align)], columns: usize) -> Option<Vec<String>> {
     let gaps = cells.len().checked_sub(1)?;
     let fixed: usize = cells.iter().map(|(_, wanted, _)| wanted).sum();
     let rest = columns.checked_sub(fixed + gaps)?;
     let sharing = cells.iter().filter(|(_, wanted, _)| *wanted == 0).count();
     let share = rest.checked_div(sharing).unwrap_or(0);
-    // The last that shares takes what the division leaves.
+    // The last sharing cell takes the remainder of the division.
     let mut spare = rest.checked_rem(sharing).unwrap_or(0);
     let mut laid = Vec::new();
     for (text, wanted, align) in cells.iter().rev() {
@@ -83,7 +85,7 @@ pub(crate) fn row(cells: &[(String, usize, Align)], columns: usize) -> Option<Ve
     Some((0..height).map(line).collect())
 }
 
-/// A text of at most `columns` columns, filled up with spaces.
+/// Pads a text of at most `columns` columns with spaces, according to its alignment.
 fn place(text: &str, columns: usize, align: Align) -> String {
     let spare = columns.saturating_sub(text_width(text));
     let before = match align {
@@ -94,8 +96,8 @@ fn place(text: &str, columns: usize, align: Align) -> String {
     format!("{}{text}{}", " ".repeat(before), " ".repeat(spare - before))
 }
 
-/// What must not be torn apart, in order: a Latin word, or one other character with the closing punctuation
-/// that follows it. None is wider than `limit`.
+/// Splits a text into units that must not be broken: a Latin word, or one other character with the closing
+/// punctuation that follows it. No unit is wider than `limit`.
 fn pieces(text: &str, limit: usize, width: &dyn Fn(char) -> usize) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let mut before = None;
@@ -129,32 +131,32 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_pair_stands_at_both_edges() {
+    fn pair_is_set_at_both_edges() {
         assert_eq!(pair("户号", "10023345", 16), ["户号    10023345"]);
     }
 
     #[test]
-    fn a_pair_too_wide_for_one_line_is_set_below_each_other() {
+    fn pair_too_wide_for_one_line_is_stacked() {
         assert_eq!(pair("地址", "渝中区人民路一号", 12), ["地址", "渝中区人民路", "        一号"]);
     }
 
     #[test]
-    fn words_and_numbers_stay_whole() {
+    fn wrap_keeps_words_and_numbers_whole() {
         assert_eq!(wrap("Water bill 2026-10 paid", 12), ["Water bill", "2026-10 paid"]);
     }
 
     #[test]
-    fn a_number_wider_than_the_line_is_broken_rather_than_cut() {
+    fn number_wider_than_line_is_broken_not_cut() {
         assert_eq!(wrap("1234567890", 4), ["1234", "5678", "90"]);
     }
 
     #[test]
-    fn a_line_does_not_begin_with_closing_punctuation() {
+    fn wrapped_line_never_begins_with_closing_punctuation() {
         assert_eq!(wrap("请取走凭条。", 10), ["请取走凭", "条。"]);
     }
 
     #[test]
-    fn an_empty_text_is_one_empty_line() {
+    fn empty_text_is_one_empty_line() {
         assert_eq!(wrap("", 32), [""]);
     }
 
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_stand_beside_each_other_and_chinese_takes_two_columns() {
+    fn row_sets_cells_side_by_side_with_wide_chinese() {
         let cells =
             [cell("合川水费", 0, Align::Left), cell("2", 3, Align::Right), cell("86.40", 7, Align::Right)];
 
@@ -171,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_that_is_too_long_is_wrapped_in_its_own_columns() {
+    fn long_cell_is_wrapped_in_its_own_columns() {
         let cells = [cell("城镇居民生活用水", 8, Align::Left), cell("86.40", 6, Align::Right)];
 
         assert_eq!(row(&cells, 15).unwrap(), ["城镇居民  86.40", "生活用水"]);
     }
 
     #[test]
-    fn cells_wider_than_the_paper_do_not_fit() {
+    fn row_wider_than_paper_does_not_fit() {
         assert_eq!(row(&[cell("a", 10, Align::Left), cell("b", 6, Align::Left)], 16), None);
         assert_eq!(row(&[], 16), None);
     }
@@ -189,7 +191,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn wrapping_keeps_every_visible_character_and_every_limit(text in "[ a-z0-9，。一-龥𠮷]{0,80}", columns in 2usize..50) {
+        fn wrap_keeps_visible_characters_and_limit(text in "[ a-z0-9，。一-龥𠮷]{0,80}", columns in 2usize..50) {
             let lines = wrap(&text, columns);
 
             prop_assert!(lines.iter().all(|line| text_width(line) <= columns));
@@ -197,7 +199,7 @@ mod tests {
         }
 
         #[test]
-        fn a_pair_keeps_every_visible_character_and_every_limit(label in "[a-z一-龥]{0,20}", value in "[ a-z0-9一-龥]{0,60}", columns in 2usize..50) {
+        fn pair_keeps_visible_characters_and_limit(label in "[a-z一-龥]{0,20}", value in "[ a-z0-9一-龥]{0,60}", columns in 2usize..50) {
             let lines = pair(&label, &value, columns);
 
             prop_assert!(lines.iter().all(|line| text_width(line) <= columns));
@@ -205,7 +207,7 @@ mod tests {
         }
 
         #[test]
-        fn a_row_keeps_every_limit_and_loses_nothing(
+        fn row_keeps_visible_characters_and_limit(
             texts in proptest::collection::vec(("[a-z0-9一-龥]{0,30}", 0usize..12, 0u8..3), 1..5),
             columns in 2usize..50,
         ) {

@@ -1,4 +1,4 @@
-//! Lines of text as pictures, for characters that a printer's own fonts lack.
+//! Rasterises lines of text, for characters that the printer's own font lacks.
 
 use std::path::Path;
 
@@ -9,30 +9,30 @@ use crate::layout;
 use crate::profile::COLUMN_DOTS;
 use crate::receipt::Style;
 
-/// Height of a character cell in dots, as the standard font of the printers has it.
+/// Height of a character cell in dots, as in the printers' standard font.
 const CELL_ROWS: usize = 24;
 
-/// White rows below a line: with them a drawn line is as high as the default line spacing of 1/6 inch.
+/// White rows below a line. They make a rasterised line as high as the default line spacing of 1/6 inch.
 const LEADING_ROWS: usize = 6;
 
-/// Baseline below the top of the cell, in parts of the em: where Chinese fonts put the ideographic box.
+/// Distance of the baseline from the top of the cell, in ems, as Chinese fonts place the ideographic box.
 const BASELINE_EM: f32 = 0.88;
 
-/// Ink that makes a dot black. Below one half, for the thin strokes of a 24-dot character.
+/// Coverage from which a dot is black. Below one half, to keep the thin strokes of a 24-dot character.
 const COVERAGE_MIN: f32 = 0.4;
 
-/// Why a line cannot be drawn.
+/// Why a line cannot be rasterised.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LetteringFault {
     #[error("the font for rare characters cannot be read: install fonts-noto-cjk or set the profile's font")]
     Unreadable(#[source] std::io::Error),
-    #[error("the font for rare characters is not a font that is understood here: check the profile's font")]
+    #[error("the font for rare characters has an unsupported format: check the profile's font")]
     Unusable(#[source] ab_glyph::InvalidFont),
     #[error("the font for rare characters lacks a character of this receipt")]
     NoGlyph,
 }
 
-/// Where one character is drawn.
+/// The cell that one character is drawn into, in dots.
 struct Cell {
     left: usize,
     dots: usize,
@@ -40,7 +40,7 @@ struct Cell {
     strikes: usize,
 }
 
-/// A font, opened to draw lines.
+/// Draws lines of text with an opened font.
 pub(crate) struct Lettering {
     font: FontVec,
 }
@@ -52,8 +52,8 @@ impl Lettering {
         Ok(Self { font })
     }
 
-    /// Draws a line on a picture as wide as the paper. `left_columns` is the distance from the left edge, in columns
-    /// of that size.
+    /// Draws a line on a bitmap as wide as the paper. `left_columns` is the distance from the left edge, in columns
+    /// of the size of `style`.
     pub(crate) fn draw(
         &self,
         text: &str,
@@ -71,7 +71,7 @@ impl Lettering {
                 left: column * column_dots,
                 dots: columns * column_dots,
                 rows: cell_rows,
-                // Printers that have no bold face strike twice, one dot apart.
+                // Bold is drawn as printers without a bold font do: twice, one dot apart.
                 strikes: if style.bold { 2 } else { 1 },
             };
             self.draw_glyph(&mut bitmap, c, &cell)?;
@@ -88,16 +88,17 @@ impl Lettering {
         Ok(bitmap)
     }
 
-    /// Draws one character into its cell, narrowed if it is wider than that, stretched if the cell is.
+    /// Draws one character into its cell: narrowed if the glyph is wider than the cell, stretched for tall or wide
+    /// cells.
     fn draw_glyph(&self, bitmap: &mut Bitmap, c: char, cell: &Cell) -> Result<(), LetteringFault> {
         let id = self.font.glyph_id(c);
         if id.0 == 0 {
             return Err(LetteringFault::NoGlyph);
         }
         let (left, cell_dots, em) = (dots(cell.left), dots(cell.dots), dots(cell.rows));
-        // ab_glyph measures a scale by the font's full height, we by its em.
+        // ab_glyph scales by the font's full height; the cell height is the em.
         let height_per_em = self.font.height_unscaled() / self.font.units_per_em().unwrap_or(1000.0);
-        // A cell of a Chinese character is a square in standard and double size, and not in the two between.
+        // The cell of a Chinese character is square in normal and double size, but not when only tall or only wide.
         let stretch = cell_dots / (em * if layout::width(c) == 2 { 1.0 } else { 0.5 });
         let scale = PxScale { x: em * height_per_em * stretch, y: em * height_per_em };
         let advance = self.font.as_scaled(scale).h_advance(id);
@@ -120,15 +121,14 @@ impl Lettering {
     }
 }
 
-/// A number of dots as the font measures. Paper is at most a few hundred dots wide, far below where `f32`
-/// loses whole numbers.
+/// A number of dots as `f32`. Paper is at most a few hundred dots wide, far below where `f32` loses whole numbers.
 fn dots(count: usize) -> f32 {
     u16::try_from(count).map_or(f32::MAX, f32::from)
 }
 
-/// The dot `offset` right of or below `origin`, or `None` if it lies before the picture.
+/// The dot `offset` right of or below `origin`, or `None` if it lies outside the bitmap.
 fn whole(origin: f32, offset: u32) -> Option<usize> {
-    // Bounds of an outline are whole numbers; a saturating cast is what is wanted here.
+    // The bounds of an outline are whole numbers; the cast saturates, which is intended.
     #[expect(clippy::cast_possible_truncation)]
     let origin = origin as i64;
     usize::try_from(origin + i64::from(offset)).ok()

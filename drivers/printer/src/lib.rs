@@ -1,12 +1,13 @@
-//! Receipts on ESC/POS printers, with evidence of what became of them.
+//! Drivers for receipt printers (ESC/POS) and document printers (IPP), with a confirmation of what was printed.
 //!
-//! [`Printer::print`] takes a whole [`Receipt`], lays it out for the [`Profile`] of the model, sends it over
-//! a [`Link`] and answers with an [`Outcome`]: printed and how that is known, certainly not begun, or not
-//! known. A receipt that may have been printed is never sent again from here.
+//! [`ReceiptPrinter::print`] takes a whole [`PrintableReceipt`], lays it out for the [`PrinterProfile`] of the model,
+//! sends it over a [`Link`] and returns a [`PrintOutcome`]: printed and how that is known, certainly not started,
+//! or unknown. The driver never sends a receipt again that may have been printed.
 //!
-//! What it deliberately does not do: it keeps no queue and no memory of receipts (the caller's log does), it
-//! reopens no port, it decides nothing about copies (`copy_mark` comes from the caller), and it prints no A4.
-//! The device process is its only caller.
+//! [`DocumentPrinter`] does the same for A4 documents.
+//!
+//! Deliberately not here: a queue or a memory of receipts (the caller's journal has both), reopening a port, and any
+//! decision about copies (`copy_mark` comes from the caller). The device process is the only caller.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod answers;

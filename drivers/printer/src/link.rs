@@ -1,31 +1,31 @@
-//! The bytes between this driver and a printer: a trait at the level of the wire, so that the whole driver
-//! runs unchanged over a serial port, a pseudo-terminal, or a script in a test.
+//! The byte channel between this driver and a printer. The trait is at byte level, so that the whole driver runs
+//! unchanged over a serial line, a pseudo-terminal, or a scripted printer in a test.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-/// A two-way byte line to one printer.
+/// A bidirectional byte channel to one printer.
 pub trait Link {
-    /// Hands over bytes and returns how many were taken: 1 to `bytes.len()`, and not necessarily all.
+    /// Writes bytes and returns how many were accepted: 1 to `bytes.len()`.
     ///
     /// # Errors
-    /// [`LinkFault::TimedOut`] if none was taken in time, [`LinkFault::Gone`] if the line ended.
+    /// [`LinkFault::TimedOut`] if no byte was accepted in time, [`LinkFault::Gone`] if the link ended.
     fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault>;
 
-    /// Reads what is there, at least one byte, at most `buffer.len()`.
+    /// Reads the available bytes: at least one, at most `buffer.len()`.
     ///
     /// # Errors
-    /// [`LinkFault::TimedOut`] if nothing came in time, [`LinkFault::Gone`] if the line ended.
+    /// [`LinkFault::TimedOut`] if no byte arrived in time, [`LinkFault::Gone`] if the link ended.
     fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault>;
 
-    /// Throws away what the system still holds for the printer: the rest of a receipt that was broken off shall not
-    /// come out on the next roll. Best effort; the line may be gone afterwards.
+    /// Discards output that the operating system still buffers for the printer, so that the rest of an interrupted
+    /// receipt is not printed on the next roll. Best effort; the link may be unusable afterwards.
     fn discard(&mut self) {}
 
-    /// What the line carries at most, to know how long sending may take.
+    /// Highest data rate of the link in bytes per second, from which the sending time is estimated.
     fn bytes_per_second(&self) -> u32;
 
-    /// The time by which the driver measures its waits. A scripted line brings its own.
+    /// The clock by which the driver measures its timeouts. A scripted link has its own clock.
     fn now(&self) -> Instant {
         Instant::now()
     }
@@ -53,22 +53,22 @@ impl<L: Link + ?Sized> Link for Box<L> {
     }
 }
 
-/// What can be wrong with a line.
+/// Why a link cannot be opened or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkFault {
-    /// There is no such port.
+    /// The port does not exist.
     #[error("the printer's port does not exist: check the cable and the configured path")]
     Absent,
     /// Another program holds the port.
     #[error("the printer's port is held by another program: stop that program")]
     Busy,
-    /// The line ended while in use: unplugged, or its adapter reset.
-    #[error("the printer's line ended: check the cable, then open the port again")]
+    /// The link ended while in use: the cable was unplugged, or the adapter was reset.
+    #[error("the printer's link ended: check the cable, then open the port again")]
     Gone,
-    /// Nothing moved in time.
-    #[error("the printer's line did not move in time")]
+    /// No byte was transferred in time.
+    #[error("the printer's link timed out")]
     TimedOut,
-    /// The system refused for another reason.
+    /// The operating system reported another error.
     #[error("the printer's port failed ({0}): open it again")]
     Failed(io::ErrorKind),
 }

@@ -1,80 +1,80 @@
-//! What became of a receipt, in the words that the caller decides by.
+//! The outcome of a print attempt, with one variant for each thing that the caller can do.
 
 use serde::{Deserialize, Serialize};
 
-/// The end of one attempt to print one receipt.
+/// The outcome of one attempt to print one receipt or A4 document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// The whole receipt was printed, as far as this printer can tell.
+    /// The whole receipt was printed, as far as the model can report it.
     Printed {
         /// How it is known.
         confirmation: Confirmation,
     },
-    /// Nothing of this receipt reached the printer. It may be tried again without a copy mark.
+    /// No part of this receipt reached the printer. It may be printed again without a copy mark.
     NotStarted(Why),
-    /// It may or may not have been printed, wholly or in part. Never to be sent again by itself: the
-    /// resident or staff asks, and the next one carries a copy mark.
+    /// Unknown outcome: the receipt may or may not have been printed, wholly or in part. Never send it again
+    /// automatically: the resident or staff must ask, and the next one carries a copy mark.
     Unconfirmed(Why),
 }
 
-/// How it is known that a receipt was printed; the strongest first.
+/// How it is known that a receipt was printed, strongest first (打印确认).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Confirmation {
     /// The printer echoed this receipt's process id after printing it (`GS ( H`, function 48).
     ProcessId,
-    /// The printer answered `GS r 1`, which it executes in order and not while it is out of paper, and
-    /// its status was clean afterwards. It says processed, not "has left the cutter".
+    /// The printer answered the print barrier `GS r 1`, which it executes in order and not while it is out of
+    /// paper, and its status was clean afterwards. The answer means processed, not "has left the cutter".
     Fence,
-    /// The A4 printer counted sheets of this job and completed it (IPP). A queue that only hands over counts too: see
-    /// the README.
+    /// The document printer completed the job and counted its sheets (IPP). A queue that only forwards the job counts
+    /// sheets too: see the README.
     Sheets,
-    /// The printer's status was clean after it had received every byte, or its job ended without a count. It has no
-    /// fence.
+    /// The printer's status was clean after it had received every byte, or its job completed without a count of
+    /// sheets. The model has no print barrier.
     Received,
 }
 
-/// Why a receipt was not printed, or why it is not known.
+/// Why a receipt was not printed, or why the outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Why {
-    /// There is no paper.
+    /// The paper has run out.
     PaperOut,
     /// The cover is open.
     CoverOpen,
     /// The cutter or the paper path is blocked.
     Jammed,
-    /// There is no toner.
+    /// The toner or ink has run out.
     TonerOut,
-    /// The head is too hot; it recovers by itself.
+    /// The print head is too hot; the printer recovers automatically.
     Overheated,
-    /// The printer reports a fault that a power cycle does not mend.
+    /// The printer reports an unrecoverable error, which a power cycle does not clear; or a job ended with errors.
     Failed,
-    /// The printer is off line and gives no reason.
+    /// The printer is offline and gives no reason.
     Offline,
-    /// The printer does not answer.
+    /// The printer does not answer status queries.
     Mute,
-    /// The printer answers and takes no more bytes.
+    /// The printer answers status queries but accepts no more bytes.
     Stalled,
-    /// The port is gone: unplugged, or its adapter reset.
+    /// The port has disappeared: the cable was unplugged, or the adapter was reset.
     Gone,
-    /// The receipt cannot be drawn on this printer: too long, or a character no font here has.
+    /// This printer cannot print the receipt: it is too long, or no font has one of its characters.
     Unprintable,
-    /// Everything was sent and this printer has no means to say more.
+    /// Everything was sent, but the printer gave no confirmation, or the model cannot give one.
     NoEvidence,
 }
 
-/// Where an attempt stands; reported every few seconds at most while it runs, so that a caller can tell a
-/// slow printer from a hung driver.
+/// Progress of a print attempt, reported at least every few seconds, so that a caller can distinguish a slow
+/// printer from a hung driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The printer is asked whether it is ready.
+    /// The driver queries the status of the printer.
     Asking,
-    /// Bytes go out.
+    /// The driver sends the receipt.
     Sending {
-        /// Bytes that the port has taken.
+        /// Bytes that the port has accepted.
         sent_bytes: usize,
-        /// Bytes of the whole document.
+        /// Size of the encoded receipt in bytes.
         total_bytes: usize,
     },
-    /// Everything is sent; the evidence is awaited.
+    /// Everything is sent; the driver waits for the confirmation.
     Confirming,
 }

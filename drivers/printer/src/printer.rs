@@ -1,12 +1,12 @@
-//! One printer on one line: asked before, watched while, and asked after it prints.
+//! A receipt printer on a link: status before printing, monitoring while it prints, confirmation afterwards.
 //!
-//! The course of a receipt: two clean answers to `DLE EOT 1..4`; if a command may have been left half sent, its end
-//! and a reset; the commands one by one with a question in between; the fence. Whatever goes wrong after the first
-//! byte was taken makes the outcome unconfirmed, and the printer is told to forget what it has not printed, so that
-//! the rest of one receipt does not come out on the next roll.
+//! The course of a receipt: two clean answers to `DLE EOT 1..4`; if a command may have been interrupted, padding
+//! that ends it and a reset; the commands one by one with status queries in between; the print barrier. Any failure
+//! after the first accepted byte makes the outcome unconfirmed. The driver then clears the printer's buffer, so
+//! that the rest of one receipt is not printed on the next roll.
 //!
-//! Not noticed: a printer that loses its power in the middle of a receipt and is back within [`MUTE_AFTER`] questions.
-//! It answers the fence of a receipt whose head it has forgotten.
+//! Not detected: a printer that loses power in the middle of a receipt and restarts within [`UNANSWERED_MAX`] status
+//! queries. Such a printer answers the barrier of a receipt whose beginning it has lost.
 
 use std::time::{Duration, Instant};
 
@@ -17,36 +17,36 @@ use crate::outcome::{Confirmation, Outcome, Progress, Why};
 use crate::profile::{Evidence, Profile, StatusQuery};
 use crate::receipt::Receipt;
 
-/// A printer answers a real-time question within this, or it is mute: two that were not answered are told within a
-/// second.
+/// Timeout of a real-time status query. Short enough to report two unanswered queries within a second.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(350);
 
-/// Questions in a row without an answer that make a printer mute while it prints, when some answer late.
+/// Consecutive unanswered status queries after which a printing printer counts as not responding. Some models
+/// answer late while they print.
 const MUTE_AFTER: u32 = 6;
 
-/// A printer that takes no byte for this long while it prints has stalled.
+/// A printer that accepts no byte for this long while it prints has stalled.
 const PROGRESS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest single wait on the line: how often progress is reported.
+/// Longest single wait on the link, and so the interval of progress reports.
 const SLICE: Duration = Duration::from_millis(500);
 
-/// Bytes after which the printer is asked again whether it still prints, at the next end of a command.
+/// Bytes between two status queries while sending; the query waits for the end of the current command.
 const ASK_EVERY: usize = 256;
 
-/// What a printer may take for a line of text, from the slowest models of the profiles (guessed: 60 mm/s).
+/// Printing time of a line of text, for the slowest model of the profiles (a guess: 60 mm/s).
 const LINE_TIME: Duration = Duration::from_millis(50);
 
-/// What a printer may take besides: wake up, cut, answer.
+/// Allowance for everything else: wake-up, cut, answer.
 const REST_TIME: Duration = Duration::from_secs(5);
 
-/// How long after the fence the process id may come: it is sent when the paper stands still.
+/// How long the process id may arrive after the barrier: the printer sends it when the paper has stopped.
 const ECHO_GRACE: Duration = Duration::from_secs(2);
 
-/// Most bytes that are read at once and thrown away at once: more than this is a line that babbles.
+/// Most bytes that [`ReceiptPrinter::drain`] reads; more than this is a disturbed line.
 const DRAIN_MAX: usize = 4096;
 
-/// `DLE DC4` function 8: forget everything received and not printed. Answered by the block `37h 25h`. All of it is
-/// control characters, so a printer that does not know it prints nothing.
+/// `DLE DC4` function 8: clears everything received and not printed. The printer answers with the block `37h 25h`.
+/// The command has control characters only, so a printer that does not support it prints nothing.
 const CLEAR_BUFFERS: [u8; 10] = [0x10, 0x14, 8, 1, 3, 20, 1, 6, 2, 8];
 
 /// Identifier of the block that answers [`CLEAR_BUFFERS`].
@@ -55,10 +55,10 @@ const CLEARED: [u8; 2] = [0x37, 0x25];
 /// Identifier of the block that echoes a process id.
 const ECHO: [u8; 2] = [0x37, 0x22];
 
-/// `ESC @`: back to the defaults.
+/// `ESC @`: resets the printer to its defaults.
 const INITIALIZE: [u8; 2] = [0x1B, b'@'];
 
-/// A printer.
+/// A receipt printer on a link.
 pub struct Printer {
     link: Box<dyn Link + Send>,
     profile: Profile,
@@ -68,29 +68,29 @@ pub struct Printer {
     receipts: u32,
 }
 
-/// What an earlier receipt may have left in the printer.
+/// Data of an earlier receipt that may still be in the printer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LeftOver {
     Nothing,
-    /// This line was opened anew: another process may have died in the middle of a command.
+    /// The link was newly opened: another process may have died in the middle of a command.
     Unknown,
-    /// A receipt was broken off: there is a part of it on the paper, too.
+    /// A receipt was interrupted: a part of it is also on the paper.
     Fragment,
 }
 
-/// Evidence that came in since the fence was sent.
+/// Answers received since the barrier was sent.
 #[derive(Default)]
 struct Heard {
-    /// Answers to `GS r 1`; a line that loses power sends NULs, which look the same.
+    /// Answers to `GS r 1`. A line that loses power sends NULs, which look the same.
     fences: u32,
-    /// Bytes that no printer sends. Then the others are not believed either, a process id excepted.
+    /// Whether bytes arrived that no printer sends. Then the other answers do not count either, except a process id.
     noise: bool,
     echo: Option<ProcessId>,
     cleared: bool,
 }
 
 impl Printer {
-    /// Takes a printer on an open line. Sends nothing yet.
+    /// Creates the driver of a printer on an open link. Sends nothing.
     pub fn open(link: Box<dyn Link + Send>, profile: Profile) -> Self {
         Self {
             link,
@@ -98,12 +98,13 @@ impl Printer {
             parser: AnswerParser::default(),
             heard: Heard::default(),
             left_over: LeftOver::Unknown,
-            // An echo that is still under way from an earlier process should not match.
+            // The echo of an earlier process, still in transit, should not match.
             receipts: std::process::id(),
         }
     }
 
-    /// Takes the same printer on a line that was opened again, and remembers what an earlier receipt may have left in it.
+    /// Continues with the same printer on a newly opened link. Keeps the knowledge of what an earlier receipt may
+    /// have left in the printer.
     pub fn relink(&mut self, link: Box<dyn Link + Send>) {
         self.link = link;
         self.parser = AnswerParser::default();
@@ -112,51 +113,55 @@ impl Printer {
         }
     }
 
-    /// Asks the printer how it is. One that has no status counts as ready.
+    /// Queries the status of the printer. A model without status queries counts as ready.
     ///
     /// # Errors
-    /// [`LinkFault::TimedOut`] if it does not answer, others if the line is gone: then open it again.
+    /// [`LinkFault::TimedOut`] if the printer does not answer; another fault if the link ended and must be opened
+    /// again.
     pub fn status(&mut self) -> Result<Status, LinkFault> {
         self.drain()?;
         self.ask()
     }
 
-    /// Prints one receipt, whole, once. Returns after seconds as a rule; after a minute or so at worst, if a slow
-    /// line or printer has to be waited for. `progress` is called at least every few seconds meanwhile.
+    /// Prints one whole receipt once. Usually returns after seconds; with a slow line or printer after about a
+    /// minute at worst. Calls `progress` at least every few seconds.
     pub fn print(&mut self, receipt: &Receipt, progress: &mut dyn FnMut(Progress)) -> Outcome {
         self.receipts = self.receipts.wrapping_add(1);
         let process_id = ProcessId::nth(self.receipts);
-        let document = match compose::compose(receipt, &self.profile, process_id) {
-            Ok(document) => document,
+        let encoded = match compose::compose(receipt, &self.profile, process_id) {
+            Ok(encoded) => encoded,
             Err(fault) => {
-                tracing::warn!(fault = &fault as &dyn std::error::Error, "a receipt cannot be drawn");
+                tracing::warn!(
+                    fault = &fault as &dyn std::error::Error,
+                    "cannot encode receipt: nothing was sent to the printer"
+                );
                 return Outcome::NotStarted(Why::Unprintable);
             }
         };
         progress(Progress::Asking);
-        if let Err(why) = self.get_ready(progress) {
-            return Outcome::NotStarted(why);
+        if let Err(failure) = self.get_ready(progress) {
+            return Outcome::NotStarted(failure);
         }
-        let mut sending = Sending::of(&document);
+        let mut sending = Sending::of(&encoded);
         let result = self
-            .send(&document, &mut sending, progress)
-            .and_then(|()| self.confirm(&document, process_id, progress));
+            .send(&encoded, &mut sending, progress)
+            .and_then(|()| self.confirm(&encoded, process_id, progress));
         match result {
             Ok(Some(confirmation)) => Outcome::Printed { confirmation },
             Ok(None) => Outcome::Unconfirmed(Why::NoEvidence),
-            Err(why) if sending.sent_bytes == 0 => Outcome::NotStarted(why),
-            Err(why) => {
-                self.abandon(why);
-                Outcome::Unconfirmed(why)
+            Err(failure) if sending.sent_bytes == 0 => Outcome::NotStarted(failure),
+            Err(failure) => {
+                self.abandon(failure);
+                Outcome::Unconfirmed(failure)
             }
         }
     }
 
-    /// Two clean answers in a row, with what was left over cleared in between.
+    /// Requires two clean status answers, and clears leftover data between them.
     fn get_ready(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), Why> {
         match self.status() {
             Ok(status) => status.obstacle().map_or(Ok(()), Err)?,
-            // A printer in the middle of a command may take the question for its data.
+            // A printer in the middle of a command may take the query for data.
             Err(LinkFault::TimedOut) if self.left_over != LeftOver::Nothing => {}
             Err(fault) => return Err(why_not(fault)),
         }
@@ -167,14 +172,14 @@ impl Printer {
         status.obstacle().map_or(Ok(()), Err)
     }
 
-    /// Ends a command that was broken off (NUL is white in a picture and nothing between commands), clears, resets,
-    /// and moves a fragment of another receipt out of the way.
+    /// Ends an interrupted command with NULs (white in a bitmap, ignored between commands), clears the buffer,
+    /// resets the printer, and cuts off a fragment of an earlier receipt.
     fn clear_left_over(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), Why> {
         let mut sending = Sending { sent_bytes: 0, total_bytes: COMMAND_MAX };
         self.write(&[0; COMMAND_MAX], &mut sending, &mut |_| progress(Progress::Asking))?;
         self.heard.cleared = false;
         self.write(&CLEAR_BUFFERS, &mut sending, &mut |_| progress(Progress::Asking))?;
-        // What is sent before the answer may be cleared with the rest. Few clones answer: not to is no fault.
+        // Bytes sent before the answer could be cleared too. Few clones answer, so a missing answer is not a fault.
         let deadline = self.link.now() + ANSWER_TIMEOUT;
         while !self.heard.cleared && self.hear_until(deadline).map_err(why_not)?.is_some() {}
         self.write(&INITIALIZE, &mut sending, &mut |_| progress(Progress::Asking))?;
@@ -186,29 +191,29 @@ impl Printer {
         Ok(())
     }
 
-    /// Sends the commands, and asks now and then whether they are still being printed.
+    /// Sends the commands, with a status query after every [`QUERY_INTERVAL_BYTES`].
     fn send(
         &mut self,
-        document: &Document,
+        encoded: &Document,
         sending: &mut Sending,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), Why> {
-        let mut asked_at = 0;
-        for step in &document.steps {
-            if sending.sent_bytes - asked_at >= ASK_EVERY {
+        let mut queried_at = 0;
+        for step in &encoded.steps {
+            if sending.sent_bytes - queried_at >= ASK_EVERY {
                 self.still_printing()?;
-                asked_at = sending.sent_bytes;
+                queried_at = sending.sent_bytes;
             }
             self.write(step, sending, progress)?;
         }
         self.still_printing()?;
-        // Whatever came before this moment is no evidence of this receipt.
+        // Answers received before this moment do not confirm this receipt.
         self.drain().map_err(why_not)?;
         self.heard = Heard::default();
-        self.write(&document.fence, sending, progress)
+        self.write(&encoded.fence, sending, progress)
     }
 
-    /// Hands all bytes to the line; counts what it took even if it stops.
+    /// Writes all bytes to the link. Counts the accepted bytes even on failure.
     fn write(
         &mut self,
         bytes: &[u8],
@@ -233,7 +238,7 @@ impl Printer {
         Ok(())
     }
 
-    /// Whether the printer is on line; if not, why.
+    /// Checks that the printer still prints; the error is the reason why it does not.
     fn still_printing(&mut self) -> Result<(), Why> {
         for _ in 0..MUTE_AFTER {
             match self.ask() {
@@ -245,48 +250,50 @@ impl Printer {
         Err(Why::Mute)
     }
 
-    /// Waits for the best evidence that this printer gives. `None` if it gives none at all.
+    /// Waits for the strongest confirmation that the model gives. `None` if the model gives none.
     fn confirm(
         &mut self,
-        document: &Document,
+        encoded: &Document,
         process_id: ProcessId,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Option<Confirmation>, Why> {
         progress(Progress::Confirming);
         match self.profile.evidence {
             Evidence::Blind => Ok(None),
-            // The question comes after the last byte on the line, so its answer says that all have arrived.
+            // The query follows the last byte on the line, so the answer means that all bytes have arrived.
             Evidence::Received => {
                 self.still_printing()?;
                 self.undisturbed(Confirmation::Received).map(Some)
             }
             Evidence::Fence | Evidence::ProcessId => {
-                let confirmation = self.await_fence(document, process_id, progress)?;
+                let confirmation = self.await_fence(encoded, process_id, progress)?;
                 self.still_printing()?;
                 self.undisturbed(confirmation).map(Some)
             }
         }
     }
 
-    /// A confirmation, if the line carried nothing else: what babbles says *printed* sooner or later, too.
+    /// Accepts a confirmation only if nothing else was received: a noisy line sends a confirmation sooner or later
+    /// too.
     fn undisturbed(&self, confirmation: Confirmation) -> Result<Confirmation, Why> {
-        let believed =
+        let accepted =
             confirmation == Confirmation::ProcessId || (!self.heard.noise && self.heard.fences == 0);
-        if believed { Ok(confirmation) } else { Err(Why::NoEvidence) }
+        if accepted { Ok(confirmation) } else { Err(Why::NoEvidence) }
     }
 
-    /// Waits for the fence. A line that loses power sends NULs, and a NUL is what a fence looks like: so the fence is
-    /// put a second time after the first answer, and each must be answered exactly once. A process id cannot be mistaken.
+    /// Waits for the answer to the barrier. A line that loses power sends NULs, and a NUL looks like that answer.
+    /// The barrier is therefore sent a second time after the first answer, and each must be answered exactly once.
+    /// A process id is unambiguous.
     fn await_fence(
         &mut self,
-        document: &Document,
+        encoded: &Document,
         process_id: ProcessId,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Confirmation, Why> {
-        let mut sending = Sending::of(document);
-        let deadline = self.link.now() + self.time_allowed(document);
-        let mut first_fence_at: Option<Instant> = None;
-        let mut second_fence = false;
+        let mut sending = Sending::of(encoded);
+        let deadline = self.link.now() + self.time_allowed(encoded);
+        let mut first_barrier_at: Option<Instant> = None;
+        let mut second_barrier_answered = false;
         let mut unanswered = 0;
         loop {
             progress(Progress::Confirming);
@@ -294,21 +301,21 @@ impl Printer {
                 return Ok(Confirmation::ProcessId);
             }
             let now = self.link.now();
-            let echo_hoped_for = self.profile.evidence == Evidence::ProcessId;
-            match (first_fence_at, second_fence) {
+            let echo_expected = self.profile.evidence == Evidence::ProcessId;
+            match (first_barrier_at, second_barrier_answered) {
                 (None, _) if self.heard.fences > 0 => {
                     self.drain().map_err(why_not)?;
                     self.take_one_fence()?;
-                    first_fence_at = Some(now);
+                    first_barrier_at = Some(now);
                     self.write(&FENCE, &mut sending, &mut |_| progress(Progress::Confirming))?;
                     continue;
                 }
                 (Some(_), false) if self.heard.fences > 0 => {
                     self.take_one_fence()?;
-                    second_fence = true;
+                    second_barrier_answered = true;
                     continue;
                 }
-                (Some(at), true) if !(echo_hoped_for && now < at + ECHO_GRACE) => {
+                (Some(at), true) if !(echo_expected && now < at + ECHO_GRACE) => {
                     return Ok(Confirmation::Fence);
                 }
                 (None | Some(_), _) => {}
@@ -317,7 +324,7 @@ impl Printer {
                 return Err(self.reason_for_standstill(Why::NoEvidence));
             }
             if self.hear_until(deadline.min(now + SLICE)).map_err(why_not)?.is_none() {
-                // Silence: still printing, or something a person must see to.
+                // No answer yet: the printer still prints, or a person must intervene.
                 match self.ask() {
                     Ok(status) => {
                         unanswered = 0;
@@ -330,7 +337,7 @@ impl Printer {
         }
     }
 
-    /// Counts one answer to a fence; more than were asked for are none.
+    /// Takes exactly one barrier answer; more answers than barriers confirm nothing.
     fn take_one_fence(&mut self) -> Result<(), Why> {
         match std::mem::take(&mut self.heard.fences) {
             1 => Ok(()),
@@ -338,13 +345,13 @@ impl Printer {
         }
     }
 
-    fn time_allowed(&self, document: &Document) -> Duration {
-        let bytes = u32::try_from(document.total_bytes()).unwrap_or(u32::MAX);
-        let on_the_line = Duration::from_secs(1) * bytes / self.link.bytes_per_second().max(1);
-        on_the_line + LINE_TIME * document.lines + REST_TIME
+    fn time_allowed(&self, encoded: &Document) -> Duration {
+        let bytes = u32::try_from(encoded.total_bytes()).unwrap_or(u32::MAX);
+        let sending_time = Duration::from_secs(1) * bytes / self.link.bytes_per_second().max(1);
+        sending_time + LINE_TIME * encoded.lines + REST_TIME
     }
 
-    /// Why nothing moves: what the printer says, or `otherwise` if it says that all is well.
+    /// Why the printer has stopped: the condition it reports, or `otherwise` if it reports none.
     fn reason_for_standstill(&mut self, otherwise: Why) -> Why {
         match self.status() {
             Ok(status) => status.obstacle().unwrap_or(otherwise),
@@ -352,12 +359,12 @@ impl Printer {
         }
     }
 
-    /// After a receipt was broken off: the printer shall forget what it has not printed. Best effort; what follows on
-    /// this line is cleared once more before the next receipt.
-    fn abandon(&mut self, why: Why) {
+    /// After an interrupted receipt: clears what the printer has not printed. Best effort; the buffer is cleared
+    /// once more before the next receipt.
+    fn abandon(&mut self, failure: Why) {
         self.left_over = LeftOver::Fragment;
         self.link.discard();
-        if why != Why::Gone {
+        if failure != Why::Gone {
             let mut rest = &CLEAR_BUFFERS[..];
             while let Ok(count) = self.link.write_some(rest, SLICE) {
                 rest = rest.get(count..).unwrap_or_default();
@@ -368,7 +375,7 @@ impl Printer {
         }
     }
 
-    /// Asks `DLE EOT` 1 to 4.
+    /// Queries the status by `DLE EOT` 1 to 4.
     fn ask(&mut self) -> Result<Status, LinkFault> {
         match self.profile.status {
             StatusQuery::None => Ok(Status::default()),
@@ -384,11 +391,11 @@ impl Printer {
 
     /// Sends `DLE EOT n` and waits for its answer.
     fn ask_one(&mut self, n: u8) -> Result<u8, LinkFault> {
-        // An answer that came too late belongs to an earlier question.
+        // A late answer belongs to an earlier query.
         self.drain()?;
-        let question = [0x10, 0x04, n];
+        let query = [0x10, 0x04, n];
         let deadline = self.link.now() + ANSWER_TIMEOUT;
-        let mut rest = &question[..];
+        let mut rest = &query[..];
         while !rest.is_empty() {
             let count = self.link.write_some(rest, deadline.saturating_duration_since(self.link.now()))?;
             rest = rest.get(count..).unwrap_or_default();
@@ -402,7 +409,7 @@ impl Printer {
         }
     }
 
-    /// Hears what is already there, without waiting.
+    /// Processes the bytes that have already arrived, without waiting.
     fn drain(&mut self) -> Result<(), LinkFault> {
         for _ in 0..DRAIN_MAX {
             if self.hear_until(self.link.now())?.is_none() {
@@ -412,8 +419,8 @@ impl Printer {
         Ok(())
     }
 
-    /// Reads one byte and keeps what it says as evidence. `None` if none came by `deadline`; `Some(Some(_))` if it is
-    /// the answer to a real-time question.
+    /// Reads one byte and records the answer that it completes. `None` if no byte arrived by `deadline`;
+    /// `Some(Some(_))` if the byte is a real-time status.
     fn hear_until(&mut self, deadline: Instant) -> Result<Option<Option<u8>>, LinkFault> {
         let mut byte = [0];
         match self.link.read_some(&mut byte, deadline.saturating_duration_since(self.link.now())) {
@@ -444,19 +451,19 @@ impl Printer {
     }
 }
 
-/// How far a receipt has gone out.
+/// Bytes of a receipt sent so far, for progress reports.
 struct Sending {
     sent_bytes: usize,
     total_bytes: usize,
 }
 
 impl Sending {
-    fn of(document: &Document) -> Self {
-        Self { sent_bytes: 0, total_bytes: document.total_bytes() }
+    fn of(encoded: &Document) -> Self {
+        Self { sent_bytes: 0, total_bytes: encoded.total_bytes() }
     }
 }
 
-/// What a fault of the line means for a receipt.
+/// The print failure that a link fault means.
 fn why_not(fault: LinkFault) -> Why {
     match fault {
         LinkFault::TimedOut => Why::Mute,

@@ -1,38 +1,38 @@
-//! What one model of printer is and can do. Data, not code: the encoder and the printer read it.
+//! Properties and capabilities of a printer model: data that the encoder and the driver read.
 
 use std::path::PathBuf;
 
-/// The font for characters that a printer's own fonts lack (Debian `fonts-noto-cjk`), and the place of
-/// the simplified Chinese face in that collection.
+/// The font for characters that the printer's own font lacks (Debian `fonts-noto-cjk`), and the index of the
+/// simplified Chinese face in that collection.
 pub(crate) const FONT: (&str, u32) = ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", 2);
 
 /// Dots per column of the standard font (12 × 24 dots; a Chinese character is 24 × 24).
 pub(crate) const COLUMN_DOTS: u16 = 12;
 
-/// One model of printer.
+/// A printer model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Printable width. 8 dots are a millimetre on the 203 dpi models that these profiles describe.
+    /// Printable width in dots; 8 dots per millimetre on the 203 dpi models that these profiles describe.
     pub width_dots: u16,
     /// Columns of the standard font across that width; a Chinese character takes two.
     pub columns: u16,
     /// Which characters the printer's own fonts have.
     pub charset: Charset,
-    /// What ends a receipt.
+    /// How a receipt ends.
     pub cutter: Cutter,
-    /// Who draws QR codes.
+    /// How QR codes are printed.
     pub qr: QrMethod,
-    /// Whether the printer answers questions about its state.
+    /// Whether the printer answers status queries.
     pub status: StatusQuery,
-    /// The best evidence of printing that this model gives.
+    /// The strongest confirmation that this model gives.
     pub evidence: Evidence,
-    /// Font that draws lines with characters outside `charset`, as pictures.
+    /// Font for rasterising lines with characters outside `charset`.
     pub font: PathBuf,
-    /// Index of the face in `font`, if that is a collection.
+    /// Index of the face in `font`, if `font` is a collection.
     pub font_index: u32,
 }
 
-/// Which characters a printer's font ROM has. All are sent in GB18030.
+/// Which characters the printer's font ROM has. All text is sent in GB 18030.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charset {
     /// GB/T 2312-1980: 6,763 characters of everyday use.
@@ -43,12 +43,12 @@ pub enum Charset {
     Gb18030,
 }
 
-/// What ends a receipt.
+/// How a receipt ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cutter {
-    /// Nothing cuts: feed until the text is past the tear bar.
+    /// No cutter: feed until the text is past the tear bar.
     None {
-        /// Lines from the head to the tear bar.
+        /// Lines from the print head to the tear bar.
         feed_lines: u8,
     },
     /// `GS V 66 n`: feed to the cutter and `feed_dots` more, then a partial cut.
@@ -58,42 +58,42 @@ pub enum Cutter {
     },
 }
 
-/// Who draws QR codes.
+/// How QR codes are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QrMethod {
-    /// The printer, by `GS ( k`.
+    /// Drawn by the printer, by `GS ( k`.
     Native,
-    /// We do, as a picture by `GS v 0`.
+    /// Drawn by this driver and sent as a bitmap by `GS v 0`.
     Raster,
 }
 
 /// Whether a printer answers `DLE EOT 1..4`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusQuery {
-    /// It does, at any time.
+    /// Real-time status, answered at any time.
     RealTime,
-    /// It is mute. It is taken to be ready.
+    /// No status queries; the printer is assumed to be ready.
     None,
 }
 
-/// The best evidence of printing that a model gives.
+/// The strongest confirmation of printing that a model gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
-    /// `GS ( H` echoes an id when the data before it has been printed, and `GS r 1` works too. Only for
-    /// models known to have it: others print its parameters as text.
+    /// `GS ( H` echoes an id when the data before it has been printed; `GS r 1` works too. Only for models known to
+    /// support it: others print its parameters as text.
     ProcessId,
-    /// `GS r 1` is answered in order.
+    /// Print barrier: `GS r 1` is answered in order.
     Fence,
-    /// Only `DLE EOT` is answered.
+    /// Status only: `DLE EOT` is answered, `GS r 1` is not.
     Received,
-    /// Nothing is answered.
+    /// No confirmation: the printer answers nothing.
     Blind,
 }
 
 impl Profile {
-    /// The profile of that name: `generic-80` and `generic-58` (Chinese desktop and built-in models; what
-    /// they have in common by the manuals of ZiJiang, Better and Xprinter, untried on hardware), `epson-80`
-    /// (TM-T82III and later with the Chinese font, by Epson's command reference).
+    /// Looks up a profile: `generic-80` and `generic-58` (Chinese desktop and built-in models; the common subset of
+    /// the manuals of ZiJiang, Better and Xprinter; not tried on hardware), `epson-80` (TM-T82III and later with
+    /// the Chinese font, by Epson's command reference).
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let (font, font_index) = (PathBuf::from(FONT.0), FONT.1);
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_named_profile_fits_its_columns_on_its_paper() {
+    fn named_profile_columns_fit_its_paper() {
         for name in ["generic-80", "generic-58", "epson-80"] {
             let profile = Profile::named(name).unwrap();
             assert!(profile.columns * COLUMN_DOTS <= profile.width_dots, "{name}");
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_has_no_profile() {
+    fn unknown_profile_name_gives_none() {
         assert_eq!(Profile::named("generic-112"), None);
     }
 }

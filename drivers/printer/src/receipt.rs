@@ -1,10 +1,10 @@
-//! The document model: what a receipt says, without a word on how a printer draws it.
+//! The content of a receipt, independent of how a printer encodes it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Most blocks one receipt may have; a longer one is refused as [`crate::Why::Unprintable`].
+/// Most blocks of one receipt. Longer ones are refused as [`crate::PrintFailure::Unprintable`].
 pub const BLOCKS_MAX: usize = 128;
 
 /// Longest text of one block, in characters.
@@ -14,28 +14,28 @@ pub const TEXT_MAX: usize = 600;
 /// real-time command (`10 04`).
 pub const QR_MAX: usize = 600;
 
-/// Most lines that one [`Block::Feed`] moves the paper.
+/// Most lines that one [`ReceiptBlock::Feed`] feeds the paper.
 pub const FEED_MAX: u8 = 20;
 
-/// Most cells of one [`Block::Columns`].
+/// Most cells of one [`ReceiptBlock::Columns`].
 pub const CELLS_MAX: usize = 6;
 
-/// Longest content of a bar code, in characters. What fits the paper is less: about 14 letters or 20 digits on 58 mm.
+/// Longest content of a bar code, in characters. Less fits narrow paper: about 14 letters or 20 digits on 58 mm.
 pub const BARCODE_MAX: usize = 40;
 
 /// Most rows of a [`Picture`]: 10 cm at 203 dpi.
 pub const PICTURE_ROWS_MAX: u16 = 800;
 
-/// One receipt (凭条), whole. Texts are masked by the caller; control characters in them are drawn as spaces.
+/// One whole receipt (凭条). The caller masks personal data; control characters are printed as spaces.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// From head to foot; at most [`BLOCKS_MAX`].
+    /// From top to bottom; at most [`RECEIPT_BLOCKS_MAX`].
     pub blocks: Vec<Block>,
-    /// Printed large at head and foot if this is not the first copy, for example `补打 第2次`.
+    /// Copy mark, printed large at head and foot of every copy but the first, for example `补打 第2次`.
     pub copy_mark: Option<String>,
 }
 
-/// One part of a receipt. Texts that do not fit a line are wrapped, never cut.
+/// One part of a receipt. Texts that do not fit a line are wrapped, never truncated.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Block {
     /// Centred, double size, bold.
@@ -49,9 +49,9 @@ pub enum Block {
         /// For example `10023345`.
         value: String,
     },
-    /// A line across the paper.
+    /// A rule across the paper.
     Rule,
-    /// As a pair, double size and bold: the sum that the receipt is about.
+    /// A pair in double size and bold: the amount that the receipt is about.
     Amount {
         /// For example `实缴`.
         label: String,
@@ -60,54 +60,54 @@ pub enum Block {
     },
     /// A QR code with this content, centred; at most [`QR_MAX`] bytes.
     Qr(String),
-    /// This many empty lines; more than [`FEED_MAX`] count as that.
+    /// A number of empty lines; more than [`FEED_MAX`] count as [`FEED_MAX`].
     Feed(u8),
-    /// Centred and bold: what the resident should not overlook.
+    /// Centred and bold: text that the resident should not overlook.
     Notice(String),
-    /// A text with a style of its own.
+    /// A text with an explicit style.
     Text {
         /// The text.
         text: String,
-        /// How it is set.
+        /// Weight, underline and size.
         style: Style,
-        /// Where it stands.
+        /// Horizontal alignment on the line.
         align: Align,
     },
-    /// Cells beside each other, each wrapped in its own columns with one empty column between; at most
-    /// [`CELLS_MAX`]. Cells that do not fit the paper beside each other stand below each other.
+    /// Cells side by side, each wrapped in its own columns, with one empty column between; at most
+    /// [`RECEIPT_CELLS_MAX`]. Cells that do not fit the paper side by side are set below each other.
     Columns(Vec<Cell>),
-    /// A picture, centred. One that is wider than the paper is refused.
+    /// A picture, centred. A picture wider than the paper is refused.
     Image(Picture),
     /// A CODE 128 bar code with its text below, centred: ASCII letters, digits and signs, at most [`BARCODE_MAX`].
     Barcode(String),
-    /// Ends this piece of paper; what follows is on the next. A dashed line where nothing cuts.
+    /// Cuts the paper; the following blocks are on the next piece. A dashed line on models without a cutter.
     Cut,
 }
 
-/// How a text is set.
+/// Weight, underline and size of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Style {
-    /// Bold.
+    /// Whether the text is bold.
     pub bold: bool,
-    /// Underlined.
+    /// Whether the text is underlined.
     pub underline: bool,
-    /// How large.
+    /// Character size.
     pub size: Size,
 }
 
 impl Style {
-    /// Standard size, nothing else.
+    /// Normal size, neither bold nor underlined.
     pub const PLAIN: Self = Self { bold: false, underline: false, size: Size::Normal };
-    /// Bold.
+    /// Normal size, bold.
     pub const BOLD: Self = Self { bold: true, ..Self::PLAIN };
-    /// Bold and double size.
+    /// Double size, bold.
     pub const LARGE: Self = Self { size: Size::Large, ..Self::BOLD };
 }
 
-/// How large a text is set.
+/// Character size of a text (`GS !`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Size {
-    /// 12 × 24 dots a column.
+    /// 12 × 24 dots per column.
     #[default]
     Normal,
     /// Twice as high.
@@ -119,7 +119,7 @@ pub enum Size {
 }
 
 impl Size {
-    /// How many times as wide as the standard font.
+    /// Width in multiples of the standard font.
     #[must_use]
     pub const fn across(self) -> u8 {
         match self {
@@ -128,7 +128,7 @@ impl Size {
         }
     }
 
-    /// How many times as high.
+    /// Height in multiples of the standard font.
     #[must_use]
     pub const fn down(self) -> u8 {
         match self {
@@ -138,7 +138,7 @@ impl Size {
     }
 }
 
-/// Where a text stands in its columns.
+/// Horizontal alignment of a text in its columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Align {
     /// At the left edge.
@@ -153,11 +153,11 @@ pub enum Align {
 /// One cell of a row.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
-    /// Its text.
+    /// The text of the cell.
     pub text: String,
-    /// Columns it takes; a Chinese character takes two. 0 shares what the others leave.
+    /// Width in columns; a Chinese character takes two. 0 shares the rest with other cells of width 0.
     pub columns: u8,
-    /// Where its text stands.
+    /// Alignment of the text within the cell.
     pub align: Align,
 }
 
@@ -169,7 +169,7 @@ pub struct Picture {
     bits: Vec<u8>,
 }
 
-/// A [`Picture`] before it is checked: it comes over a wire.
+/// A [`Picture`] before its size is checked; received from another process.
 #[derive(Serialize, Deserialize)]
 struct PictureParts {
     width_dots: u16,
@@ -181,7 +181,7 @@ impl TryFrom<PictureParts> for Picture {
 
     fn try_from(parts: PictureParts) -> Result<Self, Self::Error> {
         Self::new(parts.width_dots, parts.bits)
-            .ok_or("bits of a picture that do not fill its rows, or too many")
+            .ok_or("the bits of the picture do not fill whole rows, or there are too many rows")
     }
 }
 
@@ -192,19 +192,19 @@ impl From<Picture> for PictureParts {
 }
 
 impl Picture {
-    /// White, and as large.
+    /// A white picture of the same size.
     #[must_use]
     pub fn blank(&self) -> Self {
         Self { width_dots: self.width_dots, bits: vec![0; self.bits.len()] }
     }
 
-    /// `None` if the bits do not fill whole rows, or are more than [`PICTURE_ROWS_MAX`] rows.
+    /// Checks the size. `None` if the bits do not fill whole rows, or for more than [`PICTURE_ROWS_MAX`] rows.
     #[must_use]
     pub fn new(width_dots: u16, bits: Vec<u8>) -> Option<Self> {
         let row_bytes = usize::from(width_dots.div_ceil(8));
         let rows = bits.len().checked_div(row_bytes)?;
-        let sound = bits.len() == rows * row_bytes && rows <= usize::from(PICTURE_ROWS_MAX);
-        sound.then_some(Self { width_dots, bits })
+        let size_is_valid = bits.len() == rows * row_bytes && rows <= usize::from(PICTURE_ROWS_MAX);
+        size_is_valid.then_some(Self { width_dots, bits })
     }
 
     pub(crate) fn width_dots(&self) -> usize {
@@ -215,7 +215,7 @@ impl Picture {
         self.bits.len() / self.row_bytes()
     }
 
-    /// Whether the dot is black; what lies outside is white.
+    /// Whether a dot is black. Dots outside the picture are white.
     pub(crate) fn is_black(&self, x: usize, y: usize) -> bool {
         let byte = self.bits.get(y * self.row_bytes() + x / 8);
         x < self.width_dots() && byte.is_some_and(|byte| byte & (0x80 >> (x % 8)) != 0)
@@ -226,7 +226,7 @@ impl Picture {
     }
 }
 
-/// Shows the shape only: a receipt carries personal data.
+/// Shows the number of blocks only: a receipt contains personal data.
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receipt")
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_of_a_receipt_shows_no_text() {
+    fn receipt_debug_shows_no_text() {
         let receipt =
             Receipt { blocks: vec![Block::Line("张*三".into())], copy_mark: Some("补打 第2次".into()) };
 
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_that_do_not_fill_their_rows_are_no_picture() {
+    fn picture_with_partial_rows_is_refused() {
         assert!(Picture::new(12, vec![0xFF; 4]).is_some_and(|picture| picture.rows() == 2));
         assert!(Picture::new(12, vec![0; 3]).is_none());
         assert!(Picture::new(0, vec![0; 3]).is_none());
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_beside_the_width_are_white() {
+    fn picture_bits_beyond_width_are_white() {
         let picture = Picture::new(12, vec![0xFF, 0xFF]).unwrap();
 
         assert!(picture.is_black(11, 0) && !picture.is_black(12, 0) && !picture.is_black(0, 1));

@@ -1,4 +1,4 @@
-//! A printer on a serial line: RS-232, a USB adapter, USB-CDC, or a pseudo-terminal.
+//! A link over a serial line: RS-232, a USB adapter, USB-CDC, or a pseudo-terminal.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -7,26 +7,26 @@ use serialport::{ClearBuffer, FlowControl, SerialPort, TTYPort};
 
 use crate::link::{Link, LinkFault};
 
-/// Most bytes handed to the kernel at once. A tty is writable while fewer than this many wait in it, and then takes
-/// as many at once; a longer write would block past its time-out until the printer takes bytes again.
+/// Most bytes per write. A tty is writable while it holds fewer bytes than this, and then accepts as many at once;
+/// a longer write would block beyond its timeout until the printer accepts bytes again.
 const WRITE_MAX: usize = 256;
 
 /// Start bit, eight data bits, stop bit.
 const BITS_PER_BYTE: u32 = 10;
 
-/// A tty, held exclusively. Never flushed: `tcdrain` blocks for as long as the printer holds the line; the
-/// printer's own answers tell what has arrived.
+/// A tty, opened exclusively. Never flushed: `tcdrain` blocks for as long as the printer stops the line, and the
+/// printer's answers show what has arrived.
 pub struct SerialLink {
     port: TTYPort,
     baud: u32,
 }
 
 impl SerialLink {
-    /// Opens a tty with 8 data bits, no parity, 1 stop bit and XON/XOFF, which harms no printer that does not
-    /// use it: status bytes are never 11h or 13h.
+    /// Opens a tty with 8 data bits, no parity, 1 stop bit and XON/XOFF. XON/XOFF is harmless for printers that do
+    /// not use it: status bytes are never 11h or 13h.
     ///
     /// # Errors
-    /// [`LinkFault::Absent`] if there is no such port, [`LinkFault::Busy`] if another program holds it.
+    /// [`LinkFault::Absent`] if the port does not exist, [`LinkFault::Busy`] if another program holds it.
     pub fn open(path: &str, baud: u32) -> Result<Self, LinkFault> {
         let builder = serialport::new(path, baud).flow_control(FlowControl::Software);
         let port = TTYPort::open(&builder).map_err(|error| match error.kind() {
@@ -59,7 +59,7 @@ impl Link for SerialLink {
     }
 
     fn discard(&mut self) {
-        // A line that cannot be cleared is about to be found gone.
+        // If this fails, the next read or write reports the fault.
         self.port.clear(ClearBuffer::Output).ok();
     }
 
@@ -68,7 +68,7 @@ impl Link for SerialLink {
     }
 }
 
-/// A tty that moves nothing without an error has hung up.
+/// A tty that transfers zero bytes without an error has hung up.
 fn taken(result: io::Result<usize>) -> Result<usize, LinkFault> {
     match result {
         Ok(0) => Err(LinkFault::Gone),
@@ -78,10 +78,10 @@ fn taken(result: io::Result<usize>) -> Result<usize, LinkFault> {
 }
 
 fn fault(error: &io::Error) -> LinkFault {
-    /// `EIO`, which a tty answers with once its other side is gone; it has no kind of its own.
+    /// `EIO`: a tty returns it after its other end was closed. `io::ErrorKind` has no variant for it.
     const EIO: i32 = 5;
     let kind = error.kind();
-    // An interrupted call moved nothing; the caller tries again until its own time is up.
+    // An interrupted call transferred nothing; the caller retries until its deadline.
     let out_of_time = [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
     let hung_up = [io::ErrorKind::BrokenPipe, io::ErrorKind::NotFound, io::ErrorKind::UnexpectedEof];
     if out_of_time.contains(&kind) {

@@ -1,7 +1,7 @@
-//! A printer on the network: a raw stream, as a rule on port 9100.
+//! A link over TCP: a raw stream, usually on port 9100.
 //!
-//! What the system has taken may wait in it until the printer is ready; only the printer's own answers tell what has
-//! arrived. Real-time commands overtake nothing here: they come in order with the rest.
+//! Accepted bytes may wait in the operating system until the printer is ready; only the printer's answers show what
+//! has arrived. Real-time commands do not overtake other data on TCP: they arrive in order.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -11,21 +11,21 @@ use rustix::net::sockopt;
 
 use crate::link::{Link, LinkFault};
 
-/// A printer in the same building accepts within this.
+/// Timeout of a connection to a printer in the same building.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Shortest wait: a socket takes zero for "for ever".
+/// Shortest timeout: a socket treats zero as no timeout.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
-/// Most bytes handed to the system at once: no more than this is in doubt when the printer stops.
+/// Most bytes per write, to limit the data whose fate is unknown when the printer stops.
 const WRITE_MAX: usize = 1024;
 
-/// What a print server passes on at least. ASSUMED: 10 Mbit/s printers are older than any in use.
+/// Lowest data rate of a print server. ASSUMED: 10 Mbit/s printers are older than any in use.
 const BYTES_PER_SECOND: u32 = 100_000;
 
 /// A connection to a printer.
 pub struct TcpLink {
-    /// None once it was reset.
+    /// `None` after the connection was reset.
     stream: Option<TcpStream>,
 }
 
@@ -33,14 +33,14 @@ impl TcpLink {
     /// Connects to `host:port`.
     ///
     /// # Errors
-    /// [`LinkFault::Absent`] if nothing is there, [`LinkFault::Busy`] if it refuses: such printers take one
-    /// connection at a time.
+    /// [`LinkFault::Absent`] if no host answers, [`LinkFault::Busy`] if the connection is refused: such printers
+    /// accept one connection at a time.
     pub fn connect(address: &str) -> Result<Self, LinkFault> {
         let mut fault = LinkFault::Absent;
         for address in address.to_socket_addrs().map_err(|_| LinkFault::Absent)? {
             match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
                 Ok(stream) => {
-                    // A question of three bytes shall not wait for more; without this it only comes later.
+                    // A status query of three bytes must not wait for more data. If this fails, it is only delayed.
                     stream.set_nodelay(true).ok();
                     return Ok(Self { stream: Some(stream) });
                 }
@@ -65,10 +65,11 @@ impl Link for TcpLink {
         moved(stream.read(buffer))
     }
 
-    /// Resets the connection: bytes that wait behind a printer without paper can be taken back in no other way.
+    /// Resets the connection: the only way to discard bytes that wait for a printer without paper.
     fn discard(&mut self) {
         if let Some(stream) = self.stream.take() {
-            // Closing with no time to linger is a reset; where that cannot be set, it is gone already.
+            // Closing with a linger time of zero resets the connection. If setting it fails, the connection has
+            // ended.
             sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).ok();
         }
     }
@@ -78,7 +79,7 @@ impl Link for TcpLink {
     }
 }
 
-/// A connection that moves nothing without an error has ended.
+/// A connection that transfers zero bytes without an error has ended.
 fn moved(result: io::Result<usize>) -> Result<usize, LinkFault> {
     match result {
         Ok(0) => Err(LinkFault::Gone),
@@ -92,7 +93,7 @@ fn fault(error: &io::Error) -> LinkFault {
     if [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted].contains(&kind) {
         LinkFault::TimedOut
     } else {
-        // Whatever else a connection says, it is over.
+        // Any other error ends the connection.
         LinkFault::Gone
     }
 }

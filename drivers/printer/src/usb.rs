@@ -1,8 +1,9 @@
-//! A printer of USB's printer class, through the kernel's `usblp`: `/dev/usb/lp0`, or udev's stable name for it.
+//! A link to a printer of the USB printer class, through the kernel's `usblp`: `/dev/usb/lp0`, or its stable udev
+//! name.
 //!
-//! One program at a time; no library, no detaching of drivers. Opened without blocking and waited for with `poll`: a
-//! blocking write would hang for as long as the printer is off line. The port status that the kernel offers besides
-//! (`LPGETSTATUS`) needs `unsafe` and says less than `DLE EOT`: it is not used.
+//! One program at a time; no USB library, no detaching of kernel drivers. The port is opened non-blocking and
+//! waited for with `poll`: a blocking write would hang for as long as the printer is offline. The kernel's port
+//! status (`LPGETSTATUS`) is not used: it needs `unsafe` and says less than `DLE EOT`.
 
 use std::time::Duration;
 
@@ -13,25 +14,26 @@ use rustix::io::Errno;
 
 use crate::link::{Link, LinkFault};
 
-/// Most bytes handed over at once. `usblp` takes 8 KiB; what it has taken cannot be taken back.
+/// Most bytes per write. `usblp` accepts 8 KiB, and accepted bytes cannot be discarded.
 const WRITE_MAX: usize = 512;
 
-/// What a full-speed printer takes at least. ASSUMED.
+/// Lowest data rate of a full-speed printer. ASSUMED.
 const BYTES_PER_SECOND: u32 = 100_000;
 
-/// Whether the printer is gone, bytes that it left apart.
+/// Whether the printer has disconnected; bytes that it sent before may still be read.
 struct IsGone(bool);
 
-/// A printer's port, held alone.
+/// The port of a USB printer, opened exclusively.
 pub struct UsbLink {
     port: OwnedFd,
 }
 
 impl UsbLink {
-    /// Opens a port.
+    /// Opens a port, for example `/dev/usb/lp0`.
     ///
     /// # Errors
-    /// [`LinkFault::Absent`] if there is no printer, [`LinkFault::Busy`] if another program (often CUPS) holds it.
+    /// [`LinkFault::Absent`] if no printer is connected, [`LinkFault::Busy`] if another program (often CUPS) holds
+    /// the port.
     pub fn open(path: &str) -> Result<Self, LinkFault> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         match rustix::fs::open(path, flags, Mode::empty()) {
@@ -42,7 +44,7 @@ impl UsbLink {
         }
     }
 
-    /// Waits until the port is ready for this, whatever `poll` calls it; says whether the printer is gone.
+    /// Waits for one of the events `what`; returns whether the printer has disconnected.
     fn wait(&self, what: PollFlags, timeout: Duration) -> Result<IsGone, LinkFault> {
         let mut port = [PollFd::new(&self.port, what)];
         let timeout = Timespec::try_from(timeout).map_err(|_| LinkFault::TimedOut)?;
@@ -51,7 +53,7 @@ impl UsbLink {
             Ok(_) => {
                 let [port] = &port;
                 let seen = port.revents();
-                // Bytes that came before the plug was pulled are still read.
+                // Bytes that arrived before the disconnect are still read.
                 let over = seen.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
                 if over && !seen.intersects(PollFlags::IN) { Err(LinkFault::Gone) } else { Ok(IsGone(over)) }
             }
@@ -74,7 +76,7 @@ impl Link for UsbLink {
         let IsGone(gone) = self.wait(PollFlags::IN, timeout)?;
         match rustix::io::read(&self.port, buffer) {
             Ok(0) if gone => Err(LinkFault::Gone),
-            // An empty packet, not an end.
+            // A zero-length packet, not the end of the link.
             Ok(0) => Err(LinkFault::TimedOut),
             Ok(count) => Ok(count),
             Err(error) => Err(fault(error)),

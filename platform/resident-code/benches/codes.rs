@@ -1,7 +1,7 @@
-//! What codes cost on one core, beside OpenSSL's signatures, and what a QR code of them needs.
+//! Benchmark of the codes on one core, compared with OpenSSL's signatures, and size of their QR codes.
 //!
-//! `cargo bench -p resident-code`. Rounds of all contestants take turns, so that a busy machine is busy for all; times
-//! are the thread's own on the processor, as `openssl speed` counts them.
+//! `cargo bench -p resident-code`. Rounds of all operations alternate, so that a busy machine slows all of them;
+//! times are CPU times of the thread, as `openssl speed` measures them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, missing_docs)]
 
 use std::fs;
@@ -16,18 +16,18 @@ use resident_code::{
 
 const ROUNDS: usize = 5;
 const NOW: u32 = 1_794_960_000;
-/// Nanoseconds of a round.
+/// CPU time of a round, in nanoseconds.
 const ROUND_NS: u64 = 400_000_000;
-/// The transit code of the Ministry of Transport: three keys, three signatures, binary.
+/// Length of the transit code of the Ministry of Transport, in bytes: three keys, three signatures, binary.
 const TRANSIT_LEN: usize = 364;
 
-/// Nanoseconds that this thread was on a processor.
+/// CPU time of this thread, in nanoseconds.
 fn on_processor() -> u64 {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// How often a second.
+/// Executions of `work` per second of CPU time.
 fn rate(mut work: impl FnMut()) -> f64 {
     let (begin, mut count) = (on_processor(), 0_u32);
     loop {
@@ -42,7 +42,7 @@ fn rate(mut work: impl FnMut()) -> f64 {
     }
 }
 
-/// OpenSSL's: SM2 signed, SM2 verified, P-256 signed, P-256 verified, each a second.
+/// Operations of OpenSSL per second: SM2 sign, SM2 verify, P-256 sign, P-256 verify.
 fn openssl() -> [f64; 4] {
     let output =
         Command::new("openssl").args(["speed", "-seconds", "1", "-mr", "sm2", "ecdsap256"]).output().unwrap();
@@ -50,7 +50,7 @@ fn openssl() -> [f64; 4] {
     let last = |beginning: &str| {
         let line = text.lines().find(|line| line.starts_with(beginning)).unwrap();
         let numbers: Vec<f64> = line.rsplit(':').take(2).map(|number| number.parse().unwrap()).collect();
-        // P-256 and SM2 are given in rates; the verifying one stands last.
+        // The last two fields are the rates of signing and verifying.
         [numbers[1], numbers[0]]
     };
     let (sm2, p256) = (last("+F7:"), last("+F4:"));
@@ -63,7 +63,7 @@ fn median(mut numbers: Vec<f64>) -> f64 {
 }
 
 fn main() {
-    // `cargo test --benches` and nextest start it only to see whether it starts.
+    // `cargo test --benches` and nextest start it only to check that it starts.
     if std::env::args().any(|argument| argument == "--list" || argument == "--test") {
         return;
     }

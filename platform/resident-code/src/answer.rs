@@ -1,9 +1,10 @@
-//! The answer: proves that the phone of a certificate was there when a kiosk asked, and not only its picture.
+//! Answer codes: prove that the phone of a certificate was present when a kiosk posed a challenge, not only a
+//! picture of it.
 //!
-//! It has the bytes of an offline code, with two differences: the first byte is `0x14` (in the certificate that the
-//! issuer signed it is `0x12`), and the session key's signature covers bytes 0..116 *and the challenge behind them*.
-//! The challenge itself is not in it: whoever posed it knows it. So an answer is good for one kiosk and one
-//! moment, an offline code is never an answer, and an answer never a code.
+//! An answer code has the bytes of an offline code, with two differences: the first byte is `0x14` (`0x12` in the
+//! certificate that the issuer signed), and the session key's signature covers bytes 0..116 *followed by the
+//! challenge*. The challenge itself is not included: the kiosk that posed it knows it. An answer code is therefore
+//! valid for one kiosk and one challenge only; an offline code is never an answer code, nor the reverse.
 
 use crate::envelope::{self, Mode};
 use crate::issuer::{Issuers, UnixSeconds};
@@ -12,12 +13,13 @@ use crate::refusal::Refusal;
 use crate::signature::{SIGNATURE_LEN, SigningKey};
 
 impl SessionCertificate {
-    /// Answers a challenge, by the phone that holds the session's secret key and whose owner agreed.
+    /// Signs an answer to a challenge. Called on the phone, which holds the session's secret key, after its owner
+    /// agreed.
     ///
-    /// `challenge` is what the contract between kiosk and platform says is signed for one.
+    /// `challenge`: the bytes that the contract between kiosk and platform defines as signed for a challenge.
     ///
     /// # Errors
-    /// [`Refusal::Early`] before the certificate begins, [`Refusal::Expired`] after its end.
+    /// [`CodeRefusal::Early`] before the certificate begins, [`CodeRefusal::Expired`] after its end.
     pub fn answer(
         &self,
         session: &SigningKey,
@@ -35,15 +37,15 @@ impl SessionCertificate {
     }
 }
 
-/// 应答码: a phone's answer to one challenge. `Debug` does not show it.
+/// Answer code (应答码): a phone's signature over one challenge. `Debug` is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AnswerCode([u8; OFFLINE_LEN]);
 
 impl AnswerCode {
-    /// Reads the text of an answer. Nothing is verified yet.
+    /// Parses the text of an answer code. Verifies nothing.
     ///
     /// # Errors
-    /// The check that failed; [`Refusal::Mode`] for a code of another mode.
+    /// The check that failed; [`CodeRefusal::Mode`] for a code of another mode.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         match envelope::unwrap(text)? {
             (Mode::Answer, bytes) => Self::from_slice(&bytes),
@@ -56,7 +58,7 @@ impl AnswerCode {
         bytes.try_into().map(Self).map_err(wrong)
     }
 
-    /// The text that a QR code carries, 274 characters.
+    /// The text for the QR code, 274 characters.
     #[must_use]
     pub fn to_text(&self) -> String {
         envelope::wrap(&self.0)
@@ -68,10 +70,10 @@ impl AnswerCode {
         self.0
     }
 
-    /// Whether the phone of a certificate of this city answered this challenge, within the window.
+    /// Verifies that a phone with a certificate of this city answered this challenge within the time window.
     ///
     /// # Errors
-    /// The check that failed; [`Refusal::SessionSignature`] for an answer to another challenge.
+    /// The check that failed; [`CodeRefusal::SessionSignature`] for an answer to another challenge.
     pub fn verify(
         &self,
         issuers: &Issuers,
@@ -81,14 +83,15 @@ impl AnswerCode {
     ) -> Result<Presented, Refusal> {
         let (body, signature) =
             self.0.split_last_chunk::<SIGNATURE_LEN>().expect("an answer ends with its signature");
-        let (head, slot) =
+        let (head, time_step) =
             body.split_first_chunk::<CERTIFICATE_LEN>().expect("an answer begins with its certificate");
-        let slot = u16::from_be_bytes(*slot.first_chunk().expect("the slot follows"));
+        let time_step = u16::from_be_bytes(*time_step.first_chunk().expect("the time step follows"));
         let mut certificate = *head;
         let [first, ..] = &mut certificate;
         *first = Mode::Offline.first_byte();
         let signed = [body, challenge].concat();
-        Shown { certificate: &certificate, slot, signed: &signed, signature }.verify(issuers, now, window)
+        Shown { certificate: &certificate, slot: time_step, signed: &signed, signature }
+            .verify(issuers, now, window)
     }
 }
 

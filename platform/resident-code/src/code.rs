@@ -1,4 +1,4 @@
-//! A code of any mode, for those who do not know which one a resident will show.
+//! A code of any mode, for verifiers that accept several.
 
 use crate::answer::AnswerCode;
 use crate::envelope::{self, Mode};
@@ -7,21 +7,21 @@ use crate::online::OnlineToken;
 use crate::paper::PaperCode;
 use crate::refusal::Refusal;
 
-/// 渝快码: a whole code of some mode. Nothing is verified yet. `Debug` does not show it.
+/// Resident code (渝快码): a complete code of any mode, not verified yet. `Debug` is redacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// To be checked with a format key and consumed at the platform.
+    /// Online token: check it with a format key, then consume it at the platform.
     Online(OnlineToken),
-    /// To be verified with [`OfflineCode::verify`].
+    /// Offline code: verify it with [`OfflineCode::verify`].
     Offline(OfflineCode),
-    /// To be verified with [`PaperCode::verify`].
+    /// Paper code: verify it with [`PaperCode::verify`].
     Paper(PaperCode),
-    /// To be verified with [`AnswerCode::verify`] by whoever posed the challenge.
+    /// Answer code: verify it with [`AnswerCode::verify`] and the challenge.
     Answer(AnswerCode),
 }
 
 impl Code {
-    /// Reads the text that a QR code carried. Total: any text gives a code or the check that failed.
+    /// Parses the text of a QR code. Never panics: any text gives a code or a refusal.
     ///
     /// # Errors
     /// The check that failed.
@@ -30,7 +30,7 @@ impl Code {
         Self::of(mode, &bytes)
     }
 
-    /// Reads the bytes behind the text. Total, as [`Code::parse`] is.
+    /// Parses the bytes of a code. Never panics.
     ///
     /// # Errors
     /// The check that failed.
@@ -47,7 +47,7 @@ impl Code {
         }
     }
 
-    /// Which mode it is of.
+    /// The mode of the code.
     #[must_use]
     pub const fn mode(&self) -> Mode {
         match self {
@@ -58,7 +58,7 @@ impl Code {
         }
     }
 
-    /// The text that a QR code carries.
+    /// The text for the QR code.
     #[must_use]
     pub fn to_text(&self) -> String {
         match self {
@@ -77,7 +77,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_code_of_any_mode_is_its_text_and_its_bytes(
+        fn code_of_any_mode_round_trips_text_and_bytes(
             mode in prop::sample::select(vec![Mode::Online, Mode::Offline, Mode::Paper, Mode::Answer]),
             filler in prop::collection::vec(any::<u8>(), 180),
         ) {

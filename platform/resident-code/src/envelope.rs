@@ -1,9 +1,9 @@
-//! The envelope that every code shares: the text form, and the first byte with version and mode.
+//! The envelope of every code: the text form, and the first byte with version and mode.
 
 use crate::refusal::Refusal;
 
-/// The city's letters and the version of the text form. Another city has other letters, and ids of issuers and
-/// format keys mean a city's own keys: a namespace each.
+/// The city's letters and the version of the text form. Another city has other letters. Each city is a separate
+/// namespace for the ids of issuers and format keys.
 const PREFIX: &str = "YK1:";
 /// The city's letters.
 const CITY: &[u8; 2] = b"YK";
@@ -12,16 +12,16 @@ const BYTES_MAX: usize = crate::offline::OFFLINE_LEN;
 /// Format version in the high half of the first byte.
 const VERSION: u8 = 1;
 
-/// What kind of code the bytes are: the low half of the first byte.
+/// The mode of a code: the low half of the first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// A token whose meaning lives at the platform.
+    /// Online token, which only the platform can judge.
     Online,
-    /// Signed by the phone, verified without a link.
+    /// Offline code: signed by the phone, verified without a link.
     Offline,
-    /// Printed, for those without a phone.
+    /// Paper code: printed, for people without a phone.
     Paper,
-    /// A phone's answer to a challenge.
+    /// Answer code: a phone's answer to a challenge.
     Answer,
 }
 
@@ -32,7 +32,7 @@ impl Mode {
         VERSION << 4 | self.number()
     }
 
-    /// The low half of that byte.
+    /// The number of the mode: the low half of the first byte.
     pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Online => 1,
@@ -42,7 +42,7 @@ impl Mode {
         }
     }
 
-    /// Bytes of a code of this mode.
+    /// Length of a code of this mode, in bytes.
     #[must_use]
     pub const fn length(self) -> usize {
         match self {
@@ -52,10 +52,10 @@ impl Mode {
         }
     }
 
-    /// Reads the first byte.
+    /// Decodes the first byte of a code.
     ///
     /// # Errors
-    /// [`Refusal::Version`], [`Refusal::Mode`].
+    /// [`CodeRefusal::Version`] for another format version, [`CodeRefusal::Mode`] for an unknown mode.
     pub const fn of(first_byte: u8) -> Result<Self, Refusal> {
         if first_byte >> 4 != VERSION {
             return Err(Refusal::Version(first_byte >> 4));
@@ -70,15 +70,15 @@ impl Mode {
     }
 }
 
-/// The text form of a code's bytes.
+/// Encodes the bytes of a code as text.
 pub(crate) fn wrap(bytes: &[u8]) -> String {
     format!("{PREFIX}{}", base45::encode(bytes))
 }
 
-/// The mode and bytes of a text, complete for their mode.
+/// Decodes a text into mode and bytes, and checks the length for the mode.
 ///
-/// White space around the text is dropped: scanners end lines with it, and base45 of whole bytes never
-/// begins or ends with a space.
+/// White space around the text is ignored: scanners end lines with it, and base45 of whole bytes never begins or
+/// ends with a space.
 pub(crate) fn unwrap(text: &str) -> Result<(Mode, Vec<u8>), Refusal> {
     let text = text.trim();
     let Some(body) = text.strip_prefix(PREFIX) else {
@@ -94,7 +94,7 @@ pub(crate) fn unwrap(text: &str) -> Result<(Mode, Vec<u8>), Refusal> {
     Ok((whole(&bytes)?, bytes))
 }
 
-/// The mode of bytes that are complete for it.
+/// The mode of these bytes, if their length matches it.
 pub(crate) fn whole(bytes: &[u8]) -> Result<Mode, Refusal> {
     let first = bytes.first().ok_or(Refusal::Length { expected: crate::online::ONLINE_LEN, got: 0 })?;
     let mode = Mode::of(*first)?;
@@ -105,7 +105,7 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Mode, Refusal> {
     }
 }
 
-/// What a text without this city's prefix is.
+/// Classifies a text without this city's prefix.
 fn foreign(text: &str) -> Refusal {
     match text.as_bytes() {
         [a, b, digit @ b'0'..=b'9', b':', ..] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => {
@@ -121,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn texts_of_other_worlds_are_told_apart() {
+    fn foreign_texts_are_refused_by_kind() {
         for (text, refusal) in [
             ("", Refusal::NotACode),
             ("https://example.com/pay?id=1", Refusal::NotACode),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_far_longer_than_any_code_is_not_decoded() {
+    fn overlong_text_is_not_decoded() {
         let long = format!("YK1:{}", "0".repeat(100_000));
         assert_eq!(unwrap(&long), Err(Refusal::Encoding));
     }
@@ -166,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_of_any_bytes_never_begins_or_ends_with_white_space(
+        fn encoded_text_never_begins_or_ends_with_white_space(
             bytes in proptest::collection::vec(any::<u8>(), 1..200),
         ) {
             let text = wrap(&bytes);

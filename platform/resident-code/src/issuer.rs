@@ -1,23 +1,23 @@
-//! Who may issue codes, and what every signed code says about itself.
+//! Issuers of codes, and the fields that signed codes share.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::signature::{PublicKey, SigningKey};
 
-/// Bytes of an alias.
+/// Length of an alias, in bytes.
 pub const ALIAS_LEN: usize = 8;
 
 /// Seconds since 1970-01-01 UTC, without leap seconds.
 pub type UnixSeconds = u32;
 
-/// What a code may be used for: one bit each, given by the platform's issuing rules. The format does not
-/// say which bit is which: it is signed with the code and read by whoever offers a service.
+/// Capabilities (用途) of a code: one bit for each use, set by the platform's issuing rules. The format does not
+/// define the bits; they are signed with the code and read by the verifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities(pub u16);
 
-/// By what a code names its holder: random for each certificate, so that two days' codes of one person do not
-/// show that they are one person's. Only the platform knows whose it is. `Debug` does not show it.
+/// Pseudonym of the holder in a code: random for each certificate, so that codes of two days cannot be linked to
+/// one person. Only the platform knows the holder. `Debug` is redacted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Alias(pub [u8; ALIAS_LEN]);
 
@@ -27,20 +27,20 @@ impl fmt::Debug for Alias {
     }
 }
 
-/// An issuer's secret key, and the id by which codes name it.
+/// An issuer's secret key and its id in codes.
 pub struct Issuer {
     pub(crate) id: u8,
     pub(crate) key: SigningKey,
 }
 
 impl Issuer {
-    /// A key under its id. Two keys of a city never share an id while codes of either are about.
+    /// Creates an issuer. Two keys of a city never share an id while unexpired codes of either exist.
     #[must_use]
     pub const fn new(id: u8, key: SigningKey) -> Self {
         Self { id, key }
     }
 
-    /// The id by which codes name the key.
+    /// The id of the key, as it is written in codes.
     #[must_use]
     pub const fn id(&self) -> u8 {
         self.id
@@ -52,7 +52,7 @@ impl Issuer {
 pub struct Issuers(BTreeMap<u8, PublicKey>);
 
 impl Issuers {
-    /// The key of this id.
+    /// The public key with this id.
     pub(crate) fn get(&self, id: u8) -> Option<&PublicKey> {
         self.0.get(&id)
     }

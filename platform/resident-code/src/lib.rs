@@ -1,20 +1,20 @@
-//! 渝快码, the city's resident code: its bytes and its text.
+//! Resident codes of the city: bytes and text of each mode, issuing and verification.
 //!
-//! A code is `YK1:` followed by base45 (RFC 9285) of its bytes, all inside the alphanumeric set of a QR
-//! code. The high half of the first byte is the format version, the low half the [`Mode`]; each mode has
-//! one fixed length, no optional part and no compression, so a decoder has nothing to be led astray by.
+//! A code is `YK1:` followed by base45 (RFC 9285) of its bytes, all inside the alphanumeric set of a QR code. The
+//! high half of the first byte is the format version, the low half the [`CodeMode`]. Each mode has one fixed
+//! length, no optional part and no compression, which leaves a decoder nothing to misinterpret.
 //!
-//! | mode | bytes | what it is |
+//! | mode | bytes | type |
 //! |---|---|---|
-//! | 1 | 22 | [`OnlineToken`]: a random token whose meaning lives at the platform |
-//! | 2 | 180 | [`OfflineCode`]: signed by the issuer for a phone's key, and by that key for this moment |
-//! | 3 | 81 | [`PaperCode`]: signed by the issuer, printed |
-//! | 4 | 180 | [`AnswerCode`]: as 2, but signed for the challenge that one kiosk posed |
+//! | 1 | 22 | [`OnlineToken`]: a random token that only the platform can judge |
+//! | 2 | 180 | [`OfflineCode`]: signed by the issuer for a phone's key, and by that key for the current time step |
+//! | 3 | 81 | [`PaperCode`]: signed by the issuer, printed on paper |
+//! | 4 | 180 | [`AnswerCode`]: as mode 2, but signed for the challenge of one kiosk |
 //!
-//! Pure: no clock, no randomness, no I/O. A kiosk calls [`Code::parse`] on what its camera decoded and verifies
-//! what came out; the platform issues, and consumes tokens. Whose token or alias it is, and whether a code was used
-//! or revoked, is the platform's and the verifier's business and not written here.
-//! `SECURITY.md` says what can be done against a code and which test shows that it does not help.
+//! Pure: no clock, no randomness, no I/O. A kiosk calls [`Code::parse`] on the decoded text and verifies the
+//! result; the platform issues codes and consumes tokens. Not here: who the holder of a token or alias is, and
+//! whether a code was used or revoked. The platform and the verifier keep that. `SECURITY.md` lists the threats,
+//! the controls, and the tests of each control.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

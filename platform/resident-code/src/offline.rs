@@ -1,4 +1,4 @@
-//! The offline code: proves by itself who issued it, to which phone, and that this phone showed it just now.
+//! Offline codes: prove without a link who issued them, to which phone, and that this phone shows the code now.
 //!
 //! | at | bytes | field |
 //! |---|---|---|
@@ -8,58 +8,60 @@
 //! | 4 | 8 | alias, random for each certificate |
 //! | 12 | 4 | issued at, Unix seconds |
 //! | 16 | 1 | lifetime in quarters of an hour, 1..=96 |
-//! | 17 | 33 | the phone's session key, compressed SM2 point |
+//! | 17 | 33 | the phone's session key, a compressed SM2 point |
 //! | 50 | 64 | the issuer's signature over bytes 0..50 |
-//! | 114 | 2 | slot: when it was shown, in 4-second steps since it was issued |
+//! | 114 | 2 | time step in which it was shown: number of 4-second steps since it was issued |
 //! | 116 | 64 | the session key's signature over bytes 0..116 |
 //!
-//! Numbers are big endian. Bytes 0..114 are the [`SessionCertificate`], which a phone fetches once a day; it
-//! makes the rest by itself, anew in every slot. What a verifier must add: that a code was not shown to it
-//! before, by alias and slot, and that its alias is not revoked.
+//! Numbers are big endian. Bytes 0..114 are the [`SessionCertificate`], which a phone fetches once a day; the phone
+//! adds the rest in every time step, without a link. A verifier must also check that the code was not used before,
+//! by alias and time step, and that its alias is not revoked.
 
 use crate::envelope::{self, Mode};
 use crate::issuer::{ALIAS_LEN, Alias, Capabilities, Issuer, Issuers, UnixSeconds};
 use crate::refusal::Refusal;
 use crate::signature::{PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, SigningKey};
 
-/// Bytes of an offline code.
+/// Length of an offline code, in bytes.
 pub const OFFLINE_LEN: usize = 180;
-/// Bytes of a session certificate.
+/// Length of a session certificate, in bytes.
 pub const CERTIFICATE_LEN: usize = 114;
-/// Seconds of a slot: as often as a phone draws its code anew.
+/// Length of a time step (时间片) in seconds: the interval in which a phone shows one code.
 pub const SLOT_SECONDS: u32 = 4;
-/// Longest life of a session certificate, in quarters of an hour: a day.
+/// Longest lifetime of a session certificate, in quarters of an hour: one day.
 pub const LIFETIME_MAX: u8 = 96;
+/// A quarter of an hour in seconds.
 const QUARTER: u32 = 15 * 60;
-/// What the issuer signs.
+/// Length of the part that the issuer signs, in bytes.
 const ISSUED_LEN: usize = 50;
-/// What the session key signs.
+/// Length of the part that the session key signs, in bytes.
 const SHOWN_LEN: usize = 116;
 
-/// What an issuer says about a session.
+/// The fields of a session certificate that its issuer sets.
 #[derive(Clone, Debug)]
 pub struct SessionTerms {
-    /// What the code may be used for.
+    /// What codes of this session may be used for.
     pub capabilities: Capabilities,
-    /// By what it names its holder.
+    /// Pseudonym of the holder.
     pub alias: Alias,
-    /// When the certificate begins.
+    /// When the certificate begins, in Unix seconds.
     pub issued_at: UnixSeconds,
-    /// How long it lives, in quarters of an hour, 1..=[`LIFETIME_MAX`].
+    /// Lifetime in quarters of an hour, 1..=[`LIFETIME_QUARTERS_MAX`].
     pub lifetime: u8,
-    /// The key that the phone made for this session.
+    /// Public key that the phone generated for this session.
     pub session_key: PublicKey,
 }
 
-/// 制码: what a phone fetches, once a day, to show codes without a link.
+/// Session certificate (会话证书): certificate of a phone's signing key, fetched once a day, with which the phone
+/// shows codes without a link.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionCertificate([u8; CERTIFICATE_LEN]);
 
 impl SessionCertificate {
-    /// Issues a certificate.
+    /// Issues a certificate (制码).
     ///
     /// # Errors
-    /// [`Refusal::Lifetime`] when it is 0 or above a day.
+    /// [`CodeRefusal::Lifetime`] if the lifetime is 0 or above a day.
     pub fn issue(terms: &SessionTerms, issuer: &Issuer) -> Result<Self, Refusal> {
         if !(1..=LIFETIME_MAX).contains(&terms.lifetime) {
             return Err(Refusal::Lifetime(terms.lifetime));
@@ -80,10 +82,10 @@ impl SessionCertificate {
         bytes.try_into().map(Self).map_err(wrong)
     }
 
-    /// Reads a certificate as it came from the platform. Nothing is verified: whoever reads the code will.
+    /// Parses a certificate from the platform. Verifies nothing: the verifier of a code checks the signature.
     ///
     /// # Errors
-    /// [`Refusal::Version`], [`Refusal::Mode`], [`Refusal::Length`].
+    /// [`CodeRefusal::Version`], [`CodeRefusal::Mode`], [`CodeRefusal::Length`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
         match bytes.first().copied().map(Mode::of).transpose()? {
             Some(Mode::Offline) | None => Self::from_slice(bytes),
@@ -97,10 +99,10 @@ impl SessionCertificate {
         self.0
     }
 
-    /// 亮码: the code of this moment, by the phone that holds the session's secret key.
+    /// Creates the code of the current time step (亮码). Called on the phone, which holds the session's secret key.
     ///
     /// # Errors
-    /// [`Refusal::Early`] before the certificate begins, [`Refusal::Expired`] after its end.
+    /// [`CodeRefusal::Early`] before the certificate begins, [`CodeRefusal::Expired`] after its end.
     pub fn present(&self, session: &SigningKey, now: UnixSeconds) -> Result<OfflineCode, Refusal> {
         let mut bytes = self.0.to_vec();
         bytes.extend(self.slot(now)?.to_be_bytes());
@@ -108,7 +110,7 @@ impl SessionCertificate {
         OfflineCode::from_slice(&bytes)
     }
 
-    /// The slot of this moment.
+    /// The time step that contains `now`.
     pub(crate) fn slot(&self, now: UnixSeconds) -> Result<u16, Refusal> {
         let fields = Fields::of(&self.0);
         let age = now.checked_sub(fields.issued_at).ok_or(Refusal::Early)?;
@@ -119,12 +121,12 @@ impl SessionCertificate {
     }
 }
 
-/// How far the slot of a code may lie from a verifier's clock, in seconds.
+/// Largest accepted difference between the time step of a code and the verifier's clock, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Shown so long ago: the time a resident needs, and a relayed picture wants.
+    /// Into the past: long enough for a resident, short enough to make relaying a picture difficult.
     pub past: u32,
-    /// Shown so far ahead: what two clocks may differ by.
+    /// Into the future: the difference that two clocks may have.
     pub ahead: u32,
 }
 
@@ -134,30 +136,30 @@ impl Default for Window {
     }
 }
 
-/// What a genuine code says.
+/// The content of a verified offline code or answer code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presented {
-    /// What it may be used for.
+    /// What the code may be used for.
     pub capabilities: Capabilities,
-    /// By what it names its holder.
+    /// Pseudonym of the holder.
     pub alias: Alias,
-    /// In which slot it was shown: with the alias, what tells a code shown again.
+    /// Number of the time step in which it was shown. With the alias it identifies a code, to detect a second use.
     pub slot: u16,
-    /// When that slot began.
+    /// When that time step began, in Unix seconds.
     pub shown_at: UnixSeconds,
-    /// When its certificate ends.
+    /// When the certificate ends, in Unix seconds.
     pub expires_at: UnixSeconds,
 }
 
-/// 离线码: an offline code as shown or as read. `Debug` does not show it.
+/// Offline code (离线码), as shown by a phone or read by a verifier. `Debug` is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OfflineCode([u8; OFFLINE_LEN]);
 
 impl OfflineCode {
-    /// Reads the text of an offline code. Nothing is verified yet.
+    /// Parses the text of an offline code. Verifies nothing.
     ///
     /// # Errors
-    /// The check that failed; [`Refusal::Mode`] for a code of another mode.
+    /// The check that failed; [`CodeRefusal::Mode`] for a code of another mode.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         match envelope::unwrap(text)? {
             (Mode::Offline, bytes) => Self::from_slice(&bytes),
@@ -170,7 +172,7 @@ impl OfflineCode {
         bytes.try_into().map(Self).map_err(wrong)
     }
 
-    /// The text that a QR code carries, 274 characters.
+    /// The text for the QR code, 274 characters.
     #[must_use]
     pub fn to_text(&self) -> String {
         envelope::wrap(&self.0)
@@ -182,22 +184,24 @@ impl OfflineCode {
         self.0
     }
 
-    /// 验码: whether the city issued it and its phone showed it within the window. The cheap checks come first.
+    /// Verifies that the city issued the certificate and that its phone showed the code within the time window
+    /// (验码). The cheap checks come first.
     ///
     /// # Errors
     /// The check that failed.
     pub fn verify(&self, issuers: &Issuers, now: UnixSeconds, window: Window) -> Result<Presented, Refusal> {
         let (signed, signature) =
             self.0.split_last_chunk::<SIGNATURE_LEN>().expect("a code ends with its signature");
-        let (certificate, slot) =
+        let (certificate, time_step) =
             signed.split_first_chunk::<CERTIFICATE_LEN>().expect("a code begins with its certificate");
         debug_assert_eq!(signed.len(), SHOWN_LEN);
-        let slot = u16::from_be_bytes(*slot.first_chunk().expect("the slot follows"));
-        Shown { certificate, slot, signed, signature }.verify(issuers, now, window)
+        let time_step = u16::from_be_bytes(*time_step.first_chunk().expect("the time step follows"));
+        Shown { certificate, slot: time_step, signed, signature }.verify(issuers, now, window)
     }
 }
 
-/// What a phone made: its certificate, a slot, and its signature over whatever it was made for.
+/// The parts of an offline code or answer code: certificate, time step, and the phone's signature over the signed
+/// bytes.
 pub(crate) struct Shown<'a> {
     pub(crate) certificate: &'a [u8; CERTIFICATE_LEN],
     pub(crate) slot: u16,
@@ -206,7 +210,7 @@ pub(crate) struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// The cheap checks come first.
+    /// Verifies lifetime, time window and both signatures. The cheap checks come first.
     pub(crate) fn verify(
         &self,
         issuers: &Issuers,
@@ -245,8 +249,8 @@ impl Shown<'_> {
         if !session.verifies(self.signed, self.signature) {
             return Err(Refusal::SessionSignature);
         }
-        let (alias, capabilities, slot) = (fields.alias, fields.capabilities, self.slot);
-        Ok(Presented { capabilities, alias, slot, shown_at, expires_at })
+        let (alias, capabilities, time_step) = (fields.alias, fields.capabilities, self.slot);
+        Ok(Presented { capabilities, alias, slot: time_step, shown_at, expires_at })
     }
 }
 
@@ -256,7 +260,7 @@ impl std::fmt::Debug for OfflineCode {
     }
 }
 
-/// The fields of a certificate, as they stand there.
+/// The raw fields of a certificate, without checks.
 struct Fields {
     capabilities: Capabilities,
     alias: Alias,
@@ -276,13 +280,13 @@ impl Fields {
         }
     }
 
-    /// Seconds.
+    /// Lifetime in seconds.
     fn lives(&self) -> u32 {
         u32::from(self.lifetime) * QUARTER
     }
 }
 
-/// The `N` bytes at `AT`.
+/// The `N` bytes at offset `AT`.
 fn at<const AT: usize, const N: usize>(certificate: &[u8; CERTIFICATE_LEN]) -> [u8; N] {
     const { assert!(AT + N <= CERTIFICATE_LEN, "a field lies within the certificate") };
     let mut bytes = [0; N];

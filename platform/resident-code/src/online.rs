@@ -1,15 +1,15 @@
-//! The online token: 22 bytes that mean nothing without the platform.
+//! Online tokens: 22 bytes that only the platform can judge.
 //!
 //! | at | bytes | field |
 //! |---|---|---|
 //! | 0 | 1 | version and mode, `0x11` |
 //! | 1 | 1 | id of the format key |
 //! | 2 | 16 | the token, random |
-//! | 18 | 4 | check: the first 4 bytes of HMAC-SM3 (GB/T 15852.2, GB/T 32905) over bytes 0..18 |
+//! | 18 | 4 | check bytes: the first 4 bytes of HMAC-SM3 (GB/T 15852.2, GB/T 32905) over bytes 0..18 |
 //!
-//! The check catches misreadings and idle forgeries before the platform looks anything up. It is *not*
-//! what makes a token trustworthy: that the platform issued it to somebody, less than a minute ago, and
-//! nobody used it yet.
+//! The check bytes detect read errors and trivial forgeries before the platform looks a token up. They do *not*
+//! make a token trustworthy: a token is valid if the platform issued it, less than a minute ago, and nobody has
+//! used it.
 
 use std::fmt;
 
@@ -20,14 +20,14 @@ use zeroize::Zeroizing;
 use crate::envelope::{self, Mode};
 use crate::refusal::Refusal;
 
-/// Bytes of an online token.
+/// Length of an online token, in bytes.
 pub const ONLINE_LEN: usize = 22;
-/// Bytes of its random part.
+/// Length of the random part, in bytes.
 pub const TOKEN_LEN: usize = 16;
 const CHECK_LEN: usize = 4;
 const CHECKED_LEN: usize = ONLINE_LEN - CHECK_LEN;
 
-/// A key that online tokens are checked with, and the id by which codes name it. No `Debug`; wiped on drop.
+/// A key for the check bytes of online tokens, and its id in codes. No `Debug`; wiped on drop.
 #[derive(Clone)]
 pub struct FormatKey {
     id: u8,
@@ -35,7 +35,7 @@ pub struct FormatKey {
 }
 
 impl FormatKey {
-    /// A key under its id. Two keys of a city never share an id while codes of either are about.
+    /// Creates a key. Two keys of a city never share an id while unexpired codes of either exist.
     #[must_use]
     pub fn new(id: u8, key: [u8; 32]) -> Self {
         Self { id, key: Zeroizing::new(key) }
@@ -49,12 +49,12 @@ impl FormatKey {
     }
 }
 
-/// 在线码: an online token as issued or as read. `Debug` does not show it: while it lives it opens a visit.
+/// Online token (在线码), as issued or as read. `Debug` is redacted: a valid token starts a visit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct OnlineToken([u8; ONLINE_LEN]);
 
 impl OnlineToken {
-    /// 制码: makes the code of a token under a format key. The token must be fresh random bytes.
+    /// Issues a token under a format key (制码). `token` must be fresh random bytes.
     #[must_use]
     pub fn issue(token: [u8; TOKEN_LEN], key: &FormatKey) -> Self {
         let mut checked = [0; CHECKED_LEN];
@@ -81,20 +81,20 @@ impl OnlineToken {
         self.0
     }
 
-    /// The text that a QR code carries, 37 characters.
+    /// The text for the QR code, 37 characters.
     #[must_use]
     pub fn to_text(&self) -> String {
         envelope::wrap(&self.0)
     }
 
-    /// Which format key it was made under.
+    /// Id of the format key of the check bytes.
     #[must_use]
     pub const fn key_id(&self) -> u8 {
         let [_, id, ..] = self.0;
         id
     }
 
-    /// The token itself, by which the platform knows it.
+    /// The random token, by which the platform identifies it.
     #[must_use]
     pub fn token(&self) -> [u8; TOKEN_LEN] {
         let mut token = [0; TOKEN_LEN];
@@ -104,10 +104,10 @@ impl OnlineToken {
         token
     }
 
-    /// Checks the check bytes, in constant time.
+    /// Verifies the check bytes in constant time.
     ///
     /// # Errors
-    /// [`Refusal::Key`] when it was made under another key, [`Refusal::Check`] when the bytes do not match.
+    /// [`CodeRefusal::Key`] for another key id, [`CodeRefusal::Check`] if the check bytes do not match.
     pub fn check(&self, key: &FormatKey) -> Result<(), Refusal> {
         if self.key_id() != key.id {
             return Err(Refusal::Key(self.key_id()));
@@ -126,11 +126,11 @@ impl fmt::Debug for OnlineToken {
     }
 }
 
-/// Reads a code's text. Its check bytes are compared by whoever holds the format key, see
+/// Parses the text of an online token. The holder of the format key verifies the check bytes with
 /// [`OnlineToken::check`].
 ///
 /// # Errors
-/// The check that failed; [`Refusal::Mode`] for a code of another mode.
+/// The check that failed; [`CodeRefusal::Mode`] for a code of another mode.
 pub fn parse(text: &str) -> Result<OnlineToken, Refusal> {
     let (mode, bytes) = envelope::unwrap(text)?;
     match mode {
@@ -162,14 +162,14 @@ mod tests {
     /// `openssl dgst -sm3 -mac HMAC -macopt hexkey:5a…5a`, not by this crate. If this fails, do not change
     /// the test: the format changed.
     #[test]
-    fn bytes_and_text_of_version_1_stay() {
+    fn online_token_version_1_bytes_are_unchanged() {
         let hex: String = token().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "110730313233343536373839616263646566b764ffda");
         assert_eq!(token().to_text(), "YK1:*62746QF60R6J%6%470ECJPC% CD8NNFW");
     }
 
     #[test]
-    fn an_issued_code_reads_back_as_itself() {
+    fn issued_online_token_round_trips() {
         let text = token().to_text();
         assert_eq!(text.len(), 37);
         let read = accept(&text).unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_and_every_appended_byte_is_refused() {
+    fn every_truncation_and_appended_byte_is_refused() {
         let bytes = token().to_bytes();
         for len in 0..ONLINE_LEN {
             let cut = envelope::wrap(&bytes[..len]);
@@ -208,13 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn another_key_under_the_same_id_is_not_enough() {
+    fn online_token_of_other_key_with_same_id_is_refused() {
         let forged = OnlineToken::issue(*b"0123456789abcdef", &FormatKey::new(7, [0x5b; 32]));
         assert_eq!(accept(&forged.to_text()), Err(Refusal::Check));
     }
 
     #[test]
-    fn codes_of_other_modes_are_named_and_refused() {
+    fn codes_of_other_modes_are_refused_by_mode() {
         for (mode, number) in [(Mode::Offline, 2), (Mode::Paper, 3), (Mode::Answer, 4)] {
             let mut bytes = vec![0; mode.length()];
             bytes[0] = mode.first_byte();
@@ -223,13 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn a_token_does_not_show_in_debug() {
+    fn online_token_debug_is_redacted() {
         assert_eq!(format!("{:?}", token()), "OnlineToken(…)");
     }
 
     proptest! {
         #[test]
-        fn tokens_round_trip_and_no_other_text_stands_for_the_same_token(
+        fn tokens_round_trip_and_changed_text_is_refused(
             random: [u8; 16], at in 0usize..37, with in "[0-9A-Z $%*+./:-]",
         ) {
             let issued = OnlineToken::issue(random, &key());

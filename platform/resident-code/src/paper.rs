@@ -1,4 +1,5 @@
-//! The paper code: for those without a phone. It proves who issued it and nothing about who holds it.
+//! Paper codes, for people without a phone. A paper code proves its issuer, but nothing about the person who shows
+//! it.
 //!
 //! | at | bytes | field |
 //! |---|---|---|
@@ -10,41 +11,43 @@
 //! | 16 | 1 | lifetime in days, from 1 |
 //! | 17 | 64 | the issuer's signature over bytes 0..17 |
 //!
-//! Numbers are big endian. It can be copied: it counts for the lowest level only, a verifier looks its alias up
-//! among the revoked ones, and more than that level takes the code's PIN at the platform.
+//! Numbers are big endian. A paper code can be copied: it gives the lowest level only, and a verifier must check
+//! that its alias is not revoked. A higher level requires the PIN of the code at the platform.
 
 use crate::envelope::{self, Mode};
 use crate::issuer::{ALIAS_LEN, Alias, Capabilities, Issuer, Issuers, UnixSeconds};
 use crate::refusal::Refusal;
 use crate::signature::SIGNATURE_LEN;
 
-/// Bytes of a paper code.
+/// Length of a paper code, in bytes.
 pub const PAPER_LEN: usize = 81;
+/// Length of the part that the issuer signs, in bytes.
 const ISSUED_LEN: usize = PAPER_LEN - SIGNATURE_LEN;
+/// A day in seconds.
 const DAY: u32 = 24 * 60 * 60;
 
-/// What a paper code says.
+/// The fields of a paper code that its issuer sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaperTerms {
-    /// What it may be used for.
+    /// What the code may be used for.
     pub capabilities: Capabilities,
-    /// By what it names its holder.
+    /// Pseudonym of the holder.
     pub alias: Alias,
-    /// When it begins.
+    /// When the code begins, in Unix seconds.
     pub issued_at: UnixSeconds,
-    /// How long it lives, in days; not 0.
+    /// Lifetime in days, at least 1.
     pub days: u8,
 }
 
-/// 纸质码: a paper code as printed or as read. `Debug` does not show it.
+/// Paper code (纸质码), as printed or as read. `Debug` is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PaperCode([u8; PAPER_LEN]);
 
 impl PaperCode {
-    /// 制码.
+    /// Issues a paper code (制码).
     ///
     /// # Errors
-    /// [`Refusal::Lifetime`] when it has none.
+    /// [`CodeRefusal::Lifetime`] if the lifetime is 0.
     pub fn issue(terms: &PaperTerms, issuer: &Issuer) -> Result<Self, Refusal> {
         if terms.days == 0 {
             return Err(Refusal::Lifetime(0));
@@ -59,10 +62,10 @@ impl PaperCode {
         Self::from_slice(&bytes)
     }
 
-    /// Reads the text of a paper code. Nothing is verified yet.
+    /// Parses the text of a paper code. Verifies nothing.
     ///
     /// # Errors
-    /// The check that failed; [`Refusal::Mode`] for a code of another mode.
+    /// The check that failed; [`CodeRefusal::Mode`] for a code of another mode.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         match envelope::unwrap(text)? {
             (Mode::Paper, bytes) => Self::from_slice(&bytes),
@@ -75,7 +78,7 @@ impl PaperCode {
         bytes.try_into().map(Self).map_err(wrong)
     }
 
-    /// The text that a QR code carries.
+    /// The text for the QR code, 126 characters.
     #[must_use]
     pub fn to_text(&self) -> String {
         envelope::wrap(&self.0)
@@ -87,7 +90,8 @@ impl PaperCode {
         self.0
     }
 
-    /// 验码: whether the city issued it and it lives. Clocks may differ by `skew` seconds.
+    /// Verifies that the city issued the code and that it is within its lifetime (验码). Clocks may differ by
+    /// `skew` seconds.
     ///
     /// # Errors
     /// The check that failed.

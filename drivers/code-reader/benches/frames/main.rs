@@ -1,8 +1,10 @@
-//! What is read and what it costs, beside zxing-cpp and ZBar, which see every frame in turn with the decoder here.
+//! Measures how many codes are read and the CPU time, compared with zxing-cpp and ZBar, which decode the same
+//! frames in turn.
 //!
-//! `cargo bench -p code-reader --bench frames [-- photos|sequences|empty]`, all three if none is named. The others
-//! are installed into `target/peers`; without them only the own figures are printed. `PHOTOS` names a directory with a
-//! `manifest.tsv` (file, TAB, expected text, escaped as the `decode` example does).
+//! `cargo bench -p code-reader --bench frames [-- photos|sequences|empty]` runs all three parts if none is named.
+//! zxing-cpp and ZBar are installed into `target/peers`; without them only the figures of this decoder are printed.
+//! `PHOTOS` names a directory with a `manifest.tsv` (file, TAB, expected text, escaped as the `decode` example
+//! does).
 
 mod peer;
 #[path = "../../examples/decode/picture.rs"]
@@ -21,15 +23,15 @@ use rustix::time::{ClockId, clock_gettime};
 use scene::{Condition, FRAMES, Scene};
 use tally::Tallies;
 
-/// What the camera's process allows a frame, and the example a photo.
+/// Time budget of a frame, as in the device process, and of a photo.
 const FRAME_BUDGET: Duration = Duration::from_millis(120);
 const PHOTO_BUDGET: Duration = Duration::from_millis(400);
-/// An online code and an offline one.
+/// Text lengths in characters: of an online token and of an offline code.
 const LENGTHS: [usize; 2] = [37, 274];
-/// From the window to the phone.
+/// Distances from the window to the phone, in centimetres.
 const CENTIMETRES: [f32; 3] = [15.0, 20.0, 25.0];
 const SEEDS: u32 = 4;
-/// Frames of an empty hall.
+/// Number of frames of an empty hall.
 const HALLS: u32 = 60;
 
 fn main() -> io::Result<()> {
@@ -48,7 +50,7 @@ fn main() -> io::Result<()> {
         let directory = std::env::var_os("PHOTOS").map(PathBuf::from);
         match directory.unwrap_or_else(|| workspace.join("../shared/data/qr")) {
             directory if directory.is_dir() => photos(&directory, peers.as_mut(), &mut out)?,
-            directory => writeln!(out, "without photos: {} is not there", directory.display())?,
+            directory => writeln!(out, "without photos: directory {} does not exist", directory.display())?,
         }
     }
     if wanted("sequences") {
@@ -60,7 +62,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Real photos, by the family they come from.
+/// Real photos, grouped by their source.
 fn photos(directory: &Path, mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::Result<()> {
     let manifest = std::fs::read_to_string(directory.join("manifest.tsv"))?;
     let mut families: BTreeMap<&str, Tallies> = BTreeMap::new();
@@ -91,7 +93,7 @@ fn photos(directory: &Path, mut peers: Option<&mut Peers>, out: &mut impl io::Wr
     Ok(())
 }
 
-/// A code held up for ten frames: it is enough that one of them is read.
+/// Sequences of ten frames of a held code: a sequence counts as read if one of its frames is.
 fn sequences(mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::Result<()> {
     let mut all = Tallies::default();
     for length in LENGTHS {
@@ -138,7 +140,7 @@ fn sequence(scene: &Scene, mut peers: Option<&mut Peers>, tallies: &mut Tallies)
     Ok(())
 }
 
-/// What a camera costs for as long as nobody holds a code to it, which is most of the day.
+/// CPU time of frames without a code, the most frequent case in operation.
 fn empty_halls(mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::Result<()> {
     let mut tallies = Tallies::default();
     let mut decoder = Decoder::new();
@@ -166,12 +168,12 @@ fn empty_halls(mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::R
     writeln!(out)
 }
 
-/// One look of the decoder here: the expected text if it is among those read, else the first.
+/// Decodes one frame with this crate: the expected text if it is among those read, else the first.
 fn look(decoder: &mut Decoder, frame: &Frame, budget: Duration, expected: Option<&[u8]>) -> Found {
     let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
-    let begun = now();
+    let start = now();
     let mut codes = decoder.look(frame, Instant::now() + budget).codes;
-    let milliseconds = now().saturating_sub(begun).as_secs_f64() * 1000.0;
+    let milliseconds = now().saturating_sub(start).as_secs_f64() * 1000.0;
     let wanted = codes.iter().position(|code| expected == Some(code.as_slice())).unwrap_or(0);
     let text = (wanted < codes.len()).then(|| codes.swap_remove(wanted));
     Found { text, milliseconds }

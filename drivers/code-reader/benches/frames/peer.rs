@@ -1,4 +1,4 @@
-//! zxing-cpp and ZBar in a Python process: a frame in; from each a text and its CPU time out.
+//! zxing-cpp and ZBar in a Python process: takes a frame, returns a text and the CPU time of each.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use code_reader::Frame;
 
-/// In the order of [`Peers::look`].
+/// Names of the decoders, in the order of [`PeerDecoders::decode`].
 pub(crate) const NAMES: [&str; 2] = ["zxing-cpp", "ZBar"];
 
-/// Packages of PyPI; `pyzbar` needs Debian's `libzbar0` besides.
+/// Packages of PyPI; `pyzbar` also needs Debian's `libzbar0`.
 const PACKAGES: [&str; 3] = ["zxing-cpp", "pyzbar", "numpy"];
 
-/// Both with what makes them read most: zxing-cpp tries rotation, inversion and smaller sizes by default.
+/// Both with the options that read most codes: zxing-cpp tries rotation, inversion and smaller sizes by default.
 const PROGRAM: &str = r#"
 import sys, time
 import numpy, zxingcpp
@@ -35,7 +35,7 @@ while True:
         print(cost, codes[0].hex() if codes else "", sep="\t", flush=True)
 "#;
 
-/// What one of them saw in a frame.
+/// The result of one decoder for a frame.
 pub(crate) struct Found {
     pub(crate) text: Option<Vec<u8>>,
     pub(crate) milliseconds: f64,
@@ -48,7 +48,7 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Starts them, in a Python environment in this directory, which is made if it is not there.
+    /// Starts the decoders in the Python environment `environment`, which is created if it does not exist.
     pub(crate) fn start(environment: &Path) -> io::Result<Self> {
         let python = environment.join("bin/python");
         if !python.exists() {
@@ -91,7 +91,7 @@ impl Peers {
         found().ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// One line of the process, which has ended if there is none.
+    /// Reads one line of the process; an error if it has ended.
     fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.answers.read_line(&mut line)? == 0 {

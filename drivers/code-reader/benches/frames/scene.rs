@@ -1,5 +1,5 @@
-//! A phone held to a kiosk's window, as a fixed-focus camera of 1280×720 and 65° sees it. The severities are those of
-//! the first measurement and stay: a decoder is fitted to them, not they to a decoder.
+//! Synthetic frames of a phone at a kiosk's window, for a fixed-focus camera of 1280×720 and 65°. The severities
+//! are fixed since the first measurement: they are not tuned to the decoder.
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
 use code_reader::Frame;
@@ -7,14 +7,14 @@ use qrcode::{Color, EcLevel, QrCode};
 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 720;
-/// Half the view's width at one centimetre: the tangent of 32.5°.
+/// Half the width of the view at a distance of one centimetre: the tangent of 32.5°.
 const HALF_VIEW: f32 = 0.637;
 /// Side of the code on the phone, without its quiet zone, in centimetres.
 const CODE: f32 = 5.0;
-/// Frames of a sequence.
+/// Number of frames of a sequence.
 pub(crate) const FRAMES: u32 = 10;
 
-/// What makes it hard.
+/// The impairment of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     Clean,
@@ -47,7 +47,7 @@ pub(crate) struct Scene {
     pub(crate) seed: u32,
 }
 
-/// Numbers that are the same in every run (xorshift).
+/// Deterministic pseudo-random numbers (xorshift).
 struct Dice(u32);
 
 impl Dice {
@@ -58,29 +58,29 @@ impl Dice {
         self.0
     }
 
-    /// From `low` to `high`.
+    /// Uniform between `low` and `high`.
     fn between(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * (self.next() >> 8) as f32 / 16_777_216.0
     }
 
-    /// Nearly normal, of deviation 1: four uniform numbers.
+    /// Nearly normal with deviation 1: the sum of four uniform numbers.
     fn normal(&mut self) -> f32 {
         (0..4).map(|_| self.between(-1.0, 1.0)).sum::<f32>() * 0.866
     }
 }
 
 impl Scene {
-    /// The text of the code: base45 letters behind the city's prefix.
+    /// The text of the code: the city's prefix and base45 characters.
     pub(crate) fn text(&self) -> String {
         const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
         let mut dice = Dice(self.seed.wrapping_mul(2_654_435_761) | 1);
         let body = (4..self.length)
             .map(|_| char::from(LETTERS.get(dice.next() as usize % LETTERS.len()).copied().unwrap_or(b'0')));
-        // White space at the end would be cut off on the way.
+        // Trailing white space would be trimmed by a decoder.
         format!("YK1:{}", body.collect::<String>()).trim_end().to_owned()
     }
 
-    /// One frame: the hand trembles, so no two are alike.
+    /// One frame of the sequence. Position and angle differ in each frame, as in a trembling hand.
     pub(crate) fn frame(&self, at: u32) -> Frame {
         let level = if self.length > 100 { EcLevel::L } else { EcLevel::M };
         let code = QrCode::with_error_correction_level(self.text(), level).expect("a text that fits");
@@ -112,7 +112,7 @@ impl Scene {
             (left + dice.between(-90.0, 90.0), top + dice.between(-90.0, 90.0), dice.between(50.0, 90.0));
         let point = |x: f32, y: f32| -> f32 {
             let (x, y) = (x - left, y - top);
-            // A plane turned about its horizontal axis, seen from the distance of the window.
+            // A plane rotated about its horizontal axis, seen from the distance of the window.
             let far = self.centimetres * pixels_per_cm;
             let depth = far / (far * tilt_cos - y * tilt_sin);
             let (x, y) = (x * depth * tilt_cos, y * depth);
@@ -158,7 +158,7 @@ impl Scene {
     }
 }
 
-/// A hall with nobody near: soft shapes, an edge here and there, and the sensor's grain.
+/// An empty hall: soft shapes, some edges, and sensor noise.
 pub(crate) fn hall(seed: u32) -> Frame {
     let mut dice = Dice(seed.wrapping_mul(7919) | 1);
     let mut picture = vec![dice.between(70.0, 190.0); (WIDTH * HEIGHT) as usize];
@@ -175,7 +175,7 @@ pub(crate) fn hall(seed: u32) -> Frame {
     Frame::new(WIDTH, HEIGHT, luma.collect()).expect("a frame of the camera's size")
 }
 
-/// Gaussian, of this deviation in pixels.
+/// Gaussian blur; `deviation` in pixels.
 fn blurred(picture: &[f32], deviation: f32) -> Vec<f32> {
     let reach = (deviation * 3.0).ceil() as usize;
     let kernel: Vec<f32> =
@@ -203,7 +203,7 @@ fn blurred(picture: &[f32], deviation: f32) -> Vec<f32> {
     along(&along(picture, 1, WIDTH as usize), WIDTH as usize, HEIGHT as usize)
 }
 
-/// Smeared to the right over so many pixels.
+/// Motion blur to the right over `pixels` pixels.
 fn moved(picture: &[f32], pixels: usize) -> Vec<f32> {
     picture
         .chunks_exact(WIDTH as usize)

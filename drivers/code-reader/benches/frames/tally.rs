@@ -1,10 +1,10 @@
-//! Who read how much, and at what cost.
+//! Counts codes read and CPU time of each decoder.
 
 use std::io;
 
 use crate::peer::NAMES;
 
-/// What one decoder did.
+/// Results of one decoder.
 #[derive(Clone, Default)]
 pub(crate) struct Tally {
     read: u32,
@@ -12,7 +12,7 @@ pub(crate) struct Tally {
     costs: Vec<f64>,
 }
 
-/// The same pictures, shown to all three.
+/// Results of all three decoders on the same pictures.
 #[derive(Default)]
 pub(crate) struct Tallies {
     shown: u32,
@@ -21,7 +21,7 @@ pub(crate) struct Tallies {
 }
 
 impl Tally {
-    /// Takes what was seen in one frame; whether it was right.
+    /// Records the result of one frame; returns whether it was correct.
     pub(crate) fn saw(&mut self, text: Option<&str>, expected: &str, milliseconds: f64) -> bool {
         self.costs.push(milliseconds);
         let right = text == Some(expected);
@@ -41,7 +41,7 @@ impl Tallies {
         self.shown += 1;
     }
 
-    /// Ours, then theirs.
+    /// This decoder, then the peers.
     pub(crate) fn each(&mut self) -> impl Iterator<Item = &mut Tally> {
         std::iter::once(&mut self.ours).chain(&mut self.theirs)
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use code_reader::Decoder;
 use rustix::time::{ClockId, clock_gettime};
 
-/// What one picture may take, on a busy machine too; a camera frame gets less.
+/// Time budget of one picture, sufficient on a busy machine too; a camera frame gets less.
 const BUDGET: Duration = Duration::from_secs(2);
 
 fn main() -> std::io::Result<()> {
@@ -22,7 +22,7 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-/// The text of the first code in a picture, and what looking for it cost.
+/// The text of the first code in a picture, and the CPU time in milliseconds.
 fn decode(path: &Path) -> (String, f64) {
     let Some(frame) = picture::read(path) else { return ("-".to_owned(), 0.0) };
     let start = cpu_time();

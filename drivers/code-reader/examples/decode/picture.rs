@@ -1,10 +1,10 @@
-//! Pictures from files.
+//! Reads pictures from files.
 
 use std::path::Path;
 
 use code_reader::Frame;
 
-/// Reads a picture as luma; what is transparent is white.
+/// Reads a picture as luma; transparent pixels are white.
 pub(crate) fn read(path: &Path) -> Option<Frame> {
     let picture = image::ImageReader::open(path).ok()?.with_guessed_format().ok()?.decode().ok()?;
     let luma = picture.to_luma_alpha8();
@@ -15,7 +15,7 @@ pub(crate) fn read(path: &Path) -> Option<Frame> {
     Frame::new(luma.width(), luma.height(), luma.pixels().map(on_white).collect())
 }
 
-/// A text on one line of a table: `\n \r \t \\` for what would break it.
+/// Escapes a text for one line of a table: line feed, carriage return, tab and backslash as `\n \r \t \\`.
 pub(crate) fn escaped(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t")

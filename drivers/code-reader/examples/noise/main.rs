@@ -1,5 +1,5 @@
-//! Looks for words in noise: `noise FIRST COUNT` shows so many frames of noise and texture to a decoder and prints
-//! how many of them it took for codes, which must be none. A sample of them is in the tests.
+//! Counts false positives: `noise FIRST COUNT` decodes COUNT frames of noise and texture, starting with number
+//! FIRST, and prints how many texts were found, which must be none. The tests include a sample of these frames.
 
 #[path = "../../tests/it/scene.rs"]
 #[allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use code_reader::Decoder;
 
-/// Wide, so that no costly look is left out because other work holds the machine.
+/// Large, so that no costly pass is skipped on a busy machine.
 const BUDGET: Duration = Duration::from_secs(5);
-/// Most frames are as small as a code's part of a picture, some are whole pictures.
+/// Most frames have the size of a cropped code, some that of a whole picture.
 const SMALL: (u32, u32) = (192, 144);
 const LARGE: (u32, u32) = (640, 480);
 const LARGE_EVERY: u32 = 100;
-/// A line of progress after so many frames.
+/// Frames between two lines of progress.
 const REPORT_EVERY: u32 = 10_000;
 
 fn main() -> std::io::Result<()> {

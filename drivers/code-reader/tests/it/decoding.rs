@@ -1,4 +1,4 @@
-//! What is read from pictures, and what is not.
+//! Decoding of drawn pictures: codes that must be read, and pictures that must give no text.
 
 use std::time::{Duration, Instant};
 
@@ -23,35 +23,35 @@ fn reads(held: Held) -> bool {
 }
 
 #[test]
-fn a_code_is_read_however_it_is_turned() {
+fn rotated_code_is_read() {
     for turned in (0..360).step_by(15) {
         assert!(reads(Held { turned: turned as f32, ..Held::default() }), "turned by {turned}°");
     }
 }
 
 #[test]
-fn a_code_in_dark_mode_is_read() {
+fn inverted_code_is_read() {
     for turned in [0.0, 90.0, 200.0] {
         assert!(reads(Held { turned, dark: 220, light: 30, ..Held::default() }), "turned by {turned}°");
     }
 }
 
 #[test]
-fn a_tilted_code_is_read() {
+fn tilted_code_is_read() {
     for tilt in [-0.3, 0.3] {
         assert!(reads(Held { tilt, turned: 8.0, module: 7.0, ..Held::default() }), "tilted by {tilt}");
     }
 }
 
 #[test]
-fn a_noisy_code_in_low_contrast_is_read() {
+fn noisy_low_contrast_code_is_read() {
     for seed in 1..6 {
         assert!(reads(Held { noise: 30, dark: 60, light: 150, seed, ..Held::default() }), "noise {seed}");
     }
 }
 
 #[test]
-fn grain_in_low_light_does_not_hide_large_modules() {
+fn grainy_low_light_code_with_large_modules_is_read() {
     for seed in 1..6 {
         let held = Held { module: 11.0, dark: 14, light: 62, noise: 20, seed, ..Held::default() };
         assert!(reads(held), "seed {seed}");
@@ -59,24 +59,24 @@ fn grain_in_low_light_does_not_hide_large_modules() {
 }
 
 #[test]
-fn modules_of_two_pixels_and_more_are_read() {
+fn code_with_modules_of_two_pixels_is_read() {
     for module in [2.0, 3.0, 8.0] {
         assert!(reads(Held { module, turned: 5.0, ..Held::default() }), "{module} pixels a module");
     }
 }
 
 #[test]
-fn a_text_of_bytes_is_read_as_utf8() {
+fn byte_mode_text_is_read_as_utf8() {
     let text = "渝快码 张*三";
 
     assert_eq!(look(&picture(text, Held::default())).codes, [text.as_bytes()]);
 }
 
 #[test]
-fn two_codes_side_by_side_are_both_read() {
+fn two_codes_in_one_frame_are_both_read() {
     let (left, right) = (picture("LEFT", Held::default()), picture("RIGHT", Held::default()));
     let rows = left.luma().chunks(640).zip(right.luma().chunks(640));
-    // The middle of each, where the code is.
+    // The middle part of each picture, which contains the code.
     let luma = rows.flat_map(|(a, b)| [&a[160..480], &b[160..480]].concat()).collect();
 
     let look = look(&Frame::new(640, 480, luma).unwrap());
@@ -86,7 +86,7 @@ fn two_codes_side_by_side_are_both_read() {
 }
 
 #[test]
-fn without_time_left_the_quick_look_still_reads_a_plain_code() {
+fn plain_code_is_read_after_the_budget_ended() {
     let long_ago = Instant::now();
 
     assert!(
@@ -100,8 +100,8 @@ fn without_time_left_the_quick_look_still_reads_a_plain_code() {
 #[test]
 fn noise_and_texture_give_no_text() {
     let mut decoder = Decoder::new();
-    // The example `noise` shows as many as one likes. In the last three of these, of a million, a code without a text was
-    // seen once.
+    // The example `noise` tries any number of frames. The last three numbers are those of a million where a code
+    // with an empty text was once found.
     for number in (0..80).chain([305_870, 727_582, 807_078]) {
         let frame = texture::frame(number, 192, 144);
 
@@ -112,8 +112,8 @@ fn noise_and_texture_give_no_text() {
 }
 
 #[test]
-fn a_wallpaper_of_corner_patterns_is_survived() {
-    // 7 × 7 modules of 4 pixels, with a gap: what makes a detector pair everything with everything.
+fn many_finder_patterns_give_no_code() {
+    // 7 × 7 modules of 4 pixels, with a gap: makes a detector combine every pattern with every other.
     let pattern = |x: usize, y: usize| {
         let (x, y) = (x / 4 % 9, y / 4 % 9);
         let ring = x.min(y).min(6_usize.saturating_sub(x)).min(6_usize.saturating_sub(y));
@@ -128,7 +128,7 @@ fn a_wallpaper_of_corner_patterns_is_survived() {
 }
 
 #[test]
-fn a_code_cut_off_by_the_edge_gives_no_text() {
+fn code_cut_off_by_frame_edge_gives_no_text() {
     let whole = picture(TEXT, Held { module: 9.0, ..Held::default() });
     let luma = whole.luma().chunks(640).flat_map(|row| &row[..330]).copied().collect();
 
@@ -136,7 +136,7 @@ fn a_code_cut_off_by_the_edge_gives_no_text() {
 }
 
 #[test]
-fn a_code_too_small_to_read_is_said_to_be_too_far() {
+fn code_too_small_gives_hint_too_far() {
     let look = look(&picture(&TEXT.repeat(12), Held { module: 1.2, ..Held::default() }));
 
     assert!(look.codes.is_empty());
@@ -147,7 +147,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn any_picture_is_looked_at_without_panic(width in 1u32..120, height in 1u32..120, seed in any::<u32>(), levels in 1u32..256) {
+    fn any_picture_is_decoded_without_panic(width in 1u32..120, height in 1u32..120, seed in any::<u32>(), levels in 1u32..256) {
         let mut noise = Noise(seed);
         let luma = (0..width * height).map(|_| (noise.next() % levels) as u8).collect();
         let frame = Frame::new(width, height, luma).unwrap();

@@ -1,4 +1,4 @@
-//! The whole way from a stream or a picture to a text.
+//! The whole crate: from a stream or a picture to a text.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod decoding;

@@ -3,14 +3,14 @@
 use code_reader::Frame;
 use qrcode::{Color, EcLevel, QrCode};
 
-/// How a code is held.
+/// Pose of a code and imaging conditions.
 #[derive(Clone, Copy)]
 pub(crate) struct Held {
     /// Pixels per module.
     pub(crate) module: f32,
     /// Degrees, clockwise.
     pub(crate) turned: f32,
-    /// How much smaller the upper edge is than the lower one, 0 for none.
+    /// Tilt: relative difference in size of the upper and the lower edge, 0 for none.
     pub(crate) tilt: f32,
     /// Luma of dark and light modules; swapped in dark mode.
     pub(crate) dark: u8,
@@ -27,7 +27,7 @@ impl Default for Held {
     }
 }
 
-/// A code in the middle of a grey 640×480 scene, sampled as a sensor does: the mean of several points a pixel.
+/// A code in the middle of a grey 640×480 scene, sampled like a sensor: each pixel is the mean of nine points.
 pub(crate) fn picture(text: &str, held: Held) -> Frame {
     const WIDTH: u32 = 640;
     const HEIGHT: u32 = 480;
@@ -68,7 +68,7 @@ pub(crate) fn picture(text: &str, held: Held) -> Frame {
     Frame::new(WIDTH, HEIGHT, luma).unwrap()
 }
 
-/// Numbers that look random and are the same in every run (Knuth's linear congruential generator).
+/// Deterministic pseudo-random numbers (Knuth's linear congruential generator).
 pub(crate) struct Noise(pub(crate) u32);
 
 impl Noise {

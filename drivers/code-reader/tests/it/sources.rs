@@ -30,7 +30,7 @@ fn next(source: &mut dyn FrameSource) -> Result<u8, SourceError> {
 }
 
 #[test]
-fn a_file_is_played_frame_by_frame_to_its_end() {
+fn file_source_yields_every_frame_then_ends() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("frames.y4m");
     std::fs::write(&path, [HEADER, &frame(1), &frame(2), &frame(3)].concat()).unwrap();
@@ -44,7 +44,7 @@ fn a_file_is_played_frame_by_frame_to_its_end() {
 }
 
 #[test]
-fn a_socket_gives_the_newest_frame_and_drops_the_backlog() {
+fn socket_source_yields_newest_frame_only() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("camera.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -59,7 +59,7 @@ fn a_socket_gives_the_newest_frame_and_drops_the_backlog() {
 }
 
 #[test]
-fn a_stream_that_stalls_in_a_frame_is_said_to_and_goes_on_where_it_was() {
+fn stalled_stream_resumes_in_the_middle_of_a_frame() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("camera.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -76,7 +76,7 @@ fn a_stream_that_stalls_in_a_frame_is_said_to_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_writer_that_hangs_up_ends_the_source_after_its_last_frame() {
+fn closed_socket_ends_source_after_last_frame() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("camera.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -90,7 +90,7 @@ fn a_writer_that_hangs_up_ends_the_source_after_its_last_frame() {
 }
 
 #[test]
-fn a_fifo_stalls_until_somebody_writes() {
+fn fifo_without_data_stalls_until_written() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("camera.fifo");
     mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
@@ -105,7 +105,7 @@ fn a_fifo_stalls_until_somebody_writes() {
 }
 
 #[test]
-fn what_is_not_a_stream_of_pictures_is_malformed() {
+fn text_file_as_source_is_malformed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("text");
     std::fs::write(&path, "hello\n").unwrap();
@@ -114,7 +114,7 @@ fn what_is_not_a_stream_of_pictures_is_malformed() {
 }
 
 #[test]
-fn what_is_not_there_is_absent() {
+fn missing_source_is_absent() {
     for path in ["/nonexistent/camera.sock", "/dev/video9999", "camera:a name that no camera has"] {
         assert!(matches!(source::open(path, None).err(), Some(SourceError::Absent(_))), "{path}");
     }

@@ -1,4 +1,4 @@
-//! Pictures that hold no code: static, weaves, print, and modules without meaning between the corners of a code.
+//! Pictures without a code: noise, weaves, print, and random modules between finder patterns.
 
 use code_reader::Frame;
 
@@ -7,7 +7,7 @@ use crate::scene::Noise;
 /// Kinds of texture.
 pub(crate) const KINDS: u32 = 8;
 
-/// A frame of noise and texture; another for each number.
+/// A frame of noise and texture; a different one for each number.
 pub(crate) fn frame(number: u32, width: u32, height: u32) -> Frame {
     let mut noise = Noise(number.wrapping_mul(2_654_435_761));
     noise.next();
@@ -19,16 +19,16 @@ pub(crate) fn frame(number: u32, width: u32, height: u32) -> Frame {
     let (left, top) = (noise.next() % 40, noise.next() % 30);
     let module = (noise.next() % 4 + 2, 21 + noise.next() % 3 * 4);
     let is_dark = |x: u32, y: u32| match kind {
-        // Static, of the size of pixels to that of modules.
+        // Noise, with grains from pixel to module size.
         0 | 1 => random(x / size, y / size).is_multiple_of(2),
         // Grains: sparse and dense.
         2 => random(x / size, y / size) % 10 < slant * 2,
-        // A weave, a grid, stripes, with flaws.
+        // A weave, and slanted stripes, with flaws.
         3 => (x / size + y / size).is_multiple_of(2) ^ random(x / size, y / size).is_multiple_of(40),
         4 => ((x + y * slant) / size).is_multiple_of(3) ^ random(x / 9, y / 9).is_multiple_of(30),
         // Lines of print.
         5 => !(y / (size + 2)).is_multiple_of(3) && random(x / size, y / (size + 2)) % 5 < 2,
-        // A code's corners and timing, and between them nothing that means anything.
+        // Finder and timing patterns of a code with random modules between them.
         6 | 7 => modules_without_meaning(x, y, (left, top), module, random),
         _ => false,
     };
@@ -71,7 +71,7 @@ fn modules_without_meaning(
     }
 }
 
-/// Bits that look random.
+/// Pseudo-random bits from `bits`.
 fn hash(mut bits: u32) -> u32 {
     for _ in 0..2 {
         bits = (bits ^ bits >> 16).wrapping_mul(0x45D9_F3B3);

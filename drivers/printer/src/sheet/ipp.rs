@@ -1,10 +1,10 @@
-//! An A4 printer that speaks IPP (RFC 8010, 8011), or a CUPS queue before one.
+//! An A4 printer with IPP (RFC 8010, 8011), or a CUPS queue in front of one.
 //!
-//! The course of a sheet: the printer is asked; a job is made, which prints nothing yet; the document goes to that job;
-//! the job is asked for until it is done. A printer without Create-Job gets Print-Job, with less to know when an answer
-//! is lost. A job that stands still is cancelled: nobody's sheet shall come out when its owner has left.
+//! The course of a document: query the printer; create a job, which prints nothing yet; send the document to that
+//! job; poll the job until it ends. A printer without Create-Job gets Print-Job, where a lost response leaves the
+//! outcome unknown. A stalled job is cancelled: no document may come out after its owner has left.
 //!
-//! No TLS: the printer is behind a queue on this machine, or on the kiosk's own wire.
+//! No TLS: the printer is behind a queue on the same machine, or on the kiosk's own network segment.
 
 use std::io::Cursor;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -26,41 +26,41 @@ use crate::outcome::{Confirmation, Outcome, Progress, Why};
 use crate::sheet::state::{JobState, JobStatus, SheetStatus};
 use crate::sheet::{A4, ISSUED_MAX, PdfFault, SheetFonts, pdf};
 
-/// A printer on the kiosk's own wire accepts within this.
+/// Timeout of a connection to a printer on the kiosk's own network segment.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A question is answered within this.
+/// Timeout of a request without a document.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A document is taken within this: a slow printer renders while it takes.
+/// Timeout of a request with a document: a slow printer renders while it receives.
 const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often progress is reported.
+/// Interval of progress reports.
 const SLICE: Duration = Duration::from_millis(500);
 
-/// Between two questions how a job stands.
+/// Interval between two queries of a job.
 const POLL: Duration = Duration::from_millis(700);
 
-/// Warming up, and each page of the slowest (guessed: 4 pages a minute).
+/// Time for warming up, and for each page of the slowest printer (a guess: 4 pages per minute).
 const WARM_UP: Duration = Duration::from_secs(60);
 const PAGE_TIME: Duration = Duration::from_secs(15);
 
-/// Pages that a document of somebody else's may have, to know how long it may take.
+/// Assumed number of pages of an issued PDF, from which the printing time is estimated.
 const ISSUED_PAGES: u32 = 4;
 
-/// A printer that has no paper, or is open, is given this long while the resident stands there.
+/// How long a job may wait for paper or for a closed cover while the resident is waiting.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// And this long if it says that a tray is empty and that it prints all the same: it may have another.
+/// How long a job may wait if the printer reports an empty tray but does not stop: it may have another tray.
 const DOUBTFUL_PATIENCE: Duration = Duration::from_secs(40);
 
-/// What a job may take to end once it was cancelled.
+/// How long a cancelled job may take to end.
 const CANCEL_TIME: Duration = Duration::from_secs(10);
 
-/// Longest answer that is read: the attributes asked for are a few hundred bytes.
+/// Longest response that is read, in bytes: the requested attributes take a few hundred.
 const ANSWER_MAX: u64 = 64 * 1024;
 
-/// Statuses from here on are refusals (RFC 8011, B.1).
+/// Lowest status code that is an error (RFC 8011, B.1).
 const REFUSED: u16 = 0x0400;
 const FORMAT_NOT_SUPPORTED: u16 = 0x040A;
 
@@ -68,49 +68,49 @@ const FORMAT_NOT_SUPPORTED: u16 = 0x040A;
 const CREATE_JOB: i32 = 5;
 const SEND_DOCUMENT: i32 = 6;
 
-/// Why a printer cannot be asked.
+/// Why a document printer cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SheetPrinterFault {
-    /// The address is not `ipp://host/path`.
+    /// The address has not the form `ipp://host/path`.
     #[error("`{0}` is not the address of an IPP printer: it looks like ipp://127.0.0.1/printers/a4")]
     Address(String),
-    /// Nothing there, or nothing that answers.
+    /// Nothing answers at the address, or not with IPP.
     #[error("the A4 printer does not answer: check that it is on, and its cable")]
     Unreachable,
-    /// It answers with a refusal.
-    #[error("the A4 printer refuses (IPP status {0:#06x}): check its queue")]
+    /// The printer rejected the request with this IPP status.
+    #[error("the A4 printer rejected the request (IPP status {0:#06x}): check its queue")]
     Refused(u16),
 }
 
-/// An A4 printer.
+/// A document printer.
 pub struct SheetPrinter {
     uri: Uri,
-    /// The same for HTTP.
+    /// `uri` as an HTTP URL.
     url: String,
 }
 
-/// What a printer says when it is asked before a job.
+/// Attributes of a printer that matter before a job.
 struct Readiness {
     status: SheetStatus,
     takes_pdf: bool,
     makes_jobs: bool,
 }
 
-/// What may be known of a request that failed.
+/// How a request failed.
 enum Lost {
-    /// It did not arrive.
+    /// The printer did not receive the request.
     Unsent,
-    /// Nobody knows whether it arrived.
+    /// Unknown outcome: the printer may have received the request.
     Unknown,
-    /// It was refused with this status.
+    /// The printer rejected the request with this IPP status.
     Refused(u16),
 }
 
 impl SheetPrinter {
-    /// Takes the printer at this address, `ipp://host[:631]/path`. Sends nothing yet.
+    /// Creates a client of the printer at `ipp://host[:631]/path`. Sends nothing.
     ///
     /// # Errors
-    /// If it is no such address.
+    /// [`DocumentPrinterFault::Address`] if the address has another form.
     pub fn at(address: &str) -> Result<Self, SheetPrinterFault> {
         let wrong = || SheetPrinterFault::Address(address.to_owned());
         let uri: Uri = address.parse().map_err(|_| wrong())?;
@@ -119,21 +119,24 @@ impl SheetPrinter {
         Ok(Self { uri, url })
     }
 
-    /// Asks the printer how it is.
+    /// Queries the status of the printer.
     ///
     /// # Errors
-    /// If it does not answer, or not in a way that is understood.
+    /// If the printer does not answer, answers with something other than IPP, or rejects the request.
     pub fn status(&self, progress: &mut dyn FnMut(Progress)) -> Result<SheetStatus, SheetPrinterFault> {
         self.readiness(progress).map(|readiness| readiness.status)
     }
 
-    /// Prints one document, once. Returns within minutes; `progress` is called at least every second meanwhile.
+    /// Prints one document once. Returns within minutes; calls `progress` at least every second.
     pub fn print(&self, document: &A4, progress: &mut dyn FnMut(Progress)) -> Outcome {
         progress(Progress::Asking);
         let (bytes, pages) = match prepare(document) {
             Ok(prepared) => prepared,
             Err(fault) => {
-                tracing::warn!(fault = &fault as &dyn std::error::Error, "a sheet cannot be made");
+                tracing::warn!(
+                    fault = &fault as &dyn std::error::Error,
+                    "cannot render A4 document: nothing was sent to the printer"
+                );
                 return Outcome::NotStarted(Why::Unprintable);
             }
         };
@@ -141,15 +144,18 @@ impl SheetPrinter {
         let readiness = match self.readiness(progress) {
             Ok(readiness) => readiness,
             Err(fault) => {
-                tracing::warn!(fault = &fault as &dyn std::error::Error, "the A4 printer is not ready");
+                tracing::warn!(
+                    fault = &fault as &dyn std::error::Error,
+                    "cannot query A4 printer: nothing was sent"
+                );
                 return Outcome::NotStarted(Why::Gone);
             }
         };
-        if let Some(why) = readiness.status.obstacle() {
-            return Outcome::NotStarted(why);
+        if let Some(failure) = readiness.status.obstacle() {
+            return Outcome::NotStarted(failure);
         }
         if !readiness.takes_pdf {
-            tracing::warn!("the A4 printer takes no PDF: put a CUPS queue before it");
+            tracing::warn!("A4 printer does not support PDF: configure a CUPS queue in front of it");
             return Outcome::NotStarted(Why::Unprintable);
         }
         match self.submit(bytes, &readiness, progress) {
@@ -158,7 +164,7 @@ impl SheetPrinter {
         }
     }
 
-    /// Hands the document over and comes back with its job.
+    /// Sends the document and returns the id of its job.
     fn submit(
         &self,
         bytes: Vec<u8>,
@@ -174,7 +180,7 @@ impl SheetPrinter {
                 .document_format("application/pdf")
                 .attributes(job_attributes())
                 .build();
-            let answer = self.ask(print, DOCUMENT_TIMEOUT, &mut sending).map_err(|lost| match lost {
+            let answer = self.ask(print, DOCUMENT_TIMEOUT, &mut sending).map_err(|error| match error {
                 Lost::Unsent => Outcome::NotStarted(Why::Gone),
                 Lost::Unknown => Outcome::Unconfirmed(Why::Gone),
                 Lost::Refused(status) => Outcome::NotStarted(why_refused(status)),
@@ -185,7 +191,7 @@ impl SheetPrinter {
             .job_name("kiosk")
             .attributes(job_attributes())
             .build();
-        // A job without a document prints nothing: however this fails, nothing was begun.
+        // A job without a document prints nothing: if this fails, nothing was started.
         let job = match self.ask(create, ANSWER_TIMEOUT, &mut sending) {
             Ok(answer) => job_id(&answer).ok_or(Outcome::NotStarted(Why::Failed))?,
             Err(Lost::Unsent | Lost::Unknown) => return Err(Outcome::NotStarted(Why::Gone)),
@@ -198,7 +204,7 @@ impl SheetPrinter {
                 .last(true)
                 .build();
         match self.ask(send, DOCUMENT_TIMEOUT, &mut sending) {
-            // A lost answer is no lost job: its number is known, so it can be asked for.
+            // If only the response is lost, the job id is known and the job can be queried.
             Ok(_) | Err(Lost::Unsent | Lost::Unknown) => Ok(job),
             Err(Lost::Refused(status)) => {
                 self.cancel(job, progress);
@@ -207,54 +213,54 @@ impl SheetPrinter {
         }
     }
 
-    /// Asks for the job until it is done, or has to be given up.
+    /// Polls the job until it ends, stalls for too long, or exceeds its time.
     fn follow(&self, job: i32, pages: u32, progress: &mut dyn FnMut(Progress)) -> Outcome {
         let deadline = Instant::now() + WARM_UP + PAGE_TIME * pages;
-        let mut trouble: Option<(Why, Duration, Instant)> = None;
+        let mut stall: Option<(Why, Duration, Instant)> = None;
         loop {
             progress(Progress::Confirming);
-            let since = trouble.map_or_else(Instant::now, |(.., since)| since);
+            let since = stall.map_or_else(Instant::now, |(.., since)| since);
             match self.job(job, progress) {
                 Ok(status) => match outcome_of(status) {
                     Some(outcome) => return outcome,
                     None => {
-                        let why = self.status(progress).ok().and_then(standstill);
-                        trouble = why.map(|(why, patience)| (why, patience, since));
+                        let failure = self.status(progress).ok().and_then(standstill);
+                        stall = failure.map(|(failure, patience)| (failure, patience, since));
                     }
                 },
-                Err(_) => trouble = Some((Why::Gone, PATIENCE, since)),
+                Err(_) => stall = Some((Why::Gone, PATIENCE, since)),
             }
-            let out_of_patience = trouble.is_some_and(|(_, patience, since)| since.elapsed() >= patience);
+            let out_of_patience = stall.is_some_and(|(_, patience, since)| since.elapsed() >= patience);
             if out_of_patience || Instant::now() >= deadline {
-                return self.give_up(job, trouble.map_or(Why::NoEvidence, |(why, ..)| why), progress);
+                return self.give_up(job, stall.map_or(Why::NoEvidence, |(failure, ..)| failure), progress);
             }
             pause(POLL, progress);
         }
     }
 
-    /// Cancels a job that stands still, and finds out whether any of it was begun.
-    fn give_up(&self, job: i32, why: Why, progress: &mut dyn FnMut(Progress)) -> Outcome {
+    /// Cancels a stalled job, and determines whether a part of it was printed.
+    fn give_up(&self, job: i32, failure: Why, progress: &mut dyn FnMut(Progress)) -> Outcome {
         self.cancel(job, progress);
         let deadline = Instant::now() + CANCEL_TIME;
         while Instant::now() < deadline {
             match self.job(job, progress) {
                 Ok(JobStatus { state: JobState::Ended, begun: false, printed: 0, .. }) => {
-                    return Outcome::NotStarted(why);
+                    return Outcome::NotStarted(failure);
                 }
-                // It was done just before it was to be given up.
+                // The job completed just before it was cancelled.
                 Ok(status @ JobStatus { state: JobState::Completed, .. }) => {
-                    return outcome_of(status).unwrap_or(Outcome::Unconfirmed(why));
+                    return outcome_of(status).unwrap_or(Outcome::Unconfirmed(failure));
                 }
-                Ok(JobStatus { state: JobState::Ended, .. }) => return Outcome::Unconfirmed(why),
+                Ok(JobStatus { state: JobState::Ended, .. }) => return Outcome::Unconfirmed(failure),
                 Ok(_) | Err(_) => pause(POLL, progress),
             }
         }
-        Outcome::Unconfirmed(why)
+        Outcome::Unconfirmed(failure)
     }
 
     fn cancel(&self, job: i32, progress: &mut dyn FnMut(Progress)) {
         let cancel = IppOperationBuilder::cancel_job(self.uri.clone(), job).build();
-        // How the job stands is asked for afterwards, whatever this answers.
+        // The job is queried afterwards, whatever the response to this request is.
         self.ask(cancel, ANSWER_TIMEOUT, progress).ok();
     }
 
@@ -281,7 +287,8 @@ impl SheetPrinter {
         job_status(answer.attributes()).ok_or(Lost::Unknown)
     }
 
-    /// One request and its answer. The request runs in a thread of its own, so that `progress` is called meanwhile.
+    /// Sends one request and returns the response. The request runs in a separate thread, so that `progress` can be
+    /// called meanwhile.
     fn ask(
         &self,
         operation: Result<impl IppOperation, IppParseError>,
@@ -289,17 +296,17 @@ impl SheetPrinter {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<IppRequestResponse, Lost> {
         let request = operation.map_err(|_| Lost::Unsent)?.into_ipp_request();
-        let (url, (tell, told)) = (self.url.clone(), mpsc::sync_channel(1));
+        let (url, (sender, receiver)) = (self.url.clone(), mpsc::sync_channel(1));
         let work = move || {
             let answer = exchange(&url, request, timeout);
-            // Nobody listens any more: then nobody wants to know.
-            tell.send(answer).ok();
+            // Fails only if the caller has stopped waiting.
+            sender.send(answer).ok();
         };
         thread::Builder::new().name("ipp".into()).spawn(work).map_err(|_| Lost::Unsent)?;
-        // The request has its own end; this is for a clock that is wrong about it.
+        // The request has its own timeout; this one is a safeguard.
         let deadline = Instant::now() + timeout * 2;
         loop {
-            match told.recv_timeout(SLICE) {
+            match receiver.recv_timeout(SLICE) {
                 Ok(answer) => return answer,
                 Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => progress(Progress::Asking),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(Lost::Unknown),
@@ -308,18 +315,18 @@ impl SheetPrinter {
     }
 }
 
-/// Why a job may stand still, and how long it is waited for.
+/// Why a job may have stalled, and how long to wait for it.
 fn standstill(status: SheetStatus) -> Option<(Why, Duration)> {
     let doubtful = status.tray_empty.then_some((Why::PaperOut, DOUBTFUL_PATIENCE));
-    status.obstacle().map(|why| (why, PATIENCE)).or(doubtful)
+    status.obstacle().map(|failure| (failure, PATIENCE)).or(doubtful)
 }
 
-/// The bytes that go to the printer, and how many pages they are.
+/// The PDF for the printer, and its number of pages.
 fn prepare(document: &A4) -> Result<(Vec<u8>, u32), PdfFault> {
     match document {
-        A4::Composed(sheet) => {
+        A4::Composed(content) => {
             let fonts = SheetFonts::of_the_system()?;
-            let (bytes, pages) = pdf(sheet, &fonts)?;
+            let (bytes, pages) = pdf(content, &fonts)?;
             Ok((bytes, u32::try_from(pages).unwrap_or(u32::MAX)))
         }
         A4::Issued(bytes) if bytes.starts_with(b"%PDF-") && bytes.len() <= ISSUED_MAX => {
@@ -329,7 +336,7 @@ fn prepare(document: &A4) -> Result<(Vec<u8>, u32), PdfFault> {
     }
 }
 
-/// One side of A4, as large as it is set. Queues pass over what they do not know.
+/// Single-sided A4, unscaled. Queues ignore attributes that they do not know.
 fn job_attributes() -> Vec<IppAttribute> {
     [("media", "iso_a4_210x297mm"), ("sides", "one-sided"), ("print-scaling", "none")]
         .into_iter()
@@ -356,15 +363,15 @@ fn exchange(url: &str, request: IppRequestResponse, timeout: Duration) -> Result
     }
 }
 
-/// Collections in collections that an answer may have. The parser keeps them in each other and drops them by recursion:
-/// without a bound, an answer of 64 KiB exhausts the stack.
+/// Deepest nesting of collections in a response. The parser nests them and drops them recursively: without a limit, a
+/// response of 64 KiB exhausts the stack.
 const DEPTH_MAX: usize = 8;
 
 /// Begin and end of a collection (RFC 8010, 3.1.6).
 const BEGIN_COLLECTION: u8 = 0x34;
 const END_COLLECTION: u8 = 0x37;
 
-/// Whether no collection lies deeper than [`DEPTH_MAX`]. Bytes that are not whole attributes are the parser's to refuse.
+/// Whether no collection is nested deeper than [`DEPTH_MAX`]. Malformed attributes are left to the parser.
 fn is_shallow(bytes: &[u8]) -> bool {
     fn split_value(bytes: &[u8]) -> Option<&[u8]> {
         let (length, rest) = bytes.split_first_chunk::<2>()?;
@@ -385,7 +392,7 @@ fn is_shallow(bytes: &[u8]) -> bool {
         if depth > DEPTH_MAX {
             return false;
         }
-        // Name and value.
+        // Skips name and value.
         let Some(next) = split_value(rest).and_then(split_value) else { break };
         rest = next;
     }
@@ -399,21 +406,20 @@ fn parse(bytes: Vec<u8>) -> Result<IppRequestResponse, IppParseError> {
     IppParser::new(IppReader::new(Cursor::new(bytes))).parse()
 }
 
-/// Parses whatever a printer may answer, for the fuzzer: what it says of itself, if that is understood. Total over all
-/// bytes.
+/// Entry point for the fuzzer: parses any bytes as a response and returns the printer status in it. Never panics.
 #[must_use]
 pub fn parse_ipp_answer(bytes: &[u8]) -> Option<SheetStatus> {
     let limit = usize::try_from(ANSWER_MAX).unwrap_or(usize::MAX);
     let answer = parse(bytes.get(..limit).unwrap_or(bytes).to_vec()).ok()?;
-    // A job's answer comes through the same parser.
+    // Responses about jobs pass through the same parser.
     let _ = job_status(answer.attributes());
     Some(readiness_of(answer.attributes()).status)
 }
 
-/// Whether the printer can have had the request when it came to this. Whatever is not known may have arrived.
+/// Classifies a failed request by whether the printer can have received it. In doubt: unknown.
 fn lost_by(error: &ureq::Error) -> Lost {
     use ureq::{Error, Timeout};
-    // Refused before it was looked at.
+    // Rejected before it was processed.
     if matches!(error, Error::StatusCode(400..=499)) {
         return Lost::Refused(REFUSED);
     }
@@ -428,7 +434,7 @@ fn lost_by(error: &ureq::Error) -> Lost {
     if unreached || refused { Lost::Unsent } else { Lost::Unknown }
 }
 
-/// The values of one attribute in the groups of one kind.
+/// The values of one attribute in the groups with this tag.
 fn values<'a>(attributes: &'a IppAttributes, group: DelimiterTag, name: &str) -> Vec<&'a IppValue> {
     let found = attributes.groups_of(group).find_map(|group| group.get(name));
     match found.map(IppAttribute::value) {
@@ -495,7 +501,7 @@ fn job_status(attributes: &IppAttributes) -> Option<JobStatus> {
     Some(JobStatus { state, begun, printed: printed.unwrap_or_default(), errors })
 }
 
-/// What a job's end says of its sheets; `None` while it has not ended.
+/// The print outcome of an ended job; `None` while the job has not ended.
 fn outcome_of(status: JobStatus) -> Option<Outcome> {
     let JobStatus { state, begun, printed, errors } = status;
     match state {

@@ -1,6 +1,6 @@
-//! A4: what a sheet says, the PDF that is made of it here, and the IPP printer that takes it.
+//! A4 documents: their content, their rendering as PDF, and the IPP printer that prints them.
 //!
-//! A seal is never drawn here: what needs one comes as the issuer's own file, which goes to the printer unchanged.
+//! Seals are never drawn here: a document that needs a seal comes as the issuer's file and is printed unchanged.
 
 mod ipp;
 mod pages;
@@ -15,51 +15,50 @@ pub use ipp::{SheetPrinter, SheetPrinterFault, parse_ipp_answer};
 pub use pdf::{PdfFault, SheetFonts, pdf};
 pub use state::SheetStatus;
 
-/// Most blocks of one sheet.
+/// Most blocks of one A4 document.
 pub const SHEET_BLOCKS_MAX: usize = 400;
 
-/// Most rows of one table, and cells of one row.
+/// Most rows of one table.
 pub const TABLE_ROWS_MAX: usize = 400;
-/// See [`TABLE_ROWS_MAX`].
+/// Most cells of one table row.
 pub const TABLE_CELLS_MAX: usize = 8;
 
-/// Most pages that are printed of one sheet: more is a book, and the queue waits.
+/// Most pages of one A4 document: longer ones would keep other residents waiting.
 pub const PAGES_MAX: usize = 10;
 
-/// Largest file of an issuer in bytes.
+/// Largest issued PDF, in bytes.
 pub const ISSUED_MAX: usize = 6 * 1024 * 1024;
 
-/// What is to be printed on A4 paper.
+/// What a document printer can print.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum A4 {
-    /// A sheet that is set here.
+    /// A document that this crate renders.
     Composed(Sheet),
-    /// The PDF of the house that issued it, signed or sealed: its bytes are printed as they are; at most
-    /// [`ISSUED_MAX`].
+    /// A PDF from the issuer, signed or sealed; its bytes are printed unchanged. At most [`ISSUED_BYTES_MAX`].
     Issued(Vec<u8>),
 }
 
-/// One document (打印件), set here. Texts are masked by the caller.
+/// One A4 document (A4 文书), rendered by this crate. The caller masks personal data.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sheet {
     /// The heading.
     pub title: String,
-    /// From head to foot.
+    /// From top to bottom; at most [`DOCUMENT_BLOCKS_MAX`].
     pub blocks: Vec<SheetBlock>,
-    /// The code by which others check this sheet, at the foot of the last page.
+    /// The verification code, at the foot of the last page.
     pub code: Option<SheetCode>,
-    /// Labels and values beside the code: when and where it was printed, by which terminal, its number.
+    /// Labels and values beside the code: time and place of printing, kiosk, document number.
     pub foot: Vec<(String, String)>,
-    /// Across each page, pale: 仅供参考 on what has no force of its own.
+    /// Pale text across each page, for example 仅供参考 (for reference only) on documents without legal force.
     pub watermark: Option<String>,
-    /// In the top corner of each page of every copy but the first, for example `补打 第2次`.
+    /// Copy mark in the top right corner of each page of every copy but the first, for example `补打 第2次`.
     pub copy_mark: Option<String>,
 }
 
-/// One part of a sheet. Texts that do not fit are wrapped, and pages turned; nothing is cut.
+/// One part of an A4 document. Texts that do not fit are wrapped and continue on the next page; nothing is truncated.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SheetBlock {
-    /// A label and its value, ruled. Rows that follow each other are one table.
+    /// A label and its value in a ruled row. Consecutive rows form one table.
     Row {
         /// For example `参保单位`.
         label: String,
@@ -68,27 +67,27 @@ pub enum SheetBlock {
     },
     /// A paragraph.
     Text(String),
-    /// A table; its head is repeated on each page.
+    /// A table; its header is repeated on each page.
     Table {
-        /// What the columns are called; they are equally wide.
+        /// Column titles. Columns are equally wide.
         head: Vec<String>,
-        /// As many cells each; missing ones stay empty.
+        /// Rows with as many cells as `head`; missing cells stay empty.
         rows: Vec<Vec<String>>,
     },
-    /// Some empty space.
+    /// Empty space of one line.
     Space,
 }
 
-/// The verification code (验真码).
+/// A verification code (验真码): a QR code by which third parties check a document.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SheetCode {
-    /// What the QR code says; at most [`crate::QR_MAX`] bytes.
+    /// Content of the QR code; at most [`crate::QR_MAX`] bytes.
     pub content: String,
-    /// What stands below it.
+    /// Text below the code.
     pub caption: String,
 }
 
-/// Shows the shape only: a sheet carries personal data.
+/// Shows the number of blocks only: a document contains personal data.
 impl fmt::Debug for Sheet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sheet")
@@ -98,11 +97,11 @@ impl fmt::Debug for Sheet {
     }
 }
 
-/// Shows the size only.
+/// Shows the size only: a document contains personal data.
 impl fmt::Debug for A4 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Composed(sheet) => sheet.fmt(f),
+            Self::Composed(document) => document.fmt(f),
             Self::Issued(bytes) => write!(f, "Issued({} bytes)", bytes.len()),
         }
     }

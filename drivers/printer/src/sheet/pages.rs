@@ -1,4 +1,5 @@
-//! A sheet laid out: where each text, line and dot stands on which page. Points (1/72 inch) from the top left corner.
+//! Page layout of an A4 document: position of each text, rule and module. Unit: points (1/72 inch) from the top left
+//! corner of the page.
 
 use crate::bitmap::Qr;
 use crate::charset::fit;
@@ -9,37 +10,38 @@ use crate::sheet::{
     PAGES_MAX, SHEET_BLOCKS_MAX, Sheet, SheetBlock, SheetCode, TABLE_CELLS_MAX, TABLE_ROWS_MAX,
 };
 
-/// A4, 210 × 297 mm.
+/// A4 page size: 210 × 297 mm.
 pub(super) const PAGE: (f32, f32) = (595.28, 841.89);
 
-/// 20 mm on every side: what every laser printer reaches, and where a folder is punched.
+/// 20 mm on every side: printable on every laser printer, and room for punched holes.
 const MARGIN: f32 = 56.7;
 const WIDTH: f32 = PAGE.0 - 2.0 * MARGIN;
 
 const TITLE_SIZE: f32 = 22.0;
 const TEXT_SIZE: f32 = 11.5;
 const SMALL_SIZE: f32 = 9.0;
-/// At most; a long word is set smaller, so that it stays on the page.
+/// Largest size; a long watermark is set smaller to stay on the page.
 const WATERMARK_SIZE: f32 = 64.0;
 const WATERMARK_WIDTH: f32 = 0.75 * PAGE.0;
 
-/// From one baseline to the next, in parts of the size.
+/// Distance between two baselines, in multiples of the font size.
 const LEADING: f32 = 1.5;
-/// Between a rule and the text beside it.
+/// Distance between a rule and the text beside it.
 const PADDING: f32 = 6.0;
-/// The label's part of a row.
+/// Width of the label cell of a row.
 const LABEL_WIDTH: f32 = 120.0;
-/// Baseline below the top of a line of that size: where Chinese fonts put the ideographic box.
+/// Distance of the baseline from the top of a line, in multiples of the font size, as Chinese fonts place the
+/// ideographic box.
 const BASELINE: f32 = 0.88;
-/// Side of the code with its quiet zone: 32 mm.
+/// Side of the verification code with its quiet zone: 32 mm.
 const CODE_SIDE: f32 = 90.0;
 
-/// Something drawn.
+/// One drawn element of a page.
 #[derive(Debug, PartialEq)]
 pub(super) enum Mark {
-    /// A text whose baseline begins there.
+    /// A text whose baseline begins at `x`, `y`.
     Text { x: f32, y: f32, size: f32, bold: bool, grey: u8, text: String },
-    /// A word across the page, around its middle.
+    /// A watermark across the page, centred.
     Watermark { size: f32, width: f32, text: String },
     /// A filled rectangle.
     Box { x: f32, y: f32, width: f32, height: f32, grey: u8 },
@@ -47,21 +49,24 @@ pub(super) enum Mark {
     Line { from: (f32, f32), to: (f32, f32) },
 }
 
-/// How wide texts are.
+/// Measures the width of text.
 pub(super) trait Measure {
-    /// Width of a character, in thousandths of the size.
+    /// Width of a character, in thousandths of the font size.
     fn width(&self, c: char, bold: bool) -> usize;
 }
 
-/// Lays a sheet out.
-pub(super) fn lay_out(sheet: &Sheet, measure: &dyn Measure) -> Result<Vec<Vec<Mark>>, PdfFault> {
-    if is_too_large(sheet) {
+/// Lays out a document: the elements of each page.
+///
+/// # Errors
+/// [`PdfFault::TooLong`] beyond the limits, [`PdfFault::CodeUnfit`] if the verification code cannot be encoded.
+pub(super) fn lay_out(document: &Sheet, measure: &dyn Measure) -> Result<Vec<Vec<Mark>>, PdfFault> {
+    if is_too_large(document) {
         return Err(PdfFault::TooLong);
     }
     let mut setter = Setter { measure, pages: vec![Vec::new()], y: MARGIN };
-    setter.title(&sheet.title)?;
+    setter.title(&document.title)?;
     let mut in_rows = false;
-    for block in &sheet.blocks {
+    for block in &document.blocks {
         let is_row = matches!(block, SheetBlock::Row { .. });
         if in_rows && !is_row {
             setter.y += PADDING;
@@ -74,12 +79,12 @@ pub(super) fn lay_out(sheet: &Sheet, measure: &dyn Measure) -> Result<Vec<Vec<Ma
             SheetBlock::Space => setter.y += TEXT_SIZE,
         }
     }
-    setter.foot(sheet)?;
-    setter.margins(sheet);
+    setter.foot(document)?;
+    setter.margins(document);
     Ok(setter.pages)
 }
 
-fn is_too_large(sheet: &Sheet) -> bool {
+fn is_too_large(document: &Sheet) -> bool {
     let long = |text: &String| text.chars().count() > TEXT_MAX;
     let block = |block: &SheetBlock| match block {
         SheetBlock::Row { label, value } => long(label) || long(value),
@@ -91,25 +96,25 @@ fn is_too_large(sheet: &Sheet) -> bool {
         SheetBlock::Space => false,
     };
     let short = |text: &Option<String>| text.as_ref().is_some_and(|text| text.chars().count() > 20);
-    sheet.blocks.len() > SHEET_BLOCKS_MAX
-        || sheet.foot.len() > TABLE_CELLS_MAX
-        || long(&sheet.title)
-        || short(&sheet.watermark)
-        || short(&sheet.copy_mark)
-        || sheet.code.as_ref().is_some_and(|code| long(&code.caption))
-        || sheet.foot.iter().any(|(label, value)| long(label) || long(value))
-        || sheet.blocks.iter().any(block)
+    document.blocks.len() > SHEET_BLOCKS_MAX
+        || document.foot.len() > TABLE_CELLS_MAX
+        || long(&document.title)
+        || short(&document.watermark)
+        || short(&document.copy_mark)
+        || document.code.as_ref().is_some_and(|code| long(&code.caption))
+        || document.foot.iter().any(|(label, value)| long(label) || long(value))
+        || document.blocks.iter().any(block)
 }
 
-/// Sets marks from the top down.
+/// Places elements from top to bottom and begins new pages.
 struct Setter<'a> {
     measure: &'a dyn Measure,
     pages: Vec<Vec<Mark>>,
-    /// How far down the present page is full.
+    /// Lower edge of the used part of the current page.
     y: f32,
 }
 
-/// The lines of one cell and how they are set.
+/// The wrapped lines of one cell and their weight.
 struct Lines {
     lines: Vec<String>,
     bold: bool,
@@ -122,9 +127,10 @@ impl Setter<'_> {
         }
     }
 
-    /// Makes sure that so much fits below; turns the page if it does not.
+    /// Ensures that `height` fits on the current page; begins a new page if it does not. Returns whether it began
+    /// one.
     fn need(&mut self, height: f32) -> Result<bool, PdfFault> {
-        // The last line of each page belongs to its number.
+        // The last line of each page is reserved for the page number.
         if self.y + height <= PAGE.1 - MARGIN - SMALL_SIZE * LEADING || self.y <= MARGIN {
             return Ok(false);
         }
@@ -205,7 +211,7 @@ impl Setter<'_> {
         Ok(())
     }
 
-    /// Cells beside each other in their rules; a shaded one, or all if none is named.
+    /// Ruled cells side by side. Shades the cell `shaded`, or all cells if it is `None`.
     fn cells(&mut self, cells: &[Lines], widths: &[f32], shaded: Option<usize>) {
         let (top, height) = (self.y, height(cells));
         let mut x = MARGIN;
@@ -229,24 +235,24 @@ impl Setter<'_> {
         self.y += height;
     }
 
-    /// Code on the left, labels and values beside it, together on one page.
-    fn foot(&mut self, sheet: &Sheet) -> Result<(), PdfFault> {
-        let left = sheet.code.as_ref().map_or(0.0, |_| CODE_SIDE + 2.0 * PADDING);
+    /// The footer: code on the left, labels and values beside it, together on one page.
+    fn foot(&mut self, document: &Sheet) -> Result<(), PdfFault> {
+        let left = document.code.as_ref().map_or(0.0, |_| CODE_SIDE + 2.0 * PADDING);
         let mut lines = Vec::new();
-        for (label, value) in &sheet.foot {
+        for (label, value) in &document.foot {
             lines.extend(self.lines(&format!("{label}：{value}"), TEXT_SIZE, WIDTH - left, false).lines);
         }
         let caption =
-            sheet.code.as_ref().map(|code| self.lines(&code.caption, SMALL_SIZE, WIDTH, false).lines);
+            document.code.as_ref().map(|code| self.lines(&code.caption, SMALL_SIZE, WIDTH, false).lines);
         let beside = points(u32::try_from(lines.len()).unwrap_or(u32::MAX)) * TEXT_SIZE * LEADING;
         let below = caption.as_ref().map_or(0.0, |lines| {
             points(u32::try_from(lines.len()).unwrap_or(u32::MAX)) * SMALL_SIZE * LEADING
         });
-        let code_height = if sheet.code.is_some() { CODE_SIDE + below } else { 0.0 };
+        let code_height = if document.code.is_some() { CODE_SIDE + below } else { 0.0 };
         self.y += 2.0 * PADDING;
         self.need(beside.max(code_height))?;
         let top = self.y;
-        if let Some(code) = &sheet.code {
+        if let Some(code) = &document.code {
             self.code(code, top)?;
             for (at, line) in caption.into_iter().flatten().enumerate() {
                 let down = points(u32::try_from(at).unwrap_or(u32::MAX)) * SMALL_SIZE * LEADING;
@@ -274,12 +280,12 @@ impl Setter<'_> {
         Ok(())
     }
 
-    /// What stands on every page: its number, the mark of a copy, the watermark below all else.
-    fn margins(&mut self, sheet: &Sheet) {
+    /// Adds to every page its number, the copy mark, and the watermark below all other elements.
+    fn margins(&mut self, document: &Sheet) {
         let count = self.pages.len();
-        let mark = sheet.copy_mark.as_deref().map(fit);
+        let mark = document.copy_mark.as_deref().map(fit);
         let mark_width = mark.as_deref().map_or(0.0, |mark| self.width(mark, TEXT_SIZE, true));
-        let watermark = sheet.watermark.as_deref().map(fit);
+        let watermark = document.watermark.as_deref().map(fit);
         let per_point = watermark.as_deref().map_or(1.0, |text| self.width(text, 1.0, true)).max(1.0);
         let size = WATERMARK_SIZE.min(WATERMARK_WIDTH / per_point);
         let numbers: Vec<(String, f32)> = (1..=count)
@@ -307,14 +313,14 @@ fn height(cells: &[Lines]) -> f32 {
         - TEXT_SIZE * (LEADING - 1.0)
 }
 
-/// A small whole number as a length.
+/// A small integer as `f32`.
 fn points(count: u32) -> f32 {
     u16::try_from(count).map_or(f32::MAX, f32::from)
 }
 
-/// A positive ratio in thousandths.
+/// A positive ratio in thousandths, rounded down.
 fn thousandths(ratio: f32) -> usize {
-    // Saturates, which is what is wanted.
+    // The cast saturates, which is intended.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let whole = (ratio * 1000.0) as usize;
     whole

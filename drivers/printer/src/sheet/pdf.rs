@@ -1,4 +1,4 @@
-//! A sheet as a PDF, with the part of the font that it uses embedded.
+//! Renders an A4 document as PDF, with an embedded subset of the fonts.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,36 +21,36 @@ use crate::sheet::pages::{self, Mark, Measure, PAGE};
 /// The bold face beside the regular one (Debian `fonts-noto-cjk`).
 const BOLD: &str = "/usr/share/fonts/opentype/noto/NotoSansCJK-Bold.ttc";
 
-/// Shade of the watermark: read at a glance, and every text on it too.
+/// Grey of the watermark, 0 to 255: visible, and text on it stays readable.
 const WATERMARK_GREY: u8 = 222;
 
-/// Why a sheet has no PDF. None of these shows a text.
+/// Why a document cannot be rendered. No variant contains text of the document.
 #[derive(Debug, thiserror::Error)]
 pub enum PdfFault {
-    /// More than ten pages, or a text beyond all measure.
-    #[error("the sheet is too long to print: shorten what the service prints")]
+    /// More than [`crate::PAGES_MAX`] pages, or a text or table above its limit.
+    #[error("the A4 document is too long to print: shorten what the service prints")]
     TooLong,
-    /// The code's content.
+    /// The content of the verification code cannot be encoded.
     #[error("the verification code is too long or holds control characters: change its content")]
     CodeUnfit,
-    /// The font cannot be read.
-    #[error("the font of A4 sheets cannot be read: install fonts-noto-cjk")]
+    /// The font file cannot be read.
+    #[error("the font of A4 documents cannot be read: install fonts-noto-cjk")]
     FontUnreadable(#[source] std::io::Error),
-    /// The font is none.
-    #[error("the font of A4 sheets is not a font that is understood here: install fonts-noto-cjk again")]
+    /// The font file has an unsupported format.
+    #[error("the font of A4 documents has an unsupported format: install fonts-noto-cjk again")]
     FontUnusable,
-    /// A character that no font here has; a wrong name on a certificate is worse than none.
-    #[error("the font of A4 sheets lacks a character of this sheet")]
+    /// The font lacks a character. The document is refused: a wrong name on a certificate is worse than none.
+    #[error("the font of A4 documents lacks a character of this document")]
     NoGlyph,
-    /// The issuer's file.
+    /// The issuer's file is not a PDF, or larger than [`crate::ISSUED_BYTES_MAX`].
     #[error("the issuer's file is not a PDF, or too large: ask the platform for another")]
     NotIssued,
-    /// The PDF could not be written.
+    /// The PDF library failed.
     #[error("the PDF could not be written: {0}")]
     Writer(String),
 }
 
-/// The two faces, read. Twenty megabytes each: kept while something is printed, not while the printer is idle.
+/// The regular and bold fonts, loaded. 20 MB each: kept while a document is printed, not while the printer is idle.
 pub struct SheetFonts {
     regular: Face,
     bold: Face,
@@ -62,10 +62,10 @@ struct Face {
 }
 
 impl SheetFonts {
-    /// Reads the fonts of the system.
+    /// Loads the system fonts.
     ///
     /// # Errors
-    /// If they are not installed.
+    /// [`PdfFault::FontUnreadable`] if they are not installed, [`PdfFault::FontUnusable`] if they cannot be parsed.
     pub fn of_the_system() -> Result<Self, PdfFault> {
         let (path, index) = FONT;
         Ok(Self { regular: Face::read(Path::new(path), index)?, bold: Face::read(Path::new(BOLD), index)? })
@@ -97,26 +97,26 @@ impl Measure for Widths<'_> {
     fn width(&self, c: char, bold: bool) -> usize {
         let font = if bold { &self.bold } else { &self.regular };
         let em = font.units_per_em().unwrap_or(1000.0);
-        // Font units are small whole numbers.
+        // Font units are small integers.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let width = (font.h_advance_unscaled(font.glyph_id(c)) * 1000.0 / em) as usize;
         width
     }
 }
 
-/// The PDF of a sheet and how many pages it has. The same sheet always gives the same bytes.
+/// Renders a document. Returns the PDF and its number of pages. The same document always gives the same bytes.
 ///
 /// # Errors
-/// If it is too long, or has a character that the font lacks.
-pub fn pdf(sheet: &Sheet, fonts: &SheetFonts) -> Result<(Vec<u8>, usize), PdfFault> {
+/// If the document is too long, or the font lacks one of its characters.
+pub fn pdf(document: &Sheet, fonts: &SheetFonts) -> Result<(Vec<u8>, usize), PdfFault> {
     let widths = Widths { regular: fonts.regular.outlines()?, bold: fonts.bold.outlines()? };
-    let pages = pages::lay_out(sheet, &widths)?;
-    let mut document = Document::new();
-    document.set_metadata(Metadata::new().title(sheet.title.clone()).language("zh-CN".to_owned()));
+    let pages = pages::lay_out(document, &widths)?;
+    let mut pdf_document = Document::new();
+    pdf_document.set_metadata(Metadata::new().title(document.title.clone()).language("zh-CN".to_owned()));
     for marks in &pages {
         let settings =
             PageSettings::from_wh(PAGE.0, PAGE.1).ok_or_else(|| PdfFault::Writer("page size".into()))?;
-        let mut page = document.start_page_with(settings);
+        let mut page = pdf_document.start_page_with(settings);
         let mut surface = page.surface();
         for mark in marks {
             draw(&mut surface, mark, fonts, &widths)?;
@@ -124,7 +124,7 @@ pub fn pdf(sheet: &Sheet, fonts: &SheetFonts) -> Result<(Vec<u8>, usize), PdfFau
         surface.finish();
         page.finish();
     }
-    let bytes = document.finish().map_err(|error| PdfFault::Writer(error.to_string()))?;
+    let bytes = pdf_document.finish().map_err(|error| PdfFault::Writer(error.to_string()))?;
     Ok((bytes, pages.len()))
 }
 

@@ -1,33 +1,34 @@
-//! What an IPP printer says about itself and about a job.
+//! Status of an IPP printer and of a job.
 //!
-//! Keywords: RFC 8011, 5.4.12 (`printer-state-reasons`) and 5.3.7 (`job-state`); PWG 5100.9 for those of supplies. A
-//! suffix tells how grave one is: `-report` may be passed over, with `-warning` it still prints, `-error` or none stops it.
+//! Keywords: RFC 8011, 5.4.12 (`printer-state-reasons`) and 5.3.7 (`job-state`); PWG 5100.9 for supplies. A suffix
+//! gives the severity: `-report` can be ignored, `-warning` does not stop printing, `-error` or no suffix does.
 
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Why;
 
-/// What a printer says about itself. All false is a printer that is ready.
+/// Status of a document printer, as the printer reports it. All fields false: ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "independent states of a device")]
 pub struct SheetStatus {
-    /// It takes no jobs, or takes them and prints none, for one of the reasons below or one it does not tell.
+    /// The printer accepts no jobs or prints none, for one of the reasons below or for one that it does not report.
     pub stopped: bool,
-    /// There is no paper in any tray that would do.
+    /// No suitable tray has paper.
     pub paper_out: bool,
-    /// Paper will be out soon.
+    /// The paper is near its end.
     pub paper_low: bool,
-    /// A tray is empty, and the printer says that it prints all the same. Some say so of the only one.
+    /// A tray is empty and the printer reports that it prints nevertheless. Some printers report this of their only
+    /// tray.
     pub tray_empty: bool,
-    /// A cover or door is open.
+    /// A cover or flap is open.
     pub cover_open: bool,
-    /// Paper is jammed, or the output is full.
+    /// Paper is jammed, or the output tray is full or missing.
     pub jammed: bool,
-    /// There is no toner or ink.
+    /// The toner or ink has run out.
     pub toner_out: bool,
-    /// Toner or ink will be out soon.
+    /// The toner or ink is near its end.
     pub toner_low: bool,
-    /// The queue has a printer that it cannot reach.
+    /// The queue cannot reach its printer.
     pub unreachable: bool,
 }
 
@@ -35,8 +36,8 @@ pub struct SheetStatus {
 const STOPPED: i32 = 5;
 
 impl SheetStatus {
-    /// From `printer-state`, `printer-is-accepting-jobs` and `printer-state-reasons`. Reasons that are not known count
-    /// only through the state.
+    /// Decodes `printer-state`, `printer-is-accepting-jobs` and `printer-state-reasons`. Unknown reasons have an
+    /// effect only through the state.
     #[must_use]
     pub fn from_attributes<'a>(
         state: i32,
@@ -46,27 +47,31 @@ impl SheetStatus {
         let stopped = state == STOPPED || !accepting;
         let mut status = Self { stopped, ..Self::default() };
         for reason in reasons {
-            let (keyword, grave) = match reason.rsplit_once('-') {
+            let (keyword, is_severe) = match reason.rsplit_once('-') {
                 Some((_, "report")) => continue,
-                // A tray of several, or the last sheets: it prints, unless it has stopped for it.
+                // One of several trays, or the last sheets: no fault, unless the printer has stopped.
                 Some((keyword, "warning")) => (keyword, stopped),
                 Some((keyword, "error")) => (keyword, true),
                 Some(_) | None => (reason, true),
             };
             match keyword {
-                "media-empty" | "media-needed" | "input-tray-missing" if grave => status.paper_out = true,
+                "media-empty" | "media-needed" | "input-tray-missing" if is_severe => status.paper_out = true,
                 "media-empty" | "media-needed" => (status.paper_low, status.tray_empty) = (true, true),
                 "media-low" => status.paper_low = true,
-                "cover-open" | "door-open" | "interlock-open" => status.cover_open |= grave,
-                "media-jam" | "output-area-full" | "output-tray-missing" => status.jammed |= grave,
-                "toner-empty" | "marker-supply-empty" | "developer-empty" if grave => status.toner_out = true,
+                "cover-open" | "door-open" | "interlock-open" => status.cover_open |= is_severe,
+                "media-jam" | "output-area-full" | "output-tray-missing" => status.jammed |= is_severe,
+                "toner-empty" | "marker-supply-empty" | "developer-empty" if is_severe => {
+                    status.toner_out = true
+                }
                 "toner-empty"
                 | "marker-supply-empty"
                 | "developer-empty"
                 | "toner-low"
                 | "marker-supply-low"
                 | "developer-low" => status.toner_low = true,
-                "offline" | "connecting-to-device" | "timed-out" | "shutdown" => status.unreachable |= grave,
+                "offline" | "connecting-to-device" | "timed-out" | "shutdown" => {
+                    status.unreachable |= is_severe
+                }
                 "paused" => status.stopped = true,
                 _ => {}
             }
@@ -74,7 +79,7 @@ impl SheetStatus {
         status
     }
 
-    /// What keeps this printer from printing; the one that a person must see to first.
+    /// The condition that prevents printing; of several, the one that staff must clear first.
     #[must_use]
     pub fn obstacle(&self) -> Option<Why> {
         [
@@ -86,37 +91,37 @@ impl SheetStatus {
             (self.stopped, Why::Offline),
         ]
         .into_iter()
-        .find_map(|(holds, why)| holds.then_some(why))
+        .find_map(|(applies, failure)| applies.then_some(failure))
     }
 }
 
-/// How a job stands.
+/// Status of a print job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JobStatus {
     pub(crate) state: JobState,
-    /// `time-at-processing` has a value: some of it may be on paper.
+    /// Whether `time-at-processing` has a value: then a part of the job may be on paper.
     pub(crate) begun: bool,
-    /// Sheets or sides that are printed, as the printer counts.
+    /// Printed sheets or sides, as the printer counts them.
     pub(crate) printed: i32,
-    /// `job-state-reasons` say that it ended with errors.
+    /// Whether `job-state-reasons` report that the job ended with errors.
     pub(crate) errors: bool,
 }
 
 /// `job-state` (RFC 8011, 5.3.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JobState {
-    /// 3, 4: it waits.
+    /// 3 pending, 4 pending-held.
     Waiting,
-    /// 5, 6: it is being printed, or stands still in the middle.
+    /// 5 processing, 6 processing-stopped.
     Processing,
-    /// 7, 8: it will not be printed further.
+    /// 7 canceled, 8 aborted: no further part will be printed.
     Ended,
-    /// 9.
+    /// 9 completed.
     Completed,
 }
 
 impl JobState {
-    /// None of the standard's for any other number.
+    /// Decodes `job-state`. `None` for a number that RFC 8011 does not define.
     pub(crate) fn from_number(state: i32) -> Option<Self> {
         match state {
             3 | 4 => Some(Self::Waiting),
@@ -135,7 +140,7 @@ mod tests {
     const IDLE: i32 = 3;
 
     #[test]
-    fn reasons_tell_what_a_person_must_do() {
+    fn state_reasons_map_to_most_urgent_failure() {
         for (state, accepting, reasons, expected) in [
             (IDLE, true, vec!["none"], None),
             (STOPPED, true, vec!["media-empty-error", "toner-low-warning"], Some(Why::PaperOut)),
@@ -157,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_tray_of_several_is_no_obstacle_and_is_remembered() {
+    fn one_empty_tray_is_reported_and_does_not_block() {
         let status = SheetStatus::from_attributes(4, true, ["media-empty-warning"]);
 
         assert!(status.tray_empty && status.obstacle().is_none());
     }
 
     #[test]
-    fn supplies_that_are_low_are_said_and_are_no_obstacle() {
+    fn low_supplies_are_reported_and_do_not_block() {
         let status =
             SheetStatus::from_attributes(IDLE, true, ["toner-low-warning", "media-low-report", "media-low"]);
 

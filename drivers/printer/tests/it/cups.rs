@@ -1,4 +1,4 @@
-//! CUPS' own virtual printer, in namespaces that nobody else sees and that end with the test.
+//! Runs CUPS' own virtual printer (`ippeveprinter`) in private namespaces that end with the test.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use virtual_hardware::sheet_printer::CupsPrinter;
 
-/// Set inside.
+/// Environment variable that is set for the process inside the namespaces.
 const INSIDE: &str = "KIOSK_TEST_INSIDE";
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Runs the test of that path (`module::name`) inside namespaces of its own: this program is started again there, and
-/// comes by here a second time.
+/// Runs the test with this path (`module::name`) inside private namespaces: the test program starts itself again
+/// there, and the second process calls this function again and runs `body`.
 pub(crate) fn inside(test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         furnish();
@@ -25,9 +25,9 @@ pub(crate) fn inside(test: &str, body: impl FnOnce()) {
     let program = std::env::current_exe().unwrap();
     let output =
         unshare.arg(program).args(["--exact", test, "--nocapture"]).env(INSIDE, "1").output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    let message = [output.stdout, output.stderr].concat();
+    let message = String::from_utf8_lossy(&message);
+    assert!(output.status.success() && message.contains("1 passed"), "{message}");
 }
 
 fn furnish() {
@@ -40,15 +40,15 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The printer and its directory.
+/// Starts the printer with this command for its jobs; returns the printer and its directory.
 pub(crate) fn start(command: &str) -> (CupsPrinter, TempDir) {
     let place = tempfile::tempdir().unwrap();
     (CupsPrinter::start(place.path(), command).unwrap(), place)
 }
 
-pub(crate) fn wait(what: &str, mut is_there: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_there() {
+pub(crate) fn wait(what: &str, mut is_ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !is_ready() {
         assert!(Instant::now() < deadline, "{what} did not come up");
         std::thread::sleep(Duration::from_millis(50));
     }

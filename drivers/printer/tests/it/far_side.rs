@@ -1,4 +1,4 @@
-//! A printer's side of the line, with a clock of its own and one fault.
+//! A scripted printer behind a link, with a simulated clock and one injected fault.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -6,30 +6,30 @@ use std::time::{Duration, Instant};
 
 use printer::{Block, Link, LinkFault, Receipt};
 
-/// What goes wrong.
+/// A fault that a test injects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The plug is pulled.
+    /// The link ends.
     Unplugged,
-    /// It takes bytes and prints and answers nothing any more.
+    /// The printer accepts bytes, but neither prints nor answers.
     Mute,
-    /// As mute, and the line catches one NUL from the falling supply.
+    /// Like [`InjectedFault::NotResponding`], and the line receives one NUL from the falling supply voltage.
     MuteWithNul,
-    /// Paper ends: it says so, takes bytes, prints and answers no fence.
+    /// The paper runs out: the printer reports it and accepts bytes, but neither prints nor answers a barrier.
     PaperOut,
-    /// Somebody opens the cover.
+    /// The cover is opened.
     CoverOpen,
-    /// The cutter sticks.
+    /// The cutter is blocked.
     CutterStuck,
-    /// It takes only questions and answers that all is well.
+    /// The printer accepts only status queries, and reports no fault.
     Stalled,
-    /// It prints nothing any more, and the line is full of noise.
+    /// The printer stops printing, and the line is full of noise.
     Babbling,
-    /// It restarts and answers as if nothing had been; what it had not printed is forgotten.
+    /// The printer restarts and loses what it has not printed; afterwards it answers normally.
     Resets,
 }
 
-/// Every fault but [`Fault::Resets`], which a printer does not tell.
+/// Every fault except [`InjectedFault::Resets`], which a printer does not report.
 pub(crate) const FAULTS: [Fault; 8] = [
     Fault::Unplugged,
     Fault::Mute,
@@ -41,26 +41,27 @@ pub(crate) const FAULTS: [Fault; 8] = [
     Fault::Babbling,
 ];
 
-/// What the far side knows; shared between the test and the line.
+/// State of the scripted printer; shared between the test and the link.
 pub(crate) struct State {
     now: Instant,
-    /// Bytes taken, without real-time commands.
+    /// Bytes received, without real-time commands.
     pub(crate) taken: Vec<u8>,
-    /// How many of those were printed or obeyed.
+    /// How many of the received bytes were printed or executed.
     pub(crate) obeyed: usize,
-    /// Those bytes, as they came to the paper.
+    /// The printed bytes, in order.
     pub(crate) printed: Vec<u8>,
-    /// What waits to be printed.
+    /// Bytes that wait to be printed.
     waiting: Vec<u8>,
     noise: u32,
-    /// Real-time clear commands seen.
+    /// Number of real-time clear commands received.
     pub(crate) cleared: usize,
     real_time: Vec<u8>,
     answers: VecDeque<u8>,
     fault: Option<(usize, Fault)>,
     nul_sent: bool,
-    /// Whether it knows `GS ( H` and `GS r`.
+    /// Whether the printer supports `GS ( H`.
     pub(crate) echoes: bool,
+    /// Whether the printer supports `GS r`.
     pub(crate) fences: bool,
 }
 
@@ -69,17 +70,17 @@ impl State {
         self.fault.and_then(|(at, fault)| (self.taken.len() >= at).then_some(fault))
     }
 
-    /// Lets this happen once so many more bytes have been taken.
+    /// Injects a fault after this many more received bytes.
     pub(crate) fn break_after(&mut self, bytes: usize, fault: Fault) {
         self.fault = Some((self.taken.len() + bytes, fault));
     }
 
-    /// Sends these bytes, which nobody asked for.
+    /// Sends bytes without a query.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         self.answers.extend(bytes);
     }
 
-    /// Somebody has put it right; what was waiting comes out, unless it was cleared.
+    /// Clears the fault; waiting bytes are printed, unless they were cleared.
     pub(crate) fn mend(&mut self) {
         self.fault = None;
         self.obeyed = self.taken.len();
@@ -89,15 +90,15 @@ impl State {
         self.answers.clear();
     }
 
-    /// The next byte of a line full of noise.
+    /// The next byte of a noisy line.
     fn next_noise(&mut self) -> u8 {
         self.noise = self.noise.wrapping_mul(1_103_515_245).wrapping_add(12_345);
         (self.noise >> 16) as u8
     }
 
-    /// What was taken since that many bytes.
-    pub(crate) fn taken_since(&self, mark: usize) -> Vec<u8> {
-        self.taken[mark..].to_vec()
+    /// Bytes received after the first `start` bytes.
+    pub(crate) fn taken_since(&self, start: usize) -> Vec<u8> {
+        self.taken[start..].to_vec()
     }
 
     fn take(&mut self, byte: u8) {
@@ -138,7 +139,7 @@ impl State {
         self.answers.push_back(bytes[usize::from(n) - 1]);
     }
 
-    /// Obeys what was taken, up to the fault.
+    /// Executes the received bytes, unless a fault is active.
     fn obey(&mut self) {
         if self.active_fault() == Some(Fault::Resets) {
             self.fault = None;
@@ -166,7 +167,7 @@ impl State {
     }
 }
 
-/// The line to it.
+/// The link to the scripted printer.
 #[derive(Clone)]
 pub(crate) struct ScriptedLink(Arc<Mutex<State>>);
 
@@ -189,7 +190,7 @@ impl ScriptedLink {
         })))
     }
 
-    /// The same printer with noise of another seed.
+    /// The printer with another seed for its noise.
     pub(crate) fn with_noise(self, seed: u32) -> Self {
         self.state().noise = seed;
         self
@@ -206,7 +207,7 @@ impl Link for ScriptedLink {
         for (count, &byte) in bytes.iter().enumerate() {
             let refused = match state.active_fault() {
                 Some(Fault::Unplugged) => Some(LinkFault::Gone),
-                // Questions still pass.
+                // Status queries are still accepted.
                 Some(Fault::Stalled) if byte != 0x10 && state.real_time.is_empty() => {
                     Some(LinkFault::TimedOut)
                 }

@@ -1,11 +1,11 @@
-//! Our bytes beside those of python-escpos, which was not written here.
+//! Compares the bytes of this driver with those of python-escpos, an independent implementation.
 
 use printer::{Block, Picture};
 
 use crate::oracles::python;
 use crate::paper::{bytes_of, of};
 
-/// The commands that begin so, each as long as its own length field says.
+/// The commands with this prefix, each with the length that its length field gives.
 fn functions_of(bytes: &[u8], begin: &[u8]) -> Vec<Vec<u8>> {
     let starts = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(begin));
     starts
@@ -14,7 +14,7 @@ fn functions_of(bytes: &[u8], begin: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_qr_code_is_the_same_functions() {
+fn qr_code_functions_match_python_escpos() {
     let content = "https://example.invalid/r/8F2K";
     let ours = functions_of(&bytes_of(&of(vec![Block::Qr(content.into())]), "generic-80"), b"\x1D(k");
     let size = ours.iter().find(|function| function[6] == 0x43).unwrap()[7];
@@ -33,8 +33,8 @@ fn a_qr_code_is_the_same_functions() {
 }
 
 #[test]
-fn a_picture_is_the_same_dots() {
-    // 576 × 50 dots of a pattern without DLE, so that nothing has to be defused.
+fn picture_dots_match_python_escpos() {
+    // 576 × 50 dots of a pattern without DLE, so that no real-time command has to be broken.
     let bits: Vec<u8> = (0..72 * 50).map(|at| (at % 251) as u8 | 0x21).collect();
     let picture = Picture::new(576, bits.clone()).unwrap();
     let ours = bytes_of(&of(vec![Block::Image(picture)]), "generic-80");
@@ -65,7 +65,7 @@ fn dots(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_cut_and_a_bar_code_are_the_same_bytes() {
+fn cut_and_barcode_bytes_match_python_escpos() {
     let ours = bytes_of(&of(vec![Block::Barcode("K-DH{0001".into())]), "generic-80");
 
     let theirs = python(

@@ -1,6 +1,6 @@
-//! Receipts as a picture of the paper, drawn by the virtual printer, which shares no code with this driver.
+//! Golden pictures of receipts, drawn by the printer emulator, which shares no code with this driver.
 //!
-//! `UPDATE_GOLDEN=1` draws them anew. Every code on them is read by ZBar.
+//! `UPDATE_GOLDEN=1` writes them anew. ZBar reads every code on them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -81,23 +81,23 @@ fn everything() -> Receipt {
     }
 }
 
-/// Draws a receipt, compares it with its golden picture, and gives every code that ZBar reads on it.
+/// Draws a receipt, compares it with its golden picture, and returns every code that ZBar reads on it.
 fn drawn(name: &str, receipt: &Receipt, profile: &str, width: u32) -> Vec<String> {
-    let sheets = virtual_hardware::printer::print(&bytes_of(receipt, profile), width).unwrap();
+    let pieces = virtual_hardware::printer::print(&bytes_of(receipt, profile), width).unwrap();
     let mut codes = Vec::new();
-    for (number, sheet) in (1..).zip(&sheets) {
-        codes.extend(read_codes(&sheet.png));
+    for (number, piece) in (1..).zip(&pieces) {
+        codes.extend(read_codes(&piece.png));
         let path =
             PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}-{number}.png"));
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, &sheet.png).unwrap();
+            fs::write(&path, &piece.png).unwrap();
         }
         let golden = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let picture = |png: &[u8]| image::load_from_memory(png).unwrap().to_luma8();
-        if picture(&golden) != picture(&sheet.png) {
+        if picture(&golden) != picture(&piece.png) {
             let seen = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{number}.png"));
-            fs::write(&seen, &sheet.png).unwrap();
+            fs::write(&seen, &piece.png).unwrap();
             panic!("{} differs from {}", seen.display(), path.display());
         }
     }
@@ -106,7 +106,7 @@ fn drawn(name: &str, receipt: &Receipt, profile: &str, width: u32) -> Vec<String
 }
 
 #[test]
-fn a_payment_on_wide_and_on_narrow_paper() {
+fn payment_receipt_matches_golden_on_both_papers() {
     let code = ["QR-Code:http://platform.invalid/r/0012345678901234"];
 
     assert_eq!(drawn("payment-80", &payment(None), "generic-80", WIDTH_80), code);
@@ -114,13 +114,13 @@ fn a_payment_on_wide_and_on_narrow_paper() {
 }
 
 #[test]
-fn a_copy_says_so_at_head_and_foot() {
+fn copy_mark_is_printed_at_head_and_foot() {
     drawn("copy-80", &payment(Some("补打 第1次")), "generic-80", WIDTH_80);
     drawn("copy-58", &payment(Some("补打 第1次")), "generic-58", WIDTH_58);
 }
 
 #[test]
-fn every_kind_of_block_and_every_code_on_it() {
+fn all_blocks_match_golden_and_codes_are_readable() {
     let codes = [
         "CODE-128:0012345678901604",
         "CODE-128:K-DH-0001",

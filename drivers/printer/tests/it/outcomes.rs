@@ -1,4 +1,4 @@
-//! What is said of a receipt, whatever happens on the line.
+//! The outcome of a receipt, for every fault at every byte.
 
 use printer::{
     Block, Charset, Confirmation, Evidence, LinkFault, Outcome, Printer, Profile, Progress, Receipt,
@@ -23,7 +23,7 @@ fn print(printer: &mut Printer) -> Outcome {
     printer.print(&water_bill(), &mut |_| {})
 }
 
-/// A printer that has printed one receipt, so that nothing is left over; and how many bytes one is.
+/// A printer that has printed one receipt, so that no data is left over; and the size of a receipt in bytes.
 fn in_use(profile: &Profile) -> (ScriptedLink, Printer, usize) {
     let (link, mut printer) = opened(profile);
     print(&mut printer);
@@ -35,7 +35,7 @@ fn in_use(profile: &Profile) -> (ScriptedLink, Printer, usize) {
 }
 
 #[test]
-fn a_receipt_that_the_fence_follows_is_printed() {
+fn receipt_with_answered_barrier_is_printed() {
     let (link, mut printer) = opened(&generic_80());
 
     assert_eq!(print(&mut printer), PRINTED);
@@ -44,7 +44,7 @@ fn a_receipt_that_the_fence_follows_is_printed() {
 }
 
 #[test]
-fn a_process_id_is_the_stronger_confirmation_where_the_model_has_it() {
+fn process_id_echo_is_preferred_to_barrier() {
     let (link, mut printer) = opened(&Profile::named("epson-80").unwrap());
     link.state().echoes = true;
 
@@ -52,31 +52,35 @@ fn a_process_id_is_the_stronger_confirmation_where_the_model_has_it() {
 }
 
 #[test]
-fn a_model_without_the_promised_process_id_is_believed_by_its_fence() {
+fn missing_process_id_echo_falls_back_to_barrier() {
     let (_link, mut printer) = opened(&Profile::named("epson-80").unwrap());
 
     assert_eq!(print(&mut printer), PRINTED);
 }
 
 #[test]
-fn without_a_fence_a_clean_answer_after_the_last_byte_says_received() {
+fn status_only_printer_with_clean_status_is_received() {
     let (_link, mut printer) = opened(&Profile { evidence: Evidence::Received, ..generic_80() });
 
     assert_eq!(print(&mut printer), Outcome::Printed { confirmation: Confirmation::Received });
 }
 
 #[test]
-fn a_blind_printer_leaves_the_question_to_people() {
+fn printer_without_answers_is_unconfirmed() {
     let blind = Profile { evidence: Evidence::Blind, status: StatusQuery::None, ..generic_80() };
     let (link, mut printer) = opened(&blind);
 
     assert_eq!(print(&mut printer), Outcome::Unconfirmed(Why::NoEvidence));
-    assert_eq!(link.state().cleared, 1, "what it may still be printing is not cleared, only the start was");
+    assert_eq!(
+        link.state().cleared,
+        1,
+        "only the clear before the first receipt: the printer may still be printing"
+    );
 }
 
 #[test]
-fn a_printer_that_cannot_print_is_told_before_a_byte_goes_out() {
-    for (fault, why) in [
+fn fault_before_first_byte_is_not_started() {
+    for (fault, failure) in [
         (Fault::PaperOut, Why::PaperOut),
         (Fault::CoverOpen, Why::CoverOpen),
         (Fault::CutterStuck, Why::Jammed),
@@ -87,13 +91,13 @@ fn a_printer_that_cannot_print_is_told_before_a_byte_goes_out() {
         link.state().break_after(0, fault);
         let taken = link.state().taken.len();
 
-        assert_eq!(print(&mut printer), Outcome::NotStarted(why), "{fault:?}");
+        assert_eq!(print(&mut printer), Outcome::NotStarted(failure), "{fault:?}");
         assert_eq!(link.state().taken.len(), taken, "{fault:?}");
     }
 }
 
 #[test]
-fn status_says_what_is_wrong_and_a_mute_printer_times_out() {
+fn status_reports_fault_and_silent_printer_times_out() {
     let (link, mut printer) = opened(&generic_80());
     assert_eq!(printer.status().unwrap().obstacle(), None);
 
@@ -105,9 +109,9 @@ fn status_says_what_is_wrong_and_a_mute_printer_times_out() {
 }
 
 #[test]
-fn at_every_byte_a_fault_is_never_taken_for_a_printed_receipt() {
+fn fault_at_any_byte_is_never_reported_as_printed() {
     let (_, _, length) = in_use(&generic_80());
-    // The last fence is a question about a receipt that has been printed: its loss is no matter here.
+    // The second barrier asks about a receipt that has been printed: its loss is covered elsewhere.
     for fault in FAULTS {
         for offset in 0..length - 3 {
             let (link, mut printer, _) = in_use(&generic_80());
@@ -118,22 +122,22 @@ fn at_every_byte_a_fault_is_never_taken_for_a_printed_receipt() {
 
             let reached = link.state().taken.len() > mark;
             match outcome {
-                Outcome::Printed { .. } => panic!("{fault:?} at {offset}: printed without a fence"),
-                Outcome::NotStarted(_) => assert!(!reached, "{fault:?} at {offset}: bytes had gone out"),
-                Outcome::Unconfirmed(_) => assert!(reached, "{fault:?} at {offset}: nothing had gone out"),
+                Outcome::Printed { .. } => panic!("{fault:?} at {offset}: printed without a barrier answer"),
+                Outcome::NotStarted(_) => assert!(!reached, "{fault:?} at {offset}: bytes were sent"),
+                Outcome::Unconfirmed(_) => assert!(reached, "{fault:?} at {offset}: no byte was sent"),
             }
         }
     }
 }
 
-/// The promise of I6, at every byte and with every fault: whatever happens, somebody who prints again by the rules has at
-/// most one whole receipt without a copy mark in the hand; and what is called printed has come out whole.
+/// Invariant I6, at every byte and with every fault: printing again by the rules gives at most one whole receipt
+/// without a copy mark, and a receipt that is reported as printed was printed whole.
 #[test]
-fn at_every_byte_there_is_at_most_one_whole_receipt_without_a_mark() {
+fn fault_at_any_byte_leaves_at_most_one_unmarked_receipt() {
     let (link, _, length) = in_use(&generic_80());
     let whole = {
         let taken = &link.state().taken;
-        // Two fences of three bytes end it.
+        // It ends with two barriers of three bytes.
         taken[taken.len() - length..taken.len() - 6].to_vec()
     };
     let copies = |link: &ScriptedLink| {
@@ -147,7 +151,7 @@ fn at_every_byte_there_is_at_most_one_whole_receipt_without_a_mark() {
             link.state().break_after(offset, fault);
             let first = print(&mut printer);
             if matches!(first, Outcome::Printed { .. }) {
-                assert_eq!(copies(&link), before + 1, "{fault:?} at {offset}: called printed");
+                assert_eq!(copies(&link), before + 1, "{fault:?} at {offset}: reported as printed");
             }
 
             link.state().mend();
@@ -165,7 +169,7 @@ fn at_every_byte_there_is_at_most_one_whole_receipt_without_a_mark() {
 }
 
 #[test]
-fn a_line_full_of_noise_never_says_printed() {
+fn noisy_line_is_never_reported_as_printed() {
     for seed in 0..2_000 {
         let link = ScriptedLink::new().with_noise(seed);
         let mut printer = Printer::open(Box::new(link.clone()), generic_80());
@@ -178,9 +182,9 @@ fn a_line_full_of_noise_never_says_printed() {
     }
 }
 
-/// A line that loses power twice within a fence sends two NULs: as many as two fences.
+/// A line that loses power twice during a barrier sends two NULs: as many as two barrier answers.
 #[test]
-fn answers_to_fences_that_were_not_put_are_no_evidence() {
+fn surplus_barrier_answers_are_no_confirmation() {
     let (link, mut printer, length) = in_use(&generic_80());
     link.state().fences = false;
     let mut confirming = 0;
@@ -198,9 +202,10 @@ fn answers_to_fences_that_were_not_put_are_no_evidence() {
     assert_eq!(outcome, Outcome::Unconfirmed(Why::NoEvidence));
 }
 
-/// Documented, and no better known: without an id the printer cannot tell that it has forgotten the head.
+/// A documented limitation: without a process id, nothing shows that the printer has lost the beginning of the
+/// receipt.
 #[test]
-fn a_printer_that_forgets_in_the_middle_is_believed_by_its_fence_only_if_it_is_back_at_once() {
+fn fast_printer_restart_mid_receipt_is_not_noticed() {
     let (link, mut printer, _) = in_use(&generic_80());
     link.state().break_after(100, Fault::Resets);
 
@@ -208,8 +213,8 @@ fn a_printer_that_forgets_in_the_middle_is_believed_by_its_fence_only_if_it_is_b
 }
 
 #[test]
-fn the_reason_of_a_broken_off_receipt_is_what_the_printer_says() {
-    for (fault, why) in [
+fn interrupted_receipt_reports_the_printer_failure() {
+    for (fault, failure) in [
         (Fault::PaperOut, Why::PaperOut),
         (Fault::CoverOpen, Why::CoverOpen),
         (Fault::CutterStuck, Why::Jammed),
@@ -221,12 +226,12 @@ fn the_reason_of_a_broken_off_receipt_is_what_the_printer_says() {
         let (link, mut printer, _) = in_use(&generic_80());
         link.state().break_after(100, fault);
 
-        assert_eq!(print(&mut printer), Outcome::Unconfirmed(why), "{fault:?}");
+        assert_eq!(print(&mut printer), Outcome::Unconfirmed(failure), "{fault:?}");
     }
 }
 
 #[test]
-fn a_printer_that_never_answers_the_fence_leaves_the_receipt_unconfirmed() {
+fn unanswered_barrier_is_unconfirmed() {
     let (link, mut printer) = opened(&generic_80());
     link.state().fences = false;
 
@@ -234,14 +239,14 @@ fn a_printer_that_never_answers_the_fence_leaves_the_receipt_unconfirmed() {
 }
 
 #[test]
-fn a_printer_that_held_half_a_receipt_is_cleared_at_once_and_before_the_next_one() {
+fn interrupted_receipt_is_cleared_now_and_before_next() {
     let (link, mut printer, _) = in_use(&generic_80());
     link.state().break_after(100, Fault::PaperOut);
     let cleared = link.state().cleared;
 
     print(&mut printer);
 
-    assert_eq!(link.state().cleared, cleared + 1, "the rest must not come out on the new roll");
+    assert_eq!(link.state().cleared, cleared + 1, "the rest must not be printed on the new roll");
     link.state().mend();
     let mark = link.state().taken.len();
     assert_eq!(print(&mut printer), PRINTED);
@@ -256,7 +261,7 @@ fn a_printer_that_held_half_a_receipt_is_cleared_at_once_and_before_the_next_one
 }
 
 #[test]
-fn a_receipt_is_sent_once_however_it_ends() {
+fn receipt_is_sent_once_for_every_fault() {
     for fault in FAULTS {
         let (link, mut printer, length) = in_use(&generic_80());
         let mark = link.state().taken.len();
@@ -271,9 +276,9 @@ fn a_receipt_is_sent_once_however_it_ends() {
 }
 
 #[test]
-fn unasked_status_bytes_and_flow_control_are_no_evidence() {
+fn unsolicited_status_bytes_are_no_confirmation() {
     let (link, mut printer, _) = in_use(&generic_80());
-    // A printer whose switches turn automatic status on: four bytes whenever something changes.
+    // A printer configured for automatic status sends four bytes on every change.
     link.state().say(&[0x18, 0x00, 0x00, 0x0F, 0x11, 0x13]);
     link.state().fences = false;
 
@@ -281,7 +286,7 @@ fn unasked_status_bytes_and_flow_control_are_no_evidence() {
 }
 
 #[test]
-fn a_receipt_that_cannot_be_drawn_sends_nothing() {
+fn unprintable_receipt_sends_no_byte() {
     let no_font = Profile { font: "/nonexistent".into(), charset: Charset::Gb2312, ..generic_80() };
     let (link, mut printer) = opened(&no_font);
     let mut receipt = water_bill();
@@ -292,7 +297,7 @@ fn a_receipt_that_cannot_be_drawn_sends_nothing() {
 }
 
 #[test]
-fn progress_rises_to_the_whole_and_then_waits_for_the_evidence() {
+fn progress_rises_to_total_then_confirms() {
     let (_link, mut printer, length) = in_use(&generic_80());
     let mut seen = Vec::new();
 
@@ -304,7 +309,7 @@ fn progress_rises_to_the_whole_and_then_waits_for_the_evidence() {
         .iter()
         .filter_map(|progress| match progress {
             Progress::Sending { sent_bytes, total_bytes } => {
-                // The second fence is not part of the document.
+                // The second barrier is not part of the receipt.
                 assert_eq!(*total_bytes, length - 3);
                 Some(*sent_bytes)
             }

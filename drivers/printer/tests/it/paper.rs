@@ -1,4 +1,4 @@
-//! What goes to the printer, byte by byte.
+//! The bytes that are sent to the printer.
 
 use printer::{
     Align, BLOCKS_MAX, Block, CELLS_MAX, Cell, Outcome, Picture, Printer, Profile, QR_MAX, Receipt, Size,
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::far_side::{ScriptedLink, water_bill};
 
-/// The bytes of one receipt, from its `ESC @` to before the fence.
+/// The bytes of one receipt, from its `ESC @` up to the barrier.
 pub(crate) fn bytes_of(receipt: &Receipt, profile: &str) -> Vec<u8> {
     let link = ScriptedLink::new();
     let mut printer = Printer::open(Box::new(link.clone()), Profile::named(profile).unwrap());
@@ -16,7 +16,7 @@ pub(crate) fn bytes_of(receipt: &Receipt, profile: &str) -> Vec<u8> {
     assert!(matches!(outcome, Outcome::Printed { .. }), "{outcome:?}");
     let taken = link.state().taken_since(0);
     let start = taken.windows(4).position(|window| window == b"\x1B@\x1C&").unwrap();
-    // Two fences of three bytes end it.
+    // It ends with two barriers of three bytes.
     taken[start..taken.len() - 6].to_vec()
 }
 
@@ -33,9 +33,9 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// Written down from the command references, with Chinese in GB 18030 from the code tables.
+/// Expected bytes from the command references, with Chinese in GB 18030 from the code tables.
 #[test]
-fn a_chinese_receipt_is_exactly_these_bytes() {
+fn chinese_receipt_matches_command_reference_bytes() {
     let expected: Vec<u8> = [
         b"\x1B@\x1C&".as_slice(),
         // 水费缴纳凭条, centred, bold, double size
@@ -65,7 +65,7 @@ fn a_chinese_receipt_is_exactly_these_bytes() {
 }
 
 #[test]
-fn styles_columns_bars_and_a_cut_are_exactly_these_bytes() {
+fn styles_columns_barcode_and_cut_match_reference_bytes() {
     let cell = |text: &str, columns, align| Cell { text: text.into(), columns, align };
     let receipt = of(vec![
         Block::Text {
@@ -100,7 +100,7 @@ fn styles_columns_bars_and_a_cut_are_exactly_these_bytes() {
 }
 
 #[test]
-fn a_copy_says_so_large_at_head_and_foot() {
+fn copy_mark_is_large_at_head_and_foot() {
     let receipt = Receipt { blocks: vec![Block::Line("x".into())], copy_mark: Some("补打 第2次".into()) };
     // ** 补打 第2次 **
     let mark = b"\x1D!\x11** \xB2\xB9\xB4\xF2 \xB5\xDA2\xB4\xCE **\n";
@@ -114,7 +114,7 @@ fn a_copy_says_so_large_at_head_and_foot() {
 }
 
 #[test]
-fn a_printer_without_qr_and_cutter_gets_a_picture_and_a_feed() {
+fn printer_without_qr_and_cutter_gets_raster_and_feed() {
     let bytes = bytes_of(&water_bill(), "generic-58");
 
     assert!(contains(&bytes, b"\x1Dv0\x00\x30\x00\x18\x00"), "bands of 48 bytes by 24 rows");
@@ -123,13 +123,13 @@ fn a_printer_without_qr_and_cutter_gets_a_picture_and_a_feed() {
 }
 
 #[test]
-fn a_name_outside_the_printers_font_is_drawn_and_not_replaced() {
+fn character_outside_printer_font_is_rasterised() {
     let with_rare_name = of(vec![Block::Pair { label: "姓名".into(), value: "𠮷*".into() }]);
 
     let bytes = bytes_of(&with_rare_name, "generic-80");
 
     let (head, band) = bytes.split_at(bytes.windows(4).position(|window| window == b"\x1Dv0\x00").unwrap());
-    assert_eq!(head, b"\x1B@\x1C&", "the whole line is drawn, not part of it sent as text");
+    assert_eq!(head, b"\x1B@\x1C&", "the whole line must be rasterised, without a part as text");
     // The first band: 72 bytes by 24 rows. 姓 stands at the left edge, the name at the right one.
     let picture = &band[8..8 + 72 * 24];
     let dots = |columns: std::ops::Range<usize>| -> u32 {
@@ -140,7 +140,7 @@ fn a_name_outside_the_printers_font_is_drawn_and_not_replaced() {
 }
 
 #[test]
-fn a_receipt_beyond_the_limits_is_refused() {
+fn receipt_beyond_limits_is_unprintable() {
     let unprintable = Outcome::NotStarted(Why::Unprintable);
 
     assert_eq!(refusal(&of(vec![Block::Rule; BLOCKS_MAX + 1])), unprintable);
@@ -153,7 +153,7 @@ fn a_receipt_beyond_the_limits_is_refused() {
     assert_eq!(refusal(&of(vec![Block::Qr("a\u{10}\u{4}\u{1}".into())])), unprintable);
 }
 
-/// A block of some kind from any texts. Blocks have no `Debug`, so their parts are what is generated.
+/// A block of one kind from arbitrary texts. Blocks have no `Debug`, so proptest generates their parts.
 fn block((kind, first, second, code): (u8, String, String, String)) -> Block {
     let cell = |text: &str, columns: u8| Cell { text: text.into(), columns, align: Align::Right };
     match kind % 13 {
@@ -194,7 +194,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_text_becomes_a_real_time_command(
+    fn text_never_becomes_real_time_command(
         parts in proptest::collection::vec((any::<u8>(), TEXT, TEXT, "[ -~]{1,120}"), 0..8),
         narrow in any::<bool>(),
     ) {

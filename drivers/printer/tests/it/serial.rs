@@ -1,4 +1,4 @@
-//! The serial line on a pseudo-terminal.
+//! `SerialLink` on a pseudo-terminal.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -10,24 +10,24 @@ const SOON: Duration = Duration::from_secs(5);
 const AT_ONCE: Duration = Duration::ZERO;
 
 fn pair() -> (TTYPort, SerialLink) {
-    let (far, near) = TTYPort::pair().unwrap();
+    let (peer, near) = TTYPort::pair().unwrap();
     let path = near.name().unwrap();
     drop(near);
-    (far, SerialLink::open(&path, 115_200).unwrap())
+    (peer, SerialLink::open(&path, 115_200).unwrap())
 }
 
 #[test]
 fn bytes_pass_unchanged_both_ways() {
-    let (mut far, mut link) = pair();
-    far.set_timeout(SOON).unwrap();
+    let (mut peer, mut link) = pair();
+    peer.set_timeout(SOON).unwrap();
     let every_byte: Vec<u8> = (0..=255).collect();
 
     assert_eq!(link.write_some(&every_byte, SOON), Ok(256));
     let mut received = vec![0; 256];
-    far.read_exact(&mut received).unwrap();
+    peer.read_exact(&mut received).unwrap();
     assert_eq!(received, every_byte);
 
-    far.write_all(&[0x12, 0x00]).unwrap();
+    peer.write_all(&[0x12, 0x00]).unwrap();
     let mut answer = [0; 2];
     assert_eq!(link.read_some(&mut answer[..1], SOON), Ok(1));
     assert_eq!(link.read_some(&mut answer[1..], SOON), Ok(1));
@@ -35,40 +35,40 @@ fn bytes_pass_unchanged_both_ways() {
 }
 
 #[test]
-fn silence_is_a_time_out() {
-    let (_far, mut link) = pair();
+fn silence_times_out() {
+    let (_peer, mut link) = pair();
 
     assert_eq!(link.read_some(&mut [0], AT_ONCE), Err(LinkFault::TimedOut));
 }
 
 #[test]
-fn a_far_side_that_reads_nothing_times_out_instead_of_blocking() {
-    let (_far, mut link) = pair();
+fn write_to_stalled_peer_times_out_without_blocking() {
+    let (_peer, mut link) = pair();
     let bytes = [0x20; 4096];
 
-    // No pseudo-terminal holds this much.
+    // More than a pseudo-terminal buffers.
     let result = (0..10_000).try_for_each(|_| link.write_some(&bytes, Duration::from_millis(20)).map(drop));
 
     assert_eq!(result, Err(LinkFault::TimedOut));
 }
 
 #[test]
-fn a_pulled_plug_is_gone() {
-    let (far, mut link) = pair();
-    drop(far);
+fn unplugged_port_is_gone() {
+    let (peer, mut link) = pair();
+    drop(peer);
 
     assert_eq!(link.read_some(&mut [0], SOON), Err(LinkFault::Gone));
     assert_eq!(link.write_some(b"x", SOON), Err(LinkFault::Gone));
 }
 
 #[test]
-fn a_port_that_is_not_there_is_absent() {
+fn missing_port_is_absent() {
     assert_eq!(SerialLink::open("/dev/no-such-printer", 9_600).err(), Some(LinkFault::Absent));
 }
 
 #[test]
-fn a_port_in_use_is_busy() {
-    let (_far, near) = TTYPort::pair().unwrap();
+fn port_in_use_is_busy() {
+    let (_peer, near) = TTYPort::pair().unwrap();
     let path = near.name().unwrap();
     drop(near);
     let _held = SerialLink::open(&path, 9_600).unwrap();

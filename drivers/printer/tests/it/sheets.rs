@@ -1,4 +1,5 @@
-//! A4 sheets: what the PDF holds, judged by poppler; and what becomes of a job, judged by CUPS' own printer.
+//! A4 documents: the content of the PDF, checked by poppler; the outcome of a job, checked by CUPS' own virtual
+//! printer.
 
 use std::fs;
 use std::process::Command;
@@ -52,7 +53,7 @@ fn fonts() -> SheetFonts {
     SheetFonts::of_the_system().unwrap()
 }
 
-/// What poppler says of a PDF.
+/// Runs a program of poppler on a PDF and returns its output.
 fn poppler(program: &str, bytes: &[u8], arguments: &[&str]) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
@@ -62,12 +63,12 @@ fn poppler(program: &str, bytes: &[u8], arguments: &[&str]) -> String {
 }
 
 #[test]
-fn every_character_of_a_sheet_is_in_its_pdf_and_the_font_is_embedded() {
+fn pdf_contains_all_text_and_embeds_fonts() {
     let (bytes, pages) = pdf(&proof(), &fonts()).unwrap();
 
     assert_eq!(pages, 1);
     assert!(bytes.len() < 200_000, "{} bytes", bytes.len());
-    // Lines of a cell are broken: what counts is that nothing is lost.
+    // Cells are wrapped, so white space is ignored.
     let text: String = poppler("pdftotext", &bytes, &["-"]).split_whitespace().collect();
     for part in [
         "社会保险个人参保证明",
@@ -85,37 +86,39 @@ fn every_character_of_a_sheet_is_in_its_pdf_and_the_font_is_embedded() {
     ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
-    // Turned text is read letter by letter.
+    // poppler extracts rotated text letter by letter.
     assert!("仅供参考".chars().all(|c| text.contains(c)), "{text}");
     let fonts = poppler("pdffonts", &bytes, &[]);
     let faces: Vec<&str> = fonts.lines().skip(2).collect();
     assert!(!faces.is_empty());
     for face in faces {
         let columns: Vec<&str> = face.split_whitespace().rev().take(5).collect();
-        // object, generation, then uni, sub, emb
+        // Columns from the right: object, generation, uni, sub, emb.
         assert_eq!(columns[2..], ["yes", "yes", "yes"], "{face}");
     }
 }
 
 #[test]
-fn the_verification_code_is_read_from_the_page() {
+fn verification_code_on_page_is_readable() {
     let (bytes, _) = pdf(&proof(), &fonts()).unwrap();
 
     assert_eq!(read_codes(&page_picture(&bytes)), ["QR-Code:https://example.invalid/v/YB2026?c=7F3A"]);
 }
 
 #[test]
-fn the_same_sheet_is_the_same_file() {
+fn same_document_gives_same_pdf_bytes() {
     assert_eq!(pdf(&proof(), &fonts()).unwrap().0, pdf(&proof(), &fonts()).unwrap().0);
 }
 
 #[test]
-fn a_long_table_turns_the_page_and_repeats_its_head() {
-    let mut sheet = proof();
+fn long_table_breaks_page_and_repeats_header() {
+    let mut document = proof();
     let rows = (1..=60).map(|month| vec![format!("第{month}行"), "2026年".into(), "86.40".into()]).collect();
-    sheet.blocks.push(SheetBlock::Table { head: vec!["账目".into(), "年".into(), "金额".into()], rows });
+    document
+        .blocks
+        .push(SheetBlock::Table { head: vec!["账目".into(), "年".into(), "金额".into()], rows });
 
-    let (bytes, pages) = pdf(&sheet, &fonts()).unwrap();
+    let (bytes, pages) = pdf(&document, &fonts()).unwrap();
 
     let text = poppler("pdftotext", &bytes, &["-"]);
     assert_eq!(pages, 3);
@@ -125,26 +128,26 @@ fn a_long_table_turns_the_page_and_repeats_its_head() {
 }
 
 #[test]
-fn what_cannot_be_set_is_refused_and_never_replaced() {
+fn unprintable_document_is_refused() {
     let with = |change: fn(&mut Sheet)| {
-        let mut sheet = proof();
-        change(&mut sheet);
-        pdf(&sheet, &fonts()).unwrap_err()
+        let mut document = proof();
+        change(&mut document);
+        pdf(&document, &fonts()).unwrap_err()
     };
 
-    let fault = with(|sheet| sheet.blocks.push(SheetBlock::Text("\u{E000}".into())));
+    let fault = with(|document| document.blocks.push(SheetBlock::Text("\u{E000}".into())));
     assert!(matches!(fault, PdfFault::NoGlyph));
-    let fault = with(|sheet| sheet.blocks = vec![SheetBlock::Text("长".repeat(601))]);
+    let fault = with(|document| document.blocks = vec![SheetBlock::Text("长".repeat(601))]);
     assert!(matches!(fault, PdfFault::TooLong));
-    let fault = with(|sheet| sheet.blocks = vec![SheetBlock::Text("长".repeat(600)); 200]);
+    let fault = with(|document| document.blocks = vec![SheetBlock::Text("长".repeat(600)); 200]);
     assert!(matches!(fault, PdfFault::TooLong));
-    let fault = with(|sheet| sheet.code.as_mut().unwrap().content = "x".repeat(601));
+    let fault = with(|document| document.code.as_mut().unwrap().content = "x".repeat(601));
     assert!(matches!(fault, PdfFault::CodeUnfit));
 }
 
 #[test]
-fn cups_takes_a_sheet_and_counts_it() {
-    cups::inside("sheets::cups_takes_a_sheet_and_counts_it", || {
+fn cups_prints_document_and_counts_sheets() {
+    cups::inside("sheets::cups_prints_document_and_counts_sheets", || {
         let (cups, _place) = cups::start(PRINTS);
         let printer = SheetPrinter::at(&cups.address()).unwrap();
         assert_eq!(printer.status(&mut |_| {}).unwrap().obstacle(), None);
@@ -157,8 +160,8 @@ fn cups_takes_a_sheet_and_counts_it() {
 }
 
 #[test]
-fn an_issuers_file_reaches_the_printer_byte_for_byte() {
-    cups::inside("sheets::an_issuers_file_reaches_the_printer_byte_for_byte", || {
+fn issued_pdf_reaches_printer_byte_for_byte() {
+    cups::inside("sheets::issued_pdf_reaches_printer_byte_for_byte", || {
         let (cups, _place) = cups::start(PRINTS);
         let printer = SheetPrinter::at(&cups.address()).unwrap();
         let file = [b"%PDF-1.7\n".as_slice(), &(0..=255).collect::<Vec<u8>>().repeat(300)].concat();
@@ -171,8 +174,8 @@ fn an_issuers_file_reaches_the_printer_byte_for_byte() {
 }
 
 #[test]
-fn a_job_that_waits_for_paper_is_printed_when_there_is_some() {
-    cups::inside("sheets::a_job_that_waits_for_paper_is_printed_when_there_is_some", || {
+fn job_waiting_for_paper_prints_after_refill() {
+    cups::inside("sheets::job_waiting_for_paper_prints_after_refill", || {
         let (cups, _place) = cups::start(PAPER_OUT);
         let printer = SheetPrinter::at(&cups.address()).unwrap();
 
@@ -190,23 +193,23 @@ fn a_job_that_waits_for_paper_is_printed_when_there_is_some() {
 }
 
 #[test]
-fn a_job_that_finds_no_paper_is_cancelled_and_may_have_been_printed() {
-    cups::inside("sheets::a_job_that_finds_no_paper_is_cancelled_and_may_have_been_printed", || {
+fn job_without_paper_is_cancelled_and_unconfirmed() {
+    cups::inside("sheets::job_without_paper_is_cancelled_and_unconfirmed", || {
         let (cups, _place) = cups::start(PAPER_OUT);
         let printer = SheetPrinter::at(&cups.address()).unwrap();
-        let mut beats = 0;
+        let mut reports = 0;
 
-        let outcome = printer.print(&A4::Composed(proof()), &mut |_| beats += 1);
+        let outcome = printer.print(&A4::Composed(proof()), &mut |_| reports += 1);
 
         assert_eq!(outcome, Outcome::Unconfirmed(Why::PaperOut));
-        assert!(beats > 20, "its keeper would have taken it for dead: {beats}");
+        assert!(reports > 20, "too few progress reports for the heartbeat: {reports}");
         assert_eq!(cups.tray().jobs().unwrap().len(), 1);
     });
 }
 
 #[test]
-fn a_printer_that_is_gone_is_said_and_nothing_was_begun() {
-    cups::inside("sheets::a_printer_that_is_gone_is_said_and_nothing_was_begun", || {
+fn unreachable_printer_is_not_started() {
+    cups::inside("sheets::unreachable_printer_is_not_started", || {
         let (mut cups, _place) = cups::start(PRINTS);
         let printer = SheetPrinter::at(&cups.address()).unwrap();
         cups.stop().unwrap();
@@ -217,7 +220,7 @@ fn a_printer_that_is_gone_is_said_and_nothing_was_begun() {
 }
 
 #[test]
-fn what_is_no_address_and_no_pdf_is_refused() {
+fn invalid_address_and_non_pdf_are_refused() {
     for address in ["http://127.0.0.1/printers/a4", "a4", "ipps://127.0.0.1/", ""] {
         assert!(matches!(SheetPrinter::at(address), Err(SheetPrinterFault::Address(_))), "{address}");
     }
@@ -227,7 +230,7 @@ fn what_is_no_address_and_no_pdf_is_refused() {
 }
 
 #[test]
-fn collections_in_collections_do_not_exhaust_the_stack() {
+fn nested_ipp_collections_do_not_exhaust_stack() {
     let mut answer = vec![1, 1, 0, 0, 0, 0, 0, 1, 4];
     let attribute = |tag: u8, name: &[u8], value: &[u8]| {
         let length = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap().to_be_bytes();
@@ -243,14 +246,14 @@ fn collections_in_collections_do_not_exhaust_the_stack() {
     }
     answer.push(3);
 
-    // A device process has a main thread of 8 MiB; this has the 2 MiB of a test's.
+    // The main thread of a device process has a stack of 8 MiB, this test thread 2 MiB.
     let _ = parse_ipp_answer(&answer);
 }
 
 proptest! {
     #[test]
-    fn any_answer_of_a_printer_is_parsed_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), sound in any::<bool>()) {
-        let head: &[u8] = if sound { &[1, 1, 0, 0, 0, 0, 0, 1, 4, 0x23, 0, 13] } else { &[] };
+    fn any_ipp_response_is_parsed_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), valid_head in any::<bool>()) {
+        let head: &[u8] = if valid_head { &[1, 1, 0, 0, 0, 0, 0, 1, 4, 0x23, 0, 13] } else { &[] };
         let _ = parse_ipp_answer(&[head, &bytes].concat());
     }
 }

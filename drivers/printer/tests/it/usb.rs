@@ -1,5 +1,5 @@
-//! The line to a printer of USB's printer class. There is no such printer here: a pseudo-terminal takes its place, which
-//! shares `O_NONBLOCK`, `poll` and hanging up with it, and neither its packets nor its answers to being off line.
+//! `UsbLink` on a pseudo-terminal instead of a USB printer. A pseudo-terminal shares `O_NONBLOCK`, `poll` and
+//! hang-up with `usblp`, but neither packets nor the behaviour of a printer that is offline.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -10,34 +10,34 @@ use serialport::{SerialPort, TTYPort};
 const SOON: Duration = Duration::from_secs(5);
 
 fn pair() -> (TTYPort, UsbLink) {
-    let (far, mut near) = TTYPort::pair().unwrap();
-    // What a tty would do with the bytes is switched off by the first that opens it, and stays so.
+    let (peer, mut near) = TTYPort::pair().unwrap();
+    // Opening the tty through `serialport` switches it to raw mode, which stays set.
     near.set_exclusive(false).unwrap();
     let link = UsbLink::open(&near.name().unwrap()).unwrap();
     drop(near);
-    (far, link)
+    (peer, link)
 }
 
 #[test]
 fn bytes_pass_unchanged_both_ways() {
-    let (mut far, mut link) = pair();
-    far.set_timeout(SOON).unwrap();
+    let (mut peer, mut link) = pair();
+    peer.set_timeout(SOON).unwrap();
     let every_byte: Vec<u8> = (0..=255).collect();
 
     assert_eq!(link.write_some(&every_byte, SOON), Ok(256));
     let mut received = vec![0; 256];
-    far.read_exact(&mut received).unwrap();
+    peer.read_exact(&mut received).unwrap();
     assert_eq!(received, every_byte);
 
-    far.write_all(&[0x12]).unwrap();
+    peer.write_all(&[0x12]).unwrap();
     let mut answer = [0; 4];
     assert_eq!(link.read_some(&mut answer, SOON), Ok(1));
     assert_eq!(answer[0], 0x12);
 }
 
 #[test]
-fn silence_and_a_printer_that_takes_nothing_are_time_outs() {
-    let (_far, mut link) = pair();
+fn silence_and_stalled_printer_time_out() {
+    let (_peer, mut link) = pair();
 
     assert_eq!(link.read_some(&mut [0], Duration::ZERO), Err(LinkFault::TimedOut));
     let full = (0..10_000).find_map(|_| link.write_some(&[0x20; 4096], Duration::from_millis(20)).err());
@@ -45,15 +45,15 @@ fn silence_and_a_printer_that_takes_nothing_are_time_outs() {
 }
 
 #[test]
-fn a_pulled_plug_is_gone() {
-    let (far, mut link) = pair();
-    drop(far);
+fn unplugged_port_is_gone() {
+    let (peer, mut link) = pair();
+    drop(peer);
 
     assert_eq!(link.read_some(&mut [0], SOON), Err(LinkFault::Gone));
     assert_eq!(link.write_some(b"x", SOON), Err(LinkFault::Gone));
 }
 
 #[test]
-fn a_port_that_is_not_there_is_absent() {
+fn missing_port_is_absent() {
     assert_eq!(UsbLink::open("/dev/usb/no-such-printer").err(), Some(LinkFault::Absent));
 }

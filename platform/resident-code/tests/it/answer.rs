@@ -1,4 +1,4 @@
-//! The answer to a challenge.
+//! Answer codes.
 
 use resident_code::{AnswerCode, Code, OFFLINE_LEN, OfflineCode, Refusal, Window};
 
@@ -15,7 +15,7 @@ fn verify(bytes: &[u8], challenge: &[u8]) -> Result<resident_code::Presented, Re
 }
 
 #[test]
-fn an_answer_says_whose_phone_it_is_and_reads_back_as_itself() {
+fn answer_code_round_trips_and_names_its_holder() {
     let presented = verify(&answer().to_bytes(), CHALLENGE).unwrap();
     assert_eq!((presented.alias, presented.slot, presented.shown_at), (ALIAS, 900, NOW));
     assert_eq!(Code::parse(&answer().to_text()), Ok(Code::Answer(answer())));
@@ -23,7 +23,7 @@ fn an_answer_says_whose_phone_it_is_and_reads_back_as_itself() {
 }
 
 #[test]
-fn an_answer_is_good_for_its_challenge_alone() {
+fn answer_code_verifies_for_its_challenge_only() {
     let bytes = answer().to_bytes();
     for other in [b"".as_slice(), b"code-challenge/1\0K-DH-0002 and a nonce", &CHALLENGE[1..]] {
         assert_eq!(verify(&bytes, other), Err(Refusal::SessionSignature));
@@ -31,12 +31,16 @@ fn an_answer_is_good_for_its_challenge_alone() {
 }
 
 #[test]
-fn a_picture_of_a_code_is_no_answer_and_an_answer_is_no_code() {
+fn offline_and_answer_codes_are_not_interchangeable() {
     let mut relayed = code().to_bytes();
     assert_eq!(verify(&relayed, CHALLENGE), Err(Refusal::Mode(2)));
     relayed[0] = 0x14;
     assert_eq!(verify(&relayed, CHALLENGE), Err(Refusal::SessionSignature));
-    assert_eq!(verify(&relayed, b""), Err(Refusal::SessionSignature), "not even to an empty challenge");
+    assert_eq!(
+        verify(&relayed, b""),
+        Err(Refusal::SessionSignature),
+        "an empty challenge must not verify either"
+    );
     let mut turned = answer().to_bytes();
     assert_eq!(OfflineCode::parse(&text(&turned)), Err(Refusal::Mode(4)));
     turned[0] = 0x12;
@@ -45,7 +49,7 @@ fn a_picture_of_a_code_is_no_answer_and_an_answer_is_no_code() {
 }
 
 #[test]
-fn an_answer_without_the_phone_or_after_its_time_is_refused() {
+fn answer_code_of_other_key_or_after_window_is_refused() {
     let stranger = certificate().answer(&key(0x23), CHALLENGE, NOW).unwrap();
     assert_eq!(verify(&stranger.to_bytes(), CHALLENGE), Err(Refusal::SessionSignature));
     let late = answer().verify(&issuers(), CHALLENGE, NOW + 16, Window::default());
@@ -55,7 +59,7 @@ fn an_answer_without_the_phone_or_after_its_time_is_refused() {
 }
 
 #[test]
-fn every_flipped_bit_of_an_answer_is_refused() {
+fn every_flipped_bit_of_an_answer_code_is_refused() {
     for bit in 0..OFFLINE_LEN * 8 {
         let mut bytes = answer().to_bytes();
         bytes[bit / 8] ^= 1 << (bit % 8);
@@ -64,6 +68,6 @@ fn every_flipped_bit_of_an_answer_is_refused() {
 }
 
 #[test]
-fn an_answer_does_not_show_in_debug() {
+fn answer_code_debug_is_redacted() {
     assert_eq!(format!("{:?}", answer()), "AnswerCode(…)");
 }

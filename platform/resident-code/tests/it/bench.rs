@@ -1,4 +1,4 @@
-//! An issuer, a phone, and the moment they live in.
+//! Fixture: an issuer, a phone, and the current time.
 
 use resident_code::{
     Alias, Capabilities, Issuer, Issuers, OfflineCode, SessionCertificate, SessionTerms, SigningKey,
@@ -35,12 +35,12 @@ pub(crate) fn certificate() -> SessionCertificate {
     SessionCertificate::issue(&terms(), &issuer()).unwrap()
 }
 
-/// The code that the phone shows at this moment.
+/// The offline code that the phone shows at [`NOW`].
 pub(crate) fn code() -> OfflineCode {
     certificate().present(&key(0x22), NOW).unwrap()
 }
 
-/// The text of any bytes, as an attacker would write it.
+/// The text form of arbitrary bytes, as an attacker would write it.
 pub(crate) fn text(bytes: &[u8]) -> String {
     format!("YK1:{}", base45::encode(bytes))
 }

@@ -1,4 +1,4 @@
-//! The signed codes: what is issued is accepted, and nothing else is.
+//! Signed codes: issued codes are accepted, all others are refused.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod answer;

@@ -1,6 +1,7 @@
-//! Genuine codes, changed in every way that a forger with their bytes can think of: none is accepted.
+//! Mutated genuine codes: every change that a forger can make to the bytes must be refused.
 //!
-//! `MUTATIONS=10000000 cargo test --release -p resident-code mutated` tries that many of each mode, about an hour.
+//! `MUTATIONS=10000000 cargo test --release -p resident-code mutated` tries that many mutations of each mode, in
+//! about an hour.
 
 use std::sync::LazyLock;
 
@@ -12,7 +13,7 @@ use resident_code::{
 
 use crate::bench::{ALIAS, NOW, ORDER, certificate, code, issuer, issuers, key, negated, terms, text};
 
-/// What is genuine now: the code itself, the same phone's of a minute ago, and another phone's of now.
+/// Genuine offline codes: the current one, one of the same phone a minute ago, and a current one of another phone.
 static OFFLINE: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
     let earlier = certificate().present(&key(0x22), NOW - 60).unwrap();
     let other = SessionTerms { session_key: key(0x33).public(), ..terms() };
@@ -28,17 +29,17 @@ static PAPER: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
 
 #[derive(Clone, Debug)]
 enum Mutation {
-    /// Other bits in some bytes.
+    /// Flips bits in some bytes.
     Bits(Vec<(usize, u8)>),
-    /// A run of one byte.
+    /// Overwrites a run with one byte value.
     Run { at: usize, length: usize, byte: u8 },
-    /// A run taken from another genuine code.
+    /// Overwrites a run with bytes of another genuine code.
     Splice { from: usize, at: usize, length: usize },
-    /// A 32-byte number of a signature replaced by its negative, or by one out of range.
+    /// Replaces a 32-byte number of a signature by its negative, or by one out of range.
     Number { half: usize, by: usize },
-    /// Shortened or lengthened.
+    /// Truncates or extends the bytes.
     Length(usize),
-    /// One character of the text.
+    /// Replaces one character of the text.
     Character { at: usize, with: char },
 }
 
@@ -56,7 +57,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-/// The text of the first of these codes, changed.
+/// The text of the first of these codes after a mutation.
 fn changed(genuine: &[Vec<u8>; 3], mutation: &Mutation) -> String {
     let mut bytes = genuine[0].clone();
     let size = bytes.len();
@@ -95,7 +96,7 @@ fn accepted(text: &str) -> bool {
     }
 }
 
-/// A sample, or as many as `MUTATIONS` says.
+/// 500 cases, or the number in the environment variable `MUTATIONS`.
 fn cases() -> ProptestConfig {
     let asked = std::env::var("MUTATIONS").ok().and_then(|count| count.parse().ok());
     ProptestConfig { max_global_rejects: u32::MAX, ..ProptestConfig::with_cases(asked.unwrap_or(500)) }
@@ -120,7 +121,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_mutated_is_genuine_before() {
+fn unmutated_codes_are_accepted() {
     assert!(accepted(&text(&OFFLINE[0])) && accepted(&text(&OFFLINE[2])));
     assert!(PAPER.iter().all(|paper| paper.len() == PAPER_LEN && accepted(&text(paper))));
 }

@@ -1,4 +1,4 @@
-//! The offline code.
+//! Offline codes.
 
 use proptest::prelude::*;
 use resident_code::{
@@ -14,10 +14,10 @@ fn verify(bytes: &[u8], now: u32) -> Result<resident_code::Presented, Refusal> {
     OfflineCode::parse(&text(bytes))?.verify(&issuers(), now, Window::default())
 }
 
-/// Version 1 of the format; OpenSSL accepts both signatures (`openssl.rs`). If this fails, do not change the test:
+/// Version 1 of the format; OpenSSL accepts both signatures (`peers.rs`). If this fails, do not change the test:
 /// the format changed.
 #[test]
-fn bytes_of_version_1_stay() {
+fn version_1_bytes_are_unchanged() {
     let bytes = code().to_bytes();
     assert_eq!(
         hex(&bytes[..50]),
@@ -39,7 +39,7 @@ fn bytes_of_version_1_stay() {
 }
 
 #[test]
-fn what_the_phone_shows_is_what_the_issuer_said() {
+fn verified_offline_code_returns_issued_terms() {
     let read = OfflineCode::parse(&code().to_text()).unwrap();
     let presented = read.verify(&issuers(), NOW, Window::default()).unwrap();
     assert_eq!((presented.alias, presented.capabilities), (ALIAS, terms().capabilities));
@@ -48,7 +48,7 @@ fn what_the_phone_shows_is_what_the_issuer_said() {
 }
 
 #[test]
-fn a_code_is_good_within_its_window_and_not_a_second_longer() {
+fn offline_code_is_accepted_only_within_its_window() {
     let bytes = code().to_bytes();
     for now in [NOW - 15, NOW, NOW + 15] {
         assert!(verify(&bytes, now).is_ok(), "{now}");
@@ -61,7 +61,7 @@ fn a_code_is_good_within_its_window_and_not_a_second_longer() {
 }
 
 #[test]
-fn a_phone_shows_nothing_outside_its_certificate() {
+fn offline_code_outside_certificate_time_is_refused() {
     let phone = key(0x22);
     let begins = terms().issued_at;
     assert_eq!(certificate().present(&phone, begins - 1).unwrap_err(), Refusal::Early);
@@ -71,11 +71,11 @@ fn a_phone_shows_nothing_outside_its_certificate() {
 }
 
 #[test]
-fn no_certificate_lives_for_nothing_or_longer_than_a_day() {
+fn certificate_lifetime_of_zero_or_over_a_day_is_refused() {
     for lifetime in [0, LIFETIME_MAX + 1, 255] {
         let terms = SessionTerms { lifetime, ..terms() };
         assert!(matches!(SessionCertificate::issue(&terms, &issuer()), Err(Refusal::Lifetime(_))));
-        // Nor is one accepted that an issuer made all the same: the byte is read before any signature.
+        // A certificate with such a lifetime is refused too: the byte is checked before any signature.
         let mut bytes = code().to_bytes();
         bytes[16] = lifetime;
         assert_eq!(verify(&bytes, NOW), Err(Refusal::Lifetime(lifetime)));
@@ -110,7 +110,7 @@ fn every_flipped_bit_is_refused() {
 }
 
 #[test]
-fn every_truncation_and_every_appended_byte_is_refused() {
+fn every_truncation_and_appended_byte_is_refused() {
     let bytes = code().to_bytes();
     for length in 1..OFFLINE_LEN {
         assert_eq!(
@@ -122,7 +122,7 @@ fn every_truncation_and_every_appended_byte_is_refused() {
 }
 
 #[test]
-fn another_issuer_under_the_same_id_is_refused() {
+fn other_issuer_with_same_id_is_refused() {
     let forger = Issuer::new(ISSUER, key(0x66));
     let forged = SessionCertificate::issue(&terms(), &forger).unwrap().present(&key(0x22), NOW).unwrap();
     assert_eq!(verify(&forged.to_bytes(), NOW), Err(Refusal::IssuerSignature));
@@ -134,17 +134,17 @@ fn another_issuer_under_the_same_id_is_refused() {
 }
 
 #[test]
-fn a_certificate_without_its_phone_shows_nothing() {
-    // Stolen certificate, thief's key.
-    let thief = certificate().present(&key(0x77), NOW).unwrap();
-    assert_eq!(verify(&thief.to_bytes(), NOW), Err(Refusal::SessionSignature));
+fn certificate_without_its_session_key_is_refused() {
+    // A stolen certificate with the attacker's key.
+    let stolen = certificate().present(&key(0x77), NOW).unwrap();
+    assert_eq!(verify(&stolen.to_bytes(), NOW), Err(Refusal::SessionSignature));
 
-    // The thief's key put into the certificate as well.
-    let mut swapped = thief.to_bytes();
+    // The attacker's key inserted into the certificate as well.
+    let mut swapped = stolen.to_bytes();
     swapped[17..50].copy_from_slice(&key(0x77).public().to_bytes());
     assert_eq!(verify(&swapped, NOW), Err(Refusal::IssuerSignature));
 
-    // A genuine certificate under the showing of another.
+    // A genuine certificate with the time step and signature of another code.
     let other = SessionTerms { session_key: key(0x77).public(), ..terms() };
     let other = SessionCertificate::issue(&other, &issuer()).unwrap().present(&key(0x77), NOW).unwrap();
     let mut grafted = code().to_bytes();
@@ -153,7 +153,7 @@ fn a_certificate_without_its_phone_shows_nothing() {
 }
 
 #[test]
-fn an_old_showing_cannot_be_given_a_new_slot() {
+fn changed_time_step_of_an_old_code_is_refused() {
     let old = certificate().present(&key(0x22), NOW - 600).unwrap();
     assert_eq!(verify(&old.to_bytes(), NOW), Err(Refusal::Stale));
     let mut moved = old.to_bytes();
@@ -162,7 +162,7 @@ fn an_old_showing_cannot_be_given_a_new_slot() {
 }
 
 #[test]
-fn a_signature_has_one_form() {
+fn malleated_signature_is_refused() {
     for (at, refusal) in [(50, Refusal::IssuerSignature), (116, Refusal::SessionSignature)] {
         for half in [at, at + 32] {
             let genuine = code().to_bytes();
@@ -177,11 +177,11 @@ fn a_signature_has_one_form() {
 }
 
 #[test]
-fn keys_off_the_curve_are_no_keys() {
+fn invalid_sm2_keys_are_refused() {
     let mut off = key(0x22).public().to_bytes();
     off[0] = 0x04;
     assert!(PublicKey::from_bytes(&off).is_err());
-    // x = p has no place in the field.
+    // x is not below p, so it is not a field element.
     let beyond = [&[2][..], &[0xff; 32]].concat();
     assert!(PublicKey::from_bytes(&beyond.try_into().unwrap()).is_err());
     assert!(resident_code::SigningKey::from_bytes(&[0; 32]).is_err());
@@ -200,12 +200,12 @@ proptest! {
     }
 
     #[test]
-    fn a_phone_in_time_is_accepted(age in 0_u32..86_400, skew in -15_i64..=11, lifetime in 1_u8..=LIFETIME_MAX) {
+    fn offline_code_within_lifetime_and_skew_is_accepted(age in 0_u32..86_400, skew in -15_i64..=11, lifetime in 1_u8..=LIFETIME_MAX) {
         let terms = SessionTerms { lifetime, ..terms() };
         let certificate = SessionCertificate::issue(&terms, &issuer()).unwrap();
         let shown = terms.issued_at + age % (u32::from(lifetime) * 900);
         let code = certificate.present(&key(0x22), shown).unwrap();
-        // The slot may have begun three seconds before.
+        // The time step may have begun up to three seconds earlier.
         let now = u32::try_from(i64::from(shown / 4 * 4) + skew).unwrap();
         prop_assert!(verify(&code.to_bytes(), now).is_ok());
     }

@@ -1,4 +1,4 @@
-//! The paper code.
+//! Paper codes.
 
 use resident_code::{Capabilities, Issuer, PAPER_LEN, PaperCode, PaperTerms, Refusal};
 
@@ -20,14 +20,14 @@ fn verify(bytes: &[u8], now: u32) -> Result<PaperTerms, Refusal> {
 }
 
 #[test]
-fn what_is_printed_is_what_was_issued() {
+fn verified_paper_code_returns_issued_terms() {
     let read = PaperCode::parse(&paper().to_text()).unwrap();
     assert_eq!(read.verify(&issuers(), NOW, SKEW), Ok(terms()));
     assert_eq!(paper().to_text().len(), 126);
 }
 
 #[test]
-fn it_lives_as_long_as_it_says() {
+fn paper_code_is_accepted_only_within_its_lifetime() {
     let bytes = paper().to_bytes();
     let (begins, ends) = (NOW - DAY, NOW + 89 * DAY);
     for now in [begins - SKEW, begins, NOW, ends, ends + SKEW - 1] {
@@ -49,7 +49,7 @@ fn every_flipped_bit_is_refused() {
 }
 
 #[test]
-fn other_issuers_and_other_modes_are_refused() {
+fn paper_code_of_other_issuer_or_mode_is_refused() {
     let forged = PaperCode::issue(&terms(), &Issuer::new(ISSUER, key(0x66))).unwrap();
     assert_eq!(verify(&forged.to_bytes(), NOW), Err(Refusal::IssuerSignature));
     assert_eq!(PaperCode::parse(&code().to_text()), Err(Refusal::Mode(2)));
@@ -59,7 +59,7 @@ fn other_issuers_and_other_modes_are_refused() {
 
 /// Version 1 of the format. If this fails, do not change the test: the format changed.
 #[test]
-fn bytes_of_version_1_stay() {
+fn version_1_bytes_are_unchanged() {
     let bytes = paper().to_bytes();
     assert_eq!(hex(&bytes[..17]), "130300010123456789abcdef6afb99005a");
     assert_eq!(
@@ -70,7 +70,7 @@ fn bytes_of_version_1_stay() {
 }
 
 #[test]
-fn every_truncation_and_every_appended_byte_is_refused() {
+fn every_truncation_and_appended_byte_is_refused() {
     let bytes = paper().to_bytes();
     for length in 1..PAPER_LEN {
         assert_eq!(verify(&bytes[..length], NOW), Err(Refusal::Length { expected: PAPER_LEN, got: length }));
@@ -80,7 +80,7 @@ fn every_truncation_and_every_appended_byte_is_refused() {
 }
 
 #[test]
-fn a_signature_has_one_form() {
+fn malleated_signature_is_refused() {
     for half in [17, 49] {
         let genuine = paper().to_bytes();
         for number in [negated(&genuine[half..half + 32]), [0; 32], ORDER, [0xff; 32]] {

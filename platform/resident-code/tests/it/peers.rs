@@ -1,5 +1,5 @@
-//! Implementations that share no line with the curve library here agree about every signature: OpenSSL, the npm
-//! package `sm-crypto`, the Python packages `gmssl` and `tongsuopy`. The packages go under `target/`, once.
+//! Interoperability with independent implementations: OpenSSL, the npm package `sm-crypto`, the Python packages
+//! `gmssl` and `tongsuopy`. The packages are installed once under `target/`.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -20,14 +20,15 @@ fn point(public: &PublicKey) -> Vec<u8> {
     key.as_affine().to_sec1_point(false).as_bytes().to_vec()
 }
 
-/// What somebody signed: key, message, `r ‖ s`.
+/// A signed message: public key, message, `r ‖ s`.
 struct Signed {
     public: PublicKey,
     message: Vec<u8>,
     signature: Vec<u8>,
 }
 
-/// Every signature of every code, the standard's own, and each of them again under a message cut short.
+/// Every signature of every code and that of the standard, each with its message and with a truncated one. The flag
+/// is true for genuine pairs.
 fn signed() -> Vec<(Signed, bool)> {
     let shown = code().to_bytes();
     let terms = PaperTerms { capabilities: Capabilities(1), alias: ALIAS, issued_at: NOW, days: 90 };
@@ -51,7 +52,7 @@ fn signed() -> Vec<(Signed, bool)> {
 }
 
 #[test]
-fn openssl_accepts_every_signature_and_no_other_message() {
+fn openssl_verifies_every_signature_and_no_other_message() {
     let directory = tempfile::tempdir().unwrap();
     for (Signed { public, message, signature }, genuine) in signed() {
         let signature = sm2::dsa::Signature::from_slice(&signature).unwrap().to_der();
@@ -69,7 +70,7 @@ fn openssl_accepts_every_signature_and_no_other_message() {
     }
 }
 
-/// Installs a peer's packages into a directory of their own, unless they are there; tests take turns.
+/// Installs the packages of a peer into a separate directory, unless they are installed; a lock serialises the tests.
 fn installed(name: &str, installer: &[&str]) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&directory).unwrap();
@@ -85,7 +86,7 @@ fn installed(name: &str, installer: &[&str]) -> PathBuf {
     directory
 }
 
-/// Asks a peer's script and gives its answers, one for each line.
+/// Sends lines to a peer's script and returns its answers, one for each line.
 fn ask(mut command: Command, lines: &[String]) -> Vec<String> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(lines.join("\n").as_bytes()).unwrap();
@@ -140,8 +141,8 @@ fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
 }
 
-/// The peer accepts what is signed here and nothing else; what it signs is accepted here and nothing else; it hashes
-/// alike.
+/// Checks that the peer accepts exactly the genuine signatures of this crate, that this crate accepts exactly the
+/// peer's signature, and that both give the same SM3 digest.
 fn agrees(peer: fn(&[String]) -> Vec<String>) {
     let signed = signed();
     let message = code().to_bytes();
@@ -165,17 +166,17 @@ fn agrees(peer: fn(&[String]) -> Vec<String>) {
 }
 
 #[test]
-fn sm_crypto_in_javascript_agrees_both_ways() {
+fn sm_crypto_javascript_interoperates_both_ways() {
     agrees(node);
 }
 
 #[test]
-fn gmssl_in_python_agrees_both_ways() {
+fn gmssl_python_interoperates_both_ways() {
     agrees(python);
 }
 
 #[test]
-fn tongsuo_seals_with_sm4_gcm_as_rfc_8998_does() {
+fn tongsuo_sm4_gcm_matches_rfc_8998() {
     let [key, nonce, aad, plain, sealed] = GCM;
     assert_eq!(python(&[format!("seal {key} {nonce} {aad} {plain}")]), [sealed]);
 }

@@ -1,10 +1,10 @@
-//! `SECURITY.md` names tests; a name that is none is a promise nobody keeps.
+//! Checks that every test named in `SECURITY.md` exists.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Names of the test functions under a directory.
+/// Collects the names of the test functions under a directory.
 fn tests_under(directory: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -41,9 +41,9 @@ fn every_test_that_security_md_names_exists() {
     for row in rows {
         let shown_by = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
         let names: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
-        assert!(!names.is_empty() || shown_by.starts_with("no test"), "nothing shows: {row}");
+        assert!(!names.is_empty() || shown_by.starts_with("no test"), "no test named in row: {row}");
         for name in names {
-            assert!(tests.contains(name), "SECURITY.md names `{name}`, which is no test");
+            assert!(tests.contains(name), "SECURITY.md names `{name}`, but no such test exists");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The standards' own numbers, and this format's. If one of these fails, do not change the test.
+//! Test vectors of the standards. If one of these tests fails, do not change the test.
 
 use aes_gcm::AesGcm;
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload, consts::U12};
@@ -9,8 +9,8 @@ use sm4::cipher::BlockCipherEncrypt as _;
 
 use crate::bench::{hex, unhex};
 
-/// GM/T 0003.5-2012, annex A.2 (GB/T 32918.5-2017): secret key, public key, message, `r ‖ s`. Its signer drew a
-/// random `k`; the signature made here is another one, and both verify.
+/// GM/T 0003.5-2012, annex A.2 (GB/T 32918.5-2017): secret key, public key, message, `r ‖ s`. Its signer used a
+/// random `k`; this crate's deterministic signature differs, and both verify.
 pub(crate) const ANNEX_SECRET: &str = "3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8";
 pub(crate) const ANNEX_PUBLIC: &str = "0309f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020";
 pub(crate) const ANNEX_MESSAGE: &[u8] = b"message digest";
@@ -18,7 +18,7 @@ pub(crate) const ANNEX_SIGNATURE: &str = "f5a03b0648d2c4630eeac513e1bb81a15944da
                                           b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa";
 
 #[test]
-fn sm2_is_that_of_gm_t_0003_annex_a() {
+fn sm2_matches_gm_t_0003_annex_a() {
     let secret = SigningKey::from_bytes(&unhex(ANNEX_SECRET).try_into().unwrap()).unwrap();
     assert_eq!(hex(&secret.public().to_bytes()), ANNEX_PUBLIC);
     let public = PublicKey::from_bytes(&unhex(ANNEX_PUBLIC).try_into().unwrap()).unwrap();
@@ -30,7 +30,7 @@ fn sm2_is_that_of_gm_t_0003_annex_a() {
 
 /// GB/T 32905-2016, annex A.1 and A.2.
 #[test]
-fn sm3_is_that_of_gb_t_32905() {
+fn sm3_matches_gb_t_32905() {
     assert_eq!(hex(&Sm3::digest(b"abc")), "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0");
     assert_eq!(
         hex(&Sm3::digest("abcd".repeat(16))),
@@ -40,7 +40,7 @@ fn sm3_is_that_of_gb_t_32905() {
 
 /// GB/T 32907-2016, annex A.1 and A.2.
 #[test]
-fn sm4_is_that_of_gb_t_32907() {
+fn sm4_matches_gb_t_32907() {
     let key = unhex("0123456789abcdeffedcba9876543210");
     let cipher = Sm4::new_from_slice(&key).unwrap();
     let mut block = sm4::cipher::Block::<Sm4>::try_from(key.as_slice()).unwrap();
@@ -52,7 +52,8 @@ fn sm4_is_that_of_gb_t_32907() {
     assert_eq!(hex(&block), "595298c7c6fd271f0402f804c33d3f66");
 }
 
-/// RFC 8998, A.1: what logs and caches of a kiosk are sealed with.
+/// RFC 8998, A.1: SM4-GCM, with which a kiosk seals its journal and caches. Key, nonce, associated data, plaintext,
+/// sealed.
 pub(crate) const GCM: [&str; 5] = [
     "0123456789abcdeffedcba9876543210",
     "00001234567800000000abcd",
@@ -65,7 +66,7 @@ pub(crate) const GCM: [&str; 5] = [
 ];
 
 #[test]
-fn sm4_gcm_is_that_of_rfc_8998() {
+fn sm4_gcm_matches_rfc_8998() {
     let [key, nonce, aad, plain, sealed] = GCM.map(unhex);
     let cipher = AesGcm::<Sm4, U12>::new_from_slice(&key).unwrap();
     let nonce: [u8; 12] = nonce.try_into().unwrap();

@@ -1,4 +1,4 @@
-"""The Python packages gmssl (SM2 in Python) and tongsuopy (bindings to Tongsuo) answer one line for each line read."""
+"""Answers one line for each line read, with the Python packages gmssl (SM2) and tongsuopy (bindings to Tongsuo)."""
 import sys
 
 from gmssl import sm2, sm3

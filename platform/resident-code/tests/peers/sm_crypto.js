@@ -1,4 +1,4 @@
-// The npm package sm-crypto answers one line for each line it reads. Its default identity is 1234567812345678.
+// Answers one line for each line read, with the npm package sm-crypto. Its default identity is 1234567812345678.
 "use strict";
 const { sm2, sm3 } = require("sm-crypto");
 const bytes = hex => Array.from(Buffer.from(hex, "hex"));
