@@ -66,6 +66,7 @@ pub enum DeviceConfig {
         profile: String,
     },
     /// An A4 printer.
+    #[serde(rename = "sheet-printer")]
     SheetPrinter {
         /// Its IPP address, for example `ipp://127.0.0.1/printers/a4`.
         url: String,

@@ -17,16 +17,19 @@ pub struct OpenWork {
     /// Orders that were created and not settled.
     pub payments: BTreeMap<OrderId, OpenPayment>,
     /// Receipts that were issued and whose print job is neither finished nor abandoned.
+    #[serde(rename = "papers")]
     pub papers: BTreeMap<ReceiptId, OpenPaper>,
     /// The visit that is not closed.
     pub visit: Option<VisitId>,
     /// Used-code records, each with the time until which it is kept.
+    #[serde(rename = "code_marks")]
     pub code_marks: BTreeMap<String, UnixMs>,
     /// Holders that a gate admitted, each with the time until which the holder is not admitted again.
     pub admitted: Vec<(Admitted, UnixMs)>,
     /// The latest time of any record: the present cannot be earlier.
     pub clock_floor: UnixMs,
     /// The last clock synchronisation: the platform's time, and the offset in milliseconds to add to the kiosk's.
+    #[serde(rename = "clock_heard")]
     pub clock_heard: Option<(UnixMs, i64)>,
 }
 

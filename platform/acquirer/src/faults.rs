@@ -20,6 +20,7 @@ pub enum Fault {
     /// A charge is declined. An inquiry does not consume this fault.
     Decline,
     /// The request is executed, and the answer is not valid JSON.
+    #[serde(rename = "nonsense")]
     Nonsense,
 }
 

@@ -402,6 +402,7 @@ pub enum FeedItem {
     },
     /// Cards that are not in force. In the order of the revocation numbers, which are counted apart from those of
     /// codes.
+    #[serde(rename = "card-stops")]
     CardStops {
         /// The delta, signed by the list's revoker.
         delta: Signed<Revocations<CardName>>,

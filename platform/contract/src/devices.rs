@@ -15,6 +15,7 @@ pub struct SiteDevices {
     /// A receipt printer.
     pub printer: Option<PrinterPath>,
     /// An A4 printer.
+    #[serde(rename = "sheet-printer")]
     pub sheet_printer: Option<SheetPrinterPath>,
     /// The signal of a gate: light and buzzer.
     pub signal: Option<SignalPath>,
@@ -144,6 +145,7 @@ pub struct IdReaderPath {
 #[serde(try_from = "PrinterFields", into = "PrinterFields")]
 pub struct PrinterPath {
     /// The connection to the printer.
+    #[serde(rename = "link")]
     pub link: PrinterLink,
     /// Printer profile, for example `generic-80`.
     pub profile: String,

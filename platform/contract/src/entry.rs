@@ -144,6 +144,7 @@ pub enum Confirmation {
     /// The printer accepted the bytes and cannot report more.
     Sent,
     /// The printer answered the print barrier at the end of the receipt, and its status shows no fault.
+    #[serde(rename = "fenced")]
     Fenced,
     /// The printer echoed the receipt's process id after printing it.
     Echoed,
@@ -168,6 +169,7 @@ pub enum CloseReason {
     /// The resident touched *leave*.
     Exit,
     /// The card was removed.
+    #[serde(rename = "card-taken")]
     CardTaken,
     /// Nobody touched the screen for too long.
     TimedOut,
@@ -181,6 +183,7 @@ pub enum CloseReason {
 #[serde(rename_all = "kebab-case", tag = "entry")]
 pub enum Entry {
     /// The journal was opened: first record of a segment.
+    #[serde(rename = "opened")]
     Opened {
         /// Version of the software.
         software: String,
@@ -200,6 +203,7 @@ pub enum Entry {
         /// The resident, as this kiosk's records name them.
         resident: Pseudonym,
         /// The identification method that began the visit.
+        #[serde(rename = "way")]
         way: Way,
         /// The evidence that the level is based on.
         evidence: Evidence,
@@ -208,10 +212,12 @@ pub enum Entry {
     },
     /// 已用码记录: this kiosk accepted a code. The record is durable before the level rises, so that the code is
     /// accepted once.
+    #[serde(rename = "code-accepted")]
     CodeAccepted {
         /// The visit that the code opens.
         visit: VisitId,
         /// SM3 of the code's bytes, hexadecimal.
+        #[serde(rename = "mark")]
         mark: String,
     },
     /// 验码 by the kiosk: this kiosk verified and accepted a signed code, with or without a link. The record is
@@ -223,6 +229,7 @@ pub enum Entry {
         /// The holder of the code.
         holder: CodeHolder,
         /// The time step in which the code was shown; none for a paper code, which has no time step.
+        #[serde(rename = "slot")]
         slot: Option<u16>,
         /// Until when the kiosk refuses the same holder and time step; after that the code itself is too old.
         until: UnixMs,
@@ -294,6 +301,7 @@ pub enum Entry {
         rows: u32,
     },
     /// An order was created. Durable before its first charge request is sent (I1).
+    #[serde(rename = "payment-intended")]
     PaymentIntended {
         /// The order, and its idempotency key everywhere.
         order: OrderId,
@@ -311,6 +319,7 @@ pub enum Entry {
         method: Method,
     },
     /// The outcome of an order is known and final.
+    #[serde(rename = "payment-settled")]
     PaymentSettled {
         /// The order.
         order: OrderId,
@@ -318,6 +327,7 @@ pub enum Entry {
         settlement: Settlement,
     },
     /// A receipt was issued to a resident: from now on it waits until it is printed or its print is abandoned.
+    #[serde(rename = "receipt-promised")]
     ReceiptPromised {
         /// The receipt.
         receipt: ReceiptId,
@@ -359,6 +369,7 @@ pub enum Entry {
         copy: u32,
     },
     /// Printing was abandoned because the resident left without paper; the receipt can be fetched by its number.
+    #[serde(rename = "receipt-waived")]
     ReceiptWaived {
         /// The receipt.
         receipt: ReceiptId,
@@ -376,17 +387,20 @@ pub enum Entry {
         visit: VisitId,
     },
     /// A staff card signed in at this kiosk.
+    #[serde(rename = "staff-came")]
     StaffCame {
         /// The name under which the site file lists the card's key.
         card: String,
     },
     /// A resident asked for help from staff.
+    #[serde(rename = "help-called")]
     HelpCalled {
         /// The visit, if one was open.
         visit: Option<VisitId>,
     },
     /// The kiosk compared its clock with the platform's, which shows how accurate the times of its records are.
     /// Written once per start of the process, and once per hour.
+    #[serde(rename = "clock-heard")]
     ClockHeard {
         /// The platform's clock.
         platform: UnixMs,
@@ -394,6 +408,7 @@ pub enum Entry {
         offset_ms: i64,
     },
     /// The set of services in force changed.
+    #[serde(rename = "catalogue-changed")]
     CatalogueChanged {
         /// Cursor of the feed after the change.
         cursor: u64,

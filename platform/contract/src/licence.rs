@@ -24,6 +24,7 @@ pub struct LicenceExtract {
     /// See [`IssuerKeys::city`].
     pub city: String,
     /// The platform's id of the e-certificate.
+    #[serde(rename = "licence")]
     pub licence: String,
     /// The common name of the e-certificate.
     pub title: String,

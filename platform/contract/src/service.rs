@@ -257,6 +257,7 @@ pub enum Form {
     #[default]
     Receipt,
     /// An A4 document, for papers that are handed in elsewhere; printed on the roll where no A4 printer works.
+    #[serde(rename = "sheet")]
     Sheet,
 }
 

@@ -18,6 +18,7 @@ pub enum Fault {
         ms: u64,
     },
     /// The request is executed, and the answer is not valid JSON.
+    #[serde(rename = "nonsense")]
     Nonsense,
 }
 

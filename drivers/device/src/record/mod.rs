@@ -73,6 +73,7 @@ pub enum What {
     /// Receiving failed: no byte arrived.
     InFailed(Reason),
     /// The driver received a request: its redacted form as JSON.
+    #[serde(rename = "order")]
     Order(serde_json::Value),
     /// Another event, for example that the link was opened, a card was inserted, or the size of frames.
     Note(String),
@@ -85,6 +86,7 @@ pub enum Reason {
     /// Time-out.
     TimedOut,
     /// The device was disconnected or the card removed.
+    #[serde(rename = "gone")]
     Gone,
     /// Any other cause.
     Failed,

@@ -45,6 +45,7 @@ pub(super) enum Told<T> {
     Agreed {
         /// The disclosed data.
         #[serde(flatten)]
+        #[serde(rename = "what")]
         what: T,
         /// End of the consent.
         until_ms: UnixMs,
