@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
 
-mod house;
+mod architecture;
 mod pins;
 mod recordings;
 mod simulation;

@@ -2,24 +2,24 @@
 
 use card::{CardTransport, PinOutcome, TransportFault, change_pin, reset_pin, verify_pin};
 use contract::{CardChallenge, HexBytes};
-use server::CardKey;
-use virtual_hardware::card::{Flaw, VirtualCard};
-use virtual_hardware::keys::CityKey;
-use virtual_hardware::residents;
+use emulator::card::{CardFlaw, EmulatedCard};
+use emulator::card_keys::CityCardKeys;
+use emulator::demo_residents;
+use server::CardRootKeys;
 
 /// A card in the slot of a service desk's terminal.
-struct DeskSlot(VirtualCard);
+struct DeskSlot(EmulatedCard);
 
 impl CardTransport for DeskSlot {
     fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
-        response.extend(self.0.answer(command));
+        response.extend(self.0.respond(command));
         Ok(())
     }
 }
 
 impl DeskSlot {
     fn draw(&mut self) -> [u8; 8] {
-        self.0.answer(&[0x00, 0x84, 0x00, 0x00, 0x08]).first_chunk().copied().unwrap()
+        self.0.respond(&[0x00, 0x84, 0x00, 0x00, 0x08]).first_chunk().copied().unwrap()
     }
 
     fn select(&mut self) {
@@ -47,10 +47,10 @@ fn challenge(identification: &str, challenge: [u8; 8]) -> CardChallenge {
 #[test]
 fn pin_reset_cryptogram_opens_the_card_once() {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/residents.toml");
-    let all = residents::read(&file).unwrap();
+    let all = demo_residents::read_residents(&file).unwrap();
     let resident = all.iter().find(|one| one.id == "wang-jianguo").unwrap();
-    let city = CardKey::new(&CityKey::TEST_BYTES);
-    let mut slot = DeskSlot(VirtualCard::of(resident, Flaw::None));
+    let city = CardRootKeys::new(&CityCardKeys::TEST_BYTES);
+    let mut slot = DeskSlot(EmulatedCard::for_resident(resident, CardFlaw::None));
     slot.select();
     for _ in 0..3 {
         assert!(verify_pin(&mut slot, b"000000").is_ok());
@@ -59,7 +59,7 @@ fn pin_reset_cryptogram_opens_the_card_once() {
 
     let nonce = slot.draw();
     let identification = &resident.card.identification;
-    let opens = city.opens_for_pin(&challenge(identification, nonce));
+    let opens = city.external_auth_for_pin_reset(&challenge(identification, nonce));
     assert_eq!(reset_pin(&mut slot, &opens.0, b"271828"), Ok(PinOutcome::Verified));
     assert_eq!(verify_pin(&mut slot, b"271828"), Ok(PinOutcome::Verified));
     assert_ne!(verify_pin(&mut slot, b"584216"), Ok(PinOutcome::Verified));
@@ -68,10 +68,10 @@ fn pin_reset_cryptogram_opens_the_card_once() {
     slot.draw();
     assert_eq!(reset_pin(&mut slot, &opens.0, b"314159"), Ok(PinOutcome::NotPossible));
     let nonce = slot.draw();
-    let reads = city.answer(&challenge(identification, nonce)).external;
+    let reads = city.card_cryptogram(&challenge(identification, nonce)).external;
     assert_eq!(reset_pin(&mut slot, &reads.0, b"314159"), Ok(PinOutcome::NotPossible));
     let nonce = slot.draw();
-    let other = CardKey::new(&[9; 32]).opens_for_pin(&challenge(identification, nonce));
+    let other = CardRootKeys::new(&[9; 32]).external_auth_for_pin_reset(&challenge(identification, nonce));
     assert_eq!(reset_pin(&mut slot, &other.0, b"314159"), Ok(PinOutcome::NotPossible));
     assert_eq!(verify_pin(&mut slot, b"271828"), Ok(PinOutcome::Verified), "the PIN must be unchanged");
 }
@@ -79,9 +79,9 @@ fn pin_reset_cryptogram_opens_the_card_once() {
 #[test]
 fn pin_change_needs_the_old_pin_and_counts_tries() {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/residents.toml");
-    let all = residents::read(&file).unwrap();
+    let all = demo_residents::read_residents(&file).unwrap();
     let resident = all.iter().find(|one| one.id == "zhang-guiying").unwrap();
-    let mut slot = DeskSlot(VirtualCard::of(resident, Flaw::None));
+    let mut slot = DeskSlot(EmulatedCard::for_resident(resident, CardFlaw::None));
     assert_eq!(change_pin(&mut slot, b"000000", b"271828"), Ok(PinOutcome::Wrong { tries_left: 2 }));
     assert_eq!(change_pin(&mut slot, b"730914", b"271828"), Ok(PinOutcome::Verified));
     assert_eq!(verify_pin(&mut slot, b"271828"), Ok(PinOutcome::Verified));

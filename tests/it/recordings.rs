@@ -7,45 +7,48 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ::printer::{Block, Confirmation, Outcome, Printer, Profile, Receipt, SerialLink, Why};
-use card::{
-    AuthAnswer, AuthRequest, AuthorityFault, CardAuthority, CardTransport, Holder, Nonces, Psam, ReadFault,
-    Refusal, TransportFault,
+use ::printer::{
+    PrintConfirmation, PrintFailure, PrintOutcome, PrintableReceipt, PrinterProfile, ReceiptBlock,
+    ReceiptPrinter, SerialLink,
 };
-use device::record::card::CardTape;
-use device::record::id_reader::{Asked, RecordedLink as RecordedLine};
-use device::record::printer::{RecordedLink, order};
-use device::record::replay::{self, OPENED};
-use device::record::{Recorder, Recording, What};
-use id_reader::{CardFault, IdReader, SerialLink as SerialIdLink, Validity};
-use system_tests::script;
-use virtual_hardware::card::{Flaw, VirtualCard};
-use virtual_hardware::faults::Faults;
-use virtual_hardware::id_card::{IdFlaw, VirtualIdCard};
-use virtual_hardware::id_reader::VirtualIdReader;
-use virtual_hardware::keys::CityKey;
-use virtual_hardware::paper::WIDTH_80;
-use virtual_hardware::printer::VirtualPrinter;
-use virtual_hardware::residents::{self, Resident};
+use card::{
+    AuthAnswer, AuthRequest, AuthorityFault, CardAuthority, CardReadRefusal, CardTransport, HolderData,
+    Nonces, Psam, ReadFault, TransportFault,
+};
+use device::record::card::CardRecorder;
+use device::record::id_reader::{IdReaderRequest, RecordedIdLink as RecordedLine};
+use device::record::printer::{RecordedPrinterLink, print_request};
+use device::record::replay::{self, OPENED_NOTE};
+use device::record::{Recorder, Recording, WireEvent};
+use emulator::card::{CardFlaw, EmulatedCard};
+use emulator::card_keys::CityCardKeys;
+use emulator::demo_residents::{self, BenchResident};
+use emulator::faults::FaultSwitches;
+use emulator::id_card::{EmulatedIdCard, IdCardFlaw};
+use emulator::id_reader::EmulatedIdReader;
+use emulator::printer::EmulatedPrinter;
+use emulator::roll::WIDTH_80_MM_DOTS;
+use id_reader::{IdCardFault, IdReader, SerialLink as SerialIdLink, Validity};
+use system_tests::scenarios;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-fn demo_residents() -> Vec<Resident> {
-    residents::read(&repository().join("assets/residents.toml")).unwrap()
+fn demo_residents() -> Vec<BenchResident> {
+    demo_residents::read_residents(&repository().join("assets/residents.toml")).unwrap()
 }
 
 /// An emulated card without a reader, whose commands and responses are recorded.
 struct RecordedCard {
-    card: VirtualCard,
-    tape: CardTape,
+    card: EmulatedCard,
+    tape: CardRecorder,
 }
 
 impl CardTransport for RecordedCard {
     fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
-        let answer = self.card.answer(command);
-        self.tape.exchanged(command, Ok(&answer));
+        let answer = self.card.respond(command);
+        self.tape.record_exchange(command, Ok(&answer));
         response.extend_from_slice(&answer);
         Ok(())
     }
@@ -67,7 +70,7 @@ fn finished(directory: &Path, is_whole: impl Fn(&Recording) -> bool) -> (Recordi
 }
 
 fn ends_with_note(recording: &Recording, note: &str) -> bool {
-    recording.entries.last().is_some_and(|entry| entry.what == What::Note(note.into()))
+    recording.entries.last().is_some_and(|entry| entry.what == WireEvent::Note(note.into()))
 }
 
 /// The city's PSAM, whose own commands are not recorded.
@@ -75,32 +78,35 @@ struct TestPsam;
 
 impl CardAuthority for TestPsam {
     fn authenticate(&mut self, request: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
-        let tape = CardTape::new(Recorder::off());
-        Psam(&mut RecordedCard { card: VirtualCard::psam(&CityKey::test()), tape }).authenticate(request)
+        let tape = CardRecorder::new(Recorder::off());
+        Psam(&mut RecordedCard { card: EmulatedCard::new_psam(&CityCardKeys::for_tests()), tape })
+            .authenticate(request)
     }
 }
 
-fn record_card(directory: &Path, resident: &Resident, flaw: Flaw) -> (Recording, PathBuf) {
+fn record_card(directory: &Path, resident: &BenchResident, flaw: CardFlaw) -> (Recording, PathBuf) {
     let recorder = Recorder::begin(directory, "card");
-    recorder.note(What::Note(OPENED.into()));
-    let mut contact =
-        RecordedCard { card: VirtualCard::of(resident, flaw), tape: CardTape::new(recorder.clone()) };
-    let _ = card::read(&mut contact, &mut TestPsam, Nonces::from([7; 24])).is_ok();
-    recorder.note(What::Order(serde_json::json!({ "verify-pin": resident.card.pin.len() })));
+    recorder.record(WireEvent::Note(OPENED_NOTE.into()));
+    let mut contact = RecordedCard {
+        card: EmulatedCard::for_resident(resident, flaw),
+        tape: CardRecorder::new(recorder.clone()),
+    };
+    let _ = card::read_card(&mut contact, &mut TestPsam, Nonces::from([7; 24])).is_ok();
+    recorder.record(WireEvent::Request(serde_json::json!({ "verify-pin": resident.card.pin.len() })));
     let _ = card::verify_pin(&mut contact, resident.card.pin.as_bytes()).is_ok();
-    recorder.note(What::Note("closed".into()));
+    recorder.record(WireEvent::Note("closed".into()));
     finished(directory, |recording| ends_with_note(recording, "closed"))
 }
 
-fn receipt_for(resident: &Resident) -> Receipt {
-    Receipt {
+fn receipt_for(resident: &BenchResident) -> PrintableReceipt {
+    PrintableReceipt {
         blocks: vec![
-            Block::Title("缴费凭条".into()),
-            Block::Pair { label: "姓名".into(), value: resident.name.clone() },
-            Block::Pair { label: "身份证号".into(), value: resident.id_number.clone() },
-            Block::Pair { label: "卡号".into(), value: resident.card.number.clone() },
-            Block::Amount { label: "合计".into(), value: "¥86.40".into() },
-            Block::Qr(format!("http://platform.invalid/r/{}", resident.card.number)),
+            ReceiptBlock::Title("缴费凭条".into()),
+            ReceiptBlock::Pair { label: "姓名".into(), value: resident.name.clone() },
+            ReceiptBlock::Pair { label: "身份证号".into(), value: resident.id_number.clone() },
+            ReceiptBlock::Pair { label: "卡号".into(), value: resident.card.number.clone() },
+            ReceiptBlock::Amount { label: "合计".into(), value: "¥86.40".into() },
+            ReceiptBlock::Qr(format!("http://platform.invalid/r/{}", resident.card.number)),
         ],
         copy_mark: None,
     }
@@ -108,76 +114,77 @@ fn receipt_for(resident: &Resident) -> Receipt {
 
 fn record_print(
     directory: &Path,
-    resident: &Resident,
+    resident: &BenchResident,
     fault: Option<&str>,
     profile: &str,
-) -> (Recording, PathBuf, Outcome) {
+) -> (Recording, PathBuf, PrintOutcome) {
     let port = tempfile::tempdir().unwrap();
     let tty = port.path().join("receipt");
-    let faults = Faults::default();
-    let _printer = VirtualPrinter::with(&tty, WIDTH_80, faults.clone()).unwrap();
+    let faults = FaultSwitches::default();
+    let _printer = EmulatedPrinter::open_pty_with_faults(&tty, WIDTH_80_MM_DOTS, faults.clone()).unwrap();
     if let Some(fault) = fault {
-        faults.switch(fault, true).unwrap();
+        faults.set_active(fault, true).unwrap();
     }
     let recorder = Recorder::begin(directory, "receipt-printer");
     let link = SerialLink::open(&tty.display().to_string(), 115_200).unwrap();
-    let link = RecordedLink::new(link, recorder.clone());
-    let mut printer = Printer::open(Box::new(link), Profile::named(profile).unwrap());
+    let link = RecordedPrinterLink::new(link, recorder.clone());
+    let mut printer = ReceiptPrinter::open(Box::new(link), PrinterProfile::by_name(profile).unwrap());
     let receipt = receipt_for(resident);
-    recorder.note(order(&receipt));
+    recorder.record(print_request(&receipt));
     let outcome = printer.print(&receipt, &mut |_| {});
-    recorder.note(What::Note("closed".into()));
+    recorder.record(WireEvent::Note("closed".into()));
     let (recording, file) = finished(directory, |recording| ends_with_note(recording, "closed"));
     (recording, file, outcome)
 }
 
-fn record_id_card(directory: &Path, resident: &Resident, flaw: IdFlaw) -> (Recording, PathBuf) {
+fn record_id_card(directory: &Path, resident: &BenchResident, flaw: IdCardFlaw) -> (Recording, PathBuf) {
     let port = tempfile::tempdir().unwrap();
     let tty = port.path().join("id-reader");
-    let reader_emulator = VirtualIdReader::plug_in(&tty, Faults::default()).unwrap();
+    let reader_emulator = EmulatedIdReader::open_pty(&tty, FaultSwitches::default()).unwrap();
     let recorder = Recorder::begin(directory, "id-reader");
     let link = SerialIdLink::open(&tty.display().to_string(), 115_200).unwrap();
     let link = RecordedLine::new(link, recorder.clone());
-    let orders = link.orders();
+    let orders = link.request_recorder();
     let mut reader = IdReader::new(link);
-    orders.note(Asked::SamId);
+    orders.record(IdReaderRequest::SamId);
     reader.sam_id().unwrap();
-    reader_emulator.lay(VirtualIdCard::of(resident, flaw));
+    reader_emulator.place_card(EmulatedIdCard::for_resident(resident, flaw));
     loop {
-        orders.note(Asked::Find);
+        orders.record(IdReaderRequest::Find);
         if reader.find().unwrap() {
             break;
         }
     }
-    orders.note(Asked::Read);
+    orders.record(IdReaderRequest::Read);
     let _ = reader.read().is_ok();
     // The last bytes received are recorded when the driver begins another operation.
-    orders.note(Asked::Find);
-    recorder.note(What::Note("closed".into()));
+    orders.record(IdReaderRequest::Find);
+    recorder.record(WireEvent::Note("closed".into()));
     finished(directory, |recording| ends_with_note(recording, "closed"))
 }
 
 #[test]
 fn id_card_recording_replays_with_its_outcome() {
     for (flaw, expected) in [
-        (IdFlaw::None, None),
-        (IdFlaw::Expired, None),
-        (IdFlaw::WrongNumber, Some(CardFault::Card(id_reader::Refusal::Garbage))),
+        (IdCardFlaw::None, None),
+        (IdCardFlaw::Expired, None),
+        (IdCardFlaw::WrongNumber, Some(IdCardFault::Card(id_reader::IdReadRefusal::InvalidData))),
     ] {
         for resident in &demo_residents() {
             let directory = tempfile::tempdir().unwrap();
             let (recording, _) = record_id_card(directory.path(), resident, flaw);
-            let read = replay::read_id_cards(&recording).unwrap();
+            let read = replay::replay_id_cards(&recording).unwrap();
             assert_eq!(read.len(), 1);
             match &read[0] {
                 Ok(reading) => {
                     assert_eq!(expected, None);
                     assert_ne!(reading.card.number(), resident.id_number);
                     let until = match reading.card.valid_to() {
-                        Validity::Until(day) => day.compact(),
+                        Validity::Until(day) => day.to_yyyymmdd(),
                         Validity::LongTerm => "长期".to_owned(),
                     };
-                    let was = if flaw == IdFlaw::Expired { "20160101" } else { &resident.id_card.valid_to };
+                    let was =
+                        if flaw == IdCardFlaw::Expired { "20160101" } else { &resident.id_card.valid_to };
                     assert_eq!(until, was, "the recording must keep the validity");
                 }
                 Err(fault) => assert_eq!(Some(*fault), expected),
@@ -189,13 +196,13 @@ fn id_card_recording_replays_with_its_outcome() {
 #[test]
 fn recordings_hold_no_personal_data() {
     let demo_residents = demo_residents();
-    let personal_data = script::residents(&repository().join("assets/residents.toml")).unwrap();
+    let personal_data = scenarios::read_residents(&repository().join("assets/residents.toml")).unwrap();
     let directory = tempfile::tempdir().unwrap();
     for (resident, data) in demo_residents.iter().zip(&personal_data) {
         let place = directory.path().join(&resident.id);
-        let (_, card) = record_card(&place.join("card"), resident, Flaw::None);
+        let (_, card) = record_card(&place.join("card"), resident, CardFlaw::None);
         let (_, print, _) = record_print(&place.join("print"), resident, None, "generic-80");
-        let (_, id_card) = record_id_card(&place.join("id-card"), resident, IdFlaw::None);
+        let (_, id_card) = record_id_card(&place.join("id-card"), resident, IdCardFlaw::None);
         let texts =
             [&data.name, &data.id_number, &data.card.identification, &data.card.number, &data.card.pin];
         for file in [card, print, id_card] {
@@ -221,9 +228,11 @@ fn recordings_hold_no_personal_data() {
 /// All bytes that a recording holds as hexadecimal digits, concatenated.
 fn bytes_of(written: &[u8]) -> Vec<u8> {
     let recording = Recording::read(written).unwrap();
-    let moved = |what: &What| match what {
-        What::Out(bytes) | What::In(bytes) => bytes.0.clone(),
-        What::OutFailed(_) | What::InFailed(_) | What::Order(_) | What::Note(_) => Vec::new(),
+    let moved = |what: &WireEvent| match what {
+        WireEvent::Out(bytes) | WireEvent::In(bytes) => bytes.0.clone(),
+        WireEvent::OutFailed(_) | WireEvent::InFailed(_) | WireEvent::Request(_) | WireEvent::Note(_) => {
+            Vec::new()
+        }
     };
     recording.entries.iter().flat_map(|entry| moved(&entry.what)).collect()
 }
@@ -239,25 +248,25 @@ fn packed(text: &str) -> Vec<u8> {
 fn card_recording_replays_with_its_outcome() {
     let demo_residents = demo_residents();
     for (flaw, expected) in [
-        (Flaw::None, None),
-        (Flaw::Locked, Some(Refusal::Blocked)),
-        (Flaw::HalfRecord, Some(Refusal::Incomplete)),
-        (Flaw::Garbage, Some(Refusal::Garbage)),
-        (Flaw::Cloned, Some(Refusal::Unproven)),
-        (Flaw::Recorded, Some(Refusal::Unproven)),
+        (CardFlaw::None, None),
+        (CardFlaw::ApplicationLocked, Some(CardReadRefusal::Blocked)),
+        (CardFlaw::TruncatedRecord, Some(CardReadRefusal::Incomplete)),
+        (CardFlaw::Garbage, Some(CardReadRefusal::InvalidData)),
+        (CardFlaw::Cloned, Some(CardReadRefusal::AuthenticationFailed)),
+        (CardFlaw::Replayed, Some(CardReadRefusal::AuthenticationFailed)),
     ] {
         for resident in &demo_residents {
             // A second-generation card has no card authentication, so a copy cannot be detected.
             let second = resident.card.version == "2.00";
-            if second && matches!(flaw, Flaw::Cloned | Flaw::Recorded) {
+            if second && matches!(flaw, CardFlaw::Cloned | CardFlaw::Replayed) {
                 continue;
             }
             let directory = tempfile::tempdir().unwrap();
             let (recording, _) = record_card(directory.path(), resident, flaw);
-            let read = replay::read_cards(&recording).unwrap();
+            let read = replay::replay_cards(&recording).unwrap();
             assert_eq!(read.len(), 1);
             match (&read[0], expected) {
-                (Ok(card), None) => assert!(matches!(card.holder, Holder::Read(_)), "{}", resident.id),
+                (Ok(card), None) => assert!(matches!(card.holder, HolderData::Read(_)), "{}", resident.id),
                 (Err(ReadFault::Refused(refusal)), Some(expected)) => assert_eq!(*refusal, expected),
                 (other, _) => panic!("{}: {flaw:?}: {:?}", resident.id, other.as_ref().err()),
             }
@@ -269,20 +278,20 @@ fn card_recording_replays_with_its_outcome() {
 fn receipt_recording_replays_with_its_outcome() {
     let demo_residents = demo_residents();
     for (fault, profile, certain) in [
-        (None, "generic-80", Some(Outcome::Printed { confirmation: Confirmation::Fence })),
-        (None, "epson-80", Some(Outcome::Printed { confirmation: Confirmation::ProcessId })),
-        (Some("paper-out"), "generic-80", Some(Outcome::NotStarted(Why::PaperOut))),
+        (None, "generic-80", Some(PrintOutcome::Printed { confirmation: PrintConfirmation::Barrier })),
+        (None, "epson-80", Some(PrintOutcome::Printed { confirmation: PrintConfirmation::ProcessId })),
+        (Some("paper-out"), "generic-80", Some(PrintOutcome::NotStarted(PrintFailure::PaperOut))),
         // The outcome of these depends on timing; the replay must have the outcome of the recording.
         (Some("paper-ends"), "generic-80", None),
         (Some("printer-cut-wrong-answer"), "generic-80", None),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let (recording, _, was) = record_print(directory.path(), &demo_residents[0], fault, profile);
-        let printed = replay::print(&recording, &Profile::named(profile).unwrap());
+        let printed = replay::replay_receipts(&recording, &PrinterProfile::by_name(profile).unwrap());
         assert_eq!(printed, Ok(vec![was]), "{fault:?} on {profile}");
         match certain {
             Some(certain) => assert_eq!(was, certain, "{fault:?} on {profile}"),
-            None => assert!(matches!(was, Outcome::Unconfirmed(_)), "{fault:?} on {profile}: {was:?}"),
+            None => assert!(matches!(was, PrintOutcome::Unconfirmed(_)), "{fault:?} on {profile}: {was:?}"),
         }
     }
 }
@@ -292,23 +301,23 @@ fn replay_detects_a_driver_that_deviates() {
     let directory = tempfile::tempdir().unwrap();
     let (mut recording, _, _) = record_print(directory.path(), &demo_residents()[0], None, "generic-80");
     let sent = recording.entries.iter_mut().rev().find_map(|entry| match &mut entry.what {
-        What::Out(bytes) if bytes.0.len() > 8 => Some(bytes),
+        WireEvent::Out(bytes) if bytes.0.len() > 8 => Some(bytes),
         _ => None,
     });
     sent.unwrap().0[0] ^= 1;
-    assert!(replay::print(&recording, &Profile::named("generic-80").unwrap()).is_err());
+    assert!(replay::replay_receipts(&recording, &PrinterProfile::by_name("generic-80").unwrap()).is_err());
 }
 
 /// The committed recordings, and how each was made.
 const COMMITTED: &[(&str, RecordedCase)] = &[
-    ("card-second-generation", RecordedCase::Card(Flaw::None)),
-    ("card-half-a-record", RecordedCase::Card(Flaw::HalfRecord)),
+    ("card-second-generation", RecordedCase::Card(CardFlaw::None)),
+    ("card-half-a-record", RecordedCase::Card(CardFlaw::TruncatedRecord)),
     ("receipt-paper-ends", RecordedCase::Receipt("paper-ends")),
 ];
 
 #[derive(Clone, Copy)]
 enum RecordedCase {
-    Card(Flaw),
+    Card(CardFlaw),
     Receipt(&'static str),
 }
 
@@ -334,16 +343,21 @@ fn committed_recordings_replay_with_their_outcome() {
         let recording = Recording::read(File::open(&path).unwrap()).unwrap();
         match case {
             RecordedCase::Card(flaw) => {
-                let read = replay::read_cards(&recording).unwrap();
-                let refused = matches!(read[0], Err(ReadFault::Refused(Refusal::Incomplete)));
+                let read = replay::replay_cards(&recording).unwrap();
+                let refused = matches!(read[0], Err(ReadFault::Refused(CardReadRefusal::Incomplete)));
                 assert!(
-                    read[0].is_ok() && *flaw == Flaw::None || refused && *flaw == Flaw::HalfRecord,
+                    read[0].is_ok() && *flaw == CardFlaw::None
+                        || refused && *flaw == CardFlaw::TruncatedRecord,
                     "{name}"
                 );
             }
             RecordedCase::Receipt(_) => {
-                let printed = replay::print(&recording, &Profile::named("generic-80").unwrap());
-                assert!(matches!(printed.as_deref(), Ok([Outcome::Unconfirmed(_)])), "{name}: {printed:?}");
+                let printed =
+                    replay::replay_receipts(&recording, &PrinterProfile::by_name("generic-80").unwrap());
+                assert!(
+                    matches!(printed.as_deref(), Ok([PrintOutcome::Unconfirmed(_)])),
+                    "{name}: {printed:?}"
+                );
             }
         }
     }

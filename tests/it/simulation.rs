@@ -5,19 +5,19 @@
 //!
 //! `SIMULATION_SEEDS=1000 cargo test -p system-tests --test it simulation` runs more seeds.
 
-mod city;
-mod judge;
-mod person;
+mod checks;
+mod kiosk;
+mod peers;
 mod phone;
-mod terminal;
-mod world;
+mod residents;
+mod simulator;
 
-use crate::simulation::world::World;
+use crate::simulation::simulator::Simulator;
 
 /// Seeded pseudo-random numbers (xorshift64*).
-pub(crate) struct Dice(u64);
+pub(crate) struct SimRng(u64);
 
-impl Dice {
+impl SimRng {
     fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
@@ -34,7 +34,7 @@ impl Dice {
         self.below(100) < percent
     }
 
-    fn wide(&mut self) -> u128 {
+    fn next_u128(&mut self) -> u128 {
         let halves = [self.below(1 << 31), self.below(1 << 31), self.below(1 << 31), self.below(1 << 31)];
         halves.iter().fold(0, |wide, half| wide << 31 | u128::from(*half))
     }
@@ -46,22 +46,22 @@ fn seeds() -> u64 {
 
 #[test]
 fn faults_neither_charge_twice_nor_lose_records() {
-    let mut seen = judge::Seen::default();
+    let mut seen = checks::RunCounts::default();
     for seed in 0..seeds() {
-        let mut world = World::new(seed);
-        world.storm(8 * 60_000);
-        world.calm(12 * 60_000);
-        seen.add(&judge::judge(&mut world, seed));
+        let mut world = Simulator::new(seed);
+        world.run_with_faults(8 * 60_000);
+        world.run_clean(12 * 60_000);
+        seen.add(&checks::check_run(&mut world, seed));
     }
-    seen.must_have_been_hard(seeds());
+    seen.assert_coverage(seeds());
 }
 
 #[test]
 fn same_seed_gives_the_same_run() {
     let run = |seed| {
-        let mut world = World::new(seed);
-        world.storm(2 * 60_000);
-        world.calm(60_000);
+        let mut world = Simulator::new(seed);
+        world.run_with_faults(2 * 60_000);
+        world.run_clean(60_000);
         world.fingerprint()
     };
     assert_eq!(run(5), run(5));

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use system_tests::process::programs;
+use system_tests::process::programs_directory;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -20,8 +20,11 @@ fn staged() -> tempfile::TempDir {
     }
     fs::create_dir_all(stage.path().join("usr/lib/kiosk")).unwrap();
     for program in ["kiosk", "kiosk-device"] {
-        fs::copy(programs().unwrap().join(program), stage.path().join("usr/lib/kiosk").join(program))
-            .unwrap();
+        fs::copy(
+            programs_directory().unwrap().join(program),
+            stage.path().join("usr/lib/kiosk").join(program),
+        )
+        .unwrap();
     }
     // The targets that the unit names are copied from this machine's systemd.
     let lib = stage.path().join("usr/lib/systemd/system");

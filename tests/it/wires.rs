@@ -1,5 +1,5 @@
 //! Each driver in its own process, on the interface that it uses in a kiosk: a card behind pcscd, a printer behind a tty,
-//! a camera behind a video stream. The devices are the emulators of `drivers/virtual`.
+//! a camera behind a video stream. The devices are the emulators of `drivers/emulator`.
 
 mod camera;
 mod card_authority;
@@ -13,16 +13,16 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use device::wire::DeviceConfig;
-use system_tests::driver::Driver;
+use system_tests::driver_process::DriverProcess;
 use system_tests::namespace;
 
 /// Runs a test in a Linux namespace of its own; `name` is the full name of the test.
-fn alone(name: &str, test: impl FnOnce()) {
+fn in_namespace(name: &str, test: impl FnOnce()) {
     if namespace::is_inside() {
-        namespace::furnish().unwrap();
+        namespace::prepare().unwrap();
         return test();
     }
-    let output = namespace::command(&env::current_exe().unwrap())
+    let output = namespace::command_inside(&env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .output()
         .expect("`unshare`, from Debian's util-linux");
@@ -37,11 +37,11 @@ fn repository() -> PathBuf {
 
 #[test]
 fn device_process_ends_with_the_kiosk() {
-    let mut driver = Driver::start(DeviceConfig::Card {
+    let mut driver = DriverProcess::start(DeviceConfig::Card {
         reader: "no such reader".into(),
         psam: None,
-        older: card::OlderCards::Limit,
+        older: card::OldAlgorithmPolicy::Limit,
     })
     .unwrap();
-    driver.leave().unwrap();
+    driver.disconnect().unwrap();
 }

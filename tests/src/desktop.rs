@@ -6,12 +6,12 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use contract::ScreenSize;
 
-use crate::process::{Process, wait_until};
-use crate::rig::READY;
+use crate::process::{ManagedProcess, wait_until};
+use crate::rig::START_TIMEOUT;
 
 /// Starts Xvfb and returns its display name, such as `:90`.
 pub(crate) fn start_display(
-    around: &mut Vec<Process>,
+    around: &mut Vec<ManagedProcess>,
     name: &str,
     screen: ScreenSize,
     logs: &Path,
@@ -22,15 +22,15 @@ pub(crate) fn start_display(
     let mut xvfb = Command::new("Xvfb");
     let size = format!("{}x{}x24", screen.width, screen.height);
     xvfb.arg(format!(":{number}")).args(["-screen", "0", &size, "-nolisten", "tcp", "-noreset"]);
-    around.push(Process::start(&format!("{name}-xvfb"), xvfb, logs)?);
+    around.push(ManagedProcess::start(&format!("{name}-xvfb"), xvfb, logs)?);
     let socket = format!("/tmp/.X11-unix/X{number}");
-    wait_until("the X server", READY, || Ok(Path::new(&socket).exists().then_some(())))?;
+    wait_until("the X server", START_TIMEOUT, || Ok(Path::new(&socket).exists().then_some(())))?;
     Ok(format!(":{number}"))
 }
 
 /// Starts a separate session bus and its accessibility bus; returns the address of the session bus.
 pub(crate) fn start_session_bus(
-    around: &mut Vec<Process>,
+    around: &mut Vec<ManagedProcess>,
     name: &str,
     runtime: &Path,
     display: &str,
@@ -40,11 +40,11 @@ pub(crate) fn start_session_bus(
     let mut bus = Command::new("dbus-daemon");
     bus.args(["--session", "--nofork", "--nopidfile"]).arg(format!("--address={address}"));
     bus.env("XDG_RUNTIME_DIR", runtime);
-    around.push(Process::start(&format!("{name}-bus"), bus, logs)?);
-    wait_until("the session bus", READY, || Ok(runtime.join("bus").exists().then_some(())))?;
+    around.push(ManagedProcess::start(&format!("{name}-bus"), bus, logs)?);
+    wait_until("the session bus", START_TIMEOUT, || Ok(runtime.join("bus").exists().then_some(())))?;
     let mut launcher = Command::new("/usr/libexec/at-spi-bus-launcher");
     launcher.arg("--launch-immediately").env("DBUS_SESSION_BUS_ADDRESS", &address);
     launcher.env("XDG_RUNTIME_DIR", runtime).env("DISPLAY", display).env("GSETTINGS_BACKEND", "memory");
-    around.push(Process::start(&format!("{name}-a11y"), launcher, logs)?);
+    around.push(ManagedProcess::start(&format!("{name}-a11y"), launcher, logs)?);
     Ok(address)
 }

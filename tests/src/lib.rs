@@ -3,22 +3,22 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
-pub mod browser;
-mod desk;
+pub mod a11y_client;
+pub mod bench_client;
+mod desk_client;
 mod desktop;
-pub mod driver;
-pub mod ends;
-pub mod eyes;
+pub mod driver_process;
 pub mod faults;
-pub mod finger;
-pub mod kiosk;
+pub mod link_proxy;
 pub mod namespace;
-pub mod phone;
+pub mod pcscd;
+pub mod personal_data_scan;
+pub mod phone_browser;
+pub mod phone_client;
+pub mod pointer;
 pub mod process;
-pub mod proxy;
-pub mod readers;
-pub mod report;
+pub mod relay_endpoints;
 pub mod rig;
-pub mod scan;
-pub mod script;
-pub mod station;
+pub mod rig_kiosk;
+pub mod scenario_report;
+pub mod scenarios;

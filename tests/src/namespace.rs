@@ -12,22 +12,22 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 /// Environment variable that is set inside the namespace.
-const INSIDE: &str = "KIOSK_RIG_INSIDE";
+const INSIDE_VARIABLE: &str = "KIOSK_RIG_INSIDE";
 
 /// Whether this process runs inside the namespace.
 #[must_use]
 pub fn is_inside() -> bool {
-    env::var_os(INSIDE).is_some()
+    env::var_os(INSIDE_VARIABLE).is_some()
 }
 
 /// A command that runs this program inside a new namespace. The program must call [`prepare`] first.
 #[must_use]
-pub fn command(program: &Path) -> Command {
+pub fn command_inside(program: &Path) -> Command {
     let mut unshare = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
         unshare.args(["--user", "--map-root-user"]);
     }
-    unshare.args(["--net", "--mount", "--"]).arg(program).env(INSIDE, "1");
+    unshare.args(["--net", "--mount", "--"]).arg(program).env(INSIDE_VARIABLE, "1");
     unshare
 }
 
@@ -35,7 +35,7 @@ pub fn command(program: &Path) -> Command {
 ///
 /// # Errors
 /// When `ip` or `mount` fails.
-pub fn furnish() -> Result<()> {
+pub fn prepare() -> Result<()> {
     run("ip", &["link", "set", "lo", "up"])?;
     run("mount", &["-t", "tmpfs", "tmpfs", "/run"])?;
     Ok(fs::create_dir("/run/pcscd")?)
@@ -47,10 +47,10 @@ pub fn furnish() -> Result<()> {
 /// When the namespace cannot be created: this needs root, or unprivileged user namespaces.
 pub fn enter() -> Result<()> {
     if is_inside() {
-        return furnish();
+        return prepare();
     }
     // `exec` returns only on failure.
-    Err(command(&env::current_exe()?).args(env::args_os().skip(1)).exec())
+    Err(command_inside(&env::current_exe()?).args(env::args_os().skip(1)).exec())
         .context("cannot create namespaces with `unshare`: this needs root, or unprivileged user namespaces")
 }
 

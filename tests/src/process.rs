@@ -12,16 +12,16 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Time between SIGTERM and SIGKILL.
-const GRACE: Duration = Duration::from_secs(4);
+const STOP_GRACE: Duration = Duration::from_secs(4);
 
 /// One child process. It is stopped when dropped.
-pub struct Process {
+pub struct ManagedProcess {
     name: String,
     child: Child,
     log: PathBuf,
 }
 
-impl Process {
+impl ManagedProcess {
     /// Starts a program; its standard output and error go to `<logs>/<name>.log`.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Process {
     ///
     /// # Errors
     /// When it has ended; the error holds the last lines of its log.
-    pub fn check(&mut self) -> Result<()> {
+    pub fn check_running(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => {
@@ -78,7 +78,7 @@ impl Process {
             // The process may end between `try_wait` and the signal.
             kill_process(pid, Signal::TERM).ok();
         }
-        let until = Instant::now() + GRACE;
+        let until = Instant::now() + STOP_GRACE;
         while self.child.try_wait()?.is_none() {
             if Instant::now() >= until {
                 self.child.kill()?;
@@ -91,7 +91,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for ManagedProcess {
     fn drop(&mut self) {
         // Nothing more can be done for a child that cannot be waited for.
         self.stop().ok();
@@ -102,7 +102,7 @@ impl Drop for Process {
 ///
 /// # Errors
 /// When the path of the running program is not known.
-pub fn programs() -> Result<PathBuf> {
+pub fn programs_directory() -> Result<PathBuf> {
     let here = env::current_exe()?.parent().context("the path of this program has no directory")?.to_owned();
     // Test and benchmark binaries are in the subdirectory `deps`.
     Ok(if here.ends_with("deps") { here.join("..") } else { here })

@@ -13,46 +13,46 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use contract::{
-    CardReaderPath, CodeReaderPath, EnvelopeKey, IdReaderPath, OlderCards, PrinterLink, ScannerLine,
-    ScreenSize, Site, StaffKey,
+    CardReaderSettings, CodeReaderSettings, EnvelopeKey, IdReaderSettings, LegacyCardPolicy,
+    PrinterConnection, ScannerSettings, ScreenSize, Site, StaffKey,
 };
+use emulator::document_printer::{EmulatedDocumentPrinter, PRINT_COMMAND};
 use tempfile::TempDir;
-use virtual_hardware::sheet_printer::{CupsPrinter, PRINTS};
 
-use crate::desk;
+use crate::a11y_client::A11yClient;
+use crate::bench_client::BenchClient;
+use crate::desk_client;
 use crate::desktop::{start_display, start_session_bus};
-use crate::ends::Ends;
-use crate::eyes::Eyes;
-use crate::kiosk::{Kiosk, KioskStart};
-use crate::process::{Process, programs, wait_until};
-use crate::proxy::{Gateway, Proxy};
-use crate::readers::{self, VPCD_PORT};
-use crate::station::Station;
+use crate::link_proxy::{LinkProxy, TlsGateway};
+use crate::pcscd::{self, VPCD_PORT};
+use crate::process::{ManagedProcess, programs_directory, wait_until};
+use crate::relay_endpoints::RelayEndpoints;
+use crate::rig_kiosk::{KioskLaunch, RigKiosk};
 
 /// The sites whose kiosks are registered with the platform before it starts.
 const SITES: [&str; 4] = ["district-hall", "township-center", "village-point", "gate"];
 /// Id of the platform's envelope key.
-const ENVELOPE_ID: u8 = 1;
+const ENVELOPE_KEY_ID: u8 = 1;
 /// Time in which a started program must be ready.
-pub(crate) const READY: Duration = Duration::from_secs(30);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// All running programs. They stop when the rig is dropped, the kiosks first. 测试台架.
 pub struct Rig {
     /// The kiosks, in the order in which they were added.
-    pub kiosks: Vec<Kiosk>,
+    pub kiosks: Vec<RigKiosk>,
     /// Relay between the kiosks and the platform.
-    pub platform_link: Proxy,
+    pub platform_link: LinkProxy,
     /// Relay between the platform and the acquirer.
-    pub acquirer_link: Proxy,
+    pub acquirer_link: LinkProxy,
     /// Address of the platform's pages.
     pub platform: SocketAddr,
     /// Address of the acquirer itself, not of its relay.
     pub acquirer: SocketAddr,
     /// Address of the trusted identity service.
     pub identity: SocketAddr,
-    pcscd: Option<Process>,
-    sheet_printer: Option<CupsPrinter>,
-    servers: Vec<Process>,
+    pcscd: Option<ManagedProcess>,
+    document_printer: Option<EmulatedDocumentPrinter>,
+    servers: Vec<ManagedProcess>,
     sockets: TempDir,
     state: PathBuf,
     programs: PathBuf,
@@ -63,7 +63,7 @@ pub struct Rig {
 
 /// The kiosk to add.
 #[derive(Clone, Copy)]
-pub struct Plan<'a> {
+pub struct KioskPlan<'a> {
     /// Name of a site file in `provisioning/sites`, without extension.
     pub site: &'a str,
     /// Size of the screen; `None`: as in the site file.
@@ -71,18 +71,18 @@ pub struct Plan<'a> {
     /// Slot of vpcd's reader, 0 or 1; `None`: no card reader.
     pub slot: Option<u16>,
     /// Devices that differ from the site file.
-    pub fitting: Fitting,
+    pub devices: DeviceOptions,
 }
 
 /// Differences between a kiosk's devices and its site file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fitting {
+pub struct DeviceOptions {
     /// A serial scanner in place of the camera.
     pub scanner: bool,
     /// Profile of the receipt printer; `None`: as in the site file.
-    pub printer: Option<&'static str>,
+    pub printer_profile: Option<&'static str>,
     /// Whether to start the document printer of the site file. Only one kiosk of a rig can have it.
-    pub sheet_printer: bool,
+    pub document_printer: bool,
     /// A PSAM in the other slot of vpcd's reader.
     pub psam: bool,
 }
@@ -101,7 +101,7 @@ impl Rig {
     /// # Errors
     /// When another rig uses the directory, or a program does not start or does not answer.
     pub fn start_at(state: &Path, platform: SocketAddr, identity: SocketAddr) -> Result<Self> {
-        let lock = lock(state)?;
+        let lock = lock_state_directory(state)?;
         if state.exists() {
             fs::remove_dir_all(state)?;
         }
@@ -111,14 +111,14 @@ impl Rig {
             .context("the directory of the tests package has no parent")?;
         let sockets = tempfile::Builder::new().prefix("kiosk-").tempdir()?;
         let (acquirer, department, for_kiosks) = (free_port()?, free_port()?, free_port()?);
-        let programs = programs()?;
+        let programs = programs_directory()?;
         make_keys(&programs, repository, state)?;
         let keys: Vec<PathBuf> = SITES.iter().map(|site| state.join("keys").join(site)).collect();
-        let ends = Ends::read(&state.join("city"), &keys, "127.0.0.1")?;
+        let ends = RelayEndpoints::read(&state.join("city"), &keys, "127.0.0.1")?;
         fs::create_dir(state.join("wire"))?;
-        let gateway = Gateway::new(ends, File::create(state.join("wire/kiosk-platform"))?);
-        let acquirer_link = Proxy::start(acquirer)?;
-        let platform_link = Proxy::start_tls(for_kiosks, gateway)?;
+        let gateway = TlsGateway::new(ends, File::create(state.join("wire/kiosk-platform"))?);
+        let acquirer_link = LinkProxy::start(acquirer)?;
+        let platform_link = LinkProxy::start_tls(for_kiosks, gateway)?;
         let mut rig = Self {
             kiosks: Vec::new(),
             platform_link,
@@ -127,7 +127,7 @@ impl Rig {
             acquirer,
             identity,
             pcscd: None,
-            sheet_printer: None,
+            document_printer: None,
             servers: Vec::new(),
             sockets,
             state: state.to_owned(),
@@ -136,27 +136,27 @@ impl Rig {
             _lock: lock,
         };
         rig.start_pcscd()?;
-        rig.serve_acquirer(acquirer)?;
-        rig.serve_department(department)?;
-        rig.serve_identity()?;
-        rig.serve_platform(platform, for_kiosks, department)?;
+        rig.start_acquirer(acquirer)?;
+        rig.start_department(department)?;
+        rig.start_identity()?;
+        rig.start_platform(platform, for_kiosks, department)?;
         Ok(rig)
     }
 
-    fn program(&self, name: &str) -> Command {
+    fn program_command(&self, name: &str) -> Command {
         Command::new(self.programs.join(name))
     }
 
-    fn logs(&self) -> PathBuf {
+    fn log_directory(&self) -> PathBuf {
         self.state.join("logs")
     }
 
-    fn city(&self, file: &str) -> PathBuf {
+    fn city_file(&self, file: &str) -> PathBuf {
         self.state.join("city").join(file)
     }
 
     fn start_pcscd(&mut self) -> Result<()> {
-        self.pcscd = Some(readers::start(&self.logs())?);
+        self.pcscd = Some(pcscd::start(&self.log_directory())?);
         Ok(())
     }
 
@@ -164,8 +164,8 @@ impl Rig {
     ///
     /// # Errors
     /// When pcscd does not start.
-    pub fn mind_readers(&mut self) -> Result<()> {
-        let unplugged = self.unplugged().exists();
+    pub fn sync_readers(&mut self) -> Result<()> {
+        let unplugged = self.readers_unplugged_marker().exists();
         if unplugged {
             self.pcscd = None;
         } else if self.pcscd.is_none() {
@@ -174,32 +174,32 @@ impl Rig {
         Ok(())
     }
 
-    fn unplugged(&self) -> PathBuf {
+    fn readers_unplugged_marker(&self) -> PathBuf {
         self.sockets.path().join("unplugged")
     }
 
-    fn serve_acquirer(&mut self, at: SocketAddr) -> Result<()> {
-        let mut command = self.program("kiosk-acquirer");
-        command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city("acquirer.db"));
-        self.serve("acquirer", command, at)
+    fn start_acquirer(&mut self, at: SocketAddr) -> Result<()> {
+        let mut command = self.program_command("kiosk-acquirer");
+        command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city_file("acquirer.db"));
+        self.start_server("acquirer", command, at)
     }
 
-    fn serve_department(&mut self, at: SocketAddr) -> Result<()> {
-        let mut command = self.program("kiosk-department");
-        command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city("department.db"));
+    fn start_department(&mut self, at: SocketAddr) -> Result<()> {
+        let mut command = self.program_command("kiosk-department");
+        command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city_file("department.db"));
         command.arg("--residents").arg(self.repository.join("assets/residents.toml"));
-        self.serve("department", command, at)
+        self.start_server("department", command, at)
     }
 
-    fn serve_identity(&mut self) -> Result<()> {
-        let mut command = self.program("kiosk-identity");
+    fn start_identity(&mut self) -> Result<()> {
+        let mut command = self.program_command("kiosk-identity");
         command.arg("--listen").arg(self.identity.to_string());
         command.arg("--residents").arg(self.repository.join("assets/residents.toml"));
         command.arg("--returns-to").arg(format!("http://{}/", self.platform));
-        self.serve("identity", command, self.identity)
+        self.start_server("identity", command, self.identity)
     }
 
-    fn serve_platform(
+    fn start_platform(
         &mut self,
         at: SocketAddr,
         for_kiosks: SocketAddr,
@@ -216,41 +216,41 @@ impl Rig {
                 site.hall.zh
             ));
         }
-        fs::write(self.city("devices.toml"), registered)?;
-        let mut command = self.program("kiosk-platform");
-        command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city("platform.db"));
+        fs::write(self.city_file("devices.toml"), registered)?;
+        let mut command = self.program_command("kiosk-platform");
+        command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city_file("platform.db"));
         command.arg("--residents").arg(self.repository.join("assets/residents.toml"));
         command.arg("--services").arg(self.repository.join("assets/services"));
         command.arg("--tls-listen").arg(for_kiosks.to_string());
-        command.arg("--tls-certificate").arg(self.city("platform.pem"));
-        command.arg("--tls-key").arg(self.city("platform.key"));
-        command.arg("--kiosk-authority").arg(self.city("ca.pem"));
-        let envelope = self.city("envelope.key");
-        command.arg("--envelope-key").arg(format!("{ENVELOPE_ID}={}", envelope.display()));
-        command.arg("--catalogue-key").arg(self.city("catalogue.key"));
-        command.arg("--format-key").arg(self.city("format.key"));
-        command.arg("--card-key").arg(self.city("card.key"));
-        command.arg("--devices").arg(self.city("devices.toml"));
-        fs::write(self.city("clients.toml"), desk::clients(&self.desk_keys())?)?;
-        command.arg("--clients").arg(self.city("clients.toml"));
+        command.arg("--tls-certificate").arg(self.city_file("platform.pem"));
+        command.arg("--tls-key").arg(self.city_file("platform.key"));
+        command.arg("--kiosk-authority").arg(self.city_file("ca.pem"));
+        let envelope = self.city_file("envelope.key");
+        command.arg("--envelope-key").arg(format!("{ENVELOPE_KEY_ID}={}", envelope.display()));
+        command.arg("--catalogue-key").arg(self.city_file("catalogue.key"));
+        command.arg("--format-key").arg(self.city_file("format.key"));
+        command.arg("--card-key").arg(self.city_file("card.key"));
+        command.arg("--devices").arg(self.city_file("devices.toml"));
+        fs::write(self.city_file("clients.toml"), desk_client::clients_toml(&self.desk_keys())?)?;
+        command.arg("--clients").arg(self.city_file("clients.toml"));
         let rules = fs::read_to_string(self.repository.join("provisioning/codes.toml"))?;
         let rules = rules
             .replace("127.0.0.1:8084", &self.identity.to_string())
             .replace("127.0.0.1:8081", &self.platform.to_string());
-        fs::write(self.city("codes.toml"), rules)?;
-        command.arg("--code-rules").arg(self.city("codes.toml"));
-        command.arg("--issuer-keys").arg(self.city("codes"));
+        fs::write(self.city_file("codes.toml"), rules)?;
+        command.arg("--code-rules").arg(self.city_file("codes.toml"));
+        command.arg("--issuer-keys").arg(self.city_file("codes"));
         command.arg("--root-key").arg(self.state.join("root/root.pub"));
         command.arg("--identity").arg(format!("http://{}", self.identity));
         command.arg("--acquirer").arg(self.acquirer_link.url());
         command.arg("--department").arg(format!("http://{department}"));
-        self.serve("platform", command, at)
+        self.start_server("platform", command, at)
     }
 
-    fn serve(&mut self, name: &str, command: Command, at: SocketAddr) -> Result<()> {
-        let mut process = Process::start(name, command, &self.logs())?;
-        wait_until(name, READY, || {
-            process.check()?;
+    fn start_server(&mut self, name: &str, command: Command, at: SocketAddr) -> Result<()> {
+        let mut process = ManagedProcess::start(name, command, &self.log_directory())?;
+        wait_until(name, START_TIMEOUT, || {
+            process.check_running()?;
             Ok(TcpStream::connect(at).ok())
         })?;
         self.servers.push(process);
@@ -265,7 +265,7 @@ impl Rig {
     ///
     /// # Errors
     /// When one of its programs does not start.
-    pub fn add(&mut self, plan: Plan<'_>) -> Result<usize> {
+    pub fn add_kiosk(&mut self, plan: KioskPlan<'_>) -> Result<usize> {
         let mut site = self.read_site(plan.site)?;
         let name = plan.site.to_owned();
         let home = self.state.join(&name);
@@ -276,66 +276,67 @@ impl Rig {
         let (printer, camera) = (runtime.join("receipt"), runtime.join("camera.sock"));
         site.platform.url = self.platform_link.url();
         site.platform.receipt_url = format!("http://{}/r/", self.platform);
-        site.platform.catalogue_key = fs::read_to_string(self.city("catalogue.pub"))?.trim().parse()?;
+        site.platform.catalogue_key = fs::read_to_string(self.city_file("catalogue.pub"))?.trim().parse()?;
         site.platform.envelope = EnvelopeKey {
-            id: ENVELOPE_ID,
-            key: fs::read_to_string(self.city("envelope.pub"))?.trim().parse()?,
+            id: ENVELOPE_KEY_ID,
+            key: fs::read_to_string(self.city_file("envelope.pub"))?.trim().parse()?,
         };
         if let Some(codes) = &mut site.codes {
             codes.root_key = fs::read_to_string(self.state.join("root/root.pub"))?.trim().parse()?;
         }
-        site.devices.card_reader = plan.slot.map(|slot| CardReaderPath {
+        site.devices.card_reader = plan.slot.map(|slot| CardReaderSettings {
             reader: format!("Virtual PCD 00 0{slot}"),
-            psam: plan.fitting.psam.then(|| format!("Virtual PCD 00 0{}", psam_slot(slot))),
-            older_cards: OlderCards::Limit,
+            psam: plan.devices.psam.then(|| format!("Virtual PCD 00 0{}", psam_slot(slot))),
+            older_cards: LegacyCardPolicy::Limit,
         });
         let staff = fs::read_to_string(self.state.join("staff/device.pub"))?.trim().parse()?;
-        site.staff = vec![StaffKey { name: virtual_hardware::bench::STAFF.to_owned(), key: staff }];
-        let scanner = plan.fitting.scanner.then(|| runtime.join("scanner"));
+        site.staff = vec![StaffKey { name: emulator::bench::STAFF_CARD_NAME.to_owned(), key: staff }];
+        let scanner = plan.devices.scanner.then(|| runtime.join("scanner"));
         site.devices.code_reader = Some(match &scanner {
-            Some(tty) => CodeReaderPath::Scanner {
+            Some(tty) => CodeReaderSettings::Scanner {
                 tty: tty.display().to_string(),
                 baud: 115_200,
-                line: ScannerLine::default(),
+                line: ScannerSettings::default(),
             },
-            None => CodeReaderPath::Camera { source: camera.display().to_string(), exposure: None },
+            None => CodeReaderSettings::Camera { source: camera.display().to_string(), exposure: None },
         });
         let id_reader = runtime.join("id-reader");
         if let Some(path) = &mut site.devices.id_reader {
-            *path = IdReaderPath { tty: id_reader.display().to_string(), ..path.clone() };
+            *path = IdReaderSettings { tty: id_reader.display().to_string(), ..path.clone() };
         }
         if let Some(path) = &mut site.devices.printer {
-            if let Some(profile) = plan.fitting.printer {
+            if let Some(profile) = plan.devices.printer_profile {
                 path.profile = profile.to_owned();
             }
-            path.link = PrinterLink::Serial { tty: printer.display().to_string(), baud: 115_200 };
+            path.connection = PrinterConnection::Serial { tty: printer.display().to_string(), baud: 115_200 };
         }
         let relays = runtime.join("relays");
         if let Some(path) = &mut site.devices.signal {
             path.tty = relays.display().to_string();
         }
-        if !plan.fitting.sheet_printer {
-            site.devices.sheet_printer = None;
+        if !plan.devices.document_printer {
+            site.devices.document_printer = None;
         }
-        if let Some(path) = &mut site.devices.sheet_printer {
+        if let Some(path) = &mut site.devices.document_printer {
             let place = self.sockets.path().join("sheet-printer");
             fs::create_dir(&place)?;
-            let printer = CupsPrinter::start(&place, PRINTS).context("cannot start the document printer")?;
+            let printer = EmulatedDocumentPrinter::start(&place, PRINT_COMMAND)
+                .context("cannot start the document printer")?;
             path.url = printer.address();
-            self.sheet_printer = Some(printer);
+            self.document_printer = Some(printer);
         }
         let site_file = home.join("site.toml");
         fs::write(&site_file, toml::to_string(&site)?)?;
 
         let mut around = Vec::new();
-        let display = start_display(&mut around, &name, site.screen, &self.logs())?;
-        let session_bus = start_session_bus(&mut around, &name, &runtime, &display, &self.logs())?;
+        let display = start_display(&mut around, &name, site.screen, &self.log_directory())?;
+        let session_bus = start_session_bus(&mut around, &name, &runtime, &display, &self.log_directory())?;
         let bench_at = free_port()?;
-        let mut bench = self.program("kiosk-bench");
+        let mut bench = self.program_command("kiosk-bench");
         bench.arg("--listen").arg(bench_at.to_string()).arg("--display").arg(&display);
         bench.arg("--residents").arg(self.repository.join("assets/residents.toml"));
         bench.arg("--vpcd").arg((VPCD_PORT + plan.slot.unwrap_or(1)).to_string());
-        if let Some(slot) = plan.slot.filter(|_| plan.fitting.psam) {
+        if let Some(slot) = plan.slot.filter(|_| plan.devices.psam) {
             bench.arg("--psam").arg((VPCD_PORT + psam_slot(slot)).to_string());
         }
         bench.arg("--printer").arg(&printer).arg("--camera").arg(&camera);
@@ -345,25 +346,30 @@ impl Rig {
         if site.devices.signal.is_some() {
             bench.arg("--relays").arg(&relays);
         }
-        bench.arg("--unplugged").arg(self.unplugged());
-        bench.arg("--card-key").arg(self.city("card.key"));
+        bench.arg("--unplugged").arg(self.readers_unplugged_marker());
+        bench.arg("--card-key").arg(self.city_file("card.key"));
         bench.arg("--staff-key").arg(self.state.join("staff/device.key"));
         if let Some(scanner) = &scanner {
             bench.arg("--scanner").arg(scanner);
         }
-        if let Some(printer) = site.devices.sheet_printer.as_ref().and(self.sheet_printer.as_ref()) {
+        if let Some(printer) = site.devices.document_printer.as_ref().and(self.document_printer.as_ref()) {
             bench.arg("--sheets").arg(printer.tray().spool());
         }
         bench.arg("--platform").arg(format!("http://{}", self.platform));
-        around.push(Process::start(&format!("{name}-bench"), bench, &self.logs())?);
-        wait_until("the bench", READY, || {
+        around.push(ManagedProcess::start(&format!("{name}-bench"), bench, &self.log_directory())?);
+        wait_until("the bench", START_TIMEOUT, || {
             if let Some(bench) = around.last_mut() {
-                bench.check()?;
+                bench.check_running()?;
             }
             Ok(TcpStream::connect(bench_at).ok())
         })?;
-        let eyes = wait_until("the accessibility bus", READY, || Ok(Eyes::open(&session_bus).ok()))?;
-        let start = KioskStart {
+        let eyes =
+            wait_until(
+                "the accessibility bus",
+                START_TIMEOUT,
+                || Ok(A11yClient::connect(&session_bus).ok()),
+            )?;
+        let start = KioskLaunch {
             programs: self.programs.clone(),
             display,
             session_bus,
@@ -371,11 +377,11 @@ impl Rig {
             site: site_file,
             state: home.join("state"),
             keys: self.state.join("keys").join(&name),
-            logs: self.logs(),
+            logs: self.log_directory(),
             screen: site.screen,
         };
-        let station = Station::new(&name, eyes, bench_at, self.platform)?;
-        let mut kiosk = Kiosk::new(station, site, start, around);
+        let station = BenchClient::new(&name, eyes, bench_at, self.platform)?;
+        let mut kiosk = RigKiosk::new(station, site, start, around);
         kiosk.start()?;
         self.kiosks.push(kiosk);
         Ok(self.kiosks.len() - 1)
@@ -386,8 +392,8 @@ impl Rig {
     ///
     /// # Errors
     /// When the platform refuses.
-    pub fn at_desk(&self, step: &str, number: &str) -> Result<()> {
-        desk::step(self.platform, &self.desk_keys(), step, number)
+    pub fn change_card_status(&self, step: &str, number: &str) -> Result<()> {
+        desk_client::change_card_status(self.platform, &self.desk_keys(), step, number)
     }
 
     fn desk_keys(&self) -> PathBuf {
@@ -416,7 +422,7 @@ impl Rig {
     ///
     /// # Errors
     /// When the acquirer refuses.
-    pub fn slow_acquirer(&self, ms: u64) -> Result<()> {
+    pub fn delay_next_charge(&self, ms: u64) -> Result<()> {
         let order = serde_json::json!({ "fault": "delay", "ms": ms, "count": 1 });
         let http = reqwest::blocking::Client::builder().no_proxy().build()?;
         http.post(format!("http://{}/faults", self.acquirer)).json(&order).send()?.error_for_status()?;
@@ -427,7 +433,7 @@ impl Rig {
     ///
     /// # Errors
     /// When the page cannot be loaded.
-    pub fn admin_shows(&self, words: &str, within: Duration) -> Result<bool> {
+    pub fn admin_page_shows(&self, words: &str, within: Duration) -> Result<bool> {
         let http = reqwest::blocking::Client::builder().no_proxy().build()?;
         let until = Instant::now() + within;
         loop {
@@ -452,8 +458,8 @@ impl Rig {
     ///
     /// # Errors
     /// When the verifier rejects the export; the error holds its output.
-    pub fn verify(&self, export: &Path, key: &str) -> Result<String> {
-        let mut verifier = self.program("provision");
+    pub fn verify_export(&self, export: &Path, key: &str) -> Result<String> {
+        let mut verifier = self.program_command("provision");
         verifier.arg("verify").arg("--export").arg(export).arg("--key").arg(key);
         let output = verifier.output()?;
         if !output.status.success() {
@@ -470,7 +476,7 @@ impl Drop for Rig {
 }
 
 /// Locks the state directory against a second rig, which would empty it.
-fn lock(state: &Path) -> Result<File> {
+fn lock_state_directory(state: &Path) -> Result<File> {
     let path = state.with_extension("lock");
     fs::create_dir_all(path.parent().context("the state directory has no parent")?)?;
     let file = File::create(&path)?;
@@ -495,7 +501,7 @@ fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
     provision(&["root-key", "root"])?;
     // The key pair of a staff card has the same form as that of a kiosk.
     provision(&["device-keys", "--device", "S-0001", "staff"])?;
-    provision(&["device-keys", "--device", desk::DESK, "desk"])?;
+    provision(&["device-keys", "--device", desk_client::DESK_ID, "desk"])?;
     provision(&["issuer-keys", "--root", "root/root.key", "city/codes"])?;
     for site in SITES {
         let device = read_site(repository, site)?.device.to_string();

@@ -22,10 +22,10 @@ pub trait CardTransport {
 pub enum TransportFault {
     /// The card was removed, or lost its power.
     #[error("card removed or without power")]
-    CardGone,
+    CardLost,
     /// The reader was disconnected, or the PC/SC service ended.
     #[error("card reader disconnected or PC/SC service ended")]
-    ReaderGone,
+    ReaderLost,
 }
 
 /// Status word: SW1 and SW2 (ISO/IEC 7816-4).
@@ -53,7 +53,7 @@ impl StatusWord {
 }
 
 /// A response APDU: its data and its status word.
-pub(crate) struct Response {
+pub(crate) struct ResponseApdu {
     pub(crate) data: Zeroizing<Vec<u8>>,
     pub(crate) status: StatusWord,
 }
@@ -65,7 +65,7 @@ pub(crate) fn exchange(
     card: &mut dyn CardTransport,
     command: &[u8],
     has_le: bool,
-) -> Result<Response, TransportFault> {
+) -> Result<ResponseApdu, TransportFault> {
     let mut next = Zeroizing::new(command.to_vec());
     let mut has_le = has_le;
     // Capacity for the longest data and one more response: growing the buffer would leave copies in freed memory.
@@ -75,12 +75,15 @@ pub(crate) fn exchange(
         card.transmit(&next, &mut raw)?;
         // A reader may report success without data while its card is removed: fewer than two bytes are no response.
         let Some((body, [sw1, sw2])) = raw.split_last_chunk::<2>() else {
-            return Err(TransportFault::CardGone);
+            return Err(TransportFault::CardLost);
         };
         let status = StatusWord { sw1: *sw1, sw2: *sw2 };
         data.extend_from_slice(body);
         if data.len() > RESPONSE_MAX {
-            return Ok(Response { data: Zeroizing::default(), status: StatusWord { sw1: 0x67, sw2: 0x00 } });
+            return Ok(ResponseApdu {
+                data: Zeroizing::default(),
+                status: StatusWord { sw1: 0x67, sw2: 0x00 },
+            });
         }
         match status.sw1 {
             0x61 => {
@@ -92,10 +95,10 @@ pub(crate) fn exchange(
                     *le = status.sw2;
                 }
             }
-            _ => return Ok(Response { data, status }),
+            _ => return Ok(ResponseApdu { data, status }),
         }
     }
-    Ok(Response { data: Zeroizing::default(), status: StatusWord { sw1: 0x6F, sw2: 0x00 } })
+    Ok(ResponseApdu { data: Zeroizing::default(), status: StatusWord { sw1: 0x6F, sw2: 0x00 } })
 }
 
 #[cfg(test)]
@@ -103,23 +106,23 @@ pub(crate) mod script {
     use super::{CardTransport, TransportFault};
 
     /// A card with scripted responses; an unexpected command gets 6D00.
-    pub(crate) struct Script {
+    pub(crate) struct ScriptedCard {
         pub(crate) answers: Vec<(Vec<u8>, Vec<u8>)>,
         pub(crate) sent: Vec<Vec<u8>>,
         /// Index of the command at which the card is removed.
-        pub(crate) gone_at: Option<usize>,
+        pub(crate) removed_at: Option<usize>,
     }
 
-    impl Script {
+    impl ScriptedCard {
         pub(crate) fn new(answers: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
-            Self { answers, sent: Vec::new(), gone_at: None }
+            Self { answers, sent: Vec::new(), removed_at: None }
         }
     }
 
-    impl CardTransport for Script {
+    impl CardTransport for ScriptedCard {
         fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
             self.sent.push(command.to_vec());
-            if self.gone_at.is_some_and(|at| self.sent.len() > at) {
+            if self.removed_at.is_some_and(|at| self.sent.len() > at) {
                 return Ok(()); // as vpcd does: success without data
             }
             let answer = self.answers.iter().find(|(expected, _)| expected == command);
@@ -131,12 +134,12 @@ pub(crate) mod script {
 
 #[cfg(test)]
 mod tests {
-    use super::script::Script;
+    use super::script::ScriptedCard;
     use super::*;
 
     #[test]
     fn exchange_follows_61xx_and_6cxx() {
-        let mut card = Script::new(vec![
+        let mut card = ScriptedCard::new(vec![
             (vec![0, 0xB2, 1, 0, 0], vec![0x6C, 3]),
             (vec![0, 0xB2, 1, 0, 3], vec![0x61, 5]),
             (vec![0, 0xC0, 0, 0, 5], vec![0x6C, 3]),
@@ -149,15 +152,17 @@ mod tests {
 
     #[test]
     fn exchange_gives_up_on_endless_61xx() {
-        let mut card =
-            Script::new(vec![(vec![0, 0xA4, 4, 0], vec![0x61, 5]), (vec![0, 0xC0, 0, 0, 5], vec![0x61, 5])]);
+        let mut card = ScriptedCard::new(vec![
+            (vec![0, 0xA4, 4, 0], vec![0x61, 5]),
+            (vec![0, 0xC0, 0, 0, 5], vec![0x61, 5]),
+        ]);
         assert_ne!(exchange(&mut card, &[0, 0xA4, 4, 0], false).unwrap().status, StatusWord::DONE);
         assert!(card.sent.len() <= ROUNDS_MAX);
     }
 
     #[test]
     fn exchange_does_not_correct_le_of_a_command_without_le() {
-        let mut card = Script::new(vec![(vec![0, 0x20, 0, 0, 1, 0x12], vec![0x6C, 3])]);
+        let mut card = ScriptedCard::new(vec![(vec![0, 0x20, 0, 0, 1, 0x12], vec![0x6C, 3])]);
         let response = exchange(&mut card, &[0, 0x20, 0, 0, 1, 0x12], false).unwrap();
         assert_eq!(response.status, StatusWord { sw1: 0x6C, sw2: 3 });
         assert_eq!(card.sent.len(), 1);
@@ -166,9 +171,9 @@ mod tests {
     #[test]
     fn exchange_response_below_two_bytes_means_card_lost() {
         for answer in [vec![], vec![0x90]] {
-            let mut card = Script::new(vec![(vec![0, 0x84, 0, 0, 8], answer)]);
+            let mut card = ScriptedCard::new(vec![(vec![0, 0x84, 0, 0, 8], answer)]);
             let fault = exchange(&mut card, &[0, 0x84, 0, 0, 8], true).err();
-            assert_eq!(fault, Some(TransportFault::CardGone));
+            assert_eq!(fault, Some(TransportFault::CardLost));
         }
     }
 }

@@ -71,7 +71,7 @@ pub enum AuthorityFault {
     Refused,
     /// No authority is configured.
     #[error("no authority for card authentication configured at this kiosk")]
-    None,
+    NotConfigured,
 }
 
 /// An authority with the keys of third-generation cards.
@@ -88,6 +88,6 @@ pub struct NoAuthority;
 
 impl CardAuthority for NoAuthority {
     fn authenticate(&mut self, _: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
-        Err(AuthorityFault::None)
+        Err(AuthorityFault::NotConfigured)
     }
 }

@@ -17,27 +17,27 @@ pub struct SocialCard {
     /// Card number (卡号; tag 07).
     pub number: Zeroizing<String>,
     /// The holder's data, as far as the card allows them to be read.
-    pub holder: Holder,
+    pub holder: HolderData,
     /// Whether the card was authenticated as genuine.
-    pub proof: Proof,
+    pub proof: CardProof,
 }
 
 /// Result of card authentication (卡认证).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Proof {
+pub enum CardProof {
     /// The card has the key of its issuer, and accepted the authority's cryptogram.
     Authenticated,
     /// The card was not authenticated: its data can be those of a copy.
-    None,
+    NotAuthenticated,
 }
 
 /// The holder's data, or why they were not read.
 #[derive(Serialize, Deserialize)]
-pub enum Holder {
+pub enum HolderData {
     /// EF06 was read.
     Read(CardHolder),
     /// The card requires external authentication, with a key of a PSAM or HSM, before EF06 can be read.
-    NeedsAuthority,
+    NeedsAuthentication,
 }
 
 /// Basic data of the holder (持卡人基本信息), EF06.

@@ -20,37 +20,37 @@ mod pin;
 mod psam;
 mod reader;
 mod reading;
-mod staff;
+mod staff_card;
 mod tlv;
 
 pub use apdu::{CardTransport, StatusWord, TransportFault};
 pub use application::ReadFault;
 pub use authority::{AuthAnswer, AuthRequest, AuthorityFault, CardAuthority, NoAuthority, Nonces};
-pub use holder::{Algorithm, CardHolder, Holder, Proof, SocialCard, SpecVersion};
+pub use holder::{Algorithm, CardHolder, CardProof, HolderData, SocialCard, SpecVersion};
 pub use number::is_citizen_number;
 pub use pin::{PinOutcome, change_pin, reset_pin, verify_pin};
 pub use psam::{Psam, PsamSlot};
-pub use reader::{Happening, Reader, ReaderFault, Tap};
-pub use reading::{Begun, Guarded, OlderCards, begin, read};
-pub use staff::{STAFF, StaffProof, staff};
+pub use reader::{ApduTap, CardReader, CardReaderFault, ReaderEvent};
+pub use reading::{OldAlgorithmPolicy, PendingCard, ReadStep, begin_reading, read_card};
+pub use staff_card::{STAFF_AID, StaffCardProof, request_staff_proof};
 
 use serde::{Deserialize, Serialize};
 
 /// Why the card in the reader cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refusal {
+pub enum CardReadRefusal {
     /// The card has no social security application, for example a bank card, a transport card, an ID card.
     NotSocialSecurity,
     /// The card does not respond, or not as a smart card: upside down, blank, broken.
-    Mute,
+    NotResponding,
     /// The card's records hold invalid data.
-    Garbage,
+    InvalidData,
     /// A record that every card has is missing or cut short.
     Incomplete,
     /// The application is permanently locked (status word 9303).
     Blocked,
     /// Card authentication failed: the card does not have the issuer's key, or does not accept the authority's cryptogram.
-    Unproven,
+    AuthenticationFailed,
     /// The card's algorithm is older than this site accepts.
     OldAlgorithm,
 }

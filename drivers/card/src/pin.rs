@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::apdu::{CardTransport, StatusWord, TransportFault, exchange};
-use crate::application::select;
+use crate::application::select_application;
 
 /// Result of a PIN command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub enum PinOutcome {
     /// try was used.
     NotPossible,
     /// Unknown outcome: the status word does not tell whether the card executed the command.
-    Unclear,
+    Unknown,
 }
 
 /// Verifies the holder's PIN. `pin`: 4, 6, 8, 10 or 12 ASCII digits. Sent as packed BCD (`00 20 00 00 Lc …`), as public
@@ -31,14 +31,14 @@ pub enum PinOutcome {
 /// # Errors
 /// When the card is removed or the reader disconnected: whether a try was used is then unknown.
 pub fn verify_pin(card: &mut dyn CardTransport, pin: &[u8]) -> Result<PinOutcome, TransportFault> {
-    let Some(packed) = packed(pin) else { return Ok(PinOutcome::NotPossible) };
-    if select(card)?.is_err() {
+    let Some(packed) = pack_bcd(pin) else { return Ok(PinOutcome::NotPossible) };
+    if select_application(card)?.is_err() {
         return Ok(PinOutcome::NotPossible);
     }
     let mut command = Zeroizing::new(vec![0x00, 0x20, 0x00, 0x00]);
     command.push(u8::try_from(packed.len()).unwrap_or(0));
     command.extend_from_slice(&packed);
-    Ok(outcome(exchange(card, &command, false)?.status))
+    Ok(pin_outcome(exchange(card, &command, false)?.status))
 }
 
 /// Changes the holder's PIN. `old`, `new`: 4, 6, 8, 10 or 12 ASCII digits each. Sent as packed BCD with FF between them
@@ -51,8 +51,8 @@ pub fn change_pin(
     old: &[u8],
     new: &[u8],
 ) -> Result<PinOutcome, TransportFault> {
-    let (Some(old), Some(new)) = (packed(old), packed(new)) else { return Ok(PinOutcome::NotPossible) };
-    if select(card)?.is_err() {
+    let (Some(old), Some(new)) = (pack_bcd(old), pack_bcd(new)) else { return Ok(PinOutcome::NotPossible) };
+    if select_application(card)?.is_err() {
         return Ok(PinOutcome::NotPossible);
     }
     let length = old.len() + 1 + new.len();
@@ -61,7 +61,7 @@ pub fn change_pin(
     command.extend_from_slice(&old);
     command.push(0xFF);
     command.extend_from_slice(&new);
-    Ok(outcome(exchange(card, &command, false)?.status))
+    Ok(pin_outcome(exchange(card, &command, false)?.status))
 }
 
 /// Sets a PIN anew on a card whose holder has forgotten it or has no tries left: a function of a service desk, not of a
@@ -76,7 +76,7 @@ pub fn reset_pin(
     external: &[u8; 16],
     new: &[u8],
 ) -> Result<PinOutcome, TransportFault> {
-    let Some(new) = packed(new) else { return Ok(PinOutcome::NotPossible) };
+    let Some(new) = pack_bcd(new) else { return Ok(PinOutcome::NotPossible) };
     let opens = [&[0x00, 0x82, 0x00, 0x06, 0x10], external.as_slice()].concat();
     if exchange(card, &opens, false)?.status != StatusWord::DONE {
         return Ok(PinOutcome::NotPossible);
@@ -84,10 +84,10 @@ pub fn reset_pin(
     let mut command = Zeroizing::new(Vec::with_capacity(5 + new.len()));
     command.extend([0x00, 0x24, 0x01, 0x00, u8::try_from(new.len()).unwrap_or(0)]);
     command.extend_from_slice(&new);
-    Ok(outcome(exchange(card, &command, false)?.status))
+    Ok(pin_outcome(exchange(card, &command, false)?.status))
 }
 
-fn outcome(status: StatusWord) -> PinOutcome {
+fn pin_outcome(status: StatusWord) -> PinOutcome {
     match status {
         StatusWord::DONE => PinOutcome::Verified,
         StatusWord::BLOCKED | StatusWord { sw1: 0x63, sw2: 0xC0 } => PinOutcome::Locked,
@@ -95,11 +95,11 @@ fn outcome(status: StatusWord) -> PinOutcome {
         // ISO/IEC 7816-4, 5.6: 63 refuses a verification, 64 says that memory is unchanged, 67 to 6F that the command is
         // not accepted; 93 and 94 are the refusals of JR/T 0025. 62 and 65 warn that memory may have changed.
         StatusWord { sw1: 0x63 | 0x64 | 0x67..=0x6F | 0x93 | 0x94, .. } => PinOutcome::NotPossible,
-        StatusWord { .. } => PinOutcome::Unclear,
+        StatusWord { .. } => PinOutcome::Unknown,
     }
 }
 
-fn packed(pin: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+fn pack_bcd(pin: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let valid =
         (4..=12).contains(&pin.len()) && pin.len().is_multiple_of(2) && pin.iter().all(u8::is_ascii_digit);
     let bytes = pin.chunks_exact(2).map(|pair| match pair {
@@ -112,8 +112,8 @@ fn packed(pin: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apdu::script::Script;
-    use crate::application::SSSE;
+    use crate::apdu::script::ScriptedCard;
+    use crate::application::SSSE_AID;
 
     #[test]
     fn verify_pin_packs_digits_and_maps_status_words() {
@@ -124,9 +124,9 @@ mod tests {
             ([0x69, 0x83], PinOutcome::Locked),
             ([0x69, 0x85], PinOutcome::NotPossible),
         ] {
-            let select = [&[0x00, 0xA4, 0x04, 0x00, 0x0F], SSSE.as_slice()].concat();
+            let select = [&[0x00, 0xA4, 0x04, 0x00, 0x0F], SSSE_AID.as_slice()].concat();
             let verify = vec![0x00, 0x20, 0x00, 0x00, 0x03, 0x73, 0x09, 0x14];
-            let mut card = Script::new(vec![(select, vec![0x90, 0x00]), (verify, answer.to_vec())]);
+            let mut card = ScriptedCard::new(vec![(select, vec![0x90, 0x00]), (verify, answer.to_vec())]);
             assert_eq!(verify_pin(&mut card, b"730914"), Ok(outcome));
         }
     }
@@ -139,15 +139,15 @@ mod tests {
             ([0x69, 0x83], PinOutcome::Locked),
             ([0x6D, 0x00], PinOutcome::NotPossible),
             ([0x94, 0x03], PinOutcome::NotPossible),
-            ([0x65, 0x81], PinOutcome::Unclear),
-            ([0x12, 0x34], PinOutcome::Unclear),
+            ([0x65, 0x81], PinOutcome::Unknown),
+            ([0x12, 0x34], PinOutcome::Unknown),
         ] {
-            let select = [&[0x00, 0xA4, 0x04, 0x00, 0x0F], SSSE.as_slice()].concat();
+            let select = [&[0x00, 0xA4, 0x04, 0x00, 0x0F], SSSE_AID.as_slice()].concat();
             let change = vec![0x80, 0x5E, 0x01, 0x00, 0x07, 0x73, 0x09, 0x14, 0xFF, 0x58, 0x42, 0x16];
-            let mut card = Script::new(vec![(select, vec![0x90, 0x00]), (change, answer.to_vec())]);
+            let mut card = ScriptedCard::new(vec![(select, vec![0x90, 0x00]), (change, answer.to_vec())]);
             assert_eq!(change_pin(&mut card, b"730914", b"584216"), Ok(outcome));
         }
-        let mut card = Script::new(Vec::new());
+        let mut card = ScriptedCard::new(Vec::new());
         assert_eq!(change_pin(&mut card, b"730914", b"58421"), Ok(PinOutcome::NotPossible));
         assert!(card.sent.is_empty());
     }
@@ -156,16 +156,16 @@ mod tests {
     fn reset_pin_requires_external_authentication() {
         let opens = [&[0x00, 0x82, 0x00, 0x06, 0x10][..], &[7; 16]].concat();
         let sets = vec![0x00, 0x24, 0x01, 0x00, 0x03, 0x58, 0x42, 0x16];
-        let mut card = Script::new(vec![(opens.clone(), vec![0x90, 0x00]), (sets, vec![0x90, 0x00])]);
+        let mut card = ScriptedCard::new(vec![(opens.clone(), vec![0x90, 0x00]), (sets, vec![0x90, 0x00])]);
         assert_eq!(reset_pin(&mut card, &[7; 16], b"584216"), Ok(PinOutcome::Verified));
-        let mut card = Script::new(vec![(opens, vec![0x63, 0x00])]);
+        let mut card = ScriptedCard::new(vec![(opens, vec![0x63, 0x00])]);
         assert_eq!(reset_pin(&mut card, &[7; 16], b"584216"), Ok(PinOutcome::NotPossible));
         assert_eq!(card.sent.len(), 1);
     }
 
     #[test]
     fn verify_pin_malformed_pin_is_not_sent() {
-        let mut card = Script::new(Vec::new());
+        let mut card = ScriptedCard::new(Vec::new());
         for no_pin in [b"".as_slice(), b"123", b"12345", b"12a456", b"12345678901234"] {
             assert_eq!(verify_pin(&mut card, no_pin), Ok(PinOutcome::NotPossible));
         }

@@ -8,9 +8,9 @@ use std::ffi::CString;
 use pcsc::{Context, Disposition, Error, Protocols, Scope, ShareMode};
 use zeroize::Zeroizing;
 
-use crate::apdu::{CardTransport, Response, StatusWord, TransportFault, exchange};
+use crate::apdu::{CardTransport, ResponseApdu, StatusWord, TransportFault, exchange};
 use crate::authority::{AuthAnswer, AuthRequest, AuthorityFault, CardAuthority};
-use crate::reader::Wire;
+use crate::reader::TransactionTransport;
 
 /// File identifier of the PSAM's social security application.
 const DF_SSSE: [u8; 2] = [0xDF, 0x01];
@@ -26,8 +26,8 @@ pub struct Psam<'a>(pub &'a mut dyn CardTransport);
 impl CardAuthority for Psam<'_> {
     fn authenticate(&mut self, request: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
         let AuthRequest { identification, challenge, nonces, .. } = request;
-        let identification = bytes_of(identification).ok_or(AuthorityFault::Refused)?;
-        self.done(&[0x00, 0xA4, 0x00, 0x00, 0x02, DF_SSSE[0], DF_SSSE[1]])?;
+        let identification = identification_bytes(identification).ok_or(AuthorityFault::Refused)?;
+        self.send(&[0x00, 0xA4, 0x00, 0x00, 0x02, DF_SSSE[0], DF_SSSE[1]])?;
         let internal =
             self.compute(USAGE_INTERNAL, &identification, &nonces.internal_factor, &nonces.internal_source)?;
         let cryptogram = self.compute(USAGE_EXTERNAL, &identification, &nonces.external_factor, challenge)?;
@@ -53,9 +53,9 @@ impl Psam<'_> {
         derive.extend_from_slice(identification);
         derive.extend_from_slice(factor);
         derive.extend(factor.iter().map(|byte| !byte));
-        self.done(&derive)?;
+        self.send(&derive)?;
         let encrypt = [&[0x80, 0xFA, 0x00, 0x00, BLOCK], source.as_slice(), &[0; 8]].concat();
-        let block = self.done(&encrypt)?;
+        let block = self.send(&encrypt)?;
         let ([head, tail], []) = block.as_chunks::<8>() else { return Err(AuthorityFault::Refused) };
         let mut folded = Zeroizing::new([0; 8]);
         for (place, (one, other)) in folded.iter_mut().zip(head.iter().zip(tail)) {
@@ -64,17 +64,17 @@ impl Psam<'_> {
         Ok(folded)
     }
 
-    fn done(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, AuthorityFault> {
+    fn send(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, AuthorityFault> {
         match exchange(self.0, command, false) {
-            Ok(Response { data, status: StatusWord::DONE }) => Ok(data),
+            Ok(ResponseApdu { data, status: StatusWord::DONE }) => Ok(data),
             Ok(_) => Err(AuthorityFault::Refused),
-            Err(TransportFault::CardGone | TransportFault::ReaderGone) => Err(AuthorityFault::Absent),
+            Err(TransportFault::CardLost | TransportFault::ReaderLost) => Err(AuthorityFault::Absent),
         }
     }
 }
 
 /// Parses 32 hexadecimal digits.
-fn bytes_of(digits: &str) -> Option<[u8; 16]> {
+fn identification_bytes(digits: &str) -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     if digits.len() != 32 {
         return None;
@@ -98,7 +98,7 @@ impl<'a> PsamSlot<'a> {
         Self { name_prefix, alive }
     }
 
-    fn reader(&self, context: &Context) -> Result<CString, Error> {
+    fn find_reader(&self, context: &Context) -> Result<CString, Error> {
         let readers = context.list_readers_owned()?;
         let mut matching =
             readers.into_iter().filter(|name| name.to_string_lossy().starts_with(self.name_prefix));
@@ -114,10 +114,10 @@ impl CardAuthority for PsamSlot<'_> {
         };
         // A context of its own: calls on the context that waits for cards would block.
         let context = Context::establish(Scope::System).map_err(absent)?;
-        let reader = self.reader(&context).map_err(absent)?;
+        let reader = self.find_reader(&context).map_err(absent)?;
         let mut psam = context.connect(&reader, ShareMode::Exclusive, Protocols::ANY).map_err(absent)?;
         let transaction = psam.transaction2().map_err(|(_, error)| absent(error))?;
-        let mut wire = Wire { card: &transaction, alive: self.alive, tap: &mut None };
+        let mut wire = TransactionTransport { card: &transaction, alive: self.alive, tap: &mut None };
         let answer = Psam(&mut wire).authenticate(request);
         transaction.end(Disposition::ResetCard).map_err(|(_, error)| error).ok();
         answer
@@ -127,7 +127,7 @@ impl CardAuthority for PsamSlot<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apdu::script::Script;
+    use crate::apdu::script::ScriptedCard;
     use crate::authority::Nonces;
     use crate::holder::{Algorithm, SpecVersion};
 
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn derive(usage: u8, factor: u8) -> Vec<u8> {
-        let identification = bytes_of("500112D156000005991101450000FFFF").unwrap();
+        let identification = identification_bytes("500112D156000005991101450000FFFF").unwrap();
         [&[0x80, 0x1A, usage, 0x00, 0x20], identification.as_slice(), &[factor; 8], &[!factor; 8]].concat()
     }
 
@@ -152,9 +152,9 @@ mod tests {
         [&[0x80, 0xFA, 0x00, 0x00, 0x10], [source; 8].as_slice(), &[0; 8]].concat()
     }
 
-    fn psam() -> Script {
+    fn psam() -> ScriptedCard {
         let block = |head: u8, tail: u8| [[head; 8].as_slice(), &[tail; 8], &[0x90, 0x00]].concat();
-        Script::new(vec![
+        ScriptedCard::new(vec![
             (vec![0x00, 0xA4, 0x00, 0x00, 0x02, 0xDF, 0x01], vec![0x90, 0x00]),
             (derive(0x27, 1), vec![0x90, 0x00]),
             (crypt(2), block(0xF0, 0x0F)),
@@ -179,7 +179,7 @@ mod tests {
             script.answers[at].1 = vec![0x6A, 0x82];
             assert_eq!(Psam(&mut script).authenticate(&request()).err(), Some(AuthorityFault::Refused));
             let mut script = psam();
-            script.gone_at = Some(at);
+            script.removed_at = Some(at);
             assert_eq!(Psam(&mut script).authenticate(&request()).err(), Some(AuthorityFault::Absent));
         }
         let mut short = psam();

@@ -10,23 +10,23 @@ use std::time::Duration;
 use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State};
 use zeroize::Zeroizing;
 
-use crate::Refusal;
+use crate::CardReadRefusal;
 use crate::apdu::{CardTransport, RESPONSE_MAX, TransportFault};
 use crate::application::ReadFault;
 use crate::authority::{AuthAnswer, Nonces};
 use crate::holder::SocialCard;
 use crate::pin::{PinOutcome, change_pin, verify_pin};
-use crate::reading::{Begun, Guarded, OlderCards, begin};
-use crate::staff::{StaffProof, staff};
+use crate::reading::{OldAlgorithmPolicy, PendingCard, ReadStep, begin_reading};
+use crate::staff_card::{StaffCardProof, request_staff_proof};
 
 /// Number of attempts to connect to a card that does not answer to reset, or that another program holds.
 const CONNECTS_MAX: u32 = 3;
 /// Pause between two attempts to connect.
-const PAUSE: Duration = Duration::from_millis(100);
+const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the reader cannot be used now. The caller opens it again after a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReaderFault {
+pub enum CardReaderFault {
     /// pcscd does not run, or ended.
     #[error("PC/SC service not responding: check that pcscd runs")]
     NoService,
@@ -36,7 +36,7 @@ pub enum ReaderFault {
 }
 
 /// Event at a reader.
-pub enum Happening {
+pub enum ReaderEvent {
     /// No event within the time.
     Nothing,
     /// A card was inserted; [`CardReader::begin_reading`] reads it.
@@ -47,69 +47,69 @@ pub enum Happening {
 
 /// Observes each command and its response as transferred, PINs and records included: an observer that stores them must
 /// redact them first.
-pub type Tap = Box<dyn FnMut(&[u8], Result<&[u8], TransportFault>)>;
+pub type ApduTap = Box<dyn FnMut(&[u8], Result<&[u8], TransportFault>)>;
 
 /// One reader. Dropping it, or removing the card, resets the card: a verified PIN does not outlast the visit.
-pub struct Reader {
+pub struct CardReader {
     context: Context,
     name: CString,
     /// Last reader state from pcscd.
     state: State,
     card: Option<Card>,
-    tap: Option<Tap>,
+    apdu_tap: Option<ApduTap>,
 }
 
-impl Reader {
+impl CardReader {
     /// Opens the first reader whose name begins with `name_prefix`.
     ///
     /// # Errors
     /// When pcscd does not run, or does not know the reader.
-    pub fn open(name_prefix: &str) -> Result<Self, ReaderFault> {
-        let context = Context::establish(Scope::System).map_err(fault_of)?;
-        let readers = context.list_readers_owned().map_err(fault_of)?;
+    pub fn open(name_prefix: &str) -> Result<Self, CardReaderFault> {
+        let context = Context::establish(Scope::System).map_err(reader_fault)?;
+        let readers = context.list_readers_owned().map_err(reader_fault)?;
         let name = readers
             .into_iter()
             .find(|name| name.to_string_lossy().starts_with(name_prefix))
-            .ok_or(ReaderFault::NoReader)?;
-        Ok(Self { context, name, state: State::UNAWARE, card: None, tap: None })
+            .ok_or(CardReaderFault::NoReader)?;
+        Ok(Self { context, name, state: State::UNAWARE, card: None, apdu_tap: None })
     }
 
     /// Sets the observer of all exchanges.
-    pub fn tap(&mut self, tap: Tap) {
-        self.tap = Some(tap);
+    pub fn set_apdu_tap(&mut self, tap: ApduTap) {
+        self.apdu_tap = Some(tap);
     }
 
     /// Waits for the insertion or removal of a card, at most `patience`.
     ///
     /// # Errors
     /// When the reader was disconnected or pcscd ended: drop this and open the reader again.
-    pub fn wait(&mut self, patience: Duration) -> Result<Happening, ReaderFault> {
+    pub fn wait(&mut self, patience: Duration) -> Result<ReaderEvent, CardReaderFault> {
         let before = self.state;
         let mut states = [ReaderState::new(self.name.as_c_str(), before)];
         match self.context.get_status_change(patience, &mut states) {
             Ok(()) => {}
-            Err(Error::Timeout) => return Ok(Happening::Nothing),
-            Err(error) => return Err(fault_of(error)),
+            Err(Error::Timeout) => return Ok(ReaderEvent::Nothing),
+            Err(error) => return Err(reader_fault(error)),
         }
         let now = states.first().map_or(State::UNAWARE, ReaderState::event_state);
         if now.intersects(State::UNKNOWN | State::UNAVAILABLE | State::IGNORE) {
-            return Err(ReaderFault::NoReader);
+            return Err(CardReaderFault::NoReader);
         }
         self.state = now - State::CHANGED;
         let present = |state: State| state.contains(State::PRESENT);
         match (present(before), present(now)) {
-            (false, true) => Ok(Happening::Inserted),
+            (false, true) => Ok(ReaderEvent::Inserted),
             (true, false) => {
                 self.card = None;
-                Ok(Happening::Removed)
+                Ok(ReaderEvent::Removed)
             }
-            (true, true) if !same_count(before, now) => {
+            (true, true) if !is_same_event_count(before, now) => {
                 // The card was replaced between two polls: the next poll reports the new card.
                 self.card = None;
                 self.state = State::UNAWARE;
-                Ok(Happening::Removed)
+                Ok(ReaderEvent::Removed)
             }
-            (true, true) | (false, false) => Ok(Happening::Nothing),
+            (true, true) | (false, false) => Ok(ReaderEvent::Nothing),
         }
     }
 
@@ -118,17 +118,17 @@ impl Reader {
     ///
     /// # Errors
     /// When the card cannot be used, or was removed.
-    pub fn begin(
+    pub fn begin_reading(
         &mut self,
-        older: OlderCards,
+        older: OldAlgorithmPolicy,
         random: [u8; 24],
         alive: &mut dyn FnMut(),
-    ) -> Result<Begun, ReadFault> {
+    ) -> Result<ReadStep, ReadFault> {
         self.connect()?;
         let atr = self.card.as_ref().and_then(|card| card.status2_owned().ok());
         let history = atr.as_ref().map(|status| historical_bytes(status.atr())).unwrap_or_default();
-        let work = |card: &mut dyn CardTransport| begin(card, older, history, Nonces::from(random));
-        self.session(alive, work).unwrap_or(Err(TransportFault::CardGone.into()))
+        let work = |card: &mut dyn CardTransport| begin_reading(card, older, history, Nonces::from(random));
+        self.in_transaction(alive, work).unwrap_or(Err(TransportFault::CardLost.into()))
     }
 
     /// Completes the reading with the authority's answer. No command was sent to the card meanwhile, so its challenge is
@@ -136,14 +136,14 @@ impl Reader {
     ///
     /// # Errors
     /// When card authentication fails, or the card cannot be used or was removed.
-    pub fn finish(
+    pub fn finish_reading(
         &mut self,
-        guarded: Guarded,
+        guarded: PendingCard,
         answer: &AuthAnswer,
         alive: &mut dyn FnMut(),
     ) -> Result<SocialCard, ReadFault> {
         let work = |card: &mut dyn CardTransport| guarded.finish(card, answer);
-        self.session(alive, work).unwrap_or(Err(TransportFault::CardGone.into()))
+        self.in_transaction(alive, work).unwrap_or(Err(TransportFault::CardLost.into()))
     }
 
     /// Requests the proof of a staff card from a card without the social security application; `None` if the card is no
@@ -151,8 +151,12 @@ impl Reader {
     ///
     /// # Errors
     /// When the card was removed or the reader disconnected.
-    pub fn staff(&mut self, challenge: [u8; 32]) -> Result<Option<StaffProof>, TransportFault> {
-        self.session(&mut || {}, |card| staff(card, challenge)).unwrap_or(Err(TransportFault::CardGone))
+    pub fn request_staff_proof(
+        &mut self,
+        challenge: [u8; 32],
+    ) -> Result<Option<StaffCardProof>, TransportFault> {
+        self.in_transaction(&mut || {}, |card| request_staff_proof(card, challenge))
+            .unwrap_or(Err(TransportFault::CardLost))
     }
 
     /// Verifies the holder's PIN, see [`crate::verify_pin`].
@@ -182,42 +186,42 @@ impl Reader {
                 Err(ReadFault::Refused(_)) => return Ok(PinOutcome::NotPossible),
             }
         }
-        self.session(&mut || {}, work).unwrap_or(Err(TransportFault::CardGone))
+        self.in_transaction(&mut || {}, work).unwrap_or(Err(TransportFault::CardLost))
     }
 
     fn connect(&mut self) -> Result<(), ReadFault> {
         self.card = None;
-        let mut last = ReadFault::Refused(Refusal::Mute);
+        let mut last = ReadFault::Refused(CardReadRefusal::NotResponding);
         for attempt in 0..CONNECTS_MAX {
             if attempt > 0 {
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(CONNECT_PAUSE);
             }
             last = match self.context.connect(&self.name, ShareMode::Exclusive, Protocols::ANY) {
                 Ok(card) => {
                     self.card = Some(card);
                     return Ok(());
                 }
-                Err(Error::NoSmartcard | Error::RemovedCard) => TransportFault::CardGone.into(),
+                Err(Error::NoSmartcard | Error::RemovedCard) => TransportFault::CardLost.into(),
                 // Another program holds the card, or held it when the program was killed: pcscd waits for the response
                 // of a silent card until that card is removed.
-                Err(Error::SharingViolation) => ReadFault::Refused(Refusal::Mute),
-                Err(error) if is_lost(error) => return Err(TransportFault::ReaderGone.into()),
+                Err(Error::SharingViolation) => ReadFault::Refused(CardReadRefusal::NotResponding),
+                Err(error) if is_lost(error) => return Err(TransportFault::ReaderLost.into()),
                 // No answer to reset, or an invalid one.
-                Err(_) => ReadFault::Refused(Refusal::Mute),
+                Err(_) => ReadFault::Refused(CardReadRefusal::NotResponding),
             };
         }
         Err(last)
     }
 
     /// Runs several exchanges inside one PC/SC transaction, so that no other program can send commands between them.
-    fn session<T>(
+    fn in_transaction<T>(
         &mut self,
         alive: &mut dyn FnMut(),
         work: impl FnOnce(&mut dyn CardTransport) -> T,
     ) -> Option<T> {
-        let tap = &mut self.tap;
+        let tap = &mut self.apdu_tap;
         let transaction = self.card.as_mut()?.transaction2().map_err(|(_, error)| error).ok()?;
-        let outcome = work(&mut Wire { card: &transaction, alive, tap });
+        let outcome = work(&mut TransactionTransport { card: &transaction, alive, tap });
         // A verified PIN must not remain valid after the visit: the card is reset at the end of the visit, when it is
         // dropped; within the visit its state is kept.
         transaction.end(Disposition::LeaveCard).map_err(|(_, error)| error).ok();
@@ -226,18 +230,18 @@ impl Reader {
 }
 
 /// A card's wire inside a transaction.
-pub(crate) struct Wire<'a> {
+pub(crate) struct TransactionTransport<'a> {
     pub(crate) card: &'a Card,
     pub(crate) alive: &'a mut dyn FnMut(),
-    pub(crate) tap: &'a mut Option<Tap>,
+    pub(crate) tap: &'a mut Option<ApduTap>,
 }
 
-impl CardTransport for Wire<'_> {
+impl CardTransport for TransactionTransport<'_> {
     fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
         (self.alive)();
         let mut buffer = Zeroizing::new([0; RESPONSE_MAX]);
         let answer = self.card.transmit(command, buffer.as_mut_slice()).map_err(|error| {
-            if is_lost(error) { TransportFault::ReaderGone } else { TransportFault::CardGone }
+            if is_lost(error) { TransportFault::ReaderLost } else { TransportFault::CardLost }
         });
         if let Some(tap) = self.tap {
             tap(command, answer);
@@ -248,7 +252,7 @@ impl CardTransport for Wire<'_> {
 }
 
 /// Whether no card was inserted or removed between the states: the upper half of the event state counts these events.
-fn same_count(before: State, now: State) -> bool {
+fn is_same_event_count(before: State, now: State) -> bool {
     before.bits() >> 16 == now.bits() >> 16
 }
 
@@ -282,11 +286,11 @@ pub(crate) fn is_lost(error: Error) -> bool {
     )
 }
 
-fn fault_of(error: Error) -> ReaderFault {
+fn reader_fault(error: Error) -> CardReaderFault {
     if matches!(error, Error::UnknownReader | Error::NoReadersAvailable | Error::ReaderUnavailable) {
-        ReaderFault::NoReader
+        CardReaderFault::NoReader
     } else {
-        ReaderFault::NoService
+        CardReaderFault::NoService
     }
 }
 

@@ -5,17 +5,17 @@
 
 use rxing::common::{BIT_FIELD_BASE_BITS, BitArray, BitFieldBaseType, BitMatrix};
 
-use crate::frame::Frame;
+use crate::frame::LumaFrame;
 
 /// Pixels along a side of a block.
 const BLOCK: usize = 8;
 /// Smallest side of a picture with five blocks in each direction, from which a threshold is computed.
 pub(crate) const SIDE_MIN: u32 = 5 * 8;
 /// Largest range of luma in a flat block, which is all paper or all ink.
-const FLAT: u8 = 24;
+const FLAT_RANGE_MAX: u8 = 24;
 
 /// Binarises a frame: pixels at or below the threshold of their block are dark. `None` below [`SIDE_MIN`].
-pub(crate) fn threshold(frame: &Frame) -> Option<BitMatrix> {
+pub(crate) fn threshold(frame: &LumaFrame) -> Option<BitMatrix> {
     if frame.width().min(frame.height()) < SIDE_MIN {
         return None;
     }
@@ -73,7 +73,7 @@ fn dark(block: &[u8; BLOCK], threshold: u8) -> u8 {
 fn black_points(luma: &[u8], width: usize, height: usize) -> Vec<u8> {
     let blocks = width.div_ceil(BLOCK);
     let mut points: Vec<u8> = Vec::with_capacity(blocks * height.div_ceil(BLOCK));
-    let mut columns = Columns::of(width);
+    let mut columns = Columns::with_width(width);
     for top in (0..height).step_by(BLOCK).map(|top| top.min(height - BLOCK)) {
         columns.clear();
         for row in luma.chunks_exact(width).skip(top).take(BLOCK) {
@@ -101,7 +101,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(width: usize) -> Self {
+    fn with_width(width: usize) -> Self {
         Self { sum: vec![0; width], darkest: vec![u8::MAX; width], lightest: vec![0; width] }
     }
 
@@ -124,10 +124,10 @@ impl Columns {
     }
 
     /// The blocks from left to right. A block that extends beyond the edge is shifted to the last eight columns.
-    fn blocks(&self) -> impl Iterator<Item = Seen> {
+    fn blocks(&self) -> impl Iterator<Item = BlockStats> {
         let all = |from: usize| {
             let columns = from..from + BLOCK;
-            Some(Seen {
+            Some(BlockStats {
                 sum: self.sum.get(columns.clone())?.iter().copied().map(u32::from).sum(),
                 darkest: self.darkest.get(columns.clone())?.iter().copied().min()?,
                 lightest: self.lightest.get(columns)?.iter().copied().max()?,
@@ -139,17 +139,17 @@ impl Columns {
 }
 
 /// Luma statistics of one block.
-struct Seen {
+struct BlockStats {
     sum: u32,
     darkest: u8,
     lightest: u8,
 }
 
-impl Seen {
+impl BlockStats {
     /// The black point of the block. A flat block counts as paper, unless the black point of its neighbours shows
     /// ink.
     fn black_point(&self, neighbours: Option<u32>) -> u8 {
-        if self.lightest.saturating_sub(self.darkest) > FLAT {
+        if self.lightest.saturating_sub(self.darkest) > FLAT_RANGE_MAX {
             return narrow(self.sum / 64);
         }
         match neighbours {
@@ -194,7 +194,7 @@ mod tests {
 
     /// Only for sides that are multiples of 8: in partial blocks `rxing` thresholds some pixels twice, and a pixel
     /// is dark if either result is.
-    fn rxings(frame: &Frame) -> BitMatrix {
+    fn rxings(frame: &LumaFrame) -> BitMatrix {
         let source = Luma8Source::new_with_slice(frame.luma(), frame.width(), frame.height()).unwrap();
         HybridBinarizer::new(source).get_black_matrix().unwrap().clone()
     }
@@ -216,14 +216,14 @@ mod tests {
                     u8::try_from((base + state % spread).min(255)).unwrap()
                 })
                 .collect();
-            let frame = Frame::new(width, height, luma).unwrap();
+            let frame = LumaFrame::new(width, height, luma).unwrap();
             prop_assert!(threshold(&frame).unwrap() == rxings(&frame));
         }
 
         #[test]
         fn partial_edge_blocks_are_thresholded_like_the_rest(width in 40_u32..90, height in 40_u32..90) {
             let luma = (0..width * height).map(|at| if (at % width / 4 + at / width / 4) % 2 == 0 { 30 } else { 220 }).collect();
-            let frame = Frame::new(width, height, luma).unwrap();
+            let frame = LumaFrame::new(width, height, luma).unwrap();
             let matrix = threshold(&frame).unwrap();
             for y in 0..height {
                 for x in 0..width {

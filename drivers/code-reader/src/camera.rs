@@ -17,8 +17,8 @@ use nokhwa::utils::{
     RequestedFormat, RequestedFormatType, Resolution,
 };
 
-use crate::frame::{Frame, FrameSource, SourceError};
-use crate::luma::{self, Packing};
+use crate::frame::{FrameSource, LumaFrame, SourceError};
+use crate::luma::{self, PixelFormat};
 
 /// Timeout for opening a camera.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ const EXPOSURE_ABSOLUTE: u128 = 0x009A_0902;
 
 /// A connected camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CameraFound {
+pub struct CameraInfo {
     /// `/dev/videoN`. A camera may have several device files, of which the first gives pictures.
     pub path: PathBuf,
     /// Name that the camera reports.
@@ -67,7 +67,7 @@ pub struct CameraFound {
 ///
 /// # Errors
 /// [`SourceError::Camera`] if the system cannot list them.
-pub fn cameras() -> Result<Vec<CameraFound>, SourceError> {
+pub fn cameras() -> Result<Vec<CameraInfo>, SourceError> {
     let found =
         nokhwa::query(ApiBackend::Video4Linux).map_err(|error| SourceError::Camera(error.to_string()))?;
     let mut numbered: Vec<(u32, String)> = found
@@ -75,12 +75,12 @@ pub fn cameras() -> Result<Vec<CameraFound>, SourceError> {
         .filter_map(|camera| Some((camera.index().as_index().ok()?, camera.human_name())))
         .collect();
     numbered.sort();
-    let found = |(number, name)| CameraFound { path: format!("/dev/video{number}").into(), name };
+    let found = |(number, name)| CameraInfo { path: format!("/dev/video{number}").into(), name };
     Ok(numbered.into_iter().map(found).collect())
 }
 
 /// The path of the first camera whose name contains `name`.
-pub(crate) fn named(name: &str) -> Result<PathBuf, SourceError> {
+pub(crate) fn find_by_name(name: &str) -> Result<PathBuf, SourceError> {
     let found = cameras()?.into_iter().find(|camera| camera.name.contains(name));
     let absent = || {
         SourceError::Absent(io::Error::new(
@@ -93,34 +93,34 @@ pub(crate) fn named(name: &str) -> Result<PathBuf, SourceError> {
 
 /// A camera whose frames are being captured.
 pub(crate) struct Camera {
-    slot: Arc<Slot>,
+    latest: Arc<LatestFrame>,
 }
 
 #[derive(Default)]
-struct Slot {
-    content: Mutex<Content>,
+struct LatestFrame {
+    state: Mutex<LatestFrameState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Content {
-    newest: Option<Frame>,
+struct LatestFrameState {
+    newest: Option<LumaFrame>,
     /// Why capturing ended.
     ended: Option<String>,
     /// The reader was dropped; the capture thread must end.
     abandoned: bool,
 }
 
-impl Slot {
-    fn with<T>(&self, act: impl FnOnce(&mut Content) -> T) -> T {
+impl LatestFrame {
+    fn with<T>(&self, act: impl FnOnce(&mut LatestFrameState) -> T) -> T {
         // A panic while the lock is held leaves no inconsistent state.
-        act(&mut self.content.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Camera {
     pub(crate) fn open(index: u32, exposure: Option<u16>) -> Result<Self, SourceError> {
-        let slot = Arc::new(Slot::default());
+        let slot = Arc::new(LatestFrame::default());
         let (opened, answer) = mpsc::sync_channel(1);
         let capture_slot = Arc::clone(&slot);
         std::thread::Builder::new()
@@ -128,7 +128,7 @@ impl Camera {
             .spawn(move || capture(index, exposure, &opened, &capture_slot))
             .map_err(SourceError::Io)?;
         match answer.recv_timeout(OPEN_TIMEOUT) {
-            Ok(Ok(())) => Ok(Self { slot }),
+            Ok(Ok(())) => Ok(Self { latest: slot }),
             Ok(Err(error)) => Err(error),
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 slot.with(|content| content.abandoned = true);
@@ -140,11 +140,11 @@ impl Camera {
 }
 
 impl FrameSource for Camera {
-    fn next(&mut self, deadline: Instant) -> Result<Frame, SourceError> {
-        let content = self.slot.content.lock().unwrap_or_else(PoisonError::into_inner);
+    fn next(&mut self, deadline: Instant) -> Result<LumaFrame, SourceError> {
+        let content = self.latest.state.lock().unwrap_or_else(PoisonError::into_inner);
         let left = deadline.saturating_duration_since(Instant::now());
         let (mut content, _) = self
-            .slot
+            .latest
             .changed
             .wait_timeout_while(content, left, |content| content.newest.is_none() && content.ended.is_none())
             .unwrap_or_else(PoisonError::into_inner);
@@ -158,13 +158,18 @@ impl FrameSource for Camera {
 
 impl Drop for Camera {
     fn drop(&mut self) {
-        self.slot.with(|content| content.abandoned = true);
+        self.latest.with(|content| content.abandoned = true);
     }
 }
 
 /// The capture thread: opens the camera, reports the result, and stores frames until the camera fails or the reader
 /// is dropped.
-fn capture(index: u32, exposure: Option<u16>, opened: &SyncSender<Result<(), SourceError>>, slot: &Slot) {
+fn capture(
+    index: u32,
+    exposure: Option<u16>,
+    opened: &SyncSender<Result<(), SourceError>>,
+    slot: &LatestFrame,
+) {
     let mut camera = match open_stream(index, exposure) {
         Ok(camera) => camera,
         Err(error) => {
@@ -242,14 +247,14 @@ fn set_controls(camera: &mut nokhwa::Camera, exposure: Option<u16>) {
     }
 }
 
-fn packing(format: FrameFormat) -> Packing {
+fn packing(format: FrameFormat) -> PixelFormat {
     match format {
-        FrameFormat::MJPEG => Packing::Mjpeg,
-        FrameFormat::YUYV => Packing::Yuyv,
-        FrameFormat::NV12 => Packing::Nv12,
-        FrameFormat::GRAY => Packing::Gray,
-        FrameFormat::RAWRGB => Packing::Rgb,
-        FrameFormat::RAWBGR => Packing::Bgr,
+        FrameFormat::MJPEG => PixelFormat::Mjpeg,
+        FrameFormat::YUYV => PixelFormat::Yuyv,
+        FrameFormat::NV12 => PixelFormat::Nv12,
+        FrameFormat::GRAY => PixelFormat::Gray,
+        FrameFormat::RAWRGB => PixelFormat::Rgb,
+        FrameFormat::RAWBGR => PixelFormat::Bgr,
     }
 }
 
@@ -260,6 +265,6 @@ mod tests {
     #[test]
     fn missing_camera_is_absent() {
         assert!(matches!(Camera::open(9_999, None).err(), Some(SourceError::Absent(_))));
-        assert!(matches!(named("a name that no camera has").err(), Some(SourceError::Absent(_))));
+        assert!(matches!(find_by_name("a name that no camera has").err(), Some(SourceError::Absent(_))));
     }
 }

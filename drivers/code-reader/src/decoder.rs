@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use rxing::common::BitMatrix;
 
-use crate::engines::{self, FINDERS_MAX, Finder, Sighting};
-use crate::frame::Frame;
-use crate::hint::Hint;
-use crate::picture;
-use crate::quality::Quality;
-use crate::shades::Votes;
+use crate::engines::{self, Detection, FINDERS_MAX, FinderPattern};
+use crate::frame::LumaFrame;
+use crate::frame_quality::FrameQuality;
+use crate::hint::ScanHint;
+use crate::module_samples::FrameVotes;
+use crate::preprocess;
 
 /// Most codes that are reported for one frame.
 pub const CODES_MAX: usize = 4;
@@ -26,12 +26,12 @@ const DOUBLED_PIXELS_MAX: usize = 1_000_000;
 const RQRR_FINDERS_MAX: usize = 12;
 
 /// Finder patterns of one code.
-const CORNERS: usize = 3;
+const FINDERS_PER_CODE: usize = 3;
 
 /// Smallest width, in pixels, of a finder pattern that justifies costly passes: alone, and with a second one of
 /// similar size. Modules of 3 and of 1.7 pixels.
-const ALONE_MIN: u32 = 21;
-const PAIR_MIN: u32 = 12;
+const LONE_FINDER_MIN: u32 = 21;
+const PAIRED_FINDER_MIN: u32 = 12;
 
 /// Margin around the finder patterns of a code, in pixels, in addition to that for perspective: half a finder
 /// pattern and the quiet zone of large modules.
@@ -39,26 +39,26 @@ const QUIET_PIXELS: f32 = 60.0;
 
 /// The result of decoding one frame.
 #[derive(Default)]
-pub struct Look {
+pub struct DecodeResult {
     /// Texts of the codes, as UTF-8 where the encoding is declared or can be guessed; at most [`CODES_MAX`], without
     /// duplicates. They are personal data: wipe them after use.
     pub codes: Vec<Vec<u8>>,
     /// If no code was read: the likely reason.
-    pub hint: Option<Hint>,
+    pub hint: Option<ScanHint>,
     /// Whether something like a code is in this frame or was in one of the last frames.
-    pub near: bool,
+    pub code_near: bool,
 }
 
 /// Decodes the frames of one camera in sequence.
 #[derive(Default)]
 pub struct Decoder {
-    quality: Quality,
-    votes: Votes,
+    quality: FrameQuality,
+    votes: FrameVotes,
 }
 
 /// A resampling filter applied to the picture.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
+enum Resampling {
     Doubled,
     Smoothed,
     Halved,
@@ -72,17 +72,17 @@ enum Threshold {
 }
 
 /// One preprocessing of a picture: resampling, threshold, and whether dark and light are swapped.
-type Way = (Shape, Threshold, bool);
+type Preprocessing = (Resampling, Threshold, bool);
 
 /// Preprocessings of the costly passes, ordered by codes read per time on real pictures.
-const WAYS: [Way; 7] = [
-    (Shape::Doubled, Threshold::Blocks, false),
-    (Shape::Same, Threshold::LocalMean, false),
-    (Shape::Smoothed, Threshold::Blocks, false),
-    (Shape::Halved, Threshold::Blocks, false),
-    (Shape::Doubled, Threshold::LocalMean, false),
-    (Shape::Doubled, Threshold::Blocks, true),
-    (Shape::Same, Threshold::LocalMean, true),
+const PREPROCESSINGS: [Preprocessing; 7] = [
+    (Resampling::Doubled, Threshold::Blocks, false),
+    (Resampling::Same, Threshold::LocalMean, false),
+    (Resampling::Smoothed, Threshold::Blocks, false),
+    (Resampling::Halved, Threshold::Blocks, false),
+    (Resampling::Doubled, Threshold::LocalMean, false),
+    (Resampling::Doubled, Threshold::Blocks, true),
+    (Resampling::Same, Threshold::LocalMean, true),
 ];
 
 impl Decoder {
@@ -93,46 +93,46 @@ impl Decoder {
     }
 
     /// Decodes a frame. The quick passes always run; costly passes start only before `budget_end`.
-    pub fn look(&mut self, frame: &Frame, budget_end: Instant) -> Look {
+    pub fn decode(&mut self, frame: &LumaFrame, budget_end: Instant) -> DecodeResult {
         self.votes.next_frame();
-        let mut first = quick_look(frame, budget_end);
-        let mut codes = std::mem::take(&mut first.sighting.codes);
-        let finders = &first.sighting.finders;
+        let mut first = quick_pass(frame, budget_end);
+        let mut codes = std::mem::take(&mut first.detection.codes);
+        let finders = &first.detection.finders;
         if codes.is_empty() {
-            codes = mended(frame, &first, &mut self.votes, budget_end);
+            codes = recover_unread(frame, &first, &mut self.votes, budget_end);
         }
         // Grain creates false finder patterns and breaks real ones; halving the picture removes it.
         if codes.is_empty()
             && (1..=FINDERS_MAX).contains(&finders.len())
-            && let Some(half) = picture::halved(frame)
+            && let Some(half) = preprocess::halved(frame)
         {
-            let mut second = quick_look(&half, budget_end);
-            codes = std::mem::take(&mut second.sighting.codes);
+            let mut second = quick_pass(&half, budget_end);
+            codes = std::mem::take(&mut second.detection.codes);
             if codes.is_empty() {
-                codes = mended(&half, &second, &mut self.votes, budget_end);
+                codes = recover_unread(&half, &second, &mut self.votes, budget_end);
             }
         }
         if codes.is_empty() && finders.len() <= FINDERS_MAX && looks_like_code(finders) {
-            let part = around(frame, finders);
-            codes = costly_looks(part.as_ref().unwrap_or(frame), budget_end);
+            let part = crop_around(frame, finders);
+            codes = costly_passes(part.as_ref().unwrap_or(frame), budget_end);
         }
         codes.sort();
         codes.dedup();
         codes.truncate(CODES_MAX);
         if codes.is_empty() {
             let hint = self.quality.hint(frame, finders);
-            return Look { codes, hint, near: self.quality.code_was_near() };
+            return DecodeResult { codes, hint, code_near: self.quality.code_was_near() };
         }
-        self.votes.wipe();
-        self.quality.read(frame);
-        Look { codes, hint: None, near: true }
+        self.votes.clear();
+        self.quality.on_code_read(frame);
+        DecodeResult { codes, hint: None, code_near: true }
     }
 }
 
 /// The result of one pass over a picture.
 #[derive(Default)]
-struct Seen {
-    sighting: Sighting,
+struct PassResult {
+    detection: Detection,
     /// The binarised picture.
     matrix: Option<BitMatrix>,
     /// Whether dark and light are swapped in `matrix`.
@@ -141,40 +141,45 @@ struct Seen {
 
 /// One pass with the block threshold, normal and inverted (phones in dark mode show inverted codes). Returns the
 /// result of the polarity with more finder patterns.
-fn quick_look(frame: &Frame, budget_end: Instant) -> Seen {
-    let Some(matrix) = picture::by_blocks(frame) else { return Seen::default() };
-    let upright = quick_reading(&matrix, budget_end);
+fn quick_pass(frame: &LumaFrame, budget_end: Instant) -> PassResult {
+    let Some(matrix) = preprocess::by_blocks(frame) else { return PassResult::default() };
+    let upright = detect_codes(&matrix, budget_end);
     if !upright.codes.is_empty() || upright.finders.len() > FINDERS_MAX {
-        return Seen { sighting: upright, matrix: None, inverted: false };
+        return PassResult { detection: upright, matrix: None, inverted: false };
     }
     let turned = inverted(matrix.clone());
-    let inverse = quick_reading(&turned, budget_end);
+    let inverse = detect_codes(&turned, budget_end);
     if !inverse.codes.is_empty() || inverse.finders.len() > upright.finders.len() {
-        Seen { sighting: inverse, matrix: Some(turned), inverted: true }
+        PassResult { detection: inverse, matrix: Some(turned), inverted: true }
     } else {
-        Seen { sighting: upright, matrix: Some(matrix), inverted: false }
+        PassResult { detection: upright, matrix: Some(matrix), inverted: false }
     }
 }
 
 /// Tries again to read codes that were located but not read: by the samples of their modules, also summed over
 /// earlier frames, then by a warped grid for codes that are not flat.
-fn mended(frame: &Frame, pass: &Seen, votes: &mut Votes, budget_end: Instant) -> Vec<Vec<u8>> {
+fn recover_unread(
+    frame: &LumaFrame,
+    pass: &PassResult,
+    votes: &mut FrameVotes,
+    budget_end: Instant,
+) -> Vec<Vec<u8>> {
     let Some(matrix) = &pass.matrix else { return Vec::new() };
     let mut codes = Vec::new();
-    for unread in &pass.sighting.unread {
-        codes.extend(engines::shaded(frame, unread, pass.inverted, votes));
+    for unread in &pass.detection.unread {
+        codes.extend(engines::read_samples(frame, unread, pass.inverted, votes));
     }
-    for unread in &pass.sighting.unread {
+    for unread in &pass.detection.unread {
         if codes.is_empty() && Instant::now() < budget_end {
-            codes.extend(engines::crumpled(matrix, unread));
+            codes.extend(engines::read_warped(matrix, unread));
         }
     }
     codes
 }
 
-fn quick_reading(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
+fn detect_codes(matrix: &BitMatrix, budget_end: Instant) -> Detection {
     let mut sighting = engines::rxing(matrix, budget_end);
-    if sighting.codes.is_empty() && (CORNERS..=FINDERS_MAX).contains(&sighting.finders.len()) {
+    if sighting.codes.is_empty() && (FINDERS_PER_CODE..=FINDERS_MAX).contains(&sighting.finders.len()) {
         sighting.codes = engines::rxing_classic(matrix);
     }
     sighting
@@ -183,15 +188,15 @@ fn quick_reading(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
 /// Whether these finder patterns could belong to one code: two of similar size at a plausible distance, or a single
 /// one that is too large to be accidental. Grain and foliage give dozens of small ones; costly passes over them
 /// would occupy a core.
-fn looks_like_code(finders: &[Finder]) -> bool {
+fn looks_like_code(finders: &[FinderPattern]) -> bool {
     finders.iter().enumerate().any(|(at, one)| {
-        one.size >= ALONE_MIN || finders.iter().skip(at + 1).any(|other| could_share_code(one, other))
+        one.size >= LONE_FINDER_MIN || finders.iter().skip(at + 1).any(|other| could_share_code(one, other))
     })
 }
 
-fn could_share_code(one: &Finder, other: &Finder) -> bool {
+fn could_share_code(one: &FinderPattern, other: &FinderPattern) -> bool {
     let (small, large) = (one.size.min(other.size), one.size.max(other.size));
-    if small < PAIR_MIN || large * 2 > small * 3 {
+    if small < PAIRED_FINDER_MIN || large * 2 > small * 3 {
         return false;
     }
     let distance = (one.x - other.x).hypot(one.y - other.y);
@@ -204,7 +209,7 @@ fn could_share_code(one: &Finder, other: &Finder) -> bool {
 /// The part of a frame that contains a code with these finder patterns; `None` for a single one. Two patterns:
 /// their box extended by 1.5 times its longer side, since the code may lie in any direction. Three or more: their
 /// box with a margin for the fourth corner and for perspective.
-fn around(frame: &Frame, finders: &[Finder]) -> Option<Frame> {
+fn crop_around(frame: &LumaFrame, finders: &[FinderPattern]) -> Option<LumaFrame> {
     let reach = match finders.len() {
         0 | 1 => return None,
         2 => 1.5,
@@ -219,7 +224,7 @@ fn around(frame: &Frame, finders: &[Finder]) -> Option<Frame> {
     let room = (right - left).max(bottom - top) * reach + QUIET_PIXELS;
     let columns = pixel(left - room, frame.width())..pixel(right + room, frame.width());
     let rows = pixel(top - room, frame.height())..pixel(bottom + room, frame.height());
-    picture::cropped(frame, columns, rows)
+    preprocess::cropped(frame, columns, rows)
 }
 
 /// The pixel of a coordinate, clamped to `0..=side`.
@@ -230,21 +235,22 @@ fn pixel(place: f32, side: u32) -> u32 {
     whole.min(side)
 }
 
-fn costly_looks(frame: &Frame, budget_end: Instant) -> Vec<Vec<u8>> {
-    for preprocessing in WAYS {
+fn costly_passes(frame: &LumaFrame, budget_end: Instant) -> Vec<Vec<u8>> {
+    for preprocessing in PREPROCESSINGS {
         if Instant::now() >= budget_end {
             break;
         }
         let Some((shaped, matrix)) = prepare(frame, preprocessing) else { continue };
-        let sighting = quick_reading(&matrix, budget_end);
+        let sighting = detect_codes(&matrix, budget_end);
         if !sighting.codes.is_empty() {
             return sighting.codes;
         }
         let finders = sighting.finders.len();
         let (_, _, inverted) = preprocessing;
-        let pass = Seen { sighting, matrix: Some(matrix), inverted };
+        let pass = PassResult { detection: sighting, matrix: Some(matrix), inverted };
         // Only the quick pass adds to the frame votes: a second pass would count the same grain again.
-        let codes = mended(shaped.as_ref().unwrap_or(frame), &pass, &mut Votes::default(), budget_end);
+        let codes =
+            recover_unread(shaped.as_ref().unwrap_or(frame), &pass, &mut FrameVotes::default(), budget_end);
         if !codes.is_empty() {
             return codes;
         }
@@ -261,19 +267,22 @@ fn costly_looks(frame: &Frame, budget_end: Instant) -> Vec<Vec<u8>> {
 }
 
 /// Applies a preprocessing. Returns the resampled picture, if it differs from the frame, and the binarised one.
-fn prepare(frame: &Frame, (shape, threshold, invert): Way) -> Option<(Option<Frame>, BitMatrix)> {
+fn prepare(
+    frame: &LumaFrame,
+    (shape, threshold, invert): Preprocessing,
+) -> Option<(Option<LumaFrame>, BitMatrix)> {
     let too_large = frame.luma().len() > DOUBLED_PIXELS_MAX;
     let shaped = match shape {
-        Shape::Doubled if too_large => return None,
-        Shape::Doubled => Some(picture::doubled(frame)?),
-        Shape::Smoothed => Some(picture::smoothed(frame)?),
-        Shape::Halved => Some(picture::halved(frame)?),
-        Shape::Same => None,
+        Resampling::Doubled if too_large => return None,
+        Resampling::Doubled => Some(preprocess::doubled(frame)?),
+        Resampling::Smoothed => Some(preprocess::smoothed(frame)?),
+        Resampling::Halved => Some(preprocess::halved(frame)?),
+        Resampling::Same => None,
     };
     let picture = shaped.as_ref().unwrap_or(frame);
     let matrix = match threshold {
-        Threshold::Blocks => picture::by_blocks(picture)?,
-        Threshold::LocalMean => picture::by_local_mean(picture)?,
+        Threshold::Blocks => preprocess::by_blocks(picture)?,
+        Threshold::LocalMean => preprocess::by_local_mean(picture)?,
     };
     let matrix = if invert { inverted(matrix) } else { matrix };
     Some((shaped, matrix))
@@ -288,8 +297,8 @@ fn inverted(mut matrix: BitMatrix) -> BitMatrix {
 mod tests {
     use super::*;
 
-    fn finder(x: f32, y: f32, size: u32) -> Finder {
-        Finder { x, y, size }
+    fn finder(x: f32, y: f32, size: u32) -> FinderPattern {
+        FinderPattern { x, y, size }
     }
 
     #[test]

@@ -12,9 +12,9 @@ use rxing::qrcode::decoder::qrcode_decoder;
 use rxing::qrcode::detector::Detector;
 use rxing::{DecodeHints, Point};
 
-use crate::crumpled::Unread;
-use crate::frame::Frame;
-use crate::shades::{Shades, Votes};
+use crate::frame::LumaFrame;
+use crate::module_samples::{FrameVotes, ModuleSamples};
+use crate::perspective::UnreadCode;
 
 /// Most located but unread codes of a picture that are tried again.
 const UNREAD_MAX: usize = 2;
@@ -32,18 +32,18 @@ const CANDIDATE_ROWS_MAX: u32 = 1500;
 
 /// What `rxing` detects in a picture.
 #[derive(Default)]
-pub(crate) struct Sighting {
+pub(crate) struct Detection {
     /// Texts of decoded codes, unordered.
     pub(crate) codes: Vec<Vec<u8>>,
     /// Finder patterns, including false ones.
-    pub(crate) finders: Vec<Finder>,
+    pub(crate) finders: Vec<FinderPattern>,
     /// Codes that were located but not read; at most [`UNREAD_MAX`].
-    pub(crate) unread: Vec<Unread>,
+    pub(crate) unread: Vec<UnreadCode>,
 }
 
 /// A finder pattern: the square of 7 × 7 modules in three corners of a code.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Finder {
+pub(crate) struct FinderPattern {
     /// Horizontal position of its centre, in pixels.
     pub(crate) x: f32,
     /// Vertical position of its centre, in pixels.
@@ -53,11 +53,11 @@ pub(crate) struct Finder {
 }
 
 /// Detects and decodes all codes with the zxing-cpp port.
-pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
-    contained(|| {
+pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Detection {
+    catch_panic(|| {
         let mut patterns = detector::FindFinderPatterns(matrix, true, 0);
         let finder = |pattern: &ConcentricPattern| {
-            Some(Finder { x: pattern.p.x, y: pattern.p.y, size: u32::try_from(pattern.size).ok()? })
+            Some(FinderPattern { x: pattern.p.x, y: pattern.p.y, size: u32::try_from(pattern.size).ok()? })
         };
         let finders = patterns.iter().filter_map(finder).collect();
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.size));
@@ -74,7 +74,7 @@ pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
                 break;
             }
             let Ok(sampled) = detector::SampleQR(matrix, triple) else { continue };
-            if let Some(text) = text_of(sampled.getBits()) {
+            if let Some(text) = decode_modules(sampled.getBits()) {
                 used.extend(corners);
                 codes.push(text);
             } else if unread.len() < UNREAD_MAX
@@ -82,23 +82,23 @@ pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Sighting {
                     <[Point; 4]>::try_from(sampled.getPoints())
             {
                 let corners = [top_left, top_right, bottom_right, bottom_left];
-                unread.push(Unread { corners, side: sampled.getBits().width() });
+                unread.push(UnreadCode { corners, side: sampled.getBits().width() });
             }
         }
-        Sighting { codes, finders, unread }
+        Detection { codes, finders, unread }
     })
 }
 
 /// Decodes the modules of a code. An empty text counts as unread: occasionally error correction turns noise into a
 /// valid code word, and one in sixteen of these begins with the terminator.
-pub(crate) fn text_of(modules: &BitMatrix) -> Option<Vec<u8>> {
+pub(crate) fn decode_modules(modules: &BitMatrix) -> Option<Vec<u8>> {
     let decoded = decoder::Decode(modules).ok().filter(DecoderResult::isValid)?;
     Some(decoded.text().into_bytes()).filter(|text| !text.is_empty())
 }
 
 /// Decodes one code with the older zxing port: its detector differs and finds some codes that the newer port misses.
 pub(crate) fn rxing_classic(matrix: &BitMatrix) -> Vec<Vec<u8>> {
-    contained(|| {
+    catch_panic(|| {
         let hints = DecodeHints { TryHarder: Some(true), ..DecodeHints::default() };
         let decoded = Detector::new(matrix)
             .detect_with_hints(&hints)
@@ -109,16 +109,21 @@ pub(crate) fn rxing_classic(matrix: &BitMatrix) -> Vec<Vec<u8>> {
 }
 
 /// Reads a located code that is not flat, with a warped grid.
-pub(crate) fn crumpled(matrix: &BitMatrix, unread: &Unread) -> Option<Vec<u8>> {
-    contained(|| crate::crumpled::read(matrix, unread))
+pub(crate) fn read_warped(matrix: &BitMatrix, unread: &UnreadCode) -> Option<Vec<u8>> {
+    catch_panic(|| crate::perspective::read(matrix, unread))
 }
 
 /// Reads a located code by samples of its modules. If the samples of this frame do not suffice, they are added to
 /// `votes`.
-pub(crate) fn shaded(frame: &Frame, unread: &Unread, inverted: bool, votes: &mut Votes) -> Option<Vec<u8>> {
-    contained(|| {
-        let shades = Shades::of(frame, unread, inverted)?;
-        shades.read().or_else(|| votes.cast(shades))
+pub(crate) fn read_samples(
+    frame: &LumaFrame,
+    unread: &UnreadCode,
+    inverted: bool,
+    votes: &mut FrameVotes,
+) -> Option<Vec<u8>> {
+    catch_panic(|| {
+        let shades = ModuleSamples::sample(frame, unread, inverted)?;
+        shades.read().or_else(|| votes.add(shades))
     })
 }
 
@@ -127,7 +132,7 @@ pub(crate) fn rqrr(matrix: &BitMatrix) -> Vec<Vec<u8>> {
     if !has_few_candidates(matrix) {
         return Vec::new();
     }
-    contained(|| {
+    catch_panic(|| {
         let (width, height) = (matrix.width() as usize, matrix.height() as usize);
         let dark = |x: usize, y: usize| matrix.try_get(narrow(x), narrow(y)) == Some(true);
         let mut prepared = PreparedImage::prepare_from_bitmap(width, height, dark);
@@ -181,6 +186,6 @@ fn narrow(place: usize) -> u32 {
 }
 
 /// Runs a decoder and returns the default value if it panics. No state of the decoder outlives the call.
-fn contained<T: Default>(decode: impl FnOnce() -> T) -> T {
+fn catch_panic<T: Default>(decode: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_default()
 }

@@ -11,13 +11,13 @@ pub const SIDE_MAX: u32 = 4096;
 
 /// One picture: 8-bit luma, row by row, without padding. Wiped on drop, since it may show a resident.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Frame {
+pub struct LumaFrame {
     width: u32,
     height: u32,
     luma: Vec<u8>,
 }
 
-impl Frame {
+impl LumaFrame {
     /// Creates a frame from a luma plane of `width` × `height` bytes. `None` if the length does not match, or a
     /// side is 0 or above [`SIDE_MAX`].
     #[must_use]
@@ -46,14 +46,14 @@ impl Frame {
     }
 }
 
-impl Drop for Frame {
+impl Drop for LumaFrame {
     fn drop(&mut self) {
         self.luma.zeroize();
     }
 }
 
 /// Shows the size only.
-impl fmt::Debug for Frame {
+impl fmt::Debug for LumaFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frame({}×{})", self.width, self.height)
     }
@@ -66,7 +66,7 @@ pub trait FrameSource {
     /// # Errors
     /// [`SourceError::Stalled`] if no frame came in time; `next` may be called again. After any other error the
     /// source must be opened again.
-    fn next(&mut self, deadline: Instant) -> Result<Frame, SourceError>;
+    fn next(&mut self, deadline: Instant) -> Result<LumaFrame, SourceError>;
 }
 
 /// Why a source gives no frame.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why no code was read from a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Hint {
+pub enum ScanHint {
     /// The picture is too dark.
     Dark,
     /// A reflection or an over-bright screen hides a part of the picture.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::frame::Frame;
+use crate::frame::LumaFrame;
 
 /// Longest side of a preview, in pixels: enough for aiming, too small to identify a person.
 pub const PREVIEW_SIDE_MAX: u16 = 160;
@@ -20,7 +20,7 @@ pub struct Preview {
 impl Preview {
     /// Creates a preview of a frame. Each pixel is the mean of a square of the frame.
     #[must_use]
-    pub fn of(frame: &Frame) -> Self {
+    pub fn from_frame(frame: &LumaFrame) -> Self {
         let longest = frame.width().max(frame.height());
         let square = longest.div_ceil(PREVIEW_SIDE_MAX.into()) as usize;
         let width = frame.width() as usize / square;
@@ -38,7 +38,7 @@ impl Preview {
 
     /// Whether the size is valid. To be checked on data from another process.
     #[must_use]
-    pub fn is_sound(&self) -> bool {
+    pub fn is_valid(&self) -> bool {
         let (width, side_max) = (usize::from(self.width), usize::from(PREVIEW_SIDE_MAX));
         let height = self.luma.len().checked_div(width).unwrap_or(0);
         (1..=side_max).contains(&width)
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn preview_pixels_are_means_of_squares() {
         let luma = (0..1280 * 720_u32).map(|at| if at % 16 < 8 { 40 } else { 60 }).collect();
-        let preview = Preview::of(&Frame::new(1280, 720, luma).unwrap());
+        let preview = Preview::from_frame(&LumaFrame::new(1280, 720, luma).unwrap());
 
         assert_eq!((preview.width, preview.luma.len()), (160, 160 * 90));
         assert_eq!(preview.luma[..4], [40, 60, 40, 60]);
@@ -68,17 +68,17 @@ mod tests {
             [(2, 4, true), (0, 0, false), (3, 4, false), (161, 161, false), (1, 161, false), (4, 0, false)]
         {
             let preview = Preview { width, luma: Zeroizing::new(vec![9; bytes]) };
-            assert_eq!(preview.is_sound(), sound, "{width} {bytes}");
+            assert_eq!(preview.is_valid(), sound, "{width} {bytes}");
         }
     }
 
     proptest! {
         #[test]
         fn preview_is_valid_unless_frame_is_too_narrow(width in 1u32..700, height in 1u32..700) {
-            let frame = Frame::new(width, height, vec![7; (width * height) as usize]).unwrap();
-            let preview = Preview::of(&frame);
+            let frame = LumaFrame::new(width, height, vec![7; (width * height) as usize]).unwrap();
+            let preview = Preview::from_frame(&frame);
             let narrow = width.min(height) < width.max(height).div_ceil(PREVIEW_SIDE_MAX.into());
-            prop_assert_eq!(preview.is_sound(), !narrow);
+            prop_assert_eq!(preview.is_valid(), !narrow);
             prop_assert!(preview.luma.iter().all(|&pixel| pixel == 7));
         }
     }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::camera::{self, Camera};
-use crate::frame::{Frame, FrameSource, SourceError};
-use crate::luma::{self, Packing};
+use crate::frame::{FrameSource, LumaFrame, SourceError};
+use crate::luma::{self, PixelFormat};
 use crate::stream::Y4mStream;
 use crate::y4m::Y4mParser;
 
-pub use crate::camera::{CameraFound, cameras};
+pub use crate::camera::{CameraInfo, cameras};
 
 /// Path prefix of V4L2 devices.
 const CAMERA_PREFIX: &str = "/dev/video";
@@ -24,7 +24,7 @@ const NAME_PREFIX: &str = "camera:";
 /// supports no known format, [`SourceError::Stalled`] if a camera does not answer.
 pub fn open(source: &str, exposure: Option<u16>) -> Result<Box<dyn FrameSource>, SourceError> {
     let path = match source.strip_prefix(NAME_PREFIX) {
-        Some(name) => camera::named(name)?,
+        Some(name) => camera::find_by_name(name)?,
         None => PathBuf::from(source),
     };
     match camera_index(&path) {
@@ -41,15 +41,15 @@ fn camera_index(path: &Path) -> Option<u32> {
 
 /// The frames of a complete YUV4MPEG2 stream, up to its end or the first malformed part.
 #[must_use]
-pub fn y4m_frames(mut bytes: &[u8]) -> Vec<Frame> {
+pub fn y4m_frames(mut bytes: &[u8]) -> Vec<LumaFrame> {
     let mut parser = Y4mParser::new();
     std::iter::from_fn(|| parser.feed(&mut bytes).ok().flatten()).collect()
 }
 
 /// Decodes a Motion JPEG frame of a camera; bytes after its end are ignored.
 #[must_use]
-pub fn jpeg_frame(bytes: &[u8]) -> Option<Frame> {
-    luma::unpack(Packing::Mjpeg, 0, 0, bytes)
+pub fn jpeg_frame(bytes: &[u8]) -> Option<LumaFrame> {
+    luma::unpack(PixelFormat::Mjpeg, 0, 0, bytes)
 }
 
 #[cfg(test)]
@@ -72,6 +72,6 @@ mod tests {
     fn y4m_frames_stop_at_first_malformed_frame() {
         let stream = b"YUV4MPEG2 W2 H1 Cmono\nFRAME\nabFRAME\ncdFRAUD\nef";
         let frames = y4m_frames(stream);
-        assert_eq!(frames.iter().map(Frame::luma).collect::<Vec<_>>(), [b"ab", b"cd"]);
+        assert_eq!(frames.iter().map(LumaFrame::luma).collect::<Vec<_>>(), [b"ab", b"cd"]);
     }
 }

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use crate::frame::{Frame, FrameSource, SourceError};
+use crate::frame::{FrameSource, LumaFrame, SourceError};
 use crate::y4m::{Y4mError, Y4mParser};
 
 /// Bytes per read.
@@ -47,7 +47,7 @@ impl Y4mStream {
     }
 
     /// The next complete frame among the bytes already read.
-    fn parse(&mut self) -> Result<Option<Frame>, Y4mError> {
+    fn parse(&mut self) -> Result<Option<LumaFrame>, Y4mError> {
         let mut input = self.buffer.get(self.unparsed.clone()).unwrap_or_default();
         let frame = self.parser.feed(&mut input);
         self.unparsed.start = self.unparsed.end - input.len();
@@ -67,7 +67,7 @@ impl Y4mStream {
 }
 
 impl FrameSource for Y4mStream {
-    fn next(&mut self, deadline: Instant) -> Result<Frame, SourceError> {
+    fn next(&mut self, deadline: Instant) -> Result<LumaFrame, SourceError> {
         let mut newest = None;
         let mut backlog = 0;
         loop {

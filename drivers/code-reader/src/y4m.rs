@@ -3,7 +3,7 @@
 //! A header line `YUV4MPEG2 W1280 H720 F30:1 C420jpeg …`, then for each frame a line `FRAME …` and the planes Y, U,
 //! V, 8 bits per sample. U and V are skipped. Sizes are bounded: lines by [`LINE_MAX`], planes by the frame size.
 
-use crate::frame::{Frame, SIDE_MAX};
+use crate::frame::{LumaFrame, SIDE_MAX};
 
 /// Longest header or frame line, in bytes.
 const LINE_MAX: usize = 512;
@@ -39,10 +39,10 @@ struct Format {
 
 /// Push parser: takes a stream in pieces of any length.
 pub struct Y4mParser {
-    state: State,
+    state: Y4mState,
 }
 
-enum State {
+enum Y4mState {
     Header { line: Vec<u8> },
     FrameLine { format: Format, line: Vec<u8> },
     Luma { format: Format, plane: Vec<u8> },
@@ -60,7 +60,7 @@ impl Y4mParser {
     /// Creates a parser at the beginning of a stream.
     #[must_use]
     pub fn new() -> Self {
-        Self { state: State::Header { line: Vec::new() } }
+        Self { state: Y4mState::Header { line: Vec::new() } }
     }
 
     /// Consumes bytes from the front of `input` until a frame is complete, or all bytes are consumed (`None`). An
@@ -68,19 +68,19 @@ impl Y4mParser {
     ///
     /// # Errors
     /// If the stream is malformed.
-    pub fn feed(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, Y4mError> {
+    pub fn feed(&mut self, input: &mut &[u8]) -> Result<Option<LumaFrame>, Y4mError> {
         loop {
-            let state = std::mem::replace(&mut self.state, State::Broken(Y4mError::NotFrame));
+            let state = std::mem::replace(&mut self.state, Y4mState::Broken(Y4mError::NotFrame));
             let (next, frame) = step(state, input);
             self.state = next;
-            if let State::Broken(error) = self.state {
+            if let Y4mState::Broken(error) = self.state {
                 return Err(error);
             }
             if frame.is_some() {
                 return Ok(frame);
             }
             // A frame without chroma ends without further bytes, so the state decides.
-            if input.is_empty() && !matches!(self.state, State::Chroma { left: 0, .. }) {
+            if input.is_empty() && !matches!(self.state, Y4mState::Chroma { left: 0, .. }) {
                 return Ok(None);
             }
         }
@@ -88,45 +88,45 @@ impl Y4mParser {
 }
 
 /// One step of the parser: returns the next state and the frame that the step completes.
-fn step(state: State, input: &mut &[u8]) -> (State, Option<Frame>) {
+fn step(state: Y4mState, input: &mut &[u8]) -> (Y4mState, Option<LumaFrame>) {
     match state {
-        State::Header { mut line } => match take_line(&mut line, input) {
-            Ok(false) => (State::Header { line }, None),
+        Y4mState::Header { mut line } => match take_line(&mut line, input) {
+            Ok(false) => (Y4mState::Header { line }, None),
             Ok(true) => match parse_header(&line) {
-                Ok(format) => (State::FrameLine { format, line: Vec::new() }, None),
-                Err(error) => (State::Broken(error), None),
+                Ok(format) => (Y4mState::FrameLine { format, line: Vec::new() }, None),
+                Err(error) => (Y4mState::Broken(error), None),
             },
-            Err(error) => (State::Broken(error), None),
+            Err(error) => (Y4mState::Broken(error), None),
         },
-        State::FrameLine { format, mut line } => match take_line(&mut line, input) {
-            Ok(false) => (State::FrameLine { format, line }, None),
+        Y4mState::FrameLine { format, mut line } => match take_line(&mut line, input) {
+            Ok(false) => (Y4mState::FrameLine { format, line }, None),
             Ok(true) if line == b"FRAME" || line.starts_with(b"FRAME ") => {
-                (State::Luma { format, plane: Vec::with_capacity(format.luma_bytes) }, None)
+                (Y4mState::Luma { format, plane: Vec::with_capacity(format.luma_bytes) }, None)
             }
-            Ok(true) => (State::Broken(Y4mError::NotFrame), None),
-            Err(error) => (State::Broken(error), None),
+            Ok(true) => (Y4mState::Broken(Y4mError::NotFrame), None),
+            Err(error) => (Y4mState::Broken(error), None),
         },
-        State::Luma { format, mut plane } => {
-            plane.extend_from_slice(take(input, format.luma_bytes - plane.len()));
+        Y4mState::Luma { format, mut plane } => {
+            plane.extend_from_slice(split_front(input, format.luma_bytes - plane.len()));
             if plane.len() < format.luma_bytes {
-                return (State::Luma { format, plane }, None);
+                return (Y4mState::Luma { format, plane }, None);
             }
-            let frame = Frame::new(format.width, format.height, plane);
-            (State::Chroma { format, left: format.chroma_bytes }, frame)
+            let frame = LumaFrame::new(format.width, format.height, plane);
+            (Y4mState::Chroma { format, left: format.chroma_bytes }, frame)
         }
-        State::Chroma { format, left } => {
-            let left = left - take(input, left).len();
+        Y4mState::Chroma { format, left } => {
+            let left = left - split_front(input, left).len();
             if left > 0 {
-                return (State::Chroma { format, left }, None);
+                return (Y4mState::Chroma { format, left }, None);
             }
-            (State::FrameLine { format, line: Vec::new() }, None)
+            (Y4mState::FrameLine { format, line: Vec::new() }, None)
         }
-        State::Broken(error) => (State::Broken(error), None),
+        Y4mState::Broken(error) => (Y4mState::Broken(error), None),
     }
 }
 
 /// Removes at most `count` bytes from the front.
-fn take<'a>(input: &mut &'a [u8], count: usize) -> &'a [u8] {
+fn split_front<'a>(input: &mut &'a [u8], count: usize) -> &'a [u8] {
     let (taken, rest) = input.split_at(count.min(input.len()));
     *input = rest;
     taken
@@ -135,13 +135,13 @@ fn take<'a>(input: &mut &'a [u8], count: usize) -> &'a [u8] {
 /// Appends to `line` up to the line feed, which is consumed but not stored. Returns whether the line is complete.
 fn take_line(line: &mut Vec<u8>, input: &mut &[u8]) -> Result<bool, Y4mError> {
     let end = input.iter().position(|&byte| byte == b'\n');
-    let part = take(input, end.unwrap_or(input.len()));
+    let part = split_front(input, end.unwrap_or(input.len()));
     if line.len() + part.len() > LINE_MAX {
         return Err(Y4mError::LineTooLong);
     }
     line.extend_from_slice(part);
     if end.is_some() {
-        take(input, 1);
+        split_front(input, 1);
     }
     Ok(end.is_some())
 }
@@ -197,7 +197,7 @@ mod tests {
         bytes
     }
 
-    fn parse(bytes: &[u8], piece: usize) -> Result<Vec<Frame>, Y4mError> {
+    fn parse(bytes: &[u8], piece: usize) -> Result<Vec<LumaFrame>, Y4mError> {
         let mut parser = Y4mParser::new();
         let mut frames = Vec::new();
         for mut input in bytes.chunks(piece) {
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn chroma_formats_yield_luma_for_any_chunk_size() {
-        let expected: Vec<Frame> = (0..3).map(|n| Frame::new(3, 2, vec![n; 6]).unwrap()).collect();
+        let expected: Vec<LumaFrame> = (0..3).map(|n| LumaFrame::new(3, 2, vec![n; 6]).unwrap()).collect();
         for (chroma, chroma_bytes) in [("420", 4), ("420jpeg", 4), ("422", 8), ("444", 12), ("mono", 0)] {
             let bytes = stream(chroma, chroma_bytes, 3);
             for piece in [1, 2, 7, 1000] {

@@ -2,193 +2,210 @@
 
 use std::time::{Duration, Instant};
 
-use code_reader::{Decoder, Frame, Hold, Look, Preview, SourceError, source};
-use device::record::{Recorder, What};
-use device::wire::{Answer, CODE_MAX, CameraSetup, Event, Fault, Health, Work};
+use code_reader::{CodeTracker, DecodeResult, Decoder, LumaFrame, Preview, SourceError, source};
+use device::record::{Recorder, WireEvent};
+use device::wire::{
+    CODE_MAX, CameraConfig, DeviceAnswer, DeviceEvent, DeviceFault, DeviceHealth, DeviceWork,
+};
 
-use crate::desk::{Desk, Gone};
+use crate::host::{DeviceHost, KioskDisconnected};
 
 /// A camera without a new frame for this time has stalled.
-const STALL: Duration = Duration::from_millis(800);
+const STALL_TIMEOUT: Duration = Duration::from_millis(800);
 /// Longest time for decoding one frame.
-const BUDGET: Duration = Duration::from_millis(120);
+const DECODE_BUDGET: Duration = Duration::from_millis(120);
 /// Shortest interval between two hints.
-const HINT_EVERY: Duration = Duration::from_secs(2);
+const HINT_INTERVAL: Duration = Duration::from_secs(2);
 /// Shortest interval between two previews.
-const PREVIEW_EVERY: Duration = Duration::from_millis(120);
+const PREVIEW_INTERVAL: Duration = Duration::from_millis(120);
 /// A code that was not seen for this time is no longer held to the camera.
-const HELD_FOR: Duration = Duration::from_millis(1_500);
+const HELD_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Pause before the camera is opened again.
-const PAUSE: Duration = Duration::from_millis(500);
+const REOPEN_PAUSE: Duration = Duration::from_millis(500);
 
 /// Detects a camera that hangs and repeats one picture. A working sensor always has noise, so two pictures are never
 /// equal; a hanging camera can send equal pictures on time.
-struct Still {
+struct FreezeDetector {
     last: Vec<u8>,
     since: Instant,
     /// The picture was frozen when the last stream was closed: the same picture on the next stream does not prove that the
     /// camera works.
-    hung: bool,
+    frozen: bool,
 }
 
 /// Whether the camera's pictures change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pictures {
+enum PictureChange {
     /// The pictures change.
-    Change,
+    Changing,
     /// Not known yet: the picture is still the one at which the last stream froze.
-    May,
+    Undecided,
     /// The pictures have not changed for [`STALL_TIMEOUT`].
-    DoNot,
+    Frozen,
 }
 
-impl Still {
+impl FreezeDetector {
     fn new() -> Self {
-        Self { last: Vec::new(), since: Instant::now(), hung: false }
+        Self { last: Vec::new(), since: Instant::now(), frozen: false }
     }
 
     /// Prepares for a new stream.
-    fn begin(&mut self, now: Instant) {
+    fn start_stream(&mut self, now: Instant) {
         self.since = now;
-        if !self.hung {
+        if !self.frozen {
             self.last.clear();
         }
     }
 
-    fn take(&mut self, frame: &Frame, now: Instant) -> Pictures {
+    fn observe(&mut self, frame: &LumaFrame, now: Instant) -> PictureChange {
         let luma = frame.luma();
         // In darkness or glare all pixels may be equal without a hang; that case is reported as a hint.
         let sees_nothing = luma.first().is_some_and(|first| luma.iter().all(|pixel| pixel == first));
         if sees_nothing || luma != self.last {
             self.last.clear();
             self.last.extend_from_slice(luma);
-            (self.since, self.hung) = (now, false);
-        } else if now.duration_since(self.since) >= STALL {
-            self.hung = true;
-            return Pictures::DoNot;
+            (self.since, self.frozen) = (now, false);
+        } else if now.duration_since(self.since) >= STALL_TIMEOUT {
+            self.frozen = true;
+            return PictureChange::Frozen;
         }
-        if self.hung { Pictures::May } else { Pictures::Change }
+        if self.frozen { PictureChange::Undecided } else { PictureChange::Changing }
     }
 }
 
 /// Runs until the kiosk closes the connection.
-pub(crate) fn run(host: &Desk, recorder: &Recorder, path: &str, setup: CameraSetup) {
+pub(crate) fn run(host: &DeviceHost, recorder: &Recorder, path: &str, setup: CameraConfig) {
     // Kept between streams: a code that is still held when the stream restarts is not reported again, and scanning that
     // was switched off stays off.
-    let mut watch = Watch {
+    let mut watch = CameraWatch {
         setup,
         scanning: true,
-        hold: Hold::new(),
-        still: Still::new(),
-        hinted: None,
-        previewed: None,
+        hold: CodeTracker::new(),
+        freeze_detector: FreezeDetector::new(),
+        hinted_at: None,
+        previewed_at: None,
         held_at: None,
     };
     loop {
         let health = match watch.serve(host, recorder, path) {
-            Err(Gone) => return,
-            Ok(SourceError::Stalled) => Health::Failed,
-            Ok(_) => Health::Absent,
+            Err(KioskDisconnected) => return,
+            Ok(SourceError::Stalled) => DeviceHealth::Failed,
+            Ok(_) => DeviceHealth::Absent,
         };
-        if watch.preview_ends(host).is_err() || host.health(health).is_err() || host.away(PAUSE).is_err() {
+        if watch.end_preview(host).is_err()
+            || host.report_health(health).is_err()
+            || host.refuse_requests(REOPEN_PAUSE).is_err()
+        {
             return;
         }
     }
 }
 
 /// State that is kept from frame to frame and from stream to stream.
-struct Watch {
-    setup: CameraSetup,
+struct CameraWatch {
+    setup: CameraConfig,
     scanning: bool,
-    hold: Hold,
-    still: Still,
-    hinted: Option<Instant>,
+    hold: CodeTracker,
+    freeze_detector: FreezeDetector,
+    hinted_at: Option<Instant>,
     /// Time of the last preview; `None` if the kiosk shows none.
-    previewed: Option<Instant>,
+    previewed_at: Option<Instant>,
     /// Time at which an object like a code was last seen.
     held_at: Option<Instant>,
 }
 
-impl Watch {
+impl CameraWatch {
     /// Returns the camera's fault when the camera has to be opened again.
-    fn serve(&mut self, host: &Desk, recorder: &Recorder, path: &str) -> Result<SourceError, Gone> {
+    fn serve(
+        &mut self,
+        host: &DeviceHost,
+        recorder: &Recorder,
+        path: &str,
+    ) -> Result<SourceError, KioskDisconnected> {
         let mut frames = match source::open(path, self.setup.exposure) {
             Ok(frames) => frames,
             Err(error) => return Ok(error),
         };
-        self.still.begin(Instant::now());
+        self.freeze_detector.start_stream(Instant::now());
         let mut decoder = Decoder::new();
         let mut size = (0, 0);
         loop {
-            while let Some((id, work)) = host.order(Duration::ZERO)? {
-                let answer = if let Work::Scan(on) = work {
+            while let Some((id, work)) = host.next_request(Duration::ZERO)? {
+                let answer = if let DeviceWork::SetScanning(on) = work {
                     self.scanning = on;
-                    Ok(Answer::Scanning(on))
+                    Ok(DeviceAnswer::Scanning(on))
                 } else {
-                    Err(Fault::NotMine)
+                    Err(DeviceFault::Unsupported)
                 };
-                host.answer(id, answer)?;
+                host.send_answer(id, answer)?;
             }
-            let frame = match frames.next(Instant::now() + STALL) {
+            let frame = match frames.next(Instant::now() + STALL_TIMEOUT) {
                 Ok(frame) => frame,
                 Err(error) => {
-                    recorder.note(What::Note(format!("no frame: {error}")));
+                    recorder.record(WireEvent::Note(format!("no frame: {error}")));
                     return Ok(error);
                 }
             };
             if recorder.is_on() && size != (frame.width(), frame.height()) {
                 size = (frame.width(), frame.height());
-                recorder.note(What::Note(format!("frames of {} × {}", size.0, size.1)));
+                recorder.record(WireEvent::Note(format!("frames of {} × {}", size.0, size.1)));
             }
-            host.beat();
-            match self.still.take(&frame, Instant::now()) {
-                Pictures::Change => host.health(Health::Ready)?,
-                Pictures::May => continue,
-                Pictures::DoNot => {
-                    recorder.note(What::Note("camera repeats one picture".into()));
+            host.heartbeat();
+            match self.freeze_detector.observe(&frame, Instant::now()) {
+                PictureChange::Changing => host.report_health(DeviceHealth::Ready)?,
+                PictureChange::Undecided => continue,
+                PictureChange::Frozen => {
+                    recorder.record(WireEvent::Note("camera repeats one picture".into()));
                     return Ok(SourceError::Stalled);
                 }
             }
             if self.scanning {
                 let now = Instant::now();
-                let look = decoder.look(&frame, now + BUDGET);
-                self.tell(host, &frame, look, now)?;
+                let look = decoder.decode(&frame, now + DECODE_BUDGET);
+                self.report(host, &frame, look, now)?;
             } else {
-                self.preview_ends(host)?;
+                self.end_preview(host)?;
             }
         }
     }
 
-    fn tell(&mut self, host: &Desk, frame: &Frame, look: Look, now: Instant) -> Result<(), Gone> {
-        if look.near {
+    fn report(
+        &mut self,
+        host: &DeviceHost,
+        frame: &LumaFrame,
+        look: DecodeResult,
+        now: Instant,
+    ) -> Result<(), KioskDisconnected> {
+        if look.code_near {
             self.held_at = Some(now);
         }
-        for code in self.hold.fresh(look.codes, now) {
+        for code in self.hold.new_codes(look.codes, now) {
             if code.len() <= CODE_MAX {
-                host.event(Event::Code(code.into()))?;
+                host.send_event(DeviceEvent::Code(code.into()))?;
             }
         }
         if let Some(hint) = look.hint
-            && self.hinted.is_none_or(|at| now.duration_since(at) >= HINT_EVERY)
+            && self.hinted_at.is_none_or(|at| now.duration_since(at) >= HINT_INTERVAL)
         {
-            self.hinted = Some(now);
-            host.event(Event::CodeHint(hint))?;
+            self.hinted_at = Some(now);
+            host.send_event(DeviceEvent::CodeHint(hint))?;
         }
-        let held = self.held_at.is_some_and(|at| now.duration_since(at) < HELD_FOR);
+        let held = self.held_at.is_some_and(|at| now.duration_since(at) < HELD_TIMEOUT);
         if !held {
-            return self.preview_ends(host);
+            return self.end_preview(host);
         }
-        if self.setup.preview && self.previewed.is_none_or(|at| now.duration_since(at) >= PREVIEW_EVERY) {
-            self.previewed = Some(now);
-            host.event(Event::Preview(Some(Preview::of(frame))))?;
+        if self.setup.preview && self.previewed_at.is_none_or(|at| now.duration_since(at) >= PREVIEW_INTERVAL)
+        {
+            self.previewed_at = Some(now);
+            host.send_event(DeviceEvent::Preview(Some(Preview::from_frame(frame))))?;
         }
         Ok(())
     }
 
     /// Ends the preview: no code is held to the camera any longer, so no person may be shown.
-    fn preview_ends(&mut self, host: &Desk) -> Result<(), Gone> {
-        match self.previewed.take() {
-            Some(_) => host.event(Event::Preview(None)),
+    fn end_preview(&mut self, host: &DeviceHost) -> Result<(), KioskDisconnected> {
+        match self.previewed_at.take() {
+            Some(_) => host.send_event(DeviceEvent::Preview(None)),
             None => Ok(()),
         }
     }
@@ -198,46 +215,49 @@ impl Watch {
 mod tests {
     use super::*;
 
-    fn picture(luma: &[u8]) -> Frame {
-        Frame::new(2, 2, luma.to_vec()).unwrap()
+    fn picture(luma: &[u8]) -> LumaFrame {
+        LumaFrame::new(2, 2, luma.to_vec()).unwrap()
     }
 
     #[test]
     fn freeze_detector_unchanged_picture_is_frozen_until_it_changes() {
-        let mut still = Still::new();
+        let mut still = FreezeDetector::new();
         let begun = Instant::now();
         let at = |ms| begun + Duration::from_millis(ms);
         let (one, other) = (picture(&[1, 2, 3, 4]), picture(&[1, 2, 3, 5]));
-        still.begin(at(0));
-        assert_eq!(still.take(&one, at(0)), Pictures::Change);
-        assert_eq!(still.take(&one, at(700)), Pictures::Change);
-        assert_eq!(still.take(&one, at(800)), Pictures::DoNot);
-        still.begin(at(1_300));
-        assert_eq!(still.take(&one, at(1_400)), Pictures::May, "on a new stream");
-        assert_eq!(still.take(&one, at(2_100)), Pictures::DoNot);
-        still.begin(at(2_600));
-        assert_eq!(still.take(&one, at(2_700)), Pictures::May);
-        assert_eq!(still.take(&other, at(2_800)), Pictures::Change);
-        assert_eq!(still.take(&other, at(3_500)), Pictures::Change);
+        still.start_stream(at(0));
+        assert_eq!(still.observe(&one, at(0)), PictureChange::Changing);
+        assert_eq!(still.observe(&one, at(700)), PictureChange::Changing);
+        assert_eq!(still.observe(&one, at(800)), PictureChange::Frozen);
+        still.start_stream(at(1_300));
+        assert_eq!(still.observe(&one, at(1_400)), PictureChange::Undecided, "on a new stream");
+        assert_eq!(still.observe(&one, at(2_100)), PictureChange::Frozen);
+        still.start_stream(at(2_600));
+        assert_eq!(still.observe(&one, at(2_700)), PictureChange::Undecided);
+        assert_eq!(still.observe(&other, at(2_800)), PictureChange::Changing);
+        assert_eq!(still.observe(&other, at(3_500)), PictureChange::Changing);
     }
 
     #[test]
     fn freeze_detector_forgets_picture_of_a_stream_not_frozen() {
-        let mut still = Still::new();
+        let mut still = FreezeDetector::new();
         let begun = Instant::now();
-        still.begin(begun);
-        assert_eq!(still.take(&picture(&[1, 2, 3, 4]), begun), Pictures::Change);
+        still.start_stream(begun);
+        assert_eq!(still.observe(&picture(&[1, 2, 3, 4]), begun), PictureChange::Changing);
         let later = begun + Duration::from_secs(60);
-        still.begin(later);
-        assert_eq!(still.take(&picture(&[1, 2, 3, 4]), later), Pictures::Change);
+        still.start_stream(later);
+        assert_eq!(still.observe(&picture(&[1, 2, 3, 4]), later), PictureChange::Changing);
     }
 
     #[test]
     fn freeze_detector_uniform_picture_is_not_frozen() {
-        let mut still = Still::new();
+        let mut still = FreezeDetector::new();
         let begun = Instant::now();
         for ms in [0, 800, 5_000] {
-            assert_eq!(still.take(&picture(&[3; 4]), begun + Duration::from_millis(ms)), Pictures::Change);
+            assert_eq!(
+                still.observe(&picture(&[3; 4]), begun + Duration::from_millis(ms)),
+                PictureChange::Changing
+            );
         }
     }
 }

@@ -12,14 +12,14 @@ use crate::wire::{FRAME_MAX, VERSION};
 const LENGTH_BYTES: usize = 4;
 
 /// Initial capacity in bytes: enough for every message except a document or a long code.
-const SMALL: usize = 1024;
+const SMALL_MESSAGE_BYTES: usize = 1024;
 
 /// Why the connection cannot be used any longer. The connection is closed, and a new process is started.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// The other side closed the connection.
     #[error("device connection closed by the other side")]
-    Gone(#[source] io::Error),
+    Disconnected(#[source] io::Error),
     /// A length of zero or more than [`FRAME_MAX`].
     #[error("invalid frame length on the device connection: {0} bytes, allowed are 1 to {FRAME_MAX}")]
     Length(u64),
@@ -39,7 +39,7 @@ pub enum WireError {
 /// When the other side closed the connection or the message is longer than a frame.
 pub fn write_frame<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(), WireError> {
     // A PIN fits into this capacity: growing the buffer would leave copies of the PIN in freed memory.
-    let mut frame = Vec::with_capacity(SMALL);
+    let mut frame = Vec::with_capacity(SMALL_MESSAGE_BYTES);
     frame.extend_from_slice(&[0; LENGTH_BYTES]);
     let mut frame = Zeroizing::new(postcard::to_extend(message, frame).map_err(WireError::Malformed)?);
     let bytes = frame.len() - LENGTH_BYTES;
@@ -48,7 +48,7 @@ pub fn write_frame<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(),
     for (place, byte) in frame.iter_mut().zip(length.to_be_bytes()) {
         *place = byte;
     }
-    to.write_all(&frame).and_then(|()| to.flush()).map_err(WireError::Gone)
+    to.write_all(&frame).and_then(|()| to.flush()).map_err(WireError::Disconnected)
 }
 
 /// Reads one message.
@@ -57,12 +57,12 @@ pub fn write_frame<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(),
 /// When the other side closed the connection, or its bytes are not a message.
 pub fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, WireError> {
     let mut length = [0; LENGTH_BYTES];
-    from.read_exact(&mut length).map_err(WireError::Gone)?;
+    from.read_exact(&mut length).map_err(WireError::Disconnected)?;
     let length = u32::from_be_bytes(length);
     let bytes = usize::try_from(length).ok().filter(|bytes| (1..=FRAME_MAX).contains(bytes));
     let bytes = bytes.ok_or(WireError::Length(length.into()))?;
     let mut body = Zeroizing::new(vec![0; bytes]);
-    from.read_exact(&mut body).map_err(WireError::Gone)?;
+    from.read_exact(&mut body).map_err(WireError::Disconnected)?;
     match postcard::take_from_bytes(&body) {
         Ok((message, [])) => Ok(message),
         Ok((_, _)) => Err(WireError::Malformed(postcard::Error::DeserializeBadEncoding)),
@@ -75,7 +75,7 @@ pub fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, WireEr
 /// # Errors
 /// When the other side closed the connection.
 pub fn write_version(to: &mut impl Write) -> Result<(), WireError> {
-    to.write_all(&VERSION.to_be_bytes()).and_then(|()| to.flush()).map_err(WireError::Gone)
+    to.write_all(&VERSION.to_be_bytes()).and_then(|()| to.flush()).map_err(WireError::Disconnected)
 }
 
 /// Reads the other side's version.
@@ -84,7 +84,7 @@ pub fn write_version(to: &mut impl Write) -> Result<(), WireError> {
 /// When the other side closed the connection, or uses another version.
 pub fn read_version(from: &mut impl Read) -> Result<(), WireError> {
     let mut bytes = [0; 2];
-    from.read_exact(&mut bytes).map_err(WireError::Gone)?;
+    from.read_exact(&mut bytes).map_err(WireError::Disconnected)?;
     let version = u16::from_be_bytes(bytes);
     if version == VERSION { Ok(()) } else { Err(WireError::Version(version)) }
 }
@@ -92,20 +92,20 @@ pub fn read_version(from: &mut impl Read) -> Result<(), WireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Attention, FromDevice, Health, ToDevice, Work};
+    use crate::wire::{Attention, DeviceHealth, DeviceWork, FromDevice, ToDevice};
     use proptest::prelude::*;
 
     #[test]
     fn message_round_trips_and_every_truncation_is_rejected() {
         let mut bytes = Vec::new();
         let pin = Zeroizing::new(b"123456".to_vec());
-        write_frame(&mut bytes, &ToDevice::Do(7, Work::VerifyPin(pin))).unwrap();
+        write_frame(&mut bytes, &ToDevice::Request(7, DeviceWork::VerifyPin(pin))).unwrap();
         for cut in 0..bytes.len() {
             assert!(read_frame::<ToDevice>(&mut &bytes[..cut]).is_err());
         }
         match read_frame(&mut bytes.as_slice()).unwrap() {
-            ToDevice::Do(7, Work::VerifyPin(pin)) => assert_eq!(pin.as_slice(), b"123456"),
-            ToDevice::Open(_) | ToDevice::Do(..) | ToDevice::Cancel(_) | ToDevice::Ping(_) => {
+            ToDevice::Request(7, DeviceWork::VerifyPin(pin)) => assert_eq!(pin.as_slice(), b"123456"),
+            ToDevice::Open(_) | ToDevice::Request(..) | ToDevice::Cancel(_) | ToDevice::Ping(_) => {
                 panic!("unexpected message")
             }
         }
@@ -123,11 +123,11 @@ mod tests {
     #[test]
     fn consecutive_frames_are_read_in_order() {
         let sent = [
-            Health::Ready,
-            Health::Busy,
-            Health::NeedsAttention(Attention::PaperOut),
-            Health::Absent,
-            Health::Failed,
+            DeviceHealth::Ready,
+            DeviceHealth::Busy,
+            DeviceHealth::NeedsAttention(Attention::PaperOut),
+            DeviceHealth::Absent,
+            DeviceHealth::Failed,
         ];
         let mut bytes = Vec::new();
         for health in sent {
@@ -145,7 +145,7 @@ mod tests {
     fn message_longer_than_frame_max_is_not_sent() {
         let mut bytes = Vec::new();
         let pin = Zeroizing::new(vec![b'1'; FRAME_MAX]);
-        let error = write_frame(&mut bytes, &ToDevice::Do(1, Work::VerifyPin(pin))).err();
+        let error = write_frame(&mut bytes, &ToDevice::Request(1, DeviceWork::VerifyPin(pin))).err();
         assert!(matches!(error, Some(WireError::Length(_))));
         assert!(bytes.is_empty());
     }

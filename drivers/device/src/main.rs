@@ -7,13 +7,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod camera;
-mod desk;
-mod id_card;
-mod printing;
+mod card;
+mod document_printer;
+mod host;
+mod id_reader;
+mod receipt_printer;
 mod scanner;
-mod sheets;
 mod signal;
-mod slot;
 
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -24,7 +24,7 @@ use device::framing::{read_frame, read_version, write_version};
 use device::record::Recorder;
 use device::wire::{DeviceConfig, ToDevice};
 
-use desk::Desk;
+use host::DeviceHost;
 
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
@@ -51,19 +51,19 @@ fn run() -> Result<()> {
         bail!("first message from the kiosk is not Open: device configuration missing");
     };
     tracing::info!(%name, "device process started");
-    let host = Desk::start(socket)?;
+    let host = DeviceHost::start(socket)?;
     let recorder = Recorder::from_environment(&name);
     match config {
         DeviceConfig::Card { reader, psam, older } => {
-            slot::run(&host, &recorder, &slot::Setup { reader, psam, older });
+            card::run(&host, &recorder, &card::CardReaderConfig { reader, psam, older });
         }
         DeviceConfig::Camera { source, setup } => camera::run(&host, &recorder, &source, setup),
         DeviceConfig::Scanner { tty, baud, line } => scanner::run(&host, &recorder, &tty, baud, &line),
-        DeviceConfig::IdReader { tty, baud } => id_card::run(&host, &recorder, &tty, baud),
+        DeviceConfig::IdReader { tty, baud } => id_reader::run(&host, &recorder, &tty, baud),
         DeviceConfig::ReceiptPrinter { link, profile } => {
-            printing::run(&host, &recorder, &link, &profile)?;
+            receipt_printer::run(&host, &recorder, &link, &profile)?;
         }
-        DeviceConfig::SheetPrinter { url } => sheets::run(&host, &url)?,
+        DeviceConfig::DocumentPrinter { url } => document_printer::run(&host, &url)?,
         DeviceConfig::Signal { tty, baud, relays } => signal::run(&host, &tty, baud, relays),
     }
     Ok(())

@@ -6,25 +6,25 @@
 
 use std::time::{Duration, Instant};
 
-use device::wire::{Answer, Fault, Health, Relays, Signal, Work};
+use device::wire::{DeviceAnswer, DeviceFault, DeviceHealth, DeviceWork, Relays, Signal};
 use serialport::SerialPort;
 
-use crate::desk::{Desk, Gone};
+use crate::host::{DeviceHost, KioskDisconnected};
 
 /// Time-out of a write: a working line takes four bytes at once.
-const SENDING: Duration = Duration::from_millis(500);
+const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Interval at which the state is written again without a request: the board may have lost its power meanwhile, and an
 /// unplugged board is detected by the write.
-const AGAIN: Duration = Duration::from_secs(1);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// Time for which the lights go out before the next state, so that two equal states in a row are seen as two.
-const BLINK: Duration = Duration::from_millis(80);
+const BLINK_PAUSE: Duration = Duration::from_millis(80);
 /// Pause before the serial line is opened again.
-const PAUSE: Duration = Duration::from_secs(1);
+const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 /// Durations of tone, silence, tone, and so on. *Go* has one long tone, *stop* three short ones: the two cannot be
 /// confused by a person who does not see the lights.
 const GO_TONES: &[Duration] = &[Duration::from_millis(250)];
-const SHORT: Duration = Duration::from_millis(90);
-const STOP_TONES: &[Duration] = &[SHORT, SHORT, SHORT, SHORT, SHORT];
+const SHORT_TONE: Duration = Duration::from_millis(90);
+const STOP_TONES: &[Duration] = &[SHORT_TONE, SHORT_TONE, SHORT_TONE, SHORT_TONE, SHORT_TONE];
 
 /// The remaining tones and silences, and when the present one ends.
 struct Tones {
@@ -33,7 +33,7 @@ struct Tones {
 }
 
 impl Tones {
-    const fn of(signal: Signal) -> &'static [Duration] {
+    const fn pattern(signal: Signal) -> &'static [Duration] {
         match signal {
             Signal::Dark => &[],
             Signal::Go => GO_TONES,
@@ -41,13 +41,13 @@ impl Tones {
         }
     }
 
-    fn begin(signal: Signal, now: Instant) -> Self {
-        let left = Self::of(signal);
+    fn start(signal: Signal, now: Instant) -> Self {
+        let left = Self::pattern(signal);
         Self { left, until: now + left.first().copied().unwrap_or_default() }
     }
 
     /// Advances to the tone or silence at `now`; returns whether the buzzer sounds.
-    fn sounds(&mut self, now: Instant) -> bool {
+    fn advance(&mut self, now: Instant) -> bool {
         while now >= self.until
             && let [_, rest @ ..] = self.left
         {
@@ -59,50 +59,55 @@ impl Tones {
     }
 
     /// Time until the buzzer changes, or until the state is written again.
-    fn rest(&self, now: Instant) -> Duration {
-        if self.left.is_empty() { AGAIN } else { self.until.saturating_duration_since(now) }
+    fn until_change(&self, now: Instant) -> Duration {
+        if self.left.is_empty() { REFRESH_INTERVAL } else { self.until.saturating_duration_since(now) }
     }
 }
 
 /// Runs until the kiosk closes the connection.
-pub(crate) fn run(host: &Desk, tty: &str, baud: u32, relays: Relays) {
+pub(crate) fn run(host: &DeviceHost, tty: &str, baud: u32, relays: Relays) {
     while serve(host, tty, baud, relays).is_ok() {
-        if host.health(Health::Absent).is_err() || host.away(PAUSE).is_err() {
+        if host.report_health(DeviceHealth::Absent).is_err() || host.refuse_requests(REOPEN_PAUSE).is_err() {
             return;
         }
     }
 }
 
 /// Returns `Ok` when the board is unplugged.
-fn serve(host: &Desk, tty: &str, baud: u32, relays: Relays) -> Result<(), Gone> {
-    let Ok(mut port) = serialport::new(tty, baud).timeout(SENDING).open() else { return Ok(()) };
+fn serve(host: &DeviceHost, tty: &str, baud: u32, relays: Relays) -> Result<(), KioskDisconnected> {
+    let Ok(mut port) = serialport::new(tty, baud).timeout(WRITE_TIMEOUT).open() else { return Ok(()) };
     let mut shown = Signal::Dark;
-    let mut tones = Tones::begin(shown, Instant::now());
+    let mut tones = Tones::start(shown, Instant::now());
     loop {
-        let sounds = tones.sounds(Instant::now());
-        if set(port.as_mut(), relays, shown, sounds).is_err() {
+        let sounds = tones.advance(Instant::now());
+        if write_relays(port.as_mut(), relays, shown, sounds).is_err() {
             return Ok(());
         }
-        host.health(Health::Ready)?;
-        if let Some((id, work)) = host.order(tones.rest(Instant::now()))? {
-            let answer = if let Work::Signal(signal) = work {
-                if set(port.as_mut(), relays, Signal::Dark, false).is_err() {
-                    host.answer(id, Err(Fault::Unavailable))?;
+        host.report_health(DeviceHealth::Ready)?;
+        if let Some((id, work)) = host.next_request(tones.until_change(Instant::now()))? {
+            let answer = if let DeviceWork::ShowSignal(signal) = work {
+                if write_relays(port.as_mut(), relays, Signal::Dark, false).is_err() {
+                    host.send_answer(id, Err(DeviceFault::Unavailable))?;
                     return Ok(());
                 }
-                std::thread::sleep(BLINK);
-                (shown, tones) = (signal, Tones::begin(signal, Instant::now()));
-                Ok(Answer::Signalled)
+                std::thread::sleep(BLINK_PAUSE);
+                (shown, tones) = (signal, Tones::start(signal, Instant::now()));
+                Ok(DeviceAnswer::SignalShown)
             } else {
-                Err(Fault::NotMine)
+                Err(DeviceFault::Unsupported)
             };
-            host.answer(id, answer)?;
+            host.send_answer(id, answer)?;
         }
     }
 }
 
 /// Writes the state of every relay.
-fn set(port: &mut dyn SerialPort, relays: Relays, signal: Signal, sounds: bool) -> std::io::Result<()> {
+fn write_relays(
+    port: &mut dyn SerialPort,
+    relays: Relays,
+    signal: Signal,
+    sounds: bool,
+) -> std::io::Result<()> {
     let wanted = [
         (Some(relays.go), signal == Signal::Go),
         (Some(relays.stop), signal == Signal::Stop),
@@ -110,13 +115,13 @@ fn set(port: &mut dyn SerialPort, relays: Relays, signal: Signal, sounds: bool) 
     ];
     for (relay, on) in wanted {
         if let Some(relay) = relay {
-            port.write_all(&command(relay, on))?;
+            port.write_all(&relay_command(relay, on))?;
         }
     }
     Ok(())
 }
 
-fn command(relay: u8, on: bool) -> [u8; 4] {
+fn relay_command(relay: u8, on: bool) -> [u8; 4] {
     const HEAD: u8 = 0xA0;
     [HEAD, relay, u8::from(on), HEAD.wrapping_add(relay).wrapping_add(u8::from(on))]
 }
@@ -127,19 +132,19 @@ mod tests {
 
     #[test]
     fn relay_command_matches_data_sheet() {
-        assert_eq!(command(1, true), [0xA0, 0x01, 0x01, 0xA2]);
-        assert_eq!(command(1, false), [0xA0, 0x01, 0x00, 0xA1]);
-        assert_eq!(command(2, true), [0xA0, 0x02, 0x01, 0xA3]);
+        assert_eq!(relay_command(1, true), [0xA0, 0x01, 0x01, 0xA2]);
+        assert_eq!(relay_command(1, false), [0xA0, 0x01, 0x00, 0xA1]);
+        assert_eq!(relay_command(2, true), [0xA0, 0x02, 0x01, 0xA3]);
     }
 
     #[test]
     fn go_has_one_tone_stop_three_dark_none() {
         for (signal, expected) in [(Signal::Dark, 0), (Signal::Go, 1), (Signal::Stop, 3)] {
             let begun = Instant::now();
-            let mut tones = Tones::begin(signal, begun);
+            let mut tones = Tones::start(signal, begun);
             let (mut tones_count, mut before) = (0, false);
             for ms in 0..2_000 {
-                let sounds = tones.sounds(begun + Duration::from_millis(ms));
+                let sounds = tones.advance(begun + Duration::from_millis(ms));
                 tones_count += u32::from(sounds && !before);
                 before = sounds;
             }
@@ -150,8 +155,8 @@ mod tests {
     #[test]
     fn tones_past_their_end_are_silent() {
         let begun = Instant::now();
-        let mut tones = Tones::begin(Signal::Stop, begun);
-        assert!(!tones.sounds(begun + Duration::from_secs(60)));
-        assert_eq!(tones.rest(begun + Duration::from_secs(60)), AGAIN);
+        let mut tones = Tones::start(Signal::Stop, begun);
+        assert!(!tones.advance(begun + Duration::from_secs(60)));
+        assert_eq!(tones.until_change(begun + Duration::from_secs(60)), REFRESH_INTERVAL);
     }
 }

@@ -17,7 +17,7 @@ pub const VERSION: u16 = 3;
 pub const FRAME_MAX: usize = 8 * 1024 * 1024;
 
 /// Number of one request; chosen by the kiosk, repeated in the answer.
-pub type Ticket = u64;
+pub type RequestId = u64;
 
 /// The device that a process drives, and the path or name under which the device is found. Devices are distinguished by
 /// paths only; there are no modes.
@@ -32,7 +32,7 @@ pub enum DeviceConfig {
         /// cards, by [`DeviceEvent::CardNeedsAuthentication`].
         psam: Option<String>,
         /// Policy for cards whose algorithm is older than SM4.
-        older: card::OlderCards,
+        older: card::OldAlgorithmPolicy,
     },
     /// A camera that residents hold a code to.
     Camera {
@@ -40,7 +40,7 @@ pub enum DeviceConfig {
         /// yields a YUV4MPEG2 stream.
         source: String,
         /// Settings of the camera.
-        setup: CameraSetup,
+        setup: CameraConfig,
     },
     /// A serial or USB-CDC code scanner.
     Scanner {
@@ -49,7 +49,7 @@ pub enum DeviceConfig {
         /// Bits per second.
         baud: u32,
         /// Settings of the scanner.
-        line: ScannerLine,
+        line: ScannerConfig,
     },
     /// A reader of resident identity cards on a serial line.
     IdReader {
@@ -61,13 +61,13 @@ pub enum DeviceConfig {
     /// A receipt printer.
     ReceiptPrinter {
         /// The link to the printer.
-        link: PrinterLink,
+        link: PrinterLinkConfig,
         /// Name of a printer profile of the `printer` crate, for example `generic-80`.
         profile: String,
     },
     /// An A4 printer.
     #[serde(rename = "sheet-printer")]
-    SheetPrinter {
+    DocumentPrinter {
         /// Its IPP address, for example `ipp://127.0.0.1/printers/a4`.
         url: String,
     },
@@ -106,7 +106,7 @@ pub enum Signal {
 
 /// The link to a receipt printer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PrinterLink {
+pub enum PrinterLinkConfig {
     /// A serial line: RS-232, a USB adapter or USB-CDC.
     Serial {
         /// Path of the tty.
@@ -129,7 +129,7 @@ pub enum PrinterLink {
 /// Settings of a camera.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct CameraSetup {
+pub struct CameraConfig {
     /// Exposure time in units of 100 µs, for a camera that lets it be set; `None`: the camera's automatic exposure.
     pub exposure: Option<u16>,
     /// Whether the kiosk shows the camera's picture: then [`DeviceEvent::Preview`] is sent.
@@ -139,7 +139,7 @@ pub struct CameraSetup {
 /// Settings of a code scanner: what it sends after a code, and the commands that start and stop it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ScannerLine {
+pub struct ScannerConfig {
     /// The line end that the scanner sends after a code.
     pub end: code_reader::LineEnd,
     /// Milliseconds without a byte that complete a code, or make it invalid, see [`code_reader::LineEnd`].
@@ -150,7 +150,7 @@ pub struct ScannerLine {
     pub stop: Vec<u8>,
 }
 
-impl Default for ScannerLine {
+impl Default for ScannerConfig {
     fn default() -> Self {
         Self { end: code_reader::LineEnd::Any, gap_ms: 80, start: Vec::new(), stop: Vec::new() }
     }
@@ -162,16 +162,16 @@ pub enum ToDevice {
     /// The first message after the version.
     Open(DeviceConfig),
     /// A request; exactly one [`FromDevice::Answer`] follows unless the process dies.
-    Do(Ticket, Work),
+    Request(RequestId, DeviceWork),
     /// The answer to this request is no longer needed. Best effort.
-    Cancel(Ticket),
+    Cancel(RequestId),
     /// Request for a [`FromDevice::Pong`], which proves that the process and its driver thread are alive.
     Ping(u64),
 }
 
 /// A request to a device.
 #[derive(Serialize, Deserialize)]
-pub enum Work {
+pub enum DeviceWork {
     /// VERIFY the card holder's PIN on the card in the reader: ASCII digits.
     VerifyPin(Zeroizing<Vec<u8>>),
     /// Change the PIN of the card in the reader: both PINs are ASCII digits.
@@ -186,31 +186,31 @@ pub enum Work {
     /// follows.
     Authenticate(Option<card::AuthAnswer>),
     /// Print one complete receipt.
-    Print(printer::Receipt),
+    PrintReceipt(printer::PrintableReceipt),
     /// Print one complete A4 document.
-    PrintSheet(printer::A4),
+    PrintDocument(printer::PrintableDocument),
     /// Start scanning codes, or stop (the scanner's lamp goes out, no code is reported).
-    Scan(bool),
+    SetScanning(bool),
     /// Show this state of a gate's lights until the next request.
-    Signal(Signal),
+    ShowSignal(Signal),
 }
 
 /// Message from the device process to the kiosk.
 #[derive(Serialize, Deserialize)]
 pub enum FromDevice {
     /// The device's health changed (also sent once at the start).
-    Health(Health),
+    Health(DeviceHealth),
     /// An event at the device.
-    Event(Event),
+    Event(DeviceEvent),
     /// The result of [`ToDevice::Request`].
-    Answer(Ticket, Result<Answer, Fault>),
+    Answer(RequestId, Result<DeviceAnswer, DeviceFault>),
     /// Answer to [`ToDevice::Ping`].
     Pong(u64),
 }
 
 /// Whether a device can be used, and what a person must do if not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Health {
+pub enum DeviceHealth {
     /// Ready for requests.
     Ready,
     /// Executing a request.
@@ -239,37 +239,37 @@ pub enum Attention {
     /// Replace the toner cartridge soon: the toner is low, printing still works.
     TonerLow,
     /// Check power and cable: the device does not respond.
-    Mute,
+    NotResponding,
 }
 
 /// An event at a device that no request caused.
 #[derive(Serialize, Deserialize)]
-pub enum Event {
+pub enum DeviceEvent {
     /// A card was put into the slot; its reading has begun.
     CardInserted,
     /// The card is of the third generation and requires authentication before its holder's file can be read. Its reading
     /// waits for [`DeviceWork::Authenticate`], at most [`AUTHORITY_TIMEOUT_MS`].
-    CardNeedsAuthority(Box<card::AuthRequest>),
+    CardNeedsAuthentication(Box<card::AuthRequest>),
     /// The social security card was read, completely or in part.
     CardRead(Box<card::SocialCard>),
     /// The card in the reader cannot be used, and why.
-    CardRefused(card::Refusal),
+    CardRefused(card::CardReadRefusal),
     /// The card in the reader is a staff card, and this is its proof. Sent instead of [`DeviceEvent::CardRead`] or
     /// [`DeviceEvent::CardRefused`].
-    StaffCard(Box<card::StaffProof>),
+    StaffCard(Box<card::StaffCardProof>),
     /// The card was removed.
     CardRemoved,
     /// A code was read: its text as bytes, at most [`CODE_MAX`] bytes.
     Code(Zeroizing<Vec<u8>>),
     /// Why no code can be read from the camera's picture, for a hint on the screen.
-    CodeHint(code_reader::Hint),
+    CodeHint(code_reader::ScanHint),
     /// A card was placed on the ID reader; its reading has begun, and ends with [`DeviceEvent::IdCardRead`] or
     /// [`DeviceEvent::IdCardRefused`].
-    IdCardSeen,
+    IdCardDetected,
     /// The ID card was read.
-    IdCardRead(Box<IdHolder>),
+    IdCardRead(Box<IdCardHolder>),
     /// The card on the ID reader cannot be used, and why.
-    IdCardRefused(id_reader::Refusal),
+    IdCardRefused(id_reader::IdReadRefusal),
     /// The camera's picture while an object like a code is held to the camera; `None` when that ends: then no preview may
     /// be shown or stored any longer.
     Preview(Option<code_reader::Preview>),
@@ -278,7 +278,7 @@ pub enum Event {
 /// The data of an ID card that the kiosk needs. All other data, such as address and photo, does not leave the device
 /// process. No `Debug`; wiped on drop.
 #[derive(Serialize, Deserialize)]
-pub struct IdHolder {
+pub struct IdCardHolder {
     /// The holder's number; its form and check character are valid.
     pub number: Zeroizing<String>,
     /// The holder's name.
@@ -289,35 +289,35 @@ pub struct IdHolder {
 
 /// Longest time in milliseconds that a card's reading waits for its authority's answer; longer than the kiosk's own
 /// limit. After it the card is read in part.
-pub const AUTHORITY_MS: u64 = 12_000;
+pub const AUTHORITY_TIMEOUT_MS: u64 = 12_000;
 
 /// Longest code text in bytes (QR version 40-L, byte mode, is 2,953).
 pub const CODE_MAX: usize = 4096;
 
 /// Result of a [`DeviceWork`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum DeviceAnswer {
     /// Result of [`DeviceWork::VerifyPin`] and [`DeviceWork::ChangePin`].
     Pin(card::PinOutcome),
     /// Result of [`DeviceWork::Authenticate`]: the card was present and its reading has ended.
     Authenticated,
     /// Result of [`DeviceWork::PrintReceipt`] and [`DeviceWork::PrintDocument`].
-    Printed(printer::Outcome),
+    Printed(printer::PrintOutcome),
     /// Result of [`DeviceWork::SetScanning`]: whether codes are scanned now.
     Scanning(bool),
     /// Result of [`DeviceWork::ShowSignal`].
-    Signalled,
+    SignalShown,
 }
 
 /// Why a request was not executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fault {
+pub enum DeviceFault {
     /// The device is not connected or does not respond.
     Unavailable,
     /// There is no card in the reader, or it was removed during the request.
     NoCard,
     /// This device does not support this request.
-    NotMine,
+    Unsupported,
     /// Another request is not finished.
     Busy,
 }

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use crate::command::Command;
-use crate::status::Status;
+use crate::command::SamCommand;
+use crate::status::SamStatus;
 use crate::text::TEXT_LEN;
 
 const PHOTO_LEN: usize = 1024;
@@ -19,11 +19,11 @@ const SELECTED_LEN: usize = 8;
 
 /// A parsed answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Answer<'a> {
+pub enum SamAnswer<'a> {
     /// A status without data of its own: a refusal, or the success of a command whose data is not used.
-    Bare(Status),
+    StatusOnly(SamStatus),
     /// Answer to [`SamCommand::SamId`].
-    Sam(SamId),
+    SamId(SamId),
     /// Answer to [`SamCommand::Read`] and [`SamCommand::ReadWithFingerprints`].
     Card {
         /// 256 bytes, see [`parse_text`](crate::parse_text).
@@ -40,11 +40,11 @@ pub enum Answer<'a> {
 /// A complete answer that does not belong to the command that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid answer to {command:?}: status {status:?} with {data_len} bytes of data")]
-pub struct ShapeFault {
+pub struct AnswerMismatch {
     /// The command that was sent.
-    pub command: Command,
+    pub command: SamCommand,
     /// The status of the answer, if it has one.
-    pub status: Option<Status>,
+    pub status: Option<SamStatus>,
     /// Bytes of data after the status.
     pub data_len: usize,
 }
@@ -53,42 +53,44 @@ pub struct ShapeFault {
 ///
 /// # Errors
 /// When the body is no answer to this command.
-pub fn parse_answer(command: Command, body: &[u8]) -> Result<Answer<'_>, ShapeFault> {
+pub fn parse_answer(command: SamCommand, body: &[u8]) -> Result<SamAnswer<'_>, AnswerMismatch> {
     let Some((status, data)) = body.split_first_chunk::<3>() else {
-        return Err(ShapeFault { command, status: None, data_len: body.len() });
+        return Err(AnswerMismatch { command, status: None, data_len: body.len() });
     };
-    let status = Status::from_bytes(*status);
-    let fault = ShapeFault { command, status: Some(status), data_len: data.len() };
-    let bare_of = |length| if data.len() == length { Ok(Answer::Bare(status)) } else { Err(fault) };
+    let status = SamStatus::from_bytes(*status);
+    let fault = AnswerMismatch { command, status: Some(status), data_len: data.len() };
+    let bare_of = |length| if data.len() == length { Ok(SamAnswer::StatusOnly(status)) } else { Err(fault) };
     match (command, status) {
-        (Command::Reset | Command::SamStatus, Status::Done) => bare_of(0),
-        (Command::Find, Status::CardFound) => bare_of(FOUND_LEN),
-        (Command::Select, Status::Done) => bare_of(SELECTED_LEN),
-        (Command::SamId, Status::Done) => {
-            <[u8; SAM_ID_LEN]>::try_from(data).map(|id| Answer::Sam(SamId(id))).map_err(|_| fault)
+        (SamCommand::Reset | SamCommand::SamStatus, SamStatus::Done) => bare_of(0),
+        (SamCommand::Find, SamStatus::CardFound) => bare_of(FOUND_LEN),
+        (SamCommand::Select, SamStatus::Done) => bare_of(SELECTED_LEN),
+        (SamCommand::SamId, SamStatus::Done) => {
+            <[u8; SAM_ID_LEN]>::try_from(data).map(|id| SamAnswer::SamId(SamId(id))).map_err(|_| fault)
         }
-        (Command::Read | Command::ReadWithFingerprints, Status::Done) => {
-            card(data, command == Command::ReadWithFingerprints).ok_or(fault)
+        (SamCommand::Read | SamCommand::ReadWithFingerprints, SamStatus::Done) => {
+            parse_card(data, command == SamCommand::ReadWithFingerprints).ok_or(fault)
         }
-        (Command::NewAddress, Status::Done) if data.len() == ADDRESS_LEN => Ok(Answer::Address(data)),
+        (SamCommand::NewAddress, SamStatus::Done) if data.len() == ADDRESS_LEN => {
+            Ok(SamAnswer::Address(data))
+        }
         // Success in the form of another command: a late answer, or one of another device.
-        (_, Status::Done | Status::CardFound) => Err(fault),
-        (_, refused) => Ok(Answer::Bare(refused)),
+        (_, SamStatus::Done | SamStatus::CardFound) => Err(fault),
+        (_, refused) => Ok(SamAnswer::StatusOnly(refused)),
     }
 }
 
 /// `text length ‖ photo length (‖ fingerprint length) ‖ text ‖ photo (‖ fingerprints)`, lengths u16 big-endian.
-fn card(data: &[u8], with_fingerprints: bool) -> Option<Answer<'_>> {
-    let (text_len, data) = length(data)?;
-    let (photo_len, data) = length(data)?;
-    let (fingerprints_len, data) = if with_fingerprints { length(data)? } else { (0, data) };
+fn parse_card(data: &[u8], with_fingerprints: bool) -> Option<SamAnswer<'_>> {
+    let (text_len, data) = split_length(data)?;
+    let (photo_len, data) = split_length(data)?;
+    let (fingerprints_len, data) = if with_fingerprints { split_length(data)? } else { (0, data) };
     let valid = text_len == TEXT_LEN && photo_len == PHOTO_LEN && FINGERPRINTS.contains(&fingerprints_len);
     let (text, data) = data.split_at_checked(text_len)?;
     let (photo, fingerprints) = data.split_at_checked(photo_len)?;
-    (valid && fingerprints.len() == fingerprints_len).then_some(Answer::Card { text, photo, fingerprints })
+    (valid && fingerprints.len() == fingerprints_len).then_some(SamAnswer::Card { text, photo, fingerprints })
 }
 
-fn length(data: &[u8]) -> Option<(usize, &[u8])> {
+fn split_length(data: &[u8]) -> Option<(usize, &[u8])> {
     let (length, rest) = data.split_first_chunk::<2>()?;
     Some((u16::from_be_bytes(*length).into(), rest))
 }
@@ -116,26 +118,26 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn body(status: Status, data: &[u8]) -> Vec<u8> {
+    fn body(status: SamStatus, data: &[u8]) -> Vec<u8> {
         [status.to_bytes().as_slice(), data].concat()
     }
 
     fn reading(lengths: &[u16], bytes: usize) -> Vec<u8> {
         let mut data: Vec<u8> = lengths.iter().flat_map(|length| length.to_be_bytes()).collect();
         data.extend(vec![0x20; bytes]);
-        body(Status::Done, &data)
+        body(SamStatus::Done, &data)
     }
 
     #[test]
     fn parse_answer_accepts_success_of_its_own_command_only() {
         let answers = [
-            (Command::SamStatus, body(Status::Done, &[])),
-            (Command::SamId, body(Status::Done, &[7; 16])),
-            (Command::Find, body(Status::CardFound, &[0; 4])),
-            (Command::Select, body(Status::Done, &[0; 8])),
-            (Command::Read, reading(&[256, 1024], 1280)),
-            (Command::ReadWithFingerprints, reading(&[256, 1024, 512], 1792)),
-            (Command::NewAddress, body(Status::Done, &[0x20; 70])),
+            (SamCommand::SamStatus, body(SamStatus::Done, &[])),
+            (SamCommand::SamId, body(SamStatus::Done, &[7; 16])),
+            (SamCommand::Find, body(SamStatus::CardFound, &[0; 4])),
+            (SamCommand::Select, body(SamStatus::Done, &[0; 8])),
+            (SamCommand::Read, reading(&[256, 1024], 1280)),
+            (SamCommand::ReadWithFingerprints, reading(&[256, 1024, 512], 1792)),
+            (SamCommand::NewAddress, body(SamStatus::Done, &[0x20; 70])),
         ];
         for (sent, _) in &answers {
             for (answered, answer) in &answers {
@@ -149,8 +151,8 @@ mod tests {
         for fingerprints_len in [0_u16, 512, 1024] {
             let bytes = 1280 + usize::from(fingerprints_len);
             let answer = reading(&[256, 1024, fingerprints_len], bytes);
-            let Ok(Answer::Card { text, photo, fingerprints }) =
-                parse_answer(Command::ReadWithFingerprints, &answer)
+            let Ok(SamAnswer::Card { text, photo, fingerprints }) =
+                parse_answer(SamCommand::ReadWithFingerprints, &answer)
             else {
                 panic!("no card")
             };
@@ -171,17 +173,17 @@ mod tests {
             ([65535, 65535], 1280),
             ([1024, 256], 1280),
         ] {
-            assert!(parse_answer(Command::Read, &reading(&lengths, bytes)).is_err(), "{lengths:?}");
+            assert!(parse_answer(SamCommand::Read, &reading(&lengths, bytes)).is_err(), "{lengths:?}");
         }
-        assert!(parse_answer(Command::ReadWithFingerprints, &reading(&[256, 1024, 100], 1380)).is_err());
+        assert!(parse_answer(SamCommand::ReadWithFingerprints, &reading(&[256, 1024, 100], 1380)).is_err());
     }
 
     #[test]
     fn parse_answer_refusal_ignores_data() {
         for data in [&[][..], &[1, 2, 3]] {
-            let answer = body(Status::Other([0xDE, 0xAD, 0x99]), data);
-            let expected = Answer::Bare(Status::Other([0xDE, 0xAD, 0x99]));
-            assert!(parse_answer(Command::Read, &answer) == Ok(expected));
+            let answer = body(SamStatus::Other([0xDE, 0xAD, 0x99]), data);
+            let expected = SamAnswer::StatusOnly(SamStatus::Other([0xDE, 0xAD, 0x99]));
+            assert!(parse_answer(SamCommand::Read, &answer) == Ok(expected));
         }
     }
 
@@ -193,9 +195,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parse_answer_arbitrary_body_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..2400), at in 0..Command::ALL.len()) {
-            let _ = parse_answer(Command::ALL[at], &bytes);
-            let _ = parse_answer(Command::ALL[at], &body(Status::Done, &bytes));
+        fn parse_answer_arbitrary_body_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..2400), at in 0..SamCommand::ALL.len()) {
+            let _ = parse_answer(SamCommand::ALL[at], &bytes);
+            let _ = parse_answer(SamCommand::ALL[at], &body(SamStatus::Done, &bytes));
         }
     }
 }

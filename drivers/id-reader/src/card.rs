@@ -3,15 +3,15 @@
 use zeroize::Zeroizing;
 
 use crate::date::Validity;
-use crate::text::{Foreigner2017, Foreigner2023, Permit, Resident};
+use crate::text::{CitizenIdCard, Foreigner2017, Foreigner2023, ResidencePermit};
 
 /// The text of one card, parsed. No `Debug` and no `Serialize`: all of it is personal. Wiped on drop.
 #[derive(PartialEq, Eq)]
 pub enum IdCard {
     /// Resident identity card (居民身份证).
-    Resident(Resident),
+    Resident(CitizenIdCard),
     /// Residence permit for residents of Hong Kong, Macau and Taiwan (港澳台居民居住证).
-    Permit(Permit),
+    Permit(ResidencePermit),
     /// Foreigner's permanent residence card (外国人永久居留身份证), issued from 2017.
     Foreigner2017(Foreigner2017),
     /// Foreigner's permanent residence card, issued from December 2023.
@@ -55,7 +55,7 @@ impl IdCard {
 }
 
 /// The result of reading one card completely. Wiped on drop.
-pub struct Reading {
+pub struct IdCardReading {
     /// The text, validated.
     pub card: IdCard,
     /// The photo (照片) as stored on the card (WLT, 1,024 bytes), undecoded.

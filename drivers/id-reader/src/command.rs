@@ -7,7 +7,7 @@ const FRAME_LEN: usize = 10;
 
 /// A command: CMD and PARA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum SamCommand {
     /// Reset the SAM (复位 SAM), `10 FF`.
     Reset,
     /// Status of the SAM (SAM 状态检测), `11 FF`.
@@ -26,7 +26,7 @@ pub enum Command {
     NewAddress,
 }
 
-impl Command {
+impl SamCommand {
     /// Every command.
     pub const ALL: [Self; 8] = [
         Self::Reset,
@@ -71,14 +71,14 @@ mod tests {
     #[test]
     fn command_frames_match_the_published_table() {
         for (command, published) in [
-            (Command::SamStatus, "AAAAAA9669000311FFED"),
-            (Command::SamId, "AAAAAA9669000312FFEE"),
-            (Command::Find, "AAAAAA96690003200122"),
-            (Command::Select, "AAAAAA96690003200221"),
-            (Command::Read, "AAAAAA96690003300132"),
-            (Command::ReadWithFingerprints, "AAAAAA96690003301023"),
-            (Command::NewAddress, "AAAAAA96690003300330"),
-            (Command::Reset, "AAAAAA9669000310FFEC"),
+            (SamCommand::SamStatus, "AAAAAA9669000311FFED"),
+            (SamCommand::SamId, "AAAAAA9669000312FFEE"),
+            (SamCommand::Find, "AAAAAA96690003200122"),
+            (SamCommand::Select, "AAAAAA96690003200221"),
+            (SamCommand::Read, "AAAAAA96690003300132"),
+            (SamCommand::ReadWithFingerprints, "AAAAAA96690003301023"),
+            (SamCommand::NewAddress, "AAAAAA96690003300330"),
+            (SamCommand::Reset, "AAAAAA9669000310FFEC"),
         ] {
             let hex: String = command.frame().iter().map(|byte| format!("{byte:02X}")).collect();
             assert_eq!(hex, published);

@@ -34,7 +34,7 @@ impl Date {
 
     /// The date as `YYYYMMDD`.
     #[must_use]
-    pub fn compact(&self) -> String {
+    pub fn to_yyyymmdd(&self) -> String {
         format!("{:04}{:02}{:02}", self.year, self.month, self.day)
     }
 }
@@ -96,7 +96,7 @@ mod tests {
     proptest! {
         #[test]
         fn date_round_trips(text in "(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|1[0-9]|2[0-8])") {
-            prop_assert_eq!(Date::parse(&text).unwrap().compact(), text);
+            prop_assert_eq!(Date::parse(&text).unwrap().to_yyyymmdd(), text);
         }
 
         #[test]

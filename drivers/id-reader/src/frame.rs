@@ -17,7 +17,7 @@ pub const FRAME_MAX: usize = HEAD_LEN + LENGTH_MAX;
 
 /// Result of scanning the bytes received from a reader.
 #[derive(PartialEq, Eq)]
-pub enum Scan<'a> {
+pub enum FrameScan<'a> {
     /// No complete frame. The first `skip` bytes belong to no frame; the rest may be the beginning of one.
     Incomplete {
         /// Number of bytes that may be dropped.
@@ -39,14 +39,14 @@ pub enum Scan<'a> {
 
 /// Finds one frame. Reads each byte a bounded number of times and allocates nothing.
 #[must_use]
-pub fn scan(bytes: &[u8]) -> Scan<'_> {
+pub fn scan_frame(bytes: &[u8]) -> FrameScan<'_> {
     let mut from = 0;
     loop {
         let rest = bytes.get(from..).unwrap_or_default();
-        let begin = from + begins_at(rest);
+        let begin = from + find_preamble(rest);
         let frame = bytes.get(begin..).unwrap_or_default();
         let Some([high, low]) = frame.get(PREAMBLE.len()..HEAD_LEN) else {
-            return Scan::Incomplete { skip: begin };
+            return FrameScan::Incomplete { skip: begin };
         };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         if !(LENGTH_MIN..=LENGTH_MAX).contains(&length) {
@@ -54,18 +54,18 @@ pub fn scan(bytes: &[u8]) -> Scan<'_> {
             continue;
         }
         let Some(summed) = frame.get(PREAMBLE.len()..HEAD_LEN + length) else {
-            return Scan::Incomplete { skip: begin };
+            return FrameScan::Incomplete { skip: begin };
         };
         if summed.iter().fold(0, |sum, byte| sum ^ byte) != 0 {
-            return Scan::Garbled { skip: begin + 1 };
+            return FrameScan::Garbled { skip: begin + 1 };
         }
         let body = frame.get(HEAD_LEN..HEAD_LEN + length - 1).unwrap_or_default();
-        return Scan::Frame { body, used: begin + HEAD_LEN + length };
+        return FrameScan::Frame { body, used: begin + HEAD_LEN + length };
     }
 }
 
 /// Index of the first complete or incomplete preamble, or the number of bytes if there is none.
-fn begins_at(bytes: &[u8]) -> usize {
+fn find_preamble(bytes: &[u8]) -> usize {
     (0..bytes.len())
         .find(|&at| {
             let front = bytes.get(at..).unwrap_or_default();
@@ -91,13 +91,13 @@ mod tests {
     fn bodies(mut bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut bodies = Vec::new();
         loop {
-            match scan(bytes) {
-                Scan::Incomplete { skip } => {
+            match scan_frame(bytes) {
+                FrameScan::Incomplete { skip } => {
                     assert!(skip <= bytes.len());
                     return bodies;
                 }
-                Scan::Garbled { skip } => bytes = &bytes[skip..],
-                Scan::Frame { body, used } => {
+                FrameScan::Garbled { skip } => bytes = &bytes[skip..],
+                FrameScan::Frame { body, used } => {
                     bodies.push(body.to_vec());
                     bytes = &bytes[used..];
                 }
@@ -151,7 +151,7 @@ mod tests {
     fn scan_accepts_frame_max_and_skips_longer_lengths() {
         let longest = framed(&vec![0x55; LENGTH_MAX - 1]);
         assert_eq!(longest.len(), FRAME_MAX);
-        assert!(matches!(scan(&longest), Scan::Frame { used: FRAME_MAX, .. }));
+        assert!(matches!(scan_frame(&longest), FrameScan::Frame { used: FRAME_MAX, .. }));
         assert!(bodies(&framed(&vec![0x55; LENGTH_MAX])).is_empty());
     }
 
@@ -176,7 +176,7 @@ mod tests {
         fn truncated_frame_is_incomplete(body in proptest::collection::vec(any::<u8>(), 3..40), keep: prop::sample::Index) {
             let frame = framed(&body);
             let cut = &frame[..keep.index(frame.len())];
-            let complete = !matches!(scan(cut), Scan::Incomplete { .. });
+            let complete = !matches!(scan_frame(cut), FrameScan::Incomplete { .. });
             prop_assert!(!complete);
         }
 

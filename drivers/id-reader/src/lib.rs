@@ -24,14 +24,16 @@ mod status;
 mod text;
 mod utf16;
 
-pub use answer::{Answer, SamId, ShapeFault, parse_answer};
-pub use card::{IdCard, Reading};
-pub use command::Command;
+pub use answer::{AnswerMismatch, SamAnswer, SamId, parse_answer};
+pub use card::{IdCard, IdCardReading};
+pub use command::SamCommand;
 pub use date::{Date, Validity};
-pub use frame::{FRAME_MAX, Scan, scan};
+pub use frame::{FRAME_MAX, FrameScan, scan_frame};
 pub use link::{Link, LinkFault};
 pub use number::{is_citizen_number, is_foreigner_number, is_permit_holder_number};
-pub use reader::{CardFault, IdReader, ReaderFault, Refusal};
+pub use reader::{IdCardFault, IdReadRefusal, IdReader, IdReaderFault};
 pub use serial::SerialLink;
-pub use status::Status;
-pub use text::{Foreigner2017, Foreigner2023, Permit, Resident, Sex, TEXT_LEN, TextFault, parse_text};
+pub use status::SamStatus;
+pub use text::{
+    CitizenIdCard, Foreigner2017, Foreigner2023, ResidencePermit, Sex, TEXT_LEN, TextFault, parse_text,
+};

@@ -18,13 +18,13 @@ const PERMIT_REGIONS: [&str; 3] = ["810000", "820000", "830000"];
 pub fn is_citizen_number(text: &str) -> bool {
     let province = text.get(..2).is_some_and(|province| PROVINCES.contains(&province));
     let county = text.get(2..6).is_some_and(|county| county != "0000");
-    province && county && is_checked(text)
+    province && county && has_valid_check_character(text)
 }
 
 /// Whether the text is the number of a holder of the residence permit (港澳台居民居住证).
 #[must_use]
 pub fn is_permit_holder_number(text: &str) -> bool {
-    text.get(..6).is_some_and(|region| PERMIT_REGIONS.contains(&region)) && is_checked(text)
+    text.get(..6).is_some_and(|region| PERMIT_REGIONS.contains(&region)) && has_valid_check_character(text)
 }
 
 /// Whether the text is the number of a foreigner's card of 2023: 9, the province that accepted the application, the
@@ -33,7 +33,7 @@ pub fn is_permit_holder_number(text: &str) -> bool {
 pub fn is_foreigner_number(text: &str) -> bool {
     text.starts_with('9')
         && text.get(1..3).is_some_and(|province| PROVINCES.contains(&province))
-        && is_checked(text)
+        && has_valid_check_character(text)
 }
 
 /// Whether the text is the number of a foreigner's card of 2017: three letters of the country, twelve digits.
@@ -45,12 +45,12 @@ pub(crate) fn is_foreigner_number_2017(text: &str) -> bool {
 }
 
 /// The date of birth in a number of 18 characters.
-pub(crate) fn birth_in(number: &str) -> Option<Date> {
+pub(crate) fn birth_date_in(number: &str) -> Option<Date> {
     Date::parse(number.get(6..14)?)
 }
 
 /// Whether the text has 18 characters, an existing date of birth, and the check character of ISO 7064 MOD 11-2.
-fn is_checked(text: &str) -> bool {
+fn has_valid_check_character(text: &str) -> bool {
     let bytes = text.as_bytes();
     let (Some(digits), Some(check), 18) = (bytes.get(..17), bytes.get(17), bytes.len()) else { return false };
     if !digits.iter().all(u8::is_ascii_digit) {
@@ -59,7 +59,7 @@ fn is_checked(text: &str) -> bool {
     let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     let sum: usize =
         digits.iter().zip(weights).map(|(digit, weight)| usize::from(digit - b'0') * weight).sum();
-    b"10X98765432".get(sum % 11) == Some(check) && birth_in(text).is_some()
+    b"10X98765432".get(sum % 11) == Some(check) && birth_date_in(text).is_some()
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
         (b"0123456789X")
             .iter()
             .map(|c| format!("{digits}{}", char::from(*c)))
-            .find(|text| is_checked(text))
+            .find(|text| has_valid_check_character(text))
             .unwrap()
     }
 
@@ -136,7 +136,7 @@ mod tests {
             let good = checked("50010319900307001");
             let mut bytes = good.into_bytes();
             bytes[at] = b'0' + (bytes[at] - b'0' + by) % 10;
-            prop_assert!(!is_checked(std::str::from_utf8(&bytes).unwrap()));
+            prop_assert!(!has_valid_check_character(std::str::from_utf8(&bytes).unwrap()));
         }
     }
 }

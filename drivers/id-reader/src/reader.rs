@@ -6,29 +6,29 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::answer::{Answer, SamId, ShapeFault, parse_answer};
-use crate::card::Reading;
-use crate::command::Command;
-use crate::frame::{FRAME_MAX, Scan, scan};
+use crate::answer::{AnswerMismatch, SamAnswer, SamId, parse_answer};
+use crate::card::IdCardReading;
+use crate::command::SamCommand;
+use crate::frame::{FRAME_MAX, FrameScan, scan_frame};
 use crate::link::{Link, LinkFault};
-use crate::status::Status;
+use crate::status::SamStatus;
 use crate::text::{TextFault, parse_text};
-use crate::utf16::field;
+use crate::utf16::decode_field;
 
 /// Longest single wait for the link.
-const SLICE: Duration = Duration::from_millis(100);
+const WAIT_MAX: Duration = Duration::from_millis(100);
 /// A frame that pauses for this time will not continue: it was noise, or its end is lost. Adapters delay bytes by 16 ms,
 /// wireless adapters by about 100 ms.
-const GAP: Duration = Duration::from_millis(200);
+const FRAME_GAP_MAX: Duration = Duration::from_millis(200);
 /// Time-out for sending a command: a working line takes ten bytes at once.
-const SENDING: Duration = Duration::from_secs(1);
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time-out for finding a card: the module takes up to a few hundred milliseconds (ASSUMED). The command is repeated
 /// continually, and a resident who places a card on a reader that does not respond must be informed within a second.
-const PATIENCE_FINDING: Duration = Duration::from_millis(600);
+const FIND_TIMEOUT: Duration = Duration::from_millis(600);
 /// Time-out for other answers (ASSUMED).
-const PATIENCE: Duration = Duration::from_millis(1_500);
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Time-out for reading a card: about a second in the module (ASSUMED), and 2.4 s of transfer at 9,600 bit/s.
-const PATIENCE_READING: Duration = Duration::from_secs(4);
+const READ_TIMEOUT: Duration = Duration::from_secs(4);
 /// Greatest number of sends of a command: it is sent once more after a garbled answer.
 const SENDS_MAX: u32 = 2;
 /// Greatest number of attempts to read a card: a card that still moves is read at the second or third attempt.
@@ -39,27 +39,27 @@ const DRAIN_MAX: usize = 4 * FRAME_MAX;
 
 /// Why a reader cannot be used now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReaderFault {
+pub enum IdReaderFault {
     /// Fault of the link. After any fault except [`LinkFault::TimedOut`] the link has to be opened again.
     #[error("ID reader link failed")]
     Link(#[source] LinkFault),
     /// The reader does not respond.
     #[error("ID reader not responding: check its power, its cable and the baud rate in the site file")]
-    Mute,
+    NotResponding,
     /// The bytes of the reader are no valid answer.
     #[error("ID reader sends garbled answers: check its cable and the baud rate in the site file")]
     Garbled,
     /// The reader sent an answer that does not belong to the command.
     #[error("ID reader sent an unexpected answer")]
-    OutOfTurn(#[source] ShapeFault),
+    UnexpectedAnswer(#[source] AnswerMismatch),
     /// The reader refuses the command.
     #[error("ID reader refuses the command ({0:?}): have its vendor check the security module")]
-    Refused(Status),
+    Refused(SamStatus),
 }
 
 /// Why the card on the reader cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refusal {
+pub enum IdReadRefusal {
     /// The card is no ID card.
     NotAnIdCard,
     /// The card was lifted, is badly placed, or its chip is broken.
@@ -67,31 +67,31 @@ pub enum Refusal {
     /// Card and reader do not accept each other.
     NotAccepted,
     /// The card was read, and its text holds invalid data.
-    Garbage,
+    InvalidData,
 }
 
 /// Why a card was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CardFault {
+pub enum IdCardFault {
     /// The card cannot be used.
     #[error("ID card cannot be used ({0:?})")]
-    Card(Refusal),
+    Card(IdReadRefusal),
     /// The reader failed.
     #[error("ID reader failed while reading a card")]
-    Reader(#[source] ReaderFault),
+    Reader(#[source] IdReaderFault),
 }
 
-impl From<LinkFault> for ReaderFault {
+impl From<LinkFault> for IdReaderFault {
     fn from(fault: LinkFault) -> Self {
         Self::Link(fault)
     }
 }
 
-impl From<TextFault> for Refusal {
+impl From<TextFault> for IdReadRefusal {
     fn from(fault: TextFault) -> Self {
         match fault {
             TextFault::Kind(_) => Self::NotAnIdCard,
-            TextFault::Length(_) | TextFault::Field(_) => Self::Garbage,
+            TextFault::Length(_) | TextFault::Field(_) => Self::InvalidData,
         }
     }
 }
@@ -114,27 +114,27 @@ impl<L: Link> IdReader<L> {
     ///
     /// # Errors
     /// When the module is not ready, or does not respond.
-    pub fn sam_status(&mut self) -> Result<(), ReaderFault> {
-        self.done(Command::SamStatus)
+    pub fn sam_status(&mut self) -> Result<(), IdReaderFault> {
+        self.run_command(SamCommand::SamStatus)
     }
 
     /// Resets the security module.
     ///
     /// # Errors
     /// When the module does not confirm the reset.
-    pub fn reset(&mut self) -> Result<(), ReaderFault> {
-        self.done(Command::Reset)
+    pub fn reset(&mut self) -> Result<(), IdReaderFault> {
+        self.run_command(SamCommand::Reset)
     }
 
     /// The number of the security module, for the operator's inventory.
     ///
     /// # Errors
     /// When the module refuses or does not respond.
-    pub fn sam_id(&mut self) -> Result<SamId, ReaderFault> {
-        self.ask(Command::SamId, |answer| match answer {
-            Answer::Sam(id) => Ok(id),
-            Answer::Bare(status) => Err(ReaderFault::Refused(status)),
-            Answer::Card { .. } | Answer::Address(_) => Err(ReaderFault::Garbled),
+    pub fn sam_id(&mut self) -> Result<SamId, IdReaderFault> {
+        self.request(SamCommand::SamId, |answer| match answer {
+            SamAnswer::SamId(id) => Ok(id),
+            SamAnswer::StatusOnly(status) => Err(IdReaderFault::Refused(status)),
+            SamAnswer::Card { .. } | SamAnswer::Address(_) => Err(IdReaderFault::Garbled),
         })?
     }
 
@@ -142,12 +142,12 @@ impl<L: Link> IdReader<L> {
     ///
     /// # Errors
     /// When the reader fails or does not respond.
-    pub fn find(&mut self) -> Result<bool, ReaderFault> {
-        let status = self.status(Command::Find)?;
-        if status == Status::CardFound || status == Status::NoCard {
-            Ok(status == Status::CardFound)
+    pub fn find(&mut self) -> Result<bool, IdReaderFault> {
+        let status = self.request_status(SamCommand::Find)?;
+        if status == SamStatus::CardFound || status == SamStatus::NoCard {
+            Ok(status == SamStatus::CardFound)
         } else {
-            Err(ReaderFault::Refused(status))
+            Err(IdReaderFault::Refused(status))
         }
     }
 
@@ -155,126 +155,144 @@ impl<L: Link> IdReader<L> {
     ///
     /// # Errors
     /// When the card cannot be used or the reader fails. The number of attempts is bounded.
-    pub fn read(&mut self) -> Result<Reading, CardFault> {
-        self.read_by(Command::Read)
+    pub fn read(&mut self) -> Result<IdCardReading, IdCardFault> {
+        self.read_with_retries(SamCommand::Read)
     }
 
     /// Reads the card that was found, with its fingerprints.
     ///
     /// # Errors
     /// When the card cannot be used or the reader fails. The number of attempts is bounded.
-    pub fn read_with_fingerprints(&mut self) -> Result<Reading, CardFault> {
-        self.read_by(Command::ReadWithFingerprints)
+    pub fn read_with_fingerprints(&mut self) -> Result<IdCardReading, IdCardFault> {
+        self.read_with_retries(SamCommand::ReadWithFingerprints)
     }
 
     /// Reads the address that was added to the card after it was issued (追加住址); `None` if there is none.
     ///
     /// # Errors
     /// When the card cannot be used or the reader fails.
-    pub fn new_address(&mut self) -> Result<Option<Zeroizing<String>>, CardFault> {
-        let address = self.ask(Command::NewAddress, |answer| match answer {
-            Answer::Address(bytes) => field(bytes).map(Some).ok_or(Attempt::Final(Refusal::Garbage)),
-            Answer::Bare(Status::NothingThere) => Ok(None),
-            Answer::Bare(_) | Answer::Sam(_) | Answer::Card { .. } => Err(attempt(&answer)),
+    pub fn new_address(&mut self) -> Result<Option<Zeroizing<String>>, IdCardFault> {
+        let address = self.request(SamCommand::NewAddress, |answer| match answer {
+            SamAnswer::Address(bytes) => {
+                decode_field(bytes).map(Some).ok_or(ReadAttempt::Final(IdReadRefusal::InvalidData))
+            }
+            SamAnswer::StatusOnly(SamStatus::NoData) => Ok(None),
+            SamAnswer::StatusOnly(_) | SamAnswer::SamId(_) | SamAnswer::Card { .. } => {
+                Err(classify_failure(&answer))
+            }
         });
-        address.map_err(CardFault::Reader)?.map_err(|attempt| CardFault::Card(attempt.refusal()))
+        address.map_err(IdCardFault::Reader)?.map_err(|attempt| IdCardFault::Card(attempt.refusal()))
     }
 
-    fn read_by(&mut self, command: Command) -> Result<Reading, CardFault> {
-        let mut last = Refusal::Unreadable;
+    fn read_with_retries(&mut self, command: SamCommand) -> Result<IdCardReading, IdCardFault> {
+        let mut last = IdReadRefusal::Unreadable;
         for readings in 0..READINGS_MAX {
             // After a failed reading the card has to be found again.
-            if readings > 0 && !self.find().map_err(CardFault::Reader)? {
+            if readings > 0 && !self.find().map_err(IdCardFault::Reader)? {
                 break;
             }
-            match self.select_and_read(command).map_err(CardFault::Reader)? {
+            match self.select_and_read(command).map_err(IdCardFault::Reader)? {
                 Ok(reading) => return Ok(reading),
-                Err(Attempt::Final(refusal)) => return Err(CardFault::Card(refusal)),
-                Err(Attempt::Again(refusal)) => last = refusal,
+                Err(ReadAttempt::Final(refusal)) => return Err(IdCardFault::Card(refusal)),
+                Err(ReadAttempt::Retry(refusal)) => last = refusal,
             }
         }
-        Err(CardFault::Card(last))
+        Err(IdCardFault::Card(last))
     }
 
-    fn select_and_read(&mut self, command: Command) -> Result<Result<Reading, Attempt>, ReaderFault> {
-        let failed = self.ask(Command::Select, |answer| {
-            (answer != Answer::Bare(Status::Done)).then(|| attempt(&answer))
+    fn select_and_read(
+        &mut self,
+        command: SamCommand,
+    ) -> Result<Result<IdCardReading, ReadAttempt>, IdReaderFault> {
+        let failed = self.request(SamCommand::Select, |answer| {
+            (answer != SamAnswer::StatusOnly(SamStatus::Done)).then(|| classify_failure(&answer))
         })?;
         if let Some(attempt) = failed {
             return Ok(Err(attempt));
         }
-        self.ask(command, |answer| match answer {
-            Answer::Card { text, photo, fingerprints } => match parse_text(text) {
-                Ok(card) => Ok(Reading {
+        self.request(command, |answer| match answer {
+            SamAnswer::Card { text, photo, fingerprints } => match parse_text(text) {
+                Ok(card) => Ok(IdCardReading {
                     card,
                     photo: photo.to_vec().into(),
                     fingerprints: fingerprints.to_vec().into(),
                 }),
-                Err(fault) => Err(Attempt::Final(fault.into())),
+                Err(fault) => Err(ReadAttempt::Final(fault.into())),
             },
-            Answer::Bare(_) | Answer::Sam(_) | Answer::Address(_) => Err(attempt(&answer)),
+            SamAnswer::StatusOnly(_) | SamAnswer::SamId(_) | SamAnswer::Address(_) => {
+                Err(classify_failure(&answer))
+            }
         })
     }
 
-    fn done(&mut self, command: Command) -> Result<(), ReaderFault> {
-        let status = self.status(command)?;
-        if status == Status::Done { Ok(()) } else { Err(ReaderFault::Refused(status)) }
+    fn run_command(&mut self, command: SamCommand) -> Result<(), IdReaderFault> {
+        let status = self.request_status(command)?;
+        if status == SamStatus::Done { Ok(()) } else { Err(IdReaderFault::Refused(status)) }
     }
 
-    fn status(&mut self, command: Command) -> Result<Status, ReaderFault> {
-        self.ask(command, |answer| match answer {
-            Answer::Bare(status) => status,
-            Answer::Sam(_) | Answer::Card { .. } | Answer::Address(_) => Status::Done,
+    fn request_status(&mut self, command: SamCommand) -> Result<SamStatus, IdReaderFault> {
+        self.request(command, |answer| match answer {
+            SamAnswer::StatusOnly(status) => status,
+            SamAnswer::SamId(_) | SamAnswer::Card { .. } | SamAnswer::Address(_) => SamStatus::Done,
         })
     }
 
     /// Sends a command and returns what `extract` takes from its answer.
-    fn ask<T>(&mut self, command: Command, extract: impl FnOnce(Answer<'_>) -> T) -> Result<T, ReaderFault> {
+    fn request<T>(
+        &mut self,
+        command: SamCommand,
+        extract: impl FnOnce(SamAnswer<'_>) -> T,
+    ) -> Result<T, IdReaderFault> {
         let mut sends = 1;
         let used = loop {
             match self.exchange(command) {
-                Err(ReaderFault::Garbled) if sends < SENDS_MAX => sends += 1,
+                Err(IdReaderFault::Garbled) if sends < SENDS_MAX => sends += 1,
                 outcome => break outcome,
             }
         };
         let extracted = used.and_then(|used| {
-            let Scan::Frame { body, .. } = scan(self.buffer.get(..used).unwrap_or_default()) else {
-                return Err(ReaderFault::Garbled);
+            let FrameScan::Frame { body, .. } = scan_frame(self.buffer.get(..used).unwrap_or_default())
+            else {
+                return Err(IdReaderFault::Garbled);
             };
-            parse_answer(command, body).map(extract).map_err(ReaderFault::OutOfTurn)
+            parse_answer(command, body).map(extract).map_err(IdReaderFault::UnexpectedAnswer)
         });
         self.wipe();
         extracted
     }
 
     /// Sends a command and waits until the buffer begins with a complete frame; returns its length.
-    fn exchange(&mut self, command: Command) -> Result<usize, ReaderFault> {
+    fn exchange(&mut self, command: SamCommand) -> Result<usize, IdReaderFault> {
         self.drain()?;
         self.send(&command.frame())?;
         let timeout = match command {
-            Command::Find => PATIENCE_FINDING,
-            Command::Read | Command::ReadWithFingerprints => PATIENCE_READING,
-            Command::Reset | Command::SamStatus | Command::SamId | Command::Select | Command::NewAddress => {
-                PATIENCE
-            }
+            SamCommand::Find => FIND_TIMEOUT,
+            SamCommand::Read | SamCommand::ReadWithFingerprints => READ_TIMEOUT,
+            SamCommand::Reset
+            | SamCommand::SamStatus
+            | SamCommand::SamId
+            | SamCommand::Select
+            | SamCommand::NewAddress => ANSWER_TIMEOUT,
         };
         let until = self.link.now() + timeout;
         let (mut last_byte, mut received) = (self.link.now(), false);
         loop {
-            if let Some(used) = self.frame() {
+            if let Some(used) = self.find_frame() {
                 return Ok(used);
             }
             let left = until.saturating_duration_since(self.link.now());
             if left.is_zero() {
-                return Err(if received { ReaderFault::Garbled } else { ReaderFault::Mute });
+                return Err(if received { IdReaderFault::Garbled } else { IdReaderFault::NotResponding });
             }
-            match self.receive(left.min(SLICE)) {
+            match self.receive(left.min(WAIT_MAX)) {
                 Ok(()) => (last_byte, received) = (self.link.now(), true),
-                Err(LinkFault::TimedOut) if self.link.now().saturating_duration_since(last_byte) >= GAP => {
-                    self.give_up_what_stands_still();
+                Err(LinkFault::TimedOut)
+                    if self.link.now().saturating_duration_since(last_byte) >= FRAME_GAP_MAX =>
+                {
+                    self.discard_stalled_frame();
                     // The received bytes were a garbled answer. The command to find a card can be repeated at no cost.
-                    if command == Command::Find && received && self.buffer.is_empty() {
-                        return Err(ReaderFault::Garbled);
+                    if command == SamCommand::Find && received && self.buffer.is_empty() {
+                        return Err(IdReaderFault::Garbled);
                     }
                 }
                 Err(LinkFault::TimedOut) => {}
@@ -284,12 +302,12 @@ impl<L: Link> IdReader<L> {
     }
 
     /// Drops bytes that cannot belong to a frame; returns the length of the frame at the front once it is complete.
-    fn frame(&mut self) -> Option<usize> {
+    fn find_frame(&mut self) -> Option<usize> {
         loop {
-            let (skip, garbled) = match scan(&self.buffer) {
-                Scan::Frame { used, .. } => return Some(used),
-                Scan::Incomplete { skip } => (skip, false),
-                Scan::Garbled { skip } => (skip, true),
+            let (skip, garbled) = match scan_frame(&self.buffer) {
+                FrameScan::Frame { used, .. } => return Some(used),
+                FrameScan::Incomplete { skip } => (skip, false),
+                FrameScan::Garbled { skip } => (skip, true),
             };
             self.drop_front(skip);
             if !garbled {
@@ -299,8 +317,8 @@ impl<L: Link> IdReader<L> {
     }
 
     /// Drops the beginning of a frame that does not continue: it was noise, and a valid frame may follow in the buffer.
-    fn give_up_what_stands_still(&mut self) {
-        while self.frame().is_none() && !self.buffer.is_empty() {
+    fn discard_stalled_frame(&mut self) {
+        while self.find_frame().is_none() && !self.buffer.is_empty() {
             self.drop_front(1);
         }
     }
@@ -319,14 +337,14 @@ impl<L: Link> IdReader<L> {
         read.map(drop)
     }
 
-    fn send(&mut self, bytes: &[u8]) -> Result<(), ReaderFault> {
-        let until = self.link.now() + SENDING;
+    fn send(&mut self, bytes: &[u8]) -> Result<(), IdReaderFault> {
+        let until = self.link.now() + SEND_TIMEOUT;
         let mut rest = bytes;
         while !rest.is_empty() {
-            match self.link.write_some(rest, SLICE) {
+            match self.link.write_some(rest, WAIT_MAX) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(LinkFault::TimedOut) if self.link.now() < until => {}
-                Err(LinkFault::TimedOut) => return Err(ReaderFault::Mute),
+                Err(LinkFault::TimedOut) => return Err(IdReaderFault::NotResponding),
                 Err(fault) => return Err(fault.into()),
             }
         }
@@ -334,7 +352,7 @@ impl<L: Link> IdReader<L> {
     }
 
     /// Discards bytes that arrived before the command, so that they are not taken for its answer.
-    fn drain(&mut self) -> Result<(), ReaderFault> {
+    fn drain(&mut self) -> Result<(), IdReaderFault> {
         let mut drained = 0;
         while drained < DRAIN_MAX {
             self.wipe();
@@ -359,30 +377,30 @@ impl<L: Link> IdReader<L> {
 }
 
 /// Why one attempt to read a card failed.
-enum Attempt {
+enum ReadAttempt {
     /// The next attempt may succeed.
-    Again(Refusal),
+    Retry(IdReadRefusal),
     /// The next attempt would fail too.
-    Final(Refusal),
+    Final(IdReadRefusal),
 }
 
-impl Attempt {
-    const fn refusal(self) -> Refusal {
+impl ReadAttempt {
+    const fn refusal(self) -> IdReadRefusal {
         match self {
-            Self::Again(refusal) | Self::Final(refusal) => refusal,
+            Self::Retry(refusal) | Self::Final(refusal) => refusal,
         }
     }
 }
 
 /// Maps an answer without the expected data to the failure of the attempt.
-fn attempt(answer: &Answer<'_>) -> Attempt {
+fn classify_failure(answer: &SamAnswer<'_>) -> ReadAttempt {
     match answer {
-        Answer::Bare(Status::CardKindUnknown) => Attempt::Final(Refusal::NotAnIdCard),
-        Answer::Bare(Status::ReaderRejected | Status::CardRejected | Status::InformationWrong) => {
-            Attempt::Again(Refusal::NotAccepted)
-        }
-        Answer::Bare(_) | Answer::Sam(_) | Answer::Card { .. } | Answer::Address(_) => {
-            Attempt::Again(Refusal::Unreadable)
+        SamAnswer::StatusOnly(SamStatus::CardKindUnknown) => ReadAttempt::Final(IdReadRefusal::NotAnIdCard),
+        SamAnswer::StatusOnly(
+            SamStatus::ReaderRejected | SamStatus::CardRejected | SamStatus::VerificationFailed,
+        ) => ReadAttempt::Retry(IdReadRefusal::NotAccepted),
+        SamAnswer::StatusOnly(_) | SamAnswer::SamId(_) | SamAnswer::Card { .. } | SamAnswer::Address(_) => {
+            ReadAttempt::Retry(IdReadRefusal::Unreadable)
         }
     }
 }

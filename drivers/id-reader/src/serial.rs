@@ -36,7 +36,7 @@ impl SerialLink {
     }
 
     fn set_timeout(&mut self, timeout: Duration) -> Result<(), LinkFault> {
-        self.port.set_timeout(timeout).map_err(|error| fault(&io::Error::from(error)))
+        self.port.set_timeout(timeout).map_err(|error| link_fault(&io::Error::from(error)))
     }
 }
 
@@ -44,25 +44,25 @@ impl Link for SerialLink {
     fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
         self.set_timeout(timeout)?;
         let chunk = bytes.get(..WRITE_MAX).unwrap_or(bytes);
-        taken(self.port.write(chunk))
+        byte_count(self.port.write(chunk))
     }
 
     fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
         self.set_timeout(timeout)?;
-        taken(self.port.read(buffer))
+        byte_count(self.port.read(buffer))
     }
 }
 
 /// Maps the result of a read or write: zero bytes without an error means that the tty has hung up.
-fn taken(result: io::Result<usize>) -> Result<usize, LinkFault> {
+fn byte_count(result: io::Result<usize>) -> Result<usize, LinkFault> {
     match result {
         Ok(0) => Err(LinkFault::Gone),
         Ok(count) => Ok(count),
-        Err(error) => Err(fault(&error)),
+        Err(error) => Err(link_fault(&error)),
     }
 }
 
-fn fault(error: &io::Error) -> LinkFault {
+fn link_fault(error: &io::Error) -> LinkFault {
     /// `EIO`, the error of a tty whose other side is closed; it has no `ErrorKind` of its own.
     const EIO: i32 = 5;
     let kind = error.kind();

@@ -2,7 +2,7 @@
 
 /// Status of the reader's security module after a command. SW1 and SW2 are zero in all known statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum SamStatus {
     /// 90: done.
     Done,
     /// 9F: a card was found.
@@ -16,13 +16,13 @@ pub enum Status {
     /// 23: the module is not permitted to execute the command.
     NotPermitted,
     /// 24: unspecified error of the module.
-    Unnamed,
+    UnspecifiedError,
     /// 31: the card does not accept this reader.
     ReaderRejected,
     /// 32: this reader does not accept the card.
     CardRejected,
     /// 33: the verification of the card's data failed.
-    InformationWrong,
+    VerificationFailed,
     /// 40: unknown kind of card.
     CardKindUnknown,
     /// 41: reading failed; the card was lifted, or is badly placed.
@@ -38,12 +38,12 @@ pub enum Status {
     /// 81: the card could not be selected.
     SelectFailed,
     /// 91: the card does not hold the requested data.
-    NothingThere,
+    NoData,
     /// Any other SW1, SW2, SW3.
     Other([u8; 3]),
 }
 
-impl Status {
+impl SamStatus {
     /// All named statuses, with their SW3.
     pub const NAMED: [(Self, u8); 18] = [
         (Self::Done, 0x90),
@@ -52,10 +52,10 @@ impl Status {
         (Self::CommandLength, 0x11),
         (Self::CommandUnknown, 0x21),
         (Self::NotPermitted, 0x23),
-        (Self::Unnamed, 0x24),
+        (Self::UnspecifiedError, 0x24),
         (Self::ReaderRejected, 0x31),
         (Self::CardRejected, 0x32),
-        (Self::InformationWrong, 0x33),
+        (Self::VerificationFailed, 0x33),
         (Self::CardKindUnknown, 0x40),
         (Self::ReadFailed, 0x41),
         (Self::NoRandom, 0x47),
@@ -63,7 +63,7 @@ impl Status {
         (Self::NotAuthorised, 0x66),
         (Self::NoCard, 0x80),
         (Self::SelectFailed, 0x81),
-        (Self::NothingThere, 0x91),
+        (Self::NoData, 0x91),
     ];
 
     /// The status with these bytes SW1, SW2, SW3.
@@ -92,17 +92,17 @@ mod tests {
 
     #[test]
     fn named_statuses_are_distinct() {
-        for (status, sw3) in Status::NAMED {
+        for (status, sw3) in SamStatus::NAMED {
             assert_eq!(status.to_bytes(), [0, 0, sw3]);
-            assert_eq!(Status::from_bytes([0, 0, sw3]), status);
-            assert_eq!(Status::from_bytes([1, 0, sw3]), Status::Other([1, 0, sw3]));
+            assert_eq!(SamStatus::from_bytes([0, 0, sw3]), status);
+            assert_eq!(SamStatus::from_bytes([1, 0, sw3]), SamStatus::Other([1, 0, sw3]));
         }
     }
 
     proptest! {
         #[test]
         fn status_round_trips(bytes: [u8; 3]) {
-            prop_assert_eq!(Status::from_bytes(bytes).to_bytes(), bytes);
+            prop_assert_eq!(SamStatus::from_bytes(bytes).to_bytes(), bytes);
         }
     }
 }

@@ -19,9 +19,9 @@ use zeroize::Zeroizing;
 use crate::card::IdCard;
 use crate::date::{Date, Validity};
 use crate::number::{
-    birth_in, is_citizen_number, is_foreigner_number, is_foreigner_number_2017, is_permit_holder_number,
+    birth_date_in, is_citizen_number, is_foreigner_number, is_foreigner_number_2017, is_permit_holder_number,
 };
-use crate::utf16::field;
+use crate::utf16::decode_field;
 
 /// Length of the text block in bytes.
 pub const TEXT_LEN: usize = 256;
@@ -30,7 +30,7 @@ const KIND_AT: usize = 248;
 
 /// Text of a resident identity card (居民身份证).
 #[derive(PartialEq, Eq)]
-pub struct Resident {
+pub struct CitizenIdCard {
     /// 姓名.
     pub name: Zeroizing<String>,
     /// 性别.
@@ -53,7 +53,7 @@ pub struct Resident {
 
 /// Text of a residence permit for residents of Hong Kong, Macau and Taiwan (港澳台居民居住证).
 #[derive(PartialEq, Eq)]
-pub struct Permit {
+pub struct ResidencePermit {
     /// 姓名.
     pub name: Zeroizing<String>,
     /// 性别.
@@ -165,37 +165,37 @@ pub fn parse_text(bytes: &[u8]) -> Result<IdCard, TextFault> {
         Some([low, high, ..]) => u16::from_le_bytes([*low, *high]),
         Some(_) | None => return Err(TextFault::Length(bytes.len())),
     };
-    let fields = Fields { rest: bytes };
+    let fields = TextFields { rest: bytes };
     match (kind, u8::try_from(kind)) {
         // Padding may be spaces or zeros.
-        (_, Ok(b' ' | 0)) => resident(fields).map(IdCard::Resident),
-        (_, Ok(b'J')) => permit(fields).map(IdCard::Permit),
-        (_, Ok(b'I')) => foreigner_2017(fields).map(IdCard::Foreigner2017),
-        (_, Ok(b'Y')) => foreigner_2023(fields).map(IdCard::Foreigner2023),
+        (_, Ok(b' ' | 0)) => parse_resident(fields).map(IdCard::Resident),
+        (_, Ok(b'J')) => parse_permit(fields).map(IdCard::Permit),
+        (_, Ok(b'I')) => parse_foreigner_2017(fields).map(IdCard::Foreigner2017),
+        (_, Ok(b'Y')) => parse_foreigner_2023(fields).map(IdCard::Foreigner2023),
         (kind, _) => Err(TextFault::Kind(kind)),
     }
 }
 
-fn resident(mut fields: Fields<'_>) -> Result<Resident, TextFault> {
-    let card = Resident {
-        name: fields.present(30, "name")?,
+fn parse_resident(mut fields: TextFields<'_>) -> Result<CitizenIdCard, TextFault> {
+    let card = CitizenIdCard {
+        name: fields.required_text(30, "name")?,
         sex: fields.sex()?,
         nation: fields.digits(4, "nation")?,
         birth: fields.date("date of birth")?,
         address: fields.text(70, "address")?,
         number: fields.number(36, is_citizen_number)?,
-        issuer: fields.plain(30, "issuer")?,
+        issuer: fields.impersonal_text(30, "issuer")?,
         valid_from: fields.date("first day")?,
         valid_to: fields.validity()?,
     };
-    same_birth(&card.number, &card.birth)?;
-    in_order(&card.valid_from, &card.valid_to)?;
+    check_birth_date(&card.number, &card.birth)?;
+    check_validity_period(&card.valid_from, &card.valid_to)?;
     Ok(card)
 }
 
-fn permit(mut fields: Fields<'_>) -> Result<Permit, TextFault> {
-    let card = Permit {
-        name: fields.present(30, "name")?,
+fn parse_permit(mut fields: TextFields<'_>) -> Result<ResidencePermit, TextFault> {
+    let card = ResidencePermit {
+        name: fields.required_text(30, "name")?,
         sex: fields.sex()?,
         birth: {
             fields.skip(4);
@@ -203,20 +203,20 @@ fn permit(mut fields: Fields<'_>) -> Result<Permit, TextFault> {
         },
         address: fields.text(70, "address")?,
         number: fields.number(36, is_permit_holder_number)?,
-        issuer: fields.plain(30, "issuer")?,
+        issuer: fields.impersonal_text(30, "issuer")?,
         valid_from: fields.date("first day")?,
         valid_to: fields.validity()?,
         pass_number: fields.text(18, "pass number")?,
         issues: fields.digits(4, "number of issues")?,
     };
-    same_birth(&card.number, &card.birth)?;
-    in_order(&card.valid_from, &card.valid_to)?;
+    check_birth_date(&card.number, &card.birth)?;
+    check_validity_period(&card.valid_from, &card.valid_to)?;
     Ok(card)
 }
 
-fn foreigner_2017(mut fields: Fields<'_>) -> Result<Foreigner2017, TextFault> {
+fn parse_foreigner_2017(mut fields: TextFields<'_>) -> Result<Foreigner2017, TextFault> {
     let card = Foreigner2017 {
-        english_name: fields.present(120, "English name")?,
+        english_name: fields.required_text(120, "English name")?,
         sex: fields.sex()?,
         number: fields.number(30, is_foreigner_number_2017)?,
         country: fields.country()?,
@@ -224,33 +224,33 @@ fn foreigner_2017(mut fields: Fields<'_>) -> Result<Foreigner2017, TextFault> {
         valid_from: fields.date("first day")?,
         valid_to: fields.validity()?,
         birth: fields.date("date of birth")?,
-        version: fields.plain(4, "version")?,
-        authority: fields.plain(8, "authority")?,
+        version: fields.impersonal_text(4, "version")?,
+        authority: fields.impersonal_text(8, "authority")?,
     };
-    in_order(&card.valid_from, &card.valid_to)?;
+    check_validity_period(&card.valid_from, &card.valid_to)?;
     Ok(card)
 }
 
-fn foreigner_2023(mut fields: Fields<'_>) -> Result<Foreigner2023, TextFault> {
+fn parse_foreigner_2023(mut fields: TextFields<'_>) -> Result<Foreigner2023, TextFault> {
     let chinese_name = fields.text(30, "Chinese name")?;
     let sex = fields.sex()?;
     let renewals = fields.digits(4, "number of renewals")?;
     let birth = fields.date("date of birth")?;
-    let begin = fields.unpadded(70);
+    let begin = fields.take_bytes(70);
     let number = fields.number(36, is_foreigner_number)?;
     fields.skip(30);
     let valid_from = fields.date("first day")?;
     let valid_to = fields.validity()?;
     // One name in two fields: a space at the end of the first field belongs to the name when the second field continues
     // it.
-    let joined = Zeroizing::new([begin, fields.unpadded(22)].concat());
+    let joined = Zeroizing::new([begin, fields.take_bytes(22)].concat());
     let english_name =
-        field(&joined).filter(|name| !name.is_empty()).ok_or(TextFault::Field("English name"))?;
+        decode_field(&joined).filter(|name| !name.is_empty()).ok_or(TextFault::Field("English name"))?;
     let country = fields.country()?;
     fields.skip(2);
-    let related = fields.plain(6, "related item")?;
-    same_birth(&number, &birth)?;
-    in_order(&valid_from, &valid_to)?;
+    let related = fields.impersonal_text(6, "related item")?;
+    check_birth_date(&number, &birth)?;
+    check_validity_period(&valid_from, &valid_to)?;
     Ok(Foreigner2023 {
         chinese_name,
         sex,
@@ -265,11 +265,15 @@ fn foreigner_2023(mut fields: Fields<'_>) -> Result<Foreigner2023, TextFault> {
     })
 }
 
-fn same_birth(number: &str, birth: &Date) -> Result<(), TextFault> {
-    if birth_in(number).as_ref() == Some(birth) { Ok(()) } else { Err(TextFault::Field("date of birth")) }
+fn check_birth_date(number: &str, birth: &Date) -> Result<(), TextFault> {
+    if birth_date_in(number).as_ref() == Some(birth) {
+        Ok(())
+    } else {
+        Err(TextFault::Field("date of birth"))
+    }
 }
 
-fn in_order(from: &Date, to: &Validity) -> Result<(), TextFault> {
+fn check_validity_period(from: &Date, to: &Validity) -> Result<(), TextFault> {
     match to {
         Validity::Until(last) if last < from => Err(TextFault::Field("last day")),
         Validity::Until(_) | Validity::LongTerm => Ok(()),
@@ -277,32 +281,32 @@ fn in_order(from: &Date, to: &Validity) -> Result<(), TextFault> {
 }
 
 /// Takes the fields of a text block in order.
-struct Fields<'a> {
+struct TextFields<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Fields<'a> {
-    fn unpadded(&mut self, bytes: usize) -> &'a [u8] {
+impl<'a> TextFields<'a> {
+    fn take_bytes(&mut self, bytes: usize) -> &'a [u8] {
         let (front, rest) = self.rest.split_at_checked(bytes).unwrap_or_default();
         self.rest = rest;
         front
     }
 
     fn skip(&mut self, bytes: usize) {
-        self.unpadded(bytes);
+        self.take_bytes(bytes);
     }
 
     fn text(&mut self, bytes: usize, name: &'static str) -> Result<Zeroizing<String>, TextFault> {
-        field(self.unpadded(bytes)).ok_or(TextFault::Field(name))
+        decode_field(self.take_bytes(bytes)).ok_or(TextFault::Field(name))
     }
 
-    fn present(&mut self, bytes: usize, name: &'static str) -> Result<Zeroizing<String>, TextFault> {
+    fn required_text(&mut self, bytes: usize, name: &'static str) -> Result<Zeroizing<String>, TextFault> {
         let text = self.text(bytes, name)?;
         if text.is_empty() { Err(TextFault::Field(name)) } else { Ok(text) }
     }
 
     /// A field that holds no personal data.
-    fn plain(&mut self, bytes: usize, name: &'static str) -> Result<String, TextFault> {
+    fn impersonal_text(&mut self, bytes: usize, name: &'static str) -> Result<String, TextFault> {
         self.text(bytes, name).map(|text| text.as_str().to_owned())
     }
 
@@ -313,19 +317,19 @@ impl<'a> Fields<'a> {
 
     /// A field filled with digits.
     fn digits(&mut self, bytes: usize, name: &'static str) -> Result<String, TextFault> {
-        let text = self.plain(bytes, name)?;
+        let text = self.impersonal_text(bytes, name)?;
         let all = text.len() == bytes / 2 && text.bytes().all(|byte| byte.is_ascii_digit());
         if all { Ok(text) } else { Err(TextFault::Field(name)) }
     }
 
     fn country(&mut self) -> Result<String, TextFault> {
-        let text = self.plain(6, "country")?;
+        let text = self.impersonal_text(6, "country")?;
         let letters = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
         if letters { Ok(text) } else { Err(TextFault::Field("country")) }
     }
 
     fn sex(&mut self) -> Result<Sex, TextFault> {
-        match self.plain(2, "sex")?.as_str() {
+        match self.impersonal_text(2, "sex")?.as_str() {
             "0" => Ok(Sex::Unknown),
             "1" => Ok(Sex::Male),
             "2" => Ok(Sex::Female),
@@ -345,11 +349,11 @@ impl<'a> Fields<'a> {
 
 #[cfg(test)]
 pub(crate) mod samples {
-    use crate::utf16::padded;
+    use crate::utf16::encode_padded;
 
-    type Block = Vec<(&'static str, usize)>;
+    type FieldList = Vec<(&'static str, usize)>;
 
-    pub(crate) fn resident() -> Block {
+    pub(crate) fn parse_resident() -> FieldList {
         vec![
             ("张三丰", 30),
             ("1", 2),
@@ -364,7 +368,7 @@ pub(crate) mod samples {
         ]
     }
 
-    pub(crate) fn permit() -> Block {
+    pub(crate) fn parse_permit() -> FieldList {
         vec![
             ("陈大文", 30),
             ("1", 2),
@@ -383,7 +387,7 @@ pub(crate) mod samples {
         ]
     }
 
-    pub(crate) fn foreigner_2017() -> Block {
+    pub(crate) fn parse_foreigner_2017() -> FieldList {
         vec![
             ("DUPONT, MARIE CLAIRE", 120),
             ("2", 2),
@@ -400,7 +404,7 @@ pub(crate) mod samples {
         ]
     }
 
-    pub(crate) fn foreigner_2023() -> Block {
+    pub(crate) fn parse_foreigner_2023() -> FieldList {
         vec![
             ("杜玛丽", 30),
             ("2", 2),
@@ -419,13 +423,13 @@ pub(crate) mod samples {
     }
 
     pub(crate) fn block(fields: &[(&str, usize)]) -> Vec<u8> {
-        fields.iter().flat_map(|(text, bytes)| padded(text, *bytes)).collect()
+        fields.iter().flat_map(|(text, bytes)| encode_padded(text, *bytes)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::samples::{block, foreigner_2017, foreigner_2023, permit, resident};
+    use super::samples::{block, parse_foreigner_2017, parse_foreigner_2023, parse_permit, parse_resident};
     use super::*;
     use proptest::prelude::*;
 
@@ -435,14 +439,14 @@ mod tests {
 
     #[test]
     fn parse_text_reads_a_resident_card() {
-        let Ok(IdCard::Resident(card)) = parse_text(&block(&resident())) else {
+        let Ok(IdCard::Resident(card)) = parse_text(&block(&parse_resident())) else {
             panic!("no resident's card")
         };
         assert_eq!((card.name.as_str(), card.nation.as_str(), card.sex), ("张三丰", "01", Sex::Male));
         assert_eq!(card.number.as_str(), "500103199003070017");
         assert_eq!(card.address.as_str(), "重庆市渝中区人民路二三二号");
         assert_eq!(
-            (card.issuer.as_str(), card.birth.compact()),
+            (card.issuer.as_str(), card.birth.to_yyyymmdd()),
             ("重庆市公安局渝中区分局", "19900307".into())
         );
         assert!(card.valid_to == Validity::parse("20400101").unwrap());
@@ -450,7 +454,7 @@ mod tests {
 
     #[test]
     fn parse_text_reads_a_permit() {
-        let parsed = parse_text(&block(&permit())).unwrap_or_else(|fault| panic!("{fault}"));
+        let parsed = parse_text(&block(&parse_permit())).unwrap_or_else(|fault| panic!("{fault}"));
         assert_eq!((parsed.name(), parsed.number()), ("陈大文", "810000199003070015"));
         let IdCard::Permit(card) = parsed else { panic!("no permit") };
         assert_eq!((card.pass_number.as_str(), card.issues.as_str()), ("H01234567", "01"));
@@ -458,7 +462,7 @@ mod tests {
 
     #[test]
     fn parse_text_reads_a_foreigner_card_of_2017() {
-        let parsed = parse_text(&block(&foreigner_2017())).unwrap_or_else(|fault| panic!("{fault}"));
+        let parsed = parse_text(&block(&parse_foreigner_2017())).unwrap_or_else(|fault| panic!("{fault}"));
         assert_eq!((parsed.name(), parsed.number()), ("杜玛丽", "FRA500090030711"));
         let IdCard::Foreigner2017(card) = parsed else { panic!("no card of 2017") };
         assert_eq!((card.english_name.as_str(), card.country.as_str()), ("DUPONT, MARIE CLAIRE", "FRA"));
@@ -467,7 +471,7 @@ mod tests {
 
     #[test]
     fn parse_text_reads_a_foreigner_card_of_2023_and_joins_name() {
-        let parsed = parse_text(&block(&foreigner_2023())).unwrap_or_else(|fault| panic!("{fault}"));
+        let parsed = parse_text(&block(&parse_foreigner_2023())).unwrap_or_else(|fault| panic!("{fault}"));
         assert_eq!(parsed.number(), "950250199003070029");
         let IdCard::Foreigner2023(card) = parsed else { panic!("no card of 2023") };
         assert_eq!(card.english_name.as_str(), "DUPONT MONTMORENCY, MARIE CLAIRE A LOISE");
@@ -476,14 +480,14 @@ mod tests {
 
     #[test]
     fn name_is_english_without_a_chinese_name() {
-        let mut fields = foreigner_2017();
+        let mut fields = parse_foreigner_2017();
         fields[4].0 = "";
         assert_eq!(parse_text(&block(&fields)).ok().unwrap().name(), "DUPONT, MARIE CLAIRE");
     }
 
     #[test]
     fn parse_text_accepts_long_term_and_supplementary_characters() {
-        let mut fields = resident();
+        let mut fields = parse_resident();
         fields[0].0 = "𠮷田·䶮";
         fields[8].0 = "长期";
         let card = parse_text(&block(&fields)).ok().unwrap();
@@ -509,7 +513,7 @@ mod tests {
             (8, "长期有效", "last day"),
             (8, "20191231", "last day"),
         ] {
-            let mut fields = resident();
+            let mut fields = parse_resident();
             fields[at].0 = text;
             assert_eq!(fault(&fields), Some(TextFault::Field(named)), "{named}");
         }
@@ -517,7 +521,7 @@ mod tests {
 
     #[test]
     fn parse_text_reports_an_unknown_kind() {
-        let mut fields = permit();
+        let mut fields = parse_permit();
         fields[12].0 = "K";
         assert_eq!(fault(&fields), Some(TextFault::Kind(u16::from(b'K'))));
         fields[12].0 = "国";
@@ -526,7 +530,7 @@ mod tests {
 
     #[test]
     fn parse_text_rejects_every_other_length() {
-        let whole = block(&resident());
+        let whole = block(&parse_resident());
         for length in (0..TEXT_LEN).chain([TEXT_LEN + 1, 1024]) {
             let mut bytes = whole.clone();
             bytes.resize(length, 0x20);
@@ -536,7 +540,7 @@ mod tests {
 
     #[test]
     fn text_fault_does_not_hold_card_data() {
-        let mut fields = resident();
+        let mut fields = parse_resident();
         fields[5].0 = "500103199003070011";
         assert!(!format!("{:?} {}", fault(&fields), fault(&fields).unwrap()).contains("19900307"));
     }
@@ -553,7 +557,7 @@ mod tests {
 
         #[test]
         fn changed_byte_never_yields_another_number(which in 0..4_usize, at in 0..TEXT_LEN, by in 1..=255_u8) {
-            let fields = [resident(), permit(), foreigner_2017(), foreigner_2023()];
+            let fields = [parse_resident(), parse_permit(), parse_foreigner_2017(), parse_foreigner_2023()];
             let mut bytes = block(&fields[which]);
             let number = parse_text(&bytes).ok().unwrap().number().to_owned();
             bytes[at] ^= by;

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 ///
 /// `None` for half a surrogate pair, an odd number of bytes, or characters that no card holds: control characters,
 /// noncharacters.
-pub(crate) fn field(bytes: &[u8]) -> Option<Zeroizing<String>> {
+pub(crate) fn decode_field(bytes: &[u8]) -> Option<Zeroizing<String>> {
     if !bytes.len().is_multiple_of(2) {
         return None;
     }
@@ -26,7 +26,7 @@ pub(crate) fn field(bytes: &[u8]) -> Option<Zeroizing<String>> {
 }
 
 #[cfg(test)]
-pub(crate) fn padded(text: &str, bytes: usize) -> Vec<u8> {
+pub(crate) fn encode_padded(text: &str, bytes: usize) -> Vec<u8> {
     let mut units: Vec<u16> = text.encode_utf16().collect();
     assert!(units.len() * 2 <= bytes, "{text}");
     units.resize(bytes / 2, u16::from(b' '));
@@ -44,34 +44,34 @@ mod tests {
             [("张 三  ", "张 三"), ("李䶮\u{3000}\u{3000}", "李䶮"), ("𠮷田\0\0", "𠮷田"), ("   ", "")]
         {
             let bytes: Vec<u8> = padded_with.encode_utf16().flat_map(u16::to_le_bytes).collect();
-            assert_eq!(field(&bytes).unwrap().as_str(), expected);
+            assert_eq!(decode_field(&bytes).unwrap().as_str(), expected);
         }
     }
 
     #[test]
     fn field_rejects_characters_that_no_card_holds() {
         // Half a surrogate pair, at the beginning and at the end of the field.
-        assert!(field(&[0x42, 0xD8, 0x20, 0x00]).is_none());
-        assert!(field(&[0x20, 0x00, 0x42, 0xD8]).is_none());
-        assert!(field(&[0xB7, 0xDF]).is_none());
-        assert!(field(&[0x20]).is_none());
+        assert!(decode_field(&[0x42, 0xD8, 0x20, 0x00]).is_none());
+        assert!(decode_field(&[0x20, 0x00, 0x42, 0xD8]).is_none());
+        assert!(decode_field(&[0xB7, 0xDF]).is_none());
+        assert!(decode_field(&[0x20]).is_none());
         for text in ["\u{1B}[2J", "a\0b", "a\nb", "\u{FEFF}a", "\u{FFFE}", "\u{1FFFF}"] {
             let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-            assert!(field(&bytes).is_none(), "{text:?}");
+            assert!(decode_field(&bytes).is_none(), "{text:?}");
         }
     }
 
     proptest! {
         #[test]
         fn field_arbitrary_bytes_stay_within_capacity(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-            if let Some(text) = field(&bytes) {
+            if let Some(text) = decode_field(&bytes) {
                 prop_assert!(text.len() <= bytes.len() / 2 * 3);
             }
         }
 
         #[test]
         fn field_round_trips(text in "[一-龥𠮷𠀀a-zA-Z0-9·]{0,15}") {
-            let read = field(&padded(&text, 70)).unwrap();
+            let read = decode_field(&encode_padded(&text, 70)).unwrap();
             prop_assert_eq!(read.as_str(), text.as_str());
         }
     }

@@ -13,7 +13,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use printer::{Block, Outcome, Printer, Profile, Receipt, SerialLink, Sheet, SheetBlock, SheetFonts, pdf};
+use printer::{
+    A4Document, DocumentBlock, DocumentFonts, PrintOutcome, PrintableReceipt, PrinterProfile, ReceiptBlock,
+    ReceiptPrinter, SerialLink, render_pdf,
+};
 use serialport::{SerialPort, TTYPort};
 
 #[path = "../tests/it/oracles.rs"]
@@ -95,9 +98,9 @@ fn median(mut times: Vec<Duration>) -> f64 {
 }
 
 fn main() {
-    let mut blocks: Vec<Block> = lines().into_iter().map(Block::Line).collect();
-    blocks.push(Block::Qr("https://example.invalid/r/8F2K".into()));
-    let receipt = Receipt { blocks, copy_mark: None };
+    let mut blocks: Vec<ReceiptBlock> = lines().into_iter().map(ReceiptBlock::Line).collect();
+    blocks.push(ReceiptBlock::Qr("https://example.invalid/r/8F2K".into()));
+    let receipt = PrintableReceipt { blocks, copy_mark: None };
 
     let (peer, near) = TTYPort::pair().unwrap();
     let link = SerialLink::open(
@@ -110,7 +113,7 @@ fn main() {
     )
     .unwrap();
     let our_cuts = emulate_printer(peer);
-    let mut printer = Printer::open(Box::new(link), Profile::named("generic-80").unwrap());
+    let mut printer = ReceiptPrinter::open(Box::new(link), PrinterProfile::by_name("generic-80").unwrap());
 
     let (peer, mut near) = TTYPort::pair().unwrap();
     near.set_exclusive(false).unwrap();
@@ -123,7 +126,7 @@ fn main() {
         let begin = Instant::now();
         let outcome = printer.print(&receipt, &mut |_| {});
         let confirmed = begin.elapsed();
-        assert!(matches!(outcome, Outcome::Printed { .. }), "{outcome:?}");
+        assert!(matches!(outcome, PrintOutcome::Printed { .. }), "{outcome:?}");
         let (last, bytes) = our_cuts.recv().unwrap();
         let sent_in = last - begin;
         let begin = Instant::now();
@@ -149,11 +152,11 @@ fn main() {
 }
 
 fn bench_document() {
-    let row = |label: &str| SheetBlock::Row {
+    let row = |label: &str| DocumentBlock::Row {
         label: label.into(),
         value: "重庆市渝北区某某机械制造有限公司".into(),
     };
-    let document = Sheet {
+    let document = A4Document {
         title: "社会保险个人参保证明".into(),
         blocks: (1..=20).map(|_| row("参保单位")).collect(),
         code: None,
@@ -162,15 +165,15 @@ fn bench_document() {
         copy_mark: None,
     };
     let begin = Instant::now();
-    let fonts = SheetFonts::of_the_system().unwrap();
+    let fonts = DocumentFonts::load_system().unwrap();
     let read = begin.elapsed();
     let times = (0..PAIRS).map(|_| {
         let begin = Instant::now();
-        pdf(&document, &fonts).unwrap();
+        render_pdf(&document, &fonts).unwrap();
         begin.elapsed()
     });
     let times = median(times.collect());
-    let (bytes, _) = pdf(&document, &fonts).unwrap();
+    let (bytes, _) = render_pdf(&document, &fonts).unwrap();
     println!(
         "one A4 page, 20 rows: PDF of {} bytes in {times:.1} ms, after {:.1} ms for the fonts",
         bytes.len(),

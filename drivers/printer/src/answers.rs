@@ -14,7 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::Why;
+use crate::print_outcome::PrintFailure;
 
 /// Longest block that is kept, in bytes. The blocks that this driver understands have at most 7.
 const BLOCK_MAX: usize = 16;
@@ -28,11 +28,11 @@ const AUTOMATIC_REST: u8 = 3;
 
 /// One answer of a printer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum PrinterAnswer {
     /// The answer to `DLE EOT n`: one status byte.
-    RealTime(u8),
+    RealTimeStatus(u8),
     /// The answer to `GS r 1` (print barrier): the printer has processed everything that was sent before it.
-    Fence,
+    Barrier,
     /// `37h`, identifier and data, without the NUL at the end.
     Block(Vec<u8>),
     /// A byte that no printer sends: the line is disturbed, or the device is not a printer.
@@ -42,11 +42,11 @@ pub(crate) enum Answer {
 /// Splits the byte stream of a printer into answers.
 #[derive(Default)]
 pub(crate) struct AnswerParser {
-    state: State,
+    state: AnswerParserState,
 }
 
 #[derive(Default)]
-enum State {
+enum AnswerParserState {
     #[default]
     Between,
     Automatic(u8),
@@ -55,42 +55,42 @@ enum State {
 
 impl AnswerParser {
     /// Takes one byte and returns the answer that this byte completes.
-    pub(crate) fn push(&mut self, byte: u8) -> Option<Answer> {
+    pub(crate) fn push(&mut self, byte: u8) -> Option<PrinterAnswer> {
         match std::mem::take(&mut self.state) {
-            State::Between => self.begin(byte),
-            State::Automatic(left) if byte & 0x90 == 0 => {
+            AnswerParserState::Between => self.begin(byte),
+            AnswerParserState::Automatic(left) if byte & 0x90 == 0 => {
                 if left > 1 {
-                    self.state = State::Automatic(left - 1);
+                    self.state = AnswerParserState::Automatic(left - 1);
                 }
                 None
             }
             // Not a continuation of an automatic status, so the byte before was noise.
-            State::Automatic(_) => self.begin(byte),
-            State::Block(block) if byte == 0 => Some(Answer::Block(block)),
-            State::Block(mut block) => {
+            AnswerParserState::Automatic(_) => self.begin(byte),
+            AnswerParserState::Block(block) if byte == 0 => Some(PrinterAnswer::Block(block)),
+            AnswerParserState::Block(mut block) => {
                 if block.len() < BLOCK_MAX {
                     block.push(byte);
-                    self.state = State::Block(block);
+                    self.state = AnswerParserState::Block(block);
                 }
                 None
             }
         }
     }
 
-    fn begin(&mut self, byte: u8) -> Option<Answer> {
+    fn begin(&mut self, byte: u8) -> Option<PrinterAnswer> {
         match byte {
             0x37 => {
-                self.state = State::Block(vec![byte]);
+                self.state = AnswerParserState::Block(vec![byte]);
                 None
             }
-            byte if byte & 0x93 == 0x12 => Some(Answer::RealTime(byte)),
+            byte if byte & 0x93 == 0x12 => Some(PrinterAnswer::RealTimeStatus(byte)),
             byte if byte & 0x93 == 0x10 => {
-                self.state = State::Automatic(AUTOMATIC_REST);
+                self.state = AnswerParserState::Automatic(AUTOMATIC_REST);
                 None
             }
-            byte if byte & 0x90 == 0 => Some(Answer::Fence),
+            byte if byte & 0x90 == 0 => Some(PrinterAnswer::Barrier),
             XON | XOFF => None,
-            _ => Some(Answer::Noise),
+            _ => Some(PrinterAnswer::Noise),
         }
     }
 }
@@ -98,24 +98,24 @@ impl AnswerParser {
 /// Entry point for the fuzzer: parses any bytes. Returns the number of answers, and the status that the last four
 /// real-time answers give. Never panics.
 #[must_use]
-pub fn parse_answers(bytes: &[u8]) -> (usize, Status) {
+pub fn parse_answers(bytes: &[u8]) -> (usize, PrinterStatus) {
     let mut parser = AnswerParser::default();
     let (mut count, mut last) = (0, [0; 4]);
     for answer in bytes.iter().filter_map(|&byte| parser.push(byte)) {
         count += 1;
-        if let Answer::RealTime(status) = answer {
+        if let PrinterAnswer::RealTimeStatus(status) = answer {
             last.rotate_left(1);
             let [.., newest] = &mut last;
             *newest = status;
         }
     }
-    (count, Status::from_answers(last))
+    (count, PrinterStatus::from_answers(last))
 }
 
 /// Status of a receipt printer, as the printer reports it. All fields false: ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "independent bits of a device")]
-pub struct Status {
+pub struct PrinterStatus {
     /// The printer does not print now, for one of the reasons below or for one that it does not report.
     pub offline: bool,
     /// The cover is open.
@@ -132,7 +132,7 @@ pub struct Status {
     pub failed: bool,
 }
 
-impl Status {
+impl PrinterStatus {
     /// Decodes the answers to `DLE EOT` 1 (printer), 2 (offline cause), 3 (error cause) and 4 (paper sensor).
     pub(crate) fn from_answers([printer, offline, error, paper]: [u8; 4]) -> Self {
         Self {
@@ -149,14 +149,14 @@ impl Status {
 
     /// The condition that prevents printing; of several, the one that staff must clear first.
     #[must_use]
-    pub fn obstacle(&self) -> Option<Why> {
+    pub fn blocking_failure(&self) -> Option<PrintFailure> {
         [
-            (self.failed, Why::Failed),
-            (self.jammed, Why::Jammed),
-            (self.cover_open, Why::CoverOpen),
-            (self.paper_out, Why::PaperOut),
-            (self.overheated, Why::Overheated),
-            (self.offline, Why::Offline),
+            (self.failed, PrintFailure::Failed),
+            (self.jammed, PrintFailure::Jammed),
+            (self.cover_open, PrintFailure::CoverOpen),
+            (self.paper_out, PrintFailure::PaperOut),
+            (self.overheated, PrintFailure::Overheated),
+            (self.offline, PrintFailure::Offline),
         ]
         .into_iter()
         .find_map(|(applies, failure)| applies.then_some(failure))
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn answers(bytes: &[u8]) -> Vec<Answer> {
+    fn answers(bytes: &[u8]) -> Vec<PrinterAnswer> {
         let mut parser = AnswerParser::default();
         bytes.iter().filter_map(|&byte| parser.push(byte)).collect()
     }
@@ -177,40 +177,46 @@ mod tests {
     fn status_bytes_map_to_most_urgent_failure() {
         for (bytes, expected) in [
             ([0x12, 0x12, 0x12, 0x12], None),
-            ([0x1A, 0x32, 0x12, 0x7E], Some(Why::PaperOut)),
-            ([0x1A, 0x16, 0x12, 0x12], Some(Why::CoverOpen)),
-            ([0x1A, 0x52, 0x1A, 0x12], Some(Why::Jammed)),
-            ([0x1A, 0x52, 0x32, 0x12], Some(Why::Failed)),
-            ([0x1A, 0x52, 0x52, 0x12], Some(Why::Overheated)),
-            ([0x12, 0x52, 0x12, 0x12], Some(Why::Failed)),
-            ([0x1A, 0x1A, 0x12, 0x12], Some(Why::Offline)),
+            ([0x1A, 0x32, 0x12, 0x7E], Some(PrintFailure::PaperOut)),
+            ([0x1A, 0x16, 0x12, 0x12], Some(PrintFailure::CoverOpen)),
+            ([0x1A, 0x52, 0x1A, 0x12], Some(PrintFailure::Jammed)),
+            ([0x1A, 0x52, 0x32, 0x12], Some(PrintFailure::Failed)),
+            ([0x1A, 0x52, 0x52, 0x12], Some(PrintFailure::Overheated)),
+            ([0x12, 0x52, 0x12, 0x12], Some(PrintFailure::Failed)),
+            ([0x1A, 0x1A, 0x12, 0x12], Some(PrintFailure::Offline)),
         ] {
-            assert_eq!(Status::from_answers(bytes).obstacle(), expected, "{bytes:02X?}");
+            assert_eq!(PrinterStatus::from_answers(bytes).blocking_failure(), expected, "{bytes:02X?}");
         }
     }
 
     #[test]
     fn paper_low_is_reported_and_does_not_block() {
-        let status = Status::from_answers([0x12, 0x12, 0x12, 0x1E]);
+        let status = PrinterStatus::from_answers([0x12, 0x12, 0x12, 0x1E]);
 
         assert!(status.paper_low);
-        assert_eq!(status.obstacle(), None);
+        assert_eq!(status.blocking_failure(), None);
     }
 
     #[test]
     fn automatic_status_is_skipped_not_taken_for_barrier() {
-        assert_eq!(answers(&[0x18, 0x00, 0x0F, 0x00, 0x12, 0x03]), [Answer::RealTime(0x12), Answer::Fence]);
+        assert_eq!(
+            answers(&[0x18, 0x00, 0x0F, 0x00, 0x12, 0x03]),
+            [PrinterAnswer::RealTimeStatus(0x12), PrinterAnswer::Barrier]
+        );
     }
 
     #[test]
     fn echoed_process_id_is_one_block_not_a_barrier() {
-        assert_eq!(answers(b"\x37\x22A001\x00"), [Answer::Block(b"\x37\x22A001".to_vec())]);
+        assert_eq!(answers(b"\x37\x22A001\x00"), [PrinterAnswer::Block(b"\x37\x22A001".to_vec())]);
     }
 
     #[test]
     fn flow_control_is_ignored_and_noise_is_reported() {
         assert_eq!(answers(&[0x11, 0x13]), []);
-        assert_eq!(answers(&[0xFF, 0x80, 0x91]), [Answer::Noise, Answer::Noise, Answer::Noise]);
+        assert_eq!(
+            answers(&[0xFF, 0x80, 0x91]),
+            [PrinterAnswer::Noise, PrinterAnswer::Noise, PrinterAnswer::Noise]
+        );
     }
 
     #[test]
@@ -219,7 +225,7 @@ mod tests {
         bytes.extend([b'x'; BLOCK_MAX]);
         bytes.push(0x12);
 
-        assert_eq!(answers(&bytes), [Answer::RealTime(0x12)]);
+        assert_eq!(answers(&bytes), [PrinterAnswer::RealTimeStatus(0x12)]);
     }
 
     proptest! {

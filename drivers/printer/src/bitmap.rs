@@ -28,7 +28,7 @@ impl Bitmap {
     }
 
     /// Makes a dot black. Coordinates outside the bitmap are ignored.
-    pub(crate) fn blacken(&mut self, x: usize, y: usize) {
+    pub(crate) fn set_black(&mut self, x: usize, y: usize) {
         if x / 8 >= self.row_bytes {
             return;
         }
@@ -46,7 +46,7 @@ impl Bitmap {
                 let [y_low, y_high, ..] = (band.len() / self.row_bytes).to_le_bytes();
                 let mut command = vec![0x1D, b'v', b'0', 0, x_low, x_high, y_low, y_high];
                 command.extend_from_slice(band);
-                defuse(&mut command);
+                break_real_time_commands(&mut command);
                 command
             })
             .collect()
@@ -56,7 +56,7 @@ impl Bitmap {
 /// Breaks every `DLE EOT`, `DLE ENQ` and `DLE DC4` inside a bitmap by one black dot: printers execute real-time
 /// commands anywhere in the data (Epson, notes on real-time commands). A final DLE is broken too: together with the
 /// DLE of the status query that follows, it could make a printer miss the query.
-fn defuse(command: &mut [u8]) {
+fn break_real_time_commands(command: &mut [u8]) {
     const DOT: u8 = 0x08;
     let mut after_dle = false;
     for byte in &mut *command {
@@ -129,7 +129,7 @@ impl Qr {
             let (column, row) = (index % modules + QUIET_MODULES, index / modules + QUIET_MODULES);
             for y in 0..self.module_dots {
                 for x in 0..self.module_dots {
-                    bitmap.blacken(left + column * self.module_dots + x, row * self.module_dots + y);
+                    bitmap.set_black(left + column * self.module_dots + x, row * self.module_dots + y);
                 }
             }
         }
@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn bitmap_is_split_into_bands_of_24_rows() {
         let mut bitmap = Bitmap::white(20, 30);
-        bitmap.blacken(0, 0);
-        bitmap.blacken(18, 29);
+        bitmap.set_black(0, 0);
+        bitmap.set_black(18, 29);
 
         let commands = bitmap.commands();
 
@@ -163,8 +163,8 @@ mod tests {
     #[test]
     fn dot_outside_bitmap_changes_nothing() {
         let mut bitmap = Bitmap::white(16, 2);
-        bitmap.blacken(16, 0);
-        bitmap.blacken(0, 2);
+        bitmap.set_black(16, 0);
+        bitmap.set_black(0, 2);
 
         assert!(bitmap.bits.iter().all(|&byte| byte == 0));
     }

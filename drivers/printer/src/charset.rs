@@ -79,9 +79,9 @@ fn in_gbk(lead: u8, trail: u8) -> bool {
 /// Makes a text safe to print. Control characters become spaces (a text must not contain a printer command),
 /// zero-width characters are removed, and the yen sign becomes its full-width form: every Chinese ROM has `A3A4`,
 /// while `U+00A5` is a four-byte code that no ROM has.
-pub(crate) fn fit(text: &str) -> String {
+pub(crate) fn sanitize(text: &str) -> String {
     text.chars()
-        .filter(|&c| !shapeless(c))
+        .filter(|&c| !is_zero_width(c))
         .map(|c| match c {
             '\u{A5}' => '\u{FFE5}',
             '\u{A0}' => ' ',
@@ -92,7 +92,7 @@ pub(crate) fn fit(text: &str) -> String {
 }
 
 /// Whether a character has no glyph: zero-width characters, direction marks, variation selectors, byte order mark.
-fn shapeless(c: char) -> bool {
+fn is_zero_width(c: char) -> bool {
     matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}')
 }
 
@@ -141,13 +141,13 @@ mod tests {
 
     #[test]
     fn control_characters_in_text_become_spaces() {
-        let fitted = fit("a\u{1B}@b\u{10}\u{04}\u{1}c\nd\u{202E}");
+        let fitted = sanitize("a\u{1B}@b\u{10}\u{04}\u{1}c\nd\u{202E}");
 
         assert_eq!(fitted, "a @b   c d");
     }
 
     #[test]
     fn yen_sign_becomes_full_width() {
-        assert_eq!(fit("\u{A5}86.40"), "\u{FFE5}86.40");
+        assert_eq!(sanitize("\u{A5}86.40"), "\u{FFE5}86.40");
     }
 }

@@ -16,12 +16,13 @@ use escpos::utils::{JustifyMode, Protocol, QRCodeCorrectionLevel, QRCodeModel, Q
 
 use crate::barcode;
 use crate::bitmap::{Bitmap, Qr};
-use crate::charset::fit;
+use crate::charset::sanitize;
+use crate::glyph_rasterizer::{GlyphFault, GlyphRasterizer};
 use crate::layout;
-use crate::lettering::{Lettering, LetteringFault};
-use crate::profile::{Cutter, Evidence, Profile, QrMethod};
+use crate::profile::{ConfirmationMethod, Cutter, PrinterProfile, QrMethod};
 use crate::receipt::{
-    Align, BLOCKS_MAX, Block, CELLS_MAX, Cell, FEED_MAX, Picture, QR_MAX, Receipt, Size, Style, TEXT_MAX,
+    FEED_MAX, Picture, PrintableReceipt, QR_MAX, RECEIPT_BLOCKS_MAX, RECEIPT_CELLS_MAX, ReceiptBlock,
+    ReceiptCell, TEXT_MAX, TextAlign, TextSize, TextStyle,
 };
 
 /// `FS &`: selects two-byte Chinese characters.
@@ -35,7 +36,7 @@ const UNDERLINE_OFF: [u8; 6] = [0x1B, b'-', 0, 0x1C, b'-', 0];
 const LINE_ROWS: usize = 30;
 
 /// `GS r 1`, the print barrier: the printer answers with one byte when it has processed everything before it.
-pub(crate) const FENCE: [u8; 3] = [0x1D, b'r', 1];
+pub(crate) const BARRIER: [u8; 3] = [0x1D, b'r', 1];
 
 /// Longest command that this driver sends, in bytes.
 pub(crate) const COMMAND_MAX: usize = 2048;
@@ -50,53 +51,60 @@ pub(crate) enum ComposeFault {
     #[error("a picture is wider than this paper: make it smaller")]
     PictureTooWide,
     #[error("a character cannot be rasterised")]
-    Lettering(#[from] LetteringFault),
+    Glyph(#[from] GlyphFault),
     #[error("the receipt could not be encoded")]
     Encoder(#[source] PrinterError),
 }
 
 /// An encoded receipt, ready to send.
-pub(crate) struct Document {
+pub(crate) struct EncodedReceipt {
     /// Whole commands in order. A status query may be sent between two commands but not within one: the printer could
     /// take the query for parameters.
-    pub(crate) steps: Vec<Vec<u8>>,
+    pub(crate) commands: Vec<Vec<u8>>,
     /// The print barrier, sent last: makes the printer report that it has processed the receipt. Empty if the model
     /// has none.
-    pub(crate) fence: Vec<u8>,
+    pub(crate) barrier: Vec<u8>,
     /// Length in lines of text, from which the printing time is estimated.
     pub(crate) lines: u32,
 }
 
-impl Document {
+impl EncodedReceipt {
     /// Size in bytes, barrier included.
     pub(crate) fn total_bytes(&self) -> usize {
-        self.steps.iter().map(Vec::len).sum::<usize>() + self.fence.len()
+        self.commands.iter().map(Vec::len).sum::<usize>() + self.barrier.len()
     }
 }
 
 /// Encodes a receipt for a model. Printers with `GS ( H` echo the process id.
 pub(crate) fn compose(
-    receipt: &Receipt,
-    profile: &Profile,
+    receipt: &PrintableReceipt,
+    profile: &PrinterProfile,
     process_id: ProcessId,
-) -> Result<Document, ComposeFault> {
+) -> Result<EncodedReceipt, ComposeFault> {
     let mark_too_long = receipt.copy_mark.as_deref().is_some_and(is_too_long);
-    if receipt.blocks.len() > BLOCKS_MAX || mark_too_long || receipt.blocks.iter().any(Block::is_too_large) {
+    if receipt.blocks.len() > RECEIPT_BLOCKS_MAX
+        || mark_too_long
+        || receipt.blocks.iter().any(ReceiptBlock::is_too_large)
+    {
         return Err(ComposeFault::TooLong);
     }
     let mut composer = Composer::new(profile);
-    composer.step(|encoder| encoder.init()?.custom(&CHINESE_ON))?;
+    composer.push_command(|encoder| encoder.init()?.custom(&CHINESE_ON))?;
     composer.copy_mark(receipt)?;
     for block in &receipt.blocks {
         composer.block(block)?;
     }
     composer.copy_mark(receipt)?;
-    composer.step(|encoder| encoder.custom(&ending(profile.cutter)))?;
-    Ok(Document { steps: composer.steps, fence: fence(profile.evidence, process_id), lines: composer.lines })
+    composer.push_command(|encoder| encoder.custom(&receipt_end(profile.cutter)))?;
+    Ok(EncodedReceipt {
+        commands: composer.commands,
+        barrier: barrier(profile.confirmation_method, process_id),
+        lines: composer.lines,
+    })
 }
 
 /// The command that ends a receipt, or a fragment of one: a cut, or a feed to the tear bar.
-pub(crate) fn ending(cutter: Cutter) -> Vec<u8> {
+pub(crate) fn receipt_end(cutter: Cutter) -> Vec<u8> {
     match cutter {
         Cutter::None { feed_lines } => vec![b'\n'; usize::from(feed_lines)],
         Cutter::Partial { feed_dots } => vec![0x1D, b'V', 66, feed_dots],
@@ -115,16 +123,16 @@ impl ProcessId {
     }
 }
 
-fn fence(evidence: Evidence, ProcessId([d1, d2, d3, d4]): ProcessId) -> Vec<u8> {
+fn barrier(evidence: ConfirmationMethod, ProcessId([d1, d2, d3, d4]): ProcessId) -> Vec<u8> {
     let echo = [0x1D, b'(', b'H', 6, 0, 48, 48, d1, d2, d3, d4];
     match evidence {
-        Evidence::ProcessId => [&echo[..], &FENCE[..]].concat(),
-        Evidence::Fence => FENCE.to_vec(),
-        Evidence::Received | Evidence::Blind => Vec::new(),
+        ConfirmationMethod::ProcessId => [&echo[..], &BARRIER[..]].concat(),
+        ConfirmationMethod::Barrier => BARRIER.to_vec(),
+        ConfirmationMethod::StatusOnly | ConfirmationMethod::None => Vec::new(),
     }
 }
 
-impl Block {
+impl ReceiptBlock {
     fn texts(&self) -> Vec<&str> {
         match self {
             Self::Title(text) | Self::Line(text) | Self::Notice(text) | Self::Text { text, .. } => vec![text],
@@ -138,7 +146,7 @@ impl Block {
     }
 
     fn is_too_large(&self) -> bool {
-        let crowded = matches!(self, Self::Columns(cells) if cells.len() > CELLS_MAX);
+        let crowded = matches!(self, Self::Columns(cells) if cells.len() > RECEIPT_CELLS_MAX);
         crowded || self.texts().into_iter().any(is_too_long)
     }
 }
@@ -149,9 +157,9 @@ fn is_too_long(text: &str) -> bool {
 
 /// A driver for the `escpos` crate that collects the bytes in memory.
 #[derive(Clone, Default)]
-struct Memory(Rc<RefCell<Vec<u8>>>);
+struct MemoryDriver(Rc<RefCell<Vec<u8>>>);
 
-impl Driver for Memory {
+impl Driver for MemoryDriver {
     fn name(&self) -> String {
         "memory".to_owned()
     }
@@ -171,109 +179,117 @@ impl Driver for Memory {
 }
 
 struct Composer<'a> {
-    profile: &'a Profile,
-    encoder: Encoder<Memory>,
-    memory: Memory,
+    profile: &'a PrinterProfile,
+    encoder: Encoder<MemoryDriver>,
+    memory: MemoryDriver,
     /// Opened when the first line needs it; reading the font is slow.
-    lettering: Option<Lettering>,
-    steps: Vec<Vec<u8>>,
+    rasterizer: Option<GlyphRasterizer>,
+    commands: Vec<Vec<u8>>,
     lines: u32,
 }
 
 impl<'a> Composer<'a> {
-    fn new(profile: &'a Profile) -> Self {
-        let memory = Memory::default();
+    fn new(profile: &'a PrinterProfile) -> Self {
+        let memory = MemoryDriver::default();
         let protocol = Protocol::new(escpos::utils::Encoder::new(encoding_rs::GB18030));
         let encoder = Encoder::new(memory.clone(), protocol, None);
-        Self { profile, encoder, memory, lettering: None, steps: Vec::new(), lines: 0 }
+        Self { profile, encoder, memory, rasterizer: None, commands: Vec::new(), lines: 0 }
     }
 
     /// Encodes commands that must be sent without a status query between them.
-    fn step(
+    fn push_command(
         &mut self,
-        encode: impl FnOnce(&mut Encoder<Memory>) -> Result<&mut Encoder<Memory>, PrinterError>,
+        encode: impl FnOnce(&mut Encoder<MemoryDriver>) -> Result<&mut Encoder<MemoryDriver>, PrinterError>,
     ) -> Result<(), ComposeFault> {
         encode(&mut self.encoder).and_then(Encoder::print).map_err(ComposeFault::Encoder)?;
-        self.steps.push(self.memory.0.take());
+        self.commands.push(self.memory.0.take());
         Ok(())
     }
 
-    fn copy_mark(&mut self, receipt: &Receipt) -> Result<(), ComposeFault> {
+    fn copy_mark(&mut self, receipt: &PrintableReceipt) -> Result<(), ComposeFault> {
         match &receipt.copy_mark {
-            Some(mark) => self.wrapped(&format!("** {mark} **"), Align::Center, Style::LARGE),
+            Some(mark) => self.wrapped(&format!("** {mark} **"), TextAlign::Center, TextStyle::LARGE),
             None => Ok(()),
         }
     }
 
-    fn block(&mut self, block: &Block) -> Result<(), ComposeFault> {
+    fn block(&mut self, block: &ReceiptBlock) -> Result<(), ComposeFault> {
         match block {
-            Block::Title(text) => self.wrapped(text, Align::Center, Style::LARGE),
-            Block::Line(text) => self.wrapped(text, Align::Left, Style::PLAIN),
-            Block::Notice(text) => self.wrapped(text, Align::Center, Style::BOLD),
-            Block::Text { text, style, align } => self.wrapped(text, *align, *style),
-            Block::Pair { label, value } => self.pair(label, value, Style::PLAIN),
-            Block::Amount { label, value } => self.pair(label, value, Style::LARGE),
-            Block::Columns(cells) => self.row(cells),
-            Block::Rule => self.line(&"-".repeat(self.columns(Style::PLAIN)), Align::Left, Style::PLAIN),
-            Block::Feed(lines) => self.feed((*lines).min(FEED_MAX)),
-            Block::Qr(content) => self.qr(content),
-            Block::Barcode(content) => self.barcode(content),
-            Block::Image(picture) => self.image(picture),
-            Block::Cut => self.cut(),
+            ReceiptBlock::Title(text) => self.wrapped(text, TextAlign::Center, TextStyle::LARGE),
+            ReceiptBlock::Line(text) => self.wrapped(text, TextAlign::Left, TextStyle::PLAIN),
+            ReceiptBlock::Notice(text) => self.wrapped(text, TextAlign::Center, TextStyle::BOLD),
+            ReceiptBlock::Text { text, style, align } => self.wrapped(text, *align, *style),
+            ReceiptBlock::Pair { label, value } => self.pair(label, value, TextStyle::PLAIN),
+            ReceiptBlock::Amount { label, value } => self.pair(label, value, TextStyle::LARGE),
+            ReceiptBlock::Columns(cells) => self.row(cells),
+            ReceiptBlock::Rule => {
+                self.line(&"-".repeat(self.columns(TextStyle::PLAIN)), TextAlign::Left, TextStyle::PLAIN)
+            }
+            ReceiptBlock::Feed(lines) => self.feed((*lines).min(FEED_MAX)),
+            ReceiptBlock::Qr(content) => self.qr(content),
+            ReceiptBlock::Barcode(content) => self.barcode(content),
+            ReceiptBlock::Image(picture) => self.image(picture),
+            ReceiptBlock::Cut => self.cut(),
         }
     }
 
-    fn columns(&self, style: Style) -> usize {
-        usize::from(self.profile.columns) / usize::from(style.size.across())
+    fn columns(&self, style: TextStyle) -> usize {
+        usize::from(self.profile.columns) / usize::from(style.size.width_factor())
     }
 
-    fn wrapped(&mut self, text: &str, align: Align, style: Style) -> Result<(), ComposeFault> {
-        layout::wrap(&fit(text), self.columns(style))
+    fn wrapped(&mut self, text: &str, align: TextAlign, style: TextStyle) -> Result<(), ComposeFault> {
+        layout::wrap(&sanitize(text), self.columns(style))
             .iter()
             .try_for_each(|line| self.line(line, align, style))
     }
 
-    fn pair(&mut self, label: &str, value: &str, style: Style) -> Result<(), ComposeFault> {
-        layout::pair(&fit(label), &fit(value), self.columns(style))
+    fn pair(&mut self, label: &str, value: &str, style: TextStyle) -> Result<(), ComposeFault> {
+        layout::pair(&sanitize(label), &sanitize(value), self.columns(style))
             .iter()
-            .try_for_each(|line| self.line(line, Align::Left, style))
+            .try_for_each(|line| self.line(line, TextAlign::Left, style))
     }
 
-    fn row(&mut self, cells: &[Cell]) -> Result<(), ComposeFault> {
+    fn row(&mut self, cells: &[ReceiptCell]) -> Result<(), ComposeFault> {
         let fitted: Vec<_> =
-            cells.iter().map(|cell| (fit(&cell.text), usize::from(cell.columns), cell.align)).collect();
-        match layout::row(&fitted, self.columns(Style::PLAIN)) {
-            Some(lines) => lines.iter().try_for_each(|line| self.line(line, Align::Left, Style::PLAIN)),
-            None => fitted.iter().try_for_each(|(text, _, align)| self.wrapped(text, *align, Style::PLAIN)),
+            cells.iter().map(|cell| (sanitize(&cell.text), usize::from(cell.columns), cell.align)).collect();
+        match layout::row(&fitted, self.columns(TextStyle::PLAIN)) {
+            Some(lines) => {
+                lines.iter().try_for_each(|line| self.line(line, TextAlign::Left, TextStyle::PLAIN))
+            }
+            None => {
+                fitted.iter().try_for_each(|(text, _, align)| self.wrapped(text, *align, TextStyle::PLAIN))
+            }
         }
     }
 
     fn feed(&mut self, lines: u8) -> Result<(), ComposeFault> {
         self.lines += u32::from(lines);
-        self.step(|encoder| encoder.custom(&vec![b'\n'; usize::from(lines)]))
+        self.push_command(|encoder| encoder.custom(&vec![b'\n'; usize::from(lines)]))
     }
 
     fn cut(&mut self) -> Result<(), ComposeFault> {
         match self.profile.cutter {
-            Cutter::Partial { .. } => self.step(|encoder| encoder.custom(&ending(self.profile.cutter))),
+            Cutter::Partial { .. } => {
+                self.push_command(|encoder| encoder.custom(&receipt_end(self.profile.cutter)))
+            }
             Cutter::None { .. } => {
-                let dashes = "- ".repeat(self.columns(Style::PLAIN) / 2);
-                self.line(dashes.trim_end(), Align::Left, Style::PLAIN)
+                let dashes = "- ".repeat(self.columns(TextStyle::PLAIN) / 2);
+                self.line(dashes.trim_end(), TextAlign::Left, TextStyle::PLAIN)
             }
         }
     }
 
     /// Prints one line that fits the paper: as text, or rasterised if the printer's font lacks one of its characters.
-    fn line(&mut self, text: &str, align: Align, style: Style) -> Result<(), ComposeFault> {
-        self.lines += u32::from(style.size.down());
+    fn line(&mut self, text: &str, align: TextAlign, style: TextStyle) -> Result<(), ComposeFault> {
+        self.lines += u32::from(style.size.height_factor());
         if !text.chars().all(|c| self.profile.charset.covers(c)) {
             return self.drawn_line(text, align, style);
         }
-        self.step(|encoder| {
+        self.push_command(|encoder| {
             match align {
-                Align::Left => {}
-                Align::Center => drop(encoder.justify(JustifyMode::CENTER)?),
-                Align::Right => drop(encoder.justify(JustifyMode::RIGHT)?),
+                TextAlign::Left => {}
+                TextAlign::Center => drop(encoder.justify(JustifyMode::CENTER)?),
+                TextAlign::Right => drop(encoder.justify(JustifyMode::RIGHT)?),
             }
             if style.bold {
                 encoder.bold(true)?;
@@ -281,11 +297,11 @@ impl<'a> Composer<'a> {
             if style.underline {
                 encoder.custom(&UNDERLINE_ON)?;
             }
-            if style.size != Size::Normal {
-                encoder.size(style.size.across(), style.size.down())?;
+            if style.size != TextSize::Normal {
+                encoder.size(style.size.width_factor(), style.size.height_factor())?;
             }
             encoder.write(text)?.custom(b"\n")?;
-            if style.size != Size::Normal {
+            if style.size != TextSize::Normal {
                 encoder.reset_size()?;
             }
             if style.underline {
@@ -294,28 +310,28 @@ impl<'a> Composer<'a> {
             if style.bold {
                 encoder.bold(false)?;
             }
-            if align != Align::Left {
+            if align != TextAlign::Left {
                 encoder.justify(JustifyMode::LEFT)?;
             }
             Ok(encoder)
         })
     }
 
-    fn drawn_line(&mut self, text: &str, align: Align, style: Style) -> Result<(), ComposeFault> {
+    fn drawn_line(&mut self, text: &str, align: TextAlign, style: TextStyle) -> Result<(), ComposeFault> {
         let spare = self.columns(style).saturating_sub(layout::text_width(text));
         let left_columns = match align {
-            Align::Left => 0,
-            Align::Center => spare / 2,
-            Align::Right => spare,
+            TextAlign::Left => 0,
+            TextAlign::Center => spare / 2,
+            TextAlign::Right => spare,
         };
-        let lettering = match self.lettering.take() {
+        let lettering = match self.rasterizer.take() {
             Some(lettering) => lettering,
-            None => Lettering::open(&self.profile.font, self.profile.font_index)?,
+            None => GlyphRasterizer::open(&self.profile.font, self.profile.font_index)?,
         };
         let width_dots = usize::from(self.profile.width_dots);
         let drawn = lettering.draw(text, width_dots, style, left_columns);
-        self.lettering = Some(lettering);
-        self.steps.append(&mut drawn?.commands());
+        self.rasterizer = Some(lettering);
+        self.commands.append(&mut drawn?.commands());
         Ok(())
     }
 
@@ -325,11 +341,11 @@ impl<'a> Composer<'a> {
         let mut bitmap = Bitmap::white(width_dots, picture.rows());
         for (y, x) in (0..picture.rows()).flat_map(|y| (0..picture.width_dots()).map(move |x| (y, x))) {
             if picture.is_black(x, y) {
-                bitmap.blacken(left + x, y);
+                bitmap.set_black(left + x, y);
             }
         }
         self.lines += u32::try_from(picture.rows() / LINE_ROWS).unwrap_or(u32::MAX);
-        self.steps.append(&mut bitmap.commands());
+        self.commands.append(&mut bitmap.commands());
         Ok(())
     }
 
@@ -338,7 +354,7 @@ impl<'a> Composer<'a> {
             barcode::command(content, usize::from(self.profile.width_dots)).ok_or(ComposeFault::CodeUnfit)?;
         // Bars of 10 mm and the text line below them.
         self.lines += 4;
-        self.step(|encoder| {
+        self.push_command(|encoder| {
             encoder.justify(JustifyMode::CENTER)?.custom(&bars)?.custom(b"\n")?.justify(JustifyMode::LEFT)
         })
     }
@@ -351,15 +367,15 @@ impl<'a> Composer<'a> {
         let qr = Qr::new(content, width_dots).ok_or(ComposeFault::CodeUnfit)?;
         // A QR code is at most 45 mm high: about 12 lines.
         self.lines += 12;
-        match self.profile.qr {
+        match self.profile.qr_method {
             QrMethod::Raster => {
-                self.steps.append(&mut qr.draw(width_dots).commands());
+                self.commands.append(&mut qr.draw(width_dots).commands());
                 Ok(())
             }
             QrMethod::Native => {
                 let module_dots = u8::try_from(qr.module_dots).expect("at most 8 dots");
                 let option = QRCodeOption::new(QRCodeModel::Model2, module_dots, QRCodeCorrectionLevel::M);
-                self.step(|encoder| {
+                self.push_command(|encoder| {
                     encoder.justify(JustifyMode::CENTER)?.qrcode_option(content, option)?;
                     encoder.custom(b"\n")?.justify(JustifyMode::LEFT)
                 })

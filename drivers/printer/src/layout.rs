@@ -1,6 +1,6 @@
 //! Breaks text into lines of a given number of columns. Text that does not fit is wrapped, never truncated.
 
-use crate::receipt::Align;
+use crate::receipt::TextAlign;
 
 /// Columns of a character: 1 (12 dots) for what GB 18030 encodes in one byte, 2 (24 dots) for all others.
 pub(crate) fn width(c: char) -> usize {
@@ -24,7 +24,7 @@ pub(crate) fn wrap_measured(text: &str, limit: usize, width: &dyn Fn(char) -> us
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut used = 0;
-    for piece in pieces(text, limit, width) {
+    for piece in unbreakable_pieces(text, limit, width) {
         let piece_width: usize = piece.chars().map(width).sum();
         if used + piece_width > limit && !line.is_empty() {
             lines.push(line.trim_end().to_owned());
@@ -58,7 +58,7 @@ pub(crate) fn pair(label: &str, value: &str, columns: usize) -> Vec<String> {
 
 /// Sets cells side by side. Each has a text, a width in columns (0 shares the rest) and an alignment. `None` if
 /// they do not fit.
-pub(crate) fn row(cells: &[(String, usize, Align)], columns: usize) -> Option<Vec<String>> {
+pub(crate) fn row(cells: &[(String, usize, TextAlign)], columns: usize) -> Option<Vec<String>> {
     let gaps = cells.len().checked_sub(1)?;
     let fixed: usize = cells.iter().map(|(_, wanted, _)| wanted).sum();
     let rest = columns.checked_sub(fixed + gaps)?;
@@ -77,33 +77,35 @@ pub(crate) fn row(cells: &[(String, usize, Align)], columns: usize) -> Option<Ve
     laid.reverse();
     let height = laid.iter().map(|(lines, _, _)| lines.len()).max()?;
     let line = |at: usize| {
-        let cells = laid
-            .iter()
-            .map(|(lines, width, align)| place(lines.get(at).map_or("", String::as_str), *width, *align));
+        let cells = laid.iter().map(|(lines, width, align)| {
+            align_text(lines.get(at).map_or("", String::as_str), *width, *align)
+        });
         cells.collect::<Vec<_>>().join(" ").trim_end().to_owned()
     };
     Some((0..height).map(line).collect())
 }
 
 /// Pads a text of at most `columns` columns with spaces, according to its alignment.
-fn place(text: &str, columns: usize, align: Align) -> String {
+fn align_text(text: &str, columns: usize, align: TextAlign) -> String {
     let spare = columns.saturating_sub(text_width(text));
     let before = match align {
-        Align::Left => 0,
-        Align::Center => spare / 2,
-        Align::Right => spare,
+        TextAlign::Left => 0,
+        TextAlign::Center => spare / 2,
+        TextAlign::Right => spare,
     };
     format!("{}{text}{}", " ".repeat(before), " ".repeat(spare - before))
 }
 
 /// Splits a text into units that must not be broken: a Latin word, or one other character with the closing
 /// punctuation that follows it. No unit is wider than `limit`.
-fn pieces(text: &str, limit: usize, width: &dyn Fn(char) -> usize) -> Vec<String> {
+fn unbreakable_pieces(text: &str, limit: usize, width: &dyn Fn(char) -> usize) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let mut before = None;
     for c in text.chars() {
         let joins = match before {
-            Some(previous) => (is_word(previous) && is_word(c)) || (closes(c) && previous != ' '),
+            Some(previous) => {
+                (is_word(previous) && is_word(c)) || (is_closing_punctuation(c) && previous != ' ')
+            }
             None => false,
         };
         match pieces.last_mut() {
@@ -121,7 +123,7 @@ fn is_word(c: char) -> bool {
     c.is_ascii_graphic()
 }
 
-fn closes(c: char) -> bool {
+fn is_closing_punctuation(c: char) -> bool {
     matches!(c, '，' | '。' | '、' | '；' | '：' | '！' | '？' | '）' | '》' | '」' | '』' | '】' | '”' | '’')
 }
 
@@ -160,28 +162,31 @@ mod tests {
         assert_eq!(wrap("", 32), [""]);
     }
 
-    fn cell(text: &str, columns: usize, align: Align) -> (String, usize, Align) {
+    fn cell(text: &str, columns: usize, align: TextAlign) -> (String, usize, TextAlign) {
         (text.to_owned(), columns, align)
     }
 
     #[test]
     fn row_sets_cells_side_by_side_with_wide_chinese() {
-        let cells =
-            [cell("合川水费", 0, Align::Left), cell("2", 3, Align::Right), cell("86.40", 7, Align::Right)];
+        let cells = [
+            cell("合川水费", 0, TextAlign::Left),
+            cell("2", 3, TextAlign::Right),
+            cell("86.40", 7, TextAlign::Right),
+        ];
 
         assert_eq!(row(&cells, 24).unwrap(), ["合川水费       2   86.40"]);
     }
 
     #[test]
     fn long_cell_is_wrapped_in_its_own_columns() {
-        let cells = [cell("城镇居民生活用水", 8, Align::Left), cell("86.40", 6, Align::Right)];
+        let cells = [cell("城镇居民生活用水", 8, TextAlign::Left), cell("86.40", 6, TextAlign::Right)];
 
         assert_eq!(row(&cells, 15).unwrap(), ["城镇居民  86.40", "生活用水"]);
     }
 
     #[test]
     fn row_wider_than_paper_does_not_fit() {
-        assert_eq!(row(&[cell("a", 10, Align::Left), cell("b", 6, Align::Left)], 16), None);
+        assert_eq!(row(&[cell("a", 10, TextAlign::Left), cell("b", 6, TextAlign::Left)], 16), None);
         assert_eq!(row(&[], 16), None);
     }
 
@@ -211,7 +216,7 @@ mod tests {
             texts in proptest::collection::vec(("[a-z0-9一-龥]{0,30}", 0usize..12, 0u8..3), 1..5),
             columns in 2usize..50,
         ) {
-            let aligns = [Align::Left, Align::Center, Align::Right];
+            let aligns = [TextAlign::Left, TextAlign::Center, TextAlign::Right];
             let cells: Vec<_> = texts.iter().map(|(text, wanted, align)| cell(text, *wanted, aligns[usize::from(*align)])).collect();
 
             if let Some(lines) = row(&cells, columns) {

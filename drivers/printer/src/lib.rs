@@ -15,31 +15,32 @@ mod barcode;
 mod bitmap;
 mod charset;
 mod compose;
+mod document;
+mod glyph_rasterizer;
 mod layout;
-mod lettering;
 mod link;
-mod outcome;
+mod print_outcome;
 mod printer;
 mod profile;
 mod receipt;
 mod serial;
-mod sheet;
 mod tcp;
 mod usb;
 
-pub use answers::{Status, parse_answers};
+pub use answers::{PrinterStatus, parse_answers};
+pub use document::{
+    A4Document, DOCUMENT_BLOCKS_MAX, DocumentBlock, DocumentCode, DocumentFonts, DocumentPrinter,
+    DocumentPrinterFault, DocumentPrinterStatus, ISSUED_BYTES_MAX, PAGES_MAX, PdfFault, PrintableDocument,
+    TABLE_CELLS_MAX, TABLE_ROWS_MAX, parse_ipp_response, render_pdf,
+};
 pub use link::{Link, LinkFault};
-pub use outcome::{Confirmation, Outcome, Progress, Why};
-pub use printer::Printer;
-pub use profile::{Charset, Cutter, Evidence, Profile, QrMethod, StatusQuery};
+pub use print_outcome::{PrintConfirmation, PrintFailure, PrintOutcome, PrintProgress};
+pub use printer::ReceiptPrinter;
+pub use profile::{Charset, ConfirmationMethod, Cutter, PrinterProfile, QrMethod, StatusQuery};
 pub use receipt::{
-    Align, BARCODE_MAX, BLOCKS_MAX, Block, CELLS_MAX, Cell, FEED_MAX, PICTURE_ROWS_MAX, Picture, QR_MAX,
-    Receipt, Size, Style, TEXT_MAX,
+    BARCODE_MAX, FEED_MAX, PICTURE_ROWS_MAX, Picture, PrintableReceipt, QR_MAX, RECEIPT_BLOCKS_MAX,
+    RECEIPT_CELLS_MAX, ReceiptBlock, ReceiptCell, TEXT_MAX, TextAlign, TextSize, TextStyle,
 };
 pub use serial::SerialLink;
-pub use sheet::{
-    A4, ISSUED_MAX, PAGES_MAX, PdfFault, SHEET_BLOCKS_MAX, Sheet, SheetBlock, SheetCode, SheetFonts,
-    SheetPrinter, SheetPrinterFault, SheetStatus, TABLE_CELLS_MAX, TABLE_ROWS_MAX, parse_ipp_answer, pdf,
-};
 pub use tcp::TcpLink;
 pub use usb::UsbLink;

@@ -10,67 +10,67 @@
 
 use std::time::{Duration, Instant};
 
-use crate::answers::{Answer, AnswerParser, Status};
-use crate::compose::{self, COMMAND_MAX, Document, FENCE, ProcessId};
+use crate::answers::{AnswerParser, PrinterAnswer, PrinterStatus};
+use crate::compose::{self, BARRIER, COMMAND_MAX, EncodedReceipt, ProcessId};
 use crate::link::{Link, LinkFault};
-use crate::outcome::{Confirmation, Outcome, Progress, Why};
-use crate::profile::{Evidence, Profile, StatusQuery};
-use crate::receipt::Receipt;
+use crate::print_outcome::{PrintConfirmation, PrintFailure, PrintOutcome, PrintProgress};
+use crate::profile::{ConfirmationMethod, PrinterProfile, StatusQuery};
+use crate::receipt::PrintableReceipt;
 
 /// Timeout of a real-time status query. Short enough to report two unanswered queries within a second.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(350);
 
 /// Consecutive unanswered status queries after which a printing printer counts as not responding. Some models
 /// answer late while they print.
-const MUTE_AFTER: u32 = 6;
+const UNANSWERED_MAX: u32 = 6;
 
 /// A printer that accepts no byte for this long while it prints has stalled.
 const PROGRESS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest single wait on the link, and so the interval of progress reports.
-const SLICE: Duration = Duration::from_millis(500);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Bytes between two status queries while sending; the query waits for the end of the current command.
-const ASK_EVERY: usize = 256;
+const QUERY_INTERVAL_BYTES: usize = 256;
 
 /// Printing time of a line of text, for the slowest model of the profiles (a guess: 60 mm/s).
 const LINE_TIME: Duration = Duration::from_millis(50);
 
 /// Allowance for everything else: wake-up, cut, answer.
-const REST_TIME: Duration = Duration::from_secs(5);
+const OVERHEAD_TIME: Duration = Duration::from_secs(5);
 
 /// How long the process id may arrive after the barrier: the printer sends it when the paper has stopped.
 const ECHO_GRACE: Duration = Duration::from_secs(2);
 
 /// Most bytes that [`ReceiptPrinter::drain`] reads; more than this is a disturbed line.
-const DRAIN_MAX: usize = 4096;
+const DRAIN_BYTES_MAX: usize = 4096;
 
 /// `DLE DC4` function 8: clears everything received and not printed. The printer answers with the block `37h 25h`.
 /// The command has control characters only, so a printer that does not support it prints nothing.
 const CLEAR_BUFFERS: [u8; 10] = [0x10, 0x14, 8, 1, 3, 20, 1, 6, 2, 8];
 
 /// Identifier of the block that answers [`CLEAR_BUFFERS`].
-const CLEARED: [u8; 2] = [0x37, 0x25];
+const CLEARED_BLOCK: [u8; 2] = [0x37, 0x25];
 
 /// Identifier of the block that echoes a process id.
-const ECHO: [u8; 2] = [0x37, 0x22];
+const PROCESS_ID_BLOCK: [u8; 2] = [0x37, 0x22];
 
 /// `ESC @`: resets the printer to its defaults.
 const INITIALIZE: [u8; 2] = [0x1B, b'@'];
 
 /// A receipt printer on a link.
-pub struct Printer {
+pub struct ReceiptPrinter {
     link: Box<dyn Link + Send>,
-    profile: Profile,
+    profile: PrinterProfile,
     parser: AnswerParser,
-    heard: Heard,
-    left_over: LeftOver,
+    received: ReceivedAnswers,
+    residue: Residue,
     receipts: u32,
 }
 
 /// Data of an earlier receipt that may still be in the printer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum LeftOver {
+enum Residue {
     Nothing,
     /// The link was newly opened: another process may have died in the middle of a command.
     Unknown,
@@ -80,24 +80,24 @@ enum LeftOver {
 
 /// Answers received since the barrier was sent.
 #[derive(Default)]
-struct Heard {
+struct ReceivedAnswers {
     /// Answers to `GS r 1`. A line that loses power sends NULs, which look the same.
-    fences: u32,
+    barriers: u32,
     /// Whether bytes arrived that no printer sends. Then the other answers do not count either, except a process id.
     noise: bool,
     echo: Option<ProcessId>,
     cleared: bool,
 }
 
-impl Printer {
+impl ReceiptPrinter {
     /// Creates the driver of a printer on an open link. Sends nothing.
-    pub fn open(link: Box<dyn Link + Send>, profile: Profile) -> Self {
+    pub fn open(link: Box<dyn Link + Send>, profile: PrinterProfile) -> Self {
         Self {
             link,
             profile,
             parser: AnswerParser::default(),
-            heard: Heard::default(),
-            left_over: LeftOver::Unknown,
+            received: ReceivedAnswers::default(),
+            residue: Residue::Unknown,
             // The echo of an earlier process, still in transit, should not match.
             receipts: std::process::id(),
         }
@@ -108,8 +108,8 @@ impl Printer {
     pub fn relink(&mut self, link: Box<dyn Link + Send>) {
         self.link = link;
         self.parser = AnswerParser::default();
-        if self.left_over == LeftOver::Nothing {
-            self.left_over = LeftOver::Unknown;
+        if self.residue == Residue::Nothing {
+            self.residue = Residue::Unknown;
         }
     }
 
@@ -118,14 +118,18 @@ impl Printer {
     /// # Errors
     /// [`LinkFault::TimedOut`] if the printer does not answer; another fault if the link ended and must be opened
     /// again.
-    pub fn status(&mut self) -> Result<Status, LinkFault> {
+    pub fn status(&mut self) -> Result<PrinterStatus, LinkFault> {
         self.drain()?;
-        self.ask()
+        self.query_status()
     }
 
     /// Prints one whole receipt once. Usually returns after seconds; with a slow line or printer after about a
     /// minute at worst. Calls `progress` at least every few seconds.
-    pub fn print(&mut self, receipt: &Receipt, progress: &mut dyn FnMut(Progress)) -> Outcome {
+    pub fn print(
+        &mut self,
+        receipt: &PrintableReceipt,
+        progress: &mut dyn FnMut(PrintProgress),
+    ) -> PrintOutcome {
         self.receipts = self.receipts.wrapping_add(1);
         let process_id = ProcessId::nth(self.receipts);
         let encoded = match compose::compose(receipt, &self.profile, process_id) {
@@ -135,238 +139,247 @@ impl Printer {
                     fault = &fault as &dyn std::error::Error,
                     "cannot encode receipt: nothing was sent to the printer"
                 );
-                return Outcome::NotStarted(Why::Unprintable);
+                return PrintOutcome::NotStarted(PrintFailure::Unprintable);
             }
         };
-        progress(Progress::Asking);
-        if let Err(failure) = self.get_ready(progress) {
-            return Outcome::NotStarted(failure);
+        progress(PrintProgress::QueryingStatus);
+        if let Err(failure) = self.ensure_ready(progress) {
+            return PrintOutcome::NotStarted(failure);
         }
-        let mut sending = Sending::of(&encoded);
+        let mut sending = SendProgress::for_receipt(&encoded);
         let result = self
             .send(&encoded, &mut sending, progress)
             .and_then(|()| self.confirm(&encoded, process_id, progress));
         match result {
-            Ok(Some(confirmation)) => Outcome::Printed { confirmation },
-            Ok(None) => Outcome::Unconfirmed(Why::NoEvidence),
-            Err(failure) if sending.sent_bytes == 0 => Outcome::NotStarted(failure),
+            Ok(Some(confirmation)) => PrintOutcome::Printed { confirmation },
+            Ok(None) => PrintOutcome::Unconfirmed(PrintFailure::NoConfirmation),
+            Err(failure) if sending.sent_bytes == 0 => PrintOutcome::NotStarted(failure),
             Err(failure) => {
                 self.abandon(failure);
-                Outcome::Unconfirmed(failure)
+                PrintOutcome::Unconfirmed(failure)
             }
         }
     }
 
     /// Requires two clean status answers, and clears leftover data between them.
-    fn get_ready(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), Why> {
+    fn ensure_ready(&mut self, progress: &mut dyn FnMut(PrintProgress)) -> Result<(), PrintFailure> {
         match self.status() {
-            Ok(status) => status.obstacle().map_or(Ok(()), Err)?,
+            Ok(status) => status.blocking_failure().map_or(Ok(()), Err)?,
             // A printer in the middle of a command may take the query for data.
-            Err(LinkFault::TimedOut) if self.left_over != LeftOver::Nothing => {}
-            Err(fault) => return Err(why_not(fault)),
+            Err(LinkFault::TimedOut) if self.residue != Residue::Nothing => {}
+            Err(fault) => return Err(failure_from_link(fault)),
         }
-        if self.left_over != LeftOver::Nothing {
-            self.clear_left_over(progress)?;
+        if self.residue != Residue::Nothing {
+            self.clear_residue(progress)?;
         }
-        let status = self.status().map_err(why_not)?;
-        status.obstacle().map_or(Ok(()), Err)
+        let status = self.status().map_err(failure_from_link)?;
+        status.blocking_failure().map_or(Ok(()), Err)
     }
 
     /// Ends an interrupted command with NULs (white in a bitmap, ignored between commands), clears the buffer,
     /// resets the printer, and cuts off a fragment of an earlier receipt.
-    fn clear_left_over(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), Why> {
-        let mut sending = Sending { sent_bytes: 0, total_bytes: COMMAND_MAX };
-        self.write(&[0; COMMAND_MAX], &mut sending, &mut |_| progress(Progress::Asking))?;
-        self.heard.cleared = false;
-        self.write(&CLEAR_BUFFERS, &mut sending, &mut |_| progress(Progress::Asking))?;
+    fn clear_residue(&mut self, progress: &mut dyn FnMut(PrintProgress)) -> Result<(), PrintFailure> {
+        let mut sending = SendProgress { sent_bytes: 0, total_bytes: COMMAND_MAX };
+        self.write_bytes(&[0; COMMAND_MAX], &mut sending, &mut |_| progress(PrintProgress::QueryingStatus))?;
+        self.received.cleared = false;
+        self.write_bytes(&CLEAR_BUFFERS, &mut sending, &mut |_| progress(PrintProgress::QueryingStatus))?;
         // Bytes sent before the answer could be cleared too. Few clones answer, so a missing answer is not a fault.
         let deadline = self.link.now() + ANSWER_TIMEOUT;
-        while !self.heard.cleared && self.hear_until(deadline).map_err(why_not)?.is_some() {}
-        self.write(&INITIALIZE, &mut sending, &mut |_| progress(Progress::Asking))?;
-        if self.left_over == LeftOver::Fragment {
-            let ending = compose::ending(self.profile.cutter);
-            self.write(&ending, &mut sending, &mut |_| progress(Progress::Asking))?;
+        while !self.received.cleared && self.read_answer_until(deadline).map_err(failure_from_link)?.is_some()
+        {
         }
-        self.left_over = LeftOver::Nothing;
+        self.write_bytes(&INITIALIZE, &mut sending, &mut |_| progress(PrintProgress::QueryingStatus))?;
+        if self.residue == Residue::Fragment {
+            let ending = compose::receipt_end(self.profile.cutter);
+            self.write_bytes(&ending, &mut sending, &mut |_| progress(PrintProgress::QueryingStatus))?;
+        }
+        self.residue = Residue::Nothing;
         Ok(())
     }
 
     /// Sends the commands, with a status query after every [`QUERY_INTERVAL_BYTES`].
     fn send(
         &mut self,
-        encoded: &Document,
-        sending: &mut Sending,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), Why> {
+        encoded: &EncodedReceipt,
+        sending: &mut SendProgress,
+        progress: &mut dyn FnMut(PrintProgress),
+    ) -> Result<(), PrintFailure> {
         let mut queried_at = 0;
-        for step in &encoded.steps {
-            if sending.sent_bytes - queried_at >= ASK_EVERY {
-                self.still_printing()?;
+        for step in &encoded.commands {
+            if sending.sent_bytes - queried_at >= QUERY_INTERVAL_BYTES {
+                self.check_printing()?;
                 queried_at = sending.sent_bytes;
             }
-            self.write(step, sending, progress)?;
+            self.write_bytes(step, sending, progress)?;
         }
-        self.still_printing()?;
+        self.check_printing()?;
         // Answers received before this moment do not confirm this receipt.
-        self.drain().map_err(why_not)?;
-        self.heard = Heard::default();
-        self.write(&encoded.fence, sending, progress)
+        self.drain().map_err(failure_from_link)?;
+        self.received = ReceivedAnswers::default();
+        self.write_bytes(&encoded.barrier, sending, progress)
     }
 
     /// Writes all bytes to the link. Counts the accepted bytes even on failure.
-    fn write(
+    fn write_bytes(
         &mut self,
         bytes: &[u8],
-        sending: &mut Sending,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), Why> {
+        sending: &mut SendProgress,
+        progress: &mut dyn FnMut(PrintProgress),
+    ) -> Result<(), PrintFailure> {
         let mut rest = bytes;
         let mut moved_at = self.link.now();
         while !rest.is_empty() {
-            progress(Progress::Sending { sent_bytes: sending.sent_bytes, total_bytes: sending.total_bytes });
-            match self.link.write_some(rest, SLICE) {
+            progress(PrintProgress::Sending {
+                sent_bytes: sending.sent_bytes,
+                total_bytes: sending.total_bytes,
+            });
+            match self.link.write_some(rest, PROGRESS_INTERVAL) {
                 Ok(count) => {
                     sending.sent_bytes += count;
                     rest = rest.get(count..).unwrap_or_default();
                     moved_at = self.link.now();
                 }
                 Err(LinkFault::TimedOut) if self.link.now() < moved_at + PROGRESS_TIMEOUT => {}
-                Err(LinkFault::TimedOut) => return Err(self.reason_for_standstill(Why::Stalled)),
-                Err(fault) => return Err(why_not(fault)),
+                Err(LinkFault::TimedOut) => return Err(self.stall_reason(PrintFailure::Stalled)),
+                Err(fault) => return Err(failure_from_link(fault)),
             }
         }
         Ok(())
     }
 
     /// Checks that the printer still prints; the error is the reason why it does not.
-    fn still_printing(&mut self) -> Result<(), Why> {
-        for _ in 0..MUTE_AFTER {
-            match self.ask() {
-                Ok(status) => return status.obstacle().map_or(Ok(()), Err),
+    fn check_printing(&mut self) -> Result<(), PrintFailure> {
+        for _ in 0..UNANSWERED_MAX {
+            match self.query_status() {
+                Ok(status) => return status.blocking_failure().map_or(Ok(()), Err),
                 Err(LinkFault::TimedOut) => {}
-                Err(fault) => return Err(why_not(fault)),
+                Err(fault) => return Err(failure_from_link(fault)),
             }
         }
-        Err(Why::Mute)
+        Err(PrintFailure::NotResponding)
     }
 
     /// Waits for the strongest confirmation that the model gives. `None` if the model gives none.
     fn confirm(
         &mut self,
-        encoded: &Document,
+        encoded: &EncodedReceipt,
         process_id: ProcessId,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Option<Confirmation>, Why> {
-        progress(Progress::Confirming);
-        match self.profile.evidence {
-            Evidence::Blind => Ok(None),
+        progress: &mut dyn FnMut(PrintProgress),
+    ) -> Result<Option<PrintConfirmation>, PrintFailure> {
+        progress(PrintProgress::Confirming);
+        match self.profile.confirmation_method {
+            ConfirmationMethod::None => Ok(None),
             // The query follows the last byte on the line, so the answer means that all bytes have arrived.
-            Evidence::Received => {
-                self.still_printing()?;
-                self.undisturbed(Confirmation::Received).map(Some)
+            ConfirmationMethod::StatusOnly => {
+                self.check_printing()?;
+                self.require_clean_line(PrintConfirmation::Received).map(Some)
             }
-            Evidence::Fence | Evidence::ProcessId => {
-                let confirmation = self.await_fence(encoded, process_id, progress)?;
-                self.still_printing()?;
-                self.undisturbed(confirmation).map(Some)
+            ConfirmationMethod::Barrier | ConfirmationMethod::ProcessId => {
+                let confirmation = self.await_barrier(encoded, process_id, progress)?;
+                self.check_printing()?;
+                self.require_clean_line(confirmation).map(Some)
             }
         }
     }
 
     /// Accepts a confirmation only if nothing else was received: a noisy line sends a confirmation sooner or later
     /// too.
-    fn undisturbed(&self, confirmation: Confirmation) -> Result<Confirmation, Why> {
-        let accepted =
-            confirmation == Confirmation::ProcessId || (!self.heard.noise && self.heard.fences == 0);
-        if accepted { Ok(confirmation) } else { Err(Why::NoEvidence) }
+    fn require_clean_line(&self, confirmation: PrintConfirmation) -> Result<PrintConfirmation, PrintFailure> {
+        let accepted = confirmation == PrintConfirmation::ProcessId
+            || (!self.received.noise && self.received.barriers == 0);
+        if accepted { Ok(confirmation) } else { Err(PrintFailure::NoConfirmation) }
     }
 
     /// Waits for the answer to the barrier. A line that loses power sends NULs, and a NUL looks like that answer.
     /// The barrier is therefore sent a second time after the first answer, and each must be answered exactly once.
     /// A process id is unambiguous.
-    fn await_fence(
+    fn await_barrier(
         &mut self,
-        encoded: &Document,
+        encoded: &EncodedReceipt,
         process_id: ProcessId,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Confirmation, Why> {
-        let mut sending = Sending::of(encoded);
-        let deadline = self.link.now() + self.time_allowed(encoded);
+        progress: &mut dyn FnMut(PrintProgress),
+    ) -> Result<PrintConfirmation, PrintFailure> {
+        let mut sending = SendProgress::for_receipt(encoded);
+        let deadline = self.link.now() + self.print_timeout(encoded);
         let mut first_barrier_at: Option<Instant> = None;
         let mut second_barrier_answered = false;
         let mut unanswered = 0;
         loop {
-            progress(Progress::Confirming);
-            if self.heard.echo == Some(process_id) {
-                return Ok(Confirmation::ProcessId);
+            progress(PrintProgress::Confirming);
+            if self.received.echo == Some(process_id) {
+                return Ok(PrintConfirmation::ProcessId);
             }
             let now = self.link.now();
-            let echo_expected = self.profile.evidence == Evidence::ProcessId;
+            let echo_expected = self.profile.confirmation_method == ConfirmationMethod::ProcessId;
             match (first_barrier_at, second_barrier_answered) {
-                (None, _) if self.heard.fences > 0 => {
-                    self.drain().map_err(why_not)?;
-                    self.take_one_fence()?;
+                (None, _) if self.received.barriers > 0 => {
+                    self.drain().map_err(failure_from_link)?;
+                    self.consume_barrier()?;
                     first_barrier_at = Some(now);
-                    self.write(&FENCE, &mut sending, &mut |_| progress(Progress::Confirming))?;
+                    self.write_bytes(&BARRIER, &mut sending, &mut |_| progress(PrintProgress::Confirming))?;
                     continue;
                 }
-                (Some(_), false) if self.heard.fences > 0 => {
-                    self.take_one_fence()?;
+                (Some(_), false) if self.received.barriers > 0 => {
+                    self.consume_barrier()?;
                     second_barrier_answered = true;
                     continue;
                 }
                 (Some(at), true) if !(echo_expected && now < at + ECHO_GRACE) => {
-                    return Ok(Confirmation::Fence);
+                    return Ok(PrintConfirmation::Barrier);
                 }
                 (None | Some(_), _) => {}
             }
             if now >= deadline {
-                return Err(self.reason_for_standstill(Why::NoEvidence));
+                return Err(self.stall_reason(PrintFailure::NoConfirmation));
             }
-            if self.hear_until(deadline.min(now + SLICE)).map_err(why_not)?.is_none() {
+            if self
+                .read_answer_until(deadline.min(now + PROGRESS_INTERVAL))
+                .map_err(failure_from_link)?
+                .is_none()
+            {
                 // No answer yet: the printer still prints, or a person must intervene.
-                match self.ask() {
+                match self.query_status() {
                     Ok(status) => {
                         unanswered = 0;
-                        status.obstacle().map_or(Ok(()), Err)?;
+                        status.blocking_failure().map_or(Ok(()), Err)?;
                     }
-                    Err(LinkFault::TimedOut) if unanswered + 1 < MUTE_AFTER => unanswered += 1,
-                    Err(fault) => return Err(why_not(fault)),
+                    Err(LinkFault::TimedOut) if unanswered + 1 < UNANSWERED_MAX => unanswered += 1,
+                    Err(fault) => return Err(failure_from_link(fault)),
                 }
             }
         }
     }
 
     /// Takes exactly one barrier answer; more answers than barriers confirm nothing.
-    fn take_one_fence(&mut self) -> Result<(), Why> {
-        match std::mem::take(&mut self.heard.fences) {
+    fn consume_barrier(&mut self) -> Result<(), PrintFailure> {
+        match std::mem::take(&mut self.received.barriers) {
             1 => Ok(()),
-            _ => Err(Why::NoEvidence),
+            _ => Err(PrintFailure::NoConfirmation),
         }
     }
 
-    fn time_allowed(&self, encoded: &Document) -> Duration {
+    fn print_timeout(&self, encoded: &EncodedReceipt) -> Duration {
         let bytes = u32::try_from(encoded.total_bytes()).unwrap_or(u32::MAX);
         let sending_time = Duration::from_secs(1) * bytes / self.link.bytes_per_second().max(1);
-        sending_time + LINE_TIME * encoded.lines + REST_TIME
+        sending_time + LINE_TIME * encoded.lines + OVERHEAD_TIME
     }
 
     /// Why the printer has stopped: the condition it reports, or `otherwise` if it reports none.
-    fn reason_for_standstill(&mut self, otherwise: Why) -> Why {
+    fn stall_reason(&mut self, otherwise: PrintFailure) -> PrintFailure {
         match self.status() {
-            Ok(status) => status.obstacle().unwrap_or(otherwise),
-            Err(fault) => why_not(fault),
+            Ok(status) => status.blocking_failure().unwrap_or(otherwise),
+            Err(fault) => failure_from_link(fault),
         }
     }
 
     /// After an interrupted receipt: clears what the printer has not printed. Best effort; the buffer is cleared
     /// once more before the next receipt.
-    fn abandon(&mut self, failure: Why) {
-        self.left_over = LeftOver::Fragment;
+    fn abandon(&mut self, failure: PrintFailure) {
+        self.residue = Residue::Fragment;
         self.link.discard();
-        if failure != Why::Gone {
+        if failure != PrintFailure::Disconnected {
             let mut rest = &CLEAR_BUFFERS[..];
-            while let Ok(count) = self.link.write_some(rest, SLICE) {
+            while let Ok(count) = self.link.write_some(rest, PROGRESS_INTERVAL) {
                 rest = rest.get(count..).unwrap_or_default();
                 if rest.is_empty() {
                     break;
@@ -376,21 +389,21 @@ impl Printer {
     }
 
     /// Queries the status by `DLE EOT` 1 to 4.
-    fn ask(&mut self) -> Result<Status, LinkFault> {
-        match self.profile.status {
-            StatusQuery::None => Ok(Status::default()),
+    fn query_status(&mut self) -> Result<PrinterStatus, LinkFault> {
+        match self.profile.status_query {
+            StatusQuery::None => Ok(PrinterStatus::default()),
             StatusQuery::RealTime => {
                 let mut answers = [0; 4];
                 for (n, answer) in (1..).zip(&mut answers) {
-                    *answer = self.ask_one(n)?;
+                    *answer = self.query_status_byte(n)?;
                 }
-                Ok(Status::from_answers(answers))
+                Ok(PrinterStatus::from_answers(answers))
             }
         }
     }
 
     /// Sends `DLE EOT n` and waits for its answer.
-    fn ask_one(&mut self, n: u8) -> Result<u8, LinkFault> {
+    fn query_status_byte(&mut self, n: u8) -> Result<u8, LinkFault> {
         // A late answer belongs to an earlier query.
         self.drain()?;
         let query = [0x10, 0x04, n];
@@ -401,7 +414,7 @@ impl Printer {
             rest = rest.get(count..).unwrap_or_default();
         }
         loop {
-            match self.hear_until(deadline)? {
+            match self.read_answer_until(deadline)? {
                 Some(Some(status)) => return Ok(status),
                 Some(None) => {}
                 None => return Err(LinkFault::TimedOut),
@@ -411,8 +424,8 @@ impl Printer {
 
     /// Processes the bytes that have already arrived, without waiting.
     fn drain(&mut self) -> Result<(), LinkFault> {
-        for _ in 0..DRAIN_MAX {
-            if self.hear_until(self.link.now())?.is_none() {
+        for _ in 0..DRAIN_BYTES_MAX {
+            if self.read_answer_until(self.link.now())?.is_none() {
                 break;
             }
         }
@@ -421,7 +434,7 @@ impl Printer {
 
     /// Reads one byte and records the answer that it completes. `None` if no byte arrived by `deadline`;
     /// `Some(Some(_))` if the byte is a real-time status.
-    fn hear_until(&mut self, deadline: Instant) -> Result<Option<Option<u8>>, LinkFault> {
+    fn read_answer_until(&mut self, deadline: Instant) -> Result<Option<Option<u8>>, LinkFault> {
         let mut byte = [0];
         match self.link.read_some(&mut byte, deadline.saturating_duration_since(self.link.now())) {
             Ok(_) => {}
@@ -430,19 +443,19 @@ impl Printer {
         }
         let [byte] = byte;
         Ok(Some(match self.parser.push(byte) {
-            Some(Answer::RealTime(status)) => Some(status),
-            Some(Answer::Fence) => {
-                self.heard.fences += 1;
+            Some(PrinterAnswer::RealTimeStatus(status)) => Some(status),
+            Some(PrinterAnswer::Barrier) => {
+                self.received.barriers += 1;
                 None
             }
-            Some(Answer::Noise) => {
-                self.heard.noise = true;
+            Some(PrinterAnswer::Noise) => {
+                self.received.noise = true;
                 None
             }
-            Some(Answer::Block(block)) => {
-                self.heard.cleared |= block.starts_with(&CLEARED);
-                if let Some(id) = block.strip_prefix(&ECHO[..]) {
-                    self.heard.echo = <[u8; 4]>::try_from(id).ok().map(ProcessId);
+            Some(PrinterAnswer::Block(block)) => {
+                self.received.cleared |= block.starts_with(&CLEARED_BLOCK);
+                if let Some(id) = block.strip_prefix(&PROCESS_ID_BLOCK[..]) {
+                    self.received.echo = <[u8; 4]>::try_from(id).ok().map(ProcessId);
                 }
                 None
             }
@@ -452,21 +465,23 @@ impl Printer {
 }
 
 /// Bytes of a receipt sent so far, for progress reports.
-struct Sending {
+struct SendProgress {
     sent_bytes: usize,
     total_bytes: usize,
 }
 
-impl Sending {
-    fn of(encoded: &Document) -> Self {
+impl SendProgress {
+    fn for_receipt(encoded: &EncodedReceipt) -> Self {
         Self { sent_bytes: 0, total_bytes: encoded.total_bytes() }
     }
 }
 
 /// The print failure that a link fault means.
-fn why_not(fault: LinkFault) -> Why {
+fn failure_from_link(fault: LinkFault) -> PrintFailure {
     match fault {
-        LinkFault::TimedOut => Why::Mute,
-        LinkFault::Absent | LinkFault::Busy | LinkFault::Gone | LinkFault::Failed(_) => Why::Gone,
+        LinkFault::TimedOut => PrintFailure::NotResponding,
+        LinkFault::Absent | LinkFault::Busy | LinkFault::Gone | LinkFault::Failed(_) => {
+            PrintFailure::Disconnected
+        }
     }
 }

@@ -11,7 +11,7 @@ pub(crate) const COLUMN_DOTS: u16 = 12;
 
 /// A printer model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Profile {
+pub struct PrinterProfile {
     /// Printable width in dots; 8 dots per millimetre on the 203 dpi models that these profiles describe.
     pub width_dots: u16,
     /// Columns of the standard font across that width; a Chinese character takes two.
@@ -21,11 +21,11 @@ pub struct Profile {
     /// How a receipt ends.
     pub cutter: Cutter,
     /// How QR codes are printed.
-    pub qr: QrMethod,
+    pub qr_method: QrMethod,
     /// Whether the printer answers status queries.
-    pub status: StatusQuery,
+    pub status_query: StatusQuery,
     /// The strongest confirmation that this model gives.
-    pub evidence: Evidence,
+    pub confirmation_method: ConfirmationMethod,
     /// Font for rasterising lines with characters outside `charset`.
     pub font: PathBuf,
     /// Index of the face in `font`, if `font` is a collection.
@@ -78,33 +78,33 @@ pub enum StatusQuery {
 
 /// The strongest confirmation of printing that a model gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evidence {
+pub enum ConfirmationMethod {
     /// `GS ( H` echoes an id when the data before it has been printed; `GS r 1` works too. Only for models known to
     /// support it: others print its parameters as text.
     ProcessId,
     /// Print barrier: `GS r 1` is answered in order.
-    Fence,
+    Barrier,
     /// Status only: `DLE EOT` is answered, `GS r 1` is not.
-    Received,
+    StatusOnly,
     /// No confirmation: the printer answers nothing.
-    Blind,
+    None,
 }
 
-impl Profile {
+impl PrinterProfile {
     /// Looks up a profile: `generic-80` and `generic-58` (Chinese desktop and built-in models; the common subset of
     /// the manuals of ZiJiang, Better and Xprinter; not tried on hardware), `epson-80` (TM-T82III and later with
     /// the Chinese font, by Epson's command reference).
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn by_name(name: &str) -> Option<Self> {
         let (font, font_index) = (PathBuf::from(FONT.0), FONT.1);
         let generic_80 = Self {
             width_dots: 576,
             columns: 48,
             charset: Charset::Gbk,
             cutter: Cutter::Partial { feed_dots: 0 },
-            qr: QrMethod::Native,
-            status: StatusQuery::RealTime,
-            evidence: Evidence::Fence,
+            qr_method: QrMethod::Native,
+            status_query: StatusQuery::RealTime,
+            confirmation_method: ConfirmationMethod::Barrier,
             font,
             font_index,
         };
@@ -115,12 +115,14 @@ impl Profile {
                 columns: 32,
                 charset: Charset::Gb2312,
                 cutter: Cutter::None { feed_lines: 4 },
-                qr: QrMethod::Raster,
+                qr_method: QrMethod::Raster,
                 ..generic_80
             }),
-            "epson-80" => {
-                Some(Self { charset: Charset::Gb18030, evidence: Evidence::ProcessId, ..generic_80 })
-            }
+            "epson-80" => Some(Self {
+                charset: Charset::Gb18030,
+                confirmation_method: ConfirmationMethod::ProcessId,
+                ..generic_80
+            }),
             _ => None,
         }
     }
@@ -133,13 +135,13 @@ mod tests {
     #[test]
     fn named_profile_columns_fit_its_paper() {
         for name in ["generic-80", "generic-58", "epson-80"] {
-            let profile = Profile::named(name).unwrap();
+            let profile = PrinterProfile::by_name(name).unwrap();
             assert!(profile.columns * COLUMN_DOTS <= profile.width_dots, "{name}");
         }
     }
 
     #[test]
     fn unknown_profile_name_gives_none() {
-        assert_eq!(Profile::named("generic-112"), None);
+        assert_eq!(PrinterProfile::by_name("generic-112"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Most blocks of one receipt. Longer ones are refused as [`crate::PrintFailure::Unprintable`].
-pub const BLOCKS_MAX: usize = 128;
+pub const RECEIPT_BLOCKS_MAX: usize = 128;
 
 /// Longest text of one block, in characters.
 pub const TEXT_MAX: usize = 600;
@@ -18,7 +18,7 @@ pub const QR_MAX: usize = 600;
 pub const FEED_MAX: u8 = 20;
 
 /// Most cells of one [`ReceiptBlock::Columns`].
-pub const CELLS_MAX: usize = 6;
+pub const RECEIPT_CELLS_MAX: usize = 6;
 
 /// Longest content of a bar code, in characters. Less fits narrow paper: about 14 letters or 20 digits on 58 mm.
 pub const BARCODE_MAX: usize = 40;
@@ -28,16 +28,16 @@ pub const PICTURE_ROWS_MAX: u16 = 800;
 
 /// One whole receipt (凭条). The caller masks personal data; control characters are printed as spaces.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
+pub struct PrintableReceipt {
     /// From top to bottom; at most [`RECEIPT_BLOCKS_MAX`].
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<ReceiptBlock>,
     /// Copy mark, printed large at head and foot of every copy but the first, for example `补打 第2次`.
     pub copy_mark: Option<String>,
 }
 
 /// One part of a receipt. Texts that do not fit a line are wrapped, never truncated.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Block {
+pub enum ReceiptBlock {
     /// Centred, double size, bold.
     Title(String),
     /// Plain text from the left edge.
@@ -69,13 +69,13 @@ pub enum Block {
         /// The text.
         text: String,
         /// Weight, underline and size.
-        style: Style,
+        style: TextStyle,
         /// Horizontal alignment on the line.
-        align: Align,
+        align: TextAlign,
     },
     /// Cells side by side, each wrapped in its own columns, with one empty column between; at most
     /// [`RECEIPT_CELLS_MAX`]. Cells that do not fit the paper side by side are set below each other.
-    Columns(Vec<Cell>),
+    Columns(Vec<ReceiptCell>),
     /// A picture, centred. A picture wider than the paper is refused.
     Image(Picture),
     /// A CODE 128 bar code with its text below, centred: ASCII letters, digits and signs, at most [`BARCODE_MAX`].
@@ -86,27 +86,27 @@ pub enum Block {
 
 /// Weight, underline and size of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Style {
+pub struct TextStyle {
     /// Whether the text is bold.
     pub bold: bool,
     /// Whether the text is underlined.
     pub underline: bool,
     /// Character size.
-    pub size: Size,
+    pub size: TextSize,
 }
 
-impl Style {
+impl TextStyle {
     /// Normal size, neither bold nor underlined.
-    pub const PLAIN: Self = Self { bold: false, underline: false, size: Size::Normal };
+    pub const PLAIN: Self = Self { bold: false, underline: false, size: TextSize::Normal };
     /// Normal size, bold.
     pub const BOLD: Self = Self { bold: true, ..Self::PLAIN };
     /// Double size, bold.
-    pub const LARGE: Self = Self { size: Size::Large, ..Self::BOLD };
+    pub const LARGE: Self = Self { size: TextSize::Large, ..Self::BOLD };
 }
 
 /// Character size of a text (`GS !`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Size {
+pub enum TextSize {
     /// 12 × 24 dots per column.
     #[default]
     Normal,
@@ -118,10 +118,10 @@ pub enum Size {
     Large,
 }
 
-impl Size {
+impl TextSize {
     /// Width in multiples of the standard font.
     #[must_use]
-    pub const fn across(self) -> u8 {
+    pub const fn width_factor(self) -> u8 {
         match self {
             Self::Normal | Self::Tall => 1,
             Self::Wide | Self::Large => 2,
@@ -130,7 +130,7 @@ impl Size {
 
     /// Height in multiples of the standard font.
     #[must_use]
-    pub const fn down(self) -> u8 {
+    pub const fn height_factor(self) -> u8 {
         match self {
             Self::Normal | Self::Wide => 1,
             Self::Tall | Self::Large => 2,
@@ -140,7 +140,7 @@ impl Size {
 
 /// Horizontal alignment of a text in its columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Align {
+pub enum TextAlign {
     /// At the left edge.
     #[default]
     Left,
@@ -152,13 +152,13 @@ pub enum Align {
 
 /// One cell of a row.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cell {
+pub struct ReceiptCell {
     /// The text of the cell.
     pub text: String,
     /// Width in columns; a Chinese character takes two. 0 shares the rest with other cells of width 0.
     pub columns: u8,
     /// Alignment of the text within the cell.
-    pub align: Align,
+    pub align: TextAlign,
 }
 
 /// A black and white picture: rows of whole bytes, most significant bit left, 1 is black.
@@ -227,7 +227,7 @@ impl Picture {
 }
 
 /// Shows the number of blocks only: a receipt contains personal data.
-impl fmt::Debug for Receipt {
+impl fmt::Debug for PrintableReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receipt")
             .field("blocks", &self.blocks.len())
@@ -242,8 +242,10 @@ mod tests {
 
     #[test]
     fn receipt_debug_shows_no_text() {
-        let receipt =
-            Receipt { blocks: vec![Block::Line("张*三".into())], copy_mark: Some("补打 第2次".into()) };
+        let receipt = PrintableReceipt {
+            blocks: vec![ReceiptBlock::Line("张*三".into())],
+            copy_mark: Some("补打 第2次".into()),
+        };
 
         let shown = format!("{receipt:?}");
 

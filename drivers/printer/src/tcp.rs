@@ -15,7 +15,7 @@ use crate::link::{Link, LinkFault};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Shortest timeout: a socket treats zero as no timeout.
-const WAIT_MIN: Duration = Duration::from_millis(1);
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 
 /// Most bytes per write, to limit the data whose fate is unknown when the printer stops.
 const WRITE_MAX: usize = 1024;
@@ -55,14 +55,14 @@ impl TcpLink {
 impl Link for TcpLink {
     fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
         let stream = self.stream.as_mut().ok_or(LinkFault::Gone)?;
-        stream.set_write_timeout(Some(timeout.max(WAIT_MIN))).map_err(|error| fault(&error))?;
-        moved(stream.write(bytes.get(..WRITE_MAX).unwrap_or(bytes)))
+        stream.set_write_timeout(Some(timeout.max(TIMEOUT_MIN))).map_err(|error| link_fault(&error))?;
+        byte_count(stream.write(bytes.get(..WRITE_MAX).unwrap_or(bytes)))
     }
 
     fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
         let stream = self.stream.as_mut().ok_or(LinkFault::Gone)?;
-        stream.set_read_timeout(Some(timeout.max(WAIT_MIN))).map_err(|error| fault(&error))?;
-        moved(stream.read(buffer))
+        stream.set_read_timeout(Some(timeout.max(TIMEOUT_MIN))).map_err(|error| link_fault(&error))?;
+        byte_count(stream.read(buffer))
     }
 
     /// Resets the connection: the only way to discard bytes that wait for a printer without paper.
@@ -80,15 +80,15 @@ impl Link for TcpLink {
 }
 
 /// A connection that transfers zero bytes without an error has ended.
-fn moved(result: io::Result<usize>) -> Result<usize, LinkFault> {
+fn byte_count(result: io::Result<usize>) -> Result<usize, LinkFault> {
     match result {
         Ok(0) => Err(LinkFault::Gone),
         Ok(count) => Ok(count),
-        Err(error) => Err(fault(&error)),
+        Err(error) => Err(link_fault(&error)),
     }
 }
 
-fn fault(error: &io::Error) -> LinkFault {
+fn link_fault(error: &io::Error) -> LinkFault {
     let kind = error.kind();
     if [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted].contains(&kind) {
         LinkFault::TimedOut

@@ -21,7 +21,7 @@ const WRITE_MAX: usize = 512;
 const BYTES_PER_SECOND: u32 = 100_000;
 
 /// Whether the printer has disconnected; bytes that it sent before may still be read.
-struct IsGone(bool);
+struct HungUp(bool);
 
 /// The port of a USB printer, opened exclusively.
 pub struct UsbLink {
@@ -45,7 +45,7 @@ impl UsbLink {
     }
 
     /// Waits for one of the events `what`; returns whether the printer has disconnected.
-    fn wait(&self, what: PollFlags, timeout: Duration) -> Result<IsGone, LinkFault> {
+    fn wait(&self, what: PollFlags, timeout: Duration) -> Result<HungUp, LinkFault> {
         let mut port = [PollFd::new(&self.port, what)];
         let timeout = Timespec::try_from(timeout).map_err(|_| LinkFault::TimedOut)?;
         match poll(&mut port, Some(&timeout)) {
@@ -55,9 +55,9 @@ impl UsbLink {
                 let seen = port.revents();
                 // Bytes that arrived before the disconnect are still read.
                 let over = seen.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
-                if over && !seen.intersects(PollFlags::IN) { Err(LinkFault::Gone) } else { Ok(IsGone(over)) }
+                if over && !seen.intersects(PollFlags::IN) { Err(LinkFault::Gone) } else { Ok(HungUp(over)) }
             }
-            Err(error) => Err(fault(error)),
+            Err(error) => Err(link_fault(error)),
         }
     }
 }
@@ -68,18 +68,18 @@ impl Link for UsbLink {
         match rustix::io::write(&self.port, bytes.get(..WRITE_MAX).unwrap_or(bytes)) {
             Ok(0) => Err(LinkFault::TimedOut),
             Ok(count) => Ok(count),
-            Err(error) => Err(fault(error)),
+            Err(error) => Err(link_fault(error)),
         }
     }
 
     fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
-        let IsGone(gone) = self.wait(PollFlags::IN, timeout)?;
+        let HungUp(gone) = self.wait(PollFlags::IN, timeout)?;
         match rustix::io::read(&self.port, buffer) {
             Ok(0) if gone => Err(LinkFault::Gone),
             // A zero-length packet, not the end of the link.
             Ok(0) => Err(LinkFault::TimedOut),
             Ok(count) => Ok(count),
-            Err(error) => Err(fault(error)),
+            Err(error) => Err(link_fault(error)),
         }
     }
 
@@ -88,7 +88,7 @@ impl Link for UsbLink {
     }
 }
 
-fn fault(error: Errno) -> LinkFault {
+fn link_fault(error: Errno) -> LinkFault {
     match error {
         Errno::AGAIN | Errno::INTR => LinkFault::TimedOut,
         Errno::NODEV | Errno::NXIO | Errno::IO | Errno::PIPE | Errno::SHUTDOWN => LinkFault::Gone,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use contract::UnixMs;
-use session::{Mono, Now};
+use session::{MonotonicMs, Now};
 
 /// Measures [`Mono`] from its creation.
 #[derive(Clone, Copy)]
@@ -19,11 +19,11 @@ impl Clock {
     /// Reads both clocks.
     pub(crate) fn now(&self) -> Now {
         let mono = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Now { mono: Mono(mono), wall: wall() }
+        Now { mono: MonotonicMs(mono), wall: wall_time() }
     }
 
     /// The instant of a deadline.
-    pub(crate) fn instant(&self, at: Mono) -> Instant {
+    pub(crate) fn instant(&self, at: MonotonicMs) -> Instant {
         // A deadline beyond the range of `Instant` is replaced by one in a year.
         let far = self.start + Duration::from_secs(3600 * 24 * 365);
         self.start.checked_add(Duration::from_millis(at.0)).unwrap_or(far)
@@ -31,7 +31,7 @@ impl Clock {
 }
 
 /// Wall time; the Unix epoch when the machine's clock is before it.
-pub(crate) fn wall() -> UnixMs {
+pub(crate) fn wall_time() -> UnixMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -8,18 +8,18 @@ use std::sync::Arc;
 use contract::{SecretKey, SignError, Site, SiteError, sm3};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use session::{Equipment, Setup, Times};
+use session::{Equipment, KioskSetup, TimeLimits};
 use view::Texts;
 use zeroize::Zeroizing;
 
-use crate::net::Credentials;
+use crate::net::TlsCredentials;
 
 /// Longest file that is read, in bytes: far above any site file or key.
 const FILE_MAX: u64 = 128 * 1024;
 
 /// Why the configuration is refused.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
+pub(crate) enum KioskConfigError {
     /// A file does not exist or is not readable.
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
@@ -28,7 +28,7 @@ pub(crate) enum ConfigError {
     Site(PathBuf, #[source] SiteError),
     /// Not hexadecimal of the right length. The message does not quote the content.
     #[error("{path} is not a key of {bytes} bytes in hexadecimal: make it with `provision device-keys`", path = path.display())]
-    NotAKey {
+    KeySyntax {
         /// The key file.
         path: PathBuf,
         /// Expected length of the key.
@@ -36,17 +36,17 @@ pub(crate) enum ConfigError {
     },
     /// A number outside the range of SM2 private keys.
     #[error("{} is not an SM2 key: make it with `provision device-keys`", .0.display())]
-    BadKey(PathBuf, #[source] SignError),
+    KeyValue(PathBuf, #[source] SignError),
     /// Not PEM of a certificate or a key. The message does not quote the content.
     #[error("{} is not PEM of the expected type: make it with `provision device-keys` and `provision certify`", .0.display())]
-    NotPem(PathBuf),
+    Pem(PathBuf),
     /// A secret is accessible to users other than the owner.
     #[error("{} is accessible to other users: run `chmod 600` on it", .0.display())]
     Exposed(PathBuf),
 }
 
 /// The content of the configuration files.
-pub(crate) struct Config {
+pub(crate) struct KioskConfig {
     pub(crate) site: Site,
     /// SM3 of the site file in hexadecimal, for the journal.
     pub(crate) digest: String,
@@ -56,17 +56,17 @@ pub(crate) struct Config {
     pub(crate) wrap_key: Zeroizing<[u8; 16]>,
 }
 
-impl Config {
+impl KioskConfig {
     /// Reads the site file, and from the directory of keys `device.key`, `wrap.key` and the TLS files.
-    pub(crate) fn read(site: &Path, keys: &Path) -> Result<(Self, Credentials), ConfigError> {
+    pub(crate) fn read(site: &Path, keys: &Path) -> Result<(Self, TlsCredentials), KioskConfigError> {
         let text = read(site)?;
         let digest = sm3(&[text.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
-        let parsed = Site::parse(&text).map_err(|error| ConfigError::Site(site.to_owned(), error))?;
+        let parsed = Site::parse(&text).map_err(|error| KioskConfigError::Site(site.to_owned(), error))?;
         let path = keys.join("device.key");
         let device_key = SecretKey::from_bytes(&*read_key::<32>(&path)?)
-            .map_err(|error| ConfigError::BadKey(path, error))?;
+            .map_err(|error| KioskConfigError::KeyValue(path, error))?;
         let wrap_key = read_key(&keys.join("wrap.key"))?;
-        let credentials = Credentials {
+        let credentials = TlsCredentials {
             authority: certificates(&keys.join("city-ca.pem"))?,
             chain: certificates(&keys.join("tls.pem"))?,
             key: tls_key(&keys.join("tls.key"))?,
@@ -75,67 +75,67 @@ impl Config {
     }
 
     /// The session's setup for this site.
-    pub(crate) fn setup(&self) -> Setup {
+    pub(crate) fn setup(&self) -> KioskSetup {
         let site = &self.site;
         let ms = |seconds: u16| u64::from(seconds) * 1000;
-        Setup {
-            device: site.device,
+        KioskSetup {
+            kiosk: site.device,
             profile: site.profile,
             hall: site.hall.clone(),
             utc_offset_minutes: site.utc_offset_minutes,
             receipt_url: site.platform.receipt_url.clone(),
-            has: Equipment {
+            equipment: Equipment {
                 card_reader: site.devices.card_reader.is_some(),
                 code_reader: site.devices.code_reader.is_some(),
                 id_reader: site.devices.id_reader.is_some(),
-                printer: site.devices.printer.is_some(),
-                sheet_printer: site.devices.sheet_printer.is_some(),
+                receipt_printer: site.devices.printer.is_some(),
+                document_printer: site.devices.document_printer.is_some(),
             },
-            codes: site.codes.clone(),
-            gate: site.gate,
-            staff: site.staff.clone(),
-            times: Times {
+            code_rules: site.codes.clone(),
+            gate_rules: site.gate,
+            staff_keys: site.staff.clone(),
+            time_limits: TimeLimits {
                 idle_ms: ms(site.times.idle_s),
                 idle_elder_ms: ms(site.times.idle_elder_s),
                 countdown_ms: ms(site.times.countdown_s),
-                ..Times::default()
+                ..TimeLimits::default()
             },
             texts: Arc::new(Texts::built_in()),
         }
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-    let failed = |error| ConfigError::Read(path.to_owned(), error);
+fn read(path: &Path) -> Result<Zeroizing<String>, KioskConfigError> {
+    let failed = |error| KioskConfigError::Read(path.to_owned(), error);
     // Capacity for the whole file from the start: a growing buffer would leave copies of a key in memory.
     let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
     fs::File::open(path).map_err(failed)?.take(FILE_MAX).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 
-fn read_secret(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-    let metadata = fs::metadata(path).map_err(|error| ConfigError::Read(path.to_owned(), error))?;
+fn read_secret(path: &Path) -> Result<Zeroizing<String>, KioskConfigError> {
+    let metadata = fs::metadata(path).map_err(|error| KioskConfigError::Read(path.to_owned(), error))?;
     if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 {
-        return Err(ConfigError::Exposed(path.to_owned()));
+        return Err(KioskConfigError::Exposed(path.to_owned()));
     }
     read(path)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, KioskConfigError> {
     let text = read(path)?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    certificates.ok().filter(|some| !some.is_empty()).ok_or_else(|| ConfigError::NotPem(path.to_owned()))
+    certificates.ok().filter(|some| !some.is_empty()).ok_or_else(|| KioskConfigError::Pem(path.to_owned()))
 }
 
-fn tls_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
+fn tls_key(path: &Path) -> Result<PrivateKeyDer<'static>, KioskConfigError> {
     let text = read_secret(path)?;
-    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| ConfigError::NotPem(path.to_owned()))
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| KioskConfigError::Pem(path.to_owned()))
 }
 
-fn read_key<const N: usize>(path: &Path) -> Result<Zeroizing<[u8; N]>, ConfigError> {
+fn read_key<const N: usize>(path: &Path) -> Result<Zeroizing<[u8; N]>, KioskConfigError> {
     let text = read_secret(path)?;
     let digits = text.trim();
-    let not_a_key = || ConfigError::NotAKey { path: path.to_owned(), bytes: N };
+    let not_a_key = || KioskConfigError::KeySyntax { path: path.to_owned(), bytes: N };
     if digits.len() != N * 2 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(not_a_key());
     }
@@ -177,8 +177,8 @@ mod tests {
             file.write_all(text.as_bytes()).unwrap();
         }
 
-        fn read(&self) -> Result<Config, ConfigError> {
-            Config::read(&self.0.path().join("site.toml"), self.0.path()).map(|(config, _)| config)
+        fn read(&self) -> Result<KioskConfig, KioskConfigError> {
+            KioskConfig::read(&self.0.path().join("site.toml"), self.0.path()).map(|(config, _)| config)
         }
     }
 
@@ -186,9 +186,11 @@ mod tests {
     fn config_of_valid_files_yields_setup() {
         let config = ConfigFiles::new().read().unwrap();
         let setup = config.setup();
-        assert_eq!(setup.device.to_string(), "K-DH-0001");
-        assert_eq!((setup.times.idle_ms, setup.times.countdown_ms), (60_000, 20_000));
-        assert!(setup.has.card_reader && setup.has.code_reader && setup.has.printer);
+        assert_eq!(setup.kiosk.to_string(), "K-DH-0001");
+        assert_eq!((setup.time_limits.idle_ms, setup.time_limits.countdown_ms), (60_000, 20_000));
+        assert!(
+            setup.equipment.card_reader && setup.equipment.code_reader && setup.equipment.receipt_printer
+        );
         assert_eq!((*config.wrap_key, config.digest.len()), ([9; 16], 64));
     }
 
@@ -198,7 +200,7 @@ mod tests {
             let files = ConfigFiles::new();
             let text = fs::read_to_string(files.0.path().join(secret)).unwrap();
             files.write(secret, &text, 0o640);
-            assert!(matches!(files.read(), Err(ConfigError::Exposed(_))), "{secret}");
+            assert!(matches!(files.read(), Err(KioskConfigError::Exposed(_))), "{secret}");
         }
     }
 
@@ -208,12 +210,12 @@ mod tests {
             let files = ConfigFiles::new();
             files.write("wrap.key", bad, 0o600);
             let error = files.read().err().unwrap();
-            assert!(matches!(error, ConfigError::NotAKey { .. }));
+            assert!(matches!(error, KioskConfigError::KeySyntax { .. }));
             assert!(bad.is_empty() || !error.to_string().contains(bad));
         }
         let files = ConfigFiles::new();
         files.write("device.key", &"00".repeat(32), 0o600);
-        assert!(matches!(files.read(), Err(ConfigError::BadKey(..))));
+        assert!(matches!(files.read(), Err(KioskConfigError::KeyValue(..))));
     }
 
     #[test]
@@ -223,7 +225,7 @@ mod tests {
                 let files = ConfigFiles::new();
                 files.write(file, bad, 0o600);
                 let error = files.read().err().unwrap();
-                assert!(matches!(error, ConfigError::NotPem(_)), "{file}: {error}");
+                assert!(matches!(error, KioskConfigError::Pem(_)), "{file}: {error}");
                 assert!(!error.to_string().contains("secret"));
             }
         }

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 /// The receiving end. Dropping it wakes every waiting source with [`InboxClosed`].
 pub(crate) struct Inbox<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<InboxShared<T>>,
 }
 
 /// The sending end of one source. Clones share its quota.
-pub(crate) struct Port<T> {
-    shared: Arc<Shared<T>>,
+pub(crate) struct InboxSender<T> {
+    shared: Arc<InboxShared<T>>,
     source: usize,
     quota: usize,
 }
@@ -23,34 +23,34 @@ pub(crate) struct Port<T> {
 /// The inbox was dropped: messages are no longer received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the engine's inbox is closed: the engine has stopped")]
-pub(crate) struct Closed;
+pub(crate) struct InboxClosed;
 
-struct Shared<T> {
-    state: Mutex<State<T>>,
+struct InboxShared<T> {
+    state: Mutex<InboxState<T>>,
     arrived: Condvar,
     room: Condvar,
 }
 
-struct State<T> {
+struct InboxState<T> {
     queue: VecDeque<(usize, T)>,
     /// How many messages of each source are in the queue.
     waiting: Vec<usize>,
     closed: bool,
 }
 
-impl<T> Shared<T> {
+impl<T> InboxShared<T> {
     /// A panic in any thread ends the process, so a poisoned lock is only seen while the process exits.
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, InboxState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> State<T> {
-    fn used(&self, source: usize) -> usize {
+impl<T> InboxState<T> {
+    fn waiting_of(&self, source: usize) -> usize {
         self.waiting.get(source).copied().unwrap_or(0)
     }
 
-    fn count(&mut self, source: usize, change: impl FnOnce(usize) -> usize) {
+    fn update_waiting(&mut self, source: usize, change: impl FnOnce(usize) -> usize) {
         if let Some(waiting) = self.waiting.get_mut(source) {
             *waiting = change(*waiting);
         }
@@ -59,24 +59,24 @@ impl<T> State<T> {
 
 impl<T> Inbox<T> {
     pub(crate) fn new() -> Self {
-        let state = State { queue: VecDeque::new(), waiting: Vec::new(), closed: false };
-        let shared = Shared { state: Mutex::new(state), arrived: Condvar::new(), room: Condvar::new() };
+        let state = InboxState { queue: VecDeque::new(), waiting: Vec::new(), closed: false };
+        let shared = InboxShared { state: Mutex::new(state), arrived: Condvar::new(), room: Condvar::new() };
         Self { shared: Arc::new(shared) }
     }
 
     /// Creates a source with a quota of waiting messages.
-    pub(crate) fn port(&self, quota: usize) -> Port<T> {
+    pub(crate) fn sender(&self, quota: usize) -> InboxSender<T> {
         let mut state = self.shared.lock();
         state.waiting.push(0);
-        Port { shared: Arc::clone(&self.shared), source: state.waiting.len() - 1, quota }
+        InboxSender { shared: Arc::clone(&self.shared), source: state.waiting.len() - 1, quota }
     }
 
     /// The oldest message; `None` when no message arrived until then.
-    pub(crate) fn take(&self, until: Instant) -> Option<T> {
+    pub(crate) fn receive_until(&self, until: Instant) -> Option<T> {
         let mut state = self.shared.lock();
         loop {
             if let Some((source, message)) = state.queue.pop_front() {
-                state.count(source, |waiting| waiting.saturating_sub(1));
+                state.update_waiting(source, |waiting| waiting.saturating_sub(1));
                 drop(state);
                 self.shared.room.notify_all();
                 return Some(message);
@@ -101,39 +101,39 @@ impl<T> Drop for Inbox<T> {
     }
 }
 
-impl<T> Port<T> {
+impl<T> InboxSender<T> {
     /// Sends a message and waits for room: for messages that must not be lost.
-    pub(crate) fn post(&self, message: T) -> Result<(), Closed> {
+    pub(crate) fn send(&self, message: T) -> Result<(), InboxClosed> {
         let mut state = self.shared.lock();
-        while !state.closed && state.used(self.source) >= self.quota {
+        while !state.closed && state.waiting_of(self.source) >= self.quota {
             state = self.shared.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        self.put(state, message)
+        self.push(state, message)
     }
 
     /// Sends a message if there is room: for messages that the next one of their kind replaces. Returns whether the
     /// message was sent.
-    pub(crate) fn offer(&self, message: T) -> Result<bool, Closed> {
+    pub(crate) fn try_send(&self, message: T) -> Result<bool, InboxClosed> {
         let state = self.shared.lock();
-        if !state.closed && state.used(self.source) >= self.quota {
+        if !state.closed && state.waiting_of(self.source) >= self.quota {
             return Ok(false);
         }
-        self.put(state, message).map(|()| true)
+        self.push(state, message).map(|()| true)
     }
 
-    fn put(&self, mut state: MutexGuard<'_, State<T>>, message: T) -> Result<(), Closed> {
+    fn push(&self, mut state: MutexGuard<'_, InboxState<T>>, message: T) -> Result<(), InboxClosed> {
         if state.closed {
-            return Err(Closed);
+            return Err(InboxClosed);
         }
         state.queue.push_back((self.source, message));
-        state.count(self.source, |waiting| waiting + 1);
+        state.update_waiting(self.source, |waiting| waiting + 1);
         drop(state);
         self.shared.arrived.notify_one();
         Ok(())
     }
 }
 
-impl<T> Clone for Port<T> {
+impl<T> Clone for InboxSender<T> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), source: self.source, quota: self.quota }
     }
@@ -151,32 +151,32 @@ mod tests {
     #[test]
     fn receive_keeps_arrival_order_across_sources() {
         let inbox = Inbox::new();
-        let (card, screen) = (inbox.port(4), inbox.port(4));
-        card.post(1).unwrap();
-        screen.post(2).unwrap();
-        card.post(3).unwrap();
-        let taken: Vec<i32> = (0..3).filter_map(|_| inbox.take(soon())).collect();
+        let (card, screen) = (inbox.sender(4), inbox.sender(4));
+        card.send(1).unwrap();
+        screen.send(2).unwrap();
+        card.send(3).unwrap();
+        let taken: Vec<i32> = (0..3).filter_map(|_| inbox.receive_until(soon())).collect();
         assert_eq!(taken, [1, 2, 3]);
-        assert_eq!(inbox.take(Instant::now()), None);
+        assert_eq!(inbox.receive_until(Instant::now()), None);
     }
 
     #[test]
     fn source_over_quota_leaves_room_for_others() {
         let inbox = Inbox::new();
-        let (camera, card) = (inbox.port(2), inbox.port(1));
-        assert_eq!(camera.offer("hint"), Ok(true));
-        assert_eq!(camera.offer("hint"), Ok(true));
-        assert_eq!(camera.offer("hint"), Ok(false));
-        assert_eq!(card.offer("card taken"), Ok(true));
+        let (camera, card) = (inbox.sender(2), inbox.sender(1));
+        assert_eq!(camera.try_send("hint"), Ok(true));
+        assert_eq!(camera.try_send("hint"), Ok(true));
+        assert_eq!(camera.try_send("hint"), Ok(false));
+        assert_eq!(card.try_send("card taken"), Ok(true));
     }
 
     #[test]
     fn send_over_quota_waits_for_room() {
         let inbox = Inbox::new();
-        let card = inbox.port(1);
-        card.post(0).unwrap();
-        let sender = thread::spawn(move || (1..100).try_for_each(|number| card.post(number)));
-        let taken: Vec<i32> = (0..100).filter_map(|_| inbox.take(soon())).collect();
+        let card = inbox.sender(1);
+        card.send(0).unwrap();
+        let sender = thread::spawn(move || (1..100).try_for_each(|number| card.send(number)));
+        let taken: Vec<i32> = (0..100).filter_map(|_| inbox.receive_until(soon())).collect();
         assert_eq!(taken, (0..100).collect::<Vec<_>>());
         assert_eq!(sender.join().unwrap(), Ok(()));
     }
@@ -184,10 +184,10 @@ mod tests {
     #[test]
     fn send_waiting_when_inbox_drops_returns_closed() {
         let inbox = Inbox::new();
-        let card = inbox.port(1);
-        card.post(0).unwrap();
-        let sender = thread::spawn(move || card.post(1));
+        let card = inbox.sender(1);
+        card.send(0).unwrap();
+        let sender = thread::spawn(move || card.send(1));
         drop(inbox);
-        assert_eq!(sender.join().unwrap(), Err(Closed));
+        assert_eq!(sender.join().unwrap(), Err(InboxClosed));
     }
 }

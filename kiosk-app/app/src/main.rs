@@ -16,11 +16,11 @@
     allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::panic)
 )]
 
-mod cache;
+mod cache_thread;
 mod clock;
 mod config;
 mod devices;
-mod drive;
+mod engine_thread;
 mod inbox;
 mod message;
 mod net;
@@ -34,19 +34,19 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use engine::{Fittings, LogSettings};
+use engine::{EngineConfig, JournalOpener};
 use journal::RealDisk;
 use session::Event;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-use crate::cache::{Cache, Kept};
-use crate::config::Config;
+use crate::cache_thread::{CacheThread, PendingSnapshot};
+use crate::config::KioskConfig;
 use crate::devices::Devices;
-use crate::drive::Hands;
+use crate::engine_thread::Executor;
 use crate::inbox::Inbox;
-use crate::message::Message;
-use crate::net::{ERRANDS_MAX, Net, Platform};
+use crate::message::EngineMessage;
+use crate::net::{Net, PlatformClient, REQUESTS_MAX};
 
 /// Touches that may wait for the engine: more than a person makes during one turn of it.
 const TOUCHES_MAX: usize = 8;
@@ -91,9 +91,9 @@ fn run() -> Result<()> {
     let arguments = Arguments::parse();
     privacy::forbid_dumps().context("cannot disable core files")?;
     privacy::end_on_panic();
-    let (config, credentials) = Config::read(&arguments.site, &arguments.keys)?;
+    let (config, credentials) = KioskConfig::read(&arguments.site, &arguments.keys)?;
     let site = &config.site;
-    let platform = Platform::new(
+    let platform = PlatformClient::new(
         &site.platform.url,
         site.device,
         Arc::clone(&config.device_key),
@@ -110,42 +110,42 @@ fn run() -> Result<()> {
             .with_file_name("kiosk-device"),
     };
     tracing::info!(device = %site.device, profile = ?site.profile, "kiosk starting");
-    let (cache, snapshot) = Cache::start(arguments.state.join("cache"), config.wrap_key.clone())
+    let (cache, snapshot) = CacheThread::start(arguments.state.join("cache"), config.wrap_key.clone())
         .context("cannot start the cache thread")?;
     let inbox = Inbox::new();
-    let (touches, closed) = (inbox.port(TOUCHES_MAX), inbox.port(1));
+    let (touches, closed) = (inbox.sender(TOUCHES_MAX), inbox.sender(1));
     let window = screen::Screen::new(arguments.size)?;
-    window.on_touch(move |on, intent| {
+    window.set_touch_handler(move |on, intent| {
         // A touch over the quota was made on a view that is about to change, and is dropped.
-        let _ = touches.offer(Event::Touch { on, intent }.into());
+        let _ = touches.try_send(Event::Touch { view: on, intent }.into());
     });
-    let executor = Hands {
-        net: Net::start(platform, inbox.port(ERRANDS_MAX), inbox.port(1))
+    let executor = Executor {
+        net: Net::start(platform, inbox.sender(REQUESTS_MAX), inbox.sender(1))
             .context("cannot start the net thread")?,
         devices: Devices::start(&site.devices, &program, &inbox)
             .context("cannot start the device supervisors")?,
         cache,
         screen: window.handle(),
-        heartbeat: inbox.port(1),
+        screen_heartbeat: inbox.sender(1),
         inbox,
     };
     let log = arguments.state.join("log");
     let engine = thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || drive::run(fittings(config, log, snapshot), executor))?;
+        .spawn(move || engine_thread::run(engine_config(config, log, snapshot), executor))?;
     window.run()?;
     // Usually the engine closed the window; otherwise this message ends the engine.
-    let _ = closed.offer(Message::Stop);
+    let _ = closed.try_send(EngineMessage::Stop);
     engine.join().map_err(|_| anyhow::anyhow!("engine thread panicked"))
 }
 
 /// Configuration of the engine. Waits a bounded time for the cached values.
-fn fittings(config: Config, log: PathBuf, snapshot: Kept) -> Fittings<RealDisk> {
+fn engine_config(config: KioskConfig, log: PathBuf, snapshot: PendingSnapshot) -> EngineConfig<RealDisk> {
     let setup = Arc::new(config.setup());
-    Fittings {
-        log: LogSettings {
+    EngineConfig {
+        journal: JournalOpener {
             disk: Box::new(move || RealDisk::open(&log)),
-            wrap: config.wrap_key,
+            wrap_key: config.wrap_key,
             software: env!("CARGO_PKG_VERSION").to_owned(),
             configuration: config.digest,
             high_water: u64::from(config.site.log.high_water_mib) * 1024 * 1024,
@@ -153,7 +153,7 @@ fn fittings(config: Config, log: PathBuf, snapshot: Kept) -> Fittings<RealDisk> 
         setup,
         device_key: config.device_key,
         catalogue_key: config.site.platform.catalogue_key,
-        remembered: snapshot.wait(),
+        cached: snapshot.wait(),
     }
 }
 

@@ -1,20 +1,20 @@
 //! Messages of the engine's inbox.
 
-use engine::What;
+use engine::InputEvent;
 use session::Event;
 
 /// One message from any source.
-pub(crate) enum Message {
+pub(crate) enum EngineMessage {
     /// An input for the engine.
-    Happened(What),
+    Input(InputEvent),
     /// Heartbeat of the screen's thread.
     ScreenAlive,
     /// Request to end the program.
     Stop,
 }
 
-impl From<Event> for Message {
+impl From<Event> for EngineMessage {
     fn from(event: Event) -> Self {
-        Self::Happened(What::Event(event))
+        Self::Input(InputEvent::Kiosk(event))
     }
 }

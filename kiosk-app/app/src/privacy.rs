@@ -5,7 +5,7 @@ use std::{panic, thread};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-use crate::cache;
+use crate::cache_thread;
 
 /// Exit code after a panic. systemd restarts the kiosk, which recovers its open work from the journal.
 pub(crate) const EXIT_PANIC: i32 = 70;
@@ -24,7 +24,7 @@ pub(crate) fn forbid_dumps() -> rustix::io::Result<()> {
 pub(crate) fn end_on_panic() {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
-        if thread::current().name().is_some_and(cache::is_its_thread) {
+        if thread::current().name().is_some_and(cache_thread::is_cache_thread) {
             tracing::warn!(place, "cache thread panicked, continuing without cache");
             return;
         }

@@ -6,55 +6,55 @@ use std::time::{Duration, Instant};
 use sd_notify::NotifyState;
 
 /// Interval between two probes of the screen when no watchdog is configured.
-const UNHURRIED: Duration = Duration::from_secs(5);
+const DEFAULT_PERIOD: Duration = Duration::from_secs(5);
 
 /// Decides when to probe the screen, and notifies systemd.
 pub(crate) struct Watchdog {
-    every: Duration,
-    next: Instant,
+    period: Duration,
+    next_probe: Instant,
     ready: bool,
 }
 
 impl Watchdog {
     /// Takes the interval from the service manager: a third of its watchdog timeout.
     pub(crate) fn start(now: Instant) -> Self {
-        Self::every(sd_notify::watchdog_enabled().map_or(UNHURRIED, |timeout| timeout / 3), now)
+        Self::with_period(sd_notify::watchdog_enabled().map_or(DEFAULT_PERIOD, |timeout| timeout / 3), now)
     }
 
-    const fn every(every: Duration, now: Instant) -> Self {
-        Self { every, next: now, ready: false }
+    const fn with_period(period: Duration, now: Instant) -> Self {
+        Self { period, next_probe: now, ready: false }
     }
 
     /// Whether a probe of the screen is due; schedules the next one.
-    pub(crate) fn asks(&mut self, now: Instant) -> bool {
-        let due = now >= self.next;
+    pub(crate) fn probe_due(&mut self, now: Instant) -> bool {
+        let due = now >= self.next_probe;
         if due {
-            self.next = now + self.every;
+            self.next_probe = now + self.period;
         }
         due
     }
 
     /// When [`Watchdog::probe_due`] must be called again.
-    pub(crate) const fn next(&self) -> Instant {
-        self.next
+    pub(crate) const fn next_probe(&self) -> Instant {
+        self.next_probe
     }
 
     /// Handles a heartbeat of the screen: it was received by the engine's thread, so both threads are alive.
-    pub(crate) fn alive(&mut self) {
+    pub(crate) fn screen_alive(&mut self) {
         if !self.ready {
             self.ready = true;
-            tell(&[NotifyState::Ready]);
+            notify_systemd(&[NotifyState::Ready]);
         }
-        tell(&[NotifyState::Watchdog]);
+        notify_systemd(&[NotifyState::Watchdog]);
     }
 }
 
 /// Notifies systemd that the kiosk stops by request.
-pub(crate) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+pub(crate) fn notify_stopping() {
+    notify_systemd(&[NotifyState::Stopping]);
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify_systemd(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "sd_notify failed");
     }
@@ -67,10 +67,10 @@ mod tests {
     #[test]
     fn screen_probe_is_due_at_start_and_each_period() {
         let (start, period) = (Instant::now(), Duration::from_secs(3));
-        let mut watchdog = Watchdog::every(period, start);
-        assert!(watchdog.asks(start));
-        assert!(!watchdog.asks(start + period / 2));
-        assert!(watchdog.asks(start + period));
-        assert_eq!(watchdog.next(), start + period * 2);
+        let mut watchdog = Watchdog::with_period(period, start);
+        assert!(watchdog.probe_due(start));
+        assert!(!watchdog.probe_due(start + period / 2));
+        assert!(watchdog.probe_due(start + period));
+        assert_eq!(watchdog.next_probe(), start + period * 2);
     }
 }

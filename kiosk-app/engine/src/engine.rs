@@ -6,58 +6,61 @@ use std::sync::Arc;
 
 use contract::{BatchAck, ChangesAnswer, PublicKey, SecretKey, UnixMs};
 use journal::{Checkpoint, Disk, Journal};
-use session::{Device, Effect, Event, Failure, Health, Kiosk, Mono, Now, Setup, Transition, closed_view};
-use sync::{Exchange, Failed, Uplink, UplinkRequest};
+use session::{
+    DeviceKind, DeviceState, Effect, Event, Failure, Kiosk, KioskSetup, MonotonicMs, Now, Transition,
+    out_of_service_view,
+};
+use sync::{ExchangeFailed, ExchangeTiming, Uplink, UplinkRequest};
 use view::View;
 
-use crate::bits::Bits;
-use crate::lives::Life;
-use crate::log::{LogSettings, Source};
-use crate::memory::{Memo, Place, Remembered};
-use crate::open;
-use crate::shelf::Shelf;
+use crate::cache_entry::{CacheEntry, CacheKey, CacheSnapshot};
+use crate::entropy::EntropySource;
+use crate::feed_state::FeedState;
+use crate::generation::Generation;
+use crate::journal_source::{JournalOpener, JournalSource};
+use crate::open_work;
 
 /// Pause before the first attempt to reopen a failed journal; doubles with each failure.
 const REOPEN_FIRST_MS: u64 = 1_000;
 /// Longest pause between attempts: an operator may have freed disk space meanwhile.
-const REOPEN_MOST_MS: u64 = 60_000;
+const REOPEN_MAX_MS: u64 = 60_000;
 /// A journal without failures for this long was stable: its next failure starts with the first pause again.
-const WELL_MS: u64 = 120_000;
+const STABLE_MS: u64 = 120_000;
 /// Pause before records are read again, after a read found nothing although records wait.
-const READ_AGAIN_MS: u64 = 10_000;
+const REREAD_MS: u64 = 10_000;
 /// A new checkpoint is cached after this many records.
-const REMEMBER_RECORDS: u64 = 64;
+const CHECKPOINT_RECORDS: u64 = 64;
 
 /// Configuration of an engine.
-pub struct Fittings<D> {
+pub struct EngineConfig<D> {
     /// The session's setup for the site.
-    pub setup: Arc<Setup>,
+    pub setup: Arc<KioskSetup>,
     /// Opens the journal.
-    pub log: LogSettings<D>,
+    pub journal: JournalOpener<D>,
     /// The kiosk's signing key: signs the heads of the record chain.
     pub device_key: Arc<SecretKey>,
     /// The city's catalogue key: verifies service documents.
     pub catalogue_key: PublicKey,
     /// The cached values of the previous process.
-    pub remembered: Remembered,
+    pub cached: CacheSnapshot,
 }
 
 /// One input of the engine, with the time and the entropy for its turn.
-pub struct Input {
+pub struct EngineInput {
     /// Monotonic and wall time of the turn.
     pub at: Now,
     /// 128 fresh random bits.
     pub entropy: u128,
     /// The event.
-    pub what: What,
+    pub event: InputEvent,
 }
 
 /// The event of an [`Input`].
-pub enum What {
+pub enum InputEvent {
     /// [`Engine::next_deadline`] has passed.
     Tick,
     /// An event for the kiosk.
-    Event(Event),
+    Kiosk(Event),
     /// The answer to an [`Output::Send`].
     Uplink(UplinkAnswer),
 }
@@ -65,13 +68,13 @@ pub enum What {
 /// The answer to a request of the uplink. Each request has exactly one.
 pub enum UplinkAnswer {
     /// Answer to [`UplinkRequest::Records`].
-    Records(Exchange, Result<BatchAck, Failed>),
+    Records(ExchangeTiming, Result<BatchAck, ExchangeFailed>),
     /// Answer to [`UplinkRequest::Changes`].
-    Changes(Exchange, Result<ChangesAnswer, Failed>),
+    Changes(ExchangeTiming, Result<ChangesAnswer, ExchangeFailed>),
 }
 
 /// An output of a turn, to be executed by the caller.
-pub enum Out {
+pub enum Output {
     /// An effect for a device or the platform; its records are durable.
     Effect(Effect),
     /// A request of the uplink to the platform.
@@ -79,65 +82,67 @@ pub enum Out {
     /// A changed view for the screen; everything on it is durable.
     Show(Box<View>),
     /// A value to be cached when the cache has time; nothing waits for it.
-    Remember(Memo),
+    Cache(CacheEntry),
 }
 
 /// The kiosk, its journal and its uplink.
 pub struct Engine<D> {
-    setup: Arc<Setup>,
-    log: LogSettings<D>,
-    key: Arc<SecretKey>,
-    shelf: Shelf,
+    setup: Arc<KioskSetup>,
+    journal: JournalOpener<D>,
+    device_key: Arc<SecretKey>,
+    feed: FeedState,
     /// The services changed, and the kiosk has not recorded it yet.
-    shelf_unrecorded: bool,
-    shelf_unkept: bool,
+    feed_unrecorded: bool,
+    feed_uncached: bool,
     /// The cached checkpoint, until the journal is opened with it.
     checkpoint: Option<Checkpoint>,
     uplink: Uplink,
-    state: State<D>,
+    state: EngineState<D>,
     /// Consecutive failures of the journal.
     failures: u32,
-    life: Life,
+    generation: Generation,
     /// Last health of each device, for a new kiosk after a recovery.
-    devices: BTreeMap<Device, Health>,
+    devices: BTreeMap<DeviceKind, DeviceState>,
     shown: Option<View>,
 }
 
-enum State<D> {
+enum EngineState<D> {
     /// In service: the journal is open and a kiosk runs.
-    Open(Box<Open<D>>),
+    InService(Box<InService<D>>),
     /// Out of service: the journal failed and is reopened at this time.
-    Shut { until: Mono },
+    OutOfService { until: MonotonicMs },
 }
 
-struct Open<D> {
+struct InService<D> {
     kiosk: Kiosk,
     journal: Journal<D>,
-    since: Mono,
+    opened_at: MonotonicMs,
     /// State of the link and of the high-water mark that the kiosk was last notified of.
     online: bool,
-    nearly_full: bool,
+    above_high_water: bool,
     /// The uplink found no readable record: it does not read again before this time.
-    unreadable_until: Mono,
+    unreadable_until: MonotonicMs,
     /// Number of the last record in the checkpoint that was cached last.
-    kept_upto: u64,
+    cached_upto: u64,
 }
 
 /// State of one turn: its time, its entropy, and its outputs so far.
 struct Turn {
     at: Now,
-    bits: Bits,
-    out: Vec<Out>,
+    entropy: EntropySource,
+    outputs: Vec<Output>,
 }
 
 impl<D: Disk> Engine<D> {
     /// Starts an engine and opens the journal; shows *out of service* until that succeeds.
     #[must_use]
-    pub fn start(config: Fittings<D>, at: Now, entropy: u128) -> (Self, Vec<Out>) {
-        let Remembered { log: checkpoint, shelf: feed } = config.remembered;
+    pub fn start(config: EngineConfig<D>, at: Now, entropy: u128) -> (Self, Vec<Output>) {
+        let CacheSnapshot { checkpoint, feed } = config.cached;
         let feed = match feed {
-            Some(snapshot) => Shelf::restore(config.catalogue_key, config.setup.codes.clone(), &snapshot),
-            None => Shelf::new(config.catalogue_key, config.setup.codes.clone()),
+            Some(snapshot) => {
+                FeedState::restore(config.catalogue_key, config.setup.code_rules.clone(), &snapshot)
+            }
+            None => FeedState::new(config.catalogue_key, config.setup.code_rules.clone()),
         };
         let checkpoint = checkpoint.and_then(|bytes| {
             let read = Checkpoint::decode(&bytes);
@@ -147,53 +152,53 @@ impl<D: Disk> Engine<D> {
             read.ok()
         });
         let mut engine = Self {
-            uplink: Uplink::new(config.setup.device, feed.cursor()),
+            uplink: Uplink::new(config.setup.kiosk, feed.cursor()),
             setup: config.setup,
-            log: config.log,
-            key: config.device_key,
-            shelf: feed,
-            shelf_unrecorded: false,
-            shelf_unkept: false,
+            journal: config.journal,
+            device_key: config.device_key,
+            feed,
+            feed_unrecorded: false,
+            feed_uncached: false,
             checkpoint,
-            state: State::Shut { until: at.mono },
+            state: EngineState::OutOfService { until: at.mono },
             failures: 0,
-            life: Life::default(),
+            generation: Generation::default(),
             devices: BTreeMap::new(),
             shown: None,
         };
-        let out = engine.turn(Input { at, entropy, what: What::Tick });
+        let out = engine.turn(EngineInput { at, entropy, event: InputEvent::Tick });
         (engine, out)
     }
 
     /// Handles one input and everything that is due. Must be called again at [`Engine::next_deadline`] at the latest.
-    pub fn turn(&mut self, input: Input) -> Vec<Out> {
-        let mut turn = Turn { at: input.at, bits: Bits::new(input.entropy), out: Vec::new() };
-        match input.what {
-            What::Tick => {}
-            What::Event(event) => self.on_event(&mut turn, event),
-            What::Uplink(answer) => self.on_uplink(&mut turn, answer),
+    pub fn turn(&mut self, input: EngineInput) -> Vec<Output> {
+        let mut turn = Turn { at: input.at, entropy: EntropySource::new(input.entropy), outputs: Vec::new() };
+        match input.event {
+            InputEvent::Tick => {}
+            InputEvent::Kiosk(event) => self.on_event(&mut turn, event),
+            InputEvent::Uplink(answer) => self.on_uplink(&mut turn, answer),
         }
-        self.do_due(&mut turn);
-        self.tell_changes(&mut turn);
-        self.send(&mut turn);
+        self.run_due(&mut turn);
+        self.notify_changes(&mut turn);
+        self.poll_uplink(&mut turn);
         self.show(&mut turn);
-        self.remember(&mut turn);
-        turn.out
+        self.update_cache(&mut turn);
+        turn.outputs
     }
 
     /// When the engine needs an [`InputEvent::Tick`] at the latest. Changes with every turn.
     #[must_use]
-    pub fn wake(&self) -> Mono {
+    pub fn next_deadline(&self) -> MonotonicMs {
         match &self.state {
-            State::Shut { until } => *until,
-            State::Open(open) => {
-                let waiting = self.uplink.waiting(open.journal.head());
+            EngineState::OutOfService { until } => *until,
+            EngineState::InService(open) => {
+                let waiting = self.uplink.has_unacknowledged(open.journal.head());
                 let uplink = self.uplink.next_deadline(waiting).map(|at| {
                     // Otherwise unreadable records would cause a tick in an endless loop.
-                    if waiting { Mono(at).max(open.unreadable_until) } else { Mono(at) }
+                    if waiting { MonotonicMs(at).max(open.unreadable_until) } else { MonotonicMs(at) }
                 });
                 let wanted = [open.kiosk.next_deadline(), uplink].into_iter().flatten().min();
-                wanted.unwrap_or(Mono(u64::MAX))
+                wanted.unwrap_or(MonotonicMs(u64::MAX))
             }
         }
     }
@@ -202,148 +207,150 @@ impl<D: Disk> Engine<D> {
     #[must_use]
     pub fn view(&self, wall: UnixMs) -> View {
         match &self.state {
-            State::Open(open) => open.kiosk.view(),
-            State::Shut { .. } => closed_view(&self.setup, wall),
+            EngineState::InService(open) => open.kiosk.view(),
+            EngineState::OutOfService { .. } => out_of_service_view(&self.setup, wall),
         }
     }
 
     /// Number of documents of the feed that were rejected since the start; for the operator.
     #[must_use]
     pub const fn refused_documents(&self) -> u64 {
-        self.shelf.refused()
+        self.feed.refused()
     }
 
     fn on_event(&mut self, turn: &mut Turn, event: Event) {
         match &event {
-            Event::Health(device, health) => {
+            Event::DeviceStateChanged(device, health) => {
                 self.devices.insert(*device, *health);
             }
-            Event::Answer(_, Err(Failure::Unreachable)) | Event::Payment(_, Err(Failure::Unreachable)) => {
-                self.uplink.suspect(turn.at.mono.0);
+            Event::WorkAnswered(_, Err(Failure::Unreachable))
+            | Event::PaymentAnswered(_, Err(Failure::Unreachable)) => {
+                self.uplink.probe_now(turn.at.mono.0);
             }
             Event::Tick
             | Event::Touch { .. }
             | Event::Card(_)
-            | Event::Code(_)
+            | Event::CodeScanned(_)
             | Event::IdCard(_)
             | Event::CodeHint(_)
-            | Event::Answer(..)
-            | Event::Payment(..)
-            | Event::Paper(..)
-            | Event::Catalogue(_)
-            | Event::Codes(_)
-            | Event::ClockHeard(_)
-            | Event::Link(_)
-            | Event::LogNearlyFull(_) => {}
+            | Event::WorkAnswered(..)
+            | Event::PaymentAnswered(..)
+            | Event::PrintFinished(..)
+            | Event::CatalogueChanged(_)
+            | Event::CodeTrustChanged(_)
+            | Event::ClockSynchronised(_)
+            | Event::LinkChanged(_)
+            | Event::JournalNearlyFull(_) => {}
         }
-        if let Some(event) = self.life.inward(event) {
-            self.give(turn, event);
+        if let Some(event) = self.generation.accept_event(event) {
+            self.dispatch(turn, event);
         }
     }
 
     /// Dispatches an event to the kiosk while in service. Events while out of service are lost, as in a
     /// crash; recovery inquires what must be known.
-    fn give(&mut self, turn: &mut Turn, event: Event) {
-        let State::Open(open) = &mut self.state else { return };
-        let input = session::Input { at: turn.at, entropy: turn.bits.next(), event };
+    fn dispatch(&mut self, turn: &mut Turn, event: Event) {
+        let EngineState::InService(open) = &mut self.state else { return };
+        let input = session::KioskInput { at: turn.at, entropy: turn.entropy.next_u128(), event };
         let transition = open.kiosk.handle(input);
         self.commit(turn, transition);
     }
 
     /// Makes the records of a transition durable, and only then outputs its effects (I1).
     fn commit(&mut self, turn: &mut Turn, transition: Transition) {
-        let State::Open(open) = &mut self.state else { return };
-        let (journal, entropy, wall) = (&mut open.journal, &mut turn.bits, turn.at.wall);
+        let EngineState::InService(open) = &mut self.state else { return };
+        let (journal, entropy, wall) = (&mut open.journal, &mut turn.entropy, turn.at.wall);
         match transition.commit(|entries| journal.append(entries, wall, &mut || entropy.next_bytes())) {
             Ok(effects) => {
-                let generation = self.life;
-                turn.out.extend(effects.into_iter().map(|effect| Out::Effect(generation.outward(effect))));
+                let generation = self.generation;
+                turn.outputs
+                    .extend(effects.into_iter().map(|effect| Output::Effect(generation.tag_effect(effect))));
             }
             Err(error) => {
-                let well = turn.at.mono.0.saturating_sub(open.since.0) >= WELL_MS;
+                let well = turn.at.mono.0.saturating_sub(open.opened_at.0) >= STABLE_MS;
                 self.failures = if well { 0 } else { self.failures };
-                self.shut(turn, &error);
+                self.suspend(turn, &error);
             }
         }
     }
 
     /// Goes out of service. Dropping the kiosk wipes all data of a resident (I3).
-    fn shut(&mut self, turn: &Turn, error: &(dyn Error + 'static)) {
-        let pause = REOPEN_FIRST_MS.saturating_mul(1 << self.failures.min(16)).min(REOPEN_MOST_MS);
+    fn suspend(&mut self, turn: &Turn, error: &(dyn Error + 'static)) {
+        let pause = REOPEN_FIRST_MS.saturating_mul(1 << self.failures.min(16)).min(REOPEN_MAX_MS);
         self.failures = self.failures.saturating_add(1);
         tracing::error!(error, pause_ms = pause, "out of service: the journal failed and will be reopened");
-        self.state = State::Shut { until: turn.at.mono.plus_ms(pause) };
+        self.state = EngineState::OutOfService { until: turn.at.mono.plus_ms(pause) };
     }
 
     /// Opens the journal and recovers a kiosk from it.
     fn reopen(&mut self, turn: &mut Turn) {
         // Used once: after a failure only the journal itself is trusted.
         let checkpoint = self.checkpoint.take();
-        let opened = self.log.open(self.setup.device, checkpoint, turn.at.wall, &mut turn.bits);
+        let opened = self.journal.open(self.setup.kiosk, checkpoint, turn.at.wall, &mut turn.entropy);
         let (journal, report) = match opened {
             Ok(opened) => opened,
-            Err(error) => return self.shut(turn, &error),
+            Err(error) => return self.suspend(turn, &error),
         };
-        let work = open::work(journal.open_work());
-        let cached_upto = journal.head().seq.saturating_sub(report.folded);
-        let services = self.shelf.catalogue().services.len();
-        tracing::info!(folded = report.folded, services, "journal opened");
+        let work = open_work::session_open_work(journal.open_work());
+        let cached_upto = journal.head().seq.saturating_sub(report.replayed_records);
+        let services = self.feed.catalogue().services.len();
+        tracing::info!(folded = report.replayed_records, services, "journal opened");
         let (kiosk, transition) =
-            Kiosk::recover(Arc::clone(&self.setup), self.shelf.catalogue(), work, turn.at);
-        self.life = self.life.next();
-        self.state = State::Open(Box::new(Open {
+            Kiosk::recover(Arc::clone(&self.setup), self.feed.catalogue(), work, turn.at);
+        self.generation = self.generation.next();
+        self.state = EngineState::InService(Box::new(InService {
             kiosk,
             journal,
-            since: turn.at.mono,
+            opened_at: turn.at.mono,
             online: false,
-            nearly_full: false,
-            unreadable_until: Mono(0),
-            kept_upto: cached_upto,
+            above_high_water: false,
+            unreadable_until: MonotonicMs(0),
+            cached_upto,
         }));
         self.commit(turn, transition);
         for (device, health) in self.devices.clone() {
-            self.give(turn, Event::Health(device, health));
+            self.dispatch(turn, Event::DeviceStateChanged(device, health));
         }
-        self.give(turn, Event::Codes(self.shelf.codes()));
-        self.hear_clock(turn);
+        self.dispatch(turn, Event::CodeTrustChanged(self.feed.codes()));
+        self.update_clock(turn);
     }
 
-    fn do_due(&mut self, turn: &mut Turn) {
+    fn run_due(&mut self, turn: &mut Turn) {
         match &self.state {
-            State::Shut { until } if *until <= turn.at.mono => self.reopen(turn),
-            State::Shut { .. } => {}
-            State::Open(open) => {
+            EngineState::OutOfService { until } if *until <= turn.at.mono => self.reopen(turn),
+            EngineState::OutOfService { .. } => {}
+            EngineState::InService(open) => {
                 if open.kiosk.next_deadline().is_some_and(|at| at <= turn.at.mono) {
-                    self.give(turn, Event::Tick);
+                    self.dispatch(turn, Event::Tick);
                 }
             }
         }
     }
 
     /// Notifies the kiosk of changes around it: services, the link, the journal's high-water mark.
-    fn tell_changes(&mut self, turn: &mut Turn) {
-        if self.shelf_unrecorded && matches!(self.state, State::Open(_)) {
-            self.shelf_unrecorded = false;
-            self.give(turn, Event::Catalogue(self.shelf.catalogue()));
+    fn notify_changes(&mut self, turn: &mut Turn) {
+        if self.feed_unrecorded && matches!(self.state, EngineState::InService(_)) {
+            self.feed_unrecorded = false;
+            self.dispatch(turn, Event::CatalogueChanged(self.feed.catalogue()));
         }
         let online = self.uplink.online();
-        if let State::Open(open) = &mut self.state
+        if let EngineState::InService(open) = &mut self.state
             && open.online != online
         {
             open.online = online;
             tracing::info!(online, "link to the platform changed");
-            self.give(turn, Event::Link(online));
+            self.dispatch(turn, Event::LinkChanged(online));
         }
-        if let State::Open(open) = &mut self.state
-            && open.nearly_full != open.journal.nearly_full()
+        if let EngineState::InService(open) = &mut self.state
+            && open.above_high_water != open.journal.is_above_high_water()
         {
-            open.nearly_full = !open.nearly_full;
-            let nearly_full = open.nearly_full;
+            open.above_high_water = !open.above_high_water;
+            let nearly_full = open.above_high_water;
             tracing::warn!(
                 nearly_full,
                 "journal crossed its high-water mark: new money is refused while nearly_full is true"
             );
-            self.give(turn, Event::LogNearlyFull(nearly_full));
+            self.dispatch(turn, Event::JournalNearlyFull(nearly_full));
         }
     }
 
@@ -351,10 +358,10 @@ impl<D: Disk> Engine<D> {
         let now = turn.at.mono.0;
         match answer {
             UplinkAnswer::Records(timing, answer) => {
-                let acknowledged = self.uplink.on_records(now, turn.bits.next(), timing, answer);
+                let acknowledged = self.uplink.on_records(now, turn.entropy.next_u128(), timing, answer);
                 if let Some((epoch, upto)) = acknowledged
-                    && let State::Open(open) = &mut self.state
-                    && let Err(error) = open.journal.settled(epoch, upto, turn.at.wall)
+                    && let EngineState::InService(open) = &mut self.state
+                    && let Err(error) = open.journal.delete_acknowledged(epoch, upto, turn.at.wall)
                 {
                     // Keeping the segment is harmless; the next acknowledgement tries again.
                     tracing::warn!(
@@ -364,39 +371,41 @@ impl<D: Disk> Engine<D> {
                 }
             }
             UplinkAnswer::Changes(timing, answer) => {
-                let changes = self.uplink.on_changes(now, turn.bits.next(), timing, answer);
+                let changes = self.uplink.on_changes(now, turn.entropy.next_u128(), timing, answer);
                 if let Some((items, cursor)) = changes {
-                    self.shelf_unkept |= cursor != self.shelf.cursor();
-                    let changed = self.shelf.take(items, cursor, turn.at.wall);
-                    self.shelf_unrecorded |= changed.services;
+                    self.feed_uncached |= cursor != self.feed.cursor();
+                    let changed = self.feed.apply(items, cursor, turn.at.wall);
+                    self.feed_unrecorded |= changed.services;
                     if changed.codes {
-                        self.give(turn, Event::Codes(self.shelf.codes()));
+                        self.dispatch(turn, Event::CodeTrustChanged(self.feed.codes()));
                     }
-                    self.hear_clock(turn);
+                    self.update_clock(turn);
                 }
             }
         }
     }
 
     /// Notifies the kiosk of the platform's clock offset, once the platform has answered since the start.
-    fn hear_clock(&mut self, turn: &mut Turn) {
+    fn update_clock(&mut self, turn: &mut Turn) {
         if let Some(offset_ms) = self.uplink.clock().offset_ms() {
-            self.give(turn, Event::ClockHeard(offset_ms));
+            self.dispatch(turn, Event::ClockSynchronised(offset_ms));
         }
     }
 
     /// Outputs the requests that the uplink wants to send now.
-    fn send(&mut self, turn: &mut Turn) {
-        let State::Open(open) = &mut self.state else { return };
+    fn poll_uplink(&mut self, turn: &mut Turn) {
+        let EngineState::InService(open) = &mut self.state else { return };
         let now = turn.at.mono;
-        let mut source = Source { journal: &mut open.journal, key: &self.key };
+        let mut source = JournalSource { journal: &mut open.journal, key: &self.device_key };
         // The uplink yields at most one request of each kind.
         while let Some(request) = self.uplink.poll(now.0, &mut source) {
-            turn.out.push(Out::Send(request));
+            turn.outputs.push(Output::Send(request));
         }
         let due = |at| at <= now.0;
-        if self.uplink.waiting(open.journal.head()) && self.uplink.next_deadline(true).is_some_and(due) {
-            open.unreadable_until = now.plus_ms(READ_AGAIN_MS);
+        if self.uplink.has_unacknowledged(open.journal.head())
+            && self.uplink.next_deadline(true).is_some_and(due)
+        {
+            open.unreadable_until = now.plus_ms(REREAD_MS);
         }
     }
 
@@ -404,22 +413,22 @@ impl<D: Disk> Engine<D> {
         let view = self.view(turn.at.wall);
         if self.shown.as_ref() != Some(&view) {
             self.shown = Some(view.clone());
-            turn.out.push(Out::Show(Box::new(view)));
+            turn.outputs.push(Output::Show(Box::new(view)));
         }
     }
     /// Outputs changed values for the cache: the checkpoint only between visits, so that no resident waits for it.
-    fn remember(&mut self, turn: &mut Turn) {
-        if self.shelf_unkept {
-            self.shelf_unkept = false;
-            turn.out.push(Out::Remember(Memo { place: Place::Shelf, bytes: self.shelf.keep() }));
+    fn update_cache(&mut self, turn: &mut Turn) {
+        if self.feed_uncached {
+            self.feed_uncached = false;
+            turn.outputs.push(Output::Cache(CacheEntry { key: CacheKey::Feed, bytes: self.feed.snapshot() }));
         }
-        let State::Open(open) = &mut self.state else { return };
+        let EngineState::InService(open) = &mut self.state else { return };
         let upto = open.journal.head().seq;
         let between_visits = open.journal.open_work().visit.is_none();
-        if between_visits && upto.saturating_sub(open.kept_upto) >= REMEMBER_RECORDS {
-            open.kept_upto = upto;
+        if between_visits && upto.saturating_sub(open.cached_upto) >= CHECKPOINT_RECORDS {
+            open.cached_upto = upto;
             let bytes = open.journal.checkpoint().encode();
-            turn.out.push(Out::Remember(Memo { place: Place::Log, bytes }));
+            turn.outputs.push(Output::Cache(CacheEntry { key: CacheKey::Checkpoint, bytes }));
         }
     }
 }

@@ -10,17 +10,17 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
-mod bits;
+mod cache_entry;
 mod engine;
-mod lives;
-mod log;
-mod memory;
-mod open;
-mod shelf;
-mod trust;
-pub mod wire;
+mod entropy;
+mod feed_state;
+mod generation;
+mod journal_source;
+mod open_work;
+pub mod platform_api;
+mod trust_store;
 
-pub use engine::{Engine, Fittings, Input, Out, UplinkAnswer, What};
-pub use log::LogSettings;
-pub use memory::{Memo, Place, Remembered};
-pub use sync::{Exchange, Failed, UplinkRequest};
+pub use cache_entry::{CacheEntry, CacheKey, CacheSnapshot};
+pub use engine::{Engine, EngineConfig, EngineInput, InputEvent, Output, UplinkAnswer};
+pub use journal_source::JournalOpener;
+pub use sync::{ExchangeFailed, ExchangeTiming, UplinkRequest};

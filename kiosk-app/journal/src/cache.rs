@@ -22,34 +22,34 @@ use sm4::Sm4;
 use zeroize::Zeroizing;
 
 /// Memory for sled's page cache, in bytes: all values fit.
-const MEMORY: u64 = 4 * 1024 * 1024;
+const SLED_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
 /// sled never frees disk space: beyond this many bytes the store is recreated.
 const SIZE_MAX: u64 = 64 * 1024 * 1024;
 const NONCE_LEN: usize = 12;
 /// Length of the pieces of a value in bytes: sled 0.34 never reclaims the space of values beyond about 100 KiB.
-const PIECE: usize = 32 * 1024;
+const PIECE_BYTES: usize = 32 * 1024;
 
 /// File names: the store, the quarantined store, and the marker that the store is in use.
 const STORE: &str = "store";
-const ASIDE: &str = "aside";
-const BUSY: &str = "busy";
+const QUARANTINE: &str = "aside";
+const IN_USE: &str = "busy";
 /// The file of a store that sled locks.
-const LOCKED: &str = "db";
+const LOCK_FILE: &str = "db";
 /// Pause between two attempts to take a lock that is still held, and number of attempts.
 const LOCK_WAIT: Duration = Duration::from_millis(20);
 const LOCK_TRIES: u32 = 100;
 
 /// Condition of the store when the cache was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum CacheCondition {
     /// The store opened, or did not exist yet.
-    Good,
+    Usable,
     /// The process ended while it used the store; the store was quarantined.
     Interrupted,
     /// The store had grown far beyond its content; it was quarantined.
-    Grown,
+    Oversized,
     /// The store did not open; it was quarantined.
-    Broken,
+    Damaged,
 }
 
 /// Why a value is not cached. The cache has been recreated, or is disabled until the next start.
@@ -69,7 +69,7 @@ pub enum CacheError {
     Sealing,
     /// The cache failed earlier and could not be recreated.
     #[error("the cache is disabled until the next start")]
-    Off,
+    Disabled,
 }
 
 /// A few named values on disk.
@@ -85,25 +85,25 @@ impl Cache {
     ///
     /// # Errors
     /// When no new store can be created.
-    pub fn open(directory: &Path, key: &Zeroizing<[u8; 16]>) -> Result<(Self, Found), CacheError> {
+    pub fn open(directory: &Path, key: &Zeroizing<[u8; 16]>) -> Result<(Self, CacheCondition), CacheError> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let derived = Zeroizing::new(sm3(&[b"kiosk-cache/1", key.as_slice()]));
         let key: &[u8; 16] = derived.first_chunk().ok_or(CacheError::Sealing)?;
         let mut cache =
             Self { directory: directory.to_owned(), seal: AesGcm::new(&(*key).into()), store: None };
-        let mut found = Found::Good;
-        if cache.directory.join(BUSY).exists() {
-            found = Found::Interrupted;
+        let mut found = CacheCondition::Usable;
+        if cache.directory.join(IN_USE).exists() {
+            found = CacheCondition::Interrupted;
         } else if size(&cache.directory.join(STORE)) > SIZE_MAX {
-            found = Found::Grown;
+            found = CacheCondition::Oversized;
         }
-        if found == Found::Good {
+        if found == CacheCondition::Usable {
             if cache.open_store().is_ok() {
                 return Ok((cache, found));
             }
-            found = Found::Broken;
+            found = CacheCondition::Damaged;
         }
-        cache.set_aside()?;
+        cache.quarantine()?;
         cache.open_store()?;
         Ok((cache, found))
     }
@@ -113,9 +113,9 @@ impl Cache {
     /// # Errors
     /// When the store fails; it has then been recreated.
     pub fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, CacheError> {
-        let sealed = self.using(|store| {
+        let sealed = self.with_store(|store| {
             let mut sealed = Vec::new();
-            for piece in store.scan_prefix(prefix(name)) {
+            for piece in store.scan_prefix(piece_prefix(name)) {
                 sealed.extend_from_slice(&piece?.1);
             }
             Ok(sealed)
@@ -132,13 +132,13 @@ impl Cache {
         let payload = Payload { msg: value, aad: name.as_bytes() };
         let sealed = self.seal.encrypt(&Nonce::from(nonce), payload).map_err(|_| CacheError::Sealing)?;
         let bytes = [nonce.as_slice(), &sealed].concat();
-        self.using(|store| {
+        self.with_store(|store| {
             let mut batch = sled::Batch::default();
-            for key in store.scan_prefix(prefix(name)).keys() {
+            for key in store.scan_prefix(piece_prefix(name)).keys() {
                 batch.remove(key?);
             }
-            for (at, piece) in (0_u32..).zip(bytes.chunks(PIECE)) {
-                batch.insert([prefix(name), at.to_be_bytes().to_vec()].concat(), piece);
+            for (at, piece) in (0_u32..).zip(bytes.chunks(PIECE_BYTES)) {
+                batch.insert([piece_prefix(name), at.to_be_bytes().to_vec()].concat(), piece);
             }
             store.apply_batch(batch)?;
             store.flush().map(drop)
@@ -152,25 +152,25 @@ impl Cache {
     }
 
     /// Runs an operation on the store; recreates the store when the operation fails.
-    fn using<T>(&mut self, f: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, CacheError> {
-        let store = self.store.as_ref().ok_or(CacheError::Off)?;
-        let done = guarded(&self.directory, || f(store));
+    fn with_store<T>(&mut self, f: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, CacheError> {
+        let store = self.store.as_ref().ok_or(CacheError::Disabled)?;
+        let done = catch_sled_panic(&self.directory, || f(store));
         if done.is_err() {
-            self.begin_anew();
+            self.recreate_store();
         }
         done
     }
 
     /// Recreates the store. An error here is not reported, because the first one already is; it appears at the next
     /// use as [`CacheError::Disabled`].
-    fn begin_anew(&mut self) {
+    fn recreate_store(&mut self) {
         let store = self.store.take();
         // sled flushes when it is dropped, and may panic there too.
-        let _ = guarded(&self.directory, move || {
+        let _ = catch_sled_panic(&self.directory, move || {
             drop(store);
             Ok(())
         });
-        if self.set_aside().is_ok() {
+        if self.quarantine().is_ok() {
             let _ = self.open_store();
         }
     }
@@ -178,37 +178,37 @@ impl Cache {
     fn open_store(&mut self) -> Result<(), CacheError> {
         let path = self.directory.join(STORE);
         remove_unfinished_snapshots(&path)?;
-        await_lock(&path.join(LOCKED));
+        wait_for_lock(&path.join(LOCK_FILE));
         // Each value is flushed when it is stored; sled's own flusher would wake twice a second.
-        let config = sled::Config::new().path(path).cache_capacity(MEMORY).flush_every_ms(None);
-        self.store = Some(guarded(&self.directory, || config.open())?);
+        let config = sled::Config::new().path(path).cache_capacity(SLED_MEMORY_BYTES).flush_every_ms(None);
+        self.store = Some(catch_sled_panic(&self.directory, || config.open())?);
         Ok(())
     }
 
     /// Quarantines the store; replaces one that was quarantined earlier.
-    fn set_aside(&self) -> io::Result<()> {
-        let (store, aside) = (self.directory.join(STORE), self.directory.join(ASIDE));
+    fn quarantine(&self) -> io::Result<()> {
+        let (store, aside) = (self.directory.join(STORE), self.directory.join(QUARANTINE));
         if store.exists() {
             if aside.exists() {
                 fs::remove_dir_all(&aside)?;
             }
             fs::rename(store, aside)?;
         }
-        remove_if_there(&self.directory.join(BUSY))
+        remove_if_exists(&self.directory.join(IN_USE))
     }
 }
 
 /// Prefix of the keys of a value's pieces.
-fn prefix(name: &str) -> Vec<u8> {
+fn piece_prefix(name: &str) -> Vec<u8> {
     [name.as_bytes(), b"/"].concat()
 }
 
 /// Runs an operation of sled. A panic becomes an error; if the process ends meanwhile, the in-use marker remains.
-fn guarded<T>(directory: &Path, f: impl FnOnce() -> sled::Result<T>) -> Result<T, CacheError> {
-    let busy = directory.join(BUSY);
+fn catch_sled_panic<T>(directory: &Path, f: impl FnOnce() -> sled::Result<T>) -> Result<T, CacheError> {
+    let busy = directory.join(IN_USE);
     File::create(&busy)?;
     let done = catch_unwind(AssertUnwindSafe(f)).map_err(|_| CacheError::Panicked)?;
-    remove_if_there(&busy)?;
+    remove_if_exists(&busy)?;
     Ok(done?)
 }
 
@@ -224,7 +224,7 @@ fn remove_unfinished_snapshots(store: &Path) -> io::Result<()> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with("snap.") && name.ends_with(".generating") {
-            remove_if_there(&entry.path())?;
+            remove_if_exists(&entry.path())?;
         }
     }
     Ok(())
@@ -232,7 +232,7 @@ fn remove_unfinished_snapshots(store: &Path) -> io::Result<()> {
 
 /// Waits a bounded time until the lock of a store is free: a thread of sled can hold it for a short time after
 /// the store was closed, and sled reports a locked store like a damaged one.
-fn await_lock(file: &Path) {
+fn wait_for_lock(file: &Path) {
     // A file that cannot be opened is not locked: sled itself reports the error.
     let Ok(file) = File::open(file) else { return };
     for _ in 0..LOCK_TRIES {
@@ -244,7 +244,7 @@ fn await_lock(file: &Path) {
     }
 }
 
-fn remove_if_there(path: &Path) -> io::Result<()> {
+fn remove_if_exists(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
@@ -273,7 +273,7 @@ mod tests {
             Self(tempfile::tempdir().unwrap())
         }
 
-        fn open(&self) -> (Cache, Found) {
+        fn open(&self) -> (Cache, CacheCondition) {
             Cache::open(self.0.path(), &[7; 16].into()).unwrap()
         }
 
@@ -284,7 +284,7 @@ mod tests {
             cache_dir
         }
 
-        fn value(&self) -> (Option<Vec<u8>>, Found) {
+        fn value(&self) -> (Option<Vec<u8>>, CacheCondition) {
             let (mut cache, found) = self.open();
             (cache.get("shelf").unwrap(), found)
         }
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn value_survives_restart_and_is_encrypted_on_disk() {
         let cache_dir = CacheDirectory::with_value();
-        assert_eq!(cache_dir.value(), (Some("养老保险".as_bytes().to_vec()), Found::Good));
+        assert_eq!(cache_dir.value(), (Some("养老保险".as_bytes().to_vec()), CacheCondition::Usable));
         let bytes = all_bytes(cache_dir.0.path());
         let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         assert!(holds("shelf") && !holds("养老保险"));
@@ -333,19 +333,19 @@ mod tests {
     fn open_removes_unfinished_snapshot() {
         let cache_dir = CacheDirectory::with_value();
         fs::write(cache_dir.path(STORE).join("snap.00000000000000FF.generating"), b"half a snap").unwrap();
-        assert_eq!(cache_dir.value(), (Some("养老保险".as_bytes().to_vec()), Found::Good));
+        assert_eq!(cache_dir.value(), (Some("养老保险".as_bytes().to_vec()), CacheCondition::Usable));
     }
 
     #[test]
     fn open_waits_for_locked_store() {
         let cache_dir = CacheDirectory::with_value();
-        let held = File::open(cache_dir.path(STORE).join(LOCKED)).unwrap();
+        let held = File::open(cache_dir.path(STORE).join(LOCK_FILE)).unwrap();
         held.lock().unwrap();
         let holder = thread::spawn(move || {
             thread::sleep(LOCK_WAIT * 5);
             drop(held);
         });
-        assert_eq!(cache_dir.value(), (Some("养老保险".as_bytes().to_vec()), Found::Good));
+        assert_eq!(cache_dir.value(), (Some("养老保险".as_bytes().to_vec()), CacheCondition::Usable));
         holder.join().unwrap();
     }
 
@@ -353,33 +353,33 @@ mod tests {
     fn open_damaged_store_quarantines_and_recreates_it() {
         let cache_dir = CacheDirectory::with_value();
         fs::write(cache_dir.path(STORE).join("conf"), b"no configuration of sled").unwrap();
-        assert_eq!(cache_dir.value(), (None, Found::Broken));
-        assert!(cache_dir.path(ASIDE).join("conf").exists(), "kept for diagnosis");
+        assert_eq!(cache_dir.value(), (None, CacheCondition::Damaged));
+        assert!(cache_dir.path(QUARANTINE).join("conf").exists(), "kept for diagnosis");
         cache_dir.open().0.put("shelf", b"new", [2; 12]).unwrap();
-        assert_eq!(cache_dir.value(), (Some(b"new".to_vec()), Found::Good));
+        assert_eq!(cache_dir.value(), (Some(b"new".to_vec()), CacheCondition::Usable));
     }
 
     #[test]
     fn open_after_crash_in_use_quarantines_store() {
         let cache_dir = CacheDirectory::with_value();
-        fs::write(cache_dir.path(BUSY), b"").unwrap();
-        assert_eq!(cache_dir.value(), (None, Found::Interrupted));
-        assert_eq!(cache_dir.value().1, Found::Good);
+        fs::write(cache_dir.path(IN_USE), b"").unwrap();
+        assert_eq!(cache_dir.value(), (None, CacheCondition::Interrupted));
+        assert_eq!(cache_dir.value().1, CacheCondition::Usable);
     }
 
     #[test]
     fn open_oversized_store_recreates_it() {
         let cache_dir = CacheDirectory::with_value();
         File::create(cache_dir.path(STORE).join("blob")).unwrap().set_len(SIZE_MAX).unwrap();
-        assert_eq!(cache_dir.value(), (None, Found::Grown));
-        assert_eq!(cache_dir.value().1, Found::Good);
+        assert_eq!(cache_dir.value(), (None, CacheCondition::Oversized));
+        assert_eq!(cache_dir.value().1, CacheCondition::Usable);
     }
 
     #[test]
     fn store_panic_is_error_and_next_put_succeeds() {
         let cache_dir = CacheDirectory::with_value();
         let (mut cache, _) = cache_dir.open();
-        let panicked = cache.using(|_| -> sled::Result<()> { panic!("as sled does") });
+        let panicked = cache.with_store(|_| -> sled::Result<()> { panic!("as sled does") });
         assert!(matches!(panicked, Err(CacheError::Panicked)));
         assert_eq!(cache.get("shelf").unwrap(), None, "the earlier store is quarantined");
         cache.put("shelf", b"new", [2; 12]).unwrap();

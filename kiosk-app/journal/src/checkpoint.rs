@@ -1,12 +1,12 @@
 //! The projection of a journal up to one of its records, cached so that recovery reads only the records after it.
 
-use contract::{Entry, Head, Header, OrderId, ReceiptId, UnixMs};
+use contract::{Entry, Head, OrderId, ReceiptId, RecordHeader, UnixMs};
 use serde::{Deserialize, Serialize};
 
-use crate::fold::OpenWork;
+use crate::projection::OpenWork;
 
 /// A segment is full at this size in bytes, or after a day.
-const SEGMENT_MAX: u64 = 4 * 1024 * 1024;
+const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const DAY_MS: u64 = 86_400_000;
 
 /// Projection of a journal up to one of its records. Length and checksum of every segment are part of it, so it is
@@ -16,13 +16,13 @@ pub struct Checkpoint {
     /// Version of the software that made the projection: another version may project the same records differently.
     pub(crate) software: String,
     pub(crate) head: Head,
-    pub(crate) segments: Vec<Segment>,
+    pub(crate) segments: Vec<SegmentInfo>,
     pub(crate) work: OpenWork,
 }
 
 impl Checkpoint {
-    pub(crate) fn new(software: &str, head: Head, segments: &[Segment], work: &OpenWork) -> Self {
-        let segments = segments.iter().map(|segment| segment.without_closed(work)).collect();
+    pub(crate) fn new(software: &str, head: Head, segments: &[SegmentInfo], work: &OpenWork) -> Self {
+        let segments = segments.iter().map(|segment| segment.with_open_work_only(work)).collect();
         Self { software: software.to_owned(), head, segments, work: work.clone() }
     }
 
@@ -43,7 +43,7 @@ impl Checkpoint {
 
 /// Description of a segment: all that is known without reading its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Segment {
+pub(crate) struct SegmentInfo {
     pub(crate) name: String,
     pub(crate) ordinal: u64,
     pub(crate) before: Head,
@@ -58,9 +58,9 @@ pub(crate) struct Segment {
     pub(crate) receipts: Vec<ReceiptId>,
 }
 
-impl Segment {
+impl SegmentInfo {
     /// An empty segment whose chain continues from `before`.
-    pub(crate) const fn begin(name: String, ordinal: u64, before: Head, now: UnixMs) -> Self {
+    pub(crate) const fn empty(name: String, ordinal: u64, before: Head, now: UnixMs) -> Self {
         Self {
             name,
             ordinal,
@@ -82,38 +82,38 @@ impl Segment {
     }
 
     /// The bytes after the known ones, if the file still begins with those.
-    pub(crate) fn tail_of<'a>(&self, file: &'a [u8]) -> Option<&'a [u8]> {
+    pub(crate) fn verified_tail<'a>(&self, file: &'a [u8]) -> Option<&'a [u8]> {
         let (known, tail) = file.split_at_checked(usize::try_from(self.bytes).ok()?)?;
         (crc32c::crc32c(known) == self.checksum).then_some(tail)
     }
 
     /// Accounts for a record that was added.
-    pub(crate) fn note(&mut self, header: &Header, entry: Option<&Entry>) {
+    pub(crate) fn add_record(&mut self, header: &RecordHeader, entry: Option<&Entry>) {
         self.last_seq = header.seq;
         self.last_time = self.last_time.max(header.time);
         match entry {
-            Some(Entry::PaymentIntended { order, .. }) => self.orders.push(*order),
-            Some(Entry::ReceiptPromised { receipt, .. }) => self.receipts.push(*receipt),
+            Some(Entry::OrderCreated { order, .. }) => self.orders.push(*order),
+            Some(Entry::ReceiptIssued { receipt, .. }) => self.receipts.push(*receipt),
             Some(_) | None => {}
         }
     }
 
     /// Whether the segment created work that is still open.
-    pub(crate) fn refers_to(&self, work: &OpenWork) -> bool {
+    pub(crate) fn holds_open_work(&self, work: &OpenWork) -> bool {
         self.orders.iter().any(|order| work.payments.contains_key(order))
-            || self.receipts.iter().any(|receipt| work.papers.contains_key(receipt))
+            || self.receipts.iter().any(|receipt| work.receipts.contains_key(receipt))
     }
 
     /// Whether the next record must go into a new segment.
     pub(crate) const fn is_full(&self, now: UnixMs) -> bool {
-        self.bytes >= SEGMENT_MAX || now.0.saturating_sub(self.begun.0) >= DAY_MS
+        self.bytes >= SEGMENT_BYTES_MAX || now.0.saturating_sub(self.begun.0) >= DAY_MS
     }
 
     /// A copy without closed orders and receipts: they are never opened again.
-    fn without_closed(&self, work: &OpenWork) -> Self {
+    fn with_open_work_only(&self, work: &OpenWork) -> Self {
         let mut segment = self.clone();
         segment.orders.retain(|order| work.payments.contains_key(order));
-        segment.receipts.retain(|receipt| work.papers.contains_key(receipt));
+        segment.receipts.retain(|receipt| work.receipts.contains_key(receipt));
         segment
     }
 }

@@ -44,7 +44,7 @@ pub trait Disk {
     ///
     /// # Errors
     /// When the file cannot be moved.
-    fn set_aside(&mut self, name: &str) -> io::Result<()>;
+    fn quarantine(&mut self, name: &str) -> io::Result<()>;
 
     /// Deletes a file.
     ///
@@ -66,7 +66,7 @@ impl RealDisk {
     /// # Errors
     /// When the directory cannot be created.
     pub fn open(directory: &Path) -> io::Result<Self> {
-        fs::create_dir_all(directory.join(ASIDE))?;
+        fs::create_dir_all(directory.join(QUARANTINE))?;
         Ok(Self { directory: directory.to_owned(), open: None })
     }
 
@@ -89,7 +89,7 @@ impl RealDisk {
 }
 
 /// Directory for quarantined files.
-const ASIDE: &str = "aside";
+const QUARANTINE: &str = "aside";
 
 impl Disk for RealDisk {
     fn list(&mut self) -> io::Result<Vec<String>> {
@@ -127,9 +127,9 @@ impl Disk for RealDisk {
         Ok(bytes)
     }
 
-    fn set_aside(&mut self, name: &str) -> io::Result<()> {
+    fn quarantine(&mut self, name: &str) -> io::Result<()> {
         self.open = None;
-        fs::rename(self.path(name), self.directory.join(ASIDE).join(name))?;
+        fs::rename(self.path(name), self.directory.join(QUARANTINE).join(name))?;
         self.sync_names()
     }
 

@@ -2,24 +2,24 @@
 
 use std::io;
 
-use contract::{Chain, DeviceId, Entry, Head, Header, Record, UnixMs};
+use contract::{Chain, Entry, Head, KioskId, Record, RecordHeader, UnixMs};
 use zeroize::Zeroizing;
 
-use crate::checkpoint::{Checkpoint, Segment};
+use crate::checkpoint::{Checkpoint, SegmentInfo};
 use crate::disk::Disk;
-use crate::fold::OpenWork;
-use crate::reading::{self, Folded};
-use crate::segment::{self, BODY_MAX, Key, Sealer};
+use crate::projection::OpenWork;
+use crate::recovery::{self, Recovered};
+use crate::segment::{self, BODY_MAX, RecordSealer, SegmentKey};
 
 /// Acknowledged segments are kept for this long, for a platform that is restored from a backup.
-const KEEP_MS: u64 = 7 * 86_400_000;
+const RETENTION_MS: u64 = 7 * 86_400_000;
 
 /// Configuration of a journal.
-pub struct Identity {
+pub struct JournalConfig {
     /// Id of the kiosk.
-    pub device: DeviceId,
+    pub device: KioskId,
     /// Wraps the segment keys; from the machine's key store.
-    pub wrap: Zeroizing<[u8; 16]>,
+    pub wrap_key: Zeroizing<[u8; 16]>,
     /// Version of the software, for the opening record.
     pub software: String,
     /// SM3 of the site configuration in hexadecimal, for the opening record.
@@ -29,11 +29,11 @@ pub struct Identity {
 }
 
 /// Source of random bytes for keys, salts and epochs.
-pub type Entropy<'a> = &'a mut dyn FnMut() -> [u8; 16];
+pub type EntropyFn<'a> = &'a mut dyn FnMut() -> [u8; 16];
 
 /// What recovery found when the journal was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Opening {
+pub struct RecoveryReport {
     /// Bytes of a torn tail that was cut: never confirmed to the caller, so nothing is lost.
     pub torn_bytes: u64,
     /// Damaged segments that were quarantined.
@@ -41,7 +41,7 @@ pub struct Opening {
     /// Whether a new epoch began.
     pub new_epoch: bool,
     /// Records that were read and applied; those before the checkpoint are not counted.
-    pub folded: u64,
+    pub replayed_records: u64,
 }
 
 /// Why the journal failed. It must be dropped and reopened.
@@ -64,20 +64,20 @@ pub enum JournalError {
 /// The append-only journal (日志) of one kiosk.
 pub struct Journal<D> {
     disk: D,
-    identity: Identity,
+    config: JournalConfig,
     /// Oldest first; records are appended to the last one.
-    segments: Vec<Segment>,
-    sealer: Sealer,
+    segments: Vec<SegmentInfo>,
+    sealer: RecordSealer,
     chain: Chain,
     work: OpenWork,
     poisoned: bool,
     /// Where the last read began: the next one usually continues from there.
-    bookmark: Option<Bookmark>,
+    read_position: Option<ReadPosition>,
 }
 
 /// A position in a segment.
 #[derive(Clone, Copy)]
-struct Bookmark {
+struct ReadPosition {
     /// Ordinal of the segment.
     ordinal: u64,
     /// Head of the chain at the position.
@@ -87,7 +87,7 @@ struct Bookmark {
 }
 
 /// The file name of a segment.
-fn name_of(ordinal: u64, before: &Head) -> String {
+fn segment_name(ordinal: u64, before: &Head) -> String {
     format!("{ordinal:010}-{:016x}-{:016x}.seg", before.epoch, before.seq.saturating_add(1))
 }
 
@@ -102,13 +102,13 @@ impl<D: Disk> Journal<D> {
     /// When the disk fails. Damage is not an error: it is in the [`RecoveryReport`] and in the record.
     pub fn open(
         mut disk: D,
-        config: Identity,
+        config: JournalConfig,
         checkpoint: Option<Checkpoint>,
         now: UnixMs,
-        entropy: Entropy<'_>,
-    ) -> Result<(Self, Opening), JournalError> {
-        let Folded { segments, work, chain, previous, opening: mut report, next } =
-            reading::fold(&mut disk, &config, checkpoint)?;
+        entropy: EntropyFn<'_>,
+    ) -> Result<(Self, RecoveryReport), JournalError> {
+        let Recovered { segments, work, chain, previous, mut report, next_ordinal: next } =
+            recovery::recover(&mut disk, &config, checkpoint)?;
         report.new_epoch = chain.is_none();
         let chain = chain.unwrap_or_else(|| {
             let epoch = entropy().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
@@ -116,18 +116,18 @@ impl<D: Disk> Journal<D> {
         });
         let mut journal = Self {
             disk,
-            sealer: Sealer::new(&Zeroizing::new([0; 16])),
-            identity: config,
+            sealer: RecordSealer::new(&Zeroizing::new([0; 16])),
+            config,
             segments,
             chain,
             work,
             poisoned: false,
-            bookmark: None,
+            read_position: None,
         };
         journal.begin_segment(next, now, entropy)?;
-        let opened = Entry::Opened {
-            software: journal.identity.software.clone(),
-            configuration: journal.identity.configuration.clone(),
+        let opened = Entry::JournalOpened {
+            software: journal.config.software.clone(),
+            configuration: journal.config.configuration.clone(),
             previous: previous.filter(|_| report.new_epoch),
             torn_bytes: report.torn_bytes,
             damaged_segments: report.damaged_segments,
@@ -144,7 +144,7 @@ impl<D: Disk> Journal<D> {
         &mut self,
         entries: &[Entry],
         now: UnixMs,
-        entropy: Entropy<'_>,
+        entropy: EntropyFn<'_>,
     ) -> Result<(), JournalError> {
         if self.poisoned {
             return Err(JournalError::Poisoned);
@@ -162,10 +162,10 @@ impl<D: Disk> Journal<D> {
             if body.len() > BODY_MAX {
                 return Err(JournalError::TooLong(body.len()));
             }
-            let header = Header {
+            let header = RecordHeader {
                 kind: entry.kind(),
                 body_len,
-                device: self.identity.device,
+                device: self.config.device,
                 epoch: chain.head().epoch,
                 seq: chain.head().seq.saturating_add(1),
                 time: now,
@@ -180,7 +180,7 @@ impl<D: Disk> Journal<D> {
         for (header, entry) in headers.iter().zip(entries) {
             self.work.apply(entry, header.time);
             if let Some(current) = self.segments.last_mut() {
-                current.note(header, Some(entry));
+                current.add_record(header, Some(entry));
             }
         }
         Ok(())
@@ -198,17 +198,22 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Begins a new segment with its own key.
-    fn begin_segment(&mut self, ordinal: u64, now: UnixMs, entropy: Entropy<'_>) -> Result<(), JournalError> {
-        let key: Key = Zeroizing::new(entropy());
+    fn begin_segment(
+        &mut self,
+        ordinal: u64,
+        now: UnixMs,
+        entropy: EntropyFn<'_>,
+    ) -> Result<(), JournalError> {
+        let key: SegmentKey = Zeroizing::new(entropy());
         let before = self.chain.head();
         let wrap_nonce = entropy().first_chunk().copied().unwrap_or_default();
-        let head =
-            segment::head(&before, &key, &self.identity.wrap, wrap_nonce).ok_or(JournalError::Sealing)?;
-        let name = name_of(ordinal, &before);
+        let head = segment::encode_head(&before, &key, &self.config.wrap_key, wrap_nonce)
+            .ok_or(JournalError::Sealing)?;
+        let name = segment_name(ordinal, &before);
         self.poisoned = true;
         self.disk.create(&name).map_err(|e| JournalError::Disk("begin a segment", e))?;
-        self.sealer = Sealer::new(&key);
-        self.segments.push(Segment::begin(name, ordinal, before, now));
+        self.sealer = RecordSealer::new(&key);
+        self.segments.push(SegmentInfo::empty(name, ordinal, before, now));
         self.write(&head)
     }
 
@@ -221,7 +226,7 @@ impl<D: Disk> Journal<D> {
     /// The projection of all records so far, to be cached: see [`Journal::open`].
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint::new(&self.identity.software, self.head(), &self.segments, &self.work)
+        Checkpoint::new(&self.config.software, self.head(), &self.segments, &self.work)
     }
 
     /// Head of the chain: the newest record.
@@ -271,14 +276,14 @@ impl<D: Disk> Journal<D> {
             return Ok(None);
         };
         let bytes = self.disk.read(&segment.name).map_err(|e| JournalError::Disk("read a segment", e))?;
-        let Ok((opened, all)) = segment::open_head(&bytes, &self.identity.wrap) else {
+        let Ok((opened, all)) = segment::decode_head(&bytes, &self.config.wrap_key) else {
             return Ok(None);
         };
         let known = self
-            .bookmark
+            .read_position
             .filter(|position| position.ordinal == segment.ordinal && position.head.seq <= after);
         let mut position =
-            known.unwrap_or(Bookmark { ordinal: segment.ordinal, head: opened.before, offset: 0 });
+            known.unwrap_or(ReadPosition { ordinal: segment.ordinal, head: opened.before, offset: 0 });
         let mut chain = Chain::from_head(position.head);
         let mut rest = all.get(position.offset..).unwrap_or_default();
         let (mut records, mut taken) = (Vec::new(), 0_usize);
@@ -289,7 +294,7 @@ impl<D: Disk> Journal<D> {
                 break;
             }
             if record.header.seq <= after {
-                position = Bookmark { head: chain.head(), offset: all.len() - rest.len(), ..position };
+                position = ReadPosition { head: chain.head(), offset: all.len() - rest.len(), ..position };
                 continue;
             }
             taken = taken.saturating_add(record.body.len());
@@ -299,7 +304,7 @@ impl<D: Disk> Journal<D> {
             records.push(record);
         }
         let from = position.head;
-        self.bookmark = Some(position);
+        self.read_position = Some(position);
         Ok((!records.is_empty()).then_some((from, records)))
     }
 
@@ -308,11 +313,11 @@ impl<D: Disk> Journal<D> {
     ///
     /// # Errors
     /// When a segment cannot be deleted.
-    pub fn settled(&mut self, epoch: u64, upto: u64, now: UnixMs) -> Result<(), JournalError> {
-        let oldest_kept = UnixMs(now.0.saturating_sub(KEEP_MS));
+    pub fn delete_acknowledged(&mut self, epoch: u64, upto: u64, now: UnixMs) -> Result<(), JournalError> {
+        let oldest_kept = UnixMs(now.0.saturating_sub(RETENTION_MS));
         while let [first, _, ..] = self.segments.as_slice() {
             let acknowledged = first.before.epoch == epoch && first.last_seq <= upto;
-            if !acknowledged || first.last_time >= oldest_kept || first.refers_to(&self.work) {
+            if !acknowledged || first.last_time >= oldest_kept || first.holds_open_work(&self.work) {
                 break;
             }
             let name = first.name.clone();
@@ -325,13 +330,13 @@ impl<D: Disk> Journal<D> {
     /// Whether the journal is above its high-water mark: new money is refused until the platform has acknowledged
     /// records and their segments are deleted.
     #[must_use]
-    pub fn nearly_full(&self) -> bool {
-        self.segments.iter().map(|segment| segment.bytes).sum::<u64>() >= self.identity.high_water
+    pub fn is_above_high_water(&self) -> bool {
+        self.segments.iter().map(|segment| segment.bytes).sum::<u64>() >= self.config.high_water
     }
 
     /// Returns the disk and the configuration, to reopen the journal after a failure.
     #[must_use]
-    pub fn into_parts(self) -> (D, Identity) {
-        (self.disk, self.identity)
+    pub fn into_parts(self) -> (D, JournalConfig) {
+        (self.disk, self.config)
     }
 }

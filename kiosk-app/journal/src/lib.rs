@@ -13,14 +13,14 @@
 mod cache;
 mod checkpoint;
 mod disk;
-pub mod faulty;
-mod fold;
+pub mod faulty_disk;
 mod journal;
-mod reading;
+mod projection;
+mod recovery;
 mod segment;
 
-pub use cache::{Cache, CacheError, Found};
+pub use cache::{Cache, CacheCondition, CacheError};
 pub use checkpoint::Checkpoint;
 pub use disk::{Disk, RealDisk};
-pub use fold::{OpenPaper, OpenPayment, OpenWork};
-pub use journal::{Entropy, Identity, Journal, JournalError, Opening};
+pub use journal::{EntropyFn, Journal, JournalConfig, JournalError, RecoveryReport};
+pub use projection::{OpenPayment, OpenReceipt, OpenWork};

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use contract::{
-    CloseReason, Entry, Method, Money, OrderId, Pseudonym, Receipt, ReceiptId, Settlement, UnixMs, VisitId,
+    CloseReason, Entry, Money, OrderId, PaymentMethod, Pseudonym, Receipt, ReceiptId, Settlement, UnixMs,
+    VisitId,
 };
-use journal::faulty::FaultyDisk;
-use journal::{Checkpoint, Disk, Identity, Journal, Opening};
+use journal::faulty_disk::FaultyDisk;
+use journal::{Checkpoint, Disk, Journal, JournalConfig, RecoveryReport};
 
 const START: u64 = 1_795_000_000_000;
 const DAY_MS: u64 = 86_400_000;
@@ -36,10 +37,10 @@ impl TestRng {
     }
 }
 
-fn config(software: &str) -> Identity {
-    Identity {
+fn config(software: &str) -> JournalConfig {
+    JournalConfig {
         device: "K-VP-0001".parse().unwrap(),
-        wrap: [9; 16].into(),
+        wrap_key: [9; 16].into(),
         software: software.into(),
         configuration: "00".into(),
         high_water: 1 << 30,
@@ -57,7 +58,7 @@ fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
 
 type TestJournal = Journal<FaultyDisk>;
 
-fn open(disk: FaultyDisk, checkpoint: Option<&[u8]>, now: u64, seed: u64) -> (TestJournal, Opening) {
+fn open(disk: FaultyDisk, checkpoint: Option<&[u8]>, now: u64, seed: u64) -> (TestJournal, RecoveryReport) {
     let checkpoint = checkpoint.map(|bytes| Checkpoint::decode(bytes).unwrap());
     Journal::open(disk, config("1"), checkpoint, UnixMs(now), &mut entropy(seed)).unwrap()
 }
@@ -71,20 +72,20 @@ fn entry(rng: &mut TestRng, ids: &mut Ids) -> Entry {
     let content =
         Receipt { title: "缴费凭条".into(), lines: Vec::new(), number: receipt.number(), code: None };
     match kind {
-        0 => Entry::PaymentIntended {
+        0 => Entry::OrderCreated {
             order,
             visit,
             resident: Pseudonym::from_entropy(1),
             service: "water.pay".into(),
             items: Vec::new(),
             total: Money::ZERO,
-            method: Method::ResidentCode,
+            method: PaymentMethod::ResidentCode,
         },
-        1 => Entry::PaymentSettled { order, settlement: paid },
-        2 => Entry::ReceiptPromised { receipt, visit, order: Some(order), content },
+        1 => Entry::OrderSettled { order, settlement: paid },
+        2 => Entry::ReceiptIssued { receipt, visit, order: Some(order), content },
         3 => Entry::PrintStarted { receipt, copy: 1 },
-        4 => Entry::ReceiptWaived { receipt },
-        5 => Entry::CodeAccepted { visit, mark: rng.below(1000).to_string() },
+        4 => Entry::PrintAbandoned { receipt },
+        5 => Entry::CodeUsed { visit, code_hash: rng.below(1000).to_string() },
         _ => Entry::VisitClosed { visit, reason: CloseReason::Exit },
     }
 }
@@ -106,7 +107,7 @@ fn journal_after_starts(rng: &mut TestRng, starts: u64) -> (FaultyDisk, Vec<Vec<
         if rng.below(3) == 0 {
             now += 8 * DAY_MS;
             let head = journal.head();
-            journal.settled(head.epoch, head.seq, UnixMs(now)).unwrap();
+            journal.delete_acknowledged(head.epoch, head.seq, UnixMs(now)).unwrap();
         }
         disk = journal.into_parts().0;
         let name = disk.list().unwrap().into_iter().max().unwrap();
@@ -123,7 +124,7 @@ fn assert_same_with_and_without(
     checkpoint: &[u8],
     now: u64,
     context: &str,
-) -> (Opening, Opening) {
+) -> (RecoveryReport, RecoveryReport) {
     let (whole, report) = open(disk.clone(), None, now, 77);
     let (resumed, quick) = open(disk.clone(), Some(checkpoint), now, 77);
     assert_eq!(resumed.open_work(), whole.open_work(), "{context}");
@@ -146,9 +147,9 @@ fn open_with_any_checkpoint_yields_same_state() {
                 now,
                 &format!("seed {seed}, checkpoint {at}"),
             );
-            assert!(with.folded <= without.folded);
-            quick += u64::from(with.folded < without.folded);
-            slow += u64::from(with.folded == without.folded);
+            assert!(with.replayed_records <= without.replayed_records);
+            quick += u64::from(with.replayed_records < without.replayed_records);
+            slow += u64::from(with.replayed_records == without.replayed_records);
         }
     }
     assert!(quick > 4 * slow, "most checkpoints must be used: {quick} were, {slow} were not");
@@ -162,7 +163,7 @@ fn rot_is_found_before_and_after_checkpoint() {
         let (mut disk, checkpoints, now) = journal_after_starts(&mut rng, 4);
         let names = disk.list().unwrap();
         let name = &names[rng.below(names.len() as u64) as usize];
-        disk.rot(name, rng.below(disk.len_of(name) as u64) as usize);
+        disk.flip_bit(name, rng.below(disk.file_len(name) as u64) as usize);
         let Some(checkpoint) = checkpoints.last() else { continue };
         let (_, report) = assert_same_with_and_without(&disk, checkpoint, now, &format!("seed {seed}"));
         rotten += report.damaged_segments;
@@ -191,7 +192,7 @@ fn checkpoint_of_other_version_is_ignored() {
         let now = UnixMs(START);
         let opened =
             Journal::open(disk.clone(), config(software), Some(checkpoint.clone()), now, &mut entropy(2));
-        opened.unwrap().1.folded
+        opened.unwrap().1.replayed_records
     };
     assert_eq!((open("1"), open("2")), (0, 1));
 }
@@ -203,5 +204,5 @@ fn malformed_checkpoint_or_missing_journal_starts_new() {
     let (journal, _) = open(FaultyDisk::new(), None, START, 1);
     let checkpoint = journal.checkpoint().encode();
     let (_, report) = open(FaultyDisk::new(), Some(&checkpoint), START, 2);
-    assert_eq!(report, Opening { new_epoch: true, ..Opening::default() });
+    assert_eq!(report, RecoveryReport { new_epoch: true, ..RecoveryReport::default() });
 }

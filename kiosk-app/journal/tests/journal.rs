@@ -3,15 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use contract::{CloseReason, Entry, RecordBatch, SecretKey, SignedHead, UnixMs, VisitId, WireRecord};
-use journal::faulty::FaultyDisk;
-use journal::{Disk, Identity, Journal, JournalError, Opening, RealDisk};
+use journal::faulty_disk::FaultyDisk;
+use journal::{Disk, Journal, JournalConfig, JournalError, RealDisk, RecoveryReport};
 
 const NOW: UnixMs = UnixMs(1_795_000_000_000);
 
-fn config() -> Identity {
-    Identity {
+fn config() -> JournalConfig {
+    JournalConfig {
         device: "K-VP-0001".parse().unwrap(),
-        wrap: [9; 16].into(),
+        wrap_key: [9; 16].into(),
         software: "0.1.0".into(),
         configuration: "00".into(),
         high_water: 1 << 30,
@@ -28,7 +28,7 @@ fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
     }
 }
 
-fn open<D: Disk>(disk: D, seed: u64) -> (Journal<D>, Opening) {
+fn open<D: Disk>(disk: D, seed: u64) -> (Journal<D>, RecoveryReport) {
     Journal::open(disk, config(), None, NOW, &mut entropy(seed)).unwrap()
 }
 
@@ -154,8 +154,8 @@ fn rotten_segment_is_quarantined_and_begins_new_epoch() {
     let epoch = journal.head().epoch;
     let (mut disk, _) = journal.into_parts();
     let name = disk.list().unwrap().remove(0);
-    let middle = disk.len_of(&name) / 2;
-    disk.rot(&name, middle);
+    let middle = disk.file_len(&name) / 2;
+    disk.flip_bit(&name, middle);
     let (journal, report) = open(disk, 9);
     assert_eq!((report.damaged_segments, report.new_epoch), (1, true));
     assert_ne!(journal.head().epoch, epoch);
@@ -186,7 +186,7 @@ fn open_with_other_key_reads_nothing() {
     let (mut journal, _) = open(FaultyDisk::new(), 1);
     journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
     let (disk, _) = journal.into_parts();
-    let other = Identity { wrap: [8; 16].into(), ..config() };
+    let other = JournalConfig { wrap_key: [8; 16].into(), ..config() };
     let (mut journal, report) = Journal::open(disk, other, None, NOW, &mut entropy(3)).unwrap();
     assert_eq!(report.damaged_segments, 1);
     assert_eq!(visits(&mut journal), []);
@@ -214,7 +214,7 @@ fn read_records_form_valid_contiguous_batches() {
             records: records.iter().map(|record| WireRecord::from_record(record).unwrap()).collect(),
             to: SignedHead { head: chain.head(), signature: key.sign(&chain.head().to_be_signed()) },
         };
-        batch.check().unwrap();
+        batch.verify_chain().unwrap();
     }
     assert_eq!(last, Some(journal.head()));
     assert_eq!(after, 61);
@@ -255,25 +255,25 @@ fn acknowledged_segments_are_deleted_unless_open_work() {
     for open_order in [false, true] {
         let (mut journal, _) = open(FaultyDisk::new(), 1);
         if open_order {
-            let intended = Entry::PaymentIntended {
+            let intended = Entry::OrderCreated {
                 order,
                 visit: VisitId::from_entropy(1),
                 resident: contract::Pseudonym::from_entropy(1),
                 service: "water.pay".into(),
                 items: Vec::new(),
                 total: contract::Money::ZERO,
-                method: contract::Method::ResidentCode,
+                method: contract::PaymentMethod::ResidentCode,
             };
             journal.append(&[intended], NOW, &mut entropy(3)).unwrap();
         }
         let head = journal.head();
         // A day later the next append begins a new segment.
         journal.append(&[entry(1)], week, &mut entropy(4)).unwrap();
-        journal.settled(head.epoch, head.seq, NOW).unwrap();
+        journal.delete_acknowledged(head.epoch, head.seq, NOW).unwrap();
         assert!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), "not old enough");
-        journal.settled(head.epoch, head.seq - 1, week).unwrap();
+        journal.delete_acknowledged(head.epoch, head.seq - 1, week).unwrap();
         assert!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), "not acknowledged");
-        journal.settled(head.epoch, head.seq, week).unwrap();
+        journal.delete_acknowledged(head.epoch, head.seq, week).unwrap();
         assert_eq!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), open_order);
         assert_eq!(journal.before_oldest(head.epoch), if open_order { 0 } else { head.seq });
     }
@@ -289,7 +289,7 @@ fn real_disk_is_encrypted_and_recovers_all_records() {
         journal.append(&[secret, entry(1)], NOW, &mut entropy(2)).unwrap();
     }
     let (mut journal, report) = open(RealDisk::open(dir.path()).unwrap(), 3);
-    assert_eq!(report, Opening { folded: 3, ..Opening::default() });
+    assert_eq!(report, RecoveryReport { replayed_records: 3, ..RecoveryReport::default() });
     assert_eq!(visits(&mut journal), expected(1));
     for file in std::fs::read_dir(dir.path()).unwrap().flatten() {
         if file.file_type().unwrap().is_file() {
@@ -308,6 +308,6 @@ fn files_that_are_not_segments_are_ignored() {
         disk.create(name).unwrap();
     }
     let (journal, report) = open(disk, 1);
-    assert_eq!(report, Opening { new_epoch: true, ..Opening::default() });
+    assert_eq!(report, RecoveryReport { new_epoch: true, ..RecoveryReport::default() });
     assert_eq!(journal.into_parts().0.list().unwrap().len(), 4);
 }

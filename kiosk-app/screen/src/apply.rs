@@ -2,11 +2,11 @@
 
 use slint::{ComponentHandle as _, Model as _, ModelRc, SharedString, VecModel};
 use view::{
-    Action, Body, Foot, Gesture, Icon, Intent, Light, Link, Outcome, Pair, Rows, Text, TextId, Texts,
-    Theme as ViewTheme, Tone, Verdict, View,
+    Action, Body, FooterButton, Gesture, Icon, Intent, LabelledValue, Light, LinkStatus, Outcome,
+    OutcomeKind, Rows, Text, TextId, Texts, Theme as ViewTheme, Tone, View,
 };
 
-use crate::code;
+use crate::qr_code;
 use crate::ui::{
     App, BannerData, BodyKind, Choice, Gesture as UiGesture, Glyph, KeyData, Light as UiLight, OutcomeData,
     PageData, PairData, PinData, RowData, Shown, SignData, StepData, Theme, TileData, Tone as UiTone,
@@ -35,26 +35,26 @@ pub(crate) fn set_panel(app: &App, width: u32, height: u32) {
 /// Writes the view into the window. Returns the intents, indexed by the numbers of the touchable elements.
 pub(crate) fn apply(app: &App, texts: &Texts, view: &View) -> Vec<Intent> {
     app.global::<Theme>().set_elder(view.theme == ViewTheme::Elder);
-    let mut scribe = Scribe { texts, view, intents: Vec::new() };
+    let mut scribe = ViewWriter { texts, view, intents: Vec::new() };
     let shown = app.global::<Shown>();
-    scribe.frame(&shown);
-    scribe.body(&shown);
+    scribe.write_frame(&shown);
+    scribe.write_body(&shown);
     scribe.intents
 }
 
-struct Scribe<'a> {
+struct ViewWriter<'a> {
     texts: &'a Texts,
     view: &'a View,
     intents: Vec<Intent>,
 }
 
-impl Scribe<'_> {
-    fn say(&self, text: &Text) -> SharedString {
-        self.texts.say(self.view.lang, text).into()
+impl ViewWriter<'_> {
+    fn text(&self, text: &Text) -> SharedString {
+        self.texts.render(self.view.lang, text).into()
     }
 
-    fn fixed(&self, id: TextId) -> SharedString {
-        self.say(&Text::Id(id))
+    fn fixed_text(&self, id: TextId) -> SharedString {
+        self.text(&Text::Id(id))
     }
 
     /// Registers an intent. Returns the number that a touch reports.
@@ -63,48 +63,51 @@ impl Scribe<'_> {
         i32::try_from(self.intents.len() - 1).unwrap_or(-1)
     }
 
-    fn frame(&mut self, shown: &Shown<'_>) {
+    fn write_frame(&mut self, shown: &Shown<'_>) {
         let view = self.view;
-        shown.set_hall(self.say(&view.header.hall));
+        shown.set_hall(self.text(&view.header.hall));
         shown.set_clock(view.header.clock.as_str().into());
-        let online = view.header.link == Link::Online;
+        let online = view.header.link == LinkStatus::Online;
         shown.set_online(online);
-        shown.set_link(self.fixed(if online { TextId::LinkOnline } else { TextId::LinkOffline }));
-        shown.set_who(view.header.who.as_ref().map(|who| self.say(who)).unwrap_or_default());
+        shown.set_link(self.fixed_text(if online { TextId::LinkOnline } else { TextId::LinkOffline }));
+        shown.set_who(view.header.resident.as_ref().map(|who| self.text(who)).unwrap_or_default());
         let steps = view.steps.as_ref().map(|steps| {
-            let step =
-                |(at, name)| StepData { text: self.say(name), on: at == steps.at, past: at < steps.at };
+            let step = |(at, name)| StepData {
+                text: self.text(name),
+                on: at == steps.current,
+                past: at < steps.current,
+            };
             steps.names.iter().enumerate().map(step).collect()
         });
-        set(&shown.get_steps(), steps.unwrap_or_default(), |model| shown.set_steps(model));
-        shown.set_title(self.say(&view.title));
-        shown.set_lead(view.lead.as_ref().map(|lead| self.say(lead)).unwrap_or_default());
+        update_model(&shown.get_steps(), steps.unwrap_or_default(), |model| shown.set_steps(model));
+        shown.set_title(self.text(&view.title));
+        shown.set_lead(view.lead.as_ref().map(|lead| self.text(lead)).unwrap_or_default());
         let banners = view
             .banners
             .iter()
             .map(|banner| BannerData {
                 tone: tone(banner.tone),
                 glyph: glyph(banner.icon),
-                title: self.say(&banner.title),
-                detail: banner.detail.as_ref().map(|detail| self.say(detail)).unwrap_or_default(),
+                title: self.text(&banner.title),
+                detail: banner.detail.as_ref().map(|detail| self.text(detail)).unwrap_or_default(),
             })
             .collect();
-        set(&shown.get_banners(), banners, |model| shown.set_banners(model));
-        let actions = view.actions.iter().map(|action| self.action(action)).collect();
-        set(&shown.get_actions(), actions, |model| shown.set_actions(model));
-        let footer = view.footer.iter().map(|foot| self.foot(*foot)).collect();
-        set(&shown.get_footer(), footer, |model| shown.set_footer(model));
+        update_model(&shown.get_banners(), banners, |model| shown.set_banners(model));
+        let actions = view.actions.iter().map(|action| self.action_button(action)).collect();
+        update_model(&shown.get_actions(), actions, |model| shown.set_actions(model));
+        let footer = view.footer.iter().map(|foot| self.footer_button(*foot)).collect();
+        update_model(&shown.get_footer(), footer, |model| shown.set_footer(model));
         shown.set_counting(view.seconds_left.is_some());
         if let Some(seconds) = view.seconds_left {
-            shown.set_countdown(self.say(&Text::With(TextId::SecondsLeft, vec![seconds.to_string()])));
-            let (text, touch) = (self.fixed(TextId::StillHere), self.touch(Intent::More));
+            shown.set_countdown(self.text(&Text::With(TextId::SecondsLeft, vec![seconds.to_string()])));
+            let (text, touch) = (self.fixed_text(TextId::StillHere), self.touch(Intent::StillHere));
             shown.set_more(Choice { text, primary: true, enabled: true, touch, glyph: Glyph::Clock });
         }
     }
 
-    fn action(&mut self, action: &Action) -> Choice {
+    fn action_button(&mut self, action: &Action) -> Choice {
         Choice {
-            text: self.say(&action.text),
+            text: self.text(&action.text),
             glyph: Glyph::Check,
             primary: action.primary,
             enabled: action.enabled,
@@ -112,10 +115,10 @@ impl Scribe<'_> {
         }
     }
 
-    fn foot(&mut self, foot: Foot) -> Choice {
+    fn footer_button(&mut self, foot: FooterButton) -> Choice {
         let text = foot.text(self.view.lang, self.view.theme);
         Choice {
-            text: self.fixed(text),
+            text: self.fixed_text(text),
             glyph: glyph(foot.icon()),
             primary: false,
             enabled: true,
@@ -123,24 +126,24 @@ impl Scribe<'_> {
         }
     }
 
-    fn body(&mut self, shown: &Shown<'_>) {
+    fn write_body(&mut self, shown: &Shown<'_>) {
         match &self.view.body {
             Body::Welcome(ways) => {
                 let ways = ways
                     .iter()
                     .map(|way| WayData {
-                        title: self.say(&way.title),
-                        detail: self.say(&way.detail),
-                        broken: way.broken.as_ref().map(|why| self.say(why)).unwrap_or_default(),
-                        gesture: match way.way {
-                            view::Way::Card => UiGesture::InsertCard,
-                            view::Way::IdCard => UiGesture::LayIdCard,
-                            view::Way::Code => UiGesture::ShowCode,
+                        title: self.text(&way.title),
+                        detail: self.text(&way.detail),
+                        broken: way.unavailable.as_ref().map(|why| self.text(why)).unwrap_or_default(),
+                        gesture: match way.method {
+                            view::SignInMethod::Card => UiGesture::InsertCard,
+                            view::SignInMethod::IdCard => UiGesture::LayIdCard,
+                            view::SignInMethod::Code => UiGesture::ShowCode,
                         },
-                        touch: self.touch(Intent::Explain(way.way)),
+                        touch: self.touch(Intent::ExplainSignIn(way.method)),
                     })
                     .collect();
-                set(&shown.get_ways(), ways, |model| shown.set_ways(model));
+                update_model(&shown.get_ways(), ways, |model| shown.set_ways(model));
                 shown.set_body(BodyKind::Welcome);
             }
             Body::Menu(tiles) => {
@@ -148,13 +151,13 @@ impl Scribe<'_> {
                     .iter()
                     .map(|tile| TileData {
                         glyph: glyph(tile.icon),
-                        title: self.say(&tile.title),
-                        detail: self.say(&tile.detail),
+                        title: self.text(&tile.title),
+                        detail: self.text(&tile.detail),
                         enabled: tile.enabled,
                         touch: self.touch(tile.intent),
                     })
                     .collect();
-                set(&shown.get_tiles(), tiles, |model| shown.set_tiles(model));
+                update_model(&shown.get_tiles(), tiles, |model| shown.set_tiles(model));
                 shown.set_body(BodyKind::Menu);
             }
             Body::Pin(pad) => {
@@ -163,24 +166,24 @@ impl Scribe<'_> {
                     .iter()
                     .map(|key| KeyData {
                         text: key.to_string().into(),
-                        touch: self.touch(Intent::Digit(*key)),
+                        touch: self.touch(Intent::PinDigit(*key)),
                     })
                     .collect();
-                set(&shown.get_keys(), keys, |model| shown.set_keys(model));
+                update_model(&shown.get_keys(), keys, |model| shown.set_keys(model));
                 let pin = PinData {
                     entered: pad.entered.into(),
                     length: pad.length.into(),
-                    problem: pad.problem.as_ref().map(|problem| self.say(problem)).unwrap_or_default(),
-                    erase: self.fixed(TextId::PinErase),
-                    erase_touch: self.touch(Intent::Erase),
+                    problem: pad.problem.as_ref().map(|problem| self.text(problem)).unwrap_or_default(),
+                    erase: self.fixed_text(TextId::PinErase),
+                    erase_touch: self.touch(Intent::PinErase),
                 };
                 shown.set_pin(pin);
                 shown.set_body(BodyKind::Pin);
             }
             Body::Consent(sheet) => {
                 let pair = |label, value: &Text| PairData {
-                    label: self.fixed(label),
-                    value: self.say(value),
+                    label: self.fixed_text(label),
+                    value: self.text(value),
                     strong: false,
                 };
                 let pairs = vec![
@@ -188,44 +191,44 @@ impl Scribe<'_> {
                     pair(TextId::ConsentRecipient, &sheet.recipient),
                     pair(TextId::ConsentDuration, &sheet.duration),
                 ];
-                shown.set_summary(self.fixed(TextId::ConsentItems));
-                set(&shown.get_pairs(), pairs, |model| shown.set_pairs(model));
-                let items: Vec<SharedString> = sheet.items.iter().map(|item| self.say(item)).collect();
-                set(&shown.get_items(), items, |model| shown.set_items(model));
+                shown.set_summary(self.fixed_text(TextId::ConsentItems));
+                update_model(&shown.get_pairs(), pairs, |model| shown.set_pairs(model));
+                let items: Vec<SharedString> = sheet.items.iter().map(|item| self.text(item)).collect();
+                update_model(&shown.get_items(), items, |model| shown.set_items(model));
                 shown.set_body(BodyKind::Consent);
             }
-            Body::Rows(rows) => self.rows(shown, rows),
-            Body::Sheet(pairs) => {
-                self.pairs(shown, pairs);
+            Body::Rows(rows) => self.write_rows(shown, rows),
+            Body::Details(pairs) => {
+                self.write_pairs(shown, pairs);
                 shown.set_body(BodyKind::Sheet);
             }
             Body::Confirm(confirm) => {
                 shown.set_amount(confirm.amount.as_str().into());
-                self.pairs(shown, &confirm.pairs);
+                self.write_pairs(shown, &confirm.pairs);
                 let methods = confirm
                     .methods
                     .iter()
                     .map(|method| Choice {
-                        text: self.say(&method.title),
+                        text: self.text(&method.title),
                         glyph: Glyph::Wallet,
                         primary: method.chosen,
                         enabled: true,
                         touch: self.touch(method.intent),
                     })
                     .collect();
-                set(&shown.get_methods(), methods, |model| shown.set_methods(model));
-                shown.set_promise(self.say(&confirm.promise));
+                update_model(&shown.get_methods(), methods, |model| shown.set_methods(model));
+                shown.set_promise(self.text(&confirm.promise));
                 shown.set_body(BodyKind::Confirm);
             }
             Body::Outcome(outcome) => {
-                shown.set_outcome(self.outcome(outcome));
-                self.pairs(shown, &outcome.pairs);
+                shown.set_outcome(self.outcome_data(outcome));
+                self.write_pairs(shown, &outcome.pairs);
                 shown.set_body(BodyKind::Outcome);
             }
             Body::Scan(scan) => {
-                shown.set_scan_code(code::picture(&scan.qr));
-                let steps = scan.steps.iter().map(|step| self.say(step)).collect();
-                set(&shown.get_items(), steps, |model| shown.set_items(model));
+                shown.set_scan_code(qr_code::qr_image(&scan.qr));
+                let steps = scan.steps.iter().map(|step| self.text(step)).collect();
+                update_model(&shown.get_items(), steps, |model| shown.set_items(model));
                 shown.set_body(BodyKind::Scan);
             }
             Body::Sign(sign) => {
@@ -236,84 +239,84 @@ impl Scribe<'_> {
                         Light::Stop => UiLight::Stop,
                         Light::Wait => UiLight::Wait,
                     },
-                    word: self.say(&sign.word),
-                    detail: self.say(&sign.detail),
+                    word: self.text(&sign.headline),
+                    detail: self.text(&sign.detail),
                 });
                 shown.set_body(BodyKind::Sign);
             }
         }
     }
 
-    fn pairs(&self, shown: &Shown<'_>, pairs: &[Pair]) {
+    fn write_pairs(&self, shown: &Shown<'_>, pairs: &[LabelledValue]) {
         let pairs = pairs
             .iter()
             .map(|pair| PairData {
-                label: self.say(&pair.label),
-                value: self.say(&pair.value),
-                strong: pair.strong,
+                label: self.text(&pair.label),
+                value: self.text(&pair.value),
+                strong: pair.emphasized,
             })
             .collect();
-        set(&shown.get_pairs(), pairs, |model| shown.set_pairs(model));
+        update_model(&shown.get_pairs(), pairs, |model| shown.set_pairs(model));
     }
 
-    fn rows(&mut self, shown: &Shown<'_>, rows: &Rows) {
+    fn write_rows(&mut self, shown: &Shown<'_>, rows: &Rows) {
         let cards = rows
             .rows
             .iter()
             .map(|row| RowData {
                 glyph: glyph(row.icon),
-                title: self.say(&row.title),
-                detail: row.detail.as_ref().map(|detail| self.say(detail)).unwrap_or_default(),
+                title: self.text(&row.title),
+                detail: row.detail.as_ref().map(|detail| self.text(detail)).unwrap_or_default(),
                 amount: row.amount.as_deref().unwrap_or_default().into(),
                 chosen: row.chosen,
                 touch: self.touch(row.intent),
             })
             .collect();
-        set(&shown.get_rows(), cards, |model| shown.set_rows(model));
+        update_model(&shown.get_rows(), cards, |model| shown.set_rows(model));
         let (summary, sum) = match &rows.summary {
-            Some((summary, sum)) => (self.say(summary), sum.as_str().into()),
+            Some((summary, sum)) => (self.text(summary), sum.as_str().into()),
             None => (SharedString::default(), SharedString::default()),
         };
         shown.set_summary(summary);
         shown.set_sum(sum);
         let page = rows.page.map(|page| {
             let mut turn = |id, to: Option<u16>| Choice {
-                text: self.fixed(id),
+                text: self.fixed_text(id),
                 glyph: Glyph::ArrowLeft,
                 primary: false,
                 enabled: to.is_some(),
-                touch: self.touch(Intent::Page(to.unwrap_or(page.at))),
+                touch: self.touch(Intent::ShowPage(to.unwrap_or(page.index))),
             };
-            let previous = turn(TextId::RowsPrevious, page.at.checked_sub(1));
-            let next = turn(TextId::RowsNext, page.at.checked_add(1).filter(|next| *next < page.of));
-            let place = vec![(page.at + 1).to_string(), page.of.to_string()];
-            PageData { shown: true, text: self.say(&Text::With(TextId::RowsPage, place)), previous, next }
+            let previous = turn(TextId::RowsPrevious, page.index.checked_sub(1));
+            let next = turn(TextId::RowsNext, page.index.checked_add(1).filter(|next| *next < page.count));
+            let place = vec![(page.index + 1).to_string(), page.count.to_string()];
+            PageData { shown: true, text: self.text(&Text::With(TextId::RowsPage, place)), previous, next }
         });
         shown.set_page(page.unwrap_or_default());
         shown.set_body(BodyKind::Rows);
     }
 
-    fn outcome(&self, outcome: &Outcome) -> OutcomeData {
-        let (tone, glyph) = match outcome.verdict {
-            Verdict::Working => (UiTone::Note, Glyph::Hourglass),
-            Verdict::Done => (UiTone::Done, Glyph::Check),
-            Verdict::Sorry => (UiTone::Stop, Glyph::CircleX),
-            Verdict::Checking => (UiTone::Wait, Glyph::Hourglass),
-            Verdict::Unclear => (UiTone::Wait, Glyph::TriangleAlert),
-            Verdict::Closed => (UiTone::Closed, Glyph::Moon),
+    fn outcome_data(&self, outcome: &Outcome) -> OutcomeData {
+        let (tone, glyph) = match outcome.kind {
+            OutcomeKind::Working => (UiTone::Note, Glyph::Hourglass),
+            OutcomeKind::Done => (UiTone::Done, Glyph::Check),
+            OutcomeKind::NotDone => (UiTone::Stop, Glyph::CircleX),
+            OutcomeKind::Checking => (UiTone::Wait, Glyph::Hourglass),
+            OutcomeKind::Unknown => (UiTone::Wait, Glyph::TriangleAlert),
+            OutcomeKind::Closed => (UiTone::Closed, Glyph::Moon),
         };
         OutcomeData {
             tone,
             glyph,
-            word: self.say(&outcome.word),
+            word: self.text(&outcome.headline),
             amount: outcome.amount.as_deref().unwrap_or_default().into(),
-            detail: self.say(&outcome.detail),
+            detail: self.text(&outcome.detail),
             number: outcome.code.as_ref().map(|code| code.number.as_str().into()).unwrap_or_default(),
             has_code: outcome.code.is_some(),
-            code: outcome.code.as_ref().map(|receipt| code::picture(&receipt.qr)).unwrap_or_default(),
-            code_title: self.fixed(TextId::ReceiptByPhone),
-            code_detail: self.fixed(TextId::ReceiptByPhoneDetail),
-            working: outcome.verdict == Verdict::Working,
+            code: outcome.code.as_ref().map(|receipt| qr_code::qr_image(&receipt.qr)).unwrap_or_default(),
+            code_title: self.fixed_text(TextId::ReceiptByPhone),
+            code_detail: self.fixed_text(TextId::ReceiptByPhoneDetail),
+            working: outcome.kind == OutcomeKind::Working,
             gesture: match outcome.gesture {
                 None => UiGesture::None,
                 Some(Gesture::InsertCard) => UiGesture::InsertCard,
@@ -321,7 +324,7 @@ impl Scribe<'_> {
                 Some(Gesture::ShowCode) => UiGesture::ShowCode,
                 Some(Gesture::TakePaper) => UiGesture::TakePaper,
                 Some(Gesture::TakeSheet) => UiGesture::TakeSheet,
-                Some(Gesture::LayIdCard) => UiGesture::LayIdCard,
+                Some(Gesture::PlaceIdCard) => UiGesture::LayIdCard,
                 Some(Gesture::TakeIdCard) => UiGesture::TakeIdCard,
             },
         }
@@ -330,7 +333,11 @@ impl Scribe<'_> {
 
 /// Updates a model in place if there is one: unchanged rows are not drawn again, and an element that is being touched
 /// is not replaced.
-fn set<T: Clone + PartialEq + 'static>(model: &ModelRc<T>, rows: Vec<T>, replace: impl FnOnce(ModelRc<T>)) {
+fn update_model<T: Clone + PartialEq + 'static>(
+    model: &ModelRc<T>,
+    rows: Vec<T>,
+    replace: impl FnOnce(ModelRc<T>),
+) {
     let Some(own) = model.as_any().downcast_ref::<VecModel<T>>() else {
         return replace(ModelRc::new(VecModel::from(rows)));
     };

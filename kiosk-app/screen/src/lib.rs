@@ -7,15 +7,15 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod apply;
-#[cfg(test)]
-mod audit;
-mod code;
+mod qr_code;
 #[cfg(test)]
 #[path = "../tests/it/samples.rs"]
 mod samples;
+#[cfg(test)]
+mod touch_targets;
 mod window;
 
-pub use window::{Handle, Screen, ScreenError};
+pub use window::{Screen, ScreenError, ScreenHandle};
 
 /// Code that the Slint compiler generates from `ui/`.
 mod ui {

@@ -13,7 +13,7 @@ use crate::ui::{App, Touch};
 
 /// Longest wait for the first view, which arrives when the journal is read. After it, an empty window is shown, so
 /// that the program is visibly running.
-const FIRST_VIEW: Duration = Duration::from_secs(3);
+const FIRST_VIEW_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the screen cannot be opened or drawn.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl From<PlatformError> for ScreenError {
 
 /// The view on the screen: its id, and the intent of each touchable element.
 #[derive(Default)]
-struct Present {
+struct DrawnView {
     id: ViewId,
     intents: Vec<Intent>,
 }
@@ -48,22 +48,22 @@ struct Present {
 pub struct Screen {
     app: App,
     texts: Rc<Texts>,
-    present: Rc<RefCell<Present>>,
-    slot: Arc<Slot>,
+    drawn: Rc<RefCell<DrawnView>>,
+    latest: Arc<LatestView>,
 }
 
 /// The latest view that is not drawn yet.
 #[derive(Default)]
-struct Slot {
+struct LatestView {
     view: Mutex<Option<View>>,
-    filled: Condvar,
+    available: Condvar,
 }
 
-impl Slot {
+impl LatestView {
     /// Stores a view; true when there was none, so that the event loop must be woken.
-    fn put(&self, view: View) -> bool {
+    fn store(&self, view: View) -> bool {
         let was_empty = self.view.lock().unwrap_or_else(PoisonError::into_inner).replace(view).is_none();
-        self.filled.notify_all();
+        self.available.notify_all();
         was_empty
     }
 
@@ -72,22 +72,22 @@ impl Slot {
     }
 
     /// Takes the view; waits for one until the timeout.
-    fn wait(&self, timeout: Duration) -> Option<View> {
+    fn take_within(&self, timeout: Duration) -> Option<View> {
         let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.filled.wait_timeout_while(view, timeout, |view| view.is_none());
+        let waited = self.available.wait_timeout_while(view, timeout, |view| view.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0.take()
     }
 }
 
 thread_local! {
     /// The window of this thread, for closures from other threads.
-    static SHOWN: RefCell<Option<Shown>> = const { RefCell::new(None) };
+    static WINDOW: RefCell<Option<ThreadWindow>> = const { RefCell::new(None) };
 }
 
-struct Shown {
+struct ThreadWindow {
     app: slint::Weak<App>,
     texts: Rc<Texts>,
-    present: Rc<RefCell<Present>>,
+    drawn: Rc<RefCell<DrawnView>>,
 }
 
 impl Screen {
@@ -105,12 +105,12 @@ impl Screen {
             }
             None => window.set_fullscreen(true),
         }
-        Ok(Self { app, texts: Rc::new(Texts::built_in()), present: Rc::default(), slot: Arc::default() })
+        Ok(Self { app, texts: Rc::new(Texts::built_in()), drawn: Rc::default(), latest: Arc::default() })
     }
 
     /// Sets the handler of touches. It receives the id of the touched view and the intent.
-    pub fn on_touch(&self, touched: impl Fn(ViewId, Intent) + 'static) {
-        let present = Rc::clone(&self.present);
+    pub fn set_touch_handler(&self, touched: impl Fn(ViewId, Intent) + 'static) {
+        let present = Rc::clone(&self.drawn);
         self.app.global::<Touch>().on_touched(move |number| {
             let present = present.borrow();
             let intent = usize::try_from(number).ok().and_then(|at| present.intents.get(at));
@@ -122,13 +122,13 @@ impl Screen {
 
     /// A handle for other threads.
     #[must_use]
-    pub fn handle(&self) -> Handle {
-        Handle { slot: Arc::clone(&self.slot) }
+    pub fn handle(&self) -> ScreenHandle {
+        ScreenHandle { latest: Arc::clone(&self.latest) }
     }
 
     /// Draws a view immediately.
     pub fn show(&self, view: &View) {
-        draw(&self.app, &self.texts, &self.present, view);
+        draw(&self.app, &self.texts, &self.drawn, view);
     }
 
     #[cfg(test)]
@@ -149,16 +149,16 @@ impl Screen {
     /// # Errors
     /// When the display is lost.
     pub fn run(&self) -> Result<(), ScreenError> {
-        let shown = Shown {
+        let shown = ThreadWindow {
             app: self.app.as_weak(),
             texts: Rc::clone(&self.texts),
-            present: Rc::clone(&self.present),
+            drawn: Rc::clone(&self.drawn),
         };
-        SHOWN.with_borrow_mut(|own| *own = Some(shown));
+        WINDOW.with_borrow_mut(|own| *own = Some(shown));
         // The window is shown with its first view: residents see the first frame while the rest starts.
-        let first = self.slot.wait(FIRST_VIEW);
+        let first = self.latest.take_within(FIRST_VIEW_TIMEOUT);
         self.app.show()?;
-        if let Some(view) = first.or_else(|| self.slot.take()) {
+        if let Some(view) = first.or_else(|| self.latest.take()) {
             self.show(&view);
         }
         slint::run_event_loop_until_quit()?;
@@ -166,28 +166,28 @@ impl Screen {
     }
 }
 
-fn draw(app: &App, texts: &Texts, present: &RefCell<Present>, view: &View) {
+fn draw(app: &App, texts: &Texts, present: &RefCell<DrawnView>, view: &View) {
     let size = app.window().size();
     set_panel(app, size.width, size.height);
     let intents = apply(app, texts, view);
-    *present.borrow_mut() = Present { id: view.id, intents };
+    *present.borrow_mut() = DrawnView { id: view.id, intents };
 }
 
 /// Handle of the screen for other threads.
 #[derive(Clone)]
-pub struct Handle {
-    slot: Arc<Slot>,
+pub struct ScreenHandle {
+    latest: Arc<LatestView>,
 }
 
-impl Handle {
+impl ScreenHandle {
     /// Shows a view. A view that is not drawn before the next one arrives is skipped.
     pub fn show(&self, view: View) {
-        if self.slot.put(view) {
-            let slot = Arc::clone(&self.slot);
+        if self.latest.store(view) {
+            let slot = Arc::clone(&self.latest);
             // Before the event loop runs and after it ended, nothing can be drawn.
             slint::invoke_from_event_loop(move || {
-                SHOWN.with_borrow(|shown| {
-                    let Some(Shown { app, texts, present }) = shown else { return };
+                WINDOW.with_borrow(|shown| {
+                    let Some(ThreadWindow { app, texts, drawn: present }) = shown else { return };
                     if let (Some(app), Some(view)) = (app.upgrade(), slot.take()) {
                         draw(&app, texts, present, &view);
                     }
@@ -198,7 +198,7 @@ impl Handle {
     }
 
     /// Runs a closure on the screen's thread, as a heartbeat: the call proves that the thread is alive.
-    pub fn heartbeat(&self, alive: impl FnOnce() + Send + 'static) {
+    pub fn run_on_screen_thread(&self, alive: impl FnOnce() + Send + 'static) {
         slint::invoke_from_event_loop(alive).ok();
     }
 

@@ -1,12 +1,12 @@
 //! Outputs of the kiosk: records and effects, and the order in which they must be carried out (records first).
 
 use contract::{
-    CallRequest, CardAuthAnswer, CardAuthRequest, ChargeRequest, Entry, EvidenceRequest, Form,
-    IdentifyRequest, OrderId, Receipt, ReceiptId,
+    CallRequest, CardAuthAnswer, CardAuthRequest, ChargeRequest, Entry, EvidenceRequest, IdentifyRequest,
+    OrderId, PrintForm, Receipt, ReceiptId,
 };
 use zeroize::Zeroizing;
 
-use crate::event::Mono;
+use crate::event::MonotonicMs;
 
 /// Number that ties an answer to one piece of work of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,16 +15,16 @@ pub struct Ticket(pub u64);
 /// Action to execute once the records of its transition are durable.
 pub enum Effect {
     /// Starts work of the visit. The work ends with the visit; a late answer matches no ticket and is dropped.
-    Do {
+    StartWork {
         /// Ticket that the answer carries.
         ticket: Ticket,
         /// When the kiosk stops waiting for the answer.
-        deadline: Mono,
+        deadline: MonotonicMs,
         /// The work to do.
         work: Work,
     },
     /// Cancels the work with this ticket; its answer is no longer needed.
-    Cancel(Ticket),
+    CancelWork(Ticket),
     /// Duty: charge this order, once. The outcome comes back as
     /// [`Event::PaymentAnswered`](crate::Event::PaymentAnswered).
     Charge(ChargeRequest),
@@ -36,11 +36,11 @@ pub enum Effect {
         /// The receipt.
         receipt: ReceiptId,
         /// Which printer to use.
-        on: Form,
+        printer: PrintForm,
         /// Content to print.
         content: Receipt,
         /// Copy mark (补打 第N次), for every copy but the first.
-        mark: Option<String>,
+        copy_mark: Option<String>,
     },
 }
 
@@ -49,14 +49,14 @@ pub enum Work {
     /// Ask the platform to identify the resident.
     Identify(IdentifyRequest),
     /// Ask the platform for data.
-    Call(CallRequest),
+    CallOperation(CallRequest),
     /// Report evidence to the platform: a phone's answer code, or a PIN that the card verified.
-    Prove(EvidenceRequest),
+    ReportEvidence(EvidenceRequest),
     /// Request from the platform the cryptograms that authenticate the waiting card.
-    AskAuthority(CardAuthRequest),
+    RequestCardAuthentication(CardAuthRequest),
     /// Continue with the waiting card. Without an answer the card is not authenticated, and is read in part. Only a
     /// failure is answered: the result of the reading comes as a [`CardEvent`](crate::CardEvent).
-    Authenticate(Option<CardAuthAnswer>),
+    AuthenticateCard(Option<CardAuthAnswer>),
     /// Have the card verify the holder's PIN: ASCII digits.
     VerifyPin(Zeroizing<Vec<u8>>),
     /// Have the card change its PIN: ASCII digits, both. Answered like [`Self::VerifyPin`].

@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use contract::{
     CallAnswer, CardAuthAnswer, CardChallenge, CardEvidence, ChargeState, Confirmation, EvidenceAnswer,
-    IdCardEvidence, Identified, OrderId, ProblemCode, ReceiptId, StaffProof, UnixMs,
+    IdCardEvidence, IdentifyAnswer, OrderId, ProblemCode, ReceiptId, StaffProof, UnixMs,
 };
 use view::{Intent, ViewId};
 use zeroize::Zeroizing;
 
+use crate::code_trust::CodeTrust;
 use crate::effect::Ticket;
 use crate::setup::Catalogue;
-use crate::trust::CodeTrust;
 
 /// Milliseconds of a monotonic clock, from an arbitrary start in this process. Deadlines use this clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mono(pub u64);
+pub struct MonotonicMs(pub u64);
 
-impl Mono {
+impl MonotonicMs {
     /// The time `ms` milliseconds later, saturating.
     #[must_use]
     pub const fn plus_ms(self, ms: u64) -> Self {
@@ -29,13 +29,13 @@ impl Mono {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     /// Monotonic time, for deadlines.
-    pub mono: Mono,
+    pub mono: MonotonicMs,
     /// Wall-clock time, for display and records.
     pub wall: UnixMs,
 }
 
 /// One event, with the time at which it is handled and entropy for the ids it may need.
-pub struct Input {
+pub struct KioskInput {
     /// When the event is handled.
     pub at: Now,
     /// 128 fresh random bits.
@@ -51,7 +51,7 @@ pub enum Event {
     /// A touch on a view.
     Touch {
         /// The view that was touched; a touch on an older view than the current one is dropped.
-        on: ViewId,
+        view: ViewId,
         /// What was touched.
         intent: Intent,
     },
@@ -60,28 +60,28 @@ pub enum Event {
     /// An event at the ID card reader.
     IdCard(IdCardEvent),
     /// A code was scanned: its bytes.
-    Code(Zeroizing<Vec<u8>>),
+    CodeScanned(Zeroizing<Vec<u8>>),
     /// Why the camera does not read a code.
     CodeHint(CodeHint),
     /// The health of a device changed.
-    Health(Device, Health),
+    DeviceStateChanged(DeviceKind, DeviceState),
     /// The outcome of work of a visit. An outcome whose ticket matches no pending work is dropped.
-    Answer(Ticket, Result<Answer, Failure>),
+    WorkAnswered(Ticket, Result<WorkAnswer, Failure>),
     /// The outcome of a charge or an inquiry, addressed by order: orders outlive tickets, visits and processes.
-    Payment(OrderId, Result<ChargeState, Failure>),
+    PaymentAnswered(OrderId, Result<ChargeState, Failure>),
     /// The outcome of a print job.
-    Paper(ReceiptId, PrintResult),
+    PrintFinished(ReceiptId, PrintResult),
     /// The services in force changed; the caller has verified their signatures.
-    Catalogue(Catalogue),
+    CatalogueChanged(Catalogue),
     /// Issuer keys or revocations changed; the caller has verified the city's signatures.
-    Codes(Arc<CodeTrust>),
+    CodeTrustChanged(Arc<CodeTrust>),
     /// The clock was synchronised with the platform: offset to add to the kiosk's wall clock, in milliseconds.
-    ClockHeard(i64),
+    ClockSynchronised(i64),
     /// The link to the platform came up (true) or went down (false).
-    Link(bool),
+    LinkChanged(bool),
     /// The journal rose above (true) or fell below (false) its high-water mark. Above it, no new order is created: the
     /// remaining room is needed for orders and receipts that are already open.
-    LogNearlyFull(bool),
+    JournalNearlyFull(bool),
 }
 
 /// An event at the card slot.
@@ -91,7 +91,7 @@ pub enum CardEvent {
     /// The card discloses its holder only after external authentication; reading waits for [`Work::AuthenticateCard`].
     ///
     /// [`Work::AuthenticateCard`]: crate::Work::AuthenticateCard
-    NeedsAuthority(CardChallenge),
+    NeedsAuthentication(CardChallenge),
     /// The social security card was read, completely or in part.
     Read {
         /// Data read from the card.
@@ -111,21 +111,21 @@ pub enum CardEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CardRefusal {
     /// Another kind of card.
-    Foreign,
+    Unsupported,
     /// The card does not respond: upside down, blank or broken chip.
-    Mute,
+    NotResponding,
     /// Records are missing or invalid.
     Damaged,
     /// The issuer's application on the card is permanently locked; only a service desk can help.
     Blocked,
     /// Card authentication failed: the card is not proven to be genuine.
-    Unproven,
+    NotAuthentic,
 }
 
 /// An event at the ID card reader.
 pub enum IdCardEvent {
     /// A card was placed on the reader; reading has begun, and ends with `Read` or `Refused`.
-    Seen,
+    Detected,
     /// The ID card was read.
     Read {
         /// Data read from the ID card, to be sent to the platform.
@@ -141,9 +141,9 @@ pub enum IdCardEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdCardRefusal {
     /// Another kind of card.
-    Foreign,
+    Unsupported,
     /// The card was not read: lifted too soon, or not flat.
-    Unread,
+    NotRead,
     /// The data on the card is invalid.
     Damaged,
 }
@@ -162,22 +162,22 @@ pub enum CodeHint {
 /// Class of a device. A kiosk has at most one device of each class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
-pub enum Device {
+pub enum DeviceKind {
     CardReader,
     CodeReader,
     IdReader,
-    Printer,
-    SheetPrinter,
+    ReceiptPrinter,
+    DocumentPrinter,
     Signal,
 }
 
 /// Whether a device can be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Health {
+pub enum DeviceState {
     /// The device works.
     Ready,
     /// The device has a fault and cannot be used.
-    Trouble(Trouble),
+    Faulty(FaultReason),
     /// No report from the device since the start.
     #[default]
     Unknown,
@@ -185,7 +185,7 @@ pub enum Health {
 
 /// Why a device cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum FaultReason {
     /// Out of paper (缺纸).
     PaperOut,
     /// The printer's cover is open.
@@ -193,15 +193,15 @@ pub enum Trouble {
     /// Paper or cutter is jammed.
     Jammed,
     /// Absent, failed or not responding.
-    Gone,
+    Unavailable,
 }
 
 /// The result of work that was carried out.
-pub enum Answer {
+pub enum WorkAnswer {
     /// Answers [`Work::Identify`](crate::Work::Identify).
-    Identified(Identified),
+    Identified(IdentifyAnswer),
     /// Answers [`Work::CallOperation`](crate::Work::CallOperation).
-    Called(CallAnswer),
+    CallAnswered(CallAnswer),
     /// Answers [`Work::VerifyPin`](crate::Work::VerifyPin) and [`Work::ChangePin`](crate::Work::ChangePin).
     Pin(PinAnswer),
     /// Answers [`Work::ReportEvidence`](crate::Work::ReportEvidence).
@@ -223,7 +223,7 @@ pub enum PinAnswer {
     /// No tries are left; the PIN is locked.
     Locked,
     /// The card does not support the operation; nothing was changed and no try was used.
-    NotPossible,
+    Unsupported,
 }
 
 /// Why work or a duty has no outcome.
@@ -234,9 +234,9 @@ pub enum Failure {
     /// The platform refused, with this problem code.
     Problem(ProblemCode),
     /// An answer came and is invalid.
-    Nonsense,
+    InvalidResponse,
     /// The device did not carry out the work.
-    Device,
+    DeviceFailed,
 }
 
 /// The outcome of a print job.

@@ -4,62 +4,62 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    Admitted, CardAuthRequest, CardChallenge, CardEvidence, CardName, CloseReason, Entry, Evidence,
-    IdentifyRequest, Presented, ProblemCode, UnixMs, VisitId,
+    AdmissionSubject, CardAuthRequest, CardChallenge, CardEvidence, CardName, CloseReason, Entry, Evidence,
+    IdentifyRequest, PresentedCredential, ProblemCode, UnixMs, VisitId,
 };
 use view::TextId;
 
-use crate::begin::{as_seen, refusal_of};
-use crate::closing::Refusal;
-use crate::code::Seen;
+use crate::code_verification::ParsedCode;
 use crate::effect::{Effect, Ticket, Work};
-use crate::event::{Answer, Failure, Mono};
-use crate::kiosk::{Kiosk, Turn};
+use crate::event::{Failure, MonotonicMs, WorkAnswer};
+use crate::identification::{limit_to_observed, refusal_for_failure};
+use crate::kiosk::{Kiosk, TransitionBuilder};
+use crate::notice::VisitRefusal;
 
 /// Within this time, a code of the resident who was just admitted is ignored: the phone is still in front of the
 /// reader.
-const STILL_THERE_MS: u64 = 10_000;
+const REPEAT_IGNORED_MS: u64 = 10_000;
 /// Limit of the wait for the platform's answer, since a queue waits at the gate.
-const ANSWER_MS: u64 = 3_000;
+const GATE_ANSWER_MS_MAX: u64 = 3_000;
 /// Limit of admissions kept; more than any gate admits within its anti-passback time.
 const ADMITTED_MAX: usize = 4096;
 
 /// State of a gate (闸口).
 #[derive(Default)]
 pub(crate) struct Gate {
-    pub(crate) sign: Option<Sign>,
-    asking: Option<Asking>,
+    pub(crate) sign: Option<ShownVerdict>,
+    pending: Option<PendingRequest>,
     /// Anti-passback (防折返): until when each is not admitted again.
-    admitted: BTreeMap<Admitted, UnixMs>,
-    last: Option<(Admitted, Mono)>,
+    admitted: BTreeMap<AdmissionSubject, UnixMs>,
+    last_admitted: Option<(AdmissionSubject, MonotonicMs)>,
     /// Count of verdicts since the start, so that two equal verdicts in a row are distinct views.
     pub(crate) verdicts: u64,
 }
 
 /// The sign on the screen: a verdict and when it clears.
-pub(crate) struct Sign {
-    pub(crate) verdict: Verdict,
-    until: Mono,
+pub(crate) struct ShownVerdict {
+    pub(crate) verdict: GateVerdict,
+    until: MonotonicMs,
 }
 
 /// Verdict of a gate on one code or card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum GateVerdict {
     Go,
     Stop(TextId),
 }
 
 /// A pending request to the platform.
-struct Asking {
+struct PendingRequest {
     visit: VisitId,
     ticket: Ticket,
-    deadline: Mono,
-    about: About,
+    deadline: MonotonicMs,
+    subject: RequestSubject,
 }
 
 /// What the pending request asks.
 #[derive(Clone, Copy)]
-enum About {
+enum RequestSubject {
     /// Who the holder of this code is. A record names the visit, so its end must be recorded too.
     Code,
     /// Who the holder of this card is.
@@ -69,230 +69,285 @@ enum About {
         authenticated: bool,
     },
     /// To authenticate the card, which waits in its reader.
-    Authority,
+    CardAuthentication,
 }
 
 impl Gate {
-    pub(crate) fn recovered(admitted: Vec<(Admitted, UnixMs)>) -> Self {
+    pub(crate) fn recovered(admitted: Vec<(AdmissionSubject, UnixMs)>) -> Self {
         Self { admitted: admitted.into_iter().collect(), ..Self::default() }
     }
 
     /// True while a request to the platform is pending.
-    pub(crate) const fn waits(&self) -> bool {
-        self.asking.is_some()
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.pending.is_some()
     }
 
-    pub(crate) fn next_deadline(&self) -> Option<Mono> {
+    pub(crate) fn next_deadline(&self) -> Option<MonotonicMs> {
         let sign = self.sign.as_ref().map(|sign| sign.until);
-        [sign, self.asking.as_ref().map(|pending| pending.deadline)].into_iter().flatten().min()
+        [sign, self.pending.as_ref().map(|pending| pending.deadline)].into_iter().flatten().min()
     }
 }
 
 impl Kiosk {
     /// Handles a code that was scanned at a gate.
-    pub(crate) fn gate_code(&mut self, builder: &mut Turn, code: &[u8]) {
-        if self.gate.asking.is_some() {
+    pub(crate) fn on_gate_code(&mut self, builder: &mut TransitionBuilder, code: &[u8]) {
+        if self.gate.pending.is_some() {
             return;
         }
-        let parsed = self.look(code);
-        if parsed.as_ref().is_ok_and(|parsed| self.still_there(parsed)) {
+        let parsed = self.validate_code(code);
+        if parsed.as_ref().is_ok_and(|parsed| self.is_repeat_of_last_admitted(parsed)) {
             return;
         }
-        let accepted = match parsed.and_then(|parsed| self.take(builder, parsed)) {
+        let accepted = match parsed.and_then(|parsed| self.consume_code(builder, parsed)) {
             Ok(accepted) => accepted,
-            Err(refusal) => return self.stop(builder, refusal.words().0),
+            Err(refusal) => return self.show_stop_sign(builder, refusal.texts().0),
         };
         let visit = accepted.visit;
         match accepted.verified {
             Some(verified) => {
-                self.admit(builder, visit, Admitted::Holder(verified.holder), None, verified.evidence);
-                builder.out.record(Entry::VisitClosed { visit, reason: CloseReason::Exit });
+                self.admit(
+                    builder,
+                    visit,
+                    AdmissionSubject::Holder(verified.holder),
+                    None,
+                    verified.evidence,
+                );
+                builder.transition.record(Entry::VisitClosed { visit, reason: CloseReason::Exit });
             }
-            None => self.ask(builder, visit, Presented::Code { text: accepted.text }, About::Code),
+            None => self.request_identification(
+                builder,
+                visit,
+                PresentedCredential::Code { text: accepted.text },
+                RequestSubject::Code,
+            ),
         }
     }
 
     /// Handles a card that needs authentication and has no PSAM to do it: the platform is asked.
-    pub(crate) fn gate_authority(&mut self, builder: &mut Turn, card: CardChallenge) {
-        if self.gate.asking.is_some() {
+    pub(crate) fn authenticate_gate_card(&mut self, builder: &mut TransitionBuilder, card: CardChallenge) {
+        if self.gate.pending.is_some() {
             return;
         }
         if self.online {
-            let visit = VisitId::from_entropy(builder.draw.next());
-            let work = Work::AskAuthority(CardAuthRequest { visit, card });
-            self.ask_platform(builder, visit, work, About::Authority);
+            let visit = VisitId::from_entropy(builder.entropy.next_u128());
+            let work = Work::RequestCardAuthentication(CardAuthRequest { visit, card });
+            self.start_gate_request(builder, visit, work, RequestSubject::CardAuthentication);
         } else {
-            self.start(builder, Work::Authenticate(None));
+            self.start_work(builder, Work::AuthenticateCard(None));
         }
     }
 
     /// Handles a card that was tapped or inserted at a gate.
-    pub(crate) fn gate_card(&mut self, builder: &mut Turn, evidence: CardEvidence) {
-        if self.gate.asking.is_some() {
+    pub(crate) fn on_gate_card_read(&mut self, builder: &mut TransitionBuilder, evidence: CardEvidence) {
+        if self.gate.pending.is_some() {
             return;
         }
-        let (card, authenticated) = (evidence.card(), evidence.authenticated);
+        let (card, authenticated) = (evidence.card_name(), evidence.authenticated);
         if self.online {
-            let visit = VisitId::from_entropy(builder.draw.next());
-            self.ask(builder, visit, Presented::Card(evidence), About::Card { card, authenticated });
+            let visit = VisitId::from_entropy(builder.entropy.next_u128());
+            self.request_identification(
+                builder,
+                visit,
+                PresentedCredential::Card(evidence),
+                RequestSubject::Card { card, authenticated },
+            );
         } else {
-            self.judge_card(builder, card, authenticated);
+            self.admit_card_offline(builder, card, authenticated);
         }
     }
 
     /// Judges a card without the platform: its holder is admitted when the gate's own PSAM authenticated the card and
     /// the card is not revoked.
-    fn judge_card(&mut self, builder: &mut Turn, card: Option<CardName>, authenticated: bool) {
+    fn admit_card_offline(
+        &mut self,
+        builder: &mut TransitionBuilder,
+        card: Option<CardName>,
+        authenticated: bool,
+    ) {
         // A card that was only read can be a copy.
         let (Some(card), true) = (card, authenticated) else {
-            return self.stop(builder, TextId::GateCardOffline);
+            return self.show_stop_sign(builder, TextId::GateCardOffline);
         };
-        if !self.judging_time().is_ok_and(|(_, now)| self.codes.holds_cards(now)) {
-            return self.stop(builder, TextId::GateCardOffline);
+        if !self.rules_and_time().is_ok_and(|(_, now)| self.code_trust.can_judge_cards(now)) {
+            return self.show_stop_sign(builder, TextId::GateCardOffline);
         }
-        if self.codes.is_stopped(card) {
-            return self.stop(builder, Refusal::CardStopped.words().0);
+        if self.code_trust.is_card_revoked(card) {
+            return self.show_stop_sign(builder, VisitRefusal::CardStopped.texts().0);
         }
-        let visit = VisitId::from_entropy(builder.draw.next());
-        self.admit(builder, visit, Admitted::Card(card), None, Evidence::CardAuthenticated);
+        let visit = VisitId::from_entropy(builder.entropy.next_u128());
+        self.admit(builder, visit, AdmissionSubject::Card(card), None, Evidence::CardAuthenticated);
     }
 
-    pub(crate) fn gate_refused(&mut self, builder: &mut Turn, refusal: Refusal) {
-        self.stop(builder, refusal.words().0);
+    pub(crate) fn refuse_at_gate(&mut self, builder: &mut TransitionBuilder, refusal: VisitRefusal) {
+        self.show_stop_sign(builder, refusal.texts().0);
     }
 
-    fn ask(&mut self, builder: &mut Turn, visit: VisitId, presented: Presented, about: About) {
-        self.ask_platform(builder, visit, Work::Identify(IdentifyRequest { visit, presented }), about);
+    fn request_identification(
+        &mut self,
+        builder: &mut TransitionBuilder,
+        visit: VisitId,
+        presented: PresentedCredential,
+        about: RequestSubject,
+    ) {
+        self.start_gate_request(builder, visit, Work::Identify(IdentifyRequest { visit, presented }), about);
     }
 
-    fn ask_platform(&mut self, builder: &mut Turn, visit: VisitId, work: Work, about: About) {
-        let (ticket, deadline) = self.start(builder, work);
-        let deadline = deadline.min(builder.now.mono.plus_ms(ANSWER_MS));
+    fn start_gate_request(
+        &mut self,
+        builder: &mut TransitionBuilder,
+        visit: VisitId,
+        work: Work,
+        about: RequestSubject,
+    ) {
+        let (ticket, deadline) = self.start_work(builder, work);
+        let deadline = deadline.min(builder.now.mono.plus_ms(GATE_ANSWER_MS_MAX));
         self.gate.sign = None;
-        self.gate.asking = Some(Asking { visit, ticket, deadline, about });
+        self.gate.pending = Some(PendingRequest { visit, ticket, deadline, subject: about });
     }
 
     /// Handles the platform's answer to the pending request.
-    pub(crate) fn gate_answer(
+    pub(crate) fn on_gate_answer(
         &mut self,
-        builder: &mut Turn,
+        builder: &mut TransitionBuilder,
         ticket: Ticket,
-        answer: Result<Answer, Failure>,
+        answer: Result<WorkAnswer, Failure>,
     ) {
-        if self.gate.asking.as_ref().is_none_or(|pending| pending.ticket != ticket) {
+        if self.gate.pending.as_ref().is_none_or(|pending| pending.ticket != ticket) {
             return;
         }
-        let Some(Asking { visit, about, .. }) = self.gate.asking.take() else { return };
+        let Some(PendingRequest { visit, subject: about, .. }) = self.gate.pending.take() else { return };
         match about {
-            About::Authority => self.gate_vouched(builder, answer),
-            About::Card { card, authenticated } => {
+            RequestSubject::CardAuthentication => self.on_gate_card_authority(builder, answer),
+            RequestSubject::Card { card, authenticated } => {
                 if let Err(Failure::Unreachable) = answer {
                     // The link was lost during the request.
-                    return self.judge_card(builder, card, authenticated);
+                    return self.admit_card_offline(builder, card, authenticated);
                 }
-                self.gate_named(builder, visit, card.map(Admitted::Card), authenticated, answer);
+                self.on_gate_identified(
+                    builder,
+                    visit,
+                    card.map(AdmissionSubject::Card),
+                    authenticated,
+                    answer,
+                );
             }
-            About::Code => {
-                self.gate_named(builder, visit, None, false, answer);
-                builder.out.record(Entry::VisitClosed { visit, reason: CloseReason::Exit });
+            RequestSubject::Code => {
+                self.on_gate_identified(builder, visit, None, false, answer);
+                builder.transition.record(Entry::VisitClosed { visit, reason: CloseReason::Exit });
             }
         }
     }
 
     /// Handles the platform's identification. The resident's name is dropped here.
-    fn gate_named(
+    fn on_gate_identified(
         &mut self,
-        builder: &mut Turn,
+        builder: &mut TransitionBuilder,
         visit: VisitId,
-        card: Option<Admitted>,
+        card: Option<AdmissionSubject>,
         authenticated: bool,
-        answer: Result<Answer, Failure>,
+        answer: Result<WorkAnswer, Failure>,
     ) {
         match answer {
-            Ok(Answer::Identified(identified)) => {
-                let evidence = as_seen(identified.evidence, authenticated);
-                self.admit(builder, visit, Admitted::Resident(identified.resident), card, evidence);
+            Ok(WorkAnswer::Identified(identified)) => {
+                let evidence = limit_to_observed(identified.evidence, authenticated);
+                self.admit(builder, visit, AdmissionSubject::Resident(identified.resident), card, evidence);
             }
-            Ok(Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_) | Answer::CardAuthority(_)) => {
-                self.stop(builder, Refusal::Nonsense.words().0);
+            Ok(
+                WorkAnswer::CallAnswered(_)
+                | WorkAnswer::Pin(_)
+                | WorkAnswer::Evidence(_)
+                | WorkAnswer::CardAuthority(_),
+            ) => {
+                self.show_stop_sign(builder, VisitRefusal::InvalidResponse.texts().0);
             }
-            Err(failure) => self.stop(builder, refusal_of(failure).words().0),
+            Err(failure) => self.show_stop_sign(builder, refusal_for_failure(failure).texts().0),
         }
     }
 
     /// Handles the platform's answer on card authentication. If the platform rejects this card, the gate shows stop. On
     /// any other failure, the card is read without authentication, and its holder is identified next.
-    fn gate_vouched(&mut self, builder: &mut Turn, answer: Result<Answer, Failure>) {
+    fn on_gate_card_authority(
+        &mut self,
+        builder: &mut TransitionBuilder,
+        answer: Result<WorkAnswer, Failure>,
+    ) {
         let vouched = match answer {
-            Ok(Answer::CardAuthority(answer)) => Some(answer),
+            Ok(WorkAnswer::CardAuthority(answer)) => Some(answer),
             Err(Failure::Problem(
                 code @ (ProblemCode::CardUnknown
                 | ProblemCode::CardStopped
                 | ProblemCode::CardMismatch
                 | ProblemCode::ChallengeFailed),
-            )) => return self.stop(builder, refusal_of(Failure::Problem(code)).words().0),
-            Ok(Answer::Identified(_) | Answer::Called(_) | Answer::Pin(_) | Answer::Evidence(_)) | Err(_) => {
-                None
-            }
+            )) => return self.show_stop_sign(builder, refusal_for_failure(Failure::Problem(code)).texts().0),
+            Ok(
+                WorkAnswer::Identified(_)
+                | WorkAnswer::CallAnswered(_)
+                | WorkAnswer::Pin(_)
+                | WorkAnswer::Evidence(_),
+            )
+            | Err(_) => None,
         };
-        self.start(builder, Work::Authenticate(vouched));
+        self.start_work(builder, Work::AuthenticateCard(vouched));
     }
 
     /// Admits the holder unless already admitted. `also`: second name of the same holder, by which it is known without
     /// a link.
     fn admit(
         &mut self,
-        builder: &mut Turn,
+        builder: &mut TransitionBuilder,
         visit: VisitId,
-        who: Admitted,
-        also: Option<Admitted>,
+        who: AdmissionSubject,
+        also: Option<AdmissionSubject>,
         evidence: Evidence,
     ) {
-        let Some(rules) = self.setup.gate else { return };
-        let now = self.best_time();
+        let Some(rules) = self.setup.gate_rules else { return };
+        let now = self.estimated_time();
         let admitted = &mut self.gate.admitted;
         admitted.retain(|_, until| *until > now);
         let names = [Some(who), also];
         let mut known = names.iter().flatten();
         if known.any(|name| admitted.contains_key(name)) || admitted.len() >= ADMITTED_MAX {
-            return self.stop(builder, TextId::GatePassback);
+            return self.show_stop_sign(builder, TextId::GatePassback);
         }
         let until = now.plus_ms(u64::from(rules.passback_s) * 1000);
         if rules.passback_s > 0 {
             admitted.extend(names.into_iter().flatten().map(|name| (name, until)));
         }
-        builder.out.record(Entry::Admitted { visit, who, evidence, until, offline: !self.online });
-        self.gate.last = Some((who, builder.now.mono));
-        self.show_sign(builder, Verdict::Go);
+        builder.transition.record(Entry::Admitted { visit, who, evidence, until, offline: !self.online });
+        self.gate.last_admitted = Some((who, builder.now.mono));
+        self.show_verdict(builder, GateVerdict::Go);
     }
 
     /// True for a code of the resident who was just admitted: the phone renews its code every few seconds.
-    fn still_there(&self, parsed: &Seen) -> bool {
-        let (Some((last, at)), Some(verified)) = (self.gate.last, parsed.verified) else { return false };
-        last == Admitted::Holder(verified.holder) && self.now.mono.0.saturating_sub(at.0) < STILL_THERE_MS
+    fn is_repeat_of_last_admitted(&self, parsed: &ParsedCode) -> bool {
+        let (Some((last, at)), Some(verified)) = (self.gate.last_admitted, parsed.verified) else {
+            return false;
+        };
+        last == AdmissionSubject::Holder(verified.holder)
+            && self.now.mono.0.saturating_sub(at.0) < REPEAT_IGNORED_MS
     }
 
-    fn stop(&mut self, builder: &Turn, word: TextId) {
-        self.show_sign(builder, Verdict::Stop(word));
+    fn show_stop_sign(&mut self, builder: &TransitionBuilder, word: TextId) {
+        self.show_verdict(builder, GateVerdict::Stop(word));
     }
 
-    fn show_sign(&mut self, builder: &Turn, verdict: Verdict) {
-        let shown = self.setup.gate.map_or(0, |gate| u64::from(gate.verdict_ms));
+    fn show_verdict(&mut self, builder: &TransitionBuilder, verdict: GateVerdict) {
+        let shown = self.setup.gate_rules.map_or(0, |gate| u64::from(gate.verdict_ms));
         self.gate.verdicts += 1;
-        self.gate.sign = Some(Sign { verdict, until: builder.now.mono.plus_ms(shown) });
+        self.gate.sign = Some(ShownVerdict { verdict, until: builder.now.mono.plus_ms(shown) });
     }
 
-    pub(crate) fn gate_tick(&mut self, builder: &mut Turn) {
+    pub(crate) fn on_gate_tick(&mut self, builder: &mut TransitionBuilder) {
         let now = builder.now.mono;
         if self.gate.sign.as_ref().is_some_and(|sign| sign.until <= now) {
             self.gate.sign = None;
         }
-        if let Some(pending) = &self.gate.asking
+        if let Some(pending) = &self.gate.pending
             && pending.deadline <= now
         {
             let ticket = pending.ticket;
-            builder.out.effect(Effect::Cancel(ticket));
-            self.gate_answer(builder, ticket, Err(Failure::Unreachable));
+            builder.transition.effect(Effect::CancelWork(ticket));
+            self.on_gate_answer(builder, ticket, Err(Failure::Unreachable));
         }
     }
 }

@@ -13,39 +13,39 @@
     allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::panic)
 )]
 
-mod begin;
-mod clock;
-mod closing;
-mod code;
-mod draw;
+mod code_trust;
+mod code_verification;
 mod effect;
+mod entropy;
 mod event;
 mod gate;
+mod identification;
 mod kiosk;
 mod mask;
-mod new_pin;
-mod open;
-mod paper;
+mod notice;
+mod open_work;
 mod payment;
 mod pin;
-mod prove;
+mod pin_change;
+mod platform_clock;
+mod print_job;
 mod receipt;
 mod rows;
+mod service_steps;
 mod setup;
 mod show;
 mod staff;
-mod steps;
+mod step_up;
 mod touch;
-mod trust;
 mod visit;
 
+pub use code_trust::CodeTrust;
 pub use effect::{Effect, Ticket, Transition, Work};
 pub use event::{
-    Answer, CardEvent, CardRefusal, CodeHint, Device, Event, Failure, Health, IdCardEvent, IdCardRefusal,
-    Input, Mono, Now, PinAnswer, PrintResult, Trouble,
+    CardEvent, CardRefusal, CodeHint, DeviceKind, DeviceState, Event, Failure, FaultReason, IdCardEvent,
+    IdCardRefusal, KioskInput, MonotonicMs, Now, PinAnswer, PrintResult, WorkAnswer,
 };
 pub use kiosk::Kiosk;
-pub use open::{OpenPaper, OpenPayment, OpenWork};
-pub use setup::{Catalogue, Equipment, Setup, Times};
-pub use show::closed_view;
-pub use trust::CodeTrust;
+pub use open_work::{OpenPayment, OpenPrintJob, OpenWork};
+pub use setup::{Catalogue, Equipment, KioskSetup, TimeLimits};
+pub use show::out_of_service_view;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::{Answer, CallAnswer, FieldType, Money};
+use contract::{AnswerFieldType, AnswerSchema, CallAnswer, Money};
 use view::Lang;
 use zeroize::Zeroizing;
 
@@ -15,40 +15,44 @@ const ROWS_MAX: usize = 200;
 const TEXT_MAX: usize = 200;
 
 /// One validated row; wiped on drop.
-pub(crate) type Row = BTreeMap<String, Zeroizing<String>>;
+pub(crate) type CheckedRow = BTreeMap<String, Zeroizing<String>>;
 
 /// The rows with exactly the declared fields; `None` when the answer does not match the declaration.
-pub(crate) fn checked(answer: CallAnswer, declared: &Answer, many: bool) -> Option<Vec<Row>> {
+pub(crate) fn validate_rows(
+    answer: CallAnswer,
+    declared: &AnswerSchema,
+    many: bool,
+) -> Option<Vec<CheckedRow>> {
     let most = if many { ROWS_MAX } else { 1 };
     if answer.rows.len() > most {
         return None;
     }
-    answer.rows.into_iter().map(|row| checked_row(row, declared)).collect()
+    answer.rows.into_iter().map(|row| validate_row(row, declared)).collect()
 }
 
-fn checked_row(mut row: contract::Row, declared: &Answer) -> Option<Row> {
+fn validate_row(mut row: contract::AnswerRow, declared: &AnswerSchema) -> Option<CheckedRow> {
     declared
         .iter()
         .map(|(name, field)| {
             let value = Zeroizing::new(row.remove(name)?);
-            fits(field.kind(), &value).then(|| (name.clone(), value))
+            is_valid_value(field.kind(), &value).then(|| (name.clone(), value))
         })
         .collect()
 }
 
-fn fits(kind: FieldType, value: &str) -> bool {
+fn is_valid_value(kind: AnswerFieldType, value: &str) -> bool {
     let clean = !value.chars().any(char::is_control) && value.chars().count() <= TEXT_MAX;
     clean
         && match kind {
-            FieldType::Text => true,
-            FieldType::Key => !value.is_empty(),
-            FieldType::Money => money(value).is_some(),
-            FieldType::Date => is_date(value),
+            AnswerFieldType::Text => true,
+            AnswerFieldType::Key => !value.is_empty(),
+            AnswerFieldType::Money => parse_money(value).is_some(),
+            AnswerFieldType::Date => is_date(value),
         }
 }
 
 /// Parses an amount as written on the wire: whole fen, digits only.
-pub(crate) fn money(value: &str) -> Option<Money> {
+pub(crate) fn parse_money(value: &str) -> Option<Money> {
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| value.parse::<i64>().ok().and_then(|fen| Money::from_fen(fen).ok())).flatten()
 }
@@ -60,11 +64,15 @@ fn is_date(value: &str) -> bool {
 }
 
 /// A value formatted for display to a resident.
-pub(crate) fn shown(kind: FieldType, value: &str, lang: Lang) -> String {
+pub(crate) fn display_value(kind: AnswerFieldType, value: &str, lang: Lang) -> String {
     match (kind, lang) {
-        (FieldType::Money, _) => money(value).map_or_else(String::new, |amount| amount.to_string()),
-        (FieldType::Date, Lang::Zh) => chinese_date(value),
-        (FieldType::Date, Lang::En) | (FieldType::Text | FieldType::Key, _) => value.to_owned(),
+        (AnswerFieldType::Money, _) => {
+            parse_money(value).map_or_else(String::new, |amount| amount.to_string())
+        }
+        (AnswerFieldType::Date, Lang::Zh) => chinese_date(value),
+        (AnswerFieldType::Date, Lang::En) | (AnswerFieldType::Text | AnswerFieldType::Key, _) => {
+            value.to_owned()
+        }
     }
 }
 
@@ -81,11 +89,11 @@ fn chinese_date(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::Field;
+    use contract::AnswerField;
 
-    fn declared() -> Answer {
-        [("bill", FieldType::Key), ("amount", FieldType::Money), ("day", FieldType::Date)]
-            .map(|(name, kind)| (name.to_owned(), Field::Plain(kind)))
+    fn declared() -> AnswerSchema {
+        [("bill", AnswerFieldType::Key), ("amount", AnswerFieldType::Money), ("day", AnswerFieldType::Date)]
+            .map(|(name, kind)| (name.to_owned(), AnswerField::Plain(kind)))
             .into()
     }
 
@@ -103,20 +111,20 @@ mod tests {
     fn valid_row_keeps_only_declared_fields() {
         let mut wide = GOOD.to_vec();
         wide.push(("id_number", "500101199001011234"));
-        let rows = checked(answer(&[&wide]), &declared(), false).unwrap();
+        let rows = validate_rows(answer(&[&wide]), &declared(), false).unwrap();
         assert_eq!(rows[0].keys().collect::<Vec<_>>(), ["amount", "bill", "day"]);
     }
 
     #[test]
     fn display_value_formats_by_kind_and_language() {
         for (kind, value, zh, en) in [
-            (FieldType::Money, "123456", "¥1,234.56", "¥1,234.56"),
-            (FieldType::Date, "2026-10", "2026年10月", "2026-10"),
-            (FieldType::Date, "2026-09-05", "2026年9月5日", "2026-09-05"),
-            (FieldType::Text, "18 吨", "18 吨", "18 吨"),
+            (AnswerFieldType::Money, "123456", "¥1,234.56", "¥1,234.56"),
+            (AnswerFieldType::Date, "2026-10", "2026年10月", "2026-10"),
+            (AnswerFieldType::Date, "2026-09-05", "2026年9月5日", "2026-09-05"),
+            (AnswerFieldType::Text, "18 吨", "18 吨", "18 吨"),
         ] {
-            assert_eq!(shown(kind, value, Lang::Zh), zh);
-            assert_eq!(shown(kind, value, Lang::En), en);
+            assert_eq!(display_value(kind, value, Lang::Zh), zh);
+            assert_eq!(display_value(kind, value, Lang::En), en);
         }
     }
 
@@ -134,11 +142,11 @@ mod tests {
         ] {
             let mut bad = GOOD;
             bad[at].1 = value;
-            assert!(checked(answer(&[&bad]), &declared(), true).is_none(), "{value}");
+            assert!(validate_rows(answer(&[&bad]), &declared(), true).is_none(), "{value}");
         }
-        assert!(checked(answer(&[&GOOD[..2]]), &declared(), true).is_none());
-        assert!(checked(answer(&[&GOOD, &GOOD]), &declared(), false).is_none());
+        assert!(validate_rows(answer(&[&GOOD[..2]]), &declared(), true).is_none());
+        assert!(validate_rows(answer(&[&GOOD, &GOOD]), &declared(), false).is_none());
         let flood: Vec<&[(&str, &str)]> = vec![&GOOD; ROWS_MAX + 1];
-        assert!(checked(answer(&flood), &declared(), true).is_none());
+        assert!(validate_rows(answer(&flood), &declared(), true).is_none());
     }
 }

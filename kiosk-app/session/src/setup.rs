@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{Bilingual, CodeRules, DeviceId, GateRules, Method, Profile, ServiceDocument, StaffKey};
+use contract::{
+    Bilingual, CodeRules, GateRules, KioskId, PaymentMethod, ServiceDocument, SiteProfile, StaffKey,
+};
 use view::Texts;
 
 /// Configuration of a [`Kiosk`](crate::Kiosk), fixed for its lifetime.
-pub struct Setup {
+pub struct KioskSetup {
     /// Id of the kiosk.
-    pub device: DeviceId,
+    pub kiosk: KioskId,
     /// Profile of the site.
-    pub profile: Profile,
+    pub profile: SiteProfile,
     /// Name of the hall.
     pub hall: Bilingual,
     /// Minutes east of UTC.
@@ -19,15 +21,15 @@ pub struct Setup {
     /// Beginning of the address by which a phone fetches a receipt; its number is appended.
     pub receipt_url: String,
     /// Installed devices: an identification method or step without its device is never offered.
-    pub has: Equipment,
+    pub equipment: Equipment,
     /// Rules by which codes are judged without the platform; absent: none are judged.
-    pub codes: Option<CodeRules>,
+    pub code_rules: Option<CodeRules>,
     /// Rules of a gate; present: this kiosk is a gate.
-    pub gate: Option<GateRules>,
+    pub gate_rules: Option<GateRules>,
     /// Time limits.
-    pub times: Times,
+    pub time_limits: TimeLimits,
     /// Keys of the staff cards that open the staff view.
-    pub staff: Vec<StaffKey>,
+    pub staff_keys: Vec<StaffKey>,
     /// The fixed texts, for receipts.
     pub texts: Arc<Texts>,
 }
@@ -43,14 +45,14 @@ pub struct Equipment {
     /// An ID card reader.
     pub id_reader: bool,
     /// A receipt printer.
-    pub printer: bool,
+    pub receipt_printer: bool,
     /// An A4 document printer.
-    pub sheet_printer: bool,
+    pub document_printer: bool,
 }
 
 /// Time limits in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+pub struct TimeLimits {
     /// A visit ends after this time without a touch.
     pub idle_ms: u64,
     /// A visit in the elder theme ends after this time without a touch.
@@ -62,14 +64,14 @@ pub struct Times {
     /// Limit for one answer of the platform or of the card.
     pub answer_ms: u64,
     /// A charge that takes longer is shown as being checked.
-    pub charge_ms: u64,
+    pub charge_slow_ms: u64,
     /// Notices about a payment or a PIN change after a visit are shown this long.
-    pub closing_ms: u64,
+    pub outcome_notice_ms: u64,
     /// Refusals, code hints and the reminder to take an ID card are shown this long.
-    pub notice_ms: u64,
+    pub short_notice_ms: u64,
 }
 
-impl Default for Times {
+impl Default for TimeLimits {
     fn default() -> Self {
         Self {
             idle_ms: 60_000,
@@ -77,9 +79,9 @@ impl Default for Times {
             countdown_ms: 20_000,
             read_ms: 10_000,
             answer_ms: 10_000,
-            charge_ms: 8_000,
-            closing_ms: 30_000,
-            notice_ms: 8_000,
+            charge_slow_ms: 8_000,
+            outcome_notice_ms: 30_000,
+            short_notice_ms: 8_000,
         }
     }
 }
@@ -95,7 +97,7 @@ pub struct Catalogue {
 
 impl Catalogue {
     /// The services that a site of this profile offers, in the order of the menu: by scene, then id.
-    pub(crate) fn offered(&self, profile: Profile) -> Vec<Arc<ServiceDocument>> {
+    pub(crate) fn offered(&self, profile: SiteProfile) -> Vec<Arc<ServiceDocument>> {
         let mut offered: Vec<_> =
             self.services.values().filter(|doc| doc.profiles.contains(&profile)).cloned().collect();
         offered.sort_by(|a, b| (a.scene, &a.id).cmp(&(b.scene, &b.id)));
@@ -104,10 +106,14 @@ impl Catalogue {
 }
 
 /// True when a payment method is possible in a visit with this identification method.
-pub(crate) const fn method_works(method: Method, identified_by: contract::Way) -> bool {
+pub(crate) const fn is_method_supported(
+    method: PaymentMethod,
+    identified_by: contract::IdentificationMethod,
+) -> bool {
     match (method, identified_by) {
-        (Method::CardAccount, contract::Way::Card) | (Method::ResidentCode, contract::Way::Code) => true,
+        (PaymentMethod::CardAccount, contract::IdentificationMethod::Card)
+        | (PaymentMethod::ResidentCode, contract::IdentificationMethod::Code) => true,
         // A wallet needs the phone's payment page, which no service of this platform offers yet.
-        (Method::CardAccount | Method::ResidentCode | Method::Wallet, _) => false,
+        (PaymentMethod::CardAccount | PaymentMethod::ResidentCode | PaymentMethod::Wallet, _) => false,
     }
 }

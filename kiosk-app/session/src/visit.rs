@@ -4,47 +4,47 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use contract::{
-    Bilingual, ConsentId, Evidence, Level, OrderId, Pseudonym, ReceiptId, ServiceDocument, Settlement, Step,
-    VisitId, VisitKey, Way,
+    Bilingual, ConsentId, Evidence, IdentificationMethod, Level, OrderId, Pseudonym, ReceiptId,
+    ServiceDocument, Settlement, Step, VisitId, VisitKey,
 };
 use view::{Lang, Theme};
 use zeroize::Zeroizing;
 
-use crate::code::Verified;
+use crate::code_verification::LocallyVerifiedCode;
 use crate::effect::Ticket;
-use crate::event::{Failure, Mono};
-use crate::new_pin::{NewPin, Unchanged};
+use crate::event::{Failure, MonotonicMs};
 use crate::pin::PinEntry;
-use crate::prove::{By, Proving};
-use crate::rows::Row;
+use crate::pin_change::{PinChange, PinChangeFailure};
+use crate::rows::CheckedRow;
+use crate::step_up::{ProofMethod, StepUp};
 
 /// A visit (办理), from the insertion of the card or the acceptance of the code to its end.
 pub(crate) struct Visit {
     pub(crate) id: VisitId,
-    pub(crate) way: Way,
-    pub(crate) person: Option<Person>,
+    pub(crate) identification_method: IdentificationMethod,
+    pub(crate) resident: Option<IdentifiedResident>,
     /// The code that the visit began with, when the kiosk verified it itself.
-    pub(crate) code: Option<Verified>,
+    pub(crate) verified_code: Option<LocallyVerifiedCode>,
     /// The card was authenticated.
-    pub(crate) authenticated: bool,
+    pub(crate) card_authenticated: bool,
     /// A record names this visit, so its end must be recorded too.
     pub(crate) recorded: bool,
     pub(crate) task: Task,
     pub(crate) lang: Lang,
     pub(crate) theme: Theme,
     /// When the visit ends by idle timeout; none while work is pending.
-    pub(crate) idle_until: Option<Mono>,
+    pub(crate) idle_until: Option<MonotonicMs>,
     /// Until when the confirmation of a call for help is shown.
-    pub(crate) help_until: Option<Mono>,
+    pub(crate) help_until: Option<MonotonicMs>,
 }
 
 /// The resident of the visit. No `Debug`, no `Serialize`; wiped on drop. For the holder of a code that was verified
 /// without the platform, name and ID number are empty and there is no visit key.
-pub(crate) struct Person {
+pub(crate) struct IdentifiedResident {
     pub(crate) name: Zeroizing<String>,
     pub(crate) id_number: Zeroizing<String>,
-    pub(crate) key: Option<VisitKey>,
-    pub(crate) resident: Pseudonym,
+    pub(crate) visit_key: Option<VisitKey>,
+    pub(crate) pseudonym: Pseudonym,
     pub(crate) evidence: Evidence,
     pub(crate) level: Level,
 }
@@ -52,30 +52,30 @@ pub(crate) struct Person {
 /// Activity of the visit.
 pub(crate) enum Task {
     /// The card is being read; with a ticket while the platform is asked to authenticate the card.
-    Reading { authority: Option<Ticket>, deadline: Mono },
+    Reading { authority_ticket: Option<Ticket>, deadline: MonotonicMs },
     /// The platform is being asked to identify the resident.
-    Identifying { ticket: Ticket, deadline: Mono },
+    Identifying { ticket: Ticket, deadline: MonotonicMs },
     /// The menu is shown.
     Menu { declined: bool },
     /// The resident is raising the level of the visit.
-    Proving(Box<Proving>),
+    StepUp(Box<StepUp>),
     /// A service runs.
-    Service(Box<Running>),
+    Service(Box<RunningService>),
 }
 
 /// A service at one of its steps.
-pub(crate) struct Running {
+pub(crate) struct RunningService {
     pub(crate) doc: Arc<ServiceDocument>,
-    pub(crate) at: usize,
+    pub(crate) step_index: usize,
     /// Results of earlier steps, by step id.
-    pub(crate) data: BTreeMap<String, Data>,
+    pub(crate) step_data: BTreeMap<String, StepData>,
     pub(crate) state: StepState,
 }
 
 /// Result of a finished step.
-pub(crate) enum Data {
+pub(crate) enum StepData {
     Consent(ConsentId),
-    Rows(Vec<Row>),
+    Rows(Vec<CheckedRow>),
     /// Indices into the rows of the query it chose from.
     Chosen(Vec<usize>),
 }
@@ -85,10 +85,10 @@ pub(crate) enum StepState {
     Consent,
     Querying {
         ticket: Ticket,
-        deadline: Mono,
+        deadline: MonotonicMs,
     },
     QueryFailed(Failure),
-    Nothing(Bilingual),
+    NothingFound(Bilingual),
     Show,
     ShowCode,
     Choose {
@@ -96,8 +96,8 @@ pub(crate) enum StepState {
         page: usize,
         full: bool,
     },
-    NoMethod,
-    MoneyOff,
+    NoPaymentMethod,
+    PaymentsSuspended,
     Confirm {
         method: usize,
     },
@@ -105,23 +105,23 @@ pub(crate) enum StepState {
         method: usize,
         entry: PinEntry,
     },
-    PinCheck {
+    PinVerifying {
         method: usize,
         ticket: Ticket,
-        deadline: Mono,
+        deadline: MonotonicMs,
     },
     PinLocked,
     PinFailed,
-    NewPin(Box<NewPin>),
+    PinChangeEntry(Box<PinChange>),
     PinChanging {
         ticket: Ticket,
-        deadline: Mono,
+        deadline: MonotonicMs,
     },
     PinChanged,
-    PinNotChanged(Unchanged),
+    PinChangeFailed(PinChangeFailure),
     Paying {
         order: OrderId,
-        slow_at: Mono,
+        slow_at: MonotonicMs,
         slow: bool,
     },
     /// The outcome of the order is known.
@@ -138,20 +138,20 @@ pub(crate) enum StepState {
 
 impl StepState {
     /// The PIN entry of this state, if it has one.
-    pub(crate) fn pad(&self) -> Option<&PinEntry> {
+    pub(crate) fn pin_entry(&self) -> Option<&PinEntry> {
         if let Self::Pin { entry, .. } = self {
             Some(entry)
-        } else if let Self::NewPin(pin) = self {
+        } else if let Self::PinChangeEntry(pin) = self {
             Some(&pin.entry)
         } else {
             None
         }
     }
 
-    pub(crate) fn pad_mut(&mut self) -> Option<&mut PinEntry> {
+    pub(crate) fn pin_entry_mut(&mut self) -> Option<&mut PinEntry> {
         if let Self::Pin { entry, .. } = self {
             Some(entry)
-        } else if let Self::NewPin(pin) = self {
+        } else if let Self::PinChangeEntry(pin) = self {
             Some(&mut pin.entry)
         } else {
             None
@@ -159,13 +159,13 @@ impl StepState {
     }
 }
 
-impl Running {
-    pub(crate) fn step(&self) -> Option<&Step> {
-        self.doc.steps.get(self.at)
+impl RunningService {
+    pub(crate) fn current_step(&self) -> Option<&Step> {
+        self.doc.steps.get(self.step_index)
     }
 
     /// The rows that a step refers to: those of its own query, or those chosen from it.
-    pub(crate) fn rows(&self, step: &str) -> Vec<&Row> {
+    pub(crate) fn rows_of_step(&self, step: &str) -> Vec<&CheckedRow> {
         let from = self.doc.steps.iter().find(|s| s.id() == step).and_then(|s| match s {
             Step::Choose { from, .. } => Some(from.as_str()),
             Step::Consent { .. }
@@ -176,9 +176,9 @@ impl Running {
             | Step::Pay { .. }
             | Step::Print { .. } => None,
         });
-        match (self.data.get(step), from.and_then(|query| self.data.get(query))) {
-            (Some(Data::Rows(rows)), _) => rows.iter().collect(),
-            (Some(Data::Chosen(chosen)), Some(Data::Rows(rows))) => {
+        match (self.step_data.get(step), from.and_then(|query| self.step_data.get(query))) {
+            (Some(StepData::Rows(rows)), _) => rows.iter().collect(),
+            (Some(StepData::Chosen(chosen)), Some(StepData::Rows(rows))) => {
                 chosen.iter().filter_map(|at| rows.get(*at)).collect()
             }
             _ => Vec::new(),
@@ -188,31 +188,31 @@ impl Running {
 
 impl Visit {
     /// True while work is pending: nothing can be touched, and the idle timer is stopped.
-    pub(crate) fn working(&self) -> bool {
+    pub(crate) fn is_working(&self) -> bool {
         match &self.task {
             Task::Reading { .. } | Task::Identifying { .. } => true,
             Task::Menu { .. } => false,
-            Task::Proving(step_up) => step_up.check.is_some(),
+            Task::StepUp(step_up) => step_up.pending.is_some(),
             Task::Service(running) => match &running.state {
-                StepState::Querying { .. } | StepState::PinCheck { .. } | StepState::PinChanging { .. } => {
-                    true
-                }
+                StepState::Querying { .. }
+                | StepState::PinVerifying { .. }
+                | StepState::PinChanging { .. } => true,
                 StepState::Paying { slow, .. } => !slow,
                 StepState::Consent
                 | StepState::QueryFailed(_)
-                | StepState::Nothing(_)
+                | StepState::NothingFound(_)
                 | StepState::Show
                 | StepState::ShowCode
                 | StepState::Choose { .. }
-                | StepState::NoMethod
-                | StepState::MoneyOff
+                | StepState::NoPaymentMethod
+                | StepState::PaymentsSuspended
                 | StepState::Confirm { .. }
                 | StepState::Pin { .. }
                 | StepState::PinLocked
                 | StepState::PinFailed
-                | StepState::NewPin(_)
+                | StepState::PinChangeEntry(_)
                 | StepState::PinChanged
-                | StepState::PinNotChanged(_)
+                | StepState::PinChangeFailed(_)
                 | StepState::Settled { .. }
                 | StepState::Printing { .. } => false,
             },
@@ -220,31 +220,31 @@ impl Visit {
     }
 
     /// Ticket and deadline of the work that this visit waits for. A card being read has a deadline without a ticket.
-    pub(crate) fn pending(&self) -> Option<(Option<Ticket>, Mono)> {
+    pub(crate) fn pending_work(&self) -> Option<(Option<Ticket>, MonotonicMs)> {
         match &self.task {
-            Task::Reading { authority, deadline } => Some((*authority, *deadline)),
+            Task::Reading { authority_ticket: authority, deadline } => Some((*authority, *deadline)),
             Task::Identifying { ticket, deadline } => Some((Some(*ticket), *deadline)),
             Task::Menu { .. } => None,
-            Task::Proving(step_up) => step_up.check.map(|(ticket, deadline)| (Some(ticket), deadline)),
+            Task::StepUp(step_up) => step_up.pending.map(|(ticket, deadline)| (Some(ticket), deadline)),
             Task::Service(running) => match &running.state {
                 StepState::Querying { ticket, deadline }
-                | StepState::PinCheck { ticket, deadline, .. }
+                | StepState::PinVerifying { ticket, deadline, .. }
                 | StepState::PinChanging { ticket, deadline } => Some((Some(*ticket), *deadline)),
                 StepState::Consent
                 | StepState::QueryFailed(_)
-                | StepState::Nothing(_)
+                | StepState::NothingFound(_)
                 | StepState::Show
                 | StepState::ShowCode
                 | StepState::Choose { .. }
-                | StepState::NoMethod
-                | StepState::MoneyOff
+                | StepState::NoPaymentMethod
+                | StepState::PaymentsSuspended
                 | StepState::Confirm { .. }
                 | StepState::Pin { .. }
                 | StepState::PinLocked
                 | StepState::PinFailed
-                | StepState::NewPin(_)
+                | StepState::PinChangeEntry(_)
                 | StepState::PinChanged
-                | StepState::PinNotChanged(_)
+                | StepState::PinChangeFailed(_)
                 | StepState::Paying { .. }
                 | StepState::Settled { .. }
                 | StepState::Printing { .. } => None,
@@ -253,24 +253,24 @@ impl Visit {
     }
 
     /// True while the resident is expected to use a phone and so does not touch the screen.
-    pub(crate) fn is_with_phone(&self) -> bool {
+    pub(crate) fn is_using_phone(&self) -> bool {
         match &self.task {
-            Task::Proving(step_up) => matches!(step_up.by, By::Phone { .. }),
+            Task::StepUp(step_up) => matches!(step_up.method, ProofMethod::Phone { .. }),
             Task::Service(running) => matches!(running.state, StepState::ShowCode),
             Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } => false,
         }
     }
 
-    pub(crate) fn running(&self) -> Option<&Running> {
+    pub(crate) fn running_service(&self) -> Option<&RunningService> {
         match &self.task {
             Task::Service(running) => Some(running),
-            Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } | Task::Proving(_) => None,
+            Task::Reading { .. } | Task::Identifying { .. } | Task::Menu { .. } | Task::StepUp(_) => None,
         }
     }
 }
 
 /// The text of a service document in this language.
-pub(crate) fn in_lang(words: &Bilingual, lang: Lang) -> &str {
+pub(crate) fn in_language(words: &Bilingual, lang: Lang) -> &str {
     match lang {
         Lang::Zh => &words.zh,
         Lang::En => &words.en,

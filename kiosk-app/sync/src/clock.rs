@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use contract::UnixMs;
 
 /// Number of exchanges whose samples are kept.
-const KEPT: usize = 8;
+const SAMPLES_MAX: usize = 8;
 
 /// Offset between the kiosk's wall clock and the platform's.
 #[derive(Clone, Debug, Default)]
 pub struct ClockEstimate {
     /// Samples: round trip and offset in milliseconds, newest last.
-    seen: VecDeque<(u64, i64)>,
+    samples: VecDeque<(u64, i64)>,
 }
 
 impl ClockEstimate {
@@ -22,16 +22,16 @@ impl ClockEstimate {
         let middle = sent.0.saturating_add(round_trip / 2);
         let offset = i128::from(platform.0) - i128::from(middle);
         let Ok(offset) = i64::try_from(offset) else { return };
-        if self.seen.len() == KEPT {
-            self.seen.pop_front();
+        if self.samples.len() == SAMPLES_MAX {
+            self.samples.pop_front();
         }
-        self.seen.push_back((round_trip, offset));
+        self.samples.push_back((round_trip, offset));
     }
 
     /// Milliseconds to add to the kiosk's clock, from the sample with the shortest round trip.
     #[must_use]
     pub fn offset_ms(&self) -> Option<i64> {
-        self.seen.iter().min_by_key(|(round_trip, _)| *round_trip).map(|(_, offset)| *offset)
+        self.samples.iter().min_by_key(|(round_trip, _)| *round_trip).map(|(_, offset)| *offset)
     }
 }
 

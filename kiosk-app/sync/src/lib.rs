@@ -9,10 +9,10 @@
 
 mod backoff;
 mod clock;
-mod request;
+mod request_signing;
 mod uplink;
 
 pub use backoff::Backoff;
 pub use clock::ClockEstimate;
-pub use request::{SIGNATURE_HEADERS, signed_text};
-pub use uplink::{Exchange, Failed, RecordSource, Uplink, UplinkRequest};
+pub use request_signing::{SIGNATURE_HEADERS, signed_text};
+pub use uplink::{ExchangeFailed, ExchangeTiming, RecordSource, Uplink, UplinkRequest};

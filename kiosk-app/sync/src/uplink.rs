@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    BatchAck, Chain, ChangesAnswer, DeviceId, FeedItem, Head, Record, RecordBatch, Signature, SignedHead,
-    UnixMs, Window, WireRecord,
+    BatchAck, Chain, ChangesAnswer, FeedItem, Head, KioskId, Record, RecordBatch, Signature, SignedHead,
+    UnixMs, UploadWindow, WireRecord,
 };
 
 use crate::backoff::Backoff;
 use crate::clock::ClockEstimate;
 
 /// Window until the platform has granted one.
-const FIRST_WINDOW: Window = Window { records: 64, bytes: 64 * 1024, after_ms: 0 };
+const INITIAL_WINDOW: UploadWindow = UploadWindow { records: 64, bytes: 64 * 1024, after_ms: 0 };
 /// Upper bounds of the window, independent of what the platform grants.
 const RECORDS_MAX: usize = 256;
 const BYTES_MAX: usize = 256 * 1024;
 /// Interval of fetching the feed; a failed fetch is also how the kiosk detects a lost link.
 const CHANGES_EVERY_MS: u64 = 15_000;
 /// Longest pause between two probes of a lost link: a resident may be waiting for it.
-const PROBE_MOST_MS: u64 = 15_000;
-const BATCH_MOST_MS: u64 = 300_000;
-const FIRST_MS: u64 = 1_000;
+const PROBE_MAX_MS: u64 = 15_000;
+const BATCH_MAX_MS: u64 = 300_000;
+const RETRY_FIRST_MS: u64 = 1_000;
 /// The link counts as down after this many consecutive failed exchanges.
 const DOWN_AFTER: u32 = 2;
 /// zstd level for batches: higher levels gain little for this kind of text.
@@ -65,7 +65,7 @@ pub enum UplinkRequest {
 
 /// Wall times of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exchange {
+pub struct ExchangeTiming {
     /// The kiosk's wall time when it sent the request.
     pub sent: UnixMs,
     /// The kiosk's wall time when it received the answer.
@@ -74,29 +74,29 @@ pub struct Exchange {
 
 /// An exchange without a usable answer: no answer, a refusal, or an invalid response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failed;
+pub struct ExchangeFailed;
 
 /// State of the exchanges of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum ExchangeState {
     /// No request is in flight; the next one is due at this monotonic time in milliseconds.
-    At(u64),
+    Idle(u64),
     /// A request is in flight.
-    Out,
+    InFlight,
 }
 
 /// The uplink (上行链路) of one kiosk.
 pub struct Uplink {
-    device: DeviceId,
+    device: KioskId,
     /// The highest acknowledged number, by epoch.
     acknowledged: BTreeMap<u64, u64>,
     /// The batch in flight: its epoch, and the highest number that may be acknowledged. The platform may have
     /// stored more than the batch holds, from an earlier process of this kiosk, but of the present epoch never more
     /// than the journal holds.
-    sent: Option<(u64, u64)>,
-    records: Turn,
-    changes: Turn,
-    window: Window,
+    in_flight: Option<(u64, u64)>,
+    records_exchange: ExchangeState,
+    changes_exchange: ExchangeState,
+    window: UploadWindow,
     records_backoff: Backoff,
     changes_backoff: Backoff,
     cursor: u64,
@@ -109,16 +109,16 @@ impl Uplink {
     /// An uplink that fetches the feed after `cursor`. The platform reports in its answer to the first batch which
     /// records it has already stored.
     #[must_use]
-    pub fn new(device: DeviceId, cursor: u64) -> Self {
+    pub fn new(device: KioskId, cursor: u64) -> Self {
         Self {
             device,
             acknowledged: BTreeMap::new(),
-            sent: None,
-            records: Turn::At(0),
-            changes: Turn::At(0),
-            window: FIRST_WINDOW,
-            records_backoff: Backoff::new(FIRST_MS, BATCH_MOST_MS),
-            changes_backoff: Backoff::new(FIRST_MS, PROBE_MOST_MS),
+            in_flight: None,
+            records_exchange: ExchangeState::Idle(0),
+            changes_exchange: ExchangeState::Idle(0),
+            window: INITIAL_WINDOW,
+            records_backoff: Backoff::new(RETRY_FIRST_MS, BATCH_MAX_MS),
+            changes_backoff: Backoff::new(RETRY_FIRST_MS, PROBE_MAX_MS),
             cursor,
             clock: ClockEstimate::default(),
             refused: 0,
@@ -129,13 +129,13 @@ impl Uplink {
     /// The next request to send now. Must be called again after every answer, after records were appended, and when
     /// [`Uplink::next_deadline`] has passed.
     pub fn poll(&mut self, now: u64, source: &mut dyn RecordSource) -> Option<UplinkRequest> {
-        if matches!(self.changes, Turn::At(at) if at <= now) {
-            self.changes = Turn::Out;
+        if matches!(self.changes_exchange, ExchangeState::Idle(at) if at <= now) {
+            self.changes_exchange = ExchangeState::InFlight;
             return Some(UplinkRequest::Changes { since: self.cursor });
         }
-        if matches!(self.records, Turn::At(at) if at <= now) {
-            let body = self.batch(source)?;
-            self.records = Turn::Out;
+        if matches!(self.records_exchange, ExchangeState::Idle(at) if at <= now) {
+            let body = self.build_batch(source)?;
+            self.records_exchange = ExchangeState::InFlight;
             return Some(UplinkRequest::Records(body));
         }
         None
@@ -144,21 +144,21 @@ impl Uplink {
     /// When [`Uplink::poll`] must be called at the latest. Without waiting records, only the feed has a deadline.
     #[must_use]
     pub fn next_deadline(&self, records_waiting: bool) -> Option<u64> {
-        let at = |state: Turn| match state {
-            Turn::At(at) => Some(at),
-            Turn::Out => None,
+        let at = |state: ExchangeState| match state {
+            ExchangeState::Idle(at) => Some(at),
+            ExchangeState::InFlight => None,
         };
-        let records = at(self.records).filter(|_| records_waiting);
-        [at(self.changes), records].into_iter().flatten().min()
+        let records = at(self.records_exchange).filter(|_| records_waiting);
+        [at(self.changes_exchange), records].into_iter().flatten().min()
     }
 
     /// Whether the journal, with this newest head, has records that the platform has not acknowledged.
     #[must_use]
-    pub fn waiting(&self, head: Head) -> bool {
+    pub fn has_unacknowledged(&self, head: Head) -> bool {
         self.acknowledged.get(&head.epoch).copied().unwrap_or(0) < head.seq
     }
 
-    fn batch(&mut self, source: &mut dyn RecordSource) -> Option<Vec<u8>> {
+    fn build_batch(&mut self, source: &mut dyn RecordSource) -> Option<Vec<u8>> {
         let records_max = usize::try_from(self.window.records).unwrap_or(0).clamp(1, RECORDS_MAX);
         let bytes_max = usize::try_from(self.window.bytes).unwrap_or(0).clamp(1, BYTES_MAX);
         let epochs = source.epochs();
@@ -184,7 +184,7 @@ impl Uplink {
             let json = serde_json::to_vec(&RecordBatch { from, records: wire?, to }).ok()?;
             // Of an earlier epoch, the platform may have stored records that a damaged disk has lost since.
             let is_earlier = epochs.last() != Some(&epoch);
-            self.sent = Some((epoch, if is_earlier { u64::MAX } else { source.last_seq(epoch) }));
+            self.in_flight = Some((epoch, if is_earlier { u64::MAX } else { source.last_seq(epoch) }));
             return zstd::encode_all(json.as_slice(), ZSTD_LEVEL).ok();
         }
         None
@@ -196,16 +196,17 @@ impl Uplink {
         &mut self,
         now: u64,
         random: u128,
-        timing: Exchange,
-        answer: Result<BatchAck, Failed>,
+        timing: ExchangeTiming,
+        answer: Result<BatchAck, ExchangeFailed>,
     ) -> Option<(u64, u64)> {
-        let in_flight = self.sent.take();
+        let in_flight = self.in_flight.take();
         let valid = answer.ok().zip(in_flight).filter(|(ack, (epoch, last))| {
             ack.device == self.device && ack.epoch == *epoch && ack.upto <= *last
         });
         let Some((ack, (epoch, _))) = valid else {
-            self.records = Turn::At(now.saturating_add(self.records_backoff.fail(random)));
-            self.note_link();
+            self.records_exchange =
+                ExchangeState::Idle(now.saturating_add(self.records_backoff.on_failure(random)));
+            self.update_online();
             return None;
         };
         let known = self.acknowledged.insert(epoch, ack.upto).unwrap_or(0);
@@ -215,12 +216,12 @@ impl Uplink {
         self.clock.observe(timing.sent, timing.received, ack.now);
         // Without a back-off, an acknowledgement without progress would cause requests in an endless loop.
         let wait = if moved {
-            self.records_backoff.succeed();
+            self.records_backoff.on_success();
             u64::from(ack.window.after_ms)
         } else {
-            self.records_backoff.fail(random).max(u64::from(ack.window.after_ms))
+            self.records_backoff.on_failure(random).max(u64::from(ack.window.after_ms))
         };
-        self.records = Turn::At(now.saturating_add(wait));
+        self.records_exchange = ExchangeState::Idle(now.saturating_add(wait));
         self.online = true;
         Some((epoch, ack.upto))
     }
@@ -230,42 +231,43 @@ impl Uplink {
         &mut self,
         now: u64,
         random: u128,
-        timing: Exchange,
-        answer: Result<ChangesAnswer, Failed>,
+        timing: ExchangeTiming,
+        answer: Result<ChangesAnswer, ExchangeFailed>,
     ) -> Option<(Vec<FeedItem>, u64)> {
         match answer {
             Ok(answer) if answer.cursor >= self.cursor => {
                 self.clock.observe(timing.sent, timing.received, answer.now);
-                self.changes_backoff.succeed();
+                self.changes_backoff.on_success();
                 // The link is up again: waiting records are sent without waiting for their own back-off.
-                if self.records_backoff.failures() > 0 && self.records != Turn::Out {
-                    self.records = Turn::At(now);
+                if self.records_backoff.failures() > 0 && self.records_exchange != ExchangeState::InFlight {
+                    self.records_exchange = ExchangeState::Idle(now);
                 }
                 self.online = true;
                 self.cursor = answer.cursor;
                 let more = !answer.items.is_empty();
                 let wait = if more { 0 } else { CHANGES_EVERY_MS };
-                self.changes = Turn::At(now.saturating_add(wait));
+                self.changes_exchange = ExchangeState::Idle(now.saturating_add(wait));
                 Some((answer.items, self.cursor))
             }
-            Ok(_) | Err(Failed) => {
-                self.changes = Turn::At(now.saturating_add(self.changes_backoff.fail(random)));
-                self.note_link();
+            Ok(_) | Err(ExchangeFailed) => {
+                self.changes_exchange =
+                    ExchangeState::Idle(now.saturating_add(self.changes_backoff.on_failure(random)));
+                self.update_online();
                 None
             }
         }
     }
 
-    fn note_link(&mut self) {
+    fn update_online(&mut self) {
         if self.records_backoff.failures().max(self.changes_backoff.failures()) >= DOWN_AFTER {
             self.online = false;
         }
     }
 
     /// Probes the link now, because another request to the platform got no answer.
-    pub fn suspect(&mut self, now: u64) {
-        if let Turn::At(at) = self.changes {
-            self.changes = Turn::At(at.min(now));
+    pub fn probe_now(&mut self, now: u64) {
+        if let ExchangeState::Idle(at) = self.changes_exchange {
+            self.changes_exchange = ExchangeState::Idle(at.min(now));
         }
     }
 

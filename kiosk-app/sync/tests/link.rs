@@ -5,14 +5,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use contract::{
-    BatchAck, Chain, ChangesAnswer, CloseReason, DeviceId, Entry, Head, Header, Record, RecordBatch,
-    Signature, UnixMs, VisitId, Window,
+    BatchAck, Chain, ChangesAnswer, CloseReason, Entry, Head, KioskId, Record, RecordBatch, RecordHeader,
+    Signature, UnixMs, UploadWindow, VisitId,
 };
-use sync::{Exchange, Failed, RecordSource, Uplink, UplinkRequest};
+use sync::{ExchangeFailed, ExchangeTiming, RecordSource, Uplink, UplinkRequest};
 
-const EXCHANGE: Exchange = Exchange { sent: UnixMs(0), received: UnixMs(10) };
+const EXCHANGE: ExchangeTiming = ExchangeTiming { sent: UnixMs(0), received: UnixMs(10) };
 
-fn device() -> DeviceId {
+fn device() -> KioskId {
     "K-1".parse().unwrap()
 }
 
@@ -32,7 +32,7 @@ impl MemoryJournal {
     fn append(&mut self, n: u64) {
         let (epoch, records) = self.epochs.last_mut().unwrap();
         let body = Entry::VisitClosed { visit: VisitId::from_entropy(n.into()), reason: CloseReason::Exit };
-        let header = Header {
+        let header = RecordHeader {
             kind: body.kind(),
             body_len: body.encode().len() as u32,
             device: device(),
@@ -95,7 +95,7 @@ struct Platform {
 impl Platform {
     fn store_batch(&mut self, body: &[u8]) -> BatchAck {
         let batch: RecordBatch = serde_json::from_slice(&zstd::decode_all(body).unwrap()).unwrap();
-        batch.check().unwrap();
+        batch.verify_chain().unwrap();
         let epoch = batch.from.epoch;
         for wire in &batch.records {
             let record = wire.to_record().unwrap();
@@ -107,7 +107,7 @@ impl Platform {
         while self.stored.contains_key(&(epoch, upto + 1)) {
             upto += 1;
         }
-        let window = Window { records: 16, bytes: 65_536, after_ms: 0 };
+        let window = UploadWindow { records: 16, bytes: 65_536, after_ms: 0 };
         BatchAck { device: device(), epoch, upto, refused: Vec::new(), window, now: UnixMs(1) }
     }
 }
@@ -159,19 +159,19 @@ fn records_arrive_once_in_order_over_faulty_link() {
                         now,
                         rng.below(1 << 30).into(),
                         EXCHANGE,
-                        if lost { Err(Failed) } else { Ok(answer) },
+                        if lost { Err(ExchangeFailed) } else { Ok(answer) },
                     );
                 }
                 Some(UplinkRequest::Records(body)) => {
                     let answer = match if faults { rng.below(5) } else { 9 } {
-                        0 => Err(Failed),
+                        0 => Err(ExchangeFailed),
                         1 => {
                             platform.store_batch(&body);
-                            Err(Failed)
+                            Err(ExchangeFailed)
                         }
                         2 => {
                             late.push_back(body.clone());
-                            Err(Failed)
+                            Err(ExchangeFailed)
                         }
                         3 => {
                             let mut ack = platform.store_batch(&body);
@@ -194,7 +194,7 @@ fn records_arrive_once_in_order_over_faulty_link() {
 }
 
 fn ack(epoch: u64, upto: u64) -> BatchAck {
-    let window = Window { records: 16, bytes: 65_536, after_ms: 0 };
+    let window = UploadWindow { records: 16, bytes: 65_536, after_ms: 0 };
     BatchAck { device: device(), epoch, upto, refused: Vec::new(), window, now: UnixMs(1) }
 }
 
@@ -312,7 +312,7 @@ fn two_failures_mean_offline_one_answer_online() {
     assert!(uplink.online());
     for (at, online) in [(20_000, true), (40_000, false)] {
         assert_eq!(uplink.poll(at, &mut log), Some(UplinkRequest::Changes { since: 3 }));
-        uplink.on_changes(at, 0, EXCHANGE, Err(Failed));
+        uplink.on_changes(at, 0, EXCHANGE, Err(ExchangeFailed));
         assert_eq!(uplink.online(), online);
     }
     uplink.poll(60_000, &mut log);

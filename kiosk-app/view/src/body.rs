@@ -7,17 +7,17 @@ use crate::text::Text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// The sign-in methods.
-    Welcome(Vec<WayCard>),
+    Welcome(Vec<SignInCard>),
     /// The services and actions that can be chosen.
     Menu(Vec<Tile>),
     /// Entry of the card's PIN.
     Pin(PinPad),
     /// Request for the resident's consent.
-    Consent(ConsentSheet),
+    Consent(ConsentForm),
     /// Selectable rows.
     Rows(Rows),
     /// Labelled values, without a choice.
-    Sheet(Vec<Pair>),
+    Details(Vec<LabelledValue>),
     /// An amount to confirm.
     Confirm(Confirm),
     /// The outcome of an action, or that it is still in progress.
@@ -25,7 +25,7 @@ pub enum Body {
     /// A code to scan with the phone.
     Scan(Scan),
     /// A gate's sign: only a verdict, readable from two metres.
-    Sign(Sign),
+    Sign(GateSign),
 }
 
 /// A QR code for the resident's phone, with instructions in order.
@@ -39,11 +39,11 @@ pub struct Scan {
 
 /// A gate's sign: light, verdict, and detail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sign {
+pub struct GateSign {
     /// The light: colour and icon of the sign.
     pub light: Light,
     /// The verdict in a few characters.
-    pub word: Text,
+    pub headline: Text,
     /// The reason, or what to do.
     pub detail: Text,
 }
@@ -63,7 +63,7 @@ pub enum Light {
 
 /// A sign-in method (认证方式): how a resident begins a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Way {
+pub enum SignInMethod {
     /// Insert the 居民服务卡 into the slot.
     Card,
     /// Show the 渝快码 to the camera or scanner.
@@ -74,15 +74,15 @@ pub enum Way {
 
 /// A sign-in method, drawn with the gesture that it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WayCard {
+pub struct SignInCard {
     /// The sign-in method.
-    pub way: Way,
+    pub method: SignInMethod,
     /// Instruction for the gesture.
     pub title: Text,
     /// Details of the instruction.
     pub detail: Text,
     /// Why the method cannot be used now; it is then drawn greyed with this text.
-    pub broken: Option<Text>,
+    pub unavailable: Option<Text>,
 }
 
 /// One tile of the menu.
@@ -115,7 +115,7 @@ pub struct PinPad {
 
 /// A request for the resident's consent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsentSheet {
+pub struct ConsentForm {
     /// Purpose of the consent.
     pub purpose: Text,
     /// The data items that are used.
@@ -141,9 +141,9 @@ pub struct Rows {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Index of this page, from 0.
-    pub at: u16,
+    pub index: u16,
     /// Number of pages.
-    pub of: u16,
+    pub count: u16,
 }
 
 /// One selectable row.
@@ -165,13 +165,13 @@ pub struct RowCard {
 
 /// A label and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pair {
+pub struct LabelledValue {
     /// Label of the value.
     pub label: Text,
     /// The value, masked if it is personal.
     pub value: Text,
     /// Whether the value is drawn large: the main value of the view.
-    pub strong: bool,
+    pub emphasized: bool,
 }
 
 /// An amount to confirm.
@@ -180,16 +180,16 @@ pub struct Confirm {
     /// The amount, for example `¥1,234.56`.
     pub amount: String,
     /// Purpose, payee, method, and what happens next.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<LabelledValue>,
     /// The payment methods, when there is a choice.
-    pub methods: Vec<MethodCard>,
+    pub methods: Vec<PaymentMethodCard>,
     /// The assurance to the resident: nothing is charged before the button is touched, and never twice.
     pub promise: Text,
 }
 
 /// A payment method that can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MethodCard {
+pub struct PaymentMethodCard {
     /// Name of the payment method.
     pub title: Text,
     /// Whether the method is selected.
@@ -202,15 +202,15 @@ pub struct MethodCard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The kind of outcome.
-    pub verdict: Verdict,
+    pub kind: OutcomeKind,
     /// Headline: one word or short sentence, for example 已付款.
-    pub word: Text,
+    pub headline: Text,
     /// Amount after the headline, for example `¥1,234.56`.
     pub amount: Option<String>,
     /// Explanation, and what to do now.
     pub detail: Text,
     /// Further labelled values.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<LabelledValue>,
     /// QR code for fetching the receipt without paper.
     pub code: Option<ReceiptCode>,
     /// Gesture that is expected now; drawn large where there is room.
@@ -227,7 +227,7 @@ pub enum Gesture {
     /// Hold the phone's code to the window.
     ShowCode,
     /// Place the ID card flat on its reader.
-    LayIdCard,
+    PlaceIdCard,
     /// Remove the ID card from its reader.
     TakeIdCard,
     /// Take the paper from the printer.
@@ -238,17 +238,17 @@ pub enum Gesture {
 
 /// The kinds of outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Verdict {
+pub enum OutcomeKind {
     /// In progress; takes a few seconds.
     Working,
     /// Done. Green.
     Done,
     /// Not done, and nothing happened. Red.
-    Sorry,
+    NotDone,
     /// Outcome not known yet; being checked. Amber.
     Checking,
     /// Outcome unknown and cannot be determined. Amber, with what to do about it.
-    Unclear,
+    Unknown,
     /// The kiosk or the service is closed.
     Closed,
 }

@@ -1,6 +1,6 @@
 //! Intents: what a touch means.
 
-use crate::body::Way;
+use crate::body::SignInMethod;
 
 /// What a resident wants with a touch; the same for pointer, keyboard and switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,29 +12,29 @@ pub enum Intent {
     /// Call for staff.
     Help,
     /// End the visit.
-    Leave,
+    EndVisit,
     /// Switch to the other language.
     SwitchLanguage,
     /// Switch to the other token set.
     SwitchTheme,
     /// Stay in the visit: the resident is still present.
-    More,
+    StillHere,
     /// Explain this sign-in method.
-    Explain(Way),
+    ExplainSignIn(SignInMethod),
     /// Open the service of this tile, counted from 0 over the whole menu.
-    Open(u16),
+    OpenTile(u16),
     /// Select or deselect this row, counted from 0 over all rows.
-    Toggle(u16),
+    ToggleRow(u16),
     /// Show this page of rows, counted from 0.
-    Page(u16),
+    ShowPage(u16),
     /// Choose this payment method, counted from 0.
-    Method(u8),
+    ChooseMethod(u8),
     /// Enter this PIN digit, 0–9.
-    Digit(u8),
+    PinDigit(u8),
     /// Delete the last PIN digit.
-    Erase,
+    PinErase,
     /// Perform the primary action of the view.
-    Go,
+    Primary,
     /// Perform the secondary action of the view.
-    Other,
+    Secondary,
 }

@@ -12,8 +12,8 @@ mod intent;
 mod text;
 
 pub use body::{
-    Banner, Body, Confirm, ConsentSheet, Gesture, Icon, Light, MethodCard, Outcome, Page, Pair, PinPad,
-    ReceiptCode, RowCard, Rows, Scan, Sign, Tile, Tone, Verdict, Way, WayCard,
+    Banner, Body, Confirm, ConsentForm, GateSign, Gesture, Icon, LabelledValue, Light, Outcome, OutcomeKind,
+    Page, PaymentMethodCard, PinPad, ReceiptCode, RowCard, Rows, Scan, SignInCard, SignInMethod, Tile, Tone,
 };
 pub use intent::Intent;
 pub use text::{Text, TextId, Texts, TextsError};
@@ -67,7 +67,7 @@ pub struct View {
     /// Buttons above the footer, at most one of them primary; the primary one is drawn where a hand rests.
     pub actions: Vec<Action>,
     /// Navigation and settings, always in the same order.
-    pub footer: Vec<Foot>,
+    pub footer: Vec<FooterButton>,
     /// Seconds until the kiosk returns to the welcome view automatically; only near the end of the countdown.
     pub seconds_left: Option<u16>,
 }
@@ -80,14 +80,14 @@ pub struct Header {
     /// Local time as `HH:MM`.
     pub clock: String,
     /// Whether the platform can be reached.
-    pub link: Link,
+    pub link: LinkStatus,
     /// The signed-in resident's name, masked.
-    pub who: Option<Text>,
+    pub resident: Option<Text>,
 }
 
 /// State of the link to the platform, as shown to residents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Link {
+pub enum LinkStatus {
     /// 已联网: the platform answers.
     Online,
     /// 未联网: the platform does not answer.
@@ -100,7 +100,7 @@ pub struct Steps {
     /// Names of the steps in order.
     pub names: Vec<Text>,
     /// Index of the current step, from 0.
-    pub at: usize,
+    pub current: usize,
 }
 
 /// A button above the footer.
@@ -118,7 +118,7 @@ pub struct Action {
 
 /// A button of the footer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Foot {
+pub enum FooterButton {
     /// 返回: one step back.
     Back,
     /// 首页: to the menu or the welcome view.
@@ -135,7 +135,7 @@ pub enum Foot {
     Theme,
 }
 
-impl Foot {
+impl FooterButton {
     /// Intent of a touch on the button.
     #[must_use]
     pub const fn intent(self) -> Intent {
@@ -143,7 +143,7 @@ impl Foot {
             Self::Back => Intent::Back,
             Self::Home => Intent::Home,
             Self::Help => Intent::Help,
-            Self::TakeCard | Self::Exit => Intent::Leave,
+            Self::TakeCard | Self::Exit => Intent::EndVisit,
             Self::Language => Intent::SwitchLanguage,
             Self::Theme => Intent::SwitchTheme,
         }

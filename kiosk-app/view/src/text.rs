@@ -379,7 +379,7 @@ pub enum TextsError {
     Unknown(Lang, String),
     /// The languages have different placeholders.
     #[error("the languages have different placeholders for `{0}`")]
-    Places(&'static str),
+    Placeholders(&'static str),
 }
 
 /// The fixed texts of all languages, complete by construction.
@@ -394,10 +394,10 @@ impl Texts {
     /// # Errors
     /// When a file is not TOML, a key is missing or unknown, or the languages have different placeholders.
     pub fn parse(zh: &str, en: &str) -> Result<Self, TextsError> {
-        let texts = Self { zh: read(Lang::Zh, zh)?, en: read(Lang::En, en)? };
+        let texts = Self { zh: parse_language(Lang::Zh, zh)?, en: parse_language(Lang::En, en)? };
         for id in TextId::ALL {
-            if places(texts.pattern(Lang::Zh, *id)) != places(texts.pattern(Lang::En, *id)) {
-                return Err(TextsError::Places(id.key()));
+            if placeholders(texts.pattern(Lang::Zh, *id)) != placeholders(texts.pattern(Lang::En, *id)) {
+                return Err(TextsError::Placeholders(id.key()));
             }
         }
         Ok(texts)
@@ -415,7 +415,7 @@ impl Texts {
 
     /// Renders a text in a language, with its values filled in.
     #[must_use]
-    pub fn say(&self, lang: Lang, text: &Text) -> String {
+    pub fn render(&self, lang: Lang, text: &Text) -> String {
         match text {
             Text::Id(id) => self.pattern(lang, *id).to_owned(),
             Text::With(id, values) => {
@@ -438,7 +438,7 @@ impl Texts {
     }
 }
 
-fn read(lang: Lang, file: &str) -> Result<BTreeMap<TextId, String>, TextsError> {
+fn parse_language(lang: Lang, file: &str) -> Result<BTreeMap<TextId, String>, TextsError> {
     let mut raw: BTreeMap<String, String> =
         toml::from_str(file).map_err(|e| TextsError::Syntax(lang, Box::new(e)))?;
     let mut words = BTreeMap::new();
@@ -453,7 +453,7 @@ fn read(lang: Lang, file: &str) -> Result<BTreeMap<TextId, String>, TextsError> 
 }
 
 /// Number of the placeholders `{0}` … `{9}` that a pattern contains.
-fn places(pattern: &str) -> usize {
+fn placeholders(pattern: &str) -> usize {
     (0..10).filter(|at| pattern.contains(&format!("{{{at}}}"))).count()
 }
 
@@ -465,8 +465,8 @@ mod tests {
     fn built_in_texts_exist_in_both_languages() {
         let texts = Texts::built_in();
         let left = Text::With(TextId::SecondsLeft, vec!["20".into()]);
-        assert_eq!(texts.say(Lang::Zh, &left), "20 秒后返回首页");
-        assert_eq!(texts.say(Lang::En, &TextId::Paid.into()), "Paid");
+        assert_eq!(texts.render(Lang::Zh, &left), "20 秒后返回首页");
+        assert_eq!(texts.render(Lang::En, &TextId::Paid.into()), "Paid");
     }
 
     #[test]
@@ -483,7 +483,7 @@ mod tests {
         ));
         assert!(matches!(
             Texts::parse(zh, &en.replace("{0} chosen", "chosen")),
-            Err(TextsError::Places("rows.summary"))
+            Err(TextsError::Placeholders("rows.summary"))
         ));
     }
 

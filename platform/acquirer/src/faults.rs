@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// An injected fault of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "fault")]
-pub enum Fault {
+pub enum AcquirerFault {
     /// The connection closes before the request is executed.
     DropBefore,
     /// The request is executed, then the connection closes without an answer.
@@ -21,16 +21,16 @@ pub enum Fault {
     Decline,
     /// The request is executed, and the answer is not valid JSON.
     #[serde(rename = "nonsense")]
-    Nonsense,
+    InvalidResponse,
 }
 
 /// Requests a fault for later requests; several requested faults are injected in the order in which they were
 /// requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FaultOrder {
+pub struct AcquirerFaultRequest {
     /// The fault to inject.
     #[serde(flatten)]
-    pub fault: Fault,
+    pub fault: AcquirerFault,
     /// Number of requests that fail; absent: until the faults are deleted.
     #[serde(default)]
     pub count: Option<u32>,
@@ -38,17 +38,17 @@ pub struct FaultOrder {
 
 /// The kind of a request that may have a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Request {
+pub(crate) enum AcquirerRequestKind {
     Charge,
     Inquiry,
 }
 
 /// The requested faults that are not consumed yet.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(VecDeque<FaultOrder>);
+pub(crate) struct AcquirerFaultQueue(VecDeque<AcquirerFaultRequest>);
 
-impl Faults {
-    pub(crate) fn order(&mut self, order: FaultOrder) {
+impl AcquirerFaultQueue {
+    pub(crate) fn push(&mut self, order: AcquirerFaultRequest) {
         if order.count != Some(0) {
             self.0.push_back(order);
         }
@@ -59,10 +59,10 @@ impl Faults {
     }
 
     /// The fault of this request; consumes it.
-    pub(crate) fn next(&mut self, request: Request) -> Option<Fault> {
+    pub(crate) fn next_for(&mut self, request: AcquirerRequestKind) -> Option<AcquirerFault> {
         let front = self.0.front_mut()?;
         let fault = front.fault;
-        if fault == Fault::Decline && request == Request::Inquiry {
+        if fault == AcquirerFault::Decline && request == AcquirerRequestKind::Inquiry {
             return None;
         }
         if let Some(left) = &mut front.count {
@@ -81,31 +81,34 @@ mod tests {
 
     #[test]
     fn faults_are_injected_in_order_and_counted() {
-        let mut faults = Faults::default();
-        faults.order(FaultOrder { fault: Fault::DropBefore, count: Some(0) });
-        faults.order(FaultOrder { fault: Fault::DropAfter, count: Some(1) });
-        faults.order(FaultOrder { fault: Fault::Decline, count: Some(1) });
-        faults.order(FaultOrder { fault: Fault::Nonsense, count: None });
-        assert_eq!(faults.next(Request::Charge), Some(Fault::DropAfter));
-        assert_eq!(faults.next(Request::Inquiry), None);
-        assert_eq!(faults.next(Request::Charge), Some(Fault::Decline));
+        let mut faults = AcquirerFaultQueue::default();
+        faults.push(AcquirerFaultRequest { fault: AcquirerFault::DropBefore, count: Some(0) });
+        faults.push(AcquirerFaultRequest { fault: AcquirerFault::DropAfter, count: Some(1) });
+        faults.push(AcquirerFaultRequest { fault: AcquirerFault::Decline, count: Some(1) });
+        faults.push(AcquirerFaultRequest { fault: AcquirerFault::InvalidResponse, count: None });
+        assert_eq!(faults.next_for(AcquirerRequestKind::Charge), Some(AcquirerFault::DropAfter));
+        assert_eq!(faults.next_for(AcquirerRequestKind::Inquiry), None);
+        assert_eq!(faults.next_for(AcquirerRequestKind::Charge), Some(AcquirerFault::Decline));
         for _ in 0..3 {
-            assert_eq!(faults.next(Request::Inquiry), Some(Fault::Nonsense));
+            assert_eq!(faults.next_for(AcquirerRequestKind::Inquiry), Some(AcquirerFault::InvalidResponse));
         }
         faults.clear();
-        assert_eq!(faults.next(Request::Charge), None);
+        assert_eq!(faults.next_for(AcquirerRequestKind::Charge), None);
     }
 
     #[test]
     fn fault_request_json_is_parsed() {
         for (text, order) in [
-            (r#"{"fault":"drop-before"}"#, FaultOrder { fault: Fault::DropBefore, count: None }),
+            (
+                r#"{"fault":"drop-before"}"#,
+                AcquirerFaultRequest { fault: AcquirerFault::DropBefore, count: None },
+            ),
             (
                 r#"{"fault":"delay","ms":50,"count":2}"#,
-                FaultOrder { fault: Fault::Delay { ms: 50 }, count: Some(2) },
+                AcquirerFaultRequest { fault: AcquirerFault::Delay { ms: 50 }, count: Some(2) },
             ),
         ] {
-            assert_eq!(serde_json::from_str::<FaultOrder>(text).unwrap(), order);
+            assert_eq!(serde_json::from_str::<AcquirerFaultRequest>(text).unwrap(), order);
         }
     }
 }

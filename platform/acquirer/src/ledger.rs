@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS charges (
 /// A charge of an order. A repeated request must have the same content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Charge {
+pub struct AcquirerChargeRequest {
     /// The merchant's order: 32 hexadecimal digits, the idempotency key.
     pub order: String,
     /// The amount in fen, above 0.
@@ -34,7 +34,7 @@ pub struct Charge {
 /// The outcome of an order. Final from the first answer on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
-pub enum Outcome {
+pub enum OrderOutcome {
     /// The order was charged once.
     Paid {
         /// The acquirer's own number for the charge.
@@ -50,29 +50,29 @@ pub enum Outcome {
 
 /// Answer to a charge and to an inquiry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct ChargeAnswer {
     /// The order to which the answer belongs.
     pub order: String,
     /// The total of the order in fen; 0 when the order became void before its charge arrived.
     pub total: i64,
     /// The outcome of the order.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: OrderOutcome,
 }
 
 /// A row of the ledger, for an auditor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct LedgerEntry {
     /// The order and its outcome.
     #[serde(flatten)]
-    pub answer: Answer,
+    pub answer: ChargeAnswer,
     /// The bills that were paid, in the merchant's terms.
     pub bills: Vec<String>,
 }
 
 /// Why the ledger refuses a request.
 #[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
+pub enum ChargeLedgerError {
     /// The order id is malformed or the amount is not above 0.
     #[error("an order is 32 lower-case hexadecimal digits and its total is above 0")]
     Malformed,
@@ -85,17 +85,17 @@ pub enum LedgerError {
 }
 
 /// The acquirer's ledger in an SQLite database.
-pub struct Ledger(Connection);
+pub struct ChargeLedger(Connection);
 
-impl Ledger {
+impl ChargeLedger {
     /// Opens the ledger in a database, which may be new. Every decision is on disk before it is answered.
     ///
     /// # Errors
     /// [`LedgerError::Store`] when the database has another schema or cannot be used.
-    pub fn open(db: Connection) -> Result<Self, LedgerError> {
-        db.pragma_update(None, "journal_mode", "WAL").map_err(LedgerError::Store)?;
-        db.pragma_update(None, "synchronous", "FULL").map_err(LedgerError::Store)?;
-        db.execute_batch(SCHEMA).map_err(LedgerError::Store)?;
+    pub fn open(db: Connection) -> Result<Self, ChargeLedgerError> {
+        db.pragma_update(None, "journal_mode", "WAL").map_err(ChargeLedgerError::Store)?;
+        db.pragma_update(None, "synchronous", "FULL").map_err(ChargeLedgerError::Store)?;
+        db.execute_batch(SCHEMA).map_err(ChargeLedgerError::Store)?;
         Ok(Self(db))
     }
 
@@ -103,25 +103,34 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Malformed`], [`LedgerError::Conflict`], [`LedgerError::Store`].
-    pub fn charge(&mut self, charge: &Charge, accept: bool, now_ms: u64) -> Result<Answer, LedgerError> {
+    pub fn charge(
+        &mut self,
+        charge: &AcquirerChargeRequest,
+        accept: bool,
+        now_ms: u64,
+    ) -> Result<ChargeAnswer, ChargeLedgerError> {
         check_order(&charge.order)?;
         if charge.total <= 0 {
-            return Err(LedgerError::Malformed);
+            return Err(ChargeLedgerError::Malformed);
         }
         let outcome = if accept { "paid" } else { "declined" };
         self.decide(charge, outcome, now_ms)?;
         let (answer, same) = self.find(charge)?;
         // An order that became void before its charge has no content to compare with.
-        if same || answer.outcome == Outcome::Void { Ok(answer) } else { Err(LedgerError::Conflict) }
+        if same || answer.outcome == OrderOutcome::Void {
+            Ok(answer)
+        } else {
+            Err(ChargeLedgerError::Conflict)
+        }
     }
 
     /// Returns the outcome of an order; an order that was never seen becomes void and can never be charged.
     ///
     /// # Errors
     /// [`LedgerError::Malformed`], [`LedgerError::Store`].
-    pub fn inquire(&mut self, order: &str, now_ms: u64) -> Result<Answer, LedgerError> {
+    pub fn inquire(&mut self, order: &str, now_ms: u64) -> Result<ChargeAnswer, ChargeLedgerError> {
         check_order(order)?;
-        let nothing = Charge {
+        let nothing = AcquirerChargeRequest {
             order: order.to_owned(),
             total: 0,
             account: String::new(),
@@ -136,24 +145,29 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Store`].
-    pub fn entries(&self) -> Result<Vec<Entry>, LedgerError> {
-        let read = |db: &Connection| -> rusqlite::Result<Vec<Entry>> {
+    pub fn entries(&self) -> Result<Vec<LedgerEntry>, ChargeLedgerError> {
+        let read = |db: &Connection| -> rusqlite::Result<Vec<LedgerEntry>> {
             let mut all = db.prepare("SELECT * FROM charges ORDER BY number")?;
             let rows = all.query_map([], |row| {
                 let bills: String = row.get("bills")?;
-                Ok(Entry {
-                    answer: answer(row)?,
+                Ok(LedgerEntry {
+                    answer: answer_from_row(row)?,
                     bills: bills.split_terminator('\n').map(Into::into).collect(),
                 })
             })?;
             rows.collect()
         };
-        read(&self.0).map_err(LedgerError::Store)
+        read(&self.0).map_err(ChargeLedgerError::Store)
     }
 
     /// Decides in one statement: the first decision about an order is final.
-    fn decide(&self, charge: &Charge, outcome: &str, now_ms: u64) -> Result<(), LedgerError> {
-        let at = i64::try_from(now_ms).map_err(|_| LedgerError::Malformed)?;
+    fn decide(
+        &self,
+        charge: &AcquirerChargeRequest,
+        outcome: &str,
+        now_ms: u64,
+    ) -> Result<(), ChargeLedgerError> {
+        let at = i64::try_from(now_ms).map_err(|_| ChargeLedgerError::Malformed)?;
         self.0
             .execute(
                 "INSERT INTO charges ([order], outcome, total_fen, account, method, bills, at_ms)
@@ -164,61 +178,61 @@ impl Ledger {
                     charge.total,
                     charge.account,
                     charge.method,
-                    joined(&charge.bills),
+                    join_bills(&charge.bills),
                     at
                 ],
             )
             .map(|_| ())
-            .map_err(LedgerError::Store)
+            .map_err(ChargeLedgerError::Store)
     }
 
     /// The decided row, and whether it has the content of this charge.
-    fn find(&self, charge: &Charge) -> Result<(Answer, bool), LedgerError> {
+    fn find(&self, charge: &AcquirerChargeRequest) -> Result<(ChargeAnswer, bool), ChargeLedgerError> {
         self.0
             .query_row("SELECT * FROM charges WHERE [order] = ?1", [&charge.order], |row| {
                 let same = row.get::<_, i64>("total_fen")? == charge.total
                     && row.get::<_, String>("account")? == charge.account
                     && row.get::<_, String>("method")? == charge.method
-                    && row.get::<_, String>("bills")? == joined(&charge.bills);
-                Ok((answer(row)?, same))
+                    && row.get::<_, String>("bills")? == join_bills(&charge.bills);
+                Ok((answer_from_row(row)?, same))
             })
             .optional()
-            .map_err(LedgerError::Store)?
-            .ok_or(LedgerError::Malformed)
+            .map_err(ChargeLedgerError::Store)?
+            .ok_or(ChargeLedgerError::Malformed)
     }
 }
 
-fn joined(bills: &[String]) -> String {
+fn join_bills(bills: &[String]) -> String {
     bills.iter().map(|bill| format!("{bill}\n")).collect()
 }
 
-fn answer(row: &Row<'_>) -> rusqlite::Result<Answer> {
+fn answer_from_row(row: &Row<'_>) -> rusqlite::Result<ChargeAnswer> {
     let outcome = match row.get::<_, String>("outcome")?.as_str() {
-        "paid" => Outcome::Paid {
+        "paid" => OrderOutcome::Paid {
             reference: format!("SB{:010}", row.get::<_, i64>("number")?),
             at: u64::try_from(row.get::<_, i64>("at_ms")?).unwrap_or(0),
         },
-        "declined" => Outcome::Declined,
-        _ => Outcome::Void,
+        "declined" => OrderOutcome::Declined,
+        _ => OrderOutcome::Void,
     };
-    Ok(Answer { order: row.get("order")?, total: row.get("total_fen")?, outcome })
+    Ok(ChargeAnswer { order: row.get("order")?, total: row.get("total_fen")?, outcome })
 }
 
-fn check_order(order: &str) -> Result<(), LedgerError> {
+fn check_order(order: &str) -> Result<(), ChargeLedgerError> {
     let digits = order.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if order.len() == 32 && digits { Ok(()) } else { Err(LedgerError::Malformed) }
+    if order.len() == 32 && digits { Ok(()) } else { Err(ChargeLedgerError::Malformed) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ledger() -> Ledger {
-        Ledger::open(Connection::open_in_memory().unwrap()).unwrap()
+    fn ledger() -> ChargeLedger {
+        ChargeLedger::open(Connection::open_in_memory().unwrap()).unwrap()
     }
 
-    fn charge(order: u32) -> Charge {
-        Charge {
+    fn charge(order: u32) -> AcquirerChargeRequest {
+        AcquirerChargeRequest {
             order: format!("{order:032x}"),
             total: 8640,
             account: "a-1".into(),
@@ -231,7 +245,7 @@ mod tests {
     fn repeated_charge_gets_first_answer_and_charges_once() {
         let mut ledger = ledger();
         let first = ledger.charge(&charge(1), true, 5).unwrap();
-        assert_eq!(first.outcome, Outcome::Paid { reference: "SB0000000001".into(), at: 5 });
+        assert_eq!(first.outcome, OrderOutcome::Paid { reference: "SB0000000001".into(), at: 5 });
         assert_eq!(ledger.charge(&charge(1), true, 9).unwrap(), first);
         assert_eq!(ledger.charge(&charge(1), false, 9).unwrap(), first);
         assert_eq!(ledger.inquire(&charge(1).order, 9).unwrap(), first);
@@ -242,16 +256,16 @@ mod tests {
     #[test]
     fn inquiry_before_the_charge_makes_the_order_void() {
         let mut ledger = ledger();
-        assert_eq!(ledger.inquire(&charge(1).order, 5).unwrap().outcome, Outcome::Void);
-        assert_eq!(ledger.charge(&charge(1), true, 6).unwrap().outcome, Outcome::Void);
-        assert_eq!(ledger.inquire(&charge(1).order, 7).unwrap().outcome, Outcome::Void);
+        assert_eq!(ledger.inquire(&charge(1).order, 5).unwrap().outcome, OrderOutcome::Void);
+        assert_eq!(ledger.charge(&charge(1), true, 6).unwrap().outcome, OrderOutcome::Void);
+        assert_eq!(ledger.inquire(&charge(1).order, 7).unwrap().outcome, OrderOutcome::Void);
     }
 
     #[test]
     fn declined_order_stays_declined() {
         let mut ledger = ledger();
-        assert_eq!(ledger.charge(&charge(1), false, 5).unwrap().outcome, Outcome::Declined);
-        assert_eq!(ledger.charge(&charge(1), true, 6).unwrap().outcome, Outcome::Declined);
+        assert_eq!(ledger.charge(&charge(1), false, 5).unwrap().outcome, OrderOutcome::Declined);
+        assert_eq!(ledger.charge(&charge(1), true, 6).unwrap().outcome, OrderOutcome::Declined);
     }
 
     #[test]
@@ -259,13 +273,13 @@ mod tests {
         let mut ledger = ledger();
         ledger.charge(&charge(1), true, 5).unwrap();
         let others = [
-            Charge { total: 1, ..charge(1) },
-            Charge { account: "a-2".into(), ..charge(1) },
-            Charge { method: "wallet".into(), ..charge(1) },
-            Charge { bills: vec!["w-1".into()], ..charge(1) },
+            AcquirerChargeRequest { total: 1, ..charge(1) },
+            AcquirerChargeRequest { account: "a-2".into(), ..charge(1) },
+            AcquirerChargeRequest { method: "wallet".into(), ..charge(1) },
+            AcquirerChargeRequest { bills: vec!["w-1".into()], ..charge(1) },
         ];
         for other in others {
-            assert!(matches!(ledger.charge(&other, true, 6), Err(LedgerError::Conflict)));
+            assert!(matches!(ledger.charge(&other, true, 6), Err(ChargeLedgerError::Conflict)));
         }
     }
 
@@ -273,13 +287,13 @@ mod tests {
     fn malformed_order_or_amount_is_refused_without_a_row() {
         let mut ledger = ledger();
         for order in ["", "1", &"G".repeat(32), &"A".repeat(32)] {
-            let bad = Charge { order: order.to_owned(), ..charge(1) };
-            assert!(matches!(ledger.charge(&bad, true, 1), Err(LedgerError::Malformed)), "{order}");
-            assert!(matches!(ledger.inquire(order, 1), Err(LedgerError::Malformed)), "{order}");
+            let bad = AcquirerChargeRequest { order: order.to_owned(), ..charge(1) };
+            assert!(matches!(ledger.charge(&bad, true, 1), Err(ChargeLedgerError::Malformed)), "{order}");
+            assert!(matches!(ledger.inquire(order, 1), Err(ChargeLedgerError::Malformed)), "{order}");
         }
         for total in [0, -1] {
-            let bad = Charge { total, ..charge(1) };
-            assert!(matches!(ledger.charge(&bad, true, 1), Err(LedgerError::Malformed)));
+            let bad = AcquirerChargeRequest { total, ..charge(1) };
+            assert!(matches!(ledger.charge(&bad, true, 1), Err(ChargeLedgerError::Malformed)));
         }
         assert!(ledger.entries().unwrap().is_empty());
     }
@@ -288,9 +302,11 @@ mod tests {
     fn decision_survives_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.db");
-        let first =
-            Ledger::open(Connection::open(&path).unwrap()).unwrap().charge(&charge(1), true, 5).unwrap();
-        let mut again = Ledger::open(Connection::open(&path).unwrap()).unwrap();
+        let first = ChargeLedger::open(Connection::open(&path).unwrap())
+            .unwrap()
+            .charge(&charge(1), true, 5)
+            .unwrap();
+        let mut again = ChargeLedger::open(Connection::open(&path).unwrap()).unwrap();
         assert_eq!(again.inquire(&charge(1).order, 9).unwrap(), first);
     }
 }

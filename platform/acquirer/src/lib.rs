@@ -19,5 +19,7 @@ mod faults;
 mod ledger;
 pub mod shell;
 
-pub use faults::{Fault, FaultOrder};
-pub use ledger::{Answer, Charge, Entry, Ledger, LedgerError, Outcome};
+pub use faults::{AcquirerFault, AcquirerFaultRequest};
+pub use ledger::{
+    AcquirerChargeRequest, ChargeAnswer, ChargeLedger, ChargeLedgerError, LedgerEntry, OrderOutcome,
+};

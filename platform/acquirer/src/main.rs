@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use acquirer::{Ledger, shell};
+use acquirer::{ChargeLedger, shell};
 use anyhow::Context as _;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,7 +33,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let db = open_private(&arguments.db)
         .with_context(|| format!("cannot open the database {}", arguments.db.display()))?;
-    let ledger = Ledger::open(db)?;
+    let ledger = ChargeLedger::open(db)?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;

@@ -15,12 +15,12 @@ use axum::routing::post;
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 
-use crate::faults::{Fault, FaultOrder, Faults, Request};
-use crate::ledger::{Answer, Charge, Ledger, LedgerError};
+use crate::faults::{AcquirerFault, AcquirerFaultQueue, AcquirerFaultRequest, AcquirerRequestKind};
+use crate::ledger::{AcquirerChargeRequest, ChargeAnswer, ChargeLedger, ChargeLedgerError};
 
-struct Acquirer {
-    ledger: Mutex<Ledger>,
-    faults: Mutex<Faults>,
+struct AcquirerState {
+    ledger: Mutex<ChargeLedger>,
+    faults: Mutex<AcquirerFaultQueue>,
 }
 
 /// Serves until `stop` is ready and the running requests are answered.
@@ -29,73 +29,86 @@ struct Acquirer {
 /// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
-    ledger: Ledger,
+    ledger: ChargeLedger,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let acquirer = Arc::new(Acquirer { ledger: Mutex::new(ledger), faults: Mutex::default() });
+    let acquirer = Arc::new(AcquirerState { ledger: Mutex::new(ledger), faults: Mutex::default() });
     let router = Router::new()
         .route("/charges", post(charge).get(entries))
         .route("/charges/{order}/inquire", post(inquire))
-        .route("/faults", post(order_fault).delete(clear_faults))
+        .route("/faults", post(inject_fault).delete(clear_faults))
         .with_state(acquirer);
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
 
-async fn charge(State(acquirer): State<Arc<Acquirer>>, Json(charge): Json<Charge>) -> Response {
-    answer(acquirer, Request::Charge, move |ledger, accept| ledger.charge(&charge, accept, now_ms())).await
+async fn charge(
+    State(acquirer): State<Arc<AcquirerState>>,
+    Json(charge): Json<AcquirerChargeRequest>,
+) -> Response {
+    answer_in_task(acquirer, AcquirerRequestKind::Charge, move |ledger, accept| {
+        ledger.charge(&charge, accept, now_ms())
+    })
+    .await
 }
 
-async fn inquire(State(acquirer): State<Arc<Acquirer>>, Path(order): Path<String>) -> Response {
-    answer(acquirer, Request::Inquiry, move |ledger, _| ledger.inquire(&order, now_ms())).await
+async fn inquire(State(acquirer): State<Arc<AcquirerState>>, Path(order): Path<String>) -> Response {
+    answer_in_task(acquirer, AcquirerRequestKind::Inquiry, move |ledger, _| ledger.inquire(&order, now_ms()))
+        .await
 }
 
-async fn entries(State(acquirer): State<Arc<Acquirer>>) -> Response {
-    match locked(&acquirer.ledger).entries() {
+async fn entries(State(acquirer): State<Arc<AcquirerState>>) -> Response {
+    match lock(&acquirer.ledger).entries() {
         Ok(entries) => Json(entries).into_response(),
-        Err(error) => refused(&error),
+        Err(error) => error_response(&error),
     }
 }
 
-async fn order_fault(State(acquirer): State<Arc<Acquirer>>, Json(order): Json<FaultOrder>) -> StatusCode {
+async fn inject_fault(
+    State(acquirer): State<Arc<AcquirerState>>,
+    Json(order): Json<AcquirerFaultRequest>,
+) -> StatusCode {
     tracing::info!(?order, "fault injection requested");
-    locked(&acquirer.faults).order(order);
+    lock(&acquirer.faults).push(order);
     StatusCode::NO_CONTENT
 }
 
-async fn clear_faults(State(acquirer): State<Arc<Acquirer>>) -> StatusCode {
-    locked(&acquirer.faults).clear();
+async fn clear_faults(State(acquirer): State<Arc<AcquirerState>>) -> StatusCode {
+    lock(&acquirer.faults).clear();
     StatusCode::NO_CONTENT
 }
 
 /// Executes a request in a task of its own: as with a real acquirer, a client that disconnects does not cancel it.
-async fn answer(
-    acquirer: Arc<Acquirer>,
-    request: Request,
-    work: impl FnOnce(&mut Ledger, bool) -> Result<Answer, LedgerError> + Send + 'static,
+async fn answer_in_task(
+    acquirer: Arc<AcquirerState>,
+    request: AcquirerRequestKind,
+    work: impl FnOnce(&mut ChargeLedger, bool) -> Result<ChargeAnswer, ChargeLedgerError> + Send + 'static,
 ) -> Response {
     let task = tokio::spawn(async move {
-        let fault = locked(&acquirer.faults).next(request);
+        let fault = lock(&acquirer.faults).next_for(request);
         match fault {
-            Some(Fault::DropBefore) => return hang_up(),
-            Some(Fault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
-            Some(Fault::DropAfter | Fault::Decline | Fault::Nonsense) | None => {}
+            Some(AcquirerFault::DropBefore) => return abort_connection(),
+            Some(AcquirerFault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
+            Some(AcquirerFault::DropAfter | AcquirerFault::Decline | AcquirerFault::InvalidResponse)
+            | None => {}
         }
-        let outcome = work(&mut locked(&acquirer.ledger), fault != Some(Fault::Decline));
+        let outcome = work(&mut lock(&acquirer.ledger), fault != Some(AcquirerFault::Decline));
         match (fault, outcome) {
-            (Some(Fault::DropAfter), _) => hang_up(),
-            (Some(Fault::Nonsense), _) => (StatusCode::OK, "<html>系统繁忙</html>").into_response(),
+            (Some(AcquirerFault::DropAfter), _) => abort_connection(),
+            (Some(AcquirerFault::InvalidResponse), _) => {
+                (StatusCode::OK, "<html>系统繁忙</html>").into_response()
+            }
             (_, Ok(answer)) => Json(answer).into_response(),
-            (_, Err(error)) => refused(&error),
+            (_, Err(error)) => error_response(&error),
         }
     });
-    task.await.unwrap_or_else(|_| hang_up())
+    task.await.unwrap_or_else(|_| abort_connection())
 }
 
-fn refused(error: &LedgerError) -> Response {
+fn error_response(error: &ChargeLedgerError) -> Response {
     let status = match error {
-        LedgerError::Malformed => StatusCode::BAD_REQUEST,
-        LedgerError::Conflict => StatusCode::CONFLICT,
-        LedgerError::Store(cause) => {
+        ChargeLedgerError::Malformed => StatusCode::BAD_REQUEST,
+        ChargeLedgerError::Conflict => StatusCode::CONFLICT,
+        ChargeLedgerError::Store(cause) => {
             tracing::error!(%cause, "{error}");
             StatusCode::INTERNAL_SERVER_ERROR
         }
@@ -105,7 +118,7 @@ fn refused(error: &LedgerError) -> Response {
 
 /// Closes the connection without a byte of an answer: the response head is not sent before the body, which fails at
 /// once.
-fn hang_up() -> Response {
+fn abort_connection() -> Response {
     struct AbortedBody;
     impl http_body::Body for AbortedBody {
         type Data = Bytes;
@@ -126,6 +139,6 @@ fn now_ms() -> u64 {
 }
 
 /// Ignores poisoning: the data is a database and a list of faults, and both are consistent after any panic.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 
-use acquirer::{Answer, Entry, Ledger, Outcome, shell};
+use acquirer::{ChargeAnswer, ChargeLedger, LedgerEntry, OrderOutcome, shell};
 use tokio::sync::oneshot;
 
 struct RunningServer {
@@ -15,7 +15,7 @@ struct RunningServer {
 }
 
 async fn start() -> RunningServer {
-    let ledger = Ledger::open(rusqlite::Connection::open_in_memory().unwrap()).unwrap();
+    let ledger = ChargeLedger::open(rusqlite::Connection::open_in_memory().unwrap()).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -45,7 +45,7 @@ impl RunningServer {
         self.send(reqwest::Method::POST, "/charges", body).await
     }
 
-    async fn inquire(&self, order: u32) -> Answer {
+    async fn inquire(&self, order: u32) -> ChargeAnswer {
         let path = format!("/charges/{order:032x}/inquire");
         let (_, text) = self.send(reqwest::Method::POST, &path, String::new()).await.unwrap();
         serde_json::from_str(&text).unwrap()
@@ -61,12 +61,12 @@ impl RunningServer {
 async fn charge_is_answered_and_listed_and_server_stops() {
     let server = start().await;
     let (status, text) = server.charge(1).await.unwrap();
-    let answer: Answer = serde_json::from_str(&text).unwrap();
+    let answer: ChargeAnswer = serde_json::from_str(&text).unwrap();
     assert_eq!(status, 200);
-    assert!(matches!(answer.outcome, Outcome::Paid { .. }), "{text}");
+    assert!(matches!(answer.outcome, OrderOutcome::Paid { .. }), "{text}");
     let (_, listed) = server.send(reqwest::Method::GET, "/charges", String::new()).await.unwrap();
-    let listed: Vec<Entry> = serde_json::from_str(&listed).unwrap();
-    assert_eq!(listed, [Entry { answer, bills: vec!["w-1".into()] }]);
+    let listed: Vec<LedgerEntry> = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed, [LedgerEntry { answer, bills: vec!["w-1".into()] }]);
 
     server.stop.send(()).unwrap();
     server.serving.await.unwrap().unwrap();
@@ -77,11 +77,11 @@ async fn drop_before_charges_nothing_and_drop_after_charges() {
     let server = start().await;
     server.fault(r#"{"fault":"drop-before","count":1}"#).await;
     assert!(server.charge(1).await.is_err());
-    assert_eq!(server.inquire(1).await.outcome, Outcome::Void);
+    assert_eq!(server.inquire(1).await.outcome, OrderOutcome::Void);
 
     server.fault(r#"{"fault":"drop-after","count":1}"#).await;
     assert!(server.charge(2).await.is_err());
-    assert!(matches!(server.inquire(2).await.outcome, Outcome::Paid { .. }));
+    assert!(matches!(server.inquire(2).await.outcome, OrderOutcome::Paid { .. }));
 }
 
 #[tokio::test]
@@ -106,14 +106,14 @@ async fn decline_invalid_response_and_clear_have_effect() {
     let server = start().await;
     server.fault(r#"{"fault":"decline","count":1}"#).await;
     let (_, text) = server.charge(1).await.unwrap();
-    assert_eq!(serde_json::from_str::<Answer>(&text).unwrap().outcome, Outcome::Declined);
+    assert_eq!(serde_json::from_str::<ChargeAnswer>(&text).unwrap().outcome, OrderOutcome::Declined);
 
     server.fault(r#"{"fault":"nonsense"}"#).await;
     let (status, text) = server.charge(2).await.unwrap();
     assert_eq!(status, 200);
-    assert!(serde_json::from_str::<Answer>(&text).is_err());
+    assert!(serde_json::from_str::<ChargeAnswer>(&text).is_err());
     server.send(reqwest::Method::DELETE, "/faults", String::new()).await.unwrap();
-    assert!(matches!(server.inquire(2).await.outcome, Outcome::Paid { .. }));
+    assert!(matches!(server.inquire(2).await.outcome, OrderOutcome::Paid { .. }));
 }
 
 #[tokio::test]
@@ -122,10 +122,10 @@ async fn delayed_charge_after_an_inquiry_is_void() {
     server.fault(r#"{"fault":"delay","ms":400,"count":1}"#).await;
     let timed_out = tokio::time::timeout(std::time::Duration::from_millis(100), server.charge(1)).await;
     assert!(timed_out.is_err());
-    assert_eq!(server.inquire(1).await.outcome, Outcome::Void);
+    assert_eq!(server.inquire(1).await.outcome, OrderOutcome::Void);
     // The delayed charge arrives after the inquiry, which has fenced the order; a repeated charge is void too.
     let (_, text) = server.charge(1).await.unwrap();
-    assert_eq!(serde_json::from_str::<Answer>(&text).unwrap().outcome, Outcome::Void);
+    assert_eq!(serde_json::from_str::<ChargeAnswer>(&text).unwrap().outcome, OrderOutcome::Void);
 }
 
 #[tokio::test]

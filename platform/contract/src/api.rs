@@ -22,13 +22,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-use crate::code::{IssuerKeys, Signed};
-use crate::entry::{Evidence, Level, Method, OrderItem, Settlement};
-use crate::id::{ConsentId, DeviceId, OrderId, Pseudonym, VisitId};
+use crate::code::{IssuerKeys, SignedStatement};
+use crate::entry::{Evidence, Level, OrderItem, PaymentMethod, Settlement};
+use crate::id::{ConsentId, KioskId, OrderId, Pseudonym, VisitId};
 use crate::money::Money;
 use crate::names::CardName;
 use crate::problem::ProblemCode;
-use crate::record::{Chain, Head, Header, Record, RecordError, SALT_LEN};
+use crate::record::{Chain, Head, Record, RecordError, RecordHeader, SALT_LEN};
 use crate::revocations::Revocations;
 use crate::sign::{PublicKey, SignError, Signature, from_hex, to_hex};
 use crate::time::UnixMs;
@@ -40,13 +40,13 @@ pub struct IdentifyRequest {
     /// The kiosk's visit. Repeating the request with the same visit and evidence gives the same answer.
     pub visit: VisitId,
     /// The card, code or ID card that was presented.
-    pub presented: Presented,
+    pub presented: PresentedCredential,
 }
 
 /// What a resident presented.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "way")]
-pub enum Presented {
+pub enum PresentedCredential {
     /// Data read from a card.
     Card(CardEvidence),
     /// 验码: text of a resident code. The platform consumes an online token, or records the time step of an offline
@@ -82,8 +82,8 @@ pub struct CardEvidence {
 impl CardEvidence {
     /// The card's name in records and revocations; none when its identification code is malformed.
     #[must_use]
-    pub fn card(&self) -> Option<CardName> {
-        self.identification.parse().ok().map(|identification| CardName::of(&identification))
+    pub fn card_name(&self) -> Option<CardName> {
+        self.identification.parse().ok().map(|identification| CardName::from_identification(&identification))
     }
 }
 
@@ -114,7 +114,7 @@ impl fmt::Debug for VisitKey {
 /// Answer to [`IdentifyRequest`]. Holds a name: no `Debug`, wiped on drop.
 #[derive(Serialize, Deserialize, Zeroize)]
 #[zeroize(drop)]
-pub struct Identified {
+pub struct IdentifyAnswer {
     /// Key for the calls of this visit.
     #[zeroize(skip)]
     pub key: VisitKey,
@@ -140,14 +140,14 @@ pub struct EvidenceRequest {
     /// From [`IdentifyAnswer`].
     pub key: VisitKey,
     /// The proof that the resident gave.
-    pub given: Given,
+    pub given: StepUpProof,
 }
 
 /// A proof by which a resident raises the level of a visit that has begun (step-up).
 #[derive(Serialize, Deserialize, Zeroize)]
 #[zeroize(drop)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
-pub enum Given {
+pub enum StepUpProof {
     /// An answer to the kiosk's challenge.
     ChallengeAnswer {
         /// The nonce of the [`Challenge`](crate::Challenge), hexadecimal; its kiosk is the one that sends the request.
@@ -172,7 +172,7 @@ pub struct EvidenceAnswer {
 /// Status of a card in the card-holder base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum CardStanding {
+pub enum CardStatus {
     /// 待激活: made, and not yet handed to its holder.
     Issued,
     /// 正常.
@@ -198,13 +198,13 @@ pub struct CallRequest {
 }
 
 /// One row of an answer: field name → text. Money is in fen, dates are `YYYY-MM-DD`.
-pub type Row = BTreeMap<String, String>;
+pub type AnswerRow = BTreeMap<String, String>;
 
 /// Answer to [`CallRequest`].
 #[derive(Serialize, Deserialize)]
 pub struct CallAnswer {
     /// The rows; an empty list is a valid answer.
-    pub rows: Vec<Row>,
+    pub rows: Vec<AnswerRow>,
     /// Id of the service that follows, where the platform branches.
     #[serde(default)]
     pub next: Option<String>,
@@ -223,14 +223,14 @@ pub struct ChargeRequest {
     /// Their sum.
     pub total: Money,
     /// The payment method.
-    pub method: Method,
+    pub method: PaymentMethod,
 }
 
 /// Asks for the final outcome of an order and fences the order: an order that the platform never saw becomes void
 /// permanently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct InquireRequest {
+pub struct InquiryRequest {
     /// The order.
     pub order: OrderId,
 }
@@ -280,12 +280,12 @@ impl WireRecord {
     pub fn to_record(&self) -> Result<Record, RecordError> {
         let header: [u8; crate::record::HEADER_LEN] =
             from_hex(&self.header).map_err(|_| RecordError::Short(self.header.len() / 2))?;
-        let header = Header::decode(&header)?;
+        let header = RecordHeader::decode(&header)?;
         let salt: [u8; SALT_LEN] =
             from_hex(&self.salt).map_err(|_| RecordError::Short(self.salt.len() / 2))?;
         let body = self.body.clone().into_bytes();
         if usize::try_from(header.body_len) != Ok(body.len()) {
-            return Err(RecordError::Length { said: header.body_len, got: body.len() });
+            return Err(RecordError::Length { stated: header.body_len, got: body.len() });
         }
         Ok(Record { header, salt, body })
     }
@@ -328,19 +328,19 @@ impl RecordBatch {
     ///
     /// # Errors
     /// When a record is malformed or the chain is broken.
-    pub fn check(&self) -> Result<(), RecordError> {
+    pub fn verify_chain(&self) -> Result<(), RecordError> {
         let mut chain = Chain::from_head(self.from);
         for wire in &self.records {
             let record = wire.to_record()?;
             chain.push(&record.header, &record.commitment())?;
         }
-        if chain.head() == self.to.head { Ok(()) } else { Err(RecordError::Foreign) }
+        if chain.head() == self.to.head { Ok(()) } else { Err(RecordError::OtherChain) }
     }
 }
 
 /// How much the platform accepts next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
+pub struct UploadWindow {
     /// Maximum number of records in a batch.
     pub records: u32,
     /// Maximum number of bytes of record bodies in a batch.
@@ -351,7 +351,7 @@ pub struct Window {
 
 /// A record that the platform stored but could not process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RefusedRecord {
     /// Sequence number of the record.
     pub seq: u64,
     /// The reason.
@@ -362,16 +362,16 @@ pub struct Refused {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchAck {
     /// The kiosk whose log is acknowledged.
-    pub device: DeviceId,
+    pub device: KioskId,
     /// The epoch that is acknowledged.
     pub epoch: u64,
     /// Every record up to and including this sequence number is durable at the platform. May be lower than before
     /// when the platform was restored from a backup: the kiosk then sends again from here.
     pub upto: u64,
     /// Records that are stored but could not be processed. For the operator; they block nothing.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedRecord>,
     /// Limits of the next batch.
-    pub window: Window,
+    pub window: UploadWindow,
     /// The platform's clock at the time of the answer.
     pub now: UnixMs,
 }
@@ -383,7 +383,7 @@ pub enum FeedItem {
     /// A service document in force from now on; replaces an earlier version of the same id.
     Service {
         /// The document and its signature.
-        document: SignedDocument,
+        document: SignedServiceDocument,
     },
     /// A service that is no longer offered.
     ServiceWithdrawn {
@@ -393,32 +393,32 @@ pub enum FeedItem {
     /// The keys of the city's codes from now on; replaces the previous list.
     IssuerKeys {
         /// The list, signed by the city's root.
-        list: Signed<IssuerKeys>,
+        list: SignedStatement<IssuerKeys>,
     },
     /// Holders whose codes are no longer accepted. In the order of the revocation numbers.
     Revocations {
         /// The delta, signed by the list's revoker.
-        delta: Signed<Revocations>,
+        delta: SignedStatement<Revocations>,
     },
     /// Cards that are not in force. In the order of the revocation numbers, which are counted apart from those of
     /// codes.
     #[serde(rename = "card-stops")]
-    CardStops {
+    CardRevocations {
         /// The delta, signed by the list's revoker.
-        delta: Signed<Revocations<CardName>>,
+        delta: SignedStatement<Revocations<CardName>>,
     },
 }
 
 /// The text of a service document, signed with the city's catalogue key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignedDocument {
+pub struct SignedServiceDocument {
     /// TOML of a [`ServiceDocument`](crate::ServiceDocument), as signed.
     pub text: String,
     /// Over the bytes of `text`, preceded by `service-document/1` and a zero byte.
     pub signature: Signature,
 }
 
-impl SignedDocument {
+impl SignedServiceDocument {
     /// The bytes that are signed.
     #[must_use]
     pub fn to_be_signed(text: &str) -> Vec<u8> {
@@ -453,7 +453,7 @@ mod tests {
 
     fn batch(count: u64) -> (RecordBatch, PublicKey) {
         let key = SecretKey::from_bytes(&[3; 32]).unwrap();
-        let device: DeviceId = "K-1".parse().unwrap();
+        let device: KioskId = "K-1".parse().unwrap();
         let mut chain = Chain::genesis(device, 9);
         let from = chain.head();
         let mut records = Vec::new();
@@ -461,7 +461,7 @@ mod tests {
             let entry =
                 Entry::VisitClosed { visit: VisitId::from_entropy(seq.into()), reason: CloseReason::Exit };
             let body = entry.encode();
-            let header = Header {
+            let header = RecordHeader {
                 kind: entry.kind(),
                 body_len: u32::try_from(body.len()).unwrap(),
                 device,
@@ -481,20 +481,20 @@ mod tests {
     #[test]
     fn record_batch_refuses_removed_or_changed_records() {
         let (good, public) = batch(3);
-        assert_eq!(good.check(), Ok(()));
+        assert_eq!(good.verify_chain(), Ok(()));
         assert_eq!(good.to.verify(&public), Ok(()));
 
         let mut dropped = good.clone();
         dropped.records.remove(1);
-        assert!(dropped.check().is_err());
+        assert!(dropped.verify_chain().is_err());
 
         let mut changed = good.clone();
         changed.records[1].body = changed.records[1].body.replace("exit", "exiT");
-        assert!(changed.check().is_err());
+        assert!(changed.verify_chain().is_err());
 
         let mut cut = good.clone();
         cut.records.pop();
-        assert!(cut.check().is_err());
+        assert!(cut.verify_chain().is_err());
     }
 
     #[test]

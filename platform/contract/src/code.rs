@@ -12,7 +12,7 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::id::DeviceId;
+use crate::id::KioskId;
 use crate::sign::{PublicKey, SecretKey, SignError, Signature, from_hex};
 use crate::time::UnixMs;
 
@@ -46,29 +46,29 @@ pub enum StatementError {
     TooLong(usize),
     /// Signed, but with invalid content: the platform runs another version, or has a defect.
     #[error("the statement is signed but its content is invalid: {0}")]
-    Nonsense(&'static str),
+    Invalid(&'static str),
 }
 
 /// A signed statement as it is sent. Its content can only be read by verifying the signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Signed<T> {
+pub struct SignedStatement<T> {
     /// JSON of the statement, as signed.
     text: String,
     /// Signature over [`Statement::DOMAIN`], a zero byte and the bytes of `text`.
     signature: Signature,
     #[serde(skip)]
-    of: PhantomData<fn() -> T>,
+    statement_type: PhantomData<fn() -> T>,
 }
 
-impl<T: Statement> Signed<T> {
+impl<T: Statement> SignedStatement<T> {
     /// Signs a statement.
     #[must_use]
     pub fn sign(statement: &T, key: &SecretKey) -> Self {
         let text = serde_json::to_string(statement)
             .expect("statements have string keys and no floats, so they are always JSON");
         let signature = key.sign(&to_be_signed::<T>(&text));
-        Self { text, signature, of: PhantomData }
+        Self { text, signature, statement_type: PhantomData }
     }
 
     /// Returns the statement if `key` signed it.
@@ -81,7 +81,7 @@ impl<T: Statement> Signed<T> {
         }
         key.verify(&to_be_signed::<T>(&self.text), &self.signature)?;
         let statement: T = serde_json::from_str(&self.text)
-            .map_err(|_| StatementError::Nonsense("it has unknown or missing fields"))?;
+            .map_err(|_| StatementError::Invalid("it has unknown or missing fields"))?;
         statement.check()?;
         Ok(statement)
     }
@@ -131,29 +131,29 @@ impl Statement for IssuerKeys {
     fn check(&self) -> Result<(), StatementError> {
         let letters = self.city.len() == 2 && self.city.bytes().all(|b| b.is_ascii_uppercase());
         if !letters {
-            return Err(StatementError::Nonsense("a city is two capital letters"));
+            return Err(StatementError::Invalid("a city is two capital letters"));
         }
         if self.issuers.len() > KEYS_MAX {
-            return Err(StatementError::Nonsense("a city has at most 256 issuer keys"));
+            return Err(StatementError::Invalid("a city has at most 256 issuer keys"));
         }
         let ordered = |from: UnixMs, to: UnixMs| from < to;
         if !ordered(self.not_before, self.not_after)
             || !self.issuers.iter().all(|issuer| ordered(issuer.not_before, issuer.not_after))
         {
-            return Err(StatementError::Nonsense("a validity period ends before it begins"));
+            return Err(StatementError::Invalid("a validity period ends before it begins"));
         }
         let mut ids: Vec<u8> = self.issuers.iter().map(|issuer| issuer.id).collect();
         ids.sort_unstable();
         ids.dedup();
         if ids.len() != self.issuers.len() {
-            return Err(StatementError::Nonsense("two issuer keys have the same id"));
+            return Err(StatementError::Invalid("two issuer keys have the same id"));
         }
         Ok(())
     }
 }
 
 /// Prefix of a challenge's text: the city's letters, `C` for challenge, the version.
-const CHALLENGE: &str = "YKC1:";
+const CHALLENGE_PREFIX: &str = "YKC1:";
 
 /// 质询码: the code that a kiosk shows to a phone; the phone's answer proves that the phone is present and that its
 /// owner agrees. Drawn at random for one visit; the kiosk deletes it with the visit.
@@ -164,7 +164,7 @@ const CHALLENGE: &str = "YKC1:";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Challenge {
     /// The kiosk that shows the challenge.
-    pub device: DeviceId,
+    pub device: KioskId,
     /// Fresh random bits.
     pub nonce: [u8; 16],
 }
@@ -180,7 +180,7 @@ impl Challenge {
 
 impl fmt::Display for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{CHALLENGE}{}:", self.device)?;
+        write!(f, "{CHALLENGE_PREFIX}{}:", self.device)?;
         self.nonce.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
     }
 }
@@ -188,7 +188,7 @@ impl fmt::Display for Challenge {
 impl FromStr for Challenge {
     type Err = ChallengeError;
     fn from_str(text: &str) -> Result<Self, ChallengeError> {
-        let rest = text.trim().strip_prefix(CHALLENGE).ok_or(ChallengeError)?;
+        let rest = text.trim().strip_prefix(CHALLENGE_PREFIX).ok_or(ChallengeError)?;
         let (device, nonce) = rest.split_once(':').ok_or(ChallengeError)?;
         let device = device.parse().map_err(|_| ChallengeError)?;
         let nonce = from_hex(nonce).map_err(|_| ChallengeError)?;
@@ -227,14 +227,14 @@ mod tests {
     }
 
     fn delta() -> Revocations {
-        let revoked = vec![Revoked { who: CodeHolder::of(b"12345678"), ends: UnixMs(7_000) }];
+        let revoked = vec![Revoked { who: CodeHolder::from_alias(b"12345678"), ends: UnixMs(7_000) }];
         Revocations { city: "YK".into(), since: 4, until: 5, expires: UnixMs(8_000), revoked }
     }
 
     /// Version 1 of the wire format. If this test fails, do not change the test: kiosks in the field read these texts.
     #[test]
     fn statement_texts_of_version_1_are_stable() {
-        let signed = Signed::sign(&delta(), &key(9));
+        let signed = SignedStatement::sign(&delta(), &key(9));
         assert_eq!(
             serde_json::to_string(&signed).unwrap(),
             r#"{"text":"{\"city\":\"YK\",\"since\":4,\"until\":5,\"expires\":8000,\"revoked\":[{\"holder\":\"d971e0b38bbf443d\",\"ends\":7000}]}","signature":"bb124c5a0ab723a35a9b016bcd579d54de7b54c30de3603b661f3e10922bb3e1980d93aa8e5501f8bf265c41974380eb3227ffd1309ef8d776d303aead5da3e2"}"#,
@@ -252,19 +252,25 @@ mod tests {
 
     #[test]
     fn statement_opens_only_with_its_key_and_domain() {
-        let signed = Signed::sign(&delta(), &key(9));
+        let signed = SignedStatement::sign(&delta(), &key(9));
         assert_eq!(signed.open(&key(9).public()), Ok(delta()));
         assert!(matches!(signed.open(&key(8).public()), Err(StatementError::Signature(_))));
         let mut changed = signed.clone();
         changed.text = changed.text.replace("\"until\":5", "\"until\":6");
         assert!(matches!(changed.open(&key(9).public()), Err(StatementError::Signature(_))));
-        let other: Signed<IssuerKeys> =
-            Signed { text: signed.text.clone(), signature: signed.signature, of: PhantomData };
+        let other: SignedStatement<IssuerKeys> = SignedStatement {
+            text: signed.text.clone(),
+            signature: signed.signature,
+            statement_type: PhantomData,
+        };
         assert!(matches!(other.open(&key(9).public()), Err(StatementError::Signature(_))));
-        let of_cards: Signed<Revocations<CardName>> =
-            Signed { text: signed.text.clone(), signature: signed.signature, of: PhantomData };
+        let of_cards: SignedStatement<Revocations<CardName>> = SignedStatement {
+            text: signed.text.clone(),
+            signature: signed.signature,
+            statement_type: PhantomData,
+        };
         assert!(matches!(of_cards.open(&key(9).public()), Err(StatementError::Signature(_))));
-        let parsed: Signed<Revocations> =
+        let parsed: SignedStatement<Revocations> =
             serde_json::from_str(&serde_json::to_string(&signed).unwrap()).unwrap();
         assert_eq!(parsed, signed);
     }
@@ -277,29 +283,30 @@ mod tests {
         ended.issuers[0].not_after = UnixMs(1_000);
         let elsewhere = IssuerKeys { city: "yk".into(), ..list() };
         for invalid in [twice, ended, elsewhere, IssuerKeys { not_after: UnixMs(0), ..list() }] {
-            let signed = Signed::sign(&invalid, &key(7));
-            assert!(matches!(signed.open(&key(7).public()), Err(StatementError::Nonsense(_))), "{invalid:?}");
+            let signed = SignedStatement::sign(&invalid, &key(7));
+            assert!(matches!(signed.open(&key(7).public()), Err(StatementError::Invalid(_))), "{invalid:?}");
         }
         let short = Revocations { until: 6, ..delta() };
         let back = Revocations { until: 3, revoked: Vec::new(), ..delta() };
         let many = Revocations {
             until: 4 + 2049,
-            revoked: vec![Revoked { who: CodeHolder::of(b"12345678"), ends: UnixMs(1) }; 2049],
+            revoked: vec![Revoked { who: CodeHolder::from_alias(b"12345678"), ends: UnixMs(1) }; 2049],
             ..delta()
         };
         for invalid in [short, back, many] {
-            let signed = Signed::sign(&invalid, &key(9));
-            assert!(matches!(signed.open(&key(9).public()), Err(StatementError::Nonsense(_))));
+            let signed = SignedStatement::sign(&invalid, &key(9));
+            assert!(matches!(signed.open(&key(9).public()), Err(StatementError::Invalid(_))));
         }
         let restart = Revocations { since: 0, until: 9, ..delta() };
-        assert_eq!(Signed::sign(&restart, &key(9)).open(&key(9).public()), Ok(restart));
+        assert_eq!(SignedStatement::sign(&restart, &key(9)).open(&key(9).public()), Ok(restart));
     }
 
     #[test]
     fn statement_above_the_size_limit_is_refused() {
         let text = " ".repeat(TEXT_MAX + 1);
         let signature = key(9).sign(&to_be_signed::<Revocations>(&text));
-        let signed: Signed<Revocations> = Signed { text, signature, of: PhantomData };
+        let signed: SignedStatement<Revocations> =
+            SignedStatement { text, signature, statement_type: PhantomData };
         assert_eq!(signed.open(&key(9).public()), Err(StatementError::TooLong(TEXT_MAX + 1)));
     }
 

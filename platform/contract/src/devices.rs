@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct SiteDevices {
     /// A card slot.
-    pub card_reader: Option<CardReaderPath>,
+    pub card_reader: Option<CardReaderSettings>,
     /// A camera or a scanner for codes.
-    pub code_reader: Option<CodeReaderPath>,
+    pub code_reader: Option<CodeReaderSettings>,
     /// A reader of resident identity cards.
-    pub id_reader: Option<IdReaderPath>,
+    pub id_reader: Option<IdReaderSettings>,
     /// A receipt printer.
-    pub printer: Option<PrinterPath>,
+    pub printer: Option<ReceiptPrinterSettings>,
     /// An A4 printer.
     #[serde(rename = "sheet-printer")]
-    pub sheet_printer: Option<SheetPrinterPath>,
+    pub document_printer: Option<DocumentPrinterSettings>,
     /// The signal of a gate: light and buzzer.
-    pub signal: Option<SignalPath>,
+    pub signal: Option<GateSignalSettings>,
 }
 
 /// Settings of a gate's light and buzzer on a serial relay board (LCUS).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SignalPath {
+pub struct GateSignalSettings {
     /// Path of the tty.
     pub tty: String,
     /// Bits per second; 9,600 as a rule.
@@ -41,7 +41,7 @@ pub struct SignalPath {
 /// Settings of the card reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct CardReaderPath {
+pub struct CardReaderSettings {
     /// Beginning of the reader's PC/SC name.
     pub reader: String,
     /// Beginning of the PC/SC name of the reader that holds the PSAM; without a PSAM the platform authenticates
@@ -50,13 +50,13 @@ pub struct CardReaderPath {
     pub psam: Option<String>,
     /// Policy for cards whose algorithm is older than SM4.
     #[serde(default)]
-    pub older_cards: OlderCards,
+    pub older_cards: LegacyCardPolicy,
 }
 
 /// Policy for cards whose algorithm is older than SM4.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum OlderCards {
+pub enum LegacyCardPolicy {
     /// Such cards are read as far as they can be read without authentication, and never count as authenticated.
     #[default]
     Limit,
@@ -67,7 +67,7 @@ pub enum OlderCards {
 /// Settings of the code reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
-pub enum CodeReaderPath {
+pub enum CodeReaderSettings {
     /// A camera.
     Camera {
         /// `/dev/videoN` or a link to it, `camera:` and a part of its name, or a file, FIFO or UNIX socket that yields
@@ -85,16 +85,16 @@ pub enum CodeReaderPath {
         baud: u32,
         /// How the scanner is configured; the defaults of most scanners if absent.
         #[serde(default)]
-        line: ScannerLine,
+        line: ScannerSettings,
     },
 }
 
 /// Configuration of a scanner, as far as the driver must know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct ScannerLine {
+pub struct ScannerSettings {
     /// The suffix that the scanner sends after a code.
-    pub end: ScannerEnd,
+    pub end: ScannerSuffix,
     /// Milliseconds without a byte after which a code without a suffix is complete, or a code that lacks its suffix
     /// is discarded.
     pub gap_ms: u16,
@@ -104,16 +104,16 @@ pub struct ScannerLine {
     pub stop: String,
 }
 
-impl Default for ScannerLine {
+impl Default for ScannerSettings {
     fn default() -> Self {
-        Self { end: ScannerEnd::Any, gap_ms: 80, start: String::new(), stop: String::new() }
+        Self { end: ScannerSuffix::Any, gap_ms: 80, start: String::new(), stop: String::new() }
     }
 }
 
 /// The suffix that a scanner sends after a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ScannerEnd {
+pub enum ScannerSuffix {
     /// CR, LF, both or nothing.
     Any,
     /// Carriage return.
@@ -133,7 +133,7 @@ pub enum ScannerEnd {
 /// Settings of the ID reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct IdReaderPath {
+pub struct IdReaderSettings {
     /// Path of the tty.
     pub tty: String,
     /// Bits per second; 115,200 unless the reader is configured otherwise.
@@ -142,11 +142,11 @@ pub struct IdReaderPath {
 
 /// Settings of the receipt printer: `tty` and `baud`, or `usb`, or `address`; and its `profile`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "PrinterFields", into = "PrinterFields")]
-pub struct PrinterPath {
+#[serde(try_from = "ReceiptPrinterFields", into = "ReceiptPrinterFields")]
+pub struct ReceiptPrinterSettings {
     /// The connection to the printer.
     #[serde(rename = "link")]
-    pub link: PrinterLink,
+    pub connection: PrinterConnection,
     /// Printer profile, for example `generic-80`.
     pub profile: String,
 }
@@ -154,14 +154,14 @@ pub struct PrinterPath {
 /// Settings of the A4 printer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SheetPrinterPath {
+pub struct DocumentPrinterSettings {
     /// Its IPP address, for example `ipp://localhost:631/printers/a4`.
     pub url: String,
 }
 
 /// The connection to a receipt printer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PrinterLink {
+pub enum PrinterConnection {
     /// RS-232, a USB adapter or USB-CDC.
     Serial {
         /// Path of the tty.
@@ -184,7 +184,7 @@ pub enum PrinterLink {
 /// A [`ReceiptPrinterSettings`] as the site file holds it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PrinterFields {
+struct ReceiptPrinterFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tty: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -196,27 +196,27 @@ struct PrinterFields {
     profile: String,
 }
 
-impl TryFrom<PrinterFields> for PrinterPath {
+impl TryFrom<ReceiptPrinterFields> for ReceiptPrinterSettings {
     type Error = &'static str;
 
-    fn try_from(fields: PrinterFields) -> Result<Self, Self::Error> {
+    fn try_from(fields: ReceiptPrinterFields) -> Result<Self, Self::Error> {
         let link = match (fields.tty, fields.baud, fields.usb, fields.address) {
-            (Some(tty), Some(baud), None, None) => PrinterLink::Serial { tty, baud },
-            (None, None, Some(port), None) => PrinterLink::Usb { port },
-            (None, None, None, Some(address)) => PrinterLink::Tcp { address },
+            (Some(tty), Some(baud), None, None) => PrinterConnection::Serial { tty, baud },
+            (None, None, Some(port), None) => PrinterConnection::Usb { port },
+            (None, None, None, Some(address)) => PrinterConnection::Tcp { address },
             _ => return Err("a printer has either `tty` and `baud`, or `usb`, or `address`"),
         };
-        Ok(Self { link, profile: fields.profile })
+        Ok(Self { connection: link, profile: fields.profile })
     }
 }
 
-impl From<PrinterPath> for PrinterFields {
-    fn from(PrinterPath { link, profile }: PrinterPath) -> Self {
+impl From<ReceiptPrinterSettings> for ReceiptPrinterFields {
+    fn from(ReceiptPrinterSettings { connection: link, profile }: ReceiptPrinterSettings) -> Self {
         let none = Self { tty: None, baud: None, usb: None, address: None, profile };
         match link {
-            PrinterLink::Serial { tty, baud } => Self { tty: Some(tty), baud: Some(baud), ..none },
-            PrinterLink::Usb { port } => Self { usb: Some(port), ..none },
-            PrinterLink::Tcp { address } => Self { address: Some(address), ..none },
+            PrinterConnection::Serial { tty, baud } => Self { tty: Some(tty), baud: Some(baud), ..none },
+            PrinterConnection::Usb { port } => Self { usb: Some(port), ..none },
+            PrinterConnection::Tcp { address } => Self { address: Some(address), ..none },
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::money::Money;
 use crate::names::{CardName, CodeHolder};
 use crate::problem::ProblemCode;
 use crate::receipt::Receipt;
-use crate::record::{Head, Kind};
+use crate::record::{Head, RecordKind};
 use crate::time::UnixMs;
 
 /// 认证等级: how well a visit's identity is proven, 0 to 3. Never above its evidence (I5).
@@ -31,7 +31,7 @@ pub enum Level {
 /// 认证方式: the method by which a resident began the visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Way {
+pub enum IdentificationMethod {
     /// 居民服务卡 in the slot.
     Card,
     /// 渝快码 held to the camera or scanner.
@@ -68,7 +68,7 @@ pub enum Evidence {
 impl Evidence {
     /// The highest level that this evidence alone can give. The platform may grant less.
     #[must_use]
-    pub const fn most(self) -> Level {
+    pub const fn max_level(self) -> Level {
         match self {
             Self::CardRead
             | Self::CardAuthenticated
@@ -85,7 +85,7 @@ impl Evidence {
 /// How a resident pays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Method {
+pub enum PaymentMethod {
     /// The bank account bound to the card.
     CardAccount,
     /// The account bound to the resident code.
@@ -145,7 +145,7 @@ pub enum Confirmation {
     Sent,
     /// The printer answered the print barrier at the end of the receipt, and its status shows no fault.
     #[serde(rename = "fenced")]
-    Fenced,
+    BarrierAnswered,
     /// The printer echoed the receipt's process id after printing it.
     Echoed,
 }
@@ -153,7 +153,7 @@ pub enum Confirmation {
 /// The resident, code holder or card that a gate admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Admitted {
+pub enum AdmissionSubject {
     /// A resident whom the platform identified.
     Resident(Pseudonym),
     /// The holder of a code that the gate verified without the platform.
@@ -170,7 +170,7 @@ pub enum CloseReason {
     Exit,
     /// The card was removed.
     #[serde(rename = "card-taken")]
-    CardTaken,
+    CardRemoved,
     /// Nobody touched the screen for too long.
     TimedOut,
     /// The kiosk went out of service or was started again.
@@ -184,7 +184,7 @@ pub enum CloseReason {
 pub enum Entry {
     /// The journal was opened: first record of a segment.
     #[serde(rename = "opened")]
-    Opened {
+    JournalOpened {
         /// Version of the software.
         software: String,
         /// SM3 of the site configuration in force, hexadecimal.
@@ -204,7 +204,7 @@ pub enum Entry {
         resident: Pseudonym,
         /// The identification method that began the visit.
         #[serde(rename = "way")]
-        way: Way,
+        method: IdentificationMethod,
         /// The evidence that the level is based on.
         evidence: Evidence,
         /// The level reached.
@@ -213,12 +213,12 @@ pub enum Entry {
     /// 已用码记录: this kiosk accepted a code. The record is durable before the level rises, so that the code is
     /// accepted once.
     #[serde(rename = "code-accepted")]
-    CodeAccepted {
+    CodeUsed {
         /// The visit that the code opens.
         visit: VisitId,
         /// SM3 of the code's bytes, hexadecimal.
         #[serde(rename = "mark")]
-        mark: String,
+        code_hash: String,
     },
     /// 验码 by the kiosk: this kiosk verified and accepted a signed code, with or without a link. The record is
     /// durable before the level rises. The same holder and time step in the records of two kiosks means that one
@@ -230,7 +230,7 @@ pub enum Entry {
         holder: CodeHolder,
         /// The time step in which the code was shown; none for a paper code, which has no time step.
         #[serde(rename = "slot")]
-        slot: Option<u16>,
+        time_step: Option<u16>,
         /// Until when the kiosk refuses the same holder and time step; after that the code itself is too old.
         until: UnixMs,
         /// The kiosk had no link, so the platform has not checked whether the code was used at another place.
@@ -241,7 +241,7 @@ pub enum Entry {
         /// The admission; a visit's id where the platform was asked.
         visit: VisitId,
         /// The admitted person, under the name that this gate's records can use.
-        who: Admitted,
+        who: AdmissionSubject,
         /// The evidence that the admission is based on.
         evidence: Evidence,
         /// Until when the gate refuses the same subject (anti-passback): the credential cannot be handed back and
@@ -302,7 +302,7 @@ pub enum Entry {
     },
     /// An order was created. Durable before its first charge request is sent (I1).
     #[serde(rename = "payment-intended")]
-    PaymentIntended {
+    OrderCreated {
         /// The order, and its idempotency key everywhere.
         order: OrderId,
         /// The visit.
@@ -316,11 +316,11 @@ pub enum Entry {
         /// Their sum.
         total: Money,
         /// The payment method.
-        method: Method,
+        method: PaymentMethod,
     },
     /// The outcome of an order is known and final.
     #[serde(rename = "payment-settled")]
-    PaymentSettled {
+    OrderSettled {
         /// The order.
         order: OrderId,
         /// The outcome.
@@ -328,7 +328,7 @@ pub enum Entry {
     },
     /// A receipt was issued to a resident: from now on it waits until it is printed or its print is abandoned.
     #[serde(rename = "receipt-promised")]
-    ReceiptPromised {
+    ReceiptIssued {
         /// The receipt.
         receipt: ReceiptId,
         /// The visit.
@@ -370,7 +370,7 @@ pub enum Entry {
     },
     /// Printing was abandoned because the resident left without paper; the receipt can be fetched by its number.
     #[serde(rename = "receipt-waived")]
-    ReceiptWaived {
+    PrintAbandoned {
         /// The receipt.
         receipt: ReceiptId,
     },
@@ -388,20 +388,20 @@ pub enum Entry {
     },
     /// A staff card signed in at this kiosk.
     #[serde(rename = "staff-came")]
-    StaffCame {
+    StaffSignedIn {
         /// The name under which the site file lists the card's key.
         card: String,
     },
     /// A resident asked for help from staff.
     #[serde(rename = "help-called")]
-    HelpCalled {
+    HelpRequested {
         /// The visit, if one was open.
         visit: Option<VisitId>,
     },
     /// The kiosk compared its clock with the platform's, which shows how accurate the times of its records are.
     /// Written once per start of the process, and once per hour.
     #[serde(rename = "clock-heard")]
-    ClockHeard {
+    ClockSynchronised {
         /// The platform's clock.
         platform: UnixMs,
         /// Correction to add to the kiosk's clock, in milliseconds.
@@ -409,7 +409,7 @@ pub enum Entry {
     },
     /// The set of services in force changed.
     #[serde(rename = "catalogue-changed")]
-    CatalogueChanged {
+    ServicesChanged {
         /// Cursor of the feed after the change.
         cursor: u64,
         /// Ids and versions of all services in force, sorted.
@@ -420,11 +420,11 @@ pub enum Entry {
 impl Entry {
     /// The kind in the record's header. A number is never reused or changed; gaps leave room for new kinds.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
-        Kind(match self {
-            Self::Opened { .. } => 1,
+    pub const fn kind(&self) -> RecordKind {
+        RecordKind(match self {
+            Self::JournalOpened { .. } => 1,
             Self::Identified { .. } => 10,
-            Self::CodeAccepted { .. } => 11,
+            Self::CodeUsed { .. } => 11,
             Self::EvidenceGiven { .. } => 12,
             Self::VisitClosed { .. } => 13,
             Self::CodeVerified { .. } => 14,
@@ -433,18 +433,18 @@ impl Entry {
             Self::Consented { .. } => 20,
             Self::ConsentDeclined { .. } => 21,
             Self::Queried { .. } => 22,
-            Self::PaymentIntended { .. } => 30,
-            Self::PaymentSettled { .. } => 31,
-            Self::ReceiptPromised { .. } => 40,
+            Self::OrderCreated { .. } => 30,
+            Self::OrderSettled { .. } => 31,
+            Self::ReceiptIssued { .. } => 40,
             Self::PrintStarted { .. } => 41,
             Self::Printed { .. } => 42,
             Self::PrintNotStarted { .. } => 43,
             Self::PrintUnconfirmed { .. } => 44,
-            Self::ReceiptWaived { .. } => 45,
-            Self::CatalogueChanged { .. } => 50,
-            Self::ClockHeard { .. } => 51,
-            Self::HelpCalled { .. } => 60,
-            Self::StaffCame { .. } => 61,
+            Self::PrintAbandoned { .. } => 45,
+            Self::ServicesChanged { .. } => 50,
+            Self::ClockSynchronised { .. } => 51,
+            Self::HelpRequested { .. } => 60,
+            Self::StaffSignedIn { .. } => 61,
         })
     }
 
@@ -473,39 +473,39 @@ mod tests {
     fn entry_bodies_of_version_1_are_stable() {
         let order = OrderId::from_entropy(1);
         let visit = VisitId::from_entropy(2);
-        let holder = CodeHolder::of(b"12345678");
+        let holder = CodeHolder::from_alias(b"12345678");
         let golden = [
             (
-                Entry::PaymentSettled {
+                Entry::OrderSettled {
                     order,
                     settlement: Settlement::Paid { reference: "A7".into(), at: UnixMs(5) },
                 },
                 r#"{"entry":"payment-settled","order":"00000000000000000000000000000001","settlement":{"outcome":"paid","reference":"A7","at":5}}"#,
             ),
             (
-                Entry::PaymentSettled {
+                Entry::OrderSettled {
                     order,
                     settlement: Settlement::Void { reason: VoidReason::Refused(ProblemCode::BillBusy) },
                 },
                 r#"{"entry":"payment-settled","order":"00000000000000000000000000000001","settlement":{"outcome":"void","reason":{"why":"refused","problem":"bill-busy"}}}"#,
             ),
-            (Entry::StaffCame { card: "S-0042".into() }, r#"{"entry":"staff-came","card":"S-0042"}"#),
+            (Entry::StaffSignedIn { card: "S-0042".into() }, r#"{"entry":"staff-came","card":"S-0042"}"#),
             (
                 Entry::PinChanged { visit },
                 r#"{"entry":"pin-changed","visit":"00000000000000000000000000000002"}"#,
             ),
             (
-                Entry::VisitClosed { visit, reason: CloseReason::CardTaken },
+                Entry::VisitClosed { visit, reason: CloseReason::CardRemoved },
                 r#"{"entry":"visit-closed","visit":"00000000000000000000000000000002","reason":"card-taken"}"#,
             ),
             (
-                Entry::CodeVerified { visit, holder, slot: Some(900), until: UnixMs(7), offline: true },
+                Entry::CodeVerified { visit, holder, time_step: Some(900), until: UnixMs(7), offline: true },
                 r#"{"entry":"code-verified","visit":"00000000000000000000000000000002","holder":"d971e0b38bbf443d","slot":900,"until":7,"offline":true}"#,
             ),
             (
                 Entry::Admitted {
                     visit,
-                    who: Admitted::Holder(holder),
+                    who: AdmissionSubject::Holder(holder),
                     evidence: Evidence::OfflineCode,
                     until: UnixMs(8),
                     offline: false,
@@ -515,7 +515,7 @@ mod tests {
             (
                 Entry::Admitted {
                     visit,
-                    who: Admitted::Card(CardName::of(&HexBytes([0x50; 16]))),
+                    who: AdmissionSubject::Card(CardName::from_identification(&HexBytes([0x50; 16]))),
                     evidence: Evidence::CardAuthenticated,
                     until: UnixMs(8),
                     offline: true,
@@ -523,7 +523,7 @@ mod tests {
                 r#"{"entry":"admitted","visit":"00000000000000000000000000000002","who":{"card":"70a01bd2f60d4e15"},"evidence":"card-authenticated","until":8,"offline":true}"#,
             ),
             (
-                Entry::ClockHeard { platform: UnixMs(9), offset_ms: -2 },
+                Entry::ClockSynchronised { platform: UnixMs(9), offset_ms: -2 },
                 r#"{"entry":"clock-heard","platform":9,"offset_ms":-2}"#,
             ),
         ];

@@ -43,16 +43,16 @@ use crate::sign::{PublicKey, SignError, sm3};
 pub const SEALED_TYPE: &str = "application/vnd.kiosk.sealed";
 
 /// Number of bytes by which a sealed answer is longer than its body.
-pub const ANSWER_OVERHEAD: usize = 1 + ANSWER_RANDOM + TAG;
+pub const ANSWER_OVERHEAD: usize = 1 + ANSWER_RANDOM_LEN + TAG_LEN;
 
-const REQUEST: &[u8] = b"kiosk envelope: request\n";
-const ANSWER: &[u8] = b"kiosk envelope: answer\n";
+const REQUEST_DOMAIN: &[u8] = b"kiosk envelope: request\n";
+const ANSWER_DOMAIN: &[u8] = b"kiosk envelope: answer\n";
 const VERSION: u8 = 1;
 /// Bytes of `C1 ‖ C3 ‖ C2` for a 16-byte key.
-const WRAPPED: usize = 65 + 32 + 16;
-const HEAD: usize = 2 + WRAPPED;
-const TAG: usize = 16;
-const ANSWER_RANDOM: usize = 11;
+const WRAPPED_KEY_LEN: usize = 65 + 32 + 16;
+const HEAD_LEN: usize = 2 + WRAPPED_KEY_LEN;
+const TAG_LEN: usize = 16;
+const ANSWER_RANDOM_LEN: usize = 11;
 
 type Sm4Gcm = AesGcm<Sm4, U12>;
 
@@ -74,7 +74,7 @@ pub struct EnvelopeSecret {
 
 /// The HTTP request to which an envelope is bound.
 #[derive(Clone, Copy)]
-pub struct Addressed<'a> {
+pub struct RequestBinding<'a> {
     /// HTTP method, for example `POST`.
     pub method: &'a str,
     /// Path and query of the request.
@@ -117,10 +117,10 @@ impl EnvelopeKey {
     pub fn seal(
         &self,
         body: &[u8],
-        to: Addressed<'_>,
+        to: RequestBinding<'_>,
         entropy: &Zeroizing<[u8; 32]>,
     ) -> (Vec<u8>, AnswerKey) {
-        let mut drawn = Drawn { seed: entropy, block: 0 };
+        let mut drawn = EnvelopeRng { seed: entropy, block: 0 };
         let mut key = Zeroizing::new([0; 16]);
         drawn.fill(key.as_mut_slice());
         let wrapped = EncryptingKey::new(self.key.point()).encrypt(&mut drawn, key.as_slice()).expect(
@@ -165,9 +165,10 @@ impl EnvelopeSecret {
     pub fn open(
         keys: &[Self],
         sealed: &[u8],
-        to: Addressed<'_>,
+        to: RequestBinding<'_>,
     ) -> Result<(Zeroizing<Vec<u8>>, AnswerKey), EnvelopeError> {
-        let Some((head, inner)) = sealed.split_at_checked(HEAD).filter(|(_, inner)| inner.len() >= TAG)
+        let Some((head, inner)) =
+            sealed.split_at_checked(HEAD_LEN).filter(|(_, inner)| inner.len() >= TAG_LEN)
         else {
             return Err(EnvelopeError::Short(sealed.len()));
         };
@@ -189,7 +190,7 @@ impl EnvelopeSecret {
 impl AnswerKey {
     /// Seals the answer's body. `random` must be fresh for every answer, also to the same request.
     #[must_use]
-    pub fn seal(&self, status: u16, body: &[u8], random: &[u8; ANSWER_RANDOM]) -> Vec<u8> {
+    pub fn seal(&self, status: u16, body: &[u8], random: &[u8; ANSWER_RANDOM_LEN]) -> Vec<u8> {
         let aad = self.answer_aad(status);
         let inner = cipher(&self.key)
             .encrypt(&answer_nonce(random), Payload { msg: body, aad: &aad })
@@ -217,7 +218,7 @@ impl AnswerKey {
     }
 
     fn answer_aad(&self, status: u16) -> Vec<u8> {
-        [ANSWER, &self.request, &status.to_be_bytes()].concat()
+        [ANSWER_DOMAIN, &self.request, &status.to_be_bytes()].concat()
     }
 }
 
@@ -231,7 +232,7 @@ fn request_nonce() -> Nonce<U12> {
     nonce.into()
 }
 
-fn answer_nonce(random: &[u8; ANSWER_RANDOM]) -> Nonce<U12> {
+fn answer_nonce(random: &[u8; ANSWER_RANDOM_LEN]) -> Nonce<U12> {
     let mut nonce = [0; 12];
     let (direction, rest) = nonce.split_at_mut(1);
     direction.copy_from_slice(&[2]);
@@ -239,19 +240,19 @@ fn answer_nonce(random: &[u8; ANSWER_RANDOM]) -> Nonce<U12> {
     nonce.into()
 }
 
-fn request_aad(head: &[u8], to: Addressed<'_>) -> Vec<u8> {
+fn request_aad(head: &[u8], to: RequestBinding<'_>) -> Vec<u8> {
     // None of the four values can contain a line break: HTTP does not allow it.
-    let Addressed { method, target, device, time } = to;
-    [REQUEST, head, format!("{method}\n{target}\n{device}\n{time}").as_bytes()].concat()
+    let RequestBinding { method, target, device, time } = to;
+    [REQUEST_DOMAIN, head, format!("{method}\n{target}\n{device}\n{time}").as_bytes()].concat()
 }
 
 /// Pseudo-random bytes from a seed: `SM3(seed ‖ counter)`, so that sealing does not read the system's random generator.
-struct Drawn<'a> {
+struct EnvelopeRng<'a> {
     seed: &'a [u8; 32],
     block: u32,
 }
 
-impl Drawn<'_> {
+impl EnvelopeRng<'_> {
     fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(32) {
             let block = Zeroizing::new(sm3(&[self.seed, &self.block.to_be_bytes()]));
@@ -261,7 +262,7 @@ impl Drawn<'_> {
     }
 }
 
-impl TryRng for Drawn<'_> {
+impl TryRng for EnvelopeRng<'_> {
     type Error = std::convert::Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
@@ -282,4 +283,4 @@ impl TryRng for Drawn<'_> {
     }
 }
 
-impl TryCryptoRng for Drawn<'_> {}
+impl TryCryptoRng for EnvelopeRng<'_> {}

@@ -15,7 +15,7 @@ pub enum IdError {
     NotHex,
     /// Not 1–16 characters of `A–Z 0–9 -`.
     #[error("a kiosk id is 1 to 16 characters of A-Z, 0-9 and -")]
-    NotDevice,
+    NotKiosk,
 }
 
 macro_rules! id_128 {
@@ -96,7 +96,7 @@ impl Pseudonym {
     /// The name of a resident in a visit that the platform does not know yet: derived from the code's holder, whom
     /// the platform can resolve.
     #[must_use]
-    pub fn of_holder(holder: CodeHolder) -> Self {
+    pub fn from_holder(holder: CodeHolder) -> Self {
         Self(u128::from(u64::from_be_bytes(holder.to_bytes())))
     }
 }
@@ -121,9 +121,9 @@ impl ReceiptId {
 /// record header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct DeviceId([u8; 16]);
+pub struct KioskId([u8; 16]);
 
-impl DeviceId {
+impl KioskId {
     /// The 16 bytes of a record header's device field.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {
@@ -136,9 +136,9 @@ impl DeviceId {
     /// When they are not a zero-padded kiosk name.
     pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, IdError> {
         let name: Vec<u8> = bytes.iter().copied().take_while(|b| *b != 0).collect();
-        let text = String::from_utf8(name).map_err(|_| IdError::NotDevice)?;
+        let text = String::from_utf8(name).map_err(|_| IdError::NotKiosk)?;
         let id: Self = text.parse()?;
-        if id.0 == bytes { Ok(id) } else { Err(IdError::NotDevice) }
+        if id.0 == bytes { Ok(id) } else { Err(IdError::NotKiosk) }
     }
 
     /// The name in this kiosk's TLS certificate. The suffix `.kiosk` prevents it from being the name of a platform.
@@ -148,12 +148,12 @@ impl DeviceId {
     }
 }
 
-impl FromStr for DeviceId {
+impl FromStr for KioskId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
         let allowed = text.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'-'));
         if text.is_empty() || text.len() > 16 || !allowed {
-            return Err(IdError::NotDevice);
+            return Err(IdError::NotKiosk);
         }
         let mut bytes = [0; 16];
         for (to, from) in bytes.iter_mut().zip(text.bytes()) {
@@ -163,7 +163,7 @@ impl FromStr for DeviceId {
     }
 }
 
-impl fmt::Display for DeviceId {
+impl fmt::Display for KioskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for byte in self.0.iter().take_while(|b| **b != 0) {
             write!(f, "{}", char::from(*byte))?;
@@ -172,15 +172,15 @@ impl fmt::Display for DeviceId {
     }
 }
 
-impl TryFrom<String> for DeviceId {
+impl TryFrom<String> for KioskId {
     type Error = IdError;
     fn try_from(text: String) -> Result<Self, IdError> {
         text.parse()
     }
 }
 
-impl From<DeviceId> for String {
-    fn from(id: DeviceId) -> Self {
+impl From<KioskId> for String {
+    fn from(id: KioskId) -> Self {
         id.to_string()
     }
 }
@@ -206,13 +206,13 @@ mod tests {
 
     #[test]
     fn kiosk_id_is_padded_and_checked() {
-        let id: DeviceId = "K-DH-0001".parse().unwrap();
-        assert_eq!(DeviceId::from_bytes(id.to_bytes()).unwrap(), id);
+        let id: KioskId = "K-DH-0001".parse().unwrap();
+        assert_eq!(KioskId::from_bytes(id.to_bytes()).unwrap(), id);
         assert_eq!(id.to_string(), "K-DH-0001");
         let mut padded_inside = id.to_bytes();
         padded_inside[12] = b'X';
-        assert!(DeviceId::from_bytes(padded_inside).is_err());
-        assert!("k-1".parse::<DeviceId>().is_err());
-        assert!("K-1234567890123456".parse::<DeviceId>().is_err());
+        assert!(KioskId::from_bytes(padded_inside).is_err());
+        assert!("k-1".parse::<KioskId>().is_err());
+        assert!("K-1234567890123456".parse::<KioskId>().is_err());
     }
 }

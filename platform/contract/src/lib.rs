@@ -10,10 +10,10 @@ mod api;
 mod card;
 mod code;
 mod devices;
+mod e_certificate;
 mod entry;
 mod envelope;
 mod id;
-mod licence;
 mod money;
 mod names;
 mod problem;
@@ -26,38 +26,40 @@ mod site;
 mod time;
 
 pub use api::{
-    BatchAck, CallAnswer, CallRequest, CardEvidence, CardStanding, ChangesAnswer, ChargeRequest, ChargeState,
-    EvidenceAnswer, EvidenceRequest, FeedItem, Given, IdCardEvidence, Identified, IdentifyRequest,
-    InquireRequest, Presented, RecordBatch, Refused, Row, SignedDocument, SignedHead, VisitKey, Window,
-    WireRecord,
+    AnswerRow, BatchAck, CallAnswer, CallRequest, CardEvidence, CardStatus, ChangesAnswer, ChargeRequest,
+    ChargeState, EvidenceAnswer, EvidenceRequest, FeedItem, IdCardEvidence, IdentifyAnswer, IdentifyRequest,
+    InquiryRequest, PresentedCredential, RecordBatch, RefusedRecord, SignedHead, SignedServiceDocument,
+    StepUpProof, UploadWindow, VisitKey, WireRecord,
 };
 pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes, StaffProof};
-pub use code::{Challenge, ChallengeError, IssuerKey, IssuerKeys, Signed, Statement, StatementError};
-pub use devices::{
-    CardReaderPath, CodeReaderPath, IdReaderPath, OlderCards, PrinterLink, PrinterPath, ScannerEnd,
-    ScannerLine, SheetPrinterPath, SignalPath, SiteDevices,
+pub use code::{
+    Challenge, ChallengeError, IssuerKey, IssuerKeys, SignedStatement, Statement, StatementError,
 };
+pub use devices::{
+    CardReaderSettings, CodeReaderSettings, DocumentPrinterSettings, GateSignalSettings, IdReaderSettings,
+    LegacyCardPolicy, PrinterConnection, ReceiptPrinterSettings, ScannerSettings, ScannerSuffix, SiteDevices,
+};
+pub use e_certificate::{ECertificateExtract, ECertificateExtractError};
 pub use entry::{
-    Admitted, CloseReason, Confirmation, Entry, Evidence, Level, Method, OrderItem, Settlement, VoidReason,
-    Way,
+    AdmissionSubject, CloseReason, Confirmation, Entry, Evidence, IdentificationMethod, Level, OrderItem,
+    PaymentMethod, Settlement, VoidReason,
 };
 pub use envelope::{
-    ANSWER_OVERHEAD, Addressed, AnswerKey, EnvelopeError, EnvelopeKey, EnvelopeSecret, SEALED_TYPE,
+    ANSWER_OVERHEAD, AnswerKey, EnvelopeError, EnvelopeKey, EnvelopeSecret, RequestBinding, SEALED_TYPE,
 };
-pub use id::{ConsentId, DeviceId, IdError, OrderId, Pseudonym, ReceiptId, VisitId};
-pub use licence::{ExtractError, LicenceExtract};
+pub use id::{ConsentId, IdError, KioskId, OrderId, Pseudonym, ReceiptId, VisitId};
 pub use money::{Money, MoneyError};
 pub use names::{CardName, CodeHolder};
 pub use problem::{Problem, ProblemCode};
 pub use receipt::{Receipt, ReceiptLine};
-pub use record::{Chain, HEADER_LEN, Head, Header, Kind, Record, RecordError, SALT_LEN};
+pub use record::{Chain, HEADER_LEN, Head, Record, RecordError, RecordHeader, RecordKind, SALT_LEN};
 pub use revocations::{REVOKED_PER_DELTA_MAX, Revocable, Revocations, Revoked};
 pub use service::{
-    Answer, Bilingual, DocumentError, Field, FieldType, Form, Labelled, Offline, Profile, Scene,
-    ServiceDocument, Step,
+    AnswerField, AnswerFieldType, AnswerSchema, Bilingual, LabelledField, OfflinePolicy, PrintForm, Scene,
+    ServiceDocument, ServiceDocumentError, SiteProfile, Step,
 };
 pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
 pub use site::{
-    CodeRules, GateRules, LogLimits, PlatformAddress, ScreenSize, Site, SiteError, SiteTimes, StaffKey,
+    CodeRules, GateRules, LogLimits, PlatformSettings, ScreenSize, Site, SiteError, SiteTimes, StaffKey,
 };
 pub use time::UnixMs;

@@ -72,14 +72,14 @@ short_name! {
 impl CodeHolder {
     /// The holder of the codes that carry this alias.
     #[must_use]
-    pub fn of(alias: &[u8; 8]) -> Self {
+    pub fn from_alias(alias: &[u8; 8]) -> Self {
         Self::of_bytes(b"code-holder/1", alias)
     }
 
     /// The key of the used-code record for the code that the holder showed in time step `slot`; the same code is not
     /// accepted twice.
     #[must_use]
-    pub fn mark(self, slot: u16) -> String {
+    pub fn used_code_key(self, slot: u16) -> String {
         format!("{self}/{slot}")
     }
 }
@@ -92,7 +92,7 @@ short_name! {
 impl CardName {
     /// The card with this identification code (卡识别码), which every card gives to every reader.
     #[must_use]
-    pub fn of(identification: &HexBytes<16>) -> Self {
+    pub fn from_identification(identification: &HexBytes<16>) -> Self {
         Self::of_bytes(b"card/1", &identification.0)
     }
 }
@@ -103,10 +103,10 @@ mod tests {
 
     #[test]
     fn code_holder_is_distinct_and_hidden_in_debug() {
-        let holder = CodeHolder::of(b"12345678");
-        assert_ne!(holder, CodeHolder::of(b"12345679"));
+        let holder = CodeHolder::from_alias(b"12345678");
+        assert_ne!(holder, CodeHolder::from_alias(b"12345679"));
         assert_eq!(format!("{holder:?}"), "CodeHolder(…)");
-        assert_eq!(holder.mark(7), format!("{holder}/7"));
+        assert_eq!(holder.used_code_key(7), format!("{holder}/7"));
         assert_eq!(holder.to_string().parse(), Ok(holder));
     }
 
@@ -115,8 +115,8 @@ mod tests {
     fn card_name_of_version_1_is_stable() {
         let identification: HexBytes<16> = "500000000000000000000000A1B2C3D4".parse().unwrap();
         let same: HexBytes<16> = "500000000000000000000000a1b2c3d4".parse().unwrap();
-        assert!(CardName::of(&identification) == CardName::of(&same));
-        assert_eq!(CardName::of(&identification).to_string(), "e18173ac3a8c2d76");
-        assert_eq!(format!("{:?}", CardName::of(&same)), "CardName(…)");
+        assert!(CardName::from_identification(&identification) == CardName::from_identification(&same));
+        assert_eq!(CardName::from_identification(&identification).to_string(), "e18173ac3a8c2d76");
+        assert_eq!(format!("{:?}", CardName::from_identification(&same)), "CardName(…)");
     }
 }

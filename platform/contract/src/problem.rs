@@ -86,7 +86,7 @@ impl ProblemCode {
 
     /// A problem with this code and title.
     #[must_use]
-    pub fn because(self, title: impl Into<String>) -> Problem {
+    pub fn into_problem(self, title: impl Into<String>) -> Problem {
         Problem { code: self, status: self.status(), title: title.into() }
     }
 }

@@ -19,7 +19,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{DeviceId, IdError};
+use crate::id::{IdError, KioskId};
 use crate::sign::sm3;
 use crate::time::UnixMs;
 
@@ -32,17 +32,17 @@ const VERSION: u8 = 1;
 /// The kind of a record, readable without opening its body. A reader keeps records of unknown kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Kind(pub u8);
+pub struct RecordKind(pub u8);
 
 /// The header of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct RecordHeader {
     /// The kind of the record.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// Length of the plain body in bytes.
     pub body_len: u32,
     /// The kiosk that wrote the record.
-    pub device: DeviceId,
+    pub device: KioskId,
     /// Number of the epoch, drawn at random when a new chain begins.
     pub epoch: u64,
     /// 1, 2, 3, … within the epoch, never reused.
@@ -67,10 +67,10 @@ pub enum RecordError {
     #[error("the kiosk id in the record is malformed")]
     Device(#[from] IdError),
     /// The length of the body differs from the header.
-    #[error("the record's body has {got} bytes, its header states {said}")]
+    #[error("the record's body has {got} bytes, its header states {stated}")]
     Length {
         /// Length in the header, in bytes.
-        said: u32,
+        stated: u32,
         /// Actual length, in bytes.
         got: usize,
     },
@@ -84,10 +84,10 @@ pub enum RecordError {
     },
     /// The record belongs to another kiosk or epoch than the chain.
     #[error("the record belongs to another log")]
-    Foreign,
+    OtherChain,
 }
 
-impl Header {
+impl RecordHeader {
     /// Encodes the header in 48 bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; HEADER_LEN] {
@@ -121,15 +121,15 @@ impl Header {
         if (*reserved_a, *reserved_b) != (0, 0) {
             return Err(RecordError::Reserved);
         }
-        let (body_len, rest) = take::<4>(rest);
-        let (device, rest) = take::<16>(rest);
-        let (epoch, rest) = take::<8>(rest);
-        let (seq, rest) = take::<8>(rest);
-        let (time, _) = take::<8>(rest);
+        let (body_len, rest) = split_array::<4>(rest);
+        let (device, rest) = split_array::<16>(rest);
+        let (epoch, rest) = split_array::<8>(rest);
+        let (seq, rest) = split_array::<8>(rest);
+        let (time, _) = split_array::<8>(rest);
         Ok(Self {
-            kind: Kind(*kind),
+            kind: RecordKind(*kind),
             body_len: u32::from_be_bytes(body_len),
-            device: DeviceId::from_bytes(device)?,
+            device: KioskId::from_bytes(device)?,
             epoch: u64::from_be_bytes(epoch),
             seq: u64::from_be_bytes(seq),
             time: UnixMs(u64::from_be_bytes(time)),
@@ -138,7 +138,7 @@ impl Header {
 }
 
 /// The first `N` bytes and the rest; zeros when there are too few, which no caller allows.
-fn take<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
+fn split_array<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
     bytes.split_first_chunk().map_or(([0; N], &[]), |(head, rest)| (*head, rest))
 }
 
@@ -146,7 +146,7 @@ fn take<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// The header.
-    pub header: Header,
+    pub header: RecordHeader,
     /// Random bytes, so that a short body cannot be guessed from the committed hash.
     pub salt: [u8; SALT_LEN],
     /// JSON of an [`Entry`](crate::Entry).
@@ -165,7 +165,7 @@ impl Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The kiosk.
-    pub device: DeviceId,
+    pub device: KioskId,
     /// The epoch of the chain.
     pub epoch: u64,
     /// The last record that the hash covers; 0 before the first.
@@ -195,7 +195,7 @@ pub struct Chain(Head);
 impl Chain {
     /// The chain before its first record.
     #[must_use]
-    pub fn genesis(device: DeviceId, epoch: u64) -> Self {
+    pub fn genesis(device: KioskId, epoch: u64) -> Self {
         let hash = sm3(&[b"kiosk-journal/1", &device.to_bytes(), &epoch.to_be_bytes()]);
         Self(Head { device, epoch, seq: 0, hash })
     }
@@ -216,9 +216,9 @@ impl Chain {
     ///
     /// # Errors
     /// When the record belongs to another log or is not the next one; the chain is then unchanged.
-    pub fn push(&mut self, header: &Header, commitment: &[u8; 32]) -> Result<(), RecordError> {
+    pub fn push(&mut self, header: &RecordHeader, commitment: &[u8; 32]) -> Result<(), RecordError> {
         if (header.device, header.epoch) != (self.0.device, self.0.epoch) {
-            return Err(RecordError::Foreign);
+            return Err(RecordError::OtherChain);
         }
         let expected = self.0.seq.saturating_add(1);
         if header.seq != expected {
@@ -249,9 +249,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn header(seq: u64) -> Header {
-        Header {
-            kind: Kind(3),
+    fn header(seq: u64) -> RecordHeader {
+        RecordHeader {
+            kind: RecordKind(3),
             body_len: 7,
             device: "K-DH-0001".parse().unwrap(),
             epoch: 0x1122_3344_5566_7788,
@@ -276,14 +276,14 @@ mod tests {
     fn header_decode_refuses_truncation_and_other_versions() {
         let bytes = header(1).encode();
         for len in 0..HEADER_LEN {
-            assert_eq!(Header::decode(&bytes[..len]), Err(RecordError::Short(len)));
+            assert_eq!(RecordHeader::decode(&bytes[..len]), Err(RecordError::Short(len)));
         }
         let mut other = bytes;
         other[0] = 2;
-        assert_eq!(Header::decode(&other), Err(RecordError::Version(2)));
+        assert_eq!(RecordHeader::decode(&other), Err(RecordError::Version(2)));
         let mut reserved = bytes;
         reserved[3] = 1;
-        assert_eq!(Header::decode(&reserved), Err(RecordError::Reserved));
+        assert_eq!(RecordHeader::decode(&reserved), Err(RecordError::Reserved));
     }
 
     #[test]
@@ -303,9 +303,9 @@ mod tests {
         fn header_round_trips_and_any_bytes_do_not_panic(
             bytes in proptest::collection::vec(any::<u8>(), 0..64), kind: u8, seq: u64, body_len: u32,
         ) {
-            let _ = Header::decode(&bytes);
-            let header = Header { kind: Kind(kind), body_len, ..header(seq) };
-            prop_assert_eq!(Header::decode(&header.encode()), Ok(header));
+            let _ = RecordHeader::decode(&bytes);
+            let header = RecordHeader { kind: RecordKind(kind), body_len, ..header(seq) };
+            prop_assert_eq!(RecordHeader::decode(&header.encode()), Ok(header));
         }
     }
 }

@@ -63,7 +63,7 @@ impl<Who: Revocable> Statement for Revocations<Who> {
 
     fn check(&self) -> Result<(), StatementError> {
         if self.revoked.len() > REVOKED_PER_DELTA_MAX {
-            return Err(StatementError::Nonsense("a delta has at most 2048 names"));
+            return Err(StatementError::Invalid("a delta has at most 2048 names"));
         }
         let count = u64::try_from(self.revoked.len()).unwrap_or(u64::MAX);
         // A delta from 0 omits revocations that have ended, so it may hold fewer than it counts.
@@ -72,7 +72,7 @@ impl<Who: Revocable> Statement for Revocations<Who> {
         if enough {
             Ok(())
         } else {
-            Err(StatementError::Nonsense("a delta does not hold as many names as it counts"))
+            Err(StatementError::Invalid("a delta does not hold as many names as it counts"))
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{Level, Method};
+use crate::entry::{Level, PaymentMethod};
 
 /// Maximum size in bytes of a document that is parsed.
 const TEXT_MAX: usize = 64 * 1024;
@@ -29,7 +29,7 @@ pub struct Bilingual {
 /// 网点类型: the kind of site where a kiosk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Profile {
+pub enum SiteProfile {
     /// A district service hall.
     DistrictHall,
     /// A township centre.
@@ -65,7 +65,7 @@ pub enum Scene {
 /// What happens when the platform cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Offline {
+pub enum OfflinePolicy {
     /// The service is disabled, with the reason on its tile.
     Refuse,
     /// The request is recorded and sent later.
@@ -77,7 +77,7 @@ pub enum Offline {
 /// Type of an answer's field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum FieldType {
+pub enum AnswerFieldType {
     /// An opaque key; never shown as text.
     Key,
     /// A text of at most 200 characters.
@@ -91,30 +91,30 @@ pub enum FieldType {
 /// Declaration of a field that every row of an answer must have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Field {
+pub enum AnswerField {
     /// The type alone: the field cannot be shown with a label.
-    Plain(FieldType),
+    Plain(AnswerFieldType),
     /// The type and the label under which the field is shown.
-    Labelled(Labelled),
+    Labelled(LabelledField),
 }
 
 /// Declaration of a field with a label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Labelled {
+pub struct LabelledField {
     /// The type of the field.
     #[serde(rename = "type")]
-    pub kind: FieldType,
+    pub kind: AnswerFieldType,
     /// Label in Chinese.
     pub zh: String,
     /// Label in English.
     pub en: String,
 }
 
-impl Field {
+impl AnswerField {
     /// The field's type.
     #[must_use]
-    pub const fn kind(&self) -> FieldType {
+    pub const fn kind(&self) -> AnswerFieldType {
         match self {
             Self::Plain(kind) => *kind,
             Self::Labelled(labelled) => labelled.kind,
@@ -123,7 +123,7 @@ impl Field {
 }
 
 /// The declared shape of an operation's answer: fields by name.
-pub type Answer = BTreeMap<String, Field>;
+pub type AnswerSchema = BTreeMap<String, AnswerField>;
 
 /// One step of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,7 +155,7 @@ pub enum Step {
         #[serde(default)]
         personal: bool,
         /// The fields that each row has.
-        answer: Answer,
+        answer: AnswerSchema,
         /// The answer may have more than one row.
         #[serde(default)]
         many: bool,
@@ -213,7 +213,7 @@ pub enum Step {
         /// The choose step whose rows are charged.
         items: String,
         /// The payment methods, in the order offered.
-        methods: Vec<Method>,
+        methods: Vec<PaymentMethod>,
     },
     /// Prints a receipt or an A4 document.
     Print {
@@ -222,8 +222,8 @@ pub enum Step {
         /// Heading of the printout.
         title: Bilingual,
         /// The form of the printout.
-        #[serde(default, skip_serializing_if = "Form::is_receipt")]
-        form: Form,
+        #[serde(default, skip_serializing_if = "PrintForm::is_receipt")]
+        form: PrintForm,
         /// The steps whose data is printed: a query that was shown, or a payment.
         with: Vec<String>,
         /// For a query: the fields, in order.
@@ -252,16 +252,16 @@ impl Step {
 /// The form of a printout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Form {
+pub enum PrintForm {
     /// A receipt on the roll of the receipt printer.
     #[default]
     Receipt,
     /// An A4 document, for papers that are handed in elsewhere; printed on the roll where no A4 printer works.
     #[serde(rename = "sheet")]
-    Sheet,
+    A4Document,
 }
 
-impl Form {
+impl PrintForm {
     /// Takes a reference because serde calls it with one.
     #[expect(clippy::trivially_copy_pass_by_ref)]
     fn is_receipt(&self) -> bool {
@@ -284,11 +284,11 @@ pub struct ServiceDocument {
     /// Category of the service.
     pub scene: Scene,
     /// The kinds of site where the service is offered.
-    pub profiles: Vec<Profile>,
+    pub profiles: Vec<SiteProfile>,
     /// The level that the service needs.
     pub level: Level,
     /// Behaviour when the platform cannot be reached.
-    pub offline: Offline,
+    pub offline: OfflinePolicy,
     /// The steps, in order.
     #[serde(rename = "step")]
     pub steps: Vec<Step>,
@@ -296,7 +296,7 @@ pub struct ServiceDocument {
 
 /// Why a service document is neither signed nor loaded.
 #[derive(Debug, thiserror::Error)]
-pub enum DocumentError {
+pub enum ServiceDocumentError {
     /// Longer than the limit.
     #[error("the service document has {0} bytes, at most {TEXT_MAX} are accepted")]
     TooLong(usize),
@@ -330,7 +330,7 @@ pub enum DocumentError {
     },
     /// The field that is shown as a code is not of type `key` in its query.
     #[error("step `{step}` shows `{field}` as a code, which its query does not declare as a key")]
-    NoCode {
+    NotAKey {
         /// The step.
         step: String,
         /// The field.
@@ -352,11 +352,11 @@ impl ServiceDocument {
     ///
     /// # Errors
     /// When the text is not the TOML of a service document, or a check fails.
-    pub fn parse(text: &str) -> Result<Self, DocumentError> {
+    pub fn parse(text: &str) -> Result<Self, ServiceDocumentError> {
         if text.len() > TEXT_MAX {
-            return Err(DocumentError::TooLong(text.len()));
+            return Err(ServiceDocumentError::TooLong(text.len()));
         }
-        let document: Self = toml::from_str(text).map_err(|e| DocumentError::Syntax(Box::new(e)))?;
+        let document: Self = toml::from_str(text).map_err(|e| ServiceDocumentError::Syntax(Box::new(e)))?;
         document.check()?;
         Ok(document)
     }
@@ -364,90 +364,90 @@ impl ServiceDocument {
     /// The declared answer of the query behind a step: the step itself, or the query that it shows, chooses from or
     /// charges.
     #[must_use]
-    pub fn answer_of(&self, step: &str) -> Option<&Answer> {
+    pub fn answer_schema(&self, step: &str) -> Option<&AnswerSchema> {
         self.steps.iter().find(|s| s.id() == step).and_then(|found| match found {
             Step::Query { answer, .. } => Some(answer),
-            Step::Show { from, .. } | Step::Choose { from, .. } => self.answer_of(from),
-            Step::Pay { items, .. } => self.answer_of(items),
+            Step::Show { from, .. } | Step::Choose { from, .. } => self.answer_schema(from),
+            Step::Pay { items, .. } => self.answer_schema(items),
             Step::Consent { .. } | Step::ShowCode { .. } | Step::ChangePin { .. } | Step::Print { .. } => {
                 None
             }
         })
     }
 
-    fn check(&self) -> Result<(), DocumentError> {
-        name(&self.id)?;
+    fn check(&self) -> Result<(), ServiceDocumentError> {
+        check_name(&self.id)?;
         if self.steps.is_empty() || self.steps.len() > STEPS_MAX {
-            return Err(DocumentError::Steps(self.steps.len()));
+            return Err(ServiceDocumentError::Steps(self.steps.len()));
         }
         let mut earlier: BTreeMap<&str, &Step> = BTreeMap::new();
         for step in &self.steps {
-            name(step.id())?;
+            check_name(step.id())?;
             self.check_step(step, &earlier)?;
             if earlier.insert(step.id(), step).is_some() {
-                return Err(DocumentError::Twice(step.id().to_owned()));
+                return Err(ServiceDocumentError::Twice(step.id().to_owned()));
             }
         }
         Ok(())
     }
 
-    fn check_step(&self, step: &Step, earlier: &BTreeMap<&str, &Step>) -> Result<(), DocumentError> {
+    fn check_step(&self, step: &Step, earlier: &BTreeMap<&str, &Step>) -> Result<(), ServiceDocumentError> {
         let own = step.id().to_owned();
-        let reference = |to: &str| DocumentError::Reference { step: own.clone(), to: to.to_owned() };
+        let reference = |to: &str| ServiceDocumentError::Reference { step: own.clone(), to: to.to_owned() };
         let query = |to: &str| match earlier.get(to) {
             Some(Step::Query { answer, .. }) => Ok(answer),
             _ => Err(reference(to)),
         };
         match step {
-            Step::Consent { items, .. } => non_empty(items, &own),
+            Step::Consent { items, .. } => check_non_empty(items, &own),
             Step::ChangePin { .. } => Ok(()),
             Step::Query { call, consent, personal, answer, .. } => {
-                name(call)?;
+                check_name(call)?;
                 match consent {
                     Some(to) if !matches!(earlier.get(to.as_str()), Some(Step::Consent { .. })) => {
                         return Err(reference(to));
                     }
-                    None if *personal => return Err(DocumentError::NoConsent(own)),
+                    None if *personal => return Err(ServiceDocumentError::NoConsent(own)),
                     Some(_) | None => {}
                 }
-                answer.keys().try_for_each(|field| name(field))
+                answer.keys().try_for_each(|field| check_name(field))
             }
-            Step::Show { from, show, .. } => shown(&own, query(from)?, show),
+            Step::Show { from, show, .. } => check_shown_fields(&own, query(from)?, show),
             Step::ShowCode { from, field, steps, .. } => {
-                if query(from)?.get(field).map(Field::kind) != Some(FieldType::Key) {
-                    return Err(DocumentError::NoCode { step: own, field: field.clone() });
+                if query(from)?.get(field).map(AnswerField::kind) != Some(AnswerFieldType::Key) {
+                    return Err(ServiceDocumentError::NotAKey { step: own, field: field.clone() });
                 }
-                non_empty(steps, &own)
+                check_non_empty(steps, &own)
             }
             Step::Choose { from, show, max, .. } => {
                 if *max == 0 {
-                    return Err(DocumentError::Empty(own));
+                    return Err(ServiceDocumentError::Empty(own));
                 }
-                shown(&own, query(from)?, show)
+                check_shown_fields(&own, query(from)?, show)
             }
             Step::Pay { items, methods, .. } => {
                 let Some(Step::Choose { from, .. }) = earlier.get(items.as_str()) else {
                     return Err(reference(items));
                 };
-                if !payable(query(from)?) {
-                    return Err(DocumentError::Unpayable(own));
+                if !is_payable(query(from)?) {
+                    return Err(ServiceDocumentError::Unpayable(own));
                 }
-                non_empty(methods, &own)
+                check_non_empty(methods, &own)
             }
             Step::Print { with, show, .. } => {
-                non_empty(with, &own)?;
+                check_non_empty(with, &own)?;
                 let mut fields = BTreeSet::new();
                 for to in with {
                     match earlier.get(to.as_str()) {
                         Some(Step::Pay { .. }) => {}
                         Some(Step::Query { answer, .. }) => {
-                            fields.extend(labelled(answer));
+                            fields.extend(labelled_fields(answer));
                         }
                         _ => return Err(reference(to)),
                     }
                 }
                 match show.iter().find(|field| !fields.contains(field.as_str())) {
-                    Some(field) => Err(DocumentError::Field { step: own, field: field.clone() }),
+                    Some(field) => Err(ServiceDocumentError::Field { step: own, field: field.clone() }),
                     None => Ok(()),
                 }
             }
@@ -455,32 +455,41 @@ impl ServiceDocument {
     }
 }
 
-fn labelled(answer: &Answer) -> impl Iterator<Item = &str> {
-    answer.iter().filter(|(_, field)| matches!(field, Field::Labelled(_))).map(|(name, _)| name.as_str())
+fn labelled_fields(answer: &AnswerSchema) -> impl Iterator<Item = &str> {
+    answer
+        .iter()
+        .filter(|(_, field)| matches!(field, AnswerField::Labelled(_)))
+        .map(|(name, _)| name.as_str())
 }
 
-fn shown(step: &str, answer: &Answer, show: &[String]) -> Result<(), DocumentError> {
-    non_empty(show, step)?;
-    match show.iter().find(|field| !matches!(answer.get(*field), Some(Field::Labelled(_)))) {
-        Some(field) => Err(DocumentError::Field { step: step.to_owned(), field: field.clone() }),
+fn check_shown_fields(
+    step: &str,
+    answer: &AnswerSchema,
+    show: &[String],
+) -> Result<(), ServiceDocumentError> {
+    check_non_empty(show, step)?;
+    match show.iter().find(|field| !matches!(answer.get(*field), Some(AnswerField::Labelled(_)))) {
+        Some(field) => Err(ServiceDocumentError::Field { step: step.to_owned(), field: field.clone() }),
         None => Ok(()),
     }
 }
 
-fn payable(answer: &Answer) -> bool {
+fn is_payable(answer: &AnswerSchema) -> bool {
     let count = |kind| answer.values().filter(|field| field.kind() == kind).count();
-    let payee = answer.get("payee").map(Field::kind);
-    count(FieldType::Key) == 1 && count(FieldType::Money) == 1 && payee == Some(FieldType::Text)
+    let payee = answer.get("payee").map(AnswerField::kind);
+    count(AnswerFieldType::Key) == 1
+        && count(AnswerFieldType::Money) == 1
+        && payee == Some(AnswerFieldType::Text)
 }
 
-fn non_empty<T>(list: &[T], step: &str) -> Result<(), DocumentError> {
-    if list.is_empty() { Err(DocumentError::Empty(step.to_owned())) } else { Ok(()) }
+fn check_non_empty<T>(list: &[T], step: &str) -> Result<(), ServiceDocumentError> {
+    if list.is_empty() { Err(ServiceDocumentError::Empty(step.to_owned())) } else { Ok(()) }
 }
 
-fn name(text: &str) -> Result<(), DocumentError> {
+fn check_name(text: &str) -> Result<(), ServiceDocumentError> {
     let allowed = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-'));
     if text.is_empty() || text.len() > 64 || !allowed {
-        return Err(DocumentError::Name(text.to_owned()));
+        return Err(ServiceDocumentError::Name(text.to_owned()));
     }
     Ok(())
 }
@@ -533,7 +542,7 @@ with = ["paid"]
     fn water_bill_document_is_valid() {
         let document = ServiceDocument::parse(WATER).unwrap();
         assert_eq!(document.steps.len(), 4);
-        assert!(document.answer_of("paid").unwrap().contains_key("payee"));
+        assert!(document.answer_schema("paid").unwrap().contains_key("payee"));
     }
 
     #[test]

@@ -4,10 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::devices::{CardReaderPath, SheetPrinterPath, SignalPath, SiteDevices};
+use crate::devices::{CardReaderSettings, DocumentPrinterSettings, GateSignalSettings, SiteDevices};
 use crate::envelope::EnvelopeKey;
-use crate::id::DeviceId;
-use crate::service::{Bilingual, Profile};
+use crate::id::KioskId;
+use crate::service::{Bilingual, SiteProfile};
 use crate::sign::PublicKey;
 
 /// Maximum size in bytes of a site file that is parsed.
@@ -18,16 +18,16 @@ const TEXT_MAX: usize = 64 * 1024;
 #[serde(deny_unknown_fields)]
 pub struct Site {
     /// The kiosk's id.
-    pub device: DeviceId,
+    pub device: KioskId,
     /// The kind of site.
-    pub profile: Profile,
+    pub profile: SiteProfile,
     /// The hall's name, as the screen's top line shows it.
     pub hall: Bilingual,
     /// Minutes east of UTC; 480 in all of China.
     #[serde(default = "china")]
     pub utc_offset_minutes: i16,
     /// Address and keys of the platform.
-    pub platform: PlatformAddress,
+    pub platform: PlatformSettings,
     /// Size of the screen.
     pub screen: ScreenSize,
     /// Idle times of a visit.
@@ -53,7 +53,7 @@ pub struct Site {
 /// Address of the platform, and the public keys of its signatures and envelopes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PlatformAddress {
+pub struct PlatformSettings {
     /// `https://HOST:PORT`, without a path.
     pub url: String,
     /// URL prefix from which a phone fetches a receipt; the receipt number is appended.
@@ -185,7 +185,7 @@ pub enum SiteError {
     Gate,
     /// The address of the A4 printer is not an IPP address.
     #[error("`{0}` is not the address of an IPP printer: `ipp://HOST/printers/NAME`")]
-    SheetPrinter(String),
+    DocumentPrinter(String),
     /// A relay number that no board has, or one relay with two functions.
     #[error("[devices.signal]: `go`, `stop` and `buzzer` are three different relays, 1 to 8")]
     Signal,
@@ -197,7 +197,7 @@ pub enum SiteError {
     Psam(String),
     /// Residents could not begin a visit.
     #[error("a kiosk needs a card reader, a code reader or an ID reader")]
-    NoWay,
+    NoIdentificationDevice,
 }
 
 const fn china() -> i16 {
@@ -261,7 +261,7 @@ impl Site {
             }
         }
         let verdict = 500..=10_000;
-        if self.gate.is_some() != (self.profile == Profile::Gate)
+        if self.gate.is_some() != (self.profile == SiteProfile::Gate)
             || self.gate.is_some_and(|gate| !verdict.contains(&gate.verdict_ms))
         {
             return Err(SiteError::Gate);
@@ -274,12 +274,12 @@ impl Site {
             }
         }
         let devices = &self.devices;
-        if let Some(SheetPrinterPath { url }) = &devices.sheet_printer
+        if let Some(DocumentPrinterSettings { url }) = &devices.document_printer
             && !url.strip_prefix("ipp://").is_some_and(|rest| rest.contains('/'))
         {
-            return Err(SiteError::SheetPrinter(url.clone()));
+            return Err(SiteError::DocumentPrinter(url.clone()));
         }
-        if let Some(SignalPath { go, stop, buzzer, .. }) = &devices.signal {
+        if let Some(GateSignalSettings { go, stop, buzzer, .. }) = &devices.signal {
             let mut relays: Vec<u8> = [Some(*go), Some(*stop), *buzzer].into_iter().flatten().collect();
             let count = relays.len();
             relays.sort_unstable();
@@ -289,9 +289,9 @@ impl Site {
             }
         }
         if devices.card_reader.is_none() && devices.code_reader.is_none() && devices.id_reader.is_none() {
-            return Err(SiteError::NoWay);
+            return Err(SiteError::NoIdentificationDevice);
         }
-        if let Some(CardReaderPath { reader, psam: Some(psam), .. }) = &self.devices.card_reader
+        if let Some(CardReaderSettings { reader, psam: Some(psam), .. }) = &self.devices.card_reader
             && (reader.starts_with(psam.as_str()) || psam.starts_with(reader.as_str()))
         {
             return Err(SiteError::Psam(psam.clone()));
@@ -310,10 +310,10 @@ mod tests {
     #[test]
     fn every_shipped_site_file_is_valid() {
         for (profile, text) in [
-            (Profile::DistrictHall, HALL),
-            (Profile::TownshipCenter, include_str!("../../../provisioning/sites/township-center.toml")),
-            (Profile::VillagePoint, include_str!("../../../provisioning/sites/village-point.toml")),
-            (Profile::Gate, include_str!("../../../provisioning/sites/gate.toml")),
+            (SiteProfile::DistrictHall, HALL),
+            (SiteProfile::TownshipCenter, include_str!("../../../provisioning/sites/township-center.toml")),
+            (SiteProfile::VillagePoint, include_str!("../../../provisioning/sites/village-point.toml")),
+            (SiteProfile::Gate, include_str!("../../../provisioning/sites/gate.toml")),
         ] {
             assert_eq!(Site::parse(text).unwrap().profile, profile);
         }
@@ -350,20 +350,21 @@ mod tests {
     fn scanner_settings_default_or_come_from_the_site_file() {
         let gate = include_str!("../../../provisioning/sites/gate.toml");
         let line = |text: &str| {
-            let Some(CodeReaderPath::Scanner { line, .. }) = Site::parse(text).unwrap().devices.code_reader
+            let Some(CodeReaderSettings::Scanner { line, .. }) =
+                Site::parse(text).unwrap().devices.code_reader
             else {
                 panic!("a gate has a scanner");
             };
             line
         };
-        assert_eq!(line(gate), ScannerLine::default());
+        assert_eq!(line(gate), ScannerSettings::default());
 
         let configured =
             line(&format!("{gate}\nline = {{ end = \"cr-lf\", gap-ms = 200, start = \"\\u0016T\\r\" }}\n"));
         let start = "\u{16}T\r".to_owned();
         assert_eq!(
             configured,
-            ScannerLine { end: ScannerEnd::CrLf, gap_ms: 200, start, stop: String::new() }
+            ScannerSettings { end: ScannerSuffix::CrLf, gap_ms: 200, start, stop: String::new() }
         );
     }
 
@@ -378,15 +379,15 @@ mod tests {
         for (line, link) in [
             (
                 "tty = \"/dev/ttyS1\"\nbaud = 9600",
-                PrinterLink::Serial { tty: "/dev/ttyS1".into(), baud: 9600 },
+                PrinterConnection::Serial { tty: "/dev/ttyS1".into(), baud: 9600 },
             ),
-            ("usb = \"/dev/usb/lp0\"", PrinterLink::Usb { port: "/dev/usb/lp0".into() }),
-            ("address = \"10.0.0.5:9100\"", PrinterLink::Tcp { address: "10.0.0.5:9100".into() }),
+            ("usb = \"/dev/usb/lp0\"", PrinterConnection::Usb { port: "/dev/usb/lp0".into() }),
+            ("address = \"10.0.0.5:9100\"", PrinterConnection::Tcp { address: "10.0.0.5:9100".into() }),
         ] {
             let printer = with(line);
-            assert_eq!(printer.link, link);
+            assert_eq!(printer.connection, link);
             let text = toml::to_string(&printer).unwrap();
-            assert_eq!(toml::from_str::<PrinterPath>(&text).unwrap(), printer, "{text}");
+            assert_eq!(toml::from_str::<ReceiptPrinterSettings>(&text).unwrap(), printer, "{text}");
         }
     }
 
@@ -415,6 +416,6 @@ mod tests {
             assert!(error.starts_with(expected), "{from}: {error}");
         }
         let start = HALL.find("[devices.card-reader]").unwrap();
-        assert!(matches!(Site::parse(&HALL[..start]), Err(SiteError::NoWay)));
+        assert!(matches!(Site::parse(&HALL[..start]), Err(SiteError::NoIdentificationDevice)));
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// An injected fault of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "fault")]
-pub enum Fault {
+pub enum DepartmentFault {
     /// The connection closes before the request is executed.
     DropBefore,
     /// The request is executed, then the connection closes without an answer.
@@ -19,16 +19,16 @@ pub enum Fault {
     },
     /// The request is executed, and the answer is not valid JSON.
     #[serde(rename = "nonsense")]
-    Nonsense,
+    InvalidResponse,
 }
 
 /// Requests a fault for later requests; several requested faults are injected in the order in which they were
 /// requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FaultOrder {
+pub struct DepartmentFaultRequest {
     /// The fault to inject.
     #[serde(flatten)]
-    pub fault: Fault,
+    pub fault: DepartmentFault,
     /// Number of requests that fail; absent: until the faults are deleted.
     #[serde(default)]
     pub count: Option<u32>,
@@ -36,10 +36,10 @@ pub struct FaultOrder {
 
 /// The requested faults that are not consumed yet.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(VecDeque<FaultOrder>);
+pub(crate) struct DepartmentFaultQueue(VecDeque<DepartmentFaultRequest>);
 
-impl Faults {
-    pub(crate) fn order(&mut self, order: FaultOrder) {
+impl DepartmentFaultQueue {
+    pub(crate) fn push(&mut self, order: DepartmentFaultRequest) {
         if order.count != Some(0) {
             self.0.push_back(order);
         }
@@ -50,7 +50,7 @@ impl Faults {
     }
 
     /// The fault of this request; consumes it.
-    pub(crate) fn next(&mut self) -> Option<Fault> {
+    pub(crate) fn pop(&mut self) -> Option<DepartmentFault> {
         let front = self.0.front_mut()?;
         let fault = front.fault;
         if let Some(left) = &mut front.count {
@@ -69,15 +69,18 @@ mod tests {
 
     #[test]
     fn faults_are_injected_in_order_and_counted() {
-        let mut faults = Faults::default();
-        faults.order(FaultOrder { fault: Fault::DropBefore, count: Some(0) });
-        faults.order(FaultOrder { fault: Fault::DropAfter, count: Some(1) });
-        faults.order(FaultOrder { fault: Fault::Delay { ms: 5 }, count: Some(1) });
-        faults.order(FaultOrder { fault: Fault::Nonsense, count: None });
-        let injected: Vec<_> = (0..4).map(|_| faults.next()).collect();
-        let invalid = Some(Fault::Nonsense);
-        assert_eq!(injected, [Some(Fault::DropAfter), Some(Fault::Delay { ms: 5 }), invalid, invalid]);
+        let mut faults = DepartmentFaultQueue::default();
+        faults.push(DepartmentFaultRequest { fault: DepartmentFault::DropBefore, count: Some(0) });
+        faults.push(DepartmentFaultRequest { fault: DepartmentFault::DropAfter, count: Some(1) });
+        faults.push(DepartmentFaultRequest { fault: DepartmentFault::Delay { ms: 5 }, count: Some(1) });
+        faults.push(DepartmentFaultRequest { fault: DepartmentFault::InvalidResponse, count: None });
+        let injected: Vec<_> = (0..4).map(|_| faults.pop()).collect();
+        let invalid = Some(DepartmentFault::InvalidResponse);
+        assert_eq!(
+            injected,
+            [Some(DepartmentFault::DropAfter), Some(DepartmentFault::Delay { ms: 5 }), invalid, invalid]
+        );
         faults.clear();
-        assert_eq!(faults.next(), None);
+        assert_eq!(faults.pop(), None);
     }
 }

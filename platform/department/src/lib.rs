@@ -15,11 +15,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
-mod books;
 mod faults;
+mod ledger;
 mod seed;
 pub mod shell;
 
-pub use books::{Bill, BillsRequest, Booking, Books, BooksError, PaidBill, Payment};
-pub use faults::{Fault, FaultOrder};
-pub use seed::{SeedError, bills_of};
+pub use faults::{DepartmentFault, DepartmentFaultRequest};
+pub use ledger::{Bill, BillLedger, BillLedgerError, BillPayment, BillsRequest, Booking, PaidBill};
+pub use seed::{BillSeedError, parse_bills};

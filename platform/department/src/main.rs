@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
-use department::{Books, bills_of, shell};
+use department::{BillLedger, parse_bills, shell};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Time for running requests to finish after a stop was requested.
@@ -36,10 +36,10 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let db = open_private(&arguments.db)
         .with_context(|| format!("cannot open the database {}", arguments.db.display()))?;
-    let mut books = Books::open(db)?;
+    let mut books = BillLedger::open(db)?;
     if let Some(path) = &arguments.residents {
         let text = std::fs::read_to_string(path).context("cannot read the file of demo residents")?;
-        for (id_number, bill) in bills_of(&text)? {
+        for (id_number, bill) in parse_bills(&text)? {
             books.issue(&id_number, &bill)?;
         }
     }

@@ -4,12 +4,12 @@
 
 use serde::Deserialize;
 
-use crate::books::Bill;
+use crate::ledger::Bill;
 
 /// Why the file of demo residents is rejected.
 #[derive(Debug, thiserror::Error)]
 #[error("the file of demo residents is not valid TOML with [[resident]] and [[resident.bill]] tables")]
-pub struct SeedError(#[source] Box<toml::de::Error>);
+pub struct BillSeedError(#[source] Box<toml::de::Error>);
 
 #[derive(Deserialize)]
 struct File {
@@ -37,11 +37,11 @@ struct SeedBill {
 ///
 /// # Errors
 /// When the text is not TOML or lacks a field.
-pub fn bills_of(text: &str) -> Result<Vec<(String, Bill)>, SeedError> {
+pub fn parse_bills(text: &str) -> Result<Vec<(String, Bill)>, BillSeedError> {
     // The parser's message quotes the line, which may hold personal data; only the position is kept.
     let file: File = toml::from_str(text).map_err(|mut error| {
         error.set_input(None);
-        SeedError(Box::new(error))
+        BillSeedError(Box::new(error))
     })?;
     let bills = file.resident.into_iter().flat_map(|resident| {
         let Resident { id_number, bill } = resident;
@@ -59,7 +59,7 @@ impl From<SeedBill> for Bill {
             period: seed.period,
             usage: format!("{} 吨", seed.usage_tonnes),
             amount: seed.amount_fen.into(),
-            payee: crate::books::PAYEE.to_owned(),
+            payee: crate::ledger::PAYEE.to_owned(),
         }
     }
 }
@@ -87,7 +87,7 @@ mod tests {
             [[resident]]
             id_number = "person-2"
         "#;
-        let bills = bills_of(text).unwrap();
+        let bills = parse_bills(text).unwrap();
         assert_eq!(bills.len(), 1);
         assert_eq!(
             (bills[0].0.as_str(), bills[0].1.usage.as_str(), bills[0].1.amount),
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn seed_error_does_not_quote_the_file() {
-        let error = bills_of("[[resident]]\nid_number = \"person-1\"\nbill = 3").unwrap_err();
+        let error = parse_bills("[[resident]]\nid_number = \"person-1\"\nbill = 3").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("person-1"));
     }
 }

@@ -15,12 +15,12 @@ use axum::routing::post;
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 
-use crate::books::{BillsRequest, Books, BooksError, Payment};
-use crate::faults::{Fault, FaultOrder, Faults};
+use crate::faults::{DepartmentFault, DepartmentFaultQueue, DepartmentFaultRequest};
+use crate::ledger::{BillLedger, BillLedgerError, BillPayment, BillsRequest};
 
-struct Department {
-    books: Mutex<Books>,
-    faults: Mutex<Faults>,
+struct DepartmentState {
+    ledger: Mutex<BillLedger>,
+    faults: Mutex<DepartmentFaultQueue>,
 }
 
 /// Serves until `stop` is ready and the running requests are answered.
@@ -29,75 +29,86 @@ struct Department {
 /// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
-    books: Books,
+    books: BillLedger,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let department = Arc::new(Department { books: Mutex::new(books), faults: Mutex::default() });
+    let department = Arc::new(DepartmentState { ledger: Mutex::new(books), faults: Mutex::default() });
     let router = Router::new()
         .route("/bills", post(bills))
         .route("/payments", post(payment).get(bookings))
-        .route("/faults", post(order_fault).delete(clear_faults))
+        .route("/faults", post(inject_fault).delete(clear_faults))
         .with_state(department);
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
 
-async fn bills(State(department): State<Arc<Department>>, Json(request): Json<BillsRequest>) -> Response {
-    answer(department, move |books| Ok(Json(books.open_bills(&request)?).into_response())).await
+async fn bills(
+    State(department): State<Arc<DepartmentState>>,
+    Json(request): Json<BillsRequest>,
+) -> Response {
+    answer_in_task(department, move |books| Ok(Json(books.open_bills(&request)?).into_response())).await
 }
 
-async fn payment(State(department): State<Arc<Department>>, Json(payment): Json<Payment>) -> Response {
-    answer(department, move |books| {
+async fn payment(
+    State(department): State<Arc<DepartmentState>>,
+    Json(payment): Json<BillPayment>,
+) -> Response {
+    answer_in_task(department, move |books| {
         books.book(&payment)?;
         Ok(StatusCode::NO_CONTENT.into_response())
     })
     .await
 }
 
-async fn bookings(State(department): State<Arc<Department>>) -> Response {
-    match locked(&department.books).bookings() {
+async fn bookings(State(department): State<Arc<DepartmentState>>) -> Response {
+    match lock(&department.ledger).bookings() {
         Ok(bookings) => Json(bookings).into_response(),
-        Err(error) => refused(&error),
+        Err(error) => error_response(&error),
     }
 }
 
-async fn order_fault(State(department): State<Arc<Department>>, Json(order): Json<FaultOrder>) -> StatusCode {
+async fn inject_fault(
+    State(department): State<Arc<DepartmentState>>,
+    Json(order): Json<DepartmentFaultRequest>,
+) -> StatusCode {
     tracing::info!(?order, "fault injection requested");
-    locked(&department.faults).order(order);
+    lock(&department.faults).push(order);
     StatusCode::NO_CONTENT
 }
 
-async fn clear_faults(State(department): State<Arc<Department>>) -> StatusCode {
-    locked(&department.faults).clear();
+async fn clear_faults(State(department): State<Arc<DepartmentState>>) -> StatusCode {
+    lock(&department.faults).clear();
     StatusCode::NO_CONTENT
 }
 
 /// Executes a request in a task of its own: as with a real system, a client that disconnects does not cancel it.
-async fn answer(
-    department: Arc<Department>,
-    work: impl FnOnce(&mut Books) -> Result<Response, BooksError> + Send + 'static,
+async fn answer_in_task(
+    department: Arc<DepartmentState>,
+    work: impl FnOnce(&mut BillLedger) -> Result<Response, BillLedgerError> + Send + 'static,
 ) -> Response {
     let task = tokio::spawn(async move {
-        let fault = locked(&department.faults).next();
+        let fault = lock(&department.faults).pop();
         match fault {
-            Some(Fault::DropBefore) => return hang_up(),
-            Some(Fault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
-            Some(Fault::DropAfter | Fault::Nonsense) | None => {}
+            Some(DepartmentFault::DropBefore) => return abort_connection(),
+            Some(DepartmentFault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
+            Some(DepartmentFault::DropAfter | DepartmentFault::InvalidResponse) | None => {}
         }
-        let outcome = work(&mut locked(&department.books));
+        let outcome = work(&mut lock(&department.ledger));
         match (fault, outcome) {
-            (Some(Fault::DropAfter), _) => hang_up(),
-            (Some(Fault::Nonsense), _) => (StatusCode::OK, "<html>系统繁忙</html>").into_response(),
+            (Some(DepartmentFault::DropAfter), _) => abort_connection(),
+            (Some(DepartmentFault::InvalidResponse), _) => {
+                (StatusCode::OK, "<html>系统繁忙</html>").into_response()
+            }
             (_, Ok(response)) => response,
-            (_, Err(error)) => refused(&error),
+            (_, Err(error)) => error_response(&error),
         }
     });
-    task.await.unwrap_or_else(|_| hang_up())
+    task.await.unwrap_or_else(|_| abort_connection())
 }
 
-fn refused(error: &BooksError) -> Response {
+fn error_response(error: &BillLedgerError) -> Response {
     let status = match error {
-        BooksError::Conflict => StatusCode::CONFLICT,
-        BooksError::Store(cause) => {
+        BillLedgerError::Conflict => StatusCode::CONFLICT,
+        BillLedgerError::Store(cause) => {
             tracing::error!(%cause, "{error}");
             StatusCode::INTERNAL_SERVER_ERROR
         }
@@ -107,7 +118,7 @@ fn refused(error: &BooksError) -> Response {
 
 /// Closes the connection without a byte of an answer: the response head is not sent before the body, which fails at
 /// once.
-fn hang_up() -> Response {
+fn abort_connection() -> Response {
     struct AbortedBody;
     impl http_body::Body for AbortedBody {
         type Data = Bytes;
@@ -123,6 +134,6 @@ fn hang_up() -> Response {
 }
 
 /// Ignores poisoning: the data is a database and a list of faults, and both are consistent after any panic.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

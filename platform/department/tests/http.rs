@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use department::{Bill, Booking, Books, shell};
+use department::{Bill, BillLedger, Booking, shell};
 use reqwest::Method;
 use tokio::sync::oneshot;
 
@@ -15,7 +15,7 @@ struct RunningServer {
 }
 
 async fn start() -> RunningServer {
-    let mut books = Books::open(rusqlite::Connection::open_in_memory().unwrap()).unwrap();
+    let mut books = BillLedger::open(rusqlite::Connection::open_in_memory().unwrap()).unwrap();
     let bill = Bill {
         key: "w-1".into(),
         account: "W-1".into(),

@@ -21,4 +21,7 @@
 mod register;
 pub mod shell;
 
-pub use register::{Claim, Credential, Redeem, Register, SeedError, Seen, Standing};
+pub use register::{
+    CredentialQuery, CredentialState, PersonIdentity, RedeemAnswer, RedeemRequest, Register,
+    RegisterSeedError,
+};

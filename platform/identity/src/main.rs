@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let text =
         std::fs::read_to_string(&arguments.residents).context("cannot read the file of demo residents")?;
-    let register = Register::of(&text)?;
+    let register = Register::from_toml(&text)?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;

@@ -13,7 +13,7 @@ const TICKETS_MAX: usize = 10_000;
 /// A name and an ID number that are claimed to belong to one person. No `Debug`: personal data.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Claim {
+pub struct PersonIdentity {
     /// 姓名.
     pub name: String,
     /// 公民身份号码.
@@ -23,14 +23,14 @@ pub struct Claim {
 /// Asks for the person of a ticket.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Redeem {
+pub struct RedeemRequest {
     /// Text of the ticket.
     pub ticket: String,
 }
 
 /// A person whom the service verified. No `Debug`: personal data.
 #[derive(Serialize, Deserialize)]
-pub struct Seen {
+pub struct RedeemAnswer {
     /// Assurance of the verification: `in-person` for 实人核验.
     pub assurance: String,
     /// 姓名.
@@ -44,7 +44,7 @@ pub struct Seen {
 /// Asks for the status of a credential.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Credential {
+pub struct CredentialQuery {
     /// The credential from a [`RedeemAnswer`].
     pub credential: String,
 }
@@ -52,7 +52,7 @@ pub struct Credential {
 /// Status of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum CredentialState {
     /// The credential is in force.
     Valid,
     /// The credential has ended: the person has to be verified again.
@@ -64,15 +64,15 @@ pub enum Standing {
 /// Why the file of demo residents is rejected.
 #[derive(Debug, thiserror::Error)]
 #[error("the file of demo residents is not valid: it needs [[resident]] tables with name and id_number")]
-pub struct SeedError(#[source] Box<toml::de::Error>);
+pub struct RegisterSeedError(#[source] Box<toml::de::Error>);
 
 /// The persons, the open tickets and the credentials.
 #[derive(Default)]
 pub struct Register {
-    persons: BTreeSet<Claim>,
-    tickets: BTreeMap<String, (Claim, u64)>,
+    persons: BTreeSet<PersonIdentity>,
+    tickets: BTreeMap<String, (PersonIdentity, u64)>,
     /// Person and status of each credential.
-    credentials: BTreeMap<String, (Claim, Standing)>,
+    credentials: BTreeMap<String, (PersonIdentity, CredentialState)>,
 }
 
 impl Register {
@@ -80,7 +80,7 @@ impl Register {
     ///
     /// # Errors
     /// When the text is not TOML or lacks a field. The error holds no personal data.
-    pub fn of(text: &str) -> Result<Self, SeedError> {
+    pub fn from_toml(text: &str) -> Result<Self, RegisterSeedError> {
         #[derive(Deserialize)]
         struct File {
             resident: Vec<Person>,
@@ -92,21 +92,21 @@ impl Register {
         }
         let file: File = toml::from_str(text).map_err(|mut error| {
             error.set_input(None);
-            SeedError(Box::new(error))
+            RegisterSeedError(Box::new(error))
         })?;
         let persons = file.resident.into_iter();
-        let persons = persons.map(|Person { name, id_number }| Claim { name, id_number }).collect();
+        let persons = persons.map(|Person { name, id_number }| PersonIdentity { name, id_number }).collect();
         Ok(Self { persons, ..Self::default() })
     }
 
     /// 实名核验: whether name and number belong to one person in the register.
     #[must_use]
-    pub fn matches(&self, claim: &Claim) -> bool {
+    pub fn matches(&self, claim: &PersonIdentity) -> bool {
         self.persons.contains(claim)
     }
 
     /// 实人核验: issues the ticket of a verified person. The text of `ticket` must be fresh and random.
-    pub fn see(&mut self, claim: Claim, ticket: String, now_ms: u64) -> Option<String> {
+    pub fn issue_ticket(&mut self, claim: PersonIdentity, ticket: String, now_ms: u64) -> Option<String> {
         if !self.matches(&claim) {
             return None;
         }
@@ -120,27 +120,34 @@ impl Register {
     }
 
     /// Returns the person of a ticket, once. The text of `credential` must be fresh and random.
-    pub fn redeem(&mut self, request: &Redeem, credential: String, now_ms: u64) -> Option<Seen> {
+    pub fn redeem(
+        &mut self,
+        request: &RedeemRequest,
+        credential: String,
+        now_ms: u64,
+    ) -> Option<RedeemAnswer> {
         let (claim, until) = self.tickets.remove(&request.ticket)?;
         if until <= now_ms {
             return None;
         }
-        self.credentials.insert(credential.clone(), (claim.clone(), Standing::Valid));
-        let Claim { name, id_number } = claim;
-        Some(Seen { assurance: "in-person".to_owned(), name, id_number, credential })
+        self.credentials.insert(credential.clone(), (claim.clone(), CredentialState::Valid));
+        let PersonIdentity { name, id_number } = claim;
+        Some(RedeemAnswer { assurance: "in-person".to_owned(), name, id_number, credential })
     }
 
     /// The status of a credential.
     #[must_use]
-    pub fn standing(&self, credential: &Credential) -> Standing {
-        self.credentials.get(&credential.credential).map_or(Standing::Unknown, |(_, standing)| *standing)
+    pub fn credential_state(&self, credential: &CredentialQuery) -> CredentialState {
+        self.credentials
+            .get(&credential.credential)
+            .map_or(CredentialState::Unknown, |(_, standing)| *standing)
     }
 
     /// Ends all credentials of a person. The person may be verified again and then gets a new credential.
-    pub fn end(&mut self, claim: &Claim) {
+    pub fn end_credentials(&mut self, claim: &PersonIdentity) {
         for (holder, standing) in self.credentials.values_mut() {
             if holder == claim {
-                *standing = Standing::Ended;
+                *standing = CredentialState::Ended;
             }
         }
     }
@@ -150,20 +157,20 @@ impl Register {
 mod tests {
     use super::*;
 
-    fn claim(name: &str, id_number: &str) -> Claim {
-        Claim { name: name.into(), id_number: id_number.into() }
+    fn claim(name: &str, id_number: &str) -> PersonIdentity {
+        PersonIdentity { name: name.into(), id_number: id_number.into() }
     }
 
     fn register() -> Register {
-        Register::of("[[resident]]\nname = \"张三\"\nid_number = \"1\"\ncard = 2\n").unwrap()
+        Register::from_toml("[[resident]]\nname = \"张三\"\nid_number = \"1\"\ncard = 2\n").unwrap()
     }
 
     #[test]
     fn ticket_is_for_a_known_person_and_redeemed_once() {
         let mut register = register();
-        assert!(register.see(claim("张三", "2"), "a".into(), 0).is_none());
-        assert_eq!(register.see(claim("张三", "1"), "b".into(), 0), Some("b".into()));
-        let ticket = Redeem { ticket: "b".into() };
+        assert!(register.issue_ticket(claim("张三", "2"), "a".into(), 0).is_none());
+        assert_eq!(register.issue_ticket(claim("张三", "1"), "b".into(), 0), Some("b".into()));
+        let ticket = RedeemRequest { ticket: "b".into() };
         let seen = register.redeem(&ticket, "c".into(), 1).unwrap();
         assert_eq!((seen.name.as_str(), seen.id_number.as_str()), ("张三", "1"));
         assert!(register.redeem(&ticket, "d".into(), 1).is_none());
@@ -172,32 +179,38 @@ mod tests {
     #[test]
     fn credential_is_valid_until_its_person_is_ended() {
         let mut register = register();
-        register.see(claim("张三", "1"), "a".into(), 0).unwrap();
-        let given = register.redeem(&Redeem { ticket: "a".into() }, "c".into(), 1).unwrap().credential;
-        let credential = Credential { credential: given };
-        assert_eq!(register.standing(&credential), Standing::Valid);
-        register.end(&claim("李四", "2"));
-        assert_eq!(register.standing(&credential), Standing::Valid);
-        register.end(&claim("张三", "1"));
-        assert_eq!(register.standing(&credential), Standing::Ended);
-        assert_eq!(register.standing(&Credential { credential: "x".into() }), Standing::Unknown);
-        register.see(claim("张三", "1"), "b".into(), 0).unwrap();
-        register.redeem(&Redeem { ticket: "b".into() }, "d".into(), 1).unwrap();
-        assert_eq!(register.standing(&Credential { credential: "d".into() }), Standing::Valid);
+        register.issue_ticket(claim("张三", "1"), "a".into(), 0).unwrap();
+        let given = register.redeem(&RedeemRequest { ticket: "a".into() }, "c".into(), 1).unwrap().credential;
+        let credential = CredentialQuery { credential: given };
+        assert_eq!(register.credential_state(&credential), CredentialState::Valid);
+        register.end_credentials(&claim("李四", "2"));
+        assert_eq!(register.credential_state(&credential), CredentialState::Valid);
+        register.end_credentials(&claim("张三", "1"));
+        assert_eq!(register.credential_state(&credential), CredentialState::Ended);
+        assert_eq!(
+            register.credential_state(&CredentialQuery { credential: "x".into() }),
+            CredentialState::Unknown
+        );
+        register.issue_ticket(claim("张三", "1"), "b".into(), 0).unwrap();
+        register.redeem(&RedeemRequest { ticket: "b".into() }, "d".into(), 1).unwrap();
+        assert_eq!(
+            register.credential_state(&CredentialQuery { credential: "d".into() }),
+            CredentialState::Valid
+        );
     }
 
     #[test]
     fn ticket_expires_after_five_minutes() {
         let mut register = register();
-        register.see(claim("张三", "1"), "a".into(), 0).unwrap();
-        register.see(claim("张三", "1"), "b".into(), 0).unwrap();
-        assert!(register.redeem(&Redeem { ticket: "a".into() }, "c".into(), TICKET_MS - 1).is_some());
-        assert!(register.redeem(&Redeem { ticket: "b".into() }, "d".into(), TICKET_MS).is_none());
+        register.issue_ticket(claim("张三", "1"), "a".into(), 0).unwrap();
+        register.issue_ticket(claim("张三", "1"), "b".into(), 0).unwrap();
+        assert!(register.redeem(&RedeemRequest { ticket: "a".into() }, "c".into(), TICKET_MS - 1).is_some());
+        assert!(register.redeem(&RedeemRequest { ticket: "b".into() }, "d".into(), TICKET_MS).is_none());
     }
 
     #[test]
     fn seed_error_does_not_quote_the_file() {
-        let error = Register::of("[[resident]]\nname = \"张三\"\n").err().unwrap();
+        let error = Register::from_toml("[[resident]]\nname = \"张三\"\n").err().unwrap();
         assert!(!format!("{error} {error:?}").contains("张三"));
     }
 }

@@ -13,13 +13,13 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::register::{Claim, Credential, Redeem, Register, Standing};
+use crate::register::{CredentialQuery, CredentialState, PersonIdentity, RedeemRequest, Register};
 
 /// The page sends requests to this service only, and cannot be shown in a frame.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                               connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-struct Service {
+struct IdentityState {
     register: Mutex<Register>,
     page: String,
 }
@@ -38,7 +38,7 @@ pub async fn serve(
     // The value goes into a JavaScript string: characters that could end the string are removed; a URL needs none.
     let safe: String = returns_to.chars().filter(|c| !matches!(c, '"' | '\\' | '<' | '\n')).collect();
     let page = include_str!("../page.html").replace("{{returns_to}}", &safe);
-    let service = Arc::new(Service { register: Mutex::new(register), page });
+    let service = Arc::new(IdentityState { register: Mutex::new(register), page });
     let router = Router::new()
         .route("/check", get(check))
         .route("/names", post(names))
@@ -50,7 +50,7 @@ pub async fn serve(
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
 
-async fn check(State(service): State<Arc<Service>>) -> Response {
+async fn check(State(service): State<Arc<IdentityState>>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
@@ -60,49 +60,52 @@ async fn check(State(service): State<Arc<Service>>) -> Response {
     (headers, service.page.clone()).into_response()
 }
 
-async fn names(State(service): State<Arc<Service>>, Json(claim): Json<Claim>) -> Response {
+async fn names(State(service): State<Arc<IdentityState>>, Json(claim): Json<PersonIdentity>) -> Response {
     #[derive(Serialize)]
     struct Matched {
         r#match: bool,
     }
-    Json(Matched { r#match: locked(&service.register).matches(&claim) }).into_response()
+    Json(Matched { r#match: lock(&service.register).matches(&claim) }).into_response()
 }
 
-async fn tickets(State(service): State<Arc<Service>>, Json(claim): Json<Claim>) -> Response {
+async fn tickets(State(service): State<Arc<IdentityState>>, Json(claim): Json<PersonIdentity>) -> Response {
     #[derive(Serialize)]
-    struct Ticket {
+    struct IdentityTicket {
         ticket: String,
     }
-    let Some(fresh) = fresh() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
-    match locked(&service.register).see(claim, fresh, now_ms()) {
-        Some(ticket) => Json(Ticket { ticket }).into_response(),
+    let Some(fresh) = random_token() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    match lock(&service.register).issue_ticket(claim, fresh, now_ms()) {
+        Some(ticket) => Json(IdentityTicket { ticket }).into_response(),
         None => StatusCode::FORBIDDEN.into_response(),
     }
 }
 
-async fn redeem(State(service): State<Arc<Service>>, Json(request): Json<Redeem>) -> Response {
-    let Some(fresh) = fresh() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
-    match locked(&service.register).redeem(&request, fresh, now_ms()) {
+async fn redeem(State(service): State<Arc<IdentityState>>, Json(request): Json<RedeemRequest>) -> Response {
+    let Some(fresh) = random_token() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    match lock(&service.register).redeem(&request, fresh, now_ms()) {
         Some(seen) => Json(seen).into_response(),
         None => StatusCode::GONE.into_response(),
     }
 }
 
-async fn credentials(State(service): State<Arc<Service>>, Json(credential): Json<Credential>) -> Response {
+async fn credentials(
+    State(service): State<Arc<IdentityState>>,
+    Json(credential): Json<CredentialQuery>,
+) -> Response {
     #[derive(Serialize)]
     struct Stands {
-        standing: Standing,
+        standing: CredentialState,
     }
-    Json(Stands { standing: locked(&service.register).standing(&credential) }).into_response()
+    Json(Stands { standing: lock(&service.register).credential_state(&credential) }).into_response()
 }
 
-async fn end(State(service): State<Arc<Service>>, Json(claim): Json<Claim>) -> StatusCode {
-    locked(&service.register).end(&claim);
+async fn end(State(service): State<Arc<IdentityState>>, Json(claim): Json<PersonIdentity>) -> StatusCode {
+    lock(&service.register).end_credentials(&claim);
     StatusCode::NO_CONTENT
 }
 
 /// 128 fresh random bits, hexadecimal.
-fn fresh() -> Option<String> {
+fn random_token() -> Option<String> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).ok()?;
     Some(random.iter().map(|byte| format!("{byte:02x}")).collect())
@@ -114,6 +117,6 @@ fn now_ms() -> u64 {
 }
 
 /// Ignores poisoning: the data is a set and maps, which are consistent after any panic.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

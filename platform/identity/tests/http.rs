@@ -1,7 +1,7 @@
 //! Tests of the identity service over HTTP on loopback.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use identity::{Register, Seen, shell};
+use identity::{RedeemAnswer, Register, shell};
 use serde_json::json;
 
 const RESIDENTS: &str = include_str!("../../../assets/residents.toml");
@@ -11,7 +11,7 @@ async fn person_is_verified_and_ticket_redeemed_once() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let register = Register::of(RESIDENTS).unwrap();
+    let register = Register::from_toml(RESIDENTS).unwrap();
     let serving = tokio::spawn(shell::serve(listener, register, "http://127.0.0.1:1/", async {
         let _ = stopped.await;
     }));
@@ -31,7 +31,7 @@ async fn person_is_verified_and_ticket_redeemed_once() {
     assert_eq!(status, 200);
     let ticket: serde_json::Value = serde_json::from_str(&body).unwrap();
     let (status, body) = post("/tickets/redeem", ticket.clone()).await;
-    let seen: Seen = serde_json::from_str(&body).unwrap();
+    let seen: RedeemAnswer = serde_json::from_str(&body).unwrap();
     assert_eq!((status, seen.name.as_str(), seen.assurance.as_str()), (200, "张桂英", "in-person"));
     assert_eq!(post("/tickets/redeem", ticket).await.0, 410);
 

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use qrcode::{EcLevel, QrCode, Version};
 use resident_code::{
-    Alias, Capabilities, FormatKey, Issuer, Issuers, OfflineCode, OnlineToken, PaperCode, PaperTerms,
-    SessionCertificate, SessionTerms, SigningKey, Window,
+    Alias, Capabilities, CodeIssuer, CodeIssuers, FormatKey, OfflineCode, OnlineToken, PaperCode, PaperTerms,
+    SessionCertificate, SessionTerms, SigningKey, TimeWindow,
 };
 
 const ROUNDS: usize = 5;
@@ -68,19 +68,20 @@ fn main() {
         return;
     }
     let phone = SigningKey::from_bytes(&[0x22; 32]).unwrap();
-    let issuer = Issuer::new(3, SigningKey::from_bytes(&[0x51; 32]).unwrap());
-    let issuers: Issuers = [(3, SigningKey::from_bytes(&[0x51; 32]).unwrap().public())].into_iter().collect();
+    let issuer = CodeIssuer::new(3, SigningKey::from_bytes(&[0x51; 32]).unwrap());
+    let issuers: CodeIssuers =
+        [(3, SigningKey::from_bytes(&[0x51; 32]).unwrap().public())].into_iter().collect();
     let alias = Alias([7; 8]);
     let session = SessionTerms {
         capabilities: Capabilities(1),
         alias,
         issued_at: NOW,
-        lifetime: 96,
+        lifetime_quarters: 96,
         session_key: phone.public(),
     };
     let certificate = SessionCertificate::issue(&session, &issuer).unwrap();
     let offline = certificate.present(&phone, NOW).unwrap();
-    let paper = PaperTerms { capabilities: Capabilities(1), alias, issued_at: NOW, days: 90 };
+    let paper = PaperTerms { capabilities: Capabilities(1), alias, issued_at: NOW, lifetime_days: 90 };
     let printed = PaperCode::issue(&paper, &issuer).unwrap();
     let format = FormatKey::new(1, [5; 32]);
     let token = OnlineToken::issue([9; 16], &format);
@@ -91,14 +92,14 @@ fn main() {
         let ours = [
             rate(|| {
                 let code = OfflineCode::parse(black_box(&offline_text)).unwrap();
-                black_box(code.verify(&issuers, NOW, Window::default()).unwrap());
+                black_box(code.verify(&issuers, NOW, TimeWindow::default()).unwrap());
             }),
             rate(|| {
                 let code = PaperCode::parse(black_box(&paper_text)).unwrap();
                 black_box(code.verify(&issuers, NOW, 0).unwrap());
             }),
             rate(|| {
-                let code = resident_code::parse(black_box(&online_text)).unwrap();
+                let code = resident_code::parse_online(black_box(&online_text)).unwrap();
                 code.check(black_box(&format)).unwrap();
             }),
             rate(|| {

@@ -6,10 +6,12 @@
 //! challenge*. The challenge itself is not included: the kiosk that posed it knows it. An answer code is therefore
 //! valid for one kiosk and one challenge only; an offline code is never an answer code, nor the reverse.
 
-use crate::envelope::{self, Mode};
-use crate::issuer::{Issuers, UnixSeconds};
-use crate::offline::{CERTIFICATE_LEN, OFFLINE_LEN, Presented, SessionCertificate, Shown, Window};
-use crate::refusal::Refusal;
+use crate::envelope::{self, CodeMode};
+use crate::issuer::{CodeIssuers, UnixSeconds};
+use crate::offline::{
+    CERTIFICATE_LEN, OFFLINE_LEN, Presentation, SessionCertificate, TimeWindow, VerifiedCode,
+};
+use crate::refusal::CodeRefusal;
 use crate::signature::{SIGNATURE_LEN, SigningKey};
 
 impl SessionCertificate {
@@ -25,12 +27,12 @@ impl SessionCertificate {
         session: &SigningKey,
         challenge: &[u8],
         now: UnixSeconds,
-    ) -> Result<AnswerCode, Refusal> {
+    ) -> Result<AnswerCode, CodeRefusal> {
         let mut bytes = self.to_bytes().to_vec();
         if let Some(first) = bytes.first_mut() {
-            *first = Mode::Answer.first_byte();
+            *first = CodeMode::Answer.first_byte();
         }
-        bytes.extend(self.slot(now)?.to_be_bytes());
+        bytes.extend(self.time_step(now)?.to_be_bytes());
         let signature = session.sign(&[bytes.as_slice(), challenge].concat());
         bytes.extend(signature);
         AnswerCode::from_slice(&bytes)
@@ -46,22 +48,24 @@ impl AnswerCode {
     ///
     /// # Errors
     /// The check that failed; [`CodeRefusal::Mode`] for a code of another mode.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
-        match envelope::unwrap(text)? {
-            (Mode::Answer, bytes) => Self::from_slice(&bytes),
-            (mode @ (Mode::Online | Mode::Offline | Mode::Paper), _) => Err(Refusal::Mode(mode.number())),
+    pub fn parse(text: &str) -> Result<Self, CodeRefusal> {
+        match envelope::decode_text(text)? {
+            (CodeMode::Answer, bytes) => Self::from_slice(&bytes),
+            (mode @ (CodeMode::Online | CodeMode::Offline | CodeMode::Paper), _) => {
+                Err(CodeRefusal::Mode(mode.number()))
+            }
         }
     }
 
-    pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
-        let wrong = |_| Refusal::Length { expected: OFFLINE_LEN, got: bytes.len() };
+    pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, CodeRefusal> {
+        let wrong = |_| CodeRefusal::Length { expected: OFFLINE_LEN, got: bytes.len() };
         bytes.try_into().map(Self).map_err(wrong)
     }
 
     /// The text for the QR code, 274 characters.
     #[must_use]
     pub fn to_text(&self) -> String {
-        envelope::wrap(&self.0)
+        envelope::encode_text(&self.0)
     }
 
     /// The 180 bytes.
@@ -76,11 +80,11 @@ impl AnswerCode {
     /// The check that failed; [`CodeRefusal::SessionSignature`] for an answer to another challenge.
     pub fn verify(
         &self,
-        issuers: &Issuers,
+        issuers: &CodeIssuers,
         challenge: &[u8],
         now: UnixSeconds,
-        window: Window,
-    ) -> Result<Presented, Refusal> {
+        window: TimeWindow,
+    ) -> Result<VerifiedCode, CodeRefusal> {
         let (body, signature) =
             self.0.split_last_chunk::<SIGNATURE_LEN>().expect("an answer ends with its signature");
         let (head, time_step) =
@@ -88,9 +92,9 @@ impl AnswerCode {
         let time_step = u16::from_be_bytes(*time_step.first_chunk().expect("the time step follows"));
         let mut certificate = *head;
         let [first, ..] = &mut certificate;
-        *first = Mode::Offline.first_byte();
+        *first = CodeMode::Offline.first_byte();
         let signed = [body, challenge].concat();
-        Shown { certificate: &certificate, slot: time_step, signed: &signed, signature }
+        Presentation { certificate: &certificate, time_step, signed: &signed, signature }
             .verify(issuers, now, window)
     }
 }

@@ -1,11 +1,11 @@
 //! A code of any mode, for verifiers that accept several.
 
 use crate::answer::AnswerCode;
-use crate::envelope::{self, Mode};
+use crate::envelope::{self, CodeMode};
 use crate::offline::OfflineCode;
 use crate::online::OnlineToken;
 use crate::paper::PaperCode;
-use crate::refusal::Refusal;
+use crate::refusal::CodeRefusal;
 
 /// Resident code (渝快码): a complete code of any mode, not verified yet. `Debug` is redacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,36 +25,36 @@ impl Code {
     ///
     /// # Errors
     /// The check that failed.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let (mode, bytes) = envelope::unwrap(text)?;
-        Self::of(mode, &bytes)
+    pub fn parse(text: &str) -> Result<Self, CodeRefusal> {
+        let (mode, bytes) = envelope::decode_text(text)?;
+        Self::from_mode_bytes(mode, &bytes)
     }
 
     /// Parses the bytes of a code. Never panics.
     ///
     /// # Errors
     /// The check that failed.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
-        Self::of(envelope::whole(bytes)?, bytes)
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodeRefusal> {
+        Self::from_mode_bytes(envelope::complete_mode(bytes)?, bytes)
     }
 
-    fn of(mode: Mode, bytes: &[u8]) -> Result<Self, Refusal> {
+    fn from_mode_bytes(mode: CodeMode, bytes: &[u8]) -> Result<Self, CodeRefusal> {
         match mode {
-            Mode::Online => OnlineToken::from_slice(bytes).map(Self::Online),
-            Mode::Offline => OfflineCode::from_slice(bytes).map(Self::Offline),
-            Mode::Paper => PaperCode::from_slice(bytes).map(Self::Paper),
-            Mode::Answer => AnswerCode::from_slice(bytes).map(Self::Answer),
+            CodeMode::Online => OnlineToken::from_slice(bytes).map(Self::Online),
+            CodeMode::Offline => OfflineCode::from_slice(bytes).map(Self::Offline),
+            CodeMode::Paper => PaperCode::from_slice(bytes).map(Self::Paper),
+            CodeMode::Answer => AnswerCode::from_slice(bytes).map(Self::Answer),
         }
     }
 
     /// The mode of the code.
     #[must_use]
-    pub const fn mode(&self) -> Mode {
+    pub const fn mode(&self) -> CodeMode {
         match self {
-            Self::Online(_) => Mode::Online,
-            Self::Offline(_) => Mode::Offline,
-            Self::Paper(_) => Mode::Paper,
-            Self::Answer(_) => Mode::Answer,
+            Self::Online(_) => CodeMode::Online,
+            Self::Offline(_) => CodeMode::Offline,
+            Self::Paper(_) => CodeMode::Paper,
+            Self::Answer(_) => CodeMode::Answer,
         }
     }
 
@@ -78,7 +78,7 @@ mod tests {
     proptest! {
         #[test]
         fn code_of_any_mode_round_trips_text_and_bytes(
-            mode in prop::sample::select(vec![Mode::Online, Mode::Offline, Mode::Paper, Mode::Answer]),
+            mode in prop::sample::select(vec![CodeMode::Online, CodeMode::Offline, CodeMode::Paper, CodeMode::Answer]),
             filler in prop::collection::vec(any::<u8>(), 180),
         ) {
             let mut bytes = filler[..mode.length()].to_vec();
@@ -91,7 +91,7 @@ mod tests {
 
         #[test]
         fn any_bytes_give_a_code_or_a_refusal(bytes in prop::collection::vec(any::<u8>(), 0..=180)) {
-            match (Code::from_bytes(&bytes), Code::parse(&envelope::wrap(&bytes))) {
+            match (Code::from_bytes(&bytes), Code::parse(&envelope::encode_text(&bytes))) {
                 (Ok(one), Ok(other)) => prop_assert_eq!(one, other),
                 (one, other) => prop_assert_eq!(one.err(), other.err()),
             }

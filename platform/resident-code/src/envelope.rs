@@ -1,6 +1,6 @@
 //! The envelope of every code: the text form, and the first byte with version and mode.
 
-use crate::refusal::Refusal;
+use crate::refusal::CodeRefusal;
 
 /// The city's letters and the version of the text form. Another city has other letters. Each city is a separate
 /// namespace for the ids of issuers and format keys.
@@ -14,7 +14,7 @@ const VERSION: u8 = 1;
 
 /// The mode of a code: the low half of the first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum CodeMode {
     /// Online token, which only the platform can judge.
     Online,
     /// Offline code: signed by the phone, verified without a link.
@@ -25,7 +25,7 @@ pub enum Mode {
     Answer,
 }
 
-impl Mode {
+impl CodeMode {
     /// The first byte of a code of this mode in this format version.
     #[must_use]
     pub const fn first_byte(self) -> u8 {
@@ -56,22 +56,22 @@ impl Mode {
     ///
     /// # Errors
     /// [`CodeRefusal::Version`] for another format version, [`CodeRefusal::Mode`] for an unknown mode.
-    pub const fn of(first_byte: u8) -> Result<Self, Refusal> {
+    pub const fn from_first_byte(first_byte: u8) -> Result<Self, CodeRefusal> {
         if first_byte >> 4 != VERSION {
-            return Err(Refusal::Version(first_byte >> 4));
+            return Err(CodeRefusal::Version(first_byte >> 4));
         }
         match first_byte & 0x0f {
             1 => Ok(Self::Online),
             2 => Ok(Self::Offline),
             3 => Ok(Self::Paper),
             4 => Ok(Self::Answer),
-            other => Err(Refusal::Mode(other)),
+            other => Err(CodeRefusal::Mode(other)),
         }
     }
 }
 
 /// Encodes the bytes of a code as text.
-pub(crate) fn wrap(bytes: &[u8]) -> String {
+pub(crate) fn encode_text(bytes: &[u8]) -> String {
     format!("{PREFIX}{}", base45::encode(bytes))
 }
 
@@ -79,39 +79,39 @@ pub(crate) fn wrap(bytes: &[u8]) -> String {
 ///
 /// White space around the text is ignored: scanners end lines with it, and base45 of whole bytes never begins or
 /// ends with a space.
-pub(crate) fn unwrap(text: &str) -> Result<(Mode, Vec<u8>), Refusal> {
+pub(crate) fn decode_text(text: &str) -> Result<(CodeMode, Vec<u8>), CodeRefusal> {
     let text = text.trim();
     let Some(body) = text.strip_prefix(PREFIX) else {
-        return Err(foreign(text));
+        return Err(classify_foreign(text));
     };
     if body.len() > BYTES_MAX / 2 * 3 {
-        return Err(Refusal::Encoding);
+        return Err(CodeRefusal::Encoding);
     }
-    let bytes = base45::decode(body).map_err(|_| Refusal::Encoding)?;
+    let bytes = base45::decode(body).map_err(|_| CodeRefusal::Encoding)?;
     if base45::encode(&bytes) != body {
-        return Err(Refusal::Encoding);
+        return Err(CodeRefusal::Encoding);
     }
-    Ok((whole(&bytes)?, bytes))
+    Ok((complete_mode(&bytes)?, bytes))
 }
 
 /// The mode of these bytes, if their length matches it.
-pub(crate) fn whole(bytes: &[u8]) -> Result<Mode, Refusal> {
-    let first = bytes.first().ok_or(Refusal::Length { expected: crate::online::ONLINE_LEN, got: 0 })?;
-    let mode = Mode::of(*first)?;
+pub(crate) fn complete_mode(bytes: &[u8]) -> Result<CodeMode, CodeRefusal> {
+    let first = bytes.first().ok_or(CodeRefusal::Length { expected: crate::online::ONLINE_LEN, got: 0 })?;
+    let mode = CodeMode::from_first_byte(*first)?;
     if bytes.len() == mode.length() {
         Ok(mode)
     } else {
-        Err(Refusal::Length { expected: mode.length(), got: bytes.len() })
+        Err(CodeRefusal::Length { expected: mode.length(), got: bytes.len() })
     }
 }
 
 /// Classifies a text without this city's prefix.
-fn foreign(text: &str) -> Refusal {
+fn classify_foreign(text: &str) -> CodeRefusal {
     match text.as_bytes() {
         [a, b, digit @ b'0'..=b'9', b':', ..] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => {
-            if [*a, *b] == *CITY { Refusal::Version(digit - b'0') } else { Refusal::OtherCity }
+            if [*a, *b] == *CITY { CodeRefusal::Version(digit - b'0') } else { CodeRefusal::OtherCity }
         }
-        _ => Refusal::NotACode,
+        _ => CodeRefusal::NotACode,
     }
 }
 
@@ -123,45 +123,45 @@ mod tests {
     #[test]
     fn foreign_texts_are_refused_by_kind() {
         for (text, refusal) in [
-            ("", Refusal::NotACode),
-            ("https://example.com/pay?id=1", Refusal::NotACode),
-            ("weixin://wxpay/bizpayurl", Refusal::NotACode),
-            ("500101199003074518", Refusal::NotACode),
-            ("yk1:ABC", Refusal::NotACode),
-            ("YK:ABC", Refusal::NotACode),
-            ("HC1:NCFOXN", Refusal::OtherCity),
-            ("CD1:ABC", Refusal::OtherCity),
-            ("YK2:ABC", Refusal::Version(2)),
-            ("YK1:", Refusal::Length { expected: 22, got: 0 }),
-            ("YK1:abc", Refusal::Encoding),
-            ("YK1::::", Refusal::Encoding),
-            ("YK1:渝快码", Refusal::Encoding),
+            ("", CodeRefusal::NotACode),
+            ("https://example.com/pay?id=1", CodeRefusal::NotACode),
+            ("weixin://wxpay/bizpayurl", CodeRefusal::NotACode),
+            ("500101199003074518", CodeRefusal::NotACode),
+            ("yk1:ABC", CodeRefusal::NotACode),
+            ("YK:ABC", CodeRefusal::NotACode),
+            ("HC1:NCFOXN", CodeRefusal::OtherCity),
+            ("CD1:ABC", CodeRefusal::OtherCity),
+            ("YK2:ABC", CodeRefusal::Version(2)),
+            ("YK1:", CodeRefusal::Length { expected: 22, got: 0 }),
+            ("YK1:abc", CodeRefusal::Encoding),
+            ("YK1::::", CodeRefusal::Encoding),
+            ("YK1:渝快码", CodeRefusal::Encoding),
         ] {
-            assert_eq!(unwrap(text), Err(refusal), "{text}");
+            assert_eq!(decode_text(text), Err(refusal), "{text}");
         }
     }
 
     #[test]
     fn overlong_text_is_not_decoded() {
         let long = format!("YK1:{}", "0".repeat(100_000));
-        assert_eq!(unwrap(&long), Err(Refusal::Encoding));
+        assert_eq!(decode_text(&long), Err(CodeRefusal::Encoding));
     }
 
     #[test]
     fn every_mode_has_one_first_byte_and_one_length() {
         for (mode, first, length) in [
-            (Mode::Online, 0x11, 22),
-            (Mode::Offline, 0x12, 180),
-            (Mode::Paper, 0x13, 81),
-            (Mode::Answer, 0x14, 180),
+            (CodeMode::Online, 0x11, 22),
+            (CodeMode::Offline, 0x12, 180),
+            (CodeMode::Paper, 0x13, 81),
+            (CodeMode::Answer, 0x14, 180),
         ] {
             assert_eq!((mode.first_byte(), mode.length()), (first, length));
             let mut bytes = vec![0xff; length];
             bytes[0] = first;
-            assert_eq!(unwrap(&wrap(&bytes)), Ok((mode, bytes)));
+            assert_eq!(decode_text(&encode_text(&bytes)), Ok((mode, bytes)));
         }
-        assert_eq!(Mode::of(0x1f), Err(Refusal::Mode(15)));
-        assert_eq!(Mode::of(0x21), Err(Refusal::Version(2)));
+        assert_eq!(CodeMode::from_first_byte(0x1f), Err(CodeRefusal::Mode(15)));
+        assert_eq!(CodeMode::from_first_byte(0x21), Err(CodeRefusal::Version(2)));
     }
 
     proptest! {
@@ -169,14 +169,14 @@ mod tests {
         fn encoded_text_never_begins_or_ends_with_white_space(
             bytes in proptest::collection::vec(any::<u8>(), 1..200),
         ) {
-            let text = wrap(&bytes);
+            let text = encode_text(&bytes);
             prop_assert_eq!(text.trim(), &text);
         }
 
         #[test]
         fn arbitrary_text_never_panics(text in "\\PC{0,80}", tail in "[0-9A-Z $%*+./:-]{0,60}") {
-            let _ = unwrap(&text);
-            let _ = unwrap(&format!("YK1:{tail}"));
+            let _ = decode_text(&text);
+            let _ = decode_text(&format!("YK1:{tail}"));
         }
     }
 }

@@ -28,12 +28,12 @@ impl fmt::Debug for Alias {
 }
 
 /// An issuer's secret key and its id in codes.
-pub struct Issuer {
+pub struct CodeIssuer {
     pub(crate) id: u8,
     pub(crate) key: SigningKey,
 }
 
-impl Issuer {
+impl CodeIssuer {
     /// Creates an issuer. Two keys of a city never share an id while unexpired codes of either exist.
     #[must_use]
     pub const fn new(id: u8, key: SigningKey) -> Self {
@@ -49,16 +49,16 @@ impl Issuer {
 
 /// The issuers whose codes are accepted, by id.
 #[derive(Clone, Debug, Default)]
-pub struct Issuers(BTreeMap<u8, PublicKey>);
+pub struct CodeIssuers(BTreeMap<u8, PublicKey>);
 
-impl Issuers {
+impl CodeIssuers {
     /// The public key with this id.
     pub(crate) fn get(&self, id: u8) -> Option<&PublicKey> {
         self.0.get(&id)
     }
 }
 
-impl FromIterator<(u8, PublicKey)> for Issuers {
+impl FromIterator<(u8, PublicKey)> for CodeIssuers {
     fn from_iter<I: IntoIterator<Item = (u8, PublicKey)>>(keys: I) -> Self {
         Self(keys.into_iter().collect())
     }

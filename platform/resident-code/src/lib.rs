@@ -30,13 +30,13 @@ mod signature;
 
 pub use answer::AnswerCode;
 pub use code::Code;
-pub use envelope::Mode;
-pub use issuer::{ALIAS_LEN, Alias, Capabilities, Issuer, Issuers, UnixSeconds};
+pub use envelope::CodeMode;
+pub use issuer::{ALIAS_LEN, Alias, Capabilities, CodeIssuer, CodeIssuers, UnixSeconds};
 pub use offline::{
-    CERTIFICATE_LEN, LIFETIME_MAX, OFFLINE_LEN, OfflineCode, Presented, SLOT_SECONDS, SessionCertificate,
-    SessionTerms, Window,
+    CERTIFICATE_LEN, LIFETIME_QUARTERS_MAX, OFFLINE_LEN, OfflineCode, SessionCertificate, SessionTerms,
+    TIME_STEP_SECONDS, TimeWindow, VerifiedCode,
 };
-pub use online::{FormatKey, ONLINE_LEN, OnlineToken, TOKEN_LEN, parse};
+pub use online::{FormatKey, ONLINE_LEN, OnlineToken, TOKEN_LEN, parse_online};
 pub use paper::{PAPER_LEN, PaperCode, PaperTerms};
-pub use refusal::Refusal;
+pub use refusal::CodeRefusal;
 pub use signature::{KeyError, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, SigningKey};

@@ -17,9 +17,9 @@
 //! adds the rest in every time step, without a link. A verifier must also check that the code was not used before,
 //! by alias and time step, and that its alias is not revoked.
 
-use crate::envelope::{self, Mode};
-use crate::issuer::{ALIAS_LEN, Alias, Capabilities, Issuer, Issuers, UnixSeconds};
-use crate::refusal::Refusal;
+use crate::envelope::{self, CodeMode};
+use crate::issuer::{ALIAS_LEN, Alias, Capabilities, CodeIssuer, CodeIssuers, UnixSeconds};
+use crate::refusal::CodeRefusal;
 use crate::signature::{PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, SigningKey};
 
 /// Length of an offline code, in bytes.
@@ -27,15 +27,15 @@ pub const OFFLINE_LEN: usize = 180;
 /// Length of a session certificate, in bytes.
 pub const CERTIFICATE_LEN: usize = 114;
 /// Length of a time step (时间片) in seconds: the interval in which a phone shows one code.
-pub const SLOT_SECONDS: u32 = 4;
+pub const TIME_STEP_SECONDS: u32 = 4;
 /// Longest lifetime of a session certificate, in quarters of an hour: one day.
-pub const LIFETIME_MAX: u8 = 96;
+pub const LIFETIME_QUARTERS_MAX: u8 = 96;
 /// A quarter of an hour in seconds.
-const QUARTER: u32 = 15 * 60;
+const QUARTER_SECONDS: u32 = 15 * 60;
 /// Length of the part that the issuer signs, in bytes.
-const ISSUED_LEN: usize = 50;
+const ISSUER_SIGNED_LEN: usize = 50;
 /// Length of the part that the session key signs, in bytes.
-const SHOWN_LEN: usize = 116;
+const SESSION_SIGNED_LEN: usize = 116;
 
 /// The fields of a session certificate that its issuer sets.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub struct SessionTerms {
     /// When the certificate begins, in Unix seconds.
     pub issued_at: UnixSeconds,
     /// Lifetime in quarters of an hour, 1..=[`LIFETIME_QUARTERS_MAX`].
-    pub lifetime: u8,
+    pub lifetime_quarters: u8,
     /// Public key that the phone generated for this session.
     pub session_key: PublicKey,
 }
@@ -62,23 +62,23 @@ impl SessionCertificate {
     ///
     /// # Errors
     /// [`CodeRefusal::Lifetime`] if the lifetime is 0 or above a day.
-    pub fn issue(terms: &SessionTerms, issuer: &Issuer) -> Result<Self, Refusal> {
-        if !(1..=LIFETIME_MAX).contains(&terms.lifetime) {
-            return Err(Refusal::Lifetime(terms.lifetime));
+    pub fn issue(terms: &SessionTerms, issuer: &CodeIssuer) -> Result<Self, CodeRefusal> {
+        if !(1..=LIFETIME_QUARTERS_MAX).contains(&terms.lifetime_quarters) {
+            return Err(CodeRefusal::Lifetime(terms.lifetime_quarters));
         }
         let mut bytes = Vec::with_capacity(CERTIFICATE_LEN);
-        bytes.extend([Mode::Offline.first_byte(), issuer.id]);
+        bytes.extend([CodeMode::Offline.first_byte(), issuer.id]);
         bytes.extend(terms.capabilities.0.to_be_bytes());
         bytes.extend(terms.alias.0);
         bytes.extend(terms.issued_at.to_be_bytes());
-        bytes.push(terms.lifetime);
+        bytes.push(terms.lifetime_quarters);
         bytes.extend(terms.session_key.to_bytes());
         bytes.extend(issuer.key.sign(&bytes));
         Self::from_slice(&bytes)
     }
 
-    fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
-        let wrong = |_| Refusal::Length { expected: CERTIFICATE_LEN, got: bytes.len() };
+    fn from_slice(bytes: &[u8]) -> Result<Self, CodeRefusal> {
+        let wrong = |_| CodeRefusal::Length { expected: CERTIFICATE_LEN, got: bytes.len() };
         bytes.try_into().map(Self).map_err(wrong)
     }
 
@@ -86,10 +86,12 @@ impl SessionCertificate {
     ///
     /// # Errors
     /// [`CodeRefusal::Version`], [`CodeRefusal::Mode`], [`CodeRefusal::Length`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
-        match bytes.first().copied().map(Mode::of).transpose()? {
-            Some(Mode::Offline) | None => Self::from_slice(bytes),
-            Some(mode @ (Mode::Online | Mode::Paper | Mode::Answer)) => Err(Refusal::Mode(mode.number())),
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodeRefusal> {
+        match bytes.first().copied().map(CodeMode::from_first_byte).transpose()? {
+            Some(CodeMode::Offline) | None => Self::from_slice(bytes),
+            Some(mode @ (CodeMode::Online | CodeMode::Paper | CodeMode::Answer)) => {
+                Err(CodeRefusal::Mode(mode.number()))
+            }
         }
     }
 
@@ -103,48 +105,48 @@ impl SessionCertificate {
     ///
     /// # Errors
     /// [`CodeRefusal::Early`] before the certificate begins, [`CodeRefusal::Expired`] after its end.
-    pub fn present(&self, session: &SigningKey, now: UnixSeconds) -> Result<OfflineCode, Refusal> {
+    pub fn present(&self, session: &SigningKey, now: UnixSeconds) -> Result<OfflineCode, CodeRefusal> {
         let mut bytes = self.0.to_vec();
-        bytes.extend(self.slot(now)?.to_be_bytes());
+        bytes.extend(self.time_step(now)?.to_be_bytes());
         bytes.extend(session.sign(&bytes));
         OfflineCode::from_slice(&bytes)
     }
 
     /// The time step that contains `now`.
-    pub(crate) fn slot(&self, now: UnixSeconds) -> Result<u16, Refusal> {
-        let fields = Fields::of(&self.0);
-        let age = now.checked_sub(fields.issued_at).ok_or(Refusal::Early)?;
-        if age >= fields.lives() {
-            return Err(Refusal::Expired);
+    pub(crate) fn time_step(&self, now: UnixSeconds) -> Result<u16, CodeRefusal> {
+        let fields = CertificateFields::parse(&self.0);
+        let age = now.checked_sub(fields.issued_at).ok_or(CodeRefusal::Early)?;
+        if age >= fields.lifetime_seconds() {
+            return Err(CodeRefusal::Expired);
         }
-        u16::try_from(age / SLOT_SECONDS).map_err(|_| Refusal::Expired)
+        u16::try_from(age / TIME_STEP_SECONDS).map_err(|_| CodeRefusal::Expired)
     }
 }
 
 /// Largest accepted difference between the time step of a code and the verifier's clock, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct TimeWindow {
     /// Into the past: long enough for a resident, short enough to make relaying a picture difficult.
-    pub past: u32,
+    pub past_seconds: u32,
     /// Into the future: the difference that two clocks may have.
-    pub ahead: u32,
+    pub ahead_seconds: u32,
 }
 
-impl Default for Window {
+impl Default for TimeWindow {
     fn default() -> Self {
-        Self { past: 15, ahead: 15 }
+        Self { past_seconds: 15, ahead_seconds: 15 }
     }
 }
 
 /// The content of a verified offline code or answer code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Presented {
+pub struct VerifiedCode {
     /// What the code may be used for.
     pub capabilities: Capabilities,
     /// Pseudonym of the holder.
     pub alias: Alias,
     /// Number of the time step in which it was shown. With the alias it identifies a code, to detect a second use.
-    pub slot: u16,
+    pub time_step: u16,
     /// When that time step began, in Unix seconds.
     pub shown_at: UnixSeconds,
     /// When the certificate ends, in Unix seconds.
@@ -160,22 +162,24 @@ impl OfflineCode {
     ///
     /// # Errors
     /// The check that failed; [`CodeRefusal::Mode`] for a code of another mode.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
-        match envelope::unwrap(text)? {
-            (Mode::Offline, bytes) => Self::from_slice(&bytes),
-            (mode @ (Mode::Online | Mode::Paper | Mode::Answer), _) => Err(Refusal::Mode(mode.number())),
+    pub fn parse(text: &str) -> Result<Self, CodeRefusal> {
+        match envelope::decode_text(text)? {
+            (CodeMode::Offline, bytes) => Self::from_slice(&bytes),
+            (mode @ (CodeMode::Online | CodeMode::Paper | CodeMode::Answer), _) => {
+                Err(CodeRefusal::Mode(mode.number()))
+            }
         }
     }
 
-    pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
-        let wrong = |_| Refusal::Length { expected: OFFLINE_LEN, got: bytes.len() };
+    pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, CodeRefusal> {
+        let wrong = |_| CodeRefusal::Length { expected: OFFLINE_LEN, got: bytes.len() };
         bytes.try_into().map(Self).map_err(wrong)
     }
 
     /// The text for the QR code, 274 characters.
     #[must_use]
     pub fn to_text(&self) -> String {
-        envelope::wrap(&self.0)
+        envelope::encode_text(&self.0)
     }
 
     /// The 180 bytes.
@@ -189,68 +193,73 @@ impl OfflineCode {
     ///
     /// # Errors
     /// The check that failed.
-    pub fn verify(&self, issuers: &Issuers, now: UnixSeconds, window: Window) -> Result<Presented, Refusal> {
+    pub fn verify(
+        &self,
+        issuers: &CodeIssuers,
+        now: UnixSeconds,
+        window: TimeWindow,
+    ) -> Result<VerifiedCode, CodeRefusal> {
         let (signed, signature) =
             self.0.split_last_chunk::<SIGNATURE_LEN>().expect("a code ends with its signature");
         let (certificate, time_step) =
             signed.split_first_chunk::<CERTIFICATE_LEN>().expect("a code begins with its certificate");
-        debug_assert_eq!(signed.len(), SHOWN_LEN);
+        debug_assert_eq!(signed.len(), SESSION_SIGNED_LEN);
         let time_step = u16::from_be_bytes(*time_step.first_chunk().expect("the time step follows"));
-        Shown { certificate, slot: time_step, signed, signature }.verify(issuers, now, window)
+        Presentation { certificate, time_step, signed, signature }.verify(issuers, now, window)
     }
 }
 
 /// The parts of an offline code or answer code: certificate, time step, and the phone's signature over the signed
 /// bytes.
-pub(crate) struct Shown<'a> {
+pub(crate) struct Presentation<'a> {
     pub(crate) certificate: &'a [u8; CERTIFICATE_LEN],
-    pub(crate) slot: u16,
+    pub(crate) time_step: u16,
     pub(crate) signed: &'a [u8],
     pub(crate) signature: &'a [u8; SIGNATURE_LEN],
 }
 
-impl Shown<'_> {
+impl Presentation<'_> {
     /// Verifies lifetime, time window and both signatures. The cheap checks come first.
     pub(crate) fn verify(
         &self,
-        issuers: &Issuers,
+        issuers: &CodeIssuers,
         now: UnixSeconds,
-        window: Window,
-    ) -> Result<Presented, Refusal> {
+        window: TimeWindow,
+    ) -> Result<VerifiedCode, CodeRefusal> {
         let [_, issuer_id, ..] = *self.certificate;
-        let issuer = issuers.get(issuer_id).ok_or(Refusal::Key(issuer_id))?;
-        let fields = Fields::of(self.certificate);
-        if !(1..=LIFETIME_MAX).contains(&fields.lifetime) {
-            return Err(Refusal::Lifetime(fields.lifetime));
+        let issuer = issuers.get(issuer_id).ok_or(CodeRefusal::Key(issuer_id))?;
+        let fields = CertificateFields::parse(self.certificate);
+        if !(1..=LIFETIME_QUARTERS_MAX).contains(&fields.lifetime_quarters) {
+            return Err(CodeRefusal::Lifetime(fields.lifetime_quarters));
         }
-        let age = u32::from(self.slot) * SLOT_SECONDS;
+        let age = u32::from(self.time_step) * TIME_STEP_SECONDS;
         let (shown_at, expires_at) = (
-            fields.issued_at.checked_add(age).ok_or(Refusal::Early)?,
-            fields.issued_at.checked_add(fields.lives()).ok_or(Refusal::Early)?,
+            fields.issued_at.checked_add(age).ok_or(CodeRefusal::Early)?,
+            fields.issued_at.checked_add(fields.lifetime_seconds()).ok_or(CodeRefusal::Early)?,
         );
-        if shown_at > now.saturating_add(window.ahead) {
-            return Err(Refusal::Early);
+        if shown_at > now.saturating_add(window.ahead_seconds) {
+            return Err(CodeRefusal::Early);
         }
-        if age >= fields.lives() || now >= expires_at.saturating_add(window.past) {
-            return Err(Refusal::Expired);
+        if age >= fields.lifetime_seconds() || now >= expires_at.saturating_add(window.past_seconds) {
+            return Err(CodeRefusal::Expired);
         }
-        if shown_at.saturating_add(window.past) < now {
-            return Err(Refusal::Stale);
+        if shown_at.saturating_add(window.past_seconds) < now {
+            return Err(CodeRefusal::Stale);
         }
         let (issued, issuer_signature) = self
             .certificate
             .split_last_chunk::<SIGNATURE_LEN>()
             .expect("a certificate ends with its signature");
-        debug_assert_eq!(issued.len(), ISSUED_LEN);
+        debug_assert_eq!(issued.len(), ISSUER_SIGNED_LEN);
         if !issuer.verifies(issued, issuer_signature) {
-            return Err(Refusal::IssuerSignature);
+            return Err(CodeRefusal::IssuerSignature);
         }
-        let session = PublicKey::from_bytes(&fields.session_key).map_err(|_| Refusal::SessionKey)?;
+        let session = PublicKey::from_bytes(&fields.session_key).map_err(|_| CodeRefusal::SessionKey)?;
         if !session.verifies(self.signed, self.signature) {
-            return Err(Refusal::SessionSignature);
+            return Err(CodeRefusal::SessionSignature);
         }
-        let (alias, capabilities, time_step) = (fields.alias, fields.capabilities, self.slot);
-        Ok(Presented { capabilities, alias, slot: time_step, shown_at, expires_at })
+        let (alias, capabilities, time_step) = (fields.alias, fields.capabilities, self.time_step);
+        Ok(VerifiedCode { capabilities, alias, time_step, shown_at, expires_at })
     }
 }
 
@@ -261,33 +270,33 @@ impl std::fmt::Debug for OfflineCode {
 }
 
 /// The raw fields of a certificate, without checks.
-struct Fields {
+struct CertificateFields {
     capabilities: Capabilities,
     alias: Alias,
     issued_at: UnixSeconds,
-    lifetime: u8,
+    lifetime_quarters: u8,
     session_key: [u8; PUBLIC_KEY_LEN],
 }
 
-impl Fields {
-    fn of(certificate: &[u8; CERTIFICATE_LEN]) -> Self {
+impl CertificateFields {
+    fn parse(certificate: &[u8; CERTIFICATE_LEN]) -> Self {
         Self {
-            capabilities: Capabilities(u16::from_be_bytes(at::<2, 2>(certificate))),
-            alias: Alias(at::<4, ALIAS_LEN>(certificate)),
-            issued_at: u32::from_be_bytes(at::<12, 4>(certificate)),
-            lifetime: u8::from_be_bytes(at::<16, 1>(certificate)),
-            session_key: at::<17, PUBLIC_KEY_LEN>(certificate),
+            capabilities: Capabilities(u16::from_be_bytes(field_at::<2, 2>(certificate))),
+            alias: Alias(field_at::<4, ALIAS_LEN>(certificate)),
+            issued_at: u32::from_be_bytes(field_at::<12, 4>(certificate)),
+            lifetime_quarters: u8::from_be_bytes(field_at::<16, 1>(certificate)),
+            session_key: field_at::<17, PUBLIC_KEY_LEN>(certificate),
         }
     }
 
     /// Lifetime in seconds.
-    fn lives(&self) -> u32 {
-        u32::from(self.lifetime) * QUARTER
+    fn lifetime_seconds(&self) -> u32 {
+        u32::from(self.lifetime_quarters) * QUARTER_SECONDS
     }
 }
 
 /// The `N` bytes at offset `AT`.
-fn at<const AT: usize, const N: usize>(certificate: &[u8; CERTIFICATE_LEN]) -> [u8; N] {
+fn field_at<const AT: usize, const N: usize>(certificate: &[u8; CERTIFICATE_LEN]) -> [u8; N] {
     const { assert!(AT + N <= CERTIFICATE_LEN, "a field lies within the certificate") };
     let mut bytes = [0; N];
     for (to, from) in bytes.iter_mut().zip(certificate.iter().skip(AT)) {

@@ -17,8 +17,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sm3::Sm3;
 use zeroize::Zeroizing;
 
-use crate::envelope::{self, Mode};
-use crate::refusal::Refusal;
+use crate::envelope::{self, CodeMode};
+use crate::refusal::CodeRefusal;
 
 /// Length of an online token, in bytes.
 pub const ONLINE_LEN: usize = 22;
@@ -58,7 +58,7 @@ impl OnlineToken {
     #[must_use]
     pub fn issue(token: [u8; TOKEN_LEN], key: &FormatKey) -> Self {
         let mut checked = [0; CHECKED_LEN];
-        let head = [Mode::Online.first_byte(), key.id];
+        let head = [CodeMode::Online.first_byte(), key.id];
         for (to, from) in checked.iter_mut().zip(head.into_iter().chain(token)) {
             *to = from;
         }
@@ -70,8 +70,8 @@ impl OnlineToken {
         Self(bytes)
     }
 
-    pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, Refusal> {
-        let wrong = |_| Refusal::Length { expected: ONLINE_LEN, got: bytes.len() };
+    pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, CodeRefusal> {
+        let wrong = |_| CodeRefusal::Length { expected: ONLINE_LEN, got: bytes.len() };
         bytes.try_into().map(Self).map_err(wrong)
     }
 
@@ -84,7 +84,7 @@ impl OnlineToken {
     /// The text for the QR code, 37 characters.
     #[must_use]
     pub fn to_text(&self) -> String {
-        envelope::wrap(&self.0)
+        envelope::encode_text(&self.0)
     }
 
     /// Id of the format key of the check bytes.
@@ -108,15 +108,15 @@ impl OnlineToken {
     ///
     /// # Errors
     /// [`CodeRefusal::Key`] for another key id, [`CodeRefusal::Check`] if the check bytes do not match.
-    pub fn check(&self, key: &FormatKey) -> Result<(), Refusal> {
+    pub fn check(&self, key: &FormatKey) -> Result<(), CodeRefusal> {
         if self.key_id() != key.id {
-            return Err(Refusal::Key(self.key_id()));
+            return Err(CodeRefusal::Key(self.key_id()));
         }
         let (checked, check) = self
             .0
             .split_first_chunk::<CHECKED_LEN>()
             .expect("an online token is longer than what is checked");
-        key.mac(checked).verify_truncated_left(check).map_err(|_| Refusal::Check)
+        key.mac(checked).verify_truncated_left(check).map_err(|_| CodeRefusal::Check)
     }
 }
 
@@ -131,11 +131,13 @@ impl fmt::Debug for OnlineToken {
 ///
 /// # Errors
 /// The check that failed; [`CodeRefusal::Mode`] for a code of another mode.
-pub fn parse(text: &str) -> Result<OnlineToken, Refusal> {
-    let (mode, bytes) = envelope::unwrap(text)?;
+pub fn parse_online(text: &str) -> Result<OnlineToken, CodeRefusal> {
+    let (mode, bytes) = envelope::decode_text(text)?;
     match mode {
-        Mode::Online => {}
-        Mode::Offline | Mode::Paper | Mode::Answer => return Err(Refusal::Mode(mode.number())),
+        CodeMode::Online => {}
+        CodeMode::Offline | CodeMode::Paper | CodeMode::Answer => {
+            return Err(CodeRefusal::Mode(mode.number()));
+        }
     }
     OnlineToken::from_slice(&bytes)
 }
@@ -153,8 +155,8 @@ mod tests {
         OnlineToken::issue(*b"0123456789abcdef", &key())
     }
 
-    fn accept(text: &str) -> Result<OnlineToken, Refusal> {
-        let token = parse(text)?;
+    fn accept(text: &str) -> Result<OnlineToken, CodeRefusal> {
+        let token = parse_online(text)?;
         token.check(&key()).map(|()| token)
     }
 
@@ -182,11 +184,11 @@ mod tests {
         for bit in 0..ONLINE_LEN * 8 {
             let mut bytes = token().to_bytes();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let refusal = accept(&envelope::wrap(&bytes)).unwrap_err();
+            let refusal = accept(&envelope::encode_text(&bytes)).unwrap_err();
             let fits = match bit / 8 {
-                0 => !matches!(refusal, Refusal::Key(_) | Refusal::Check),
-                1 => matches!(refusal, Refusal::Key(_)),
-                _ => refusal == Refusal::Check,
+                0 => !matches!(refusal, CodeRefusal::Key(_) | CodeRefusal::Check),
+                1 => matches!(refusal, CodeRefusal::Key(_)),
+                _ => refusal == CodeRefusal::Check,
             };
             assert!(fits, "bit {bit}: {refusal:?}");
         }
@@ -196,29 +198,29 @@ mod tests {
     fn every_truncation_and_appended_byte_is_refused() {
         let bytes = token().to_bytes();
         for len in 0..ONLINE_LEN {
-            let cut = envelope::wrap(&bytes[..len]);
-            assert_eq!(parse(&cut), Err(Refusal::Length { expected: ONLINE_LEN, got: len }));
+            let cut = envelope::encode_text(&bytes[..len]);
+            assert_eq!(parse_online(&cut), Err(CodeRefusal::Length { expected: ONLINE_LEN, got: len }));
         }
-        let padded = envelope::wrap(&[bytes.as_slice(), &[0]].concat());
-        assert_eq!(parse(&padded), Err(Refusal::Length { expected: ONLINE_LEN, got: 23 }));
+        let padded = envelope::encode_text(&[bytes.as_slice(), &[0]].concat());
+        assert_eq!(parse_online(&padded), Err(CodeRefusal::Length { expected: ONLINE_LEN, got: 23 }));
         let text = token().to_text();
         for len in 0..text.len() {
-            assert!(parse(&text[..len]).is_err(), "{len}");
+            assert!(parse_online(&text[..len]).is_err(), "{len}");
         }
     }
 
     #[test]
     fn online_token_of_other_key_with_same_id_is_refused() {
         let forged = OnlineToken::issue(*b"0123456789abcdef", &FormatKey::new(7, [0x5b; 32]));
-        assert_eq!(accept(&forged.to_text()), Err(Refusal::Check));
+        assert_eq!(accept(&forged.to_text()), Err(CodeRefusal::Check));
     }
 
     #[test]
     fn codes_of_other_modes_are_refused_by_mode() {
-        for (mode, number) in [(Mode::Offline, 2), (Mode::Paper, 3), (Mode::Answer, 4)] {
+        for (mode, number) in [(CodeMode::Offline, 2), (CodeMode::Paper, 3), (CodeMode::Answer, 4)] {
             let mut bytes = vec![0; mode.length()];
             bytes[0] = mode.first_byte();
-            assert_eq!(parse(&envelope::wrap(&bytes)), Err(Refusal::Mode(number)));
+            assert_eq!(parse_online(&envelope::encode_text(&bytes)), Err(CodeRefusal::Mode(number)));
         }
     }
 

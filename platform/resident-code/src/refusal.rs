@@ -2,7 +2,7 @@
 
 /// The check that failed. Contains no part of the text: a refused code may still be a valid code of a resident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum CodeRefusal {
     /// Another kind of text: a web address, a payment code, an entrance ticket.
     #[error("the text is not a resident code: it does not begin with two letters, a digit and a colon")]
     NotACode,

@@ -1,22 +1,22 @@
 //! Export of a kiosk's log, with all that a third party needs to verify it by public keys alone (I7).
 
-use contract::{Chain, DeviceId, Head, ProblemCode, PublicKey, RecordBatch, SignedHead, WireRecord};
+use contract::{Chain, Head, KioskId, ProblemCode, PublicKey, RecordBatch, SignedHead, WireRecord};
 use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use crate::columns::{epoch_of, hex};
-use crate::fail::Fail;
-use crate::platform::Turn;
-use crate::wire::{Reply, Response};
+use crate::columns::{from_epoch_column, to_hex};
+use crate::messages::{PlatformReply, PlatformResponse};
+use crate::platform::RequestContext;
+use crate::request_error::RequestError;
 
 /// Answer to `GET /v1/audit/{device}`.
 ///
 /// To verify: each `batch` begins at [`Chain::genesis`], passes [`RecordBatch::check`], and its last head
 /// is signed; each of `heads` is signed and lies on the chain.
 #[derive(Serialize, Deserialize)]
-pub struct DeviceAudit {
+pub struct KioskAudit {
     /// Id of the kiosk.
-    pub device: DeviceId,
+    pub device: KioskId,
     /// Public key that the platform has registered for the kiosk. A verifier compares it with a copy of its own.
     pub key: PublicKey,
     /// Epochs of the kiosk's log.
@@ -32,39 +32,43 @@ pub struct AuditedEpoch {
     pub heads: Vec<SignedHead>,
 }
 
-pub(crate) fn export(context: &Turn<'_>, device: &str) -> Result<Reply, Fail> {
-    let registered = device.parse().ok().and_then(|id: DeviceId| context.city.devices.get(&id));
-    let registered = registered.ok_or_else(|| ProblemCode::NotOffered.because("no such kiosk"))?;
+pub(crate) fn export_audit(
+    context: &RequestContext<'_>,
+    device: &str,
+) -> Result<PlatformReply, RequestError> {
+    let registered = device.parse().ok().and_then(|id: KioskId| context.config.kiosks.get(&id));
+    let registered = registered.ok_or_else(|| ProblemCode::NotOffered.into_problem("no such kiosk"))?;
     let mut known =
         context.tx.prepare("SELECT DISTINCT epoch FROM heads WHERE device = ?1 ORDER BY epoch")?;
     let stored = known.query_map([device], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     let mut epochs = Vec::new();
     for epoch in stored {
-        epochs.extend(audited(context.tx, registered.id, &epoch)?);
+        epochs.extend(audit_epoch(context.tx, registered.id, &epoch)?);
     }
-    Ok(Response::json(&DeviceAudit { device: registered.id, key: registered.key.clone(), epochs }).into())
+    Ok(PlatformResponse::json(&KioskAudit { device: registered.id, key: registered.key.clone(), epochs })
+        .into())
 }
 
-fn audited(tx: &Transaction<'_>, device: DeviceId, epoch: &str) -> rusqlite::Result<Option<AuditedEpoch>> {
-    let heads = heads(tx, device, epoch)?;
+fn audit_epoch(tx: &Transaction<'_>, device: KioskId, epoch: &str) -> rusqlite::Result<Option<AuditedEpoch>> {
+    let heads = signed_heads(tx, device, epoch)?;
     let Some(to) = heads.last().copied() else { return Ok(None) };
     let mut all =
         tx.prepare("SELECT header, salt, body FROM records WHERE device = ?1 AND epoch = ?2 ORDER BY seq")?;
     let records = all
         .query_map(params![device.to_string(), epoch], |row| {
             Ok(WireRecord {
-                header: hex(&row.get::<_, Vec<u8>>(0)?),
-                salt: hex(&row.get::<_, Vec<u8>>(1)?),
+                header: to_hex(&row.get::<_, Vec<u8>>(0)?),
+                salt: to_hex(&row.get::<_, Vec<u8>>(1)?),
                 body: row.get(2)?,
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    let from = Chain::genesis(device, epoch_of(epoch)?).head();
+    let from = Chain::genesis(device, from_epoch_column(epoch)?).head();
     Ok(Some(AuditedEpoch { batch: RecordBatch { from, records, to }, heads }))
 }
 
-fn heads(tx: &Transaction<'_>, device: DeviceId, epoch: &str) -> rusqlite::Result<Vec<SignedHead>> {
-    let number = epoch_of(epoch)?;
+fn signed_heads(tx: &Transaction<'_>, device: KioskId, epoch: &str) -> rusqlite::Result<Vec<SignedHead>> {
+    let number = from_epoch_column(epoch)?;
     // The genesis head has no record from which its hash could be read.
     let genesis = Chain::genesis(device, number).head().hash;
     let mut signed = tx.prepare(

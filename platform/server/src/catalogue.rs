@@ -3,13 +3,15 @@
 //! The feed is compacted: it has one item per service, the newest, under the newest cursor. A kiosk that
 //! asks with its last cursor gets the items that changed since; one that asks with 0 gets everything in force.
 
-use contract::{ChangesAnswer, DocumentError, FeedItem, SecretKey, ServiceDocument, SignedDocument};
+use contract::{
+    ChangesAnswer, FeedItem, SecretKey, ServiceDocument, ServiceDocumentError, SignedServiceDocument,
+};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use crate::columns::{text, value};
-use crate::fail::{Fail, malformed};
-use crate::platform::Turn;
-use crate::wire::{Reply, Response};
+use crate::columns::{from_json_column, to_json_column};
+use crate::messages::{PlatformReply, PlatformResponse};
+use crate::platform::RequestContext;
+use crate::request_error::{RequestError, malformed_request};
 
 /// Why the service catalogue is invalid.
 #[derive(Debug, thiserror::Error)]
@@ -21,27 +23,27 @@ pub enum CatalogueError {
         number: usize,
         /// What is wrong with the document.
         #[source]
-        cause: DocumentError,
+        cause: ServiceDocumentError,
     },
     /// Two documents have the same service id.
     #[error("service id {0} occurs in two documents")]
-    Twice(String),
+    DuplicateId(String),
 }
 
 /// The service documents (事项文件) in force, parsed and signed.
-pub(crate) struct Catalogue(Vec<(ServiceDocument, SignedDocument)>);
+pub(crate) struct SignedCatalogue(Vec<(ServiceDocument, SignedServiceDocument)>);
 
-impl Catalogue {
-    pub(crate) fn sign(texts: &[String], key: &SecretKey) -> Result<Self, CatalogueError> {
-        let mut documents: Vec<(ServiceDocument, SignedDocument)> = Vec::new();
+impl SignedCatalogue {
+    pub(crate) fn sign_documents(texts: &[String], key: &SecretKey) -> Result<Self, CatalogueError> {
+        let mut documents: Vec<(ServiceDocument, SignedServiceDocument)> = Vec::new();
         for (at, text) in texts.iter().enumerate() {
             let document = ServiceDocument::parse(text)
                 .map_err(|cause| CatalogueError::Document { number: at + 1, cause })?;
             if documents.iter().any(|(other, _)| other.id == document.id) {
-                return Err(CatalogueError::Twice(document.id));
+                return Err(CatalogueError::DuplicateId(document.id));
             }
-            let signature = key.sign(&SignedDocument::to_be_signed(text));
-            documents.push((document, SignedDocument { text: text.clone(), signature }));
+            let signature = key.sign(&SignedServiceDocument::to_be_signed(text));
+            documents.push((document, SignedServiceDocument { text: text.clone(), signature }));
         }
         Ok(Self(documents))
     }
@@ -51,15 +53,15 @@ impl Catalogue {
     }
 
     /// Updates the feed from these documents: new, changed and withdrawn services.
-    pub(crate) fn publish(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    pub(crate) fn publish_to_feed(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         for (document, signed) in &self.0 {
-            put(tx, &document.id, &FeedItem::Service { document: signed.clone() })?;
+            put_feed_item(tx, &document.id, &FeedItem::Service { document: signed.clone() })?;
         }
         let mut all = tx.prepare("SELECT service FROM changes WHERE service NOT LIKE '#%'")?;
         let published = all.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
         for id in published {
             if self.document(&id).is_none() {
-                put(tx, &id, &FeedItem::ServiceWithdrawn { id: id.clone() })?;
+                put_feed_item(tx, &id, &FeedItem::ServiceWithdrawn { id: id.clone() })?;
             }
         }
         Ok(())
@@ -68,8 +70,8 @@ impl Catalogue {
 
 /// Puts an item at the end of the feed, unless the feed already holds this item for the service. Items that are not
 /// services have a key that begins with `#`, which no service id does.
-pub(crate) fn put(tx: &Transaction<'_>, service: &str, item: &FeedItem) -> rusqlite::Result<()> {
-    let item = text(item);
+pub(crate) fn put_feed_item(tx: &Transaction<'_>, service: &str, item: &FeedItem) -> rusqlite::Result<()> {
+    let item = to_json_column(item);
     let current: Option<String> = tx
         .query_row("SELECT item FROM changes WHERE service = ?1", [service], |row| row.get(0))
         .optional()?;
@@ -90,13 +92,16 @@ const PAGE_BYTES: usize = 128 * 1024;
 
 /// `GET /v1/changes?since=N`. A cursor beyond the feed's end was issued before the platform was restored from a backup:
 /// everything is sent again.
-pub(crate) fn changes(context: &Turn<'_>, query: &str) -> Result<Reply, Fail> {
+pub(crate) fn changes_since(
+    context: &RequestContext<'_>,
+    query: &str,
+) -> Result<PlatformReply, RequestError> {
     let since: i64 = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("since="))
         .and_then(|since| since.parse().ok())
         .filter(|since| *since >= 0)
-        .ok_or_else(|| malformed("`since` is the cursor of the last answer, or 0"))?;
+        .ok_or_else(|| malformed_request("`since` is the cursor of the last answer, or 0"))?;
     let end: i64 =
         context.tx.query_row("SELECT coalesce(max(cursor), 0) FROM changes", [], |row| row.get(0))?;
     let since = if since > end { 0 } else { since };
@@ -110,8 +115,8 @@ pub(crate) fn changes(context: &Turn<'_>, query: &str) -> Result<Reply, Fail> {
         }
         let item: String = row.get(0)?;
         (cursor, bytes) = (row.get(1)?, bytes + item.len());
-        items.push(value(&item)?);
+        items.push(from_json_column(&item)?);
     }
     let cursor = u64::try_from(cursor).unwrap_or(0);
-    Ok(Response::json(&ChangesAnswer { items, cursor, now: context.now }).into())
+    Ok(PlatformResponse::json(&ChangesAnswer { items, cursor, now: context.now }).into())
 }

@@ -5,48 +5,48 @@ use rusqlite::types::Type;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Converts a contract value to JSON text.
-pub(crate) fn text<T: Serialize>(value: &T) -> String {
+pub(crate) fn to_json_column<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("stored values have string keys and no floats")
 }
 
 /// Parses a contract value from text that [`to_json_column`] wrote.
-pub(crate) fn value<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+pub(crate) fn from_json_column<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error)))
 }
 
 /// Converts a time to milliseconds; saturates in the year 292 million.
-pub(crate) fn ms(time: UnixMs) -> i64 {
+pub(crate) fn to_ms_column(time: UnixMs) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 
 /// The time `by_ms` before `now`, in milliseconds as stored.
-pub(crate) fn before(now: UnixMs, by_ms: u64) -> i64 {
-    ms(UnixMs(now.0.saturating_sub(by_ms)))
+pub(crate) fn ms_column_before(now: UnixMs, by_ms: u64) -> i64 {
+    to_ms_column(UnixMs(now.0.saturating_sub(by_ms)))
 }
 
 /// Converts stored milliseconds back to a time; negative values become 0.
-pub(crate) fn unix_ms(stored: i64) -> UnixMs {
+pub(crate) fn from_ms_column(stored: i64) -> UnixMs {
     UnixMs(u64::try_from(stored).unwrap_or(0))
 }
 
 /// Converts an epoch to 16 hexadecimal digits: it uses all 64 bits, more than an SQL integer has.
-pub(crate) fn epoch(epoch: u64) -> String {
+pub(crate) fn to_epoch_column(epoch: u64) -> String {
     format!("{epoch:016x}")
 }
 
 /// Parses an epoch that [`to_epoch_column`] wrote.
-pub(crate) fn epoch_of(stored: &str) -> rusqlite::Result<u64> {
+pub(crate) fn from_epoch_column(stored: &str) -> rusqlite::Result<u64> {
     u64::from_str_radix(stored, 16)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error)))
 }
 
 /// Upper-case hexadecimal digits, as cards write their identification.
-pub(crate) fn hex_capitals(bytes: &[u8]) -> String {
+pub(crate) fn to_hex_upper(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 /// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

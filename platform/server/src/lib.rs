@@ -19,40 +19,44 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod audit;
-mod base;
-mod calls;
-mod card_authority;
-mod card_key;
+mod authenticator;
+mod card_authentication;
+mod card_holder_base;
+mod card_root_keys;
 mod catalogue;
 mod charges;
 mod codes;
 mod columns;
-mod consents;
-mod device;
-mod door;
-mod draw;
-mod fail;
+mod demo_residents;
+mod entropy;
 mod identify;
-mod marks;
+mod kiosk_consents;
+mod messages;
 mod operation;
+mod operation_calls;
+mod outbox;
 mod pages;
 mod platform;
-mod postings;
 mod records;
+mod registry;
+mod request_error;
 mod schema;
-mod seed;
 pub mod shell;
 pub mod tls;
-mod wire;
+mod used_codes;
 
-pub use audit::{AuditedEpoch, DeviceAudit};
-pub use card_key::CardKey;
+pub use audit::{AuditedEpoch, KioskAudit};
+pub use card_root_keys::CardRootKeys;
 pub use catalogue::CatalogueError;
 pub use codes::{
-    AuthorityError, Client, ClientsError, CodeAuthority, Fact, IssuingRules, Item, Licence, PaperRules,
-    PhoneRules, RevocationRules, RulesError, clients_of,
+    Claim, CodeAuthority, CodeAuthorityError, ECertificateItem, ECertificateKind, IssuingRules,
+    IssuingRulesError, PaperCodeRules, PhoneCodeRules, RelyingPartiesError, RelyingParty, RevocationRules,
+    parse_relying_parties,
 };
-pub use device::{Device, DevicesError, devices_of};
-pub use platform::{OpenError, Platform, Setup};
-pub use seed::{Resident, SeedError, residents_of};
-pub use wire::{OutAnswer, OutCall, Peer, Reply, Request, Response, Unreachable, Verb, to_be_signed};
+pub use demo_residents::{DemoResident, DemoResidentsError, parse_demo_residents};
+pub use messages::{
+    HttpMethod, Peer, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformRequest,
+    PlatformResponse, request_bytes_to_sign,
+};
+pub use platform::{Platform, PlatformOpenError, PlatformSetup};
+pub use registry::{KioskRegistryError, RegisteredKiosk, parse_registered_kiosks};

@@ -13,14 +13,17 @@ use contract::{EnvelopeSecret, SecretKey};
 use resident_code::FormatKey;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use server::shell::{self, KioskSide, Peers};
-use server::tls::{Certificates, KioskListener};
-use server::{CardKey, CodeAuthority, IssuingRules, Platform, Setup, clients_of, devices_of, residents_of};
+use server::shell::{self, KioskEndpoint, PeerUrls};
+use server::tls::{KioskListener, PlatformCertificates};
+use server::{
+    CardRootKeys, CodeAuthority, IssuingRules, Platform, PlatformSetup, parse_demo_residents,
+    parse_registered_kiosks, parse_relying_parties,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 /// Time that requests in progress get to finish after a stop signal.
-const GRACE: Duration = Duration::from_secs(3);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
 /// The reference platform: identities, services, payments and records.
 #[derive(Parser)]
@@ -43,7 +46,7 @@ struct Arguments {
     kiosk_authority: PathBuf,
     /// An envelope key, to which kiosks seal their requests, as ID=FILE; the file has 64 hexadecimal digits. Repeat
     /// the option for each key that a site file still names.
-    #[arg(long, required = true, value_parser = numbered)]
+    #[arg(long, required = true, value_parser = parse_key_argument)]
     envelope_key: Vec<(u8, PathBuf)>,
     /// File of the SQLite database; created if missing.
     #[arg(long)]
@@ -102,15 +105,15 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
     let db = open_private(&arguments.db).context("cannot open the database")?;
-    let platform = Platform::open(db, setup(&arguments)?)?;
-    let kiosks = kiosk_side(&arguments).await?;
+    let platform = Platform::open(db, platform_setup(&arguments)?)?;
+    let kiosks = kiosk_endpoint(&arguments).await?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
     tracing::info!(people = %listener.local_addr()?, kiosks = %kiosks.listener.address(), "listening");
 
     let base = |url: &str| url.trim_end_matches('/').to_owned();
-    let peers = Peers {
+    let peers = PeerUrls {
         acquirer: base(&arguments.acquirer),
         department: base(&arguments.department),
         identity: base(&arguments.identity),
@@ -128,7 +131,7 @@ async fn main() -> anyhow::Result<()> {
     let serving = shell::serve(listener, kiosks, platform, peers, stop_for_shell);
     let grace_period_over = async move {
         let _ = stopped.changed().await;
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
     };
     tokio::select! {
         served = serving => served?,
@@ -137,14 +140,15 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn kiosk_side(arguments: &Arguments) -> anyhow::Result<KioskSide> {
+async fn kiosk_endpoint(arguments: &Arguments) -> anyhow::Result<KioskEndpoint> {
     let not_pem = |path: &Path| format!("{} is not PEM with the expected certificate or key", path.display());
     let chain = |path: &Path| -> anyhow::Result<Vec<CertificateDer<'static>>> {
-        let certificates = CertificateDer::pem_slice_iter(read(path)?.as_bytes()).collect::<Result<_, _>>();
+        let certificates =
+            CertificateDer::pem_slice_iter(read_text(path)?.as_bytes()).collect::<Result<_, _>>();
         certificates.with_context(|| not_pem(path))
     };
-    let key = PrivateKeyDer::from_pem_slice(Zeroizing::new(read(&arguments.tls_key)?).as_bytes());
-    let certificates = Certificates {
+    let key = PrivateKeyDer::from_pem_slice(Zeroizing::new(read_text(&arguments.tls_key)?).as_bytes());
+    let certificates = PlatformCertificates {
         chain: chain(&arguments.tls_certificate)?,
         key: key.with_context(|| not_pem(&arguments.tls_key))?,
         kiosk_authority: chain(&arguments.kiosk_authority)?,
@@ -154,62 +158,62 @@ async fn kiosk_side(arguments: &Arguments) -> anyhow::Result<KioskSide> {
         .with_context(|| format!("cannot listen on {}", arguments.tls_listen))?;
     let keys = arguments.envelope_key.iter();
     let keys =
-        keys.map(|(id, path)| Ok(EnvelopeSecret::new(*id, &key_of(path)?)?)).collect::<anyhow::Result<_>>();
-    Ok(KioskSide { listener: KioskListener::new(socket, certificates)?, keys: keys? })
+        keys.map(|(id, path)| Ok(EnvelopeSecret::new(*id, &read_key(path)?)?)).collect::<anyhow::Result<_>>();
+    Ok(KioskEndpoint { listener: KioskListener::new(socket, certificates)?, envelope_keys: keys? })
 }
 
 /// Parses the argument `ID=FILE` of an envelope key.
-fn numbered(text: &str) -> Result<(u8, PathBuf), String> {
+fn parse_key_argument(text: &str) -> Result<(u8, PathBuf), String> {
     let parts = text.split_once('=').and_then(|(id, path)| Some((id.parse().ok()?, PathBuf::from(path))));
     parts.ok_or_else(|| "expected ID=FILE, with an ID from 0 to 255".to_owned())
 }
 
-fn setup(arguments: &Arguments) -> anyhow::Result<Setup> {
+fn platform_setup(arguments: &Arguments) -> anyhow::Result<PlatformSetup> {
     let residents = match &arguments.residents {
-        Some(path) => residents_of(&read(path)?)?,
+        Some(path) => parse_demo_residents(&read_text(path)?)?,
         None => Vec::new(),
     };
-    Ok(Setup {
-        catalogue: SecretKey::from_bytes(&key_of(&arguments.catalogue_key)?)?,
-        format: FormatKey::new(arguments.format_key_id, key_of(&arguments.format_key)?),
-        devices: devices_of(&read(&arguments.devices)?)?,
-        documents: documents(&arguments.services)?,
+    Ok(PlatformSetup {
+        catalogue_key: SecretKey::from_bytes(&read_key(&arguments.catalogue_key)?)?,
+        format_key: FormatKey::new(arguments.format_key_id, read_key(&arguments.format_key)?),
+        kiosks: parse_registered_kiosks(&read_text(&arguments.devices)?)?,
+        service_documents: read_service_documents(&arguments.services)?,
         residents,
-        codes: authority(arguments)?,
-        clients: match &arguments.clients {
-            Some(path) => clients_of(&read(path)?)?,
+        code_authority: read_code_authority(arguments)?,
+        relying_parties: match &arguments.clients {
+            Some(path) => parse_relying_parties(&read_text(path)?)?,
             None => Vec::new(),
         },
-        cards: match &arguments.card_key {
-            Some(path) => Some(CardKey::new(&Zeroizing::new(key_of(path)?))),
+        card_root_keys: match &arguments.card_key {
+            Some(path) => Some(CardRootKeys::new(&Zeroizing::new(read_key(path)?))),
             None => None,
         },
     })
 }
 
 /// Reads the keys that sign codes and the issuing rules; `None` without `--issuer-keys`.
-fn authority(arguments: &Arguments) -> anyhow::Result<Option<CodeAuthority>> {
+fn read_code_authority(arguments: &Arguments) -> anyhow::Result<Option<CodeAuthority>> {
     let (Some(directory), Some(root)) = (&arguments.issuer_keys, &arguments.root_key) else {
         return Ok(None);
     };
-    let rules = IssuingRules::parse(&read(&arguments.code_rules)?)?;
-    let list = serde_json::from_str(&read(&directory.join("issuer-keys.json"))?)
+    let rules = IssuingRules::parse(&read_text(&arguments.code_rules)?)?;
+    let list = serde_json::from_str(&read_text(&directory.join("issuer-keys.json"))?)
         .context("issuer-keys.json is not a signed list of issuer keys")?;
     let mut issuers = Vec::new();
     for id in 0..=u8::MAX {
         let path = directory.join(format!("issuer-{id}.key"));
         if path.exists() {
-            issuers.push((id, key_of(&path)?));
+            issuers.push((id, read_key(&path)?));
         }
     }
-    let root = read(root)?.trim().parse()?;
-    let revoker = key_of(&directory.join("revoker.key"))?;
+    let root = read_text(root)?.trim().parse()?;
+    let revoker = read_key(&directory.join("revoker.key"))?;
     Ok(Some(CodeAuthority::new(rules, list, &root, &issuers, &revoker)?))
 }
 
 /// Reads the texts of a directory's `*.toml` files, sorted by name, so that the number in a catalogue error identifies
 /// the file.
-fn documents(directory: &Path) -> anyhow::Result<Vec<String>> {
+fn read_service_documents(directory: &Path) -> anyhow::Result<Vec<String>> {
     let unreadable = || format!("cannot read {}", directory.display());
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(unreadable)? {
@@ -219,12 +223,12 @@ fn documents(directory: &Path) -> anyhow::Result<Vec<String>> {
         }
     }
     paths.sort();
-    paths.iter().map(|path| read(path)).collect()
+    paths.iter().map(|path| read_text(path)).collect()
 }
 
 /// Reads a key of 32 bytes from a file. Errors never quote the file's text.
-fn key_of(path: &Path) -> anyhow::Result<[u8; 32]> {
-    let text = read(path)?;
+fn read_key(path: &Path) -> anyhow::Result<[u8; 32]> {
+    let text = read_text(path)?;
     let not_a_key = || format!("{} does not hold 64 hexadecimal digits", path.display());
     let digits = text.trim();
     anyhow::ensure!(digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()), not_a_key());
@@ -236,7 +240,7 @@ fn key_of(path: &Path) -> anyhow::Result<[u8; 32]> {
     Ok(key)
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+fn read_text(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 

@@ -18,7 +18,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
             "medical.balance" => Some(Self::MedicalBalance),
             "insurance.proof" => Some(Self::InsuranceProof),
@@ -39,7 +39,7 @@ impl Operation {
 
     /// Minimum level of the visit, which a service document cannot lower. Pairing needs a proven identity, so that a
     /// photographed code or a found card cannot bind a phone to another person.
-    pub(crate) const fn least(self) -> Level {
+    pub(crate) const fn min_level(self) -> Level {
         match self {
             Self::PhonePairing => Level::Proven,
             Self::InsuranceProof | Self::SeniorCard | Self::MedicalBalance | Self::WaterBills => {

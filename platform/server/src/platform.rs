@@ -3,50 +3,56 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{DeviceId, ProblemCode, SecretKey, UnixMs};
+use contract::{KioskId, ProblemCode, SecretKey, UnixMs};
 use resident_code::FormatKey;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::card_key::CardKey;
-use crate::catalogue::{self, Catalogue, CatalogueError};
-use crate::codes::{self, Client, CodeAuthority};
-use crate::device::{self, Device};
-use crate::door::Admitted;
-use crate::draw::Draw;
-use crate::fail::Fail;
-use crate::seed::{self, Resident};
-use crate::wire::{OutAnswer, OutCall, Purpose, Reply, Request, Response, Unreachable, Verb};
-use crate::{audit, base, calls, card_authority, charges, identify, pages, postings, records, schema};
+use crate::authenticator::AuthenticatedRequest;
+use crate::card_root_keys::CardRootKeys;
+use crate::catalogue::{self, CatalogueError, SignedCatalogue};
+use crate::codes::{self, CodeAuthority, RelyingParty};
+use crate::demo_residents::{self, DemoResident};
+use crate::entropy::EntropySource;
+use crate::messages::{
+    Continuation, HttpMethod, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformRequest,
+    PlatformResponse,
+};
+use crate::registry::{self, RegisteredKiosk};
+use crate::request_error::RequestError;
+use crate::{
+    audit, card_authentication, card_holder_base, charges, identify, operation_calls, outbox, pages, records,
+    schema,
+};
 
 /// Most calls of one kind that [`Platform::due_calls`] returns at once.
 const DUE_MAX: u32 = 32;
 
 /// Keys, registrations and documents that a platform is opened with.
-pub struct Setup {
+pub struct PlatformSetup {
     /// Secret key that signs the service documents.
-    pub catalogue: SecretKey,
+    pub catalogue_key: SecretKey,
     /// Key that online tokens are made and checked with.
-    pub format: FormatKey,
+    pub format_key: FormatKey,
     /// The registered kiosks.
-    pub devices: Vec<Device>,
+    pub kiosks: Vec<RegisteredKiosk>,
     /// Texts of the service documents in force.
-    pub documents: Vec<String>,
+    pub service_documents: Vec<String>,
     /// Residents to enter into the card-holder base.
-    pub residents: Vec<Resident>,
+    pub residents: Vec<DemoResident>,
     /// Keys and rules that offline and paper codes are issued with; `None`: the platform issues only online tokens.
-    pub codes: Option<CodeAuthority>,
+    pub code_authority: Option<CodeAuthority>,
     /// External systems that may verify codes.
-    pub clients: Vec<Client>,
+    pub relying_parties: Vec<RelyingParty>,
     /// Root keys of the city's cards; `None`: the platform authenticates no cards for kiosks.
-    pub cards: Option<CardKey>,
+    pub card_root_keys: Option<CardRootKeys>,
 }
 
 /// Why a platform cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum PlatformOpenError {
     /// SQLite cannot open the database or create its tables.
     #[error("cannot open the platform's database")]
-    Store(#[from] rusqlite::Error),
+    Database(#[from] rusqlite::Error),
     /// A service document is invalid.
     #[error("the service catalogue is invalid")]
     Catalogue(#[from] CatalogueError),
@@ -55,25 +61,25 @@ pub enum OpenError {
 /// The reference platform.
 pub struct Platform {
     db: Connection,
-    pub(crate) city: City,
+    pub(crate) config: PlatformConfig,
 }
 
 /// Keys, registrations and documents; constant while the platform runs.
-pub(crate) struct City {
-    pub(crate) format: FormatKey,
-    pub(crate) devices: Arc<BTreeMap<DeviceId, Device>>,
-    pub(crate) catalogue: Catalogue,
-    pub(crate) codes: Option<CodeAuthority>,
-    pub(crate) clients: BTreeMap<DeviceId, Client>,
-    pub(crate) cards: Option<CardKey>,
+pub(crate) struct PlatformConfig {
+    pub(crate) format_key: FormatKey,
+    pub(crate) kiosks: Arc<BTreeMap<KioskId, RegisteredKiosk>>,
+    pub(crate) catalogue: SignedCatalogue,
+    pub(crate) code_authority: Option<CodeAuthority>,
+    pub(crate) relying_parties: BTreeMap<KioskId, RelyingParty>,
+    pub(crate) card_root_keys: Option<CardRootKeys>,
 }
 
 /// Transaction, configuration, time and entropy of one request.
-pub(crate) struct Turn<'a> {
+pub(crate) struct RequestContext<'a> {
     pub(crate) tx: &'a Transaction<'a>,
-    pub(crate) city: &'a City,
+    pub(crate) config: &'a PlatformConfig,
     pub(crate) now: UnixMs,
-    pub(crate) draw: Draw,
+    pub(crate) entropy: EntropySource,
 }
 
 impl Platform {
@@ -81,55 +87,80 @@ impl Platform {
     ///
     /// # Errors
     /// [`PlatformOpenError`], when the database cannot be used or a service document is invalid.
-    pub fn open(mut db: Connection, setup: Setup) -> Result<Self, OpenError> {
-        schema::prepare(&db)?;
-        let catalogue = Catalogue::sign(&setup.documents, &setup.catalogue)?;
+    pub fn open(mut db: Connection, setup: PlatformSetup) -> Result<Self, PlatformOpenError> {
+        schema::prepare_schema(&db)?;
+        let catalogue = SignedCatalogue::sign_documents(&setup.service_documents, &setup.catalogue_key)?;
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        seed::enter(&tx, &setup.residents)?;
-        catalogue.publish(&tx)?;
+        demo_residents::insert_residents(&tx, &setup.residents)?;
+        catalogue.publish_to_feed(&tx)?;
         tx.commit()?;
-        let devices = Arc::new(setup.devices.into_iter().map(|kiosk| (kiosk.id, kiosk)).collect());
-        let clients = codes::by_id(setup.clients);
-        let Setup { format, codes, cards, .. } = setup;
-        Ok(Self { db, city: City { format, devices, catalogue, codes, clients, cards } })
+        let devices = Arc::new(setup.kiosks.into_iter().map(|kiosk| (kiosk.id, kiosk)).collect());
+        let clients = codes::relying_parties_by_id(setup.relying_parties);
+        let PlatformSetup { format_key: format, code_authority: codes, card_root_keys: cards, .. } = setup;
+        Ok(Self {
+            db,
+            config: PlatformConfig {
+                format_key: format,
+                kiosks: devices,
+                catalogue,
+                code_authority: codes,
+                relying_parties: clients,
+                card_root_keys: cards,
+            },
+        })
     }
 
     /// Answers a request, or returns the call to another system that must be made first. Changes are durable when
     /// this returns.
     ///
     /// `entropy` must be fresh for every request: visit keys and codes are derived from it.
-    pub fn handle(&mut self, request: &Request, now: UnixMs, entropy: u128) -> Reply {
-        self.turn(now, entropy, |context| route(context, request, None))
+    pub fn handle(&mut self, request: &PlatformRequest, now: UnixMs, entropy: u128) -> PlatformReply {
+        self.run_in_transaction(now, entropy, |context| route_request(context, request, None))
     }
 
     /// Answers a kiosk's request whose signature the authenticator has checked; otherwise like [`Platform::handle`].
-    pub(crate) fn handle_admitted(&mut self, admitted: &Admitted, now: UnixMs, entropy: u128) -> Reply {
-        self.turn(now, entropy, |context| route(context, admitted.request(), Some(admitted.device())))
+    pub(crate) fn handle_authenticated(
+        &mut self,
+        admitted: &AuthenticatedRequest,
+        now: UnixMs,
+        entropy: u128,
+    ) -> PlatformReply {
+        self.run_in_transaction(now, entropy, |context| {
+            route_request(context, admitted.request(), Some(admitted.kiosk_id()))
+        })
     }
 
-    pub(crate) fn devices(&self) -> Arc<BTreeMap<DeviceId, Device>> {
-        Arc::clone(&self.city.devices)
+    pub(crate) fn kiosks(&self) -> Arc<BTreeMap<KioskId, RegisteredKiosk>> {
+        Arc::clone(&self.config.kiosks)
     }
 
     /// Continues the work that a call belongs to with the call's result. The reply answers the request that caused
     /// the call. For a call from [`Platform::due_calls`] no request waits, but the reply may be another call to make.
     pub fn resume(
         &mut self,
-        call: &OutCall,
-        result: Result<OutAnswer, Unreachable>,
+        call: &PeerCall,
+        result: Result<PeerAnswer, PeerUnreachable>,
         now: UnixMs,
         entropy: u128,
-    ) -> Reply {
+    ) -> PlatformReply {
         let answer = result.ok();
-        self.turn(now, entropy, |context| match &call.purpose {
-            Purpose::Charge(order) => charges::charged(context, order, answer.as_ref()),
-            Purpose::Inquiry(order) => charges::inquired(context, order, answer.as_ref()),
-            Purpose::Bills { resident } => calls::billed(context, *resident, answer.as_ref()),
-            Purpose::Posting(order) => postings::posted(context, order, answer.as_ref()),
-            Purpose::Binding => codes::bound(context, answer.as_ref()),
-            Purpose::Credential { request } => codes::credential_told(context, request, answer.as_ref()),
-            Purpose::PinReset { client, request } => base::seen(context, *client, request, answer.as_ref()),
-            Purpose::Names { client, issue } => base::named(context, *client, issue, answer.as_ref()),
+        self.run_in_transaction(now, entropy, |context| match &call.continuation {
+            Continuation::Charge(order) => charges::on_charge_reply(context, order, answer.as_ref()),
+            Continuation::Inquiry(order) => charges::on_inquiry_reply(context, order, answer.as_ref()),
+            Continuation::Bills { resident } => {
+                operation_calls::on_bills_reply(context, *resident, answer.as_ref())
+            }
+            Continuation::Posting(order) => outbox::on_posting_reply(context, order, answer.as_ref()),
+            Continuation::PhoneBinding => codes::on_binding_reply(context, answer.as_ref()),
+            Continuation::CredentialCheck { request } => {
+                codes::on_credential_reply(context, request, answer.as_ref())
+            }
+            Continuation::PinReset { relying_party: client, request } => {
+                card_holder_base::on_pin_reset_reply(context, *client, request, answer.as_ref())
+            }
+            Continuation::NameCheck { relying_party: client, issue } => {
+                card_holder_base::on_name_check_reply(context, *client, issue, answer.as_ref())
+            }
         })
     }
 
@@ -137,13 +168,13 @@ impl Platform {
     /// postings that a department has not booked yet. Also signs new revocation lists for the feed.
     ///
     /// Call this periodically. Each call to another system has a back-off of its own, so a short interval does no harm.
-    pub fn due(&mut self, now: UnixMs) -> Vec<OutCall> {
+    pub fn due_calls(&mut self, now: UnixMs) -> Vec<PeerCall> {
         let mut calls = Vec::new();
         let result = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
-            calls.extend(charges::due(&tx, now, DUE_MAX)?);
-            calls.extend(postings::due(&tx, now, DUE_MAX)?);
-            if let Some(authority) = &self.city.codes {
-                codes::revocations::refresh(&tx, authority, now)?;
+            calls.extend(charges::due_inquiries(&tx, now, DUE_MAX)?);
+            calls.extend(outbox::due_postings(&tx, now, DUE_MAX)?);
+            if let Some(authority) = &self.config.code_authority {
+                codes::revocations::refresh_feed(&tx, authority, now)?;
             }
             tx.commit()
         });
@@ -156,68 +187,75 @@ impl Platform {
         }
     }
 
-    fn turn(
+    fn run_in_transaction(
         &mut self,
         now: UnixMs,
         entropy: u128,
-        work: impl FnOnce(&mut Turn<'_>) -> Result<Reply, Fail>,
-    ) -> Reply {
-        let config = &self.city;
+        work: impl FnOnce(&mut RequestContext<'_>) -> Result<PlatformReply, RequestError>,
+    ) -> PlatformReply {
+        let config = &self.config;
         let run = || {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let reply = work(&mut Turn { tx: &tx, city: config, now, draw: Draw::new(entropy) })?;
+            let reply =
+                work(&mut RequestContext { tx: &tx, config, now, entropy: EntropySource::new(entropy) })?;
             tx.commit()?;
             Ok(reply)
         };
-        run().unwrap_or_else(|fail: Fail| Reply::Done(fail.into_response()))
+        run().unwrap_or_else(|fail: RequestError| PlatformReply::Answer(fail.into_response()))
     }
 }
 
 /// Whether a target belongs to the kiosk API, which is served by the kiosk listener only.
-pub(crate) fn is_for_kiosks(target: &str) -> bool {
+pub(crate) fn is_kiosk_target(target: &str) -> bool {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
     matches!(path.split('/').skip(1).collect::<Vec<&str>>().as_slice(), ["v1", _])
 }
 
-fn route(context: &mut Turn<'_>, request: &Request, admitted: Option<DeviceId>) -> Result<Reply, Fail> {
+fn route_request(
+    context: &mut RequestContext<'_>,
+    request: &PlatformRequest,
+    admitted: Option<KioskId>,
+) -> Result<PlatformReply, RequestError> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let parts: Vec<&str> = path.split('/').skip(1).collect();
-    match (request.verb, parts.as_slice()) {
-        (Verb::Get, ["phone", slug]) => pages::phone(context, slug),
-        (Verb::Get, ["phone", slug, "token"]) => pages::phone_token(context, slug),
-        (Verb::Get, ["r", number]) => pages::receipt(context, number),
-        (Verb::Get, ["admin"]) => pages::admin(context),
-        (Verb::Post, ["base", "v1", name]) => base::route(context, name, request),
-        (Verb::Get, ["code", file @ ..]) => codes::page(context, &file.join("/")),
-        (Verb::Post, ["code", "v1", "verify"]) => codes::verify(context, request),
-        (Verb::Post, ["code", "v1", "facts"]) => codes::facts(context, request),
-        (Verb::Post, ["code", "v1", "licence"]) => codes::licence(context, request),
-        (Verb::Post, ["code", "v1", name]) => codes::route(context, name, &request.body),
-        (Verb::Get, ["v1", "audit", device]) => audit::export(context, device),
+    match (request.method, parts.as_slice()) {
+        (HttpMethod::Get, ["phone", slug]) => pages::phone_page(context, slug),
+        (HttpMethod::Get, ["phone", slug, "token"]) => pages::phone_page_token(context, slug),
+        (HttpMethod::Get, ["r", number]) => pages::receipt_page(context, number),
+        (HttpMethod::Get, ["admin"]) => pages::admin_page(context),
+        (HttpMethod::Post, ["base", "v1", name]) => {
+            card_holder_base::route_base_request(context, name, request)
+        }
+        (HttpMethod::Get, ["code", file @ ..]) => codes::serve_file(context, &file.join("/")),
+        (HttpMethod::Post, ["code", "v1", "verify"]) => codes::verify_code(context, request),
+        (HttpMethod::Post, ["code", "v1", "facts"]) => codes::request_claims(context, request),
+        (HttpMethod::Post, ["code", "v1", "licence"]) => codes::request_e_certificate(context, request),
+        (HttpMethod::Post, ["code", "v1", name]) => codes::route_phone_request(context, name, &request.body),
+        (HttpMethod::Get, ["v1", "audit", device]) => audit::export_audit(context, device),
         (verb, ["v1", name]) => {
             let kiosk = match admitted {
-                Some(id) => context.city.devices.get(&id).ok_or_else(no_such_path)?,
-                None => device::signer(&context.city.devices, request)?,
+                Some(id) => context.config.kiosks.get(&id).ok_or_else(no_such_path)?,
+                None => registry::verified_signer(&context.config.kiosks, request)?,
             };
             match (verb, *name) {
-                (Verb::Post, "identify") => identify::identify(context, kiosk, &request.body),
-                (Verb::Post, "evidence") => codes::prove(context, kiosk, &request.body),
-                (Verb::Post, "card-authentications") => {
-                    card_authority::authenticate(context, kiosk, &request.body)
+                (HttpMethod::Post, "identify") => identify::identify(context, kiosk, &request.body),
+                (HttpMethod::Post, "evidence") => codes::step_up(context, kiosk, &request.body),
+                (HttpMethod::Post, "card-authentications") => {
+                    card_authentication::authenticate_card(context, kiosk, &request.body)
                 }
-                (Verb::Post, "calls") => calls::call(context, kiosk, &request.body),
-                (Verb::Post, "charges") => charges::charge(context, kiosk, &request.body),
-                (Verb::Post, "inquiries") => charges::inquire(context, kiosk, &request.body),
-                (Verb::Post, "records") => records::take(context, kiosk, &request.body),
-                (Verb::Get, "changes") => catalogue::changes(context, query),
-                (Verb::Get | Verb::Post, _) => Err(no_such_path()),
+                (HttpMethod::Post, "calls") => operation_calls::call_operation(context, kiosk, &request.body),
+                (HttpMethod::Post, "charges") => charges::charge_order(context, kiosk, &request.body),
+                (HttpMethod::Post, "inquiries") => charges::inquire_order(context, kiosk, &request.body),
+                (HttpMethod::Post, "records") => records::accept_batch(context, kiosk, &request.body),
+                (HttpMethod::Get, "changes") => catalogue::changes_since(context, query),
+                (HttpMethod::Get | HttpMethod::Post, _) => Err(no_such_path()),
             }
         }
-        (Verb::Get, _) => Ok(Response::html(404, pages::not_found()).into()),
-        (Verb::Post, _) => Err(no_such_path()),
+        (HttpMethod::Get, _) => Ok(PlatformResponse::html(404, pages::not_found_page()).into()),
+        (HttpMethod::Post, _) => Err(no_such_path()),
     }
 }
 
-fn no_such_path() -> Fail {
-    ProblemCode::NotOffered.because("no such path").into()
+fn no_such_path() -> RequestError {
+    ProblemCode::NotOffered.into_problem("no such path").into()
 }

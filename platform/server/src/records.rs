@@ -6,54 +6,65 @@
 
 use std::io::Read as _;
 
-use contract::{BatchAck, Chain, Entry, Head, Header, ProblemCode, Record, RecordBatch, Refused, Window};
+use contract::{
+    BatchAck, Chain, Entry, Head, ProblemCode, Record, RecordBatch, RecordHeader, RefusedRecord, UploadWindow,
+};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use crate::codes;
-use crate::columns::{epoch, ms, text};
-use crate::consents;
-use crate::device::Device;
-use crate::fail::{Fail, json, malformed};
-use crate::marks;
-use crate::platform::Turn;
-use crate::schema::dispute;
-use crate::wire::{Reply, Response};
+use crate::columns::{to_epoch_column, to_json_column, to_ms_column};
+use crate::kiosk_consents;
+use crate::messages::{PlatformReply, PlatformResponse};
+use crate::platform::RequestContext;
+use crate::registry::RegisteredKiosk;
+use crate::request_error::{RequestError, malformed_request, parse_body};
+use crate::schema::record_incident;
+use crate::used_codes;
 
 /// Largest batch in bytes after decompression.
 const BATCH_MAX: u64 = 4 * 1024 * 1024;
 /// log2 of the largest zstd window in bytes, which bounds the memory for decompression.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// Window that each answer grants for the next batch.
-const WINDOW: Window = Window { records: 256, bytes: 256 * 1024, after_ms: 0 };
+const WINDOW: UploadWindow = UploadWindow { records: 256, bytes: 256 * 1024, after_ms: 0 };
 
 /// `POST /v1/records`: verifies a batch and stores its new records.
-pub(crate) fn take(context: &mut Turn<'_>, kiosk: &Device, body: &[u8]) -> Result<Reply, Fail> {
-    let batch: RecordBatch = json(&unpacked(body)?)?;
+pub(crate) fn accept_batch(
+    context: &mut RequestContext<'_>,
+    kiosk: &RegisteredKiosk,
+    body: &[u8],
+) -> Result<PlatformReply, RequestError> {
+    let batch: RecordBatch = parse_body(&decompress_batch(body)?)?;
     let (from, to) = (batch.from, batch.to.head);
     if (from.device, to.device) != (kiosk.id, kiosk.id) {
-        return Err(malformed("the batch belongs to another kiosk than its sender"));
+        return Err(malformed_request("the batch belongs to another kiosk than its sender"));
     }
-    batch.to.verify(&kiosk.key).map_err(|_| malformed("the head's signature does not verify"))?;
-    batch.check().map_err(|_| {
-        malformed("the records of the batch are not one chain from its first head to its last")
+    batch.to.verify(&kiosk.key).map_err(|_| malformed_request("the head's signature does not verify"))?;
+    batch.verify_chain().map_err(|_| {
+        malformed_request("the records of the batch are not one chain from its first head to its last")
     })?;
 
     let upto = stored_upto(context.tx, from)?;
     if from.seq > upto {
         return Ok(acknowledge(context, from, upto, Vec::new()));
     }
-    let Some((refused, upto)) = append(context, &batch, upto)? else {
-        return forked(context, from);
+    let Some((refused, upto)) = append_new_records(context, &batch, upto)? else {
+        return reject_fork(context, from);
     };
     context.tx.execute(
         "INSERT INTO heads (device, epoch, seq, signature) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        params![kiosk.id.to_string(), epoch(to.epoch), seq(to.seq)?, batch.to.signature.to_string()],
+        params![
+            kiosk.id.to_string(),
+            to_epoch_column(to.epoch),
+            seq_column(to.seq)?,
+            batch.to.signature.to_string()
+        ],
     )?;
     Ok(acknowledge(context, from, upto, refused))
 }
 
-fn unpacked(body: &[u8]) -> Result<Vec<u8>, Fail> {
-    let bad = |_| malformed("the body is not zstd");
+fn decompress_batch(body: &[u8]) -> Result<Vec<u8>, RequestError> {
+    let bad = |_| malformed_request("the body is not zstd");
     let mut decoder = zstd::Decoder::new(body).map_err(bad)?;
     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(bad)?;
     let mut plain = Vec::new();
@@ -61,30 +72,34 @@ fn unpacked(body: &[u8]) -> Result<Vec<u8>, Fail> {
     if u64::try_from(plain.len()).is_ok_and(|len| len <= BATCH_MAX) {
         Ok(plain)
     } else {
-        Err(malformed("the batch is larger than the window that was granted"))
+        Err(malformed_request("the batch is larger than the window that was granted"))
     }
 }
 
 /// Stores the new records of a batch. `None` when the batch conflicts with the stored chain (fork).
-fn append(context: &Turn<'_>, batch: &RecordBatch, stored: u64) -> Result<Option<(Vec<Refused>, u64)>, Fail> {
+fn append_new_records(
+    context: &RequestContext<'_>,
+    batch: &RecordBatch,
+    stored: u64,
+) -> Result<Option<(Vec<RefusedRecord>, u64)>, RequestError> {
     let mut chain = Chain::from_head(batch.from);
     if hash_at(context.tx, chain.head())? != Some(chain.head().hash) {
         return Ok(None);
     }
     let mut refused = Vec::new();
     for wire in &batch.records {
-        let whole = |_| malformed("a record of the batch is malformed");
+        let whole = |_| malformed_request("a record of the batch is malformed");
         let record = wire.to_record().map_err(whole)?;
         chain.push(&record.header, &record.commitment()).map_err(whole)?;
         let entry = Entry::decode(&record.body).ok().filter(|entry| entry.kind() == record.header.kind);
         if entry.is_none() {
-            refused.push(Refused { seq: record.header.seq, code: ProblemCode::Malformed });
+            refused.push(RefusedRecord { seq: record.header.seq, code: ProblemCode::Malformed });
         }
         let head = chain.head();
         if head.seq > stored {
-            store(context, &record, &wire.body, head, entry.is_some())?;
+            store_record(context, &record, &wire.body, head, entry.is_some())?;
             if let Some(entry) = &entry {
-                apply(context, &record.header, entry)?;
+                apply_entry(context, &record.header, entry)?;
             }
         } else if hash_at(context.tx, head)? != Some(head.hash) {
             return Ok(None);
@@ -93,78 +108,89 @@ fn append(context: &Turn<'_>, batch: &RecordBatch, stored: u64) -> Result<Option
     Ok(Some((refused, stored.max(chain.head().seq))))
 }
 
-fn store(context: &Turn<'_>, record: &Record, body: &str, head: Head, understood: bool) -> Result<(), Fail> {
+fn store_record(
+    context: &RequestContext<'_>,
+    record: &Record,
+    body: &str,
+    head: Head,
+    understood: bool,
+) -> Result<(), RequestError> {
     context.tx.execute(
         "INSERT INTO records (device, epoch, seq, header, salt, body, hash, understood, received_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (device, epoch, seq) DO NOTHING",
         params![
             head.device.to_string(),
-            epoch(head.epoch),
-            seq(head.seq)?,
+            to_epoch_column(head.epoch),
+            seq_column(head.seq)?,
             record.header.encode(),
             record.salt,
             body,
             head.hash,
             understood,
-            ms(context.now),
+            to_ms_column(context.now),
         ],
     )?;
     Ok(())
 }
 
 /// Applies a new record to the platform's other tables: receipts, used codes, revocations, consents.
-fn apply(context: &Turn<'_>, header: &Header, entry: &Entry) -> rusqlite::Result<()> {
+fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entry) -> rusqlite::Result<()> {
     let device = header.device;
-    if let Entry::ReceiptPromised { receipt, content, .. } = entry {
+    if let Entry::ReceiptIssued { receipt, content, .. } = entry {
         context.tx.execute(
             "INSERT INTO receipts (device, number, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            params![device.to_string(), receipt.number().replace(' ', ""), text(content)],
+            params![device.to_string(), receipt.number().replace(' ', ""), to_json_column(content)],
         )?;
     }
-    marks::record(context.tx, &device.to_string(), entry, context.now)?;
-    codes::revocations::compare(context.tx, header, entry, context.now)?;
-    consents::record(context.tx, device, entry, context.now)
+    used_codes::record_kiosk_use(context.tx, &device.to_string(), entry, context.now)?;
+    codes::revocations::compare_admission(context.tx, header, entry, context.now)?;
+    kiosk_consents::record_consent(context.tx, device, entry, context.now)
 }
 
 /// Refuses a batch that forks the stored chain, which means that records were changed. Nothing of the batch is stored;
 /// an incident is recorded.
-fn forked(context: &Turn<'_>, from: Head) -> Result<Reply, Fail> {
-    let about = format!("log {} {}", from.device, epoch(from.epoch));
-    dispute(
+fn reject_fork(context: &RequestContext<'_>, from: Head) -> Result<PlatformReply, RequestError> {
+    let about = format!("log {} {}", from.device, to_epoch_column(from.epoch));
+    record_incident(
         context.tx,
         &about,
         "the kiosk sent records that contradict those already stored",
-        ms(context.now),
+        to_ms_column(context.now),
     )?;
-    let problem = ProblemCode::Malformed.because("the batch contradicts records already stored");
-    Ok(Response::problem(&problem).into())
+    let problem = ProblemCode::Malformed.into_problem("the batch contradicts records already stored");
+    Ok(PlatformResponse::problem(&problem).into())
 }
 
-fn acknowledge(context: &Turn<'_>, of: Head, upto: u64, refused: Vec<Refused>) -> Reply {
+fn acknowledge(
+    context: &RequestContext<'_>,
+    of: Head,
+    upto: u64,
+    refused: Vec<RefusedRecord>,
+) -> PlatformReply {
     let (device, epoch) = (of.device, of.epoch);
     let ack = BatchAck { device, epoch, upto, refused, window: WINDOW, now: context.now };
-    Response::json(&ack).into()
+    PlatformResponse::json(&ack).into()
 }
 
 /// Sequence number up to which the chain is stored without a gap.
 fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
     let upto: Option<i64> = tx.query_row(
         "SELECT max(seq) FROM records WHERE device = ?1 AND epoch = ?2",
-        params![of.device.to_string(), epoch(of.epoch)],
+        params![of.device.to_string(), to_epoch_column(of.epoch)],
         |row| row.get(0),
     )?;
     Ok(upto.and_then(|upto| u64::try_from(upto).ok()).unwrap_or(0))
 }
 
 /// The stored hash of the chain at a sequence number; `None` if the chain is not stored that far.
-fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, Fail> {
+fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, RequestError> {
     if point.seq == 0 {
         return Ok(Some(Chain::genesis(point.device, point.epoch).head().hash));
     }
     let hash = tx
         .query_row(
             "SELECT hash FROM records WHERE device = ?1 AND epoch = ?2 AND seq = ?3",
-            params![point.device.to_string(), epoch(point.epoch), seq(point.seq)?],
+            params![point.device.to_string(), to_epoch_column(point.epoch), seq_column(point.seq)?],
             |row| row.get(0),
         )
         .optional()?;
@@ -172,6 +198,6 @@ fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, Fail> 
 }
 
 /// Converts a sequence number to a column value, which must be below 2⁶³.
-fn seq(seq: u64) -> Result<i64, Fail> {
-    i64::try_from(seq).map_err(|_| malformed("the sequence number is too large"))
+fn seq_column(seq: u64) -> Result<i64, RequestError> {
+    i64::try_from(seq).map_err(|_| malformed_request("the sequence number is too large"))
 }

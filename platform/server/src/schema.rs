@@ -286,14 +286,14 @@ CREATE TABLE IF NOT EXISTS disputes (
 ";
 
 /// Creates the tables. WAL with full synchronisation: a commit is on disk before the request is answered.
-pub(crate) fn prepare(db: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn prepare_schema(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.execute_batch(TABLES)
 }
 
 /// Records an incident (异常事件), which an operator must look at; once per subject `about`.
-pub(crate) fn dispute(db: &Connection, about: &str, what: &str, at_ms: i64) -> rusqlite::Result<()> {
+pub(crate) fn record_incident(db: &Connection, about: &str, what: &str, at_ms: i64) -> rusqlite::Result<()> {
     tracing::error!(about, what, "incident recorded; the operator must investigate");
     db.execute(
         "INSERT INTO disputes (about, what, at_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",

@@ -18,14 +18,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// Time after which a handshake is aborted; a slow link needs two seconds.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most concurrent handshakes. Connections that send nothing occupy these for at most [`HANDSHAKE_TIMEOUT`].
 const HANDSHAKES_MAX: usize = 512;
 /// Pause after a failed `accept`, as when the system has no file descriptors left.
-const NO_SOCKET: Duration = Duration::from_millis(200);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// Certificates of the platform and of the authority that certifies kiosks.
-pub struct Certificates {
+pub struct PlatformCertificates {
     /// The platform's certificate, then those up to the authority.
     pub chain: Vec<CertificateDer<'static>>,
     /// Private key of the platform's certificate.
@@ -39,34 +39,34 @@ pub struct Certificates {
 pub enum KioskListenerError {
     /// rustls refuses the platform's certificate or key.
     #[error("the platform's certificate or private key is invalid")]
-    Own(#[source] rustls::Error),
+    PlatformCertificate(#[source] rustls::Error),
     /// The socket has no local address.
     #[error("cannot get the listener's local address")]
     Socket(#[source] io::Error),
     /// A certificate of the kiosk authority is malformed.
     #[error("cannot parse a certificate of the kiosk authority")]
-    Authority(#[source] rustls::Error),
+    KioskAuthority(#[source] rustls::Error),
     /// No certificate of the kiosk authority is configured.
     #[error("no certificate of the kiosk authority is configured; no kiosk could connect")]
-    NoAuthority(#[source] rustls::server::VerifierBuilderError),
+    NoKioskAuthority(#[source] rustls::server::VerifierBuilderError),
 }
 
-impl Certificates {
+impl PlatformCertificates {
     fn config(self) -> Result<ServerConfig, KioskListenerError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         for authority in self.kiosk_authority {
-            roots.add(authority).map_err(KioskListenerError::Authority)?;
+            roots.add(authority).map_err(KioskListenerError::KioskAuthority)?;
         }
         let kiosks = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .build()
-            .map_err(KioskListenerError::NoAuthority)?;
+            .map_err(KioskListenerError::NoKioskAuthority)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(KioskListenerError::Own)?
+            .map_err(KioskListenerError::PlatformCertificate)?
             .with_client_cert_verifier(kiosks)
             .with_single_cert(self.chain, self.key)
-            .map_err(KioskListenerError::Own)?;
+            .map_err(KioskListenerError::PlatformCertificate)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(config)
@@ -76,13 +76,13 @@ impl Certificates {
 /// Accepts TLS connections whose client certificate was issued by the kiosk authority.
 pub struct KioskListener {
     address: SocketAddr,
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, Peer)>,
+    ready: mpsc::Receiver<(TlsStream<TcpStream>, KioskPeer)>,
     accepting: JoinHandle<()>,
 }
 
 /// Client certificate of a connection.
 #[derive(Clone, Debug)]
-pub struct Peer {
+pub struct KioskPeer {
     /// The kiosk's certificate; `None` only for the listener itself.
     pub(crate) certificate: Option<CertificateDer<'static>>,
 }
@@ -92,11 +92,18 @@ impl KioskListener {
     ///
     /// # Errors
     /// [`KioskListenerError`], when a certificate or key is invalid or the socket has no address.
-    pub fn new(listener: TcpListener, certificates: Certificates) -> Result<Self, KioskListenerError> {
+    pub fn new(
+        listener: TcpListener,
+        certificates: PlatformCertificates,
+    ) -> Result<Self, KioskListenerError> {
         let acceptor = TlsAcceptor::from(Arc::new(certificates.config()?));
         let address = listener.local_addr().map_err(KioskListenerError::Socket)?;
         let (accepted_tx, ready) = mpsc::channel(1);
-        Ok(Self { address, ready, accepting: tokio::spawn(accept(listener, acceptor, accepted_tx)) })
+        Ok(Self {
+            address,
+            ready,
+            accepting: tokio::spawn(accept_connections(listener, acceptor, accepted_tx)),
+        })
     }
 
     /// Local address of the listener.
@@ -114,7 +121,7 @@ impl Drop for KioskListener {
 
 impl Listener for KioskListener {
     type Io = TlsStream<TcpStream>;
-    type Addr = Peer;
+    type Addr = KioskPeer;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         match self.ready.recv().await {
@@ -125,21 +132,21 @@ impl Listener for KioskListener {
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        Ok(Peer { certificate: None })
+        Ok(KioskPeer { certificate: None })
     }
 }
 
-impl Connected<IncomingStream<'_, KioskListener>> for Peer {
+impl Connected<IncomingStream<'_, KioskListener>> for KioskPeer {
     fn connect_info(stream: IncomingStream<'_, KioskListener>) -> Self {
         stream.remote_addr().clone()
     }
 }
 
 /// Accepts connections. Each handshake runs in a task of its own, so that a slow peer does not block others.
-async fn accept(
+async fn accept_connections(
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    accepted_tx: mpsc::Sender<(TlsStream<TcpStream>, Peer)>,
+    accepted_tx: mpsc::Sender<(TlsStream<TcpStream>, KioskPeer)>,
 ) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
@@ -149,7 +156,7 @@ async fn accept(
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a kiosk connection; retrying");
-                tokio::time::sleep(NO_SOCKET).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 continue;
             }
         };
@@ -158,12 +165,12 @@ async fn accept(
             let _permit = permit;
             // TCP_NODELAY: otherwise a small answer waits for the acknowledgement of the one before.
             let _ = socket.set_nodelay(true);
-            match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
+            match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
                 Ok(Ok(stream)) => {
                     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
                     let certificate = chain.first().cloned().map(CertificateDer::into_owned);
                     // The receiver is dropped when the platform stops.
-                    let _ = accepted_tx.send((stream, Peer { certificate })).await;
+                    let _ = accepted_tx.send((stream, KioskPeer { certificate })).await;
                 }
                 Ok(Err(error)) => {
                     tracing::info!(%from, %error, "TLS handshake with a kiosk failed; connection closed")

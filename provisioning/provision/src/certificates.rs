@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use contract::DeviceId;
+use contract::KioskId;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
@@ -17,7 +17,7 @@ use rcgen::{
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
-use crate::keys::{self, random};
+use crate::keys::{self, random_bytes};
 
 /// Validity of the authority's certificate in days.
 const AUTHORITY_DAYS: i64 = 20 * 365;
@@ -27,42 +27,42 @@ const CERTIFICATE_DAYS: i64 = 398;
 const BACKDATED: Duration = Duration::hours(1);
 
 /// Makes the authority: ca.key (secret) and ca.pem.
-pub(crate) fn authority(directory: &Path) -> Result<()> {
+pub(crate) fn make_authority(directory: &Path) -> Result<()> {
     let key = new_key()?;
     let mut params = params("city authority", AUTHORITY_DAYS)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let certificate = params.self_signed(&key)?;
-    keys::write(directory, "ca.key", &Zeroizing::new(key.serialize_pem()), 0o600)?;
-    keys::write(directory, "ca.pem", &certificate.pem(), 0o644)
+    keys::write_new(directory, "ca.key", &Zeroizing::new(key.serialize_pem()), 0o600)?;
+    keys::write_new(directory, "ca.pem", &certificate.pem(), 0o644)
 }
 
 /// Makes the platform's key and certificate for the names and addresses under which kiosks reach it:
 /// platform.key (secret) and platform.pem.
-pub(crate) fn platform(directory: &Path, names: &[String]) -> Result<()> {
+pub(crate) fn make_platform_certificate(directory: &Path, names: &[String]) -> Result<()> {
     let key = new_key()?;
     let mut params = CertificateParams::new(names.to_vec())
         .context("a name of the platform is neither a DNS name nor an IP address")?;
-    dress(&mut params, "platform", CERTIFICATE_DAYS)?;
-    for_use(&mut params, ExtendedKeyUsagePurpose::ServerAuth);
+    set_common_fields(&mut params, "platform", CERTIFICATE_DAYS)?;
+    set_key_usage(&mut params, ExtendedKeyUsagePurpose::ServerAuth);
     let certificate = params.signed_by(&key, &issuer(directory)?)?;
-    keys::write(directory, "platform.key", &Zeroizing::new(key.serialize_pem()), 0o600)?;
-    keys::write(directory, "platform.pem", &certificate.pem(), 0o644)
+    keys::write_new(directory, "platform.key", &Zeroizing::new(key.serialize_pem()), 0o600)?;
+    keys::write_new(directory, "platform.pem", &certificate.pem(), 0o644)
 }
 
 /// Makes a kiosk's TLS key and its certificate request: tls.key (secret) and tls.csr.
-pub(crate) fn request(directory: &Path, device: DeviceId) -> Result<()> {
+pub(crate) fn make_request(directory: &Path, device: KioskId) -> Result<()> {
     let key = new_key()?;
     let mut params = CertificateParams::new([certified_name(device)?])?;
-    params.distinguished_name = name(&device.to_string());
+    params.distinguished_name = distinguished_name(&device.to_string());
     let request = params.serialize_request(&key)?;
-    keys::write(directory, "tls.key", &Zeroizing::new(key.serialize_pem()), 0o600)?;
-    keys::write(directory, "tls.csr", &request.pem()?, 0o644)
+    keys::write_new(directory, "tls.key", &Zeroizing::new(key.serialize_pem()), 0o600)?;
+    keys::write_new(directory, "tls.csr", &request.pem()?, 0o644)
 }
 
 /// Issues a certificate for a kiosk's request. Whatever extensions the request has, the certificate is for this kiosk
 /// and for client authentication only; the operator has verified that the request comes from this kiosk.
-pub(crate) fn certify(city: &Path, device: DeviceId, request: &Path) -> Result<String> {
+pub(crate) fn certify(city: &Path, device: KioskId, request: &Path) -> Result<String> {
     let pem = fs::read_to_string(request).with_context(|| format!("cannot read {}", request.display()))?;
     let mut request = CertificateSigningRequestParams::from_pem(&pem)
         .with_context(|| format!("{} is not a certificate request", request.display()))?;
@@ -73,8 +73,8 @@ pub(crate) fn certify(city: &Path, device: DeviceId, request: &Path) -> Result<S
         "the request is not for {device}: make it with `provision device-keys --device {device}`"
     );
     let mut params = asked;
-    dress(&mut params, &device.to_string(), CERTIFICATE_DAYS)?;
-    for_use(&mut params, ExtendedKeyUsagePurpose::ClientAuth);
+    set_common_fields(&mut params, &device.to_string(), CERTIFICATE_DAYS)?;
+    set_key_usage(&mut params, ExtendedKeyUsagePurpose::ClientAuth);
     request.params = params;
     let certificate: Certificate = request.signed_by(&issuer(city)?)?;
     Ok(certificate.pem())
@@ -96,14 +96,14 @@ fn new_key() -> Result<KeyPair> {
 
 fn params(common_name: &str, days: i64) -> Result<CertificateParams> {
     let mut params = CertificateParams::default();
-    dress(&mut params, common_name, days)?;
+    set_common_fields(&mut params, common_name, days)?;
     Ok(params)
 }
 
-fn dress(params: &mut CertificateParams, common_name: &str, days: i64) -> Result<()> {
-    params.distinguished_name = name(common_name);
+fn set_common_fields(params: &mut CertificateParams, common_name: &str, days: i64) -> Result<()> {
+    params.distinguished_name = distinguished_name(common_name);
     // A certificate is renewed with the same key, so a serial number derived from the key would not be unique.
-    let mut serial = *random::<16>()?;
+    let mut serial = *random_bytes::<16>()?;
     if let Some(first) = serial.first_mut() {
         // Positive, and not zero (RFC 5280, 4.1.2.2).
         *first = *first & 0x7f | 0x40;
@@ -115,19 +115,19 @@ fn dress(params: &mut CertificateParams, common_name: &str, days: i64) -> Result
     Ok(())
 }
 
-fn for_use(params: &mut CertificateParams, purpose: ExtendedKeyUsagePurpose) {
+fn set_key_usage(params: &mut CertificateParams, purpose: ExtendedKeyUsagePurpose) {
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![purpose];
 }
 
-fn name(common_name: &str) -> DistinguishedName {
+fn distinguished_name(common_name: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
     name
 }
 
-fn certified_name(device: DeviceId) -> Result<String> {
+fn certified_name(device: KioskId) -> Result<String> {
     let id = device.to_string();
     ensure!(
         !id.starts_with('-') && !id.ends_with('-'),
@@ -150,12 +150,12 @@ mod tests {
     #[test]
     fn openssl_accepts_each_certificate_only_for_its_use() {
         let place = tempfile::tempdir().unwrap();
-        let device: DeviceId = "K-1".parse().unwrap();
-        authority(place.path()).unwrap();
-        platform(place.path(), &["platform.example".into(), "127.0.0.1".into()]).unwrap();
-        request(place.path(), device).unwrap();
+        let device: KioskId = "K-1".parse().unwrap();
+        make_authority(place.path()).unwrap();
+        make_platform_certificate(place.path(), &["platform.example".into(), "127.0.0.1".into()]).unwrap();
+        make_request(place.path(), device).unwrap();
         let certificate = certify(place.path(), device, &place.path().join("tls.csr")).unwrap();
-        keys::write(place.path(), "tls.pem", &certificate, 0o644).unwrap();
+        keys::write_new(place.path(), "tls.pem", &certificate, 0o644).unwrap();
         let verify = |purpose: &str, file: &str| {
             let output = openssl(place.path(), &format!("verify -purpose {purpose} -CAfile ca.pem {file}"));
             output.contains(&format!("{file}: OK"))
@@ -172,13 +172,13 @@ mod tests {
     #[test]
     fn request_is_certified_only_for_its_own_kiosk() {
         let place = tempfile::tempdir().unwrap();
-        authority(place.path()).unwrap();
-        request(place.path(), "K-1".parse().unwrap()).unwrap();
+        make_authority(place.path()).unwrap();
+        make_request(place.path(), "K-1".parse().unwrap()).unwrap();
         let request = place.path().join("tls.csr");
         let error = certify(place.path(), "K-2".parse().unwrap(), &request).unwrap_err();
         assert!(error.to_string().contains("not for K-2"), "{error}");
         fs::write(&request, "not a request").unwrap();
         assert!(certify(place.path(), "K-1".parse().unwrap(), &request).is_err());
-        assert!(super::request(&place.path().join("x"), "-".parse().unwrap()).is_err());
+        assert!(super::make_request(&place.path().join("x"), "-".parse().unwrap()).is_err());
     }
 }

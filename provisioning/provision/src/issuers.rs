@@ -9,32 +9,38 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use contract::{IssuerKey, IssuerKeys, SecretKey, Signed, UnixMs};
+use contract::{IssuerKey, IssuerKeys, SecretKey, SignedStatement, UnixMs};
 
 use crate::keys;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// The list and the key are valid from this long before they are made, because kiosks' clocks may be behind.
 const BACKDATED_MS: u64 = DAY_MS;
-const LIST: &str = "issuer-keys.json";
+const LIST_FILE: &str = "issuer-keys.json";
 
 /// Adds an issuer key and signs the list.
-pub(crate) fn add(directory: &Path, root: &Path, city: &str, days: u16) -> Result<IssuerKeys> {
+pub(crate) fn add_issuer_key(directory: &Path, root: &Path, city: &str, days: u16) -> Result<IssuerKeys> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the system clock is before 1970")?;
     let now = UnixMs(u64::try_from(since.as_millis()).context("the system clock is out of range")?);
-    add_at(directory, &keys::secret(root)?, city, days, now)
+    add_issuer_key_at(directory, &keys::read_secret_key(root)?, city, days, now)
 }
 
-fn add_at(directory: &Path, root: &SecretKey, city: &str, days: u16, now: UnixMs) -> Result<IssuerKeys> {
+fn add_issuer_key_at(
+    directory: &Path,
+    root: &SecretKey,
+    city: &str,
+    days: u16,
+    now: UnixMs,
+) -> Result<IssuerKeys> {
     fs::create_dir_all(directory)?;
-    let path = directory.join(LIST);
-    let before = if path.exists() { Some(opened(&path, root)?) } else { None };
+    let path = directory.join(LIST_FILE);
+    let before = if path.exists() { Some(read_list(&path, root)?) } else { None };
     let (begins, ends) = (UnixMs(now.0.saturating_sub(BACKDATED_MS)), now.plus_ms(u64::from(days) * DAY_MS));
     let revoker = match &before {
         Some(list) => list.revoker.clone(),
         None => {
-            keys::pair(directory, "revoker")?;
-            keys::secret(&directory.join("revoker.key"))?.public()
+            keys::write_key_pair(directory, "revoker")?;
+            keys::read_secret_key(&directory.join("revoker.key"))?.public()
         }
     };
     let mut issuers = before.as_ref().map(|list| list.issuers.clone()).unwrap_or_default();
@@ -51,8 +57,8 @@ fn add_at(directory: &Path, root: &SecretKey, city: &str, days: u16, now: UnixMs
             fs::remove_file(ended)?;
         }
     }
-    keys::pair(directory, &name)?;
-    let key = keys::secret(&directory.join(format!("{name}.key")))?.public();
+    keys::write_key_pair(directory, &name)?;
+    let key = keys::read_secret_key(&directory.join(format!("{name}.key")))?.public();
     issuers.push(IssuerKey { id, key, not_before: begins, not_after: ends });
     let list = IssuerKeys {
         city: city.to_owned(),
@@ -64,7 +70,7 @@ fn add_at(directory: &Path, root: &SecretKey, city: &str, days: u16, now: UnixMs
         revoker,
         issuers,
     };
-    let signed = Signed::sign(&list, root);
+    let signed = SignedStatement::sign(&list, root);
     ensure!(signed.open(&root.public()).is_ok(), "kiosks would refuse this list: check --city and --days");
     // Written to a temporary file and renamed, so that the platform never reads a partial list.
     let fresh = directory.join("issuer-keys.json.new");
@@ -74,9 +80,9 @@ fn add_at(directory: &Path, root: &SecretKey, city: &str, days: u16, now: UnixMs
     Ok(list)
 }
 
-fn opened(path: &Path, root: &SecretKey) -> Result<IssuerKeys> {
+fn read_list(path: &Path, root: &SecretKey) -> Result<IssuerKeys> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let signed: Signed<IssuerKeys> =
+    let signed: SignedStatement<IssuerKeys> =
         serde_json::from_str(&text).context("issuer-keys.json is not a signed list of issuer keys")?;
     signed.open(&root.public()).context("issuer-keys.json is not signed by this root key")
 }
@@ -90,22 +96,22 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("provision-issuers-{}", std::process::id()));
         let root = SecretKey::from_bytes(&[7; 32]).unwrap();
         let begin = UnixMs(1_795_500_000_000);
-        let first = add_at(&directory, &root, "YK", 90, begin).unwrap();
+        let first = add_issuer_key_at(&directory, &root, "YK", 90, begin).unwrap();
         assert_eq!((first.version, first.issuers.len(), first.issuers[0].id), (1, 1, 1));
-        let second = add_at(&directory, &root, "YK", 90, begin.plus_ms(60 * DAY_MS)).unwrap();
+        let second = add_issuer_key_at(&directory, &root, "YK", 90, begin.plus_ms(60 * DAY_MS)).unwrap();
         assert_eq!(second.issuers.iter().map(|issuer| issuer.id).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(second.revoker, first.revoker);
-        let third = add_at(&directory, &root, "YK", 90, begin.plus_ms(120 * DAY_MS)).unwrap();
+        let third = add_issuer_key_at(&directory, &root, "YK", 90, begin.plus_ms(120 * DAY_MS)).unwrap();
         assert_eq!(third.issuers.iter().map(|issuer| issuer.id).collect::<Vec<_>>(), [2, 3]);
         assert_eq!(third.version, 3);
         for id in 1..=3 {
             assert!(directory.join(format!("issuer-{id}.key")).exists());
         }
-        assert_eq!(opened(&directory.join(LIST), &root).unwrap(), third);
+        assert_eq!(read_list(&directory.join(LIST_FILE), &root).unwrap(), third);
 
         let stranger = SecretKey::from_bytes(&[8; 32]).unwrap();
-        assert!(add_at(&directory, &stranger, "YK", 90, begin).is_err());
-        assert!(add_at(&directory.join("other"), &root, "yk", 90, begin).is_err());
+        assert!(add_issuer_key_at(&directory, &stranger, "YK", 90, begin).is_err());
+        assert!(add_issuer_key_at(&directory.join("other"), &root, "yk", 90, begin).is_err());
         fs::remove_dir_all(&directory).unwrap();
     }
 }

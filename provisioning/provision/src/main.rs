@@ -15,24 +15,24 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use contract::{DeviceId, PublicKey, ServiceDocument, Site};
+use contract::{KioskId, PublicKey, ServiceDocument, Site};
 
 /// Makes keys and certificates, checks site files and service documents, verifies kiosk logs.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     #[command(subcommand)]
-    command: Task,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Task {
+enum Command {
     /// Makes the keys of one kiosk: device.key, wrap.key and tls.key (secret), device.pub, and tls.csr, the
     /// certificate request for tls.key.
     DeviceKeys {
         /// The kiosk's id, as in its site file.
         #[arg(long)]
-        device: DeviceId,
+        device: KioskId,
         /// Directory for the keys, created if it does not exist. Existing keys are never overwritten.
         directory: PathBuf,
     },
@@ -58,7 +58,7 @@ enum Task {
         city: PathBuf,
         /// The id of the kiosk that made the request. The operator must have verified the origin of the request.
         #[arg(long)]
-        device: DeviceId,
+        device: KioskId,
         /// The certificate request, tls.csr.
         request: PathBuf,
     },
@@ -116,21 +116,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: Task) -> anyhow::Result<()> {
+fn run(task: Command) -> anyhow::Result<()> {
     match task {
-        Task::DeviceKeys { device, directory } => keys::device(&directory, device),
-        Task::CityKeys { directory } => keys::city(&directory),
-        Task::PlatformKeys { directory, names } => certificates::platform(&directory, &names),
-        Task::Certify { city, device, request } => {
+        Command::DeviceKeys { device, directory } => keys::make_kiosk_keys(&directory, device),
+        Command::CityKeys { directory } => keys::make_city_keys(&directory),
+        Command::PlatformKeys { directory, names } => {
+            certificates::make_platform_certificate(&directory, &names)
+        }
+        Command::Certify { city, device, request } => {
             let certificate = certificates::certify(&city, device, &request)?;
             let authority = fs::read(city.join("ca.pem")).context("cannot read ca.pem")?;
             fs::write(request.with_file_name("tls.pem"), certificate)?;
             fs::write(request.with_file_name("city-ca.pem"), authority)?;
             Ok(())
         }
-        Task::RootKey { directory } => keys::root(&directory),
-        Task::IssuerKeys { directory, root, city, days } => {
-            let list = issuers::add(&directory, &root, &city, days)?;
+        Command::RootKey { directory } => keys::make_root_key(&directory),
+        Command::IssuerKeys { directory, root, city, days } => {
+            let list = issuers::add_issuer_key(&directory, &root, &city, days)?;
             let ids: Vec<String> = list.issuers.iter().map(|issuer| issuer.id.to_string()).collect();
             writeln!(
                 std::io::stdout(),
@@ -141,15 +143,15 @@ fn run(task: Task) -> anyhow::Result<()> {
             )?;
             Ok(())
         }
-        Task::CheckSite { files } => files.iter().try_for_each(|file| {
+        Command::CheckSite { files } => files.iter().try_for_each(|file| {
             let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
             Site::parse(&text).map(drop).with_context(|| file.display().to_string())
         }),
-        Task::CheckService { files } => files.iter().try_for_each(|file| {
+        Command::CheckService { files } => files.iter().try_for_each(|file| {
             let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
             ServiceDocument::parse(&text).map(drop).with_context(|| file.display().to_string())
         }),
-        Task::Verify { export, key } => {
+        Command::Verify { export, key } => {
             let json = fs::read(&export).with_context(|| export.display().to_string())?;
             let verdict = verify::verify(&json, &key)?;
             writeln!(std::io::stdout(), "{verdict}")?;

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use contract::{Chain, DeviceId, PublicKey, RecordBatch, SignedHead};
+use contract::{Chain, KioskId, PublicKey, RecordBatch, SignedHead};
 use serde::Deserialize;
 
 /// The platform's export of one kiosk's log, with the fields that are verified.
 #[derive(Deserialize)]
 struct Export {
-    device: DeviceId,
+    device: KioskId,
     epochs: Vec<Epoch>,
 }
 
@@ -20,14 +20,14 @@ struct Epoch {
 
 /// Result of a verification: what was verified.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    device: DeviceId,
+pub(crate) struct VerifiedLog {
+    device: KioskId,
     epochs: usize,
     records: usize,
     heads: usize,
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for VerifiedLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -39,7 +39,7 @@ impl fmt::Display for Verdict {
 
 /// Why an export is rejected. Each variant names the place where an auditor has to look.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum VerifyError {
     /// The bytes are not an export.
     #[error("the export is not valid JSON of an export")]
     Syntax(#[from] serde_json::Error),
@@ -48,7 +48,7 @@ pub(crate) enum Refusal {
     Empty,
     /// The records do not start with the first record of the epoch.
     #[error("epoch {0:016x} does not start with its first record of this kiosk")]
-    Beginning(u64),
+    NotFirstRecord(u64),
     /// A record is missing, changed, or of another log.
     #[error("epoch {epoch:016x}: the chain is broken")]
     Chain {
@@ -67,7 +67,7 @@ pub(crate) enum Refusal {
     },
     /// A signed head is not on the chain: the log was rolled back or rewritten after the head was signed.
     #[error("epoch {epoch:016x}: the head signed at record {seq} does not match these records")]
-    OffChain {
+    HeadNotOnChain {
         /// Number of the epoch.
         epoch: u64,
         /// Sequence number of the record.
@@ -76,15 +76,16 @@ pub(crate) enum Refusal {
 }
 
 /// Verifies an export.
-pub(crate) fn verify(json: &[u8], key: &PublicKey) -> Result<Verdict, Refusal> {
+pub(crate) fn verify(json: &[u8], key: &PublicKey) -> Result<VerifiedLog, VerifyError> {
     let export: Export = serde_json::from_slice(json)?;
-    let mut verdict = Verdict { device: export.device, epochs: export.epochs.len(), records: 0, heads: 0 };
+    let mut verdict =
+        VerifiedLog { device: export.device, epochs: export.epochs.len(), records: 0, heads: 0 };
     for Epoch { batch, heads } in &export.epochs {
         let epoch = batch.from.epoch;
         if batch.from != Chain::genesis(export.device, epoch).head() {
-            return Err(Refusal::Beginning(epoch));
+            return Err(VerifyError::NotFirstRecord(epoch));
         }
-        let broken = |source| Refusal::Chain { epoch, source };
+        let broken = |source| VerifyError::Chain { epoch, source };
         let mut chain = Chain::from_head(batch.from);
         let mut points = vec![chain.head()];
         for wire in &batch.records {
@@ -93,29 +94,29 @@ pub(crate) fn verify(json: &[u8], key: &PublicKey) -> Result<Verdict, Refusal> {
             points.push(chain.head());
         }
         if batch.to.head != chain.head() {
-            return Err(Refusal::OffChain { epoch, seq: batch.to.head.seq });
+            return Err(VerifyError::HeadNotOnChain { epoch, seq: batch.to.head.seq });
         }
         for signed in heads.iter().chain([&batch.to]) {
             let seq = signed.head.seq;
-            signed.verify(key).map_err(|_| Refusal::Unsigned { epoch, seq })?;
+            signed.verify(key).map_err(|_| VerifyError::Unsigned { epoch, seq })?;
             if !points.contains(&signed.head) {
-                return Err(Refusal::OffChain { epoch, seq });
+                return Err(VerifyError::HeadNotOnChain { epoch, seq });
             }
         }
         verdict.records += batch.records.len();
         verdict.heads += heads.len();
     }
-    if verdict.records == 0 { Err(Refusal::Empty) } else { Ok(verdict) }
+    if verdict.records == 0 { Err(VerifyError::Empty) } else { Ok(verdict) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::{CloseReason, Entry, Head, Header, Record, SecretKey, UnixMs, VisitId, WireRecord};
+    use contract::{CloseReason, Entry, Head, Record, RecordHeader, SecretKey, UnixMs, VisitId, WireRecord};
     use serde_json::{Value, json};
 
     fn export(key: &SecretKey) -> Value {
-        let device: DeviceId = "K-1".parse().unwrap();
+        let device: KioskId = "K-1".parse().unwrap();
         let mut chain = Chain::genesis(device, 5);
         let from = chain.head();
         let sign = |head: Head| SignedHead { head, signature: key.sign(&head.to_be_signed()) };
@@ -125,7 +126,8 @@ mod tests {
                 Entry::VisitClosed { visit: VisitId::from_entropy(seq.into()), reason: CloseReason::Exit };
             let body = entry.encode();
             let body_len = u32::try_from(body.len()).unwrap();
-            let header = Header { kind: entry.kind(), body_len, device, epoch: 5, seq, time: UnixMs(1) };
+            let header =
+                RecordHeader { kind: entry.kind(), body_len, device, epoch: 5, seq, time: UnixMs(1) };
             let record = Record { header, salt: [2; 16], body };
             chain.push(&record.header, &record.commitment()).unwrap();
             records.push(WireRecord::from_record(&record).unwrap());
@@ -137,7 +139,7 @@ mod tests {
         json!({ "device": device, "key": key.public(), "epochs": [{ "batch": batch, "heads": heads }] })
     }
 
-    fn check(export: &Value, key: &SecretKey) -> Result<Verdict, Refusal> {
+    fn check(export: &Value, key: &SecretKey) -> Result<VerifiedLog, VerifyError> {
         verify(&serde_json::to_vec(export).unwrap(), &key.public())
     }
 
@@ -163,12 +165,12 @@ mod tests {
         let missing = tampered(|export| {
             export["epochs"][0]["batch"]["records"].as_array_mut().unwrap().remove(2);
         });
-        assert!(matches!(missing, Refusal::Chain { .. }), "{missing}");
+        assert!(matches!(missing, VerifyError::Chain { .. }), "{missing}");
         let changed = tampered(|export| {
             let body = export["epochs"][0]["batch"]["records"][1]["body"].as_str().unwrap().to_owned();
             export["epochs"][0]["batch"]["records"][1]["body"] = body.replace("exit", "exiT").into();
         });
-        assert!(matches!(changed, Refusal::OffChain { .. }), "{changed}");
+        assert!(matches!(changed, VerifyError::HeadNotOnChain { .. }), "{changed}");
         let rolled_back = tampered(|export| {
             // The last two records are removed, and an earlier signed head replaces the last one.
             let earlier = export["epochs"][0]["heads"][1].clone();
@@ -176,10 +178,10 @@ mod tests {
             records.truncate(4);
             export["epochs"][0]["batch"]["to"] = earlier;
         });
-        assert!(matches!(rolled_back, Refusal::OffChain { seq: 6, .. }), "{rolled_back}");
+        assert!(matches!(rolled_back, VerifyError::HeadNotOnChain { seq: 6, .. }), "{rolled_back}");
         let other = SecretKey::from_bytes(&[5; 32]).unwrap();
-        assert!(matches!(check(&good, &other), Err(Refusal::Unsigned { .. })));
+        assert!(matches!(check(&good, &other), Err(VerifyError::Unsigned { .. })));
         let empty = json!({ "device": "K-1", "epochs": [] });
-        assert!(matches!(check(&empty, &key), Err(Refusal::Empty)));
+        assert!(matches!(check(&empty, &key), Err(VerifyError::Empty)));
     }
 }

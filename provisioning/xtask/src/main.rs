@@ -3,6 +3,8 @@
 //! Each command first installs the Debian packages that it needs and that are missing, says which, and does nothing when all are
 //! there. No command is silent for more than ten seconds.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod cargo;
 mod debian;
 mod first_page;

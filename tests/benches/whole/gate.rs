@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use code_reader::{Decoder, Frame};
+use code_reader::{Decoder, LumaFrame};
 use contract::{
-    Bilingual, ChangesAnswer, CodeRules, FeedItem, GateRules, IssuerKey, IssuerKeys, Profile, Revocations,
-    SecretKey, Signed, UnixMs,
+    Bilingual, ChangesAnswer, CodeRules, FeedItem, GateRules, IssuerKey, IssuerKeys, Revocations, SecretKey,
+    SignedStatement, SiteProfile, UnixMs,
 };
+use emulator::camera::{PhoneScreen, render_frame};
 use engine::{
-    Engine, Exchange, Fittings, Input, LogSettings, Out, Remembered, UplinkAnswer, UplinkRequest, What,
+    CacheSnapshot, Engine, EngineConfig, EngineInput, ExchangeTiming, InputEvent, JournalOpener, Output,
+    UplinkAnswer, UplinkRequest,
 };
 use journal::RealDisk;
-use resident_code::{Alias, Capabilities, Issuer, SessionCertificate, SessionTerms, SigningKey};
-use session::{Device, Equipment, Event, Health, Mono, Now, Setup, Times};
+use resident_code::{Alias, Capabilities, CodeIssuer, SessionCertificate, SessionTerms, SigningKey};
+use session::{DeviceKind, DeviceState, Equipment, Event, KioskSetup, MonotonicMs, Now, TimeLimits};
 use view::{Body, Light, Texts};
-use virtual_hardware::camera::{Screen, draw};
 
 use super::report_percentiles;
 
@@ -36,25 +37,25 @@ fn feed() -> Result<Vec<FeedItem>> {
     let list = IssuerKeys { city: city.clone(), version: 1, not_before, not_after, revoker, issuers };
     let delta = Revocations { city, since: 0, until: 0, expires: UnixMs(NOW + DAY), revoked: Vec::new() };
     Ok(vec![
-        FeedItem::IssuerKeys { list: Signed::sign(&list, &key(1)?) },
-        FeedItem::Revocations { delta: Signed::sign(&delta, &key(2)?) },
+        FeedItem::IssuerKeys { list: SignedStatement::sign(&list, &key(1)?) },
+        FeedItem::Revocations { delta: SignedStatement::sign(&delta, &key(2)?) },
     ])
 }
 
-fn setup() -> Result<Setup> {
+fn setup() -> Result<KioskSetup> {
     let hall = Bilingual { zh: "东门".into(), en: "East Gate".into() };
     let (root_key, city) = (key(1)?.public(), "YK".to_owned());
-    Ok(Setup {
-        device: "K-GT-0001".parse()?,
-        profile: Profile::Gate,
+    Ok(KioskSetup {
+        kiosk: "K-GT-0001".parse()?,
+        profile: SiteProfile::Gate,
         hall,
         utc_offset_minutes: 480,
         receipt_url: String::new(),
-        has: Equipment { code_reader: true, ..Equipment::default() },
-        codes: Some(CodeRules { root_key, city, past_s: 15, ahead_s: 15, unsynced_hours: 72 }),
-        gate: Some(GateRules::default()),
-        times: Times::default(),
-        staff: Vec::new(),
+        equipment: Equipment { code_reader: true, ..Equipment::default() },
+        code_rules: Some(CodeRules { root_key, city, past_s: 15, ahead_s: 15, unsynced_hours: 72 }),
+        gate_rules: Some(GateRules::default()),
+        time_limits: TimeLimits::default(),
+        staff_keys: Vec::new(),
         texts: Arc::new(Texts::built_in()),
     })
 }
@@ -67,10 +68,10 @@ fn code(person: u16) -> Result<String> {
         capabilities: Capabilities(1),
         alias: Alias([7, 7, 7, 7, 7, 7, high, low]),
         issued_at: u32::try_from(NOW / 1000)? - 3600,
-        lifetime: 96,
+        lifetime_quarters: 96,
         session_key: session.public(),
     };
-    let issuer = Issuer::new(1, SigningKey::from_bytes(&[3; 32])?);
+    let issuer = CodeIssuer::new(1, SigningKey::from_bytes(&[3; 32])?);
     let certificate = SessionCertificate::issue(&terms, &issuer)?;
     Ok(certificate.present(&session, u32::try_from(NOW / 1000)?)?.to_text())
 }
@@ -79,44 +80,44 @@ fn code(person: u16) -> Result<String> {
 pub(super) fn verdicts(directory: &Path) -> Result<()> {
     let directory = directory.to_owned();
     std::fs::create_dir_all(&directory)?;
-    let fittings = Fittings {
+    let fittings = EngineConfig {
         setup: Arc::new(setup()?),
-        log: LogSettings {
+        journal: JournalOpener {
             disk: Box::new(move || RealDisk::open(&directory)),
-            wrap: [9; 16].into(),
+            wrap_key: [9; 16].into(),
             software: "bench".into(),
             configuration: "00".into(),
             high_water: u64::MAX,
         },
         device_key: Arc::new(key(7)?),
         catalogue_key: key(8)?.public(),
-        remembered: Remembered::default(),
+        cached: CacheSnapshot::default(),
     };
-    let at = Now { mono: Mono(0), wall: UnixMs(NOW) };
+    let at = Now { mono: MonotonicMs(0), wall: UnixMs(NOW) };
     let (mut engine, out) = Engine::start(fittings, at, 1);
-    let asked = out.iter().any(|out| matches!(out, Out::Send(UplinkRequest::Changes { .. })));
+    let asked = out.iter().any(|out| matches!(out, Output::Send(UplinkRequest::Changes { .. })));
     ensure!(asked, "the engine did not request the feed at its start");
-    let exchange = Exchange { sent: UnixMs(NOW), received: UnixMs(NOW) };
+    let exchange = ExchangeTiming { sent: UnixMs(NOW), received: UnixMs(NOW) };
     let answer = ChangesAnswer { items: feed()?, cursor: 2, now: UnixMs(NOW) };
-    let what = What::Uplink(UplinkAnswer::Changes(exchange, Ok(answer)));
-    engine.turn(Input { at, entropy: 2, what });
-    let what = What::Event(Event::Health(Device::CodeReader, Health::Ready));
-    engine.turn(Input { at, entropy: 3, what });
+    let what = InputEvent::Uplink(UplinkAnswer::Changes(exchange, Ok(answer)));
+    engine.turn(EngineInput { at, entropy: 2, event: what });
+    let what = InputEvent::Kiosk(Event::DeviceStateChanged(DeviceKind::CodeReader, DeviceState::Ready));
+    engine.turn(EngineInput { at, entropy: 3, event: what });
 
     let (mut verdict, mut total) = (Vec::new(), Vec::new());
     for person in 0..PEOPLE {
         let picture = camera_frame(&code(person)?, person)?;
         let begun = Instant::now();
-        let look = Decoder::new().look(&picture, begun + Duration::from_secs(1));
+        let look = Decoder::new().decode(&picture, begun + Duration::from_secs(1));
         let read = look.codes.into_iter().next().context("no code was decoded from the frame")?;
         let decoded = Instant::now();
-        let what = What::Event(Event::Code(read.into()));
-        let out = engine.turn(Input { at, entropy: 10 + u128::from(person), what });
+        let what = InputEvent::Kiosk(Event::CodeScanned(read.into()));
+        let out = engine.turn(EngineInput { at, entropy: 10 + u128::from(person), event: what });
         verdict.push(decoded.elapsed());
         total.push(begun.elapsed());
         let go = out.iter().any(|out| match out {
-            Out::Show(view) => matches!(&view.body, Body::Sign(sign) if sign.light == Light::Go),
-            Out::Effect(_) | Out::Send(_) | Out::Remember(_) => false,
+            Output::Show(view) => matches!(&view.body, Body::Sign(sign) if sign.light == Light::Go),
+            Output::Effect(_) | Output::Send(_) | Output::Cache(_) => false,
         });
         // The engine shows a sign only when it changes, so that only the first verdict produces a view.
         ensure!(go || person > 0, "the gate refused a valid code");
@@ -125,9 +126,9 @@ pub(super) fn verdicts(directory: &Path) -> Result<()> {
     report_percentiles("gate: camera frame (1280×720) → verdict, durable", total)
 }
 
-fn camera_frame(text: &str, phase: u16) -> Result<Frame> {
-    let screen = Screen::code(text).context("the text is too long for a QR code")?;
-    let picture = draw(Some(&screen), phase.into());
+fn camera_frame(text: &str, phase: u16) -> Result<LumaFrame> {
+    let screen = PhoneScreen::from_text(text).context("the text is too long for a QR code")?;
+    let picture = render_frame(Some(&screen), phase.into());
     let (width, height) = picture.dimensions();
-    Frame::new(width, height, picture.into_raw()).context("the picture is not a valid frame")
+    LumaFrame::new(width, height, picture.into_raw()).context("the picture is not a valid frame")
 }

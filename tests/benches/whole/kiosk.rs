@@ -4,8 +4,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use system_tests::kiosk::Kiosk;
-use system_tests::station::Station;
+use system_tests::bench_client::BenchClient;
+use system_tests::rig_kiosk::RigKiosk;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
     BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, ImageFormat, MOTION_NOTIFY_EVENT,
@@ -28,20 +28,20 @@ const IDLE: Duration = Duration::from_secs(20);
 /// `USER_HZ`: 100 on every Linux of this architecture.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-pub(super) fn measure(kiosk: &mut Kiosk) -> Result<()> {
-    until(&kiosk.station, WELCOME)?;
-    screen_reads(&kiosk.station)?;
-    visits_by_card(&kiosk.station)?;
-    visits_by_code(&kiosk.station)?;
+pub(super) fn measure(kiosk: &mut RigKiosk) -> Result<()> {
+    until(&kiosk.bench, WELCOME)?;
+    screen_reads(&kiosk.bench)?;
+    visits_by_card(&kiosk.bench)?;
+    visits_by_code(&kiosk.bench)?;
     touches(kiosk)?;
     idle(kiosk)?;
     cold_starts(kiosk)
 }
 
 /// Time until the screen shows these words.
-fn until(bench: &Station, words: &str) -> Result<Duration> {
+fn until(bench: &BenchClient, words: &str) -> Result<Duration> {
     let begun = Instant::now();
-    while !bench.shows(words)? {
+    while !bench.shows_text(words)? {
         ensure!(
             begun.elapsed() < PATIENCE,
             "the screen did not show `{words}` within {} s",
@@ -51,30 +51,30 @@ fn until(bench: &Station, words: &str) -> Result<Duration> {
     Ok(begun.elapsed())
 }
 
-fn screen_reads(bench: &Station) -> Result<()> {
+fn screen_reads(bench: &BenchClient) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..TOUCHES {
         let begun = Instant::now();
-        bench.shows(WELCOME)?;
+        bench.shows_text(WELCOME)?;
         times.push(begun.elapsed());
     }
     report("(one read of the screen)", times)
 }
 
-fn visits_by_card(bench: &Station) -> Result<()> {
+fn visits_by_card(bench: &BenchClient) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..VISITS {
         let begun = Instant::now();
-        bench.insert("zhang-guiying")?;
+        bench.insert_card("zhang-guiying")?;
         until(bench, MENU)?;
         times.push(begun.elapsed());
-        bench.take_card()?;
+        bench.remove_card()?;
         until(bench, WELCOME)?;
     }
     report("card in the slot → menu", times)
 }
 
-fn visits_by_code(bench: &Station) -> Result<()> {
+fn visits_by_code(bench: &BenchClient) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..VISITS {
         let code = bench.fresh_code("wang-jianguo")?;
@@ -83,7 +83,7 @@ fn visits_by_code(bench: &Station) -> Result<()> {
         until(bench, MENU)?;
         times.push(begun.elapsed());
         bench.hide_code()?;
-        bench.tap("退出")?;
+        bench.tap_button("退出")?;
         until(bench, WELCOME)?;
     }
     report("code before the camera → menu", times)
@@ -91,13 +91,13 @@ fn visits_by_code(bench: &Station) -> Result<()> {
 
 /// Measures the time from a release, at which a button acts, to the first changed pixel, while switching the language
 /// between English and Chinese.
-fn touches(kiosk: &Kiosk) -> Result<()> {
+fn touches(kiosk: &RigKiosk) -> Result<()> {
     let (x, screen) = x11rb::connect(Some(kiosk.display()))?;
     let root = x.setup().roots.get(screen).context("the display has no screen")?.root;
     let mut times = Vec::new();
     for _ in 0..TOUCHES / 2 {
         for (button, title) in [("English", "How would you like to begin"), ("中文", WELCOME)] {
-            let (left, top) = kiosk.station.button(button)?;
+            let (left, top) = kiosk.bench.button_center(button)?;
             let at = (i16::try_from(left)?, i16::try_from(top)?);
             let before = title_strip(&x, root)?;
             send_input(&x, root, MOTION_NOTIFY_EVENT, 0, at)?;
@@ -113,7 +113,7 @@ fn touches(kiosk: &Kiosk) -> Result<()> {
                 );
             }
             times.push(released.elapsed());
-            until(&kiosk.station, title)?;
+            until(&kiosk.bench, title)?;
         }
     }
     report("touch released → pixels", times)
@@ -129,7 +129,7 @@ fn title_strip(x: &RustConnection, root: u32) -> Result<Vec<u8>> {
     Ok(x.get_image(ImageFormat::Z_PIXMAP, root, 0, 150, 1000, 100, !0)?.reply()?.data)
 }
 
-fn idle(kiosk: &Kiosk) -> Result<()> {
+fn idle(kiosk: &RigKiosk) -> Result<()> {
     let processes = process_tree(kiosk.process_id().context("the kiosk does not run")?)?;
     let before = cpu_ticks(&processes)?;
     std::thread::sleep(IDLE);
@@ -147,13 +147,13 @@ fn idle(kiosk: &Kiosk) -> Result<()> {
     )
 }
 
-fn cold_starts(kiosk: &mut Kiosk) -> Result<()> {
+fn cold_starts(kiosk: &mut RigKiosk) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..STARTS {
         kiosk.kill()?;
         let begun = Instant::now();
         kiosk.start()?;
-        until(&kiosk.station, WELCOME)?;
+        until(&kiosk.bench, WELCOME)?;
         times.push(begun.elapsed());
     }
     report("start of the program → idle screen", times)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use contract::{CloseReason, Entry, UnixMs, VisitId, sm3};
-use journal::{Checkpoint, Identity, Journal, RealDisk};
+use journal::{Checkpoint, Journal, JournalConfig, RealDisk};
 
 use super::{note, report};
 
@@ -20,9 +20,9 @@ const AT_ONCE: u64 = 500;
 const RAW_BYTES: usize = 192;
 
 fn open(directory: &Path, seed: u64, checkpoint: Option<Checkpoint>) -> Result<Journal<RealDisk>> {
-    let identity = Identity {
+    let identity = JournalConfig {
         device: "K-BENCH-1".parse()?,
-        wrap: [9; 16].into(),
+        wrap_key: [9; 16].into(),
         software: "bench".into(),
         configuration: "00".into(),
         high_water: u64::MAX,

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use system_tests::namespace;
-use system_tests::rig::{Fitting, Plan, Rig};
+use system_tests::rig::{DeviceOptions, KioskPlan, Rig};
 
 fn main() -> ExitCode {
     match run() {
@@ -41,7 +41,12 @@ fn run() -> Result<()> {
     gate::verdicts(&state.join("gate"))?;
     transport::measure(&state)?;
     slot::split(&repository.join("assets/residents.toml"))?;
-    rig.add(Plan { site: "district-hall", screen: None, slot: Some(0), fitting: Fitting::default() })?;
+    rig.add_kiosk(KioskPlan {
+        site: "district-hall",
+        screen: None,
+        slot: Some(0),
+        devices: DeviceOptions::default(),
+    })?;
     kiosk::measure(rig.kiosks.first_mut().context("the kiosk that was just added")?)
 }
 

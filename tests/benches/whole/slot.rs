@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use device::wire::{DeviceConfig, Event, FromDevice, Health};
-use system_tests::driver::Driver;
-use system_tests::readers::VPCD_PORT;
-use virtual_hardware::card::{Flaw, VirtualCard};
-use virtual_hardware::residents;
-use virtual_hardware::slot::Slot;
+use device::wire::{DeviceConfig, DeviceEvent, DeviceHealth, FromDevice};
+use emulator::card::{CardFlaw, EmulatedCard};
+use emulator::card_slot::EmulatedCardSlot;
+use emulator::demo_residents;
+use system_tests::driver_process::DriverProcess;
+use system_tests::pcscd::VPCD_PORT;
 
 use super::report;
 
@@ -18,33 +18,35 @@ const CARDS: u32 = 20;
 const ROUND: Duration = Duration::from_millis(400);
 
 pub(super) fn split(residents: &Path) -> Result<()> {
-    let resident =
-        residents::read(residents)?.into_iter().next().context("the file of demo residents is empty")?;
-    let mut slot = Slot::new(VPCD_PORT + 1);
-    let driver = Driver::start(DeviceConfig::Card {
+    let resident = demo_residents::read_residents(residents)?
+        .into_iter()
+        .next()
+        .context("the file of demo residents is empty")?;
+    let mut slot = EmulatedCardSlot::new(VPCD_PORT + 1);
+    let driver = DriverProcess::start(DeviceConfig::Card {
         reader: "Virtual PCD 00 01".into(),
         psam: None,
-        older: card::OlderCards::Limit,
+        older: card::OldAlgorithmPolicy::Limit,
     })?;
-    driver.wait_for_health(Health::Ready)?;
+    driver.wait_for_health(DeviceHealth::Ready)?;
     let (mut noticed, mut read) = (Vec::new(), Vec::new());
     for card in 0..CARDS {
         // pcscd notices a removal when it polls; each card is inserted at another phase of the polling interval.
         std::thread::sleep(ROUND * card / CARDS);
         let begun = Instant::now();
-        slot.insert(&resident.id, VirtualCard::of(&resident, Flaw::None))?;
-        driver.wait("CardInserted", |message| {
-            matches!(message, FromDevice::Event(Event::CardInserted)).then_some(())
+        slot.insert(&resident.id, EmulatedCard::for_resident(&resident, CardFlaw::None))?;
+        driver.wait_for_message("CardInserted", |message| {
+            matches!(message, FromDevice::Event(DeviceEvent::CardInserted)).then_some(())
         })?;
         noticed.push(begun.elapsed());
         let begun = Instant::now();
-        driver.wait("CardRead", |message| {
-            matches!(message, FromDevice::Event(Event::CardRead(_))).then_some(())
+        driver.wait_for_message("CardRead", |message| {
+            matches!(message, FromDevice::Event(DeviceEvent::CardRead(_))).then_some(())
         })?;
         read.push(begun.elapsed());
         slot.remove();
-        driver.wait("CardRemoved", |message| {
-            matches!(message, FromDevice::Event(Event::CardRemoved)).then_some(())
+        driver.wait_for_message("CardRemoved", |message| {
+            matches!(message, FromDevice::Event(DeviceEvent::CardRemoved)).then_some(())
         })?;
     }
     report("card: in the slot → noticed (pcscd polls every 400 ms)", noticed)?;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use contract::{Addressed, EnvelopeSecret};
-use system_tests::ends::Ends;
+use contract::{EnvelopeSecret, RequestBinding};
+use system_tests::relay_endpoints::RelayEndpoints;
 use zeroize::Zeroizing;
 
 use crate::report;
@@ -21,7 +21,7 @@ const BODY: [u8; 600] = [b'x'; 600];
 pub(crate) fn measure(state: &Path) -> Result<()> {
     let secret = EnvelopeSecret::new(1, &[8; 32])?;
     let (keys, public) = ([secret], EnvelopeSecret::new(1, &[8; 32])?.public());
-    let to = Addressed { method: "POST", target: "/v1/charges", device: "K-DH-0001", time: "1" };
+    let to = RequestBinding { method: "POST", target: "/v1/charges", device: "K-DH-0001", time: "1" };
     let (mut kiosk, mut platform) = (Vec::new(), Vec::new());
     for round in 0..ENVELOPES {
         let begin = Instant::now();
@@ -42,12 +42,12 @@ pub(crate) fn measure(state: &Path) -> Result<()> {
 
 fn connections(state: &Path) -> Result<Vec<std::time::Duration>> {
     let keys = [state.join("keys/district-hall")];
-    let ends = Arc::new(Ends::read(&state.join("city"), &keys, "127.0.0.1")?);
+    let ends = Arc::new(RelayEndpoints::read(&state.join("city"), &keys, "127.0.0.1")?);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let (address, server) = (listener.local_addr()?, Arc::clone(&ends));
     std::thread::spawn(move || -> Result<()> {
         for socket in listener.incoming().take(CONNECTIONS) {
-            let (mut stream, mut byte) = (server.accept(socket?)?, [0]);
+            let (mut stream, mut byte) = (server.accept_kiosk(socket?)?, [0]);
             stream.read_exact(&mut byte)?;
             stream.write_all(&byte)?;
             stream.flush()?;
@@ -57,8 +57,9 @@ fn connections(state: &Path) -> Result<Vec<std::time::Duration>> {
     (0..CONNECTIONS)
         .map(|_| {
             let begin = Instant::now();
-            let mut stream =
-                ends.call(0, TcpStream::connect(address)?).context("cannot connect as the first kiosk")?;
+            let mut stream = ends
+                .connect_as_kiosk(0, TcpStream::connect(address)?)
+                .context("cannot connect as the first kiosk")?;
             stream.write_all(b"x")?;
             stream.flush()?;
             stream.read_exact(&mut [0])?;

@@ -4,22 +4,22 @@
 use std::time::{Duration, Instant};
 
 use card::{AuthAnswer, AuthRequest, AuthorityFault, CardAuthority, CardTransport, TransportFault};
-use code_reader::{LineEnd, Lines, Packing, Y4mParser};
+use code_reader::{CodeSplitter, LineEnd, PixelFormat, Y4mParser};
 use contract::{BatchAck, ChangesAnswer, OrderId, RecordBatch, ServiceDocument, Site, UnixMs};
 use device::framing::read_frame;
 use device::record::Recording;
 use device::wire::{CODE_MAX, FromDevice, ToDevice};
-use engine::wire::{Asked, Head};
-use printer::{Block, Link, LinkFault, Printer, Profile, Receipt};
-use resident_code::{Code, FormatKey, Issuers, Window};
+use engine::platform_api::{RequestKind, ResponseHead};
+use printer::{Link, LinkFault, PrintableReceipt, PrinterProfile, ReceiptBlock, ReceiptPrinter};
+use resident_code::{Code, CodeIssuers, FormatKey, TimeWindow};
 use session::Ticket;
-use sync::Exchange;
+use sync::ExchangeTiming;
 
 /// A function that parses arbitrary bytes.
-pub type Entry = fn(&[u8]);
+pub type FuzzTarget = fn(&[u8]);
 
 /// All fuzz targets by name; `seeds/NAME` holds the seeds of each.
-pub const ENTRIES: &[(&str, Entry)] = &[
+pub const FUZZ_TARGETS: &[(&str, FuzzTarget)] = &[
     ("card", card),
     ("camera-frame", camera_frame),
     ("camera-stream", camera_stream),
@@ -48,7 +48,7 @@ pub fn card(data: &[u8]) {
             let answer = self.answers.get(self.commands % self.answers.len().max(1));
             self.commands += 1;
             assert!(self.commands <= COMMANDS_MAX, "the driver sends more commands than COMMANDS_MAX");
-            response.extend_from_slice(answer.copied().ok_or(TransportFault::CardGone)?);
+            response.extend_from_slice(answer.copied().ok_or(TransportFault::CardLost)?);
             Ok(())
         }
     }
@@ -67,10 +67,10 @@ pub fn card(data: &[u8]) {
         }
     }
     let mut card = ScriptedCard { answers, commands: 0 };
-    let _ = card::read(&mut card, &mut ZeroAuthority, card::Nonces::from([0; 24])).is_ok();
+    let _ = card::read_card(&mut card, &mut ZeroAuthority, card::Nonces::from([0; 24])).is_ok();
     let _ = card::verify_pin(&mut card, b"123456").is_ok();
     let _ = card::change_pin(&mut card, b"123456", b"271828").is_ok();
-    if let Ok(Some(proof)) = card::staff(&mut card, [7; 32]) {
+    if let Ok(Some(proof)) = card::request_staff_proof(&mut card, [7; 32]) {
         assert!((1..=32).contains(&proof.name.len()) && proof.signature.len() == 64);
     }
 }
@@ -165,12 +165,15 @@ pub fn printer_answers(data: &[u8]) {
     let Some((which, output)) = data.split_first() else { return };
     let name =
         ["generic-80", "generic-58", "epson-80"].get(usize::from(which % 3)).copied().unwrap_or_default();
-    let Some(profile) = Profile::named(name) else { return };
+    let Some(profile) = PrinterProfile::by_name(name) else { return };
     let link =
         ScriptedPrinter { output: output.iter().copied().collect(), now: Instant::now(), exchanges: 0 };
-    let mut printer = Printer::open(Box::new(link), profile);
+    let mut printer = ReceiptPrinter::open(Box::new(link), profile);
     let _ = printer.status().is_ok();
-    let receipt = Receipt { blocks: vec![Block::Line("hello".into()), Block::Rule], copy_mark: None };
+    let receipt = PrintableReceipt {
+        blocks: vec![ReceiptBlock::Line("hello".into()), ReceiptBlock::Rule],
+        copy_mark: None,
+    };
     let _ = printer.print(&receipt, &mut |_| {});
 }
 
@@ -192,9 +195,16 @@ pub fn camera_stream(data: &[u8]) {
 /// One packed camera frame: packing, width and height in one byte each, then the pixels.
 pub fn camera_frame(data: &[u8]) {
     let [packing, width, height, picture @ ..] = data else { return };
-    let packing = [Packing::Mjpeg, Packing::Yuyv, Packing::Nv12, Packing::Gray, Packing::Rgb, Packing::Bgr]
-        .get(usize::from(packing % 6))
-        .copied();
+    let packing = [
+        PixelFormat::Mjpeg,
+        PixelFormat::Yuyv,
+        PixelFormat::Nv12,
+        PixelFormat::Gray,
+        PixelFormat::Rgb,
+        PixelFormat::Bgr,
+    ]
+    .get(usize::from(packing % 6))
+    .copied();
     let Some(packing) = packing else { return };
     let frame = code_reader::unpack(packing, u32::from(*width), u32::from(*height), picture);
     if let Some(frame) = frame {
@@ -212,11 +222,11 @@ pub fn code_text(data: &[u8]) {
             assert!(token.check(&FormatKey::new(1, [7; 32])).is_err() || !token.to_text().is_empty())
         }
         Ok(Code::Offline(code)) => {
-            assert!(code.verify(&Issuers::default(), 1_700_000_000, Window::default()).is_err());
+            assert!(code.verify(&CodeIssuers::default(), 1_700_000_000, TimeWindow::default()).is_err());
         }
-        Ok(Code::Paper(code)) => assert!(code.verify(&Issuers::default(), 1_700_000_000, 60).is_err()),
+        Ok(Code::Paper(code)) => assert!(code.verify(&CodeIssuers::default(), 1_700_000_000, 60).is_err()),
         Ok(Code::Answer(code)) => {
-            let (issuers, window) = (Issuers::default(), Window::default());
+            let (issuers, window) = (CodeIssuers::default(), TimeWindow::default());
             assert!(code.verify(&issuers, b"challenge", 1_700_000_000, window).is_err());
         }
         Err(_) => {}
@@ -236,34 +246,34 @@ pub fn platform_answer(data: &[u8]) {
     let [asked, status, body @ ..] = data else { return };
     let order = OrderId::from_entropy(7);
     let asked = [
-        Asked::Identify(Ticket(1)),
-        Asked::Prove(Ticket(1)),
-        Asked::Call(Ticket(1)),
-        Asked::Charge(order),
-        Asked::Inquire(order),
-        Asked::Records,
-        Asked::Changes,
+        RequestKind::Identify(Ticket(1)),
+        RequestKind::Evidence(Ticket(1)),
+        RequestKind::Call(Ticket(1)),
+        RequestKind::Charge(order),
+        RequestKind::Inquire(order),
+        RequestKind::Records,
+        RequestKind::Changes,
     ]
     .get(usize::from(asked % 7))
     .copied();
     let Some(asked) = asked else { return };
     let status = if *status < 128 { 200 } else { 400 + u16::from(*status) };
-    let head = Head { status, content_type: Some("application/problem+json") };
-    let exchange = Exchange { sent: UnixMs(0), received: UnixMs(1) };
-    let _ = asked.answered(exchange, Ok((head, body)));
+    let head = ResponseHead { status, content_type: Some("application/problem+json") };
+    let exchange = ExchangeTiming { sent: UnixMs(0), received: UnixMs(1) };
+    let _ = asked.decode_response(exchange, Ok((head, body)));
     let _ = serde_json::from_slice::<ChangesAnswer>(body).is_ok();
     let _ = serde_json::from_slice::<BatchAck>(body).is_ok();
     if let Ok(batch) = serde_json::from_slice::<RecordBatch>(body) {
-        let _ = batch.check().is_ok();
+        let _ = batch.verify_chain().is_ok();
     }
 }
 
 /// A recording of a device's link, parsed and replayed to its driver.
 pub fn recording(data: &[u8]) {
     let Ok(recording) = Recording::read(data) else { return };
-    let _ = device::record::replay::read_cards(&recording).is_ok();
-    if let Some(profile) = Profile::named("generic-80") {
-        let _ = device::record::replay::print(&recording, &profile).is_ok();
+    let _ = device::record::replay::replay_cards(&recording).is_ok();
+    if let Some(profile) = PrinterProfile::by_name("generic-80") {
+        let _ = device::record::replay::replay_receipts(&recording, &profile).is_ok();
     }
 }
 
@@ -273,9 +283,10 @@ pub fn scanner_lines(data: &[u8]) {
     let ends =
         [LineEnd::Any, LineEnd::Cr, LineEnd::Lf, LineEnd::CrLf, LineEnd::Tab, LineEnd::Etx, LineEnd::Pause];
     let Some(end) = ends.get(usize::from(end % 7)).copied() else { return };
-    let mut lines = Lines::new(end, CODE_MAX);
-    let codes: Vec<_> = line.chunks(usize::from(*piece).max(1)).flat_map(|part| lines.take(part)).collect();
-    assert!(codes.iter().chain(lines.pause().iter()).all(|code| (1..=CODE_MAX).contains(&code.len())));
+    let mut lines = CodeSplitter::new(end, CODE_MAX);
+    let codes: Vec<_> =
+        line.chunks(usize::from(*piece).max(1)).flat_map(|part| lines.push_bytes(part)).collect();
+    assert!(codes.iter().chain(lines.on_pause().iter()).all(|code| (1..=CODE_MAX).contains(&code.len())));
 }
 
 /// A service document.

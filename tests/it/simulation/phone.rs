@@ -3,23 +3,23 @@
 use contract::{Challenge, HexBytes, UnixMs, sm3};
 use resident_code::{SessionCertificate, SigningKey};
 use serde_json::{Value, json};
-use server::{OutAnswer, Reply, Request, Verb};
+use server::{HttpMethod, PeerAnswer, PlatformReply, PlatformRequest};
 
-use super::city::City;
+use super::peers::SimCity;
 
-pub(crate) struct Phone {
+pub(crate) struct SimPhone {
     key: SigningKey,
     certificate: SessionCertificate,
 }
 
-impl Phone {
+impl SimPhone {
     /// Binds a phone for a resident whom the identity service has verified; none if the resident has no card in force.
-    pub(crate) fn bind(city: &mut City, resident: usize, now: UnixMs) -> Option<Self> {
+    pub(crate) fn bind(city: &mut SimCity, resident: usize, now: UnixMs) -> Option<Self> {
         let seen = {
             let resident = &city.residents[resident];
             json!({ "assurance": "in-person", "name": resident.name, "id_number": resident.id_number })
         };
-        let bound = ask(city, "bindings", &json!({ "ticket": "seen" }), now, &seen);
+        let bound = post(city, "bindings", &json!({ "ticket": "seen" }), now, &seen);
         let secret = bound["phone"].as_str()?.to_owned();
         let key = SigningKey::from_bytes(&[u8::try_from(resident).unwrap() + 1; 32]).unwrap();
         let signed =
@@ -27,35 +27,39 @@ impl Phone {
         let request = json!({
             "phone": secret, "session_key": HexBytes(key.public().to_bytes()), "proof": HexBytes(key.sign(&signed)),
         });
-        let certified = ask(city, "certificates", &request, now, &seen);
+        let certified = post(city, "certificates", &request, now, &seen);
         let certificate: HexBytes<114> = certified["certificate"].as_str()?.parse().unwrap();
         let certificate = SessionCertificate::from_bytes(&certificate.0).unwrap();
         Some(Self { key, certificate })
     }
 
     /// The text of the offline code that the phone shows now.
-    pub(crate) fn code(&self, now: UnixMs) -> String {
+    pub(crate) fn offline_code(&self, now: UnixMs) -> String {
         self.certificate.present(&self.key, seconds(now)).unwrap().to_text()
     }
 
     /// The text of the answer code that the phone shows after its owner agreed to the challenge.
-    pub(crate) fn answer(&self, challenge: &Challenge, now: UnixMs) -> String {
+    pub(crate) fn answer_code(&self, challenge: &Challenge, now: UnixMs) -> String {
         self.certificate.answer(&self.key, &challenge.to_be_signed(), seconds(now)).unwrap().to_text()
     }
 }
 
-fn ask(city: &mut City, name: &str, body: &Value, now: UnixMs, seen: &Value) -> Value {
+fn post(city: &mut SimCity, name: &str, body: &Value, now: UnixMs, seen: &Value) -> Value {
     let body = body.to_string().into_bytes();
-    let request = Request { verb: Verb::Post, body, ..Request::get(format!("/code/v1/{name}")) };
+    let request = PlatformRequest {
+        method: HttpMethod::Post,
+        body,
+        ..PlatformRequest::get(format!("/code/v1/{name}"))
+    };
     // Each resident binds at a different time, so the entropy differs between residents.
     let entropy = u128::from(now.0) << 8 | u128::try_from(name.len()).unwrap();
     let response = match city.platform.handle(&request, now, entropy) {
-        Reply::Done(response) => response,
-        Reply::Ask(call) => {
-            let answer = OutAnswer { status: 200, body: seen.to_string().into_bytes() };
+        PlatformReply::Answer(response) => response,
+        PlatformReply::CallPeer(call) => {
+            let answer = PeerAnswer { status: 200, body: seen.to_string().into_bytes() };
             match city.platform.resume(&call, Ok(answer), now, !entropy) {
-                Reply::Done(response) => response,
-                Reply::Ask(_) => panic!("the platform must call the identity service once"),
+                PlatformReply::Answer(response) => response,
+                PlatformReply::CallPeer(_) => panic!("the platform must call the identity service once"),
             }
         }
     };

@@ -1,15 +1,15 @@
 //! The camera driver behind an emulated video stream.
 
-use device::wire::{CameraSetup, DeviceConfig, Event, FromDevice, Health};
-use system_tests::driver::Driver;
+use device::wire::{CameraConfig, DeviceConfig, DeviceEvent, DeviceHealth, FromDevice};
+use emulator::camera::{EmulatedCamera, PhoneScreen};
+use system_tests::driver_process::DriverProcess;
 use tempfile::TempDir;
-use virtual_hardware::camera::{Screen, VirtualCamera};
 
 const CODE: &str = "YK1:J1 8SB00U8ZV1G5YOG3S9000000000000";
 
 struct CameraFixture {
-    driver: Driver,
-    camera: VirtualCamera,
+    driver: DriverProcess,
+    camera: EmulatedCamera,
     _socket: TempDir,
 }
 
@@ -17,20 +17,20 @@ impl CameraFixture {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("camera");
-        let camera = VirtualCamera::plug_in(&socket).unwrap();
-        let driver = Driver::start(DeviceConfig::Camera {
+        let camera = EmulatedCamera::open(&socket).unwrap();
+        let driver = DriverProcess::start(DeviceConfig::Camera {
             source: socket.display().to_string(),
-            setup: CameraSetup::default(),
+            setup: CameraConfig::default(),
         })
         .unwrap();
-        driver.wait_for_health(Health::Ready).unwrap();
+        driver.wait_for_health(DeviceHealth::Ready).unwrap();
         Self { driver, camera, _socket: directory }
     }
 
     fn code(&self) -> Vec<u8> {
         self.driver
-            .wait("a code", |message| match message {
-                FromDevice::Event(Event::Code(code)) => Some(code.to_vec()),
+            .wait_for_message("a code", |message| match message {
+                FromDevice::Event(DeviceEvent::Code(code)) => Some(code.to_vec()),
                 FromDevice::Event(_)
                 | FromDevice::Health(_)
                 | FromDevice::Answer(..)
@@ -43,20 +43,20 @@ impl CameraFixture {
 #[test]
 fn code_in_front_of_the_camera_is_read() {
     let fixture = CameraFixture::start();
-    fixture.camera.show(Screen::code(CODE));
+    fixture.camera.show_screen(PhoneScreen::from_text(CODE));
     assert_eq!(fixture.code(), CODE.as_bytes());
     let other = CODE.replace('J', "K");
-    fixture.camera.show(Screen::code(&other));
+    fixture.camera.show_screen(PhoneScreen::from_text(&other));
     assert_eq!(fixture.code(), other.as_bytes());
 }
 
 #[test]
 fn stalled_camera_is_reported_and_recovers() {
     let fixture = CameraFixture::start();
-    fixture.camera.stall(true);
-    fixture.driver.wait_for_health(Health::Failed).unwrap();
-    fixture.camera.stall(false);
-    fixture.driver.wait_for_health(Health::Ready).unwrap();
-    fixture.camera.show(Screen::code(CODE));
+    fixture.camera.set_stalled(true);
+    fixture.driver.wait_for_health(DeviceHealth::Failed).unwrap();
+    fixture.camera.set_stalled(false);
+    fixture.driver.wait_for_health(DeviceHealth::Ready).unwrap();
+    fixture.camera.show_screen(PhoneScreen::from_text(CODE));
     assert_eq!(fixture.code(), CODE.as_bytes());
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use system_tests::process::wait_until;
-use system_tests::rig::{Fitting, Plan, Rig};
+use system_tests::rig::{DeviceOptions, KioskPlan, Rig};
 
-use super::alone;
+use super::in_namespace;
 
 /// Timeout for every expected view or record, sufficient on two busy cores.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -15,38 +15,43 @@ const RESTART: Duration = Duration::from_secs(5);
 
 #[test]
 fn platform_authenticates_card_and_refuses_copies() {
-    alone("wires::card_authority::platform_authenticates_card_and_refuses_copies", || {
+    in_namespace("wires::card_authority::platform_authenticates_card_and_refuses_copies", || {
         let place = tempfile::tempdir().unwrap();
         let mut rig = Rig::start(&place.path().join("state")).unwrap();
-        let plan = Plan { site: "district-hall", screen: None, slot: Some(0), fitting: Fitting::default() };
-        let at = rig.add(plan).unwrap();
+        let plan = KioskPlan {
+            site: "district-hall",
+            screen: None,
+            slot: Some(0),
+            devices: DeviceOptions::default(),
+        };
+        let at = rig.add_kiosk(plan).unwrap();
         let address = format!("http://{}/v1/audit/{}", rig.platform, rig.kiosks[at].site.device);
-        let station = &rig.kiosks[at].station;
-        station.see_within("已联网", TIMEOUT).unwrap();
+        let station = &rig.kiosks[at].bench;
+        station.wait_for_text_within("已联网", TIMEOUT).unwrap();
 
-        station.insert("wang-jianguo").unwrap();
-        station.see_within("您想办什么", TIMEOUT).unwrap();
-        station.take_card().unwrap();
-        station.see_within("请选择一种方式开始", TIMEOUT).unwrap();
+        station.insert_card("wang-jianguo").unwrap();
+        station.wait_for_text_within("您想办什么", TIMEOUT).unwrap();
+        station.remove_card().unwrap();
+        station.wait_for_text_within("请选择一种方式开始", TIMEOUT).unwrap();
 
         for copy in ["cloned", "recorded"] {
-            station.insert(copy).unwrap();
-            station.see_within("这张卡没有通过验证", TIMEOUT).unwrap();
-            station.take_card().unwrap();
-            station.see_within("请选择一种方式开始", TIMEOUT).unwrap();
+            station.insert_card(copy).unwrap();
+            station.wait_for_text_within("这张卡没有通过验证", TIMEOUT).unwrap();
+            station.remove_card().unwrap();
+            station.wait_for_text_within("请选择一种方式开始", TIMEOUT).unwrap();
         }
         // A card that does not respond blocks the driver, and the kiosk ends its process; the next process finds the
         // card in the slot and reports it as unreadable until it is removed.
-        station.insert("deaf").unwrap();
-        station.see_within("读不到卡", TIMEOUT).unwrap();
+        station.insert_card("deaf").unwrap();
+        station.wait_for_text_within("读不到卡", TIMEOUT).unwrap();
         std::thread::sleep(RESTART);
-        assert!(station.shows("读不到卡").unwrap());
-        station.take_card().unwrap();
-        station.see_within("请选择一种方式开始", TIMEOUT).unwrap();
+        assert!(station.shows_text("读不到卡").unwrap());
+        station.remove_card().unwrap();
+        station.wait_for_text_within("请选择一种方式开始", TIMEOUT).unwrap();
         wait_until("the reader to read cards again", TIMEOUT, || {
-            station.insert("wang-jianguo")?;
-            let read = station.see_within("您想办什么", Duration::from_secs(10));
-            station.take_card()?;
+            station.insert_card("wang-jianguo")?;
+            let read = station.wait_for_text_within("您想办什么", Duration::from_secs(10));
+            station.remove_card()?;
             Ok(read.ok())
         })
         .unwrap();

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use system_tests::link_proxy::LinkCut;
 use system_tests::process::wait_until;
-use system_tests::proxy::Cut;
-use system_tests::rig::{Fitting, Plan, Rig};
+use system_tests::rig::{DeviceOptions, KioskPlan, Rig};
 
-use super::alone;
+use super::in_namespace;
 
 /// Timeout for every expected view or record, sufficient on two busy cores.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -18,11 +18,12 @@ const NUMBER: &str = "A10000026";
 
 #[test]
 fn gate_admits_authentic_cards_and_refuses_revoked() {
-    alone("wires::gate::gate_admits_authentic_cards_and_refuses_revoked", || {
+    in_namespace("wires::gate::gate_admits_authentic_cards_and_refuses_revoked", || {
         let place = tempfile::tempdir().unwrap();
         let mut rig = Rig::start(&place.path().join("state")).unwrap();
-        let fitting = Fitting { scanner: true, psam: true, ..Fitting::default() };
-        let at = rig.add(Plan { site: "gate", screen: None, slot: Some(0), fitting }).unwrap();
+        let fitting = DeviceOptions { scanner: true, psam: true, ..DeviceOptions::default() };
+        let at =
+            rig.add_kiosk(KioskPlan { site: "gate", screen: None, slot: Some(0), devices: fitting }).unwrap();
         let records = format!("http://{}/v1/audit/{}", rig.platform, rig.kiosks[at].site.device);
         let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
         let wait_for_record = |words: &str| {
@@ -33,34 +34,34 @@ fn gate_admits_authentic_cards_and_refuses_revoked() {
             .unwrap();
         };
         let tap = |rig: &Rig, card: &str, verdict: &str| {
-            let station = &rig.kiosks[at].station;
-            station.insert(card).unwrap();
-            station.see_within(verdict, TIMEOUT).unwrap();
-            station.take_card().unwrap();
-            station.see_within("请亮码", TIMEOUT).unwrap();
+            let station = &rig.kiosks[at].bench;
+            station.insert_card(card).unwrap();
+            station.wait_for_text_within(verdict, TIMEOUT).unwrap();
+            station.remove_card().unwrap();
+            station.wait_for_text_within("请亮码", TIMEOUT).unwrap();
         };
-        let link = |rig: &Rig, cut: Cut, status: &str| {
-            rig.platform_link.set(cut);
-            rig.kiosks[at].station.see_within(status, TIMEOUT).unwrap();
+        let link = |rig: &Rig, cut: LinkCut, status: &str| {
+            rig.platform_link.set_cut(cut);
+            rig.kiosks[at].bench.wait_for_text_within(status, TIMEOUT).unwrap();
         };
-        link(&rig, Cut::None, "已联网");
+        link(&rig, LinkCut::None, "已联网");
 
         tap(&rig, "aguli", "请通行");
         tap(&rig, "aguli", "刚刚已经通行");
         tap(&rig, "cloned", "没有通过验证");
 
-        link(&rig, Cut::Down, "未联网");
+        link(&rig, LinkCut::Down, "未联网");
         tap(&rig, "wang-jianguo", "请通行");
         tap(&rig, "wang-jianguo", "刚刚已经通行");
         // A card of an older generation cannot be authenticated.
         tap(&rig, "zhang-guiying", "请改用渝快码");
-        link(&rig, Cut::None, "已联网");
+        link(&rig, LinkCut::None, "已联网");
         wait_for_record(r#"\"who\":{\"card\""#);
 
-        rig.at_desk("lose", NUMBER).unwrap();
+        rig.change_card_status("lose", NUMBER).unwrap();
         std::thread::sleep(FEED_INTERVAL);
-        link(&rig, Cut::Down, "未联网");
+        link(&rig, LinkCut::Down, "未联网");
         tap(&rig, "wang-jianguo", "已挂失或停用");
-        link(&rig, Cut::None, "已联网");
+        link(&rig, LinkCut::None, "已联网");
     });
 }

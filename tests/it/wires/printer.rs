@@ -1,15 +1,17 @@
 //! The receipt printer driver behind an emulated serial line.
 
-use ::printer::{Block, Outcome, Receipt, Why};
-use device::wire::{Answer, Attention, DeviceConfig, Fault, Health, PrinterLink, Work};
-use system_tests::driver::Driver;
+use ::printer::{PrintFailure, PrintOutcome, PrintableReceipt, ReceiptBlock};
+use device::wire::{
+    Attention, DeviceAnswer, DeviceConfig, DeviceFault, DeviceHealth, DeviceWork, PrinterLinkConfig,
+};
+use emulator::printer::{EmulatedPrinter, PrinterFaults};
+use emulator::roll::WIDTH_80_MM_DOTS;
+use system_tests::driver_process::DriverProcess;
 use tempfile::TempDir;
-use virtual_hardware::paper::WIDTH_80;
-use virtual_hardware::printer::{Troubles, VirtualPrinter};
 
 struct PrinterFixture {
-    driver: Driver,
-    printer: VirtualPrinter,
+    driver: DriverProcess,
+    printer: EmulatedPrinter,
     _port: TempDir,
 }
 
@@ -17,28 +19,28 @@ impl PrinterFixture {
     fn start() -> Self {
         let port = tempfile::tempdir().unwrap();
         let tty = port.path().join("receipt");
-        let printer = VirtualPrinter::plug_in(&tty, WIDTH_80).unwrap();
-        let driver = Driver::start(DeviceConfig::ReceiptPrinter {
-            link: PrinterLink::Serial { tty: tty.display().to_string(), baud: 115_200 },
+        let printer = EmulatedPrinter::open_pty(&tty, WIDTH_80_MM_DOTS).unwrap();
+        let driver = DriverProcess::start(DeviceConfig::ReceiptPrinter {
+            link: PrinterLinkConfig::Serial { tty: tty.display().to_string(), baud: 115_200 },
             profile: "generic-80".into(),
         })
         .unwrap();
-        driver.wait_for_health(Health::Ready).unwrap();
+        driver.wait_for_health(DeviceHealth::Ready).unwrap();
         Self { driver, printer, _port: port }
     }
 
-    fn print(&mut self, word: &str) -> Result<Answer, Fault> {
+    fn print(&mut self, word: &str) -> Result<DeviceAnswer, DeviceFault> {
         let blocks = vec![
-            Block::Title("缴费凭条".into()),
-            Block::Pair { label: "户名".into(), value: word.into() },
-            Block::Amount { label: "实缴".into(), value: "¥86.40".into() },
-            Block::Qr("http://platform.invalid/r/1".into()),
+            ReceiptBlock::Title("缴费凭条".into()),
+            ReceiptBlock::Pair { label: "户名".into(), value: word.into() },
+            ReceiptBlock::Amount { label: "实缴".into(), value: "¥86.40".into() },
+            ReceiptBlock::Qr("http://platform.invalid/r/1".into()),
         ];
-        self.driver.ask(Work::Print(Receipt { blocks, copy_mark: None })).unwrap()
+        self.driver.request(DeviceWork::PrintReceipt(PrintableReceipt { blocks, copy_mark: None })).unwrap()
     }
 
-    fn trouble(&self, change: impl FnOnce(&mut Troubles)) {
-        self.printer.set(change);
+    fn inject_fault(&self, change: impl FnOnce(&mut PrinterFaults)) {
+        self.printer.set_faults(change);
     }
 }
 
@@ -47,8 +49,8 @@ fn receipt_is_printed_once_and_confirmed() {
     let mut fixture = PrinterFixture::start();
     // A rare character is printed as a bitmap, not replaced.
     let answer = fixture.print("李䶮").unwrap();
-    assert!(matches!(answer, Answer::Printed(Outcome::Printed { .. })), "{answer:?}");
-    let sheets = fixture.printer.sheets();
+    assert!(matches!(answer, DeviceAnswer::Printed(PrintOutcome::Printed { .. })), "{answer:?}");
+    let sheets = fixture.printer.printouts();
     assert_eq!(sheets.len(), 1);
     let text = &sheets[0].text;
     assert!(text.contains("缴费凭条") && text.contains("86.40"), "{text}");
@@ -57,24 +59,27 @@ fn receipt_is_printed_once_and_confirmed() {
 #[test]
 fn print_without_paper_is_not_started_until_a_new_roll() {
     let mut fixture = PrinterFixture::start();
-    fixture.trouble(|troubles| troubles.paper_out = true);
-    fixture.driver.wait_for_health(Health::NeedsAttention(Attention::PaperOut)).unwrap();
-    assert_eq!(fixture.print("张*英"), Ok(Answer::Printed(Outcome::NotStarted(Why::PaperOut))));
-    fixture.trouble(|troubles| troubles.paper_out = false);
-    fixture.driver.wait_for_health(Health::Ready).unwrap();
-    assert!(fixture.printer.sheets().is_empty());
-    assert!(matches!(fixture.print("张*英"), Ok(Answer::Printed(Outcome::Printed { .. }))));
-    assert_eq!(fixture.printer.sheets().len(), 1);
+    fixture.inject_fault(|troubles| troubles.paper_out = true);
+    fixture.driver.wait_for_health(DeviceHealth::NeedsAttention(Attention::PaperOut)).unwrap();
+    assert_eq!(
+        fixture.print("张*英"),
+        Ok(DeviceAnswer::Printed(PrintOutcome::NotStarted(PrintFailure::PaperOut)))
+    );
+    fixture.inject_fault(|troubles| troubles.paper_out = false);
+    fixture.driver.wait_for_health(DeviceHealth::Ready).unwrap();
+    assert!(fixture.printer.printouts().is_empty());
+    assert!(matches!(fixture.print("张*英"), Ok(DeviceAnswer::Printed(PrintOutcome::Printed { .. }))));
+    assert_eq!(fixture.printer.printouts().len(), 1);
 }
 
 #[test]
 fn printer_that_does_not_respond_never_confirms() {
     let mut fixture = PrinterFixture::start();
-    fixture.trouble(|troubles| troubles.mute = true);
+    fixture.inject_fault(|troubles| troubles.unresponsive = true);
     let answer = fixture.print("张*英").unwrap();
     assert!(
-        matches!(answer, Answer::Printed(Outcome::NotStarted(_) | Outcome::Unconfirmed(_))),
+        matches!(answer, DeviceAnswer::Printed(PrintOutcome::NotStarted(_) | PrintOutcome::Unconfirmed(_))),
         "{answer:?}"
     );
-    fixture.driver.wait_for_health(Health::NeedsAttention(Attention::Mute)).unwrap();
+    fixture.driver.wait_for_health(DeviceHealth::NeedsAttention(Attention::NotResponding)).unwrap();
 }

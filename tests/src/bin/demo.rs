@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use contract::ScreenSize;
-use system_tests::rig::{Fitting, Plan, Rig};
-use system_tests::{browser, namespace, script};
+use system_tests::rig::{DeviceOptions, KioskPlan, Rig};
+use system_tests::{namespace, phone_browser, scenarios};
 
 /// Address of the bench page.
 const BENCH: &str = "127.0.0.1:8800";
@@ -59,7 +59,7 @@ fn run() -> Result<()> {
         .context("the directory of the tests package has no parent")?;
     let target = repository.join("target");
     if script {
-        browser::install(&target)?;
+        phone_browser::install_playwright(&target)?;
         namespace::enter()?;
         return play(&target, repository, screen, &only);
     }
@@ -73,7 +73,8 @@ fn run() -> Result<()> {
 }
 
 fn play(target: &Path, repository: &Path, screen: Option<ScreenSize>, only: &[String]) -> Result<()> {
-    let report = script::play(&target.join("demo-state"), &target.join("demo"), repository, screen, only)?;
+    let report =
+        scenarios::run_scenarios(&target.join("demo-state"), &target.join("demo"), repository, screen, only)?;
     let failures = report.failures();
     let mut out = io::stdout();
     writeln!(
@@ -130,13 +131,13 @@ fn inside(target: &Path, sockets: &Path, screen: Option<ScreenSize>) -> Result<(
     let (platform, identity) = (PLATFORM.parse()?, IDENTITY.parse()?);
     let mut rig = Rig::start_at(&target.join("demo-state"), platform, identity)?;
     let site = "district-hall";
-    rig.add(Plan {
+    rig.add_kiosk(KioskPlan {
         site,
         screen,
         slot: Some(0),
-        fitting: Fitting { sheet_printer: true, ..Fitting::default() },
+        devices: DeviceOptions { document_printer: true, ..DeviceOptions::default() },
     })?;
-    let bench = rig.kiosks.first().context("the kiosk that was just added")?.station.bench().to_owned();
+    let bench = rig.kiosks.first().context("the kiosk that was just added")?.bench.bench_url().to_owned();
     let bench: SocketAddr = bench.trim_start_matches("http://").parse()?;
     for (name, inside) in [(BENCH, bench), (PLATFORM, platform), (IDENTITY, identity)] {
         let listener = UnixListener::bind(sockets.join(name))?;
@@ -150,7 +151,7 @@ fn inside(target: &Path, sockets: &Path, screen: Option<ScreenSize>) -> Result<(
     }
     writeln!(io::stdout(), "bench: http://{BENCH}   (Ctrl-C stops everything)")?;
     while stop.recv_timeout(READER_POLL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        rig.mind_readers()?;
+        rig.sync_readers()?;
     }
     Ok(())
 }

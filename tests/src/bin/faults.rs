@@ -34,7 +34,7 @@ fn run() -> Result<()> {
     let target = repository.join("target");
     let table = faults::run(&target.join("faults-state"), &target.join("faults"), repository, &only)?;
     write!(io::stdout(), "{table}")?;
-    if table.tried() == 0 {
+    if table.count() == 0 {
         bail!("no fault name contains the given part; the bench page lists all faults");
     }
     if table.failures().is_empty() {
@@ -43,7 +43,7 @@ fn run() -> Result<()> {
         bail!(
             "{} expectations not met in {} fault scenarios; report: target/faults",
             table.failures().len(),
-            table.tried()
+            table.count()
         )
     }
 }

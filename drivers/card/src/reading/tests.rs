@@ -1,7 +1,7 @@
 use super::*;
 use crate::apdu::TransportFault;
-use crate::apdu::script::Script;
-use crate::application::SSSE;
+use crate::apdu::script::ScriptedCard;
+use crate::application::SSSE_AID;
 use crate::authority::{AuthorityFault, NoAuthority};
 use encoding_rs::GB18030;
 use proptest::prelude::*;
@@ -11,20 +11,20 @@ const INTERNAL: [u8; 8] = [0xA1; 8];
 const EXTERNAL: [u8; 16] = [0xE0; 16];
 
 /// An authority with given cryptograms: internal, external.
-struct Knows([u8; 8], [u8; 16]);
+struct ScriptedAuthority([u8; 8], [u8; 16]);
 
-impl CardAuthority for Knows {
+impl CardAuthority for ScriptedAuthority {
     fn authenticate(&mut self, _: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
         Ok(AuthAnswer { internal: Zeroizing::new(self.0), external: Zeroizing::new(self.1) })
     }
 }
 
-fn alone(card: &mut dyn CardTransport) -> Result<SocialCard, ReadFault> {
-    read(card, &mut NoAuthority, NONCES)
+fn read_without_authority(card: &mut dyn CardTransport) -> Result<SocialCard, ReadFault> {
+    read_card(card, &mut NoAuthority, NONCES)
 }
 
-fn helped(card: &mut dyn CardTransport) -> Result<SocialCard, ReadFault> {
-    read(card, &mut Knows(INTERNAL, EXTERNAL), NONCES)
+fn read_with_authority(card: &mut dyn CardTransport) -> Result<SocialCard, ReadFault> {
+    read_card(card, &mut ScriptedAuthority(INTERNAL, EXTERNAL), NONCES)
 }
 
 fn an(text: &str, length: usize) -> Vec<u8> {
@@ -43,7 +43,7 @@ fn answer(tag: u8, value: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
 
 fn fci(algorithm: u8) -> Vec<u8> {
     let mut inner = vec![0x84, 0x0F];
-    inner.extend(SSSE);
+    inner.extend(SSSE_AID);
     inner.extend([0xA5, 0x06, 0x9F, 0x0C, 0x03, 0x86, 0x01, algorithm]);
     let mut fci = vec![0x6F, inner.len() as u8];
     fci.extend(inner);
@@ -52,7 +52,7 @@ fn fci(algorithm: u8) -> Vec<u8> {
 }
 
 /// A 2.00 card of an invented resident.
-fn card(name: &str) -> Script {
+fn second_generation_card(name: &str) -> ScriptedCard {
     let identification =
         [0x50, 0x01, 0x12, 0xD1, 0x56, 0, 0, 0x05, 0x99, 0x11, 0x01, 0x45, 0xFF, 0xFF, 0xFF, 0xFF];
     let encoded = GB18030.encode(name).0.into_owned();
@@ -63,7 +63,7 @@ fn card(name: &str) -> Script {
         bytes
     };
     let mut answers = vec![
-        ([&[0x00, 0xA4, 0x04, 0x00, 0x0F], SSSE.as_slice()].concat(), fci(3)),
+        ([&[0x00, 0xA4, 0x04, 0x00, 0x0F], SSSE_AID.as_slice()].concat(), fci(3)),
         (vec![0x00, 0xA4, 0x00, 0x00, 0x02, 0xEF, 0x05], vec![0x90, 0x00]),
         (vec![0x00, 0xA4, 0x00, 0x00, 0x02, 0xEF, 0x06], vec![0x90, 0x00]),
         answer(0x01, identification.to_vec()),
@@ -78,12 +78,12 @@ fn card(name: &str) -> Script {
     } else {
         answer(0x4E, fill(tail, 20))
     });
-    Script::new(answers)
+    ScriptedCard::new(answers)
 }
 
 /// A 3.00 card of the same resident, which has the issuer's key.
-fn guarded(name: &str) -> Script {
-    let mut script = card(name);
+fn third_generation_card(name: &str) -> ScriptedCard {
+    let mut script = second_generation_card(name);
     set(&mut script, 0x03, answer(0x03, an("3.00", 4)).1);
     script.answers.extend([
         (vec![0x00, 0x84, 0x00, 0x00, 0x08], vec![7, 7, 7, 7, 7, 7, 7, 7, 0x90, 0x00]),
@@ -97,27 +97,27 @@ fn internal() -> Vec<u8> {
     [&[0x00, 0x88, 0x00, 0x00, 0x10], [1; 8].as_slice(), &[2; 8]].concat()
 }
 
-fn set(card: &mut Script, tag: u8, answer: Vec<u8>) {
+fn set(card: &mut ScriptedCard, tag: u8, answer: Vec<u8>) {
     let at = card.answers.iter().position(|(command, _)| command[..3] == [0x00, 0xB2, tag]).unwrap();
     card.answers[at].1 = answer;
 }
 
-fn set_command(card: &mut Script, ins: u8, answer: Vec<u8>) {
+fn set_command(card: &mut ScriptedCard, ins: u8, answer: Vec<u8>) {
     let at = card.answers.iter().position(|(command, _)| command[1] == ins).unwrap();
     card.answers[at].1 = answer;
 }
 
 #[test]
 fn second_generation_card_is_read_in_nine_commands() {
-    let mut script = card("欧阳雪梅");
-    let read = alone(&mut script).ok().unwrap();
+    let mut script = second_generation_card("欧阳雪梅");
+    let read = read_without_authority(&mut script).ok().unwrap();
     assert_eq!(read.version, SpecVersion::V2);
     assert_eq!(read.algorithm, Algorithm::Sm4);
     assert_eq!(read.number.as_str(), "A12345678");
     assert_eq!(read.valid_to.as_deref(), Some("20360601"));
     assert_eq!(read.identification.len(), 32);
-    assert_eq!(read.proof, Proof::None);
-    let Holder::Read(holder) = read.holder else { panic!("the holder") };
+    assert_eq!(read.proof, CardProof::NotAuthenticated);
+    let HolderData::Read(holder) = read.holder else { panic!("the holder") };
     assert_eq!(holder.name.as_str(), "欧阳雪梅");
     assert_eq!(holder.id_number.as_str(), "11010519491231002X");
     assert_eq!(script.sent.len(), 9);
@@ -125,17 +125,19 @@ fn second_generation_card_is_read_in_nine_commands() {
 
 #[test]
 fn authenticated_third_generation_card_takes_twelve_commands() {
-    let mut script = guarded("欧阳雪梅");
-    let read = helped(&mut script).ok().unwrap();
-    assert_eq!((read.version, read.proof), (SpecVersion::V3, Proof::Authenticated));
-    assert!(matches!(read.holder, Holder::Read(_)));
+    let mut script = third_generation_card("欧阳雪梅");
+    let read = read_with_authority(&mut script).ok().unwrap();
+    assert_eq!((read.version, read.proof), (SpecVersion::V3, CardProof::Authenticated));
+    assert!(matches!(read.holder, HolderData::Read(_)));
     assert_eq!(script.sent.len(), 12);
 }
 
 #[test]
 fn auth_request_holds_card_identification_and_nonces() {
-    let mut script = guarded("张三");
-    let Ok(Begun::Asks(pending)) = begin(&mut script, OlderCards::Refuse, &[0xAB], NONCES) else {
+    let mut script = third_generation_card("张三");
+    let Ok(ReadStep::NeedsAuthentication(pending)) =
+        begin_reading(&mut script, OldAlgorithmPolicy::Refuse, &[0xAB], NONCES)
+    else {
         panic!("authentication expected")
     };
     let request = pending.request();
@@ -150,8 +152,11 @@ fn auth_request_holds_card_identification_and_nonces() {
 fn long_and_rare_names_are_read_completely() {
     for name in ["李䶮", "𠮷田", "阿依古丽·买买提·吐尔逊江·阿不都热合曼", "阿依古丽·买买提·吐尔逊"]
     {
-        for read in [alone(&mut card(name)), helped(&mut guarded(name))] {
-            let Ok(SocialCard { holder: Holder::Read(holder), .. }) = read else { panic!("{name}") };
+        for read in [
+            read_without_authority(&mut second_generation_card(name)),
+            read_with_authority(&mut third_generation_card(name)),
+        ] {
+            let Ok(SocialCard { holder: HolderData::Read(holder), .. }) = read else { panic!("{name}") };
             assert_eq!(holder.name.as_str(), name);
         }
     }
@@ -159,10 +164,10 @@ fn long_and_rare_names_are_read_completely() {
 
 #[test]
 fn third_generation_card_without_authority_is_read_in_part() {
-    let mut script = guarded("王建国");
-    let read = alone(&mut script).ok().unwrap();
-    assert_eq!((read.version, read.proof), (SpecVersion::V3, Proof::None));
-    assert!(matches!(read.holder, Holder::NeedsAuthority));
+    let mut script = third_generation_card("王建国");
+    let read = read_without_authority(&mut script).ok().unwrap();
+    assert_eq!((read.version, read.proof), (SpecVersion::V3, CardProof::NotAuthenticated));
+    assert!(matches!(read.holder, HolderData::NeedsAuthentication));
     assert!(script.sent.iter().all(|command| command[1] != 0x82), "a try of the card was used");
 }
 
@@ -178,9 +183,13 @@ fn failed_authentication_refuses_card_and_keeps_its_tries() {
         (0x82, vec![0x63, 0xC2], true),
         (0x82, vec![0x69, 0x83], true),
     ] {
-        let mut script = guarded("王建国");
+        let mut script = third_generation_card("王建国");
         set_command(&mut script, ins, response);
-        assert_eq!(helped(&mut script).err(), Some(ReadFault::Refused(Refusal::Unproven)), "{ins:02X}");
+        assert_eq!(
+            read_with_authority(&mut script).err(),
+            Some(ReadFault::Refused(CardReadRefusal::AuthenticationFailed)),
+            "{ins:02X}"
+        );
         assert_eq!(script.sent.iter().any(|command| command[1] == 0x82), tried, "{ins:02X}");
         assert!(!script.sent.iter().any(|command| command.ends_with(&[0xEF, 0x06])), "EF06 was selected");
     }
@@ -189,68 +198,91 @@ fn failed_authentication_refuses_card_and_keeps_its_tries() {
 #[test]
 fn card_that_refuses_ef06_after_authentication_is_refused() {
     for refusing in [vec![0x00, 0xA4, 0x00, 0x00, 0x02, 0xEF, 0x06], vec![0x00, 0xB2, 0x08, 0x00, 20]] {
-        let mut script = guarded("王建国");
+        let mut script = third_generation_card("王建国");
         let at = script.answers.iter().position(|(command, _)| *command == refusing).unwrap();
         script.answers[at].1 = vec![0x69, 0x82];
-        assert_eq!(helped(&mut script).err(), Some(ReadFault::Refused(Refusal::Incomplete)));
+        assert_eq!(
+            read_with_authority(&mut script).err(),
+            Some(ReadFault::Refused(CardReadRefusal::Incomplete))
+        );
     }
 }
 
 #[test]
 fn old_algorithms_are_limited_or_refused_by_policy() {
-    for (mut script, complete) in [(card("张三"), true), (guarded("张三"), false)] {
+    for (mut script, complete) in
+        [(second_generation_card("张三"), true), (third_generation_card("张三"), false)]
+    {
         script.answers[0].1 = fci(1);
-        let read = helped(&mut script).ok().unwrap();
-        assert_eq!((read.algorithm, read.proof), (Algorithm::Des, Proof::None));
-        assert_eq!(matches!(read.holder, Holder::Read(_)), complete);
-        let refused = begin(&mut script, OlderCards::Refuse, &[], NONCES).err();
-        assert_eq!(refused, Some(ReadFault::Refused(Refusal::OldAlgorithm)));
+        let read = read_with_authority(&mut script).ok().unwrap();
+        assert_eq!((read.algorithm, read.proof), (Algorithm::Des, CardProof::NotAuthenticated));
+        assert_eq!(matches!(read.holder, HolderData::Read(_)), complete);
+        let refused = begin_reading(&mut script, OldAlgorithmPolicy::Refuse, &[], NONCES).err();
+        assert_eq!(refused, Some(ReadFault::Refused(CardReadRefusal::OldAlgorithm)));
     }
-    assert!(begin(&mut card("张三"), OlderCards::Refuse, &[], NONCES).is_ok(), "SM4");
+    assert!(
+        begin_reading(&mut second_generation_card("张三"), OldAlgorithmPolicy::Refuse, &[], NONCES).is_ok(),
+        "SM4"
+    );
 }
 
 #[test]
 fn other_cards_and_invalid_records_are_refused_with_reason() {
-    let refused = |change: fn(&mut Script)| {
-        let mut script = card("张三");
+    let refused = |change: fn(&mut ScriptedCard)| {
+        let mut script = second_generation_card("张三");
         change(&mut script);
-        match alone(&mut script) {
+        match read_without_authority(&mut script) {
             Err(ReadFault::Refused(refusal)) => refusal,
             other => panic!("{:?}", other.err()),
         }
     };
-    assert_eq!(refused(|c| c.answers[0].1 = vec![0x6A, 0x82]), Refusal::NotSocialSecurity);
-    assert_eq!(refused(|c| c.answers[0].1 = vec![0x93, 0x03]), Refusal::Blocked);
-    assert_eq!(refused(|c| set(c, 0x07, vec![0x6A, 0x83])), Refusal::Incomplete);
-    assert_eq!(refused(|c| set(c, 0x09, vec![0x09, 0x02, 0xC9, 0xE7, 0x90, 0x00])), Refusal::Incomplete);
-    assert_eq!(refused(|c| set(c, 0x09, vec![0xDE, 0xAD, 0xBE, 0xEF, 0x90, 0x00])), Refusal::Garbage);
-    assert_eq!(refused(|c| set(c, 0x03, answer(0x03, an("9.99", 4)).1)), Refusal::Garbage);
-    assert_eq!(refused(|c| set(c, 0x08, answer(0x08, an("110105194912310021", 18)).1)), Refusal::Garbage);
-    let no_text = |c: &mut Script| {
+    assert_eq!(refused(|c| c.answers[0].1 = vec![0x6A, 0x82]), CardReadRefusal::NotSocialSecurity);
+    assert_eq!(refused(|c| c.answers[0].1 = vec![0x93, 0x03]), CardReadRefusal::Blocked);
+    assert_eq!(refused(|c| set(c, 0x07, vec![0x6A, 0x83])), CardReadRefusal::Incomplete);
+    assert_eq!(
+        refused(|c| set(c, 0x09, vec![0x09, 0x02, 0xC9, 0xE7, 0x90, 0x00])),
+        CardReadRefusal::Incomplete
+    );
+    assert_eq!(
+        refused(|c| set(c, 0x09, vec![0xDE, 0xAD, 0xBE, 0xEF, 0x90, 0x00])),
+        CardReadRefusal::InvalidData
+    );
+    assert_eq!(refused(|c| set(c, 0x03, answer(0x03, an("9.99", 4)).1)), CardReadRefusal::InvalidData);
+    assert_eq!(
+        refused(|c| set(c, 0x08, answer(0x08, an("110105194912310021", 18)).1)),
+        CardReadRefusal::InvalidData
+    );
+    let no_text = |c: &mut ScriptedCard| {
         let mut name = vec![0x41; 30];
         name[4] = 0xFF;
         set(c, 0x09, answer(0x09, name).1);
     };
-    assert_eq!(refused(no_text), Refusal::Garbage);
-    let half_a_name = |c: &mut Script| {
+    assert_eq!(refused(no_text), CardReadRefusal::InvalidData);
+    let half_a_name = |c: &mut ScriptedCard| {
         set(c, 0x09, answer(0x09, vec![0x41; 30]).1);
         set(c, 0x4E, vec![0x65, 0x81]);
     };
-    assert_eq!(refused(half_a_name), Refusal::Incomplete);
+    assert_eq!(refused(half_a_name), CardReadRefusal::Incomplete);
 }
 
 #[test]
 fn truncated_record_is_never_read() {
     let long = "阿依古丽·买买提·吐尔逊江·阿不都热合曼";
-    let complete = guarded(long).answers;
+    let complete = third_generation_card(long).answers;
     for (at, (command, answer)) in complete.iter().enumerate().skip(3) {
         let body = &answer[..answer.len() - 2];
         for cut in 0..body.len() {
-            let mut script = guarded(long);
+            let mut script = third_generation_card(long);
             script.answers[at].1 = [&body[..cut], &[0x90, 0x00]].concat();
-            assert!(matches!(helped(&mut script), Err(ReadFault::Refused(_))), "{command:02X?} cut at {cut}");
+            assert!(
+                matches!(read_with_authority(&mut script), Err(ReadFault::Refused(_))),
+                "{command:02X?} cut at {cut}"
+            );
             script.answers[at].1 = body[..cut].to_vec();
-            assert!(helped(&mut script).is_err(), "{command:02X?} cut at {cut}, without a status word");
+            assert!(
+                read_with_authority(&mut script).is_err(),
+                "{command:02X?} cut at {cut}, without a status word"
+            );
         }
     }
 }
@@ -258,9 +290,13 @@ fn truncated_record_is_never_read() {
 #[test]
 fn card_removed_at_any_command_is_reported_as_lost() {
     for at in 0..12 {
-        let mut script = guarded("张三");
-        script.gone_at = Some(at);
-        assert_eq!(helped(&mut script).err(), Some(ReadFault::Transport(TransportFault::CardGone)), "{at}");
+        let mut script = third_generation_card("张三");
+        script.removed_at = Some(at);
+        assert_eq!(
+            read_with_authority(&mut script).err(),
+            Some(ReadFault::Transport(TransportFault::CardLost)),
+            "{at}"
+        );
     }
 }
 
@@ -278,6 +314,6 @@ proptest! {
                 Ok(())
             }
         }
-        let _ = helped(&mut ArbitraryCard(answers, 0)).is_ok();
+        let _ = read_with_authority(&mut ArbitraryCard(answers, 0)).is_ok();
     }
 }

@@ -17,10 +17,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use code_reader::{Decoder, Frame};
-use peer::{Found, Peers};
+use code_reader::{Decoder, LumaFrame};
+use peer::{PeerDecoders, PeerResult};
 use rustix::time::{ClockId, clock_gettime};
-use scene::{Condition, FRAMES, Scene};
+use scene::{Condition, FRAMES, SyntheticScene};
 use tally::Tallies;
 
 /// Time budget of a frame, as in the device process, and of a photo.
@@ -39,7 +39,7 @@ fn main() -> io::Result<()> {
     let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut out = io::stdout().lock();
-    let mut peers = match Peers::start(&workspace.join("target/peers")) {
+    let mut peers = match PeerDecoders::start(&workspace.join("target/peers")) {
         Ok(peers) => Some(peers),
         Err(error) => {
             writeln!(out, "without zxing-cpp and ZBar: {error}")?;
@@ -63,7 +63,11 @@ fn main() -> io::Result<()> {
 }
 
 /// Real photos, grouped by their source.
-fn photos(directory: &Path, mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::Result<()> {
+fn photos(
+    directory: &Path,
+    mut peers: Option<&mut PeerDecoders>,
+    out: &mut impl io::Write,
+) -> io::Result<()> {
     let manifest = std::fs::read_to_string(directory.join("manifest.tsv"))?;
     let mut families: BTreeMap<&str, Tallies> = BTreeMap::new();
     let mut all = Tallies::default();
@@ -76,14 +80,14 @@ fn photos(directory: &Path, mut peers: Option<&mut Peers>, out: &mut impl io::Wr
         };
         let mut found = vec![look(&mut Decoder::new(), &frame, PHOTO_BUDGET, None)];
         if let Some(peers) = &mut peers {
-            found.extend(peers.look(&frame)?);
+            found.extend(peers.decode(&frame)?);
         }
         let family = families.entry(file.split('/').next().unwrap_or(file)).or_default();
         for tallies in [family, &mut all] {
-            tallies.shown();
+            tallies.count_shown();
             for (tally, found) in tallies.each().zip(&found) {
                 let text = found.text.as_deref().map(picture::escaped);
-                tally.saw(text.as_deref(), expected, found.milliseconds);
+                tally.record(text.as_deref(), expected, found.milliseconds);
             }
         }
     }
@@ -94,16 +98,16 @@ fn photos(directory: &Path, mut peers: Option<&mut Peers>, out: &mut impl io::Wr
 }
 
 /// Sequences of ten frames of a held code: a sequence counts as read if one of its frames is.
-fn sequences(mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::Result<()> {
+fn sequences(mut peers: Option<&mut PeerDecoders>, out: &mut impl io::Write) -> io::Result<()> {
     let mut all = Tallies::default();
     for length in LENGTHS {
         for condition in Condition::ALL {
             let mut tallies = Tallies::default();
             for centimetres in CENTIMETRES {
                 for seed in 0..SEEDS {
-                    tallies.shown();
+                    tallies.count_shown();
                     sequence(
-                        &Scene { length, condition, centimetres, seed },
+                        &SyntheticScene { length, condition, centimetres, seed },
                         peers.as_deref_mut(),
                         &mut tallies,
                     )?;
@@ -116,7 +120,11 @@ fn sequences(mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::Res
     all.print("all sequences", peers.is_some(), out)
 }
 
-fn sequence(scene: &Scene, mut peers: Option<&mut Peers>, tallies: &mut Tallies) -> io::Result<()> {
+fn sequence(
+    scene: &SyntheticScene,
+    mut peers: Option<&mut PeerDecoders>,
+    tallies: &mut Tallies,
+) -> io::Result<()> {
     let text = scene.text();
     let mut decoder = Decoder::new();
     let mut done = [false; 3];
@@ -124,13 +132,13 @@ fn sequence(scene: &Scene, mut peers: Option<&mut Peers>, tallies: &mut Tallies)
         let frame = scene.frame(at);
         let mut found = vec![look(&mut decoder, &frame, FRAME_BUDGET, Some(text.as_bytes()))];
         match &mut peers {
-            Some(peers) => found.extend(peers.look(&frame)?),
+            Some(peers) => found.extend(peers.decode(&frame)?),
             None => done[1..].fill(true),
         }
         for ((done, tally), found) in done.iter_mut().zip(tallies.each()).zip(&found) {
             if !*done {
                 let seen = found.text.as_deref().map(String::from_utf8_lossy);
-                *done = tally.saw(seen.as_deref(), &text, found.milliseconds);
+                *done = tally.record(seen.as_deref(), &text, found.milliseconds);
             }
         }
         if done == [true; 3] {
@@ -141,17 +149,21 @@ fn sequence(scene: &Scene, mut peers: Option<&mut Peers>, tallies: &mut Tallies)
 }
 
 /// CPU time of frames without a code, the most frequent case in operation.
-fn empty_halls(mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::Result<()> {
+fn empty_halls(mut peers: Option<&mut PeerDecoders>, out: &mut impl io::Write) -> io::Result<()> {
     let mut tallies = Tallies::default();
     let mut decoder = Decoder::new();
     for seed in 0..HALLS {
-        let frame = scene::hall(seed);
+        let frame = scene::empty_hall(seed);
         let mut found = vec![look(&mut decoder, &frame, FRAME_BUDGET, None)];
         if let Some(peers) = &mut peers {
-            found.extend(peers.look(&frame)?);
+            found.extend(peers.decode(&frame)?);
         }
         for (tally, found) in tallies.each().zip(&found) {
-            tally.saw(found.text.as_deref().map(String::from_utf8_lossy).as_deref(), "", found.milliseconds);
+            tally.record(
+                found.text.as_deref().map(String::from_utf8_lossy).as_deref(),
+                "",
+                found.milliseconds,
+            );
         }
     }
     write!(out, "a frame without a code: {:.2} ms", tallies.ours.median())?;
@@ -169,12 +181,12 @@ fn empty_halls(mut peers: Option<&mut Peers>, out: &mut impl io::Write) -> io::R
 }
 
 /// Decodes one frame with this crate: the expected text if it is among those read, else the first.
-fn look(decoder: &mut Decoder, frame: &Frame, budget: Duration, expected: Option<&[u8]>) -> Found {
+fn look(decoder: &mut Decoder, frame: &LumaFrame, budget: Duration, expected: Option<&[u8]>) -> PeerResult {
     let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
     let start = now();
-    let mut codes = decoder.look(frame, Instant::now() + budget).codes;
+    let mut codes = decoder.decode(frame, Instant::now() + budget).codes;
     let milliseconds = now().saturating_sub(start).as_secs_f64() * 1000.0;
     let wanted = codes.iter().position(|code| expected == Some(code.as_slice())).unwrap_or(0);
     let text = (wanted < codes.len()).then(|| codes.swap_remove(wanted));
-    Found { text, milliseconds }
+    PeerResult { text, milliseconds }
 }

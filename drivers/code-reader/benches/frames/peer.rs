@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use code_reader::Frame;
+use code_reader::LumaFrame;
 
 /// Names of the decoders, in the order of [`PeerDecoders::decode`].
 pub(crate) const NAMES: [&str; 2] = ["zxing-cpp", "ZBar"];
@@ -36,18 +36,18 @@ while True:
 "#;
 
 /// The result of one decoder for a frame.
-pub(crate) struct Found {
+pub(crate) struct PeerResult {
     pub(crate) text: Option<Vec<u8>>,
     pub(crate) milliseconds: f64,
 }
 
-pub(crate) struct Peers {
+pub(crate) struct PeerDecoders {
     child: Child,
     frames: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
-impl Peers {
+impl PeerDecoders {
     /// Starts the decoders in the Python environment `environment`, which is created if it does not exist.
     pub(crate) fn start(environment: &Path) -> io::Result<Self> {
         let python = environment.join("bin/python");
@@ -68,7 +68,7 @@ impl Peers {
         Ok(peers)
     }
 
-    pub(crate) fn look(&mut self, frame: &Frame) -> io::Result<[Found; 2]> {
+    pub(crate) fn decode(&mut self, frame: &LumaFrame) -> io::Result<[PeerResult; 2]> {
         let frames = self.frames.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         frames.write_all(&frame.width().to_be_bytes())?;
         frames.write_all(&frame.height().to_be_bytes())?;
@@ -77,7 +77,7 @@ impl Peers {
         Ok([self.found()?, self.found()?])
     }
 
-    fn found(&mut self) -> io::Result<Found> {
+    fn found(&mut self) -> io::Result<PeerResult> {
         let line = self.line()?;
         let found = || {
             let (cost, hex) = line.split_once('\t')?;
@@ -86,7 +86,7 @@ impl Peers {
                 .chunks(2)
                 .map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok())
                 .collect();
-            Some(Found { text: text.filter(|text| !text.is_empty()), milliseconds: cost.parse().ok()? })
+            Some(PeerResult { text: text.filter(|text| !text.is_empty()), milliseconds: cost.parse().ok()? })
         };
         found().ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
@@ -101,7 +101,7 @@ impl Peers {
     }
 }
 
-impl Drop for Peers {
+impl Drop for PeerDecoders {
     fn drop(&mut self) {
         self.frames = None;
         self.child.wait().ok();

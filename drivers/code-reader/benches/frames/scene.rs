@@ -2,7 +2,7 @@
 //! are fixed since the first measurement: they are not tuned to the decoder.
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
-use code_reader::Frame;
+use code_reader::LumaFrame;
 use qrcode::{Color, EcLevel, QrCode};
 
 const WIDTH: u32 = 1280;
@@ -40,7 +40,7 @@ impl Condition {
     ];
 }
 
-pub(crate) struct Scene {
+pub(crate) struct SyntheticScene {
     pub(crate) length: usize,
     pub(crate) condition: Condition,
     pub(crate) centimetres: f32,
@@ -48,9 +48,9 @@ pub(crate) struct Scene {
 }
 
 /// Deterministic pseudo-random numbers (xorshift).
-struct Dice(u32);
+struct SimRng(u32);
 
-impl Dice {
+impl SimRng {
     fn next(&mut self) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
@@ -69,11 +69,11 @@ impl Dice {
     }
 }
 
-impl Scene {
+impl SyntheticScene {
     /// The text of the code: the city's prefix and base45 characters.
     pub(crate) fn text(&self) -> String {
         const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
-        let mut dice = Dice(self.seed.wrapping_mul(2_654_435_761) | 1);
+        let mut dice = SimRng(self.seed.wrapping_mul(2_654_435_761) | 1);
         let body = (4..self.length)
             .map(|_| char::from(LETTERS.get(dice.next() as usize % LETTERS.len()).copied().unwrap_or(b'0')));
         // Trailing white space would be trimmed by a decoder.
@@ -81,11 +81,11 @@ impl Scene {
     }
 
     /// One frame of the sequence. Position and angle differ in each frame, as in a trembling hand.
-    pub(crate) fn frame(&self, at: u32) -> Frame {
+    pub(crate) fn frame(&self, at: u32) -> LumaFrame {
         let level = if self.length > 100 { EcLevel::L } else { EcLevel::M };
         let code = QrCode::with_error_correction_level(self.text(), level).expect("a text that fits");
         let (side, colors) = (code.width() as f32, code.to_colors());
-        let mut dice = Dice((self.seed * 1009 + at * 97 + self.length as u32 * 7 + 12_345) | 1);
+        let mut dice = SimRng((self.seed * 1009 + at * 97 + self.length as u32 * 7 + 12_345) | 1);
         for _ in 0..8 {
             dice.next();
         }
@@ -154,13 +154,13 @@ impl Scene {
         }
         let noise = if is(Condition::LowLight) { 6.0 } else { 2.5 };
         let luma = picture.iter().map(|pixel| (pixel + noise * dice.normal()).clamp(0.0, 255.0) as u8);
-        Frame::new(WIDTH, HEIGHT, luma.collect()).expect("a frame of the camera's size")
+        LumaFrame::new(WIDTH, HEIGHT, luma.collect()).expect("a frame of the camera's size")
     }
 }
 
 /// An empty hall: soft shapes, some edges, and sensor noise.
-pub(crate) fn hall(seed: u32) -> Frame {
-    let mut dice = Dice(seed.wrapping_mul(7919) | 1);
+pub(crate) fn empty_hall(seed: u32) -> LumaFrame {
+    let mut dice = SimRng(seed.wrapping_mul(7919) | 1);
     let mut picture = vec![dice.between(70.0, 190.0); (WIDTH * HEIGHT) as usize];
     for _ in 0..40 {
         let (x, y) = (dice.next() % WIDTH, dice.next() % HEIGHT);
@@ -172,7 +172,7 @@ pub(crate) fn hall(seed: u32) -> Frame {
     }
     let picture = blurred(&picture, 1.2);
     let luma = picture.iter().map(|pixel| (pixel + 2.5 * dice.normal()).clamp(0.0, 255.0) as u8);
-    Frame::new(WIDTH, HEIGHT, luma.collect()).expect("a frame of the camera's size")
+    LumaFrame::new(WIDTH, HEIGHT, luma.collect()).expect("a frame of the camera's size")
 }
 
 /// Gaussian blur; `deviation` in pixels.

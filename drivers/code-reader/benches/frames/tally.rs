@@ -22,7 +22,7 @@ pub(crate) struct Tallies {
 
 impl Tally {
     /// Records the result of one frame; returns whether it was correct.
-    pub(crate) fn saw(&mut self, text: Option<&str>, expected: &str, milliseconds: f64) -> bool {
+    pub(crate) fn record(&mut self, text: Option<&str>, expected: &str, milliseconds: f64) -> bool {
         self.costs.push(milliseconds);
         let right = text == Some(expected);
         self.read += u32::from(right);
@@ -37,7 +37,7 @@ impl Tally {
 }
 
 impl Tallies {
-    pub(crate) fn shown(&mut self) {
+    pub(crate) fn count_shown(&mut self) {
         self.shown += 1;
     }
 

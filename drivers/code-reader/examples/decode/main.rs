@@ -26,7 +26,7 @@ fn main() -> std::io::Result<()> {
 fn decode(path: &Path) -> (String, f64) {
     let Some(frame) = picture::read(path) else { return ("-".to_owned(), 0.0) };
     let start = cpu_time();
-    let look = Decoder::new().look(&frame, Instant::now() + BUDGET);
+    let look = Decoder::new().decode(&frame, Instant::now() + BUDGET);
     let cost = cpu_time().saturating_sub(start);
     let text = look.codes.first().map_or_else(|| "-".to_owned(), |code| picture::escaped(code));
     (text, cost.as_secs_f64() * 1000.0)

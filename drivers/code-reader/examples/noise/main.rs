@@ -30,7 +30,7 @@ fn main() -> std::io::Result<()> {
     for shown in 0..count {
         let number = first + shown;
         let (width, height) = if number.is_multiple_of(LARGE_EVERY) { LARGE } else { SMALL };
-        let codes = decoder.look(&texture::frame(number, width, height), Instant::now() + BUDGET).codes;
+        let codes = decoder.decode(&texture::frame(number, width, height), Instant::now() + BUDGET).codes;
         for code in &codes {
             writeln!(out, "frame {number}: {:?}", String::from_utf8_lossy(code))?;
         }

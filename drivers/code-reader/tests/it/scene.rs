@@ -1,11 +1,11 @@
 //! Pictures of codes as a camera might see them, drawn from the code's modules.
 
-use code_reader::Frame;
+use code_reader::LumaFrame;
 use qrcode::{Color, EcLevel, QrCode};
 
 /// Pose of a code and imaging conditions.
 #[derive(Clone, Copy)]
-pub(crate) struct Held {
+pub(crate) struct CodePose {
     /// Pixels per module.
     pub(crate) module: f32,
     /// Degrees, clockwise.
@@ -21,14 +21,14 @@ pub(crate) struct Held {
     pub(crate) seed: u32,
 }
 
-impl Default for Held {
+impl Default for CodePose {
     fn default() -> Self {
         Self { module: 5.0, turned: 0.0, tilt: 0.0, dark: 40, light: 210, noise: 0, seed: 1 }
     }
 }
 
 /// A code in the middle of a grey 640×480 scene, sampled like a sensor: each pixel is the mean of nine points.
-pub(crate) fn picture(text: &str, held: Held) -> Frame {
+pub(crate) fn picture(text: &str, held: CodePose) -> LumaFrame {
     const WIDTH: u32 = 640;
     const HEIGHT: u32 = 480;
     const POINTS: [f32; 3] = [0.17, 0.5, 0.83];
@@ -36,7 +36,7 @@ pub(crate) fn picture(text: &str, held: Held) -> Frame {
     let modules = code.width() as f32;
     let colors = code.to_colors();
     let (sin, cos) = held.turned.to_radians().sin_cos();
-    let mut noise = Noise(held.seed);
+    let mut noise = NoiseRng(held.seed);
     let at = |x: f32, y: f32| -> u8 {
         let (x, y) = (x - WIDTH as f32 / 2.0, y - HEIGHT as f32 / 2.0);
         let narrowing = 1.0 + held.tilt * y / HEIGHT as f32;
@@ -65,13 +65,13 @@ pub(crate) fn picture(text: &str, held: Held) -> Frame {
             luma.push((sum as i32 / 9 + deviation).clamp(0, 255) as u8);
         }
     }
-    Frame::new(WIDTH, HEIGHT, luma).unwrap()
+    LumaFrame::new(WIDTH, HEIGHT, luma).unwrap()
 }
 
 /// Deterministic pseudo-random numbers (Knuth's linear congruential generator).
-pub(crate) struct Noise(pub(crate) u32);
+pub(crate) struct NoiseRng(pub(crate) u32);
 
-impl Noise {
+impl NoiseRng {
     pub(crate) fn next(&mut self) -> u32 {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         self.0 >> 16

@@ -1,15 +1,15 @@
 //! Pictures without a code: noise, weaves, print, and random modules between finder patterns.
 
-use code_reader::Frame;
+use code_reader::LumaFrame;
 
-use crate::scene::Noise;
+use crate::scene::NoiseRng;
 
 /// Kinds of texture.
 pub(crate) const KINDS: u32 = 8;
 
 /// A frame of noise and texture; a different one for each number.
-pub(crate) fn frame(number: u32, width: u32, height: u32) -> Frame {
-    let mut noise = Noise(number.wrapping_mul(2_654_435_761));
+pub(crate) fn frame(number: u32, width: u32, height: u32) -> LumaFrame {
+    let mut noise = NoiseRng(number.wrapping_mul(2_654_435_761));
     noise.next();
     let (kind, size) = (number % KINDS, noise.next() % 8 + 1);
     let (dark, light) = (noise.next() % 100, noise.next() % 100 + 140);
@@ -38,7 +38,7 @@ pub(crate) fn frame(number: u32, width: u32, height: u32) -> Frame {
             u8::try_from((shade + noise.next() % 16).min(255)).unwrap_or(u8::MAX)
         })
         .collect();
-    Frame::new(width, height, luma).expect("a frame of this size")
+    LumaFrame::new(width, height, luma).expect("a frame of this size")
 }
 
 fn modules_without_meaning(

@@ -7,7 +7,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Hex, Reason, Recorder, What};
+use super::{Hex, Recorder, TransferFault, WireEvent};
 
 /// INS bytes of SELECT, READ RECORD and GET RESPONSE.
 const SELECT: u8 = 0xA4;
@@ -19,42 +19,42 @@ pub(super) const EXTERNAL_AUTHENTICATE: u8 = 0x82;
 
 /// An invented citizen number with a valid check character, and the birth date in it.
 const INVENTED_NUMBER: &[u8; 18] = b"11010519491231002X";
-const BIRTH: [u8; 4] = [0x19, 0x49, 0x12, 0x31];
+const INVENTED_BIRTH: [u8; 4] = [0x19, 0x49, 0x12, 0x31];
 
 /// Records the commands and answers of a card, redacted.
-pub struct CardTape {
+pub struct CardRecorder {
     recorder: Recorder,
     /// INS byte of the command whose answer GET RESPONSE fetches.
-    asked: u8,
+    instruction: u8,
 }
 
-impl CardTape {
+impl CardRecorder {
     /// Makes a card recorder that writes to `recorder`.
     #[must_use]
     pub fn new(recorder: Recorder) -> Self {
-        Self { recorder, asked: 0 }
+        Self { recorder, instruction: 0 }
     }
 
     /// Records one exchange. `apdu` and `answer`: the bytes as transferred, not redacted.
-    pub fn exchanged(&mut self, apdu: &[u8], answer: Result<&[u8], Reason>) {
+    pub fn record_exchange(&mut self, apdu: &[u8], answer: Result<&[u8], TransferFault>) {
         if !self.recorder.is_on() {
             return;
         }
-        self.recorder.note(What::Out(Hex(command(apdu))));
+        self.recorder.record(WireEvent::Out(Hex(redact_command(apdu))));
         let ins = apdu.get(1).copied().unwrap_or(0);
         if ins != GET_RESPONSE {
-            self.asked = ins;
+            self.instruction = ins;
         }
-        self.recorder.note(match answer {
-            Ok(bytes) => What::In(Hex(response(self.asked, bytes))),
-            Err(reason) => What::InFailed(reason),
+        self.recorder.record(match answer {
+            Ok(bytes) => WireEvent::In(Hex(redact_response(self.instruction, bytes))),
+            Err(reason) => WireEvent::InFailed(reason),
         });
     }
 }
 
 /// Replaces personal and secret data of a command by zeros.
 #[must_use]
-pub fn command(apdu: &[u8]) -> Vec<u8> {
+pub fn redact_command(apdu: &[u8]) -> Vec<u8> {
     let mut kept = apdu.to_vec();
     if apdu.get(1) != Some(&SELECT) {
         kept.iter_mut().skip(5).for_each(|byte| *byte = 0);
@@ -64,13 +64,13 @@ pub fn command(apdu: &[u8]) -> Vec<u8> {
 
 /// Replaces personal and secret data of an answer to the command with this INS byte.
 #[must_use]
-pub fn response(ins: u8, answer: &[u8]) -> Vec<u8> {
+pub fn redact_response(ins: u8, answer: &[u8]) -> Vec<u8> {
     let Some((body, status)) = answer.split_last_chunk::<2>() else {
         return vec![0; answer.len()];
     };
     let mut kept = match ins {
         SELECT => body.to_vec(),
-        READ_RECORD => record(body),
+        READ_RECORD => redact_record(body),
         _ => vec![0; body.len()],
     };
     kept.extend_from_slice(status);
@@ -78,8 +78,8 @@ pub fn response(ins: u8, answer: &[u8]) -> Vec<u8> {
 }
 
 /// Redacts a record: tag and length stay, the value becomes an invented one.
-fn record(body: &[u8]) -> Vec<u8> {
-    let Some(([tag, length], value)) = body.split_first_chunk::<2>() else { return classes(body) };
+fn redact_record(body: &[u8]) -> Vec<u8> {
+    let Some(([tag, length], value)) = body.split_first_chunk::<2>() else { return mask_classes(body) };
     let invented = match tag {
         // 卡识别码: the area code and the standard's number in its first half are not secret.
         0x01 if value.len() == 16 => [value.get(..8).unwrap_or_default(), &[0x99; 8]].concat(),
@@ -90,9 +90,9 @@ fn record(body: &[u8]) -> Vec<u8> {
         0x0C if value.len() == 3 && is_packed(value) => vec![0x50, 0x01, 0x01],
         0x07 if value.len() == 9 && value.iter().all(u8::is_ascii_alphanumeric) => b"A00000000".to_vec(),
         0x08 if is_citizen_number(value) => INVENTED_NUMBER.to_vec(),
-        0x09 | 0x4E => name(value),
-        0x0D if is_packed_date(value) => BIRTH.to_vec(),
-        _ => classes(value),
+        0x09 | 0x4E => redact_name(value),
+        0x0D if is_packed_date(value) => INVENTED_BIRTH.to_vec(),
+        _ => mask_classes(value),
     };
     [&[*tag, *length], invented.as_slice()].concat()
 }
@@ -110,14 +110,14 @@ fn is_packed_date(value: &[u8]) -> bool {
 }
 
 /// Redacts a name: the number of characters, the bytes of each character and the padding stay.
-fn name(value: &[u8]) -> Vec<u8> {
+fn redact_name(value: &[u8]) -> Vec<u8> {
     let end = value.iter().rposition(|byte| !matches!(byte, 0x00 | 0x20 | 0xFF)).map_or(0, |last| last + 1);
     let (text, padding) = value.split_at(end);
     let decoded = encoding_rs::GB18030
         .decode_without_bom_handling_and_without_replacement(text)
         .map(|text| Zeroizing::new(text.into_owned()));
     let Some(decoded) = decoded.filter(|text| !text.chars().any(char::is_control)) else {
-        return classes(value);
+        return mask_classes(value);
     };
     let invented: String = decoded
         .chars()
@@ -134,7 +134,7 @@ fn name(value: &[u8]) -> Vec<u8> {
 }
 
 /// Replaces each byte by one of its class: digit, letter, high byte, control byte, other. Padding bytes stay.
-fn classes(bytes: &[u8]) -> Vec<u8> {
+fn mask_classes(bytes: &[u8]) -> Vec<u8> {
     bytes
         .iter()
         .map(|byte| match byte {
@@ -160,19 +160,19 @@ mod tests {
     #[test]
     fn redact_command_pin_becomes_zeros() {
         let verify = [0x00, 0x20, 0x00, 0x00, 0x03, 0x73, 0x09, 0x14];
-        assert_eq!(command(&verify), [0x00, 0x20, 0x00, 0x00, 0x03, 0, 0, 0]);
+        assert_eq!(redact_command(&verify), [0x00, 0x20, 0x00, 0x00, 0x03, 0, 0, 0]);
         let change = [0x80, 0x5E, 0x01, 0x00, 0x07, 0x73, 0x09, 0x14, 0xFF, 0x11, 0x22, 0x33];
-        assert!(command(&change)[5..].iter().all(|byte| *byte == 0));
+        assert!(redact_command(&change)[5..].iter().all(|byte| *byte == 0));
     }
 
     #[test]
     fn redact_response_holder_becomes_invented_of_same_length() {
         let number = record_of(0x08, b"500112194803150422");
-        assert_eq!(response(READ_RECORD, &number), record_of(0x08, INVENTED_NUMBER));
+        assert_eq!(redact_response(READ_RECORD, &number), record_of(0x08, INVENTED_NUMBER));
         let name = encoding_rs::GB18030.encode("欧阳雪梅").0.into_owned();
         let mut value = name.clone();
         value.resize(30, 0);
-        let kept = response(READ_RECORD, &record_of(0x09, &value));
+        let kept = redact_response(READ_RECORD, &record_of(0x09, &value));
         assert_eq!(kept.len(), 34);
         let text = encoding_rs::GB18030.decode_without_bom_handling(&kept[2..10]).0.into_owned();
         assert_eq!(text, "某某某某");
@@ -182,21 +182,21 @@ mod tests {
     #[test]
     fn redact_response_invalid_record_stays_invalid() {
         let wrong_check_digit = b"500112194803150421";
-        let kept = response(READ_RECORD, &record_of(0x08, wrong_check_digit));
+        let kept = redact_response(READ_RECORD, &record_of(0x08, wrong_check_digit));
         assert!(!is_citizen_number(&kept[2..20]));
-        let no_date = response(READ_RECORD, &record_of(0x0D, &[0x19, 0x9A, 0x12, 0x31]));
+        let no_date = redact_response(READ_RECORD, &record_of(0x0D, &[0x19, 0x9A, 0x12, 0x31]));
         assert!(!is_packed_date(&no_date[2..6]));
-        assert_eq!(response(READ_RECORD, &[0x6A, 0x83]), [0x6A, 0x83]);
-        assert_eq!(response(READ_RECORD, &[0x41]), [0]);
+        assert_eq!(redact_response(READ_RECORD, &[0x6A, 0x83]), [0x6A, 0x83]);
+        assert_eq!(redact_response(READ_RECORD, &[0x41]), [0]);
     }
 
     #[test]
     fn card_recorder_switched_off_keeps_nothing() {
-        let mut tape = CardTape::new(Recorder::off());
-        tape.asked = 0;
-        tape.exchanged(&[0x00, 0xB2, 0x08, 0x00, 0x00], Ok(&[0x61, 0x14]));
+        let mut tape = CardRecorder::new(Recorder::off());
+        tape.instruction = 0;
+        tape.record_exchange(&[0x00, 0xB2, 0x08, 0x00, 0x00], Ok(&[0x61, 0x14]));
         // While recording is off nothing is kept, not even the instruction.
-        assert_eq!(tape.asked, 0);
+        assert_eq!(tape.instruction, 0);
     }
 
     proptest! {
@@ -205,7 +205,7 @@ mod tests {
             ins in any::<u8>(),
             answer in proptest::collection::vec(any::<u8>(), 0..300),
         ) {
-            let kept = response(ins, &answer);
+            let kept = redact_response(ins, &answer);
             prop_assert_eq!(kept.len(), answer.len());
             if answer.len() >= 2 {
                 prop_assert_eq!(&kept[kept.len() - 2..], &answer[answer.len() - 2..]);
@@ -214,7 +214,7 @@ mod tests {
 
         #[test]
         fn redact_command_keeps_header_and_length(apdu in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let kept = command(&apdu);
+            let kept = redact_command(&apdu);
             prop_assert_eq!(kept.len(), apdu.len());
             prop_assert_eq!(&kept[..apdu.len().min(5)], &apdu[..apdu.len().min(5)]);
         }

@@ -17,29 +17,29 @@ use std::time::{Duration, Instant};
 use ::id_reader::{FRAME_MAX, IdCard, Link, LinkFault, TEXT_LEN, parse_text};
 use serde::{Deserialize, Serialize};
 
-use super::replay::OPENED;
-use super::{Hex, Reason, Recorder, What};
+use super::replay::OPENED_NOTE;
+use super::{Hex, Recorder, TransferFault, WireEvent};
 
 const PREAMBLE: [u8; 5] = [0xAA, 0xAA, 0xAA, 0x96, 0x69];
 /// Bytes of preamble, length and status.
 const HEAD_LEN: usize = 10;
 /// Bytes of the length field, and the bytes that it counts besides the data: status and checksum.
 const LENGTH_LEN: usize = 2;
-const COUNTED: usize = 4;
+const LENGTH_OVERHEAD: usize = 4;
 /// Bytes of the security module's number.
 const SAM_ID_LEN: usize = 16;
 /// Beginning of an answer with a card: lengths of text and photo. A length of the fingerprints may follow.
-const CARD: [u8; 4] = [0x01, 0x00, 0x04, 0x00];
+const CARD_LENGTHS: [u8; 4] = [0x01, 0x00, 0x04, 0x00];
 const PHOTO_LEN: usize = 1024;
 /// Bytes of a resident's text that hold the first and last day of validity.
 const VALIDITY: std::ops::Range<usize> = 188..220;
 /// Greatest number of pieces that are held back.
-const HELD_MAX: usize = 64;
+const PIECES_MAX: usize = 64;
 
 /// A request to the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Asked {
+pub enum IdReaderRequest {
     /// To give the security module's number.
     SamId,
     /// To find a card.
@@ -49,84 +49,84 @@ pub enum Asked {
 }
 
 /// Received bytes and faults that are not recorded yet.
-struct Held {
+struct PendingBytes {
     recorder: Recorder,
-    pieces: Vec<(Instant, Result<Vec<u8>, Reason>)>,
+    pieces: Vec<(Instant, Result<Vec<u8>, TransferFault>)>,
 }
 
-impl Held {
+impl PendingBytes {
     /// Redacts the pieces and records them.
-    fn release(&mut self) {
+    fn flush(&mut self) {
         let pieces = mem::take(&mut self.pieces);
         let received = pieces.iter().filter_map(|(_, piece)| piece.as_ref().ok());
-        let mut redacted = answer(&received.flatten().copied().collect::<Vec<u8>>()).into_iter();
+        let mut redacted = redact_answers(&received.flatten().copied().collect::<Vec<u8>>()).into_iter();
         for (at, piece) in pieces {
             let what = match piece {
-                Ok(bytes) => What::In(Hex(redacted.by_ref().take(bytes.len()).collect())),
-                Err(reason) => What::InFailed(reason),
+                Ok(bytes) => WireEvent::In(Hex(redacted.by_ref().take(bytes.len()).collect())),
+                Err(reason) => WireEvent::InFailed(reason),
             };
-            self.recorder.note_at(at, what);
+            self.recorder.record_at(at, what);
         }
     }
 
-    fn hold(&mut self, at: Instant, piece: Result<Vec<u8>, Reason>) {
+    fn push(&mut self, at: Instant, piece: Result<Vec<u8>, TransferFault>) {
         self.pieces.push((at, piece));
         let bytes: usize =
             self.pieces.iter().filter_map(|(_, piece)| piece.as_ref().ok()).map(Vec::len).sum();
-        if self.pieces.len() >= HELD_MAX || bytes >= 2 * FRAME_MAX {
-            self.release();
+        if self.pieces.len() >= PIECES_MAX || bytes >= 2 * FRAME_MAX {
+            self.flush();
         }
     }
 
-    fn note(&mut self, what: What) {
-        self.release();
-        self.recorder.note(what);
+    fn record(&mut self, what: WireEvent) {
+        self.flush();
+        self.recorder.record(what);
     }
 }
 
 /// Records the requests of the device process to the driver, each between the bytes of one answer and the next command.
-pub struct Orders(Rc<RefCell<Held>>);
+pub struct RequestRecorder(Rc<RefCell<PendingBytes>>);
 
-impl Orders {
+impl RequestRecorder {
     /// Records a request.
-    pub fn note(&self, asked: Asked) {
+    pub fn record(&self, asked: IdReaderRequest) {
         let mut held = self.0.borrow_mut();
         if held.recorder.is_on() {
             // An enum without data is always JSON.
-            held.note(What::Order(serde_json::to_value(asked).unwrap_or_default()));
+            held.record(WireEvent::Request(serde_json::to_value(asked).unwrap_or_default()));
         }
     }
 }
 
 /// A link to an ID reader whose bytes are recorded.
-pub struct RecordedLink<L> {
+pub struct RecordedIdLink<L> {
     link: L,
-    held: Rc<RefCell<Held>>,
+    pending: Rc<RefCell<PendingBytes>>,
 }
 
-impl<L: Link> RecordedLink<L> {
+impl<L: Link> RecordedIdLink<L> {
     /// Records the bytes of `link` with `recorder`.
     pub fn new(link: L, recorder: Recorder) -> Self {
-        recorder.note(What::Note(OPENED.into()));
-        Self { link, held: Rc::new(RefCell::new(Held { recorder, pieces: Vec::new() })) }
+        recorder.record(WireEvent::Note(OPENED_NOTE.into()));
+        Self { link, pending: Rc::new(RefCell::new(PendingBytes { recorder, pieces: Vec::new() })) }
     }
 
     /// The recorder for requests to the driver that owns this link.
     #[must_use]
-    pub fn orders(&self) -> Orders {
-        Orders(Rc::clone(&self.held))
+    pub fn request_recorder(&self) -> RequestRecorder {
+        RequestRecorder(Rc::clone(&self.pending))
     }
 }
 
-impl<L: Link> Link for RecordedLink<L> {
+impl<L: Link> Link for RecordedIdLink<L> {
     fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
         let written = self.link.write_some(bytes, timeout);
-        let mut held = self.held.borrow_mut();
+        let mut held = self.pending.borrow_mut();
         if held.recorder.is_on() {
-            held.note(match written {
+            held.record(match written {
                 // A command holds no personal data.
-                Ok(count) => What::Out(Hex(bytes.get(..count).unwrap_or(bytes).to_vec())),
-                Err(fault) => What::OutFailed(reason(fault)),
+                Ok(count) => WireEvent::Out(Hex(bytes.get(..count).unwrap_or(bytes).to_vec())),
+                Err(fault) => WireEvent::OutFailed(transfer_fault(fault)),
             });
         }
         written
@@ -134,10 +134,10 @@ impl<L: Link> Link for RecordedLink<L> {
 
     fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
         let read = self.link.read_some(buffer, timeout);
-        let mut held = self.held.borrow_mut();
+        let mut held = self.pending.borrow_mut();
         if held.recorder.is_on() {
             let piece = read.map(|count| buffer.get(..count).unwrap_or_default().to_vec());
-            held.hold(self.link.now(), piece.map_err(reason));
+            held.push(self.link.now(), piece.map_err(transfer_fault));
         }
         read
     }
@@ -147,17 +147,17 @@ impl<L: Link> Link for RecordedLink<L> {
     }
 }
 
-fn reason(fault: LinkFault) -> Reason {
+fn transfer_fault(fault: LinkFault) -> TransferFault {
     match fault {
-        LinkFault::TimedOut => Reason::TimedOut,
-        LinkFault::Gone | LinkFault::Absent => Reason::Gone,
-        LinkFault::Busy | LinkFault::Failed(_) => Reason::Failed,
+        LinkFault::TimedOut => TransferFault::TimedOut,
+        LinkFault::Gone | LinkFault::Absent => TransferFault::Disconnected,
+        LinkFault::Busy | LinkFault::Failed(_) => TransferFault::Failed,
     }
 }
 
 /// Redacts the bytes received after a command; their number stays.
 #[must_use]
-pub fn answer(bytes: &[u8]) -> Vec<u8> {
+pub fn redact_answers(bytes: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -165,14 +165,14 @@ pub fn answer(bytes: &[u8]) -> Vec<u8> {
         let (noise, frame) = rest.split_at(begin.unwrap_or(rest.len()));
         // Noise may be the rest of a frame whose beginning was lost.
         kept.extend(noise.iter().map(|byte| if PREAMBLE.contains(byte) { *byte } else { 0 }));
-        let used = frame_of(frame, &mut kept);
+        let used = redact_frame(frame, &mut kept);
         rest = frame.get(used..).unwrap_or_default();
     }
     kept
 }
 
 /// Redacts one frame, complete or not; returns its length in bytes.
-fn frame_of(frame: &[u8], kept: &mut Vec<u8>) -> usize {
+fn redact_frame(frame: &[u8], kept: &mut Vec<u8>) -> usize {
     let Some((head, after)) = frame.split_at_checked(HEAD_LEN) else {
         kept.extend_from_slice(frame);
         return frame.len();
@@ -183,7 +183,7 @@ fn frame_of(frame: &[u8], kept: &mut Vec<u8>) -> usize {
     };
     kept.extend_from_slice(head);
     let Some((data, checksum)) = length
-        .checked_sub(COUNTED)
+        .checked_sub(LENGTH_OVERHEAD)
         .and_then(|data| after.split_at_checked(data))
         .and_then(|(data, after)| Some((data, *after.first()?)))
     else {
@@ -191,33 +191,37 @@ fn frame_of(frame: &[u8], kept: &mut Vec<u8>) -> usize {
         kept.extend(after.iter().map(|_| 0));
         return frame.len();
     };
-    let redacted = data_of(data);
+    let redacted = redact_data(data);
     let sum = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum ^ byte);
     kept.extend_from_slice(&redacted);
     kept.push(checksum ^ sum(data) ^ sum(&redacted));
     HEAD_LEN + data.len() + 1
 }
 
-fn data_of(data: &[u8]) -> Vec<u8> {
+fn redact_data(data: &[u8]) -> Vec<u8> {
     if data.len() == SAM_ID_LEN {
         return data.to_vec();
     }
-    let header = if data.len() == CARD.len() + TEXT_LEN + PHOTO_LEN { CARD.len() } else { CARD.len() + 2 };
+    let header = if data.len() == CARD_LENGTHS.len() + TEXT_LEN + PHOTO_LEN {
+        CARD_LENGTHS.len()
+    } else {
+        CARD_LENGTHS.len() + 2
+    };
     let (Some(lengths), Some(text)) = (data.get(..header), data.get(header..header + TEXT_LEN)) else {
         return vec![0; data.len()];
     };
-    if !lengths.starts_with(&CARD) {
+    if !lengths.starts_with(&CARD_LENGTHS) {
         return vec![0; data.len()];
     }
-    let mut kept = [lengths, &text_of(text)].concat();
+    let mut kept = [lengths, &redact_text(text)].concat();
     kept.resize(data.len(), 0);
     kept
 }
 
-fn text_of(text: &[u8]) -> Vec<u8> {
+fn redact_text(text: &[u8]) -> Vec<u8> {
     match parse_text(text) {
         Ok(card) => {
-            let mut invented = invented();
+            let mut invented = invented_text();
             if let (IdCard::Resident(_), Some(place), Some(validity)) =
                 (&card, invented.get_mut(VALIDITY), text.get(VALIDITY))
             {
@@ -229,13 +233,13 @@ fn text_of(text: &[u8]) -> Vec<u8> {
             .as_chunks::<2>()
             .0
             .iter()
-            .flat_map(|unit| class(u16::from_le_bytes(*unit)).to_le_bytes())
+            .flat_map(|unit| mask_unit(u16::from_le_bytes(*unit)).to_le_bytes())
             .collect(),
     }
 }
 
 /// Replaces a UTF-16 unit by one of its class.
-fn class(unit: u16) -> u16 {
+fn mask_unit(unit: u16) -> u16 {
     match unit {
         0x20 => unit,
         0x30..=0x39 => 0x30,
@@ -247,7 +251,7 @@ fn class(unit: u16) -> u16 {
 }
 
 /// The text block of an invented resident; the number is the example of GB 11643.
-fn invented() -> Vec<u8> {
+fn invented_text() -> Vec<u8> {
     let fields = [
         ("某某", 15),
         ("2", 1),
@@ -271,18 +275,18 @@ mod tests {
     use super::*;
 
     fn framed(status: [u8; 3], data: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(data.len() + COUNTED).unwrap().to_be_bytes();
+        let length = u16::try_from(data.len() + LENGTH_OVERHEAD).unwrap().to_be_bytes();
         let summed = [&length[..], &status, data].concat();
         let sum = summed.iter().fold(0, |sum, byte| sum ^ byte);
         [&PREAMBLE[..], &summed, &[sum]].concat()
     }
 
     fn card(text: &[u8]) -> Vec<u8> {
-        framed([0, 0, 0x90], &[&CARD[..], text, &[0x5A; PHOTO_LEN]].concat())
+        framed([0, 0, 0x90], &[&CARD_LENGTHS[..], text, &[0x5A; PHOTO_LEN]].concat())
     }
 
     fn number(text: &str) -> Vec<u8> {
-        let mut block = invented();
+        let mut block = invented_text();
         let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         block[122..122 + units.len()].copy_from_slice(&units);
         block
@@ -290,25 +294,25 @@ mod tests {
 
     #[test]
     fn invented_text_is_a_valid_resident() {
-        assert_eq!(invented().len(), TEXT_LEN);
-        assert!(matches!(parse_text(&invented()), Ok(IdCard::Resident(_))));
+        assert_eq!(invented_text().len(), TEXT_LEN);
+        assert!(matches!(parse_text(&invented_text()), Ok(IdCard::Resident(_))));
     }
 
     #[test]
     fn redacted_card_keeps_only_its_validity_period() {
-        let mut own = invented();
+        let mut own = invented_text();
         own[..4].copy_from_slice(&[0x20, 0x5F, 0x09, 0x4E]);
         own[VALIDITY.start..VALIDITY.start + 16]
             .copy_from_slice(&"20210203".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());
         let frame = card(&own);
-        let kept = answer(&frame);
+        let kept = redact_answers(&frame);
         assert_eq!(kept.len(), frame.len());
-        let text = &kept[HEAD_LEN + CARD.len()..][..TEXT_LEN];
-        assert_eq!(text[..VALIDITY.start], invented()[..VALIDITY.start]);
+        let text = &kept[HEAD_LEN + CARD_LENGTHS.len()..][..TEXT_LEN];
+        assert_eq!(text[..VALIDITY.start], invented_text()[..VALIDITY.start]);
         assert_eq!(text[VALIDITY], own[VALIDITY]);
-        assert!(kept[HEAD_LEN + CARD.len() + TEXT_LEN..kept.len() - 1].iter().all(|byte| *byte == 0));
+        assert!(kept[HEAD_LEN + CARD_LENGTHS.len() + TEXT_LEN..kept.len() - 1].iter().all(|byte| *byte == 0));
         assert!(
-            matches!(::id_reader::scan(&kept), ::id_reader::Scan::Frame { .. }),
+            matches!(::id_reader::scan_frame(&kept), ::id_reader::FrameScan::Frame { .. }),
             "checksum adapted to the redacted text"
         );
     }
@@ -317,25 +321,28 @@ mod tests {
     fn invalid_text_and_checksum_stay_invalid() {
         let wrong = number("110105194912310021");
         assert!(parse_text(&wrong).is_err());
-        let kept = answer(&card(&wrong));
-        assert!(parse_text(&kept[HEAD_LEN + CARD.len()..][..TEXT_LEN]).is_err());
-        let mut corrupted = card(&invented());
+        let kept = redact_answers(&card(&wrong));
+        assert!(parse_text(&kept[HEAD_LEN + CARD_LENGTHS.len()..][..TEXT_LEN]).is_err());
+        let mut corrupted = card(&invented_text());
         *corrupted.last_mut().unwrap() ^= 0x40;
-        assert!(matches!(::id_reader::scan(&answer(&corrupted)), ::id_reader::Scan::Garbled { .. }));
+        assert!(matches!(
+            ::id_reader::scan_frame(&redact_answers(&corrupted)),
+            ::id_reader::FrameScan::Garbled { .. }
+        ));
     }
 
     #[test]
     fn truncated_frame_noise_and_unknown_data_become_zeros() {
-        let frame = card(&invented());
+        let frame = card(&invented_text());
         for cut in 0..frame.len() {
-            let kept = answer(&frame[..cut]);
+            let kept = redact_answers(&frame[..cut]);
             assert_eq!(kept.len(), cut);
             assert!(kept.iter().skip(HEAD_LEN).all(|byte| *byte == 0), "{cut}");
         }
         let address = framed([0, 0, 0x90], &[0x31; 70]);
-        assert!(answer(&address)[HEAD_LEN..].iter().take(70).all(|byte| *byte == 0));
-        assert_eq!(answer(b"1101051949"), [0; 10]);
+        assert!(redact_answers(&address)[HEAD_LEN..].iter().take(70).all(|byte| *byte == 0));
+        assert_eq!(redact_answers(b"1101051949"), [0; 10]);
         let id = framed([0, 0, 0x90], &[7; SAM_ID_LEN]);
-        assert_eq!(answer(&id), id);
+        assert_eq!(redact_answers(&id), id);
     }
 }

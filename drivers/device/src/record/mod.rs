@@ -30,20 +30,20 @@ use serde::{Deserialize, Serialize};
 /// Version of the format.
 pub const VERSION: u32 = 1;
 /// Environment variable with the directory for recordings; without it nothing is recorded.
-pub const DIRECTORY: &str = "KIOSK_DEVICE_RECORD";
+pub const DIRECTORY_VARIABLE: &str = "KIOSK_DEVICE_RECORD";
 /// Size of a file in bytes at which the next file is started.
 pub const FILE_MAX: u64 = 8 * 1024 * 1024;
 /// Greatest number of files of one device; older ones are deleted.
-pub const KEPT: usize = 8;
+pub const FILES_MAX: usize = 8;
 /// Capacity of the queue of entries to the writing thread.
-const WAITING_MAX: usize = 1024;
+const QUEUE_MAX: usize = 1024;
 /// Longest line in bytes that is read back.
 const LINE_MAX: usize = 1024 * 1024;
 
 /// The first line of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Head {
+pub struct RecordingHead {
     /// Version of the format, see [`VERSION`].
     pub recording: u32,
     /// Name of the device.
@@ -53,28 +53,28 @@ pub struct Head {
 /// One event on a wire, with its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct RecordedEntry {
     /// Microseconds since the recording began.
     pub at_us: u64,
     /// The event.
-    pub what: What,
+    pub what: WireEvent,
 }
 
 /// An event on a wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
+pub enum WireEvent {
     /// Bytes that the driver sent, as many as the link took.
     Out(Hex),
     /// Bytes that the device sent.
     In(Hex),
     /// Sending failed: the link took no byte.
-    OutFailed(Reason),
+    OutFailed(TransferFault),
     /// Receiving failed: no byte arrived.
-    InFailed(Reason),
+    InFailed(TransferFault),
     /// The driver received a request: its redacted form as JSON.
     #[serde(rename = "order")]
-    Order(serde_json::Value),
+    Request(serde_json::Value),
     /// Another event, for example that the link was opened, a card was inserted, or the size of frames.
     Note(String),
 }
@@ -82,12 +82,12 @@ pub enum What {
 /// Why no byte was transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reason {
+pub enum TransferFault {
     /// Time-out.
     TimedOut,
     /// The device was disconnected or the card removed.
     #[serde(rename = "gone")]
-    Gone,
+    Disconnected,
     /// Any other cause.
     Failed,
 }
@@ -121,7 +121,7 @@ impl TryFrom<String> for Hex {
 /// Sends entries to the writing thread; drops them while recording is off. All clones write the same recording.
 #[derive(Clone)]
 pub struct Recorder {
-    to: Option<SyncSender<Entry>>,
+    sender: Option<SyncSender<RecordedEntry>>,
     start: Instant,
 }
 
@@ -129,13 +129,13 @@ impl Recorder {
     /// A recorder that is off.
     #[must_use]
     pub fn off() -> Self {
-        Self { to: None, start: Instant::now() }
+        Self { sender: None, start: Instant::now() }
     }
 
     /// A recorder as configured by the environment variable [`DIRECTORY_VARIABLE`].
     #[must_use]
     pub fn from_environment(device: &str) -> Self {
-        match std::env::var_os(DIRECTORY) {
+        match std::env::var_os(DIRECTORY_VARIABLE) {
             Some(directory) if !directory.is_empty() => Self::begin(Path::new(&directory), device),
             Some(_) | None => Self::off(),
         }
@@ -144,33 +144,33 @@ impl Recorder {
     /// Starts a recording in this directory. If that fails, the recorder is off.
     #[must_use]
     pub fn begin(directory: &Path, device: &str) -> Self {
-        let (to, entries) = sync_channel(WAITING_MAX);
-        let files = Files { directory: directory.to_owned(), device: device.to_owned(), number: 0 };
+        let (to, entries) = sync_channel(QUEUE_MAX);
+        let files = RecordingFiles { directory: directory.to_owned(), device: device.to_owned(), number: 0 };
         let begun = thread::Builder::new().name("recorder".into()).spawn(move || files.write(&entries));
         if let Err(error) = begun {
             tracing::warn!(%error, "cannot start the recording thread: device wire is not recorded");
             return Self::off();
         }
         tracing::info!(directory = %directory.display(), "recording of the device wire started");
-        Self { to: Some(to), start: Instant::now() }
+        Self { sender: Some(to), start: Instant::now() }
     }
 
     /// Whether recording is on. The caller can skip the work of making an entry otherwise.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.to.is_some()
+        self.sender.is_some()
     }
 
     /// Records an event with the present time. Never blocks.
-    pub fn note(&self, what: What) {
-        self.note_at(Instant::now(), what);
+    pub fn record(&self, what: WireEvent) {
+        self.record_at(Instant::now(), what);
     }
 
     /// Records an event with the time `at`. Never blocks.
-    pub fn note_at(&self, at: Instant, what: What) {
-        let Some(to) = &self.to else { return };
+    pub fn record_at(&self, at: Instant, what: WireEvent) {
+        let Some(to) = &self.sender else { return };
         let at_us = u64::try_from(at.saturating_duration_since(self.start).as_micros()).unwrap_or(u64::MAX);
-        match to.try_send(Entry { at_us, what }) {
+        match to.try_send(RecordedEntry { at_us, what }) {
             Ok(()) => {}
             // The entry is lost and the device continues; the program log shows the gap.
             Err(TrySendError::Full(_)) => tracing::warn!("recording queue full: one entry lost"),
@@ -180,21 +180,21 @@ impl Recorder {
 }
 
 /// The files of one device's recordings.
-struct Files {
+struct RecordingFiles {
     directory: PathBuf,
     device: String,
     number: u32,
 }
 
-impl Files {
-    fn write(mut self, entries: &Receiver<Entry>) {
+impl RecordingFiles {
+    fn write(mut self, entries: &Receiver<RecordedEntry>) {
         if let Err(error) = self.write_all(entries) {
             tracing::warn!(%error, "cannot write the recording: recording stopped, device continues");
         }
     }
 
-    fn write_all(&mut self, entries: &Receiver<Entry>) -> io::Result<()> {
-        let mut file = self.next()?;
+    fn write_all(&mut self, entries: &Receiver<RecordedEntry>) -> io::Result<()> {
+        let mut file = self.start_next_file()?;
         let mut written = 0;
         for entry in entries {
             let mut line = serde_json::to_vec(&entry)?;
@@ -202,7 +202,7 @@ impl Files {
             file.write_all(&line)?;
             written += line.len() as u64;
             if written >= FILE_MAX {
-                file = self.next()?;
+                file = self.start_next_file()?;
                 written = 0;
             }
         }
@@ -210,7 +210,7 @@ impl Files {
     }
 
     /// Starts the next file and deletes the oldest.
-    fn next(&mut self) -> io::Result<File> {
+    fn start_next_file(&mut self) -> io::Result<File> {
         fs::create_dir_all(&self.directory)?;
         let prefix = format!("{}-", self.device);
         let mut old: Vec<PathBuf> = fs::read_dir(&self.directory)?
@@ -219,7 +219,7 @@ impl Files {
             .map(|entry| entry.path())
             .collect();
         old.sort();
-        for path in old.iter().take((old.len() + 1).saturating_sub(KEPT)) {
+        for path in old.iter().take((old.len() + 1).saturating_sub(FILES_MAX)) {
             fs::remove_file(path)?;
         }
         self.number += 1;
@@ -227,7 +227,8 @@ impl Files {
         let name = format!("{prefix}{seconds:012}-{}-{:04}.jsonl", std::process::id(), self.number);
         let mut file =
             File::options().create_new(true).append(true).mode(0o600).open(self.directory.join(name))?;
-        let mut head = serde_json::to_vec(&Head { recording: VERSION, device: self.device.clone() })?;
+        let mut head =
+            serde_json::to_vec(&RecordingHead { recording: VERSION, device: self.device.clone() })?;
         head.push(b'\n');
         file.write_all(&head)?;
         Ok(file)
@@ -238,14 +239,14 @@ impl Files {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
     /// The first line.
-    pub head: Head,
+    pub head: RecordingHead,
     /// All other lines.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<RecordedEntry>,
 }
 
 /// Why a recording cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub enum RecordingError {
     /// The file cannot be read.
     #[error("cannot read the recording file")]
     Io(#[from] io::Error),
@@ -268,22 +269,23 @@ impl Recording {
     ///
     /// # Errors
     /// When the file is not a recording, or has an invalid line before its last line.
-    pub fn read(from: impl io::Read) -> Result<Self, Unreadable> {
+    pub fn read(from: impl io::Read) -> Result<Self, RecordingError> {
         let mut lines = BufReader::new(from);
         let mut text = String::new();
-        let mut next = |number: usize| -> Result<Option<(usize, String)>, Unreadable> {
+        let mut next = |number: usize| -> Result<Option<(usize, String)>, RecordingError> {
             text.clear();
             let read = io::Read::take(&mut lines, LINE_MAX as u64).read_line(&mut text)?;
             Ok((read > 0 && text.ends_with('\n')).then(|| (number, text.clone())))
         };
-        let (_, first) = next(1)?.ok_or(Unreadable::Version)?;
-        let head: Head = serde_json::from_str(&first).map_err(|_| Unreadable::Version)?;
+        let (_, first) = next(1)?.ok_or(RecordingError::Version)?;
+        let head: RecordingHead = serde_json::from_str(&first).map_err(|_| RecordingError::Version)?;
         if head.recording != VERSION {
-            return Err(Unreadable::Version);
+            return Err(RecordingError::Version);
         }
         let mut entries = Vec::new();
         while let Some((line, text)) = next(entries.len() + 2)? {
-            entries.push(serde_json::from_str(&text).map_err(|source| Unreadable::Line { line, source })?);
+            entries
+                .push(serde_json::from_str(&text).map_err(|source| RecordingError::Line { line, source })?);
         }
         Ok(Self { head, entries })
     }
@@ -313,16 +315,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let recorder = Recorder::begin(directory.path(), "receipt-printer");
         let events = [
-            What::Note("opened".into()),
-            What::Out(Hex(vec![0x10, 0x04, 0x01])),
-            What::InFailed(Reason::TimedOut),
-            What::In(Hex(vec![0x12])),
-            What::Order(serde_json::json!({"verify-pin": 6})),
+            WireEvent::Note("opened".into()),
+            WireEvent::Out(Hex(vec![0x10, 0x04, 0x01])),
+            WireEvent::InFailed(TransferFault::TimedOut),
+            WireEvent::In(Hex(vec![0x12])),
+            WireEvent::Request(serde_json::json!({"verify-pin": 6})),
         ];
-        events.iter().for_each(|what| recorder.note(what.clone()));
+        events.iter().for_each(|what| recorder.record(what.clone()));
         let recording = read(directory.path(), events.len());
-        assert_eq!(recording.head, Head { recording: VERSION, device: "receipt-printer".into() });
-        let read_back: Vec<What> = recording.entries.iter().map(|entry| entry.what.clone()).collect();
+        assert_eq!(recording.head, RecordingHead { recording: VERSION, device: "receipt-printer".into() });
+        let read_back: Vec<WireEvent> = recording.entries.iter().map(|entry| entry.what.clone()).collect();
         assert_eq!(read_back, events);
         assert!(recording.entries.is_sorted_by_key(|entry| entry.at_us));
         let file = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap();
@@ -333,24 +335,25 @@ mod tests {
     #[test]
     fn recorder_survives_a_directory_that_cannot_be_created() {
         let recorder = Recorder::begin(Path::new("/dev/null/nowhere"), "card");
-        (0..10_000).for_each(|_| recorder.note(What::Note("dropped".into())));
+        (0..10_000).for_each(|_| recorder.record(WireEvent::Note("dropped".into())));
         assert!(!Recorder::off().is_on());
     }
 
     #[test]
     fn oldest_recordings_of_the_device_are_deleted() {
         let directory = tempfile::tempdir().unwrap();
-        let mut files = Files { directory: directory.path().to_owned(), device: "card".into(), number: 0 };
+        let mut files =
+            RecordingFiles { directory: directory.path().to_owned(), device: "card".into(), number: 0 };
         fs::write(directory.path().join("scanner-1.jsonl"), "").unwrap();
-        for _ in 0..KEPT + 3 {
-            files.next().unwrap();
+        for _ in 0..FILES_MAX + 3 {
+            files.start_next_file().unwrap();
         }
         let names: Vec<String> = fs::read_dir(directory.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
-        assert_eq!(names.iter().filter(|name| name.starts_with("card-")).count(), KEPT);
-        assert!(names.iter().any(|name| name.ends_with(&format!("-{:04}.jsonl", KEPT + 3))));
+        assert_eq!(names.iter().filter(|name| name.starts_with("card-")).count(), FILES_MAX);
+        assert!(names.iter().any(|name| name.ends_with(&format!("-{:04}.jsonl", FILES_MAX + 3))));
         assert!(names.contains(&"scanner-1.jsonl".to_owned()));
     }
 
@@ -363,9 +366,9 @@ mod tests {
         }
         assert_eq!(Recording::read(whole.as_bytes()).unwrap().entries.len(), 1);
         let other = whole.replace("\"recording\":1", "\"recording\":2");
-        assert!(matches!(Recording::read(other.as_bytes()), Err(Unreadable::Version)));
+        assert!(matches!(Recording::read(other.as_bytes()), Err(RecordingError::Version)));
         let invalid = whole.replace("9000", "90x0");
-        assert!(matches!(Recording::read(invalid.as_bytes()), Err(Unreadable::Line { line: 2, .. })));
+        assert!(matches!(Recording::read(invalid.as_bytes()), Err(RecordingError::Line { line: 2, .. })));
     }
 
     proptest! {

@@ -6,33 +6,33 @@
 
 use std::time::{Duration, Instant};
 
-use printer::{Block, Cell, Link, LinkFault, Receipt};
+use printer::{Link, LinkFault, PrintableReceipt, ReceiptBlock, ReceiptCell};
 
-use super::replay::OPENED;
-use super::{Hex, Reason, Recorder, What};
+use super::replay::OPENED_NOTE;
+use super::{Hex, Recorder, TransferFault, WireEvent};
 
 /// A link to a printer whose bytes are recorded.
-pub struct RecordedLink<L> {
+pub struct RecordedPrinterLink<L> {
     link: L,
     recorder: Recorder,
-    stream: Stream,
+    stream: StreamRedactor,
 }
 
-impl<L: Link> RecordedLink<L> {
+impl<L: Link> RecordedPrinterLink<L> {
     /// Records the bytes of `link` with `recorder`.
     pub fn new(link: L, recorder: Recorder) -> Self {
-        recorder.note(What::Note(OPENED.into()));
-        Self { link, recorder, stream: Stream::default() }
+        recorder.record(WireEvent::Note(OPENED_NOTE.into()));
+        Self { link, recorder, stream: StreamRedactor::default() }
     }
 }
 
-impl<L: Link> Link for RecordedLink<L> {
+impl<L: Link> Link for RecordedPrinterLink<L> {
     fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
         let written = self.link.write_some(bytes, timeout);
         if self.recorder.is_on() {
-            self.recorder.note(match written {
-                Ok(count) => What::Out(Hex(self.stream.pass(bytes.get(..count).unwrap_or(bytes)))),
-                Err(fault) => What::OutFailed(reason(fault)),
+            self.recorder.record(match written {
+                Ok(count) => WireEvent::Out(Hex(self.stream.redact(bytes.get(..count).unwrap_or(bytes)))),
+                Err(fault) => WireEvent::OutFailed(transfer_fault(fault)),
             });
         }
         written
@@ -41,9 +41,9 @@ impl<L: Link> Link for RecordedLink<L> {
     fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
         let read = self.link.read_some(buffer, timeout);
         if self.recorder.is_on() {
-            self.recorder.note(match read {
-                Ok(count) => What::In(Hex(buffer.get(..count).unwrap_or_default().to_vec())),
-                Err(fault) => What::InFailed(reason(fault)),
+            self.recorder.record(match read {
+                Ok(count) => WireEvent::In(Hex(buffer.get(..count).unwrap_or_default().to_vec())),
+                Err(fault) => WireEvent::InFailed(transfer_fault(fault)),
             });
         }
         read
@@ -62,37 +62,37 @@ impl<L: Link> Link for RecordedLink<L> {
     }
 }
 
-fn reason(fault: LinkFault) -> Reason {
+fn transfer_fault(fault: LinkFault) -> TransferFault {
     match fault {
-        LinkFault::TimedOut => Reason::TimedOut,
-        LinkFault::Gone | LinkFault::Absent => Reason::Gone,
-        LinkFault::Busy | LinkFault::Failed(_) => Reason::Failed,
+        LinkFault::TimedOut => TransferFault::TimedOut,
+        LinkFault::Gone | LinkFault::Absent => TransferFault::Disconnected,
+        LinkFault::Busy | LinkFault::Failed(_) => TransferFault::Failed,
     }
 }
 
 /// Parses the driver's commands, and redacts the text and the pictures between them.
 #[derive(Clone, Default)]
-pub struct Stream {
+pub struct StreamRedactor {
     /// The bytes of an incomplete command; empty within text.
     command: Vec<u8>,
     /// Remaining bytes of a picture or code, and the byte that replaces each of them.
-    hidden: usize,
-    becomes: u8,
+    masked_bytes: usize,
+    mask: u8,
 }
 
 /// Longest command in bytes, without its data.
 const COMMAND_MAX: usize = 16;
 
-impl Stream {
+impl StreamRedactor {
     /// Redacts the next bytes of the stream; their number stays.
-    pub fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
-        bytes.iter().map(|byte| self.pass_one(*byte)).collect()
+    pub fn redact(&mut self, bytes: &[u8]) -> Vec<u8> {
+        bytes.iter().map(|byte| self.redact_byte(*byte)).collect()
     }
 
-    fn pass_one(&mut self, byte: u8) -> u8 {
-        if self.hidden > 0 {
-            self.hidden -= 1;
-            return self.becomes;
+    fn redact_byte(&mut self, byte: u8) -> u8 {
+        if self.masked_bytes > 0 {
+            self.masked_bytes -= 1;
+            return self.mask;
         }
         if self.command.is_empty() && byte >= 0x20 {
             return b'x';
@@ -102,15 +102,15 @@ impl Stream {
             // Commands followed by data: store the content of a QR code, print a picture.
             [0x1D, b'(', b'k', low, high, 0x31, 0x50, _] => {
                 let data = usize::from(u16::from_le_bytes([*low, *high])).saturating_sub(3);
-                (self.hidden, self.becomes) = (data, b'x');
+                (self.masked_bytes, self.mask) = (data, b'x');
                 self.command.clear();
             }
             [0x1D, b'v', b'0', _, xl, xh, yl, yh] => {
                 let rows = usize::from(u16::from_le_bytes([*yl, *yh]));
-                (self.hidden, self.becomes) = (usize::from(u16::from_le_bytes([*xl, *xh])) * rows, 0);
+                (self.masked_bytes, self.mask) = (usize::from(u16::from_le_bytes([*xl, *xh])) * rows, 0);
                 self.command.clear();
             }
-            command if is_whole(command) => self.command.clear(),
+            command if is_complete(command) => self.command.clear(),
             _ => {}
         }
         byte
@@ -119,7 +119,7 @@ impl Stream {
 
 /// Whether a command of this driver is complete. An unknown command is complete after its first byte: the bytes after it
 /// are redacted as text.
-fn is_whole(command: &[u8]) -> bool {
+fn is_complete(command: &[u8]) -> bool {
     let length = match command {
         [0x1B | 0x1C | 0x1D | 0x10] => return false,
         [0x1B, b'@', ..] | [0x1C, b'&' | b'.', ..] => 2,
@@ -139,34 +139,38 @@ fn is_whole(command: &[u8]) -> bool {
 
 /// A receipt of the same layout without its content.
 #[must_use]
-pub fn shape(receipt: &Receipt) -> Receipt {
-    let block = |block: &Block| match block {
-        Block::Title(text) => Block::Title(shape_of(text)),
-        Block::Line(text) => Block::Line(shape_of(text)),
-        Block::Notice(text) => Block::Notice(shape_of(text)),
-        Block::Pair { label, value } => Block::Pair { label: shape_of(label), value: shape_of(value) },
-        Block::Amount { label, value } => Block::Amount { label: shape_of(label), value: shape_of(value) },
-        Block::Qr(content) => Block::Qr(shape_of(content)),
-        Block::Text { text, style, align } => {
-            Block::Text { text: shape_of(text), style: *style, align: *align }
+pub fn redact_receipt(receipt: &PrintableReceipt) -> PrintableReceipt {
+    let block = |block: &ReceiptBlock| match block {
+        ReceiptBlock::Title(text) => ReceiptBlock::Title(redact_text(text)),
+        ReceiptBlock::Line(text) => ReceiptBlock::Line(redact_text(text)),
+        ReceiptBlock::Notice(text) => ReceiptBlock::Notice(redact_text(text)),
+        ReceiptBlock::Pair { label, value } => {
+            ReceiptBlock::Pair { label: redact_text(label), value: redact_text(value) }
         }
-        Block::Columns(cells) => Block::Columns(
-            cells.iter().map(|cell| Cell { text: shape_of(&cell.text), ..cell.clone() }).collect(),
+        ReceiptBlock::Amount { label, value } => {
+            ReceiptBlock::Amount { label: redact_text(label), value: redact_text(value) }
+        }
+        ReceiptBlock::Qr(content) => ReceiptBlock::Qr(redact_text(content)),
+        ReceiptBlock::Text { text, style, align } => {
+            ReceiptBlock::Text { text: redact_text(text), style: *style, align: *align }
+        }
+        ReceiptBlock::Columns(cells) => ReceiptBlock::Columns(
+            cells.iter().map(|cell| ReceiptCell { text: redact_text(&cell.text), ..cell.clone() }).collect(),
         ),
-        Block::Image(picture) => Block::Image(picture.blank()),
-        Block::Barcode(content) => Block::Barcode(shape_of(content)),
-        Block::Rule => Block::Rule,
-        Block::Cut => Block::Cut,
-        Block::Feed(lines) => Block::Feed(*lines),
+        ReceiptBlock::Image(picture) => ReceiptBlock::Image(picture.blank()),
+        ReceiptBlock::Barcode(content) => ReceiptBlock::Barcode(redact_text(content)),
+        ReceiptBlock::Rule => ReceiptBlock::Rule,
+        ReceiptBlock::Cut => ReceiptBlock::Cut,
+        ReceiptBlock::Feed(lines) => ReceiptBlock::Feed(*lines),
     };
-    Receipt {
+    PrintableReceipt {
         blocks: receipt.blocks.iter().map(block).collect(),
-        copy_mark: receipt.copy_mark.as_deref().map(shape_of),
+        copy_mark: receipt.copy_mark.as_deref().map(redact_text),
     }
 }
 
 /// Replaces each character by one of its class; line breaks and fonts depend on the class only.
-fn shape_of(text: &str) -> String {
+fn redact_text(text: &str) -> String {
     text.chars()
         .map(|one| {
             let mut buffer = [0; 4];
@@ -189,8 +193,8 @@ fn shape_of(text: &str) -> String {
 
 /// The redacted request to print a receipt, for a recording.
 #[must_use]
-pub fn order(receipt: &Receipt) -> What {
-    What::Order(serde_json::to_value(shape(receipt)).unwrap_or_default())
+pub fn print_request(receipt: &PrintableReceipt) -> WireEvent {
+    WireEvent::Request(serde_json::to_value(redact_receipt(receipt)).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -208,7 +212,7 @@ mod tests {
         bytes.extend([0x1D, b'v', b'0', 0, 2, 0, 2, 0, 9, 9, 9, 9, b'A', b'\n']);
         let end = [0x1D, b'V', 66, 0, 0x10, 0x04, 1, 0x1D, b'r', 1];
         bytes.extend_from_slice(&end);
-        let kept = Stream::default().pass(&bytes);
+        let kept = StreamRedactor::default().redact(&bytes);
         let mut expected = bytes.clone();
         let (text, code) = (10..10 + 4, bytes.len() - end.len() - 14 - qr.len());
         expected[text].fill(b'x');
@@ -224,22 +228,25 @@ mod tests {
     #[test]
     fn redact_is_independent_of_chunk_boundaries() {
         let bytes = [0x1B, b'@', b'h', b'i', 0x1D, b'v', b'0', 0, 1, 0, 3, 0, 7, 7, 7, b'!', 0x10, 0x04, 2];
-        let whole = Stream::default().pass(&bytes);
+        let whole = StreamRedactor::default().redact(&bytes);
         for cut in 0..bytes.len() {
-            let mut stream = Stream::default();
-            let parts = [stream.pass(&bytes[..cut]), stream.pass(&bytes[cut..])].concat();
+            let mut stream = StreamRedactor::default();
+            let parts = [stream.redact(&bytes[..cut]), stream.redact(&bytes[cut..])].concat();
             assert_eq!(parts, whole);
         }
     }
 
     #[test]
     fn redact_receipt_keeps_only_the_layout() {
-        let receipt = Receipt {
-            blocks: vec![Block::Pair { label: "户名".into(), value: "李䶮 A12".into() }, Block::Rule],
+        let receipt = PrintableReceipt {
+            blocks: vec![
+                ReceiptBlock::Pair { label: "户名".into(), value: "李䶮 A12".into() },
+                ReceiptBlock::Rule,
+            ],
             copy_mark: Some("补打 第1次".into()),
         };
-        let shape = shape(&receipt);
-        let Some(Block::Pair { label, value }) = shape.blocks.first() else { panic!("a pair") };
+        let shape = redact_receipt(&receipt);
+        let Some(ReceiptBlock::Pair { label, value }) = shape.blocks.first() else { panic!("a pair") };
         assert_eq!((label.as_str(), value.as_str()), ("某某", "某镕 X00"));
         assert_eq!(shape.copy_mark.as_deref(), Some("某某 某0某"));
     }
@@ -247,7 +254,7 @@ mod tests {
     proptest! {
         #[test]
         fn redact_keeps_the_number_of_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            prop_assert_eq!(Stream::default().pass(&bytes).len(), bytes.len());
+            prop_assert_eq!(StreamRedactor::default().redact(&bytes).len(), bytes.len());
         }
     }
 }

@@ -9,54 +9,56 @@ use ::card::{
     AuthAnswer, AuthRequest, AuthorityFault, CardAuthority, CardTransport, Nonces, ReadFault, SocialCard,
     TransportFault,
 };
-use ::id_reader::{CardFault, IdReader, LinkFault as IdLinkFault, Reading};
-use ::printer::{Link, LinkFault, Outcome, Printer, Profile, Receipt, Status};
+use ::id_reader::{IdCardFault, IdCardReading, IdReader, LinkFault as IdLinkFault};
+use ::printer::{
+    Link, LinkFault, PrintOutcome, PrintableReceipt, PrinterProfile, PrinterStatus, ReceiptPrinter,
+};
 
-use super::id_reader::Asked;
-use super::printer::Stream;
-use super::{Entry, Hex, Reason, Recording, What, card};
+use super::id_reader::IdReaderRequest;
+use super::printer::StreamRedactor;
+use super::{Hex, RecordedEntry, Recording, TransferFault, WireEvent, card};
 
 /// Note that marks the opening of a link, and the insertion of a card.
-pub const OPENED: &str = "opened";
+pub const OPENED_NOTE: &str = "opened";
 
 /// The driver did not do what the recording holds at this position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("driver diverges from the recording {left} entries before its end: {what}")]
+#[error("driver diverges from the recording {entries_left} entries before its end: {what}")]
 pub struct Diverged {
     /// Number of entries left.
-    pub left: usize,
+    pub entries_left: usize,
     /// What the driver did, and what the recording holds. Not personal: a recording holds no personal data.
     pub what: String,
 }
 
 /// The part of a recording that is not replayed yet, shared by the link and the function that runs the driver.
 #[derive(Clone)]
-struct Tape {
-    entries: Arc<Mutex<Rest>>,
+struct Playback {
+    entries: Arc<Mutex<PlaybackState>>,
     start: Instant,
 }
 
-struct Rest {
-    entries: VecDeque<Entry>,
+struct PlaybackState {
+    entries: VecDeque<RecordedEntry>,
     at_us: u64,
     diverged: Option<Diverged>,
 }
 
-impl Tape {
-    fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
-        let rest = Rest { entries: entries.into_iter().collect(), at_us: 0, diverged: None };
+impl Playback {
+    fn new(entries: impl IntoIterator<Item = RecordedEntry>) -> Self {
+        let rest = PlaybackState { entries: entries.into_iter().collect(), at_us: 0, diverged: None };
         Self { entries: Arc::new(Mutex::new(rest)), start: Instant::now() }
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Rest) -> T) -> T {
+    fn with_state<T>(&self, act: impl FnOnce(&mut PlaybackState) -> T) -> T {
         act(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes the next entry that is not a note, if `fits` accepts it; otherwise notes a divergence.
     /// `did`: what the driver did, for the error text.
-    fn next<T>(&self, did: &str, mut fits: impl FnMut(&What) -> Option<T>) -> Option<T> {
-        self.with(|rest| {
-            while matches!(rest.entries.front(), Some(Entry { what: What::Note(_), .. })) {
+    fn expect<T>(&self, did: &str, mut fits: impl FnMut(&WireEvent) -> Option<T>) -> Option<T> {
+        self.with_state(|rest| {
+            while matches!(rest.entries.front(), Some(RecordedEntry { what: WireEvent::Note(_), .. })) {
                 rest.entries.pop_front();
             }
             let entry = rest.entries.front()?;
@@ -65,16 +67,16 @@ impl Tape {
                 rest.entries.pop_front();
                 return Some(found);
             }
-            let what = format!("driver {did}, recorded is {}", said(&entry.what));
+            let what = format!("driver {did}, recorded is {}", describe(&entry.what));
             let left = rest.entries.len();
-            rest.diverged.get_or_insert(Diverged { left, what });
+            rest.diverged.get_or_insert(Diverged { entries_left: left, what });
             None
         })
     }
 
-    fn order(&self) -> Option<serde_json::Value> {
-        self.with(|rest| match rest.entries.front() {
-            Some(Entry { what: What::Order(order), .. }) => {
+    fn next_request(&self) -> Option<serde_json::Value> {
+        self.with_state(|rest| match rest.entries.front() {
+            Some(RecordedEntry { what: WireEvent::Request(order), .. }) => {
                 let order = order.clone();
                 rest.entries.pop_front();
                 Some(order)
@@ -84,79 +86,83 @@ impl Tape {
     }
 
     /// The next recorded input or its fault; `None` after a divergence.
-    fn hear(&self) -> Option<Result<Vec<u8>, Reason>> {
-        self.next("waits for input", |what| match what {
-            What::In(Hex(bytes)) => Some(Ok(bytes.clone())),
-            What::InFailed(reason) => Some(Err(*reason)),
-            What::Out(_) | What::OutFailed(_) | What::Order(_) | What::Note(_) => None,
+    fn next_input(&self) -> Option<Result<Vec<u8>, TransferFault>> {
+        self.expect("waits for input", |what| match what {
+            WireEvent::In(Hex(bytes)) => Some(Ok(bytes.clone())),
+            WireEvent::InFailed(reason) => Some(Err(*reason)),
+            WireEvent::Out(_) | WireEvent::OutFailed(_) | WireEvent::Request(_) | WireEvent::Note(_) => None,
         })
     }
 
     /// The time of the last replayed entry.
     fn now(&self) -> Instant {
-        self.start + Duration::from_micros(self.with(|rest| rest.at_us))
+        self.start + Duration::from_micros(self.with_state(|rest| rest.at_us))
     }
 
     fn is_over(&self) -> bool {
-        self.with(|rest| rest.diverged.is_some() || rest.entries.is_empty())
+        self.with_state(|rest| rest.diverged.is_some() || rest.entries.is_empty())
     }
 
-    fn verdict(&self) -> Result<(), Diverged> {
-        self.with(|rest| rest.diverged.clone().map_or(Ok(()), Err))
+    fn result(&self) -> Result<(), Diverged> {
+        self.with_state(|rest| rest.diverged.clone().map_or(Ok(()), Err))
     }
 }
 
-fn said(what: &What) -> String {
+fn describe(what: &WireEvent) -> String {
     match what {
-        What::Out(Hex(bytes)) => format!("output of {} bytes", bytes.len()),
-        What::In(Hex(bytes)) => format!("input of {} bytes", bytes.len()),
-        What::OutFailed(reason) => format!("failed output: {reason:?}"),
-        What::InFailed(reason) => format!("failed input: {reason:?}"),
-        What::Order(_) => "a request".into(),
-        What::Note(note) => note.clone(),
+        WireEvent::Out(Hex(bytes)) => format!("output of {} bytes", bytes.len()),
+        WireEvent::In(Hex(bytes)) => format!("input of {} bytes", bytes.len()),
+        WireEvent::OutFailed(reason) => format!("failed output: {reason:?}"),
+        WireEvent::InFailed(reason) => format!("failed input: {reason:?}"),
+        WireEvent::Request(_) => "a request".into(),
+        WireEvent::Note(note) => note.clone(),
     }
 }
 
 /// Moves as many received bytes into the buffer as fit; returns their number.
-fn hand_over(received: &mut VecDeque<u8>, buffer: &mut [u8]) -> usize {
+fn copy_out(received: &mut VecDeque<u8>, buffer: &mut [u8]) -> usize {
     let count = buffer.len().min(received.len());
     buffer.iter_mut().zip(received.drain(..count)).for_each(|(place, byte)| *place = byte);
     count
 }
 
 /// A printer's link that replays a recording.
-struct ReplayLink {
-    tape: Tape,
-    stream: Stream,
-    heard: VecDeque<u8>,
+struct ReplayPrinterLink {
+    tape: Playback,
+    stream: StreamRedactor,
+    received: VecDeque<u8>,
     ids: ProcessIds,
 }
 
-impl Link for ReplayLink {
+impl Link for ReplayPrinterLink {
     fn write_some(&mut self, bytes: &[u8], _: Duration) -> Result<usize, LinkFault> {
         let (stream, ids) = (&mut self.stream, &mut self.ids);
-        let outcome = self.tape.next("sends other bytes", |what| match what {
-            What::Out(Hex(sent)) => {
+        let outcome = self.tape.expect("sends other bytes", |what| match what {
+            WireEvent::Out(Hex(sent)) => {
                 let own = bytes.get(..sent.len())?;
                 let mut after = stream.clone();
-                if !ids.same(&after.pass(own), sent) {
+                if !ids.matches(&after.redact(own), sent) {
                     return None;
                 }
                 *stream = after;
                 Some(Ok(sent.len()))
             }
-            What::OutFailed(reason) => Some(Err(fault(*reason))),
-            What::In(_) | What::InFailed(_) | What::Order(_) | What::Note(_) => None,
+            WireEvent::OutFailed(reason) => Some(Err(printer_link_fault(*reason))),
+            WireEvent::In(_) | WireEvent::InFailed(_) | WireEvent::Request(_) | WireEvent::Note(_) => None,
         });
         outcome.unwrap_or(Err(LinkFault::Gone))
     }
 
     fn read_some(&mut self, buffer: &mut [u8], _: Duration) -> Result<usize, LinkFault> {
-        if self.heard.is_empty() {
-            let bytes = self.tape.hear().unwrap_or(Err(Reason::Gone)).map_err(fault)?;
-            self.heard.extend(bytes.into_iter().map(|byte| self.ids.own(byte)));
+        if self.received.is_empty() {
+            let bytes = self
+                .tape
+                .next_input()
+                .unwrap_or(Err(TransferFault::Disconnected))
+                .map_err(printer_link_fault)?;
+            self.received.extend(bytes.into_iter().map(|byte| self.ids.translate(byte)));
         }
-        Ok(hand_over(&mut self.heard, buffer))
+        Ok(copy_out(&mut self.received, buffer))
     }
 
     fn bytes_per_second(&self) -> u32 {
@@ -168,11 +174,11 @@ impl Link for ReplayLink {
     }
 }
 
-fn fault(reason: Reason) -> LinkFault {
+fn printer_link_fault(reason: TransferFault) -> LinkFault {
     match reason {
-        Reason::TimedOut => LinkFault::TimedOut,
-        Reason::Gone => LinkFault::Gone,
-        Reason::Failed => LinkFault::Failed(std::io::ErrorKind::Other),
+        TransferFault::TimedOut => LinkFault::TimedOut,
+        TransferFault::Disconnected => LinkFault::Gone,
+        TransferFault::Failed => LinkFault::Failed(std::io::ErrorKind::Other),
     }
 }
 
@@ -190,7 +196,7 @@ impl ProcessIds {
     const BEFORE: [u8; 7] = [0x1D, b'(', b'H', 6, 0, 48, 48];
 
     /// Whether the bytes are equal except for a process id; remembers both ids.
-    fn same(&mut self, own: &[u8], recorded: &[u8]) -> bool {
+    fn matches(&mut self, own: &[u8], recorded: &[u8]) -> bool {
         if own == recorded {
             return true;
         }
@@ -208,7 +214,7 @@ impl ProcessIds {
     }
 
     /// Translates a received byte: a byte of a recorded process id becomes that of the replaying process.
-    fn own(&mut self, byte: u8) -> u8 {
+    fn translate(&mut self, byte: u8) -> u8 {
         let within =
             self.tail.iter().rev().take(5).position(|before| *before == 0x22).filter(|place| *place < 4);
         let echoed = within.filter(|place| self.tail.iter().rev().nth(place + 1) == Some(&0x37));
@@ -227,52 +233,57 @@ impl ProcessIds {
 ///
 /// # Errors
 /// When the driver diverges from the recording.
-pub fn print(recording: &Recording, profile: &Profile) -> Result<Vec<Outcome>, Diverged> {
+pub fn replay_receipts(
+    recording: &Recording,
+    profile: &PrinterProfile,
+) -> Result<Vec<PrintOutcome>, Diverged> {
     let mut outcomes = Vec::new();
-    for session in sessions(recording) {
-        let tape = Tape::new(session.iter().cloned());
-        let link = ReplayLink {
+    for session in split_sessions(recording) {
+        let tape = Playback::new(session.iter().cloned());
+        let link = ReplayPrinterLink {
             tape: tape.clone(),
-            stream: Stream::default(),
-            heard: VecDeque::new(),
+            stream: StreamRedactor::default(),
+            received: VecDeque::new(),
             ids: ProcessIds::default(),
         };
-        let mut printer = Printer::open(Box::new(link), profile.clone());
+        let mut printer = ReceiptPrinter::open(Box::new(link), profile.clone());
         while !tape.is_over() {
-            match tape.order().map(serde_json::from_value::<Receipt>) {
+            match tape.next_request().map(serde_json::from_value::<PrintableReceipt>) {
                 Some(Ok(receipt)) => outcomes.push(printer.print(&receipt, &mut |_| {})),
                 // Between receipts the device process asks for the printer's status.
                 Some(Err(_)) | None => {
-                    let _: Result<Status, LinkFault> = printer.status();
+                    let _: Result<PrinterStatus, LinkFault> = printer.status();
                 }
             }
         }
-        tape.verdict()?;
+        tape.result()?;
     }
     Ok(outcomes)
 }
 
 /// An ID reader's link that replays a recording.
 struct ReplayIdLink {
-    tape: Tape,
-    heard: VecDeque<u8>,
+    tape: Playback,
+    received: VecDeque<u8>,
 }
 
 impl ::id_reader::Link for ReplayIdLink {
     fn write_some(&mut self, bytes: &[u8], _: Duration) -> Result<usize, IdLinkFault> {
-        let outcome = self.tape.next("sends another command", |what| match what {
-            What::Out(Hex(sent)) => bytes.starts_with(sent).then_some(Ok(sent.len())),
-            What::OutFailed(reason) => Some(Err(id_fault(*reason))),
-            What::In(_) | What::InFailed(_) | What::Order(_) | What::Note(_) => None,
+        let outcome = self.tape.expect("sends another command", |what| match what {
+            WireEvent::Out(Hex(sent)) => bytes.starts_with(sent).then_some(Ok(sent.len())),
+            WireEvent::OutFailed(reason) => Some(Err(id_link_fault(*reason))),
+            WireEvent::In(_) | WireEvent::InFailed(_) | WireEvent::Request(_) | WireEvent::Note(_) => None,
         });
         outcome.unwrap_or(Err(IdLinkFault::Gone))
     }
 
     fn read_some(&mut self, buffer: &mut [u8], _: Duration) -> Result<usize, IdLinkFault> {
-        if self.heard.is_empty() {
-            self.heard.extend(self.tape.hear().unwrap_or(Err(Reason::Gone)).map_err(id_fault)?);
+        if self.received.is_empty() {
+            self.received.extend(
+                self.tape.next_input().unwrap_or(Err(TransferFault::Disconnected)).map_err(id_link_fault)?,
+            );
         }
-        Ok(hand_over(&mut self.heard, buffer))
+        Ok(copy_out(&mut self.received, buffer))
     }
 
     fn now(&self) -> Instant {
@@ -280,11 +291,11 @@ impl ::id_reader::Link for ReplayIdLink {
     }
 }
 
-fn id_fault(reason: Reason) -> IdLinkFault {
+fn id_link_fault(reason: TransferFault) -> IdLinkFault {
     match reason {
-        Reason::TimedOut => IdLinkFault::TimedOut,
-        Reason::Gone => IdLinkFault::Gone,
-        Reason::Failed => IdLinkFault::Failed(std::io::ErrorKind::Other),
+        TransferFault::TimedOut => IdLinkFault::TimedOut,
+        TransferFault::Disconnected => IdLinkFault::Gone,
+        TransferFault::Failed => IdLinkFault::Failed(std::io::ErrorKind::Other),
     }
 }
 
@@ -292,37 +303,44 @@ fn id_fault(reason: Reason) -> IdLinkFault {
 ///
 /// # Errors
 /// When the driver diverges from the recording.
-pub fn read_id_cards(recording: &Recording) -> Result<Vec<Result<Reading, CardFault>>, Diverged> {
+pub fn replay_id_cards(recording: &Recording) -> Result<Vec<Result<IdCardReading, IdCardFault>>, Diverged> {
     let mut readings = Vec::new();
-    for session in sessions(recording) {
-        let tape = Tape::new(session.iter().cloned());
-        let mut reader = IdReader::new(ReplayIdLink { tape: tape.clone(), heard: VecDeque::new() });
-        while let Some(asked) = tape.order().and_then(|order| serde_json::from_value::<Asked>(order).ok()) {
+    for session in split_sessions(recording) {
+        let tape = Playback::new(session.iter().cloned());
+        let mut reader = IdReader::new(ReplayIdLink { tape: tape.clone(), received: VecDeque::new() });
+        while let Some(asked) =
+            tape.next_request().and_then(|order| serde_json::from_value::<IdReaderRequest>(order).ok())
+        {
             match asked {
-                Asked::SamId => drop(reader.sam_id()),
-                Asked::Find => drop(reader.find()),
-                Asked::Read => readings.push(reader.read()),
+                IdReaderRequest::SamId => drop(reader.sam_id()),
+                IdReaderRequest::Find => drop(reader.find()),
+                IdReaderRequest::Read => readings.push(reader.read()),
             }
         }
-        tape.verdict()?;
+        tape.result()?;
     }
     Ok(readings)
 }
 
 /// A card that replays a recording.
-struct ReplayCard(Tape);
+struct ReplayCard(Playback);
 
 impl CardTransport for ReplayCard {
     fn transmit(&mut self, command: &[u8], response: &mut Vec<u8>) -> Result<(), TransportFault> {
-        let sent = self.0.next("sends another command", |what| match what {
-            What::Out(Hex(sent)) => (*sent == card::command(command)).then_some(()),
-            What::In(_) | What::InFailed(_) | What::OutFailed(_) | What::Order(_) | What::Note(_) => None,
+        let sent = self.0.expect("sends another command", |what| match what {
+            WireEvent::Out(Hex(sent)) => (*sent == card::redact_command(command)).then_some(()),
+            WireEvent::In(_)
+            | WireEvent::InFailed(_)
+            | WireEvent::OutFailed(_)
+            | WireEvent::Request(_)
+            | WireEvent::Note(_) => None,
         });
-        sent.ok_or(TransportFault::CardGone)?;
-        let heard = self.0.hear().unwrap_or(Err(Reason::Gone)).map_err(|reason| match reason {
-            Reason::Failed => TransportFault::ReaderGone,
-            Reason::TimedOut | Reason::Gone => TransportFault::CardGone,
-        });
+        sent.ok_or(TransportFault::CardLost)?;
+        let heard =
+            self.0.next_input().unwrap_or(Err(TransferFault::Disconnected)).map_err(|reason| match reason {
+                TransferFault::Failed => TransportFault::ReaderLost,
+                TransferFault::TimedOut | TransferFault::Disconnected => TransportFault::CardLost,
+            });
         response.extend(heard?);
         Ok(())
     }
@@ -336,13 +354,15 @@ struct ReplayAuthority {
 }
 
 impl ReplayAuthority {
-    fn of(session: &[Entry]) -> Self {
+    fn from_session(session: &[RecordedEntry]) -> Self {
         let sent = |ins: u8| {
             session.iter().any(|entry| match &entry.what {
-                What::Out(Hex(bytes)) => bytes.get(1) == Some(&ins),
-                What::In(_) | What::InFailed(_) | What::OutFailed(_) | What::Order(_) | What::Note(_) => {
-                    false
-                }
+                WireEvent::Out(Hex(bytes)) => bytes.get(1) == Some(&ins),
+                WireEvent::In(_)
+                | WireEvent::InFailed(_)
+                | WireEvent::OutFailed(_)
+                | WireEvent::Request(_)
+                | WireEvent::Note(_) => false,
             })
         };
         Self { asked: sent(card::INTERNAL_AUTHENTICATE), agreed: sent(card::EXTERNAL_AUTHENTICATE) }
@@ -352,7 +372,7 @@ impl ReplayAuthority {
 impl CardAuthority for ReplayAuthority {
     fn authenticate(&mut self, _: &AuthRequest) -> Result<AuthAnswer, AuthorityFault> {
         if !self.asked {
-            return Err(AuthorityFault::None);
+            return Err(AuthorityFault::NotConfigured);
         }
         // The recorded answer is all zeros.
         let internal = if self.agreed { [0; 8] } else { [0xFF; 8] };
@@ -364,24 +384,25 @@ impl CardAuthority for ReplayAuthority {
 ///
 /// # Errors
 /// When the driver diverges from the recording.
-pub fn read_cards(recording: &Recording) -> Result<Vec<Result<SocialCard, ReadFault>>, Diverged> {
-    sessions(recording)
+pub fn replay_cards(recording: &Recording) -> Result<Vec<Result<SocialCard, ReadFault>>, Diverged> {
+    split_sessions(recording)
         .into_iter()
         .map(|session| {
             // Requests after a reading are PIN commands; they are not replayed.
-            let reading = session.iter().take_while(|entry| !matches!(entry.what, What::Order(_)));
-            let tape = Tape::new(reading.cloned());
-            let mut authority = ReplayAuthority::of(session);
-            let card = ::card::read(&mut ReplayCard(tape.clone()), &mut authority, Nonces::from([0; 24]));
-            tape.verdict().map(|()| card)
+            let reading = session.iter().take_while(|entry| !matches!(entry.what, WireEvent::Request(_)));
+            let tape = Playback::new(reading.cloned());
+            let mut authority = ReplayAuthority::from_session(session);
+            let card =
+                ::card::read_card(&mut ReplayCard(tape.clone()), &mut authority, Nonces::from([0; 24]));
+            tape.result().map(|()| card)
         })
         .collect()
 }
 
 /// Splits a recording into sessions, each from one opening of the link or insertion of a card to the next.
-fn sessions(recording: &Recording) -> Vec<&[Entry]> {
-    let opens = |entry: &Entry| entry.what == What::Note(OPENED.into());
-    let mut sessions: Vec<&[Entry]> = recording.entries.split(opens).collect();
+fn split_sessions(recording: &Recording) -> Vec<&[RecordedEntry]> {
+    let opens = |entry: &RecordedEntry| entry.what == WireEvent::Note(OPENED_NOTE.into());
+    let mut sessions: Vec<&[RecordedEntry]> = recording.entries.split(opens).collect();
     // The part before the first opening is no session: no byte was sent in it.
     if !sessions.is_empty() {
         sessions.remove(0);

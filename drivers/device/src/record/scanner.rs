@@ -1,18 +1,18 @@
 //! Redaction of a scanner's line for recordings: the ends of codes and the classes of their characters are kept.
 
-use super::{Hex, Recorder, What};
+use super::{Hex, Recorder, WireEvent};
 
 /// Records bytes from a scanner, redacted.
-pub fn heard(recorder: &Recorder, bytes: &[u8]) {
+pub fn record_bytes(recorder: &Recorder, bytes: &[u8]) {
     if recorder.is_on() {
-        recorder.note(What::In(Hex(classes(bytes))));
+        recorder.record(WireEvent::In(Hex(mask_classes(bytes))));
     }
 }
 
 /// Replaces each byte by one of its class: digit, upper-case letter, lower-case letter, other printable character, high
 /// byte. Control bytes and spaces, which separate codes, stay.
 #[must_use]
-pub fn classes(bytes: &[u8]) -> Vec<u8> {
+pub fn mask_classes(bytes: &[u8]) -> Vec<u8> {
     bytes
         .iter()
         .map(|byte| match byte {
@@ -32,6 +32,6 @@ mod tests {
 
     #[test]
     fn mask_classes_keeps_length_and_classes() {
-        assert_eq!(classes(b"YK1:9F$k\r\n"), b"XX0-0X-x\r\n");
+        assert_eq!(mask_classes(b"YK1:9F$k\r\n"), b"XX0-0X-x\r\n");
     }
 }

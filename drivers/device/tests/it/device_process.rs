@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use code_reader::Preview;
 use device::framing::{WireError, read_frame, read_version, write_frame, write_version};
-use device::wire::{Answer, DeviceConfig, Event, Fault, FromDevice, Health, Ticket, ToDevice, Work};
+use device::wire::{
+    DeviceAnswer, DeviceConfig, DeviceEvent, DeviceFault, DeviceHealth, DeviceWork, FromDevice, RequestId,
+    ToDevice,
+};
 
 /// Longer than any step of a test takes on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -38,28 +41,28 @@ impl DeviceProcess {
         let mut device = Self::start(environment);
         write_version(&mut device.wire).unwrap();
         read_version(&mut device.wire).unwrap();
-        device.say(&ToDevice::Open(config));
+        device.send(&ToDevice::Open(config));
         device
     }
 
-    pub(crate) fn say(&mut self, message: &ToDevice) {
+    pub(crate) fn send(&mut self, message: &ToDevice) {
         write_frame(&mut self.wire, message).unwrap();
     }
 
-    pub(crate) fn hear(&mut self) -> Result<FromDevice, WireError> {
+    pub(crate) fn receive(&mut self) -> Result<FromDevice, WireError> {
         read_frame(&mut self.wire)
     }
 
     /// Sends a request and waits for its answer; other messages are dropped.
-    pub(crate) fn ask(&mut self, id: Ticket, work: Work) -> Result<Answer, Fault> {
-        self.say(&ToDevice::Do(id, work));
-        self.answer(id)
+    pub(crate) fn request(&mut self, id: RequestId, work: DeviceWork) -> Result<DeviceAnswer, DeviceFault> {
+        self.send(&ToDevice::Request(id, work));
+        self.wait_for_answer(id)
     }
 
     /// Waits for the answer to a request; other messages are dropped.
-    pub(crate) fn answer(&mut self, id: Ticket) -> Result<Answer, Fault> {
+    pub(crate) fn wait_for_answer(&mut self, id: RequestId) -> Result<DeviceAnswer, DeviceFault> {
         loop {
-            if let FromDevice::Answer(answered, answer) = self.hear().unwrap() {
+            if let FromDevice::Answer(answered, answer) = self.receive().unwrap() {
                 assert_eq!(answered, id);
                 return answer;
             }
@@ -67,42 +70,42 @@ impl DeviceProcess {
     }
 
     /// Waits for the next change of health; other messages are dropped.
-    pub(crate) fn health(&mut self) -> Health {
+    pub(crate) fn next_health(&mut self) -> DeviceHealth {
         loop {
-            if let FromDevice::Health(health) = self.hear().unwrap() {
+            if let FromDevice::Health(health) = self.receive().unwrap() {
                 return health;
             }
         }
     }
 
     /// Waits for the next event.
-    pub(crate) fn event(&mut self) -> Event {
+    pub(crate) fn next_event(&mut self) -> DeviceEvent {
         loop {
-            if let FromDevice::Event(event) = self.hear().unwrap() {
+            if let FromDevice::Event(event) = self.receive().unwrap() {
                 return event;
             }
         }
     }
 
     /// Waits for the next preview, or its end.
-    pub(crate) fn preview(&mut self) -> Option<Preview> {
+    pub(crate) fn next_preview(&mut self) -> Option<Preview> {
         loop {
-            if let FromDevice::Event(Event::Preview(preview)) = self.hear().unwrap() {
+            if let FromDevice::Event(DeviceEvent::Preview(preview)) = self.receive().unwrap() {
                 return preview;
             }
         }
     }
 
     /// Waits for the next code.
-    pub(crate) fn code(&mut self) -> Vec<u8> {
+    pub(crate) fn next_code(&mut self) -> Vec<u8> {
         loop {
-            if let FromDevice::Event(Event::Code(code)) = self.hear().unwrap() {
+            if let FromDevice::Event(DeviceEvent::Code(code)) = self.receive().unwrap() {
                 return code.to_vec();
             }
         }
     }
 
-    pub(crate) fn runs(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
@@ -113,7 +116,7 @@ impl DeviceProcess {
     }
 
     /// Waits for the end of the process.
-    pub(crate) fn end(mut self) -> ExitStatus {
+    pub(crate) fn wait_for_end(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 }

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use code_reader::LineEnd;
 use device::wire::{
-    Answer, Attention, CODE_MAX, DeviceConfig, Event, Fault, Health, PrinterLink, ScannerLine, Work,
+    Attention, CODE_MAX, DeviceAnswer, DeviceConfig, DeviceEvent, DeviceFault, DeviceHealth, DeviceWork,
+    PrinterLinkConfig, ScannerConfig,
 };
-use id_reader::Refusal;
-use printer::{Block, Confirmation, Outcome, Receipt, Why};
+use id_reader::IdReadRefusal;
+use printer::{PrintConfirmation, PrintFailure, PrintOutcome, PrintableReceipt, ReceiptBlock};
 use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use tempfile::TempDir;
 
@@ -59,10 +60,10 @@ impl Jack {
     }
 
     fn scanner(&self) -> DeviceProcess {
-        self.scanner_with(ScannerLine::default())
+        self.scanner_with(ScannerConfig::default())
     }
 
-    fn scanner_with(&self, line: ScannerLine) -> DeviceProcess {
+    fn scanner_with(&self, line: ScannerConfig) -> DeviceProcess {
         DeviceProcess::open(DeviceConfig::Scanner { tty: self.tty(), baud: 115_200, line }, &[])
     }
 
@@ -73,15 +74,18 @@ impl Jack {
     fn printer(&self) -> DeviceProcess {
         let profile = "generic-80".into();
         let config = DeviceConfig::ReceiptPrinter {
-            link: PrinterLink::Serial { tty: self.tty(), baud: 115_200 },
+            link: PrinterLinkConfig::Serial { tty: self.tty(), baud: 115_200 },
             profile,
         };
         DeviceProcess::open(config, &[])
     }
 }
 
-fn receipt() -> Work {
-    Work::Print(Receipt { blocks: vec![Block::Title("缴费凭条".into())], copy_mark: None })
+fn receipt() -> DeviceWork {
+    DeviceWork::PrintReceipt(PrintableReceipt {
+        blocks: vec![ReceiptBlock::Title("缴费凭条".into())],
+        copy_mark: None,
+    })
 }
 
 #[test]
@@ -89,13 +93,13 @@ fn scanner_reports_codes_with_and_without_line_end() {
     let jack = Jack::new();
     let mut scanner = jack.plug_in();
     let mut device = jack.scanner();
-    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
 
     scanner.write_all(b"A1\r\nB2\rC3").unwrap();
 
-    assert_eq!(device.code(), b"A1");
-    assert_eq!(device.code(), b"B2");
-    assert_eq!(device.code(), b"C3");
+    assert_eq!(device.next_code(), b"A1");
+    assert_eq!(device.next_code(), b"B2");
+    assert_eq!(device.next_code(), b"C3");
 }
 
 #[test]
@@ -103,15 +107,15 @@ fn scanner_drops_invalid_code_and_reports_the_next() {
     let jack = Jack::new();
     let mut scanner = jack.plug_in();
     let mut device =
-        jack.scanner_with(ScannerLine { end: LineEnd::Lf, gap_ms: 5_000, ..ScannerLine::default() });
-    assert_eq!(device.health(), Health::Ready);
+        jack.scanner_with(ScannerConfig { end: LineEnd::Lf, gap_ms: 5_000, ..ScannerConfig::default() });
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
 
     scanner.write_all(&vec![b'x'; CODE_MAX * 3]).unwrap();
     scanner.write_all(b"\nnext\n\xFF\x00\xFE\n").unwrap();
 
-    assert_eq!(device.code(), b"next");
+    assert_eq!(device.next_code(), b"next");
     // The driver does not interpret a code.
-    assert_eq!(device.code(), b"\xFF\x00\xFE");
+    assert_eq!(device.next_code(), b"\xFF\x00\xFE");
 }
 
 #[test]
@@ -119,12 +123,12 @@ fn scanner_reports_a_repeated_code_once() {
     let jack = Jack::new();
     let mut scanner = jack.plug_in();
     let mut device = jack.scanner();
-    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
 
     scanner.write_all(b"one\rone\rone\rtwo\r").unwrap();
 
-    assert_eq!(device.code(), b"one");
-    assert_eq!(device.code(), b"two");
+    assert_eq!(device.next_code(), b"one");
+    assert_eq!(device.next_code(), b"two");
 }
 
 #[test]
@@ -132,9 +136,9 @@ fn scanner_receives_start_when_plugged_in_and_stop() {
     let (start, stop) = (b"\x16T\r".to_vec(), b"\x16U\r".to_vec());
     let jack = Jack::new();
     let mut scanner = jack.plug_in();
-    let line = ScannerLine { start: start.clone(), stop: stop.clone(), ..ScannerLine::default() };
+    let line = ScannerConfig { start: start.clone(), stop: stop.clone(), ..ScannerConfig::default() };
     let mut device = jack.scanner_with(line);
-    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
     let command = |scanner: &mut File| {
         let mut bytes = [0; 3];
         scanner.read_exact(&mut bytes).unwrap();
@@ -142,20 +146,20 @@ fn scanner_receives_start_when_plugged_in_and_stop() {
     };
     assert_eq!(command(&mut scanner), start);
 
-    assert_eq!(device.ask(1, Work::Scan(false)), Ok(Answer::Scanning(false)));
+    assert_eq!(device.request(1, DeviceWork::SetScanning(false)), Ok(DeviceAnswer::Scanning(false)));
     assert_eq!(command(&mut scanner), stop);
     scanner.write_all(b"not scanning\r").unwrap();
 
     // When plugged in again, the scanner is set to its last state.
     drop(scanner);
-    assert_eq!(device.health(), Health::Absent);
+    assert_eq!(device.next_health(), DeviceHealth::Absent);
     let mut scanner = jack.plug_in();
-    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
     assert_eq!(command(&mut scanner), stop);
-    assert_eq!(device.ask(2, Work::Scan(true)), Ok(Answer::Scanning(true)));
+    assert_eq!(device.request(2, DeviceWork::SetScanning(true)), Ok(DeviceAnswer::Scanning(true)));
     assert_eq!(command(&mut scanner), start);
     scanner.write_all(b"scanning\r").unwrap();
-    assert_eq!(device.code(), b"scanning");
+    assert_eq!(device.next_code(), b"scanning");
 }
 
 #[test]
@@ -163,11 +167,14 @@ fn scanner_refuses_print_and_pin_requests() {
     let jack = Jack::new();
     let _scanner = jack.plug_in();
     let mut device = jack.scanner();
-    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
 
-    assert_eq!(device.ask(1, receipt()), Err(Fault::NotMine));
-    assert_eq!(device.ask(2, Work::VerifyPin(b"730914".to_vec().into())), Err(Fault::NotMine));
-    assert_eq!(device.ask(3, Work::Scan(false)), Ok(Answer::Scanning(false)));
+    assert_eq!(device.request(1, receipt()), Err(DeviceFault::Unsupported));
+    assert_eq!(
+        device.request(2, DeviceWork::VerifyPin(b"730914".to_vec().into())),
+        Err(DeviceFault::Unsupported)
+    );
+    assert_eq!(device.request(3, DeviceWork::SetScanning(false)), Ok(DeviceAnswer::Scanning(false)));
 }
 
 #[test]
@@ -175,15 +182,15 @@ fn scanner_unplugged_is_absent_and_works_when_replugged() {
     let jack = Jack::new();
     let scanner = jack.plug_in();
     let mut device = jack.scanner();
-    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
 
     drop(scanner);
-    assert_eq!(device.health(), Health::Absent);
+    assert_eq!(device.next_health(), DeviceHealth::Absent);
 
     let mut scanner = jack.plug_in();
-    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
     scanner.write_all(b"again\r").unwrap();
-    assert_eq!(device.code(), b"again");
+    assert_eq!(device.next_code(), b"again");
 }
 
 #[test]
@@ -192,9 +199,12 @@ fn printer_not_responding_is_reported_and_starts_no_receipt() {
     let _printer = jack.plug_in();
     let mut device = jack.printer();
 
-    assert_eq!(device.health(), Health::NeedsAttention(Attention::Mute));
-    assert_eq!(device.ask(5, receipt()), Ok(Answer::Printed(Outcome::NotStarted(Why::Mute))));
-    assert_eq!(device.ask(6, Work::Scan(true)), Err(Fault::NotMine));
+    assert_eq!(device.next_health(), DeviceHealth::NeedsAttention(Attention::NotResponding));
+    assert_eq!(
+        device.request(5, receipt()),
+        Ok(DeviceAnswer::Printed(PrintOutcome::NotStarted(PrintFailure::NotResponding)))
+    );
+    assert_eq!(device.request(6, DeviceWork::SetScanning(true)), Err(DeviceFault::Unsupported));
 }
 
 /// Answers of an ID reader to `find`: no card, a card; to `select`: failed.
@@ -249,19 +259,19 @@ fn id_reader_refuses_an_object_that_is_no_card_once() {
     let plate = Arc::<Plate>::default();
     let reader = id_reader(jack.plug_in(), &plate);
     let mut device = jack.id_reader();
-    assert_eq!(device.health(), Health::Ready);
-    assert_eq!(device.ask(1, Work::Scan(true)), Err(Fault::NotMine));
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
+    assert_eq!(device.request(1, DeviceWork::SetScanning(true)), Err(DeviceFault::Unsupported));
 
     for _ in 0..2 {
         plate.clear();
         plate.occupied.store(true, Ordering::Relaxed);
-        assert!(matches!(device.event(), Event::IdCardSeen));
-        assert!(matches!(device.event(), Event::IdCardRefused(Refusal::Unreadable)));
+        assert!(matches!(device.next_event(), DeviceEvent::IdCardDetected));
+        assert!(matches!(device.next_event(), DeviceEvent::IdCardRefused(IdReadRefusal::Unreadable)));
     }
 
     drop(plate);
     reader.join().unwrap();
-    assert_eq!(device.health(), Health::Absent);
+    assert_eq!(device.next_health(), DeviceHealth::Absent);
 }
 
 #[test]
@@ -269,13 +279,13 @@ fn id_reader_not_responding_is_reported_until_replaced() {
     let jack = Jack::new();
     let silent = jack.plug_in();
     let mut device = jack.id_reader();
-    assert_eq!(device.health(), Health::NeedsAttention(Attention::Mute));
+    assert_eq!(device.next_health(), DeviceHealth::NeedsAttention(Attention::NotResponding));
 
     drop(silent);
-    assert_eq!(device.health(), Health::Absent);
+    assert_eq!(device.next_health(), DeviceHealth::Absent);
     let plate = Arc::<Plate>::default();
     let _reader = id_reader(jack.plug_in(), &plate);
-    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
 }
 
 /// A scripted printer that answers `DLE EOT n` with the state of `paper`, and `GS r 1`; switched off when `paper` is
@@ -306,18 +316,18 @@ fn printer_idle_reports_paper_state_changes() {
     let paper = Arc::new(AtomicU8::new(FINE));
     let printer = printer(jack.plug_in(), &paper);
     let mut device = jack.printer();
-    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
 
     paper.store(PAPER_OUT, Ordering::Relaxed);
-    assert_eq!(device.health(), Health::NeedsAttention(Attention::PaperOut));
+    assert_eq!(device.next_health(), DeviceHealth::NeedsAttention(Attention::PaperOut));
     paper.store(PAPER_LOW, Ordering::Relaxed);
-    assert_eq!(device.health(), Health::NeedsAttention(Attention::PaperLow));
+    assert_eq!(device.next_health(), DeviceHealth::NeedsAttention(Attention::PaperLow));
     paper.store(FINE, Ordering::Relaxed);
-    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
 
     drop(paper);
     printer.join().unwrap();
-    assert_eq!(device.health(), Health::Absent);
+    assert_eq!(device.next_health(), DeviceHealth::Absent);
 }
 
 #[test]
@@ -326,12 +336,12 @@ fn receipt_request_is_answered_with_its_outcome() {
     let paper = Arc::new(AtomicU8::new(FINE));
     let _printer = printer(jack.plug_in(), &paper);
     let mut device = jack.printer();
-    assert_eq!(device.health(), Health::Ready);
+    assert_eq!(device.next_health(), DeviceHealth::Ready);
 
-    let printed = Outcome::Printed { confirmation: Confirmation::Fence };
-    assert_eq!(device.ask(1, receipt()), Ok(Answer::Printed(printed)));
+    let printed = PrintOutcome::Printed { confirmation: PrintConfirmation::Barrier };
+    assert_eq!(device.request(1, receipt()), Ok(DeviceAnswer::Printed(printed)));
 
     paper.store(PAPER_OUT, Ordering::Relaxed);
-    let not_started = Outcome::NotStarted(Why::PaperOut);
-    assert_eq!(device.ask(2, receipt()), Ok(Answer::Printed(not_started)));
+    let not_started = PrintOutcome::NotStarted(PrintFailure::PaperOut);
+    assert_eq!(device.request(2, receipt()), Ok(DeviceAnswer::Printed(not_started)));
 }

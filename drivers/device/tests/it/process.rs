@@ -7,7 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use device::framing::{read_version, write_frame, write_version};
-use device::wire::{DeviceConfig, Fault, FromDevice, Health, PrinterLink, ScannerLine, ToDevice, Work};
+use device::wire::{
+    DeviceConfig, DeviceFault, DeviceHealth, DeviceWork, FromDevice, PrinterLinkConfig, ScannerConfig,
+    ToDevice,
+};
 
 use crate::device_process::DeviceProcess;
 
@@ -15,15 +18,19 @@ use crate::device_process::DeviceProcess;
 const PCSCD: &str = "PCSCLITE_CSOCK_NAME";
 
 fn card() -> DeviceConfig {
-    DeviceConfig::Card { reader: "Virtual PCD 00 00".into(), psam: None, older: card::OlderCards::Limit }
+    DeviceConfig::Card {
+        reader: "Virtual PCD 00 00".into(),
+        psam: None,
+        older: card::OldAlgorithmPolicy::Limit,
+    }
 }
 
 fn missing_scanner() -> DeviceConfig {
-    DeviceConfig::Scanner { tty: "/nowhere/tty".into(), baud: 9_600, line: ScannerLine::default() }
+    DeviceConfig::Scanner { tty: "/nowhere/tty".into(), baud: 9_600, line: ScannerConfig::default() }
 }
 
-fn pin() -> Work {
-    Work::VerifyPin(b"730914".to_vec().into())
+fn pin() -> DeviceWork {
+    DeviceWork::VerifyPin(b"730914".to_vec().into())
 }
 
 #[test]
@@ -31,18 +38,18 @@ fn card_reader_without_pcscd_failed_and_pin_unavailable() {
     let nowhere = Path::new("/nowhere/pcscd");
     let mut device = DeviceProcess::open(card(), &[(PCSCD, nowhere.as_os_str())]);
 
-    assert_eq!(device.health(), Health::Failed);
-    assert_eq!(device.ask(7, pin()), Err(Fault::Unavailable));
+    assert_eq!(device.next_health(), DeviceHealth::Failed);
+    assert_eq!(device.request(7, pin()), Err(DeviceFault::Unavailable));
 }
 
 #[test]
 fn missing_device_is_absent_and_process_answers_pings() {
     let mut device = DeviceProcess::open(missing_scanner(), &[]);
 
-    assert_eq!(device.health(), Health::Absent);
-    device.say(&ToDevice::Ping(41));
-    assert!(matches!(device.hear(), Ok(FromDevice::Pong(41))));
-    assert_eq!(device.ask(1, Work::Scan(true)), Err(Fault::Unavailable));
+    assert_eq!(device.next_health(), DeviceHealth::Absent);
+    device.send(&ToDevice::Ping(41));
+    assert!(matches!(device.receive(), Ok(FromDevice::Pong(41))));
+    assert_eq!(device.request(1, DeviceWork::SetScanning(true)), Err(DeviceFault::Unavailable));
 }
 
 #[test]
@@ -56,19 +63,19 @@ fn hanging_driver_answers_no_ping_and_ends_with_the_socket() {
     // When the kiosk pings repeatedly, then after some time no answer comes, although the process runs.
     device.wire.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     let unanswered = (1..600).any(|number| {
-        device.say(&ToDevice::Ping(number));
+        device.send(&ToDevice::Ping(number));
         thread::sleep(Duration::from_millis(50));
-        device.hear().is_err()
+        device.receive().is_err()
     });
     assert!(unanswered);
-    assert!(device.runs());
+    assert!(device.is_running());
     assert!(device.close().success());
 }
 
 #[test]
 fn process_succeeds_when_the_kiosk_closes_the_socket() {
     let mut device = DeviceProcess::open(missing_scanner(), &[]);
-    assert_eq!(device.health(), Health::Absent);
+    assert_eq!(device.next_health(), DeviceHealth::Absent);
 
     assert!(device.close().success());
 }
@@ -78,17 +85,17 @@ fn process_fails_on_other_protocol_version() {
     let mut device = DeviceProcess::start(&[]);
     device.wire.write_all(&[0x7F, 0xFF]).unwrap();
 
-    assert!(!device.end().success());
+    assert!(!device.wait_for_end().success());
 }
 
 #[test]
 fn process_fails_on_malformed_message() {
     for garbage in [[0, 0, 0, 1, 0xFF], [0xFF; 5], [0; 5]] {
         let mut device = DeviceProcess::open(missing_scanner(), &[]);
-        assert_eq!(device.health(), Health::Absent);
+        assert_eq!(device.next_health(), DeviceHealth::Absent);
         device.wire.write_all(&garbage).unwrap();
 
-        assert!(!device.end().success(), "{garbage:02X?}");
+        assert!(!device.wait_for_end().success(), "{garbage:02X?}");
     }
 }
 
@@ -99,15 +106,15 @@ fn process_fails_on_message_before_open() {
     read_version(&mut device.wire).unwrap();
     write_frame(&mut device.wire, &ToDevice::Ping(1)).unwrap();
 
-    assert!(!device.end().success());
+    assert!(!device.wait_for_end().success());
 }
 
 #[test]
 fn process_fails_on_unknown_printer_profile() {
     let printer = DeviceConfig::ReceiptPrinter {
-        link: PrinterLink::Serial { tty: "/nowhere/tty".into(), baud: 9_600 },
+        link: PrinterLinkConfig::Serial { tty: "/nowhere/tty".into(), baud: 9_600 },
         profile: "no-such".into(),
     };
 
-    assert!(!DeviceProcess::open(printer, &[]).end().success());
+    assert!(!DeviceProcess::open(printer, &[]).wait_for_end().success());
 }

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use emulator::document_printer::EmulatedDocumentPrinter;
 use tempfile::TempDir;
-use virtual_hardware::sheet_printer::CupsPrinter;
 
 /// Environment variable that is set for the process inside the namespaces.
 const INSIDE: &str = "KIOSK_TEST_INSIDE";
@@ -12,9 +12,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs the test with this path (`module::name`) inside private namespaces: the test program starts itself again
 /// there, and the second process calls this function again and runs `body`.
-pub(crate) fn inside(test: &str, body: impl FnOnce()) {
+pub(crate) fn run_in_namespaces(test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
-        furnish();
+        set_up_namespaces();
         return body();
     }
     let mut unshare = Command::new("unshare");
@@ -30,7 +30,7 @@ pub(crate) fn inside(test: &str, body: impl FnOnce()) {
     assert!(output.status.success() && message.contains("1 passed"), "{message}");
 }
 
-fn furnish() {
+fn set_up_namespaces() {
     run("ip", &["link", "set", "lo", "up"]);
     run("mount", &["-t", "tmpfs", "tmpfs", "/run"]);
 }
@@ -41,9 +41,9 @@ fn run(program: &str, arguments: &[&str]) {
 }
 
 /// Starts the printer with this command for its jobs; returns the printer and its directory.
-pub(crate) fn start(command: &str) -> (CupsPrinter, TempDir) {
+pub(crate) fn start(command: &str) -> (EmulatedDocumentPrinter, TempDir) {
     let place = tempfile::tempdir().unwrap();
-    (CupsPrinter::start(place.path(), command).unwrap(), place)
+    (EmulatedDocumentPrinter::start(place.path(), command).unwrap(), place)
 }
 
 pub(crate) fn wait(what: &str, mut is_ready: impl FnMut() -> bool) {

@@ -1,9 +1,9 @@
 //! Compares the bytes of this driver with those of python-escpos, an independent implementation.
 
-use printer::{Block, Picture};
+use printer::{Picture, ReceiptBlock};
 
+use crate::encoding::{bytes_of, receipt_of};
 use crate::oracles::python;
-use crate::paper::{bytes_of, of};
 
 /// The commands with this prefix, each with the length that its length field gives.
 fn functions_of(bytes: &[u8], begin: &[u8]) -> Vec<Vec<u8>> {
@@ -16,7 +16,8 @@ fn functions_of(bytes: &[u8], begin: &[u8]) -> Vec<Vec<u8>> {
 #[test]
 fn qr_code_functions_match_python_escpos() {
     let content = "https://example.invalid/r/8F2K";
-    let ours = functions_of(&bytes_of(&of(vec![Block::Qr(content.into())]), "generic-80"), b"\x1D(k");
+    let ours =
+        functions_of(&bytes_of(&receipt_of(vec![ReceiptBlock::Qr(content.into())]), "generic-80"), b"\x1D(k");
     let size = ours.iter().find(|function| function[6] == 0x43).unwrap()[7];
 
     let theirs = python(&format!(
@@ -37,7 +38,7 @@ fn picture_dots_match_python_escpos() {
     // 576 × 50 dots of a pattern without DLE, so that no real-time command has to be broken.
     let bits: Vec<u8> = (0..72 * 50).map(|at| (at % 251) as u8 | 0x21).collect();
     let picture = Picture::new(576, bits.clone()).unwrap();
-    let ours = bytes_of(&of(vec![Block::Image(picture)]), "generic-80");
+    let ours = bytes_of(&receipt_of(vec![ReceiptBlock::Image(picture)]), "generic-80");
 
     let theirs = python(&format!(
         "from PIL import Image\nfrom escpos.printer import Dummy\n\
@@ -66,7 +67,7 @@ fn dots(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn cut_and_barcode_bytes_match_python_escpos() {
-    let ours = bytes_of(&of(vec![Block::Barcode("K-DH{0001".into())]), "generic-80");
+    let ours = bytes_of(&receipt_of(vec![ReceiptBlock::Barcode("K-DH{0001".into())]), "generic-80");
 
     let theirs = python(
         "from escpos.printer import Dummy\nd = Dummy()\n\

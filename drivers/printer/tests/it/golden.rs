@@ -5,47 +5,47 @@
 use std::fs;
 use std::path::PathBuf;
 
-use printer::{Align, Block, Cell, Picture, Receipt, Size, Style};
-use virtual_hardware::paper::{WIDTH_58, WIDTH_80};
+use emulator::roll::{WIDTH_58_MM_DOTS, WIDTH_80_MM_DOTS};
+use printer::{Picture, PrintableReceipt, ReceiptBlock, ReceiptCell, TextAlign, TextSize, TextStyle};
 
+use crate::encoding::bytes_of;
 use crate::oracles::read_codes;
-use crate::paper::bytes_of;
 
-fn payment(copy_mark: Option<&str>) -> Receipt {
-    let pair = |label: &str, value: &str| Block::Pair { label: label.into(), value: value.into() };
-    Receipt {
+fn payment(copy_mark: Option<&str>) -> PrintableReceipt {
+    let pair = |label: &str, value: &str| ReceiptBlock::Pair { label: label.into(), value: value.into() };
+    PrintableReceipt {
         blocks: vec![
-            Block::Title("水费缴纳凭条".into()),
-            Block::Rule,
+            ReceiptBlock::Title("水费缴纳凭条".into()),
+            ReceiptBlock::Rule,
             pair("账期", "2026年10月"),
             pair("收费单位", "重庆市自来水有限公司合川分公司龙溪营业所"),
             pair("户名", "李*䶮"),
-            Block::Rule,
-            Block::Amount { label: "合计".into(), value: "¥86.40".into() },
+            ReceiptBlock::Rule,
+            ReceiptBlock::Amount { label: "合计".into(), value: "¥86.40".into() },
             pair("付款方式", "社会保障卡账户"),
             pair("凭条号", "0012 3456 7890 1234"),
             pair("时间", "2026-11-23 10:20:31"),
             pair("地点", "渝北区政务服务大厅"),
-            Block::Line("凭此号码可在手机上查看，请妥善保管。".into()),
-            Block::Qr("http://platform.invalid/r/0012345678901234".into()),
+            ReceiptBlock::Line("凭此号码可在手机上查看，请妥善保管。".into()),
+            ReceiptBlock::Qr("http://platform.invalid/r/0012345678901234".into()),
         ],
         copy_mark: copy_mark.map(str::to_owned),
     }
 }
 
 /// Every kind of block.
-fn everything() -> Receipt {
-    let cell = |text: &str, columns, align| Cell { text: text.into(), columns, align };
+fn everything() -> PrintableReceipt {
+    let cell = |text: &str, columns, align| ReceiptCell { text: text.into(), columns, align };
     let row = |name: &str, count: &str, sum: &str| {
-        Block::Columns(vec![
-            cell(name, 0, Align::Left),
-            cell(count, 4, Align::Right),
-            cell(sum, 9, Align::Right),
+        ReceiptBlock::Columns(vec![
+            cell(name, 0, TextAlign::Left),
+            cell(count, 4, TextAlign::Right),
+            cell(sum, 9, TextAlign::Right),
         ])
     };
-    let text = |text: &str, size, align| Block::Text {
+    let text = |text: &str, size, align| ReceiptBlock::Text {
         text: text.into(),
-        style: Style { size, underline: size != Size::Normal, bold: false },
+        style: TextStyle { size, underline: size != TextSize::Normal, bold: false },
         align,
     };
     // A ring.
@@ -56,34 +56,34 @@ fn everything() -> Receipt {
     let bits: Vec<bool> = dots.collect();
     let bytes =
         bits.chunks(8).map(|eight| eight.iter().fold(0, |byte, dot| byte << 1 | u8::from(*dot))).collect();
-    Receipt {
+    PrintableReceipt {
         blocks: vec![
-            Block::Title("综合凭条".into()),
-            Block::Image(Picture::new(64, bytes).unwrap()),
+            ReceiptBlock::Title("综合凭条".into()),
+            ReceiptBlock::Image(Picture::new(64, bytes).unwrap()),
             row("项目", "数量", "金额"),
             row("城镇居民生活用水第一阶梯水量", "12", "42.00"),
             row("污水处理费", "12", "12.00"),
             row("𠮷田村垃圾处置费", "1", "8.00"),
-            Block::Rule,
-            text("普通 Normal", Size::Normal, Align::Left),
-            text("高字 Tall", Size::Tall, Align::Center),
-            text("宽字 Wide", Size::Wide, Align::Right),
-            text("大字㛃 Large", Size::Large, Align::Center),
-            Block::Notice("请妥善保管".into()),
-            Block::Barcode("0012345678901604".into()),
-            Block::Feed(1),
-            Block::Cut,
-            Block::Line("存根".into()),
-            Block::Qr("https://example.invalid/v/YB2026112300031716041605?c=7F3A".into()),
-            Block::Barcode("K-DH-0001".into()),
+            ReceiptBlock::Rule,
+            text("普通 Normal", TextSize::Normal, TextAlign::Left),
+            text("高字 Tall", TextSize::Tall, TextAlign::Center),
+            text("宽字 Wide", TextSize::Wide, TextAlign::Right),
+            text("大字㛃 Large", TextSize::Large, TextAlign::Center),
+            ReceiptBlock::Notice("请妥善保管".into()),
+            ReceiptBlock::Barcode("0012345678901604".into()),
+            ReceiptBlock::Feed(1),
+            ReceiptBlock::Cut,
+            ReceiptBlock::Line("存根".into()),
+            ReceiptBlock::Qr("https://example.invalid/v/YB2026112300031716041605?c=7F3A".into()),
+            ReceiptBlock::Barcode("K-DH-0001".into()),
         ],
         copy_mark: None,
     }
 }
 
 /// Draws a receipt, compares it with its golden picture, and returns every code that ZBar reads on it.
-fn drawn(name: &str, receipt: &Receipt, profile: &str, width: u32) -> Vec<String> {
-    let pieces = virtual_hardware::printer::print(&bytes_of(receipt, profile), width).unwrap();
+fn drawn(name: &str, receipt: &PrintableReceipt, profile: &str, width: u32) -> Vec<String> {
+    let pieces = emulator::printer::render_printouts(&bytes_of(receipt, profile), width).unwrap();
     let mut codes = Vec::new();
     for (number, piece) in (1..).zip(&pieces) {
         codes.extend(read_codes(&piece.png));
@@ -109,14 +109,14 @@ fn drawn(name: &str, receipt: &Receipt, profile: &str, width: u32) -> Vec<String
 fn payment_receipt_matches_golden_on_both_papers() {
     let code = ["QR-Code:http://platform.invalid/r/0012345678901234"];
 
-    assert_eq!(drawn("payment-80", &payment(None), "generic-80", WIDTH_80), code);
-    assert_eq!(drawn("payment-58", &payment(None), "generic-58", WIDTH_58), code);
+    assert_eq!(drawn("payment-80", &payment(None), "generic-80", WIDTH_80_MM_DOTS), code);
+    assert_eq!(drawn("payment-58", &payment(None), "generic-58", WIDTH_58_MM_DOTS), code);
 }
 
 #[test]
 fn copy_mark_is_printed_at_head_and_foot() {
-    drawn("copy-80", &payment(Some("补打 第1次")), "generic-80", WIDTH_80);
-    drawn("copy-58", &payment(Some("补打 第1次")), "generic-58", WIDTH_58);
+    drawn("copy-80", &payment(Some("补打 第1次")), "generic-80", WIDTH_80_MM_DOTS);
+    drawn("copy-58", &payment(Some("补打 第1次")), "generic-58", WIDTH_58_MM_DOTS);
 }
 
 #[test]
@@ -127,6 +127,6 @@ fn all_blocks_match_golden_and_codes_are_readable() {
         "QR-Code:https://example.invalid/v/YB2026112300031716041605?c=7F3A",
     ];
 
-    assert_eq!(drawn("everything-80", &everything(), "generic-80", WIDTH_80), codes);
-    assert_eq!(drawn("everything-58", &everything(), "generic-58", WIDTH_58), codes);
+    assert_eq!(drawn("everything-80", &everything(), "generic-80", WIDTH_80_MM_DOTS), codes);
+    assert_eq!(drawn("everything-58", &everything(), "generic-58", WIDTH_58_MM_DOTS), codes);
 }

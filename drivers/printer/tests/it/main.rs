@@ -2,14 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod cups;
-mod far_side;
+mod documents;
+mod encoding;
 mod generators;
 mod golden;
-mod judged;
 mod network;
 mod oracles;
 mod outcomes;
-mod paper;
+mod receiptio;
+mod scripted_printer;
 mod serial;
-mod sheets;
 mod usb;

@@ -1,12 +1,12 @@
 //! The devices of this kiosk. Each device has its own process and a supervisor.
 
 mod cards;
-mod counters;
+mod heartbeat;
 mod id_cards;
-mod keeper;
-mod launch;
 mod mapping;
-mod pulse;
+mod metrics;
+mod spawn;
+mod supervisor;
 #[cfg(test)]
 mod tests;
 
@@ -14,65 +14,71 @@ use std::cell::Cell;
 use std::io;
 use std::path::Path;
 
-use contract::{CardAuthAnswer, CodeReaderPath, Form, Receipt, ReceiptId, SiteDevices};
-use device::wire::{CameraSetup, DeviceConfig, PrinterLink, Relays, Signal, Work};
-use session::{Device, Event, Failure, PrintResult, Ticket};
+use contract::{CardAuthAnswer, CodeReaderSettings, PrintForm, Receipt, ReceiptId, SiteDevices};
+use device::wire::{CameraConfig, DeviceConfig, DeviceWork, PrinterLinkConfig, Relays, Signal};
+use session::{DeviceKind, Event, Failure, PrintResult, Ticket};
 use view::{View, ViewId};
 use zeroize::Zeroizing;
 
 use crate::inbox::Inbox;
-use crate::message::Message;
-use keeper::{Keeper, Keeping, Order};
-use launch::Program;
-use pulse::Intervals;
+use crate::message::EngineMessage;
+use heartbeat::HeartbeatTimeouts;
+use spawn::DeviceProgram;
+use supervisor::{DeviceRequest, Supervisor, SupervisorConfig};
 
 /// Events of one device that may wait for the engine. One insertion and removal of a card needs only a few.
-const QUOTA: usize = 16;
+const EVENTS_MAX: usize = 16;
 
 /// The supervisors; `None` for a device that the kiosk does not have. Dropping this ends all device processes;
 /// the inbox must be dropped before.
 pub(crate) struct Devices {
-    card_reader: Option<Keeper>,
-    printer: Option<Keeper>,
-    sheet_printer: Option<Keeper>,
-    signal: Option<Keeper>,
+    card_reader: Option<Supervisor>,
+    printer: Option<Supervisor>,
+    document_printer: Option<Supervisor>,
+    signal: Option<Supervisor>,
     /// The view that last changed the signal lamp, and what the lamp shows.
-    shown: Cell<(Option<ViewId>, Signal)>,
+    last_signal: Cell<(Option<ViewId>, Signal)>,
     /// These devices receive no requests; they end with the others.
-    _code_reader: Option<Keeper>,
-    _id_reader: Option<Keeper>,
+    _code_reader: Option<Supervisor>,
+    _id_reader: Option<Supervisor>,
 }
 
 impl Devices {
     /// Starts a supervisor for each device of the site. `program`: path of `kiosk-device`.
-    pub(crate) fn start(site: &SiteDevices, program: &Path, inbox: &Inbox<Message>) -> io::Result<Self> {
+    pub(crate) fn start(
+        site: &SiteDevices,
+        program: &Path,
+        inbox: &Inbox<EngineMessage>,
+    ) -> io::Result<Self> {
         let start = |device, name, config: Option<DeviceConfig>| {
-            let supervisor_config = |config| Keeping {
+            let supervisor_config = |config| SupervisorConfig {
                 device,
-                config,
-                launch: Box::new(Program { path: program.to_owned(), name }),
-                intervals: Intervals::default(),
-                port: inbox.port(QUOTA),
+                device_config: config,
+                spawner: Box::new(DeviceProgram { path: program.to_owned(), name }),
+                timeouts: HeartbeatTimeouts::default(),
+                inbox: inbox.sender(EVENTS_MAX),
             };
-            config.map(|config| Keeper::start(supervisor_config(config))).transpose()
+            config.map(|config| Supervisor::start(supervisor_config(config))).transpose()
         };
-        let reader = site.card_reader.as_ref().map(cards::config);
+        let reader = site.card_reader.as_ref().map(cards::reader_config);
         let id_reader = site
             .id_reader
             .as_ref()
             .map(|path| DeviceConfig::IdReader { tty: path.tty.clone(), baud: path.baud });
         let printer = site.printer.as_ref().map(|path| DeviceConfig::ReceiptPrinter {
-            link: printer_link(path.link.clone()),
+            link: printer_link(path.connection.clone()),
             profile: path.profile.clone(),
         });
-        let document_printer =
-            site.sheet_printer.as_ref().map(|path| DeviceConfig::SheetPrinter { url: path.url.clone() });
+        let document_printer = site
+            .document_printer
+            .as_ref()
+            .map(|path| DeviceConfig::DocumentPrinter { url: path.url.clone() });
         let (name, code_reader) = match site.code_reader.clone() {
-            Some(CodeReaderPath::Camera { source, exposure }) => {
-                let setup = CameraSetup { exposure, ..CameraSetup::default() };
+            Some(CodeReaderSettings::Camera { source, exposure }) => {
+                let setup = CameraConfig { exposure, ..CameraConfig::default() };
                 ("camera", Some(DeviceConfig::Camera { source, setup }))
             }
-            Some(CodeReaderPath::Scanner { tty, baud, line }) => {
+            Some(CodeReaderSettings::Scanner { tty, baud, line }) => {
                 ("scanner", Some(DeviceConfig::Scanner { tty, baud, line: mapping::scanner_line(line) }))
             }
             None => ("", None),
@@ -83,19 +89,19 @@ impl Devices {
             relays: Relays { go: path.go, stop: path.stop, buzzer: path.buzzer },
         });
         Ok(Self {
-            signal: start(Device::Signal, "signal", signal)?,
-            shown: Cell::new((None, Signal::Dark)),
-            card_reader: start(Device::CardReader, "card", reader)?,
-            printer: start(Device::Printer, "receipt-printer", printer)?,
-            sheet_printer: start(Device::SheetPrinter, "sheet-printer", document_printer)?,
-            _id_reader: start(Device::IdReader, "id-reader", id_reader)?,
-            _code_reader: start(Device::CodeReader, name, code_reader)?,
+            signal: start(DeviceKind::Signal, "signal", signal)?,
+            last_signal: Cell::new((None, Signal::Dark)),
+            card_reader: start(DeviceKind::CardReader, "card", reader)?,
+            printer: start(DeviceKind::ReceiptPrinter, "receipt-printer", printer)?,
+            document_printer: start(DeviceKind::DocumentPrinter, "sheet-printer", document_printer)?,
+            _id_reader: start(DeviceKind::IdReader, "id-reader", id_reader)?,
+            _code_reader: start(DeviceKind::CodeReader, name, code_reader)?,
         })
     }
 
     /// Asks the card to verify a PIN. Returns the result when it is known at once.
     pub(crate) fn verify_pin(&self, ticket: Ticket, digits: Zeroizing<Vec<u8>>) -> Option<Event> {
-        self.ask_card(ticket, Order::Pin(ticket, digits))
+        self.request_card(ticket, DeviceRequest::Pin(ticket, digits))
     }
 
     /// Asks the card to change its PIN. Returns the result when it is known at once.
@@ -105,18 +111,18 @@ impl Devices {
         old: Zeroizing<Vec<u8>>,
         new: Zeroizing<Vec<u8>>,
     ) -> Option<Event> {
-        self.ask_card(ticket, Order::ChangePin(ticket, old, new))
+        self.request_card(ticket, DeviceRequest::ChangePin(ticket, old, new))
     }
 
     /// Continues with the card that waits for its authentication. Returns the result when it is known at once.
     pub(crate) fn authenticate(&self, ticket: Ticket, answer: Option<&CardAuthAnswer>) -> Option<Event> {
-        self.ask_card(ticket, Order::Authenticate(ticket, answer.map(cards::auth_answer)))
+        self.request_card(ticket, DeviceRequest::Authenticate(ticket, answer.map(cards::auth_answer)))
     }
 
-    fn ask_card(&self, ticket: Ticket, request: Order) -> Option<Event> {
+    fn request_card(&self, ticket: Ticket, request: DeviceRequest) -> Option<Event> {
         match &self.card_reader {
-            Some(supervisor) => supervisor.order(request),
-            None => Some(Event::Answer(ticket, Err(Failure::Device))),
+            Some(supervisor) => supervisor.request(request),
+            None => Some(Event::WorkAnswered(ticket, Err(Failure::DeviceFailed))),
         }
     }
 
@@ -124,28 +130,32 @@ impl Devices {
     pub(crate) fn print(
         &self,
         receipt: ReceiptId,
-        on: Form,
+        on: PrintForm,
         content: &Receipt,
         mark: Option<String>,
     ) -> Option<Event> {
         let (printer, work) = match on {
-            Form::Receipt => (&self.printer, Work::Print(mapping::receipt(content, mark))),
-            Form::Sheet => (&self.sheet_printer, Work::PrintSheet(mapping::sheet(content, mark))),
+            PrintForm::Receipt => {
+                (&self.printer, DeviceWork::PrintReceipt(mapping::printer_receipt(content, mark)))
+            }
+            PrintForm::A4Document => {
+                (&self.document_printer, DeviceWork::PrintDocument(mapping::printer_document(content, mark)))
+            }
         };
         match printer {
-            Some(supervisor) => supervisor.order(Order::Print(receipt, Box::new(work))),
-            None => Some(Event::Paper(receipt, PrintResult::NotStarted)),
+            Some(supervisor) => supervisor.request(DeviceRequest::Print(receipt, Box::new(work))),
+            None => Some(Event::PrintFinished(receipt, PrintResult::NotStarted)),
         }
     }
 
     /// Sets a gate's signal lamp to the sign of a view, again for each new verdict.
-    pub(crate) fn show(&self, view: &View) {
-        let signal = mapping::signal(&view.body);
-        let (last_view, last_signal) = self.shown.replace((Some(view.id), signal));
+    pub(crate) fn update_signal(&self, view: &View) {
+        let signal = mapping::gate_signal(&view.body);
+        let (last_view, last_signal) = self.last_signal.replace((Some(view.id), signal));
         let is_new = last_signal != signal || signal != Signal::Dark && last_view != Some(view.id);
         if is_new && let Some(supervisor) = &self.signal {
             // A lamp that cannot be reached is dark; the screen shows the sign in any case.
-            let _ = supervisor.order(Order::Signal(signal));
+            let _ = supervisor.request(DeviceRequest::Signal(signal));
         }
     }
 
@@ -153,15 +163,15 @@ impl Devices {
     pub(crate) fn cancel(&self, ticket: Ticket) {
         if let Some(supervisor) = &self.card_reader {
             // A cancellation has no answer.
-            let _ = supervisor.order(Order::Cancel(ticket));
+            let _ = supervisor.request(DeviceRequest::Cancel(ticket));
         }
     }
 }
 
-fn printer_link(link: contract::PrinterLink) -> PrinterLink {
+fn printer_link(link: contract::PrinterConnection) -> PrinterLinkConfig {
     match link {
-        contract::PrinterLink::Serial { tty, baud } => PrinterLink::Serial { tty, baud },
-        contract::PrinterLink::Usb { port } => PrinterLink::Usb { port },
-        contract::PrinterLink::Tcp { address } => PrinterLink::Tcp { address },
+        contract::PrinterConnection::Serial { tty, baud } => PrinterLinkConfig::Serial { tty, baud },
+        contract::PrinterConnection::Usb { port } => PrinterLinkConfig::Usb { port },
+        contract::PrinterConnection::Tcp { address } => PrinterLinkConfig::Tcp { address },
     }
 }

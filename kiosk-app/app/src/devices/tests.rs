@@ -12,15 +12,18 @@ use std::time::{Duration, Instant};
 
 use contract::ReceiptId;
 use device::framing::{self, WireError};
-use device::wire::{self, DeviceConfig, FromDevice, ToDevice, Work};
-use engine::What;
-use session::{Answer, CardEvent, Device, Event, Failure, Health, PinAnswer, PrintResult, Ticket, Trouble};
+use device::wire::{self, DeviceConfig, DeviceWork, FromDevice, ToDevice};
+use engine::InputEvent;
+use session::{
+    CardEvent, DeviceKind, DeviceState, Event, Failure, FaultReason, PinAnswer, PrintResult, Ticket,
+    WorkAnswer,
+};
 
-use super::keeper::{Keeper, Keeping, Order};
-use super::launch::{Launch, Launched, Process, Program};
-use super::pulse::Intervals;
+use super::heartbeat::HeartbeatTimeouts;
+use super::spawn::{DeviceProcess, DeviceProgram, SpawnDevice, SpawnedDevice};
+use super::supervisor::{DeviceRequest, Supervisor, SupervisorConfig};
 use crate::inbox::Inbox;
-use crate::message::Message;
+use crate::message::EngineMessage;
 
 /// What a fake device process does after it was opened.
 #[derive(Clone, Copy)]
@@ -45,15 +48,15 @@ struct FakeSpawner {
     unkillable: bool,
 }
 
-impl Launch for FakeSpawner {
-    fn launch(&mut self) -> io::Result<Launched> {
+impl SpawnDevice for FakeSpawner {
+    fn spawn(&mut self) -> io::Result<SpawnedDevice> {
         let number = self.started.fetch_add(1, Ordering::SeqCst);
         let behaviour =
             *self.behaviours.get(number).or(self.behaviours.last()).ok_or(io::ErrorKind::NotFound)?;
         let (stream, theirs) = UnixStream::pair()?;
         let process = FakeProcess { theirs: theirs.try_clone()?, unkillable: self.unkillable, killed: false };
         thread::spawn(move || run_process(behaviour, theirs));
-        Ok(Launched { stream, process: Box::new(process) })
+        Ok(SpawnedDevice { stream, process: Box::new(process) })
     }
 }
 
@@ -63,13 +66,13 @@ struct FakeProcess {
     killed: bool,
 }
 
-impl Process for FakeProcess {
+impl DeviceProcess for FakeProcess {
     fn kill(&mut self) {
         self.killed = true;
         let _ = self.theirs.shutdown(Shutdown::Both);
     }
 
-    fn is_over(&mut self) -> bool {
+    fn try_reap(&mut self) -> bool {
         self.killed && !self.unkillable
     }
 }
@@ -78,7 +81,7 @@ impl Process for FakeProcess {
 fn run_process(behaviour: Behaviour, mut stream: UnixStream) {
     // An error means that the kiosk has closed its end, which ends the process too.
     let _ = match behaviour {
-        Behaviour::WrongVersion => stream.write_all(&[0xff; 64]).map_err(WireError::Gone),
+        Behaviour::WrongVersion => stream.write_all(&[0xff; 64]).map_err(WireError::Disconnected),
         Behaviour::Responsive | Behaviour::Hangs | Behaviour::ExitsOnWork | Behaviour::SendsGarbage => {
             converse(behaviour, &mut stream)
         }
@@ -89,30 +92,30 @@ fn run_process(behaviour: Behaviour, mut stream: UnixStream) {
 fn converse(behaviour: Behaviour, stream: &mut UnixStream) -> Result<(), WireError> {
     framing::write_version(stream)?;
     framing::read_version(stream)?;
-    framing::write_frame(stream, &FromDevice::Health(wire::Health::Ready))?;
+    framing::write_frame(stream, &FromDevice::Health(wire::DeviceHealth::Ready))?;
     loop {
         match (behaviour, framing::read_frame::<ToDevice>(stream)?) {
             (Behaviour::SendsGarbage, _) => {
-                stream.write_all(&[0, 0, 0, 3, 0xff, 0xff, 0xff]).map_err(WireError::Gone)?;
+                stream.write_all(&[0, 0, 0, 3, 0xff, 0xff, 0xff]).map_err(WireError::Disconnected)?;
                 thread::sleep(Duration::from_secs(60));
             }
             (Behaviour::Hangs, _) => {}
-            (Behaviour::ExitsOnWork, ToDevice::Do(..)) => return Ok(()),
+            (Behaviour::ExitsOnWork, ToDevice::Request(..)) => return Ok(()),
             (_, ToDevice::Ping(number)) => framing::write_frame(stream, &FromDevice::Pong(number))?,
-            (_, ToDevice::Do(ticket, work)) => {
-                framing::write_frame(stream, &FromDevice::Event(wire::Event::CardInserted))?;
+            (_, ToDevice::Request(ticket, work)) => {
+                framing::write_frame(stream, &FromDevice::Event(wire::DeviceEvent::CardInserted))?;
                 let answer = match work {
-                    Work::VerifyPin(_) | Work::ChangePin { .. } => {
-                        wire::Answer::Pin(card::PinOutcome::Wrong { tries_left: 2 })
+                    DeviceWork::VerifyPin(_) | DeviceWork::ChangePin { .. } => {
+                        wire::DeviceAnswer::Pin(card::PinOutcome::Wrong { tries_left: 2 })
                     }
-                    Work::Authenticate(_) => wire::Answer::Authenticated,
-                    Work::Print(_) | Work::PrintSheet(_) => {
-                        wire::Answer::Printed(printer::Outcome::Printed {
-                            confirmation: printer::Confirmation::Fence,
+                    DeviceWork::Authenticate(_) => wire::DeviceAnswer::Authenticated,
+                    DeviceWork::PrintReceipt(_) | DeviceWork::PrintDocument(_) => {
+                        wire::DeviceAnswer::Printed(printer::PrintOutcome::Printed {
+                            confirmation: printer::PrintConfirmation::Barrier,
                         })
                     }
-                    Work::Scan(on) => wire::Answer::Scanning(on),
-                    Work::Signal(_) => wire::Answer::Signalled,
+                    DeviceWork::SetScanning(on) => wire::DeviceAnswer::Scanning(on),
+                    DeviceWork::ShowSignal(_) => wire::DeviceAnswer::SignalShown,
                 };
                 framing::write_frame(stream, &FromDevice::Answer(ticket, Ok(answer)))?;
             }
@@ -122,33 +125,37 @@ fn converse(behaviour: Behaviour, stream: &mut UnixStream) -> Result<(), WireErr
 }
 
 struct Fixture {
-    keeper: Option<Keeper>,
-    inbox: Option<Inbox<Message>>,
+    keeper: Option<Supervisor>,
+    inbox: Option<Inbox<EngineMessage>>,
     started: Arc<AtomicUsize>,
 }
 
 /// Timeouts so long that a responsive process is never lost on a busy machine, and short pauses before restarts.
-fn long_timeouts() -> Intervals {
-    Intervals {
-        mute: Duration::from_secs(60),
-        birth: Duration::from_secs(60),
+fn long_timeouts() -> HeartbeatTimeouts {
+    HeartbeatTimeouts {
+        response: Duration::from_secs(60),
+        startup: Duration::from_secs(60),
         ping: Duration::from_millis(5),
         restart_first: Duration::from_millis(2),
         restart_max: Duration::from_millis(20),
-        ..Intervals::default()
+        ..HeartbeatTimeouts::default()
     }
 }
 
-fn short_timeouts() -> Intervals {
-    Intervals { mute: Duration::from_millis(50), birth: Duration::from_millis(50), ..long_timeouts() }
+fn short_timeouts() -> HeartbeatTimeouts {
+    HeartbeatTimeouts {
+        response: Duration::from_millis(50),
+        startup: Duration::from_millis(50),
+        ..long_timeouts()
+    }
 }
 
 impl Fixture {
-    fn start(behaviours: &[Behaviour], intervals: Intervals) -> Self {
+    fn start(behaviours: &[Behaviour], intervals: HeartbeatTimeouts) -> Self {
         Self::with(behaviours, intervals, false)
     }
 
-    fn with(behaviours: &[Behaviour], intervals: Intervals, unkillable: bool) -> Self {
+    fn with(behaviours: &[Behaviour], intervals: HeartbeatTimeouts, unkillable: bool) -> Self {
         let started = Arc::new(AtomicUsize::new(0));
         let launch =
             FakeSpawner { behaviours: behaviours.to_vec(), started: Arc::clone(&started), unkillable };
@@ -157,23 +164,34 @@ impl Fixture {
         fixture
     }
 
-    fn with_spawner(launch: Box<dyn Launch>, intervals: Intervals) -> Self {
+    fn with_spawner(launch: Box<dyn SpawnDevice>, intervals: HeartbeatTimeouts) -> Self {
         let inbox = Inbox::new();
-        let config =
-            DeviceConfig::Card { reader: "Virtual".into(), psam: None, older: card::OlderCards::Limit };
-        let port = inbox.port(16);
-        let config = Keeping { device: Device::Printer, config, launch, intervals, port };
-        let keeper = Keeper::start(config).unwrap();
+        let config = DeviceConfig::Card {
+            reader: "Virtual".into(),
+            psam: None,
+            older: card::OldAlgorithmPolicy::Limit,
+        };
+        let port = inbox.sender(16);
+        let config = SupervisorConfig {
+            device: DeviceKind::ReceiptPrinter,
+            device_config: config,
+            spawner: launch,
+            timeouts: intervals,
+            inbox: port,
+        };
+        let keeper = Supervisor::start(config).unwrap();
         Self { keeper: Some(keeper), inbox: Some(inbox), started: Arc::default() }
     }
 
-    fn request(&self, request: Order) -> Option<Event> {
-        self.keeper.as_ref().unwrap().order(request)
+    fn request(&self, request: DeviceRequest) -> Option<Event> {
+        self.keeper.as_ref().unwrap().request(request)
     }
 
     fn event(&self) -> Event {
-        let message = self.inbox.as_ref().unwrap().take(Instant::now() + Duration::from_secs(30));
-        let Some(Message::Happened(What::Event(event))) = message else { panic!("no event within 30 s") };
+        let message = self.inbox.as_ref().unwrap().receive_until(Instant::now() + Duration::from_secs(30));
+        let Some(EngineMessage::Input(InputEvent::Kiosk(event))) = message else {
+            panic!("no event within 30 s")
+        };
         event
     }
 
@@ -181,14 +199,16 @@ impl Fixture {
     fn outcome(&self) -> Event {
         loop {
             let event = self.event();
-            if !matches!(event, Event::Health(..)) {
+            if !matches!(event, Event::DeviceStateChanged(..)) {
                 return event;
             }
         }
     }
 
-    fn wait_for_health(&self, wanted: Health) {
-        while !matches!(self.event(), Event::Health(Device::Printer, health) if health == wanted) {}
+    fn wait_for_health(&self, wanted: DeviceState) {
+        while !matches!(self.event(), Event::DeviceStateChanged(DeviceKind::ReceiptPrinter, health) if health == wanted)
+        {
+        }
     }
 }
 
@@ -199,30 +219,32 @@ impl Drop for Fixture {
     }
 }
 
-const LOST: Health = Health::Trouble(Trouble::Gone);
+const LOST: DeviceState = DeviceState::Faulty(FaultReason::Unavailable);
 
-fn print() -> Order {
-    let content = printer::Receipt { blocks: Vec::new(), copy_mark: None };
-    Order::Print(ReceiptId::from_entropy(7), Box::new(Work::Print(content)))
+fn print() -> DeviceRequest {
+    let content = printer::PrintableReceipt { blocks: Vec::new(), copy_mark: None };
+    DeviceRequest::Print(ReceiptId::from_entropy(7), Box::new(DeviceWork::PrintReceipt(content)))
 }
 
-fn pin(ticket: u64) -> Order {
-    Order::Pin(Ticket(ticket), b"123456".to_vec().into())
+fn pin(ticket: u64) -> DeviceRequest {
+    DeviceRequest::Pin(Ticket(ticket), b"123456".to_vec().into())
 }
 
 #[test]
 fn request_answer_carries_its_ticket_or_receipt() {
     let fixture = Fixture::start(&[Behaviour::Responsive], long_timeouts());
-    fixture.wait_for_health(Health::Ready);
+    fixture.wait_for_health(DeviceState::Ready);
     assert!(fixture.request(pin(41)).is_none());
     assert!(matches!(fixture.outcome(), Event::Card(CardEvent::Inserted)));
     let wrong = PinAnswer::Wrong { tries_left: 2 };
-    assert!(matches!(fixture.outcome(), Event::Answer(Ticket(41), Ok(Answer::Pin(said))) if said == wrong));
+    assert!(
+        matches!(fixture.outcome(), Event::WorkAnswered(Ticket(41), Ok(WorkAnswer::Pin(said))) if said == wrong)
+    );
     assert!(fixture.request(print()).is_none());
     assert!(matches!(fixture.outcome(), Event::Card(CardEvent::Inserted)));
-    let fenced = PrintResult::Printed(contract::Confirmation::Fenced);
+    let fenced = PrintResult::Printed(contract::Confirmation::BarrierAnswered);
     assert!(
-        matches!(fixture.outcome(), Event::Paper(of, said) if of == ReceiptId::from_entropy(7) && said == fenced)
+        matches!(fixture.outcome(), Event::PrintFinished(of, said) if of == ReceiptId::from_entropy(7) && said == fenced)
     );
 }
 
@@ -232,31 +254,31 @@ fn exited_process_fails_pending_work_and_restarts() {
         &[Behaviour::ExitsOnWork, Behaviour::ExitsOnWork, Behaviour::Responsive],
         long_timeouts(),
     );
-    fixture.wait_for_health(Health::Ready);
+    fixture.wait_for_health(DeviceState::Ready);
     assert!(fixture.request(print()).is_none());
     assert!(
-        matches!(fixture.event(), Event::Paper(_, PrintResult::Unconfirmed)),
+        matches!(fixture.event(), Event::PrintFinished(_, PrintResult::Unconfirmed)),
         "the receipt may have been printed"
     );
-    assert!(matches!(fixture.event(), Event::Health(Device::Printer, LOST)));
-    fixture.wait_for_health(Health::Ready);
+    assert!(matches!(fixture.event(), Event::DeviceStateChanged(DeviceKind::ReceiptPrinter, LOST)));
+    fixture.wait_for_health(DeviceState::Ready);
     assert!(fixture.request(pin(1)).is_none());
-    assert!(matches!(fixture.event(), Event::Answer(Ticket(1), Err(Failure::Device))));
-    fixture.wait_for_health(Health::Ready);
+    assert!(matches!(fixture.event(), Event::WorkAnswered(Ticket(1), Err(Failure::DeviceFailed))));
+    fixture.wait_for_health(DeviceState::Ready);
     assert!(fixture.request(pin(2)).is_none());
     assert!(matches!(fixture.outcome(), Event::Card(_)));
-    assert!(matches!(fixture.outcome(), Event::Answer(Ticket(2), Ok(_))));
+    assert!(matches!(fixture.outcome(), Event::WorkAnswered(Ticket(2), Ok(_))));
 }
 
 #[test]
 fn hung_process_is_killed_and_fails_pending_work() {
     let fixture = Fixture::start(&[Behaviour::Hangs], short_timeouts());
-    fixture.wait_for_health(Health::Ready);
+    fixture.wait_for_health(DeviceState::Ready);
     let _ = fixture.request(print());
     let result = fixture.outcome();
-    assert!(matches!(result, Event::Paper(_, PrintResult::Unconfirmed | PrintResult::NotStarted)));
+    assert!(matches!(result, Event::PrintFinished(_, PrintResult::Unconfirmed | PrintResult::NotStarted)));
     fixture.wait_for_health(LOST);
-    fixture.wait_for_health(Health::Ready);
+    fixture.wait_for_health(DeviceState::Ready);
     assert!(fixture.started.load(Ordering::SeqCst) >= 2);
 }
 
@@ -265,7 +287,7 @@ fn process_with_malformed_frames_is_restarted() {
     for bad in [Behaviour::SendsGarbage, Behaviour::WrongVersion] {
         let fixture = Fixture::start(&[bad, Behaviour::Responsive], long_timeouts());
         fixture.wait_for_health(LOST);
-        fixture.wait_for_health(Health::Ready);
+        fixture.wait_for_health(DeviceState::Ready);
     }
 }
 
@@ -274,7 +296,7 @@ fn request_during_backoff_is_answered_at_once() {
     // Without a behaviour the process cannot be spawned.
     let fixture = Fixture::start(
         &[],
-        Intervals {
+        HeartbeatTimeouts {
             restart_first: Duration::from_secs(60),
             restart_max: Duration::from_secs(60),
             ..long_timeouts()
@@ -282,9 +304,9 @@ fn request_during_backoff_is_answered_at_once() {
     );
     fixture.wait_for_health(LOST);
     assert!(fixture.request(print()).is_none());
-    assert!(matches!(fixture.event(), Event::Paper(_, PrintResult::NotStarted)));
+    assert!(matches!(fixture.event(), Event::PrintFinished(_, PrintResult::NotStarted)));
     assert!(fixture.request(pin(3)).is_none());
-    assert!(matches!(fixture.event(), Event::Answer(Ticket(3), Err(Failure::Device))));
+    assert!(matches!(fixture.event(), Event::WorkAnswered(Ticket(3), Err(Failure::DeviceFailed))));
 }
 
 #[test]
@@ -303,18 +325,18 @@ fn unkillable_processes_stop_further_spawns() {
         fixture.wait_for_health(LOST);
     }
     // A fifth process would be spawned within milliseconds, and its health would be the next event.
-    let later = fixture.inbox.as_ref().unwrap().take(Instant::now() + Duration::from_millis(200));
+    let later = fixture.inbox.as_ref().unwrap().receive_until(Instant::now() + Duration::from_millis(200));
     assert!(later.is_none());
     assert_eq!(fixture.started.load(Ordering::SeqCst), 4);
 }
 
 /// A shell script in a temporary directory.
-fn script(text: &str) -> (tempfile::TempDir, Program) {
+fn script(text: &str) -> (tempfile::TempDir, DeviceProgram) {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("kiosk-device");
     fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-    (place, Program { path, name: "card" })
+    (place, DeviceProgram { path, name: "card" })
 }
 
 #[test]
@@ -331,11 +353,11 @@ fn real_program_gets_device_name_and_is_restarted() {
 #[test]
 fn hung_real_program_is_killed() {
     let (_place, mut program) = script("exec sleep 1000");
-    let Launched { stream: _stream, mut process } = program.launch().unwrap();
-    assert!(!process.is_over());
+    let SpawnedDevice { stream: _stream, mut process } = program.spawn().unwrap();
+    assert!(!process.try_reap());
     process.kill();
     let end = Instant::now() + Duration::from_secs(30);
-    while !process.is_over() {
+    while !process.try_reap() {
         assert!(Instant::now() < end, "SIGKILL did not end the process");
         thread::yield_now();
     }
@@ -344,7 +366,7 @@ fn hung_real_program_is_killed() {
 #[test]
 fn drop_during_event_flood_ends_supervisor() {
     let mut fixture = Fixture::start(&[Behaviour::Responsive], long_timeouts());
-    fixture.wait_for_health(Health::Ready);
+    fixture.wait_for_health(DeviceState::Ready);
     // The inbox is not read: the quota fills and the supervisor waits for room.
     for ticket in 0..60 {
         let _ = fixture.request(pin(ticket));

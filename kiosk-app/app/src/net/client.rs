@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use contract::{ANSWER_OVERHEAD, Addressed, AnswerKey, DeviceId, EnvelopeKey, SEALED_TYPE, SecretKey};
-use engine::wire::{Head, Request};
-use engine::{Exchange, What};
+use contract::{ANSWER_OVERHEAD, AnswerKey, EnvelopeKey, KioskId, RequestBinding, SEALED_TYPE, SecretKey};
+use engine::platform_api::{OutgoingRequest, ResponseHead};
+use engine::{ExchangeTiming, InputEvent};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, DATE, HeaderMap};
@@ -21,7 +21,7 @@ use rustls::pki_types::UnixTime;
 use session::Failure;
 use zeroize::Zeroizing;
 
-use super::tls::{Credentials, CredentialsError, Known};
+use super::tls::{CertificateClock, TlsCredentials, TlsCredentialsError};
 use crate::clock;
 
 /// Timeout of connecting, in milliseconds.
@@ -39,29 +39,29 @@ pub(crate) enum ClientError {
     Address(String),
     /// The credentials cannot be used.
     #[error("cannot set up TLS to the platform")]
-    Credentials(#[from] CredentialsError),
+    Credentials(#[from] TlsCredentialsError),
 }
 
 /// HTTP client of this kiosk for the platform.
-pub(crate) struct Platform {
+pub(crate) struct PlatformClient {
     http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    known: Arc<Known>,
+    certificate_clock: Arc<CertificateClock>,
     base: String,
-    device: DeviceId,
+    device: KioskId,
     key: Arc<SecretKey>,
     envelope: EnvelopeKey,
 }
 
-impl Platform {
+impl PlatformClient {
     /// `base`: `https://HOST:PORT`.
     pub(crate) fn new(
         base: &str,
-        device: DeviceId,
+        device: KioskId,
         key: Arc<SecretKey>,
         envelope: EnvelopeKey,
-        credentials: Credentials,
+        credentials: TlsCredentials,
     ) -> Result<Self, ClientError> {
-        if !is_base(base) {
+        if !is_base_url(base) {
             return Err(ClientError::Address(base.to_owned()));
         }
         let (tls, certificate_clock) = credentials.config(device)?;
@@ -85,7 +85,7 @@ impl Platform {
             .build(connector);
         Ok(Self {
             http,
-            known: certificate_clock,
+            certificate_clock,
             base: base.trim_end_matches('/').to_owned(),
             device,
             key,
@@ -94,8 +94,8 @@ impl Platform {
     }
 
     /// Sends a request and decodes its answer.
-    pub(crate) async fn carry(&self, request: Request) -> What {
-        let (kind, sent) = (request.asked, clock::wall());
+    pub(crate) async fn execute(&self, request: OutgoingRequest) -> InputEvent {
+        let (kind, sent) = (request.kind, clock::wall_time());
         let answer = match tokio::time::timeout(request.limits.time, self.send(request)).await {
             Ok(answer) => answer,
             Err(_) => {
@@ -103,25 +103,25 @@ impl Platform {
                 Err(Failure::Unreachable)
             }
         };
-        let timing = Exchange { sent, received: clock::wall() };
+        let timing = ExchangeTiming { sent, received: clock::wall_time() };
         match &answer {
             Ok((status, content_type, body)) => {
-                let head = Head { status: *status, content_type: content_type.as_deref() };
-                kind.answered(timing, Ok((head, body)))
+                let head = ResponseHead { status: *status, content_type: content_type.as_deref() };
+                kind.decode_response(timing, Ok((head, body)))
             }
-            Err(failure) => kind.failed(timing, *failure),
+            Err(failure) => kind.failure_event(timing, *failure),
         }
     }
 
-    async fn send(&self, request: Request) -> Result<Whole, Failure> {
-        let Request { method, path, content_type, body, limits, asked: _ } = request;
-        let (device, time) = (self.device.to_string(), clock::wall());
+    async fn send(&self, request: OutgoingRequest) -> Result<ResponseParts, Failure> {
+        let OutgoingRequest { method, path, content_type, body, limits, kind: _ } = request;
+        let (device, time) = (self.device.to_string(), clock::wall_time());
         // A request without a body asks for no personal data, and its answer is not sealed.
         let (body, answer) = if body.is_empty() {
             (Bytes::new(), None)
         } else {
             let (method, time) = (method, time.0.to_string());
-            let to = Addressed { method, target: &path, device: &device, time: &time };
+            let to = RequestBinding { method, target: &path, device: &device, time: &time };
             let (sealed, answer) = self.envelope.seal(&body, to, &entropy()?);
             (Bytes::from(sealed), Some(answer))
         };
@@ -136,50 +136,50 @@ impl Platform {
             .header(signature_header, signature.to_string())
             .body(Full::new(body))
             .map_err(|_| Failure::Unreachable)?;
-        let response = self.http.request(request).await.map_err(|error| lost(&error))?;
-        self.hear(response.headers());
+        let response = self.http.request(request).await.map_err(|error| classify_error(&error))?;
+        self.sync_clock(response.headers());
         let status = response.status().as_u16();
-        let content_type = text_of(response.headers());
+        let content_type = content_type_of(response.headers());
         match answer {
-            None => Ok((status, content_type, read_body(response, limits.answer_bytes).await?)),
+            None => Ok((status, content_type, read_body(response, limits.response_bytes).await?)),
             Some(answer) => {
-                let body = read_body(response, limits.answer_bytes + ANSWER_OVERHEAD).await?;
-                opened(&answer, status, content_type.as_deref(), body)
+                let body = read_body(response, limits.response_bytes + ANSWER_OVERHEAD).await?;
+                open_response(&answer, status, content_type.as_deref(), body)
             }
         }
     }
 
     /// Updates the certificate clock from the `Date` header of an answer (RFC 9110, 6.6.1).
-    fn hear(&self, headers: &HeaderMap) {
+    fn sync_clock(&self, headers: &HeaderMap) {
         let date = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
         let since = date.and_then(|date: SystemTime| date.duration_since(UNIX_EPOCH).ok());
         if let Some(since) = since {
-            self.known.hear(UnixTime::since_unix_epoch(since));
+            self.certificate_clock.synchronise(UnixTime::since_unix_epoch(since));
         }
     }
 }
 
 /// Status, content type and body of a complete answer.
-type Whole = (u16, Option<String>, Zeroizing<Vec<u8>>);
+type ResponseParts = (u16, Option<String>, Zeroizing<Vec<u8>>);
 
 /// Opens a sealed answer. An answer that is not sealed comes from the platform's authentication of requests, before
 /// the request was processed, or from another system: it proves nothing about the outcome of the request.
-fn opened(
+fn open_response(
     answer: &AnswerKey,
     status: u16,
     content_type: Option<&str>,
     body: Zeroizing<Vec<u8>>,
-) -> Result<Whole, Failure> {
+) -> Result<ResponseParts, Failure> {
     if content_type != Some(SEALED_TYPE) {
         tracing::warn!(
             status,
             "answer is not sealed: check that the kiosk is registered and its site file is up to date"
         );
-        return if status == 200 { Err(Failure::Nonsense) } else { Ok((status, None, body)) };
+        return if status == 200 { Err(Failure::InvalidResponse) } else { Ok((status, None, body)) };
     }
     let body = answer.open(status, &body).map_err(|error| {
         tracing::warn!(status, %error, "sealed answer rejected");
-        Failure::Nonsense
+        Failure::InvalidResponse
     })?;
     let kind = if status == 200 { "application/json" } else { "application/problem+json" };
     Ok((status, Some(kind.to_owned()), body))
@@ -197,7 +197,7 @@ async fn read_body(response: Response<Incoming>, bytes_max: usize) -> Result<Zer
         let Some(chunk) = frame.data_ref() else { continue };
         let wanted = body.len() + chunk.len();
         if wanted > bytes_max {
-            return Err(Failure::Nonsense);
+            return Err(Failure::InvalidResponse);
         }
         if wanted > body.capacity() {
             let mut larger = Zeroizing::new(Vec::with_capacity(bytes_max.min(wanted * 2)));
@@ -210,7 +210,7 @@ async fn read_body(response: Response<Incoming>, bytes_max: usize) -> Result<Zer
 }
 
 /// Classifies an exchange without a complete answer: the outcome of the request is unknown.
-fn lost(error: &Error) -> Failure {
+fn classify_error(error: &Error) -> Failure {
     let mut source = error.source();
     while let Some(cause) = source {
         let tls = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
@@ -234,11 +234,11 @@ fn entropy() -> Result<Zeroizing<[u8; 32]>, Failure> {
     Ok(bytes)
 }
 
-fn text_of(headers: &HeaderMap) -> Option<String> {
+fn content_type_of(headers: &HeaderMap) -> Option<String> {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-fn is_base(base: &str) -> bool {
+fn is_base_url(base: &str) -> bool {
     base.parse::<Uri>().is_ok_and(|uri| {
         uri.scheme_str() == Some("https")
             && uri.host().is_some_and(|host| !host.is_empty())

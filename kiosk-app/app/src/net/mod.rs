@@ -4,9 +4,9 @@
 //! whether and when to send it again, because only they know the consequences (I1). Requests are bounded in number,
 //! time and size. Knows no service and stores no answer.
 
-#[cfg(test)]
-mod authority;
 mod client;
+#[cfg(test)]
+mod test_authority;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -16,165 +16,169 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use engine::Exchange;
-use engine::wire::{Asked, Request};
+use engine::ExchangeTiming;
+use engine::platform_api::{OutgoingRequest, RequestKind};
 use session::{Failure, Ticket};
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
-pub(crate) use client::Platform;
-pub(crate) use tls::Credentials;
+pub(crate) use client::PlatformClient;
+pub(crate) use tls::TlsCredentials;
 
 use crate::clock;
-use crate::inbox::Port;
-use crate::message::Message;
+use crate::inbox::InboxSender;
+use crate::message::EngineMessage;
 
 /// Requests in flight and waiting, at most. The kiosk sends one request per open order, so this many never occur.
-pub(crate) const ERRANDS_MAX: usize = 256;
+pub(crate) const REQUESTS_MAX: usize = 256;
 /// Commands that may wait for the thread.
 const QUEUE_MAX: usize = 64;
 /// Inquiries in flight at a time: after a long time offline there may be many, and work of a visit has priority.
 const INQUIRIES_MAX: usize = 4;
 
 /// Command of the engine to the net thread.
-pub(crate) enum Errand {
+pub(crate) enum NetCommand {
     /// Sends this request once.
-    Ask(Request),
+    Send(OutgoingRequest),
     /// Cancels the request with this ticket.
     Cancel(Ticket),
 }
 
 /// The engine's handle of the net thread; dropping it ends the thread.
 pub(crate) struct Net {
-    errands: mpsc::Sender<Errand>,
+    commands: mpsc::Sender<NetCommand>,
 }
 
 impl Net {
     /// Starts the thread. `inbox` needs a quota of [`REQUESTS_MAX`]. SIGTERM and SIGINT are sent to `stop`.
-    pub(crate) fn start(platform: Platform, inbox: Port<Message>, stop: Port<Message>) -> io::Result<Self> {
+    pub(crate) fn start(
+        platform: PlatformClient,
+        inbox: InboxSender<EngineMessage>,
+        stop: InboxSender<EngineMessage>,
+    ) -> io::Result<Self> {
         let (commands, queue) = mpsc::channel(QUEUE_MAX);
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("net".to_owned()).spawn(move || {
             runtime.block_on(async {
-                let signals = tokio::spawn(tell_signals(stop));
-                Desk::new(platform, inbox).serve(queue).await;
+                let signals = tokio::spawn(forward_signals(stop));
+                RequestPool::new(platform, inbox).serve(queue).await;
                 signals.abort();
             });
         })?;
-        Ok(Self { errands: commands })
+        Ok(Self { commands })
     }
 
     /// Queues a command. When the queue is full or closed, the failure is returned at once.
-    pub(crate) fn send(&self, command: Errand) -> Option<Message> {
-        match self.errands.try_send(command) {
+    pub(crate) fn send(&self, command: NetCommand) -> Option<EngineMessage> {
+        match self.commands.try_send(command) {
             Ok(()) => None,
             Err(mpsc::error::TrySendError::Full(command) | mpsc::error::TrySendError::Closed(command)) => {
-                unsent(&command)
+                unsent_answer(&command)
             }
         }
     }
 }
 
 /// The answer to a request that was never sent.
-fn unsent(command: &Errand) -> Option<Message> {
+fn unsent_answer(command: &NetCommand) -> Option<EngineMessage> {
     match command {
-        Errand::Ask(request) => {
-            let now = clock::wall();
-            let timing = Exchange { sent: now, received: now };
-            Some(Message::Happened(request.asked.failed(timing, Failure::Unreachable)))
+        NetCommand::Send(request) => {
+            let now = clock::wall_time();
+            let timing = ExchangeTiming { sent: now, received: now };
+            Some(EngineMessage::Input(request.kind.failure_event(timing, Failure::Unreachable)))
         }
-        Errand::Cancel(_) => None,
+        NetCommand::Cancel(_) => None,
     }
 }
 
 /// The asynchronous side: one task per request.
-struct Desk {
-    platform: Arc<Platform>,
-    port: Port<Message>,
+struct RequestPool {
+    platform: Arc<PlatformClient>,
+    inbox: InboxSender<EngineMessage>,
     inquiries: Arc<Semaphore>,
     tasks: JoinSet<()>,
     /// Tasks that can be cancelled.
-    work: BTreeMap<Ticket, AbortHandle>,
+    cancellable: BTreeMap<Ticket, AbortHandle>,
 }
 
-impl Desk {
-    fn new(platform: Platform, inbox: Port<Message>) -> Self {
+impl RequestPool {
+    fn new(platform: PlatformClient, inbox: InboxSender<EngineMessage>) -> Self {
         Self {
             platform: Arc::new(platform),
-            port: inbox,
+            inbox,
             inquiries: Arc::new(Semaphore::new(INQUIRIES_MAX)),
             tasks: JoinSet::new(),
-            work: BTreeMap::new(),
+            cancellable: BTreeMap::new(),
         }
     }
 
-    async fn serve(mut self, mut queue: mpsc::Receiver<Errand>) {
+    async fn serve(mut self, mut queue: mpsc::Receiver<NetCommand>) {
         loop {
             tokio::select! {
                 command = queue.recv() => match command {
-                    Some(command) => self.begin(command),
+                    Some(command) => self.start_request(command),
                     None => return,
                 },
                 Some(_) = self.tasks.join_next() => {
-                    self.work.retain(|_, task| !task.is_finished());
+                    self.cancellable.retain(|_, task| !task.is_finished());
                 }
             }
         }
     }
 
-    fn begin(&mut self, command: Errand) {
+    fn start_request(&mut self, command: NetCommand) {
         let request = match command {
-            Errand::Cancel(ticket) => {
-                if let Some(task) = self.work.remove(&ticket) {
+            NetCommand::Cancel(ticket) => {
+                if let Some(task) = self.cancellable.remove(&ticket) {
                     task.abort();
                 }
                 return;
             }
-            Errand::Ask(request) if self.tasks.len() >= ERRANDS_MAX => {
-                if let Some(message) = unsent(&Errand::Ask(request)) {
-                    tell(&self.port, message);
+            NetCommand::Send(request) if self.tasks.len() >= REQUESTS_MAX => {
+                if let Some(message) = unsent_answer(&NetCommand::Send(request)) {
+                    deliver(&self.inbox, message);
                 }
                 return;
             }
-            Errand::Ask(request) => request,
+            NetCommand::Send(request) => request,
         };
-        let kind = request.asked;
-        let (platform, inbox) = (Arc::clone(&self.platform), self.port.clone());
+        let kind = request.kind;
+        let (platform, inbox) = (Arc::clone(&self.platform), self.inbox.clone());
         let inquiries = Arc::clone(&self.inquiries);
         let task = self.tasks.spawn(async move {
             // The semaphore is never closed; without a permit, only more inquiries would run at a time.
             let _permit = match kind {
-                Asked::Inquire(_) => inquiries.acquire().await.ok(),
-                Asked::Identify(_)
-                | Asked::Prove(_)
-                | Asked::Authenticate(_)
-                | Asked::Call(_)
-                | Asked::Charge(_)
-                | Asked::Records
-                | Asked::Changes => None,
+                RequestKind::Inquire(_) => inquiries.acquire().await.ok(),
+                RequestKind::Identify(_)
+                | RequestKind::Evidence(_)
+                | RequestKind::Authenticate(_)
+                | RequestKind::Call(_)
+                | RequestKind::Charge(_)
+                | RequestKind::Records
+                | RequestKind::Changes => None,
             };
-            tell(&inbox, Message::Happened(platform.carry(request).await));
+            deliver(&inbox, EngineMessage::Input(platform.execute(request).await));
         });
-        if let Asked::Identify(ticket)
-        | Asked::Prove(ticket)
-        | Asked::Authenticate(ticket)
-        | Asked::Call(ticket) = kind
+        if let RequestKind::Identify(ticket)
+        | RequestKind::Evidence(ticket)
+        | RequestKind::Authenticate(ticket)
+        | RequestKind::Call(ticket) = kind
         {
-            self.work.insert(ticket, task);
+            self.cancellable.insert(ticket, task);
         }
     }
 }
 
 /// Delivers a message to the engine. The quota covers every request, so this never blocks the thread.
-fn tell(inbox: &Port<Message>, message: Message) {
-    if let Err(error) = inbox.post(message) {
+fn deliver(inbox: &InboxSender<EngineMessage>, message: EngineMessage) {
+    if let Err(error) = inbox.send(message) {
         tracing::debug!(%error, "answer dropped: the engine has stopped");
     }
 }
 
-async fn tell_signals(stop: Port<Message>) {
+async fn forward_signals(stop: InboxSender<EngineMessage>) {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
@@ -187,5 +191,5 @@ async fn tell_signals(stop: Port<Message>) {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tell(&stop, Message::Stop);
+    deliver(&stop, EngineMessage::Stop);
 }

@@ -8,20 +8,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use contract::{
-    Addressed, AnswerKey, ChargeState, DeviceId, EnvelopeSecret, OrderId, ProblemCode, SEALED_TYPE, SecretKey,
+    AnswerKey, ChargeState, EnvelopeSecret, KioskId, OrderId, ProblemCode, RequestBinding, SEALED_TYPE,
+    SecretKey,
 };
-use engine::What;
-use engine::wire::{Limits, Request};
+use engine::InputEvent;
+use engine::platform_api::{OutgoingRequest, RequestLimits};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use session::{Answer, Event, Failure, Ticket, Work};
+use session::{Event, Failure, Ticket, Work, WorkAnswer};
 
-use super::authority::City;
-use super::client::Platform;
-use super::{ERRANDS_MAX, Errand, Net};
+use super::client::PlatformClient;
+use super::test_authority::TestAuthority;
+use super::{Net, NetCommand, REQUESTS_MAX};
 use crate::inbox::Inbox;
-use crate::message::Message;
+use crate::message::EngineMessage;
 
-const LONG_LIMITS: Limits = Limits { time: Duration::from_secs(20), answer_bytes: 1000 };
+const LONG_LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(20), response_bytes: 1000 };
 const PENDING: &str = r#"{"state":"pending"}"#;
 
 /// What the server does with one request.
@@ -69,7 +70,8 @@ impl ReceivedRequest {
     fn open(&self) -> (Vec<u8>, AnswerKey) {
         let mut line = self.head.split_whitespace();
         let (method, target) = (line.next().unwrap(), line.next().unwrap());
-        let to = Addressed { method, target, device: self.header("x-device"), time: self.header("x-time") };
+        let to =
+            RequestBinding { method, target, device: self.header("x-device"), time: self.header("x-time") };
         let (body, answer) = EnvelopeSecret::open(&[envelope()], &self.sealed, to).unwrap();
         (body.to_vec(), answer)
     }
@@ -83,7 +85,7 @@ impl ReceivedRequest {
 
 /// Starts a server that handles the n-th request with the n-th action and passes on each received request.
 fn server(actions: Vec<ServerAction>) -> (String, Receiver<ReceivedRequest>) {
-    serve(City::new().server(), actions)
+    serve(TestAuthority::shared().server(), actions)
 }
 
 fn serve(config: Arc<ServerConfig>, actions: Vec<ServerAction>) -> (String, Receiver<ReceivedRequest>) {
@@ -142,25 +144,32 @@ fn read_request(stream: &mut StreamOwned<ServerConnection, TcpStream>) -> Option
     Some(ReceivedRequest { head, sealed: body })
 }
 
-fn device() -> DeviceId {
+fn device() -> KioskId {
     "K-TEST".parse().unwrap()
 }
 
-fn platform(address: &str) -> Platform {
+fn platform(address: &str) -> PlatformClient {
     let key = SecretKey::from_bytes(&[7; 32]).unwrap();
-    Platform::new(address, device(), key.into(), envelope().public(), City::new().kiosk(device())).unwrap()
+    PlatformClient::new(
+        address,
+        device(),
+        key.into(),
+        envelope().public(),
+        TestAuthority::shared().kiosk(device()),
+    )
+    .unwrap()
 }
 
 /// Sends an inquiry about an order. Returns the state that the engine receives.
-async fn send_inquiry(platform: &Platform, limits: Limits) -> Result<ChargeState, Failure> {
-    let request = Request { limits, ..Request::inquire(OrderId::from_entropy(1)) };
-    let What::Event(Event::Payment(_, state)) = platform.carry(request).await else {
+async fn send_inquiry(platform: &PlatformClient, limits: RequestLimits) -> Result<ChargeState, Failure> {
+    let request = OutgoingRequest { limits, ..OutgoingRequest::inquire(OrderId::from_entropy(1)) };
+    let InputEvent::Kiosk(Event::PaymentAnswered(_, state)) = platform.execute(request).await else {
         panic!("the answer is not to the inquiry");
     };
     state
 }
 
-fn inquire_with(actions: Vec<ServerAction>, limits: Limits) -> (Result<ChargeState, Failure>, usize) {
+fn inquire_with(actions: Vec<ServerAction>, limits: RequestLimits) -> (Result<ChargeState, Failure>, usize) {
     let (address, requests) = server(actions);
     let platform = platform(&address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -182,7 +191,7 @@ fn complete_answer_is_decoded() {
 
 #[test]
 fn sealed_garbage_is_invalid_response() {
-    assert_eq!(inquire(ServerAction::Answer("200 OK", "<html>".into())), Err(Failure::Nonsense));
+    assert_eq!(inquire(ServerAction::Answer("200 OK", "<html>".into())), Err(Failure::InvalidResponse));
 }
 
 #[test]
@@ -197,21 +206,21 @@ fn problem_answer_keeps_its_code() {
 #[test]
 fn unsealed_answer_is_never_a_refusal_of_the_platform() {
     let pending = plain("200 OK", "application/json", PENDING);
-    assert_eq!(inquire(ServerAction::Send(pending)), Err(Failure::Nonsense));
+    assert_eq!(inquire(ServerAction::Send(pending)), Err(Failure::InvalidResponse));
     let body = r#"{"code":"bill-busy","status":409,"title":"another order is live"}"#;
     let refusal = plain("409 Conflict", "application/problem+json", body);
-    assert_eq!(inquire(ServerAction::Send(refusal)), Err(Failure::Nonsense));
+    assert_eq!(inquire(ServerAction::Send(refusal)), Err(Failure::InvalidResponse));
     let gateway = plain("502 Bad Gateway", "text/html", "<h1>Bad gateway");
     assert_eq!(inquire(ServerAction::Send(gateway)), Err(Failure::Unreachable));
     let unopenable = plain("200 OK", SEALED_TYPE, &"x".repeat(60));
-    assert_eq!(inquire(ServerAction::Send(unopenable)), Err(Failure::Nonsense));
+    assert_eq!(inquire(ServerAction::Send(unopenable)), Err(Failure::InvalidResponse));
 }
 
 #[test]
 fn redirect_is_not_followed() {
     let action =
         ServerAction::Send("HTTP/1.1 307 T\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".into());
-    assert_eq!(inquire(action), Err(Failure::Nonsense));
+    assert_eq!(inquire(action), Err(Failure::InvalidResponse));
 }
 
 #[test]
@@ -230,7 +239,7 @@ fn answer_that_is_not_http_is_unreachable() {
 
 #[test]
 fn timeout_is_unreachable() {
-    let short = Limits { time: Duration::from_millis(500), ..LONG_LIMITS };
+    let short = RequestLimits { time: Duration::from_millis(500), ..LONG_LIMITS };
     assert_eq!(inquire_with(vec![ServerAction::Hang], short).0, Err(Failure::Unreachable));
 }
 
@@ -249,9 +258,9 @@ fn refused_connection_is_unreachable() {
 #[test]
 fn untrusted_platform_receives_no_request() {
     let (address, requests) =
-        serve(City::another().server(), vec![ServerAction::Answer("200 OK", PENDING.into())]);
+        serve(TestAuthority::generate().server(), vec![ServerAction::Answer("200 OK", PENDING.into())]);
     assert_eq!(inquire_at(&address), Err(Failure::Unreachable));
-    let other_name = City::new().server_named("platform.elsewhere");
+    let other_name = TestAuthority::shared().server_named("platform.elsewhere");
     let (address, more) = serve(other_name, vec![ServerAction::Answer("200 OK", PENDING.into())]);
     assert_eq!(inquire_at(&address), Err(Failure::Unreachable));
     assert_eq!(requests.try_iter().chain(more.try_iter()).count(), 0);
@@ -261,7 +270,7 @@ fn untrusted_platform_receives_no_request() {
 fn answer_over_size_limit_is_invalid_response() {
     let exact = format!("{PENDING:<1000}");
     assert_eq!(inquire(ServerAction::Answer("200 OK", exact.clone())), Ok(ChargeState::Pending));
-    assert_eq!(inquire(ServerAction::Answer("200 OK", format!("{exact} "))), Err(Failure::Nonsense));
+    assert_eq!(inquire(ServerAction::Answer("200 OK", format!("{exact} "))), Err(Failure::InvalidResponse));
     let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned()
         + &"1f4\r\n"
             .chars()
@@ -269,7 +278,7 @@ fn answer_over_size_limit_is_invalid_response() {
             .chain("\r\n".chars())
             .collect::<String>()
             .repeat(9);
-    assert_eq!(inquire(ServerAction::Send(endless)), Err(Failure::Nonsense));
+    assert_eq!(inquire(ServerAction::Send(endless)), Err(Failure::InvalidResponse));
 }
 
 #[test]
@@ -302,7 +311,7 @@ fn request_names_kiosk_and_is_sealed_then_signed() {
     let (body, _) = request.open();
     assert_eq!(
         body,
-        serde_json::to_vec(&contract::InquireRequest { order: OrderId::from_entropy(1) }).unwrap()
+        serde_json::to_vec(&contract::InquiryRequest { order: OrderId::from_entropy(1) }).unwrap()
     );
 }
 
@@ -310,7 +319,14 @@ fn request_names_kiosk_and_is_sealed_then_signed() {
 fn base_url_without_tls_is_refused() {
     let new = |base: &str| {
         let key = SecretKey::from_bytes(&[7; 32]).unwrap();
-        Platform::new(base, device(), key.into(), envelope().public(), City::new().kiosk(device())).is_ok()
+        PlatformClient::new(
+            base,
+            device(),
+            key.into(),
+            envelope().public(),
+            TestAuthority::shared().kiosk(device()),
+        )
+        .is_ok()
     };
     for good in ["https://127.0.0.1:8443", "https://platform.example/", "https://[::1]:443"] {
         assert!(new(good), "{good}");
@@ -320,14 +336,14 @@ fn base_url_without_tls_is_refused() {
     }
 }
 
-fn balance(ticket: u64) -> Errand {
-    let work = Work::Call(contract::CallRequest {
+fn balance(ticket: u64) -> NetCommand {
+    let work = Work::CallOperation(contract::CallRequest {
         key: contract::VisitKey("k".into()),
         operation: "medical.balance".into(),
         consent: None,
         service: "medical.balance".into(),
     });
-    Errand::Ask(Request::work(Ticket(ticket), &work).unwrap())
+    NetCommand::Send(OutgoingRequest::work(Ticket(ticket), &work).unwrap())
 }
 
 #[test]
@@ -335,13 +351,16 @@ fn cancelled_request_has_no_answer_and_blocks_nothing() {
     let rows = ServerAction::Answer("200 OK", r#"{"rows":[]}"#.into());
     let (address, requests) = server(vec![ServerAction::Hang, rows]);
     let inbox = Inbox::new();
-    let net = Net::start(platform(&address), inbox.port(ERRANDS_MAX), inbox.port(1)).unwrap();
+    let net = Net::start(platform(&address), inbox.sender(REQUESTS_MAX), inbox.sender(1)).unwrap();
     assert!(net.send(balance(1)).is_none());
     requests.recv().unwrap();
-    assert!(net.send(Errand::Cancel(Ticket(1))).is_none());
+    assert!(net.send(NetCommand::Cancel(Ticket(1))).is_none());
     assert!(net.send(balance(2)).is_none());
-    let answer = inbox.take(Instant::now() + Duration::from_secs(20));
-    let Some(Message::Happened(What::Event(Event::Answer(Ticket(2), Ok(Answer::Called(called)))))) = answer
+    let answer = inbox.receive_until(Instant::now() + Duration::from_secs(20));
+    let Some(EngineMessage::Input(InputEvent::Kiosk(Event::WorkAnswered(
+        Ticket(2),
+        Ok(WorkAnswer::CallAnswered(called)),
+    )))) = answer
     else {
         panic!("no answer to the second request");
     };
@@ -352,10 +371,12 @@ fn cancelled_request_has_no_answer_and_blocks_nothing() {
 fn request_over_queue_limit_is_answered_at_once() {
     let (address, _requests) = server(Vec::new());
     let inbox = Inbox::new();
-    let net = Net::start(platform(&address), inbox.port(ERRANDS_MAX), inbox.port(1)).unwrap();
-    let refused =
-        (0..100_000).find_map(|order| net.send(Errand::Ask(Request::inquire(OrderId::from_entropy(order)))));
-    let Some(Message::Happened(What::Event(Event::Payment(_, Err(Failure::Unreachable))))) = refused else {
+    let net = Net::start(platform(&address), inbox.sender(REQUESTS_MAX), inbox.sender(1)).unwrap();
+    let refused = (0..100_000)
+        .find_map(|order| net.send(NetCommand::Send(OutgoingRequest::inquire(OrderId::from_entropy(order)))));
+    let Some(EngineMessage::Input(InputEvent::Kiosk(Event::PaymentAnswered(_, Err(Failure::Unreachable))))) =
+        refused
+    else {
         panic!("the queue is not bounded");
     };
 }

@@ -9,7 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use contract::DeviceId;
+use contract::KioskId;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
@@ -23,7 +23,7 @@ const CHAIN_MAX: usize = 4;
 const END_OF_TIME: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_799));
 
 /// Credentials that provisioning issued to the kiosk.
-pub(crate) struct Credentials {
+pub(crate) struct TlsCredentials {
     /// Certificates of the city's certificate authority.
     pub(crate) authority: Vec<CertificateDer<'static>>,
     /// The kiosk's certificate, followed by the intermediate ones up to the authority.
@@ -34,7 +34,7 @@ pub(crate) struct Credentials {
 
 /// Why the credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CredentialsError {
+pub(crate) enum TlsCredentialsError {
     /// The authority's certificate is not a CA certificate.
     #[error(
         "city-ca.pem holds no certificate of a certificate authority: copy it from the city's provisioning"
@@ -42,70 +42,74 @@ pub(crate) enum CredentialsError {
     Authority,
     /// The certificate names another kiosk.
     #[error("tls.pem is not the certificate of this kiosk ({0}): have its request certified again")]
-    Name(DeviceId),
+    Name(KioskId),
     /// The certificate is not from the city's authority, or not for a kiosk.
     #[error("tls.pem is not issued by the city's authority: have its request certified again")]
-    Foreign(#[source] Error),
+    Untrusted(#[source] Error),
     /// Certificate and private key do not match.
     #[error("tls.key does not belong to tls.pem")]
     Key(#[source] Error),
 }
 
-impl Credentials {
+impl TlsCredentials {
     /// TLS client configuration, and the clock that its certificate checks use.
-    pub(crate) fn config(self, device: DeviceId) -> Result<(ClientConfig, Arc<Known>), CredentialsError> {
+    pub(crate) fn config(
+        self,
+        device: KioskId,
+    ) -> Result<(ClientConfig, Arc<CertificateClock>), TlsCredentialsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         for authority in self.authority {
-            roots.add(authority).map_err(|_| CredentialsError::Authority)?;
+            roots.add(authority).map_err(|_| TlsCredentialsError::Authority)?;
         }
         let roots = Arc::new(roots);
-        let clock = Arc::new(own_dates(&self.chain, &roots, &provider, device)?);
+        let clock = Arc::new(verify_own_certificate(&self.chain, &roots, &provider, device)?);
         let inner = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
-            .map_err(|_| CredentialsError::Authority)?;
-        let verifier = Arc::new(CityVerifier { inner, known: Arc::clone(&clock) });
+            .map_err(|_| TlsCredentialsError::Authority)?;
+        let verifier = Arc::new(PlatformCertVerifier { inner, clock: Arc::clone(&clock) });
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(CredentialsError::Key)?
+            .map_err(TlsCredentialsError::Key)?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_client_auth_cert(self.chain, self.key)
-            .map_err(CredentialsError::Key)?;
+            .map_err(TlsCredentialsError::Key)?;
         config.resumption = Resumption::disabled();
         Ok((config, clock))
     }
 }
 
 /// Verifies the kiosk's own certificate as the platform will, independent of the clock, and extracts its validity.
-fn own_dates(
+fn verify_own_certificate(
     chain: &[CertificateDer<'static>],
     roots: &Arc<RootCertStore>,
     provider: &Arc<CryptoProvider>,
-    device: DeviceId,
-) -> Result<Known, CredentialsError> {
+    device: KioskId,
+) -> Result<CertificateClock, TlsCredentialsError> {
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider))
         .build()
-        .map_err(|_| CredentialsError::Authority)?;
-    let (own, others) = chain.split_first().ok_or(CredentialsError::Name(device))?;
-    let name = ServerName::try_from(device.certificate_name()).map_err(|_| CredentialsError::Name(device))?;
+        .map_err(|_| TlsCredentialsError::Authority)?;
+    let (own, others) = chain.split_first().ok_or(TlsCredentialsError::Name(device))?;
+    let name =
+        ServerName::try_from(device.certificate_name()).map_err(|_| TlsCredentialsError::Name(device))?;
     webpki::EndEntityCert::try_from(own)
         .and_then(|own| own.verify_is_valid_for_subject_name(&name))
-        .map_err(|_| CredentialsError::Name(device))?;
+        .map_err(|_| TlsCredentialsError::Name(device))?;
     let verify = |at| verifier.verify_client_cert(own, others, at).map(drop);
     // Verifying at a time far outside the validity yields the dates in the error.
     let issued = match verify(UnixTime::since_unix_epoch(Duration::ZERO)) {
         Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => not_before,
-        Err(error) => return Err(CredentialsError::Foreign(error)),
+        Err(error) => return Err(TlsCredentialsError::Untrusted(error)),
         Ok(()) => UnixTime::since_unix_epoch(Duration::ZERO),
     };
     let expires = match verify(END_OF_TIME) {
         Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => not_after,
-        Err(error) => return Err(CredentialsError::Foreign(error)),
+        Err(error) => return Err(TlsCredentialsError::Untrusted(error)),
         Ok(()) => END_OF_TIME,
     };
-    verify(issued).map_err(CredentialsError::Foreign)?;
-    Ok(Known { issued, expires, heard: Mutex::new(None) })
+    verify(issued).map_err(TlsCredentialsError::Untrusted)?;
+    Ok(CertificateClock { issued, expires, synchronised: Mutex::new(None) })
 }
 
 /// The time against which certificates are checked. Sources, the most reliable first:
@@ -115,18 +119,18 @@ fn own_dates(
 ///    clock is wrong, or the platform will refuse this kiosk anyway;
 /// 3. the day on which the kiosk's own certificate was issued: the present cannot be earlier.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct CertificateClock {
     issued: UnixTime,
     expires: UnixTime,
-    heard: Mutex<Option<(UnixTime, Instant)>>,
+    synchronised: Mutex<Option<(UnixTime, Instant)>>,
 }
 
-impl Known {
+impl CertificateClock {
     /// Synchronises with the platform's time, received over a verified connection.
-    pub(crate) fn hear(&self, time: UnixTime) {
+    pub(crate) fn synchronise(&self, time: UnixTime) {
         // Outside its validity the platform would not have accepted this kiosk's certificate.
         if self.is_credible(time) {
-            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((time, Instant::now()));
+            *self.synchronised.lock().unwrap_or_else(PoisonError::into_inner) = Some((time, Instant::now()));
         }
     }
 
@@ -135,8 +139,8 @@ impl Known {
         clock > self.expires
     }
 
-    fn best(&self, clock: UnixTime) -> UnixTime {
-        if let Some((time, at)) = *self.heard.lock().unwrap_or_else(PoisonError::into_inner) {
+    fn best_estimate(&self, clock: UnixTime) -> UnixTime {
+        if let Some((time, at)) = *self.synchronised.lock().unwrap_or_else(PoisonError::into_inner) {
             let since = Duration::from_secs(time.as_secs()).saturating_add(at.elapsed());
             return UnixTime::since_unix_epoch(since);
         }
@@ -150,12 +154,12 @@ impl Known {
 
 /// Verifies the platform's certificate at the best known time.
 #[derive(Debug)]
-struct CityVerifier {
+struct PlatformCertVerifier {
     inner: Arc<WebPkiServerVerifier>,
-    known: Arc<Known>,
+    clock: Arc<CertificateClock>,
 }
 
-impl ServerCertVerifier for CityVerifier {
+impl ServerCertVerifier for PlatformCertVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -166,7 +170,7 @@ impl ServerCertVerifier for CityVerifier {
     ) -> Result<ServerCertVerified, Error> {
         let verify =
             |at| self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at);
-        let mut at = self.known.best(now);
+        let mut at = self.clock.best_estimate(now);
         for _ in 0..CHAIN_MAX {
             match verify(at) {
                 // The authority does not issue ahead of time: the start of validity is in the past.
@@ -207,10 +211,10 @@ impl ServerCertVerifier for CityVerifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::authority::{City, Years};
+    use crate::net::test_authority::{TestAuthority, ValidityYears};
     use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
 
-    fn device() -> DeviceId {
+    fn device() -> KioskId {
         "K-TEST".parse().unwrap()
     }
 
@@ -220,21 +224,21 @@ mod tests {
         UnixTime::since_unix_epoch(Duration::from_secs(seconds.try_into().unwrap()))
     }
 
-    fn verifier(own: Years) -> CityVerifier {
-        let ca = City::new();
-        let Credentials { authority, chain, .. } = ca.kiosk_with("k-test.kiosk", ClientAuth, own);
+    fn verifier(own: ValidityYears) -> PlatformCertVerifier {
+        let ca = TestAuthority::shared();
+        let TlsCredentials { authority, chain, .. } = ca.kiosk_with("k-test.kiosk", ClientAuth, own);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         authority.into_iter().for_each(|one| roots.add(one).unwrap());
         let roots = Arc::new(roots);
-        let clock = Arc::new(own_dates(&chain, &roots, &provider, device()).unwrap());
+        let clock = Arc::new(verify_own_certificate(&chain, &roots, &provider, device()).unwrap());
         let inner = WebPkiServerVerifier::builder_with_provider(roots, provider).build().unwrap();
-        CityVerifier { inner, known: clock }
+        PlatformCertVerifier { inner, clock }
     }
 
     /// Whether a platform certificate of these years is accepted while the machine's clock shows this year.
-    fn accepts(verifier: &CityVerifier, platform: Years, clock: UnixTime) -> bool {
-        let (chain, _) = City::new().issue("127.0.0.1", ServerAuth, platform);
+    fn accepts(verifier: &PlatformCertVerifier, platform: ValidityYears, clock: UnixTime) -> bool {
+        let (chain, _) = TestAuthority::shared().issue("127.0.0.1", ServerAuth, platform);
         let name = ServerName::try_from("127.0.0.1").unwrap();
         verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], clock).is_ok()
     }
@@ -261,10 +265,10 @@ mod tests {
     fn verify_prefers_platform_time_to_clock() {
         let verifier = verifier((2020, 2040));
         assert!(!accepts(&verifier, (2025, 2029), year(2035)));
-        verifier.known.hear(year(2028));
+        verifier.clock.synchronise(year(2028));
         assert!(accepts(&verifier, (2025, 2029), year(2035)), "the clock jumped");
         assert!(!accepts(&verifier, (2020, 2027), year(2025)), "the clock went back");
-        verifier.known.hear(year(2090));
+        verifier.clock.synchronise(year(2090));
         assert!(
             accepts(&verifier, (2025, 2029), year(2035)),
             "no time at which this kiosk could be in force"
@@ -273,8 +277,8 @@ mod tests {
 
     #[test]
     fn config_rejects_credentials_platform_would_refuse() {
-        let ca = City::new();
-        let check = |credentials: Credentials| credentials.config(device()).map(drop);
+        let ca = TestAuthority::shared();
+        let check = |credentials: TlsCredentials| credentials.config(device()).map(drop);
         let good = || ca.kiosk(device());
         assert!(check(good()).is_ok());
         assert!(
@@ -282,14 +286,14 @@ mod tests {
             "the clock decides nothing"
         );
         let other = ca.kiosk_with("k-other.kiosk", ClientAuth, (2000, 2100));
-        assert!(matches!(check(other), Err(CredentialsError::Name(_))));
+        assert!(matches!(check(other), Err(TlsCredentialsError::Name(_))));
         let server = ca.kiosk_with("k-test.kiosk", ServerAuth, (2000, 2100));
-        assert!(matches!(check(server), Err(CredentialsError::Foreign(_))));
-        let foreign = Credentials { authority: City::another().authority(), ..good() };
-        assert!(matches!(check(foreign), Err(CredentialsError::Foreign(_))));
-        let mixed = Credentials { key: good().key, ..good() };
-        assert!(matches!(check(mixed), Err(CredentialsError::Key(_))));
-        let empty = Credentials { chain: Vec::new(), ..good() };
-        assert!(matches!(check(empty), Err(CredentialsError::Name(_))));
+        assert!(matches!(check(server), Err(TlsCredentialsError::Untrusted(_))));
+        let foreign = TlsCredentials { authority: TestAuthority::generate().root_certificates(), ..good() };
+        assert!(matches!(check(foreign), Err(TlsCredentialsError::Untrusted(_))));
+        let mixed = TlsCredentials { key: good().key, ..good() };
+        assert!(matches!(check(mixed), Err(TlsCredentialsError::Key(_))));
+        let empty = TlsCredentials { chain: Vec::new(), ..good() };
+        assert!(matches!(check(empty), Err(TlsCredentialsError::Name(_))));
     }
 }

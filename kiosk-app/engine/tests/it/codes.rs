@@ -1,14 +1,15 @@
 //! Codes that the kiosk validates offline: the statements that it needs from the feed, and power cuts.
 
 use contract::{
-    CodeHolder, Entry, FeedItem, IssuerKey, IssuerKeys, Revocations, Revoked, SecretKey, Signed, UnixMs,
+    CodeHolder, Entry, FeedItem, IssuerKey, IssuerKeys, Revocations, Revoked, SecretKey, SignedStatement,
+    UnixMs,
 };
-use engine::Remembered;
-use resident_code::{Alias, Capabilities, Issuer, SessionCertificate, SessionTerms, SigningKey};
+use engine::CacheSnapshot;
+use resident_code::{Alias, Capabilities, CodeIssuer, SessionCertificate, SessionTerms, SigningKey};
 use session::Event;
 use view::{Body, Intent, Text, TextId};
 
-use crate::bench::{Bench, Charges, SharedDisk, WATER};
+use crate::fixture::{ChargeOutcome, Fixture, SharedDisk, WATER};
 use crate::platform::Platform;
 
 const BEGIN: u64 = 1_795_000_000_000;
@@ -23,15 +24,16 @@ fn keys() -> FeedItem {
     let issuers = vec![IssuerKey { id: 1, key: key(0x51).public(), not_before, not_after }];
     let revoker = key(9).public();
     let list = IssuerKeys { city: "YK".into(), version: 1, not_before, not_after, revoker, issuers };
-    FeedItem::IssuerKeys { list: Signed::sign(&list, &key(1)) }
+    FeedItem::IssuerKeys { list: SignedStatement::sign(&list, &key(1)) }
 }
 
 fn revocations(since: u64, aliases: &[[u8; 8]]) -> FeedItem {
     let ends = UnixMs(BEGIN + DAY);
-    let revoked: Vec<_> = aliases.iter().map(|alias| Revoked { who: CodeHolder::of(alias), ends }).collect();
+    let revoked: Vec<_> =
+        aliases.iter().map(|alias| Revoked { who: CodeHolder::from_alias(alias), ends }).collect();
     let until = since + revoked.len() as u64;
     let delta = Revocations { city: "YK".into(), since, until, expires: UnixMs(BEGIN + 3 * DAY), revoked };
-    FeedItem::Revocations { delta: Signed::sign(&delta, &key(9)) }
+    FeedItem::Revocations { delta: SignedStatement::sign(&delta, &key(9)) }
 }
 
 /// The code that phone `number` shows at this time.
@@ -41,50 +43,51 @@ fn code(number: u8, at: u64) -> Event {
         capabilities: Capabilities(1),
         alias: Alias([number; 8]),
         issued_at: u32::try_from(BEGIN / 1000).unwrap() - 3600,
-        lifetime: 96,
+        lifetime_quarters: 96,
         session_key: session.public(),
     };
-    let issuer = Issuer::new(1, SigningKey::from_bytes(&[0x51; 32]).unwrap());
+    let issuer = CodeIssuer::new(1, SigningKey::from_bytes(&[0x51; 32]).unwrap());
     let certificate = SessionCertificate::issue(&terms, &issuer).unwrap();
     let shown = certificate.present(&session, u32::try_from(at / 1000).unwrap()).unwrap();
-    Event::Code(shown.to_text().into_bytes().into())
+    Event::CodeScanned(shown.to_text().into_bytes().into())
 }
 
 /// A kiosk that has fetched the feed once and then lost the link.
-fn offline_after_feed(feed: Vec<FeedItem>) -> Bench {
+fn offline_after_feed(feed: Vec<FeedItem>) -> Fixture {
     let mut platform = Platform::with_services(&[WATER]);
     platform.feed.extend(feed);
-    let mut bench = Bench::judging(SharedDisk::default(), platform, 1, Remembered::default(), &key(1));
-    bench.answer_all(Charges::Answered);
+    let mut bench =
+        Fixture::with_code_rules(SharedDisk::default(), platform, 1, CacheSnapshot::default(), &key(1));
+    bench.answer_all(ChargeOutcome::Answered);
     lose_link(&mut bench);
     bench
 }
 
-fn lose_link(bench: &mut Bench) {
-    bench.link = false;
+fn lose_link(bench: &mut Fixture) {
+    bench.link_up = false;
     for _ in 0..10 {
-        bench.wait(20_000);
-        bench.answer_all(Charges::Answered);
+        bench.advance(20_000);
+        bench.answer_all(ChargeOutcome::Answered);
     }
 }
 
 /// Simulates a power cut and a restart, with or without the cache.
-fn power_cut(bench: Bench, cache: bool) -> Bench {
-    let Bench { disk, platform, kept, .. } = bench;
+fn power_cut(bench: Fixture, cache: bool) -> Fixture {
+    let Fixture { disk, platform, cached: kept, .. } = bench;
     disk.lock().power_cut(3);
-    let kept = if cache { kept } else { Remembered::default() };
-    let mut bench = Bench::judging(disk, platform, 2, kept, &key(1));
-    bench.link = false;
+    let kept = if cache { kept } else { CacheSnapshot::default() };
+    let mut bench = Fixture::with_code_rules(disk, platform, 2, kept, &key(1));
+    bench.link_up = false;
     bench
 }
 
-fn verified(bench: &Bench) -> bool {
+fn verified(bench: &Fixture) -> bool {
     bench.view().lead == Some(TextId::MenuLeadOffline.into())
 }
 
-fn headline(bench: &Bench) -> Text {
+fn headline(bench: &Fixture) -> Text {
     let Body::Outcome(outcome) = &bench.view().body else { panic!("no outcome: {:?}", bench.view()) };
-    outcome.word.clone()
+    outcome.headline.clone()
 }
 
 #[test]
@@ -92,20 +95,22 @@ fn offline_code_is_accepted_with_keys_and_revocations() {
     let mut bench = offline_after_feed(vec![keys(), revocations(0, &[[7; 8]])]);
     bench.event(code(3, bench.wall()));
     assert!(verified(&bench));
-    bench.touch(Intent::Leave);
+    bench.touch(Intent::EndVisit);
     bench.event(code(7, bench.wall()));
     assert_eq!(headline(&bench), TextId::CodeRevoked.into());
-    bench.link = true;
-    bench.settle();
+    bench.link_up = true;
+    bench.finish_open_work();
     assert_eq!(bench.platform.count(|entry| matches!(entry, Entry::CodeVerified { offline: true, .. })), 1);
-    assert!(bench.platform.count(|entry| matches!(entry, Entry::ClockHeard { .. })) >= 1);
+    assert!(bench.platform.count(|entry| matches!(entry, Entry::ClockSynchronised { .. })) >= 1);
 }
 
 #[test]
 fn offline_code_is_refused_without_keys_or_revocations() {
     let forged = FeedItem::IssuerKeys {
         list: match keys() {
-            FeedItem::IssuerKeys { list } => Signed::sign(&list.open(&key(1).public()).unwrap(), &key(2)),
+            FeedItem::IssuerKeys { list } => {
+                SignedStatement::sign(&list.open(&key(1).public()).unwrap(), &key(2))
+            }
             _ => unreachable!(),
         },
     };
@@ -134,14 +139,15 @@ fn offline_code_is_refused_when_clock_went_back() {
 fn used_code_is_recovered_from_journal() {
     let mut platform = Platform::with_services(&[WATER]);
     platform.feed.extend([keys(), revocations(0, &[])]);
-    let mut bench = Bench::judging(SharedDisk::default(), platform, 1, Remembered::default(), &key(1));
-    bench.answer_all(Charges::Answered);
+    let mut bench =
+        Fixture::with_code_rules(SharedDisk::default(), platform, 1, CacheSnapshot::default(), &key(1));
+    bench.answer_all(ChargeOutcome::Answered);
     bench.event(code(3, BEGIN));
-    bench.waiting.clear();
+    bench.pending.clear();
     let mut bench = power_cut(bench, true);
     bench.event(code(3, BEGIN));
     assert_eq!(headline(&bench), TextId::CodeUsed.into());
-    bench.touch(Intent::Go);
+    bench.touch(Intent::Primary);
     bench.event(code(4, BEGIN));
     assert!(verified(&bench), "another phone's code is accepted, by the cached statements");
 }
@@ -150,13 +156,13 @@ fn used_code_is_recovered_from_journal() {
 fn offline_code_is_refused_without_cache_until_feed() {
     let bench = offline_after_feed(vec![keys(), revocations(0, &[])]);
     let mut bench = power_cut(bench, false);
-    bench.wait(400_000);
+    bench.advance(400_000);
     bench.event(code(3, bench.wall()));
     assert_eq!(headline(&bench), TextId::CodeNeedsLink.into());
-    bench.link = true;
-    bench.touch(Intent::Go);
-    bench.wait(20_000);
-    bench.answer_all(Charges::Answered);
+    bench.link_up = true;
+    bench.touch(Intent::Primary);
+    bench.advance(20_000);
+    bench.answer_all(ChargeOutcome::Answered);
     lose_link(&mut bench);
     bench.event(code(3, bench.wall()));
     assert!(verified(&bench));

@@ -1,25 +1,25 @@
 //! Effects of the feed on the screen.
 
 use contract::{Entry, FeedItem, SecretKey};
-use view::{Body, Link};
+use view::{Body, LinkStatus};
 
-use crate::bench::{Bench, Charges, SharedDisk, WATER};
+use crate::fixture::{ChargeOutcome, Fixture, SharedDisk, WATER};
 use crate::platform::{Platform, signed};
 
 /// Number of services in the menu of a new visit.
-pub(crate) fn menu(bench: &mut Bench) -> usize {
+pub(crate) fn menu(bench: &mut Fixture) -> usize {
     bench.insert_card();
-    bench.answer_all(Charges::Answered);
+    bench.answer_all(ChargeOutcome::Answered);
     let Body::Menu(tiles) = &bench.view().body else { panic!("not the menu") };
     tiles.len()
 }
 
 #[test]
 fn signed_service_is_offered_and_recorded() {
-    let mut bench = Bench::new();
-    bench.answer_all(Charges::Answered);
+    let mut bench = Fixture::new();
+    bench.answer_all(ChargeOutcome::Answered);
     assert_eq!(menu(&mut bench), 1);
-    let changed = |entry: &Entry| matches!(entry, Entry::CatalogueChanged { cursor: 1, services } if services[0] == ("water.pay".into(), 1));
+    let changed = |entry: &Entry| matches!(entry, Entry::ServicesChanged { cursor: 1, services } if services[0] == ("water.pay".into(), 1));
     assert_eq!(bench.platform.count(changed), 1);
 }
 
@@ -30,34 +30,34 @@ fn service_with_other_signature_is_never_shown() {
     let feed = vec![signed(&stranger, &other), signed(&crate::platform::city_key(), WATER)];
     let mut platform = Platform::default();
     platform.feed = feed;
-    let mut bench = Bench::on(SharedDisk::default(), platform, 1);
-    bench.answer_all(Charges::Answered);
+    let mut bench = Fixture::start_on(SharedDisk::default(), platform, 1);
+    bench.answer_all(ChargeOutcome::Answered);
     assert_eq!(menu(&mut bench), 1);
     assert_eq!(bench.engine.refused_documents(), 1);
 }
 
 #[test]
 fn withdrawn_service_disappears_after_next_fetch() {
-    let mut bench = Bench::new();
-    bench.answer_all(Charges::Answered);
+    let mut bench = Fixture::new();
+    bench.answer_all(ChargeOutcome::Answered);
     bench.platform.feed.push(FeedItem::ServiceWithdrawn { id: "water.pay".into() });
-    bench.wait(20_000);
-    bench.answer_all(Charges::Answered);
+    bench.advance(20_000);
+    bench.answer_all(ChargeOutcome::Answered);
     assert_eq!(menu(&mut bench), 0);
 }
 
 #[test]
 fn screen_shows_lost_and_restored_link() {
-    let mut bench = Bench::new();
-    bench.answer_all(Charges::Answered);
-    assert_eq!(bench.view().header.link, Link::Online);
-    bench.link = false;
+    let mut bench = Fixture::new();
+    bench.answer_all(ChargeOutcome::Answered);
+    assert_eq!(bench.view().header.link, LinkStatus::Online);
+    bench.link_up = false;
     for _ in 0..10 {
-        bench.wait(20_000);
-        bench.answer_all(Charges::Answered);
+        bench.advance(20_000);
+        bench.answer_all(ChargeOutcome::Answered);
     }
-    assert_eq!(bench.view().header.link, Link::Offline);
-    bench.link = true;
-    bench.settle();
-    assert_eq!(bench.view().header.link, Link::Online);
+    assert_eq!(bench.view().header.link, LinkStatus::Offline);
+    bench.link_up = true;
+    bench.finish_open_work();
+    assert_eq!(bench.view().header.link, LinkStatus::Online);
 }

@@ -8,9 +8,9 @@
     missing_docs
 )]
 
-mod bench;
+mod cache;
 mod codes;
 mod failures;
 mod feed;
-mod memory;
+mod fixture;
 mod platform;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
-    BatchAck, CallAnswer, ChangesAnswer, ChargeRequest, ChargeState, DeviceId, Entry, Evidence, FeedItem,
-    Head, Identified, Level, OrderId, Pseudonym, RecordBatch, SecretKey, Settlement, SignedDocument, UnixMs,
-    VisitKey, VoidReason, Window,
+    BatchAck, CallAnswer, ChangesAnswer, ChargeRequest, ChargeState, Entry, Evidence, FeedItem, Head,
+    IdentifyAnswer, KioskId, Level, OrderId, Pseudonym, RecordBatch, SecretKey, Settlement,
+    SignedServiceDocument, UnixMs, UploadWindow, VisitKey, VoidReason,
 };
 
 pub(crate) fn city_key() -> SecretKey {
@@ -13,8 +13,8 @@ pub(crate) fn city_key() -> SecretKey {
 }
 
 pub(crate) fn signed(key: &SecretKey, text: &str) -> FeedItem {
-    let signature = key.sign(&SignedDocument::to_be_signed(text));
-    FeedItem::Service { document: SignedDocument { text: text.to_owned(), signature } }
+    let signature = key.sign(&SignedServiceDocument::to_be_signed(text));
+    FeedItem::Service { document: SignedServiceDocument { text: text.to_owned(), signature } }
 }
 
 #[derive(Clone, Default)]
@@ -65,7 +65,7 @@ impl Platform {
     pub(crate) fn records(&mut self, body: &[u8], device: &SecretKey, now: UnixMs) -> BatchAck {
         let json = zstd::decode_all(body).unwrap();
         let batch: RecordBatch = serde_json::from_slice(&json).unwrap();
-        batch.check().unwrap();
+        batch.verify_chain().unwrap();
         batch.to.verify(&device.public()).unwrap();
         let epoch = batch.from.epoch;
         let stored = self.heads.get(&epoch).map_or(0, |head| head.seq);
@@ -84,7 +84,7 @@ impl Platform {
             epoch,
             upto: self.heads[&epoch].seq,
             refused: Vec::new(),
-            window: Window { records: 3, bytes: 100_000, after_ms: 0 },
+            window: UploadWindow { records: 3, bytes: 100_000, after_ms: 0 },
             now,
         }
     }
@@ -102,12 +102,12 @@ fn void() -> ChargeState {
     ChargeState::Settled { settlement: Settlement::Void { reason: VoidReason::Fenced } }
 }
 
-pub(crate) fn device() -> DeviceId {
+pub(crate) fn device() -> KioskId {
     "K-VP-0001".parse().unwrap()
 }
 
-pub(crate) fn identified(name: &str) -> Identified {
-    Identified {
+pub(crate) fn identified(name: &str) -> IdentifyAnswer {
+    IdentifyAnswer {
         key: VisitKey("key".into()),
         resident: Pseudonym::from_entropy(77),
         name: name.into(),

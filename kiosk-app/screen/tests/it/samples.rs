@@ -1,9 +1,9 @@
 //! Sample views: one of every body and of every variant that looks different.
 
 use view::{
-    Action, Banner, Body, Confirm, ConsentSheet, Foot, Gesture, Header, Icon, Intent, Lang, Light, Link,
-    Outcome, Page, Pair, PinPad, ReceiptCode, RowCard, Rows, Scan, Sign, Steps, Text, TextId, Theme, Tile,
-    Tone, Verdict, View, ViewId, Way, WayCard,
+    Action, Banner, Body, Confirm, ConsentForm, FooterButton, GateSign, Gesture, Header, Icon, Intent,
+    LabelledValue, Lang, Light, LinkStatus, Outcome, OutcomeKind, Page, PinPad, ReceiptCode, RowCard, Rows,
+    Scan, SignInCard, SignInMethod, Steps, Text, TextId, Theme, Tile, Tone, View, ViewId,
 };
 
 /// The tested panel sizes in pixels; the last is the small panel of a village service point.
@@ -15,12 +15,12 @@ fn data(zh: &str, en: &str, lang: Lang) -> Text {
 }
 
 fn action(text: impl Into<Text>, primary: bool) -> Action {
-    let intent = if primary { Intent::Go } else { Intent::Other };
+    let intent = if primary { Intent::Primary } else { Intent::Secondary };
     Action { text: text.into(), primary, enabled: true, intent }
 }
 
-fn pair(label: impl Into<Text>, value: Text, strong: bool) -> Pair {
-    Pair { label: label.into(), value, strong }
+fn pair(label: impl Into<Text>, value: Text, strong: bool) -> LabelledValue {
+    LabelledValue { label: label.into(), value, emphasized: strong }
 }
 
 struct SampleBuilder {
@@ -37,8 +37,8 @@ impl SampleBuilder {
             header: Header {
                 hall: data("渝北区政务服务大厅", "Yubei District Service Hall", self.lang),
                 clock: "09:30".into(),
-                link: Link::Online,
-                who: Some(Text::Data("张*英".into())),
+                link: LinkStatus::Online,
+                resident: Some(Text::Data("张*英".into())),
             },
             steps: None,
             title: title.into(),
@@ -46,31 +46,31 @@ impl SampleBuilder {
             banners: Vec::new(),
             body,
             actions: Vec::new(),
-            footer: vec![Foot::Back, Foot::Home, Foot::Help, Foot::TakeCard],
+            footer: vec![FooterButton::Back, FooterButton::Home, FooterButton::Help, FooterButton::TakeCard],
             seconds_left: None,
         }
     }
 
     fn steps(&self, at: usize) -> Option<Steps> {
         let names = [TextId::StepChoose, TextId::StepPay, TextId::StepPin, TextId::StepPrint];
-        Some(Steps { names: names.map(Text::Id).to_vec(), at })
+        Some(Steps { names: names.map(Text::Id).to_vec(), current: at })
     }
 
     fn welcome(&self, broken: Option<TextId>) -> View {
-        let way = |way, title: TextId, detail: TextId, broken: Option<TextId>| WayCard {
-            way,
+        let way = |way, title: TextId, detail: TextId, broken: Option<TextId>| SignInCard {
+            method: way,
             title: title.into(),
             detail: detail.into(),
-            broken: broken.map(Text::Id),
+            unavailable: broken.map(Text::Id),
         };
         let body = Body::Welcome(vec![
-            way(Way::Card, TextId::WayCardTitle, TextId::WayCardDetail, broken),
-            way(Way::Code, TextId::WayCodeTitle, TextId::WayCodeDetail, None),
+            way(SignInMethod::Card, TextId::WayCardTitle, TextId::WayCardDetail, broken),
+            way(SignInMethod::Code, TextId::WayCodeTitle, TextId::WayCodeDetail, None),
         ]);
         let mut view = self.view(TextId::WelcomeTitle, body);
-        view.header.who = None;
+        view.header.resident = None;
         view.lead = Some(TextId::WelcomeLead.into());
-        view.footer = vec![Foot::Language, Foot::Theme, Foot::Help];
+        view.footer = vec![FooterButton::Language, FooterButton::Theme, FooterButton::Help];
         view
     }
 
@@ -78,11 +78,11 @@ impl SampleBuilder {
     fn welcome_with_id_card(&self) -> View {
         let mut view = self.welcome(None);
         if let Body::Welcome(ways) = &mut view.body {
-            let id_card = WayCard {
-                way: Way::IdCard,
+            let id_card = SignInCard {
+                method: SignInMethod::IdCard,
                 title: TextId::WayIdCardTitle.into(),
                 detail: TextId::WayIdCardDetail.into(),
-                broken: None,
+                unavailable: None,
             };
             ways.insert(1, id_card);
         }
@@ -90,14 +90,14 @@ impl SampleBuilder {
     }
 
     /// A notice about an ID card, before or after a visit.
-    fn of_id_card(&self, title: TextId, verdict: Verdict, word: TextId, detail: TextId) -> View {
+    fn of_id_card(&self, title: TextId, verdict: OutcomeKind, word: TextId, detail: TextId) -> View {
         let mut view = self.outcome(title, verdict, word, detail);
         let again = title == TextId::SorryIdCardTitle;
-        gesture(&mut view, if again { Gesture::LayIdCard } else { Gesture::TakeIdCard });
-        view.header.who = None;
-        let word = if verdict == Verdict::Done { TextId::Finish } else { TextId::BackToMenu };
+        gesture(&mut view, if again { Gesture::PlaceIdCard } else { Gesture::TakeIdCard });
+        view.header.resident = None;
+        let word = if verdict == OutcomeKind::Done { TextId::Finish } else { TextId::BackToMenu };
         view.actions = vec![action(word, true)];
-        view.footer = vec![Foot::Language, Foot::Help];
+        view.footer = vec![FooterButton::Language, FooterButton::Help];
         view
     }
 
@@ -107,7 +107,7 @@ impl SampleBuilder {
             title: data(zh, en, self.lang),
             detail: data(hint.0, hint.1, self.lang),
             enabled: at != 1,
-            intent: Intent::Open(at),
+            intent: Intent::OpenTile(at),
         };
         let medical = ("查看个人账户还有多少钱", "See what is left on your account");
         let tiles = vec![
@@ -143,7 +143,8 @@ impl SampleBuilder {
         ];
         let mut view = self.view(TextId::MenuTitle, Body::Menu(tiles));
         view.lead = Some(Text::With(TextId::MenuLead, vec!["张*英".into()]));
-        view.footer = vec![Foot::Language, Foot::Theme, Foot::Help, Foot::TakeCard];
+        view.footer =
+            vec![FooterButton::Language, FooterButton::Theme, FooterButton::Help, FooterButton::TakeCard];
         view
     }
 
@@ -168,7 +169,7 @@ impl SampleBuilder {
 
     fn consent(&self) -> View {
         let lang = self.lang;
-        let body = Body::Consent(ConsentSheet {
+        let body = Body::Consent(ConsentForm {
             purpose: data(
                 "查询您的社会保险参保记录，开具参保证明",
                 "To look up your record and issue a proof of it",
@@ -202,7 +203,7 @@ impl SampleBuilder {
             )),
             amount: Some(amount.into()),
             chosen,
-            intent: Intent::Toggle(month),
+            intent: Intent::ToggleRow(month),
         };
         let body = Body::Rows(Rows {
             rows: vec![row(10, "¥86.40", true), row(9, "¥81.60", false), row(8, "¥1,102.30", false)]
@@ -210,7 +211,7 @@ impl SampleBuilder {
                 .take(if self.theme == Theme::Elder { 2 } else { 3 })
                 .collect(),
             summary: Some((Text::With(TextId::RowsSummary, vec!["1".into()]), "¥86.40".into())),
-            page: Some(Page { at: 0, of: 2 }),
+            page: Some(Page { index: 0, count: 2 }),
         });
         let mut view = self.view(data("请选择要缴的水费", "Choose the bills to pay", self.lang), body);
         view.steps = self.steps(0);
@@ -220,7 +221,7 @@ impl SampleBuilder {
 
     fn sheet(&self) -> View {
         let lang = self.lang;
-        let body = Body::Sheet(vec![
+        let body = Body::Details(vec![
             pair(data("账户余额", "Balance", lang), Text::Data("¥1,286.40".into()), true),
             pair(data("截至日期", "As of", lang), data("2026年11月23日", "2026-11-23", lang), false),
             pair(data("账户状态", "Account status", lang), Text::Data("退休".into()), false),
@@ -250,10 +251,10 @@ impl SampleBuilder {
         view
     }
 
-    fn outcome(&self, title: TextId, verdict: Verdict, word: TextId, detail: TextId) -> View {
+    fn outcome(&self, title: TextId, verdict: OutcomeKind, word: TextId, detail: TextId) -> View {
         let outcome = Outcome {
-            verdict,
-            word: word.into(),
+            kind: verdict,
+            headline: word.into(),
             amount: (word == TextId::Paid).then(|| "¥86.40".into()),
             detail: detail.into(),
             pairs: Vec::new(),
@@ -261,12 +262,13 @@ impl SampleBuilder {
             gesture: None,
         };
         let mut view = self.view(title, Body::Outcome(outcome));
-        view.footer = vec![Foot::Home, Foot::Help, Foot::TakeCard];
+        view.footer = vec![FooterButton::Home, FooterButton::Help, FooterButton::TakeCard];
         view
     }
 
     fn done(&self) -> View {
-        let mut view = self.outcome(TextId::PaidTitle, Verdict::Done, TextId::Paid, TextId::PrintedDetail);
+        let mut view =
+            self.outcome(TextId::PaidTitle, OutcomeKind::Done, TextId::Paid, TextId::PrintedDetail);
         if let Body::Outcome(outcome) = &mut view.body {
             outcome.pairs = vec![pair(TextId::OrderNumber, Text::Data("2026 1123 0003 1700".into()), true)];
             outcome.gesture = Some(Gesture::TakePaper);
@@ -277,7 +279,7 @@ impl SampleBuilder {
     }
 
     fn paper_out(&self) -> View {
-        let mut view = self.outcome(TextId::PaidTitle, Verdict::Done, TextId::Paid, TextId::PaidDetail);
+        let mut view = self.outcome(TextId::PaidTitle, OutcomeKind::Done, TextId::Paid, TextId::PaidDetail);
         if let Body::Outcome(outcome) = &mut view.body {
             outcome.code = Some(ReceiptCode {
                 number: "2026 1123 0003 1700".into(),
@@ -295,8 +297,12 @@ impl SampleBuilder {
     }
 
     fn checking(&self) -> View {
-        let mut view =
-            self.outcome(TextId::CheckingTitle, Verdict::Checking, TextId::Checking, TextId::CheckingDetail);
+        let mut view = self.outcome(
+            TextId::CheckingTitle,
+            OutcomeKind::Checking,
+            TextId::Checking,
+            TextId::CheckingDetail,
+        );
         if let Body::Outcome(outcome) = &mut view.body {
             outcome.pairs = vec![
                 pair(TextId::Amount, Text::Data("¥86.40".into()), true),
@@ -305,7 +311,7 @@ impl SampleBuilder {
         }
         view.lead = Some(TextId::CheckingLeave.into());
         view.actions = vec![action(TextId::CheckingGo, true)];
-        view.footer = vec![Foot::Home, Foot::Help];
+        view.footer = vec![FooterButton::Home, FooterButton::Help];
         view
     }
 }
@@ -319,23 +325,24 @@ fn gesture(view: &mut View, gesture: Gesture) {
 impl SampleBuilder {
     fn refused(&self, word: TextId, detail: TextId, hold: bool) -> View {
         let title = if hold { TextId::SorryCodeTitle } else { TextId::SorryTitle };
-        let mut view = self.outcome(title, Verdict::Sorry, word, detail);
+        let mut view = self.outcome(title, OutcomeKind::NotDone, word, detail);
         if hold {
             gesture(&mut view, Gesture::ShowCode);
         }
-        view.header.who = None;
-        view.header.link = Link::Offline;
+        view.header.resident = None;
+        view.header.link = LinkStatus::Offline;
         view.actions = vec![action(TextId::BackToMenu, true)];
-        view.footer = vec![Foot::Language, Foot::Help];
+        view.footer = vec![FooterButton::Language, FooterButton::Help];
         view
     }
 
     fn offline_menu(&self) -> View {
         let mut view = self.menu();
-        view.header.link = Link::Offline;
-        view.header.who = Some(TextId::WhoByCode.into());
+        view.header.link = LinkStatus::Offline;
+        view.header.resident = Some(TextId::WhoByCode.into());
         view.lead = Some(TextId::MenuLeadOffline.into());
-        view.footer = vec![Foot::Language, Foot::Theme, Foot::Help, Foot::Exit];
+        view.footer =
+            vec![FooterButton::Language, FooterButton::Theme, FooterButton::Help, FooterButton::Exit];
         if let Body::Menu(tiles) = &mut view.body {
             for tile in tiles {
                 (tile.enabled, tile.detail) = (false, TextId::TileNeedsLink.into());
@@ -355,13 +362,17 @@ impl SampleBuilder {
             }),
         );
         view.lead = Some(TextId::ProveLead.into());
-        view.footer = vec![Foot::Back, Foot::Home, Foot::Help, Foot::Exit];
+        view.footer = vec![FooterButton::Back, FooterButton::Home, FooterButton::Help, FooterButton::Exit];
         view
     }
 
     /// The staff view: a printer without paper, and receipts that wait for it.
     fn staff(&self) -> View {
-        let pair = |label: TextId, value: Text, strong| Pair { label: label.into(), value, strong };
+        let pair = |label: TextId, value: Text, strong| LabelledValue {
+            label: label.into(),
+            value,
+            emphasized: strong,
+        };
         let pairs = vec![
             pair(TextId::StaffKiosk, Text::Data("K-DH-0001".into()), false),
             pair(TextId::StaffLink, TextId::LinkOnline.into(), false),
@@ -373,11 +384,11 @@ impl SampleBuilder {
             pair(TextId::StaffPayments, Text::Data("0".into()), false),
             pair(TextId::StaffPapers, Text::Data("2".into()), true),
         ];
-        let mut view = self.view(TextId::StaffTitle, Body::Sheet(pairs));
+        let mut view = self.view(TextId::StaffTitle, Body::Details(pairs));
         view.lead = Some(TextId::StaffLead.into());
-        view.header.who = None;
+        view.header.resident = None;
         view.actions = Vec::new();
-        view.footer = vec![Foot::Language, Foot::TakeCard];
+        view.footer = vec![FooterButton::Language, FooterButton::TakeCard];
         view
     }
 
@@ -397,7 +408,8 @@ impl SampleBuilder {
             "Good for five minutes, once. A phone that had the code before loses it.",
         ));
         view.actions = vec![action(TextId::Finish, true)];
-        view.footer = vec![Foot::Back, Foot::Home, Foot::Help, Foot::TakeCard];
+        view.footer =
+            vec![FooterButton::Back, FooterButton::Home, FooterButton::Help, FooterButton::TakeCard];
         view
     }
 
@@ -418,7 +430,7 @@ impl SampleBuilder {
     fn sheet_printed(&self) -> View {
         let mut view = self.outcome(
             TextId::SheetPrinted,
-            Verdict::Done,
+            OutcomeKind::Done,
             TextId::SheetPrinted,
             TextId::SheetPrintedDetail,
         );
@@ -428,9 +440,10 @@ impl SampleBuilder {
     }
 
     fn gate(&self, light: Light, word: TextId, detail: TextId) -> View {
-        let mut view = self.view(word, Body::Sign(Sign { light, word: word.into(), detail: detail.into() }));
+        let mut view =
+            self.view(word, Body::Sign(GateSign { light, headline: word.into(), detail: detail.into() }));
         view.header.hall = data("重庆图书馆东门", "Chongqing Library, East Gate", self.lang);
-        view.header.who = None;
+        view.header.resident = None;
         view.footer.clear();
         view
     }
@@ -443,35 +456,40 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
     counting.seconds_left = Some(18);
     let wrong = Text::With(TextId::PinWrong, vec!["2".into()]);
     let mut closed =
-        make.outcome(TextId::ClosedTitle, Verdict::Closed, TextId::Closed, TextId::ClosedRecovering);
+        make.outcome(TextId::ClosedTitle, OutcomeKind::Closed, TextId::Closed, TextId::ClosedRecovering);
     closed.footer.clear();
-    closed.header.who = None;
-    closed.header.link = Link::Offline;
-    let mut sorry =
-        make.outcome(TextId::TakeCardTitle, Verdict::Sorry, TextId::CardForeign, TextId::CardForeignDetail);
+    closed.header.resident = None;
+    closed.header.link = LinkStatus::Offline;
+    let mut sorry = make.outcome(
+        TextId::TakeCardTitle,
+        OutcomeKind::NotDone,
+        TextId::CardForeign,
+        TextId::CardForeignDetail,
+    );
     gesture(&mut sorry, Gesture::TakeCard);
-    sorry.header.who = None;
-    sorry.footer = vec![Foot::Language, Foot::Help];
+    sorry.header.resident = None;
+    sorry.footer = vec![FooterButton::Language, FooterButton::Help];
     let mut card =
-        make.outcome(TextId::TakeCardTitle, Verdict::Done, TextId::TakeCard, TextId::TakeCardDetail);
+        make.outcome(TextId::TakeCardTitle, OutcomeKind::Done, TextId::TakeCard, TextId::TakeCardDetail);
     gesture(&mut card, Gesture::TakeCard);
-    card.header.who = None;
-    let mut mute = make.outcome(TextId::SorryTitle, Verdict::Sorry, TextId::CardMute, TextId::CardMuteDetail);
+    card.header.resident = None;
+    let mut mute =
+        make.outcome(TextId::SorryTitle, OutcomeKind::NotDone, TextId::CardMute, TextId::CardMuteDetail);
     gesture(&mut mute, Gesture::InsertCard);
-    mute.header.who = None;
-    mute.footer = vec![Foot::Language, Foot::Help];
+    mute.header.resident = None;
+    mute.footer = vec![FooterButton::Language, FooterButton::Help];
     let (word, detail) = (TextId::CardUnproven, TextId::CardUnprovenDetail);
-    let mut unproven = make.outcome(TextId::TakeCardTitle, Verdict::Sorry, word, detail);
+    let mut unproven = make.outcome(TextId::TakeCardTitle, OutcomeKind::NotDone, word, detail);
     gesture(&mut unproven, Gesture::TakeCard);
-    unproven.header.who = None;
-    unproven.footer = vec![Foot::Language, Foot::Help];
+    unproven.header.resident = None;
+    unproven.footer = vec![FooterButton::Language, FooterButton::Help];
     let mut used =
-        make.outcome(TextId::SorryCodeTitle, Verdict::Sorry, TextId::CodeUsed, TextId::CodeUsedDetail);
+        make.outcome(TextId::SorryCodeTitle, OutcomeKind::NotDone, TextId::CodeUsed, TextId::CodeUsedDetail);
     gesture(&mut used, Gesture::ShowCode);
-    used.header.who = None;
+    used.header.resident = None;
     used.actions = vec![action(TextId::BackToMenu, true)];
-    used.footer = vec![Foot::Language, Foot::Help];
-    card.footer = vec![Foot::Language];
+    used.footer = vec![FooterButton::Language, FooterButton::Help];
+    card.footer = vec![FooterButton::Language];
     vec![
         ("welcome", make.welcome(None)),
         ("welcome-id-card", make.welcome_with_id_card()),
@@ -484,7 +502,7 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("rows", make.rows()),
         ("sheet", make.sheet()),
         ("confirm", make.confirm()),
-        ("wait", make.outcome(TextId::Paying, Verdict::Working, TextId::Paying, TextId::PayingDetail)),
+        ("wait", make.outcome(TextId::Paying, OutcomeKind::Working, TextId::Paying, TextId::PayingDetail)),
         ("done", make.done()),
         ("paper-out", make.paper_out()),
         ("checking", make.checking()),
@@ -496,7 +514,7 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
             "id-card-unread",
             make.of_id_card(
                 TextId::SorryIdCardTitle,
-                Verdict::Sorry,
+                OutcomeKind::NotDone,
                 TextId::IdCardUnread,
                 TextId::IdCardUnreadDetail,
             ),
@@ -505,7 +523,7 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
             "id-card-foreign",
             make.of_id_card(
                 TextId::SorryIdCardTitle,
-                Verdict::Sorry,
+                OutcomeKind::NotDone,
                 TextId::IdCardForeign,
                 TextId::IdCardForeignDetail,
             ),
@@ -514,7 +532,7 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
             "id-card-expired",
             make.of_id_card(
                 TextId::TakeIdCardTitle,
-                Verdict::Sorry,
+                OutcomeKind::NotDone,
                 TextId::IdCardExpired,
                 TextId::IdCardExpiredDetail,
             ),
@@ -523,7 +541,7 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
             "take-id-card",
             make.of_id_card(
                 TextId::TakeIdCardTitle,
-                Verdict::Done,
+                OutcomeKind::Done,
                 TextId::TakeIdCard,
                 TextId::TakeIdCardDetail,
             ),
@@ -543,7 +561,7 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
             "pin-unclear",
             make.outcome(
                 TextId::ClosingPinTitle,
-                Verdict::Unclear,
+                OutcomeKind::Unknown,
                 TextId::ChangePinUnclear,
                 TextId::ChangePinUnclearDetail,
             ),

@@ -1,17 +1,17 @@
 //! Content of a gate's view.
 
-use view::{Body, Light, Sign, TextId};
+use view::{Body, GateSign, Light, TextId};
 
-use super::Frame;
-use crate::event::Health;
-use crate::gate::Verdict;
+use super::ViewContent;
+use crate::event::DeviceState;
+use crate::gate::GateVerdict;
 use crate::kiosk::Kiosk;
 
 /// The sign while the gate is ready: which of codes and cards it accepts.
-fn ready(kiosk: &Kiosk) -> (Light, TextId, TextId) {
-    let works = |health| !matches!(health, Health::Trouble(_));
-    let card = kiosk.setup.has.card_reader && works(kiosk.devices.card_reader);
-    let code = kiosk.setup.has.code_reader && works(kiosk.devices.code_reader);
+fn ready_sign(kiosk: &Kiosk) -> (Light, TextId, TextId) {
+    let works = |health| !matches!(health, DeviceState::Faulty(_));
+    let card = kiosk.setup.equipment.card_reader && works(kiosk.devices.card_reader);
+    let code = kiosk.setup.equipment.code_reader && works(kiosk.devices.code_reader);
     let (word, detail) = match (code, card) {
         (false, true) => (TextId::GateTap, TextId::GateTapDetail),
         (true, true) => (TextId::GateReady, TextId::GateReadyBothDetail),
@@ -20,21 +20,21 @@ fn ready(kiosk: &Kiosk) -> (Light, TextId, TextId) {
     (Light::Ready, word, detail)
 }
 
-pub(super) fn frame(kiosk: &Kiosk) -> Frame {
+pub(super) fn gate_sign_content(kiosk: &Kiosk) -> ViewContent {
     let (light, word, detail) = match &kiosk.gate.sign {
-        _ if kiosk.gate.waits() => (Light::Wait, TextId::GateWait, TextId::GateWaitDetail),
-        None => ready(kiosk),
+        _ if kiosk.gate.is_waiting() => (Light::Wait, TextId::GateWait, TextId::GateWaitDetail),
+        None => ready_sign(kiosk),
         Some(sign) => match sign.verdict {
-            Verdict::Go => (Light::Go, TextId::GateGo, TextId::GateGoDetail),
-            Verdict::Stop(why) => (Light::Stop, TextId::GateStop, why),
+            GateVerdict::Go => (Light::Go, TextId::GateGo, TextId::GateGoDetail),
+            GateVerdict::Stop(why) => (Light::Stop, TextId::GateStop, why),
         },
     };
-    Frame {
+    ViewContent {
         steps: None,
         title: word.into(),
         lead: None,
         banners: Vec::new(),
-        body: Body::Sign(Sign { light, word: word.into(), detail: detail.into() }),
+        body: Body::Sign(GateSign { light, headline: word.into(), detail: detail.into() }),
         actions: Vec::new(),
         footer: Vec::new(),
     }

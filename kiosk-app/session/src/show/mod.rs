@@ -1,24 +1,26 @@
 //! Views: pure functions from the state of the kiosk to the content of the screen.
 
 mod gate;
-mod lobby;
+mod idle_screen;
 mod menu;
 mod outcome;
-mod place;
-mod prove;
 mod service;
 mod staff;
+mod step_up;
+mod view_identity;
 
-use contract::{Bilingual, UnixMs, Way};
-use view::{Body, Foot, Header, Lang, Link, Outcome, Text, TextId, Theme, Verdict, View, ViewId};
+use contract::{Bilingual, IdentificationMethod, UnixMs};
+use view::{
+    Body, FooterButton, Header, Lang, LinkStatus, Outcome, OutcomeKind, Text, TextId, Theme, View, ViewId,
+};
 
-pub(crate) use place::Place;
+pub(crate) use view_identity::ViewIdentity;
 
 use crate::kiosk::Kiosk;
 use crate::mask;
-use crate::receipt::local;
-use crate::setup::Setup;
-use crate::visit::{Task, Visit, in_lang};
+use crate::receipt::local_time;
+use crate::setup::KioskSetup;
+use crate::visit::{Task, Visit, in_language};
 
 /// Rows on one page.
 pub(crate) const fn page_size(theme: Theme) -> usize {
@@ -29,37 +31,37 @@ pub(crate) const fn page_size(theme: Theme) -> usize {
 }
 
 /// The parts of a view that depend on the state; header and countdown are added around them.
-struct Frame {
+struct ViewContent {
     steps: Option<view::Steps>,
     title: Text,
     lead: Option<Text>,
     banners: Vec<view::Banner>,
     body: Body,
     actions: Vec<view::Action>,
-    footer: Vec<Foot>,
+    footer: Vec<FooterButton>,
 }
 
 impl Kiosk {
     /// The current view. Call after the commit, so that nothing is shown that is not durable.
     #[must_use]
     pub fn view(&self) -> View {
-        let (lang, theme) = self.manner();
-        let frame = match (&self.visit, &self.closing) {
-            (None, None) if self.staff.is_some() => staff::frame(self),
-            (Some(visit), _) => self.of_visit(visit),
-            (None, Some(notice)) => outcome::of_closing(self, notice),
-            (None, None) if self.setup.gate.is_some() => self.of_gate(),
-            (None, None) => lobby::frame(self),
+        let (lang, theme) = self.language_and_theme();
+        let frame = match (&self.visit, &self.notice) {
+            (None, None) if self.staff_sign_in.is_some() => staff::staff_content(self),
+            (Some(visit), _) => self.visit_content(visit),
+            (None, Some(notice)) => outcome::notice_content(self, notice),
+            (None, None) if self.setup.gate_rules.is_some() => self.gate_content(),
+            (None, None) => idle_screen::idle_content(self),
         };
         View {
             id: self.view_id(),
             lang,
             theme,
             header: Header {
-                hall: hall(&self.setup.hall, lang),
-                clock: clock(self.now.wall, self.setup.utc_offset_minutes),
-                link: if self.online { Link::Online } else { Link::Offline },
-                who: self.visit.as_ref().and_then(who),
+                hall: hall_name(&self.setup.hall, lang),
+                clock: clock_text(self.now.wall, self.setup.utc_offset_minutes),
+                link: if self.online { LinkStatus::Online } else { LinkStatus::Offline },
+                resident: self.visit.as_ref().and_then(masked_resident),
             },
             steps: frame.steps,
             title: frame.title,
@@ -72,32 +74,34 @@ impl Kiosk {
         }
     }
 
-    fn of_visit(&self, visit: &Visit) -> Frame {
+    fn visit_content(&self, visit: &Visit) -> ViewContent {
         match &visit.task {
-            Task::Reading { .. } if visit.way == Way::IdCard => {
-                outcome::working(visit, TextId::ReadingIdCard, TextId::ReadingIdCardDetail)
+            Task::Reading { .. } if visit.identification_method == IdentificationMethod::IdCard => {
+                outcome::working_content(visit, TextId::ReadingIdCard, TextId::ReadingIdCardDetail)
             }
-            Task::Reading { .. } => outcome::working(visit, TextId::ReadingCard, TextId::ReadingCardDetail),
+            Task::Reading { .. } => {
+                outcome::working_content(visit, TextId::ReadingCard, TextId::ReadingCardDetail)
+            }
             Task::Identifying { .. } => {
-                outcome::working(visit, TextId::Identifying, TextId::IdentifyingDetail)
+                outcome::working_content(visit, TextId::Identifying, TextId::IdentifyingDetail)
             }
-            Task::Menu { declined } => menu::frame(self, visit, *declined),
-            Task::Proving(step_up) => prove::frame(self, visit, step_up),
-            Task::Service(running) => service::frame(self, visit, running),
+            Task::Menu { declined } => menu::menu_content(self, visit, *declined),
+            Task::StepUp(step_up) => step_up::step_up_content(self, visit, step_up),
+            Task::Service(running) => service::service_content(self, visit, running),
         }
     }
 
     /// A gate's sign, or *out of service* when no reader works.
-    fn of_gate(&self) -> Frame {
-        let lobby = lobby::frame(self);
-        if matches!(lobby.body, Body::Outcome(_)) { lobby } else { gate::frame(self) }
+    fn gate_content(&self) -> ViewContent {
+        let lobby = idle_screen::idle_content(self);
+        if matches!(lobby.body, Body::Outcome(_)) { lobby } else { gate::gate_sign_content(self) }
     }
 
-    fn manner(&self) -> (Lang, Theme) {
-        match (&self.visit, &self.closing) {
+    fn language_and_theme(&self) -> (Lang, Theme) {
+        match (&self.visit, &self.notice) {
             (Some(visit), _) => (visit.lang, visit.theme),
             (None, Some(notice)) => (notice.lang, notice.theme),
-            (None, None) => (self.lobby.lang, self.lobby.theme),
+            (None, None) => (self.idle_screen.lang, self.idle_screen.theme),
         }
     }
 
@@ -105,39 +109,39 @@ impl Kiosk {
     fn seconds_left(&self) -> Option<u16> {
         let end = self.visit.as_ref()?.idle_until?;
         let left = end.0.saturating_sub(self.now.mono.0);
-        (left <= self.setup.times.countdown_ms)
+        (left <= self.setup.time_limits.countdown_ms)
             .then(|| u16::try_from(left.div_ceil(1000)).unwrap_or(u16::MAX))
     }
 }
 
 /// The *out of service* view while the kiosk cannot write records.
 #[must_use]
-pub fn closed_view(setup: &Setup, wall: UnixMs) -> View {
+pub fn out_of_service_view(setup: &KioskSetup, wall: UnixMs) -> View {
     View {
         id: ViewId(u64::MAX),
         lang: Lang::Zh,
         theme: Theme::Standard,
         header: Header {
-            hall: hall(&setup.hall, Lang::Zh),
-            clock: clock(wall, setup.utc_offset_minutes),
-            link: Link::Offline,
-            who: None,
+            hall: hall_name(&setup.hall, Lang::Zh),
+            clock: clock_text(wall, setup.utc_offset_minutes),
+            link: LinkStatus::Offline,
+            resident: None,
         },
         steps: None,
         title: TextId::ClosedTitle.into(),
         lead: None,
         banners: Vec::new(),
-        body: Body::Outcome(plain(Verdict::Closed, TextId::Closed, TextId::ClosedRecovering)),
+        body: Body::Outcome(plain_outcome(OutcomeKind::Closed, TextId::Closed, TextId::ClosedRecovering)),
         actions: Vec::new(),
         footer: Vec::new(),
         seconds_left: None,
     }
 }
 
-fn plain(verdict: Verdict, word: TextId, detail: TextId) -> Outcome {
+fn plain_outcome(verdict: OutcomeKind, word: TextId, detail: TextId) -> Outcome {
     Outcome {
-        verdict,
-        word: word.into(),
+        kind: verdict,
+        headline: word.into(),
         amount: None,
         detail: detail.into(),
         pairs: Vec::new(),
@@ -146,24 +150,28 @@ fn plain(verdict: Verdict, word: TextId, detail: TextId) -> Outcome {
     }
 }
 
-fn hall(words: &Bilingual, lang: Lang) -> Text {
-    Text::Data(in_lang(words, lang).to_owned())
+fn hall_name(words: &Bilingual, lang: Lang) -> Text {
+    Text::Data(in_language(words, lang).to_owned())
 }
 
-fn clock(wall: UnixMs, offset_minutes: i16) -> String {
-    local(wall, offset_minutes).strftime("%H:%M").to_string()
+fn clock_text(wall: UnixMs, offset_minutes: i16) -> String {
+    local_time(wall, offset_minutes).strftime("%H:%M").to_string()
 }
 
-fn who(visit: &Visit) -> Option<Text> {
-    let person = visit.person.as_ref()?;
+fn masked_resident(visit: &Visit) -> Option<Text> {
+    let person = visit.resident.as_ref()?;
     // The name of a holder whose code was verified without the platform is not known.
-    Some(if person.key.is_some() { Text::Data(mask::name(&person.name)) } else { TextId::WhoByCode.into() })
+    Some(if person.visit_key.is_some() {
+        Text::Data(mask::name(&person.name))
+    } else {
+        TextId::WhoByCode.into()
+    })
 }
 
 /// The button that ends the visit.
-const fn way_out(visit: &Visit) -> Foot {
-    match visit.way {
-        Way::Card => Foot::TakeCard,
-        Way::Code | Way::IdCard => Foot::Exit,
+const fn exit_button(visit: &Visit) -> FooterButton {
+    match visit.identification_method {
+        IdentificationMethod::Card => FooterButton::TakeCard,
+        IdentificationMethod::Code | IdentificationMethod::IdCard => FooterButton::Exit,
     }
 }

@@ -1,29 +1,29 @@
 //! Content of views that show an outcome, or that work is pending.
 
-use contract::{Form, Money, ProblemCode, ReceiptId, Settlement, VoidReason};
+use contract::{Money, PrintForm, ProblemCode, ReceiptId, Settlement, VoidReason};
 use view::{
-    Action, Banner, Body, Foot, Gesture, Icon, Intent, Outcome, Pair, ReceiptCode, Text, TextId, Tone,
-    Verdict,
+    Action, Banner, Body, FooterButton, Gesture, Icon, Intent, LabelledValue, Outcome, OutcomeKind,
+    ReceiptCode, Text, TextId, Tone,
 };
 
-use super::{Frame, plain, way_out};
-use crate::closing::{Closing, LastWords};
-use crate::event::{Health, Trouble};
+use super::{ViewContent, exit_button, plain_outcome};
+use crate::event::{DeviceState, FaultReason};
 use crate::kiosk::Kiosk;
-use crate::paper::{COPIES_MAX, PaperState};
-use crate::receipt::url;
+use crate::notice::{Notice, NoticeKind};
+use crate::print_job::{COPIES_MAX, PrintState};
+use crate::receipt::receipt_url;
 use crate::visit::Visit;
 
 /// Work is pending for a few seconds. The button that ends the visit stays.
-pub(super) fn working(visit: &Visit, word: TextId, detail: TextId) -> Frame {
-    Frame {
+pub(super) fn working_content(visit: &Visit, word: TextId, detail: TextId) -> ViewContent {
+    ViewContent {
         steps: None,
         title: word.into(),
         lead: None,
         banners: Vec::new(),
-        body: Body::Outcome(plain(Verdict::Working, word, detail)),
+        body: Body::Outcome(plain_outcome(OutcomeKind::Working, word, detail)),
         actions: Vec::new(),
-        footer: vec![way_out(visit)],
+        footer: vec![exit_button(visit)],
     }
 }
 
@@ -31,8 +31,8 @@ pub(super) fn action(text: impl Into<Text>, primary: bool, intent: Intent) -> Ac
     Action { text: text.into(), primary, enabled: true, intent }
 }
 
-pub(super) fn of_closing(kiosk: &Kiosk, notice: &Closing) -> Frame {
-    let frame = |title: TextId, outcome: Outcome, actions, footer| Frame {
+pub(super) fn notice_content(kiosk: &Kiosk, notice: &Notice) -> ViewContent {
+    let frame = |title: TextId, outcome: Outcome, actions, footer| ViewContent {
         steps: None,
         title: title.into(),
         lead: None,
@@ -41,110 +41,113 @@ pub(super) fn of_closing(kiosk: &Kiosk, notice: &Closing) -> Frame {
         actions,
         footer,
     };
-    match &notice.words {
-        LastWords::Refused(refusal) => {
-            let (word, detail) = refusal.words();
-            let actions = if refusal.of_card() && kiosk.devices.card_in {
+    match &notice.kind {
+        NoticeKind::Refused(refusal) => {
+            let (word, detail) = refusal.texts();
+            let actions = if refusal.concerns_card() && kiosk.devices.card_inserted {
                 Vec::new()
             } else {
-                vec![action(TextId::BackToMenu, true, Intent::Go)]
+                vec![action(TextId::BackToMenu, true, Intent::Primary)]
             };
-            let footer = vec![Foot::Language, Foot::Help];
-            let (title, gesture) = refusal.remedy();
-            let outcome = Outcome { gesture, ..plain(Verdict::Sorry, word, detail) };
+            let footer = vec![FooterButton::Language, FooterButton::Help];
+            let (title, gesture) = refusal.title_and_gesture();
+            let outcome = Outcome { gesture, ..plain_outcome(OutcomeKind::NotDone, word, detail) };
             frame(title, outcome, actions, footer)
         }
-        LastWords::TakeCard => frame(
+        NoticeKind::TakeCard => frame(
             TextId::TakeCardTitle,
             Outcome {
                 gesture: Some(Gesture::TakeCard),
-                ..plain(Verdict::Done, TextId::TakeCard, TextId::TakeCardDetail)
+                ..plain_outcome(OutcomeKind::Done, TextId::TakeCard, TextId::TakeCardDetail)
             },
             Vec::new(),
-            vec![Foot::Language],
+            vec![FooterButton::Language],
         ),
-        LastWords::TakeIdCard => frame(
+        NoticeKind::TakeIdCard => frame(
             TextId::TakeIdCardTitle,
             Outcome {
                 gesture: Some(Gesture::TakeIdCard),
-                ..plain(Verdict::Done, TextId::TakeIdCard, TextId::TakeIdCardDetail)
+                ..plain_outcome(OutcomeKind::Done, TextId::TakeIdCard, TextId::TakeIdCardDetail)
             },
-            vec![action(TextId::Finish, true, Intent::Go)],
-            vec![Foot::Language],
+            vec![action(TextId::Finish, true, Intent::Primary)],
+            vec![FooterButton::Language],
         ),
-        LastWords::PinUnclear => {
+        NoticeKind::PinChangeUnknown => {
             let mut last = frame(
                 TextId::ClosingPinTitle,
-                plain(Verdict::Unclear, TextId::ChangePinUnclear, TextId::ChangePinUnclearDetail),
-                vec![action(TextId::Finish, true, Intent::Go)],
-                vec![Foot::Language],
+                plain_outcome(OutcomeKind::Unknown, TextId::ChangePinUnclear, TextId::ChangePinUnclearDetail),
+                vec![action(TextId::Finish, true, Intent::Primary)],
+                vec![FooterButton::Language],
             );
-            last.banners.extend(take_card(kiosk));
+            last.banners.extend(take_card_banner(kiosk));
             last
         }
-        LastWords::Payment { total, settlement, receipt, .. } => {
-            let outcome = payment(kiosk, settlement.as_ref(), *total, *receipt);
+        NoticeKind::Payment { total, settlement, receipt, .. } => {
+            let outcome = payment_outcome(kiosk, settlement.as_ref(), *total, *receipt);
             let mut last = frame(
                 TextId::ClosingTitle,
                 outcome,
-                vec![action(TextId::Finish, true, Intent::Go)],
-                vec![Foot::Language],
+                vec![action(TextId::Finish, true, Intent::Primary)],
+                vec![FooterButton::Language],
             );
-            last.banners.extend(paper_trouble(kiosk, *receipt));
-            last.banners.extend(take_card(kiosk));
+            last.banners.extend(print_fault_banner(kiosk, *receipt));
+            last.banners.extend(take_card_banner(kiosk));
             last
         }
     }
 }
 
 /// Banner that asks to take the card that is still in the slot.
-fn take_card(kiosk: &Kiosk) -> Option<Banner> {
+fn take_card_banner(kiosk: &Kiosk) -> Option<Banner> {
     let title = TextId::TakeCardTitle.into();
     let banner = Banner { tone: Tone::Wait, icon: Icon::Card, title, detail: None };
-    kiosk.devices.card_in.then_some(banner)
+    kiosk.devices.card_inserted.then_some(banner)
 }
 
 /// The state of a payment: paid, not paid, or being checked.
-pub(super) fn payment(
+pub(super) fn payment_outcome(
     kiosk: &Kiosk,
     settlement: Option<&Settlement>,
     total: Money,
     receipt: ReceiptId,
 ) -> Outcome {
-    let number =
-        Pair { label: TextId::OrderNumber.into(), value: Text::Data(receipt.number()), strong: true };
+    let number = LabelledValue {
+        label: TextId::OrderNumber.into(),
+        value: Text::Data(receipt.number()),
+        emphasized: true,
+    };
     match settlement {
         None => Outcome {
             amount: None,
-            pairs: vec![amount(total), number],
-            ..plain(Verdict::Checking, TextId::Checking, TextId::CheckingDetail)
+            pairs: vec![amount_pair(total), number],
+            ..plain_outcome(OutcomeKind::Checking, TextId::Checking, TextId::CheckingDetail)
         },
         Some(Settlement::Paid { .. }) => {
             let on_paper =
-                matches!(kiosk.paper_of(receipt), Some(PaperState::Printing | PaperState::Printed));
-            let detail = match kiosk.paper_of(receipt) {
-                Some(PaperState::Printing) => TextId::Printing,
-                Some(PaperState::Printed) => TextId::PrintedDetail,
-                Some(PaperState::Waiting | PaperState::Unsure) | None => TextId::PaidDetail,
+                matches!(kiosk.print_state(receipt), Some(PrintState::Printing | PrintState::Printed));
+            let detail = match kiosk.print_state(receipt) {
+                Some(PrintState::Printing) => TextId::Printing,
+                Some(PrintState::Printed) => TextId::PrintedDetail,
+                Some(PrintState::Waiting | PrintState::Unconfirmed) | None => TextId::PaidDetail,
             };
             Outcome {
                 amount: Some(total.to_string()),
                 pairs: if on_paper { vec![number] } else { Vec::new() },
-                code: (!on_paper).then(|| code(kiosk, receipt)),
+                code: (!on_paper).then(|| receipt_code(kiosk, receipt)),
                 gesture: on_paper.then_some(Gesture::TakePaper),
-                ..plain(Verdict::Done, TextId::Paid, detail)
+                ..plain_outcome(OutcomeKind::Done, TextId::Paid, detail)
             }
         }
         Some(Settlement::Void { reason }) => Outcome {
             amount: None,
-            pairs: vec![amount(total)],
-            ..plain(Verdict::Sorry, TextId::NotPaid, void_detail(*reason))
+            pairs: vec![amount_pair(total)],
+            ..plain_outcome(OutcomeKind::NotDone, TextId::NotPaid, void_detail(*reason))
         },
     }
 }
 
-fn amount(total: Money) -> Pair {
-    Pair { label: TextId::Amount.into(), value: Text::Data(total.to_string()), strong: true }
+fn amount_pair(total: Money) -> LabelledValue {
+    LabelledValue { label: TextId::Amount.into(), value: Text::Data(total.to_string()), emphasized: true }
 }
 
 const fn void_detail(reason: VoidReason) -> TextId {
@@ -158,13 +161,13 @@ const fn void_detail(reason: VoidReason) -> TextId {
     }
 }
 
-pub(super) fn code(kiosk: &Kiosk, receipt: ReceiptId) -> ReceiptCode {
-    ReceiptCode { number: receipt.number(), qr: url(&kiosk.setup, receipt) }
+pub(super) fn receipt_code(kiosk: &Kiosk, receipt: ReceiptId) -> ReceiptCode {
+    ReceiptCode { number: receipt.number(), qr: receipt_url(&kiosk.setup, receipt) }
 }
 
 /// Banner about the print job of a receipt; none while the job is printing or printed.
-pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner> {
-    let job = kiosk.papers.get(&receipt)?;
+pub(super) fn print_fault_banner(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner> {
+    let job = kiosk.print_jobs.get(&receipt)?;
     let wait = |title: TextId, detail: TextId| {
         Some(Banner {
             tone: Tone::Wait,
@@ -173,55 +176,56 @@ pub(super) fn paper_trouble(kiosk: &Kiosk, receipt: ReceiptId) -> Option<Banner>
             detail: Some(detail.into()),
         })
     };
-    let (on_sheet, printer) = match job.on {
-        Form::Receipt => (false, kiosk.devices.printer),
-        Form::Sheet => (true, kiosk.devices.sheet_printer),
+    let (on_sheet, printer) = match job.printer {
+        PrintForm::Receipt => (false, kiosk.devices.receipt_printer),
+        PrintForm::A4Document => (true, kiosk.devices.document_printer),
     };
     match (job.state, printer) {
-        (PaperState::Unsure, _) if on_sheet => wait(TextId::SheetUnsure, TextId::SheetUnsureDetail),
-        (PaperState::Waiting, Health::Trouble(Trouble::PaperOut)) if on_sheet => {
+        (PrintState::Unconfirmed, _) if on_sheet => wait(TextId::SheetUnsure, TextId::SheetUnsureDetail),
+        (PrintState::Waiting, DeviceState::Faulty(FaultReason::PaperOut)) if on_sheet => {
             wait(TextId::SheetPaperOut, TextId::PaperOutDetail)
         }
-        (PaperState::Unsure, _) => wait(TextId::PrintUnsure, TextId::PrintUnsureDetail),
-        (PaperState::Waiting, Health::Trouble(Trouble::PaperOut)) => {
+        (PrintState::Unconfirmed, _) => wait(TextId::PrintUnsure, TextId::PrintUnsureDetail),
+        (PrintState::Waiting, DeviceState::Faulty(FaultReason::PaperOut)) => {
             wait(TextId::PaperOut, TextId::PaperOutDetail)
         }
-        (PaperState::Waiting, Health::Trouble(Trouble::CoverOpen)) => {
+        (PrintState::Waiting, DeviceState::Faulty(FaultReason::CoverOpen)) => {
             wait(TextId::CoverOpen, TextId::PrintOffDetail)
         }
-        (PaperState::Waiting, Health::Trouble(Trouble::Jammed)) => {
+        (PrintState::Waiting, DeviceState::Faulty(FaultReason::Jammed)) => {
             wait(TextId::PaperJam, TextId::PrintOffDetail)
         }
-        (PaperState::Waiting, Health::Trouble(Trouble::Gone) | Health::Unknown | Health::Ready) => {
-            wait(TextId::PrintOff, TextId::PrintOffDetail)
-        }
-        (PaperState::Printing | PaperState::Printed, _) => None,
+        (
+            PrintState::Waiting,
+            DeviceState::Faulty(FaultReason::Unavailable) | DeviceState::Unknown | DeviceState::Ready,
+        ) => wait(TextId::PrintOff, TextId::PrintOffDetail),
+        (PrintState::Printing | PrintState::Printed, _) => None,
     }
 }
 
 /// The printer to which a receipt was sent last.
-pub(super) fn on(kiosk: &Kiosk, receipt: ReceiptId) -> Form {
-    kiosk.papers.get(&receipt).map_or(Form::Receipt, |job| job.on)
+pub(super) fn printer_of(kiosk: &Kiosk, receipt: ReceiptId) -> PrintForm {
+    kiosk.print_jobs.get(&receipt).map_or(PrintForm::Receipt, |job| job.printer)
 }
 
 /// The actions on a receipt: another copy where allowed, and to finish.
-pub(super) fn paper_actions(kiosk: &Kiosk, receipt: ReceiptId) -> Vec<Action> {
-    let job = kiosk.papers.get(&receipt);
+pub(super) fn print_actions(kiosk: &Kiosk, receipt: ReceiptId) -> Vec<Action> {
+    let job = kiosk.print_jobs.get(&receipt);
     let copies = job.map_or(COPIES_MAX, |job| job.copy);
     let could_print = job.is_some_and(|job| kiosk.printer_for(job.form).is_some());
-    let again = match kiosk.paper_of(receipt) {
-        Some(PaperState::Unsure) if copies < COPIES_MAX => Some(TextId::PrintAgain),
-        Some(PaperState::Waiting) if could_print => Some(TextId::TryAgain),
-        Some(PaperState::Unsure | PaperState::Waiting | PaperState::Printing | PaperState::Printed)
+    let again = match kiosk.print_state(receipt) {
+        Some(PrintState::Unconfirmed) if copies < COPIES_MAX => Some(TextId::PrintAgain),
+        Some(PrintState::Waiting) if could_print => Some(TextId::TryAgain),
+        Some(PrintState::Unconfirmed | PrintState::Waiting | PrintState::Printing | PrintState::Printed)
         | None => None,
     };
-    let done = match kiosk.paper_of(receipt) {
-        Some(PaperState::Waiting) => TextId::NoPaperNeeded,
-        Some(PaperState::Unsure | PaperState::Printing | PaperState::Printed) | None => TextId::Finish,
+    let done = match kiosk.print_state(receipt) {
+        Some(PrintState::Waiting) => TextId::NoPaperNeeded,
+        Some(PrintState::Unconfirmed | PrintState::Printing | PrintState::Printed) | None => TextId::Finish,
     };
-    let mut actions = vec![action(done, true, Intent::Go)];
+    let mut actions = vec![action(done, true, Intent::Primary)];
     if let Some(again) = again {
-        actions.push(action(again, false, Intent::Other));
+        actions.push(action(again, false, Intent::Secondary));
     }
     actions
 }

@@ -4,11 +4,12 @@ use contract::{
     CardAuthAnswer, CardAuthRequest, CardChallenge, Entry, Evidence, HexBytes, Level, ProblemCode,
 };
 use session::{
-    Answer, CardEvent, CardRefusal, Device, Effect, Event, Failure, Health, PinAnswer, Trouble, Work,
+    CardEvent, CardRefusal, DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer, Work,
+    WorkAnswer,
 };
 use view::{Body, TextId};
 
-use crate::bench::{Bench, evidence, identified};
+use crate::fixture::{Fixture, evidence, identified};
 
 pub(crate) fn challenge() -> CardChallenge {
     CardChallenge {
@@ -24,11 +25,11 @@ pub(crate) fn challenge() -> CardChallenge {
     }
 }
 
-pub(crate) fn vouched() -> CardAuthAnswer {
+pub(crate) fn authority_answer() -> CardAuthAnswer {
     CardAuthAnswer { internal: HexBytes([5; 8]), external: HexBytes([6; 16]) }
 }
 
-pub(crate) fn read(authenticated: bool) -> Event {
+pub(crate) fn card_read(authenticated: bool) -> Event {
     let mut evidence = evidence();
     evidence.version = "3.00".into();
     evidence.authenticated = authenticated;
@@ -36,28 +37,28 @@ pub(crate) fn read(authenticated: bool) -> Event {
 }
 
 /// A card waits in the slot for its authentication.
-fn waiting() -> Bench {
-    let mut fixture = Bench::new();
+fn awaiting_authority() -> Fixture {
+    let mut fixture = Fixture::new();
     fixture.event(Event::Card(CardEvent::Inserted));
-    fixture.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
+    fixture.event(Event::Card(CardEvent::NeedsAuthentication(challenge())));
     fixture
 }
 
 /// A visit whose card was read; the platform identified the holder with this evidence.
-pub(crate) fn recognised(authenticated: bool, reported: Evidence) -> Bench {
-    let mut fixture = waiting();
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Ok(Answer::CardAuthority(vouched()))));
+pub(crate) fn identified_by_card(authenticated: bool, reported: Evidence) -> Fixture {
+    let mut fixture = awaiting_authority();
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::CardAuthority(authority_answer()))));
     fixture.effects.clear();
-    fixture.event(read(authenticated));
-    let (ticket, work) = fixture.work();
+    fixture.event(card_read(authenticated));
+    let (ticket, work) = fixture.pending_work();
     assert!(matches!(work, Work::Identify(_)));
-    fixture.event(Event::Answer(ticket, Ok(Answer::Identified(identified(reported)))));
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Identified(identified(reported)))));
     fixture
 }
 
 /// The evidence and level that are recorded after a correct PIN.
-fn after_pin(mut fixture: Bench) -> Option<(Evidence, Level)> {
+fn after_pin(mut fixture: Fixture) -> Option<(Evidence, Level)> {
     fixture.pay_by_card();
     fixture.log.iter().find_map(|entry| match entry {
         Entry::EvidenceGiven { evidence, level, .. } => Some((*evidence, *level)),
@@ -67,34 +68,38 @@ fn after_pin(mut fixture: Bench) -> Option<(Evidence, Level)> {
 
 #[test]
 fn card_authentication_answer_is_passed_to_waiting_card() {
-    let mut fixture = waiting();
-    assert_eq!(fixture.outcome().word, TextId::ReadingCard.into());
-    let (ticket, work) = fixture.work();
-    let Work::AskAuthority(CardAuthRequest { card, .. }) = work else {
+    let mut fixture = awaiting_authority();
+    assert_eq!(fixture.shown_outcome().headline, TextId::ReadingCard.into());
+    let (ticket, work) = fixture.pending_work();
+    let Work::RequestCardAuthentication(CardAuthRequest { card, .. }) = work else {
         panic!("expected a request for card authentication")
     };
     assert!(card == challenge());
-    fixture.event(Event::Answer(ticket, Ok(Answer::CardAuthority(vouched()))));
-    let (_, work) = fixture.work();
-    assert!(matches!(work, Work::Authenticate(Some(answer)) if answer == vouched()));
-    assert_eq!(fixture.outcome().word, TextId::ReadingCard.into());
-    fixture.event(read(true));
-    assert!(matches!(fixture.work().1, Work::Identify(_)));
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::CardAuthority(authority_answer()))));
+    let (_, work) = fixture.pending_work();
+    assert!(matches!(work, Work::AuthenticateCard(Some(answer)) if answer == authority_answer()));
+    assert_eq!(fixture.shown_outcome().headline, TextId::ReadingCard.into());
+    fixture.event(card_read(true));
+    assert!(matches!(fixture.pending_work().1, Work::Identify(_)));
 }
 
 #[test]
 fn card_not_authentic_is_refused_without_record() {
-    let mut fixture = waiting();
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Ok(Answer::CardAuthority(vouched()))));
-    fixture.event(Event::Card(CardEvent::Refused(CardRefusal::Unproven)));
-    let outcome = fixture.outcome();
+    let mut fixture = awaiting_authority();
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::CardAuthority(authority_answer()))));
+    fixture.event(Event::Card(CardEvent::Refused(CardRefusal::NotAuthentic)));
+    let outcome = fixture.shown_outcome();
     assert_eq!(
-        (outcome.word, outcome.detail),
+        (outcome.headline, outcome.detail),
         (TextId::CardUnproven.into(), TextId::CardUnprovenDetail.into())
     );
     fixture.wait(120_000);
-    assert_eq!(fixture.outcome().word, TextId::CardUnproven.into(), "shown until the card is removed");
+    assert_eq!(
+        fixture.shown_outcome().headline,
+        TextId::CardUnproven.into(),
+        "shown until the card is removed"
+    );
     fixture.event(Event::Card(CardEvent::Removed));
     assert!(matches!(fixture.view().body, Body::Welcome(_)));
     assert!(fixture.log.is_empty());
@@ -102,56 +107,63 @@ fn card_not_authentic_is_refused_without_record() {
 
 #[test]
 fn card_authentication_failures_read_in_part_or_refuse() {
-    let mut fixture = waiting();
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Err(Failure::Problem(ProblemCode::NotOffered))));
-    assert!(matches!(fixture.work().1, Work::Authenticate(None)));
+    let mut fixture = awaiting_authority();
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(Event::WorkAnswered(ticket, Err(Failure::Problem(ProblemCode::NotOffered))));
+    assert!(matches!(fixture.pending_work().1, Work::AuthenticateCard(None)));
     for (failure, word) in [
         (Failure::Problem(ProblemCode::CardStopped), TextId::CardStopped),
         (Failure::Problem(ProblemCode::CardUnknown), TextId::CardUnknown),
         (Failure::Problem(ProblemCode::ChallengeFailed), TextId::NotPermitted),
         (Failure::Problem(ProblemCode::Unavailable), TextId::NoLink),
         (Failure::Unreachable, TextId::NoLink),
-        (Failure::Nonsense, TextId::Nonsense),
+        (Failure::InvalidResponse, TextId::Nonsense),
     ] {
-        let mut fixture = waiting();
-        let (ticket, _) = fixture.work();
-        fixture.event(Event::Answer(ticket, Err(failure)));
-        assert_eq!(fixture.outcome().word, word.into(), "{failure:?}");
-        assert!(!fixture.effects.iter().any(|effect| matches!(effect, Effect::Do { .. })), "{failure:?}");
+        let mut fixture = awaiting_authority();
+        let (ticket, _) = fixture.pending_work();
+        fixture.event(Event::WorkAnswered(ticket, Err(failure)));
+        assert_eq!(fixture.shown_outcome().headline, word.into(), "{failure:?}");
+        assert!(
+            !fixture.effects.iter().any(|effect| matches!(effect, Effect::StartWork { .. })),
+            "{failure:?}"
+        );
     }
 }
 
 #[test]
 fn card_removed_during_authentication_cancels_request() {
-    let loss =
-        [Event::Card(CardEvent::Removed), Event::Health(Device::CardReader, Health::Trouble(Trouble::Gone))];
+    let loss = [
+        Event::Card(CardEvent::Removed),
+        Event::DeviceStateChanged(DeviceKind::CardReader, DeviceState::Faulty(FaultReason::Unavailable)),
+    ];
     for loss in loss {
-        let mut fixture = waiting();
-        let (ticket, _) = fixture.work();
+        let mut fixture = awaiting_authority();
+        let (ticket, _) = fixture.pending_work();
         fixture.event(loss);
-        assert!(fixture.effects.iter().any(|effect| matches!(effect, Effect::Cancel(of) if *of == ticket)));
+        assert!(
+            fixture.effects.iter().any(|effect| matches!(effect, Effect::CancelWork(of) if *of == ticket))
+        );
         fixture.effects.clear();
-        fixture.event(Event::Answer(ticket, Ok(Answer::CardAuthority(vouched()))));
-        fixture.event(read(true));
+        fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::CardAuthority(authority_answer()))));
+        fixture.event(card_read(true));
         assert!(fixture.effects.is_empty() && fixture.log.is_empty());
     }
 }
 
 #[test]
 fn card_authentication_times_out() {
-    let mut fixture = waiting();
-    let (ticket, _) = fixture.work();
+    let mut fixture = awaiting_authority();
+    let (ticket, _) = fixture.pending_work();
     fixture.wait(11_000);
-    assert_eq!(fixture.outcome().word, TextId::NoLink.into());
-    assert!(fixture.effects.iter().any(|effect| matches!(effect, Effect::Cancel(of) if *of == ticket)));
+    assert_eq!(fixture.shown_outcome().headline, TextId::NoLink.into());
+    assert!(fixture.effects.iter().any(|effect| matches!(effect, Effect::CancelWork(of) if *of == ticket)));
 
-    let mut fixture = waiting();
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Ok(Answer::CardAuthority(vouched()))));
+    let mut fixture = awaiting_authority();
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::CardAuthority(authority_answer()))));
     fixture.wait(60_000);
     assert_eq!(
-        fixture.outcome().word,
+        fixture.shown_outcome().headline,
         TextId::CardMute.into(),
         "the card did not respond to the authentication"
     );
@@ -159,47 +171,47 @@ fn card_authentication_times_out() {
 
 #[test]
 fn card_authentication_is_requested_once_per_card() {
-    let mut fixture = waiting();
-    fixture.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
-    assert_eq!(fixture.effects.iter().filter(|effect| matches!(effect, Effect::Do { .. })).count(), 1);
-    let mut fixture = Bench::new();
-    fixture.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
+    let mut fixture = awaiting_authority();
+    fixture.event(Event::Card(CardEvent::NeedsAuthentication(challenge())));
+    assert_eq!(fixture.effects.iter().filter(|effect| matches!(effect, Effect::StartWork { .. })).count(), 1);
+    let mut fixture = Fixture::new();
+    fixture.event(Event::Card(CardEvent::NeedsAuthentication(challenge())));
     assert!(fixture.effects.is_empty());
 }
 
 #[test]
 fn card_authentication_with_wrong_answer_kind_is_refused() {
-    let mut fixture = waiting();
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Ok(Answer::Pin(PinAnswer::Verified))));
-    assert_eq!(fixture.outcome().word, TextId::Nonsense.into());
+    let mut fixture = awaiting_authority();
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Pin(PinAnswer::Verified))));
+    assert_eq!(fixture.shown_outcome().headline, TextId::Nonsense.into());
 }
 
 #[test]
 fn card_read_during_authentication_cancels_request() {
-    let mut fixture = waiting();
-    let (ticket, _) = fixture.work();
-    fixture.event(read(false));
-    assert!(fixture.effects.iter().any(|effect| matches!(effect, Effect::Cancel(of) if *of == ticket)));
-    assert!(matches!(fixture.work().1, Work::Identify(_)));
+    let mut fixture = awaiting_authority();
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(card_read(false));
+    assert!(fixture.effects.iter().any(|effect| matches!(effect, Effect::CancelWork(of) if *of == ticket)));
+    assert!(matches!(fixture.pending_work().1, Work::Identify(_)));
 }
 
 #[test]
 fn payment_pin_evidence_depends_on_card_authentication() {
-    let authenticated = recognised(true, Evidence::CardAuthenticated);
+    let authenticated = identified_by_card(true, Evidence::CardAuthenticated);
     assert!(authenticated.log.iter().any(|entry| matches!(
         entry,
         Entry::Identified { evidence: Evidence::CardAuthenticated, level: Level::Recognised, .. }
     )));
     assert_eq!(after_pin(authenticated), Some((Evidence::AuthenticatedCardPin, Level::Recognised)));
-    let only_read = recognised(false, Evidence::CardRead);
+    let only_read = identified_by_card(false, Evidence::CardRead);
     assert_eq!(after_pin(only_read), Some((Evidence::CardPin, Level::Recognised)));
 }
 
 #[test]
 fn unauthenticated_card_limits_platform_evidence() {
     for reported in [Evidence::CardAuthenticated, Evidence::AuthenticatedCardPin] {
-        let fixture = recognised(false, reported);
+        let fixture = identified_by_card(false, reported);
         assert!(fixture.log.iter().any(|entry| matches!(
             entry,
             Entry::Identified { evidence: Evidence::CardRead, level: Level::Recognised, .. }

@@ -2,38 +2,40 @@
 
 use std::sync::Arc;
 
-use contract::{Admitted, CardName, Entry, Evidence, GateRules, ProblemCode, Profile, Pseudonym, UnixMs};
-use session::{Answer, CardEvent, Device, Equipment, Event, Failure, Health, OpenWork, Work};
+use contract::{
+    AdmissionSubject, CardName, Entry, Evidence, GateRules, ProblemCode, Pseudonym, SiteProfile, UnixMs,
+};
+use session::{CardEvent, DeviceKind, DeviceState, Equipment, Event, Failure, OpenWork, Work, WorkAnswer};
 use view::{Body, Light, TextId};
 
-use crate::bench::{Bench, WALL, code, evidence, identified, setup_with_codes};
-use crate::cards::{challenge, read, vouched};
-use crate::codes::{DAY, Phone, stops, trust};
+use crate::cards::{authority_answer, card_read, challenge};
+use crate::codes::{DAY, Phone, card_revocations, code_trust_event};
+use crate::fixture::{Fixture, WALL, code, evidence, identified, setup_with_codes};
 
-fn gate_with(open: OpenWork) -> Bench {
+fn gate_with(open: OpenWork) -> Fixture {
     let mut setup = Arc::into_inner(setup_with_codes()).unwrap();
-    setup.profile = Profile::Gate;
-    setup.has = Equipment { code_reader: true, card_reader: true, ..Equipment::default() };
-    setup.gate = Some(GateRules { passback_s: 300, verdict_ms: 2_500 });
-    let mut fixture = Bench::set_up(Arc::new(setup), open);
-    fixture.event(Event::Health(Device::CodeReader, Health::Ready));
-    fixture.event(Event::ClockHeard(0));
-    fixture.event(trust(&[]));
+    setup.profile = SiteProfile::Gate;
+    setup.equipment = Equipment { code_reader: true, card_reader: true, ..Equipment::default() };
+    setup.gate_rules = Some(GateRules { passback_s: 300, verdict_ms: 2_500 });
+    let mut fixture = Fixture::set_up(Arc::new(setup), open);
+    fixture.event(Event::DeviceStateChanged(DeviceKind::CodeReader, DeviceState::Ready));
+    fixture.event(Event::ClockSynchronised(0));
+    fixture.event(code_trust_event(&[]));
     fixture
 }
 
-fn gate() -> Bench {
+fn gate() -> Fixture {
     gate_with(OpenWork::default())
 }
 
-fn sign(fixture: &Bench) -> (Light, view::Text) {
+fn sign(fixture: &Fixture) -> (Light, view::Text) {
     match fixture.view().body {
         Body::Sign(sign) => (sign.light, sign.detail),
         other => panic!("expected a sign: {other:?}"),
     }
 }
 
-fn admitted(fixture: &Bench) -> Vec<Admitted> {
+fn admitted(fixture: &Fixture) -> Vec<AdmissionSubject> {
     let who = |entry: &Entry| if let Entry::Admitted { who, .. } = entry { Some(*who) } else { None };
     fixture.log.iter().filter_map(who).collect()
 }
@@ -42,10 +44,10 @@ fn admitted(fixture: &Bench) -> Vec<Admitted> {
 fn gate_offline_code_admits_and_sign_clears() {
     let (mut fixture, phone) = (gate(), Phone::new(3));
     assert_eq!(sign(&fixture).0, Light::Ready);
-    fixture.event(phone.shows(WALL));
+    fixture.event(phone.shows_code(WALL));
     assert_eq!(sign(&fixture), (Light::Go, TextId::GateGoDetail.into()));
     assert!(fixture.effects.is_empty(), "the platform was not asked");
-    assert_eq!(admitted(&fixture), [Admitted::Holder(phone.holder)]);
+    assert_eq!(admitted(&fixture), [AdmissionSubject::Holder(phone.holder)]);
     let kinds: Vec<u8> = fixture.log.iter().map(|entry| entry.kind().0).collect();
     assert!(kinds.ends_with(&[14, 15, 13]), "code verified, admitted, visit closed: {kinds:?}");
     fixture.wait(2_500);
@@ -57,7 +59,7 @@ fn gate_equal_verdicts_have_distinct_view_ids() {
     let mut fixture = gate();
     let mut seen = std::collections::BTreeSet::new();
     for number in 3..6 {
-        fixture.event(Phone::new(number).shows(WALL));
+        fixture.event(Phone::new(number).shows_code(WALL));
         assert_eq!(sign(&fixture).0, Light::Go);
         seen.insert(fixture.view().id);
     }
@@ -67,29 +69,29 @@ fn gate_equal_verdicts_have_distinct_view_ids() {
 #[test]
 fn gate_repeated_phone_is_ignored_then_stopped() {
     let (mut fixture, phone) = (gate(), Phone::new(3));
-    fixture.event(phone.shows(WALL));
+    fixture.event(phone.shows_code(WALL));
     fixture.wait(4_000);
-    fixture.event(phone.shows(WALL + 4_000));
+    fixture.event(phone.shows_code(WALL + 4_000));
     assert_eq!(sign(&fixture).0, Light::Ready);
     fixture.wait(16_000);
-    fixture.event(phone.shows(WALL + 20_000));
+    fixture.event(phone.shows_code(WALL + 20_000));
     assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
-    fixture.event(Phone::new(4).shows(WALL + 20_000));
+    fixture.event(Phone::new(4).shows_code(WALL + 20_000));
     assert_eq!(sign(&fixture).0, Light::Go, "the next code replaces the verdict");
     fixture.wait(300_000);
-    fixture.event(phone.shows(WALL + 320_000));
+    fixture.event(phone.shows_code(WALL + 320_000));
     assert_eq!((sign(&fixture).0, admitted(&fixture).len()), (Light::Go, 3));
 }
 
 #[test]
 fn gate_repeated_code_is_refused() {
     let (mut fixture, phone) = (gate(), Phone::new(3));
-    fixture.event(phone.shows(WALL));
+    fixture.event(phone.shows_code(WALL));
     fixture.wait(11_000);
-    fixture.event(phone.shows(WALL));
+    fixture.event(phone.shows_code(WALL));
     assert_eq!(sign(&fixture), (Light::Stop, TextId::CodeUsed.into()));
     fixture.wait(10_000);
-    fixture.event(phone.shows(WALL));
+    fixture.event(phone.shows_code(WALL));
     assert_eq!(sign(&fixture), (Light::Stop, TextId::CodeStale.into()));
     assert_eq!(admitted(&fixture).len(), 1);
 }
@@ -97,44 +99,45 @@ fn gate_repeated_code_is_refused() {
 #[test]
 fn gate_anti_passback_survives_crash() {
     let phone = Phone::new(3);
-    let who = Admitted::Holder(phone.holder);
+    let who = AdmissionSubject::Holder(phone.holder);
     let open = OpenWork { admitted: vec![(who, UnixMs(WALL + 60_000))], ..OpenWork::default() };
     let mut fixture = gate_with(open);
-    fixture.event(phone.shows(WALL));
+    fixture.event(phone.shows_code(WALL));
     assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
     fixture.wait(61_000);
-    fixture.event(phone.shows(WALL + 61_000));
+    fixture.event(phone.shows_code(WALL + 61_000));
     assert_eq!(sign(&fixture).0, Light::Go);
 }
 
 #[test]
 fn gate_online_token_admits_by_pseudonym_only() {
     let mut fixture = gate();
-    fixture.event(Event::Code(code(7).into_bytes().into()));
+    fixture.event(Event::CodeScanned(code(7).into_bytes().into()));
     assert_eq!(sign(&fixture), (Light::Stop, TextId::NoLink.into()));
-    fixture.event(Event::Link(true));
-    fixture.event(Event::Code(code(7).into_bytes().into()));
+    fixture.event(Event::LinkChanged(true));
+    fixture.event(Event::CodeScanned(code(7).into_bytes().into()));
     assert_eq!(sign(&fixture).0, Light::Wait);
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::TokenConsumed)))));
+    let (ticket, _) = fixture.pending_work();
+    fixture
+        .event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Identified(identified(Evidence::TokenConsumed)))));
     assert_eq!(sign(&fixture).0, Light::Go);
-    assert_eq!(admitted(&fixture), [Admitted::Resident(Pseudonym::from_entropy(77))]);
-    assert!(!format!("{:?}", fixture.log).contains(crate::bench::NAME));
-    assert_eq!(fixture.view().header.who, None);
+    assert_eq!(admitted(&fixture), [AdmissionSubject::Resident(Pseudonym::from_entropy(77))]);
+    assert!(!format!("{:?}", fixture.log).contains(crate::fixture::NAME));
+    assert_eq!(fixture.view().header.resident, None);
 }
 
 #[test]
 fn gate_platform_timeout_shows_stop() {
     let mut fixture = gate();
-    fixture.event(Event::Link(true));
-    fixture.event(Event::Code(code(7).into_bytes().into()));
+    fixture.event(Event::LinkChanged(true));
+    fixture.event(Event::CodeScanned(code(7).into_bytes().into()));
     fixture.wait(3_000);
     assert_eq!(sign(&fixture), (Light::Stop, TextId::NoLink.into()));
     fixture.wait(2_500);
     assert_eq!(sign(&fixture).0, Light::Ready);
-    fixture.event(Event::Code(code(8).into_bytes().into()));
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Err(Failure::Unreachable)));
+    fixture.event(Event::CodeScanned(code(8).into_bytes().into()));
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(Event::WorkAnswered(ticket, Err(Failure::Unreachable)));
     assert_eq!(sign(&fixture).0, Light::Stop);
     assert!(admitted(&fixture).is_empty());
 }
@@ -142,80 +145,95 @@ fn gate_platform_timeout_shows_stop() {
 #[test]
 fn gate_without_working_readers_is_out_of_service() {
     let mut fixture = gate();
-    fixture.event(Event::Health(Device::CardReader, Health::Ready));
+    fixture.event(Event::DeviceStateChanged(DeviceKind::CardReader, DeviceState::Ready));
     assert_eq!(sign(&fixture), (Light::Ready, TextId::GateReadyBothDetail.into()));
-    fixture.event(Event::Health(Device::CodeReader, Health::Trouble(session::Trouble::Gone)));
+    fixture.event(Event::DeviceStateChanged(
+        DeviceKind::CodeReader,
+        DeviceState::Faulty(session::FaultReason::Unavailable),
+    ));
     assert_eq!(sign(&fixture), (Light::Ready, TextId::GateTapDetail.into()), "cards are still accepted");
-    fixture.event(Event::Health(Device::CardReader, Health::Trouble(session::Trouble::Gone)));
+    fixture.event(Event::DeviceStateChanged(
+        DeviceKind::CardReader,
+        DeviceState::Faulty(session::FaultReason::Unavailable),
+    ));
     assert_eq!(fixture.title(), TextId::ClosedTitle);
 }
 
 fn card() -> CardName {
-    evidence().card().unwrap()
+    evidence().card_name().unwrap()
 }
 
 #[test]
 fn gate_offline_admits_authenticated_card_until_revoked() {
     let mut fixture = gate();
-    fixture.event(read(true));
+    fixture.event(card_read(true));
     let offline = (Light::Stop, TextId::GateCardOffline.into());
     assert_eq!(sign(&fixture), offline, "card revocations are not known yet");
-    fixture.event(stops(&[], UnixMs(WALL + DAY)));
-    fixture.event(read(false));
+    fixture.event(card_revocations(&[], UnixMs(WALL + DAY)));
+    fixture.event(card_read(false));
     assert_eq!(sign(&fixture), offline, "an unauthenticated card can be a copy");
-    fixture.event(read(true));
+    fixture.event(card_read(true));
     assert_eq!(sign(&fixture).0, Light::Go);
     assert!(fixture.effects.is_empty(), "the platform was not asked");
-    assert_eq!(admitted(&fixture), [Admitted::Card(card())]);
-    fixture.event(read(true));
+    assert_eq!(admitted(&fixture), [AdmissionSubject::Card(card())]);
+    fixture.event(card_read(true));
     assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
 
-    fixture.event(stops(&[(card(), UnixMs(WALL + DAY))], UnixMs(WALL + DAY)));
+    fixture.event(card_revocations(&[(card(), UnixMs(WALL + DAY))], UnixMs(WALL + DAY)));
     fixture.wait(300_000);
-    fixture.event(read(true));
+    fixture.event(card_read(true));
     assert_eq!(sign(&fixture), (Light::Stop, TextId::CardStopped.into()));
-    fixture.event(stops(&[(card(), UnixMs(WALL + DAY)), (card(), UnixMs(0))], UnixMs(WALL + DAY)));
-    fixture.event(read(true));
+    fixture.event(card_revocations(&[(card(), UnixMs(WALL + DAY)), (card(), UnixMs(0))], UnixMs(WALL + DAY)));
+    fixture.event(card_read(true));
     assert_eq!(sign(&fixture).0, Light::Go, "the revocation was lifted");
-    fixture.event(stops(&[], UnixMs(WALL + 1)));
+    fixture.event(card_revocations(&[], UnixMs(WALL + 1)));
     fixture.wait(300_000);
-    fixture.event(read(true));
+    fixture.event(card_read(true));
     assert_eq!(sign(&fixture), offline, "the card revocations have expired");
 }
 
 #[test]
 fn gate_anti_passback_holds_across_link_changes() {
     let mut fixture = gate();
-    fixture.event(stops(&[], UnixMs(WALL + DAY)));
-    fixture.event(Event::Link(true));
-    fixture.event(read(true));
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
+    fixture.event(card_revocations(&[], UnixMs(WALL + DAY)));
+    fixture.event(Event::LinkChanged(true));
+    fixture.event(card_read(true));
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(Event::WorkAnswered(
+        ticket,
+        Ok(WorkAnswer::Identified(identified(Evidence::CardAuthenticated))),
+    ));
     assert_eq!(sign(&fixture).0, Light::Go);
-    fixture.event(Event::Link(false));
-    fixture.event(read(true));
+    fixture.event(Event::LinkChanged(false));
+    fixture.event(card_read(true));
     assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
-    assert_eq!(admitted(&fixture), [Admitted::Resident(Pseudonym::from_entropy(77))]);
+    assert_eq!(admitted(&fixture), [AdmissionSubject::Resident(Pseudonym::from_entropy(77))]);
 
     let mut fixture = gate();
-    fixture.event(stops(&[], UnixMs(WALL + DAY)));
-    fixture.event(read(true));
-    fixture.event(Event::Link(true));
-    fixture.event(read(true));
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
+    fixture.event(card_revocations(&[], UnixMs(WALL + DAY)));
+    fixture.event(card_read(true));
+    fixture.event(Event::LinkChanged(true));
+    fixture.event(card_read(true));
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(Event::WorkAnswered(
+        ticket,
+        Ok(WorkAnswer::Identified(identified(Evidence::CardAuthenticated))),
+    ));
     assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
-    assert_eq!(admitted(&fixture), [Admitted::Card(card())]);
+    assert_eq!(admitted(&fixture), [AdmissionSubject::Card(card())]);
 }
 
 #[test]
 fn gate_records_only_observed_card_evidence() {
     for (seen, expected) in [(false, Evidence::CardRead), (true, Evidence::CardAuthenticated)] {
         let mut fixture = gate();
-        fixture.event(Event::Link(true));
-        fixture.event(read(seen));
-        let (ticket, _) = fixture.work();
-        fixture.event(Event::Answer(ticket, Ok(Answer::Identified(identified(Evidence::CardAuthenticated)))));
+        fixture.event(Event::LinkChanged(true));
+        fixture.event(card_read(seen));
+        let (ticket, _) = fixture.pending_work();
+        fixture.event(Event::WorkAnswered(
+            ticket,
+            Ok(WorkAnswer::Identified(identified(Evidence::CardAuthenticated))),
+        ));
         let recorded = fixture.log.iter().find_map(|entry| match entry {
             Entry::Admitted { evidence, .. } => Some(*evidence),
             _ => None,
@@ -228,9 +246,9 @@ fn gate_records_only_observed_card_evidence() {
 fn gate_platform_timeout_admits_authenticated_card() {
     for (authenticated, light) in [(true, Light::Go), (false, Light::Stop)] {
         let mut fixture = gate();
-        fixture.event(stops(&[], UnixMs(WALL + DAY)));
-        fixture.event(Event::Link(true));
-        fixture.event(read(authenticated));
+        fixture.event(card_revocations(&[], UnixMs(WALL + DAY)));
+        fixture.event(Event::LinkChanged(true));
+        fixture.event(card_read(authenticated));
         fixture.wait(3_000);
         assert_eq!(sign(&fixture).0, light);
     }
@@ -239,16 +257,16 @@ fn gate_platform_timeout_admits_authenticated_card() {
 #[test]
 fn gate_without_psam_requests_card_authentication() {
     let mut fixture = gate();
-    fixture.event(Event::Link(true));
-    fixture.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
+    fixture.event(Event::LinkChanged(true));
+    fixture.event(Event::Card(CardEvent::NeedsAuthentication(challenge())));
     assert_eq!(sign(&fixture).0, Light::Wait);
-    let (ticket, Work::AskAuthority(_)) = fixture.work() else {
+    let (ticket, Work::RequestCardAuthentication(_)) = fixture.pending_work() else {
         panic!("expected a request for card authentication")
     };
-    fixture.event(Event::Answer(ticket, Ok(Answer::CardAuthority(vouched()))));
-    assert!(matches!(fixture.work().1, Work::Authenticate(Some(_))));
-    fixture.event(read(true));
-    assert!(matches!(fixture.work().1, Work::Identify(_)));
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::CardAuthority(authority_answer()))));
+    assert!(matches!(fixture.pending_work().1, Work::AuthenticateCard(Some(_))));
+    fixture.event(card_read(true));
+    assert!(matches!(fixture.pending_work().1, Work::Identify(_)));
 }
 
 #[test]
@@ -261,17 +279,17 @@ fn gate_card_authentication_failures_stop_or_read_in_part() {
         (Failure::Unreachable, false),
     ] {
         let mut fixture = gate();
-        fixture.event(Event::Link(true));
-        fixture.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
-        let (ticket, _) = fixture.work();
-        fixture.event(Event::Answer(ticket, Err(failure)));
+        fixture.event(Event::LinkChanged(true));
+        fixture.event(Event::Card(CardEvent::NeedsAuthentication(challenge())));
+        let (ticket, _) = fixture.pending_work();
+        fixture.event(Event::WorkAnswered(ticket, Err(failure)));
         if stopped {
             assert_eq!(sign(&fixture).0, Light::Stop, "{failure:?}");
         } else {
-            assert!(matches!(fixture.work().1, Work::Authenticate(None)), "{failure:?}");
+            assert!(matches!(fixture.pending_work().1, Work::AuthenticateCard(None)), "{failure:?}");
         }
     }
     let mut fixture = gate();
-    fixture.event(Event::Card(CardEvent::NeedsAuthority(challenge())));
-    assert!(matches!(fixture.work().1, Work::Authenticate(None)), "no request without a link");
+    fixture.event(Event::Card(CardEvent::NeedsAuthentication(challenge())));
+    assert!(matches!(fixture.pending_work().1, Work::AuthenticateCard(None)), "no request without a link");
 }

@@ -1,30 +1,30 @@
 //! Refusals of cards and codes, each with its own text.
 
 use contract::{Entry, ProblemCode};
-use session::{Answer, CardEvent, CardRefusal, Device, Event, Failure, Health, Trouble};
-use view::{Body, TextId, Verdict};
+use session::{CardEvent, CardRefusal, DeviceKind, DeviceState, Event, Failure, FaultReason, WorkAnswer};
+use view::{Body, OutcomeKind, TextId};
 
-use crate::bench::{Bench, code, evidence, identified};
+use crate::fixture::{Fixture, code, evidence, identified};
 
 fn code_event(text: &str) -> Event {
-    Event::Code(text.as_bytes().to_vec().into())
+    Event::CodeScanned(text.as_bytes().to_vec().into())
 }
 
 #[test]
 fn card_refusal_is_shown_until_card_removed() {
     for (refusal, word) in [
-        (CardRefusal::Foreign, TextId::CardForeign),
-        (CardRefusal::Mute, TextId::CardMute),
+        (CardRefusal::Unsupported, TextId::CardForeign),
+        (CardRefusal::NotResponding, TextId::CardMute),
         (CardRefusal::Damaged, TextId::CardDamaged),
         (CardRefusal::Blocked, TextId::CardBlocked),
-        (CardRefusal::Unproven, TextId::CardUnproven),
+        (CardRefusal::NotAuthentic, TextId::CardUnproven),
     ] {
-        let mut fixture = Bench::new();
+        let mut fixture = Fixture::new();
         fixture.event(Event::Card(CardEvent::Inserted));
         fixture.event(Event::Card(CardEvent::Refused(refusal)));
         fixture.wait(120_000);
-        assert_eq!(fixture.outcome().word, word.into());
-        assert_eq!(fixture.outcome().verdict, Verdict::Sorry);
+        assert_eq!(fixture.shown_outcome().headline, word.into());
+        assert_eq!(fixture.shown_outcome().kind, OutcomeKind::NotDone);
         assert!(fixture.view().actions.is_empty());
         fixture.event(Event::Card(CardEvent::Removed));
         assert!(matches!(fixture.view().body, Body::Welcome(_)));
@@ -34,10 +34,13 @@ fn card_refusal_is_shown_until_card_removed() {
 
 #[test]
 fn card_reader_lost_while_reading_shows_timed_refusal() {
-    let mut fixture = Bench::new();
+    let mut fixture = Fixture::new();
     fixture.event(Event::Card(CardEvent::Inserted));
-    fixture.event(Event::Health(Device::CardReader, Health::Trouble(Trouble::Gone)));
-    assert_eq!(fixture.outcome().word, TextId::CardMute.into());
+    fixture.event(Event::DeviceStateChanged(
+        DeviceKind::CardReader,
+        DeviceState::Faulty(FaultReason::Unavailable),
+    ));
+    assert_eq!(fixture.shown_outcome().headline, TextId::CardMute.into());
     fixture.wait(120_000);
     assert!(
         matches!(fixture.view().body, Body::Welcome(_)),
@@ -49,11 +52,11 @@ fn card_reader_lost_while_reading_shows_timed_refusal() {
 fn card_after_last_day_of_validity_is_refused() {
     // The fixture's clock is at 2026-11-18, Chongqing time.
     for (valid_to, accepted) in [("20261117", false), ("20261118", true), ("20360101", true)] {
-        let mut fixture = Bench::new();
+        let mut fixture = Fixture::new();
         fixture.event(Event::Card(CardEvent::Inserted));
         fixture.event(Event::Card(CardEvent::Read { evidence: evidence(), valid_to: Some(valid_to.into()) }));
         let word = if accepted { TextId::Identifying } else { TextId::CardExpired };
-        assert_eq!(fixture.outcome().word, word.into(), "{valid_to}");
+        assert_eq!(fixture.shown_outcome().headline, word.into(), "{valid_to}");
     }
 }
 
@@ -68,11 +71,11 @@ fn platform_refusal_of_card_shows_its_text() {
         (ProblemCode::CodeUnknown, TextId::CodeUnknown),
         (ProblemCode::Unavailable, TextId::NoLink),
     ] {
-        let mut fixture = Bench::new();
+        let mut fixture = Fixture::new();
         fixture.insert_card();
-        let (ticket, _) = fixture.work();
-        fixture.event(Event::Answer(ticket, Err(Failure::Problem(problem))));
-        assert_eq!(fixture.outcome().word, word.into());
+        let (ticket, _) = fixture.pending_work();
+        fixture.event(Event::WorkAnswered(ticket, Err(Failure::Problem(problem))));
+        assert_eq!(fixture.shown_outcome().headline, word.into());
     }
 }
 
@@ -86,94 +89,95 @@ fn invalid_codes_show_distinct_refusals() {
         (other_city.as_str(), TextId::CodeOtherCity),
         (&good[..good.len() - 3], TextId::CodeDamaged),
     ] {
-        let mut fixture = Bench::new();
+        let mut fixture = Fixture::new();
         fixture.event(code_event(text));
-        assert_eq!(fixture.outcome().word, word.into(), "{text}");
+        assert_eq!(fixture.shown_outcome().headline, word.into(), "{text}");
         assert!(fixture.log.is_empty() && fixture.effects.is_empty());
     }
     assert_ne!(bent, good);
-    let mut fixture = Bench::new();
-    fixture.event(Event::Code(vec![0xFF, 0xFE, 0x00].into()));
-    assert_eq!(fixture.outcome().word, TextId::CodeForeign.into());
+    let mut fixture = Fixture::new();
+    fixture.event(Event::CodeScanned(vec![0xFF, 0xFE, 0x00].into()));
+    assert_eq!(fixture.shown_outcome().headline, TextId::CodeForeign.into());
 }
 
 #[test]
 fn online_token_is_recorded_first_and_accepted_once() {
-    let mut fixture = Bench::new();
+    let mut fixture = Fixture::new();
     fixture.event(code_event(&code(5)));
-    assert!(matches!(fixture.log.last(), Some(Entry::CodeAccepted { .. })));
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Err(Failure::Unreachable)));
+    assert!(matches!(fixture.log.last(), Some(Entry::CodeUsed { .. })));
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(Event::WorkAnswered(ticket, Err(Failure::Unreachable)));
     fixture.wait(9_000);
     fixture.event(code_event(&code(5)));
-    assert_eq!(fixture.outcome().word, TextId::CodeUsed.into());
+    assert_eq!(fixture.shown_outcome().headline, TextId::CodeUsed.into());
     fixture.event(code_event(&code(6)));
-    assert_eq!(fixture.outcome().word, TextId::Identifying.into(), "another code is accepted");
+    assert_eq!(fixture.shown_outcome().headline, TextId::Identifying.into(), "another code is accepted");
 }
 
 #[test]
 fn used_online_token_is_refused_after_restart() {
-    let mut fixture = Bench::new();
+    let mut fixture = Fixture::new();
     fixture.event(code_event(&code(5)));
     let used_codes = fixture
         .log
         .iter()
         .filter_map(|entry| match entry {
-            Entry::CodeAccepted { mark, .. } => Some((mark.clone(), contract::UnixMs(1_795_000_060_000))),
+            Entry::CodeUsed { code_hash: mark, .. } => {
+                Some((mark.clone(), contract::UnixMs(1_795_000_060_000)))
+            }
             _ => None,
         })
         .collect();
-    let mut again =
-        Bench::recovered(session::OpenWork { code_marks: used_codes, ..session::OpenWork::default() });
-    again.event(Event::Link(true));
+    let mut again = Fixture::recovered(session::OpenWork { used_codes, ..session::OpenWork::default() });
+    again.event(Event::LinkChanged(true));
     again.event(code_event(&code(5)));
-    assert_eq!(again.outcome().word, TextId::CodeUsed.into());
+    assert_eq!(again.shown_outcome().headline, TextId::CodeUsed.into());
 }
 
 #[test]
 fn code_during_visit_by_card_is_ignored() {
-    let mut fixture = Bench::new();
-    fixture.by_card();
+    let mut fixture = Fixture::new();
+    fixture.begin_by_card();
     fixture.event(code_event(&code(9)));
     assert_eq!(fixture.title(), TextId::MenuTitle);
-    assert_eq!(fixture.count(|e| matches!(e, Entry::CodeAccepted { .. })), 0);
+    assert_eq!(fixture.count(|e| matches!(e, Entry::CodeUsed { .. })), 0);
 }
 
 #[test]
 fn online_token_without_link_is_not_consumed() {
-    let mut fixture = Bench::new();
-    fixture.event(Event::Link(false));
+    let mut fixture = Fixture::new();
+    fixture.event(Event::LinkChanged(false));
     fixture.event(code_event(&code(3)));
-    assert_eq!(fixture.outcome().word, TextId::NoLink.into());
-    fixture.event(Event::Link(true));
+    assert_eq!(fixture.shown_outcome().headline, TextId::NoLink.into());
+    fixture.event(Event::LinkChanged(true));
     fixture.event(code_event(&code(3)));
-    assert_eq!(fixture.outcome().word, TextId::Identifying.into());
+    assert_eq!(fixture.shown_outcome().headline, TextId::Identifying.into());
 }
 
 #[test]
 fn identification_with_wrong_answer_kind_is_refused() {
-    let mut fixture = Bench::new();
+    let mut fixture = Fixture::new();
     fixture.insert_card();
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Ok(Answer::Pin(session::PinAnswer::Verified))));
-    assert_eq!(fixture.outcome().word, TextId::Nonsense.into());
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Pin(session::PinAnswer::Verified))));
+    assert_eq!(fixture.shown_outcome().headline, TextId::Nonsense.into());
     assert_eq!(fixture.count(|e| matches!(e, Entry::Identified { .. })), 0);
 }
 
 #[test]
 fn payment_pin_on_unauthenticated_card_keeps_level() {
-    let mut fixture = Bench::new();
-    fixture.by_card();
-    fixture.bills();
-    for intent in [view::Intent::Toggle(0), view::Intent::Go, view::Intent::Go] {
+    let mut fixture = Fixture::new();
+    fixture.begin_by_card();
+    fixture.open_bills();
+    for intent in [view::Intent::ToggleRow(0), view::Intent::Primary, view::Intent::Primary] {
         fixture.touch(intent);
     }
     for digit in [1, 2, 3, 4, 5, 6] {
-        fixture.touch(view::Intent::Digit(digit));
+        fixture.touch(view::Intent::PinDigit(digit));
     }
-    fixture.touch(view::Intent::Go);
-    let (ticket, _) = fixture.work();
-    fixture.event(Event::Answer(ticket, Ok(Answer::Pin(session::PinAnswer::Verified))));
+    fixture.touch(view::Intent::Primary);
+    let (ticket, _) = fixture.pending_work();
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Pin(session::PinAnswer::Verified))));
     let level = fixture.log.iter().find_map(|entry| match entry {
         Entry::EvidenceGiven { level, .. } => Some(*level),
         _ => None,

@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
 
-mod bench;
 mod cards;
 mod codes;
+mod fixture;
 mod gate;
 mod id_card;
 mod identity;
-mod money;
-mod new_pin;
-mod paper;
-mod pin;
+mod payments;
+mod pin_change;
+mod print_jobs;
 mod seeded;
 mod staff;
+mod step_up_pin;
 mod visits;

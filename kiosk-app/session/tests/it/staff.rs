@@ -1,10 +1,10 @@
 //! Staff cards: a key that the site lists opens the staff view, and no other key does.
 
 use contract::{Entry, SecretKey, StaffKey, StaffProof};
-use session::{CardEvent, CardRefusal, Device, Event, Health, OpenWork, Trouble};
-use view::{Body, Foot, Intent, Pair, Text, TextId};
+use session::{CardEvent, CardRefusal, DeviceKind, DeviceState, Event, FaultReason, OpenWork};
+use view::{Body, FooterButton, Intent, LabelledValue, Text, TextId};
 
-use crate::bench::{Bench, setup_with_staff};
+use crate::fixture::{Fixture, setup_with_staff};
 
 const NAME: &str = "S-0042";
 
@@ -12,13 +12,15 @@ fn key(byte: u8) -> SecretKey {
     SecretKey::from_bytes(&[byte; 32]).unwrap()
 }
 
-fn staff_fixture() -> Bench {
+fn staff_fixture() -> Fixture {
     let staff = vec![StaffKey { name: NAME.into(), key: key(7).public() }];
-    let mut fixture = Bench::set_up(setup_with_staff(staff), OpenWork::default());
-    for device in [Device::CardReader, Device::CodeReader, Device::IdReader, Device::Printer] {
-        fixture.event(Event::Health(device, Health::Ready));
+    let mut fixture = Fixture::set_up(setup_with_staff(staff), OpenWork::default());
+    for device in
+        [DeviceKind::CardReader, DeviceKind::CodeReader, DeviceKind::IdReader, DeviceKind::ReceiptPrinter]
+    {
+        fixture.event(Event::DeviceStateChanged(device, DeviceState::Ready));
     }
-    fixture.event(Event::Link(true));
+    fixture.event(Event::LinkChanged(true));
     fixture
 }
 
@@ -27,18 +29,18 @@ fn proof(name: &str, key: &SecretKey) -> StaffProof {
     StaffProof { name: name.into(), challenge, signature: key.sign(&StaffProof::to_be_signed(&challenge)) }
 }
 
-fn insert(fixture: &mut Bench, proof: StaffProof) {
+fn insert(fixture: &mut Fixture, proof: StaffProof) {
     fixture.event(Event::Card(CardEvent::Inserted));
     fixture.event(Event::Card(CardEvent::Staff(proof)));
 }
 
-fn staff_pairs(fixture: &Bench) -> Vec<Pair> {
+fn staff_pairs(fixture: &Fixture) -> Vec<LabelledValue> {
     assert_eq!(fixture.title(), TextId::StaffTitle);
-    let Body::Sheet(pairs) = fixture.view().body else { panic!("expected the staff view") };
+    let Body::Details(pairs) = fixture.view().body else { panic!("expected the staff view") };
     pairs
 }
 
-fn shows_pair(fixture: &Bench, label: TextId, value: TextId) -> bool {
+fn shows_pair(fixture: &Fixture, label: TextId, value: TextId) -> bool {
     staff_pairs(fixture).iter().any(|pair| pair.label == label.into() && pair.value == value.into())
 }
 
@@ -47,10 +49,13 @@ fn listed_staff_card_shows_device_states_until_removed() {
     let mut fixture = staff_fixture();
     insert(&mut fixture, proof(NAME, &key(7)));
     assert!(shows_pair(&fixture, TextId::StaffPrinter, TextId::StaffWell));
-    fixture.event(Event::Health(Device::Printer, Health::Trouble(Trouble::PaperOut)));
+    fixture.event(Event::DeviceStateChanged(
+        DeviceKind::ReceiptPrinter,
+        DeviceState::Faulty(FaultReason::PaperOut),
+    ));
     assert!(shows_pair(&fixture, TextId::StaffPrinter, TextId::StaffPaperOut));
-    assert!(matches!(fixture.log.last(), Some(Entry::StaffCame { card }) if card == NAME));
-    assert!(fixture.view().header.who.is_none());
+    assert!(matches!(fixture.log.last(), Some(Entry::StaffSignedIn { card }) if card == NAME));
+    assert!(fixture.view().header.resident.is_none());
     fixture.event(Event::Card(CardEvent::Removed));
     assert!(matches!(fixture.view().body, Body::Welcome(_)));
 }
@@ -65,7 +70,7 @@ fn unlisted_staff_card_is_refused_as_unsupported() {
         let mut fixture = staff_fixture();
         let before = fixture.log.len();
         insert(&mut fixture, proof);
-        assert_eq!(fixture.outcome().word, TextId::CardForeign.into());
+        assert_eq!(fixture.shown_outcome().headline, TextId::CardForeign.into());
         assert_eq!(fixture.log.len(), before, "nothing was recorded");
     }
 }
@@ -73,7 +78,7 @@ fn unlisted_staff_card_is_refused_as_unsupported() {
 #[test]
 fn staff_card_during_visit_is_ignored() {
     let mut fixture = staff_fixture();
-    fixture.by_code(1);
+    fixture.begin_by_code(1);
     insert(&mut fixture, proof(NAME, &key(7)));
     assert_eq!(fixture.title(), TextId::MenuTitle);
 }
@@ -82,14 +87,14 @@ fn staff_card_during_visit_is_ignored() {
 fn staff_view_blocks_visits_and_times_out() {
     let mut fixture = staff_fixture();
     insert(&mut fixture, proof(NAME, &key(7)));
-    fixture.event(Event::Code(crate::bench::code(3).into_bytes().into()));
+    fixture.event(Event::CodeScanned(crate::fixture::code(3).into_bytes().into()));
     fixture.lay_id_card();
     assert_eq!(fixture.title(), TextId::StaffTitle);
     assert!(fixture.effects.is_empty(), "the platform is not asked");
     fixture.touch(Intent::SwitchLanguage);
     assert_eq!(fixture.title(), TextId::StaffTitle);
     fixture.wait(5 * 60_000);
-    assert_eq!(fixture.outcome().word, TextId::TakeCard.into());
+    assert_eq!(fixture.shown_outcome().headline, TextId::TakeCard.into());
     fixture.event(Event::Card(CardEvent::Removed));
     assert!(matches!(fixture.view().body, Body::Welcome(_)));
 }
@@ -98,14 +103,17 @@ fn staff_view_blocks_visits_and_times_out() {
 fn staff_view_ends_on_leave_or_reader_lost() {
     let mut fixture = staff_fixture();
     insert(&mut fixture, proof(NAME, &key(7)));
-    assert!(fixture.view().footer.contains(&Foot::TakeCard));
-    fixture.touch(Intent::Leave);
-    assert_eq!(fixture.outcome().word, TextId::TakeCard.into());
+    assert!(fixture.view().footer.contains(&FooterButton::TakeCard));
+    fixture.touch(Intent::EndVisit);
+    assert_eq!(fixture.shown_outcome().headline, TextId::TakeCard.into());
     fixture.event(Event::Card(CardEvent::Removed));
     insert(&mut fixture, proof(NAME, &key(7)));
-    fixture.event(Event::Health(Device::CardReader, Health::Trouble(Trouble::Gone)));
+    fixture.event(Event::DeviceStateChanged(
+        DeviceKind::CardReader,
+        DeviceState::Faulty(FaultReason::Unavailable),
+    ));
     assert!(matches!(fixture.view().body, Body::Welcome(_)));
     fixture.event(Event::Card(CardEvent::Inserted));
-    fixture.event(Event::Card(CardEvent::Refused(CardRefusal::Foreign)));
-    assert_eq!(fixture.outcome().word, Text::Id(TextId::CardForeign));
+    fixture.event(Event::Card(CardEvent::Refused(CardRefusal::Unsupported)));
+    assert_eq!(fixture.shown_outcome().headline, Text::Id(TextId::CardForeign));
 }

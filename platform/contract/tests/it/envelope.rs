@@ -1,11 +1,11 @@
 //! An envelope opens only for the request for which it was sealed.
 
-use contract::{ANSWER_OVERHEAD, Addressed, AnswerKey, EnvelopeError, EnvelopeSecret, sm3};
+use contract::{ANSWER_OVERHEAD, AnswerKey, EnvelopeError, EnvelopeSecret, RequestBinding, sm3};
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
-pub(crate) const CALL: Addressed<'static> =
-    Addressed { method: "POST", target: "/v1/calls", device: "K-DH-0001", time: "1795500000000" };
+pub(crate) const CALL: RequestBinding<'static> =
+    RequestBinding { method: "POST", target: "/v1/calls", device: "K-DH-0001", time: "1795500000000" };
 const BODY: &[u8] = "{\"name\":\"张桂英\"}".as_bytes();
 /// An envelope for [`CALL`] with [`BODY`], to the key 7 whose secret is 32 bytes of 07.
 const GOLDEN: &str = "01070405120910982cdd6f057f5325c2dacecfb0f3170f0323b15823a0fc4ec56f01746bd8fe0da02fa221ea0ae0fa88\
@@ -75,10 +75,10 @@ fn envelope_with_any_flipped_bit_is_refused() {
 fn envelope_is_bound_to_request_kiosk_time_and_key() {
     let (bytes, _) = sealed(BODY, 1);
     for other in [
-        Addressed { method: "GET", ..CALL },
-        Addressed { target: "/v1/charges", ..CALL },
-        Addressed { device: "K-DH-0002", ..CALL },
-        Addressed { time: "1795500000001", ..CALL },
+        RequestBinding { method: "GET", ..CALL },
+        RequestBinding { target: "/v1/charges", ..CALL },
+        RequestBinding { device: "K-DH-0002", ..CALL },
+        RequestBinding { time: "1795500000001", ..CALL },
     ] {
         assert_eq!(EnvelopeSecret::open(&[secret(7)], &bytes, other).err(), Some(EnvelopeError::Broken));
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod answer;
-mod bench;
+mod fixture;
 mod mutations;
 mod offline;
 mod paper;

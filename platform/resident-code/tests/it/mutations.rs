@@ -8,10 +8,10 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use resident_code::{
     Capabilities, Code, OFFLINE_LEN, PAPER_LEN, PaperCode, PaperTerms, SessionCertificate, SessionTerms,
-    Window,
+    TimeWindow,
 };
 
-use crate::bench::{ALIAS, NOW, ORDER, certificate, code, issuer, issuers, key, negated, terms, text};
+use crate::fixture::{ALIAS, NOW, ORDER, certificate, code, issuer, issuers, key, negated, terms, text};
 
 /// Genuine offline codes: the current one, one of the same phone a minute ago, and a current one of another phone.
 static OFFLINE: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
@@ -22,7 +22,12 @@ static OFFLINE: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
 });
 static PAPER: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
     [90, 91, 180].map(|days| {
-        let terms = PaperTerms { capabilities: Capabilities(1), alias: ALIAS, issued_at: NOW - 3600, days };
+        let terms = PaperTerms {
+            capabilities: Capabilities(1),
+            alias: ALIAS,
+            issued_at: NOW - 3600,
+            lifetime_days: days,
+        };
         PaperCode::issue(&terms, &issuer()).unwrap().to_bytes().to_vec()
     })
 });
@@ -89,9 +94,9 @@ fn changed(genuine: &[Vec<u8>; 3], mutation: &Mutation) -> String {
 
 fn accepted(text: &str) -> bool {
     match Code::parse(text) {
-        Ok(Code::Offline(code)) => code.verify(&issuers(), NOW, Window::default()).is_ok(),
+        Ok(Code::Offline(code)) => code.verify(&issuers(), NOW, TimeWindow::default()).is_ok(),
         Ok(Code::Paper(code)) => code.verify(&issuers(), NOW, 0).is_ok(),
-        Ok(Code::Answer(answer)) => answer.verify(&issuers(), b"", NOW, Window::default()).is_ok(),
+        Ok(Code::Answer(answer)) => answer.verify(&issuers(), b"", NOW, TimeWindow::default()).is_ok(),
         Ok(Code::Online(_)) | Err(_) => false,
     }
 }
@@ -108,14 +113,14 @@ proptest! {
     #[test]
     fn mutated_offline_codes_are_refused(mutation in mutation()) {
         let text = changed(&OFFLINE, &mutation);
-        prop_assume!(OFFLINE.iter().all(|genuine| crate::bench::text(genuine) != text));
+        prop_assume!(OFFLINE.iter().all(|genuine| crate::fixture::text(genuine) != text));
         prop_assert!(!accepted(&text));
     }
 
     #[test]
     fn mutated_paper_codes_are_refused(mutation in mutation()) {
         let text = changed(&PAPER, &mutation);
-        prop_assume!(PAPER.iter().all(|genuine| crate::bench::text(genuine) != text));
+        prop_assume!(PAPER.iter().all(|genuine| crate::fixture::text(genuine) != text));
         prop_assert!(!accepted(&text));
     }
 }

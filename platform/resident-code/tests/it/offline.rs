@@ -2,16 +2,16 @@
 
 use proptest::prelude::*;
 use resident_code::{
-    Issuer, Issuers, LIFETIME_MAX, OFFLINE_LEN, OfflineCode, PublicKey, Refusal, SessionCertificate,
-    SessionTerms, Window,
+    CodeIssuer, CodeIssuers, CodeRefusal, LIFETIME_QUARTERS_MAX, OFFLINE_LEN, OfflineCode, PublicKey,
+    SessionCertificate, SessionTerms, TimeWindow,
 };
 
-use crate::bench::{
-    ALIAS, ISSUER, NOW, ORDER, certificate, code, hex, issuer, issuers, key, negated, terms, text,
+use crate::fixture::{
+    ALIAS, ISSUER, NOW, ORDER, certificate, code, issuer, issuers, key, negated, terms, text, to_hex,
 };
 
-fn verify(bytes: &[u8], now: u32) -> Result<resident_code::Presented, Refusal> {
-    OfflineCode::parse(&text(bytes))?.verify(&issuers(), now, Window::default())
+fn verify(bytes: &[u8], now: u32) -> Result<resident_code::VerifiedCode, CodeRefusal> {
+    OfflineCode::parse(&text(bytes))?.verify(&issuers(), now, TimeWindow::default())
 }
 
 /// Version 1 of the format; OpenSSL accepts both signatures (`peers.rs`). If this fails, do not change the test:
@@ -20,18 +20,18 @@ fn verify(bytes: &[u8], now: u32) -> Result<resident_code::Presented, Refusal> {
 fn version_1_bytes_are_unchanged() {
     let bytes = code().to_bytes();
     assert_eq!(
-        hex(&bytes[..50]),
+        to_hex(&bytes[..50]),
         "120302030123456789abcdef6afcdc7060\
          024467e6043f38645e740050f3d6c9d6a0bf6b13d3b57892842be9b75cca3ce884"
     );
     assert_eq!(
-        hex(&bytes[50..114]),
+        to_hex(&bytes[50..114]),
         "cada51adcb0eafb553be80ed93dcd2c43816eb72aca6fc2209f99ad8a4ea4351\
          25464f536d6085a500d35103bdb32c6cf6367027eb9d7c049c8292e39584e4f4"
     );
-    assert_eq!(hex(&bytes[114..116]), "0384");
+    assert_eq!(to_hex(&bytes[114..116]), "0384");
     assert_eq!(
-        hex(&bytes[116..]),
+        to_hex(&bytes[116..]),
         "eef1bdfd907963f79e7bc1d43fe781411f03966eef52df05dcae83ad851205d6\
          1088bee7c286ddbbcc8a9b189d93b1b40e680c556d56c7ab953cb1d9438e9347"
     );
@@ -41,9 +41,9 @@ fn version_1_bytes_are_unchanged() {
 #[test]
 fn verified_offline_code_returns_issued_terms() {
     let read = OfflineCode::parse(&code().to_text()).unwrap();
-    let presented = read.verify(&issuers(), NOW, Window::default()).unwrap();
+    let presented = read.verify(&issuers(), NOW, TimeWindow::default()).unwrap();
     assert_eq!((presented.alias, presented.capabilities), (ALIAS, terms().capabilities));
-    assert_eq!((presented.slot, presented.shown_at), (900, NOW));
+    assert_eq!((presented.time_step, presented.shown_at), (900, NOW));
     assert_eq!(presented.expires_at, NOW - 3600 + 24 * 3600);
 }
 
@@ -53,32 +53,32 @@ fn offline_code_is_accepted_only_within_its_window() {
     for now in [NOW - 15, NOW, NOW + 15] {
         assert!(verify(&bytes, now).is_ok(), "{now}");
     }
-    assert_eq!(verify(&bytes, NOW + 16), Err(Refusal::Stale));
-    assert_eq!(verify(&bytes, NOW - 16), Err(Refusal::Early));
-    assert_eq!(verify(&bytes, NOW + 86_400), Err(Refusal::Expired));
-    assert_eq!(verify(&bytes, u32::MAX), Err(Refusal::Expired));
-    assert_eq!(verify(&bytes, 0), Err(Refusal::Early));
+    assert_eq!(verify(&bytes, NOW + 16), Err(CodeRefusal::Stale));
+    assert_eq!(verify(&bytes, NOW - 16), Err(CodeRefusal::Early));
+    assert_eq!(verify(&bytes, NOW + 86_400), Err(CodeRefusal::Expired));
+    assert_eq!(verify(&bytes, u32::MAX), Err(CodeRefusal::Expired));
+    assert_eq!(verify(&bytes, 0), Err(CodeRefusal::Early));
 }
 
 #[test]
 fn offline_code_outside_certificate_time_is_refused() {
     let phone = key(0x22);
     let begins = terms().issued_at;
-    assert_eq!(certificate().present(&phone, begins - 1).unwrap_err(), Refusal::Early);
+    assert_eq!(certificate().present(&phone, begins - 1).unwrap_err(), CodeRefusal::Early);
     assert!(certificate().present(&phone, begins).is_ok());
     assert!(certificate().present(&phone, begins + 86_399).is_ok());
-    assert_eq!(certificate().present(&phone, begins + 86_400).unwrap_err(), Refusal::Expired);
+    assert_eq!(certificate().present(&phone, begins + 86_400).unwrap_err(), CodeRefusal::Expired);
 }
 
 #[test]
 fn certificate_lifetime_of_zero_or_over_a_day_is_refused() {
-    for lifetime in [0, LIFETIME_MAX + 1, 255] {
-        let terms = SessionTerms { lifetime, ..terms() };
-        assert!(matches!(SessionCertificate::issue(&terms, &issuer()), Err(Refusal::Lifetime(_))));
+    for lifetime in [0, LIFETIME_QUARTERS_MAX + 1, 255] {
+        let terms = SessionTerms { lifetime_quarters: lifetime, ..terms() };
+        assert!(matches!(SessionCertificate::issue(&terms, &issuer()), Err(CodeRefusal::Lifetime(_))));
         // A certificate with such a lifetime is refused too: the byte is checked before any signature.
         let mut bytes = code().to_bytes();
         bytes[16] = lifetime;
-        assert_eq!(verify(&bytes, NOW), Err(Refusal::Lifetime(lifetime)));
+        assert_eq!(verify(&bytes, NOW), Err(CodeRefusal::Lifetime(lifetime)));
     }
 }
 
@@ -90,20 +90,25 @@ fn every_flipped_bit_is_refused() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         let refusal = verify(&bytes, NOW).unwrap_err();
         let fits = match bit / 8 {
-            0 => matches!(refusal, Refusal::Version(_) | Refusal::Mode(_) | Refusal::Length { .. }),
-            1 => matches!(refusal, Refusal::Key(_)),
+            0 => {
+                matches!(refusal, CodeRefusal::Version(_) | CodeRefusal::Mode(_) | CodeRefusal::Length { .. })
+            }
+            1 => matches!(refusal, CodeRefusal::Key(_)),
             // A changed time may also miss the window.
             12..16 | 114..116 => matches!(
                 refusal,
-                Refusal::IssuerSignature
-                    | Refusal::SessionSignature
-                    | Refusal::Early
-                    | Refusal::Stale
-                    | Refusal::Expired
+                CodeRefusal::IssuerSignature
+                    | CodeRefusal::SessionSignature
+                    | CodeRefusal::Early
+                    | CodeRefusal::Stale
+                    | CodeRefusal::Expired
             ),
-            16 => matches!(refusal, Refusal::Lifetime(_) | Refusal::IssuerSignature | Refusal::Expired),
-            2..114 => refusal == Refusal::IssuerSignature,
-            _ => refusal == Refusal::SessionSignature,
+            16 => matches!(
+                refusal,
+                CodeRefusal::Lifetime(_) | CodeRefusal::IssuerSignature | CodeRefusal::Expired
+            ),
+            2..114 => refusal == CodeRefusal::IssuerSignature,
+            _ => refusal == CodeRefusal::SessionSignature,
         };
         assert!(fits, "bit {bit}: {refusal:?}");
     }
@@ -115,7 +120,7 @@ fn every_truncation_and_appended_byte_is_refused() {
     for length in 1..OFFLINE_LEN {
         assert_eq!(
             verify(&bytes[..length], NOW),
-            Err(Refusal::Length { expected: OFFLINE_LEN, got: length })
+            Err(CodeRefusal::Length { expected: OFFLINE_LEN, got: length })
         );
     }
     assert!(verify(&[bytes.as_slice(), &[0]].concat(), NOW).is_err());
@@ -123,47 +128,50 @@ fn every_truncation_and_appended_byte_is_refused() {
 
 #[test]
 fn other_issuer_with_same_id_is_refused() {
-    let forger = Issuer::new(ISSUER, key(0x66));
+    let forger = CodeIssuer::new(ISSUER, key(0x66));
     let forged = SessionCertificate::issue(&terms(), &forger).unwrap().present(&key(0x22), NOW).unwrap();
-    assert_eq!(verify(&forged.to_bytes(), NOW), Err(Refusal::IssuerSignature));
+    assert_eq!(verify(&forged.to_bytes(), NOW), Err(CodeRefusal::IssuerSignature));
 
-    let unknown = Issuer::new(ISSUER + 1, key(0x51));
+    let unknown = CodeIssuer::new(ISSUER + 1, key(0x51));
     let unknown = SessionCertificate::issue(&terms(), &unknown).unwrap().present(&key(0x22), NOW).unwrap();
-    assert_eq!(verify(&unknown.to_bytes(), NOW), Err(Refusal::Key(ISSUER + 1)));
-    assert_eq!(code().verify(&Issuers::default(), NOW, Window::default()), Err(Refusal::Key(ISSUER)));
+    assert_eq!(verify(&unknown.to_bytes(), NOW), Err(CodeRefusal::Key(ISSUER + 1)));
+    assert_eq!(
+        code().verify(&CodeIssuers::default(), NOW, TimeWindow::default()),
+        Err(CodeRefusal::Key(ISSUER))
+    );
 }
 
 #[test]
 fn certificate_without_its_session_key_is_refused() {
     // A stolen certificate with the attacker's key.
     let stolen = certificate().present(&key(0x77), NOW).unwrap();
-    assert_eq!(verify(&stolen.to_bytes(), NOW), Err(Refusal::SessionSignature));
+    assert_eq!(verify(&stolen.to_bytes(), NOW), Err(CodeRefusal::SessionSignature));
 
     // The attacker's key inserted into the certificate as well.
     let mut swapped = stolen.to_bytes();
     swapped[17..50].copy_from_slice(&key(0x77).public().to_bytes());
-    assert_eq!(verify(&swapped, NOW), Err(Refusal::IssuerSignature));
+    assert_eq!(verify(&swapped, NOW), Err(CodeRefusal::IssuerSignature));
 
     // A genuine certificate with the time step and signature of another code.
     let other = SessionTerms { session_key: key(0x77).public(), ..terms() };
     let other = SessionCertificate::issue(&other, &issuer()).unwrap().present(&key(0x77), NOW).unwrap();
     let mut grafted = code().to_bytes();
     grafted[114..].copy_from_slice(&other.to_bytes()[114..]);
-    assert_eq!(verify(&grafted, NOW), Err(Refusal::SessionSignature));
+    assert_eq!(verify(&grafted, NOW), Err(CodeRefusal::SessionSignature));
 }
 
 #[test]
 fn changed_time_step_of_an_old_code_is_refused() {
     let old = certificate().present(&key(0x22), NOW - 600).unwrap();
-    assert_eq!(verify(&old.to_bytes(), NOW), Err(Refusal::Stale));
+    assert_eq!(verify(&old.to_bytes(), NOW), Err(CodeRefusal::Stale));
     let mut moved = old.to_bytes();
     moved[114..116].copy_from_slice(&900_u16.to_be_bytes());
-    assert_eq!(verify(&moved, NOW), Err(Refusal::SessionSignature));
+    assert_eq!(verify(&moved, NOW), Err(CodeRefusal::SessionSignature));
 }
 
 #[test]
 fn malleated_signature_is_refused() {
-    for (at, refusal) in [(50, Refusal::IssuerSignature), (116, Refusal::SessionSignature)] {
+    for (at, refusal) in [(50, CodeRefusal::IssuerSignature), (116, CodeRefusal::SessionSignature)] {
         for half in [at, at + 32] {
             let genuine = code().to_bytes();
             let mirrored = negated(&genuine[half..half + 32]);
@@ -200,8 +208,8 @@ proptest! {
     }
 
     #[test]
-    fn offline_code_within_lifetime_and_skew_is_accepted(age in 0_u32..86_400, skew in -15_i64..=11, lifetime in 1_u8..=LIFETIME_MAX) {
-        let terms = SessionTerms { lifetime, ..terms() };
+    fn offline_code_within_lifetime_and_skew_is_accepted(age in 0_u32..86_400, skew in -15_i64..=11, lifetime in 1_u8..=LIFETIME_QUARTERS_MAX) {
+        let terms = SessionTerms { lifetime_quarters: lifetime, ..terms() };
         let certificate = SessionCertificate::issue(&terms, &issuer()).unwrap();
         let shown = terms.issued_at + age % (u32::from(lifetime) * 900);
         let code = certificate.present(&key(0x22), shown).unwrap();

@@ -1,21 +1,21 @@
 //! Paper codes.
 
-use resident_code::{Capabilities, Issuer, PAPER_LEN, PaperCode, PaperTerms, Refusal};
+use resident_code::{Capabilities, CodeIssuer, CodeRefusal, PAPER_LEN, PaperCode, PaperTerms};
 
-use crate::bench::{ALIAS, ISSUER, NOW, ORDER, code, hex, issuer, issuers, key, negated, text};
+use crate::fixture::{ALIAS, ISSUER, NOW, ORDER, code, issuer, issuers, key, negated, text, to_hex};
 
 const DAY: u32 = 86_400;
 const SKEW: u32 = 60;
 
 fn terms() -> PaperTerms {
-    PaperTerms { capabilities: Capabilities(1), alias: ALIAS, issued_at: NOW - DAY, days: 90 }
+    PaperTerms { capabilities: Capabilities(1), alias: ALIAS, issued_at: NOW - DAY, lifetime_days: 90 }
 }
 
 fn paper() -> PaperCode {
     PaperCode::issue(&terms(), &issuer()).unwrap()
 }
 
-fn verify(bytes: &[u8], now: u32) -> Result<PaperTerms, Refusal> {
+fn verify(bytes: &[u8], now: u32) -> Result<PaperTerms, CodeRefusal> {
     PaperCode::parse(&text(bytes))?.verify(&issuers(), now, SKEW)
 }
 
@@ -33,10 +33,10 @@ fn paper_code_is_accepted_only_within_its_lifetime() {
     for now in [begins - SKEW, begins, NOW, ends, ends + SKEW - 1] {
         assert!(verify(&bytes, now).is_ok(), "{now}");
     }
-    assert_eq!(verify(&bytes, begins - SKEW - 1), Err(Refusal::Early));
-    assert_eq!(verify(&bytes, ends + SKEW), Err(Refusal::Expired));
-    let none = PaperTerms { days: 0, ..terms() };
-    assert_eq!(PaperCode::issue(&none, &issuer()).unwrap_err(), Refusal::Lifetime(0));
+    assert_eq!(verify(&bytes, begins - SKEW - 1), Err(CodeRefusal::Early));
+    assert_eq!(verify(&bytes, ends + SKEW), Err(CodeRefusal::Expired));
+    let none = PaperTerms { lifetime_days: 0, ..terms() };
+    assert_eq!(PaperCode::issue(&none, &issuer()).unwrap_err(), CodeRefusal::Lifetime(0));
 }
 
 #[test]
@@ -50,20 +50,20 @@ fn every_flipped_bit_is_refused() {
 
 #[test]
 fn paper_code_of_other_issuer_or_mode_is_refused() {
-    let forged = PaperCode::issue(&terms(), &Issuer::new(ISSUER, key(0x66))).unwrap();
-    assert_eq!(verify(&forged.to_bytes(), NOW), Err(Refusal::IssuerSignature));
-    assert_eq!(PaperCode::parse(&code().to_text()), Err(Refusal::Mode(2)));
-    assert_eq!(resident_code::OfflineCode::parse(&paper().to_text()), Err(Refusal::Mode(3)));
-    assert_eq!(resident_code::parse(&paper().to_text()), Err(Refusal::Mode(3)));
+    let forged = PaperCode::issue(&terms(), &CodeIssuer::new(ISSUER, key(0x66))).unwrap();
+    assert_eq!(verify(&forged.to_bytes(), NOW), Err(CodeRefusal::IssuerSignature));
+    assert_eq!(PaperCode::parse(&code().to_text()), Err(CodeRefusal::Mode(2)));
+    assert_eq!(resident_code::OfflineCode::parse(&paper().to_text()), Err(CodeRefusal::Mode(3)));
+    assert_eq!(resident_code::parse_online(&paper().to_text()), Err(CodeRefusal::Mode(3)));
 }
 
 /// Version 1 of the format. If this fails, do not change the test: the format changed.
 #[test]
 fn version_1_bytes_are_unchanged() {
     let bytes = paper().to_bytes();
-    assert_eq!(hex(&bytes[..17]), "130300010123456789abcdef6afb99005a");
+    assert_eq!(to_hex(&bytes[..17]), "130300010123456789abcdef6afb99005a");
     assert_eq!(
-        hex(&bytes[17..]),
+        to_hex(&bytes[17..]),
         "9c8ea57edd5aecba27ca6f6f6ef63e2b81a128efb174b3a9708b894fa68402ec\
          d0c49b2bfd17c2c7c6e7b5485737eaf0f8d54cab8860f90b3504ee0c4c74082c"
     );
@@ -73,10 +73,13 @@ fn version_1_bytes_are_unchanged() {
 fn every_truncation_and_appended_byte_is_refused() {
     let bytes = paper().to_bytes();
     for length in 1..PAPER_LEN {
-        assert_eq!(verify(&bytes[..length], NOW), Err(Refusal::Length { expected: PAPER_LEN, got: length }));
+        assert_eq!(
+            verify(&bytes[..length], NOW),
+            Err(CodeRefusal::Length { expected: PAPER_LEN, got: length })
+        );
     }
     let padded = [bytes.as_slice(), &[0]].concat();
-    assert_eq!(verify(&padded, NOW), Err(Refusal::Length { expected: PAPER_LEN, got: PAPER_LEN + 1 }));
+    assert_eq!(verify(&padded, NOW), Err(CodeRefusal::Length { expected: PAPER_LEN, got: PAPER_LEN + 1 }));
 }
 
 #[test]
@@ -86,7 +89,7 @@ fn malleated_signature_is_refused() {
         for number in [negated(&genuine[half..half + 32]), [0; 32], ORDER, [0xff; 32]] {
             let mut bytes = genuine;
             bytes[half..half + 32].copy_from_slice(&number);
-            assert_eq!(verify(&bytes, NOW), Err(Refusal::IssuerSignature), "at {half}");
+            assert_eq!(verify(&bytes, NOW), Err(CodeRefusal::IssuerSignature), "at {half}");
         }
     }
 }

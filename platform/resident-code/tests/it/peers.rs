@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use resident_code::{Capabilities, PaperCode, PaperTerms, PublicKey};
 use sm2::elliptic_curve::sec1::ToSec1Point as _;
 
-use crate::bench::{ALIAS, NOW, code, hex, issuer, key, unhex};
+use crate::fixture::{ALIAS, NOW, code, from_hex, issuer, key, to_hex};
 use crate::vectors::{ANNEX_MESSAGE, ANNEX_PUBLIC, ANNEX_SIGNATURE, GCM};
 
 /// SubjectPublicKeyInfo of an uncompressed point on the SM2 curve (RFC 5480; 1.2.156.10197.1.301).
@@ -21,7 +21,7 @@ fn point(public: &PublicKey) -> Vec<u8> {
 }
 
 /// A signed message: public key, message, `r ‖ s`.
-struct Signed {
+struct SignedMessage {
     public: PublicKey,
     message: Vec<u8>,
     signature: Vec<u8>,
@@ -29,23 +29,23 @@ struct Signed {
 
 /// Every signature of every code and that of the standard, each with its message and with a truncated one. The flag
 /// is true for genuine pairs.
-fn signed() -> Vec<(Signed, bool)> {
+fn signed() -> Vec<(SignedMessage, bool)> {
     let shown = code().to_bytes();
-    let terms = PaperTerms { capabilities: Capabilities(1), alias: ALIAS, issued_at: NOW, days: 90 };
+    let terms = PaperTerms { capabilities: Capabilities(1), alias: ALIAS, issued_at: NOW, lifetime_days: 90 };
     let paper = PaperCode::issue(&terms, &issuer()).unwrap().to_bytes();
-    let annex = PublicKey::from_bytes(&unhex(ANNEX_PUBLIC).try_into().unwrap()).unwrap();
+    let annex = PublicKey::from_bytes(&from_hex(ANNEX_PUBLIC).try_into().unwrap()).unwrap();
     let (issuer, session) = (key(0x51).public(), key(0x22).public());
     [
         (issuer.clone(), &shown[..50], &shown[50..114]),
         (session, &shown[..116], &shown[116..]),
         (issuer, &paper[..17], &paper[17..]),
-        (annex, ANNEX_MESSAGE, &unhex(ANNEX_SIGNATURE)),
+        (annex, ANNEX_MESSAGE, &from_hex(ANNEX_SIGNATURE)),
     ]
     .into_iter()
     .flat_map(|(public, message, signature)| {
         [(message, true), (&message[..message.len() - 1], false)].map(|(message, genuine)| {
             let (public, message) = (public.clone(), message.to_vec());
-            (Signed { public, message, signature: signature.to_vec() }, genuine)
+            (SignedMessage { public, message, signature: signature.to_vec() }, genuine)
         })
     })
     .collect()
@@ -54,7 +54,7 @@ fn signed() -> Vec<(Signed, bool)> {
 #[test]
 fn openssl_verifies_every_signature_and_no_other_message() {
     let directory = tempfile::tempdir().unwrap();
-    for (Signed { public, message, signature }, genuine) in signed() {
+    for (SignedMessage { public, message, signature }, genuine) in signed() {
         let signature = sm2::dsa::Signature::from_slice(&signature).unwrap().to_der();
         fs::write(directory.path().join("key"), [SPKI, &point(&public)].concat()).unwrap();
         fs::write(directory.path().join("message"), message).unwrap();
@@ -148,21 +148,21 @@ fn agrees(peer: fn(&[String]) -> Vec<String>) {
     let message = code().to_bytes();
     let mut lines: Vec<String> = signed
         .iter()
-        .map(|(Signed { public, message, signature }, _)| {
-            format!("verify {} {} {}", hex(&point(public)), hex(message), hex(signature))
+        .map(|(SignedMessage { public, message, signature }, _)| {
+            format!("verify {} {} {}", to_hex(&point(public)), to_hex(message), to_hex(signature))
         })
         .collect();
-    lines.push(format!("sign {} {}", hex(&[0x22; 32]), hex(&message)));
-    lines.push(format!("sm3 {}", hex(&message)));
+    lines.push(format!("sign {} {}", to_hex(&[0x22; 32]), to_hex(&message)));
+    lines.push(format!("sm3 {}", to_hex(&message)));
     let answers = peer(&lines);
     for ((_, genuine), answer) in signed.iter().zip(&answers) {
         assert_eq!(answer, if *genuine { "yes" } else { "no" });
     }
-    let signature = unhex(&answers[signed.len()]).try_into().unwrap();
+    let signature = from_hex(&answers[signed.len()]).try_into().unwrap();
     assert!(key(0x22).public().verifies(&message, &signature));
     assert!(!key(0x22).public().verifies(&message[1..], &signature));
     let digest = <sm3::Sm3 as sm3::Digest>::digest(message);
-    assert_eq!(answers[signed.len() + 1], hex(&digest));
+    assert_eq!(answers[signed.len() + 1], to_hex(&digest));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use sm3::{Digest as _, Sm3};
 use sm4::Sm4;
 use sm4::cipher::BlockCipherEncrypt as _;
 
-use crate::bench::{hex, unhex};
+use crate::fixture::{from_hex, to_hex};
 
 /// GM/T 0003.5-2012, annex A.2 (GB/T 32918.5-2017): secret key, public key, message, `r ‖ s`. Its signer used a
 /// random `k`; this crate's deterministic signature differs, and both verify.
@@ -19,10 +19,10 @@ pub(crate) const ANNEX_SIGNATURE: &str = "f5a03b0648d2c4630eeac513e1bb81a15944da
 
 #[test]
 fn sm2_matches_gm_t_0003_annex_a() {
-    let secret = SigningKey::from_bytes(&unhex(ANNEX_SECRET).try_into().unwrap()).unwrap();
-    assert_eq!(hex(&secret.public().to_bytes()), ANNEX_PUBLIC);
-    let public = PublicKey::from_bytes(&unhex(ANNEX_PUBLIC).try_into().unwrap()).unwrap();
-    let signature = unhex(ANNEX_SIGNATURE).try_into().unwrap();
+    let secret = SigningKey::from_bytes(&from_hex(ANNEX_SECRET).try_into().unwrap()).unwrap();
+    assert_eq!(to_hex(&secret.public().to_bytes()), ANNEX_PUBLIC);
+    let public = PublicKey::from_bytes(&from_hex(ANNEX_PUBLIC).try_into().unwrap()).unwrap();
+    let signature = from_hex(ANNEX_SIGNATURE).try_into().unwrap();
     assert!(public.verifies(ANNEX_MESSAGE, &signature));
     assert!(!public.verifies(b"message digesT", &signature));
     assert!(public.verifies(ANNEX_MESSAGE, &secret.sign(ANNEX_MESSAGE)));
@@ -31,9 +31,12 @@ fn sm2_matches_gm_t_0003_annex_a() {
 /// GB/T 32905-2016, annex A.1 and A.2.
 #[test]
 fn sm3_matches_gb_t_32905() {
-    assert_eq!(hex(&Sm3::digest(b"abc")), "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0");
     assert_eq!(
-        hex(&Sm3::digest("abcd".repeat(16))),
+        to_hex(&Sm3::digest(b"abc")),
+        "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
+    );
+    assert_eq!(
+        to_hex(&Sm3::digest("abcd".repeat(16))),
         "debe9ff92275b8a138604889c18e5a4d6fdb70e5387e5765293dcba39c0c5732"
     );
 }
@@ -41,15 +44,15 @@ fn sm3_matches_gb_t_32905() {
 /// GB/T 32907-2016, annex A.1 and A.2.
 #[test]
 fn sm4_matches_gb_t_32907() {
-    let key = unhex("0123456789abcdeffedcba9876543210");
+    let key = from_hex("0123456789abcdeffedcba9876543210");
     let cipher = Sm4::new_from_slice(&key).unwrap();
     let mut block = sm4::cipher::Block::<Sm4>::try_from(key.as_slice()).unwrap();
     cipher.encrypt_block(&mut block);
-    assert_eq!(hex(&block), "681edf34d206965e86b3e94f536e4246");
+    assert_eq!(to_hex(&block), "681edf34d206965e86b3e94f536e4246");
     for _ in 1..1_000_000 {
         cipher.encrypt_block(&mut block);
     }
-    assert_eq!(hex(&block), "595298c7c6fd271f0402f804c33d3f66");
+    assert_eq!(to_hex(&block), "595298c7c6fd271f0402f804c33d3f66");
 }
 
 /// RFC 8998, A.1: SM4-GCM, with which a kiosk seals its journal and caches. Key, nonce, associated data, plaintext,
@@ -67,10 +70,10 @@ pub(crate) const GCM: [&str; 5] = [
 
 #[test]
 fn sm4_gcm_matches_rfc_8998() {
-    let [key, nonce, aad, plain, sealed] = GCM.map(unhex);
+    let [key, nonce, aad, plain, sealed] = GCM.map(from_hex);
     let cipher = AesGcm::<Sm4, U12>::new_from_slice(&key).unwrap();
     let nonce: [u8; 12] = nonce.try_into().unwrap();
     let made = cipher.encrypt(&nonce.into(), Payload { msg: &plain, aad: &aad }).unwrap();
-    assert_eq!(hex(&made), hex(&sealed));
+    assert_eq!(to_hex(&made), to_hex(&sealed));
     assert_eq!(cipher.decrypt(&nonce.into(), Payload { msg: &sealed, aad: &aad }).unwrap(), plain);
 }

@@ -6,38 +6,39 @@
 
 use contract::HexBytes;
 
-mod agreements;
-mod answers;
-mod facts;
-mod judge;
-mod keys;
-mod licences;
-mod page;
+mod claims;
+mod code_authority;
+mod consent_requests;
+mod e_certificates;
+mod issuing_rules;
 pub(crate) mod pairings;
-pub(crate) mod paper;
+pub(crate) mod paper_codes;
+mod phone_refusal;
 mod phones;
-mod refusal;
+mod relying_parties;
 pub(crate) mod revocations;
-mod rules;
-mod verify;
+mod step_up;
+mod verification;
+mod web_app;
 
-pub(crate) use answers::prove;
-pub use facts::Fact;
-pub(crate) use facts::facts;
-pub(crate) use judge::{look, note_use, refused, take};
-pub use keys::{AuthorityError, CodeAuthority};
-pub use licences::{Item, Licence};
-pub(crate) use licences::{at_kiosk as licence_at_kiosk, licence};
-pub(crate) use page::page;
+pub use claims::Claim;
+pub(crate) use claims::request_claims;
+pub use code_authority::{CodeAuthority, CodeAuthorityError};
+pub use e_certificates::{ECertificateItem, ECertificateKind};
+pub(crate) use e_certificates::{e_certificate_at_kiosk as licence_at_kiosk, request_e_certificate};
+pub use issuing_rules::{IssuingRules, IssuingRulesError, PaperCodeRules, PhoneCodeRules, RevocationRules};
+pub(crate) use phone_refusal::PhoneRefusal;
 pub(crate) use phones::{
-    CertifyRequest, Seen, TOKEN_MS, bound, credential_told, fresh_token, route, suspend,
+    CertifyRequest, TOKEN_TTL_MS, VerifiedPerson, issue_token, on_binding_reply, on_credential_reply,
+    revoke_all_codes, route_phone_request,
 };
-pub(crate) use refusal::PhoneRefusal;
-pub use rules::{IssuingRules, PaperRules, PhoneRules, RevocationRules, RulesError};
-pub use verify::{Client, ClientsError, clients_of};
-pub(crate) use verify::{by_id, fresh, verify};
+pub use relying_parties::{RelyingPartiesError, RelyingParty, parse_relying_parties};
+pub(crate) use relying_parties::{check_request_time, relying_parties_by_id, verify_code};
+pub(crate) use step_up::step_up;
+pub(crate) use verification::{consume_code, log_use, refusal_problem, validate_code};
+pub(crate) use web_app::serve_file;
 
 /// Bytes from exactly `2 * N` hexadecimal digits.
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     text.parse::<HexBytes<N>>().ok().map(|bytes| bytes.0)
 }

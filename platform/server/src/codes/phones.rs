@@ -20,21 +20,21 @@ use resident_code::{Alias, OnlineToken, PublicKey, SIGNATURE_LEN, SessionCertifi
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::keys::CodeAuthority;
-use super::refusal::PhoneRefusal;
-use super::revocations::Carrier;
-use super::{agreements, licences, pairings, revocations, unhex};
-use crate::base::in_force;
-use crate::columns::{before, hex, ms, unix_ms};
-use crate::fail::Fail;
-use crate::pages::masked;
-use crate::platform::{City, Turn};
-use crate::wire::{OutAnswer, OutCall, Peer, Purpose, Reply, Response};
+use super::code_authority::CodeAuthority;
+use super::phone_refusal::PhoneRefusal;
+use super::revocations::Medium;
+use super::{consent_requests, e_certificates, from_hex, pairings, revocations};
+use crate::card_holder_base::has_card_in_force;
+use crate::columns::{from_ms_column, ms_column_before, to_hex, to_ms_column};
+use crate::messages::{Continuation, Peer, PeerAnswer, PeerCall, PlatformReply, PlatformResponse};
+use crate::pages::masked_name;
+use crate::platform::{PlatformConfig, RequestContext};
+use crate::request_error::RequestError;
 
 /// Lifetime of an online token in milliseconds.
-pub(crate) const TOKEN_MS: u64 = 60_000;
+pub(crate) const TOKEN_TTL_MS: u64 = 60_000;
 /// Time for which a used or expired online token is stored, so that it is distinguished from a forged one.
-const REMEMBER_MS: u64 = 24 * 60 * 60 * 1000;
+const TOKEN_RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const MINUTE_MS: u64 = 60_000;
 /// Seconds by which the start of a certificate is backdated: the verifiers' clocks may be slow.
@@ -49,13 +49,13 @@ struct BindRequest {
     /// Ticket that the trusted identity service issued to the phone after it had verified the person.
     ticket: Option<String>,
     /// Pairing code scanned from a kiosk's screen, and the end of the resident's ID number; see [`pairings`].
-    pairing: Option<Pairing>,
+    pairing: Option<PairingProof>,
 }
 
 /// Pairing code and the proof that the resident scanned it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Pairing {
+struct PairingProof {
     /// Secret of the pairing code, 32 hexadecimal digits.
     code: String,
     /// Last six characters of the resident's ID number.
@@ -78,7 +78,7 @@ pub(crate) struct CertifyRequest {
 /// Request of a phone without further data.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct OfPhone {
+pub(super) struct PhoneRequest {
     /// The phone's secret.
     pub(super) phone: String,
 }
@@ -86,7 +86,7 @@ pub(super) struct OfPhone {
 /// Request about a session certificate of the phone.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OfSession {
+struct SessionRequest {
     /// The phone's secret.
     phone: String,
     /// Alias in the session certificate, 16 hexadecimal digits.
@@ -95,19 +95,19 @@ struct OfSession {
 
 /// Whether a session certificate is still accepted.
 #[derive(Serialize)]
-struct Standing {
+struct SessionStatus {
     /// Whether codes of the session are accepted; if not, the phone needs a new certificate.
     accepted: bool,
 }
 
 #[derive(Serialize)]
-struct Bound {
+struct BindAnswer {
     phone: String,
     name: String,
 }
 
 #[derive(Serialize)]
-struct Certified {
+struct CertifyAnswer {
     /// The 114 bytes of the certificate in hexadecimal.
     certificate: String,
     /// End of the certificate's validity.
@@ -118,29 +118,29 @@ struct Certified {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct TokenAnswer {
     text: String,
     lives_ms: u64,
 }
 
 #[derive(Serialize)]
-struct Uses {
-    uses: Vec<Use>,
+struct UsesAnswer {
+    uses: Vec<CodeUse>,
 }
 
 #[derive(Serialize)]
-struct Use {
+struct CodeUse {
     at_ms: UnixMs,
     place: String,
     purpose: String,
 }
 
 /// Longest credential that is stored, in bytes.
-const CREDENTIAL_MAX: usize = 256;
+const CREDENTIAL_LEN_MAX: usize = 256;
 
 /// The trusted identity service's answer to a ticket.
 #[derive(Deserialize)]
-pub(crate) struct Seen {
+pub(crate) struct VerifiedPerson {
     pub(crate) assurance: String,
     pub(crate) name: String,
     pub(crate) id_number: String,
@@ -149,9 +149,9 @@ pub(crate) struct Seen {
     credential: Option<String>,
 }
 
-impl Seen {
+impl VerifiedPerson {
     /// The person, if the service verified them in person; `None` for any other answer.
-    pub(crate) fn in_person(answer: &OutAnswer) -> Option<Self> {
+    pub(crate) fn in_person(answer: &PeerAnswer) -> Option<Self> {
         let person: Option<Self> =
             (answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok()).flatten();
         person.filter(|person| person.assurance == "in-person")
@@ -159,35 +159,39 @@ impl Seen {
 }
 
 /// A bound phone and its resident.
-pub(super) struct Phone {
+pub(super) struct BoundPhone {
     hash: [u8; 32],
     pub(super) resident: i64,
     name: String,
 }
 
 /// Handles a phone's request `POST /code/v1/…`.
-pub(crate) fn route(context: &mut Turn<'_>, name: &str, body: &[u8]) -> Result<Reply, Fail> {
+pub(crate) fn route_phone_request(
+    context: &mut RequestContext<'_>,
+    name: &str,
+    body: &[u8],
+) -> Result<PlatformReply, RequestError> {
     match name {
-        "bindings" => bind(context, body),
-        "certificates" => certify(context, body),
-        "tokens" => token(context, body),
-        "uses" => uses(context, body),
-        "losses" => loss(context, body),
-        "standing" => standing(context, body),
-        "consents" => agreements::consents(context, body),
-        "consent" => agreements::decide(context, body),
-        "withdrawals" => agreements::withdraw(context, body),
-        "licences" => licences::wallet(context, body),
+        "bindings" => request_binding(context, body),
+        "certificates" => request_certificate(context, body),
+        "tokens" => issue_token_to_phone(context, body),
+        "uses" => list_uses(context, body),
+        "losses" => report_loss(context, body),
+        "standing" => session_status(context, body),
+        "consents" => consent_requests::list_consents(context, body),
+        "consent" => consent_requests::decide_consent(context, body),
+        "withdrawals" => consent_requests::withdraw_consent(context, body),
+        "licences" => e_certificates::list_e_certificates(context, body),
         _ => Err(PhoneRefusal::NotOffered.into()),
     }
 }
 
-fn bind(context: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    authority(context.city)?;
-    let request: BindRequest = json(body)?;
+fn request_binding(context: &mut RequestContext<'_>, body: &[u8]) -> Result<PlatformReply, RequestError> {
+    code_authority(context.config)?;
+    let request: BindRequest = parse_phone_body(body)?;
     if let Some(pairing) = request.pairing {
-        return match pairings::redeem(context, &pairing.code, &pairing.id_end)? {
-            Ok(resident) => bind_to(context, resident, None),
+        return match pairings::redeem_pairing(context, &pairing.code, &pairing.id_end)? {
+            Ok(resident) => bind_phone(context, resident, None),
             // A response, not an error, so that the failed attempt is committed.
             Err(refusal) => Ok(refusal.into_response().into()),
         };
@@ -195,18 +199,21 @@ fn bind(context: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
     let ticket = request.ticket.filter(|ticket| (1..=128).contains(&ticket.len()));
     let ticket = ticket.ok_or(PhoneRefusal::NotInPerson)?;
     let body = serde_json::json!({ "ticket": ticket }).to_string().into_bytes();
-    Ok(Reply::Ask(OutCall {
+    Ok(PlatformReply::CallPeer(PeerCall {
         peer: Peer::Identity,
         target: "/tickets/redeem".into(),
         body,
-        purpose: Purpose::Binding,
+        continuation: Continuation::PhoneBinding,
     }))
 }
 
 /// Continues with the identity service's answer to the ticket of a binding; `None`: no answer came.
-pub(crate) fn bound(context: &mut Turn<'_>, answer: Option<&OutAnswer>) -> Result<Reply, Fail> {
+pub(crate) fn on_binding_reply(
+    context: &mut RequestContext<'_>,
+    answer: Option<&PeerAnswer>,
+) -> Result<PlatformReply, RequestError> {
     let answer = answer.filter(|answer| answer.status < 500).ok_or(PhoneRefusal::Unavailable)?;
-    let person = Seen::in_person(answer).ok_or(PhoneRefusal::NotInPerson)?;
+    let person = VerifiedPerson::in_person(answer).ok_or(PhoneRefusal::NotInPerson)?;
     let resident: Option<i64> = context
         .tx
         .query_row(
@@ -215,20 +222,24 @@ pub(crate) fn bound(context: &mut Turn<'_>, answer: Option<&OutAnswer>) -> Resul
             |row| row.get(0),
         )
         .optional()?;
-    let credential = person.credential.filter(|credential| credential.len() <= CREDENTIAL_MAX);
-    bind_to(context, resident.ok_or(PhoneRefusal::NotInBase)?, credential)
+    let credential = person.credential.filter(|credential| credential.len() <= CREDENTIAL_LEN_MAX);
+    bind_phone(context, resident.ok_or(PhoneRefusal::NotInBase)?, credential)
 }
 
-fn bind_to(context: &mut Turn<'_>, resident: i64, credential: Option<String>) -> Result<Reply, Fail> {
+fn bind_phone(
+    context: &mut RequestContext<'_>,
+    resident: i64,
+    credential: Option<String>,
+) -> Result<PlatformReply, RequestError> {
     let name: String =
         context
             .tx
             .query_row("SELECT name FROM residents WHERE resident = ?1", [resident], |row| row.get(0))?;
-    end(context.tx, authority(context.city)?, context.now, resident)?;
-    let secret = context.draw.next();
+    end_phone(context.tx, code_authority(context.config)?, context.now, resident)?;
+    let secret = context.entropy.next_bytes();
     context.tx.execute(
         "INSERT INTO phones (resident, hash, bound_ms) VALUES (?1, ?2, ?3)",
-        params![resident, sm3(&[&secret]), ms(context.now)],
+        params![resident, sm3(&[&secret]), to_ms_column(context.now)],
     )?;
     if let Some(credential) = credential {
         context.tx.execute(
@@ -236,177 +247,196 @@ fn bind_to(context: &mut Turn<'_>, resident: i64, credential: Option<String>) ->
             params![sm3(&[&secret]), credential],
         )?;
     }
-    Ok(Response::json(&Bound { phone: hex(&secret), name: masked(&name) }).into())
+    Ok(PlatformResponse::json(&BindAnswer { phone: to_hex(&secret), name: masked_name(&name) }).into())
 }
 
 /// Starts issuing a session certificate, normally once a day. For a phone with a credential, the trusted identity service
 /// is asked first whether the credential is still valid.
-fn certify(context: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    authority(context.city)?;
-    let request: CertifyRequest = json(body)?;
-    let phone = phone(context, &request.phone)?;
+fn request_certificate(context: &mut RequestContext<'_>, body: &[u8]) -> Result<PlatformReply, RequestError> {
+    code_authority(context.config)?;
+    let request: CertifyRequest = parse_phone_body(body)?;
+    let phone = find_phone(context, &request.phone)?;
     let credential: Option<String> = context
         .tx
         .query_row("SELECT credential FROM phone_credentials WHERE phone = ?1", [phone.hash], |row| {
             row.get(0)
         })
         .optional()?;
-    let Some(credential) = credential else { return certified(context, &phone, &request) };
-    Ok(Reply::Ask(OutCall {
+    let Some(credential) = credential else { return issue_certificate(context, &phone, &request) };
+    Ok(PlatformReply::CallPeer(PeerCall {
         peer: Peer::Identity,
         target: "/credentials".into(),
         body: serde_json::json!({ "credential": credential }).to_string().into_bytes(),
-        purpose: Purpose::Credential { request: Box::new(request) },
+        continuation: Continuation::CredentialCheck { request: Box::new(request) },
     }))
 }
 
 /// Continues with the identity service's answer to the credential behind a phone. Only an explicit `ended` ends the phone;
 /// without an answer the certificate is issued.
-pub(crate) fn credential_told(
-    context: &mut Turn<'_>,
+pub(crate) fn on_credential_reply(
+    context: &mut RequestContext<'_>,
     request: &CertifyRequest,
-    answer: Option<&OutAnswer>,
-) -> Result<Reply, Fail> {
+    answer: Option<&PeerAnswer>,
+) -> Result<PlatformReply, RequestError> {
     #[derive(Deserialize)]
-    struct Stands {
+    struct CredentialStatus {
         standing: String,
     }
     let status = answer.filter(|answer| answer.status == 200);
-    let status = status.and_then(|answer| serde_json::from_slice::<Stands>(&answer.body).ok());
-    let phone = phone(context, &request.phone)?;
+    let status = status.and_then(|answer| serde_json::from_slice::<CredentialStatus>(&answer.body).ok());
+    let phone = find_phone(context, &request.phone)?;
     if status.is_none_or(|status| status.standing != "ended") {
-        return certified(context, &phone, request);
+        return issue_certificate(context, &phone, request);
     }
-    end(context.tx, authority(context.city)?, context.now, phone.resident)?;
+    end_phone(context.tx, code_authority(context.config)?, context.now, phone.resident)?;
     // A response, not an error, so that the end of the phone is committed.
     Ok(PhoneRefusal::NotBound.into_response().into())
 }
 
-fn certified(context: &mut Turn<'_>, phone: &Phone, request: &CertifyRequest) -> Result<Reply, Fail> {
-    let authority = authority(context.city)?;
-    with_card(context, phone.resident)?;
-    let key: [u8; 33] = unhex(&request.session_key).ok_or(PhoneRefusal::Malformed)?;
+fn issue_certificate(
+    context: &mut RequestContext<'_>,
+    phone: &BoundPhone,
+    request: &CertifyRequest,
+) -> Result<PlatformReply, RequestError> {
+    let authority = code_authority(context.config)?;
+    require_card_in_force(context, phone.resident)?;
+    let key: [u8; 33] = from_hex(&request.session_key).ok_or(PhoneRefusal::Malformed)?;
     let key = PublicKey::from_bytes(&key).map_err(|_| PhoneRefusal::Malformed)?;
-    let proof: [u8; SIGNATURE_LEN] = unhex(&request.proof).ok_or(PhoneRefusal::Malformed)?;
+    let proof: [u8; SIGNATURE_LEN] = from_hex(&request.proof).ok_or(PhoneRefusal::Malformed)?;
     if !key.verifies(&[b"session-key/1\0".as_slice(), &phone.hash].concat(), &proof) {
         return Err(PhoneRefusal::Malformed.into());
     }
     let issued_today: u16 = context.tx.query_row(
         "SELECT count(*) FROM code_aliases WHERE phone = ?1 AND issued_ms > ?2",
-        params![phone.hash, before(context.now, DAY_MS)],
+        params![phone.hash, ms_column_before(context.now, DAY_MS)],
         |row| row.get(0),
     )?;
     if issued_today >= authority.rules.phone.certificates_per_day {
         return Err(PhoneRefusal::TooMany.into());
     }
-    let lifetime = authority.rules.lifetime();
+    let lifetime = authority.rules.certificate_lifetime();
     let begins_s = (context.now.0 / 1000).saturating_sub(BACKDATED_S);
     let ends = UnixMs(begins_s * 1000).plus_ms(u64::from(lifetime) * 15 * 60 * 1000);
-    let issuer = authority.issuer(context.now, ends).ok_or(PhoneRefusal::NotOffered)?;
-    let drawn = context.draw.next();
+    let issuer = authority.issuer_for(context.now, ends).ok_or(PhoneRefusal::NotOffered)?;
+    let drawn = context.entropy.next_bytes();
     let alias = Alias(*drawn.first_chunk().ok_or(PhoneRefusal::Unavailable)?);
     let terms = SessionTerms {
-        capabilities: authority.rules.bits(&authority.rules.phone.page_capabilities),
+        capabilities: authority.rules.capability_bits(&authority.rules.phone.page_capabilities),
         alias,
         issued_at: u32::try_from(begins_s).map_err(|_| PhoneRefusal::NotOffered)?,
-        lifetime,
+        lifetime_quarters: lifetime,
         session_key: key,
     };
     let certificate = SessionCertificate::issue(&terms, issuer).map_err(|_| PhoneRefusal::NotOffered)?;
     context.tx.execute(
         "INSERT INTO code_aliases (resident, alias, phone, issued_ms, ends_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![phone.resident, alias.0, phone.hash, ms(context.now), ms(ends)],
+        params![phone.resident, alias.0, phone.hash, to_ms_column(context.now), to_ms_column(ends)],
     )?;
-    let certificate = hex(&certificate.to_bytes());
-    let name = masked(&phone.name);
-    Ok(Response::json(&Certified { certificate, ends_ms: ends, now_ms: context.now, name }).into())
+    let certificate = to_hex(&certificate.to_bytes());
+    let name = masked_name(&phone.name);
+    Ok(PlatformResponse::json(&CertifyAnswer { certificate, ends_ms: ends, now_ms: context.now, name })
+        .into())
 }
 
-fn token(context: &mut Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    let per_minute = authority(context.city)?.rules.phone.tokens_per_minute;
-    let phone = phone(context, &json::<OfPhone>(body)?.phone)?;
-    with_card(context, phone.resident)?;
+fn issue_token_to_phone(
+    context: &mut RequestContext<'_>,
+    body: &[u8],
+) -> Result<PlatformReply, RequestError> {
+    let per_minute = code_authority(context.config)?.rules.phone.tokens_per_minute;
+    let phone = find_phone(context, &parse_phone_body::<PhoneRequest>(body)?.phone)?;
+    require_card_in_force(context, phone.resident)?;
     let issued_this_minute: u16 = context.tx.query_row(
         "SELECT count(*) FROM tokens WHERE resident = ?1 AND expires_ms > ?2",
-        params![phone.resident, ms(context.now.plus_ms(TOKEN_MS)).saturating_sub(ms(UnixMs(MINUTE_MS)))],
+        params![
+            phone.resident,
+            to_ms_column(context.now.plus_ms(TOKEN_TTL_MS)).saturating_sub(to_ms_column(UnixMs(MINUTE_MS)))
+        ],
         |row| row.get(0),
     )?;
     if issued_this_minute >= per_minute {
         return Err(PhoneRefusal::TooMany.into());
     }
-    let text = fresh_token(context, phone.resident)?;
-    Ok(Response::json(&Shown { text, lives_ms: TOKEN_MS }).into())
+    let text = issue_token(context, phone.resident)?;
+    Ok(PlatformResponse::json(&TokenAnswer { text, lives_ms: TOKEN_TTL_MS }).into())
 }
 
 /// Issues a new online token (制码).
-pub(crate) fn fresh_token(context: &mut Turn<'_>, resident: i64) -> Result<String, Fail> {
-    let token = context.draw.next();
-    context.tx.execute("DELETE FROM tokens WHERE expires_ms < ?1", [before(context.now, REMEMBER_MS)])?;
+pub(crate) fn issue_token(context: &mut RequestContext<'_>, resident: i64) -> Result<String, RequestError> {
+    let token = context.entropy.next_bytes();
+    context.tx.execute(
+        "DELETE FROM tokens WHERE expires_ms < ?1",
+        [ms_column_before(context.now, TOKEN_RETENTION_MS)],
+    )?;
     context.tx.execute(
         "INSERT INTO tokens (resident, hash, expires_ms) VALUES (?1, ?2, ?3)",
-        params![resident, sm3(&[&token]), ms(context.now.plus_ms(TOKEN_MS))],
+        params![resident, sm3(&[&token]), to_ms_column(context.now.plus_ms(TOKEN_TTL_MS))],
     )?;
-    Ok(OnlineToken::issue(token, &context.city.format).to_text())
+    Ok(OnlineToken::issue(token, &context.config.format_key).to_text())
 }
 
 /// Lists where the resident's codes were used (用码记录).
-fn uses(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    let phone = phone(context, &json::<OfPhone>(body)?.phone)?;
+fn list_uses(context: &RequestContext<'_>, body: &[u8]) -> Result<PlatformReply, RequestError> {
+    let phone = find_phone(context, &parse_phone_body::<PhoneRequest>(body)?.phone)?;
     let mut all = context.tx.prepare(
         "SELECT at_ms, place, purpose FROM code_uses WHERE resident = ?1 ORDER BY at_ms DESC, place LIMIT ?2",
     )?;
     let uses = all
         .query_map(params![phone.resident, USES_MAX], |row| {
-            Ok(Use { at_ms: unix_ms(row.get(0)?), place: row.get(1)?, purpose: row.get(2)? })
+            Ok(CodeUse { at_ms: from_ms_column(row.get(0)?), place: row.get(1)?, purpose: row.get(2)? })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(Response::json(&Uses { uses }).into())
+    Ok(PlatformResponse::json(&UsesAnswer { uses }).into())
 }
 
 /// Answers whether the codes of a session are still accepted.
-fn standing(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    let request: OfSession = json(body)?;
-    let phone = phone(context, &request.phone)?;
-    let alias: [u8; 8] = unhex(&request.alias).ok_or(PhoneRefusal::Malformed)?;
+fn session_status(context: &RequestContext<'_>, body: &[u8]) -> Result<PlatformReply, RequestError> {
+    let request: SessionRequest = parse_phone_body(body)?;
+    let phone = find_phone(context, &request.phone)?;
+    let alias: [u8; 8] = from_hex(&request.alias).ok_or(PhoneRefusal::Malformed)?;
     let accepted = context.tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM code_aliases WHERE alias = ?1 AND phone = ?2 AND revoked = 0 AND ends_ms > ?3)",
-        params![alias, phone.hash, ms(context.now)],
+        params![alias, phone.hash, to_ms_column(context.now)],
         |row| row.get(0),
     )?;
-    Ok(Response::json(&Standing { accepted }).into())
+    Ok(PlatformResponse::json(&SessionStatus { accepted }).into())
 }
 
 /// Ends the phone after a loss report (挂失) that the phone itself sends.
-fn loss(context: &Turn<'_>, body: &[u8]) -> Result<Reply, Fail> {
-    let phone = phone(context, &json::<OfPhone>(body)?.phone)?;
-    end(context.tx, authority(context.city)?, context.now, phone.resident)?;
-    Ok(Response::json(&serde_json::json!({})).into())
+fn report_loss(context: &RequestContext<'_>, body: &[u8]) -> Result<PlatformReply, RequestError> {
+    let phone = find_phone(context, &parse_phone_body::<PhoneRequest>(body)?.phone)?;
+    end_phone(context.tx, code_authority(context.config)?, context.now, phone.resident)?;
+    Ok(PlatformResponse::json(&serde_json::json!({})).into())
 }
 
 /// Ends the phone of a resident: nothing more is issued to the phone, its online tokens are no longer accepted, and its
 /// unexpired certificates are revoked in the feed. A paper code remains valid.
-fn end(tx: &Transaction<'_>, authority: &CodeAuthority, now: UnixMs, resident: i64) -> rusqlite::Result<()> {
-    tx.execute(
-        "UPDATE phones SET ended_ms = ?2 WHERE resident = ?1 AND ended_ms IS NULL",
-        params![resident, ms(now)],
-    )?;
-    revocations::revoke_all(tx, authority, now, resident, Carrier::Phone)
-}
-
-/// Revokes all codes of a resident. The phone stays bound and can fetch a new certificate when the resident has a card in
-/// force again.
-pub(crate) fn suspend(
+fn end_phone(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
     now: UnixMs,
     resident: i64,
 ) -> rusqlite::Result<()> {
-    revocations::revoke_all(tx, authority, now, resident, Carrier::Phone)?;
-    revocations::revoke_all(tx, authority, now, resident, Carrier::Paper)
+    tx.execute(
+        "UPDATE phones SET ended_ms = ?2 WHERE resident = ?1 AND ended_ms IS NULL",
+        params![resident, to_ms_column(now)],
+    )?;
+    revocations::revoke_medium(tx, authority, now, resident, Medium::Phone)
 }
 
-pub(super) fn phone(context: &Turn<'_>, secret: &str) -> Result<Phone, Fail> {
-    let secret: [u8; 16] = unhex(secret).ok_or(PhoneRefusal::NotBound)?;
+/// Revokes all codes of a resident. The phone stays bound and can fetch a new certificate when the resident has a card in
+/// force again.
+pub(crate) fn revoke_all_codes(
+    tx: &Transaction<'_>,
+    authority: &CodeAuthority,
+    now: UnixMs,
+    resident: i64,
+) -> rusqlite::Result<()> {
+    revocations::revoke_medium(tx, authority, now, resident, Medium::Phone)?;
+    revocations::revoke_medium(tx, authority, now, resident, Medium::Paper)
+}
+
+pub(super) fn find_phone(context: &RequestContext<'_>, secret: &str) -> Result<BoundPhone, RequestError> {
+    let secret: [u8; 16] = from_hex(secret).ok_or(PhoneRefusal::NotBound)?;
     let hash = sm3(&[&secret]);
     let found = context
         .tx
@@ -414,20 +444,20 @@ pub(super) fn phone(context: &Turn<'_>, secret: &str) -> Result<Phone, Fail> {
             "SELECT resident, name FROM phones JOIN residents USING (resident)
              WHERE hash = ?1 AND ended_ms IS NULL",
             [hash],
-            |row| Ok(Phone { hash, resident: row.get(0)?, name: row.get(1)? }),
+            |row| Ok(BoundPhone { hash, resident: row.get(0)?, name: row.get(1)? }),
         )
         .optional()?;
     found.ok_or_else(|| PhoneRefusal::NotBound.into())
 }
 
-fn with_card(context: &Turn<'_>, resident: i64) -> Result<(), Fail> {
-    if in_force(context, resident)? { Ok(()) } else { Err(PhoneRefusal::CardNotInForce.into()) }
+fn require_card_in_force(context: &RequestContext<'_>, resident: i64) -> Result<(), RequestError> {
+    if has_card_in_force(context, resident)? { Ok(()) } else { Err(PhoneRefusal::CardNotInForce.into()) }
 }
 
-fn authority(config: &City) -> Result<&CodeAuthority, PhoneRefusal> {
-    config.codes.as_ref().ok_or(PhoneRefusal::NotOffered)
+fn code_authority(config: &PlatformConfig) -> Result<&CodeAuthority, PhoneRefusal> {
+    config.code_authority.as_ref().ok_or(PhoneRefusal::NotOffered)
 }
 
-pub(super) fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, PhoneRefusal> {
+pub(super) fn parse_phone_body<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, PhoneRefusal> {
     serde_json::from_slice(body).map_err(|_| PhoneRefusal::Malformed)
 }

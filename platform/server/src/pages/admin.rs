@@ -1,53 +1,53 @@
 //! The operator's overview: records of kiosks, orders, bills and incidents. The page holds no
 //! personal data: no name, no number of a person or card, no address.
 
-use contract::{Header, Kind, Money, Settlement, UnixMs, VoidReason};
+use contract::{Money, RecordHeader, RecordKind, Settlement, UnixMs, VoidReason};
 use rusqlite::Transaction;
 
-use super::{Value, escaped, page};
-use crate::charges::newest;
-use crate::columns::unix_ms;
-use crate::consents;
-use crate::fail::Fail;
-use crate::platform::Turn;
-use crate::wire::{Reply, Response};
+use super::{TemplateValue, escape_html, render_template};
+use crate::charges::newest_orders;
+use crate::columns::from_ms_column;
+use crate::kiosk_consents;
+use crate::messages::{PlatformReply, PlatformResponse};
+use crate::platform::RequestContext;
+use crate::request_error::RequestError;
 
 /// Most rows of a table.
 const ROWS_MAX: u32 = 200;
 
-pub(crate) fn admin(context: &Turn<'_>) -> Result<Reply, Fail> {
+pub(crate) fn admin_page(context: &RequestContext<'_>) -> Result<PlatformReply, RequestError> {
     let (logs, records) = (logs(context.tx)?, records(context.tx)?);
-    let (orders, bills, disputes) = (orders(context.tx)?, bills(context.tx)?, disputes(context.tx)?);
-    let waiting = consents::waiting(context.tx)?.to_string();
-    let html = page(
+    let (orders, bills, disputes) = (orders(context.tx)?, bills(context.tx)?, incidents(context.tx)?);
+    let waiting = kiosk_consents::count_unrecorded_uses(context.tx)?.to_string();
+    let html = render_template(
         include_str!("../../pages/admin.html"),
         &[
-            ("now", Value::Text(&time(context.now))),
-            ("disputes", Value::Html(&disputes)),
-            ("orders", Value::Html(&orders)),
-            ("bills", Value::Html(&bills)),
-            ("logs", Value::Html(&logs)),
-            ("records", Value::Html(&records)),
-            ("waiting", Value::Text(&waiting)),
+            ("now", TemplateValue::Text(&utc_text(context.now))),
+            ("disputes", TemplateValue::Html(&disputes)),
+            ("orders", TemplateValue::Html(&orders)),
+            ("bills", TemplateValue::Html(&bills)),
+            ("logs", TemplateValue::Html(&logs)),
+            ("records", TemplateValue::Html(&records)),
+            ("waiting", TemplateValue::Text(&waiting)),
         ],
     );
-    Ok(Response::html(200, html).into())
+    Ok(PlatformResponse::html(200, html).into())
 }
 
-fn row<const N: usize>(cells: [&str; N]) -> String {
-    let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
+fn table_row<const N: usize>(cells: [&str; N]) -> String {
+    let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escape_html(cell))).collect();
     format!("<tr>{cells}</tr>\n")
 }
 
 /// A time in UTC, to the second.
-fn time(at: UnixMs) -> String {
+fn utc_text(at: UnixMs) -> String {
     i64::try_from(at.0 / 1000)
         .ok()
         .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
         .map_or_else(String::new, |at| at.to_string())
 }
 
-fn money(fen: i64) -> String {
+fn yuan_text(fen: i64) -> String {
     Money::from_fen(fen).map_or_else(|_| fen.to_string(), |money| money.to_string())
 }
 
@@ -59,8 +59,8 @@ fn logs(tx: &Transaction<'_>) -> rusqlite::Result<String> {
     let rows = all.query_map([], |found| {
         let (upto, foreign): (i64, i64) = (found.get(2)?, found.get(3)?);
         let (device, epoch): (String, String) = (found.get(0)?, found.get(1)?);
-        let received = time(unix_ms(found.get(4)?));
-        Ok(row([&device, &epoch, &upto.to_string(), &foreign.to_string(), &received]))
+        let received = utc_text(from_ms_column(found.get(4)?));
+        Ok(table_row([&device, &epoch, &upto.to_string(), &foreign.to_string(), &received]))
     })?;
     rows.collect()
 }
@@ -71,16 +71,16 @@ fn records(tx: &Transaction<'_>) -> rusqlite::Result<String> {
     )?;
     let rows = newest.query_map([ROWS_MAX], |found| {
         let (device, seq): (String, i64) = (found.get(0)?, found.get(1)?);
-        let header = Header::decode(&found.get::<_, Vec<u8>>(2)?).ok();
+        let header = RecordHeader::decode(&found.get::<_, Vec<u8>>(2)?).ok();
         let kind = header.map_or("", |header| kind_name(header.kind));
-        let at = header.map_or_else(String::new, |header| time(header.time));
-        Ok(row([&device, &seq.to_string(), kind, &at]))
+        let at = header.map_or_else(String::new, |header| utc_text(header.time));
+        Ok(table_row([&device, &seq.to_string(), kind, &at]))
     })?;
     rows.collect()
 }
 
 /// Chinese name of a record's kind.
-const fn kind_name(kind: Kind) -> &'static str {
+const fn kind_name(kind: RecordKind) -> &'static str {
     match kind.0 {
         1 => "日志打开",
         10 => "身份确认",
@@ -108,8 +108,8 @@ const fn kind_name(kind: Kind) -> &'static str {
 }
 
 fn orders(tx: &Transaction<'_>) -> rusqlite::Result<String> {
-    let lines = newest(tx, ROWS_MAX)?;
-    let row_of = |line: &crate::charges::OrderLine| {
+    let lines = newest_orders(tx, ROWS_MAX)?;
+    let row_of = |line: &crate::charges::OrderSummary| {
         let (state, detail) = match &line.settlement {
             None => ("核实中", String::new()),
             Some(Settlement::Paid { reference, .. }) => ("已缴", reference.clone()),
@@ -121,8 +121,9 @@ fn orders(tx: &Transaction<'_>) -> rusqlite::Result<String> {
             Some("done") => "已入账",
             Some(_) => "入账被拒",
         };
-        let (device, total, created) = (line.device.to_string(), money(line.total_fen), time(line.created));
-        row([&line.order, &device, &total, state, &detail, posting, &created])
+        let (device, total, created) =
+            (line.device.to_string(), yuan_text(line.total_fen), utc_text(line.created));
+        table_row([&line.order, &device, &total, state, &detail, posting, &created])
     };
     Ok(lines.iter().map(row_of).collect())
 }
@@ -150,16 +151,16 @@ fn bills(tx: &Transaction<'_>) -> rusqlite::Result<String> {
             (Some(_), false) => "核实中",
             (Some(_), true) => "已缴",
         };
-        Ok(row([&key, &money(amount), state, order.as_deref().unwrap_or("")]))
+        Ok(table_row([&key, &yuan_text(amount), state, order.as_deref().unwrap_or("")]))
     })?;
     rows.collect()
 }
 
-fn disputes(tx: &Transaction<'_>) -> rusqlite::Result<String> {
+fn incidents(tx: &Transaction<'_>) -> rusqlite::Result<String> {
     let mut all = tx.prepare("SELECT about, what, at_ms FROM disputes ORDER BY at_ms DESC LIMIT ?1")?;
     let rows = all.query_map([ROWS_MAX], |found| {
         let (about, what): (String, String) = (found.get(0)?, found.get(1)?);
-        Ok(row([&about, &what, &time(unix_ms(found.get(2)?))]))
+        Ok(table_row([&about, &what, &utc_text(from_ms_column(found.get(2)?))]))
     })?;
     rows.collect()
 }

@@ -7,26 +7,26 @@ mod admin;
 mod phone;
 mod receipt;
 
-pub(crate) use admin::admin;
-pub(crate) use phone::{masked, masked_number, phone, phone_token};
-pub(crate) use receipt::receipt;
+pub(crate) use admin::admin_page;
+pub(crate) use phone::{masked_name, masked_number, phone_page, phone_page_token};
+pub(crate) use receipt::receipt_page;
 
 /// The style that all pages share.
 const STYLE: &str = include_str!("../../pages/style.css");
 
 /// Page for an address that does not exist (404).
-pub(crate) fn not_found() -> String {
-    page(
+pub(crate) fn not_found_page() -> String {
+    render_template(
         include_str!("../../pages/message.html"),
         &[
-            ("title", Value::Text("没有找到")),
-            ("text", Value::Text("请核对网址或凭条上的号码。Nothing was found here.")),
+            ("title", TemplateValue::Text("没有找到")),
+            ("text", TemplateValue::Text("请核对网址或凭条上的号码。Nothing was found here.")),
         ],
     )
 }
 
 /// Value of a placeholder in a template.
-enum Value<'a> {
+enum TemplateValue<'a> {
     /// Text, which is escaped.
     Text(&'a str),
     /// HTML built by this crate, which is inserted as it is.
@@ -34,15 +34,15 @@ enum Value<'a> {
 }
 
 /// Fills the `{{placeholders}}` of a template.
-fn page(template: &str, values: &[(&str, Value<'_>)]) -> String {
+fn render_template(template: &str, values: &[(&str, TemplateValue<'_>)]) -> String {
     let mut filled = String::with_capacity(template.len() + STYLE.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
         filled.push_str(before);
         let (place, after) = after.split_once("}}").unwrap_or((after, ""));
         match values.iter().find(|(name, _)| *name == place) {
-            Some((_, Value::Text(text))) => filled.push_str(&escaped(text)),
-            Some((_, Value::Html(html))) => filled.push_str(html),
+            Some((_, TemplateValue::Text(text))) => filled.push_str(&escape_html(text)),
+            Some((_, TemplateValue::Html(html))) => filled.push_str(html),
             None if place == "style" => filled.push_str(STYLE),
             None => {}
         }
@@ -52,7 +52,7 @@ fn page(template: &str, values: &[(&str, Value<'_>)]) -> String {
     filled
 }
 
-fn escaped(text: &str) -> String {
+fn escape_html(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn template_values_are_escaped_and_unknown_places_empty() {
         let hostile = "<script>\"{{title}}\" & 'x'";
-        let filled = page("<p>{{text}}</p>{{gone}}", &[("text", Value::Text(hostile))]);
+        let filled = render_template("<p>{{text}}</p>{{gone}}", &[("text", TemplateValue::Text(hostile))]);
         assert_eq!(filled, "<p>&lt;script&gt;&quot;{{title}}&quot; &amp; &#39;x&#39;</p>");
     }
 }

@@ -6,11 +6,11 @@ use qrcode::{Color, EcLevel, QrCode};
 use rusqlite::OptionalExtension as _;
 use serde::Serialize;
 
-use super::{Value, not_found, page};
-use crate::codes::{TOKEN_MS, fresh_token};
-use crate::fail::Fail;
-use crate::platform::Turn;
-use crate::wire::{Reply, Response};
+use super::{TemplateValue, not_found_page, render_template};
+use crate::codes::{TOKEN_TTL_MS, issue_token};
+use crate::messages::{PlatformReply, PlatformResponse};
+use crate::platform::RequestContext;
+use crate::request_error::RequestError;
 
 /// Light modules around a QR code (ISO/IEC 18004, 9.1).
 const QUIET_ZONE: usize = 4;
@@ -26,30 +26,36 @@ struct ShownCode {
     lives_ms: u64,
 }
 
-pub(crate) fn phone(context: &Turn<'_>, slug: &str) -> Result<Reply, Fail> {
+pub(crate) fn phone_page(context: &RequestContext<'_>, slug: &str) -> Result<PlatformReply, RequestError> {
     let name: Option<String> = context
         .tx
         .query_row("SELECT name FROM residents WHERE slug = ?1", [slug], |row| row.get(0))
         .optional()?;
-    let Some(name) = name else { return Ok(Response::html(404, not_found()).into()) };
-    let html = page(include_str!("../../pages/phone.html"), &[("name", Value::Text(&masked(&name)))]);
-    Ok(Response::html(200, html).into())
+    let Some(name) = name else { return Ok(PlatformResponse::html(404, not_found_page()).into()) };
+    let html = render_template(
+        include_str!("../../pages/phone.html"),
+        &[("name", TemplateValue::Text(&masked_name(&name)))],
+    );
+    Ok(PlatformResponse::html(200, html).into())
 }
 
 /// Issues a new online token (制码) for the page.
-pub(crate) fn phone_token(context: &mut Turn<'_>, slug: &str) -> Result<Reply, Fail> {
+pub(crate) fn phone_page_token(
+    context: &mut RequestContext<'_>,
+    slug: &str,
+) -> Result<PlatformReply, RequestError> {
     let resident: i64 = context
         .tx
         .query_row("SELECT resident FROM residents WHERE slug = ?1", [slug], |row| row.get(0))
         .optional()?
-        .ok_or_else(|| ProblemCode::NotOffered.because("there is no such demo resident"))?;
-    let text = fresh_token(context, resident)?;
-    let svg = drawn(&text);
-    Ok(Response::json(&ShownCode { text, svg, lives_ms: TOKEN_MS }).into())
+        .ok_or_else(|| ProblemCode::NotOffered.into_problem("there is no such demo resident"))?;
+    let text = issue_token(context, resident)?;
+    let svg = qr_svg(&text);
+    Ok(PlatformResponse::json(&ShownCode { text, svg, lives_ms: TOKEN_TTL_MS }).into())
 }
 
 /// Renders a QR code as SVG, one unit per module; each run of dark modules is one subpath.
-fn drawn(text: &str) -> String {
+fn qr_svg(text: &str) -> String {
     let code = QrCode::with_error_correction_level(text, EcLevel::M)
         .expect("37 characters fit the smallest QR codes");
     let (modules, size) = (code.width(), code.width() + 2 * QUIET_ZONE);
@@ -77,7 +83,7 @@ fn drawn(text: &str) -> String {
 }
 
 /// Masks a name for screens: `张*三`, `王*`.
-pub(crate) fn masked(name: &str) -> String {
+pub(crate) fn masked_name(name: &str) -> String {
     let count = name.chars().count();
     name.chars()
         .enumerate()
@@ -114,13 +120,13 @@ mod tests {
         for (name, shown) in
             [("王五", "王*"), ("张小三", "张*三"), ("欧阳雪梅", "欧**梅"), ("李", "李"), ("", "")]
         {
-            assert_eq!(masked(name), shown);
+            assert_eq!(masked_name(name), shown);
         }
     }
 
     #[test]
     fn qr_svg_has_quiet_zone_and_finder_pattern() {
-        let svg = drawn("YK1:*62746QF60R6J%6%470ECJPC% CD8NNFW");
+        let svg = qr_svg("YK1:*62746QF60R6J%6%470ECJPC% CD8NNFW");
         assert!(svg.contains("viewBox=\"0 0 33 33\""), "{svg}");
         assert!(svg.contains("M4 4h7v1h-7z"), "{svg}");
     }

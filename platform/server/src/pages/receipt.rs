@@ -3,39 +3,46 @@
 use contract::{Receipt, ReceiptLine};
 use rusqlite::OptionalExtension as _;
 
-use super::{Value, escaped, not_found, page};
-use crate::columns::value;
-use crate::fail::Fail;
-use crate::platform::Turn;
-use crate::wire::{Reply, Response};
+use super::{TemplateValue, escape_html, not_found_page, render_template};
+use crate::columns::from_json_column;
+use crate::messages::{PlatformReply, PlatformResponse};
+use crate::platform::RequestContext;
+use crate::request_error::RequestError;
 
-pub(crate) fn receipt(context: &Turn<'_>, number: &str) -> Result<Reply, Fail> {
+pub(crate) fn receipt_page(
+    context: &RequestContext<'_>,
+    number: &str,
+) -> Result<PlatformReply, RequestError> {
     let stored: Option<String> = context
         .tx
         .query_row("SELECT content FROM receipts WHERE number = ?1", [number], |row| row.get(0))
         .optional()?;
-    let Some(receipt) = stored.map(|stored| value::<Receipt>(&stored)).transpose()? else {
-        return Ok(Response::html(404, not_found()).into());
+    let Some(receipt) = stored.map(|stored| from_json_column::<Receipt>(&stored)).transpose()? else {
+        return Ok(PlatformResponse::html(404, not_found_page()).into());
     };
-    let lines: String = receipt.lines.iter().map(line).collect();
-    let html = page(
+    let lines: String = receipt.lines.iter().map(receipt_line).collect();
+    let html = render_template(
         include_str!("../../pages/receipt.html"),
         &[
-            ("title", Value::Text(&receipt.title)),
-            ("lines", Value::Html(&lines)),
-            ("number", Value::Text(&receipt.number)),
+            ("title", TemplateValue::Text(&receipt.title)),
+            ("lines", TemplateValue::Html(&lines)),
+            ("number", TemplateValue::Text(&receipt.number)),
         ],
     );
-    Ok(Response::html(200, html).into())
+    Ok(PlatformResponse::html(200, html).into())
 }
 
-fn line(line: &ReceiptLine) -> String {
+fn receipt_line(line: &ReceiptLine) -> String {
     match line {
         ReceiptLine::Pair(label, value) => {
-            format!("<div class=\"pair\"><span>{}</span><b>{}</b></div>", escaped(label), escaped(value))
+            format!(
+                "<div class=\"pair\"><span>{}</span><b>{}</b></div>",
+                escape_html(label),
+                escape_html(value)
+            )
         }
-        ReceiptLine::Text(text) => format!("<p>{}</p>", escaped(text)),
-        ReceiptLine::Amount(amount) => format!("<p class=\"amount\">{}</p>", escaped(amount)),
+        ReceiptLine::Text(text) => format!("<p>{}</p>", escape_html(text)),
+        ReceiptLine::Amount(amount) => format!("<p class=\"amount\">{}</p>", escape_html(amount)),
         ReceiptLine::Rule => "<hr>".to_owned(),
     }
 }

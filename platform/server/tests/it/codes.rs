@@ -1,15 +1,18 @@
 //! Resident codes at the platform: phones bound, codes issued, shown, accepted once, revoked.
 
 use contract::{
-    Challenge, CodeHolder, Evidence, Identified, IdentifyRequest, IssuerKey, IssuerKeys, Presented,
-    ProblemCode, PublicKey, SecretKey, Signed, UnixMs, VisitId, sm3,
+    Challenge, CodeHolder, Evidence, IdentifyAnswer, IdentifyRequest, IssuerKey, IssuerKeys,
+    PresentedCredential, ProblemCode, PublicKey, SecretKey, SignedStatement, UnixMs, VisitId, sm3,
 };
-use resident_code::{AnswerCode, Issuers, OfflineCode, SessionCertificate, SigningKey};
+use resident_code::{AnswerCode, CodeIssuers, OfflineCode, SessionCertificate, SigningKey};
 use serde_json::{Value, json};
-use server::{Client, CodeAuthority, IssuingRules, OutAnswer, Reply, Request, Setup, Unreachable, Verb};
+use server::{
+    CodeAuthority, HttpMethod, IssuingRules, PeerAnswer, PeerUnreachable, PlatformReply, PlatformRequest,
+    PlatformSetup, RelyingParty,
+};
 
-use crate::city::{City, Kiosk, WANG, ZHANG, setup};
-use crate::feed::Reader;
+use crate::feed::FeedReader;
+use crate::fixture::{CityFixture, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, setup};
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 const RULES: &str = include_str!("../../../../provisioning/codes.toml");
@@ -43,35 +46,39 @@ fn list() -> IssuerKeys {
 
 pub(crate) fn authority() -> CodeAuthority {
     let rules = IssuingRules::parse(RULES).unwrap();
-    let signed = Signed::sign(&list(), &secret(0x0e));
+    let signed = SignedStatement::sign(&list(), &secret(0x0e));
     CodeAuthority::new(rules, signed, &root(), &[(1, [0x51; 32]), (2, [0x52; 32])], &[0x0f; 32]).unwrap()
 }
 
 /// An authority whose keys are in force at the machine's time, and the issuer keys of a verifier.
-pub(crate) fn authority_of_now(identity_page: &str, now_ms: u64) -> (CodeAuthority, Issuers) {
+pub(crate) fn authority_at(identity_page: &str, now_ms: u64) -> (CodeAuthority, CodeIssuers) {
     let begins = UnixMs(now_ms - HOUR_MS);
     let ends = begins.plus_ms(90 * 24 * HOUR_MS);
     let issuers = vec![IssuerKey { id: 1, key: secret(0x51).public(), not_before: begins, not_after: ends }];
     let list = IssuerKeys { not_before: begins, not_after: ends, issuers, ..list() };
     let rules = IssuingRules::parse(&RULES.replace("http://127.0.0.1:8084/check", identity_page)).unwrap();
-    let signed = Signed::sign(&list, &secret(0x0e));
+    let signed = SignedStatement::sign(&list, &secret(0x0e));
     let authority = CodeAuthority::new(rules, signed, &root(), &[(1, [0x51; 32])], &[0x0f; 32]).unwrap();
     let issuer = SigningKey::from_bytes(&[0x51; 32]).unwrap().public();
     (authority, [(1, issuer)].into_iter().collect())
 }
 
-fn city() -> City {
-    City::with(Setup { codes: Some(authority()), ..setup() })
+fn city() -> CityFixture {
+    CityFixture::with(PlatformSetup { code_authority: Some(authority()), ..setup() })
 }
 
-fn post(city: &mut City, name: &str, body: &Value) -> Reply {
+fn post(city: &mut CityFixture, name: &str, body: &Value) -> PlatformReply {
     let body = body.to_string().into_bytes();
-    let request = Request { verb: Verb::Post, body, ..Request::get(format!("/code/v1/{name}")) };
+    let request = PlatformRequest {
+        method: HttpMethod::Post,
+        body,
+        ..PlatformRequest::get(format!("/code/v1/{name}"))
+    };
     city.handle(&request)
 }
 
-fn json_or_problem(city: &mut City, reply: Reply) -> Result<Value, (u16, String)> {
-    let response = city.conclude(reply);
+fn json_or_problem(city: &mut CityFixture, reply: PlatformReply) -> Result<Value, (u16, String)> {
+    let response = city.complete(reply);
     let body: Value = serde_json::from_slice(&response.body).unwrap();
     if response.status == 200 {
         Ok(body)
@@ -80,22 +87,26 @@ fn json_or_problem(city: &mut City, reply: Reply) -> Result<Value, (u16, String)
     }
 }
 
-pub(crate) fn ask(city: &mut City, name: &str, body: &Value) -> Result<Value, (u16, String)> {
+pub(crate) fn ask(city: &mut CityFixture, name: &str, body: &Value) -> Result<Value, (u16, String)> {
     let reply = post(city, name, body);
     json_or_problem(city, reply)
 }
 
 /// Binds a phone; `seen` is the identity service's answer about the ticket.
-fn bind(city: &mut City, seen: &Result<(u16, Value), Unreachable>) -> Result<Value, (u16, String)> {
-    let Reply::Ask(call) = post(city, "bindings", &json!({ "ticket": "t" })) else {
+fn bind(
+    city: &mut CityFixture,
+    seen: &Result<(u16, Value), PeerUnreachable>,
+) -> Result<Value, (u16, String)> {
+    let PlatformReply::CallPeer(call) = post(city, "bindings", &json!({ "ticket": "t" })) else {
         panic!("the platform did not call the identity service")
     };
-    let answer = seen.clone().map(|(status, body)| OutAnswer { status, body: body.to_string().into_bytes() });
+    let answer =
+        seen.clone().map(|(status, body)| PeerAnswer { status, body: body.to_string().into_bytes() });
     let reply = city.resume(&call, answer);
     json_or_problem(city, reply)
 }
 
-fn seen(name: &str, id_number: &str) -> Result<(u16, Value), Unreachable> {
+fn verified_person(name: &str, id_number: &str) -> Result<(u16, Value), PeerUnreachable> {
     Ok((200, json!({ "assurance": "in-person", "name": name, "id_number": id_number })))
 }
 
@@ -107,16 +118,16 @@ fn phone_is_unbound_only_when_its_credential_has_ended() {
     });
     let bound = bind(&mut city, &Ok((200, seen))).unwrap();
     let secret = bound["phone"].as_str().unwrap().to_owned();
-    let phone = Phone { secret, key: SigningKey::from_bytes(&[0x22; 32]).unwrap() };
-    let certify = |city: &mut City, answer: Result<(u16, Value), Unreachable>| {
-        let Reply::Ask(call) = post(city, "certificates", &phone.request()) else {
+    let phone = TestPhone { secret, key: SigningKey::from_bytes(&[0x22; 32]).unwrap() };
+    let certify = |city: &mut CityFixture, answer: Result<(u16, Value), PeerUnreachable>| {
+        let PlatformReply::CallPeer(call) = post(city, "certificates", &phone.request()) else {
             panic!("the platform did not call the identity service")
         };
         assert_eq!(
             (call.target.as_str(), call.body.as_slice()),
             ("/credentials", &br#"{"credential":"c1"}"#[..])
         );
-        let answer = answer.map(|(status, body)| OutAnswer { status, body: body.to_string().into_bytes() });
+        let answer = answer.map(|(status, body)| PeerAnswer { status, body: body.to_string().into_bytes() });
         let reply = city.resume(&call, answer);
         json_or_problem(city, reply)
     };
@@ -125,14 +136,14 @@ fn phone_is_unbound_only_when_its_credential_has_ended() {
         Ok((200, json!({ "standing": "unknown" }))),
         Ok((500, json!({}))),
         Ok((200, json!("?"))),
-        Err(Unreachable),
+        Err(PeerUnreachable),
     ] {
         assert!(certify(&mut city, keeps_the_phone).is_ok());
     }
     let ended = certify(&mut city, Ok((200, json!({ "standing": "ended" }))));
     assert_eq!(ended, Err((401, "not-bound".into())));
     assert_eq!(ask(&mut city, "certificates", &phone.request()), Err((401, "not-bound".into())));
-    let mut reader = Reader::default();
+    let mut reader = FeedReader::default();
     reader.read(&mut city);
     assert_eq!(
         reader.codes.names.len(),
@@ -142,61 +153,61 @@ fn phone_is_unbound_only_when_its_credential_has_ended() {
 }
 
 /// A phone of Zhang Guiying, or of another resident.
-pub(crate) struct Phone {
+pub(crate) struct TestPhone {
     pub(crate) secret: String,
     pub(crate) key: SigningKey,
 }
 
-impl Phone {
-    pub(crate) fn bound(city: &mut City) -> Self {
-        Self::of(city, "张桂英", "500112194803150422")
+impl TestPhone {
+    pub(crate) fn bind_zhang_guiying(city: &mut CityFixture) -> Self {
+        Self::bind_for(city, "张桂英", "500112194803150422")
     }
 
     /// Binds a phone of this resident.
-    pub(crate) fn of(city: &mut City, name: &str, id_number: &str) -> Self {
-        let bound = bind(city, &seen(name, id_number)).unwrap();
+    pub(crate) fn bind_for(city: &mut CityFixture, name: &str, id_number: &str) -> Self {
+        let bound = bind(city, &verified_person(name, id_number)).unwrap();
         assert_ne!(bound["name"], name, "the name is masked");
         let secret = bound["phone"].as_str().unwrap().to_owned();
         Self { secret, key: SigningKey::from_bytes(&[0x22; 32]).unwrap() }
     }
 
     fn request(&self) -> Value {
-        let hash = sm3(&[&unhex(&self.secret)]);
+        let hash = sm3(&[&from_hex(&self.secret)]);
         let proof = self.key.sign(&[b"session-key/1\0".as_slice(), &hash].concat());
         json!({ "phone": self.secret, "session_key": hex(&self.key.public().to_bytes()), "proof": hex(&proof) })
     }
 
-    pub(crate) fn certificate(&self, city: &mut City) -> SessionCertificate {
+    pub(crate) fn certificate(&self, city: &mut CityFixture) -> SessionCertificate {
         let certified = ask(city, "certificates", &self.request()).unwrap();
-        SessionCertificate::from_bytes(&unhex(certified["certificate"].as_str().unwrap())).unwrap()
+        SessionCertificate::from_bytes(&from_hex(certified["certificate"].as_str().unwrap())).unwrap()
     }
 
     /// The problem code with which the platform refuses a certificate.
-    pub(crate) fn refused(&self, city: &mut City) -> String {
+    pub(crate) fn certificate_problem(&self, city: &mut CityFixture) -> String {
         ask(city, "certificates", &self.request()).unwrap_err().1
     }
 
-    pub(crate) fn lose(&self, city: &mut City) {
+    pub(crate) fn report_lost(&self, city: &mut CityFixture) {
         ask(city, "losses", &json!({ "phone": self.secret })).unwrap();
     }
 
     /// Whether the platform reports that codes under this certificate are accepted.
-    pub(crate) fn stands(&self, city: &mut City, certificate: &SessionCertificate) -> bool {
+    pub(crate) fn is_accepted(&self, city: &mut CityFixture, certificate: &SessionCertificate) -> bool {
         let alias = hex(&certificate.to_bytes()[4..12]);
         let answer = ask(city, "standing", &json!({ "phone": self.secret, "alias": alias })).unwrap();
         answer["accepted"].as_bool().unwrap()
     }
 
-    pub(crate) fn show(&self, city: &mut City, certificate: &SessionCertificate) -> OfflineCode {
+    pub(crate) fn show(&self, city: &mut CityFixture, certificate: &SessionCertificate) -> OfflineCode {
         certificate.present(&self.key, u32::try_from(city.now.0 / 1000).unwrap()).unwrap()
     }
 }
 
-impl Phone {
+impl TestPhone {
     /// The answer code that the phone shows after its owner agreed to a kiosk's challenge.
     pub(crate) fn answer(
         &self,
-        city: &City,
+        city: &CityFixture,
         certificate: &SessionCertificate,
         challenge: &Challenge,
     ) -> AnswerCode {
@@ -205,7 +216,7 @@ impl Phone {
     }
 
     /// The purposes for which the code was used, newest first, as the phone lists them.
-    pub(crate) fn uses(&self, city: &mut City) -> Vec<String> {
+    pub(crate) fn uses(&self, city: &mut CityFixture) -> Vec<String> {
         let answer = ask(city, "uses", &json!({ "phone": self.secret })).unwrap();
         let uses = answer["uses"].as_array().unwrap().iter();
         uses.map(|one| one["purpose"].as_str().unwrap().to_owned()).collect()
@@ -216,15 +227,19 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+fn from_hex(text: &str) -> Vec<u8> {
     let pairs = text.as_bytes().chunks(2);
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
-pub(crate) fn identify(city: &mut City, kiosk: Kiosk, text: &str) -> Result<Identified, ProblemCode> {
-    let visit = VisitId::from_entropy(city.draw());
-    let presented = Presented::Code { text: text.to_owned() };
-    city.ask(kiosk, "/v1/identify", &IdentifyRequest { visit, presented })
+pub(crate) fn identify(
+    city: &mut CityFixture,
+    kiosk: TestKiosk,
+    text: &str,
+) -> Result<IdentifyAnswer, ProblemCode> {
+    let visit = VisitId::from_entropy(city.next_entropy());
+    let presented = PresentedCredential::Code { text: text.to_owned() };
+    city.request(kiosk, "/v1/identify", &IdentifyRequest { visit, presented })
 }
 
 #[test]
@@ -237,10 +252,10 @@ fn name_and_id_number_alone_do_not_bind_a_phone() {
         (Ok((200, named_only)), "not-in-person"),
         (Ok((410, json!({}))), "not-in-person"),
         (Ok((200, json!("nonsense"))), "not-in-person"),
-        (seen("张桂英", "500103197510023312"), "not-in-base"),
-        (seen("李四", "500112194803150422"), "not-in-base"),
+        (verified_person("张桂英", "500103197510023312"), "not-in-base"),
+        (verified_person("李四", "500112194803150422"), "not-in-base"),
         (Ok((500, json!({}))), "unavailable"),
-        (Err(Unreachable), "unavailable"),
+        (Err(PeerUnreachable), "unavailable"),
     ] {
         assert_eq!(bind(&mut city, &answer).unwrap_err().1, expected);
     }
@@ -249,27 +264,27 @@ fn name_and_id_number_alone_do_not_bind_a_phone() {
 #[test]
 fn code_of_a_bound_phone_is_accepted_once() {
     let mut city = city();
-    let phone = Phone::bound(&mut city);
+    let phone = TestPhone::bind_zhang_guiying(&mut city);
     let certificate = phone.certificate(&mut city);
     let code = phone.show(&mut city, &certificate).to_text();
-    let holder = identify(&mut city, Kiosk::One, &code).unwrap();
+    let holder = identify(&mut city, TestKiosk::One, &code).unwrap();
     assert_eq!((holder.name.as_str(), holder.evidence), ("张桂英", Evidence::OfflineCode));
-    for kiosk in [Kiosk::One, Kiosk::Two] {
+    for kiosk in [TestKiosk::One, TestKiosk::Two] {
         assert_eq!(identify(&mut city, kiosk, &code).err(), Some(ProblemCode::CodeUsed));
     }
-    city.pass(4_000);
+    city.advance(4_000);
     let next = phone.show(&mut city, &certificate).to_text();
     assert_ne!(next, code);
-    assert!(identify(&mut city, Kiosk::Two, &next).is_ok());
-    city.pass(60_000);
+    assert!(identify(&mut city, TestKiosk::Two, &next).is_ok());
+    city.advance(60_000);
     let stale = certificate.present(&phone.key, u32::try_from(city.now.0 / 1000 - 40).unwrap()).unwrap();
-    assert_eq!(identify(&mut city, Kiosk::One, &stale.to_text()).err(), Some(ProblemCode::CodeExpired));
+    assert_eq!(identify(&mut city, TestKiosk::One, &stale.to_text()).err(), Some(ProblemCode::CodeExpired));
 }
 
 #[test]
 fn certificate_lasts_a_day_and_has_its_own_alias() {
     let mut city = city();
-    let phone = Phone::bound(&mut city);
+    let phone = TestPhone::bind_zhang_guiying(&mut city);
     let (one, two) = (phone.certificate(&mut city).to_bytes(), phone.certificate(&mut city).to_bytes());
     // Issuer 2 is newer, but its key ends before a certificate issued now would end.
     assert_eq!((one[1], one[16]), (1, 96));
@@ -280,7 +295,7 @@ fn certificate_lasts_a_day_and_has_its_own_alias() {
 #[test]
 fn session_key_without_proof_is_not_certified() {
     let mut city = city();
-    let phone = Phone::bound(&mut city);
+    let phone = TestPhone::bind_zhang_guiying(&mut city);
     let good = phone.request();
     let other = SigningKey::from_bytes(&[0x33; 32]).unwrap();
     for (field, value, expected) in [
@@ -299,7 +314,7 @@ fn session_key_without_proof_is_not_certified() {
 #[test]
 fn certificates_and_tokens_are_limited() {
     let mut city = city();
-    let phone = Phone::bound(&mut city);
+    let phone = TestPhone::bind_zhang_guiying(&mut city);
     for _ in 0..12 {
         phone.certificate(&mut city);
     }
@@ -309,7 +324,7 @@ fn certificates_and_tokens_are_limited() {
         ask(&mut city, "tokens", &of_phone).unwrap();
     }
     assert_eq!(ask(&mut city, "tokens", &of_phone).unwrap_err().1, "too-many");
-    city.pass(24 * HOUR_MS);
+    city.advance(24 * HOUR_MS);
     assert!(ask(&mut city, "certificates", &phone.request()).is_ok());
     assert!(ask(&mut city, "tokens", &of_phone).is_ok());
 }
@@ -317,27 +332,27 @@ fn certificates_and_tokens_are_limited() {
 #[test]
 fn online_token_of_the_phone_opens_a_visit() {
     let mut city = city();
-    let phone = Phone::bound(&mut city);
+    let phone = TestPhone::bind_zhang_guiying(&mut city);
     let shown = ask(&mut city, "tokens", &json!({ "phone": phone.secret })).unwrap();
-    let holder = identify(&mut city, Kiosk::One, shown["text"].as_str().unwrap()).unwrap();
+    let holder = identify(&mut city, TestKiosk::One, shown["text"].as_str().unwrap()).unwrap();
     assert_eq!((holder.name.as_str(), holder.evidence), ("张桂英", Evidence::TokenConsumed));
 }
 
 #[test]
 fn lost_phone_revokes_its_codes_at_every_kiosk() {
     let mut city = city();
-    let mut reader = Reader::default();
+    let mut reader = FeedReader::default();
     reader.read(&mut city);
     assert_eq!((reader.codes.at, reader.codes.names.len()), (0, 0));
-    let phone = Phone::bound(&mut city);
+    let phone = TestPhone::bind_zhang_guiying(&mut city);
     let certificate = phone.certificate(&mut city);
     let of_phone = json!({ "phone": phone.secret });
     let token = ask(&mut city, "tokens", &of_phone).unwrap()["text"].as_str().unwrap().to_owned();
 
     ask(&mut city, "losses", &of_phone).unwrap();
     let code = phone.show(&mut city, &certificate).to_text();
-    assert_eq!(identify(&mut city, Kiosk::One, &code).err(), Some(ProblemCode::CodeRevoked));
-    assert_eq!(identify(&mut city, Kiosk::One, &token).err(), Some(ProblemCode::CodeUnknown));
+    assert_eq!(identify(&mut city, TestKiosk::One, &code).err(), Some(ProblemCode::CodeRevoked));
+    assert_eq!(identify(&mut city, TestKiosk::One, &token).err(), Some(ProblemCode::CodeUnknown));
     for name in ["certificates", "tokens", "uses", "losses"] {
         let body = if name == "certificates" { phone.request() } else { of_phone.clone() };
         assert_eq!(ask(&mut city, name, &body).unwrap_err(), (401, "not-bound".into()), "{name}");
@@ -346,31 +361,31 @@ fn lost_phone_revokes_its_codes_at_every_kiosk() {
     let alias: [u8; 8] = certificate.to_bytes()[4..12].try_into().unwrap();
     assert_eq!(
         (reader.codes.at, reader.codes.names.keys().copied().collect::<Vec<_>>()),
-        (1, vec![CodeHolder::of(&alias)])
+        (1, vec![CodeHolder::from_alias(&alias)])
     );
 }
 
 #[test]
 fn new_phone_replaces_the_old_one() {
     let mut city = city();
-    let old = Phone::bound(&mut city);
+    let old = TestPhone::bind_zhang_guiying(&mut city);
     let certificate = old.certificate(&mut city);
-    let new = Phone::bound(&mut city);
+    let new = TestPhone::bind_zhang_guiying(&mut city);
     let code = old.show(&mut city, &certificate).to_text();
-    assert_eq!(identify(&mut city, Kiosk::One, &code).err(), Some(ProblemCode::CodeRevoked));
+    assert_eq!(identify(&mut city, TestKiosk::One, &code).err(), Some(ProblemCode::CodeRevoked));
     new.certificate(&mut city);
 }
 
 #[test]
 fn all_feed_readers_get_the_same_revocations() {
     let mut city = city();
-    let (mut continuous, mut occasional) = (Reader::default(), Reader::default());
+    let (mut continuous, mut occasional) = (FeedReader::default(), FeedReader::default());
     let mut ended = Vec::new();
     for round in 0..60_u64 {
-        let phone = Phone::bound(&mut city);
+        let phone = TestPhone::bind_zhang_guiying(&mut city);
         let certificate = phone.certificate(&mut city).to_bytes();
-        ended.push((city.now, CodeHolder::of(&certificate[4..12].try_into().unwrap())));
-        city.pass(47 * 60_000);
+        ended.push((city.now, CodeHolder::from_alias(&certificate[4..12].try_into().unwrap())));
+        city.advance(47 * 60_000);
         continuous.read(&mut city);
         if round % 17 == 0 {
             occasional.read(&mut city);
@@ -378,7 +393,7 @@ fn all_feed_readers_get_the_same_revocations() {
     }
     // The last phone is still bound; each earlier one was replaced by the next.
     ended.pop();
-    let mut fresh = Reader::default();
+    let mut fresh = FeedReader::default();
     for reader in [&mut continuous, &mut occasional, &mut fresh] {
         reader.read(&mut city);
         assert_eq!(reader.codes.at, 59);
@@ -391,8 +406,8 @@ fn all_feed_readers_get_the_same_revocations() {
     }
     // Expired certificates are dropped from the next full list, so the list does not grow without limit.
     assert!(fresh.codes.names.len() < 59);
-    city.pass(25 * HOUR_MS);
-    let mut later = Reader::default();
+    city.advance(25 * HOUR_MS);
+    let mut later = FeedReader::default();
     later.read(&mut city);
     assert_eq!((later.codes.at, later.codes.names.len()), (59, 0));
 }
@@ -400,16 +415,16 @@ fn all_feed_readers_get_the_same_revocations() {
 #[test]
 fn resident_sees_only_the_uses_of_own_codes() {
     let mut city = city();
-    let phone = Phone::bound(&mut city);
+    let phone = TestPhone::bind_zhang_guiying(&mut city);
     let certificate = phone.certificate(&mut city);
-    let others = city.code(WANG);
-    identify(&mut city, Kiosk::Two, &others).unwrap();
+    let others = city.online_token(WANG_JIANGUO);
+    identify(&mut city, TestKiosk::Two, &others).unwrap();
     for _ in 0..2 {
         let code = phone.show(&mut city, &certificate).to_text();
-        identify(&mut city, Kiosk::One, &code).unwrap();
-        city.pass(60_000);
+        identify(&mut city, TestKiosk::One, &code).unwrap();
+        city.advance(60_000);
     }
-    city.visit_by_card(Kiosk::One, ZHANG);
+    city.visit_by_card(TestKiosk::One, ZHANG_GUIYING);
     let uses = ask(&mut city, "uses", &json!({ "phone": phone.secret })).unwrap();
     let uses = uses["uses"].as_array().unwrap();
     assert_eq!(uses.len(), 2);
@@ -423,7 +438,7 @@ fn resident_sees_only_the_uses_of_own_codes() {
 #[test]
 fn code_authority_refuses_keys_that_do_not_match() {
     let rules = || IssuingRules::parse(RULES).unwrap();
-    let signed = Signed::sign(&list(), &secret(0x0e));
+    let signed = SignedStatement::sign(&list(), &secret(0x0e));
     let make = |root: &PublicKey, issuers: &[(u8, [u8; 32])], revoker| {
         CodeAuthority::new(rules(), signed.clone(), root, issuers, &[revoker; 32])
     };
@@ -441,23 +456,23 @@ fn code_authority_refuses_keys_that_do_not_match() {
 
 #[test]
 fn without_code_authority_only_online_tokens_exist() {
-    let mut city = City::new();
+    let mut city = CityFixture::new();
     assert_eq!(
         ask(&mut city, "bindings", &json!({ "ticket": "t" })).unwrap_err(),
         (404, "not-offered".into())
     );
     let mut other = self::city();
-    let phone = Phone::bound(&mut other);
+    let phone = TestPhone::bind_zhang_guiying(&mut other);
     let certificate = phone.certificate(&mut other);
     let code = phone.show(&mut other, &certificate).to_text();
-    assert_eq!(identify(&mut city, Kiosk::One, &code).err(), Some(ProblemCode::CodeUnknown));
+    assert_eq!(identify(&mut city, TestKiosk::One, &code).err(), Some(ProblemCode::CodeUnknown));
 }
 
 const LIBRARY: u8 = 0x61;
 const TILL: u8 = 0x62;
 
-pub(crate) fn client(id: &str, key: u8, capability: &str, per_minute: u32) -> Client {
-    Client {
+pub(crate) fn relying_party(id: &str, key: u8, capability: &str, per_minute: u32) -> RelyingParty {
+    RelyingParty {
         id: id.parse().unwrap(),
         key: secret(key).public(),
         name: format!("{id} 馆"),
@@ -471,16 +486,24 @@ pub(crate) fn client(id: &str, key: u8, capability: &str, per_minute: u32) -> Cl
     }
 }
 
-fn city_with_clients() -> City {
-    let clients = vec![client("LIBRARY", LIBRARY, "culture", 5), client("TILL", TILL, "small-payment", 5)];
-    City::with(Setup { codes: Some(authority()), clients, ..setup() })
+fn city_with_clients() -> CityFixture {
+    let clients = vec![
+        relying_party("LIBRARY", LIBRARY, "culture", 5),
+        relying_party("TILL", TILL, "small-payment", 5),
+    ];
+    CityFixture::with(PlatformSetup {
+        code_authority: Some(authority()),
+        relying_parties: clients,
+        ..setup()
+    })
 }
 
-pub(crate) fn verify(city: &mut City, id: &str, key: u8, body: &Value) -> Result<Value, u16> {
+pub(crate) fn verify(city: &mut CityFixture, id: &str, key: u8, body: &Value) -> Result<Value, u16> {
     let body = body.to_string().into_bytes();
-    let request = Request::signed(Verb::Post, "/code/v1/verify", body, id, &secret(key), city.now);
+    let request =
+        PlatformRequest::signed(HttpMethod::Post, "/code/v1/verify", body, id, &secret(key), city.now);
     let reply = city.handle(&request);
-    let response = city.conclude(reply);
+    let response = city.complete(reply);
     if response.status == 200 {
         Ok(serde_json::from_slice(&response.body).unwrap())
     } else {
@@ -488,25 +511,25 @@ pub(crate) fn verify(city: &mut City, id: &str, key: u8, body: &Value) -> Result
     }
 }
 
-fn about(number: u128, code: &str) -> Value {
+fn verify_request(number: u128, code: &str) -> Value {
     json!({ "request": format!("{number:032x}"), "code": code, "purpose": "入馆" })
 }
 
 #[test]
 fn relying_party_gets_a_verdict_and_a_pairwise_subject() {
     let mut city = city_with_clients();
-    let phone = Phone::bound(&mut city);
+    let phone = TestPhone::bind_zhang_guiying(&mut city);
     let mut subjects = Vec::new();
     for number in 0..2 {
         let certificate = phone.certificate(&mut city);
         let code = phone.show(&mut city, &certificate).to_text();
-        let verdict = verify(&mut city, "LIBRARY", LIBRARY, &about(number, &code)).unwrap();
+        let verdict = verify(&mut city, "LIBRARY", LIBRARY, &verify_request(number, &code)).unwrap();
         assert_eq!((verdict["verdict"].as_str(), verdict.as_object().unwrap().len()), (Some("good"), 2));
         assert!(!verdict.to_string().contains(&hex(&certificate.to_bytes()[4..12])));
         subjects.push(verdict["subject"].as_str().unwrap().to_owned());
         // A repeated request gets the same answer; another request finds the code used.
-        assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &about(number, &code)), Ok(verdict));
-        let again = verify(&mut city, "LIBRARY", LIBRARY, &about(number + 10, &code)).unwrap();
+        assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &verify_request(number, &code)), Ok(verdict));
+        let again = verify(&mut city, "LIBRARY", LIBRARY, &verify_request(number + 10, &code)).unwrap();
         assert_eq!(again, json!({ "verdict": "refused", "code": "used" }));
     }
     assert_eq!(subjects[0], subjects[1]);
@@ -518,34 +541,41 @@ fn relying_party_gets_a_verdict_and_a_pairwise_subject() {
 #[test]
 fn code_without_the_capability_is_refused_but_not_used() {
     let mut city = city_with_clients();
-    let phone = Phone::bound(&mut city);
+    let phone = TestPhone::bind_zhang_guiying(&mut city);
     let token = ask(&mut city, "tokens", &json!({ "phone": phone.secret })).unwrap();
     let token = token["text"].as_str().unwrap();
-    let refused = verify(&mut city, "TILL", TILL, &about(1, token)).unwrap();
+    let refused = verify(&mut city, "TILL", TILL, &verify_request(1, token)).unwrap();
     assert_eq!(refused, json!({ "verdict": "refused", "code": "capability-missing" }));
-    assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &about(1, token)).unwrap()["verdict"], "good");
-    let unknown = verify(&mut city, "LIBRARY", LIBRARY, &about(2, "https://example.com")).unwrap();
+    assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &verify_request(1, token)).unwrap()["verdict"], "good");
+    let unknown = verify(&mut city, "LIBRARY", LIBRARY, &verify_request(2, "https://example.com")).unwrap();
     assert_eq!(unknown["code"], "unknown");
 }
 
 #[test]
 fn verify_checks_signature_purpose_time_and_rate_limit() {
     let mut city = city_with_clients();
-    let code = about(1, "YK1:");
+    let code = verify_request(1, "YK1:");
     assert_eq!(verify(&mut city, "LIBRARY", TILL, &code), Err(401));
     assert_eq!(verify(&mut city, "NOBODY", LIBRARY, &code), Err(401));
     let body = json!({ "request": "0".repeat(32), "code": "YK1:", "purpose": "好奇" });
     assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &body), Err(404));
     let old = code.to_string().into_bytes();
-    let old = Request::signed(Verb::Post, "/code/v1/verify", old, "LIBRARY", &secret(LIBRARY), city.now);
-    city.pass(5 * 60_000 + 1);
+    let old = PlatformRequest::signed(
+        HttpMethod::Post,
+        "/code/v1/verify",
+        old,
+        "LIBRARY",
+        &secret(LIBRARY),
+        city.now,
+    );
+    city.advance(5 * 60_000 + 1);
     let reply = city.handle(&old);
-    assert_eq!(city.conclude(reply).status, 400);
+    assert_eq!(city.complete(reply).status, 400);
     for number in 0..5 {
-        assert!(verify(&mut city, "LIBRARY", LIBRARY, &about(number, "YK1:")).is_ok());
+        assert!(verify(&mut city, "LIBRARY", LIBRARY, &verify_request(number, "YK1:")).is_ok());
     }
-    assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &about(9, "YK1:")), Err(429));
-    city.pass(60_000);
-    assert!(verify(&mut city, "LIBRARY", LIBRARY, &about(9, "YK1:")).is_ok());
-    assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &about(9, "YK1:X")), Err(400));
+    assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &verify_request(9, "YK1:")), Err(429));
+    city.advance(60_000);
+    assert!(verify(&mut city, "LIBRARY", LIBRARY, &verify_request(9, "YK1:")).is_ok());
+    assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &verify_request(9, "YK1:X")), Err(400));
 }

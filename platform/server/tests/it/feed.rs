@@ -3,49 +3,50 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    CardName, ChangesAnswer, CodeHolder, FeedItem, IssuerKeys, PublicKey, Revocable, Revocations, Signed,
-    UnixMs,
+    CardName, ChangesAnswer, CodeHolder, FeedItem, IssuerKeys, PublicKey, Revocable, Revocations,
+    SignedStatement, UnixMs,
 };
 use rusqlite::Connection;
-use server::{Request, Setup, Verb};
+use server::{HttpMethod, PlatformRequest, PlatformSetup};
 
-use crate::city::{City, Kiosk, setup};
 use crate::codes::{authority, root};
+use crate::fixture::{CityFixture, TestKiosk, setup};
 
-fn feed(city: &mut City, since: u64) -> (Vec<FeedItem>, u64) {
-    city.platform.due(city.now);
+fn feed(city: &mut CityFixture, since: u64) -> (Vec<FeedItem>, u64) {
+    city.platform.due_calls(city.now);
     let target = format!("/v1/changes?since={since}");
-    let key = Kiosk::One.key();
-    let request = Request::signed(Verb::Get, target, Vec::new(), Kiosk::One.name(), &key, city.now);
+    let key = TestKiosk::One.key();
+    let request =
+        PlatformRequest::signed(HttpMethod::Get, target, Vec::new(), TestKiosk::One.name(), &key, city.now);
     let reply = city.handle(&request);
-    let answer: ChangesAnswer = serde_json::from_slice(&city.conclude(reply).body).unwrap();
+    let answer: ChangesAnswer = serde_json::from_slice(&city.complete(reply).body).unwrap();
     (answer.items, answer.cursor)
 }
 
 /// Issuer keys and revocations of a kiosk that reads the feed as the contract specifies.
 #[derive(Default)]
-pub(crate) struct Reader {
+pub(crate) struct FeedReader {
     cursor: u64,
     keys: Option<IssuerKeys>,
-    pub(crate) codes: Held<CodeHolder>,
-    pub(crate) cards: Held<CardName>,
+    pub(crate) codes: RevocationState<CodeHolder>,
+    pub(crate) cards: RevocationState<CardName>,
 }
 
 /// The revocations of one kind of name.
-pub(crate) struct Held<Who> {
+pub(crate) struct RevocationState<Who> {
     pub(crate) at: u64,
     pub(crate) names: BTreeMap<Who, UnixMs>,
     pub(crate) expires: UnixMs,
 }
 
-impl<Who> Default for Held<Who> {
+impl<Who> Default for RevocationState<Who> {
     fn default() -> Self {
         Self { at: 0, names: BTreeMap::new(), expires: UnixMs(0) }
     }
 }
 
-impl<Who: Revocable> Held<Who> {
-    fn take(&mut self, delta: &Signed<Revocations<Who>>, revoker: &PublicKey) {
+impl<Who: Revocable> RevocationState<Who> {
+    fn apply(&mut self, delta: &SignedStatement<Revocations<Who>>, revoker: &PublicKey) {
         let delta = delta.open(revoker).unwrap();
         if delta.since == 0 {
             self.names.clear();
@@ -57,13 +58,13 @@ impl<Who: Revocable> Held<Who> {
     }
 }
 
-impl Reader {
-    pub(crate) fn read(&mut self, city: &mut City) {
+impl FeedReader {
+    pub(crate) fn read(&mut self, city: &mut CityFixture) {
         while self.read_page(city) {}
     }
 
     /// Reads one answer; false when it had no items.
-    pub(crate) fn read_page(&mut self, city: &mut City) -> bool {
+    pub(crate) fn read_page(&mut self, city: &mut CityFixture) -> bool {
         let (items, cursor) = feed(city, self.cursor);
         self.cursor = cursor;
         let any = !items.is_empty();
@@ -71,10 +72,10 @@ impl Reader {
             match item {
                 FeedItem::IssuerKeys { list } => self.keys = Some(list.open(&root()).unwrap()),
                 FeedItem::Revocations { delta } => {
-                    self.codes.take(&delta, &self.keys.as_ref().unwrap().revoker);
+                    self.codes.apply(&delta, &self.keys.as_ref().unwrap().revoker);
                 }
-                FeedItem::CardStops { delta } => {
-                    self.cards.take(&delta, &self.keys.as_ref().unwrap().revoker);
+                FeedItem::CardRevocations { delta } => {
+                    self.cards.apply(&delta, &self.keys.as_ref().unwrap().revoker);
                 }
                 FeedItem::Service { .. } | FeedItem::ServiceWithdrawn { .. } => {}
             }
@@ -87,7 +88,10 @@ impl Reader {
 fn long_revocation_list_is_sent_in_pages() {
     let path = "file:long-list?mode=memory&cache=shared";
     let base = Connection::open(path).unwrap();
-    let mut city = City::over(Connection::open(path).unwrap(), Setup { codes: Some(authority()), ..setup() });
+    let mut city = CityFixture::with_database(
+        Connection::open(path).unwrap(),
+        PlatformSetup { code_authority: Some(authority()), ..setup() },
+    );
     let lost = 6_000;
     base.execute_batch(&format!(
         "INSERT INTO cards (resident, number, identification, version, standing)
@@ -95,7 +99,7 @@ fn long_revocation_list_is_sent_in_pages() {
          SELECT i + 1000, 'L' || i, printf('%032X', i), '3.00', '\"lost\"' FROM n"
     ))
     .unwrap();
-    let mut kiosk = Reader::default();
+    let mut kiosk = FeedReader::default();
     let mut pages = 0;
     while kiosk.read_page(&mut city) {
         pages += 1;
@@ -103,5 +107,5 @@ fn long_revocation_list_is_sent_in_pages() {
     assert!(pages > 1, "the whole list came in one answer");
     assert!(kiosk.cards.names.len() >= lost);
     let one = format!("{:032X}", lost).parse().unwrap();
-    assert!(kiosk.cards.names.contains_key(&CardName::of(&one)));
+    assert!(kiosk.cards.names.contains_key(&CardName::from_identification(&one)));
 }

@@ -5,24 +5,24 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use contract::{
-    CallAnswer, CallRequest, ChargeState, Identified, IdentifyRequest, InquireRequest, Method, OrderId,
-    Presented, Settlement, VisitId,
+    CallAnswer, CallRequest, ChargeState, IdentifyAnswer, IdentifyRequest, InquiryRequest, OrderId,
+    PaymentMethod, PresentedCredential, Settlement, VisitId,
 };
 use reqwest::StatusCode;
 use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
 use server::Platform;
-use server::shell::{self, KioskSide, Peers};
+use server::shell::{self, KioskEndpoint, PeerUrls};
 use server::tls::KioskListener;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::city::{Kiosk, books, order_for, setup};
-use crate::link::{Authority, Call, Link, envelope};
+use crate::fixture::{TestKiosk, department_ledger, order_for, setup};
+use crate::kiosk_client::{KioskClient, SealedRequest, TestCertificateAuthority, envelope};
 
-pub(crate) struct Servers {
-    pub(crate) authority: Authority,
+pub(crate) struct RunningServers {
+    pub(crate) authority: TestCertificateAuthority,
     pub(crate) kiosks: SocketAddr,
     pub(crate) platform: String,
     pub(crate) acquirer: String,
@@ -37,8 +37,8 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-pub(crate) async fn start() -> Servers {
-    let authority = Authority::new();
+pub(crate) async fn start() -> RunningServers {
+    let authority = TestCertificateAuthority::new();
     let (stop, stopped) = watch::channel(());
     let until_stopped = || {
         let mut stopped = stopped.clone();
@@ -49,24 +49,27 @@ pub(crate) async fn start() -> Servers {
     let in_memory = || Connection::open_in_memory().unwrap();
     let ((at_acquirer, acquirer), (at_department, department)) = (listen().await, listen().await);
     let (at_platform, platform) = listen().await;
-    let ledger = acquirer::Ledger::open(in_memory()).unwrap();
+    let ledger = acquirer::ChargeLedger::open(in_memory()).unwrap();
     let [acquirer_url, department_url, platform_url] =
         [acquirer, department, platform].map(|address| format!("http://{address}"));
-    let peers =
-        Peers { acquirer: acquirer_url.clone(), department: department_url.clone(), identity: String::new() };
+    let peers = PeerUrls {
+        acquirer: acquirer_url.clone(),
+        department: department_url.clone(),
+        identity: String::new(),
+    };
     let listener = KioskListener::new(listen().await.0, authority.platform()).unwrap();
     let kiosks = listener.address();
-    let side = KioskSide { listener, keys: vec![envelope()] };
+    let side = KioskEndpoint { listener, envelope_keys: vec![envelope()] };
     let platform = Platform::open(in_memory(), setup()).unwrap();
     let serving = shell::serve(at_platform, side, platform, peers, stopped.clone());
     let charging = acquirer::shell::serve(at_acquirer, ledger, until_stopped());
-    let booking = department::shell::serve(at_department, books(), until_stopped());
+    let booking = department::shell::serve(at_department, department_ledger(), until_stopped());
     let running = vec![
         tokio::spawn(async { charging.await.unwrap() }),
         tokio::spawn(async { booking.await.unwrap() }),
         tokio::spawn(async { serving.await.unwrap() }),
     ];
-    Servers {
+    RunningServers {
         authority,
         kiosks,
         platform: platform_url,
@@ -77,19 +80,19 @@ pub(crate) async fn start() -> Servers {
     }
 }
 
-impl Servers {
-    pub(crate) fn link(&self) -> Link {
-        Link::new(self.kiosks, &self.authority.kiosk(Kiosk::One.id()))
+impl RunningServers {
+    pub(crate) fn link(&self) -> KioskClient {
+        KioskClient::new(self.kiosks, &self.authority.kiosk(TestKiosk::One.id()))
     }
 
     pub(crate) async fn ask<T: Serialize, A: DeserializeOwned>(&self, target: &str, body: &T) -> A {
-        let call = Call::new(Kiosk::One, target, &serde_json::to_vec(body).unwrap());
+        let call = SealedRequest::new(TestKiosk::One, target, &serde_json::to_vec(body).unwrap());
         let (status, answer) = self.link().send(&call).await.unwrap();
         assert_eq!(status, 200, "{target}");
         serde_json::from_slice(&call.opened(status, &answer).unwrap()).unwrap()
     }
 
-    async fn fault(&self, url: &str, order: &str) {
+    async fn inject_fault(&self, url: &str, order: &str) {
         let request = reqwest::Client::new().post(format!("{url}/faults"));
         let response = request.header("content-type", "application/json").body(order.to_owned());
         assert_eq!(response.send().await.unwrap().status(), StatusCode::NO_CONTENT);
@@ -109,9 +112,9 @@ async fn bill_is_paid_and_booked_once_over_broken_links() {
     let servers = start().await;
     let shown: serde_json::Value =
         serde_json::from_str(&servers.get(&servers.platform, "/phone/zhang-guiying/token").await).unwrap();
-    let presented = Presented::Code { text: shown["text"].as_str().unwrap().to_owned() };
+    let presented = PresentedCredential::Code { text: shown["text"].as_str().unwrap().to_owned() };
     let visit = VisitId::from_entropy(1);
-    let holder: Identified = servers.ask("/v1/identify", &IdentifyRequest { visit, presented }).await;
+    let holder: IdentifyAnswer = servers.ask("/v1/identify", &IdentifyRequest { visit, presented }).await;
     let request = CallRequest {
         key: holder.key.clone(),
         operation: "water.bills".into(),
@@ -120,15 +123,15 @@ async fn bill_is_paid_and_booked_once_over_broken_links() {
     };
     let bills: CallAnswer = servers.ask("/v1/calls", &request).await;
     let mut order = order_for(OrderId::from_entropy(7), holder.key.clone(), &bills.rows[..1]);
-    order.method = Method::ResidentCode;
+    order.method = PaymentMethod::ResidentCode;
 
     // The acquirer charges and closes the connection; the department closes it before it books, then after.
-    servers.fault(&servers.acquirer, r#"{"fault":"drop-after","count":1}"#).await;
-    servers.fault(&servers.department, r#"{"fault":"drop-before","count":1}"#).await;
-    servers.fault(&servers.department, r#"{"fault":"drop-after","count":1}"#).await;
+    servers.inject_fault(&servers.acquirer, r#"{"fault":"drop-after","count":1}"#).await;
+    servers.inject_fault(&servers.department, r#"{"fault":"drop-before","count":1}"#).await;
+    servers.inject_fault(&servers.department, r#"{"fault":"drop-after","count":1}"#).await;
     let state: ChargeState = servers.ask("/v1/charges", &order).await;
     assert_eq!(state, ChargeState::Pending);
-    let state: ChargeState = servers.ask("/v1/inquiries", &InquireRequest { order: order.order }).await;
+    let state: ChargeState = servers.ask("/v1/inquiries", &InquiryRequest { order: order.order }).await;
     let paid = matches!(state, ChargeState::Settled { settlement: Settlement::Paid { .. } });
     assert!(paid, "{state:?}");
 

@@ -1,56 +1,62 @@
 //! Identification by card, code and ID card: what is accepted and what is refused.
 
 use contract::{
-    CardEvidence, Evidence, IdCardEvidence, Identified, IdentifyRequest, InquireRequest, Level, OrderId,
-    Presented, ProblemCode, VisitId,
+    CardEvidence, Evidence, IdCardEvidence, IdentifyAnswer, IdentifyRequest, InquiryRequest, Level, OrderId,
+    PresentedCredential, ProblemCode, VisitId,
 };
 use resident_code::{FormatKey, OnlineToken};
-use server::{Request, residents_of};
+use server::{PlatformRequest, parse_demo_residents};
 
-use crate::city::{City, Kiosk, RESIDENTS, WANG, ZHANG, card, order_for, outcome, setup};
+use crate::fixture::{
+    CityFixture, RESIDENTS, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, card_evidence,
+    order_for, setup,
+};
 
 fn identify(
-    city: &mut City,
-    kiosk: Kiosk,
+    city: &mut CityFixture,
+    kiosk: TestKiosk,
     visit: u128,
-    presented: Presented,
-) -> Result<Identified, ProblemCode> {
+    presented: PresentedCredential,
+) -> Result<IdentifyAnswer, ProblemCode> {
     let visit = VisitId::from_entropy(visit);
-    city.ask(kiosk, "/v1/identify", &IdentifyRequest { visit, presented })
+    city.request(kiosk, "/v1/identify", &IdentifyRequest { visit, presented })
 }
 
-fn code(text: &str) -> Presented {
-    Presented::Code { text: text.to_owned() }
+fn code(text: &str) -> PresentedCredential {
+    PresentedCredential::Code { text: text.to_owned() }
 }
 
 #[test]
 fn card_with_or_without_holder_data_is_recognised() {
-    let mut city = City::new();
-    let whole = city.visit_by_card(Kiosk::One, ZHANG);
+    let mut city = CityFixture::new();
+    let whole = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING);
     assert_eq!((whole.name.as_str(), whole.level), ("张桂英", Level::Recognised));
     assert_eq!(whole.evidence, Evidence::CardRead);
-    let partly = city.visit_by_card(Kiosk::One, WANG);
+    let partly = city.visit_by_card(TestKiosk::One, WANG_JIANGUO);
     assert_eq!((partly.name.as_str(), partly.level), ("王建国", Level::Recognised));
 }
 
 #[test]
 fn card_that_contradicts_the_base_is_refused() {
-    let mut city = City::new();
+    let mut city = CityFixture::new();
     let mut bent: Vec<(CardEvidence, ProblemCode)> = Vec::new();
     for (change, expected) in [
         ((|card| card.number.push('1')) as fn(&mut CardEvidence), ProblemCode::CardUnknown),
-        (|card| card.identification = self::card(WANG).identification.clone(), ProblemCode::CardMismatch),
+        (
+            |card| card.identification = self::card_evidence(WANG_JIANGUO).identification.clone(),
+            ProblemCode::CardMismatch,
+        ),
         (|card| card.id_number = Some("50010319751002331X".into()), ProblemCode::CardMismatch),
         (|card| card.name = Some("张贵英".into()), ProblemCode::CardMismatch),
         (|card| card.name = None, ProblemCode::CardMismatch),
         (|card| card.version = "3.00".into(), ProblemCode::CardMismatch),
     ] {
-        let mut card = card(ZHANG);
+        let mut card = card_evidence(ZHANG_GUIYING);
         change(&mut card);
         bent.push((card, expected));
     }
     for (at, (card, expected)) in bent.into_iter().enumerate() {
-        let refused = identify(&mut city, Kiosk::One, at as u128, Presented::Card(card));
+        let refused = identify(&mut city, TestKiosk::One, at as u128, PresentedCredential::Card(card));
         assert_eq!(refused.err(), Some(expected), "case {at}");
     }
 }
@@ -60,30 +66,38 @@ fn lost_or_replaced_card_is_refused() {
     for standing in ["lost", "cancelled"] {
         let text = RESIDENTS
             .replace("number = \"A10000013\"", &format!("number = \"A10000013\"\nstanding = \"{standing}\""));
-        let mut city = City::with(server::Setup { residents: residents_of(&text).unwrap(), ..setup() });
-        let refused = identify(&mut city, Kiosk::One, 1, Presented::Card(card(ZHANG)));
+        let mut city = CityFixture::with(server::PlatformSetup {
+            residents: parse_demo_residents(&text).unwrap(),
+            ..setup()
+        });
+        let refused =
+            identify(&mut city, TestKiosk::One, 1, PresentedCredential::Card(card_evidence(ZHANG_GUIYING)));
         assert_eq!(refused.err(), Some(ProblemCode::CardStopped));
     }
 }
 
-fn id_card(id_number: &str, name: &str) -> Presented {
-    Presented::IdCard(IdCardEvidence { id_number: id_number.into(), name: name.into() })
+fn id_card(id_number: &str, name: &str) -> PresentedCredential {
+    PresentedCredential::IdCard(IdCardEvidence { id_number: id_number.into(), name: name.into() })
 }
 
 #[test]
 fn id_card_recognises_its_holder() {
-    let mut city = City::new();
-    let zhang = identify(&mut city, Kiosk::One, 901, id_card("500112194803150422", "张桂英")).unwrap();
+    let mut city = CityFixture::new();
+    let zhang = identify(&mut city, TestKiosk::One, 901, id_card("500112194803150422", "张桂英")).unwrap();
     assert_eq!((zhang.name.as_str(), zhang.level), ("张桂英", Level::Recognised));
     assert_eq!(zhang.evidence, Evidence::IdCardRead);
-    assert_eq!(zhang.resident, city.visit_by_card(Kiosk::One, ZHANG).resident, "one person, one pseudonym");
-    let wang = identify(&mut city, Kiosk::One, 902, id_card("500103197510023312", "王建国")).unwrap();
+    assert_eq!(
+        zhang.resident,
+        city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).resident,
+        "one person, one pseudonym"
+    );
+    let wang = identify(&mut city, TestKiosk::One, 902, id_card("500103197510023312", "王建国")).unwrap();
     assert_eq!(wang.name, "王建国");
 }
 
 #[test]
 fn id_card_unknown_or_with_other_name_gets_one_problem() {
-    let mut city = City::new();
+    let mut city = CityFixture::new();
     for (at, (id_number, name)) in [
         ("500103199003070017", "张三丰"),
         ("500112194803150422", "王建国"),
@@ -95,51 +109,58 @@ fn id_card_unknown_or_with_other_name_gets_one_problem() {
     .into_iter()
     .enumerate()
     {
-        let refused = identify(&mut city, Kiosk::One, at as u128, id_card(id_number, name));
+        let refused = identify(&mut city, TestKiosk::One, at as u128, id_card(id_number, name));
         assert_eq!(refused.err(), Some(ProblemCode::ResidentUnknown), "case {at}");
     }
 }
 
 #[test]
 fn visit_by_id_card_cannot_pay_from_the_card_account() {
-    let mut city = City::new();
-    let visit = identify(&mut city, Kiosk::One, 1, id_card("500112194803150422", "张桂英")).unwrap();
-    let rows = city.call(Kiosk::One, &visit.key, "water.pay", "water.bills", None).unwrap();
+    let mut city = CityFixture::new();
+    let visit = identify(&mut city, TestKiosk::One, 1, id_card("500112194803150422", "张桂英")).unwrap();
+    let rows = city.call(TestKiosk::One, &visit.key, "water.pay", "water.bills", None).unwrap();
     let request = order_for(OrderId::from_entropy(1), visit.key.clone(), &rows[..1]);
-    assert_eq!(city.charge(Kiosk::One, &request), Err(ProblemCode::NotOffered));
+    assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::NotOffered));
 }
 
 #[test]
 fn repeated_identify_gets_the_same_answer() {
-    let mut city = City::new();
-    let first = identify(&mut city, Kiosk::One, 1, Presented::Card(card(ZHANG))).unwrap();
-    let again = identify(&mut city, Kiosk::One, 1, Presented::Card(card(ZHANG))).unwrap();
+    let mut city = CityFixture::new();
+    let first =
+        identify(&mut city, TestKiosk::One, 1, PresentedCredential::Card(card_evidence(ZHANG_GUIYING)))
+            .unwrap();
+    let again =
+        identify(&mut city, TestKiosk::One, 1, PresentedCredential::Card(card_evidence(ZHANG_GUIYING)))
+            .unwrap();
     assert!(first.key == again.key);
     assert_eq!(first.resident, again.resident);
-    let other = identify(&mut city, Kiosk::One, 1, Presented::Card(card(WANG)));
+    let other =
+        identify(&mut city, TestKiosk::One, 1, PresentedCredential::Card(card_evidence(WANG_JIANGUO)));
     assert_eq!(other.err(), Some(ProblemCode::Malformed));
-    let elsewhere = identify(&mut city, Kiosk::Two, 1, Presented::Card(card(ZHANG))).unwrap();
+    let elsewhere =
+        identify(&mut city, TestKiosk::Two, 1, PresentedCredential::Card(card_evidence(ZHANG_GUIYING)))
+            .unwrap();
     assert!(first.key != elsewhere.key);
 }
 
 #[test]
 fn pseudonym_is_stable_per_kiosk_and_differs_between() {
-    let mut city = City::new();
-    let first = city.visit_by_card(Kiosk::One, ZHANG).resident;
-    assert_eq!(city.visit_by_card(Kiosk::One, ZHANG).resident, first);
-    assert_ne!(city.visit_by_card(Kiosk::One, WANG).resident, first);
-    assert_ne!(city.visit_by_card(Kiosk::Two, ZHANG).resident, first);
+    let mut city = CityFixture::new();
+    let first = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).resident;
+    assert_eq!(city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).resident, first);
+    assert_ne!(city.visit_by_card(TestKiosk::One, WANG_JIANGUO).resident, first);
+    assert_ne!(city.visit_by_card(TestKiosk::Two, ZHANG_GUIYING).resident, first);
 }
 
 #[test]
 fn code_is_accepted_once_in_the_city() {
-    let mut city = City::new();
-    let text = city.code(ZHANG);
-    let holder = identify(&mut city, Kiosk::One, 1, code(&text)).unwrap();
+    let mut city = CityFixture::new();
+    let text = city.online_token(ZHANG_GUIYING);
+    let holder = identify(&mut city, TestKiosk::One, 1, code(&text)).unwrap();
     assert_eq!((holder.name.as_str(), holder.evidence), ("张桂英", Evidence::TokenConsumed));
     // The same visit may repeat the request, because its answer may have been lost.
-    assert!(identify(&mut city, Kiosk::One, 1, code(&text)).unwrap().key == holder.key);
-    for (kiosk, visit) in [(Kiosk::One, 2), (Kiosk::Two, 1), (Kiosk::Two, 3)] {
+    assert!(identify(&mut city, TestKiosk::One, 1, code(&text)).unwrap().key == holder.key);
+    for (kiosk, visit) in [(TestKiosk::One, 2), (TestKiosk::Two, 1), (TestKiosk::Two, 3)] {
         let refused = identify(&mut city, kiosk, visit, code(&text));
         assert_eq!(refused.err(), Some(ProblemCode::CodeUsed));
     }
@@ -147,52 +168,52 @@ fn code_is_accepted_once_in_the_city() {
 
 #[test]
 fn code_is_accepted_until_its_last_millisecond() {
-    let mut city = City::new();
-    let (first, second) = (city.code(ZHANG), city.code(ZHANG));
-    city.pass(59_999);
-    assert!(identify(&mut city, Kiosk::One, 1, code(&first)).is_ok());
-    city.pass(1);
-    let late = identify(&mut city, Kiosk::One, 2, code(&second));
+    let mut city = CityFixture::new();
+    let (first, second) = (city.online_token(ZHANG_GUIYING), city.online_token(ZHANG_GUIYING));
+    city.advance(59_999);
+    assert!(identify(&mut city, TestKiosk::One, 1, code(&first)).is_ok());
+    city.advance(1);
+    let late = identify(&mut city, TestKiosk::One, 2, code(&second));
     assert_eq!(late.err(), Some(ProblemCode::CodeExpired));
 }
 
 #[test]
 fn forged_codes_and_other_texts_are_unknown() {
-    let mut city = City::new();
+    let mut city = CityFixture::new();
     let never_issued = OnlineToken::issue([3; 16], &FormatKey::new(1, [5; 32])).to_text();
     let wrong_key = OnlineToken::issue([3; 16], &FormatKey::new(1, [6; 32])).to_text();
     let wrong_id = OnlineToken::issue([3; 16], &FormatKey::new(2, [5; 32])).to_text();
     for (at, text) in [&never_issued, &wrong_key, &wrong_id, "https://example.com", ""].iter().enumerate() {
-        let refused = identify(&mut city, Kiosk::One, at as u128, code(text));
+        let refused = identify(&mut city, TestKiosk::One, at as u128, code(text));
         assert_eq!(refused.err(), Some(ProblemCode::CodeUnknown), "{text}");
     }
 }
 
 #[test]
 fn visit_key_expires_after_fifteen_minutes() {
-    let mut city = City::new();
-    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
-    city.pass(15 * 60_000 - 1);
-    assert!(city.call(Kiosk::One, &key, "medical.balance", "medical.balance", None).is_ok());
-    city.pass(1);
-    let late = city.call(Kiosk::One, &key, "medical.balance", "medical.balance", None);
+    let mut city = CityFixture::new();
+    let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
+    city.advance(15 * 60_000 - 1);
+    assert!(city.call(TestKiosk::One, &key, "medical.balance", "medical.balance", None).is_ok());
+    city.advance(1);
+    let late = city.call(TestKiosk::One, &key, "medical.balance", "medical.balance", None);
     assert_eq!(late, Err(ProblemCode::VisitExpired));
 }
 
 #[test]
 fn visit_key_is_refused_at_another_kiosk() {
-    let mut city = City::new();
-    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
-    let elsewhere = city.call(Kiosk::Two, &key, "medical.balance", "medical.balance", None);
+    let mut city = CityFixture::new();
+    let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
+    let elsewhere = city.call(TestKiosk::Two, &key, "medical.balance", "medical.balance", None);
     assert_eq!(elsewhere, Err(ProblemCode::VisitExpired));
 }
 
 #[test]
 fn request_without_the_kiosks_signature_is_refused() {
-    let mut city = City::new();
+    let mut city = CityFixture::new();
     let order = OrderId::from_entropy(1);
-    let good = city.post(Kiosk::One, "/v1/inquiries", &InquireRequest { order });
-    let bend: [fn(&mut Request); 9] = [
+    let good = city.signed_post(TestKiosk::One, "/v1/inquiries", &InquiryRequest { order });
+    let bend: [fn(&mut PlatformRequest); 9] = [
         |request| request.device = None,
         |request| request.time = None,
         |request| request.signature = None,
@@ -207,9 +228,9 @@ fn request_without_the_kiosks_signature_is_refused() {
         let mut bent = good.clone();
         bend(&mut bent);
         let reply = city.handle(&bent);
-        let refused = outcome::<serde_json::Value>(&city.conclude(reply));
+        let refused = answer_or_problem::<serde_json::Value>(&city.complete(reply));
         assert_eq!(refused, Err(ProblemCode::DeviceUnknown), "case {at}");
     }
     let reply = city.handle(&good);
-    assert!(outcome::<serde_json::Value>(&city.conclude(reply)).is_ok());
+    assert!(answer_or_problem::<serde_json::Value>(&city.complete(reply)).is_ok());
 }

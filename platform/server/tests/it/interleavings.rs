@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use contract::{ChargeRequest, ChargeState, InquireRequest, OrderId, ProblemCode, Settlement};
-use server::{OutAnswer, OutCall, Reply, Request, Response, Unreachable};
+use contract::{ChargeRequest, ChargeState, InquiryRequest, OrderId, ProblemCode, Settlement};
+use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformRequest, PlatformResponse};
 
-use crate::city::{City, Kiosk, ZHANG, outcome};
+use crate::fixture::{CityFixture, TestKiosk, ZHANG_GUIYING, answer_or_problem};
 
 /// The final outcomes that the platform has reported to kiosks so far.
 #[derive(Default)]
@@ -13,8 +13,8 @@ struct ReportedOutcomes(BTreeMap<OrderId, Result<Settlement, ProblemCode>>);
 
 impl ReportedOutcomes {
     /// Records an answer; after an answer that a kiosk takes for final, no other outcome may follow.
-    fn record(&mut self, order: OrderId, kind: KioskRequest, response: &Response) {
-        let outcome_now = match (outcome::<ChargeState>(response), kind) {
+    fn record(&mut self, order: OrderId, kind: KioskRequest, response: &PlatformResponse) {
+        let outcome_now = match (answer_or_problem::<ChargeState>(response), kind) {
             (Ok(ChargeState::Settled { settlement }), _) => Ok(settlement),
             (Ok(ChargeState::Pending), KioskRequest::Charge) => return,
             (Ok(ChargeState::Pending), KioskRequest::Inquiry) => {
@@ -40,20 +40,20 @@ enum KioskRequest {
 }
 
 /// Checks the state after all work is done: each bill charged at most once, booked as charged, reported as charged.
-fn check(city: &mut City, reported: &mut ReportedOutcomes, orders: &[(Kiosk, ChargeRequest)]) {
-    city.settle();
+fn check(city: &mut CityFixture, reported: &mut ReportedOutcomes, orders: &[(TestKiosk, ChargeRequest)]) {
+    city.run_background_jobs();
     for (kiosk, request) in orders {
-        let inquiry = city.post(*kiosk, "/v1/inquiries", &InquireRequest { order: request.order });
+        let inquiry = city.signed_post(*kiosk, "/v1/inquiries", &InquiryRequest { order: request.order });
         let reply = city.handle(&inquiry);
-        let response = city.conclude(reply);
+        let response = city.complete(reply);
         assert_eq!(response.status, 200, "every order has an outcome when all work is done");
         reported.record(request.order, KioskRequest::Inquiry, &response);
 
         let order = request.order.to_string();
         for item in &request.items {
-            let charged = city.charged(&item.key);
+            let charged = city.orders_charged_for(&item.key);
             assert!(charged.len() <= 1, "bill {} was charged {} times", item.key, charged.len());
-            let booked: Vec<String> = city.booked(&item.key).into_iter().map(|one| one.order).collect();
+            let booked: Vec<String> = city.bookings_of(&item.key).into_iter().map(|one| one.order).collect();
             assert_eq!(booked, charged, "booked as charged");
             assert_eq!(!unpaid(&reported.0[&request.order]), charged.contains(&order), "reported as charged");
         }
@@ -70,13 +70,17 @@ enum MessageFate {
 const MESSAGE_FATES: [MessageFate; 3] =
     [MessageFate::Arrives, MessageFate::RequestLost, MessageFate::AnswerLost];
 
-fn deliver_to_peer(city: &mut City, call: &OutCall, fate: MessageFate) -> Result<OutAnswer, Unreachable> {
+fn deliver_to_peer(
+    city: &mut CityFixture,
+    call: &PeerCall,
+    fate: MessageFate,
+) -> Result<PeerAnswer, PeerUnreachable> {
     match fate {
         MessageFate::Arrives => Ok(city.serve(call)),
-        MessageFate::RequestLost => Err(Unreachable),
+        MessageFate::RequestLost => Err(PeerUnreachable),
         MessageFate::AnswerLost => {
             city.serve(call);
-            Err(Unreachable)
+            Err(PeerUnreachable)
         }
     }
 }
@@ -100,38 +104,41 @@ fn no_order_of_events_charges_a_bill_twice() {
     let mut seen_paid = [0, 0];
     for order in permutations(&['c', 'a', 'i', 'd', '2']) {
         for fate in MESSAGE_FATES {
-            let mut city = City::new();
+            let mut city = CityFixture::new();
             let mut reported = ReportedOutcomes::default();
-            let first = city.order(Kiosk::One, ZHANG, 0);
-            let second = city.order(Kiosk::Two, ZHANG, 0);
-            let charge = city.post(Kiosk::One, "/v1/charges", &first);
-            let mut at_acquirer: Option<OutCall> = None;
+            let first = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+            let second = city.charge_request(TestKiosk::Two, ZHANG_GUIYING, 0);
+            let charge = city.signed_post(TestKiosk::One, "/v1/charges", &first);
+            let mut at_acquirer: Option<PeerCall> = None;
             for event in &order {
                 match event {
                     // The charge, and its duplicate by the network.
                     'c' | 'd' => match city.handle(&charge) {
-                        Reply::Done(response) => {
+                        PlatformReply::Answer(response) => {
                             reported.record(first.order, KioskRequest::Charge, &response);
                         }
-                        Reply::Ask(call) => at_acquirer = Some(call),
+                        PlatformReply::CallPeer(call) => at_acquirer = Some(call),
                     },
                     'a' => {
                         if let Some(call) = at_acquirer.take() {
                             let result = deliver_to_peer(&mut city, &call, fate);
                             let reply = city.resume(&call, result);
-                            reported.record(first.order, KioskRequest::Charge, &city.conclude(reply));
+                            reported.record(first.order, KioskRequest::Charge, &city.complete(reply));
                         }
                     }
                     'i' => {
-                        let inquiry =
-                            city.post(Kiosk::One, "/v1/inquiries", &InquireRequest { order: first.order });
+                        let inquiry = city.signed_post(
+                            TestKiosk::One,
+                            "/v1/inquiries",
+                            &InquiryRequest { order: first.order },
+                        );
                         let reply = city.handle(&inquiry);
-                        reported.record(first.order, KioskRequest::Inquiry, &city.conclude(reply));
+                        reported.record(first.order, KioskRequest::Inquiry, &city.complete(reply));
                     }
                     _ => {
-                        let other = city.post(Kiosk::Two, "/v1/charges", &second);
+                        let other = city.signed_post(TestKiosk::Two, "/v1/charges", &second);
                         let reply = city.handle(&other);
-                        reported.record(second.order, KioskRequest::Charge, &city.conclude(reply));
+                        reported.record(second.order, KioskRequest::Charge, &city.complete(reply));
                     }
                 }
             }
@@ -139,9 +146,9 @@ fn no_order_of_events_charges_a_bill_twice() {
             if let Some(call) = at_acquirer.take() {
                 let result = deliver_to_peer(&mut city, &call, fate);
                 let reply = city.resume(&call, result);
-                reported.record(first.order, KioskRequest::Charge, &city.conclude(reply));
+                reported.record(first.order, KioskRequest::Charge, &city.complete(reply));
             }
-            let orders = [(Kiosk::One, first), (Kiosk::Two, second)];
+            let orders = [(TestKiosk::One, first), (TestKiosk::Two, second)];
             check(&mut city, &mut reported, &orders);
             for (count, (_, request)) in seen_paid.iter_mut().zip(&orders) {
                 *count += i32::from(!unpaid(&reported.0[&request.order]));
@@ -165,17 +172,17 @@ impl SimRng {
 
 /// A message that is not delivered yet.
 enum InFlight {
-    ToPlatform(OrderId, KioskRequest, Request),
-    ToPeer(Option<(OrderId, KioskRequest)>, OutCall),
-    FromPeer(Option<(OrderId, KioskRequest)>, OutCall, Result<OutAnswer, Unreachable>),
+    ToPlatform(OrderId, KioskRequest, PlatformRequest),
+    ToPeer(Option<(OrderId, KioskRequest)>, PeerCall),
+    FromPeer(Option<(OrderId, KioskRequest)>, PeerCall, Result<PeerAnswer, PeerUnreachable>),
 }
 
 struct FaultySystem {
-    city: City,
+    city: CityFixture,
     reported: ReportedOutcomes,
     rng: SimRng,
     in_flight: Vec<InFlight>,
-    orders: Vec<(Kiosk, ChargeRequest)>,
+    orders: Vec<(TestKiosk, ChargeRequest)>,
 }
 
 impl FaultySystem {
@@ -185,12 +192,12 @@ impl FaultySystem {
             2 if !self.orders.is_empty() => self.inquire(),
             3 => {
                 let now = self.city.now;
-                let due = self.city.platform.due(now);
+                let due = self.city.platform.due_calls(now);
                 self.in_flight.extend(due.into_iter().map(|call| InFlight::ToPeer(None, call)));
             }
             4 => {
                 let ms = self.rng.below(40_000) as u64;
-                self.city.pass(ms);
+                self.city.advance(ms);
             }
             // The platform is killed: its calls may still arrive, but their answers are lost.
             5 if self.rng.below(4) == 0 => {
@@ -211,13 +218,13 @@ impl FaultySystem {
     }
 
     fn start_order(&mut self) {
-        let kiosk = if self.rng.below(2) == 0 { Kiosk::One } else { Kiosk::Two };
-        let key = self.city.visit_by_card(kiosk, ZHANG).key.clone();
+        let kiosk = if self.rng.below(2) == 0 { TestKiosk::One } else { TestKiosk::Two };
+        let key = self.city.visit_by_card(kiosk, ZHANG_GUIYING).key.clone();
         let rows = self.city.bills(kiosk, &key);
         let Some(row) = rows.get(self.rng.below(2)) else { return };
-        let order = OrderId::from_entropy(self.city.draw());
-        let request = crate::city::order_for(order, key, std::slice::from_ref(row));
-        let message = self.city.post(kiosk, "/v1/charges", &request);
+        let order = OrderId::from_entropy(self.city.next_entropy());
+        let request = crate::fixture::order_for(order, key, std::slice::from_ref(row));
+        let message = self.city.signed_post(kiosk, "/v1/charges", &request);
         self.orders.push((kiosk, request));
         self.in_flight.push(InFlight::ToPlatform(order, KioskRequest::Charge, message));
     }
@@ -225,7 +232,7 @@ impl FaultySystem {
     fn inquire(&mut self) {
         let at = self.rng.below(self.orders.len());
         let (kiosk, order) = (self.orders[at].0, self.orders[at].1.order);
-        let message = self.city.post(kiosk, "/v1/inquiries", &InquireRequest { order });
+        let message = self.city.signed_post(kiosk, "/v1/inquiries", &InquiryRequest { order });
         self.in_flight.push(InFlight::ToPlatform(order, KioskRequest::Inquiry, message));
     }
 
@@ -258,11 +265,13 @@ impl FaultySystem {
         }
     }
 
-    fn on(&mut self, waiting: Option<(OrderId, KioskRequest)>, reply: Reply) {
+    fn on(&mut self, waiting: Option<(OrderId, KioskRequest)>, reply: PlatformReply) {
         match (reply, waiting) {
-            (Reply::Ask(call), _) => self.in_flight.push(InFlight::ToPeer(waiting, call)),
-            (Reply::Done(response), Some((order, kind))) => self.reported.record(order, kind, &response),
-            (Reply::Done(_), None) => {}
+            (PlatformReply::CallPeer(call), _) => self.in_flight.push(InFlight::ToPeer(waiting, call)),
+            (PlatformReply::Answer(response), Some((order, kind))) => {
+                self.reported.record(order, kind, &response)
+            }
+            (PlatformReply::Answer(_), None) => {}
         }
     }
 }
@@ -272,7 +281,7 @@ fn random_faults_charge_no_bill_twice() {
     let mut paid = 0;
     for seed in 1..=250_u64 {
         let mut world = FaultySystem {
-            city: City::new(),
+            city: CityFixture::new(),
             reported: ReportedOutcomes::default(),
             rng: SimRng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             in_flight: Vec::new(),
@@ -282,7 +291,7 @@ fn random_faults_charge_no_bill_twice() {
             world.step();
         }
         // First the platform finishes its work, then the messages still in flight are delivered.
-        world.city.settle();
+        world.city.run_background_jobs();
         while !world.in_flight.is_empty() {
             world.deliver_one();
         }

@@ -2,23 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
-mod base;
-mod cards;
-mod city;
+mod arbitrary_input;
+mod card_authentication;
+mod card_base;
+mod charges;
+mod claims;
 mod codes;
-mod evidence;
-mod facts;
+mod e_certificates;
 mod feed;
-mod hostile;
+mod fixture;
 mod http;
 mod identify;
 mod interleavings;
-mod kiosks;
-mod licences;
-mod link;
-mod money;
+mod kiosk_client;
+mod kiosk_listener;
 mod pages;
 mod pairing;
 mod phone;
 mod records;
 mod services;
+mod step_up;

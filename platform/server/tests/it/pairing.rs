@@ -1,51 +1,65 @@
 //! An authenticated card and its PIN raise a visit to level 2 and bind a phone; weaker evidence does not.
 
 use contract::{
-    CallRequest, Evidence, EvidenceAnswer, EvidenceRequest, Given, IdentifyRequest, Level, Method, OrderId,
-    Presented, ProblemCode, VisitId, VisitKey,
+    CallRequest, Evidence, EvidenceAnswer, EvidenceRequest, IdentifyRequest, Level, OrderId, PaymentMethod,
+    PresentedCredential, ProblemCode, StepUpProof, VisitId, VisitKey,
 };
 use serde_json::{Value, json};
-use server::Setup;
+use server::PlatformSetup;
 
-use crate::city::{City, DOCUMENTS, Kiosk, Person, RAN, WANG, ZHANG, card, order_for, setup};
 use crate::codes::{ask, authority};
+use crate::fixture::{
+    CityFixture, DOCUMENTS, FixtureResident, RAN_GUANGMING, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING,
+    card_evidence, order_for, setup,
+};
 
 const SERVICE: &str = include_str!("../../../../assets/services/phone-pairing.toml");
 /// The last six characters of Wang Jianguo's ID number.
 const END: &str = "023312";
 const PAGE: &str = "http://127.0.0.1:8081/code/#pair=";
 
-fn city() -> City {
+fn city() -> CityFixture {
     let documents = DOCUMENTS.into_iter().chain([SERVICE]).map(str::to_owned).collect();
-    City::with(Setup { codes: Some(authority()), documents, ..setup() })
+    CityFixture::with(PlatformSetup {
+        code_authority: Some(authority()),
+        service_documents: documents,
+        ..setup()
+    })
 }
 
-fn visit(city: &mut City, person: Person, authenticated: bool) -> VisitKey {
-    let mut presented = card(person);
+fn visit(city: &mut CityFixture, person: FixtureResident, authenticated: bool) -> VisitKey {
+    let mut presented = card_evidence(person);
     presented.authenticated = authenticated;
-    let request =
-        IdentifyRequest { visit: VisitId::from_entropy(city.draw()), presented: Presented::Card(presented) };
-    let identified: contract::Identified = city.ask(Kiosk::One, "/v1/identify", &request).unwrap();
+    let request = IdentifyRequest {
+        visit: VisitId::from_entropy(city.next_entropy()),
+        presented: PresentedCredential::Card(presented),
+    };
+    let identified: contract::IdentifyAnswer =
+        city.request(TestKiosk::One, "/v1/identify", &request).unwrap();
     identified.key.clone()
 }
 
-fn enter_pin(city: &mut City, kiosk: Kiosk, key: &VisitKey) -> Result<EvidenceAnswer, ProblemCode> {
-    city.ask(kiosk, "/v1/evidence", &EvidenceRequest { key: key.clone(), given: Given::CardPin })
+fn enter_pin(
+    city: &mut CityFixture,
+    kiosk: TestKiosk,
+    key: &VisitKey,
+) -> Result<EvidenceAnswer, ProblemCode> {
+    city.request(kiosk, "/v1/evidence", &EvidenceRequest { key: key.clone(), given: StepUpProof::CardPin })
 }
 
-fn offer(city: &mut City, key: &VisitKey) -> Result<String, ProblemCode> {
-    let rows = city.call(Kiosk::One, key, "phone.pairing", "phone.pairing", None)?;
+fn offer(city: &mut CityFixture, key: &VisitKey) -> Result<String, ProblemCode> {
+    let rows = city.call(TestKiosk::One, key, "phone.pairing", "phone.pairing", None)?;
     Ok(rows[0]["code"].strip_prefix(PAGE).expect("an address of the page").to_owned())
 }
 
 /// A pairing code for Wang Jianguo on the screen of the first kiosk.
-fn offered(city: &mut City) -> String {
-    let key = visit(city, WANG, true);
-    enter_pin(city, Kiosk::One, &key).unwrap();
+fn offered(city: &mut CityFixture) -> String {
+    let key = visit(city, WANG_JIANGUO, true);
+    enter_pin(city, TestKiosk::One, &key).unwrap();
     offer(city, &key).unwrap()
 }
 
-fn pair(city: &mut City, code: &str, id_end: &str) -> Result<Value, (u16, String)> {
+fn pair(city: &mut CityFixture, code: &str, id_end: &str) -> Result<Value, (u16, String)> {
     ask(city, "bindings", &json!({ "pairing": { "code": code, "id_end": id_end } }))
 }
 
@@ -56,12 +70,12 @@ fn refused(status: u16, code: &str) -> Result<Value, (u16, String)> {
 #[test]
 fn pin_of_an_authenticated_card_gives_level_2() {
     let mut city = city();
-    let key = visit(&mut city, WANG, true);
+    let key = visit(&mut city, WANG_JIANGUO, true);
     assert_eq!(offer(&mut city, &key), Err(ProblemCode::LevelTooLow));
     let proven = EvidenceAnswer { evidence: Evidence::AuthenticatedCardPin, level: Level::Proven };
-    assert_eq!(enter_pin(&mut city, Kiosk::Two, &key), Err(ProblemCode::VisitExpired), "not its visit");
+    assert_eq!(enter_pin(&mut city, TestKiosk::Two, &key), Err(ProblemCode::VisitExpired), "not its visit");
     for _ in 0..2 {
-        assert_eq!(enter_pin(&mut city, Kiosk::One, &key), Ok(proven));
+        assert_eq!(enter_pin(&mut city, TestKiosk::One, &key), Ok(proven));
     }
     assert!(offer(&mut city, &key).is_ok());
 }
@@ -69,10 +83,10 @@ fn pin_of_an_authenticated_card_gives_level_2() {
 #[test]
 fn pin_without_card_authentication_raises_nothing() {
     let mut city = city();
-    let code = city.code(ZHANG);
-    let by_code = crate::codes::identify(&mut city, Kiosk::One, &code).unwrap().key.clone();
-    for key in [visit(&mut city, ZHANG, false), by_code] {
-        assert_eq!(enter_pin(&mut city, Kiosk::One, &key), Err(ProblemCode::NotOffered));
+    let code = city.online_token(ZHANG_GUIYING);
+    let by_code = crate::codes::identify(&mut city, TestKiosk::One, &code).unwrap().key.clone();
+    for key in [visit(&mut city, ZHANG_GUIYING, false), by_code] {
+        assert_eq!(enter_pin(&mut city, TestKiosk::One, &key), Err(ProblemCode::NotOffered));
         assert_eq!(offer(&mut city, &key), Err(ProblemCode::LevelTooLow));
     }
 }
@@ -80,12 +94,12 @@ fn pin_without_card_authentication_raises_nothing() {
 #[test]
 fn visit_proven_by_pin_pays_from_the_card_account() {
     let mut city = city();
-    let key = visit(&mut city, WANG, true);
-    enter_pin(&mut city, Kiosk::One, &key).unwrap();
-    let rows = city.bills(Kiosk::One, &key);
+    let key = visit(&mut city, WANG_JIANGUO, true);
+    enter_pin(&mut city, TestKiosk::One, &key).unwrap();
+    let rows = city.bills(TestKiosk::One, &key);
     let order = order_for(OrderId::from_entropy(5), key, &rows[..1]);
-    assert_eq!(order.method, Method::CardAccount);
-    assert!(city.charge(Kiosk::One, &order).is_ok());
+    assert_eq!(order.method, PaymentMethod::CardAccount);
+    assert!(city.charge(TestKiosk::One, &order).is_ok());
 }
 
 #[test]
@@ -117,8 +131,8 @@ fn pairing_code_alone_is_refused_and_guesses_are_limited() {
 #[test]
 fn lower_case_x_of_an_id_number_is_accepted() {
     let mut city = city();
-    let key = visit(&mut city, RAN, true);
-    enter_pin(&mut city, Kiosk::One, &key).unwrap();
+    let key = visit(&mut city, RAN_GUANGMING, true);
+    enter_pin(&mut city, TestKiosk::One, &key).unwrap();
     let code = offer(&mut city, &key).unwrap();
     assert!(pair(&mut city, &code, "11553x").is_ok());
 }
@@ -129,7 +143,7 @@ fn pairing_code_expires_or_is_replaced() {
     let first = offered(&mut city);
     let second = offered(&mut city);
     assert_eq!(pair(&mut city, &first, END), refused(403, "pairing-over"));
-    city.pass(5 * 60_000);
+    city.advance(5 * 60_000);
     assert_eq!(pair(&mut city, &second, END), refused(403, "pairing-over"));
     assert_eq!(pair(&mut city, "zz", END), refused(400, "malformed"));
 }
@@ -141,14 +155,18 @@ fn service_document_cannot_lower_the_pairing_evidence() {
     let lowered = SERVICE.replace("level = \"proven\"", "level = \"recognised\"");
     assert_ne!(lowered, SERVICE);
     let documents = vec![lowered];
-    let mut city = City::with(Setup { codes: Some(authority()), documents, ..setup() });
-    let key = visit(&mut city, WANG, true);
+    let mut city = CityFixture::with(PlatformSetup {
+        code_authority: Some(authority()),
+        service_documents: documents,
+        ..setup()
+    });
+    let key = visit(&mut city, WANG_JIANGUO, true);
     let request = CallRequest {
         key,
         operation: "phone.pairing".into(),
         consent: None,
         service: "phone.pairing".into(),
     };
-    let answer: Result<contract::CallAnswer, _> = city.ask(Kiosk::One, "/v1/calls", &request);
+    let answer: Result<contract::CallAnswer, _> = city.request(TestKiosk::One, "/v1/calls", &request);
     assert_eq!(answer.err(), Some(ProblemCode::LevelTooLow));
 }

@@ -8,20 +8,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use contract::{Challenge, LicenceExtract, UnixMs};
+use contract::{Challenge, ECertificateExtract, UnixMs};
 use identity::Register;
-use resident_code::{AnswerCode, Code, Issuers, Presented, Window};
+use resident_code::{AnswerCode, Code, CodeIssuers, TimeWindow, VerifiedCode};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use server::shell::{self, KioskSide, Peers};
+use server::shell::{self, KioskEndpoint, PeerUrls};
 use server::tls::KioskListener;
-use server::{Client, Fact, Item, Licence, Platform, Request, Setup, Verb};
+use server::{
+    Claim, ECertificateItem, ECertificateKind, HttpMethod, Platform, PlatformRequest, PlatformSetup,
+    RelyingParty,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::city::{RESIDENTS, setup};
-use crate::codes::{authority_of_now, client, root, secret};
-use crate::link::{Authority, envelope};
+use crate::codes::{authority_at, relying_party, root, secret};
+use crate::fixture::{RESIDENTS, setup};
+use crate::kiosk_client::{TestCertificateAuthority, envelope};
 
 /// The browser, and the script that drives it.
 struct Browser {
@@ -34,11 +37,11 @@ struct Browser {
 impl Browser {
     fn start(address: &str) -> Self {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let packages = installed(&target.join("playwright"));
+        let packages = install_playwright(&target.join("playwright"));
         let pictures = target.join("phone");
         fs::create_dir_all(&pictures).unwrap();
         let camera = pictures.join("camera.y4m");
-        fs::write(&camera, film("")).unwrap();
+        fs::write(&camera, y4m_of_code("")).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/phone.js");
         let mut child = Command::new("node")
             .arg(script)
@@ -53,12 +56,12 @@ impl Browser {
     }
 
     /// Sets the picture of the fake camera to a screen with this code, from the next opening of the camera on.
-    fn sees(&self, code: &str) {
-        fs::write(&self.camera, film(code)).unwrap();
+    fn set_camera_code(&self, code: &str) {
+        fs::write(&self.camera, y4m_of_code(code)).unwrap();
     }
 
     /// Sends a command to the script, waits until it is done, and returns the script's answer.
-    fn does(&mut self, what: &str) -> String {
+    fn run(&mut self, what: &str) -> String {
         writeln!(self.child.stdin.as_mut().unwrap(), "{what}").unwrap();
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
@@ -71,7 +74,7 @@ impl Browser {
 
     /// Takes a screenshot of the page and decodes the code on it.
     fn code(&mut self, name: &str) -> Code {
-        self.does(&format!("picture {name}"));
+        self.run(&format!("picture {name}"));
         let picture = image::open(self.pictures.join(format!("{name}.png"))).unwrap();
         assert!(picture.width() > 700);
         let mut grey = rqrr::PreparedImage::prepare(picture.to_luma8());
@@ -90,7 +93,7 @@ impl Drop for Browser {
     }
 }
 
-fn installed(directory: &Path) -> PathBuf {
+fn install_playwright(directory: &Path) -> PathBuf {
     const PACKAGE: &str = "playwright-core@1.65.1";
     fs::create_dir_all(directory).unwrap();
     let lock = File::create(directory.join("lock")).unwrap();
@@ -108,7 +111,7 @@ fn installed(directory: &Path) -> PathBuf {
 }
 
 /// A video (YUV4MPEG2) of a screen with this code.
-fn film(code: &str) -> Vec<u8> {
+fn y4m_of_code(code: &str) -> Vec<u8> {
     const SIDE: usize = 480;
     let code = qrcode::QrCode::new(code).unwrap();
     let module = SIDE / (code.width() + 8);
@@ -134,9 +137,9 @@ fn answer_on(code: Code) -> AnswerCode {
     answer
 }
 
-fn accepted(code: &Code, issuers: &Issuers) -> Presented {
+fn accepted(code: &Code, issuers: &CodeIssuers) -> VerifiedCode {
     let Code::Offline(code) = code else { panic!("not an offline code: {:?}", code.mode()) };
-    code.verify(issuers, seconds(), Window::default()).unwrap()
+    code.verify(issuers, seconds(), TimeWindow::default()).unwrap()
 }
 
 fn seconds() -> u32 {
@@ -158,148 +161,151 @@ fn phone_page_binds_shows_codes_and_works_offline() {
         }
     };
     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
-    let (authority, issuers) = authority_of_now(&format!("{identity}/check"), now);
-    let pharmacy = Client {
+    let (authority, issuers) = authority_at(&format!("{identity}/check"), now);
+    let pharmacy = RelyingParty {
         name: "解放碑药房".into(),
         purposes: ["医保购药".to_owned()].into(),
-        facts: [Fact::Insured].into(),
-        licences: [(Licence::MedicalInsurance, [Item::Insurance].into())].into(),
+        facts: [Claim::Insured].into(),
+        licences: [(ECertificateKind::MedicalInsurance, [ECertificateItem::Insurance].into())].into(),
         consent_days: 30,
-        ..client("PHARMACY", 0x61, "medical", 50)
+        ..relying_party("PHARMACY", 0x61, "medical", 50)
     };
-    let setup = Setup { codes: Some(authority), clients: vec![pharmacy], ..setup() };
+    let setup = PlatformSetup { code_authority: Some(authority), relying_parties: vec![pharmacy], ..setup() };
     let city = Platform::open(Connection::open_in_memory().unwrap(), setup).unwrap();
-    let peers = Peers { acquirer: String::new(), department: String::new(), identity: identity.clone() };
+    let peers = PeerUrls { acquirer: String::new(), department: String::new(), identity: identity.clone() };
     let at_kiosks = listen();
-    let kiosks =
-        runtime.block_on(async { KioskListener::new(at_kiosks, Authority::new().platform()).unwrap() });
-    let side = KioskSide { listener: kiosks, keys: vec![envelope()] };
+    let kiosks = runtime.block_on(async {
+        KioskListener::new(at_kiosks, TestCertificateAuthority::new().platform()).unwrap()
+    });
+    let side = KioskEndpoint { listener: kiosks, envelope_keys: vec![envelope()] };
     runtime.spawn(shell::serve(at_platform, side, city, peers, stopped.clone()));
-    let (register, returns_to) = (Register::of(RESIDENTS).unwrap(), format!("{platform}/"));
+    let (register, returns_to) = (Register::from_toml(RESIDENTS).unwrap(), format!("{platform}/"));
     let seeing = until_stopped();
     runtime.spawn(async move { identity::shell::serve(at_identity, register, &returns_to, seeing).await });
 
     let challenge = Challenge { device: "K-DH-0001".parse().unwrap(), nonce: *b"0123456789abcdef" };
     let mut browser = Browser::start(&format!("{platform}/code/"));
-    browser.does("open");
-    browser.does("picture 1-unbound");
-    browser.does("check 李四 500112194803150422");
-    browser.does("picture 2-identity-refused");
-    browser.does("bind 张桂英 500112194803150422");
+    browser.run("open");
+    browser.run("picture 1-unbound");
+    browser.run("check 李四 500112194803150422");
+    browser.run("picture 2-identity-refused");
+    browser.run("bind 张桂英 500112194803150422");
     let first = accepted(&browser.code("3-code"), &issuers);
-    browser.does("next");
+    browser.run("next");
     let second = accepted(&browser.code("4-next-code"), &issuers);
     assert_eq!(second.alias, first.alias);
-    assert!(second.slot > first.slot);
-    assert!(browser.does("secrets").contains("extractable=false"));
+    assert!(second.time_step > first.time_step);
+    assert!(browser.run("secrets").contains("extractable=false"));
 
-    browser.sees("https://receipts.example/0000-0000-0000-0042");
-    browser.does("strange");
-    browser.does("picture 15-not-a-challenge");
-    browser.does("leave");
-    browser.does("strange");
-    browser.does("hide");
-    browser.does("hasty");
-    browser.does("refused");
-    browser.does("picture 16-no-camera");
-    browser.does("leave");
-    browser.sees(&challenge.to_string());
-    assert_eq!(browser.does("scan"), "K-DH-0001");
-    browser.does("picture 10-confirm");
-    browser.does("confirm");
+    browser.set_camera_code("https://receipts.example/0000-0000-0000-0042");
+    browser.run("strange");
+    browser.run("picture 15-not-a-challenge");
+    browser.run("leave");
+    browser.run("strange");
+    browser.run("hide");
+    browser.run("hasty");
+    browser.run("refused");
+    browser.run("picture 16-no-camera");
+    browser.run("leave");
+    browser.set_camera_code(&challenge.to_string());
+    assert_eq!(browser.run("scan"), "K-DH-0001");
+    browser.run("picture 10-confirm");
+    browser.run("confirm");
     let answer = answer_on(browser.code("11-answer"));
     let answers = |answer: &AnswerCode, nonce| {
         let signed = Challenge { nonce, ..challenge }.to_be_signed();
-        answer.verify(&issuers, &signed, seconds(), Window::default()).map(|shown| shown.alias)
+        answer.verify(&issuers, &signed, seconds(), TimeWindow::default()).map(|shown| shown.alias)
     };
     assert_eq!(answers(&answer, challenge.nonce), Ok(first.alias));
     assert!(answers(&answer, [7; 16]).is_err(), "an answer to another challenge");
-    browser.does("answered");
+    browser.run("answered");
     accepted(&browser.code("12-code-again"), &issuers);
 
-    browser.does("elder");
-    browser.does("refused");
-    browser.does("picture 17-no-camera-elder");
-    browser.does("leave");
-    assert_eq!(browser.does("scan"), "K-DH-0001");
-    browser.does("picture 13-confirm-elder");
-    browser.does("confirm");
+    browser.run("elder");
+    browser.run("refused");
+    browser.run("picture 17-no-camera-elder");
+    browser.run("leave");
+    assert_eq!(browser.run("scan"), "K-DH-0001");
+    browser.run("picture 13-confirm-elder");
+    browser.run("confirm");
     let answer = answer_on(browser.code("14-answer-elder"));
-    browser.does("next");
+    browser.run("next");
     let redrawn = answer_on(browser.code("18-next-answer-elder"));
     assert_ne!(redrawn.to_text(), answer.to_text());
     assert_eq!(answers(&redrawn, challenge.nonce), Ok(first.alias));
-    browser.does("minute");
+    browser.run("minute");
     accepted(&browser.code("5-elder"), &issuers);
-    browser.does("large");
+    browser.run("large");
     assert!(matches!(browser.code("6-large-modules"), Code::Online(_)));
-    browser.does("uses");
-    browser.does("picture 7-uses");
-    browser.does("standard");
+    browser.run("uses");
+    browser.run("picture 7-uses");
+    browser.run("standard");
 
     // A pharmacy verifies the code and requests the claim whether its customer is insured.
     let ask = |name: &str, body: Value| -> Value {
         let (now, body) = (UnixMs(u64::from(seconds()) * 1000), body.to_string().into_bytes());
         let target = format!("/code/v1/{name}");
-        let request = Request::signed(Verb::Post, &*target, body, "PHARMACY", &secret(0x61), now);
+        let request =
+            PlatformRequest::signed(HttpMethod::Post, &*target, body, "PHARMACY", &secret(0x61), now);
         let sent = reqwest::Client::builder().no_proxy().build().unwrap().post(format!("{platform}{target}"));
         let sent = sent.header("X-Device", request.device.unwrap()).header("X-Time", request.time.unwrap());
         let sent = sent.header("X-Signature", request.signature.unwrap()).body(request.body);
         let answer = runtime.block_on(async { sent.send().await.unwrap().bytes().await.unwrap() });
         serde_json::from_slice(&answer).unwrap()
     };
-    browser.does("next");
+    browser.run("next");
     let code = browser.code("20-code-at-a-pharmacy").to_text();
     let request = "7".repeat(32);
     let good = ask("verify", json!({ "request": request, "code": code, "purpose": "医保购药" }));
     assert_eq!(good["verdict"], "good", "{good}");
     let facts = || ask("facts", json!({ "request": request, "facts": ["insured"] }));
     assert_eq!(facts(), json!({ "state": "waiting" }));
-    assert_eq!(browser.does("asked"), "解放碑药房是否正常参加医保");
-    assert_eq!(browser.does("askedOf"), "只回答“是”或“否”");
-    browser.does("picture 21-consent");
-    browser.does("agree");
+    assert_eq!(browser.run("asked"), "解放碑药房是否正常参加医保");
+    assert_eq!(browser.run("askedOf"), "只回答“是”或“否”");
+    browser.run("picture 21-consent");
+    browser.run("agree");
     let answer = facts();
     assert_eq!((&answer["state"], &answer["facts"]), (&json!("agreed"), &json!({ "insured": true })));
-    browser.does("consents");
-    browser.does("picture 22-consents");
-    browser.does("withdraw");
+    browser.run("consents");
+    browser.run("picture 22-consents");
+    browser.run("withdraw");
     assert_eq!(facts(), json!({ "state": "declined" }));
 
     // The holder lists their e-certificates; the pharmacy requests one item and gets a signed extract.
-    let held = browser.does("licences");
+    let held = browser.run("licences");
     assert!(held.contains("医疗保险参保凭证") && !held.contains("张桂英"), "{held}");
-    browser.does("picture 23-licences");
-    browser.does("licencesElder");
-    browser.does("picture 24-licences-elder");
-    browser.does("leaveLicences");
+    browser.run("picture 23-licences");
+    browser.run("licencesElder");
+    browser.run("picture 24-licences-elder");
+    browser.run("leaveLicences");
     let item = json!({ "request": request, "licence": "medical-insurance", "items": ["insurance"] });
     assert_eq!(ask("licence", item.clone()), json!({ "state": "waiting" }));
-    assert_eq!(browser.does("asked"), "解放碑药房参保类型");
-    assert_eq!(browser.does("askedOf"), "只给《医疗保险参保凭证》上的");
-    browser.does("picture 25-consent-to-a-licence");
-    browser.does("agree");
+    assert_eq!(browser.run("asked"), "解放碑药房参保类型");
+    assert_eq!(browser.run("askedOf"), "只给《医疗保险参保凭证》上的");
+    browser.run("picture 25-consent-to-a-licence");
+    browser.run("agree");
     let given = ask("licence", item);
     let extract = serde_json::from_value(given["extract"].clone()).unwrap();
     let keys = serde_json::from_value(given["keys"].clone()).unwrap();
     let now = UnixMs(u64::from(seconds()) * 1000 + 999);
-    let extract = LicenceExtract::open(&extract, &keys, &root(), "PHARMACY".parse().unwrap(), now).unwrap();
+    let extract =
+        ECertificateExtract::open(&extract, &keys, &root(), "PHARMACY".parse().unwrap(), now).unwrap();
     assert_eq!(extract.items, [("insurance".to_owned(), "城镇职工基本医疗保险".to_owned())].into());
 
     // The platform has stopped and all sockets are closed; the browser's page cache is not used either.
     drop(stop);
     runtime.shutdown_background();
-    browser.does("offline");
+    browser.run("offline");
     let third = accepted(&browser.code("8-without-network"), &issuers);
     assert_eq!(third.alias, first.alias);
-    assert!(third.slot > second.slot);
-    assert_eq!(browser.does("scan"), "K-DH-0001");
-    browser.does("confirm");
+    assert!(third.time_step > second.time_step);
+    assert_eq!(browser.run("scan"), "K-DH-0001");
+    browser.run("confirm");
     assert_eq!(
         answers(&answer_on(browser.code("19-answer-without-network")), challenge.nonce),
         Ok(first.alias)
     );
-    browser.does("answered");
-    browser.does("loss");
-    browser.does("picture 9-loss-without-network");
+    browser.run("answered");
+    browser.run("loss");
+    browser.run("picture 9-loss-without-network");
 }

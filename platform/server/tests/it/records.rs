@@ -1,19 +1,21 @@
 //! Records of kiosks: each stored once, in order, under a signed head (I2, I7).
 
 use contract::{
-    Admitted, BatchAck, Chain, CloseReason, CodeHolder, ConsentId, Entry, Evidence, Head, Header, Kind,
-    ProblemCode, Pseudonym, Receipt, ReceiptId, ReceiptLine, Record, RecordBatch, SALT_LEN, SecretKey,
-    SignedHead, UnixMs, VisitId, WireRecord,
+    AdmissionSubject, BatchAck, Chain, CloseReason, CodeHolder, ConsentId, Entry, Evidence, Head,
+    ProblemCode, Pseudonym, Receipt, ReceiptId, ReceiptLine, Record, RecordBatch, RecordHeader, RecordKind,
+    SALT_LEN, SecretKey, SignedHead, UnixMs, VisitId, WireRecord,
 };
-use server::{DeviceAudit, Request, Setup, Verb};
+use server::{HttpMethod, KioskAudit, PlatformRequest, PlatformSetup};
 
-use crate::base;
-use crate::city::{City, Kiosk, WANG, ZHANG, card, outcome, setup};
-use crate::codes::{Phone, authority, identify};
+use crate::card_base;
+use crate::codes::{TestPhone, authority, identify};
+use crate::fixture::{
+    CityFixture, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, card_evidence, setup,
+};
 
 /// The log of a kiosk.
 struct KioskLog {
-    kiosk: Kiosk,
+    kiosk: TestKiosk,
     /// The kiosk's clock, which dates its records.
     clock: UnixMs,
     heads: Vec<Head>,
@@ -21,14 +23,14 @@ struct KioskLog {
 }
 
 impl KioskLog {
-    fn new(kiosk: Kiosk, epoch: u64) -> Self {
+    fn new(kiosk: TestKiosk, epoch: u64) -> Self {
         let heads = vec![Chain::genesis(kiosk.id(), epoch).head()];
         Self { kiosk, clock: UnixMs(5), heads, records: Vec::new() }
     }
 
-    fn write(&mut self, kind: Kind, body: Vec<u8>) {
+    fn write(&mut self, kind: RecordKind, body: Vec<u8>) {
         let last = *self.heads.last().unwrap();
-        let header = Header {
+        let header = RecordHeader {
             kind,
             body_len: body.len() as u32,
             device: last.device,
@@ -64,22 +66,23 @@ impl KioskLog {
     }
 }
 
-fn send_bytes(city: &mut City, kiosk: Kiosk, body: Vec<u8>) -> Result<BatchAck, ProblemCode> {
-    let request = Request::signed(Verb::Post, "/v1/records", body, kiosk.name(), &kiosk.key(), city.now);
+fn send_bytes(city: &mut CityFixture, kiosk: TestKiosk, body: Vec<u8>) -> Result<BatchAck, ProblemCode> {
+    let request =
+        PlatformRequest::signed(HttpMethod::Post, "/v1/records", body, kiosk.name(), &kiosk.key(), city.now);
     let reply = city.handle(&request);
-    outcome(&city.conclude(reply))
+    answer_or_problem(&city.complete(reply))
 }
 
-fn send(city: &mut City, kiosk: Kiosk, batch: &RecordBatch) -> Result<BatchAck, ProblemCode> {
+fn send(city: &mut CityFixture, kiosk: TestKiosk, batch: &RecordBatch) -> Result<BatchAck, ProblemCode> {
     let packed = zstd::encode_all(serde_json::to_vec(batch).unwrap().as_slice(), 0).unwrap();
     send_bytes(city, kiosk, packed)
 }
 
-fn upto(city: &mut City, batch: &RecordBatch) -> u64 {
-    send(city, Kiosk::One, batch).unwrap().upto
+fn send_and_get_acknowledged(city: &mut CityFixture, batch: &RecordBatch) -> u64 {
+    send(city, TestKiosk::One, batch).unwrap().upto
 }
 
-fn audit(city: &mut City, kiosk: Kiosk) -> DeviceAudit {
+fn audit(city: &mut CityFixture, kiosk: TestKiosk) -> KioskAudit {
     let (status, body) = city.page(&format!("/v1/audit/{}", kiosk.name()));
     assert_eq!(status, 200);
     serde_json::from_str(&body).unwrap()
@@ -87,75 +90,75 @@ fn audit(city: &mut City, kiosk: Kiosk) -> DeviceAudit {
 
 #[test]
 fn repeated_and_overlapping_batches_are_stored_once() {
-    let mut city = City::new();
-    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(6);
-    assert_eq!(upto(&mut city, &log.batch(0, 3)), 3);
-    assert_eq!(upto(&mut city, &log.batch(0, 3)), 3);
-    assert_eq!(upto(&mut city, &log.batch(1, 5)), 5);
-    assert_eq!(upto(&mut city, &log.batch(0, 2)), 5);
-    assert_eq!(upto(&mut city, &log.batch(5, 6)), 6);
-    let audit = audit(&mut city, Kiosk::One);
+    let mut city = CityFixture::new();
+    let log = KioskLog::new(TestKiosk::One, 7).with_closed_visits(6);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 3)), 3);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 3)), 3);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(1, 5)), 5);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 2)), 5);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(5, 6)), 6);
+    let audit = audit(&mut city, TestKiosk::One);
     assert!(audit.epochs[0].batch.records == log.records);
 }
 
 #[test]
 fn batch_after_a_gap_is_refused_with_the_last_number() {
-    let mut city = City::new();
-    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(6);
-    assert_eq!(upto(&mut city, &log.batch(0, 2)), 2);
-    assert_eq!(upto(&mut city, &log.batch(4, 6)), 2);
-    assert_eq!(upto(&mut city, &log.batch(2, 6)), 6);
+    let mut city = CityFixture::new();
+    let log = KioskLog::new(TestKiosk::One, 7).with_closed_visits(6);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 2)), 2);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(4, 6)), 2);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(2, 6)), 6);
 }
 
 #[test]
 fn restored_platform_acknowledges_a_lower_number() {
-    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(6);
-    let mut lost_all = City::new();
-    assert_eq!(upto(&mut lost_all, &log.batch(4, 6)), 0);
-    assert_eq!(upto(&mut lost_all, &log.batch(0, 6)), 6);
+    let log = KioskLog::new(TestKiosk::One, 7).with_closed_visits(6);
+    let mut lost_all = CityFixture::new();
+    assert_eq!(send_and_get_acknowledged(&mut lost_all, &log.batch(4, 6)), 0);
+    assert_eq!(send_and_get_acknowledged(&mut lost_all, &log.batch(0, 6)), 6);
 }
 
 #[test]
 fn empty_batch_returns_the_acknowledged_number() {
-    let mut city = City::new();
-    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(2);
-    assert_eq!(upto(&mut city, &log.batch(0, 0)), 0);
-    assert_eq!(upto(&mut city, &log.batch(0, 2)), 2);
-    assert_eq!(upto(&mut city, &log.batch(2, 2)), 2);
+    let mut city = CityFixture::new();
+    let log = KioskLog::new(TestKiosk::One, 7).with_closed_visits(2);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 0)), 0);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 2)), 2);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(2, 2)), 2);
 }
 
 #[test]
 fn new_epoch_starts_at_record_one() {
-    let mut city = City::new();
+    let mut city = CityFixture::new();
     let (old, new) = (
-        KioskLog::new(Kiosk::One, 7).with_closed_visits(3),
-        KioskLog::new(Kiosk::One, u64::MAX).with_closed_visits(2),
+        KioskLog::new(TestKiosk::One, 7).with_closed_visits(3),
+        KioskLog::new(TestKiosk::One, u64::MAX).with_closed_visits(2),
     );
-    assert_eq!(upto(&mut city, &old.batch(0, 3)), 3);
-    let ack = send(&mut city, Kiosk::One, &new.batch(0, 2)).unwrap();
+    assert_eq!(send_and_get_acknowledged(&mut city, &old.batch(0, 3)), 3);
+    let ack = send(&mut city, TestKiosk::One, &new.batch(0, 2)).unwrap();
     assert_eq!((ack.epoch, ack.upto), (u64::MAX, 2));
-    assert_eq!(audit(&mut city, Kiosk::One).epochs.len(), 2);
+    assert_eq!(audit(&mut city, TestKiosk::One).epochs.len(), 2);
 }
 
 #[test]
 fn unknown_record_is_stored_reported_and_does_not_block() {
-    let mut city = City::new();
-    let mut log = KioskLog::new(Kiosk::One, 7).with_closed_visits(1);
-    log.write(Kind(200), b"from a newer kiosk \x01".to_vec());
+    let mut city = CityFixture::new();
+    let mut log = KioskLog::new(TestKiosk::One, 7).with_closed_visits(1);
+    log.write(RecordKind(200), b"from a newer kiosk \x01".to_vec());
     let closed = Entry::VisitClosed { visit: VisitId::from_entropy(9), reason: CloseReason::Exit };
-    log.write(Kind(10), closed.encode());
+    log.write(RecordKind(10), closed.encode());
     log.append_entry(&closed);
-    let ack = send(&mut city, Kiosk::One, &log.batch(0, 4)).unwrap();
+    let ack = send(&mut city, TestKiosk::One, &log.batch(0, 4)).unwrap();
     let refused: Vec<_> = ack.refused.iter().map(|refused| (refused.seq, refused.code)).collect();
     assert_eq!(refused, [(2, ProblemCode::Malformed), (3, ProblemCode::Malformed)]);
     assert_eq!(ack.upto, 4);
-    assert!(audit(&mut city, Kiosk::One).epochs[0].batch.records == log.records);
+    assert!(audit(&mut city, TestKiosk::One).epochs[0].batch.records == log.records);
 }
 
 #[test]
 fn forged_or_changed_batch_is_refused_and_not_stored() {
-    let mut city = City::new();
-    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(3);
+    let mut city = CityFixture::new();
+    let log = KioskLog::new(TestKiosk::One, 7).with_closed_visits(3);
     let good = log.batch(0, 3);
     let mut unsigned = good.clone();
     unsigned.to.signature = SecretKey::from_bytes(&[1; 32]).unwrap().sign(&unsigned.to.head.to_be_signed());
@@ -163,54 +166,54 @@ fn forged_or_changed_batch_is_refused_and_not_stored() {
     changed.records[1].body = changed.records[1].body.replace("exit", "exiT");
     let mut dropped = good.clone();
     dropped.records.remove(1);
-    let foreign = KioskLog::new(Kiosk::Two, 7).with_closed_visits(3).batch(0, 3);
+    let foreign = KioskLog::new(TestKiosk::Two, 7).with_closed_visits(3).batch(0, 3);
     let mut grafted = good.clone();
     grafted.from = foreign.from;
     for (at, bad) in [unsigned, changed, dropped, foreign, grafted].iter().enumerate() {
-        assert_eq!(send(&mut city, Kiosk::One, bad), Err(ProblemCode::Malformed), "case {at}");
+        assert_eq!(send(&mut city, TestKiosk::One, bad), Err(ProblemCode::Malformed), "case {at}");
     }
-    assert!(audit(&mut city, Kiosk::One).epochs.is_empty());
-    assert_eq!(upto(&mut city, &good), 3);
+    assert!(audit(&mut city, TestKiosk::One).epochs.is_empty());
+    assert_eq!(send_and_get_acknowledged(&mut city, &good), 3);
 }
 
 #[test]
 fn rewritten_chain_is_refused_and_becomes_an_incident() {
-    let mut city = City::new();
-    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(3);
-    assert_eq!(upto(&mut city, &log.batch(0, 3)), 3);
-    let mut other = KioskLog::new(Kiosk::One, 7).with_closed_visits(1);
+    let mut city = CityFixture::new();
+    let log = KioskLog::new(TestKiosk::One, 7).with_closed_visits(3);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 3)), 3);
+    let mut other = KioskLog::new(TestKiosk::One, 7).with_closed_visits(1);
     for _ in 0..3 {
-        other.append_entry(&Entry::HelpCalled { visit: None });
+        other.append_entry(&Entry::HelpRequested { visit: None });
     }
-    assert_eq!(send(&mut city, Kiosk::One, &other.batch(0, 4)), Err(ProblemCode::Malformed));
-    assert_eq!(send(&mut city, Kiosk::One, &other.batch(3, 4)), Err(ProblemCode::Malformed));
+    assert_eq!(send(&mut city, TestKiosk::One, &other.batch(0, 4)), Err(ProblemCode::Malformed));
+    assert_eq!(send(&mut city, TestKiosk::One, &other.batch(3, 4)), Err(ProblemCode::Malformed));
     assert!(city.page("/admin").1.contains("log K-1"));
-    assert!(audit(&mut city, Kiosk::One).epochs[0].batch.records == log.records);
+    assert!(audit(&mut city, TestKiosk::One).epochs[0].batch.records == log.records);
 }
 
 #[test]
 fn malformed_or_oversized_batch_is_refused() {
-    let mut city = City::new();
+    let mut city = CityFixture::new();
     let bomb = zstd::encode_all(vec![b' '; 64 * 1024 * 1024].as_slice(), 0).unwrap();
     let not_json = zstd::encode_all(&b"[]"[..], 0).unwrap();
     for body in [Vec::new(), b"{}".to_vec(), not_json, bomb] {
-        assert_eq!(send_bytes(&mut city, Kiosk::One, body), Err(ProblemCode::Malformed));
+        assert_eq!(send_bytes(&mut city, TestKiosk::One, body), Err(ProblemCode::Malformed));
     }
 }
 
 #[test]
 fn export_verifies_with_the_public_key_alone() {
-    let mut city = City::new();
-    let log = KioskLog::new(Kiosk::One, 7).with_closed_visits(6);
-    upto(&mut city, &log.batch(0, 2));
-    upto(&mut city, &log.batch(2, 6));
+    let mut city = CityFixture::new();
+    let log = KioskLog::new(TestKiosk::One, 7).with_closed_visits(6);
+    send_and_get_acknowledged(&mut city, &log.batch(0, 2));
+    send_and_get_acknowledged(&mut city, &log.batch(2, 6));
 
-    let public = Kiosk::One.key().public();
-    let audit = audit(&mut city, Kiosk::One);
+    let public = TestKiosk::One.key().public();
+    let audit = audit(&mut city, TestKiosk::One);
     assert_eq!(audit.key, public);
     let epoch = &audit.epochs[0];
-    assert_eq!(epoch.batch.check(), Ok(()));
-    assert_eq!(epoch.batch.from, Chain::genesis(Kiosk::One.id(), 7).head());
+    assert_eq!(epoch.batch.verify_chain(), Ok(()));
+    assert_eq!(epoch.batch.from, Chain::genesis(TestKiosk::One.id(), 7).head());
     assert_eq!(epoch.batch.to.verify(&public), Ok(()));
     let points: Vec<u64> = epoch.heads.iter().map(|signed| signed.head.seq).collect();
     assert_eq!(points, [2, 6]);
@@ -223,7 +226,7 @@ fn export_verifies_with_the_public_key_alone() {
 
 #[test]
 fn issued_receipt_is_fetched_by_its_number() {
-    let mut city = City::new();
+    let mut city = CityFixture::new();
     let receipt = ReceiptId::from_entropy(1_234_567);
     let content = Receipt {
         title: "缴费凭条".into(),
@@ -237,9 +240,9 @@ fn issued_receipt_is_fetched_by_its_number() {
         code: None,
     };
     let visit = VisitId::from_entropy(1);
-    let mut log = KioskLog::new(Kiosk::One, 7);
-    log.append_entry(&Entry::ReceiptPromised { receipt, visit, order: None, content });
-    upto(&mut city, &log.batch(0, 1));
+    let mut log = KioskLog::new(TestKiosk::One, 7);
+    log.append_entry(&Entry::ReceiptIssued { receipt, visit, order: None, content });
+    send_and_get_acknowledged(&mut city, &log.batch(0, 1));
     let (status, page) = city.page(&format!("/r/{}", receipt.number().replace(' ', "")));
     assert_eq!(status, 200);
     for part in ["缴费凭条", "张*英 &lt;b&gt;", "¥86.40", "谢谢", "0000 0000 0123 4567"] {
@@ -264,56 +267,56 @@ fn consented(consent: ConsentId, resident: Pseudonym, service: &str, until: Unix
 
 #[test]
 fn consent_record_confirms_the_query_under_it() {
-    let mut city = City::new();
+    let mut city = CityFixture::new();
     let consent = ConsentId::from_entropy(5);
-    let identified = city.visit_by_card(Kiosk::One, ZHANG);
-    let give = |city: &mut City| {
-        city.call(Kiosk::One, &identified.key, "insurance.proof", "insurance.proof", Some(consent))
+    let identified = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING);
+    let give = |city: &mut CityFixture| {
+        city.call(TestKiosk::One, &identified.key, "insurance.proof", "insurance.proof", Some(consent))
     };
     assert!(give(&mut city).is_ok());
     assert!(city.page("/admin").1.contains("授权记录未到：1"));
 
     let until = city.now.plus_ms(1000);
-    let mut log = KioskLog::new(Kiosk::One, 7);
+    let mut log = KioskLog::new(TestKiosk::One, 7);
     log.append_entry(&consented(consent, identified.resident, "insurance.proof", until));
-    upto(&mut city, &log.batch(0, 1));
+    send_and_get_acknowledged(&mut city, &log.batch(0, 1));
     assert!(city.page("/admin").1.contains("授权记录未到：0"));
     assert!(give(&mut city).is_ok());
-    city.pass(1000);
+    city.advance(1000);
     assert_eq!(give(&mut city), Err(ProblemCode::ConsentMissing));
 }
 
 #[test]
 fn contradicting_consent_record_becomes_an_incident() {
     for (at, service) in ["water.pay", "insurance.proof"].into_iter().enumerate() {
-        let mut city = City::new();
+        let mut city = CityFixture::new();
         let consent = ConsentId::from_entropy(5);
-        let identified = city.visit_by_card(Kiosk::One, ZHANG);
+        let identified = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING);
         let resident = if at == 0 { identified.resident } else { Pseudonym::from_entropy(42) };
-        let give = |city: &mut City| {
-            city.call(Kiosk::One, &identified.key, "insurance.proof", "insurance.proof", Some(consent))
+        let give = |city: &mut CityFixture| {
+            city.call(TestKiosk::One, &identified.key, "insurance.proof", "insurance.proof", Some(consent))
         };
         give(&mut city).unwrap();
         let until = city.now.plus_ms(60_000);
-        let mut log = KioskLog::new(Kiosk::One, 7);
+        let mut log = KioskLog::new(TestKiosk::One, 7);
         log.append_entry(&consented(consent, resident, service, until));
-        assert_eq!(upto(&mut city, &log.batch(0, 1)), 1);
+        assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 1)), 1);
         assert!(city.page("/admin").1.contains(&format!("consent {consent}")));
         assert_eq!(give(&mut city), Err(ProblemCode::ConsentMissing));
     }
 }
 
 /// A city that issues codes, a code that a phone shows now, and the record of a kiosk that accepted it offline.
-fn city_with_code_verified_offline() -> (City, String, Entry) {
-    let mut city = City::with(Setup { codes: Some(authority()), ..setup() });
-    let phone = Phone::bound(&mut city);
+fn city_with_code_verified_offline() -> (CityFixture, String, Entry) {
+    let mut city = CityFixture::with(PlatformSetup { code_authority: Some(authority()), ..setup() });
+    let phone = TestPhone::bind_zhang_guiying(&mut city);
     let certificate = phone.certificate(&mut city);
     let code = phone.show(&mut city, &certificate);
     let certificate = certificate.to_bytes();
     let verified = Entry::CodeVerified {
         visit: VisitId::from_entropy(5),
-        holder: CodeHolder::of(certificate[4..].first_chunk().unwrap()),
-        slot: code.to_bytes().get(114..116).map(|slot| u16::from_be_bytes([slot[0], slot[1]])),
+        holder: CodeHolder::from_alias(certificate[4..].first_chunk().unwrap()),
+        time_step: code.to_bytes().get(114..116).map(|slot| u16::from_be_bytes([slot[0], slot[1]])),
         until: city.now.plus_ms(60_000),
         offline: true,
     };
@@ -323,45 +326,45 @@ fn city_with_code_verified_offline() -> (City, String, Entry) {
 #[test]
 fn code_used_offline_is_refused_after_its_record_arrives() {
     let (mut city, code, verified) = city_with_code_verified_offline();
-    let mut one = KioskLog::new(Kiosk::One, 7);
+    let mut one = KioskLog::new(TestKiosk::One, 7);
     one.append_entry(&verified);
-    upto(&mut city, &one.batch(0, 1));
-    assert_eq!(identify(&mut city, Kiosk::Two, &code).err(), Some(ProblemCode::CodeUsed));
-    assert!(identify(&mut city, Kiosk::One, &code).is_ok(), "the visit at the first kiosk continues");
+    send_and_get_acknowledged(&mut city, &one.batch(0, 1));
+    assert_eq!(identify(&mut city, TestKiosk::Two, &code).err(), Some(ProblemCode::CodeUsed));
+    assert!(identify(&mut city, TestKiosk::One, &code).is_ok(), "the visit at the first kiosk continues");
     assert!(!city.page("/admin").1.contains("one code was accepted"));
 }
 
 #[test]
 fn code_used_online_and_offline_becomes_an_incident() {
     let (mut city, code, verified) = city_with_code_verified_offline();
-    identify(&mut city, Kiosk::Two, &code).unwrap();
-    let mut one = KioskLog::new(Kiosk::One, 7);
+    identify(&mut city, TestKiosk::Two, &code).unwrap();
+    let mut one = KioskLog::new(TestKiosk::One, 7);
     one.append_entry(&verified);
-    upto(&mut city, &one.batch(0, 1));
+    send_and_get_acknowledged(&mut city, &one.batch(0, 1));
     assert!(city.page("/admin").1.contains("one code was accepted at K-2 and at K-1"));
 }
 
 #[test]
 fn code_used_at_two_kiosks_becomes_an_incident() {
-    let mut city = City::new();
+    let mut city = CityFixture::new();
     let verified = |slot| Entry::CodeVerified {
         visit: VisitId::from_entropy(5),
-        holder: CodeHolder::of(b"an alias"),
-        slot: Some(slot),
+        holder: CodeHolder::from_alias(b"an alias"),
+        time_step: Some(slot),
         until: UnixMs(1_795_500_060_000),
         offline: true,
     };
-    let mut one = KioskLog::new(Kiosk::One, 7);
+    let mut one = KioskLog::new(TestKiosk::One, 7);
     one.append_entry(&verified(900));
     one.append_entry(&verified(901));
-    upto(&mut city, &one.batch(0, 2));
-    upto(&mut city, &one.batch(0, 2));
-    let about = format!("code {}/900", CodeHolder::of(b"an alias"));
+    send_and_get_acknowledged(&mut city, &one.batch(0, 2));
+    send_and_get_acknowledged(&mut city, &one.batch(0, 2));
+    let about = format!("code {}/900", CodeHolder::from_alias(b"an alias"));
     assert!(!city.page("/admin").1.contains(&about), "repeated records of one kiosk are no incident");
-    let mut two = KioskLog::new(Kiosk::Two, 8);
+    let mut two = KioskLog::new(TestKiosk::Two, 8);
     two.append_entry(&verified(902));
     two.append_entry(&verified(900));
-    send(&mut city, Kiosk::Two, &two.batch(0, 2)).unwrap();
+    send(&mut city, TestKiosk::Two, &two.batch(0, 2)).unwrap();
     let (_, page) = city.page("/admin");
     assert!(page.contains(&about) && page.contains("K-1") && page.contains("K-2"), "{page}");
     assert!(!page.contains("/901") && !page.contains("/902"));
@@ -369,24 +372,25 @@ fn code_used_at_two_kiosks_becomes_an_incident() {
 
 #[test]
 fn admission_with_revoked_card_becomes_an_incident() {
-    let mut city = base::city();
-    let card = card(WANG);
+    let mut city = card_base::city();
+    let card = card_evidence(WANG_JIANGUO);
     let admitted = |visit| Entry::Admitted {
         visit: VisitId::from_entropy(visit),
-        who: Admitted::Card(card.card().unwrap()),
+        who: AdmissionSubject::Card(card.card_name().unwrap()),
         evidence: Evidence::CardAuthenticated,
         until: UnixMs(0),
         offline: true,
     };
-    let mut gate = KioskLog::new(Kiosk::One, 7);
+    let mut gate = KioskLog::new(TestKiosk::One, 7);
     gate.clock = city.now;
     gate.append_entry(&admitted(1));
-    city.pass(60_000);
-    base::desk(&mut city, "lose", &serde_json::json!({ "number": card.number })).unwrap();
-    city.pass(60_000);
+    city.advance(60_000);
+    card_base::service_desk_request(&mut city, "lose", &serde_json::json!({ "number": card.number }))
+        .unwrap();
+    city.advance(60_000);
     gate.clock = city.now;
     gate.append_entry(&admitted(2));
-    upto(&mut city, &gate.batch(0, 2));
+    send_and_get_acknowledged(&mut city, &gate.batch(0, 2));
     let (_, page) = city.page("/admin");
     let is_reported = |visit| page.contains(&format!("admission {}", VisitId::from_entropy(visit)));
     assert!(is_reported(2) && !is_reported(1), "{page}");

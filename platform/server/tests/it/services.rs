@@ -6,20 +6,24 @@ use contract::{
     CallRequest, ChangesAnswer, ConsentId, FeedItem, ProblemCode, SecretKey, ServiceDocument, Step,
 };
 use rusqlite::Connection;
-use server::{OutAnswer, Platform, Reply, Request, Setup, Unreachable, Verb};
+use server::{
+    HttpMethod, PeerAnswer, PeerUnreachable, Platform, PlatformReply, PlatformRequest, PlatformSetup,
+};
 
-use crate::city::{City, DOCUMENTS, Kiosk, WANG, ZHANG, outcome, setup};
+use crate::fixture::{
+    CityFixture, DOCUMENTS, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, setup,
+};
 
 #[test]
 fn operation_answers_with_the_declared_fields() {
-    let mut city = City::new();
-    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    let mut city = CityFixture::new();
+    let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
     for text in DOCUMENTS {
         let document = ServiceDocument::parse(text).unwrap();
-        let consent = Some(ConsentId::from_entropy(city.draw()));
+        let consent = Some(ConsentId::from_entropy(city.next_entropy()));
         for step in &document.steps {
             let Step::Query { call, answer, .. } = step else { continue };
-            let rows = city.call(Kiosk::One, &key, &document.id, call, consent).unwrap();
+            let rows = city.call(TestKiosk::One, &key, &document.id, call, consent).unwrap();
             assert!(!rows.is_empty(), "{call}");
             for row in rows {
                 let declared: BTreeSet<_> = answer.keys().collect();
@@ -31,23 +35,23 @@ fn operation_answers_with_the_declared_fields() {
 
 #[test]
 fn personal_record_needs_a_consent() {
-    let mut city = City::new();
-    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
-    let without = city.call(Kiosk::One, &key, "insurance.proof", "insurance.proof", None);
+    let mut city = CityFixture::new();
+    let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
+    let without = city.call(TestKiosk::One, &key, "insurance.proof", "insurance.proof", None);
     assert_eq!(without, Err(ProblemCode::ConsentMissing));
 }
 
 #[test]
 fn consent_is_bound_to_its_resident_and_gives_one_proof() {
-    let mut city = City::new();
+    let mut city = CityFixture::new();
     let consent = Some(ConsentId::from_entropy(77));
-    let zhang = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
-    let wang = city.visit_by_card(Kiosk::One, WANG).key.clone();
-    let first = city.call(Kiosk::One, &zhang, "insurance.proof", "insurance.proof", consent).unwrap();
+    let zhang = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
+    let wang = city.visit_by_card(TestKiosk::One, WANG_JIANGUO).key.clone();
+    let first = city.call(TestKiosk::One, &zhang, "insurance.proof", "insurance.proof", consent).unwrap();
     assert_eq!(first[0]["issued"], "2026-11-24");
-    let again = city.call(Kiosk::One, &zhang, "insurance.proof", "insurance.proof", consent).unwrap();
+    let again = city.call(TestKiosk::One, &zhang, "insurance.proof", "insurance.proof", consent).unwrap();
     assert_eq!(again, first);
-    let other = city.call(Kiosk::One, &wang, "insurance.proof", "insurance.proof", consent);
+    let other = city.call(TestKiosk::One, &wang, "insurance.proof", "insurance.proof", consent);
     assert_eq!(other, Err(ProblemCode::ConsentMissing));
 }
 
@@ -55,79 +59,85 @@ fn consent_is_bound_to_its_resident_and_gives_one_proof() {
 fn e_certificate_needs_consent_and_is_masked() {
     let document = include_str!("../../../../assets/services/senior-card.toml");
     let documents = DOCUMENTS.into_iter().chain([document]).map(str::to_owned).collect();
-    let mut city = City::with(Setup { documents, ..setup() });
-    let ask = |city: &mut City, person, consent: Option<u128>| {
-        let key = city.visit_by_card(Kiosk::One, person).key.clone();
+    let mut city = CityFixture::with(PlatformSetup { service_documents: documents, ..setup() });
+    let ask = |city: &mut CityFixture, person, consent: Option<u128>| {
+        let key = city.visit_by_card(TestKiosk::One, person).key.clone();
         let consent = consent.map(ConsentId::from_entropy);
-        city.call(Kiosk::One, &key, "senior.card", "licence.senior-card", consent)
+        city.call(TestKiosk::One, &key, "senior.card", "licence.senior-card", consent)
     };
-    assert_eq!(ask(&mut city, ZHANG, None), Err(ProblemCode::ConsentMissing));
-    let rows = ask(&mut city, ZHANG, Some(77)).unwrap();
+    assert_eq!(ask(&mut city, ZHANG_GUIYING, None), Err(ProblemCode::ConsentMissing));
+    let rows = ask(&mut city, ZHANG_GUIYING, Some(77)).unwrap();
     let declared = ["as-of", "id-number", "issuer", "name", "standing"];
     assert_eq!(rows[0].keys().collect::<Vec<_>>(), declared);
     assert_eq!((rows[0]["name"].as_str(), rows[0]["id-number"].as_str()), ("张*英", "5001**********0422"));
-    assert_eq!(ask(&mut city, WANG, Some(78)), Ok(vec![]), "he is not sixty");
+    assert_eq!(ask(&mut city, WANG_JIANGUO, Some(78)), Ok(vec![]), "he is not sixty");
 }
 
 #[test]
 fn operation_needs_a_service_offered_at_the_kiosk() {
-    let mut city = City::new();
-    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    let mut city = CityFixture::new();
+    let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
     for (service, operation) in
         [("medical.balance", "water.bills"), ("no.such", "medical.balance"), ("medical.balance", "no.such")]
     {
-        let refused = city.call(Kiosk::One, &key, service, operation, None);
+        let refused = city.call(TestKiosk::One, &key, service, operation, None);
         assert_eq!(refused, Err(ProblemCode::NotOffered), "{service} {operation}");
     }
-    let gate = city.visit_by_card(Kiosk::Gate, ZHANG).key.clone();
-    let refused = city.call(Kiosk::Gate, &gate, "medical.balance", "medical.balance", None);
+    let gate = city.visit_by_card(TestKiosk::Gate, ZHANG_GUIYING).key.clone();
+    let refused = city.call(TestKiosk::Gate, &gate, "medical.balance", "medical.balance", None);
     assert_eq!(refused, Err(ProblemCode::NotOffered));
 }
 
 #[test]
 fn service_above_the_level_of_the_visit_is_refused() {
     let documents = DOCUMENTS.map(|text| text.replace("level = \"recognised\"", "level = \"proven\"")).into();
-    let mut city = City::with(Setup { documents, ..setup() });
-    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
-    let refused = city.call(Kiosk::One, &key, "medical.balance", "medical.balance", None);
+    let mut city = CityFixture::with(PlatformSetup { service_documents: documents, ..setup() });
+    let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
+    let refused = city.call(TestKiosk::One, &key, "medical.balance", "medical.balance", None);
     assert_eq!(refused, Err(ProblemCode::LevelTooLow));
 }
 
 #[test]
 fn department_without_valid_response_is_unavailable() {
-    let mut city = City::new();
-    let key = city.visit_by_card(Kiosk::One, ZHANG).key.clone();
+    let mut city = CityFixture::new();
+    let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
     let request = CallRequest {
         key: key.clone(),
         operation: "water.bills".into(),
         consent: None,
         service: "water.pay".into(),
     };
-    let answer = |status, body: &str| Ok(OutAnswer { status, body: body.into() });
+    let answer = |status, body: &str| Ok(PeerAnswer { status, body: body.into() });
     let negative = r#"[{"key":"w","address":"","period":"","usage":"","amount":-1,"payee":""}]"#;
-    for result in
-        [Err(Unreachable), answer(500, "[]"), answer(200, "<html>"), answer(200, "{}"), answer(200, negative)]
-    {
-        let request = city.post(Kiosk::One, "/v1/calls", &request);
-        let Reply::Ask(call) = city.handle(&request) else { panic!("the department must be asked") };
-        let Reply::Done(response) = city.resume(&call, result) else { panic!("it was asked once") };
-        assert_eq!(outcome::<serde_json::Value>(&response), Err(ProblemCode::Unavailable));
+    for result in [
+        Err(PeerUnreachable),
+        answer(500, "[]"),
+        answer(200, "<html>"),
+        answer(200, "{}"),
+        answer(200, negative),
+    ] {
+        let request = city.signed_post(TestKiosk::One, "/v1/calls", &request);
+        let PlatformReply::CallPeer(call) = city.handle(&request) else {
+            panic!("the department must be asked")
+        };
+        let PlatformReply::Answer(response) = city.resume(&call, result) else { panic!("it was asked once") };
+        assert_eq!(answer_or_problem::<serde_json::Value>(&response), Err(ProblemCode::Unavailable));
     }
-    assert_eq!(city.bills(Kiosk::One, &key).len(), 3);
+    assert_eq!(city.bills(TestKiosk::One, &key).len(), 3);
 }
 
 #[test]
 fn id_number_is_sent_in_the_body_not_in_the_path() {
-    let mut city = City::new();
-    let identified = city.visit_by_card(Kiosk::One, ZHANG);
+    let mut city = CityFixture::new();
+    let identified = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING);
     let request = CallRequest {
         key: identified.key.clone(),
         operation: "water.bills".into(),
         consent: None,
         service: "water.pay".into(),
     };
-    let request = city.post(Kiosk::One, "/v1/calls", &request);
-    let Reply::Ask(call) = city.handle(&request) else { panic!("the department must be asked") };
+    let request = city.signed_post(TestKiosk::One, "/v1/calls", &request);
+    let PlatformReply::CallPeer(call) = city.handle(&request) else { panic!("the department must be asked") };
     assert!(!call.target.contains(&identified.id_number));
     assert!(String::from_utf8(call.body).unwrap().contains(&identified.id_number));
 }
@@ -135,16 +145,19 @@ fn id_number_is_sent_in_the_body_not_in_the_path() {
 fn changes(platform: &mut Platform, since: u64) -> Result<ChangesAnswer, ProblemCode> {
     let target = format!("/v1/changes?since={since}");
     let now = contract::UnixMs(1);
-    let request = Request::signed(Verb::Get, target, Vec::new(), "K-1", &Kiosk::One.key(), now);
-    let Reply::Done(response) = platform.handle(&request, now, 1) else { panic!("nobody is asked") };
-    outcome(&response)
+    let request =
+        PlatformRequest::signed(HttpMethod::Get, target, Vec::new(), "K-1", &TestKiosk::One.key(), now);
+    let PlatformReply::Answer(response) = platform.handle(&request, now, 1) else {
+        panic!("nobody is asked")
+    };
+    answer_or_problem(&response)
 }
 
 fn ids(answer: &ChangesAnswer) -> Vec<String> {
     let id = |item: &FeedItem| match item {
         FeedItem::Service { document } => ServiceDocument::parse(&document.text).unwrap().id,
         FeedItem::ServiceWithdrawn { id } => format!("-{id}"),
-        FeedItem::IssuerKeys { .. } | FeedItem::Revocations { .. } | FeedItem::CardStops { .. } => {
+        FeedItem::IssuerKeys { .. } | FeedItem::Revocations { .. } | FeedItem::CardRevocations { .. } => {
             "codes".to_owned()
         }
     };
@@ -156,7 +169,7 @@ fn feed_has_signed_documents_changes_and_withdrawals() {
     let path = "file:feed?mode=memory&cache=shared";
     let _keeps_the_database = Connection::open(path).unwrap();
     let open = |documents: &[String]| {
-        let setup = Setup { documents: documents.into(), ..setup() };
+        let setup = PlatformSetup { service_documents: documents.into(), ..setup() };
         Platform::open(Connection::open(path).unwrap(), setup).unwrap()
     };
     let [proof, balance, water] = DOCUMENTS.map(str::to_owned);
@@ -185,7 +198,7 @@ fn feed_has_signed_documents_changes_and_withdrawals() {
 fn invalid_service_document_prevents_the_start() {
     let bad = DOCUMENTS[2].replace("bill = \"key\"", "bill = \"text\"");
     for documents in [vec![bad], vec![DOCUMENTS[0].to_owned(); 2]] {
-        let setup = Setup { documents, ..setup() };
+        let setup = PlatformSetup { service_documents: documents, ..setup() };
         assert!(Platform::open(Connection::open_in_memory().unwrap(), setup).is_err());
     }
 }

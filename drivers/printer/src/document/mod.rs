@@ -1,0 +1,108 @@
+//! A4 documents: their content, their rendering as PDF, and the IPP printer that prints them.
+//!
+//! Seals are never drawn here: a document that needs a seal comes as the issuer's file and is printed unchanged.
+
+mod ipp;
+mod pages;
+mod pdf;
+mod status;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use ipp::{DocumentPrinter, DocumentPrinterFault, parse_ipp_response};
+pub use pdf::{DocumentFonts, PdfFault, render_pdf};
+pub use status::DocumentPrinterStatus;
+
+/// Most blocks of one A4 document.
+pub const DOCUMENT_BLOCKS_MAX: usize = 400;
+
+/// Most rows of one table.
+pub const TABLE_ROWS_MAX: usize = 400;
+/// Most cells of one table row.
+pub const TABLE_CELLS_MAX: usize = 8;
+
+/// Most pages of one A4 document: longer ones would keep other residents waiting.
+pub const PAGES_MAX: usize = 10;
+
+/// Largest issued PDF, in bytes.
+pub const ISSUED_BYTES_MAX: usize = 6 * 1024 * 1024;
+
+/// What a document printer can print.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PrintableDocument {
+    /// A document that this crate renders.
+    Composed(A4Document),
+    /// A PDF from the issuer, signed or sealed; its bytes are printed unchanged. At most [`ISSUED_BYTES_MAX`].
+    Issued(Vec<u8>),
+}
+
+/// One A4 document (A4 文书), rendered by this crate. The caller masks personal data.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct A4Document {
+    /// The heading.
+    pub title: String,
+    /// From top to bottom; at most [`DOCUMENT_BLOCKS_MAX`].
+    pub blocks: Vec<DocumentBlock>,
+    /// The verification code, at the foot of the last page.
+    pub code: Option<DocumentCode>,
+    /// Labels and values beside the code: time and place of printing, kiosk, document number.
+    pub foot: Vec<(String, String)>,
+    /// Pale text across each page, for example 仅供参考 (for reference only) on documents without legal force.
+    pub watermark: Option<String>,
+    /// Copy mark in the top right corner of each page of every copy but the first, for example `补打 第2次`.
+    pub copy_mark: Option<String>,
+}
+
+/// One part of an A4 document. Texts that do not fit are wrapped and continue on the next page; nothing is truncated.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DocumentBlock {
+    /// A label and its value in a ruled row. Consecutive rows form one table.
+    Row {
+        /// For example `参保单位`.
+        label: String,
+        /// For example `重庆市某某公司`.
+        value: String,
+    },
+    /// A paragraph.
+    Text(String),
+    /// A table; its header is repeated on each page.
+    Table {
+        /// Column titles. Columns are equally wide.
+        head: Vec<String>,
+        /// Rows with as many cells as `head`; missing cells stay empty.
+        rows: Vec<Vec<String>>,
+    },
+    /// Empty space of one line.
+    Space,
+}
+
+/// A verification code (验真码): a QR code by which third parties check a document.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentCode {
+    /// Content of the QR code; at most [`crate::QR_MAX`] bytes.
+    pub content: String,
+    /// Text below the code.
+    pub caption: String,
+}
+
+/// Shows the number of blocks only: a document contains personal data.
+impl fmt::Debug for A4Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sheet")
+            .field("blocks", &self.blocks.len())
+            .field("copy", &self.copy_mark.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shows the size only: a document contains personal data.
+impl fmt::Debug for PrintableDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Composed(document) => document.fmt(f),
+            Self::Issued(bytes) => write!(f, "Issued({} bytes)", bytes.len()),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Feed state: the verified documents of the feed. Service documents, and the statements about codes and cards.
+//!
+//! A document without a valid signature, a malformed one, or one older than a version seen before is rejected and
+//! counted; it is never shown and does not block the ones after it. The feed state can be cached over a
+//! restart in its signed form; it is then verified again as if it had just arrived.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use contract::{CodeRules, FeedItem, PublicKey, ServiceDocument, SignedServiceDocument, UnixMs};
+use serde::{Deserialize, Serialize};
+use session::{Catalogue, CodeTrust};
+
+use crate::trust_store::{self, TrustStore};
+
+/// State of the feed (变更流): the documents in force and the cursor.
+pub(crate) struct FeedState {
+    key: PublicKey,
+    cursor: u64,
+    services: BTreeMap<String, Arc<ServiceDocument>>,
+    /// The signed form of the services.
+    signed: BTreeMap<String, SignedServiceDocument>,
+    /// The highest version seen of each service, withdrawn ones included: a replayed document is rejected.
+    versions: BTreeMap<String, u32>,
+    trust: TrustStore,
+    refused: u64,
+}
+
+/// Parts of the feed state that changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FeedChanges {
+    pub(crate) services: bool,
+    pub(crate) codes: bool,
+}
+
+/// A [`FeedState`] as it is cached over a restart.
+#[derive(Serialize, Deserialize)]
+struct FeedSnapshot {
+    cursor: u64,
+    documents: Vec<SignedServiceDocument>,
+    versions: BTreeMap<String, u32>,
+    #[serde(default)]
+    codes: trust_store::TrustSnapshot,
+}
+
+impl FeedState {
+    /// An empty feed state with this catalogue key and these rules for codes.
+    pub(crate) fn new(key: PublicKey, rules: Option<CodeRules>) -> Self {
+        Self {
+            key,
+            cursor: 0,
+            services: BTreeMap::new(),
+            signed: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            trust: TrustStore::new(rules),
+            refused: 0,
+        }
+    }
+
+    /// Restores a snapshot. Returns an empty feed state, which is filled from the platform, when any of its documents
+    /// does not verify: its cursor could then not be trusted either.
+    pub(crate) fn restore(key: PublicKey, rules: Option<CodeRules>, snapshot: &[u8]) -> Self {
+        let Ok(FeedSnapshot { cursor, documents, versions, codes }) = serde_json::from_slice(snapshot) else {
+            tracing::warn!("cached feed state is malformed, fetching the whole feed");
+            return Self::new(key, rules);
+        };
+        let mut feed = Self::new(key.clone(), rules.clone());
+        let all_valid = documents.iter().all(|document| feed.install(document));
+        let trust = TrustStore::restore(rules.clone(), codes);
+        let (true, Some(trust)) = (all_valid, trust) else {
+            tracing::warn!("cached feed state has an invalid signature, fetching the whole feed");
+            return Self::new(key, rules);
+        };
+        feed.trust = trust;
+        feed.cursor = cursor;
+        for (id, version) in versions {
+            let seen = feed.versions.entry(id).or_default();
+            *seen = version.max(*seen);
+        }
+        feed
+    }
+
+    /// The snapshot for [`FeedState::restore`].
+    pub(crate) fn snapshot(&self) -> Vec<u8> {
+        let documents = self.signed.values().cloned().collect();
+        // Without all revocations the feed must be fetched from its beginning.
+        let (cursor, codes) = match self.trust.snapshot() {
+            Some(codes) => (self.cursor, codes),
+            None => (0, trust_store::TrustSnapshot::default()),
+        };
+        let snapshot = FeedSnapshot { cursor, documents, versions: self.versions.clone(), codes };
+        serde_json::to_vec(&snapshot).expect("a snapshot has string keys and no floats, so it is always JSON")
+    }
+
+    /// The cursor: the position in the platform's feed up to which all items were applied.
+    pub(crate) const fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// Applies feed items in their order. Returns which parts changed.
+    pub(crate) fn apply(&mut self, items: Vec<FeedItem>, cursor: u64, now: UnixMs) -> FeedChanges {
+        let mut changed = FeedChanges::default();
+        for item in items {
+            match item {
+                FeedItem::Service { document } => changed.services |= self.install(&document),
+                FeedItem::ServiceWithdrawn { id } => {
+                    self.signed.remove(&id);
+                    changed.services |= self.services.remove(&id).is_some();
+                }
+                FeedItem::IssuerKeys { list } => changed.codes |= self.trust.apply_issuer_keys(list),
+                FeedItem::Revocations { delta } => {
+                    self.trust.apply_code_revocations(delta, now);
+                    // Also when the delta does not follow: the revocations are then incomplete and no code is accepted.
+                    changed.codes = true;
+                }
+                FeedItem::CardRevocations { delta } => {
+                    self.trust.apply_card_revocations(delta, now);
+                    changed.codes = true;
+                }
+            }
+        }
+        self.cursor = cursor;
+        changed
+    }
+
+    fn install(&mut self, signed: &SignedServiceDocument) -> bool {
+        if signed.verify(&self.key).is_err() {
+            self.count_refused("invalid signature");
+            return false;
+        }
+        let document = match ServiceDocument::parse(&signed.text) {
+            Ok(document) => document,
+            Err(error) => {
+                tracing::warn!(%error, "signed service document is malformed");
+                self.count_refused("malformed");
+                return false;
+            }
+        };
+        let seen = self.versions.get(&document.id).copied();
+        if seen.is_some_and(|seen| document.version < seen) {
+            self.count_refused("older than a version seen before");
+            return false;
+        }
+        let id = document.id.clone();
+        if self.services.get(&id).is_some_and(|placed| **placed == document) {
+            return false;
+        }
+        self.versions.insert(id.clone(), document.version);
+        self.signed.insert(id.clone(), signed.clone());
+        self.services.insert(id, Arc::new(document));
+        true
+    }
+
+    fn count_refused(&mut self, why: &'static str) {
+        self.refused = self.refused.saturating_add(1);
+        tracing::warn!(why, refused = self.refused, "service document from the feed rejected");
+    }
+
+    /// Number of documents and statements rejected since the start; for the operator.
+    pub(crate) const fn refused(&self) -> u64 {
+        self.refused.saturating_add(self.trust.refused())
+    }
+
+    /// The verified statements about codes and cards, for the kiosk.
+    pub(crate) fn codes(&self) -> Arc<CodeTrust> {
+        self.trust.current()
+    }
+
+    /// The services in force, for the kiosk.
+    pub(crate) fn catalogue(&self) -> Catalogue {
+        Catalogue { cursor: self.cursor, services: self.services.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::SecretKey;
+
+    const BALANCE: &str = include_str!("../../../assets/services/medical-balance.toml");
+
+    fn city() -> SecretKey {
+        SecretKey::from_bytes(&[5; 32]).unwrap()
+    }
+
+    fn apply(feed: &mut FeedState, items: Vec<FeedItem>, cursor: u64) -> bool {
+        feed.apply(items, cursor, UnixMs(0)).services
+    }
+
+    fn signed_by(key: &SecretKey, text: &str) -> FeedItem {
+        let signature = key.sign(&SignedServiceDocument::to_be_signed(text));
+        FeedItem::Service { document: SignedServiceDocument { text: text.to_owned(), signature } }
+    }
+
+    fn version(number: u32) -> String {
+        let line = BALANCE.lines().find(|line| line.starts_with("version")).unwrap();
+        BALANCE.replacen(line, &format!("version = {number}"), 1)
+    }
+
+    fn offered_versions(feed: &FeedState) -> Vec<u32> {
+        feed.catalogue().services.values().map(|document| document.version).collect()
+    }
+
+    #[test]
+    fn signed_document_is_offered_until_later_version() {
+        let mut feed = FeedState::new(city().public(), None);
+        assert!(apply(&mut feed, vec![signed_by(&city(), &version(3))], 1));
+        assert!(apply(&mut feed, vec![signed_by(&city(), &version(4))], 2));
+        assert_eq!((offered_versions(&feed), feed.catalogue().cursor, feed.refused()), (vec![4], 2, 0));
+    }
+
+    #[test]
+    fn invalid_document_is_rejected_without_blocking_others() {
+        let mut feed = FeedState::new(city().public(), None);
+        let stranger = SecretKey::from_bytes(&[6; 32]).unwrap();
+        let malformed = signed_by(&city(), "id = 5");
+        let items = vec![signed_by(&stranger, &version(9)), malformed, signed_by(&city(), &version(3))];
+        assert!(apply(&mut feed, items, 3));
+        assert_eq!((offered_versions(&feed), feed.refused()), (vec![3], 2));
+    }
+
+    #[test]
+    fn tampered_document_is_rejected() {
+        let mut feed = FeedState::new(city().public(), None);
+        let FeedItem::Service { mut document } = signed_by(&city(), &version(3)) else { unreachable!() };
+        document.text = version(4);
+        assert!(!apply(&mut feed, vec![FeedItem::Service { document }], 1));
+        assert_eq!((offered_versions(&feed), feed.refused()), (vec![], 1));
+    }
+
+    #[test]
+    fn older_version_is_rejected_after_withdrawal() {
+        let mut feed = FeedState::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 1);
+        let id = feed.catalogue().services.keys().next().unwrap().clone();
+        assert!(apply(&mut feed, vec![FeedItem::ServiceWithdrawn { id }], 2));
+        assert!(!apply(&mut feed, vec![signed_by(&city(), &version(3))], 3));
+        assert_eq!((offered_versions(&feed), feed.refused()), (vec![], 1));
+    }
+
+    #[test]
+    fn document_in_force_again_changes_nothing() {
+        let mut feed = FeedState::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 1);
+        assert!(!apply(&mut feed, vec![signed_by(&city(), &version(4))], 1));
+    }
+    #[test]
+    fn restore_keeps_cursor_and_versions_seen() {
+        let mut feed = FeedState::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 7);
+        let mut back = FeedState::restore(city().public(), None, &feed.snapshot());
+        assert_eq!((offered_versions(&back), back.cursor()), (vec![4], 7));
+        let id = back.catalogue().services.keys().next().unwrap().clone();
+        apply(&mut back, vec![FeedItem::ServiceWithdrawn { id }], 8);
+        let mut back = FeedState::restore(city().public(), None, &back.snapshot());
+        assert_eq!((offered_versions(&back), back.cursor()), (vec![], 8));
+        assert!(!apply(&mut back, vec![signed_by(&city(), &version(3))], 9), "an older version stays out");
+    }
+
+    #[test]
+    fn restore_of_tampered_snapshot_starts_empty() {
+        let mut feed = FeedState::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 7);
+        let snapshot = String::from_utf8(feed.snapshot()).unwrap();
+        let tampered = snapshot.replace("version = 4", "version = 5");
+        assert_ne!(tampered, snapshot);
+        let other_city = SecretKey::from_bytes(&[6; 32]).unwrap().public();
+        for (key, snapshot) in
+            [(city().public(), tampered), (other_city, snapshot), (city().public(), "{}".into())]
+        {
+            let back = FeedState::restore(key, None, snapshot.as_bytes());
+            assert_eq!((offered_versions(&back), back.cursor()), (vec![], 0));
+        }
+    }
+}

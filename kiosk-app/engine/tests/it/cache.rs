@@ -1,0 +1,121 @@
+//! Starts with cached values: services without a link, recovery without reading the whole journal, and the same
+//! state as from the journal alone.
+
+use contract::Entry;
+use engine::{CacheEntry, CacheKey, CacheSnapshot, Output, UplinkRequest};
+use view::{Body, Intent};
+
+use crate::feed::menu;
+use crate::fixture::{ChargeOutcome, Fixture, SharedDisk};
+use crate::platform::Platform;
+
+/// Simulates a power cut. Returns what survives it.
+fn power_cut(bench: Fixture, seed: u64) -> (SharedDisk, Platform, CacheSnapshot) {
+    let Fixture { disk, platform, cached: kept, .. } = bench;
+    disk.lock().power_cut(seed);
+    (disk, platform, kept)
+}
+
+fn after_visits(visits: usize) -> Fixture {
+    let mut bench = Fixture::new();
+    bench.answer_all(ChargeOutcome::Answered);
+    for _ in 0..visits {
+        bench.visit(ChargeOutcome::Answered);
+        bench.finish_open_work();
+    }
+    bench
+}
+
+#[test]
+fn start_without_link_offers_cached_services() {
+    let (disk, platform, kept) = power_cut(after_visits(1), 3);
+    let start = |kept| {
+        let mut bench = Fixture::with_cache(disk.clone(), platform.clone(), 2, kept);
+        bench.link_up = false;
+        let asked = bench.pending.iter().find_map(|out| match out {
+            Output::Send(UplinkRequest::Changes { since }) => Some(*since),
+            _ => None,
+        });
+        (menu(&mut bench), asked)
+    };
+    assert_eq!(start(CacheSnapshot::default()), (0, Some(0)));
+    assert_eq!(start(kept), (1, Some(1)), "and only new items are fetched");
+}
+
+#[test]
+fn cached_services_are_not_recorded_as_change() {
+    let changes =
+        |bench: &Fixture| bench.platform.count(|entry| matches!(entry, Entry::ServicesChanged { .. }));
+    let bench = after_visits(1);
+    assert_eq!(changes(&bench), 1);
+    let (disk, platform, kept) = power_cut(bench, 3);
+    let mut bench = Fixture::with_cache(disk, platform, 2, kept);
+    bench.finish_open_work();
+    assert_eq!(changes(&bench), 1);
+}
+
+#[test]
+fn checkpoint_is_cached_between_visits_only() {
+    let mut bench = Fixture::new();
+    bench.answer_all(ChargeOutcome::Answered);
+    let mut checkpoints = 0;
+    for _ in 0..30 {
+        bench.cached.checkpoint = None;
+        bench.insert_card();
+        bench.answer_all(ChargeOutcome::Answered);
+        for _ in 0..8 {
+            bench.touch(Intent::OpenTile(0));
+            bench.answer_all(ChargeOutcome::Answered);
+            bench.touch(Intent::Back);
+            bench.answer_all(ChargeOutcome::Answered);
+        }
+        assert!(
+            bench.cached.checkpoint.is_none(),
+            "a checkpoint during a visit would make the resident wait"
+        );
+        bench.touch(Intent::EndVisit);
+        bench.finish_open_work();
+        checkpoints += u32::from(bench.cached.checkpoint.is_some());
+    }
+    assert!((2..=15).contains(&checkpoints), "{checkpoints} in 30 visits");
+}
+
+#[test]
+fn open_order_is_recovered_with_and_without_checkpoint() {
+    let mut with_checkpoint = 0;
+    for visits in 0..12 {
+        let mut bench = after_visits(visits);
+        bench.visit(ChargeOutcome::AnswerLost);
+        let had_checkpoint = bench.cached.checkpoint.is_some();
+        let (disk, platform, kept) = power_cut(bench, visits as u64);
+        let end = |kept: CacheSnapshot| {
+            let copy = SharedDisk::default();
+            *copy.lock() = disk.lock().clone();
+            let mut bench = Fixture::with_cache(copy, platform.clone(), 2, kept);
+            let first = bench.view().body.clone();
+            bench.finish_open_work();
+            assert!(matches!(bench.view().body, Body::Welcome(_)));
+            (first, bench.inquiries, bench.platform.entries.len(), bench.platform.charged)
+        };
+        let without = CacheSnapshot { checkpoint: None, ..kept.clone() };
+        assert!(end(kept) == end(without), "after {visits} visits");
+        with_checkpoint += u32::from(had_checkpoint);
+    }
+    assert!((2..12).contains(&with_checkpoint), "{with_checkpoint} power cuts had a cached checkpoint");
+}
+
+#[test]
+fn garbage_in_cache_is_ignored() {
+    let (disk, platform, _) = power_cut(after_visits(1), 3);
+    let garbage = CacheSnapshot { checkpoint: Some(b"{".to_vec()), feed: Some(vec![0xFF; 99]) };
+    let mut bench = Fixture::with_cache(disk, platform, 2, garbage);
+    bench.finish_open_work();
+    assert_eq!(menu(&mut bench), 1);
+    assert_eq!(bench.out_of_service, 0);
+}
+
+#[test]
+fn cache_key_names_are_stable() {
+    let name = |place| CacheEntry { key: place, bytes: Vec::new() }.key.name();
+    assert_eq!((name(CacheKey::Checkpoint), name(CacheKey::Feed)), ("log", "shelf"));
+}

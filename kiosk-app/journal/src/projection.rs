@@ -1,0 +1,251 @@
+//! Projection of the records to the open work, which must be taken up again after any end of the process.
+
+use std::collections::BTreeMap;
+
+use contract::{
+    AdmissionSubject, Entry, Money, OrderId, OrderItem, PaymentMethod, Receipt, ReceiptId, UnixMs, VisitId,
+};
+use serde::{Deserialize, Serialize};
+
+/// The used-code record of an online code is kept for this long in milliseconds: far beyond the code's validity.
+const USED_CODE_LIFE_MS: u64 = 3_600_000;
+/// Used-code records and admissions that are kept at most. A kiosk accepts no code while it holds this many valid
+/// used-code records.
+const USED_CODES_MAX: usize = 4096;
+
+/// Open work (未结事项) after a number of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenWork {
+    /// Orders that were created and not settled.
+    pub payments: BTreeMap<OrderId, OpenPayment>,
+    /// Receipts that were issued and whose print job is neither finished nor abandoned.
+    #[serde(rename = "papers")]
+    pub receipts: BTreeMap<ReceiptId, OpenReceipt>,
+    /// The visit that is not closed.
+    pub visit: Option<VisitId>,
+    /// Used-code records, each with the time until which it is kept.
+    #[serde(rename = "code_marks")]
+    pub used_codes: BTreeMap<String, UnixMs>,
+    /// Holders that a gate admitted, each with the time until which the holder is not admitted again.
+    pub admitted: Vec<(AdmissionSubject, UnixMs)>,
+    /// The latest time of any record: the present cannot be earlier.
+    pub clock_floor: UnixMs,
+    /// The last clock synchronisation: the platform's time, and the offset in milliseconds to add to the kiosk's.
+    #[serde(rename = "clock_heard")]
+    pub clock_sync: Option<(UnixMs, i64)>,
+}
+
+/// An order that is not settled: its outcome is unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenPayment {
+    /// The visit that created the order.
+    pub visit: VisitId,
+    /// The service that created the order.
+    pub service: String,
+    /// The bills to be paid.
+    pub items: Vec<OrderItem>,
+    /// The sum of the bills.
+    pub total: Money,
+    /// The payment method.
+    pub method: PaymentMethod,
+}
+
+/// A receipt whose print job is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenReceipt {
+    /// Content of the receipt.
+    pub content: Receipt,
+    /// Number of the copy whose printing was started and has no outcome.
+    pub started: Option<u32>,
+}
+
+impl OpenWork {
+    /// Applies one entry. Entries must be applied in the order of the journal.
+    pub fn apply(&mut self, entry: &Entry, time: UnixMs) {
+        self.clock_floor = self.clock_floor.max(time);
+        match entry {
+            Entry::OrderCreated { order, visit, service, items, total, method, .. } => {
+                let (visit, service, items, total) = (*visit, service.clone(), items.clone(), *total);
+                let payment = OpenPayment { visit, service, items, total, method: *method };
+                self.payments.insert(*order, payment);
+            }
+            Entry::OrderSettled { order, .. } => {
+                self.payments.remove(order);
+            }
+            Entry::ReceiptIssued { receipt, content, .. } => {
+                self.receipts.insert(*receipt, OpenReceipt { content: content.clone(), started: None });
+            }
+            Entry::PrintStarted { receipt, copy } => {
+                if let Some(paper) = self.receipts.get_mut(receipt) {
+                    paper.started = Some(*copy);
+                }
+            }
+            Entry::PrintNotStarted { receipt, .. } => {
+                if let Some(paper) = self.receipts.get_mut(receipt) {
+                    paper.started = None;
+                }
+            }
+            // An unconfirmed copy is closed for the kiosk: only a person requests another copy.
+            Entry::Printed { receipt, .. }
+            | Entry::PrintUnconfirmed { receipt, .. }
+            | Entry::PrintAbandoned { receipt } => {
+                self.receipts.remove(receipt);
+            }
+            Entry::CodeUsed { visit, code_hash: mark } => {
+                self.visit = Some(*visit);
+                self.remember_used_code(mark.clone(), time.plus_ms(USED_CODE_LIFE_MS), time);
+            }
+            Entry::CodeVerified { visit, holder, time_step: slot, until, .. } => {
+                self.visit = Some(*visit);
+                if let Some(slot) = slot {
+                    self.remember_used_code(holder.used_code_key(*slot), *until, time);
+                }
+            }
+            Entry::Admitted { who, until, .. } => {
+                let now = self.platform_time(time);
+                self.admitted.retain(|(other, end)| other != who && *end > now);
+                if self.admitted.len() >= USED_CODES_MAX {
+                    self.admitted.remove(0);
+                }
+                self.admitted.push((*who, *until));
+            }
+            Entry::ClockSynchronised { platform, offset_ms } => {
+                self.clock_sync = Some((*platform, *offset_ms))
+            }
+            Entry::Identified { visit, .. } => self.visit = Some(*visit),
+            Entry::VisitClosed { visit, .. } => {
+                if self.visit == Some(*visit) {
+                    self.visit = None;
+                }
+            }
+            Entry::JournalOpened { .. }
+            | Entry::EvidenceGiven { .. }
+            | Entry::PinChanged { .. }
+            | Entry::StaffSignedIn { .. }
+            | Entry::Consented { .. }
+            | Entry::ConsentDeclined { .. }
+            | Entry::Queried { .. }
+            | Entry::HelpRequested { .. }
+            | Entry::ServicesChanged { .. } => {}
+        }
+    }
+
+    /// The platform's time, if the kiosk has synchronised with it, else the kiosk's time.
+    fn platform_time(&self, time: UnixMs) -> UnixMs {
+        let offset = self.clock_sync.map_or(0, |(_, offset)| offset);
+        UnixMs(time.0.saturating_add_signed(offset))
+    }
+
+    fn remember_used_code(&mut self, mark: String, until: UnixMs, time: UnixMs) {
+        let now = self.platform_time(time);
+        self.used_codes.retain(|_, end| *end > now);
+        if self.used_codes.len() >= USED_CODES_MAX
+            && let Some(first) =
+                self.used_codes.iter().min_by_key(|(_, end)| **end).map(|(mark, _)| mark.clone())
+        {
+            self.used_codes.remove(&first);
+        }
+        self.used_codes.insert(mark, until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::{CodeHolder, Confirmation, Pseudonym, Settlement};
+
+    #[test]
+    fn order_is_open_until_settled() {
+        let mut work = OpenWork::default();
+        let order = OrderId::from_entropy(1);
+        let intended = Entry::OrderCreated {
+            order,
+            visit: VisitId::from_entropy(2),
+            resident: Pseudonym::from_entropy(3),
+            service: "water.pay".into(),
+            items: Vec::new(),
+            total: Money::from_fen(5).unwrap(),
+            method: PaymentMethod::ResidentCode,
+        };
+        work.apply(&intended, UnixMs(10));
+        assert!(work.payments.contains_key(&order));
+        let settlement = Settlement::Paid { reference: "A".into(), at: UnixMs(11) };
+        work.apply(&Entry::OrderSettled { order, settlement }, UnixMs(9));
+        assert!(work.payments.is_empty());
+        assert_eq!(work.clock_floor, UnixMs(10), "the floor never decreases");
+    }
+
+    #[test]
+    fn started_copy_without_outcome_is_open() {
+        let mut work = OpenWork::default();
+        let receipt = ReceiptId::from_entropy(1);
+        let content = Receipt { title: "t".into(), lines: Vec::new(), number: receipt.number(), code: None };
+        let visit = VisitId::from_entropy(2);
+        work.apply(&Entry::ReceiptIssued { receipt, visit, order: None, content }, UnixMs(1));
+        assert_eq!(work.receipts[&receipt].started, None);
+        work.apply(&Entry::PrintStarted { receipt, copy: 1 }, UnixMs(2));
+        assert_eq!(work.receipts[&receipt].started, Some(1));
+        work.apply(&Entry::PrintNotStarted { receipt, copy: 1 }, UnixMs(3));
+        assert_eq!(work.receipts[&receipt].started, None);
+        let confirmation = Confirmation::BarrierAnswered;
+        work.apply(&Entry::Printed { receipt, copy: 1, confirmation }, UnixMs(4));
+        assert!(work.receipts.is_empty());
+    }
+
+    #[test]
+    fn used_code_expires_by_platform_time() {
+        let mut work = OpenWork::default();
+        let visit = VisitId::from_entropy(1);
+        let verified = |alias: &[u8; 8], slot, until| Entry::CodeVerified {
+            visit,
+            holder: CodeHolder::from_alias(alias),
+            time_step: slot,
+            until: UnixMs(until),
+            offline: true,
+        };
+        // The kiosk's clock is an hour ahead of the platform's: a used-code record must not expire for this reason.
+        let heard = Entry::ClockSynchronised { platform: UnixMs(1_000), offset_ms: -3_600_000 };
+        work.apply(&heard, UnixMs(3_601_000));
+        work.apply(&verified(b"aaaaaaaa", Some(7), 31_000), UnixMs(3_602_000));
+        work.apply(&verified(b"bbbbbbbb", Some(7), 61_000), UnixMs(3_630_000));
+        let mark = CodeHolder::from_alias(b"aaaaaaaa").used_code_key(7);
+        assert_eq!((work.used_codes.len(), work.used_codes.get(&mark)), (2, Some(&UnixMs(31_000))));
+        work.apply(&verified(b"cccccccc", None, 0), UnixMs(3_632_000));
+        assert_eq!(work.used_codes.len(), 2, "a paper code has no time step to record");
+        work.apply(&verified(b"dddddddd", Some(7), 62_000), UnixMs(3_632_000));
+        assert!(!work.used_codes.contains_key(&mark), "and an expired record is removed");
+    }
+
+    #[test]
+    fn admission_is_kept_until_it_expires() {
+        let mut work = OpenWork::default();
+        let admitted = |alias: &[u8; 8], until| Entry::Admitted {
+            visit: VisitId::from_entropy(1),
+            who: AdmissionSubject::Holder(CodeHolder::from_alias(alias)),
+            evidence: contract::Evidence::OfflineCode,
+            until: UnixMs(until),
+            offline: true,
+        };
+        work.apply(&admitted(b"aaaaaaaa", 300), UnixMs(0));
+        work.apply(&admitted(b"bbbbbbbb", 400), UnixMs(100));
+        work.apply(&admitted(b"aaaaaaaa", 650), UnixMs(350));
+        let left: Vec<_> = work.admitted.iter().map(|(_, until)| until.0).collect();
+        assert_eq!(left, [400, 650]);
+        for nth in 0..5_000_u64 {
+            work.apply(&admitted(&nth.to_be_bytes(), 1_000_000), UnixMs(400));
+        }
+        assert_eq!(work.admitted.len(), USED_CODES_MAX);
+    }
+
+    #[test]
+    fn used_codes_expire_and_stay_bounded() {
+        let mut work = OpenWork::default();
+        let visit = VisitId::from_entropy(1);
+        for at in 0..5_000_u64 {
+            work.apply(&Entry::CodeUsed { visit, code_hash: at.to_string() }, UnixMs(at));
+        }
+        assert_eq!(work.used_codes.len(), USED_CODES_MAX);
+        work.apply(&Entry::CodeUsed { visit, code_hash: "new".into() }, UnixMs(10 * USED_CODE_LIFE_MS));
+        assert_eq!(work.used_codes.len(), 1);
+    }
+}

@@ -1,0 +1,251 @@
+//! Payments: never charged twice, never without a record, inquired until the outcome is known (I1).
+
+use contract::{ChargeState, Entry, ProblemCode, Settlement, VoidReason};
+use session::{CardEvent, Event, Failure, OpenPayment, OpenWork, PinAnswer, WorkAnswer};
+use view::{Body, Intent, OutcomeKind, TextId};
+
+use crate::fixture::{Fixture, code};
+
+fn void(reason: VoidReason) -> Result<ChargeState, Failure> {
+    Ok(ChargeState::Settled { settlement: Settlement::Void { reason } })
+}
+
+#[test]
+fn charge_is_sent_after_order_is_recorded() {
+    let mut fixture = Fixture::new();
+    let order = fixture.charge();
+    let created = fixture.log.iter().find_map(|entry| match entry {
+        Entry::OrderCreated { order, total, items, .. } => Some((*order, *total, items.len())),
+        _ => None,
+    });
+    let charge = fixture.charges()[0];
+    assert_eq!(created, Some((order, charge.total, 1)));
+    assert_eq!(charge.total.fen(), 8640);
+    assert_eq!(charge.items[0].key, "w-10");
+}
+
+#[test]
+fn several_bills_form_one_order_up_to_the_limit() {
+    let mut fixture = Fixture::new();
+    fixture.begin_by_code(1);
+    fixture.open_bills();
+    for at in [0, 1, 2] {
+        fixture.touch(Intent::ToggleRow(at));
+    }
+    assert_eq!(fixture.view().banners.len(), 1, "the limit is shown at the third bill");
+    fixture.touch(Intent::Primary);
+    fixture.touch(Intent::Primary);
+    assert_eq!(fixture.charges()[0].total.fen(), 8640 + 8160);
+}
+
+#[test]
+fn paid_order_is_recorded_shown_and_printed() {
+    let mut fixture = Fixture::new();
+    let order = fixture.charge();
+    fixture.settle_as_paid(order);
+    assert_eq!(fixture.shown_outcome().kind, OutcomeKind::Done);
+    assert_eq!(fixture.shown_outcome().amount.as_deref(), Some("¥86.40"));
+    let kinds: Vec<u8> = fixture.log.iter().rev().take(3).map(|entry| entry.kind().0).collect();
+    assert_eq!(kinds, [41, 40, 31], "settled, issued, print started");
+    assert_eq!(fixture.prints().len(), 1);
+    assert_eq!(fixture.prints()[0].2, None);
+}
+
+#[test]
+fn charge_without_answer_is_inquired_never_repeated() {
+    let mut fixture = Fixture::new();
+    let order = fixture.charge();
+    fixture.lose_answer(order);
+    assert_eq!(fixture.title(), TextId::CheckingTitle);
+    for _ in 0..6 {
+        fixture.wait(60_000);
+        if fixture.inquiries().len() > 3 {
+            break;
+        }
+        fixture.lose_answer(order);
+    }
+    assert!(fixture.inquiries().len() >= 3);
+    assert!(fixture.inquiries().iter().all(|asked| *asked == order));
+    assert_eq!(fixture.charges().len(), 1);
+}
+
+#[test]
+fn slow_charge_is_shown_as_checking_and_can_be_left() {
+    let mut fixture = Fixture::new();
+    let order = fixture.charge();
+    assert_eq!(fixture.shown_outcome().kind, OutcomeKind::Working);
+    fixture.touch(Intent::EndVisit);
+    assert_eq!(fixture.shown_outcome().kind, OutcomeKind::Working, "a touch must not leave a charge");
+    fixture.wait(8_000);
+    assert_eq!(fixture.shown_outcome().kind, OutcomeKind::Checking);
+    fixture.touch(Intent::Primary);
+    assert_eq!(fixture.title(), TextId::ClosingTitle);
+    assert_eq!(fixture.view().header.resident, None);
+    fixture.settle_as_paid(order);
+    assert_eq!(fixture.shown_outcome().kind, OutcomeKind::Done);
+    assert_eq!(fixture.prints().len(), 1, "the receipt is printed while the notice is shown");
+}
+
+#[test]
+fn card_removed_during_charge_keeps_payment_running() {
+    let mut fixture = Fixture::new();
+    fixture.begin_by_card();
+    fixture.pay_by_card();
+    let order = fixture.charges()[0].order;
+    fixture.event(Event::Card(CardEvent::Removed));
+    assert_eq!(fixture.title(), TextId::ClosingTitle);
+    fixture.settle_as_paid(order);
+    assert_eq!(fixture.shown_outcome().amount.as_deref(), Some("¥86.40"));
+    assert_eq!(fixture.count(|e| matches!(e, Entry::OrderSettled { .. })), 1);
+}
+
+#[test]
+fn paid_after_visit_is_recorded_and_not_printed() {
+    let mut fixture = Fixture::new();
+    let order = fixture.charge();
+    fixture.lose_answer(order);
+    fixture.touch(Intent::Primary);
+    fixture.wait(31_000);
+    assert!(matches!(fixture.view().body, Body::Welcome(_)));
+    fixture.settle_as_paid(order);
+    assert!(fixture.prints().is_empty());
+    let last: Vec<u8> = fixture.log.iter().rev().take(3).map(|entry| entry.kind().0).collect();
+    assert_eq!(last, [45, 40, 31], "settled, issued, abandoned");
+    assert!(matches!(fixture.view().body, Body::Welcome(_)));
+}
+
+#[test]
+fn payment_of_previous_resident_is_not_shown() {
+    let mut fixture = Fixture::new();
+    let order = fixture.charge();
+    fixture.lose_answer(order);
+    fixture.touch(Intent::Primary);
+    fixture.event(Event::CodeScanned(code(2).into_bytes().into()));
+    assert_eq!(fixture.shown_outcome().headline, TextId::Identifying.into());
+    fixture.settle_as_paid(order);
+    assert_eq!(fixture.shown_outcome().headline, TextId::Identifying.into());
+    assert_eq!(fixture.count(|e| matches!(e, Entry::OrderSettled { .. })), 1);
+}
+
+#[test]
+fn second_outcome_of_order_is_ignored() {
+    let mut fixture = Fixture::new();
+    let order = fixture.charge();
+    fixture.settle_as_paid(order);
+    fixture.event(Event::PaymentAnswered(order, void(VoidReason::Fenced)));
+    fixture.settle_as_paid(order);
+    assert_eq!(fixture.count(|e| matches!(e, Entry::OrderSettled { .. })), 1);
+    assert_eq!(fixture.prints().len(), 1);
+}
+
+#[test]
+fn final_charge_refusals_void_order_and_show_reason() {
+    for (code, detail) in [
+        (ProblemCode::BillBusy, TextId::NotPaidBusy),
+        (ProblemCode::BillSettled, TextId::NotPaidSettled),
+        (ProblemCode::BillChanged, TextId::NotPaidChanged),
+    ] {
+        let mut fixture = Fixture::new();
+        let order = fixture.charge();
+        fixture.event(Event::PaymentAnswered(order, Err(Failure::Problem(code))));
+        assert_eq!(fixture.shown_outcome().kind, OutcomeKind::NotDone);
+        assert_eq!(fixture.shown_outcome().detail, detail.into());
+        assert!(fixture.prints().is_empty());
+    }
+}
+
+#[test]
+fn refusal_of_inquiry_does_not_settle_order() {
+    let mut fixture = Fixture::new();
+    let order = fixture.charge();
+    fixture.lose_answer(order);
+    fixture.wait(1_500);
+    fixture.event(Event::PaymentAnswered(order, Err(Failure::Problem(ProblemCode::BillBusy))));
+    assert_eq!(fixture.count(|e| matches!(e, Entry::OrderSettled { .. })), 0);
+    assert_eq!(fixture.shown_outcome().kind, OutcomeKind::Checking);
+}
+
+#[test]
+fn declined_and_fenced_orders_show_distinct_texts() {
+    for (reason, detail) in
+        [(VoidReason::Declined, TextId::NotPaidDeclined), (VoidReason::Fenced, TextId::NotPaidFenced)]
+    {
+        let mut fixture = Fixture::new();
+        let order = fixture.charge();
+        fixture.event(Event::PaymentAnswered(order, void(reason)));
+        assert_eq!(fixture.shown_outcome().detail, detail.into());
+    }
+}
+
+#[test]
+fn recovery_inquires_open_order_and_never_charges() {
+    let mut before = Fixture::new();
+    let order = before.charge();
+    let charge = before.charges()[0].clone();
+    let mut after = Fixture::recovered(OpenWork {
+        payments: vec![OpenPayment {
+            order,
+            visit: contract::VisitId::from_entropy(1),
+            service: "water.pay".into(),
+            items: charge.items,
+            total: charge.total,
+            method: charge.method,
+        }],
+        visit: Some(contract::VisitId::from_entropy(1)),
+        ..OpenWork::default()
+    });
+    assert_eq!(after.inquiries(), [order]);
+    assert!(matches!(after.log[0], Entry::VisitClosed { .. }));
+    after.lose_answer(order);
+    after.wait(5_000);
+    assert_eq!(after.inquiries(), [order, order]);
+    after.settle_as_paid(order);
+    after.wait(300_000);
+    assert_eq!(after.inquiries().len(), 2);
+    assert!(after.charges().is_empty());
+    assert_eq!(after.count(|e| matches!(e, Entry::OrderSettled { .. })), 1);
+}
+
+#[test]
+fn journal_nearly_full_refuses_new_orders_only() {
+    let mut fixture = Fixture::new();
+    let order = fixture.charge();
+    fixture.lose_answer(order);
+    fixture.touch(Intent::Home);
+    fixture.event(Event::JournalNearlyFull(true));
+    fixture.open_bills();
+    fixture.touch(Intent::ToggleRow(0));
+    fixture.touch(Intent::Primary);
+    assert_eq!(fixture.shown_outcome().headline, TextId::MoneyOff.into());
+    assert_eq!(fixture.charges().len(), 1);
+    assert_eq!(fixture.count(|e| matches!(e, Entry::HelpRequested { .. })), 1);
+    fixture.settle_as_paid(order);
+    assert_eq!(fixture.count(|e| matches!(e, Entry::OrderSettled { .. })), 1);
+}
+
+#[test]
+fn payment_pin_wrong_or_locked_charges_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.begin_by_card();
+    fixture.open_bills();
+    for intent in [Intent::ToggleRow(0), Intent::Primary, Intent::Primary] {
+        fixture.touch(intent);
+    }
+    let enter = |fixture: &mut Fixture| {
+        for digit in [6, 5, 4, 3, 2, 1] {
+            fixture.touch(Intent::PinDigit(digit));
+        }
+        fixture.touch(Intent::Primary);
+        fixture.pending_work().0
+    };
+    let ticket = enter(&mut fixture);
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Pin(PinAnswer::Wrong { tries_left: 2 }))));
+    match fixture.view().body {
+        Body::Pin(pad) => assert!(pad.problem.is_some() && pad.entered == 0),
+        other => panic!("{other:?}"),
+    }
+    let ticket = enter(&mut fixture);
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Pin(PinAnswer::Locked))));
+    assert_eq!(fixture.shown_outcome().headline, TextId::PinLocked.into());
+    assert!(fixture.charges().is_empty());
+}

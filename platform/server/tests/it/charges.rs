@@ -1,0 +1,356 @@
+//! Charges, inquiries and their outcomes, case by case (I1).
+
+use contract::{
+    ChargeRequest, ChargeState, Money, OrderId, PaymentMethod, ProblemCode, Settlement, VoidReason,
+};
+use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
+
+use crate::fixture::{CityFixture, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, order_for};
+
+const PENDING: Result<ChargeState, ProblemCode> = Ok(ChargeState::Pending);
+
+fn void(reason: VoidReason) -> Result<ChargeState, ProblemCode> {
+    Ok(ChargeState::Settled { settlement: Settlement::Void { reason } })
+}
+
+fn is_paid(state: &Result<ChargeState, ProblemCode>) -> bool {
+    matches!(state, Ok(ChargeState::Settled { settlement: Settlement::Paid { .. } }))
+}
+
+/// Sends a charge and returns the platform's call to the acquirer.
+fn charge_until_acquirer_call(city: &mut CityFixture, kiosk: TestKiosk, request: &ChargeRequest) -> PeerCall {
+    let request = city.signed_post(kiosk, "/v1/charges", request);
+    match city.handle(&request) {
+        PlatformReply::CallPeer(call) => call,
+        PlatformReply::Answer(response) => {
+            panic!("answered {} without calling the acquirer", response.status)
+        }
+    }
+}
+
+fn state_or_problem(reply: PlatformReply) -> Result<ChargeState, ProblemCode> {
+    match reply {
+        PlatformReply::Answer(response) => answer_or_problem(&response),
+        PlatformReply::CallPeer(_) => panic!("no further peer must be called"),
+    }
+}
+
+#[test]
+fn charge_is_paid_and_booked_once() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let bill = request.items[0].key.clone();
+
+    let paid = city.charge(TestKiosk::One, &request);
+    assert!(is_paid(&paid));
+    assert_eq!(city.charge(TestKiosk::One, &request), paid);
+    assert_eq!(city.inquire(TestKiosk::One, request.order), paid);
+    city.run_background_jobs();
+
+    assert_eq!(city.orders_charged_for(&bill), [request.order.to_string()]);
+    let booked = city.bookings_of(&bill);
+    assert_eq!((booked.len(), &booked[0].order), (1, &request.order.to_string()));
+}
+
+#[test]
+fn bills_of_one_order_are_paid_together() {
+    let mut city = CityFixture::new();
+    let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
+    let rows = city.bills(TestKiosk::One, &key);
+    let request = order_for(OrderId::from_entropy(1), key, &rows);
+    assert!(is_paid(&city.charge(TestKiosk::One, &request)));
+    city.run_background_jobs();
+    for row in &rows {
+        assert_eq!(city.bookings_of(&row["bill"]).len(), 1);
+    }
+}
+
+#[test]
+fn paid_bill_is_not_listed_before_it_is_booked() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    city.charge(TestKiosk::One, &request).unwrap();
+    assert!(city.bookings_of(&request.items[0].key).is_empty());
+    let rows = city.bills(TestKiosk::One, &request.key);
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row["bill"] != request.items[0].key));
+}
+
+#[test]
+fn bill_is_busy_in_an_open_order_and_settled_when_paid() {
+    let mut city = CityFixture::new();
+    let first = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let second = city.charge_request(TestKiosk::Two, ZHANG_GUIYING, 0);
+    let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &first);
+    assert_eq!(city.charge(TestKiosk::Two, &second), Err(ProblemCode::BillBusy));
+    let answer = city.serve(&call);
+    assert!(is_paid(&state_or_problem(city.resume(&call, Ok(answer)))));
+    let third = ChargeRequest { order: OrderId::from_entropy(99), ..second };
+    assert_eq!(city.charge(TestKiosk::Two, &third), Err(ProblemCode::BillSettled));
+}
+
+#[test]
+fn refused_order_stays_refused_when_repeated() {
+    let mut city = CityFixture::new();
+    let first = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let second = city.charge_request(TestKiosk::Two, ZHANG_GUIYING, 0);
+    let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &first);
+    assert_eq!(city.charge(TestKiosk::Two, &second), Err(ProblemCode::BillBusy));
+    city.accepts = false;
+    let answer = city.serve(&call);
+    assert_eq!(state_or_problem(city.resume(&call, Ok(answer))), void(VoidReason::Declined));
+    city.accepts = true;
+
+    assert_eq!(city.charge(TestKiosk::Two, &second), Err(ProblemCode::BillBusy));
+    assert_eq!(city.inquire(TestKiosk::Two, second.order), void(VoidReason::Refused(ProblemCode::BillBusy)));
+    assert!(city.orders_charged_for(&first.items[0].key).is_empty());
+}
+
+#[test]
+fn declined_order_frees_its_bill() {
+    let mut city = CityFixture::new();
+    let first = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    city.accepts = false;
+    assert_eq!(city.charge(TestKiosk::One, &first), void(VoidReason::Declined));
+    city.accepts = true;
+    let second = ChargeRequest { order: OrderId::from_entropy(99), ..first };
+    assert!(is_paid(&city.charge(TestKiosk::One, &second)));
+}
+
+#[test]
+fn charge_with_lost_answer_is_found_by_the_inquiry() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
+    city.serve(&call);
+    assert_eq!(state_or_problem(city.resume(&call, Err(PeerUnreachable))), PENDING);
+    assert_eq!(city.charge(TestKiosk::One, &request), PENDING);
+    assert!(is_paid(&city.inquire(TestKiosk::One, request.order)));
+}
+
+#[test]
+fn inquiry_without_acquirer_is_unavailable_not_pending() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
+    assert_eq!(state_or_problem(city.resume(&call, Err(PeerUnreachable))), PENDING);
+    let inquiry =
+        city.signed_post(TestKiosk::One, "/v1/inquiries", &contract::InquiryRequest { order: request.order });
+    let PlatformReply::CallPeer(call) = city.handle(&inquiry) else { panic!("the acquirer must be called") };
+    assert_eq!(state_or_problem(city.resume(&call, Err(PeerUnreachable))), Err(ProblemCode::Unavailable));
+}
+
+#[test]
+fn invalid_acquirer_response_is_not_an_outcome() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
+    let (order, total) = (request.order, request.total.fen());
+    let other = OrderId::from_entropy(12345);
+    for (status, body) in [
+        (200, "<html>系统繁忙</html>".to_owned()),
+        (200, String::new()),
+        (200, format!(r#"{{"order":"{order}","total":1,"outcome":"paid","reference":"X","at":1}}"#)),
+        (200, format!(r#"{{"order":"{other}","total":{total},"outcome":"paid","reference":"X","at":1}}"#)),
+        (200, format!(r#"{{"order":"{order}","total":{total},"outcome":"perhaps"}}"#)),
+        (500, format!(r#"{{"order":"{order}","total":{total},"outcome":"void"}}"#)),
+        (409, "conflict".to_owned()),
+    ] {
+        let result = Ok(PeerAnswer { status, body: body.clone().into_bytes() });
+        assert_eq!(state_or_problem(city.resume(&call, result)), PENDING, "{body}");
+    }
+}
+
+#[test]
+fn inquiry_before_the_charge_fences_the_order() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    assert_eq!(city.inquire(TestKiosk::One, request.order), void(VoidReason::Fenced));
+    assert_eq!(city.charge(TestKiosk::One, &request), void(VoidReason::Fenced));
+    assert_eq!(city.inquire(TestKiosk::One, request.order), void(VoidReason::Fenced));
+    assert!(city.orders_charged_for(&request.items[0].key).is_empty());
+    let second = ChargeRequest { order: OrderId::from_entropy(99), ..request };
+    assert!(is_paid(&city.charge(TestKiosk::One, &second)));
+}
+
+#[test]
+fn delayed_charge_after_the_inquiry_is_void() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let delayed = charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
+    assert_eq!(city.inquire(TestKiosk::One, request.order), void(VoidReason::Fenced));
+    let answer = city.serve(&delayed);
+    assert_eq!(state_or_problem(city.resume(&delayed, Ok(answer))), void(VoidReason::Fenced));
+    assert!(city.orders_charged_for(&request.items[0].key).is_empty());
+}
+
+#[test]
+fn platform_inquires_when_the_kiosk_does_not_return() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
+    city.serve(&call);
+    // The answer is lost because the platform was killed; its database holds the open inquiry.
+    assert!(city.platform.due_calls(city.now.plus_ms(29_999)).is_empty());
+    city.run_background_jobs();
+    assert_eq!(city.bookings_of(&request.items[0].key).len(), 1);
+}
+
+#[test]
+fn inquiries_of_the_platform_back_off() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
+    let mut asked_at = Vec::new();
+    for second in 0..600 {
+        let calls = city.platform.due_calls(city.now.plus_ms(second * 1000));
+        asked_at.extend(calls.iter().map(|_| second));
+    }
+    let gaps: Vec<u64> = asked_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(&gaps[..6], &[1, 2, 4, 8, 16, 32]);
+    assert!(gaps[6..].iter().all(|gap| *gap == 60), "{gaps:?}");
+}
+
+#[test]
+fn changed_bills_are_refused() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let wang = city.charge_request(TestKiosk::One, WANG_JIANGUO, 0);
+    let mut cheaper = request.clone();
+    cheaper.items[0].amount = Money::from_fen(1).unwrap();
+    cheaper.total = Money::from_fen(1).unwrap();
+    let mut diverted = request.clone();
+    diverted.items[0].payee = "somebody else".into();
+    let mut unknown = request.clone();
+    unknown.items[0].key = "w-none".into();
+    let mut foreign = request.clone();
+    foreign.items = wang.items;
+    foreign.total = wang.total;
+    for (at, mut bad) in [cheaper, diverted, unknown, foreign].into_iter().enumerate() {
+        bad.order = OrderId::from_entropy(1000 + at as u128);
+        assert_eq!(city.charge(TestKiosk::One, &bad), Err(ProblemCode::BillChanged), "case {at}");
+    }
+}
+
+#[test]
+fn bill_no_longer_listed_is_refused() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let other_payment = department::BillPayment {
+        order: "paid-at-a-bank".into(),
+        reference: "X".into(),
+        bills: vec![department::PaidBill {
+            key: request.items[0].key.clone(),
+            amount: request.items[0].amount.fen(),
+        }],
+    };
+    city.department.book(&other_payment).unwrap();
+    city.bills(TestKiosk::One, &request.key);
+    assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::BillChanged));
+}
+
+#[test]
+fn payment_that_cannot_be_booked_becomes_an_incident() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let bill = request.items[0].key.clone();
+    city.charge(TestKiosk::One, &request).unwrap();
+    let paid = department::PaidBill { key: bill, amount: request.items[0].amount.fen() };
+    let other_payment =
+        department::BillPayment { order: "bank".into(), reference: "X".into(), bills: vec![paid] };
+    city.department.book(&other_payment).unwrap();
+    city.run_background_jobs();
+    let (_, page) = city.page("/admin");
+    assert!(page.contains(&format!("posting {}", request.order)));
+    assert!(city.platform.due_calls(city.now.plus_ms(3_600_000)).is_empty());
+}
+
+#[test]
+fn payment_is_posted_until_the_department_booked_it() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    city.charge(TestKiosk::One, &request).unwrap();
+    for _ in 0..5 {
+        let calls = city.platform.due_calls(city.now);
+        assert_eq!(calls.len(), 1);
+        city.serve(&calls[0]);
+        city.resume(&calls[0], Err(PeerUnreachable));
+        assert!(city.platform.due_calls(city.now).is_empty());
+        city.advance(600_000);
+    }
+    city.run_background_jobs();
+    assert_eq!(city.bookings_of(&request.items[0].key).len(), 1);
+    assert!(city.platform.due_calls(city.now.plus_ms(3_600_000)).is_empty());
+}
+
+#[test]
+fn order_id_reused_or_of_another_kiosk_is_a_conflict() {
+    let mut city = CityFixture::new();
+    let first = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let other = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 1);
+    city.charge(TestKiosk::One, &first).unwrap();
+    let reused = ChargeRequest { order: first.order, ..other };
+    assert_eq!(city.charge(TestKiosk::One, &reused), Err(ProblemCode::OrderConflict));
+    assert_eq!(city.charge(TestKiosk::Two, &first), Err(ProblemCode::OrderConflict));
+    assert_eq!(city.inquire(TestKiosk::Two, first.order), Err(ProblemCode::OrderConflict));
+}
+
+#[test]
+fn order_with_wrong_total_is_malformed_and_frees_bill() {
+    let mut city = CityFixture::new();
+    let good = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let mut wrong_total = good.clone();
+    wrong_total.total = Money::from_fen(1).unwrap();
+    let mut empty = good.clone();
+    (empty.items, empty.total) = (Vec::new(), Money::ZERO);
+    let mut twice = good.clone();
+    twice.items.push(good.items[0].clone());
+    twice.total = Money::sum(twice.items.iter().map(|item| item.amount)).unwrap();
+    for bad in [wrong_total, empty, twice] {
+        assert_eq!(city.charge(TestKiosk::One, &bad), Err(ProblemCode::Malformed));
+    }
+    assert!(is_paid(&city.charge(TestKiosk::One, &good)));
+}
+
+#[test]
+fn payment_method_of_another_evidence_is_refused() {
+    let mut city = CityFixture::new();
+    let by_card = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    for (at, method) in [PaymentMethod::ResidentCode, PaymentMethod::Wallet].into_iter().enumerate() {
+        let request =
+            ChargeRequest { method, order: OrderId::from_entropy(1000 + at as u128), ..by_card.clone() };
+        assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::NotOffered));
+    }
+}
+
+#[test]
+fn charge_in_an_ended_visit_is_refused_permanently() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    city.advance(15 * 60_000);
+    assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::VisitExpired));
+    assert_eq!(
+        city.inquire(TestKiosk::One, request.order),
+        void(VoidReason::Refused(ProblemCode::VisitExpired))
+    );
+}
+
+#[test]
+fn second_outcome_of_an_order_becomes_an_incident() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
+    let (order, total) = (request.order, request.total.fen());
+    let says = |outcome: &str| {
+        let body = format!(r#"{{"order":"{order}","total":{total},{outcome}}}"#);
+        Ok(PeerAnswer { status: 200, body: body.into_bytes() })
+    };
+    assert_eq!(
+        state_or_problem(city.resume(&call, says(r#""outcome":"declined""#))),
+        void(VoidReason::Declined)
+    );
+    let late = city.resume(&call, says(r#""outcome":"paid","reference":"X","at":1"#));
+    assert_eq!(state_or_problem(late), void(VoidReason::Declined));
+    let (_, page) = city.page("/admin");
+    assert!(page.contains(&format!("order {order}")));
+}

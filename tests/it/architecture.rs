@@ -1,0 +1,238 @@
+//! Architecture tests: rules of the repository that a program can check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The crates of this repository on which each crate may depend (the table in ARCHITECTURE.md).
+const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
+    ("contract", &[]),
+    ("resident-code", &[]),
+    ("view", &[]),
+    ("card", &[]),
+    ("code-reader", &[]),
+    ("id-reader", &[]),
+    ("printer", &[]),
+    ("device", &["card", "code-reader", "id-reader", "printer"]),
+    ("emulator", &["contract"]),
+    ("session", &["contract", "resident-code", "view"]),
+    ("journal", &["contract"]),
+    ("sync", &["contract"]),
+    ("engine", &["contract", "session", "journal", "sync", "view"]),
+    ("screen", &["view"]),
+    (
+        "app",
+        &[
+            "contract",
+            "resident-code",
+            "view",
+            "session",
+            "journal",
+            "sync",
+            "engine",
+            "screen",
+            "device",
+            "card",
+            "code-reader",
+            "id-reader",
+            "printer",
+        ],
+    ),
+    ("server", &["contract", "resident-code"]),
+    ("provision", &["contract", "resident-code"]),
+    ("xtask", &[]),
+    ("acquirer", &[]),
+    ("department", &[]),
+    ("identity", &[]),
+    ("system-tests", &["contract", "device", "resident-code", "emulator"]),
+];
+
+/// Crates that must not reach a runtime, a web framework or the screen through any dependency.
+const PURE_CRATES: &[&str] = &["contract", "resident-code", "view", "session", "journal", "sync", "engine"];
+const BANNED_IN_PURE_CRATES: &[&str] = &["tokio", "axum", "hyper", "reqwest", "slint", "rusqlite"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn metadata() -> Value {
+    // Only for this target: dependencies of other targets are not downloaded on a fresh machine.
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", &platform])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Normal dependencies between the crates of this repository, by name.
+fn own_dependencies(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let members: BTreeSet<&str> =
+        metadata["workspace_members"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours: Vec<&Value> =
+        packages.iter().filter(|package| members.contains(package["id"].as_str().unwrap())).collect();
+    let names: BTreeSet<&str> = ours.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    ours.iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().unwrap().iter();
+            let own = dependencies
+                .filter(|one| one["kind"].is_null())
+                .map(|one| one["name"].as_str().unwrap())
+                .filter(|name| names.contains(name))
+                .map(str::to_owned);
+            (package["name"].as_str().unwrap().to_owned(), own.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn crates_depend_only_on_allowed_crates() {
+    let allowed: BTreeMap<&str, BTreeSet<&str>> =
+        ALLOWED_DEPENDENCIES.iter().map(|(name, may)| (*name, may.iter().copied().collect())).collect();
+    for (name, dependencies) in own_dependencies(&metadata()) {
+        let may = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in the table"));
+        for one in dependencies {
+            assert!(may.contains(one.as_str()), "{name} may not depend on {one}");
+        }
+    }
+}
+
+#[test]
+fn pure_crates_do_not_reach_a_runtime() {
+    let metadata = metadata();
+    let names: BTreeMap<&str, &str> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| (package["id"].as_str().unwrap(), package["name"].as_str().unwrap()))
+        .collect();
+    let edges: BTreeMap<&str, Vec<&str>> = metadata["resolve"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| {
+            let normal =
+                node["deps"].as_array().unwrap().iter().filter(|dep| {
+                    dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null())
+                });
+            (node["id"].as_str().unwrap(), normal.map(|dep| dep["pkg"].as_str().unwrap()).collect())
+        })
+        .collect();
+    for pure in PURE_CRATES {
+        let start = names.iter().find(|(_, name)| *name == pure).map(|(id, _)| *id).unwrap();
+        let (mut todo, mut seen) = (vec![start], BTreeSet::new());
+        while let Some(id) = todo.pop() {
+            if seen.insert(id) {
+                assert!(!BANNED_IN_PURE_CRATES.contains(&names[id]), "{pure} reaches {}", names[id]);
+                todo.extend(&edges[id]);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_app_and_screen_are_gpl() {
+    let metadata = metadata();
+    let members: Vec<&str> =
+        metadata["workspace_members"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    for package in metadata["packages"].as_array().unwrap() {
+        if members.contains(&package["id"].as_str().unwrap()) {
+            let name = package["name"].as_str().unwrap();
+            let gpl = package["license"] == "GPL-3.0-only";
+            assert_eq!(gpl, ["app", "screen"].contains(&name), "{name}");
+        }
+    }
+}
+
+/// Files that git tracks or would add, by path from the top level.
+fn files() -> Vec<String> {
+    let output = Command::new("git")
+        .args(["-c", "core.quotePath=false", "ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn top_level_has_only_known_files_and_folders() {
+    let folders = ["assets", "docs", "drivers", "kiosk-app", "platform", "provisioning", "systemd", "tests"];
+    let top_level_files = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "deny.toml",
+        "rustfmt.toml",
+    ];
+    for file in files() {
+        let top = file.split('/').next().unwrap();
+        let known = folders.contains(&top) || top_level_files.contains(&top) || top.starts_with('.');
+        assert!(known || top.starts_with("LICENSE"), "{file}");
+    }
+}
+
+#[test]
+fn source_files_are_short_and_specifically_named() {
+    for file in files().iter().filter(|file| file.ends_with(".rs") || file.ends_with(".slint")) {
+        let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
+        let lines = text.lines().count();
+        assert!(lines <= 600, "{file} has {lines} lines");
+        let name = Path::new(file).file_stem().unwrap().to_str().unwrap();
+        assert!(!["utils", "util", "common", "misc", "helpers", "manager"].contains(&name), "{file}");
+    }
+}
+
+#[test]
+fn source_has_no_unfinished_markers() {
+    // Each marker is concatenated, so that this test does not match its own source.
+    let markers =
+        [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["X", "XX:"].concat(), ["#[ig", "nore"].concat()];
+    for file in files().iter().filter(|file| file.ends_with(".rs") || file.ends_with(".slint")) {
+        let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
+        for marker in &markers {
+            assert!(!text.contains(marker.as_str()), "{file} has {marker}");
+        }
+    }
+}
+
+#[test]
+fn colours_are_defined_only_in_the_theme() {
+    let views = files().into_iter().filter(|file| file.ends_with(".slint") && !file.ends_with("theme.slint"));
+    for file in views {
+        let text = fs::read_to_string(root().join(&file)).unwrap_or_default();
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap();
+            let colour = code
+                .split('#')
+                .skip(1)
+                .any(|rest| rest.chars().take_while(char::is_ascii_hexdigit).count() >= 3);
+            assert!(!colour, "{file}:{} defines a colour outside the theme", number + 1);
+        }
+    }
+}
+
+#[test]
+fn links_in_documents_lead_to_existing_files() {
+    let mut links = 0;
+    for page in files().iter().filter(|file| file.ends_with(".md")) {
+        let path = root().join(page);
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if !target.is_empty() && !target.contains("://") {
+                links += 1;
+                assert!(path.parent().unwrap().join(target).exists(), "{page} links to {target}");
+            }
+        }
+    }
+    assert!(links > 0, "no link was found");
+}

@@ -1,0 +1,184 @@
+//! One kiosk of the simulation: its engine, the storage that survives a crash, and its devices.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use contract::{Bilingual, CodeRules, ReceiptId, SiteProfile, UnixMs};
+use engine::{CacheEntry, CacheKey, CacheSnapshot, Engine, EngineConfig, InputEvent, JournalOpener, Output};
+use journal::faulty_disk::SharedDisk;
+use session::{DeviceKind, DeviceState, Equipment, Event, KioskSetup, MonotonicMs, Now, TimeLimits};
+use view::{Texts, View};
+
+use super::peers::{catalogue_key, device_key, kiosk_id, root_key};
+
+/// The platform's clock at the start of a run.
+pub(crate) const START_MS: u64 = 1_795_500_000_000;
+/// Key that wraps the keys of every journal.
+pub(crate) const WRAP_KEY: [u8; 16] = [9; 16];
+
+pub(crate) struct SimKiosk {
+    number: usize,
+    engine: Option<Engine<SharedDisk>>,
+    pub(crate) disk: SharedDisk,
+    /// Content of the cache. It may or may not survive a crash.
+    cache: CacheSnapshot,
+    /// Number of process starts; an answer to an earlier process is dropped.
+    pub(crate) generation: u64,
+    started_at: u64,
+    /// Difference of the kiosk's clock to the platform's, in milliseconds.
+    skew_ms: u64,
+    pub(crate) view: Option<View>,
+    pub(crate) online: bool,
+    pub(crate) has_paper: bool,
+    /// Index of the resident whose card is in the slot.
+    pub(crate) card: Option<usize>,
+    /// Index of the resident whose phone showed a code last.
+    pub(crate) phone: Option<usize>,
+    /// The printed copies: receipt, and whether it has the copy mark.
+    pub(crate) printed: Vec<(ReceiptId, bool)>,
+}
+
+impl SimKiosk {
+    pub(crate) fn new(number: usize, skew_ms: u64) -> Self {
+        Self {
+            number,
+            engine: None,
+            disk: SharedDisk::default(),
+            cache: CacheSnapshot::default(),
+            generation: 0,
+            started_at: 0,
+            skew_ms,
+            view: None,
+            online: true,
+            has_paper: true,
+            card: None,
+            phone: None,
+            printed: Vec::new(),
+        }
+    }
+
+    pub(crate) fn clock_at(&self, now: u64) -> Now {
+        Now { mono: MonotonicMs(now - self.started_at + 1_000), wall: UnixMs(START_MS + now + self.skew_ms) }
+    }
+
+    /// Next wake-up of the engine, in simulated milliseconds.
+    pub(crate) fn wake(&self) -> Option<u64> {
+        let wake = self.engine.as_ref()?.next_deadline();
+        (wake.0 < u64::MAX / 2).then(|| (wake.0 + self.started_at).saturating_sub(1_000))
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    pub(crate) fn start(&mut self, now: u64, entropy: u128) -> Vec<Output> {
+        self.started_at = now;
+        self.generation += 1;
+        let (engine, out) = Engine::start(self.engine_config(), self.clock_at(now), entropy);
+        self.engine = Some(engine);
+        let mut out = self.store_outputs(out);
+        let printer = if self.has_paper {
+            DeviceState::Ready
+        } else {
+            DeviceState::Faulty(session::FaultReason::PaperOut)
+        };
+        let devices = [
+            (DeviceKind::CardReader, DeviceState::Ready),
+            (DeviceKind::CodeReader, DeviceState::Ready),
+            (DeviceKind::IdReader, DeviceState::Ready),
+            (DeviceKind::ReceiptPrinter, printer),
+        ];
+        for (at, (device, health)) in (1_u128..).zip(devices) {
+            out.extend(self.turn(
+                now,
+                entropy ^ at,
+                InputEvent::Kiosk(Event::DeviceStateChanged(device, health)),
+            ));
+        }
+        out
+    }
+
+    pub(crate) fn turn(&mut self, now: u64, entropy: u128, what: InputEvent) -> Vec<Output> {
+        let at = self.clock_at(now);
+        let Some(engine) = &mut self.engine else { return Vec::new() };
+        let out = engine.turn(engine::EngineInput { at, entropy, event: what });
+        self.store_outputs(out)
+    }
+
+    /// The process crashes, or the power fails.
+    pub(crate) fn crash(&mut self, seed: u64, cache_survives: bool) {
+        self.engine = None;
+        self.view = None;
+        self.disk.lock().power_cut(seed);
+        if !cache_survives {
+            self.cache = CacheSnapshot::default();
+        }
+    }
+
+    /// Stores outputs for the screen and the cache; returns the others.
+    fn store_outputs(&mut self, out: Vec<Output>) -> Vec<Output> {
+        let mut rest = Vec::new();
+        for out in out {
+            match out {
+                Output::Show(view) => self.view = Some(*view),
+                Output::Cache(CacheEntry { key: CacheKey::Checkpoint, bytes }) => {
+                    self.cache.checkpoint = Some(bytes)
+                }
+                Output::Cache(CacheEntry { key: CacheKey::Feed, bytes }) => self.cache.feed = Some(bytes),
+                Output::Effect(_) | Output::Send(_) => rest.push(out),
+            }
+        }
+        rest
+    }
+
+    fn engine_config(&self) -> EngineConfig<SharedDisk> {
+        let setup = KioskSetup {
+            kiosk: kiosk_id(self.number),
+            profile: SiteProfile::DistrictHall,
+            hall: Bilingual { zh: "渝北区政务服务大厅".into(), en: "Yubei".into() },
+            utc_offset_minutes: 480,
+            receipt_url: "http://127.0.0.1/r/".into(),
+            code_rules: Some(CodeRules {
+                root_key: root_key().public(),
+                city: "YK".into(),
+                past_s: 15,
+                ahead_s: 15,
+                unsynced_hours: 72,
+            }),
+            gate_rules: None,
+            equipment: Equipment {
+                card_reader: true,
+                code_reader: true,
+                id_reader: true,
+                receipt_printer: true,
+                ..Equipment::default()
+            },
+            time_limits: TimeLimits::default(),
+            staff_keys: Vec::new(),
+            texts: Arc::new(Texts::built_in()),
+        };
+        let disk = self.disk.clone();
+        EngineConfig {
+            setup: Arc::new(setup),
+            journal: JournalOpener {
+                disk: Box::new(move || Ok(disk.clone())),
+                wrap_key: WRAP_KEY.into(),
+                software: "simulation".into(),
+                configuration: "00".into(),
+                high_water: u64::MAX,
+            },
+            device_key: Arc::new(device_key(self.number)),
+            catalogue_key: catalogue_key().public(),
+            cached: self.cache.clone(),
+        }
+    }
+
+    /// Number of printed copies without copy mark, by receipt.
+    pub(crate) fn unmarked_copies(&self) -> BTreeMap<ReceiptId, u32> {
+        let mut copies = BTreeMap::new();
+        for (receipt, _) in self.printed.iter().filter(|(_, marked)| !marked) {
+            *copies.entry(*receipt).or_default() += 1;
+        }
+        copies
+    }
+}

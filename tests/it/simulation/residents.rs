@@ -1,0 +1,122 @@
+//! Behaviour of residents: they touch what the screen offers, with a preference for actions that complete a service.
+
+use contract::Challenge;
+use session::{CardEvent, Event};
+use view::{Body, Icon, Intent, TextId, View};
+
+use super::SimRng;
+use super::simulator::Simulator;
+
+impl Simulator {
+    /// The resident at a kiosk, or the next one, performs one action.
+    pub(crate) fn resident_acts(&mut self, kiosk: usize) {
+        let Some(view) = self.kiosks[kiosk].view.clone() else { return };
+        let title = view.title.clone();
+        if self.kiosks[kiosk].card.is_some() && title == TextId::TakeCardTitle.into() {
+            return self.remove_card(kiosk);
+        }
+        if title == TextId::WelcomeTitle.into() && view.header.resident.is_none() {
+            if self.rng.percent(60) {
+                self.arrive(kiosk);
+            }
+            return;
+        }
+        if self.kiosks[kiosk].card.is_some() && self.rng.percent(2) {
+            return self.remove_card(kiosk);
+        }
+        if let Body::Scan(scan) = &view.body
+            && let Ok(challenge) = scan.qr.parse::<Challenge>()
+            && self.rng.percent(70)
+        {
+            return self.answer_challenge(kiosk, &challenge);
+        }
+        let intents = touchable_intents(&view);
+        if !intents.is_empty() {
+            let at = usize::try_from(self.rng.below(intents.len() as u64)).unwrap();
+            self.event(kiosk, Event::Touch { view: view.id, intent: intents[at] });
+        }
+    }
+
+    /// A resident arrives with a card or a code; some use a code that was shown before.
+    fn arrive(&mut self, kiosk: usize) {
+        let resident = usize::try_from(self.rng.below(self.city.residents.len() as u64)).unwrap();
+        if self.rng.percent(40) {
+            self.kiosks[kiosk].card = Some(resident);
+            self.event(kiosk, Event::Card(CardEvent::Inserted));
+            // Some cards are not authenticated.
+            let authenticated = self.city.residents[resident].needs_authentication() && self.rng.percent(80);
+            let evidence = self.city.residents[resident].card_evidence(authenticated);
+            return self.event(kiosk, Event::Card(CardEvent::Read { evidence, valid_to: None }));
+        }
+        let seen = self.codes.len() as u64;
+        let wall = self.wall();
+        let code = if seen > 0 && self.rng.percent(30) {
+            // A copy of the newest code has the best chance to be accepted; older codes are tried too.
+            let back = if self.rng.percent(70) { 0 } else { self.rng.below(seen) };
+            self.codes[usize::try_from(seen - 1 - back).unwrap()].clone()
+        } else if let Some(phone) = &self.phones[resident]
+            && self.rng.percent(45)
+        {
+            let code = phone.offline_code(wall);
+            self.kiosks[kiosk].phone = Some(resident);
+            self.codes.push(code.clone());
+            code
+        } else {
+            let entropy = self.rng.next_u128();
+            let code = self.city.online_token(resident, wall, entropy);
+            self.kiosks[kiosk].phone = Some(resident);
+            self.codes.push(code.clone());
+            code
+        };
+        self.event(kiosk, Event::CodeScanned(code.into_bytes().into()));
+    }
+
+    /// The phone of the resident at the kiosk answers; sometimes another resident's phone does.
+    fn answer_challenge(&mut self, kiosk: usize, challenge: &Challenge) {
+        let wall = self.wall();
+        let own = self.kiosks[kiosk].phone.filter(|_| self.rng.percent(90));
+        let resident = match own {
+            Some(resident) => resident,
+            None => usize::try_from(self.rng.below(self.phones.len() as u64)).unwrap(),
+        };
+        if let Some(phone) = &self.phones[resident] {
+            let answer = phone.answer_code(challenge, wall);
+            self.event(kiosk, Event::CodeScanned(answer.into_bytes().into()));
+        }
+    }
+
+    pub(crate) fn remove_card(&mut self, kiosk: usize) {
+        self.kiosks[kiosk].card = None;
+        self.event(kiosk, Event::Card(CardEvent::Removed));
+    }
+}
+
+/// The intents that can be touched; likelier ones are repeated in the list.
+fn touchable_intents(view: &View) -> Vec<Intent> {
+    let mut intents: Vec<Intent> = view.footer.iter().map(|foot| foot.intent()).collect();
+    intents.push(Intent::StillHere);
+    let actions = view.actions.iter().filter(|action| action.enabled);
+    intents.extend(actions.flat_map(|action| [action.intent; 14]));
+    match &view.body {
+        Body::Menu(tiles) => {
+            // Most residents come to pay.
+            let open = || tiles.iter().filter(|tile| tile.enabled);
+            intents.extend(open().flat_map(|tile| [tile.intent; 4]));
+            let pays = open().filter(|tile| tile.icon == Icon::Droplets);
+            intents.extend(pays.flat_map(|tile| [tile.intent; 30]));
+            // Some residents come for services that need a card and its PIN.
+            let needs_pin = open().filter(|tile| tile.detail == TextId::TileNeedsPin.into());
+            intents.extend(needs_pin.flat_map(|tile| [tile.intent; 20]));
+        }
+        Body::Rows(rows) => intents.extend(rows.rows.iter().flat_map(|row| [row.intent; 4])),
+        Body::Pin(_) => intents.extend([Intent::PinDigit(1); 60]),
+        _ => {}
+    }
+    intents
+}
+
+/// Time until the next touch, in milliseconds.
+pub(crate) fn pause(dice: &mut SimRng) -> u64 {
+    // Some residents leave without ending the visit.
+    if dice.percent(1) { 90_000 } else { 150 + dice.below(1_500) }
+}

@@ -1,0 +1,350 @@
+//! Client of one kiosk's bench and screen: reads the screen, touches it, inserts cards, shows codes, reads the
+//! printouts, switches faults.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use reqwest::blocking::{Client, Response};
+use serde_json::{Value, json};
+
+use crate::a11y_client::{A11yClient, A11yElement};
+
+/// Time in which an expected text appears on the screen; long enough on two busy cores.
+const TEXT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Client of one kiosk.
+pub struct BenchClient {
+    name: String,
+    a11y: A11yClient,
+    bench_url: String,
+    platform_url: String,
+    http: Client,
+}
+
+impl BenchClient {
+    pub(crate) fn new(name: &str, eyes: A11yClient, bench: SocketAddr, platform: SocketAddr) -> Result<Self> {
+        let http = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
+        Ok(Self {
+            name: name.to_owned(),
+            a11y: eyes,
+            bench_url: format!("http://{bench}"),
+            platform_url: format!("http://{platform}"),
+            http,
+        })
+    }
+
+    /// Name of the kiosk's site.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Base URL of the kiosk's bench.
+    #[must_use]
+    pub fn bench_url(&self) -> &str {
+        &self.bench_url
+    }
+
+    /// Waits up to `TEXT_TIMEOUT` until the screen shows these words.
+    ///
+    /// # Errors
+    /// When it does not; the error holds the texts on the screen.
+    pub fn wait_for_text(&self, words: &str) -> Result<A11yElement> {
+        Ok(self.a11y.wait_for_text(words, TEXT_TIMEOUT)?)
+    }
+
+    /// Waits up to `timeout` until the screen shows these words.
+    ///
+    /// # Errors
+    /// When it does not; the error holds the texts on the screen.
+    pub fn wait_for_text_within(&self, words: &str, timeout: Duration) -> Result<A11yElement> {
+        Ok(self.a11y.wait_for_text(words, timeout)?)
+    }
+
+    /// Whether the screen shows these words now.
+    ///
+    /// # Errors
+    /// When the accessibility bus cannot be reached.
+    pub fn shows_text(&self, words: &str) -> Result<bool> {
+        Ok(self.a11y.elements()?.iter().any(|seen| seen.label.contains(words)))
+    }
+
+    /// All texts on the screen.
+    ///
+    /// # Errors
+    /// When the accessibility bus cannot be reached.
+    pub fn visible_texts(&self) -> Result<Vec<String>> {
+        Ok(self.a11y.elements()?.into_iter().map(|seen| seen.label).collect())
+    }
+
+    /// Touches the first enabled button whose name contains these words.
+    ///
+    /// # Errors
+    /// When there is none within `TEXT_TIMEOUT`, or the bench does not answer.
+    pub fn tap_button(&self, words: &str) -> Result<()> {
+        let (x, y) = self.button_center(words)?;
+        self.post("touch", &json!({ "x": x, "y": y })).map(drop)
+    }
+
+    /// Waits up to `TEXT_TIMEOUT` for an enabled button whose name contains these words; returns its centre in
+    /// pixels.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub fn button_center(&self, words: &str) -> Result<(i32, i32)> {
+        self.button_center_within(words, TEXT_TIMEOUT)
+    }
+
+    /// Waits up to `timeout` for an enabled button whose name contains these words; returns its centre in pixels.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub fn button_center_within(&self, words: &str, timeout: Duration) -> Result<(i32, i32)> {
+        let until = Instant::now() + timeout;
+        loop {
+            let seen = self.a11y.elements()?;
+            if let Some(button) =
+                seen.iter().find(|one| one.is_button && one.is_enabled && one.label.contains(words))
+            {
+                return Ok(button.center);
+            }
+            if Instant::now() >= until {
+                let labels: Vec<&str> = seen.iter().map(|one| one.label.as_str()).collect();
+                bail!("no enabled button `{words}`; on the screen: {}", labels.join(" | "));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Enters a PIN on the PIN pad of the screen.
+    ///
+    /// # Errors
+    /// When a key is not on the screen.
+    pub fn enter_pin(&self, pin: &str) -> Result<()> {
+        for digit in pin.chars() {
+            let digit = digit.to_string();
+            let seen = self.a11y.elements()?;
+            let key = seen
+                .iter()
+                .find(|one| one.is_button && one.label == digit)
+                .context("a key of the PIN pad is not on the screen")?;
+            let (x, y) = key.center;
+            self.post("touch", &json!({ "x": x, "y": y }))?;
+        }
+        Ok(())
+    }
+
+    /// Inserts the card of a demo resident, or another card by its name on the bench.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn insert_card(&self, card: &str) -> Result<()> {
+        self.post("card/insert", &json!({ "resident": card }))
+    }
+
+    /// Inserts a card in its issued state, with the original PIN and all PIN tries.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn insert_new_card(&self, card: &str) -> Result<()> {
+        self.post("card/insert", &json!({ "resident": card, "new": true }))
+    }
+
+    /// Removes the card from the slot.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn remove_card(&self) -> Result<()> {
+        self.post("card/remove", &json!({}))
+    }
+
+    /// Places the ID card of a demo resident, or another card by its name on the bench, on the ID reader.
+    ///
+    /// # Errors
+    /// When the bench refuses, or the kiosk has no ID reader.
+    pub fn place_id_card(&self, card: &str) -> Result<()> {
+        self.post("id-card/lay", &json!({ "resident": card }))
+    }
+
+    /// Removes the ID card from the ID reader.
+    ///
+    /// # Errors
+    /// When the bench refuses, or the kiosk has no ID reader.
+    pub fn remove_id_card(&self) -> Result<()> {
+        self.post("id-card/lift", &json!({}))
+    }
+
+    /// A fresh resident code of a demo resident, as the platform's demo phone page shows it.
+    ///
+    /// # Errors
+    /// When the platform does not issue one.
+    pub fn fresh_code(&self, resident: &str) -> Result<String> {
+        let address = format!("{}/phone/{resident}/token", self.platform_url);
+        let answer: Value = self.http.get(address).send()?.error_for_status()?.json()?;
+        let text = answer.get("text").and_then(Value::as_str).context("the response has no `text`")?;
+        Ok(text.to_owned())
+    }
+
+    /// Shows a code to the camera.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn show_code(&self, text: &str) -> Result<()> {
+        self.post("camera/show", &json!({ "text": text }))
+    }
+
+    /// Shows a phone with this picture on its screen to the camera.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn show_phone_page(&self, png: Vec<u8>) -> Result<()> {
+        let answer = self.http.post(format!("{}/camera/page", self.bench_url)).body(png).send()?;
+        answer.error_for_status()?;
+        Ok(())
+    }
+
+    /// Removes the phone from the camera's view.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn hide_code(&self) -> Result<()> {
+        self.post("camera/hide", &json!({}))
+    }
+
+    /// How often the green light, the red light and the buzzer of a gate were switched on.
+    ///
+    /// # Errors
+    /// When the bench does not answer, or the kiosk has no relay board.
+    pub fn relay_close_counts(&self) -> Result<(u64, u64, u64)> {
+        let board: Value = self.get("relays")?.json()?;
+        let times = |relay| board.pointer(&format!("/times/{relay}")).and_then(Value::as_u64).unwrap_or(0);
+        Ok((times(0), times(1), times(2)))
+    }
+
+    /// Switches a named fault on or off.
+    ///
+    /// # Errors
+    /// When no fault has this name.
+    pub fn set_fault(&self, name: &str, on: bool) -> Result<()> {
+        self.post("fault", &json!({ "name": name, "on": on }))
+    }
+
+    /// Switches all faults of this kiosk off.
+    ///
+    /// # Errors
+    /// When the bench does not answer.
+    pub fn clear_faults(&self) -> Result<()> {
+        self.post("fault/clear", &json!({}))
+    }
+
+    /// When this fault first took effect since it was switched on; `None` if it has not yet.
+    ///
+    /// # Errors
+    /// When the bench does not answer.
+    pub fn fault_hit_at(&self, fault: &str) -> Result<Option<Instant>> {
+        let answer: Value =
+            self.http.get(format!("{}/fault/{fault}", self.bench_url)).send()?.error_for_status()?.json()?;
+        let ago = answer.get("met_ms").and_then(Value::as_u64).map(Duration::from_millis);
+        Ok(ago.and_then(|ago| Instant::now().checked_sub(ago)))
+    }
+
+    /// Shows a code to the scanner.
+    ///
+    /// # Errors
+    /// When the kiosk has no scanner.
+    pub fn show_code_to_scanner(&self, text: &str) -> Result<()> {
+        self.post("scanner/show", &json!({ "text": text }))
+    }
+
+    /// Removes the code from the scanner's view.
+    ///
+    /// # Errors
+    /// When the kiosk has no scanner.
+    pub fn hide_code_from_scanner(&self) -> Result<()> {
+        self.post("scanner/hide", &json!({}))
+    }
+
+    /// Texts of the printed receipts, oldest first.
+    ///
+    /// # Errors
+    /// When the bench does not answer.
+    pub fn receipts(&self) -> Result<Vec<String>> {
+        let papers: Vec<Value> = self.get("paper")?.json()?;
+        Ok(papers.iter().filter_map(|one| one.get("text")?.as_str().map(str::to_owned)).collect())
+    }
+
+    /// Picture (PNG) of a receipt; index 0 is the oldest.
+    ///
+    /// # Errors
+    /// When there is no receipt with this index.
+    pub fn receipt_png(&self, index: usize) -> Result<Vec<u8>> {
+        self.get_png(&format!("paper/{index}.png"))
+    }
+
+    /// Number of A4 documents in the tray of the document printer.
+    ///
+    /// # Errors
+    /// When the bench does not answer.
+    pub fn document_count(&self) -> Result<usize> {
+        Ok(self.get("sheet")?.json::<Vec<String>>()?.len())
+    }
+
+    /// Text of an A4 document; index 0 is the oldest.
+    ///
+    /// # Errors
+    /// When there is no document with this index.
+    pub fn document_text(&self, index: usize) -> Result<String> {
+        Ok(self.get(&format!("sheet/{index}.txt"))?.text()?)
+    }
+
+    /// Picture (PNG) of the first page of an A4 document; index 0 is the oldest.
+    ///
+    /// # Errors
+    /// When there is no document with this index.
+    pub fn document_png(&self, index: usize) -> Result<Vec<u8>> {
+        self.get_png(&format!("sheet/{index}.png"))
+    }
+
+    /// Text of the QR code on the screen, decoded by ZBar, which shares no code with this repository.
+    ///
+    /// # Errors
+    /// When the screen shows no code, or more than one.
+    pub fn screen_code(&self) -> Result<String> {
+        let picture = tempfile::Builder::new().suffix(".png").tempfile()?;
+        std::fs::write(picture.path(), self.screen_png()?)?;
+        let output = Command::new("zbarimg").args(["--quiet", "--raw"]).arg(picture.path()).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        match text.lines().collect::<Vec<_>>().as_slice() {
+            [one] => Ok((*one).to_owned()),
+            codes => bail!("expected 1 code on the screen, found {}", codes.len()),
+        }
+    }
+
+    /// Screenshot (PNG).
+    ///
+    /// # Errors
+    /// When the bench does not answer.
+    pub fn screen_png(&self) -> Result<Vec<u8>> {
+        self.get_png("screen.png")
+    }
+
+    fn get_png(&self, path: &str) -> Result<Vec<u8>> {
+        Ok(self.get(path)?.bytes()?.to_vec())
+    }
+
+    fn get(&self, path: &str) -> Result<Response> {
+        Ok(self.http.get(format!("{}/{path}", self.bench_url)).send()?.error_for_status()?)
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Result<()> {
+        let address = format!("{}/{path}", self.bench_url);
+        let answer = self.http.post(address).json(body).send()?;
+        let status = answer.status();
+        if !status.is_success() {
+            bail!("bench request {path} failed: {status} {}", answer.text().unwrap_or_default());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! One kiosk of a [rig](crate::rig): starts and ends its program.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use contract::{ScreenSize, Site};
+
+use crate::bench_client::BenchClient;
+use crate::process::ManagedProcess;
+
+/// Library of Debian's package `faketime`; the dynamic linker expands `$LIB`.
+const FAKETIME: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
+
+/// One kiosk of the rig with its program, X server and bench.
+pub struct RigKiosk {
+    /// Client of the kiosk's bench and screen.
+    pub bench: BenchClient,
+    /// The kiosk's site file.
+    pub site: Site,
+    /// The kiosk program; `None` while it is stopped.
+    program: Option<ManagedProcess>,
+    launch: KioskLaunch,
+    _companions: Vec<ManagedProcess>,
+}
+
+/// Arguments and environment of the program.
+pub(crate) struct KioskLaunch {
+    pub(crate) programs: PathBuf,
+    pub(crate) display: String,
+    pub(crate) session_bus: String,
+    pub(crate) runtime: PathBuf,
+    pub(crate) site: PathBuf,
+    pub(crate) state: PathBuf,
+    pub(crate) keys: PathBuf,
+    pub(crate) logs: PathBuf,
+    pub(crate) screen: ScreenSize,
+}
+
+impl RigKiosk {
+    /// A kiosk whose program is not started yet; `around` are its X server, buses and bench, which end with it.
+    pub(crate) const fn new(
+        bench: BenchClient,
+        site: Site,
+        launch: KioskLaunch,
+        around: Vec<ManagedProcess>,
+    ) -> Self {
+        Self { bench, site, program: None, launch, _companions: around }
+    }
+
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(&mut self) -> Result<()> {
+        let program = Command::new(self.launch.programs.join("kiosk"));
+        self.launch(program)
+    }
+
+    /// Starts the program with a wall clock that is off by `seconds`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with_clock_offset(&mut self, seconds: i64) -> Result<()> {
+        let mut program = Command::new(self.launch.programs.join("kiosk"));
+        // The library only: with the command `faketime` in between, killing that command would leave the kiosk running.
+        program.env("LD_PRELOAD", FAKETIME).env("FAKETIME", format!("{seconds:+}s"));
+        // The monotonic clock stays real.
+        program.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        self.launch(program)
+    }
+
+    fn launch(&mut self, mut command: Command) -> Result<()> {
+        let start = &self.launch;
+        command.arg("--site").arg(&start.site).arg("--state").arg(&start.state);
+        command.arg("--keys").arg(&start.keys);
+        command.arg("--size").arg(format!("{}x{}", start.screen.width, start.screen.height));
+        command.env("DISPLAY", &start.display).env("DBUS_SESSION_BUS_ADDRESS", &start.session_bus);
+        command.env("XDG_RUNTIME_DIR", &start.runtime).env("SLINT_BACKEND", "winit-software");
+        self.program = Some(ManagedProcess::start(self.bench.name(), command, &start.logs)?);
+        Ok(())
+    }
+
+    /// Process id of the program while it runs.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.program.as_ref().map(ManagedProcess::id)
+    }
+
+    /// The kiosk's X display, such as `:90`.
+    #[must_use]
+    pub fn display(&self) -> &str {
+        &self.launch.display
+    }
+
+    /// Kills the program with SIGKILL, as a power loss would end it.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(program) = self.program.take() {
+            program.kill()?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the program runs.
+    ///
+    /// # Errors
+    /// When it does not run; the error holds the end of its log.
+    pub fn check_running(&mut self) -> Result<()> {
+        match &mut self.program {
+            Some(program) => program.check_running(),
+            None => bail!("the kiosk is not started"),
+        }
+    }
+}

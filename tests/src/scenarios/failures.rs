@@ -1,0 +1,279 @@
+//! Visits in which paper, a link, the power or a reader fails, and visits with invalid cards and codes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use super::ScenarioContext;
+use crate::link_proxy::LinkCut;
+
+/// Time in which the outcome of an open payment is known after the link is back.
+const INQUIRY_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Time in which a printer that does not respond leads to the offer of a receipt without paper.
+const PRINTER_TIMEOUT: Duration = Duration::from_secs(40);
+/// Lifetime of an online token and the tolerated clock difference.
+const CODE_LIFETIME: Duration = Duration::from_secs(65);
+
+/// `paper-out-while-paying`: no paper when the receipt is due. The payment stays valid; after a new roll exactly one
+/// receipt is printed.
+pub(super) fn paper_out_while_paying(context: &mut ScenarioContext) -> Result<()> {
+    context.sign_in_by_code("ouyang-xuemei")?;
+    context.choose_first_bill()?;
+    context.first_kiosk()?.set_fault("paper-out", true)?;
+    let before = context.first_kiosk()?.receipts()?.len();
+    std::thread::sleep(Duration::from_secs(2));
+    context.first_kiosk()?.tap_button("确认付款")?;
+    context.first_kiosk()?.wait_for_text("已付款")?;
+    context.first_kiosk()?.wait_for_text("凭条纸用完了")?;
+    context.capture_screen("缺纸")?;
+    context.first_kiosk()?.set_fault("paper-out", false)?;
+    context.first_kiosk()?.wait_for_text("请从出纸口取走凭条")?;
+    let paper = context.capture_newest_receipt("换纸后打印")?;
+    let printed = context.first_kiosk()?.receipts()?.len() - before;
+    context.expect("只打印一张，不是补打", printed == 1 && !paper.contains("补打"), || {
+        format!("{printed} 张：{paper}")
+    });
+    context.first_kiosk()?.tap_button("完成")?;
+    Ok(())
+}
+
+/// `paper-ends-mid-receipt`: the roll ends in the middle of a receipt. Nothing is printed again automatically; a copy
+/// has a copy mark.
+pub(super) fn paper_ends_mid_receipt(context: &mut ScenarioContext) -> Result<()> {
+    context.sign_in_by_code("wang-jianguo")?;
+    context.choose_first_bill()?;
+    let before = context.first_kiosk()?.receipts()?.len();
+    context.first_kiosk()?.set_fault("paper-ends", true)?;
+    context.first_kiosk()?.tap_button("确认付款")?;
+    context.first_kiosk()?.wait_for_text("已付款")?;
+    context.first_kiosk()?.wait_for_text("凭条可能没有打完整")?;
+    context.capture_screen("打到一半缺纸")?;
+    context.capture_newest_receipt("半张凭条")?;
+    context.first_kiosk()?.set_fault("paper-ends", false)?;
+    context.first_kiosk()?.wait_for_text("补打一张")?;
+    context.capture_screen("换纸后可以补打")?;
+    let untouched = context.first_kiosk()?.receipts()?.len() - before;
+    context.expect("换纸后不会自己再打", untouched == 1, || format!("{untouched} 张"));
+    context.first_kiosk()?.tap_button("补打一张")?;
+    context.first_kiosk()?.wait_for_text("请从出纸口取走凭条")?;
+    let paper = context.capture_newest_receipt("补打的凭条")?;
+    let printed = context.first_kiosk()?.receipts()?.len() - before;
+    context.expect(
+        "整张补打，写明是补打",
+        printed == 2 && paper.contains("补打 第1次"),
+        || format!("{printed} 张：{paper}"),
+    );
+    context.first_kiosk()?.tap_button("完成")?;
+    Ok(())
+}
+
+/// `printer-not-responding`: the printer discards all bytes and never answers. The payment stays valid and is shown.
+pub(super) fn printer_not_responding(context: &mut ScenarioContext) -> Result<()> {
+    context.sign_in_by_code("aguli")?;
+    context.choose_first_bill()?;
+    context.first_kiosk()?.set_fault("printer-mute", true)?;
+    context.first_kiosk()?.tap_button("确认付款")?;
+    context.first_kiosk()?.wait_for_text("已付款")?;
+    context.first_kiosk()?.wait_for_text_within("没有纸也能拿到凭条", PRINTER_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text("打印机暂时不能用")?;
+    context.capture_screen("打印机不应答")?;
+    let before = context.first_kiosk()?.receipts()?.len();
+    context.first_kiosk()?.set_fault("printer-mute", false)?;
+    // Nothing was printed before, so the receipt is printed as soon as the printer answers.
+    context.first_kiosk()?.wait_for_text_within("请从出纸口取走凭条", PRINTER_TIMEOUT)?;
+    let paper = context.capture_newest_receipt("应答以后再打")?;
+    let printed = context.first_kiosk()?.receipts()?.len() - before;
+    context.expect(
+        "打印机应答以后打出一张",
+        printed == 1 && paper.contains("缴费凭条"),
+        || format!("{printed} 张：{paper}"),
+    );
+    context.first_kiosk()?.tap_button("完成")?;
+    Ok(())
+}
+
+/// `platform-link-cut`: the link between kiosk and platform is cut before and after the charge.
+pub(super) fn platform_link_cut(context: &mut ScenarioContext) -> Result<()> {
+    for (cut, outcome, caption) in [
+        (LinkCut::DropRequest("/v1/".into()), "未付款", "请求没有送到：作废"),
+        (LinkCut::DropResponse("/v1/".into()), "已付款", "答复丢了：查清是已付"),
+    ] {
+        context.sign_in_by_code("wang-jianguo")?;
+        context.choose_first_bill()?;
+        context.rig.platform_link.set_cut(cut);
+        context.first_kiosk()?.tap_button("确认付款")?;
+        context.first_kiosk()?.wait_for_text("结果还没有确认")?;
+        context.capture_screen("正在核实")?;
+        context.rig.platform_link.set_cut(LinkCut::None);
+        context.first_kiosk()?.wait_for_text_within(outcome, INQUIRY_TIMEOUT)?;
+        context.capture_screen(caption)?;
+        context.reset()?;
+    }
+    context.sign_in_by_code("aguli")?;
+    context.choose_first_bill()?;
+    context.rig.platform_link.set_cut(LinkCut::Down);
+    context.first_kiosk()?.tap_button("确认付款")?;
+    context.first_kiosk()?.wait_for_text("结果还没有确认")?;
+    context.first_kiosk()?.tap_button("先离开")?;
+    context.first_kiosk()?.wait_for_text("刚才的付款")?;
+    context.capture_screen("先离开")?;
+    context.rig.platform_link.set_cut(LinkCut::None);
+    context.first_kiosk()?.wait_for_text_within("未付款", INQUIRY_TIMEOUT)?;
+    context.capture_screen("网络恢复后查清")?;
+    context.rig.platform_link.set_cut(LinkCut::InvalidResponse("/v1/".into()));
+    context.first_kiosk()?.wait_for_text_within("联网后可用", INQUIRY_TIMEOUT)?;
+    context.capture_screen("平台胡言乱语")?;
+    Ok(())
+}
+
+/// `acquirer-link-cut`: the link between platform and acquirer is cut before and after the charge.
+pub(super) fn acquirer_link_cut(context: &mut ScenarioContext) -> Result<()> {
+    for (cut, caption) in [
+        (LinkCut::DropRequest("/".into()), "银行没有收到"),
+        (LinkCut::DropResponse("/".into()), "银行扣了款，答复丢了"),
+    ] {
+        context.sign_in_by_code("aguli")?;
+        context.choose_first_bill()?;
+        context.rig.acquirer_link.set_cut(cut.clone());
+        context.first_kiosk()?.tap_button("确认付款")?;
+        context.first_kiosk()?.wait_for_text("结果还没有确认")?;
+        context.rig.acquirer_link.set_cut(LinkCut::None);
+        let wanted = if matches!(cut, LinkCut::DropRequest(_)) { "未付款" } else { "已付款" };
+        context.first_kiosk()?.wait_for_text_within(wanted, INQUIRY_TIMEOUT)?;
+        context.capture_screen(caption)?;
+        context.reset()?;
+    }
+    Ok(())
+}
+
+/// `same-bill-at-two-kiosks`: while the order for a bill is open at one kiosk, another kiosk cannot charge the bill.
+pub(super) fn same_bill_at_two_kiosks(context: &mut ScenarioContext) -> Result<()> {
+    context.sign_in_by_code("li-yan")?;
+    context.choose_first_bill()?;
+    context.rig.acquirer_link.set_cut(LinkCut::Down);
+    context.first_kiosk()?.tap_button("确认付款")?;
+    context.first_kiosk()?.wait_for_text("结果还没有确认")?;
+    let other = context.second_kiosk()?;
+    let code = other.fresh_code("li-yan")?;
+    other.show_code(&code)?;
+    other.wait_for_text("您想办什么")?;
+    other.hide_code()?;
+    other.tap_button("水费缴纳")?;
+    let (offered, words) = {
+        other.wait_for_text_within("水费", Duration::from_secs(10))?;
+        let words = other.visible_texts()?;
+        (words.iter().any(|word| word.contains("下一步")), words.join(" | "))
+    };
+    if offered {
+        other.tap_button("年")?;
+        other.tap_button("下一步")?;
+        other.tap_button("确认付款")?;
+        other.wait_for_text("正在另一台终端付款")?;
+    }
+    let png = context.second_kiosk()?.screen_png()?;
+    context.report.add_picture("第二台终端", &png, false)?;
+    context.expect("第二台终端没有扣款", !words.contains("已付款"), || words.clone());
+    context.rig.acquirer_link.set_cut(LinkCut::None);
+    context.first_kiosk()?.wait_for_text_within("付款", INQUIRY_TIMEOUT)?;
+    Ok(())
+}
+
+/// `power-loss-while-paying`: the kiosk is killed right after it sent the order, and started again.
+pub(super) fn power_loss_while_paying(context: &mut ScenarioContext) -> Result<()> {
+    context.sign_in_by_code("zhang-guiying")?;
+    context.choose_first_bill()?;
+    context.rig.platform_link.set_cut(LinkCut::DropResponse("/v1/charges".into()));
+    context.first_kiosk()?.tap_button("确认付款")?;
+    context.first_kiosk()?.wait_for_text("结果还没有确认")?;
+    let kiosk = context.rig.kiosks.first_mut().context("the first kiosk")?;
+    kiosk.kill()?;
+    context.rig.platform_link.set_cut(LinkCut::None);
+    let kiosk = context.rig.kiosks.first_mut().context("the first kiosk")?;
+    kiosk.start()?;
+    context.first_kiosk()?.wait_for_text_within("请选择一种方式开始", Duration::from_secs(60))?;
+    context.capture_screen("重新启动后")?;
+    let words = context.first_kiosk()?.visible_texts()?.join(" ");
+    context.expect("上一位居民的什么也不留", !words.contains('张') && !words.contains('¥'), || words.clone());
+    Ok(())
+}
+
+/// `invalid-cards-and-codes`: cards and codes that are refused, each with its own message.
+pub(super) fn invalid_cards_and_codes(context: &mut ScenarioContext) -> Result<()> {
+    let old = context.first_kiosk()?.fresh_code("ran-guangming")?;
+    let issued = Instant::now();
+    for (card, words) in [
+        ("bank", "这不是社会保障卡"),
+        ("blank", "读不到卡"),
+        ("garbage", "卡内信息不完整"),
+        ("half", "卡内信息不完整"),
+        ("locked", "这张社保卡已锁定"),
+    ] {
+        context.first_kiosk()?.insert_card(card)?;
+        let seen = context.first_kiosk()?.wait_for_text(words).map(drop);
+        context.report.record_expectation(&format!("{card}：{words}"), seen);
+        context.capture_screen(words)?;
+        context.first_kiosk()?.remove_card()?;
+        context.first_kiosk()?.wait_for_text("请选择一种方式开始")?;
+    }
+    let used = context.first_kiosk()?.fresh_code("ran-guangming")?;
+    context.first_kiosk()?.show_code(&used)?;
+    context.first_kiosk()?.wait_for_text("您想办什么")?;
+    context.first_kiosk()?.hide_code()?;
+    context.first_kiosk()?.tap_button("退出")?;
+    context.first_kiosk()?.wait_for_text("请选择一种方式开始")?;
+    std::thread::sleep(Duration::from_secs(3));
+    let good = context.first_kiosk()?.fresh_code("ran-guangming")?;
+    let forged = alter_code(&good);
+    std::thread::sleep(CODE_LIFETIME.saturating_sub(issued.elapsed()));
+    for (code, words) in [
+        (used.as_str(), "这个码已经用过"),
+        (old.as_str(), "这个码已过期"),
+        ("https://example.invalid/pay?id=7", "这不是渝快码"),
+        (&good.replacen("YK1:", "CD1:", 1), "这是其他城市的码"),
+        (forged.as_str(), "这个码不是渝快办发的"),
+    ] {
+        context.first_kiosk()?.show_code(code)?;
+        let seen = context.first_kiosk()?.wait_for_text(words).map(drop);
+        context.report.record_expectation(&format!("码：{words}"), seen);
+        context.capture_screen(words)?;
+        context.first_kiosk()?.hide_code()?;
+        context.first_kiosk()?.wait_for_text("请选择一种方式开始")?;
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    Ok(())
+}
+
+/// `reader-disconnected`: the readers are disconnected while one holds a card, then connected again. Codes are still
+/// accepted in between.
+pub(super) fn reader_disconnected(context: &mut ScenarioContext) -> Result<()> {
+    context.sign_in_by_card("ran-guangming")?;
+    context.first_kiosk()?.set_fault("reader-gone", true)?;
+    context.rig.sync_readers()?;
+    context.first_kiosk()?.wait_for_text("暂时不能用")?;
+    context.capture_screen("读卡器断开")?;
+    context.sign_in_by_code("ran-guangming")?;
+    context.capture_screen("用码照常办理")?;
+    context.first_kiosk()?.tap_button("退出")?;
+    context.first_kiosk()?.wait_for_text("暂时不能用")?;
+    context.first_kiosk()?.set_fault("reader-gone", false)?;
+    context.rig.sync_readers()?;
+    context.first_kiosk()?.remove_card()?;
+    context.first_kiosk()?.wait_for_text("插到底不要松动")?;
+    context.sign_in_by_card("ran-guangming")?;
+    context.capture_screen("接上后照常读卡")?;
+    context.first_kiosk()?.remove_card()?;
+    Ok(())
+}
+
+/// Changes one character in the middle of a code: its format stays valid, its signature does not.
+fn alter_code(code: &str) -> String {
+    let middle = code.len() / 2;
+    code.char_indices()
+        .map(|(at, letter)| match letter {
+            'A' if at == middle => 'B',
+            _ if at == middle => 'A',
+            other => other,
+        })
+        .collect()
+}

@@ -1,0 +1,101 @@
+//! A gate: one sign, two lights, a buzzer, and no visits.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::{ScenarioContext, codes};
+use crate::bench_client::BenchClient;
+use crate::link_proxy::LinkCut;
+use crate::phone_client::{PhoneClient, forged_code};
+
+/// Longest duration of the buzzer tones of one verdict.
+const SIGNAL_DURATION: Duration = Duration::from_millis(1_500);
+
+/// What is presented at the gate.
+enum GateCredential<'a> {
+    Code(&'a str),
+    Card(&'a str),
+}
+
+/// `gate-admits-once`: a phone is admitted once and refused the second time; a forged code and a cloned card are
+/// refused. Without a link the next phone is admitted but no card: this gate has no PSAM that could authenticate it.
+pub(super) fn gate_admits_once(context: &mut ScenarioContext) -> Result<()> {
+    let phone = PhoneClient::bind(&context.rig, &context.resident("ran-guangming")?)?;
+    let other = PhoneClient::bind(&context.rig, &context.resident("ouyang-xuemei")?)?;
+    for (code, words, caption, expected) in [
+        (phone.offline_code()?, "请通行", "放行：绿灯，一声长响", (1, 0, 1)),
+        (forged_code()?, "这个码不是渝快办发的", "伪造的码：红灯，三声短响", (0, 1, 3)),
+    ] {
+        present_credential(context, &GateCredential::Code(&code), words, caption, expected)?;
+    }
+    for (card, words, caption, expected) in [
+        ("wang-jianguo", "请通行", "刷卡：平台验明真卡，放行", (1, 0, 1)),
+        ("wang-jianguo", "刚刚已经通行", "同一张卡再来：红灯", (0, 1, 3)),
+        ("cloned", "这张卡没有通过验证", "仿制卡：红灯", (0, 1, 3)),
+    ] {
+        present_credential(context, &GateCredential::Card(card), words, caption, expected)?;
+    }
+    // Longer than the period in which the gate takes a code for the same presentation.
+    thread::sleep(Duration::from_secs(11));
+    let again = phone.offline_code()?;
+    present_credential(
+        context,
+        &GateCredential::Code(&again),
+        "刚刚已经通行",
+        "同一部手机再来：红灯",
+        (0, 1, 3),
+    )?;
+    context.rig.platform_link.set_cut(LinkCut::Down);
+    gate_bench(context)?.wait_for_text_within("未联网", codes::CONNECTIVITY_TIMEOUT)?;
+    present_credential(
+        context,
+        &GateCredential::Code(&other.offline_code()?),
+        "请通行",
+        "断网照样放行",
+        (1, 0, 1),
+    )?;
+    present_credential(
+        context,
+        &GateCredential::Card("aguli"),
+        "请改用渝快码",
+        "断网时卡验不了真假：请用码",
+        (0, 1, 3),
+    )?;
+    context.rig.platform_link.set_cut(LinkCut::None);
+    gate_bench(context)?.wait_for_text_within("已联网", codes::CONNECTIVITY_TIMEOUT).map(drop)
+}
+
+fn gate_bench(context: &ScenarioContext) -> Result<&BenchClient> {
+    let gate = context.rig.kiosks.iter().find(|kiosk| kiosk.site.gate.is_some());
+    gate.map(|kiosk| &kiosk.bench).context("a gate")
+}
+
+/// Presents a code or a card at the gate; expects the text on its sign and how often green light, red light and
+/// buzzer were switched on.
+fn present_credential(
+    context: &mut ScenarioContext,
+    with: &GateCredential<'_>,
+    words: &str,
+    caption: &str,
+    expected: (u64, u64, u64),
+) -> Result<()> {
+    let before = gate_bench(context)?.relay_close_counts()?;
+    match with {
+        GateCredential::Code(code) => gate_bench(context)?.show_code_to_scanner(code)?,
+        GateCredential::Card(card) => gate_bench(context)?.insert_card(card)?,
+    }
+    gate_bench(context)?.wait_for_text(words)?;
+    let png = gate_bench(context)?.screen_png()?;
+    context.report.add_picture(caption, &png, false)?;
+    thread::sleep(SIGNAL_DURATION);
+    let after = gate_bench(context)?.relay_close_counts()?;
+    match with {
+        GateCredential::Code(_) => gate_bench(context)?.hide_code_from_scanner()?,
+        GateCredential::Card(_) => gate_bench(context)?.remove_card()?,
+    }
+    let signalled = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
+    context.expect(caption, signalled == expected, || format!("绿、红、响：{signalled:?}"));
+    gate_bench(context)?.wait_for_text("请亮码").map(drop)
+}

@@ -1,0 +1,91 @@
+//! The phone's page in a real browser before the kiosk's camera, and the binding of a phone by card and PIN.
+
+use std::thread;
+
+use anyhow::{Context as _, Result};
+
+use super::{ScenarioContext, codes};
+use crate::phone_browser::PhoneBrowser;
+
+/// `phone-page-code`: the page shows a code to the camera. A picture of the page is not accepted afterwards.
+pub(super) fn phone_page_code(context: &mut ScenarioContext) -> Result<()> {
+    let resident = context.resident("li-yan")?;
+    let mut phone = PhoneBrowser::start(context.rig.repository())?;
+    let page = context.rig.code_page();
+    phone.bind_phone(&page, &resident.name, &resident.id_number)?;
+    let picture = phone.screenshot()?;
+    context.report.add_picture("手机上的渝快码", &picture, false)?;
+    context.first_kiosk()?.show_phone_page(picture.clone())?;
+    context.first_kiosk()?.wait_for_text("您想办什么").context("the page's code signs in")?;
+    context.capture_screen("认出手机页面上的码")?;
+    codes::sign_out(context.first_kiosk()?)?;
+    for (at, caption) in [(0, "拍下来的照片在同一台"), (1, "拍下来的照片在另一台")] {
+        let kiosk = context.rig.kiosks.get(at).map(|kiosk| &kiosk.bench).context("a kiosk")?;
+        kiosk.show_phone_page(picture.clone())?;
+        let seen = kiosk.wait_for_text("这个码已经用过").map(drop);
+        kiosk.hide_code()?;
+        context.report.record_expectation(&format!("{caption}，不受理"), seen);
+    }
+    let picture = phone.screenshot()?;
+    thread::sleep(codes::CODE_EXPIRY);
+    context.first_kiosk()?.wait_for_text_within("请选择一种方式开始", codes::CONNECTIVITY_TIMEOUT)?;
+    context.first_kiosk()?.show_phone_page(picture)?;
+    let seen = context.first_kiosk()?.wait_for_text("这个码显示得太久了").map(drop);
+    context.report.record_expectation("二十秒前的照片，不受理", seen);
+    context.first_kiosk()?.hide_code()
+}
+
+/// `bind-phone-by-card`: a resident without a resident code, or with a new phone, binds the phone at the kiosk by
+/// card and PIN.
+pub(super) fn bind_phone_by_card(context: &mut ScenarioContext) -> Result<()> {
+    let resident = context.resident("wang-jianguo")?;
+    context.sign_in_by_card("wang-jianguo")?;
+    context.capture_screen("三代卡的菜单")?;
+    context.first_kiosk()?.tap_button("开通手机渝快码")?;
+    context.first_kiosk()?.wait_for_text("请输入社保卡密码")?;
+    context.first_kiosk()?.enter_pin("000000")?;
+    context.first_kiosk()?.tap_button("确定")?;
+    context.first_kiosk()?.wait_for_text("密码不对")?;
+    context.first_kiosk()?.enter_pin(&resident.card.pin)?;
+    context.capture_screen("输入密码")?;
+    context.first_kiosk()?.tap_button("确定")?;
+    context.first_kiosk()?.wait_for_text("请用要开通的手机扫这个码")?;
+    context.capture_screen("给手机扫的码")?;
+    let address = context.first_kiosk()?.screen_code()?;
+    let mut phone = PhoneBrowser::start(context.rig.repository())?;
+    phone.open(&address)?;
+    phone.wait_for("main[data-state=pair]")?;
+    phone.fill("#idEnd", "000000")?;
+    phone.tap("#pairGo")?;
+    phone.wait_for("#pairFailed:not([hidden])")?;
+    let picture = phone.screenshot()?;
+    context.report.add_picture("手机：后六位不对", &picture, false)?;
+    let end = resident.id_number.get(12..).context("an ID number has 18 characters")?;
+    phone.fill("#idEnd", end)?;
+    let picture = phone.screenshot()?;
+    context.report.add_picture("手机：输入后六位", &picture, false)?;
+    phone.tap("#pairGo")?;
+    phone.wait_for_code()?;
+    let picture = phone.screenshot()?;
+    context.report.add_picture("手机：开通好了", &picture, false)?;
+    context.first_kiosk()?.tap_button("完成")?;
+    context.first_kiosk()?.wait_for_text("您想办什么")?;
+    context.first_kiosk()?.tap_button("取卡离开")?;
+    context.first_kiosk()?.remove_card()?;
+    context.first_kiosk()?.wait_for_text("请选择一种方式开始")?;
+
+    context.first_kiosk()?.show_phone_page(phone.screenshot()?)?;
+    context.first_kiosk()?.wait_for_text("您想办什么").context("the new code signs in")?;
+    let words = context.first_kiosk()?.visible_texts()?.join(" ");
+    context.expect("新开通的码认出本人", words.contains("王*国"), || words.clone());
+    codes::sign_out(context.first_kiosk()?)?;
+
+    let mut other = PhoneBrowser::start(context.rig.repository())?;
+    other.open(&address)?;
+    other.wait_for("main[data-state=pair]")?;
+    other.fill("#idEnd", end)?;
+    other.tap("#pairGo")?;
+    let seen = other.wait_for("#pairFailed:not([hidden])");
+    context.report.record_expectation("同一个码不能再开通第二部手机", seen);
+    Ok(())
+}
