@@ -44,9 +44,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("server", &["contract", "resident-code"]),
     ("provision", &["contract", "resident-code"]),
     ("xtask", &[]),
-    ("acquirer", &[]),
-    ("department", &[]),
-    ("identity", &[]),
+    ("sandbox", &[]),
     ("system-tests", &["contract", "device", "resident-code", "emulator"]),
 ];
 

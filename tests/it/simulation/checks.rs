@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use acquirer::OrderOutcome;
 use contract::{
     CodeHolder, ConsentId, Entry, Evidence, KioskId, Level, OrderId, PaymentMethod, Settlement, UnixMs,
     VisitId,
 };
 use journal::{Journal, JournalConfig};
+use sandbox::acquirer::OrderOutcome;
 use server::KioskAudit;
 use view::{Body, LinkStatus};
 

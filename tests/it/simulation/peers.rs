@@ -1,12 +1,12 @@
 //! The platform, the acquirer and the department, each with its own database in memory.
 
-use acquirer::{AcquirerChargeRequest, ChargeLedger};
 use contract::{
     CardEvidence, IssuerKey, IssuerKeys, KioskId, SecretKey, SignedStatement, SiteProfile, UnixMs,
 };
-use department::{Bill, BillLedger, BillPayment, BillsRequest};
 use resident_code::FormatKey;
 use rusqlite::Connection;
+use sandbox::acquirer::{AcquirerChargeRequest, ChargeLedger};
+use sandbox::department::{Bill, BillLedger, BillPayment, BillsRequest, parse_bills};
 use server::{
     CodeAuthority, IssuingRules, Peer, PeerAnswer, PeerCall, Platform, PlatformRequest, PlatformSetup,
     RegisteredKiosk, parse_demo_residents,
@@ -130,7 +130,7 @@ impl SimCity {
             card_root_keys: None,
         };
         let (mut department, residents) = (BillLedger::open(memory()).unwrap(), residents());
-        for (id_number, bill) in department::parse_bills(RESIDENTS).unwrap() {
+        for (id_number, bill) in parse_bills(RESIDENTS).unwrap() {
             department.issue(&id_number, &bill).unwrap();
             for number in 0..EXTRA_BILLS {
                 let key = format!("{}-{number}", bill.key);

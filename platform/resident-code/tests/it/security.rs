@@ -29,7 +29,7 @@ fn every_test_that_security_md_names_exists() {
         "../contract/src",
         "../server/src",
         "../server/tests",
-        "../identity/src",
+        "../sandbox/src",
         "../../kiosk-app/session/tests",
         "../../provisioning/provision/src",
     ] {

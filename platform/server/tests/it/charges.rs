@@ -3,6 +3,7 @@
 use contract::{
     ChargeRequest, ChargeState, Money, OrderId, PaymentMethod, ProblemCode, Settlement, VoidReason,
 };
+use sandbox::department::{BillPayment, PaidBill};
 use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
 
 use crate::fixture::{CityFixture, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, order_for};
@@ -236,13 +237,10 @@ fn changed_bills_are_refused() {
 fn bill_no_longer_listed_is_refused() {
     let mut city = CityFixture::new();
     let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
-    let other_payment = department::BillPayment {
+    let other_payment = BillPayment {
         order: "paid-at-a-bank".into(),
         reference: "X".into(),
-        bills: vec![department::PaidBill {
-            key: request.items[0].key.clone(),
-            amount: request.items[0].amount.fen(),
-        }],
+        bills: vec![PaidBill { key: request.items[0].key.clone(), amount: request.items[0].amount.fen() }],
     };
     city.department.book(&other_payment).unwrap();
     city.bills(TestKiosk::One, &request.key);
@@ -255,9 +253,8 @@ fn payment_that_cannot_be_booked_becomes_an_incident() {
     let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
     let bill = request.items[0].key.clone();
     city.charge(TestKiosk::One, &request).unwrap();
-    let paid = department::PaidBill { key: bill, amount: request.items[0].amount.fen() };
-    let other_payment =
-        department::BillPayment { order: "bank".into(), reference: "X".into(), bills: vec![paid] };
+    let paid = PaidBill { key: bill, amount: request.items[0].amount.fen() };
+    let other_payment = BillPayment { order: "bank".into(), reference: "X".into(), bills: vec![paid] };
     city.department.book(&other_payment).unwrap();
     city.run_background_jobs();
     let (_, page) = city.page("/admin");

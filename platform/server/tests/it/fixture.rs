@@ -1,15 +1,15 @@
 //! The fixture of these tests, in memory: platform, acquirer, department and three kiosks, which exchange bytes, and a
 //! clock that only the test advances.
 
-use acquirer::{AcquirerChargeRequest, ChargeLedger, OrderOutcome};
 use contract::{
     AnswerRow, CallAnswer, CallRequest, CardEvidence, ChargeRequest, ChargeState, ConsentId, IdentifyAnswer,
     IdentifyRequest, InquiryRequest, KioskId, Money, OrderId, OrderItem, PaymentMethod, PresentedCredential,
     Problem, ProblemCode, SecretKey, SiteProfile, UnixMs, VisitId, VisitKey,
 };
-use department::{BillLedger, BillPayment, BillsRequest, Booking};
 use resident_code::FormatKey;
 use rusqlite::Connection;
+use sandbox::acquirer::{AcquirerChargeRequest, ChargeLedger, OrderOutcome};
+use sandbox::department::{BillLedger, BillPayment, BillsRequest, Booking, parse_bills};
 use serde::{Serialize, de::DeserializeOwned};
 use server::{
     HttpMethod, Peer, PeerAnswer, PeerCall, PeerUnreachable, Platform, PlatformReply, PlatformRequest,
@@ -86,7 +86,7 @@ pub(crate) fn setup() -> PlatformSetup {
 
 pub(crate) fn department_ledger() -> BillLedger {
     let mut books = BillLedger::open(Connection::open_in_memory().unwrap()).unwrap();
-    for (id_number, bill) in department::parse_bills(RESIDENTS).unwrap() {
+    for (id_number, bill) in parse_bills(RESIDENTS).unwrap() {
         books.issue(&id_number, &bill).unwrap();
     }
     books

@@ -10,6 +10,8 @@ use contract::{
 };
 use reqwest::StatusCode;
 use rusqlite::Connection;
+use sandbox::acquirer::ChargeLedger;
+use sandbox::{acquirer, department};
 use serde::{Serialize, de::DeserializeOwned};
 use server::Platform;
 use server::shell::{self, KioskEndpoint, PeerUrls};
@@ -49,7 +51,7 @@ pub(crate) async fn start() -> RunningServers {
     let in_memory = || Connection::open_in_memory().unwrap();
     let ((at_acquirer, acquirer), (at_department, department)) = (listen().await, listen().await);
     let (at_platform, platform) = listen().await;
-    let ledger = acquirer::ChargeLedger::open(in_memory()).unwrap();
+    let ledger = ChargeLedger::open(in_memory()).unwrap();
     let [acquirer_url, department_url, platform_url] =
         [acquirer, department, platform].map(|address| format!("http://{address}"));
     let peers = PeerUrls {
@@ -62,8 +64,9 @@ pub(crate) async fn start() -> RunningServers {
     let side = KioskEndpoint { listener, envelope_keys: vec![envelope()] };
     let platform = Platform::open(in_memory(), setup()).unwrap();
     let serving = shell::serve(at_platform, side, platform, peers, stopped.clone());
-    let charging = acquirer::shell::serve(at_acquirer, ledger, until_stopped());
-    let booking = department::shell::serve(at_department, department_ledger(), until_stopped());
+    let charging = sandbox::shell::serve(at_acquirer, acquirer::router(ledger), until_stopped());
+    let booking =
+        sandbox::shell::serve(at_department, department::router(department_ledger()), until_stopped());
     let running = vec![
         tokio::spawn(async { charging.await.unwrap() }),
         tokio::spawn(async { booking.await.unwrap() }),

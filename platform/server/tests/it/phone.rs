@@ -9,9 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use contract::{Challenge, ECertificateExtract, UnixMs};
-use identity::Register;
 use resident_code::{AnswerCode, Code, CodeIssuers, TimeWindow, VerifiedCode};
 use rusqlite::Connection;
+use sandbox::identity::Register;
 use serde_json::{Value, json};
 use server::shell::{self, KioskEndpoint, PeerUrls};
 use server::tls::KioskListener;
@@ -179,9 +179,9 @@ fn phone_page_binds_shows_codes_and_works_offline() {
     });
     let side = KioskEndpoint { listener: kiosks, envelope_keys: vec![envelope()] };
     runtime.spawn(shell::serve(at_platform, side, city, peers, stopped.clone()));
-    let (register, returns_to) = (Register::from_toml(RESIDENTS).unwrap(), format!("{platform}/"));
-    let seeing = until_stopped();
-    runtime.spawn(async move { identity::shell::serve(at_identity, register, &returns_to, seeing).await });
+    let register = Register::from_toml(RESIDENTS).unwrap();
+    let router = sandbox::identity::router(register, &format!("{platform}/"));
+    runtime.spawn(sandbox::shell::serve(at_identity, router, until_stopped()));
 
     let challenge = Challenge { device: "K-DH-0001".parse().unwrap(), nonce: *b"0123456789abcdef" };
     let mut browser = Browser::start(&format!("{platform}/code/"));
