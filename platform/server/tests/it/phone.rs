@@ -13,8 +13,8 @@ use identity::Register;
 use resident_code::{AnswerCode, Code, CodeIssuers, TimeWindow, VerifiedCode};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use server::shell::tls::KioskListener;
 use server::shell::{self, KioskEndpoint, PeerUrls};
-use server::tls::KioskListener;
 use server::{
     Claim, ECertificateItem, ECertificateKind, HttpMethod, Platform, PlatformRequest, PlatformSetup,
     RelyingParty,
