@@ -230,4 +230,13 @@ mod tests {
         assert!("k-1".parse::<KioskId>().is_err());
         assert!("K-1234567890123456".parse::<KioskId>().is_err());
     }
+
+    #[test]
+    fn relying_party_id_has_the_form_of_a_kiosk_id() {
+        let id: RelyingPartyId = serde_json::from_str("\"PHARMACY\"").unwrap();
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"PHARMACY\"");
+        for bad in ["", "pharmacy", "PHARMACY-123456789"] {
+            assert_eq!(bad.parse::<RelyingPartyId>(), Err(IdError::NotRelyingParty), "{bad}");
+        }
+    }
 }

@@ -76,7 +76,8 @@ impl PeerCall {
 /// What to do with the result of a call. A call and its answer are not one transaction, so
 /// [`Platform::resume`](crate::Platform::resume) continues from this value in a new one.
 ///
-/// A function and not a list of cases: each room says itself how its work goes on, and this one knows none of them.
+/// A function and not an enum: the module that makes a call says how its work goes on, so this module imports none of
+/// them.
 type Continuation =
     dyn Fn(&mut RequestContext<'_>, Option<&PeerAnswer>) -> Result<PlatformReply, RequestError> + Send + Sync;
 

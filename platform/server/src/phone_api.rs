@@ -2,16 +2,16 @@
 //!
 //! | path | body | answer |
 //! |---|---|---|
-//! | `POST /code/v1/bindings` | [`BindRequest`] | [`BindAnswer`] |
-//! | `POST /code/v1/certificates` | [`CertifyRequest`] | [`CertifyAnswer`] |
-//! | `POST /code/v1/tokens` | [`PhoneRequest`] | [`TokenAnswer`] |
-//! | `POST /code/v1/uses` | [`PhoneRequest`] | [`UsesAnswer`] |
-//! | `POST /code/v1/standing` | [`SessionRequest`] | [`SessionStatus`] |
-//! | `POST /code/v1/losses` | [`PhoneRequest`] | `{}` |
+//! | `POST /code/v1/bindings` | `BindRequest` | `BindAnswer` |
+//! | `POST /code/v1/certificates` | `CertifyRequest` | `CertifyAnswer` |
+//! | `POST /code/v1/tokens` | `PhoneRequest` | `TokenAnswer` |
+//! | `POST /code/v1/uses` | `PhoneRequest` | `UsesAnswer` |
+//! | `POST /code/v1/standing` | `SessionRequest` | `SessionStatus` |
+//! | `POST /code/v1/losses` | `PhoneRequest` | `{}` |
 //! | `POST /code/v1/consents`, `consent`, `withdrawals` | see [`consents::phone`](crate::consents::phone) | |
 //! | `POST /code/v1/licences` | see [`e_certificates`](crate::e_certificates) | |
 //!
-//! The requests are JSON; those without a link are types of [`requests`]. A phone authenticates itself by a secret, see
+//! The types are those of [`requests`]. A phone authenticates itself by a secret, see
 //! [`bound_phone`](crate::phones::bound_phone).
 
 use crate::context::RequestContext;

@@ -10,9 +10,9 @@
 //! | `POST /base/v1/paper-lost` | [`life_cycle::CardNumberRequest`] | `{}` |
 //! | `POST /base/v1/import` | lines of a table, see [`import`] | [`import::ImportReport`] |
 //!
-//! Requests are signed like those of a relying party (see [`request_signature`](crate::request_signature)), whose registration must have
-//! `cards = true`. All requests are idempotent: a lost answer is recovered by repeating the request. Each change is
-//! logged with the desk that made it.
+//! Requests are signed like those of a relying party (see [`request_signature`](crate::request_signature)), whose
+//! registration must have `cards = true`. All requests are idempotent: a lost answer is recovered by repeating the
+//! request. Each change is logged with the desk that made it.
 
 use contract::ProblemCode;
 

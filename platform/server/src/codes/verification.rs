@@ -60,10 +60,9 @@ pub(crate) fn consume_code(
     let consumed = match code {
         Code::Online(token) => consume_token(context, token, consumer)?,
         Code::Offline(code) => {
-            let VerifiedCode { alias, time_step: slot, .. } = verify_offline(context, code)?;
-            let time_step =
-                ShownTimeStep { resident: resident_of_alias(context, alias)?, alias, time_step: slot };
-            match used_codes::consume_time_step(context.tx, time_step, place, consumer, context.now)? {
+            let VerifiedCode { alias, time_step, .. } = verify_offline(context, code)?;
+            let shown = ShownTimeStep { resident: resident_of_alias(context, alias)?, alias, time_step };
+            match used_codes::consume_time_step(context.tx, shown, place, consumer, context.now)? {
                 TimeStepUse::First => true,
                 TimeStepUse::Repeated => false,
                 TimeStepUse::AtOtherPlace => {

@@ -1,4 +1,4 @@
-//! What kiosks send: authentication of their requests, and their records.
+//! Kiosks at the platform: authentication of their requests, storage of their records, and the export of these records.
 
 pub(crate) mod audit;
 pub(crate) mod authenticator;
