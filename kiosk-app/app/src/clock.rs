@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use contract::UnixMs;
 use session::{MonotonicMs, Now};
 
-/// Measures [`Mono`] from its creation.
+/// Measures [`MonotonicMs`] from its creation.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
     start: Instant,

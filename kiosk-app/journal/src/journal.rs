@@ -93,7 +93,7 @@ fn segment_name(ordinal: u64, before: &Head) -> String {
 
 impl<D: Disk> Journal<D> {
     /// Opens the journal: reads the existing records, cuts a torn tail, quarantines damaged segments, and begins a new
-    /// segment with an [`Entry::Opened`]. A missing or damaged journal begins a new epoch.
+    /// segment with an [`Entry::JournalOpened`]. A missing or damaged journal begins a new epoch.
     ///
     /// With a checkpoint only the records after it are applied. A checkpoint that does not match the files, or that
     /// another version of the software made, is ignored: only the journal is the source of truth.

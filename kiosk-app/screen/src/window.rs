@@ -144,7 +144,7 @@ impl Screen {
         Ok(self.app.window().take_snapshot()?)
     }
 
-    /// Shows the window and runs its loop until [`Handle::quit`].
+    /// Shows the window and runs its loop until [`ScreenHandle::quit`].
     ///
     /// # Errors
     /// When the display is lost.

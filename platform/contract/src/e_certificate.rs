@@ -80,7 +80,7 @@ impl ECertificateExtract {
     /// the extract.
     ///
     /// # Errors
-    /// [`ExtractError`] says which check failed.
+    /// [`ECertificateExtractError`] says which check failed.
     pub fn open(
         signed: &SignedStatement<Self>,
         keys: &SignedStatement<IssuerKeys>,

@@ -403,7 +403,7 @@ mod tests {
             ("[codes]", "[gate]\npassback_s = 5\n[codes]", "Gate"),
             ("https://platform", "http://platform", "Plain"),
             ("https://platform", "ftp://platform", "Address"),
-            ("ipp://localhost", "http://localhost", "SheetPrinter"),
+            ("ipp://localhost", "http://localhost", "DocumentPrinter"),
             ("hall = ", "hail = ", "Syntax"),
             ("profile = \"generic-80\"", "profile = \"generic-80\"\nmock = true", "Syntax"),
             ("baud = 115200", "", "Syntax"),

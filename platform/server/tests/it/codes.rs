@@ -444,10 +444,10 @@ fn code_authority_refuses_keys_that_do_not_match() {
     };
     assert!(make(&root(), &[(1, [0x51; 32])], 0x0f).is_ok());
     for (wrong, expected) in [
-        (make(&secret(1).public(), &[(1, [0x51; 32])], 0x0f), "List"),
-        (make(&root(), &[(1, [0x52; 32])], 0x0f), "Foreign"),
-        (make(&root(), &[(3, [0x51; 32])], 0x0f), "Foreign"),
-        (make(&root(), &[], 0x0f), "None"),
+        (make(&secret(1).public(), &[(1, [0x51; 32])], 0x0f), "UnverifiedList"),
+        (make(&root(), &[(1, [0x52; 32])], 0x0f), "IssuerMismatch"),
+        (make(&root(), &[(3, [0x51; 32])], 0x0f), "IssuerMismatch"),
+        (make(&root(), &[], 0x0f), "NoIssuer"),
         (make(&root(), &[(1, [0x51; 32])], 0x10), "Revoker"),
     ] {
         assert!(format!("{:?}", wrong.unwrap_err()).starts_with(expected));
