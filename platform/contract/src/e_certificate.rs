@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::code::{IssuerKeys, SignedStatement, Statement, StatementError};
-use crate::id::KioskId;
+use crate::id::RelyingPartyId;
 use crate::sign::PublicKey;
 use crate::time::UnixMs;
 
@@ -31,7 +31,7 @@ pub struct ECertificateExtract {
     /// The authority that issued the e-certificate.
     pub issuer: String,
     /// The id of the relying party that receives the extract.
-    pub recipient: KioskId,
+    pub recipient: RelyingPartyId,
     /// The purpose, in the words that the holder read.
     pub purpose: String,
     /// The consent under which the extract is issued: 32 hexadecimal digits.
@@ -85,7 +85,7 @@ impl ECertificateExtract {
         signed: &SignedStatement<Self>,
         keys: &SignedStatement<IssuerKeys>,
         root: &PublicKey,
-        recipient: KioskId,
+        recipient: RelyingPartyId,
         now: UnixMs,
     ) -> Result<Self, ECertificateExtractError> {
         let keys = keys.open(root)?;

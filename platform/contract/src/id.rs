@@ -16,6 +16,9 @@ pub enum IdError {
     /// Not 1–16 characters of `A–Z 0–9 -`.
     #[error("a kiosk id is 1 to 16 characters of A-Z, 0-9 and -")]
     NotKiosk,
+    /// Not 1–16 characters of `A–Z 0–9 -`.
+    #[error("a relying party's id is 1 to 16 characters of A-Z, 0-9 and -")]
+    NotRelyingParty,
 }
 
 macro_rules! id_128 {
@@ -117,11 +120,60 @@ impl ReceiptId {
     }
 }
 
-/// 自助终端: name of a kiosk, or of a relying party: 1–16 characters of `A–Z 0–9 -`, zero-padded to 16 bytes in a
-/// record header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct KioskId([u8; 16]);
+macro_rules! name_16 {
+    ($(#[$doc:meta])* $name:ident, $refusal:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name([u8; 16]);
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let allowed = text.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'-'));
+                if text.is_empty() || text.len() > 16 || !allowed {
+                    return Err(IdError::$refusal);
+                }
+                let mut bytes = [0; 16];
+                for (to, from) in bytes.iter_mut().zip(text.bytes()) {
+                    *to = from;
+                }
+                Ok(Self(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                for byte in self.0.iter().take_while(|b| **b != 0) {
+                    write!(f, "{}", char::from(*byte))?;
+                }
+                Ok(())
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
+name_16! {
+    /// 自助终端: name of a kiosk: 1–16 characters of `A–Z 0–9 -`, zero-padded to 16 bytes in a record header.
+    KioskId, NotKiosk
+}
+name_16! {
+    /// 依赖方: name of a relying party or service desk, of the same form as a [`KioskId`]. Both stand in `X-Device`.
+    RelyingPartyId, NotRelyingParty
+}
 
 impl KioskId {
     /// The 16 bytes of a record header's device field.
@@ -145,43 +197,6 @@ impl KioskId {
     #[must_use]
     pub fn certificate_name(self) -> String {
         format!("{}.kiosk", self.to_string().to_ascii_lowercase())
-    }
-}
-
-impl FromStr for KioskId {
-    type Err = IdError;
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let allowed = text.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'-'));
-        if text.is_empty() || text.len() > 16 || !allowed {
-            return Err(IdError::NotKiosk);
-        }
-        let mut bytes = [0; 16];
-        for (to, from) in bytes.iter_mut().zip(text.bytes()) {
-            *to = from;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl fmt::Display for KioskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0.iter().take_while(|b| **b != 0) {
-            write!(f, "{}", char::from(*byte))?;
-        }
-        Ok(())
-    }
-}
-
-impl TryFrom<String> for KioskId {
-    type Error = IdError;
-    fn try_from(text: String) -> Result<Self, IdError> {
-        text.parse()
-    }
-}
-
-impl From<KioskId> for String {
-    fn from(id: KioskId) -> Self {
-        id.to_string()
     }
 }
 
@@ -214,5 +229,14 @@ mod tests {
         assert!(KioskId::from_bytes(padded_inside).is_err());
         assert!("k-1".parse::<KioskId>().is_err());
         assert!("K-1234567890123456".parse::<KioskId>().is_err());
+    }
+
+    #[test]
+    fn relying_party_id_has_the_form_of_a_kiosk_id() {
+        let id: RelyingPartyId = serde_json::from_str("\"PHARMACY\"").unwrap();
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"PHARMACY\"");
+        for bad in ["", "pharmacy", "PHARMACY-123456789"] {
+            assert_eq!(bad.parse::<RelyingPartyId>(), Err(IdError::NotRelyingParty), "{bad}");
+        }
     }
 }

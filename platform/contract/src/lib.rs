@@ -47,7 +47,7 @@ pub use entry::{
 pub use envelope::{
     ANSWER_OVERHEAD, AnswerKey, EnvelopeError, EnvelopeKey, EnvelopeSecret, RequestBinding, SEALED_TYPE,
 };
-pub use id::{ConsentId, IdError, KioskId, OrderId, Pseudonym, ReceiptId, VisitId};
+pub use id::{ConsentId, IdError, KioskId, OrderId, Pseudonym, ReceiptId, RelyingPartyId, VisitId};
 pub use money::{Money, MoneyError};
 pub use names::{CardName, CodeHolder};
 pub use problem::{Problem, ProblemCode};

@@ -13,50 +13,52 @@
 //! Tables carry their distribution key (kiosk or resident), so that they can be spread over many
 //! databases. The pages for people (phone, receipt, administration) are plain HTML without a framework.
 //! The pages have no sign-in: the shell listens on loopback, and a reverse proxy decides who may reach it.
-//! Kiosks connect to a [listener of their own](tls) with a client certificate. The authenticator checks the
+//! Kiosks connect to a [listener of their own](shell::tls) with a client certificate. The authenticator checks the
 //! signature of each request and opens its envelope.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
-mod audit;
-mod authenticator;
-mod card_authentication;
-mod card_holder_base;
-mod card_root_keys;
-mod catalogue;
-mod charges;
+mod cards;
 mod codes;
-mod columns;
-mod demo_residents;
+mod config;
+mod consents;
+mod context;
+mod demo;
+mod e_certificates;
 mod entropy;
-mod identify;
-mod kiosk_consents;
+mod feed;
+mod hex;
+mod identity_service;
+mod incidents;
+mod kiosks;
 mod messages;
-mod operation;
-mod operation_calls;
-mod outbox;
 mod pages;
+mod payments;
+mod peer_calls;
+mod phone_api;
+mod phone_refusal;
+mod phones;
 mod platform;
-mod records;
-mod registry;
+mod relying_parties;
 mod request_error;
-mod schema;
+mod request_signature;
+mod residents;
+mod services;
 pub mod shell;
-pub mod tls;
-mod used_codes;
+mod store;
+mod visits;
 
-pub use audit::{AuditedEpoch, KioskAudit};
-pub use card_root_keys::CardRootKeys;
-pub use catalogue::CatalogueError;
-pub use codes::{
-    Claim, CodeAuthority, CodeAuthorityError, ECertificateItem, ECertificateKind, IssuingRules,
-    IssuingRulesError, PaperCodeRules, PhoneCodeRules, RelyingPartiesError, RelyingParty, RevocationRules,
-    parse_relying_parties,
+pub use config::card_root_keys::CardRootKeys;
+pub use config::catalogue::CatalogueError;
+pub use config::code_authority::{CodeAuthority, CodeAuthorityError};
+pub use config::disclosures::{Claim, ECertificateItem, ECertificateKind};
+pub use config::issuing_rules::{
+    IssuingRules, IssuingRulesError, PaperCodeRules, PhoneCodeRules, RevocationRules,
 };
-pub use demo_residents::{DemoResident, DemoResidentsError, parse_demo_residents};
-pub use messages::{
-    HttpMethod, Peer, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformRequest,
-    PlatformResponse, request_bytes_to_sign,
-};
+pub use config::kiosks::{KioskRegistryError, RegisteredKiosk, parse_registered_kiosks};
+pub use config::relying_parties::{RelyingPartiesError, RelyingParty, parse_relying_parties};
+pub use demo::residents::{DemoResident, DemoResidentsError, parse_demo_residents};
+pub use kiosks::audit::{AuditedEpoch, KioskAudit};
+pub use messages::{HttpMethod, PlatformRequest, PlatformResponse, request_bytes_to_sign};
+pub use peer_calls::{Peer, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
 pub use platform::{Platform, PlatformOpenError, PlatformSetup};
-pub use registry::{KioskRegistryError, RegisteredKiosk, parse_registered_kiosks};

@@ -13,8 +13,8 @@ use contract::{EnvelopeSecret, SecretKey};
 use resident_code::FormatKey;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use server::shell::tls::{KioskListener, PlatformCertificates};
 use server::shell::{self, KioskEndpoint, PeerUrls};
-use server::tls::{KioskListener, PlatformCertificates};
 use server::{
     CardRootKeys, CodeAuthority, IssuingRules, Platform, PlatformSetup, parse_demo_residents,
     parse_registered_kiosks, parse_relying_parties,

@@ -1,11 +1,7 @@
-//! Requests, answers, and calls to peers, as plain data.
+//! Requests and answers, as plain data.
 
-use contract::{KioskId, Problem, SecretKey, UnixMs, sm3};
+use contract::{Problem, SecretKey, UnixMs, sm3};
 use serde::Serialize;
-
-use crate::card_holder_base::{IssueRequest, PinResetRequest};
-use crate::charges::OrderRef;
-use crate::codes::CertifyRequest;
 
 /// The two HTTP methods that the platform supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,80 +108,3 @@ impl PlatformResponse {
         response
     }
 }
-
-/// Result of handling a request: an answer, or a call that must be made first.
-pub enum PlatformReply {
-    /// The answer to the request.
-    Answer(PlatformResponse),
-    /// A call to a peer; its result goes into [`Platform::resume`](crate::Platform::resume).
-    CallPeer(PeerCall),
-}
-
-impl From<PlatformResponse> for PlatformReply {
-    fn from(response: PlatformResponse) -> Self {
-        Self::Answer(response)
-    }
-}
-
-/// A system that the platform calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// The institution that charges orders.
-    Acquirer,
-    /// The authority that owns the bills and receives the payments.
-    Department,
-    /// The trusted identity service (可信身份认证), which verifies persons.
-    Identity,
-}
-
-/// A `POST` of JSON to a peer. No `Debug`: its body may name a person.
-///
-/// A lost call loses no payment: orders and postings are stored in the database, and [`Platform::due_calls`] repeats
-/// their calls.
-///
-/// [`Platform::due_calls`]: crate::Platform::due_calls
-#[derive(Clone)]
-pub struct PeerCall {
-    /// System to call.
-    pub peer: Peer,
-    /// Path of the URL.
-    pub target: String,
-    /// JSON body; may be empty.
-    pub body: Vec<u8>,
-    pub(crate) continuation: Continuation,
-}
-
-/// What to do with the result of a call, with all data that this needs. A call and its answer are not one transaction,
-/// so [`Platform::resume`](crate::Platform::resume) continues from this value in a new one.
-#[derive(Clone)]
-pub(crate) enum Continuation {
-    /// Apply the acquirer's answer to the charge of an order.
-    Charge(OrderRef),
-    /// Apply the acquirer's answer to the inquiry about an order.
-    Inquiry(OrderRef),
-    /// Store and list a resident's bills.
-    Bills { resident: i64 },
-    /// Close the posting of an order that the department has booked or refused.
-    Posting(OrderRef),
-    /// Bind a phone to the person whom the trusted identity service verified.
-    PhoneBinding,
-    /// Issue a session certificate, if the credential behind the phone is still valid.
-    CredentialCheck { request: Box<CertifyRequest> },
-    /// Let a service desk reset a card's PIN, if the trusted identity service verified the holder in person.
-    PinReset { relying_party: KioskId, request: Box<PinResetRequest> },
-    /// Issue a card for a service desk, if name and ID number belong to one person.
-    NameCheck { relying_party: KioskId, issue: Box<IssueRequest> },
-}
-
-/// A peer's answer. No `Debug`: its body may hold personal data.
-#[derive(Clone)]
-pub struct PeerAnswer {
-    /// HTTP status.
-    pub status: u16,
-    /// Body.
-    pub body: Vec<u8>,
-}
-
-/// No complete answer came from a peer. It is unknown whether the call arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerUnreachable;

@@ -5,23 +5,25 @@ use std::sync::Arc;
 
 use contract::{KioskId, ProblemCode, SecretKey, UnixMs};
 use resident_code::FormatKey;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
-use crate::authenticator::AuthenticatedRequest;
-use crate::card_root_keys::CardRootKeys;
-use crate::catalogue::{self, CatalogueError, SignedCatalogue};
-use crate::codes::{self, CodeAuthority, RelyingParty};
-use crate::demo_residents::{self, DemoResident};
+use crate::codes::revocations;
+use crate::config::card_root_keys::CardRootKeys;
+use crate::config::catalogue::{CatalogueError, SignedCatalogue};
+use crate::config::code_authority::CodeAuthority;
+use crate::config::kiosks::RegisteredKiosk;
+use crate::config::relying_parties::RelyingParty;
+use crate::context::{PlatformConfig, RequestContext};
+use crate::demo::residents::DemoResident;
 use crate::entropy::EntropySource;
-use crate::messages::{
-    Continuation, HttpMethod, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformRequest,
-    PlatformResponse,
-};
-use crate::registry::{self, RegisteredKiosk};
+use crate::kiosks::authenticator::AuthenticatedRequest;
+use crate::messages::{HttpMethod, PlatformRequest, PlatformResponse};
+use crate::peer_calls::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
 use crate::request_error::RequestError;
+use crate::request_signature::verified_signer;
+use crate::store::schema;
 use crate::{
-    audit, card_authentication, card_holder_base, charges, identify, operation_calls, outbox, pages, records,
-    schema,
+    cards, demo, feed, kiosks, pages, payments, phone_api, phones, relying_parties, services, visits,
 };
 
 /// Most calls of one kind that [`Platform::due_calls`] returns at once.
@@ -61,25 +63,7 @@ pub enum PlatformOpenError {
 /// The reference platform.
 pub struct Platform {
     db: Connection,
-    pub(crate) config: PlatformConfig,
-}
-
-/// Keys, registrations and documents; constant while the platform runs.
-pub(crate) struct PlatformConfig {
-    pub(crate) format_key: FormatKey,
-    pub(crate) kiosks: Arc<BTreeMap<KioskId, RegisteredKiosk>>,
-    pub(crate) catalogue: SignedCatalogue,
-    pub(crate) code_authority: Option<CodeAuthority>,
-    pub(crate) relying_parties: BTreeMap<KioskId, RelyingParty>,
-    pub(crate) card_root_keys: Option<CardRootKeys>,
-}
-
-/// Transaction, configuration, time and entropy of one request.
-pub(crate) struct RequestContext<'a> {
-    pub(crate) tx: &'a Transaction<'a>,
-    pub(crate) config: &'a PlatformConfig,
-    pub(crate) now: UnixMs,
-    pub(crate) entropy: EntropySource,
+    config: PlatformConfig,
 }
 
 impl Platform {
@@ -91,11 +75,11 @@ impl Platform {
         schema::prepare_schema(&db)?;
         let catalogue = SignedCatalogue::sign_documents(&setup.service_documents, &setup.catalogue_key)?;
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        demo_residents::insert_residents(&tx, &setup.residents)?;
-        catalogue.publish_to_feed(&tx)?;
+        demo::residents::insert_residents(&tx, &setup.residents)?;
+        feed::publish_catalogue(&tx, &catalogue)?;
         tx.commit()?;
         let devices = Arc::new(setup.kiosks.into_iter().map(|kiosk| (kiosk.id, kiosk)).collect());
-        let clients = codes::relying_parties_by_id(setup.relying_parties);
+        let clients = setup.relying_parties.into_iter().map(|party| (party.id, party)).collect();
         let PlatformSetup { format_key: format, code_authority: codes, card_root_keys: cards, .. } = setup;
         Ok(Self {
             db,
@@ -144,24 +128,7 @@ impl Platform {
         entropy: u128,
     ) -> PlatformReply {
         let answer = result.ok();
-        self.run_in_transaction(now, entropy, |context| match &call.continuation {
-            Continuation::Charge(order) => charges::on_charge_reply(context, order, answer.as_ref()),
-            Continuation::Inquiry(order) => charges::on_inquiry_reply(context, order, answer.as_ref()),
-            Continuation::Bills { resident } => {
-                operation_calls::on_bills_reply(context, *resident, answer.as_ref())
-            }
-            Continuation::Posting(order) => outbox::on_posting_reply(context, order, answer.as_ref()),
-            Continuation::PhoneBinding => codes::on_binding_reply(context, answer.as_ref()),
-            Continuation::CredentialCheck { request } => {
-                codes::on_credential_reply(context, request, answer.as_ref())
-            }
-            Continuation::PinReset { relying_party: client, request } => {
-                card_holder_base::on_pin_reset_reply(context, *client, request, answer.as_ref())
-            }
-            Continuation::NameCheck { relying_party: client, issue } => {
-                card_holder_base::on_name_check_reply(context, *client, issue, answer.as_ref())
-            }
-        })
+        self.run_in_transaction(now, entropy, |context| call.resume(context, answer.as_ref()))
     }
 
     /// Returns the calls that the platform makes in the background: inquiries about orders of unknown outcome, and
@@ -171,10 +138,10 @@ impl Platform {
     pub fn due_calls(&mut self, now: UnixMs) -> Vec<PeerCall> {
         let mut calls = Vec::new();
         let result = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
-            calls.extend(charges::due_inquiries(&tx, now, DUE_MAX)?);
-            calls.extend(outbox::due_postings(&tx, now, DUE_MAX)?);
+            calls.extend(payments::charges::due_inquiries(&tx, now, DUE_MAX)?);
+            calls.extend(payments::outbox::due_postings(&tx, now, DUE_MAX)?);
             if let Some(authority) = &self.config.code_authority {
-                codes::revocations::refresh_feed(&tx, authority, now)?;
+                revocations::refresh_feed(&tx, authority, now)?;
             }
             tx.commit()
         });
@@ -219,39 +186,53 @@ fn route_request(
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     match (request.method, parts.as_slice()) {
-        (HttpMethod::Get, ["phone", slug]) => pages::phone_page(context, slug),
-        (HttpMethod::Get, ["phone", slug, "token"]) => pages::phone_page_token(context, slug),
-        (HttpMethod::Get, ["r", number]) => pages::receipt_page(context, number),
-        (HttpMethod::Get, ["admin"]) => pages::admin_page(context),
+        (HttpMethod::Get, ["phone", slug]) => demo::phone_page::phone_page(context, slug),
+        (HttpMethod::Get, ["phone", slug, "token"]) => demo::phone_page::phone_page_token(context, slug),
+        (HttpMethod::Get, ["r", number]) => pages::receipt::receipt_page(context, number),
+        (HttpMethod::Get, ["admin"]) => pages::admin::admin_page(context),
         (HttpMethod::Post, ["base", "v1", name]) => {
-            card_holder_base::route_base_request(context, name, request)
+            cards::desk_api::route_base_request(context, name, request)
         }
-        (HttpMethod::Get, ["code", file @ ..]) => codes::serve_file(context, &file.join("/")),
-        (HttpMethod::Post, ["code", "v1", "verify"]) => codes::verify_code(context, request),
-        (HttpMethod::Post, ["code", "v1", "facts"]) => codes::request_claims(context, request),
-        (HttpMethod::Post, ["code", "v1", "licence"]) => codes::request_e_certificate(context, request),
-        (HttpMethod::Post, ["code", "v1", name]) => codes::route_phone_request(context, name, &request.body),
-        (HttpMethod::Get, ["v1", "audit", device]) => audit::export_audit(context, device),
+        (HttpMethod::Get, ["code", file @ ..]) => phones::web_app::serve_file(context, &file.join("/")),
+        (HttpMethod::Post, ["code", "v1", "verify"]) => {
+            relying_parties::verify_code::verify_code(context, request)
+        }
+        (HttpMethod::Post, ["code", "v1", "facts"]) => {
+            relying_parties::claims::request_claims(context, request)
+        }
+        (HttpMethod::Post, ["code", "v1", "licence"]) => {
+            relying_parties::e_certificates::request_e_certificate(context, request)
+        }
+        (HttpMethod::Post, ["code", "v1", name]) => {
+            phone_api::route_phone_request(context, name, &request.body)
+        }
+        (HttpMethod::Get, ["v1", "audit", device]) => kiosks::audit::export_audit(context, device),
         (verb, ["v1", name]) => {
             let kiosk = match admitted {
                 Some(id) => context.config.kiosks.get(&id).ok_or_else(no_such_path)?,
-                None => registry::verified_signer(&context.config.kiosks, request)?,
+                None => verified_signer(&context.config.kiosks, request)?,
             };
             match (verb, *name) {
-                (HttpMethod::Post, "identify") => identify::identify(context, kiosk, &request.body),
-                (HttpMethod::Post, "evidence") => codes::step_up(context, kiosk, &request.body),
+                (HttpMethod::Post, "identify") => visits::identify::identify(context, kiosk, &request.body),
+                (HttpMethod::Post, "evidence") => visits::step_up::step_up(context, kiosk, &request.body),
                 (HttpMethod::Post, "card-authentications") => {
-                    card_authentication::authenticate_card(context, kiosk, &request.body)
+                    cards::card_authentication::authenticate_card(context, kiosk, &request.body)
                 }
-                (HttpMethod::Post, "calls") => operation_calls::call_operation(context, kiosk, &request.body),
-                (HttpMethod::Post, "charges") => charges::charge_order(context, kiosk, &request.body),
-                (HttpMethod::Post, "inquiries") => charges::inquire_order(context, kiosk, &request.body),
-                (HttpMethod::Post, "records") => records::accept_batch(context, kiosk, &request.body),
-                (HttpMethod::Get, "changes") => catalogue::changes_since(context, query),
+                (HttpMethod::Post, "calls") => {
+                    services::operation_calls::call_operation(context, kiosk, &request.body)
+                }
+                (HttpMethod::Post, "charges") => {
+                    payments::charges::charge_order(context, kiosk, &request.body)
+                }
+                (HttpMethod::Post, "inquiries") => {
+                    payments::charges::inquire_order(context, kiosk, &request.body)
+                }
+                (HttpMethod::Post, "records") => kiosks::records::accept_batch(context, kiosk, &request.body),
+                (HttpMethod::Get, "changes") => feed::changes_since(context, query),
                 (HttpMethod::Get | HttpMethod::Post, _) => Err(no_such_path()),
             }
         }
-        (HttpMethod::Get, _) => Ok(PlatformResponse::html(404, pages::not_found_page()).into()),
+        (HttpMethod::Get, _) => Ok(PlatformResponse::html(404, pages::template::not_found_page()).into()),
         (HttpMethod::Post, _) => Err(no_such_path()),
     }
 }

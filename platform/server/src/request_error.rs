@@ -2,8 +2,8 @@
 
 use contract::{Problem, ProblemCode};
 
-use crate::codes::PhoneRefusal;
 use crate::messages::PlatformResponse;
+use crate::phone_refusal::PhoneRefusal;
 
 /// Why a request failed; its transaction is rolled back.
 pub(crate) enum RequestError {

@@ -6,9 +6,9 @@ use rusqlite::params;
 use serde::Serialize;
 
 use super::revocations::{self, Medium};
-use crate::columns::to_ms_column;
-use crate::platform::RequestContext;
+use crate::context::RequestContext;
 use crate::request_error::RequestError;
+use crate::store::columns::to_ms_column;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 

@@ -16,10 +16,10 @@ use contract::{
 };
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::code_authority::CodeAuthority;
-use crate::catalogue::put_feed_item;
-use crate::columns::{from_ms_column, to_json_column, to_ms_column};
-use crate::schema::record_incident;
+use crate::config::code_authority::CodeAuthority;
+use crate::feed::put_feed_item;
+use crate::incidents::record_incident;
+use crate::store::columns::{from_ms_column, to_json_column, to_ms_column};
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 /// Interval at which the empty delta is signed again.
@@ -62,7 +62,7 @@ impl RevocationSeries for CardName {
 
 /// Credential medium (凭证载体) of a resident's codes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Medium {
+pub(crate) enum Medium {
     /// The bound phone: online tokens and session certificates.
     Phone,
     /// The printed paper code.
@@ -70,7 +70,7 @@ pub(super) enum Medium {
 }
 
 /// Revokes all codes of a resident on this medium.
-pub(super) fn revoke_medium(
+pub(crate) fn revoke_medium(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
     now: UnixMs,
@@ -93,6 +93,18 @@ pub(super) fn revoke_medium(
         revoke(tx, authority, now, CodeHolder::from_alias(&alias), from_ms_column(ends))?;
     }
     Ok(())
+}
+
+/// Revokes all codes of a resident. The phone stays bound and can fetch a new certificate when the resident has a card in
+/// force again.
+pub(crate) fn revoke_all_codes(
+    tx: &Transaction<'_>,
+    authority: &CodeAuthority,
+    now: UnixMs,
+    resident: i64,
+) -> rusqlite::Result<()> {
+    revoke_medium(tx, authority, now, resident, Medium::Phone)?;
+    revoke_medium(tx, authority, now, resident, Medium::Paper)
 }
 
 /// Publishes to the kiosks whether a card is in force: a gate without a link admits holders of cards in force.

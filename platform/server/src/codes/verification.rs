@@ -1,19 +1,17 @@
 //! Verification of codes (验码): finds the resident and capabilities of a code, and consumes it once.
 
-use contract::{CodeHolder, Evidence, Problem, ProblemCode, UnixMs, sm3};
+use contract::{Evidence, Problem, ProblemCode, UnixMs, sm3};
 use resident_code::{
     Alias, Capabilities, Code, CodeRefusal, OfflineCode, OnlineToken, PaperCode, TimeWindow, UnixSeconds,
     VerifiedCode,
 };
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::OptionalExtension as _;
 
-use crate::columns::to_ms_column;
-use crate::platform::RequestContext;
+use super::online_tokens::consume_token;
+use super::used_codes::{self, ShownTimeStep, TimeStepUse};
+use crate::context::RequestContext;
 use crate::request_error::RequestError;
-use crate::used_codes;
-
-/// Retention of used time steps of offline codes in milliseconds; no verifier accepts such a code for longer.
-const USED_STEP_RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
+use crate::store::columns::to_ms_column;
 
 /// A code that is valid now.
 pub(crate) struct ValidatedCode {
@@ -26,7 +24,7 @@ pub(crate) struct ValidatedCode {
 
 impl ValidatedCode {
     /// Whether the code has a capability, by its name in the issuing rules.
-    pub(super) fn allows(&self, context: &RequestContext<'_>, capability: &str) -> bool {
+    pub(crate) fn allows(&self, context: &RequestContext<'_>, capability: &str) -> bool {
         let rules = context.config.code_authority.as_ref().map(|authority| &authority.rules);
         let bit = rules.and_then(|rules| rules.capabilities.get(capability));
         bit.is_some_and(|bit| self.capabilities.0 & (1 << bit) != 0)
@@ -60,49 +58,28 @@ pub(crate) fn consume_code(
     consumer: &str,
 ) -> Result<(), RequestError> {
     let consumed = match code {
-        Code::Online(token) => context.tx.execute(
-            "UPDATE tokens SET used_by = ?1 WHERE hash = ?2 AND used_by IS NULL",
-            params![consumer, sm3(&[&token.token()])],
-        )?,
+        Code::Online(token) => consume_token(context, token, consumer)?,
         Code::Offline(code) => {
-            let VerifiedCode { alias, time_step: slot, .. } = verify_offline(context, code)?;
-            if !used_codes::claim_use(context.tx, place, CodeHolder::from_alias(&alias.0), slot, context.now)?
-            {
-                return Err(ProblemCode::CodeUsed
-                    .into_problem("the code was already used at another place")
-                    .into());
+            let VerifiedCode { alias, time_step, .. } = verify_offline(context, code)?;
+            let shown = ShownTimeStep { resident: resident_of_alias(context, alias)?, alias, time_step };
+            match used_codes::consume_time_step(context.tx, shown, place, consumer, context.now)? {
+                TimeStepUse::First => true,
+                TimeStepUse::Repeated => false,
+                TimeStepUse::AtOtherPlace => {
+                    return Err(ProblemCode::CodeUsed
+                        .into_problem("the code was already used at another place")
+                        .into());
+                }
             }
-            context
-                .tx
-                .execute("DELETE FROM code_moments WHERE until_ms < ?1", [to_ms_column(context.now)])?;
-            context.tx.execute(
-                "INSERT INTO code_moments (resident, alias, slot, used_by, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (alias, slot) DO NOTHING",
-                params![resident_of_alias(context, alias)?, alias.0, slot, consumer, to_ms_column(context.now.plus_ms(USED_STEP_RETENTION_MS))],
-            )?
         }
-        Code::Paper(_) => 1,
+        Code::Paper(_) => true,
         Code::Answer(_) => return Err(answer_code_problem().into()),
     };
-    if consumed == 1 {
+    if consumed {
         Ok(())
     } else {
         Err(ProblemCode::CodeUsed.into_problem("the code was already used").into())
     }
-}
-
-/// Logs where a resident's code was used, for the resident's list of uses.
-pub(crate) fn log_use(
-    context: &RequestContext<'_>,
-    resident: i64,
-    place: &str,
-    purpose: &str,
-) -> rusqlite::Result<()> {
-    context.tx.execute(
-        "INSERT INTO code_uses (resident, at_ms, place, purpose) VALUES (?1, ?2, ?3, ?4)",
-        params![resident, to_ms_column(context.now), place, purpose],
-    )?;
-    Ok(())
 }
 
 /// Converts a refused code into the problem that the kiosk receives. The title names the failed check, for engineers.
@@ -166,7 +143,7 @@ fn verify_offline(context: &RequestContext<'_>, code: &OfflineCode) -> Result<Ve
     Ok(code.verify(&issuers, to_unix_seconds(context.now), TimeWindow::default()).map_err(refusal_problem)?)
 }
 
-pub(super) fn resident_of_alias(context: &RequestContext<'_>, alias: Alias) -> Result<i64, RequestError> {
+pub(crate) fn resident_of_alias(context: &RequestContext<'_>, alias: Alias) -> Result<i64, RequestError> {
     let found: Option<(i64, bool)> = context
         .tx
         .query_row("SELECT resident, revoked FROM code_aliases WHERE alias = ?1", [alias.0], |row| {
@@ -185,10 +162,10 @@ fn answer_code_problem() -> Problem {
     ProblemCode::CodeUnknown.into_problem("the text is an answer code, not a resident code")
 }
 
-pub(super) fn unknown_code_problem() -> Problem {
+pub(crate) fn unknown_code_problem() -> Problem {
     ProblemCode::CodeUnknown.into_problem("the code was not issued by this platform")
 }
 
-pub(super) fn to_unix_seconds(now: UnixMs) -> UnixSeconds {
+pub(crate) fn to_unix_seconds(now: UnixMs) -> UnixSeconds {
     UnixSeconds::try_from(now.0 / 1000).unwrap_or(UnixSeconds::MAX)
 }

@@ -4,13 +4,15 @@
 use contract::{Money, RecordHeader, RecordKind, Settlement, UnixMs, VoidReason};
 use rusqlite::Transaction;
 
-use super::{TemplateValue, escape_html, render_template};
-use crate::charges::newest_orders;
-use crate::columns::from_ms_column;
-use crate::kiosk_consents;
-use crate::messages::{PlatformReply, PlatformResponse};
-use crate::platform::RequestContext;
+use super::template::{TemplateValue, escape_html, render_template};
+use crate::consents;
+use crate::context::RequestContext;
+use crate::messages::PlatformResponse;
+use crate::payments::charges::{OrderSummary, newest_orders};
+use crate::peer_calls::PlatformReply;
 use crate::request_error::RequestError;
+use crate::store::columns::from_ms_column;
+use crate::store::serialized_name::serialized_name;
 
 /// Most rows of a table.
 const ROWS_MAX: u32 = 200;
@@ -18,7 +20,7 @@ const ROWS_MAX: u32 = 200;
 pub(crate) fn admin_page(context: &RequestContext<'_>) -> Result<PlatformReply, RequestError> {
     let (logs, records) = (logs(context.tx)?, records(context.tx)?);
     let (orders, bills, disputes) = (orders(context.tx)?, bills(context.tx)?, incidents(context.tx)?);
-    let waiting = kiosk_consents::count_unrecorded_uses(context.tx)?.to_string();
+    let waiting = consents::kiosk::count_unrecorded_uses(context.tx)?.to_string();
     let html = render_template(
         include_str!("../../pages/admin.html"),
         &[
@@ -109,7 +111,7 @@ const fn kind_name(kind: RecordKind) -> &'static str {
 
 fn orders(tx: &Transaction<'_>) -> rusqlite::Result<String> {
     let lines = newest_orders(tx, ROWS_MAX)?;
-    let row_of = |line: &crate::charges::OrderSummary| {
+    let row_of = |line: &OrderSummary| {
         let (state, detail) = match &line.settlement {
             None => ("核实中", String::new()),
             Some(Settlement::Paid { reference, .. }) => ("已缴", reference.clone()),
@@ -133,7 +135,7 @@ fn reason_name(reason: VoidReason) -> String {
     match reason {
         VoidReason::Declined => "收单方拒付".to_owned(),
         VoidReason::Fenced => "查询时未扣款，已作废".to_owned(),
-        VoidReason::Refused(code) => format!("平台未受理 {code:?}"),
+        VoidReason::Refused(code) => format!("平台未受理 {}", serialized_name(&code)),
     }
 }
 

@@ -3,11 +3,12 @@
 use contract::{Receipt, ReceiptLine};
 use rusqlite::OptionalExtension as _;
 
-use super::{TemplateValue, escape_html, not_found_page, render_template};
-use crate::columns::from_json_column;
-use crate::messages::{PlatformReply, PlatformResponse};
-use crate::platform::RequestContext;
+use super::template::{TemplateValue, escape_html, not_found_page, render_template};
+use crate::context::RequestContext;
+use crate::messages::PlatformResponse;
+use crate::peer_calls::PlatformReply;
 use crate::request_error::RequestError;
+use crate::store::columns::from_json_column;
 
 pub(crate) fn receipt_page(
     context: &RequestContext<'_>,

@@ -5,6 +5,7 @@ use contract::{
     CardAuthAnswer, CardAuthRequest, CardChallenge, Evidence, HexBytes, IdentifyRequest, PresentedCredential,
     ProblemCode, VisitId,
 };
+use rusqlite::Connection;
 use server::{CardRootKeys, PlatformSetup, parse_demo_residents};
 
 use crate::fixture::{
@@ -129,6 +130,22 @@ fn refused_card_authentications_count_in_the_limit() {
         ask(&mut city, TestKiosk::One, challenge(WANG_JIANGUO, 30)).err(),
         Some(ProblemCode::Unavailable)
     );
+}
+
+#[test]
+fn card_authentications_are_stored_with_stable_outcome_names() {
+    let path = "file:card-outcomes?mode=memory&cache=shared";
+    let base = Connection::open(path).unwrap();
+    let setup = PlatformSetup { card_root_keys: Some(CardRootKeys::new(&[6; 32])), ..setup() };
+    let mut city = CityFixture::with_database(Connection::open(path).unwrap(), setup);
+    assert!(ask(&mut city, TestKiosk::One, challenge(WANG_JIANGUO, 1)).is_ok());
+    let mut unknown = challenge(WANG_JIANGUO, 2);
+    unknown.identification.0[15] ^= 1;
+    assert_eq!(ask(&mut city, TestKiosk::One, unknown).err(), Some(ProblemCode::CardUnknown));
+    let mut stored = base.prepare("SELECT outcome FROM card_authentications ORDER BY outcome").unwrap();
+    let outcomes: Vec<String> =
+        stored.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    assert_eq!(outcomes, ["answered", "card-unknown"]);
 }
 
 #[test]

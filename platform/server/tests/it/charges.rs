@@ -54,6 +54,15 @@ fn charge_is_paid_and_booked_once() {
 }
 
 #[test]
+fn admin_page_shows_a_refused_order_with_the_stable_name_of_its_reason() {
+    let mut city = CityFixture::new();
+    let mut request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    request.items[0].payee = "别家".into();
+    assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::BillChanged));
+    assert!(city.page("/admin").1.contains("平台未受理 bill-changed"));
+}
+
+#[test]
 fn bills_of_one_order_are_paid_together() {
     let mut city = CityFixture::new();
     let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();

@@ -4,8 +4,8 @@ use contract::{
     IdentifyAnswer, IdentifyRequest, InquiryRequest, OrderId, PresentedCredential, Problem, ProblemCode,
     VisitId,
 };
+use server::shell::tls::KioskListener;
 use server::shell::{self, KioskEndpoint, PeerUrls};
-use server::tls::KioskListener;
 use server::{Platform, PlatformSetup};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

@@ -13,8 +13,8 @@ use resident_code::{AnswerCode, Code, CodeIssuers, TimeWindow, VerifiedCode};
 use rusqlite::Connection;
 use sandbox::identity::Register;
 use serde_json::{Value, json};
+use server::shell::tls::KioskListener;
 use server::shell::{self, KioskEndpoint, PeerUrls};
-use server::tls::KioskListener;
 use server::{
     Claim, ECertificateItem, ECertificateKind, HttpMethod, Platform, PlatformRequest, PlatformSetup,
     RelyingParty,

@@ -1,0 +1,4 @@
+//! Consents (授权同意): given at a kiosk for its services, and on a phone for relying parties.
+
+pub(crate) mod kiosk;
+pub(crate) mod phone;

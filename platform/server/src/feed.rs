@@ -1,0 +1,82 @@
+//! The feed, which brings signed documents to the kiosks.
+//!
+//! The feed is compacted: it has one item per service, the newest, under the newest cursor. A kiosk that
+//! asks with its last cursor gets the items that changed since; one that asks with 0 gets everything in force.
+
+use contract::{ChangesAnswer, FeedItem};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use crate::config::catalogue::SignedCatalogue;
+use crate::context::RequestContext;
+use crate::messages::PlatformResponse;
+use crate::peer_calls::PlatformReply;
+use crate::request_error::{RequestError, malformed_request};
+use crate::store::columns::{from_json_column, to_json_column};
+
+/// Updates the feed from the service documents in force: new, changed and withdrawn services.
+pub(crate) fn publish_catalogue(tx: &Transaction<'_>, catalogue: &SignedCatalogue) -> rusqlite::Result<()> {
+    for (document, signed) in catalogue.documents() {
+        put_feed_item(tx, &document.id, &FeedItem::Service { document: signed.clone() })?;
+    }
+    let mut all = tx.prepare("SELECT service FROM changes WHERE service NOT LIKE '#%'")?;
+    let published = all.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    for id in published {
+        if catalogue.document(&id).is_none() {
+            put_feed_item(tx, &id, &FeedItem::ServiceWithdrawn { id: id.clone() })?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts an item at the end of the feed, unless the feed already holds this item for the service. Items that are not
+/// services have a key that begins with `#`, which no service id does.
+pub(crate) fn put_feed_item(tx: &Transaction<'_>, service: &str, item: &FeedItem) -> rusqlite::Result<()> {
+    let item = to_json_column(item);
+    let current: Option<String> = tx
+        .query_row("SELECT item FROM changes WHERE service = ?1", [service], |row| row.get(0))
+        .optional()?;
+    if current.as_ref() != Some(&item) {
+        tx.execute(
+            "INSERT INTO changes (service, cursor, item)
+             SELECT ?1, coalesce(max(cursor), 0) + 1, ?2 FROM changes WHERE true
+             ON CONFLICT (service) DO UPDATE SET cursor = excluded.cursor, item = excluded.item",
+            params![service, item],
+        )?;
+    }
+    Ok(())
+}
+
+/// Size in bytes after which an answer is full; the answer may exceed it by one item. A slow link transfers this much
+/// within the kiosk's timeout, and the kiosk requests the rest immediately.
+const PAGE_BYTES: usize = 128 * 1024;
+
+/// `GET /v1/changes?since=N`. A cursor beyond the feed's end was issued before the platform was restored from a backup:
+/// everything is sent again.
+pub(crate) fn changes_since(
+    context: &RequestContext<'_>,
+    query: &str,
+) -> Result<PlatformReply, RequestError> {
+    let since: i64 = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("since="))
+        .and_then(|since| since.parse().ok())
+        .filter(|since| *since >= 0)
+        .ok_or_else(|| malformed_request("`since` is the cursor of the last answer, or 0"))?;
+    let end: i64 =
+        context.tx.query_row("SELECT coalesce(max(cursor), 0) FROM changes", [], |row| row.get(0))?;
+    let since = if since > end { 0 } else { since };
+    let mut newer =
+        context.tx.prepare("SELECT item, cursor FROM changes WHERE cursor > ?1 ORDER BY cursor")?;
+    let mut newer = newer.query([since])?;
+    let (mut items, mut cursor, mut bytes) = (Vec::<FeedItem>::new(), end, 0);
+    while let Some(row) = newer.next()? {
+        if bytes >= PAGE_BYTES {
+            break;
+        }
+        let item: String = row.get(0)?;
+        (cursor, bytes) = (row.get(1)?, bytes + item.len());
+        items.push(from_json_column(&item)?);
+    }
+    let cursor = u64::try_from(cursor).unwrap_or(0);
+    Ok(PlatformResponse::json(&ChangesAnswer { items, cursor, now: context.now }).into())
+}

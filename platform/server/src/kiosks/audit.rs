@@ -1,0 +1,87 @@
+//! Export of a kiosk's log, with all that a third party needs to verify it by public keys alone (I7).
+
+use contract::{Chain, Head, KioskId, ProblemCode, PublicKey, RecordBatch, SignedHead, WireRecord};
+use rusqlite::{Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use crate::context::RequestContext;
+use crate::messages::PlatformResponse;
+use crate::peer_calls::PlatformReply;
+use crate::request_error::RequestError;
+use crate::store::columns::{from_epoch_column, to_hex};
+
+/// Answer to `GET /v1/audit/{device}`.
+///
+/// To verify: each `batch` begins at [`Chain::genesis`], passes [`RecordBatch::check`], and its last head
+/// is signed; each of `heads` is signed and lies on the chain.
+#[derive(Serialize, Deserialize)]
+pub struct KioskAudit {
+    /// Id of the kiosk.
+    pub device: KioskId,
+    /// Public key that the platform has registered for the kiosk. A verifier compares it with a copy of its own.
+    pub key: PublicKey,
+    /// Epochs of the kiosk's log.
+    pub epochs: Vec<AuditedEpoch>,
+}
+
+/// One epoch (纪元) of a kiosk's log.
+#[derive(Serialize, Deserialize)]
+pub struct AuditedEpoch {
+    /// Every record from the first to the last signed head.
+    pub batch: RecordBatch,
+    /// Every signed head that came with the records.
+    pub heads: Vec<SignedHead>,
+}
+
+pub(crate) fn export_audit(
+    context: &RequestContext<'_>,
+    device: &str,
+) -> Result<PlatformReply, RequestError> {
+    let registered = device.parse().ok().and_then(|id: KioskId| context.config.kiosks.get(&id));
+    let registered = registered.ok_or_else(|| ProblemCode::NotOffered.into_problem("no such kiosk"))?;
+    let mut known =
+        context.tx.prepare("SELECT DISTINCT epoch FROM heads WHERE device = ?1 ORDER BY epoch")?;
+    let stored = known.query_map([device], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut epochs = Vec::new();
+    for epoch in stored {
+        epochs.extend(audit_epoch(context.tx, registered.id, &epoch)?);
+    }
+    Ok(PlatformResponse::json(&KioskAudit { device: registered.id, key: registered.key.clone(), epochs })
+        .into())
+}
+
+fn audit_epoch(tx: &Transaction<'_>, device: KioskId, epoch: &str) -> rusqlite::Result<Option<AuditedEpoch>> {
+    let heads = signed_heads(tx, device, epoch)?;
+    let Some(to) = heads.last().copied() else { return Ok(None) };
+    let mut all =
+        tx.prepare("SELECT header, salt, body FROM records WHERE device = ?1 AND epoch = ?2 ORDER BY seq")?;
+    let records = all
+        .query_map(params![device.to_string(), epoch], |row| {
+            Ok(WireRecord {
+                header: to_hex(&row.get::<_, Vec<u8>>(0)?),
+                salt: to_hex(&row.get::<_, Vec<u8>>(1)?),
+                body: row.get(2)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let from = Chain::genesis(device, from_epoch_column(epoch)?).head();
+    Ok(Some(AuditedEpoch { batch: RecordBatch { from, records, to }, heads }))
+}
+
+fn signed_heads(tx: &Transaction<'_>, device: KioskId, epoch: &str) -> rusqlite::Result<Vec<SignedHead>> {
+    let number = from_epoch_column(epoch)?;
+    // The genesis head has no record from which its hash could be read.
+    let genesis = Chain::genesis(device, number).head().hash;
+    let mut signed = tx.prepare(
+        "SELECT heads.seq, hash, signature FROM heads LEFT JOIN records USING (device, epoch, seq)
+         WHERE device = ?1 AND epoch = ?2 ORDER BY heads.seq",
+    )?;
+    let rows = signed.query_map(params![device.to_string(), epoch], |row| {
+        let hash = row.get::<_, Option<[u8; 32]>>(1)?.unwrap_or(genesis);
+        let signature: String = row.get(2)?;
+        let head =
+            Head { device, epoch: number, seq: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0), hash };
+        Ok(signature.parse().ok().map(|signature| SignedHead { head, signature }))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().collect())
+}

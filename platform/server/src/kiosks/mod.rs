@@ -1,0 +1,5 @@
+//! Kiosks at the platform: authentication of their requests, storage of their records, and the export of these records.
+
+pub(crate) mod audit;
+pub(crate) mod authenticator;
+pub(crate) mod records;

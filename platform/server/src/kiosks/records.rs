@@ -1,0 +1,203 @@
+//! Stores the records of kiosks: each once, in order, as they were hashed (I2, I7).
+//!
+//! A batch is stored if it continues the stored chain without a gap. Any other batch is answered with the sequence
+//! number up to which the chain is stored, so that the kiosk sends again from there. A record whose body
+//! is not understood is stored like any other and reported to the kiosk; it does not block later records.
+
+use std::io::Read as _;
+
+use contract::{
+    BatchAck, Chain, Entry, Head, ProblemCode, Record, RecordBatch, RecordHeader, RefusedRecord, UploadWindow,
+};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use crate::codes::{revocations, used_codes};
+use crate::config::kiosks::RegisteredKiosk;
+use crate::consents;
+use crate::context::RequestContext;
+use crate::incidents::record_incident;
+use crate::messages::PlatformResponse;
+use crate::peer_calls::PlatformReply;
+use crate::request_error::{RequestError, malformed_request, parse_body};
+use crate::store::columns::{to_epoch_column, to_json_column, to_ms_column};
+
+/// Largest batch in bytes after decompression.
+const BATCH_MAX: u64 = 4 * 1024 * 1024;
+/// log2 of the largest zstd window in bytes, which bounds the memory for decompression.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// Window that each answer grants for the next batch.
+const WINDOW: UploadWindow = UploadWindow { records: 256, bytes: 256 * 1024, after_ms: 0 };
+
+/// `POST /v1/records`: verifies a batch and stores its new records.
+pub(crate) fn accept_batch(
+    context: &mut RequestContext<'_>,
+    kiosk: &RegisteredKiosk,
+    body: &[u8],
+) -> Result<PlatformReply, RequestError> {
+    let batch: RecordBatch = parse_body(&decompress_batch(body)?)?;
+    let (from, to) = (batch.from, batch.to.head);
+    if (from.device, to.device) != (kiosk.id, kiosk.id) {
+        return Err(malformed_request("the batch belongs to another kiosk than its sender"));
+    }
+    batch.to.verify(&kiosk.key).map_err(|_| malformed_request("the head's signature does not verify"))?;
+    batch.verify_chain().map_err(|_| {
+        malformed_request("the records of the batch are not one chain from its first head to its last")
+    })?;
+
+    let upto = stored_upto(context.tx, from)?;
+    if from.seq > upto {
+        return Ok(acknowledge(context, from, upto, Vec::new()));
+    }
+    let Some((refused, upto)) = append_new_records(context, &batch, upto)? else {
+        return reject_fork(context, from);
+    };
+    context.tx.execute(
+        "INSERT INTO heads (device, epoch, seq, signature) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        params![
+            kiosk.id.to_string(),
+            to_epoch_column(to.epoch),
+            seq_column(to.seq)?,
+            batch.to.signature.to_string()
+        ],
+    )?;
+    Ok(acknowledge(context, from, upto, refused))
+}
+
+fn decompress_batch(body: &[u8]) -> Result<Vec<u8>, RequestError> {
+    let bad = |_| malformed_request("the body is not zstd");
+    let mut decoder = zstd::Decoder::new(body).map_err(bad)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(bad)?;
+    let mut plain = Vec::new();
+    decoder.take(BATCH_MAX + 1).read_to_end(&mut plain).map_err(bad)?;
+    if u64::try_from(plain.len()).is_ok_and(|len| len <= BATCH_MAX) {
+        Ok(plain)
+    } else {
+        Err(malformed_request("the batch is larger than the window that was granted"))
+    }
+}
+
+/// Stores the new records of a batch. `None` when the batch conflicts with the stored chain (fork).
+fn append_new_records(
+    context: &RequestContext<'_>,
+    batch: &RecordBatch,
+    stored: u64,
+) -> Result<Option<(Vec<RefusedRecord>, u64)>, RequestError> {
+    let mut chain = Chain::from_head(batch.from);
+    if hash_at(context.tx, chain.head())? != Some(chain.head().hash) {
+        return Ok(None);
+    }
+    let mut refused = Vec::new();
+    for wire in &batch.records {
+        let whole = |_| malformed_request("a record of the batch is malformed");
+        let record = wire.to_record().map_err(whole)?;
+        chain.push(&record.header, &record.commitment()).map_err(whole)?;
+        let entry = Entry::decode(&record.body).ok().filter(|entry| entry.kind() == record.header.kind);
+        if entry.is_none() {
+            refused.push(RefusedRecord { seq: record.header.seq, code: ProblemCode::Malformed });
+        }
+        let head = chain.head();
+        if head.seq > stored {
+            store_record(context, &record, &wire.body, head, entry.is_some())?;
+            if let Some(entry) = &entry {
+                apply_entry(context, &record.header, entry)?;
+            }
+        } else if hash_at(context.tx, head)? != Some(head.hash) {
+            return Ok(None);
+        }
+    }
+    Ok(Some((refused, stored.max(chain.head().seq))))
+}
+
+fn store_record(
+    context: &RequestContext<'_>,
+    record: &Record,
+    body: &str,
+    head: Head,
+    understood: bool,
+) -> Result<(), RequestError> {
+    context.tx.execute(
+        "INSERT INTO records (device, epoch, seq, header, salt, body, hash, understood, received_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (device, epoch, seq) DO NOTHING",
+        params![
+            head.device.to_string(),
+            to_epoch_column(head.epoch),
+            seq_column(head.seq)?,
+            record.header.encode(),
+            record.salt,
+            body,
+            head.hash,
+            understood,
+            to_ms_column(context.now),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Applies a new record to the platform's other tables: receipts, used codes, revocations, consents.
+fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entry) -> rusqlite::Result<()> {
+    let device = header.device;
+    if let Entry::ReceiptIssued { receipt, content, .. } = entry {
+        context.tx.execute(
+            "INSERT INTO receipts (device, number, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![device.to_string(), receipt.number().replace(' ', ""), to_json_column(content)],
+        )?;
+    }
+    used_codes::record_kiosk_use(context.tx, &device.to_string(), entry, context.now)?;
+    revocations::compare_admission(context.tx, header, entry, context.now)?;
+    consents::kiosk::record_consent(context.tx, device, entry, context.now)
+}
+
+/// Refuses a batch that forks the stored chain, which means that records were changed. Nothing of the batch is stored;
+/// an incident is recorded.
+fn reject_fork(context: &RequestContext<'_>, from: Head) -> Result<PlatformReply, RequestError> {
+    let about = format!("log {} {}", from.device, to_epoch_column(from.epoch));
+    record_incident(
+        context.tx,
+        &about,
+        "the kiosk sent records that contradict those already stored",
+        to_ms_column(context.now),
+    )?;
+    let problem = ProblemCode::Malformed.into_problem("the batch contradicts records already stored");
+    Ok(PlatformResponse::problem(&problem).into())
+}
+
+fn acknowledge(
+    context: &RequestContext<'_>,
+    of: Head,
+    upto: u64,
+    refused: Vec<RefusedRecord>,
+) -> PlatformReply {
+    let (device, epoch) = (of.device, of.epoch);
+    let ack = BatchAck { device, epoch, upto, refused, window: WINDOW, now: context.now };
+    PlatformResponse::json(&ack).into()
+}
+
+/// Sequence number up to which the chain is stored without a gap.
+fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
+    let upto: Option<i64> = tx.query_row(
+        "SELECT max(seq) FROM records WHERE device = ?1 AND epoch = ?2",
+        params![of.device.to_string(), to_epoch_column(of.epoch)],
+        |row| row.get(0),
+    )?;
+    Ok(upto.and_then(|upto| u64::try_from(upto).ok()).unwrap_or(0))
+}
+
+/// The stored hash of the chain at a sequence number; `None` if the chain is not stored that far.
+fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, RequestError> {
+    if point.seq == 0 {
+        return Ok(Some(Chain::genesis(point.device, point.epoch).head().hash));
+    }
+    let hash = tx
+        .query_row(
+            "SELECT hash FROM records WHERE device = ?1 AND epoch = ?2 AND seq = ?3",
+            params![point.device.to_string(), to_epoch_column(point.epoch), seq_column(point.seq)?],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(hash)
+}
+
+/// Converts a sequence number to a column value, which must be below 2⁶³.
+fn seq_column(seq: u64) -> Result<i64, RequestError> {
+    i64::try_from(seq).map_err(|_| malformed_request("the sequence number is too large"))
+}
