@@ -8,7 +8,7 @@ use card::{
     PendingCard, PinOutcome, PsamSlot, ReadFault, ReadStep, ReaderEvent, SocialCard, TransportFault,
 };
 use device::record::card::CardRecorder;
-use device::record::replay::OPENED_NOTE;
+use device::record::link::OPENED_NOTE;
 use device::record::{Recorder, TransferFault, WireEvent};
 use device::wire::{
     AUTHORITY_TIMEOUT_MS, DeviceAnswer, DeviceEvent, DeviceFault, DeviceHealth, DeviceWork, RequestId,

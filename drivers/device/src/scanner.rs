@@ -1,6 +1,5 @@
 //! A serial or USB-CDC code scanner.
 
-use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use code_reader::{CodeSplitter, CodeTracker};
@@ -8,12 +7,12 @@ use device::record::{self, Recorder};
 use device::wire::{
     CODE_MAX, DeviceAnswer, DeviceEvent, DeviceFault, DeviceHealth, DeviceWork, ScannerConfig,
 };
-use serialport::SerialPort;
+use serial_link::{FlowControl, Link as _, LinkFault, SerialLink};
 
 use crate::host::{DeviceHost, KioskDisconnected};
 
-/// Longest wait for bytes of the scanner, and thereby the longest delay of a request.
-const READ_TIMEOUT: Duration = Duration::from_millis(20);
+/// Longest wait for bytes of the scanner, or until it takes a command, and thereby the longest delay of a request.
+const LINE_TIMEOUT: Duration = Duration::from_millis(20);
 /// Pause before the serial line is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 
@@ -42,8 +41,8 @@ fn serve(
     scanning: &mut bool,
     hold: &mut CodeTracker,
 ) -> Result<(), KioskDisconnected> {
-    let Ok(mut port) = serialport::new(tty, baud).timeout(READ_TIMEOUT).open() else { return Ok(()) };
-    if set_trigger(port.as_mut(), line, *scanning).is_err() {
+    let Ok(mut link) = SerialLink::open(tty, baud, FlowControl::None) else { return Ok(()) };
+    if set_trigger(&mut link, line, *scanning).is_err() {
         return Ok(());
     }
     host.report_health(DeviceHealth::Ready)?;
@@ -54,7 +53,7 @@ fn serve(
     loop {
         while let Some((id, work)) = host.next_request(Duration::ZERO)? {
             let answer = if let DeviceWork::SetScanning(on) = work {
-                if set_trigger(port.as_mut(), line, on).is_err() {
+                if set_trigger(&mut link, line, on).is_err() {
                     host.send_answer(id, Err(DeviceFault::Unavailable))?;
                     return Ok(());
                 }
@@ -65,22 +64,23 @@ fn serve(
             };
             host.send_answer(id, answer)?;
         }
-        let codes = match port.read(&mut chunk[..]) {
-            Ok(0) => return Ok(()),
+        let codes = match link.read_some(&mut chunk[..], LINE_TIMEOUT) {
             Ok(read) => {
                 last = Instant::now();
                 let bytes = chunk.get(..read).unwrap_or_default();
                 record::scanner::record_bytes(recorder, bytes);
                 lines.push_bytes(bytes)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            Err(LinkFault::TimedOut) => {
                 if last.elapsed() >= gap {
                     lines.on_pause().into_iter().collect()
                 } else {
                     Vec::new()
                 }
             }
-            Err(_) => return Ok(()),
+            Err(LinkFault::Absent | LinkFault::Busy | LinkFault::Gone | LinkFault::Failed(_)) => {
+                return Ok(());
+            }
         };
         // A scanner on a stand sends a code repeatedly for as long as the code is held in front of it.
         let codes = codes.into_iter().map(|mut code| std::mem::take(&mut *code)).collect();
@@ -91,6 +91,6 @@ fn serve(
 }
 
 /// Sends the scanner its start or stop command, if one is configured.
-fn set_trigger(port: &mut dyn SerialPort, line: &ScannerConfig, on: bool) -> std::io::Result<()> {
-    port.write_all(if on { &line.start } else { &line.stop })
+fn set_trigger(link: &mut SerialLink, line: &ScannerConfig, on: bool) -> Result<(), LinkFault> {
+    link.write_all(if on { &line.start } else { &line.stop }, LINE_TIMEOUT)
 }

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serial_link::{Link, LinkFault};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::answer::{AnswerMismatch, SamAnswer, SamId, parse_answer};
 use crate::card::IdCardReading;
 use crate::command::SamCommand;
 use crate::frame::{FRAME_MAX, FrameScan, scan_frame};
-use crate::link::{Link, LinkFault};
 use crate::status::SamStatus;
 use crate::text::{TextFault, parse_text};
 use crate::utf16::decode_field;
@@ -338,17 +338,10 @@ impl<L: Link> IdReader<L> {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), IdReaderFault> {
-        let until = self.link.now() + SEND_TIMEOUT;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            match self.link.write_some(rest, WAIT_MAX) {
-                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(LinkFault::TimedOut) if self.link.now() < until => {}
-                Err(LinkFault::TimedOut) => return Err(IdReaderFault::NotResponding),
-                Err(fault) => return Err(fault.into()),
-            }
+        match self.link.write_all(bytes, SEND_TIMEOUT) {
+            Err(LinkFault::TimedOut) => Err(IdReaderFault::NotResponding),
+            sent => Ok(sent?),
         }
-        Ok(())
     }
 
     /// Discards bytes that arrived before the command, so that they are not taken for its answer.

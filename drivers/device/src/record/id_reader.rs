@@ -12,12 +12,12 @@
 use std::cell::RefCell;
 use std::mem;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ::id_reader::{FRAME_MAX, IdCard, Link, LinkFault, TEXT_LEN, parse_text};
+use ::id_reader::{FRAME_MAX, IdCard, TEXT_LEN, parse_text};
 use serde::{Deserialize, Serialize};
 
-use super::replay::OPENED_NOTE;
+use super::link::LinkTape;
 use super::{Hex, Recorder, TransferFault, WireEvent};
 
 const PREAMBLE: [u8; 5] = [0xAA, 0xAA, 0xAA, 0x96, 0x69];
@@ -84,12 +84,21 @@ impl PendingBytes {
     }
 }
 
-/// Records the requests of the device process to the driver, each between the bytes of one answer and the next command.
-pub struct RequestRecorder(Rc<RefCell<PendingBytes>>);
+/// Records the bytes on an ID reader's link, and the requests of the device process to the driver: each between the bytes of
+/// one answer and the next command. All clones write the same recording.
+#[derive(Clone)]
+pub struct IdReaderTape(Rc<RefCell<PendingBytes>>);
 
-impl RequestRecorder {
+impl IdReaderTape {
+    /// The tape of a link that was opened now.
+    #[must_use]
+    pub fn new(recorder: Recorder) -> Self {
+        recorder.record_opened();
+        Self(Rc::new(RefCell::new(PendingBytes { recorder, pieces: Vec::new() })))
+    }
+
     /// Records a request.
-    pub fn record(&self, asked: IdReaderRequest) {
+    pub fn record_request(&self, asked: IdReaderRequest) {
         let mut held = self.0.borrow_mut();
         if held.recorder.is_on() {
             // An enum without data is always JSON.
@@ -98,60 +107,23 @@ impl RequestRecorder {
     }
 }
 
-/// A link to an ID reader whose bytes are recorded.
-pub struct RecordedIdLink<L> {
-    link: L,
-    pending: Rc<RefCell<PendingBytes>>,
-}
-
-impl<L: Link> RecordedIdLink<L> {
-    /// Records the bytes of `link` with `recorder`.
-    pub fn new(link: L, recorder: Recorder) -> Self {
-        recorder.record(WireEvent::Note(OPENED_NOTE.into()));
-        Self { link, pending: Rc::new(RefCell::new(PendingBytes { recorder, pieces: Vec::new() })) }
-    }
-
-    /// The recorder for requests to the driver that owns this link.
-    #[must_use]
-    pub fn request_recorder(&self) -> RequestRecorder {
-        RequestRecorder(Rc::clone(&self.pending))
-    }
-}
-
-impl<L: Link> Link for RecordedIdLink<L> {
-    fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
-        let written = self.link.write_some(bytes, timeout);
-        let mut held = self.pending.borrow_mut();
+impl LinkTape for IdReaderTape {
+    fn record_sent(&mut self, sent: Result<&[u8], TransferFault>) {
+        let mut held = self.0.borrow_mut();
         if held.recorder.is_on() {
-            held.record(match written {
+            held.record(match sent {
                 // A command holds no personal data.
-                Ok(count) => WireEvent::Out(Hex(bytes.get(..count).unwrap_or(bytes).to_vec())),
-                Err(fault) => WireEvent::OutFailed(transfer_fault(fault)),
+                Ok(bytes) => WireEvent::Out(Hex(bytes.to_vec())),
+                Err(fault) => WireEvent::OutFailed(fault),
             });
         }
-        written
     }
 
-    fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
-        let read = self.link.read_some(buffer, timeout);
-        let mut held = self.pending.borrow_mut();
+    fn record_received(&mut self, at: Instant, received: Result<&[u8], TransferFault>) {
+        let mut held = self.0.borrow_mut();
         if held.recorder.is_on() {
-            let piece = read.map(|count| buffer.get(..count).unwrap_or_default().to_vec());
-            held.push(self.link.now(), piece.map_err(transfer_fault));
+            held.push(at, received.map(<[u8]>::to_vec));
         }
-        read
-    }
-
-    fn now(&self) -> Instant {
-        self.link.now()
-    }
-}
-
-fn transfer_fault(fault: LinkFault) -> TransferFault {
-    match fault {
-        LinkFault::TimedOut => TransferFault::TimedOut,
-        LinkFault::Gone | LinkFault::Absent => TransferFault::Disconnected,
-        LinkFault::Busy | LinkFault::Failed(_) => TransferFault::Failed,
     }
 }
 

@@ -4,7 +4,6 @@ use contract::{CardStatus, ProblemCode};
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::id_number::is_id_number;
 use super::log_card_change;
 use crate::codes::{self, RelyingParty};
 use crate::columns::{from_json_column, to_json_column};
@@ -108,7 +107,7 @@ pub(super) fn request_name_check(
     body: &[u8],
 ) -> Result<PlatformReply, RequestError> {
     let issue: IssueRequest = parse_body(body)?;
-    if !is_id_number(&issue.id_number) || issue.name.trim().is_empty() || !issue.card.is_valid() {
+    if !citizen_number::is_valid(&issue.id_number) || issue.name.trim().is_empty() || !issue.card.is_valid() {
         return Err(malformed_request(
             "a name, an ID number with a correct check digit and valid card data are needed",
         ));

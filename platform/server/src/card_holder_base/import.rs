@@ -10,7 +10,6 @@ use contract::CardStatus;
 use serde::Serialize;
 
 use super::cards::{self, CardData};
-use super::id_number::is_id_number;
 use super::log_card_change;
 use crate::codes::RelyingParty;
 use crate::messages::{PlatformReply, PlatformResponse};
@@ -125,7 +124,7 @@ fn import_row(
     if name.is_empty() {
         return Ok(Err(RowError::Name));
     }
-    if !is_id_number(&id_number) {
+    if !citizen_number::is_valid(&id_number) {
         return Ok(Err(RowError::IdNumber));
     }
     if !card.is_valid() {

@@ -18,7 +18,6 @@
 //! issued. When the card is restored, or a new one activated, the bound phone fetches a new certificate.
 
 mod cards;
-mod id_number;
 mod import;
 mod pin_reset;
 
