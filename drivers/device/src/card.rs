@@ -228,10 +228,9 @@ impl CardSlot<'_> {
                 self.recorder.record(WireEvent::Request(lengths));
                 pin_answer(self.reader.change_pin(&old, &new))
             }
-            DeviceWork::PrintReceipt(_)
-            | DeviceWork::PrintDocument(_)
-            | DeviceWork::SetScanning(_)
-            | DeviceWork::ShowSignal(_) => Err(DeviceFault::Unsupported),
+            DeviceWork::PrintReceipt(_) | DeviceWork::PrintDocument(_) | DeviceWork::ShowSignal(_) => {
+                Err(DeviceFault::Unsupported)
+            }
         };
         Ok(self.host.send_answer(id, answer)?)
     }

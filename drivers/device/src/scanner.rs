@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use code_reader::{CodeSplitter, CodeTracker};
 use device::record::{self, Recorder};
-use device::wire::{
-    CODE_MAX, DeviceAnswer, DeviceEvent, DeviceFault, DeviceHealth, DeviceWork, ScannerConfig,
-};
+use device::wire::{CODE_MAX, DeviceEvent, DeviceFault, DeviceHealth, ScannerConfig};
 use serial_link::{FlowControl, Link as _, LinkFault, SerialLink};
 
 use crate::host::{DeviceHost, KioskDisconnected};
@@ -18,11 +16,10 @@ const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until the kiosk closes the connection.
 pub(crate) fn run(host: &DeviceHost, recorder: &Recorder, tty: &str, baud: u32, line: &ScannerConfig) {
-    // Kept while the serial line is closed: a scanner that is plugged in again continues in its last state.
-    let mut scanning = true;
+    // Kept while the serial line is closed: a code that is still held to the scanner is not reported again.
     let mut hold = CodeTracker::new();
     loop {
-        if let Err(KioskDisconnected) = serve(host, recorder, tty, baud, line, &mut scanning, &mut hold) {
+        if let Err(KioskDisconnected) = serve(host, recorder, tty, baud, line, &mut hold) {
             return;
         }
         if host.report_health(DeviceHealth::Absent).is_err() || host.refuse_requests(REOPEN_PAUSE).is_err() {
@@ -38,11 +35,10 @@ fn serve(
     tty: &str,
     baud: u32,
     line: &ScannerConfig,
-    scanning: &mut bool,
     hold: &mut CodeTracker,
 ) -> Result<(), KioskDisconnected> {
     let Ok(mut link) = SerialLink::open(tty, baud, FlowControl::None) else { return Ok(()) };
-    if set_trigger(&mut link, line, *scanning).is_err() {
+    if link.write_all(&line.start, LINE_TIMEOUT).is_err() {
         return Ok(());
     }
     host.report_health(DeviceHealth::Ready)?;
@@ -51,18 +47,8 @@ fn serve(
     let mut last = Instant::now();
     let mut chunk = zeroize::Zeroizing::new([0; 512]);
     loop {
-        while let Some((id, work)) = host.next_request(Duration::ZERO)? {
-            let answer = if let DeviceWork::SetScanning(on) = work {
-                if set_trigger(&mut link, line, on).is_err() {
-                    host.send_answer(id, Err(DeviceFault::Unavailable))?;
-                    return Ok(());
-                }
-                *scanning = on;
-                Ok(DeviceAnswer::Scanning(on))
-            } else {
-                Err(DeviceFault::Unsupported)
-            };
-            host.send_answer(id, answer)?;
+        while let Some((id, _)) = host.next_request(Duration::ZERO)? {
+            host.send_answer(id, Err(DeviceFault::Unsupported))?;
         }
         let codes = match link.read_some(&mut chunk[..], LINE_TIMEOUT) {
             Ok(read) => {
@@ -84,13 +70,8 @@ fn serve(
         };
         // A scanner on a stand sends a code repeatedly for as long as the code is held in front of it.
         let codes = codes.into_iter().map(|mut code| std::mem::take(&mut *code)).collect();
-        for code in hold.new_codes(codes, Instant::now()).into_iter().filter(|_| *scanning) {
+        for code in hold.new_codes(codes, Instant::now()) {
             host.send_event(DeviceEvent::Code(code.into()))?;
         }
     }
-}
-
-/// Sends the scanner its start or stop command, if one is configured.
-fn set_trigger(link: &mut SerialLink, line: &ScannerConfig, on: bool) -> Result<(), LinkFault> {
-    link.write_all(if on { &line.start } else { &line.stop }, LINE_TIMEOUT)
 }

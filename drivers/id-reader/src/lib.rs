@@ -23,13 +23,11 @@ mod text;
 mod utf16;
 
 pub use answer::{AnswerMismatch, SamAnswer, SamId, parse_answer};
-pub use card::{IdCard, IdCardReading};
+pub use card::{CitizenIdCard, Foreigner2017, Foreigner2023, IdCard, IdCardReading, ResidencePermit, Sex};
 pub use command::SamCommand;
 pub use date::{Date, Validity};
 pub use frame::{FRAME_MAX, FrameScan, scan_frame};
 pub use number::{is_citizen_number, is_foreigner_number, is_permit_holder_number};
 pub use reader::{IdCardFault, IdReadRefusal, IdReader, IdReaderFault};
 pub use status::SamStatus;
-pub use text::{
-    CitizenIdCard, Foreigner2017, Foreigner2023, ResidencePermit, Sex, TEXT_LEN, TextFault, parse_text,
-};
+pub use text::{TEXT_LEN, TextFault, parse_text};

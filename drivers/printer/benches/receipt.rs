@@ -163,7 +163,6 @@ fn bench_document() {
         blocks: (1..=20).map(|_| row("参保单位")).collect(),
         code: None,
         foot: Vec::new(),
-        watermark: Some("仅供参考".into()),
         copy_mark: None,
     };
     let begin = Instant::now();

@@ -28,8 +28,8 @@ mod usb;
 pub use answers::{PrinterStatus, parse_answers};
 pub use document::{
     A4Document, DOCUMENT_BLOCKS_MAX, DocumentBlock, DocumentCode, DocumentFonts, DocumentPrinter,
-    DocumentPrinterFault, DocumentPrinterStatus, ISSUED_BYTES_MAX, PAGES_MAX, PdfFault, PrintableDocument,
-    TABLE_CELLS_MAX, TABLE_ROWS_MAX, parse_ipp_response, render_pdf,
+    DocumentPrinterFault, DocumentPrinterStatus, PAGES_MAX, PdfFault, TABLE_CELLS_MAX, TABLE_ROWS_MAX,
+    parse_ipp_response, render_pdf,
 };
 pub use print_outcome::{PrintConfirmation, PrintFailure, PrintOutcome, PrintProgress};
 pub use printer::ReceiptPrinter;

@@ -124,7 +124,7 @@ pub fn id_reader(data: &[u8]) {
         id_reader::IdReader::new(ScriptedReader { output, now: Instant::now(), exchanges: 0, left: 0 });
     let _ = reader.sam_id().is_ok();
     let _ = reader.find().is_ok();
-    let _ = reader.read_with_fingerprints().is_ok();
+    let _ = reader.read().is_ok();
     let _ = reader.new_address().is_ok();
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A card's text that is valid is replaced by that of an invented resident, with the validity period of the card that was
 //! read. Of an invalid text each character is replaced by one of the same class, so that a driver in a test comes to the
-//! same result. Photo, fingerprints and all unknown data become zeros. A valid checksum stays valid, an invalid one
+//! same result. Photo and all unknown data become zeros. A valid checksum stays valid, an invalid one
 //! stays invalid.
 //!
 //! A frame arrives in pieces, and its personal data can be located only once the frame is complete. So pieces are held
@@ -28,7 +28,7 @@ const LENGTH_LEN: usize = 2;
 const LENGTH_OVERHEAD: usize = 4;
 /// Bytes of the security module's number.
 const SAM_ID_LEN: usize = 16;
-/// Beginning of an answer with a card: lengths of text and photo. A length of the fingerprints may follow.
+/// Beginning of an answer with a card: lengths of text and photo.
 const CARD_LENGTHS: [u8; 4] = [0x01, 0x00, 0x04, 0x00];
 const PHOTO_LEN: usize = 1024;
 /// Bytes of a resident's text that hold the first and last day of validity.
@@ -174,20 +174,11 @@ fn redact_data(data: &[u8]) -> Vec<u8> {
     if data.len() == SAM_ID_LEN {
         return data.to_vec();
     }
-    let header = if data.len() == CARD_LENGTHS.len() + TEXT_LEN + PHOTO_LEN {
-        CARD_LENGTHS.len()
-    } else {
-        CARD_LENGTHS.len() + 2
-    };
-    let (Some(lengths), Some(text)) = (data.get(..header), data.get(header..header + TEXT_LEN)) else {
+    let card = data.strip_prefix(&CARD_LENGTHS).and_then(|card| card.split_at_checked(TEXT_LEN));
+    let Some((text, photo)) = card.filter(|(_, photo)| photo.len() == PHOTO_LEN) else {
         return vec![0; data.len()];
     };
-    if !lengths.starts_with(&CARD_LENGTHS) {
-        return vec![0; data.len()];
-    }
-    let mut kept = [lengths, &redact_text(text)].concat();
-    kept.resize(data.len(), 0);
-    kept
+    [&CARD_LENGTHS[..], &redact_text(text), &vec![0; photo.len()]].concat()
 }
 
 fn redact_text(text: &[u8]) -> Vec<u8> {
