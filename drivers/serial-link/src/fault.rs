@@ -28,40 +28,50 @@ impl LinkFault {
     /// The fault that an error means when a port is opened.
     #[must_use]
     pub fn while_opening(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::Absent,
-            io::ErrorKind::ResourceBusy => Self::Busy,
-            kind => match Errno::from_io_error(error) {
-                Some(Errno::NODEV | Errno::NXIO) => Self::Absent,
-                Some(_) | None => Self::Failed(kind),
-            },
+        let kind = error.kind();
+        if kind == io::ErrorKind::NotFound || is_one_of(error, &[Errno::NODEV, Errno::NXIO]) {
+            Self::Absent
+        } else if kind == io::ErrorKind::ResourceBusy {
+            Self::Busy
+        } else {
+            Self::Failed(kind)
         }
     }
 
     /// The fault that an error means when an open link is read or written.
     #[must_use]
     pub fn in_use(error: &io::Error) -> Self {
-        match error.kind() {
-            // An interrupted call transferred no byte; the caller tries again until its own timeout.
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {
-                Self::TimedOut
-            }
-            io::ErrorKind::BrokenPipe
-            | io::ErrorKind::NotFound
-            | io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::NotConnected
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NetworkDown => Self::Gone,
-            kind => match Errno::from_io_error(error) {
-                // A tty returns `EIO` after its other end was closed, a USB port `ENODEV`; they have no `ErrorKind`.
-                Some(Errno::IO | Errno::NODEV | Errno::NXIO | Errno::SHUTDOWN) => Self::Gone,
-                Some(_) | None => Self::Failed(kind),
-            },
+        let kind = error.kind();
+        if NOT_IN_TIME.contains(&kind) {
+            Self::TimedOut
+        } else if ENDED.contains(&kind) || is_one_of(error, &ENDED_WITHOUT_KIND) {
+            Self::Gone
+        } else {
+            Self::Failed(kind)
         }
     }
+}
+
+/// Errors of a call that transferred no byte; the caller tries again until its own timeout.
+const NOT_IN_TIME: [io::ErrorKind; 3] =
+    [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
+/// Errors of a link that has ended.
+const ENDED: [io::ErrorKind; 9] = [
+    io::ErrorKind::BrokenPipe,
+    io::ErrorKind::NotFound,
+    io::ErrorKind::UnexpectedEof,
+    io::ErrorKind::ConnectionReset,
+    io::ErrorKind::ConnectionAborted,
+    io::ErrorKind::NotConnected,
+    io::ErrorKind::HostUnreachable,
+    io::ErrorKind::NetworkUnreachable,
+    io::ErrorKind::NetworkDown,
+];
+/// The same, without an `ErrorKind`: a tty returns `EIO` after its other end was closed, a USB port `ENODEV`.
+const ENDED_WITHOUT_KIND: [Errno; 4] = [Errno::IO, Errno::NODEV, Errno::NXIO, Errno::SHUTDOWN];
+
+fn is_one_of(error: &io::Error, errors: &[Errno]) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| errors.contains(&errno))
 }
 
 /// Maps the result of a read or write on a tty or a connection: zero bytes without an error mean that it has ended.
