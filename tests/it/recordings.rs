@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 
 use ::printer::{
     PrintConfirmation, PrintFailure, PrintOutcome, PrintableReceipt, PrinterProfile, ReceiptBlock,
-    ReceiptPrinter, SerialLink,
+    ReceiptPrinter,
 };
 use card::{
     AuthAnswer, AuthRequest, AuthorityFault, CardAuthority, CardReadRefusal, CardTransport, HolderData,
     Nonces, Psam, ReadFault, TransportFault,
 };
 use device::record::card::CardRecorder;
-use device::record::id_reader::{IdReaderRequest, RecordedIdLink as RecordedLine};
-use device::record::printer::{RecordedPrinterLink, print_request};
-use device::record::replay::{self, OPENED_NOTE};
+use device::record::id_reader::{IdReaderRequest, IdReaderTape};
+use device::record::link::{OPENED_NOTE, RecordedLink};
+use device::record::printer::{PrinterTape, print_request};
+use device::record::replay;
 use device::record::{Recorder, Recording, WireEvent};
 use emulator::card::{CardFlaw, EmulatedCard};
 use emulator::card_keys::CityCardKeys;
@@ -28,7 +29,8 @@ use emulator::id_card::{EmulatedIdCard, IdCardFlaw};
 use emulator::id_reader::EmulatedIdReader;
 use emulator::printer::EmulatedPrinter;
 use emulator::roll::WIDTH_80_MM_DOTS;
-use id_reader::{IdCardFault, IdReader, SerialLink as SerialIdLink, Validity};
+use id_reader::{IdCardFault, IdReader, Validity};
+use serial_link::{FlowControl, SerialLink};
 use system_tests::scenarios;
 
 fn repository() -> PathBuf {
@@ -126,8 +128,8 @@ fn record_print(
         faults.set_active(fault, true).unwrap();
     }
     let recorder = Recorder::begin(directory, "receipt-printer");
-    let link = SerialLink::open(&tty.display().to_string(), 115_200).unwrap();
-    let link = RecordedPrinterLink::new(link, recorder.clone());
+    let link = SerialLink::open(&tty.display().to_string(), 115_200, FlowControl::XonXoff).unwrap();
+    let link = RecordedLink::new(link, PrinterTape::new(recorder.clone()));
     let mut printer = ReceiptPrinter::open(Box::new(link), PrinterProfile::by_name(profile).unwrap());
     let receipt = receipt_for(resident);
     recorder.record(print_request(&receipt));
@@ -142,23 +144,23 @@ fn record_id_card(directory: &Path, resident: &BenchResident, flaw: IdCardFlaw) 
     let tty = port.path().join("id-reader");
     let reader_emulator = EmulatedIdReader::open_pty(&tty, FaultSwitches::default()).unwrap();
     let recorder = Recorder::begin(directory, "id-reader");
-    let link = SerialIdLink::open(&tty.display().to_string(), 115_200).unwrap();
-    let link = RecordedLine::new(link, recorder.clone());
-    let orders = link.request_recorder();
+    let link = SerialLink::open(&tty.display().to_string(), 115_200, FlowControl::None).unwrap();
+    let tape = IdReaderTape::new(recorder.clone());
+    let link = RecordedLink::new(link, tape.clone());
     let mut reader = IdReader::new(link);
-    orders.record(IdReaderRequest::SamId);
+    tape.record_request(IdReaderRequest::SamId);
     reader.sam_id().unwrap();
     reader_emulator.place_card(EmulatedIdCard::for_resident(resident, flaw));
     loop {
-        orders.record(IdReaderRequest::Find);
+        tape.record_request(IdReaderRequest::Find);
         if reader.find().unwrap() {
             break;
         }
     }
-    orders.record(IdReaderRequest::Read);
+    tape.record_request(IdReaderRequest::Read);
     let _ = reader.read().is_ok();
     // The last bytes received are recorded when the driver begins another operation.
-    orders.record(IdReaderRequest::Find);
+    tape.record_request(IdReaderRequest::Find);
     recorder.record(WireEvent::Note("closed".into()));
     finished(directory, |recording| ends_with_note(recording, "closed"))
 }

@@ -5,7 +5,6 @@ use zeroize::Zeroizing;
 
 use crate::CardReadRefusal;
 use crate::application::ReadFault;
-use crate::number::is_date;
 
 pub(crate) fn to_hex(bytes: &[u8]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
@@ -39,7 +38,7 @@ pub(crate) fn parse_packed_date(bytes: &[u8]) -> Result<Option<String>, ReadFaul
         return Ok(None);
     }
     let digits = to_hex(bytes);
-    if is_date(&digits) {
+    if citizen_number::is_date(&digits) {
         Ok(Some(digits.to_string()))
     } else {
         Err(ReadFault::Refused(CardReadRefusal::InvalidData))

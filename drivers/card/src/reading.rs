@@ -12,7 +12,6 @@ use crate::application::{
 use crate::authority::{AuthAnswer, AuthRequest, CardAuthority, Nonces};
 use crate::fields::{decode_padded_text, decode_text, parse_packed_date, to_hex, trim_padding};
 use crate::holder::{Algorithm, CardHolder, CardProof, HolderData, SocialCard, SpecVersion};
-use crate::number::is_citizen_number;
 
 /// Length in bytes from which a name may be continued in 姓名扩展: the next character, up to four bytes in GB18030, may not
 /// have fitted into the thirty bytes of 姓名. A shorter name has no extension, so the record is not requested.
@@ -187,7 +186,7 @@ fn read_holder_file(card: &mut dyn CardTransport) -> Result<HolderData, ReadFaul
         Err(StatusWord::SECURITY) => return Ok(HolderData::NeedsAuthentication),
         Err(StatusWord { .. }) => return Err(ReadFault::Refused(CardReadRefusal::Incomplete)),
     };
-    if !is_citizen_number(&id_number) {
+    if !citizen_number::is_valid(&id_number) {
         return Err(ReadFault::Refused(CardReadRefusal::InvalidData));
     }
     let mut name_bytes = Zeroizing::new(Vec::with_capacity(30 + 20));

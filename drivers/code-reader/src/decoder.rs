@@ -45,8 +45,6 @@ pub struct DecodeResult {
     pub codes: Vec<Vec<u8>>,
     /// If no code was read: the likely reason.
     pub hint: Option<ScanHint>,
-    /// Whether something like a code is in this frame or was in one of the last frames.
-    pub code_near: bool,
 }
 
 /// Decodes the frames of one camera in sequence.
@@ -121,11 +119,11 @@ impl Decoder {
         codes.truncate(CODES_MAX);
         if codes.is_empty() {
             let hint = self.quality.hint(frame, finders);
-            return DecodeResult { codes, hint, code_near: self.quality.code_was_near() };
+            return DecodeResult { codes, hint };
         }
         self.votes.clear();
         self.quality.on_code_read(frame);
-        DecodeResult { codes, hint: None, code_near: true }
+        DecodeResult { codes, hint: None }
     }
 }
 

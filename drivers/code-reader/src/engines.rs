@@ -5,16 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use rqrr::PreparedImage;
-use rxing::common::cpp_essentials::{ConcentricPattern, DecoderResult};
+use rxing::common::cpp_essentials::ConcentricPattern;
 use rxing::common::{BitMatrix, DetectorRXingResult as _};
-use rxing::qrcode::cpp_port::{decoder, detector};
+use rxing::qrcode::cpp_port::detector;
 use rxing::qrcode::decoder::qrcode_decoder;
 use rxing::qrcode::detector::Detector;
 use rxing::{DecodeHints, Point};
 
 use crate::frame::LumaFrame;
+use crate::located_code::{UnreadCode, decode_modules};
 use crate::module_samples::{FrameVotes, ModuleSamples};
-use crate::perspective::UnreadCode;
+use crate::perspective;
 
 /// Most located but unread codes of a picture that are tried again.
 const UNREAD_MAX: usize = 2;
@@ -89,13 +90,6 @@ pub(crate) fn rxing(matrix: &BitMatrix, budget_end: Instant) -> Detection {
     })
 }
 
-/// Decodes the modules of a code. An empty text counts as unread: occasionally error correction turns noise into a
-/// valid code word, and one in sixteen of these begins with the terminator.
-pub(crate) fn decode_modules(modules: &BitMatrix) -> Option<Vec<u8>> {
-    let decoded = decoder::Decode(modules).ok().filter(DecoderResult::isValid)?;
-    Some(decoded.text().into_bytes()).filter(|text| !text.is_empty())
-}
-
 /// Decodes one code with the older zxing port: its detector differs and finds some codes that the newer port misses.
 pub(crate) fn rxing_classic(matrix: &BitMatrix) -> Vec<Vec<u8>> {
     catch_panic(|| {
@@ -110,7 +104,7 @@ pub(crate) fn rxing_classic(matrix: &BitMatrix) -> Vec<Vec<u8>> {
 
 /// Reads a located code that is not flat, with a warped grid.
 pub(crate) fn read_warped(matrix: &BitMatrix, unread: &UnreadCode) -> Option<Vec<u8>> {
-    catch_panic(|| crate::perspective::read(matrix, unread))
+    catch_panic(|| perspective::read(matrix, unread))
 }
 
 /// Reads a located code by samples of its modules. If the samples of this frame do not suffice, they are added to

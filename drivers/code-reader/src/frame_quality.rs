@@ -67,11 +67,6 @@ impl FrameQuality {
         hint
     }
 
-    /// Whether something like a code was in one of the last frames.
-    pub(crate) const fn code_was_near(&self) -> bool {
-        self.code_was_near > 0
-    }
-
     /// Records a frame with a readable code, as the reference for motion.
     pub(crate) fn on_code_read(&mut self, frame: &LumaFrame) {
         self.last = sampled(frame);

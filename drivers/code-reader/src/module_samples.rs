@@ -9,9 +9,8 @@ use rxing::Point;
 use rxing::common::BitMatrix;
 use zeroize::Zeroize;
 
-use crate::engines;
 use crate::frame::LumaFrame;
-use crate::perspective::UnreadCode;
+use crate::located_code::{UnreadCode, decode_modules};
 
 /// Sample points of a module, in modules from its centre.
 const SAMPLES: [(f32, f32); 5] = [(0.0, 0.0), (-0.2, -0.2), (0.2, -0.2), (-0.2, 0.2), (0.2, 0.2)];
@@ -89,7 +88,7 @@ impl ModuleSamples {
 
     /// The text, if the modules can be decoded.
     pub(crate) fn read(&self) -> Option<Vec<u8>> {
-        SHARPENING.iter().find_map(|&part| engines::decode_modules(&self.bits(part)?))
+        SHARPENING.iter().find_map(|&part| decode_modules(&self.bits(part)?))
     }
 
     /// Binarises the modules after sharpening by the factor `part` against the four neighbours.
@@ -278,8 +277,7 @@ mod tests {
         let rescued = [(2, 2), (3, 0), (3, 1), (2, 3)].into_iter().any(|(first, second)| {
             let pixels = blurred(&blurred(&with_grain(200.0, 50.0, 0.0, 1), first), second);
             let shades = ModuleSamples::sample(&frame(&pixels), &unread(), false).unwrap();
-            engines::decode_modules(&shades.bits(0.0).unwrap()).is_none()
-                && shades.read().as_deref() == Some(TEXT)
+            decode_modules(&shades.bits(0.0).unwrap()).is_none() && shades.read().as_deref() == Some(TEXT)
         });
         assert!(rescued);
     }

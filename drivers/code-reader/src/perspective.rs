@@ -6,14 +6,10 @@
 //! mixed. The finder and timing patterns, whose colours are known (ISO/IEC 18004, 6.3), anchor the grid.
 
 use rxing::Point;
-use rxing::common::{BitMatrix, PerspectiveTransform, Quadrilateral};
+use rxing::common::BitMatrix;
 
-use crate::engines;
+use crate::located_code::{UnreadCode, decode_modules};
 
-/// Smallest and largest side of a QR code, in modules (ISO/IEC 18004, 6.3.1).
-const SIDES: std::ops::RangeInclusive<u32> = 21..=177;
-/// Largest side, in modules, for which a grid is tried: a kiosk's camera cannot resolve larger codes.
-const SIDE_MAX: u32 = 97;
 /// Patches of the grid along a side, coarse to fine.
 const GRID_PATCHES: [usize; 3] = [2, 4, 6];
 /// Step by which a node is moved, in modules, coarse to fine.
@@ -24,29 +20,6 @@ const PASSES: usize = 3;
 const SAMPLES: [(f32, f32); 5] = [(0.0, 0.0), (-0.27, -0.27), (0.27, -0.27), (-0.27, 0.27), (0.27, 0.27)];
 /// Weight of a cell of known colour, relative to a cell of unknown colour.
 const KNOWN_WEIGHT: i32 = 2;
-
-/// A code that was located but not read.
-#[derive(Clone, Copy)]
-pub(crate) struct UnreadCode {
-    /// The outer corners in pixels, assuming a flat code: top left, top right, bottom right, bottom left.
-    pub(crate) corners: [Point; 4],
-    /// Side of the code, in modules.
-    pub(crate) side: u32,
-}
-
-impl UnreadCode {
-    /// The homography from modules to pixels, assuming a flat code. `None` if `side` is not a valid QR code size or
-    /// larger than the camera can resolve.
-    pub(crate) fn homography(&self) -> Option<PerspectiveTransform> {
-        if !SIDES.contains(&self.side) || self.side > SIDE_MAX {
-            return None;
-        }
-        let side = narrow(self.side);
-        let square = [(0.0, 0.0), (side, 0.0), (side, side), (0.0, side)].map(|(x, y)| Point { x, y });
-        let (square, corners) = (Quadrilateral::from(square), Quadrilateral::from(self.corners));
-        PerspectiveTransform::quadrilateralToQuadrilateral(square, corners).ok()
-    }
-}
 
 /// Reads a code that is not flat, by warping the grid until the code is readable.
 pub(crate) fn read(matrix: &BitMatrix, unread: &UnreadCode) -> Option<Vec<u8>> {
@@ -60,7 +33,7 @@ pub(crate) fn read(matrix: &BitMatrix, unread: &UnreadCode) -> Option<Vec<u8>> {
                 }
             }
         }
-        if let Some(text) = engines::decode_modules(&net.bits()?) {
+        if let Some(text) = decode_modules(&net.bits()?) {
             return Some(text);
         }
     }
@@ -297,7 +270,7 @@ mod tests {
         let code = QrCode::with_version(TEXT, Version::Normal(4), EcLevel::M).unwrap();
         let (matrix, unread) = on_waves(&code, 0.8);
         let flat = WarpGrid::new(&matrix, &unread).unwrap().bits().unwrap();
-        assert!(engines::decode_modules(&flat).is_none(), "the waves are too low to prove anything");
+        assert!(decode_modules(&flat).is_none(), "the waves are too low to prove anything");
         assert_eq!(read(&matrix, &unread).as_deref(), Some(TEXT));
     }
 

@@ -1,12 +1,10 @@
-//! The code camera: reports codes, hints, and previews, and detects a camera that hangs.
+//! The code camera: reports codes and hints, and detects a camera that hangs.
 
 use std::time::{Duration, Instant};
 
-use code_reader::{CodeTracker, DecodeResult, Decoder, LumaFrame, Preview, SourceError, source};
+use code_reader::{CodeTracker, DecodeResult, Decoder, LumaFrame, SourceError, source};
 use device::record::{Recorder, WireEvent};
-use device::wire::{
-    CODE_MAX, CameraConfig, DeviceAnswer, DeviceEvent, DeviceFault, DeviceHealth, DeviceWork,
-};
+use device::wire::{CODE_MAX, CameraConfig, DeviceEvent, DeviceFault, DeviceHealth};
 
 use crate::host::{DeviceHost, KioskDisconnected};
 
@@ -16,10 +14,6 @@ const STALL_TIMEOUT: Duration = Duration::from_millis(800);
 const DECODE_BUDGET: Duration = Duration::from_millis(120);
 /// Shortest interval between two hints.
 const HINT_INTERVAL: Duration = Duration::from_secs(2);
-/// Shortest interval between two previews.
-const PREVIEW_INTERVAL: Duration = Duration::from_millis(120);
-/// A code that was not seen for this time is no longer held to the camera.
-const HELD_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Pause before the camera is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(500);
 
@@ -75,16 +69,12 @@ impl FreezeDetector {
 
 /// Runs until the kiosk closes the connection.
 pub(crate) fn run(host: &DeviceHost, recorder: &Recorder, path: &str, setup: CameraConfig) {
-    // Kept between streams: a code that is still held when the stream restarts is not reported again, and scanning that
-    // was switched off stays off.
+    // Kept between streams: a code that is still held when the stream restarts is not reported again.
     let mut watch = CameraWatch {
         setup,
-        scanning: true,
         hold: CodeTracker::new(),
         freeze_detector: FreezeDetector::new(),
         hinted_at: None,
-        previewed_at: None,
-        held_at: None,
     };
     loop {
         let health = match watch.serve(host, recorder, path) {
@@ -92,10 +82,7 @@ pub(crate) fn run(host: &DeviceHost, recorder: &Recorder, path: &str, setup: Cam
             Ok(SourceError::Stalled) => DeviceHealth::Failed,
             Ok(_) => DeviceHealth::Absent,
         };
-        if watch.end_preview(host).is_err()
-            || host.report_health(health).is_err()
-            || host.refuse_requests(REOPEN_PAUSE).is_err()
-        {
+        if host.report_health(health).is_err() || host.refuse_requests(REOPEN_PAUSE).is_err() {
             return;
         }
     }
@@ -104,14 +91,9 @@ pub(crate) fn run(host: &DeviceHost, recorder: &Recorder, path: &str, setup: Cam
 /// State that is kept from frame to frame and from stream to stream.
 struct CameraWatch {
     setup: CameraConfig,
-    scanning: bool,
     hold: CodeTracker,
     freeze_detector: FreezeDetector,
     hinted_at: Option<Instant>,
-    /// Time of the last preview; `None` if the kiosk shows none.
-    previewed_at: Option<Instant>,
-    /// Time at which an object like a code was last seen.
-    held_at: Option<Instant>,
 }
 
 impl CameraWatch {
@@ -130,14 +112,8 @@ impl CameraWatch {
         let mut decoder = Decoder::new();
         let mut size = (0, 0);
         loop {
-            while let Some((id, work)) = host.next_request(Duration::ZERO)? {
-                let answer = if let DeviceWork::SetScanning(on) = work {
-                    self.scanning = on;
-                    Ok(DeviceAnswer::Scanning(on))
-                } else {
-                    Err(DeviceFault::Unsupported)
-                };
-                host.send_answer(id, answer)?;
+            while let Some((id, _)) = host.next_request(Duration::ZERO)? {
+                host.send_answer(id, Err(DeviceFault::Unsupported))?;
             }
             let frame = match frames.next(Instant::now() + STALL_TIMEOUT) {
                 Ok(frame) => frame,
@@ -159,26 +135,18 @@ impl CameraWatch {
                     return Ok(SourceError::Stalled);
                 }
             }
-            if self.scanning {
-                let now = Instant::now();
-                let look = decoder.decode(&frame, now + DECODE_BUDGET);
-                self.report(host, &frame, look, now)?;
-            } else {
-                self.end_preview(host)?;
-            }
+            let now = Instant::now();
+            let look = decoder.decode(&frame, now + DECODE_BUDGET);
+            self.report(host, look, now)?;
         }
     }
 
     fn report(
         &mut self,
         host: &DeviceHost,
-        frame: &LumaFrame,
         look: DecodeResult,
         now: Instant,
     ) -> Result<(), KioskDisconnected> {
-        if look.code_near {
-            self.held_at = Some(now);
-        }
         for code in self.hold.new_codes(look.codes, now) {
             if code.len() <= CODE_MAX {
                 host.send_event(DeviceEvent::Code(code.into()))?;
@@ -190,24 +158,7 @@ impl CameraWatch {
             self.hinted_at = Some(now);
             host.send_event(DeviceEvent::CodeHint(hint))?;
         }
-        let held = self.held_at.is_some_and(|at| now.duration_since(at) < HELD_TIMEOUT);
-        if !held {
-            return self.end_preview(host);
-        }
-        if self.setup.preview && self.previewed_at.is_none_or(|at| now.duration_since(at) >= PREVIEW_INTERVAL)
-        {
-            self.previewed_at = Some(now);
-            host.send_event(DeviceEvent::Preview(Some(Preview::from_frame(frame))))?;
-        }
         Ok(())
-    }
-
-    /// Ends the preview: no code is held to the camera any longer, so no person may be shown.
-    fn end_preview(&mut self, host: &DeviceHost) -> Result<(), KioskDisconnected> {
-        match self.previewed_at.take() {
-            Some(_) => host.send_event(DeviceEvent::Preview(None)),
-            None => Ok(()),
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use card::{
     PendingCard, PinOutcome, PsamSlot, ReadFault, ReadStep, ReaderEvent, SocialCard, TransportFault,
 };
 use device::record::card::CardRecorder;
-use device::record::replay::OPENED_NOTE;
+use device::record::link::OPENED_NOTE;
 use device::record::{Recorder, TransferFault, WireEvent};
 use device::wire::{
     AUTHORITY_TIMEOUT_MS, DeviceAnswer, DeviceEvent, DeviceFault, DeviceHealth, DeviceWork, RequestId,
@@ -228,10 +228,9 @@ impl CardSlot<'_> {
                 self.recorder.record(WireEvent::Request(lengths));
                 pin_answer(self.reader.change_pin(&old, &new))
             }
-            DeviceWork::PrintReceipt(_)
-            | DeviceWork::PrintDocument(_)
-            | DeviceWork::SetScanning(_)
-            | DeviceWork::ShowSignal(_) => Err(DeviceFault::Unsupported),
+            DeviceWork::PrintReceipt(_) | DeviceWork::PrintDocument(_) | DeviceWork::ShowSignal(_) => {
+                Err(DeviceFault::Unsupported)
+            }
         };
         Ok(self.host.send_answer(id, answer)?)
     }

@@ -105,7 +105,7 @@ mod tests {
         }
         match read_frame(&mut bytes.as_slice()).unwrap() {
             ToDevice::Request(7, DeviceWork::VerifyPin(pin)) => assert_eq!(pin.as_slice(), b"123456"),
-            ToDevice::Open(_) | ToDevice::Request(..) | ToDevice::Cancel(_) | ToDevice::Ping(_) => {
+            ToDevice::Open(_) | ToDevice::Request(..) | ToDevice::Ping(_) => {
                 panic!("unexpected message")
             }
         }

@@ -153,8 +153,8 @@ fn dispatch(
             Err(TrySendError::Full(_)) => Some(FromDevice::Answer(id, Err(DeviceFault::Busy))),
         },
         ToDevice::Ping(number) => beat.is_recent().then_some(FromDevice::Pong(number)),
-        // No driver here has a request that could be interrupted half way, and the device is open already.
-        ToDevice::Cancel(_) | ToDevice::Open(_) => None,
+        // The device is open already.
+        ToDevice::Open(_) => None,
     };
     if let Some(reply) = reply
         && replies.send(reply).is_err()

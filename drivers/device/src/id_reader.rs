@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use device::record::Recorder;
-use device::record::id_reader::{IdReaderRequest, RecordedIdLink};
+use device::record::id_reader::{IdReaderRequest, IdReaderTape};
+use device::record::link::RecordedLink;
 use device::wire::{Attention, DeviceEvent, DeviceFault, DeviceHealth, IdCardHolder};
-use id_reader::{
-    IdCard, IdCardFault, IdReadRefusal, IdReader, IdReaderFault, Link, LinkFault, SerialLink, Validity,
-};
+use id_reader::{IdCard, IdCardFault, IdReadRefusal, IdReader, IdReaderFault, Validity};
+use serial_link::{FlowControl, Link, LinkFault, SerialLink};
 
 use crate::host::{DeviceHost, KioskDisconnected};
 
@@ -32,7 +32,7 @@ pub(crate) fn run(host: &DeviceHost, recorder: &Recorder, tty: &str, baud: u32) 
 
 /// A link that records a heartbeat with every call: a driver that waits for the line does not hang.
 struct HeartbeatLink<'a> {
-    link: RecordedIdLink<SerialLink>,
+    link: RecordedLink<SerialLink, IdReaderTape>,
     host: &'a DeviceHost,
 }
 
@@ -47,6 +47,14 @@ impl Link for HeartbeatLink<'_> {
         self.link.read_some(buffer, timeout)
     }
 
+    fn discard(&mut self) {
+        self.link.discard();
+    }
+
+    fn bytes_per_second(&self) -> u32 {
+        self.link.bytes_per_second()
+    }
+
     fn now(&self) -> Instant {
         self.link.now()
     }
@@ -59,20 +67,21 @@ fn serve(
     tty: &str,
     baud: u32,
 ) -> Result<LinkFault, KioskDisconnected> {
-    let link = match SerialLink::open(tty, baud) {
-        Ok(link) => RecordedIdLink::new(link, recorder.clone()),
+    let link = match SerialLink::open(tty, baud, FlowControl::None) {
+        Ok(link) => link,
         Err(fault) => return Ok(fault),
     };
-    let orders = link.request_recorder();
+    let tape = IdReaderTape::new(recorder.clone());
+    let link = RecordedLink::new(link, tape.clone());
     let mut reader = IdReader::new(HeartbeatLink { link, host });
-    orders.record(IdReaderRequest::SamId);
+    tape.record_request(IdReaderRequest::SamId);
     if let Ok(id) = reader.sam_id() {
         tracing::info!(%id, "ID reader: security module (SAM) number");
     }
     // A card that lies on the reader at the start is not read: its holder may have left.
     let (mut card_present, mut empty_polls) = (true, 0);
     loop {
-        orders.record(IdReaderRequest::Find);
+        tape.record_request(IdReaderRequest::Find);
         let outcome = match reader.find() {
             Ok(true) if card_present => {
                 empty_polls = 0;
@@ -82,7 +91,7 @@ fn serve(
                 (card_present, empty_polls) = (true, 0);
                 host.report_health(DeviceHealth::Ready)?;
                 host.send_event(DeviceEvent::IdCardDetected)?;
-                orders.record(IdReaderRequest::Read);
+                tape.record_request(IdReaderRequest::Read);
                 let (event, outcome) = reading_event(reader.read());
                 host.send_event(event)?;
                 outcome

@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use device::record::Recorder;
-use device::record::printer::{RecordedPrinterLink, print_request};
+use device::record::link::RecordedLink;
+use device::record::printer::{PrinterTape, print_request};
 use device::wire::{Attention, DeviceAnswer, DeviceFault, DeviceHealth, DeviceWork, PrinterLinkConfig};
-use printer::{
-    Link, LinkFault, PrintFailure, PrinterProfile, PrinterStatus, ReceiptPrinter, SerialLink, TcpLink,
-    UsbLink,
-};
+use printer::{PrintFailure, PrinterProfile, PrinterStatus, ReceiptPrinter, TcpLink, UsbLink};
+use serial_link::{FlowControl, Link, LinkFault, SerialLink};
 
 use crate::host::{DeviceHost, KioskDisconnected};
 
@@ -52,7 +51,7 @@ fn serve(
     printer: &mut Option<ReceiptPrinter>,
 ) -> Result<LinkFault, KioskDisconnected> {
     let link = match open_link(link) {
-        Ok(link) => Box::new(RecordedPrinterLink::new(link, recorder.clone())),
+        Ok(link) => Box::new(RecordedLink::new(link, PrinterTape::new(recorder.clone()))),
         Err(fault) => return Ok(fault),
     };
     let printer = match printer {
@@ -104,7 +103,10 @@ fn serve(
 
 fn open_link(link: &PrinterLinkConfig) -> Result<Box<dyn Link + Send>, LinkFault> {
     Ok(match link {
-        PrinterLinkConfig::Serial { tty, baud } => Box::new(SerialLink::open(tty, *baud)?),
+        // XON/XOFF is harmless for printers that do not use it: status bytes are never 11h or 13h.
+        PrinterLinkConfig::Serial { tty, baud } => {
+            Box::new(SerialLink::open(tty, *baud, FlowControl::XonXoff)?)
+        }
         PrinterLinkConfig::Usb { port } => Box::new(UsbLink::open(port)?),
         PrinterLinkConfig::Tcp { address } => Box::new(TcpLink::connect(address)?),
     })

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use device::wire::{DeviceAnswer, DeviceFault, DeviceHealth, DeviceWork, Relays, Signal};
-use serialport::SerialPort;
+use serial_link::{FlowControl, Link as _, LinkFault, SerialLink};
 
 use crate::host::{DeviceHost, KioskDisconnected};
 
@@ -75,18 +75,18 @@ pub(crate) fn run(host: &DeviceHost, tty: &str, baud: u32, relays: Relays) {
 
 /// Returns `Ok` when the board is unplugged.
 fn serve(host: &DeviceHost, tty: &str, baud: u32, relays: Relays) -> Result<(), KioskDisconnected> {
-    let Ok(mut port) = serialport::new(tty, baud).timeout(WRITE_TIMEOUT).open() else { return Ok(()) };
+    let Ok(mut link) = SerialLink::open(tty, baud, FlowControl::None) else { return Ok(()) };
     let mut shown = Signal::Dark;
     let mut tones = Tones::start(shown, Instant::now());
     loop {
         let sounds = tones.advance(Instant::now());
-        if write_relays(port.as_mut(), relays, shown, sounds).is_err() {
+        if write_relays(&mut link, relays, shown, sounds).is_err() {
             return Ok(());
         }
         host.report_health(DeviceHealth::Ready)?;
         if let Some((id, work)) = host.next_request(tones.until_change(Instant::now()))? {
             let answer = if let DeviceWork::ShowSignal(signal) = work {
-                if write_relays(port.as_mut(), relays, Signal::Dark, false).is_err() {
+                if write_relays(&mut link, relays, Signal::Dark, false).is_err() {
                     host.send_answer(id, Err(DeviceFault::Unavailable))?;
                     return Ok(());
                 }
@@ -103,11 +103,11 @@ fn serve(host: &DeviceHost, tty: &str, baud: u32, relays: Relays) -> Result<(), 
 
 /// Writes the state of every relay.
 fn write_relays(
-    port: &mut dyn SerialPort,
+    link: &mut SerialLink,
     relays: Relays,
     signal: Signal,
     sounds: bool,
-) -> std::io::Result<()> {
+) -> Result<(), LinkFault> {
     let wanted = [
         (Some(relays.go), signal == Signal::Go),
         (Some(relays.stop), signal == Signal::Stop),
@@ -115,7 +115,7 @@ fn write_relays(
     ];
     for (relay, on) in wanted {
         if let Some(relay) = relay {
-            port.write_all(&relay_command(relay, on))?;
+            link.write_all(&relay_command(relay, on), WRITE_TIMEOUT)?;
         }
     }
     Ok(())

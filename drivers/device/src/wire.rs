@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// Version of this protocol. Both programs come from one package, so there is no negotiation.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
-/// Largest frame in bytes: a preview picture or an A4 document of a few pages.
+/// Largest frame in bytes: an A4 document of a few pages is much smaller.
 pub const FRAME_MAX: usize = 8 * 1024 * 1024;
 
 /// Number of one request; chosen by the kiosk, repeated in the answer.
@@ -132,11 +132,9 @@ pub enum PrinterLinkConfig {
 pub struct CameraConfig {
     /// Exposure time in units of 100 µs, for a camera that lets it be set; `None`: the camera's automatic exposure.
     pub exposure: Option<u16>,
-    /// Whether the kiosk shows the camera's picture: then [`DeviceEvent::Preview`] is sent.
-    pub preview: bool,
 }
 
-/// Settings of a code scanner: what it sends after a code, and the commands that start and stop it.
+/// Settings of a code scanner: what it sends after a code, and the command that starts it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ScannerConfig {
@@ -146,13 +144,11 @@ pub struct ScannerConfig {
     pub gap_ms: u16,
     /// Command that starts scanning, also sent when the scanner is plugged in; empty for a scanner that always scans.
     pub start: Vec<u8>,
-    /// Command that stops scanning; empty if there is none.
-    pub stop: Vec<u8>,
 }
 
 impl Default for ScannerConfig {
     fn default() -> Self {
-        Self { end: code_reader::LineEnd::Any, gap_ms: 80, start: Vec::new(), stop: Vec::new() }
+        Self { end: code_reader::LineEnd::Any, gap_ms: 80, start: Vec::new() }
     }
 }
 
@@ -163,8 +159,6 @@ pub enum ToDevice {
     Open(DeviceConfig),
     /// A request; exactly one [`FromDevice::Answer`] follows unless the process dies.
     Request(RequestId, DeviceWork),
-    /// The answer to this request is no longer needed. Best effort.
-    Cancel(RequestId),
     /// Request for a [`FromDevice::Pong`], which proves that the process and its driver thread are alive.
     Ping(u64),
 }
@@ -188,9 +182,7 @@ pub enum DeviceWork {
     /// Print one complete receipt.
     PrintReceipt(printer::PrintableReceipt),
     /// Print one complete A4 document.
-    PrintDocument(printer::PrintableDocument),
-    /// Start scanning codes, or stop (the scanner's lamp goes out, no code is reported).
-    SetScanning(bool),
+    PrintDocument(printer::A4Document),
     /// Show this state of a gate's lights until the next request.
     ShowSignal(Signal),
 }
@@ -270,9 +262,6 @@ pub enum DeviceEvent {
     IdCardRead(Box<IdCardHolder>),
     /// The card on the ID reader cannot be used, and why.
     IdCardRefused(id_reader::IdReadRefusal),
-    /// The camera's picture while an object like a code is held to the camera; `None` when that ends: then no preview may
-    /// be shown or stored any longer.
-    Preview(Option<code_reader::Preview>),
 }
 
 /// The data of an ID card that the kiosk needs. All other data, such as address and photo, does not leave the device
@@ -303,8 +292,6 @@ pub enum DeviceAnswer {
     Authenticated,
     /// Result of [`DeviceWork::PrintReceipt`] and [`DeviceWork::PrintDocument`].
     Printed(printer::PrintOutcome),
-    /// Result of [`DeviceWork::SetScanning`]: whether codes are scanned now.
-    Scanning(bool),
     /// Result of [`DeviceWork::ShowSignal`].
     SignalShown,
 }

@@ -8,8 +8,6 @@ use crate::status::SamStatus;
 use crate::text::TEXT_LEN;
 
 const PHOTO_LEN: usize = 1024;
-/// Possible lengths of the fingerprints in bytes: none, one finger, two fingers.
-const FINGERPRINTS: [usize; 3] = [0, 512, 1024];
 /// Bytes of an added address (追加住址): 35 characters.
 const ADDRESS_LEN: usize = 70;
 const SAM_ID_LEN: usize = 16;
@@ -24,14 +22,12 @@ pub enum SamAnswer<'a> {
     StatusOnly(SamStatus),
     /// Answer to [`SamCommand::SamId`].
     SamId(SamId),
-    /// Answer to [`SamCommand::Read`] and [`SamCommand::ReadWithFingerprints`].
+    /// Answer to [`SamCommand::Read`].
     Card {
         /// 256 bytes, see [`parse_text`](crate::parse_text).
         text: &'a [u8],
         /// 1,024 bytes, undecoded.
         photo: &'a [u8],
-        /// 0, 512 or 1,024 bytes.
-        fingerprints: &'a [u8],
     },
     /// Answer to [`SamCommand::NewAddress`]: 70 bytes of text.
     Address(&'a [u8]),
@@ -67,9 +63,7 @@ pub fn parse_answer(command: SamCommand, body: &[u8]) -> Result<SamAnswer<'_>, A
         (SamCommand::SamId, SamStatus::Done) => {
             <[u8; SAM_ID_LEN]>::try_from(data).map(|id| SamAnswer::SamId(SamId(id))).map_err(|_| fault)
         }
-        (SamCommand::Read | SamCommand::ReadWithFingerprints, SamStatus::Done) => {
-            parse_card(data, command == SamCommand::ReadWithFingerprints).ok_or(fault)
-        }
+        (SamCommand::Read, SamStatus::Done) => parse_card(data).ok_or(fault),
         (SamCommand::NewAddress, SamStatus::Done) if data.len() == ADDRESS_LEN => {
             Ok(SamAnswer::Address(data))
         }
@@ -79,15 +73,13 @@ pub fn parse_answer(command: SamCommand, body: &[u8]) -> Result<SamAnswer<'_>, A
     }
 }
 
-/// `text length ‖ photo length (‖ fingerprint length) ‖ text ‖ photo (‖ fingerprints)`, lengths u16 big-endian.
-fn parse_card(data: &[u8], with_fingerprints: bool) -> Option<SamAnswer<'_>> {
+/// `text length ‖ photo length ‖ text ‖ photo`, lengths u16 big-endian.
+fn parse_card(data: &[u8]) -> Option<SamAnswer<'_>> {
     let (text_len, data) = split_length(data)?;
     let (photo_len, data) = split_length(data)?;
-    let (fingerprints_len, data) = if with_fingerprints { split_length(data)? } else { (0, data) };
-    let valid = text_len == TEXT_LEN && photo_len == PHOTO_LEN && FINGERPRINTS.contains(&fingerprints_len);
-    let (text, data) = data.split_at_checked(text_len)?;
-    let (photo, fingerprints) = data.split_at_checked(photo_len)?;
-    (valid && fingerprints.len() == fingerprints_len).then_some(SamAnswer::Card { text, photo, fingerprints })
+    let (text, photo) = data.split_at_checked(text_len)?;
+    let valid = text_len == TEXT_LEN && photo_len == PHOTO_LEN && photo.len() == photo_len;
+    valid.then_some(SamAnswer::Card { text, photo })
 }
 
 fn split_length(data: &[u8]) -> Option<(usize, &[u8])> {
@@ -136,7 +128,6 @@ mod tests {
             (SamCommand::Find, body(SamStatus::CardFound, &[0; 4])),
             (SamCommand::Select, body(SamStatus::Done, &[0; 8])),
             (SamCommand::Read, reading(&[256, 1024], 1280)),
-            (SamCommand::ReadWithFingerprints, reading(&[256, 1024, 512], 1792)),
             (SamCommand::NewAddress, body(SamStatus::Done, &[0x20; 70])),
         ];
         for (sent, _) in &answers {
@@ -148,19 +139,11 @@ mod tests {
 
     #[test]
     fn parse_answer_splits_a_card_into_its_parts() {
-        for fingerprints_len in [0_u16, 512, 1024] {
-            let bytes = 1280 + usize::from(fingerprints_len);
-            let answer = reading(&[256, 1024, fingerprints_len], bytes);
-            let Ok(SamAnswer::Card { text, photo, fingerprints }) =
-                parse_answer(SamCommand::ReadWithFingerprints, &answer)
-            else {
-                panic!("no card")
-            };
-            assert_eq!(
-                (text.len(), photo.len(), fingerprints.len()),
-                (256, 1024, usize::from(fingerprints_len))
-            );
-        }
+        let answer = reading(&[256, 1024], 1280);
+        let Ok(SamAnswer::Card { text, photo }) = parse_answer(SamCommand::Read, &answer) else {
+            panic!("no card")
+        };
+        assert_eq!((text.len(), photo.len()), (256, 1024));
     }
 
     #[test]
@@ -175,7 +158,6 @@ mod tests {
         ] {
             assert!(parse_answer(SamCommand::Read, &reading(&lengths, bytes)).is_err(), "{lengths:?}");
         }
-        assert!(parse_answer(SamCommand::ReadWithFingerprints, &reading(&[256, 1024, 100], 1380)).is_err());
     }
 
     #[test]

@@ -20,24 +20,14 @@ pub enum SamCommand {
     Select,
     /// Read text and photo (读证/卡固定信息), `30 01`.
     Read,
-    /// Read text, photo and fingerprints, `30 10`.
-    ReadWithFingerprints,
     /// Read the address that was added later (读追加住址), `30 03`.
     NewAddress,
 }
 
 impl SamCommand {
     /// Every command.
-    pub const ALL: [Self; 8] = [
-        Self::Reset,
-        Self::SamStatus,
-        Self::SamId,
-        Self::Find,
-        Self::Select,
-        Self::Read,
-        Self::ReadWithFingerprints,
-        Self::NewAddress,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Reset, Self::SamStatus, Self::SamId, Self::Find, Self::Select, Self::Read, Self::NewAddress];
 
     /// The bytes CMD and PARA.
     #[must_use]
@@ -49,7 +39,6 @@ impl SamCommand {
             Self::Find => [0x20, 0x01],
             Self::Select => [0x20, 0x02],
             Self::Read => [0x30, 0x01],
-            Self::ReadWithFingerprints => [0x30, 0x10],
             Self::NewAddress => [0x30, 0x03],
         }
     }
@@ -76,7 +65,6 @@ mod tests {
             (SamCommand::Find, "AAAAAA96690003200122"),
             (SamCommand::Select, "AAAAAA96690003200221"),
             (SamCommand::Read, "AAAAAA96690003300132"),
-            (SamCommand::ReadWithFingerprints, "AAAAAA96690003301023"),
             (SamCommand::NewAddress, "AAAAAA96690003300330"),
             (SamCommand::Reset, "AAAAAA9669000310FFEC"),
         ] {

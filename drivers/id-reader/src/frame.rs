@@ -9,8 +9,9 @@ pub(crate) const PREAMBLE: [u8; 5] = [0xAA, 0xAA, 0xAA, 0x96, 0x69];
 const HEAD_LEN: usize = 7;
 /// The smallest length field: a status and the checksum.
 const LENGTH_MIN: usize = 4;
-/// The greatest length field: status, header of three lengths, text, photo, fingerprints, checksum. No supported answer
-/// is longer, so a greater length is noise and the driver does not wait for it.
+/// The greatest length field: status, header of three lengths, text, photo, fingerprints, checksum. The driver asks for no
+/// fingerprints; an answer that has them is received whole and refused as unexpected. A greater length is noise, and the
+/// driver does not wait for it.
 const LENGTH_MAX: usize = 3 + 6 + 256 + 1024 + 1024 + 1;
 /// The longest frame in bytes.
 pub const FRAME_MAX: usize = HEAD_LEN + LENGTH_MAX;

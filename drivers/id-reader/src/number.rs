@@ -1,4 +1,4 @@
-//! The numbers on cards, and their validation by form, birth date and check character.
+//! The numbers on cards: the form of GB 11643-1999, and the regions by which the kinds are distinguished.
 
 use crate::date::Date;
 
@@ -18,13 +18,13 @@ const PERMIT_REGIONS: [&str; 3] = ["810000", "820000", "830000"];
 pub fn is_citizen_number(text: &str) -> bool {
     let province = text.get(..2).is_some_and(|province| PROVINCES.contains(&province));
     let county = text.get(2..6).is_some_and(|county| county != "0000");
-    province && county && has_valid_check_character(text)
+    province && county && citizen_number::is_valid(text)
 }
 
 /// Whether the text is the number of a holder of the residence permit (港澳台居民居住证).
 #[must_use]
 pub fn is_permit_holder_number(text: &str) -> bool {
-    text.get(..6).is_some_and(|region| PERMIT_REGIONS.contains(&region)) && has_valid_check_character(text)
+    text.get(..6).is_some_and(|region| PERMIT_REGIONS.contains(&region)) && citizen_number::is_valid(text)
 }
 
 /// Whether the text is the number of a foreigner's card of 2023: 9, the province that accepted the application, the
@@ -33,7 +33,7 @@ pub fn is_permit_holder_number(text: &str) -> bool {
 pub fn is_foreigner_number(text: &str) -> bool {
     text.starts_with('9')
         && text.get(1..3).is_some_and(|province| PROVINCES.contains(&province))
-        && has_valid_check_character(text)
+        && citizen_number::is_valid(text)
 }
 
 /// Whether the text is the number of a foreigner's card of 2017: three letters of the country, twelve digits.
@@ -49,19 +49,6 @@ pub(crate) fn birth_date_in(number: &str) -> Option<Date> {
     Date::parse(number.get(6..14)?)
 }
 
-/// Whether the text has 18 characters, an existing date of birth, and the check character of ISO 7064 MOD 11-2.
-fn has_valid_check_character(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let (Some(digits), Some(check), 18) = (bytes.get(..17), bytes.get(17), bytes.len()) else { return false };
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return false;
-    }
-    let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
-    let sum: usize =
-        digits.iter().zip(weights).map(|(digit, weight)| usize::from(digit - b'0') * weight).sum();
-    b"10X98765432".get(sum % 11) == Some(check) && birth_date_in(text).is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,22 +58,11 @@ mod tests {
     fn is_citizen_number_accepts_the_standards_examples() {
         assert!(is_citizen_number("11010519491231002X"));
         assert!(is_citizen_number("440524188001010014"));
+        assert!(!is_citizen_number("110105194912310021"));
     }
 
     #[test]
-    fn is_citizen_number_rejects_invalid_numbers() {
-        for wrong in [
-            "110105194912310021",
-            "11010519491231002x",
-            "11010519491331002X",
-            "11010519491231002",
-            "11010519491231002X ",
-            "１１０１０５",
-            "",
-        ] {
-            assert!(!is_citizen_number(wrong), "{wrong}");
-        }
-        // Valid check characters, regions that do not exist.
+    fn is_citizen_number_rejects_regions_that_do_not_exist() {
         for region in ["000000", "990105", "110000", "810000"] {
             assert!(!is_citizen_number(&checked(&format!("{region}19900307001"))), "{region}");
         }
@@ -118,7 +94,7 @@ mod tests {
         (b"0123456789X")
             .iter()
             .map(|c| format!("{digits}{}", char::from(*c)))
-            .find(|text| has_valid_check_character(text))
+            .find(|text| citizen_number::is_valid(text))
             .unwrap()
     }
 
@@ -129,14 +105,6 @@ mod tests {
             let _ = is_permit_holder_number(&text);
             let _ = is_foreigner_number(&text);
             let _ = is_foreigner_number_2017(&text);
-        }
-
-        #[test]
-        fn one_changed_digit_is_detected(at in 0..17_usize, by in 1..10_u8) {
-            let good = checked("50010319900307001");
-            let mut bytes = good.into_bytes();
-            bytes[at] = b'0' + (bytes[at] - b'0' + by) % 10;
-            prop_assert!(!has_valid_check_character(std::str::from_utf8(&bytes).unwrap()));
         }
     }
 }

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serial_link::{Link, LinkFault};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::answer::{AnswerMismatch, SamAnswer, SamId, parse_answer};
 use crate::card::IdCardReading;
 use crate::command::SamCommand;
 use crate::frame::{FRAME_MAX, FrameScan, scan_frame};
-use crate::link::{Link, LinkFault};
 use crate::status::SamStatus;
 use crate::text::{TextFault, parse_text};
 use crate::utf16::decode_field;
@@ -156,15 +156,19 @@ impl<L: Link> IdReader<L> {
     /// # Errors
     /// When the card cannot be used or the reader fails. The number of attempts is bounded.
     pub fn read(&mut self) -> Result<IdCardReading, IdCardFault> {
-        self.read_with_retries(SamCommand::Read)
-    }
-
-    /// Reads the card that was found, with its fingerprints.
-    ///
-    /// # Errors
-    /// When the card cannot be used or the reader fails. The number of attempts is bounded.
-    pub fn read_with_fingerprints(&mut self) -> Result<IdCardReading, IdCardFault> {
-        self.read_with_retries(SamCommand::ReadWithFingerprints)
+        let mut last = IdReadRefusal::Unreadable;
+        for readings in 0..READINGS_MAX {
+            // After a failed reading the card has to be found again.
+            if readings > 0 && !self.find().map_err(IdCardFault::Reader)? {
+                break;
+            }
+            match self.select_and_read().map_err(IdCardFault::Reader)? {
+                Ok(reading) => return Ok(reading),
+                Err(ReadAttempt::Final(refusal)) => return Err(IdCardFault::Card(refusal)),
+                Err(ReadAttempt::Retry(refusal)) => last = refusal,
+            }
+        }
+        Err(IdCardFault::Card(last))
     }
 
     /// Reads the address that was added to the card after it was issued (追加住址); `None` if there is none.
@@ -184,39 +188,16 @@ impl<L: Link> IdReader<L> {
         address.map_err(IdCardFault::Reader)?.map_err(|attempt| IdCardFault::Card(attempt.refusal()))
     }
 
-    fn read_with_retries(&mut self, command: SamCommand) -> Result<IdCardReading, IdCardFault> {
-        let mut last = IdReadRefusal::Unreadable;
-        for readings in 0..READINGS_MAX {
-            // After a failed reading the card has to be found again.
-            if readings > 0 && !self.find().map_err(IdCardFault::Reader)? {
-                break;
-            }
-            match self.select_and_read(command).map_err(IdCardFault::Reader)? {
-                Ok(reading) => return Ok(reading),
-                Err(ReadAttempt::Final(refusal)) => return Err(IdCardFault::Card(refusal)),
-                Err(ReadAttempt::Retry(refusal)) => last = refusal,
-            }
-        }
-        Err(IdCardFault::Card(last))
-    }
-
-    fn select_and_read(
-        &mut self,
-        command: SamCommand,
-    ) -> Result<Result<IdCardReading, ReadAttempt>, IdReaderFault> {
+    fn select_and_read(&mut self) -> Result<Result<IdCardReading, ReadAttempt>, IdReaderFault> {
         let failed = self.request(SamCommand::Select, |answer| {
             (answer != SamAnswer::StatusOnly(SamStatus::Done)).then(|| classify_failure(&answer))
         })?;
         if let Some(attempt) = failed {
             return Ok(Err(attempt));
         }
-        self.request(command, |answer| match answer {
-            SamAnswer::Card { text, photo, fingerprints } => match parse_text(text) {
-                Ok(card) => Ok(IdCardReading {
-                    card,
-                    photo: photo.to_vec().into(),
-                    fingerprints: fingerprints.to_vec().into(),
-                }),
+        self.request(SamCommand::Read, |answer| match answer {
+            SamAnswer::Card { text, photo } => match parse_text(text) {
+                Ok(card) => Ok(IdCardReading { card, photo: photo.to_vec().into() }),
                 Err(fault) => Err(ReadAttempt::Final(fault.into())),
             },
             SamAnswer::StatusOnly(_) | SamAnswer::SamId(_) | SamAnswer::Address(_) => {
@@ -267,7 +248,7 @@ impl<L: Link> IdReader<L> {
         self.send(&command.frame())?;
         let timeout = match command {
             SamCommand::Find => FIND_TIMEOUT,
-            SamCommand::Read | SamCommand::ReadWithFingerprints => READ_TIMEOUT,
+            SamCommand::Read => READ_TIMEOUT,
             SamCommand::Reset
             | SamCommand::SamStatus
             | SamCommand::SamId
@@ -338,17 +319,10 @@ impl<L: Link> IdReader<L> {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), IdReaderFault> {
-        let until = self.link.now() + SEND_TIMEOUT;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            match self.link.write_some(rest, WAIT_MAX) {
-                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(LinkFault::TimedOut) if self.link.now() < until => {}
-                Err(LinkFault::TimedOut) => return Err(IdReaderFault::NotResponding),
-                Err(fault) => return Err(fault.into()),
-            }
+        match self.link.write_all(bytes, SEND_TIMEOUT) {
+            Err(LinkFault::TimedOut) => Err(IdReaderFault::NotResponding),
+            sent => Ok(sent?),
         }
-        Ok(())
     }
 
     /// Discards bytes that arrived before the command, so that they are not taken for its answer.

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use printer::{
     A4Document, DocumentBlock, DocumentFonts, PrintOutcome, PrintableReceipt, PrinterProfile, ReceiptBlock,
-    ReceiptPrinter, SerialLink, render_pdf,
+    ReceiptPrinter, render_pdf,
 };
+use serial_link::{FlowControl, SerialLink};
 use serialport::{SerialPort, TTYPort};
 
 #[path = "../tests/it/oracles.rs"]
@@ -110,6 +111,7 @@ fn main() {
             name
         },
         115_200,
+        FlowControl::XonXoff,
     )
     .unwrap();
     let our_cuts = emulate_printer(peer);
@@ -161,7 +163,6 @@ fn bench_document() {
         blocks: (1..=20).map(|_| row("参保单位")).collect(),
         code: None,
         foot: Vec::new(),
-        watermark: Some("仅供参考".into()),
         copy_mark: None,
     };
     let begin = Instant::now();

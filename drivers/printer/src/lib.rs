@@ -1,7 +1,7 @@
 //! Drivers for receipt printers (ESC/POS) and document printers (IPP), with a confirmation of what was printed.
 //!
 //! [`ReceiptPrinter::print`] takes a whole [`PrintableReceipt`], lays it out for the [`PrinterProfile`] of the model,
-//! sends it over a [`Link`] and returns a [`PrintOutcome`]: printed and how that is known, certainly not started,
+//! sends it over a [`serial_link::Link`] and returns a [`PrintOutcome`]: printed and how that is known, certainly not started,
 //! or unknown. The driver never sends a receipt again that may have been printed.
 //!
 //! [`DocumentPrinter`] does the same for A4 documents.
@@ -18,22 +18,19 @@ mod compose;
 mod document;
 mod glyph_rasterizer;
 mod layout;
-mod link;
 mod print_outcome;
 mod printer;
 mod profile;
 mod receipt;
-mod serial;
 mod tcp;
 mod usb;
 
 pub use answers::{PrinterStatus, parse_answers};
 pub use document::{
     A4Document, DOCUMENT_BLOCKS_MAX, DocumentBlock, DocumentCode, DocumentFonts, DocumentPrinter,
-    DocumentPrinterFault, DocumentPrinterStatus, ISSUED_BYTES_MAX, PAGES_MAX, PdfFault, PrintableDocument,
-    TABLE_CELLS_MAX, TABLE_ROWS_MAX, parse_ipp_response, render_pdf,
+    DocumentPrinterFault, DocumentPrinterStatus, PAGES_MAX, PdfFault, TABLE_CELLS_MAX, TABLE_ROWS_MAX,
+    parse_ipp_response, render_pdf,
 };
-pub use link::{Link, LinkFault};
 pub use print_outcome::{PrintConfirmation, PrintFailure, PrintOutcome, PrintProgress};
 pub use printer::ReceiptPrinter;
 pub use profile::{Charset, ConfirmationMethod, Cutter, PrinterProfile, QrMethod, StatusQuery};
@@ -41,6 +38,5 @@ pub use receipt::{
     BARCODE_MAX, FEED_MAX, PICTURE_ROWS_MAX, Picture, PrintableReceipt, QR_MAX, RECEIPT_BLOCKS_MAX,
     RECEIPT_CELLS_MAX, ReceiptBlock, ReceiptCell, TEXT_MAX, TextAlign, TextSize, TextStyle,
 };
-pub use serial::SerialLink;
 pub use tcp::TcpLink;
 pub use usb::UsbLink;

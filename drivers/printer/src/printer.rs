@@ -10,9 +10,10 @@
 
 use std::time::{Duration, Instant};
 
+use serial_link::{Link, LinkFault};
+
 use crate::answers::{AnswerParser, PrinterAnswer, PrinterStatus};
 use crate::compose::{self, BARRIER, COMMAND_MAX, EncodedReceipt, ProcessId};
-use crate::link::{Link, LinkFault};
 use crate::print_outcome::{PrintConfirmation, PrintFailure, PrintOutcome, PrintProgress};
 use crate::profile::{ConfirmationMethod, PrinterProfile, StatusQuery};
 use crate::receipt::PrintableReceipt;
@@ -408,11 +409,7 @@ impl ReceiptPrinter {
         self.drain()?;
         let query = [0x10, 0x04, n];
         let deadline = self.link.now() + ANSWER_TIMEOUT;
-        let mut rest = &query[..];
-        while !rest.is_empty() {
-            let count = self.link.write_some(rest, deadline.saturating_duration_since(self.link.now()))?;
-            rest = rest.get(count..).unwrap_or_default();
-        }
+        self.link.write_all(&query, ANSWER_TIMEOUT)?;
         loop {
             match self.read_answer_until(deadline)? {
                 Some(Some(status)) => return Ok(status),

@@ -8,8 +8,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use rustix::net::sockopt;
-
-use crate::link::{Link, LinkFault};
+use serial_link::{Link, LinkFault, byte_count};
 
 /// Timeout of a connection to a printer in the same building.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -55,13 +54,15 @@ impl TcpLink {
 impl Link for TcpLink {
     fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
         let stream = self.stream.as_mut().ok_or(LinkFault::Gone)?;
-        stream.set_write_timeout(Some(timeout.max(TIMEOUT_MIN))).map_err(|error| link_fault(&error))?;
+        stream
+            .set_write_timeout(Some(timeout.max(TIMEOUT_MIN)))
+            .map_err(|error| LinkFault::in_use(&error))?;
         byte_count(stream.write(bytes.get(..WRITE_MAX).unwrap_or(bytes)))
     }
 
     fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
         let stream = self.stream.as_mut().ok_or(LinkFault::Gone)?;
-        stream.set_read_timeout(Some(timeout.max(TIMEOUT_MIN))).map_err(|error| link_fault(&error))?;
+        stream.set_read_timeout(Some(timeout.max(TIMEOUT_MIN))).map_err(|error| LinkFault::in_use(&error))?;
         byte_count(stream.read(buffer))
     }
 
@@ -76,24 +77,5 @@ impl Link for TcpLink {
 
     fn bytes_per_second(&self) -> u32 {
         BYTES_PER_SECOND
-    }
-}
-
-/// A connection that transfers zero bytes without an error has ended.
-fn byte_count(result: io::Result<usize>) -> Result<usize, LinkFault> {
-    match result {
-        Ok(0) => Err(LinkFault::Gone),
-        Ok(count) => Ok(count),
-        Err(error) => Err(link_fault(&error)),
-    }
-}
-
-fn link_fault(error: &io::Error) -> LinkFault {
-    let kind = error.kind();
-    if [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted].contains(&kind) {
-        LinkFault::TimedOut
-    } else {
-        // Any other error ends the connection.
-        LinkFault::Gone
     }
 }

@@ -11,8 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-
-use crate::link::{Link, LinkFault};
+use serial_link::{Link, LinkFault};
 
 /// Most bytes per write. `usblp` accepts 8 KiB, and accepted bytes cannot be discarded.
 const WRITE_MAX: usize = 512;
@@ -36,12 +35,8 @@ impl UsbLink {
     /// the port.
     pub fn open(path: &str) -> Result<Self, LinkFault> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(port) => Ok(Self { port }),
-            Err(Errno::BUSY) => Err(LinkFault::Busy),
-            Err(Errno::NOENT | Errno::NODEV | Errno::NXIO) => Err(LinkFault::Absent),
-            Err(error) => Err(LinkFault::Failed(std::io::Error::from(error).kind())),
-        }
+        let port = rustix::fs::open(path, flags, Mode::empty());
+        port.map(|port| Self { port }).map_err(|error| LinkFault::while_opening(&error.into()))
     }
 
     /// Waits for one of the events `what`; returns whether the printer has disconnected.
@@ -57,7 +52,7 @@ impl UsbLink {
                 let over = seen.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
                 if over && !seen.intersects(PollFlags::IN) { Err(LinkFault::Gone) } else { Ok(HungUp(over)) }
             }
-            Err(error) => Err(link_fault(error)),
+            Err(error) => Err(LinkFault::in_use(&error.into())),
         }
     }
 }
@@ -68,7 +63,7 @@ impl Link for UsbLink {
         match rustix::io::write(&self.port, bytes.get(..WRITE_MAX).unwrap_or(bytes)) {
             Ok(0) => Err(LinkFault::TimedOut),
             Ok(count) => Ok(count),
-            Err(error) => Err(link_fault(error)),
+            Err(error) => Err(LinkFault::in_use(&error.into())),
         }
     }
 
@@ -79,19 +74,11 @@ impl Link for UsbLink {
             // A zero-length packet, not the end of the link.
             Ok(0) => Err(LinkFault::TimedOut),
             Ok(count) => Ok(count),
-            Err(error) => Err(link_fault(error)),
+            Err(error) => Err(LinkFault::in_use(&error.into())),
         }
     }
 
     fn bytes_per_second(&self) -> u32 {
         BYTES_PER_SECOND
-    }
-}
-
-fn link_fault(error: Errno) -> LinkFault {
-    match error {
-        Errno::AGAIN | Errno::INTR => LinkFault::TimedOut,
-        Errno::NODEV | Errno::NXIO | Errno::IO | Errno::PIPE | Errno::SHUTDOWN => LinkFault::Gone,
-        other => LinkFault::Failed(std::io::Error::from(other).kind()),
     }
 }

@@ -93,10 +93,8 @@ impl Executor {
             Effect::StartWork { ticket, work, .. } => {
                 self.send_request(OutgoingRequest::work(ticket, &work)?)
             }
-            Effect::CancelWork(ticket) => {
-                self.devices.cancel(ticket);
-                self.net.send(NetCommand::Cancel(ticket))
-            }
+            // A device finishes what it has begun; the session drops its late answer.
+            Effect::CancelWork(ticket) => self.net.send(NetCommand::Cancel(ticket)),
             Effect::Charge(charge) => self.send_request(OutgoingRequest::charge(&charge)),
             Effect::Inquire(order) => self.send_request(OutgoingRequest::inquire(order)),
             Effect::Print { receipt, printer: on, content, copy_mark: mark } => {

@@ -141,7 +141,6 @@ pub(crate) const fn method_name(method: PaymentMethod) -> TextId {
     match method {
         PaymentMethod::CardAccount => TextId::MethodCardAccount,
         PaymentMethod::ResidentCode => TextId::MethodResidentCode,
-        PaymentMethod::Wallet => TextId::MethodWallet,
     }
 }
 

@@ -113,7 +113,6 @@ pub(crate) const fn is_method_supported(
     match (method, identified_by) {
         (PaymentMethod::CardAccount, contract::IdentificationMethod::Card)
         | (PaymentMethod::ResidentCode, contract::IdentificationMethod::Code) => true,
-        // A wallet needs the phone's payment page, which no service of this platform offers yet.
-        (PaymentMethod::CardAccount | PaymentMethod::ResidentCode | PaymentMethod::Wallet, _) => false,
+        (PaymentMethod::CardAccount | PaymentMethod::ResidentCode, _) => false,
     }
 }

@@ -248,7 +248,6 @@ text_ids! {
     ConfirmGo = "confirm.go",
     MethodCardAccount = "method.card-account",
     MethodResidentCode = "method.resident-code",
-    MethodWallet = "method.wallet",
     NoMethod = "no-method",
     NoMethodDetail = "no-method.detail",
     MoneyOff = "money-off",

@@ -100,7 +100,7 @@ pub struct ScannerSettings {
     pub gap_ms: u16,
     /// Command that starts scanning, for example `"\u0016T\r"`; empty if the scanner always scans.
     pub start: String,
-    /// Command that stops scanning; empty if there is none.
+    /// Command that stops scanning. Accepted in site files and not sent: a kiosk never stops its scanner.
     pub stop: String,
 }
 

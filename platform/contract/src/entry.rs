@@ -90,8 +90,6 @@ pub enum PaymentMethod {
     CardAccount,
     /// The account bound to the resident code.
     ResidentCode,
-    /// A phone wallet that scans the kiosk's code.
-    Wallet,
 }
 
 /// One bill of an order.

@@ -10,8 +10,9 @@ use device::framing::read_frame;
 use device::record::Recording;
 use device::wire::{CODE_MAX, FromDevice, ToDevice};
 use engine::platform_api::{RequestKind, ResponseHead};
-use printer::{Link, LinkFault, PrintableReceipt, PrinterProfile, ReceiptBlock, ReceiptPrinter};
+use printer::{PrintableReceipt, PrinterProfile, ReceiptBlock, ReceiptPrinter};
 use resident_code::{Code, CodeIssuers, FormatKey, TimeWindow};
+use serial_link::{Link, LinkFault};
 use session::Ticket;
 use sync::ExchangeTiming;
 
@@ -90,26 +91,29 @@ pub fn id_reader(data: &[u8]) {
             assert!(self.exchanges < 50_000, "the driver exceeds 50,000 reads and writes");
         }
     }
-    impl id_reader::Link for ScriptedReader {
-        fn write_some(&mut self, bytes: &[u8], _: Duration) -> Result<usize, id_reader::LinkFault> {
+    impl Link for ScriptedReader {
+        fn write_some(&mut self, bytes: &[u8], _: Duration) -> Result<usize, LinkFault> {
             self.count_exchange();
             // The first two bytes are the length of the response.
             let [high, low] = [(); 2].map(|()| self.output.pop_front().map_or(0, usize::from));
             self.left = high << 8 | low;
             Ok(bytes.len())
         }
-        fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, id_reader::LinkFault> {
+        fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
             self.count_exchange();
             let count = self.left.min(buffer.len()).min(self.output.len());
             if count == 0 {
                 self.now += timeout;
-                return Err(id_reader::LinkFault::TimedOut);
+                return Err(LinkFault::TimedOut);
             }
             self.left -= count;
             for (place, byte) in buffer.iter_mut().zip(self.output.drain(..count)) {
                 *place = byte;
             }
             Ok(count)
+        }
+        fn bytes_per_second(&self) -> u32 {
+            11_520
         }
         fn now(&self) -> Instant {
             self.now
@@ -120,7 +124,7 @@ pub fn id_reader(data: &[u8]) {
         id_reader::IdReader::new(ScriptedReader { output, now: Instant::now(), exchanges: 0, left: 0 });
     let _ = reader.sam_id().is_ok();
     let _ = reader.find().is_ok();
-    let _ = reader.read_with_fingerprints().is_ok();
+    let _ = reader.read().is_ok();
     let _ = reader.new_address().is_ok();
 }
 

@@ -313,7 +313,6 @@ fn check_evidence(entries: &[Entry], seed: u64) {
                     PaymentMethod::ResidentCode => {
                         matches!(evidence, Some(Evidence::TokenConsumed | Evidence::ChallengeAnswered))
                     }
-                    PaymentMethod::Wallet => false,
                 };
                 assert!(suffices, "seed {seed}: {order} by {method:?} on {evidence:?}");
             }

@@ -81,7 +81,6 @@ impl IdReaderFixture {
             | DeviceEvent::CardRemoved
             | DeviceEvent::Code(_)
             | DeviceEvent::CodeHint(_)
-            | DeviceEvent::Preview(_)
             | DeviceEvent::IdCardDetected => panic!("an ID reader must not send other events"),
         }
     }
@@ -160,7 +159,7 @@ fn id_reader_fault_is_reported_and_recovers() {
         fixture.fault(fault, true);
         fixture.driver.wait_for_health(health).unwrap();
         // The process responds: it refuses requests for other devices, or all requests while the reader is absent.
-        let refused = fixture.driver.request(DeviceWork::SetScanning(true)).unwrap();
+        let refused = fixture.driver.request(DeviceWork::ShowSignal(device::wire::Signal::Dark)).unwrap();
         assert!(matches!(refused, Err(DeviceFault::Unsupported | DeviceFault::Unavailable)), "{fault}");
         fixture.fault(fault, false);
         fixture.driver.wait_for_health(DeviceHealth::Ready).unwrap();

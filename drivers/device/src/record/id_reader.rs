@@ -3,7 +3,7 @@
 //!
 //! A card's text that is valid is replaced by that of an invented resident, with the validity period of the card that was
 //! read. Of an invalid text each character is replaced by one of the same class, so that a driver in a test comes to the
-//! same result. Photo, fingerprints and all unknown data become zeros. A valid checksum stays valid, an invalid one
+//! same result. Photo and all unknown data become zeros. A valid checksum stays valid, an invalid one
 //! stays invalid.
 //!
 //! A frame arrives in pieces, and its personal data can be located only once the frame is complete. So pieces are held
@@ -12,12 +12,12 @@
 use std::cell::RefCell;
 use std::mem;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ::id_reader::{FRAME_MAX, IdCard, Link, LinkFault, TEXT_LEN, parse_text};
+use ::id_reader::{FRAME_MAX, IdCard, TEXT_LEN, parse_text};
 use serde::{Deserialize, Serialize};
 
-use super::replay::OPENED_NOTE;
+use super::link::LinkTape;
 use super::{Hex, Recorder, TransferFault, WireEvent};
 
 const PREAMBLE: [u8; 5] = [0xAA, 0xAA, 0xAA, 0x96, 0x69];
@@ -28,7 +28,7 @@ const LENGTH_LEN: usize = 2;
 const LENGTH_OVERHEAD: usize = 4;
 /// Bytes of the security module's number.
 const SAM_ID_LEN: usize = 16;
-/// Beginning of an answer with a card: lengths of text and photo. A length of the fingerprints may follow.
+/// Beginning of an answer with a card: lengths of text and photo.
 const CARD_LENGTHS: [u8; 4] = [0x01, 0x00, 0x04, 0x00];
 const PHOTO_LEN: usize = 1024;
 /// Bytes of a resident's text that hold the first and last day of validity.
@@ -84,12 +84,21 @@ impl PendingBytes {
     }
 }
 
-/// Records the requests of the device process to the driver, each between the bytes of one answer and the next command.
-pub struct RequestRecorder(Rc<RefCell<PendingBytes>>);
+/// Records the bytes on an ID reader's link, and the requests of the device process to the driver: each between the bytes of
+/// one answer and the next command. All clones write the same recording.
+#[derive(Clone)]
+pub struct IdReaderTape(Rc<RefCell<PendingBytes>>);
 
-impl RequestRecorder {
+impl IdReaderTape {
+    /// The tape of a link that was opened now.
+    #[must_use]
+    pub fn new(recorder: Recorder) -> Self {
+        recorder.record_opened();
+        Self(Rc::new(RefCell::new(PendingBytes { recorder, pieces: Vec::new() })))
+    }
+
     /// Records a request.
-    pub fn record(&self, asked: IdReaderRequest) {
+    pub fn record_request(&self, asked: IdReaderRequest) {
         let mut held = self.0.borrow_mut();
         if held.recorder.is_on() {
             // An enum without data is always JSON.
@@ -98,60 +107,23 @@ impl RequestRecorder {
     }
 }
 
-/// A link to an ID reader whose bytes are recorded.
-pub struct RecordedIdLink<L> {
-    link: L,
-    pending: Rc<RefCell<PendingBytes>>,
-}
-
-impl<L: Link> RecordedIdLink<L> {
-    /// Records the bytes of `link` with `recorder`.
-    pub fn new(link: L, recorder: Recorder) -> Self {
-        recorder.record(WireEvent::Note(OPENED_NOTE.into()));
-        Self { link, pending: Rc::new(RefCell::new(PendingBytes { recorder, pieces: Vec::new() })) }
-    }
-
-    /// The recorder for requests to the driver that owns this link.
-    #[must_use]
-    pub fn request_recorder(&self) -> RequestRecorder {
-        RequestRecorder(Rc::clone(&self.pending))
-    }
-}
-
-impl<L: Link> Link for RecordedIdLink<L> {
-    fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
-        let written = self.link.write_some(bytes, timeout);
-        let mut held = self.pending.borrow_mut();
+impl LinkTape for IdReaderTape {
+    fn record_sent(&mut self, sent: Result<&[u8], TransferFault>) {
+        let mut held = self.0.borrow_mut();
         if held.recorder.is_on() {
-            held.record(match written {
+            held.record(match sent {
                 // A command holds no personal data.
-                Ok(count) => WireEvent::Out(Hex(bytes.get(..count).unwrap_or(bytes).to_vec())),
-                Err(fault) => WireEvent::OutFailed(transfer_fault(fault)),
+                Ok(bytes) => WireEvent::Out(Hex(bytes.to_vec())),
+                Err(fault) => WireEvent::OutFailed(fault),
             });
         }
-        written
     }
 
-    fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
-        let read = self.link.read_some(buffer, timeout);
-        let mut held = self.pending.borrow_mut();
+    fn record_received(&mut self, at: Instant, received: Result<&[u8], TransferFault>) {
+        let mut held = self.0.borrow_mut();
         if held.recorder.is_on() {
-            let piece = read.map(|count| buffer.get(..count).unwrap_or_default().to_vec());
-            held.push(self.link.now(), piece.map_err(transfer_fault));
+            held.push(at, received.map(<[u8]>::to_vec));
         }
-        read
-    }
-
-    fn now(&self) -> Instant {
-        self.link.now()
-    }
-}
-
-fn transfer_fault(fault: LinkFault) -> TransferFault {
-    match fault {
-        LinkFault::TimedOut => TransferFault::TimedOut,
-        LinkFault::Gone | LinkFault::Absent => TransferFault::Disconnected,
-        LinkFault::Busy | LinkFault::Failed(_) => TransferFault::Failed,
     }
 }
 
@@ -202,20 +174,11 @@ fn redact_data(data: &[u8]) -> Vec<u8> {
     if data.len() == SAM_ID_LEN {
         return data.to_vec();
     }
-    let header = if data.len() == CARD_LENGTHS.len() + TEXT_LEN + PHOTO_LEN {
-        CARD_LENGTHS.len()
-    } else {
-        CARD_LENGTHS.len() + 2
-    };
-    let (Some(lengths), Some(text)) = (data.get(..header), data.get(header..header + TEXT_LEN)) else {
+    let card = data.strip_prefix(&CARD_LENGTHS).and_then(|card| card.split_at_checked(TEXT_LEN));
+    let Some((text, photo)) = card.filter(|(_, photo)| photo.len() == PHOTO_LEN) else {
         return vec![0; data.len()];
     };
-    if !lengths.starts_with(&CARD_LENGTHS) {
-        return vec![0; data.len()];
-    }
-    let mut kept = [lengths, &redact_text(text)].concat();
-    kept.resize(data.len(), 0);
-    kept
+    [&CARD_LENGTHS[..], &redact_text(text), &vec![0; photo.len()]].concat()
 }
 
 fn redact_text(text: &[u8]) -> Vec<u8> {

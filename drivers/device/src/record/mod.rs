@@ -13,6 +13,7 @@
 
 pub mod card;
 pub mod id_reader;
+pub mod link;
 pub mod printer;
 pub mod replay;
 pub mod scanner;

@@ -4,69 +4,46 @@
 //! recorded as one of the same layout: a Chinese character for a Chinese character, a digit for a digit. So a driver in a
 //! test that prints that receipt sends exactly the recorded stream, after redaction.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use printer::{Link, LinkFault, PrintableReceipt, ReceiptBlock, ReceiptCell};
+use printer::{PrintableReceipt, ReceiptBlock, ReceiptCell};
 
-use super::replay::OPENED_NOTE;
+use super::link::LinkTape;
 use super::{Hex, Recorder, TransferFault, WireEvent};
 
-/// A link to a printer whose bytes are recorded.
-pub struct RecordedPrinterLink<L> {
-    link: L,
+/// Records the bytes on a printer's link.
+pub struct PrinterTape {
     recorder: Recorder,
     stream: StreamRedactor,
 }
 
-impl<L: Link> RecordedPrinterLink<L> {
-    /// Records the bytes of `link` with `recorder`.
-    pub fn new(link: L, recorder: Recorder) -> Self {
-        recorder.record(WireEvent::Note(OPENED_NOTE.into()));
-        Self { link, recorder, stream: StreamRedactor::default() }
+impl PrinterTape {
+    /// The tape of a link that was opened now.
+    #[must_use]
+    pub fn new(recorder: Recorder) -> Self {
+        recorder.record_opened();
+        Self { recorder, stream: StreamRedactor::default() }
     }
 }
 
-impl<L: Link> Link for RecordedPrinterLink<L> {
-    fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
-        let written = self.link.write_some(bytes, timeout);
+impl LinkTape for PrinterTape {
+    fn record_sent(&mut self, sent: Result<&[u8], TransferFault>) {
         if self.recorder.is_on() {
-            self.recorder.record(match written {
-                Ok(count) => WireEvent::Out(Hex(self.stream.redact(bytes.get(..count).unwrap_or(bytes)))),
-                Err(fault) => WireEvent::OutFailed(transfer_fault(fault)),
+            self.recorder.record(match sent {
+                Ok(bytes) => WireEvent::Out(Hex(self.stream.redact(bytes))),
+                Err(fault) => WireEvent::OutFailed(fault),
             });
         }
-        written
     }
 
-    fn read_some(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, LinkFault> {
-        let read = self.link.read_some(buffer, timeout);
+    fn record_received(&mut self, at: Instant, received: Result<&[u8], TransferFault>) {
         if self.recorder.is_on() {
-            self.recorder.record(match read {
-                Ok(count) => WireEvent::In(Hex(buffer.get(..count).unwrap_or_default().to_vec())),
-                Err(fault) => WireEvent::InFailed(transfer_fault(fault)),
-            });
+            let event = match received {
+                Ok(bytes) => WireEvent::In(Hex(bytes.to_vec())),
+                Err(fault) => WireEvent::InFailed(fault),
+            };
+            self.recorder.record_at(at, event);
         }
-        read
-    }
-
-    fn discard(&mut self) {
-        self.link.discard();
-    }
-
-    fn bytes_per_second(&self) -> u32 {
-        self.link.bytes_per_second()
-    }
-
-    fn now(&self) -> Instant {
-        self.link.now()
-    }
-}
-
-fn transfer_fault(fault: LinkFault) -> TransferFault {
-    match fault {
-        LinkFault::TimedOut => TransferFault::TimedOut,
-        LinkFault::Gone | LinkFault::Absent => TransferFault::Disconnected,
-        LinkFault::Busy | LinkFault::Failed(_) => TransferFault::Failed,
     }
 }
 

@@ -9,17 +9,17 @@ use ::card::{
     AuthAnswer, AuthRequest, AuthorityFault, CardAuthority, CardTransport, Nonces, ReadFault, SocialCard,
     TransportFault,
 };
-use ::id_reader::{IdCardFault, IdCardReading, IdReader, LinkFault as IdLinkFault};
-use ::printer::{
-    Link, LinkFault, PrintOutcome, PrintableReceipt, PrinterProfile, PrinterStatus, ReceiptPrinter,
-};
+use ::id_reader::{IdCardFault, IdCardReading, IdReader};
+use ::printer::{PrintOutcome, PrintableReceipt, PrinterProfile, PrinterStatus, ReceiptPrinter};
+use serial_link::{Link, LinkFault};
 
 use super::id_reader::IdReaderRequest;
+use super::link::OPENED_NOTE;
 use super::printer::StreamRedactor;
 use super::{Hex, RecordedEntry, Recording, TransferFault, WireEvent, card};
 
-/// Note that marks the opening of a link, and the insertion of a card.
-pub const OPENED_NOTE: &str = "opened";
+/// Data rate of the replayed links in bytes per second: a serial line of 115,200 bit/s.
+const BYTES_PER_SECOND: u32 = 11_520;
 
 /// The driver did not do what the recording holds at this position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -147,7 +147,7 @@ impl Link for ReplayPrinterLink {
                 *stream = after;
                 Some(Ok(sent.len()))
             }
-            WireEvent::OutFailed(reason) => Some(Err(printer_link_fault(*reason))),
+            WireEvent::OutFailed(reason) => Some(Err((*reason).into())),
             WireEvent::In(_) | WireEvent::InFailed(_) | WireEvent::Request(_) | WireEvent::Note(_) => None,
         });
         outcome.unwrap_or(Err(LinkFault::Gone))
@@ -155,30 +155,18 @@ impl Link for ReplayPrinterLink {
 
     fn read_some(&mut self, buffer: &mut [u8], _: Duration) -> Result<usize, LinkFault> {
         if self.received.is_empty() {
-            let bytes = self
-                .tape
-                .next_input()
-                .unwrap_or(Err(TransferFault::Disconnected))
-                .map_err(printer_link_fault)?;
+            let bytes = self.tape.next_input().unwrap_or(Err(TransferFault::Disconnected))?;
             self.received.extend(bytes.into_iter().map(|byte| self.ids.translate(byte)));
         }
         Ok(copy_out(&mut self.received, buffer))
     }
 
     fn bytes_per_second(&self) -> u32 {
-        11_520
+        BYTES_PER_SECOND
     }
 
     fn now(&self) -> Instant {
         self.tape.now()
-    }
-}
-
-fn printer_link_fault(reason: TransferFault) -> LinkFault {
-    match reason {
-        TransferFault::TimedOut => LinkFault::TimedOut,
-        TransferFault::Disconnected => LinkFault::Gone,
-        TransferFault::Failed => LinkFault::Failed(std::io::ErrorKind::Other),
     }
 }
 
@@ -267,35 +255,29 @@ struct ReplayIdLink {
     received: VecDeque<u8>,
 }
 
-impl ::id_reader::Link for ReplayIdLink {
-    fn write_some(&mut self, bytes: &[u8], _: Duration) -> Result<usize, IdLinkFault> {
+impl Link for ReplayIdLink {
+    fn write_some(&mut self, bytes: &[u8], _: Duration) -> Result<usize, LinkFault> {
         let outcome = self.tape.expect("sends another command", |what| match what {
             WireEvent::Out(Hex(sent)) => bytes.starts_with(sent).then_some(Ok(sent.len())),
-            WireEvent::OutFailed(reason) => Some(Err(id_link_fault(*reason))),
+            WireEvent::OutFailed(reason) => Some(Err((*reason).into())),
             WireEvent::In(_) | WireEvent::InFailed(_) | WireEvent::Request(_) | WireEvent::Note(_) => None,
         });
-        outcome.unwrap_or(Err(IdLinkFault::Gone))
+        outcome.unwrap_or(Err(LinkFault::Gone))
     }
 
-    fn read_some(&mut self, buffer: &mut [u8], _: Duration) -> Result<usize, IdLinkFault> {
+    fn read_some(&mut self, buffer: &mut [u8], _: Duration) -> Result<usize, LinkFault> {
         if self.received.is_empty() {
-            self.received.extend(
-                self.tape.next_input().unwrap_or(Err(TransferFault::Disconnected)).map_err(id_link_fault)?,
-            );
+            self.received.extend(self.tape.next_input().unwrap_or(Err(TransferFault::Disconnected))?);
         }
         Ok(copy_out(&mut self.received, buffer))
     }
 
+    fn bytes_per_second(&self) -> u32 {
+        BYTES_PER_SECOND
+    }
+
     fn now(&self) -> Instant {
         self.tape.now()
-    }
-}
-
-fn id_link_fault(reason: TransferFault) -> IdLinkFault {
-    match reason {
-        TransferFault::TimedOut => IdLinkFault::TimedOut,
-        TransferFault::Disconnected => IdLinkFault::Gone,
-        TransferFault::Failed => IdLinkFault::Failed(std::io::ErrorKind::Other),
     }
 }
 

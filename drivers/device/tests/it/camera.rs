@@ -2,12 +2,8 @@
 
 use std::io::Write as _;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::thread;
-use std::time::Duration;
 
-use device::wire::{
-    CameraConfig, DeviceAnswer, DeviceConfig, DeviceFault, DeviceHealth, DeviceWork, ToDevice,
-};
+use device::wire::{CameraConfig, DeviceConfig, DeviceHealth};
 use qrcode::{Color, QrCode};
 
 use crate::device_process::DeviceProcess;
@@ -59,69 +55,6 @@ fn camera_reports_a_held_code_once() {
     }
     camera.write_all(&frame(Some("two"))).unwrap();
     assert_eq!(device.next_code(), b"two");
-}
-
-#[test]
-fn camera_sends_previews_while_a_code_is_held() {
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("camera");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let source = socket.to_str().unwrap().into();
-    let setup = CameraConfig { preview: true, ..CameraConfig::default() };
-    let mut device = DeviceProcess::open(DeviceConfig::Camera { source, setup }, &[]);
-    let mut camera = plugged_in(&listener);
-
-    camera.write_all(&frame(None)).unwrap();
-    camera.write_all(&frame(Some("one"))).unwrap();
-    let shown = device.next_preview().unwrap();
-    assert_eq!((shown.width, shown.luma.len()), (160, 160 * 160));
-    // The first module is dark: the frame without a code before it was not sent as a preview.
-    assert!(shown.luma[(MARGIN / 2 + 1) * 160 + MARGIN / 2 + 1] < 60);
-
-    // When the camera is unplugged, then the preview ends.
-    drop(camera);
-    while device.next_preview().is_some() {}
-}
-
-#[test]
-fn camera_scanning_off_survives_replugging() {
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("camera");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let source = socket.to_str().unwrap().into();
-    let mut device =
-        DeviceProcess::open(DeviceConfig::Camera { source, setup: CameraConfig::default() }, &[]);
-    // Drawn in advance: drawing between the frames would take so long that the camera counts as stalled.
-    let (blank, unseen, seen) = (frame(None), frame(Some("unseen")), frame(Some("seen")));
-    let mut camera = plugged_in(&listener);
-    camera.write_all(&blank).unwrap();
-    assert_eq!(device.next_health(), DeviceHealth::Ready);
-    assert_eq!(set_scanning(&mut device, &mut camera, 1, false, &blank), Ok(DeviceAnswer::Scanning(false)));
-
-    drop(camera);
-    let mut camera = plugged_in(&listener);
-    camera.write_all(&unseen).unwrap();
-    assert_eq!(device.next_health(), DeviceHealth::Absent);
-    assert_eq!(device.next_health(), DeviceHealth::Ready);
-    assert_eq!(set_scanning(&mut device, &mut camera, 2, true, &blank), Ok(DeviceAnswer::Scanning(true)));
-    camera.write_all(&seen).unwrap();
-    assert_eq!(device.next_code(), b"seen");
-}
-
-/// Switches scanning on or off. The driver handles requests between frames, so some frames are sent.
-fn set_scanning(
-    device: &mut DeviceProcess,
-    camera: &mut UnixStream,
-    id: u64,
-    on: bool,
-    frame: &[u8],
-) -> Result<DeviceAnswer, DeviceFault> {
-    device.send(&ToDevice::Request(id, DeviceWork::SetScanning(on)));
-    for _ in 0..3 {
-        thread::sleep(Duration::from_millis(100));
-        camera.write_all(frame).unwrap();
-    }
-    device.wait_for_answer(id)
 }
 
 #[test]

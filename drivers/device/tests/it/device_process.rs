@@ -6,7 +6,6 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use code_reader::Preview;
 use device::framing::{WireError, read_frame, read_version, write_frame, write_version};
 use device::wire::{
     DeviceAnswer, DeviceConfig, DeviceEvent, DeviceFault, DeviceHealth, DeviceWork, FromDevice, RequestId,
@@ -83,15 +82,6 @@ impl DeviceProcess {
         loop {
             if let FromDevice::Event(event) = self.receive().unwrap() {
                 return event;
-            }
-        }
-    }
-
-    /// Waits for the next preview, or its end.
-    pub(crate) fn next_preview(&mut self) -> Option<Preview> {
-        loop {
-            if let FromDevice::Event(DeviceEvent::Preview(preview)) = self.receive().unwrap() {
-                return preview;
             }
         }
     }

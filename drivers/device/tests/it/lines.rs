@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use code_reader::LineEnd;
 use device::wire::{
     Attention, CODE_MAX, DeviceAnswer, DeviceConfig, DeviceEvent, DeviceFault, DeviceHealth, DeviceWork,
-    PrinterLinkConfig, ScannerConfig,
+    PrinterLinkConfig, ScannerConfig, Signal,
 };
 use id_reader::IdReadRefusal;
 use printer::{PrintConfirmation, PrintFailure, PrintOutcome, PrintableReceipt, ReceiptBlock};
@@ -132,11 +132,11 @@ fn scanner_reports_a_repeated_code_once() {
 }
 
 #[test]
-fn scanner_receives_start_when_plugged_in_and_stop() {
-    let (start, stop) = (b"\x16T\r".to_vec(), b"\x16U\r".to_vec());
+fn scanner_receives_start_whenever_plugged_in() {
+    let start = b"\x16T\r".to_vec();
     let jack = Jack::new();
     let mut scanner = jack.plug_in();
-    let line = ScannerConfig { start: start.clone(), stop: stop.clone(), ..ScannerConfig::default() };
+    let line = ScannerConfig { start: start.clone(), ..ScannerConfig::default() };
     let mut device = jack.scanner_with(line);
     assert_eq!(device.next_health(), DeviceHealth::Ready);
     let command = |scanner: &mut File| {
@@ -146,17 +146,10 @@ fn scanner_receives_start_when_plugged_in_and_stop() {
     };
     assert_eq!(command(&mut scanner), start);
 
-    assert_eq!(device.request(1, DeviceWork::SetScanning(false)), Ok(DeviceAnswer::Scanning(false)));
-    assert_eq!(command(&mut scanner), stop);
-    scanner.write_all(b"not scanning\r").unwrap();
-
-    // When plugged in again, the scanner is set to its last state.
     drop(scanner);
     assert_eq!(device.next_health(), DeviceHealth::Absent);
     let mut scanner = jack.plug_in();
     assert_eq!(device.next_health(), DeviceHealth::Ready);
-    assert_eq!(command(&mut scanner), stop);
-    assert_eq!(device.request(2, DeviceWork::SetScanning(true)), Ok(DeviceAnswer::Scanning(true)));
     assert_eq!(command(&mut scanner), start);
     scanner.write_all(b"scanning\r").unwrap();
     assert_eq!(device.next_code(), b"scanning");
@@ -174,7 +167,7 @@ fn scanner_refuses_print_and_pin_requests() {
         device.request(2, DeviceWork::VerifyPin(b"730914".to_vec().into())),
         Err(DeviceFault::Unsupported)
     );
-    assert_eq!(device.request(3, DeviceWork::SetScanning(false)), Ok(DeviceAnswer::Scanning(false)));
+    assert_eq!(device.request(3, DeviceWork::ShowSignal(Signal::Go)), Err(DeviceFault::Unsupported));
 }
 
 #[test]
@@ -204,7 +197,7 @@ fn printer_not_responding_is_reported_and_starts_no_receipt() {
         device.request(5, receipt()),
         Ok(DeviceAnswer::Printed(PrintOutcome::NotStarted(PrintFailure::NotResponding)))
     );
-    assert_eq!(device.request(6, DeviceWork::SetScanning(true)), Err(DeviceFault::Unsupported));
+    assert_eq!(device.request(6, DeviceWork::ShowSignal(Signal::Dark)), Err(DeviceFault::Unsupported));
 }
 
 /// Answers of an ID reader to `find`: no card, a card; to `select`: failed.
@@ -260,7 +253,7 @@ fn id_reader_refuses_an_object_that_is_no_card_once() {
     let reader = id_reader(jack.plug_in(), &plate);
     let mut device = jack.id_reader();
     assert_eq!(device.next_health(), DeviceHealth::Ready);
-    assert_eq!(device.request(1, DeviceWork::SetScanning(true)), Err(DeviceFault::Unsupported));
+    assert_eq!(device.request(1, DeviceWork::ShowSignal(Signal::Dark)), Err(DeviceFault::Unsupported));
 
     for _ in 0..2 {
         plate.clear();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use device::framing::{read_version, write_frame, write_version};
 use device::wire::{
     DeviceConfig, DeviceFault, DeviceHealth, DeviceWork, FromDevice, PrinterLinkConfig, ScannerConfig,
-    ToDevice,
+    Signal, ToDevice,
 };
 
 use crate::device_process::DeviceProcess;
@@ -49,7 +49,7 @@ fn missing_device_is_absent_and_process_answers_pings() {
     assert_eq!(device.next_health(), DeviceHealth::Absent);
     device.send(&ToDevice::Ping(41));
     assert!(matches!(device.receive(), Ok(FromDevice::Pong(41))));
-    assert_eq!(device.request(1, DeviceWork::SetScanning(true)), Err(DeviceFault::Unavailable));
+    assert_eq!(device.request(1, DeviceWork::ShowSignal(Signal::Dark)), Err(DeviceFault::Unavailable));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use id_reader::{IdCardFault, IdReadRefusal, IdReaderFault, LinkFault};
+use id_reader::{IdCardFault, IdReadRefusal, IdReaderFault};
+use serial_link::LinkFault;
 
 use crate::scripted_reader::{AnswerFault, ScriptedReader, framed, reading_answer, resident_text};
 

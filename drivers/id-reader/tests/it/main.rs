@@ -4,4 +4,3 @@
 mod faults;
 mod readings;
 mod scripted_reader;
-mod serial;

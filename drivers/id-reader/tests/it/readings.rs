@@ -17,19 +17,7 @@ fn card_is_found_selected_and_read_once() {
     let IdCard::Resident(card) = &reading.card else { panic!("no resident's card") };
     assert_eq!((card.name.as_str(), card.number.as_str()), ("张三丰", "500103199003070017"));
     assert_eq!(*reading.photo, photo());
-    assert!(reading.fingerprints.is_empty());
     assert_eq!(scripted.state().commands, [[0x20, 1], [0x20, 1], [0x20, 2], [0x30, 1]]);
-}
-
-#[test]
-fn fingerprints_are_read_on_request() {
-    let scripted = ScriptedReader::new();
-    scripted.place_card(&resident_text());
-    let answer =
-        [&[0, 0, 0x90, 1, 0, 4, 0, 2, 0], resident_text().as_slice(), &photo(), &[0x77; 512]].concat();
-    scripted.state().set_answer([0x30, 0x10], &answer);
-
-    assert_eq!(scripted.reader().read_with_fingerprints().ok().unwrap().fingerprints.as_slice(), [0x77; 512]);
 }
 
 #[test]

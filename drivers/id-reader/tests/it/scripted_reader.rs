@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use id_reader::{IdReader, Link, LinkFault};
+use id_reader::IdReader;
+use serial_link::{Link, LinkFault};
 
 /// A fault of the reader's answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,6 +173,10 @@ impl Link for ScriptedReader {
             *byte = sent;
         }
         Ok(count)
+    }
+
+    fn bytes_per_second(&self) -> u32 {
+        11_520
     }
 
     fn now(&self) -> Instant {

@@ -22,8 +22,10 @@ use ipp::request::IppRequestResponse;
 use ipp::value::IppValue;
 use ureq::http::Uri;
 
+use crate::document::A4Document;
+use crate::document::fault::PdfFault;
+use crate::document::pdf::{DocumentFonts, render_pdf};
 use crate::document::status::{DocumentPrinterStatus, JobState, JobStatus};
-use crate::document::{DocumentFonts, ISSUED_BYTES_MAX, PdfFault, PrintableDocument, render_pdf};
 use crate::print_outcome::{PrintConfirmation, PrintFailure, PrintOutcome, PrintProgress};
 
 /// Timeout of a connection to a printer on the kiosk's own network segment.
@@ -44,9 +46,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(700);
 /// Time for warming up, and for each page of the slowest printer (a guess: 4 pages per minute).
 const WARM_UP: Duration = Duration::from_secs(60);
 const PAGE_TIME: Duration = Duration::from_secs(15);
-
-/// Assumed number of pages of an issued PDF, from which the printing time is estimated.
-const ISSUED_PAGES: u32 = 4;
 
 /// How long a job may wait for paper or for a closed cover while the resident is waiting.
 const STALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -131,11 +130,7 @@ impl DocumentPrinter {
     }
 
     /// Prints one document once. Returns within minutes; calls `progress` at least every second.
-    pub fn print(
-        &self,
-        document: &PrintableDocument,
-        progress: &mut dyn FnMut(PrintProgress),
-    ) -> PrintOutcome {
+    pub fn print(&self, document: &A4Document, progress: &mut dyn FnMut(PrintProgress)) -> PrintOutcome {
         progress(PrintProgress::QueryingStatus);
         let (bytes, pages) = match prepare(document) {
             Ok(prepared) => prepared,
@@ -351,20 +346,10 @@ fn stall_reason(status: DocumentPrinterStatus) -> Option<(PrintFailure, Duration
 }
 
 /// The PDF for the printer, and its number of pages.
-fn prepare(document: &PrintableDocument) -> Result<(Vec<u8>, u32), PdfFault> {
-    match document {
-        PrintableDocument::Composed(content) => {
-            let fonts = DocumentFonts::load_system()?;
-            let (bytes, pages) = render_pdf(content, &fonts)?;
-            Ok((bytes, u32::try_from(pages).unwrap_or(u32::MAX)))
-        }
-        PrintableDocument::Issued(bytes)
-            if bytes.starts_with(b"%PDF-") && bytes.len() <= ISSUED_BYTES_MAX =>
-        {
-            Ok((bytes.clone(), ISSUED_PAGES))
-        }
-        PrintableDocument::Issued(_) => Err(PdfFault::NotIssued),
-    }
+fn prepare(document: &A4Document) -> Result<(Vec<u8>, u32), PdfFault> {
+    let fonts = DocumentFonts::load_system()?;
+    let (bytes, pages) = render_pdf(document, &fonts)?;
+    Ok((bytes, u32::try_from(pages).unwrap_or(u32::MAX)))
 }
 
 /// Single-sided A4, unscaled. Queues ignore attributes that they do not know.

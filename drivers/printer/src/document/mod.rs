@@ -1,7 +1,8 @@
 //! A4 documents: their content, their rendering as PDF, and the IPP printer that prints them.
 //!
-//! Seals are never drawn here: a document that needs a seal comes as the issuer's file and is printed unchanged.
+//! Seals are never drawn: a document that needs one is not printed here.
 
+mod fault;
 mod ipp;
 mod pages;
 mod pdf;
@@ -11,8 +12,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use fault::PdfFault;
 pub use ipp::{DocumentPrinter, DocumentPrinterFault, parse_ipp_response};
-pub use pdf::{DocumentFonts, PdfFault, render_pdf};
+pub use pdf::{DocumentFonts, render_pdf};
 pub use status::DocumentPrinterStatus;
 
 /// Most blocks of one A4 document.
@@ -26,18 +28,6 @@ pub const TABLE_CELLS_MAX: usize = 8;
 /// Most pages of one A4 document: longer ones would keep other residents waiting.
 pub const PAGES_MAX: usize = 10;
 
-/// Largest issued PDF, in bytes.
-pub const ISSUED_BYTES_MAX: usize = 6 * 1024 * 1024;
-
-/// What a document printer can print.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PrintableDocument {
-    /// A document that this crate renders.
-    Composed(A4Document),
-    /// A PDF from the issuer, signed or sealed; its bytes are printed unchanged. At most [`ISSUED_BYTES_MAX`].
-    Issued(Vec<u8>),
-}
-
 /// One A4 document (A4 文书), rendered by this crate. The caller masks personal data.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct A4Document {
@@ -49,8 +39,6 @@ pub struct A4Document {
     pub code: Option<DocumentCode>,
     /// Labels and values beside the code: time and place of printing, kiosk, document number.
     pub foot: Vec<(String, String)>,
-    /// Pale text across each page, for example 仅供参考 (for reference only) on documents without legal force.
-    pub watermark: Option<String>,
     /// Copy mark in the top right corner of each page of every copy but the first, for example `补打 第2次`.
     pub copy_mark: Option<String>,
 }
@@ -94,15 +82,5 @@ impl fmt::Debug for A4Document {
             .field("blocks", &self.blocks.len())
             .field("copy", &self.copy_mark.is_some())
             .finish_non_exhaustive()
-    }
-}
-
-/// Shows the size only: a document contains personal data.
-impl fmt::Debug for PrintableDocument {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Composed(document) => document.fmt(f),
-            Self::Issued(bytes) => write!(f, "Issued({} bytes)", bytes.len()),
-        }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::bitmap::Qr;
 use crate::charset::sanitize;
-use crate::document::pdf::PdfFault;
+use crate::document::fault::PdfFault;
 use crate::document::{
     A4Document, DOCUMENT_BLOCKS_MAX, DocumentBlock, DocumentCode, PAGES_MAX, TABLE_CELLS_MAX, TABLE_ROWS_MAX,
 };
@@ -20,9 +20,9 @@ const WIDTH: f32 = PAGE.0 - 2.0 * MARGIN;
 const TITLE_SIZE: f32 = 22.0;
 const TEXT_SIZE: f32 = 11.5;
 const SMALL_SIZE: f32 = 9.0;
-/// Largest size; a long watermark is set smaller to stay on the page.
-const WATERMARK_SIZE: f32 = 64.0;
-const WATERMARK_WIDTH: f32 = 0.75 * PAGE.0;
+
+/// Longest copy mark in characters: it stands beside the title on one line.
+const COPY_MARK_MAX: usize = 20;
 
 /// Distance between two baselines, in multiples of the font size.
 const LEADING: f32 = 1.5;
@@ -41,8 +41,6 @@ const CODE_SIDE: f32 = 90.0;
 pub(super) enum PageItem {
     /// A text whose baseline begins at `x`, `y`.
     Text { x: f32, y: f32, size: f32, bold: bool, grey: u8, text: String },
-    /// A watermark across the page, centred.
-    Watermark { size: f32, width: f32, text: String },
     /// A filled rectangle.
     Box { x: f32, y: f32, width: f32, height: f32, grey: u8 },
     /// A hairline.
@@ -95,12 +93,10 @@ fn is_too_large(document: &A4Document) -> bool {
         }
         DocumentBlock::Space => false,
     };
-    let short = |text: &Option<String>| text.as_ref().is_some_and(|text| text.chars().count() > 20);
     document.blocks.len() > DOCUMENT_BLOCKS_MAX
         || document.foot.len() > TABLE_CELLS_MAX
         || long(&document.title)
-        || short(&document.watermark)
-        || short(&document.copy_mark)
+        || document.copy_mark.as_ref().is_some_and(|mark| mark.chars().count() > COPY_MARK_MAX)
         || document.code.as_ref().is_some_and(|code| long(&code.caption))
         || document.foot.iter().any(|(label, value)| long(label) || long(value))
         || document.blocks.iter().any(block)
@@ -287,14 +283,11 @@ impl PageLayout<'_> {
         Ok(())
     }
 
-    /// Adds to every page its number, the copy mark, and the watermark below all other elements.
+    /// Adds to every page its number and the copy mark.
     fn margins(&mut self, document: &A4Document) {
         let count = self.pages.len();
         let mark = document.copy_mark.as_deref().map(sanitize);
         let mark_width = mark.as_deref().map_or(0.0, |mark| self.width(mark, TEXT_SIZE, true));
-        let watermark = document.watermark.as_deref().map(sanitize);
-        let per_point = watermark.as_deref().map_or(1.0, |text| self.width(text, 1.0, true)).max(1.0);
-        let size = WATERMARK_SIZE.min(WATERMARK_WIDTH / per_point);
         let numbers: Vec<(String, f32)> = (1..=count)
             .map(|number| format!("{number} / {count}"))
             .map(|text| (self.width(&text, SMALL_SIZE, false), text))
@@ -306,9 +299,6 @@ impl PageLayout<'_> {
             if let Some(text) = mark.clone() {
                 let (x, y) = (PAGE.0 - MARGIN - mark_width, MARGIN - PADDING);
                 page.push(PageItem::Text { x, y, size: TEXT_SIZE, bold: true, grey: 0, text });
-            }
-            if let Some(text) = watermark.clone() {
-                page.insert(0, PageItem::Watermark { size, width: size * per_point, text });
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ab_glyph::{Font as _, FontRef};
 use krilla::Document;
 use krilla::color::luma;
-use krilla::geom::{PathBuilder, Point, Rect, Transform};
+use krilla::geom::{PathBuilder, Point, Rect};
 use krilla::metadata::Metadata;
 use krilla::num::NormalizedF32;
 use krilla::page::PageSettings;
@@ -15,40 +15,12 @@ use krilla::surface::Surface;
 use krilla::text::{Font, TextDirection};
 
 use crate::document::A4Document;
+use crate::document::fault::PdfFault;
 use crate::document::pages::{self, Measure, PAGE, PageItem};
 use crate::profile::FONT;
 
 /// The bold face beside the regular one (Debian `fonts-noto-cjk`).
 const BOLD: &str = "/usr/share/fonts/opentype/noto/NotoSansCJK-Bold.ttc";
-
-/// Grey of the watermark, 0 to 255: visible, and text on it stays readable.
-const WATERMARK_GREY: u8 = 222;
-
-/// Why a document cannot be rendered. No variant contains text of the document.
-#[derive(Debug, thiserror::Error)]
-pub enum PdfFault {
-    /// More than [`crate::PAGES_MAX`] pages, or a text or table above its limit.
-    #[error("the A4 document is too long to print: shorten what the service prints")]
-    TooLong,
-    /// The content of the verification code cannot be encoded.
-    #[error("the verification code is too long or holds control characters: change its content")]
-    CodeUnfit,
-    /// The font file cannot be read.
-    #[error("the font of A4 documents cannot be read: install fonts-noto-cjk")]
-    FontUnreadable(#[source] std::io::Error),
-    /// The font file has an unsupported format.
-    #[error("the font of A4 documents has an unsupported format: install fonts-noto-cjk again")]
-    FontUnusable,
-    /// The font lacks a character. The document is refused: a wrong name on a certificate is worse than none.
-    #[error("the font of A4 documents lacks a character of this document")]
-    NoGlyph,
-    /// The issuer's file is not a PDF, or larger than [`crate::ISSUED_BYTES_MAX`].
-    #[error("the issuer's file is not a PDF, or too large: ask the platform for another")]
-    NotIssued,
-    /// The PDF library failed.
-    #[error("the PDF could not be written: {0}")]
-    Writer(String),
-}
 
 /// The regular and bold fonts, loaded. 20 MB each: kept while a document is printed, not while the printer is idle.
 pub struct DocumentFonts {
@@ -146,18 +118,6 @@ fn draw(
             fill(surface, *grey);
             let font = fonts.face(*bold).font.clone();
             surface.draw_text(Point::from_xy(*x, *y), font, *size, text, false, TextDirection::LeftToRight);
-        }
-        PageItem::Watermark { size, width, text } => {
-            if text.chars().any(|c| widths.bold.glyph_id(c).0 == 0) {
-                return Err(PdfFault::NoGlyph);
-            }
-            fill(surface, WATERMARK_GREY);
-            let (x, y) = (PAGE.0 / 2.0, PAGE.1 / 2.0);
-            surface.push_transform(&Transform::from_rotate_at(-35.0, x, y));
-            let font = fonts.bold.font.clone();
-            let start = Point::from_xy(x - width / 2.0, y + size / 3.0);
-            surface.draw_text(start, font, *size, text, false, TextDirection::LeftToRight);
-            surface.pop();
         }
         PageItem::Box { x, y, width, height, grey } => {
             fill(surface, *grey);

@@ -11,5 +11,4 @@ mod oracles;
 mod outcomes;
 mod receiptio;
 mod scripted_printer;
-mod serial;
 mod usb;

@@ -4,7 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use printer::{Link, LinkFault, TcpLink};
+use printer::TcpLink;
+use serial_link::{Link, LinkFault};
 
 const SOON: Duration = Duration::from_secs(5);
 

@@ -1,9 +1,10 @@
 //! The outcome of a receipt, for every fault at every byte.
 
 use printer::{
-    Charset, ConfirmationMethod, LinkFault, PrintConfirmation, PrintFailure, PrintOutcome, PrintProgress,
+    Charset, ConfirmationMethod, PrintConfirmation, PrintFailure, PrintOutcome, PrintProgress,
     PrintableReceipt, PrinterProfile, ReceiptBlock, ReceiptPrinter, StatusQuery,
 };
+use serial_link::LinkFault;
 
 use crate::scripted_printer::{FAULTS, InjectedFault, ScriptedLink, water_bill};
 

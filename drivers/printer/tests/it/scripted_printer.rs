@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use printer::{Link, LinkFault, PrintableReceipt, ReceiptBlock};
+use printer::{PrintableReceipt, ReceiptBlock};
+use serial_link::{Link, LinkFault};
 
 /// A fault that a test injects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

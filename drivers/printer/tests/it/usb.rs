@@ -4,7 +4,8 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use printer::{Link, LinkFault, UsbLink};
+use printer::UsbLink;
+use serial_link::{Link, LinkFault};
 use serialport::{SerialPort, TTYPort};
 
 const SOON: Duration = Duration::from_secs(5);

@@ -4,7 +4,7 @@
 use code_reader::{LineEnd, ScanHint};
 use contract::{Receipt, ReceiptLine, ScannerSettings, ScannerSuffix};
 use device::wire::{self, Attention, DeviceFault, Signal};
-use printer::{A4Document, DocumentBlock, DocumentCode, PrintOutcome, PrintableDocument, ReceiptBlock};
+use printer::{A4Document, DocumentBlock, DocumentCode, PrintOutcome, ReceiptBlock};
 use session::{
     CardEvent, CodeHint, DeviceState, Event, Failure, FaultReason, IdCardEvent, PinAnswer, PrintResult,
 };
@@ -65,8 +65,6 @@ pub(super) fn session_event(event: wire::DeviceEvent) -> Option<Delivery> {
             Delivery::Required(Event::IdCard(IdCardEvent::Refused(id_cards::id_card_refusal(refusal))))
         }
         wire::DeviceEvent::CodeHint(hint) => Delivery::Droppable(Event::CodeHint(code_hint(hint))),
-        // Previews are never requested: the screen draws none.
-        wire::DeviceEvent::Preview(_) => return None,
     })
 }
 
@@ -94,7 +92,6 @@ pub(super) fn scanner_line(line: ScannerSettings) -> wire::ScannerConfig {
         },
         gap_ms: line.gap_ms,
         start: line.start.into_bytes(),
-        stop: line.stop.into_bytes(),
     }
 }
 
@@ -136,10 +133,7 @@ pub(super) fn print_result(answer: Result<wire::DeviceAnswer, DeviceFault>) -> P
         Ok(wire::DeviceAnswer::Printed(PrintOutcome::Unconfirmed(_))) => PrintResult::Unconfirmed,
         // An answer to another request: the outcome of this one is unknown (I6).
         Ok(
-            wire::DeviceAnswer::Pin(_)
-            | wire::DeviceAnswer::Authenticated
-            | wire::DeviceAnswer::Scanning(_)
-            | wire::DeviceAnswer::SignalShown,
+            wire::DeviceAnswer::Pin(_) | wire::DeviceAnswer::Authenticated | wire::DeviceAnswer::SignalShown,
         ) => PrintResult::Unconfirmed,
     }
 }
@@ -163,7 +157,7 @@ pub(crate) fn printer_receipt(content: &Receipt, mark: Option<String>) -> printe
 
 /// A receipt as an A4 document: the lines after the last rule (number, time, place) are placed beside the code, the
 /// last text below it.
-pub(crate) fn printer_document(content: &Receipt, mark: Option<String>) -> PrintableDocument {
+pub(crate) fn printer_document(content: &Receipt, mark: Option<String>) -> A4Document {
     let ends = content.lines.iter().rposition(|line| *line == ReceiptLine::Rule);
     let (body, end) = content.lines.split_at(ends.unwrap_or(content.lines.len()));
     let blocks = body.iter().map(|line| match line {
@@ -179,14 +173,13 @@ pub(crate) fn printer_document(content: &Receipt, mark: Option<String>) -> Print
             ReceiptLine::Rule => {}
         }
     }
-    PrintableDocument::Composed(A4Document {
+    A4Document {
         title: content.title.clone(),
         blocks: blocks.collect(),
         code: content.code.clone().map(|content| DocumentCode { content, caption }),
         foot,
-        watermark: None,
         copy_mark: mark,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -210,7 +203,7 @@ mod tests {
         assert_eq!(answer(PrintOutcome::NotStarted(PrintFailure::PaperOut)), PrintResult::NotStarted);
         assert_eq!(answer(PrintOutcome::Unconfirmed(PrintFailure::PaperOut)), PrintResult::Unconfirmed);
         assert_eq!(print_result(Err(DeviceFault::Busy)), PrintResult::NotStarted);
-        assert_eq!(print_result(Ok(wire::DeviceAnswer::Scanning(true))), PrintResult::Unconfirmed);
+        assert_eq!(print_result(Ok(wire::DeviceAnswer::SignalShown)), PrintResult::Unconfirmed);
         let fenced = PrintOutcome::Printed { confirmation: printer::PrintConfirmation::Barrier };
         assert_eq!(answer(fenced), PrintResult::Printed(contract::Confirmation::BarrierAnswered));
     }
@@ -292,11 +285,8 @@ mod tests {
                 content: "https://example/r/1".into(), caption: "扫码核对".into()
             }),
             foot: vec![("凭条号".into(), "0000 0000 0000 0001".into())],
-            watermark: None,
             copy_mark: Some("补打 第1次".into()),
         };
-        assert!(
-            printer_document(&content, Some("补打 第1次".into())) == PrintableDocument::Composed(expected)
-        );
+        assert!(printer_document(&content, Some("补打 第1次".into())) == expected);
     }
 }

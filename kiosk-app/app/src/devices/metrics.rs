@@ -51,8 +51,7 @@ impl DeviceMetrics {
                 | DeviceEvent::CardNeedsAuthentication(_)
                 | DeviceEvent::IdCardRead(_)
                 | DeviceEvent::CardRemoved
-                | DeviceEvent::CodeHint(_)
-                | DeviceEvent::Preview(_),
+                | DeviceEvent::CodeHint(_),
             ) => return,
             FromDevice::Answer(_, Ok(DeviceAnswer::Pin(_))) => &mut self.pins_checked,
             FromDevice::Answer(_, Ok(DeviceAnswer::Printed(PrintOutcome::Printed { .. }))) => {
@@ -64,10 +63,7 @@ impl DeviceMetrics {
             FromDevice::Answer(_, Ok(DeviceAnswer::Printed(PrintOutcome::Unconfirmed(_)))) => {
                 &mut self.unconfirmed
             }
-            FromDevice::Answer(
-                _,
-                Ok(DeviceAnswer::Scanning(_) | DeviceAnswer::Authenticated | DeviceAnswer::SignalShown),
-            ) => {
+            FromDevice::Answer(_, Ok(DeviceAnswer::Authenticated | DeviceAnswer::SignalShown)) => {
                 return;
             }
             FromDevice::Answer(_, Err(_)) => &mut self.requests_rejected,

@@ -75,7 +75,7 @@ impl Devices {
             .map(|path| DeviceConfig::DocumentPrinter { url: path.url.clone() });
         let (name, code_reader) = match site.code_reader.clone() {
             Some(CodeReaderSettings::Camera { source, exposure }) => {
-                let setup = CameraConfig { exposure, ..CameraConfig::default() };
+                let setup = CameraConfig { exposure };
                 ("camera", Some(DeviceConfig::Camera { source, setup }))
             }
             Some(CodeReaderSettings::Scanner { tty, baud, line }) => {
@@ -156,14 +156,6 @@ impl Devices {
         if is_new && let Some(supervisor) = &self.signal {
             // A lamp that cannot be reached is dark; the screen shows the sign in any case.
             let _ = supervisor.request(DeviceRequest::Signal(signal));
-        }
-    }
-
-    /// Cancels work whose answer is no longer wanted.
-    pub(crate) fn cancel(&self, ticket: Ticket) {
-        if let Some(supervisor) = &self.card_reader {
-            // A cancellation has no answer.
-            let _ = supervisor.request(DeviceRequest::Cancel(ticket));
         }
     }
 }

@@ -47,8 +47,6 @@ pub(crate) enum DeviceRequest {
     Print(ReceiptId, Box<DeviceWork>),
     /// The signal lamp shows this. There is no answer.
     Signal(Signal),
-    /// The answer to this ticket is no longer wanted.
-    Cancel(Ticket),
 }
 
 /// The engine's handle of a supervisor.
@@ -148,7 +146,7 @@ fn not_started_event(request: DeviceRequest) -> Option<Event> {
             Some(Event::WorkAnswered(ticket, Err(Failure::DeviceFailed)))
         }
         DeviceRequest::Print(receipt, _) => Some(Event::PrintFinished(receipt, PrintResult::NotStarted)),
-        DeviceRequest::Signal(_) | DeviceRequest::Cancel(_) => None,
+        DeviceRequest::Signal(_) => None,
     }
 }
 
@@ -291,18 +289,6 @@ impl SupervisorLoop {
                 self.last_work_id += 1;
                 let frame = ToDevice::Request(self.last_work_id, DeviceWork::ShowSignal(signal));
                 return framing::write_frame(&mut process.stream, &frame);
-            }
-            DeviceRequest::Cancel(ticket) => {
-                let found = self
-                    .pending
-                    .iter()
-                    .find(|(_, job)| matches!(job, PendingWork::Pin(own) if *own == ticket));
-                return match found {
-                    Some((number, _)) => {
-                        framing::write_frame(&mut process.stream, &ToDevice::Cancel(*number))
-                    }
-                    None => Ok(()),
-                };
             }
         };
         self.last_work_id += 1;

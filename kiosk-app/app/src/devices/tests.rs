@@ -114,12 +114,11 @@ fn converse(behaviour: Behaviour, stream: &mut UnixStream) -> Result<(), WireErr
                             confirmation: printer::PrintConfirmation::Barrier,
                         })
                     }
-                    DeviceWork::SetScanning(on) => wire::DeviceAnswer::Scanning(on),
                     DeviceWork::ShowSignal(_) => wire::DeviceAnswer::SignalShown,
                 };
                 framing::write_frame(stream, &FromDevice::Answer(ticket, Ok(answer)))?;
             }
-            (_, ToDevice::Open(_) | ToDevice::Cancel(_)) => {}
+            (_, ToDevice::Open(_)) => {}
         }
     }
 }
@@ -280,6 +279,18 @@ fn hung_process_is_killed_and_fails_pending_work() {
     fixture.wait_for_health(LOST);
     fixture.wait_for_health(DeviceState::Ready);
     assert!(fixture.started.load(Ordering::SeqCst) >= 2);
+}
+
+#[test]
+fn request_to_a_silent_device_holds_no_caller() {
+    // The visit of an unanswered request may end; whoever comes next is not kept waiting by it.
+    let fixture = Fixture::start(&[Behaviour::Hangs], long_timeouts());
+    fixture.wait_for_health(DeviceState::Ready);
+    let begun = Instant::now();
+    for ticket in 1..=3 {
+        assert!(fixture.request(pin(ticket)).is_none());
+    }
+    assert!(begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -331,7 +331,7 @@ fn confirm(kiosk: &Kiosk, visit: &Visit, method: usize) -> ViewContent {
     let chosen = methods.get(method).copied();
     let next = match chosen {
         Some(PaymentMethod::CardAccount) => TextId::ConfirmNextPin,
-        Some(PaymentMethod::ResidentCode | PaymentMethod::Wallet) | None => TextId::ConfirmNextPrint,
+        Some(PaymentMethod::ResidentCode) | None => TextId::ConfirmNextPrint,
     };
     let mut pairs = vec![
         pair(TextId::ConfirmWhat, Text::Data(labels.join("\n"))),

@@ -10,7 +10,6 @@ use contract::CardStatus;
 use serde::Serialize;
 
 use super::change_log::log_card_change;
-use super::id_number::is_id_number;
 use super::life_cycle::{self, CardData};
 use crate::config::relying_parties::RelyingParty;
 use crate::context::RequestContext;
@@ -126,7 +125,7 @@ fn import_row(
     if name.is_empty() {
         return Ok(Err(RowError::Name));
     }
-    if !is_id_number(&id_number) {
+    if !citizen_number::is_valid(&id_number) {
         return Ok(Err(RowError::IdNumber));
     }
     if !card.is_valid() {

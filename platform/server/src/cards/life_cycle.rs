@@ -5,7 +5,6 @@ use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::change_log::log_card_change;
-use super::id_number::is_id_number;
 use crate::codes::{paper_codes, revocations};
 use crate::config::relying_parties::RelyingParty;
 use crate::context::RequestContext;
@@ -110,7 +109,7 @@ pub(super) fn request_name_check(
     body: &[u8],
 ) -> Result<PlatformReply, RequestError> {
     let issue: IssueRequest = parse_body(body)?;
-    if !is_id_number(&issue.id_number) || issue.name.trim().is_empty() || !issue.card.is_valid() {
+    if !citizen_number::is_valid(&issue.id_number) || issue.name.trim().is_empty() || !issue.card.is_valid() {
         return Err(malformed_request(
             "a name, an ID number with a correct check digit and valid card data are needed",
         ));

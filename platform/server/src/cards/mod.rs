@@ -7,7 +7,6 @@
 pub(crate) mod card_authentication;
 mod change_log;
 pub(crate) mod desk_api;
-mod id_number;
 mod import;
 pub(crate) mod life_cycle;
 mod pin_reset;

@@ -151,7 +151,7 @@ fn check_chargeable(
             | Evidence::AuthenticatedCardPin,
         )
         | (PaymentMethod::ResidentCode, Evidence::TokenConsumed | Evidence::ChallengeAnswered) => true,
-        (PaymentMethod::CardAccount | PaymentMethod::ResidentCode | PaymentMethod::Wallet, _) => false,
+        (PaymentMethod::CardAccount | PaymentMethod::ResidentCode, _) => false,
     };
     if !method_fits || visit.level < Level::Recognised {
         return Ok(Err(

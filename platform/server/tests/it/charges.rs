@@ -322,11 +322,9 @@ fn order_with_wrong_total_is_malformed_and_frees_bill() {
 fn payment_method_of_another_evidence_is_refused() {
     let mut city = CityFixture::new();
     let by_card = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
-    for (at, method) in [PaymentMethod::ResidentCode, PaymentMethod::Wallet].into_iter().enumerate() {
-        let request =
-            ChargeRequest { method, order: OrderId::from_entropy(1000 + at as u128), ..by_card.clone() };
-        assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::NotOffered));
-    }
+    let method = PaymentMethod::ResidentCode;
+    let request = ChargeRequest { method, order: OrderId::from_entropy(1000), ..by_card };
+    assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::NotOffered));
 }
 
 #[test]
