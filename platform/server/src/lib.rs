@@ -28,7 +28,6 @@ mod charges;
 mod codes;
 mod columns;
 mod demo_residents;
-mod entropy;
 mod identify;
 mod kiosk_consents;
 mod messages;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{KioskId, ProblemCode, SecretKey, UnixMs};
+use contract::routes::{self, Route};
+use contract::{EntropySource, KioskId, ProblemCode, SecretKey, UnixMs};
 use resident_code::FormatKey;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -12,7 +13,6 @@ use crate::card_root_keys::CardRootKeys;
 use crate::catalogue::{self, CatalogueError, SignedCatalogue};
 use crate::codes::{self, CodeAuthority, RelyingParty};
 use crate::demo_residents::{self, DemoResident};
-use crate::entropy::EntropySource;
 use crate::messages::{
     Continuation, HttpMethod, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformRequest,
     PlatformResponse,
@@ -24,6 +24,8 @@ use crate::{
     schema,
 };
 
+/// Label of the values that are expanded from the entropy of a request.
+const ENTROPY_LABEL: &str = "platform-draw/1";
 /// Most calls of one kind that [`Platform::due_calls`] returns at once.
 const DUE_MAX: u32 = 32;
 
@@ -196,8 +198,12 @@ impl Platform {
         let config = &self.config;
         let run = || {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let reply =
-                work(&mut RequestContext { tx: &tx, config, now, entropy: EntropySource::new(entropy) })?;
+            let reply = work(&mut RequestContext {
+                tx: &tx,
+                config,
+                now,
+                entropy: EntropySource::new(ENTROPY_LABEL, entropy),
+            })?;
             tx.commit()?;
             Ok(reply)
         };
@@ -208,7 +214,7 @@ impl Platform {
 /// Whether a target belongs to the kiosk API, which is served by the kiosk listener only.
 pub(crate) fn is_kiosk_target(target: &str) -> bool {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
-    matches!(path.split('/').skip(1).collect::<Vec<&str>>().as_slice(), ["v1", _])
+    routes::is_kiosk_path(path)
 }
 
 fn route_request(
@@ -232,23 +238,23 @@ fn route_request(
         (HttpMethod::Post, ["code", "v1", "licence"]) => codes::request_e_certificate(context, request),
         (HttpMethod::Post, ["code", "v1", name]) => codes::route_phone_request(context, name, &request.body),
         (HttpMethod::Get, ["v1", "audit", device]) => audit::export_audit(context, device),
-        (verb, ["v1", name]) => {
+        (method, ["v1", _]) => {
             let kiosk = match admitted {
                 Some(id) => context.config.kiosks.get(&id).ok_or_else(no_such_path)?,
                 None => registry::verified_signer(&context.config.kiosks, request)?,
             };
-            match (verb, *name) {
-                (HttpMethod::Post, "identify") => identify::identify(context, kiosk, &request.body),
-                (HttpMethod::Post, "evidence") => codes::step_up(context, kiosk, &request.body),
-                (HttpMethod::Post, "card-authentications") => {
+            match (Route { method, path }) {
+                routes::IDENTIFY => identify::identify(context, kiosk, &request.body),
+                routes::EVIDENCE => codes::step_up(context, kiosk, &request.body),
+                routes::CARD_AUTHENTICATIONS => {
                     card_authentication::authenticate_card(context, kiosk, &request.body)
                 }
-                (HttpMethod::Post, "calls") => operation_calls::call_operation(context, kiosk, &request.body),
-                (HttpMethod::Post, "charges") => charges::charge_order(context, kiosk, &request.body),
-                (HttpMethod::Post, "inquiries") => charges::inquire_order(context, kiosk, &request.body),
-                (HttpMethod::Post, "records") => records::accept_batch(context, kiosk, &request.body),
-                (HttpMethod::Get, "changes") => catalogue::changes_since(context, query),
-                (HttpMethod::Get | HttpMethod::Post, _) => Err(no_such_path()),
+                routes::CALLS => operation_calls::call_operation(context, kiosk, &request.body),
+                routes::CHARGES => charges::charge_order(context, kiosk, &request.body),
+                routes::INQUIRIES => charges::inquire_order(context, kiosk, &request.body),
+                routes::RECORDS => records::accept_batch(context, kiosk, &request.body),
+                routes::CHANGES => catalogue::changes_since(context, query),
+                Route { .. } => Err(no_such_path()),
             }
         }
         (HttpMethod::Get, _) => Ok(PlatformResponse::html(404, pages::not_found_page()).into()),

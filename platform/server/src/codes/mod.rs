@@ -4,7 +4,7 @@
 //! the kiosks' records know a resident by a pseudonym, or by a [`CodeHolder`](contract::CodeHolder) that changes with
 //! each certificate.
 
-use contract::HexBytes;
+use contract::from_hex;
 
 mod claims;
 mod code_authority;
@@ -37,8 +37,3 @@ pub(crate) use relying_parties::{check_request_time, relying_parties_by_id, veri
 pub(crate) use step_up::step_up;
 pub(crate) use verification::{consume_code, log_use, refusal_problem, validate_code};
 pub(crate) use web_app::serve_file;
-
-/// Bytes from exactly `2 * N` hexadecimal digits.
-fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    text.parse::<HexBytes<N>>().ok().map(|bytes| bytes.0)
-}

@@ -16,7 +16,7 @@
 //! secret. A resident has one phone: binding another ends the first.
 
 use contract::{UnixMs, sm3};
-use resident_code::{Alias, OnlineToken, PublicKey, SIGNATURE_LEN, SessionCertificate, SessionTerms};
+use resident_code::{Alias, OnlineToken, PublicKey, SessionCertificate, SessionTerms, Signature};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
 
@@ -301,9 +301,9 @@ fn issue_certificate(
     let authority = code_authority(context.config)?;
     require_card_in_force(context, phone.resident)?;
     let key: [u8; 33] = from_hex(&request.session_key).ok_or(PhoneRefusal::Malformed)?;
-    let key = PublicKey::from_bytes(&key).map_err(|_| PhoneRefusal::Malformed)?;
-    let proof: [u8; SIGNATURE_LEN] = from_hex(&request.proof).ok_or(PhoneRefusal::Malformed)?;
-    if !key.verifies(&[b"session-key/1\0".as_slice(), &phone.hash].concat(), &proof) {
+    let key = PublicKey::from_compressed(&key).map_err(|_| PhoneRefusal::Malformed)?;
+    let proof: Signature = request.proof.parse().map_err(|_| PhoneRefusal::Malformed)?;
+    if key.verify(&[b"session-key/1\0".as_slice(), &phone.hash].concat(), &proof).is_err() {
         return Err(PhoneRefusal::Malformed.into());
     }
     let issued_today: u16 = context.tx.query_row(
