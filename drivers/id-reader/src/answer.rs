@@ -8,7 +8,7 @@ use crate::status::SamStatus;
 use crate::text::TEXT_LEN;
 
 const PHOTO_LEN: usize = 1024;
-/// Possible lengths of the fingerprints in bytes: none, one finger, two fingers.
+/// Possible lengths of the fingerprints in bytes: none, one, two.
 const FINGERPRINTS: [usize; 3] = [0, 512, 1024];
 /// Bytes of an added address (追加住址): 35 characters.
 const ADDRESS_LEN: usize = 70;
