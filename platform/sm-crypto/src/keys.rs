@@ -32,8 +32,11 @@ pub enum SignError {
     NotHex(usize),
 }
 
-/// A secret SM2 key. No `Debug`, no `Serialize`; wiped on drop by the curve library.
-pub struct SecretKey(sm2::dsa::SigningKey);
+/// A secret SM2 key. No `Debug`, no `Serialize`; overwritten on drop.
+pub struct SecretKey(
+    /// On the heap, so that moving the key leaves no copy behind.
+    Box<sm2::dsa::SigningKey>,
+);
 
 impl SecretKey {
     /// Creates a key from 32 bytes, which must be random.
@@ -41,7 +44,8 @@ impl SecretKey {
     /// # Errors
     /// [`SignError::BadSecret`] when the scalar is 0 or not below the group order.
     pub fn from_bytes(scalar: &[u8; 32]) -> Result<Self, SignError> {
-        sm2::dsa::SigningKey::from_slice(DISTID, scalar).map(Self).map_err(|_| SignError::BadSecret)
+        let key = sm2::dsa::SigningKey::from_slice(DISTID, scalar).map_err(|_| SignError::BadSecret)?;
+        Ok(Self(Box::new(key)))
     }
 
     /// Signs SM3 of the signer's identity and the message. Deterministic: no randomness that could fail.
@@ -55,6 +59,16 @@ impl SecretKey {
     #[must_use]
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().clone())
+    }
+}
+
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        // The curve library wipes its `SecretKey`, but neither its `SigningKey` nor the scalar in it.
+        if let Ok(harmless) = sm2::dsa::SigningKey::from_slice(DISTID, &[1; 32]) {
+            *self.0 = harmless;
+            std::hint::black_box(&self.0);
+        }
     }
 }
 
