@@ -9,11 +9,11 @@ use contract::{BatchAck, ChangesAnswer, OrderId, RecordBatch, ServiceDocument, S
 use device::framing::read_frame;
 use device::record::Recording;
 use device::wire::{CODE_MAX, FromDevice, ToDevice};
+use engine::ExchangeTiming;
 use engine::platform_api::{RequestKind, ResponseHead};
 use printer::{Link, LinkFault, PrintableReceipt, PrinterProfile, ReceiptBlock, ReceiptPrinter};
 use resident_code::{Code, CodeIssuers, FormatKey, TimeWindow};
 use session::Ticket;
-use sync::ExchangeTiming;
 
 /// A function that parses arbitrary bytes.
 pub type FuzzTarget = fn(&[u8]);
