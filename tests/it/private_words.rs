@@ -48,7 +48,8 @@ const PRIVATE_WORDS: &[&str] = &[
 ];
 
 /// Names on the wire and on disk that hold such a word and do not change, and code that only looks like one.
-const ALLOWED: &[&str] = &["\"shelf\"", "\"shelf/\"", "clock-heard", "clock_heard", "far = side"];
+const ALLOWED: &[&str] =
+    &["\"shelf\"", "\"shelf/\"", "clock-heard", "clock_heard", "facts_told", "far = side"];
 
 /// Files that list the words.
 const LISTS: &[&str] = &["docs/glossary.md", "tests/it/private_words.rs"];
