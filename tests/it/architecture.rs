@@ -7,54 +7,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The crates of this repository on which each crate may depend (the table in ARCHITECTURE.md).
-const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
-    ("contract", &[]),
-    ("resident-code", &[]),
-    ("view", &[]),
-    ("serial-link", &[]),
-    ("citizen-number", &[]),
-    ("card", &["citizen-number"]),
-    ("code-reader", &[]),
-    ("id-reader", &["serial-link", "citizen-number"]),
-    ("printer", &["serial-link"]),
-    ("device", &["card", "code-reader", "id-reader", "printer", "serial-link"]),
-    ("emulator", &["contract"]),
-    ("session", &["contract", "resident-code", "view"]),
-    ("journal", &["contract"]),
-    ("sync", &["contract"]),
-    ("engine", &["contract", "session", "journal", "sync", "view"]),
-    ("screen", &["view"]),
-    (
-        "app",
-        &[
-            "contract",
-            "resident-code",
-            "view",
-            "session",
-            "journal",
-            "sync",
-            "engine",
-            "screen",
-            "device",
-            "card",
-            "code-reader",
-            "id-reader",
-            "printer",
-        ],
-    ),
-    ("server", &["contract", "resident-code", "citizen-number"]),
-    ("provision", &["contract", "resident-code"]),
-    ("xtask", &[]),
-    ("sandbox", &[]),
-    ("system-tests", &["contract", "device", "resident-code", "emulator"]),
-];
-
 /// Crates that must not reach a runtime, a web framework or the screen through any dependency.
-const PURE_CRATES: &[&str] = &["contract", "resident-code", "view", "session", "journal", "sync", "engine"];
+const PURE_CRATES: &[&str] =
+    &["sm-crypto", "contract", "resident-code", "view", "session", "journal", "sync", "engine"];
 const BANNED_IN_PURE_CRATES: &[&str] = &["tokio", "axum", "hyper", "reqwest", "slint", "rusqlite"];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
@@ -91,16 +49,59 @@ fn own_dependencies(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-#[test]
-fn crates_depend_only_on_allowed_crates() {
-    let allowed: BTreeMap<&str, BTreeSet<&str>> =
-        ALLOWED_DEPENDENCIES.iter().map(|(name, may)| (*name, may.iter().copied().collect())).collect();
-    for (name, dependencies) in own_dependencies(&metadata()) {
-        let may = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in the table"));
-        for one in dependencies {
-            assert!(may.contains(one.as_str()), "{name} may not depend on {one}");
+/// The table of dependencies in ARCHITECTURE.md: each crate with the crates of this repository on which it may depend.
+fn allowed_dependencies(document: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut rows = document.lines().skip_while(|line| *line != "| crate | of ours, only on |").skip(1);
+    assert!(rows.next().is_some_and(|line| line.starts_with("|---")), "the table of dependencies is missing");
+    let mut table = BTreeMap::new();
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [names, may] = cells[..] else { panic!("not two columns: {row}") };
+        let may = if may == "–" { BTreeSet::new() } else { quoted_names(may) };
+        for name in quoted_names(names) {
+            assert!(table.insert(name.clone(), may.clone()).is_none(), "{name} has two rows");
         }
     }
+    table
+}
+
+/// The names of a cell such as `` `a`, `b` ``.
+fn quoted_names(cell: &str) -> BTreeSet<String> {
+    let name = |part: &str| part.trim().strip_prefix('`')?.strip_suffix('`').map(str::to_owned);
+    cell.split(',')
+        .map(|part| name(part).unwrap_or_else(|| panic!("not names in back-ticks: {cell}")))
+        .collect()
+}
+
+#[test]
+fn crates_depend_only_on_allowed_crates() {
+    let allowed = allowed_dependencies(&fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap());
+    let actual = own_dependencies(&metadata());
+    for (name, dependencies) in &actual {
+        let may =
+            allowed.get(name).unwrap_or_else(|| panic!("{name} is not in the table of ARCHITECTURE.md"));
+        for one in dependencies {
+            assert!(may.contains(one), "{name} may not depend on {one}");
+        }
+    }
+    for (name, may) in &allowed {
+        for one in may.iter().chain([name]) {
+            assert!(
+                actual.contains_key(one),
+                "the table of ARCHITECTURE.md names {one}, which does not exist"
+            );
+        }
+    }
+}
+
+#[test]
+fn dependency_table_is_read_row_by_row() {
+    let table =
+        "a\n\n| crate | of ours, only on |\n|---|---|\n| `a`, `b` | – |\n| `c-d` | `a`, `b` |\n\n| `e` | – |";
+    let read = allowed_dependencies(table);
+    assert_eq!(read.keys().collect::<Vec<_>>(), ["a", "b", "c-d"]);
+    assert!(read["a"].is_empty() && read["b"].is_empty());
+    assert_eq!(read["c-d"].iter().collect::<Vec<_>>(), ["a", "b"]);
 }
 
 #[test]
@@ -151,7 +152,7 @@ fn only_app_and_screen_are_gpl() {
 }
 
 /// Files that git tracks or would add, by path from the top level.
-fn files() -> Vec<String> {
+pub(crate) fn files() -> Vec<String> {
     let output = Command::new("git")
         .args(["-c", "core.quotePath=false", "ls-files", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod pins;
+mod private_words;
 mod recordings;
 mod simulation;
 mod units;

@@ -24,11 +24,11 @@ pub struct BenchClient {
 }
 
 impl BenchClient {
-    pub(crate) fn new(name: &str, eyes: A11yClient, bench: SocketAddr, platform: SocketAddr) -> Result<Self> {
+    pub(crate) fn new(name: &str, a11y: A11yClient, bench: SocketAddr, platform: SocketAddr) -> Result<Self> {
         let http = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
         Ok(Self {
             name: name.to_owned(),
-            a11y: eyes,
+            a11y,
             bench_url: format!("http://{bench}"),
             platform_url: format!("http://{platform}"),
             http,

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
-use contract::{HexBytes, SecretKey, sm3};
+use contract::{
+    DEVICE_HEADER, HexBytes, HttpMethod, SIGNATURE_HEADER, SecretKey, TIME_HEADER, request_bytes_to_sign,
+};
 use serde_json::json;
 
 /// Client id of the service desk.
@@ -32,16 +34,15 @@ pub(crate) fn clients_toml(keys: &Path) -> Result<String> {
 pub(crate) fn change_card_status(platform: SocketAddr, keys: &Path, step: &str, number: &str) -> Result<()> {
     let secret: HexBytes<32> = fs::read_to_string(keys.join("device.key"))?.trim().parse()?;
     let (target, body) = (format!("/base/v1/{step}"), json!({ "number": number }).to_string());
-    let time = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-    let digest: String = sm3(&[body.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
-    let signed = format!("POST\n{target}\n{time}\n{digest}");
-    let signature = SecretKey::from_bytes(&secret.0)?.sign(signed.as_bytes());
+    let time = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().to_string();
+    let signed = request_bytes_to_sign(HttpMethod::Post, &target, &time, body.as_bytes());
+    let signature = SecretKey::from_bytes(&secret.0)?.sign(&signed);
     let http = reqwest::blocking::Client::builder().no_proxy().build()?;
     let asked = http
         .post(format!("http://{platform}{target}"))
-        .header("X-Device", DESK_ID)
-        .header("X-Time", time.to_string())
-        .header("X-Signature", signature.to_string())
+        .header(DEVICE_HEADER, DESK_ID)
+        .header(TIME_HEADER, time)
+        .header(SIGNATURE_HEADER, signature.to_string())
         .body(body);
     asked
         .send()?

@@ -6,11 +6,9 @@ use std::io::Read as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
-use contract::{Challenge, HexBytes, sm3};
+use contract::{Challenge, HexBytes, SecretKey, sm3};
 use reqwest::blocking::Client;
-use resident_code::{
-    Alias, Capabilities, CodeIssuer, SessionCertificate, SessionTerms, SigningKey, UnixSeconds,
-};
+use resident_code::{Alias, Capabilities, CodeIssuer, SessionCertificate, SessionTerms, UnixSeconds};
 use serde_json::{Value, json};
 
 use crate::rig::Rig;
@@ -24,7 +22,7 @@ pub struct PhoneClient {
     http: Client,
     platform: String,
     secret: String,
-    session: SigningKey,
+    session: SecretKey,
     certificate: SessionCertificate,
 }
 
@@ -44,7 +42,7 @@ impl PhoneClient {
         let proof = session
             .sign(&[b"session-key/1\0".as_slice(), &sm3(&[&secret.parse::<HexBytes<16>>()?.0])].concat());
         let request = json!({
-            "phone": secret, "session_key": HexBytes(session.public().to_bytes()), "proof": HexBytes(proof),
+            "phone": secret, "session_key": HexBytes(session.public().to_compressed()), "proof": proof,
         });
         let certified = post_json(&http, &format!("{platform}/certificates"), &request)?;
         let certificate: HexBytes<CERTIFICATE_BYTES> = string_field(&certified, "certificate")?.parse()?;
@@ -108,12 +106,12 @@ fn string_field(answer: &Value, field: &str) -> Result<String> {
     Ok(answer.get(field).and_then(Value::as_str).with_context(|| format!("no `{field}`"))?.to_owned())
 }
 
-fn generate_key() -> Result<SigningKey> {
+fn generate_key() -> Result<SecretKey> {
     let mut secret = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut secret)?;
     // Clearing the top bit keeps the number below the order of the SM2 group.
     secret[0] &= 0x7F;
-    Ok(SigningKey::from_bytes(&secret)?)
+    Ok(SecretKey::from_bytes(&secret)?)
 }
 
 fn unix_seconds_now() -> Result<UnixSeconds> {

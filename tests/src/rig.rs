@@ -363,7 +363,7 @@ impl Rig {
             }
             Ok(TcpStream::connect(bench_at).ok())
         })?;
-        let eyes =
+        let a11y =
             wait_until(
                 "the accessibility bus",
                 START_TIMEOUT,
@@ -380,7 +380,7 @@ impl Rig {
             logs: self.log_directory(),
             screen: site.screen,
         };
-        let station = BenchClient::new(&name, eyes, bench_at, self.platform)?;
+        let station = BenchClient::new(&name, a11y, bench_at, self.platform)?;
         let mut kiosk = RigKiosk::new(station, site, start, around);
         kiosk.start()?;
         self.kiosks.push(kiosk);

@@ -7,13 +7,7 @@ use crate::CardReadRefusal;
 use crate::application::ReadFault;
 
 pub(crate) fn to_hex(bytes: &[u8]) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 0x0F] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase());
-        }
-    }
-    text
+    Zeroizing::new(base16ct::upper::encode_string(bytes))
 }
 
 /// Removes the padding of an `an` field (GB18030): zeros, or spaces or FF of some issuers.

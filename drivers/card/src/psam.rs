@@ -76,13 +76,8 @@ impl Psam<'_> {
 /// Parses 32 hexadecimal digits.
 fn identification_bytes(digits: &str) -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
-    if digits.len() != 32 {
-        return None;
-    }
-    for (place, pair) in bytes.iter_mut().zip(digits.as_bytes().as_chunks::<2>().0) {
-        *place = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
+    let read = base16ct::mixed::decode(digits, &mut bytes).ok()?.len();
+    (read == bytes.len()).then_some(bytes)
 }
 
 /// The reader that holds a PSAM. It is opened for each authentication: a replaced PSAM or a restarted pcscd works at the

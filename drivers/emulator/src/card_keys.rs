@@ -70,13 +70,7 @@ pub fn read_staff_key(path: &Path) -> Result<SecretKey> {
 fn read_key_file(path: &Path) -> Result<[u8; 32]> {
     let wrong = || format!("{} does not hold 64 hexadecimal digits", path.display());
     let text = std::fs::read_to_string(path).with_context(wrong)?;
-    let (pairs, []) = text.trim().as_bytes().as_chunks::<2>() else { anyhow::bail!(wrong()) };
-    let mut bytes = [0; 32];
-    anyhow::ensure!(pairs.len() == bytes.len(), wrong());
-    for (place, pair) in bytes.iter_mut().zip(pairs) {
-        *place = u8::from_str_radix(std::str::from_utf8(pair)?, 16).with_context(wrong)?;
-    }
-    Ok(bytes)
+    contract::from_hex(text.trim()).with_context(wrong)
 }
 
 /// The keys of one card.

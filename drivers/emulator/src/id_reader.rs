@@ -267,13 +267,12 @@ mod tests {
     }
 
     fn ask(module: &mut SecurityModule, hex: &str) -> Vec<u8> {
-        let bytes: Vec<u8> =
-            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        let bytes = base16ct::mixed::decode_vec(hex).unwrap();
         module.receive(&bytes).into_iter().flat_map(|bent| bent.bytes).collect()
     }
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+        contract::to_hex_upper(bytes)
     }
 
     const FIND: &str = "AAAAAA96690003200122";

@@ -68,8 +68,7 @@ mod tests {
             (SamCommand::NewAddress, "AAAAAA96690003300330"),
             (SamCommand::Reset, "AAAAAA9669000310FFEC"),
         ] {
-            let hex: String = command.frame().iter().map(|byte| format!("{byte:02X}")).collect();
-            assert_eq!(hex, published);
+            assert_eq!(base16ct::upper::encode_string(&command.frame()), published);
         }
     }
 }

@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn hex(text: &str) -> Vec<u8> {
-        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+        base16ct::mixed::decode_vec(text).unwrap()
     }
 
     #[test]

@@ -324,13 +324,13 @@ impl<'a> Composer<'a> {
             TextAlign::Center => spare / 2,
             TextAlign::Right => spare,
         };
-        let lettering = match self.rasterizer.take() {
-            Some(lettering) => lettering,
+        let rasterizer = match self.rasterizer.take() {
+            Some(rasterizer) => rasterizer,
             None => GlyphRasterizer::open(&self.profile.font, self.profile.font_index)?,
         };
         let width_dots = usize::from(self.profile.width_dots);
-        let drawn = lettering.draw(text, width_dots, style, left_columns);
-        self.rasterizer = Some(lettering);
+        let drawn = rasterizer.draw(text, width_dots, style, left_columns);
+        self.rasterizer = Some(rasterizer);
         self.commands.append(&mut drawn?.commands());
         Ok(())
     }

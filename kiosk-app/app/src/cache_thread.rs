@@ -139,7 +139,7 @@ mod tests {
         let entry = |key, bytes: &[u8]| CacheEntry { key, bytes: bytes.to_vec() };
         let entries = vec![
             entry(CacheKey::Feed, b"old"),
-            entry(CacheKey::Feed, b"shelf"),
+            entry(CacheKey::Feed, b"feed"),
             entry(CacheKey::Checkpoint, b"log"),
         ];
         let first = run_once(directory.path(), entries);
@@ -148,7 +148,7 @@ mod tests {
             let found = run_once(directory.path(), Vec::new());
             assert_eq!(
                 (found.checkpoint.as_deref(), found.feed.as_deref()),
-                (Some(&b"log"[..]), Some(&b"shelf"[..]))
+                (Some(&b"log"[..]), Some(&b"feed"[..]))
             );
         }
     }

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use contract::{SecretKey, SignError, Site, SiteError, sm3};
+use contract::{SecretKey, SignError, Site, SiteError, from_hex, sm3, to_hex};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use session::{Equipment, KioskSetup, TimeLimits};
@@ -60,7 +60,7 @@ impl KioskConfig {
     /// Reads the site file, and from the directory of keys `device.key`, `wrap.key` and the TLS files.
     pub(crate) fn read(site: &Path, keys: &Path) -> Result<(Self, TlsCredentials), KioskConfigError> {
         let text = read(site)?;
-        let digest = sm3(&[text.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = to_hex(&sm3(&[text.as_bytes()]));
         let parsed = Site::parse(&text).map_err(|error| KioskConfigError::Site(site.to_owned(), error))?;
         let path = keys.join("device.key");
         let device_key = SecretKey::from_bytes(&*read_key::<32>(&path)?)
@@ -134,17 +134,8 @@ fn tls_key(path: &Path) -> Result<PrivateKeyDer<'static>, KioskConfigError> {
 
 fn read_key<const N: usize>(path: &Path) -> Result<Zeroizing<[u8; N]>, KioskConfigError> {
     let text = read_secret(path)?;
-    let digits = text.trim();
     let not_a_key = || KioskConfigError::KeySyntax { path: path.to_owned(), bytes: N };
-    if digits.len() != N * 2 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(not_a_key());
-    }
-    let mut key = Zeroizing::new([0; N]);
-    for (at, byte) in key.iter_mut().enumerate() {
-        let pair = digits.get(at * 2..at * 2 + 2).ok_or_else(not_a_key)?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| not_a_key())?;
-    }
-    Ok(key)
+    from_hex(text.trim()).map(Zeroizing::new).ok_or_else(not_a_key)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 
-use contract::{BatchAck, ChangesAnswer, PublicKey, SecretKey, UnixMs};
+use contract::{Backoff, BatchAck, ChangesAnswer, EntropySource, PublicKey, SecretKey, UnixMs};
 use journal::{Checkpoint, Disk, Journal};
 use session::{
     DeviceKind, DeviceState, Effect, Event, Failure, Kiosk, KioskSetup, MonotonicMs, Now, Transition,
@@ -14,16 +14,16 @@ use sync::{ExchangeFailed, ExchangeTiming, Uplink, UplinkRequest};
 use view::View;
 
 use crate::cache_entry::{CacheEntry, CacheKey, CacheSnapshot};
-use crate::entropy::EntropySource;
 use crate::feed_state::FeedState;
 use crate::generation::Generation;
 use crate::journal_source::{JournalOpener, JournalSource};
 use crate::open_work;
 
-/// Pause before the first attempt to reopen a failed journal; doubles with each failure.
-const REOPEN_FIRST_MS: u64 = 1_000;
-/// Longest pause between attempts: an operator may have freed disk space meanwhile.
-const REOPEN_MAX_MS: u64 = 60_000;
+/// Pauses between attempts to reopen a failed journal. The longest is short: an operator may have freed disk space
+/// meanwhile.
+const REOPEN_BACKOFF: Backoff = Backoff::new(1_000, 60_000);
+/// Label of the values that are expanded from the entropy of an input.
+const ENTROPY_LABEL: &str = "engine-turn";
 /// A journal without failures for this long was stable: its next failure starts with the first pause again.
 const STABLE_MS: u64 = 120_000;
 /// Pause before records are read again, after a read found nothing although records wait.
@@ -172,7 +172,11 @@ impl<D: Disk> Engine<D> {
 
     /// Handles one input and everything that is due. Must be called again at [`Engine::next_deadline`] at the latest.
     pub fn turn(&mut self, input: EngineInput) -> Vec<Output> {
-        let mut turn = Turn { at: input.at, entropy: EntropySource::new(input.entropy), outputs: Vec::new() };
+        let mut turn = Turn {
+            at: input.at,
+            entropy: EntropySource::new(ENTROPY_LABEL, input.entropy),
+            outputs: Vec::new(),
+        };
         match input.event {
             InputEvent::Tick => {}
             InputEvent::Kiosk(event) => self.on_event(&mut turn, event),
@@ -276,7 +280,7 @@ impl<D: Disk> Engine<D> {
 
     /// Goes out of service. Dropping the kiosk wipes all data of a resident (I3).
     fn suspend(&mut self, turn: &Turn, error: &(dyn Error + 'static)) {
-        let pause = REOPEN_FIRST_MS.saturating_mul(1 << self.failures.min(16)).min(REOPEN_MAX_MS);
+        let pause = REOPEN_BACKOFF.pause_ms(self.failures);
         self.failures = self.failures.saturating_add(1);
         tracing::error!(error, pause_ms = pause, "out of service: the journal failed and will be reopened");
         self.state = EngineState::OutOfService { until: turn.at.mono.plus_ms(pause) };

@@ -3,12 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use contract::{Head, KioskId, Record, SecretKey, Signature, UnixMs};
+use contract::{EntropySource, Head, KioskId, Record, SecretKey, Signature, UnixMs};
 use journal::{Checkpoint, Disk, Journal, JournalConfig, JournalError, RecoveryReport};
 use sync::RecordSource;
 use zeroize::Zeroizing;
-
-use crate::entropy::EntropySource;
 
 /// Opens the journal, each time with the same settings.
 pub struct JournalOpener<D> {

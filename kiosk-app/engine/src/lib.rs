@@ -12,7 +12,6 @@
 
 mod cache_entry;
 mod engine;
-mod entropy;
 mod feed_state;
 mod generation;
 mod journal_source;

@@ -1,5 +1,5 @@
 //! HTTP requests of the kiosk to the platform, and the meaning of the responses, as plain bytes. The HTTP client adds
-//! time and signature (`sync::signed_text`) and takes no decisions.
+//! time and signature ([`contract::request_bytes_to_sign`]) and takes no decisions.
 //!
 //! A request is sent once. Only the kiosk and the uplink decide whether and when to send it again, because only they
 //! know the consequences (I1).
@@ -8,6 +8,7 @@ mod response;
 
 use std::time::Duration;
 
+use contract::routes::{self, HttpMethod, Route};
 use contract::{ChargeRequest, InquiryRequest, OrderId};
 use serde::Serialize;
 use session::{Event, Failure, Ticket, Work, WorkAnswer};
@@ -44,8 +45,8 @@ const CHANGES_LIMITS: RequestLimits =
 
 /// A request to the platform. No `Debug`: its body may hold personal data.
 pub struct OutgoingRequest {
-    /// HTTP method: `GET` or `POST`.
-    pub method: &'static str,
+    /// HTTP method.
+    pub method: HttpMethod,
     /// Path and query of the URL.
     pub path: String,
     /// `Content-Type` of the body.
@@ -85,16 +86,16 @@ impl OutgoingRequest {
     pub fn work(ticket: Ticket, work: &Work) -> Option<Self> {
         match work {
             Work::Identify(body) => {
-                Some(Self::post("/v1/identify", body, WORK_LIMITS, RequestKind::Identify(ticket)))
+                Some(Self::post(routes::IDENTIFY, body, WORK_LIMITS, RequestKind::Identify(ticket)))
             }
             Work::ReportEvidence(body) => {
-                Some(Self::post("/v1/evidence", body, WORK_LIMITS, RequestKind::Evidence(ticket)))
+                Some(Self::post(routes::EVIDENCE, body, WORK_LIMITS, RequestKind::Evidence(ticket)))
             }
             Work::CallOperation(body) => {
-                Some(Self::post("/v1/calls", body, WORK_LIMITS, RequestKind::Call(ticket)))
+                Some(Self::post(routes::CALLS, body, WORK_LIMITS, RequestKind::Call(ticket)))
             }
             Work::RequestCardAuthentication(body) => Some(Self::post(
-                "/v1/card-authentications",
+                routes::CARD_AUTHENTICATIONS,
                 body,
                 WORK_LIMITS,
                 RequestKind::Authenticate(ticket),
@@ -106,13 +107,13 @@ impl OutgoingRequest {
     /// The request for a charge.
     #[must_use]
     pub fn charge(charge: &ChargeRequest) -> Self {
-        Self::post("/v1/charges", charge, MONEY_LIMITS, RequestKind::Charge(charge.order))
+        Self::post(routes::CHARGES, charge, MONEY_LIMITS, RequestKind::Charge(charge.order))
     }
 
     /// The request for the state of an order.
     #[must_use]
     pub fn inquire(order: OrderId) -> Self {
-        Self::post("/v1/inquiries", &InquiryRequest { order }, MONEY_LIMITS, RequestKind::Inquire(order))
+        Self::post(routes::INQUIRIES, &InquiryRequest { order }, MONEY_LIMITS, RequestKind::Inquire(order))
     }
 
     /// The HTTP request for a request of the uplink.
@@ -120,8 +121,8 @@ impl OutgoingRequest {
     pub fn uplink(request: UplinkRequest) -> Self {
         match request {
             UplinkRequest::Records(batch) => Self {
-                method: "POST",
-                path: "/v1/records".to_owned(),
+                method: routes::RECORDS.method,
+                path: routes::RECORDS.path.to_owned(),
                 content_type: "application/zstd",
                 // Personal data in records is masked; the buffer is wiped nevertheless.
                 body: Zeroizing::new(batch),
@@ -129,8 +130,8 @@ impl OutgoingRequest {
                 kind: RequestKind::Records,
             },
             UplinkRequest::Changes { since } => Self {
-                method: "GET",
-                path: format!("/v1/changes?since={since}"),
+                method: routes::CHANGES.method,
+                path: routes::changes_target(since),
                 content_type: "application/json",
                 body: Zeroizing::default(),
                 limits: CHANGES_LIMITS,
@@ -139,12 +140,12 @@ impl OutgoingRequest {
         }
     }
 
-    fn post<B: Serialize>(path: &str, body: &B, limits: RequestLimits, kind: RequestKind) -> Self {
+    fn post<B: Serialize>(route: Route<'_>, body: &B, limits: RequestLimits, kind: RequestKind) -> Self {
         let mut json = Zeroizing::new(Vec::with_capacity(BODY_ROOM));
         serde_json::to_writer(&mut *json, body)
             .expect("bodies of the contract have string keys and no floats, so they are always JSON");
-        let path = path.to_owned();
-        Self { method: "POST", path, content_type: "application/json", body: json, limits, kind }
+        let (method, path) = (route.method, route.path.to_owned());
+        Self { method, path, content_type: "application/json", body: json, limits, kind }
     }
 }
 

@@ -13,7 +13,6 @@
 mod cache;
 mod checkpoint;
 mod disk;
-pub mod faulty_disk;
 mod journal;
 mod projection;
 mod recovery;

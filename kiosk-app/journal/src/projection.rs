@@ -3,15 +3,10 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    AdmissionSubject, Entry, Money, OrderId, OrderItem, PaymentMethod, Receipt, ReceiptId, UnixMs, VisitId,
+    ADMISSIONS_MAX, AdmissionSubject, Entry, Money, OrderId, OrderItem, PaymentMethod, Receipt, ReceiptId,
+    USED_CODE_KEPT_MS, USED_CODES_MAX, UnixMs, VisitId,
 };
 use serde::{Deserialize, Serialize};
-
-/// The used-code record of an online code is kept for this long in milliseconds: far beyond the code's validity.
-const USED_CODE_LIFE_MS: u64 = 3_600_000;
-/// Used-code records and admissions that are kept at most. A kiosk accepts no code while it holds this many valid
-/// used-code records.
-const USED_CODES_MAX: usize = 4096;
 
 /// Open work (未结事项) after a number of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +88,9 @@ impl OpenWork {
             }
             Entry::CodeUsed { visit, code_hash: mark } => {
                 self.visit = Some(*visit);
-                self.remember_used_code(mark.clone(), time.plus_ms(USED_CODE_LIFE_MS), time);
+                // By the platform's time, as in the kiosk.
+                let until = self.platform_time(time).plus_ms(USED_CODE_KEPT_MS);
+                self.remember_used_code(mark.clone(), until, time);
             }
             Entry::CodeVerified { visit, holder, time_step: slot, until, .. } => {
                 self.visit = Some(*visit);
@@ -104,8 +101,12 @@ impl OpenWork {
             Entry::Admitted { who, until, .. } => {
                 let now = self.platform_time(time);
                 self.admitted.retain(|(other, end)| other != who && *end > now);
-                if self.admitted.len() >= USED_CODES_MAX {
-                    self.admitted.remove(0);
+                // The one that ends first has expired for the kiosk, which admits nobody at this limit.
+                if self.admitted.len() >= ADMISSIONS_MAX
+                    && let Some(first) =
+                        self.admitted.iter().enumerate().min_by_key(|(_, (_, end))| *end).map(|(at, _)| at)
+                {
+                    self.admitted.remove(first);
                 }
                 self.admitted.push((*who, *until));
             }
@@ -139,6 +140,8 @@ impl OpenWork {
     fn remember_used_code(&mut self, mark: String, until: UnixMs, time: UnixMs) {
         let now = self.platform_time(time);
         self.used_codes.retain(|_, end| *end > now);
+        // The kiosk's time may be ahead of the last recorded synchronisation. It accepts no code at this limit, so the one
+        // that ends first has expired for the kiosk: nothing that it still needs is dropped.
         if self.used_codes.len() >= USED_CODES_MAX
             && let Some(first) =
                 self.used_codes.iter().min_by_key(|(_, end)| **end).map(|(mark, _)| mark.clone())
@@ -204,8 +207,8 @@ mod tests {
             offline: true,
         };
         // The kiosk's clock is an hour ahead of the platform's: a used-code record must not expire for this reason.
-        let heard = Entry::ClockSynchronised { platform: UnixMs(1_000), offset_ms: -3_600_000 };
-        work.apply(&heard, UnixMs(3_601_000));
+        let synchronised = Entry::ClockSynchronised { platform: UnixMs(1_000), offset_ms: -3_600_000 };
+        work.apply(&synchronised, UnixMs(3_601_000));
         work.apply(&verified(b"aaaaaaaa", Some(7), 31_000), UnixMs(3_602_000));
         work.apply(&verified(b"bbbbbbbb", Some(7), 61_000), UnixMs(3_630_000));
         let mark = CodeHolder::from_alias(b"aaaaaaaa").used_code_key(7);
@@ -231,10 +234,25 @@ mod tests {
         work.apply(&admitted(b"aaaaaaaa", 650), UnixMs(350));
         let left: Vec<_> = work.admitted.iter().map(|(_, until)| until.0).collect();
         assert_eq!(left, [400, 650]);
-        for nth in 0..5_000_u64 {
-            work.apply(&admitted(&nth.to_be_bytes(), 1_000_000), UnixMs(400));
+    }
+
+    #[test]
+    fn admissions_at_the_limit_lose_the_one_that_ends_first() {
+        let mut work = OpenWork::default();
+        let admitted = |number: usize, until| Entry::Admitted {
+            visit: VisitId::from_entropy(1),
+            who: AdmissionSubject::Holder(CodeHolder::from_alias(&number.to_be_bytes())),
+            evidence: contract::Evidence::OfflineCode,
+            until: UnixMs(until),
+            offline: true,
+        };
+        // The site file was changed to a shorter time: the first admission ends last.
+        work.apply(&admitted(0, 2_000_000), UnixMs(700));
+        for number in 1..=ADMISSIONS_MAX + 10 {
+            work.apply(&admitted(number, 1_000_000), UnixMs(700));
         }
-        assert_eq!(work.admitted.len(), USED_CODES_MAX);
+        assert_eq!(work.admitted.len(), ADMISSIONS_MAX);
+        assert_eq!(work.admitted.iter().map(|(_, until)| until.0).max(), Some(2_000_000));
     }
 
     #[test]
@@ -245,7 +263,27 @@ mod tests {
             work.apply(&Entry::CodeUsed { visit, code_hash: at.to_string() }, UnixMs(at));
         }
         assert_eq!(work.used_codes.len(), USED_CODES_MAX);
-        work.apply(&Entry::CodeUsed { visit, code_hash: "new".into() }, UnixMs(10 * USED_CODE_LIFE_MS));
+        work.apply(&Entry::CodeUsed { visit, code_hash: "new".into() }, UnixMs(10 * USED_CODE_KEPT_MS));
         assert_eq!(work.used_codes.len(), 1);
+    }
+
+    #[test]
+    fn used_online_code_is_kept_by_platform_time() {
+        let (mut work, visit) = (OpenWork::default(), VisitId::from_entropy(1));
+        // The kiosk's clock is two hours behind the platform's.
+        let (offset_ms, platform) = (7_200_000, UnixMs(7_201_000));
+        work.apply(&Entry::ClockSynchronised { platform, offset_ms }, UnixMs(1_000));
+        work.apply(&Entry::CodeUsed { visit, code_hash: "online".into() }, UnixMs(2_000));
+        // Codes that end earlier make room, not this one.
+        for number in 0..USED_CODES_MAX {
+            let holder = CodeHolder::from_alias(&number.to_be_bytes());
+            let until = UnixMs(7_300_000);
+            work.apply(
+                &Entry::CodeVerified { visit, holder, time_step: Some(7), until, offline: true },
+                UnixMs(3_000),
+            );
+        }
+        assert_eq!(work.used_codes.len(), USED_CODES_MAX);
+        assert_eq!(work.used_codes.get("online"), Some(&UnixMs(7_202_000 + USED_CODE_KEPT_MS)));
     }
 }

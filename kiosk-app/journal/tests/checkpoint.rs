@@ -6,7 +6,7 @@ use contract::{
     CloseReason, Entry, Money, OrderId, PaymentMethod, Pseudonym, Receipt, ReceiptId, Settlement, UnixMs,
     VisitId,
 };
-use journal::faulty_disk::FaultyDisk;
+use faulty_disk::FaultyDisk;
 use journal::{Checkpoint, Disk, Journal, JournalConfig, RecoveryReport};
 
 const START: u64 = 1_795_000_000_000;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use contract::{CloseReason, Entry, RecordBatch, SecretKey, SignedHead, UnixMs, VisitId, WireRecord};
-use journal::faulty_disk::FaultyDisk;
+use faulty_disk::FaultyDisk;
 use journal::{Disk, Journal, JournalConfig, JournalError, RealDisk, RecoveryReport};
 
 const NOW: UnixMs = UnixMs(1_795_000_000_000);

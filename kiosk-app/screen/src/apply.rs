@@ -35,11 +35,11 @@ pub(crate) fn set_panel(app: &App, width: u32, height: u32) {
 /// Writes the view into the window. Returns the intents, indexed by the numbers of the touchable elements.
 pub(crate) fn apply(app: &App, texts: &Texts, view: &View) -> Vec<Intent> {
     app.global::<Theme>().set_elder(view.theme == ViewTheme::Elder);
-    let mut scribe = ViewWriter { texts, view, intents: Vec::new() };
+    let mut writer = ViewWriter { texts, view, intents: Vec::new() };
     let shown = app.global::<Shown>();
-    scribe.write_frame(&shown);
-    scribe.write_body(&shown);
-    scribe.intents
+    writer.write_frame(&shown);
+    writer.write_body(&shown);
+    writer.intents
 }
 
 struct ViewWriter<'a> {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use contract::{CardName, CodeHolder, IssuerKeys, Revocable, Revocations, UnixMs};
-use resident_code::{CodeIssuers, PublicKey};
+use resident_code::CodeIssuers;
 
 /// Limit of revoked code holders kept, about 5 MB. A code is valid for a day, so this covers the phones lost in one
 /// day.
@@ -114,7 +114,7 @@ impl CodeTrust {
         let listed = self.issuer_keys.iter().flat_map(|list| &list.issuers);
         listed
             .filter(|issuer| issuer.not_before <= now && now < issuer.not_after)
-            .filter_map(|issuer| Some((issuer.id, PublicKey::from_bytes(&issuer.key.to_compressed()).ok()?)))
+            .map(|issuer| (issuer.id, issuer.key.clone()))
             .collect()
     }
 

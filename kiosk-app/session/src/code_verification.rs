@@ -2,12 +2,12 @@
 //! token can be judged only by the platform.
 
 use contract::{
-    CodeHolder, CodeRules, Entry, Evidence, IdentificationMethod, PresentedCredential, Pseudonym, UnixMs,
-    VisitId, sm3,
+    CodeHolder, CodeRules, Entry, Evidence, IdentificationMethod, PresentedCredential, Pseudonym,
+    USED_CODE_KEPT_MS, UnixMs, VisitId, sm3, to_hex,
 };
 use resident_code::{Code, TimeWindow, UnixSeconds};
 
-use crate::kiosk::{Kiosk, TransitionBuilder, USED_CODE_KEPT_MS};
+use crate::kiosk::{Kiosk, TransitionBuilder};
 use crate::notice::{Notice, NoticeKind, VisitRefusal};
 use crate::platform_clock::{BACKWARD_STEP_MS_MAX, UntrustedClock};
 use crate::visit::{IdentifiedResident, Task};
@@ -234,7 +234,7 @@ fn used_code_key(code: &Code) -> String {
         Code::Paper(code) => sm3(&[&code.to_bytes()]),
         Code::Answer(code) => sm3(&[&code.to_bytes()]),
     };
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    to_hex(&hash)
 }
 
 pub(crate) const fn refusal_for_code(refusal: resident_code::CodeRefusal) -> VisitRefusal {

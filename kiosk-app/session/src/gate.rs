@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    AdmissionSubject, CardAuthRequest, CardChallenge, CardEvidence, CardName, CloseReason, Entry, Evidence,
-    IdentifyRequest, PresentedCredential, ProblemCode, UnixMs, VisitId,
+    ADMISSIONS_MAX, AdmissionSubject, CardAuthRequest, CardChallenge, CardEvidence, CardName, CloseReason,
+    Entry, Evidence, IdentifyRequest, PresentedCredential, ProblemCode, UnixMs, VisitId,
 };
 use view::TextId;
 
@@ -21,8 +21,6 @@ use crate::notice::VisitRefusal;
 const REPEAT_IGNORED_MS: u64 = 10_000;
 /// Limit of the wait for the platform's answer, since a queue waits at the gate.
 const GATE_ANSWER_MS_MAX: u64 = 3_000;
-/// Limit of admissions kept; more than any gate admits within its anti-passback time.
-const ADMITTED_MAX: usize = 4096;
 
 /// State of a gate (闸口).
 #[derive(Default)]
@@ -271,7 +269,7 @@ impl Kiosk {
         builder: &mut TransitionBuilder,
         answer: Result<WorkAnswer, Failure>,
     ) {
-        let vouched = match answer {
+        let authority = match answer {
             Ok(WorkAnswer::CardAuthority(answer)) => Some(answer),
             Err(Failure::Problem(
                 code @ (ProblemCode::CardUnknown
@@ -287,7 +285,7 @@ impl Kiosk {
             )
             | Err(_) => None,
         };
-        self.start_work(builder, Work::AuthenticateCard(vouched));
+        self.start_work(builder, Work::AuthenticateCard(authority));
     }
 
     /// Admits the holder unless already admitted. `also`: second name of the same holder, by which it is known without
@@ -306,7 +304,7 @@ impl Kiosk {
         admitted.retain(|_, until| *until > now);
         let names = [Some(who), also];
         let mut known = names.iter().flatten();
-        if known.any(|name| admitted.contains_key(name)) || admitted.len() >= ADMITTED_MAX {
+        if known.any(|name| admitted.contains_key(name)) || admitted.len() >= ADMISSIONS_MAX {
             return self.show_stop_sign(builder, TextId::GatePassback);
         }
         let until = now.plus_ms(u64::from(rules.passback_s) * 1000);

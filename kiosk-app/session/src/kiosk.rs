@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{CloseReason, Entry, IdentificationMethod, OrderId, ReceiptId, UnixMs, VisitId};
+use contract::{
+    CloseReason, EntropySource, Entry, IdentificationMethod, OrderId, ReceiptId, USED_CODES_MAX, UnixMs,
+    VisitId,
+};
 use view::{Lang, Theme, ViewId};
 
 use crate::code_trust::CodeTrust;
 use crate::effect::{Effect, Ticket, Transition, Work};
-use crate::entropy::EntropySource;
 use crate::event::{DeviceKind, DeviceState, Event, KioskInput, MonotonicMs, Now};
 use crate::gate::Gate;
 use crate::notice::{Notice, NoticeKind, VisitRefusal};
@@ -21,10 +23,8 @@ use crate::show::ViewIdentity;
 use crate::staff::StaffSignIn;
 use crate::visit::{StepState, Task, Visit};
 
-/// The used-code record of an online token is kept this long, far beyond the validity of the token.
-pub(crate) const USED_CODE_KEPT_MS: u64 = 3_600_000;
-/// Limit of used-code records kept. A queue of residents shows a few codes per minute.
-const USED_CODES_MAX: usize = 4096;
+/// Label of the values that are expanded from the entropy of an input.
+const ENTROPY_LABEL: &str = "draw";
 /// The confirmation of a call for help is shown this long.
 pub(crate) const HELP_SHOWN_MS: u64 = 10_000;
 
@@ -93,7 +93,7 @@ pub(crate) struct TransitionBuilder {
 
 impl TransitionBuilder {
     fn new(now: Now, entropy: u128) -> Self {
-        Self { now, entropy: EntropySource::new(entropy), transition: Transition::default() }
+        Self { now, entropy: EntropySource::new(ENTROPY_LABEL, entropy), transition: Transition::default() }
     }
 }
 

@@ -16,7 +16,6 @@
 mod code_trust;
 mod code_verification;
 mod effect;
-mod entropy;
 mod event;
 mod gate;
 mod identification;

@@ -4,13 +4,12 @@
 //! platform's inquiry fences the order, so its answer is final. A second charge request for an order is never sent.
 
 use contract::{
-    ChargeRequest, ChargeState, Entry, Money, OrderId, OrderItem, PaymentMethod, PrintForm, ProblemCode,
-    ReceiptId, Settlement, VisitId, VoidReason,
+    Backoff, ChargeRequest, ChargeState, Entry, Money, OrderId, OrderItem, PaymentMethod, PrintForm,
+    ProblemCode, ReceiptId, Settlement, VisitId, VoidReason, derived_id,
 };
 use view::Lang;
 
 use crate::effect::Effect;
-use crate::entropy::derived_id;
 use crate::event::{Failure, MonotonicMs};
 use crate::kiosk::{Kiosk, TransitionBuilder};
 use crate::notice::NoticeKind;
@@ -18,10 +17,8 @@ use crate::open_work::OpenPayment;
 use crate::receipt;
 use crate::visit::{StepState, Task};
 
-/// Delay of the first inquiry after a charge without outcome.
-const INQUIRY_FIRST_MS: u64 = 1_000;
-/// Limit of the delay between inquiries.
-const INQUIRY_MAX_MS: u64 = 60_000;
+/// Pauses before the inquiries after a charge without outcome.
+const INQUIRY_BACKOFF: Backoff = Backoff::new(1_000, 60_000);
 
 /// An unsettled order (订单).
 pub(crate) struct Payment {
@@ -157,11 +154,9 @@ impl Kiosk {
                 self.settle_order(builder, order, Settlement::Void { reason: VoidReason::Refused(code) });
             }
             Ok(ChargeState::Pending) | Err(_) => {
-                let full = INQUIRY_FIRST_MS.saturating_mul(1 << tries.min(16)).min(INQUIRY_MAX_MS);
-                // Half fixed, half random: kiosks that lost the link at the same time do not inquire at the same time.
-                let jitter =
-                    u64::try_from(builder.entropy.next_u128() % u128::from(full / 2 + 1)).unwrap_or(0);
-                let until = builder.now.mono.plus_ms(full / 2 + jitter);
+                // With jitter: kiosks that lost the link at the same time do not inquire at the same time.
+                let pause = INQUIRY_BACKOFF.half_jitter_ms(tries, builder.entropy.next_u128());
+                let until = builder.now.mono.plus_ms(pause);
                 payment.phase = PaymentPhase::Waiting { until, tries };
                 self.show_order_checking(order);
             }

@@ -1,12 +1,11 @@
 //! A card's PIN: entered on a shuffled pad, verified by the card, never stored. The PIN confirms a payment. On an
 //! authenticated card it also proves the holder's identity, after it was reported to the platform.
 
-use contract::{Evidence, EvidenceRequest, StepUpProof};
+use contract::{EntropySource, Evidence, EvidenceRequest, StepUpProof};
 use view::{Text, TextId};
 use zeroize::Zeroizing;
 
 use crate::effect::Work;
-use crate::entropy::EntropySource;
 use crate::event::{Failure, PinAnswer, WorkAnswer};
 use crate::kiosk::{Kiosk, TransitionBuilder};
 use crate::step_up::{ProofMethod, StepUp};
@@ -29,7 +28,7 @@ impl PinEntry {
     pub(crate) fn new(draw: &mut EntropySource, problem: Option<Text>) -> Self {
         // Allocated at full capacity: growing would leave copies in freed memory.
         let digits = Zeroizing::new(Vec::with_capacity(PIN_LENGTH));
-        Self { digits, keys: draw.shuffled_digits(), problem }
+        Self { digits, keys: shuffled_digits(draw), problem }
     }
 
     /// An empty pad with keys in a new order; `tries_left` after a wrong PIN.
@@ -172,5 +171,35 @@ impl Kiosk {
             (*by, *waits) = (ProofMethod::Pin(proof), check);
         }
         self.reset_idle_timer();
+    }
+}
+
+/// The ten digits in random order (Fisher–Yates; the bias of `% n` over 128 bits is below 2⁻¹²⁴).
+fn shuffled_digits(entropy: &mut EntropySource) -> [u8; 10] {
+    let mut digits = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+    let mut bits = entropy.next_u128();
+    for left in (2..=10_u8).rev() {
+        let at = usize::try_from(bits % u128::from(left)).unwrap_or(0);
+        digits.swap(at, usize::from(left - 1));
+        bits /= u128::from(left);
+    }
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shuffled_digits_are_a_permutation_of_ten() {
+        let mut seen = std::collections::BTreeSet::new();
+        for entropy in 0..50 {
+            let keys = shuffled_digits(&mut EntropySource::new("draw", entropy));
+            let mut sorted = keys;
+            sorted.sort_unstable();
+            assert_eq!(sorted, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+            seen.insert(keys);
+        }
+        assert!(seen.len() > 45);
     }
 }

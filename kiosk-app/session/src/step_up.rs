@@ -91,12 +91,13 @@ impl Kiosk {
     /// authenticated card while the platform can be informed of it.
     fn available_step_up(&self, visit: &Visit, person: &IdentifiedResident) -> Availability {
         let of_phone = matches!(person.evidence, Evidence::TokenConsumed | Evidence::OfflineCode);
-        let vouched = matches!(person.evidence, Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin);
+        let authenticated =
+            matches!(person.evidence, Evidence::CardAuthenticated | Evidence::AuthenticatedCardPin);
         let phone_can = self.devices.code_reader == DeviceState::Ready && self.code_policy().is_ok();
         let pin_can = self.online && person.visit_key.is_some();
         match visit.identification_method {
             IdentificationMethod::Code if of_phone && phone_can => Availability::NeedsPhone,
-            IdentificationMethod::Card if vouched && pin_can => Availability::NeedsPin,
+            IdentificationMethod::Card if authenticated && pin_can => Availability::NeedsPin,
             IdentificationMethod::Code | IdentificationMethod::Card | IdentificationMethod::IdCard => {
                 Availability::NeedsLevel
             }
@@ -154,7 +155,7 @@ impl Kiosk {
                 self.complete_step_up(builder, Evidence::ChallengeAnswered)
             };
         };
-        let nonce = challenge.nonce.iter().map(|byte| format!("{byte:02x}")).collect();
+        let nonce = contract::to_hex(&challenge.nonce);
         let given = StepUpProof::ChallengeAnswer { nonce, answer: answer.to_text() };
         let check = self.start_work(builder, Work::ReportEvidence(EvidenceRequest { key, given }));
         if let Some(step_up) = self.step_up_mut() {

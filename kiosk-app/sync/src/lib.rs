@@ -7,12 +7,8 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
-mod backoff;
 mod clock;
-mod request_signing;
 mod uplink;
 
-pub use backoff::Backoff;
 pub use clock::ClockEstimate;
-pub use request_signing::{SIGNATURE_HEADERS, signed_text};
 pub use uplink::{ExchangeFailed, ExchangeTiming, RecordSource, Uplink, UplinkRequest};

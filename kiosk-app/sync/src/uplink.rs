@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    BatchAck, Chain, ChangesAnswer, FeedItem, Head, KioskId, Record, RecordBatch, Signature, SignedHead,
-    UnixMs, UploadWindow, WireRecord,
+    Backoff, BatchAck, Chain, ChangesAnswer, FeedItem, Head, KioskId, Record, RecordBatch, Signature,
+    SignedHead, UnixMs, UploadWindow, WireRecord,
 };
 
-use crate::backoff::Backoff;
 use crate::clock::ClockEstimate;
 
 /// Window until the platform has granted one.
@@ -21,6 +20,8 @@ const CHANGES_EVERY_MS: u64 = 15_000;
 const PROBE_MAX_MS: u64 = 15_000;
 const BATCH_MAX_MS: u64 = 300_000;
 const RETRY_FIRST_MS: u64 = 1_000;
+const BATCH_BACKOFF: Backoff = Backoff::new(RETRY_FIRST_MS, BATCH_MAX_MS);
+const PROBE_BACKOFF: Backoff = Backoff::new(RETRY_FIRST_MS, PROBE_MAX_MS);
 /// The link counts as down after this many consecutive failed exchanges.
 const DOWN_AFTER: u32 = 2;
 /// zstd level for batches: higher levels gain little for this kind of text.
@@ -54,9 +55,9 @@ pub trait RecordSource {
 /// A request that the uplink wants to send.
 #[derive(Debug, PartialEq, Eq)]
 pub enum UplinkRequest {
-    /// `POST /v1/records` with this body (zstd).
+    /// [`RECORDS`](contract::routes::RECORDS) with this body (zstd).
     Records(Vec<u8>),
-    /// `GET /v1/changes?since=…`.
+    /// [`CHANGES`](contract::routes::CHANGES).
     Changes {
         /// Cursor: position in the feed after which items are wanted.
         since: u64,
@@ -85,6 +86,22 @@ enum ExchangeState {
     InFlight,
 }
 
+/// Number of consecutive failed exchanges of one kind.
+struct FailureCount(u32);
+
+impl FailureCount {
+    /// Counts a failure and returns the pause before the next exchange, in milliseconds.
+    fn next_pause(&mut self, backoff: Backoff, random: u128) -> u64 {
+        let pause = backoff.full_jitter_ms(self.0, random);
+        self.0 = self.0.saturating_add(1);
+        pause
+    }
+
+    const fn reset(&mut self) {
+        self.0 = 0;
+    }
+}
+
 /// The uplink (上行链路) of one kiosk.
 pub struct Uplink {
     device: KioskId,
@@ -97,8 +114,8 @@ pub struct Uplink {
     records_exchange: ExchangeState,
     changes_exchange: ExchangeState,
     window: UploadWindow,
-    records_backoff: Backoff,
-    changes_backoff: Backoff,
+    records_failures: FailureCount,
+    changes_failures: FailureCount,
     cursor: u64,
     clock: ClockEstimate,
     refused: u64,
@@ -117,8 +134,8 @@ impl Uplink {
             records_exchange: ExchangeState::Idle(0),
             changes_exchange: ExchangeState::Idle(0),
             window: INITIAL_WINDOW,
-            records_backoff: Backoff::new(RETRY_FIRST_MS, BATCH_MAX_MS),
-            changes_backoff: Backoff::new(RETRY_FIRST_MS, PROBE_MAX_MS),
+            records_failures: FailureCount(0),
+            changes_failures: FailureCount(0),
             cursor,
             clock: ClockEstimate::default(),
             refused: 0,
@@ -204,8 +221,9 @@ impl Uplink {
             ack.device == self.device && ack.epoch == *epoch && ack.upto <= *last
         });
         let Some((ack, (epoch, _))) = valid else {
-            self.records_exchange =
-                ExchangeState::Idle(now.saturating_add(self.records_backoff.on_failure(random)));
+            self.records_exchange = ExchangeState::Idle(
+                now.saturating_add(self.records_failures.next_pause(BATCH_BACKOFF, random)),
+            );
             self.update_online();
             return None;
         };
@@ -216,10 +234,10 @@ impl Uplink {
         self.clock.observe(timing.sent, timing.received, ack.now);
         // Without a back-off, an acknowledgement without progress would cause requests in an endless loop.
         let wait = if moved {
-            self.records_backoff.on_success();
+            self.records_failures.reset();
             u64::from(ack.window.after_ms)
         } else {
-            self.records_backoff.on_failure(random).max(u64::from(ack.window.after_ms))
+            self.records_failures.next_pause(BATCH_BACKOFF, random).max(u64::from(ack.window.after_ms))
         };
         self.records_exchange = ExchangeState::Idle(now.saturating_add(wait));
         self.online = true;
@@ -237,9 +255,9 @@ impl Uplink {
         match answer {
             Ok(answer) if answer.cursor >= self.cursor => {
                 self.clock.observe(timing.sent, timing.received, answer.now);
-                self.changes_backoff.on_success();
+                self.changes_failures.reset();
                 // The link is up again: waiting records are sent without waiting for their own back-off.
-                if self.records_backoff.failures() > 0 && self.records_exchange != ExchangeState::InFlight {
+                if self.records_failures.0 > 0 && self.records_exchange != ExchangeState::InFlight {
                     self.records_exchange = ExchangeState::Idle(now);
                 }
                 self.online = true;
@@ -250,8 +268,9 @@ impl Uplink {
                 Some((answer.items, self.cursor))
             }
             Ok(_) | Err(ExchangeFailed) => {
-                self.changes_exchange =
-                    ExchangeState::Idle(now.saturating_add(self.changes_backoff.on_failure(random)));
+                self.changes_exchange = ExchangeState::Idle(
+                    now.saturating_add(self.changes_failures.next_pause(PROBE_BACKOFF, random)),
+                );
                 self.update_online();
                 None
             }
@@ -259,7 +278,7 @@ impl Uplink {
     }
 
     fn update_online(&mut self) {
-        if self.records_backoff.failures().max(self.changes_backoff.failures()) >= DOWN_AFTER {
+        if self.records_failures.0.max(self.changes_failures.0) >= DOWN_AFTER {
             self.online = false;
         }
     }

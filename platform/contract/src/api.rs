@@ -1,20 +1,4 @@
-//! Request and answer bodies of the platform's kiosk API, version 1.
-//!
-//! | method and path | body | answer |
-//! |---|---|---|
-//! | `POST /v1/identify` | [`IdentifyRequest`] | [`IdentifyAnswer`] |
-//! | `POST /v1/evidence` | [`EvidenceRequest`] | [`EvidenceAnswer`] |
-//! | `POST /v1/card-authentications` | [`CardAuthRequest`](crate::CardAuthRequest) | [`CardAuthAnswer`](crate::CardAuthAnswer) |
-//! | `POST /v1/calls` | [`CallRequest`] | [`CallAnswer`] |
-//! | `POST /v1/charges` | [`ChargeRequest`] | [`ChargeState`] |
-//! | `POST /v1/inquiries` | [`InquiryRequest`] | [`ChargeState`], never `Pending` with status 200 |
-//! | `POST /v1/records` | [`RecordBatch`], zstd | [`BatchAck`] |
-//! | `GET /v1/changes?since=N` | – | [`ChangesAnswer`] |
-//!
-//! Every request carries `X-Device` (the [`KioskId`]), `X-Time` (milliseconds since 1970) and
-//! `X-Signature`: the kiosk's SM2 signature over `method ‖ "\n" ‖ path and query ‖ "\n" ‖ X-Time ‖ "\n" ‖
-//! SM3(body as sent)` (hexadecimal). A refusal is `application/problem+json`, see [`Problem`](crate::Problem).
-//! Bodies are sealed in both directions, see [`EnvelopeKey`](crate::EnvelopeKey); the connection is mutual TLS.
+//! Bodies of requests and answers of the kiosk API, version 1. [`routes`](crate::routes) lists which route takes which.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,8 +14,8 @@ use crate::names::CardName;
 use crate::problem::ProblemCode;
 use crate::record::{Chain, Head, Record, RecordError, RecordHeader, SALT_LEN};
 use crate::revocations::Revocations;
-use crate::sign::{PublicKey, SignError, Signature, from_hex, to_hex};
 use crate::time::UnixMs;
+use sm_crypto::{PublicKey, SignError, Signature, from_hex, to_hex};
 
 /// Asks who holds this card or code, and opens the visit at the platform.
 #[derive(Serialize, Deserialize)]
@@ -279,10 +263,9 @@ impl WireRecord {
     /// When a part of the record is malformed.
     pub fn to_record(&self) -> Result<Record, RecordError> {
         let header: [u8; crate::record::HEADER_LEN] =
-            from_hex(&self.header).map_err(|_| RecordError::Short(self.header.len() / 2))?;
+            from_hex(&self.header).ok_or(RecordError::Short(self.header.len() / 2))?;
         let header = RecordHeader::decode(&header)?;
-        let salt: [u8; SALT_LEN] =
-            from_hex(&self.salt).map_err(|_| RecordError::Short(self.salt.len() / 2))?;
+        let salt: [u8; SALT_LEN] = from_hex(&self.salt).ok_or(RecordError::Short(self.salt.len() / 2))?;
         let body = self.body.clone().into_bytes();
         if usize::try_from(header.body_len) != Ok(body.len()) {
             return Err(RecordError::Length { stated: header.body_len, got: body.len() });
@@ -449,7 +432,7 @@ pub struct ChangesAnswer {
 mod tests {
     use super::*;
     use crate::entry::{CloseReason, Entry};
-    use crate::sign::SecretKey;
+    use sm_crypto::SecretKey;
 
     fn batch(count: u64) -> (RecordBatch, PublicKey) {
         let key = SecretKey::from_bytes(&[3; 32]).unwrap();

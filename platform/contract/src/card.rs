@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize;
 
 use crate::id::VisitId;
-use crate::sign::{PublicKey, SignError, Signature, from_hex, to_hex};
+use sm_crypto::{PublicKey, SignError, Signature, from_hex, to_hex};
 
 /// Bytes that are written as hexadecimal digits in JSON. No `Debug`; wiped on drop.
 #[derive(Clone, PartialEq, Eq, Zeroize)]
@@ -24,7 +24,7 @@ impl<const N: usize> FromStr for HexBytes<N> {
     type Err = SignError;
 
     fn from_str(text: &str) -> Result<Self, SignError> {
-        from_hex(text).map(Self)
+        from_hex(text).map(Self).ok_or(SignError::NotHex(N))
     }
 }
 

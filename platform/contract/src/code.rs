@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::id::KioskId;
-use crate::sign::{PublicKey, SecretKey, SignError, Signature, from_hex};
 use crate::time::UnixMs;
+use sm_crypto::{PublicKey, SecretKey, SignError, Signature, from_hex, to_hex_upper};
 
 /// Maximum size in bytes of a statement that is parsed.
 const TEXT_MAX: usize = 256 * 1024;
@@ -180,8 +180,7 @@ impl Challenge {
 
 impl fmt::Display for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{CHALLENGE_PREFIX}{}:", self.device)?;
-        self.nonce.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
+        write!(f, "{CHALLENGE_PREFIX}{}:{}", self.device, to_hex_upper(&self.nonce))
     }
 }
 
@@ -191,7 +190,7 @@ impl FromStr for Challenge {
         let rest = text.trim().strip_prefix(CHALLENGE_PREFIX).ok_or(ChallengeError)?;
         let (device, nonce) = rest.split_once(':').ok_or(ChallengeError)?;
         let device = device.parse().map_err(|_| ChallengeError)?;
-        let nonce = from_hex(nonce).map_err(|_| ChallengeError)?;
+        let nonce = from_hex(nonce).ok_or(ChallengeError)?;
         Ok(Self { device, nonce })
     }
 }

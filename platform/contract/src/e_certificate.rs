@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::{IssuerKeys, SignedStatement, Statement, StatementError};
 use crate::id::RelyingPartyId;
-use crate::sign::PublicKey;
 use crate::time::UnixMs;
+use sm_crypto::PublicKey;
 
 /// Maximum number of items of one extract.
 const ITEMS_MAX: usize = 16;
@@ -106,7 +106,7 @@ impl ECertificateExtract {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sign::SecretKey;
+    use sm_crypto::SecretKey;
 
     const NOW: UnixMs = UnixMs(1_795_449_600_000);
 

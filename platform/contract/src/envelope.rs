@@ -37,7 +37,7 @@ use sm2::pke::{DecryptingKey, EncryptingKey};
 use sm4::Sm4;
 use zeroize::Zeroizing;
 
-use crate::sign::{PublicKey, SignError, sm3};
+use sm_crypto::{PublicKey, SignError, sm3};
 
 /// Media type of sealed bodies, in both directions.
 pub const SEALED_TYPE: &str = "application/vnd.kiosk.sealed";
@@ -123,7 +123,7 @@ impl EnvelopeKey {
         let mut drawn = EnvelopeRng { seed: entropy, block: 0 };
         let mut key = Zeroizing::new([0; 16]);
         drawn.fill(key.as_mut_slice());
-        let wrapped = EncryptingKey::new(self.key.point()).encrypt(&mut drawn, key.as_slice()).expect(
+        let wrapped = EncryptingKey::new(self.key.to_curve_key()).encrypt(&mut drawn, key.as_slice()).expect(
             "a point other than infinity, a message that is not empty, randomness that does not fail",
         );
         let mut sealed = [&[VERSION, self.id][..], &wrapped].concat();

@@ -1,5 +1,5 @@
 //! The contract between the kiosk and the platform: money, ids, levels, records and their chain,
-//! service documents, the feed, requests, answers, problem codes and the site file.
+//! service documents, the feed, routes, requests and their signature, answers, problem codes and the site file.
 //!
 //! The crate holds data and its meaning only: no clock, no I/O, no runtime, no web framework. Both sides
 //! compile against it, so a change here changes the wire format; golden tests pin the bytes.
@@ -7,21 +7,25 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod api;
+mod backoff;
 mod card;
 mod code;
 mod devices;
 mod e_certificate;
+mod entropy;
 mod entry;
 mod envelope;
 mod id;
+mod limits;
 mod money;
 mod names;
 mod problem;
 mod receipt;
 mod record;
+mod request_signing;
 mod revocations;
+pub mod routes;
 mod service;
-mod sign;
 mod site;
 mod time;
 
@@ -31,6 +35,7 @@ pub use api::{
     InquiryRequest, PresentedCredential, RecordBatch, RefusedRecord, SignedHead, SignedServiceDocument,
     StepUpProof, UploadWindow, VisitKey, WireRecord,
 };
+pub use backoff::Backoff;
 pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes, StaffProof};
 pub use code::{
     Challenge, ChallengeError, IssuerKey, IssuerKeys, SignedStatement, Statement, StatementError,
@@ -40,6 +45,7 @@ pub use devices::{
     LegacyCardPolicy, PrinterConnection, ReceiptPrinterSettings, ScannerSettings, ScannerSuffix, SiteDevices,
 };
 pub use e_certificate::{ECertificateExtract, ECertificateExtractError};
+pub use entropy::{EntropySource, derived_id};
 pub use entry::{
     AdmissionSubject, CloseReason, Confirmation, Entry, Evidence, IdentificationMethod, Level, OrderItem,
     PaymentMethod, Settlement, VoidReason,
@@ -48,18 +54,21 @@ pub use envelope::{
     ANSWER_OVERHEAD, AnswerKey, EnvelopeError, EnvelopeKey, EnvelopeSecret, RequestBinding, SEALED_TYPE,
 };
 pub use id::{ConsentId, IdError, KioskId, OrderId, Pseudonym, ReceiptId, RelyingPartyId, VisitId};
+pub use limits::{ADMISSIONS_MAX, USED_CODE_KEPT_MS, USED_CODES_MAX};
 pub use money::{Money, MoneyError};
 pub use names::{CardName, CodeHolder};
 pub use problem::{Problem, ProblemCode};
 pub use receipt::{Receipt, ReceiptLine};
 pub use record::{Chain, HEADER_LEN, Head, Record, RecordError, RecordHeader, RecordKind, SALT_LEN};
+pub use request_signing::{DEVICE_HEADER, SIGNATURE_HEADER, TIME_HEADER, request_bytes_to_sign};
 pub use revocations::{REVOKED_PER_DELTA_MAX, Revocable, Revocations, Revoked};
+pub use routes::HttpMethod;
 pub use service::{
     AnswerField, AnswerFieldType, AnswerSchema, Bilingual, LabelledField, OfflinePolicy, PrintForm, Scene,
     ServiceDocument, ServiceDocumentError, SiteProfile, Step,
 };
-pub use sign::{PublicKey, SecretKey, SignError, Signature, sm3};
 pub use site::{
     CodeRules, GateRules, LogLimits, PlatformSettings, ScreenSize, Site, SiteError, SiteTimes, StaffKey,
 };
+pub use sm_crypto::{PublicKey, SecretKey, SignError, Signature, from_hex, sm3, to_hex, to_hex_upper};
 pub use time::UnixMs;

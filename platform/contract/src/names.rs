@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::card::HexBytes;
-use crate::sign::{SignError, from_hex, sm3, to_hex};
+use sm_crypto::{SignError, from_hex, sm3, to_hex};
 
 macro_rules! short_name {
     ($(#[$doc:meta])* $name:ident) => {
@@ -44,7 +44,7 @@ macro_rules! short_name {
         impl FromStr for $name {
             type Err = SignError;
             fn from_str(text: &str) -> Result<Self, SignError> {
-                from_hex(text).map(Self)
+                from_hex(text).map(Self).ok_or(SignError::NotHex(8))
             }
         }
 

@@ -20,8 +20,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{IdError, KioskId};
-use crate::sign::sm3;
 use crate::time::UnixMs;
+use sm_crypto::sm3;
 
 /// Bytes of an encoded [`RecordHeader`].
 pub const HEADER_LEN: usize = 48;
@@ -232,15 +232,15 @@ impl Chain {
 
 mod hash_hex {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use sm_crypto::SignError;
 
     pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
-        let text: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        to.serialize_str(&text)
+        to.serialize_str(&sm_crypto::to_hex(hash))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
         let text = String::deserialize(from)?;
-        crate::sign::from_hex(&text).map_err(D::Error::custom)
+        sm_crypto::from_hex(&text).ok_or_else(|| D::Error::custom(SignError::NotHex(32)))
     }
 }
 
@@ -263,9 +263,8 @@ mod tests {
     /// Version 1 of the format. If this test fails, do not change the test: the format changed.
     #[test]
     fn header_bytes_of_version_1_are_stable() {
-        let hex: String = header(9).encode().iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(
-            hex,
+            sm_crypto::to_hex(&header(9).encode()),
             "01030000000000074b2d44482d30303031000000000000001122334455667788\
              0000000000000009000001a1ee565e00"
                 .replace(char::is_whitespace, "")

@@ -8,7 +8,7 @@ use crate::devices::{CardReaderSettings, DocumentPrinterSettings, GateSignalSett
 use crate::envelope::EnvelopeKey;
 use crate::id::KioskId;
 use crate::service::{Bilingual, SiteProfile};
-use crate::sign::PublicKey;
+use sm_crypto::PublicKey;
 
 /// Maximum size in bytes of a site file that is parsed.
 const TEXT_MAX: usize = 64 * 1024;

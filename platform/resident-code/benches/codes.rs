@@ -11,7 +11,7 @@ use std::process::Command;
 use qrcode::{EcLevel, QrCode, Version};
 use resident_code::{
     Alias, Capabilities, CodeIssuer, CodeIssuers, FormatKey, OfflineCode, OnlineToken, PaperCode, PaperTerms,
-    SessionCertificate, SessionTerms, SigningKey, TimeWindow,
+    SecretKey, SessionCertificate, SessionTerms, TimeWindow,
 };
 
 const ROUNDS: usize = 5;
@@ -67,10 +67,10 @@ fn main() {
     if std::env::args().any(|argument| argument == "--list" || argument == "--test") {
         return;
     }
-    let phone = SigningKey::from_bytes(&[0x22; 32]).unwrap();
-    let issuer = CodeIssuer::new(3, SigningKey::from_bytes(&[0x51; 32]).unwrap());
+    let phone = SecretKey::from_bytes(&[0x22; 32]).unwrap();
+    let issuer = CodeIssuer::new(3, SecretKey::from_bytes(&[0x51; 32]).unwrap());
     let issuers: CodeIssuers =
-        [(3, SigningKey::from_bytes(&[0x51; 32]).unwrap().public())].into_iter().collect();
+        [(3, SecretKey::from_bytes(&[0x51; 32]).unwrap().public())].into_iter().collect();
     let alias = Alias([7; 8]);
     let session = SessionTerms {
         capabilities: Capabilities(1),

@@ -6,13 +6,14 @@
 //! challenge*. The challenge itself is not included: the kiosk that posed it knows it. An answer code is therefore
 //! valid for one kiosk and one challenge only; an offline code is never an answer code, nor the reverse.
 
+use sm_crypto::{SIGNATURE_LEN, SecretKey};
+
 use crate::envelope::{self, CodeMode};
 use crate::issuer::{CodeIssuers, UnixSeconds};
 use crate::offline::{
     CERTIFICATE_LEN, OFFLINE_LEN, Presentation, SessionCertificate, TimeWindow, VerifiedCode,
 };
 use crate::refusal::CodeRefusal;
-use crate::signature::{SIGNATURE_LEN, SigningKey};
 
 impl SessionCertificate {
     /// Signs an answer to a challenge. Called on the phone, which holds the session's secret key, after its owner
@@ -24,7 +25,7 @@ impl SessionCertificate {
     /// [`CodeRefusal::Early`] before the certificate begins, [`CodeRefusal::Expired`] after its end.
     pub fn answer(
         &self,
-        session: &SigningKey,
+        session: &SecretKey,
         challenge: &[u8],
         now: UnixSeconds,
     ) -> Result<AnswerCode, CodeRefusal> {
@@ -34,7 +35,7 @@ impl SessionCertificate {
         }
         bytes.extend(self.time_step(now)?.to_be_bytes());
         let signature = session.sign(&[bytes.as_slice(), challenge].concat());
-        bytes.extend(signature);
+        bytes.extend(signature.0);
         AnswerCode::from_slice(&bytes)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::signature::{PublicKey, SigningKey};
+use sm_crypto::{PublicKey, SecretKey};
 
 /// Length of an alias, in bytes.
 pub const ALIAS_LEN: usize = 8;
@@ -30,13 +30,13 @@ impl fmt::Debug for Alias {
 /// An issuer's secret key and its id in codes.
 pub struct CodeIssuer {
     pub(crate) id: u8,
-    pub(crate) key: SigningKey,
+    pub(crate) key: SecretKey,
 }
 
 impl CodeIssuer {
     /// Creates an issuer. Two keys of a city never share an id while unexpired codes of either exist.
     #[must_use]
-    pub const fn new(id: u8, key: SigningKey) -> Self {
+    pub const fn new(id: u8, key: SecretKey) -> Self {
         Self { id, key }
     }
 

@@ -26,7 +26,6 @@ mod offline;
 mod online;
 mod paper;
 mod refusal;
-mod signature;
 
 pub use answer::AnswerCode;
 pub use code::Code;
@@ -39,4 +38,4 @@ pub use offline::{
 pub use online::{FormatKey, ONLINE_LEN, OnlineToken, TOKEN_LEN, parse_online};
 pub use paper::{PAPER_LEN, PaperCode, PaperTerms};
 pub use refusal::CodeRefusal;
-pub use signature::{KeyError, PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, SigningKey};
+pub use sm_crypto::{COMPRESSED_LEN, PublicKey, SIGNATURE_LEN, SecretKey, SignError, Signature};

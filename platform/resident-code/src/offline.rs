@@ -17,10 +17,11 @@
 //! adds the rest in every time step, without a link. A verifier must also check that the code was not used before,
 //! by alias and time step, and that its alias is not revoked.
 
+use sm_crypto::{COMPRESSED_LEN, PublicKey, SIGNATURE_LEN, SecretKey, Signature};
+
 use crate::envelope::{self, CodeMode};
 use crate::issuer::{ALIAS_LEN, Alias, Capabilities, CodeIssuer, CodeIssuers, UnixSeconds};
 use crate::refusal::CodeRefusal;
-use crate::signature::{PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, SigningKey};
 
 /// Length of an offline code, in bytes.
 pub const OFFLINE_LEN: usize = 180;
@@ -72,8 +73,8 @@ impl SessionCertificate {
         bytes.extend(terms.alias.0);
         bytes.extend(terms.issued_at.to_be_bytes());
         bytes.push(terms.lifetime_quarters);
-        bytes.extend(terms.session_key.to_bytes());
-        bytes.extend(issuer.key.sign(&bytes));
+        bytes.extend(terms.session_key.to_compressed());
+        bytes.extend(issuer.key.sign(&bytes).0);
         Self::from_slice(&bytes)
     }
 
@@ -105,10 +106,10 @@ impl SessionCertificate {
     ///
     /// # Errors
     /// [`CodeRefusal::Early`] before the certificate begins, [`CodeRefusal::Expired`] after its end.
-    pub fn present(&self, session: &SigningKey, now: UnixSeconds) -> Result<OfflineCode, CodeRefusal> {
+    pub fn present(&self, session: &SecretKey, now: UnixSeconds) -> Result<OfflineCode, CodeRefusal> {
         let mut bytes = self.0.to_vec();
         bytes.extend(self.time_step(now)?.to_be_bytes());
-        bytes.extend(session.sign(&bytes));
+        bytes.extend(session.sign(&bytes).0);
         OfflineCode::from_slice(&bytes)
     }
 
@@ -251,11 +252,11 @@ impl Presentation<'_> {
             .split_last_chunk::<SIGNATURE_LEN>()
             .expect("a certificate ends with its signature");
         debug_assert_eq!(issued.len(), ISSUER_SIGNED_LEN);
-        if !issuer.verifies(issued, issuer_signature) {
+        if issuer.verify(issued, &Signature(*issuer_signature)).is_err() {
             return Err(CodeRefusal::IssuerSignature);
         }
-        let session = PublicKey::from_bytes(&fields.session_key).map_err(|_| CodeRefusal::SessionKey)?;
-        if !session.verifies(self.signed, self.signature) {
+        let session = PublicKey::from_compressed(&fields.session_key).map_err(|_| CodeRefusal::SessionKey)?;
+        if session.verify(self.signed, &Signature(*self.signature)).is_err() {
             return Err(CodeRefusal::SessionSignature);
         }
         let (alias, capabilities, time_step) = (fields.alias, fields.capabilities, self.time_step);
@@ -275,7 +276,7 @@ struct CertificateFields {
     alias: Alias,
     issued_at: UnixSeconds,
     lifetime_quarters: u8,
-    session_key: [u8; PUBLIC_KEY_LEN],
+    session_key: [u8; COMPRESSED_LEN],
 }
 
 impl CertificateFields {
@@ -285,7 +286,7 @@ impl CertificateFields {
             alias: Alias(field_at::<4, ALIAS_LEN>(certificate)),
             issued_at: u32::from_be_bytes(field_at::<12, 4>(certificate)),
             lifetime_quarters: u8::from_be_bytes(field_at::<16, 1>(certificate)),
-            session_key: field_at::<17, PUBLIC_KEY_LEN>(certificate),
+            session_key: field_at::<17, COMPRESSED_LEN>(certificate),
         }
     }
 

@@ -165,8 +165,7 @@ mod tests {
     /// the test: the format changed.
     #[test]
     fn online_token_version_1_bytes_are_unchanged() {
-        let hex: String = token().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "110730313233343536373839616263646566b764ffda");
+        assert_eq!(sm_crypto::to_hex(&token().to_bytes()), "110730313233343536373839616263646566b764ffda");
         assert_eq!(token().to_text(), "YK1:*62746QF60R6J%6%470ECJPC% CD8NNFW");
     }
 

@@ -14,10 +14,11 @@
 //! Numbers are big endian. A paper code can be copied: it gives the lowest level only, and a verifier must check
 //! that its alias is not revoked. A higher level requires the PIN of the code at the platform.
 
+use sm_crypto::{SIGNATURE_LEN, Signature};
+
 use crate::envelope::{self, CodeMode};
 use crate::issuer::{ALIAS_LEN, Alias, Capabilities, CodeIssuer, CodeIssuers, UnixSeconds};
 use crate::refusal::CodeRefusal;
-use crate::signature::SIGNATURE_LEN;
 
 /// Length of a paper code, in bytes.
 pub const PAPER_LEN: usize = 81;
@@ -58,7 +59,7 @@ impl PaperCode {
         bytes.extend(terms.alias.0);
         bytes.extend(terms.issued_at.to_be_bytes());
         bytes.push(terms.lifetime_days);
-        bytes.extend(issuer.key.sign(&bytes));
+        bytes.extend(issuer.key.sign(&bytes).0);
         Self::from_slice(&bytes)
     }
 
@@ -121,7 +122,7 @@ impl PaperCode {
         let (issued, signature) =
             self.0.split_last_chunk::<SIGNATURE_LEN>().expect("a code ends with its signature");
         debug_assert_eq!(issued.len(), ISSUER_SIGNED_LEN);
-        if !issuer.verifies(issued, signature) {
+        if issuer.verify(issued, &Signature(*signature)).is_err() {
             return Err(CodeRefusal::IssuerSignature);
         }
         let capabilities = Capabilities(u16::from_be_bytes([c0, c1]));

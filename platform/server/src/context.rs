@@ -12,7 +12,7 @@ use crate::config::catalogue::SignedCatalogue;
 use crate::config::code_authority::CodeAuthority;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::config::relying_parties::RelyingParty;
-use crate::entropy::EntropySource;
+use contract::EntropySource;
 
 /// Keys, registrations and documents; constant while the platform runs.
 pub(crate) struct PlatformConfig {

@@ -230,14 +230,7 @@ fn read_service_documents(directory: &Path) -> anyhow::Result<Vec<String>> {
 fn read_key(path: &Path) -> anyhow::Result<[u8; 32]> {
     let text = read_text(path)?;
     let not_a_key = || format!("{} does not hold 64 hexadecimal digits", path.display());
-    let digits = text.trim();
-    anyhow::ensure!(digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()), not_a_key());
-    let mut key = [0; 32];
-    for (at, byte) in key.iter_mut().enumerate() {
-        let pair = digits.get(at * 2..at * 2 + 2).with_context(not_a_key)?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| anyhow::anyhow!(not_a_key()))?;
-    }
-    Ok(key)
+    contract::from_hex(text.trim()).with_context(not_a_key)
 }
 
 fn read_text(path: &Path) -> anyhow::Result<String> {

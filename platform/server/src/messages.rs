@@ -1,25 +1,8 @@
 //! Requests and answers, as plain data.
 
-use contract::{Problem, SecretKey, UnixMs, sm3};
+pub use contract::{HttpMethod, request_bytes_to_sign};
+use contract::{Problem, SecretKey, UnixMs};
 use serde::Serialize;
-
-/// The two HTTP methods that the platform supports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HttpMethod {
-    /// GET.
-    Get,
-    /// POST.
-    Post,
-}
-
-impl HttpMethod {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-        }
-    }
-}
 
 /// A request as received. No `Debug`: its body may hold personal data.
 #[derive(Clone)]
@@ -67,13 +50,6 @@ impl PlatformRequest {
             body,
         }
     }
-}
-
-/// The bytes that `X-Signature` covers; the format is defined in the `contract` crate.
-#[must_use]
-pub fn request_bytes_to_sign(verb: HttpMethod, target: &str, time: &str, body: &[u8]) -> Vec<u8> {
-    let digest: String = sm3(&[body]).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}\n{target}\n{time}\n{digest}", verb.name()).into_bytes()
 }
 
 /// An HTTP answer. No `Debug`: its body may hold personal data.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{KioskId, ProblemCode, SecretKey, UnixMs};
+use contract::routes::{self, Route};
+use contract::{EntropySource, KioskId, ProblemCode, SecretKey, UnixMs};
 use resident_code::FormatKey;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -15,7 +16,6 @@ use crate::config::kiosks::RegisteredKiosk;
 use crate::config::relying_parties::RelyingParty;
 use crate::context::{PlatformConfig, RequestContext};
 use crate::demo::residents::DemoResident;
-use crate::entropy::EntropySource;
 use crate::kiosks::authenticator::AuthenticatedRequest;
 use crate::messages::{HttpMethod, PlatformRequest, PlatformResponse};
 use crate::peer_calls::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
@@ -26,6 +26,8 @@ use crate::{
     cards, demo, feed, kiosks, pages, payments, phone_api, phones, relying_parties, services, visits,
 };
 
+/// Label of the values that are expanded from the entropy of a request.
+const ENTROPY_LABEL: &str = "platform-draw/1";
 /// Most calls of one kind that [`Platform::due_calls`] returns at once.
 const DUE_MAX: u32 = 32;
 
@@ -163,8 +165,12 @@ impl Platform {
         let config = &self.config;
         let run = || {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let reply =
-                work(&mut RequestContext { tx: &tx, config, now, entropy: EntropySource::new(entropy) })?;
+            let reply = work(&mut RequestContext {
+                tx: &tx,
+                config,
+                now,
+                entropy: EntropySource::new(ENTROPY_LABEL, entropy),
+            })?;
             tx.commit()?;
             Ok(reply)
         };
@@ -175,7 +181,7 @@ impl Platform {
 /// Whether a target belongs to the kiosk API, which is served by the kiosk listener only.
 pub(crate) fn is_kiosk_target(target: &str) -> bool {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
-    matches!(path.split('/').skip(1).collect::<Vec<&str>>().as_slice(), ["v1", _])
+    routes::is_kiosk_path(path)
 }
 
 fn route_request(
@@ -207,29 +213,23 @@ fn route_request(
             phone_api::route_phone_request(context, name, &request.body)
         }
         (HttpMethod::Get, ["v1", "audit", device]) => kiosks::audit::export_audit(context, device),
-        (verb, ["v1", name]) => {
+        (method, ["v1", _]) => {
             let kiosk = match admitted {
                 Some(id) => context.config.kiosks.get(&id).ok_or_else(no_such_path)?,
                 None => verified_signer(&context.config.kiosks, request)?,
             };
-            match (verb, *name) {
-                (HttpMethod::Post, "identify") => visits::identify::identify(context, kiosk, &request.body),
-                (HttpMethod::Post, "evidence") => visits::step_up::step_up(context, kiosk, &request.body),
-                (HttpMethod::Post, "card-authentications") => {
+            match (Route { method, path }) {
+                routes::IDENTIFY => visits::identify::identify(context, kiosk, &request.body),
+                routes::EVIDENCE => visits::step_up::step_up(context, kiosk, &request.body),
+                routes::CARD_AUTHENTICATIONS => {
                     cards::card_authentication::authenticate_card(context, kiosk, &request.body)
                 }
-                (HttpMethod::Post, "calls") => {
-                    services::operation_calls::call_operation(context, kiosk, &request.body)
-                }
-                (HttpMethod::Post, "charges") => {
-                    payments::charges::charge_order(context, kiosk, &request.body)
-                }
-                (HttpMethod::Post, "inquiries") => {
-                    payments::charges::inquire_order(context, kiosk, &request.body)
-                }
-                (HttpMethod::Post, "records") => kiosks::records::accept_batch(context, kiosk, &request.body),
-                (HttpMethod::Get, "changes") => feed::changes_since(context, query),
-                (HttpMethod::Get | HttpMethod::Post, _) => Err(no_such_path()),
+                routes::CALLS => services::operation_calls::call_operation(context, kiosk, &request.body),
+                routes::CHARGES => payments::charges::charge_order(context, kiosk, &request.body),
+                routes::INQUIRIES => payments::charges::inquire_order(context, kiosk, &request.body),
+                routes::RECORDS => kiosks::records::accept_batch(context, kiosk, &request.body),
+                routes::CHANGES => feed::changes_since(context, query),
+                Route { .. } => Err(no_such_path()),
             }
         }
         (HttpMethod::Get, _) => Ok(PlatformResponse::html(404, pages::template::not_found_page()).into()),

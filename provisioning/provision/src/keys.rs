@@ -52,13 +52,7 @@ pub(crate) fn write_key_pair(directory: &Path, name: &str) -> Result<()> {
 pub(crate) fn read_secret_key(path: &Path) -> Result<SecretKey> {
     let unreadable = || format!("{} does not hold a secret key", path.display());
     let text = Zeroizing::new(fs::read_to_string(path).with_context(unreadable)?);
-    let digits = text.trim();
-    anyhow::ensure!(digits.len() == 64, unreadable());
-    let mut scalar = Zeroizing::new([0; 32]);
-    for (at, byte) in scalar.iter_mut().enumerate() {
-        let pair = digits.get(at * 2..at * 2 + 2).with_context(unreadable)?;
-        *byte = u8::from_str_radix(pair, 16).ok().with_context(unreadable)?;
-    }
+    let scalar = Zeroizing::new(contract::from_hex(text.trim()).with_context(unreadable)?);
     SecretKey::from_bytes(&scalar).with_context(unreadable)
 }
 
@@ -69,7 +63,7 @@ pub(crate) fn random_bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
 }
 
 fn hex(bytes: &[u8]) -> Zeroizing<String> {
-    Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Zeroizing::new(contract::to_hex(bytes))
 }
 
 pub(crate) fn write_new(directory: &Path, name: &str, text: &str, mode: u32) -> Result<()> {

@@ -143,7 +143,7 @@ fn demo(rest: &[String], progress: &Progress) -> Result<()> {
     let page = FirstPage::serve(progress.clone(), &repository)?;
     progress.say(&format!("the demo: http://{ADDRESS}   (Ctrl-C stops everything)"));
     if let Err(error) = prepare_demo(progress) {
-        // The page tells whoever looks at it rather than the terminal; it goes with this process.
+        // The reader of the page may not see the terminal; the page ends with this process.
         progress.fail(&format!("{error:#}"));
         progress.say(&format!("xtask: {error:#}"));
         progress.say("the page shows this, too; Ctrl-C ends it");
@@ -208,7 +208,7 @@ fn faults(rest: &[String], progress: &Progress) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("fault scenarios failed; see the lines above") }
 }
 
-/// The fuzzer's instrumentation is not in the stable compiler, so the compiler is told to accept nightly options. Found inputs
+/// The fuzzer's instrumentation is not in the stable compiler, so the compiler is made to accept nightly options. Found inputs
 /// are in `target/fuzz`; what is worth keeping goes to `tests/fuzz/seeds`.
 fn fuzz(seconds: u32, progress: &Progress) -> Result<()> {
     debian::install(Purpose::Test, progress)?;

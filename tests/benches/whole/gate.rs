@@ -16,7 +16,7 @@ use engine::{
     UplinkAnswer, UplinkRequest,
 };
 use journal::RealDisk;
-use resident_code::{Alias, Capabilities, CodeIssuer, SessionCertificate, SessionTerms, SigningKey};
+use resident_code::{Alias, Capabilities, CodeIssuer, SessionCertificate, SessionTerms};
 use session::{DeviceKind, DeviceState, Equipment, Event, KioskSetup, MonotonicMs, Now, TimeLimits};
 use view::{Body, Light, Texts};
 
@@ -63,7 +63,7 @@ fn setup() -> Result<KioskSetup> {
 /// The current offline code of one of many phones.
 fn code(person: u16) -> Result<String> {
     let [high, low] = person.to_be_bytes();
-    let session = SigningKey::from_bytes(&[0x22; 32])?;
+    let session = SecretKey::from_bytes(&[0x22; 32])?;
     let terms = SessionTerms {
         capabilities: Capabilities(1),
         alias: Alias([7, 7, 7, 7, 7, 7, high, low]),
@@ -71,7 +71,7 @@ fn code(person: u16) -> Result<String> {
         lifetime_quarters: 96,
         session_key: session.public(),
     };
-    let issuer = CodeIssuer::new(1, SigningKey::from_bytes(&[3; 32])?);
+    let issuer = CodeIssuer::new(1, SecretKey::from_bytes(&[3; 32])?);
     let certificate = SessionCertificate::issue(&terms, &issuer)?;
     Ok(certificate.present(&session, u32::try_from(NOW / 1000)?)?.to_text())
 }
@@ -80,7 +80,7 @@ fn code(person: u16) -> Result<String> {
 pub(super) fn verdicts(directory: &Path) -> Result<()> {
     let directory = directory.to_owned();
     std::fs::create_dir_all(&directory)?;
-    let fittings = EngineConfig {
+    let config = EngineConfig {
         setup: Arc::new(setup()?),
         journal: JournalOpener {
             disk: Box::new(move || RealDisk::open(&directory)),
@@ -94,7 +94,7 @@ pub(super) fn verdicts(directory: &Path) -> Result<()> {
         cached: CacheSnapshot::default(),
     };
     let at = Now { mono: MonotonicMs(0), wall: UnixMs(NOW) };
-    let (mut engine, out) = Engine::start(fittings, at, 1);
+    let (mut engine, out) = Engine::start(config, at, 1);
     let asked = out.iter().any(|out| matches!(out, Output::Send(UplinkRequest::Changes { .. })));
     ensure!(asked, "the engine did not request the feed at its start");
     let exchange = ExchangeTiming { sent: UnixMs(NOW), received: UnixMs(NOW) };

@@ -9,12 +9,12 @@ use contract::{BatchAck, ChangesAnswer, OrderId, RecordBatch, ServiceDocument, S
 use device::framing::read_frame;
 use device::record::Recording;
 use device::wire::{CODE_MAX, FromDevice, ToDevice};
+use engine::ExchangeTiming;
 use engine::platform_api::{RequestKind, ResponseHead};
 use printer::{PrintableReceipt, PrinterProfile, ReceiptBlock, ReceiptPrinter};
 use resident_code::{Code, CodeIssuers, FormatKey, TimeWindow};
 use serial_link::{Link, LinkFault};
 use session::Ticket;
-use sync::ExchangeTiming;
 
 /// A function that parses arbitrary bytes.
 pub type FuzzTarget = fn(&[u8]);

@@ -65,9 +65,9 @@ impl RunCounts {
             messages_lost: lost,
             duplicates: repeated,
             out_of_service,
-            shown_as_paid: told_paid,
+            shown_as_paid,
         } = self.counts;
-        let faults = [deaths, platform_deaths, disk_faults, lost, repeated, out_of_service, told_paid];
+        let faults = [deaths, platform_deaths, disk_faults, lost, repeated, out_of_service, shown_as_paid];
         let work = [
             self.visits,
             self.paid,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use contract::{Bilingual, CodeRules, ReceiptId, SiteProfile, UnixMs};
 use engine::{CacheEntry, CacheKey, CacheSnapshot, Engine, EngineConfig, InputEvent, JournalOpener, Output};
-use journal::faulty_disk::SharedDisk;
+use faulty_disk::SharedDisk;
 use session::{DeviceKind, DeviceState, Equipment, Event, KioskSetup, MonotonicMs, Now, TimeLimits};
 use view::{Texts, View};
 

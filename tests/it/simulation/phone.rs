@@ -1,14 +1,14 @@
 //! A resident's phone: shows offline codes, and answers a kiosk's challenge.
 
-use contract::{Challenge, HexBytes, UnixMs, sm3};
-use resident_code::{SessionCertificate, SigningKey};
+use contract::{Challenge, HexBytes, SecretKey, UnixMs, sm3};
+use resident_code::SessionCertificate;
 use serde_json::{Value, json};
 use server::{HttpMethod, PeerAnswer, PlatformReply, PlatformRequest};
 
 use super::peers::SimCity;
 
 pub(crate) struct SimPhone {
-    key: SigningKey,
+    key: SecretKey,
     certificate: SessionCertificate,
 }
 
@@ -21,11 +21,11 @@ impl SimPhone {
         };
         let bound = post(city, "bindings", &json!({ "ticket": "seen" }), now, &seen);
         let secret = bound["phone"].as_str()?.to_owned();
-        let key = SigningKey::from_bytes(&[u8::try_from(resident).unwrap() + 1; 32]).unwrap();
+        let key = SecretKey::from_bytes(&[u8::try_from(resident).unwrap() + 1; 32]).unwrap();
         let signed =
             [b"session-key/1\0".as_slice(), &sm3(&[&secret.parse::<HexBytes<16>>().unwrap().0])].concat();
         let request = json!({
-            "phone": secret, "session_key": HexBytes(key.public().to_bytes()), "proof": HexBytes(key.sign(&signed)),
+            "phone": secret, "session_key": HexBytes(key.public().to_compressed()), "proof": key.sign(&signed),
         });
         let certified = post(city, "certificates", &request, now, &seen);
         let certificate: HexBytes<114> = certified["certificate"].as_str()?.parse().unwrap();

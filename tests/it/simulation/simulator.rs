@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use contract::{Confirmation, ReceiptId, UnixMs, sm3};
 use engine::platform_api::{OutgoingRequest, RequestKind, ResponseHead};
 use engine::{ExchangeTiming, InputEvent, Output};
-use server::{HttpMethod, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformResponse};
+use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformResponse};
 use session::{
     DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer, PrintResult, Work, WorkAnswer,
 };
@@ -342,13 +342,14 @@ impl Simulator {
         self.waiting.insert(wait, AwaitedRequest { kiosk, life, asked: request.kind, sent });
         let patience = u64::try_from(request.limits.time.as_millis()).unwrap();
         self.schedule(patience, SimEvent::Answer { wait, response: None });
-        let signature =
-            device_key(kiosk).sign(&sync::signed_text(request.method, &request.path, sent, &request.body));
+        let time = sent.0.to_string();
+        let signed = contract::request_bytes_to_sign(request.method, &request.path, &time, &request.body);
+        let signature = device_key(kiosk).sign(&signed);
         let request = server::PlatformRequest {
-            method: if request.method == "GET" { HttpMethod::Get } else { HttpMethod::Post },
+            method: request.method,
             target: request.path,
             device: Some(kiosk_id(kiosk).to_string()),
-            time: Some(sent.0.to_string()),
+            time: Some(time),
             signature: Some(signature.to_string()),
             body: request.body.to_vec(),
         };

@@ -60,7 +60,7 @@ impl Measurements {
         let mut failures = self.errors();
         let late = |time: Option<Duration>, bound| time.is_some_and(|time: Duration| time > bound);
         // On a machine whose baseline exceeds the limit, a fault may add at most a quarter to the baseline.
-        let at_once = self.baseline.map_or(TOUCH_MAX, |unhurt| TOUCH_MAX.max(unhurt * 5 / 4));
+        let at_once = self.baseline.map_or(TOUCH_MAX, |baseline| TOUCH_MAX.max(baseline * 5 / 4));
         if late(self.median_touch(), at_once) {
             failures.push("touch latency exceeds the limit".into());
         }
@@ -151,8 +151,8 @@ impl fmt::Display for FaultReport {
         for failure in &self.audit {
             writeln!(f, "✗ {failure}")?;
         }
-        if let Some(unhurt) = self.baseline {
-            writeln!(f, "touch latency without a fault: {} ms", unhurt.as_millis())?;
+        if let Some(baseline) = self.baseline {
+            writeln!(f, "touch latency without a fault: {} ms", baseline.as_millis())?;
         }
         let failures = self.failures().len();
         writeln!(

@@ -92,7 +92,7 @@ pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Res
         .filter(|fault| only.is_empty() || only.iter().any(|part| fault.name().contains(part.as_str())))
         .map(|fault| (KioskVariant::for_fault(&fault), fault))
         .collect();
-    chosen.sort_by_key(|(cabinet, _)| *cabinet);
+    chosen.sort_by_key(|(variant, _)| *variant);
     let mut context = ScenarioContext {
         rig: Rig::start(state)?,
         report: ScenarioReport::create(page)?,
@@ -101,12 +101,12 @@ pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Res
     let mut table = FaultReport::default();
     let begun = Instant::now();
     let mut current = None;
-    for (cabinet, fault) in chosen {
-        if current != Some(cabinet) {
+    for (variant, fault) in chosen {
+        if current != Some(variant) {
             // One kiosk at a time, so that the others do not affect the measurements.
             context.rig.kiosks.clear();
-            context.rig.add_kiosk(cabinet.plan())?;
-            current = Some(cabinet);
+            context.rig.add_kiosk(variant.plan())?;
+            current = Some(variant);
         }
         if table.baseline.is_none() {
             table.baseline = Some(measure_baseline(&mut context, &fault)?);
@@ -130,10 +130,11 @@ pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Res
 fn measure_baseline(context: &mut ScenarioContext, fault: &InjectableFault) -> Result<Duration> {
     context.reset()?;
     let kiosk = context.rig.kiosks.first().context("a kiosk")?;
-    let finger = Pointer::open(kiosk.display())?;
+    let pointer = Pointer::open(kiosk.display())?;
     let mut figures = Measurements::default();
     for _ in 0..3 {
-        fault_scenario::FaultScenario::new(&kiosk.bench, &finger, fault, &mut figures).run_without_fault()?;
+        fault_scenario::FaultScenario::new(&kiosk.bench, &pointer, fault, &mut figures)
+            .run_without_fault()?;
     }
     figures.median_touch().context("no button to touch for the baseline")
 }
@@ -144,9 +145,9 @@ fn run_one(context: &mut ScenarioContext, fault: &InjectableFault) -> Measuremen
     let outcome =
         context.reset().context("cannot reset the kiosk before the fault scenario").and_then(|()| {
             let kiosk = context.rig.kiosks.first().context("a kiosk")?;
-            let finger = Pointer::open(kiosk.display())?;
+            let pointer = Pointer::open(kiosk.display())?;
             let before = kiosk.process_id();
-            let ran = fault_scenario::FaultScenario::new(&kiosk.bench, &finger, fault, &mut figures).run();
+            let ran = fault_scenario::FaultScenario::new(&kiosk.bench, &pointer, fault, &mut figures).run();
             let cleared = clear_faults(context);
             let after = context.rig.kiosks.first().and_then(RigKiosk::process_id);
             figures.restarted =

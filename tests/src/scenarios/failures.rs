@@ -1,5 +1,6 @@
 //! Visits in which paper, a link, the power or a reader fails, and visits with invalid cards and codes.
 
+use contract::routes;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -183,7 +184,7 @@ pub(super) fn same_bill_at_two_kiosks(context: &mut ScenarioContext) -> Result<(
 pub(super) fn power_loss_while_paying(context: &mut ScenarioContext) -> Result<()> {
     context.sign_in_by_code("zhang-guiying")?;
     context.choose_first_bill()?;
-    context.rig.platform_link.set_cut(LinkCut::DropResponse("/v1/charges".into()));
+    context.rig.platform_link.set_cut(LinkCut::DropResponse(routes::CHARGES.path.into()));
     context.first_kiosk()?.tap_button("确认付款")?;
     context.first_kiosk()?.wait_for_text("结果还没有确认")?;
     let kiosk = context.rig.kiosks.first_mut().context("the first kiosk")?;

@@ -81,11 +81,7 @@ impl PeerDecoders {
         let line = self.line()?;
         let found = || {
             let (cost, hex) = line.split_once('\t')?;
-            let text: Option<Vec<u8>> = hex
-                .as_bytes()
-                .chunks(2)
-                .map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok())
-                .collect();
+            let text = base16ct::mixed::decode_vec(hex).ok();
             Some(PeerResult { text: text.filter(|text| !text.is_empty()), milliseconds: cost.parse().ok()? })
         };
         found().ok_or_else(|| io::ErrorKind::InvalidData.into())

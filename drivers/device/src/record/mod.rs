@@ -100,8 +100,7 @@ pub struct Hex(pub Vec<u8>);
 
 impl From<Hex> for String {
     fn from(Hex(bytes): Hex) -> Self {
-        let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
-        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0F)]).collect()
+        base16ct::lower::encode_string(&bytes)
     }
 }
 
@@ -109,13 +108,7 @@ impl TryFrom<String> for Hex {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let nibble = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let pair = |pair: &[u8]| match pair {
-            [high, low] => Some(nibble(high)? << 4 | nibble(low)?),
-            _ => None,
-        };
-        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
-        bytes.map(Self).ok_or("bytes are pairs of hexadecimal digits")
+        base16ct::mixed::decode_vec(text).map(Self).map_err(|_| "bytes are pairs of hexadecimal digits")
     }
 }
 

@@ -318,12 +318,12 @@ impl CardTransport for ReplayCard {
             | WireEvent::Note(_) => None,
         });
         sent.ok_or(TransportFault::CardLost)?;
-        let heard =
+        let received =
             self.0.next_input().unwrap_or(Err(TransferFault::Disconnected)).map_err(|reason| match reason {
                 TransferFault::Failed => TransportFault::ReaderLost,
                 TransferFault::TimedOut | TransferFault::Disconnected => TransportFault::CardLost,
             });
-        response.extend(heard?);
+        response.extend(received?);
         Ok(())
     }
 }

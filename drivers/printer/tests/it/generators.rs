@@ -44,7 +44,7 @@ fn picture_dots_match_python_escpos() {
         "from PIL import Image\nfrom escpos.printer import Dummy\n\
          i = Image.frombytes('1', (576, 50), bytes(b ^ 255 for b in bytes.fromhex('{}')))\n\
          d = Dummy()\nd.image(i, impl='bitImageRaster', center=False)\nout.write(d.output)",
-        bits.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        base16ct::lower::encode_string(&bits)
     ));
 
     assert_eq!(dots(&ours), bits);

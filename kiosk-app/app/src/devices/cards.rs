@@ -25,7 +25,7 @@ pub(super) fn card_challenge(request: &AuthRequest) -> Option<CardChallenge> {
         identification: request.identification.parse().ok()?,
         version: request.version.as_str().to_owned(),
         algorithm: request.algorithm.number(),
-        atr_history: request.atr_history.iter().map(|byte| format!("{byte:02x}")).collect(),
+        atr_history: contract::to_hex(&request.atr_history),
         challenge: HexBytes(request.challenge),
         internal_factor: HexBytes(nonces.internal_factor),
         internal_source: HexBytes(nonces.internal_source),

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use contract::Backoff;
+
 /// Intervals and timeouts of a supervised process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeartbeatTimeouts {
@@ -12,10 +14,8 @@ pub(crate) struct HeartbeatTimeouts {
     pub(crate) response: Duration,
     /// Timeout of the first answer: a cold start on a slow machine is not a hang.
     pub(crate) startup: Duration,
-    /// Pause before the first restart.
-    pub(crate) restart_first: Duration,
-    /// Longest pause before a restart.
-    pub(crate) restart_max: Duration,
+    /// Pauses before restarts.
+    pub(crate) restart: Backoff,
     /// A process that ran this long was stable: its end resets the back-off.
     pub(crate) stable: Duration,
 }
@@ -26,14 +26,13 @@ impl Default for HeartbeatTimeouts {
             ping: Duration::from_millis(500),
             response: Duration::from_secs(2),
             startup: Duration::from_secs(10),
-            restart_first: Duration::from_millis(250),
-            restart_max: Duration::from_secs(15),
+            restart: Backoff::new(250, 15_000),
             stable: Duration::from_secs(30),
         }
     }
 }
 
-/// Exponential back-off between restarts, without a limit of attempts.
+/// Count of failed processes between restarts, without a limit of attempts.
 #[derive(Default)]
 pub(crate) struct RestartBackoff {
     failures: u32,
@@ -45,9 +44,9 @@ impl RestartBackoff {
         if lived >= timeouts.stable {
             self.failures = 0;
         }
-        let pause = timeouts.restart_first.saturating_mul(1 << self.failures.min(16));
+        let pause = timeouts.restart.pause_ms(self.failures);
         self.failures = self.failures.saturating_add(1);
-        pause.min(timeouts.restart_max)
+        Duration::from_millis(pause)
     }
 }
 
@@ -123,8 +122,8 @@ mod tests {
         for _ in 0..9 {
             backoff.next_pause(MS, &timeouts);
         }
-        assert_eq!(backoff.next_pause(timeouts.stable, &timeouts), timeouts.restart_first);
-        assert_eq!(backoff.next_pause(MS, &timeouts), timeouts.restart_first * 2);
+        assert_eq!(backoff.next_pause(timeouts.stable, &timeouts), 250 * MS);
+        assert_eq!(backoff.next_pause(MS, &timeouts), 500 * MS);
     }
 
     #[test]

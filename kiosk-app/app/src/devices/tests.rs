@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use contract::ReceiptId;
+use contract::{Backoff, ReceiptId};
 use device::framing::{self, WireError};
 use device::wire::{self, DeviceConfig, DeviceWork, FromDevice, ToDevice};
 use engine::InputEvent;
@@ -124,7 +124,7 @@ fn converse(behaviour: Behaviour, stream: &mut UnixStream) -> Result<(), WireErr
 }
 
 struct Fixture {
-    keeper: Option<Supervisor>,
+    supervisor: Option<Supervisor>,
     inbox: Option<Inbox<EngineMessage>>,
     started: Arc<AtomicUsize>,
 }
@@ -135,8 +135,7 @@ fn long_timeouts() -> HeartbeatTimeouts {
         response: Duration::from_secs(60),
         startup: Duration::from_secs(60),
         ping: Duration::from_millis(5),
-        restart_first: Duration::from_millis(2),
-        restart_max: Duration::from_millis(20),
+        restart: Backoff::new(2, 20),
         ..HeartbeatTimeouts::default()
     }
 }
@@ -178,12 +177,12 @@ impl Fixture {
             timeouts: intervals,
             inbox: port,
         };
-        let keeper = Supervisor::start(config).unwrap();
-        Self { keeper: Some(keeper), inbox: Some(inbox), started: Arc::default() }
+        let supervisor = Supervisor::start(config).unwrap();
+        Self { supervisor: Some(supervisor), inbox: Some(inbox), started: Arc::default() }
     }
 
     fn request(&self, request: DeviceRequest) -> Option<Event> {
-        self.keeper.as_ref().unwrap().request(request)
+        self.supervisor.as_ref().unwrap().request(request)
     }
 
     fn event(&self) -> Event {
@@ -214,7 +213,7 @@ impl Fixture {
 impl Drop for Fixture {
     fn drop(&mut self) {
         self.inbox = None;
-        self.keeper = None;
+        self.supervisor = None;
     }
 }
 
@@ -305,14 +304,8 @@ fn process_with_malformed_frames_is_restarted() {
 #[test]
 fn request_during_backoff_is_answered_at_once() {
     // Without a behaviour the process cannot be spawned.
-    let fixture = Fixture::start(
-        &[],
-        HeartbeatTimeouts {
-            restart_first: Duration::from_secs(60),
-            restart_max: Duration::from_secs(60),
-            ..long_timeouts()
-        },
-    );
+    let fixture =
+        Fixture::start(&[], HeartbeatTimeouts { restart: Backoff::new(60_000, 60_000), ..long_timeouts() });
     fixture.wait_for_health(LOST);
     assert!(fixture.request(print()).is_none());
     assert!(matches!(fixture.event(), Event::PrintFinished(_, PrintResult::NotStarted)));
@@ -383,5 +376,5 @@ fn drop_during_event_flood_ends_supervisor() {
         let _ = fixture.request(pin(ticket));
     }
     fixture.inbox = None;
-    fixture.keeper = None;
+    fixture.supervisor = None;
 }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use contract::{ANSWER_OVERHEAD, AnswerKey, EnvelopeKey, KioskId, RequestBinding, SEALED_TYPE, SecretKey};
+use contract::{
+    ANSWER_OVERHEAD, AnswerKey, DEVICE_HEADER, EnvelopeKey, KioskId, RequestBinding, SEALED_TYPE,
+    SIGNATURE_HEADER, SecretKey, TIME_HEADER, request_bytes_to_sign,
+};
 use engine::platform_api::{OutgoingRequest, ResponseHead};
 use engine::{ExchangeTiming, InputEvent};
 use http_body_util::{BodyExt as _, Full};
@@ -115,25 +118,23 @@ impl PlatformClient {
 
     async fn send(&self, request: OutgoingRequest) -> Result<ResponseParts, Failure> {
         let OutgoingRequest { method, path, content_type, body, limits, kind: _ } = request;
-        let (device, time) = (self.device.to_string(), clock::wall_time());
+        let (device, time) = (self.device.to_string(), clock::wall_time().0.to_string());
         // A request without a body asks for no personal data, and its answer is not sealed.
         let (body, answer) = if body.is_empty() {
             (Bytes::new(), None)
         } else {
-            let (method, time) = (method, time.0.to_string());
-            let to = RequestBinding { method, target: &path, device: &device, time: &time };
+            let to = RequestBinding { method: method.name(), target: &path, device: &device, time: &time };
             let (sealed, answer) = self.envelope.seal(&body, to, &entropy()?);
             (Bytes::from(sealed), Some(answer))
         };
-        let signature = self.key.sign(&sync::signed_text(method, &path, time, &body));
-        let [device_header, time_header, signature_header] = sync::SIGNATURE_HEADERS;
+        let signature = self.key.sign(&request_bytes_to_sign(method, &path, &time, &body));
         let request = hyper::Request::builder()
-            .method(method)
+            .method(method.name())
             .uri(format!("{}{path}", self.base))
             .header(CONTENT_TYPE, if answer.is_some() { SEALED_TYPE } else { content_type })
-            .header(device_header, device)
-            .header(time_header, time.0)
-            .header(signature_header, signature.to_string())
+            .header(DEVICE_HEADER, device)
+            .header(TIME_HEADER, time)
+            .header(SIGNATURE_HEADER, signature.to_string())
             .body(Full::new(body))
             .map_err(|_| Failure::Unreachable)?;
         let response = self.http.request(request).await.map_err(|error| classify_error(&error))?;

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use contract::{
-    AnswerKey, ChargeState, EnvelopeSecret, KioskId, OrderId, ProblemCode, RequestBinding, SEALED_TYPE,
-    SecretKey,
+    AnswerKey, ChargeState, DEVICE_HEADER, EnvelopeSecret, KioskId, OrderId, ProblemCode, RequestBinding,
+    SEALED_TYPE, SIGNATURE_HEADER, SecretKey, TIME_HEADER, request_bytes_to_sign,
 };
 use engine::InputEvent;
 use engine::platform_api::{OutgoingRequest, RequestLimits};
@@ -70,8 +70,12 @@ impl ReceivedRequest {
     fn open(&self) -> (Vec<u8>, AnswerKey) {
         let mut line = self.head.split_whitespace();
         let (method, target) = (line.next().unwrap(), line.next().unwrap());
-        let to =
-            RequestBinding { method, target, device: self.header("x-device"), time: self.header("x-time") };
+        let to = RequestBinding {
+            method,
+            target,
+            device: self.header(DEVICE_HEADER),
+            time: self.header(TIME_HEADER),
+        };
         let (body, answer) = EnvelopeSecret::open(&[envelope()], &self.sealed, to).unwrap();
         (body.to_vec(), answer)
     }
@@ -302,12 +306,12 @@ fn request_names_kiosk_and_is_sealed_then_signed() {
     let _ = inquire_at(&address);
     let request = requests.recv().unwrap();
     assert!(request.head.starts_with("POST /v1/inquiries HTTP/1.1\r\n"));
-    assert_eq!(request.header("x-device"), device().to_string());
+    assert_eq!(request.header(DEVICE_HEADER), device().to_string());
     assert_eq!(request.header("content-type"), SEALED_TYPE);
-    let hash: String = contract::sm3(&[&request.sealed]).iter().map(|byte| format!("{byte:02x}")).collect();
-    let message = format!("POST\n/v1/inquiries\n{}\n{hash}", request.header("x-time"));
+    let contract::routes::Route { method, path } = contract::routes::INQUIRIES;
+    let message = request_bytes_to_sign(method, path, request.header(TIME_HEADER), &request.sealed);
     let key = SecretKey::from_bytes(&[7; 32]).unwrap().public();
-    key.verify(message.as_bytes(), &request.header("x-signature").parse().unwrap()).unwrap();
+    key.verify(&message, &request.header(SIGNATURE_HEADER).parse().unwrap()).unwrap();
     let (body, _) = request.open();
     assert_eq!(
         body,

@@ -5,7 +5,7 @@ use contract::{
     UnixMs,
 };
 use engine::CacheSnapshot;
-use resident_code::{Alias, Capabilities, CodeIssuer, SessionCertificate, SessionTerms, SigningKey};
+use resident_code::{Alias, Capabilities, CodeIssuer, SessionCertificate, SessionTerms};
 use session::Event;
 use view::{Body, Intent, Text, TextId};
 
@@ -38,7 +38,7 @@ fn revocations(since: u64, aliases: &[[u8; 8]]) -> FeedItem {
 
 /// The code that phone `number` shows at this time.
 fn code(number: u8, at: u64) -> Event {
-    let session = SigningKey::from_bytes(&[number; 32]).unwrap();
+    let session = SecretKey::from_bytes(&[number; 32]).unwrap();
     let terms = SessionTerms {
         capabilities: Capabilities(1),
         alias: Alias([number; 8]),
@@ -46,7 +46,7 @@ fn code(number: u8, at: u64) -> Event {
         lifetime_quarters: 96,
         session_key: session.public(),
     };
-    let issuer = CodeIssuer::new(1, SigningKey::from_bytes(&[0x51; 32]).unwrap());
+    let issuer = CodeIssuer::new(1, SecretKey::from_bytes(&[0x51; 32]).unwrap());
     let certificate = SessionCertificate::issue(&terms, &issuer).unwrap();
     let shown = certificate.present(&session, u32::try_from(at / 1000).unwrap()).unwrap();
     Event::CodeScanned(shown.to_text().into_bytes().into())

@@ -12,7 +12,7 @@ const CHARGES: [ChargeOutcome; 3] =
     [ChargeOutcome::Answered, ChargeOutcome::AnswerLost, ChargeOutcome::RequestLost];
 
 /// Checks the invariants that must hold at the end, after any faults.
-fn check(bench: &Fixture, told_paid: bool, context: &str) {
+fn check(bench: &Fixture, shown_as_paid: bool, context: &str) {
     let platform = &bench.platform;
     for order in &platform.charge_requests {
         let asked = platform.charge_requests.iter().filter(|other| *other == order).count();
@@ -34,7 +34,7 @@ fn check(bench: &Fixture, told_paid: bool, context: &str) {
             assert!(settled(order).is_some(), "{context}: an order has no outcome");
         }
     }
-    if told_paid {
+    if shown_as_paid {
         assert_eq!(platform.charged.len(), 1, "{context}: shown as paid and not charged");
     }
     let orders = platform.count(|entry| matches!(entry, Entry::OrderCreated { .. }));
@@ -89,9 +89,9 @@ fn failed_commit_recovers_without_loss_or_double_charge() {
             bench.disk.lock().limit_syncs(None);
             bench.advance(61_000);
             assert!(!bench.is_out_of_service(), "{context}: no recovery");
-            let told_paid = bench.shown_paid;
+            let shown_as_paid = bench.shown_paid;
             bench.finish_open_work();
-            check(&bench, told_paid, &context);
+            check(&bench, shown_as_paid, &context);
         }
     }
 }
@@ -106,7 +106,7 @@ fn power_cut_at_any_write_leads_to_inquiry_not_charge() {
             let mut first = in_service();
             first.disk.lock().limit_syncs(Some(cut));
             first.visit(charges);
-            let Fixture { engine, disk, platform, charges: charged, shown_paid: told_paid, .. } = first;
+            let Fixture { engine, disk, platform, charges: charged, shown_paid: shown_as_paid, .. } = first;
             drop(engine);
             disk.lock().power_cut(seed);
             disk.lock().limit_syncs(None);
@@ -122,7 +122,7 @@ fn power_cut_at_any_write_leads_to_inquiry_not_charge() {
                 let known = asked.contains(order) || second.platform.count(settled) == 1;
                 assert!(known, "{context}: a charge was lost");
             }
-            check(&second, told_paid, &context);
+            check(&second, shown_as_paid, &context);
         }
     }
     assert!(inquiries > 12, "too few power cuts hit the payment: {inquiries} inquiries");
@@ -134,7 +134,7 @@ fn repeated_power_cuts_during_recovery_are_harmless() {
         let mut bench = in_service();
         bench.disk.lock().limit_syncs(Some(usize::try_from(seed % 9).unwrap()));
         bench.visit(ChargeOutcome::AnswerLost);
-        let mut told_paid = bench.shown_paid;
+        let mut shown_as_paid = bench.shown_paid;
         for again in 0..4_u64 {
             let Fixture { disk, platform, .. } = bench;
             disk.lock().power_cut(seed + again);
@@ -142,13 +142,13 @@ fn repeated_power_cuts_during_recovery_are_harmless() {
             disk.lock().limit_syncs(Some(usize::try_from((seed + again) % 5).unwrap()));
             bench = Fixture::start_on(disk, platform, u128::from(seed * 10 + again + 2));
             bench.answer_all(ChargeOutcome::Answered);
-            told_paid |= bench.shown_paid;
+            shown_as_paid |= bench.shown_paid;
         }
         let Fixture { disk, platform, .. } = bench;
         disk.lock().limit_syncs(None);
         let mut last = Fixture::start_on(disk, platform, 1_000);
         last.finish_open_work();
-        check(&last, told_paid, &format!("seed {seed}"));
+        check(&last, shown_as_paid, &format!("seed {seed}"));
     }
 }
 
@@ -162,12 +162,12 @@ fn power_cut_after_recovered_commit_failure_is_harmless() {
         bench.disk.lock().limit_syncs(None);
         bench.advance(61_000);
         bench.finish_open_work();
-        let told_paid = bench.shown_paid;
+        let shown_as_paid = bench.shown_paid;
         let Fixture { disk, platform, .. } = bench;
         disk.lock().power_cut(seed);
         let mut second = Fixture::start_on(disk, platform, 2);
         second.finish_open_work();
-        check(&second, told_paid, &format!("sync {cut} fails, then a power cut, seed {seed}"));
+        check(&second, shown_as_paid, &format!("sync {cut} fails, then a power cut, seed {seed}"));
         let damaged = |entry: &Entry| matches!(entry, Entry::JournalOpened { damaged_segments: 1.., .. });
         assert_eq!(
             second.platform.count(damaged),
@@ -186,9 +186,9 @@ fn full_disk_at_any_byte_loses_and_doubles_nothing() {
         bench.advance(90_000);
         bench.disk.lock().limit_space(None);
         bench.advance(61_000);
-        let told_paid = bench.shown_paid;
+        let shown_as_paid = bench.shown_paid;
         bench.finish_open_work();
-        check(&bench, told_paid, &format!("{bytes} bytes of free space"));
+        check(&bench, shown_as_paid, &format!("{bytes} bytes of free space"));
     }
 }
 

@@ -7,7 +7,7 @@ use engine::{
     CacheEntry, CacheKey, CacheSnapshot, Engine, EngineConfig, EngineInput, ExchangeFailed, ExchangeTiming,
     InputEvent, JournalOpener, Output, UplinkAnswer, UplinkRequest,
 };
-pub(crate) use journal::faulty_disk::SharedDisk;
+pub(crate) use faulty_disk::SharedDisk;
 use session::{
     CardEvent, DeviceKind, DeviceState, Effect, Equipment, Event, KioskSetup, MonotonicMs, Now, PrintResult,
     TimeLimits, Work, WorkAnswer,

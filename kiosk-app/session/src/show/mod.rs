@@ -93,8 +93,8 @@ impl Kiosk {
 
     /// A gate's sign, or *out of service* when no reader works.
     fn gate_content(&self) -> ViewContent {
-        let lobby = idle_screen::idle_content(self);
-        if matches!(lobby.body, Body::Outcome(_)) { lobby } else { gate::gate_sign_content(self) }
+        let idle = idle_screen::idle_content(self);
+        if matches!(idle.body, Body::Outcome(_)) { idle } else { gate::gate_sign_content(self) }
     }
 
     fn language_and_theme(&self) -> (Lang, Theme) {

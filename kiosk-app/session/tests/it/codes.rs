@@ -7,7 +7,7 @@ use contract::{
     ProblemCode, Pseudonym, Revocations, Revoked, SecretKey, StepUpProof, UnixMs,
 };
 use resident_code::{
-    Alias, Capabilities, CodeIssuer, PaperCode, PaperTerms, SessionCertificate, SessionTerms, SigningKey,
+    Alias, Capabilities, CodeIssuer, PaperCode, PaperTerms, SessionCertificate, SessionTerms,
 };
 use session::{CodeTrust, DeviceKind, DeviceState, Event, Failure, OpenWork, Work, WorkAnswer};
 use view::{Body, Intent, Text, TextId};
@@ -18,14 +18,14 @@ pub(crate) const DAY: u64 = 86_400_000;
 
 /// A phone with a session certificate that is valid at `WALL`.
 pub(crate) struct Phone {
-    key: SigningKey,
+    key: SecretKey,
     certificate: SessionCertificate,
     pub(crate) holder: CodeHolder,
 }
 
 impl Phone {
     pub(crate) fn registered(number: u8, issuer: &CodeIssuer) -> Self {
-        let (key, alias) = (SigningKey::from_bytes(&[number; 32]).unwrap(), [number; 8]);
+        let (key, alias) = (SecretKey::from_bytes(&[number; 32]).unwrap(), [number; 8]);
         let terms = SessionTerms {
             capabilities: Capabilities(1),
             alias: Alias(alias),
@@ -38,7 +38,7 @@ impl Phone {
     }
 
     pub(crate) fn new(number: u8) -> Self {
-        Self::registered(number, &CodeIssuer::new(1, SigningKey::from_bytes(&[0x51; 32]).unwrap()))
+        Self::registered(number, &CodeIssuer::new(1, SecretKey::from_bytes(&[0x51; 32]).unwrap()))
     }
 
     pub(crate) fn shows_code(&self, at: u64) -> Event {
@@ -173,8 +173,8 @@ fn used_offline_code_is_refused_after_crash() {
 
 #[test]
 fn offline_code_forged_stale_early_or_revoked_is_refused() {
-    let forged = Phone::registered(3, &CodeIssuer::new(1, SigningKey::from_bytes(&[0x52; 32]).unwrap()));
-    let unknown = Phone::registered(3, &CodeIssuer::new(9, SigningKey::from_bytes(&[0x51; 32]).unwrap()));
+    let forged = Phone::registered(3, &CodeIssuer::new(1, SecretKey::from_bytes(&[0x52; 32]).unwrap()));
+    let unknown = Phone::registered(3, &CodeIssuer::new(9, SecretKey::from_bytes(&[0x51; 32]).unwrap()));
     let phone = Phone::new(3);
     let mut fixture = offline();
     assert_refused(&mut fixture, forged.shows_code(WALL), TextId::CodeUnknown);
@@ -287,7 +287,7 @@ fn visit_begun_offline_opens_no_service_after_link_returns() {
 
 #[test]
 fn paper_code_can_be_shown_again_until_revoked() {
-    let issuer = CodeIssuer::new(1, SigningKey::from_bytes(&[0x51; 32]).unwrap());
+    let issuer = CodeIssuer::new(1, SecretKey::from_bytes(&[0x51; 32]).unwrap());
     let terms = PaperTerms {
         capabilities: Capabilities(1),
         alias: Alias([8; 8]),

@@ -1,6 +1,6 @@
 //! An envelope opens only for the request for which it was sealed.
 
-use contract::{ANSWER_OVERHEAD, AnswerKey, EnvelopeError, EnvelopeSecret, RequestBinding, sm3};
+use contract::{ANSWER_OVERHEAD, AnswerKey, EnvelopeError, EnvelopeSecret, RequestBinding, sm3, to_hex};
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
@@ -26,10 +26,6 @@ fn open(bytes: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
     EnvelopeSecret::open(&[secret(7)], bytes, CALL).map(|(body, _)| body.to_vec())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[test]
 fn sealed_request_and_answer_open() {
     let (bytes, kiosk) = sealed(BODY, 1);
@@ -44,15 +40,10 @@ fn sealed_request_and_answer_open() {
 /// If this test fails, do not change the test: kiosks in the field and the platform use this format.
 #[test]
 fn envelope_bytes_of_version_1_are_stable() {
-    let bytes = unhex(GOLDEN);
+    let bytes = base16ct::mixed::decode_vec(GOLDEN).unwrap();
     let (body, key) = EnvelopeSecret::open(&[secret(7)], &bytes, CALL).unwrap();
     assert_eq!(*body, BODY);
-    assert_eq!(hex(&key.seal(200, b"{}", &[5; 11])), GOLDEN_ANSWER);
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits = text.as_bytes();
-    digits.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    assert_eq!(to_hex(&key.seal(200, b"{}", &[5; 11])), GOLDEN_ANSWER);
 }
 
 #[test]

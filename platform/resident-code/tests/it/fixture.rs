@@ -1,7 +1,7 @@
 //! Fixture: an issuer, a phone, and the current time.
 
 use resident_code::{
-    Alias, Capabilities, CodeIssuer, CodeIssuers, OfflineCode, SessionCertificate, SessionTerms, SigningKey,
+    Alias, Capabilities, CodeIssuer, CodeIssuers, OfflineCode, SecretKey, SessionCertificate, SessionTerms,
 };
 
 /// 2026-11-18 08:00 in Chongqing.
@@ -9,8 +9,8 @@ pub(crate) const NOW: u32 = 1_794_960_000;
 pub(crate) const ISSUER: u8 = 3;
 pub(crate) const ALIAS: Alias = Alias(*b"\x01\x23\x45\x67\x89\xab\xcd\xef");
 
-pub(crate) fn key(filler: u8) -> SigningKey {
-    SigningKey::from_bytes(&[filler; 32]).unwrap()
+pub(crate) fn key(filler: u8) -> SecretKey {
+    SecretKey::from_bytes(&[filler; 32]).unwrap()
 }
 
 pub(crate) fn issuer() -> CodeIssuer {
@@ -46,14 +46,11 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(bytes)
 }
 
 pub(crate) fn from_hex(text: &str) -> Vec<u8> {
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    base16ct::mixed::decode_vec(text).unwrap()
 }
 
 /// The order of the curve's group, big endian (GB/T 32918.5).

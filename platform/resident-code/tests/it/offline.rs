@@ -149,7 +149,7 @@ fn certificate_without_its_session_key_is_refused() {
 
     // The attacker's key inserted into the certificate as well.
     let mut swapped = stolen.to_bytes();
-    swapped[17..50].copy_from_slice(&key(0x77).public().to_bytes());
+    swapped[17..50].copy_from_slice(&key(0x77).public().to_compressed());
     assert_eq!(verify(&swapped, NOW), Err(CodeRefusal::IssuerSignature));
 
     // A genuine certificate with the time step and signature of another code.
@@ -186,14 +186,14 @@ fn malleated_signature_is_refused() {
 
 #[test]
 fn invalid_sm2_keys_are_refused() {
-    let mut off = key(0x22).public().to_bytes();
+    let mut off = key(0x22).public().to_compressed();
     off[0] = 0x04;
-    assert!(PublicKey::from_bytes(&off).is_err());
+    assert!(PublicKey::from_compressed(&off).is_err());
     // x is not below p, so it is not a field element.
     let beyond = [&[2][..], &[0xff; 32]].concat();
-    assert!(PublicKey::from_bytes(&beyond.try_into().unwrap()).is_err());
-    assert!(resident_code::SigningKey::from_bytes(&[0; 32]).is_err());
-    assert!(resident_code::SigningKey::from_bytes(&ORDER).is_err());
+    assert!(PublicKey::from_compressed(&beyond.try_into().unwrap()).is_err());
+    assert!(resident_code::SecretKey::from_bytes(&[0; 32]).is_err());
+    assert!(resident_code::SecretKey::from_bytes(&ORDER).is_err());
 }
 
 proptest! {

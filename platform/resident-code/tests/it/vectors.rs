@@ -2,7 +2,7 @@
 
 use aes_gcm::AesGcm;
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload, consts::U12};
-use resident_code::{PublicKey, SigningKey};
+use resident_code::{PublicKey, SecretKey, SignError, Signature};
 use sm3::{Digest as _, Sm3};
 use sm4::Sm4;
 use sm4::cipher::BlockCipherEncrypt as _;
@@ -19,13 +19,13 @@ pub(crate) const ANNEX_SIGNATURE: &str = "f5a03b0648d2c4630eeac513e1bb81a15944da
 
 #[test]
 fn sm2_matches_gm_t_0003_annex_a() {
-    let secret = SigningKey::from_bytes(&from_hex(ANNEX_SECRET).try_into().unwrap()).unwrap();
-    assert_eq!(to_hex(&secret.public().to_bytes()), ANNEX_PUBLIC);
-    let public = PublicKey::from_bytes(&from_hex(ANNEX_PUBLIC).try_into().unwrap()).unwrap();
-    let signature = from_hex(ANNEX_SIGNATURE).try_into().unwrap();
-    assert!(public.verifies(ANNEX_MESSAGE, &signature));
-    assert!(!public.verifies(b"message digesT", &signature));
-    assert!(public.verifies(ANNEX_MESSAGE, &secret.sign(ANNEX_MESSAGE)));
+    let secret = SecretKey::from_bytes(&from_hex(ANNEX_SECRET).try_into().unwrap()).unwrap();
+    assert_eq!(to_hex(&secret.public().to_compressed()), ANNEX_PUBLIC);
+    let public = PublicKey::from_compressed(&from_hex(ANNEX_PUBLIC).try_into().unwrap()).unwrap();
+    let signature = Signature(from_hex(ANNEX_SIGNATURE).try_into().unwrap());
+    assert_eq!(public.verify(ANNEX_MESSAGE, &signature), Ok(()));
+    assert_eq!(public.verify(b"message digesT", &signature), Err(SignError::Mismatch));
+    assert_eq!(public.verify(ANNEX_MESSAGE, &secret.sign(ANNEX_MESSAGE)), Ok(()));
 }
 
 /// GB/T 32905-2016, annex A.1 and A.2.

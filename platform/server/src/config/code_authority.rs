@@ -3,7 +3,7 @@
 use std::fmt;
 
 use contract::{IssuerKeys, PublicKey, SecretKey, SignError, SignedStatement, StatementError, UnixMs};
-use resident_code::{CodeIssuer, CodeIssuers, SigningKey};
+use resident_code::{CodeIssuer, CodeIssuers};
 
 use super::issuing_rules::IssuingRules;
 
@@ -52,11 +52,10 @@ impl CodeAuthority {
         let list = signed.open(root)?;
         let mut held = Vec::new();
         for (id, secret) in issuers {
-            let public = SecretKey::from_bytes(secret)?.public();
-            if !list.issuers.iter().any(|listed| listed.id == *id && listed.key == public) {
+            let key = SecretKey::from_bytes(secret)?;
+            if !list.issuers.iter().any(|listed| listed.id == *id && listed.key == key.public()) {
                 return Err(CodeAuthorityError::IssuerMismatch(*id));
             }
-            let key = SigningKey::from_bytes(secret).map_err(|_| SignError::BadSecret)?;
             held.push(CodeIssuer::new(*id, key));
         }
         if held.is_empty() {
@@ -87,10 +86,7 @@ impl CodeAuthority {
             .issuers
             .iter()
             .filter(|listed| listed.not_before <= now && now < listed.not_after)
-            .filter_map(|listed| {
-                let key = resident_code::PublicKey::from_bytes(&listed.key.to_compressed()).ok()?;
-                Some((listed.id, key))
-            })
+            .map(|listed| (listed.id, listed.key.clone()))
             .collect()
     }
 }

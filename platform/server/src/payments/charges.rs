@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use contract::{
-    ChargeRequest, ChargeState, Evidence, InquiryRequest, KioskId, Level, Money, OrderItem, PaymentMethod,
+    Backoff, ChargeRequest, ChargeState, Evidence, InquiryRequest, KioskId, Level, Money, OrderItem, PaymentMethod,
     Problem, ProblemCode, Settlement, UnixMs, VoidReason, sm3,
 };
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
@@ -30,10 +30,8 @@ use crate::visits::identify::open_visit;
 const ITEMS_MAX: usize = 20;
 /// Time after which a charge is inquired about if its result was lost, as when the process ended.
 const RESULT_OVERDUE_MS: u64 = 30_000;
-/// First pause before the inquiry about a charge of unknown outcome; each further pause is twice as long.
-const INQUIRY_FIRST_MS: u64 = 1_000;
-/// Longest pause between inquiries.
-const INQUIRY_MAX_MS: u64 = 60_000;
+/// Pauses before the inquiries about a charge of unknown outcome.
+const INQUIRY_BACKOFF: Backoff = Backoff::new(1_000, 60_000);
 
 /// Charge request to the acquirer.
 #[derive(Serialize)]
@@ -432,7 +430,7 @@ pub(crate) fn due_inquiries(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rus
 fn schedule_inquiry(db: &Connection, order: &OrderRef, now: UnixMs) -> rusqlite::Result<()> {
     let attempts: u32 =
         db.query_row("SELECT asked FROM orders WHERE [order] = ?1", [&order.0], |row| row.get(0))?;
-    let wait = INQUIRY_FIRST_MS.saturating_mul(1 << attempts.min(16)).min(INQUIRY_MAX_MS);
+    let wait = INQUIRY_BACKOFF.pause_ms(attempts);
     db.execute(
         "UPDATE orders SET asked = asked + 1, next_ask_ms = ?1 WHERE [order] = ?2",
         params![to_ms_column(now.plus_ms(wait)), order.0],

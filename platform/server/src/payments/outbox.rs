@@ -3,7 +3,7 @@
 //!
 //! The department books an order once however often it is posted, so a posting without an answer is sent again.
 
-use contract::{Settlement, UnixMs};
+use contract::{Backoff, Settlement, UnixMs};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 
@@ -15,10 +15,8 @@ use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
 use crate::request_error::RequestError;
 use crate::store::columns::{from_json_column, to_ms_column};
 
-/// Pause in milliseconds before the first repetition of a posting; each further pause is twice as long.
-const RETRY_FIRST_MS: u64 = 2_000;
-/// Longest pause in milliseconds between repetitions.
-const RETRY_MAX_MS: u64 = 5 * 60_000;
+/// Pauses before the repetitions of a posting.
+const RETRY_BACKOFF: Backoff = Backoff::new(2_000, 5 * 60_000);
 
 #[derive(Serialize)]
 struct PaymentPosting<'a> {
@@ -56,7 +54,7 @@ pub(crate) fn due_postings(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusq
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let mut calls = Vec::new();
     for (order, tried) in orders {
-        let wait = RETRY_FIRST_MS.saturating_mul(1 << tried.min(16)).min(RETRY_MAX_MS);
+        let wait = RETRY_BACKOFF.pause_ms(tried);
         tx.execute(
             "UPDATE postings SET tried = tried + 1, next_ms = ?1 WHERE [order] = ?2",
             params![to_ms_column(now.plus_ms(wait)), order.0],

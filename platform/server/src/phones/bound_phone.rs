@@ -6,7 +6,7 @@ use rusqlite::OptionalExtension as _;
 use serde::Deserialize;
 
 use crate::context::RequestContext;
-use crate::hex::from_hex;
+use contract::from_hex;
 use crate::phone_refusal::PhoneRefusal;
 use crate::request_error::RequestError;
 

@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension as _, params};
 use crate::codes::code_uses::log_use;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
-use crate::hex::from_hex;
+use contract::from_hex;
 use crate::phone_refusal::PhoneRefusal;
 use crate::request_error::RequestError;
 use crate::store::columns::{to_hex, to_ms_column};

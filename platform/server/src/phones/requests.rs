@@ -4,7 +4,7 @@
 //! A resident has one phone: binding another ends the first.
 
 use contract::{UnixMs, sm3};
-use resident_code::{Alias, PublicKey, SIGNATURE_LEN, SessionCertificate, SessionTerms};
+use resident_code::{Alias, PublicKey, SessionCertificate, SessionTerms, Signature};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::codes::online_tokens::{TOKEN_TTL_MS, issue_token};
 use crate::codes::revocations::{self, Medium};
 use crate::config::code_authority::CodeAuthority;
 use crate::context::{PlatformConfig, RequestContext};
-use crate::hex::from_hex;
+use contract::from_hex;
 use crate::identity_service::{VerifiedPerson, redeem_ticket};
 use crate::messages::PlatformResponse;
 use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
@@ -236,9 +236,9 @@ fn issue_certificate(
     let authority = code_authority(context.config)?;
     require_card_in_force(context, phone.resident)?;
     let key: [u8; 33] = from_hex(&request.session_key).ok_or(PhoneRefusal::Malformed)?;
-    let key = PublicKey::from_bytes(&key).map_err(|_| PhoneRefusal::Malformed)?;
-    let proof: [u8; SIGNATURE_LEN] = from_hex(&request.proof).ok_or(PhoneRefusal::Malformed)?;
-    if !key.verifies(&[b"session-key/1\0".as_slice(), &phone.hash].concat(), &proof) {
+    let key = PublicKey::from_compressed(&key).map_err(|_| PhoneRefusal::Malformed)?;
+    let proof: Signature = request.proof.parse().map_err(|_| PhoneRefusal::Malformed)?;
+    if key.verify(&[b"session-key/1\0".as_slice(), &phone.hash].concat(), &proof).is_err() {
         return Err(PhoneRefusal::Malformed.into());
     }
     let issued_today: u16 = context.tx.query_row(

@@ -15,7 +15,7 @@ use crate::codes::code_uses::log_use;
 use crate::codes::verification::{self, ValidatedCode};
 use crate::config::relying_parties::RelyingParty;
 use crate::context::RequestContext;
-use crate::hex::from_hex;
+use contract::from_hex;
 use crate::messages::{PlatformRequest, PlatformResponse};
 use crate::peer_calls::PlatformReply;
 use crate::request_error::{RequestError, malformed_request, parse_body};

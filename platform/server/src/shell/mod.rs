@@ -16,7 +16,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response as HttpResponse};
-use contract::{AnswerKey, EnvelopeSecret, ProblemCode, SEALED_TYPE, UnixMs};
+use contract::{
+    AnswerKey, DEVICE_HEADER, EnvelopeSecret, ProblemCode, SEALED_TYPE, SIGNATURE_HEADER, TIME_HEADER, UnixMs,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -94,13 +96,9 @@ pub async fn serve(
 ) -> Result<(), ShellError> {
     let client =
         reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build().map_err(ShellError::HttpClient)?;
-    let door = Authenticator::new(platform.kiosks(), kiosks.envelope_keys);
-    let shell = Arc::new(ShellState {
-        platform: Mutex::new(platform),
-        authenticator: door,
-        peers,
-        http_client: client,
-    });
+    let authenticator = Authenticator::new(platform.kiosks(), kiosks.envelope_keys);
+    let shell =
+        Arc::new(ShellState { platform: Mutex::new(platform), authenticator, peers, http_client: client });
     let limit = DefaultBodyLimit::max(BODY_MAX);
     let people = Router::new().fallback(handle_page_request).layer(limit).with_state(Arc::clone(&shell));
     let kiosk = Router::new().fallback(handle_kiosk_request).layer(limit).with_state(Arc::clone(&shell));
@@ -204,9 +202,9 @@ fn parse_request(method: &Method, target: &Uri, headers: &HeaderMap, body: Bytes
     Some(PlatformRequest {
         method: verb,
         target: target.path_and_query().map_or_else(String::new, ToString::to_string),
-        device: text("x-device"),
-        time: text("x-time"),
-        signature: text("x-signature"),
+        device: text(DEVICE_HEADER),
+        time: text(TIME_HEADER),
+        signature: text(SIGNATURE_HEADER),
         body: body.into(),
     })
 }

@@ -1,6 +1,7 @@
 //! Conversion of values to and from database columns: contract values as JSON text, times and numbers as integers.
 
 use contract::UnixMs;
+pub(crate) use contract::{to_hex, to_hex_upper};
 use rusqlite::types::Type;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -39,14 +40,4 @@ pub(crate) fn to_epoch_column(epoch: u64) -> String {
 pub(crate) fn from_epoch_column(stored: &str) -> rusqlite::Result<u64> {
     u64::from_str_radix(stored, 16)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error)))
-}
-
-/// Upper-case hexadecimal digits, as cards write their identification.
-pub(crate) fn to_hex_upper(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -18,7 +18,7 @@ use crate::codes::code_uses::log_use;
 use crate::codes::verification::{refusal_problem, resident_of_alias, to_unix_seconds, unknown_code_problem};
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
-use crate::hex::from_hex;
+use contract::from_hex;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::request_error::{RequestError, malformed_request, parse_body};

@@ -1,5 +1,6 @@
 //! Arbitrary input: the platform answers every request (I9).
 
+use contract::routes;
 use std::cell::RefCell;
 
 use proptest::prelude::*;
@@ -41,7 +42,7 @@ proptest! {
         thread_local! { static CITY: RefCell<CityFixture> = RefCell::new(CityFixture::new()); }
         CITY.with_borrow_mut(|city| {
             let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
-            let message = city.signed_post(TestKiosk::One, "/v1/charges", &request);
+            let message = city.signed_post(TestKiosk::One, routes::CHARGES.path, &request);
             let PlatformReply::CallPeer(call) = city.handle(&message) else { panic!("the acquirer must be called") };
             let reply = city.resume(&call, Ok(PeerAnswer { status, body: body.clone() }));
             assert!(matches!(reply, PlatformReply::Answer(ref response) if response.status == 200));

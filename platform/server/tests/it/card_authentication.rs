@@ -1,6 +1,7 @@
 //! Card authentication (卡鉴权): which cards the platform authenticates, its rate limit, and that each random number of a
 //! card is answered once.
 
+use contract::routes;
 use contract::{
     CardAuthAnswer, CardAuthRequest, CardChallenge, Evidence, HexBytes, IdentifyRequest, PresentedCredential,
     ProblemCode, VisitId,
@@ -34,7 +35,7 @@ fn challenge(person: FixtureResident, random: u8) -> CardChallenge {
 
 fn ask(city: &mut CityFixture, kiosk: TestKiosk, card: CardChallenge) -> Result<CardAuthAnswer, ProblemCode> {
     let visit = VisitId::from_entropy(city.next_entropy());
-    city.request(kiosk, "/v1/card-authentications", &CardAuthRequest { visit, card })
+    city.request(kiosk, routes::CARD_AUTHENTICATIONS.path, &CardAuthRequest { visit, card })
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn visit_evidence_says_if_card_was_authenticated() {
         let visit = VisitId::from_entropy(city.next_entropy());
         let request = IdentifyRequest { visit, presented: PresentedCredential::Card(presented) };
         let identified: contract::IdentifyAnswer =
-            city.request(TestKiosk::One, "/v1/identify", &request).unwrap();
+            city.request(TestKiosk::One, routes::IDENTIFY.path, &request).unwrap();
         assert_eq!(identified.evidence, evidence);
         assert_eq!(identified.level, contract::Level::Recognised);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use contract::routes;
 use contract::{
     CardName, Evidence, HexBytes, IdentifyRequest, Level, PresentedCredential, ProblemCode, VisitId,
 };
@@ -96,7 +97,7 @@ fn by_card(city: &mut CityFixture, number: &str) -> Option<ProblemCode> {
     }
     city.request::<_, Value>(
         TestKiosk::One,
-        "/v1/identify",
+        routes::IDENTIFY.path,
         &IdentifyRequest { visit, presented: PresentedCredential::Card(evidence) },
     )
     .err()

@@ -1,5 +1,6 @@
 //! Charges, inquiries and their outcomes, case by case (I1).
 
+use contract::routes;
 use contract::{
     ChargeRequest, ChargeState, Money, OrderId, PaymentMethod, ProblemCode, Settlement, VoidReason,
 };
@@ -20,7 +21,7 @@ fn is_paid(state: &Result<ChargeState, ProblemCode>) -> bool {
 
 /// Sends a charge and returns the platform's call to the acquirer.
 fn charge_until_acquirer_call(city: &mut CityFixture, kiosk: TestKiosk, request: &ChargeRequest) -> PeerCall {
-    let request = city.signed_post(kiosk, "/v1/charges", request);
+    let request = city.signed_post(kiosk, routes::CHARGES.path, request);
     match city.handle(&request) {
         PlatformReply::CallPeer(call) => call,
         PlatformReply::Answer(response) => {
@@ -144,8 +145,11 @@ fn inquiry_without_acquirer_is_unavailable_not_pending() {
     let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
     let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
     assert_eq!(state_or_problem(city.resume(&call, Err(PeerUnreachable))), PENDING);
-    let inquiry =
-        city.signed_post(TestKiosk::One, "/v1/inquiries", &contract::InquiryRequest { order: request.order });
+    let inquiry = city.signed_post(
+        TestKiosk::One,
+        routes::INQUIRIES.path,
+        &contract::InquiryRequest { order: request.order },
+    );
     let PlatformReply::CallPeer(call) = city.handle(&inquiry) else { panic!("the acquirer must be called") };
     assert_eq!(state_or_problem(city.resume(&call, Err(PeerUnreachable))), Err(ProblemCode::Unavailable));
 }

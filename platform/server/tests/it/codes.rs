@@ -1,10 +1,12 @@
 //! Resident codes at the platform: phones bound, codes issued, shown, accepted once, revoked.
 
+use contract::routes;
 use contract::{
     Challenge, CodeHolder, Evidence, IdentifyAnswer, IdentifyRequest, IssuerKey, IssuerKeys,
-    PresentedCredential, ProblemCode, PublicKey, SecretKey, SignedStatement, UnixMs, VisitId, sm3,
+    PresentedCredential, ProblemCode, PublicKey, SecretKey, SignedStatement, UnixMs, VisitId, from_hex, sm3,
+    to_hex,
 };
-use resident_code::{AnswerCode, CodeIssuers, OfflineCode, SessionCertificate, SigningKey};
+use resident_code::{AnswerCode, CodeIssuers, OfflineCode, SessionCertificate};
 use serde_json::{Value, json};
 use server::{
     CodeAuthority, HttpMethod, IssuingRules, PeerAnswer, PeerUnreachable, PlatformReply, PlatformRequest,
@@ -59,7 +61,7 @@ pub(crate) fn authority_at(identity_page: &str, now_ms: u64) -> (CodeAuthority, 
     let rules = IssuingRules::parse(&RULES.replace("http://127.0.0.1:8084/check", identity_page)).unwrap();
     let signed = SignedStatement::sign(&list, &secret(0x0e));
     let authority = CodeAuthority::new(rules, signed, &root(), &[(1, [0x51; 32])], &[0x0f; 32]).unwrap();
-    let issuer = SigningKey::from_bytes(&[0x51; 32]).unwrap().public();
+    let issuer = SecretKey::from_bytes(&[0x51; 32]).unwrap().public();
     (authority, [(1, issuer)].into_iter().collect())
 }
 
@@ -118,7 +120,7 @@ fn phone_is_unbound_only_when_its_credential_has_ended() {
     });
     let bound = bind(&mut city, &Ok((200, seen))).unwrap();
     let secret = bound["phone"].as_str().unwrap().to_owned();
-    let phone = TestPhone { secret, key: SigningKey::from_bytes(&[0x22; 32]).unwrap() };
+    let phone = TestPhone { secret, key: SecretKey::from_bytes(&[0x22; 32]).unwrap() };
     let certify = |city: &mut CityFixture, answer: Result<(u16, Value), PeerUnreachable>| {
         let PlatformReply::CallPeer(call) = post(city, "certificates", &phone.request()) else {
             panic!("the platform did not call the identity service")
@@ -155,7 +157,7 @@ fn phone_is_unbound_only_when_its_credential_has_ended() {
 /// A phone of Zhang Guiying, or of another resident.
 pub(crate) struct TestPhone {
     pub(crate) secret: String,
-    pub(crate) key: SigningKey,
+    pub(crate) key: SecretKey,
 }
 
 impl TestPhone {
@@ -168,18 +170,19 @@ impl TestPhone {
         let bound = bind(city, &verified_person(name, id_number)).unwrap();
         assert_ne!(bound["name"], name, "the name is masked");
         let secret = bound["phone"].as_str().unwrap().to_owned();
-        Self { secret, key: SigningKey::from_bytes(&[0x22; 32]).unwrap() }
+        Self { secret, key: SecretKey::from_bytes(&[0x22; 32]).unwrap() }
     }
 
     fn request(&self) -> Value {
-        let hash = sm3(&[&from_hex(&self.secret)]);
+        let hash = sm3(&[&from_hex::<16>(&self.secret).unwrap()]);
         let proof = self.key.sign(&[b"session-key/1\0".as_slice(), &hash].concat());
-        json!({ "phone": self.secret, "session_key": hex(&self.key.public().to_bytes()), "proof": hex(&proof) })
+        json!({ "phone": self.secret, "session_key": to_hex(&self.key.public().to_compressed()), "proof": to_hex(&proof.0) })
     }
 
     pub(crate) fn certificate(&self, city: &mut CityFixture) -> SessionCertificate {
         let certified = ask(city, "certificates", &self.request()).unwrap();
-        SessionCertificate::from_bytes(&from_hex(certified["certificate"].as_str().unwrap())).unwrap()
+        SessionCertificate::from_bytes(&from_hex::<114>(certified["certificate"].as_str().unwrap()).unwrap())
+            .unwrap()
     }
 
     /// The problem code with which the platform refuses a certificate.
@@ -193,7 +196,7 @@ impl TestPhone {
 
     /// Whether the platform reports that codes under this certificate are accepted.
     pub(crate) fn is_accepted(&self, city: &mut CityFixture, certificate: &SessionCertificate) -> bool {
-        let alias = hex(&certificate.to_bytes()[4..12]);
+        let alias = to_hex(&certificate.to_bytes()[4..12]);
         let answer = ask(city, "standing", &json!({ "phone": self.secret, "alias": alias })).unwrap();
         answer["accepted"].as_bool().unwrap()
     }
@@ -223,15 +226,6 @@ impl TestPhone {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Vec<u8> {
-    let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
-}
-
 pub(crate) fn identify(
     city: &mut CityFixture,
     kiosk: TestKiosk,
@@ -239,7 +233,7 @@ pub(crate) fn identify(
 ) -> Result<IdentifyAnswer, ProblemCode> {
     let visit = VisitId::from_entropy(city.next_entropy());
     let presented = PresentedCredential::Code { text: text.to_owned() };
-    city.request(kiosk, "/v1/identify", &IdentifyRequest { visit, presented })
+    city.request(kiosk, routes::IDENTIFY.path, &IdentifyRequest { visit, presented })
 }
 
 #[test]
@@ -297,9 +291,9 @@ fn session_key_without_proof_is_not_certified() {
     let mut city = city();
     let phone = TestPhone::bind_zhang_guiying(&mut city);
     let good = phone.request();
-    let other = SigningKey::from_bytes(&[0x33; 32]).unwrap();
+    let other = SecretKey::from_bytes(&[0x33; 32]).unwrap();
     for (field, value, expected) in [
-        ("session_key", hex(&other.public().to_bytes()), "malformed"),
+        ("session_key", to_hex(&other.public().to_compressed()), "malformed"),
         ("session_key", "02".repeat(33), "malformed"),
         ("proof", "00".repeat(64), "malformed"),
         ("phone", "00".repeat(16), "not-bound"),
@@ -525,7 +519,7 @@ fn relying_party_gets_a_verdict_and_a_pairwise_subject() {
         let code = phone.show(&mut city, &certificate).to_text();
         let verdict = verify(&mut city, "LIBRARY", LIBRARY, &verify_request(number, &code)).unwrap();
         assert_eq!((verdict["verdict"].as_str(), verdict.as_object().unwrap().len()), (Some("good"), 2));
-        assert!(!verdict.to_string().contains(&hex(&certificate.to_bytes()[4..12])));
+        assert!(!verdict.to_string().contains(&to_hex(&certificate.to_bytes()[4..12])));
         subjects.push(verdict["subject"].as_str().unwrap().to_owned());
         // A repeated request gets the same answer; another request finds the code used.
         assert_eq!(verify(&mut city, "LIBRARY", LIBRARY, &verify_request(number, &code)), Ok(verdict));

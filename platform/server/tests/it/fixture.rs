@@ -1,6 +1,7 @@
 //! The fixture of these tests, in memory: platform, acquirer, department and three kiosks, which exchange bytes, and a
 //! clock that only the test advances.
 
+use contract::routes;
 use contract::{
     AnswerRow, CallAnswer, CallRequest, CardEvidence, ChargeRequest, ChargeState, ConsentId, IdentifyAnswer,
     IdentifyRequest, InquiryRequest, KioskId, Money, OrderId, OrderItem, PaymentMethod, PresentedCredential,
@@ -222,7 +223,7 @@ impl CityFixture {
     pub(crate) fn visit_by_card(&mut self, kiosk: TestKiosk, person: FixtureResident) -> IdentifyAnswer {
         let visit = VisitId::from_entropy(self.next_entropy());
         let presented = PresentedCredential::Card(card_evidence(person));
-        self.request(kiosk, "/v1/identify", &IdentifyRequest { visit, presented }).unwrap()
+        self.request(kiosk, routes::IDENTIFY.path, &IdentifyRequest { visit, presented }).unwrap()
     }
 
     /// 亮码: the text of the online token that the person's phone shows now.
@@ -242,7 +243,7 @@ impl CityFixture {
     ) -> Result<Vec<AnswerRow>, ProblemCode> {
         let (operation, service) = (operation.to_owned(), service.to_owned());
         let request = CallRequest { key: key.clone(), operation, consent, service };
-        self.request(kiosk, "/v1/calls", &request).map(|answer: CallAnswer| answer.rows)
+        self.request(kiosk, routes::CALLS.path, &request).map(|answer: CallAnswer| answer.rows)
     }
 
     pub(crate) fn bills(&mut self, kiosk: TestKiosk, key: &VisitKey) -> Vec<AnswerRow> {
@@ -263,7 +264,7 @@ impl CityFixture {
     }
 
     pub(crate) fn inquire(&mut self, kiosk: TestKiosk, order: OrderId) -> Result<ChargeState, ProblemCode> {
-        self.request(kiosk, "/v1/inquiries", &InquiryRequest { order })
+        self.request(kiosk, routes::INQUIRIES.path, &InquiryRequest { order })
     }
 
     pub(crate) fn charge(
@@ -271,7 +272,7 @@ impl CityFixture {
         kiosk: TestKiosk,
         request: &ChargeRequest,
     ) -> Result<ChargeState, ProblemCode> {
-        self.request(kiosk, "/v1/charges", request)
+        self.request(kiosk, routes::CHARGES.path, request)
     }
 
     /// The orders that the acquirer charged for a bill.

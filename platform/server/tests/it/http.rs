@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use contract::routes;
 use contract::{
     CallAnswer, CallRequest, ChargeState, IdentifyAnswer, IdentifyRequest, InquiryRequest, OrderId,
     PaymentMethod, PresentedCredential, Settlement, VisitId,
@@ -117,14 +118,15 @@ async fn bill_is_paid_and_booked_once_over_broken_links() {
         serde_json::from_str(&servers.get(&servers.platform, "/phone/zhang-guiying/token").await).unwrap();
     let presented = PresentedCredential::Code { text: shown["text"].as_str().unwrap().to_owned() };
     let visit = VisitId::from_entropy(1);
-    let holder: IdentifyAnswer = servers.ask("/v1/identify", &IdentifyRequest { visit, presented }).await;
+    let holder: IdentifyAnswer =
+        servers.ask(routes::IDENTIFY.path, &IdentifyRequest { visit, presented }).await;
     let request = CallRequest {
         key: holder.key.clone(),
         operation: "water.bills".into(),
         consent: None,
         service: "water.pay".into(),
     };
-    let bills: CallAnswer = servers.ask("/v1/calls", &request).await;
+    let bills: CallAnswer = servers.ask(routes::CALLS.path, &request).await;
     let mut order = order_for(OrderId::from_entropy(7), holder.key.clone(), &bills.rows[..1]);
     order.method = PaymentMethod::ResidentCode;
 
@@ -132,9 +134,10 @@ async fn bill_is_paid_and_booked_once_over_broken_links() {
     servers.inject_fault(&servers.acquirer, r#"{"fault":"drop-after","count":1}"#).await;
     servers.inject_fault(&servers.department, r#"{"fault":"drop-before","count":1}"#).await;
     servers.inject_fault(&servers.department, r#"{"fault":"drop-after","count":1}"#).await;
-    let state: ChargeState = servers.ask("/v1/charges", &order).await;
+    let state: ChargeState = servers.ask(routes::CHARGES.path, &order).await;
     assert_eq!(state, ChargeState::Pending);
-    let state: ChargeState = servers.ask("/v1/inquiries", &InquiryRequest { order: order.order }).await;
+    let state: ChargeState =
+        servers.ask(routes::INQUIRIES.path, &InquiryRequest { order: order.order }).await;
     let paid = matches!(state, ChargeState::Settled { settlement: Settlement::Paid { .. } });
     assert!(paid, "{state:?}");
 

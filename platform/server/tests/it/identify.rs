@@ -1,5 +1,6 @@
 //! Identification by card, code and ID card: what is accepted and what is refused.
 
+use contract::routes;
 use contract::{
     CardEvidence, Evidence, IdCardEvidence, IdentifyAnswer, IdentifyRequest, InquiryRequest, Level, OrderId,
     PresentedCredential, ProblemCode, VisitId,
@@ -19,7 +20,7 @@ fn identify(
     presented: PresentedCredential,
 ) -> Result<IdentifyAnswer, ProblemCode> {
     let visit = VisitId::from_entropy(visit);
-    city.request(kiosk, "/v1/identify", &IdentifyRequest { visit, presented })
+    city.request(kiosk, routes::IDENTIFY.path, &IdentifyRequest { visit, presented })
 }
 
 fn code(text: &str) -> PresentedCredential {
@@ -212,7 +213,7 @@ fn visit_key_is_refused_at_another_kiosk() {
 fn request_without_the_kiosks_signature_is_refused() {
     let mut city = CityFixture::new();
     let order = OrderId::from_entropy(1);
-    let good = city.signed_post(TestKiosk::One, "/v1/inquiries", &InquiryRequest { order });
+    let good = city.signed_post(TestKiosk::One, routes::INQUIRIES.path, &InquiryRequest { order });
     let bend: [fn(&mut PlatformRequest); 9] = [
         |request| request.device = None,
         |request| request.time = None,
@@ -221,7 +222,7 @@ fn request_without_the_kiosks_signature_is_refused() {
         |request| request.device = Some("K-9".into()),
         |request| request.time = Some("1".into()),
         |request| request.signature = Some("00".repeat(64)),
-        |request| request.target = "/v1/charges".into(),
+        |request| request.target = routes::CHARGES.path.into(),
         |request| request.body.push(b' '),
     ];
     for (at, bend) in bend.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use contract::routes;
 use contract::{ChargeRequest, ChargeState, InquiryRequest, OrderId, ProblemCode, Settlement};
 use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformRequest, PlatformResponse};
 
@@ -43,7 +44,8 @@ enum KioskRequest {
 fn check(city: &mut CityFixture, reported: &mut ReportedOutcomes, orders: &[(TestKiosk, ChargeRequest)]) {
     city.run_background_jobs();
     for (kiosk, request) in orders {
-        let inquiry = city.signed_post(*kiosk, "/v1/inquiries", &InquiryRequest { order: request.order });
+        let inquiry =
+            city.signed_post(*kiosk, routes::INQUIRIES.path, &InquiryRequest { order: request.order });
         let reply = city.handle(&inquiry);
         let response = city.complete(reply);
         assert_eq!(response.status, 200, "every order has an outcome when all work is done");
@@ -108,7 +110,7 @@ fn no_order_of_events_charges_a_bill_twice() {
             let mut reported = ReportedOutcomes::default();
             let first = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
             let second = city.charge_request(TestKiosk::Two, ZHANG_GUIYING, 0);
-            let charge = city.signed_post(TestKiosk::One, "/v1/charges", &first);
+            let charge = city.signed_post(TestKiosk::One, routes::CHARGES.path, &first);
             let mut at_acquirer: Option<PeerCall> = None;
             for event in &order {
                 match event {
@@ -129,14 +131,14 @@ fn no_order_of_events_charges_a_bill_twice() {
                     'i' => {
                         let inquiry = city.signed_post(
                             TestKiosk::One,
-                            "/v1/inquiries",
+                            routes::INQUIRIES.path,
                             &InquiryRequest { order: first.order },
                         );
                         let reply = city.handle(&inquiry);
                         reported.record(first.order, KioskRequest::Inquiry, &city.complete(reply));
                     }
                     _ => {
-                        let other = city.signed_post(TestKiosk::Two, "/v1/charges", &second);
+                        let other = city.signed_post(TestKiosk::Two, routes::CHARGES.path, &second);
                         let reply = city.handle(&other);
                         reported.record(second.order, KioskRequest::Charge, &city.complete(reply));
                     }
@@ -224,7 +226,7 @@ impl FaultySystem {
         let Some(row) = rows.get(self.rng.below(2)) else { return };
         let order = OrderId::from_entropy(self.city.next_entropy());
         let request = crate::fixture::order_for(order, key, std::slice::from_ref(row));
-        let message = self.city.signed_post(kiosk, "/v1/charges", &request);
+        let message = self.city.signed_post(kiosk, routes::CHARGES.path, &request);
         self.orders.push((kiosk, request));
         self.in_flight.push(InFlight::ToPlatform(order, KioskRequest::Charge, message));
     }
@@ -232,7 +234,7 @@ impl FaultySystem {
     fn inquire(&mut self) {
         let at = self.rng.below(self.orders.len());
         let (kiosk, order) = (self.orders[at].0, self.orders[at].1.order);
-        let message = self.city.signed_post(kiosk, "/v1/inquiries", &InquiryRequest { order });
+        let message = self.city.signed_post(kiosk, routes::INQUIRIES.path, &InquiryRequest { order });
         self.in_flight.push(InFlight::ToPlatform(order, KioskRequest::Inquiry, message));
     }
 

@@ -1,5 +1,6 @@
 //! The kiosks' listener: TLS client certificates, signatures, envelopes and routes.
 
+use contract::routes;
 use contract::{
     IdentifyAnswer, IdentifyRequest, InquiryRequest, OrderId, PresentedCredential, Problem, ProblemCode,
     VisitId,
@@ -38,7 +39,7 @@ async fn connection_needs_a_valid_client_certificate_of_the_city() {
         ("expired", authority.kiosk_until(device, 2020)),
         ("for a platform's use", authority.misused(device)),
     ];
-    let call = SealedRequest::new(TestKiosk::One, "/v1/inquiries", &inquiry());
+    let call = SealedRequest::new(TestKiosk::One, routes::INQUIRIES.path, &inquiry());
     for (what, identity) in refused {
         assert!(KioskClient::new(servers.kiosks, &identity).send(&call).await.is_err(), "{what}");
     }
@@ -51,9 +52,9 @@ async fn connection_needs_a_valid_client_certificate_of_the_city() {
 async fn certificate_is_refused_for_another_kiosk_id() {
     let servers = start().await;
     let other = KioskClient::new(servers.kiosks, &servers.authority.kiosk(TestKiosk::Two.id()));
-    let call = SealedRequest::new(TestKiosk::One, "/v1/inquiries", &inquiry());
+    let call = SealedRequest::new(TestKiosk::One, routes::INQUIRIES.path, &inquiry());
     assert_eq!(refusal(other.send(&call).await.unwrap()), ProblemCode::DeviceUnknown);
-    let its_own = SealedRequest::new(TestKiosk::Two, "/v1/inquiries", &inquiry());
+    let its_own = SealedRequest::new(TestKiosk::Two, routes::INQUIRIES.path, &inquiry());
     assert_eq!(other.send(&its_own).await.unwrap().0, 200);
 }
 
@@ -69,14 +70,14 @@ async fn plain_or_silent_connections_do_not_block_others() {
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer).await;
     assert!(split_response(&answer).is_none(), "{}", String::from_utf8_lossy(&answer));
-    let call = SealedRequest::new(TestKiosk::One, "/v1/inquiries", &inquiry());
+    let call = SealedRequest::new(TestKiosk::One, routes::INQUIRIES.path, &inquiry());
     assert_eq!(servers.link().send(&call).await.unwrap().0, 200);
 }
 
 #[tokio::test]
 async fn listeners_serve_only_their_own_routes() {
     let servers = start().await;
-    for target in ["/v1/changes?since=0", "/v1/identify"] {
+    for target in [routes::changes_target(0).as_str(), routes::IDENTIFY.path] {
         let url = format!("{}{target}", servers.platform);
         assert_eq!(reqwest::get(url).await.unwrap().status().as_u16(), 404, "{target}");
     }
@@ -92,10 +93,10 @@ async fn listeners_serve_only_their_own_routes() {
 async fn unsealed_changed_or_stolen_body_is_refused() {
     let servers = start().await;
     let link = servers.link();
-    let mut unsealed = SealedRequest::new(TestKiosk::One, "/v1/inquiries", &inquiry());
+    let mut unsealed = SealedRequest::new(TestKiosk::One, routes::INQUIRIES.path, &inquiry());
     unsealed.request = server::PlatformRequest::signed(
         server::HttpMethod::Post,
-        "/v1/inquiries",
+        routes::INQUIRIES.path,
         inquiry(),
         TestKiosk::One.name(),
         &TestKiosk::One.key(),
@@ -103,16 +104,16 @@ async fn unsealed_changed_or_stolen_body_is_refused() {
     );
     assert_eq!(refusal(link.send(&unsealed).await.unwrap()), ProblemCode::Malformed);
 
-    let mut changed = SealedRequest::new(TestKiosk::One, "/v1/inquiries", &inquiry());
+    let mut changed = SealedRequest::new(TestKiosk::One, routes::INQUIRIES.path, &inquiry());
     *changed.request.body.last_mut().unwrap() ^= 1;
     assert_eq!(refusal(link.send(&changed).await.unwrap()), ProblemCode::DeviceUnknown);
 
     // A kiosk signs a request with the envelope of another kiosk.
-    let captured = SealedRequest::new(TestKiosk::Two, "/v1/inquiries", &inquiry());
-    let mut stolen = SealedRequest::new(TestKiosk::One, "/v1/inquiries", &inquiry());
+    let captured = SealedRequest::new(TestKiosk::Two, routes::INQUIRIES.path, &inquiry());
+    let mut stolen = SealedRequest::new(TestKiosk::One, routes::INQUIRIES.path, &inquiry());
     stolen.request = server::PlatformRequest::signed(
         server::HttpMethod::Post,
-        "/v1/inquiries",
+        routes::INQUIRIES.path,
         captured.request.body,
         TestKiosk::One.name(),
         &TestKiosk::One.key(),
@@ -126,20 +127,21 @@ async fn replayed_request_changes_and_reveals_nothing() {
     let servers = start().await;
     let visit = VisitId::from_entropy(1);
     let presented = PresentedCredential::Card(card_evidence(ZHANG_GUIYING));
-    let holder: IdentifyAnswer = servers.ask("/v1/identify", &IdentifyRequest { visit, presented }).await;
+    let holder: IdentifyAnswer =
+        servers.ask(routes::IDENTIFY.path, &IdentifyRequest { visit, presented }).await;
     let request = contract::CallRequest {
         key: holder.key.clone(),
         operation: "water.bills".into(),
         consent: None,
         service: "water.pay".into(),
     };
-    let bills: contract::CallAnswer = servers.ask("/v1/calls", &request).await;
+    let bills: contract::CallAnswer = servers.ask(routes::CALLS.path, &request).await;
     let order = crate::fixture::order_for(OrderId::from_entropy(7), holder.key.clone(), &bills.rows[..1]);
-    let call = SealedRequest::new(TestKiosk::One, "/v1/charges", &serde_json::to_vec(&order).unwrap());
+    let call = SealedRequest::new(TestKiosk::One, routes::CHARGES.path, &serde_json::to_vec(&order).unwrap());
     let (status, first) = servers.link().send(&call).await.unwrap();
-    let told = call.opened(status, &first).unwrap();
+    let state = call.opened(status, &first).unwrap();
     let (status, again) = servers.link().send(&call).await.unwrap();
-    assert_eq!(call.opened(status, &again).unwrap(), told);
+    assert_eq!(call.opened(status, &again).unwrap(), state);
     assert_eq!(servers.list(&servers.acquirer, "/charges").await.len(), 1);
     // Each answer is sealed with fresh random bytes: apart from the version, the two have hardly a byte in common.
     let same = first.iter().zip(&again).filter(|(one, two)| one == two).count();
@@ -162,7 +164,7 @@ async fn kiosk_removed_from_the_list_is_refused() {
     tokio::spawn(shell::serve(pages, side, platform, peers, stopped));
     for (kiosk, taken) in [(TestKiosk::One, true), (TestKiosk::Two, false)] {
         let link = KioskClient::new(kiosks, &authority.kiosk(kiosk.id()));
-        let answer = link.send(&SealedRequest::new(kiosk, "/v1/inquiries", &inquiry())).await.unwrap();
+        let answer = link.send(&SealedRequest::new(kiosk, routes::INQUIRIES.path, &inquiry())).await.unwrap();
         if taken {
             assert_eq!(refusal(answer), ProblemCode::DeviceUnknown);
         } else {

@@ -1,5 +1,6 @@
 //! An authenticated card and its PIN raise a visit to level 2 and bind a phone; weaker evidence does not.
 
+use contract::routes;
 use contract::{
     CallRequest, Evidence, EvidenceAnswer, EvidenceRequest, IdentifyRequest, Level, OrderId, PaymentMethod,
     PresentedCredential, ProblemCode, StepUpProof, VisitId, VisitKey,
@@ -35,7 +36,7 @@ fn visit(city: &mut CityFixture, person: FixtureResident, authenticated: bool) -
         presented: PresentedCredential::Card(presented),
     };
     let identified: contract::IdentifyAnswer =
-        city.request(TestKiosk::One, "/v1/identify", &request).unwrap();
+        city.request(TestKiosk::One, routes::IDENTIFY.path, &request).unwrap();
     identified.key.clone()
 }
 
@@ -44,7 +45,11 @@ fn enter_pin(
     kiosk: TestKiosk,
     key: &VisitKey,
 ) -> Result<EvidenceAnswer, ProblemCode> {
-    city.request(kiosk, "/v1/evidence", &EvidenceRequest { key: key.clone(), given: StepUpProof::CardPin })
+    city.request(
+        kiosk,
+        routes::EVIDENCE.path,
+        &EvidenceRequest { key: key.clone(), given: StepUpProof::CardPin },
+    )
 }
 
 fn offer(city: &mut CityFixture, key: &VisitKey) -> Result<String, ProblemCode> {
@@ -167,6 +172,6 @@ fn service_document_cannot_lower_the_pairing_evidence() {
         consent: None,
         service: "phone.pairing".into(),
     };
-    let answer: Result<contract::CallAnswer, _> = city.request(TestKiosk::One, "/v1/calls", &request);
+    let answer: Result<contract::CallAnswer, _> = city.request(TestKiosk::One, routes::CALLS.path, &request);
     assert_eq!(answer.err(), Some(ProblemCode::LevelTooLow));
 }

@@ -1,5 +1,6 @@
 //! Records of kiosks: each stored once, in order, under a signed head (I2, I7).
 
+use contract::routes;
 use contract::{
     AdmissionSubject, BatchAck, Chain, CloseReason, CodeHolder, ConsentId, Entry, Evidence, Head,
     ProblemCode, Pseudonym, Receipt, ReceiptId, ReceiptLine, Record, RecordBatch, RecordHeader, RecordKind,
@@ -67,8 +68,14 @@ impl KioskLog {
 }
 
 fn send_bytes(city: &mut CityFixture, kiosk: TestKiosk, body: Vec<u8>) -> Result<BatchAck, ProblemCode> {
-    let request =
-        PlatformRequest::signed(HttpMethod::Post, "/v1/records", body, kiosk.name(), &kiosk.key(), city.now);
+    let request = PlatformRequest::signed(
+        HttpMethod::Post,
+        routes::RECORDS.path,
+        body,
+        kiosk.name(),
+        &kiosk.key(),
+        city.now,
+    );
     let reply = city.handle(&request);
     answer_or_problem(&city.complete(reply))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use contract::routes;
 use contract::{
     CallRequest, ChangesAnswer, ConsentId, FeedItem, ProblemCode, SecretKey, ServiceDocument, Step,
 };
@@ -116,7 +117,7 @@ fn department_without_valid_response_is_unavailable() {
         answer(200, "{}"),
         answer(200, negative),
     ] {
-        let request = city.signed_post(TestKiosk::One, "/v1/calls", &request);
+        let request = city.signed_post(TestKiosk::One, routes::CALLS.path, &request);
         let PlatformReply::CallPeer(call) = city.handle(&request) else {
             panic!("the department must be asked")
         };
@@ -136,14 +137,14 @@ fn id_number_is_sent_in_the_body_not_in_the_path() {
         consent: None,
         service: "water.pay".into(),
     };
-    let request = city.signed_post(TestKiosk::One, "/v1/calls", &request);
+    let request = city.signed_post(TestKiosk::One, routes::CALLS.path, &request);
     let PlatformReply::CallPeer(call) = city.handle(&request) else { panic!("the department must be asked") };
     assert!(!call.target.contains(&identified.id_number));
     assert!(String::from_utf8(call.body).unwrap().contains(&identified.id_number));
 }
 
 fn changes(platform: &mut Platform, since: u64) -> Result<ChangesAnswer, ProblemCode> {
-    let target = format!("/v1/changes?since={since}");
+    let target = routes::changes_target(since);
     let now = contract::UnixMs(1);
     let request =
         PlatformRequest::signed(HttpMethod::Get, target, Vec::new(), "K-1", &TestKiosk::One.key(), now);

@@ -1,5 +1,6 @@
 //! Step-up: a phone that answers a kiosk's challenge raises the level of a visit; other texts do not.
 
+use contract::routes;
 use contract::{
     Challenge, ChargeRequest, ChargeState, Evidence, EvidenceAnswer, EvidenceRequest, IdentifyRequest, Level,
     OrderId, PaymentMethod, PresentedCredential, ProblemCode, Settlement, StepUpProof, VisitId, VisitKey,
@@ -55,7 +56,7 @@ impl StepUpFixture {
         let nonce = format!("{nonce:02x}").repeat(16);
         let given = StepUpProof::ChallengeAnswer { nonce, answer: answer.to_owned() };
         let request = EvidenceRequest { key: self.key.clone(), given };
-        self.city.request(kiosk, "/v1/evidence", &request)
+        self.city.request(kiosk, routes::EVIDENCE.path, &request)
     }
 
     fn balance(&mut self) -> Result<usize, ProblemCode> {
@@ -161,7 +162,8 @@ fn copied_old_and_revoked_answers_are_refused() {
     assert_eq!(fixture.prove(TestKiosk::One, 1, "https://example"), Err(ProblemCode::CodeUnknown));
     let given = StepUpProof::ChallengeAnswer { nonce: "12".into(), answer: picture };
     let request = EvidenceRequest { key: fixture.key.clone(), given };
-    let malformed: Result<EvidenceAnswer, _> = fixture.city.request(TestKiosk::One, "/v1/evidence", &request);
+    let malformed: Result<EvidenceAnswer, _> =
+        fixture.city.request(TestKiosk::One, routes::EVIDENCE.path, &request);
     assert_eq!(malformed, Err(ProblemCode::Malformed));
     let answer = fixture.answer(TestKiosk::One, 1).to_text();
     fixture.city.advance(60_000);
@@ -188,8 +190,10 @@ fn without_code_authority_answers_are_refused() {
     fixture.city = CityFixture::new();
     let visit = VisitId::from_entropy(fixture.city.next_entropy());
     let presented = PresentedCredential::Code { text: fixture.city.online_token(ZHANG_GUIYING) };
-    let opened: contract::IdentifyAnswer =
-        fixture.city.request(TestKiosk::One, "/v1/identify", &IdentifyRequest { visit, presented }).unwrap();
+    let opened: contract::IdentifyAnswer = fixture
+        .city
+        .request(TestKiosk::One, routes::IDENTIFY.path, &IdentifyRequest { visit, presented })
+        .unwrap();
     fixture.key = opened.key.clone();
     assert_eq!(fixture.prove(TestKiosk::One, 1, &answer), Err(ProblemCode::CodeUnknown));
 }

@@ -1,10 +1,10 @@
-//! A disk with injected faults, for tests and the simulation: power cuts, full disk, bit rot.
+//! A disk of the journal with injected faults, for tests and the simulation: power cuts, full disk, bit rot.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::disk::Disk;
+use journal::Disk;
 
 /// Files in memory, of which only synced bytes survive a power cut.
 #[derive(Clone, Debug, Default)]

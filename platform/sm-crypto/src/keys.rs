@@ -1,14 +1,19 @@
-//! SM2 signatures with SM3 (GB/T 32918.2, GB/T 32905) under the default identity.
+//! SM2 keys and signatures with SM3 under the default signer identity.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sm2::dsa::signature::{Signer as _, Verifier as _};
 use sm2::elliptic_curve::sec1::ToSec1Point as _;
-use sm3::{Digest as _, Sm3};
+
+use crate::hex::{from_hex, to_hex};
 
 /// The default distinguishing identifier of GM/T 0009-2012, clause 10.
 const DISTID: &str = "1234567812345678";
+/// Length of a signature in bytes: `r ‖ s`, big endian.
+pub const SIGNATURE_LEN: usize = 64;
+/// Length of a compressed public key in bytes (SEC1): `02` or `03`, then `x`.
+pub const COMPRESSED_LEN: usize = 33;
 
 /// Why a key or a signature is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,27 +32,23 @@ pub enum SignError {
     NotHex(usize),
 }
 
-/// SM3 over the parts, one after the other.
-#[must_use]
-pub fn sm3(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sm3::new();
-    for part in parts {
-        hash.update(part);
-    }
-    hash.finalize().into()
-}
-
-/// A secret SM2 key. No `Debug`, no `Serialize`; wiped on drop by the curve library.
-pub struct SecretKey(sm2::dsa::SigningKey);
+/// A secret SM2 key. No `Debug`, no `Serialize`; overwritten on drop.
+pub struct SecretKey(
+    /// On the heap, so that moving the key leaves no copy behind.
+    Box<sm2::dsa::SigningKey>,
+);
 
 impl SecretKey {
+    /// Creates a key from 32 bytes, which must be random.
+    ///
     /// # Errors
     /// [`SignError::BadSecret`] when the scalar is 0 or not below the group order.
     pub fn from_bytes(scalar: &[u8; 32]) -> Result<Self, SignError> {
-        sm2::dsa::SigningKey::from_slice(DISTID, scalar).map(Self).map_err(|_| SignError::BadSecret)
+        let key = sm2::dsa::SigningKey::from_slice(DISTID, scalar).map_err(|_| SignError::BadSecret)?;
+        Ok(Self(Box::new(key)))
     }
 
-    /// Signs the message. Deterministic: no randomness that could fail.
+    /// Signs SM3 of the signer's identity and the message. Deterministic: no randomness that could fail.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Signature {
         let signature: sm2::dsa::Signature = self.0.sign(message);
@@ -61,13 +62,23 @@ impl SecretKey {
     }
 }
 
-/// A public SM2 key; as text 130 hexadecimal digits (SEC1, uncompressed).
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        // The curve library wipes its `SecretKey`, but neither its `SigningKey` nor the scalar in it.
+        if let Ok(harmless) = sm2::dsa::SigningKey::from_slice(DISTID, &[1; 32]) {
+            *self.0 = harmless;
+            std::hint::black_box(&self.0);
+        }
+    }
+}
+
+/// A public SM2 key; as text 130 hexadecimal digits (SEC1, uncompressed), in resident codes 33 bytes.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicKey(sm2::dsa::VerifyingKey);
 
 impl PublicKey {
-    /// Checks the signature over the message.
+    /// Checks the signature over the message. `r` and `s` outside 1..n−1 are refused (GB/T 32918.2, 7.1).
     ///
     /// # Errors
     /// [`SignError::Mismatch`].
@@ -76,9 +87,17 @@ impl PublicKey {
         self.0.verify(message, &parsed).map_err(|_| SignError::Mismatch)
     }
 
+    /// Parses a compressed point (SEC1).
+    ///
+    /// # Errors
+    /// [`SignError::BadPublic`] when it is not on the curve.
+    pub fn from_compressed(bytes: &[u8; COMPRESSED_LEN]) -> Result<Self, SignError> {
+        Self::from_sec1(bytes)
+    }
+
     /// The point, compressed to 33 bytes (SEC1), as in resident codes.
     #[must_use]
-    pub fn to_compressed(&self) -> [u8; 33] {
+    pub fn to_compressed(&self) -> [u8; COMPRESSED_LEN] {
         let point = self.0.as_affine().to_sec1_point(true);
         let mut bytes = [0; 33];
         for (to, from) in bytes.iter_mut().zip(point.as_bytes()) {
@@ -87,18 +106,27 @@ impl PublicKey {
         bytes
     }
 
-    pub(crate) fn from_sec1(bytes: &[u8]) -> Result<Self, SignError> {
+    /// Parses a point in any form of SEC1.
+    ///
+    /// # Errors
+    /// [`SignError::BadPublic`] when it is not on the curve.
+    pub fn from_sec1(bytes: &[u8]) -> Result<Self, SignError> {
         sm2::dsa::VerifyingKey::from_sec1_bytes(DISTID, bytes).map(Self).map_err(|_| SignError::BadPublic)
     }
 
-    pub(crate) fn point(&self) -> sm2::PublicKey {
+    /// The key as the curve library has it, for encryption.
+    ///
+    /// # Panics
+    /// Never: no parser accepts the point at infinity.
+    #[must_use]
+    pub fn to_curve_key(&self) -> sm2::PublicKey {
         sm2::PublicKey::from_affine(*self.0.as_affine()).expect("a key is never the point at infinity")
     }
 }
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.to_sec1_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&to_hex(&self.0.to_sec1_bytes()))
     }
 }
 
@@ -119,7 +147,7 @@ impl Eq for PublicKey {}
 impl std::str::FromStr for PublicKey {
     type Err = SignError;
     fn from_str(text: &str) -> Result<Self, SignError> {
-        let bytes: [u8; 65] = from_hex(text)?;
+        let bytes: [u8; 65] = from_hex(text).ok_or(SignError::NotHex(65))?;
         Self::from_sec1(&bytes)
     }
 }
@@ -140,18 +168,18 @@ impl From<PublicKey> for String {
 /// An SM2 signature: `r ‖ s`, 64 bytes; as text 128 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Signature(pub [u8; 64]);
+pub struct Signature(pub [u8; SIGNATURE_LEN]);
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&to_hex(&self.0))
     }
 }
 
 impl std::str::FromStr for Signature {
     type Err = SignError;
     fn from_str(text: &str) -> Result<Self, SignError> {
-        from_hex(text).map(Self)
+        from_hex(text).map(Self).ok_or(SignError::NotHex(SIGNATURE_LEN))
     }
 }
 
@@ -168,40 +196,9 @@ impl From<Signature> for String {
     }
 }
 
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 0x0F] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-    }
-    text
-}
-
-pub(crate) fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], SignError> {
-    let wrong = SignError::NotHex(N);
-    if text.len() != N * 2 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(wrong);
-    }
-    let mut bytes = [0; N];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        let pair = text.get(at * 2..at * 2 + 2).ok_or(wrong)?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong)?;
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// GB/T 32905-2016, annex A.1.
-    #[test]
-    fn sm3_matches_the_standard() {
-        let expected: [u8; 32] =
-            from_hex("66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0").unwrap();
-        assert_eq!(sm3(&[b"a", b"bc"]), expected);
-    }
 
     #[test]
     fn signature_verifies_only_with_its_message_and_key() {
@@ -224,12 +221,11 @@ mod tests {
         let uncompressed = public.to_string();
         assert_eq!(compressed[1..], from_hex::<65>(&uncompressed).unwrap()[1..33]);
         assert!(matches!(compressed[0], 2 | 3));
-        let read = sm2::dsa::VerifyingKey::from_sec1_bytes(DISTID, &compressed).unwrap();
-        assert_eq!(PublicKey(read), public);
+        assert_eq!(PublicKey::from_compressed(&compressed), Ok(public));
     }
 
     #[test]
     fn secret_key_refuses_zero() {
-        assert!(SecretKey::from_bytes(&[0; 32]).is_err());
+        assert_eq!(SecretKey::from_bytes(&[0; 32]).err(), Some(SignError::BadSecret));
     }
 }

@@ -1,0 +1,10 @@
+//! Limits of what a kiosk remembers, for the session, which refuses at a limit, and for the projection of its journal.
+
+/// The used-code record of an online token is kept this long in milliseconds, far beyond the validity of the token.
+pub const USED_CODE_KEPT_MS: u64 = 3_600_000;
+/// Used-code records at most: a kiosk that holds this many accepts no further code until one expires. A queue of
+/// residents shows a few codes per minute.
+pub const USED_CODES_MAX: usize = 4096;
+/// Admissions at most: a gate that holds this many admits nobody until one expires. More than any gate admits within its
+/// anti-passback time.
+pub const ADMISSIONS_MAX: usize = 4096;
