@@ -54,8 +54,16 @@ impl XDisplay {
     /// # Errors
     /// When the connection to the X server is lost, or the picture cannot be encoded.
     pub fn capture_png(&self) -> Result<Vec<u8>> {
+        Self::encode_png(&self.capture()?)
+    }
+
+    /// A screenshot as PNG.
+    ///
+    /// # Errors
+    /// When the picture cannot be encoded.
+    pub fn encode_png(picture: &RgbImage) -> Result<Vec<u8>> {
         let mut png = Cursor::new(Vec::new());
-        self.capture()?.write_to(&mut png, ImageFormat::Png)?;
+        picture.write_to(&mut png, ImageFormat::Png)?;
         Ok(png.into_inner())
     }
 

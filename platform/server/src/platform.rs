@@ -223,6 +223,7 @@ fn route_request(
         (HttpMethod::Get, ["phone", slug, "token"]) => pages::phone_page_token(context, slug),
         (HttpMethod::Get, ["r", number]) => pages::receipt_page(context, number),
         (HttpMethod::Get, ["admin"]) => pages::admin_page(context),
+        (HttpMethod::Get, ["admin", "orders"]) => pages::admin_orders(context),
         (HttpMethod::Post, ["base", "v1", name]) => {
             card_holder_base::route_base_request(context, name, request)
         }

@@ -7,7 +7,7 @@ mod admin;
 mod phone;
 mod receipt;
 
-pub(crate) use admin::admin_page;
+pub(crate) use admin::{admin_orders, admin_page};
 pub(crate) use phone::{masked_name, masked_number, phone_page, phone_page_token};
 pub(crate) use receipt::receipt_page;
 
