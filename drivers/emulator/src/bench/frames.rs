@@ -24,7 +24,7 @@ const REST_INTERVAL: Duration = Duration::from_millis(200);
 /// Time after a change in which another is likely.
 const ACTIVE_TIME: Duration = Duration::from_secs(2);
 /// Boundary between the pictures of a stream.
-const BOUNDARY: &str = "frame";
+const BOUNDARY: &str = "next-frame-of-the-screen";
 
 /// The changing screen. It is looked at only while somebody receives it.
 pub struct FrameSource(watch::Receiver<Bytes>);
@@ -70,24 +70,22 @@ pub(super) async fn stream_frames(State(bench): SharedBench) -> Response {
     let mut frames = bench.frames.0.clone();
     let (sender, body) = ChannelBody::new();
     tokio::spawn(async move {
-        let mut next = Bytes::from(format!("--{BOUNDARY}\r\n"));
-        let mut png = frames.borrow_and_update().clone();
+        // A browser shows a picture when the head of the next one has come: that head is sent with the picture.
+        let head = format!("--{BOUNDARY}\r\ncontent-type: image/png\r\n\r\n");
+        let mut before = head.clone();
         loop {
+            let png = frames.borrow_and_update().clone();
             if !png.is_empty() {
-                let head = format!("content-type: image/png\r\ncontent-length: {}\r\n\r\n", png.len());
-                // The boundary after a picture is sent with it: browsers show a picture once its end is known.
-                let end = format!("\r\n--{BOUNDARY}\r\n");
-                next = [next.as_ref(), head.as_bytes(), &png, end.as_bytes()].concat().into();
-                if sender.send(next).await.is_err() {
+                let piece = [before.as_bytes(), &png, b"\r\n", head.as_bytes()].concat();
+                if sender.send(piece.into()).await.is_err() {
                     return;
                 }
-                next = Bytes::new();
+                before.clear();
             }
             tokio::select! {
                 changed = frames.changed() => if changed.is_err() { return },
                 () = sender.closed() => return,
             }
-            png = frames.borrow_and_update().clone();
         }
     });
     let kind = format!("multipart/x-mixed-replace; boundary={BOUNDARY}");
