@@ -283,8 +283,8 @@ fn recognised_texts(repository: &Path) -> Result<BTreeMap<&'static str, Vec<Stri
 
 /// The orders that the acquirer has charged.
 fn paid_orders(charges: &str) -> Result<Vec<String>> {
-    let charges: Vec<ledgers::BankEntry> = serde_json::from_str(charges)?;
-    Ok(charges.into_iter().filter(ledgers::BankEntry::is_paid).map(|entry| entry.order).collect())
+    let charges: Vec<ledgers::AcquirerEntry> = serde_json::from_str(charges)?;
+    Ok(charges.into_iter().filter(ledgers::AcquirerEntry::is_paid).map(|entry| entry.order).collect())
 }
 
 /// Waits for an order that is charged and not among `before`.

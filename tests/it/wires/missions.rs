@@ -59,7 +59,7 @@ fn power_cut_leaves_one_charge_in_all_ledgers(rig: &Rig) {
     let ledgers = ledgers.unwrap();
     let row = &ledgers["rows"][0];
     assert_eq!(row["order"], power["order"]);
-    for ledger in ["kiosk", "platform", "bank"] {
+    for ledger in ["kiosk", "platform", "acquirer"] {
         assert_eq!(row[ledger]["state"], "paid", "{ledger}: {row}");
     }
     assert_eq!(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A row of the acquirer's `GET /charges`.
 #[derive(Deserialize)]
-pub(super) struct BankEntry {
+pub(super) struct AcquirerEntry {
     pub(super) order: String,
     total: i64,
     outcome: String,
@@ -16,7 +16,7 @@ pub(super) struct BankEntry {
     bills: Vec<String>,
 }
 
-impl BankEntry {
+impl AcquirerEntry {
     pub(super) fn is_paid(&self) -> bool {
         self.outcome == "paid"
     }
@@ -83,7 +83,7 @@ struct LedgerRow {
     order: String,
     kiosk: Option<LedgerCell>,
     platform: Option<LedgerCell>,
-    bank: Option<LedgerCell>,
+    acquirer: Option<LedgerCell>,
     agreement: Agreement,
 }
 
@@ -99,25 +99,26 @@ pub(super) struct Ledgers {
 pub(super) fn compare(export: &str, orders: &str, charges: &str) -> Result<Ledgers> {
     let export: Export = serde_json::from_str(export).context("export of the log")?;
     let orders: Vec<PlatformOrder> = serde_json::from_str(orders).context("orders of the platform")?;
-    let charges: Vec<BankEntry> = serde_json::from_str(charges).context("charges of the acquirer")?;
+    let charges: Vec<AcquirerEntry> = serde_json::from_str(charges).context("charges of the acquirer")?;
     let kiosk = kiosk_cells(&export)?;
     let platform: BTreeMap<&str, LedgerCell> = orders
         .iter()
         .filter(|order| order.device == export.device)
         .map(|order| (order.order.as_str(), platform_cell(order)))
         .collect();
-    let bank: BTreeMap<&str, LedgerCell> =
-        charges.iter().map(|entry| (entry.order.as_str(), bank_cell(entry))).collect();
+    let acquirer: BTreeMap<&str, LedgerCell> =
+        charges.iter().map(|entry| (entry.order.as_str(), acquirer_cell(entry))).collect();
     let mut names: Vec<&str> = kiosk.keys().map(String::as_str).chain(platform.keys().copied()).collect();
     names.sort_unstable();
     names.dedup();
     let mut rows: Vec<LedgerRow> = names
         .into_iter()
         .map(|order| {
-            let cells = [kiosk.get(order), platform.get(order), bank.get(order)].map(Option::<&_>::cloned);
+            let cells =
+                [kiosk.get(order), platform.get(order), acquirer.get(order)].map(Option::<&_>::cloned);
             let agreement = agreement(&cells);
-            let [kiosk, platform, bank] = cells;
-            LedgerRow { order: order.to_owned(), kiosk, platform, bank, agreement }
+            let [kiosk, platform, acquirer] = cells;
+            LedgerRow { order: order.to_owned(), kiosk, platform, acquirer, agreement }
         })
         .collect();
     let begun = |row: &LedgerRow| {
@@ -162,7 +163,7 @@ fn platform_cell(order: &PlatformOrder) -> LedgerCell {
     LedgerCell { state, total_fen: Some(order.total_fen), at_ms: Some(at_ms) }
 }
 
-fn bank_cell(entry: &BankEntry) -> LedgerCell {
+fn acquirer_cell(entry: &AcquirerEntry) -> LedgerCell {
     let state = if entry.is_paid() { OrderState::Paid } else { OrderState::Void };
     // An order that became void before its charge arrived has no amount at the acquirer.
     let total_fen = (entry.total > 0).then_some(entry.total);
@@ -171,14 +172,14 @@ fn bank_cell(entry: &BankEntry) -> LedgerCell {
 
 /// Whether kiosk, platform and acquirer agree. An order that never reached one of them is void there.
 fn agreement(cells: &[Option<LedgerCell>; 3]) -> Agreement {
-    let [kiosk, platform, bank] = cells;
+    let [kiosk, platform, acquirer] = cells;
     let states = cells.each_ref().map(|cell| cell.as_ref().map_or(OrderState::Void, |cell| cell.state));
     // The last record of the kiosk may be on its way: then the platform does not know it yet.
     if kiosk.is_none() || states.contains(&OrderState::Open) {
         return Agreement::Pending;
     }
     let mut amounts: Vec<i64> =
-        [kiosk, platform, bank].into_iter().flatten().filter_map(|cell| cell.total_fen).collect();
+        [kiosk, platform, acquirer].into_iter().flatten().filter_map(|cell| cell.total_fen).collect();
     amounts.dedup();
     let paid = states.iter().filter(|state| **state == OrderState::Paid).count();
     if (paid == 0 || paid == states.len()) && (paid == 0 || amounts.len() == 1) {
@@ -188,7 +189,7 @@ fn agreement(cells: &[Option<LedgerCell>; 3]) -> Agreement {
     }
 }
 
-fn charged_twice(charges: &[BankEntry]) -> Vec<String> {
+fn charged_twice(charges: &[AcquirerEntry]) -> Vec<String> {
     let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
     for bill in charges.iter().filter(|entry| entry.is_paid()).flat_map(|entry| &entry.bills) {
         *counts.entry(bill).or_default() += 1;
@@ -225,7 +226,7 @@ mod tests {
 
     #[test]
     fn bill_charged_by_two_orders_is_named() {
-        let entry = |order: &str, outcome: &str| BankEntry {
+        let entry = |order: &str, outcome: &str| AcquirerEntry {
             order: order.to_owned(),
             total: 1,
             outcome: outcome.to_owned(),

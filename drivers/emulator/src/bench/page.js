@@ -361,7 +361,7 @@ function drawLedgerTable(at, ledgers, rows) {
   for (const row of rows) {
     const line = element('tr', body);
     element('code', element('td', line), row.order.slice(0, 8)).title = row.order;
-    for (const cell of [row.kiosk, row.platform, row.bank]) {
+    for (const cell of [row.kiosk, row.platform, row.acquirer]) {
       const place = element('td', line, cell ? w.states3[cell.state] : w.none, 'state');
       if (cell) element('small', place, [cell.total_fen === null ? '' : w.yuan(cell.total_fen), cell.at_ms === null ? '' : w.time(cell.at_ms)].filter(Boolean).join(' · '));
     }
