@@ -87,7 +87,7 @@ const missions = [
   { name: 'power', rig: true, steps: [
     { control: at => residentButtons(at, payers, holdUp), met: () => onScreen('menu.title') },
     { met: () => onScreen('confirm.title') },
-    { control: (at, m) => act(at, m, 2, async () => { const order = power().order; if (await rig({ do: 'cut-power-at-charge' })) m.data = { armed: true, before: order }; update(m); }),
+    { control: (at, m) => act(at, m, 2, async () => { const order = power().order; if (await rig({ do: 'cut-power-at-charge' }) !== undefined) m.data = { armed: true, before: order }; update(m); }),
       show: (at, m) => { if (m.data.armed && power().stage === 'expired') element('p', at, t().expired); }, met: m => m.data.armed },
     { met: m => ['off', 'restarted'].includes(power().stage) && power().order && power().order !== m.data.before },
     { met: () => power().stage === 'restarted' && onScreen('welcome.title') },
@@ -190,6 +190,7 @@ function drawLog(at, mission) {
 }
 function marked(at, title, text, byte) {
   const line = element('pre', at, `${title}  `);
+  line.style.wordBreak = 'break-all';
   let offset = 0, plain = '';
   for (const character of text) {
     const next = offset + bytesOf(character);
