@@ -64,9 +64,11 @@ function drawNow() {
   if (live.phone) chip(w.phone, 'on');
   if (live.faults.length) chip(w.faults(live.faults.length), 'bad');
   if (!live.rig) return;
-  if (!live.rig.running) chip(w.off, 'bad');
-  if (power().stage === 'armed') chip(w.armed, 'bad');
-  if (live.rig.platform_link_cut && power().stage !== 'armed') chip(w.platform, 'bad');
+  const { stage } = power();
+  if (!live.rig.running || stage === 'off') chip(w.off, 'bad');
+  if (stage === 'armed') chip(w.armed, 'bad');
+  // A prepared power cut keeps one answer from the kiosk; that is no cut link.
+  else if (live.rig.platform_link_cut && stage !== 'off') chip(w.platform, 'bad');
   if (live.rig.acquirer_link_cut) chip(w.acquirer, 'bad');
 }
 
@@ -151,6 +153,7 @@ function tickMissions() {
   // Whoever was recognised by a code puts the phone away.
   if (live.phone && onScreen('menu.title')) ask('camera/hide', {});
   redraw(open);
+  open.box.querySelector('li.now, li:last-child')?.scrollIntoView({ block: 'nearest' });
 }
 setInterval(async () => {
   const step = open?.steps[open.done], mission = open;
