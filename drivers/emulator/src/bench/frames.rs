@@ -53,11 +53,12 @@ fn look(display: &XDisplay, frames: &watch::Sender<Bytes>) {
             _ => {}
         }
         let begun = Instant::now();
-        let Ok(picture) = display.capture() else { return };
-        if last.as_ref() != Some(&picture) {
-            let Ok(png) = XDisplay::encode_png(&picture) else { return };
+        let Ok(pixels) = display.capture_pixels() else { return };
+        if last.as_ref() != Some(&pixels) {
+            let png = display.picture(&pixels).and_then(|picture| XDisplay::encode_png(&picture));
+            let Ok(png) = png else { return };
             frames.send_replace(png.into());
-            last = Some(picture);
+            last = Some(pixels);
             active_until = begun + ACTIVE_TIME;
         }
         let interval = if begun < active_until { LOOK_INTERVAL } else { REST_INTERVAL };
