@@ -182,7 +182,7 @@ fn agreement(cells: &[Option<LedgerCell>; 3]) -> Agreement {
         [kiosk, platform, acquirer].into_iter().flatten().filter_map(|cell| cell.total_fen).collect();
     amounts.dedup();
     let paid = states.iter().filter(|state| **state == OrderState::Paid).count();
-    if (paid == 0 || paid == states.len()) && (paid == 0 || amounts.len() == 1) {
+    if paid == 0 || (paid == states.len() && amounts.len() == 1) {
         Agreement::Agree
     } else {
         Agreement::Differ
