@@ -7,6 +7,7 @@ mod card_reader;
 mod faults;
 mod gate;
 mod id_reader;
+mod missions;
 mod printer;
 
 use std::env;

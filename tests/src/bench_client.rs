@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use emulator::rig_control::RigRequest;
 use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ pub struct BenchClient {
 
 impl BenchClient {
     pub(crate) fn new(name: &str, a11y: A11yClient, bench: SocketAddr, platform: SocketAddr) -> Result<Self> {
-        let http = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
+        let http = Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?;
         Ok(Self {
             name: name.to_owned(),
             a11y,
@@ -248,6 +249,26 @@ impl BenchClient {
             self.http.get(format!("{}/fault/{fault}", self.bench_url)).send()?.error_for_status()?.json()?;
         let ago = answer.get("met_ms").and_then(Value::as_u64).map(Duration::from_millis);
         Ok(ago.and_then(|ago| Instant::now().checked_sub(ago)))
+    }
+
+    /// Asks the rig around the bench, as its page does.
+    ///
+    /// # Errors
+    /// When the rig refuses; the error holds its reason.
+    pub fn ask_rig(&self, request: &RigRequest) -> Result<Value> {
+        let answer = self.http.post(format!("{}/rig", self.bench_url)).json(request).send()?;
+        if !answer.status().is_success() {
+            bail!("{}", answer.text()?);
+        }
+        Ok(answer.json()?)
+    }
+
+    /// Shows a fresh resident code with one byte changed to the camera.
+    ///
+    /// # Errors
+    /// When the bench refuses.
+    pub fn show_forged_code(&self, resident: &str) -> Result<()> {
+        self.post("camera/forge", &json!({ "resident": resident }))
     }
 
     /// Shows a code to the scanner.

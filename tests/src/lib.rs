@@ -19,6 +19,7 @@ pub mod pointer;
 pub mod process;
 pub mod relay_endpoints;
 pub mod rig;
+mod rig_control;
 pub mod rig_kiosk;
 pub mod scenario_report;
 pub mod scenarios;

@@ -50,7 +50,8 @@ impl TlsGateway {
     }
 }
 
-/// The relay. It listens until the process ends.
+/// The relay. It listens until the process ends. A clone is the same relay.
+#[derive(Clone)]
 pub struct LinkProxy {
     address: SocketAddr,
     scheme: &'static str,
@@ -100,6 +101,12 @@ impl LinkProxy {
     /// Sets or clears the fault; it affects connections accepted from now on.
     pub fn set_cut(&self, cut: LinkCut) {
         *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = cut;
+    }
+
+    /// Whether a fault is set.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        *self.cut.lock().unwrap_or_else(PoisonError::into_inner) != LinkCut::None
     }
 }
 

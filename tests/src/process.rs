@@ -1,8 +1,10 @@
 //! Child processes of the rig, stopped by process id.
 
 use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -13,6 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Time between SIGTERM and SIGKILL.
 const STOP_GRACE: Duration = Duration::from_secs(4);
+/// Time in which a started server must accept connections.
+pub(crate) const SERVER_START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One child process. It is stopped when dropped.
 pub struct ManagedProcess {
@@ -95,6 +99,54 @@ impl Drop for ManagedProcess {
     fn drop(&mut self) {
         // Nothing more can be done for a child that cannot be waited for.
         self.stop().ok();
+    }
+}
+
+/// A server that can be started anew with another value of an option.
+pub(crate) struct ServerProcess {
+    name: String,
+    program: OsString,
+    arguments: Vec<OsString>,
+    address: SocketAddr,
+    logs: PathBuf,
+    process: Option<ManagedProcess>,
+}
+
+impl ServerProcess {
+    /// Starts a server and waits until it accepts connections at `address`.
+    pub(crate) fn start(name: &str, command: &Command, address: SocketAddr, logs: &Path) -> Result<Self> {
+        let mut server = Self {
+            name: name.to_owned(),
+            program: command.get_program().to_owned(),
+            arguments: command.get_args().map(OsStr::to_owned).collect(),
+            address,
+            logs: logs.to_owned(),
+            process: None,
+        };
+        server.restart()?;
+        Ok(server)
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.process = None;
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        let mut process = ManagedProcess::start(&self.name, command, &self.logs)?;
+        wait_until(&self.name, SERVER_START_TIMEOUT, || {
+            process.check_running()?;
+            Ok(TcpStream::connect(self.address).ok())
+        })?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Ends the server and starts it with this value of an option that it was started with.
+    pub(crate) fn restart_with(&mut self, option: &str, value: &OsStr) -> Result<()> {
+        let at = self.arguments.iter().position(|argument| argument == option);
+        let place = at.and_then(|at| self.arguments.get_mut(at + 1));
+        let place = place.with_context(|| format!("{} was started without {option}", self.name))?;
+        value.clone_into(place);
+        self.restart()
     }
 }
 

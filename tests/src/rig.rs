@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,17 +25,21 @@ use crate::bench_client::BenchClient;
 use crate::desk_client;
 use crate::desktop::{start_display, start_session_bus};
 use crate::link_proxy::{LinkProxy, TlsGateway};
-use crate::pcscd::{self, VPCD_PORT};
-use crate::process::{ManagedProcess, programs_directory, wait_until};
+use crate::pcscd::VPCD_PORT;
+use crate::process::{ManagedProcess, SERVER_START_TIMEOUT, ServerProcess, programs_directory, wait_until};
 use crate::relay_endpoints::RelayEndpoints;
-use crate::rig_kiosk::{KioskLaunch, RigKiosk};
+use crate::rig_control::{RigControl, SharedRig, locked};
+use crate::rig_kiosk::{KioskLaunch, KioskProgram, RigKiosk};
 
 /// The sites whose kiosks are registered with the platform before it starts.
 const SITES: [&str; 4] = ["district-hall", "township-center", "village-point", "gate"];
 /// Id of the platform's envelope key.
 const ENVELOPE_KEY_ID: u8 = 1;
 /// Time in which a started program must be ready.
-pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const START_TIMEOUT: Duration = SERVER_START_TIMEOUT;
+
+/// Says what the rig does while it starts.
+pub type Say = fn(&str);
 
 /// All running programs. They stop when the rig is dropped, the kiosks first. 测试台架.
 pub struct Rig {
@@ -50,13 +55,14 @@ pub struct Rig {
     pub acquirer: SocketAddr,
     /// Address of the trusted identity service.
     pub identity: SocketAddr,
-    pcscd: Option<ManagedProcess>,
+    shared: Arc<SharedRig>,
     document_printer: Option<EmulatedDocumentPrinter>,
     servers: Vec<ManagedProcess>,
     sockets: TempDir,
     state: PathBuf,
     programs: PathBuf,
     repository: PathBuf,
+    say: Say,
     /// Lock on the state directory, released on drop.
     _lock: File,
 }
@@ -93,14 +99,15 @@ impl Rig {
     /// # Errors
     /// When another rig uses the directory, or a program does not start or does not answer.
     pub fn start(state: &Path) -> Result<Self> {
-        Self::start_at(state, free_port()?, free_port()?)
+        Self::start_at(state, free_port()?, free_port()?, |_| {})
     }
 
-    /// Starts all programs except kiosks, with the pages of the platform and the identity service at these addresses.
+    /// Starts all programs except kiosks, with the pages of the platform and the identity service at these addresses;
+    /// `say` is called with a line before each part that takes time.
     ///
     /// # Errors
     /// When another rig uses the directory, or a program does not start or does not answer.
-    pub fn start_at(state: &Path, platform: SocketAddr, identity: SocketAddr) -> Result<Self> {
+    pub fn start_at(state: &Path, platform: SocketAddr, identity: SocketAddr, say: Say) -> Result<Self> {
         let lock = lock_state_directory(state)?;
         if state.exists() {
             fs::remove_dir_all(state)?;
@@ -112,6 +119,7 @@ impl Rig {
         let sockets = tempfile::Builder::new().prefix("kiosk-").tempdir()?;
         let (acquirer, department, for_kiosks) = (free_port()?, free_port()?, free_port()?);
         let programs = programs_directory()?;
+        say("making the keys of the city and its kiosks");
         make_keys(&programs, repository, state)?;
         let keys: Vec<PathBuf> = SITES.iter().map(|site| state.join("keys").join(site)).collect();
         let ends = RelayEndpoints::read(&state.join("city"), &keys, "127.0.0.1")?;
@@ -119,6 +127,17 @@ impl Rig {
         let gateway = TlsGateway::new(ends, File::create(state.join("wire/kiosk-platform"))?);
         let acquirer_link = LinkProxy::start(acquirer)?;
         let platform_link = LinkProxy::start_tls(for_kiosks, gateway)?;
+        let shared = Arc::new(SharedRig {
+            pcscd: Mutex::new(None),
+            platform_server: Mutex::new(None),
+            platform_link: platform_link.clone(),
+            acquirer_link: acquirer_link.clone(),
+            platform,
+            acquirer,
+            state: state.to_owned(),
+            programs: programs.clone(),
+            repository: repository.to_owned(),
+        });
         let mut rig = Self {
             kiosks: Vec::new(),
             platform_link,
@@ -126,19 +145,23 @@ impl Rig {
             platform,
             acquirer,
             identity,
-            pcscd: None,
+            shared,
             document_printer: None,
             servers: Vec::new(),
             sockets,
             state: state.to_owned(),
             programs,
             repository: repository.to_owned(),
+            say,
             _lock: lock,
         };
-        rig.start_pcscd()?;
+        say("starting the smart card service");
+        rig.shared.connect_readers(true)?;
+        say("starting the acquirer, the department and the identity service");
         rig.start_acquirer(acquirer)?;
         rig.start_department(department)?;
         rig.start_identity()?;
+        say("starting the platform");
         rig.start_platform(platform, for_kiosks, department)?;
         Ok(rig)
     }
@@ -153,29 +176,6 @@ impl Rig {
 
     fn city_file(&self, file: &str) -> PathBuf {
         self.state.join("city").join(file)
-    }
-
-    fn start_pcscd(&mut self) -> Result<()> {
-        self.pcscd = Some(pcscd::start(&self.log_directory())?);
-        Ok(())
-    }
-
-    /// Stops pcscd while a bench has the card readers disconnected, and starts it again afterwards.
-    ///
-    /// # Errors
-    /// When pcscd does not start.
-    pub fn sync_readers(&mut self) -> Result<()> {
-        let unplugged = self.readers_unplugged_marker().exists();
-        if unplugged {
-            self.pcscd = None;
-        } else if self.pcscd.is_none() {
-            self.start_pcscd()?;
-        }
-        Ok(())
-    }
-
-    fn readers_unplugged_marker(&self) -> PathBuf {
-        self.sockets.path().join("unplugged")
     }
 
     fn start_acquirer(&mut self, at: SocketAddr) -> Result<()> {
@@ -244,7 +244,9 @@ impl Rig {
         command.arg("--identity").arg(format!("http://{}", self.identity));
         command.arg("--acquirer").arg(self.acquirer_link.url());
         command.arg("--department").arg(format!("http://{department}"));
-        self.start_server("platform", command, at)
+        let server = ServerProcess::start("platform", &command, at, &self.log_directory())?;
+        *locked(&self.shared.platform_server) = Some(server);
+        Ok(())
     }
 
     fn start_server(&mut self, name: &str, command: Command, at: SocketAddr) -> Result<()> {
@@ -328,6 +330,7 @@ impl Rig {
         let site_file = home.join("site.toml");
         fs::write(&site_file, toml::to_string(&site)?)?;
 
+        (self.say)(&format!("starting the display and the emulated devices of {name}"));
         let mut around = Vec::new();
         let display = start_display(&mut around, &name, site.screen, &self.log_directory())?;
         let session_bus = start_session_bus(&mut around, &name, &runtime, &display, &self.log_directory())?;
@@ -346,7 +349,8 @@ impl Rig {
         if site.devices.signal.is_some() {
             bench.arg("--relays").arg(&relays);
         }
-        bench.arg("--unplugged").arg(self.readers_unplugged_marker());
+        let control = runtime.join("control");
+        bench.arg("--control").arg(&control);
         bench.arg("--card-key").arg(self.city_file("card.key"));
         bench.arg("--staff-key").arg(self.state.join("staff/device.key"));
         if let Some(scanner) = &scanner {
@@ -369,10 +373,10 @@ impl Rig {
                 START_TIMEOUT,
                 || Ok(A11yClient::connect(&session_bus).ok()),
             )?;
-        let start = KioskLaunch {
+        let launch = KioskLaunch {
             programs: self.programs.clone(),
             display,
-            session_bus,
+            session_bus: session_bus.clone(),
             runtime,
             site: site_file,
             state: home.join("state"),
@@ -380,10 +384,13 @@ impl Rig {
             logs: self.log_directory(),
             screen: site.screen,
         };
-        let station = BenchClient::new(&name, a11y, bench_at, self.platform)?;
-        let mut kiosk = RigKiosk::new(station, site, start, around);
-        kiosk.start()?;
-        self.kiosks.push(kiosk);
+        let bench = BenchClient::new(&name, a11y, bench_at, self.platform)?;
+        let program = Arc::new(KioskProgram::new(&name, launch));
+        let screen = A11yClient::connect(&session_bus)?;
+        RigControl::new(&self.shared, &program, &name, site.device, screen)?.serve(&control)?;
+        (self.say)(&format!("starting the kiosk of {name}"));
+        program.start()?;
+        self.kiosks.push(RigKiosk::new(bench, site, program, around));
         Ok(self.kiosks.len() - 1)
     }
 
@@ -451,7 +458,7 @@ impl Rig {
     /// # Errors
     /// When it cannot be read.
     pub fn public_key(&self, name: &str) -> Result<String> {
-        Ok(fs::read_to_string(self.state.join(format!("keys/{name}/device.pub")))?.trim().to_owned())
+        self.shared.public_key(name)
     }
 
     /// Runs the independent verifier on an export and returns its output.
@@ -459,13 +466,7 @@ impl Rig {
     /// # Errors
     /// When the verifier rejects the export; the error holds its output.
     pub fn verify_export(&self, export: &Path, key: &str) -> Result<String> {
-        let mut verifier = self.program_command("provision");
-        verifier.arg("verify").arg("--export").arg(export).arg("--key").arg(key);
-        let output = verifier.output()?;
-        if !output.status.success() {
-            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        self.shared.verify_export(export, key)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, bail};
 use contract::{ScreenSize, Site};
@@ -18,10 +19,16 @@ pub struct RigKiosk {
     pub bench: BenchClient,
     /// The kiosk's site file.
     pub site: Site,
-    /// The kiosk program; `None` while it is stopped.
-    program: Option<ManagedProcess>,
-    launch: KioskLaunch,
+    program: Arc<KioskProgram>,
     _companions: Vec<ManagedProcess>,
+}
+
+/// The program of a kiosk. The rig's owner and the rig's control socket both start and kill it.
+pub(crate) struct KioskProgram {
+    name: String,
+    launch: KioskLaunch,
+    /// `None` while it is stopped.
+    process: Mutex<Option<ManagedProcess>>,
 }
 
 /// Arguments and environment of the program.
@@ -37,15 +44,58 @@ pub(crate) struct KioskLaunch {
     pub(crate) screen: ScreenSize,
 }
 
+impl KioskProgram {
+    /// The program of a kiosk, not started yet.
+    pub(crate) fn new(name: &str, launch: KioskLaunch) -> Self {
+        Self { name: name.to_owned(), launch, process: Mutex::new(None) }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<ManagedProcess>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the program.
+    pub(crate) fn start(&self) -> Result<()> {
+        self.launch(Command::new(self.launch.programs.join("kiosk")))
+    }
+
+    fn launch(&self, mut command: Command) -> Result<()> {
+        let start = &self.launch;
+        command.arg("--site").arg(&start.site).arg("--state").arg(&start.state);
+        command.arg("--keys").arg(&start.keys);
+        command.arg("--size").arg(format!("{}x{}", start.screen.width, start.screen.height));
+        command.env("DISPLAY", &start.display).env("DBUS_SESSION_BUS_ADDRESS", &start.session_bus);
+        command.env("XDG_RUNTIME_DIR", &start.runtime).env("SLINT_BACKEND", "winit-software");
+        *self.locked() = Some(ManagedProcess::start(&self.name, command, &start.logs)?);
+        Ok(())
+    }
+
+    /// Kills the program with SIGKILL, as a power loss would end it.
+    pub(crate) fn kill(&self) -> Result<()> {
+        if let Some(program) = self.locked().take() {
+            program.kill()?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the program runs; the error holds the end of its log.
+    pub(crate) fn check_running(&self) -> Result<()> {
+        match self.locked().as_mut() {
+            Some(program) => program.check_running(),
+            None => bail!("the kiosk is not started"),
+        }
+    }
+}
+
 impl RigKiosk {
-    /// A kiosk whose program is not started yet; `around` are its X server, buses and bench, which end with it.
+    /// A kiosk; `around` are its X server, buses and bench, which end with it.
     pub(crate) const fn new(
         bench: BenchClient,
         site: Site,
-        launch: KioskLaunch,
+        program: Arc<KioskProgram>,
         around: Vec<ManagedProcess>,
     ) -> Self {
-        Self { bench, site, program: None, launch, _companions: around }
+        Self { bench, site, program, _companions: around }
     }
 
     /// Starts the program.
@@ -53,8 +103,7 @@ impl RigKiosk {
     /// # Errors
     /// When it cannot be started.
     pub fn start(&mut self) -> Result<()> {
-        let program = Command::new(self.launch.programs.join("kiosk"));
-        self.launch(program)
+        self.program.start()
     }
 
     /// Starts the program with a wall clock that is off by `seconds`.
@@ -62,35 +111,24 @@ impl RigKiosk {
     /// # Errors
     /// When it cannot be started.
     pub fn start_with_clock_offset(&mut self, seconds: i64) -> Result<()> {
-        let mut program = Command::new(self.launch.programs.join("kiosk"));
+        let mut program = Command::new(self.program.launch.programs.join("kiosk"));
         // The library only: with the command `faketime` in between, killing that command would leave the kiosk running.
         program.env("LD_PRELOAD", FAKETIME).env("FAKETIME", format!("{seconds:+}s"));
         // The monotonic clock stays real.
         program.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        self.launch(program)
-    }
-
-    fn launch(&mut self, mut command: Command) -> Result<()> {
-        let start = &self.launch;
-        command.arg("--site").arg(&start.site).arg("--state").arg(&start.state);
-        command.arg("--keys").arg(&start.keys);
-        command.arg("--size").arg(format!("{}x{}", start.screen.width, start.screen.height));
-        command.env("DISPLAY", &start.display).env("DBUS_SESSION_BUS_ADDRESS", &start.session_bus);
-        command.env("XDG_RUNTIME_DIR", &start.runtime).env("SLINT_BACKEND", "winit-software");
-        self.program = Some(ManagedProcess::start(self.bench.name(), command, &start.logs)?);
-        Ok(())
+        self.program.launch(program)
     }
 
     /// Process id of the program while it runs.
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
-        self.program.as_ref().map(ManagedProcess::id)
+        self.program.locked().as_ref().map(ManagedProcess::id)
     }
 
     /// The kiosk's X display, such as `:90`.
     #[must_use]
     pub fn display(&self) -> &str {
-        &self.launch.display
+        &self.program.launch.display
     }
 
     /// Kills the program with SIGKILL, as a power loss would end it.
@@ -98,10 +136,7 @@ impl RigKiosk {
     /// # Errors
     /// When it cannot be waited for.
     pub fn kill(&mut self) -> Result<()> {
-        if let Some(program) = self.program.take() {
-            program.kill()?;
-        }
-        Ok(())
+        self.program.kill()
     }
 
     /// Checks that the program runs.
@@ -109,9 +144,13 @@ impl RigKiosk {
     /// # Errors
     /// When it does not run; the error holds the end of its log.
     pub fn check_running(&mut self) -> Result<()> {
-        match &mut self.program {
-            Some(program) => program.check_running(),
-            None => bail!("the kiosk is not started"),
-        }
+        self.program.check_running()
+    }
+}
+
+impl Drop for RigKiosk {
+    fn drop(&mut self) {
+        // The control socket may hold the program a moment longer; it ends before its X server does.
+        self.program.locked().take();
     }
 }

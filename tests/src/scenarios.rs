@@ -169,7 +169,6 @@ impl ScenarioContext {
         for kiosk in &self.rig.kiosks {
             kiosk.bench.clear_faults()?;
         }
-        self.rig.sync_readers()?;
         self.rig.platform_link.set_cut(LinkCut::None);
         self.rig.acquirer_link.set_cut(LinkCut::None);
         for kiosk in &mut self.rig.kiosks {

@@ -2,11 +2,14 @@
 //!
 //! | request | body | effect or response |
 //! |---|---|---|
-//! | `GET /` | – | the page |
+//! | `GET /` | – | the page; its style and scripts are `/bench.css`, `/words.js` and `/bench.js` |
 //! | `GET /screen.png` | – | the screen |
+//! | `GET /frames` | – | `multipart/x-mixed-replace`: the screen as PNG, again at each change |
+//! | `GET /events` | – | server-sent events: the live state (`LiveState`), again at each change |
 //! | `POST /touch` | `{"x", "y"}` in pixels of the screen | touches the screen |
 //! | `POST /card/insert` | `{"resident"}`: an id, or `bank`, `blank`, `garbage`, `half`, `locked`, `cloned`, `recorded`, `deaf`; `"new": true` for a card in its issued state | inserts a card |
 //! | `POST /card/remove` | – | removes the card |
+//! | `POST /camera/forge` | `{"resident"}` | shows a fresh resident code with one byte changed; `{"valid", "forged", "byte"}`: the bytes in hexadecimal |
 //! | `GET /phone/{id}` | – | `{"text", "svg"}`: a fresh resident code from the platform |
 //! | `POST /camera/show` | `{"text"}` | shows a code to the camera |
 //! | `POST /camera/page` | PNG or JPEG | shows a phone with this picture on its screen to the camera |
@@ -25,8 +28,13 @@
 //! | `POST /fault/clear` | – | switches all faults off |
 //! | `GET /fault/{name}` | – | `{"met_ms"}`: time since the fault first took effect; null if it has not |
 //! | `GET /state` | – | residents, faults and devices, for the page |
+//! | `POST /rig` | a [`RigRequest`] | asks the [rig](crate::rig_control) around the bench |
 
-use std::path::PathBuf;
+mod forgery;
+mod frames;
+mod state;
+
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
@@ -45,17 +53,21 @@ use crate::card_keys::CityCardKeys;
 use crate::card_slot::EmulatedCardSlot;
 use crate::demo_residents::BenchResident;
 use crate::document_printer::DocumentTray;
-use crate::faults::{EmulatedDevice, FaultKind, FaultSwitches, card as card_steps, catalogue};
+use crate::faults::{EmulatedDevice, FaultSwitches, card as card_steps};
 use crate::id_card::{EmulatedIdCard, IdCardFlaw};
 use crate::id_reader::EmulatedIdReader;
 use crate::printer::EmulatedPrinter;
 use crate::psam_slot::EmulatedPsamSlot;
 use crate::relay_board::EmulatedRelayBoard;
+use crate::rig_control::{RigClient, RigError, RigRequest};
 use crate::scanner::EmulatedScanner;
 use crate::x_display::XDisplay;
 
 /// Name on the staff card, under which site files list its key.
 pub const STAFF_CARD_NAME: &str = "S-0001";
+
+pub use frames::FrameSource;
+pub use state::Presented;
 
 /// The bench of one kiosk: its emulated devices. 试验台.
 pub struct Bench {
@@ -87,9 +99,14 @@ pub struct Bench {
     pub display: Mutex<XDisplay>,
     /// Base URL of the platform, which issues the phone's codes.
     pub platform: String,
-    /// Path of a marker file that exists while the card readers are disconnected. The process that runs pcscd watches
-    /// it. `None`: the readers cannot be disconnected.
-    pub readers_unplugged_marker: Option<PathBuf>,
+    /// The frames of the display, for the page.
+    pub frames: FrameSource,
+    /// The rig around the bench. `None`: there are devices only, and the card readers cannot be disconnected.
+    pub rig: Option<RigClient>,
+    /// What is presented to the kiosk now, and how many pages are open.
+    pub presented: Mutex<Presented>,
+    /// Number of pages that receive events.
+    pub pages: AtomicUsize,
 }
 
 type SharedBench = State<Arc<Bench>>;
@@ -97,8 +114,14 @@ type SharedBench = State<Arc<Bench>>;
 /// Routes of the page and its API.
 pub fn router(bench: Arc<Bench>) -> Router {
     Router::new()
-        .route("/", get(async || Html(include_str!("bench.html"))))
-        .route("/state", get(get_state))
+        .route("/", get(async || Html(include_str!("bench/page.html"))))
+        .route("/bench.css", get(async || with_type("text/css", include_str!("bench/page.css"))))
+        .route("/bench.js", get(async || with_type("text/javascript", include_str!("bench/page.js"))))
+        .route("/words.js", get(async || with_type("text/javascript", include_str!("bench/words.js"))))
+        .route("/state", get(state::get_state))
+        .route("/events", get(state::stream_events))
+        .route("/frames", get(frames::stream_frames))
+        .route("/rig", post(ask_rig))
         .route("/screen.png", get(get_screen))
         .route("/touch", post(touch_screen))
         .route("/card/insert", post(insert_card))
@@ -107,6 +130,7 @@ pub fn router(bench: Arc<Bench>) -> Router {
         .route("/camera/show", post(show_code_to_camera))
         .route("/camera/page", post(show_page_to_camera))
         .route("/camera/hide", post(hide_from_camera))
+        .route("/camera/forge", post(forgery::show_forged_code))
         .route("/paper", get(list_receipts))
         .route("/paper/{name}", get(get_receipt))
         .route("/sheet", get(list_documents))
@@ -141,34 +165,36 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn get_state(State(bench): SharedBench) -> Json<Value> {
-    let residents: Vec<Value> = bench
-        .residents
-        .iter()
-        .map(
-            |one| json!({ "id": one.id, "name": one.name, "version": one.card.version, "pin": one.card.pin }),
-        )
-        .collect();
-    let on = bench.faults.active_names();
-    let faults: Vec<Value> = catalogue()
-        .filter(|fault| bench.has_device(fault.step.device))
-        .map(|fault| {
-            let (name, title) = (fault.name(), fault.kind.title());
-            let is_state = fault.kind == FaultKind::State;
-            json!({
-                "device": fault.step.device.title(),
-                "step": if is_state { "" } else { fault.step.title },
-                "title": if is_state { fault.step.title } else { title },
-                "on": on.contains(&name),
-                "name": name,
-            })
-        })
-        .collect();
-    let card = locked(&bench.card_slot).has_card();
-    let (id_reader, phone_page) = (bench.id_reader.is_some(), format!("{}/code/", bench.platform));
-    Json(json!({
-        "residents": residents, "faults": faults, "card": card, "id_reader": id_reader, "phone_page": phone_page,
-    }))
+/// A file of the page with its media type.
+fn with_type(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    (
+        [
+            (header::CONTENT_TYPE, format!("{kind}; charset=utf-8")),
+            (header::CACHE_CONTROL, "no-store".into()),
+        ],
+        text,
+    )
+}
+
+async fn ask_rig(
+    State(bench): SharedBench,
+    Json(request): Json<RigRequest>,
+) -> Result<Json<Value>, BenchError> {
+    let rig = bench.rig.clone().ok_or_else(no_rig)?;
+    Ok(Json(tokio::task::spawn_blocking(move || rig.request(&request)).await?.map_err(rig_error)?))
+}
+
+fn no_rig() -> BenchError {
+    BenchError(StatusCode::NOT_FOUND, "no rig: start kiosk-bench with --control".to_owned())
+}
+
+/// A refusal is the fault of the request; an unreachable rig is not.
+fn rig_error(error: RigError) -> BenchError {
+    let status = match &error {
+        RigError::Refused(_) => StatusCode::CONFLICT,
+        RigError::Socket(_) | RigError::Answer(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    BenchError(status, error.to_string())
 }
 
 async fn get_screen(State(bench): SharedBench) -> Result<Response, BenchError> {
@@ -227,7 +253,9 @@ async fn insert_card(
         if new {
             slot.discard_card_state(&resident);
         }
-        slot.insert(&resident, card)
+        let inserted = slot.insert(&resident, card);
+        locked(&bench.presented).card = inserted.is_ok().then_some(resident);
+        inserted
     })
     .await??;
     Ok(StatusCode::NO_CONTENT)
@@ -239,12 +267,17 @@ async fn remove_card(State(bench): SharedBench) -> Result<StatusCode, BenchError
 }
 
 async fn fresh_code(State(bench): SharedBench, Path(id): Path<String>) -> Result<Json<Value>, BenchError> {
-    let known = bench.residents.iter().any(|one| one.id == id);
+    fetch_code(&bench, &id).await.map(Json)
+}
+
+/// Asks the platform for a fresh resident code.
+async fn fetch_code(bench: &Bench, resident: &str) -> Result<Value, BenchError> {
+    let known = bench.residents.iter().any(|one| one.id == resident);
     if !known {
         return Err(BenchError(StatusCode::NOT_FOUND, "no such resident".to_owned()));
     }
-    let address = format!("{}/phone/{id}/token", bench.platform);
-    Ok(Json(reqwest::get(address).await?.error_for_status()?.json().await?))
+    let address = format!("{}/phone/{resident}/token", bench.platform);
+    Ok(reqwest::get(address).await?.error_for_status()?.json().await?)
 }
 
 #[derive(Deserialize)]
@@ -256,19 +289,19 @@ async fn show_code_to_camera(
     State(bench): SharedBench,
     Json(ShowCodeRequest { text }): Json<ShowCodeRequest>,
 ) -> StatusCode {
-    bench.camera.show_screen(PhoneScreen::from_text(&text));
+    bench.show_to_camera(PhoneScreen::from_text(&text));
     StatusCode::NO_CONTENT
 }
 
 async fn show_page_to_camera(State(bench): SharedBench, picture: Bytes) -> Result<StatusCode, BenchError> {
     let picture = image::load_from_memory(&picture);
     let picture = picture.map_err(|error| BenchError(StatusCode::BAD_REQUEST, error.to_string()))?;
-    bench.camera.show_screen(Some(PhoneScreen::Page(picture.to_luma8())));
+    bench.show_to_camera(Some(PhoneScreen::Page(picture.to_luma8())));
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn hide_from_camera(State(bench): SharedBench) -> StatusCode {
-    bench.camera.show_screen(None);
+    bench.show_to_camera(None);
     StatusCode::NO_CONTENT
 }
 
@@ -331,17 +364,30 @@ async fn switch_fault(
         .set_active(&name, on)
         .map_err(|unknown| BenchError(StatusCode::NOT_FOUND, unknown.to_string()))?;
     if std::ptr::eq(fault.step, &card_steps::READER_DISCONNECTED) {
-        bench.set_readers_unplugged(on)?;
+        if let Err(error) = connect_readers(&bench, !on).await {
+            let _ = bench.faults.set_active(&name, !on);
+            return Err(error);
+        }
+        if on {
+            let _ = bench.faults.hit(&card_steps::READER_DISCONNECTED);
+        }
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn clear_faults(State(bench): SharedBench) -> Result<StatusCode, BenchError> {
     bench.faults.clear_all();
-    if bench.readers_unplugged_marker.is_some() {
-        bench.set_readers_unplugged(false)?;
+    if bench.rig.is_some() {
+        connect_readers(&bench, true).await?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn connect_readers(bench: &Bench, connected: bool) -> Result<(), BenchError> {
+    let rig = bench.rig.clone().ok_or_else(no_rig)?;
+    let request = RigRequest::Readers { connected };
+    tokio::task::spawn_blocking(move || rig.request(&request)).await?.map_err(rig_error)?;
+    Ok(())
 }
 
 async fn get_fault_hit(State(bench): SharedBench, Path(name): Path<String>) -> Json<Value> {
@@ -380,6 +426,7 @@ async fn place_id_card(
     };
     let card = card.ok_or_else(|| BenchError(StatusCode::NOT_FOUND, format!("no ID card `{resident}`")))?;
     bench.id_reader()?.place_card(card);
+    locked(&bench.presented).id_card = Some(resident);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -410,22 +457,11 @@ impl Bench {
         }
     }
 
-    /// Creates or removes the marker file that disconnects the card readers.
-    fn set_readers_unplugged(&self, gone: bool) -> Result<(), BenchError> {
-        let Some(marker) = &self.readers_unplugged_marker else {
-            return Err(BenchError(
-                StatusCode::NOT_FOUND,
-                "the card readers cannot be disconnected: start kiosk-bench with --unplugged".to_owned(),
-            ));
-        };
-        if gone {
-            std::fs::write(marker, "")?;
-            let _ = self.faults.hit(&card_steps::READER_DISCONNECTED);
-            return Ok(());
-        }
-        match std::fs::remove_file(marker) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            Ok(()) | Err(_) => Ok(()),
-        }
+    fn show_to_camera(&self, screen: Option<PhoneScreen>) {
+        locked(&self.presented).phone = screen.is_some();
+        self.camera.show_screen(screen);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ mod psam_chip;
 pub mod psam_slot;
 mod pty;
 pub mod relay_board;
+pub mod rig_control;
 pub mod roll;
 pub mod scanner;
 mod tcp_line;

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use emulator::bench::{Bench, router};
+use emulator::bench::{Bench, FrameSource, router};
 use emulator::camera::EmulatedCamera;
 use emulator::card_keys::{self, CityCardKeys};
 use emulator::card_slot::EmulatedCardSlot;
@@ -17,6 +18,7 @@ use emulator::id_reader::EmulatedIdReader;
 use emulator::printer::EmulatedPrinter;
 use emulator::psam_slot::EmulatedPsamSlot;
 use emulator::relay_board::EmulatedRelayBoard;
+use emulator::rig_control::RigClient;
 use emulator::roll::WIDTH_80_MM_DOTS;
 use emulator::scanner::EmulatedScanner;
 use emulator::x_display::XDisplay;
@@ -71,10 +73,10 @@ struct Arguments {
     /// File with the private key of a staff card, 64 hexadecimal digits. Without it there is no staff card.
     #[arg(long)]
     staff_key: Option<PathBuf>,
-    /// Path of a marker file that exists while the card readers are disconnected. The process that runs pcscd watches
-    /// it.
+    /// UNIX socket of the rig around the bench, which unplugs card readers, cuts power and links, and reads ledgers.
+    /// Without it the bench has devices only.
     #[arg(long)]
-    unplugged: Option<PathBuf>,
+    control: Option<PathBuf>,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -107,7 +109,10 @@ async fn main() -> Result<()> {
         faults,
         display: Mutex::new(XDisplay::open(&arguments.display)?),
         platform: arguments.platform.trim_end_matches('/').to_owned(),
-        readers_unplugged_marker: arguments.unplugged,
+        frames: FrameSource::start(XDisplay::open(&arguments.display)?),
+        rig: arguments.control.map(RigClient::new),
+        presented: Mutex::default(),
+        pages: AtomicUsize::new(0),
     };
     let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
     tracing::info!(address = %listener.local_addr()?, "bench page is served");

@@ -115,6 +115,12 @@ impl EmulatedPrinter {
     pub fn printouts(&self) -> Vec<Printout> {
         locked(&self.state).printouts.clone()
     }
+
+    /// Number of printouts that were cut off.
+    #[must_use]
+    pub fn printout_count(&self) -> usize {
+        locked(&self.state).printouts.len()
+    }
 }
 
 /// The printer as [`LineEmulator`] of a serial line or TCP connection.

@@ -30,23 +30,38 @@ impl XDisplay {
         Ok(Self { connection, root, width, height })
     }
 
-    /// Screenshot.
+    /// Screenshot as the X server holds it: blue, green, red and one unused byte for each pixel.
     ///
     /// # Errors
     /// When the connection to the X server is lost.
-    pub fn capture(&self) -> Result<RgbImage> {
+    pub fn capture_pixels(&self) -> Result<Vec<u8>> {
         let (width, height) = (self.width, self.height);
         let request =
             self.connection.get_image(XImageFormat::Z_PIXMAP, self.root, 0, 0, width, height, !0)?;
-        let pixels = request.reply()?.data;
+        Ok(request.reply()?.data)
+    }
+
+    /// The picture of a screenshot of this display.
+    ///
+    /// # Errors
+    /// When it has another size.
+    pub fn picture(&self, pixels: &[u8]) -> Result<RgbImage> {
         let mut rgb = Vec::with_capacity(pixels.len() / 4 * 3);
         for pixel in pixels.chunks_exact(4) {
             if let [blue, green, red, _] = pixel {
                 rgb.extend([*red, *green, *blue]);
             }
         }
-        RgbImage::from_raw(width.into(), height.into(), rgb)
+        RgbImage::from_raw(self.width.into(), self.height.into(), rgb)
             .context("the X server sent a picture of an unexpected size")
+    }
+
+    /// Screenshot.
+    ///
+    /// # Errors
+    /// When the connection to the X server is lost.
+    pub fn capture(&self) -> Result<RgbImage> {
+        self.picture(&self.capture_pixels()?)
     }
 
     /// Screenshot as PNG.
@@ -54,8 +69,16 @@ impl XDisplay {
     /// # Errors
     /// When the connection to the X server is lost, or the picture cannot be encoded.
     pub fn capture_png(&self) -> Result<Vec<u8>> {
+        Self::encode_png(&self.capture()?)
+    }
+
+    /// A screenshot as PNG.
+    ///
+    /// # Errors
+    /// When the picture cannot be encoded.
+    pub fn encode_png(picture: &RgbImage) -> Result<Vec<u8>> {
         let mut png = Cursor::new(Vec::new());
-        self.capture()?.write_to(&mut png, ImageFormat::Png)?;
+        picture.write_to(&mut png, ImageFormat::Png)?;
         Ok(png.into_inner())
     }
 

@@ -196,6 +196,7 @@ fn route_request(
         (HttpMethod::Get, ["phone", slug, "token"]) => demo::phone_page::phone_page_token(context, slug),
         (HttpMethod::Get, ["r", number]) => pages::receipt::receipt_page(context, number),
         (HttpMethod::Get, ["admin"]) => pages::admin::admin_page(context),
+        (HttpMethod::Get, ["admin", "orders"]) => pages::admin::admin_orders(context),
         (HttpMethod::Post, ["base", "v1", name]) => {
             cards::desk_api::route_base_request(context, name, request)
         }

@@ -1,16 +1,16 @@
 //! `demo`: the whole system on one machine, used by hand or run by scenario. Called by `cargo xtask demo`.
 
 use std::env;
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use clap::Parser;
 use contract::ScreenSize;
 use system_tests::rig::{DeviceOptions, KioskPlan, Rig};
 use system_tests::{namespace, phone_browser, scenarios};
@@ -24,8 +24,30 @@ const IDENTITY: &str = "127.0.0.1:8084";
 /// Environment variable of the process inside the namespace: directory of the UNIX sockets that connect it with the
 /// outside.
 const RELAY: &str = "KIOSK_DEMO_RELAY";
-/// Interval at which the demo checks whether the bench disconnects the card readers.
-const READER_POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// This line says that everything runs. Whoever holds the bench's address for the demo (`cargo xtask demo` shows a page
+/// there) gives it free at this line.
+const RUNNING: &str = "everything runs";
+/// Time in which the bench's address must become free.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
+const ADDRESS_RETRY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Starts the whole system on emulated hardware and serves the bench, a web page with the kiosk's screen.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Plays the scenarios unattended instead, and writes their report to target/demo.
+    #[arg(long)]
+    script: bool,
+    /// Gives the kiosk a landscape screen (1920×1080).
+    #[arg(long)]
+    landscape: bool,
+    /// Plays only the scenarios whose id or title contains this; may be repeated.
+    #[arg(long, value_name = "PART", requires = "script")]
+    only: Vec<String>,
+    /// The bench's address is held by the caller, who gives it free when everything runs.
+    #[arg(long, hide = true, conflicts_with = "script")]
+    address_follows: bool,
+}
 
 fn main() -> ExitCode {
     match run() {
@@ -38,33 +60,19 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let (mut script, mut screen, mut only) = (false, None, Vec::new());
-    let mut arguments = env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--script" => script = true,
-            "--landscape" => screen = Some(ScreenSize { width: 1920, height: 1080 }),
-            "--only" => {
-                only.push(arguments.next().context("--only needs a part of a scenario's id or title")?)
-            }
-            unknown => {
-                bail!(
-                    "unknown argument `{unknown}`; expected --script, --landscape or, with --script, --only PART"
-                )
-            }
-        }
-    }
+    let arguments = Arguments::parse();
+    let screen = arguments.landscape.then_some(ScreenSize { width: 1920, height: 1080 });
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("the directory of the tests package has no parent")?;
     let target = repository.join("target");
-    if script {
+    if arguments.script {
         phone_browser::install_playwright(&target)?;
         namespace::enter()?;
-        return play(&target, repository, screen, &only);
+        return play(&target, repository, screen, &arguments.only);
     }
     match env::var_os(RELAY) {
-        None => outside(&target),
+        None => outside(&target, arguments.address_follows),
         Some(sockets) => {
             namespace::enter()?;
             inside(&target, Path::new(&sockets), screen)
@@ -94,51 +102,78 @@ fn play(target: &Path, repository: &Path, screen: Option<ScreenSize>, only: &[St
 }
 
 /// Outside the namespace: forwards the TCP ports that a browser uses to UNIX sockets of the process inside.
-fn outside(target: &Path) -> Result<()> {
+fn outside(target: &Path, address_follows: bool) -> Result<()> {
     std::fs::create_dir_all(target)?;
     let sockets = tempfile::Builder::new().prefix("kiosk-demo-").tempdir()?;
-    for address in [BENCH, PLATFORM, IDENTITY] {
-        let listener = TcpListener::bind(address).with_context(|| {
-            format!("cannot listen on {address}: another demo may be running; stop it first")
-        })?;
-        let socket = sockets.path().join(address);
-        thread::spawn(move || {
-            for browser in listener.incoming().flatten() {
-                if let Ok(inside) = UnixStream::connect(&socket) {
-                    relay(browser, inside);
-                }
-            }
-        });
+    let socket = |address: &str| sockets.path().join(address);
+    for address in [PLATFORM, IDENTITY] {
+        forward(bind(address)?, socket(address));
+    }
+    if !address_follows {
+        forward(bind(BENCH)?, socket(BENCH));
     }
     // Ctrl-C may reach both processes or only this one, and this one may be killed: closing the child's standard input
     // stops the child in each case.
     let stop = stop_signal()?;
     let mut command = Command::new(env::current_exe()?);
-    command.args(env::args_os().skip(1)).env(RELAY, sockets.path()).stdin(Stdio::piped());
-    let mut city = command.spawn()?;
+    command.args(env::args_os().skip(1)).env(RELAY, sockets.path());
+    let mut city = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let input = city.stdin.take();
     thread::spawn(move || {
         stop.recv().ok();
         drop(input);
     });
+    let said = BufReader::new(city.stdout.take().context("standard output of the demo is not piped")?);
+    for line in said.lines() {
+        let line = line?;
+        writeln!(io::stdout(), "{line}")?;
+        io::stdout().flush()?;
+        if line == RUNNING {
+            if address_follows {
+                forward(bind_when_free(BENCH)?, socket(BENCH));
+            }
+            writeln!(io::stdout(), "bench: http://{BENCH}   (Ctrl-C stops everything)")?;
+        }
+    }
     let status = city.wait()?;
     if status.success() || status.code().is_none() { Ok(()) } else { bail!("the demo ended with {status}") }
+}
+
+fn bind(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}: another demo may be running; stop it first"))
+}
+
+/// Binds an address that its holder gives free.
+fn bind_when_free(address: &str) -> Result<TcpListener> {
+    let until = Instant::now() + ADDRESS_TIMEOUT;
+    loop {
+        match bind(address) {
+            Err(_) if Instant::now() < until => thread::sleep(ADDRESS_RETRY_INTERVAL),
+            bound => return bound,
+        }
+    }
+}
+
+fn forward(listener: TcpListener, socket: PathBuf) {
+    thread::spawn(move || {
+        for browser in listener.incoming().flatten() {
+            if let Ok(inside) = UnixStream::connect(&socket) {
+                relay(browser, inside);
+            }
+        }
+    });
 }
 
 fn inside(target: &Path, sockets: &Path, screen: Option<ScreenSize>) -> Result<()> {
     let stop = stop_signal()?;
     stop_when_input_closes();
     let (platform, identity) = (PLATFORM.parse()?, IDENTITY.parse()?);
-    let mut rig = Rig::start_at(&target.join("demo-state"), platform, identity)?;
-    let site = "district-hall";
-    rig.add_kiosk(KioskPlan {
-        site,
-        screen,
-        slot: Some(0),
-        devices: DeviceOptions { document_printer: true, ..DeviceOptions::default() },
-    })?;
-    let bench = rig.kiosks.first().context("the kiosk that was just added")?.bench.bench_url().to_owned();
-    let bench: SocketAddr = bench.trim_start_matches("http://").parse()?;
+    let mut rig = Rig::start_at(&target.join("demo-state"), platform, identity, say)?;
+    let devices = DeviceOptions { document_printer: true, ..DeviceOptions::default() };
+    rig.add_kiosk(KioskPlan { site: "district-hall", screen, slot: Some(0), devices })?;
+    let kiosk = rig.kiosks.first().context("the kiosk that was just added")?;
+    let bench: SocketAddr = kiosk.bench.bench_url().trim_start_matches("http://").parse()?;
     for (name, inside) in [(BENCH, bench), (PLATFORM, platform), (IDENTITY, identity)] {
         let listener = UnixListener::bind(sockets.join(name))?;
         thread::spawn(move || {
@@ -149,11 +184,15 @@ fn inside(target: &Path, sockets: &Path, screen: Option<ScreenSize>) -> Result<(
             }
         });
     }
-    writeln!(io::stdout(), "bench: http://{BENCH}   (Ctrl-C stops everything)")?;
-    while stop.recv_timeout(READER_POLL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        rig.sync_readers()?;
-    }
+    say(RUNNING);
+    stop.recv().ok();
     Ok(())
+}
+
+/// Prints a line of progress.
+fn say(line: &str) {
+    // Nobody may be reading any more.
+    writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush()).ok();
 }
 
 /// Sends SIGINT to this process once its standard input closes, which means that its parent has ended.

@@ -250,7 +250,6 @@ pub(super) fn invalid_cards_and_codes(context: &mut ScenarioContext) -> Result<(
 pub(super) fn reader_disconnected(context: &mut ScenarioContext) -> Result<()> {
     context.sign_in_by_card("ran-guangming")?;
     context.first_kiosk()?.set_fault("reader-gone", true)?;
-    context.rig.sync_readers()?;
     context.first_kiosk()?.wait_for_text("暂时不能用")?;
     context.capture_screen("读卡器断开")?;
     context.sign_in_by_code("ran-guangming")?;
@@ -258,7 +257,6 @@ pub(super) fn reader_disconnected(context: &mut ScenarioContext) -> Result<()> {
     context.first_kiosk()?.tap_button("退出")?;
     context.first_kiosk()?.wait_for_text("暂时不能用")?;
     context.first_kiosk()?.set_fault("reader-gone", false)?;
-    context.rig.sync_readers()?;
     context.first_kiosk()?.remove_card()?;
     context.first_kiosk()?.wait_for_text("插到底不要松动")?;
     context.sign_in_by_card("ran-guangming")?;

@@ -21,13 +21,13 @@ use crate::codes::code_uses::log_use;
 use crate::codes::verification::{refusal_problem, resident_of_alias, to_unix_seconds, unknown_code_problem};
 use crate::config::relying_parties::RelyingParty;
 use crate::context::RequestContext;
-use contract::from_hex;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::phone_refusal::PhoneRefusal;
 use crate::phones::bound_phone::{BoundPhone, PhoneRequest, find_phone, parse_phone_body};
 use crate::request_error::{RequestError, malformed_request};
 use crate::store::columns::{from_ms_column, ms_column_before, to_hex, to_json_column, to_ms_column};
+use contract::from_hex;
 
 /// Lifetime of a consent request on the phone, and of a consent to a single disclosure, in milliseconds.
 pub(crate) const CONSENT_REQUEST_TTL_MS: u64 = 10 * 60 * 1000;

@@ -36,6 +36,11 @@ pub(crate) fn admin_page(context: &RequestContext<'_>) -> Result<PlatformReply, 
     Ok(PlatformResponse::html(200, html).into())
 }
 
+/// `GET /admin/orders`: the newest orders as JSON, for an auditor who compares ledgers. No personal data, as on the page.
+pub(crate) fn admin_orders(context: &RequestContext<'_>) -> Result<PlatformReply, RequestError> {
+    Ok(PlatformResponse::json(&newest_orders(context.tx, ROWS_MAX)?).into())
+}
+
 fn table_row<const N: usize>(cells: [&str; N]) -> String {
     let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escape_html(cell))).collect();
     format!("<tr>{cells}</tr>\n")

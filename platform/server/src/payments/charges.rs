@@ -9,8 +9,8 @@
 use std::collections::BTreeSet;
 
 use contract::{
-    Backoff, ChargeRequest, ChargeState, Evidence, InquiryRequest, KioskId, Level, Money, OrderItem, PaymentMethod,
-    Problem, ProblemCode, Settlement, UnixMs, VoidReason, sm3,
+    Backoff, ChargeRequest, ChargeState, Evidence, InquiryRequest, KioskId, Level, Money, OrderItem,
+    PaymentMethod, Problem, ProblemCode, Settlement, UnixMs, VoidReason, sm3,
 };
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -439,12 +439,18 @@ fn schedule_inquiry(db: &Connection, order: &OrderRef, now: UnixMs) -> rusqlite:
 }
 
 /// An order on the administration page.
+#[derive(Serialize)]
 pub(crate) struct OrderSummary {
     pub(crate) order: String,
     pub(crate) device: KioskId,
+    /// Amount in fen.
     pub(crate) total_fen: i64,
+    /// The outcome; `None` while it is not known.
     pub(crate) settlement: Option<Settlement>,
+    /// When the platform heard of the order.
+    #[serde(rename = "created_ms")]
     pub(crate) created: UnixMs,
+    /// State of the payment's posting to the department, if it is to be posted.
     pub(crate) posting: Option<String>,
 }
 

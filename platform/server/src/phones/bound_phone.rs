@@ -6,9 +6,9 @@ use rusqlite::OptionalExtension as _;
 use serde::Deserialize;
 
 use crate::context::RequestContext;
-use contract::from_hex;
 use crate::phone_refusal::PhoneRefusal;
 use crate::request_error::RequestError;
+use contract::from_hex;
 
 /// Request of a phone without further data.
 #[derive(Deserialize)]

@@ -10,10 +10,10 @@ use rusqlite::{OptionalExtension as _, params};
 use crate::codes::code_uses::log_use;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
-use contract::from_hex;
 use crate::phone_refusal::PhoneRefusal;
 use crate::request_error::RequestError;
 use crate::store::columns::{to_hex, to_ms_column};
+use contract::from_hex;
 
 /// Lifetime of a pairing code in milliseconds: time to take out the phone, open its scanner, and read.
 const PAIRING_TTL_MS: u64 = 5 * 60 * 1000;

@@ -15,7 +15,6 @@ use crate::codes::online_tokens::{TOKEN_TTL_MS, issue_token};
 use crate::codes::revocations::{self, Medium};
 use crate::config::code_authority::CodeAuthority;
 use crate::context::{PlatformConfig, RequestContext};
-use contract::from_hex;
 use crate::identity_service::{VerifiedPerson, redeem_ticket};
 use crate::messages::PlatformResponse;
 use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
@@ -23,6 +22,7 @@ use crate::phone_refusal::PhoneRefusal;
 use crate::request_error::RequestError;
 use crate::residents::masking::masked_name;
 use crate::store::columns::{from_ms_column, ms_column_before, to_hex, to_ms_column};
+use contract::from_hex;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const MINUTE_MS: u64 = 60_000;

@@ -15,12 +15,12 @@ use crate::codes::code_uses::log_use;
 use crate::codes::verification::{self, ValidatedCode};
 use crate::config::relying_parties::RelyingParty;
 use crate::context::RequestContext;
-use contract::from_hex;
 use crate::messages::{PlatformRequest, PlatformResponse};
 use crate::peer_calls::PlatformReply;
 use crate::request_error::{RequestError, malformed_request, parse_body};
 use crate::request_signature::{check_request_time, verified_signer};
 use crate::store::columns::{ms_column_before, to_hex, to_ms_column};
+use contract::from_hex;
 
 const MINUTE_MS: u64 = 60_000;
 /// Retention of verification rows in milliseconds.

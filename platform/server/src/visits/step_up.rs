@@ -18,11 +18,11 @@ use crate::codes::code_uses::log_use;
 use crate::codes::verification::{refusal_problem, resident_of_alias, to_unix_seconds, unknown_code_problem};
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
-use contract::from_hex;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::request_error::{RequestError, malformed_request, parse_body};
 use crate::store::columns::{to_json_column, to_ms_column};
+use contract::from_hex;
 
 /// Retention of an answered nonce in milliseconds; answers expire much earlier.
 const NONCE_RETENTION_MS: u64 = 24 * 60 * 60 * 1000;

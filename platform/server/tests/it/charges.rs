@@ -64,6 +64,19 @@ fn admin_page_shows_a_refused_order_with_the_stable_name_of_its_reason() {
 }
 
 #[test]
+fn order_list_has_amount_outcome_and_no_personal_data() {
+    let mut city = CityFixture::new();
+    assert_eq!(city.page("/admin/orders"), (200, "[]".to_owned()));
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    assert!(is_paid(&city.charge(TestKiosk::One, &request)));
+    let orders: serde_json::Value = serde_json::from_str(&city.page("/admin/orders").1).unwrap();
+    assert_eq!(orders[0]["order"], request.order.to_string());
+    assert_eq!(orders[0]["total_fen"], request.total.fen());
+    assert_eq!(orders[0]["settlement"]["outcome"], "paid");
+    assert!(orders[0]["created_ms"].is_u64() && orders[0].get("resident").is_none());
+}
+
+#[test]
 fn bills_of_one_order_are_paid_together() {
     let mut city = CityFixture::new();
     let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();

@@ -1,0 +1,158 @@
+//! The mission of the changed service: the title of a service in a copy of `assets/services`, from which the platform
+//! serves after a new start.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use contract::ServiceDocument;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::SharedRig;
+
+/// Longest title, in characters; the menu has no room for more.
+const TITLE_CHARS_MAX: usize = 24;
+
+/// Lines of a service document before and after a change.
+#[derive(Debug, Serialize)]
+pub(super) struct ServiceChange {
+    file: String,
+    version: u32,
+    before: Vec<String>,
+    after: Vec<String>,
+}
+
+/// The folder with the rig's own copies of the service documents.
+pub(super) fn own_folder(rig: &SharedRig) -> PathBuf {
+    rig.state.join("services")
+}
+
+/// The folder from which the platform serves now.
+pub(super) fn folder(rig: &SharedRig) -> PathBuf {
+    let own = own_folder(rig);
+    if own.exists() { own } else { rig.repository.join("assets/services") }
+}
+
+/// The services of a folder by file name, each as its file, parsed.
+fn documents(folder: &Path) -> Result<Vec<(PathBuf, String, ServiceDocument)>> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        files.push(entry?.path());
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    files
+        .into_iter()
+        .map(|file| {
+            let text = fs::read_to_string(&file)?;
+            let document =
+                ServiceDocument::parse(&text).with_context(|| format!("service {}", file.display()))?;
+            Ok((file, text, document))
+        })
+        .collect()
+}
+
+/// Id, version and titles of each service in a folder.
+pub(super) fn titles(folder: &Path) -> Result<Value> {
+    let rows = documents(folder)?.into_iter().map(|(_, _, document)| {
+        json!({
+            "id": document.id,
+            "version": document.version,
+            "zh": document.title.zh,
+            "en": document.title.en,
+        })
+    });
+    Ok(rows.collect())
+}
+
+/// Writes the rig's copies of all service documents, one of them with this title and the next version.
+pub(super) fn change_title(rig: &SharedRig, service: &str, zh: &str, en: &str) -> Result<ServiceChange> {
+    let documents = documents(&folder(rig))?;
+    let (file, text, document) = documents
+        .iter()
+        .find(|(_, _, document)| document.id == service)
+        .with_context(|| format!("there is no service `{service}`"))?;
+    let changed = with_title(text, document.version + 1, zh, en)?;
+    let own = own_folder(rig);
+    fs::create_dir_all(&own)?;
+    for (file, text, _) in &documents {
+        fs::write(own.join(file.file_name().context("a service document without a name")?), text)?;
+    }
+    let name = file.file_name().context("a service document without a name")?;
+    fs::write(own.join(name), &changed)?;
+    let different = |a: &str, b: &str| -> Vec<String> {
+        a.lines().zip(b.lines()).filter(|(one, other)| one != other).map(|(one, _)| one.to_owned()).collect()
+    };
+    Ok(ServiceChange {
+        file: name.to_string_lossy().into_owned(),
+        version: document.version + 1,
+        before: different(text, &changed),
+        after: different(&changed, text),
+    })
+}
+
+/// The document with another title and version; everything else stays, comments too.
+fn with_title(text: &str, version: u32, zh: &str, en: &str) -> Result<String> {
+    for title in [zh, en] {
+        let length = title.chars().count();
+        if title.trim().is_empty() || length > TITLE_CHARS_MAX || title.chars().any(char::is_control) {
+            bail!("a title has 1 to {TITLE_CHARS_MAX} characters; this one has {length}");
+        }
+    }
+    let [zh, en] = [zh, en].map(|title| toml::Value::String(title.to_owned()));
+    let mut head = true;
+    let lines = text.lines().map(|line| {
+        head &= !line.starts_with('[');
+        if head && line.starts_with("version = ") {
+            format!("version = {version}\n")
+        } else if head && line.starts_with("title = ") {
+            format!("title = {{ zh = {zh}, en = {en} }}\n")
+        } else {
+            format!("{line}\n")
+        }
+    });
+    let changed: String = lines.collect();
+    let document = ServiceDocument::parse(&changed).context("the changed service document")?;
+    if document.version != version {
+        bail!("the service document has no line for its version");
+    }
+    Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn balance() -> String {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        fs::read_to_string(repository.join("assets/services/medical-balance.toml")).unwrap()
+    }
+
+    #[test]
+    fn title_and_version_change_and_nothing_else() {
+        let before = balance();
+        let changed = with_title(&before, 2, "我的\"医保\"余额", "My balance").unwrap();
+        let document = ServiceDocument::parse(&changed).unwrap();
+        assert_eq!(document.title.zh, "我的\"医保\"余额");
+        assert_eq!((document.title.en.as_str(), document.version), ("My balance", 2));
+        let different = before.lines().zip(changed.lines()).filter(|(a, b)| a != b).count();
+        assert_eq!((different, changed.lines().count()), (2, before.lines().count()));
+    }
+
+    #[test]
+    fn empty_and_overlong_titles_are_refused() {
+        for title in ["", "  ", "a\nb", &"长".repeat(TITLE_CHARS_MAX + 1)] {
+            assert!(with_title(&balance(), 2, title, "x").is_err(), "{title:?}");
+        }
+    }
+
+    #[test]
+    fn every_service_has_its_titles_listed() {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let titles = titles(&repository.join("assets/services")).unwrap();
+        let ids: Vec<&str> =
+            titles.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
+        assert!(ids.contains(&"medical.balance") && ids.contains(&"water.pay"), "{ids:?}");
+    }
+}
