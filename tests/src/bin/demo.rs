@@ -24,7 +24,7 @@ const IDENTITY: &str = "127.0.0.1:8084";
 /// Environment variable of the process inside the namespace: directory of the UNIX sockets that connect it with the
 /// outside.
 const RELAY: &str = "KIOSK_DEMO_RELAY";
-/// This line says that everything runs. Whoever holds the bench's address for the demo (`cargo xtask demo` shows a page
+/// This line says that everything runs. The caller that holds the bench's address for the demo (`cargo xtask demo` shows a page
 /// there) gives it free at this line.
 const RUNNING: &str = "everything runs";
 /// Time in which the bench's address must become free.

@@ -282,7 +282,7 @@ fn hung_process_is_killed_and_fails_pending_work() {
 
 #[test]
 fn request_to_a_silent_device_holds_no_caller() {
-    // The visit of an unanswered request may end; whoever comes next is not kept waiting by it.
+    // The visit of an unanswered request may end; the next resident does not wait for it.
     let fixture = Fixture::start(&[Behaviour::Hangs], long_timeouts());
     fixture.wait_for_health(DeviceState::Ready);
     let begun = Instant::now();

@@ -39,7 +39,7 @@ impl<D: Domain> DomainState<D> {
         routes.route("/faults", post(inject_fault).delete(clear_faults)).with_state(state)
     }
 
-    /// Answers a request that asks for a decision. `work` is told whether the domain may accept; if not, it declines.
+    /// Answers a request that asks for a decision. The argument of `work` says whether the domain may accept; if not, it declines.
     pub(crate) async fn decide(
         self: Arc<Self>,
         work: impl FnOnce(&mut D, bool) -> Result<Response, D::Error> + Send + 'static,

@@ -46,11 +46,11 @@ async fn charge_is_answered_and_listed_and_server_stops() {
 async fn drop_before_charges_nothing_and_drop_after_charges() {
     let server = start().await;
     server.inject_fault(r#"{"fault":"drop-before","count":1}"#).await;
-    server.post_in_vain("/charges", &charge_body(1)).await;
+    server.post_without_answer("/charges", &charge_body(1)).await;
     assert_eq!(inquire(&server, 1).await, OrderOutcome::Void);
 
     server.inject_fault(r#"{"fault":"drop-after","count":1}"#).await;
-    server.post_in_vain("/charges", &charge_body(2)).await;
+    server.post_without_answer("/charges", &charge_body(2)).await;
     assert!(matches!(inquire(&server, 2).await, OrderOutcome::Paid { .. }));
 }
 

@@ -34,11 +34,11 @@ async fn payment_with_lost_answer_is_booked_once_when_repeated() {
     assert_eq!(open_bills(&server).await, 1);
 
     server.inject_fault(r#"{"fault":"drop-before","count":1}"#).await;
-    server.post_in_vain("/payments", PAYMENT).await;
+    server.post_without_answer("/payments", PAYMENT).await;
     assert_eq!(open_bills(&server).await, 1);
 
     server.inject_fault(r#"{"fault":"drop-after","count":1}"#).await;
-    server.post_in_vain("/payments", PAYMENT).await;
+    server.post_without_answer("/payments", PAYMENT).await;
     assert_eq!(open_bills(&server).await, 0);
     assert_eq!(server.post("/payments", PAYMENT).await, (204, String::new()));
 

@@ -47,7 +47,7 @@ impl RunningSandbox {
     }
 
     /// Sends a request whose connection must close without an answer.
-    pub(crate) async fn post_in_vain(&self, path: &str, body: &str) {
+    pub(crate) async fn post_without_answer(&self, path: &str, body: &str) {
         assert!(self.try_send(Method::POST, path, body).await.is_err());
     }
 

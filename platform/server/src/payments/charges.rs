@@ -447,7 +447,7 @@ pub(crate) struct OrderSummary {
     pub(crate) total_fen: i64,
     /// The outcome; `None` while it is not known.
     pub(crate) settlement: Option<Settlement>,
-    /// When the platform heard of the order.
+    /// When the platform received the order.
     #[serde(rename = "created_ms")]
     pub(crate) created: UnixMs,
     /// State of the payment's posting to the department, if it is to be posted.
