@@ -134,7 +134,7 @@ enum Line<'a> {
 fn classify(line: &str) -> Line<'_> {
     let text = line.trim_start();
     if let Some(bar) = text.strip_prefix("Building [").and_then(|bar| bar.split_once("] ")) {
-        let (count, names) = bar.1.split_once(": ").unwrap_or((bar.1, ""));
+        let (count, names) = bar.1.trim_end().split_once(": ").unwrap_or((bar.1, ""));
         let numbers = count.trim().split_once('/');
         let numbers = numbers.and_then(|(done, total)| Some((done.parse().ok()?, total.parse().ok()?)));
         return numbers.map_or(Line::Status, |(done, total)| Line::Progress { done, total, names });
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn cargo_progress_bar_gives_numbers_and_names() {
         assert_eq!(
-            classify("   Building [====>       ] 123/640: slint, zbus(build.rs)..."),
+            classify("   Building [====>       ] 123/640: slint, zbus(build.rs)...   "),
             Line::Progress { done: 123, total: 640, names: "slint, zbus(build.rs)..." }
         );
         assert_eq!(classify("    Building [=>  ] 1/2"), Line::Progress { done: 1, total: 2, names: "" });

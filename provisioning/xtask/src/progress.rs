@@ -51,6 +51,8 @@ impl Phase {
 struct Running {
     phase: Phase,
     began: Instant,
+    /// When `done` last changed.
+    advanced: Instant,
     done: u32,
     total: u32,
     unit: &'static str,
@@ -62,7 +64,9 @@ impl Running {
     fn seconds_left(&self) -> Option<u64> {
         let far_enough = self.total > 0 && self.done * 100 >= self.total * ESTIMATE_FROM;
         let left = u64::from(self.total.saturating_sub(self.done));
-        far_enough.then(|| self.began.elapsed().as_secs() * left / u64::from(self.done.max(1)))
+        let by_rate = self.began.elapsed().as_secs() * left / u64::from(self.done.max(1));
+        // A large unit at the end takes at least as long again as it has taken.
+        far_enough.then(|| by_rate.max(self.advanced.elapsed().as_secs()))
     }
 
     fn line(&self) -> String {
@@ -141,14 +145,18 @@ impl Progress {
     /// A phase begins; what runs before it ends.
     pub(crate) fn begin(&self, phase: Phase, unit: &'static str, words: &str) {
         self.say(words);
-        let began = Instant::now();
-        let running = Running { phase, began, done: 0, total: 0, unit, detail: String::new() };
+        let now = Instant::now();
+        let running =
+            Running { phase, began: now, advanced: now, done: 0, total: 0, unit, detail: String::new() };
         self.state().running = Some(running);
     }
 
     /// The phase that runs has done so much of so much.
     pub(crate) fn advance(&self, done: u32, total: u32, detail: &str) {
         if let Some(running) = &mut self.state().running {
+            if running.done != done {
+                running.advanced = Instant::now();
+            }
             (running.done, running.total) = (done, total);
             detail.clone_into(&mut running.detail);
         }
@@ -224,7 +232,15 @@ mod tests {
 
     fn running(done: u32, total: u32, seconds: u64) -> Running {
         let began = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
-        Running { phase: Phase::Build, began, done, total, unit: "crates", detail: "slint".to_owned() }
+        Running {
+            phase: Phase::Build,
+            began,
+            advanced: Instant::now(),
+            done,
+            total,
+            unit: "crates",
+            detail: "slint".to_owned(),
+        }
     }
 
     #[test]

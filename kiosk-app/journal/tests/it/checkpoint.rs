@@ -1,7 +1,5 @@
 //! Opening a journal with a checkpoint yields the same state as without, under power cuts and bit rot.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
-
 use contract::{
     CloseReason, Entry, Money, OrderId, PaymentMethod, Pseudonym, Receipt, ReceiptId, Settlement, UnixMs,
     VisitId,

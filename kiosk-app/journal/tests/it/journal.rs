@@ -1,7 +1,5 @@
 //! The journal under power cuts, full disks and bit rot.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
-
 use contract::{CloseReason, Entry, RecordBatch, SecretKey, SignedHead, UnixMs, VisitId, WireRecord};
 use faulty_disk::FaultyDisk;
 use journal::{Disk, Journal, JournalConfig, JournalError, RealDisk, RecoveryReport};
