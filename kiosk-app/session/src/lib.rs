@@ -7,6 +7,14 @@
 //!
 //! State that must end with the visit is stored under `Kiosk::visit`; payments and print jobs outlive the visit and are
 //! stored beside it.
+//!
+//! # Examples
+//!
+//! `examples/one_visit.rs` plays one visit and prints the records, effects and views of each event:
+//!
+//! ```text
+//! cargo run -p session --example one_visit
+//! ```
 
 #![cfg_attr(
     test,
