@@ -1,6 +1,6 @@
 //! The state machine of the kiosk, pure and deterministic.
 //!
-//! [`Kiosk::handle`] takes one [`Input`], time and entropy included, and returns a [`Transition`]: records
+//! [`Kiosk::handle`] takes one [`KioskInput`], time and entropy included, and returns a [`Transition`]: records
 //! that must be durable first, and effects that may be executed then. [`Kiosk::view`] is a pure function of the
 //! state. Nothing here reads a clock, generates a random number, or uses a file, a socket or a thread; the
 //! crate's dependencies, its `clippy.toml` and an architecture test enforce that. Called by the engine.
