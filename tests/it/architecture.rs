@@ -237,3 +237,96 @@ fn links_in_documents_lead_to_existing_files() {
     }
     assert!(links > 0, "no link was found");
 }
+
+/// Beginnings of paths in documents that are not paths of the repository: absolute paths of a kiosk and of addresses,
+/// what a build makes, and a file of another project.
+const PATHS_OUTSIDE: &[&str] = &["/", "target/", "dist/qrcode.mjs"];
+
+/// The names of files and folders in back-ticks in a document: source files, and whatever has a slash. Blocks of code
+/// are left out.
+fn file_names_in(document: &str) -> Vec<&str> {
+    let is_path_char = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
+    let is_file_name = |span: &&str| {
+        let names_a_file = span.contains('/') || span.ends_with(".rs") || span.ends_with(".slint");
+        names_a_file && span.chars().all(is_path_char)
+    };
+    let texts = document.split("```").step_by(2);
+    let spans = texts.flat_map(str::lines).flat_map(|line| line.split('`').skip(1).step_by(2));
+    spans.filter(is_file_name).filter(|span| !PATHS_OUTSIDE.iter().any(|one| span.starts_with(one))).collect()
+}
+
+#[test]
+fn file_names_are_found_in_back_ticks() {
+    let document = "`a.rs`, b.rs, `c/d` and `e` in `f/`, not `/g`, `target/h` or `i::j / k`\n```\n`l.rs`\n```\n`m.slint`";
+    assert_eq!(file_names_in(document), ["a.rs", "c/d", "f/", "m.slint"]);
+}
+
+#[test]
+fn file_names_in_documents_exist_in_the_tree() {
+    let files = files();
+    let existing: Vec<&String> = files.iter().filter(|file| root().join(file).exists()).collect();
+    // The name is the end of a path, or of the path of a folder.
+    let exists = |name: &str| {
+        let (whole, end) = (format!("/{name}"), format!("/{name}/"));
+        existing.iter().any(|file| {
+            let path = format!("/{file}");
+            path.ends_with(&whole) || path.contains(&end)
+        })
+    };
+    let mut missing = Vec::new();
+    for page in existing.iter().filter(|file| file.ends_with(".md")) {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let names = file_names_in(&text).into_iter().map(|name| name.trim_end_matches('/'));
+        missing.extend(names.filter(|name| !exists(name)).map(|name| format!("{page}: {name}")));
+    }
+    assert!(missing.is_empty(), "documents name files that do not exist:\n{}", missing.join("\n"));
+}
+
+/// The names of the tests in a source file.
+fn test_names(source: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for line in source.lines().map(str::trim_start) {
+        is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        let name = line.split_once("fn ").and_then(|(_, rest)| rest.split(['(', '<']).next());
+        if let Some(name) = name.filter(|_| is_test && !line.starts_with("//")) {
+            names.push(name);
+            is_test = false;
+        }
+    }
+    names
+}
+
+#[test]
+fn test_names_are_read_from_source() {
+    let attribute = ["#[te", "st]"].concat();
+    let source = format!("{attribute}\nfn a() {{}}\nfn b() {{}}\n  {attribute}\n  async fn c() {{}}");
+    assert_eq!(test_names(&source), ["a", "c"]);
+}
+
+#[test]
+fn test_names_have_at_most_sixty_characters() {
+    let mut count = 0;
+    for file in files().iter().filter(|file| file.ends_with(".rs")) {
+        let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
+        for name in test_names(&text) {
+            count += 1;
+            assert!(name.len() <= 60, "{file}: {name} has {} characters", name.len());
+        }
+    }
+    assert!(count > 0, "no test was found");
+}
+
+#[test]
+fn every_program_reads_its_arguments_with_clap() {
+    let metadata = metadata();
+    let members: Vec<&Value> = metadata["workspace_members"].as_array().unwrap().iter().collect();
+    for package in metadata["packages"].as_array().unwrap() {
+        let has = |list: &str, is: fn(&Value) -> bool| package[list].as_array().unwrap().iter().any(is);
+        let is_program = has("targets", |target| target["kind"][0] == "bin");
+        let has_clap = has("dependencies", |one| one["name"] == "clap" && one["kind"].is_null());
+        if members.contains(&&package["id"]) {
+            assert!(!is_program || has_clap, "{} has a program without clap", package["name"]);
+        }
+    }
+}

@@ -6,15 +6,21 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use zbus::blocking::{Connection, Proxy, connection};
-use zbus::zvariant::OwnedObjectPath;
+use atspi::proxy::accessible::AccessibleProxyBlocking;
+use atspi::proxy::bus::{BusProxyBlocking, StatusProxyBlocking};
+use atspi::proxy::component::ComponentProxyBlocking;
+use atspi::{CoordType, ObjectRefOwned, Role, State};
+use zbus::blocking::{Connection, connection};
+use zbus::names::BusName;
+use zbus::proxy::CacheProperties;
+use zbus::zvariant::ObjectPath;
 
 /// Most elements read at a time; far more than any view has.
 const ELEMENTS_MAX: usize = 2_000;
-/// `COORD_TYPE_SCREEN` of AT-SPI.
-const COORD_TYPE_SCREEN: u32 = 0;
-/// Roles that can be pressed: `ROLE_CHECK_BOX`, `ROLE_PUSH_BUTTON` and `ROLE_TOGGLE_BUTTON` of AT-SPI.
-const PRESSABLE_ROLES: [u32; 3] = [7, 43, 62];
+/// The object that holds all programs with an accessibility tree.
+const REGISTRY: (&str, &str) = ("org.a11y.atspi.Registry", "/org/a11y/atspi/accessible/root");
+/// Roles that can be pressed.
+const PRESSABLE_ROLES: [Role; 3] = [Role::CheckBox, Role::Button, Role::ToggleButton];
 
 /// Why the screen could not be read, or did not show an expected text.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +58,7 @@ pub struct A11yClient {
     bus: Connection,
 }
 
-type ObjectReference = (String, OwnedObjectPath);
+type ObjectReference = (BusName<'static>, ObjectPath<'static>);
 
 impl A11yClient {
     /// Connects to the accessibility bus, whose address the session bus knows.
@@ -61,12 +67,11 @@ impl A11yClient {
     /// When either bus cannot be reached.
     pub fn connect(session_bus: &str) -> Result<Self, A11yError> {
         let session = connection::Builder::address(session_bus)?.build()?;
-        let status = Proxy::new(&session, "org.a11y.Bus", "/org/a11y/bus", "org.a11y.Status")?;
+        let status = StatusProxyBlocking::new(&session)?;
         // Toolkits create their accessibility tree only when these are set.
-        status.set_property("IsEnabled", true).map_err(zbus::Error::from)?;
-        status.set_property("ScreenReaderEnabled", true).map_err(zbus::Error::from)?;
-        let bus = Proxy::new(&session, "org.a11y.Bus", "/org/a11y/bus", "org.a11y.Bus")?;
-        let address: String = bus.call("GetAddress", &())?;
+        status.set_is_enabled(true)?;
+        status.set_screen_reader_enabled(true)?;
+        let address = BusProxyBlocking::new(&session)?.get_address()?;
         Ok(Self { bus: connection::Builder::address(address.as_str())?.build()? })
     }
 
@@ -75,42 +80,60 @@ impl A11yClient {
     /// # Errors
     /// When the bus cannot be reached.
     pub fn elements(&self) -> Result<Vec<A11yElement>, A11yError> {
-        let root = OwnedObjectPath::try_from("/org/a11y/atspi/accessible/root").map_err(zbus::Error::from)?;
-        let mut queue: VecDeque<ObjectReference> = VecDeque::new();
-        queue.push_back(("org.a11y.atspi.Registry".to_owned(), root));
+        let (name, path) = REGISTRY;
+        let root = (
+            BusName::from_static_str(name).map_err(zbus::Error::from)?,
+            ObjectPath::from_static_str(path).map_err(zbus::Error::from)?,
+        );
+        let mut queue: VecDeque<ObjectReference> = VecDeque::from([root]);
         let mut seen = Vec::new();
         let mut looked = 0;
-        while let Some((name, path)) = queue.pop_front() {
+        while let Some(object) = queue.pop_front() {
             looked += 1;
             if looked > ELEMENTS_MAX {
                 break;
             }
-            let Ok(element) = Proxy::new(&self.bus, name.as_str(), &path, "org.a11y.atspi.Accessible") else {
-                continue;
-            };
-            let children: Vec<ObjectReference> = element.call("GetChildren", &()).unwrap_or_default();
-            queue.extend(children);
-            if let Some(one) = self.read_element(&element, &name, &path) {
+            let Ok(element) = self.accessible(&object) else { continue };
+            let children = element.get_children().unwrap_or_default();
+            let reference =
+                |child: &ObjectRefOwned| Some((child.name()?.clone().into(), child.path().clone()));
+            queue.extend(children.iter().filter_map(reference));
+            if let Some(one) = self.read_element(&element, &object) {
                 seen.push(one);
             }
         }
         Ok(seen)
     }
 
-    fn read_element(&self, element: &Proxy<'_>, name: &str, path: &OwnedObjectPath) -> Option<A11yElement> {
-        let label: String = element.get_property("Name").ok()?;
+    fn accessible(&self, (name, path): &ObjectReference) -> zbus::Result<AccessibleProxyBlocking<'static>> {
+        // Each element is read once, so its properties are not cached.
+        AccessibleProxyBlocking::builder(&self.bus)
+            .destination(name.clone())?
+            .path(path.clone())?
+            .cache_properties(CacheProperties::No)
+            .build()
+    }
+
+    fn read_element(
+        &self,
+        element: &AccessibleProxyBlocking<'_>,
+        (name, path): &ObjectReference,
+    ) -> Option<A11yElement> {
+        let label = element.name().ok()?;
         if label.is_empty() {
             return None;
         }
-        let role: u32 = element.call("GetRole", &()).ok()?;
-        let states: Vec<u32> = element.call("GetState", &()).ok()?;
-        let component = Proxy::new(&self.bus, name, path, "org.a11y.atspi.Component").ok()?;
-        let extents: (i32, i32, i32, i32) = component.call("GetExtents", &(COORD_TYPE_SCREEN,)).ok()?;
-        let (x, y, w, h) = extents;
-        // State 8 is ENABLED, 24 SENSITIVE (atspi-constants.h).
-        let enabled = states.first().is_some_and(|low| low & (1 << 8) != 0 || low & (1 << 24) != 0);
-        let button = PRESSABLE_ROLES.contains(&role);
-        Some(A11yElement { label, is_button: button, is_enabled: enabled, center: (x + w / 2, y + h / 2) })
+        let is_button = PRESSABLE_ROLES.contains(&element.get_role().ok()?);
+        let is_enabled = element.get_state().ok()?.intersects(State::Enabled | State::Sensitive);
+        let component = ComponentProxyBlocking::builder(&self.bus)
+            .destination(name)
+            .ok()?
+            .path(path)
+            .ok()?
+            .build()
+            .ok()?;
+        let (x, y, w, h) = component.get_extents(CoordType::Screen).ok()?;
+        Some(A11yElement { label, is_button, is_enabled, center: (x + w / 2, y + h / 2) })
     }
 
     /// Waits until the name of an element contains `words`; prefers elements that can be pressed.

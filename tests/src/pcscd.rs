@@ -1,4 +1,4 @@
-//! pcscd with Debian's virtual reader (vpcd). Runs only inside a [`namespace`](crate::namespace).
+//! pcscd with Debian's virtual reader (vpcd). Runs only inside a [`namespace`].
 
 use std::fs;
 use std::path::Path;

@@ -7,6 +7,15 @@
 //! result says. The README lists every command with its source.
 //!
 //! Called by the device process. The crate knows nothing of visits or services, and never logs card data.
+//!
+//! # Examples
+//!
+//! `examples/read_card.rs` reads a scripted card, or one in a real reader, and prints its holder masked:
+//!
+//! ```text
+//! cargo run -p card --example read_card
+//! cargo run -p card --example read_card -- --reader NAME
+//! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

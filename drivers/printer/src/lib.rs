@@ -8,6 +8,17 @@
 //!
 //! Deliberately not here: a queue or a memory of receipts (the caller's journal has both), reopening a port, and any
 //! decision about copies (`copy_mark` comes from the caller). The device process is the only caller.
+//!
+//! # Examples
+//!
+//! `examples/print_receipt.rs` prints a receipt to a printer in memory, or to one at a serial line, and shows the bytes
+//! and the outcome:
+//!
+//! ```text
+//! cargo run -p printer --example print_receipt
+//! cargo run -p printer --example print_receipt -- --tty PATH
+//! ```
+
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod answers;

@@ -55,7 +55,7 @@ pub struct EngineInput {
     pub event: InputEvent,
 }
 
-/// The event of an [`Input`].
+/// The event of an [`EngineInput`].
 pub enum InputEvent {
     /// [`Engine::next_deadline`] has passed.
     Tick,

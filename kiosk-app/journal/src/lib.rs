@@ -7,6 +7,14 @@
 //!
 //! [`Cache`] stores values that can be rebuilt: the projection of the journal as a [`Checkpoint`], and the feed state.
 //! The cache may be missing, late or damaged; then the whole journal is read, and the feed is fetched again.
+//!
+//! # Examples
+//!
+//! `examples/recover_journal.rs` appends records, cuts the file as a power cut does, and shows what recovery reports:
+//!
+//! ```text
+//! cargo run -p journal --example recover_journal
+//! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 

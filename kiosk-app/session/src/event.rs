@@ -1,4 +1,4 @@
-//! Inputs of the kiosk: every event comes in an [`Input`], with time and entropy.
+//! Inputs of the kiosk: every event comes in an [`KioskInput`], with time and entropy.
 
 use std::sync::Arc;
 

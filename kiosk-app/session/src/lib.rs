@@ -1,12 +1,20 @@
 //! The state machine of the kiosk, pure and deterministic.
 //!
-//! [`Kiosk::handle`] takes one [`Input`], time and entropy included, and returns a [`Transition`]: records
+//! [`Kiosk::handle`] takes one [`KioskInput`], time and entropy included, and returns a [`Transition`]: records
 //! that must be durable first, and effects that may be executed then. [`Kiosk::view`] is a pure function of the
 //! state. Nothing here reads a clock, generates a random number, or uses a file, a socket or a thread; the
 //! crate's dependencies, its `clippy.toml` and an architecture test enforce that. Called by the engine.
 //!
 //! State that must end with the visit is stored under `Kiosk::visit`; payments and print jobs outlive the visit and are
 //! stored beside it.
+//!
+//! # Examples
+//!
+//! `examples/one_visit.rs` plays one visit and prints the records, effects and views of each event:
+//!
+//! ```text
+//! cargo run -p session --example one_visit
+//! ```
 
 #![cfg_attr(
     test,

@@ -48,7 +48,7 @@ pub(crate) fn write_key_pair(directory: &Path, name: &str) -> Result<()> {
     write_new(directory, &format!("{name}.pub"), &key.public().to_string(), 0o644)
 }
 
-/// Reads a secret key from a file that [`pair`] wrote.
+/// Reads a secret key from a file that [`write_key_pair`] wrote.
 pub(crate) fn read_secret_key(path: &Path) -> Result<SecretKey> {
     let unreadable = || format!("{} does not hold a secret key", path.display());
     let text = Zeroizing::new(fs::read_to_string(path).with_context(unreadable)?);

@@ -1,15 +1,24 @@
 //! `faults`: runs one fault scenario for each named fault against the running kiosk. Called by `cargo xtask faults`.
 
-use std::env;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
+use clap::Parser;
 use system_tests::{faults, namespace};
 
+/// Injects each named fault of each device into the running kiosk and checks what screen, platform and log then say.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Runs only the faults whose name contains PART; may be repeated.
+    #[arg(long, value_name = "PART")]
+    only: Vec<String>,
+}
+
 fn main() -> ExitCode {
-    match run() {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("faults: {error:#}");
@@ -18,21 +27,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
-    let mut only = Vec::new();
-    let mut arguments = env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--only" => only.push(arguments.next().context("--only needs a part of a fault's name")?),
-            unknown => bail!("unknown argument `{unknown}`; expected --only PART, which may be repeated"),
-        }
-    }
+fn run(arguments: &Arguments) -> Result<()> {
     namespace::enter()?;
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("the directory of the tests package has no parent")?;
     let target = repository.join("target");
-    let table = faults::run(&target.join("faults-state"), &target.join("faults"), repository, &only)?;
+    let table =
+        faults::run(&target.join("faults-state"), &target.join("faults"), repository, &arguments.only)?;
     write!(io::stdout(), "{table}")?;
     if table.count() == 0 {
         bail!("no fault name contains the given part; the bench page lists all faults");
@@ -45,5 +47,15 @@ fn run() -> Result<()> {
             table.failures().len(),
             table.count()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_definition_is_valid() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
     }
 }

@@ -2,7 +2,7 @@
 //! touches, a waiting resident must be able to leave, and a message must say what to do; after it the device must
 //! recover.
 //!
-//! A [fault scenario](fault_scenario) prepares the kiosk, injects the fault, measures, clears the fault, and waits
+//! A fault scenario prepares the kiosk, injects the fault, measures, clears the fault, and waits
 //! until the device is offered again. Times count from the moment at which the emulator first applied the fault.
 
 mod fault_scenario;

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -31,6 +32,13 @@ fn missing_scanner() -> DeviceConfig {
 
 fn pin() -> DeviceWork {
     DeviceWork::VerifyPin(b"730914".to_vec().into())
+}
+
+#[test]
+fn help_is_printed_and_not_taken_for_a_device_name() {
+    let output = Command::new(env!("CARGO_BIN_EXE_kiosk-device")).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Usage: kiosk-device <NAME>"), "{output:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::store::columns::{from_epoch_column, to_hex};
 
 /// Answer to `GET /v1/audit/{device}`.
 ///
-/// To verify: each `batch` begins at [`Chain::genesis`], passes [`RecordBatch::check`], and its last head
+/// To verify: each `batch` begins at [`Chain::genesis`], passes [`RecordBatch::verify_chain`], and its last head
 /// is signed; each of `heads` is signed and lies on the chain.
 #[derive(Serialize, Deserialize)]
 pub struct KioskAudit {

@@ -55,7 +55,7 @@ fn charge_is_paid_and_booked_once() {
 }
 
 #[test]
-fn admin_page_shows_a_refused_order_with_the_stable_name_of_its_reason() {
+fn admin_page_shows_refusal_reason_by_its_stable_name() {
     let mut city = CityFixture::new();
     let mut request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
     request.items[0].payee = "别家".into();
