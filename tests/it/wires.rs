@@ -4,7 +4,6 @@
 mod camera;
 mod card_authority;
 mod card_reader;
-mod faults;
 mod gate;
 mod id_reader;
 mod missions;

@@ -11,6 +11,8 @@ use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 
 use crate::a11y_client::{A11yClient, A11yElement};
+use crate::process::wait_until;
+use crate::screen_text::{ScreenText, ScreenTexts, TextPattern};
 
 /// Time in which an expected text appears on the screen; long enough on two busy cores.
 const TEXT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -22,10 +24,17 @@ pub struct BenchClient {
     bench_url: String,
     platform_url: String,
     http: Client,
+    texts: ScreenTexts,
 }
 
 impl BenchClient {
-    pub(crate) fn new(name: &str, a11y: A11yClient, bench: SocketAddr, platform: SocketAddr) -> Result<Self> {
+    pub(crate) fn new(
+        name: &str,
+        a11y: A11yClient,
+        bench: SocketAddr,
+        platform: SocketAddr,
+        texts: ScreenTexts,
+    ) -> Result<Self> {
         let http = Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?;
         Ok(Self {
             name: name.to_owned(),
@@ -33,6 +42,7 @@ impl BenchClient {
             bench_url: format!("http://{bench}"),
             platform_url: format!("http://{platform}"),
             http,
+            texts,
         })
     }
 
@@ -48,28 +58,60 @@ impl BenchClient {
         &self.bench_url
     }
 
-    /// Waits up to `TEXT_TIMEOUT` until the screen shows these words.
+    /// Waits up to `TEXT_TIMEOUT` until the screen shows this text.
     ///
     /// # Errors
     /// When it does not; the error holds the texts on the screen.
-    pub fn wait_for_text(&self, words: &str) -> Result<A11yElement> {
-        Ok(self.a11y.wait_for_text(words, TEXT_TIMEOUT)?)
+    pub fn wait_for_text(&self, text: impl Into<ScreenText>) -> Result<A11yElement> {
+        self.wait_for_text_within(text, TEXT_TIMEOUT)
     }
 
-    /// Waits up to `timeout` until the screen shows these words.
+    /// Waits up to `timeout` until the screen shows this text.
     ///
     /// # Errors
     /// When it does not; the error holds the texts on the screen.
-    pub fn wait_for_text_within(&self, words: &str, timeout: Duration) -> Result<A11yElement> {
-        Ok(self.a11y.wait_for_text(words, timeout)?)
+    pub fn wait_for_text_within(
+        &self,
+        text: impl Into<ScreenText>,
+        timeout: Duration,
+    ) -> Result<A11yElement> {
+        let pattern = self.pattern(text)?;
+        self.wait_for_element(&format!("`{pattern}`"), timeout, |seen| pattern.matches(&seen.label))
     }
 
-    /// Whether the screen shows these words now.
+    /// Waits up to `timeout` until the screen shows one of these texts; returns the first of them that it shows.
+    ///
+    /// # Errors
+    /// When it shows none; the error holds the texts on the screen.
+    pub fn wait_for_any_text<'a>(
+        &self,
+        texts: &'a [ScreenText],
+        timeout: Duration,
+    ) -> Result<&'a ScreenText> {
+        let patterns: Vec<TextPattern> =
+            texts.iter().map(|text| self.texts.pattern(text)).collect::<Result<_>>()?;
+        let wanted = patterns.iter().map(|pattern| format!("`{pattern}`")).collect::<Vec<_>>().join(" or ");
+        let shown = self.wait_for_element(&wanted, timeout, |seen| {
+            patterns.iter().any(|pattern| pattern.matches(&seen.label))
+        })?;
+        let first = texts.iter().zip(&patterns).find(|(_, pattern)| pattern.matches(&shown.label));
+        first.map(|(text, _)| text).context("the element that was just found")
+    }
+
+    /// Whether the screen shows this text now.
     ///
     /// # Errors
     /// When the accessibility bus cannot be reached.
-    pub fn shows_text(&self, words: &str) -> Result<bool> {
-        Ok(self.a11y.elements()?.iter().any(|seen| seen.label.contains(words)))
+    pub fn shows_text(&self, text: impl Into<ScreenText>) -> Result<bool> {
+        Ok(self.pattern(text)?.matches_any(&self.visible_texts()?))
+    }
+
+    /// The words of this text.
+    ///
+    /// # Errors
+    /// When no service document has it.
+    pub fn pattern(&self, text: impl Into<ScreenText>) -> Result<TextPattern> {
+        self.texts.pattern(&text.into())
     }
 
     /// All texts on the screen.
@@ -80,43 +122,53 @@ impl BenchClient {
         Ok(self.a11y.elements()?.into_iter().map(|seen| seen.label).collect())
     }
 
-    /// Touches the first enabled button whose name contains these words.
+    /// Touches the first enabled button whose name contains this text.
     ///
     /// # Errors
     /// When there is none within `TEXT_TIMEOUT`, or the bench does not answer.
-    pub fn tap_button(&self, words: &str) -> Result<()> {
-        let (x, y) = self.button_center(words)?;
+    pub fn tap_button(&self, text: impl Into<ScreenText>) -> Result<()> {
+        let (x, y) = self.button_center(text)?;
         self.post("touch", &json!({ "x": x, "y": y })).map(drop)
     }
 
-    /// Waits up to `TEXT_TIMEOUT` for an enabled button whose name contains these words; returns its centre in
-    /// pixels.
+    /// Waits up to `TEXT_TIMEOUT` for an enabled button whose name contains this text; returns its centre in pixels.
     ///
     /// # Errors
     /// When there is none in time.
-    pub fn button_center(&self, words: &str) -> Result<(i32, i32)> {
-        self.button_center_within(words, TEXT_TIMEOUT)
+    pub fn button_center(&self, text: impl Into<ScreenText>) -> Result<(i32, i32)> {
+        self.button_center_within(text, TEXT_TIMEOUT)
     }
 
-    /// Waits up to `timeout` for an enabled button whose name contains these words; returns its centre in pixels.
+    /// Waits up to `timeout` for an enabled button whose name contains this text; returns its centre in pixels.
     ///
     /// # Errors
     /// When there is none in time.
-    pub fn button_center_within(&self, words: &str, timeout: Duration) -> Result<(i32, i32)> {
-        let until = Instant::now() + timeout;
-        loop {
-            let seen = self.a11y.elements()?;
-            if let Some(button) =
-                seen.iter().find(|one| one.is_button && one.is_enabled && one.label.contains(words))
-            {
-                return Ok(button.center);
-            }
-            if Instant::now() >= until {
-                let labels: Vec<&str> = seen.iter().map(|one| one.label.as_str()).collect();
-                bail!("no enabled button `{words}`; on the screen: {}", labels.join(" | "));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    pub fn button_center_within(&self, text: impl Into<ScreenText>, timeout: Duration) -> Result<(i32, i32)> {
+        let pattern = self.pattern(text)?;
+        let button = self.wait_for_element(&format!("an enabled button `{pattern}`"), timeout, |seen| {
+            seen.is_button && seen.is_enabled && pattern.matches(&seen.label)
+        })?;
+        Ok(button.center)
+    }
+
+    /// Waits until an element fits; prefers elements that can be pressed.
+    fn wait_for_element(
+        &self,
+        wanted: &str,
+        timeout: Duration,
+        fits: impl Fn(&A11yElement) -> bool,
+    ) -> Result<A11yElement> {
+        let mut screen = Vec::new();
+        wait_until(wanted, timeout, || {
+            screen = self.a11y.elements()?;
+            let mut fitting = screen.iter().filter(|seen| fits(seen));
+            let first = fitting.clone().next();
+            Ok(fitting.find(|seen| seen.is_button).or(first).cloned())
+        })
+        .with_context(|| {
+            let labels: Vec<&str> = screen.iter().map(|seen| seen.label.as_str()).collect();
+            format!("the screen did not show {wanted}; it showed: {}", labels.join(" | "))
+        })
     }
 
     /// Enters a PIN on the PIN pad of the screen.
@@ -249,6 +301,14 @@ impl BenchClient {
             self.http.get(format!("{}/fault/{fault}", self.bench_url)).send()?.error_for_status()?.json()?;
         let ago = answer.get("met_ms").and_then(Value::as_u64).map(Duration::from_millis);
         Ok(ago.and_then(|ago| Instant::now().checked_sub(ago)))
+    }
+
+    /// Waits up to `timeout` until this fault has taken effect since it was switched on; returns when it did.
+    ///
+    /// # Errors
+    /// When it has not in time, or the bench does not answer.
+    pub fn wait_for_fault(&self, fault: &str, timeout: Duration) -> Result<Instant> {
+        wait_until(&format!("the fault `{fault}` to take effect"), timeout, || self.fault_hit_at(fault))
     }
 
     /// Asks the rig around the bench, as its page does.

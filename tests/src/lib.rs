@@ -23,3 +23,4 @@ mod rig_control;
 pub mod rig_kiosk;
 pub mod scenario_report;
 pub mod scenarios;
+pub mod screen_text;

@@ -30,6 +30,7 @@ use crate::process::{ManagedProcess, SERVER_START_TIMEOUT, ServerProcess, progra
 use crate::relay_endpoints::RelayEndpoints;
 use crate::rig_control::{RigControl, SharedRig, locked};
 use crate::rig_kiosk::{KioskLaunch, KioskProgram, RigKiosk};
+use crate::screen_text::ScreenTexts;
 
 /// The sites whose kiosks are registered with the platform before it starts.
 const SITES: [&str; 4] = ["district-hall", "township-center", "village-point", "gate"];
@@ -384,7 +385,8 @@ impl Rig {
             logs: self.log_directory(),
             screen: site.screen,
         };
-        let bench = BenchClient::new(&name, a11y, bench_at, self.platform)?;
+        let texts = ScreenTexts::read(&self.repository)?;
+        let bench = BenchClient::new(&name, a11y, bench_at, self.platform, texts)?;
         let program = Arc::new(KioskProgram::new(&name, launch));
         let screen = A11yClient::connect(&session_bus)?;
         RigControl::new(&self.shared, &program, &name, site.device, screen)?.serve(&control)?;

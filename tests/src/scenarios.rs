@@ -1,5 +1,6 @@
 //! Scenario tests: scripted runs of the whole system on the [rig](crate::rig), with expectations. They cover what a
-//! city would try before it accepts a kiosk. `demo --script` runs them.
+//! city would try before it accepts a kiosk. `demo --script` runs them on one rig; the test binary `scenarios` runs each
+//! on a rig of its own.
 
 mod audit;
 mod codes;
@@ -15,11 +16,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use contract::ScreenSize;
+use view::TextId;
 
 use crate::bench_client::BenchClient;
 use crate::link_proxy::LinkCut;
 use crate::rig::{DeviceOptions, KioskPlan, Rig};
 use crate::scenario_report::ScenarioReport;
+use crate::screen_text::ScreenText;
 
 pub use audit::{ScenarioResident, expect_no_personal_data, read_residents};
 
@@ -34,11 +37,17 @@ pub struct ScenarioContext {
 }
 
 /// One scenario. 场景测试.
-struct Scenario {
-    /// Stable name, kebab-case; `--only` matches a part of it.
-    id: &'static str,
+pub struct Scenario {
+    /// Stable name, kebab-case; `--only` matches a part of it, and its test is `scenario::` with this name.
+    pub id: &'static str,
+    /// Whether its test runs by default; a complete run takes long.
+    pub is_sample: bool,
+    /// Whether it needs a phone's browser, which [`crate::phone_browser::install_playwright`] installs.
+    pub needs_browser: bool,
     /// Title on the report page, in Chinese; `--only` matches a part of it, too.
     title: &'static str,
+    /// The kiosks that it needs, in the order of [`Rig::kiosks`].
+    kiosks: &'static [ScenarioKiosk],
     /// Returns an error where the scenario cannot go on; expectations go to the report.
     run: fn(&mut ScenarioContext) -> Result<()>,
 }
@@ -47,51 +56,113 @@ impl Scenario {
     fn matches(&self, part: &str) -> bool {
         self.id.contains(part) || self.title.contains(part)
     }
+
+    const fn sample(mut self) -> Self {
+        self.is_sample = true;
+        self
+    }
+
+    const fn with_browser(mut self) -> Self {
+        self.needs_browser = true;
+        self
+    }
+
+    const fn at(mut self, kiosks: &'static [ScenarioKiosk]) -> Self {
+        self.kiosks = kiosks;
+        self
+    }
 }
 
+/// A scenario at the hall's kiosk only.
 const fn scenario(
     id: &'static str,
     title: &'static str,
     run: fn(&mut ScenarioContext) -> Result<()>,
 ) -> Scenario {
-    Scenario { id, title, run }
+    let kiosks = &[ScenarioKiosk::Hall];
+    Scenario { id, is_sample: false, needs_browser: false, title, kiosks, run }
 }
 
-const SCENARIOS: &[Scenario] = &[
-    scenario("card-balance", "插卡：查医保余额", visits::card_balance),
-    scenario("code-insurance-proof", "亮码：开参保证明", visits::code_insurance_proof),
+/// A kiosk that scenarios use.
+#[derive(Clone, Copy)]
+enum ScenarioKiosk {
+    /// With all devices, and a camera. Most scenarios use only this one.
+    Hall,
+    /// Without card reader.
+    Township,
+    /// With a scanner and a card reader.
+    Gate,
+}
+
+impl ScenarioKiosk {
+    const TWO: &[Self] = &[Self::Hall, Self::Township];
+    const ALL: &[Self] = &[Self::Hall, Self::Township, Self::Gate];
+
+    /// `hall_screen` is the size of the hall's screen if it differs from the site file.
+    fn plan(self, hall_screen: Option<ScreenSize>) -> KioskPlan<'static> {
+        let plan = |site, screen, slot, devices| KioskPlan { site, screen, slot, devices };
+        let devices = DeviceOptions::default();
+        match self {
+            Self::Hall => plan(
+                "district-hall",
+                hall_screen,
+                Some(0),
+                DeviceOptions { document_printer: true, ..devices },
+            ),
+            Self::Township => plan("township-center", None, None, devices),
+            Self::Gate => plan("gate", None, Some(1), DeviceOptions { scanner: true, ..devices }),
+        }
+    }
+}
+
+/// All scenarios, in the order in which a complete run plays them.
+pub const SCENARIOS: &[Scenario] = &[
+    scenario("card-balance", "插卡：查医保余额", visits::card_balance).sample(),
+    scenario("code-insurance-proof", "亮码：开参保证明", visits::code_insurance_proof).sample(),
     scenario("card-water-payment", "插卡：缴水费，取凭条", visits::card_water_payment),
     scenario("card-removed-at-every-view", "在每一个画面拔卡", visits::card_removed_at_every_view),
-    scenario("paper-out-while-paying", "付款时缺纸", failures::paper_out_while_paying),
+    scenario("paper-out-while-paying", "付款时缺纸", failures::paper_out_while_paying).sample(),
     scenario("platform-link-cut", "终端到平台断网", failures::platform_link_cut),
-    scenario("acquirer-link-cut", "平台到银行断网", failures::acquirer_link_cut),
-    scenario("same-bill-at-two-kiosks", "两台终端缴同一张账单", failures::same_bill_at_two_kiosks),
-    scenario("power-loss-while-paying", "付款途中断电", failures::power_loss_while_paying),
+    scenario("acquirer-link-cut", "平台到银行断网", failures::acquirer_link_cut).sample(),
+    scenario("same-bill-at-two-kiosks", "两台终端缴同一张账单", failures::same_bill_at_two_kiosks)
+        .at(ScenarioKiosk::TWO),
+    scenario("power-loss-while-paying", "付款途中断电", failures::power_loss_while_paying).sample(),
     scenario("paper-ends-mid-receipt", "凭条打到一半缺纸", failures::paper_ends_mid_receipt),
     scenario("printer-not-responding", "打印机不应答", failures::printer_not_responding),
     scenario("invalid-cards-and-codes", "不该受理的卡和码", failures::invalid_cards_and_codes),
     scenario("reader-disconnected", "读卡器断开又接上", failures::reader_disconnected),
     scenario("id-card-sign-in", "放身份证：登录、读不出、过期、断开", id_card::id_card_sign_in),
     scenario("offline-code-payment", "离线码：手机确认后缴水费", codes::offline_code_payment),
-    scenario("code-reused-or-invalid", "同一个码、过期的码、别处的码", codes::code_reused_or_invalid),
-    scenario("offline-code-without-link", "断网时两台终端见同一个码", codes::offline_code_without_link),
+    scenario("code-reused-or-invalid", "同一个码、过期的码、别处的码", codes::code_reused_or_invalid)
+        .at(ScenarioKiosk::TWO),
+    scenario("offline-code-without-link", "断网时两台终端见同一个码", codes::offline_code_without_link)
+        .at(ScenarioKiosk::TWO),
     scenario("lost-phone-refused", "挂失的码", codes::lost_phone_refused),
     scenario("kiosk-clock-wrong", "本机时间不准", codes::kiosk_clock_wrong),
-    scenario("phone-page-code", "浏览器里的渝快码：出示、再来一次、隔二十秒", phone_page::phone_page_code),
+    scenario("phone-page-code", "浏览器里的渝快码：出示、再来一次、隔二十秒", phone_page::phone_page_code)
+        .at(ScenarioKiosk::TWO)
+        .with_browser(),
     scenario("change-card-pin", "修改社保卡密码", visits::change_card_pin),
     scenario("e-certificate", "电子证照：看老年人优待证", visits::e_certificate),
     scenario("staff-card-status", "工作人员卡：看本机状态", visits::staff_card_status),
-    scenario("gate-admits-once", "闸口：亮灯、鸣响、防折返", gate::gate_admits_once),
-    scenario("bind-phone-by-card", "插卡输密码：在手机上开通渝快码", phone_page::bind_phone_by_card),
+    scenario("gate-admits-once", "闸口：亮灯、鸣响、防折返", gate::gate_admits_once)
+        .at(&[ScenarioKiosk::Gate])
+        .sample(),
+    scenario("bind-phone-by-card", "插卡输密码：在手机上开通渝快码", phone_page::bind_phone_by_card)
+        .with_browser(),
 ];
 
 /// The accessibility tree changes before the pixels do: pause before a screenshot.
 const DRAW_DELAY: Duration = Duration::from_millis(300);
+/// Time in which a kiosk that was started or connected again is online.
+const CONNECTIVITY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longer than any notice stays on the screen.
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(100);
 /// Bills that a complete run of all scenarios charges, at least.
 const CHARGED_BILLS_MIN: usize = 4;
 
-/// Runs all scenarios, or those whose id or title contains one of `only`, and the audit after them. The report page is
-/// written even if scenarios fail.
+/// Runs all scenarios, or those whose id or title contains one of `only`, and the audit after them, on one rig. The
+/// report page is written even if scenarios fail.
 ///
 /// # Errors
 /// When the rig does not start. Failed expectations are in the report instead.
@@ -102,27 +173,41 @@ pub fn run_scenarios(
     screen: Option<ScreenSize>,
     only: &[String],
 ) -> Result<ScenarioReport> {
+    let chosen = |scenario: &&Scenario| only.is_empty() || only.iter().any(|part| scenario.matches(part));
+    let chosen: Vec<&Scenario> = SCENARIOS.iter().filter(chosen).collect();
+    let charged_min = if only.is_empty() { CHARGED_BILLS_MIN } else { 0 };
+    let plans: Vec<_> = ScenarioKiosk::ALL.iter().map(|kiosk| kiosk.plan(screen)).collect();
+    run(start(state, page, repository, &plans)?, &chosen, charged_min)
+}
+
+/// Runs one scenario and the audit after it on a rig with the kiosks that it needs.
+///
+/// # Errors
+/// When the rig does not start. Failed expectations are in the report instead.
+pub fn run_scenario(
+    state: &Path,
+    page: &Path,
+    repository: &Path,
+    scenario: &Scenario,
+) -> Result<ScenarioReport> {
+    let plans: Vec<_> = scenario.kiosks.iter().map(|kiosk| kiosk.plan(None)).collect();
+    run(start(state, page, repository, &plans)?, &[scenario], 0)
+}
+
+/// Starts a rig with these kiosks.
+fn start(state: &Path, page: &Path, repository: &Path, kiosks: &[KioskPlan<'_>]) -> Result<ScenarioContext> {
     let residents = audit::read_residents(&repository.join("assets/residents.toml"))?;
     let report = ScenarioReport::create(page)?;
     eprintln!("starting the rig");
     let mut rig = Rig::start(state)?;
-    let fitting = DeviceOptions { document_printer: true, ..DeviceOptions::default() };
-    rig.add_kiosk(KioskPlan { site: "district-hall", screen, slot: Some(0), devices: fitting })?;
-    rig.add_kiosk(KioskPlan {
-        site: "township-center",
-        screen: None,
-        slot: None,
-        devices: DeviceOptions::default(),
-    })?;
-    rig.add_kiosk(KioskPlan {
-        site: "gate",
-        screen: None,
-        slot: Some(1),
-        devices: DeviceOptions { scanner: true, ..DeviceOptions::default() },
-    })?;
-    let mut context = ScenarioContext { rig, report, residents };
-    let chosen = |scenario: &&Scenario| only.is_empty() || only.iter().any(|part| scenario.matches(part));
-    for Scenario { id, title, run } in SCENARIOS.iter().filter(chosen) {
+    for plan in kiosks {
+        rig.add_kiosk(*plan)?;
+    }
+    Ok(ScenarioContext { rig, report, residents })
+}
+
+fn run(mut context: ScenarioContext, chosen: &[&Scenario], charged_min: usize) -> Result<ScenarioReport> {
+    for Scenario { id, title, run, .. } in chosen {
         eprintln!("{id} {title}");
         context.report.begin_chapter(&format!("{title} ({id})"));
         let outcome = context.reset().and_then(|()| run(&mut context));
@@ -133,7 +218,6 @@ pub fn run_scenarios(
     }
     eprintln!("audit");
     context.report.begin_chapter("审计");
-    let charged_min = if only.is_empty() { CHARGED_BILLS_MIN } else { 0 };
     let outcome = context.reset().and_then(|()| audit::run(&mut context, charged_min));
     context.report.record_expectation("审计走到最后", outcome);
     let ScenarioContext { rig, mut report, residents } = context;
@@ -180,22 +264,22 @@ impl ScenarioContext {
             if kiosk.site.gate.is_some() {
                 // A gate has no visits to end: it returns to its waiting view automatically.
                 bench.hide_code()?;
-                bench.wait_for_text_within("请亮码", Duration::from_secs(60))?;
+                bench.wait_for_text_within(TextId::GateReady, CONNECTIVITY_TIMEOUT)?;
                 continue;
             }
             bench.hide_code()?;
             bench.remove_card().ok();
             bench.remove_id_card().ok();
             // A notice stays for some time; `完成` closes it early.
-            if bench.shows_text("完成")? {
-                bench.tap_button("完成").ok();
+            if bench.shows_text(TextId::Finish)? {
+                bench.tap_button(TextId::Finish).ok();
             }
-            if bench.shows_text("退出")? {
-                bench.tap_button("退出").ok();
+            if bench.shows_text(TextId::FootExit)? {
+                bench.tap_button(TextId::FootExit).ok();
             }
-            bench.wait_for_text_within("请选择一种方式开始", Duration::from_secs(100))?;
+            bench.wait_for_text_within(TextId::WelcomeTitle, NOTICE_TIMEOUT)?;
             // A kiosk reconnects automatically, and offers its identification methods only once it is online.
-            bench.wait_for_text_within("已联网", Duration::from_secs(60))?;
+            bench.wait_for_text_within(TextId::LinkOnline, CONNECTIVITY_TIMEOUT)?;
         }
         Ok(())
     }
@@ -241,7 +325,7 @@ impl ScenarioContext {
         let bench = self.first_kiosk()?;
         let code = bench.fresh_code(id)?;
         bench.show_code(&code)?;
-        bench.wait_for_text("您想办什么")?;
+        bench.wait_for_text(TextId::MenuTitle)?;
         bench.hide_code()
     }
 
@@ -249,18 +333,18 @@ impl ScenarioContext {
     pub(crate) fn sign_in_by_card(&self, id: &str) -> Result<()> {
         let bench = self.first_kiosk()?;
         bench.insert_card(id)?;
-        bench.wait_for_text("您想办什么")?;
+        bench.wait_for_text(TextId::MenuTitle)?;
         Ok(())
     }
 
     /// Goes from the menu to the confirmation of the first listed water bill.
     pub(crate) fn choose_first_bill(&self) -> Result<()> {
         let bench = self.first_kiosk()?;
-        bench.tap_button("水费缴纳")?;
-        bench.wait_for_text("请选择要缴的水费")?;
-        bench.tap_button("年")?;
-        bench.tap_button("下一步")?;
-        bench.wait_for_text("请核对后付款")?;
+        bench.tap_button(ScreenText::Service("water.pay"))?;
+        bench.wait_for_text(ScreenText::Step("water.pay", "picked"))?;
+        bench.tap_button(ScreenText::bill())?;
+        bench.tap_button(TextId::RowsGo)?;
+        bench.wait_for_text(TextId::ConfirmTitle)?;
         Ok(())
     }
 }

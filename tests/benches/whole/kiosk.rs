@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use system_tests::bench_client::BenchClient;
 use system_tests::rig_kiosk::RigKiosk;
+use system_tests::screen_text::ScreenText;
+use view::TextId;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
     BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, ImageFormat, MOTION_NOTIFY_EVENT,
@@ -15,8 +17,8 @@ use x11rb::rust_connection::RustConnection;
 
 use super::{note, report};
 
-const WELCOME: &str = "请选择一种方式开始";
-const MENU: &str = "您想办什么";
+const WELCOME: TextId = TextId::WelcomeTitle;
+const MENU: TextId = TextId::MenuTitle;
 /// Timeout of every measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STARTS: usize = 5;
@@ -38,13 +40,14 @@ pub(super) fn measure(kiosk: &mut RigKiosk) -> Result<()> {
     cold_starts(kiosk)
 }
 
-/// Time until the screen shows these words.
-fn until(bench: &BenchClient, words: &str) -> Result<Duration> {
+/// Time until the screen shows this text.
+fn until(bench: &BenchClient, text: impl Into<ScreenText>) -> Result<Duration> {
+    let pattern = bench.pattern(text)?;
     let begun = Instant::now();
-    while !bench.shows_text(words)? {
+    while !pattern.matches_any(&bench.visible_texts()?) {
         ensure!(
             begun.elapsed() < PATIENCE,
-            "the screen did not show `{words}` within {} s",
+            "the screen did not show `{pattern}` within {} s",
             PATIENCE.as_secs()
         );
     }
@@ -83,7 +86,7 @@ fn visits_by_code(bench: &BenchClient) -> Result<()> {
         until(bench, MENU)?;
         times.push(begun.elapsed());
         bench.hide_code()?;
-        bench.tap_button("退出")?;
+        bench.tap_button(TextId::FootExit)?;
         until(bench, WELCOME)?;
     }
     report("code before the camera → menu", times)
@@ -96,7 +99,10 @@ fn touches(kiosk: &RigKiosk) -> Result<()> {
     let root = x.setup().roots.get(screen).context("the display has no screen")?.root;
     let mut times = Vec::new();
     for _ in 0..TOUCHES / 2 {
-        for (button, title) in [("English", "How would you like to begin"), ("中文", WELCOME)] {
+        for (button, title) in [
+            (ScreenText::Fixed(TextId::FootOtherLanguage), ScreenText::English(WELCOME)),
+            (ScreenText::English(TextId::FootOtherLanguage), ScreenText::Fixed(WELCOME)),
+        ] {
             let (left, top) = kiosk.bench.button_center(button)?;
             let at = (i16::try_from(left)?, i16::try_from(top)?);
             let before = title_strip(&x, root)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use system_tests::process::wait_until;
 use system_tests::rig::{DeviceOptions, KioskPlan, Rig};
+use view::TextId;
 
 use super::in_namespace;
 
@@ -27,30 +28,30 @@ fn platform_authenticates_card_and_refuses_copies() {
         let at = rig.add_kiosk(plan).unwrap();
         let address = format!("http://{}/v1/audit/{}", rig.platform, rig.kiosks[at].site.device);
         let station = &rig.kiosks[at].bench;
-        station.wait_for_text_within("已联网", TIMEOUT).unwrap();
+        station.wait_for_text_within(TextId::LinkOnline, TIMEOUT).unwrap();
 
         station.insert_card("wang-jianguo").unwrap();
-        station.wait_for_text_within("您想办什么", TIMEOUT).unwrap();
+        station.wait_for_text_within(TextId::MenuTitle, TIMEOUT).unwrap();
         station.remove_card().unwrap();
-        station.wait_for_text_within("请选择一种方式开始", TIMEOUT).unwrap();
+        station.wait_for_text_within(TextId::WelcomeTitle, TIMEOUT).unwrap();
 
         for copy in ["cloned", "recorded"] {
             station.insert_card(copy).unwrap();
-            station.wait_for_text_within("这张卡没有通过验证", TIMEOUT).unwrap();
+            station.wait_for_text_within(TextId::CardUnproven, TIMEOUT).unwrap();
             station.remove_card().unwrap();
-            station.wait_for_text_within("请选择一种方式开始", TIMEOUT).unwrap();
+            station.wait_for_text_within(TextId::WelcomeTitle, TIMEOUT).unwrap();
         }
         // A card that does not respond blocks the driver, and the kiosk ends its process; the next process finds the
         // card in the slot and reports it as unreadable until it is removed.
         station.insert_card("deaf").unwrap();
-        station.wait_for_text_within("读不到卡", TIMEOUT).unwrap();
+        station.wait_for_text_within(TextId::CardMute, TIMEOUT).unwrap();
         std::thread::sleep(RESTART);
-        assert!(station.shows_text("读不到卡").unwrap());
+        assert!(station.shows_text(TextId::CardMute).unwrap());
         station.remove_card().unwrap();
-        station.wait_for_text_within("请选择一种方式开始", TIMEOUT).unwrap();
+        station.wait_for_text_within(TextId::WelcomeTitle, TIMEOUT).unwrap();
         wait_until("the reader to read cards again", TIMEOUT, || {
             station.insert_card("wang-jianguo")?;
-            let read = station.wait_for_text_within("您想办什么", Duration::from_secs(10));
+            let read = station.wait_for_text_within(TextId::MenuTitle, Duration::from_secs(10));
             station.remove_card()?;
             Ok(read.ok())
         })

@@ -6,6 +6,7 @@ use serde_json::Value;
 use system_tests::link_proxy::LinkCut;
 use system_tests::process::wait_until;
 use system_tests::rig::{DeviceOptions, KioskPlan, Rig};
+use view::TextId;
 
 use super::in_namespace;
 
@@ -33,35 +34,35 @@ fn gate_admits_authentic_cards_and_refuses_revoked() {
             })
             .unwrap();
         };
-        let tap = |rig: &Rig, card: &str, verdict: &str| {
+        let tap = |rig: &Rig, card: &str, verdict: TextId| {
             let station = &rig.kiosks[at].bench;
             station.insert_card(card).unwrap();
             station.wait_for_text_within(verdict, TIMEOUT).unwrap();
             station.remove_card().unwrap();
-            station.wait_for_text_within("请亮码", TIMEOUT).unwrap();
+            station.wait_for_text_within(TextId::GateReady, TIMEOUT).unwrap();
         };
-        let link = |rig: &Rig, cut: LinkCut, status: &str| {
+        let link = |rig: &Rig, cut: LinkCut, status: TextId| {
             rig.platform_link.set_cut(cut);
             rig.kiosks[at].bench.wait_for_text_within(status, TIMEOUT).unwrap();
         };
-        link(&rig, LinkCut::None, "已联网");
+        link(&rig, LinkCut::None, TextId::LinkOnline);
 
-        tap(&rig, "aguli", "请通行");
-        tap(&rig, "aguli", "刚刚已经通行");
-        tap(&rig, "cloned", "没有通过验证");
+        tap(&rig, "aguli", TextId::GateGo);
+        tap(&rig, "aguli", TextId::GatePassback);
+        tap(&rig, "cloned", TextId::CardUnproven);
 
-        link(&rig, LinkCut::Down, "未联网");
-        tap(&rig, "wang-jianguo", "请通行");
-        tap(&rig, "wang-jianguo", "刚刚已经通行");
+        link(&rig, LinkCut::Down, TextId::LinkOffline);
+        tap(&rig, "wang-jianguo", TextId::GateGo);
+        tap(&rig, "wang-jianguo", TextId::GatePassback);
         // A card of an older generation cannot be authenticated.
-        tap(&rig, "zhang-guiying", "请改用渝快码");
-        link(&rig, LinkCut::None, "已联网");
+        tap(&rig, "zhang-guiying", TextId::GateCardOffline);
+        link(&rig, LinkCut::None, TextId::LinkOnline);
         wait_for_record(r#"\"who\":{\"card\""#);
 
         rig.change_card_status("lose", NUMBER).unwrap();
         std::thread::sleep(FEED_INTERVAL);
-        link(&rig, LinkCut::Down, "未联网");
-        tap(&rig, "wang-jianguo", "已挂失或停用");
-        link(&rig, LinkCut::None, "已联网");
+        link(&rig, LinkCut::Down, TextId::LinkOffline);
+        tap(&rig, "wang-jianguo", TextId::CardStopped);
+        link(&rig, LinkCut::None, TextId::LinkOnline);
     });
 }

@@ -6,6 +6,8 @@ use emulator::rig_control::RigRequest;
 use serde_json::Value;
 use system_tests::process::wait_until;
 use system_tests::rig::{DeviceOptions, KioskPlan, Rig};
+use system_tests::screen_text::ScreenText;
+use view::TextId;
 
 use super::in_namespace;
 
@@ -20,7 +22,7 @@ fn missions_end_as_the_bench_page_says() {
         let devices = DeviceOptions::default();
         let plan = KioskPlan { site: "district-hall", screen: None, slot: Some(0), devices };
         rig.add_kiosk(plan).unwrap();
-        rig.kiosks[0].bench.wait_for_text_within("已联网", TIMEOUT).unwrap();
+        rig.kiosks[0].bench.wait_for_text_within(TextId::LinkOnline, TIMEOUT).unwrap();
         power_cut_leaves_one_charge_in_all_ledgers(&rig);
         forged_code_is_refused(&rig);
         altered_log_is_rejected(&rig);
@@ -31,21 +33,21 @@ fn missions_end_as_the_bench_page_says() {
 fn sign_in(rig: &Rig, resident: &str) {
     let bench = &rig.kiosks[0].bench;
     bench.show_code(&bench.fresh_code(resident).unwrap()).unwrap();
-    bench.wait_for_text_within("您想办什么", TIMEOUT).unwrap();
+    bench.wait_for_text_within(TextId::MenuTitle, TIMEOUT).unwrap();
     bench.hide_code().unwrap();
 }
 
 fn power_cut_leaves_one_charge_in_all_ledgers(rig: &Rig) {
     let bench = &rig.kiosks[0].bench;
     sign_in(rig, "zhang-guiying");
-    bench.tap_button("水费缴纳").unwrap();
-    bench.wait_for_text_within("请选择要缴的水费", TIMEOUT).unwrap();
-    bench.tap_button("年").unwrap();
-    bench.tap_button("下一步").unwrap();
-    bench.wait_for_text_within("请核对后付款", TIMEOUT).unwrap();
+    bench.tap_button(ScreenText::Service("water.pay")).unwrap();
+    bench.wait_for_text_within(ScreenText::Step("water.pay", "picked"), TIMEOUT).unwrap();
+    bench.tap_button(ScreenText::bill()).unwrap();
+    bench.tap_button(TextId::RowsGo).unwrap();
+    bench.wait_for_text_within(TextId::ConfirmTitle, TIMEOUT).unwrap();
     let before = rig.kiosks[0].process_id();
     bench.ask_rig(&RigRequest::CutPowerAtCharge).unwrap();
-    bench.tap_button("确认付款").unwrap();
+    bench.tap_button(TextId::ConfirmGo).unwrap();
     let power = wait_until("the power cut", TIMEOUT, || {
         let status = bench.ask_rig(&RigRequest::Status)?;
         Ok((status["power"]["stage"] == "restarted").then(|| status["power"].clone()))
@@ -66,18 +68,18 @@ fn power_cut_leaves_one_charge_in_all_ledgers(rig: &Rig) {
         (ledgers["rows"].as_array().unwrap().len(), &ledgers["charged_twice"]),
         (1, &Value::Array(vec![]))
     );
-    bench.wait_for_text_within("请选择一种方式开始", TIMEOUT).unwrap();
-    bench.wait_for_text_within("已联网", TIMEOUT).unwrap();
+    bench.wait_for_text_within(TextId::WelcomeTitle, TIMEOUT).unwrap();
+    bench.wait_for_text_within(TextId::LinkOnline, TIMEOUT).unwrap();
 }
 
 fn forged_code_is_refused(rig: &Rig) {
     let bench = &rig.kiosks[0].bench;
     bench.show_forged_code("ran-guangming").unwrap();
-    bench.wait_for_text_within("这个码不是渝快办发的", TIMEOUT).unwrap();
+    bench.wait_for_text_within(TextId::CodeUnknown, TIMEOUT).unwrap();
     let status = bench.ask_rig(&RigRequest::Status).unwrap();
     assert!(status["text_ids"].as_array().unwrap().contains(&"code.unknown".into()), "{status}");
     bench.hide_code().unwrap();
-    bench.wait_for_text_within("请选择一种方式开始", TIMEOUT).unwrap();
+    bench.wait_for_text_within(TextId::WelcomeTitle, TIMEOUT).unwrap();
 }
 
 fn altered_log_is_rejected(rig: &Rig) {
@@ -111,9 +113,9 @@ fn changed_title_reaches_the_menu(rig: &Rig) {
     assert_eq!(changed["version"], 2);
     wait_until("the new title in the menu", TIMEOUT, || {
         sign_in(rig, "ran-guangming");
-        let seen = bench.shows_text("医保还剩多少")?;
-        bench.tap_button("退出")?;
-        bench.wait_for_text_within("请选择一种方式开始", TIMEOUT)?;
+        let seen = bench.shows_text(ScreenText::data("医保还剩多少"))?;
+        bench.tap_button(TextId::FootExit)?;
+        bench.wait_for_text_within(TextId::WelcomeTitle, TIMEOUT)?;
         Ok(seen.then_some(()))
     })
     .unwrap();

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use emulator::faults::{
     EmulatedDevice, FaultKind, InjectableFault, ProtocolStep, camera, card, id_reader, printer, psam, scanner,
 };
+use view::TextId;
 
 use super::is_tolerated;
 use super::measurements::Measurements;
@@ -19,6 +20,7 @@ use super::screen_texts::{
 use crate::bench_client::BenchClient;
 use crate::phone_client::forged_code;
 use crate::pointer::Pointer;
+use crate::screen_text::{ScreenText, TextPattern};
 
 /// Time in which a fault takes effect after it was switched on.
 const HIT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -30,6 +32,8 @@ const NOTICE_TIMEOUT: Duration = Duration::from_secs(20);
 const LEAVE_AFTER: Duration = Duration::from_millis(1_200);
 /// Time in which a new view is drawn completely.
 const DRAW_TIMEOUT: Duration = Duration::from_millis(500);
+/// Time in which a view that has language buttons is drawn.
+const LANGUAGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which a device that tolerates its fault is observed.
 const TOLERATION_PERIOD: Duration = Duration::from_millis(1_500);
 
@@ -100,7 +104,7 @@ impl<'a> FaultScenario<'a> {
         let is_away =
             [&psam::RESET, &psam::PSAM_REMOVED].into_iter().any(|step| std::ptr::eq(step, self.fault.step));
         if is_away {
-            self.wait_for_fault()?;
+            self.bench.wait_for_fault(&self.fault_name(), HIT_TIMEOUT)?;
         }
         let inserted = is_away.then(Instant::now);
         self.bench.insert_card(THIRD_GENERATION_CARD)?;
@@ -109,7 +113,7 @@ impl<'a> FaultScenario<'a> {
     }
 
     /// Inserts this card, and expects its reading to end with one of these texts.
-    fn insert_card(&mut self, card: &str, ends: &[&str]) -> Result<()> {
+    fn insert_card(&mut self, card: &str, ends: &[TextId]) -> Result<()> {
         self.bench.set_fault(&self.fault_name(), true)?;
         self.bench.insert_card(card)?;
         self.inject(CARD_WORKING, ends)?;
@@ -118,17 +122,15 @@ impl<'a> FaultScenario<'a> {
 
     /// Leaves the visit, clears the fault, and expects that this card is read again.
     fn card_after_recovery(&mut self, card: &str) -> Result<()> {
-        self.leave_view(&["取卡离开"], DRAW_TIMEOUT)?;
+        self.leave_view(TextId::FootTakeCard, DRAW_TIMEOUT)?;
         self.measure_touches()?;
         self.bench.clear_faults()?;
         self.bench.remove_card()?;
         let cleared = Instant::now();
-        if self.bench.shows_text("完成")? {
-            self.bench.tap_button("完成")?;
+        if self.bench.shows_text(TextId::Finish)? {
+            self.bench.tap_button(TextId::Finish)?;
         }
-        self.wait_for_recovery(cleared, |words| {
-            any_contains(words, WELCOME) && !any_contains(words, "暂时不能用")
-        })?;
+        self.wait_for_recovery(cleared, &[WELCOME], &[TextId::WayBroken])?;
         thread::sleep(CARD_SWAP_PAUSE);
         self.bench.insert_card(card)?;
         self.bench
@@ -142,16 +144,16 @@ impl<'a> FaultScenario<'a> {
     fn pin(&mut self) -> Result<()> {
         self.bench.insert_card(CARD)?;
         self.bench.wait_for_text(MENU)?;
-        self.bench.tap_button("水费缴纳")?;
-        self.bench.wait_for_text("请选择要缴的水费")?;
-        self.bench.tap_button("年")?;
-        self.bench.tap_button("下一步")?;
-        self.bench.wait_for_text("请核对后付款")?;
-        self.bench.tap_button("确认付款")?;
-        self.bench.wait_for_text("请输入社保卡密码")?;
+        self.bench.tap_button(ScreenText::Service("water.pay"))?;
+        self.bench.wait_for_text(ScreenText::Step("water.pay", "picked"))?;
+        self.bench.tap_button(ScreenText::bill())?;
+        self.bench.tap_button(TextId::RowsGo)?;
+        self.bench.wait_for_text(TextId::ConfirmTitle)?;
+        self.bench.tap_button(TextId::ConfirmGo)?;
+        self.bench.wait_for_text(TextId::PinTitle)?;
         self.bench.set_fault(&self.fault_name(), true)?;
         self.bench.enter_pin(PIN)?;
-        self.bench.tap_button("确定")?;
+        self.bench.tap_button(TextId::PinGo)?;
         self.inject(PIN_WORKING, PIN_ENDS)?;
         self.card_after_recovery(CARD)
     }
@@ -162,16 +164,16 @@ impl<'a> FaultScenario<'a> {
         // The previous fault scenario may have changed the PIN.
         self.bench.insert_new_card(card)?;
         self.bench.wait_for_text(MENU)?;
-        self.bench.tap_button("修改社保卡密码")?;
-        for (title, pin) in [("请输入现在的密码", pin), ("请设置新密码", new)] {
+        self.bench.tap_button(ScreenText::Service("social-card.pin"))?;
+        for (title, pin) in [(TextId::ChangePinOld, pin), (TextId::ChangePinNew, new)] {
             self.bench.wait_for_text(title)?;
             self.bench.enter_pin(pin)?;
-            self.bench.tap_button("确定")?;
+            self.bench.tap_button(TextId::PinGo)?;
         }
-        self.bench.wait_for_text("请再输入一次新密码")?;
+        self.bench.wait_for_text(TextId::ChangePinAgain)?;
         self.bench.set_fault(&self.fault_name(), true)?;
         self.bench.enter_pin(new)?;
-        self.bench.tap_button("确定")?;
+        self.bench.tap_button(TextId::PinGo)?;
         self.inject(NEW_PIN_WORKING, NEW_PIN_ENDS)?;
         self.card_after_recovery(CARD)
     }
@@ -179,11 +181,12 @@ impl<'a> FaultScenario<'a> {
     /// A gate's lights fail: the sign still works, and the lights work again after the fault was cleared.
     fn gate_lights(&mut self) -> Result<()> {
         self.bench.set_fault(&self.fault_name(), true)?;
-        self.wait_for_fault()?;
+        self.bench.wait_for_fault(&self.fault_name(), HIT_TIMEOUT)?;
         let shown = Instant::now();
         self.bench.show_code_to_scanner(&forged_code()?)?;
         self.bench.wait_for_text(GATE_REFUSED)?;
-        self.measurements.first_notice = Some((shown.elapsed(), GATE_REFUSED.to_owned()));
+        self.measurements.first_notice =
+            Some((shown.elapsed(), self.bench.pattern(GATE_REFUSED)?.to_string()));
         self.bench.hide_code_from_scanner()?;
         self.bench.wait_for_text_within(GATE_WAITING, RECOVERY_TIMEOUT)?;
         self.bench.clear_faults()?;
@@ -212,9 +215,7 @@ impl<'a> FaultScenario<'a> {
         self.measure_touches()?;
         self.bench.clear_faults()?;
         let cleared = Instant::now();
-        self.wait_for_recovery(cleared, |words| {
-            !PRINTER_FAULT.iter().any(|message| any_contains(words, message))
-        })
+        self.wait_for_recovery(cleared, &[], PRINTER_FAULT)
     }
 
     /// The printer fails in the middle of a receipt.
@@ -222,26 +223,24 @@ impl<'a> FaultScenario<'a> {
         if std::ptr::eq(self.fault.step, &printer::CLEAR) {
             // The driver clears the printer's buffer only after it has opened the serial line again.
             self.bench.set_fault("printer-status-disconnection", true)?;
-            self.bench.wait_for_text_within("打印机暂时不能用", RECOVERY_TIMEOUT)?;
+            self.bench.wait_for_text_within(TextId::PrintOff, RECOVERY_TIMEOUT)?;
             self.bench.set_fault("printer-status-disconnection", false)?;
-            self.wait_for_recovery(Instant::now(), |words| !any_contains(words, "打印机暂时不能用"))?;
+            self.wait_for_recovery(Instant::now(), &[], &[TextId::PrintOff])?;
         }
         self.sign_in_by_code()?;
-        self.bench.tap_button("社保参保证明")?;
-        self.bench.wait_for_text("请确认是否授权")?;
-        self.bench.tap_button("同意，继续")?;
-        self.bench.wait_for_text("打印")?;
+        self.bench.tap_button(ScreenText::Service("insurance.proof"))?;
+        self.bench.wait_for_text(TextId::ConsentTitle)?;
+        self.bench.tap_button(TextId::ConsentAgree)?;
+        self.bench.wait_for_text(TextId::SheetPrint)?;
         self.bench.set_fault(&self.fault_name(), true)?;
-        self.bench.tap_button("打印")?;
+        self.bench.tap_button(TextId::SheetPrint)?;
         self.inject(PRINT_WORKING, PRINT_ENDS)?;
-        self.leave_view(&["首页"], DRAW_TIMEOUT)?;
+        self.leave_view(TextId::FootHome, DRAW_TIMEOUT)?;
         self.measure_touches()?;
         self.bench.clear_faults()?;
         let cleared = Instant::now();
-        self.bench.tap_button("退出")?;
-        self.wait_for_recovery(cleared, |words| {
-            any_contains(words, WELCOME) && !PRINTER_FAULT.iter().any(|message| any_contains(words, message))
-        })?;
+        self.bench.tap_button(TextId::FootExit)?;
+        self.wait_for_recovery(cleared, &[WELCOME], PRINTER_FAULT)?;
         match self.duplicate_receipts()?.len() {
             0 => Ok(()),
             copied => bail!("{copied} receipts were printed more than once without a copy mark"),
@@ -254,7 +253,7 @@ impl<'a> FaultScenario<'a> {
         if opens {
             // The header is sent only when a stream is opened: the current stream must end first.
             self.bench.set_fault("camera-frame-disconnection", true)?;
-            self.bench.wait_for_text_within("暂时不能用", RECOVERY_TIMEOUT)?;
+            self.bench.wait_for_text_within(TextId::WayBroken, RECOVERY_TIMEOUT)?;
         }
         self.bench.set_fault(&self.fault_name(), true)?;
         if opens {
@@ -264,9 +263,9 @@ impl<'a> FaultScenario<'a> {
         self.measure_touches()?;
         self.bench.clear_faults()?;
         let cleared = Instant::now();
-        self.wait_for_recovery(cleared, |words| !any_contains(words, "暂时不能用"))?;
+        self.wait_for_recovery(cleared, &[], &[TextId::WayBroken])?;
         self.sign_in_by_code().context("code not read after the fault was cleared")?;
-        self.bench.tap_button("退出")
+        self.bench.tap_button(TextId::FootExit)
     }
 
     /// The scanner sends a code wrongly.
@@ -281,21 +280,19 @@ impl<'a> FaultScenario<'a> {
         self.bench.clear_faults()?;
         self.bench.hide_code_from_scanner()?;
         let cleared = Instant::now();
-        for way in ["退出", "返回首页"] {
+        for way in [TextId::FootExit, TextId::BackToMenu] {
             if self.bench.shows_text(way)? {
                 self.bench.tap_button(way)?;
             }
         }
-        self.wait_for_recovery(cleared, |words| {
-            any_contains(words, WELCOME) && !any_contains(words, "暂时不能用")
-        })?;
+        self.wait_for_recovery(cleared, &[WELCOME], &[TextId::WayBroken])?;
         let code = self.bench.fresh_code(CODE_RESIDENT)?;
         self.bench.show_code_to_scanner(&code)?;
         self.bench
             .wait_for_text_within(MENU, RECOVERY_TIMEOUT)
             .context("code not read after the fault was cleared")?;
         self.bench.hide_code_from_scanner()?;
-        self.bench.tap_button("退出")
+        self.bench.tap_button(TextId::FootExit)
     }
 
     /// An ID card is placed on the reader, and its reading fails or succeeds in spite of the fault.
@@ -305,7 +302,7 @@ impl<'a> FaultScenario<'a> {
         thread::sleep(CARD_SWAP_PAUSE);
         self.bench.place_id_card(CARD)?;
         self.inject(ID_WORKING, ID_ENDS)?;
-        self.leave_view(&["退出"], DRAW_TIMEOUT)?;
+        self.leave_view(TextId::FootExit, DRAW_TIMEOUT)?;
         self.measure_touches()?;
         self.id_card_after_recovery()
     }
@@ -316,13 +313,13 @@ impl<'a> FaultScenario<'a> {
         if opens {
             // The driver asks for the module number only when it opens the serial line.
             self.bench.set_fault("id-reader-unplugged", true)?;
-            self.bench.wait_for_text_within("暂时不能用", RECOVERY_TIMEOUT)?;
+            self.bench.wait_for_text_within(TextId::WayBroken, RECOVERY_TIMEOUT)?;
         }
         self.bench.set_fault(&self.fault_name(), true)?;
         if opens {
             self.bench.set_fault("id-reader-unplugged", false)?;
         }
-        self.inject_while_idle(&["暂时不能用"])?;
+        self.inject_while_idle(&[TextId::WayBroken])?;
         self.measure_touches()?;
         self.id_card_after_recovery()
     }
@@ -331,21 +328,19 @@ impl<'a> FaultScenario<'a> {
         self.bench.clear_faults()?;
         self.bench.remove_id_card()?;
         let cleared = Instant::now();
-        for way in ["退出", "返回首页"] {
+        for way in [TextId::FootExit, TextId::BackToMenu] {
             if self.bench.shows_text(way)? {
                 self.bench.tap_button(way)?;
             }
         }
-        self.wait_for_recovery(cleared, |words| {
-            any_contains(words, WELCOME) && !any_contains(words, "暂时不能用")
-        })?;
+        self.wait_for_recovery(cleared, &[WELCOME], &[TextId::WayBroken])?;
         thread::sleep(CARD_SWAP_PAUSE);
         self.bench.place_id_card(CARD)?;
         self.bench
             .wait_for_text_within(MENU, RECOVERY_TIMEOUT)
             .context("ID card not read after the fault was cleared")?;
         self.bench.remove_id_card()?;
-        self.bench.tap_button("退出")
+        self.bench.tap_button(TextId::FootExit)
     }
 
     fn sign_in_by_code(&self) -> Result<()> {
@@ -363,7 +358,8 @@ impl<'a> FaultScenario<'a> {
     fn duplicate_receipts(&self) -> Result<Vec<String>> {
         let mut seen = BTreeSet::new();
         let papers = self.bench.receipts()?;
-        let codes = papers.iter().filter(|paper| !paper.contains("补打")).filter_map(|paper| {
+        let copy_mark = self.bench.pattern(TextId::CopyMark)?;
+        let codes = papers.iter().filter(|paper| !copy_mark.matches(paper)).filter_map(|paper| {
             let (_, code) = paper.split_once("[QR ")?;
             code.split_once(']').map(|(code, _)| code.to_owned())
         });
@@ -371,13 +367,18 @@ impl<'a> FaultScenario<'a> {
     }
 
     /// Waits until the fault takes effect, until the first message appears, and, within the limits, for the outcome.
-    fn inject(&mut self, working: &[&str], ends: &[&str]) -> Result<()> {
+    fn inject(&mut self, working: &[TextId], ends: &[TextId]) -> Result<()> {
         self.inject_since(None, working, ends)
     }
 
     /// Like [`Self::inject`], but times count from `counted_from`, if given: the fault took effect before it mattered to a
     /// resident.
-    fn inject_since(&mut self, counted_from: Option<Instant>, working: &[&str], ends: &[&str]) -> Result<()> {
+    fn inject_since(
+        &mut self,
+        counted_from: Option<Instant>,
+        working: &[TextId],
+        ends: &[TextId],
+    ) -> Result<()> {
         let begun = Instant::now();
         let mut met = None;
         loop {
@@ -391,20 +392,18 @@ impl<'a> FaultScenario<'a> {
                 continue;
             };
             let since = now.saturating_duration_since(counted_from.unwrap_or(met));
-            let shown = |wanted: &[&str]| {
-                wanted.iter().find(|one| any_contains(&words, one)).map(|one| (*one).to_owned())
-            };
             // The idle screen counts as an outcome only after the fault had time to show.
             let begun_to_show = self.measurements.first_notice.is_some() || since > TOLERATION_PERIOD;
-            let end = shown(ends).filter(|end| begun_to_show || end != WELCOME);
+            let end = self.first_shown(&words, ends)?.filter(|(id, _)| begun_to_show || *id != WELCOME);
             if self.measurements.first_notice.is_none() {
                 // To its reader, a card without an answer to reset is no card: no message is possible.
                 let is_none = std::ptr::eq(self.fault.step, &card::RESET);
-                let notice = shown(working).or(end.clone().filter(|end| !is_none || end != WELCOME));
-                self.measurements.first_notice = notice.map(|words| (since, words));
+                let ended = end.clone().filter(|(id, _)| !is_none || *id != WELCOME);
+                let notice = self.first_shown(&words, working)?.or(ended);
+                self.measurements.first_notice = notice.map(|(_, notice)| (since, notice.to_string()));
             }
-            if let Some(end) = end {
-                self.measurements.outcome = Some((since, end));
+            if let Some((_, end)) = end {
+                self.measurements.outcome = Some((since, end.to_string()));
                 return Ok(());
             }
             if since > NOTICE_TIMEOUT {
@@ -416,23 +415,13 @@ impl<'a> FaultScenario<'a> {
                 };
             }
             if self.measurements.released.is_none() && since > LEAVE_AFTER {
-                self.leave_view(&["取卡离开"], Duration::ZERO)?;
+                self.leave_view(TextId::FootTakeCard, Duration::ZERO)?;
             }
         }
-    }
-
-    fn wait_for_fault(&self) -> Result<()> {
-        let begun = Instant::now();
-        while self.bench.fault_hit_at(&self.fault_name())?.is_none() {
-            if begun.elapsed() > HIT_TIMEOUT {
-                bail!("the fault `{}` did not take effect", self.fault_name());
-            }
-        }
-        Ok(())
     }
 
     /// Waits until the fault takes effect and one of these messages appears; a tolerated fault needs no message.
-    fn inject_while_idle(&mut self, messages: &[&str]) -> Result<()> {
+    fn inject_while_idle(&mut self, messages: &[TextId]) -> Result<()> {
         let begun = Instant::now();
         let mut met = None;
         loop {
@@ -446,8 +435,8 @@ impl<'a> FaultScenario<'a> {
                 continue;
             };
             let since = now.saturating_duration_since(met);
-            if let Some(message) = messages.iter().find(|one| any_contains(&words, one)) {
-                self.measurements.first_notice = Some((since, (*message).to_owned()));
+            if let Some((_, message)) = self.first_shown(&words, messages)? {
+                self.measurements.first_notice = Some((since, message.to_string()));
                 return Ok(());
             }
             if (is_tolerated(self.fault) || is_unnoticeable(self.fault)) && since > TOLERATION_PERIOD {
@@ -460,29 +449,28 @@ impl<'a> FaultScenario<'a> {
         }
     }
 
-    /// Leaves the view by one of these buttons if one appears within `timeout`, and measures the latency.
-    fn leave_view(&mut self, ways: &[&str], timeout: Duration) -> Result<()> {
+    /// Leaves the view by this button if it appears within `timeout`, and measures the latency.
+    fn leave_view(&mut self, way: TextId, timeout: Duration) -> Result<()> {
         if self.measurements.released.is_some() {
             return Ok(());
         }
-        for way in ways {
-            // The view may change between two reads of the screen.
-            let Ok(at) = self.bench.button_center_within(way, timeout) else { continue };
-            match self.pointer.touch_and_time(at) {
-                Ok(took) => self.measurements.released = Some(took),
-                Err(_) if !self.bench.shows_text(way)? => {}
-                Err(error) => return Err(error),
-            }
-            return Ok(());
+        // The view may change between two reads of the screen.
+        let Ok(at) = self.bench.button_center_within(way, timeout) else { return Ok(()) };
+        match self.pointer.touch_and_time(at) {
+            Ok(took) => self.measurements.released = Some(took),
+            Err(_) if !self.bench.shows_text(way)? => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }
 
     /// Measures touches that switch the language twice to English and back, while the fault is active.
     fn measure_touches(&mut self) -> Result<()> {
-        for button in ["English", "中文", "English", "中文"] {
+        let (to_english, back) =
+            (TextId::FootOtherLanguage.into(), ScreenText::English(TextId::FootOtherLanguage));
+        for button in [&to_english, &back, &to_english, &back] {
             // A view without language buttons is skipped; it was usually left by then, or changes automatically.
-            let Ok(at) = self.bench.button_center_within(button, Duration::from_secs(2)) else { continue };
+            let Ok(at) = self.bench.button_center_within(button, LANGUAGE_TIMEOUT) else { continue };
             self.measurements.touches.push(self.pointer.touch_and_time(at)?);
         }
         if self.measurements.touches.is_empty() && self.measurements.released.is_none() {
@@ -491,11 +479,26 @@ impl<'a> FaultScenario<'a> {
         Ok(())
     }
 
-    /// Waits until `is_back` accepts the texts on the screen: the device is usable again.
-    fn wait_for_recovery(&mut self, cleared: Instant, is_back: impl Fn(&[String]) -> bool) -> Result<()> {
+    /// The first of these texts that is among `words`, and what it says.
+    fn first_shown(&self, words: &[String], wanted: &[TextId]) -> Result<Option<(TextId, TextPattern)>> {
+        for id in wanted {
+            let pattern = self.bench.pattern(*id)?;
+            if pattern.matches_any(words) {
+                return Ok(Some((*id, pattern)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits until the screen shows each of `present` and none of `absent`: the device is usable again.
+    fn wait_for_recovery(&mut self, cleared: Instant, present: &[TextId], absent: &[TextId]) -> Result<()> {
         loop {
             let words = self.bench.visible_texts()?;
-            if is_back(&words) {
+            let mut is_back = self.first_shown(&words, absent)?.is_none();
+            for id in present {
+                is_back &= self.bench.pattern(*id)?.matches_any(&words);
+            }
+            if is_back {
                 self.measurements.recovered_after = Some(cleared.elapsed());
                 return Ok(());
             }
@@ -504,10 +507,6 @@ impl<'a> FaultScenario<'a> {
             }
         }
     }
-}
-
-fn any_contains(words: &[String], wanted: &str) -> bool {
-    words.iter().any(|word| word.contains(wanted))
 }
 
 /// Steps that an ID reader reaches only with a card on it.

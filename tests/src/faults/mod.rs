@@ -26,6 +26,17 @@ use crate::scenarios::{self, ScenarioContext};
 
 pub use measurements::{FaultReport, Measurements};
 
+/// One fault of each device: the tests run these by default, since a complete run takes long.
+pub const SAMPLE: [&str; 7] = [
+    "card-read-holder-silence",
+    "paper-out",
+    "camera-frame-disconnection",
+    "scanner-unplugged",
+    "id-card-lifted",
+    "psam-gone",
+    "signal-unplugged",
+];
+
 /// Screen size of all kiosks here, on which [`Pointer`] finds the title of every view.
 const PANEL_SIZE: ScreenSize = ScreenSize { width: 1080, height: 1920 };
 
@@ -88,10 +99,28 @@ impl KioskVariant {
 /// # Errors
 /// When the rig does not start. Failures of fault scenarios are in the returned report.
 pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Result<FaultReport> {
-    let mut chosen: Vec<(KioskVariant, InjectableFault)> = catalogue()
-        .filter(|fault| only.is_empty() || only.iter().any(|part| fault.name().contains(part.as_str())))
-        .map(|fault| (KioskVariant::for_fault(&fault), fault))
-        .collect();
+    let chosen =
+        |fault: &InjectableFault| only.is_empty() || only.iter().any(|part| fault.name().contains(part));
+    run_faults(state, page, repository, catalogue().filter(chosen))
+}
+
+/// Runs the fault scenario of one fault.
+///
+/// # Errors
+/// When no fault has this name, or the rig does not start. Failures of the fault scenario are in the returned report.
+pub fn run_fault(state: &Path, page: &Path, repository: &Path, name: &str) -> Result<FaultReport> {
+    let fault = catalogue().find(|fault| fault.name() == name);
+    run_faults(state, page, repository, [fault.with_context(|| format!("no fault is named `{name}`"))?])
+}
+
+fn run_faults(
+    state: &Path,
+    page: &Path,
+    repository: &Path,
+    faults: impl IntoIterator<Item = InjectableFault>,
+) -> Result<FaultReport> {
+    let mut chosen: Vec<(KioskVariant, InjectableFault)> =
+        faults.into_iter().map(|fault| (KioskVariant::for_fault(&fault), fault)).collect();
     chosen.sort_by_key(|(variant, _)| *variant);
     let mut context = ScenarioContext {
         rig: Rig::start(state)?,
@@ -179,4 +208,18 @@ fn is_tolerated(fault: &InjectableFault) -> bool {
         || slow_or_without_id.into_iter().any(|step| std::ptr::eq(fault.step, step))
         || is_frame
             && matches!(fault.kind, FaultKind::Garbage | FaultKind::WrongAnswer | FaultKind::Truncation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sample_has_one_fault_of_each_device() {
+        let device = |fault: InjectableFault| fault.step.device.name();
+        let mut all: Vec<&str> = catalogue().map(device).collect();
+        all.dedup();
+        let sample = SAMPLE.map(|name| device(catalogue().find(|fault| fault.name() == name).unwrap()));
+        assert_eq!(all, sample);
+    }
 }

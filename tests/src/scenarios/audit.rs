@@ -16,6 +16,9 @@ use crate::personal_data_scan::{Needle, scan_directories};
 use crate::process::wait_until;
 use crate::scenario_report::ScenarioReport;
 
+/// Time without a new record after which the uplink has sent all: nothing shows that its queue is empty.
+const QUIET_PERIOD: Duration = Duration::from_secs(4);
+
 /// A demo resident: the fields that scenarios and audit need.
 #[derive(Clone, Deserialize)]
 pub struct ScenarioResident {
@@ -90,7 +93,7 @@ pub(super) fn run(context: &mut ScenarioContext, charged_min: usize) -> Result<(
             let count = export.epochs.iter().map(|epoch| epoch.batch.records.len()).sum::<usize>();
             let still = count == last && count > 0;
             last = count;
-            std::thread::sleep(Duration::from_secs(4));
+            std::thread::sleep(QUIET_PERIOD);
             Ok(still.then_some(json))
         })?;
         let file = context.rig.state().join(format!("{name}-export.json"));

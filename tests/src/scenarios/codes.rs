@@ -4,39 +4,44 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use view::TextId;
 
-use super::ScenarioContext;
+use super::{CONNECTIVITY_TIMEOUT, ScenarioContext};
 use crate::bench_client::BenchClient;
 use crate::link_proxy::LinkCut;
 use crate::phone_client::{PhoneClient, forged_code};
+use crate::process::wait_until;
+use crate::screen_text::ScreenText;
 
-/// Time in which a kiosk notices that its link is up or down and fetches the feed.
-pub(super) const CONNECTIVITY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Age at which a code is no longer accepted: the acceptance window of the sites and one time step.
 pub(super) const CODE_EXPIRY: Duration = Duration::from_secs(21);
-/// Time without a code in view after which a reader counts it as taken away.
-const REMOVAL_DELAY: Duration = Duration::from_millis(1_700);
-/// Time until the next time step, whose code differs.
-const NEXT_TIME_STEP: Duration = Duration::from_secs(4);
+/// Time without a code in view after which a reader counts it as taken away. The screen does not show it.
+pub(super) const REMOVAL_DELAY: Duration = Duration::from_millis(1_700);
+/// More than a time step of 4 s, after which a phone shows another code.
+const NEXT_STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// A kiosk polls the feed every 15 s, and shows nothing when it has read it.
+const FEED_INTERVAL: Duration = Duration::from_secs(20);
 
 /// `offline-code-payment`: a code that the kiosk verifies itself begins a visit; a payment needs the phone's answer
 /// code, which a picture of a code cannot give.
 pub(super) fn offline_code_payment(context: &mut ScenarioContext) -> Result<()> {
     let phone = PhoneClient::bind(&context.rig, &context.resident("li-yan")?)?;
     let other_phone = PhoneClient::bind(&context.rig, &context.resident("ran-guangming")?)?;
-    sign_in_with_phone(context.first_kiosk()?, &phone)?;
-    context.first_kiosk()?.tap_button("水费缴纳")?;
-    context.first_kiosk()?.wait_for_text("请用手机上的渝快办扫一扫")?;
+    let code = sign_in_with_phone(context.first_kiosk()?, &phone)?;
+    context.first_kiosk()?.tap_button(ScreenText::Service("water.pay"))?;
+    context.first_kiosk()?.wait_for_text(TextId::ProveTitle)?;
     context.capture_screen("要手机确认")?;
     let challenge = context.first_kiosk()?.screen_code()?;
 
-    thread::sleep(NEXT_TIME_STEP);
-    context.first_kiosk()?.show_code(&phone.offline_code()?)?;
-    context.first_kiosk()?.wait_for_text("请先用手机扫屏幕上的码")?;
+    let next = wait_until("the next time step", NEXT_STEP_TIMEOUT, || {
+        Ok(Some(phone.offline_code()?).filter(|next| *next != code))
+    })?;
+    context.first_kiosk()?.show_code(&next)?;
+    context.first_kiosk()?.wait_for_text(TextId::ProveShowsCode)?;
     context.capture_screen("出示码本身不算")?;
     context.first_kiosk()?.hide_code()?;
     context.first_kiosk()?.show_code(&other_phone.answer_code(&challenge)?)?;
-    context.first_kiosk()?.wait_for_text("这不是刚才那位的手机")?;
+    context.first_kiosk()?.wait_for_text(TextId::ProveOtherPhone)?;
     context.first_kiosk()?.hide_code()?;
     context.expect(
         "换来的码和别人的手机都不能继续",
@@ -45,18 +50,18 @@ pub(super) fn offline_code_payment(context: &mut ScenarioContext) -> Result<()> 
     );
 
     context.first_kiosk()?.show_code(&phone.answer_code(&challenge)?)?;
-    context.first_kiosk()?.wait_for_text("请选择要缴的水费")?;
+    context.first_kiosk()?.wait_for_text(ScreenText::Step("water.pay", "picked"))?;
     context.first_kiosk()?.hide_code()?;
     context.capture_screen("手机确认以后")?;
-    context.first_kiosk()?.tap_button("年")?;
-    context.first_kiosk()?.tap_button("下一步")?;
-    context.first_kiosk()?.wait_for_text("请核对后付款")?;
-    context.first_kiosk()?.tap_button("确认付款")?;
-    context.first_kiosk()?.wait_for_text("已付款")?;
-    context.first_kiosk()?.wait_for_text("请从出纸口取走凭条")?;
-    context.first_kiosk()?.tap_button("完成")?;
-    context.first_kiosk()?.tap_button("退出")?;
-    context.first_kiosk()?.wait_for_text("请选择一种方式开始").map(drop)
+    context.first_kiosk()?.tap_button(ScreenText::bill())?;
+    context.first_kiosk()?.tap_button(TextId::RowsGo)?;
+    context.first_kiosk()?.wait_for_text(TextId::ConfirmTitle)?;
+    context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
+    context.first_kiosk()?.wait_for_text(TextId::Paid)?;
+    context.first_kiosk()?.wait_for_text(TextId::PrintedDetail)?;
+    context.first_kiosk()?.tap_button(TextId::Finish)?;
+    context.first_kiosk()?.tap_button(TextId::FootExit)?;
+    context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle).map(drop)
 }
 
 /// `code-reused-or-invalid`: one code shown twice at one kiosk, then at another, then too late; and codes that this
@@ -68,19 +73,19 @@ pub(super) fn code_reused_or_invalid(context: &mut ScenarioContext) -> Result<()
     for (at, caption) in [(0, "同一个码再来一次"), (1, "同一个码在另一台")] {
         let kiosk = context.rig.kiosks.get(at).map(|kiosk| &kiosk.bench).context("a kiosk")?;
         kiosk.show_code(&code)?;
-        let seen = kiosk.wait_for_text("这个码已经用过").map(drop);
+        let seen = kiosk.wait_for_text(TextId::CodeUsed).map(drop);
         kiosk.hide_code()?;
         context.report.record_expectation(&format!("{caption}，不受理"), seen);
     }
     let code = phone.offline_code()?;
     thread::sleep(CODE_EXPIRY);
-    context.first_kiosk()?.wait_for_text_within("请选择一种方式开始", CONNECTIVITY_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, CONNECTIVITY_TIMEOUT)?;
     for (code, words, caption) in [
-        (code, "这个码显示得太久了", "二十秒前的照片"),
-        (forged_code()?, "这个码不是渝快办发的", "伪造的码"),
+        (code, TextId::CodeStale, "二十秒前的照片"),
+        (forged_code()?, TextId::CodeUnknown, "伪造的码"),
         (
             format!("CD1:{}", phone.offline_code()?.trim_start_matches("YK1:")),
-            "这是其他城市的码",
+            TextId::CodeOtherCity,
             "其他城市的码",
         ),
     ] {
@@ -89,7 +94,7 @@ pub(super) fn code_reused_or_invalid(context: &mut ScenarioContext) -> Result<()
         context.report.record_expectation(&format!("{caption}，不受理"), seen);
         context.capture_screen(caption)?;
         context.first_kiosk()?.hide_code()?;
-        context.first_kiosk()?.wait_for_text_within("请选择一种方式开始", CONNECTIVITY_TIMEOUT)?;
+        context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, CONNECTIVITY_TIMEOUT)?;
     }
     Ok(())
 }
@@ -99,25 +104,25 @@ pub(super) fn code_reused_or_invalid(context: &mut ScenarioContext) -> Result<()
 pub(super) fn offline_code_without_link(context: &mut ScenarioContext) -> Result<()> {
     let phone = PhoneClient::bind(&context.rig, &context.resident("ouyang-xuemei")?)?;
     context.rig.platform_link.set_cut(LinkCut::Down);
-    context.first_kiosk()?.wait_for_text_within("未联网", CONNECTIVITY_TIMEOUT)?;
-    context.second_kiosk()?.wait_for_text_within("未联网", CONNECTIVITY_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::LinkOffline, CONNECTIVITY_TIMEOUT)?;
+    context.second_kiosk()?.wait_for_text_within(TextId::LinkOffline, CONNECTIVITY_TIMEOUT)?;
     let code = phone.offline_code()?;
     context.first_kiosk()?.show_code(&code)?;
-    context.first_kiosk()?.wait_for_text("已认出您的渝快码")?;
+    context.first_kiosk()?.wait_for_text(TextId::MenuLeadOffline)?;
     context.capture_screen("没有网络也认得")?;
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
     context.expect("不联网不显示姓名", !words.contains('欧'), || words.clone());
     sign_out(context.first_kiosk()?)?;
     context.first_kiosk()?.show_code(&code)?;
-    let seen = context.first_kiosk()?.wait_for_text("这个码已经用过").map(drop);
+    let seen = context.first_kiosk()?.wait_for_text(TextId::CodeUsed).map(drop);
     context.report.record_expectation("断网时同一台只认一次", seen);
     context.first_kiosk()?.hide_code()?;
     context.second_kiosk()?.show_code(&code)?;
-    context.second_kiosk()?.wait_for_text("已认出您的渝快码")?;
+    context.second_kiosk()?.wait_for_text(TextId::MenuLeadOffline)?;
     sign_out(context.second_kiosk()?)?;
     context.rig.platform_link.set_cut(LinkCut::None);
-    context.first_kiosk()?.wait_for_text_within("已联网", CONNECTIVITY_TIMEOUT)?;
-    context.second_kiosk()?.wait_for_text_within("已联网", CONNECTIVITY_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::LinkOnline, CONNECTIVITY_TIMEOUT)?;
+    context.second_kiosk()?.wait_for_text_within(TextId::LinkOnline, CONNECTIVITY_TIMEOUT)?;
     let found = context.rig.admin_page_shows("one code was accepted at", CONNECTIVITY_TIMEOUT)?;
     context.expect("两台都认过的码，联网后平台查出来", found, || "平台没有查出来".to_owned());
     Ok(())
@@ -129,12 +134,11 @@ pub(super) fn lost_phone_refused(context: &mut ScenarioContext) -> Result<()> {
     sign_in_with_phone(context.first_kiosk()?, &phone)?;
     sign_out(context.first_kiosk()?)?;
     phone.report_lost()?;
-    // The kiosk polls the feed every 15 s.
-    thread::sleep(Duration::from_secs(20));
+    thread::sleep(FEED_INTERVAL);
     context.rig.platform_link.set_cut(LinkCut::Down);
-    context.first_kiosk()?.wait_for_text_within("未联网", CONNECTIVITY_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::LinkOffline, CONNECTIVITY_TIMEOUT)?;
     context.first_kiosk()?.show_code(&phone.offline_code()?)?;
-    let seen = context.first_kiosk()?.wait_for_text("这个码已挂失").map(drop);
+    let seen = context.first_kiosk()?.wait_for_text(TextId::CodeRevoked).map(drop);
     context.report.record_expectation("挂失以后，断网也不受理", seen);
     context.capture_screen("已挂失")?;
     context.first_kiosk()?.hide_code()
@@ -148,15 +152,15 @@ pub(super) fn kiosk_clock_wrong(context: &mut ScenarioContext) -> Result<()> {
     let kiosk = context.rig.kiosks.first_mut().context("the first kiosk")?;
     kiosk.kill()?;
     kiosk.start_with_clock_offset(-600)?;
-    context.first_kiosk()?.wait_for_text_within("请选择一种方式开始", CONNECTIVITY_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, CONNECTIVITY_TIMEOUT)?;
     context.first_kiosk()?.show_code(&phone.offline_code()?)?;
-    let seen = context.first_kiosk()?.wait_for_text("本机时间没有校准").map(drop);
+    let seen = context.first_kiosk()?.wait_for_text(TextId::ClockDoubt).map(drop);
     context.report.record_expectation("时间不准又断网，不验码", seen);
     context.capture_screen("时间不准")?;
     context.first_kiosk()?.hide_code()?;
     context.rig.platform_link.set_cut(LinkCut::None);
-    context.first_kiosk()?.wait_for_text_within("已联网", CONNECTIVITY_TIMEOUT)?;
-    context.first_kiosk()?.wait_for_text_within("请选择一种方式开始", CONNECTIVITY_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::LinkOnline, CONNECTIVITY_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, CONNECTIVITY_TIMEOUT)?;
     let signed_in = sign_in_with_phone(context.first_kiosk()?, &phone).map(drop);
     context.report.record_expectation("联网校准以后照常验码", signed_in);
     sign_out(context.first_kiosk()?)?;
@@ -169,7 +173,7 @@ pub(super) fn kiosk_clock_wrong(context: &mut ScenarioContext) -> Result<()> {
 fn sign_in_with_phone(kiosk: &BenchClient, phone: &PhoneClient) -> Result<String> {
     let code = phone.offline_code()?;
     kiosk.show_code(&code)?;
-    kiosk.wait_for_text("您想办什么").context("a fresh code signs in")?;
+    kiosk.wait_for_text(TextId::MenuTitle).context("a fresh code signs in")?;
     kiosk.hide_code()?;
     Ok(code)
 }
@@ -177,8 +181,8 @@ fn sign_in_with_phone(kiosk: &BenchClient, phone: &PhoneClient) -> Result<String
 /// Ends the visit, and waits until the reader accepts the next code as newly shown.
 pub(super) fn sign_out(kiosk: &BenchClient) -> Result<()> {
     kiosk.hide_code()?;
-    kiosk.tap_button("退出")?;
-    kiosk.wait_for_text("请选择一种方式开始")?;
+    kiosk.tap_button(TextId::FootExit)?;
+    kiosk.wait_for_text(TextId::WelcomeTitle)?;
     thread::sleep(REMOVAL_DELAY);
     Ok(())
 }

@@ -1,18 +1,24 @@
 //! Visits in which paper, a link, the power or a reader fails, and visits with invalid cards and codes.
 
-use contract::routes;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use contract::routes;
+use view::TextId;
 
-use super::ScenarioContext;
+use super::{ScenarioContext, codes};
 use crate::link_proxy::LinkCut;
+use crate::screen_text::ScreenText;
 
 /// Time in which the outcome of an open payment is known after the link is back.
 const INQUIRY_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Time in which a printer that does not respond leads to the offer of a receipt without paper.
 const PRINTER_TIMEOUT: Duration = Duration::from_secs(40);
+/// Time in which the printer is asked for its paper sensor.
+const PAPER_SENSOR_TIMEOUT: Duration = Duration::from_secs(20);
+/// Time in which a list of bills, or the text that there is none, appears.
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Lifetime of an online token and the tolerated clock difference.
 const CODE_LIFETIME: Duration = Duration::from_secs(65);
 
@@ -23,19 +29,20 @@ pub(super) fn paper_out_while_paying(context: &mut ScenarioContext) -> Result<()
     context.choose_first_bill()?;
     context.first_kiosk()?.set_fault("paper-out", true)?;
     let before = context.first_kiosk()?.receipts()?.len();
-    std::thread::sleep(Duration::from_secs(2));
-    context.first_kiosk()?.tap_button("确认付款")?;
-    context.first_kiosk()?.wait_for_text("已付款")?;
-    context.first_kiosk()?.wait_for_text("凭条纸用完了")?;
+    context.first_kiosk()?.wait_for_fault("paper-out", PAPER_SENSOR_TIMEOUT)?;
+    context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
+    context.first_kiosk()?.wait_for_text(TextId::Paid)?;
+    context.first_kiosk()?.wait_for_text(TextId::PaperOut)?;
     context.capture_screen("缺纸")?;
     context.first_kiosk()?.set_fault("paper-out", false)?;
-    context.first_kiosk()?.wait_for_text("请从出纸口取走凭条")?;
+    context.first_kiosk()?.wait_for_text(TextId::PrintedDetail)?;
     let paper = context.capture_newest_receipt("换纸后打印")?;
     let printed = context.first_kiosk()?.receipts()?.len() - before;
-    context.expect("只打印一张，不是补打", printed == 1 && !paper.contains("补打"), || {
+    let copied = context.first_kiosk()?.pattern(TextId::CopyMark)?.matches(&paper);
+    context.expect("只打印一张，不是补打", printed == 1 && !copied, || {
         format!("{printed} 张：{paper}")
     });
-    context.first_kiosk()?.tap_button("完成")?;
+    context.first_kiosk()?.tap_button(TextId::Finish)?;
     Ok(())
 }
 
@@ -46,26 +53,26 @@ pub(super) fn paper_ends_mid_receipt(context: &mut ScenarioContext) -> Result<()
     context.choose_first_bill()?;
     let before = context.first_kiosk()?.receipts()?.len();
     context.first_kiosk()?.set_fault("paper-ends", true)?;
-    context.first_kiosk()?.tap_button("确认付款")?;
-    context.first_kiosk()?.wait_for_text("已付款")?;
-    context.first_kiosk()?.wait_for_text("凭条可能没有打完整")?;
+    context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
+    context.first_kiosk()?.wait_for_text(TextId::Paid)?;
+    context.first_kiosk()?.wait_for_text(TextId::PrintUnsure)?;
     context.capture_screen("打到一半缺纸")?;
     context.capture_newest_receipt("半张凭条")?;
     context.first_kiosk()?.set_fault("paper-ends", false)?;
-    context.first_kiosk()?.wait_for_text("补打一张")?;
+    context.first_kiosk()?.wait_for_text(TextId::PrintAgain)?;
     context.capture_screen("换纸后可以补打")?;
     let untouched = context.first_kiosk()?.receipts()?.len() - before;
     context.expect("换纸后不会自己再打", untouched == 1, || format!("{untouched} 张"));
-    context.first_kiosk()?.tap_button("补打一张")?;
-    context.first_kiosk()?.wait_for_text("请从出纸口取走凭条")?;
+    context.first_kiosk()?.tap_button(TextId::PrintAgain)?;
+    context.first_kiosk()?.wait_for_text(TextId::PrintedDetail)?;
     let paper = context.capture_newest_receipt("补打的凭条")?;
     let printed = context.first_kiosk()?.receipts()?.len() - before;
-    context.expect(
-        "整张补打，写明是补打",
-        printed == 2 && paper.contains("补打 第1次"),
-        || format!("{printed} 张：{paper}"),
-    );
-    context.first_kiosk()?.tap_button("完成")?;
+    let first_copy = ScreenText::Filled(TextId::CopyMark, vec!["1".to_owned()]);
+    let copied = context.first_kiosk()?.pattern(first_copy)?.matches(&paper);
+    context.expect("整张补打，写明是补打", printed == 2 && copied, || {
+        format!("{printed} 张：{paper}")
+    });
+    context.first_kiosk()?.tap_button(TextId::Finish)?;
     Ok(())
 }
 
@@ -74,37 +81,36 @@ pub(super) fn printer_not_responding(context: &mut ScenarioContext) -> Result<()
     context.sign_in_by_code("aguli")?;
     context.choose_first_bill()?;
     context.first_kiosk()?.set_fault("printer-mute", true)?;
-    context.first_kiosk()?.tap_button("确认付款")?;
-    context.first_kiosk()?.wait_for_text("已付款")?;
-    context.first_kiosk()?.wait_for_text_within("没有纸也能拿到凭条", PRINTER_TIMEOUT)?;
-    context.first_kiosk()?.wait_for_text("打印机暂时不能用")?;
+    context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
+    context.first_kiosk()?.wait_for_text(TextId::Paid)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::ReceiptByPhone, PRINTER_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text(TextId::PrintOff)?;
     context.capture_screen("打印机不应答")?;
     let before = context.first_kiosk()?.receipts()?.len();
     context.first_kiosk()?.set_fault("printer-mute", false)?;
     // Nothing was printed before, so the receipt is printed as soon as the printer answers.
-    context.first_kiosk()?.wait_for_text_within("请从出纸口取走凭条", PRINTER_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::PrintedDetail, PRINTER_TIMEOUT)?;
     let paper = context.capture_newest_receipt("应答以后再打")?;
     let printed = context.first_kiosk()?.receipts()?.len() - before;
-    context.expect(
-        "打印机应答以后打出一张",
-        printed == 1 && paper.contains("缴费凭条"),
-        || format!("{printed} 张：{paper}"),
-    );
-    context.first_kiosk()?.tap_button("完成")?;
+    let titled = context.first_kiosk()?.pattern(TextId::ReceiptPayment)?.matches(&paper);
+    context.expect("打印机应答以后打出一张", printed == 1 && titled, || {
+        format!("{printed} 张：{paper}")
+    });
+    context.first_kiosk()?.tap_button(TextId::Finish)?;
     Ok(())
 }
 
 /// `platform-link-cut`: the link between kiosk and platform is cut before and after the charge.
 pub(super) fn platform_link_cut(context: &mut ScenarioContext) -> Result<()> {
     for (cut, outcome, caption) in [
-        (LinkCut::DropRequest("/v1/".into()), "未付款", "请求没有送到：作废"),
-        (LinkCut::DropResponse("/v1/".into()), "已付款", "答复丢了：查清是已付"),
+        (LinkCut::DropRequest("/v1/".into()), TextId::NotPaid, "请求没有送到：作废"),
+        (LinkCut::DropResponse("/v1/".into()), TextId::Paid, "答复丢了：查清是已付"),
     ] {
         context.sign_in_by_code("wang-jianguo")?;
         context.choose_first_bill()?;
         context.rig.platform_link.set_cut(cut);
-        context.first_kiosk()?.tap_button("确认付款")?;
-        context.first_kiosk()?.wait_for_text("结果还没有确认")?;
+        context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
+        context.first_kiosk()?.wait_for_text(TextId::Checking)?;
         context.capture_screen("正在核实")?;
         context.rig.platform_link.set_cut(LinkCut::None);
         context.first_kiosk()?.wait_for_text_within(outcome, INQUIRY_TIMEOUT)?;
@@ -114,34 +120,33 @@ pub(super) fn platform_link_cut(context: &mut ScenarioContext) -> Result<()> {
     context.sign_in_by_code("aguli")?;
     context.choose_first_bill()?;
     context.rig.platform_link.set_cut(LinkCut::Down);
-    context.first_kiosk()?.tap_button("确认付款")?;
-    context.first_kiosk()?.wait_for_text("结果还没有确认")?;
-    context.first_kiosk()?.tap_button("先离开")?;
-    context.first_kiosk()?.wait_for_text("刚才的付款")?;
+    context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
+    context.first_kiosk()?.wait_for_text(TextId::Checking)?;
+    context.first_kiosk()?.tap_button(TextId::CheckingGo)?;
+    context.first_kiosk()?.wait_for_text(TextId::ClosingTitle)?;
     context.capture_screen("先离开")?;
     context.rig.platform_link.set_cut(LinkCut::None);
-    context.first_kiosk()?.wait_for_text_within("未付款", INQUIRY_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::NotPaid, INQUIRY_TIMEOUT)?;
     context.capture_screen("网络恢复后查清")?;
     context.rig.platform_link.set_cut(LinkCut::InvalidResponse("/v1/".into()));
-    context.first_kiosk()?.wait_for_text_within("联网后可用", INQUIRY_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::WayNeedsLink, INQUIRY_TIMEOUT)?;
     context.capture_screen("平台胡言乱语")?;
     Ok(())
 }
 
 /// `acquirer-link-cut`: the link between platform and acquirer is cut before and after the charge.
 pub(super) fn acquirer_link_cut(context: &mut ScenarioContext) -> Result<()> {
-    for (cut, caption) in [
-        (LinkCut::DropRequest("/".into()), "银行没有收到"),
-        (LinkCut::DropResponse("/".into()), "银行扣了款，答复丢了"),
+    for (cut, outcome, caption) in [
+        (LinkCut::DropRequest("/".into()), TextId::NotPaid, "银行没有收到"),
+        (LinkCut::DropResponse("/".into()), TextId::Paid, "银行扣了款，答复丢了"),
     ] {
         context.sign_in_by_code("aguli")?;
         context.choose_first_bill()?;
-        context.rig.acquirer_link.set_cut(cut.clone());
-        context.first_kiosk()?.tap_button("确认付款")?;
-        context.first_kiosk()?.wait_for_text("结果还没有确认")?;
+        context.rig.acquirer_link.set_cut(cut);
+        context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
+        context.first_kiosk()?.wait_for_text(TextId::Checking)?;
         context.rig.acquirer_link.set_cut(LinkCut::None);
-        let wanted = if matches!(cut, LinkCut::DropRequest(_)) { "未付款" } else { "已付款" };
-        context.first_kiosk()?.wait_for_text_within(wanted, INQUIRY_TIMEOUT)?;
+        context.first_kiosk()?.wait_for_text_within(outcome, INQUIRY_TIMEOUT)?;
         context.capture_screen(caption)?;
         context.reset()?;
     }
@@ -153,31 +158,31 @@ pub(super) fn same_bill_at_two_kiosks(context: &mut ScenarioContext) -> Result<(
     context.sign_in_by_code("li-yan")?;
     context.choose_first_bill()?;
     context.rig.acquirer_link.set_cut(LinkCut::Down);
-    context.first_kiosk()?.tap_button("确认付款")?;
-    context.first_kiosk()?.wait_for_text("结果还没有确认")?;
+    context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
+    context.first_kiosk()?.wait_for_text(TextId::Checking)?;
     let other = context.second_kiosk()?;
     let code = other.fresh_code("li-yan")?;
     other.show_code(&code)?;
-    other.wait_for_text("您想办什么")?;
+    other.wait_for_text(TextId::MenuTitle)?;
     other.hide_code()?;
-    other.tap_button("水费缴纳")?;
-    let (offered, words) = {
-        other.wait_for_text_within("水费", Duration::from_secs(10))?;
-        let words = other.visible_texts()?;
-        (words.iter().any(|word| word.contains("下一步")), words.join(" | "))
-    };
-    if offered {
-        other.tap_button("年")?;
-        other.tap_button("下一步")?;
-        other.tap_button("确认付款")?;
-        other.wait_for_text("正在另一台终端付款")?;
+    other.tap_button(ScreenText::Service("water.pay"))?;
+    // The platform may leave out a bill that is being paid, or refuse to charge it again.
+    let list = ScreenText::Step("water.pay", "picked");
+    let choices = [list.clone(), ScreenText::NoRows("water.pay", "bills")];
+    if *other.wait_for_any_text(&choices, LIST_TIMEOUT)? == list {
+        other.tap_button(ScreenText::bill())?;
+        other.tap_button(TextId::RowsGo)?;
+        other.tap_button(TextId::ConfirmGo)?;
+        other.wait_for_text(TextId::NotPaidBusy)?;
     }
     let png = context.second_kiosk()?.screen_png()?;
     context.report.add_picture("第二台终端", &png, false)?;
-    context.expect("第二台终端没有扣款", !words.contains("已付款"), || words.clone());
+    let words = context.second_kiosk()?.visible_texts()?;
+    let paid = context.second_kiosk()?.pattern(TextId::Paid)?.matches_any(&words);
+    context.expect("第二台终端没有扣款", !paid, || words.join(" | "));
     context.rig.acquirer_link.set_cut(LinkCut::None);
-    context.first_kiosk()?.wait_for_text_within("付款", INQUIRY_TIMEOUT)?;
-    Ok(())
+    let outcomes = [TextId::Paid, TextId::NotPaid].map(ScreenText::Fixed);
+    context.first_kiosk()?.wait_for_any_text(&outcomes, INQUIRY_TIMEOUT).map(drop)
 }
 
 /// `power-loss-while-paying`: the kiosk is killed right after it sent the order, and started again.
@@ -185,14 +190,14 @@ pub(super) fn power_loss_while_paying(context: &mut ScenarioContext) -> Result<(
     context.sign_in_by_code("zhang-guiying")?;
     context.choose_first_bill()?;
     context.rig.platform_link.set_cut(LinkCut::DropResponse(routes::CHARGES.path.into()));
-    context.first_kiosk()?.tap_button("确认付款")?;
-    context.first_kiosk()?.wait_for_text("结果还没有确认")?;
+    context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
+    context.first_kiosk()?.wait_for_text(TextId::Checking)?;
     let kiosk = context.rig.kiosks.first_mut().context("the first kiosk")?;
     kiosk.kill()?;
     context.rig.platform_link.set_cut(LinkCut::None);
     let kiosk = context.rig.kiosks.first_mut().context("the first kiosk")?;
     kiosk.start()?;
-    context.first_kiosk()?.wait_for_text_within("请选择一种方式开始", Duration::from_secs(60))?;
+    context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, Duration::from_secs(60))?;
     context.capture_screen("重新启动后")?;
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
     context.expect("上一位居民的什么也不留", !words.contains('张') && !words.contains('¥'), || words.clone());
@@ -204,43 +209,42 @@ pub(super) fn invalid_cards_and_codes(context: &mut ScenarioContext) -> Result<(
     let old = context.first_kiosk()?.fresh_code("ran-guangming")?;
     let issued = Instant::now();
     for (card, words) in [
-        ("bank", "这不是社会保障卡"),
-        ("blank", "读不到卡"),
-        ("garbage", "卡内信息不完整"),
-        ("half", "卡内信息不完整"),
-        ("locked", "这张社保卡已锁定"),
+        ("bank", TextId::CardForeign),
+        ("blank", TextId::CardMute),
+        ("garbage", TextId::CardDamaged),
+        ("half", TextId::CardDamaged),
+        ("locked", TextId::CardBlocked),
     ] {
         context.first_kiosk()?.insert_card(card)?;
         let seen = context.first_kiosk()?.wait_for_text(words).map(drop);
+        let words = context.first_kiosk()?.pattern(words)?.to_string();
         context.report.record_expectation(&format!("{card}：{words}"), seen);
-        context.capture_screen(words)?;
+        context.capture_screen(&words)?;
         context.first_kiosk()?.remove_card()?;
-        context.first_kiosk()?.wait_for_text("请选择一种方式开始")?;
+        context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle)?;
     }
     let used = context.first_kiosk()?.fresh_code("ran-guangming")?;
     context.first_kiosk()?.show_code(&used)?;
-    context.first_kiosk()?.wait_for_text("您想办什么")?;
-    context.first_kiosk()?.hide_code()?;
-    context.first_kiosk()?.tap_button("退出")?;
-    context.first_kiosk()?.wait_for_text("请选择一种方式开始")?;
-    std::thread::sleep(Duration::from_secs(3));
+    context.first_kiosk()?.wait_for_text(TextId::MenuTitle)?;
+    codes::sign_out(context.first_kiosk()?)?;
     let good = context.first_kiosk()?.fresh_code("ran-guangming")?;
     let forged = alter_code(&good);
     std::thread::sleep(CODE_LIFETIME.saturating_sub(issued.elapsed()));
     for (code, words) in [
-        (used.as_str(), "这个码已经用过"),
-        (old.as_str(), "这个码已过期"),
-        ("https://example.invalid/pay?id=7", "这不是渝快码"),
-        (&good.replacen("YK1:", "CD1:", 1), "这是其他城市的码"),
-        (forged.as_str(), "这个码不是渝快办发的"),
+        (used.as_str(), TextId::CodeUsed),
+        (old.as_str(), TextId::CodeExpired),
+        ("https://example.invalid/pay?id=7", TextId::CodeForeign),
+        (&good.replacen("YK1:", "CD1:", 1), TextId::CodeOtherCity),
+        (forged.as_str(), TextId::CodeUnknown),
     ] {
         context.first_kiosk()?.show_code(code)?;
         let seen = context.first_kiosk()?.wait_for_text(words).map(drop);
+        let words = context.first_kiosk()?.pattern(words)?.to_string();
         context.report.record_expectation(&format!("码：{words}"), seen);
-        context.capture_screen(words)?;
+        context.capture_screen(&words)?;
         context.first_kiosk()?.hide_code()?;
-        context.first_kiosk()?.wait_for_text("请选择一种方式开始")?;
-        std::thread::sleep(Duration::from_secs(2));
+        context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle)?;
+        std::thread::sleep(codes::REMOVAL_DELAY);
     }
     Ok(())
 }
@@ -250,15 +254,15 @@ pub(super) fn invalid_cards_and_codes(context: &mut ScenarioContext) -> Result<(
 pub(super) fn reader_disconnected(context: &mut ScenarioContext) -> Result<()> {
     context.sign_in_by_card("ran-guangming")?;
     context.first_kiosk()?.set_fault("reader-gone", true)?;
-    context.first_kiosk()?.wait_for_text("暂时不能用")?;
+    context.first_kiosk()?.wait_for_text(TextId::WayBroken)?;
     context.capture_screen("读卡器断开")?;
     context.sign_in_by_code("ran-guangming")?;
     context.capture_screen("用码照常办理")?;
-    context.first_kiosk()?.tap_button("退出")?;
-    context.first_kiosk()?.wait_for_text("暂时不能用")?;
+    context.first_kiosk()?.tap_button(TextId::FootExit)?;
+    context.first_kiosk()?.wait_for_text(TextId::WayBroken)?;
     context.first_kiosk()?.set_fault("reader-gone", false)?;
     context.first_kiosk()?.remove_card()?;
-    context.first_kiosk()?.wait_for_text("插到底不要松动")?;
+    context.first_kiosk()?.wait_for_text(TextId::WayCardDetail)?;
     context.sign_in_by_card("ran-guangming")?;
     context.capture_screen("接上后照常读卡")?;
     context.first_kiosk()?.remove_card()?;

@@ -4,13 +4,16 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use view::TextId;
 
-use super::{ScenarioContext, codes};
+use super::{CONNECTIVITY_TIMEOUT, ScenarioContext};
 use crate::bench_client::BenchClient;
 use crate::link_proxy::LinkCut;
 use crate::phone_client::{PhoneClient, forged_code};
 
-/// Longest duration of the buzzer tones of one verdict.
+/// Longer than the period in which the gate takes a code for the same presentation. Nothing shows its end.
+const SAME_PRESENTATION: Duration = Duration::from_secs(11);
+/// Longest duration of the buzzer tones of one verdict. A tone too many comes at its end, so that it is waited for.
 const SIGNAL_DURATION: Duration = Duration::from_millis(1_500);
 
 /// What is presented at the gate.
@@ -25,46 +28,45 @@ pub(super) fn gate_admits_once(context: &mut ScenarioContext) -> Result<()> {
     let phone = PhoneClient::bind(&context.rig, &context.resident("ran-guangming")?)?;
     let other = PhoneClient::bind(&context.rig, &context.resident("ouyang-xuemei")?)?;
     for (code, words, caption, expected) in [
-        (phone.offline_code()?, "请通行", "放行：绿灯，一声长响", (1, 0, 1)),
-        (forged_code()?, "这个码不是渝快办发的", "伪造的码：红灯，三声短响", (0, 1, 3)),
+        (phone.offline_code()?, TextId::GateGo, "放行：绿灯，一声长响", (1, 0, 1)),
+        (forged_code()?, TextId::CodeUnknown, "伪造的码：红灯，三声短响", (0, 1, 3)),
     ] {
         present_credential(context, &GateCredential::Code(&code), words, caption, expected)?;
     }
     for (card, words, caption, expected) in [
-        ("wang-jianguo", "请通行", "刷卡：平台验明真卡，放行", (1, 0, 1)),
-        ("wang-jianguo", "刚刚已经通行", "同一张卡再来：红灯", (0, 1, 3)),
-        ("cloned", "这张卡没有通过验证", "仿制卡：红灯", (0, 1, 3)),
+        ("wang-jianguo", TextId::GateGo, "刷卡：平台验明真卡，放行", (1, 0, 1)),
+        ("wang-jianguo", TextId::GatePassback, "同一张卡再来：红灯", (0, 1, 3)),
+        ("cloned", TextId::CardUnproven, "仿制卡：红灯", (0, 1, 3)),
     ] {
         present_credential(context, &GateCredential::Card(card), words, caption, expected)?;
     }
-    // Longer than the period in which the gate takes a code for the same presentation.
-    thread::sleep(Duration::from_secs(11));
+    thread::sleep(SAME_PRESENTATION);
     let again = phone.offline_code()?;
     present_credential(
         context,
         &GateCredential::Code(&again),
-        "刚刚已经通行",
+        TextId::GatePassback,
         "同一部手机再来：红灯",
         (0, 1, 3),
     )?;
     context.rig.platform_link.set_cut(LinkCut::Down);
-    gate_bench(context)?.wait_for_text_within("未联网", codes::CONNECTIVITY_TIMEOUT)?;
+    gate_bench(context)?.wait_for_text_within(TextId::LinkOffline, CONNECTIVITY_TIMEOUT)?;
     present_credential(
         context,
         &GateCredential::Code(&other.offline_code()?),
-        "请通行",
+        TextId::GateGo,
         "断网照样放行",
         (1, 0, 1),
     )?;
     present_credential(
         context,
         &GateCredential::Card("aguli"),
-        "请改用渝快码",
+        TextId::GateCardOffline,
         "断网时卡验不了真假：请用码",
         (0, 1, 3),
     )?;
     context.rig.platform_link.set_cut(LinkCut::None);
-    gate_bench(context)?.wait_for_text_within("已联网", codes::CONNECTIVITY_TIMEOUT).map(drop)
+    gate_bench(context)?.wait_for_text_within(TextId::LinkOnline, CONNECTIVITY_TIMEOUT).map(drop)
 }
 
 fn gate_bench(context: &ScenarioContext) -> Result<&BenchClient> {
@@ -77,7 +79,7 @@ fn gate_bench(context: &ScenarioContext) -> Result<&BenchClient> {
 fn present_credential(
     context: &mut ScenarioContext,
     with: &GateCredential<'_>,
-    words: &str,
+    words: TextId,
     caption: &str,
     expected: (u64, u64, u64),
 ) -> Result<()> {
@@ -97,5 +99,5 @@ fn present_credential(
     }
     let signalled = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
     context.expect(caption, signalled == expected, || format!("绿、红、响：{signalled:?}"));
-    gate_bench(context)?.wait_for_text("请亮码").map(drop)
+    gate_bench(context)?.wait_for_text(TextId::GateReady).map(drop)
 }

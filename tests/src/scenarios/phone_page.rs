@@ -3,9 +3,11 @@
 use std::thread;
 
 use anyhow::{Context as _, Result};
+use view::TextId;
 
-use super::{ScenarioContext, codes};
+use super::{CONNECTIVITY_TIMEOUT, ScenarioContext, codes};
 use crate::phone_browser::PhoneBrowser;
+use crate::screen_text::ScreenText;
 
 /// `phone-page-code`: the page shows a code to the camera. A picture of the page is not accepted afterwards.
 pub(super) fn phone_page_code(context: &mut ScenarioContext) -> Result<()> {
@@ -16,21 +18,21 @@ pub(super) fn phone_page_code(context: &mut ScenarioContext) -> Result<()> {
     let picture = phone.screenshot()?;
     context.report.add_picture("手机上的渝快码", &picture, false)?;
     context.first_kiosk()?.show_phone_page(picture.clone())?;
-    context.first_kiosk()?.wait_for_text("您想办什么").context("the page's code signs in")?;
+    context.first_kiosk()?.wait_for_text(TextId::MenuTitle).context("the page's code signs in")?;
     context.capture_screen("认出手机页面上的码")?;
     codes::sign_out(context.first_kiosk()?)?;
     for (at, caption) in [(0, "拍下来的照片在同一台"), (1, "拍下来的照片在另一台")] {
         let kiosk = context.rig.kiosks.get(at).map(|kiosk| &kiosk.bench).context("a kiosk")?;
         kiosk.show_phone_page(picture.clone())?;
-        let seen = kiosk.wait_for_text("这个码已经用过").map(drop);
+        let seen = kiosk.wait_for_text(TextId::CodeUsed).map(drop);
         kiosk.hide_code()?;
         context.report.record_expectation(&format!("{caption}，不受理"), seen);
     }
     let picture = phone.screenshot()?;
     thread::sleep(codes::CODE_EXPIRY);
-    context.first_kiosk()?.wait_for_text_within("请选择一种方式开始", codes::CONNECTIVITY_TIMEOUT)?;
+    context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, CONNECTIVITY_TIMEOUT)?;
     context.first_kiosk()?.show_phone_page(picture)?;
-    let seen = context.first_kiosk()?.wait_for_text("这个码显示得太久了").map(drop);
+    let seen = context.first_kiosk()?.wait_for_text(TextId::CodeStale).map(drop);
     context.report.record_expectation("二十秒前的照片，不受理", seen);
     context.first_kiosk()?.hide_code()
 }
@@ -41,15 +43,15 @@ pub(super) fn bind_phone_by_card(context: &mut ScenarioContext) -> Result<()> {
     let resident = context.resident("wang-jianguo")?;
     context.sign_in_by_card("wang-jianguo")?;
     context.capture_screen("三代卡的菜单")?;
-    context.first_kiosk()?.tap_button("开通手机渝快码")?;
-    context.first_kiosk()?.wait_for_text("请输入社保卡密码")?;
+    context.first_kiosk()?.tap_button(ScreenText::Service("phone.pairing"))?;
+    context.first_kiosk()?.wait_for_text(TextId::PinTitle)?;
     context.first_kiosk()?.enter_pin("000000")?;
-    context.first_kiosk()?.tap_button("确定")?;
-    context.first_kiosk()?.wait_for_text("密码不对")?;
+    context.first_kiosk()?.tap_button(TextId::PinGo)?;
+    context.first_kiosk()?.wait_for_text(TextId::PinWrong)?;
     context.first_kiosk()?.enter_pin(&resident.card.pin)?;
     context.capture_screen("输入密码")?;
-    context.first_kiosk()?.tap_button("确定")?;
-    context.first_kiosk()?.wait_for_text("请用要开通的手机扫这个码")?;
+    context.first_kiosk()?.tap_button(TextId::PinGo)?;
+    context.first_kiosk()?.wait_for_text(ScreenText::Step("phone.pairing", "shown"))?;
     context.capture_screen("给手机扫的码")?;
     let address = context.first_kiosk()?.screen_code()?;
     let mut phone = PhoneBrowser::start(context.rig.repository())?;
@@ -68,14 +70,14 @@ pub(super) fn bind_phone_by_card(context: &mut ScenarioContext) -> Result<()> {
     phone.wait_for_code()?;
     let picture = phone.screenshot()?;
     context.report.add_picture("手机：开通好了", &picture, false)?;
-    context.first_kiosk()?.tap_button("完成")?;
-    context.first_kiosk()?.wait_for_text("您想办什么")?;
-    context.first_kiosk()?.tap_button("取卡离开")?;
+    context.first_kiosk()?.tap_button(TextId::Finish)?;
+    context.first_kiosk()?.wait_for_text(TextId::MenuTitle)?;
+    context.first_kiosk()?.tap_button(TextId::FootTakeCard)?;
     context.first_kiosk()?.remove_card()?;
-    context.first_kiosk()?.wait_for_text("请选择一种方式开始")?;
+    context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle)?;
 
     context.first_kiosk()?.show_phone_page(phone.screenshot()?)?;
-    context.first_kiosk()?.wait_for_text("您想办什么").context("the new code signs in")?;
+    context.first_kiosk()?.wait_for_text(TextId::MenuTitle).context("the new code signs in")?;
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
     context.expect("新开通的码认出本人", words.contains("王*国"), || words.clone());
     codes::sign_out(context.first_kiosk()?)?;
