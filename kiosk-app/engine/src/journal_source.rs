@@ -51,13 +51,15 @@ impl<D: Disk> JournalOpener<D> {
         };
         let (journal, report) = Journal::open(disk, identity, checkpoint, now, &mut || entropy.next_bytes())
             .map_err(JournalOpenError::Journal)?;
-        if report.damaged_segments > 0 || report.torn_bytes > 0 {
+        if report.damaged_segments > 0 {
             tracing::warn!(
                 torn_bytes = report.torn_bytes,
                 damaged_segments = report.damaged_segments,
                 new_epoch = report.new_epoch,
                 "journal damaged: unreadable parts were cut or quarantined, and recorded"
             );
+        } else if report.torn_bytes > 0 {
+            tracing::info!(torn_bytes = report.torn_bytes, "journal: an unfinished write was cut");
         }
         Ok((journal, report))
     }

@@ -96,6 +96,7 @@ const fn kind_name(kind: RecordKind) -> &'static str {
         13 => "办理结束",
         14 => "终端验码",
         15 => "通行",
+        16 => "修改密码",
         20 => "同意授权",
         21 => "拒绝授权",
         22 => "查询",
@@ -110,6 +111,7 @@ const fn kind_name(kind: RecordKind) -> &'static str {
         50 => "服务目录更新",
         51 => "校时",
         60 => "求助",
+        61 => "工作人员登录",
         _ => "其他",
     }
 }
@@ -170,4 +172,22 @@ fn incidents(tx: &Transaction<'_>) -> rusqlite::Result<String> {
         Ok(table_row([&about, &what, &utc_text(from_ms_column(found.get(2)?))]))
     })?;
     rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{Entry, VisitId};
+
+    use super::*;
+
+    #[test]
+    fn changed_pin_and_staff_sign_in_have_names() {
+        let entries = [
+            Entry::PinChanged { visit: VisitId::from_entropy(1) },
+            Entry::StaffSignedIn { card: "S-0001".to_owned() },
+        ];
+        for entry in entries {
+            assert_ne!(kind_name(entry.kind()), "其他", "kind {}", entry.kind().0);
+        }
+    }
 }
