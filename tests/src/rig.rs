@@ -6,8 +6,10 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,6 +36,8 @@ use crate::screen_text::ScreenTexts;
 
 /// The sites whose kiosks are registered with the platform before it starts.
 const SITES: [&str; 4] = ["district-hall", "township-center", "village-point", "gate"];
+/// Ports of the servers of a rig: below the range from which Linux chooses ports, which begins at 32768.
+const SERVER_PORTS: Range<u16> = 20_000..30_000;
 /// Id of the platform's envelope key.
 const ENVELOPE_KEY_ID: u8 = 1;
 /// Time in which a started program must be ready.
@@ -525,6 +529,30 @@ fn read_site(repository: &Path, name: &str) -> Result<Site> {
     Ok(Site::parse(&fs::read_to_string(path)?)?)
 }
 
+/// An address for a server that is started later. The system gives the ports that it chooses itself, as those of the
+/// relays, from a higher range, so that none of them takes the port before the server does.
 fn free_port() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    static NEXT: AtomicU16 = AtomicU16::new(SERVER_PORTS.start);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if !SERVER_PORTS.contains(&port) {
+            bail!("no port is free between {} and {}", SERVER_PORTS.start, SERVER_PORTS.end);
+        }
+        if let Ok(free) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return Ok(free.local_addr()?);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_ports_are_distinct_and_never_chosen_by_the_system() {
+        let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+        let first: u16 = range.split_whitespace().next().unwrap().parse().unwrap();
+        let ports = [free_port().unwrap().port(), free_port().unwrap().port()];
+        assert!(ports[0] != ports[1] && ports.iter().all(|port| *port < first), "{ports:?}");
+    }
 }
