@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn forged_code_differs_in_one_byte() {
-        let valid = format!("{PREFIX}{}", base45::encode(&[0x11; 22]));
+        let valid = format!("{PREFIX}{}", base45::encode([0x11; 22]));
         let forgery = forge(&valid).unwrap();
         let different = forgery.valid.iter().zip(&forgery.forged).filter(|(a, b)| a != b).count();
         assert_eq!((different, forgery.valid.len(), forgery.forged.len()), (1, 22, 22));
