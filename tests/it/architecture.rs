@@ -2,26 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use system_tests::repository::repository;
 
 /// Crates that must not reach a runtime, a web framework or the screen through any dependency.
 const PURE_CRATES: &[&str] =
     &["sm-crypto", "contract", "resident-code", "view", "session", "journal", "sync", "engine"];
 const BANNED_IN_PURE_CRATES: &[&str] = &["tokio", "axum", "hyper", "reqwest", "slint", "rusqlite"];
 
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
 fn metadata() -> Value {
     // Only for this target: dependencies of other targets are not downloaded on a fresh machine.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", &platform])
-        .current_dir(root())
+        .current_dir(repository())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -75,7 +72,7 @@ fn quoted_names(cell: &str) -> BTreeSet<String> {
 
 #[test]
 fn crates_depend_only_on_allowed_crates() {
-    let allowed = allowed_dependencies(&fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap());
+    let allowed = allowed_dependencies(&fs::read_to_string(repository().join("ARCHITECTURE.md")).unwrap());
     let actual = own_dependencies(&metadata());
     for (name, dependencies) in &actual {
         let may =
@@ -155,7 +152,7 @@ fn only_app_and_screen_are_gpl() {
 pub(crate) fn files() -> Vec<String> {
     let output = Command::new("git")
         .args(["-c", "core.quotePath=false", "ls-files", "--cached", "--others", "--exclude-standard"])
-        .current_dir(root())
+        .current_dir(repository())
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
@@ -185,7 +182,7 @@ fn top_level_has_only_known_files_and_folders() {
 #[test]
 fn source_files_are_short_and_specifically_named() {
     for file in files().iter().filter(|file| file.ends_with(".rs") || file.ends_with(".slint")) {
-        let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
+        let Ok(text) = fs::read_to_string(repository().join(file)) else { continue };
         let lines = text.lines().count();
         assert!(lines <= 600, "{file} has {lines} lines");
         let name = Path::new(file).file_stem().unwrap().to_str().unwrap();
@@ -199,7 +196,7 @@ fn source_has_no_unfinished_markers() {
     let markers =
         [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["X", "XX:"].concat(), ["#[ig", "nore"].concat()];
     for file in files().iter().filter(|file| file.ends_with(".rs") || file.ends_with(".slint")) {
-        let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
+        let Ok(text) = fs::read_to_string(repository().join(file)) else { continue };
         for marker in &markers {
             assert!(!text.contains(marker.as_str()), "{file} has {marker}");
         }
@@ -210,7 +207,7 @@ fn source_has_no_unfinished_markers() {
 fn colours_are_defined_only_in_the_theme() {
     let views = files().into_iter().filter(|file| file.ends_with(".slint") && !file.ends_with("theme.slint"));
     for file in views {
-        let text = fs::read_to_string(root().join(&file)).unwrap_or_default();
+        let text = fs::read_to_string(repository().join(&file)).unwrap_or_default();
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap();
             let colour = code
@@ -226,7 +223,7 @@ fn colours_are_defined_only_in_the_theme() {
 fn links_in_documents_lead_to_existing_files() {
     let mut links = 0;
     for page in files().iter().filter(|file| file.ends_with(".md")) {
-        let path = root().join(page);
+        let path = repository().join(page);
         let Ok(text) = fs::read_to_string(&path) else { continue };
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
             if !target.is_empty() && !target.contains("://") {
@@ -264,7 +261,7 @@ fn file_names_are_found_in_back_ticks() {
 #[test]
 fn file_names_in_documents_exist_in_the_tree() {
     let files = files();
-    let existing: Vec<&String> = files.iter().filter(|file| root().join(file).exists()).collect();
+    let existing: Vec<&String> = files.iter().filter(|file| repository().join(file).exists()).collect();
     // The name is the end of a path, or of the path of a folder.
     let exists = |name: &str| {
         let (whole, end) = (format!("/{name}"), format!("/{name}/"));
@@ -275,7 +272,7 @@ fn file_names_in_documents_exist_in_the_tree() {
     };
     let mut missing = Vec::new();
     for page in existing.iter().filter(|file| file.ends_with(".md")) {
-        let text = fs::read_to_string(root().join(page)).unwrap();
+        let text = fs::read_to_string(repository().join(page)).unwrap();
         let names = file_names_in(&text).into_iter().map(|name| name.trim_end_matches('/'));
         missing.extend(names.filter(|name| !exists(name)).map(|name| format!("{page}: {name}")));
     }
@@ -308,7 +305,7 @@ fn test_names_are_read_from_source() {
 fn test_names_have_at_most_sixty_characters() {
     let mut count = 0;
     for file in files().iter().filter(|file| file.ends_with(".rs")) {
-        let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
+        let Ok(text) = fs::read_to_string(repository().join(file)) else { continue };
         for name in test_names(&text) {
             count += 1;
             assert!(name.len() <= 60, "{file}: {name} has {} characters", name.len());

@@ -6,6 +6,7 @@ use emulator::card::{CardFlaw, EmulatedCard};
 use emulator::card_keys::CityCardKeys;
 use emulator::demo_residents;
 use server::CardRootKeys;
+use system_tests::repository::residents_file;
 
 /// A card in the slot of a service desk's terminal.
 struct DeskSlot(EmulatedCard);
@@ -46,8 +47,7 @@ fn challenge(identification: &str, challenge: [u8; 8]) -> CardChallenge {
 
 #[test]
 fn pin_reset_cryptogram_opens_the_card_once() {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/residents.toml");
-    let all = demo_residents::read_residents(&file).unwrap();
+    let all = demo_residents::read_residents(&residents_file()).unwrap();
     let resident = all.iter().find(|one| one.id == "wang-jianguo").unwrap();
     let city = CardRootKeys::new(&CityCardKeys::TEST_BYTES);
     let mut slot = DeskSlot(EmulatedCard::for_resident(resident, CardFlaw::None));
@@ -78,8 +78,7 @@ fn pin_reset_cryptogram_opens_the_card_once() {
 
 #[test]
 fn pin_change_needs_the_old_pin_and_counts_tries() {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/residents.toml");
-    let all = demo_residents::read_residents(&file).unwrap();
+    let all = demo_residents::read_residents(&residents_file()).unwrap();
     let resident = all.iter().find(|one| one.id == "zhang-guiying").unwrap();
     let mut slot = DeskSlot(EmulatedCard::for_resident(resident, CardFlaw::None));
     assert_eq!(change_pin(&mut slot, b"000000", b"271828"), Ok(PinOutcome::Wrong { tries_left: 2 }));

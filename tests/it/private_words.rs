@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use crate::architecture::{files, root};
+use system_tests::repository::repository;
+
+use crate::architecture::files;
 
 /// Words and phrases, in lower case. A word matches alone and as a part of an identifier.
 const PRIVATE_WORDS: &[&str] = &[
@@ -95,7 +97,7 @@ fn private_words_do_not_come_back() {
     };
     let mut found = Vec::new();
     for file in files().iter().filter(scanned) {
-        let Ok(text) = fs::read_to_string(root().join(file)) else { continue };
+        let Ok(text) = fs::read_to_string(repository().join(file)) else { continue };
         for (number, line) in text.lines().enumerate() {
             found
                 .extend(private_words(line).into_iter().map(|word| format!("{file}:{}: {word}", number + 1)));

@@ -31,14 +31,11 @@ use emulator::printer::EmulatedPrinter;
 use emulator::roll::WIDTH_80_MM_DOTS;
 use id_reader::{IdCardFault, IdReader, Validity};
 use serial_link::{FlowControl, SerialLink};
+use system_tests::repository::{repository, residents_file};
 use system_tests::scenarios;
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
 fn demo_residents() -> Vec<BenchResident> {
-    demo_residents::read_residents(&repository().join("assets/residents.toml")).unwrap()
+    demo_residents::read_residents(&residents_file()).unwrap()
 }
 
 /// An emulated card without a reader, whose commands and responses are recorded.
@@ -198,7 +195,7 @@ fn id_card_recording_replays_with_its_outcome() {
 #[test]
 fn recordings_hold_no_personal_data() {
     let demo_residents = demo_residents();
-    let personal_data = scenarios::read_residents(&repository().join("assets/residents.toml")).unwrap();
+    let personal_data = scenarios::read_residents(&residents_file()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     for (resident, data) in demo_residents.iter().zip(&personal_data) {
         let place = directory.path().join(&resident.id);

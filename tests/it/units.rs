@@ -1,21 +1,17 @@
 //! The systemd units, checked with systemd's own tools.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use system_tests::process::programs_directory;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
+use system_tests::repository::repository;
 
 /// A root directory with the units and the programs at their installed paths.
 fn staged() -> tempfile::TempDir {
     let stage = tempfile::tempdir().unwrap();
     let units = stage.path().join("etc/systemd/system");
     fs::create_dir_all(&units).unwrap();
-    for entry in fs::read_dir(root().join("systemd/system")).unwrap().flatten() {
+    for entry in fs::read_dir(repository().join("systemd/system")).unwrap().flatten() {
         fs::copy(entry.path(), units.join(entry.file_name())).unwrap();
     }
     fs::create_dir_all(stage.path().join("usr/lib/kiosk")).unwrap();
@@ -55,7 +51,7 @@ fn systemd_accepts_the_unit() {
 fn unit_has_an_exposure_level_of_at_most_2_5() {
     let output = Command::new("systemd-analyze")
         .args(["security", "--offline=true", "--threshold=25", "--no-pager"])
-        .arg(root().join("systemd/system/kiosk.service"))
+        .arg(repository().join("systemd/system/kiosk.service"))
         .output()
         .expect("systemd-analyze, from Debian's systemd");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));

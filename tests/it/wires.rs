@@ -10,7 +10,6 @@ mod missions;
 mod printer;
 
 use std::env;
-use std::path::{Path, PathBuf};
 
 use device::wire::DeviceConfig;
 use system_tests::driver_process::DriverProcess;
@@ -29,10 +28,6 @@ fn in_namespace(name: &str, test: impl FnOnce()) {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     assert!(out.contains("1 passed"), "`{name}` is not the name of this test");
-}
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 #[test]

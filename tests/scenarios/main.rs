@@ -4,12 +4,13 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use emulator::faults::{InjectableFault, catalogue};
 use libtest_mimic::{Arguments, Failed, Trial};
+use system_tests::repository::repository;
 use system_tests::scenarios::{self, SCENARIOS, Scenario};
 use system_tests::{faults, namespace, phone_browser};
 
@@ -42,7 +43,7 @@ fn test(name: String, is_sample: bool, needs_browser: bool) -> Trial {
         move || -> Result<(), Failed> {
             if needs_browser {
                 // There is no network inside.
-                phone_browser::install_playwright(&repository()?.join("target"))?;
+                phone_browser::install_playwright(&repository().join("target"))?;
             }
             let output = namespace::command_inside(&env::current_exe()?).arg(&name).output()?;
             if output.status.success() {
@@ -69,24 +70,19 @@ fn play() -> Result<()> {
     let name = env::args().nth(1).context("the name of a test is missing")?;
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scenarios").join(name.replace("::", "-"));
     fs::create_dir_all(&place)?;
-    let (state, page, repository) = (place.join("state"), place.join("page"), repository()?);
+    let (state, page) = (place.join("state"), place.join("page"));
     let failures = match name.split_once("::") {
         Some(("scenario", id)) => {
             let scenario = SCENARIOS.iter().find(|scenario| scenario.id == id);
             let scenario = scenario.with_context(|| format!("no scenario is named `{id}`"))?;
-            scenarios::run_scenario(&state, &page, &repository, scenario)?.failures()
+            scenarios::run_scenario(&state, &page, scenario)?.failures()
         }
         // Limits of time are for `cargo xtask faults`, which has the machine for itself.
-        Some(("fault", fault)) => faults::run_fault(&state, &page, &repository, fault)?.errors(),
+        Some(("fault", fault)) => faults::run_fault(&state, &page, fault)?.errors(),
         _ => bail!("`{name}` is not the name of a test"),
     };
     if failures.is_empty() {
         return Ok(());
     }
     bail!("{}\npictures: {}\nlogs: {}", failures.join("\n"), page.display(), state.join("logs").display())
-}
-
-fn repository() -> Result<PathBuf> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    Ok(repository.context("the directory of the tests package has no parent")?.to_owned())
 }

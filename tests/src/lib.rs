@@ -18,6 +18,7 @@ pub mod phone_client;
 pub mod pointer;
 pub mod process;
 pub mod relay_endpoints;
+pub mod repository;
 pub mod rig;
 mod rig_control;
 pub mod rig_kiosk;

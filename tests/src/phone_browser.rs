@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use crate::repository::repository;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
@@ -51,10 +52,10 @@ impl PhoneBrowser {
     ///
     /// # Errors
     /// When node cannot be started.
-    pub fn start(repository: &Path) -> Result<Self> {
-        let packages = install_directory(&repository.join("target")).join("node_modules");
+    pub fn start() -> Result<Self> {
+        let packages = install_directory(&repository().join("target")).join("node_modules");
         let mut child = Command::new("node")
-            .arg(repository.join("tests/src/browser.js"))
+            .arg(repository().join("tests/src/browser.js"))
             .env("NODE_PATH", packages)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -30,6 +30,7 @@ use crate::link_proxy::{LinkProxy, TlsGateway};
 use crate::pcscd::VPCD_PORT;
 use crate::process::{ManagedProcess, SERVER_START_TIMEOUT, ServerProcess, programs_directory, wait_until};
 use crate::relay_endpoints::RelayEndpoints;
+use crate::repository::{repository, residents_file, services_folder};
 use crate::rig_control::{RigControl, SharedRig, locked};
 use crate::rig_kiosk::{KioskLaunch, KioskProgram, RigKiosk};
 use crate::screen_text::ScreenTexts;
@@ -66,7 +67,6 @@ pub struct Rig {
     sockets: TempDir,
     state: PathBuf,
     programs: PathBuf,
-    repository: PathBuf,
     say: Say,
     /// Lock on the state directory, released on drop.
     _lock: File,
@@ -118,14 +118,11 @@ impl Rig {
             fs::remove_dir_all(state)?;
         }
         fs::create_dir_all(state)?;
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("the directory of the tests package has no parent")?;
         let sockets = tempfile::Builder::new().prefix("kiosk-").tempdir()?;
         let (acquirer, department, for_kiosks) = (free_port()?, free_port()?, free_port()?);
         let programs = programs_directory()?;
         say("making the keys of the city and its kiosks");
-        make_keys(&programs, repository, state)?;
+        make_keys(&programs, state)?;
         let keys: Vec<PathBuf> = SITES.iter().map(|site| state.join("keys").join(site)).collect();
         let ends = RelayEndpoints::read(&state.join("city"), &keys, "127.0.0.1")?;
         fs::create_dir(state.join("wire"))?;
@@ -141,7 +138,6 @@ impl Rig {
             acquirer,
             state: state.to_owned(),
             programs: programs.clone(),
-            repository: repository.to_owned(),
         });
         let mut rig = Self {
             kiosks: Vec::new(),
@@ -156,7 +152,6 @@ impl Rig {
             sockets,
             state: state.to_owned(),
             programs,
-            repository: repository.to_owned(),
             say,
             _lock: lock,
         };
@@ -192,14 +187,14 @@ impl Rig {
     fn start_department(&mut self, at: SocketAddr) -> Result<()> {
         let mut command = self.program_command("kiosk-department");
         command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city_file("department.db"));
-        command.arg("--residents").arg(self.repository.join("assets/residents.toml"));
+        command.arg("--residents").arg(residents_file());
         self.start_server("department", command, at)
     }
 
     fn start_identity(&mut self) -> Result<()> {
         let mut command = self.program_command("kiosk-identity");
         command.arg("--listen").arg(self.identity.to_string());
-        command.arg("--residents").arg(self.repository.join("assets/residents.toml"));
+        command.arg("--residents").arg(residents_file());
         command.arg("--returns-to").arg(format!("http://{}/", self.platform));
         self.start_server("identity", command, self.identity)
     }
@@ -224,8 +219,8 @@ impl Rig {
         fs::write(self.city_file("devices.toml"), registered)?;
         let mut command = self.program_command("kiosk-platform");
         command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city_file("platform.db"));
-        command.arg("--residents").arg(self.repository.join("assets/residents.toml"));
-        command.arg("--services").arg(self.repository.join("assets/services"));
+        command.arg("--residents").arg(residents_file());
+        command.arg("--services").arg(services_folder());
         command.arg("--tls-listen").arg(for_kiosks.to_string());
         command.arg("--tls-certificate").arg(self.city_file("platform.pem"));
         command.arg("--tls-key").arg(self.city_file("platform.key"));
@@ -238,7 +233,7 @@ impl Rig {
         command.arg("--devices").arg(self.city_file("devices.toml"));
         fs::write(self.city_file("clients.toml"), desk_client::clients_toml(&self.desk_keys())?)?;
         command.arg("--clients").arg(self.city_file("clients.toml"));
-        let rules = fs::read_to_string(self.repository.join("provisioning/codes.toml"))?;
+        let rules = fs::read_to_string(repository().join("provisioning/codes.toml"))?;
         let rules = rules
             .replace("127.0.0.1:8084", &self.identity.to_string())
             .replace("127.0.0.1:8081", &self.platform.to_string());
@@ -265,7 +260,7 @@ impl Rig {
     }
 
     fn read_site(&self, name: &str) -> Result<Site> {
-        read_site(&self.repository, name)
+        read_site(name)
     }
 
     /// Adds a kiosk, starts it, and returns its index in [`Rig::kiosks`].
@@ -342,7 +337,7 @@ impl Rig {
         let bench_at = free_port()?;
         let mut bench = self.program_command("kiosk-bench");
         bench.arg("--listen").arg(bench_at.to_string()).arg("--display").arg(&display);
-        bench.arg("--residents").arg(self.repository.join("assets/residents.toml"));
+        bench.arg("--residents").arg(residents_file());
         bench.arg("--vpcd").arg((VPCD_PORT + plan.slot.unwrap_or(1)).to_string());
         if let Some(slot) = plan.slot.filter(|_| plan.devices.psam) {
             bench.arg("--psam").arg((VPCD_PORT + psam_slot(slot)).to_string());
@@ -389,11 +384,11 @@ impl Rig {
             logs: self.log_directory(),
             screen: site.screen,
         };
-        let texts = ScreenTexts::read(&self.repository)?;
-        let bench = BenchClient::new(&name, a11y, bench_at, self.platform, texts)?;
+        let texts = ScreenTexts::read()?;
         let program = Arc::new(KioskProgram::new(&name, launch));
         let screen = A11yClient::connect(&session_bus)?;
-        RigControl::new(&self.shared, &program, &name, site.device, screen)?.serve(&control)?;
+        RigControl::new(&self.shared, &program, &name, site.device, screen, &texts)?.serve(&control)?;
+        let bench = BenchClient::new(&name, a11y, bench_at, self.platform, texts)?;
         (self.say)(&format!("starting the kiosk of {name}"));
         program.start()?;
         self.kiosks.push(RigKiosk::new(bench, site, program, around));
@@ -417,12 +412,6 @@ impl Rig {
     #[must_use]
     pub fn code_page(&self) -> String {
         format!("http://{}/code/", self.platform)
-    }
-
-    /// Root directory of the repository.
-    #[must_use]
-    pub fn repository(&self) -> &Path {
-        &self.repository
     }
 
     /// The state directory.
@@ -495,7 +484,7 @@ fn lock_state_directory(state: &Path) -> Result<File> {
 
 /// Provisions the rig before any program runs: the city's keys, the platform's certificate, and for each kiosk its
 /// keys and its TLS certificate.
-fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
+fn make_keys(programs: &Path, state: &Path) -> Result<()> {
     let provision = |arguments: &[&str]| -> Result<()> {
         let output = Command::new(programs.join("provision")).args(arguments).current_dir(state).output()?;
         if !output.status.success() {
@@ -511,7 +500,7 @@ fn make_keys(programs: &Path, repository: &Path, state: &Path) -> Result<()> {
     provision(&["device-keys", "--device", desk_client::DESK_ID, "desk"])?;
     provision(&["issuer-keys", "--root", "root/root.key", "city/codes"])?;
     for site in SITES {
-        let device = read_site(repository, site)?.device.to_string();
+        let device = read_site(site)?.device.to_string();
         let (keys, request) = (format!("keys/{site}"), format!("keys/{site}/tls.csr"));
         provision(&["device-keys", "--device", &device, &keys])?;
         provision(&["certify", "--city", "city", "--device", &device, &request])?;
@@ -524,8 +513,8 @@ const fn psam_slot(of_cards: u16) -> u16 {
     1 - of_cards % 2
 }
 
-fn read_site(repository: &Path, name: &str) -> Result<Site> {
-    let path = repository.join(format!("provisioning/sites/{name}.toml"));
+fn read_site(name: &str) -> Result<Site> {
+    let path = repository().join(format!("provisioning/sites/{name}.toml"));
     Ok(Site::parse(&fs::read_to_string(path)?)?)
 }
 

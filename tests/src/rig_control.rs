@@ -5,7 +5,6 @@ mod ledgers;
 mod log;
 mod services;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -21,12 +20,14 @@ use contract::KioskId;
 use emulator::rig_control::{RigAnswer, RigLink, RigRequest};
 use serde::Serialize;
 use serde_json::{Value, json};
+use view::TextId;
 
 use crate::a11y_client::A11yClient;
 use crate::link_proxy::{LinkCut, LinkProxy};
 use crate::pcscd;
 use crate::process::{ManagedProcess, ServerProcess};
 use crate::rig_kiosk::KioskProgram;
+use crate::screen_text::{ScreenText, ScreenTexts, TextPattern};
 
 /// Longest request line, in bytes.
 const REQUEST_BYTES_MAX: u64 = 64 * 1024;
@@ -36,9 +37,15 @@ const POWER_OFF: Duration = Duration::from_secs(2);
 const CHARGE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Interval at which the acquirer's ledger is read for the charge. The kiosk inquires after a second.
 const CHARGE_POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Text ids that a bench recognises on the screen, whatever the language of the screen.
-const RECOGNISED_TEXTS: [&str; 6] =
-    ["welcome.title", "menu.title", "confirm.title", "paid", "code.unknown", "sorry.code.title"];
+/// Texts that a bench recognises on the screen, whatever the language of the screen.
+const RECOGNISED_TEXTS: [TextId; 6] = [
+    TextId::WelcomeTitle,
+    TextId::MenuTitle,
+    TextId::ConfirmTitle,
+    TextId::Paid,
+    TextId::CodeUnknown,
+    TextId::SorryCodeTitle,
+];
 
 /// The parts of a rig that its owner and its benches control.
 pub(crate) struct SharedRig {
@@ -58,8 +65,6 @@ pub(crate) struct SharedRig {
     pub(crate) state: PathBuf,
     /// Directory of the programs.
     pub(crate) programs: PathBuf,
-    /// Root directory of the repository.
-    pub(crate) repository: PathBuf,
 }
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -134,8 +139,8 @@ pub(crate) struct RigControl {
     name: String,
     device: KioskId,
     screen: A11yClient,
-    /// The texts of [`RECOGNISED_TEXTS`] in each language.
-    texts: BTreeMap<&'static str, Vec<String>>,
+    /// The words of [`RECOGNISED_TEXTS`], in Chinese and in English.
+    texts: Vec<(TextId, [TextPattern; 2])>,
     power: Arc<Mutex<PowerCut>>,
     http: reqwest::blocking::Client,
 }
@@ -147,6 +152,7 @@ impl RigControl {
         name: &str,
         device: KioskId,
         screen: A11yClient,
+        texts: &ScreenTexts,
     ) -> Result<Self> {
         Ok(Self {
             rig: Arc::downgrade(rig),
@@ -154,7 +160,7 @@ impl RigControl {
             name: name.to_owned(),
             device,
             screen,
-            texts: recognised_texts(&rig.repository)?,
+            texts: recognised_texts(texts)?,
             power: Arc::default(),
             http: reqwest::blocking::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?,
         })
@@ -226,11 +232,9 @@ impl RigControl {
         let running = self.kiosk.upgrade().is_some_and(|kiosk| kiosk.check_running().is_ok());
         let seen = if running { self.screen.elements().unwrap_or_default() } else { Vec::new() };
         let labels: Vec<String> = seen.into_iter().map(|element| element.label).collect();
-        let on_screen = |texts: &&Vec<String>| {
-            texts.iter().any(|text| labels.iter().any(|label| label.contains(text.as_str())))
-        };
+        let on_screen = |words: &[TextPattern]| words.iter().any(|words| words.matches_any(&labels));
         let ids: Vec<&str> =
-            self.texts.iter().filter(|(_, texts)| on_screen(texts)).map(|(id, _)| *id).collect();
+            self.texts.iter().filter(|(_, words)| on_screen(words)).map(|(id, _)| id.key()).collect();
         Ok(json!({
             "running": running,
             "power": *locked(&self.power),
@@ -267,18 +271,10 @@ impl RigControl {
     }
 }
 
-/// The texts of [`RECOGNISED_TEXTS`] in each language of `assets/lang`.
-fn recognised_texts(repository: &Path) -> Result<BTreeMap<&'static str, Vec<String>>> {
-    let mut texts: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    for language in ["zh", "en"] {
-        let file = repository.join(format!("assets/lang/{language}.toml"));
-        let all: BTreeMap<String, String> = toml::from_str(&fs::read_to_string(&file)?)?;
-        for id in RECOGNISED_TEXTS {
-            let text = all.get(id).with_context(|| format!("{} has no `{id}`", file.display()))?;
-            texts.entry(id).or_default().push(text.clone());
-        }
-    }
-    Ok(texts)
+/// The words of [`RECOGNISED_TEXTS`], in Chinese and in English.
+fn recognised_texts(texts: &ScreenTexts) -> Result<Vec<(TextId, [TextPattern; 2])>> {
+    let words = |id: TextId| Ok((id, [texts.pattern(&id.into())?, texts.pattern(&ScreenText::English(id))?]));
+    RECOGNISED_TEXTS.into_iter().map(words).collect()
 }
 
 /// The orders that the acquirer has charged.
@@ -375,8 +371,8 @@ mod tests {
 
     #[test]
     fn recognised_texts_exist_in_both_languages() {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let texts = recognised_texts(repository).unwrap();
-        assert!(texts.values().all(|texts| texts.len() == 2 && texts.iter().all(|text| text.len() > 3)));
+        let texts = recognised_texts(&ScreenTexts::read().unwrap()).unwrap();
+        assert_eq!(texts.len(), RECOGNISED_TEXTS.len());
+        assert!(texts.iter().all(|(_, words)| words.iter().all(|words| words.to_string().len() > 3)));
     }
 }

@@ -20,6 +20,7 @@ use view::TextId;
 
 use crate::bench_client::BenchClient;
 use crate::link_proxy::LinkCut;
+use crate::repository::residents_file;
 use crate::rig::{DeviceOptions, KioskPlan, Rig};
 use crate::scenario_report::ScenarioReport;
 use crate::screen_text::ScreenText;
@@ -169,7 +170,6 @@ const CHARGED_BILLS_MIN: usize = 4;
 pub fn run_scenarios(
     state: &Path,
     page: &Path,
-    repository: &Path,
     screen: Option<ScreenSize>,
     only: &[String],
 ) -> Result<ScenarioReport> {
@@ -177,26 +177,21 @@ pub fn run_scenarios(
     let chosen: Vec<&Scenario> = SCENARIOS.iter().filter(chosen).collect();
     let charged_min = if only.is_empty() { CHARGED_BILLS_MIN } else { 0 };
     let plans: Vec<_> = ScenarioKiosk::ALL.iter().map(|kiosk| kiosk.plan(screen)).collect();
-    run(start(state, page, repository, &plans)?, &chosen, charged_min)
+    run(start(state, page, &plans)?, &chosen, charged_min)
 }
 
 /// Runs one scenario and the audit after it on a rig with the kiosks that it needs.
 ///
 /// # Errors
 /// When the rig does not start. Failed expectations are in the report instead.
-pub fn run_scenario(
-    state: &Path,
-    page: &Path,
-    repository: &Path,
-    scenario: &Scenario,
-) -> Result<ScenarioReport> {
+pub fn run_scenario(state: &Path, page: &Path, scenario: &Scenario) -> Result<ScenarioReport> {
     let plans: Vec<_> = scenario.kiosks.iter().map(|kiosk| kiosk.plan(None)).collect();
-    run(start(state, page, repository, &plans)?, &[scenario], 0)
+    run(start(state, page, &plans)?, &[scenario], 0)
 }
 
 /// Starts a rig with these kiosks.
-fn start(state: &Path, page: &Path, repository: &Path, kiosks: &[KioskPlan<'_>]) -> Result<ScenarioContext> {
-    let residents = audit::read_residents(&repository.join("assets/residents.toml"))?;
+fn start(state: &Path, page: &Path, kiosks: &[KioskPlan<'_>]) -> Result<ScenarioContext> {
+    let residents = audit::read_residents(&residents_file())?;
     let report = ScenarioReport::create(page)?;
     eprintln!("starting the rig");
     let mut rig = Rig::start(state)?;

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
-use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use contract::{Bilingual, ServiceDocument, Step};
 use view::{Lang, Text, TextId, Texts};
+
+use crate::repository::{service_files, services_folder};
 
 /// Stands for each placeholder while a fixed text is divided at its placeholders.
 const PLACEHOLDER: char = '\0';
@@ -109,14 +109,9 @@ impl ScreenTexts {
     ///
     /// # Errors
     /// When a service document cannot be read.
-    pub fn read(repository: &Path) -> Result<Self> {
-        let mut services = BTreeMap::new();
-        for file in fs::read_dir(repository.join("assets/services"))? {
-            let file = file?.path();
-            let document = ServiceDocument::parse(&fs::read_to_string(&file)?)
-                .with_context(|| file.display().to_string())?;
-            services.insert(document.id.clone(), document);
-        }
+    pub fn read() -> Result<Self> {
+        let files = service_files(&services_folder())?.into_iter();
+        let services = files.map(|file| (file.document.id.clone(), file.document)).collect();
         Ok(Self { texts: Texts::built_in(), services })
     }
 
@@ -180,7 +175,7 @@ mod tests {
     use super::*;
 
     fn texts() -> ScreenTexts {
-        ScreenTexts::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))).unwrap()
+        ScreenTexts::read().unwrap()
     }
 
     #[test]

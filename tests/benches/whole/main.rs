@@ -11,12 +11,12 @@ mod slot;
 mod transport;
 
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use system_tests::namespace;
+use system_tests::repository::{repository, residents_file};
 use system_tests::rig::{DeviceOptions, KioskPlan, Rig};
 
 fn main() -> ExitCode {
@@ -31,16 +31,13 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     namespace::enter()?;
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("the directory of the tests package has no parent")?;
-    let state = repository.join("target/bench-state");
+    let state = repository().join("target/bench-state");
     let mut rig = Rig::start(&state)?;
     log::append(&state.join("append"))?;
     log::recovery(&state.join("recovery"))?;
     gate::verdicts(&state.join("gate"))?;
     transport::measure(&state)?;
-    slot::split(&repository.join("assets/residents.toml"))?;
+    slot::split(&residents_file())?;
     rig.add_kiosk(KioskPlan {
         site: "district-hall",
         screen: None,

@@ -1,9 +1,9 @@
 //! A resident's phone: shows offline codes, and answers a kiosk's challenge.
 
-use contract::{Challenge, HexBytes, SecretKey, UnixMs, sm3};
+use contract::{Challenge, HexBytes, HttpMethod, SecretKey, UnixMs, sm3};
 use resident_code::SessionCertificate;
 use serde_json::{Value, json};
-use server::{HttpMethod, PeerAnswer, PlatformReply, PlatformRequest};
+use server::{PeerAnswer, PlatformReply, PlatformRequest};
 
 use super::peers::SimCity;
 

@@ -18,10 +18,11 @@ use server::CardRootKeys;
 use system_tests::driver_process::DriverProcess;
 use system_tests::pcscd::{self, VPCD_PORT};
 use system_tests::process::{ManagedProcess, wait_until};
+use system_tests::repository::residents_file;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{in_namespace, repository};
+use super::in_namespace;
 
 /// Timeout for every expected message, sufficient on two busy cores.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -122,7 +123,7 @@ impl CardReaderFixture {
 }
 
 fn demo_residents() -> Vec<BenchResident> {
-    demo_residents::read_residents(&repository().join("assets/residents.toml")).unwrap()
+    demo_residents::read_residents(&residents_file()).unwrap()
 }
 
 fn of_version(version: &str) -> BenchResident {

@@ -1,6 +1,5 @@
 //! The ID reader driver behind an emulated serial line, with the ID cards of the demo residents.
 
-use std::path::Path;
 use std::time::Duration;
 
 use device::wire::{
@@ -13,6 +12,7 @@ use emulator::id_reader::EmulatedIdReader;
 use id_reader::IdReadRefusal;
 use system_tests::driver_process::DriverProcess;
 use system_tests::process::wait_until;
+use system_tests::repository::residents_file;
 use tempfile::TempDir;
 
 struct IdReaderFixture {
@@ -32,12 +32,11 @@ impl IdReaderFixture {
         let config = DeviceConfig::IdReader { tty: tty.display().to_string(), baud: 115_200 };
         let driver = DriverProcess::start(config).unwrap();
         driver.wait_for_health(DeviceHealth::Ready).unwrap();
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/residents.toml");
         let fixture = Self {
             driver,
             reader,
             faults,
-            residents: demo_residents::read_residents(&file).unwrap(),
+            residents: demo_residents::read_residents(&residents_file()).unwrap(),
             _port: port,
         };
         fixture.remove_card();

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use contract::ScreenSize;
+use system_tests::repository::repository;
 use system_tests::rig::{DeviceOptions, KioskPlan, Rig};
 use system_tests::{namespace, phone_browser, scenarios};
 
@@ -62,14 +63,11 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let arguments = Arguments::parse();
     let screen = arguments.landscape.then_some(ScreenSize { width: 1920, height: 1080 });
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("the directory of the tests package has no parent")?;
-    let target = repository.join("target");
+    let target = repository().join("target");
     if arguments.script {
         phone_browser::install_playwright(&target)?;
         namespace::enter()?;
-        return play(&target, repository, screen, &arguments.only);
+        return play(&target, screen, &arguments.only);
     }
     match env::var_os(RELAY) {
         None => outside(&target, arguments.address_follows),
@@ -80,9 +78,8 @@ fn run() -> Result<()> {
     }
 }
 
-fn play(target: &Path, repository: &Path, screen: Option<ScreenSize>, only: &[String]) -> Result<()> {
-    let report =
-        scenarios::run_scenarios(&target.join("demo-state"), &target.join("demo"), repository, screen, only)?;
+fn play(target: &Path, screen: Option<ScreenSize>, only: &[String]) -> Result<()> {
+    let report = scenarios::run_scenarios(&target.join("demo-state"), &target.join("demo"), screen, only)?;
     let failures = report.failures();
     let mut out = io::stdout();
     writeln!(

@@ -1,11 +1,11 @@
 //! `faults`: runs one fault scenario for each named fault against the running kiosk. Called by `cargo xtask faults`.
 
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Parser;
+use system_tests::repository::repository;
 use system_tests::{faults, namespace};
 
 /// Injects each named fault of each device into the running kiosk and checks what screen, platform and log then say.
@@ -29,12 +29,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     namespace::enter()?;
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("the directory of the tests package has no parent")?;
-    let target = repository.join("target");
-    let table =
-        faults::run(&target.join("faults-state"), &target.join("faults"), repository, &arguments.only)?;
+    let target = repository().join("target");
+    let table = faults::run(&target.join("faults-state"), &target.join("faults"), &arguments.only)?;
     write!(io::stdout(), "{table}")?;
     if table.count() == 0 {
         bail!("no fault name contains the given part; the bench page lists all faults");

@@ -19,6 +19,7 @@ use emulator::faults::{
 };
 
 use crate::pointer::Pointer;
+use crate::repository::residents_file;
 use crate::rig::{DeviceOptions, KioskPlan, Rig};
 use crate::rig_kiosk::RigKiosk;
 use crate::scenario_report::ScenarioReport;
@@ -98,25 +99,24 @@ impl KioskVariant {
 ///
 /// # Errors
 /// When the rig does not start. Failures of fault scenarios are in the returned report.
-pub fn run(state: &Path, page: &Path, repository: &Path, only: &[String]) -> Result<FaultReport> {
+pub fn run(state: &Path, page: &Path, only: &[String]) -> Result<FaultReport> {
     let chosen =
         |fault: &InjectableFault| only.is_empty() || only.iter().any(|part| fault.name().contains(part));
-    run_faults(state, page, repository, catalogue().filter(chosen))
+    run_faults(state, page, catalogue().filter(chosen))
 }
 
 /// Runs the fault scenario of one fault.
 ///
 /// # Errors
 /// When no fault has this name, or the rig does not start. Failures of the fault scenario are in the returned report.
-pub fn run_fault(state: &Path, page: &Path, repository: &Path, name: &str) -> Result<FaultReport> {
+pub fn run_fault(state: &Path, page: &Path, name: &str) -> Result<FaultReport> {
     let fault = catalogue().find(|fault| fault.name() == name);
-    run_faults(state, page, repository, [fault.with_context(|| format!("no fault is named `{name}`"))?])
+    run_faults(state, page, [fault.with_context(|| format!("no fault is named `{name}`"))?])
 }
 
 fn run_faults(
     state: &Path,
     page: &Path,
-    repository: &Path,
     faults: impl IntoIterator<Item = InjectableFault>,
 ) -> Result<FaultReport> {
     let mut chosen: Vec<(KioskVariant, InjectableFault)> =
@@ -125,7 +125,7 @@ fn run_faults(
     let mut context = ScenarioContext {
         rig: Rig::start(state)?,
         report: ScenarioReport::create(page)?,
-        residents: scenarios::read_residents(&repository.join("assets/residents.toml"))?,
+        residents: scenarios::read_residents(&residents_file())?,
     };
     let mut table = FaultReport::default();
     let begun = Instant::now();

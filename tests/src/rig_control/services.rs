@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::SharedRig;
+use crate::repository::{ServiceFile, service_files, services_folder};
 
 /// Longest title, in characters; the menu has no room for more.
 const TITLE_CHARS_MAX: usize = 24;
@@ -31,31 +32,12 @@ pub(super) fn own_folder(rig: &SharedRig) -> PathBuf {
 /// The folder from which the platform serves now.
 pub(super) fn folder(rig: &SharedRig) -> PathBuf {
     let own = own_folder(rig);
-    if own.exists() { own } else { rig.repository.join("assets/services") }
-}
-
-/// The services of a folder by file name, each as its file, parsed.
-fn documents(folder: &Path) -> Result<Vec<(PathBuf, String, ServiceDocument)>> {
-    let mut files: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        files.push(entry?.path());
-    }
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
-    files.sort();
-    files
-        .into_iter()
-        .map(|file| {
-            let text = fs::read_to_string(&file)?;
-            let document =
-                ServiceDocument::parse(&text).with_context(|| format!("service {}", file.display()))?;
-            Ok((file, text, document))
-        })
-        .collect()
+    if own.exists() { own } else { services_folder() }
 }
 
 /// Id, version and titles of each service in a folder.
 pub(super) fn titles(folder: &Path) -> Result<Value> {
-    let rows = documents(folder)?.into_iter().map(|(_, _, document)| {
+    let rows = service_files(folder)?.into_iter().map(|ServiceFile { document, .. }| {
         json!({
             "id": document.id,
             "version": document.version,
@@ -68,18 +50,18 @@ pub(super) fn titles(folder: &Path) -> Result<Value> {
 
 /// Writes the rig's copies of all service documents, one of them with this title and the next version.
 pub(super) fn change_title(rig: &SharedRig, service: &str, zh: &str, en: &str) -> Result<ServiceChange> {
-    let documents = documents(&folder(rig))?;
-    let (file, text, document) = documents
+    let files = service_files(&folder(rig))?;
+    let ServiceFile { path, text, document } = files
         .iter()
-        .find(|(_, _, document)| document.id == service)
+        .find(|file| file.document.id == service)
         .with_context(|| format!("there is no service `{service}`"))?;
     let changed = with_title(text, document.version + 1, zh, en)?;
     let own = own_folder(rig);
     fs::create_dir_all(&own)?;
-    for (file, text, _) in &documents {
-        fs::write(own.join(file.file_name().context("a service document without a name")?), text)?;
+    for file in &files {
+        fs::write(own.join(file.path.file_name().context("a service document without a name")?), &file.text)?;
     }
-    let name = file.file_name().context("a service document without a name")?;
+    let name = path.file_name().context("a service document without a name")?;
     fs::write(own.join(name), &changed)?;
     let different = |a: &str, b: &str| -> Vec<String> {
         a.lines().zip(b.lines()).filter(|(one, other)| one != other).map(|(one, _)| one.to_owned()).collect()
@@ -125,8 +107,7 @@ mod tests {
     use super::*;
 
     fn balance() -> String {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        fs::read_to_string(repository.join("assets/services/medical-balance.toml")).unwrap()
+        fs::read_to_string(services_folder().join("medical-balance.toml")).unwrap()
     }
 
     #[test]
@@ -149,8 +130,7 @@ mod tests {
 
     #[test]
     fn every_service_has_its_titles_listed() {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let titles = titles(&repository.join("assets/services")).unwrap();
+        let titles = titles(&services_folder()).unwrap();
         let ids: Vec<&str> =
             titles.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
         assert!(ids.contains(&"medical.balance") && ids.contains(&"water.pay"), "{ids:?}");

@@ -12,7 +12,7 @@ use crate::screen_text::ScreenText;
 /// `phone-page-code`: the page shows a code to the camera. A picture of the page is not accepted afterwards.
 pub(super) fn phone_page_code(context: &mut ScenarioContext) -> Result<()> {
     let resident = context.resident("li-yan")?;
-    let mut phone = PhoneBrowser::start(context.rig.repository())?;
+    let mut phone = PhoneBrowser::start()?;
     let page = context.rig.code_page();
     phone.bind_phone(&page, &resident.name, &resident.id_number)?;
     let picture = phone.screenshot()?;
@@ -54,7 +54,7 @@ pub(super) fn bind_phone_by_card(context: &mut ScenarioContext) -> Result<()> {
     context.first_kiosk()?.wait_for_text(ScreenText::Step("phone.pairing", "shown"))?;
     context.capture_screen("给手机扫的码")?;
     let address = context.first_kiosk()?.screen_code()?;
-    let mut phone = PhoneBrowser::start(context.rig.repository())?;
+    let mut phone = PhoneBrowser::start()?;
     phone.open(&address)?;
     phone.wait_for("main[data-state=pair]")?;
     phone.fill("#idEnd", "000000")?;
@@ -82,7 +82,7 @@ pub(super) fn bind_phone_by_card(context: &mut ScenarioContext) -> Result<()> {
     context.expect("新开通的码认出本人", words.contains("王*国"), || words.clone());
     codes::sign_out(context.first_kiosk()?)?;
 
-    let mut other = PhoneBrowser::start(context.rig.repository())?;
+    let mut other = PhoneBrowser::start()?;
     other.open(&address)?;
     other.wait_for("main[data-state=pair]")?;
     other.fill("#idEnd", end)?;
