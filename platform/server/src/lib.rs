@@ -57,6 +57,6 @@ pub use config::kiosks::{KioskRegistryError, RegisteredKiosk, parse_registered_k
 pub use config::relying_parties::{RelyingPartiesError, RelyingParty, parse_relying_parties};
 pub use demo::residents::{DemoResident, DemoResidentsError, parse_demo_residents};
 pub use kiosks::audit::{AuditedEpoch, KioskAudit};
-pub use messages::{HttpMethod, PlatformRequest, PlatformResponse, request_bytes_to_sign};
+pub use messages::{PlatformRequest, PlatformResponse};
 pub use peer_calls::{Peer, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
 pub use platform::{Platform, PlatformOpenError, PlatformSetup};

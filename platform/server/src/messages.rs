@@ -1,6 +1,6 @@
 //! Requests and answers, as plain data.
 
-pub use contract::{HttpMethod, request_bytes_to_sign};
+use contract::{HttpMethod, request_bytes_to_sign};
 use contract::{Problem, SecretKey, UnixMs};
 use serde::Serialize;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::routes::{self, Route};
-use contract::{EntropySource, KioskId, ProblemCode, SecretKey, UnixMs};
+use contract::{EntropySource, HttpMethod, KioskId, ProblemCode, SecretKey, UnixMs};
 use resident_code::FormatKey;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -17,7 +17,7 @@ use crate::config::relying_parties::RelyingParty;
 use crate::context::{PlatformConfig, RequestContext};
 use crate::demo::residents::DemoResident;
 use crate::kiosks::authenticator::AuthenticatedRequest;
-use crate::messages::{HttpMethod, PlatformRequest, PlatformResponse};
+use crate::messages::{PlatformRequest, PlatformResponse};
 use crate::peer_calls::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
 use crate::request_error::RequestError;
 use crate::request_signature::verified_signer;

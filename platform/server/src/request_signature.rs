@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use contract::{ProblemCode, PublicKey, Signature, UnixMs};
+use contract::{ProblemCode, PublicKey, Signature, UnixMs, request_bytes_to_sign};
 
-use crate::messages::{PlatformRequest, request_bytes_to_sign};
+use crate::messages::PlatformRequest;
 use crate::request_error::{RequestError, malformed_request};
 
 /// Largest difference between `X-Time` and the platform's clock; prevents replays of old requests.

@@ -4,7 +4,7 @@
 //! random number of a card is answered once, so that a compromised or intercepted kiosk is no oracle and gets no second
 //! answer.
 
-use contract::{CardAuthRequest, CardStatus, Problem, ProblemCode};
+use contract::{CardAuthRequest, CardStatus, Problem, ProblemCode, to_hex_upper};
 use rusqlite::{OptionalExtension as _, params};
 
 use crate::config::kiosks::RegisteredKiosk;
@@ -12,7 +12,7 @@ use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::request_error::{RequestError, malformed_request, parse_body};
-use crate::store::columns::{from_json_column, to_hex_upper, to_ms_column};
+use crate::store::columns::{from_json_column, to_ms_column};
 use crate::store::serialized_name::serialized_name;
 
 /// Most requests of a kiosk in a minute. Reading a card takes some seconds, and a visit takes longer.

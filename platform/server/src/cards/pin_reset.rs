@@ -5,7 +5,7 @@
 //! random number that the card drew; they are valid once. The PIN itself goes from the terminal's PIN pad to the card and
 //! never to the platform.
 
-use contract::{CardChallenge, CardStatus, HexBytes, ProblemCode, RelyingPartyId};
+use contract::{CardChallenge, CardStatus, HexBytes, ProblemCode, RelyingPartyId, to_hex_upper};
 use serde::{Deserialize, Serialize};
 
 use super::change_log::log_card_change;
@@ -16,7 +16,6 @@ use crate::identity_service::{VerifiedPerson, redeem_ticket};
 use crate::messages::PlatformResponse;
 use crate::peer_calls::{PeerAnswer, PlatformReply};
 use crate::request_error::{RequestError, parse_body};
-use crate::store::columns::to_hex_upper;
 
 /// Request to reset the PIN of a card. No `Debug`: the ticket proves a person's identity.
 #[derive(Deserialize)]

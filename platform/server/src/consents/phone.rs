@@ -12,7 +12,7 @@
 //! signs that text with the key of its code, and the platform stores the signature as proof. The relying party repeats its
 //! request until the holder has decided. The holder can withdraw a consent at any time; nothing is disclosed after that.
 
-use contract::{ProblemCode, UnixMs, sm3};
+use contract::{ProblemCode, UnixMs, from_hex, sm3, to_hex};
 use resident_code::{AnswerCode, TimeWindow};
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
@@ -26,8 +26,7 @@ use crate::peer_calls::PlatformReply;
 use crate::phone_refusal::PhoneRefusal;
 use crate::phones::bound_phone::{BoundPhone, PhoneRequest, find_phone, parse_phone_body};
 use crate::request_error::{RequestError, malformed_request};
-use crate::store::columns::{from_ms_column, ms_column_before, to_hex, to_json_column, to_ms_column};
-use contract::from_hex;
+use crate::store::columns::{from_ms_column, ms_column_before, to_json_column, to_ms_column};
 
 /// Lifetime of a consent request on the phone, and of a consent to a single disclosure, in milliseconds.
 pub(crate) const CONSENT_REQUEST_TTL_MS: u64 = 10 * 60 * 1000;

@@ -1,6 +1,6 @@
 //! Export of a kiosk's log, with all that a third party needs to verify it by public keys alone (I7).
 
-use contract::{Chain, Head, KioskId, ProblemCode, PublicKey, RecordBatch, SignedHead, WireRecord};
+use contract::{Chain, Head, KioskId, ProblemCode, PublicKey, RecordBatch, SignedHead, WireRecord, to_hex};
 use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::request_error::RequestError;
-use crate::store::columns::{from_epoch_column, to_hex};
+use crate::store::columns::from_epoch_column;
 
 /// Answer to `GET /v1/audit/{device}`.
 ///

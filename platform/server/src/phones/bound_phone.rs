@@ -1,14 +1,13 @@
 //! How a bound phone authenticates itself: by a secret that it received when it was bound. The platform stores only the
 //! SM3 of that secret.
 
-use contract::sm3;
+use contract::{from_hex, sm3};
 use rusqlite::OptionalExtension as _;
 use serde::Deserialize;
 
 use crate::context::RequestContext;
 use crate::phone_refusal::PhoneRefusal;
 use crate::request_error::RequestError;
-use contract::from_hex;
 
 /// Request of a phone without further data.
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@
 //! The pairing code is shown on a screen in public and can be photographed. It is therefore valid for minutes and once,
 //! and needs the end of the resident's ID number, which no screen shows; a few wrong ends invalidate the code.
 
-use contract::sm3;
+use contract::{from_hex, sm3, to_hex};
 use rusqlite::{OptionalExtension as _, params};
 
 use crate::codes::code_uses::log_use;
@@ -12,8 +12,7 @@ use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
 use crate::phone_refusal::PhoneRefusal;
 use crate::request_error::RequestError;
-use crate::store::columns::{to_hex, to_ms_column};
-use contract::from_hex;
+use crate::store::columns::to_ms_column;
 
 /// Lifetime of a pairing code in milliseconds: time to take out the phone, open its scanner, and read.
 const PAIRING_TTL_MS: u64 = 5 * 60 * 1000;

@@ -3,7 +3,7 @@
 //!
 //! A resident has one phone: binding another ends the first.
 
-use contract::{UnixMs, sm3};
+use contract::{UnixMs, from_hex, sm3, to_hex};
 use resident_code::{Alias, PublicKey, SessionCertificate, SessionTerms, Signature};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,7 @@ use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
 use crate::phone_refusal::PhoneRefusal;
 use crate::request_error::RequestError;
 use crate::residents::masking::masked_name;
-use crate::store::columns::{from_ms_column, ms_column_before, to_hex, to_ms_column};
-use contract::from_hex;
+use crate::store::columns::{from_ms_column, ms_column_before, to_ms_column};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const MINUTE_MS: u64 = 60_000;

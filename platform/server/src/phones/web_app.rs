@@ -1,14 +1,13 @@
 //! Serves the web app with which a phone presents codes (亮码). Its files are compiled into the program; nothing is loaded
 //! from other origins.
 
-use contract::sm3;
+use contract::{sm3, to_hex};
 
 use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::phone_refusal::PhoneRefusal;
 use crate::request_error::RequestError;
-use crate::store::columns::to_hex;
 
 /// A file of the web app: name, content type, text.
 type Asset = (&'static str, &'static str, &'static str);

@@ -6,7 +6,7 @@
 //! answer holds neither the holder's identity nor the code's alias. Every verification is logged, accepted or refused, and
 //! the holder sees where the code was used.
 
-use contract::{Problem, ProblemCode, sm3};
+use contract::{Problem, ProblemCode, from_hex, sm3, to_hex};
 use resident_code::Code;
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
@@ -19,8 +19,7 @@ use crate::messages::{PlatformRequest, PlatformResponse};
 use crate::peer_calls::PlatformReply;
 use crate::request_error::{RequestError, malformed_request, parse_body};
 use crate::request_signature::{check_request_time, verified_signer};
-use crate::store::columns::{ms_column_before, to_hex, to_ms_column};
-use contract::from_hex;
+use crate::store::columns::{ms_column_before, to_ms_column};
 
 const MINUTE_MS: u64 = 60_000;
 /// Retention of verification rows in milliseconds.

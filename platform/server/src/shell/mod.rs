@@ -17,14 +17,15 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response as HttpResponse};
 use contract::{
-    AnswerKey, DEVICE_HEADER, EnvelopeSecret, ProblemCode, SEALED_TYPE, SIGNATURE_HEADER, TIME_HEADER, UnixMs,
+    AnswerKey, DEVICE_HEADER, EnvelopeSecret, HttpMethod, ProblemCode, SEALED_TYPE, SIGNATURE_HEADER,
+    TIME_HEADER, UnixMs,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::tls::{KioskListener, KioskPeer};
 use crate::kiosks::authenticator::{AuthenticatedRequest, Authenticator};
-use crate::messages::{HttpMethod, PlatformRequest, PlatformResponse};
+use crate::messages::{PlatformRequest, PlatformResponse};
 use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
 use crate::platform::{Platform, is_kiosk_target};
 

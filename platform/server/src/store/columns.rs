@@ -1,7 +1,6 @@
 //! Conversion of values to and from database columns: contract values as JSON text, times and numbers as integers.
 
 use contract::UnixMs;
-pub(crate) use contract::{to_hex, to_hex_upper};
 use rusqlite::types::Type;
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -2,7 +2,7 @@
 
 use contract::{
     CardEvidence, CardStatus, Evidence, IdCardEvidence, IdentifyAnswer, IdentifyRequest, Level,
-    PresentedCredential, ProblemCode, Pseudonym, VisitId, VisitKey, sm3,
+    PresentedCredential, ProblemCode, Pseudonym, VisitId, VisitKey, sm3, to_hex,
 };
 use resident_code::Code;
 use rusqlite::{OptionalExtension as _, params};
@@ -14,7 +14,7 @@ use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::request_error::{RequestError, malformed_request, parse_body};
-use crate::store::columns::{from_json_column, to_hex, to_json_column, to_ms_column};
+use crate::store::columns::{from_json_column, to_json_column, to_ms_column};
 
 /// Lifetime of a visit key in milliseconds: longer than any visit that a kiosk allows.
 const VISIT_KEY_TTL_MS: u64 = 15 * 60 * 1000;

@@ -8,7 +8,7 @@
 //! card.
 
 use contract::{
-    Challenge, Evidence, EvidenceAnswer, EvidenceRequest, ProblemCode, StepUpProof, VisitKey, sm3,
+    Challenge, Evidence, EvidenceAnswer, EvidenceRequest, ProblemCode, StepUpProof, VisitKey, from_hex, sm3,
 };
 use resident_code::{AnswerCode, TimeWindow};
 use rusqlite::{OptionalExtension as _, params};
@@ -22,7 +22,6 @@ use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::request_error::{RequestError, malformed_request, parse_body};
 use crate::store::columns::{to_json_column, to_ms_column};
-use contract::from_hex;
 
 /// Retention of an answered nonce in milliseconds; answers expire much earlier.
 const NONCE_RETENTION_MS: u64 = 24 * 60 * 60 * 1000;

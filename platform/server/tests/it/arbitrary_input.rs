@@ -1,10 +1,10 @@
 //! Arbitrary input: the platform answers every request (I9).
 
-use contract::routes;
+use contract::{HttpMethod, routes};
 use std::cell::RefCell;
 
 use proptest::prelude::*;
-use server::{HttpMethod, PeerAnswer, PlatformReply, PlatformRequest};
+use server::{PeerAnswer, PlatformReply, PlatformRequest};
 
 use crate::fixture::{CityFixture, TestKiosk, ZHANG_GUIYING};
 

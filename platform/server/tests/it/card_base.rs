@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use contract::routes;
 use contract::{
     CardName, Evidence, HexBytes, IdentifyRequest, Level, PresentedCredential, ProblemCode, VisitId,
 };
+use contract::{HttpMethod, routes};
 use serde_json::{Value, json};
 use server::{
-    CardRootKeys, HttpMethod, PeerAnswer, PeerUnreachable, PlatformReply, PlatformRequest, PlatformSetup,
-    RelyingParty,
+    CardRootKeys, PeerAnswer, PeerUnreachable, PlatformReply, PlatformRequest, PlatformSetup, RelyingParty,
 };
 
 use crate::codes::{TestPhone, authority, identify, secret};

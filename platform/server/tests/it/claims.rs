@@ -1,9 +1,9 @@
 //! Claims about a holder for a relying party: consent is asked, signed and withdrawn on the phone.
 
-use contract::{ProblemCode, sm3};
+use contract::{HttpMethod, ProblemCode, sm3};
 use resident_code::SessionCertificate;
 use serde_json::{Value, json};
-use server::{Claim, HttpMethod, PlatformRequest, PlatformSetup, RelyingParty};
+use server::{Claim, PlatformRequest, PlatformSetup, RelyingParty};
 
 use crate::codes::{TestPhone, ask, authority, relying_party, secret, verify};
 use crate::fixture::{CityFixture, setup};

@@ -1,16 +1,16 @@
 //! Resident codes at the platform: phones bound, codes issued, shown, accepted once, revoked.
 
-use contract::routes;
 use contract::{
     Challenge, CodeHolder, Evidence, IdentifyAnswer, IdentifyRequest, IssuerKey, IssuerKeys,
     PresentedCredential, ProblemCode, PublicKey, SecretKey, SignedStatement, UnixMs, VisitId, from_hex, sm3,
     to_hex,
 };
+use contract::{HttpMethod, routes};
 use resident_code::{AnswerCode, CodeIssuers, OfflineCode, SessionCertificate};
 use serde_json::{Value, json};
 use server::{
-    CodeAuthority, HttpMethod, IssuingRules, PeerAnswer, PeerUnreachable, PlatformReply, PlatformRequest,
-    PlatformSetup, RelyingParty,
+    CodeAuthority, IssuingRules, PeerAnswer, PeerUnreachable, PlatformReply, PlatformRequest, PlatformSetup,
+    RelyingParty,
 };
 
 use crate::feed::FeedReader;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use contract::routes;
 use contract::{
     CardName, ChangesAnswer, CodeHolder, FeedItem, IssuerKeys, PublicKey, Revocable, Revocations,
     SignedStatement, UnixMs,
 };
+use contract::{HttpMethod, routes};
 use rusqlite::Connection;
-use server::{HttpMethod, PlatformRequest, PlatformSetup};
+use server::{PlatformRequest, PlatformSetup};
 
 use crate::codes::{authority, root};
 use crate::fixture::{CityFixture, TestKiosk, setup};

@@ -1,20 +1,20 @@
 //! The fixture of these tests, in memory: platform, acquirer, department and three kiosks, which exchange bytes, and a
 //! clock that only the test advances.
 
-use contract::routes;
 use contract::{
     AnswerRow, CallAnswer, CallRequest, CardEvidence, ChargeRequest, ChargeState, ConsentId, IdentifyAnswer,
     IdentifyRequest, InquiryRequest, KioskId, Money, OrderId, OrderItem, PaymentMethod, PresentedCredential,
     Problem, ProblemCode, SecretKey, SiteProfile, UnixMs, VisitId, VisitKey,
 };
+use contract::{HttpMethod, routes};
 use resident_code::FormatKey;
 use rusqlite::Connection;
 use sandbox::acquirer::{AcquirerChargeRequest, ChargeLedger, OrderOutcome};
 use sandbox::department::{BillLedger, BillPayment, BillsRequest, Booking, parse_bills};
 use serde::{Serialize, de::DeserializeOwned};
 use server::{
-    HttpMethod, Peer, PeerAnswer, PeerCall, PeerUnreachable, Platform, PlatformReply, PlatformRequest,
-    PlatformResponse, PlatformSetup, RegisteredKiosk, parse_demo_residents,
+    Peer, PeerAnswer, PeerCall, PeerUnreachable, Platform, PlatformReply, PlatformRequest, PlatformResponse,
+    PlatformSetup, RegisteredKiosk, parse_demo_residents,
 };
 
 pub(crate) const RESIDENTS: &str = include_str!("../../../../assets/residents.toml");

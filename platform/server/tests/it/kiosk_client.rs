@@ -4,14 +4,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use contract::{AnswerKey, EnvelopeError, EnvelopeSecret, KioskId, RequestBinding, SEALED_TYPE, UnixMs};
+use contract::{
+    AnswerKey, EnvelopeError, EnvelopeSecret, HttpMethod, KioskId, RequestBinding, SEALED_TYPE, UnixMs,
+};
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use server::PlatformRequest;
 use server::shell::tls::PlatformCertificates;
-use server::{HttpMethod, PlatformRequest};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;

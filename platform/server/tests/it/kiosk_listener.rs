@@ -95,7 +95,7 @@ async fn unsealed_changed_or_stolen_body_is_refused() {
     let link = servers.link();
     let mut unsealed = SealedRequest::new(TestKiosk::One, routes::INQUIRIES.path, &inquiry());
     unsealed.request = server::PlatformRequest::signed(
-        server::HttpMethod::Post,
+        contract::HttpMethod::Post,
         routes::INQUIRIES.path,
         inquiry(),
         TestKiosk::One.name(),
@@ -112,7 +112,7 @@ async fn unsealed_changed_or_stolen_body_is_refused() {
     let captured = SealedRequest::new(TestKiosk::Two, routes::INQUIRIES.path, &inquiry());
     let mut stolen = SealedRequest::new(TestKiosk::One, routes::INQUIRIES.path, &inquiry());
     stolen.request = server::PlatformRequest::signed(
-        server::HttpMethod::Post,
+        contract::HttpMethod::Post,
         routes::INQUIRIES.path,
         captured.request.body,
         TestKiosk::One.name(),

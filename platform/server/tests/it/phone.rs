@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use contract::{Challenge, ECertificateExtract, UnixMs};
+use contract::{Challenge, ECertificateExtract, HttpMethod, UnixMs};
 use resident_code::{AnswerCode, Code, CodeIssuers, TimeWindow, VerifiedCode};
 use rusqlite::Connection;
 use sandbox::identity::Register;
@@ -16,8 +16,7 @@ use serde_json::{Value, json};
 use server::shell::tls::KioskListener;
 use server::shell::{self, KioskEndpoint, PeerUrls};
 use server::{
-    Claim, ECertificateItem, ECertificateKind, HttpMethod, Platform, PlatformRequest, PlatformSetup,
-    RelyingParty,
+    Claim, ECertificateItem, ECertificateKind, Platform, PlatformRequest, PlatformSetup, RelyingParty,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;

@@ -1,12 +1,12 @@
 //! Records of kiosks: each stored once, in order, under a signed head (I2, I7).
 
-use contract::routes;
 use contract::{
     AdmissionSubject, BatchAck, Chain, CloseReason, CodeHolder, ConsentId, Entry, Evidence, Head,
     ProblemCode, Pseudonym, Receipt, ReceiptId, ReceiptLine, Record, RecordBatch, RecordHeader, RecordKind,
     SALT_LEN, SecretKey, SignedHead, UnixMs, VisitId, WireRecord,
 };
-use server::{HttpMethod, KioskAudit, PlatformRequest, PlatformSetup};
+use contract::{HttpMethod, routes};
+use server::{KioskAudit, PlatformRequest, PlatformSetup};
 
 use crate::card_base;
 use crate::codes::{TestPhone, authority, identify};

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use contract::routes;
 use contract::{
     CallRequest, ChangesAnswer, ConsentId, FeedItem, ProblemCode, SecretKey, ServiceDocument, Step,
 };
+use contract::{HttpMethod, routes};
 use rusqlite::Connection;
-use server::{
-    HttpMethod, PeerAnswer, PeerUnreachable, Platform, PlatformReply, PlatformRequest, PlatformSetup,
-};
+use server::{PeerAnswer, PeerUnreachable, Platform, PlatformReply, PlatformRequest, PlatformSetup};
 
 use crate::fixture::{
     CityFixture, DOCUMENTS, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, setup,
