@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use contract::to_hex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -47,7 +48,7 @@ pub(super) async fn show_forged_code(
     let no_code = || BenchError(StatusCode::BAD_GATEWAY, "the platform issued no resident code".to_owned());
     let forgery = forge(text).ok_or_else(no_code)?;
     bench.show_to_camera(PhoneScreen::from_text(&forgery.text));
-    let hex = |bytes: &[u8]| -> Vec<String> { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let hex = |bytes: &[u8]| -> Vec<String> { bytes.iter().map(|byte| to_hex(&[*byte])).collect() };
     Ok(Json(json!({
         "valid": hex(&forgery.valid),
         "forged": hex(&forgery.forged),
