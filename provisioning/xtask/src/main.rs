@@ -107,8 +107,7 @@ fn run(matches: &ArgMatches, progress: &Progress) -> Result<()> {
 
 fn test(rest: &[String], progress: &Progress) -> Result<()> {
     debian::install(Purpose::Test, progress)?;
-    // The whole-system tests start the programs, so these are built first; together with the tests, because alone they
-    // would be built with fewer features of shared dependencies, and half the tree twice.
+    // The whole-system tests start the programs, which the test runner alone would not build.
     cargo::build(
         &["build", "--workspace", "--bins", "--tests"],
         "building all programs and tests",
@@ -137,8 +136,7 @@ fn demo(rest: &[String], progress: &Progress) -> Result<()> {
         debian::install(Purpose::Test, progress)?;
         build_programs(progress)?;
         // Not by `cargo run --package`: with the features of one package alone, half the tree is built again.
-        let status = Command::new(program("demo")?).args(rest).status().context("cannot start the demo")?;
-        return if status.success() { Ok(()) } else { bail!("the demo failed; its last lines say why") };
+        return execute(Command::new(program("demo")?).args(rest), "the demo");
     }
     let page = FirstPage::serve(progress.clone(), &repository)?;
     progress.say(&format!("the demo: http://{ADDRESS}   (Ctrl-C stops everything)"));
@@ -201,11 +199,8 @@ fn run_demo(rest: &[String], page: FirstPage, progress: &Progress) -> Result<()>
 
 fn faults(rest: &[String], progress: &Progress) -> Result<()> {
     debian::install(Purpose::Test, progress)?;
-    let words = "building the programs, optimised (the first time takes a quarter of an hour)";
-    cargo::build(&["build", "--workspace", "--bins", "--release"], words, progress)?;
-    let faults = target()?.join("release/faults");
-    let status = Command::new(&faults).args(rest).status().context("cannot start the fault scenarios")?;
-    if status.success() { Ok(()) } else { bail!("fault scenarios failed; see the lines above") }
+    build_optimised(progress)?;
+    execute(Command::new(target()?.join("release/faults")).args(rest), "the run of the fault scenarios")
 }
 
 /// The fuzzer's instrumentation is not in the stable compiler, so the compiler is made to accept nightly options. Found inputs
@@ -227,40 +222,28 @@ fn fuzz(seconds: u32, progress: &Progress) -> Result<()> {
             ["fuzz", "run", "--fuzz-dir", "tests/fuzz", "--sanitizer", "none", &target, &found, &seeds, "--"];
         let limits =
             [format!("-max_total_time={seconds}"), "-rss_limit_mb=1024".into(), "-timeout=10".into()];
-        let status = Command::new("cargo")
-            .args(arguments)
-            .args(limits)
-            .env("RUSTC_BOOTSTRAP", "1")
-            .status()
-            .context("cannot start cargo")?;
-        if !status.success() {
-            bail!("the fuzz target {target} failed on an input; see the lines above");
-        }
+        let mut fuzzer = Command::new("cargo");
+        fuzzer.args(arguments).args(limits).env("RUSTC_BOOTSTRAP", "1");
+        execute(&mut fuzzer, &format!("the fuzz target {target}"))?;
     }
     Ok(())
 }
 
 fn bench(rest: &[String], progress: &Progress) -> Result<()> {
     debian::install(Purpose::Test, progress)?;
-    let words = "building the programs, optimised (the first time takes a quarter of an hour)";
-    cargo::build(&["build", "--workspace", "--bins", "--release"], words, progress)?;
+    build_optimised(progress)?;
     let build = ["bench", "--workspace", "--bench", "whole", "--no-run"];
     cargo::build(&build, "building the benchmark", progress)?;
     let arguments = ["bench", "--quiet", "--workspace", "--bench", "whole", "--"];
-    let status =
-        Command::new("cargo").args(arguments).args(rest).status().context("cannot start the benchmark")?;
-    if status.success() { Ok(()) } else { bail!("the benchmark failed; see the lines above") }
+    execute(Command::new("cargo").args(arguments).args(rest), "the benchmark")
 }
 
 fn golden(progress: &Progress) -> Result<()> {
     debian::install(Purpose::Test, progress)?;
     cargo::build(&["build", "--workspace", "--tests"], "building the tests", progress)?;
-    let status = Command::new("cargo")
-        .args(["test", "--quiet", "--workspace", "--test", "it", "golden"])
-        .env("UPDATE_GOLDEN", "1")
-        .status()
-        .context("cannot start cargo")?;
-    if status.success() { Ok(()) } else { bail!("drawing the golden pictures failed") }
+    let mut tests = Command::new("cargo");
+    tests.args(["test", "--quiet", "--workspace", "--test", "it", "golden"]).env("UPDATE_GOLDEN", "1");
+    execute(&mut tests, "drawing the golden pictures")
 }
 
 fn ci(progress: &Progress) -> Result<()> {
@@ -282,7 +265,18 @@ fn ci(progress: &Progress) -> Result<()> {
     test(&[], progress)
 }
 
-/// The repository: where the commands are run, whichever folder they are called in.
+fn build_optimised(progress: &Progress) -> Result<()> {
+    let words = "building the programs, optimised (the first time takes a quarter of an hour)";
+    cargo::build(&["build", "--workspace", "--bins", "--release"], words, progress)
+}
+
+/// Runs a program that prints for itself.
+fn execute(command: &mut Command, what: &str) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {what}"))?;
+    if status.success() { Ok(()) } else { bail!("{what} failed; see the lines above") }
+}
+
+/// Root directory of the repository.
 fn repository() -> Result<PathBuf> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     Ok(own.parent().and_then(Path::parent).context("xtask is in a folder of the repository")?.to_owned())
@@ -311,6 +305,15 @@ mod tests {
     #[test]
     fn command_line_definition_is_valid() {
         commands().debug_assert();
+    }
+
+    /// xtask depends on no crate of ours, so that it is compiled in seconds; therefore the two sides write these twice.
+    #[test]
+    fn line_and_address_are_those_of_the_demo() {
+        let demo = include_str!("../../../tests/src/bin/demo.rs");
+        for text in [RUNNING, ADDRESS] {
+            assert!(demo.contains(&format!("\"{text}\"")), "{text}");
+        }
     }
 
     #[test]
