@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
 
 mod architecture;
+mod log_lines;
 mod pins;
 mod private_words;
 mod recordings;
