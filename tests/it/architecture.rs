@@ -314,8 +314,9 @@ fn test_names_have_at_most_sixty_characters() {
     assert!(count > 0, "no test was found");
 }
 
+/// `xtask` is compiled before its first word: docs/decisions/0026-xtask-without-clap.md.
 #[test]
-fn every_program_reads_its_arguments_with_clap() {
+fn every_program_but_xtask_reads_its_arguments_with_clap() {
     let metadata = metadata();
     let members: Vec<&Value> = metadata["workspace_members"].as_array().unwrap().iter().collect();
     for package in metadata["packages"].as_array().unwrap() {
@@ -323,7 +324,8 @@ fn every_program_reads_its_arguments_with_clap() {
         let is_program = has("targets", |target| target["kind"][0] == "bin");
         let has_clap = has("dependencies", |one| one["name"] == "clap" && one["kind"].is_null());
         if members.contains(&&package["id"]) {
-            assert!(!is_program || has_clap, "{} has a program without clap", package["name"]);
+            let is_xtask = package["name"] == "xtask";
+            assert!(!is_program || has_clap || is_xtask, "{} has a program without clap", package["name"]);
         }
     }
 }

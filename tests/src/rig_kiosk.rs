@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use contract::{ScreenSize, Site};
+use view::TextId;
 
 use crate::bench_client::BenchClient;
-use crate::process::ManagedProcess;
+use crate::process::{ManagedProcess, wait_until};
 
 /// Library of Debian's package `faketime`; the dynamic linker expands `$LIB`.
 const FAKETIME: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
@@ -137,6 +139,17 @@ impl RigKiosk {
     /// When it cannot be waited for.
     pub fn kill(&mut self) -> Result<()> {
         self.program.kill()
+    }
+
+    /// Waits up to `timeout` until the program shows its first view.
+    ///
+    /// # Errors
+    /// When it ends or does not show it; the error holds the end of its log.
+    pub fn wait_for_first_view(&mut self, timeout: Duration) -> Result<()> {
+        wait_until("the kiosk's first view", timeout, || {
+            self.check_running()?;
+            Ok(self.bench.shows_text(TextId::WelcomeTitle)?.then_some(()))
+        })
     }
 
     /// Checks that the program runs.

@@ -25,8 +25,8 @@ const BUILD: &[&str] = &[
     "pkg-config",
 ];
 
-/// To run the demo: the smart card service with its virtual reader, an X display, an IPP printer, fonts, and the
-/// accessibility bus by which the screen is read.
+/// To run the demo: the smart card service with its virtual reader, an X display and the libraries that the kiosk loads
+/// for it at its start, an IPP printer, fonts, and the accessibility bus by which the screen is read.
 const DEMO: &[&str] = &[
     "at-spi2-core",
     "avahi-daemon",
@@ -34,6 +34,11 @@ const DEMO: &[&str] = &[
     "dbus",
     "fonts-noto-cjk",
     "iproute2",
+    "libx11-6",
+    "libx11-xcb1",
+    "libxcursor1",
+    "libxi6",
+    "libxrandr2",
     "pcscd",
     "poppler-utils",
     "util-linux",
@@ -42,7 +47,8 @@ const DEMO: &[&str] = &[
 ];
 
 /// To run the tests: what else they compare with, drive or check.
-const TEST: &[&str] = &["chromium", "faketime", "opensc", "openssl", "python3-venv", "systemd", "zbar-tools"];
+const TEST: &[&str] =
+    &["chromium", "faketime", "git", "opensc", "openssl", "python3-venv", "systemd", "zbar-tools"];
 
 /// Programs that the tests compare with, and the packages that have them. Where a program is there already, from wherever
 /// it came, its package is not asked for.
@@ -78,7 +84,7 @@ pub(crate) fn install(purpose: Purpose, progress: &Progress) -> Result<()> {
     ];
     arguments.extend(&missing);
     apt(&arguments, progress)?;
-    progress.finish(&format!("{} Debian packages: {}", missing.len(), missing.join(" ")));
+    progress.finish(&missing.join(" "));
     Ok(())
 }
 

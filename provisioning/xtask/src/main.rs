@@ -3,7 +3,7 @@
 //! Each command first installs the Debian packages that it needs and that are missing, says which, and does nothing when all are
 //! there. No command is silent for more than ten seconds.
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod cargo;
 mod debian;
@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use clap::{Arg, ArgAction, ArgMatches};
 
 use crate::debian::Purpose;
 use crate::first_page::{ADDRESS, FirstPage};
@@ -24,10 +23,76 @@ use crate::progress::{Phase, Progress};
 
 /// The demo prints this line when everything runs; then the bench takes the address of the first page.
 const RUNNING: &str = "everything runs";
+/// Seconds for each fuzz target, unless others are asked for.
+const FUZZ_SECONDS: u32 = 60;
+
+/// A command: its name, its arguments, and what it does.
+struct CommandHelp {
+    name: &'static str,
+    arguments: &'static str,
+    help: &'static str,
+}
+
+/// All commands, as `cargo xtask --help` lists them.
+const COMMANDS: [CommandHelp; 8] = [
+    CommandHelp {
+        name: "demo",
+        arguments: "[--landscape] [--script [--only PART]]",
+        help: "Start the whole system on emulated hardware and print the address of the bench; --script plays the scenarios",
+    },
+    CommandHelp {
+        name: "test",
+        arguments: "[ARGUMENT]...",
+        help: "Run all tests, with nextest where it is installed; arguments go to the test runner, as the name of a test",
+    },
+    CommandHelp {
+        name: "ci",
+        arguments: "",
+        help: "Check what must hold before a change lands: format, lints, documents, tests",
+    },
+    CommandHelp {
+        name: "faults",
+        arguments: "[--only PART]",
+        help: "Run each named device fault against the running kiosk; the table is in target/faults",
+    },
+    CommandHelp {
+        name: "bench",
+        arguments: "[PART]",
+        help: "Measure the whole system on this machine, optimised",
+    },
+    CommandHelp {
+        name: "fuzz",
+        arguments: "[SECONDS]",
+        help: "Fuzz everything that reads bytes from outside, 60 seconds for each target; needs cargo-fuzz",
+    },
+    CommandHelp { name: "golden", arguments: "", help: "Draw all golden pictures anew" },
+    CommandHelp {
+        name: "install",
+        arguments: "",
+        help: "Install the Debian packages that all commands need",
+    },
+];
+
+/// What to do, by the arguments of `cargo xtask`.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked<'a> {
+    /// Print this and do nothing.
+    Help(String),
+    /// Run this command of [`COMMANDS`] with these arguments.
+    Run(&'static str, &'a [String]),
+}
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
     let progress = Progress::printed();
-    match run(&commands().get_matches(), &progress) {
+    let done = asked(&arguments).and_then(|asked| match asked {
+        Asked::Help(text) => {
+            progress.say(text.trim_end());
+            Ok(())
+        }
+        Asked::Run(name, rest) => run(name, rest, &progress),
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             progress.finish("");
@@ -37,68 +102,39 @@ fn main() -> ExitCode {
     }
 }
 
-fn commands() -> clap::Command {
-    let command = clap::Command::new;
-    let rest = |help: &'static str| {
-        Arg::new("arguments")
-            .help(help)
-            .num_args(0..)
-            .trailing_var_arg(true)
-            .allow_hyphen_values(true)
-            .action(ArgAction::Append)
+fn asked(arguments: &[String]) -> Result<Asked<'_>> {
+    let is_help = |word: &String| word == "--help" || word == "-h";
+    let Some((name, rest)) = arguments.split_first().filter(|(name, _)| !is_help(name)) else {
+        return Ok(Asked::Help(format!(
+            "Developer commands. Each installs the Debian packages that it needs and that are missing.\n\n{}",
+            COMMANDS.iter().map(help).collect::<String>()
+        )));
     };
-    clap::Command::new("cargo xtask")
-        .about("Developer commands. Each installs the Debian packages that it needs and that are missing.")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(command("install").about("Install the Debian packages that all commands need"))
-        .subcommand(
-            command("demo")
-                .about("Start the whole system on emulated hardware and print the address of the bench")
-                .arg(rest("--script plays the scenarios unattended; the demo's own --help lists the rest")),
-        )
-        .subcommand(
-            command("test")
-                .about("Run all tests, with nextest where it is installed")
-                .arg(rest("Arguments for the test runner, for example the name of a test")),
-        )
-        .subcommand(
-            command("faults")
-                .about("Run each named device fault against the running kiosk; the table is in target/faults")
-                .arg(rest("--only PART runs those whose name contains PART")),
-        )
-        .subcommand(
-            command("fuzz").about("Fuzz everything that reads bytes from outside; needs cargo-fuzz").arg(
-                Arg::new("seconds")
-                    .help("Seconds for each target")
-                    .value_parser(clap::value_parser!(u32))
-                    .default_value("60"),
-            ),
-        )
-        .subcommand(
-            command("bench")
-                .about("Measure the whole system on this machine, optimised")
-                .arg(rest("Arguments for the benchmark, for example the name of a part")),
-        )
-        .subcommand(command("golden").about("Draw all golden pictures anew"))
-        .subcommand(
-            command("ci")
-                .about("Check what must hold before a change lands: format, lints, documents, tests"),
-        )
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        bail!("there is no command `{name}`; `cargo xtask --help` lists the commands");
+    };
+    if rest.iter().any(is_help) {
+        return Ok(Asked::Help(help(command)));
+    }
+    if command.arguments.is_empty() && !rest.is_empty() {
+        bail!("`cargo xtask {name}` takes no arguments");
+    }
+    Ok(Asked::Run(command.name, rest))
 }
 
-fn run(matches: &ArgMatches, progress: &Progress) -> Result<()> {
-    let (name, matches) = matches.subcommand().context("name a command; `cargo xtask --help` lists them")?;
-    let rest = || -> Vec<String> {
-        matches.get_many::<String>("arguments").into_iter().flatten().cloned().collect()
-    };
+fn help(command: &CommandHelp) -> String {
+    let CommandHelp { name, arguments, help } = command;
+    format!("  cargo xtask {}\n      {help}\n", format!("{name} {arguments}").trim_end())
+}
+
+fn run(name: &str, rest: &[String], progress: &Progress) -> Result<()> {
     match name {
         "install" => debian::install(Purpose::Test, progress),
-        "demo" => demo(&rest(), progress),
-        "test" => test(&rest(), progress),
-        "faults" => faults(&rest(), progress),
-        "fuzz" => fuzz(*matches.get_one("seconds").context("seconds have a default")?, progress),
-        "bench" => bench(&rest(), progress),
+        "demo" => demo(rest, progress),
+        "test" => test(rest, progress),
+        "faults" => faults(rest, progress),
+        "fuzz" => fuzz(rest, progress),
+        "bench" => bench(rest, progress),
         "golden" => golden(progress),
         "ci" => ci(progress),
         other => bail!("the command `{other}` is listed but not built in"),
@@ -132,23 +168,23 @@ fn test(rest: &[String], progress: &Progress) -> Result<()> {
 
 fn demo(rest: &[String], progress: &Progress) -> Result<()> {
     let repository = repository()?;
-    if rest.iter().any(|word| word == "--script" || word == "--help") {
+    if rest.iter().any(|word| word == "--script") {
         debian::install(Purpose::Test, progress)?;
         build_programs(progress)?;
         // Not by `cargo run --package`: with the features of one package alone, half the tree is built again.
         return execute(Command::new(program("demo")?).args(rest), "the demo");
     }
-    let page = FirstPage::serve(progress.clone(), &repository)?;
+    let mut page = Some(FirstPage::serve(progress.clone(), &repository)?);
     progress.say(&format!("the demo: http://{ADDRESS}   (Ctrl-C stops everything)"));
-    if let Err(error) = prepare_demo(progress) {
+    let done = prepare_demo(progress).and_then(|()| run_demo(rest, &mut page, progress));
+    if let (Err(error), Some(page)) = (&done, page) {
         // The reader of the page may not see the terminal; the page ends with this process.
         progress.fail(&format!("{error:#}"));
         progress.say(&format!("xtask: {error:#}"));
         progress.say("the page shows this, too; Ctrl-C ends it");
         page.wait();
-        bail!("the demo could not be prepared");
     }
-    run_demo(rest, page, progress)
+    done
 }
 
 fn prepare_demo(progress: &Progress) -> Result<()> {
@@ -162,7 +198,7 @@ fn build_programs(progress: &Progress) -> Result<()> {
 }
 
 /// Runs the demo, and gives the address of the page to the bench as soon as everything runs.
-fn run_demo(rest: &[String], page: FirstPage, progress: &Progress) -> Result<()> {
+fn run_demo(rest: &[String], page: &mut Option<FirstPage>, progress: &Progress) -> Result<()> {
     progress.begin(
         Phase::Start,
         "",
@@ -174,7 +210,6 @@ fn run_demo(rest: &[String], page: FirstPage, progress: &Progress) -> Result<()>
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start the demo")?;
-    let mut page = Some(page);
     if let Some(output) = demo.stdout.take() {
         for line in BufReader::new(output).lines() {
             let line = line.context("cannot read what the demo prints")?;
@@ -205,7 +240,12 @@ fn faults(rest: &[String], progress: &Progress) -> Result<()> {
 
 /// The fuzzer's instrumentation is not in the stable compiler, so the compiler is made to accept nightly options. Found inputs
 /// are in `target/fuzz`; what is worth keeping goes to `tests/fuzz/seeds`.
-fn fuzz(seconds: u32, progress: &Progress) -> Result<()> {
+fn fuzz(rest: &[String], progress: &Progress) -> Result<()> {
+    let seconds: u32 = match rest {
+        [] => FUZZ_SECONDS,
+        [seconds] => seconds.parse().with_context(|| format!("`{seconds}` is not a number of seconds"))?,
+        [_, more, ..] => bail!("`cargo xtask fuzz` takes one argument, the seconds; `{more}` is too much"),
+    };
     debian::install(Purpose::Test, progress)?;
     if !cargo::has("fuzz") {
         bail!("cargo-fuzz is missing: run `cargo install cargo-fuzz`");
@@ -302,11 +342,6 @@ fn words(rest: &[String]) -> Vec<&str> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn command_line_definition_is_valid() {
-        commands().debug_assert();
-    }
-
     /// xtask depends on no crate of ours, so that it is compiled in seconds; therefore the two sides write these twice.
     #[test]
     fn line_and_address_are_those_of_the_demo() {
@@ -316,11 +351,39 @@ mod tests {
         }
     }
 
+    fn asked_words(words: &[&str]) -> Result<Asked<'static>, String> {
+        let words: &'static [String] = words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>().leak();
+        asked(words).map_err(|error| error.to_string())
+    }
+
     #[test]
     fn arguments_after_a_command_are_passed_on() {
-        let matches = commands().try_get_matches_from(["xtask", "demo", "--script", "--only", "x"]).unwrap();
-        let (_, demo) = matches.subcommand().unwrap();
-        let rest: Vec<&String> = demo.get_many("arguments").unwrap().collect();
-        assert_eq!(rest, ["--script", "--only", "x"]);
+        let rest = ["--script".to_owned(), "--only".to_owned(), "x".to_owned()];
+        assert_eq!(asked_words(&["demo", "--script", "--only", "x"]), Ok(Asked::Run("demo", &rest)));
+        assert_eq!(asked_words(&["ci"]), Ok(Asked::Run("ci", &[])));
+    }
+
+    #[test]
+    fn help_lists_all_commands_or_the_one_that_is_named() {
+        for words in [&[][..], &["--help"], &["-h", "demo"]] {
+            let Ok(Asked::Help(text)) = asked_words(words) else { panic!("no help for {words:?}") };
+            assert!(COMMANDS.iter().all(|command| text.contains(command.help)), "{text}");
+        }
+        let Ok(Asked::Help(text)) = asked_words(&["test", "--help"]) else { panic!("no help") };
+        assert!(text.contains("cargo xtask test [ARGUMENT]...") && !text.contains("demo"), "{text}");
+    }
+
+    #[test]
+    fn unknown_command_or_argument_is_refused() {
+        assert!(asked_words(&["tset"]).unwrap_err().contains("`tset`"));
+        assert!(asked_words(&["ci", "now"]).unwrap_err().contains("takes no arguments"));
+    }
+
+    #[test]
+    fn every_command_of_the_list_is_built_in() {
+        let source = include_str!("main.rs");
+        for command in COMMANDS {
+            assert!(source.contains(&format!("\"{}\" => ", command.name)), "{}", command.name);
+        }
     }
 }

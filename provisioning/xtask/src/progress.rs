@@ -89,11 +89,19 @@ fn spoken(seconds: u64) -> String {
     if seconds < 60 { format!("{seconds} s") } else { format!("{} min {} s", seconds / 60, seconds % 60) }
 }
 
+/// A phase that is over.
+struct Done {
+    phase: Phase,
+    seconds: u64,
+    /// What it did: the names of packages, the number of crates.
+    words: String,
+}
+
 #[derive(Default)]
 struct State {
     running: Option<Running>,
-    /// Phases that are over, with what each did in words.
-    done: Vec<(Phase, String)>,
+    /// Phases that are over.
+    done: Vec<Done>,
     failure: Option<String>,
     /// What the terminal shows last is a line that may be rewritten.
     line_open: bool,
@@ -170,7 +178,8 @@ impl Progress {
             let _ = write!(out, "\r\x1b[K");
         }
         if let Some(running) = state.running.take() {
-            state.done.push((running.phase, words.to_owned()));
+            let seconds = running.began.elapsed().as_secs();
+            state.done.push(Done { phase: running.phase, seconds, words: words.to_owned() });
         }
     }
 
@@ -186,7 +195,9 @@ impl Progress {
         let done: Vec<String> = state
             .done
             .iter()
-            .map(|(phase, words)| format!(r#"{{"phase":"{}","words":{}}}"#, phase.name(), quoted(words)))
+            .map(|Done { phase, seconds, words }| {
+                format!(r#"{{"phase":"{}","seconds":{seconds},"words":{}}}"#, phase.name(), quoted(words))
+            })
             .collect();
         let running = state.running.as_ref().map_or_else(
             || "null".to_owned(),
@@ -265,8 +276,7 @@ mod tests {
         progress.advance(1, 2, "a \"quoted\"\tname");
         progress.finish("2 packages");
         progress.fail("no\nspace");
-        let expected =
-            r#"{"done":[{"phase":"install","words":"2 packages"}],"running":null,"failure":"no\u000aspace"}"#;
+        let expected = r#"{"done":[{"phase":"install","seconds":0,"words":"2 packages"}],"running":null,"failure":"no\u000aspace"}"#;
         assert_eq!(progress.json(), expected);
     }
 }

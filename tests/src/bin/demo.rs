@@ -30,6 +30,8 @@ const RELAY: &str = "KIOSK_DEMO_RELAY";
 const RUNNING: &str = "everything runs";
 /// Time in which the bench's address must become free.
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time in which the kiosk must show its first view, on a busy machine.
+const FIRST_VIEW_TIMEOUT: Duration = Duration::from_secs(60);
 const ADDRESS_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Starts the whole system on emulated hardware and serves the bench, a web page with the kiosk's screen.
@@ -169,7 +171,8 @@ fn inside(target: &Path, sockets: &Path, screen: Option<ScreenSize>) -> Result<(
     let mut rig = Rig::start_at(&target.join("demo-state"), platform, identity, say)?;
     let devices = DeviceOptions { document_printer: true, ..DeviceOptions::default() };
     rig.add_kiosk(KioskPlan { site: "district-hall", screen, slot: Some(0), devices })?;
-    let kiosk = rig.kiosks.first().context("the kiosk that was just added")?;
+    let kiosk = rig.kiosks.first_mut().context("the kiosk that was just added")?;
+    kiosk.wait_for_first_view(FIRST_VIEW_TIMEOUT)?;
     let bench: SocketAddr = kiosk.bench.bench_url().trim_start_matches("http://").parse()?;
     for (name, inside) in [(BENCH, bench), (PLATFORM, platform), (IDENTITY, identity)] {
         let listener = UnixListener::bind(sockets.join(name))?;
