@@ -4,7 +4,6 @@
 //! to a resident's screen reader, too. Touches are not made here, but by a pointer at the positions found here.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
 
 use atspi::proxy::accessible::AccessibleProxyBlocking;
 use atspi::proxy::bus::{BusProxyBlocking, StatusProxyBlocking};
@@ -19,25 +18,15 @@ use zbus::zvariant::ObjectPath;
 const ELEMENTS_MAX: usize = 2_000;
 /// The object that holds all programs with an accessibility tree.
 const REGISTRY: (&str, &str) = ("org.a11y.atspi.Registry", "/org/a11y/atspi/accessible/root");
-/// Roles that can be pressed.
-const PRESSABLE_ROLES: [Role; 3] = [Role::CheckBox, Role::Button, Role::ToggleButton];
+/// Roles of an entry of a list that can be chosen. They can be pressed, too.
+const CHOICE_ROLES: [Role; 2] = [Role::CheckBox, Role::ToggleButton];
 
-/// Why the screen could not be read, or did not show an expected text.
+/// Why the screen could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum A11yError {
     /// The accessibility bus cannot be reached.
     #[error("cannot reach the accessibility bus: check that at-spi-bus-launcher is running")]
     Bus(#[from] zbus::Error),
-    /// An expected text did not appear in time.
-    #[error("`{wanted}` did not appear within {seconds} s; on the screen: {seen}")]
-    TimedOut {
-        /// The expected text.
-        wanted: String,
-        /// The timeout in seconds.
-        seconds: u64,
-        /// The texts on the screen at the timeout.
-        seen: String,
-    },
 }
 
 /// One element of the accessibility tree.
@@ -47,6 +36,8 @@ pub struct A11yElement {
     pub label: String,
     /// Whether it has a role that can be pressed.
     pub is_button: bool,
+    /// Whether it is an entry of a list that can be chosen.
+    pub is_choice: bool,
     /// Whether it is enabled or sensitive.
     pub is_enabled: bool,
     /// Centre, in pixels of the screen.
@@ -123,7 +114,9 @@ impl A11yClient {
         if label.is_empty() {
             return None;
         }
-        let is_button = PRESSABLE_ROLES.contains(&element.get_role().ok()?);
+        let role = element.get_role().ok()?;
+        let is_choice = CHOICE_ROLES.contains(&role);
+        let is_button = is_choice || role == Role::Button;
         let is_enabled = element.get_state().ok()?.intersects(State::Enabled | State::Sensitive);
         let component = ComponentProxyBlocking::builder(&self.bus)
             .destination(name)
@@ -133,30 +126,6 @@ impl A11yClient {
             .build()
             .ok()?;
         let (x, y, w, h) = component.get_extents(CoordType::Screen).ok()?;
-        Some(A11yElement { label, is_button, is_enabled, center: (x + w / 2, y + h / 2) })
-    }
-
-    /// Waits until the name of an element contains `words`; prefers elements that can be pressed.
-    ///
-    /// # Errors
-    /// When none appears in time; the error holds the texts on the screen.
-    pub fn wait_for_text(&self, words: &str, timeout: Duration) -> Result<A11yElement, A11yError> {
-        let until = Instant::now() + timeout;
-        loop {
-            let seen = self.elements()?;
-            let button = seen.iter().find(|one| one.is_button && one.label.contains(words));
-            if let Some(found) = button.or_else(|| seen.iter().find(|one| one.label.contains(words))) {
-                return Ok(found.clone());
-            }
-            if Instant::now() >= until {
-                let labels: Vec<&str> = seen.iter().map(|one| one.label.as_str()).collect();
-                return Err(A11yError::TimedOut {
-                    wanted: words.to_owned(),
-                    seconds: timeout.as_secs(),
-                    seen: labels.join(" | "),
-                });
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        Some(A11yElement { label, is_button, is_choice, is_enabled, center: (x + w / 2, y + h / 2) })
     }
 }

@@ -131,6 +131,18 @@ impl BenchClient {
         self.post("touch", &json!({ "x": x, "y": y })).map(drop)
     }
 
+    /// Touches the first row of a list of which rows can be chosen.
+    ///
+    /// # Errors
+    /// When there is none within `TEXT_TIMEOUT`, or the bench does not answer.
+    pub fn choose_first_row(&self) -> Result<()> {
+        let row = self.wait_for_element("a row that can be chosen", TEXT_TIMEOUT, |seen| {
+            seen.is_choice && seen.is_enabled
+        })?;
+        let (x, y) = row.center;
+        self.post("touch", &json!({ "x": x, "y": y }))
+    }
+
     /// Waits up to `TEXT_TIMEOUT` for an enabled button whose name contains this text; returns its centre in pixels.
     ///
     /// # Errors

@@ -110,10 +110,10 @@ impl ScenarioReport {
 
     fn html(&self) -> String {
         let failed = self.failures().len();
-        let verdict = if failed == 0 { "全部符合".to_owned() } else { format!("{failed} 项不符") };
+        let verdict = if failed == 0 { "all met".to_owned() } else { format!("{failed} not met") };
         let mut html = format!(
-            "<!doctype html><html lang=zh-CN><meta charset=utf-8><title>演示脚本</title>{STYLE}\
-             <h1>演示脚本 <small>{} 项期望，{verdict}</small></h1>",
+            "<!doctype html><html lang=en><meta charset=utf-8><title>Scenario report</title>{STYLE}\
+             <h1>Scenario report <small>{} expectations, {verdict}</small></h1>",
             self.expectations()
         );
         for chapter in &self.chapters {

@@ -118,38 +118,72 @@ impl ScenarioKiosk {
 
 /// All scenarios, in the order in which a complete run plays them.
 pub const SCENARIOS: &[Scenario] = &[
-    scenario("card-balance", "插卡：查医保余额", visits::card_balance).sample(),
-    scenario("code-insurance-proof", "亮码：开参保证明", visits::code_insurance_proof).sample(),
-    scenario("card-water-payment", "插卡：缴水费，取凭条", visits::card_water_payment),
-    scenario("card-removed-at-every-view", "在每一个画面拔卡", visits::card_removed_at_every_view),
-    scenario("paper-out-while-paying", "付款时缺纸", failures::paper_out_while_paying).sample(),
-    scenario("platform-link-cut", "终端到平台断网", failures::platform_link_cut),
-    scenario("acquirer-link-cut", "平台到银行断网", failures::acquirer_link_cut).sample(),
-    scenario("same-bill-at-two-kiosks", "两台终端缴同一张账单", failures::same_bill_at_two_kiosks)
+    scenario("card-balance", "card: see the balance of the medical account", visits::card_balance).sample(),
+    scenario("code-insurance-proof", "code: print a proof of insurance", visits::code_insurance_proof)
+        .sample(),
+    scenario("card-water-payment", "card: pay a water bill, take the receipt", visits::card_water_payment),
+    scenario("card-removed-at-every-view", "card removed at every view", visits::card_removed_at_every_view),
+    scenario("paper-out-while-paying", "paper out while paying", failures::paper_out_while_paying).sample(),
+    scenario("platform-link-cut", "link from kiosk to platform cut", failures::platform_link_cut),
+    scenario("acquirer-link-cut", "link from platform to acquirer cut", failures::acquirer_link_cut).sample(),
+    scenario("same-bill-at-two-kiosks", "the same bill at two kiosks", failures::same_bill_at_two_kiosks)
         .at(ScenarioKiosk::TWO),
-    scenario("power-loss-while-paying", "付款途中断电", failures::power_loss_while_paying).sample(),
-    scenario("paper-ends-mid-receipt", "凭条打到一半缺纸", failures::paper_ends_mid_receipt),
-    scenario("printer-not-responding", "打印机不应答", failures::printer_not_responding),
-    scenario("invalid-cards-and-codes", "不该受理的卡和码", failures::invalid_cards_and_codes),
-    scenario("reader-disconnected", "读卡器断开又接上", failures::reader_disconnected),
-    scenario("id-card-sign-in", "放身份证：登录、读不出、过期、断开", id_card::id_card_sign_in),
-    scenario("offline-code-payment", "离线码：手机确认后缴水费", codes::offline_code_payment),
-    scenario("code-reused-or-invalid", "同一个码、过期的码、别处的码", codes::code_reused_or_invalid)
-        .at(ScenarioKiosk::TWO),
-    scenario("offline-code-without-link", "断网时两台终端见同一个码", codes::offline_code_without_link)
-        .at(ScenarioKiosk::TWO),
-    scenario("lost-phone-refused", "挂失的码", codes::lost_phone_refused),
-    scenario("kiosk-clock-wrong", "本机时间不准", codes::kiosk_clock_wrong),
-    scenario("phone-page-code", "浏览器里的渝快码：出示、再来一次、隔二十秒", phone_page::phone_page_code)
-        .at(ScenarioKiosk::TWO)
-        .with_browser(),
-    scenario("change-card-pin", "修改社保卡密码", visits::change_card_pin),
-    scenario("e-certificate", "电子证照：看老年人优待证", visits::e_certificate),
-    scenario("staff-card-status", "工作人员卡：看本机状态", visits::staff_card_status),
-    scenario("gate-admits-once", "闸口：亮灯、鸣响、防折返", gate::gate_admits_once)
+    scenario("power-loss-while-paying", "power loss while paying", failures::power_loss_while_paying)
+        .sample(),
+    scenario(
+        "paper-ends-mid-receipt",
+        "paper ends in the middle of a receipt",
+        failures::paper_ends_mid_receipt,
+    ),
+    scenario("printer-not-responding", "printer does not respond", failures::printer_not_responding),
+    scenario(
+        "invalid-cards-and-codes",
+        "cards and codes that must be refused",
+        failures::invalid_cards_and_codes,
+    ),
+    scenario(
+        "reader-disconnected",
+        "card reader disconnected and connected again",
+        failures::reader_disconnected,
+    ),
+    scenario(
+        "id-card-sign-in",
+        "ID card: sign in, unreadable, expired, disconnected",
+        id_card::id_card_sign_in,
+    ),
+    scenario(
+        "offline-code-payment",
+        "offline code: pay a water bill after confirming on the phone",
+        codes::offline_code_payment,
+    ),
+    scenario(
+        "code-reused-or-invalid",
+        "the same code again, an old code, a foreign code",
+        codes::code_reused_or_invalid,
+    )
+    .at(ScenarioKiosk::TWO),
+    scenario(
+        "offline-code-without-link",
+        "the same code at two kiosks without a link",
+        codes::offline_code_without_link,
+    )
+    .at(ScenarioKiosk::TWO),
+    scenario("lost-phone-refused", "code of a lost phone", codes::lost_phone_refused),
+    scenario("kiosk-clock-wrong", "clock of the kiosk is wrong", codes::kiosk_clock_wrong),
+    scenario(
+        "phone-page-code",
+        "code in a browser: shown, shown again, shown after 20 s",
+        phone_page::phone_page_code,
+    )
+    .at(ScenarioKiosk::TWO)
+    .with_browser(),
+    scenario("change-card-pin", "change the PIN of a card", visits::change_card_pin),
+    scenario("e-certificate", "e-certificate: the senior card", visits::e_certificate),
+    scenario("staff-card-status", "staff card: state of the kiosk", visits::staff_card_status),
+    scenario("gate-admits-once", "gate: lights, beeper, passback", gate::gate_admits_once)
         .at(&[ScenarioKiosk::Gate])
         .sample(),
-    scenario("bind-phone-by-card", "插卡输密码：在手机上开通渝快码", phone_page::bind_phone_by_card)
+    scenario("bind-phone-by-card", "card and PIN: bind a phone", phone_page::bind_phone_by_card)
         .with_browser(),
 ];
 
@@ -207,14 +241,14 @@ fn run(mut context: ScenarioContext, chosen: &[&Scenario], charged_min: usize) -
         context.report.begin_chapter(&format!("{title} ({id})"));
         let outcome = context.reset().and_then(|()| run(&mut context));
         if outcome.is_err() {
-            context.capture_screen("这里停下了").ok();
+            context.capture_screen("stopped here").ok();
         }
-        context.report.record_expectation("走到最后", outcome);
+        context.report.record_expectation("runs to its end", outcome);
     }
     eprintln!("audit");
-    context.report.begin_chapter("审计");
+    context.report.begin_chapter("audit");
     let outcome = context.reset().and_then(|()| audit::run(&mut context, charged_min));
-    context.report.record_expectation("审计走到最后", outcome);
+    context.report.record_expectation("the audit runs to its end", outcome);
     let ScenarioContext { rig, mut report, residents } = context;
     let state = rig.state().to_owned();
     drop(rig);
@@ -337,7 +371,7 @@ impl ScenarioContext {
         let bench = self.first_kiosk()?;
         bench.tap_button(ScreenText::Service("water.pay"))?;
         bench.wait_for_text(ScreenText::Step("water.pay", "picked"))?;
-        bench.tap_button(ScreenText::bill())?;
+        bench.choose_first_row()?;
         bench.tap_button(TextId::RowsGo)?;
         bench.wait_for_text(TextId::ConfirmTitle)?;
         Ok(())

@@ -14,8 +14,6 @@ use crate::repository::{service_files, services_folder};
 const PLACEHOLDER: char = '\0';
 /// More placeholders than any fixed text has.
 const PLACEHOLDERS_MAX: usize = 10;
-/// Sign of the year in every date that a kiosk shows in Chinese; the session formats dates, not a language file.
-const YEAR_SIGN: &str = "年";
 
 /// A text on the screen or on paper.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,12 +39,6 @@ impl ScreenText {
     #[must_use]
     pub fn data(text: &str) -> Self {
         Self::Data(text.to_owned())
-    }
-
-    /// A bill in a list of bills, by its period.
-    #[must_use]
-    pub fn bill() -> Self {
-        Self::data(YEAR_SIGN)
     }
 }
 
@@ -209,13 +201,5 @@ mod tests {
         for id in TextId::ALL {
             assert!(!texts.pattern(&ScreenText::Fixed(*id)).unwrap().parts.is_empty(), "{}", id.key());
         }
-    }
-
-    #[test]
-    fn sign_of_a_bill_is_in_no_other_button() {
-        let texts = texts();
-        let bill = texts.pattern(&ScreenText::bill()).unwrap();
-        let buttons = [TextId::RowsGo, TextId::RowsPrevious, TextId::RowsNext, TextId::FootElder];
-        assert!(buttons.iter().all(|id| !bill.matches(&texts.fixed(Lang::Zh, *id))));
     }
 }

@@ -42,7 +42,7 @@ fn power_cut_leaves_one_charge_in_all_ledgers(rig: &Rig) {
     sign_in(rig, "zhang-guiying");
     bench.tap_button(ScreenText::Service("water.pay")).unwrap();
     bench.wait_for_text_within(ScreenText::Step("water.pay", "picked"), TIMEOUT).unwrap();
-    bench.tap_button(ScreenText::bill()).unwrap();
+    bench.choose_first_row().unwrap();
     bench.tap_button(TextId::RowsGo).unwrap();
     bench.wait_for_text_within(TextId::ConfirmTitle, TIMEOUT).unwrap();
     let before = rig.kiosks[0].process_id();

@@ -146,7 +146,7 @@ impl<'a> FaultScenario<'a> {
         self.bench.wait_for_text(MENU)?;
         self.bench.tap_button(ScreenText::Service("water.pay"))?;
         self.bench.wait_for_text(ScreenText::Step("water.pay", "picked"))?;
-        self.bench.tap_button(ScreenText::bill())?;
+        self.bench.choose_first_row()?;
         self.bench.tap_button(TextId::RowsGo)?;
         self.bench.wait_for_text(TextId::ConfirmTitle)?;
         self.bench.tap_button(TextId::ConfirmGo)?;
@@ -440,7 +440,7 @@ impl<'a> FaultScenario<'a> {
                 return Ok(());
             }
             if (is_tolerated(self.fault) || is_unnoticeable(self.fault)) && since > TOLERATION_PERIOD {
-                self.measurements.outcome = Some((since, "照常".into()));
+                self.measurements.outcome = Some((since, "as usual".into()));
                 return Ok(());
             }
             if since > NOTICE_TIMEOUT {

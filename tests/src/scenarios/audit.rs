@@ -100,15 +100,15 @@ pub(super) fn run(context: &mut ScenarioContext, charged_min: usize) -> Result<(
         fs::write(&file, &json)?;
         let verdict = context.rig.verify_export(&file, &context.rig.public_key(&name)?);
         let said = verdict.as_ref().cloned().unwrap_or_default();
-        context.report.record_expectation(&format!("独立验证：{said}"), verdict.map(drop));
+        context.report.record_expectation(&format!("independent verification: {said}"), verdict.map(drop));
 
         let export: AuditExport = serde_json::from_str(&json)?;
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
         for ExportedEpoch { batch } in &export.epochs {
             let whole = batch.from == Chain::genesis(export.device, batch.from.epoch).head()
                 && batch.verify_chain().is_ok();
-            context.expect(&format!("{name}：每条记录正好一次，次序不变"), whole, || {
-                "链不完整".into()
+            context.expect(&format!("{name}: each record exactly once and in order"), whole, || {
+                "the chain is incomplete".into()
             });
             for wire in &batch.records {
                 let record = wire.to_record()?;
@@ -125,10 +125,10 @@ pub(super) fn run(context: &mut ScenarioContext, charged_min: usize) -> Result<(
             }
         }
         let rows = kinds.into_iter().map(|(kind, count)| vec![kind, count.to_string()]).collect();
-        context.report.add_table(&format!("{name} 在平台上的记录"), &["记录", "条数"], rows);
+        context.report.add_table(&format!("records of {name} at the platform"), &["record", "count"], rows);
     }
     let open: Vec<String> = intended.difference(&settled).map(ToString::to_string).collect();
-    context.expect("每笔订单都有了结果", open.is_empty(), || open.join(" "));
+    context.expect("each order has an outcome", open.is_empty(), || open.join(" "));
 
     let charges: Vec<Value> =
         http.get(format!("http://{}/charges", context.rig.acquirer)).send()?.error_for_status()?.json()?;
@@ -143,12 +143,12 @@ pub(super) fn run(context: &mut ScenarioContext, charged_min: usize) -> Result<(
         }
     }
     let twice: Vec<&String> = paid.iter().filter(|(_, count)| **count > 1).map(|(bill, _)| bill).collect();
-    context.expect("银行自己的账上每张账单只有一笔扣款", twice.is_empty(), || {
+    context.expect("the acquirer's own ledger has one charge for each bill", twice.is_empty(), || {
         format!("{twice:?}")
     });
-    context.expect("确有扣款发生", paid.len() >= charged_min, || format!("{paid:?}"));
+    context.expect("charges were made", paid.len() >= charged_min, || format!("{paid:?}"));
     let rows = paid.into_iter().map(|(bill, count)| vec![bill, count.to_string()]).collect();
-    context.report.add_table("银行账上的扣款", &["账单", "笔数"], rows);
+    context.report.add_table("charges in the acquirer's ledger", &["bill", "charges"], rows);
     Ok(())
 }
 
@@ -159,16 +159,16 @@ pub fn expect_no_personal_data(state: &Path, residents: &[ScenarioResident], rep
     let calls = b"POST /v1/";
     let recorded = passed.windows(calls.len()).any(|window| window == calls);
     report.record_expectation(
-        "终端与平台之间的往来都经网关解开并记下，下面一并检查",
-        if recorded { Ok(()) } else { Err(anyhow!("没有记下")) },
+        "the traffic between kiosks and platform was decrypted and recorded for the next check",
+        if recorded { Ok(()) } else { Err(anyhow!("nothing was recorded")) },
     );
     let outcome = search_state(state, residents);
     report.record_expectation(
-        "状态目录、日志和解开 TLS 的往来里没有居民的姓名、号码和密码",
+        "no name, number or PIN of a resident in state directories, logs and decrypted traffic",
         outcome.and_then(|found| if found.is_empty() { Ok(()) } else { Err(anyhow!(found.join("; "))) }),
     );
     let planted = check_planted_values(residents);
-    report.record_expectation("故意放进去的都能找到", planted);
+    report.record_expectation("what was planted on purpose is found", planted);
 }
 
 fn resident_needles(residents: &[ScenarioResident]) -> Vec<Needle> {

@@ -30,7 +30,7 @@ pub(super) fn offline_code_payment(context: &mut ScenarioContext) -> Result<()> 
     let code = sign_in_with_phone(context.first_kiosk()?, &phone)?;
     context.first_kiosk()?.tap_button(ScreenText::Service("water.pay"))?;
     context.first_kiosk()?.wait_for_text(TextId::ProveTitle)?;
-    context.capture_screen("要手机确认")?;
+    context.capture_screen("confirmation on the phone is needed")?;
     let challenge = context.first_kiosk()?.screen_code()?;
 
     let next = wait_until("the next time step", NEXT_STEP_TIMEOUT, || {
@@ -38,22 +38,22 @@ pub(super) fn offline_code_payment(context: &mut ScenarioContext) -> Result<()> 
     })?;
     context.first_kiosk()?.show_code(&next)?;
     context.first_kiosk()?.wait_for_text(TextId::ProveShowsCode)?;
-    context.capture_screen("出示码本身不算")?;
+    context.capture_screen("showing the code again does not count")?;
     context.first_kiosk()?.hide_code()?;
     context.first_kiosk()?.show_code(&other_phone.answer_code(&challenge)?)?;
     context.first_kiosk()?.wait_for_text(TextId::ProveOtherPhone)?;
     context.first_kiosk()?.hide_code()?;
     context.expect(
-        "换来的码和别人的手机都不能继续",
+        "neither a later code nor another phone can go on",
         context.first_kiosk()?.screen_code()? == challenge,
-        || "屏幕上不再是原来的码".to_owned(),
+        || "the screen no longer shows the code from before".to_owned(),
     );
 
     context.first_kiosk()?.show_code(&phone.answer_code(&challenge)?)?;
     context.first_kiosk()?.wait_for_text(ScreenText::Step("water.pay", "picked"))?;
     context.first_kiosk()?.hide_code()?;
-    context.capture_screen("手机确认以后")?;
-    context.first_kiosk()?.tap_button(ScreenText::bill())?;
+    context.capture_screen("after the confirmation on the phone")?;
+    context.first_kiosk()?.choose_first_row()?;
     context.first_kiosk()?.tap_button(TextId::RowsGo)?;
     context.first_kiosk()?.wait_for_text(TextId::ConfirmTitle)?;
     context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
@@ -70,28 +70,28 @@ pub(super) fn code_reused_or_invalid(context: &mut ScenarioContext) -> Result<()
     let phone = PhoneClient::bind(&context.rig, &context.resident("wang-jianguo")?)?;
     let code = sign_in_with_phone(context.first_kiosk()?, &phone)?;
     sign_out(context.first_kiosk()?)?;
-    for (at, caption) in [(0, "同一个码再来一次"), (1, "同一个码在另一台")] {
+    for (at, caption) in [(0, "the same code again"), (1, "the same code at another kiosk")] {
         let kiosk = context.rig.kiosks.get(at).map(|kiosk| &kiosk.bench).context("a kiosk")?;
         kiosk.show_code(&code)?;
         let seen = kiosk.wait_for_text(TextId::CodeUsed).map(drop);
         kiosk.hide_code()?;
-        context.report.record_expectation(&format!("{caption}，不受理"), seen);
+        context.report.record_expectation(&format!("refused: {caption}"), seen);
     }
     let code = phone.offline_code()?;
     thread::sleep(CODE_EXPIRY);
     context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, CONNECTIVITY_TIMEOUT)?;
     for (code, words, caption) in [
-        (code, TextId::CodeStale, "二十秒前的照片"),
-        (forged_code()?, TextId::CodeUnknown, "伪造的码"),
+        (code, TextId::CodeStale, "a photo 20 s old"),
+        (forged_code()?, TextId::CodeUnknown, "a forged code"),
         (
             format!("CD1:{}", phone.offline_code()?.trim_start_matches("YK1:")),
             TextId::CodeOtherCity,
-            "其他城市的码",
+            "a code of another city",
         ),
     ] {
         context.first_kiosk()?.show_code(&code)?;
         let seen = context.first_kiosk()?.wait_for_text(words).map(drop);
-        context.report.record_expectation(&format!("{caption}，不受理"), seen);
+        context.report.record_expectation(&format!("refused: {caption}"), seen);
         context.capture_screen(caption)?;
         context.first_kiosk()?.hide_code()?;
         context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, CONNECTIVITY_TIMEOUT)?;
@@ -109,13 +109,13 @@ pub(super) fn offline_code_without_link(context: &mut ScenarioContext) -> Result
     let code = phone.offline_code()?;
     context.first_kiosk()?.show_code(&code)?;
     context.first_kiosk()?.wait_for_text(TextId::MenuLeadOffline)?;
-    context.capture_screen("没有网络也认得")?;
+    context.capture_screen("accepted without a link")?;
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
-    context.expect("不联网不显示姓名", !words.contains('欧'), || words.clone());
+    context.expect("no name is shown without a link", !words.contains('欧'), || words.clone());
     sign_out(context.first_kiosk()?)?;
     context.first_kiosk()?.show_code(&code)?;
     let seen = context.first_kiosk()?.wait_for_text(TextId::CodeUsed).map(drop);
-    context.report.record_expectation("断网时同一台只认一次", seen);
+    context.report.record_expectation("without a link, one kiosk accepts a code once", seen);
     context.first_kiosk()?.hide_code()?;
     context.second_kiosk()?.show_code(&code)?;
     context.second_kiosk()?.wait_for_text(TextId::MenuLeadOffline)?;
@@ -124,7 +124,9 @@ pub(super) fn offline_code_without_link(context: &mut ScenarioContext) -> Result
     context.first_kiosk()?.wait_for_text_within(TextId::LinkOnline, CONNECTIVITY_TIMEOUT)?;
     context.second_kiosk()?.wait_for_text_within(TextId::LinkOnline, CONNECTIVITY_TIMEOUT)?;
     let found = context.rig.admin_page_shows("one code was accepted at", CONNECTIVITY_TIMEOUT)?;
-    context.expect("两台都认过的码，联网后平台查出来", found, || "平台没有查出来".to_owned());
+    context.expect("the platform finds a code that two kiosks accepted", found, || {
+        "the platform did not find it".to_owned()
+    });
     Ok(())
 }
 
@@ -139,8 +141,8 @@ pub(super) fn lost_phone_refused(context: &mut ScenarioContext) -> Result<()> {
     context.first_kiosk()?.wait_for_text_within(TextId::LinkOffline, CONNECTIVITY_TIMEOUT)?;
     context.first_kiosk()?.show_code(&phone.offline_code()?)?;
     let seen = context.first_kiosk()?.wait_for_text(TextId::CodeRevoked).map(drop);
-    context.report.record_expectation("挂失以后，断网也不受理", seen);
-    context.capture_screen("已挂失")?;
+    context.report.record_expectation("a lost phone is refused without a link, too", seen);
+    context.capture_screen("reported lost")?;
     context.first_kiosk()?.hide_code()
 }
 
@@ -155,14 +157,14 @@ pub(super) fn kiosk_clock_wrong(context: &mut ScenarioContext) -> Result<()> {
     context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, CONNECTIVITY_TIMEOUT)?;
     context.first_kiosk()?.show_code(&phone.offline_code()?)?;
     let seen = context.first_kiosk()?.wait_for_text(TextId::ClockDoubt).map(drop);
-    context.report.record_expectation("时间不准又断网，不验码", seen);
-    context.capture_screen("时间不准")?;
+    context.report.record_expectation("no code is verified with a wrong clock and without a link", seen);
+    context.capture_screen("wrong clock")?;
     context.first_kiosk()?.hide_code()?;
     context.rig.platform_link.set_cut(LinkCut::None);
     context.first_kiosk()?.wait_for_text_within(TextId::LinkOnline, CONNECTIVITY_TIMEOUT)?;
     context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, CONNECTIVITY_TIMEOUT)?;
     let signed_in = sign_in_with_phone(context.first_kiosk()?, &phone).map(drop);
-    context.report.record_expectation("联网校准以后照常验码", signed_in);
+    context.report.record_expectation("codes are verified again once the clock was corrected", signed_in);
     sign_out(context.first_kiosk()?)?;
     let kiosk = context.rig.kiosks.first_mut().context("the first kiosk")?;
     kiosk.kill()?;

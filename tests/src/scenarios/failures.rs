@@ -33,14 +33,14 @@ pub(super) fn paper_out_while_paying(context: &mut ScenarioContext) -> Result<()
     context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
     context.first_kiosk()?.wait_for_text(TextId::Paid)?;
     context.first_kiosk()?.wait_for_text(TextId::PaperOut)?;
-    context.capture_screen("缺纸")?;
+    context.capture_screen("paper out")?;
     context.first_kiosk()?.set_fault("paper-out", false)?;
     context.first_kiosk()?.wait_for_text(TextId::PrintedDetail)?;
-    let paper = context.capture_newest_receipt("换纸后打印")?;
+    let paper = context.capture_newest_receipt("printed after the roll was changed")?;
     let printed = context.first_kiosk()?.receipts()?.len() - before;
     let copied = context.first_kiosk()?.pattern(TextId::CopyMark)?.matches(&paper);
-    context.expect("只打印一张，不是补打", printed == 1 && !copied, || {
-        format!("{printed} 张：{paper}")
+    context.expect("one receipt, not marked as a copy", printed == 1 && !copied, || {
+        format!("{printed} receipts: {paper}")
     });
     context.first_kiosk()?.tap_button(TextId::Finish)?;
     Ok(())
@@ -56,21 +56,23 @@ pub(super) fn paper_ends_mid_receipt(context: &mut ScenarioContext) -> Result<()
     context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
     context.first_kiosk()?.wait_for_text(TextId::Paid)?;
     context.first_kiosk()?.wait_for_text(TextId::PrintUnsure)?;
-    context.capture_screen("打到一半缺纸")?;
-    context.capture_newest_receipt("半张凭条")?;
+    context.capture_screen("paper ended in the middle of a receipt")?;
+    context.capture_newest_receipt("half a receipt")?;
     context.first_kiosk()?.set_fault("paper-ends", false)?;
     context.first_kiosk()?.wait_for_text(TextId::PrintAgain)?;
-    context.capture_screen("换纸后可以补打")?;
+    context.capture_screen("a copy is offered after the roll was changed")?;
     let untouched = context.first_kiosk()?.receipts()?.len() - before;
-    context.expect("换纸后不会自己再打", untouched == 1, || format!("{untouched} 张"));
+    context.expect("nothing is printed by itself after the roll was changed", untouched == 1, || {
+        format!("{untouched} receipts")
+    });
     context.first_kiosk()?.tap_button(TextId::PrintAgain)?;
     context.first_kiosk()?.wait_for_text(TextId::PrintedDetail)?;
-    let paper = context.capture_newest_receipt("补打的凭条")?;
+    let paper = context.capture_newest_receipt("the copy")?;
     let printed = context.first_kiosk()?.receipts()?.len() - before;
     let first_copy = ScreenText::Filled(TextId::CopyMark, vec!["1".to_owned()]);
     let copied = context.first_kiosk()?.pattern(first_copy)?.matches(&paper);
-    context.expect("整张补打，写明是补打", printed == 2 && copied, || {
-        format!("{printed} 张：{paper}")
+    context.expect("the copy is whole and marked as a copy", printed == 2 && copied, || {
+        format!("{printed} receipts: {paper}")
     });
     context.first_kiosk()?.tap_button(TextId::Finish)?;
     Ok(())
@@ -85,16 +87,16 @@ pub(super) fn printer_not_responding(context: &mut ScenarioContext) -> Result<()
     context.first_kiosk()?.wait_for_text(TextId::Paid)?;
     context.first_kiosk()?.wait_for_text_within(TextId::ReceiptByPhone, PRINTER_TIMEOUT)?;
     context.first_kiosk()?.wait_for_text(TextId::PrintOff)?;
-    context.capture_screen("打印机不应答")?;
+    context.capture_screen("printer does not respond")?;
     let before = context.first_kiosk()?.receipts()?.len();
     context.first_kiosk()?.set_fault("printer-mute", false)?;
     // Nothing was printed before, so the receipt is printed as soon as the printer answers.
     context.first_kiosk()?.wait_for_text_within(TextId::PrintedDetail, PRINTER_TIMEOUT)?;
-    let paper = context.capture_newest_receipt("应答以后再打")?;
+    let paper = context.capture_newest_receipt("printed once the printer responded")?;
     let printed = context.first_kiosk()?.receipts()?.len() - before;
     let titled = context.first_kiosk()?.pattern(TextId::ReceiptPayment)?.matches(&paper);
-    context.expect("打印机应答以后打出一张", printed == 1 && titled, || {
-        format!("{printed} 张：{paper}")
+    context.expect("one receipt once the printer responded", printed == 1 && titled, || {
+        format!("{printed} receipts: {paper}")
     });
     context.first_kiosk()?.tap_button(TextId::Finish)?;
     Ok(())
@@ -103,15 +105,15 @@ pub(super) fn printer_not_responding(context: &mut ScenarioContext) -> Result<()
 /// `platform-link-cut`: the link between kiosk and platform is cut before and after the charge.
 pub(super) fn platform_link_cut(context: &mut ScenarioContext) -> Result<()> {
     for (cut, outcome, caption) in [
-        (LinkCut::DropRequest("/v1/".into()), TextId::NotPaid, "请求没有送到：作废"),
-        (LinkCut::DropResponse("/v1/".into()), TextId::Paid, "答复丢了：查清是已付"),
+        (LinkCut::DropRequest("/v1/".into()), TextId::NotPaid, "request lost: the order is void"),
+        (LinkCut::DropResponse("/v1/".into()), TextId::Paid, "response lost: the order is known to be paid"),
     ] {
         context.sign_in_by_code("wang-jianguo")?;
         context.choose_first_bill()?;
         context.rig.platform_link.set_cut(cut);
         context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
         context.first_kiosk()?.wait_for_text(TextId::Checking)?;
-        context.capture_screen("正在核实")?;
+        context.capture_screen("checking")?;
         context.rig.platform_link.set_cut(LinkCut::None);
         context.first_kiosk()?.wait_for_text_within(outcome, INQUIRY_TIMEOUT)?;
         context.capture_screen(caption)?;
@@ -124,21 +126,21 @@ pub(super) fn platform_link_cut(context: &mut ScenarioContext) -> Result<()> {
     context.first_kiosk()?.wait_for_text(TextId::Checking)?;
     context.first_kiosk()?.tap_button(TextId::CheckingGo)?;
     context.first_kiosk()?.wait_for_text(TextId::ClosingTitle)?;
-    context.capture_screen("先离开")?;
+    context.capture_screen("the resident leaves")?;
     context.rig.platform_link.set_cut(LinkCut::None);
     context.first_kiosk()?.wait_for_text_within(TextId::NotPaid, INQUIRY_TIMEOUT)?;
-    context.capture_screen("网络恢复后查清")?;
+    context.capture_screen("known once the link was restored")?;
     context.rig.platform_link.set_cut(LinkCut::InvalidResponse("/v1/".into()));
     context.first_kiosk()?.wait_for_text_within(TextId::WayNeedsLink, INQUIRY_TIMEOUT)?;
-    context.capture_screen("平台胡言乱语")?;
+    context.capture_screen("invalid response of the platform")?;
     Ok(())
 }
 
 /// `acquirer-link-cut`: the link between platform and acquirer is cut before and after the charge.
 pub(super) fn acquirer_link_cut(context: &mut ScenarioContext) -> Result<()> {
     for (cut, outcome, caption) in [
-        (LinkCut::DropRequest("/".into()), TextId::NotPaid, "银行没有收到"),
-        (LinkCut::DropResponse("/".into()), TextId::Paid, "银行扣了款，答复丢了"),
+        (LinkCut::DropRequest("/".into()), TextId::NotPaid, "the acquirer received nothing"),
+        (LinkCut::DropResponse("/".into()), TextId::Paid, "the acquirer charged, its response was lost"),
     ] {
         context.sign_in_by_code("aguli")?;
         context.choose_first_bill()?;
@@ -170,16 +172,16 @@ pub(super) fn same_bill_at_two_kiosks(context: &mut ScenarioContext) -> Result<(
     let list = ScreenText::Step("water.pay", "picked");
     let choices = [list.clone(), ScreenText::NoRows("water.pay", "bills")];
     if *other.wait_for_any_text(&choices, LIST_TIMEOUT)? == list {
-        other.tap_button(ScreenText::bill())?;
+        other.choose_first_row()?;
         other.tap_button(TextId::RowsGo)?;
         other.tap_button(TextId::ConfirmGo)?;
         other.wait_for_text(TextId::NotPaidBusy)?;
     }
     let png = context.second_kiosk()?.screen_png()?;
-    context.report.add_picture("第二台终端", &png, false)?;
+    context.report.add_picture("second kiosk", &png, false)?;
     let words = context.second_kiosk()?.visible_texts()?;
     let paid = context.second_kiosk()?.pattern(TextId::Paid)?.matches_any(&words);
-    context.expect("第二台终端没有扣款", !paid, || words.join(" | "));
+    context.expect("no charge at the second kiosk", !paid, || words.join(" | "));
     context.rig.acquirer_link.set_cut(LinkCut::None);
     let outcomes = [TextId::Paid, TextId::NotPaid].map(ScreenText::Fixed);
     context.first_kiosk()?.wait_for_any_text(&outcomes, INQUIRY_TIMEOUT).map(drop)
@@ -198,9 +200,13 @@ pub(super) fn power_loss_while_paying(context: &mut ScenarioContext) -> Result<(
     let kiosk = context.rig.kiosks.first_mut().context("the first kiosk")?;
     kiosk.start()?;
     context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, Duration::from_secs(60))?;
-    context.capture_screen("重新启动后")?;
+    context.capture_screen("after the restart")?;
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
-    context.expect("上一位居民的什么也不留", !words.contains('张') && !words.contains('¥'), || words.clone());
+    context.expect(
+        "nothing of the previous resident is left",
+        !words.contains('张') && !words.contains('¥'),
+        || words.clone(),
+    );
     Ok(())
 }
 
@@ -240,7 +246,7 @@ pub(super) fn invalid_cards_and_codes(context: &mut ScenarioContext) -> Result<(
         context.first_kiosk()?.show_code(code)?;
         let seen = context.first_kiosk()?.wait_for_text(words).map(drop);
         let words = context.first_kiosk()?.pattern(words)?.to_string();
-        context.report.record_expectation(&format!("码：{words}"), seen);
+        context.report.record_expectation(&format!("code: {words}"), seen);
         context.capture_screen(&words)?;
         context.first_kiosk()?.hide_code()?;
         context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle)?;
@@ -255,16 +261,16 @@ pub(super) fn reader_disconnected(context: &mut ScenarioContext) -> Result<()> {
     context.sign_in_by_card("ran-guangming")?;
     context.first_kiosk()?.set_fault("reader-gone", true)?;
     context.first_kiosk()?.wait_for_text(TextId::WayBroken)?;
-    context.capture_screen("读卡器断开")?;
+    context.capture_screen("card reader disconnected")?;
     context.sign_in_by_code("ran-guangming")?;
-    context.capture_screen("用码照常办理")?;
+    context.capture_screen("codes are served as usual")?;
     context.first_kiosk()?.tap_button(TextId::FootExit)?;
     context.first_kiosk()?.wait_for_text(TextId::WayBroken)?;
     context.first_kiosk()?.set_fault("reader-gone", false)?;
     context.first_kiosk()?.remove_card()?;
     context.first_kiosk()?.wait_for_text(TextId::WayCardDetail)?;
     context.sign_in_by_card("ran-guangming")?;
-    context.capture_screen("接上后照常读卡")?;
+    context.capture_screen("cards are read once it is connected again")?;
     context.first_kiosk()?.remove_card()?;
     Ok(())
 }

@@ -28,15 +28,15 @@ pub(super) fn gate_admits_once(context: &mut ScenarioContext) -> Result<()> {
     let phone = PhoneClient::bind(&context.rig, &context.resident("ran-guangming")?)?;
     let other = PhoneClient::bind(&context.rig, &context.resident("ouyang-xuemei")?)?;
     for (code, words, caption, expected) in [
-        (phone.offline_code()?, TextId::GateGo, "放行：绿灯，一声长响", (1, 0, 1)),
-        (forged_code()?, TextId::CodeUnknown, "伪造的码：红灯，三声短响", (0, 1, 3)),
+        (phone.offline_code()?, TextId::GateGo, "admitted: green light, one long beep", (1, 0, 1)),
+        (forged_code()?, TextId::CodeUnknown, "forged code: red light, three short beeps", (0, 1, 3)),
     ] {
         present_credential(context, &GateCredential::Code(&code), words, caption, expected)?;
     }
     for (card, words, caption, expected) in [
-        ("wang-jianguo", TextId::GateGo, "刷卡：平台验明真卡，放行", (1, 0, 1)),
-        ("wang-jianguo", TextId::GatePassback, "同一张卡再来：红灯", (0, 1, 3)),
-        ("cloned", TextId::CardUnproven, "仿制卡：红灯", (0, 1, 3)),
+        ("wang-jianguo", TextId::GateGo, "card authenticated by the platform: admitted", (1, 0, 1)),
+        ("wang-jianguo", TextId::GatePassback, "the same card again: red light", (0, 1, 3)),
+        ("cloned", TextId::CardUnproven, "copied card: red light", (0, 1, 3)),
     ] {
         present_credential(context, &GateCredential::Card(card), words, caption, expected)?;
     }
@@ -46,7 +46,7 @@ pub(super) fn gate_admits_once(context: &mut ScenarioContext) -> Result<()> {
         context,
         &GateCredential::Code(&again),
         TextId::GatePassback,
-        "同一部手机再来：红灯",
+        "the same phone again: red light",
         (0, 1, 3),
     )?;
     context.rig.platform_link.set_cut(LinkCut::Down);
@@ -55,14 +55,14 @@ pub(super) fn gate_admits_once(context: &mut ScenarioContext) -> Result<()> {
         context,
         &GateCredential::Code(&other.offline_code()?),
         TextId::GateGo,
-        "断网照样放行",
+        "admitted without a link",
         (1, 0, 1),
     )?;
     present_credential(
         context,
         &GateCredential::Card("aguli"),
         TextId::GateCardOffline,
-        "断网时卡验不了真假：请用码",
+        "without a link no card can be authenticated: use a code",
         (0, 1, 3),
     )?;
     context.rig.platform_link.set_cut(LinkCut::None);
@@ -98,6 +98,6 @@ fn present_credential(
         GateCredential::Card(_) => gate_bench(context)?.remove_card()?,
     }
     let signalled = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
-    context.expect(caption, signalled == expected, || format!("绿、红、响：{signalled:?}"));
+    context.expect(caption, signalled == expected, || format!("green, red, beeps: {signalled:?}"));
     gate_bench(context)?.wait_for_text(TextId::GateReady).map(drop)
 }

@@ -17,19 +17,19 @@ const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// disconnected and connected again.
 pub(super) fn id_card_sign_in(context: &mut ScenarioContext) -> Result<()> {
     context.first_kiosk()?.wait_for_text(TextId::WayIdCardTitle)?;
-    context.capture_screen("首页有三种方式")?;
+    context.capture_screen("welcome view with three ways to begin")?;
     place_card(context, "li-yan")?;
     context.first_kiosk()?.wait_for_text(TextId::MenuTitle)?;
-    context.capture_screen("放上身份证以后")?;
+    context.capture_screen("with an ID card on the reader")?;
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
     let masked = words.contains("李*") && !words.contains("李䶮");
-    context.expect("只显示掩码姓名", masked, || words.clone());
+    context.expect("only the masked name is shown", masked, || words.clone());
     context.first_kiosk()?.tap_button(ScreenText::Service("medical.balance"))?;
     context.first_kiosk()?.wait_for_text(ScreenText::data("¥"))?;
     context.first_kiosk()?.tap_button(TextId::SheetDone)?;
     context.first_kiosk()?.tap_button(TextId::FootExit)?;
     context.first_kiosk()?.wait_for_text(TextId::TakeIdCardTitle)?;
-    context.capture_screen("提醒带走身份证")?;
+    context.capture_screen("reminder to take the ID card")?;
     context.first_kiosk()?.tap_button(TextId::Finish)?;
     context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle)?;
     // The card stays on the reader: no second visit begins.
@@ -37,7 +37,9 @@ pub(super) fn id_card_sign_in(context: &mut ScenarioContext) -> Result<()> {
     let words = context.first_kiosk()?.visible_texts()?;
     let welcome = context.first_kiosk()?.pattern(TextId::WelcomeTitle)?.matches_any(&words);
     let signed_in = words.iter().any(|word| word.contains('李'));
-    context.expect("留在机上的身份证不会再次登录", welcome && !signed_in, || words.join(" "));
+    context.expect("an ID card left on the reader does not sign in again", welcome && !signed_in, || {
+        words.join(" ")
+    });
 
     for (card, fault, words) in [
         ("foreign", None, TextId::IdCardForeign),
@@ -67,7 +69,7 @@ pub(super) fn id_card_sign_in(context: &mut ScenarioContext) -> Result<()> {
 
     context.first_kiosk()?.set_fault("id-reader-unplugged", true)?;
     context.first_kiosk()?.wait_for_text_within(TextId::WayBroken, RECOVERY_TIMEOUT)?;
-    context.capture_screen("身份证阅读器断开")?;
+    context.capture_screen("ID reader disconnected")?;
     context.first_kiosk()?.set_fault("id-reader-unplugged", false)?;
     context.first_kiosk()?.wait_for_text_within(TextId::WayIdCardDetail, RECOVERY_TIMEOUT)?;
     place_card(context, "zhang-guiying")?;

@@ -16,24 +16,24 @@ pub(super) fn phone_page_code(context: &mut ScenarioContext) -> Result<()> {
     let page = context.rig.code_page();
     phone.bind_phone(&page, &resident.name, &resident.id_number)?;
     let picture = phone.screenshot()?;
-    context.report.add_picture("手机上的渝快码", &picture, false)?;
+    context.report.add_picture("code on the phone", &picture, false)?;
     context.first_kiosk()?.show_phone_page(picture.clone())?;
     context.first_kiosk()?.wait_for_text(TextId::MenuTitle).context("the page's code signs in")?;
-    context.capture_screen("认出手机页面上的码")?;
+    context.capture_screen("code of the phone page accepted")?;
     codes::sign_out(context.first_kiosk()?)?;
-    for (at, caption) in [(0, "拍下来的照片在同一台"), (1, "拍下来的照片在另一台")] {
+    for (at, caption) in [(0, "a photo of it at the same kiosk"), (1, "a photo of it at another kiosk")] {
         let kiosk = context.rig.kiosks.get(at).map(|kiosk| &kiosk.bench).context("a kiosk")?;
         kiosk.show_phone_page(picture.clone())?;
         let seen = kiosk.wait_for_text(TextId::CodeUsed).map(drop);
         kiosk.hide_code()?;
-        context.report.record_expectation(&format!("{caption}，不受理"), seen);
+        context.report.record_expectation(&format!("refused: {caption}"), seen);
     }
     let picture = phone.screenshot()?;
     thread::sleep(codes::CODE_EXPIRY);
     context.first_kiosk()?.wait_for_text_within(TextId::WelcomeTitle, CONNECTIVITY_TIMEOUT)?;
     context.first_kiosk()?.show_phone_page(picture)?;
     let seen = context.first_kiosk()?.wait_for_text(TextId::CodeStale).map(drop);
-    context.report.record_expectation("二十秒前的照片，不受理", seen);
+    context.report.record_expectation("refused: a photo 20 s old", seen);
     context.first_kiosk()?.hide_code()
 }
 
@@ -42,17 +42,17 @@ pub(super) fn phone_page_code(context: &mut ScenarioContext) -> Result<()> {
 pub(super) fn bind_phone_by_card(context: &mut ScenarioContext) -> Result<()> {
     let resident = context.resident("wang-jianguo")?;
     context.sign_in_by_card("wang-jianguo")?;
-    context.capture_screen("三代卡的菜单")?;
+    context.capture_screen("menu of a third-generation card")?;
     context.first_kiosk()?.tap_button(ScreenText::Service("phone.pairing"))?;
     context.first_kiosk()?.wait_for_text(TextId::PinTitle)?;
     context.first_kiosk()?.enter_pin("000000")?;
     context.first_kiosk()?.tap_button(TextId::PinGo)?;
     context.first_kiosk()?.wait_for_text(TextId::PinWrong)?;
     context.first_kiosk()?.enter_pin(&resident.card.pin)?;
-    context.capture_screen("输入密码")?;
+    context.capture_screen("PIN entry")?;
     context.first_kiosk()?.tap_button(TextId::PinGo)?;
     context.first_kiosk()?.wait_for_text(ScreenText::Step("phone.pairing", "shown"))?;
-    context.capture_screen("给手机扫的码")?;
+    context.capture_screen("code for the phone to scan")?;
     let address = context.first_kiosk()?.screen_code()?;
     let mut phone = PhoneBrowser::start()?;
     phone.open(&address)?;
@@ -61,15 +61,15 @@ pub(super) fn bind_phone_by_card(context: &mut ScenarioContext) -> Result<()> {
     phone.tap("#pairGo")?;
     phone.wait_for("#pairFailed:not([hidden])")?;
     let picture = phone.screenshot()?;
-    context.report.add_picture("手机：后六位不对", &picture, false)?;
+    context.report.add_picture("phone: last six digits wrong", &picture, false)?;
     let end = resident.id_number.get(12..).context("an ID number has 18 characters")?;
     phone.fill("#idEnd", end)?;
     let picture = phone.screenshot()?;
-    context.report.add_picture("手机：输入后六位", &picture, false)?;
+    context.report.add_picture("phone: last six digits entered", &picture, false)?;
     phone.tap("#pairGo")?;
     phone.wait_for_code()?;
     let picture = phone.screenshot()?;
-    context.report.add_picture("手机：开通好了", &picture, false)?;
+    context.report.add_picture("phone: bound", &picture, false)?;
     context.first_kiosk()?.tap_button(TextId::Finish)?;
     context.first_kiosk()?.wait_for_text(TextId::MenuTitle)?;
     context.first_kiosk()?.tap_button(TextId::FootTakeCard)?;
@@ -79,7 +79,7 @@ pub(super) fn bind_phone_by_card(context: &mut ScenarioContext) -> Result<()> {
     context.first_kiosk()?.show_phone_page(phone.screenshot()?)?;
     context.first_kiosk()?.wait_for_text(TextId::MenuTitle).context("the new code signs in")?;
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
-    context.expect("新开通的码认出本人", words.contains("王*国"), || words.clone());
+    context.expect("the new code identifies its holder", words.contains("王*国"), || words.clone());
     codes::sign_out(context.first_kiosk()?)?;
 
     let mut other = PhoneBrowser::start()?;
@@ -88,6 +88,6 @@ pub(super) fn bind_phone_by_card(context: &mut ScenarioContext) -> Result<()> {
     other.fill("#idEnd", end)?;
     other.tap("#pairGo")?;
     let seen = other.wait_for("#pairFailed:not([hidden])");
-    context.report.record_expectation("同一个码不能再开通第二部手机", seen);
+    context.report.record_expectation("the same code does not bind a second phone", seen);
     Ok(())
 }

@@ -10,20 +10,24 @@ use crate::screen_text::ScreenText;
 
 /// `card-balance`: a card is read; its holder sees the menu and the balance.
 pub(super) fn card_balance(context: &mut ScenarioContext) -> Result<()> {
-    context.capture_screen("首页")?;
+    context.capture_screen("welcome view")?;
     context.sign_in_by_card("zhang-guiying")?;
-    context.capture_screen("菜单")?;
+    context.capture_screen("menu")?;
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
-    context.expect("只显示掩码姓名", words.contains("张*英") && !words.contains("张桂英"), || words.clone());
+    context.expect(
+        "only the masked name is shown",
+        words.contains("张*英") && !words.contains("张桂英"),
+        || words.clone(),
+    );
     context.first_kiosk()?.tap_button(ScreenText::Service("medical.balance"))?;
     context.first_kiosk()?.wait_for_text(ScreenText::data("¥1,286.40"))?;
-    context.capture_screen("医保账户余额")?;
+    context.capture_screen("balance of the medical account")?;
     context.first_kiosk()?.tap_button(TextId::SheetDone)?;
     context.first_kiosk()?.wait_for_text(TextId::MenuTitle)?;
     context.first_kiosk()?.remove_card()?;
     context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle)?;
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
-    context.expect("离开后屏幕上什么也不留", !words.contains('张'), || words.clone());
+    context.expect("nothing is left on the screen afterwards", !words.contains('张'), || words.clone());
     Ok(())
 }
 
@@ -33,23 +37,28 @@ pub(super) fn code_insurance_proof(context: &mut ScenarioContext) -> Result<()> 
     context.sign_in_by_code("wang-jianguo")?;
     context.first_kiosk()?.tap_button(ScreenText::Service("insurance.proof"))?;
     context.first_kiosk()?.wait_for_text(TextId::ConsentTitle)?;
-    context.capture_screen("授权")?;
+    context.capture_screen("consent")?;
     context.first_kiosk()?.tap_button(TextId::ConsentAgree)?;
     context.first_kiosk()?.wait_for_text(ScreenText::data("286"))?;
-    context.capture_screen("参保信息")?;
+    context.capture_screen("insurance data")?;
     let before = (context.first_kiosk()?.document_count()?, context.first_kiosk()?.receipts()?.len());
     context.first_kiosk()?.tap_button(TextId::SheetPrint)?;
     context.first_kiosk()?.wait_for_text(TextId::SheetPrintedDetail)?;
-    context.capture_screen("已打印")?;
-    let paper = context.capture_newest_document("参保证明")?;
+    context.capture_screen("printed")?;
+    let paper = context.capture_newest_document("proof of insurance")?;
     let after = (context.first_kiosk()?.document_count()?, context.first_kiosk()?.receipts()?.len());
-    context
-        .expect("正好一张 A4，没有凭条", after == (before.0 + 1, before.1), || format!("{after:?}"));
-    context.expect("证明上只有掩码", paper.contains("王*国") && !paper.contains("王建国"), || paper.clone());
+    context.expect("exactly one sheet of A4 and no receipt", after == (before.0 + 1, before.1), || {
+        format!("{after:?}")
+    });
+    context.expect(
+        "only masked data on the proof",
+        paper.contains("王*国") && !paper.contains("王建国"),
+        || paper.clone(),
+    );
     context.first_kiosk()?.tap_button(TextId::Finish)?;
     context.first_kiosk()?.tap_button(TextId::FootElder)?;
     context.first_kiosk()?.wait_for_text(TextId::FootStandard)?;
-    context.capture_screen("长辈版菜单")?;
+    context.capture_screen("menu in large text")?;
     context.first_kiosk()?.tap_button(TextId::FootOtherLanguage)?;
     context.first_kiosk()?.wait_for_text(ScreenText::English(TextId::MenuTitle))?;
     context.capture_screen("English, large text")?;
@@ -64,36 +73,36 @@ pub(super) fn card_water_payment(context: &mut ScenarioContext) -> Result<()> {
     context.sign_in_by_card("zhang-guiying")?;
     context.first_kiosk()?.tap_button(ScreenText::Service("water.pay"))?;
     context.first_kiosk()?.wait_for_text(ScreenText::Step("water.pay", "picked"))?;
-    context.first_kiosk()?.tap_button(ScreenText::bill())?;
-    context.capture_screen("选择账单")?;
+    context.first_kiosk()?.choose_first_row()?;
+    context.capture_screen("choice of a bill")?;
     context.first_kiosk()?.tap_button(TextId::RowsGo)?;
     context.first_kiosk()?.wait_for_text(TextId::ConfirmTitle)?;
-    context.capture_screen("核对")?;
+    context.capture_screen("confirmation")?;
     context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
     context.first_kiosk()?.wait_for_text(TextId::PinTitle)?;
     context.first_kiosk()?.enter_pin("000000")?;
     context.first_kiosk()?.tap_button(TextId::PinGo)?;
     context.first_kiosk()?.wait_for_text(TextId::PinWrong)?;
-    context.capture_screen("密码不对")?;
+    context.capture_screen("wrong PIN")?;
     context.first_kiosk()?.enter_pin(&resident.card.pin)?;
-    context.capture_screen("输入密码")?;
+    context.capture_screen("PIN entry")?;
     context.first_kiosk()?.tap_button(TextId::PinGo)?;
     context.first_kiosk()?.wait_for_text(TextId::Paid)?;
     context.first_kiosk()?.wait_for_text(TextId::PrintedDetail)?;
-    context.capture_screen("已付款")?;
-    let paper = context.capture_newest_receipt("缴费凭条")?;
+    context.capture_screen("paid")?;
+    let paper = context.capture_newest_receipt("payment receipt")?;
     context.expect(
-        "凭条写明金额",
+        "the receipt states the amount",
         paper.contains(".30") || paper.contains(".60") || paper.contains(".40"),
         || paper.clone(),
     );
     let copied = context.first_kiosk()?.pattern(TextId::CopyMark)?.matches(&paper);
-    context.expect("凭条不是补打", !copied, || paper.clone());
+    context.expect("the receipt is not marked as a copy", !copied, || paper.clone());
     context.first_kiosk()?.tap_button(TextId::Finish)?;
     context.first_kiosk()?.wait_for_text(TextId::MenuTitle)?;
     context.first_kiosk()?.tap_button(TextId::FootTakeCard)?;
     context.first_kiosk()?.wait_for_text(TextId::TakeCard)?;
-    context.capture_screen("请取卡")?;
+    context.capture_screen("take the card")?;
     context.first_kiosk()?.remove_card()?;
     context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle)?;
     Ok(())
@@ -105,22 +114,24 @@ pub(super) fn e_certificate(context: &mut ScenarioContext) -> Result<()> {
     context.sign_in_by_card("zhang-guiying")?;
     context.first_kiosk()?.tap_button(ScreenText::Service("senior.card"))?;
     context.first_kiosk()?.wait_for_text(TextId::ConsentTitle)?;
-    context.capture_screen("优待证：授权")?;
+    context.capture_screen("senior card: consent")?;
     context.first_kiosk()?.tap_button(TextId::ConsentAgree)?;
     context.first_kiosk()?.wait_for_text(ScreenText::data("重庆市卫生健康委员会"))?;
-    context.capture_screen("优待证")?;
+    context.capture_screen("senior card")?;
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
     context.expect(
-        "优待证只显示掩码",
+        "only masked data on the senior card",
         words.contains("张*英") && !words.contains("19480315"),
         || words.clone(),
     );
     context.first_kiosk()?.tap_button(TextId::SheetPrint)?;
     context.first_kiosk()?.wait_for_text(TextId::PrintedDetail)?;
-    let paper = context.capture_newest_receipt("老年人优待证")?;
-    context.expect("纸上只有掩码", paper.contains("张*英") && !paper.contains("张桂英"), || {
-        paper.clone()
-    });
+    let paper = context.capture_newest_receipt("senior card")?;
+    context.expect(
+        "only masked data on paper",
+        paper.contains("张*英") && !paper.contains("张桂英"),
+        || paper.clone(),
+    );
     context.first_kiosk()?.tap_button(TextId::Finish)?;
     context.first_kiosk()?.wait_for_text(TextId::MenuTitle)?;
     context.first_kiosk()?.remove_card()?;
@@ -130,7 +141,7 @@ pub(super) fn e_certificate(context: &mut ScenarioContext) -> Result<()> {
     context.first_kiosk()?.wait_for_text(TextId::ConsentTitle)?;
     context.first_kiosk()?.tap_button(TextId::ConsentAgree)?;
     context.first_kiosk()?.wait_for_text(ScreenText::NoRows("senior.card", "card"))?;
-    context.capture_screen("没有优待证")?;
+    context.capture_screen("no senior card")?;
     context.first_kiosk()?.tap_button(TextId::FootExit)?;
     context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle)?;
     Ok(())
@@ -141,17 +152,17 @@ pub(super) fn e_certificate(context: &mut ScenarioContext) -> Result<()> {
 pub(super) fn staff_card_status(context: &mut ScenarioContext) -> Result<()> {
     context.first_kiosk()?.insert_card("staff-stranger")?;
     let seen = context.first_kiosk()?.wait_for_text(TextId::CardForeign).map(drop);
-    context.report.record_expectation("没有登记的工作人员卡不受理", seen);
+    context.report.record_expectation("an unlisted staff card is refused", seen);
     context.first_kiosk()?.remove_card()?;
     context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle)?;
     context.first_kiosk()?.set_fault("paper-out", true)?;
     context.first_kiosk()?.wait_for_text_within(TextId::PaperOut, Duration::from_secs(20))?;
     context.first_kiosk()?.insert_card("staff")?;
     context.first_kiosk()?.wait_for_text(TextId::StaffTitle)?;
-    context.capture_screen("本机状态：缺纸")?;
+    context.capture_screen("state of the kiosk: paper out")?;
     let words = context.first_kiosk()?.visible_texts()?;
     let explained = context.first_kiosk()?.pattern(TextId::StaffPaperOut)?.matches_any(&words);
-    context.expect("说明缺纸和怎么办", explained, || words.join(" "));
+    context.expect("says that paper is out and what to do", explained, || words.join(" "));
     context.first_kiosk()?.set_fault("paper-out", false)?;
     context.first_kiosk()?.wait_for_text(TextId::StaffWell)?;
     context.first_kiosk()?.tap_button(TextId::FootTakeCard)?;
@@ -167,7 +178,7 @@ pub(super) fn change_card_pin(context: &mut ScenarioContext) -> Result<()> {
     let resident = context.resident("ran-guangming")?;
     context.sign_in_by_card("ran-guangming")?;
     let own = resident.card.pin.as_str();
-    for (old, new, caption) in [(own, NEW, "改成新密码"), (NEW, own, "改回原来的密码")] {
+    for (old, new, caption) in [(own, NEW, "to a new PIN"), (NEW, own, "back to the old PIN")] {
         context.first_kiosk()?.tap_button(ScreenText::Service("social-card.pin"))?;
         context.first_kiosk()?.wait_for_text(TextId::ChangePinOld)?;
         context.first_kiosk()?.enter_pin(old)?;
@@ -176,7 +187,7 @@ pub(super) fn change_card_pin(context: &mut ScenarioContext) -> Result<()> {
         context.first_kiosk()?.enter_pin("123456")?;
         context.first_kiosk()?.tap_button(TextId::PinGo)?;
         context.first_kiosk()?.wait_for_text(TextId::ChangePinWeak)?;
-        context.capture_screen("太容易猜到的密码")?;
+        context.capture_screen("a PIN that is easy to guess")?;
         context.first_kiosk()?.enter_pin(new)?;
         context.first_kiosk()?.tap_button(TextId::PinGo)?;
         context.first_kiosk()?.wait_for_text(TextId::ChangePinAgain)?;
@@ -188,7 +199,7 @@ pub(super) fn change_card_pin(context: &mut ScenarioContext) -> Result<()> {
         context.first_kiosk()?.tap_button(TextId::Finish)?;
         context.first_kiosk()?.wait_for_text(TextId::MenuTitle)?;
     }
-    context.capture_screen("菜单")?;
+    context.capture_screen("menu")?;
     context.first_kiosk()?.tap_button(TextId::FootTakeCard)?;
     context.first_kiosk()?.remove_card()?;
     context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle).map(drop)
@@ -200,33 +211,33 @@ type VisitStep = fn(&ScenarioContext) -> Result<()>;
 /// `card-removed-at-every-view`: the card is removed at every view of a visit; the visit ends at once each time.
 pub(super) fn card_removed_at_every_view(context: &mut ScenarioContext) -> Result<()> {
     let to: [(&str, VisitStep); 9] = [
-        ("菜单", |_| Ok(())),
-        ("授权", |context| {
+        ("menu", |_| Ok(())),
+        ("consent", |context| {
             context.first_kiosk()?.tap_button(ScreenText::Service("insurance.proof"))?;
             context.first_kiosk()?.wait_for_text(TextId::ConsentTitle).map(drop)
         }),
-        ("参保信息", open_insurance_proof),
-        ("凭条", |context| {
+        ("insurance data", open_insurance_proof),
+        ("receipt", |context| {
             open_insurance_proof(context)?;
             context.first_kiosk()?.tap_button(TextId::SheetPrint)?;
             context.first_kiosk()?.wait_for_text(TextId::SheetPrinted).map(drop)
         }),
-        ("余额", |context| {
+        ("balance", |context| {
             context.first_kiosk()?.tap_button(ScreenText::Service("medical.balance"))?;
             context.first_kiosk()?.wait_for_text(ScreenText::data("¥")).map(drop)
         }),
-        ("账单", |context| {
+        ("bills", |context| {
             context.first_kiosk()?.tap_button(ScreenText::Service("water.pay"))?;
             context.first_kiosk()?.wait_for_text(ScreenText::Step("water.pay", "picked")).map(drop)
         }),
-        ("核对", ScenarioContext::choose_first_bill),
-        ("密码", |context| {
+        ("confirmation", ScenarioContext::choose_first_bill),
+        ("PIN", |context| {
             context.choose_first_bill()?;
             context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
             context.first_kiosk()?.wait_for_text(TextId::PinTitle)?;
             context.first_kiosk()?.enter_pin("12")
         }),
-        ("密码不对", |context| {
+        ("wrong PIN", |context| {
             context.choose_first_bill()?;
             context.first_kiosk()?.tap_button(TextId::ConfirmGo)?;
             context.first_kiosk()?.wait_for_text(TextId::PinTitle)?;
@@ -240,7 +251,9 @@ pub(super) fn card_removed_at_every_view(context: &mut ScenarioContext) -> Resul
         go(context)?;
         context.first_kiosk()?.remove_card()?;
         let welcome = context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle).map(drop);
-        context.report.record_expectation(&format!("在“{name}”拔卡，立刻回到首页"), welcome);
+        context
+            .report
+            .record_expectation(&format!("card removed at `{name}`: the welcome view at once"), welcome);
     }
     card_removed_while_paying(context)
 }
@@ -268,10 +281,10 @@ fn card_removed_while_paying(context: &mut ScenarioContext) -> Result<()> {
     context.first_kiosk()?.wait_for_text(TextId::Paying)?;
     context.first_kiosk()?.remove_card()?;
     context.first_kiosk()?.wait_for_text(TextId::ClosingTitle)?;
-    context.capture_screen("付款途中拔卡")?;
+    context.capture_screen("card removed while paying")?;
     context.first_kiosk()?.wait_for_text(TextId::Paid)?;
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
-    context.expect("结果不带姓名", !words.contains('张'), || words.clone());
-    context.capture_screen("付款途中拔卡：已付款")?;
+    context.expect("the result shows no name", !words.contains('张'), || words.clone());
+    context.capture_screen("card removed while paying: paid")?;
     Ok(())
 }
