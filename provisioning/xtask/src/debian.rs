@@ -54,6 +54,14 @@ const TEST: &[&str] =
 /// it came, its package is not asked for.
 const TEST_PROGRAMS: &[(&str, &str)] = &[("node", "nodejs"), ("npm", "npm"), ("pip3", "python3-pip")];
 
+/// Runs apt-get with its status on standard output, and everything else on standard error. Set inside the shell, because sudo
+/// passes on neither variables nor other descriptors. The status has a descriptor of its own: apt closes that one for the
+/// packages' scripts, and a script without a standard output fails.
+const APT_GET: &str = "export DEBIAN_FRONTEND=noninteractive; exec apt-get -o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 \
+                       -o DPkg::Lock::Timeout=300 \"$@\" 3>&1 1>&2";
+/// A failure of apt-get shows this many of its last lines.
+const ERROR_LINES: usize = 30;
+
 /// What the packages are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -72,16 +80,7 @@ pub(crate) fn install(purpose: Purpose, progress: &Progress) -> Result<()> {
     let words = format!("installing {} Debian packages: {}", missing.len(), missing.join(" "));
     progress.begin(Phase::Install, "%", &words);
     apt(&["update", "-qq"], progress)?;
-    let mut arguments = vec![
-        "install",
-        "-y",
-        "-qq",
-        "--no-install-recommends",
-        "-o",
-        "APT::Status-Fd=1",
-        "-o",
-        "Dpkg::Use-Pty=0",
-    ];
+    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(&missing);
     apt(&arguments, progress)?;
     progress.finish(&missing.join(" "));
@@ -114,16 +113,15 @@ fn is_program(name: &str) -> bool {
 
 fn apt(arguments: &[&str], progress: &Progress) -> Result<()> {
     let mut command = if is_root()? {
-        Command::new("apt-get")
+        Command::new("sh")
     } else {
         let mut sudo = Command::new("sudo");
-        sudo.arg("apt-get");
+        sudo.arg("sh");
         sudo
     };
     let mut child = command
-        .args(["-o", "DPkg::Lock::Timeout=300"])
+        .args(["-c", APT_GET, "apt-get"])
         .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -148,7 +146,10 @@ fn apt(arguments: &[&str], progress: &Progress) -> Result<()> {
         return Ok(());
     }
     let errors = errors.join().unwrap_or_default();
-    bail!("apt-get {} failed:\n{}", arguments.join(" "), String::from_utf8_lossy(&errors))
+    let errors = String::from_utf8_lossy(&errors);
+    let lines: Vec<&str> = errors.lines().collect();
+    let last = lines.get(lines.len().saturating_sub(ERROR_LINES)..).unwrap_or_default();
+    bail!("apt-get {} failed:\n{}", arguments.join(" "), last.join("\n"))
 }
 
 /// A line of `APT::Status-Fd`: `dlstatus:number:percent:text` while packages are fetched, `pmstatus:package:percent:text` while
