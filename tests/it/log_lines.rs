@@ -39,7 +39,7 @@ fn messages(source: &str) -> Vec<String> {
 
 /// The first column of the tables of log lines.
 fn explained(operations: &str) -> Vec<&str> {
-    let section = operations.split("\n## ").find(|section| section.starts_with("Log lines")).unwrap();
+    let section = operations.split("\n## ").find(|section| section.starts_with("Program log")).unwrap();
     section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect()
 }
 

@@ -9,8 +9,8 @@ use crate::repository::repository;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-/// npm package and version.
-const PLAYWRIGHT_PACKAGE: &str = "playwright-core@1.65.1";
+/// npm package and version: the last one that runs on Node.js 18, which Debian 12 has.
+const PLAYWRIGHT_PACKAGE: &str = "playwright-core@1.60.0";
 
 /// Installs `playwright-core` under the target directory unless it is installed. Needs the network.
 ///

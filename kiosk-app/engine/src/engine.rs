@@ -298,7 +298,7 @@ impl<D: Disk> Engine<D> {
         let work = open_work::session_open_work(journal.open_work());
         let cached_upto = journal.head().seq.saturating_sub(report.replayed_records);
         let services = self.feed.catalogue().services.len();
-        tracing::info!(folded = report.replayed_records, services, "journal opened");
+        tracing::info!(replayed = report.replayed_records, services, "journal opened");
         let (kiosk, transition) =
             Kiosk::recover(Arc::clone(&self.setup), self.feed.catalogue(), work, turn.at);
         self.generation = self.generation.next();

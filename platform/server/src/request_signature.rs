@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use contract::{ProblemCode, PublicKey, Signature, UnixMs, request_bytes_to_sign};
+use contract::{Problem, ProblemCode, PublicKey, Signature, UnixMs, request_bytes_to_sign};
 
 use crate::messages::PlatformRequest;
 use crate::request_error::{RequestError, malformed_request};
@@ -27,8 +27,8 @@ pub(crate) trait RegisteredSigner {
 pub(crate) fn verified_signer<'a, R: RegisteredSigner>(
     registered: &'a BTreeMap<R::Id, R>,
     request: &PlatformRequest,
-) -> Result<&'a R, RequestError> {
-    let unknown = |title: &str| RequestError::from(ProblemCode::DeviceUnknown.into_problem(title));
+) -> Result<&'a R, Problem> {
+    let unknown = |title: &str| ProblemCode::DeviceUnknown.into_problem(title);
     let (Some(id), Some(time), Some(signature)) = (&request.device, &request.time, &request.signature) else {
         return Err(unknown("X-Device, X-Time or X-Signature is missing"));
     };

@@ -155,6 +155,44 @@ fn final_charge_refusals_void_order_and_show_reason() {
 }
 
 #[test]
+fn each_refusal_of_a_charge_is_final_or_inquired() {
+    let is_final = [
+        (ProblemCode::BillBusy, true),
+        (ProblemCode::BillSettled, true),
+        (ProblemCode::BillChanged, true),
+        (ProblemCode::OrderConflict, false),
+        (ProblemCode::CodeUsed, false),
+        (ProblemCode::CodeExpired, false),
+        (ProblemCode::CodeUnknown, false),
+        (ProblemCode::CodeRevoked, false),
+        (ProblemCode::ChallengeFailed, false),
+        (ProblemCode::CardUnknown, false),
+        (ProblemCode::CardStopped, true),
+        (ProblemCode::CardMismatch, false),
+        (ProblemCode::ResidentUnknown, false),
+        (ProblemCode::VisitExpired, true),
+        (ProblemCode::ConsentMissing, false),
+        (ProblemCode::NotOffered, true),
+        (ProblemCode::LevelTooLow, true),
+        (ProblemCode::DeviceUnknown, false),
+        (ProblemCode::Malformed, false),
+        (ProblemCode::Unavailable, false),
+    ];
+    for (code, is_final) in is_final {
+        let mut fixture = Fixture::new();
+        let order = fixture.charge();
+        fixture.event(Event::PaymentAnswered(order, Err(Failure::Problem(code))));
+        let refused = Settlement::Void { reason: VoidReason::Refused(code) };
+        let voided =
+            |e: &Entry| matches!(e, Entry::OrderSettled { settlement, .. } if *settlement == refused);
+        assert_eq!(fixture.count(voided), usize::from(is_final), "{code:?}");
+        fixture.wait(1_500);
+        assert_eq!(fixture.inquiries().len(), usize::from(!is_final), "{code:?}");
+        assert_eq!((fixture.charges().len(), fixture.prints().len()), (1, 0), "{code:?}");
+    }
+}
+
+#[test]
 fn refusal_of_inquiry_does_not_settle_order() {
     let mut fixture = Fixture::new();
     let order = fixture.charge();

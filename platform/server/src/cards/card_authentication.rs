@@ -59,7 +59,7 @@ pub(crate) fn authenticate_card(
         })
     });
     if let Some(problem) = refusal {
-        tracing::warn!(kiosk = %kiosk.id, refusal = %problem.title, "card authentication refused");
+        tracing::warn!(kiosk = %kiosk.id, refusal = %problem, "card authentication refused");
         // A response, not an error, so that the logged request is committed.
         return Ok(PlatformResponse::problem(&problem).into());
     }

@@ -5,13 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{AnswerKey, EnvelopeSecret, KioskId, ProblemCode, RequestBinding};
+use contract::{AnswerKey, EnvelopeSecret, KioskId, Problem, ProblemCode, RequestBinding};
 use rustls::pki_types::{CertificateDer, ServerName};
 use zeroize::Zeroize as _;
 
 use crate::config::kiosks::RegisteredKiosk;
 use crate::messages::{PlatformRequest, PlatformResponse};
-use crate::request_error::{RequestError, malformed_request};
 use crate::request_signature::verified_signer;
 
 /// Authenticates requests with the registered kiosks and the envelope keys of one platform.
@@ -66,16 +65,14 @@ impl Authenticator {
                 Ok((AuthenticatedRequest { request, kiosk_id: device }, Some(answer)))
             }
             Ok((device, None)) => Ok((AuthenticatedRequest { request, kiosk_id: device }, None)),
-            Err(fail) => {
-                let response = fail.into_response();
+            Err(problem) => {
                 let claimed_id = request.device.as_deref().and_then(|id| id.parse::<KioskId>().ok());
-                let title = String::from_utf8_lossy(&response.body);
                 tracing::warn!(
                     kiosk = ?claimed_id.map(|id| id.to_string()),
-                    refusal = %title,
+                    refusal = %problem,
                     "kiosk request rejected: authentication failed"
                 );
-                Err(response)
+                Err(PlatformResponse::problem(&problem))
             }
         }
     }
@@ -84,12 +81,12 @@ impl Authenticator {
         &self,
         request: &PlatformRequest,
         certificate: &CertificateDer<'_>,
-    ) -> Result<(KioskId, OpenedBody), RequestError> {
+    ) -> Result<(KioskId, OpenedBody), Problem> {
         let device = verified_signer(&self.kiosks, request)?.id;
         if !is_certificate_of(certificate, device) {
-            return Err(ProblemCode::DeviceUnknown
-                .into_problem("the client certificate belongs to another kiosk")
-                .into());
+            return Err(
+                ProblemCode::DeviceUnknown.into_problem("the client certificate belongs to another kiosk")
+            );
         }
         if request.body.is_empty() {
             return Ok((device, None));
@@ -101,7 +98,8 @@ impl Authenticator {
             time: request.time.as_deref().unwrap_or_default(),
         };
         let opened = EnvelopeSecret::open(&self.envelope_keys, &request.body, to);
-        Ok((device, Some(opened.map_err(|error| malformed_request(&error.to_string()))?)))
+        let opened = opened.map_err(|error| ProblemCode::Malformed.into_problem(error.to_string()))?;
+        Ok((device, Some(opened)))
     }
 }
 

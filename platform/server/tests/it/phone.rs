@@ -93,7 +93,8 @@ impl Drop for Browser {
 }
 
 fn install_playwright(directory: &Path) -> PathBuf {
-    const PACKAGE: &str = "playwright-core@1.65.1";
+    // The last version that runs on Node.js 18, which Debian 12 has.
+    const PACKAGE: &str = "playwright-core@1.60.0";
     fs::create_dir_all(directory).unwrap();
     let lock = File::create(directory.join("lock")).unwrap();
     lock.lock().unwrap();
