@@ -95,7 +95,7 @@ fn run(
             None
         })
     };
-    let snapshot = CacheSnapshot { checkpoint: get(CacheKey::Checkpoint), feed: get(CacheKey::Feed) };
+    let snapshot = CacheSnapshot { feed: get(CacheKey::Feed) };
     if found.send(snapshot).is_err() {
         tracing::warn!("cache answered too late, cached values are not used");
     }
@@ -137,19 +137,12 @@ mod tests {
     fn cache_entries_survive_restart() {
         let directory = tempfile::tempdir().unwrap();
         let entry = |key, bytes: &[u8]| CacheEntry { key, bytes: bytes.to_vec() };
-        let entries = vec![
-            entry(CacheKey::Feed, b"old"),
-            entry(CacheKey::Feed, b"feed"),
-            entry(CacheKey::Checkpoint, b"log"),
-        ];
+        let entries = vec![entry(CacheKey::Feed, b"old"), entry(CacheKey::Feed, b"feed")];
         let first = run_once(directory.path(), entries);
-        assert!(first.checkpoint.is_none() && first.feed.is_none());
+        assert!(first.feed.is_none());
         for _ in 0..2 {
             let found = run_once(directory.path(), Vec::new());
-            assert_eq!(
-                (found.checkpoint.as_deref(), found.feed.as_deref()),
-                (Some(&b"log"[..]), Some(&b"feed"[..]))
-            );
+            assert_eq!(found.feed.as_deref(), Some(&b"feed"[..]));
         }
     }
 
@@ -159,9 +152,9 @@ mod tests {
         let file = directory.path().join("file");
         std::fs::write(&file, b"not a directory").unwrap();
         let (cache, found) = start(&file);
-        assert!(found.checkpoint.is_none() && found.feed.is_none());
+        assert!(found.feed.is_none());
         for _ in 0..20 {
-            cache.store(CacheEntry { key: CacheKey::Checkpoint, bytes: vec![0; 10] });
+            cache.store(CacheEntry { key: CacheKey::Feed, bytes: vec![0; 10] });
         }
     }
 

@@ -5,7 +5,7 @@
 //! | main | draws the screen, receives touches |
 //! | engine | runs the [`engine`]: kiosk, journal, uplink; writes the journal |
 //! | net | sends requests to the platform |
-//! | cache | stores values that can be rebuilt: the checkpoint of the journal, the feed state |
+//! | cache | stores values that can be rebuilt: the feed state |
 //! | supervisors | one per device: starts the device process, reads its frames, restarts it |
 //!
 //! Only this program knows all of drivers, session, platform and screen. It converts between them and takes no

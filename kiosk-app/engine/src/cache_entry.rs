@@ -1,13 +1,11 @@
 //! Values that a cache may keep beside the journal: they make a start fast, and services available without a link.
 //!
-//! Cached values are never trusted as such: the checkpoint must match the journal, and documents are verified
-//! as if they had just arrived. Without cached values the engine reads the whole journal and asks the platform.
+//! Cached values are never trusted as such: documents are verified as if they had just arrived. Without cached values the
+//! engine asks the platform.
 
 /// The cached values that were found at a start.
 #[derive(Clone, Debug, Default)]
 pub struct CacheSnapshot {
-    /// Value of [`CacheKey::Checkpoint`].
-    pub checkpoint: Option<Vec<u8>>,
     /// Value of [`CacheKey::Feed`].
     pub feed: Option<Vec<u8>>,
 }
@@ -17,15 +15,13 @@ pub struct CacheSnapshot {
 pub struct CacheEntry {
     /// Key of the value.
     pub key: CacheKey,
-    /// The value. The cache must encrypt it: it contains the open work of the kiosk.
+    /// The value. The cache encrypts it.
     pub bytes: Vec<u8>,
 }
 
 /// Key of a cached value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheKey {
-    /// The checkpoint of the journal.
-    Checkpoint,
     /// The feed state: service documents in force, statements about codes, and the cursor in the platform's feed.
     Feed,
 }
@@ -35,7 +31,6 @@ impl CacheKey {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Checkpoint => "log",
             Self::Feed => "shelf",
         }
     }

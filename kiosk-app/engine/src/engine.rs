@@ -5,19 +5,19 @@ use std::error::Error;
 use std::sync::Arc;
 
 use contract::{Backoff, BatchAck, ChangesAnswer, EntropySource, PublicKey, SecretKey, UnixMs};
-use journal::{Checkpoint, Disk, Journal};
+use journal::{Disk, Journal};
 use session::{
     DeviceKind, DeviceState, Effect, Event, Failure, Kiosk, KioskSetup, MonotonicMs, Now, Transition,
     out_of_service_view,
 };
-use sync::{ExchangeFailed, ExchangeTiming, Uplink, UplinkRequest};
+use sync::{ExchangeFailed, ExchangeTiming, RecordsOutcome, Uplink, UplinkRequest};
 use view::View;
 
 use crate::cache_entry::{CacheEntry, CacheKey, CacheSnapshot};
 use crate::feed_state::FeedState;
 use crate::generation::Generation;
-use crate::journal_source::{JournalOpener, JournalSource};
-use crate::open_work;
+use crate::journal_source::{JournalOpener, JournalSource, readable, restated_after};
+use crate::kiosk_state::KioskState;
 
 /// Pauses between attempts to reopen a failed journal. The longest is short: an operator may have freed disk space
 /// meanwhile.
@@ -28,8 +28,6 @@ const ENTROPY_LABEL: &str = "engine-turn";
 const STABLE_MS: u64 = 120_000;
 /// Pause before records are read again, after a read found nothing although records wait.
 const REREAD_MS: u64 = 10_000;
-/// A new checkpoint is cached after this many records.
-const CHECKPOINT_RECORDS: u64 = 64;
 
 /// Configuration of an engine.
 pub struct EngineConfig<D> {
@@ -94,8 +92,6 @@ pub struct Engine<D> {
     /// The services changed, and the kiosk has not recorded it yet.
     feed_unrecorded: bool,
     feed_uncached: bool,
-    /// The cached checkpoint, until the journal is opened with it.
-    checkpoint: Option<Checkpoint>,
     uplink: Uplink,
     state: EngineState<D>,
     /// Consecutive failures of the journal.
@@ -115,15 +111,13 @@ enum EngineState<D> {
 
 struct InService<D> {
     kiosk: Kiosk,
-    journal: Journal<D>,
+    journal: Journal<KioskState, D>,
     opened_at: MonotonicMs,
     /// State of the link and of the high-water mark that the kiosk was last notified of.
     online: bool,
     above_high_water: bool,
     /// The uplink found no readable record: it does not read again before this time.
     unreadable_until: MonotonicMs,
-    /// Number of the last record in the checkpoint that was cached last.
-    cached_upto: u64,
 }
 
 /// State of one turn: its time, its entropy, and its outputs so far.
@@ -137,20 +131,12 @@ impl<D: Disk> Engine<D> {
     /// Starts an engine and opens the journal; shows *out of service* until that succeeds.
     #[must_use]
     pub fn start(config: EngineConfig<D>, at: Now, entropy: u128) -> (Self, Vec<Output>) {
-        let CacheSnapshot { checkpoint, feed } = config.cached;
-        let feed = match feed {
+        let feed = match config.cached.feed {
             Some(snapshot) => {
                 FeedState::restore(config.catalogue_key, config.setup.code_rules.clone(), &snapshot)
             }
             None => FeedState::new(config.catalogue_key, config.setup.code_rules.clone()),
         };
-        let checkpoint = checkpoint.and_then(|bytes| {
-            let read = Checkpoint::decode(&bytes);
-            if read.is_err() {
-                tracing::warn!("cached checkpoint is malformed, reading the whole journal");
-            }
-            read.ok()
-        });
         let mut engine = Self {
             uplink: Uplink::new(config.setup.kiosk, feed.cursor()),
             setup: config.setup,
@@ -159,7 +145,6 @@ impl<D: Disk> Engine<D> {
             feed,
             feed_unrecorded: false,
             feed_uncached: false,
-            checkpoint,
             state: EngineState::OutOfService { until: at.mono },
             failures: 0,
             generation: Generation::default(),
@@ -185,6 +170,7 @@ impl<D: Disk> Engine<D> {
         self.run_due(&mut turn);
         self.notify_changes(&mut turn);
         self.poll_uplink(&mut turn);
+        self.leave_damaged_epoch(&mut turn);
         self.show(&mut turn);
         self.update_cache(&mut turn);
         turn.outputs
@@ -213,6 +199,15 @@ impl<D: Disk> Engine<D> {
         match &self.state {
             EngineState::InService(open) => open.kiosk.view(),
             EngineState::OutOfService { .. } => out_of_service_view(&self.setup, wall),
+        }
+    }
+
+    /// Whether the kiosk's durable state is what the journal's records fold to, as it is in every turn: for tests and simulations.
+    #[must_use]
+    pub fn is_durable_state_recorded(&self) -> bool {
+        match &self.state {
+            EngineState::InService(open) => *open.kiosk.durable() == open.journal.state().0,
+            EngineState::OutOfService { .. } => true,
         }
     }
 
@@ -288,19 +283,16 @@ impl<D: Disk> Engine<D> {
 
     /// Opens the journal and recovers a kiosk from it.
     fn reopen(&mut self, turn: &mut Turn) {
-        // Used once: after a failure only the journal itself is trusted.
-        let checkpoint = self.checkpoint.take();
-        let opened = self.journal.open(self.setup.kiosk, checkpoint, turn.at.wall, &mut turn.entropy);
+        let opened = self.journal.open(self.setup.kiosk, turn.at.wall, &mut turn.entropy);
         let (journal, report) = match opened {
             Ok(opened) => opened,
             Err(error) => return self.suspend(turn, &error),
         };
-        let work = open_work::session_open_work(journal.open_work());
-        let cached_upto = journal.head().seq.saturating_sub(report.replayed_records);
+        let durable = journal.state().0.clone();
         let services = self.feed.catalogue().services.len();
         tracing::info!(replayed = report.replayed_records, services, "journal opened");
         let (kiosk, transition) =
-            Kiosk::recover(Arc::clone(&self.setup), self.feed.catalogue(), work, turn.at);
+            Kiosk::recover(Arc::clone(&self.setup), self.feed.catalogue(), durable, turn.at);
         self.generation = self.generation.next();
         self.state = EngineState::InService(Box::new(InService {
             kiosk,
@@ -309,9 +301,13 @@ impl<D: Disk> Engine<D> {
             online: false,
             above_high_water: false,
             unreadable_until: MonotonicMs(0),
-            cached_upto,
         }));
         self.commit(turn, transition);
+        if let EngineState::InService(open) = &self.state {
+            // The answer that said so may have come while the journal was closed.
+            let epoch = open.journal.head().epoch;
+            self.leave_forked_epoch(turn, epoch);
+        }
         for (device, health) in self.devices.clone() {
             self.dispatch(turn, Event::DeviceStateChanged(device, health));
         }
@@ -362,11 +358,26 @@ impl<D: Disk> Engine<D> {
         let now = turn.at.mono.0;
         match answer {
             UplinkAnswer::Records(timing, answer) => {
-                let acknowledged = self.uplink.on_records(now, turn.entropy.next_u128(), timing, answer);
-                if let Some((epoch, upto)) = acknowledged
-                    && let EngineState::InService(open) = &mut self.state
-                    && let Err(error) = open.journal.delete_acknowledged(epoch, upto, turn.at.wall)
-                {
+                let random = turn.entropy.next_u128();
+                let mut journal = match &mut self.state {
+                    EngineState::InService(open) => Some(&mut open.journal),
+                    EngineState::OutOfService { .. } => None,
+                };
+                let head_at = |epoch, seq| readable(journal.as_mut()?.head_at(epoch, seq));
+                let outcome = self.uplink.on_records(now, random, timing, answer, head_at);
+                let EngineState::InService(open) = &mut self.state else { return };
+                let settled = match outcome {
+                    Some(RecordsOutcome::Acknowledged { epoch, upto, platform }) => {
+                        open.journal.acknowledge(epoch, upto, platform)
+                    }
+                    Some(RecordsOutcome::Forked { epoch, platform }) => {
+                        self.leave_forked_epoch(turn, epoch);
+                        let EngineState::InService(open) = &mut self.state else { return };
+                        open.journal.abandon_epoch(epoch, platform)
+                    }
+                    None => Ok(()),
+                };
+                if let Err(error) = settled {
                     // Keeping the segment is harmless; the next acknowledgement tries again.
                     tracing::warn!(
                         error = &error as &dyn Error,
@@ -386,6 +397,35 @@ impl<D: Disk> Engine<D> {
                     self.update_clock(turn);
                 }
             }
+        }
+    }
+
+    /// Begins a new epoch, because the platform has other records of this one: the disk was restored from a copy, or lost what
+    /// it had confirmed. The records that only this kiosk has are stated again in the new epoch.
+    fn leave_forked_epoch(&mut self, turn: &mut Turn, epoch: u64) {
+        let EngineState::InService(open) = &mut self.state else { return };
+        let Some(common) = self.uplink.forked_after(epoch) else { return };
+        tracing::error!(
+            common,
+            "journal forked: the platform has other records of this epoch, a new epoch begins"
+        );
+        let entries = restated_after(&mut open.journal, epoch, common);
+        let entropy = &mut turn.entropy;
+        if let Err(error) = open.journal.begin_epoch(&entries, turn.at.wall, &mut || entropy.next_bytes()) {
+            self.suspend(turn, &error);
+        }
+    }
+
+    /// Begins a new epoch when damage was found in the present one.
+    fn leave_damaged_epoch(&mut self, turn: &mut Turn) {
+        let EngineState::InService(open) = &mut self.state else { return };
+        if !open.journal.needs_new_epoch() {
+            return;
+        }
+        tracing::error!("journal damaged: unreadable records were set aside, a new epoch begins");
+        let entropy = &mut turn.entropy;
+        if let Err(error) = open.journal.begin_epoch(&[], turn.at.wall, &mut || entropy.next_bytes()) {
+            self.suspend(turn, &error);
         }
     }
 
@@ -420,19 +460,12 @@ impl<D: Disk> Engine<D> {
             turn.outputs.push(Output::Show(Box::new(view)));
         }
     }
-    /// Outputs changed values for the cache: the checkpoint only between visits, so that no resident waits for it.
+
+    /// Outputs changed values for the cache.
     fn update_cache(&mut self, turn: &mut Turn) {
         if self.feed_uncached {
             self.feed_uncached = false;
             turn.outputs.push(Output::Cache(CacheEntry { key: CacheKey::Feed, bytes: self.feed.snapshot() }));
-        }
-        let EngineState::InService(open) = &mut self.state else { return };
-        let upto = open.journal.head().seq;
-        let between_visits = open.journal.open_work().visit.is_none();
-        if between_visits && upto.saturating_sub(open.cached_upto) >= CHECKPOINT_RECORDS {
-            open.cached_upto = upto;
-            let bytes = open.journal.checkpoint().encode();
-            turn.outputs.push(Output::Cache(CacheEntry { key: CacheKey::Checkpoint, bytes }));
         }
     }
 }

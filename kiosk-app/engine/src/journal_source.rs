@@ -3,10 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
-use contract::{EntropySource, Head, KioskId, Record, SecretKey, Signature, UnixMs};
-use journal::{Checkpoint, Disk, Journal, JournalConfig, JournalError, RecoveryReport};
+use contract::{EntropySource, Entry, KioskId, SecretKey, Signature, UnixMs};
+use journal::{Disk, Journal, JournalConfig, JournalError, NextRecords, RECORD_BYTES_MAX, RecoveryReport};
 use sync::RecordSource;
 use zeroize::Zeroizing;
+
+use crate::kiosk_state::KioskState;
+
+/// At most this many records are stated again in a new epoch: far more than a kiosk makes between two copies of a disk that still
+/// differ by little.
+const RESTATED_MAX: usize = 4096;
 
 /// Opens the journal, each time with the same settings.
 pub struct JournalOpener<D> {
@@ -37,10 +43,9 @@ impl<D: Disk> JournalOpener<D> {
     pub(crate) fn open(
         &mut self,
         device: KioskId,
-        checkpoint: Option<Checkpoint>,
         now: UnixMs,
         entropy: &mut EntropySource,
-    ) -> Result<(Journal<D>, RecoveryReport), JournalOpenError> {
+    ) -> Result<(Journal<KioskState, D>, RecoveryReport), JournalOpenError> {
         let disk = (self.disk)().map_err(JournalOpenError::Directory)?;
         let identity = JournalConfig {
             device,
@@ -49,7 +54,7 @@ impl<D: Disk> JournalOpener<D> {
             configuration: self.configuration.clone(),
             high_water: self.high_water,
         };
-        let (journal, report) = Journal::open(disk, identity, checkpoint, now, &mut || entropy.next_bytes())
+        let (journal, report) = Journal::open(disk, identity, now, &mut || entropy.next_bytes())
             .map_err(JournalOpenError::Journal)?;
         if report.damaged_segments > 0 {
             tracing::warn!(
@@ -67,7 +72,7 @@ impl<D: Disk> JournalOpener<D> {
 
 /// The journal and the kiosk's key, as a record source for the uplink.
 pub(crate) struct JournalSource<'a, D> {
-    pub(crate) journal: &'a mut Journal<D>,
+    pub(crate) journal: &'a mut Journal<KioskState, D>,
     pub(crate) key: &'a Arc<SecretKey>,
 }
 
@@ -82,29 +87,67 @@ impl<D: Disk> RecordSource for JournalSource<'_, D> {
         after: u64,
         records: usize,
         bytes: usize,
-    ) -> Option<(Head, Vec<Record>)> {
-        match self.journal.read_after(epoch, after, records, bytes) {
-            Ok(found) => found,
-            Err(error) => {
-                // Not fatal: reading is independent of commits, and the next append will detect a failing disk.
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot read journal records for the uplink"
-                );
-                None
-            }
-        }
+    ) -> Option<sync::NextRecords> {
+        readable(self.journal.read_after(epoch, after, records, bytes)).map(|next| match next {
+            NextRecords::Records(from, records) => sync::NextRecords::Records(from, records),
+            NextRecords::Missing(resumes) => sync::NextRecords::Missing(resumes),
+        })
+    }
+
+    fn acknowledged(&self, epoch: u64) -> Option<u64> {
+        self.journal.acknowledged(epoch)
     }
 
     fn before_oldest(&self, epoch: u64) -> u64 {
         self.journal.before_oldest(epoch)
     }
 
-    fn last_seq(&self, epoch: u64) -> u64 {
-        self.journal.last_seq(epoch)
-    }
-
     fn sign(&self, bytes: &[u8]) -> Signature {
         self.key.sign(bytes)
     }
+}
+
+/// What was read. A failure is not fatal: reading is independent of commits, and the next append will detect a failing disk.
+pub(crate) fn readable<T>(read: Result<Option<T>, JournalError>) -> Option<T> {
+    read.unwrap_or_else(|error| {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "cannot read journal records for the uplink"
+        );
+        None
+    })
+}
+
+/// The records of an epoch after number `common`, to be stated again in a new epoch, oldest first. Those that this version does
+/// not understand, or that can no longer be read, are left out.
+pub(crate) fn restated_after<D: Disk>(
+    journal: &mut Journal<KioskState, D>,
+    epoch: u64,
+    common: u64,
+) -> Vec<Entry> {
+    let (mut entries, mut after) = (Vec::new(), common);
+    while entries.len() < RESTATED_MAX {
+        match readable(journal.read_after(epoch, after, RESTATED_MAX, usize::MAX)) {
+            Some(NextRecords::Records(_, records)) => {
+                for record in records {
+                    let (seq, time) = (record.header.seq, record.header.time);
+                    after = seq;
+                    match Entry::decode(&record.body) {
+                        // Which segments were opened concerns the old epoch only; what was stated again stays what it is.
+                        Ok(Entry::JournalOpened { .. }) | Err(_) => {}
+                        Ok(entry @ Entry::Restated { .. }) => entries.push(entry),
+                        Ok(entry) => {
+                            let entry = Entry::Restated { epoch, seq, time, record: Box::new(entry) };
+                            if entry.encode().len() <= RECORD_BYTES_MAX {
+                                entries.push(entry);
+                            }
+                        }
+                    }
+                }
+            }
+            Some(NextRecords::Missing(resumes)) => after = resumes.seq,
+            None => break,
+        }
+    }
+    entries
 }

@@ -15,11 +15,12 @@ mod engine;
 mod feed_state;
 mod generation;
 mod journal_source;
-mod open_work;
+mod kiosk_state;
 pub mod platform_api;
 mod trust_store;
 
 pub use cache_entry::{CacheEntry, CacheKey, CacheSnapshot};
 pub use engine::{Engine, EngineConfig, EngineInput, InputEvent, Output, UplinkAnswer};
 pub use journal_source::JournalOpener;
+pub use kiosk_state::KioskState;
 pub use sync::{ExchangeFailed, ExchangeTiming, UplinkRequest};

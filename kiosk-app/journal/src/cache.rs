@@ -1,4 +1,4 @@
-//! Cache of values in sled, beside the journal: the journal's checkpoint and the feed state.
+//! Cache of values in sled, beside the journal: the feed state.
 //!
 //! All values can be rebuilt from the journal and the platform, so losing the cache loses no data, and no commit
 //! depends on it. sled 0.34 can fail to open after hard stops (its issues 1527 and 1533); a store that does not open,

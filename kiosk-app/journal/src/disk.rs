@@ -40,6 +40,18 @@ pub trait Disk {
     /// When the file cannot be read.
     fn read(&mut self, name: &str) -> io::Result<Vec<u8>>;
 
+    /// Reads the first bytes of a file, fewer when it is shorter, and its length in bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn read_start(&mut self, name: &str, bytes: usize) -> io::Result<(Vec<u8>, u64)>;
+
+    /// Renames a file. The new name survives a power cut.
+    ///
+    /// # Errors
+    /// When the file cannot be renamed.
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
+
     /// Quarantines a damaged file: moves it away without deleting it.
     ///
     /// # Errors
@@ -125,6 +137,20 @@ impl Disk for RealDisk {
         let mut bytes = Vec::new();
         File::open(self.path(name))?.take(READ_MAX).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn read_start(&mut self, name: &str, bytes: usize) -> io::Result<(Vec<u8>, u64)> {
+        let file = File::open(self.path(name))?;
+        let length = file.metadata()?.len();
+        let mut start = Vec::new();
+        file.take(u64::try_from(bytes).unwrap_or(u64::MAX)).read_to_end(&mut start)?;
+        Ok((start, length))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.open = None;
+        fs::rename(self.path(from), self.path(to))?;
+        self.sync_names()
     }
 
     fn quarantine(&mut self, name: &str) -> io::Result<()> {

@@ -1,17 +1,18 @@
-//! The journal: opening, appending, reading for the uplink, deleting acknowledged segments.
+//! The journal: opening, appending, new epochs, deleting acknowledged segments. [`reading`](crate::reading) serves the uplink.
 
 use std::io;
 
 use contract::{Chain, Entry, Head, KioskId, Record, RecordHeader, UnixMs};
 use zeroize::Zeroizing;
 
-use crate::checkpoint::{Checkpoint, SegmentInfo};
 use crate::disk::Disk;
-use crate::projection::OpenWork;
-use crate::recovery::{self, Recovered};
-use crate::segment::{self, BODY_MAX, RecordSealer, SegmentKey};
+use crate::reading::ReadPosition;
+use crate::recovery::{self, Recovered, Resume, Unconfirmed};
+use crate::segment::{self, RECORD_BYTES_MAX, RecordSealer, SegmentKey};
+use crate::segment_info::{SegmentInfo, SegmentName};
+use crate::state::{JournalState, Snapshot};
 
-/// Acknowledged segments are kept for this long, for a platform that is restored from a backup.
+/// Acknowledged segments are kept for this long by the platform's clock, for a platform that is restored from a backup.
 const RETENTION_MS: u64 = 7 * 86_400_000;
 
 /// Configuration of a journal.
@@ -36,11 +37,11 @@ pub type EntropyFn<'a> = &'a mut dyn FnMut() -> [u8; 16];
 pub struct RecoveryReport {
     /// Bytes of a torn tail that was cut: never confirmed to the caller, so nothing is lost.
     pub torn_bytes: u64,
-    /// Damaged segments that were quarantined.
+    /// Damaged segments: quarantined, or renamed when a part of them can be read.
     pub damaged_segments: u32,
-    /// Whether a new epoch began.
+    /// Whether a new epoch began: there was no journal, or it was damaged.
     pub new_epoch: bool,
-    /// Records that were read and applied; those before the checkpoint are not counted.
+    /// Records that were read and applied: those after the newest snapshot.
     pub replayed_records: u64,
 }
 
@@ -59,81 +60,93 @@ pub enum JournalError {
     /// Encryption failed, which the library does only for inputs far longer than a record.
     #[error("cannot encrypt a record")]
     Sealing,
+    /// The state cannot be written as a snapshot.
+    #[error("cannot write the state as a snapshot")]
+    Snapshot(#[source] serde_json::Error),
 }
 
-/// The append-only journal (日志) of one kiosk.
-pub struct Journal<D> {
-    disk: D,
-    config: JournalConfig,
+/// The append-only journal (日志) of one kiosk, and the state `S` that its records fold to.
+pub struct Journal<S, D> {
+    pub(crate) disk: D,
+    pub(crate) config: JournalConfig,
     /// Oldest first; records are appended to the last one.
-    segments: Vec<SegmentInfo>,
+    pub(crate) segments: Vec<SegmentInfo>,
     sealer: RecordSealer,
     chain: Chain,
-    work: OpenWork,
+    state: S,
     poisoned: bool,
+    /// Damage was found since the epoch began.
+    pub(crate) damaged: u32,
     /// Where the last read began: the next one usually continues from there.
-    read_position: Option<ReadPosition>,
+    pub(crate) read_position: Option<ReadPosition>,
 }
 
-/// A position in a segment.
-#[derive(Clone, Copy)]
-struct ReadPosition {
-    /// Ordinal of the segment.
-    ordinal: u64,
-    /// Head of the chain at the position.
-    head: Head,
-    /// Bytes from the first record to the position.
-    offset: usize,
-}
-
-/// The file name of a segment.
-fn segment_name(ordinal: u64, before: &Head) -> String {
-    format!("{ordinal:010}-{:016x}-{:016x}.seg", before.epoch, before.seq.saturating_add(1))
-}
-
-impl<D: Disk> Journal<D> {
-    /// Opens the journal: reads the existing records, cuts a torn tail, quarantines damaged segments, and begins a new
-    /// segment with an [`Entry::JournalOpened`]. A missing or damaged journal begins a new epoch.
-    ///
-    /// With a checkpoint only the records after it are applied. A checkpoint that does not match the files, or that
-    /// another version of the software made, is ignored: only the journal is the source of truth.
+impl<S: JournalState, D: Disk> Journal<S, D> {
+    /// Opens the journal: reads the newest snapshot and the records after it, cuts a torn tail, sets damaged segments aside,
+    /// and begins a new segment with an [`Entry::JournalOpened`]. A missing or damaged journal begins a new epoch.
     ///
     /// # Errors
     /// When the disk fails. Damage is not an error: it is in the [`RecoveryReport`] and in the record.
     pub fn open(
         mut disk: D,
         config: JournalConfig,
-        checkpoint: Option<Checkpoint>,
         now: UnixMs,
         entropy: EntropyFn<'_>,
     ) -> Result<(Self, RecoveryReport), JournalError> {
-        let Recovered { segments, work, chain, previous, mut report, next_ordinal: next } =
-            recovery::recover(&mut disk, &config, checkpoint)?;
-        report.new_epoch = chain.is_none();
-        let chain = chain.unwrap_or_else(|| {
-            let epoch = entropy().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-            Chain::genesis(config.device, epoch)
-        });
+        let Recovered { segments, state, resume, previous, report, next_ordinal } =
+            recovery::recover::<S, D>(&mut disk, &config)?;
+        let opened = Entry::JournalOpened {
+            software: config.software.clone(),
+            configuration: config.configuration.clone(),
+            previous: previous.filter(|_| report.new_epoch),
+            torn_bytes: report.torn_bytes,
+            damaged_segments: report.damaged_segments,
+        };
+        let (chain, snapshot, repeated) = match resume {
+            Resume::NewEpoch => (new_epoch(config.device, entropy), state.clone(), Vec::new()),
+            Resume::After(chain) => (chain, state.clone(), Vec::new()),
+            Resume::Repeat(Unconfirmed { before, state, units }) => (before, state, units),
+        };
         let mut journal = Self {
             disk,
             sealer: RecordSealer::new(&Zeroizing::new([0; 16])),
             config,
             segments,
             chain,
-            work,
+            state: snapshot,
             poisoned: false,
+            damaged: 0,
             read_position: None,
         };
-        journal.begin_segment(next, now, entropy)?;
-        let opened = Entry::JournalOpened {
-            software: journal.config.software.clone(),
-            configuration: journal.config.configuration.clone(),
-            previous: previous.filter(|_| report.new_epoch),
-            torn_bytes: report.torn_bytes,
-            damaged_segments: report.damaged_segments,
-        };
-        journal.append(&[opened], now, entropy)?;
+        if let Some(last) = journal.segments.last_mut()
+            && last.before.epoch == chain.head().epoch
+        {
+            last.last_seq = last.last_seq.min(chain.head().seq);
+        }
+        let mut units: Vec<Vec<Record>> = repeated;
+        let mut end = chain;
+        for unit in &units {
+            recovery::push_all(&mut end, unit).expect("recovery has just read them from this chain");
+        }
+        units.push(records_of(&[opened], &mut end, now, entropy)?);
+        journal.begin_segment(next_ordinal, &units, now, entropy)?;
+        journal.delete_repeated(chain.head())?;
         Ok((journal, report))
+    }
+
+    /// Deletes the segments that the new one repeats as a whole. Their own sync may have failed.
+    fn delete_repeated(&mut self, before: Head) -> Result<(), JournalError> {
+        let Some(current) = self.segments.pop() else { return Ok(()) };
+        let (repeated, kept) =
+            std::mem::take(&mut self.segments).into_iter().partition(|segment| segment.before == before);
+        self.segments = kept;
+        self.segments.push(current);
+        let repeated: Vec<SegmentInfo> = repeated;
+        for segment in repeated {
+            let deleted = self.disk.delete(&segment.name.to_string());
+            deleted.map_err(|error| JournalError::Disk("delete a repeated segment", error))?;
+        }
+        Ok(())
     }
 
     /// Makes the entries durable: one write, one `fdatasync`.
@@ -149,84 +162,114 @@ impl<D: Disk> Journal<D> {
         if self.poisoned {
             return Err(JournalError::Poisoned);
         }
-        if self.segments.last().is_some_and(|current| current.is_full(now)) {
-            let next = self.segments.last().map_or(0, |current| current.ordinal.saturating_add(1));
-            self.begin_segment(next, now, entropy)?;
-        }
-        let mut bytes = Vec::new();
-        let mut chain = self.chain;
-        let mut headers = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let body = entry.encode();
-            let body_len = u32::try_from(body.len()).unwrap_or(u32::MAX);
-            if body.len() > BODY_MAX {
-                return Err(JournalError::TooLong(body.len()));
+        let mut end = self.chain;
+        let records = records_of(entries, &mut end, now, entropy)?;
+        match self.segments.last() {
+            Some(current) if !current.is_full(now) => {
+                let bytes = self.sealer.seal_unit(&records).ok_or(JournalError::Sealing)?;
+                self.write(&bytes)?;
+                self.add_unit(&records);
+                Ok(())
             }
-            let header = RecordHeader {
-                kind: entry.kind(),
-                body_len,
-                device: self.config.device,
-                epoch: chain.head().epoch,
-                seq: chain.head().seq.saturating_add(1),
-                time: now,
-            };
-            let record = Record { header, salt: entropy(), body };
-            bytes.extend(self.sealer.seal(&record).ok_or(JournalError::Sealing)?);
-            chain.push(&header, &record.commitment()).expect("the header was made from the chain's own head");
-            headers.push(header);
+            Some(_) | None => self.begin_segment(self.next_ordinal(), &[records], now, entropy),
         }
-        self.write(&bytes)?;
-        self.chain = chain;
-        for (header, entry) in headers.iter().zip(entries) {
-            self.work.apply(entry, header.time);
-            if let Some(current) = self.segments.last_mut() {
-                current.add_record(header, Some(entry));
-            }
+    }
+
+    /// Begins a new epoch, because the present one can no longer be delivered as it is: a part of it cannot be read, or the
+    /// platform has other records of it. The open work goes on in the new epoch; `entries` are recorded in it first.
+    ///
+    /// # Errors
+    /// As for [`Journal::append`].
+    pub fn begin_epoch(
+        &mut self,
+        entries: &[Entry],
+        now: UnixMs,
+        entropy: EntropyFn<'_>,
+    ) -> Result<(), JournalError> {
+        if self.poisoned {
+            return Err(JournalError::Poisoned);
         }
+        let opened = Entry::JournalOpened {
+            software: self.config.software.clone(),
+            configuration: self.config.configuration.clone(),
+            previous: Some(self.head()),
+            torn_bytes: 0,
+            damaged_segments: self.damaged,
+        };
+        let next = self.next_ordinal();
+        self.chain = new_epoch(self.config.device, entropy);
+        let mut end = self.chain;
+        let unit = records_of(&[&[opened], entries].concat(), &mut end, now, entropy)?;
+        self.begin_segment(next, &[unit], now, entropy)?;
+        self.damaged = 0;
         Ok(())
+    }
+
+    /// Whether damage was found since the epoch began: call [`Journal::begin_epoch`].
+    #[must_use]
+    pub const fn needs_new_epoch(&self) -> bool {
+        self.damaged > 0
+    }
+
+    fn next_ordinal(&self) -> u64 {
+        self.segments.last().map_or(0, |current| current.name.ordinal.saturating_add(1))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
         let Some(current) = self.segments.last_mut() else { return Err(JournalError::Poisoned) };
         // If one of the operations below fails, the content of the disk is unknown.
         self.poisoned = true;
-        self.disk.append(&current.name, bytes).map_err(|e| JournalError::Disk("append", e))?;
-        self.disk.sync(&current.name).map_err(|e| JournalError::Disk("sync", e))?;
+        let name = current.name.to_string();
+        self.disk.append(&name, bytes).map_err(|e| JournalError::Disk("append", e))?;
+        self.disk.sync(&name).map_err(|e| JournalError::Disk("sync", e))?;
         current.extend(bytes);
         self.poisoned = false;
         Ok(())
     }
 
-    /// Begins a new segment with its own key.
+    /// Begins a new segment with its own key and these units, in one write.
     fn begin_segment(
         &mut self,
         ordinal: u64,
+        units: &[Vec<Record>],
         now: UnixMs,
         entropy: EntropyFn<'_>,
     ) -> Result<(), JournalError> {
         let key: SegmentKey = Zeroizing::new(entropy());
         let before = self.chain.head();
         let wrap_nonce = entropy().first_chunk().copied().unwrap_or_default();
-        let head = segment::encode_head(&before, &key, &self.config.wrap_key, wrap_nonce)
+        let snapshot = Snapshot { units: units.len(), state: &self.state };
+        let snapshot = Zeroizing::new(serde_json::to_vec(&snapshot).map_err(JournalError::Snapshot)?);
+        let sealer = RecordSealer::new(&key);
+        let mut bytes = segment::encode_head(&before, &snapshot, &key, &self.config.wrap_key, wrap_nonce)
             .ok_or(JournalError::Sealing)?;
-        let name = segment_name(ordinal, &before);
+        for unit in units {
+            bytes.extend(sealer.seal_unit(unit).ok_or(JournalError::Sealing)?);
+        }
+        let name = SegmentName::new(ordinal, &before);
         self.poisoned = true;
-        self.disk.create(&name).map_err(|e| JournalError::Disk("begin a segment", e))?;
-        self.sealer = RecordSealer::new(&key);
-        self.segments.push(SegmentInfo::empty(name, ordinal, before, now));
-        self.write(&head)
+        self.disk.create(&name.to_string()).map_err(|e| JournalError::Disk("begin a segment", e))?;
+        self.sealer = sealer;
+        self.segments.push(SegmentInfo::new(name, before, now));
+        self.write(&bytes)?;
+        units.iter().for_each(|unit| self.add_unit(unit));
+        Ok(())
     }
 
-    /// The open work.
-    #[must_use]
-    pub const fn open_work(&self) -> &OpenWork {
-        &self.work
+    /// Accounts for a durable unit.
+    fn add_unit(&mut self, records: &[Record]) {
+        recovery::push_all(&mut self.chain, records)
+            .expect("the records were made from the chain's own head");
+        recovery::apply_all(&mut self.state, records);
+        if let Some(current) = self.segments.last_mut() {
+            current.last_seq = self.chain.head().seq;
+        }
     }
 
-    /// The projection of all records so far, to be cached: see [`Journal::open`].
+    /// The state after all records.
     #[must_use]
-    pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint::new(&self.config.software, self.head(), &self.segments, &self.work)
+    pub const fn state(&self) -> &S {
+        &self.state
     }
 
     /// Head of the chain: the newest record.
@@ -258,71 +301,54 @@ impl<D: Disk> Journal<D> {
         of_epoch.map(|segment| segment.before.seq).min().unwrap_or(0)
     }
 
-    /// The records after number `after` of an epoch, within the bounds, with the chain's head before the
-    /// first of them. `None` when there are none, or when they no longer exist.
-    ///
-    /// # Errors
-    /// When the segment cannot be read.
-    pub fn read_after(
-        &mut self,
-        epoch: u64,
-        after: u64,
-        records_max: usize,
-        bytes_max: usize,
-    ) -> Result<Option<(Head, Vec<Record>)>, JournalError> {
-        let Some(segment) = self.segments.iter().find(|segment| {
-            segment.before.epoch == epoch && segment.before.seq <= after && after < segment.last_seq
-        }) else {
-            return Ok(None);
-        };
-        let bytes = self.disk.read(&segment.name).map_err(|e| JournalError::Disk("read a segment", e))?;
-        let Ok((opened, all)) = segment::decode_head(&bytes, &self.config.wrap_key) else {
-            return Ok(None);
-        };
-        let known = self
-            .read_position
-            .filter(|position| position.ordinal == segment.ordinal && position.head.seq <= after);
-        let mut position =
-            known.unwrap_or(ReadPosition { ordinal: segment.ordinal, head: opened.before, offset: 0 });
-        let mut chain = Chain::from_head(position.head);
-        let mut rest = all.get(position.offset..).unwrap_or_default();
-        let (mut records, mut taken) = (Vec::new(), 0_usize);
-        while let Ok((record, next)) = opened.sealer.open(rest) {
-            rest = next;
-            let beyond = record.header.seq > segment.last_seq;
-            if beyond || chain.push(&record.header, &record.commitment()).is_err() {
-                break;
-            }
-            if record.header.seq <= after {
-                position = ReadPosition { head: chain.head(), offset: all.len() - rest.len(), ..position };
-                continue;
-            }
-            taken = taken.saturating_add(record.body.len());
-            if records.len() >= records_max || (taken > bytes_max && !records.is_empty()) {
-                break;
-            }
-            records.push(record);
-        }
-        let from = position.head;
-        self.read_position = Some(position);
-        Ok((!records.is_empty()).then_some((from, records)))
+    /// The highest number of an epoch that the platform is known to have acknowledged in an earlier process.
+    #[must_use]
+    pub fn acknowledged(&self, epoch: u64) -> Option<u64> {
+        let of_epoch = self.segments.iter().filter(|segment| segment.before.epoch == epoch);
+        of_epoch.filter(|segment| segment.name.settled_at.is_some()).map(|segment| segment.last_seq).max()
     }
 
-    /// Handles an acknowledgement: the platform has stored all records of this epoch up to this number. Segments that
-    /// are acknowledged, old enough and without open work are deleted, and with them the only copy of their keys.
+    /// Handles an acknowledgement: the platform, whose clock shows `platform`, has stored all records of this epoch up to
+    /// this number. Segments that were acknowledged long enough ago are deleted, and with them the only copy of their keys.
+    /// A platform that was restored from a backup acknowledges less than before.
     ///
     /// # Errors
-    /// When a segment cannot be deleted.
-    pub fn delete_acknowledged(&mut self, epoch: u64, upto: u64, now: UnixMs) -> Result<(), JournalError> {
-        let oldest_kept = UnixMs(now.0.saturating_sub(RETENTION_MS));
-        while let [first, _, ..] = self.segments.as_slice() {
-            let acknowledged = first.before.epoch == epoch && first.last_seq <= upto;
-            if !acknowledged || first.last_time >= oldest_kept || first.holds_open_work(&self.work) {
-                break;
-            }
-            let name = first.name.clone();
-            self.disk.delete(&name).map_err(|e| JournalError::Disk("delete a segment", e))?;
-            self.segments.remove(0);
+    /// When a segment cannot be renamed or deleted.
+    pub fn acknowledge(&mut self, epoch: u64, upto: u64, platform: UnixMs) -> Result<(), JournalError> {
+        let current = self.segments.len().saturating_sub(1);
+        for segment in self.segments.iter_mut().take(current).filter(|one| one.before.epoch == epoch) {
+            let settled_at = (segment.last_seq <= upto).then(|| {
+                // Not later than now: the platform's clock may have been ahead when it acknowledged.
+                segment.name.settled_at.map_or(platform, |at| at.min(platform))
+            });
+            let name = SegmentName { settled_at, ..segment.name.clone() };
+            rename(&mut self.disk, segment, name)?;
+        }
+        self.delete_settled(platform)
+    }
+
+    /// Handles that the platform will never take the rest of this epoch: its segments are kept like acknowledged ones, and then
+    /// set aside instead of deleted.
+    ///
+    /// # Errors
+    /// When a segment cannot be renamed.
+    pub fn abandon_epoch(&mut self, epoch: u64, platform: UnixMs) -> Result<(), JournalError> {
+        for segment in self.segments.iter_mut().filter(|segment| segment.before.epoch == epoch) {
+            let name = SegmentName { is_damaged: true, ..segment.name.clone() };
+            rename(&mut self.disk, segment, name)?;
+        }
+        self.acknowledge(epoch, u64::MAX, platform)
+    }
+
+    fn delete_settled(&mut self, platform: UnixMs) -> Result<(), JournalError> {
+        let settled_before = UnixMs(platform.0.saturating_sub(RETENTION_MS));
+        let is_due = |segment: &SegmentInfo| segment.name.settled_at.is_some_and(|at| at < settled_before);
+        while let Some(at) = self.segments.iter().position(is_due) {
+            let segment = self.segments.remove(at);
+            let name = segment.name.to_string();
+            let gone =
+                if segment.name.is_damaged { self.disk.quarantine(&name) } else { self.disk.delete(&name) };
+            gone.map_err(|error| JournalError::Disk("delete a segment", error))?;
         }
         Ok(())
     }
@@ -339,4 +365,52 @@ impl<D: Disk> Journal<D> {
     pub fn into_parts(self) -> (D, JournalConfig) {
         (self.disk, self.config)
     }
+}
+
+/// Renames the file of a segment when its name changed.
+pub(crate) fn rename<D: Disk>(
+    disk: &mut D,
+    segment: &mut SegmentInfo,
+    name: SegmentName,
+) -> Result<(), JournalError> {
+    if segment.name != name {
+        let renamed = disk.rename(&segment.name.to_string(), &name.to_string());
+        renamed.map_err(|error| JournalError::Disk("rename a segment", error))?;
+        segment.name = name;
+    }
+    Ok(())
+}
+
+/// The chain of a new epoch, whose number is drawn.
+fn new_epoch(device: KioskId, entropy: EntropyFn<'_>) -> Chain {
+    let epoch = entropy().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    Chain::genesis(device, epoch)
+}
+
+/// The records of these entries, which continue the chain.
+fn records_of(
+    entries: &[Entry],
+    chain: &mut Chain,
+    now: UnixMs,
+    entropy: EntropyFn<'_>,
+) -> Result<Vec<Record>, JournalError> {
+    let mut records = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let body = entry.encode();
+        if body.len() > RECORD_BYTES_MAX {
+            return Err(JournalError::TooLong(body.len()));
+        }
+        let header = RecordHeader {
+            kind: entry.kind(),
+            body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
+            device: chain.head().device,
+            epoch: chain.head().epoch,
+            seq: chain.head().seq.saturating_add(1),
+            time: now,
+        };
+        let record = Record { header, salt: entropy(), body };
+        chain.push(&header, &record.commitment()).expect("the header was made from the chain's own head");
+        records.push(record);
+    }
+    Ok(records)
 }

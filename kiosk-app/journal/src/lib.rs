@@ -1,12 +1,13 @@
 //! The journal of a kiosk: append-only segments of hash-chained, encrypted records. It is the source of truth.
 //!
 //! [`Journal::append`] is one write and one `fdatasync`; entries for which it returned `Ok` survive any crash and
-//! power cut (I1, I2, I7). Recovery projects the records into [`OpenWork`] and always begins a
-//! new segment, so that a torn tail can never make a nonce repeat. No clock and no randomness of its own:
+//! power cut (I1, I2, I7), all of one call or none. The records fold to a [`JournalState`], with which each segment
+//! begins: opening reads the newest segment only, and damage to an older one costs evidence, not open work. Opening always
+//! begins a new segment, so that a torn tail can never make a nonce repeat. No clock and no randomness of its own:
 //! both come with each call. Called by the engine, in its own thread.
 //!
-//! [`Cache`] stores values that can be rebuilt: the projection of the journal as a [`Checkpoint`], and the feed state.
-//! The cache may be missing, late or damaged; then the whole journal is read, and the feed is fetched again.
+//! [`Cache`] stores values that can be rebuilt, such as the feed state. It may be missing, late or damaged; then the feed
+//! is fetched again.
 //!
 //! # Examples
 //!
@@ -19,15 +20,17 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod cache;
-mod checkpoint;
 mod disk;
 mod journal;
-mod projection;
+mod reading;
 mod recovery;
 mod segment;
+mod segment_info;
+mod state;
 
 pub use cache::{Cache, CacheCondition, CacheError};
-pub use checkpoint::Checkpoint;
 pub use disk::{Disk, RealDisk};
 pub use journal::{EntropyFn, Journal, JournalConfig, JournalError, RecoveryReport};
-pub use projection::{OpenPayment, OpenReceipt, OpenWork};
+pub use reading::NextRecords;
+pub use segment::RECORD_BYTES_MAX;
+pub use state::JournalState;

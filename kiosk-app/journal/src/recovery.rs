@@ -1,225 +1,325 @@
-//! Recovery: reads an existing journal, finds damage, and computes the open work.
+//! Recovery: finds the newest segment whose snapshot can be read, folds what follows, and finds damage.
 
-use contract::{Chain, Entry, Head, UnixMs};
+use contract::{Chain, Entry, Head, Record, UnixMs};
 
-use crate::checkpoint::{Checkpoint, SegmentInfo};
 use crate::disk::Disk;
 use crate::journal::{JournalConfig, JournalError, RecoveryReport};
-use crate::projection::OpenWork;
-use crate::segment::{self, HEAD_LEN, RecordSealer, SegmentError, SegmentHead};
+use crate::segment::{self, HEAD_LEN, SegmentError, SegmentHead};
+use crate::segment_info::{SegmentInfo, SegmentName};
+use crate::state::{JournalState, Snapshot};
 
 /// Result of recovery.
-#[derive(Default)]
-pub(crate) struct Recovered {
+pub(crate) struct Recovered<S> {
     /// Oldest first.
     pub(crate) segments: Vec<SegmentInfo>,
-    pub(crate) work: OpenWork,
-    /// End of the chain; `None` when a new epoch must begin.
-    pub(crate) chain: Option<Chain>,
-    /// Head at the end of the last readable segment.
+    /// The state after all records that could be read.
+    pub(crate) state: S,
+    /// Where the next segment begins.
+    pub(crate) resume: Resume<S>,
+    /// End of the chain as far as it could be read.
     pub(crate) previous: Option<Head>,
     pub(crate) report: RecoveryReport,
     /// The ordinal of the next segment.
     pub(crate) next_ordinal: u64,
 }
 
-/// Reads the journal: from the checkpoint on if it matches, else from the first record. Quarantines damaged
-/// segments, and syncs the last one: after a failed sync its tail may be readable and yet not durable, and
-/// nothing may be appended after such a tail.
-pub(crate) fn recover<D: Disk>(
-    disk: &mut D,
-    config: &JournalConfig,
-    checkpoint: Option<Checkpoint>,
-) -> Result<Recovered, JournalError> {
-    let failed = |doing| move |error| JournalError::Disk(doing, error);
-    let mut names: Vec<(u64, String)> = disk
-        .list()
-        .map_err(failed("list the segment files"))?
-        .into_iter()
-        .filter_map(|name| segment_ordinal(&name).map(|ordinal| (ordinal, name)))
-        .collect();
-    names.sort();
-    let resumed = match checkpoint {
-        Some(checkpoint) => resume_from_checkpoint(disk, config, &names, checkpoint)?,
-        None => None,
-    };
-    let mut recovered = resumed.unwrap_or_default();
-    recovered.next_ordinal = names.last().map_or(0, |(last, _)| last.saturating_add(1));
-    let covered = recovered.segments.len();
-    for (ordinal, name) in names.into_iter().skip(covered) {
-        let bytes = disk.read(&name).map_err(failed("read a segment"))?;
-        let read = read_segment(&bytes, config, recovered.chain, &mut recovered.work);
-        // Torn tails of earlier segments were reported when the next segment was begun.
-        recovered.report.torn_bytes = read.torn_bytes;
-        recovered.report.replayed_records += read.records;
-        match read.end {
-            SegmentEnd::Damaged => {
-                recovered.report.damaged_segments += 1;
-                disk.quarantine(&name).map_err(failed("quarantine a segment"))?;
-                recovered.chain = None;
-            }
-            // The process ended while it created the segment.
-            SegmentEnd::Unfinished => disk.delete(&name).map_err(failed("delete an unfinished segment"))?,
-            SegmentEnd::Intact(chain) => {
-                recovered.chain = Some(chain);
-                recovered.previous = Some(chain.head());
-                recovered.segments.push(SegmentInfo { name, ordinal, ..read.segment });
-            }
-        }
-    }
-    if let Some(last) = recovered.segments.last() {
-        disk.sync(&last.name).map_err(failed("sync the last segment"))?;
-    }
-    Ok(recovered)
+/// Where the next segment begins.
+pub(crate) enum Resume<S> {
+    /// In a new epoch: there is no journal, or damage was found in it.
+    NewEpoch,
+    /// After this chain.
+    After(Chain),
+    /// Before units whose sync may have failed, which the new segment repeats: the last one, or all of a segment that was begun
+    /// and never appended to. Their bytes can be read and yet be lost with the next power cut: Linux reports a failed sync
+    /// once, and takes the pages for clean afterwards.
+    Repeat(Unconfirmed<S>),
 }
 
-/// Extracts the ordinal from a segment's file name.
-fn segment_ordinal(name: &str) -> Option<u64> {
-    let (ordinal, rest) = name.split_once('-')?;
-    (ordinal.len() == 10 && rest.ends_with(".seg")).then(|| ordinal.parse().ok()).flatten()
+/// Units at the end of the journal of which nothing shows that they are durable.
+pub(crate) struct Unconfirmed<S> {
+    /// Chain and state before them.
+    pub(crate) before: Chain,
+    pub(crate) state: S,
+    pub(crate) units: Vec<Vec<Record>>,
 }
 
-/// Resumes recovery from a checkpoint and reads the tail of its last segment. `None` when the checkpoint does
-/// not match exactly the first files, or when the tail is damaged.
+/// A segment file that was read, from the newest backwards.
+struct ReadFile {
+    name: SegmentName,
+    head: SegmentHead,
+    /// Number of units that were written together with the snapshot; 0 without one.
+    first_units: usize,
+    /// Bytes of the units.
+    units: Vec<u8>,
+    length: u64,
+}
+
+/// Reads the journal. Damaged segments are set aside: those of which nothing can be read are quarantined, of the others the
+/// readable records stay, under another name.
 ///
-/// The bytes before the checkpoint are still compared with its checksums, which costs a hundredth of
-/// decrypting them: so a checkpoint does not hide bit rot.
-fn resume_from_checkpoint<D: Disk>(
+/// # Errors
+/// When the directory cannot be listed.
+pub(crate) fn recover<S: JournalState, D: Disk>(
     disk: &mut D,
     config: &JournalConfig,
-    names: &[(u64, String)],
-    checkpoint: Checkpoint,
-) -> Result<Option<Recovered>, JournalError> {
-    let Checkpoint { software, head, mut segments, mut work } = checkpoint;
-    if software != config.software || head.device != config.device {
-        return Ok(None);
-    }
-    // Acknowledged segments may have been deleted since, oldest first.
-    if let Some((_, oldest)) = names.first() {
-        segments.retain(|segment| segment.name >= *oldest);
-    }
-    let on_disk = names.iter().map(|(_, name)| name).take(segments.len());
-    let Some((last, earlier)) = segments.split_last_mut() else { return Ok(None) };
-    if !earlier.iter().chain([&*last]).map(|segment| &segment.name).eq(on_disk) {
-        return Ok(None);
-    }
-    let mut read = |name: &str| disk.read(name).map_err(|e| JournalError::Disk("read a segment", e));
-    for segment in earlier {
-        if segment.verified_tail(&read(&segment.name)?).is_none_or(|tail| !tail.is_empty()) {
-            return Ok(None);
-        }
-    }
-    let file = read(&last.name)?;
-    let Some(tail) = last.verified_tail(&file) else { return Ok(None) };
-    let Ok((opened, _)) = segment::decode_head(&file, &config.wrap_key) else { return Ok(None) };
-    let read = read_records(&opened, tail, Chain::from_head(head), last.clone(), &mut work);
-    let SegmentEnd::Intact(chain) = read.end else { return Ok(None) };
-    *last = read.segment;
-    let report = RecoveryReport {
-        torn_bytes: read.torn_bytes,
-        replayed_records: read.records,
-        ..RecoveryReport::default()
+) -> Result<Recovered<S>, JournalError> {
+    let listed = disk.list().map_err(|error| JournalError::Disk("list the segment files", error))?;
+    let mut names: Vec<SegmentName> = listed.iter().filter_map(|name| SegmentName::parse(name)).collect();
+    names.sort();
+    let mut recovery = Recovery {
+        disk,
+        config,
+        report: RecoveryReport::default(),
+        next_ordinal: names.last().map_or(0, |last| last.ordinal.saturating_add(1)),
     };
-    let (chain, previous) = (Some(chain), Some(chain.head()));
-    Ok(Some(Recovered { segments, work, chain, previous, report, next_ordinal: 0 }))
+    let (base, files) = recovery.read_back_to_snapshot(&mut names);
+    let older = recovery.describe_older(&names, files.first());
+    Ok(recovery.fold(base, files, older))
 }
 
-/// Result of reading one segment.
-struct SegmentRead {
-    segment: SegmentInfo,
-    torn_bytes: u64,
-    records: u64,
-    end: SegmentEnd,
+/// State of one recovery.
+struct Recovery<'a, D> {
+    disk: &'a mut D,
+    config: &'a JournalConfig,
+    report: RecoveryReport,
+    next_ordinal: u64,
 }
 
-enum SegmentEnd {
-    /// Intact up to this chain; the bytes after it were torn and never confirmed to the caller.
-    Intact(Chain),
-    /// The segment's head is incomplete.
-    Unfinished,
-    /// Durable records cannot be read.
-    Damaged,
-}
-
-/// Reads a segment from its head and applies its records to the open work, as far as they are readable.
-fn read_segment(
-    bytes: &[u8],
-    config: &JournalConfig,
-    before: Option<Chain>,
-    work: &mut OpenWork,
-) -> SegmentRead {
-    let nowhere = Head { device: config.device, epoch: 0, seq: 0, hash: [0; 32] };
-    let mut segment = SegmentInfo::empty(String::new(), 0, nowhere, UnixMs(0));
-    let (opened, records) = match segment::decode_head(bytes, &config.wrap_key) {
-        Ok(opened) => opened,
-        Err(SegmentError::Torn) if bytes.len() < HEAD_LEN => {
-            return SegmentRead {
-                segment,
-                torn_bytes: length(bytes),
-                records: 0,
-                end: SegmentEnd::Unfinished,
+impl<D: Disk> Recovery<'_, D> {
+    /// Reads segments from the newest back to one with a snapshot; returns it and them, oldest first. Leaves the names of
+    /// those that are older.
+    fn read_back_to_snapshot<S: JournalState>(
+        &mut self,
+        names: &mut Vec<SegmentName>,
+    ) -> (Option<S>, Vec<ReadFile>) {
+        let (mut files, mut base) = (Vec::new(), None);
+        while base.is_none()
+            && let Some(name) = names.pop()
+        {
+            let Ok(bytes) = self.disk.read(&name.to_string()) else {
+                self.quarantine(&name);
+                continue;
             };
-        }
-        Err(SegmentError::Torn | SegmentError::Checksum | SegmentError::Unseal | SegmentError::Foreign) => {
-            return SegmentRead { segment, torn_bytes: 0, records: 0, end: SegmentEnd::Damaged };
-        }
-    };
-    segment.before = opened.before;
-    segment.last_seq = opened.before.seq;
-    segment.extend(bytes.get(..HEAD_LEN).unwrap_or_default());
-    let mut read = read_records(&opened, records, Chain::from_head(opened.before), segment, work);
-    // A segment that does not continue where the previous one ended shows that durable records are missing.
-    let foreign = opened.before.device != config.device;
-    let gap = before
-        .is_some_and(|chain| chain.head().epoch == opened.before.epoch && chain.head() != opened.before);
-    if foreign || gap {
-        read.end = SegmentEnd::Damaged;
-    }
-    read
-}
-
-/// Reads the records of a segment, which continue from `chain`.
-fn read_records(
-    opened: &SegmentHead,
-    bytes: &[u8],
-    mut chain: Chain,
-    mut segment: SegmentInfo,
-    work: &mut OpenWork,
-) -> SegmentRead {
-    segment.extend(bytes);
-    let mut read = SegmentRead { segment, torn_bytes: 0, records: 0, end: SegmentEnd::Damaged };
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match opened.sealer.open(rest) {
-            Ok((record, next)) => {
-                if chain.push(&record.header, &record.commitment()).is_err() {
-                    return read;
+            // The process ended while it created the segment: nothing in it was confirmed. Of a file whose length alone was
+            // durable, the rest reads as zeros.
+            let is_newest = name.ordinal.saturating_add(1) == self.next_ordinal;
+            let is_cut = |error: &SegmentError| *error == SegmentError::Torn || ends_in_zeros(&bytes);
+            let decoded = match segment::decode_head(&bytes, &self.config.wrap_key) {
+                Ok((head, _)) if head.before.device != self.config.device => Err(SegmentError::Foreign),
+                Ok((head, rest)) => head.open_snapshot(rest).map(|snapshot| (head, rest, snapshot)),
+                Err(error) => Err(error),
+            };
+            // A snapshot is written together with a unit.
+            let decoded = decoded.and_then(|(head, rest, snapshot)| match &snapshot {
+                Some(opened) if is_newest => {
+                    head.check_first_unit(opened.units)?;
+                    Ok((head, rest, snapshot))
                 }
-                let entry = Entry::decode(&record.body).ok();
-                if let Some(entry) = &entry {
-                    work.apply(entry, record.header.time);
+                Some(_) | None => Ok((head, rest, snapshot)),
+            });
+            match decoded {
+                Err(error) if is_newest && is_cut(&error) => self.discard_unfinished(&name, &bytes),
+                Ok((head, rest, snapshot)) => {
+                    let units = snapshot.as_ref().map_or(rest, |snapshot| snapshot.units).to_vec();
+                    let mut first_units = 0;
+                    if let Some(snapshot) = snapshot {
+                        let read: Option<Snapshot<S>> = serde_json::from_slice(&snapshot.json).ok();
+                        // Without it, its records are of use only after a state that an older segment must have.
+                        self.report.damaged_segments += u32::from(read.is_none());
+                        (base, first_units) = read.map_or((None, 0), |read| (Some(read.state), read.units));
+                    }
+                    files.push(ReadFile { name, head, first_units, units, length: length(&bytes) });
                 }
-                if read.segment.begun == UnixMs(0) {
-                    read.segment.begun = record.header.time;
-                }
-                read.segment.add_record(&record.header, entry.as_ref());
-                read.records += 1;
-                rest = next;
+                Err(_) => self.quarantine(&name),
             }
-            Err(_) if whole_record_follows(rest, &opened.sealer) => return read,
-            Err(_) => {
-                read.torn_bytes = length(rest);
+        }
+        files.reverse();
+        (base, files)
+    }
+
+    /// Describes the segments before `next`, of which only the heads are read.
+    fn describe_older(&mut self, names: &[SegmentName], next: Option<&ReadFile>) -> Vec<SegmentInfo> {
+        let mut described: Vec<SegmentInfo> = Vec::new();
+        let mut next_ordinal = next.map(|next| next.name.ordinal);
+        let mut next = next.map(|next| next.head.before);
+        // The segment between two others was just quarantined, so it is counted.
+        let mut is_gap_counted = false;
+        for name in names.iter().rev() {
+            let start = self.disk.read_start(&name.to_string(), HEAD_LEN).ok();
+            let decoded = start.as_ref().and_then(|(bytes, length)| {
+                let (head, _) = segment::decode_head(bytes, &self.config.wrap_key).ok()?;
+                (head.before.device == self.config.device).then_some((head, *length))
+            });
+            let Some((head, length)) = decoded else {
+                self.quarantine(name);
+                is_gap_counted = true;
+                continue;
+            };
+            let mut segment = SegmentInfo::new(name.clone(), head.before, UnixMs(0));
+            segment.bytes = length;
+            // A segment ends where the next one begins. Where that is not certain, it is read.
+            let follows = next.filter(|next| next.epoch == head.before.epoch && next.seq >= head.before.seq);
+            let is_adjacent = next_ordinal.is_none_or(|next: u64| next == name.ordinal.saturating_add(1));
+            match follows {
+                Some(next) if is_adjacent && !name.is_damaged => segment.last_seq = next.seq,
+                _ => {
+                    let end = self.read_end(name).unwrap_or(head.before);
+                    segment.last_seq = follows.map_or(end.seq, |next| next.seq.min(end.seq));
+                    let is_gap = follows.is_some_and(|next| end.seq < next.seq);
+                    if is_gap && !is_gap_counted && !name.is_damaged {
+                        self.report.damaged_segments += 1;
+                    }
+                }
+            }
+            next = Some(head.before);
+            next_ordinal = Some(name.ordinal);
+            is_gap_counted = false;
+            described.push(segment);
+        }
+        described.reverse();
+        described
+    }
+
+    /// Head of the chain after the last readable record of a segment.
+    fn read_end(&mut self, name: &SegmentName) -> Option<Head> {
+        let bytes = self.disk.read(&name.to_string()).ok()?;
+        let (head, rest) = segment::decode_head(&bytes, &self.config.wrap_key).ok()?;
+        let mut chain = Chain::from_head(head.before);
+        let mut rest = head.open_snapshot(rest).ok()?.map_or(rest, |snapshot| snapshot.units);
+        while let Ok((records, next)) = head.open_unit(rest) {
+            if push_all(&mut chain, &records).is_none() {
                 break;
             }
+            rest = next;
+        }
+        Some(chain.head())
+    }
+
+    /// Folds the records of the files, oldest first, into the state of the snapshot.
+    fn fold<S: JournalState>(
+        mut self,
+        base: Option<S>,
+        files: Vec<ReadFile>,
+        mut segments: Vec<SegmentInfo>,
+    ) -> Recovered<S> {
+        let mut state = base.unwrap_or_default();
+        let mut end: Option<Chain> = None;
+        // The units that were read last and are not folded yet, with the chain before them.
+        let mut pending: Option<(Chain, Vec<Vec<Record>>)> = None;
+        let newest = files.len().saturating_sub(1);
+        for (at, file) in files.into_iter().enumerate() {
+            let before = file.head.before;
+            if pending.as_ref().is_some_and(|(chain, _)| chain.head() == before) {
+                // This segment repeats the units.
+                pending = None;
+                if let Some(previous) = segments.last_mut() {
+                    previous.last_seq = before.seq;
+                }
+            } else if end.is_some_and(|end| end.head().epoch == before.epoch && end.head() != before) {
+                self.report.damaged_segments += 1;
+            }
+            let mut segment = SegmentInfo::new(file.name, before, UnixMs(0));
+            segment.bytes = file.length;
+            let mut chain = Chain::from_head(before);
+            let mut rest = file.units.as_slice();
+            let mut count = 0_usize;
+            while !rest.is_empty() {
+                let start = chain;
+                let unit = file.head.open_unit(rest).ok();
+                let Some((records, next)) =
+                    unit.filter(|(records, _)| push_all(&mut chain, records).is_some())
+                else {
+                    if file.head.intact_unit_follows(rest) {
+                        self.mark_damaged(&mut segment);
+                    } else if at == newest {
+                        self.report.torn_bytes = length(rest);
+                    }
+                    break;
+                };
+                self.report.replayed_records += u64::try_from(records.len()).unwrap_or(u64::MAX);
+                rest = next;
+                count += 1;
+                match &mut pending {
+                    // Written together with the snapshot, so no sync of the segment is known to have succeeded.
+                    Some((_, units)) if count > 1 && count <= file.first_units => units.push(records),
+                    _ => {
+                        let before = pending.replace((start, vec![records]));
+                        before.into_iter().flat_map(|(_, units)| units).for_each(|records| {
+                            apply_all(&mut state, &records);
+                        });
+                    }
+                }
+            }
+            segment.last_seq = chain.head().seq;
+            end = Some(chain);
+            segments.push(segment);
+        }
+        self.report.new_epoch = end.is_none() || self.report.damaged_segments > 0;
+        let state_before = pending.is_some().then(|| state.clone());
+        for records in pending.iter().flat_map(|(_, units)| units) {
+            apply_all(&mut state, records);
+        }
+        let resume = match (end, pending.zip(state_before)) {
+            _ if self.report.new_epoch => Resume::NewEpoch,
+            (_, Some(((before, units), state))) => Resume::Repeat(Unconfirmed { before, state, units }),
+            (Some(end), None) => Resume::After(end),
+            (None, None) => Resume::NewEpoch,
+        };
+        let previous = end.map(|end| end.head());
+        let Self { report, next_ordinal, .. } = self;
+        Recovered { segments, state, resume, previous, report, next_ordinal }
+    }
+
+    /// Quarantines a damaged segment. When the file cannot even be moved, it is left where it is: service goes on without it,
+    /// and the next opening finds it again.
+    fn quarantine(&mut self, name: &SegmentName) {
+        self.report.damaged_segments += 1;
+        self.disk.quarantine(&name.to_string()).ok();
+    }
+
+    /// Deletes a segment that was never begun. Nothing in it was confirmed, so it is no damage; and on a full disk each attempt
+    /// leaves one.
+    fn discard_unfinished(&mut self, name: &SegmentName, bytes: &[u8]) {
+        self.report.torn_bytes = length(bytes);
+        self.disk.delete(&name.to_string()).ok();
+    }
+
+    /// Renames a segment of which a part cannot be read.
+    fn mark_damaged(&mut self, segment: &mut SegmentInfo) {
+        // Known since an earlier opening: a new epoch has begun then.
+        if segment.name.is_damaged {
+            return;
+        }
+        self.report.damaged_segments += 1;
+        let name = SegmentName { is_damaged: true, ..segment.name.clone() };
+        if self.disk.rename(&segment.name.to_string(), &name.to_string()).is_ok() {
+            segment.name = name;
         }
     }
-    read.end = SegmentEnd::Intact(chain);
-    read
 }
 
-/// Distinguishes bit rot from a torn tail: intact records follow rot, none follows a torn write.
-fn whole_record_follows(broken: &[u8], sealer: &RecordSealer) -> bool {
-    (1..broken.len()).any(|at| broken.get(at..).is_some_and(|rest| sealer.open(rest).is_ok()))
+pub(crate) fn apply_all<S: JournalState>(state: &mut S, records: &[Record]) {
+    for record in records {
+        // A record that this version does not understand changes nothing of what it keeps.
+        if let Ok(entry) = Entry::decode(&record.body) {
+            state.apply(&entry, record.header.time);
+        }
+    }
+}
+
+/// Whether the end of a file reads as zeros, which no record does.
+fn ends_in_zeros(bytes: &[u8]) -> bool {
+    bytes.last_chunk::<16>().is_some_and(|end| end.iter().all(|byte| *byte == 0))
+}
+
+/// Appends all records to the chain, or none.
+pub(crate) fn push_all(chain: &mut Chain, records: &[Record]) -> Option<()> {
+    let mut next = *chain;
+    for record in records {
+        next.push(&record.header, &record.commitment()).ok()?;
+    }
+    *chain = next;
+    Some(())
 }
 
 fn length(bytes: &[u8]) -> u64 {

@@ -14,8 +14,8 @@ use contract::{
     SiteProfile, UnixMs, VisitKey,
 };
 use session::{
-    CardEvent, Catalogue, DeviceKind, DeviceState, Effect, Equipment, Event, Kiosk, KioskInput, KioskSetup,
-    MonotonicMs, Now, OpenWork, Ticket, TimeLimits, Transition, Work, WorkAnswer,
+    CardEvent, Catalogue, DeviceKind, DeviceState, Durable, Effect, Equipment, Event, Kiosk, KioskInput,
+    KioskSetup, MonotonicMs, Now, Ticket, TimeLimits, Transition, Work, WorkAnswer,
 };
 use view::{Body, Intent, Text, Texts};
 
@@ -28,8 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let now = Now { mono: MonotonicMs(0), wall: UnixMs(1_795_000_000_000) };
     let service = ServiceDocument::parse(SERVICE)?;
     let catalogue = Catalogue { cursor: 1, services: [(service.id.clone(), Arc::new(service))].into() };
-    // A kiosk always begins with the open work of its journal; here there is none.
-    let (kiosk, transition) = Kiosk::recover(Arc::new(setup()?), catalogue, OpenWork::default(), now);
+    // A kiosk always begins with what its journal folds to; here nothing was recorded yet.
+    let (kiosk, transition) = Kiosk::recover(Arc::new(setup()?), catalogue, Durable::default(), now);
     let mut example = Example { kiosk, now, entropy: 0, texts: Texts::built_in() };
     example.commit("start", transition);
     example

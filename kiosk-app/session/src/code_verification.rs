@@ -95,18 +95,19 @@ impl Kiosk {
         let entry =
             if let Some(LocallyVerifiedCode { holder, time_step: slot, refused_until: until, .. }) = verified
             {
-                if slot.is_some_and(|slot| !self.remember_used(&holder.used_code_key(slot), until)) {
+                if slot.is_some_and(|slot| !self.is_unused(&holder.used_code_key(slot))) {
                     return Err(VisitRefusal::CodeUsed);
                 }
                 Entry::CodeVerified { visit, holder, time_step: slot, until, offline: !self.online }
             } else {
                 let mark = used_code_key(&code);
-                if !self.remember_used(&mark, self.estimated_time().plus_ms(USED_CODE_KEPT_MS)) {
+                if !self.is_unused(&mark) {
                     return Err(VisitRefusal::CodeUsed);
                 }
-                Entry::CodeUsed { visit, code_hash: mark }
+                let until = self.estimated_time().plus_ms(USED_CODE_KEPT_MS);
+                Entry::CodeUsed { visit, code_hash: mark, until: Some(until) }
             };
-        builder.transition.record(entry);
+        builder.record(&mut self.durable, entry);
         Ok(AcceptedCode { visit, text, verified })
     }
 
@@ -170,7 +171,7 @@ impl Kiosk {
     pub(crate) fn rules_and_time(&self) -> Result<(&CodeRules, UnixMs), VisitRefusal> {
         let rules = self.setup.code_rules.as_ref().ok_or(VisitRefusal::CodeNeedsLink)?;
         let limit = u64::from(rules.unsynced_hours) * 3_600_000;
-        let now = self.clock.trusted_now(self.now, limit).map_err(|doubt| match doubt {
+        let now = self.clock.trusted_now(&self.durable, self.now, limit).map_err(|doubt| match doubt {
             UntrustedClock::Unsynchronised | UntrustedClock::WentBack => VisitRefusal::ClockUntrusted,
         })?;
         Ok((rules, now))
@@ -199,13 +200,16 @@ impl Kiosk {
         let Some(visit) = &mut self.visit else { return false };
         let Some(LocallyVerifiedCode { holder, evidence, .. }) = visit.verified_code else { return false };
         let (resident, level) = (Pseudonym::from_holder(holder), evidence.max_level());
-        builder.transition.record(Entry::Identified {
-            visit: visit.id,
-            resident,
-            method: visit.identification_method,
-            evidence,
-            level,
-        });
+        builder.record(
+            &mut self.durable,
+            Entry::Identified {
+                visit: visit.id,
+                resident,
+                method: visit.identification_method,
+                evidence,
+                level,
+            },
+        );
         let (name, id_number) = (String::new().into(), String::new().into());
         visit.resident = Some(IdentifiedResident {
             name,

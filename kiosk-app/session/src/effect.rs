@@ -2,10 +2,11 @@
 
 use contract::{
     CallRequest, CardAuthAnswer, CardAuthRequest, ChargeRequest, Entry, EvidenceRequest, IdentifyRequest,
-    OrderId, PrintForm, Receipt, ReceiptId,
+    OrderId, PrintForm, Receipt, ReceiptId, UnixMs,
 };
 use zeroize::Zeroizing;
 
+use crate::durable::Durable;
 use crate::event::MonotonicMs;
 
 /// Number that ties an answer to one piece of work of a visit.
@@ -90,7 +91,9 @@ impl Transition {
         Ok(self.effects)
     }
 
-    pub(crate) fn record(&mut self, entry: Entry) {
+    /// Records an entry, and applies it to the durable state as recovery will: nothing is recorded without that.
+    pub(crate) fn record(&mut self, durable: &mut Durable, entry: Entry, at: UnixMs) {
+        durable.apply(&entry, at);
         self.records.push(entry);
     }
 
@@ -107,7 +110,8 @@ mod tests {
     #[test]
     fn commit_failed_append_returns_no_effects() {
         let mut transition = Transition::default();
-        transition.record(Entry::VisitClosed { visit: VisitId::from_entropy(1), reason: CloseReason::Exit });
+        let closed = Entry::VisitClosed { visit: VisitId::from_entropy(1), reason: CloseReason::Exit };
+        transition.record(&mut Durable::default(), closed, UnixMs(0));
         transition.effect(Effect::Inquire(OrderId::from_entropy(1)));
         assert!(transition.commit(|_| Err("disk full")).is_err());
     }

@@ -1,11 +1,9 @@
 //! Gate mode: verifies codes and cards of people passing through, with a link and without one. No visit and no touch:
 //! one large sign shows the verdict and clears automatically.
 
-use std::collections::BTreeMap;
-
 use contract::{
     ADMISSIONS_MAX, AdmissionSubject, CardAuthRequest, CardChallenge, CardEvidence, CardName, CloseReason,
-    Entry, Evidence, IdentifyRequest, PresentedCredential, ProblemCode, UnixMs, VisitId,
+    Entry, Evidence, IdentifyRequest, PresentedCredential, ProblemCode, VisitId,
 };
 use view::TextId;
 
@@ -27,8 +25,6 @@ const GATE_ANSWER_MS_MAX: u64 = 3_000;
 pub(crate) struct Gate {
     pub(crate) sign: Option<ShownVerdict>,
     pending: Option<PendingRequest>,
-    /// Anti-passback (防折返): until when each is not admitted again.
-    admitted: BTreeMap<AdmissionSubject, UnixMs>,
     last_admitted: Option<(AdmissionSubject, MonotonicMs)>,
     /// Count of verdicts since the start, so that two equal verdicts in a row are distinct views.
     pub(crate) verdicts: u64,
@@ -71,10 +67,6 @@ enum RequestSubject {
 }
 
 impl Gate {
-    pub(crate) fn recovered(admitted: Vec<(AdmissionSubject, UnixMs)>) -> Self {
-        Self { admitted: admitted.into_iter().collect(), ..Self::default() }
-    }
-
     /// True while a request to the platform is pending.
     pub(crate) const fn is_waiting(&self) -> bool {
         self.pending.is_some()
@@ -110,7 +102,7 @@ impl Kiosk {
                     None,
                     verified.evidence,
                 );
-                builder.transition.record(Entry::VisitClosed { visit, reason: CloseReason::Exit });
+                builder.record(&mut self.durable, Entry::VisitClosed { visit, reason: CloseReason::Exit });
             }
             None => self.request_identification(
                 builder,
@@ -231,7 +223,7 @@ impl Kiosk {
             }
             RequestSubject::Code => {
                 self.on_gate_identified(builder, visit, None, false, answer);
-                builder.transition.record(Entry::VisitClosed { visit, reason: CloseReason::Exit });
+                builder.record(&mut self.durable, Entry::VisitClosed { visit, reason: CloseReason::Exit });
             }
         }
     }
@@ -300,18 +292,15 @@ impl Kiosk {
     ) {
         let Some(rules) = self.setup.gate_rules else { return };
         let now = self.estimated_time();
-        let admitted = &mut self.gate.admitted;
-        admitted.retain(|_, until| *until > now);
-        let names = [Some(who), also];
-        let mut known = names.iter().flatten();
-        if known.any(|name| admitted.contains_key(name)) || admitted.len() >= ADMISSIONS_MAX {
+        // Anti-passback (防折返): who was just admitted is not admitted again.
+        let mut admitted = self.durable.admitted.iter().filter(|(_, until)| *until > now);
+        let is_known = admitted.clone().any(|(name, _)| *name == who || also == Some(*name));
+        if is_known || admitted.nth(ADMISSIONS_MAX - 1).is_some() {
             return self.show_stop_sign(builder, TextId::GatePassback);
         }
         let until = now.plus_ms(u64::from(rules.passback_s) * 1000);
-        if rules.passback_s > 0 {
-            admitted.extend(names.into_iter().flatten().map(|name| (name, until)));
-        }
-        builder.transition.record(Entry::Admitted { visit, who, evidence, until, offline: !self.online });
+        let offline = !self.online;
+        builder.record(&mut self.durable, Entry::Admitted { visit, who, also, evidence, until, offline });
         self.gate.last_admitted = Some((who, builder.now.mono));
         self.show_verdict(builder, GateVerdict::Go);
     }

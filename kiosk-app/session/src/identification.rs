@@ -262,13 +262,16 @@ impl Kiosk {
         let evidence = limit_to_observed(evidence, visit.card_authenticated);
         // The platform's level, limited to what this evidence can prove (I5).
         let level = level.min(evidence.max_level());
-        builder.transition.record(Entry::Identified {
-            visit: visit.id,
-            resident,
-            method: visit.identification_method,
-            evidence,
-            level,
-        });
+        builder.record(
+            &mut self.durable,
+            Entry::Identified {
+                visit: visit.id,
+                resident,
+                method: visit.identification_method,
+                evidence,
+                level,
+            },
+        );
         visit.recorded = true;
         visit.resident = Some(IdentifiedResident {
             name: std::mem::take(&mut identified.name).into(),

@@ -10,12 +10,12 @@ use contract::{
 use view::{Lang, Theme, ViewId};
 
 use crate::code_trust::CodeTrust;
+use crate::durable::Durable;
 use crate::effect::{Effect, Ticket, Transition, Work};
 use crate::event::{DeviceKind, DeviceState, Event, KioskInput, MonotonicMs, Now};
 use crate::gate::Gate;
 use crate::notice::{Notice, NoticeKind, VisitRefusal};
-use crate::open_work::OpenWork;
-use crate::payment::Payment;
+use crate::payment::{self, PaymentPhase};
 use crate::platform_clock::PlatformClock;
 use crate::print_job::{PrintJob, PrintState};
 use crate::setup::{Catalogue, KioskSetup};
@@ -32,20 +32,20 @@ pub(crate) const HELP_SHOWN_MS: u64 = 10_000;
 /// beside it.
 pub struct Kiosk {
     pub(crate) setup: Arc<KioskSetup>,
+    /// What the records fold to. Changed by [`TransitionBuilder::record`] only.
+    pub(crate) durable: Durable,
     pub(crate) catalogue: Catalogue,
     pub(crate) devices: DeviceStates,
     pub(crate) online: bool,
     /// The journal has crossed its high-water mark: no new order is created.
     pub(crate) payments_suspended: bool,
-    /// Used-code records: codes accepted here, so that each is accepted once, with the time until which it is kept.
-    pub(crate) used_codes: BTreeMap<String, UnixMs>,
     /// Issuer keys and revocations, by which codes and cards are judged without the platform.
     pub(crate) code_trust: Arc<CodeTrust>,
     pub(crate) clock: PlatformClock,
     /// Used only if this kiosk is a gate.
     pub(crate) gate: Gate,
-    /// Unsettled orders, of this or of earlier visits.
-    pub(crate) payments: BTreeMap<OrderId, Payment>,
+    /// What is going on with each of the unsettled orders, which are in the durable state.
+    pub(crate) payments: BTreeMap<OrderId, PaymentPhase>,
     /// Print jobs that were issued and not yet finished.
     pub(crate) print_jobs: BTreeMap<ReceiptId, PrintJob>,
     pub(crate) visit: Option<Visit>,
@@ -95,28 +95,33 @@ impl TransitionBuilder {
     fn new(now: Now, entropy: u128) -> Self {
         Self { now, entropy: EntropySource::new(ENTROPY_LABEL, entropy), transition: Transition::default() }
     }
+
+    /// Records an entry and applies it to the durable state, as recovery will.
+    pub(crate) fn record(&mut self, durable: &mut Durable, entry: Entry) {
+        self.transition.record(durable, entry, self.now.wall);
+    }
 }
 
 impl Kiosk {
-    /// Recovers the kiosk from the open work in the journal. Every unsettled order is inquired, never charged again; a
+    /// Recovers the kiosk from the durable state of its journal. Every unsettled order is inquired, never charged again; a
     /// copy whose printing had started becomes *unconfirmed*; a receipt that was not started is abandoned as a print
     /// job and can be fetched by its number.
     pub fn recover(
         setup: Arc<KioskSetup>,
         catalogue: Catalogue,
-        open: OpenWork,
+        durable: Durable,
         at: Now,
     ) -> (Self, Transition) {
         let mut kiosk = Self {
             setup,
+            durable,
             catalogue,
             devices: DeviceStates::default(),
             online: false,
             payments_suspended: false,
-            used_codes: open.used_codes.into_iter().collect(),
             code_trust: Arc::default(),
-            clock: PlatformClock::recovered(open.last_clock_sync, open.clock_floor),
-            gate: Gate::recovered(open.admitted),
+            clock: PlatformClock::default(),
+            gate: Gate::default(),
             payments: BTreeMap::new(),
             print_jobs: BTreeMap::new(),
             visit: None,
@@ -129,19 +134,16 @@ impl Kiosk {
             view_identity: ViewIdentity::default(),
         };
         let mut builder = TransitionBuilder::new(at, 0);
-        if let Some(visit) = open.visit {
-            builder.transition.record(Entry::VisitClosed { visit, reason: CloseReason::Interrupted });
+        if let Some(visit) = kiosk.durable.visit {
+            let closed = Entry::VisitClosed { visit, reason: CloseReason::Interrupted };
+            builder.record(&mut kiosk.durable, closed);
         }
-        for job in open.print_jobs {
-            let receipt = job.receipt;
-            builder.transition.record(match job.started_copy {
-                Some(copy) => Entry::PrintUnconfirmed { receipt, copy },
-                None => Entry::PrintAbandoned { receipt },
-            });
+        for entry in kiosk.durable.interrupted_prints() {
+            builder.record(&mut kiosk.durable, entry);
         }
-        for payment in open.payments {
-            builder.transition.effect(Effect::Inquire(payment.order));
-            kiosk.payments.insert(payment.order, Payment::recovered(payment));
+        for order in kiosk.durable.orders.keys() {
+            builder.transition.effect(Effect::Inquire(*order));
+            kiosk.payments.insert(*order, PaymentPhase::RECOVERED);
         }
         kiosk.view_identity = ViewIdentity::of_kiosk(&kiosk);
         (kiosk, builder.transition)
@@ -182,6 +184,12 @@ impl Kiosk {
         builder.transition
     }
 
+    /// What the records fold to. Recovery from it yields a kiosk that has everything that must outlive the process.
+    #[must_use]
+    pub const fn durable(&self) -> &Durable {
+        &self.durable
+    }
+
     /// The id of the current view.
     pub(crate) const fn view_id(&self) -> ViewId {
         self.view_id
@@ -193,7 +201,7 @@ impl Kiosk {
         let minute = 60_000 - self.now.wall.0 % 60_000;
         let clock = Some(self.now.mono.plus_ms(minute));
         let notice = self.notice.as_ref().and_then(|notice| notice.until);
-        let payments = self.payments.values().filter_map(Payment::next_inquiry_at).min();
+        let payments = self.payments.values().filter_map(PaymentPhase::next_inquiry_at).min();
         let visit = self.visit.as_ref();
         let pending = visit.and_then(Visit::pending_work).map(|(_, deadline)| deadline);
         let slow = visit.and_then(charge_slow_at);
@@ -317,7 +325,7 @@ impl Kiosk {
         }
         self.detach_visit(builder, visit.id);
         if visit.recorded {
-            builder.transition.record(Entry::VisitClosed { visit: visit.id, reason });
+            builder.record(&mut self.durable, Entry::VisitClosed { visit: visit.id, reason });
         }
         self.notice = self.notice_after(&visit);
         self.idle_screen = IdleScreen::default();
@@ -350,8 +358,7 @@ impl Kiosk {
             return Some(NoticeKind::PinChangeUnknown);
         }
         if let StepState::Paying { order, .. } = state {
-            let payment = self.payments.get(order)?;
-            let (total, receipt) = (payment.total, payment.receipt);
+            let (total, receipt) = (self.durable.orders.get(order)?.total, payment::receipt_of(*order));
             return Some(NoticeKind::Payment { order: Some(*order), total, settlement: None, receipt });
         }
         if let StepState::Settled { settlement, total, receipt } = state
@@ -421,34 +428,33 @@ impl Kiosk {
     fn on_journal_nearly_full(&mut self, builder: &mut TransitionBuilder, full: bool) {
         if full && !self.payments_suspended {
             // Staff must come even if nobody touches *help*.
-            builder.transition.record(Entry::HelpRequested { visit: None });
+            builder.record(&mut self.durable, Entry::HelpRequested { visit: None });
         }
         self.payments_suspended = full;
     }
 
     fn on_catalogue(&mut self, builder: &mut TransitionBuilder, catalogue: Catalogue) {
-        builder.transition.record(Entry::ServicesChanged {
-            cursor: catalogue.cursor,
-            services: catalogue.services.values().map(|doc| (doc.id.clone(), doc.version)).collect(),
-        });
+        builder.record(
+            &mut self.durable,
+            Entry::ServicesChanged {
+                cursor: catalogue.cursor,
+                services: catalogue.services.values().map(|doc| (doc.id.clone(), doc.version)).collect(),
+            },
+        );
         self.catalogue = catalogue;
     }
 
-    /// Stores a used-code record. False when the code was accepted here before, or when the limit is reached: a record
-    /// is never dropped to make room for another.
-    pub(crate) fn remember_used(&mut self, key: &str, until: UnixMs) -> bool {
+    /// Whether a code may be accepted: it was not before, and the limit is not reached. A used-code record is never dropped to
+    /// make room for another.
+    pub(crate) fn is_unused(&self, key: &str) -> bool {
         let now = self.estimated_time();
-        self.used_codes.retain(|_, end| *end > now);
-        if self.used_codes.contains_key(key) || self.used_codes.len() >= USED_CODES_MAX {
-            return false;
-        }
-        self.used_codes.insert(key.to_owned(), until);
-        true
+        let kept = self.durable.used_codes.values().filter(|until| **until > now).count();
+        kept < USED_CODES_MAX && self.durable.used_codes.get(key).is_none_or(|until| *until <= now)
     }
 
     /// The platform's time as far as it is known, or else the kiosk's own.
     pub(crate) fn estimated_time(&self) -> UnixMs {
-        self.clock.estimated_now(self.now)
+        self.clock.estimated_now(&self.durable, self.now)
     }
 
     /// Synchronises the clock. The synchronisation is recorded only where codes are judged by the clock.
@@ -457,7 +463,7 @@ impl Kiosk {
         if let Some(platform) = to_record
             && self.setup.code_rules.is_some()
         {
-            builder.transition.record(Entry::ClockSynchronised { platform, offset_ms });
+            builder.record(&mut self.durable, Entry::ClockSynchronised { platform, offset_ms });
         }
     }
 

@@ -23,6 +23,7 @@
 
 mod code_trust;
 mod code_verification;
+mod durable;
 mod effect;
 mod event;
 mod gate;
@@ -30,7 +31,6 @@ mod identification;
 mod kiosk;
 mod mask;
 mod notice;
-mod open_work;
 mod payment;
 mod pin;
 mod pin_change;
@@ -47,12 +47,12 @@ mod touch;
 mod visit;
 
 pub use code_trust::CodeTrust;
+pub use durable::Durable;
 pub use effect::{Effect, Ticket, Transition, Work};
 pub use event::{
     CardEvent, CardRefusal, CodeHint, DeviceKind, DeviceState, Event, Failure, FaultReason, IdCardEvent,
     IdCardRefusal, KioskInput, MonotonicMs, Now, PinAnswer, PrintResult, WorkAnswer,
 };
 pub use kiosk::Kiosk;
-pub use open_work::{OpenPayment, OpenPrintJob, OpenWork};
 pub use setup::{Catalogue, Equipment, KioskSetup, TimeLimits};
 pub use show::out_of_service_view;

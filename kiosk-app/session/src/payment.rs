@@ -5,7 +5,7 @@
 
 use contract::{
     Backoff, ChargeRequest, ChargeState, Entry, Money, OrderId, OrderItem, PaymentMethod, PrintForm,
-    ProblemCode, ReceiptId, Settlement, VisitId, VoidReason, derived_id,
+    ProblemCode, ReceiptId, Settlement, VoidReason, derived_id,
 };
 use view::Lang;
 
@@ -13,26 +13,15 @@ use crate::effect::Effect;
 use crate::event::{Failure, MonotonicMs};
 use crate::kiosk::{Kiosk, TransitionBuilder};
 use crate::notice::NoticeKind;
-use crate::open_work::OpenPayment;
 use crate::receipt;
 use crate::visit::{StepState, Task};
 
 /// Pauses before the inquiries after a charge without outcome.
 const INQUIRY_BACKOFF: Backoff = Backoff::new(1_000, 60_000);
 
-/// An unsettled order (订单).
-pub(crate) struct Payment {
-    pub(crate) visit: VisitId,
-    pub(crate) service: String,
-    pub(crate) items: Vec<OrderItem>,
-    pub(crate) total: Money,
-    pub(crate) method: PaymentMethod,
-    /// The receipt that is issued when the order is paid; its number is known from the start.
-    pub(crate) receipt: ReceiptId,
-    phase: PaymentPhase,
-}
-
-enum PaymentPhase {
+/// What is going on with an unsettled order.
+#[derive(Clone, Copy)]
+pub(crate) enum PaymentPhase {
     /// The charge request was sent and is unanswered.
     ChargeSent,
     /// An inquiry was sent and is unanswered.
@@ -41,34 +30,21 @@ enum PaymentPhase {
     Waiting { until: MonotonicMs, tries: u32 },
 }
 
-impl Payment {
-    pub(crate) fn new(
-        order: OrderId,
-        visit: VisitId,
-        service: String,
-        items: Vec<OrderItem>,
-        total: Money,
-        method: PaymentMethod,
-    ) -> Self {
-        let receipt = ReceiptId::from_entropy(derived_id("receipt", order.to_bytes()));
-        Self { visit, service, items, total, method, receipt, phase: PaymentPhase::ChargeSent }
-    }
-
-    /// After a restart it is unknown whether the charge request was sent: the order is inquired. The caller sends the
-    /// inquiry.
-    pub(crate) fn recovered(open: OpenPayment) -> Self {
-        let mut payment =
-            Self::new(open.order, open.visit, open.service, open.items, open.total, open.method);
-        payment.phase = PaymentPhase::InquirySent { tries: 0 };
-        payment
-    }
+impl PaymentPhase {
+    /// After a restart it is unknown whether the charge request was sent: the order is inquired.
+    pub(crate) const RECOVERED: Self = Self::InquirySent { tries: 0 };
 
     pub(crate) const fn next_inquiry_at(&self) -> Option<MonotonicMs> {
-        match self.phase {
-            PaymentPhase::Waiting { until, .. } => Some(until),
-            PaymentPhase::ChargeSent | PaymentPhase::InquirySent { .. } => None,
+        match self {
+            Self::Waiting { until, .. } => Some(*until),
+            Self::ChargeSent | Self::InquirySent { .. } => None,
         }
     }
+}
+
+/// The receipt that is issued when the order is paid; its number is known from the start.
+pub(crate) fn receipt_of(order: OrderId) -> ReceiptId {
+    ReceiptId::from_entropy(derived_id("receipt", order.to_bytes()))
 }
 
 /// True for refusals of a charge after which the platform holds no live order: nothing was or will be charged.
@@ -112,15 +88,18 @@ impl Kiosk {
         let Some(key) = person.visit_key.clone() else { return };
         let order = OrderId::from_entropy(builder.entropy.next_u128());
         let service = running.doc.id.clone();
-        builder.transition.record(Entry::OrderCreated {
-            order,
-            visit: visit.id,
-            resident: person.pseudonym,
-            service: service.clone(),
-            items: items.clone(),
-            total,
-            method,
-        });
+        builder.record(
+            &mut self.durable,
+            Entry::OrderCreated {
+                order,
+                visit: visit.id,
+                resident: person.pseudonym,
+                service: service.clone(),
+                items: items.clone(),
+                total,
+                method,
+            },
+        );
         builder.transition.effect(Effect::Charge(ChargeRequest {
             order,
             key,
@@ -128,7 +107,7 @@ impl Kiosk {
             total,
             method,
         }));
-        self.payments.insert(order, Payment::new(order, visit.id, service, items, total, method));
+        self.payments.insert(order, PaymentPhase::ChargeSent);
         let slow_at = builder.now.mono.plus_ms(self.setup.time_limits.charge_slow_ms);
         running.state = StepState::Paying { order, slow_at, slow: false };
     }
@@ -140,14 +119,14 @@ impl Kiosk {
         order: OrderId,
         outcome: Result<ChargeState, Failure>,
     ) {
-        let Some(payment) = self.payments.get_mut(&order) else { return };
-        let tries = match payment.phase {
+        let Some(phase) = self.payments.get_mut(&order) else { return };
+        let tries = match *phase {
             PaymentPhase::ChargeSent => 0,
             PaymentPhase::InquirySent { tries } => tries.saturating_add(1),
             // No request is pending: the answer is a repetition and does not count as an attempt.
             PaymentPhase::Waiting { tries, .. } => tries,
         };
-        let charged = matches!(payment.phase, PaymentPhase::ChargeSent);
+        let charged = matches!(phase, PaymentPhase::ChargeSent);
         match outcome {
             Ok(ChargeState::Settled { settlement }) => self.settle_order(builder, order, settlement),
             Err(Failure::Problem(code)) if charged && is_final_refusal(code) => {
@@ -157,7 +136,7 @@ impl Kiosk {
                 // With jitter: kiosks that lost the link at the same time do not inquire at the same time.
                 let pause = INQUIRY_BACKOFF.half_jitter_ms(tries, builder.entropy.next_u128());
                 let until = builder.now.mono.plus_ms(pause);
-                payment.phase = PaymentPhase::Waiting { until, tries };
+                *phase = PaymentPhase::Waiting { until, tries };
                 self.show_order_checking(order);
             }
         }
@@ -165,11 +144,11 @@ impl Kiosk {
 
     /// Sends the inquiries that are due.
     pub(crate) fn send_due_inquiries(&mut self, builder: &mut TransitionBuilder) {
-        for (order, payment) in &mut self.payments {
-            if let PaymentPhase::Waiting { until, tries } = payment.phase
+        for (order, phase) in &mut self.payments {
+            if let PaymentPhase::Waiting { until, tries } = *phase
                 && until <= builder.now.mono
             {
-                payment.phase = PaymentPhase::InquirySent { tries };
+                *phase = PaymentPhase::InquirySent { tries };
                 builder.transition.effect(Effect::Inquire(*order));
             }
         }
@@ -188,23 +167,25 @@ impl Kiosk {
 
     /// Settles the order: records the outcome, issues the receipt of a paid order, shows the outcome.
     fn settle_order(&mut self, builder: &mut TransitionBuilder, order: OrderId, settlement: Settlement) {
-        let Some(payment) = self.payments.remove(&order) else { return };
-        builder.transition.record(Entry::OrderSettled { order, settlement: settlement.clone() });
+        let Some(payment) = self.durable.orders.get(&order).cloned() else { return };
+        self.payments.remove(&order);
+        let receipt = receipt_of(order);
+        builder.record(&mut self.durable, Entry::OrderSettled { order, settlement: settlement.clone() });
         let watched = self.watcher_language(order);
         if let Settlement::Paid { reference, at } = &settlement {
             let lang = watched.unwrap_or(Lang::Zh);
             let title = receipt::payment_title(self, &payment.service, lang);
-            let content = receipt::payment_receipt(self, &payment, title, reference, *at, lang);
+            let content = receipt::payment_receipt(self, &payment, receipt, title, reference, *at, lang);
             self.issue_print_job(
                 builder,
-                payment.receipt,
+                receipt,
                 payment.visit,
                 Some(order),
                 (PrintForm::Receipt, content),
                 watched.is_some(),
             );
         }
-        let (total, receipt) = (payment.total, payment.receipt);
+        let total = payment.total;
         if let Some(visit) = &mut self.visit
             && let Task::Service(running) = &mut visit.task
             && matches!(running.state, StepState::Paying { order: of, .. } if of == order)

@@ -105,7 +105,7 @@ impl Kiosk {
         let state = match result {
             PinResult::Verified => {
                 if let Some(visit) = &self.visit {
-                    builder.transition.record(Entry::PinChanged { visit: visit.id });
+                    builder.record(&mut self.durable, Entry::PinChanged { visit: visit.id });
                 }
                 StepState::PinChanged
             }

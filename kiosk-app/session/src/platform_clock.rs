@@ -6,6 +6,7 @@
 
 use contract::UnixMs;
 
+use crate::durable::Durable;
 use crate::event::{MonotonicMs, Now};
 
 /// Largest backward correction of the time that is tolerated; used-code records are kept that much longer.
@@ -16,11 +17,6 @@ pub(crate) const BACKWARD_STEP_MS_MAX: u64 = 60_000;
 pub(crate) struct PlatformClock {
     /// Last synchronisation since the start: the platform's time, and the monotonic time at that moment.
     synchronised: Option<(UnixMs, MonotonicMs)>,
-    /// Last synchronisation before the start: the platform's time, and the offset to add to the kiosk's wall clock in
-    /// ms.
-    last_sync: Option<(UnixMs, i64)>,
-    /// Latest time of the wall clock before the start: the wall clock must not be earlier.
-    wall_floor: UnixMs,
     /// When a synchronisation was last recorded, and its offset in ms.
     last_recorded: Option<(MonotonicMs, i64)>,
 }
@@ -35,10 +31,6 @@ pub(crate) enum UntrustedClock {
 }
 
 impl PlatformClock {
-    pub(crate) const fn recovered(last_sync: Option<(UnixMs, i64)>, wall_floor: UnixMs) -> Self {
-        Self { synchronised: None, last_sync, wall_floor, last_recorded: None }
-    }
-
     /// Synchronises with the platform's clock. Returns the platform's time when the synchronisation must be recorded:
     /// once an hour, or when the offset changed by more than 2 s.
     pub(crate) fn synchronise(&mut self, now: Now, offset_ms: i64) -> Option<UnixMs> {
@@ -54,7 +46,12 @@ impl PlatformClock {
     }
 
     /// The platform's time now, if the last synchronisation is at most `limit_ms` ago.
-    pub(crate) fn trusted_now(&self, now: Now, limit_ms: u64) -> Result<UnixMs, UntrustedClock> {
+    pub(crate) fn trusted_now(
+        &self,
+        durable: &Durable,
+        now: Now,
+        limit_ms: u64,
+    ) -> Result<UnixMs, UntrustedClock> {
         if let Some((platform, at)) = self.synchronised {
             let passed = now.mono.0.saturating_sub(at.0);
             return if passed > limit_ms {
@@ -63,9 +60,10 @@ impl PlatformClock {
                 Ok(platform.plus_ms(passed))
             };
         }
-        let (platform, offset) = self.last_sync.ok_or(UntrustedClock::Unsynchronised)?;
+        // Not synchronised since the start: what the records say is the last that is known.
+        let (platform, offset) = durable.clock_sync.ok_or(UntrustedClock::Unsynchronised)?;
         let time = UnixMs(now.wall.0.saturating_add_signed(offset));
-        if now.wall.0.saturating_add(BACKWARD_STEP_MS_MAX) < self.wall_floor.0
+        if now.wall.0.saturating_add(BACKWARD_STEP_MS_MAX) < durable.clock_floor.0
             || time.0.saturating_add(BACKWARD_STEP_MS_MAX) < platform.0
         {
             return Err(UntrustedClock::WentBack);
@@ -78,8 +76,8 @@ impl PlatformClock {
     }
 
     /// The best estimate of the platform's time, for retention times only.
-    pub(crate) fn estimated_now(&self, now: Now) -> UnixMs {
-        self.trusted_now(now, u64::MAX).unwrap_or(now.wall)
+    pub(crate) fn estimated_now(&self, durable: &Durable, now: Now) -> UnixMs {
+        self.trusted_now(durable, now, u64::MAX).unwrap_or(now.wall)
     }
 }
 
@@ -89,31 +87,39 @@ mod tests {
 
     const HOUR: u64 = 3_600_000;
 
+    fn durable(clock_sync: Option<(UnixMs, i64)>, clock_floor: UnixMs) -> Durable {
+        Durable { clock_sync, clock_floor, ..Durable::default() }
+    }
+
     fn at(mono: u64, wall: u64) -> Now {
         Now { mono: MonotonicMs(mono), wall: UnixMs(wall) }
     }
 
     #[test]
     fn trusted_now_wall_clock_jump_follows_monotonic_clock() {
-        let mut clock = PlatformClock::default();
-        assert_eq!(clock.trusted_now(at(0, 5_000), HOUR), Err(UntrustedClock::Unsynchronised));
+        let (mut clock, none) = (PlatformClock::default(), Durable::default());
+        assert_eq!(clock.trusted_now(&none, at(0, 5_000), HOUR), Err(UntrustedClock::Unsynchronised));
         clock.synchronise(at(0, 5_000), 100_000);
         assert_eq!(
-            clock.trusted_now(at(1_000, 900_000_000), HOUR),
+            clock.trusted_now(&none, at(1_000, 900_000_000), HOUR),
             Ok(UnixMs(106_000)),
             "the wall clock jumped"
         );
-        assert_eq!(clock.trusted_now(at(HOUR + 1, 0), HOUR), Err(UntrustedClock::Unsynchronised));
+        assert_eq!(clock.trusted_now(&none, at(HOUR + 1, 0), HOUR), Err(UntrustedClock::Unsynchronised));
     }
 
     #[test]
     fn trusted_now_after_restart_rejects_old_or_backward_clock() {
-        let clock = PlatformClock::recovered(Some((UnixMs(10 * HOUR), -1_000)), UnixMs(11 * HOUR));
-        assert_eq!(clock.trusted_now(at(0, 12 * HOUR), 24 * HOUR), Ok(UnixMs(12 * HOUR - 1_000)));
-        assert_eq!(clock.trusted_now(at(0, 10 * HOUR), 24 * HOUR), Err(UntrustedClock::WentBack));
-        assert_eq!(clock.trusted_now(at(0, 40 * HOUR), 24 * HOUR), Err(UntrustedClock::Unsynchronised));
+        let clock = PlatformClock::default();
+        let records = durable(Some((UnixMs(10 * HOUR), -1_000)), UnixMs(11 * HOUR));
+        assert_eq!(clock.trusted_now(&records, at(0, 12 * HOUR), 24 * HOUR), Ok(UnixMs(12 * HOUR - 1_000)));
+        assert_eq!(clock.trusted_now(&records, at(0, 10 * HOUR), 24 * HOUR), Err(UntrustedClock::WentBack));
         assert_eq!(
-            PlatformClock::recovered(None, UnixMs(0)).trusted_now(at(0, HOUR), HOUR),
+            clock.trusted_now(&records, at(0, 40 * HOUR), 24 * HOUR),
+            Err(UntrustedClock::Unsynchronised)
+        );
+        assert_eq!(
+            clock.trusted_now(&durable(None, UnixMs(0)), at(0, HOUR), HOUR),
             Err(UntrustedClock::Unsynchronised)
         );
     }

@@ -52,9 +52,12 @@ impl Kiosk {
         (form, content): (PrintForm, Receipt),
         is_somebody_present: bool,
     ) {
-        builder.transition.record(Entry::ReceiptIssued { receipt, visit, order, content: content.clone() });
+        builder.record(
+            &mut self.durable,
+            Entry::ReceiptIssued { receipt, visit, order, content: content.clone() },
+        );
         if !is_somebody_present {
-            builder.transition.record(Entry::PrintAbandoned { receipt });
+            builder.record(&mut self.durable, Entry::PrintAbandoned { receipt });
             return;
         }
         let released = self.visit.as_ref().is_none_or(|open| open.id != visit);
@@ -111,7 +114,7 @@ impl Kiosk {
                 let times = Text::With(TextId::CopyMark, vec![(job.copy - 1).to_string()]);
                 self.setup.texts.render(lang, &times)
             });
-            builder.transition.record(Entry::PrintStarted { receipt, copy: job.copy });
+            builder.record(&mut self.durable, Entry::PrintStarted { receipt, copy: job.copy });
             builder.transition.effect(Effect::Print {
                 receipt,
                 printer: on,
@@ -147,17 +150,17 @@ impl Kiosk {
         match result {
             PrintResult::Printed(confirmation) => {
                 job.state = PrintState::Printed;
-                builder.transition.record(Entry::Printed { receipt, copy, confirmation });
+                builder.record(&mut self.durable, Entry::Printed { receipt, copy, confirmation });
             }
             PrintResult::NotStarted => {
                 // The copy does not exist, so its number is used again.
                 job.copy = copy.saturating_sub(1);
                 job.state = PrintState::Waiting;
-                builder.transition.record(Entry::PrintNotStarted { receipt, copy });
+                builder.record(&mut self.durable, Entry::PrintNotStarted { receipt, copy });
             }
             PrintResult::Unconfirmed => {
                 job.state = PrintState::Unconfirmed;
-                builder.transition.record(Entry::PrintUnconfirmed { receipt, copy });
+                builder.record(&mut self.durable, Entry::PrintUnconfirmed { receipt, copy });
             }
         }
         let (released, not_started) = (job.detached, job.state == PrintState::Waiting);
@@ -186,7 +189,7 @@ impl Kiosk {
         match self.print_state(receipt) {
             None | Some(PrintState::Printing) => {}
             Some(PrintState::Waiting) => {
-                builder.transition.record(Entry::PrintAbandoned { receipt });
+                builder.record(&mut self.durable, Entry::PrintAbandoned { receipt });
                 self.print_jobs.remove(&receipt);
             }
             Some(PrintState::Printed | PrintState::Unconfirmed) => {

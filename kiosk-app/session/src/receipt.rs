@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use view::{Lang, Text, TextId};
 
+use crate::durable::UnsettledOrder;
 use crate::kiosk::Kiosk;
 use crate::mask;
-use crate::payment::Payment;
 use crate::rows;
 use crate::setup::KioskSetup;
 use crate::visit::{IdentifiedResident, RunningService, in_language};
@@ -33,7 +33,8 @@ pub(crate) fn payment_title(kiosk: &Kiosk, service: &str, lang: Lang) -> String 
 /// A payment's receipt. It contains no name of the payer.
 pub(crate) fn payment_receipt(
     kiosk: &Kiosk,
-    payment: &Payment,
+    payment: &UnsettledOrder,
+    receipt: ReceiptId,
     title: String,
     reference: &str,
     at: UnixMs,
@@ -51,7 +52,7 @@ pub(crate) fn payment_receipt(
     let method = fixed_text(setup, lang, method_name(payment.method));
     lines.push(pair(setup, lang, TextId::ReceiptMethod, method));
     lines.push(pair(setup, lang, TextId::ReceiptReference, reference.to_owned()));
-    finish_receipt(setup, title, lines, (payment.receipt, RECEIPT_TEXTS), at, lang)
+    finish_receipt(setup, title, lines, (receipt, RECEIPT_TEXTS), at, lang)
 }
 
 /// The label of a receipt's number, and the footer below its code.

@@ -157,13 +157,16 @@ impl Kiosk {
             Some(StepData::Consent(id)) => Some(*id),
             Some(StepData::Rows(_) | StepData::Chosen(_)) | None => None,
         });
-        builder.transition.record(Entry::Queried {
-            visit: visit_id,
-            service: running.doc.id.clone(),
-            call,
-            consent,
-            rows: u32::try_from(rows.len()).unwrap_or(u32::MAX),
-        });
+        builder.record(
+            &mut self.durable,
+            Entry::Queried {
+                visit: visit_id,
+                service: running.doc.id.clone(),
+                call,
+                consent,
+                rows: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+            },
+        );
         if rows.is_empty() {
             return self.set_step_state(StepState::NothingFound(none));
         }
@@ -184,17 +187,20 @@ impl Kiosk {
         let lang = visit.lang;
         // A consent for this visit only ends with the platform's visit, which lasts a day at most.
         let until = builder.now.wall.plus_ms(u64::from(days.max(1)) * DAY_MS);
-        builder.transition.record(Entry::Consented {
-            consent,
-            visit: visit.id,
-            resident: person.pseudonym,
-            service: running.doc.id.clone(),
-            version: running.doc.version,
-            purpose: in_language(&purpose, lang).to_owned(),
-            items: items.iter().map(|item| in_language(item, lang).to_owned()).collect(),
-            recipient: in_language(&recipient, lang).to_owned(),
-            until,
-        });
+        builder.record(
+            &mut self.durable,
+            Entry::Consented {
+                consent,
+                visit: visit.id,
+                resident: person.pseudonym,
+                service: running.doc.id.clone(),
+                version: running.doc.version,
+                purpose: in_language(&purpose, lang).to_owned(),
+                items: items.iter().map(|item| in_language(item, lang).to_owned()).collect(),
+                recipient: in_language(&recipient, lang).to_owned(),
+                until,
+            },
+        );
         running.step_data.insert(id, StepData::Consent(consent));
         self.next_step(builder);
     }
@@ -203,9 +209,10 @@ impl Kiosk {
         if let Some(visit) = &self.visit
             && let Some(running) = visit.running_service()
         {
-            builder
-                .transition
-                .record(Entry::ConsentDeclined { visit: visit.id, service: running.doc.id.clone() });
+            builder.record(
+                &mut self.durable,
+                Entry::ConsentDeclined { visit: visit.id, service: running.doc.id.clone() },
+            );
         }
         self.show_menu(true);
     }
@@ -317,11 +324,10 @@ impl Kiosk {
                     person.evidence = evidence;
                     // This PIN confirms a payment. A step-up must also report the PIN to the platform: see
                     // `crate::pin`.
-                    builder.transition.record(Entry::EvidenceGiven {
-                        visit: visit.id,
-                        evidence,
-                        level: person.level,
-                    });
+                    builder.record(
+                        &mut self.durable,
+                        Entry::EvidenceGiven { visit: visit.id, evidence, level: person.level },
+                    );
                 }
                 if let Some(method) = self.payment_methods().get(method).copied() {
                     self.pay_by(builder, method);

@@ -28,7 +28,7 @@ impl Kiosk {
         // Nobody was identified: this visit has nothing to record and nothing to wipe.
         self.visit = None;
         self.notice = None;
-        builder.transition.record(Entry::StaffSignedIn { card: proof.name.clone() });
+        builder.record(&mut self.durable, Entry::StaffSignedIn { card: proof.name.clone() });
         self.staff_sign_in = Some(StaffSignIn { until: builder.now.mono.plus_ms(STAFF_SHOWN_MS) });
     }
 

@@ -235,7 +235,7 @@ impl Kiosk {
         let level = evidence.max_level();
         let doc = Arc::clone(&step_up.doc);
         (person.evidence, person.level) = (evidence, level);
-        builder.transition.record(Entry::EvidenceGiven { visit: visit.id, evidence, level });
+        builder.record(&mut self.durable, Entry::EvidenceGiven { visit: visit.id, evidence, level });
         self.open_service(builder, doc);
     }
 

@@ -73,7 +73,7 @@ impl Kiosk {
             None => (None, &mut self.idle_screen.help_until),
         };
         if shown.is_none() {
-            builder.transition.record(Entry::HelpRequested { visit });
+            builder.record(&mut self.durable, Entry::HelpRequested { visit });
         }
         *shown = until;
     }

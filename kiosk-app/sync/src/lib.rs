@@ -11,4 +11,6 @@ mod clock;
 mod uplink;
 
 pub use clock::ClockEstimate;
-pub use uplink::{ExchangeFailed, ExchangeTiming, RecordSource, Uplink, UplinkRequest};
+pub use uplink::{
+    ExchangeFailed, ExchangeTiming, NextRecords, RecordSource, RecordsOutcome, Uplink, UplinkRequest,
+};

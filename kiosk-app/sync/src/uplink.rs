@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    Backoff, BatchAck, Chain, ChangesAnswer, FeedItem, Head, KioskId, Record, RecordBatch, Signature,
-    SignedHead, UnixMs, UploadWindow, WireRecord,
+    Backoff, BatchAck, Chain, ChangesAnswer, FeedItem, Head, KioskId, MissingRecords, Record, RecordBatch,
+    Signature, SignedHead, UnixMs, UploadWindow, WireRecord, to_hex,
 };
 
 use crate::clock::ClockEstimate;
@@ -27,26 +27,29 @@ const DOWN_AFTER: u32 = 2;
 /// zstd level for batches: higher levels gain little for this kind of text.
 const ZSTD_LEVEL: i32 = 3;
 
+/// What follows a number of an epoch in the journal.
+#[derive(Clone, PartialEq, Eq)]
+pub enum NextRecords {
+    /// The next records, and the chain's head before the first.
+    Records(Head, Vec<Record>),
+    /// The next records no longer exist. The first one that does comes after this head.
+    Missing(Head),
+}
+
 /// Source of the records: the journal.
 pub trait RecordSource {
     /// The epochs that still exist, oldest first.
     fn epochs(&self) -> Vec<u64>;
 
-    /// The records after number `after` of an epoch, with the chain's head before the first; `None` when there are
-    /// none. At most `records` records, and about `bytes` bytes of bodies.
-    fn read_after(
-        &mut self,
-        epoch: u64,
-        after: u64,
-        records: usize,
-        bytes: usize,
-    ) -> Option<(Head, Vec<Record>)>;
+    /// What follows number `after` of an epoch; `None` when nothing does, or it cannot be read now. At most `records`
+    /// records, and about `bytes` bytes of bodies.
+    fn read_after(&mut self, epoch: u64, after: u64, records: usize, bytes: usize) -> Option<NextRecords>;
+
+    /// The number up to which the platform acknowledged an epoch to an earlier process, as far as is known.
+    fn acknowledged(&self, epoch: u64) -> Option<u64>;
 
     /// The number before the oldest record of an epoch that still exists.
     fn before_oldest(&self, epoch: u64) -> u64;
-
-    /// The number of the newest record of an epoch.
-    fn last_seq(&self, epoch: u64) -> u64;
 
     /// Signs the bytes with the kiosk's key.
     fn sign(&self, bytes: &[u8]) -> Signature;
@@ -76,6 +79,27 @@ pub struct ExchangeTiming {
 /// An exchange without a usable answer: no answer, a refusal, or an invalid response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExchangeFailed;
+
+/// What the platform's answer to a batch means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordsOutcome {
+    /// The platform has stored all records of this epoch up to this number.
+    Acknowledged {
+        /// The epoch.
+        epoch: u64,
+        /// The number.
+        upto: u64,
+        /// The platform's time.
+        platform: UnixMs,
+    },
+    /// The platform has other records of this epoch, and takes no more of it: see [`Uplink::forked_after`].
+    Forked {
+        /// The epoch.
+        epoch: u64,
+        /// The platform's time.
+        platform: UnixMs,
+    },
+}
 
 /// State of the exchanges of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,10 +131,11 @@ pub struct Uplink {
     device: KioskId,
     /// The highest acknowledged number, by epoch.
     acknowledged: BTreeMap<u64, u64>,
-    /// The batch in flight: its epoch, and the highest number that may be acknowledged. The platform may have
-    /// stored more than the batch holds, from an earlier process of this kiosk, but of the present epoch never more
-    /// than the journal holds.
-    in_flight: Option<(u64, u64)>,
+    /// Epochs of which the platform holds other records, each with the number up to which both have the same. Nothing more of
+    /// them is sent.
+    forked: BTreeMap<u64, u64>,
+    /// Head of the batch in flight.
+    in_flight: Option<Head>,
     records_exchange: ExchangeState,
     changes_exchange: ExchangeState,
     window: UploadWindow,
@@ -130,6 +155,7 @@ impl Uplink {
         Self {
             device,
             acknowledged: BTreeMap::new(),
+            forked: BTreeMap::new(),
             in_flight: None,
             records_exchange: ExchangeState::Idle(0),
             changes_exchange: ExchangeState::Idle(0),
@@ -172,22 +198,35 @@ impl Uplink {
     /// Whether the journal, with this newest head, has records that the platform has not acknowledged.
     #[must_use]
     pub fn has_unacknowledged(&self, head: Head) -> bool {
-        self.acknowledged.get(&head.epoch).copied().unwrap_or(0) < head.seq
+        !self.forked.contains_key(&head.epoch)
+            && self.acknowledged.get(&head.epoch).copied().unwrap_or(0) < head.seq
+    }
+
+    /// The number up to which kiosk and platform have the same records of an epoch that forked after it. Such an epoch must end.
+    #[must_use]
+    pub fn forked_after(&self, epoch: u64) -> Option<u64> {
+        self.forked.get(&epoch).copied()
     }
 
     fn build_batch(&mut self, source: &mut dyn RecordSource) -> Option<Vec<u8>> {
         let records_max = usize::try_from(self.window.records).unwrap_or(0).clamp(1, RECORDS_MAX);
         let bytes_max = usize::try_from(self.window.bytes).unwrap_or(0).clamp(1, BYTES_MAX);
-        let epochs = source.epochs();
-        for epoch in &epochs {
-            let epoch = *epoch;
+        for epoch in source.epochs() {
+            if self.forked.contains_key(&epoch) {
+                continue;
+            }
             // Before the first acknowledgement: records that no longer exist were acknowledged to an earlier process.
             let known = self.acknowledged.get(&epoch).copied();
-            let after = known.unwrap_or_else(|| source.before_oldest(epoch));
-            // This epoch has no more records, or a damaged disk lost some of them: continue with the next epoch.
-            let Some((from, records)) = source.read_after(epoch, after, records_max, bytes_max) else {
-                continue;
-            };
+            let after =
+                known.or_else(|| source.acknowledged(epoch)).unwrap_or_else(|| source.before_oldest(epoch));
+            let (mut missing, mut next) = (None, source.read_after(epoch, after, records_max, bytes_max));
+            if let Some(NextRecords::Missing(resumes)) = next {
+                // Deleted or lost records come after what the platform has, so the kiosk must state it.
+                let statement = MissingRecords::to_be_signed(self.device, epoch, after, resumes.seq);
+                missing = Some(MissingRecords { after, signature: source.sign(&statement) });
+                next = source.read_after(epoch, resumes.seq, records_max, bytes_max);
+            }
+            let Some(NextRecords::Records(from, records)) = next else { continue };
             let mut chain = Chain::from_head(from);
             let wire: Option<Vec<WireRecord>> = records
                 .iter()
@@ -198,50 +237,67 @@ impl Uplink {
                 .collect();
             let head = chain.head();
             let to = SignedHead { head, signature: source.sign(&head.to_be_signed()) };
-            let json = serde_json::to_vec(&RecordBatch { from, records: wire?, to }).ok()?;
-            // Of an earlier epoch, the platform may have stored records that a damaged disk has lost since.
-            let is_earlier = epochs.last() != Some(&epoch);
-            self.in_flight = Some((epoch, if is_earlier { u64::MAX } else { source.last_seq(epoch) }));
+            let batch = RecordBatch { from, records: wire?, to, missing };
+            let json = serde_json::to_vec(&batch).ok()?;
+            self.in_flight = Some(head);
             return zstd::encode_all(json.as_slice(), ZSTD_LEVEL).ok();
         }
         None
     }
 
-    /// Handles the answer to a batch. Returns the epoch and the number up to which the platform has stored all its
-    /// records.
+    /// Handles the answer to a batch. `head_at` is the kiosk's own chain, as far as it still exists.
     pub fn on_records(
         &mut self,
         now: u64,
         random: u128,
         timing: ExchangeTiming,
         answer: Result<BatchAck, ExchangeFailed>,
-    ) -> Option<(u64, u64)> {
+        head_at: impl FnOnce(u64, u64) -> Option<Head>,
+    ) -> Option<RecordsOutcome> {
         let in_flight = self.in_flight.take();
-        let valid = answer.ok().zip(in_flight).filter(|(ack, (epoch, last))| {
-            ack.device == self.device && ack.epoch == *epoch && ack.upto <= *last
-        });
-        let Some((ack, (epoch, _))) = valid else {
+        let valid = answer
+            .ok()
+            .zip(in_flight)
+            .filter(|(ack, sent)| ack.device == self.device && ack.epoch == sent.epoch);
+        let Some((ack, sent)) = valid else {
             self.records_exchange = ExchangeState::Idle(
                 now.saturating_add(self.records_failures.next_pause(BATCH_BACKOFF, random)),
             );
             self.update_online();
             return None;
         };
-        let known = self.acknowledged.insert(epoch, ack.upto).unwrap_or(0);
-        let moved = ack.upto != known;
+        let epoch = sent.epoch;
         self.refused = self.refused.saturating_add(u64::try_from(ack.refused.len()).unwrap_or(u64::MAX));
         self.window = ack.window;
         self.clock.observe(timing.sent, timing.received, ack.now);
+        self.online = true;
+        if ack.forked {
+            // With back-off: each fork costs an epoch, and a platform that always says so must not fill the disk.
+            let pause = self.records_failures.next_pause(BATCH_BACKOFF, random);
+            self.records_exchange = ExchangeState::Idle(now.saturating_add(pause));
+            self.forked.insert(epoch, ack.upto);
+            return Some(RecordsOutcome::Forked { epoch, platform: ack.now });
+        }
+        // The platform may have stored more than the batch holds: from an earlier process of this kiosk, or from a log that was
+        // replaced by a copy since. Only the same chain is skipped.
+        let is_same = |hash: &String, head: Head| *hash == to_hex(&head.hash);
+        let upto = if ack.upto <= sent.seq
+            || ack.hash.zip(head_at(epoch, ack.upto)).is_some_and(|(hash, head)| is_same(&hash, head))
+        {
+            ack.upto
+        } else {
+            sent.seq
+        };
+        let known = self.acknowledged.insert(epoch, upto).unwrap_or(0);
         // Without a back-off, an acknowledgement without progress would cause requests in an endless loop.
-        let wait = if moved {
+        let wait = if upto != known {
             self.records_failures.reset();
             u64::from(ack.window.after_ms)
         } else {
             self.records_failures.next_pause(BATCH_BACKOFF, random).max(u64::from(ack.window.after_ms))
         };
         self.records_exchange = ExchangeState::Idle(now.saturating_add(wait));
-        self.online = true;
-        Some((epoch, ack.upto))
+        Some(RecordsOutcome::Acknowledged { epoch, upto, platform: ack.now })
     }
 
     /// Handles an answer with feed items. Returns the items and the new cursor.
@@ -253,7 +309,8 @@ impl Uplink {
         answer: Result<ChangesAnswer, ExchangeFailed>,
     ) -> Option<(Vec<FeedItem>, u64)> {
         match answer {
-            Ok(answer) if answer.cursor >= self.cursor => {
+            // A lower cursor than before: the platform was restored from a backup and sends everything anew.
+            Ok(answer) => {
                 self.clock.observe(timing.sent, timing.received, answer.now);
                 self.changes_failures.reset();
                 // The link is up again: waiting records are sent without waiting for their own back-off.
@@ -267,7 +324,7 @@ impl Uplink {
                 self.changes_exchange = ExchangeState::Idle(now.saturating_add(wait));
                 Some((answer.items, self.cursor))
             }
-            Ok(_) | Err(ExchangeFailed) => {
+            Err(ExchangeFailed) => {
                 self.changes_exchange = ExchangeState::Idle(
                     now.saturating_add(self.changes_failures.next_pause(PROBE_BACKOFF, random)),
                 );

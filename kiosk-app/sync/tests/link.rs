@@ -8,7 +8,9 @@ use contract::{
     BatchAck, Chain, ChangesAnswer, CloseReason, Entry, Head, KioskId, Record, RecordBatch, RecordHeader,
     Signature, UnixMs, UploadWindow, VisitId,
 };
-use sync::{ExchangeFailed, ExchangeTiming, RecordSource, Uplink, UplinkRequest};
+use sync::{
+    ExchangeFailed, ExchangeTiming, NextRecords, RecordSource, RecordsOutcome, Uplink, UplinkRequest,
+};
 
 const EXCHANGE: ExchangeTiming = ExchangeTiming { sent: UnixMs(0), received: UnixMs(10) };
 
@@ -22,11 +24,18 @@ struct MemoryJournal {
     heads: BTreeMap<(u64, u64), Head>,
     /// By epoch: the number up to which records no longer exist.
     deleted_upto: BTreeMap<u64, u64>,
+    /// By epoch: the number up to which an earlier process knew it acknowledged.
+    settled: BTreeMap<u64, u64>,
 }
 
 impl MemoryJournal {
     fn new() -> Self {
-        Self { epochs: vec![(7, Vec::new())], heads: BTreeMap::new(), deleted_upto: BTreeMap::new() }
+        Self {
+            epochs: vec![(7, Vec::new())],
+            heads: BTreeMap::new(),
+            deleted_upto: BTreeMap::new(),
+            settled: BTreeMap::new(),
+        }
     }
 
     fn append(&mut self, n: u64) {
@@ -50,32 +59,33 @@ impl MemoryJournal {
     }
 }
 
+impl MemoryJournal {
+    fn head_at(&self, epoch: u64, seq: u64) -> Option<Head> {
+        self.heads.get(&(epoch, seq)).copied()
+    }
+}
+
 impl RecordSource for MemoryJournal {
     fn epochs(&self) -> Vec<u64> {
         self.epochs.iter().map(|(epoch, _)| *epoch).collect()
     }
 
-    fn read_after(
-        &mut self,
-        epoch: u64,
-        after: u64,
-        records: usize,
-        _: usize,
-    ) -> Option<(Head, Vec<Record>)> {
+    fn read_after(&mut self, epoch: u64, after: u64, records: usize, _: usize) -> Option<NextRecords> {
         let (_, all) = self.epochs.iter().find(|(e, _)| *e == epoch)?;
-        if after < self.before_oldest(epoch) {
-            return None;
+        let oldest = self.before_oldest(epoch);
+        if after < oldest {
+            return Some(NextRecords::Missing(self.heads[&(epoch, oldest)]));
         }
         let taken: Vec<Record> = all.iter().skip(after as usize).take(records).cloned().collect();
-        (!taken.is_empty()).then(|| (self.heads[&(epoch, after)], taken))
+        (!taken.is_empty()).then(|| NextRecords::Records(self.heads[&(epoch, after)], taken))
+    }
+
+    fn acknowledged(&self, epoch: u64) -> Option<u64> {
+        self.settled.get(&epoch).copied()
     }
 
     fn before_oldest(&self, epoch: u64) -> u64 {
         self.deleted_upto.get(&epoch).copied().unwrap_or(0)
-    }
-
-    fn last_seq(&self, epoch: u64) -> u64 {
-        self.epochs.iter().find(|(e, _)| *e == epoch).map_or(0, |(_, records)| records.len() as u64)
     }
 
     fn sign(&self, _: &[u8]) -> Signature {
@@ -90,6 +100,7 @@ struct Platform {
     stored: BTreeMap<(u64, u64), Vec<u8>>,
     /// Record bodies in the order in which they were first stored.
     order: Vec<Vec<u8>>,
+    hashes: BTreeMap<(u64, u64), String>,
 }
 
 impl Platform {
@@ -97,8 +108,11 @@ impl Platform {
         let batch: RecordBatch = serde_json::from_slice(&zstd::decode_all(body).unwrap()).unwrap();
         batch.verify_chain().unwrap();
         let epoch = batch.from.epoch;
+        let mut chain = Chain::from_head(batch.from);
         for wire in &batch.records {
             let record = wire.to_record().unwrap();
+            chain.push(&record.header, &record.commitment()).unwrap();
+            self.hashes.insert((epoch, record.header.seq), contract::to_hex(&chain.head().hash));
             if self.stored.insert((epoch, record.header.seq), record.body.clone()).is_none() {
                 self.order.push(record.body);
             }
@@ -108,7 +122,17 @@ impl Platform {
             upto += 1;
         }
         let window = UploadWindow { records: 16, bytes: 65_536, after_ms: 0 };
-        BatchAck { device: device(), epoch, upto, refused: Vec::new(), window, now: UnixMs(1) }
+        let hash = self.hashes.get(&(epoch, upto)).cloned();
+        BatchAck {
+            device: device(),
+            epoch,
+            upto,
+            hash,
+            forked: false,
+            refused: Vec::new(),
+            window,
+            now: UnixMs(1),
+        }
     }
 }
 
@@ -174,15 +198,15 @@ fn records_arrive_once_in_order_over_faulty_link() {
                             Err(ExchangeFailed)
                         }
                         3 => {
+                            // Too high a number, of which the kiosk has no record, or another one.
                             let mut ack = platform.store_batch(&body);
-                            // Too high a number; of an earlier epoch it could be correct after a disk loss.
-                            let present = log.epochs.last().is_some_and(|(epoch, _)| *epoch == ack.epoch);
-                            ack.upto += if present { 1_000 } else { 0 };
+                            ack.upto += 1 + rng.below(1_000);
                             Ok(ack)
                         }
                         _ => Ok(platform.store_batch(&body)),
                     };
-                    uplink.on_records(now, rng.below(1 << 30).into(), EXCHANGE, answer);
+                    let random = rng.below(1 << 30).into();
+                    uplink.on_records(now, random, EXCHANGE, answer, |epoch, seq| log.head_at(epoch, seq));
                 }
             }
         }
@@ -195,7 +219,17 @@ fn records_arrive_once_in_order_over_faulty_link() {
 
 fn ack(epoch: u64, upto: u64) -> BatchAck {
     let window = UploadWindow { records: 16, bytes: 65_536, after_ms: 0 };
-    BatchAck { device: device(), epoch, upto, refused: Vec::new(), window, now: UnixMs(1) }
+    let (hash, forked) = (None, false);
+    BatchAck { device: device(), epoch, upto, hash, forked, refused: Vec::new(), window, now: UnixMs(1) }
+}
+
+fn acknowledged(epoch: u64, upto: u64) -> Option<RecordsOutcome> {
+    Some(RecordsOutcome::Acknowledged { epoch, upto, platform: UnixMs(1) })
+}
+
+/// A kiosk whose own chain is not asked for.
+fn no_head(_: u64, _: u64) -> Option<Head> {
+    None
 }
 
 fn batch_of(uplink: &mut Uplink, log: &mut MemoryJournal, now: u64) -> RecordBatch {
@@ -222,7 +256,7 @@ fn one_batch_is_in_flight_within_window() {
     let mut granted = ack(7, 64);
     granted.window.records = 10;
     granted.window.after_ms = 5_000;
-    assert_eq!(uplink.on_records(0, 0, EXCHANGE, Ok(granted)), Some((7, 64)));
+    assert_eq!(uplink.on_records(0, 0, EXCHANGE, Ok(granted), no_head), acknowledged(7, 64));
     assert_eq!(uplink.poll(4_999, &mut log), None);
     assert_eq!(batch_of(&mut uplink, &mut log, 5_000).records.len(), 10);
 }
@@ -233,10 +267,10 @@ fn restored_platform_receives_lost_records_again() {
     (1..=20).for_each(|n| log.append(n));
     let mut uplink = Uplink::new(device(), 0);
     batch_of(&mut uplink, &mut log, 0);
-    uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, 20)));
+    uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, 20)), no_head);
     log.append(21);
     batch_of(&mut uplink, &mut log, 0);
-    uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, 5)));
+    uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, 5)), no_head);
     assert_eq!(batch_of(&mut uplink, &mut log, 0).from.seq, 5);
 }
 
@@ -251,30 +285,69 @@ fn first_batch_begins_at_oldest_existing_record() {
 }
 
 #[test]
-fn lost_records_do_not_block_next_epoch() {
-    // The platform has stored more of the old epoch than still exists, or less than where it begins.
-    for (stored, deleted_upto) in [(30, 0), (4, 10)] {
-        let mut log = MemoryJournal::new();
-        (1..=20).for_each(|n| log.append(n));
-        log.deleted_upto.insert(7, deleted_upto);
-        log.epochs.push((8, Vec::new()));
-        log.append(1);
+fn records_that_no_longer_exist_are_stated_missing() {
+    // The platform was restored from a backup, and the kiosk has deleted what it had acknowledged.
+    let mut log = MemoryJournal::new();
+    (1..=20).for_each(|n| log.append(n));
+    log.deleted_upto.insert(7, 10);
+    let mut uplink = Uplink::new(device(), 0);
+    assert_eq!(batch_of(&mut uplink, &mut log, 0).from.seq, 10);
+    assert_eq!(uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, 4)), no_head), acknowledged(7, 4));
+    let batch = batch_of(&mut uplink, &mut log, 0);
+    assert_eq!((batch.from.seq, batch.missing.map(|missing| missing.after)), (10, Some(4)));
+    uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, 20)), no_head);
+    log.append(21);
+    let batch = batch_of(&mut uplink, &mut log, 0);
+    assert_eq!((batch.from.seq, batch.missing), (20, None));
+}
+
+#[test]
+fn acknowledgement_beyond_the_batch_skips_only_the_same_chain() {
+    let mut log = MemoryJournal::new();
+    (1..=100).for_each(|n| log.append(n));
+    let same = log.heads[&(7, 90)];
+    for (hash, next) in [(same.hash, 90), ([1; 32], 64)] {
         let mut uplink = Uplink::new(device(), 0);
-        assert_eq!(batch_of(&mut uplink, &mut log, 0).from.epoch, 7);
-        uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, stored)));
-        let next = batch_of(&mut uplink, &mut log, 0);
-        assert_eq!(next.from.epoch, 8, "platform at {stored}, log from {deleted_upto}");
+        batch_of(&mut uplink, &mut log, 0);
+        let answer = BatchAck { hash: Some(contract::to_hex(&hash)), ..ack(7, 90) };
+        uplink.on_records(0, 0, EXCHANGE, Ok(answer), |epoch, seq| log.head_at(epoch, seq));
+        assert_eq!(batch_of(&mut uplink, &mut log, 0).from.seq, next);
     }
 }
 
 #[test]
+fn forked_epoch_is_reported_and_not_sent_again() {
+    let mut log = MemoryJournal::new();
+    (1..=20).for_each(|n| log.append(n));
+    let mut uplink = Uplink::new(device(), 0);
+    batch_of(&mut uplink, &mut log, 0);
+    let answer = BatchAck { forked: true, ..ack(7, 12) };
+    let outcome = uplink.on_records(0, 0, EXCHANGE, Ok(answer), no_head);
+    assert_eq!(outcome, Some(RecordsOutcome::Forked { epoch: 7, platform: UnixMs(1) }));
+    assert_eq!(uplink.forked_after(7), Some(12));
+    assert!(uplink.online() && uplink.poll(0, &mut log).is_none());
+    log.epochs.push((8, Vec::new()));
+    log.append(1);
+    assert_eq!(batch_of(&mut uplink, &mut log, 10_000).from.epoch, 8);
+}
+
+#[test]
+fn first_batch_begins_after_what_was_settled_before() {
+    let mut log = MemoryJournal::new();
+    (1..=20).for_each(|n| log.append(n));
+    log.settled.insert(7, 15);
+    let mut uplink = Uplink::new(device(), 0);
+    assert_eq!(batch_of(&mut uplink, &mut log, 0).from.seq, 15);
+}
+
+#[test]
 fn invalid_acknowledgement_changes_nothing() {
-    for invalid in [ack(8, 1), ack(7, 21), BatchAck { device: "K-2".parse().unwrap(), ..ack(7, 3) }] {
+    for invalid in [ack(8, 1), BatchAck { device: "K-2".parse().unwrap(), ..ack(7, 3) }] {
         let mut log = MemoryJournal::new();
         (1..=20).for_each(|n| log.append(n));
         let mut uplink = Uplink::new(device(), 0);
         batch_of(&mut uplink, &mut log, 0);
-        assert_eq!(uplink.on_records(0, 0, EXCHANGE, Ok(invalid)), None);
+        assert_eq!(uplink.on_records(0, 0, EXCHANGE, Ok(invalid), no_head), None);
         assert_eq!(batch_of(&mut uplink, &mut log, 600_000).from.seq, 0);
     }
 }
@@ -289,7 +362,7 @@ fn acknowledgement_without_progress_backs_off() {
         match uplink.poll(now, &mut log) {
             Some(UplinkRequest::Records(_)) => {
                 sent += 1;
-                uplink.on_records(now, u128::MAX / 3, EXCHANGE, Ok(ack(7, 0)));
+                uplink.on_records(now, u128::MAX / 3, EXCHANGE, Ok(ack(7, 0)), no_head);
             }
             Some(UplinkRequest::Changes { since }) => {
                 let answer = ChangesAnswer { items: Vec::new(), cursor: since, now: UnixMs(1) };
@@ -315,9 +388,18 @@ fn two_failures_mean_offline_one_answer_online() {
         uplink.on_changes(at, 0, EXCHANGE, Err(ExchangeFailed));
         assert_eq!(uplink.online(), online);
     }
-    uplink.poll(60_000, &mut log);
-    assert_eq!(uplink.on_changes(60_000, 0, EXCHANGE, Ok(changes(2))), None, "a cursor never decreases");
     uplink.poll(90_000, &mut log);
     uplink.on_changes(90_000, 0, EXCHANGE, Ok(changes(4)));
     assert!(uplink.online());
+}
+
+#[test]
+fn lower_cursor_is_a_restored_platform() {
+    let mut log = MemoryJournal::new();
+    let mut uplink = Uplink::new(device(), 900);
+    uplink.poll(0, &mut log);
+    let answer = ChangesAnswer { items: Vec::new(), cursor: 3, now: UnixMs(1) };
+    assert_eq!(uplink.on_changes(0, 0, EXCHANGE, Ok(answer)), Some((Vec::new(), 3)));
+    assert!(uplink.online());
+    assert_eq!(uplink.poll(20_000, &mut log), Some(UplinkRequest::Changes { since: 3 }));
 }

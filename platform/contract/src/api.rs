@@ -304,6 +304,45 @@ pub struct RecordBatch {
     pub records: Vec<WireRecord>,
     /// Signed head of the chain after the last record.
     pub to: SignedHead,
+    /// Records before `from` that no longer exist. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<MissingRecords>,
+}
+
+/// A kiosk's statement that records of its log no longer exist (缺失记录): its disk lost them before they were delivered, or they were
+/// deleted after the platform had acknowledged them, and the platform was restored from an older backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MissingRecords {
+    /// The records after this number are missing, up to and including the number of the batch's first head.
+    pub after: u64,
+    /// Signature of the kiosk over [`MissingRecords::to_be_signed`].
+    pub signature: Signature,
+}
+
+impl MissingRecords {
+    /// The bytes that the kiosk signs: `kiosk-missing/1 ‖ device ‖ epoch ‖ after ‖ last`, numbers with 8 bytes.
+    #[must_use]
+    pub fn to_be_signed(device: KioskId, epoch: u64, after: u64, last: u64) -> Vec<u8> {
+        let mut bytes = b"kiosk-missing/1".to_vec();
+        bytes.extend(device.to_bytes());
+        for number in [epoch, after, last] {
+            bytes.extend(number.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// Verifies the statement for the records before this head.
+    ///
+    /// # Errors
+    /// When it does not name earlier records, or is not signed by this key.
+    pub fn verify(&self, from: Head, key: &PublicKey) -> Result<(), SignError> {
+        if self.after >= from.seq {
+            return Err(SignError::Mismatch);
+        }
+        let signed = Self::to_be_signed(from.device, from.epoch, self.after, from.seq);
+        key.verify(&signed, &self.signature)
+    }
 }
 
 impl RecordBatch {
@@ -351,6 +390,14 @@ pub struct BatchAck {
     /// Every record up to and including this sequence number is durable at the platform. May be lower than before
     /// when the platform was restored from a backup: the kiosk then sends again from here.
     pub upto: u64,
+    /// Hash of the chain at `upto`, hexadecimal. The kiosk skips records up to there only when its own chain has the same hash.
+    /// Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// The platform has other records after `upto` than the kiosk: the log of one of them was changed, or the kiosk's disk was
+    /// restored from a copy. The kiosk begins a new epoch. Since version 2.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forked: bool,
     /// Records that are stored but could not be processed. For the operator; they block nothing.
     pub refused: Vec<RefusedRecord>,
     /// Limits of the next batch.
@@ -458,7 +505,7 @@ mod tests {
         }
         let head = chain.head();
         let signature = key.sign(&head.to_be_signed());
-        (RecordBatch { from, records, to: SignedHead { head, signature } }, key.public())
+        (RecordBatch { from, records, to: SignedHead { head, signature }, missing: None }, key.public())
     }
 
     #[test]

@@ -194,6 +194,18 @@ pub enum Entry {
         /// Number of segments that could not be read and were quarantined.
         damaged_segments: u32,
     },
+    /// A record of an earlier epoch, stated again in this one: the platform holds other records in the place of that one. It changes
+    /// nothing at the kiosk, where the first one counts. Since version 2.
+    Restated {
+        /// The epoch of the record.
+        epoch: u64,
+        /// Its number there.
+        seq: u64,
+        /// When it was first recorded.
+        time: UnixMs,
+        /// The entry.
+        record: Box<Entry>,
+    },
     /// A visit began and the platform identified the resident.
     Identified {
         /// The visit.
@@ -217,6 +229,9 @@ pub enum Entry {
         /// SM3 of the code's bytes, hexadecimal.
         #[serde(rename = "mark")]
         code_hash: String,
+        /// Until when the same code is refused, by the platform's clock. Not in records of version 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<UnixMs>,
     },
     /// 验码 by the kiosk: this kiosk verified and accepted a signed code, with or without a link. The record is
     /// durable before the level rises. The same holder and time step in the records of two kiosks means that one
@@ -240,6 +255,9 @@ pub enum Entry {
         visit: VisitId,
         /// The admitted person, under the name that this gate's records can use.
         who: AdmissionSubject,
+        /// Another name of the same person, by which the gate knows it without a link. Not in records of version 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        also: Option<AdmissionSubject>,
         /// The evidence that the admission is based on.
         evidence: Evidence,
         /// Until when the gate refuses the same subject (anti-passback): the credential cannot be handed back and
@@ -421,6 +439,7 @@ impl Entry {
     pub const fn kind(&self) -> RecordKind {
         RecordKind(match self {
             Self::JournalOpened { .. } => 1,
+            Self::Restated { .. } => 2,
             Self::Identified { .. } => 10,
             Self::CodeUsed { .. } => 11,
             Self::EvidenceGiven { .. } => 12,
@@ -493,6 +512,19 @@ mod tests {
                 r#"{"entry":"pin-changed","visit":"00000000000000000000000000000002"}"#,
             ),
             (
+                Entry::Restated {
+                    epoch: 7,
+                    seq: 3,
+                    time: UnixMs(4),
+                    record: Box::new(Entry::PinChanged { visit }),
+                },
+                r#"{"entry":"restated","epoch":7,"seq":3,"time":4,"record":{"entry":"pin-changed","visit":"00000000000000000000000000000002"}}"#,
+            ),
+            (
+                Entry::CodeUsed { visit, code_hash: "ab".into(), until: None },
+                r#"{"entry":"code-accepted","visit":"00000000000000000000000000000002","mark":"ab"}"#,
+            ),
+            (
                 Entry::VisitClosed { visit, reason: CloseReason::CardRemoved },
                 r#"{"entry":"visit-closed","visit":"00000000000000000000000000000002","reason":"card-taken"}"#,
             ),
@@ -504,6 +536,7 @@ mod tests {
                 Entry::Admitted {
                     visit,
                     who: AdmissionSubject::Holder(holder),
+                    also: None,
                     evidence: Evidence::OfflineCode,
                     until: UnixMs(8),
                     offline: false,
@@ -514,6 +547,7 @@ mod tests {
                 Entry::Admitted {
                     visit,
                     who: AdmissionSubject::Card(CardName::from_identification(&HexBytes([0x50; 16]))),
+                    also: None,
                     evidence: Evidence::CardAuthenticated,
                     until: UnixMs(8),
                     offline: true,

@@ -32,8 +32,8 @@ mod time;
 pub use api::{
     AnswerRow, BatchAck, CallAnswer, CallRequest, CardEvidence, CardStatus, ChangesAnswer, ChargeRequest,
     ChargeState, EvidenceAnswer, EvidenceRequest, FeedItem, IdCardEvidence, IdentifyAnswer, IdentifyRequest,
-    InquiryRequest, PresentedCredential, RecordBatch, RefusedRecord, SignedHead, SignedServiceDocument,
-    StepUpProof, UploadWindow, VisitKey, WireRecord,
+    InquiryRequest, MissingRecords, PresentedCredential, RecordBatch, RefusedRecord, SignedHead,
+    SignedServiceDocument, StepUpProof, UploadWindow, VisitKey, WireRecord,
 };
 pub use backoff::Backoff;
 pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes, StaffProof};

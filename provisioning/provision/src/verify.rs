@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use contract::{Chain, KioskId, PublicKey, RecordBatch, SignedHead};
+use contract::{Chain, Head, KioskId, PublicKey, RecordBatch, SignedHead};
 use serde::Deserialize;
 
 /// The platform's export of one kiosk's log, with the fields that are verified.
@@ -15,6 +15,8 @@ struct Export {
 #[derive(Deserialize)]
 struct Epoch {
     batch: RecordBatch,
+    #[serde(default)]
+    after_missing: Vec<RecordBatch>,
     heads: Vec<SignedHead>,
 }
 
@@ -25,15 +27,22 @@ pub(crate) struct VerifiedLog {
     epochs: usize,
     records: usize,
     heads: usize,
+    /// Records that the kiosk itself states to be lost: epoch, first and last number.
+    missing: Vec<(u64, u64, u64)>,
 }
 
 impl fmt::Display for VerifiedLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}: {} records in {} epochs, {} signed heads: complete and unchanged",
+            "{}: {} records in {} epochs, {} signed heads: ",
             self.device, self.records, self.epochs, self.heads
-        )
+        )?;
+        if self.missing.is_empty() {
+            return f.write_str("complete and unchanged");
+        }
+        f.write_str("unchanged; the kiosk states that these records are lost:")?;
+        self.missing.iter().try_for_each(|(epoch, first, last)| write!(f, " {epoch:016x}/{first}-{last}"))
     }
 }
 
@@ -65,6 +74,16 @@ pub(crate) enum VerifyError {
         /// Sequence number of the record.
         seq: u64,
     },
+    /// Records are missing without a statement of the kiosk.
+    #[error(
+        "epoch {epoch:016x}: records up to {seq} are missing, and the kiosk's statement about them does not verify"
+    )]
+    MissingUnstated {
+        /// Number of the epoch.
+        epoch: u64,
+        /// Sequence number of the last missing record.
+        seq: u64,
+    },
     /// A signed head is not on the chain: the log was rolled back or rewritten after the head was signed.
     #[error("epoch {epoch:016x}: the head signed at record {seq} does not match these records")]
     HeadNotOnChain {
@@ -78,41 +97,69 @@ pub(crate) enum VerifyError {
 /// Verifies an export.
 pub(crate) fn verify(json: &[u8], key: &PublicKey) -> Result<VerifiedLog, VerifyError> {
     let export: Export = serde_json::from_slice(json)?;
-    let mut verdict =
-        VerifiedLog { device: export.device, epochs: export.epochs.len(), records: 0, heads: 0 };
-    for Epoch { batch, heads } in &export.epochs {
+    let (epochs, missing) = (export.epochs.len(), Vec::new());
+    let mut verdict = VerifiedLog { device: export.device, epochs, records: 0, heads: 0, missing };
+    for Epoch { batch, after_missing, heads } in &export.epochs {
         let epoch = batch.from.epoch;
         if batch.from != Chain::genesis(export.device, epoch).head() {
             return Err(VerifyError::NotFirstRecord(epoch));
         }
-        let broken = |source| VerifyError::Chain { epoch, source };
-        let mut chain = Chain::from_head(batch.from);
-        let mut points = vec![chain.head()];
-        for wire in &batch.records {
-            let record = wire.to_record().map_err(broken)?;
-            chain.push(&record.header, &record.commitment()).map_err(broken)?;
-            points.push(chain.head());
+        let mut points = Vec::new();
+        let mut last = None;
+        for run in std::iter::once(batch).chain(after_missing) {
+            if let Some(last) = last {
+                let unstated = VerifyError::MissingUnstated { epoch, seq: run.from.seq };
+                let stated = run.missing.filter(|missing| missing.after <= last && last < run.from.seq);
+                if (run.from.device, run.from.epoch) != (export.device, epoch) {
+                    return Err(unstated);
+                }
+                // The kiosk may have stated more than turned out to be missing.
+                let Some(missing) = stated else { return Err(unstated) };
+                missing.verify(run.from, key).map_err(|_| unstated)?;
+                verdict.missing.push((epoch, last + 1, run.from.seq));
+            }
+            last = Some(verify_run(run, &mut points)?);
+            verdict.records += run.records.len();
         }
-        if batch.to.head != chain.head() {
-            return Err(VerifyError::HeadNotOnChain { epoch, seq: batch.to.head.seq });
-        }
-        for signed in heads.iter().chain([&batch.to]) {
+        let ends = std::iter::once(batch).chain(after_missing).map(|run| &run.to);
+        for signed in heads.iter().chain(ends) {
             let seq = signed.head.seq;
             signed.verify(key).map_err(|_| VerifyError::Unsigned { epoch, seq })?;
             if !points.contains(&signed.head) {
                 return Err(VerifyError::HeadNotOnChain { epoch, seq });
             }
         }
-        verdict.records += batch.records.len();
         verdict.heads += heads.len();
     }
     if verdict.records == 0 { Err(VerifyError::Empty) } else { Ok(verdict) }
 }
 
+/// Verifies the chain of one run of records. Adds its heads to the points of the chain, and returns the number of its last
+/// record.
+fn verify_run(run: &RecordBatch, points: &mut Vec<Head>) -> Result<u64, VerifyError> {
+    let epoch = run.from.epoch;
+    let broken = |source| VerifyError::Chain { epoch, source };
+    let mut chain = Chain::from_head(run.from);
+    points.push(chain.head());
+    for wire in &run.records {
+        let record = wire.to_record().map_err(broken)?;
+        chain.push(&record.header, &record.commitment()).map_err(broken)?;
+        points.push(chain.head());
+    }
+    let end = chain.head();
+    if run.to.head == end {
+        Ok(end.seq)
+    } else {
+        Err(VerifyError::HeadNotOnChain { epoch, seq: run.to.head.seq })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::{CloseReason, Entry, Head, Record, RecordHeader, SecretKey, UnixMs, VisitId, WireRecord};
+    use contract::{
+        CloseReason, Entry, MissingRecords, Record, RecordHeader, SecretKey, UnixMs, VisitId, WireRecord,
+    };
     use serde_json::{Value, json};
 
     fn export(key: &SecretKey) -> Value {
@@ -135,12 +182,47 @@ mod tests {
                 heads.push(sign(chain.head()));
             }
         }
-        let batch = RecordBatch { from, records, to: sign(chain.head()) };
+        let batch = RecordBatch { from, records, to: sign(chain.head()), missing: None };
         json!({ "device": device, "key": key.public(), "epochs": [{ "batch": batch, "heads": heads }] })
     }
 
     fn check(export: &Value, key: &SecretKey) -> Result<VerifiedLog, VerifyError> {
         verify(&serde_json::to_vec(export).unwrap(), &key.public())
+    }
+
+    /// An export in which records 3 and 4 are missing, with the kiosk's statement about them.
+    fn export_with_gap(key: &SecretKey, signer: &SecretKey) -> Value {
+        let mut export = export(key);
+        let mut whole: RecordBatch = serde_json::from_value(export["epochs"][0]["batch"].clone()).unwrap();
+        let heads: Vec<SignedHead> = serde_json::from_value(export["epochs"][0]["heads"].clone()).unwrap();
+        let records = whole.records.split_off(4);
+        whole.records.truncate(2);
+        let from = heads[1].head;
+        let statement = MissingRecords::to_be_signed(from.device, from.epoch, 2, from.seq);
+        let missing = Some(MissingRecords { after: 2, signature: signer.sign(&statement) });
+        let run = RecordBatch { from, records, to: whole.to, missing };
+        whole.to = heads[0];
+        export["epochs"][0] = json!({ "batch": whole, "after_missing": [run], "heads": heads });
+        export
+    }
+
+    #[test]
+    fn gap_that_the_kiosk_states_is_named() {
+        let key = SecretKey::from_bytes(&[4; 32]).unwrap();
+        let verdict = check(&export_with_gap(&key, &key), &key).unwrap();
+        assert_eq!((verdict.records, &*verdict.missing), (4, &[(5, 3, 4)][..]));
+        assert!(verdict.to_string().ends_with("are lost: 0000000000000005/3-4"));
+    }
+
+    #[test]
+    fn gap_without_a_valid_statement_is_refused() {
+        let key = SecretKey::from_bytes(&[4; 32]).unwrap();
+        let other = SecretKey::from_bytes(&[5; 32]).unwrap();
+        let forged = export_with_gap(&key, &other);
+        assert!(matches!(check(&forged, &key), Err(VerifyError::MissingUnstated { epoch: 5, seq: 4 })));
+        let mut silent = export_with_gap(&key, &key);
+        silent["epochs"][0]["after_missing"][0].as_object_mut().unwrap().remove("missing");
+        assert!(matches!(check(&silent, &key), Err(VerifyError::MissingUnstated { .. })));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! A disk of the journal with injected faults, for tests and the simulation: power cuts, full disk, bit rot.
+//! A disk of the journal with injected faults, for tests and the simulation: power cuts, full disk, failed syncs and reads, bit
+//! rot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,12 +16,17 @@ pub struct FaultyDisk {
     bytes_left: Option<usize>,
     /// Syncs that still succeed.
     syncs_left: Option<usize>,
+    /// Files whose sectors cannot be read.
+    unreadable: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct File {
     bytes: Vec<u8>,
     synced: usize,
+    /// A sync failed at this length. As on Linux, it fails once: later ones succeed, and yet the bytes after it are not on the
+    /// disk and are lost with the next power cut.
+    lost_from: Option<usize>,
 }
 
 impl FaultyDisk {
@@ -48,6 +54,15 @@ impl FaultyDisk {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let kept = usize::try_from(random >> 33).unwrap_or(0) % (loose + 1);
             file.bytes.truncate(file.synced + kept);
+            if let Some(lost) = file.lost_from.take() {
+                // The length of a file may be durable while its bytes are not.
+                let is_zeroed = random >> 20 & 1 == 0;
+                let length = file.bytes.len();
+                file.bytes.truncate(lost);
+                if is_zeroed {
+                    file.bytes.resize(length, 0);
+                }
+            }
             file.synced = file.bytes.len();
         }
     }
@@ -57,6 +72,11 @@ impl FaultyDisk {
         if let Some(byte) = self.files.get_mut(name).and_then(|file| file.bytes.get_mut(at)) {
             *byte ^= 0x04;
         }
+    }
+
+    /// Makes the sectors of a file unreadable.
+    pub fn fail_reads(&mut self, name: &str) {
+        self.unreadable.insert(name.to_owned());
     }
 
     /// Length of a file in bytes.
@@ -102,7 +122,11 @@ impl Disk for FaultyDisk {
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
         match &mut self.syncs_left {
-            Some(0) => return Err(io::Error::other("the disk does not answer")),
+            Some(0) => {
+                let file = self.file(name)?;
+                file.lost_from = Some(file.lost_from.unwrap_or(file.synced));
+                return Err(io::Error::other("the disk does not answer"));
+            }
             Some(left) => *left -= 1,
             None => {}
         }
@@ -112,7 +136,22 @@ impl Disk for FaultyDisk {
     }
 
     fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {
+        if self.unreadable.contains(name) {
+            return Err(io::Error::other("the sector cannot be read"));
+        }
         Ok(self.file(name)?.bytes.clone())
+    }
+
+    fn read_start(&mut self, name: &str, bytes: usize) -> io::Result<(Vec<u8>, u64)> {
+        let file = self.read(name)?;
+        let start = file.get(..bytes.min(file.len())).unwrap_or_default().to_vec();
+        Ok((start, u64::try_from(file.len()).unwrap_or(u64::MAX)))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let file = self.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        self.files.insert(to.to_owned(), file);
+        Ok(())
     }
 
     fn quarantine(&mut self, name: &str) -> io::Result<()> {
@@ -156,6 +195,14 @@ impl Disk for SharedDisk {
 
     fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {
         self.lock().read(name)
+    }
+
+    fn read_start(&mut self, name: &str, bytes: usize) -> io::Result<(Vec<u8>, u64)> {
+        self.lock().read_start(name, bytes)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.lock().rename(from, to)
     }
 
     fn quarantine(&mut self, name: &str) -> io::Result<()> {

@@ -7,6 +7,7 @@ use contract::{
     CodeHolder, ConsentId, Entry, Evidence, KioskId, Level, OrderId, PaymentMethod, Settlement, UnixMs,
     VisitId,
 };
+use engine::KioskState;
 use journal::{Journal, JournalConfig};
 use sandbox::acquirer::OrderOutcome;
 use server::KioskAudit;
@@ -176,10 +177,11 @@ fn check_journal_on_disk(world: &Simulator, kiosk: usize, audited: &BTreeMap<u64
         [count; 16]
     };
     let disk = world.kiosks[kiosk].disk.lock().clone();
-    let (log, opening) = Journal::open(disk, identity, None, UnixMs(1), &mut entropy).unwrap();
+    let (log, opening) = Journal::<KioskState, _>::open(disk, identity, UnixMs(1), &mut entropy).unwrap();
     assert_eq!(opening.damaged_segments, 0, "seed {seed}: a segment is damaged");
-    let (work, last) = (log.open_work(), log.head());
-    assert!(work.payments.is_empty(), "seed {seed}: kiosk {kiosk} leaves {:?}", work.payments.keys());
+    let last = log.head();
+    let unsettled = log.state().0.unsettled_orders();
+    assert!(unsettled.is_empty(), "seed {seed}: kiosk {kiosk} leaves {unsettled:?}");
     for epoch in log.epochs() {
         // Opening the journal for this check adds one record.
         let own = u64::from(epoch == last.epoch);
@@ -188,7 +190,7 @@ fn check_journal_on_disk(world: &Simulator, kiosk: usize, audited: &BTreeMap<u64
     }
 }
 
-/// I1: charged once, recorded once, booked once, and by the same order everywhere.
+/// I1, I6: charged once, recorded once, booked once, and by the same order everywhere; with one receipt if it was paid.
 fn check_payments(world: &Simulator, entries: &[Entry], seed: u64) -> (usize, usize) {
     let mut settled: BTreeMap<OrderId, Settlement> = BTreeMap::new();
     let mut bills: BTreeMap<OrderId, Vec<String>> = BTreeMap::new();
@@ -205,11 +207,17 @@ fn check_payments(world: &Simulator, entries: &[Entry], seed: u64) -> (usize, us
             _ => {}
         }
     }
+    for (order, settlement) in &settled {
+        let issued =
+            |entry: &&Entry| matches!(entry, Entry::ReceiptIssued { order: Some(of), .. } if of == order);
+        let (receipts, paid) = (entries.iter().filter(issued).count(), is_paid(settlement));
+        assert_eq!(receipts, usize::from(paid), "seed {seed}: {order} has {receipts} receipts, paid: {paid}");
+    }
     let known: BTreeSet<&OrderId> = settled.keys().collect();
     assert_eq!(known, bills.keys().collect(), "seed {seed}: an order without an outcome, or the reverse");
     let recorded: BTreeSet<String> = settled
         .iter()
-        .filter(|(_, settlement)| matches!(settlement, Settlement::Paid { .. }))
+        .filter(|(_, settlement)| is_paid(settlement))
         .map(|(order, _)| order.to_string())
         .collect();
     let ledger = world.city.acquirer.entries().unwrap();
@@ -229,6 +237,10 @@ fn check_payments(world: &Simulator, entries: &[Entry], seed: u64) -> (usize, us
         .flat_map(|entry| entry.bills.iter().map(|bill| (bill.clone(), entry.answer.order.clone())));
     assert_eq!(booked, owed.collect(), "seed {seed}: booked as charged");
     (recorded.len(), settled.len() - recorded.len())
+}
+
+const fn is_paid(settlement: &Settlement) -> bool {
+    matches!(settlement, Settlement::Paid { .. })
 }
 
 /// I4: a personal record is fetched under an earlier consent of the same visit.
@@ -257,7 +269,7 @@ fn check_codes_used_once(entries: &[Entry], seed: u64) {
     let mut visits = BTreeMap::new();
     for entry in entries {
         match entry {
-            Entry::CodeUsed { visit, code_hash: mark } => {
+            Entry::CodeUsed { visit, code_hash: mark, .. } => {
                 visits.insert(*visit, mark.clone());
             }
             Entry::Identified { visit, .. } => {
@@ -332,7 +344,7 @@ fn check_unmarked_copies(world: &Simulator, kiosk: usize, seed: u64) {
 fn check_disk_is_unreadable(world: &Simulator, kiosk: usize, seed: u64) {
     let bytes = world.kiosks[kiosk].disk.lock().all_bytes();
     let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-    assert!(holds("KJS1"), "the disk has no journal");
+    assert!(holds("KJS2"), "the disk has no journal");
     for resident in &world.city.residents {
         assert!(!holds(&resident.name) && !holds(&resident.id_number), "seed {seed}: {}", resident.slug);
     }

@@ -102,6 +102,7 @@ impl SimKiosk {
         let at = self.clock_at(now);
         let Some(engine) = &mut self.engine else { return Vec::new() };
         let out = engine.turn(engine::EngineInput { at, entropy, event: what });
+        assert!(engine.is_durable_state_recorded(), "the durable state is what the records fold to");
         self.store_outputs(out)
     }
 
@@ -121,9 +122,6 @@ impl SimKiosk {
         for out in out {
             match out {
                 Output::Show(view) => self.view = Some(*view),
-                Output::Cache(CacheEntry { key: CacheKey::Checkpoint, bytes }) => {
-                    self.cache.checkpoint = Some(bytes)
-                }
                 Output::Cache(CacheEntry { key: CacheKey::Feed, bytes }) => self.cache.feed = Some(bytes),
                 Output::Effect(_) | Output::Send(_) => rest.push(out),
             }

@@ -2,8 +2,7 @@
 //! state as from the journal alone.
 
 use contract::Entry;
-use engine::{CacheEntry, CacheKey, CacheSnapshot, Output, UplinkRequest};
-use view::{Body, Intent};
+use engine::{CacheKey, CacheSnapshot, Output, UplinkRequest};
 
 use crate::feed::menu;
 use crate::fixture::{ChargeOutcome, Fixture, SharedDisk};
@@ -55,59 +54,9 @@ fn cached_services_are_not_recorded_as_change() {
 }
 
 #[test]
-fn checkpoint_is_cached_between_visits_only() {
-    let mut bench = Fixture::new();
-    bench.answer_all(ChargeOutcome::Answered);
-    let mut checkpoints = 0;
-    for _ in 0..30 {
-        bench.cached.checkpoint = None;
-        bench.insert_card();
-        bench.answer_all(ChargeOutcome::Answered);
-        for _ in 0..8 {
-            bench.touch(Intent::OpenTile(0));
-            bench.answer_all(ChargeOutcome::Answered);
-            bench.touch(Intent::Back);
-            bench.answer_all(ChargeOutcome::Answered);
-        }
-        assert!(
-            bench.cached.checkpoint.is_none(),
-            "a checkpoint during a visit would make the resident wait"
-        );
-        bench.touch(Intent::EndVisit);
-        bench.finish_open_work();
-        checkpoints += u32::from(bench.cached.checkpoint.is_some());
-    }
-    assert!((2..=15).contains(&checkpoints), "{checkpoints} in 30 visits");
-}
-
-#[test]
-fn open_order_is_recovered_with_and_without_checkpoint() {
-    let mut with_checkpoint = 0;
-    for visits in 0..12 {
-        let mut bench = after_visits(visits);
-        bench.visit(ChargeOutcome::AnswerLost);
-        let had_checkpoint = bench.cached.checkpoint.is_some();
-        let (disk, platform, kept) = power_cut(bench, visits as u64);
-        let end = |kept: CacheSnapshot| {
-            let copy = SharedDisk::default();
-            *copy.lock() = disk.lock().clone();
-            let mut bench = Fixture::with_cache(copy, platform.clone(), 2, kept);
-            let first = bench.view().body.clone();
-            bench.finish_open_work();
-            assert!(matches!(bench.view().body, Body::Welcome(_)));
-            (first, bench.inquiries, bench.platform.entries.len(), bench.platform.charged)
-        };
-        let without = CacheSnapshot { checkpoint: None, ..kept.clone() };
-        assert!(end(kept) == end(without), "after {visits} visits");
-        with_checkpoint += u32::from(had_checkpoint);
-    }
-    assert!((2..12).contains(&with_checkpoint), "{with_checkpoint} power cuts had a cached checkpoint");
-}
-
-#[test]
 fn garbage_in_cache_is_ignored() {
     let (disk, platform, _) = power_cut(after_visits(1), 3);
-    let garbage = CacheSnapshot { checkpoint: Some(b"{".to_vec()), feed: Some(vec![0xFF; 99]) };
+    let garbage = CacheSnapshot { feed: Some(vec![0xFF; 99]) };
     let mut bench = Fixture::with_cache(disk, platform, 2, garbage);
     bench.finish_open_work();
     assert_eq!(menu(&mut bench), 1);
@@ -116,6 +65,5 @@ fn garbage_in_cache_is_ignored() {
 
 #[test]
 fn cache_key_names_are_stable() {
-    let name = |place| CacheEntry { key: place, bytes: Vec::new() }.key.name();
-    assert_eq!((name(CacheKey::Checkpoint), name(CacheKey::Feed)), ("log", "shelf"));
+    assert_eq!(CacheKey::Feed.name(), "shelf");
 }

@@ -28,6 +28,9 @@ fn check(bench: &Fixture, shown_as_paid: bool, context: &str) {
     for order in platform.charged.keys() {
         let paid = matches!(settled(order), Some(Settlement::Paid { .. }));
         assert!(paid, "{context}: a charge is not recorded as paid");
+        let receipts = platform
+            .count(|entry| matches!(entry, Entry::ReceiptIssued { order: Some(of), .. } if of == order));
+        assert_eq!(receipts, 1, "{context}: a paid order has one receipt");
     }
     for entry in &platform.entries {
         if let Entry::OrderCreated { order, .. } = entry {

@@ -77,6 +77,9 @@ pub(crate) struct Fixture {
     pub(crate) out_of_service: u32,
     /// Whether the uplink's requests are answered.
     pub(crate) link_up: bool,
+    /// Batches of records are held back instead of answered.
+    pub(crate) holds_records: bool,
+    held: Option<Vec<u8>>,
     /// The values that a cache would hold now.
     pub(crate) cached: CacheSnapshot,
     now: Now,
@@ -194,6 +197,8 @@ impl Fixture {
             shown_paid: false,
             out_of_service: 0,
             link_up: true,
+            holds_records: false,
+            held: None,
             cached: kept,
             now,
             entropy,
@@ -222,9 +227,6 @@ impl Fixture {
                     }
                     self.view = Some(*view);
                 }
-                Output::Cache(CacheEntry { key: CacheKey::Checkpoint, bytes }) => {
-                    self.cached.checkpoint = Some(bytes)
-                }
                 Output::Cache(CacheEntry { key: CacheKey::Feed, bytes }) => self.cached.feed = Some(bytes),
                 out => {
                     match &out {
@@ -246,6 +248,7 @@ impl Fixture {
     pub(crate) fn turn(&mut self, what: InputEvent) {
         self.entropy += 1;
         let out = self.engine.turn(EngineInput { at: self.now, entropy: self.entropy, event: what });
+        assert!(self.engine.is_durable_state_recorded(), "the durable state is what the records fold to");
         self.handle_outputs(out);
     }
 
@@ -283,6 +286,10 @@ impl Fixture {
 
     /// Answers all waiting outputs, and those that result from the answers.
     pub(crate) fn answer_all(&mut self, charges: ChargeOutcome) {
+        if !self.holds_records {
+            let held = self.held.take().map(|body| Output::Send(UplinkRequest::Records(body)));
+            self.pending.extend(held);
+        }
         for _ in 0..1_000 {
             if self.pending.is_empty() {
                 return;
@@ -336,6 +343,10 @@ impl Fixture {
             }
             Output::Send(UplinkRequest::Records(body)) => {
                 let now = self.now.wall;
+                if self.holds_records {
+                    self.held = Some(body);
+                    return;
+                }
                 let answer = self
                     .link_up
                     .then(|| self.platform.records(&body, &device_key(), now))

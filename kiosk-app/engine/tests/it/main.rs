@@ -10,6 +10,7 @@
 
 mod cache;
 mod codes;
+mod damage;
 mod failures;
 mod feed;
 mod fixture;

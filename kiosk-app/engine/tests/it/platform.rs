@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
-    BatchAck, CallAnswer, ChangesAnswer, ChargeRequest, ChargeState, Entry, Evidence, FeedItem, Head,
+    BatchAck, CallAnswer, Chain, ChangesAnswer, ChargeRequest, ChargeState, Entry, Evidence, FeedItem, Head,
     IdentifyAnswer, KioskId, Level, OrderId, Pseudonym, RecordBatch, SecretKey, Settlement,
     SignedServiceDocument, UnixMs, UploadWindow, VisitKey, VoidReason,
 };
@@ -26,8 +26,12 @@ pub(crate) struct Platform {
     /// Charge requests in the order of arrival.
     pub(crate) charge_requests: Vec<OrderId>,
     fenced: BTreeSet<OrderId>,
-    /// Newest head by epoch.
-    heads: BTreeMap<u64, Head>,
+    /// Heads of the stored chains, by epoch and number.
+    heads: BTreeMap<(u64, u64), Head>,
+    /// Numbers that the kiosk stated to be missing: epoch, after, last.
+    pub(crate) missing: Vec<(u64, u64, u64)>,
+    /// Batches that contradicted stored records.
+    pub(crate) forks: u32,
     /// Stored entries in the order of arrival.
     pub(crate) entries: Vec<Entry>,
 }
@@ -67,26 +71,49 @@ impl Platform {
         let batch: RecordBatch = serde_json::from_slice(&json).unwrap();
         batch.verify_chain().unwrap();
         batch.to.verify(&device.public()).unwrap();
-        let epoch = batch.from.epoch;
-        let stored = self.heads.get(&epoch).map_or(0, |head| head.seq);
-        assert!(batch.from.seq <= stored, "records are missing before {}", batch.from.seq);
+        let (from, epoch) = (batch.from, batch.from.epoch);
+        if from.seq > self.upto(epoch) {
+            let Some(missing) = batch.missing else { return self.ack(from, self.upto(epoch), false, now) };
+            missing.verify(from, &device.public()).unwrap();
+            assert!(missing.after <= self.upto(epoch), "more is missing than was stated");
+            self.missing.push((epoch, self.upto(epoch), from.seq));
+            self.heads.insert((epoch, from.seq), from);
+        }
+        if from.seq > 0 && self.heads.get(&(epoch, from.seq)) != Some(&from) {
+            self.forks += 1;
+            return self.ack(from, 0, true, now);
+        }
+        let mut chain = Chain::from_head(from);
         for wire in &batch.records {
             let record = wire.to_record().unwrap();
-            if record.header.seq > stored {
-                self.entries.push(Entry::decode(&record.body).unwrap());
+            chain.push(&record.header, &record.commitment()).unwrap();
+            let head = chain.head();
+            match self.heads.get(&(epoch, head.seq)) {
+                Some(stored) if *stored == head => {}
+                Some(_) => {
+                    self.forks += 1;
+                    return self.ack(from, head.seq - 1, true, now);
+                }
+                None => {
+                    self.heads.insert((epoch, head.seq), head);
+                    self.entries.push(match Entry::decode(&record.body).unwrap() {
+                        Entry::Restated { record, .. } => *record,
+                        entry => entry,
+                    });
+                }
             }
         }
-        if batch.to.head.seq > stored {
-            self.heads.insert(epoch, batch.to.head);
-        }
-        BatchAck {
-            device: batch.from.device,
-            epoch,
-            upto: self.heads[&epoch].seq,
-            refused: Vec::new(),
-            window: UploadWindow { records: 3, bytes: 100_000, after_ms: 0 },
-            now,
-        }
+        self.ack(from, self.upto(epoch), false, now)
+    }
+
+    fn upto(&self, epoch: u64) -> u64 {
+        self.heads.range((epoch, 0)..=(epoch, u64::MAX)).last().map_or(0, |((_, seq), _)| *seq)
+    }
+
+    fn ack(&self, of: Head, upto: u64, forked: bool, now: UnixMs) -> BatchAck {
+        let hash = self.heads.get(&(of.epoch, upto)).map(|head| contract::to_hex(&head.hash));
+        let window = UploadWindow { records: 3, bytes: 100_000, after_ms: 0 };
+        BatchAck { device: of.device, epoch: of.epoch, upto, hash, forked, refused: Vec::new(), window, now }
     }
 
     pub(crate) fn count(&self, matches: impl Fn(&Entry) -> bool) -> usize {

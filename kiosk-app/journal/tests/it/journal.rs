@@ -1,12 +1,16 @@
 //! The journal under power cuts, full disks and bit rot.
 
+use std::path::Path;
+
 use contract::{CloseReason, Entry, RecordBatch, SecretKey, SignedHead, UnixMs, VisitId, WireRecord};
-use faulty_disk::FaultyDisk;
-use journal::{Disk, Journal, JournalConfig, JournalError, RealDisk, RecoveryReport};
+use faulty_disk::{FaultyDisk, SharedDisk};
+use journal::{Disk, JournalConfig, JournalError, NextRecords, RealDisk, RecoveryReport};
 
-const NOW: UnixMs = UnixMs(1_795_000_000_000);
+use crate::state::{Journal, VisitList};
 
-fn config() -> JournalConfig {
+pub(crate) const NOW: UnixMs = UnixMs(1_795_000_000_000);
+
+pub(crate) fn config() -> JournalConfig {
     JournalConfig {
         device: "K-VP-0001".parse().unwrap(),
         wrap_key: [9; 16].into(),
@@ -17,7 +21,7 @@ fn config() -> JournalConfig {
 }
 
 /// Values that differ with every call and every seed.
-fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
+pub(crate) fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
     let mut count = 0_u64;
     move || {
         count += 1;
@@ -26,20 +30,21 @@ fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
     }
 }
 
-fn open<D: Disk>(disk: D, seed: u64) -> (Journal<D>, RecoveryReport) {
-    Journal::open(disk, config(), None, NOW, &mut entropy(seed)).unwrap()
+pub(crate) fn open<D: Disk>(disk: D, seed: u64) -> (Journal<D>, RecoveryReport) {
+    Journal::open(disk, config(), NOW, &mut entropy(seed)).unwrap()
 }
 
-fn entry(n: u64) -> Entry {
+pub(crate) fn entry(n: u64) -> Entry {
     Entry::VisitClosed { visit: VisitId::from_entropy(n.into()), reason: CloseReason::Exit }
 }
 
 /// The visits in the journal, in order, over all epochs.
-fn visits<D: Disk>(journal: &mut Journal<D>) -> Vec<VisitId> {
+pub(crate) fn visits<D: Disk>(journal: &mut Journal<D>) -> Vec<VisitId> {
     let mut found = Vec::new();
     for epoch in journal.epochs() {
         let mut after = 0;
-        while let Some((_, records)) = journal.read_after(epoch, after, 7, 1 << 20).unwrap() {
+        while let Some(next) = journal.read_after(epoch, after, 7, 1 << 20).unwrap() {
+            let NextRecords::Records(_, records) = next else { panic!("records are missing after {after}") };
             for record in records {
                 after = record.header.seq;
                 if let Ok(Entry::VisitClosed { visit, .. }) = Entry::decode(&record.body) {
@@ -48,10 +53,11 @@ fn visits<D: Disk>(journal: &mut Journal<D>) -> Vec<VisitId> {
             }
         }
     }
+    assert_eq!(journal.state(), &VisitList(found.clone()), "the state is what the records fold to");
     found
 }
 
-fn expected(count: u64) -> Vec<VisitId> {
+pub(crate) fn expected(count: u64) -> Vec<VisitId> {
     (1..=count).map(|n| VisitId::from_entropy(n.into())).collect()
 }
 
@@ -109,7 +115,7 @@ fn failed_sync_poisons_journal_until_reopened() {
     let (mut journal, _) = open(FaultyDisk::new(), 1);
     journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
     let (mut disk, _) = journal.into_parts();
-    disk.limit_syncs(Some(3));
+    disk.limit_syncs(Some(1));
     let (mut journal, _) = open(disk, 3);
     let failed = journal.append(&[entry(2)], NOW, &mut entropy(4));
     assert!(matches!(failed, Err(JournalError::Disk("sync", _))));
@@ -128,7 +134,7 @@ fn tail_after_failed_sync_is_synced_before_append() {
     for seed in (1..40).step_by(2) {
         let (journal, _) = open(FaultyDisk::new(), 1);
         let (mut disk, _) = journal.into_parts();
-        disk.limit_syncs(Some(3));
+        disk.limit_syncs(Some(1));
         let (mut journal, _) = open(disk, 2);
         assert!(journal.append(&[entry(1)], NOW, &mut entropy(3)).is_err());
         let (mut disk, _) = journal.into_parts();
@@ -144,50 +150,33 @@ fn tail_after_failed_sync_is_synced_before_append() {
 }
 
 #[test]
-fn rotten_segment_is_quarantined_and_begins_new_epoch() {
-    let (mut journal, _) = open(FaultyDisk::new(), 1);
-    for n in 1..=6 {
-        journal.append(&[entry(n)], NOW, &mut entropy(n)).unwrap();
+fn openings_whose_sync_failed_leave_no_damage() {
+    for seed in 0..40 {
+        let (mut journal, _) = open(FaultyDisk::new(), 1);
+        journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
+        let (disk, _) = journal.into_parts();
+        let shared = SharedDisk::default();
+        *shared.lock() = disk;
+        // The sync of an append fails, and then that of each attempt to open the journal.
+        let (mut journal, _) = open(shared.clone(), 3);
+        shared.lock().limit_syncs(Some(0));
+        assert!(journal.append(&[entry(2)], NOW, &mut entropy(4)).is_err());
+        for attempt in 0..seed % 4 {
+            assert!(Journal::open(shared.clone(), config(), NOW, &mut entropy(5 + attempt)).is_err());
+        }
+        shared.lock().limit_syncs(None);
+        let (mut journal, report) = open(shared.clone(), 20);
+        assert_eq!((report.damaged_segments, report.new_epoch), (0, false), "seed {seed}");
+        let found = visits(&mut journal);
+        shared.lock().power_cut(seed);
+        let (mut journal, report) = open(shared.clone(), 21);
+        assert_eq!(
+            (report.damaged_segments, report.new_epoch),
+            (0, false),
+            "seed {seed}: after the power cut"
+        );
+        assert_eq!(visits(&mut journal), found, "seed {seed}");
     }
-    let epoch = journal.head().epoch;
-    let (mut disk, _) = journal.into_parts();
-    let name = disk.list().unwrap().remove(0);
-    let middle = disk.file_len(&name) / 2;
-    disk.flip_bit(&name, middle);
-    let (journal, report) = open(disk, 9);
-    assert_eq!((report.damaged_segments, report.new_epoch), (1, true));
-    assert_ne!(journal.head().epoch, epoch);
-    assert_eq!(journal.head().seq, 1, "its opening record");
-    let (mut disk, _) = journal.into_parts();
-    assert!(!disk.list().unwrap().contains(&name));
-    assert!(disk.all_bytes().len() > middle, "quarantined, not deleted");
-}
-
-#[test]
-fn missing_segment_is_reported_as_damage() {
-    let mut disk = FaultyDisk::new();
-    for start in 0..3 {
-        let (mut journal, _) = open(disk, start + 1);
-        journal.append(&[entry(start)], NOW, &mut entropy(start + 50)).unwrap();
-        disk = journal.into_parts().0;
-    }
-    let mut names = disk.list().unwrap();
-    names.sort();
-    disk.delete(&names[1]).unwrap();
-    let (_, report) = open(disk, 9);
-    assert_eq!(report.damaged_segments, 1);
-    assert!(report.new_epoch);
-}
-
-#[test]
-fn open_with_other_key_reads_nothing() {
-    let (mut journal, _) = open(FaultyDisk::new(), 1);
-    journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
-    let (disk, _) = journal.into_parts();
-    let other = JournalConfig { wrap_key: [8; 16].into(), ..config() };
-    let (mut journal, report) = Journal::open(disk, other, None, NOW, &mut entropy(3)).unwrap();
-    assert_eq!(report.damaged_segments, 1);
-    assert_eq!(visits(&mut journal), []);
 }
 
 #[test]
@@ -198,7 +187,9 @@ fn read_records_form_valid_contiguous_batches() {
     }
     let key = SecretKey::from_bytes(&[3; 32]).unwrap();
     let (mut after, mut last) = (0, None);
-    while let Some((from, records)) = journal.read_after(journal.head().epoch, after, 8, 2_000).unwrap() {
+    while let Some(NextRecords::Records(from, records)) =
+        journal.read_after(journal.head().epoch, after, 8, 2_000).unwrap()
+    {
         assert_eq!(from.seq, after);
         assert!(last.is_none_or(|head| head == from), "batches join without a gap");
         let mut chain = contract::Chain::from_head(from);
@@ -211,6 +202,7 @@ fn read_records_form_valid_contiguous_batches() {
             from,
             records: records.iter().map(|record| WireRecord::from_record(record).unwrap()).collect(),
             to: SignedHead { head: chain.head(), signature: key.sign(&chain.head().to_be_signed()) },
+            missing: None,
         };
         batch.verify_chain().unwrap();
     }
@@ -227,10 +219,15 @@ fn read_after_is_independent_of_earlier_reads() {
         journal.append(&entries, NOW, &mut entropy(start + 10)).unwrap();
         disk = journal.into_parts().0;
     }
-    let read = |journal: &mut Journal<FaultyDisk>, after: u64| {
-        let found = journal.read_after(journal.head().epoch, after, 4, 1 << 20).unwrap();
-        found
-            .map(|(from, records)| (from, records.iter().map(|record| record.header.seq).collect::<Vec<_>>()))
+    let read = |journal: &mut Journal<FaultyDisk>, after: u64| match journal
+        .read_after(journal.head().epoch, after, 4, 1 << 20)
+        .unwrap()
+    {
+        Some(NextRecords::Records(from, records)) => {
+            Some((from, records.iter().map(|record| record.header.seq).collect::<Vec<_>>()))
+        }
+        Some(NextRecords::Missing(_)) => panic!("nothing is missing"),
+        None => None,
     };
     let fresh = || open(disk.clone(), 9).0;
     let last = fresh().head().seq;
@@ -247,44 +244,14 @@ fn read_after_is_independent_of_earlier_reads() {
 }
 
 #[test]
-fn acknowledged_segments_are_deleted_unless_open_work() {
-    let week = UnixMs(NOW.0 + 8 * 86_400_000);
-    let order = contract::OrderId::from_entropy(5);
-    for open_order in [false, true] {
-        let (mut journal, _) = open(FaultyDisk::new(), 1);
-        if open_order {
-            let intended = Entry::OrderCreated {
-                order,
-                visit: VisitId::from_entropy(1),
-                resident: contract::Pseudonym::from_entropy(1),
-                service: "water.pay".into(),
-                items: Vec::new(),
-                total: contract::Money::ZERO,
-                method: contract::PaymentMethod::ResidentCode,
-            };
-            journal.append(&[intended], NOW, &mut entropy(3)).unwrap();
-        }
-        let head = journal.head();
-        // A day later the next append begins a new segment.
-        journal.append(&[entry(1)], week, &mut entropy(4)).unwrap();
-        journal.delete_acknowledged(head.epoch, head.seq, NOW).unwrap();
-        assert!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), "not old enough");
-        journal.delete_acknowledged(head.epoch, head.seq - 1, week).unwrap();
-        assert!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), "not acknowledged");
-        journal.delete_acknowledged(head.epoch, head.seq, week).unwrap();
-        assert_eq!(journal.read_after(head.epoch, 0, 9, 9_999).unwrap().is_some(), open_order);
-        assert_eq!(journal.before_oldest(head.epoch), if open_order { 0 } else { head.seq });
-    }
-}
-
-#[test]
 fn real_disk_is_encrypted_and_recovers_all_records() {
     let dir = tempfile::tempdir().unwrap();
     let name = "张三丰";
     {
         let (mut journal, _) = open(RealDisk::open(dir.path()).unwrap(), 1);
         let secret = Entry::ConsentDeclined { visit: VisitId::from_entropy(1), service: name.into() };
-        journal.append(&[secret, entry(1)], NOW, &mut entropy(2)).unwrap();
+        journal.append(&[secret], NOW, &mut entropy(2)).unwrap();
+        journal.append(&[entry(1)], NOW, &mut entropy(3)).unwrap();
     }
     let (mut journal, report) = open(RealDisk::open(dir.path()).unwrap(), 3);
     assert_eq!(report, RecoveryReport { replayed_records: 3, ..RecoveryReport::default() });
@@ -296,6 +263,23 @@ fn real_disk_is_encrypted_and_recovers_all_records() {
             let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+}
+
+/// `tests/v1` is the log of two lives of a kiosk whose software wrote version 1. If this fails, do not change the files: such
+/// logs are on the disks of kiosks.
+#[test]
+fn log_of_version_1_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/v1");
+    for file in std::fs::read_dir(old).unwrap().flatten() {
+        std::fs::copy(file.path(), dir.path().join(file.file_name())).unwrap();
+    }
+    for life in 0..3 {
+        let (mut journal, report) = open(RealDisk::open(dir.path()).unwrap(), 9 + life);
+        assert_eq!((report.damaged_segments, report.torn_bytes, report.new_epoch), (0, 0, false));
+        assert_eq!(visits(&mut journal), expected(6 + life));
+        journal.append(&[entry(7 + life)], NOW, &mut entropy(20 + life)).unwrap();
     }
 }
 

@@ -1,6 +1,7 @@
-//! Tests of the journal on a faulty disk.
+//! Tests of the journal on disks with and without faults.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::cast_possible_truncation)]
 
-mod checkpoint;
+mod damage;
 mod journal;
+mod state;

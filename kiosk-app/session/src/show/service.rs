@@ -12,6 +12,7 @@ use super::outcome::{
 use super::{ViewContent, exit_button, idle_screen, menu, page_size, plain_outcome};
 use crate::identification::refusal_for_failure;
 use crate::kiosk::Kiosk;
+use crate::payment::receipt_of;
 use crate::pin::{PIN_LENGTH, PinEntry};
 use crate::pin_change::{PinChange, PinChangeFailure, PinChangeStage};
 use crate::print_job::PrintState;
@@ -417,9 +418,9 @@ pub(super) fn pin_pad(visit: &Visit, title: TextId, lead: TextId, entry: &PinEnt
 }
 
 fn checking_payment(kiosk: &Kiosk, order: contract::OrderId) -> ViewContent {
-    let body = kiosk.payments.get(&order).map_or_else(
+    let body = kiosk.durable.orders.get(&order).map_or_else(
         || plain_outcome(OutcomeKind::Checking, TextId::Checking, TextId::CheckingDetail),
-        |open| payment_outcome(kiosk, None, open.total, open.receipt),
+        |open| payment_outcome(kiosk, None, open.total, receipt_of(order)),
     );
     ViewContent {
         steps: None,

@@ -35,7 +35,7 @@ pub(super) fn staff_content(kiosk: &Kiosk) -> ViewContent {
         }
     }
     let waits = |state: &PrintState| *state == PrintState::Waiting;
-    pairs.push(count(TextId::StaffPayments, kiosk.payments.len()));
+    pairs.push(count(TextId::StaffPayments, kiosk.durable.orders.len()));
     pairs.push(count(TextId::StaffPapers, kiosk.print_jobs.values().filter(|job| waits(&job.state)).count()));
     ViewContent {
         steps: None,

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use contract::{
     CardName, Challenge, CodeHolder, Entry, Evidence, EvidenceAnswer, IssuerKey, IssuerKeys, Level,
-    ProblemCode, Pseudonym, Revocations, Revoked, SecretKey, StepUpProof, UnixMs,
+    ProblemCode, Pseudonym, Revocations, Revoked, SecretKey, StepUpProof, UnixMs, VisitId,
 };
 use resident_code::{
     Alias, Capabilities, CodeIssuer, PaperCode, PaperTerms, SessionCertificate, SessionTerms,
 };
-use session::{CodeTrust, DeviceKind, DeviceState, Event, Failure, OpenWork, Work, WorkAnswer};
+use session::{CodeTrust, DeviceKind, DeviceState, Durable, Event, Failure, Work, WorkAnswer};
 use view::{Body, Intent, Text, TextId};
 
-use crate::fixture::{Fixture, ID_NUMBER, NAME, WALL, code, identified, setup_with_codes};
+use crate::fixture::{Fixture, ID_NUMBER, NAME, WALL, code, fold, identified, setup_with_codes};
 
 pub(crate) const DAY: u64 = 86_400_000;
 
@@ -100,7 +100,7 @@ fn code_trust() -> CodeTrust {
 
 /// A kiosk that judges codes, with a synchronised clock, without a link.
 fn offline() -> Fixture {
-    let mut fixture = Fixture::set_up(setup_with_codes(), OpenWork::default());
+    let mut fixture = Fixture::set_up(setup_with_codes(), Durable::default());
     for device in [DeviceKind::CardReader, DeviceKind::CodeReader, DeviceKind::ReceiptPrinter] {
         fixture.event(Event::DeviceStateChanged(device, DeviceState::Ready));
     }
@@ -157,14 +157,7 @@ fn used_offline_code_is_refused_after_crash() {
     let phone = Phone::new(3);
     let mut before = offline();
     before.event(phone.shows_code(WALL));
-    let mark = before.log.iter().find_map(|entry| match entry {
-        Entry::CodeVerified { holder, time_step: Some(slot), until, .. } => {
-            Some((holder.used_code_key(*slot), *until))
-        }
-        _ => None,
-    });
-    let open = OpenWork { used_codes: mark.into_iter().collect(), ..OpenWork::default() };
-    let mut fixture = Fixture::set_up(setup_with_codes(), open);
+    let mut fixture = Fixture::set_up(setup_with_codes(), before.folded);
     fixture.event(Event::DeviceStateChanged(DeviceKind::CodeReader, DeviceState::Ready));
     fixture.event(Event::ClockSynchronised(0));
     fixture.event(code_trust_event(&[]));
@@ -189,7 +182,7 @@ fn offline_code_forged_stale_early_or_revoked_is_refused() {
 
 #[test]
 fn offline_code_without_keys_or_revocations_is_refused() {
-    let mut fixture = Fixture::set_up(setup_with_codes(), OpenWork::default());
+    let mut fixture = Fixture::set_up(setup_with_codes(), Durable::default());
     fixture.event(Event::DeviceStateChanged(DeviceKind::CodeReader, DeviceState::Ready));
     assert_refused(&mut fixture, Phone::new(3).shows_code(WALL), TextId::ClockDoubt);
     fixture.event(Event::ClockSynchronised(0));
@@ -201,18 +194,16 @@ fn offline_code_without_keys_or_revocations_is_refused() {
 
 #[test]
 fn offline_code_with_untrusted_clock_is_refused() {
+    let synchronised = |at: u64| Entry::ClockSynchronised { platform: UnixMs(at), offset_ms: 0 };
     for (synchronised_at, floor) in [(WALL - 73 * 3_600_000, 0), (WALL - 1000, WALL + 120_000)] {
-        let open = OpenWork {
-            last_clock_sync: Some((UnixMs(synchronised_at), 0)),
-            clock_floor: UnixMs(floor),
-            ..OpenWork::default()
-        };
+        let mut open = Durable::default();
+        open.apply(&synchronised(synchronised_at), UnixMs(floor));
         let mut fixture = Fixture::set_up(setup_with_codes(), open);
         fixture.event(Event::DeviceStateChanged(DeviceKind::CodeReader, DeviceState::Ready));
         fixture.event(code_trust_event(&[]));
         assert_refused(&mut fixture, Phone::new(3).shows_code(WALL), TextId::ClockDoubt);
     }
-    let open = OpenWork { last_clock_sync: Some((UnixMs(WALL - 3_600_000), 0)), ..OpenWork::default() };
+    let open = fold(&[synchronised(WALL - 3_600_000)]);
     let mut fixture = Fixture::set_up(setup_with_codes(), open);
     fixture.event(code_trust_event(&[]));
     fixture.event(Phone::new(3).shows_code(WALL));
@@ -221,7 +212,7 @@ fn offline_code_with_untrusted_clock_is_refused() {
 
 #[test]
 fn offline_code_is_judged_by_platform_time() {
-    let mut fixture = Fixture::set_up(setup_with_codes(), OpenWork::default());
+    let mut fixture = Fixture::set_up(setup_with_codes(), Durable::default());
     fixture.event(Event::ClockSynchronised(100_000));
     fixture.event(code_trust_event(&[]));
     assert!(matches!(fixture.log.last(), Some(Entry::ClockSynchronised { offset_ms: 100_000, .. })));
@@ -420,33 +411,16 @@ fn view_after_visit_shows_no_personal_data() {
 
 #[test]
 fn used_code_limit_reached_refuses_codes() {
-    let used_codes = (0..4096).map(|at| (format!("mark {at}"), UnixMs(WALL + 60_000))).collect();
-    let mut fixture = Fixture::set_up(setup_with_codes(), OpenWork { used_codes, ..OpenWork::default() });
+    let (visit, until) = (VisitId::from_entropy(1), Some(UnixMs(WALL + 60_000)));
+    let used = |at: u32| Entry::CodeUsed { visit, code_hash: format!("mark {at}"), until };
+    let used: Vec<Entry> = (0..4096).map(used).collect();
+    let mut fixture = Fixture::set_up(setup_with_codes(), fold(&used));
     fixture.event(Event::ClockSynchronised(0));
     fixture.event(code_trust_event(&[]));
     assert_refused(&mut fixture, Phone::new(3).shows_code(WALL), TextId::CodeUsed);
     fixture.wait(61_000);
     fixture.event(Phone::new(3).shows_code(WALL + 61_000));
     assert_eq!(fixture.title(), TextId::MenuTitle);
-}
-
-/// A reduced projection of the open work, as the journal crate computes it.
-fn open_work_of(log: &[Entry]) -> OpenWork {
-    let mut open = OpenWork::default();
-    for entry in log {
-        match entry {
-            Entry::CodeVerified { visit, holder, time_step: Some(slot), until, .. } => {
-                open.visit = Some(*visit);
-                open.used_codes.push((holder.used_code_key(*slot), *until));
-            }
-            Entry::ClockSynchronised { platform, offset_ms } => {
-                open.last_clock_sync = Some((*platform, *offset_ms))
-            }
-            Entry::VisitClosed { .. } => open.visit = None,
-            _ => {}
-        }
-    }
-    open
 }
 
 #[test]
@@ -459,8 +433,7 @@ fn random_codes_are_accepted_once_within_evidence_level() {
         for _ in 0..60 {
             match rng.below(12) {
                 0 => {
-                    let open = open_work_of(&fixture.log);
-                    fixture = fixture.crashed(setup_with_codes(), open);
+                    fixture = fixture.crashed(setup_with_codes());
                     fixture.event(Event::DeviceStateChanged(DeviceKind::CodeReader, DeviceState::Ready));
                     fixture.event(code_trust_event(&[]));
                     crashes += 1;

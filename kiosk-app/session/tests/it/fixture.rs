@@ -8,8 +8,8 @@ use contract::{
     SiteProfile, StaffKey, UnixMs, VisitKey,
 };
 use session::{
-    CardEvent, Catalogue, DeviceKind, DeviceState, Effect, Equipment, Event, Failure, IdCardEvent, Kiosk,
-    KioskInput, KioskSetup, MonotonicMs, Now, OpenWork, PinAnswer, PrintResult, Ticket, TimeLimits, Work,
+    CardEvent, Catalogue, DeviceKind, DeviceState, Durable, Effect, Equipment, Event, Failure, IdCardEvent,
+    Kiosk, KioskInput, KioskSetup, MonotonicMs, Now, PinAnswer, PrintResult, Ticket, TimeLimits, Work,
     WorkAnswer,
 };
 use view::{Body, Intent, Outcome, Text, TextId, Texts, View};
@@ -135,6 +135,8 @@ pub(crate) const ID_NUMBER: &str = "500101199001011239";
 pub(crate) struct Fixture {
     pub(crate) kiosk: Kiosk,
     pub(crate) log: Vec<Entry>,
+    /// What the log folds to.
+    pub(crate) folded: Durable,
     pub(crate) effects: Vec<Effect>,
     now: Now,
     entropy: u128,
@@ -190,10 +192,17 @@ pub(crate) fn catalogue() -> Catalogue {
     Catalogue { cursor: 1, services }
 }
 
+/// What these entries fold to.
+pub(crate) fn fold(entries: &[Entry]) -> Durable {
+    let mut durable = Durable::default();
+    entries.iter().for_each(|entry| durable.apply(entry, UnixMs(WALL)));
+    durable
+}
+
 impl Fixture {
     /// A kiosk whose devices and link all work.
     pub(crate) fn new() -> Self {
-        let mut fixture = Self::recovered(OpenWork::default());
+        let mut fixture = Self::recovered(Durable::default());
         fixture.set_devices_ready();
         fixture
     }
@@ -211,30 +220,32 @@ impl Fixture {
     pub(crate) fn with_sheet_printer() -> Self {
         let mut setup = plain_setup();
         setup.equipment.document_printer = true;
-        let mut fixture = Self::set_up(Arc::new(setup), OpenWork::default());
+        let mut fixture = Self::set_up(Arc::new(setup), Durable::default());
         fixture.set_devices_ready();
         fixture
     }
 
-    pub(crate) fn recovered(open: OpenWork) -> Self {
-        Self::set_up(setup(), open)
+    pub(crate) fn recovered(durable: Durable) -> Self {
+        Self::set_up(setup(), durable)
     }
 
-    pub(crate) fn set_up(setup: Arc<KioskSetup>, open: OpenWork) -> Self {
+    pub(crate) fn set_up(setup: Arc<KioskSetup>, durable: Durable) -> Self {
         let now = Now { mono: MonotonicMs(1_000), wall: UnixMs(WALL) };
-        let (kiosk, transition) = Kiosk::recover(setup, catalogue(), open, now);
-        let mut fixture = Self { kiosk, log: Vec::new(), effects: Vec::new(), now, entropy: 1 };
+        let (kiosk, transition) = Kiosk::recover(setup, catalogue(), durable.clone(), now);
+        let mut fixture =
+            Self { kiosk, log: Vec::new(), folded: durable, effects: Vec::new(), now, entropy: 1 };
         fixture.commit(transition);
         fixture
     }
 
     fn commit(&mut self, transition: session::Transition) {
-        let log = &mut self.log;
         let append = |records: &[Entry]| {
-            log.extend_from_slice(records);
+            self.log.extend_from_slice(records);
+            records.iter().for_each(|entry| self.folded.apply(entry, self.now.wall));
             Ok::<(), ()>(())
         };
         self.effects.extend(transition.commit(append).unwrap());
+        assert_eq!(self.kiosk.durable(), &self.folded, "the durable state is what the records fold to");
     }
 
     pub(crate) fn event(&mut self, event: Event) {
@@ -271,10 +282,11 @@ impl Fixture {
     }
 
     /// Recovers the kiosk after a crash: only the records remain. The wall clock does not go back.
-    pub(crate) fn crashed(self, setup: Arc<KioskSetup>, open: OpenWork) -> Self {
+    pub(crate) fn crashed(self, setup: Arc<KioskSetup>) -> Self {
         let now = Now { mono: MonotonicMs(7), wall: self.now.wall };
-        let (kiosk, transition) = Kiosk::recover(setup, catalogue(), open, now);
-        let mut fixture = Self { kiosk, log: self.log, effects: Vec::new(), now, entropy: self.entropy };
+        let Self { log, folded, entropy, .. } = self;
+        let (kiosk, transition) = Kiosk::recover(setup, catalogue(), folded.clone(), now);
+        let mut fixture = Self { kiosk, log, folded, effects: Vec::new(), now, entropy };
         fixture.commit(transition);
         fixture
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use contract::{
     AdmissionSubject, CardName, Entry, Evidence, GateRules, ProblemCode, Pseudonym, SiteProfile, UnixMs,
 };
-use session::{CardEvent, DeviceKind, DeviceState, Equipment, Event, Failure, OpenWork, Work, WorkAnswer};
+use session::{CardEvent, DeviceKind, DeviceState, Durable, Equipment, Event, Failure, Work, WorkAnswer};
 use view::{Body, Light, TextId};
 
 use crate::cards::{authority_answer, card_read, challenge};
 use crate::codes::{DAY, Phone, card_revocations, code_trust_event};
 use crate::fixture::{Fixture, WALL, code, evidence, identified, setup_with_codes};
 
-fn gate_with(open: OpenWork) -> Fixture {
+fn gate_with(open: Durable) -> Fixture {
     let mut setup = Arc::into_inner(setup_with_codes()).unwrap();
     setup.profile = SiteProfile::Gate;
     setup.equipment = Equipment { code_reader: true, card_reader: true, ..Equipment::default() };
@@ -25,7 +25,7 @@ fn gate_with(open: OpenWork) -> Fixture {
 }
 
 fn gate() -> Fixture {
-    gate_with(OpenWork::default())
+    gate_with(Durable::default())
 }
 
 fn sign(fixture: &Fixture) -> (Light, view::Text) {
@@ -99,13 +99,16 @@ fn gate_repeated_code_is_refused() {
 #[test]
 fn gate_anti_passback_survives_crash() {
     let phone = Phone::new(3);
-    let who = AdmissionSubject::Holder(phone.holder);
-    let open = OpenWork { admitted: vec![(who, UnixMs(WALL + 60_000))], ..OpenWork::default() };
+    let mut before = gate();
+    before.event(phone.shows_code(WALL));
+    assert_eq!(admitted(&before).len(), 1);
+    let open = before.folded;
     let mut fixture = gate_with(open);
-    fixture.event(phone.shows_code(WALL));
+    fixture.wait(30_000);
+    fixture.event(phone.shows_code(WALL + 30_000));
     assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
-    fixture.wait(61_000);
-    fixture.event(phone.shows_code(WALL + 61_000));
+    fixture.wait(271_000);
+    fixture.event(phone.shows_code(WALL + 301_000));
     assert_eq!(sign(&fixture).0, Light::Go);
 }
 

@@ -118,17 +118,7 @@ fn online_token_is_recorded_first_and_accepted_once() {
 fn used_online_token_is_refused_after_restart() {
     let mut fixture = Fixture::new();
     fixture.event(code_event(&code(5)));
-    let used_codes = fixture
-        .log
-        .iter()
-        .filter_map(|entry| match entry {
-            Entry::CodeUsed { code_hash: mark, .. } => {
-                Some((mark.clone(), contract::UnixMs(1_795_000_060_000)))
-            }
-            _ => None,
-        })
-        .collect();
-    let mut again = Fixture::recovered(session::OpenWork { used_codes, ..session::OpenWork::default() });
+    let mut again = Fixture::recovered(fixture.folded);
     again.event(Event::LinkChanged(true));
     again.event(code_event(&code(5)));
     assert_eq!(again.shown_outcome().headline, TextId::CodeUsed.into());

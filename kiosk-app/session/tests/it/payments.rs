@@ -1,7 +1,7 @@
 //! Payments: never charged twice, never without a record, inquired until the outcome is known (I1).
 
 use contract::{ChargeState, Entry, ProblemCode, Settlement, VoidReason};
-use session::{CardEvent, Event, Failure, OpenPayment, OpenWork, PinAnswer, WorkAnswer};
+use session::{CardEvent, Event, Failure, PinAnswer, WorkAnswer};
 use view::{Body, Intent, OutcomeKind, TextId};
 
 use crate::fixture::{Fixture, code};
@@ -219,19 +219,7 @@ fn declined_and_fenced_orders_show_distinct_texts() {
 fn recovery_inquires_open_order_and_never_charges() {
     let mut before = Fixture::new();
     let order = before.charge();
-    let charge = before.charges()[0].clone();
-    let mut after = Fixture::recovered(OpenWork {
-        payments: vec![OpenPayment {
-            order,
-            visit: contract::VisitId::from_entropy(1),
-            service: "water.pay".into(),
-            items: charge.items,
-            total: charge.total,
-            method: charge.method,
-        }],
-        visit: Some(contract::VisitId::from_entropy(1)),
-        ..OpenWork::default()
-    });
+    let mut after = Fixture::recovered(before.folded);
     assert_eq!(after.inquiries(), [order]);
     assert!(matches!(after.log[0], Entry::VisitClosed { .. }));
     after.lose_answer(order);

@@ -1,7 +1,7 @@
 //! Print jobs: at most one copy without a copy mark, no receipt lost, no automatic second print (I6).
 
 use contract::{Entry, PrintForm};
-use session::{CardEvent, DeviceKind, DeviceState, Event, FaultReason, OpenPrintJob, OpenWork, PrintResult};
+use session::{CardEvent, DeviceKind, DeviceState, Event, FaultReason, PrintResult};
 use view::{Body, Intent, OutcomeKind, TextId};
 
 use crate::fixture::Fixture;
@@ -118,15 +118,13 @@ fn print_outcome_after_leaving_is_recorded() {
 fn recovery_prints_nothing_automatically() {
     let mut before = Fixture::new();
     paid_visit(&mut before);
-    let (receipt, content, _) = before.prints()[0].clone();
-    let waiting = contract::ReceiptId::from_entropy(9);
-    let mut after = Fixture::recovered(OpenWork {
-        print_jobs: vec![
-            OpenPrintJob { receipt, content: content.clone(), started_copy: Some(1) },
-            OpenPrintJob { receipt: waiting, content, started_copy: None },
-        ],
-        ..OpenWork::default()
-    });
+    let (_, content, _) = before.prints()[0].clone();
+    let at = contract::UnixMs(before.wall());
+    let mut durable = before.folded;
+    let receipt = contract::ReceiptId::from_entropy(9);
+    let visit = contract::VisitId::from_entropy(8);
+    durable.apply(&Entry::ReceiptIssued { receipt, visit, order: None, content }, at);
+    let mut after = Fixture::recovered(durable);
     after.event(Event::DeviceStateChanged(DeviceKind::ReceiptPrinter, DeviceState::Ready));
     assert!(after.prints().is_empty());
     assert_eq!(after.count(|e| matches!(e, Entry::PrintUnconfirmed { .. })), 1);

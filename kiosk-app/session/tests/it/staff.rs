@@ -1,7 +1,7 @@
 //! Staff cards: a key that the site lists opens the staff view, and no other key does.
 
 use contract::{Entry, SecretKey, StaffKey, StaffProof};
-use session::{CardEvent, CardRefusal, DeviceKind, DeviceState, Event, FaultReason, OpenWork};
+use session::{CardEvent, CardRefusal, DeviceKind, DeviceState, Durable, Event, FaultReason};
 use view::{Body, FooterButton, Intent, LabelledValue, Text, TextId};
 
 use crate::fixture::{Fixture, setup_with_staff};
@@ -14,7 +14,7 @@ fn key(byte: u8) -> SecretKey {
 
 fn staff_fixture() -> Fixture {
     let staff = vec![StaffKey { name: NAME.into(), key: key(7).public() }];
-    let mut fixture = Fixture::set_up(setup_with_staff(staff), OpenWork::default());
+    let mut fixture = Fixture::set_up(setup_with_staff(staff), Durable::default());
     for device in
         [DeviceKind::CardReader, DeviceKind::CodeReader, DeviceKind::IdReader, DeviceKind::ReceiptPrinter]
     {

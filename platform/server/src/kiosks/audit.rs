@@ -1,6 +1,8 @@
 //! Export of a kiosk's log, with all that a third party needs to verify it by public keys alone (I7).
 
-use contract::{Chain, Head, KioskId, ProblemCode, PublicKey, RecordBatch, SignedHead, WireRecord, to_hex};
+use contract::{
+    Chain, Head, KioskId, MissingRecords, ProblemCode, PublicKey, RecordBatch, SignedHead, WireRecord, to_hex,
+};
 use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 
@@ -27,8 +29,11 @@ pub struct KioskAudit {
 /// One epoch (纪元) of a kiosk's log.
 #[derive(Serialize, Deserialize)]
 pub struct AuditedEpoch {
-    /// Every record from the first to the last signed head.
+    /// Every record from the first on, up to the first that is missing or to the last signed head.
     pub batch: RecordBatch,
+    /// The records after each gap, with the kiosk's statement that those in between no longer exist.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after_missing: Vec<RecordBatch>,
     /// Every signed head that came with the records.
     pub heads: Vec<SignedHead>,
 }
@@ -52,20 +57,58 @@ pub(crate) fn export_audit(
 
 fn audit_epoch(tx: &Transaction<'_>, device: KioskId, epoch: &str) -> rusqlite::Result<Option<AuditedEpoch>> {
     let heads = signed_heads(tx, device, epoch)?;
-    let Some(to) = heads.last().copied() else { return Ok(None) };
-    let mut all =
-        tx.prepare("SELECT header, salt, body FROM records WHERE device = ?1 AND epoch = ?2 ORDER BY seq")?;
-    let records = all
-        .query_map(params![device.to_string(), epoch], |row| {
-            Ok(WireRecord {
-                header: to_hex(&row.get::<_, Vec<u8>>(0)?),
-                salt: to_hex(&row.get::<_, Vec<u8>>(1)?),
-                body: row.get(2)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    let from = Chain::genesis(device, from_epoch_column(epoch)?).head();
-    Ok(Some(AuditedEpoch { batch: RecordBatch { from, records, to }, heads }))
+    let genesis = Chain::genesis(device, from_epoch_column(epoch)?).head();
+    let gaps = missing_records(tx, device, epoch)?;
+    let starts =
+        [(genesis, None)].into_iter().chain(gaps.into_iter().map(|(from, missing)| (from, Some(missing))));
+    let mut runs = Vec::new();
+    for (from, missing) in starts {
+        let records = records_after(tx, from, epoch)?;
+        let last = from.seq.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
+        // Each batch ended with a signed head.
+        let to = heads.iter().rfind(|signed| (from.seq..=last).contains(&signed.head.seq)).copied();
+        runs.extend(to.map(|to| RecordBatch { from, records, to, missing }));
+    }
+    let mut runs = runs.into_iter();
+    Ok(runs.next().map(|batch| AuditedEpoch { batch, after_missing: runs.collect(), heads }))
+}
+
+/// The records after this head that follow each other.
+fn records_after(tx: &Transaction<'_>, from: Head, epoch: &str) -> rusqlite::Result<Vec<WireRecord>> {
+    let mut all = tx.prepare(
+        "SELECT header, salt, body FROM records WHERE device = ?1 AND epoch = ?2 AND seq > ?3 AND seq <=
+         (SELECT coalesce(min(after_seq), 9223372036854775807) FROM missing_records
+          WHERE device = ?1 AND epoch = ?2 AND after_seq >= ?3) ORDER BY seq",
+    )?;
+    let from_seq = i64::try_from(from.seq).unwrap_or(i64::MAX);
+    all.query_map(params![from.device.to_string(), epoch, from_seq], |row| {
+        Ok(WireRecord {
+            header: to_hex(&row.get::<_, Vec<u8>>(0)?),
+            salt: to_hex(&row.get::<_, Vec<u8>>(1)?),
+            body: row.get(2)?,
+        })
+    })?
+    .collect()
+}
+
+/// The kiosk's statements about missing records, each with the head after them.
+fn missing_records(
+    tx: &Transaction<'_>,
+    device: KioskId,
+    epoch: &str,
+) -> rusqlite::Result<Vec<(Head, MissingRecords)>> {
+    let number = from_epoch_column(epoch)?;
+    let mut stated = tx.prepare(
+        "SELECT after_seq, last_seq, hash, signature FROM missing_records WHERE device = ?1 AND epoch = ?2
+         ORDER BY last_seq",
+    )?;
+    let seq = |value: i64| u64::try_from(value).unwrap_or(0);
+    let rows = stated.query_map(params![device.to_string(), epoch], |row| {
+        let head = Head { device, epoch: number, seq: seq(row.get(1)?), hash: row.get(2)? };
+        let (after, signature): (u64, String) = (seq(row.get(0)?), row.get(3)?);
+        Ok(signature.parse().ok().map(|signature| (head, MissingRecords { after, signature })))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 fn signed_heads(tx: &Transaction<'_>, device: KioskId, epoch: &str) -> rusqlite::Result<Vec<SignedHead>> {

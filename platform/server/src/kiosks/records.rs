@@ -1,13 +1,16 @@
 //! Stores the records of kiosks: each once, in order, as they were hashed (I2, I7).
 //!
-//! A batch is stored if it continues the stored chain without a gap. Any other batch is answered with the sequence
-//! number up to which the chain is stored, so that the kiosk sends again from there. A record whose body
-//! is not understood is stored like any other and reported to the kiosk; it does not block later records.
+//! A batch is stored if it continues the stored chain without a gap, or if the kiosk states by its signature that the records
+//! in between no longer exist. Any other batch is answered with the sequence number up to which the chain is stored, so
+//! that the kiosk sends again from there. A record whose body is not understood is stored like any other and reported to
+//! the kiosk; it does not block later records. Records that contradict stored ones are not stored: the kiosk begins a new
+//! epoch.
 
 use std::io::Read as _;
 
 use contract::{
-    BatchAck, Chain, Entry, Head, ProblemCode, Record, RecordBatch, RecordHeader, RefusedRecord, UploadWindow,
+    BatchAck, Chain, Entry, Head, ProblemCode, Record, RecordBatch, RecordHeader, RefusedRecord,
+    UploadWindow, to_hex,
 };
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
@@ -45,11 +48,20 @@ pub(crate) fn accept_batch(
     })?;
 
     let upto = stored_upto(context.tx, from)?;
-    if from.seq > upto {
-        return Ok(acknowledge(context, from, upto, Vec::new()));
-    }
-    let Some((refused, upto)) = append_new_records(context, &batch, upto)? else {
-        return reject_fork(context, from);
+    let upto = match batch.missing {
+        Some(missing) if from.seq > upto && missing.after <= upto => {
+            missing
+                .verify(from, &kiosk.key)
+                .map_err(|_| malformed_request("the statement about missing records does not verify"))?;
+            store_missing(context, from, upto, &missing.signature.to_string())?;
+            from.seq
+        }
+        Some(_) | None if from.seq > upto => return acknowledge(context, from, upto, Vec::new()),
+        Some(_) | None => upto,
+    };
+    let (refused, upto) = match append_new_records(context, &batch, upto)? {
+        Appended::Stored { refused, upto } => (refused, upto),
+        Appended::Forked { common } => return report_fork(context, from, common),
     };
     context.tx.execute(
         "INSERT INTO heads (device, epoch, seq, signature) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
@@ -60,7 +72,7 @@ pub(crate) fn accept_batch(
             batch.to.signature.to_string()
         ],
     )?;
-    Ok(acknowledge(context, from, upto, refused))
+    acknowledge(context, from, upto, refused)
 }
 
 fn decompress_batch(body: &[u8]) -> Result<Vec<u8>, RequestError> {
@@ -76,15 +88,23 @@ fn decompress_batch(body: &[u8]) -> Result<Vec<u8>, RequestError> {
     }
 }
 
-/// Stores the new records of a batch. `None` when the batch conflicts with the stored chain (fork).
+/// What became of the records of a batch.
+enum Appended {
+    /// They are stored.
+    Stored { refused: Vec<RefusedRecord>, upto: u64 },
+    /// They conflict with the stored chain; both have the same records up to this one, as far as the batch shows.
+    Forked { common: u64 },
+}
+
+/// Stores the new records of a batch.
 fn append_new_records(
     context: &RequestContext<'_>,
     batch: &RecordBatch,
     stored: u64,
-) -> Result<Option<(Vec<RefusedRecord>, u64)>, RequestError> {
+) -> Result<Appended, RequestError> {
     let mut chain = Chain::from_head(batch.from);
     if hash_at(context.tx, chain.head())? != Some(chain.head().hash) {
-        return Ok(None);
+        return Ok(Appended::Forked { common: 0 });
     }
     let mut refused = Vec::new();
     for wire in &batch.records {
@@ -102,10 +122,33 @@ fn append_new_records(
                 apply_entry(context, &record.header, entry)?;
             }
         } else if hash_at(context.tx, head)? != Some(head.hash) {
-            return Ok(None);
+            return Ok(Appended::Forked { common: head.seq.saturating_sub(1) });
         }
     }
-    Ok(Some((refused, stored.max(chain.head().seq))))
+    Ok(Appended::Stored { refused, upto: stored.max(chain.head().seq) })
+}
+
+/// Stores the kiosk's statement that records no longer exist. The operator must know it: they are evidence that is lost.
+fn store_missing(
+    context: &RequestContext<'_>,
+    from: Head,
+    upto: u64,
+    signature: &str,
+) -> Result<(), RequestError> {
+    let (device, epoch) = (from.device.to_string(), to_epoch_column(from.epoch));
+    context.tx.execute(
+        "INSERT INTO missing_records (device, epoch, after_seq, last_seq, hash, signature)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+        params![device, epoch, seq_column(upto)?, seq_column(from.seq)?, from.hash, signature],
+    )?;
+    let about = format!("log {device} {epoch} after {upto}");
+    record_incident(
+        context.tx,
+        &about,
+        "the kiosk states that records of its log no longer exist",
+        to_ms_column(context.now),
+    )?;
+    Ok(())
 }
 
 fn store_record(
@@ -136,6 +179,10 @@ fn store_record(
 /// Applies a new record to the platform's other tables: receipts, used codes, revocations, consents.
 fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entry) -> rusqlite::Result<()> {
     let device = header.device;
+    if let Entry::Restated { time, record, .. } = entry {
+        // As it would have been applied when it was first recorded.
+        return apply_entry(context, &RecordHeader { time: *time, ..*header }, record);
+    }
     if let Entry::ReceiptIssued { receipt, content, .. } = entry {
         context.tx.execute(
             "INSERT INTO receipts (device, number, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -147,9 +194,9 @@ fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entr
     consents::kiosk::record_consent(context.tx, device, entry, context.now)
 }
 
-/// Refuses a batch that forks the stored chain, which means that records were changed. Nothing of the batch is stored;
-/// an incident is recorded.
-fn reject_fork(context: &RequestContext<'_>, from: Head) -> Result<PlatformReply, RequestError> {
+/// Reports that a batch forks the stored chain. Nothing of the batch is stored, and an incident is recorded: records were
+/// changed, or the kiosk's disk was restored from a copy.
+fn report_fork(context: &RequestContext<'_>, from: Head, common: u64) -> Result<PlatformReply, RequestError> {
     let about = format!("log {} {}", from.device, to_epoch_column(from.epoch));
     record_incident(
         context.tx,
@@ -157,8 +204,8 @@ fn reject_fork(context: &RequestContext<'_>, from: Head) -> Result<PlatformReply
         "the kiosk sent records that contradict those already stored",
         to_ms_column(context.now),
     )?;
-    let problem = ProblemCode::Malformed.into_problem("the batch contradicts records already stored");
-    Ok(PlatformResponse::problem(&problem).into())
+    let ack = BatchAck { forked: true, ..ack(context, from, common, Vec::new())? };
+    Ok(PlatformResponse::json(&ack).into())
 }
 
 fn acknowledge(
@@ -166,30 +213,42 @@ fn acknowledge(
     of: Head,
     upto: u64,
     refused: Vec<RefusedRecord>,
-) -> PlatformReply {
-    let (device, epoch) = (of.device, of.epoch);
-    let ack = BatchAck { device, epoch, upto, refused, window: WINDOW, now: context.now };
-    PlatformResponse::json(&ack).into()
+) -> Result<PlatformReply, RequestError> {
+    Ok(PlatformResponse::json(&ack(context, of, upto, refused)?).into())
 }
 
-/// Sequence number up to which the chain is stored without a gap.
+fn ack(
+    context: &RequestContext<'_>,
+    of: Head,
+    upto: u64,
+    refused: Vec<RefusedRecord>,
+) -> Result<BatchAck, RequestError> {
+    let (device, epoch) = (of.device, of.epoch);
+    let hash = hash_at(context.tx, Head { seq: upto, ..of })?.map(|hash| to_hex(&hash));
+    Ok(BatchAck { device, epoch, upto, hash, forked: false, refused, window: WINDOW, now: context.now })
+}
+
+/// Sequence number up to which the chain is stored without a gap that the kiosk has not stated.
 fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
     let upto: Option<i64> = tx.query_row(
-        "SELECT max(seq) FROM records WHERE device = ?1 AND epoch = ?2",
+        "SELECT max(seq) FROM (SELECT max(seq) AS seq FROM records WHERE device = ?1 AND epoch = ?2 UNION ALL
+         SELECT max(last_seq) FROM missing_records WHERE device = ?1 AND epoch = ?2)",
         params![of.device.to_string(), to_epoch_column(of.epoch)],
         |row| row.get(0),
     )?;
     Ok(upto.and_then(|upto| u64::try_from(upto).ok()).unwrap_or(0))
 }
 
-/// The stored hash of the chain at a sequence number; `None` if the chain is not stored that far.
+/// The stored hash of the chain at a sequence number; `None` if the chain is not stored there. After missing records it is
+/// the hash that the kiosk stated.
 fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, RequestError> {
     if point.seq == 0 {
         return Ok(Some(Chain::genesis(point.device, point.epoch).head().hash));
     }
     let hash = tx
         .query_row(
-            "SELECT hash FROM records WHERE device = ?1 AND epoch = ?2 AND seq = ?3",
+            "SELECT hash FROM records WHERE device = ?1 AND epoch = ?2 AND seq = ?3 UNION ALL
+             SELECT hash FROM missing_records WHERE device = ?1 AND epoch = ?2 AND last_seq = ?3",
             params![point.device.to_string(), to_epoch_column(point.epoch), seq_column(point.seq)?],
             |row| row.get(0),
         )

@@ -90,6 +90,7 @@ fn records(tx: &Transaction<'_>) -> rusqlite::Result<String> {
 const fn kind_name(kind: RecordKind) -> &'static str {
     match kind.0 {
         1 => "日志打开",
+        2 => "补报记录",
         10 => "身份确认",
         11 => "验码",
         12 => "补充凭据",

@@ -211,6 +211,15 @@ CREATE TABLE IF NOT EXISTS heads (
     signature TEXT NOT NULL,
     PRIMARY KEY (device, epoch, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS missing_records (
+    device      TEXT NOT NULL,
+    epoch       TEXT NOT NULL,
+    after_seq   INTEGER NOT NULL,
+    last_seq    INTEGER NOT NULL,
+    hash        BLOB NOT NULL,
+    signature   TEXT NOT NULL,
+    PRIMARY KEY (device, epoch, last_seq)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS receipts (
     device  TEXT NOT NULL,
     number  TEXT NOT NULL PRIMARY KEY,

@@ -2,8 +2,8 @@
 
 use contract::{
     AdmissionSubject, BatchAck, Chain, CloseReason, CodeHolder, ConsentId, Entry, Evidence, Head,
-    ProblemCode, Pseudonym, Receipt, ReceiptId, ReceiptLine, Record, RecordBatch, RecordHeader, RecordKind,
-    SALT_LEN, SecretKey, SignedHead, UnixMs, VisitId, WireRecord,
+    MissingRecords, ProblemCode, Pseudonym, Receipt, ReceiptId, ReceiptLine, Record, RecordBatch,
+    RecordHeader, RecordKind, SALT_LEN, SecretKey, SignedHead, UnixMs, VisitId, WireRecord,
 };
 use contract::{HttpMethod, routes};
 use server::{KioskAudit, PlatformRequest, PlatformSetup};
@@ -63,7 +63,15 @@ impl KioskLog {
         let head = self.heads[to];
         let signature = self.kiosk.key().sign(&head.to_be_signed());
         let records = self.records[from..to].to_vec();
-        RecordBatch { from: self.heads[from], records, to: SignedHead { head, signature } }
+        RecordBatch { from: self.heads[from], records, to: SignedHead { head, signature }, missing: None }
+    }
+
+    /// A batch whose kiosk states that the records before it are missing after this number.
+    fn batch_after_missing(&self, after: u64, from: usize, to: usize) -> RecordBatch {
+        let head = self.heads[from];
+        let statement = MissingRecords::to_be_signed(head.device, head.epoch, after, head.seq);
+        let missing = MissingRecords { after, signature: self.kiosk.key().sign(&statement) };
+        RecordBatch { missing: Some(missing), ..self.batch(from, to) }
     }
 }
 
@@ -115,6 +123,46 @@ fn batch_after_a_gap_is_refused_with_the_last_number() {
     assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 2)), 2);
     assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(4, 6)), 2);
     assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(2, 6)), 6);
+}
+
+#[test]
+fn missing_records_are_accepted_when_the_kiosk_states_them() {
+    let mut city = CityFixture::new();
+    let log = KioskLog::new(TestKiosk::One, 7).with_closed_visits(9);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 2)), 2);
+    // Stated for more than the platform has: it asks from where it stands.
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch_after_missing(3, 5, 6)), 2);
+    let mut forged = log.batch_after_missing(2, 5, 6);
+    forged.missing =
+        log.batch_after_missing(1, 5, 6).missing.map(|missing| MissingRecords { after: 2, ..missing });
+    assert_eq!(send(&mut city, TestKiosk::One, &forged), Err(ProblemCode::Malformed));
+    let ack = send(&mut city, TestKiosk::One, &log.batch_after_missing(2, 5, 7)).unwrap();
+    assert_eq!((ack.upto, ack.hash), (7, Some(contract::to_hex(&log.heads[7].hash))));
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(7, 9)), 9);
+    assert!(city.page("/admin").1.contains("no longer exist"), "an incident");
+    let epoch = audit(&mut city, TestKiosk::One).epochs.remove(0);
+    assert!(epoch.batch.records == log.records[..2]);
+    let [run] = epoch.after_missing.as_slice() else { panic!("one gap") };
+    assert!(run.records == log.records[5..] && run.from == log.heads[5]);
+    assert_eq!(run.missing.map(|missing| missing.after), Some(2));
+    epoch.batch.verify_chain().unwrap();
+    run.verify_chain().unwrap();
+}
+
+#[test]
+fn restated_record_is_applied_as_when_it_was_first_made() {
+    let mut city = CityFixture::new();
+    let mut log = KioskLog::new(TestKiosk::One, 8);
+    let receipt = ReceiptId::from_entropy(5);
+    let content =
+        Receipt { title: "缴费凭条".into(), lines: Vec::new(), number: receipt.number(), code: None };
+    let issued = Entry::ReceiptIssued { receipt, visit: VisitId::from_entropy(1), order: None, content };
+    let restated = |seq| Entry::Restated { epoch: 7, seq, time: UnixMs(3), record: Box::new(issued.clone()) };
+    log.append_entry(&restated(4));
+    log.append_entry(&restated(4));
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 2)), 2);
+    let (status, page) = city.page(&format!("/r/{}", receipt.number().replace(' ', "")));
+    assert!(status == 200 && page.contains("缴费凭条"));
 }
 
 #[test]
@@ -192,8 +240,10 @@ fn rewritten_chain_is_refused_and_becomes_an_incident() {
     for _ in 0..3 {
         other.append_entry(&Entry::HelpRequested { visit: None });
     }
-    assert_eq!(send(&mut city, TestKiosk::One, &other.batch(0, 4)), Err(ProblemCode::Malformed));
-    assert_eq!(send(&mut city, TestKiosk::One, &other.batch(3, 4)), Err(ProblemCode::Malformed));
+    let ack = send(&mut city, TestKiosk::One, &other.batch(0, 4)).unwrap();
+    assert_eq!((ack.forked, ack.upto), (true, 1), "both have the first record");
+    let ack = send(&mut city, TestKiosk::One, &other.batch(3, 4)).unwrap();
+    assert_eq!((ack.forked, ack.upto), (true, 0), "what both have is not in this batch");
     assert!(city.page("/admin").1.contains("log K-1"));
     assert!(audit(&mut city, TestKiosk::One).epochs[0].batch.records == log.records);
 }
@@ -384,6 +434,7 @@ fn admission_with_revoked_card_becomes_an_incident() {
     let admitted = |visit| Entry::Admitted {
         visit: VisitId::from_entropy(visit),
         who: AdmissionSubject::Card(card.card_name().unwrap()),
+        also: None,
         evidence: Evidence::CardAuthenticated,
         until: UnixMs(0),
         offline: true,

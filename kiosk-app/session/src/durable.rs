@@ -1,4 +1,6 @@
-//! Projection of the records to the open work, which must be taken up again after any end of the process.
+//! The durable state: what the records of the journal fold to, and what a kiosk must have again after any end of its process.
+//!
+//! The kiosk changes it only by recording an entry, and recovery only by folding the same entries: so the two cannot differ.
 
 use std::collections::BTreeMap;
 
@@ -8,64 +10,65 @@ use contract::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Open work (未结事项) after a number of records.
+/// The durable state of a kiosk (持久状态) after a number of records. Its serialisation is on the kiosks' disks: a field that is
+/// added needs a default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenWork {
+pub struct Durable {
     /// Orders that were created and not settled.
-    pub payments: BTreeMap<OrderId, OpenPayment>,
+    pub(crate) orders: BTreeMap<OrderId, UnsettledOrder>,
     /// Receipts that were issued and whose print job is neither finished nor abandoned.
-    #[serde(rename = "papers")]
-    pub receipts: BTreeMap<ReceiptId, OpenReceipt>,
+    pub(crate) receipts: BTreeMap<ReceiptId, OpenReceipt>,
     /// The visit that is not closed.
-    pub visit: Option<VisitId>,
+    pub(crate) visit: Option<VisitId>,
     /// Used-code records, each with the time until which it is kept.
-    #[serde(rename = "code_marks")]
-    pub used_codes: BTreeMap<String, UnixMs>,
+    pub(crate) used_codes: BTreeMap<String, UnixMs>,
     /// Holders that a gate admitted, each with the time until which the holder is not admitted again.
-    pub admitted: Vec<(AdmissionSubject, UnixMs)>,
+    pub(crate) admitted: Vec<(AdmissionSubject, UnixMs)>,
     /// The latest time of any record: the present cannot be earlier.
-    pub clock_floor: UnixMs,
+    pub(crate) clock_floor: UnixMs,
     /// The last clock synchronisation: the platform's time, and the offset in milliseconds to add to the kiosk's.
-    #[serde(rename = "clock_heard")]
-    pub clock_sync: Option<(UnixMs, i64)>,
+    pub(crate) clock_sync: Option<(UnixMs, i64)>,
 }
 
-/// An order that is not settled: its outcome is unknown.
+/// An order (订单) that is not settled: its outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenPayment {
+pub(crate) struct UnsettledOrder {
     /// The visit that created the order.
-    pub visit: VisitId,
+    pub(crate) visit: VisitId,
     /// The service that created the order.
-    pub service: String,
+    pub(crate) service: String,
     /// The bills to be paid.
-    pub items: Vec<OrderItem>,
+    pub(crate) items: Vec<OrderItem>,
     /// The sum of the bills.
-    pub total: Money,
+    pub(crate) total: Money,
     /// The payment method.
-    pub method: PaymentMethod,
+    pub(crate) method: PaymentMethod,
 }
 
 /// A receipt whose print job is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenReceipt {
+pub(crate) struct OpenReceipt {
     /// Content of the receipt.
-    pub content: Receipt,
+    pub(crate) content: Receipt,
     /// Number of the copy whose printing was started and has no outcome.
-    pub started: Option<u32>,
+    pub(crate) started: Option<u32>,
 }
 
-impl OpenWork {
+impl Durable {
     /// Applies one entry. Entries must be applied in the order of the journal.
     pub fn apply(&mut self, entry: &Entry, time: UnixMs) {
-        self.clock_floor = self.clock_floor.max(time);
+        // What concerns the journal itself is recorded beside the kiosk, which does not see it.
+        if !matches!(entry, Entry::JournalOpened { .. } | Entry::Restated { .. }) {
+            self.clock_floor = self.clock_floor.max(time);
+        }
         match entry {
             Entry::OrderCreated { order, visit, service, items, total, method, .. } => {
                 let (visit, service, items, total) = (*visit, service.clone(), items.clone(), *total);
-                let payment = OpenPayment { visit, service, items, total, method: *method };
-                self.payments.insert(*order, payment);
+                let payment = UnsettledOrder { visit, service, items, total, method: *method };
+                self.orders.insert(*order, payment);
             }
             Entry::OrderSettled { order, .. } => {
-                self.payments.remove(order);
+                self.orders.remove(order);
             }
             Entry::ReceiptIssued { receipt, content, .. } => {
                 self.receipts.insert(*receipt, OpenReceipt { content: content.clone(), started: None });
@@ -86,10 +89,10 @@ impl OpenWork {
             | Entry::PrintAbandoned { receipt } => {
                 self.receipts.remove(receipt);
             }
-            Entry::CodeUsed { visit, code_hash: mark } => {
+            Entry::CodeUsed { visit, code_hash: mark, until } => {
                 self.visit = Some(*visit);
-                // By the platform's time, as in the kiosk.
-                let until = self.platform_time(time).plus_ms(USED_CODE_KEPT_MS);
+                // A record of version 1 does not say it.
+                let until = until.unwrap_or_else(|| self.platform_time(time).plus_ms(USED_CODE_KEPT_MS));
                 self.remember_used_code(mark.clone(), until, time);
             }
             Entry::CodeVerified { visit, holder, time_step: slot, until, .. } => {
@@ -98,17 +101,11 @@ impl OpenWork {
                     self.remember_used_code(holder.used_code_key(*slot), *until, time);
                 }
             }
-            Entry::Admitted { who, until, .. } => {
+            Entry::Admitted { who, also, until, .. } => {
                 let now = self.platform_time(time);
-                self.admitted.retain(|(other, end)| other != who && *end > now);
-                // The one that ends first has expired for the kiosk, which admits nobody at this limit.
-                if self.admitted.len() >= ADMISSIONS_MAX
-                    && let Some(first) =
-                        self.admitted.iter().enumerate().min_by_key(|(_, (_, end))| *end).map(|(at, _)| at)
-                {
-                    self.admitted.remove(first);
+                for name in [Some(who), also.as_ref()].into_iter().flatten() {
+                    self.remember_admission(*name, *until, now);
                 }
-                self.admitted.push((*who, *until));
             }
             Entry::ClockSynchronised { platform, offset_ms } => {
                 self.clock_sync = Some((*platform, *offset_ms))
@@ -120,6 +117,7 @@ impl OpenWork {
                 }
             }
             Entry::JournalOpened { .. }
+            | Entry::Restated { .. }
             | Entry::EvidenceGiven { .. }
             | Entry::PinChanged { .. }
             | Entry::StaffSignedIn { .. }
@@ -129,6 +127,34 @@ impl OpenWork {
             | Entry::HelpRequested { .. }
             | Entry::ServicesChanged { .. } => {}
         }
+    }
+
+    /// The orders whose outcome is not known.
+    #[must_use]
+    pub fn unsettled_orders(&self) -> Vec<OrderId> {
+        self.orders.keys().copied().collect()
+    }
+
+    /// What must be recorded of the prints that the end of the process interrupted: a copy whose printing had started may exist,
+    /// one that had not does not.
+    pub(crate) fn interrupted_prints(&self) -> Vec<Entry> {
+        let entry = |(&receipt, open): (&ReceiptId, &OpenReceipt)| match open.started {
+            Some(copy) => Entry::PrintUnconfirmed { receipt, copy },
+            None => Entry::PrintAbandoned { receipt },
+        };
+        self.receipts.iter().map(entry).collect()
+    }
+
+    fn remember_admission(&mut self, who: AdmissionSubject, until: UnixMs, now: UnixMs) {
+        self.admitted.retain(|(other, end)| *other != who && *end > now);
+        // The one that ends first has expired for the kiosk, which admits nobody at this limit.
+        if self.admitted.len() >= ADMISSIONS_MAX
+            && let Some(first) =
+                self.admitted.iter().enumerate().min_by_key(|(_, (_, end))| *end).map(|(at, _)| at)
+        {
+            self.admitted.remove(first);
+        }
+        self.admitted.push((who, until));
     }
 
     /// The platform's time, if the kiosk has synchronised with it, else the kiosk's time.
@@ -159,7 +185,7 @@ mod tests {
 
     #[test]
     fn order_is_open_until_settled() {
-        let mut work = OpenWork::default();
+        let mut work = Durable::default();
         let order = OrderId::from_entropy(1);
         let intended = Entry::OrderCreated {
             order,
@@ -171,16 +197,16 @@ mod tests {
             method: PaymentMethod::ResidentCode,
         };
         work.apply(&intended, UnixMs(10));
-        assert!(work.payments.contains_key(&order));
+        assert!(work.orders.contains_key(&order));
         let settlement = Settlement::Paid { reference: "A".into(), at: UnixMs(11) };
         work.apply(&Entry::OrderSettled { order, settlement }, UnixMs(9));
-        assert!(work.payments.is_empty());
+        assert!(work.orders.is_empty());
         assert_eq!(work.clock_floor, UnixMs(10), "the floor never decreases");
     }
 
     #[test]
     fn started_copy_without_outcome_is_open() {
-        let mut work = OpenWork::default();
+        let mut work = Durable::default();
         let receipt = ReceiptId::from_entropy(1);
         let content = Receipt { title: "t".into(), lines: Vec::new(), number: receipt.number(), code: None };
         let visit = VisitId::from_entropy(2);
@@ -197,7 +223,7 @@ mod tests {
 
     #[test]
     fn used_code_expires_by_platform_time() {
-        let mut work = OpenWork::default();
+        let mut work = Durable::default();
         let visit = VisitId::from_entropy(1);
         let verified = |alias: &[u8; 8], slot, until| Entry::CodeVerified {
             visit,
@@ -221,10 +247,11 @@ mod tests {
 
     #[test]
     fn admission_is_kept_until_it_expires() {
-        let mut work = OpenWork::default();
+        let mut work = Durable::default();
         let admitted = |alias: &[u8; 8], until| Entry::Admitted {
             visit: VisitId::from_entropy(1),
             who: AdmissionSubject::Holder(CodeHolder::from_alias(alias)),
+            also: None,
             evidence: contract::Evidence::OfflineCode,
             until: UnixMs(until),
             offline: true,
@@ -238,10 +265,11 @@ mod tests {
 
     #[test]
     fn admissions_at_the_limit_lose_the_one_that_ends_first() {
-        let mut work = OpenWork::default();
+        let mut work = Durable::default();
         let admitted = |number: usize, until| Entry::Admitted {
             visit: VisitId::from_entropy(1),
             who: AdmissionSubject::Holder(CodeHolder::from_alias(&number.to_be_bytes())),
+            also: None,
             evidence: contract::Evidence::OfflineCode,
             until: UnixMs(until),
             offline: true,
@@ -257,23 +285,26 @@ mod tests {
 
     #[test]
     fn used_codes_expire_and_stay_bounded() {
-        let mut work = OpenWork::default();
+        let mut work = Durable::default();
         let visit = VisitId::from_entropy(1);
         for at in 0..5_000_u64 {
-            work.apply(&Entry::CodeUsed { visit, code_hash: at.to_string() }, UnixMs(at));
+            work.apply(&Entry::CodeUsed { visit, code_hash: at.to_string(), until: None }, UnixMs(at));
         }
         assert_eq!(work.used_codes.len(), USED_CODES_MAX);
-        work.apply(&Entry::CodeUsed { visit, code_hash: "new".into() }, UnixMs(10 * USED_CODE_KEPT_MS));
+        work.apply(
+            &Entry::CodeUsed { visit, code_hash: "new".into(), until: None },
+            UnixMs(10 * USED_CODE_KEPT_MS),
+        );
         assert_eq!(work.used_codes.len(), 1);
     }
 
     #[test]
     fn used_online_code_is_kept_by_platform_time() {
-        let (mut work, visit) = (OpenWork::default(), VisitId::from_entropy(1));
+        let (mut work, visit) = (Durable::default(), VisitId::from_entropy(1));
         // The kiosk's clock is two hours behind the platform's.
         let (offset_ms, platform) = (7_200_000, UnixMs(7_201_000));
         work.apply(&Entry::ClockSynchronised { platform, offset_ms }, UnixMs(1_000));
-        work.apply(&Entry::CodeUsed { visit, code_hash: "online".into() }, UnixMs(2_000));
+        work.apply(&Entry::CodeUsed { visit, code_hash: "online".into(), until: None }, UnixMs(2_000));
         // Codes that end earlier make room, not this one.
         for number in 0..USED_CODES_MAX {
             let holder = CodeHolder::from_alias(&number.to_be_bytes());

@@ -1,0 +1,157 @@
+//! Reading the journal for the uplink.
+
+use contract::{Chain, Head, Record};
+
+use crate::disk::Disk;
+use crate::journal::{Journal, JournalError, rename};
+use crate::recovery::push_all;
+use crate::segment;
+use crate::segment_info::SegmentName;
+use crate::state::JournalState;
+
+/// A segment that failed to be read this often is taken for damaged: a cable or a controller may have failed for a moment.
+const READ_FAILURES_MAX: u32 = 3;
+
+/// A position in a segment: before one of its units.
+#[derive(Clone, Copy)]
+pub(crate) struct ReadPosition {
+    /// Ordinal of the segment.
+    ordinal: u64,
+    /// Head of the chain at the position.
+    head: Head,
+    /// Bytes from the first unit to the position.
+    offset: usize,
+}
+
+/// What follows a number of an epoch.
+#[derive(Clone, PartialEq, Eq)]
+pub enum NextRecords {
+    /// The next records, and the chain's head before the first of them.
+    Records(Head, Vec<Record>),
+    /// The next records no longer exist. The first one that does comes after this head.
+    Missing(Head),
+}
+
+impl<S: JournalState, D: Disk> Journal<S, D> {
+    /// What follows number `after` of an epoch: at most `records_max` records and about `bytes_max` bytes of bodies. `None` when
+    /// nothing does. Records that turn out to be unreadable are missing from then on, and a new epoch is needed.
+    ///
+    /// # Errors
+    /// When the segment cannot be read. Try again later; after some attempts it is taken for damaged.
+    pub fn read_after(
+        &mut self,
+        epoch: u64,
+        after: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<Option<NextRecords>, JournalError> {
+        while let Some(at) = self.segments.iter().position(|segment| segment.continues_after(epoch, after)) {
+            let (from, records) = self.read_segment_after(at, after, records_max, bytes_max)?;
+            if !records.is_empty() {
+                return Ok(Some(NextRecords::Records(from, records)));
+            }
+            self.give_up_rest(at, from.seq)?;
+        }
+        let of_epoch = self.segments.iter().filter(|segment| segment.before.epoch == epoch);
+        let next = of_epoch.map(|segment| segment.before).filter(|before| before.seq > after);
+        Ok(next.min_by_key(|before| before.seq).map(NextRecords::Missing))
+    }
+
+    /// The hash of the chain after number `seq` of an epoch; `None` when those records no longer exist.
+    ///
+    /// # Errors
+    /// As for [`Journal::read_after`].
+    pub fn head_at(&mut self, epoch: u64, seq: u64) -> Result<Option<Head>, JournalError> {
+        let of_epoch = self.segments.iter().filter(|segment| segment.before.epoch == epoch);
+        if let Some(segment) = of_epoch.clone().find(|segment| segment.before.seq == seq) {
+            return Ok(Some(segment.before));
+        }
+        let Some(after) = seq.checked_sub(1) else { return Ok(None) };
+        match self.read_after(epoch, after, 1, usize::MAX)? {
+            Some(NextRecords::Records(from, records)) if from.seq == after => {
+                let mut chain = Chain::from_head(from);
+                Ok(push_all(&mut chain, &records).map(|()| chain.head()))
+            }
+            Some(NextRecords::Records(..) | NextRecords::Missing(_)) | None => Ok(None),
+        }
+    }
+
+    /// The readable records of one segment after a number, and the head before them.
+    fn read_segment_after(
+        &mut self,
+        at: usize,
+        after: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<(Head, Vec<Record>), JournalError> {
+        let Some(segment) = self.segments.get_mut(at) else { return Err(JournalError::Poisoned) };
+        let bytes = match self.disk.read(&segment.name.to_string()) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                segment.read_failures = segment.read_failures.saturating_add(1);
+                if segment.read_failures < READ_FAILURES_MAX {
+                    return Err(JournalError::Disk("read a segment", error));
+                }
+                Vec::new()
+            }
+        };
+        segment.read_failures = 0;
+        let nothing = Ok((segment.before, Vec::new()));
+        let Ok((opened, rest)) = segment::decode_head(&bytes, &self.config.wrap_key) else { return nothing };
+        let Ok(snapshot) = opened.open_snapshot(rest) else { return nothing };
+        let all = snapshot.as_ref().map_or(rest, |snapshot| snapshot.units);
+        let known = self
+            .read_position
+            .filter(|position| position.ordinal == segment.name.ordinal && position.head.seq <= after);
+        let mut position =
+            known.unwrap_or(ReadPosition { ordinal: segment.name.ordinal, head: opened.before, offset: 0 });
+        let mut chain = Chain::from_head(position.head);
+        let mut from = position.head;
+        let mut rest = all.get(position.offset..).unwrap_or_default();
+        let (mut records, mut taken) = (Vec::new(), 0_usize);
+        'units: while let Ok((unit, next)) = opened.open_unit(rest) {
+            rest = next;
+            for record in unit {
+                let beyond = record.header.seq > segment.last_seq;
+                if beyond || chain.push(&record.header, &record.commitment()).is_err() {
+                    break 'units;
+                }
+                if record.header.seq <= after {
+                    from = chain.head();
+                    continue;
+                }
+                taken = taken.saturating_add(record.body.len());
+                if records.len() >= records_max || (taken > bytes_max && !records.is_empty()) {
+                    break 'units;
+                }
+                records.push(record);
+            }
+            if chain.head().seq <= after {
+                position = ReadPosition { head: chain.head(), offset: all.len() - rest.len(), ..position };
+            }
+        }
+        self.read_position = Some(position);
+        Ok((from, records))
+    }
+
+    /// The records of a segment after this number cannot be read: sets it aside, or renames it when others can.
+    fn give_up_rest(&mut self, at: usize, readable: u64) -> Result<(), JournalError> {
+        let is_current = at.saturating_add(1) == self.segments.len();
+        let Some(segment) = self.segments.get_mut(at) else { return Ok(()) };
+        self.damaged = self.damaged.saturating_add(1);
+        self.read_position = None;
+        // The current segment is not moved while records are appended to it: the next epoch begins at once.
+        if readable > segment.before.seq || is_current {
+            segment.last_seq = readable;
+            if is_current {
+                return Ok(());
+            }
+            let name = SegmentName { is_damaged: true, ..segment.name.clone() };
+            rename(&mut self.disk, segment, name)
+        } else {
+            let segment = self.segments.remove(at);
+            let quarantined = self.disk.quarantine(&segment.name.to_string());
+            quarantined.map_err(|error| JournalError::Disk("set a damaged segment aside", error))
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Damage never stops the journal, and costs no state.
+
+use contract::UnixMs;
+use faulty_disk::{FaultyDisk, SharedDisk};
+use journal::{Disk, JournalConfig, NextRecords};
+
+use crate::journal::{NOW, config, entropy, entry, expected, open, visits};
+use crate::state::{Journal, VisitList};
+
+/// A disk with this many segments of three visits each; the visits count from 1.
+fn with_segments(count: u64) -> FaultyDisk {
+    let mut disk = FaultyDisk::new();
+    for segment in 0..count {
+        let (mut journal, report) = open(disk, segment + 1);
+        assert_eq!((report.damaged_segments, report.torn_bytes), (0, 0));
+        for visit in 1..=3 {
+            let number = segment * 3 + visit;
+            journal.append(&[entry(number)], NOW, &mut entropy(number + 100)).unwrap();
+        }
+        disk = journal.into_parts().0;
+    }
+    disk
+}
+
+fn segment_names(disk: &mut FaultyDisk) -> Vec<String> {
+    let mut names = disk.list().unwrap();
+    names.sort();
+    names
+}
+
+/// The numbers of all records of the first epoch that can be delivered, and where records are missing.
+fn deliverable<D: Disk>(journal: &mut Journal<D>, epoch: u64) -> (Vec<u64>, Vec<(u64, u64)>) {
+    let (mut seqs, mut missing, mut after) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..100 {
+        match journal.read_after(epoch, after, 5, 1 << 20) {
+            Ok(Some(NextRecords::Records(from, records))) => {
+                assert_eq!(from.seq, after);
+                seqs.extend(records.iter().map(|record| record.header.seq));
+                after = seqs.last().copied().unwrap();
+            }
+            Ok(Some(NextRecords::Missing(resumes))) => {
+                missing.push((after, resumes.seq));
+                after = resumes.seq;
+            }
+            Ok(None) => break,
+            // Tried again, as by the uplink.
+            Err(_) => {}
+        }
+    }
+    (seqs, missing)
+}
+
+#[test]
+fn rot_in_any_segment_costs_no_state_and_blocks_no_delivery() {
+    for at in 0..4 {
+        let mut disk = with_segments(4);
+        let name = segment_names(&mut disk).remove(at);
+        let middle = disk.file_len(&name) - 250;
+        disk.flip_bit(&name, middle);
+        let (mut journal, report) = open(disk, 9);
+        let first_epoch = journal.epochs()[0];
+        // An older segment is read when it is delivered: then the damage is found.
+        let (seqs, missing) = deliverable(&mut journal, first_epoch);
+        assert!(report.damaged_segments == 1 || journal.needs_new_epoch(), "segment {at}");
+        assert!(missing.len() <= 1 && seqs.len() >= 13, "segment {at}: {seqs:?} {missing:?}");
+        if journal.needs_new_epoch() {
+            journal.begin_epoch(&[], NOW, &mut entropy(20)).unwrap();
+        }
+        assert_ne!(journal.head().epoch, first_epoch, "segment {at}: a new epoch begins");
+        let state = journal.state().clone();
+        assert!(state.0.len() >= 10, "segment {at}: {state:?}");
+        if at < 3 {
+            assert_eq!(state, VisitList(expected(12)), "segment {at}: older segments hold no state");
+        }
+        // The state survives all further openings, and the damage is not found again.
+        let (disk, _) = journal.into_parts();
+        let (journal, report) = open(disk, 10);
+        assert_eq!((report.damaged_segments, report.new_epoch), (0, false), "segment {at}");
+        assert_eq!(journal.state(), &state);
+        let (mut disk, _) = journal.into_parts();
+        let damaged = segment_names(&mut disk).iter().filter(|name| name.ends_with(".damaged")).count();
+        assert_eq!(damaged, 1, "segment {at}: what can be read of it stays");
+    }
+}
+
+#[test]
+fn rot_in_the_last_record_of_an_earlier_segment_costs_nothing() {
+    let mut disk = with_segments(3);
+    let name = segment_names(&mut disk).remove(1);
+    let last = disk.file_len(&name) - 1;
+    disk.flip_bit(&name, last);
+    let (mut journal, report) = open(disk, 9);
+    assert_eq!((report.damaged_segments, report.new_epoch), (0, false));
+    // The next segment repeats it.
+    assert_eq!(visits(&mut journal), expected(9));
+}
+
+#[test]
+fn unreadable_segment_is_set_aside_and_service_goes_on() {
+    for at in 0..3 {
+        let mut disk = with_segments(3);
+        let name = segment_names(&mut disk).remove(at);
+        disk.fail_reads(&name);
+        let (mut journal, report) = open(disk, 9);
+        assert_eq!((report.damaged_segments, report.new_epoch), (1, true), "segment {at}");
+        let expected_state = if at == 2 { expected(6) } else { expected(9) };
+        assert_eq!(journal.state(), &VisitList(expected_state), "segment {at}");
+        let epoch = journal.epochs()[0];
+        let (seqs, missing) = deliverable(&mut journal, epoch);
+        assert_eq!(missing.len(), usize::from(at < 2), "segment {at}: {seqs:?} {missing:?}");
+        journal.append(&[entry(50)], NOW, &mut entropy(51)).unwrap();
+    }
+}
+
+#[test]
+fn segment_that_cannot_be_read_any_more_is_missing() {
+    let shared = SharedDisk::default();
+    *shared.lock() = with_segments(3);
+    let name = segment_names(&mut shared.lock()).remove(1);
+    let (mut journal, report) = Journal::open(shared.clone(), config(), NOW, &mut entropy(9)).unwrap();
+    assert!(!report.new_epoch);
+    shared.lock().fail_reads(&name);
+    let epoch = journal.head().epoch;
+    let (seqs, missing) = deliverable(&mut journal, epoch);
+    assert!(missing.len() == 1 && seqs.len() > 6, "{seqs:?} {missing:?}");
+    assert!(journal.needs_new_epoch());
+    assert_eq!(journal.state(), &VisitList(expected(9)));
+}
+
+#[test]
+fn missing_segment_begins_a_new_epoch() {
+    let mut disk = with_segments(3);
+    let names = segment_names(&mut disk);
+    disk.delete(&names[1]).unwrap();
+    let (mut journal, report) = open(disk, 9);
+    assert_eq!((report.damaged_segments, report.new_epoch), (1, true));
+    assert_eq!(journal.state(), &VisitList(expected(9)));
+    let epoch = journal.epochs()[0];
+    assert_eq!(deliverable(&mut journal, epoch).1.len(), 1);
+}
+
+#[test]
+fn open_with_other_key_reads_nothing() {
+    let disk = with_segments(1);
+    let other = JournalConfig { wrap_key: [8; 16].into(), ..config() };
+    let (journal, report) = Journal::open(disk, other, NOW, &mut entropy(3)).unwrap();
+    assert_eq!((report.damaged_segments, report.new_epoch), (1, true));
+    assert_eq!(journal.state(), &VisitList::default());
+}
+
+#[test]
+fn records_of_one_append_are_kept_or_lost_together() {
+    let (journal, _) = open(FaultyDisk::new(), 1);
+    let base = journal.into_parts().0;
+    let mut kept = 0;
+    for room in 0..900 {
+        let mut disk = base.clone();
+        let (mut journal, _) = open(disk, 2);
+        disk = journal.into_parts().0;
+        disk.limit_space(Some(room));
+        (journal, _) = match Journal::open(disk.clone(), config(), NOW, &mut entropy(3)) {
+            Ok(opened) => opened,
+            Err(_) => continue,
+        };
+        let all = [entry(1), entry(2), entry(3)];
+        if journal.append(&all, NOW, &mut entropy(4)).is_ok() {
+            continue;
+        }
+        let (mut disk, _) = journal.into_parts();
+        disk.limit_space(None);
+        disk.power_cut(room as u64);
+        let (mut journal, report) = open(disk, 5);
+        assert_eq!(report.damaged_segments, 0, "room {room}");
+        let found = visits(&mut journal);
+        assert!(found.is_empty() || found == expected(3), "room {room}: {found:?}");
+        kept += 1;
+    }
+    assert!(kept > 100, "{kept}");
+}
+
+#[test]
+fn retention_runs_by_the_platforms_clock() {
+    const DAY_MS: u64 = 86_400_000;
+    let platform = |days: u64| UnixMs(1_000_000_000_000 + days * DAY_MS);
+    // The kiosk's clock was years ahead while a segment was written.
+    let (mut journal, _) = open(FaultyDisk::new(), 1);
+    journal.append(&[entry(1)], UnixMs(NOW.0 * 2), &mut entropy(2)).unwrap();
+    let (disk, _) = journal.into_parts();
+    let (mut journal, _) = open(disk, 3);
+    let (epoch, head) = (journal.head().epoch, journal.head());
+    journal.acknowledge(epoch, head.seq - 3, platform(0)).unwrap();
+    journal.acknowledge(epoch, head.seq - 3, platform(20)).unwrap();
+    assert_eq!(journal.before_oldest(epoch), 0, "not acknowledged");
+    journal.acknowledge(epoch, head.seq, platform(20)).unwrap();
+    assert_eq!(journal.before_oldest(epoch), 0, "not old enough");
+    // The time of the acknowledgement survives a restart.
+    let (disk, _) = journal.into_parts();
+    let (journal, _) = open(disk, 4);
+    let (disk, _) = journal.into_parts();
+    let (mut journal, _) = open(disk, 5);
+    journal.acknowledge(epoch, head.seq, platform(27)).unwrap();
+    assert_eq!(journal.before_oldest(epoch), 0, "kept for seven days");
+    let upto = journal.head().seq;
+    journal.acknowledge(epoch, upto, platform(28)).unwrap();
+    assert!(journal.before_oldest(epoch) > 0, "and then deleted");
+    assert_eq!(journal.state(), &VisitList(expected(1)));
+}
+
+#[test]
+fn segments_of_earlier_epochs_are_deleted_within_one_life() {
+    let mut disk = with_segments(2);
+    let name = segment_names(&mut disk).remove(1);
+    disk.fail_reads(&name);
+    let (mut journal, report) = open(disk, 9);
+    assert!(report.new_epoch);
+    let old = journal.epochs()[0];
+    let day = |day: u64| UnixMs(NOW.0 + day * 86_400_000);
+    let upto = journal.last_seq(old);
+    journal.acknowledge(old, upto, day(0)).unwrap();
+    journal.acknowledge(journal.head().epoch, 1, day(8)).unwrap();
+    assert_eq!(journal.epochs(), [journal.head().epoch]);
+}
+
+#[test]
+fn abandoned_epoch_is_set_aside_and_not_deleted() {
+    let (mut journal, _) = open(with_segments(2), 9);
+    let old = journal.head().epoch;
+    let day = |day: u64| UnixMs(NOW.0 + day * 86_400_000);
+    journal.begin_epoch(&[entry(60)], NOW, &mut entropy(10)).unwrap();
+    journal.abandon_epoch(old, day(0)).unwrap();
+    assert_eq!(journal.epochs()[0], old, "kept for the platform that may be restored");
+    journal.acknowledge(journal.head().epoch, 1, day(8)).unwrap();
+    assert_eq!(journal.epochs(), [journal.head().epoch]);
+    let state = journal.state().clone();
+    assert_eq!(state.0.len(), 7);
+    let (disk, _) = journal.into_parts();
+    let whole = with_segments(2).all_bytes().len();
+    assert!(disk.all_bytes().len() > whole, "set aside, not deleted");
+}
