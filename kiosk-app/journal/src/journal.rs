@@ -1,69 +1,18 @@
 //! The journal: opening, appending, new epochs, deleting acknowledged segments. [`reading`](crate::reading) serves the uplink.
 
-use std::io;
-
 use contract::{Chain, Entry, Head, KioskId, Record, RecordHeader, UnixMs};
 use zeroize::Zeroizing;
 
+use crate::config::{EntropyFn, JournalConfig, RecoveryReport};
 use crate::disk::Disk;
-use crate::reading::ReadPosition;
+use crate::error::JournalError;
 use crate::recovery::{self, Recovered, Resume, Unconfirmed};
 use crate::segment::{self, RECORD_BYTES_MAX, RecordSealer, SegmentKey};
-use crate::segment_info::{SegmentInfo, SegmentName};
+use crate::segment_info::{ReadPosition, SegmentInfo, SegmentName, rename};
 use crate::state::{JournalState, Snapshot};
 
 /// Acknowledged segments are kept for this long by the platform's clock, for a platform that is restored from a backup.
 const RETENTION_MS: u64 = 7 * 86_400_000;
-
-/// Configuration of a journal.
-pub struct JournalConfig {
-    /// Id of the kiosk.
-    pub device: KioskId,
-    /// Wraps the segment keys; from the machine's key store.
-    pub wrap_key: Zeroizing<[u8; 16]>,
-    /// Version of the software, for the opening record.
-    pub software: String,
-    /// SM3 of the site configuration in hexadecimal, for the opening record.
-    pub configuration: String,
-    /// High-water mark (高水位) in bytes.
-    pub high_water: u64,
-}
-
-/// Source of random bytes for keys, salts and epochs.
-pub type EntropyFn<'a> = &'a mut dyn FnMut() -> [u8; 16];
-
-/// What recovery found when the journal was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecoveryReport {
-    /// Bytes of a torn tail that was cut: never confirmed to the caller, so nothing is lost.
-    pub torn_bytes: u64,
-    /// Damaged segments: quarantined, or renamed when a part of them can be read.
-    pub damaged_segments: u32,
-    /// Whether a new epoch began: there was no journal, or it was damaged.
-    pub new_epoch: bool,
-    /// Records that were read and applied: those after the newest snapshot.
-    pub replayed_records: u64,
-}
-
-/// Why the journal failed. It must be dropped and reopened.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// A disk operation failed.
-    #[error("journal disk failed to {0}: check space and health of the disk")]
-    Disk(&'static str, #[source] io::Error),
-    /// An earlier append failed, so the content of the disk is unknown.
-    #[error("an earlier append failed: reopen the journal")]
-    Poisoned,
-    /// A record exceeds the maximum length.
-    #[error("a record of {0} bytes is too long for the journal")]
-    TooLong(usize),
-    /// Encryption failed, which the library does only for inputs far longer than a record.
-    #[error("cannot encrypt a record")]
-    Sealing,
-    /// The state cannot be written as a snapshot.
-    #[error("cannot write the state as a snapshot")]
-    Snapshot(#[source] serde_json::Error),
-}
 
 /// The append-only journal (日志) of one kiosk, and the state `S` that its records fold to.
 pub struct Journal<S, D> {
@@ -365,20 +314,6 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
     pub fn into_parts(self) -> (D, JournalConfig) {
         (self.disk, self.config)
     }
-}
-
-/// Renames the file of a segment when its name changed.
-pub(crate) fn rename<D: Disk>(
-    disk: &mut D,
-    segment: &mut SegmentInfo,
-    name: SegmentName,
-) -> Result<(), JournalError> {
-    if segment.name != name {
-        let renamed = disk.rename(&segment.name.to_string(), &name.to_string());
-        renamed.map_err(|error| JournalError::Disk("rename a segment", error))?;
-        segment.name = name;
-    }
-    Ok(())
 }
 
 /// The chain of a new epoch, whose number is drawn.

@@ -20,7 +20,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod cache;
+mod config;
 mod disk;
+mod error;
 mod journal;
 mod reading;
 mod recovery;
@@ -29,8 +31,10 @@ mod segment_info;
 mod state;
 
 pub use cache::{Cache, CacheCondition, CacheError};
+pub use config::{EntropyFn, JournalConfig, RecoveryReport};
 pub use disk::{Disk, RealDisk};
-pub use journal::{EntropyFn, Journal, JournalConfig, JournalError, RecoveryReport};
+pub use error::JournalError;
+pub use journal::Journal;
 pub use reading::NextRecords;
 pub use segment::RECORD_BYTES_MAX;
 pub use state::JournalState;

@@ -3,25 +3,15 @@
 use contract::{Chain, Head, Record};
 
 use crate::disk::Disk;
-use crate::journal::{Journal, JournalError, rename};
+use crate::error::JournalError;
+use crate::journal::Journal;
 use crate::recovery::push_all;
 use crate::segment;
-use crate::segment_info::SegmentName;
+use crate::segment_info::{ReadPosition, SegmentName, rename};
 use crate::state::JournalState;
 
 /// A segment that failed to be read this often is taken for damaged: a cable or a controller may have failed for a moment.
 const READ_FAILURES_MAX: u32 = 3;
-
-/// A position in a segment: before one of its units.
-#[derive(Clone, Copy)]
-pub(crate) struct ReadPosition {
-    /// Ordinal of the segment.
-    ordinal: u64,
-    /// Head of the chain at the position.
-    head: Head,
-    /// Bytes from the first unit to the position.
-    offset: usize,
-}
 
 /// What follows a number of an epoch.
 #[derive(Clone, PartialEq, Eq)]

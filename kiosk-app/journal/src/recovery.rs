@@ -2,8 +2,9 @@
 
 use contract::{Chain, Entry, Head, Record, UnixMs};
 
+use crate::config::{JournalConfig, RecoveryReport};
 use crate::disk::Disk;
-use crate::journal::{JournalConfig, JournalError, RecoveryReport};
+use crate::error::JournalError;
 use crate::segment::{self, HEAD_LEN, SegmentError, SegmentHead};
 use crate::segment_info::{SegmentInfo, SegmentName};
 use crate::state::{JournalState, Snapshot};

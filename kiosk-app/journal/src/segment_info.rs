@@ -4,6 +4,9 @@ use std::fmt;
 
 use contract::{Head, UnixMs};
 
+use crate::disk::Disk;
+use crate::error::JournalError;
+
 /// A segment is full at this size in bytes, or after a day.
 const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const DAY_MS: u64 = 86_400_000;
@@ -99,6 +102,31 @@ impl SegmentInfo {
     pub(crate) const fn continues_after(&self, epoch: u64, after: u64) -> bool {
         self.before.epoch == epoch && self.before.seq <= after && after < self.last_seq
     }
+}
+
+/// A position in a segment: before one of its units.
+#[derive(Clone, Copy)]
+pub(crate) struct ReadPosition {
+    /// Ordinal of the segment.
+    pub(crate) ordinal: u64,
+    /// Head of the chain at the position.
+    pub(crate) head: Head,
+    /// Bytes from the first unit to the position.
+    pub(crate) offset: usize,
+}
+
+/// Renames the file of a segment when its name changed.
+pub(crate) fn rename<D: Disk>(
+    disk: &mut D,
+    segment: &mut SegmentInfo,
+    name: SegmentName,
+) -> Result<(), JournalError> {
+    if segment.name != name {
+        let renamed = disk.rename(&segment.name.to_string(), &name.to_string());
+        renamed.map_err(|error| JournalError::Disk("rename a segment", error))?;
+        segment.name = name;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
