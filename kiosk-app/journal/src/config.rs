@@ -1,6 +1,6 @@
 //! What a journal is opened with, and what opening it finds.
 
-use contract::KioskId;
+use contract::{Entry, Head, KioskId};
 use zeroize::Zeroizing;
 
 /// Configuration of a journal.
@@ -15,6 +15,19 @@ pub struct JournalConfig {
     pub configuration: String,
     /// High-water mark (高水位) in bytes.
     pub high_water: u64,
+}
+
+impl JournalConfig {
+    /// The first entry of an opened journal or of a new epoch.
+    pub(crate) fn opening(&self, previous: Option<Head>, torn_bytes: u64, damaged_segments: u32) -> Entry {
+        Entry::JournalOpened {
+            software: self.software.clone(),
+            configuration: self.configuration.clone(),
+            previous,
+            torn_bytes,
+            damaged_segments,
+        }
+    }
 }
 
 /// Source of random bytes for keys, salts and epochs.

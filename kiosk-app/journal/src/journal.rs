@@ -44,16 +44,11 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
     ) -> Result<(Self, RecoveryReport), JournalError> {
         let Recovered { segments, state, resume, previous, report, next_ordinal } =
             recovery::recover::<S, D>(&mut disk, &config)?;
-        let opened = Entry::JournalOpened {
-            software: config.software.clone(),
-            configuration: config.configuration.clone(),
-            previous: previous.filter(|_| report.new_epoch),
-            torn_bytes: report.torn_bytes,
-            damaged_segments: report.damaged_segments,
-        };
-        let (chain, snapshot, repeated) = match resume {
-            Resume::NewEpoch => (new_epoch(config.device, entropy), state.clone(), Vec::new()),
-            Resume::After(chain) => (chain, state.clone(), Vec::new()),
+        let previous = previous.filter(|_| report.new_epoch);
+        let opened = config.opening(previous, report.torn_bytes, report.damaged_segments);
+        let (chain, state, mut units) = match resume {
+            Resume::NewEpoch => (new_epoch(config.device, entropy), state, Vec::new()),
+            Resume::After(chain) => (chain, state, Vec::new()),
             Resume::Repeat(Unconfirmed { before, state, units }) => (before, state, units),
         };
         let mut journal = Self {
@@ -62,7 +57,7 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
             config,
             segments,
             chain,
-            state: snapshot,
+            state,
             poisoned: false,
             damaged: 0,
             read_position: None,
@@ -72,30 +67,15 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         {
             last.last_seq = last.last_seq.min(chain.head().seq);
         }
-        let mut units: Vec<Vec<Record>> = repeated;
         let mut end = chain;
         for unit in &units {
             recovery::push_all(&mut end, unit).expect("recovery has just read them from this chain");
         }
         units.push(records_of(&[opened], &mut end, now, entropy)?);
         journal.begin_segment(next_ordinal, &units, now, entropy)?;
-        journal.delete_repeated(chain.head())?;
+        // The new segment repeats these as a whole, and their own sync may have failed.
+        journal.delete_segments(|one| one.before == chain.head() && one.name.ordinal < next_ordinal)?;
         Ok((journal, report))
-    }
-
-    /// Deletes the segments that the new one repeats as a whole. Their own sync may have failed.
-    fn delete_repeated(&mut self, before: Head) -> Result<(), JournalError> {
-        let Some(current) = self.segments.pop() else { return Ok(()) };
-        let (repeated, kept) =
-            std::mem::take(&mut self.segments).into_iter().partition(|segment| segment.before == before);
-        self.segments = kept;
-        self.segments.push(current);
-        let repeated: Vec<SegmentInfo> = repeated;
-        for segment in repeated {
-            let deleted = self.disk.delete(&segment.name.to_string());
-            deleted.map_err(|error| JournalError::Disk("delete a repeated segment", error))?;
-        }
-        Ok(())
     }
 
     /// Makes the entries durable: one write, one `fdatasync`.
@@ -138,13 +118,7 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         if self.poisoned {
             return Err(JournalError::Poisoned);
         }
-        let opened = Entry::JournalOpened {
-            software: self.config.software.clone(),
-            configuration: self.config.configuration.clone(),
-            previous: Some(self.head()),
-            torn_bytes: 0,
-            damaged_segments: self.damaged,
-        };
+        let opened = self.config.opening(Some(self.head()), 0, self.damaged);
         let next = self.next_ordinal();
         self.chain = new_epoch(self.config.device, entropy);
         let mut end = self.chain;
@@ -273,7 +247,8 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
             let name = SegmentName { settled_at, ..segment.name.clone() };
             rename(&mut self.disk, segment, name)?;
         }
-        self.delete_settled(platform)
+        let settled_before = UnixMs(platform.0.saturating_sub(RETENTION_MS));
+        self.delete_segments(|segment| segment.name.settled_at.is_some_and(|at| at < settled_before))
     }
 
     /// Handles that the platform will never take the rest of this epoch: its segments are kept like acknowledged ones, and then
@@ -289,10 +264,9 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         self.acknowledge(epoch, u64::MAX, platform)
     }
 
-    fn delete_settled(&mut self, platform: UnixMs) -> Result<(), JournalError> {
-        let settled_before = UnixMs(platform.0.saturating_sub(RETENTION_MS));
-        let is_due = |segment: &SegmentInfo| segment.name.settled_at.is_some_and(|at| at < settled_before);
-        while let Some(at) = self.segments.iter().position(is_due) {
+    /// Deletes the segments that nothing needs any more. Damaged ones are evidence: they are set aside.
+    fn delete_segments(&mut self, is_due: impl Fn(&SegmentInfo) -> bool) -> Result<(), JournalError> {
+        while let Some(at) = self.segments.iter().position(&is_due) {
             let segment = self.segments.remove(at);
             let name = segment.name.to_string();
             let gone =

@@ -197,29 +197,17 @@ impl Kiosk {
     /// Identifies the holder of a code that the kiosk verified, without the platform: no name, level 1.
     /// False when the visit has no such code.
     pub(crate) fn identify_offline(&mut self, builder: &mut TransitionBuilder) -> bool {
-        let Some(visit) = &mut self.visit else { return false };
+        let Some(visit) = &self.visit else { return false };
         let Some(LocallyVerifiedCode { holder, evidence, .. }) = visit.verified_code else { return false };
-        let (resident, level) = (Pseudonym::from_holder(holder), evidence.max_level());
-        builder.record(
-            &mut self.durable,
-            Entry::Identified {
-                visit: visit.id,
-                resident,
-                method: visit.identification_method,
-                evidence,
-                level,
-            },
-        );
-        let (name, id_number) = (String::new().into(), String::new().into());
-        visit.resident = Some(IdentifiedResident {
-            name,
-            id_number,
+        let resident = IdentifiedResident {
+            name: String::new().into(),
+            id_number: String::new().into(),
             visit_key: None,
-            pseudonym: resident,
+            pseudonym: Pseudonym::from_holder(holder),
             evidence,
-            level,
-        });
-        visit.task = Task::Menu { declined: false };
+            level: evidence.max_level(),
+        };
+        self.set_resident(builder, resident);
         true
     }
 

@@ -257,30 +257,37 @@ impl Kiosk {
             Err(Failure::Unreachable) if self.identify_offline(builder) => return,
             Err(failure) => return self.refuse_visit(builder, refusal_for_failure(failure)),
         };
-        let Some(visit) = &mut self.visit else { return };
+        let Some(visit) = &self.visit else { return };
         let (resident, evidence, level) = (identified.resident, identified.evidence, identified.level);
         let evidence = limit_to_observed(evidence, visit.card_authenticated);
         // The platform's level, limited to what this evidence can prove (I5).
         let level = level.min(evidence.max_level());
-        builder.record(
-            &mut self.durable,
-            Entry::Identified {
-                visit: visit.id,
-                resident,
-                method: visit.identification_method,
-                evidence,
-                level,
-            },
-        );
-        visit.recorded = true;
-        visit.resident = Some(IdentifiedResident {
+        let resident = IdentifiedResident {
             name: std::mem::take(&mut identified.name).into(),
             id_number: std::mem::take(&mut identified.id_number).into(),
             visit_key: Some(identified.key.clone()),
             pseudonym: resident,
             evidence,
             level,
-        });
+        };
+        self.set_resident(builder, resident);
+    }
+
+    /// Records who the resident of the visit is, and shows the menu.
+    pub(crate) fn set_resident(&mut self, builder: &mut TransitionBuilder, resident: IdentifiedResident) {
+        let Some(visit) = &mut self.visit else { return };
+        builder.record(
+            &mut self.durable,
+            Entry::Identified {
+                visit: visit.id,
+                resident: resident.pseudonym,
+                method: visit.identification_method,
+                evidence: resident.evidence,
+                level: resident.level,
+            },
+        );
+        visit.recorded = true;
+        visit.resident = Some(resident);
         visit.task = Task::Menu { declined: false };
     }
 

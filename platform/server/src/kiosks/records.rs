@@ -56,7 +56,7 @@ pub(crate) fn accept_batch(
             store_missing(context, from, upto, &missing.signature.to_string())?;
             from.seq
         }
-        Some(_) | None if from.seq > upto => return acknowledge(context, from, upto, Vec::new()),
+        Some(_) | None if from.seq > upto => return acknowledge(context, from, upto, Vec::new(), false),
         Some(_) | None => upto,
     };
     let (refused, upto) = match append_new_records(context, &batch, upto)? {
@@ -72,7 +72,7 @@ pub(crate) fn accept_batch(
             batch.to.signature.to_string()
         ],
     )?;
-    acknowledge(context, from, upto, refused)
+    acknowledge(context, from, upto, refused, false)
 }
 
 fn decompress_batch(body: &[u8]) -> Result<Vec<u8>, RequestError> {
@@ -204,8 +204,7 @@ fn report_fork(context: &RequestContext<'_>, from: Head, common: u64) -> Result<
         "the kiosk sent records that contradict those already stored",
         to_ms_column(context.now),
     )?;
-    let ack = BatchAck { forked: true, ..ack(context, from, common, Vec::new())? };
-    Ok(PlatformResponse::json(&ack).into())
+    acknowledge(context, from, common, Vec::new(), true)
 }
 
 fn acknowledge(
@@ -213,19 +212,12 @@ fn acknowledge(
     of: Head,
     upto: u64,
     refused: Vec<RefusedRecord>,
+    forked: bool,
 ) -> Result<PlatformReply, RequestError> {
-    Ok(PlatformResponse::json(&ack(context, of, upto, refused)?).into())
-}
-
-fn ack(
-    context: &RequestContext<'_>,
-    of: Head,
-    upto: u64,
-    refused: Vec<RefusedRecord>,
-) -> Result<BatchAck, RequestError> {
     let (device, epoch) = (of.device, of.epoch);
     let hash = hash_at(context.tx, Head { seq: upto, ..of })?.map(|hash| to_hex(&hash));
-    Ok(BatchAck { device, epoch, upto, hash, forked: false, refused, window: WINDOW, now: context.now })
+    let ack = BatchAck { device, epoch, upto, hash, forked, refused, window: WINDOW, now: context.now };
+    Ok(PlatformResponse::json(&ack).into())
 }
 
 /// Sequence number up to which the chain is stored without a gap that the kiosk has not stated.
