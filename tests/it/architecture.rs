@@ -323,9 +323,9 @@ fn test_names_have_at_most_sixty_characters() {
     assert!(count > 0, "no test was found");
 }
 
-/// `xtask` is compiled before its first word: docs/decisions/0026-xtask-without-clap.md.
+/// `xtask` is in a workspace of its own: docs/decisions/0026-xtask-without-clap.md.
 #[test]
-fn every_program_but_xtask_reads_its_arguments_with_clap() {
+fn every_program_reads_its_arguments_with_clap() {
     let metadata = metadata();
     let members: Vec<&Value> = metadata["workspace_members"].as_array().unwrap().iter().collect();
     for package in metadata["packages"].as_array().unwrap() {
@@ -333,8 +333,31 @@ fn every_program_but_xtask_reads_its_arguments_with_clap() {
         let is_program = has("targets", |target| target["kind"][0] == "bin");
         let has_clap = has("dependencies", |one| one["name"] == "clap" && one["kind"].is_null());
         if members.contains(&&package["id"]) {
-            let is_xtask = package["name"] == "xtask";
-            assert!(!is_program || has_clap || is_xtask, "{} has a program without clap", package["name"]);
+            assert!(!is_program || has_clap, "{} has a program without clap", package["name"]);
         }
     }
+}
+
+#[test]
+fn xtask_has_the_lints_and_versions_of_the_workspace() {
+    let section = |text: &str, name: &str| -> Vec<String> {
+        let lines = text.lines().skip_while(|line| *line != name).skip(1);
+        lines
+            .take_while(|line| !line.starts_with(['[', '#']))
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let read = |file: &str| fs::read_to_string(repository().join(file)).unwrap();
+    let (workspace, xtask) = (read("Cargo.toml"), read("provisioning/xtask/Cargo.toml"));
+    for lints in ["rust", "clippy"] {
+        let ours = section(&workspace, &format!("[workspace.lints.{lints}]"));
+        assert!(!ours.is_empty(), "no lints of {lints}");
+        assert_eq!(ours, section(&xtask, &format!("[lints.{lints}]")), "{lints}");
+    }
+    let package = section(&workspace, "[workspace.package]");
+    assert_eq!(
+        package.iter().filter(|line| !xtask.contains(line.as_str())).collect::<Vec<_>>(),
+        [] as [&String; 0]
+    );
 }
