@@ -80,18 +80,11 @@ impl Executor {
 
     fn execute_effect(&self, effect: Effect) -> Option<EngineMessage> {
         match effect {
-            Effect::StartWork { ticket, work: Work::VerifyPin(digits), .. } => {
-                self.devices.verify_pin(ticket, digits).map(EngineMessage::from)
+            Effect::StartWork { ticket, work: Work::Card(work), .. } => {
+                self.devices.start_card_work(ticket, work).map(EngineMessage::from)
             }
-            Effect::StartWork { ticket, work: Work::ChangePin { old, new }, .. } => {
-                self.devices.change_pin(ticket, old, new).map(EngineMessage::from)
-            }
-            Effect::StartWork { ticket, work: Work::AuthenticateCard(answer), .. } => {
-                self.devices.authenticate(ticket, answer.as_ref()).map(EngineMessage::from)
-            }
-            // All other work goes to the platform.
-            Effect::StartWork { ticket, work, .. } => {
-                self.send_request(OutgoingRequest::work(ticket, &work)?)
+            Effect::StartWork { ticket, work: Work::Platform(work), .. } => {
+                self.send_request(OutgoingRequest::work(ticket, &work))
             }
             // A device finishes what it has begun; the session drops its late answer.
             Effect::CancelWork(ticket) => self.net.send(NetCommand::Cancel(ticket)),

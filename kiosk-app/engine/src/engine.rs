@@ -7,7 +7,7 @@ use std::sync::Arc;
 use contract::{Backoff, BatchAck, ChangesAnswer, EntropySource, PublicKey, SecretKey, UnixMs};
 use journal::{Disk, Journal};
 use session::{
-    DeviceKind, DeviceState, Effect, Event, Failure, Kiosk, KioskSetup, MonotonicMs, Now, Transition,
+    CardEvent, DeviceKind, DeviceState, Effect, Event, Failure, Kiosk, KioskSetup, MonotonicMs, Now, Transition,
     out_of_service_view,
 };
 use sync::{ExchangeFailed, ExchangeTiming, RecordsOutcome, Uplink, UplinkRequest};
@@ -99,6 +99,8 @@ pub struct Engine<D> {
     generation: Generation,
     /// Last health of each device, for a new kiosk after a recovery.
     devices: BTreeMap<DeviceKind, DeviceState>,
+    /// A card is in the slot, also while the journal is closed.
+    card_inserted: bool,
     shown: Option<View>,
 }
 
@@ -149,6 +151,7 @@ impl<D: Disk> Engine<D> {
             failures: 0,
             generation: Generation::default(),
             devices: BTreeMap::new(),
+            card_inserted: false,
             shown: None,
         };
         let out = engine.turn(EngineInput { at, entropy, event: InputEvent::Tick });
@@ -197,7 +200,7 @@ impl<D: Disk> Engine<D> {
     #[must_use]
     pub fn view(&self, wall: UnixMs) -> View {
         match &self.state {
-            EngineState::InService(open) => open.kiosk.view(),
+            EngineState::InService(open) => open.kiosk.view().clone(),
             EngineState::OutOfService { .. } => out_of_service_view(&self.setup, wall),
         }
     }
@@ -221,7 +224,11 @@ impl<D: Disk> Engine<D> {
         match &event {
             Event::DeviceStateChanged(device, health) => {
                 self.devices.insert(*device, *health);
+                // Without the reader, the removal of the card cannot be detected.
+                self.card_inserted &= *device != DeviceKind::CardReader || *health == DeviceState::Ready;
             }
+            Event::Card(CardEvent::Inserted) => self.card_inserted = true,
+            Event::Card(CardEvent::Removed) => self.card_inserted = false,
             Event::WorkAnswered(_, Err(Failure::Unreachable))
             | Event::PaymentAnswered(_, Err(Failure::Unreachable)) => {
                 self.uplink.probe_now(turn.at.mono.0);
@@ -310,6 +317,9 @@ impl<D: Disk> Engine<D> {
         }
         for (device, health) in self.devices.clone() {
             self.dispatch(turn, Event::DeviceStateChanged(device, health));
+        }
+        if self.card_inserted {
+            self.dispatch(turn, Event::Card(CardEvent::LeftInSlot));
         }
         self.dispatch(turn, Event::CodeTrustChanged(self.feed.codes()));
         self.update_clock(turn);
@@ -454,8 +464,13 @@ impl<D: Disk> Engine<D> {
     }
 
     fn show(&mut self, turn: &mut Turn) {
-        let view = self.view(turn.at.wall);
-        if self.shown.as_ref() != Some(&view) {
+        let is_shown = match (&self.state, &self.shown) {
+            (EngineState::InService(open), Some(shown)) => open.kiosk.view() == shown,
+            (EngineState::InService(_), None) => false,
+            (EngineState::OutOfService { .. }, shown) => *shown == Some(self.view(turn.at.wall)),
+        };
+        if !is_shown {
+            let view = self.view(turn.at.wall);
             self.shown = Some(view.clone());
             turn.outputs.push(Output::Show(Box::new(view)));
         }

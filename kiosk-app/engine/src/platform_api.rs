@@ -11,7 +11,7 @@ use std::time::Duration;
 use contract::routes::{self, HttpMethod, Route};
 use contract::{ChargeRequest, InquiryRequest, OrderId};
 use serde::Serialize;
-use session::{Event, Failure, Ticket, Work, WorkAnswer};
+use session::{Event, Failure, Ticket, PlatformWork, WorkAnswer};
 use sync::{ExchangeFailed, ExchangeTiming, UplinkRequest};
 use zeroize::Zeroizing;
 
@@ -81,26 +81,22 @@ pub enum RequestKind {
 }
 
 impl OutgoingRequest {
-    /// The request for work of a visit; `None` for work of the card.
+    /// The request for work of a visit.
     #[must_use]
-    pub fn work(ticket: Ticket, work: &Work) -> Option<Self> {
+    pub fn work(ticket: Ticket, work: &PlatformWork) -> Self {
         match work {
-            Work::Identify(body) => {
-                Some(Self::post(routes::IDENTIFY, body, WORK_LIMITS, RequestKind::Identify(ticket)))
+            PlatformWork::Identify(body) => {
+                Self::post(routes::IDENTIFY, body, WORK_LIMITS, RequestKind::Identify(ticket))
             }
-            Work::ReportEvidence(body) => {
-                Some(Self::post(routes::EVIDENCE, body, WORK_LIMITS, RequestKind::Evidence(ticket)))
+            PlatformWork::ReportEvidence(body) => {
+                Self::post(routes::EVIDENCE, body, WORK_LIMITS, RequestKind::Evidence(ticket))
             }
-            Work::CallOperation(body) => {
-                Some(Self::post(routes::CALLS, body, WORK_LIMITS, RequestKind::Call(ticket)))
+            PlatformWork::CallOperation(body) => {
+                Self::post(routes::CALLS, body, WORK_LIMITS, RequestKind::Call(ticket))
             }
-            Work::RequestCardAuthentication(body) => Some(Self::post(
-                routes::CARD_AUTHENTICATIONS,
-                body,
-                WORK_LIMITS,
-                RequestKind::Authenticate(ticket),
-            )),
-            Work::VerifyPin(_) | Work::ChangePin { .. } | Work::AuthenticateCard(_) => None,
+            PlatformWork::RequestCardAuthentication(body) => {
+                Self::post(routes::CARD_AUTHENTICATIONS, body, WORK_LIMITS, RequestKind::Authenticate(ticket))
+            }
         }
     }
 

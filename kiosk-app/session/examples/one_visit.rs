@@ -15,7 +15,7 @@ use contract::{
 };
 use session::{
     CardEvent, Catalogue, DeviceKind, DeviceState, Durable, Effect, Equipment, Event, Kiosk, KioskInput,
-    KioskSetup, MonotonicMs, Now, Ticket, TimeLimits, Transition, Work, WorkAnswer,
+    KioskSetup, MonotonicMs, Now, Ticket, TimeLimits, Transition, PlatformWork, CardWork, Work, WorkAnswer,
 };
 use view::{Body, Intent, Text, Texts};
 
@@ -115,11 +115,11 @@ fn describe(effect: &Effect) -> String {
 
 const fn name(work: &Work) -> &'static str {
     match work {
-        Work::Identify(_) => "ask the platform who the resident is",
-        Work::CallOperation(_) => "ask the platform for the data of the service",
-        Work::ReportEvidence(_) => "report evidence to the platform",
-        Work::RequestCardAuthentication(_) | Work::AuthenticateCard(_) => "authenticate the card",
-        Work::VerifyPin(_) | Work::ChangePin { .. } => "have the card check the PIN",
+        Work::Platform(PlatformWork::Identify(_)) => "ask the platform who the resident is",
+        Work::Platform(PlatformWork::CallOperation(_)) => "ask the platform for the data of the service",
+        Work::Platform(PlatformWork::ReportEvidence(_)) => "report evidence to the platform",
+        Work::Platform(PlatformWork::RequestCardAuthentication(_)) | Work::Card(CardWork::Authenticate(_)) => "authenticate the card",
+        Work::Card(CardWork::VerifyPin(_)) | Work::Card(CardWork::ChangePin { .. }) => "have the card check the PIN",
     }
 }
 

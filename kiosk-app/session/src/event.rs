@@ -3,36 +3,15 @@
 use std::sync::Arc;
 
 use contract::{
-    CallAnswer, CardAuthAnswer, CardChallenge, CardEvidence, ChargeState, Confirmation, EvidenceAnswer,
-    IdCardEvidence, IdentifyAnswer, OrderId, ProblemCode, ReceiptId, StaffProof, UnixMs,
+    CardChallenge, CardEvidence, ChargeState, Confirmation, IdCardEvidence, OrderId, ReceiptId, StaffProof,
 };
 use view::{Intent, ViewId};
 use zeroize::Zeroizing;
 
 use crate::code_trust::CodeTrust;
-use crate::effect::Ticket;
 use crate::setup::Catalogue;
-
-/// Milliseconds of a monotonic clock, from an arbitrary start in this process. Deadlines use this clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MonotonicMs(pub u64);
-
-impl MonotonicMs {
-    /// The time `ms` milliseconds later, saturating.
-    #[must_use]
-    pub const fn plus_ms(self, ms: u64) -> Self {
-        Self(self.0.saturating_add(ms))
-    }
-}
-
-/// Both clocks at the moment of an input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Now {
-    /// Monotonic time, for deadlines.
-    pub mono: MonotonicMs,
-    /// Wall-clock time, for display and records.
-    pub wall: UnixMs,
-}
+use crate::time::Now;
+use crate::work::{Failure, Ticket, WorkAnswer};
 
 /// One event, with the time at which it is handled and entropy for the ids it may need.
 pub struct KioskInput {
@@ -88,9 +67,9 @@ pub enum Event {
 pub enum CardEvent {
     /// A card was inserted; reading has begun.
     Inserted,
-    /// The card discloses its holder only after external authentication; reading waits for [`Work::AuthenticateCard`].
+    /// The card discloses its holder only after external authentication; reading waits for [`CardWork::Authenticate`].
     ///
-    /// [`Work::AuthenticateCard`]: crate::Work::AuthenticateCard
+    /// [`CardWork::Authenticate`]: crate::CardWork::Authenticate
     NeedsAuthentication(CardChallenge),
     /// The social security card was read, completely or in part.
     Read {
@@ -105,6 +84,8 @@ pub enum CardEvent {
     Staff(StaffProof),
     /// The card was removed.
     Removed,
+    /// A card is still in the slot from before the kiosk recovered: it is not read again, and must be taken.
+    LeftInSlot,
 }
 
 /// Why a card cannot be used, as far as the resident can act on it.
@@ -194,49 +175,6 @@ pub enum FaultReason {
     Jammed,
     /// Absent, failed or not responding.
     Unavailable,
-}
-
-/// The result of work that was carried out.
-pub enum WorkAnswer {
-    /// Answers [`Work::Identify`](crate::Work::Identify).
-    Identified(IdentifyAnswer),
-    /// Answers [`Work::CallOperation`](crate::Work::CallOperation).
-    CallAnswered(CallAnswer),
-    /// Answers [`Work::VerifyPin`](crate::Work::VerifyPin) and [`Work::ChangePin`](crate::Work::ChangePin).
-    Pin(PinAnswer),
-    /// Answers [`Work::ReportEvidence`](crate::Work::ReportEvidence).
-    Evidence(EvidenceAnswer),
-    /// Answers [`Work::RequestCardAuthentication`](crate::Work::RequestCardAuthentication).
-    CardAuthority(CardAuthAnswer),
-}
-
-/// The card's response to the verification or change of a PIN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PinAnswer {
-    /// The PIN is correct; a requested change was made.
-    Verified,
-    /// The PIN is wrong.
-    Wrong {
-        /// Remaining tries.
-        tries_left: u8,
-    },
-    /// No tries are left; the PIN is locked.
-    Locked,
-    /// The card does not support the operation; nothing was changed and no try was used.
-    Unsupported,
-}
-
-/// Why work or a duty has no outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// No answer came: the outcome is unknown.
-    Unreachable,
-    /// The platform refused, with this problem code.
-    Problem(ProblemCode),
-    /// An answer came and is invalid.
-    InvalidResponse,
-    /// The device did not carry out the work.
-    DeviceFailed,
 }
 
 /// The outcome of a print job.

@@ -5,8 +5,8 @@
 //! state. Nothing here reads a clock, generates a random number, or uses a file, a socket or a thread; the
 //! crate's dependencies, its `clippy.toml` and an architecture test enforce that. Called by the engine.
 //!
-//! State that must end with the visit is stored under `Kiosk::visit`; payments and print jobs outlive the visit and are
-//! stored beside it.
+//! The kiosk has a *durable state*, changed only by recording ([`Durable`]); *components* that outlive a visit (payments, printing,
+//! clock, devices), each with private state; and a *front*, which stands before the screen and ends with the visit.
 //!
 //! # Examples
 //!
@@ -21,38 +21,41 @@
     allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::panic)
 )]
 
+mod clock;
 mod code_trust;
 mod code_verification;
+mod components;
+mod content;
+mod devices;
 mod durable;
-mod effect;
 mod event;
-mod gate;
-mod identification;
+mod evidence;
+mod front;
 mod kiosk;
 mod mask;
-mod notice;
-mod payment;
-mod pin;
-mod pin_change;
-mod platform_clock;
-mod print_job;
-mod receipt;
+mod out_of_service;
+mod payment_content;
+mod payments;
+mod printing;
+mod receipt_content;
+mod refusal;
 mod rows;
-mod service_steps;
 mod setup;
-mod show;
-mod staff;
-mod step_up;
-mod touch;
-mod visit;
+mod time;
+mod transition;
+mod view_identity;
+mod wording;
+mod work;
 
 pub use code_trust::CodeTrust;
 pub use durable::Durable;
-pub use effect::{Effect, Ticket, Transition, Work};
 pub use event::{
-    CardEvent, CardRefusal, CodeHint, DeviceKind, DeviceState, Event, Failure, FaultReason, IdCardEvent,
-    IdCardRefusal, KioskInput, MonotonicMs, Now, PinAnswer, PrintResult, WorkAnswer,
+    CardEvent, CardRefusal, CodeHint, DeviceKind, DeviceState, Event, FaultReason, IdCardEvent, IdCardRefusal,
+    KioskInput, PrintResult,
 };
 pub use kiosk::Kiosk;
+pub use out_of_service::out_of_service_view;
 pub use setup::{Catalogue, Equipment, KioskSetup, TimeLimits};
-pub use show::out_of_service_view;
+pub use time::{MonotonicMs, Now};
+pub use transition::{Effect, Transition};
+pub use work::{CardWork, Failure, PinAnswer, PlatformWork, Ticket, Work, WorkAnswer};

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use contract::{AnswerFieldType, AnswerSchema, CallAnswer, Money};
+use contract::{AnswerField, AnswerFieldType, AnswerSchema, CallAnswer, Money};
 use view::Lang;
 use zeroize::Zeroizing;
+
+use crate::wording::label_of;
 
 /// Limit of rows in one answer.
 const ROWS_MAX: usize = 200;
@@ -86,10 +88,23 @@ fn chinese_date(value: &str) -> String {
     }
 }
 
+/// The labelled fields of a row in the order of `show`.
+pub(crate) fn labelled_fields<'a>(
+    row: &'a CheckedRow,
+    show: &'a [String],
+    declared: &'a AnswerSchema,
+    lang: Lang,
+) -> impl Iterator<Item = (&'a str, AnswerFieldType, String)> {
+    show.iter().filter_map(move |name| {
+        let AnswerField::Labelled(label) = declared.get(name)? else { return None };
+        let value = row.get(name)?;
+        Some((label_of(label, lang), label.kind, display_value(label.kind, value, lang)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::AnswerField;
 
     fn declared() -> AnswerSchema {
         [("bill", AnswerFieldType::Key), ("amount", AnswerFieldType::Money), ("day", AnswerFieldType::Date)]

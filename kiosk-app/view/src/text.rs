@@ -187,6 +187,8 @@ text_ids! {
     NotPermittedDetail = "not-permitted.detail",
     MenuTitle = "menu.title",
     MenuLead = "menu.lead",
+    MenuChecking = "menu.checking",
+    MenuCheckingDetail = "menu.checking.detail",
     TileNeedsLink = "tile.needs-link",
     TileNeedsLevel = "tile.needs-level",
     TileNeedsPaper = "tile.needs-paper",

@@ -9,7 +9,7 @@ use crate::id::{ConsentId, OrderId, Pseudonym, ReceiptId, VisitId};
 use crate::money::Money;
 use crate::names::{CardName, CodeHolder};
 use crate::problem::ProblemCode;
-use crate::receipt::Receipt;
+use crate::receipt::{PrintForm, Receipt};
 use crate::record::{Head, RecordKind};
 use crate::time::UnixMs;
 
@@ -353,6 +353,9 @@ pub enum Entry {
         order: Option<OrderId>,
         /// The content of the receipt, masked.
         content: Receipt,
+        /// The form that the content is designed for; records of version 1 do not have it.
+        #[serde(default, skip_serializing_if = "PrintForm::is_receipt")]
+        form: PrintForm,
     },
     /// A copy is about to be sent to the printer. Durable before its first byte is sent (I6).
     PrintStarted {
@@ -360,6 +363,9 @@ pub enum Entry {
         receipt: ReceiptId,
         /// Number of the copy: 1 for the one unmarked copy, 2 and more for copies with the copy mark 补打.
         copy: u32,
+        /// The printer, if it is another than the form asks for: an A4 document on the receipt printer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        printer: Option<PrintForm>,
     },
     /// A copy was printed.
     Printed {

@@ -58,13 +58,13 @@ pub use limits::{ADMISSIONS_MAX, USED_CODE_KEPT_MS, USED_CODES_MAX};
 pub use money::{Money, MoneyError};
 pub use names::{CardName, CodeHolder};
 pub use problem::{Problem, ProblemCode};
-pub use receipt::{Receipt, ReceiptLine};
+pub use receipt::{PrintForm, Receipt, ReceiptLine};
 pub use record::{Chain, HEADER_LEN, Head, Record, RecordError, RecordHeader, RecordKind, SALT_LEN};
 pub use request_signing::{DEVICE_HEADER, SIGNATURE_HEADER, TIME_HEADER, request_bytes_to_sign};
 pub use revocations::{REVOKED_PER_DELTA_MAX, Revocable, Revocations, Revoked};
 pub use routes::HttpMethod;
 pub use service::{
-    AnswerField, AnswerFieldType, AnswerSchema, Bilingual, LabelledField, OfflinePolicy, PrintForm, Scene,
+    AnswerField, AnswerFieldType, AnswerSchema, Bilingual, LabelledField, OfflinePolicy, Scene,
     ServiceDocument, ServiceDocumentError, SiteProfile, Step,
 };
 pub use site::{

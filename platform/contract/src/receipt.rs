@@ -28,3 +28,23 @@ pub enum ReceiptLine {
     /// A rule across the paper.
     Rule,
 }
+
+/// The form of a printout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrintForm {
+    /// A receipt on the roll of the receipt printer.
+    #[default]
+    Receipt,
+    /// An A4 document, for papers that are handed in elsewhere; printed on the roll where no A4 printer works.
+    #[serde(rename = "sheet")]
+    A4Document,
+}
+
+impl PrintForm {
+    /// Takes a reference because serde calls it with one.
+    #[expect(clippy::trivially_copy_pass_by_ref)]
+    pub(crate) fn is_receipt(&self) -> bool {
+        *self == Self::Receipt
+    }
+}

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::receipt::PrintForm;
 use crate::entry::{Level, PaymentMethod};
 
 /// Maximum size in bytes of a document that is parsed.
@@ -246,26 +247,6 @@ impl Step {
             | Self::Pay { id, .. }
             | Self::Print { id, .. } => id,
         }
-    }
-}
-
-/// The form of a printout.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PrintForm {
-    /// A receipt on the roll of the receipt printer.
-    #[default]
-    Receipt,
-    /// An A4 document, for papers that are handed in elsewhere; printed on the roll where no A4 printer works.
-    #[serde(rename = "sheet")]
-    A4Document,
-}
-
-impl PrintForm {
-    /// Takes a reference because serde calls it with one.
-    #[expect(clippy::trivially_copy_pass_by_ref)]
-    fn is_receipt(&self) -> bool {
-        *self == Self::Receipt
     }
 }
 

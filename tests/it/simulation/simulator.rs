@@ -7,7 +7,7 @@ use engine::platform_api::{OutgoingRequest, RequestKind, ResponseHead};
 use engine::{ExchangeTiming, InputEvent, Output};
 use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformResponse};
 use session::{
-    DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer, PrintResult, Work, WorkAnswer,
+    DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer, PrintResult, CardWork, Work, WorkAnswer,
 };
 use view::{Body, Text, TextId};
 
@@ -303,7 +303,7 @@ impl Simulator {
     fn execute_effect(&mut self, kiosk: usize, effect: Effect) {
         let life = self.kiosks[kiosk].generation;
         match effect {
-            Effect::StartWork { ticket, work: Work::VerifyPin(_) | Work::ChangePin { .. }, .. } => {
+            Effect::StartWork { ticket, work: Work::Card(CardWork::VerifyPin(_)) | Work::Card(CardWork::ChangePin { .. }), .. } => {
                 let answer = if self.rng.percent(80) {
                     PinAnswer::Verified
                 } else {

@@ -99,27 +99,15 @@ impl Devices {
         })
     }
 
-    /// Asks the card to verify a PIN. Returns the result when it is known at once.
-    pub(crate) fn verify_pin(&self, ticket: Ticket, digits: Zeroizing<Vec<u8>>) -> Option<Event> {
-        self.request_card(ticket, DeviceRequest::Pin(ticket, digits))
-    }
-
-    /// Asks the card to change its PIN. Returns the result when it is known at once.
-    pub(crate) fn change_pin(
-        &self,
-        ticket: Ticket,
-        old: Zeroizing<Vec<u8>>,
-        new: Zeroizing<Vec<u8>>,
-    ) -> Option<Event> {
-        self.request_card(ticket, DeviceRequest::ChangePin(ticket, old, new))
-    }
-
-    /// Continues with the card that waits for its authentication. Returns the result when it is known at once.
-    pub(crate) fn authenticate(&self, ticket: Ticket, answer: Option<&CardAuthAnswer>) -> Option<Event> {
-        self.request_card(ticket, DeviceRequest::Authenticate(ticket, answer.map(cards::auth_answer)))
-    }
-
-    fn request_card(&self, ticket: Ticket, request: DeviceRequest) -> Option<Event> {
+    /// Has the card do its part. Returns the result when it is known at once.
+    pub(crate) fn start_card_work(&self, ticket: Ticket, work: CardWork) -> Option<Event> {
+        let request = match work {
+            CardWork::VerifyPin(digits) => DeviceRequest::Pin(ticket, digits),
+            CardWork::ChangePin { old, new } => DeviceRequest::ChangePin(ticket, old, new),
+            CardWork::Authenticate(answer) => {
+                DeviceRequest::Authenticate(ticket, answer.as_ref().map(cards::auth_answer))
+            }
+        };
         match &self.card_reader {
             Some(supervisor) => supervisor.request(request),
             None => Some(Event::WorkAnswered(ticket, Err(Failure::DeviceFailed))),

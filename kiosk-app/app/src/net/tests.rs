@@ -14,7 +14,7 @@ use contract::{
 use engine::InputEvent;
 use engine::platform_api::{OutgoingRequest, RequestLimits};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use session::{Event, Failure, Ticket, Work, WorkAnswer};
+use session::{Event, Failure, PlatformWork, Ticket, WorkAnswer};
 
 use super::client::PlatformClient;
 use super::test_authority::TestAuthority;
@@ -341,13 +341,13 @@ fn base_url_without_tls_is_refused() {
 }
 
 fn balance(ticket: u64) -> NetCommand {
-    let work = Work::CallOperation(contract::CallRequest {
+    let work = PlatformWork::CallOperation(contract::CallRequest {
         key: contract::VisitKey("k".into()),
         operation: "medical.balance".into(),
         consent: None,
         service: "medical.balance".into(),
     });
-    NetCommand::Send(OutgoingRequest::work(Ticket(ticket), &work).unwrap())
+    NetCommand::Send(OutgoingRequest::work(Ticket(ticket), &work))
 }
 
 #[test]

@@ -10,7 +10,7 @@ use engine::{
 pub(crate) use faulty_disk::SharedDisk;
 use session::{
     CardEvent, DeviceKind, DeviceState, Effect, Equipment, Event, KioskSetup, MonotonicMs, Now, PrintResult,
-    TimeLimits, Work, WorkAnswer,
+    TimeLimits, PlatformWork, CardWork, Work, WorkAnswer,
 };
 use view::{Body, Intent, OutcomeKind, Text, TextId, Texts, View};
 
@@ -305,13 +305,13 @@ impl Fixture {
         match out {
             Output::Effect(Effect::StartWork { ticket, work, .. }) => {
                 let answer = match work {
-                    Work::Identify(_) => WorkAnswer::Identified(identified("张三丰")),
-                    Work::CallOperation(_) => WorkAnswer::CallAnswered(bills()),
-                    Work::ReportEvidence(_) => unreachable!("no answer code is shown here"),
-                    Work::RequestCardAuthentication(_) | Work::AuthenticateCard(_) => {
+                    Work::Platform(PlatformWork::Identify(_)) => WorkAnswer::Identified(identified("张三丰")),
+                    Work::Platform(PlatformWork::CallOperation(_)) => WorkAnswer::CallAnswered(bills()),
+                    Work::Platform(PlatformWork::ReportEvidence(_)) => unreachable!("no answer code is shown here"),
+                    Work::Platform(PlatformWork::RequestCardAuthentication(_)) | Work::Card(CardWork::Authenticate(_)) => {
                         unreachable!("cards of version 2.00 need no authentication")
                     }
-                    Work::VerifyPin(_) | Work::ChangePin { .. } => {
+                    Work::Card(CardWork::VerifyPin(_)) | Work::Card(CardWork::ChangePin { .. }) => {
                         WorkAnswer::Pin(session::PinAnswer::Verified)
                     }
                 };

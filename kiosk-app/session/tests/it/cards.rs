@@ -4,7 +4,7 @@ use contract::{
     CardAuthAnswer, CardAuthRequest, CardChallenge, Entry, Evidence, HexBytes, Level, ProblemCode,
 };
 use session::{
-    CardEvent, CardRefusal, DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer, Work,
+    CardEvent, CardRefusal, DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer, PlatformWork, CardWork, Work,
     WorkAnswer,
 };
 use view::{Body, TextId};
@@ -52,7 +52,7 @@ pub(crate) fn identified_by_card(authenticated: bool, reported: Evidence) -> Fix
     fixture.effects.clear();
     fixture.event(card_read(authenticated));
     let (ticket, work) = fixture.pending_work();
-    assert!(matches!(work, Work::Identify(_)));
+    assert!(matches!(work, Work::Platform(PlatformWork::Identify(_))));
     fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Identified(identified(reported)))));
     fixture
 }
@@ -71,16 +71,16 @@ fn card_authentication_answer_is_passed_to_waiting_card() {
     let mut fixture = awaiting_authority();
     assert_eq!(fixture.shown_outcome().headline, TextId::ReadingCard.into());
     let (ticket, work) = fixture.pending_work();
-    let Work::RequestCardAuthentication(CardAuthRequest { card, .. }) = work else {
+    let Work::Platform(PlatformWork::RequestCardAuthentication(CardAuthRequest { card, .. })) = work else {
         panic!("expected a request for card authentication")
     };
     assert!(card == challenge());
     fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::CardAuthority(authority_answer()))));
     let (_, work) = fixture.pending_work();
-    assert!(matches!(work, Work::AuthenticateCard(Some(answer)) if answer == authority_answer()));
+    assert!(matches!(work, Work::Card(CardWork::Authenticate(Some(answer))) if answer == authority_answer()));
     assert_eq!(fixture.shown_outcome().headline, TextId::ReadingCard.into());
     fixture.event(card_read(true));
-    assert!(matches!(fixture.pending_work().1, Work::Identify(_)));
+    assert!(matches!(fixture.pending_work().1, Work::Platform(PlatformWork::Identify(_))));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn card_authentication_failures_read_in_part_or_refuse() {
     let mut fixture = awaiting_authority();
     let (ticket, _) = fixture.pending_work();
     fixture.event(Event::WorkAnswered(ticket, Err(Failure::Problem(ProblemCode::NotOffered))));
-    assert!(matches!(fixture.pending_work().1, Work::AuthenticateCard(None)));
+    assert!(matches!(fixture.pending_work().1, Work::Card(CardWork::Authenticate(None))));
     for (failure, word) in [
         (Failure::Problem(ProblemCode::CardStopped), TextId::CardStopped),
         (Failure::Problem(ProblemCode::CardUnknown), TextId::CardUnknown),
@@ -193,7 +193,7 @@ fn card_read_during_authentication_cancels_request() {
     let (ticket, _) = fixture.pending_work();
     fixture.event(card_read(false));
     assert!(fixture.effects.iter().any(|effect| matches!(effect, Effect::CancelWork(of) if *of == ticket)));
-    assert!(matches!(fixture.pending_work().1, Work::Identify(_)));
+    assert!(matches!(fixture.pending_work().1, Work::Platform(PlatformWork::Identify(_))));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use contract::{
 use resident_code::{
     Alias, Capabilities, CodeIssuer, PaperCode, PaperTerms, SessionCertificate, SessionTerms,
 };
-use session::{CodeTrust, DeviceKind, DeviceState, Durable, Event, Failure, Work, WorkAnswer};
+use session::{CodeTrust, DeviceKind, DeviceState, Durable, Event, Failure, PlatformWork, Work, WorkAnswer};
 use view::{Body, Intent, Text, TextId};
 
 use crate::fixture::{Fixture, ID_NUMBER, NAME, WALL, code, fold, identified, setup_with_codes};
@@ -226,7 +226,7 @@ fn offline_code_platform_unreachable_falls_back_to_kiosk() {
     let (mut fixture, phone) = (online(), Phone::new(3));
     fixture.event(phone.shows_code(WALL));
     let (ticket, work) = fixture.pending_work();
-    assert!(matches!(work, Work::Identify(_)));
+    assert!(matches!(work, Work::Platform(PlatformWork::Identify(_))));
     assert!(matches!(fixture.log.last(), Some(Entry::CodeVerified { offline: false, .. })));
     fixture.event(Event::WorkAnswered(ticket, Err(Failure::Unreachable)));
     assert_eq!(fixture.title(), TextId::MenuTitle);
@@ -333,13 +333,13 @@ fn phone_step_up_for_payment_records_evidence_and_opens() {
     let (mut fixture, challenge) = at_challenge(&phone);
     fixture.event(phone.shows_answer(&challenge, WALL));
     let (ticket, work) = fixture.pending_work();
-    let Work::ReportEvidence(request) = work else { panic!("expected a report of evidence") };
+    let Work::Platform(PlatformWork::ReportEvidence(request)) = work else { panic!("expected a report of evidence") };
     assert!(matches!(&request.given, StepUpProof::ChallengeAnswer { nonce, .. } if nonce.len() == 32));
     assert!(!is_proven(&fixture));
     let answered = EvidenceAnswer { evidence: Evidence::ChallengeAnswered, level: Level::Proven };
     fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Evidence(answered))));
     assert!(is_proven(&fixture));
-    assert!(matches!(fixture.pending_work().1, Work::CallOperation(_)), "the service is opened");
+    assert!(matches!(fixture.pending_work().1, Work::Platform(PlatformWork::CallOperation(_))), "the service is opened");
 }
 
 /// The alias is new with each certificate: only the platform knows whether the phone is the same resident's.
@@ -349,7 +349,7 @@ fn answer_code_of_other_certificate_is_sent_to_platform() {
     let (mut fixture, challenge) = at_challenge(&phone);
     fixture.event(Phone::new(4).shows_answer(&challenge, WALL));
     let (ticket, work) = fixture.pending_work();
-    assert!(matches!(work, Work::ReportEvidence(_)));
+    assert!(matches!(work, Work::Platform(PlatformWork::ReportEvidence(_))));
     fixture.event(Event::WorkAnswered(ticket, Err(Failure::Problem(ProblemCode::ChallengeFailed))));
     assert_eq!(problem(&fixture), Some(TextId::ProveOtherPhone.into()));
     assert!(!is_proven(&fixture));
@@ -406,7 +406,7 @@ fn view_after_visit_shows_no_personal_data() {
     assert_eq!(view.header.resident, None);
     assert!(!format!("{view:?}").contains(NAME) && !format!("{view:?}").contains(ID_NUMBER));
     fixture.event(Phone::new(3).shows_code(WALL + 4_000));
-    assert!(matches!(fixture.pending_work().1, Work::Identify(_)), "the challenge ended with the visit");
+    assert!(matches!(fixture.pending_work().1, Work::Platform(PlatformWork::Identify(_))), "the challenge ended with the visit");
 }
 
 #[test]
@@ -449,7 +449,7 @@ fn random_codes_are_accepted_once_within_evidence_level() {
                     let mut answered = identified(Evidence::OfflineCode);
                     answered.level = Level::InPerson;
                     let answer = match (work, rng.below(2)) {
-                        (Work::Identify(_), 0) => Ok(WorkAnswer::Identified(answered)),
+                        (Work::Platform(PlatformWork::Identify(_)), 0) => Ok(WorkAnswer::Identified(answered)),
                         _ => Err(Failure::Unreachable),
                     };
                     fixture.event(Event::WorkAnswered(ticket, answer));

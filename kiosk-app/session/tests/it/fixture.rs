@@ -9,7 +9,7 @@ use contract::{
 };
 use session::{
     CardEvent, Catalogue, DeviceKind, DeviceState, Durable, Effect, Equipment, Event, Failure, IdCardEvent,
-    Kiosk, KioskInput, KioskSetup, MonotonicMs, Now, PinAnswer, PrintResult, Ticket, TimeLimits, Work,
+    Kiosk, KioskInput, KioskSetup, MonotonicMs, Now, PinAnswer, PrintResult, Ticket, TimeLimits, PlatformWork, Work,
     WorkAnswer,
 };
 use view::{Body, Intent, Outcome, Text, TextId, Texts, View};
@@ -383,7 +383,7 @@ impl Fixture {
 
     pub(crate) fn answer_rows(&mut self, rows: &[&[(&str, &str)]]) {
         let (ticket, work) = self.pending_work();
-        assert!(matches!(work, Work::CallOperation(_)));
+        assert!(matches!(work, Work::Platform(PlatformWork::CallOperation(_))));
         let rows = rows
             .iter()
             .map(|row| row.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use contract::{
     AdmissionSubject, CardName, Entry, Evidence, GateRules, ProblemCode, Pseudonym, SiteProfile, UnixMs,
 };
-use session::{CardEvent, DeviceKind, DeviceState, Durable, Equipment, Event, Failure, Work, WorkAnswer};
+use session::{CardEvent, DeviceKind, DeviceState, Durable, Equipment, Event, Failure, PlatformWork, CardWork, Work, WorkAnswer};
 use view::{Body, Light, TextId};
 
 use crate::cards::{authority_answer, card_read, challenge};
@@ -263,13 +263,13 @@ fn gate_without_psam_requests_card_authentication() {
     fixture.event(Event::LinkChanged(true));
     fixture.event(Event::Card(CardEvent::NeedsAuthentication(challenge())));
     assert_eq!(sign(&fixture).0, Light::Wait);
-    let (ticket, Work::RequestCardAuthentication(_)) = fixture.pending_work() else {
+    let (ticket, Work::Platform(PlatformWork::RequestCardAuthentication(_))) = fixture.pending_work() else {
         panic!("expected a request for card authentication")
     };
     fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::CardAuthority(authority_answer()))));
-    assert!(matches!(fixture.pending_work().1, Work::AuthenticateCard(Some(_))));
+    assert!(matches!(fixture.pending_work().1, Work::Card(CardWork::Authenticate(Some(_)))));
     fixture.event(card_read(true));
-    assert!(matches!(fixture.pending_work().1, Work::Identify(_)));
+    assert!(matches!(fixture.pending_work().1, Work::Platform(PlatformWork::Identify(_))));
 }
 
 #[test]
@@ -289,10 +289,10 @@ fn gate_card_authentication_failures_stop_or_read_in_part() {
         if stopped {
             assert_eq!(sign(&fixture).0, Light::Stop, "{failure:?}");
         } else {
-            assert!(matches!(fixture.pending_work().1, Work::AuthenticateCard(None)), "{failure:?}");
+            assert!(matches!(fixture.pending_work().1, Work::Card(CardWork::Authenticate(None))), "{failure:?}");
         }
     }
     let mut fixture = gate();
     fixture.event(Event::Card(CardEvent::NeedsAuthentication(challenge())));
-    assert!(matches!(fixture.pending_work().1, Work::AuthenticateCard(None)), "no request without a link");
+    assert!(matches!(fixture.pending_work().1, Work::Card(CardWork::Authenticate(None))), "no request without a link");
 }

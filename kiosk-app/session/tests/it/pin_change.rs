@@ -1,7 +1,7 @@
 //! Change of a card's PIN: three entries of six digits, and the card's result.
 
 use contract::Entry;
-use session::{CardEvent, Effect, Event, Failure, PinAnswer, Ticket, Work, WorkAnswer};
+use session::{CardEvent, Effect, Event, Failure, PinAnswer, Ticket, CardWork, Work, WorkAnswer};
 use view::{Body, Intent, Text, TextId};
 
 use crate::fixture::Fixture;
@@ -42,7 +42,7 @@ fn all_entered() -> (Fixture, Ticket) {
     enter(&mut fixture, NEW);
     let (ticket, work) = fixture.pending_work();
     assert!(
-        matches!(&work, Work::ChangePin { old, new } if **old == *OLD.as_bytes() && **new == *NEW.as_bytes())
+        matches!(&work, Work::Card(CardWork::ChangePin { old, new }) if **old == *OLD.as_bytes() && **new == *NEW.as_bytes())
     );
     (fixture, ticket)
 }
@@ -137,11 +137,11 @@ fn differing_new_pins_are_asked_again_without_current_pin() {
         !fixture
             .effects
             .iter()
-            .any(|effect| matches!(effect, Effect::StartWork { work: Work::ChangePin { .. }, .. }))
+            .any(|effect| matches!(effect, Effect::StartWork { work: Work::Card(CardWork::ChangePin { .. }), .. }))
     );
     enter(&mut fixture, NEW);
     enter(&mut fixture, NEW);
-    assert!(matches!(fixture.pending_work().1, Work::ChangePin { .. }));
+    assert!(matches!(fixture.pending_work().1, Work::Card(CardWork::ChangePin { .. })));
 }
 
 #[test]

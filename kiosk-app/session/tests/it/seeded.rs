@@ -62,17 +62,17 @@ fn answer(fixture: &mut Fixture, rng: &mut SimRng, outcomes: &mut BTreeMap<contr
                 Err(failure(rng))
             } else {
                 match work {
-                    session::Work::Identify(_) => Ok(WorkAnswer::Identified(identified(Evidence::CardRead))),
-                    session::Work::ReportEvidence(_)
-                    | session::Work::RequestCardAuthentication(_)
-                    | session::Work::AuthenticateCard(_) => Err(failure(rng)),
-                    session::Work::VerifyPin(_) | session::Work::ChangePin { .. } => {
+                    session::Work::Platform(session::PlatformWork::Identify(_)) => Ok(WorkAnswer::Identified(identified(Evidence::CardRead))),
+                    session::Work::Platform(session::PlatformWork::ReportEvidence(_))
+                    | session::Work::Platform(session::PlatformWork::RequestCardAuthentication(_))
+                    | session::Work::Card(session::CardWork::Authenticate(_)) => Err(failure(rng)),
+                    session::Work::Card(session::CardWork::VerifyPin(_)) | session::Work::Card(session::CardWork::ChangePin { .. }) => {
                         Ok(WorkAnswer::Pin(match rng.below(3) {
                             0 => PinAnswer::Wrong { tries_left: 2 },
                             _ => PinAnswer::Verified,
                         }))
                     }
-                    session::Work::CallOperation(call) => {
+                    session::Work::Platform(session::PlatformWork::CallOperation(call)) => {
                         let row: contract::AnswerRow = if call.operation == "water.bills" {
                             [("bill", "w-1"), ("payee", "水"), ("period", "10月"), ("amount", "100")]
                                 .map(|(k, v)| (k.to_owned(), v.to_owned()))

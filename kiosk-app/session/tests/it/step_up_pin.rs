@@ -2,7 +2,7 @@
 
 use contract::{Entry, Evidence, EvidenceAnswer, Level, ProblemCode, StepUpProof};
 use session::{
-    CardEvent, DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer, Ticket, Work,
+    CardEvent, DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer, Ticket, PlatformWork, CardWork, Work,
     WorkAnswer,
 };
 use view::{Body, Intent, PinPad, Text, TextId};
@@ -44,7 +44,7 @@ fn enter(fixture: &mut Fixture) -> Ticket {
     }
     fixture.touch(Intent::Primary);
     let (ticket, work) = fixture.pending_work();
-    assert!(matches!(work, Work::VerifyPin(pin) if *pin == b"730914"));
+    assert!(matches!(work, Work::Card(CardWork::VerifyPin(pin)) if *pin == b"730914"));
     ticket
 }
 
@@ -53,7 +53,7 @@ fn verify_at_card(fixture: &mut Fixture) -> Ticket {
     let ticket = enter(fixture);
     fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Pin(PinAnswer::Verified))));
     let (ticket, work) = fixture.pending_work();
-    assert!(matches!(work, Work::ReportEvidence(request) if matches!(request.given, StepUpProof::CardPin)));
+    assert!(matches!(work, Work::Platform(PlatformWork::ReportEvidence(request)) if matches!(request.given, StepUpProof::CardPin)));
     ticket
 }
 

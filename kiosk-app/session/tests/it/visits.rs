@@ -172,7 +172,7 @@ fn personal_query_starts_after_consent_is_recorded() {
     });
     let (_, work) = fixture.pending_work();
     match work {
-        session::Work::CallOperation(call) => assert_eq!(call.consent, consent),
+        session::Work::Platform(session::PlatformWork::CallOperation(call)) => assert_eq!(call.consent, consent),
         _ => panic!("expected an operation"),
     }
     assert!(consent.is_some());
@@ -247,7 +247,7 @@ fn pin_digits_on_same_view_all_count_and_stay_hidden() {
     }
     fixture.touch(Intent::Primary);
     match fixture.pending_work().1 {
-        session::Work::VerifyPin(pin) => assert_eq!(pin.as_slice(), b"123456"),
+        session::Work::Card(session::CardWork::VerifyPin(pin)) => assert_eq!(pin.as_slice(), b"123456"),
         _ => panic!("expected a PIN verification"),
     }
 }

@@ -1,0 +1,148 @@
+//! Step kind `choose`: the resident chooses rows, as bills to pay.
+
+use std::collections::BTreeSet;
+
+use contract::{AnswerFieldType, Money, Step};
+use view::{Banner, Body, Icon, Intent, Page, RowCard, Rows, Text, TextId, Tone};
+
+use crate::content::{ViewContent, action, nothing_found, page_size, service_footer};
+use crate::front::visit::data::StepResult;
+use crate::front::visit::menu::icon;
+use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
+use crate::rows::{CheckedRow, labelled_fields, parse_money};
+
+/// Rows chosen so far.
+#[derive(Default)]
+struct Choose {
+    chosen: BTreeSet<usize>,
+    page: usize,
+    /// The last touch would have chosen more rows than allowed.
+    is_full: bool,
+}
+
+pub(super) fn enter() -> Entered {
+    Entered::state(Choose::default())
+}
+
+impl StepState for Choose {
+    fn on_touch(&mut self, context: &mut StepContext<'_, '_>, intent: Intent) -> StepFlow {
+        if intent == Intent::Primary {
+            return self.finish(context);
+        }
+        let Some(Step::Choose { from, max, .. }) = context.progress.current_step() else {
+            return leave_by(intent);
+        };
+        let rows = context.progress.rows_of_step(from).len();
+        if let Intent::ToggleRow(at) = intent {
+            self.toggle(usize::from(at), rows, usize::from(*max));
+        } else if let Intent::ShowPage(page) = intent {
+            if usize::from(page) < rows.div_ceil(page_size(context.data.theme)) {
+                self.page = usize::from(page);
+            }
+        } else if intent == Intent::SwitchTheme {
+            // Elder pages hold fewer rows, so a page number does not carry over.
+            self.page = 0;
+        }
+        leave_by(intent)
+    }
+
+    fn content(&self, view: StepView<'_>) -> ViewContent {
+        let (method, progress) = (view.data.identification_method, view.progress);
+        let Some(Step::Choose { from, title, show, max, .. }) = progress.current_step() else {
+            return nothing_found(method, "");
+        };
+        let rows = progress.rows_of_step(from);
+        let size = page_size(view.data.theme);
+        let pages = rows.len().div_ceil(size);
+        let cards = rows
+            .iter()
+            .enumerate()
+            .skip(self.page * size)
+            .take(size)
+            .filter_map(|(at, row)| row_card(view, from, show, row, at, self.chosen.contains(&at)))
+            .collect();
+        let sum = Money::sum(self.chosen.iter().filter_map(|at| rows.get(*at)).filter_map(|row| {
+            let declared = progress.doc.answer_schema(from)?;
+            let name = declared.iter().find(|(_, field)| field.kind() == AnswerFieldType::Money)?.0;
+            parse_money(row.get(name)?)
+        }));
+        let summary = Text::With(TextId::RowsSummary, vec![self.chosen.len().to_string()]);
+        let mut go = action(TextId::RowsGo, true, Intent::Primary);
+        go.enabled = !self.chosen.is_empty();
+        let full = Banner {
+            tone: Tone::Note,
+            icon: Icon::Help,
+            title: Text::With(TextId::RowsMax, vec![max.to_string()]),
+            detail: None,
+        };
+        let body = Body::Rows(Rows {
+            rows: cards,
+            summary: Some((summary, sum.unwrap_or_default().to_string())),
+            page: (pages > 1)
+                .then(|| Page { index: saturating_u16(self.page), count: saturating_u16(pages) }),
+        });
+        ViewContent {
+            banners: self.is_full.then_some(full).into_iter().collect(),
+            actions: vec![go],
+            footer: service_footer(method),
+            ..ViewContent::new(view.data.words(title), body)
+        }
+    }
+}
+
+impl Choose {
+    fn toggle(&mut self, at: usize, rows: usize, max: usize) {
+        self.is_full = false;
+        if at >= rows || self.chosen.remove(&at) {
+            return;
+        }
+        if self.chosen.len() < max {
+            self.chosen.insert(at);
+        } else {
+            self.is_full = true;
+        }
+    }
+
+    /// Stores the chosen rows and continues; does nothing when none is chosen.
+    fn finish(&self, context: &mut StepContext<'_, '_>) -> StepFlow {
+        let Some(id) = context.progress.current_step().map(|step| step.id().to_owned()) else {
+            return StepFlow::Stay;
+        };
+        if self.chosen.is_empty() {
+            return StepFlow::Stay;
+        }
+        context.progress.results.insert(id, StepResult::Chosen(self.chosen.iter().copied().collect()));
+        StepFlow::Next
+    }
+}
+
+fn row_card(
+    view: StepView<'_>,
+    from: &str,
+    show: &[String],
+    row: &CheckedRow,
+    at: usize,
+    chosen: bool,
+) -> Option<RowCard> {
+    let declared = view.progress.doc.answer_schema(from)?;
+    let fields = || labelled_fields(row, show, declared, view.data.lang);
+    let mut words = fields().filter(|(_, kind, _)| *kind != AnswerFieldType::Money);
+    let title = words.next().map(|(_, _, value)| value)?;
+    let mut rest: Vec<String> = words.map(|(_, _, value)| value).collect();
+    if let Some(payee) = row.get("payee") {
+        rest.insert(0, payee.to_string());
+    }
+    let amount = fields().find(|(_, kind, _)| *kind == AnswerFieldType::Money).map(|(.., value)| value);
+    Some(RowCard {
+        icon: icon(&view.progress.doc),
+        title: Text::Data(title),
+        detail: (!rest.is_empty()).then(|| Text::Data(rest.join(" · "))),
+        amount,
+        chosen,
+        intent: Intent::ToggleRow(saturating_u16(at)),
+    })
+}
+
+fn saturating_u16(number: usize) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}
