@@ -140,7 +140,7 @@ impl Platform {
     pub fn due_calls(&mut self, now: UnixMs) -> Vec<PeerCall> {
         let mut calls = Vec::new();
         let result = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
-            calls.extend(payments::charges::due_inquiries(&tx, now, DUE_MAX)?);
+            calls.extend(payments::inquiries::due_inquiries(&tx, now, DUE_MAX)?);
             calls.extend(payments::outbox::due_postings(&tx, now, DUE_MAX)?);
             if let Some(authority) = &self.config.code_authority {
                 revocations::refresh_feed(&tx, authority, now)?;
@@ -227,7 +227,7 @@ fn route_request(
                 }
                 routes::CALLS => services::operation_calls::call_operation(context, kiosk, &request.body),
                 routes::CHARGES => payments::charges::charge_order(context, kiosk, &request.body),
-                routes::INQUIRIES => payments::charges::inquire_order(context, kiosk, &request.body),
+                routes::INQUIRIES => payments::inquiries::inquire_order(context, kiosk, &request.body),
                 routes::RECORDS => kiosks::records::accept_batch(context, kiosk, &request.body),
                 routes::CHANGES => feed::changes_since(context, query),
                 Route { .. } => Err(no_such_path()),

@@ -8,7 +8,7 @@ use super::template::{TemplateValue, escape_html, render_template};
 use crate::consents;
 use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
-use crate::payments::charges::{OrderSummary, newest_orders};
+use crate::payments::orders::{OrderSummary, newest_orders};
 use crate::peer_calls::PlatformReply;
 use crate::request_error::RequestError;
 use crate::store::columns::from_ms_column;

@@ -20,5 +20,6 @@ mod pages;
 mod pairing;
 mod phone;
 mod records;
+mod restore;
 mod services;
 mod step_up;
