@@ -9,19 +9,21 @@
 use std::collections::BTreeSet;
 
 use contract::{
-    ChargeRequest, Evidence, Level, Money, OrderItem, PaymentMethod, Problem, ProblemCode, Settlement,
-    VoidReason, sm3,
+    ChargeRequest, Evidence, KioskId, Level, Money, OrderItem, PaymentMethod, Problem, ProblemCode,
+    Settlement, VoidReason, sm3,
 };
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::acquirer::{AcquirerCharge, account_of};
-use super::inquiries::apply_outcome;
+use super::acquirer::{AcquirerAnswer, AcquirerCharge, account_of};
+use super::bills;
+use super::inquiries::{apply_outcome, inquiry_target, on_inquiry_reply};
 use super::order_ref::OrderRef;
 use super::orders::{NewOrder, StoredOrder, charge_state_reply, find_order, insert_order, order_conflict};
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
+use crate::recovery::state::{refuse_while_recovering, was_restored};
 use crate::request_error::{RequestError, malformed_request, parse_body};
 use crate::store::columns::to_json_column;
 use crate::visits::identify::open_visit;
@@ -29,7 +31,7 @@ use crate::visits::identify::open_visit;
 /// Most bills of one order.
 const ITEMS_MAX: usize = 20;
 
-/// `POST /v1/charges`: stores a new order and returns the call that charges it, or answers a repeated request.
+/// `POST /v1/charges`: asks the department whether the bills of a new order are still open, or answers a repeated request.
 pub(crate) fn charge_order(
     context: &mut RequestContext<'_>,
     kiosk: &RegisteredKiosk,
@@ -41,22 +43,74 @@ pub(crate) fn charge_order(
     if let Some(known) = find_order(context.tx, &order)? {
         return repeated_charge(kiosk, &known, &body_hash);
     }
+    refuse_while_recovering(context)?;
     check_total(&request)?;
     match check_chargeable(context, kiosk, &request)? {
         Ok(resident) => {
-            insert_order(
-                context,
-                &order,
-                kiosk.id,
-                &NewOrder::Live { resident, request: &request, body_hash },
-            )?;
-            Ok(PlatformReply::CallPeer(build_charge_call(&order, kiosk, &request, resident)))
+            let kiosk = kiosk.id;
+            let call = bills::build_bills_call(context, resident, move |context, answer| {
+                charge_open_bills(context, kiosk, &request, body_hash, answer)
+            })?;
+            Ok(PlatformReply::CallPeer(call))
         }
-        Err(problem) => {
-            insert_order(context, &order, kiosk.id, &NewOrder::Refused { code: problem.code, body_hash })?;
-            Ok(PlatformResponse::problem(&problem).into())
-        }
+        Err(problem) => refuse_order(context, &order, kiosk, problem, body_hash),
     }
+}
+
+/// Continues with the department's answer: stores a new order and returns the call that charges it. A bill that was paid at
+/// the counter since it was listed is not charged. Without an answer nothing is stored and nothing is charged.
+fn charge_open_bills(
+    context: &mut RequestContext<'_>,
+    kiosk: KioskId,
+    request: &ChargeRequest,
+    body_hash: [u8; 32],
+    answer: Option<&PeerAnswer>,
+) -> Result<PlatformReply, RequestError> {
+    let config = context.config;
+    let kiosk = config.kiosks.get(&kiosk).ok_or_else(|| malformed_request("no such kiosk"))?;
+    let order = OrderRef::from(request.order);
+    // While the department was asked, the charge request may have come again, and an inquiry may have fenced the order.
+    if let Some(known) = find_order(context.tx, &order)? {
+        return repeated_charge(kiosk, &known, &body_hash);
+    }
+    let open_bills = bills::parse_bills(answer)?;
+    if let Ok(visit) = open_visit(context, kiosk, &request.key) {
+        bills::store_bills(context, visit.resident, &open_bills)?;
+    }
+    match check_chargeable(context, kiosk, request)? {
+        Ok(resident) => {
+            insert_order(context, &order, kiosk.id, &NewOrder::Live { resident, request, body_hash })?;
+            Ok(PlatformReply::CallPeer(build_charge_call(&order, kiosk, request, resident)))
+        }
+        Err(problem) => refuse_order(context, &order, kiosk, problem, body_hash),
+    }
+}
+
+/// Refuses a new order, which makes it permanently void. In a database that was never restored, an unknown order is proof
+/// that no request about it went to the acquirer; in any other it is fenced there first.
+fn refuse_order(
+    context: &RequestContext<'_>,
+    order: &OrderRef,
+    kiosk: &RegisteredKiosk,
+    problem: Problem,
+    body_hash: [u8; 32],
+) -> Result<PlatformReply, RequestError> {
+    if !was_restored(context.tx)? {
+        insert_order(context, order, kiosk.id, &NewOrder::Refused { code: problem.code, body_hash })?;
+        return Ok(PlatformResponse::problem(&problem).into());
+    }
+    let (order, kiosk) = (order.clone(), kiosk.id);
+    let target = inquiry_target(&order);
+    Ok(PlatformReply::CallPeer(PeerCall::new(Peer::Acquirer, target, Vec::new(), move |context, answer| {
+        let is_void = answer
+            .and_then(|answer| AcquirerAnswer::parse(&order, answer))
+            .is_some_and(|answer| matches!(answer.settlement(), Settlement::Void { .. }));
+        if is_void && find_order(context.tx, &order)?.is_none() {
+            insert_order(context, &order, kiosk, &NewOrder::Refused { code: problem.code, body_hash })?;
+            return Ok(PlatformResponse::problem(&problem).into());
+        }
+        on_inquiry_reply(context, &order, Some(kiosk), answer)
+    })))
 }
 
 /// Answers a charge request for an order that is already stored.
@@ -150,7 +204,10 @@ fn bill_refusal(tx: &Transaction<'_>, resident: i64, item: &OrderItem) -> rusqli
     Ok(match claim {
         Some(true) => Some(ProblemCode::BillSettled.into_problem("the bill is paid")),
         Some(false) => Some(ProblemCode::BillBusy.into_problem("another order for the bill is live")),
-        None if !listed => Some(ProblemCode::BillChanged.into_problem("the department withdrew the bill")),
+        None if !listed => Some(
+            ProblemCode::BillSettled
+                .into_problem("the department lists the bill no longer: it was paid elsewhere"),
+        ),
         None => None,
     })
 }

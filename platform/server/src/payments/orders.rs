@@ -96,6 +96,19 @@ pub(super) fn find_order(tx: &Transaction<'_>, order: &OrderRef) -> rusqlite::Re
     .optional()
 }
 
+/// Stores an outcome that contradicts the order: it is final, the bills stay claimed, and nothing is posted.
+pub(super) fn settle_without_posting(
+    tx: &Transaction<'_>,
+    order: &OrderRef,
+    outcome: &Settlement,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE orders SET settlement = ?1, next_ask_ms = NULL WHERE [order] = ?2 AND settlement IS NULL",
+        params![to_json_column(outcome), order.0],
+    )?;
+    Ok(())
+}
+
 /// Stores the outcome of an order. A paid order keeps its claims permanently and is posted to the department; a void
 /// order releases its bills.
 pub(super) fn settle_order(
@@ -103,10 +116,7 @@ pub(super) fn settle_order(
     order: &OrderRef,
     outcome: &Settlement,
 ) -> rusqlite::Result<()> {
-    context.tx.execute(
-        "UPDATE orders SET settlement = ?1, next_ask_ms = NULL WHERE [order] = ?2 AND settlement IS NULL",
-        params![to_json_column(outcome), order.0],
-    )?;
+    settle_without_posting(context.tx, order, outcome)?;
     match outcome {
         Settlement::Paid { .. } => outbox::enqueue_posting(context.tx, order, context.now),
         Settlement::Void { .. } => {
