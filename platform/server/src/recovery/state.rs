@@ -199,7 +199,9 @@ impl RecoveryProgress {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmRecoveryError {
     /// The platform does not recover.
-    #[error("the platform has nothing to recover: there is nothing to confirm")]
+    #[error(
+        "the platform does not recover, or has not started since the restore: there is nothing to confirm"
+    )]
     NotRecovering,
     /// The deadline of the kiosks has not passed.
     #[error(

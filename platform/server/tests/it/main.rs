@@ -16,6 +16,7 @@ mod identify;
 mod interleavings;
 mod kiosk_client;
 mod kiosk_listener;
+mod maintenance;
 mod pages;
 mod pairing;
 mod phone;
