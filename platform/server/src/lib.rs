@@ -37,6 +37,7 @@ mod phone_api;
 mod phone_refusal;
 mod phones;
 mod platform;
+pub mod recovery;
 mod relying_parties;
 mod request_error;
 mod request_signature;

@@ -9,11 +9,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use contract::{EnvelopeSecret, SecretKey};
 use resident_code::FormatKey;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use server::recovery::backup::{self, DatabaseLock};
+use server::recovery::confirm_recovery;
+use server::recovery::generation_file::GenerationFile;
 use server::shell::tls::{KioskListener, PlatformCertificates};
 use server::shell::{self, KioskEndpoint, PeerUrls};
 use server::{
@@ -26,9 +29,50 @@ use zeroize::Zeroizing;
 /// Time that requests in progress get to finish after a stop signal.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
-/// The reference platform: identities, services, payments and records.
+/// The reference platform: identities, services, payments and records. Without a command it serves.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<MaintenanceCommand>,
+    #[command(flatten)]
+    serve: Option<Arguments>,
+}
+
+/// What can be done with the database beside serving.
+#[derive(Subcommand)]
+enum MaintenanceCommand {
+    /// Copy the database to a new file, with a manifest (FILE.manifest) that has its SM3. The platform may run.
+    Backup {
+        /// File of the SQLite database.
+        #[arg(long)]
+        db: PathBuf,
+        /// The backup: a new file.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Put a backup in the place of the database. The platform must not run; it recovers at its next start: it takes no
+    /// charges, bindings and card changes until the acquirer's list and the kiosks' logs since the backup are read in. The
+    /// database before is kept under another name.
+    Restore {
+        /// File of the SQLite database.
+        #[arg(long)]
+        db: PathBuf,
+        /// The backup; its manifest must be beside it.
+        #[arg(long)]
+        from: PathBuf,
+    },
+    /// Confirm that a recovery ends without the logs of the kiosks that have not returned within two hours (see /admin). The
+    /// platform may run.
+    ConfirmRecovery {
+        /// File of the SQLite database.
+        #[arg(long)]
+        db: PathBuf,
+    },
+}
+
+/// Options of the server.
+#[derive(Args)]
 struct Arguments {
     /// Address of the listener for people: pages, receipts, the audit export. Plain HTTP.
     #[arg(long, default_value = "127.0.0.1:8081")]
@@ -104,7 +148,13 @@ async fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
-    match run().await {
+    let command_line = CommandLine::parse();
+    let done = match (command_line.command, command_line.serve) {
+        (Some(command), _) => maintain(command),
+        (None, Some(arguments)) => run(arguments).await,
+        (None, None) => Err(anyhow::anyhow!("options are missing: see --help")),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -113,10 +163,38 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+/// Backs up or restores the database, or confirms a recovery.
+fn maintain(command: MaintenanceCommand) -> anyhow::Result<()> {
+    let now = shell::unix_now();
+    match command {
+        MaintenanceCommand::Backup { db, to } => {
+            let manifest = backup::back_up(&db, &to, now)?;
+            tracing::info!(bytes = manifest.bytes, generation = manifest.generation, "backup written");
+        }
+        MaintenanceCommand::Restore { db, from } => {
+            let restored = backup::restore(&db, &from, now)?;
+            let (aside, generation) = (restored.aside.unwrap_or_default(), restored.generation);
+            tracing::info!(generation, aside = %aside.display(), "backup restored: start the platform, which recovers");
+        }
+        MaintenanceCommand::ConfirmRecovery { db } => {
+            let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+            let db = rusqlite::Connection::open_with_flags(&db, flags).context("cannot open the database")?;
+            confirm_recovery(&db, now)?;
+            tracing::info!("recovery confirmed: it ends without the kiosks that have not returned");
+        }
+    }
+    Ok(())
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let _lock = DatabaseLock::take(&arguments.db)?;
+    let generation_file = GenerationFile::beside(&arguments.db);
+    let kept = generation_file.read()?;
     let db = open_private(&arguments.db).context("cannot open the database")?;
-    let platform = Platform::open(db, platform_setup(&arguments)?)?;
+    let (platform, generation) = Platform::open_at_generation(db, platform_setup(&arguments)?, kept)?;
+    if kept != Some(generation) {
+        generation_file.write(generation)?;
+    }
     let kiosks = kiosk_endpoint(&arguments).await?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)
         .await

@@ -19,6 +19,7 @@ use crate::demo::residents::DemoResident;
 use crate::kiosks::authenticator::AuthenticatedRequest;
 use crate::messages::{PlatformRequest, PlatformResponse};
 use crate::peer_calls::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
+use crate::recovery::{paid_orders, state};
 use crate::request_error::RequestError;
 use crate::request_signature::verified_signer;
 use crate::store::schema;
@@ -73,17 +74,34 @@ impl Platform {
     ///
     /// # Errors
     /// [`PlatformOpenError`], when the database cannot be used or a service document is invalid.
-    pub fn open(mut db: Connection, setup: PlatformSetup) -> Result<Self, PlatformOpenError> {
+    pub fn open(db: Connection, setup: PlatformSetup) -> Result<Self, PlatformOpenError> {
+        schema::prepare_schema(&db)?;
+        let kept = state::highest_generation(&db)?;
+        Self::open_at_generation(db, setup, kept).map(|(platform, _)| platform)
+    }
+
+    /// Opens the platform like [`Platform::open`], on a database whose generation is also `kept` outside of it. If they
+    /// differ, the database was restored from a backup, and the platform recovers before it takes charges, bindings and
+    /// card changes. Also returns the generation to keep outside from now on, before the first request.
+    ///
+    /// # Errors
+    /// As [`Platform::open`].
+    pub fn open_at_generation(
+        mut db: Connection,
+        setup: PlatformSetup,
+        kept: Option<u64>,
+    ) -> Result<(Self, u64), PlatformOpenError> {
         schema::prepare_schema(&db)?;
         let catalogue = SignedCatalogue::sign_documents(&setup.service_documents, &setup.catalogue_key)?;
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let generation = state::compare_generation(&tx, kept)?;
         demo::residents::insert_residents(&tx, &setup.residents)?;
         feed::publish_catalogue(&tx, &catalogue)?;
         tx.commit()?;
         let devices = Arc::new(setup.kiosks.into_iter().map(|kiosk| (kiosk.id, kiosk)).collect());
         let clients = setup.relying_parties.into_iter().map(|party| (party.id, party)).collect();
         let PlatformSetup { format_key: format, code_authority: codes, card_root_keys: cards, .. } = setup;
-        Ok(Self {
+        let platform = Self {
             db,
             config: PlatformConfig {
                 format_key: format,
@@ -93,7 +111,8 @@ impl Platform {
                 relying_parties: clients,
                 card_root_keys: cards,
             },
-        })
+        };
+        Ok((platform, generation))
     }
 
     /// Answers a request, or returns the call to another system that must be made first. Changes are durable when
@@ -140,8 +159,9 @@ impl Platform {
     pub fn due_calls(&mut self, now: UnixMs) -> Vec<PeerCall> {
         let mut calls = Vec::new();
         let result = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
-            calls.extend(payments::charges::due_inquiries(&tx, now, DUE_MAX)?);
+            calls.extend(payments::inquiries::due_inquiries(&tx, now, DUE_MAX)?);
             calls.extend(payments::outbox::due_postings(&tx, now, DUE_MAX)?);
+            calls.extend(paid_orders::due_recovery_calls(&tx, &self.config, now, DUE_MAX)?);
             if let Some(authority) = &self.config.code_authority {
                 revocations::refresh_feed(&tx, authority, now)?;
             }
@@ -227,7 +247,7 @@ fn route_request(
                 }
                 routes::CALLS => services::operation_calls::call_operation(context, kiosk, &request.body),
                 routes::CHARGES => payments::charges::charge_order(context, kiosk, &request.body),
-                routes::INQUIRIES => payments::charges::inquire_order(context, kiosk, &request.body),
+                routes::INQUIRIES => payments::inquiries::inquire_order(context, kiosk, &request.body),
                 routes::RECORDS => kiosks::records::accept_batch(context, kiosk, &request.body),
                 routes::CHANGES => feed::changes_since(context, query),
                 Route { .. } => Err(no_such_path()),

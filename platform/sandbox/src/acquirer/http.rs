@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 
-use super::ledger::{AcquirerChargeRequest, ChargeLedger, ChargeLedgerError};
+use super::ledger::{AcquirerChargeRequest, ChargeLedger, ChargeLedgerError, PaidOrdersRequest};
 use crate::shell::{Domain, DomainState, now_ms};
 
 type AcquirerState = Arc<DomainState<ChargeLedger>>;
@@ -31,6 +31,7 @@ impl Domain for ChargeLedger {
 pub fn router(ledger: ChargeLedger) -> Router {
     let routes = Router::new()
         .route("/charges", post(charge).get(entries))
+        .route("/charges/list", post(paid_orders))
         .route("/charges/{order}/inquire", post(inquire));
     DomainState::router(ledger, routes)
 }
@@ -46,6 +47,13 @@ async fn charge(
 
 async fn inquire(State(acquirer): State<AcquirerState>, Path(order): Path<String>) -> Response {
     acquirer.answer(move |ledger| Ok(Json(ledger.inquire(&order, now_ms())?).into_response())).await
+}
+
+async fn paid_orders(
+    State(acquirer): State<AcquirerState>,
+    Json(request): Json<PaidOrdersRequest>,
+) -> Response {
+    acquirer.answer(move |ledger| Ok(Json(ledger.paid_orders(&request)?).into_response())).await
 }
 
 async fn entries(State(acquirer): State<AcquirerState>) -> Response {

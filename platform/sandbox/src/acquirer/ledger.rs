@@ -1,6 +1,6 @@
 //! The acquirer's ledger: one row per order, decided once.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 use crate::shell::prepare_database;
@@ -19,8 +19,14 @@ pub struct AcquirerChargeRequest {
     pub account: String,
     /// The payment method, in the merchant's terms.
     pub method: String,
-    /// The bills that are paid, in the merchant's terms; kept for the auditor.
+    /// The bills that are paid, in the merchant's terms.
     pub bills: Vec<String>,
+    /// The amount of each bill in fen. Absent when the merchant does not send amounts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amounts: Vec<i64>,
+    /// The merchant's terminal at which the order was made; empty when the merchant does not name it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub terminal: String,
 }
 
 /// The outcome of an order. Final from the first answer on.
@@ -40,7 +46,7 @@ pub enum OrderOutcome {
     Void,
 }
 
-/// Answer to a charge and to an inquiry.
+/// Answer to a charge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChargeAnswer {
     /// The order to which the answer belongs.
@@ -52,15 +58,45 @@ pub struct ChargeAnswer {
     pub outcome: OrderOutcome,
 }
 
-/// A row of the ledger, for an auditor.
+/// A row of the ledger: answer to an inquiry, and element of the lists for the merchant and for an auditor. With it, a
+/// merchant that lost its own data can enter the order again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {
     /// The order and its outcome.
     #[serde(flatten)]
     pub answer: ChargeAnswer,
+    /// The merchant's opaque reference of the account; empty when the order became void before its charge arrived.
+    pub account: String,
+    /// The merchant's terminal; empty when the merchant did not name it.
+    pub terminal: String,
     /// The bills that were paid, in the merchant's terms.
     pub bills: Vec<String>,
+    /// The amount of each bill in fen; empty when the merchant did not send amounts.
+    pub amounts: Vec<i64>,
 }
+
+/// Request for the list of paid orders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaidOrdersRequest {
+    /// Only orders charged at or after this time, in milliseconds since 1970 by the acquirer's clock.
+    pub since: u64,
+    /// `next` of the previous page; 0 for the first page.
+    pub after: i64,
+}
+
+/// One page of the list of paid orders, in the sequence of their decisions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidOrders {
+    /// The orders of this page.
+    pub entries: Vec<LedgerEntry>,
+    /// `after` of the next page; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
+}
+
+/// Most orders on a page of the list of paid orders.
+const PAGE_MAX: usize = 200;
 
 /// Why the ledger refuses a request.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +122,7 @@ impl ChargeLedger {
     /// [`ChargeLedgerError::Store`] when the database has another schema or cannot be used.
     pub fn open(db: Connection) -> Result<Self, ChargeLedgerError> {
         prepare_database(&db, SCHEMA).map_err(ChargeLedgerError::Store)?;
+        add_missing_columns(&db).map_err(ChargeLedgerError::Store)?;
         Ok(Self(db))
     }
 
@@ -104,21 +141,22 @@ impl ChargeLedger {
             return Err(ChargeLedgerError::Malformed);
         }
         let outcome = if accept { "paid" } else { "declined" };
-        self.decide(charge, outcome, now_ms)?;
-        let (answer, same) = self.find(charge)?;
+        let (entry, same) = self.decide(charge, outcome, now_ms)?;
         // An order that became void before its charge has no content to compare with.
-        if same || answer.outcome == OrderOutcome::Void {
-            Ok(answer)
+        if same || entry.answer.outcome == OrderOutcome::Void {
+            Ok(entry.answer)
         } else {
             Err(ChargeLedgerError::Conflict)
         }
     }
 
-    /// Returns the outcome of an order; an order that was never seen becomes void and can never be charged.
+    /// Fences an order: returns its outcome; an order that was never seen becomes void and can never be charged.
+    ///
+    /// Idempotent: the first decision about an order stands, be it by a charge or by an inquiry.
     ///
     /// # Errors
     /// [`ChargeLedgerError::Malformed`], [`ChargeLedgerError::Store`].
-    pub fn inquire(&mut self, order: &str, now_ms: u64) -> Result<ChargeAnswer, ChargeLedgerError> {
+    pub fn inquire(&mut self, order: &str, now_ms: u64) -> Result<LedgerEntry, ChargeLedgerError> {
         check_order(order)?;
         let nothing = AcquirerChargeRequest {
             order: order.to_owned(),
@@ -126,9 +164,32 @@ impl ChargeLedger {
             account: String::new(),
             method: String::new(),
             bills: Vec::new(),
+            amounts: Vec::new(),
+            terminal: String::new(),
         };
-        self.decide(&nothing, "void", now_ms)?;
-        Ok(self.find(&nothing)?.0)
+        Ok(self.decide(&nothing, "void", now_ms)?.0)
+    }
+
+    /// A page of the orders that were paid at or after a time.
+    ///
+    /// # Errors
+    /// [`ChargeLedgerError::Store`].
+    pub fn paid_orders(&self, request: &PaidOrdersRequest) -> Result<PaidOrders, ChargeLedgerError> {
+        let since = i64::try_from(request.since).unwrap_or(i64::MAX);
+        let read = |db: &Connection| -> rusqlite::Result<Vec<(i64, LedgerEntry)>> {
+            let mut page = db.prepare(
+                "SELECT * FROM charges WHERE outcome = 'paid' AND at_ms >= ?1 AND number > ?2
+                 ORDER BY number LIMIT ?3",
+            )?;
+            let most = i64::try_from(PAGE_MAX).unwrap_or(i64::MAX);
+            let rows = page.query_map(params![since, request.after, most], |row| {
+                Ok((row.get("number")?, entry_from_row(row)?))
+            })?;
+            rows.collect()
+        };
+        let page = read(&self.0).map_err(ChargeLedgerError::Store)?;
+        let next = if page.len() < PAGE_MAX { None } else { page.last().map(|(number, _)| *number) };
+        Ok(PaidOrders { entries: page.into_iter().map(|(_, entry)| entry).collect(), next })
     }
 
     /// All rows, in the sequence of their decisions.
@@ -138,62 +199,83 @@ impl ChargeLedger {
     pub fn entries(&self) -> Result<Vec<LedgerEntry>, ChargeLedgerError> {
         let read = |db: &Connection| -> rusqlite::Result<Vec<LedgerEntry>> {
             let mut all = db.prepare("SELECT * FROM charges ORDER BY number")?;
-            let rows = all.query_map([], |row| {
-                let bills: String = row.get("bills")?;
-                Ok(LedgerEntry {
-                    answer: answer_from_row(row)?,
-                    bills: bills.split_terminator('\n').map(Into::into).collect(),
-                })
-            })?;
+            let rows = all.query_map([], entry_from_row)?;
             rows.collect()
         };
         read(&self.0).map_err(ChargeLedgerError::Store)
     }
 
-    /// Decides in one statement: the first decision about an order is final.
+    /// Decides in one transaction: the first decision about an order is final. Returns the decided row, and whether it
+    /// has the content of this charge.
     fn decide(
-        &self,
+        &mut self,
         charge: &AcquirerChargeRequest,
         outcome: &str,
         now_ms: u64,
-    ) -> Result<(), ChargeLedgerError> {
+    ) -> Result<(LedgerEntry, bool), ChargeLedgerError> {
         let at = i64::try_from(now_ms).map_err(|_| ChargeLedgerError::Malformed)?;
-        self.0
-            .execute(
-                "INSERT INTO charges ([order], outcome, total_fen, account, method, bills, at_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT ([order]) DO NOTHING",
+        let decide = |db: &mut Connection| -> rusqlite::Result<Option<(LedgerEntry, bool)>> {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            tx.execute(
+                "INSERT INTO charges ([order], outcome, total_fen, account, method, bills, at_ms, amounts, terminal)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT ([order]) DO NOTHING",
                 params![
                     charge.order,
                     outcome,
                     charge.total,
                     charge.account,
                     charge.method,
-                    join_bills(&charge.bills),
-                    at
+                    join_lines(&charge.bills),
+                    at,
+                    join_lines(&charge.amounts),
+                    charge.terminal
                 ],
-            )
-            .map(|_| ())
-            .map_err(ChargeLedgerError::Store)
-    }
-
-    /// The decided row, and whether it has the content of this charge.
-    fn find(&self, charge: &AcquirerChargeRequest) -> Result<(ChargeAnswer, bool), ChargeLedgerError> {
-        self.0
-            .query_row("SELECT * FROM charges WHERE [order] = ?1", [&charge.order], |row| {
-                let same = row.get::<_, i64>("total_fen")? == charge.total
-                    && row.get::<_, String>("account")? == charge.account
-                    && row.get::<_, String>("method")? == charge.method
-                    && row.get::<_, String>("bills")? == join_bills(&charge.bills);
-                Ok((answer_from_row(row)?, same))
-            })
-            .optional()
-            .map_err(ChargeLedgerError::Store)?
-            .ok_or(ChargeLedgerError::Malformed)
+            )?;
+            let decided = tx
+                .query_row("SELECT * FROM charges WHERE [order] = ?1", [&charge.order], |row| {
+                    let entry = entry_from_row(row)?;
+                    let same = entry.answer.total == charge.total
+                        && entry.account == charge.account
+                        && row.get::<_, String>("method")? == charge.method
+                        && entry.bills == charge.bills;
+                    Ok((entry, same))
+                })
+                .optional()?;
+            tx.commit()?;
+            Ok(decided)
+        };
+        decide(&mut self.0).map_err(ChargeLedgerError::Store)?.ok_or(ChargeLedgerError::Malformed)
     }
 }
 
-fn join_bills(bills: &[String]) -> String {
-    bills.iter().map(|bill| format!("{bill}\n")).collect()
+/// Adds the columns that ledgers of earlier versions do not have.
+fn add_missing_columns(db: &Connection) -> rusqlite::Result<()> {
+    for column in ["amounts", "terminal"] {
+        let known: bool = db.query_row(
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('charges') WHERE name = ?1)",
+            [column],
+            |row| row.get(0),
+        )?;
+        if !known {
+            db.execute_batch(&format!("ALTER TABLE charges ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))?;
+        }
+    }
+    Ok(())
+}
+
+fn join_lines<T: std::fmt::Display>(lines: &[T]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn entry_from_row(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
+    let (bills, amounts): (String, String) = (row.get("bills")?, row.get("amounts")?);
+    Ok(LedgerEntry {
+        answer: answer_from_row(row)?,
+        account: row.get("account")?,
+        terminal: row.get("terminal")?,
+        bills: bills.split_terminator('\n').map(Into::into).collect(),
+        amounts: amounts.split_terminator('\n').filter_map(|amount| amount.parse().ok()).collect(),
+    })
 }
 
 fn answer_from_row(row: &Row<'_>) -> rusqlite::Result<ChargeAnswer> {
@@ -228,6 +310,8 @@ mod tests {
             account: "a-1".into(),
             method: "card-account".into(),
             bills: vec!["w-1".into(), "w-2".into()],
+            amounts: vec![640, 8000],
+            terminal: "K-1".into(),
         }
     }
 
@@ -238,7 +322,7 @@ mod tests {
         assert_eq!(first.outcome, OrderOutcome::Paid { reference: "SB0000000001".into(), at: 5 });
         assert_eq!(ledger.charge(&charge(1), true, 9).unwrap(), first);
         assert_eq!(ledger.charge(&charge(1), false, 9).unwrap(), first);
-        assert_eq!(ledger.inquire(&charge(1).order, 9).unwrap(), first);
+        assert_eq!(ledger.inquire(&charge(1).order, 9).unwrap().answer, first);
         let entries = ledger.entries().unwrap();
         assert_eq!((entries.len(), &entries[0].bills), (1, &charge(1).bills));
     }
@@ -246,9 +330,9 @@ mod tests {
     #[test]
     fn inquiry_before_the_charge_makes_the_order_void() {
         let mut ledger = ledger();
-        assert_eq!(ledger.inquire(&charge(1).order, 5).unwrap().outcome, OrderOutcome::Void);
+        assert_eq!(ledger.inquire(&charge(1).order, 5).unwrap().answer.outcome, OrderOutcome::Void);
         assert_eq!(ledger.charge(&charge(1), true, 6).unwrap().outcome, OrderOutcome::Void);
-        assert_eq!(ledger.inquire(&charge(1).order, 7).unwrap().outcome, OrderOutcome::Void);
+        assert_eq!(ledger.inquire(&charge(1).order, 7).unwrap().answer.outcome, OrderOutcome::Void);
     }
 
     #[test]
@@ -297,6 +381,73 @@ mod tests {
             .charge(&charge(1), true, 5)
             .unwrap();
         let mut again = ChargeLedger::open(Connection::open(&path).unwrap()).unwrap();
-        assert_eq!(again.inquire(&charge(1).order, 9).unwrap(), first);
+        assert_eq!(again.inquire(&charge(1).order, 9).unwrap().answer, first);
+    }
+
+    #[test]
+    fn first_of_charge_and_inquiry_decides_in_every_sequence() {
+        // Two charges and two inquiries, in every sequence: bit n says whether call n is a charge.
+        for calls in (0_u8..16).filter(|calls| calls.count_ones() == 2) {
+            let mut ledger = ledger();
+            let outcomes: Vec<OrderOutcome> = (0..4)
+                .map(|at| {
+                    let now = u64::from(u8::try_from(at).unwrap());
+                    if calls >> at & 1 == 1 {
+                        ledger.charge(&charge(1), true, now).unwrap().outcome
+                    } else {
+                        ledger.inquire(&charge(1).order, now).unwrap().answer.outcome
+                    }
+                })
+                .collect();
+            let charged_first = calls & 1 == 1;
+            assert_eq!(matches!(outcomes[0], OrderOutcome::Paid { .. }), charged_first, "{calls:04b}");
+            assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{calls:04b}: {outcomes:?}");
+            assert_eq!(ledger.entries().unwrap().len(), 1);
+        }
+    }
+
+    #[test]
+    fn inquiry_about_a_paid_order_returns_its_content() {
+        let mut ledger = ledger();
+        ledger.charge(&charge(1), true, 5).unwrap();
+        let entry = ledger.inquire(&charge(1).order, 9).unwrap();
+        assert_eq!((entry.account.as_str(), entry.terminal.as_str()), ("a-1", "K-1"));
+        assert_eq!((entry.bills, entry.amounts), (charge(1).bills, vec![640, 8000]));
+    }
+
+    #[test]
+    fn paid_orders_are_listed_from_a_time_in_pages() {
+        let mut ledger = ledger();
+        for order in 0..450 {
+            ledger.charge(&charge(order), order % 450 != 449, u64::from(order)).unwrap();
+        }
+        ledger.inquire(&charge(900).order, 900).unwrap();
+        let (mut after, mut listed) = (0, Vec::new());
+        loop {
+            let page = ledger.paid_orders(&PaidOrdersRequest { since: 10, after }).unwrap();
+            assert!(page.entries.len() <= PAGE_MAX);
+            listed.extend(page.entries.into_iter().map(|entry| entry.answer.order));
+            match page.next {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        let expected: Vec<String> = (10..449).map(|order| charge(order).order).collect();
+        assert_eq!(listed, expected);
+    }
+
+    #[test]
+    fn ledger_of_an_earlier_version_is_opened() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(
+            "CREATE TABLE charges (number INTEGER PRIMARY KEY, [order] TEXT NOT NULL UNIQUE, outcome TEXT NOT NULL,
+             total_fen INTEGER NOT NULL, account TEXT NOT NULL, method TEXT NOT NULL, bills TEXT NOT NULL,
+             at_ms INTEGER NOT NULL) STRICT;
+             INSERT INTO charges VALUES (1, '00000000000000000000000000000001', 'paid', 8640, 'a-1', 'm', 'w-1', 5);",
+        )
+        .unwrap();
+        let entry = ChargeLedger::open(db).unwrap().inquire(&charge(1).order, 9).unwrap();
+        assert!(matches!(entry.answer.outcome, OrderOutcome::Paid { .. }));
+        assert!(entry.amounts.is_empty() && entry.terminal.is_empty());
     }
 }

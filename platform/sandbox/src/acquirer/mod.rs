@@ -6,7 +6,8 @@
 //! | method and path | body | answer |
 //! |---|---|---|
 //! | `POST /charges` | [`AcquirerChargeRequest`] | [`ChargeAnswer`]; 409 when the order is known with other content |
-//! | `POST /charges/{order}/inquire` | – | [`ChargeAnswer`]; an order never seen becomes void permanently |
+//! | `POST /charges/{order}/inquire` | – | [`LedgerEntry`]; an order never seen becomes void permanently |
+//! | `POST /charges/list` | [`PaidOrdersRequest`] | [`PaidOrders`]: the paid orders since a time, in pages |
 //! | `GET /charges` | – | every [`LedgerEntry`], for an auditor |
 //! | `POST /faults` | [`FaultRequest`](crate::shell::FaultRequest) | 204; the next requests fail in this way |
 //! | `DELETE /faults` | – | 204; removes all requested faults |
@@ -19,4 +20,5 @@ mod ledger;
 pub use http::router;
 pub use ledger::{
     AcquirerChargeRequest, ChargeAnswer, ChargeLedger, ChargeLedgerError, LedgerEntry, OrderOutcome,
+    PaidOrders, PaidOrdersRequest,
 };

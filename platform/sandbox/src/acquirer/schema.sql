@@ -6,5 +6,7 @@ CREATE TABLE IF NOT EXISTS charges (
     account   TEXT NOT NULL,
     method    TEXT NOT NULL,
     bills     TEXT NOT NULL,
-    at_ms     INTEGER NOT NULL
+    at_ms     INTEGER NOT NULL,
+    amounts   TEXT NOT NULL DEFAULT '',
+    terminal  TEXT NOT NULL DEFAULT ''
 ) STRICT;

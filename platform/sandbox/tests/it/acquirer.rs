@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sandbox::acquirer::{ChargeAnswer, ChargeLedger, LedgerEntry, OrderOutcome, router};
+use sandbox::acquirer::{ChargeAnswer, ChargeLedger, LedgerEntry, OrderOutcome, PaidOrders, router};
 
 use crate::fixture::RunningSandbox;
 
@@ -38,7 +38,11 @@ async fn charge_is_answered_and_listed_and_server_stops() {
     let answer = charge(&server, 1).await;
     assert!(matches!(answer.outcome, OrderOutcome::Paid { .. }), "{answer:?}");
     let listed: Vec<LedgerEntry> = server.get("/charges").await;
-    assert_eq!(listed, [LedgerEntry { answer, bills: vec!["w-1".into()] }]);
+    let orders: Vec<_> = listed.iter().map(|entry| (&entry.answer, entry.bills.join(" "))).collect();
+    assert_eq!(orders, [(&answer, "w-1".to_owned())]);
+    let (status, page) = server.post("/charges/list", r#"{"since":0,"after":0}"#).await;
+    let page: PaidOrders = serde_json::from_str(&page).unwrap();
+    assert_eq!((status, page), (200, PaidOrders { entries: listed, next: None }));
     server.stop().await;
 }
 

@@ -20,6 +20,7 @@ use super::{import, life_cycle, pin_reset};
 use crate::context::RequestContext;
 use crate::messages::PlatformRequest;
 use crate::peer_calls::PlatformReply;
+use crate::recovery::state::refuse_while_recovering;
 use crate::request_error::RequestError;
 use crate::request_signature::{check_request_time, verified_signer};
 
@@ -35,6 +36,10 @@ pub(crate) fn route_base_request(
         return Err(ProblemCode::NotOffered
             .into_problem("the relying party is not registered to maintain cards")
             .into());
+    }
+    // A loss is still taken: it only takes away.
+    if !["lose", "paper-lost"].contains(&name) {
+        refuse_while_recovering(context)?;
     }
     match name {
         "issue" => life_cycle::request_name_check(relying_party, &request.body),

@@ -21,6 +21,7 @@ use crate::context::RequestContext;
 use crate::incidents::record_incident;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
+use crate::recovery::state;
 use crate::request_error::{RequestError, malformed_request, parse_body};
 use crate::store::columns::{to_epoch_column, to_json_column, to_ms_column};
 
@@ -179,6 +180,7 @@ fn store_record(
 /// Applies a new record to the platform's other tables: receipts, used codes, revocations, consents.
 fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entry) -> rusqlite::Result<()> {
     let device = header.device;
+    state::note_record(context, header, entry)?;
     if let Entry::Restated { time, record, .. } = entry {
         // As it would have been applied when it was first recorded.
         return apply_entry(context, &RecordHeader { time: *time, ..*header }, record);

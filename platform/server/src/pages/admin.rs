@@ -8,8 +8,9 @@ use super::template::{TemplateValue, escape_html, render_template};
 use crate::consents;
 use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
-use crate::payments::charges::{OrderSummary, newest_orders};
+use crate::payments::orders::{OrderSummary, newest_orders};
 use crate::peer_calls::PlatformReply;
+use crate::recovery::state::RecoveryProgress;
 use crate::request_error::RequestError;
 use crate::store::columns::from_ms_column;
 use crate::store::serialized_name::serialized_name;
@@ -30,6 +31,7 @@ pub(crate) fn admin_page(context: &RequestContext<'_>) -> Result<PlatformReply, 
             ("bills", TemplateValue::Html(&bills)),
             ("logs", TemplateValue::Html(&logs)),
             ("records", TemplateValue::Html(&records)),
+            ("recovery", TemplateValue::Text(&recovery_text(context)?)),
             ("waiting", TemplateValue::Text(&waiting)),
         ],
     );
@@ -56,6 +58,21 @@ fn utc_text(at: UnixMs) -> String {
 
 fn yuan_text(fen: i64) -> String {
     Money::from_fen(fen).map_or_else(|_| fen.to_string(), |money| money.to_string())
+}
+
+/// How far the recovery of a restored database is; empty without one.
+fn recovery_text(context: &RequestContext<'_>) -> rusqlite::Result<String> {
+    let Some(progress) = RecoveryProgress::read(context.tx, context.config)? else {
+        return Ok(String::new());
+    };
+    let list = if progress.listed { "已读完" } else { "未读完" };
+    let missing: Vec<String> = progress.kiosks_missing.iter().map(ToString::to_string).collect();
+    Ok(format!(
+        "数据库由备份恢复，暂不收款、不绑定手机、不改卡。收单方清单：{list}；日志未到的终端：{}（{}）；待查订单：{}",
+        missing.len(),
+        missing.iter().take(20).cloned().collect::<Vec<_>>().join(" "),
+        progress.orders_open,
+    ))
 }
 
 fn logs(tx: &Transaction<'_>) -> rusqlite::Result<String> {

@@ -19,7 +19,7 @@ struct BillQuery {
 
 /// A bill in the department's answer.
 #[derive(Deserialize)]
-struct DepartmentBill {
+pub(super) struct DepartmentBill {
     key: String,
     address: String,
     period: String,
@@ -33,27 +33,45 @@ pub(crate) fn request_bills(
     context: &RequestContext<'_>,
     resident: i64,
 ) -> Result<PlatformReply, RequestError> {
+    let call = build_bills_call(context, resident, move |context, answer| {
+        on_bills_reply(context, resident, answer)
+    })?;
+    Ok(PlatformReply::CallPeer(call))
+}
+
+/// The call that asks the department for the resident's bills.
+pub(super) fn build_bills_call(
+    context: &RequestContext<'_>,
+    resident: i64,
+    then: impl Fn(&mut RequestContext<'_>, Option<&PeerAnswer>) -> Result<PlatformReply, RequestError>
+    + Send
+    + Sync
+    + 'static,
+) -> Result<PeerCall, RequestError> {
     let id_number =
         context.tx.query_row("SELECT id_number FROM residents WHERE resident = ?1", [resident], |found| {
             found.get(0)
         })?;
     let body = serde_json::to_vec(&BillQuery { id_number }).expect("a text is always JSON");
-    Ok(PlatformReply::CallPeer(PeerCall::new(Peer::Department, "/bills", body, move |context, answer| {
-        on_bills_reply(context, resident, answer)
-    })))
+    Ok(PeerCall::new(Peer::Department, "/bills", body, then))
 }
 
-/// Continues with the department's answer to a bills request; `result` is `None` when no answer came.
+/// Reads the department's answer to a bills request; `result` is `None` when no answer came.
+pub(super) fn parse_bills(result: Option<&PeerAnswer>) -> Result<Vec<DepartmentBill>, RequestError> {
+    result
+        .filter(|result| result.status == 200)
+        .and_then(|result| serde_json::from_slice::<Vec<DepartmentBill>>(&result.body).ok())
+        .filter(|bills| bills.len() <= BILLS_MAX)
+        .ok_or_else(|| ProblemCode::Unavailable.into_problem("the department does not answer").into())
+}
+
+/// Continues with the department's answer to a bills request.
 fn on_bills_reply(
     context: &RequestContext<'_>,
     resident: i64,
     result: Option<&PeerAnswer>,
 ) -> Result<PlatformReply, RequestError> {
-    let bills = result
-        .filter(|result| result.status == 200)
-        .and_then(|result| serde_json::from_slice::<Vec<DepartmentBill>>(&result.body).ok())
-        .filter(|bills| bills.len() <= BILLS_MAX)
-        .ok_or_else(|| ProblemCode::Unavailable.into_problem("the department does not answer"))?;
+    let bills = parse_bills(result)?;
     store_bills(context, resident, &bills)?;
     let mut rows = Vec::new();
     for bill in bills {
@@ -73,7 +91,7 @@ fn on_bills_reply(
 
 /// Stores the bills that were listed, so that a charge can be checked against them. A bill that the department no
 /// longer lists was paid or withdrawn elsewhere and cannot be charged.
-fn store_bills(
+pub(super) fn store_bills(
     context: &RequestContext<'_>,
     resident: i64,
     bills: &[DepartmentBill],

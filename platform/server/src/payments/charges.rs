@@ -1,76 +1,37 @@
-//! Payments: one order, one charge, one outcome (I1).
+//! Charges: one order, one charge, one outcome (I1).
 //!
 //! An order is stored, with its claim on each bill, in the transaction before the acquirer is asked. From then
-//! on the order is *live* until its outcome is known. The platform inquires about an unknown outcome; the
-//! acquirer's inquiry fences the order, so its answer is final. Two more kinds of order are stored, as
-//! permanently void: a refused order, and an order that was inquired about before its charge arrived. A charge
-//! request that was delayed in the network finds them and charges nothing.
+//! on the order is *live* until its outcome is known. The platform inquires about an unknown outcome (see
+//! [`inquiries`](super::inquiries)). Two more kinds of order are stored, as permanently void: a refused order, and an
+//! order that the acquirer has fenced before its charge request arrived here. A charge request that was delayed in the
+//! network finds them and charges nothing.
 
 use std::collections::BTreeSet;
 
 use contract::{
-    Backoff, ChargeRequest, ChargeState, Evidence, InquiryRequest, KioskId, Level, Money, OrderItem,
-    PaymentMethod, Problem, ProblemCode, Settlement, UnixMs, VoidReason, sm3,
+    ChargeRequest, Evidence, KioskId, Level, Money, OrderItem, PaymentMethod, Problem, ProblemCode,
+    Settlement, VoidReason, sm3,
 };
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-use serde::{Deserialize, Serialize};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::acquirer::{AcquirerAnswer, AcquirerCharge, account_of};
+use super::bills;
+use super::inquiries::{apply_outcome, inquiry_target, on_inquiry_reply};
 use super::order_ref::OrderRef;
-use super::outbox;
+use super::orders::{NewOrder, StoredOrder, charge_state_reply, find_order, insert_order, order_conflict};
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
-use crate::incidents::record_incident;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
+use crate::recovery::state::{refuse_while_recovering, was_restored};
 use crate::request_error::{RequestError, malformed_request, parse_body};
-use crate::store::columns::{from_json_column, from_ms_column, to_json_column, to_ms_column};
+use crate::store::columns::to_json_column;
 use crate::visits::identify::open_visit;
 
 /// Most bills of one order.
 const ITEMS_MAX: usize = 20;
-/// Time after which a charge is inquired about if its result was lost, as when the process ended.
-const RESULT_OVERDUE_MS: u64 = 30_000;
-/// Pauses before the inquiries about a charge of unknown outcome.
-const INQUIRY_BACKOFF: Backoff = Backoff::new(1_000, 60_000);
 
-/// Charge request to the acquirer.
-#[derive(Serialize)]
-struct AcquirerCharge<'a> {
-    order: &'a str,
-    total: Money,
-    account: String,
-    method: PaymentMethod,
-    bills: Vec<&'a str>,
-}
-
-/// The acquirer's answer to a charge or inquiry.
-#[derive(Deserialize)]
-struct AcquirerAnswer {
-    order: String,
-    total: i64,
-    #[serde(flatten)]
-    outcome: AcquirerOutcome,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "outcome")]
-enum AcquirerOutcome {
-    Paid { reference: String, at: UnixMs },
-    Declined,
-    Void,
-}
-
-/// Row of an order.
-struct StoredOrder {
-    device: KioskId,
-    /// SM3 of the charge request; `None` when an inquiry came first.
-    body_hash: Option<[u8; 32]>,
-    total_fen: i64,
-    /// `None` while the order is live.
-    settlement: Option<Settlement>,
-}
-
-/// `POST /v1/charges`: stores a new order and returns the call that charges it, or answers a repeated request.
+/// `POST /v1/charges`: asks the department whether the bills of a new order are still open, or answers a repeated request.
 pub(crate) fn charge_order(
     context: &mut RequestContext<'_>,
     kiosk: &RegisteredKiosk,
@@ -82,17 +43,74 @@ pub(crate) fn charge_order(
     if let Some(known) = find_order(context.tx, &order)? {
         return repeated_charge(kiosk, &known, &body_hash);
     }
+    refuse_while_recovering(context)?;
     check_total(&request)?;
     match check_chargeable(context, kiosk, &request)? {
         Ok(resident) => {
-            insert_order(context, &order, kiosk, &NewOrder::Live { resident, request: &request, body_hash })?;
-            Ok(PlatformReply::CallPeer(build_charge_call(&order, &request, resident)))
+            let kiosk = kiosk.id;
+            let call = bills::build_bills_call(context, resident, move |context, answer| {
+                charge_open_bills(context, kiosk, &request, body_hash, answer)
+            })?;
+            Ok(PlatformReply::CallPeer(call))
         }
-        Err(problem) => {
-            insert_order(context, &order, kiosk, &NewOrder::Refused { code: problem.code, body_hash })?;
-            Ok(PlatformResponse::problem(&problem).into())
-        }
+        Err(problem) => refuse_order(context, &order, kiosk, problem, body_hash),
     }
+}
+
+/// Continues with the department's answer: stores a new order and returns the call that charges it. A bill that was paid at
+/// the counter since it was listed is not charged. Without an answer nothing is stored and nothing is charged.
+fn charge_open_bills(
+    context: &mut RequestContext<'_>,
+    kiosk: KioskId,
+    request: &ChargeRequest,
+    body_hash: [u8; 32],
+    answer: Option<&PeerAnswer>,
+) -> Result<PlatformReply, RequestError> {
+    let config = context.config;
+    let kiosk = config.kiosks.get(&kiosk).ok_or_else(|| malformed_request("no such kiosk"))?;
+    let order = OrderRef::from(request.order);
+    // While the department was asked, the charge request may have come again, and an inquiry may have fenced the order.
+    if let Some(known) = find_order(context.tx, &order)? {
+        return repeated_charge(kiosk, &known, &body_hash);
+    }
+    let open_bills = bills::parse_bills(answer)?;
+    if let Ok(visit) = open_visit(context, kiosk, &request.key) {
+        bills::store_bills(context, visit.resident, &open_bills)?;
+    }
+    match check_chargeable(context, kiosk, request)? {
+        Ok(resident) => {
+            insert_order(context, &order, kiosk.id, &NewOrder::Live { resident, request, body_hash })?;
+            Ok(PlatformReply::CallPeer(build_charge_call(&order, kiosk, request, resident)))
+        }
+        Err(problem) => refuse_order(context, &order, kiosk, problem, body_hash),
+    }
+}
+
+/// Refuses a new order, which makes it permanently void. In a database that was never restored, an unknown order is proof
+/// that no request about it went to the acquirer; in any other it is fenced there first.
+fn refuse_order(
+    context: &RequestContext<'_>,
+    order: &OrderRef,
+    kiosk: &RegisteredKiosk,
+    problem: Problem,
+    body_hash: [u8; 32],
+) -> Result<PlatformReply, RequestError> {
+    if !was_restored(context.tx)? {
+        insert_order(context, order, kiosk.id, &NewOrder::Refused { code: problem.code, body_hash })?;
+        return Ok(PlatformResponse::problem(&problem).into());
+    }
+    let (order, kiosk) = (order.clone(), kiosk.id);
+    let target = inquiry_target(&order);
+    Ok(PlatformReply::CallPeer(PeerCall::new(Peer::Acquirer, target, Vec::new(), move |context, answer| {
+        let is_void = answer
+            .and_then(|answer| AcquirerAnswer::parse(&order, answer))
+            .is_some_and(|answer| matches!(answer.settlement(), Settlement::Void { .. }));
+        if is_void && find_order(context.tx, &order)?.is_none() {
+            insert_order(context, &order, kiosk, &NewOrder::Refused { code: problem.code, body_hash })?;
+            return Ok(PlatformResponse::problem(&problem).into());
+        }
+        on_inquiry_reply(context, &order, Some(kiosk), answer)
+    })))
 }
 
 /// Answers a charge request for an order that is already stored.
@@ -111,10 +129,6 @@ fn repeated_charge(
         }
         Some(_) | None => Ok(charge_state_reply(known.settlement.clone())),
     }
-}
-
-fn order_conflict() -> RequestError {
-    ProblemCode::OrderConflict.into_problem("the order id was used for another order").into()
 }
 
 /// Checks that the number of items is allowed, their bills are distinct, and the total is their sum.
@@ -190,127 +204,34 @@ fn bill_refusal(tx: &Transaction<'_>, resident: i64, item: &OrderItem) -> rusqli
     Ok(match claim {
         Some(true) => Some(ProblemCode::BillSettled.into_problem("the bill is paid")),
         Some(false) => Some(ProblemCode::BillBusy.into_problem("another order for the bill is live")),
-        None if !listed => Some(ProblemCode::BillChanged.into_problem("the department withdrew the bill")),
+        None if !listed => Some(
+            ProblemCode::BillSettled
+                .into_problem("the department lists the bill no longer: it was paid elsewhere"),
+        ),
         None => None,
     })
 }
 
-/// How an order is first stored.
-enum NewOrder<'a> {
-    /// The order is about to be charged.
-    Live { resident: i64, request: &'a ChargeRequest, body_hash: [u8; 32] },
-    /// The order was refused and is permanently void.
-    Refused { code: ProblemCode, body_hash: [u8; 32] },
-    /// An inquiry came before the charge request; the order is permanently void.
-    Fenced,
-}
-
-/// Stores an order, with its claims on bills if it is live.
-fn insert_order(
-    context: &RequestContext<'_>,
+fn build_charge_call(
     order: &OrderRef,
     kiosk: &RegisteredKiosk,
-    new_order: &NewOrder<'_>,
-) -> rusqlite::Result<()> {
-    let void = |reason| Some(to_json_column(&Settlement::Void { reason }));
-    let (resident, total, body_hash, settlement) = match new_order {
-        NewOrder::Live { resident, request, body_hash } => {
-            (Some(resident), request.total, Some(body_hash), None)
-        }
-        NewOrder::Refused { code, body_hash } => {
-            (None, Money::ZERO, Some(body_hash), void(VoidReason::Refused(*code)))
-        }
-        NewOrder::Fenced => (None, Money::ZERO, None, void(VoidReason::Fenced)),
-    };
-    let next_ask = settlement.is_none().then(|| to_ms_column(context.now.plus_ms(RESULT_OVERDUE_MS)));
-    context.tx.execute(
-        "INSERT INTO orders (resident, [order], device, body_hash, total_fen, settlement, created_ms, next_ask_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        params![
-            resident,
-            order.0,
-            to_json_column(&kiosk.id),
-            body_hash,
-            total.fen(),
-            settlement,
-            to_ms_column(context.now),
-            next_ask
-        ],
-    )?;
-    let NewOrder::Live { resident, request, .. } = new_order else { return Ok(()) };
-    for item in &request.items {
-        context.tx.execute(
-            "INSERT INTO order_items (resident, [order], bill, amount_fen, claims) VALUES (?1, ?2, ?3, ?4, 1)",
-            params![resident, order.0, item.key, item.amount.fen()],
-        )?;
-    }
-    Ok(())
-}
-
-fn find_order(tx: &Transaction<'_>, order: &OrderRef) -> rusqlite::Result<Option<StoredOrder>> {
-    tx.query_row(
-        "SELECT device, body_hash, total_fen, settlement FROM orders WHERE [order] = ?1",
-        [&order.0],
-        |row| {
-            Ok(StoredOrder {
-                device: from_json_column(&row.get::<_, String>(0)?)?,
-                body_hash: row.get(1)?,
-                total_fen: row.get(2)?,
-                settlement: row
-                    .get::<_, Option<String>>(3)?
-                    .map(|stored| from_json_column(&stored))
-                    .transpose()?,
-            })
-        },
-    )
-    .optional()
-}
-
-fn charge_state_reply(settlement: Option<Settlement>) -> PlatformReply {
-    let state = settlement.map_or(ChargeState::Pending, |settlement| ChargeState::Settled { settlement });
-    PlatformResponse::json(&state).into()
-}
-
-fn build_charge_call(order: &OrderRef, request: &ChargeRequest, resident: i64) -> PeerCall {
+    request: &ChargeRequest,
+    resident: i64,
+) -> PeerCall {
     let charge = AcquirerCharge {
         order: &order.0,
         total: request.total,
-        // The acquirer knows accounts by a reference without personal data.
-        account: format!("resident-{resident}"),
+        account: account_of(resident),
         method: request.method,
         bills: request.items.iter().map(|item| item.key.as_str()).collect(),
+        amounts: request.items.iter().map(|item| item.amount).collect(),
+        terminal: kiosk.id,
     };
     let body = serde_json::to_vec(&charge).expect("a charge has string keys and no floats");
     let order = order.clone();
     PeerCall::new(Peer::Acquirer, "/charges", body, move |context, answer| {
         on_charge_reply(context, &order, answer)
     })
-}
-
-fn build_inquiry_call(order: &OrderRef) -> PeerCall {
-    let (target, order) = (format!("/charges/{}/inquire", order.0), order.clone());
-    PeerCall::new(Peer::Acquirer, target, Vec::new(), move |context, answer| {
-        on_inquiry_reply(context, &order, answer)
-    })
-}
-
-/// `POST /v1/inquiries`: answers the outcome of an order. An order that was never seen becomes permanently void.
-pub(crate) fn inquire_order(
-    context: &mut RequestContext<'_>,
-    kiosk: &RegisteredKiosk,
-    body: &[u8],
-) -> Result<PlatformReply, RequestError> {
-    let request: InquiryRequest = parse_body(body)?;
-    let order = OrderRef::from(request.order);
-    match find_order(context.tx, &order)? {
-        None => {
-            insert_order(context, &order, kiosk, &NewOrder::Fenced)?;
-            Ok(charge_state_reply(Some(Settlement::Void { reason: VoidReason::Fenced })))
-        }
-        Some(known) if known.device != kiosk.id => Err(order_conflict()),
-        Some(StoredOrder { settlement: Some(settlement), .. }) => Ok(charge_state_reply(Some(settlement))),
-        Some(StoredOrder { settlement: None, .. }) => Ok(PlatformReply::CallPeer(build_inquiry_call(&order))),
-    }
 }
 
 /// Continues with the acquirer's answer to a charge; `None`: no answer came.
@@ -322,156 +243,4 @@ fn on_charge_reply(
     apply_outcome(context, order, result)?;
     let known = find_order(context.tx, order)?;
     Ok(charge_state_reply(known.and_then(|known| known.settlement)))
-}
-
-/// Continues with the acquirer's answer to an inquiry; `None`: no answer came. An outcome that is still unknown is
-/// answered as *unavailable*.
-fn on_inquiry_reply(
-    context: &RequestContext<'_>,
-    order: &OrderRef,
-    result: Option<&PeerAnswer>,
-) -> Result<PlatformReply, RequestError> {
-    apply_outcome(context, order, result)?;
-    let known = find_order(context.tx, order)?.and_then(|known| known.settlement);
-    Ok(match known {
-        Some(settlement) => charge_state_reply(Some(settlement)),
-        // Not a `RequestError`, so that the time of the next inquiry is committed.
-        None => {
-            PlatformResponse::problem(&ProblemCode::Unavailable.into_problem("the acquirer does not answer"))
-                .into()
-        }
-    })
-}
-
-/// Applies the outcome in the acquirer's answer. The first outcome is final; a contradicting one becomes an incident.
-/// Without an outcome the next inquiry is scheduled.
-fn apply_outcome(
-    context: &RequestContext<'_>,
-    order: &OrderRef,
-    result: Option<&PeerAnswer>,
-) -> Result<(), RequestError> {
-    let Some(known) = find_order(context.tx, order)? else { return Ok(()) };
-    let Some(outcome) = result.and_then(|result| parse_outcome(order, &known, result)) else {
-        if known.settlement.is_none() {
-            schedule_inquiry(context.tx, order, context.now)?;
-        }
-        return Ok(());
-    };
-    match known.settlement {
-        None => settle_order(context, order, &outcome)?,
-        Some(before) if is_paid(&before) != is_paid(&outcome) => {
-            let what = "the acquirer reported two different outcomes of one order; the first one is kept";
-            record_incident(context.tx, &format!("order {}", order.0), what, to_ms_column(context.now))?;
-        }
-        Some(_) => {}
-    }
-    Ok(())
-}
-
-const fn is_paid(settlement: &Settlement) -> bool {
-    matches!(settlement, Settlement::Paid { .. })
-}
-
-/// Reads the outcome from the acquirer's answer; `None` if the answer is invalid, which leaves the outcome unknown.
-fn parse_outcome(order: &OrderRef, known: &StoredOrder, result: &PeerAnswer) -> Option<Settlement> {
-    if result.status != 200 {
-        return None;
-    }
-    let answer: AcquirerAnswer = serde_json::from_slice(&result.body).ok()?;
-    if answer.order != order.0 {
-        return None;
-    }
-    match answer.outcome {
-        AcquirerOutcome::Paid { reference, at } => {
-            (answer.total == known.total_fen).then_some(Settlement::Paid { reference, at })
-        }
-        AcquirerOutcome::Declined => Some(Settlement::Void { reason: VoidReason::Declined }),
-        AcquirerOutcome::Void => Some(Settlement::Void { reason: VoidReason::Fenced }),
-    }
-}
-
-/// Stores the outcome of an order. A paid order keeps its claims permanently and is posted to the department; a void
-/// order releases its bills.
-fn settle_order(
-    context: &RequestContext<'_>,
-    order: &OrderRef,
-    outcome: &Settlement,
-) -> rusqlite::Result<()> {
-    context.tx.execute(
-        "UPDATE orders SET settlement = ?1, next_ask_ms = NULL WHERE [order] = ?2 AND settlement IS NULL",
-        params![to_json_column(outcome), order.0],
-    )?;
-    match outcome {
-        Settlement::Paid { .. } => outbox::enqueue_posting(context.tx, order, context.now),
-        Settlement::Void { .. } => {
-            context.tx.execute("UPDATE order_items SET claims = 0 WHERE [order] = ?1", [&order.0])?;
-            Ok(())
-        }
-    }
-}
-
-/// Returns at most `most` inquiries that are due in the background, and schedules the next one of each order.
-pub(crate) fn due_inquiries(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusqlite::Result<Vec<PeerCall>> {
-    let mut waiting = tx.prepare(
-        "SELECT [order] FROM orders WHERE settlement IS NULL AND next_ask_ms <= ?1
-         ORDER BY next_ask_ms LIMIT ?2",
-    )?;
-    let orders = waiting
-        .query_map(params![to_ms_column(now), most], |row| row.get(0).map(OrderRef))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    // Scheduled before the result is known: if no result comes back, the inquiry is repeated.
-    for order in &orders {
-        schedule_inquiry(tx, order, now)?;
-    }
-    Ok(orders.iter().map(build_inquiry_call).collect())
-}
-
-/// Schedules the next inquiry, with a pause twice as long as the one before.
-fn schedule_inquiry(db: &Connection, order: &OrderRef, now: UnixMs) -> rusqlite::Result<()> {
-    let attempts: u32 =
-        db.query_row("SELECT asked FROM orders WHERE [order] = ?1", [&order.0], |row| row.get(0))?;
-    let wait = INQUIRY_BACKOFF.pause_ms(attempts);
-    db.execute(
-        "UPDATE orders SET asked = asked + 1, next_ask_ms = ?1 WHERE [order] = ?2",
-        params![to_ms_column(now.plus_ms(wait)), order.0],
-    )?;
-    Ok(())
-}
-
-/// An order on the administration page.
-#[derive(Serialize)]
-pub(crate) struct OrderSummary {
-    pub(crate) order: String,
-    pub(crate) device: KioskId,
-    /// Amount in fen.
-    pub(crate) total_fen: i64,
-    /// The outcome; `None` while it is not known.
-    pub(crate) settlement: Option<Settlement>,
-    /// When the platform received the order.
-    #[serde(rename = "created_ms")]
-    pub(crate) created: UnixMs,
-    /// State of the payment's posting to the department, if it is to be posted.
-    pub(crate) posting: Option<String>,
-}
-
-/// The newest orders, for the administration page.
-pub(crate) fn newest_orders(tx: &Transaction<'_>, most: u32) -> rusqlite::Result<Vec<OrderSummary>> {
-    let mut newest = tx.prepare(
-        "SELECT orders.[order], device, total_fen, settlement, created_ms, state
-         FROM orders LEFT JOIN postings USING ([order]) ORDER BY created_ms DESC, orders.rowid DESC LIMIT ?1",
-    )?;
-    let lines = newest.query_map([most], |row| {
-        Ok(OrderSummary {
-            order: row.get(0)?,
-            device: from_json_column(&row.get::<_, String>(1)?)?,
-            total_fen: row.get(2)?,
-            settlement: row
-                .get::<_, Option<String>>(3)?
-                .map(|stored| from_json_column(&stored))
-                .transpose()?,
-            created: from_ms_column(row.get(4)?),
-            posting: row.get(5)?,
-        })
-    })?;
-    lines.collect()
 }

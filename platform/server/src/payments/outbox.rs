@@ -16,7 +16,9 @@ use crate::request_error::RequestError;
 use crate::store::columns::{from_json_column, to_ms_column};
 
 /// Pauses before the repetitions of a posting.
-const RETRY_BACKOFF: Backoff = Backoff::new(2_000, 5 * 60_000);
+const RETRY_BACKOFF: Backoff = Backoff::new(2_000, RETRY_MAX_MS);
+/// Longest pause before a repetition.
+const RETRY_MAX_MS: u64 = 5 * 60_000;
 
 #[derive(Serialize)]
 struct PaymentPosting<'a> {
@@ -45,10 +47,12 @@ pub(crate) fn enqueue_posting(tx: &Transaction<'_>, order: &OrderRef, now: UnixM
 /// Returns at most `most` postings that are due, and schedules the next attempt of each.
 pub(crate) fn due_postings(tx: &Transaction<'_>, now: UnixMs, most: u32) -> rusqlite::Result<Vec<PeerCall>> {
     let mut open = tx.prepare(
-        "SELECT [order], tried FROM postings WHERE state = 'open' AND next_ms <= ?1 ORDER BY next_ms LIMIT ?2",
+        "SELECT [order], tried FROM postings WHERE state = 'open' AND (next_ms <= ?1 OR next_ms > ?3)
+         ORDER BY next_ms LIMIT ?2",
     )?;
     let orders = open
-        .query_map(params![to_ms_column(now), most], |row| {
+        // A time further away than the longest pause was set by a clock that was ahead.
+        .query_map(params![to_ms_column(now), most, to_ms_column(now.plus_ms(RETRY_MAX_MS))], |row| {
             Ok((OrderRef(row.get(0)?), row.get::<_, u32>(1)?))
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;

@@ -11,6 +11,7 @@ use crate::codes::code_uses::log_use;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
 use crate::phone_refusal::PhoneRefusal;
+use crate::recovery::state::refuse_while_recovering;
 use crate::request_error::RequestError;
 use crate::store::columns::to_ms_column;
 
@@ -29,6 +30,7 @@ pub(crate) fn offer_pairing(
     kiosk: &RegisteredKiosk,
     resident: i64,
 ) -> Result<String, RequestError> {
+    refuse_while_recovering(context)?;
     let page = context.config.code_authority.as_ref().map(|authority| authority.rules.code_page.clone());
     let page = page.ok_or(PhoneRefusal::NotOffered)?;
     let secret = context.entropy.next_bytes();

@@ -19,6 +19,7 @@ use crate::identity_service::{VerifiedPerson, redeem_ticket};
 use crate::messages::PlatformResponse;
 use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
 use crate::phone_refusal::PhoneRefusal;
+use crate::recovery::state::is_recovering;
 use crate::request_error::RequestError;
 use crate::residents::masking::masked_name;
 use crate::store::columns::{from_ms_column, ms_column_before, to_ms_column};
@@ -124,6 +125,9 @@ pub(crate) fn request_binding(
     body: &[u8],
 ) -> Result<PlatformReply, RequestError> {
     code_authority(context.config)?;
+    if is_recovering(context.tx)? {
+        return Err(PhoneRefusal::Unavailable.into());
+    }
     let request: BindRequest = parse_phone_body(body)?;
     if let Some(pairing) = request.pairing {
         return match pairings::redeem_pairing(context, &pairing.code, &pairing.id_end)? {

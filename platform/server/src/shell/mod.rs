@@ -304,7 +304,9 @@ fn draw_entropy() -> Option<u128> {
     Some(u128::from_ne_bytes(bytes))
 }
 
-fn unix_now() -> UnixMs {
+/// The time of this machine's clock.
+#[must_use]
+pub fn unix_now() -> UnixMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

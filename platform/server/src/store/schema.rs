@@ -105,6 +105,11 @@ CREATE TABLE IF NOT EXISTS orders (
     asked       INTEGER NOT NULL DEFAULT 0,
     next_ask_ms INTEGER
 ) STRICT;
+-- Requests about an order of unknown outcome that the acquirer refused.
+CREATE TABLE IF NOT EXISTS order_refusals (
+    [order] TEXT NOT NULL PRIMARY KEY,
+    count   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS orders_to_ask ON orders (next_ask_ms) WHERE settlement IS NULL;
 CREATE TABLE IF NOT EXISTS order_items (
     resident   INTEGER NOT NULL,
@@ -287,6 +292,21 @@ CREATE TABLE IF NOT EXISTS signed_anew (
     what  TEXT NOT NULL PRIMARY KEY,
     at_ms INTEGER NOT NULL
 ) STRICT;
+-- The database as a whole: its generation, and how far its recovery is.
+CREATE TABLE IF NOT EXISTS database_state (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS recovered_kiosks (
+    device      TEXT NOT NULL PRIMARY KEY,
+    uploaded_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- Orders of kiosks' logs that were not known here when their record arrived.
+CREATE TABLE IF NOT EXISTS recovery_orders (
+    device  TEXT NOT NULL,
+    [order] TEXT NOT NULL PRIMARY KEY,
+    next_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS disputes (
     about TEXT NOT NULL PRIMARY KEY,
     what  TEXT NOT NULL,

@@ -43,7 +43,10 @@ proptest! {
         CITY.with_borrow_mut(|city| {
             let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
             let message = city.signed_post(TestKiosk::One, routes::CHARGES.path, &request);
-            let PlatformReply::CallPeer(call) = city.handle(&message) else { panic!("the acquirer must be called") };
+            let reply = city.handle(&message);
+            let PlatformReply::CallPeer(call) = city.continue_to_acquirer(reply) else {
+                panic!("the acquirer must be called")
+            };
             let reply = city.resume(&call, Ok(PeerAnswer { status, body: body.clone() }));
             assert!(matches!(reply, PlatformReply::Answer(ref response) if response.status == 200));
             // The inquiry makes the order final and frees the bill for the next case.

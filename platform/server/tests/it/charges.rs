@@ -22,7 +22,8 @@ fn is_paid(state: &Result<ChargeState, ProblemCode>) -> bool {
 /// Sends a charge and returns the platform's call to the acquirer.
 fn charge_until_acquirer_call(city: &mut CityFixture, kiosk: TestKiosk, request: &ChargeRequest) -> PeerCall {
     let request = city.signed_post(kiosk, routes::CHARGES.path, request);
-    match city.handle(&request) {
+    let reply = city.handle(&request);
+    match city.continue_to_acquirer(reply) {
         PlatformReply::CallPeer(call) => call,
         PlatformReply::Answer(response) => {
             panic!("answered {} without calling the acquirer", response.status)
@@ -177,7 +178,6 @@ fn invalid_acquirer_response_is_not_an_outcome() {
     for (status, body) in [
         (200, "<html>系统繁忙</html>".to_owned()),
         (200, String::new()),
-        (200, format!(r#"{{"order":"{order}","total":1,"outcome":"paid","reference":"X","at":1}}"#)),
         (200, format!(r#"{{"order":"{other}","total":{total},"outcome":"paid","reference":"X","at":1}}"#)),
         (200, format!(r#"{{"order":"{order}","total":{total},"outcome":"perhaps"}}"#)),
         (500, format!(r#"{{"order":"{order}","total":{total},"outcome":"void"}}"#)),
@@ -270,7 +270,85 @@ fn bill_no_longer_listed_is_refused() {
     };
     city.department.book(&other_payment).unwrap();
     city.bills(TestKiosk::One, &request.key);
-    assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::BillChanged));
+    assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::BillSettled));
+}
+
+#[test]
+fn bill_paid_at_the_counter_since_listed_is_not_charged() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let paid = PaidBill { key: request.items[0].key.clone(), amount: request.items[0].amount.fen() };
+    let at_counter = BillPayment { order: "counter".into(), reference: "X".into(), bills: vec![paid] };
+    city.department.book(&at_counter).unwrap();
+    assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::BillSettled));
+    assert!(city.orders_charged_for(&request.items[0].key).is_empty());
+}
+
+#[test]
+fn order_is_not_charged_while_the_department_is_silent() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let message = city.signed_post(TestKiosk::One, routes::CHARGES.path, &request);
+    let PlatformReply::CallPeer(call) = city.handle(&message) else { panic!("the department must be asked") };
+    assert_eq!(state_or_problem(city.resume(&call, Err(PeerUnreachable))), Err(ProblemCode::Unavailable));
+    assert_eq!(city.inquire(TestKiosk::One, request.order), void(VoidReason::Fenced));
+    // The department's answer comes after the inquiry.
+    let answer = city.serve(&call);
+    assert_eq!(state_or_problem(city.resume(&call, Ok(answer))), void(VoidReason::Fenced));
+    assert!(city.orders_charged_for(&request.items[0].key).is_empty());
+}
+
+#[test]
+fn paid_with_another_total_is_final_and_an_incident() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
+    let body =
+        format!(r#"{{"order":"{}","total":1,"outcome":"paid","reference":"X","at":1}}"#, request.order);
+    let result = Ok(PeerAnswer { status: 200, body: body.into_bytes() });
+    assert!(is_paid(&state_or_problem(city.resume(&call, result))));
+    assert!(is_paid(&city.inquire(TestKiosk::One, request.order)));
+    let second = ChargeRequest { order: OrderId::from_entropy(99), ..request.clone() };
+    assert_eq!(city.charge(TestKiosk::One, &second), Err(ProblemCode::BillSettled));
+    assert!(city.platform.due_calls(city.now.plus_ms(3_600_000)).is_empty(), "neither asked nor posted");
+    assert!(city.page("/admin").1.contains("another amount than the order"));
+}
+
+#[test]
+fn acquirer_that_always_refuses_becomes_an_incident() {
+    let mut city = CityFixture::new();
+    let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
+    let refusal = || Ok(PeerAnswer { status: 422, body: Vec::new() });
+    assert_eq!(state_or_problem(city.resume(&call, refusal())), PENDING);
+    let mut asked = 0;
+    for _ in 0..60 {
+        city.advance(60_000);
+        for call in city.platform.due_calls(city.now) {
+            asked += 1;
+            city.resume(&call, refusal());
+        }
+    }
+    assert!((7..=9).contains(&asked), "asked {asked} times in an hour");
+    assert!(city.page("/admin").1.contains("the acquirer refuses every request"));
+    // The order has no outcome yet; the acquirer's fence decides when it answers.
+    assert_eq!(city.inquire(TestKiosk::One, request.order), void(VoidReason::Fenced));
+}
+
+#[test]
+fn work_due_by_a_clock_that_was_ahead_is_done_when_it_is_right() {
+    let mut city = CityFixture::new();
+    let year = 365 * 24 * 3_600_000;
+    let paid = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    city.charge(TestKiosk::One, &paid).unwrap();
+    let open = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 1);
+    let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &open);
+    city.serve(&call);
+    assert_eq!(city.platform.due_calls(city.now.plus_ms(year)).len(), 2, "the answers are lost");
+    city.run_background_jobs();
+    for request in [paid, open] {
+        assert_eq!(city.bookings_of(&request.items[0].key).len(), 1);
+    }
 }
 
 #[test]

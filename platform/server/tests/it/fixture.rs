@@ -157,6 +157,10 @@ impl CityFixture {
                 let answer = self.acquirer.charge(&charge, self.accepts, self.now.0).unwrap();
                 json(200, serde_json::to_vec(&answer).unwrap())
             }
+            (Peer::Acquirer, "/charges/list") => {
+                let request = serde_json::from_slice(&call.body).unwrap();
+                json(200, serde_json::to_vec(&self.acquirer.paid_orders(&request).unwrap()).unwrap())
+            }
             (Peer::Acquirer, target) => {
                 let order = target.strip_prefix("/charges/").and_then(|rest| rest.strip_suffix("/inquire"));
                 let answer = self.acquirer.inquire(order.unwrap(), self.now.0).unwrap();
@@ -171,6 +175,19 @@ impl CityFixture {
             (Peer::Department, _) => {
                 let payment: BillPayment = serde_json::from_slice(&call.body).unwrap();
                 json(if self.department.book(&payment).is_ok() { 204 } else { 409 }, Vec::new())
+            }
+        }
+    }
+
+    /// Continues until the acquirer must be called or the platform responds; the department works.
+    pub(crate) fn continue_to_acquirer(&mut self, mut reply: PlatformReply) -> PlatformReply {
+        loop {
+            match reply {
+                PlatformReply::CallPeer(call) if call.peer == Peer::Department => {
+                    let answer = self.serve(&call);
+                    reply = self.resume(&call, Ok(answer));
+                }
+                PlatformReply::CallPeer(_) | PlatformReply::Answer(_) => return reply,
             }
         }
     }

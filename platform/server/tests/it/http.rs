@@ -132,10 +132,10 @@ async fn bill_is_paid_and_booked_once_over_broken_links() {
 
     // The acquirer charges and closes the connection; the department closes it before it books, then after.
     servers.inject_fault(&servers.acquirer, r#"{"fault":"drop-after","count":1}"#).await;
-    servers.inject_fault(&servers.department, r#"{"fault":"drop-before","count":1}"#).await;
-    servers.inject_fault(&servers.department, r#"{"fault":"drop-after","count":1}"#).await;
     let state: ChargeState = servers.ask(routes::CHARGES.path, &order).await;
     assert_eq!(state, ChargeState::Pending);
+    servers.inject_fault(&servers.department, r#"{"fault":"drop-before","count":1}"#).await;
+    servers.inject_fault(&servers.department, r#"{"fault":"drop-after","count":1}"#).await;
     let state: ChargeState =
         servers.ask(routes::INQUIRIES.path, &InquiryRequest { order: order.order }).await;
     let paid = matches!(state, ChargeState::Settled { settlement: Settlement::Paid { .. } });

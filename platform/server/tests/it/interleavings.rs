@@ -17,7 +17,7 @@ impl ReportedOutcomes {
     fn record(&mut self, order: OrderId, kind: KioskRequest, response: &PlatformResponse) {
         let outcome_now = match (answer_or_problem::<ChargeState>(response), kind) {
             (Ok(ChargeState::Settled { settlement }), _) => Ok(settlement),
-            (Ok(ChargeState::Pending), KioskRequest::Charge) => return,
+            (Ok(ChargeState::Pending) | Err(ProblemCode::Unavailable), KioskRequest::Charge) => return,
             (Ok(ChargeState::Pending), KioskRequest::Inquiry) => {
                 panic!("an inquiry was answered with pending")
             }
@@ -115,12 +115,15 @@ fn no_order_of_events_charges_a_bill_twice() {
             for event in &order {
                 match event {
                     // The charge, and its duplicate by the network.
-                    'c' | 'd' => match city.handle(&charge) {
-                        PlatformReply::Answer(response) => {
-                            reported.record(first.order, KioskRequest::Charge, &response);
+                    'c' | 'd' => {
+                        let reply = city.handle(&charge);
+                        match city.continue_to_acquirer(reply) {
+                            PlatformReply::Answer(response) => {
+                                reported.record(first.order, KioskRequest::Charge, &response);
+                            }
+                            PlatformReply::CallPeer(call) => at_acquirer = Some(call),
                         }
-                        PlatformReply::CallPeer(call) => at_acquirer = Some(call),
-                    },
+                    }
                     'a' => {
                         if let Some(call) = at_acquirer.take() {
                             let result = deliver_to_peer(&mut city, &call, fate);

@@ -15,16 +15,16 @@ use crate::fixture::{
 };
 
 /// The log of a kiosk.
-struct KioskLog {
+pub(crate) struct KioskLog {
     kiosk: TestKiosk,
     /// The kiosk's clock, which dates its records.
-    clock: UnixMs,
+    pub(crate) clock: UnixMs,
     heads: Vec<Head>,
     records: Vec<WireRecord>,
 }
 
 impl KioskLog {
-    fn new(kiosk: TestKiosk, epoch: u64) -> Self {
+    pub(crate) fn new(kiosk: TestKiosk, epoch: u64) -> Self {
         let heads = vec![Chain::genesis(kiosk.id(), epoch).head()];
         Self { kiosk, clock: UnixMs(5), heads, records: Vec::new() }
     }
@@ -46,7 +46,7 @@ impl KioskLog {
         self.records.push(WireRecord::from_record(&record).unwrap());
     }
 
-    fn append_entry(&mut self, entry: &Entry) {
+    pub(crate) fn append_entry(&mut self, entry: &Entry) {
         self.write(entry.kind(), entry.encode());
     }
 
@@ -59,7 +59,7 @@ impl KioskLog {
     }
 
     /// The records after `from` up to `to`, signed with the kiosk's key.
-    fn batch(&self, from: usize, to: usize) -> RecordBatch {
+    pub(crate) fn batch(&self, from: usize, to: usize) -> RecordBatch {
         let head = self.heads[to];
         let signature = self.kiosk.key().sign(&head.to_be_signed());
         let records = self.records[from..to].to_vec();
@@ -88,7 +88,11 @@ fn send_bytes(city: &mut CityFixture, kiosk: TestKiosk, body: Vec<u8>) -> Result
     answer_or_problem(&city.complete(reply))
 }
 
-fn send(city: &mut CityFixture, kiosk: TestKiosk, batch: &RecordBatch) -> Result<BatchAck, ProblemCode> {
+pub(crate) fn send(
+    city: &mut CityFixture,
+    kiosk: TestKiosk,
+    batch: &RecordBatch,
+) -> Result<BatchAck, ProblemCode> {
     let packed = zstd::encode_all(serde_json::to_vec(batch).unwrap().as_slice(), 0).unwrap();
     send_bytes(city, kiosk, packed)
 }
