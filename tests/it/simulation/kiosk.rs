@@ -1,7 +1,7 @@
 //! One kiosk of the simulation: its engine, the storage that survives a crash, and its devices.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use contract::{Bilingual, CodeRules, ReceiptId, SiteProfile, UnixMs};
 use engine::{CacheEntry, CacheKey, CacheSnapshot, Engine, EngineConfig, InputEvent, JournalOpener, Output};
@@ -10,11 +10,14 @@ use session::{DeviceKind, DeviceState, Equipment, Event, KioskSetup, MonotonicMs
 use view::{Texts, View};
 
 use super::peers::{catalogue_key, device_key, kiosk_id, root_key};
+use super::screen_checks::{Statement, VisitSettings};
 
 /// The platform's clock at the start of a run.
 pub(crate) const START_MS: u64 = 1_795_500_000_000;
 /// Key that wraps the keys of every journal.
 pub(crate) const WRAP_KEY: [u8; 16] = [9; 16];
+
+static TEXTS: LazyLock<Arc<Texts>> = LazyLock::new(|| Arc::new(Texts::built_in()));
 
 pub(crate) struct SimKiosk {
     number: usize,
@@ -28,6 +31,11 @@ pub(crate) struct SimKiosk {
     /// Difference of the kiosk's clock to the platform's, in milliseconds.
     skew_ms: u64,
     pub(crate) view: Option<View>,
+    /// The views that were shown since the last check.
+    pub(crate) unchecked: Vec<View>,
+    /// What the last view said.
+    pub(crate) said: Vec<Statement>,
+    pub(crate) settings: VisitSettings,
     pub(crate) online: bool,
     pub(crate) has_paper: bool,
     /// Index of the resident whose card is in the slot.
@@ -49,6 +57,9 @@ impl SimKiosk {
             started_at: 0,
             skew_ms,
             view: None,
+            unchecked: Vec::new(),
+            said: Vec::new(),
+            settings: VisitSettings::default(),
             online: true,
             has_paper: true,
             card: None,
@@ -110,6 +121,7 @@ impl SimKiosk {
     pub(crate) fn crash(&mut self, seed: u64, cache_survives: bool) {
         self.engine = None;
         self.view = None;
+        self.said.clear();
         self.disk.lock().power_cut(seed);
         if !cache_survives {
             self.cache = CacheSnapshot::default();
@@ -121,7 +133,10 @@ impl SimKiosk {
         let mut rest = Vec::new();
         for out in out {
             match out {
-                Output::Show(view) => self.view = Some(*view),
+                Output::Show(view) => {
+                    self.unchecked.push((*view).clone());
+                    self.view = Some(*view);
+                }
                 Output::Cache(CacheEntry { key: CacheKey::Feed, bytes }) => self.cache.feed = Some(bytes),
                 Output::Effect(_) | Output::Send(_) => rest.push(out),
             }
@@ -153,7 +168,7 @@ impl SimKiosk {
             },
             time_limits: TimeLimits::default(),
             staff_keys: Vec::new(),
-            texts: Arc::new(Texts::built_in()),
+            texts: Arc::clone(&TEXTS),
         };
         let disk = self.disk.clone();
         EngineConfig {
@@ -165,7 +180,7 @@ impl SimKiosk {
                 configuration: "00".into(),
                 high_water: u64::MAX,
             },
-            device_key: Arc::new(device_key(self.number)),
+            device_key: device_key(self.number),
             catalogue_key: catalogue_key().public(),
             cached: self.cache.clone(),
         }

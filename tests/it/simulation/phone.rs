@@ -1,5 +1,7 @@
 //! A resident's phone: shows offline codes, and answers a kiosk's challenge.
 
+use std::sync::Arc;
+
 use contract::{Challenge, HexBytes, HttpMethod, SecretKey, UnixMs, sm3};
 use resident_code::SessionCertificate;
 use serde_json::{Value, json};
@@ -7,8 +9,9 @@ use server::{PeerAnswer, PlatformReply, PlatformRequest};
 
 use super::peers::SimCity;
 
+#[derive(Clone)]
 pub(crate) struct SimPhone {
-    key: SecretKey,
+    key: Arc<SecretKey>,
     certificate: SessionCertificate,
 }
 
@@ -30,7 +33,7 @@ impl SimPhone {
         let certified = post(city, "certificates", &request, now, &seen);
         let certificate: HexBytes<114> = certified["certificate"].as_str()?.parse().unwrap();
         let certificate = SessionCertificate::from_bytes(&certificate.0).unwrap();
-        Some(Self { key, certificate })
+        Some(Self { key: Arc::new(key), certificate })
     }
 
     /// The text of the offline code that the phone shows now.

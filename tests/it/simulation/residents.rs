@@ -4,7 +4,7 @@ use contract::Challenge;
 use session::{CardEvent, Event};
 use view::{Body, Icon, Intent, TextId, View};
 
-use super::SimRng;
+use super::recording::SimRng;
 use super::simulator::Simulator;
 
 impl Simulator {

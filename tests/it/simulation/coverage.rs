@@ -1,0 +1,80 @@
+//! Counts of what happened in the runs, and how much must have happened.
+
+use super::simulator::FaultCounts;
+
+/// Counts of what happened in all runs together.
+#[derive(Default)]
+pub(crate) struct RunCounts {
+    pub(crate) counts: FaultCounts,
+    pub(crate) visits: usize,
+    pub(crate) paid: usize,
+    pub(crate) void: usize,
+    pub(crate) consents: usize,
+    pub(crate) printed: usize,
+    /// Visits by a code that a kiosk verified itself, and of those the ones without a link.
+    pub(crate) verified: usize,
+    pub(crate) offline_visits: usize,
+    /// Codes that both kiosks accepted.
+    pub(crate) accepted_twice: usize,
+    /// Visits raised by a phone's answer, and visits raised by a card's PIN.
+    pub(crate) raised_by_phone: usize,
+    pub(crate) raised_by_pin: usize,
+}
+
+impl RunCounts {
+    /// Number of checks that were made.
+    pub(crate) const fn checks(&self) -> u64 {
+        self.counts.checks
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.counts.crashes += other.counts.crashes;
+        self.counts.platform_crashes += other.counts.platform_crashes;
+        self.counts.disk_faults += other.counts.disk_faults;
+        self.counts.messages_lost += other.counts.messages_lost;
+        self.counts.duplicates += other.counts.duplicates;
+        self.counts.out_of_service += other.counts.out_of_service;
+        self.counts.shown_as_paid += other.counts.shown_as_paid;
+        self.counts.checks += other.counts.checks;
+        self.visits += other.visits;
+        self.paid += other.paid;
+        self.void += other.void;
+        self.consents += other.consents;
+        self.printed += other.printed;
+        self.verified += other.verified;
+        self.offline_visits += other.offline_visits;
+        self.accepted_twice += other.accepted_twice;
+        self.raised_by_phone += other.raised_by_phone;
+        self.raised_by_pin += other.raised_by_pin;
+    }
+
+    /// Checks that enough happened: a simulation without faults and visits proves nothing.
+    pub(crate) fn assert_coverage(&self, seeds: u64) {
+        let FaultCounts {
+            crashes: deaths,
+            platform_crashes: platform_deaths,
+            disk_faults,
+            messages_lost: lost,
+            duplicates: repeated,
+            out_of_service,
+            shown_as_paid,
+            checks: _,
+        } = self.counts;
+        let faults = [deaths, platform_deaths, disk_faults, lost, repeated, out_of_service, shown_as_paid];
+        let work = [
+            self.visits,
+            self.paid,
+            self.void,
+            self.consents,
+            self.printed,
+            self.verified,
+            self.offline_visits,
+        ];
+        let proofs = [self.raised_by_phone, self.raised_by_pin];
+        let seeds = usize::try_from(seeds).unwrap();
+        assert!(proofs.iter().all(|count| *count >= seeds / 2), "too few visits were raised: {proofs:?}");
+        assert!(self.accepted_twice >= seeds / 30, "no code was accepted at both kiosks");
+        assert!(faults.iter().all(|count| *count >= seeds as u64), "too few faults occurred: {faults:?}");
+        assert!(work.iter().all(|count| *count >= seeds), "too few visits, payments or prints: {work:?}");
+    }
+}
