@@ -10,7 +10,7 @@ use session::{DeviceKind, DeviceState, Equipment, Event, KioskSetup, MonotonicMs
 use view::{Texts, View};
 
 use super::peers::{catalogue_key, device_key, kiosk_id, root_key};
-use super::screen_checks::{Statement, VisitSettings};
+use super::screen_checks::{DurableRecords, Statement, VisitSettings};
 
 /// The platform's clock at the start of a run.
 pub(crate) const START_MS: u64 = 1_795_500_000_000;
@@ -33,6 +33,8 @@ pub(crate) struct SimKiosk {
     pub(crate) view: Option<View>,
     /// The views that were shown since the last check.
     pub(crate) unchecked: Vec<View>,
+    /// The durable records as far as they were read in this process.
+    pub(crate) durable: DurableRecords,
     /// What the last view said.
     pub(crate) said: Vec<Statement>,
     pub(crate) settings: VisitSettings,
@@ -58,6 +60,7 @@ impl SimKiosk {
             skew_ms,
             view: None,
             unchecked: Vec::new(),
+            durable: DurableRecords::default(),
             said: Vec::new(),
             settings: VisitSettings::default(),
             online: true,
@@ -122,6 +125,7 @@ impl SimKiosk {
         self.engine = None;
         self.view = None;
         self.said.clear();
+        self.durable = DurableRecords::default();
         self.disk.lock().power_cut(seed);
         if !cache_survives {
             self.cache = CacheSnapshot::default();

@@ -85,13 +85,18 @@ pub(crate) fn receipt_of(order: OrderId) -> ReceiptId {
     ReceiptId::from_entropy(derived_id("receipt", order.to_bytes()))
 }
 
-/// The records that a power cut at this moment would leave on a kiosk's disk, oldest first.
+/// The records that a power cut at this moment would leave on a kiosk's disk.
+#[derive(Default)]
 pub(crate) struct DurableRecords {
+    /// Oldest first.
     entries: Vec<Entry>,
+    /// The number of the last record that was read, by epoch. Those before it cannot change while the process lives.
+    read: BTreeMap<u64, u64>,
 }
 
 impl DurableRecords {
-    pub(crate) fn read(disk: &FaultyDisk, kiosk: usize) -> Self {
+    /// Reads the records that were added since the last call. Begin with no records after each end of the process.
+    pub(crate) fn update(&mut self, disk: &FaultyDisk, kiosk: usize) {
         let identity = JournalConfig {
             device: kiosk_id(kiosk),
             wrap_key: WRAP_KEY.into(),
@@ -104,23 +109,23 @@ impl DurableRecords {
             count = count.wrapping_add(1);
             [count; 16]
         };
-        let mut entries = Vec::new();
         let opened = Journal::<KioskState, _>::open(disk.durable_copy(), identity, UnixMs(1), &mut entropy);
         let (mut journal, _) = opened.expect("a disk whose faults are cleared can be opened");
         for epoch in journal.epochs() {
-            let mut after = 0;
-            while let Ok(Some(next)) = journal.read_after(epoch, after, usize::MAX, usize::MAX) {
+            let after = self.read.entry(epoch).or_default();
+            while let Ok(Some(next)) = journal.read_after(epoch, *after, usize::MAX, usize::MAX) {
                 match next {
-                    NextRecords::Missing(resumes) => after = resumes.seq,
+                    NextRecords::Missing(resumes) => *after = resumes.seq,
                     NextRecords::Records(_, records) => {
-                        after = records.last().map_or(after, |last| last.header.seq);
+                        *after = records.last().map_or(*after, |last| last.header.seq);
                         let decoded = records.iter().filter_map(|record| Entry::decode(&record.body).ok());
-                        entries.extend(decoded.filter(|entry| !is_of_judge(entry)));
+                        self.entries.extend(decoded);
                     }
                 }
             }
+            // Opening the journal added one record, which is not on the disk.
+            *after -= u64::from(epoch == journal.head().epoch);
         }
-        Self { entries }
     }
 
     /// The visit that is open.
@@ -244,11 +249,6 @@ impl DurableRecords {
         let is_present = self.open_visit() == Some(visit) || (self.open_visit().is_none() && is_shown);
         (!is_present).then(|| format!("receipt {number} is printed after its visit"))
     }
-}
-
-/// Opening the journal for a check adds a record.
-fn is_of_judge(entry: &Entry) -> bool {
-    matches!(entry, Entry::JournalOpened { software, .. } if software == "judge")
 }
 
 const fn text_of_void(reason: VoidReason) -> TextId {

@@ -16,7 +16,7 @@ use super::peers::{KIOSKS, SimCity, kiosk_id};
 use super::phone::SimPhone;
 use super::recording::SimRng;
 use super::residents;
-use super::screen_checks::{DurableRecords, Statement, statements};
+use super::screen_checks::{Statement, statements};
 
 pub(crate) enum SimEvent {
     Wake {
@@ -250,7 +250,7 @@ impl Simulator {
                 for call in self.city.platform.due_calls(self.wall()) {
                     self.send_call(call, None, SimulatedFate::Arrives);
                 }
-                self.schedule(2_000, SimEvent::PlatformJobs);
+                self.schedule(5_000, SimEvent::PlatformJobs);
             }
             SimEvent::InjectFault => {
                 if self.faults_enabled {
@@ -298,7 +298,7 @@ impl Simulator {
 
     /// Checks the views that a kiosk has shown in this turn.
     fn check_screen(&mut self, kiosk: usize) {
-        let mut durable = None;
+        let mut is_read = false;
         for view in std::mem::take(&mut self.kiosks[kiosk].unchecked) {
             if matches!(view.body, Body::Welcome(_)) && view.header.resident.is_some() {
                 self.violations.insert("the welcome view names a resident".into());
@@ -318,10 +318,12 @@ impl Simulator {
             self.violations.extend(terminal.settings.next_view(&view));
             let said = statements(&view);
             for new in said.iter().filter(|one| !terminal.said.contains(one)) {
-                let durable =
-                    durable.get_or_insert_with(|| DurableRecords::read(&terminal.disk.lock(), kiosk));
+                if !is_read {
+                    terminal.durable.update(&terminal.disk.lock(), kiosk);
+                    is_read = true;
+                }
                 self.counts.checks += 1;
-                self.violations.extend(durable.contradiction(new));
+                self.violations.extend(terminal.durable.contradiction(new));
                 if let Statement::Paid { number, .. } = new {
                     self.shown_as_paid.insert(number.clone());
                 }
@@ -367,9 +369,9 @@ impl Simulator {
     }
 
     fn check_print(&mut self, kiosk: usize, receipt: ReceiptId, content: &Receipt, is_marked: bool) {
-        let terminal = &self.kiosks[kiosk];
-        let durable = DurableRecords::read(&terminal.disk.lock(), kiosk);
-        let found = durable.print_contradiction(receipt, content, is_marked, terminal.view.as_ref());
+        let terminal = &mut self.kiosks[kiosk];
+        terminal.durable.update(&terminal.disk.lock(), kiosk);
+        let found = terminal.durable.print_contradiction(receipt, content, is_marked, terminal.view.as_ref());
         self.counts.checks += 1;
         assert!(found.is_none(), "kiosk {kiosk}: {found:?}");
     }
