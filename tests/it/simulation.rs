@@ -19,8 +19,10 @@ mod screen_checks;
 mod simulator;
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use crate::simulation::coverage::RunCounts;
@@ -36,6 +38,9 @@ struct World {
     test: &'static str,
     faults_ms: u64,
     clean_ms: u64,
+    /// How often nobody comes for hours or days, while there are faults.
+    rests: u64,
+    assert_coverage: fn(&RunCounts, u64),
 }
 
 /// Visit follows visit, and a fault comes every few seconds.
@@ -44,6 +49,18 @@ const DENSE: World = World {
     test: "faults_neither_charge_twice_nor_lose_records",
     faults_ms: 8 * MINUTE_MS,
     clean_ms: 12 * MINUTE_MS,
+    rests: 0,
+    assert_coverage: RunCounts::assert_coverage,
+};
+
+/// Minutes with visits, and days without any between them: segments are rotated and deleted, certificates and keys end.
+const SPARSE: World = World {
+    name: "sparse",
+    test: "visits_over_months_keep_every_promise",
+    rests: 16,
+    faults_ms: 16 * MINUTE_MS,
+    assert_coverage: RunCounts::assert_sparse_coverage,
+    ..DENSE
 };
 
 type Check = fn(&mut Simulator) -> RunCounts;
@@ -67,15 +84,33 @@ fn run_world(world: &World, seeds: u64) {
         }
         return;
     }
-    let (begun, mut seen) = (Instant::now(), RunCounts::default());
-    for seed in 0..seeds {
-        let counts = run(world, seed, SimRng::new(seed), checks::check_run, &recordings());
-        seen.add(&counts.expect("a run that is not replayed goes on to its end"));
-    }
-    let hours = seeds * (world.faults_ms + world.clean_ms) / (60 * MINUTE_MS);
+    let (begun, next) = (Instant::now(), AtomicU64::new(0));
+    // Each thread takes the next seed, whichever it is: a run depends on its seed alone.
+    let run_some = || {
+        let mut seen = RunCounts::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return seen;
+            }
+            let counts = run(world, seed, SimRng::new(seed), checks::check_run, &recordings());
+            seen.add(&counts.expect("a run that is not replayed goes on to its end"));
+        }
+    };
+    let seen = thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(run_some)).collect();
+        let mut seen = RunCounts::default();
+        for thread in running {
+            seen.add(&thread.join().unwrap_or_else(|cause| resume_unwind(cause)));
+        }
+        seen
+    });
+    let hours = seen.simulated_ms / (60 * MINUTE_MS);
     let (checks, seconds) = (seen.checks(), begun.elapsed().as_secs_f64());
     eprintln!("{} world: {seeds} seeds, {hours} simulated hours, {checks} checks, {seconds:.1} s", world.name);
-    seen.assert_coverage(seeds);
+    eprintln!("{seen:?}");
+    (world.assert_coverage)(&seen, seeds);
 }
 
 /// Runs a world once. When a check fails, records the run in a file of this folder, and says how to replay it. None when the
@@ -83,7 +118,11 @@ fn run_world(world: &World, seeds: u64) {
 fn run(world: &World, seed: u64, rng: SimRng, check: Check, folder: &Path) -> Option<RunCounts> {
     let mut simulator = Simulator::new(rng);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        simulator.run_with_faults(world.faults_ms);
+        for _ in 0..world.rests {
+            simulator.run_with_faults(world.faults_ms / (world.rests + 1));
+            simulator.rest();
+        }
+        simulator.run_with_faults(world.faults_ms / (world.rests + 1));
         simulator.run_clean(world.clean_ms);
         simulator.is_complete().then(|| check(&mut simulator))
     }));
@@ -110,6 +149,11 @@ fn message_of(cause: &(dyn Any + Send)) -> &str {
 #[test]
 fn faults_neither_charge_twice_nor_lose_records() {
     run_world(&DENSE, seeds("SIMULATION_SEEDS", 30));
+}
+
+#[test]
+fn visits_over_months_keep_every_promise() {
+    run_world(&SPARSE, seeds("SIMULATION_SPARSE_SEEDS", 3));
 }
 
 #[test]

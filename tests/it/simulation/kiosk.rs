@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use contract::{Bilingual, CodeRules, ReceiptId, SiteProfile, UnixMs};
 use engine::{CacheEntry, CacheKey, CacheSnapshot, Engine, EngineConfig, InputEvent, JournalOpener, Output};
 use faulty_disk::SharedDisk;
+use journal::Disk as _;
 use session::{DeviceKind, DeviceState, Equipment, Event, KioskSetup, MonotonicMs, Now, TimeLimits};
 use view::{Texts, View};
 
@@ -28,8 +29,11 @@ pub(crate) struct SimKiosk {
     /// Number of process starts; an answer to an earlier process is dropped.
     pub(crate) generation: u64,
     started_at: u64,
-    /// Difference of the kiosk's clock to the platform's, in milliseconds.
-    skew_ms: u64,
+    /// Difference of the kiosk's clock to the platform's at a time, in milliseconds, and how much it gains from then on, in
+    /// millionths.
+    clock: (u64, i64, i64),
+    /// A stored segment was damaged.
+    pub(crate) is_damaged: bool,
     pub(crate) view: Option<View>,
     /// The views that were shown since the last check.
     pub(crate) unchecked: Vec<View>,
@@ -49,7 +53,7 @@ pub(crate) struct SimKiosk {
 }
 
 impl SimKiosk {
-    pub(crate) fn new(number: usize, skew_ms: u64) -> Self {
+    pub(crate) fn new(number: usize, ahead_ms: i64) -> Self {
         Self {
             number,
             engine: None,
@@ -57,7 +61,8 @@ impl SimKiosk {
             cache: CacheSnapshot::default(),
             generation: 0,
             started_at: 0,
-            skew_ms,
+            clock: (0, ahead_ms, 0),
+            is_damaged: false,
             view: None,
             unchecked: Vec::new(),
             durable: DurableRecords::default(),
@@ -72,7 +77,15 @@ impl SimKiosk {
     }
 
     pub(crate) fn clock_at(&self, now: u64) -> Now {
-        Now { mono: MonotonicMs(now - self.started_at + 1_000), wall: UnixMs(START_MS + now + self.skew_ms) }
+        let (since, ahead_ms, drift) = self.clock;
+        let gained = i64::try_from(now - since).unwrap() * drift / 1_000_000;
+        let wall = (START_MS + now).saturating_add_signed(ahead_ms + gained);
+        Now { mono: MonotonicMs(now - self.started_at + 1_000), wall: UnixMs(wall) }
+    }
+
+    /// Sets the wall clock: so much ahead of the platform's, gaining so many millionths.
+    pub(crate) const fn set_clock(&mut self, now: u64, ahead_ms: i64, drift: i64) {
+        self.clock = (now, ahead_ms, drift);
     }
 
     /// Next wake-up of the engine, in simulated milliseconds.
@@ -120,6 +133,11 @@ impl SimKiosk {
         self.store_outputs(out)
     }
 
+    /// The machine is suspended: the monotonic clock stands still.
+    pub(crate) const fn suspend(&mut self, ms: u64) {
+        self.started_at += ms;
+    }
+
     /// The process crashes, or the power fails.
     pub(crate) fn crash(&mut self, seed: u64, cache_survives: bool) {
         self.engine = None;
@@ -146,6 +164,13 @@ impl SimKiosk {
             }
         }
         rest
+    }
+
+    /// Number of journal segments that were begun so far.
+    pub(crate) fn segments_begun(&self) -> u64 {
+        let names = self.disk.lock().list().unwrap();
+        let last = names.iter().filter_map(|name| name.split('-').next()?.parse::<u64>().ok()).max();
+        last.map_or(0, |last| last + 1)
     }
 
     fn engine_config(&self) -> EngineConfig<SharedDisk> {

@@ -3,7 +3,7 @@
 use contract::UnixMs;
 use engine::ExchangeTiming;
 use engine::platform_api::{OutgoingRequest, RequestKind, ResponseHead};
-use server::{PeerCall, PlatformReply, PlatformResponse};
+use server::{Peer, PeerCall, PlatformReply, PlatformResponse};
 use session::Failure;
 
 use super::peers::{device_key, kiosk_id};
@@ -35,6 +35,7 @@ impl Simulator {
         let terminal = &self.kiosks[kiosk];
         let (life, sent) = (terminal.generation, terminal.clock_at(self.now).wall);
         let wait = RequestNumber(self.events_queued);
+        let is_charge = matches!(request.kind, RequestKind::Charge(_));
         self.waiting.insert(wait, AwaitedRequest { kiosk, life, asked: request.kind, sent });
         let patience = u64::try_from(request.limits.time.as_millis()).unwrap();
         self.schedule(patience, SimEvent::Answer { wait, response: None });
@@ -57,6 +58,13 @@ impl Simulator {
             self.counts.duplicates += 1;
             let (late, request) = (self.rng.below(60_000), request.clone());
             self.schedule(late, SimEvent::Request { request, wait: None, fate: SimulatedFate::AnswerLost });
+        }
+        if self.faults_enabled && self.rng.percent(if is_charge { 15 } else { 2 }) {
+            // Held back instead of lost: the kiosk's inquiry overtakes it.
+            self.counts.held_back += 1;
+            let late = 40_000 + self.rng.below(200_000);
+            self.schedule(late, SimEvent::Request { request, wait: None, fate: SimulatedFate::AnswerLost });
+            return;
         }
         let delay = self.draw_delay();
         self.schedule(delay, SimEvent::Request { request, wait: Some(wait), fate });
@@ -120,7 +128,8 @@ impl Simulator {
             None
         } else {
             let (accepts, now) = (!self.faults_enabled || self.rng.percent(85), self.wall());
-            let answer = self.city.serve(&call, accepts, now);
+            let refuses = self.faults_enabled && call.peer == Peer::Department && self.rng.percent(5);
+            let answer = self.city.serve(&call, accepts, refuses, now);
             (peer_delivery != SimulatedFate::AnswerLost).then_some(answer)
         };
         let (delay, platform) = (self.draw_delay(), self.platform_generation);

@@ -2,6 +2,7 @@
 //!
 //! What is the same at the start of every run is made once: the databases are copied, phones are bound already.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,6 +34,8 @@ const DOCUMENTS: [&str; 4] = [
 /// Additional bills per resident: enough for a run with faults.
 const EXTRA_BILLS: u32 = 12;
 
+/// When the key ends that codes are issued with.
+pub(crate) const ISSUER_ENDS_MS: u64 = START_MS + 90 * 24 * 3_600_000;
 /// Number of kiosks.
 pub(crate) const KIOSKS: usize = 2;
 
@@ -73,6 +76,12 @@ pub(crate) struct SimCity {
     pub(crate) acquirer: ChargeLedger,
     pub(crate) department: BillLedger,
     pub(crate) residents: Vec<SimResident>,
+    /// Orders that the department refuses to book.
+    pub(crate) refused: BTreeSet<String>,
+    /// The platform's database.
+    database: SharedDatabase,
+    /// How often the catalogue was changed.
+    catalogue_changes: u32,
 }
 
 /// A secret key that is made once: making one and wiping one each cost as much as a signature.
@@ -97,7 +106,7 @@ fn code_authority() -> CodeAuthority {
     static SIGNED: LazyLock<SignedStatement<IssuerKeys>> = LazyLock::new(|| {
         let public = |byte| new_key(byte).public();
         let not_before = UnixMs(START_MS - 3_600_000);
-        let not_after = not_before.plus_ms(90 * 24 * 3_600_000);
+        let not_after = UnixMs(ISSUER_ENDS_MS);
         let list = IssuerKeys {
             city: "YK".into(),
             version: 1,
@@ -177,10 +186,13 @@ impl PreparedCity {
         let (platform, acquirer, department) =
             (SharedDatabase::new(), SharedDatabase::new(), SharedDatabase::new());
         let mut city = SimCity {
-            platform: open_platform(platform.connection(), parse_demo_residents(RESIDENTS).unwrap()),
+            platform: open_platform(platform.connection(), parse_demo_residents(RESIDENTS).unwrap(), 0),
             acquirer: ChargeLedger::open(acquirer.connection()).unwrap(),
             department: BillLedger::open(department.connection()).unwrap(),
             residents: residents(),
+            refused: BTreeSet::new(),
+            database: SharedDatabase::new(),
+            catalogue_changes: 0,
         };
         for (id_number, bill) in parse_bills(RESIDENTS).unwrap() {
             city.department.issue(&id_number, &bill).unwrap();
@@ -197,8 +209,9 @@ impl PreparedCity {
     }
 }
 
-/// Opens the platform on a database, and enters residents into it.
-fn open_platform(db: Connection, residents: Vec<DemoResident>) -> Platform {
+/// Opens the platform on a database, and enters residents into it. `changes`: how often the catalogue was changed.
+fn open_platform(db: Connection, residents: Vec<DemoResident>, changes: u32) -> Platform {
+    let version = format!("\nversion = {}\n", changes + 1);
     let devices = (0..KIOSKS).map(|kiosk| RegisteredKiosk {
         id: kiosk_id(kiosk),
         key: device_key(kiosk).public(),
@@ -209,7 +222,7 @@ fn open_platform(db: Connection, residents: Vec<DemoResident>) -> Platform {
         catalogue_key: SecretKey::from_bytes(&[9; 32]).unwrap(),
         format_key: FormatKey::new(1, [5; 32]),
         kiosks: devices.collect(),
-        service_documents: DOCUMENTS.map(str::to_owned).into(),
+        service_documents: DOCUMENTS.map(|text| text.replacen("\nversion = 1\n", &version, 1)).into(),
         residents,
         code_authority: Some(code_authority()),
         relying_parties: Vec::new(),
@@ -228,17 +241,29 @@ impl SimCity {
             copy_database(&of.copier, &mut database);
             database
         };
+        let mut database = SharedDatabase::new();
+        copy_database(&prepared.platform.copier, &mut database.copier);
         let city = Self {
-            platform: open_platform(copy(&prepared.platform), Vec::new()),
+            platform: open_platform(database.connection(), Vec::new(), 0),
             acquirer: ChargeLedger::open(copy(&prepared.acquirer)).unwrap(),
             department: BillLedger::open(copy(&prepared.department)).unwrap(),
             residents: prepared.residents.clone(),
+            refused: BTreeSet::new(),
+            database,
+            catalogue_changes: 0,
         };
         (city, prepared.phones.clone())
     }
 
-    /// A system behind the platform executes a call. `accepts`: whether the account has the money.
-    pub(crate) fn serve(&mut self, call: &PeerCall, accepts: bool, now: UnixMs) -> PeerAnswer {
+    /// The platform's process ends and starts again, with its database and perhaps with new service documents.
+    pub(crate) fn restart_platform(&mut self, is_catalogue_changed: bool) {
+        self.catalogue_changes += u32::from(is_catalogue_changed);
+        self.platform = open_platform(self.database.connection(), Vec::new(), self.catalogue_changes);
+    }
+
+    /// A system behind the platform executes a call. `accepts`: whether the account has the money; `refuses`: whether the
+    /// department refuses what it has not booked yet.
+    pub(crate) fn serve(&mut self, call: &PeerCall, accepts: bool, refuses: bool, now: UnixMs) -> PeerAnswer {
         let json = |status, body| PeerAnswer { status, body };
         match (call.peer, call.target.as_str()) {
             (Peer::Acquirer, "/charges") => {
@@ -253,6 +278,7 @@ impl SimCity {
                 let answer = self.acquirer.inquire(order.unwrap(), now.0).unwrap();
                 json(200, serde_json::to_vec(&answer).unwrap())
             }
+            (Peer::Department, "/bills") if refuses => json(503, Vec::new()),
             (Peer::Department, "/bills") => {
                 let request: BillsRequest = serde_json::from_slice(&call.body).unwrap();
                 json(200, serde_json::to_vec(&self.department.open_bills(&request).unwrap()).unwrap())
@@ -261,6 +287,11 @@ impl SimCity {
             (Peer::Identity, _) => json(503, Vec::new()),
             (Peer::Department, _) => {
                 let payment: BillPayment = serde_json::from_slice(&call.body).unwrap();
+                let is_booked = || self.department.bookings().unwrap().iter().any(|one| one.order == payment.order);
+                if self.refused.contains(&payment.order) || (refuses && !is_booked()) {
+                    self.refused.insert(payment.order);
+                    return json(409, Vec::new());
+                }
                 json(if self.department.book(&payment).is_ok() { 204 } else { 409 }, Vec::new())
             }
         }

@@ -128,6 +128,11 @@ impl DurableRecords {
         }
     }
 
+    /// The records that were read, oldest first.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
     /// The visit that is open.
     fn open_visit(&self) -> Option<VisitId> {
         self.entries.iter().fold(None, |open, entry| match entry {

@@ -127,13 +127,26 @@ pub(crate) struct FaultCounts {
     pub(crate) duplicates: u64,
     pub(crate) out_of_service: u64,
     pub(crate) shown_as_paid: u64,
+    pub(crate) held_back: u64,
+    pub(crate) late_devices: u64,
+    pub(crate) clock_jumps: u64,
+    pub(crate) bits_rotten: u64,
+    pub(crate) read_errors: u64,
+    pub(crate) catalogue_changes: u64,
+    pub(crate) refusals: u64,
+    pub(crate) rests: u64,
+    /// Segments that were begun by rotation, and segments that were deleted.
+    pub(crate) rotated: u64,
+    pub(crate) deleted: u64,
+    /// Runs that went on after the end of the issuer's key.
+    pub(crate) issuer_ended: u64,
     /// Checks that were made.
     pub(crate) checks: u64,
 }
 
 impl Simulator {
     pub(crate) fn new(mut dice: SimRng) -> Self {
-        let terminals = (0..KIOSKS).map(|number| SimKiosk::new(number, dice.below(4_000))).collect();
+        let terminals = (0..KIOSKS).map(|number| SimKiosk::new(number, i64::try_from(dice.below(4_000)).unwrap())).collect();
         let (city, phones) = SimCity::new();
         let mut world = Self {
             rng: dice,
@@ -183,6 +196,17 @@ impl Simulator {
             }
         }
         self.run(ms);
+    }
+
+    /// Nobody comes for hours or days: the machines are suspended, and what is on its way arrives afterwards.
+    pub(crate) fn rest(&mut self) {
+        let hours = 8 + self.rng.below(15 * 24);
+        let ms = hours * 3_600_000;
+        let queue = std::mem::take(&mut self.queue);
+        self.queue = queue.into_iter().map(|((at, number), event)| ((at + ms, number), event)).collect();
+        self.now += ms;
+        self.kiosks.iter_mut().for_each(|kiosk| kiosk.suspend(ms));
+        self.counts.rests += 1;
     }
 
     fn run(&mut self, ms: u64) {
@@ -343,7 +367,8 @@ impl Simulator {
                     PinAnswer::Wrong { tries_left: 5 }
                 };
                 let event = Event::WorkAnswered(ticket, Ok(WorkAnswer::Pin(answer)));
-                self.schedule(300, SimEvent::Device { kiosk, life, event });
+                let delay = self.device_delay(300);
+                self.schedule(delay, SimEvent::Device { kiosk, life, event });
             }
             Effect::StartWork { ticket, work, .. } => {
                 if let Some(request) = OutgoingRequest::work(ticket, &work) {
@@ -362,10 +387,20 @@ impl Simulator {
                 };
                 let paper =
                     SimEvent::PrintDone { kiosk, life, receipt, marked: mark.is_some(), result, comes_out };
-                self.schedule(1_200, paper);
+                let delay = self.device_delay(1_200);
+                self.schedule(delay, paper);
             }
             Effect::CancelWork(_) => {}
         }
+    }
+
+    /// How long a device takes. Some answers come when the kiosk waits no longer, or after the visit.
+    fn device_delay(&mut self, usual: u64) -> u64 {
+        if !self.faults_enabled || !self.rng.percent(5) {
+            return usual;
+        }
+        self.counts.late_devices += 1;
+        20_000 + self.rng.below(160_000)
     }
 
     fn check_print(&mut self, kiosk: usize, receipt: ReceiptId, content: &Receipt, is_marked: bool) {
