@@ -396,7 +396,7 @@ impl Simulator {
 
     /// How long a device takes. Some answers come when the kiosk waits no longer, or after the visit.
     fn device_delay(&mut self, usual: u64) -> u64 {
-        if !self.faults_enabled || !self.rng.percent(5) {
+        if !self.faults_enabled || !self.rng.percent(15) {
             return usual;
         }
         self.counts.late_devices += 1;
