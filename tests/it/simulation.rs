@@ -108,7 +108,10 @@ fn run_world(world: &World, seeds: u64) {
     });
     let hours = seen.simulated_ms / (60 * MINUTE_MS);
     let (checks, seconds) = (seen.checks(), begun.elapsed().as_secs_f64());
-    eprintln!("{} world: {seeds} seeds, {hours} simulated hours, {checks} checks, {seconds:.1} s", world.name);
+    eprintln!(
+        "{} world: {seeds} seeds, {hours} simulated hours, {checks} checks, {seconds:.1} s",
+        world.name
+    );
     eprintln!("{seen:?}");
     (world.assert_coverage)(&seen, seeds);
 }

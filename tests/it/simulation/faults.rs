@@ -54,7 +54,8 @@ impl Simulator {
     fn damage_stored_segment(&mut self, kiosk: usize) {
         let terminal = &mut self.kiosks[kiosk];
         let mut disk = terminal.disk.lock();
-        let stored: Vec<String> = disk.list().unwrap().into_iter().filter(|name| name.contains(".settled-")).collect();
+        let stored: Vec<String> =
+            disk.list().unwrap().into_iter().filter(|name| name.contains(".settled-")).collect();
         if stored.is_empty() {
             return;
         }

@@ -100,7 +100,12 @@ impl Simulator {
         self.platform_replies(reply, wait, fate);
     }
 
-    pub(crate) fn platform_replies(&mut self, reply: PlatformReply, wait: Option<RequestNumber>, fate: SimulatedFate) {
+    pub(crate) fn platform_replies(
+        &mut self,
+        reply: PlatformReply,
+        wait: Option<RequestNumber>,
+        fate: SimulatedFate,
+    ) {
         match reply {
             PlatformReply::CallPeer(call) => self.send_call(call, wait, fate),
             PlatformReply::Answer(mut response) => {

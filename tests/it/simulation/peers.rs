@@ -16,8 +16,8 @@ use rusqlite::{Connection, OpenFlags};
 use sandbox::acquirer::{AcquirerChargeRequest, ChargeLedger};
 use sandbox::department::{Bill, BillLedger, BillPayment, BillsRequest, parse_bills};
 use server::{
-    CodeAuthority, DemoResident, IssuingRules, Peer, PeerAnswer, PeerCall, Platform, PlatformRequest, PlatformSetup,
-    RegisteredKiosk, parse_demo_residents,
+    CodeAuthority, DemoResident, IssuingRules, Peer, PeerAnswer, PeerCall, Platform, PlatformRequest,
+    PlatformSetup, RegisteredKiosk, parse_demo_residents,
 };
 
 use super::kiosk::START_MS;
@@ -154,7 +154,8 @@ struct SharedDatabase {
 impl SharedDatabase {
     fn new() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("file:simulation-{}?mode=memory&cache=shared", COUNT.fetch_add(1, Ordering::Relaxed));
+        let name =
+            format!("file:simulation-{}?mode=memory&cache=shared", COUNT.fetch_add(1, Ordering::Relaxed));
         Self { copier: Self::connect(&name), name }
     }
 
@@ -168,7 +169,8 @@ impl SharedDatabase {
 }
 
 fn copy_database(from: &Connection, to: &mut Connection) {
-    let copied = Backup::new(from, to).and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None));
+    let copied =
+        Backup::new(from, to).and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None));
     copied.unwrap();
 }
 
@@ -287,7 +289,8 @@ impl SimCity {
             (Peer::Identity, _) => json(503, Vec::new()),
             (Peer::Department, _) => {
                 let payment: BillPayment = serde_json::from_slice(&call.body).unwrap();
-                let is_booked = || self.department.bookings().unwrap().iter().any(|one| one.order == payment.order);
+                let is_booked =
+                    || self.department.bookings().unwrap().iter().any(|one| one.order == payment.order);
                 if self.refused.contains(&payment.order) || (refuses && !is_booked()) {
                     self.refused.insert(payment.order);
                     return json(409, Vec::new());

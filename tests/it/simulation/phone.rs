@@ -54,7 +54,8 @@ impl SimPhone {
 
 /// Has the platform certify a phone's key; none when it refuses.
 fn certify(city: &mut SimCity, secret: &str, key: &SecretKey, now: UnixMs) -> Option<SessionCertificate> {
-    let signed = [b"session-key/1\0".as_slice(), &sm3(&[&secret.parse::<HexBytes<16>>().unwrap().0])].concat();
+    let signed =
+        [b"session-key/1\0".as_slice(), &sm3(&[&secret.parse::<HexBytes<16>>().unwrap().0])].concat();
     let request = json!({
         "phone": secret, "session_key": HexBytes(key.public().to_compressed()), "proof": key.sign(&signed),
     });

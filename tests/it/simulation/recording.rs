@@ -30,8 +30,11 @@ struct RecordedEvent {
 
 impl SimRng {
     pub(crate) fn new(seed: u64) -> Self {
-        let mut rng =
-            Self { state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, recorded: Vec::new(), replayed: None };
+        let mut rng = Self {
+            state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            recorded: Vec::new(),
+            replayed: None,
+        };
         rng.begin_event(0, || "begin".into());
         rng
     }
@@ -79,7 +82,10 @@ impl SimRng {
         if let Some(events) = &mut self.replayed {
             let before = events.pop_front();
             let left = before.map_or(0, |before| before.draws.len());
-            assert_eq!(left, 0, "the recording does not fit this simulation: numbers are left over before {event:?}");
+            assert_eq!(
+                left, 0,
+                "the recording does not fit this simulation: numbers are left over before {event:?}"
+            );
             let Some(next) = events.front() else { return false };
             assert!(
                 (next.at, &next.what) == (event.at, &event.what),
@@ -122,9 +128,11 @@ impl Recording {
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
         let (head, lines) = text.split_once('\n').ok_or("the file is empty")?;
-        let (world, seed) = head.split_once(" world, seed ").ok_or("the first line is not that of a recording")?;
+        let (world, seed) =
+            head.split_once(" world, seed ").ok_or("the first line is not that of a recording")?;
         let seed = seed.parse().map_err(|_| "the seed is not a number")?;
-        let events = lines.lines().map(|line| parse_event(line).ok_or_else(|| format!("cannot read {line:?}")));
+        let events =
+            lines.lines().map(|line| parse_event(line).ok_or_else(|| format!("cannot read {line:?}")));
         Ok(Self { world: world.to_owned(), seed, events: events.collect::<Result<_, _>>()? })
     }
 
@@ -134,10 +142,16 @@ impl Recording {
 }
 
 /// Writes the recording of a run into a folder, and returns the path of the file.
-pub(crate) fn write_recording(folder: &Path, world: &str, seed: u64, rng: &SimRng) -> std::io::Result<PathBuf> {
+pub(crate) fn write_recording(
+    folder: &Path,
+    world: &str,
+    seed: u64,
+    rng: &SimRng,
+) -> std::io::Result<PathBuf> {
     let mut text = format!("{world} world, seed {seed}\n");
     for event in &rng.recorded {
-        let draws: Vec<String> = event.draws.iter().map(|(number, bound)| format!("{number}/{bound}")).collect();
+        let draws: Vec<String> =
+            event.draws.iter().map(|(number, bound)| format!("{number}/{bound}")).collect();
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}\t{}\t{}", event.at, event.what, draws.join(" "));
     }

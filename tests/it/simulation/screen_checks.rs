@@ -57,8 +57,11 @@ fn statements_of_outcome(outcome: &Outcome) -> Vec<Statement> {
         let pair = outcome.pairs.iter().find(|pair| pair.label == Text::Id(label))?;
         if let Text::Data(value) = &pair.value { Some(value.clone()) } else { None }
     };
-    let (Text::Id(headline), Text::Id(detail)) = (&outcome.headline, &outcome.detail) else { return Vec::new() };
-    let number = outcome.code.as_ref().map(|code| code.number.clone()).or_else(|| value_of(TextId::OrderNumber));
+    let (Text::Id(headline), Text::Id(detail)) = (&outcome.headline, &outcome.detail) else {
+        return Vec::new();
+    };
+    let number =
+        outcome.code.as_ref().map(|code| code.number.clone()).or_else(|| value_of(TextId::OrderNumber));
     let number = number.unwrap_or_default();
     let mut said = Vec::new();
     match headline {
@@ -167,7 +170,8 @@ impl DurableRecords {
     /// Why a statement does not agree with the records; none when it does.
     pub(crate) fn contradiction(&self, statement: &Statement) -> Option<String> {
         let orders = self.orders_of_last_payer();
-        let order_of = |number: &String| orders.keys().copied().find(|order| receipt_of(*order).number() == *number);
+        let order_of =
+            |number: &String| orders.keys().copied().find(|order| receipt_of(*order).number() == *number);
         let unsettled = |order: &OrderId| self.settlement_of(*order).is_none();
         let agrees = match statement {
             Statement::SignedIn => self.open_visit().is_some(),
@@ -194,16 +198,14 @@ impl DurableRecords {
 
     /// Whether an entry follows that of the last identification.
     fn has_of_last_visit(&self, is_it: impl Fn(&Entry) -> bool) -> bool {
-        self.entries
-            .iter()
-            .rev()
-            .take_while(|entry| !matches!(entry, Entry::Identified { .. }))
-            .any(is_it)
+        self.entries.iter().rev().take_while(|entry| !matches!(entry, Entry::Identified { .. })).any(is_it)
     }
 
     fn receipt(&self, receipt: ReceiptId) -> Option<(VisitId, &Receipt)> {
         self.entries.iter().find_map(|entry| match entry {
-            Entry::ReceiptIssued { receipt: of, visit, content, .. } if *of == receipt => Some((*visit, content)),
+            Entry::ReceiptIssued { receipt: of, visit, content, .. } if *of == receipt => {
+                Some((*visit, content))
+            }
             _ => None,
         })
     }

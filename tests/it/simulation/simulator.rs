@@ -78,7 +78,12 @@ impl fmt::Display for SimEvent {
             }
             Self::Request { request, fate, .. } => write!(f, "request {}: {fate:?}", request.target),
             Self::Answer { wait, response } => {
-                write!(f, "answer to request {}: {:?}", wait.0, response.as_ref().map(|response| response.status))
+                write!(
+                    f,
+                    "answer to request {}: {:?}",
+                    wait.0,
+                    response.as_ref().map(|response| response.status)
+                )
             }
             Self::Call { call, .. } => write!(f, "call of {:?} {}", call.peer, call.target),
             Self::CallAnswered { call, answer, .. } => {
@@ -146,7 +151,9 @@ pub(crate) struct FaultCounts {
 
 impl Simulator {
     pub(crate) fn new(mut dice: SimRng) -> Self {
-        let terminals = (0..KIOSKS).map(|number| SimKiosk::new(number, i64::try_from(dice.below(4_000)).unwrap())).collect();
+        let terminals = (0..KIOSKS)
+            .map(|number| SimKiosk::new(number, i64::try_from(dice.below(4_000)).unwrap()))
+            .collect();
         let (city, phones) = SimCity::new();
         let mut world = Self {
             rng: dice,
