@@ -176,7 +176,7 @@ fn failing_run(rng: SimRng, folder: &Path) -> String {
     let world = World { faults_ms: 2 * MINUTE_MS, clean_ms: MINUTE_MS, ..DENSE };
     let check: Check = |simulator| panic!("made to fail at {:x?}", simulator.fingerprint());
     let failed = catch_unwind(AssertUnwindSafe(|| run(&world, 5, rng, check, folder)));
-    message_of(&*failed.err().expect("the check fails")).to_owned()
+    message_of(&*failed.expect_err("the check fails")).to_owned()
 }
 
 #[test]
