@@ -67,6 +67,18 @@ impl FaultyDisk {
         }
     }
 
+    /// A copy of the disk as a power cut would leave it now, without the bytes that may or may not survive, and without faults.
+    #[must_use]
+    pub fn durable_copy(&self) -> Self {
+        let durable = |file: &File| {
+            let length = file.lost_from.map_or(file.synced, |lost| lost.min(file.synced));
+            let bytes = file.bytes.get(..length).unwrap_or_default().to_vec();
+            File { synced: bytes.len(), bytes, lost_from: None }
+        };
+        let files = self.files.iter().map(|(name, file)| (name.clone(), durable(file))).collect();
+        Self { files, quarantined: self.quarantined.clone(), ..Self::default() }
+    }
+
     /// Flips one bit of a file.
     pub fn flip_bit(&mut self, name: &str, at: usize) {
         if let Some(byte) = self.files.get_mut(name).and_then(|file| file.bytes.get_mut(at)) {

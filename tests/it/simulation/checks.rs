@@ -13,92 +13,34 @@ use sandbox::acquirer::OrderOutcome;
 use server::KioskAudit;
 use view::{Body, LinkStatus};
 
+use super::coverage::RunCounts;
 use super::kiosk::WRAP_KEY;
-use super::peers::kiosk_id;
-use super::simulator::{FaultCounts, Simulator};
+use super::peers::{ISSUER_ENDS_MS, kiosk_id};
+use super::screen_checks::{DurableRecords, receipt_of};
+use super::simulator::Simulator;
 
-/// Counts of what happened in all runs together.
-#[derive(Default)]
-pub(crate) struct RunCounts {
-    counts: FaultCounts,
-    visits: usize,
-    paid: usize,
-    void: usize,
-    consents: usize,
-    printed: usize,
-    /// Visits by a code that a kiosk verified itself, and of those the ones without a link.
-    verified: usize,
-    offline_visits: usize,
-    /// Codes that both kiosks accepted.
-    accepted_twice: usize,
-    /// Visits raised by a phone's answer, and visits raised by a card's PIN.
-    raised_by_phone: usize,
-    raised_by_pin: usize,
-}
-
-impl RunCounts {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.counts.crashes += other.counts.crashes;
-        self.counts.platform_crashes += other.counts.platform_crashes;
-        self.counts.disk_faults += other.counts.disk_faults;
-        self.counts.messages_lost += other.counts.messages_lost;
-        self.counts.duplicates += other.counts.duplicates;
-        self.counts.out_of_service += other.counts.out_of_service;
-        self.counts.shown_as_paid += other.counts.shown_as_paid;
-        self.visits += other.visits;
-        self.paid += other.paid;
-        self.void += other.void;
-        self.consents += other.consents;
-        self.printed += other.printed;
-        self.verified += other.verified;
-        self.offline_visits += other.offline_visits;
-        self.accepted_twice += other.accepted_twice;
-        self.raised_by_phone += other.raised_by_phone;
-        self.raised_by_pin += other.raised_by_pin;
-    }
-
-    /// Checks that enough happened: a simulation without faults and visits proves nothing.
-    pub(crate) fn assert_coverage(&self, seeds: u64) {
-        let FaultCounts {
-            crashes: deaths,
-            platform_crashes: platform_deaths,
-            disk_faults,
-            messages_lost: lost,
-            duplicates: repeated,
-            out_of_service,
-            shown_as_paid,
-        } = self.counts;
-        let faults = [deaths, platform_deaths, disk_faults, lost, repeated, out_of_service, shown_as_paid];
-        let work = [
-            self.visits,
-            self.paid,
-            self.void,
-            self.consents,
-            self.printed,
-            self.verified,
-            self.offline_visits,
-        ];
-        let proofs = [self.raised_by_phone, self.raised_by_pin];
-        let seeds = usize::try_from(seeds).unwrap();
-        assert!(proofs.iter().all(|count| *count >= seeds / 2), "too few visits were raised: {proofs:?}");
-        assert!(self.accepted_twice >= seeds / 30, "no code was accepted at both kiosks");
-        assert!(faults.iter().all(|count| *count >= seeds as u64), "too few faults occurred: {faults:?}");
-        assert!(work.iter().all(|count| *count >= seeds), "too few visits, payments or prints: {work:?}");
-    }
-}
+const DAY_MS: u64 = 86_400_000;
+const LONGEST_REST_DAYS: u64 = 16;
+/// A kiosk's clock, by which its records are dated, is never further from the platform's.
+const CLOCK_AHEAD_MAX_MS: u64 = 4 * 3_600_000;
 
 /// Checks the invariants after a run, when all work is done.
-pub(crate) fn check_run(world: &mut Simulator, seed: u64) -> RunCounts {
-    assert!(world.violations.is_empty(), "seed {seed}: {:?}", world.violations);
+pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
+    assert!(world.violations.is_empty(), "{:?}", world.violations);
     let (mut entries, mut accepted) = (Vec::new(), Vec::new());
     for kiosk in 0..world.kiosks.len() {
-        check_in_service(world, kiosk, seed);
-        let audited = audit(world, kiosk_id(kiosk), seed);
-        check_journal_on_disk(world, kiosk, &audited, seed);
-        check_unmarked_copies(world, kiosk, seed);
-        check_disk_is_unreadable(world, kiosk, seed);
+        check_in_service(world, kiosk);
+        let stored = audit(world, kiosk_id(kiosk));
+        let entries_of =
+            |records: &Vec<(UnixMs, Entry)>| records.iter().map(|(_, entry)| entry.clone()).collect();
+        let audited: BTreeMap<u64, Vec<Entry>> =
+            stored.iter().map(|(epoch, records)| (*epoch, entries_of(records))).collect();
+        check_journal_on_disk(world, kiosk, &audited);
+        check_retention(world, kiosk, &stored);
+        check_unmarked_copies(world, kiosk);
+        check_disk_is_unreadable(world, kiosk);
         let of_kiosk: Vec<Entry> = audited.into_values().flatten().collect();
-        accepted.push(codes_verified_at(&of_kiosk, kiosk, seed));
+        accepted.push(codes_verified_at(&of_kiosk, kiosk));
         entries.extend(of_kiosk);
     }
     let accepted_twice = accepted[0].intersection(&accepted[1]).count();
@@ -106,12 +48,12 @@ pub(crate) fn check_run(world: &mut Simulator, seed: u64) -> RunCounts {
     let found = page.matches("one code was accepted at").count();
     assert!(
         found >= accepted_twice,
-        "seed {seed}: of {accepted_twice} codes accepted at both kiosks {found} are reported"
+        "of {accepted_twice} codes accepted at both kiosks {found} are reported"
     );
-    check_evidence(&entries, seed);
-    let (paid, void) = check_payments(world, &entries, seed);
-    let consents = check_consents(&entries, seed);
-    check_codes_used_once(&entries, seed);
+    check_evidence(&entries);
+    let (paid, void) = check_payments(world, &entries);
+    let consents = check_consents(&entries);
+    check_codes_used_once(&entries);
     let gave = |of| {
         count_of(
             &entries,
@@ -121,6 +63,7 @@ pub(crate) fn check_run(world: &mut Simulator, seed: u64) -> RunCounts {
     let count = |matches: fn(&Entry) -> bool| entries.iter().filter(|entry| matches(entry)).count();
     RunCounts {
         counts: world.counts,
+        simulated_ms: world.now,
         visits: count(|entry| matches!(entry, Entry::Identified { .. })),
         paid,
         void,
@@ -137,33 +80,35 @@ pub(crate) fn check_run(world: &mut Simulator, seed: u64) -> RunCounts {
 }
 
 /// I8: each kiosk is ready for the next resident without help.
-fn check_in_service(world: &Simulator, kiosk: usize, seed: u64) {
+fn check_in_service(world: &Simulator, kiosk: usize) {
     let view = world.kiosks[kiosk].view.as_ref();
     let ready = view.is_some_and(|view| {
         let Body::Welcome(ways) = &view.body else { return false };
         view.header.link == LinkStatus::Online && ways.iter().all(|way| way.unavailable.is_none())
     });
-    assert!(ready, "seed {seed}: kiosk {kiosk} shows {view:?}");
+    assert!(ready, "kiosk {kiosk} shows {view:?}");
 }
 
-/// I2, I7: checks that the chains are complete and signed by the kiosk; returns the entries of each epoch.
-fn audit(world: &mut Simulator, id: KioskId, seed: u64) -> BTreeMap<u64, Vec<Entry>> {
+/// I2, I7: checks that the chains are complete and signed by the kiosk; returns the entries of each epoch with
+/// the kiosk's time.
+fn audit(world: &mut Simulator, id: KioskId) -> BTreeMap<u64, Vec<(UnixMs, Entry)>> {
     let now = world.wall();
     let export = world.city.page(&format!("/v1/audit/{id}"), now, 1);
     let audit: KioskAudit = serde_json::from_slice(&export).unwrap();
     let mut epochs = BTreeMap::new();
     for epoch in audit.epochs {
-        epoch.batch.verify_chain().unwrap_or_else(|error| panic!("seed {seed}: {id}: {error}"));
-        assert!(epoch.heads.iter().all(|head| head.verify(&audit.key).is_ok()), "seed {seed}: {id}");
+        epoch.batch.verify_chain().unwrap_or_else(|error| panic!("{id}: {error}"));
+        assert!(epoch.heads.iter().all(|head| head.verify(&audit.key).is_ok()), "{id}");
         let records = epoch.batch.records.iter().map(|wire| wire.to_record().unwrap());
-        let entries: Vec<Entry> = records.map(|record| Entry::decode(&record.body).unwrap()).collect();
+        let entries =
+            records.map(|record| (record.header.time, Entry::decode(&record.body).unwrap())).collect();
         epochs.insert(epoch.batch.from.epoch, entries);
     }
     epochs
 }
 
 /// I2: the journal on the kiosk's disk equals the platform's records, and no work is open.
-fn check_journal_on_disk(world: &Simulator, kiosk: usize, audited: &BTreeMap<u64, Vec<Entry>>, seed: u64) {
+fn check_journal_on_disk(world: &Simulator, kiosk: usize, audited: &BTreeMap<u64, Vec<Entry>>) {
     let identity = JournalConfig {
         device: kiosk_id(kiosk),
         wrap_key: WRAP_KEY.into(),
@@ -178,31 +123,68 @@ fn check_journal_on_disk(world: &Simulator, kiosk: usize, audited: &BTreeMap<u64
     };
     let disk = world.kiosks[kiosk].disk.lock().clone();
     let (log, opening) = Journal::<KioskState, _>::open(disk, identity, UnixMs(1), &mut entropy).unwrap();
-    assert_eq!(opening.damaged_segments, 0, "seed {seed}: a segment is damaged");
+    let is_damaged = world.kiosks[kiosk].is_damaged;
+    assert!(opening.damaged_segments == 0 || is_damaged, "a segment is damaged");
     let last = log.head();
     let unsettled = log.state().0.unsettled_orders();
-    assert!(unsettled.is_empty(), "seed {seed}: kiosk {kiosk} leaves {unsettled:?}");
+    assert!(unsettled.is_empty(), "kiosk {kiosk} leaves {unsettled:?}");
     for epoch in log.epochs() {
         // Opening the journal for this check adds one record.
         let own = u64::from(epoch == last.epoch);
         let stored = audited.get(&epoch).map_or(0, Vec::len) as u64;
-        assert_eq!(stored, log.last_seq(epoch) - own, "seed {seed}: kiosk {kiosk}, epoch {epoch:x}");
+        let written = log.last_seq(epoch) - own;
+        // What was damaged can no longer be read here; the platform had it before.
+        let is_stored = if is_damaged { stored >= written } else { stored == written };
+        assert!(
+            is_stored,
+            "kiosk {kiosk}, epoch {epoch:x}: {written} records are written and {stored} stored"
+        );
     }
 }
 
+/// I2: what the platform has is kept for seven days and not much longer. No kiosk keeps a code's issuer longer than its key is valid.
+fn check_retention(world: &mut Simulator, kiosk: usize, stored: &BTreeMap<u64, Vec<(UnixMs, Entry)>>) {
+    if world.counts.rests == 0 {
+        return;
+    }
+    let mut records = DurableRecords::default();
+    records.update(&world.kiosks[kiosk].disk.lock(), kiosk);
+    let days_ago = |days: u64| UnixMs(world.wall().0.saturating_sub(days * DAY_MS));
+    let count = |since: UnixMs| stored.values().flatten().filter(|(time, _)| *time > since).count();
+    // A segment spans a day, and the last one may have been begun before a rest.
+    let (least, most) = (count(days_ago(6)), count(days_ago(8 + LONGEST_REST_DAYS)));
+    let kept = records.entries().len();
+    assert!(kept >= least, "kiosk {kiosk} keeps {kept} records; {least} are not older than six days");
+    if !world.kiosks[kiosk].is_damaged {
+        assert!(kept <= most + 1, "kiosk {kiosk} keeps {kept} records; {most} are not too old");
+    }
+    let offline = |entry: &Entry| matches!(entry, Entry::CodeVerified { .. });
+    let late = stored
+        .values()
+        .flatten()
+        .filter(|(time, entry)| time.0 > ISSUER_ENDS_MS + CLOCK_AHEAD_MAX_MS && offline(entry));
+    assert_eq!(late.count(), 0, "kiosk {kiosk} accepted codes of an issuer whose key had ended");
+    world.counts.issuer_ended += u64::from(world.wall().0 > ISSUER_ENDS_MS);
+    world.counts.deleted += u64::from(kept < stored.values().map(Vec::len).sum());
+    let opened = |entry: &Entry| matches!(entry, Entry::JournalOpened { .. });
+    let openings = stored.values().flatten().filter(|(_, entry)| opened(entry)).count();
+    world.counts.rotated += world.kiosks[kiosk].segments_begun().saturating_sub(openings as u64);
+    world.counts.checks += 3;
+}
+
 /// I1, I6: charged once, recorded once, booked once, and by the same order everywhere; with one receipt if it was paid.
-fn check_payments(world: &Simulator, entries: &[Entry], seed: u64) -> (usize, usize) {
+fn check_payments(world: &mut Simulator, entries: &[Entry]) -> (usize, usize) {
     let mut settled: BTreeMap<OrderId, Settlement> = BTreeMap::new();
     let mut bills: BTreeMap<OrderId, Vec<String>> = BTreeMap::new();
     for entry in entries {
         match entry {
             Entry::OrderCreated { order, items, .. } => {
                 let keys = items.iter().map(|item| item.key.clone()).collect();
-                assert!(bills.insert(*order, keys).is_none(), "seed {seed}: {order} created twice");
+                assert!(bills.insert(*order, keys).is_none(), "{order} created twice");
             }
             Entry::OrderSettled { order, settlement } => {
                 let before = settled.insert(*order, settlement.clone());
-                assert!(before.is_none(), "seed {seed}: {order} settled twice");
+                assert!(before.is_none(), "{order} settled twice");
             }
             _ => {}
         }
@@ -211,10 +193,10 @@ fn check_payments(world: &Simulator, entries: &[Entry], seed: u64) -> (usize, us
         let issued =
             |entry: &&Entry| matches!(entry, Entry::ReceiptIssued { order: Some(of), .. } if of == order);
         let (receipts, paid) = (entries.iter().filter(issued).count(), is_paid(settlement));
-        assert_eq!(receipts, usize::from(paid), "seed {seed}: {order} has {receipts} receipts, paid: {paid}");
+        assert_eq!(receipts, usize::from(paid), "{order} has {receipts} receipts, paid: {paid}");
     }
     let known: BTreeSet<&OrderId> = settled.keys().collect();
-    assert_eq!(known, bills.keys().collect(), "seed {seed}: an order without an outcome, or the reverse");
+    assert_eq!(known, bills.keys().collect(), "an order without an outcome, or the reverse");
     let recorded: BTreeSet<String> = settled
         .iter()
         .filter(|(_, settlement)| is_paid(settlement))
@@ -224,18 +206,34 @@ fn check_payments(world: &Simulator, entries: &[Entry], seed: u64) -> (usize, us
     let charges: Vec<_> =
         ledger.iter().filter(|entry| matches!(entry.answer.outcome, OrderOutcome::Paid { .. })).collect();
     let charged: BTreeSet<String> = charges.iter().map(|entry| entry.answer.order.clone()).collect();
-    assert_eq!(recorded, charged, "seed {seed}: recorded as paid and charged must be the same orders");
+    assert_eq!(recorded, charged, "recorded as paid and charged must be the same orders");
     let mut times: BTreeMap<&String, u32> = BTreeMap::new();
     for bill in charges.iter().flat_map(|entry| &entry.bills) {
         *times.entry(bill).or_default() += 1;
     }
-    assert!(times.values().all(|times| *times == 1), "seed {seed}: a bill was charged twice: {times:?}");
+    assert!(times.values().all(|times| *times == 1), "a bill was charged twice: {times:?}");
+    let paid_numbers: BTreeSet<String> = settled
+        .iter()
+        .filter(|(_, settlement)| is_paid(settlement))
+        .map(|(order, _)| receipt_of(*order).number())
+        .collect();
+    let untrue: Vec<_> = world.shown_as_paid.difference(&paid_numbers).collect();
+    assert!(untrue.is_empty(), "{untrue:?} were shown as paid, and nobody charged them");
     let booked: BTreeSet<(String, String)> =
         world.city.department.bookings().unwrap().into_iter().map(|one| (one.key, one.order)).collect();
-    let owed = charges
-        .iter()
+    let refused = std::mem::take(&mut world.city.refused);
+    let page = String::from_utf8(world.city.page("/admin", world.wall(), 2)).unwrap();
+    let reported = page.matches("the department refuses to book it").count();
+    assert!(
+        reported >= refused.len(),
+        "of {} orders that the department refuses {reported} are reported",
+        refused.len()
+    );
+    world.counts.refusals = refused.len() as u64;
+    let booked_charges = charges.iter().filter(|entry| !refused.contains(&entry.answer.order));
+    let owed = booked_charges
         .flat_map(|entry| entry.bills.iter().map(|bill| (bill.clone(), entry.answer.order.clone())));
-    assert_eq!(booked, owed.collect(), "seed {seed}: booked as charged");
+    assert_eq!(booked, owed.collect(), "booked as charged");
     (recorded.len(), settled.len() - recorded.len())
 }
 
@@ -244,7 +242,7 @@ const fn is_paid(settlement: &Settlement) -> bool {
 }
 
 /// I4: a personal record is fetched under an earlier consent of the same visit.
-fn check_consents(entries: &[Entry], seed: u64) -> usize {
+fn check_consents(entries: &[Entry]) -> usize {
     let mut given: BTreeSet<(ConsentId, VisitId)> = BTreeSet::new();
     for entry in entries {
         match entry {
@@ -253,9 +251,9 @@ fn check_consents(entries: &[Entry], seed: u64) -> usize {
             }
             Entry::Queried { visit, call, consent, .. } => {
                 let personal = call.starts_with("insurance.");
-                assert!(!personal || consent.is_some(), "seed {seed}: {call} without consent");
+                assert!(!personal || consent.is_some(), "{call} without consent");
                 let covered = consent.is_none_or(|consent| given.contains(&(consent, *visit)));
-                assert!(covered, "seed {seed}: {call} under a consent of another visit");
+                assert!(covered, "{call} under a consent of another visit");
             }
             _ => {}
         }
@@ -264,7 +262,7 @@ fn check_consents(entries: &[Entry], seed: u64) -> usize {
 }
 
 /// I5: a code is accepted once in the whole city.
-fn check_codes_used_once(entries: &[Entry], seed: u64) {
+fn check_codes_used_once(entries: &[Entry]) {
     let mut used = BTreeSet::new();
     let mut visits = BTreeMap::new();
     for entry in entries {
@@ -274,7 +272,7 @@ fn check_codes_used_once(entries: &[Entry], seed: u64) {
             }
             Entry::Identified { visit, .. } => {
                 if let Some(mark) = visits.get(visit) {
-                    assert!(used.insert(mark.clone()), "seed {seed}: code {mark} opened two visits");
+                    assert!(used.insert(mark.clone()), "code {mark} opened two visits");
                 }
             }
             _ => {}
@@ -287,7 +285,7 @@ fn count_of(entries: &[Entry], matches: impl Fn(&Entry) -> bool) -> usize {
 }
 
 /// I5: a code that a kiosk verified itself opens one visit there; returns holder and time step of each.
-fn codes_verified_at(entries: &[Entry], kiosk: usize, seed: u64) -> BTreeSet<(CodeHolder, u16)> {
+fn codes_verified_at(entries: &[Entry], kiosk: usize) -> BTreeSet<(CodeHolder, u16)> {
     let (mut time_steps, mut accepted) = (BTreeMap::new(), BTreeSet::new());
     for entry in entries {
         match entry {
@@ -297,7 +295,7 @@ fn codes_verified_at(entries: &[Entry], kiosk: usize, seed: u64) -> BTreeSet<(Co
             Entry::Identified { visit, .. } => {
                 if let Some(time_step) = time_steps.get(visit) {
                     let first = accepted.insert(*time_step);
-                    assert!(first, "seed {seed}: kiosk {kiosk} accepted {time_step:?} twice");
+                    assert!(first, "kiosk {kiosk} accepted {time_step:?} twice");
                 }
             }
             _ => {}
@@ -307,13 +305,13 @@ fn codes_verified_at(entries: &[Entry], kiosk: usize, seed: u64) -> BTreeSet<(Co
 }
 
 /// I5: a payment needs stronger evidence than a copied code, and a level is never above its evidence.
-fn check_evidence(entries: &[Entry], seed: u64) {
+fn check_evidence(entries: &[Entry]) {
     let mut evidence_of: BTreeMap<VisitId, Evidence> = BTreeMap::new();
     for entry in entries {
         match entry {
             Entry::Identified { visit, evidence, level, .. }
             | Entry::EvidenceGiven { visit, evidence, level } => {
-                assert!(*level <= evidence.max_level(), "seed {seed}: {level:?} by {evidence:?}");
+                assert!(*level <= evidence.max_level(), "{level:?} by {evidence:?}");
                 evidence_of.insert(*visit, *evidence);
             }
             Entry::OrderCreated { visit, method, order, .. } => {
@@ -326,7 +324,7 @@ fn check_evidence(entries: &[Entry], seed: u64) {
                         matches!(evidence, Some(Evidence::TokenConsumed | Evidence::ChallengeAnswered))
                     }
                 };
-                assert!(suffices, "seed {seed}: {order} by {method:?} on {evidence:?}");
+                assert!(suffices, "{order} by {method:?} on {evidence:?}");
             }
             _ => {}
         }
@@ -334,18 +332,18 @@ fn check_evidence(entries: &[Entry], seed: u64) {
 }
 
 /// I6: at most one copy without copy mark is printed of each receipt, whatever fault the printer had.
-fn check_unmarked_copies(world: &Simulator, kiosk: usize, seed: u64) {
+fn check_unmarked_copies(world: &Simulator, kiosk: usize) {
     for (receipt, copies) in world.kiosks[kiosk].unmarked_copies() {
-        assert!(copies <= 1, "seed {seed}: {copies} unmarked copies of {}", receipt.number());
+        assert!(copies <= 1, "{copies} unmarked copies of {}", receipt.number());
     }
 }
 
 /// I3: no personal data of a resident is readable on the disk.
-fn check_disk_is_unreadable(world: &Simulator, kiosk: usize, seed: u64) {
+fn check_disk_is_unreadable(world: &Simulator, kiosk: usize) {
     let bytes = world.kiosks[kiosk].disk.lock().all_bytes();
     let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds("KJS2"), "the disk has no journal");
     for resident in &world.city.residents {
-        assert!(!holds(&resident.name) && !holds(&resident.id_number), "seed {seed}: {}", resident.slug);
+        assert!(!holds(&resident.name) && !holds(&resident.id_number), "{}", resident.slug);
     }
 }

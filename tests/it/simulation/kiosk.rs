@@ -1,20 +1,24 @@
 //! One kiosk of the simulation: its engine, the storage that survives a crash, and its devices.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use contract::{Bilingual, CodeRules, ReceiptId, SiteProfile, UnixMs};
 use engine::{CacheEntry, CacheKey, CacheSnapshot, Engine, EngineConfig, InputEvent, JournalOpener, Output};
 use faulty_disk::SharedDisk;
+use journal::Disk as _;
 use session::{DeviceKind, DeviceState, Equipment, Event, KioskSetup, MonotonicMs, Now, TimeLimits};
 use view::{Texts, View};
 
 use super::peers::{catalogue_key, device_key, kiosk_id, root_key};
+use super::screen_checks::{DurableRecords, Statement, VisitSettings};
 
 /// The platform's clock at the start of a run.
 pub(crate) const START_MS: u64 = 1_795_500_000_000;
 /// Key that wraps the keys of every journal.
 pub(crate) const WRAP_KEY: [u8; 16] = [9; 16];
+
+static TEXTS: LazyLock<Arc<Texts>> = LazyLock::new(|| Arc::new(Texts::built_in()));
 
 pub(crate) struct SimKiosk {
     number: usize,
@@ -25,9 +29,19 @@ pub(crate) struct SimKiosk {
     /// Number of process starts; an answer to an earlier process is dropped.
     pub(crate) generation: u64,
     started_at: u64,
-    /// Difference of the kiosk's clock to the platform's, in milliseconds.
-    skew_ms: u64,
+    /// Difference of the kiosk's clock to the platform's at a time, in milliseconds, and how much it gains from then on, in
+    /// millionths.
+    clock: (u64, i64, i64),
+    /// A stored segment was damaged.
+    pub(crate) is_damaged: bool,
     pub(crate) view: Option<View>,
+    /// The views that were shown since the last check.
+    pub(crate) unchecked: Vec<View>,
+    /// The durable records as far as they were read in this process.
+    pub(crate) durable: DurableRecords,
+    /// What the last view said.
+    pub(crate) said: Vec<Statement>,
+    pub(crate) settings: VisitSettings,
     pub(crate) online: bool,
     pub(crate) has_paper: bool,
     /// Index of the resident whose card is in the slot.
@@ -39,7 +53,7 @@ pub(crate) struct SimKiosk {
 }
 
 impl SimKiosk {
-    pub(crate) fn new(number: usize, skew_ms: u64) -> Self {
+    pub(crate) fn new(number: usize, ahead_ms: i64) -> Self {
         Self {
             number,
             engine: None,
@@ -47,8 +61,13 @@ impl SimKiosk {
             cache: CacheSnapshot::default(),
             generation: 0,
             started_at: 0,
-            skew_ms,
+            clock: (0, ahead_ms, 0),
+            is_damaged: false,
             view: None,
+            unchecked: Vec::new(),
+            durable: DurableRecords::default(),
+            said: Vec::new(),
+            settings: VisitSettings::default(),
             online: true,
             has_paper: true,
             card: None,
@@ -58,7 +77,15 @@ impl SimKiosk {
     }
 
     pub(crate) fn clock_at(&self, now: u64) -> Now {
-        Now { mono: MonotonicMs(now - self.started_at + 1_000), wall: UnixMs(START_MS + now + self.skew_ms) }
+        let (since, ahead_ms, drift) = self.clock;
+        let gained = i64::try_from(now - since).unwrap() * drift / 1_000_000;
+        let wall = (START_MS + now).saturating_add_signed(ahead_ms + gained);
+        Now { mono: MonotonicMs(now - self.started_at + 1_000), wall: UnixMs(wall) }
+    }
+
+    /// Sets the wall clock: so much ahead of the platform's, gaining so many millionths.
+    pub(crate) const fn set_clock(&mut self, now: u64, ahead_ms: i64, drift: i64) {
+        self.clock = (now, ahead_ms, drift);
     }
 
     /// Next wake-up of the engine, in simulated milliseconds.
@@ -106,10 +133,17 @@ impl SimKiosk {
         self.store_outputs(out)
     }
 
+    /// The machine is suspended: the monotonic clock stands still.
+    pub(crate) const fn suspend(&mut self, ms: u64) {
+        self.started_at += ms;
+    }
+
     /// The process crashes, or the power fails.
     pub(crate) fn crash(&mut self, seed: u64, cache_survives: bool) {
         self.engine = None;
         self.view = None;
+        self.said.clear();
+        self.durable = DurableRecords::default();
         self.disk.lock().power_cut(seed);
         if !cache_survives {
             self.cache = CacheSnapshot::default();
@@ -121,12 +155,22 @@ impl SimKiosk {
         let mut rest = Vec::new();
         for out in out {
             match out {
-                Output::Show(view) => self.view = Some(*view),
+                Output::Show(view) => {
+                    self.unchecked.push((*view).clone());
+                    self.view = Some(*view);
+                }
                 Output::Cache(CacheEntry { key: CacheKey::Feed, bytes }) => self.cache.feed = Some(bytes),
                 Output::Effect(_) | Output::Send(_) => rest.push(out),
             }
         }
         rest
+    }
+
+    /// Number of journal segments that were begun so far.
+    pub(crate) fn segments_begun(&self) -> u64 {
+        let names = self.disk.lock().list().unwrap();
+        let last = names.iter().filter_map(|name| name.split('-').next()?.parse::<u64>().ok()).max();
+        last.map_or(0, |last| last + 1)
     }
 
     fn engine_config(&self) -> EngineConfig<SharedDisk> {
@@ -153,7 +197,7 @@ impl SimKiosk {
             },
             time_limits: TimeLimits::default(),
             staff_keys: Vec::new(),
-            texts: Arc::new(Texts::built_in()),
+            texts: Arc::clone(&TEXTS),
         };
         let disk = self.disk.clone();
         EngineConfig {
@@ -165,7 +209,7 @@ impl SimKiosk {
                 configuration: "00".into(),
                 high_water: u64::MAX,
             },
-            device_key: Arc::new(device_key(self.number)),
+            device_key: device_key(self.number),
             catalogue_key: catalogue_key().public(),
             cached: self.cache.clone(),
         }

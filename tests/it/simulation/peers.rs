@@ -1,18 +1,27 @@
 //! The platform, the acquirer and the department, each with its own database in memory.
+//!
+//! What is the same at the start of every run is made once: the databases are copied, phones are bound already.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use contract::{
     CardEvidence, IssuerKey, IssuerKeys, KioskId, SecretKey, SignedStatement, SiteProfile, UnixMs,
 };
 use resident_code::FormatKey;
-use rusqlite::Connection;
+use rusqlite::backup::Backup;
+use rusqlite::{Connection, OpenFlags};
 use sandbox::acquirer::{AcquirerChargeRequest, ChargeLedger};
 use sandbox::department::{Bill, BillLedger, BillPayment, BillsRequest, parse_bills};
 use server::{
-    CodeAuthority, IssuingRules, Peer, PeerAnswer, PeerCall, Platform, PlatformRequest, PlatformSetup,
-    RegisteredKiosk, parse_demo_residents,
+    CodeAuthority, DemoResident, IssuingRules, Peer, PeerAnswer, PeerCall, Platform, PlatformRequest,
+    PlatformSetup, RegisteredKiosk, parse_demo_residents,
 };
 
 use super::kiosk::START_MS;
+use super::phone::SimPhone;
 
 const RESIDENTS: &str = include_str!("../../../assets/residents.toml");
 const RULES: &str = include_str!("../../../provisioning/codes.toml");
@@ -25,7 +34,13 @@ const DOCUMENTS: [&str; 4] = [
 /// Additional bills per resident: enough for a run with faults.
 const EXTRA_BILLS: u32 = 12;
 
+/// When the key ends that codes are issued with.
+pub(crate) const ISSUER_ENDS_MS: u64 = START_MS + 90 * 24 * 3_600_000;
+/// Number of kiosks.
+pub(crate) const KIOSKS: usize = 2;
+
 /// A resident of the simulation.
+#[derive(Clone)]
 pub(crate) struct SimResident {
     pub(crate) slug: String,
     pub(crate) name: String,
@@ -61,39 +76,59 @@ pub(crate) struct SimCity {
     pub(crate) acquirer: ChargeLedger,
     pub(crate) department: BillLedger,
     pub(crate) residents: Vec<SimResident>,
+    /// Orders that the department refuses to book.
+    pub(crate) refused: BTreeSet<String>,
+    /// The platform's database.
+    database: SharedDatabase,
+    /// How often the catalogue was changed.
+    catalogue_changes: u32,
 }
 
-pub(crate) fn catalogue_key() -> SecretKey {
-    SecretKey::from_bytes(&[9; 32]).unwrap()
+/// A secret key that is made once: making one and wiping one each cost as much as a signature.
+type Key = LazyLock<Arc<SecretKey>>;
+
+fn new_key(byte: u8) -> Arc<SecretKey> {
+    Arc::new(SecretKey::from_bytes(&[byte; 32]).unwrap())
+}
+
+pub(crate) fn catalogue_key() -> Arc<SecretKey> {
+    static KEY: Key = LazyLock::new(|| new_key(9));
+    Arc::clone(&KEY)
 }
 
 /// The city's root key, which signs the list of issuer keys.
-pub(crate) fn root_key() -> SecretKey {
-    SecretKey::from_bytes(&[0x0e; 32]).unwrap()
+pub(crate) fn root_key() -> Arc<SecretKey> {
+    static KEY: Key = LazyLock::new(|| new_key(0x0e));
+    Arc::clone(&KEY)
 }
 
 fn code_authority() -> CodeAuthority {
-    let secret = |byte| SecretKey::from_bytes(&[byte; 32]).unwrap();
-    let not_before = UnixMs(START_MS - 3_600_000);
-    let not_after = not_before.plus_ms(90 * 24 * 3_600_000);
-    let list = IssuerKeys {
-        city: "YK".into(),
-        version: 1,
-        not_before,
-        not_after,
-        revoker: secret(0x0f).public(),
-        issuers: vec![IssuerKey { id: 1, key: secret(0x51).public(), not_before, not_after }],
-    };
-    let (rules, signed) = (IssuingRules::parse(RULES).unwrap(), SignedStatement::sign(&list, &root_key()));
-    CodeAuthority::new(rules, signed, &root_key().public(), &[(1, [0x51; 32])], &[0x0f; 32]).unwrap()
+    static SIGNED: LazyLock<SignedStatement<IssuerKeys>> = LazyLock::new(|| {
+        let public = |byte| new_key(byte).public();
+        let not_before = UnixMs(START_MS - 3_600_000);
+        let not_after = UnixMs(ISSUER_ENDS_MS);
+        let list = IssuerKeys {
+            city: "YK".into(),
+            version: 1,
+            not_before,
+            not_after,
+            revoker: public(0x0f),
+            issuers: vec![IssuerKey { id: 1, key: public(0x51), not_before, not_after }],
+        };
+        SignedStatement::sign(&list, &root_key())
+    });
+    let rules = IssuingRules::parse(RULES).unwrap();
+    CodeAuthority::new(rules, SIGNED.clone(), &root_key().public(), &[(1, [0x51; 32])], &[0x0f; 32]).unwrap()
 }
 
 pub(crate) fn kiosk_id(kiosk: usize) -> KioskId {
     format!("K-{kiosk}").parse().unwrap()
 }
 
-pub(crate) fn device_key(kiosk: usize) -> SecretKey {
-    SecretKey::from_bytes(&[u8::try_from(kiosk).unwrap() + 20; 32]).unwrap()
+pub(crate) fn device_key(kiosk: usize) -> Arc<SecretKey> {
+    static KEYS: LazyLock<[Arc<SecretKey>; KIOSKS]> =
+        LazyLock::new(|| std::array::from_fn(|kiosk| new_key(u8::try_from(kiosk).unwrap() + 20)));
+    Arc::clone(&KEYS[kiosk])
 }
 
 fn residents() -> Vec<SimResident> {
@@ -110,45 +145,127 @@ fn residents() -> Vec<SimResident> {
     file["resident"].as_array().unwrap().iter().map(resident).collect()
 }
 
-impl SimCity {
-    pub(crate) fn new(kiosks: usize) -> Self {
-        let memory = || Connection::open_in_memory().unwrap();
-        let devices = (0..kiosks).map(|kiosk| RegisteredKiosk {
-            id: kiosk_id(kiosk),
-            key: device_key(kiosk).public(),
-            name: "大厅".into(),
-            profile: SiteProfile::DistrictHall,
-        });
-        let setup = PlatformSetup {
-            catalogue_key: catalogue_key(),
-            format_key: FormatKey::new(1, [5; 32]),
-            kiosks: devices.collect(),
-            service_documents: DOCUMENTS.map(str::to_owned).into(),
-            residents: parse_demo_residents(RESIDENTS).unwrap(),
-            code_authority: Some(code_authority()),
-            relying_parties: Vec::new(),
-            card_root_keys: None,
+/// A database in memory that can be copied while its owner uses it.
+struct SharedDatabase {
+    name: String,
+    copier: Connection,
+}
+
+impl SharedDatabase {
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name =
+            format!("file:simulation-{}?mode=memory&cache=shared", COUNT.fetch_add(1, Ordering::Relaxed));
+        Self { copier: Self::connect(&name), name }
+    }
+
+    fn connect(name: &str) -> Connection {
+        Connection::open_with_flags(name, OpenFlags::default()).unwrap()
+    }
+
+    fn connection(&self) -> Connection {
+        Self::connect(&self.name)
+    }
+}
+
+fn copy_database(from: &Connection, to: &mut Connection) {
+    let copied =
+        Backup::new(from, to).and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None));
+    copied.unwrap();
+}
+
+/// What every run begins with.
+struct PreparedCity {
+    platform: SharedDatabase,
+    acquirer: SharedDatabase,
+    department: SharedDatabase,
+    residents: Vec<SimResident>,
+    phones: Vec<Option<SimPhone>>,
+}
+
+impl PreparedCity {
+    fn new() -> Self {
+        let (platform, acquirer, department) =
+            (SharedDatabase::new(), SharedDatabase::new(), SharedDatabase::new());
+        let mut city = SimCity {
+            platform: open_platform(platform.connection(), parse_demo_residents(RESIDENTS).unwrap(), 0),
+            acquirer: ChargeLedger::open(acquirer.connection()).unwrap(),
+            department: BillLedger::open(department.connection()).unwrap(),
+            residents: residents(),
+            refused: BTreeSet::new(),
+            database: SharedDatabase::new(),
+            catalogue_changes: 0,
         };
-        let (mut department, residents) = (BillLedger::open(memory()).unwrap(), residents());
         for (id_number, bill) in parse_bills(RESIDENTS).unwrap() {
-            department.issue(&id_number, &bill).unwrap();
+            city.department.issue(&id_number, &bill).unwrap();
             for number in 0..EXTRA_BILLS {
                 let key = format!("{}-{number}", bill.key);
                 let (period, amount) = (format!("20{:02}-01", 10 + number), i64::from(number) * 100 + 1);
                 let more = Bill { key, period, amount, ..bill.clone() };
-                department.issue(&id_number, &more).unwrap();
+                city.department.issue(&id_number, &more).unwrap();
             }
         }
-        Self {
-            platform: Platform::open(memory(), setup).unwrap(),
-            acquirer: ChargeLedger::open(memory()).unwrap(),
-            department,
-            residents,
-        }
+        let bind = |resident| SimPhone::bind(&mut city, resident, UnixMs(START_MS + resident as u64));
+        let phones = (0..residents().len()).map(bind).collect();
+        Self { platform, acquirer, department, residents: city.residents, phones }
+    }
+}
+
+/// Opens the platform on a database, and enters residents into it. `changes`: how often the catalogue was changed.
+fn open_platform(db: Connection, residents: Vec<DemoResident>, changes: u32) -> Platform {
+    let version = format!("\nversion = {}\n", changes + 1);
+    let devices = (0..KIOSKS).map(|kiosk| RegisteredKiosk {
+        id: kiosk_id(kiosk),
+        key: device_key(kiosk).public(),
+        name: "大厅".into(),
+        profile: SiteProfile::DistrictHall,
+    });
+    let setup = PlatformSetup {
+        catalogue_key: SecretKey::from_bytes(&[9; 32]).unwrap(),
+        format_key: FormatKey::new(1, [5; 32]),
+        kiosks: devices.collect(),
+        service_documents: DOCUMENTS.map(|text| text.replacen("\nversion = 1\n", &version, 1)).into(),
+        residents,
+        code_authority: Some(code_authority()),
+        relying_parties: Vec::new(),
+        card_root_keys: None,
+    };
+    Platform::open(db, setup).unwrap()
+}
+
+impl SimCity {
+    /// A city at the start of a run, and the phones of its residents; none for a resident without a card in force.
+    pub(crate) fn new() -> (Self, Vec<Option<SimPhone>>) {
+        static PREPARED: LazyLock<Mutex<PreparedCity>> = LazyLock::new(|| Mutex::new(PreparedCity::new()));
+        let prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let copy = |of: &SharedDatabase| {
+            let mut database = Connection::open_in_memory().unwrap();
+            copy_database(&of.copier, &mut database);
+            database
+        };
+        let mut database = SharedDatabase::new();
+        copy_database(&prepared.platform.copier, &mut database.copier);
+        let city = Self {
+            platform: open_platform(database.connection(), Vec::new(), 0),
+            acquirer: ChargeLedger::open(copy(&prepared.acquirer)).unwrap(),
+            department: BillLedger::open(copy(&prepared.department)).unwrap(),
+            residents: prepared.residents.clone(),
+            refused: BTreeSet::new(),
+            database,
+            catalogue_changes: 0,
+        };
+        (city, prepared.phones.clone())
     }
 
-    /// A system behind the platform executes a call. `accepts`: whether the account has the money.
-    pub(crate) fn serve(&mut self, call: &PeerCall, accepts: bool, now: UnixMs) -> PeerAnswer {
+    /// The platform's process ends and starts again, with its database and perhaps with new service documents.
+    pub(crate) fn restart_platform(&mut self, is_catalogue_changed: bool) {
+        self.catalogue_changes += u32::from(is_catalogue_changed);
+        self.platform = open_platform(self.database.connection(), Vec::new(), self.catalogue_changes);
+    }
+
+    /// A system behind the platform executes a call. `accepts`: whether the account has the money; `refuses`: whether the
+    /// department refuses what it has not booked yet.
+    pub(crate) fn serve(&mut self, call: &PeerCall, accepts: bool, refuses: bool, now: UnixMs) -> PeerAnswer {
         let json = |status, body| PeerAnswer { status, body };
         match (call.peer, call.target.as_str()) {
             (Peer::Acquirer, "/charges") => {
@@ -163,6 +280,7 @@ impl SimCity {
                 let answer = self.acquirer.inquire(order.unwrap(), now.0).unwrap();
                 json(200, serde_json::to_vec(&answer).unwrap())
             }
+            (Peer::Department, "/bills") if refuses => json(503, Vec::new()),
             (Peer::Department, "/bills") => {
                 let request: BillsRequest = serde_json::from_slice(&call.body).unwrap();
                 json(200, serde_json::to_vec(&self.department.open_bills(&request).unwrap()).unwrap())
@@ -171,6 +289,12 @@ impl SimCity {
             (Peer::Identity, _) => json(503, Vec::new()),
             (Peer::Department, _) => {
                 let payment: BillPayment = serde_json::from_slice(&call.body).unwrap();
+                let is_booked =
+                    || self.department.bookings().unwrap().iter().any(|one| one.order == payment.order);
+                if self.refused.contains(&payment.order) || (refuses && !is_booked()) {
+                    self.refused.insert(payment.order);
+                    return json(409, Vec::new());
+                }
                 json(if self.department.book(&payment).is_ok() { 204 } else { 409 }, Vec::new())
             }
         }

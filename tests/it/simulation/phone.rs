@@ -1,5 +1,7 @@
 //! A resident's phone: shows offline codes, and answers a kiosk's challenge.
 
+use std::sync::Arc;
+
 use contract::{Challenge, HexBytes, HttpMethod, SecretKey, UnixMs, sm3};
 use resident_code::SessionCertificate;
 use serde_json::{Value, json};
@@ -7,8 +9,11 @@ use server::{PeerAnswer, PlatformReply, PlatformRequest};
 
 use super::peers::SimCity;
 
+#[derive(Clone)]
 pub(crate) struct SimPhone {
-    key: SecretKey,
+    /// What the platform knows the phone by.
+    secret: String,
+    key: Arc<SecretKey>,
     certificate: SessionCertificate,
 }
 
@@ -22,26 +27,41 @@ impl SimPhone {
         let bound = post(city, "bindings", &json!({ "ticket": "seen" }), now, &seen);
         let secret = bound["phone"].as_str()?.to_owned();
         let key = SecretKey::from_bytes(&[u8::try_from(resident).unwrap() + 1; 32]).unwrap();
-        let signed =
-            [b"session-key/1\0".as_slice(), &sm3(&[&secret.parse::<HexBytes<16>>().unwrap().0])].concat();
-        let request = json!({
-            "phone": secret, "session_key": HexBytes(key.public().to_compressed()), "proof": key.sign(&signed),
-        });
-        let certified = post(city, "certificates", &request, now, &seen);
-        let certificate: HexBytes<114> = certified["certificate"].as_str()?.parse().unwrap();
-        let certificate = SessionCertificate::from_bytes(&certificate.0).unwrap();
-        Some(Self { key, certificate })
+        let certificate = certify(city, &secret, &key, now)?;
+        Some(Self { secret, key: Arc::new(key), certificate })
     }
 
-    /// The text of the offline code that the phone shows now.
-    pub(crate) fn offline_code(&self, now: UnixMs) -> String {
-        self.certificate.present(&self.key, seconds(now)).unwrap().to_text()
+    /// Has the platform issue a new certificate when the phone's has ended. False when the platform issues none any more.
+    pub(crate) fn renew(&mut self, city: &mut SimCity, now: UnixMs) -> bool {
+        if self.certificate.present(&self.key, seconds(now)).is_err() {
+            let Some(certificate) = certify(city, &self.secret, &self.key, now) else { return false };
+            self.certificate = certificate;
+        }
+        true
     }
 
-    /// The text of the answer code that the phone shows after its owner agreed to the challenge.
-    pub(crate) fn answer_code(&self, challenge: &Challenge, now: UnixMs) -> String {
-        self.certificate.answer(&self.key, &challenge.to_be_signed(), seconds(now)).unwrap().to_text()
+    /// The text of the offline code that the phone shows now; none after the end of its certificate.
+    pub(crate) fn offline_code(&self, now: UnixMs) -> Option<String> {
+        Some(self.certificate.present(&self.key, seconds(now)).ok()?.to_text())
     }
+
+    /// The text of the answer code that the phone shows after its owner agreed to the challenge; none after the end of its
+    /// certificate.
+    pub(crate) fn answer_code(&self, challenge: &Challenge, now: UnixMs) -> Option<String> {
+        Some(self.certificate.answer(&self.key, &challenge.to_be_signed(), seconds(now)).ok()?.to_text())
+    }
+}
+
+/// Has the platform certify a phone's key; none when it refuses.
+fn certify(city: &mut SimCity, secret: &str, key: &SecretKey, now: UnixMs) -> Option<SessionCertificate> {
+    let signed =
+        [b"session-key/1\0".as_slice(), &sm3(&[&secret.parse::<HexBytes<16>>().unwrap().0])].concat();
+    let request = json!({
+        "phone": secret, "session_key": HexBytes(key.public().to_compressed()), "proof": key.sign(&signed),
+    });
+    let certified = post(city, "certificates", &request, now, &Value::Null);
+    let certificate: HexBytes<114> = certified["certificate"].as_str()?.parse().unwrap();
+    Some(SessionCertificate::from_bytes(&certificate.0).unwrap())
 }
 
 fn post(city: &mut SimCity, name: &str, body: &Value, now: UnixMs, seen: &Value) -> Value {

@@ -4,7 +4,7 @@ use contract::Challenge;
 use session::{CardEvent, Event};
 use view::{Body, Icon, Intent, TextId, View};
 
-use super::SimRng;
+use super::recording::SimRng;
 use super::simulator::Simulator;
 
 impl Simulator {
@@ -54,10 +54,11 @@ impl Simulator {
             // A copy of the newest code has the best chance to be accepted; older codes are tried too.
             let back = if self.rng.percent(70) { 0 } else { self.rng.below(seen) };
             self.codes[usize::try_from(seen - 1 - back).unwrap()].clone()
-        } else if let Some(phone) = &self.phones[resident]
+        } else if let Some(phone) = &mut self.phones[resident]
             && self.rng.percent(45)
+            && phone.renew(&mut self.city, wall)
+            && let Some(code) = phone.offline_code(wall)
         {
-            let code = phone.offline_code(wall);
             self.kiosks[kiosk].phone = Some(resident);
             self.codes.push(code.clone());
             code
@@ -79,8 +80,10 @@ impl Simulator {
             Some(resident) => resident,
             None => usize::try_from(self.rng.below(self.phones.len() as u64)).unwrap(),
         };
-        if let Some(phone) = &self.phones[resident] {
-            let answer = phone.answer_code(challenge, wall);
+        if let Some(phone) = &mut self.phones[resident]
+            && phone.renew(&mut self.city, wall)
+            && let Some(answer) = phone.answer_code(challenge, wall)
+        {
             self.event(kiosk, Event::CodeScanned(answer.into_bytes().into()));
         }
     }

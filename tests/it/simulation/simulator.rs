@@ -1,36 +1,24 @@
 //! The simulation: time, the network, and the injected faults.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use contract::{Confirmation, ReceiptId, UnixMs, sm3};
-use engine::platform_api::{OutgoingRequest, RequestKind, ResponseHead};
-use engine::{ExchangeTiming, InputEvent, Output};
-use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformResponse};
-use session::{
-    DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer, PrintResult, CardWork, Work, WorkAnswer,
-};
+use contract::{Confirmation, Receipt, ReceiptId, UnixMs, sm3};
+use engine::platform_api::OutgoingRequest;
+use engine::{InputEvent, Output};
+use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformResponse};
+use session::{Effect, Event, PinAnswer, PrintResult, CardWork, Work, WorkAnswer};
 use view::{Body, Text, TextId};
 
-use super::SimRng;
 use super::kiosk::{START_MS, SimKiosk};
-use super::peers::{SimCity, device_key, kiosk_id};
+use super::network::{AwaitedRequest, RequestNumber, SimulatedFate};
+use super::peers::{KIOSKS, SimCity, kiosk_id};
 use super::phone::SimPhone;
+use super::recording::SimRng;
 use super::residents;
+use super::screen_checks::{Statement, statements};
 
-const KIOSKS: usize = 2;
-
-/// Number of a kiosk's request that waits for an answer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RequestNumber(u64);
-
-struct AwaitedRequest {
-    kiosk: usize,
-    life: u64,
-    asked: RequestKind,
-    sent: UnixMs,
-}
-
-enum SimEvent {
+pub(crate) enum SimEvent {
     Wake {
         kiosk: usize,
         life: u64,
@@ -78,13 +66,36 @@ enum SimEvent {
     Repair(usize),
 }
 
-/// Whether a message and its answer are delivered.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum SimulatedFate {
-    Arrives,
-    LostOnTheWay,
-    AnswerLost,
-    AnswerGarbled,
+/// What happened, for the recording of a run.
+impl fmt::Display for SimEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wake { kiosk, .. } => write!(f, "kiosk {kiosk}: deadline"),
+            Self::ResidentActs(kiosk) => write!(f, "kiosk {kiosk}: resident acts"),
+            Self::Device { kiosk, .. } => write!(f, "kiosk {kiosk}: device answers"),
+            Self::PrintDone { kiosk, receipt, result, .. } => {
+                write!(f, "kiosk {kiosk}: print of {}: {result:?}", receipt.number())
+            }
+            Self::Request { request, fate, .. } => write!(f, "request {}: {fate:?}", request.target),
+            Self::Answer { wait, response } => {
+                write!(
+                    f,
+                    "answer to request {}: {:?}",
+                    wait.0,
+                    response.as_ref().map(|response| response.status)
+                )
+            }
+            Self::Call { call, .. } => write!(f, "call of {:?} {}", call.peer, call.target),
+            Self::CallAnswered { call, answer, .. } => {
+                let status = answer.as_ref().map(|answer| answer.status);
+                write!(f, "answer of {:?} {}: {status:?}", call.peer, call.target)
+            }
+            Self::PlatformJobs => write!(f, "platform jobs"),
+            Self::InjectFault => write!(f, "fault"),
+            Self::Start(kiosk) => write!(f, "kiosk {kiosk}: start"),
+            Self::Repair(kiosk) => write!(f, "kiosk {kiosk}: repair"),
+        }
+    }
 }
 
 pub(crate) struct Simulator {
@@ -95,17 +106,20 @@ pub(crate) struct Simulator {
     pub(crate) phones: Vec<Option<SimPhone>>,
     /// All codes that were shown, oldest first.
     pub(crate) codes: Vec<String>,
-    now: u64,
+    pub(crate) now: u64,
     queue: BTreeMap<(u64, u64), SimEvent>,
-    events_queued: u64,
-    waiting: BTreeMap<RequestNumber, AwaitedRequest>,
+    pub(crate) events_queued: u64,
+    pub(crate) waiting: BTreeMap<RequestNumber, AwaitedRequest>,
     /// Number of process starts of the platform; an answer to a call of an earlier process is dropped.
-    platform_generation: u64,
-    faults_enabled: bool,
-    acquirer_reachable: bool,
+    pub(crate) platform_generation: u64,
+    pub(crate) faults_enabled: bool,
+    pub(crate) acquirer_reachable: bool,
     pub(crate) counts: FaultCounts,
     /// Violations found on a screen during the run.
     pub(crate) violations: BTreeSet<String>,
+    /// The receipt numbers of the orders that were shown as paid.
+    pub(crate) shown_as_paid: BTreeSet<String>,
+    is_complete: bool,
 }
 
 /// Counts of faults and of views about them in a run.
@@ -118,16 +132,29 @@ pub(crate) struct FaultCounts {
     pub(crate) duplicates: u64,
     pub(crate) out_of_service: u64,
     pub(crate) shown_as_paid: u64,
+    pub(crate) held_back: u64,
+    pub(crate) late_devices: u64,
+    pub(crate) clock_jumps: u64,
+    pub(crate) bits_rotten: u64,
+    pub(crate) read_errors: u64,
+    pub(crate) catalogue_changes: u64,
+    pub(crate) refusals: u64,
+    pub(crate) rests: u64,
+    /// Segments that were begun by rotation, and segments that were deleted.
+    pub(crate) rotated: u64,
+    pub(crate) deleted: u64,
+    /// Runs that went on after the end of the issuer's key.
+    pub(crate) issuer_ended: u64,
+    /// Checks that were made.
+    pub(crate) checks: u64,
 }
 
 impl Simulator {
-    pub(crate) fn new(seed: u64) -> Self {
-        let mut dice = SimRng::new(seed);
-        let terminals = (0..KIOSKS).map(|number| SimKiosk::new(number, dice.below(4_000))).collect();
-        let mut city = SimCity::new(KIOSKS);
-        let residents = city.residents.len();
-        let bind = |resident| SimPhone::bind(&mut city, resident, UnixMs(START_MS + resident as u64));
-        let phones = (0..residents).map(bind).collect();
+    pub(crate) fn new(mut dice: SimRng) -> Self {
+        let terminals = (0..KIOSKS)
+            .map(|number| SimKiosk::new(number, i64::try_from(dice.below(4_000)).unwrap()))
+            .collect();
+        let (city, phones) = SimCity::new();
         let mut world = Self {
             rng: dice,
             city,
@@ -143,6 +170,8 @@ impl Simulator {
             acquirer_reachable: true,
             counts: FaultCounts::default(),
             violations: BTreeSet::new(),
+            shown_as_paid: BTreeSet::new(),
+            is_complete: true,
         };
         for kiosk in 0..KIOSKS {
             world.schedule(0, SimEvent::Start(kiosk));
@@ -176,20 +205,35 @@ impl Simulator {
         self.run(ms);
     }
 
+    /// Nobody comes for hours or days: the machines are suspended, and what is on its way arrives afterwards.
+    pub(crate) fn rest(&mut self) {
+        let hours = 8 + self.rng.below(15 * 24);
+        let ms = hours * 3_600_000;
+        let queue = std::mem::take(&mut self.queue);
+        self.queue = queue.into_iter().map(|((at, number), event)| ((at + ms, number), event)).collect();
+        self.now += ms;
+        self.kiosks.iter_mut().for_each(|kiosk| kiosk.suspend(ms));
+        self.counts.rests += 1;
+    }
+
     fn run(&mut self, ms: u64) {
         let end = self.now + ms;
         while let Some((&(at, number), _)) = self.queue.first_key_value() {
             if at > end {
                 break;
             }
-            self.now = at.max(self.now);
             let Some(happening) = self.queue.remove(&(at, number)) else { break };
+            self.now = at.max(self.now);
+            self.is_complete = self.rng.begin_event(self.now, || happening.to_string());
+            if !self.is_complete {
+                return;
+            }
             self.handle_event(happening);
         }
         self.now = end;
     }
 
-    fn schedule(&mut self, delay: u64, happening: SimEvent) {
+    pub(crate) fn schedule(&mut self, delay: u64, happening: SimEvent) {
         self.events_queued += 1;
         self.queue.insert((self.now + delay, self.events_queued), happening);
     }
@@ -237,7 +281,7 @@ impl Simulator {
                 for call in self.city.platform.due_calls(self.wall()) {
                     self.send_call(call, None, SimulatedFate::Arrives);
                 }
-                self.schedule(2_000, SimEvent::PlatformJobs);
+                self.schedule(5_000, SimEvent::PlatformJobs);
             }
             SimEvent::InjectFault => {
                 if self.faults_enabled {
@@ -261,7 +305,7 @@ impl Simulator {
         self.turn(kiosk, InputEvent::Kiosk(event));
     }
 
-    fn turn(&mut self, kiosk: usize, what: InputEvent) {
+    pub(crate) fn turn(&mut self, kiosk: usize, what: InputEvent) {
         let entropy = self.rng.next_u128();
         let out = self.kiosks[kiosk].turn(self.now, entropy, what);
         self.execute_outputs(kiosk, out);
@@ -283,21 +327,41 @@ impl Simulator {
         }
     }
 
+    /// Checks the views that a kiosk has shown in this turn.
     fn check_screen(&mut self, kiosk: usize) {
-        let Some(view) = &self.kiosks[kiosk].view else { return };
-        if matches!(view.body, Body::Welcome(_)) && view.header.resident.is_some() {
-            self.violations.insert("the welcome view names a resident".into());
-        }
-        let shown = format!("{view:?}");
-        for resident in &self.city.residents {
-            if shown.contains(&resident.name) || shown.contains(&resident.id_number) {
-                self.violations.insert(format!("{} is on the screen unmasked", resident.slug));
+        let mut is_read = false;
+        for view in std::mem::take(&mut self.kiosks[kiosk].unchecked) {
+            if matches!(view.body, Body::Welcome(_)) && view.header.resident.is_some() {
+                self.violations.insert("the welcome view names a resident".into());
             }
+            let shown = format!("{view:?}");
+            for resident in &self.city.residents {
+                if shown.contains(&resident.name) || shown.contains(&resident.id_number) {
+                    self.violations.insert(format!("{} is on the screen unmasked", resident.slug));
+                }
+            }
+            if let Body::Outcome(outcome) = &view.body {
+                self.counts.shown_as_paid += u64::from(outcome.headline == Text::Id(TextId::Paid));
+                self.counts.out_of_service += u64::from(outcome.kind == view::OutcomeKind::Closed);
+            }
+            let terminal = &mut self.kiosks[kiosk];
+            self.counts.checks += 2;
+            self.violations.extend(terminal.settings.next_view(&view));
+            let said = statements(&view);
+            for new in said.iter().filter(|one| !terminal.said.contains(one)) {
+                if !is_read {
+                    terminal.durable.update(&terminal.disk.lock(), kiosk);
+                    is_read = true;
+                }
+                self.counts.checks += 1;
+                self.violations.extend(terminal.durable.contradiction(new));
+                if let Statement::Paid { number, .. } = new {
+                    self.shown_as_paid.insert(number.clone());
+                }
+            }
+            terminal.said = said;
         }
-        if let Body::Outcome(outcome) = &view.body {
-            self.counts.shown_as_paid += u64::from(outcome.headline == Text::Id(TextId::Paid));
-            self.counts.out_of_service += u64::from(outcome.kind == view::OutcomeKind::Closed);
-        }
+        assert!(self.violations.is_empty(), "kiosk {kiosk}: {:?}", self.violations);
     }
 
     fn execute_effect(&mut self, kiosk: usize, effect: Effect) {
@@ -310,7 +374,8 @@ impl Simulator {
                     PinAnswer::Wrong { tries_left: 5 }
                 };
                 let event = Event::WorkAnswered(ticket, Ok(WorkAnswer::Pin(answer)));
-                self.schedule(300, SimEvent::Device { kiosk, life, event });
+                let delay = self.device_delay(300);
+                self.schedule(delay, SimEvent::Device { kiosk, life, event });
             }
             Effect::StartWork { ticket, work, .. } => {
                 if let Some(request) = OutgoingRequest::work(ticket, &work) {
@@ -319,7 +384,8 @@ impl Simulator {
             }
             Effect::Charge(charge) => self.send(kiosk, OutgoingRequest::charge(&charge)),
             Effect::Inquire(order) => self.send(kiosk, OutgoingRequest::inquire(order)),
-            Effect::Print { receipt, copy_mark: mark, .. } => {
+            Effect::Print { receipt, content, copy_mark: mark, .. } => {
+                self.check_print(kiosk, receipt, &content, mark.is_some());
                 let (comes_out, result) = match self.rng.below(10) {
                     _ if !self.kiosks[kiosk].has_paper => (false, PrintResult::NotStarted),
                     0 => (false, PrintResult::NotStarted),
@@ -328,184 +394,33 @@ impl Simulator {
                 };
                 let paper =
                     SimEvent::PrintDone { kiosk, life, receipt, marked: mark.is_some(), result, comes_out };
-                self.schedule(1_200, paper);
+                let delay = self.device_delay(1_200);
+                self.schedule(delay, paper);
             }
             Effect::CancelWork(_) => {}
         }
     }
 
-    /// A kiosk sends a request to the platform.
-    fn send(&mut self, kiosk: usize, request: OutgoingRequest) {
-        let terminal = &self.kiosks[kiosk];
-        let (life, sent) = (terminal.generation, terminal.clock_at(self.now).wall);
-        let wait = RequestNumber(self.events_queued);
-        self.waiting.insert(wait, AwaitedRequest { kiosk, life, asked: request.kind, sent });
-        let patience = u64::try_from(request.limits.time.as_millis()).unwrap();
-        self.schedule(patience, SimEvent::Answer { wait, response: None });
-        let time = sent.0.to_string();
-        let signed = contract::request_bytes_to_sign(request.method, &request.path, &time, &request.body);
-        let signature = device_key(kiosk).sign(&signed);
-        let request = server::PlatformRequest {
-            method: request.method,
-            target: request.path,
-            device: Some(kiosk_id(kiosk).to_string()),
-            time: Some(time),
-            signature: Some(signature.to_string()),
-            body: request.body.to_vec(),
-        };
-        let fate = if self.kiosks[kiosk].online { self.draw_fate() } else { SimulatedFate::LostOnTheWay };
-        if fate == SimulatedFate::LostOnTheWay {
-            return;
+    /// How long a device takes. Some answers come when the kiosk waits no longer, or after the visit.
+    fn device_delay(&mut self, usual: u64) -> u64 {
+        if !self.faults_enabled || !self.rng.percent(15) {
+            return usual;
         }
-        if self.faults_enabled && self.rng.percent(3) {
-            self.counts.duplicates += 1;
-            let (late, request) = (self.rng.below(60_000), request.clone());
-            self.schedule(late, SimEvent::Request { request, wait: None, fate: SimulatedFate::AnswerLost });
-        }
-        let delay = self.draw_delay();
-        self.schedule(delay, SimEvent::Request { request, wait: Some(wait), fate });
+        self.counts.late_devices += 1;
+        20_000 + self.rng.below(160_000)
     }
 
-    fn draw_fate(&mut self) -> SimulatedFate {
-        if !self.faults_enabled {
-            return SimulatedFate::Arrives;
-        }
-        let fate = match self.rng.below(100) {
-            0..=3 => SimulatedFate::LostOnTheWay,
-            4..=8 => SimulatedFate::AnswerLost,
-            9 => SimulatedFate::AnswerGarbled,
-            _ => SimulatedFate::Arrives,
-        };
-        self.counts.messages_lost += u64::from(fate != SimulatedFate::Arrives);
-        fate
+    fn check_print(&mut self, kiosk: usize, receipt: ReceiptId, content: &Receipt, is_marked: bool) {
+        let terminal = &mut self.kiosks[kiosk];
+        terminal.durable.update(&terminal.disk.lock(), kiosk);
+        let found = terminal.durable.print_contradiction(receipt, content, is_marked, terminal.view.as_ref());
+        self.counts.checks += 1;
+        assert!(found.is_none(), "kiosk {kiosk}: {found:?}");
     }
 
-    fn draw_delay(&mut self) -> u64 {
-        let slow = self.faults_enabled && self.rng.percent(4);
-        if slow { self.rng.below(25_000) } else { 5 + self.rng.below(250) }
-    }
-
-    fn request_arrives(
-        &mut self,
-        request: &server::PlatformRequest,
-        wait: Option<RequestNumber>,
-        fate: SimulatedFate,
-    ) {
-        let (now, entropy) = (self.wall(), self.rng.next_u128());
-        let reply = self.city.platform.handle(request, now, entropy);
-        self.platform_replies(reply, wait, fate);
-    }
-
-    fn platform_replies(&mut self, reply: PlatformReply, wait: Option<RequestNumber>, fate: SimulatedFate) {
-        match reply {
-            PlatformReply::CallPeer(call) => self.send_call(call, wait, fate),
-            PlatformReply::Answer(mut response) => {
-                let Some(wait) = wait else { return };
-                match fate {
-                    SimulatedFate::AnswerLost | SimulatedFate::LostOnTheWay => return,
-                    SimulatedFate::AnswerGarbled => response.body.truncate(response.body.len() / 2),
-                    SimulatedFate::Arrives => {}
-                }
-                let delay = self.draw_delay();
-                self.schedule(delay, SimEvent::Answer { wait, response: Some(response) });
-            }
-        }
-    }
-
-    fn send_call(&mut self, call: PeerCall, wait: Option<RequestNumber>, fate: SimulatedFate) {
-        let delay = self.draw_delay();
-        self.schedule(delay, SimEvent::Call { call, wait, fate });
-    }
-
-    fn call_arrives(&mut self, call: PeerCall, wait: Option<RequestNumber>, fate: SimulatedFate) {
-        let peer_delivery =
-            if self.acquirer_reachable { self.draw_fate() } else { SimulatedFate::LostOnTheWay };
-        let answer = if peer_delivery == SimulatedFate::LostOnTheWay {
-            None
-        } else {
-            let (accepts, now) = (!self.faults_enabled || self.rng.percent(85), self.wall());
-            let answer = self.city.serve(&call, accepts, now);
-            (peer_delivery != SimulatedFate::AnswerLost).then_some(answer)
-        };
-        let (delay, platform) = (self.draw_delay(), self.platform_generation);
-        self.schedule(delay, SimEvent::CallAnswered { call, answer, wait, platform, fate });
-    }
-
-    fn answer_arrives(&mut self, wait: RequestNumber, response: Option<PlatformResponse>) {
-        let Some(AwaitedRequest { kiosk, life, asked, sent }) = self.waiting.remove(&wait) else { return };
-        let terminal = &self.kiosks[kiosk];
-        if terminal.generation != life || !terminal.is_running() {
-            return;
-        }
-        let exchange = ExchangeTiming { sent, received: terminal.clock_at(self.now).wall };
-        let what = match &response {
-            Some(response) => {
-                let head =
-                    ResponseHead { status: response.status, content_type: Some(response.content_type) };
-                asked.decode_response(exchange, Ok((head, &response.body)))
-            }
-            None => asked.failure_event(exchange, Failure::Unreachable),
-        };
-        self.turn(kiosk, what);
-    }
-
-    /// Injects one fault, or clears one.
-    fn inject_fault(&mut self) {
-        let kiosk = usize::try_from(self.rng.below(KIOSKS as u64)).unwrap();
-        match self.rng.below(10) {
-            0 | 1 => self.crash_kiosk(kiosk),
-            2 | 3 => {
-                let up = self.rng.percent(60);
-                self.kiosks[kiosk].online = up;
-            }
-            4 => {
-                self.platform_generation += 1;
-                self.counts.platform_crashes += 1;
-            }
-            5 => self.acquirer_reachable = self.rng.percent(50),
-            6 => {
-                self.counts.disk_faults += 1;
-                let left = usize::try_from(self.rng.below(4)).unwrap();
-                if self.rng.percent(50) {
-                    self.kiosks[kiosk].disk.lock().limit_syncs(Some(left));
-                } else {
-                    self.kiosks[kiosk].disk.lock().limit_space(Some(left * 150));
-                }
-                let healed = 3_000 + self.rng.below(10_000);
-                self.schedule(healed, SimEvent::Repair(kiosk));
-            }
-            7 => {
-                let has_paper = self.rng.percent(60);
-                self.set_paper(kiosk, has_paper);
-            }
-            _ => self.repair(kiosk),
-        }
-    }
-
-    fn crash_kiosk(&mut self, kiosk: usize) {
-        if self.kiosks[kiosk].is_running() {
-            self.counts.crashes += 1;
-            let (seed, cache) = (self.rng.below(1 << 30), self.rng.percent(66));
-            self.kiosks[kiosk].crash(seed, cache);
-            // The resident takes the card along.
-            self.kiosks[kiosk].card = None;
-            let pause = 1_000 + self.rng.below(15_000);
-            self.schedule(pause, SimEvent::Start(kiosk));
-        }
-    }
-
-    fn repair(&mut self, kiosk: usize) {
-        self.kiosks[kiosk].online = true;
-        self.acquirer_reachable = true;
-        let mut disk = self.kiosks[kiosk].disk.lock();
-        disk.limit_space(None);
-        disk.limit_syncs(None);
-    }
-
-    fn set_paper(&mut self, kiosk: usize, has_paper: bool) {
-        self.kiosks[kiosk].has_paper = has_paper;
-        let health = if has_paper { DeviceState::Ready } else { DeviceState::Faulty(FaultReason::PaperOut) };
-        self.event(kiosk, Event::DeviceStateChanged(DeviceKind::ReceiptPrinter, health));
+    /// False when the run was a replay of a part and has reached its end.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// A hash over all charges, records and disks: equal for runs with the same seed.

@@ -1,0 +1,99 @@
+//! The faults that are injected into a run.
+
+use journal::Disk as _;
+use session::{DeviceKind, DeviceState, Event, FaultReason};
+
+use super::peers::KIOSKS;
+use super::simulator::{SimEvent, Simulator};
+
+impl Simulator {
+    /// Injects one fault, or clears one.
+    pub(crate) fn inject_fault(&mut self) {
+        let kiosk = usize::try_from(self.rng.below(KIOSKS as u64)).unwrap();
+        match self.rng.below(12) {
+            0 | 1 => self.crash_kiosk(kiosk),
+            2 | 3 => {
+                let up = self.rng.percent(60);
+                self.kiosks[kiosk].online = up;
+            }
+            4 => {
+                self.platform_generation += 1;
+                self.counts.platform_crashes += 1;
+                let is_catalogue_changed = self.rng.percent(40);
+                self.counts.catalogue_changes += u64::from(is_catalogue_changed);
+                self.city.restart_platform(is_catalogue_changed);
+            }
+            5 => self.acquirer_reachable = self.rng.percent(50),
+            6 => {
+                self.counts.disk_faults += 1;
+                let left = usize::try_from(self.rng.below(4)).unwrap();
+                if self.rng.percent(50) {
+                    self.kiosks[kiosk].disk.lock().limit_syncs(Some(left));
+                } else {
+                    self.kiosks[kiosk].disk.lock().limit_space(Some(left * 150));
+                }
+                let healed = 3_000 + self.rng.below(10_000);
+                self.schedule(healed, SimEvent::Repair(kiosk));
+            }
+            7 => {
+                let has_paper = self.rng.percent(60);
+                self.set_paper(kiosk, has_paper);
+            }
+            8 => self.damage_stored_segment(kiosk),
+            9 => {
+                self.counts.clock_jumps += 1;
+                let ahead = i64::try_from(self.rng.below(4 * 3_600_000)).unwrap() - 2 * 3_600_000;
+                let drift = i64::try_from(self.rng.below(400)).unwrap() - 200;
+                self.kiosks[kiosk].set_clock(self.now, ahead, drift);
+            }
+            _ => self.repair(kiosk),
+        }
+    }
+
+    /// Turns a bit of a segment that the platform has, or makes it unreadable: nothing is lost, and service must go on.
+    fn damage_stored_segment(&mut self, kiosk: usize) {
+        let terminal = &mut self.kiosks[kiosk];
+        let mut disk = terminal.disk.lock();
+        let stored: Vec<String> =
+            disk.list().unwrap().into_iter().filter(|name| name.contains(".settled-")).collect();
+        if stored.is_empty() {
+            return;
+        }
+        let name = &stored[self.rng.index(stored.len())];
+        terminal.is_damaged = true;
+        if self.rng.percent(50) {
+            self.counts.bits_rotten += 1;
+            let at = self.rng.index(disk.file_len(name).max(1));
+            disk.flip_bit(name, at);
+        } else {
+            self.counts.read_errors += 1;
+            disk.fail_reads(name);
+        }
+    }
+
+    fn crash_kiosk(&mut self, kiosk: usize) {
+        if self.kiosks[kiosk].is_running() {
+            self.counts.crashes += 1;
+            let (seed, cache) = (self.rng.below(1 << 30), self.rng.percent(66));
+            self.kiosks[kiosk].crash(seed, cache);
+            // The resident takes the card along.
+            self.kiosks[kiosk].card = None;
+            let pause = 1_000 + self.rng.below(15_000);
+            self.schedule(pause, SimEvent::Start(kiosk));
+        }
+    }
+
+    pub(crate) fn repair(&mut self, kiosk: usize) {
+        self.kiosks[kiosk].online = true;
+        self.acquirer_reachable = true;
+        let mut disk = self.kiosks[kiosk].disk.lock();
+        disk.limit_space(None);
+        disk.limit_syncs(None);
+    }
+
+    pub(crate) fn set_paper(&mut self, kiosk: usize, has_paper: bool) {
+        self.kiosks[kiosk].has_paper = has_paper;
+        let health = if has_paper { DeviceState::Ready } else { DeviceState::Faulty(FaultReason::PaperOut) };
+        self.event(kiosk, Event::DeviceStateChanged(DeviceKind::ReceiptPrinter, health));
+    }
+}
