@@ -7,8 +7,8 @@ use std::sync::Arc;
 use contract::{Backoff, BatchAck, ChangesAnswer, EntropySource, PublicKey, SecretKey, UnixMs};
 use journal::{Disk, Journal};
 use session::{
-    CardEvent, DeviceKind, DeviceState, Effect, Event, Failure, Kiosk, KioskSetup, MonotonicMs, Now, Transition,
-    out_of_service_view,
+    CardEvent, DeviceKind, DeviceState, Effect, Event, Failure, Kiosk, KioskSetup, MonotonicMs, Now,
+    Transition, out_of_service_view,
 };
 use sync::{ExchangeFailed, ExchangeTiming, RecordsOutcome, Uplink, UplinkRequest};
 use view::View;

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use contract::{EntropySource, Entry, KioskId, SecretKey, Signature, UnixMs};
-use journal::{Disk, Journal, JournalConfig, JournalError, NextRecords, RECORD_BYTES_MAX, RecoveryReport};
+use contract::{EntropySource, Entry, KioskId, RECORD_BYTES_MAX, SecretKey, Signature, UnixMs};
+use journal::{Disk, Journal, JournalConfig, JournalError, NextRecords, RecoveryReport};
 use sync::RecordSource;
 use zeroize::Zeroizing;
 

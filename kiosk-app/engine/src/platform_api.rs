@@ -11,7 +11,7 @@ use std::time::Duration;
 use contract::routes::{self, HttpMethod, Route};
 use contract::{ChargeRequest, InquiryRequest, OrderId};
 use serde::Serialize;
-use session::{Event, Failure, Ticket, PlatformWork, WorkAnswer};
+use session::{Event, Failure, PlatformWork, Ticket, WorkAnswer};
 use sync::{ExchangeFailed, ExchangeTiming, UplinkRequest};
 use zeroize::Zeroizing;
 

@@ -1,13 +1,13 @@
 //! The journal: opening, appending, new epochs, deleting acknowledged segments. [`reading`](crate::reading) serves the uplink.
 
-use contract::{Chain, Entry, Head, KioskId, Record, RecordHeader, UnixMs};
+use contract::{Chain, Entry, Head, KioskId, RECORD_BYTES_MAX, Record, RecordHeader, UnixMs};
 use zeroize::Zeroizing;
 
 use crate::config::{EntropyFn, JournalConfig, RecoveryReport};
 use crate::disk::Disk;
 use crate::error::JournalError;
 use crate::recovery::{self, Recovered, Resume, Unconfirmed};
-use crate::segment::{self, RECORD_BYTES_MAX, RecordSealer, SegmentKey};
+use crate::segment::{self, RecordSealer, SegmentKey};
 use crate::segment_info::{ReadPosition, SegmentInfo, SegmentName, rename};
 use crate::state::{JournalState, Snapshot};
 

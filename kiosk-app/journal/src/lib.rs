@@ -36,5 +36,4 @@ pub use disk::{Disk, RealDisk};
 pub use error::JournalError;
 pub use journal::Journal;
 pub use reading::NextRecords;
-pub use segment::RECORD_BYTES_MAX;
 pub use state::JournalState;

@@ -38,7 +38,7 @@
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload, consts::U12};
 use aes_gcm::{AesGcm, Nonce};
-use contract::{HEADER_LEN, Head, KioskId, Record, RecordHeader, SALT_LEN};
+use contract::{HEADER_LEN, Head, KioskId, RECORD_BYTES_MAX, Record, RecordHeader, SALT_LEN};
 use sm4::Sm4;
 use zeroize::Zeroizing;
 
@@ -54,8 +54,6 @@ const UNIT_HEAD_LEN: usize = 12;
 const SNAPSHOT_MAX: usize = 32 * 1024 * 1024;
 const TAG_LEN: usize = 16;
 const CRC_LEN: usize = 4;
-/// Longest body of a record in bytes: far above any entry, and a bound on the length in a damaged header.
-pub const RECORD_BYTES_MAX: usize = 256 * 1024;
 
 /// Why a segment, or a record in it, cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -14,8 +14,8 @@ use contract::{
     SiteProfile, UnixMs, VisitKey,
 };
 use session::{
-    CardEvent, Catalogue, DeviceKind, DeviceState, Durable, Effect, Equipment, Event, Kiosk, KioskInput,
-    KioskSetup, MonotonicMs, Now, Ticket, TimeLimits, Transition, PlatformWork, CardWork, Work, WorkAnswer,
+    CardEvent, CardWork, Catalogue, DeviceKind, DeviceState, Durable, Effect, Equipment, Event, Kiosk,
+    KioskInput, KioskSetup, MonotonicMs, Now, PlatformWork, Ticket, TimeLimits, Transition, Work, WorkAnswer,
 };
 use view::{Body, Intent, Text, Texts};
 
@@ -118,8 +118,11 @@ const fn name(work: &Work) -> &'static str {
         Work::Platform(PlatformWork::Identify(_)) => "ask the platform who the resident is",
         Work::Platform(PlatformWork::CallOperation(_)) => "ask the platform for the data of the service",
         Work::Platform(PlatformWork::ReportEvidence(_)) => "report evidence to the platform",
-        Work::Platform(PlatformWork::RequestCardAuthentication(_)) | Work::Card(CardWork::Authenticate(_)) => "authenticate the card",
-        Work::Card(CardWork::VerifyPin(_)) | Work::Card(CardWork::ChangePin { .. }) => "have the card check the PIN",
+        Work::Platform(PlatformWork::RequestCardAuthentication(_))
+        | Work::Card(CardWork::Authenticate(_)) => "authenticate the card",
+        Work::Card(CardWork::VerifyPin(_)) | Work::Card(CardWork::ChangePin { .. }) => {
+            "have the card check the PIN"
+        }
     }
 }
 

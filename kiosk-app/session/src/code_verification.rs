@@ -69,7 +69,9 @@ impl<'a> Status<'a> {
         }
         // Only the platform can judge an online token. Without a link the token is not consumed.
         let policy = match (code, self.code_policy()) {
-            (Code::Online(_), _) => return if self.components.online { Ok(None) } else { Err(VisitRefusal::NoLink) },
+            (Code::Online(_), _) => {
+                return if self.components.online { Ok(None) } else { Err(VisitRefusal::NoLink) };
+            }
             (_, Ok(policy)) => policy,
             (_, Err(_)) if self.components.online => return Ok(None),
             (_, Err(refusal)) => return Err(refusal),

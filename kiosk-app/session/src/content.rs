@@ -2,8 +2,8 @@
 
 use contract::{IdentificationMethod, PrintForm, ReceiptId};
 use view::{
-    Action, Banner, Body, FooterButton, Icon, Intent, Outcome, OutcomeKind, ReceiptCode, Steps, Text, TextId, Theme,
-    Tone,
+    Action, Banner, Body, FooterButton, Icon, Intent, Outcome, OutcomeKind, ReceiptCode, Steps, Text, TextId,
+    Theme, Tone,
 };
 
 use crate::components::Status;
@@ -171,7 +171,7 @@ pub(crate) fn document_printer_fault_banner(status: Status<'_>) -> Option<Banner
 }
 
 pub(crate) fn receipt_code(status: Status<'_>, receipt: ReceiptId) -> ReceiptCode {
-    ReceiptCode { number: receipt.number(), qr: receipt_url(status.setup(), receipt) }
+    ReceiptCode { number: receipt.number(status.setup().kiosk), qr: receipt_url(status.setup(), receipt) }
 }
 
 /// Banner about a receipt on its way to paper; none while it is printing or printed.

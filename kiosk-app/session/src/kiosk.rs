@@ -168,11 +168,7 @@ impl Kiosk {
 }
 
 /// Everything that is due at some time: the one table of deadlines.
-fn deadlines(
-    front: &Front,
-    components: &Components,
-    now: Now,
-) -> impl Iterator<Item = (MonotonicMs, Due)> {
+fn deadlines(front: &Front, components: &Components, now: Now) -> impl Iterator<Item = (MonotonicMs, Due)> {
     let clock = now.mono.plus_ms(MINUTE_MS - now.wall.0 % MINUTE_MS);
     let countdown = front.idle_ms_left(now).map(|left| {
         let shown = components.setup.time_limits.countdown_ms;
@@ -207,7 +203,8 @@ fn on_settled(
         let (visit, form) = (payment.visit, contract::PrintForm::Receipt);
         let new = NewReceipt { receipt, visit, order: Some(order), form, content };
         let (printing, printers) = components.printing(lang);
-        printing.issue(turn, printers, new, payer.is_some());
+        // Never too long: the order's record is shorter than a record may be, see `Payments::create`.
+        let _ = printing.issue(turn, printers, new, payer.is_some());
     }
     front.on_settled(components, turn.now, order, settlement);
 }
@@ -215,7 +212,8 @@ fn on_settled(
 fn view_of(front: &Front, status: Status<'_>) -> View {
     let (lang, theme) = front.shown_in();
     let content = front.content(status);
-    let countdown = front.idle_ms_left(status.now).filter(|left| *left <= status.setup().time_limits.countdown_ms);
+    let countdown =
+        front.idle_ms_left(status.now).filter(|left| *left <= status.setup().time_limits.countdown_ms);
     View {
         id: ViewId(0),
         lang,
@@ -245,4 +243,3 @@ pub(crate) fn header(setup: &KioskSetup, lang: Lang, wall: UnixMs, online: bool)
         resident: None,
     }
 }
-

@@ -50,8 +50,8 @@ mod work;
 pub use code_trust::CodeTrust;
 pub use durable::Durable;
 pub use event::{
-    CardEvent, CardRefusal, CodeHint, DeviceKind, DeviceState, Event, FaultReason, IdCardEvent, IdCardRefusal,
-    KioskInput, PrintResult,
+    CardEvent, CardRefusal, CodeHint, DeviceKind, DeviceState, Event, FaultReason, IdCardEvent,
+    IdCardRefusal, KioskInput, PrintResult,
 };
 pub use kiosk::Kiosk;
 pub use out_of_service::out_of_service_view;

@@ -16,7 +16,7 @@ pub(crate) fn payment_outcome(
 ) -> Outcome {
     let number = LabelledValue {
         label: TextId::OrderNumber.into(),
-        value: Text::Data(receipt.number()),
+        value: Text::Data(receipt.number(status.setup().kiosk)),
         emphasized: true,
     };
     match settlement {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use contract::{
     Backoff, ChargeRequest, ChargeState, Entry, Money, OrderId, OrderItem, PaymentMethod, ProblemCode,
-    Pseudonym, ReceiptId, Settlement, VisitId, VisitKey, VoidReason, derived_id,
+    Pseudonym, RECORD_BYTES_MAX, ReceiptId, Settlement, VisitId, VisitKey, VoidReason, derived_id,
 };
 
 use crate::durable::UnsettledOrder;
@@ -17,6 +17,9 @@ use crate::work::Failure;
 
 /// Pauses before the inquiries after a charge without outcome.
 const INQUIRY_BACKOFF: Backoff = Backoff::new(1_000, 60_000);
+
+/// Longest record of an order in bytes: its receipt names the same bills, and must fit into a record too.
+const ORDER_BYTES_MAX: usize = RECORD_BYTES_MAX / 4 * 3;
 
 /// What is going on with each of the unsettled orders. The orders themselves are in the durable state.
 #[derive(Default)]
@@ -81,15 +84,19 @@ impl Payments {
         self.suspended = full;
     }
 
-    /// Creates an order: records it, then requests its one charge.
-    pub(crate) fn create(&mut self, turn: &mut Turn<'_>, new: NewOrder) -> OrderId {
+    /// Creates an order: records it, then requests its one charge. None when its bills are too many for one order.
+    pub(crate) fn create(&mut self, turn: &mut Turn<'_>, new: NewOrder) -> Option<OrderId> {
         let NewOrder { visit, resident, key, service, items, total, method } = new;
         let order = OrderId::from_entropy(turn.next_u128());
         let charge = ChargeRequest { order, key, items: items.clone(), total, method };
-        turn.record(Entry::OrderCreated { order, visit, resident, service, items, total, method });
+        let entry = Entry::OrderCreated { order, visit, resident, service, items, total, method };
+        if entry.encode().len() > ORDER_BYTES_MAX {
+            return None;
+        }
+        turn.record(entry);
         turn.effect(Effect::Charge(charge));
         self.phases.insert(order, PaymentPhase::ChargeSent);
-        order
+        Some(order)
     }
 
     /// Handles the answer to a charge or an inquiry: records the outcome, or waits for the next inquiry.

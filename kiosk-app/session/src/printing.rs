@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use contract::{Entry, OrderId, PrintForm, Receipt, ReceiptId, VisitId};
+use contract::{Entry, OrderId, PrintForm, RECORD_BYTES_MAX, Receipt, ReceiptId, VisitId};
 use view::{Lang, Text, TextId};
 
 use crate::devices::Devices;
@@ -47,8 +47,12 @@ impl Printing {
     /// Ends the prints that the end of the process interrupted: a copy whose printing had started may exist, one that had not
     /// does not.
     pub(crate) fn recover(turn: &mut Turn<'_>) -> Self {
-        let open: Vec<_> =
-            turn.durable().receipts().iter().map(|(receipt, open)| (receipt, open.state, open.copy)).collect();
+        let open: Vec<_> = turn
+            .durable()
+            .receipts()
+            .iter()
+            .map(|(receipt, open)| (receipt, open.state, open.copy))
+            .collect();
         for (receipt, state, copy) in open {
             match state {
                 PrintState::Printing => turn.record(Entry::PrintUnconfirmed { receipt, copy }),
@@ -72,16 +76,21 @@ impl Printing {
         durable.receipts().iter().filter(|(receipt, _)| is_waiting(*receipt)).count()
     }
 
-    /// Issues a receipt, and prints it if somebody is present to take it.
+    /// Issues a receipt, and prints it if somebody is present to take it. False when its content is too long for a record: then
+    /// nothing is issued.
     pub(crate) fn issue(
         &mut self,
         turn: &mut Turn<'_>,
         printers: Printers<'_>,
         new: NewReceipt,
         is_somebody_present: bool,
-    ) {
+    ) -> bool {
         let NewReceipt { receipt, visit, order, form, content } = new;
-        turn.record(Entry::ReceiptIssued { receipt, visit, order, content, form });
+        let entry = Entry::ReceiptIssued { receipt, visit, order, content, form };
+        if entry.encode().len() > RECORD_BYTES_MAX {
+            return false;
+        }
+        turn.record(entry);
         if is_somebody_present {
             self.start_next(turn, printers);
         }
@@ -89,6 +98,7 @@ impl Printing {
         if !is_somebody_present || turn.durable().open_visit() != Some(visit) {
             self.abandon_if_waiting(turn, receipt);
         }
+        true
     }
 
     /// Starts the next waiting copy for which a printer is ready and free.
@@ -100,7 +110,8 @@ impl Printing {
         };
         let next = open().filter(|(receipt, _)| self.state(durable, *receipt) == Some(PrintState::Waiting));
         let mut next = next.filter_map(|(receipt, open)| {
-            let printer = printers.devices.printer_for(open.form, printers.setup.equipment).filter(is_free)?;
+            let printer =
+                printers.devices.printer_for(open.form, printers.setup.equipment).filter(is_free)?;
             Some((receipt, printer, open.copy + 1, open.form, open.content.clone()))
         });
         let Some((receipt, printer, copy, form, content)) = next.next() else { return };

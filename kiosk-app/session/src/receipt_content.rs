@@ -12,7 +12,11 @@ pub(crate) fn payment_title(setup: &KioskSetup, catalogue: &Catalogue, service: 
     let doc = catalogue.services.get(service);
     let title = doc.and_then(|doc| {
         doc.steps.iter().find_map(|step| {
-            if let Step::Print { title, .. } = step { Some(in_language(title, lang).to_owned()) } else { None }
+            if let Step::Print { title, .. } = step {
+                Some(in_language(title, lang).to_owned())
+            } else {
+                None
+            }
         })
     });
     title.unwrap_or_else(|| fixed_text(setup, lang, TextId::ReceiptPayment))
@@ -54,7 +58,7 @@ pub(crate) fn finish_receipt(
     at: UnixMs,
     lang: Lang,
 ) -> Receipt {
-    let number = receipt.number();
+    let number = receipt.number(setup.kiosk);
     lines.push(ReceiptLine::Rule);
     lines.push(pair(setup, lang, label, number.clone()));
     lines.push(pair(setup, lang, TextId::ReceiptTime, date_time(at, setup.utc_offset_minutes)));
@@ -64,9 +68,9 @@ pub(crate) fn finish_receipt(
     Receipt { title, lines, code: Some(receipt_url(setup, receipt)), number }
 }
 
-/// The address from which a phone fetches the receipt.
+/// The address from which a phone fetches the receipt: whoever has it may read the receipt.
 pub(crate) fn receipt_url(setup: &KioskSetup, receipt: ReceiptId) -> String {
-    format!("{}{}", setup.receipt_url, receipt.number().replace(' ', ""))
+    format!("{}{receipt}", setup.receipt_url)
 }
 
 pub(crate) fn pair(setup: &KioskSetup, lang: Lang, label: TextId, value: String) -> ReceiptLine {

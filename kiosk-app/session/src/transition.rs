@@ -136,7 +136,8 @@ mod tests {
         let (mut durable, mut tickets) = (Durable::default(), 0);
         let mut turn = Turn::new(Now::default(), 0, &mut durable, &mut tickets);
         turn.effect(Effect::Inquire(OrderId::from_entropy(1)));
-        let effects = turn.into_transition().commit(|_| -> Result<(), ()> { panic!("appended nothing") }).unwrap();
+        let effects =
+            turn.into_transition().commit(|_| -> Result<(), ()> { panic!("appended nothing") }).unwrap();
         assert_eq!(effects.len(), 1);
     }
 }

@@ -1,8 +1,8 @@
 //! Work of a visit: requests to the card and to the platform that end with the visit, and their answers.
 
 use contract::{
-    CallAnswer, CallRequest, CardAuthAnswer, CardAuthRequest, EvidenceAnswer, EvidenceRequest, IdentifyAnswer,
-    IdentifyRequest, ProblemCode,
+    CallAnswer, CallRequest, CardAuthAnswer, CardAuthRequest, EvidenceAnswer, EvidenceRequest,
+    IdentifyAnswer, IdentifyRequest, ProblemCode,
 };
 use zeroize::Zeroizing;
 

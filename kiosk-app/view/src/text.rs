@@ -185,6 +185,8 @@ text_ids! {
     VisitExpiredDetail = "visit.expired.detail",
     NotPermitted = "not-permitted",
     NotPermittedDetail = "not-permitted.detail",
+    PrintTooLong = "print.too-long",
+    PrintTooLongDetail = "print.too-long.detail",
     MenuTitle = "menu.title",
     MenuLead = "menu.lead",
     MenuChecking = "menu.checking",

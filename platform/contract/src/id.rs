@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sm_crypto::sm3;
 
 use crate::names::CodeHolder;
 
@@ -83,7 +84,8 @@ id_128! {
     OrderId
 }
 id_128! {
-    /// One receipt, however often it is printed.
+    /// One receipt, however often it is printed. Whoever has the id may read the receipt: it is the secret in the QR code on the
+    /// paper, and is nowhere printed in letters.
     ReceiptId
 }
 id_128! {
@@ -105,10 +107,19 @@ impl Pseudonym {
 }
 
 impl ReceiptId {
-    /// 凭条号: the sixteen decimal digits in groups of four by which a person fetches the receipt.
+    /// 凭条号: sixteen decimal digits in groups of four, to be read aloud at a counter: five of the kiosk, ten of the receipt, and a
+    /// check digit (ISO/IEC 7064, MOD 11,10), which finds every wrong digit and nearly every swap of two neighbours. It cannot be
+    /// guessed or counted through, does not lead to the id, and alone opens nothing.
     #[must_use]
-    pub fn number(self) -> String {
-        let digits = format!("{:016}", self.0 % 10_000_000_000_000_000);
+    pub fn number(self, kiosk: KioskId) -> String {
+        let part = |label: &[u8], bytes: &[u8], size: u64| {
+            let hash = sm3(&[label, bytes]);
+            hash.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)) % size
+        };
+        let of_kiosk = part(b"receipt-kiosk", &kiosk.to_bytes(), 100_000);
+        let own = part(b"receipt-number", &self.to_bytes(), 10_000_000_000);
+        let digits = format!("{of_kiosk:05}{own:010}");
+        let digits = format!("{digits}{}", check_digit(&digits));
         let mut grouped = String::with_capacity(19);
         for (at, digit) in digits.chars().enumerate() {
             if at > 0 && at % 4 == 0 {
@@ -118,6 +129,15 @@ impl ReceiptId {
         }
         grouped
     }
+}
+
+/// The check digit of decimal digits: ISO/IEC 7064, MOD 11,10.
+fn check_digit(digits: &str) -> u32 {
+    let product = digits.chars().filter_map(|digit| digit.to_digit(10)).fold(10, |product, digit| {
+        let sum = (product + digit) % 10;
+        (if sum == 0 { 10 } else { sum }) * 2 % 11
+    });
+    (11 - product) % 10
 }
 
 macro_rules! name_16 {
@@ -215,8 +235,37 @@ mod tests {
 
     #[test]
     fn receipt_number_is_four_groups_of_four_digits() {
-        assert_eq!(ReceiptId::from_entropy(42).number(), "0000 0000 0000 0042");
-        assert_eq!(ReceiptId::from_entropy(u128::MAX).number().len(), 19);
+        let [kiosk, other]: [KioskId; 2] = ["K-DH-0001", "K-DH-0002"].map(|id| id.parse().unwrap());
+        let number = ReceiptId::from_entropy(42).number(kiosk);
+        assert_eq!(number.split(' ').map(str::len).collect::<Vec<_>>(), [4; 4]);
+        assert!(number.chars().all(|c| c.is_ascii_digit() || c == ' '), "{number}");
+        let (next, elsewhere) =
+            (ReceiptId::from_entropy(43).number(kiosk), ReceiptId::from_entropy(42).number(other));
+        assert_eq!(number.replace(' ', "")[..5], next.replace(' ', "")[..5], "the kiosk's part");
+        assert_ne!(number.replace(' ', "")[5..], next.replace(' ', "")[5..]);
+        assert_ne!(number, elsewhere);
+    }
+
+    #[test]
+    fn check_digit_finds_wrong_and_swapped_digits() {
+        // The example of ISO/IEC 7064 for MOD 11,10.
+        assert_eq!(check_digit("0794"), 5);
+        let digits = "058213947610284";
+        let check = check_digit(digits);
+        for at in 0..digits.len() {
+            for wrong in '0'..='9' {
+                let mut changed: Vec<char> = digits.chars().collect();
+                if changed[at] != wrong {
+                    changed[at] = wrong;
+                    assert_ne!(check_digit(&changed.iter().collect::<String>()), check, "{at} {wrong}");
+                }
+            }
+            let mut swapped: Vec<char> = digits.chars().collect();
+            if at > 0 && swapped[at - 1] != swapped[at] {
+                swapped.swap(at - 1, at);
+                assert_ne!(check_digit(&swapped.iter().collect::<String>()), check, "{at}");
+            }
+        }
     }
 
     #[test]

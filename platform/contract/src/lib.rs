@@ -54,7 +54,7 @@ pub use envelope::{
     ANSWER_OVERHEAD, AnswerKey, EnvelopeError, EnvelopeKey, EnvelopeSecret, RequestBinding, SEALED_TYPE,
 };
 pub use id::{ConsentId, IdError, KioskId, OrderId, Pseudonym, ReceiptId, RelyingPartyId, VisitId};
-pub use limits::{ADMISSIONS_MAX, USED_CODE_KEPT_MS, USED_CODES_MAX};
+pub use limits::{ADMISSIONS_MAX, RECORD_BYTES_MAX, USED_CODE_KEPT_MS, USED_CODES_MAX};
 pub use money::{Money, MoneyError};
 pub use names::{CardName, CodeHolder};
 pub use problem::{Problem, ProblemCode};

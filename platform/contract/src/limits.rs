@@ -1,4 +1,7 @@
-//! Limits of what a kiosk remembers, for the session, which refuses at a limit, and for the projection of its journal.
+//! Limits of what a kiosk remembers, for the session, which refuses at a limit, and for its journal.
+
+/// Longest body of a record in bytes: far above any entry. What would be longer is refused before it is recorded.
+pub const RECORD_BYTES_MAX: usize = 256 * 1024;
 
 /// The used-code record of an online token is kept this long in milliseconds, far beyond the validity of the token.
 pub const USED_CODE_KEPT_MS: u64 = 3_600_000;

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::receipt::PrintForm;
 use crate::entry::{Level, PaymentMethod};
+use crate::receipt::PrintForm;
 
 /// Maximum size in bytes of a document that is parsed.
 const TEXT_MAX: usize = 64 * 1024;

@@ -214,7 +214,7 @@ fn route_request(
     match (request.method, parts.as_slice()) {
         (HttpMethod::Get, ["phone", slug]) => demo::phone_page::phone_page(context, slug),
         (HttpMethod::Get, ["phone", slug, "token"]) => demo::phone_page::phone_page_token(context, slug),
-        (HttpMethod::Get, ["r", number]) => pages::receipt::receipt_page(context, number),
+        (HttpMethod::Get, ["r", receipt]) => pages::receipt::receipt_page(context, receipt),
         (HttpMethod::Get, ["admin"]) => pages::admin::admin_page(context),
         (HttpMethod::Get, ["admin", "orders"]) => pages::admin::admin_orders(context),
         (HttpMethod::Post, ["base", "v1", name]) => {

@@ -15,7 +15,7 @@ use view::{Body, LinkStatus};
 
 use super::coverage::RunCounts;
 use super::kiosk::WRAP_KEY;
-use super::peers::{ISSUER_ENDS_MS, kiosk_id};
+use super::peers::{ISSUER_ENDS_MS, kiosk_id, receipt_numbers};
 use super::screen_checks::{DurableRecords, receipt_of};
 use super::simulator::Simulator;
 
@@ -215,7 +215,7 @@ fn check_payments(world: &mut Simulator, entries: &[Entry]) -> (usize, usize) {
     let paid_numbers: BTreeSet<String> = settled
         .iter()
         .filter(|(_, settlement)| is_paid(settlement))
-        .map(|(order, _)| receipt_of(*order).number())
+        .flat_map(|(order, _)| receipt_numbers(receipt_of(*order)))
         .collect();
     let untrue: Vec<_> = world.shown_as_paid.difference(&paid_numbers).collect();
     assert!(untrue.is_empty(), "{untrue:?} were shown as paid, and nobody charged them");
@@ -334,7 +334,7 @@ fn check_evidence(entries: &[Entry]) {
 /// I6: at most one copy without copy mark is printed of each receipt, whatever fault the printer had.
 fn check_unmarked_copies(world: &Simulator, kiosk: usize) {
     for (receipt, copies) in world.kiosks[kiosk].unmarked_copies() {
-        assert!(copies <= 1, "{copies} unmarked copies of {}", receipt.number());
+        assert!(copies <= 1, "{copies} unmarked copies of {}", receipt.number(kiosk_id(kiosk)));
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use contract::{
-    CardEvidence, IssuerKey, IssuerKeys, KioskId, SecretKey, SignedStatement, SiteProfile, UnixMs,
+    CardEvidence, IssuerKey, IssuerKeys, KioskId, ReceiptId, SecretKey, SignedStatement, SiteProfile, UnixMs,
 };
 use resident_code::FormatKey;
 use rusqlite::backup::Backup;
@@ -119,6 +119,11 @@ fn code_authority() -> CodeAuthority {
     });
     let rules = IssuingRules::parse(RULES).unwrap();
     CodeAuthority::new(rules, SIGNED.clone(), &root_key().public(), &[(1, [0x51; 32])], &[0x0f; 32]).unwrap()
+}
+
+/// The numbers that a receipt would have at each of the kiosks.
+pub(crate) fn receipt_numbers(receipt: ReceiptId) -> [String; KIOSKS] {
+    std::array::from_fn(|kiosk| receipt.number(kiosk_id(kiosk)))
 }
 
 pub(crate) fn kiosk_id(kiosk: usize) -> KioskId {

@@ -11,7 +11,7 @@ use journal::{Journal, JournalConfig, NextRecords};
 use view::{Body, Lang, Outcome, Text, TextId, Theme, View};
 
 use super::kiosk::WRAP_KEY;
-use super::peers::kiosk_id;
+use super::peers::{kiosk_id, receipt_numbers};
 
 /// What a view says that must be true of the records on the disk.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,8 +170,9 @@ impl DurableRecords {
     /// Why a statement does not agree with the records; none when it does.
     pub(crate) fn contradiction(&self, statement: &Statement) -> Option<String> {
         let orders = self.orders_of_last_payer();
-        let order_of =
-            |number: &String| orders.keys().copied().find(|order| receipt_of(*order).number() == *number);
+        let order_of = |number: &String| {
+            orders.keys().copied().find(|order| receipt_numbers(receipt_of(*order)).contains(number))
+        };
         let unsettled = |order: &OrderId| self.settlement_of(*order).is_none();
         let agrees = match statement {
             Statement::SignedIn => self.open_visit().is_some(),
@@ -187,7 +188,7 @@ impl DurableRecords {
                 total == amount && matches!(settlement, Some(Settlement::Void { reason }) if shown(*reason))
             }),
             Statement::Printing => self.entries.iter().any(|entry| {
-                matches!(entry, Entry::PrintStarted { receipt, copy } if self.is_in_print(*receipt, *copy))
+                matches!(entry, Entry::PrintStarted { receipt, copy, .. } if self.is_in_print(*receipt, *copy))
             }),
             Statement::Printed => self.has_of_last_visit(|entry| matches!(entry, Entry::Printed { .. })),
             Statement::PinChanged => self.has_of_last_visit(|entry| matches!(entry, Entry::PinChanged { .. })),
@@ -213,7 +214,7 @@ impl DurableRecords {
     /// Whether this copy was started and has no outcome.
     fn is_in_print(&self, of: ReceiptId, number: u32) -> bool {
         self.entries.iter().fold(false, |started, entry| match entry {
-            Entry::PrintStarted { receipt, copy } if (*receipt, *copy) == (of, number) => true,
+            Entry::PrintStarted { receipt, copy, .. } if (*receipt, *copy) == (of, number) => true,
             Entry::Printed { receipt, copy, .. }
             | Entry::PrintNotStarted { receipt, copy }
             | Entry::PrintUnconfirmed { receipt, copy }
@@ -233,7 +234,7 @@ impl DurableRecords {
         is_marked: bool,
         shown: Option<&View>,
     ) -> Option<String> {
-        let number = receipt.number();
+        let number = &content.number;
         let Some((visit, recorded)) = self.receipt(receipt) else {
             return Some(format!("receipt {number} is printed and not recorded"));
         };
@@ -242,7 +243,7 @@ impl DurableRecords {
         }
         let copy = if is_marked { 2..=u32::MAX } else { 1..=1 };
         let is_started = self.entries.iter().any(|entry| {
-            matches!(entry, Entry::PrintStarted { receipt: of, copy: number }
+            matches!(entry, Entry::PrintStarted { receipt: of, copy: number, .. }
                 if *of == receipt && copy.contains(number) && self.is_in_print(*of, *number))
         });
         if !is_started {
@@ -251,7 +252,7 @@ impl DurableRecords {
         // After the visit, its payer may still stand before the notice with the outcome.
         let is_shown = shown.is_some_and(|view| {
             let said = statements(view);
-            said.iter().any(|said| matches!(said, Statement::Paid { number: of, .. } if *of == number))
+            said.iter().any(|said| matches!(said, Statement::Paid { number: of, .. } if of == number))
         });
         let is_present = self.open_visit() == Some(visit) || (self.open_visit().is_none() && is_shown);
         (!is_present).then(|| format!("receipt {number} is printed after its visit"))

@@ -7,7 +7,7 @@ use contract::{Confirmation, Receipt, ReceiptId, UnixMs, sm3};
 use engine::platform_api::OutgoingRequest;
 use engine::{InputEvent, Output};
 use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformResponse};
-use session::{Effect, Event, PinAnswer, PrintResult, CardWork, Work, WorkAnswer};
+use session::{CardWork, Effect, Event, PinAnswer, PrintResult, Work, WorkAnswer};
 use view::{Body, Text, TextId};
 
 use super::kiosk::{START_MS, SimKiosk};
@@ -74,7 +74,7 @@ impl fmt::Display for SimEvent {
             Self::ResidentActs(kiosk) => write!(f, "kiosk {kiosk}: resident acts"),
             Self::Device { kiosk, .. } => write!(f, "kiosk {kiosk}: device answers"),
             Self::PrintDone { kiosk, receipt, result, .. } => {
-                write!(f, "kiosk {kiosk}: print of {}: {result:?}", receipt.number())
+                write!(f, "kiosk {kiosk}: print of {}: {result:?}", receipt.number(kiosk_id(*kiosk)))
             }
             Self::Request { request, fate, .. } => write!(f, "request {}: {fate:?}", request.target),
             Self::Answer { wait, response } => {
@@ -367,7 +367,10 @@ impl Simulator {
     fn execute_effect(&mut self, kiosk: usize, effect: Effect) {
         let life = self.kiosks[kiosk].generation;
         match effect {
-            Effect::StartWork { ticket, work: Work::Card(CardWork::VerifyPin(_)) | Work::Card(CardWork::ChangePin { .. }), .. } => {
+            Effect::StartWork { ticket, work: Work::Card(work), .. } => {
+                if matches!(work, CardWork::Authenticate(_)) {
+                    return;
+                }
                 let answer = if self.rng.percent(80) {
                     PinAnswer::Verified
                 } else {
@@ -377,10 +380,8 @@ impl Simulator {
                 let delay = self.device_delay(300);
                 self.schedule(delay, SimEvent::Device { kiosk, life, event });
             }
-            Effect::StartWork { ticket, work, .. } => {
-                if let Some(request) = OutgoingRequest::work(ticket, &work) {
-                    self.send(kiosk, request);
-                }
+            Effect::StartWork { ticket, work: Work::Platform(work), .. } => {
+                self.send(kiosk, OutgoingRequest::work(ticket, &work));
             }
             Effect::Charge(charge) => self.send(kiosk, OutgoingRequest::charge(&charge)),
             Effect::Inquire(order) => self.send(kiosk, OutgoingRequest::inquire(order)),

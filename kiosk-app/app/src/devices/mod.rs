@@ -14,11 +14,10 @@ use std::cell::Cell;
 use std::io;
 use std::path::Path;
 
-use contract::{CardAuthAnswer, CodeReaderSettings, PrintForm, Receipt, ReceiptId, SiteDevices};
+use contract::{CodeReaderSettings, PrintForm, Receipt, ReceiptId, SiteDevices};
 use device::wire::{CameraConfig, DeviceConfig, DeviceWork, PrinterLinkConfig, Relays, Signal};
-use session::{DeviceKind, Event, Failure, PrintResult, Ticket};
+use session::{CardWork, DeviceKind, Event, Failure, PrintResult, Ticket};
 use view::{View, ViewId};
-use zeroize::Zeroizing;
 
 use crate::inbox::Inbox;
 use crate::message::EngineMessage;

@@ -2,8 +2,8 @@
 
 use contract::{Entry, Settlement};
 use engine::Output;
-use session::{Effect, Event, WorkAnswer};
-use view::{Body, Intent};
+use session::{CardEvent, Effect, Event, WorkAnswer};
+use view::{Body, Intent, TextId};
 
 use crate::fixture::{ChargeOutcome, Fixture, SharedDisk};
 use crate::platform::{Platform, identified};
@@ -319,4 +319,32 @@ fn rotten_segment_is_reported_and_blocks_nothing() {
         let paid = |entry: &Entry| matches!(entry, Entry::OrderSettled { order: of, .. } if of == order);
         assert!(second.platform.count(paid) >= 1);
     }
+}
+
+#[test]
+fn card_in_the_slot_is_asked_for_after_the_log_failed() {
+    let mut bench = in_service();
+    bench.insert_card();
+    bench.answer_all(ChargeOutcome::Answered);
+    assert!(matches!(bench.view().body, Body::Menu(_)));
+    bench.disk.lock().limit_syncs(Some(0));
+    bench.touch(Intent::Help);
+    assert!(bench.is_out_of_service());
+    bench.disk.lock().limit_syncs(None);
+    bench.advance(90_000);
+    assert_eq!(bench.view().title, TextId::TakeCardTitle.into());
+    bench.advance(600_000);
+    assert_eq!(bench.view().title, TextId::TakeCardTitle.into(), "until it is taken");
+    bench.event(Event::Card(CardEvent::Removed));
+    assert!(matches!(bench.view().body, Body::Welcome(_)));
+    // A card that is taken while the log cannot be written is not asked for.
+    bench.insert_card();
+    bench.disk.lock().limit_syncs(Some(0));
+    bench.touch(Intent::Help);
+    bench.answer_all(ChargeOutcome::Answered);
+    assert!(bench.is_out_of_service());
+    bench.event(Event::Card(CardEvent::Removed));
+    bench.disk.lock().limit_syncs(None);
+    bench.advance(90_000);
+    assert!(matches!(bench.view().body, Body::Welcome(_)));
 }

@@ -9,8 +9,8 @@ use engine::{
 };
 pub(crate) use faulty_disk::SharedDisk;
 use session::{
-    CardEvent, DeviceKind, DeviceState, Effect, Equipment, Event, KioskSetup, MonotonicMs, Now, PrintResult,
-    TimeLimits, PlatformWork, CardWork, Work, WorkAnswer,
+    CardEvent, CardWork, DeviceKind, DeviceState, Effect, Equipment, Event, KioskSetup, MonotonicMs, Now,
+    PlatformWork, PrintResult, TimeLimits, Work, WorkAnswer,
 };
 use view::{Body, Intent, OutcomeKind, Text, TextId, Texts, View};
 
@@ -307,8 +307,11 @@ impl Fixture {
                 let answer = match work {
                     Work::Platform(PlatformWork::Identify(_)) => WorkAnswer::Identified(identified("张三丰")),
                     Work::Platform(PlatformWork::CallOperation(_)) => WorkAnswer::CallAnswered(bills()),
-                    Work::Platform(PlatformWork::ReportEvidence(_)) => unreachable!("no answer code is shown here"),
-                    Work::Platform(PlatformWork::RequestCardAuthentication(_)) | Work::Card(CardWork::Authenticate(_)) => {
+                    Work::Platform(PlatformWork::ReportEvidence(_)) => {
+                        unreachable!("no answer code is shown here")
+                    }
+                    Work::Platform(PlatformWork::RequestCardAuthentication(_))
+                    | Work::Card(CardWork::Authenticate(_)) => {
                         unreachable!("cards of version 2.00 need no authentication")
                     }
                     Work::Card(CardWork::VerifyPin(_)) | Work::Card(CardWork::ChangePin { .. }) => {

@@ -31,12 +31,7 @@ impl Admissions {
 
     /// Whether somebody may be admitted who has these names: nobody who was admitted just before (防折返), and nobody at the
     /// limit.
-    pub(crate) fn is_free(
-        &self,
-        who: AdmissionSubject,
-        also: Option<AdmissionSubject>,
-        now: UnixMs,
-    ) -> bool {
+    pub(crate) fn is_free(&self, who: AdmissionSubject, also: Option<AdmissionSubject>, now: UnixMs) -> bool {
         let mut kept = self.0.iter().filter(|(_, until)| *until > now);
         let is_known = kept.clone().any(|(name, _)| *name == who || also == Some(*name));
         !is_known && kept.nth(ADMISSIONS_MAX - 1).is_none()

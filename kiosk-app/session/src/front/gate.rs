@@ -2,8 +2,8 @@
 //! one large sign shows the verdict and clears automatically.
 
 use contract::{
-    AdmissionSubject, CardAuthRequest, CardChallenge, CardEvidence, CardName, CloseReason,
-    Entry, Evidence, IdentifyRequest, PresentedCredential, ProblemCode, VisitId,
+    AdmissionSubject, CardAuthRequest, CardChallenge, CardEvidence, CardName, CloseReason, Entry, Evidence,
+    IdentifyRequest, PresentedCredential, ProblemCode, VisitId,
 };
 use view::{Body, GateSign, Lang, Light, TextId, Theme};
 
@@ -181,7 +181,11 @@ impl Gate {
         let (Some(card), true) = (card, authenticated) else {
             return self.show_stop_sign(components, turn, TextId::GateCardOffline);
         };
-        if !components.status(turn).rules_and_time().is_ok_and(|(_, now)| components.code_trust.can_judge_cards(now)) {
+        if !components
+            .status(turn)
+            .rules_and_time()
+            .is_ok_and(|(_, now)| components.code_trust.can_judge_cards(now))
+        {
             return self.show_stop_sign(components, turn, TextId::GateCardOffline);
         }
         if components.code_trust.is_card_revoked(card) {
@@ -203,7 +207,13 @@ impl Gate {
         presented: PresentedCredential,
         about: RequestSubject,
     ) {
-        self.start_gate_request(components, turn, visit, PlatformWork::Identify(IdentifyRequest { visit, presented }), about);
+        self.start_gate_request(
+            components,
+            turn,
+            visit,
+            PlatformWork::Identify(IdentifyRequest { visit, presented }),
+            about,
+        );
     }
 
     fn start_gate_request(
@@ -268,7 +278,14 @@ impl Gate {
         match answer {
             Ok(WorkAnswer::Identified(identified)) => {
                 let evidence = limit_to_observed(identified.evidence, authenticated);
-                self.admit(components, turn, visit, AdmissionSubject::Resident(identified.resident), card, evidence);
+                self.admit(
+                    components,
+                    turn,
+                    visit,
+                    AdmissionSubject::Resident(identified.resident),
+                    card,
+                    evidence,
+                );
             }
             Ok(
                 WorkAnswer::CallAnswered(_)
@@ -297,7 +314,13 @@ impl Gate {
                 | ProblemCode::CardStopped
                 | ProblemCode::CardMismatch
                 | ProblemCode::ChallengeFailed),
-            )) => return self.show_stop_sign(components, turn, refusal_for_failure(Failure::Problem(code)).texts().0),
+            )) => {
+                return self.show_stop_sign(
+                    components,
+                    turn,
+                    refusal_for_failure(Failure::Problem(code)).texts().0,
+                );
+            }
             Ok(
                 WorkAnswer::Identified(_)
                 | WorkAnswer::CallAnswered(_)

@@ -6,9 +6,7 @@ pub(crate) mod notice;
 mod staff;
 mod visit;
 
-use contract::{
-    CloseReason, Entry, IdentificationMethod, OrderId, Settlement, StaffProof, VisitId,
-};
+use contract::{CloseReason, Entry, IdentificationMethod, OrderId, Settlement, StaffProof, VisitId};
 use view::{Intent, Lang, Text, Theme};
 
 use crate::code_verification::consume_code;
@@ -66,7 +64,11 @@ pub(crate) struct FrontPlace {
 
 impl Front {
     pub(crate) fn new(components: &Components) -> Self {
-        if components.setup.gate_rules.is_some() { Self::Gate(Box::default()) } else { Self::Idle(Idle::default()) }
+        if components.setup.gate_rules.is_some() {
+            Self::Gate(Box::default())
+        } else {
+            Self::Idle(Idle::default())
+        }
     }
 
     // Events of devices
@@ -145,7 +147,12 @@ impl Front {
     }
 
     /// Handles an event of the ID card reader. An ID card begins a visit; during a visit it is ignored.
-    pub(crate) fn on_id_card(&mut self, components: &mut Components, turn: &mut Turn<'_>, event: IdCardEvent) {
+    pub(crate) fn on_id_card(
+        &mut self,
+        components: &mut Components,
+        turn: &mut Turn<'_>,
+        event: IdCardEvent,
+    ) {
         match event {
             IdCardEvent::Detected => {
                 let is_free = matches!(self, Self::Idle(_) | Self::Notice(_));
@@ -313,8 +320,8 @@ impl Front {
                 }
             }
             Self::Notice(notice) => {
-                let leaves = intent == Intent::Home
-                    || intent == Intent::Primary && !notice.ends_on_card_removal();
+                let leaves =
+                    intent == Intent::Home || intent == Intent::Primary && !notice.ends_on_card_removal();
                 if leaves {
                     *self = Self::Idle(Idle::default());
                 }
@@ -433,12 +440,7 @@ impl Front {
         matches!(self, Self::Visit(visit) if visit.is_reading(method))
     }
 
-    fn begin_reading(
-        &mut self,
-        components: &Components,
-        turn: &mut Turn<'_>,
-        method: IdentificationMethod,
-    ) {
+    fn begin_reading(&mut self, components: &Components, turn: &mut Turn<'_>, method: IdentificationMethod) {
         let shown_in = self.shown_in_before_visit();
         let read_ms = components.setup.time_limits.read_ms;
         *self = Self::Visit(Box::new(Visit::reading(turn, method, shown_in, read_ms)));
@@ -498,13 +500,7 @@ impl Front {
         self.notify_in(components, now, kind, shown_in);
     }
 
-    fn notify_in(
-        &mut self,
-        components: &Components,
-        now: Now,
-        kind: NoticeKind,
-        shown_in: (Lang, Theme),
-    ) {
+    fn notify_in(&mut self, components: &Components, now: Now, kind: NoticeKind, shown_in: (Lang, Theme)) {
         let is_card_inserted = components.devices.is_card_inserted();
         let times = components.setup.time_limits;
         *self = Self::Notice(Notice::new(kind, shown_in, is_card_inserted, now, times));

@@ -4,9 +4,7 @@ use contract::{Money, OrderId, ReceiptId, Settlement};
 use view::{Body, FooterButton, Gesture, Intent, Lang, Outcome, OutcomeKind, TextId, Theme};
 
 use crate::components::Status;
-use crate::content::{
-    ViewContent, action, help_banner, plain_outcome, print_fault_banner, take_card_banner,
-};
+use crate::content::{ViewContent, action, help_banner, plain_outcome, print_fault_banner, take_card_banner};
 use crate::payment_content::payment_outcome;
 use crate::refusal::VisitRefusal;
 use crate::setup::TimeLimits;

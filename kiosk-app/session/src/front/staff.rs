@@ -51,12 +51,7 @@ impl StaffSignIn {
             (has.card_reader, TextId::StaffCardReader, DeviceKind::CardReader, None),
             (has.id_reader, TextId::StaffIdReader, DeviceKind::IdReader, None),
             (has.code_reader, TextId::StaffCodeReader, DeviceKind::CodeReader, None),
-            (
-                has.receipt_printer,
-                TextId::StaffPrinter,
-                DeviceKind::ReceiptPrinter,
-                Some(PrintForm::Receipt),
-            ),
+            (has.receipt_printer, TextId::StaffPrinter, DeviceKind::ReceiptPrinter, Some(PrintForm::Receipt)),
             (
                 has.document_printer,
                 TextId::StaffSheetPrinter,

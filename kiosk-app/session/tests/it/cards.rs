@@ -4,8 +4,8 @@ use contract::{
     CardAuthAnswer, CardAuthRequest, CardChallenge, Entry, Evidence, HexBytes, Level, ProblemCode,
 };
 use session::{
-    CardEvent, CardRefusal, DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer, PlatformWork, CardWork, Work,
-    WorkAnswer,
+    CardEvent, CardRefusal, CardWork, DeviceKind, DeviceState, Effect, Event, Failure, FaultReason,
+    PinAnswer, PlatformWork, Work, WorkAnswer,
 };
 use view::{Body, TextId};
 

@@ -333,13 +333,18 @@ fn phone_step_up_for_payment_records_evidence_and_opens() {
     let (mut fixture, challenge) = at_challenge(&phone);
     fixture.event(phone.shows_answer(&challenge, WALL));
     let (ticket, work) = fixture.pending_work();
-    let Work::Platform(PlatformWork::ReportEvidence(request)) = work else { panic!("expected a report of evidence") };
+    let Work::Platform(PlatformWork::ReportEvidence(request)) = work else {
+        panic!("expected a report of evidence")
+    };
     assert!(matches!(&request.given, StepUpProof::ChallengeAnswer { nonce, .. } if nonce.len() == 32));
     assert!(!is_proven(&fixture));
     let answered = EvidenceAnswer { evidence: Evidence::ChallengeAnswered, level: Level::Proven };
     fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Evidence(answered))));
     assert!(is_proven(&fixture));
-    assert!(matches!(fixture.pending_work().1, Work::Platform(PlatformWork::CallOperation(_))), "the service is opened");
+    assert!(
+        matches!(fixture.pending_work().1, Work::Platform(PlatformWork::CallOperation(_))),
+        "the service is opened"
+    );
 }
 
 /// The alias is new with each certificate: only the platform knows whether the phone is the same resident's.
@@ -406,7 +411,10 @@ fn view_after_visit_shows_no_personal_data() {
     assert_eq!(view.header.resident, None);
     assert!(!format!("{view:?}").contains(NAME) && !format!("{view:?}").contains(ID_NUMBER));
     fixture.event(Phone::new(3).shows_code(WALL + 4_000));
-    assert!(matches!(fixture.pending_work().1, Work::Platform(PlatformWork::Identify(_))), "the challenge ended with the visit");
+    assert!(
+        matches!(fixture.pending_work().1, Work::Platform(PlatformWork::Identify(_))),
+        "the challenge ended with the visit"
+    );
 }
 
 #[test]
@@ -449,7 +457,9 @@ fn random_codes_are_accepted_once_within_evidence_level() {
                     let mut answered = identified(Evidence::OfflineCode);
                     answered.level = Level::InPerson;
                     let answer = match (work, rng.below(2)) {
-                        (Work::Platform(PlatformWork::Identify(_)), 0) => Ok(WorkAnswer::Identified(answered)),
+                        (Work::Platform(PlatformWork::Identify(_)), 0) => {
+                            Ok(WorkAnswer::Identified(answered))
+                        }
                         _ => Err(Failure::Unreachable),
                     };
                     fixture.event(Event::WorkAnswered(ticket, answer));

@@ -9,8 +9,8 @@ use contract::{
 };
 use session::{
     CardEvent, Catalogue, DeviceKind, DeviceState, Durable, Effect, Equipment, Event, Failure, IdCardEvent,
-    Kiosk, KioskInput, KioskSetup, MonotonicMs, Now, PinAnswer, PrintResult, Ticket, TimeLimits, PlatformWork, Work,
-    WorkAnswer,
+    Kiosk, KioskInput, KioskSetup, MonotonicMs, Now, PinAnswer, PlatformWork, PrintResult, Ticket,
+    TimeLimits, Work, WorkAnswer,
 };
 use view::{Body, Intent, Outcome, Text, TextId, Texts, View};
 
@@ -292,7 +292,7 @@ impl Fixture {
     }
 
     pub(crate) fn view(&self) -> View {
-        self.kiosk.view()
+        self.kiosk.view().clone()
     }
 
     pub(crate) fn shown_outcome(&self) -> Outcome {
@@ -379,6 +379,13 @@ impl Fixture {
         let Body::Menu(tiles) = self.view().body else { panic!("expected the menu") };
         let tile = tiles.iter().find(|tile| tile.title == Text::Data(title.into())).expect("the tile");
         self.touch(tile.intent);
+    }
+
+    /// Offers these services, and no others.
+    pub(crate) fn offer(&mut self, service: &str) {
+        let doc = ServiceDocument::parse(service).unwrap();
+        let services = [(doc.id.clone(), Arc::new(doc))].into();
+        self.event(Event::CatalogueChanged(Catalogue { cursor: 9, services }));
     }
 
     pub(crate) fn answer_rows(&mut self, rows: &[&[(&str, &str)]]) {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use contract::{
     AdmissionSubject, CardName, Entry, Evidence, GateRules, ProblemCode, Pseudonym, SiteProfile, UnixMs,
 };
-use session::{CardEvent, DeviceKind, DeviceState, Durable, Equipment, Event, Failure, PlatformWork, CardWork, Work, WorkAnswer};
+use session::{
+    CardEvent, CardWork, DeviceKind, DeviceState, Durable, Equipment, Event, Failure, PlatformWork, Work,
+    WorkAnswer,
+};
 use view::{Body, Light, TextId};
 
 use crate::cards::{authority_answer, card_read, challenge};
@@ -289,10 +292,16 @@ fn gate_card_authentication_failures_stop_or_read_in_part() {
         if stopped {
             assert_eq!(sign(&fixture).0, Light::Stop, "{failure:?}");
         } else {
-            assert!(matches!(fixture.pending_work().1, Work::Card(CardWork::Authenticate(None))), "{failure:?}");
+            assert!(
+                matches!(fixture.pending_work().1, Work::Card(CardWork::Authenticate(None))),
+                "{failure:?}"
+            );
         }
     }
     let mut fixture = gate();
     fixture.event(Event::Card(CardEvent::NeedsAuthentication(challenge())));
-    assert!(matches!(fixture.pending_work().1, Work::Card(CardWork::Authenticate(None))), "no request without a link");
+    assert!(
+        matches!(fixture.pending_work().1, Work::Card(CardWork::Authenticate(None))),
+        "no request without a link"
+    );
 }

@@ -2,7 +2,8 @@
 
 use contract::{CloseReason, Entry, Evidence, IdentificationMethod, Level, PresentedCredential, ProblemCode};
 use session::{
-    CardEvent, DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, IdCardEvent, IdCardRefusal, PlatformWork, Work,
+    CardEvent, DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, IdCardEvent, IdCardRefusal,
+    PlatformWork, Work,
 };
 use view::{Body, FooterButton, Gesture, Intent, OutcomeKind, TextId};
 
@@ -31,7 +32,9 @@ fn id_card_read_identifies_at_level_recognised() {
     fixture.event(detected());
     assert_eq!(fixture.shown_outcome().headline, TextId::ReadingIdCard.into());
     fixture.event(read(Some("20360101")));
-    let (_, Work::Platform(PlatformWork::Identify(request))) = fixture.pending_work() else { panic!("expected an identification") };
+    let (_, Work::Platform(PlatformWork::Identify(request))) = fixture.pending_work() else {
+        panic!("expected an identification")
+    };
     let PresentedCredential::IdCard(presented) = &request.presented else { panic!("expected an ID card") };
     assert_eq!((presented.id_number.as_str(), presented.name.as_str()), (ID_NUMBER, NAME));
 

@@ -4,7 +4,7 @@ use contract::{ChargeState, Entry, ProblemCode, Settlement, VoidReason};
 use session::{CardEvent, Event, Failure, PinAnswer, WorkAnswer};
 use view::{Body, Intent, OutcomeKind, TextId};
 
-use crate::fixture::{Fixture, code};
+use crate::fixture::{Fixture, WATER, code};
 
 fn void(reason: VoidReason) -> Result<ChargeState, Failure> {
     Ok(ChargeState::Settled { settlement: Settlement::Void { reason } })
@@ -274,4 +274,95 @@ fn payment_pin_wrong_or_locked_charges_nothing() {
     fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Pin(PinAnswer::Locked))));
     assert_eq!(fixture.shown_outcome().headline, TextId::PinLocked.into());
     assert!(fixture.charges().is_empty());
+}
+
+/// A visit whose payment is being checked, left for the menu.
+fn menu_while_checking(fixture: &mut Fixture) -> contract::OrderId {
+    let order = fixture.charge();
+    fixture.lose_answer(order);
+    assert_eq!(fixture.title(), TextId::CheckingTitle);
+    fixture.touch(Intent::Home);
+    assert_eq!(fixture.title(), TextId::MenuTitle);
+    order
+}
+
+fn has_checking_banner(fixture: &Fixture) -> bool {
+    let words = view::Text::With(TextId::MenuChecking, vec!["¥86.40".into()]);
+    fixture.view().banners.iter().any(|banner| banner.title == words)
+}
+
+#[test]
+fn payment_left_for_the_menu_is_shown_there_until_known() {
+    let mut fixture = Fixture::new();
+    let order = menu_while_checking(&mut fixture);
+    assert!(has_checking_banner(&fixture));
+    fixture.settle_as_paid(order);
+    assert_eq!(fixture.title(), TextId::PaidTitle);
+    assert_eq!(fixture.shown_outcome().amount.as_deref(), Some("¥86.40"));
+    assert_eq!(fixture.prints().len(), 1, "the receipt is printed while the visit lasts");
+    fixture.touch(Intent::Primary);
+    assert_eq!(fixture.title(), TextId::MenuTitle);
+    assert!(!has_checking_banner(&fixture));
+}
+
+#[test]
+fn outcome_known_during_another_service_is_shown_after_it() {
+    let mut fixture = Fixture::new();
+    let order = menu_while_checking(&mut fixture);
+    fixture.open("水费缴纳");
+    fixture.event(Event::PaymentAnswered(order, void(VoidReason::Declined)));
+    assert_eq!(fixture.shown_outcome().kind, OutcomeKind::Working, "the query goes on");
+    fixture.answer_rows(&[]);
+    fixture.touch(Intent::Primary);
+    assert_eq!(fixture.title(), TextId::NotPaidTitle);
+    fixture.touch(Intent::Primary);
+    assert_eq!(fixture.title(), TextId::MenuTitle, "it is shown once");
+}
+
+#[test]
+fn payment_left_for_the_menu_is_in_the_last_notice() {
+    let mut fixture = Fixture::new();
+    let order = menu_while_checking(&mut fixture);
+    fixture.touch(Intent::EndVisit);
+    assert_eq!(fixture.title(), TextId::ClosingTitle);
+    assert_eq!(fixture.shown_outcome().kind, OutcomeKind::Checking);
+    fixture.settle_as_paid(order);
+    assert_eq!(fixture.shown_outcome().kind, OutcomeKind::Done);
+    assert_eq!(fixture.prints().len(), 1);
+}
+
+#[test]
+fn unseen_outcome_is_in_the_last_notice() {
+    let mut fixture = Fixture::new();
+    let order = menu_while_checking(&mut fixture);
+    fixture.open_bills();
+    fixture.event(Event::PaymentAnswered(order, void(VoidReason::Declined)));
+    fixture.touch(Intent::EndVisit);
+    assert_eq!(fixture.title(), TextId::ClosingTitle);
+    assert_eq!(fixture.shown_outcome().headline, TextId::NotPaid.into());
+}
+
+#[test]
+fn order_too_long_for_a_record_is_not_created() {
+    let mut fixture = Fixture::new();
+    let service = WATER.replace("max = 2", "max = 255");
+    assert_ne!(service, WATER);
+    fixture.offer(&service);
+    fixture.begin_by_code(1);
+    fixture.open("水费缴纳");
+    // Each value is as long as the platform may answer, and each of its characters takes two bytes in a record.
+    let long = "\"".repeat(200);
+    let keys: Vec<String> = (0..200).map(|at| format!("{at}{long}")[..200].to_owned()).collect();
+    let rows: Vec<[(&str, &str); 4]> = keys
+        .iter()
+        .map(|key| [("bill", &**key), ("payee", &long), ("period", &long), ("amount", "1")])
+        .collect();
+    fixture.answer_rows(&rows.iter().map(<[_; 4]>::as_slice).collect::<Vec<_>>());
+    for row in 0..200 {
+        fixture.touch(Intent::ToggleRow(row));
+    }
+    fixture.touch(Intent::Primary);
+    fixture.touch(Intent::Primary);
+    assert_eq!(fixture.shown_outcome().headline, TextId::Nonsense.into());
+    assert!(fixture.charges().is_empty() && fixture.count(|e| matches!(e, Entry::OrderCreated { .. })) == 0);
 }

@@ -1,7 +1,7 @@
 //! Change of a card's PIN: three entries of six digits, and the card's result.
 
 use contract::Entry;
-use session::{CardEvent, Effect, Event, Failure, PinAnswer, Ticket, CardWork, Work, WorkAnswer};
+use session::{CardEvent, CardWork, Effect, Event, Failure, PinAnswer, Ticket, Work, WorkAnswer};
 use view::{Body, Intent, Text, TextId};
 
 use crate::fixture::Fixture;
@@ -133,12 +133,10 @@ fn differing_new_pins_are_asked_again_without_current_pin() {
         (fixture.title(), problem(&fixture)),
         (TextId::ChangePinNew, Some(TextId::ChangePinDiffers.into()))
     );
-    assert!(
-        !fixture
-            .effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::StartWork { work: Work::Card(CardWork::ChangePin { .. }), .. }))
-    );
+    assert!(!fixture.effects.iter().any(|effect| matches!(
+        effect,
+        Effect::StartWork { work: Work::Card(CardWork::ChangePin { .. }), .. }
+    )));
     enter(&mut fixture, NEW);
     enter(&mut fixture, NEW);
     assert!(matches!(fixture.pending_work().1, Work::Card(CardWork::ChangePin { .. })));

@@ -4,7 +4,7 @@ use contract::{Entry, PrintForm};
 use session::{CardEvent, DeviceKind, DeviceState, Event, FaultReason, PrintResult};
 use view::{Body, Intent, OutcomeKind, TextId};
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, PROOF};
 
 fn paid_visit(fixture: &mut Fixture) -> contract::ReceiptId {
     let order = fixture.charge();
@@ -123,7 +123,8 @@ fn recovery_prints_nothing_automatically() {
     let mut durable = before.folded;
     let receipt = contract::ReceiptId::from_entropy(9);
     let visit = contract::VisitId::from_entropy(8);
-    durable.apply(&Entry::ReceiptIssued { receipt, visit, order: None, content }, at);
+    let form = contract::PrintForm::Receipt;
+    durable.apply(&Entry::ReceiptIssued { receipt, visit, order: None, content, form }, at);
     let mut after = Fixture::recovered(durable);
     after.event(Event::DeviceStateChanged(DeviceKind::ReceiptPrinter, DeviceState::Ready));
     assert!(after.prints().is_empty());
@@ -244,4 +245,53 @@ fn two_printers_print_in_parallel() {
         [PrintForm::A4Document, PrintForm::Receipt],
         "the printers do not wait for each other"
     );
+}
+
+#[test]
+fn printout_too_long_for_a_record_is_not_issued() {
+    let mut fixture = Fixture::new();
+    let service = PROOF.replace("personal = true", "personal = true\nmany = true");
+    assert_ne!(service, PROOF);
+    fixture.offer(&service);
+    fixture.begin_by_code(1);
+    fixture.open("参保证明");
+    fixture.touch(Intent::Primary);
+    let long = "社".repeat(200);
+    let row: &[(&str, &str)] = &[("months", &long)];
+    // 200 rows of 600 bytes fit; the label of each row makes no difference.
+    fixture.answer_rows(&[row; 200]);
+    fixture.touch(Intent::Primary);
+    assert_eq!(fixture.count(|e| matches!(e, Entry::ReceiptIssued { .. })), 1, "120,000 bytes fit");
+    let quotes = "\"".repeat(200);
+    let labels = "社".repeat(500);
+    fixture.touch(Intent::Primary);
+    fixture.offer(&service.replace("缴费月数", &labels));
+    fixture.open("参保证明");
+    fixture.touch(Intent::Primary);
+    let row: &[(&str, &str)] = &[("months", &quotes)];
+    fixture.answer_rows(&[row; 200]);
+    fixture.touch(Intent::Primary);
+    assert_eq!(fixture.shown_outcome().headline, TextId::PrintTooLong.into());
+    assert_eq!(fixture.count(|e| matches!(e, Entry::ReceiptIssued { .. })), 1);
+    fixture.touch(Intent::Primary);
+    assert_eq!(fixture.title(), TextId::MenuTitle);
+}
+
+#[test]
+fn form_and_printer_of_a_receipt_survive_a_restart() {
+    let mut fixture = Fixture::new();
+    fixture.event(Event::DeviceStateChanged(DeviceKind::ReceiptPrinter, DeviceState::Ready));
+    fixture.begin_by_code(1);
+    fixture.open("参保证明");
+    fixture.touch(Intent::Primary);
+    fixture.answer_rows(&[&[("months", "3")]]);
+    fixture.touch(Intent::Primary);
+    // There is no A4 printer: the document is printed on the roll, and the record says so.
+    let forms = |entry: &Entry| match entry {
+        Entry::ReceiptIssued { form, .. } => Some((Some(*form), None)),
+        Entry::PrintStarted { printer, .. } => Some((None, *printer)),
+        _ => None,
+    };
+    let recorded: Vec<_> = fixture.log.iter().filter_map(forms).collect();
+    assert_eq!(recorded, [(Some(PrintForm::A4Document), None), (None, Some(PrintForm::Receipt))]);
 }

@@ -62,11 +62,14 @@ fn answer(fixture: &mut Fixture, rng: &mut SimRng, outcomes: &mut BTreeMap<contr
                 Err(failure(rng))
             } else {
                 match work {
-                    session::Work::Platform(session::PlatformWork::Identify(_)) => Ok(WorkAnswer::Identified(identified(Evidence::CardRead))),
+                    session::Work::Platform(session::PlatformWork::Identify(_)) => {
+                        Ok(WorkAnswer::Identified(identified(Evidence::CardRead)))
+                    }
                     session::Work::Platform(session::PlatformWork::ReportEvidence(_))
                     | session::Work::Platform(session::PlatformWork::RequestCardAuthentication(_))
                     | session::Work::Card(session::CardWork::Authenticate(_)) => Err(failure(rng)),
-                    session::Work::Card(session::CardWork::VerifyPin(_)) | session::Work::Card(session::CardWork::ChangePin { .. }) => {
+                    session::Work::Card(session::CardWork::VerifyPin(_))
+                    | session::Work::Card(session::CardWork::ChangePin { .. }) => {
                         Ok(WorkAnswer::Pin(match rng.below(3) {
                             0 => PinAnswer::Wrong { tries_left: 2 },
                             _ => PinAnswer::Verified,
@@ -186,7 +189,7 @@ fn check(fixture: &Fixture, charged: &mut BTreeSet<contract::OrderId>) {
                 assert!(created.contains(order), "an order is settled only after it was created");
                 assert!(settled.insert(*order), "an order is settled once");
             }
-            Entry::PrintStarted { receipt, copy } => {
+            Entry::PrintStarted { receipt, copy, .. } => {
                 if *copy == 1 {
                     *without_copy_mark.entry(*receipt).or_default() += 1;
                 }

@@ -2,8 +2,8 @@
 
 use contract::{Entry, Evidence, EvidenceAnswer, Level, ProblemCode, StepUpProof};
 use session::{
-    CardEvent, DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer, Ticket, PlatformWork, CardWork, Work,
-    WorkAnswer,
+    CardEvent, CardWork, DeviceKind, DeviceState, Effect, Event, Failure, FaultReason, PinAnswer,
+    PlatformWork, Ticket, Work, WorkAnswer,
 };
 use view::{Body, Intent, PinPad, Text, TextId};
 
@@ -53,7 +53,9 @@ fn verify_at_card(fixture: &mut Fixture) -> Ticket {
     let ticket = enter(fixture);
     fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Pin(PinAnswer::Verified))));
     let (ticket, work) = fixture.pending_work();
-    assert!(matches!(work, Work::Platform(PlatformWork::ReportEvidence(request)) if matches!(request.given, StepUpProof::CardPin)));
+    assert!(
+        matches!(work, Work::Platform(PlatformWork::ReportEvidence(request)) if matches!(request.given, StepUpProof::CardPin))
+    );
     ticket
 }
 

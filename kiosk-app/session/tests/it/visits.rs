@@ -172,7 +172,9 @@ fn personal_query_starts_after_consent_is_recorded() {
     });
     let (_, work) = fixture.pending_work();
     match work {
-        session::Work::Platform(session::PlatformWork::CallOperation(call)) => assert_eq!(call.consent, consent),
+        session::Work::Platform(session::PlatformWork::CallOperation(call)) => {
+            assert_eq!(call.consent, consent)
+        }
         _ => panic!("expected an operation"),
     }
     assert!(consent.is_some());

@@ -187,8 +187,8 @@ fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entr
     }
     if let Entry::ReceiptIssued { receipt, content, .. } = entry {
         context.tx.execute(
-            "INSERT INTO receipts (device, number, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            params![device.to_string(), receipt.number().replace(' ', ""), to_json_column(content)],
+            "INSERT INTO receipts_by_id (receipt, device, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![receipt.to_string(), device.to_string(), to_json_column(content)],
         )?;
     }
     used_codes::record_kiosk_use(context.tx, &device.to_string(), entry, context.now)?;

@@ -1,4 +1,5 @@
-//! Page of an electronic receipt (电子凭条), fetched by its number and masked as it was printed.
+//! Page of an electronic receipt (电子凭条), masked as it was printed. It is fetched by the secret in the QR code; the number on the
+//! paper opens nothing, so that nobody can count through the receipts of others.
 
 use contract::{Receipt, ReceiptLine};
 use rusqlite::OptionalExtension as _;
@@ -12,11 +13,11 @@ use crate::store::columns::from_json_column;
 
 pub(crate) fn receipt_page(
     context: &RequestContext<'_>,
-    number: &str,
+    receipt: &str,
 ) -> Result<PlatformReply, RequestError> {
     let stored: Option<String> = context
         .tx
-        .query_row("SELECT content FROM receipts WHERE number = ?1", [number], |row| row.get(0))
+        .query_row("SELECT content FROM receipts_by_id WHERE receipt = ?1", [receipt], |row| row.get(0))
         .optional()?;
     let Some(receipt) = stored.map(|stored| from_json_column::<Receipt>(&stored)).transpose()? else {
         return Ok(PlatformResponse::html(404, not_found_page()).into());

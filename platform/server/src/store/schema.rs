@@ -225,11 +225,12 @@ CREATE TABLE IF NOT EXISTS missing_records (
     signature   TEXT NOT NULL,
     PRIMARY KEY (device, epoch, last_seq)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS receipts (
+-- Receipts by their ids, which are secrets: the number on the paper alone opens nothing.
+CREATE TABLE IF NOT EXISTS receipts_by_id (
+    receipt TEXT NOT NULL PRIMARY KEY,
     device  TEXT NOT NULL,
-    number  TEXT NOT NULL PRIMARY KEY,
     content TEXT NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- By client: verifications of relying parties, with purpose and answer.
 CREATE TABLE IF NOT EXISTS verifications (

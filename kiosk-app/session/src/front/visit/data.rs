@@ -107,9 +107,10 @@ impl Progress {
 
     /// The rows that a step refers to: those of its own query, or those chosen from it.
     pub(crate) fn rows_of_step(&self, step: &str) -> Vec<&CheckedRow> {
-        let from = self.doc.steps.iter().find(|other| other.id() == step).and_then(|step| {
-            if let Step::Choose { from, .. } = step { Some(from.as_str()) } else { None }
-        });
+        let from =
+            self.doc.steps.iter().find(|other| other.id() == step).and_then(|step| {
+                if let Step::Choose { from, .. } = step { Some(from.as_str()) } else { None }
+            });
         match (self.results.get(step), from.and_then(|query| self.results.get(query))) {
             (Some(StepResult::Rows(rows)), _) => rows.iter().collect(),
             (Some(StepResult::Chosen(chosen)), Some(StepResult::Rows(rows))) => {

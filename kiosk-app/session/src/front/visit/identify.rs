@@ -1,8 +1,8 @@
 //! Identification: a card is read or a code accepted, and the platform says who the resident is.
 
 use contract::{
-    CardAuthRequest, CardChallenge, CardEvidence, Entry, IdCardEvidence, IdentificationMethod, IdentifyRequest,
-    PresentedCredential, ProblemCode, Pseudonym,
+    CardAuthRequest, CardChallenge, CardEvidence, Entry, IdCardEvidence, IdentificationMethod,
+    IdentifyRequest, PresentedCredential, ProblemCode, Pseudonym,
 };
 
 use crate::code_verification::LocallyVerifiedCode;

@@ -407,9 +407,9 @@ impl Visit {
         }
         let orders = || self.data.orders.iter().rev();
         let is_printing = |receipt| status.print_state(receipt) == Some(PrintState::Printing);
-        let order = orders().find(|order| order.settlement.is_none()).or_else(|| {
-            orders().find(|order| !order.is_shown || is_printing(order.receipt))
-        })?;
+        let order = orders()
+            .find(|order| order.settlement.is_none())
+            .or_else(|| orders().find(|order| !order.is_shown || is_printing(order.receipt)))?;
         Some(NoticeKind::Payment {
             order: order.settlement.is_none().then_some(order.order),
             total: order.total,

@@ -124,5 +124,9 @@ impl Entered {
 
 /// The flow of a touch that only leaves the step.
 pub(crate) const fn leave_by(intent: Intent) -> StepFlow {
-    if matches!(intent, Intent::Back | Intent::Home) { StepFlow::Menu { declined: false } } else { StepFlow::Stay }
+    if matches!(intent, Intent::Back | Intent::Home) {
+        StepFlow::Menu { declined: false }
+    } else {
+        StepFlow::Stay
+    }
 }

@@ -201,7 +201,9 @@ impl StepUp {
             Proof::VerifyingPin(_) | Proof::ReportingPin(_) => {
                 working_content(method, TextId::PinCheck, TextId::IdentifyingDetail)
             }
-            Proof::PinLocked => failure_content(method, TextId::PinLocked, TextId::ProvePinLockedDetail, None),
+            Proof::PinLocked => {
+                failure_content(method, TextId::PinLocked, TextId::ProvePinLockedDetail, None)
+            }
             Proof::PinFailed(Failure::DeviceFailed) => {
                 failure_content(method, TextId::PinFailed, TextId::ProvePinFailedDetail, None)
             }
@@ -215,12 +217,7 @@ impl StepUp {
 
 /// Handles the card's result. A verified PIN is reported to the platform, which grants level 2 only to visits with reported
 /// evidence.
-fn on_pin_result(
-    components: &Components,
-    turn: &mut Turn<'_>,
-    data: &VisitData,
-    result: PinResult,
-) -> Proof {
+fn on_pin_result(components: &Components, turn: &mut Turn<'_>, data: &VisitData, result: PinResult) -> Proof {
     match result {
         PinResult::Verified => match data.visit_key() {
             Some(key) => {
@@ -252,7 +249,8 @@ fn verify_answer_code(
         Ok(Code::Online(_) | Code::Offline(_) | Code::Paper(_)) => return Err(TextId::ProveShowsCode),
         Err(_) => return Err(TextId::ProveWrong),
     };
-    let (issuers, signed) = (status.components.code_trust.issuers_in_force(policy.now), challenge.to_be_signed());
+    let (issuers, signed) =
+        (status.components.code_trust.issuers_in_force(policy.now), challenge.to_be_signed());
     let shown = answer
         .verify(&issuers, &signed, policy.unix_seconds(), policy.window())
         .map_err(|_| TextId::ProveWrong)?;

@@ -7,9 +7,7 @@ use view::{
     Body, Confirm, FooterButton, Intent, LabelledValue, OutcomeKind, PaymentMethodCard, Text, TextId,
 };
 
-use crate::content::{
-    ViewContent, action, failure_content, plain_outcome, service_footer, working_content,
-};
+use crate::content::{ViewContent, action, failure_content, plain_outcome, service_footer, working_content};
 use crate::front::visit::data::{Progress, VisitData, VisitOrder};
 use crate::front::visit::pin::{PinEntry, PinResult};
 use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
@@ -19,8 +17,8 @@ use crate::refusal::VisitRefusal;
 use crate::rows::{CheckedRow, labelled_fields, parse_money};
 use crate::setup::is_method_supported;
 use crate::time::MonotonicMs;
-use crate::work::{CardWork, Failure, PendingWork, WorkAnswer};
 use crate::wording::{in_language, method_name};
+use crate::work::{CardWork, Failure, PendingWork, WorkAnswer};
 
 /// State of a payment. The outcome of its order has a view of its own: see [`super::payment_outcome`].
 enum Pay {
@@ -28,7 +26,7 @@ enum Pay {
     NoMethod,
     /// The journal is nearly full: no new order is created.
     Suspended,
-    /// The rows are no bills, or their sum is beyond the limits: nothing is charged.
+    /// The rows are no bills, or too many, or their sum is beyond the limits: nothing is charged.
     NotPayable,
     Confirm {
         method: usize,
@@ -71,11 +69,7 @@ impl StepState for Pay {
     fn on_touch(&mut self, context: &mut StepContext<'_, '_>, intent: Intent) -> StepFlow {
         match self {
             Self::NoMethod | Self::Suspended | Self::PinLocked | Self::PinFailed => {
-                if intent == Intent::Primary {
-                    StepFlow::Menu { declined: false }
-                } else {
-                    leave_by(intent)
-                }
+                if intent == Intent::Primary { StepFlow::Menu { declined: false } } else { leave_by(intent) }
             }
             Self::NotPayable if intent == Intent::Primary => StepFlow::Again,
             Self::NotPayable => leave_by(intent),
@@ -226,7 +220,10 @@ impl Pay {
         let doc = context.progress.doc.clone();
         let service = doc.id.clone();
         let new = NewOrder { visit, resident, key, service, items, total, method };
-        let order = context.components.payments.create(context.turn, new);
+        let Some(order) = context.components.payments.create(context.turn, new) else {
+            *self = Self::NotPayable;
+            return;
+        };
         context.data.orders.push(VisitOrder {
             order,
             receipt: receipt_of(order),
@@ -273,8 +270,7 @@ fn order_items(data: &VisitData, progress: &Progress) -> Option<(Vec<OrderItem>,
     let chooser = progress.doc.steps.iter().find(|step| step.id() == chosen)?;
     let Step::Choose { show, .. } = chooser else { return None };
     let declared = progress.doc.answer_schema(chosen)?;
-    let field =
-        |kind: AnswerFieldType| declared.iter().find(|(_, f)| f.kind() == kind).map(|(name, _)| name);
+    let field = |kind: AnswerFieldType| declared.iter().find(|(_, f)| f.kind() == kind).map(|(name, _)| name);
     let (key, amount) = (field(AnswerFieldType::Key)?, field(AnswerFieldType::Money)?);
     let title = in_language(&progress.doc.title, data.lang);
     // The name of a row: its first shown field that is not an amount. Its other fields (such as an address) appear on the

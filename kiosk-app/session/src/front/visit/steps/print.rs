@@ -5,19 +5,23 @@ use view::{Body, FooterButton, Gesture, Intent, Outcome, OutcomeKind, TextId};
 
 use crate::components::Status;
 use crate::content::{
-    ViewContent, exit_button, plain_outcome, print_actions, print_fault_banner, printer_of, receipt_code,
+    ViewContent, exit_button, failure_content, plain_outcome, print_actions, print_fault_banner, printer_of,
+    receipt_code,
 };
 use crate::durable::PrintState;
-use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView};
+use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
 use crate::mask;
 use crate::printing::NewReceipt;
 use crate::receipt_content::{RECEIPT_TEXTS, finish_receipt, pair};
 use crate::rows;
 use crate::wording::{in_language, label_of};
 
-/// A receipt without payment is on its way to paper.
-struct Print {
-    receipt: ReceiptId,
+/// A receipt without payment.
+enum Print {
+    /// The receipt is on its way to paper.
+    Issued(ReceiptId),
+    /// The content is too long for a receipt: nothing was issued.
+    TooLong,
 }
 
 pub(super) fn enter(context: &mut StepContext<'_, '_>) -> Entered {
@@ -27,17 +31,25 @@ pub(super) fn enter(context: &mut StepContext<'_, '_>) -> Entered {
     };
     let (printing, printers) = context.components.printing(context.data.lang);
     let new = NewReceipt { receipt, visit: context.data.id, order: None, form, content };
-    printing.issue(context.turn, printers, new, true);
-    Entered::state(Print { receipt })
+    let is_issued = printing.issue(context.turn, printers, new, true);
+    Entered::state(if is_issued { Print::Issued(receipt) } else { Print::TooLong })
 }
 
 impl StepState for Print {
     fn on_touch(&mut self, context: &mut StepContext<'_, '_>, intent: Intent) -> StepFlow {
-        on_receipt_touch(context, intent, self.receipt)
+        match self {
+            Self::Issued(receipt) => on_receipt_touch(context, intent, *receipt),
+            Self::TooLong if intent == Intent::Primary => StepFlow::Menu { declined: false },
+            Self::TooLong => leave_by(intent),
+        }
     }
 
     fn content(&self, view: StepView<'_>) -> ViewContent {
-        let (status, receipt) = (view.status, self.receipt);
+        let status = view.status;
+        let Self::Issued(receipt) = *self else {
+            let (word, detail) = (TextId::PrintTooLong, TextId::PrintTooLongDetail);
+            return failure_content(view.data.identification_method, word, detail, None);
+        };
         let state = status.print_state(receipt);
         let on_sheet = printer_of(status, receipt) == PrintForm::A4Document;
         let (kind, word, detail) = match state {

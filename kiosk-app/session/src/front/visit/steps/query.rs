@@ -8,8 +8,8 @@ use crate::front::visit::data::StepResult;
 use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
 use crate::refusal::{VisitRefusal, refusal_for_failure};
 use crate::rows;
-use crate::work::{Failure, PendingWork, PlatformWork, WorkAnswer};
 use crate::wording::in_language;
+use crate::work::{Failure, PendingWork, PlatformWork, WorkAnswer};
 
 /// State of a query.
 enum Query {

@@ -24,7 +24,8 @@ impl StepState for ShowCode {
 
     fn content(&self, view: StepView<'_>) -> ViewContent {
         let method = view.data.identification_method;
-        let Some(Step::ShowCode { from, field, title, lead, steps, .. }) = view.progress.current_step() else {
+        let Some(Step::ShowCode { from, field, title, lead, steps, .. }) = view.progress.current_step()
+        else {
             return nothing_found(method, "");
         };
         let rows = view.progress.rows_of_step(from);
