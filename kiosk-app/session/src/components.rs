@@ -1,4 +1,4 @@
-//! What stands behind the screen, whoever is in front of it: the components that outlive a visit.
+//! The components that outlive a visit.
 
 use std::sync::Arc;
 

@@ -214,7 +214,7 @@ pub(crate) fn print_fault_banner(status: Status<'_>, receipt: ReceiptId) -> Opti
 pub(crate) fn printer_of(status: Status<'_>, receipt: ReceiptId) -> PrintForm {
     let Some(open) = status.durable.receipts().get(receipt) else { return PrintForm::Receipt };
     // Before the first copy: the printer that would print it.
-    if open.copy == 0 { status.printer_for(open.form).unwrap_or(open.form) } else { open.printer }
+    open.printer.or_else(|| status.printer_for(open.form)).unwrap_or(open.form)
 }
 
 /// The actions on a receipt: another copy where allowed, and to finish.

@@ -186,7 +186,7 @@ fn due_now(front: &Front, components: &Components, now: Now) -> Vec<Due> {
     deadlines(front, components, now).filter(|(at, _)| *at <= now.mono).map(|(_, due)| due).collect()
 }
 
-/// The outcome of an order is recorded: its receipt is issued if it is paid, and whoever waits for it reads it.
+/// The outcome of an order is recorded: its receipt is issued if it is paid, and the resident who waits for it reads it.
 fn on_settled(
     front: &mut Front,
     components: &mut Components,

@@ -106,7 +106,7 @@ impl Printing {
         let durable = turn.durable();
         let open = || durable.receipts().iter();
         let is_free = |printer: &PrintForm| {
-            !open().any(|(_, open)| open.state == PrintState::Printing && open.printer == *printer)
+            !open().any(|(_, open)| open.state == PrintState::Printing && open.printer == Some(*printer))
         };
         let next = open().filter(|(receipt, _)| self.state(durable, *receipt) == Some(PrintState::Waiting));
         let mut next = next.filter_map(|(receipt, open)| {

@@ -68,7 +68,7 @@ pub(crate) fn finish_receipt(
     Receipt { title, lines, code: Some(receipt_url(setup, receipt)), number }
 }
 
-/// The address from which a phone fetches the receipt: whoever has it may read the receipt.
+/// The address from which a phone fetches the receipt: it lets its holder read the receipt.
 pub(crate) fn receipt_url(setup: &KioskSetup, receipt: ReceiptId) -> String {
     format!("{}{receipt}", setup.receipt_url)
 }

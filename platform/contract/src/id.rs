@@ -84,7 +84,7 @@ id_128! {
     OrderId
 }
 id_128! {
-    /// One receipt, however often it is printed. Whoever has the id may read the receipt: it is the secret in the QR code on the
+    /// One receipt, however often it is printed. Who has the id may read the receipt: it is the secret in the QR code on the
     /// paper, and is nowhere printed in letters.
     ReceiptId
 }

@@ -20,8 +20,8 @@ pub(crate) struct OpenReceipt {
     pub(crate) content: Receipt,
     /// The form that the content is designed for.
     pub(crate) form: PrintForm,
-    /// The printer of the copy last started, or the form before the first.
-    pub(crate) printer: PrintForm,
+    /// The printer of the copy last started; none before the first.
+    pub(crate) printer: Option<PrintForm>,
     /// Number of the copy last started, 0 before the first.
     pub(crate) copy: u32,
     /// How far the copy is.
@@ -47,11 +47,11 @@ impl OpenReceipts {
     pub(super) fn apply(&mut self, entry: &Entry, open_visit: Option<VisitId>) {
         if let Entry::ReceiptIssued { receipt, visit, content, form, .. } = entry {
             let (visit, content, form, state) = (*visit, content.clone(), *form, PrintState::Waiting);
-            self.0.insert(*receipt, OpenReceipt { visit, content, form, printer: form, copy: 0, state });
+            self.0.insert(*receipt, OpenReceipt { visit, content, form, printer: None, copy: 0, state });
         } else if let Entry::PrintStarted { receipt, copy, printer } = entry {
             self.change(receipt, *copy, PrintState::Printing);
             if let Some(open) = self.0.get_mut(receipt) {
-                open.printer = printer.unwrap_or(open.form);
+                open.printer = Some(printer.unwrap_or(open.form));
             }
         } else if let Entry::PrintNotStarted { receipt, copy } = entry {
             // The copy does not exist, so its number is used again.

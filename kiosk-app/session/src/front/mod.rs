@@ -257,7 +257,7 @@ impl Front {
         }
     }
 
-    /// The language of whoever waits for the outcome of this order; none when nobody does.
+    /// The language of the resident who waits for the outcome of this order; none when nobody does.
     pub(crate) fn language_of_payer(&self, order: OrderId) -> Option<Lang> {
         match self {
             Self::Visit(visit) => visit.has_order(order).then(|| visit.lang()),
@@ -463,7 +463,7 @@ impl Front {
         }
     }
 
-    /// Ends a visit that cannot begin or continue, and shows why. A payment whose outcome is unknown is told first.
+    /// Ends a visit that cannot begin or continue, and shows why. A payment whose outcome is unknown is shown first.
     fn refuse(&mut self, components: &mut Components, turn: &mut Turn<'_>, refusal: VisitRefusal) {
         let shown_in = self.shown_in();
         let kind = match self.close_visit(components, turn, CloseReason::Interrupted) {

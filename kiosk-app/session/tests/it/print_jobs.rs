@@ -36,7 +36,7 @@ fn paid_without_paper_offers_receipt_by_phone() {
     assert_eq!(fixture.shown_outcome().kind, OutcomeKind::Done);
     assert_eq!(fixture.view().banners[0].title, TextId::PaperOut.into());
     let code = fixture.shown_outcome().code.expect("a receipt code for the phone");
-    assert!(code.qr.ends_with(&code.number.replace(' ', "")));
+    assert!(!code.qr.contains(&code.number.replace(' ', "")), "the number opens nothing");
 
     // After a new roll was inserted, the one copy without a copy mark is printed automatically.
     fixture.event(Event::DeviceStateChanged(DeviceKind::ReceiptPrinter, DeviceState::Ready));
