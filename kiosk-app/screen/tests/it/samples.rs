@@ -148,6 +148,18 @@ impl SampleBuilder {
         view
     }
 
+    /// The menu while a payment of this visit is being checked.
+    fn menu_checking(&self) -> View {
+        let mut view = self.menu();
+        view.banners = vec![Banner {
+            tone: Tone::Wait,
+            icon: Icon::Receipt,
+            title: Text::With(TextId::MenuChecking, vec!["¥168.00".into()]),
+            detail: Some(TextId::MenuCheckingDetail.into()),
+        }];
+        view
+    }
+
     fn pin(&self, problem: Option<Text>) -> View {
         let keys = [7, 2, 9, 0, 5, 1, 8, 3, 6, 4];
         let entered = if problem.is_some() { 0 } else { 4 };
@@ -495,6 +507,7 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("welcome-id-card", make.welcome_with_id_card()),
         ("welcome-broken", make.welcome(Some(TextId::WayBroken))),
         ("menu", make.menu()),
+        ("menu-checking", make.menu_checking()),
         ("countdown", counting),
         ("pin", make.pin(None)),
         ("pin-wrong", make.pin(Some(wrong))),
