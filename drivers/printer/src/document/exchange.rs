@@ -44,8 +44,8 @@ pub(super) enum DocumentSent {
     Whole,
 }
 
-/// The document of one request. The HTTP client takes its bytes from here, so that a refusal before the first byte
-/// can be told from a later one. No error of the client says that as surely.
+/// The document of one request. The HTTP client takes its bytes from here: whether it has taken any decides whether the
+/// printer can have received any. No error of the client says that as surely.
 #[derive(Clone)]
 pub(super) struct DocumentBody(Arc<Mutex<BodyState>>);
 
