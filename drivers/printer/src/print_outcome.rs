@@ -10,7 +10,8 @@ pub enum PrintOutcome {
         /// How it is known.
         confirmation: PrintConfirmation,
     },
-    /// No part of this receipt reached the printer. It may be printed again without a copy mark.
+    /// No part of this receipt is on paper, or ever will be: no byte of it reached the printer, or its job ended without
+    /// having been processed. It may be printed again without a copy mark.
     NotStarted(PrintFailure),
     /// Unknown outcome: the receipt may or may not have been printed, wholly or in part. Never send it again
     /// automatically: the resident or staff must ask, and the next one carries a copy mark.

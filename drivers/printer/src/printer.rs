@@ -2,7 +2,7 @@
 //!
 //! The course of a receipt: two clean answers to `DLE EOT 1..4`; if a command may have been interrupted, padding
 //! that ends it and a reset; the commands one by one with status queries in between; the print barrier. Any failure
-//! after the first accepted byte makes the outcome unconfirmed. The driver then clears the printer's buffer, so
+//! after the first accepted byte, or of the write of that byte, makes the outcome unconfirmed. The driver then clears the printer's buffer, so
 //! that the rest of one receipt is not printed on the next roll.
 //!
 //! Not detected: a printer that loses power in the middle of a receipt and restarts within [`UNANSWERED_MAX`] status
@@ -154,7 +154,7 @@ impl ReceiptPrinter {
         match result {
             Ok(Some(confirmation)) => PrintOutcome::Printed { confirmation },
             Ok(None) => PrintOutcome::Unconfirmed(PrintFailure::NoConfirmation),
-            Err(failure) if sending.sent_bytes == 0 => PrintOutcome::NotStarted(failure),
+            Err(failure) if sending.is_nothing_sent() => PrintOutcome::NotStarted(failure),
             Err(failure) => {
                 self.abandon(failure);
                 PrintOutcome::Unconfirmed(failure)
@@ -180,7 +180,7 @@ impl ReceiptPrinter {
     /// Ends an interrupted command with NULs (white in a bitmap, ignored between commands), clears the buffer,
     /// resets the printer, and cuts off a fragment of an earlier receipt.
     fn clear_residue(&mut self, progress: &mut dyn FnMut(PrintProgress)) -> Result<(), PrintFailure> {
-        let mut sending = SendProgress { sent_bytes: 0, total_bytes: COMMAND_MAX };
+        let mut sending = SendProgress::of(COMMAND_MAX);
         self.write_bytes(&[0; COMMAND_MAX], &mut sending, &mut |_| progress(PrintProgress::QueryingStatus))?;
         self.received.cleared = false;
         self.write_bytes(&CLEAR_BUFFERS, &mut sending, &mut |_| progress(PrintProgress::QueryingStatus))?;
@@ -242,7 +242,10 @@ impl ReceiptPrinter {
                 }
                 Err(LinkFault::TimedOut) if self.link.now() < moved_at + PROGRESS_TIMEOUT => {}
                 Err(LinkFault::TimedOut) => return Err(self.stall_reason(PrintFailure::Stalled)),
-                Err(fault) => return Err(failure_from_link(fault)),
+                Err(fault) => {
+                    sending.has_failed_write = true;
+                    return Err(failure_from_link(fault));
+                }
             }
         }
         Ok(())
@@ -465,11 +468,23 @@ impl ReceiptPrinter {
 struct SendProgress {
     sent_bytes: usize,
     total_bytes: usize,
+    /// Whether a write failed other than by a timeout. How many of its bytes reached the printer is unknown: `usblp`
+    /// reports the error of a transfer, not how much of it was transferred.
+    has_failed_write: bool,
 }
 
 impl SendProgress {
     fn for_receipt(encoded: &EncodedReceipt) -> Self {
-        Self { sent_bytes: 0, total_bytes: encoded.total_bytes() }
+        Self::of(encoded.total_bytes())
+    }
+
+    fn of(total_bytes: usize) -> Self {
+        Self { sent_bytes: 0, total_bytes, has_failed_write: false }
+    }
+
+    /// Whether no byte can have reached the printer.
+    fn is_nothing_sent(&self) -> bool {
+        self.sent_bytes == 0 && !self.has_failed_write
     }
 }
 

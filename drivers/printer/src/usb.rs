@@ -5,6 +5,7 @@
 //! waited for with `poll`: a blocking write would hang for as long as the printer is offline. The kernel's port
 //! status (`LPGETSTATUS`) is not used: it needs `unsafe` and says less than `DLE EOT`.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,6 +22,16 @@ const BYTES_PER_SECOND: u32 = 100_000;
 
 /// Whether the printer has disconnected; bytes that it sent before may still be read.
 struct HungUp(bool);
+
+/// The fault that a failed write means. An interrupted write is no timeout: `usblp` leaves its transfer running, and
+/// the same bytes would be sent twice.
+fn write_fault(error: Errno) -> LinkFault {
+    if error == Errno::INTR {
+        LinkFault::Failed(ErrorKind::Interrupted)
+    } else {
+        LinkFault::in_use(&error.into())
+    }
+}
 
 /// The port of a USB printer, opened exclusively.
 pub struct UsbLink {
@@ -63,7 +74,7 @@ impl Link for UsbLink {
         match rustix::io::write(&self.port, bytes.get(..WRITE_MAX).unwrap_or(bytes)) {
             Ok(0) => Err(LinkFault::TimedOut),
             Ok(count) => Ok(count),
-            Err(error) => Err(LinkFault::in_use(&error.into())),
+            Err(error) => Err(write_fault(error)),
         }
     }
 
@@ -80,5 +91,17 @@ impl Link for UsbLink {
 
     fn bytes_per_second(&self) -> u32 {
         BYTES_PER_SECOND
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interrupted_write_is_no_timeout() {
+        assert_eq!(write_fault(Errno::INTR), LinkFault::Failed(ErrorKind::Interrupted));
+        assert_eq!(write_fault(Errno::AGAIN), LinkFault::TimedOut);
+        assert_eq!(write_fault(Errno::IO), LinkFault::Gone);
     }
 }

@@ -162,7 +162,7 @@ fn classify(line: &str) -> Line<'_> {
 }
 
 /// Calls back for each line, ended by a line feed or, as progress bars are, by a carriage return.
-fn each_line(input: impl Read, mut line: impl FnMut(&str)) -> std::io::Result<()> {
+pub(crate) fn each_line(input: impl Read, mut line: impl FnMut(&str)) -> std::io::Result<()> {
     let mut input = BufReader::new(input);
     let (mut text, mut piece) = (Vec::new(), [0; 4096]);
     loop {

@@ -8,6 +8,7 @@
 mod cargo;
 mod debian;
 mod first_page;
+mod mutants;
 mod progress;
 
 use std::env;
@@ -73,6 +74,12 @@ const COMMANDS: &[DeveloperCommand] = &[
         arguments: "[SECONDS]",
         help: "Fuzz everything that reads bytes from outside, 60 seconds for each target; needs cargo-fuzz",
         run: fuzz,
+    },
+    DeveloperCommand {
+        name: "mutants",
+        arguments: "[all [SHARD/OF]]",
+        help: "Mutate what the working tree changes, or all code of money and the log, and fail where no test notices",
+        run: mutants,
     },
     DeveloperCommand { name: "golden", arguments: "", help: "Draw all golden pictures anew", run: golden },
     DeveloperCommand {
@@ -271,6 +278,11 @@ fn bench(rest: &[String], progress: &Progress) -> Result<()> {
     cargo::build(&build, "building the benchmark", progress)?;
     let arguments = ["bench", "--quiet", "--workspace", "--bench", "whole", "--"];
     execute(Command::new("cargo").args(arguments).args(rest), "the benchmark")
+}
+
+fn mutants(rest: &[String], progress: &Progress) -> Result<()> {
+    debian::install(Purpose::Test, progress)?;
+    mutants::run(rest, &repository()?, &target()?, progress)
 }
 
 fn golden(_: &[String], progress: &Progress) -> Result<()> {

@@ -22,6 +22,8 @@ pub(crate) enum Phase {
     Build,
     /// Tests run.
     Test,
+    /// Mutations are tested.
+    Mutate,
     /// Programs are started.
     Start,
 }
@@ -32,6 +34,7 @@ impl Phase {
             Self::Install => "installing",
             Self::Build => "building",
             Self::Test => "testing",
+            Self::Mutate => "mutating",
             Self::Start => "starting",
         }
     }
@@ -41,6 +44,7 @@ impl Phase {
             Self::Install => "install",
             Self::Build => "build",
             Self::Test => "test",
+            Self::Mutate => "mutate",
             Self::Start => "start",
         }
     }

@@ -2,43 +2,35 @@
 //!
 //! The course of a document: query the printer; create a job, which prints nothing yet; send the document to that
 //! job; poll the job until it ends. A printer without Create-Job gets Print-Job, where a lost response leaves the
-//! outcome unknown. A stalled job is cancelled: no document may come out after its owner has left.
+//! outcome unknown. After the first byte of the document only the job itself proves that nothing was printed. A stalled job is cancelled: no document may come out after its owner has left.
 //!
 //! No TLS: the printer is behind a queue on the same machine, or on the kiosk's own network segment.
 
-use std::io::Cursor;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipp::attribute::{IppAttribute, IppAttributes};
-use ipp::model::DelimiterTag;
+use ipp::attribute::IppAttribute;
 use ipp::operation::IppOperation;
 use ipp::operation::builder::IppOperationBuilder;
-use ipp::parser::{IppParseError, IppParser};
+use ipp::parser::IppParseError;
 use ipp::payload::IppPayload;
-use ipp::reader::IppReader;
 use ipp::request::IppRequestResponse;
 use ipp::value::IppValue;
 use ureq::http::Uri;
 
 use crate::document::A4Document;
+use crate::document::attributes::{Readiness, parse_job_id, parse_job_status, parse_readiness};
+use crate::document::exchange::{self, DocumentBody, DocumentSent, RequestFailure};
 use crate::document::fault::PdfFault;
 use crate::document::pdf::{DocumentFonts, render_pdf};
 use crate::document::status::{DocumentPrinterStatus, JobState, JobStatus};
 use crate::print_outcome::{PrintConfirmation, PrintFailure, PrintOutcome, PrintProgress};
-
-/// Timeout of a connection to a printer on the kiosk's own network segment.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Timeout of a request without a document.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Timeout of a request with a document: a slow printer renders while it receives.
 const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Interval of progress reports.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Interval between two queries of a job.
 const POLL_INTERVAL: Duration = Duration::from_millis(700);
@@ -56,16 +48,10 @@ const TRAY_EMPTY_TIMEOUT: Duration = Duration::from_secs(40);
 /// How long a cancelled job may take to end.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest response that is read, in bytes: the requested attributes take a few hundred.
-const ANSWER_MAX: u64 = 64 * 1024;
-
-/// Lowest status code that is an error (RFC 8011, B.1).
-const ERROR_STATUS_MIN: u16 = 0x0400;
+/// Statuses of a refusal (RFC 8011, B.1.4).
+const NOT_FOUND: u16 = 0x0406;
+const GONE: u16 = 0x0407;
 const FORMAT_NOT_SUPPORTED: u16 = 0x040A;
-
-/// `operations-supported`: Create-Job and Send-Document (RFC 8011, 5.4.15).
-const CREATE_JOB: i32 = 5;
-const SEND_DOCUMENT: i32 = 6;
 
 /// Why a document printer cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -86,23 +72,6 @@ pub struct DocumentPrinter {
     uri: Uri,
     /// `uri` as an HTTP URL.
     url: String,
-}
-
-/// Attributes of a printer that matter before a job.
-struct Readiness {
-    status: DocumentPrinterStatus,
-    supports_pdf: bool,
-    supports_create_job: bool,
-}
-
-/// How a request failed.
-enum RequestFailure {
-    /// The printer did not receive the request.
-    NotSent,
-    /// Unknown outcome: the printer may have received the request.
-    Unknown,
-    /// The printer rejected the request with this IPP status.
-    Refused(u16),
 }
 
 impl DocumentPrinter {
@@ -160,62 +129,102 @@ impl DocumentPrinter {
             tracing::warn!("A4 printer does not support PDF: configure a CUPS queue in front of it");
             return PrintOutcome::NotStarted(PrintFailure::Unprintable);
         }
-        match self.submit(bytes, &readiness, progress) {
-            Ok(job) => self.await_job(job, pages, progress),
-            Err(outcome) => outcome,
+        let document = DocumentBody::new(bytes);
+        let submitted = if readiness.supports_create_job {
+            self.create_job_and_send(&document, progress)
+        } else {
+            self.print_job(&document, progress)
+        };
+        let (job, refusal) = match submitted {
+            Submitted::Job(job) => return self.await_job(job, pages, progress),
+            Submitted::Nothing(outcome) => return outcome,
+            Submitted::Failed { job, refusal } => (job, refusal),
+        };
+        self.outcome_after_failure(job, refusal, document.withdraw(), pages, progress)
+    }
+
+    /// Sends the document to a printer without Create-Job.
+    fn print_job(&self, document: &DocumentBody, progress: &mut dyn FnMut(PrintProgress)) -> Submitted {
+        let print = IppOperationBuilder::print_job(self.uri.clone(), IppPayload::new(document.clone()))
+            .user_name("kiosk")
+            .job_title("kiosk")
+            .document_format("application/pdf")
+            .attributes(job_attributes())
+            .build();
+        match self.send_document(print, document, progress) {
+            Ok(answer) => parse_job_id(&answer).map_or(
+                Submitted::Nothing(PrintOutcome::Unconfirmed(PrintFailure::NoConfirmation)),
+                Submitted::Job,
+            ),
+            Err(refusal @ RequestFailure::Refused { job, .. }) => Submitted::Failed { job, refusal },
+            Err(RequestFailure::NoAnswer) => {
+                Submitted::Failed { job: None, refusal: RequestFailure::NoAnswer }
+            }
         }
     }
 
-    /// Sends the document and returns the id of its job.
-    fn submit(
+    /// Creates a job and sends the document to it.
+    fn create_job_and_send(
         &self,
-        bytes: Vec<u8>,
-        readiness: &Readiness,
+        document: &DocumentBody,
         progress: &mut dyn FnMut(PrintProgress),
-    ) -> Result<i32, PrintOutcome> {
-        let total_bytes = bytes.len();
-        let mut sending = |_| progress(PrintProgress::Sending { sent_bytes: 0, total_bytes });
-        if !readiness.supports_create_job {
-            let print = IppOperationBuilder::print_job(self.uri.clone(), IppPayload::new(Cursor::new(bytes)))
-                .user_name("kiosk")
-                .job_title("kiosk")
-                .document_format("application/pdf")
-                .attributes(job_attributes())
-                .build();
-            let answer =
-                self.send_request(print, DOCUMENT_TIMEOUT, &mut sending).map_err(|error| match error {
-                    RequestFailure::NotSent => PrintOutcome::NotStarted(PrintFailure::Disconnected),
-                    RequestFailure::Unknown => PrintOutcome::Unconfirmed(PrintFailure::Disconnected),
-                    RequestFailure::Refused(status) => PrintOutcome::NotStarted(failure_from_status(status)),
-                })?;
-            return parse_job_id(&answer).ok_or(PrintOutcome::Unconfirmed(PrintFailure::NoConfirmation));
-        }
+    ) -> Submitted {
         let create = IppOperationBuilder::create_job(self.uri.clone())
             .job_name("kiosk")
             .attributes(job_attributes())
             .build();
         // A job without a document prints nothing: if this fails, nothing was started.
-        let job = match self.send_request(create, ANSWER_TIMEOUT, &mut sending) {
-            Ok(answer) => parse_job_id(&answer).ok_or(PrintOutcome::NotStarted(PrintFailure::Failed))?,
-            Err(RequestFailure::NotSent | RequestFailure::Unknown) => {
-                return Err(PrintOutcome::NotStarted(PrintFailure::Disconnected));
-            }
-            Err(RequestFailure::Refused(status)) => {
-                return Err(PrintOutcome::NotStarted(failure_from_status(status)));
+        let job = match self.send_request(create, ANSWER_TIMEOUT, progress) {
+            Ok(answer) => match parse_job_id(&answer) {
+                Some(job) => job,
+                None => return Submitted::Nothing(PrintOutcome::NotStarted(PrintFailure::Failed)),
+            },
+            Err(failure) => {
+                return Submitted::Nothing(PrintOutcome::NotStarted(failure_from_request(failure)));
             }
         };
         let send =
-            IppOperationBuilder::send_document(self.uri.clone(), job, IppPayload::new(Cursor::new(bytes)))
+            IppOperationBuilder::send_document(self.uri.clone(), job, IppPayload::new(document.clone()))
                 .user_name("kiosk")
                 .document_format("application/pdf")
                 .last(true)
                 .build();
-        match self.send_request(send, DOCUMENT_TIMEOUT, &mut sending) {
-            // If only the response is lost, the job id is known and the job can be queried.
-            Ok(_) | Err(RequestFailure::NotSent | RequestFailure::Unknown) => Ok(job),
-            Err(RequestFailure::Refused(status)) => {
-                self.cancel(job, progress);
-                Err(PrintOutcome::NotStarted(failure_from_status(status)))
+        match self.send_document(send, document, progress) {
+            Ok(_) => Submitted::Job(job),
+            Err(refusal) => Submitted::Failed { job: Some(job), refusal },
+        }
+    }
+
+    /// The outcome after the request with the document failed. A printer that prints while it receives may have
+    /// printed what it received, also of a document that it refused in the end. Only its job can prove otherwise.
+    fn outcome_after_failure(
+        &self,
+        job: Option<i32>,
+        refusal: RequestFailure,
+        sent: DocumentSent,
+        pages: u32,
+        progress: &mut dyn FnMut(PrintProgress),
+    ) -> PrintOutcome {
+        let failure = failure_from_request(refusal);
+        match (sent, job) {
+            (DocumentSent::Nothing, job) => {
+                // The job is empty. Cancelled, it does not occupy the queue until the printer gives it up.
+                if let Some(job) = job {
+                    self.cancel(job, progress);
+                }
+                PrintOutcome::NotStarted(failure)
+            }
+            (DocumentSent::Part | DocumentSent::Whole, None) => PrintOutcome::Unconfirmed(failure),
+            // Perhaps only the response is lost.
+            (DocumentSent::Whole, Some(job)) if refusal == RequestFailure::NoAnswer => {
+                self.await_job(job, pages, progress)
+            }
+            (DocumentSent::Part | DocumentSent::Whole, Some(job)) => {
+                match self.cancel_and_await(job, failure, progress) {
+                    // The job completed, but not with the whole document.
+                    PrintOutcome::Printed { .. } => PrintOutcome::Unconfirmed(failure),
+                    outcome @ (PrintOutcome::NotStarted(_) | PrintOutcome::Unconfirmed(_)) => outcome,
+                }
             }
         }
     }
@@ -260,14 +269,15 @@ impl DocumentPrinter {
         let deadline = Instant::now() + CANCEL_TIMEOUT;
         while Instant::now() < deadline {
             match self.query_job(job, progress) {
-                Ok(JobStatus { state: JobState::Ended, started: false, sheets_printed: 0, .. }) => {
-                    return PrintOutcome::NotStarted(failure);
-                }
+                Ok(status) if status.proves_nothing_printed() => return PrintOutcome::NotStarted(failure),
                 // The job completed just before it was cancelled.
                 Ok(status @ JobStatus { state: JobState::Completed, .. }) => {
                     return job_outcome(status).unwrap_or(PrintOutcome::Unconfirmed(failure));
                 }
-                Ok(JobStatus { state: JobState::Ended, .. }) => return PrintOutcome::Unconfirmed(failure),
+                Ok(JobStatus { state: JobState::Ended, .. })
+                | Err(RequestFailure::Refused { status: NOT_FOUND | GONE, .. }) => {
+                    return PrintOutcome::Unconfirmed(failure);
+                }
                 Ok(_) | Err(_) => pause(POLL_INTERVAL, progress),
             }
         }
@@ -292,8 +302,8 @@ impl DocumentPrinter {
             .build();
         match self.send_request(ask, ANSWER_TIMEOUT, progress) {
             Ok(answer) => Ok(parse_readiness(answer.attributes())),
-            Err(RequestFailure::Refused(status)) => Err(DocumentPrinterFault::Refused(status)),
-            Err(RequestFailure::NotSent | RequestFailure::Unknown) => Err(DocumentPrinterFault::Unreachable),
+            Err(RequestFailure::Refused { status, .. }) => Err(DocumentPrinterFault::Refused(status)),
+            Err(RequestFailure::NoAnswer) => Err(DocumentPrinterFault::Unreachable),
         }
     }
 
@@ -304,39 +314,43 @@ impl DocumentPrinter {
     ) -> Result<JobStatus, RequestFailure> {
         let ask = IppOperationBuilder::get_job_attributes(self.uri.clone(), job).build();
         let answer = self.send_request(ask, ANSWER_TIMEOUT, progress)?;
-        parse_job_status(answer.attributes()).ok_or(RequestFailure::Unknown)
+        parse_job_status(answer.attributes()).ok_or(RequestFailure::NoAnswer)
     }
 
-    /// Sends one request and returns the response. The request runs in a separate thread, so that `progress` can be
-    /// called meanwhile.
+    /// Sends a request with a document and returns the response.
+    fn send_document(
+        &self,
+        operation: Result<impl IppOperation, IppParseError>,
+        document: &DocumentBody,
+        progress: &mut dyn FnMut(PrintProgress),
+    ) -> Result<IppRequestResponse, RequestFailure> {
+        let request = operation.map_err(|_| RequestFailure::NoAnswer)?.into_ipp_request();
+        let total_bytes = document.total_bytes();
+        exchange::send_request(&self.url, request, DOCUMENT_TIMEOUT, &mut || {
+            progress(PrintProgress::Sending { sent_bytes: document.taken_bytes(), total_bytes });
+        })
+    }
+
+    /// Sends a request without a document and returns the response.
     fn send_request(
         &self,
         operation: Result<impl IppOperation, IppParseError>,
         timeout: Duration,
         progress: &mut dyn FnMut(PrintProgress),
     ) -> Result<IppRequestResponse, RequestFailure> {
-        let request = operation.map_err(|_| RequestFailure::NotSent)?.into_ipp_request();
-        let (url, (sender, receiver)) = (self.url.clone(), mpsc::sync_channel(1));
-        let work = move || {
-            let answer = post_request(&url, request, timeout);
-            // Fails only if the caller has stopped waiting.
-            sender.send(answer).ok();
-        };
-        thread::Builder::new().name("ipp".into()).spawn(work).map_err(|_| RequestFailure::NotSent)?;
-        // The request has its own timeout; this one is a safeguard.
-        let deadline = Instant::now() + timeout * 2;
-        loop {
-            match receiver.recv_timeout(PROGRESS_INTERVAL) {
-                Ok(answer) => return answer,
-                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {
-                    progress(PrintProgress::QueryingStatus)
-                }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    return Err(RequestFailure::Unknown);
-                }
-            }
-        }
+        let request = operation.map_err(|_| RequestFailure::NoAnswer)?.into_ipp_request();
+        exchange::send_request(&self.url, request, timeout, &mut || progress(PrintProgress::QueryingStatus))
     }
+}
+
+/// What became of the request with the document.
+enum Submitted {
+    /// The printer accepted the document for this job.
+    Job(i32),
+    /// There is no job with a document.
+    Nothing(PrintOutcome),
+    /// The request failed. `job` is the job that may hold the document or a part of it, where it is known.
+    Failed { job: Option<i32>, refusal: RequestFailure },
 }
 
 /// Why a job may have stalled, and how long to wait for it.
@@ -360,190 +374,33 @@ fn job_attributes() -> Vec<IppAttribute> {
         .collect()
 }
 
-fn post_request(
-    url: &str,
-    request: IppRequestResponse,
-    timeout: Duration,
-) -> Result<IppRequestResponse, RequestFailure> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_global(Some(timeout))
-        .max_redirects(0)
-        .proxy(None)
-        .build()
-        .into();
-    let body = ureq::SendBody::from_owned_reader(request.into_read());
-    let sent = agent.post(url).header("content-type", "application/ipp").send(body);
-    let mut answer = sent.map_err(|error| classify_failure(&error))?;
-    let bytes = answer
-        .body_mut()
-        .with_config()
-        .limit(ANSWER_MAX)
-        .read_to_vec()
-        .map_err(|_| RequestFailure::Unknown)?;
-    let answer = parse(bytes).map_err(|_| RequestFailure::Unknown)?;
-    match answer.header().operation_or_status.cast_unsigned() {
-        status if status >= ERROR_STATUS_MIN => Err(RequestFailure::Refused(status)),
-        _ => Ok(answer),
-    }
-}
-
-/// Deepest nesting of collections in a response. The parser nests them and drops them recursively: without a limit, a
-/// response of 64 KiB exhausts the stack.
-const DEPTH_MAX: usize = 8;
-
-/// Begin and end of a collection (RFC 8010, 3.1.6).
-const BEGIN_COLLECTION: u8 = 0x34;
-const END_COLLECTION: u8 = 0x37;
-
-/// Whether no collection is nested deeper than [`DEPTH_MAX`]. Malformed attributes are left to the parser.
-fn is_shallow(bytes: &[u8]) -> bool {
-    fn split_value(bytes: &[u8]) -> Option<&[u8]> {
-        let (length, rest) = bytes.split_first_chunk::<2>()?;
-        rest.get(usize::from(u16::from_be_bytes(*length))..)
-    }
-    let mut depth = 0_usize;
-    let mut rest = bytes.get(8..).unwrap_or_default();
-    while let Some((&tag, after)) = rest.split_first() {
-        rest = after;
-        if tag < 0x10 {
-            continue;
-        }
-        match tag {
-            BEGIN_COLLECTION => depth += 1,
-            END_COLLECTION => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEPTH_MAX {
-            return false;
-        }
-        // Skips name and value.
-        let Some(next) = split_value(rest).and_then(split_value) else { break };
-        rest = next;
-    }
-    true
-}
-
-fn parse(bytes: Vec<u8>) -> Result<IppRequestResponse, IppParseError> {
-    if !is_shallow(&bytes) {
-        return Err(IppParseError::InvalidCollection);
-    }
-    IppParser::new(IppReader::new(Cursor::new(bytes))).parse()
-}
-
-/// Entry point for the fuzzer: parses any bytes as a response and returns the printer status in it. Never panics.
-#[must_use]
-pub fn parse_ipp_response(bytes: &[u8]) -> Option<DocumentPrinterStatus> {
-    let limit = usize::try_from(ANSWER_MAX).unwrap_or(usize::MAX);
-    let answer = parse(bytes.get(..limit).unwrap_or(bytes).to_vec()).ok()?;
-    // Responses about jobs pass through the same parser.
-    let _ = parse_job_status(answer.attributes());
-    Some(parse_readiness(answer.attributes()).status)
-}
-
-/// Classifies a failed request by whether the printer can have received it. In doubt: unknown.
-fn classify_failure(error: &ureq::Error) -> RequestFailure {
-    use ureq::{Error, Timeout};
-    // Rejected before it was processed.
-    if matches!(error, Error::StatusCode(400..=499)) {
-        return RequestFailure::Refused(ERROR_STATUS_MIN);
-    }
-    let unreached = matches!(
-        error,
-        Error::HostNotFound
-            | Error::ConnectionFailed
-            | Error::BadUri(_)
-            | Error::Timeout(Timeout::Connect | Timeout::Resolve)
-    );
-    let refused = matches!(error, Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused);
-    if unreached || refused { RequestFailure::NotSent } else { RequestFailure::Unknown }
-}
-
-/// The values of one attribute in the groups with this tag.
-fn values<'a>(attributes: &'a IppAttributes, group: DelimiterTag, name: &str) -> Vec<&'a IppValue> {
-    let found = attributes.groups_of(group).find_map(|group| group.get(name));
-    match found.map(IppAttribute::value) {
-        None => Vec::new(),
-        Some(IppValue::Array(values)) => values.iter().collect(),
-        Some(value) => vec![value],
-    }
-}
-
-fn integer_value(attributes: &IppAttributes, group: DelimiterTag, name: &str) -> Option<i32> {
-    values(attributes, group, name).into_iter().find_map(|value| {
-        if let IppValue::Integer(number) | IppValue::Enum(number) = value { Some(*number) } else { None }
-    })
-}
-
-fn keywords<'a>(attributes: &'a IppAttributes, group: DelimiterTag, name: &str) -> Vec<&'a str> {
-    let values = values(attributes, group, name).into_iter();
-    values
-        .filter_map(|value| {
-            if let IppValue::Keyword(word) = value {
-                Some(word.as_str())
-            } else if let IppValue::MimeMediaType(format) = value {
-                Some(format.as_str())
-            } else {
-                None
-            }
-        })
-        .collect()
-}
-
-fn parse_readiness(attributes: &IppAttributes) -> Readiness {
-    let printer = DelimiterTag::PrinterAttributes;
-    let state = integer_value(attributes, printer, "printer-state").unwrap_or_default();
-    let accepting = values(attributes, printer, "printer-is-accepting-jobs");
-    let accepting = !accepting.iter().any(|value| matches!(value, IppValue::Boolean(false)));
-    let reasons = keywords(attributes, printer, "printer-state-reasons");
-    let operations: Vec<i32> = values(attributes, printer, "operations-supported")
-        .into_iter()
-        .filter_map(|value| if let IppValue::Enum(operation) = value { Some(*operation) } else { None })
-        .collect();
-    let formats = keywords(attributes, printer, "document-format-supported");
-    Readiness {
-        status: DocumentPrinterStatus::from_attributes(state, accepting, reasons),
-        supports_pdf: formats.contains(&"application/pdf"),
-        supports_create_job: operations.contains(&CREATE_JOB) && operations.contains(&SEND_DOCUMENT),
-    }
-}
-
-fn parse_job_id(answer: &IppRequestResponse) -> Option<i32> {
-    integer_value(answer.attributes(), DelimiterTag::JobAttributes, "job-id")
-}
-
-fn parse_job_status(attributes: &IppAttributes) -> Option<JobStatus> {
-    let job = DelimiterTag::JobAttributes;
-    let state = integer_value(attributes, job, "job-state").and_then(JobState::from_number)?;
-    let printed = ["job-media-sheets-completed", "job-impressions-completed"]
-        .into_iter()
-        .filter_map(|name| integer_value(attributes, job, name))
-        .max();
-    let reasons = keywords(attributes, job, "job-state-reasons");
-    let begun = integer_value(attributes, job, "time-at-processing").is_some();
-    let errors =
-        reasons.iter().any(|reason| ["job-completed-with-errors", "document-format-error"].contains(reason));
-    Some(JobStatus { state, started: begun, sheets_printed: printed.unwrap_or_default(), errors })
-}
-
 /// The print outcome of an ended job; `None` while the job has not ended.
 fn job_outcome(status: JobStatus) -> Option<PrintOutcome> {
-    let JobStatus { state, started: begun, sheets_printed: printed, errors } = status;
+    let JobStatus { state, sheets_printed, errors, .. } = status;
     match state {
         JobState::Waiting | JobState::Processing => None,
         JobState::Completed if errors => Some(PrintOutcome::Unconfirmed(PrintFailure::Failed)),
         JobState::Completed => {
-            let confirmation =
-                if printed > 0 { PrintConfirmation::SheetsCounted } else { PrintConfirmation::Received };
+            let confirmation = if sheets_printed > 0 {
+                PrintConfirmation::SheetsCounted
+            } else {
+                PrintConfirmation::Received
+            };
             Some(PrintOutcome::Printed { confirmation })
         }
-        JobState::Ended if !begun && printed == 0 => Some(PrintOutcome::NotStarted(PrintFailure::Failed)),
+        JobState::Ended if status.proves_nothing_printed() => {
+            Some(PrintOutcome::NotStarted(PrintFailure::Failed))
+        }
         JobState::Ended => Some(PrintOutcome::Unconfirmed(PrintFailure::Failed)),
     }
 }
 
-fn failure_from_status(status: u16) -> PrintFailure {
-    if status == FORMAT_NOT_SUPPORTED { PrintFailure::Unprintable } else { PrintFailure::Offline }
+fn failure_from_request(failure: RequestFailure) -> PrintFailure {
+    match failure {
+        RequestFailure::NoAnswer => PrintFailure::Disconnected,
+        RequestFailure::Refused { status: FORMAT_NOT_SUPPORTED, .. } => PrintFailure::Unprintable,
+        RequestFailure::Refused { .. } => PrintFailure::Offline,
+    }
 }
 
 fn pause(time: Duration, progress: &mut dyn FnMut(PrintProgress)) {

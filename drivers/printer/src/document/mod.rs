@@ -2,6 +2,8 @@
 //!
 //! Seals are never drawn: a document that needs one is not printed here.
 
+mod attributes;
+mod exchange;
 mod fault;
 mod ipp;
 mod pages;
@@ -12,8 +14,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use attributes::parse_ipp_response;
 pub use fault::PdfFault;
-pub use ipp::{DocumentPrinter, DocumentPrinterFault, parse_ipp_response};
+pub use ipp::{DocumentPrinter, DocumentPrinterFault};
 pub use pdf::{DocumentFonts, render_pdf};
 pub use status::DocumentPrinterStatus;
 

@@ -99,12 +99,20 @@ impl DocumentPrinterStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JobStatus {
     pub(crate) state: JobState,
-    /// Whether `time-at-processing` has a value: then a part of the job may be on paper.
-    pub(crate) started: bool,
+    /// Whether the printer states that it never processed the job: `time-at-processing` has no value (RFC 8011, 5.3.14).
+    /// A count of zero impressions proves less: a page that is not stacked yet is not counted.
+    pub(crate) is_unprocessed: bool,
     /// Printed sheets or sides, as the printer counts them.
     pub(crate) sheets_printed: i32,
     /// Whether `job-state-reasons` report that the job ended with errors.
     pub(crate) errors: bool,
+}
+
+impl JobStatus {
+    /// Whether the job has ended and no part of it is on paper or ever will be.
+    pub(crate) fn proves_nothing_printed(self) -> bool {
+        self.state == JobState::Ended && self.is_unprocessed && self.sheets_printed == 0
+    }
 }
 
 /// `job-state` (RFC 8011, 5.3.7).

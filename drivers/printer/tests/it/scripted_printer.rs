@@ -24,6 +24,8 @@ pub(crate) enum InjectedFault {
     CutterStuck,
     /// The printer accepts only status queries, and reports no fault.
     Stalled,
+    /// One write fails after the printer has received its bytes, as with `usblp` when a transfer is not answered.
+    FailedTransfer,
     /// The printer stops printing, and the line is full of noise.
     NoisyLine,
     /// The printer restarts and loses what it has not printed; afterwards it answers normally.
@@ -31,7 +33,7 @@ pub(crate) enum InjectedFault {
 }
 
 /// Every fault except [`InjectedFault::Resets`], which a printer does not report.
-pub(crate) const FAULTS: [InjectedFault; 8] = [
+pub(crate) const FAULTS: [InjectedFault; 9] = [
     InjectedFault::Unplugged,
     InjectedFault::NotResponding,
     InjectedFault::NotRespondingWithNul,
@@ -39,6 +41,7 @@ pub(crate) const FAULTS: [InjectedFault; 8] = [
     InjectedFault::CoverOpen,
     InjectedFault::CutterStuck,
     InjectedFault::Stalled,
+    InjectedFault::FailedTransfer,
     InjectedFault::NoisyLine,
 ];
 
@@ -131,7 +134,9 @@ impl ScriptedPrinterState {
 
     fn answer_status(&mut self, n: u8) {
         let bytes = match self.active_fault() {
-            None | Some(InjectedFault::Stalled | InjectedFault::Resets) => [0x12, 0x12, 0x12, 0x12],
+            None | Some(InjectedFault::Stalled | InjectedFault::FailedTransfer | InjectedFault::Resets) => {
+                [0x12, 0x12, 0x12, 0x12]
+            }
             Some(InjectedFault::PaperOut) => [0x1A, 0x32, 0x12, 0x7E],
             Some(InjectedFault::CoverOpen) => [0x1A, 0x16, 0x12, 0x12],
             Some(InjectedFault::CutterStuck) => [0x1A, 0x52, 0x1A, 0x12],
@@ -210,6 +215,12 @@ impl ScriptedLink {
 impl Link for ScriptedLink {
     fn write_some(&mut self, bytes: &[u8], timeout: Duration) -> Result<usize, LinkFault> {
         let mut state = self.state();
+        let is_status_query = bytes.first() == Some(&0x10) || !state.real_time.is_empty();
+        if state.active_fault() == Some(InjectedFault::FailedTransfer) && !is_status_query {
+            state.fault = None;
+            bytes.iter().for_each(|&byte| state.receive(byte));
+            return Err(LinkFault::Gone);
+        }
         for (count, &byte) in bytes.iter().enumerate() {
             let refused = match state.active_fault() {
                 Some(InjectedFault::Unplugged) => Some(LinkFault::Gone),
