@@ -55,6 +55,34 @@ pub trait RecordSource {
     fn sign(&self, bytes: &[u8]) -> Signature;
 }
 
+/// Where a kiosk is in the platform's feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedPosition {
+    /// Epoch of the feed; `None` while the platform has named none.
+    pub feed: Option<u64>,
+    /// Position in that feed after which items are wanted.
+    pub cursor: u64,
+}
+
+/// What the platform's answer with feed items means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedAnswer {
+    /// The next items.
+    Items {
+        /// The items, oldest first. None: the feed was read to its end.
+        items: Vec<FeedItem>,
+        /// Where the kiosk is after them.
+        position: FeedPosition,
+        /// Whether the items are the feed's first.
+        is_first: bool,
+    },
+    /// The feed has another epoch: the platform was restored from a backup. The feed is fetched from its beginning.
+    OtherFeed {
+        /// Where the kiosk is now.
+        position: FeedPosition,
+    },
+}
+
 /// A request that the uplink wants to send.
 #[derive(Debug, PartialEq, Eq)]
 pub enum UplinkRequest {
@@ -64,6 +92,8 @@ pub enum UplinkRequest {
     Changes {
         /// Cursor: position in the feed after which items are wanted.
         since: u64,
+        /// Epoch of the feed that the cursor belongs to.
+        feed: Option<u64>,
     },
 }
 
@@ -141,17 +171,19 @@ pub struct Uplink {
     window: UploadWindow,
     records_failures: FailureCount,
     changes_failures: FailureCount,
-    cursor: u64,
+    /// Number of consecutive changes of the feed's epoch, without having read a feed to its end.
+    feed_restarts: FailureCount,
+    position: FeedPosition,
     clock: ClockEstimate,
     refused: u64,
     online: bool,
 }
 
 impl Uplink {
-    /// An uplink that fetches the feed after `cursor`. The platform reports in its answer to the first batch which
+    /// An uplink that fetches the feed after `position`. The platform reports in its answer to the first batch which
     /// records it has already stored.
     #[must_use]
-    pub fn new(device: KioskId, cursor: u64) -> Self {
+    pub fn new(device: KioskId, position: FeedPosition) -> Self {
         Self {
             device,
             acknowledged: BTreeMap::new(),
@@ -162,7 +194,8 @@ impl Uplink {
             window: INITIAL_WINDOW,
             records_failures: FailureCount(0),
             changes_failures: FailureCount(0),
-            cursor,
+            feed_restarts: FailureCount(0),
+            position,
             clock: ClockEstimate::default(),
             refused: 0,
             online: false,
@@ -174,7 +207,8 @@ impl Uplink {
     pub fn poll(&mut self, now: u64, source: &mut dyn RecordSource) -> Option<UplinkRequest> {
         if matches!(self.changes_exchange, ExchangeState::Idle(at) if at <= now) {
             self.changes_exchange = ExchangeState::InFlight;
-            return Some(UplinkRequest::Changes { since: self.cursor });
+            let FeedPosition { feed, cursor: since } = self.position;
+            return Some(UplinkRequest::Changes { since, feed });
         }
         if matches!(self.records_exchange, ExchangeState::Idle(at) if at <= now) {
             let body = self.build_batch(source)?;
@@ -300,16 +334,15 @@ impl Uplink {
         Some(RecordsOutcome::Acknowledged { epoch, upto, platform: ack.now })
     }
 
-    /// Handles an answer with feed items. Returns the items and the new cursor.
+    /// Handles an answer with feed items.
     pub fn on_changes(
         &mut self,
         now: u64,
         random: u128,
         timing: ExchangeTiming,
         answer: Result<ChangesAnswer, ExchangeFailed>,
-    ) -> Option<(Vec<FeedItem>, u64)> {
+    ) -> Option<FeedAnswer> {
         match answer {
-            // A lower cursor than before: the platform was restored from a backup and sends everything anew.
             Ok(answer) => {
                 self.clock.observe(timing.sent, timing.received, answer.now);
                 self.changes_failures.reset();
@@ -318,11 +351,7 @@ impl Uplink {
                     self.records_exchange = ExchangeState::Idle(now);
                 }
                 self.online = true;
-                self.cursor = answer.cursor;
-                let more = !answer.items.is_empty();
-                let wait = if more { 0 } else { CHANGES_EVERY_MS };
-                self.changes_exchange = ExchangeState::Idle(now.saturating_add(wait));
-                Some((answer.items, self.cursor))
+                Some(self.read_feed(now, random, answer))
             }
             Err(ExchangeFailed) => {
                 self.changes_exchange = ExchangeState::Idle(
@@ -332,6 +361,30 @@ impl Uplink {
                 None
             }
         }
+    }
+
+    fn read_feed(&mut self, now: u64, random: u128, answer: ChangesAnswer) -> FeedAnswer {
+        let is_first = self.position.cursor == 0;
+        // A platform that names no epoch is of an earlier version; its feed goes on at the cursor, which is lower than before
+        // when it was restored from a backup.
+        let is_other = answer.feed.is_some() && answer.feed != self.position.feed;
+        self.position.feed = answer.feed.or(self.position.feed);
+        if is_other && !is_first {
+            self.position.cursor = 0;
+            // With back-off: a platform that always names another epoch must not be asked without end.
+            let pause = self.feed_restarts.next_pause(PROBE_BACKOFF, random);
+            self.changes_exchange = ExchangeState::Idle(now.saturating_add(pause));
+            return FeedAnswer::OtherFeed { position: self.position };
+        }
+        self.position.cursor = answer.cursor;
+        let wait = if answer.items.is_empty() {
+            self.feed_restarts.reset();
+            CHANGES_EVERY_MS
+        } else {
+            0
+        };
+        self.changes_exchange = ExchangeState::Idle(now.saturating_add(wait));
+        FeedAnswer::Items { items: answer.items, position: self.position, is_first }
     }
 
     fn update_online(&mut self) {

@@ -5,11 +5,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use contract::{
-    BatchAck, Chain, ChangesAnswer, CloseReason, Entry, Head, KioskId, Record, RecordBatch, RecordHeader,
-    Signature, UnixMs, UploadWindow, VisitId,
+    BatchAck, Chain, ChangesAnswer, CloseReason, Entry, FeedItem, Head, KioskId, Record, RecordBatch,
+    RecordHeader, Signature, UnixMs, UploadWindow, VisitId,
 };
 use sync::{
-    ExchangeFailed, ExchangeTiming, NextRecords, RecordSource, RecordsOutcome, Uplink, UplinkRequest,
+    ExchangeFailed, ExchangeTiming, FeedAnswer, FeedPosition, NextRecords, RecordSource, RecordsOutcome,
+    Uplink, UplinkRequest,
 };
 
 const EXCHANGE: ExchangeTiming = ExchangeTiming { sent: UnixMs(0), received: UnixMs(10) };
@@ -152,7 +153,7 @@ fn records_arrive_once_in_order_over_faulty_link() {
     for seed in 1..=60_u64 {
         let mut rng = TestRng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let (mut log, mut platform) = (MemoryJournal::new(), Platform::default());
-        let mut uplink = Uplink::new(device(), 0);
+        let mut uplink = Uplink::new(device(), FeedPosition::default());
         let mut late: VecDeque<Vec<u8>> = VecDeque::new();
         let (mut now, mut appended) = (0_u64, 0_u64);
         for step in 0..4_000 {
@@ -166,7 +167,7 @@ fn records_arrive_once_in_order_over_faulty_link() {
                 log.epochs.push((epoch, Vec::new()));
             }
             if faults && rng.below(300) == 0 {
-                uplink = Uplink::new(device(), 0); // the kiosk was restarted
+                uplink = Uplink::new(device(), FeedPosition::default()); // the kiosk was restarted
             }
             if let Some(body) = late.front().cloned()
                 && rng.below(5) == 0
@@ -176,8 +177,9 @@ fn records_arrive_once_in_order_over_faulty_link() {
             }
             match uplink.poll(now, &mut log) {
                 None => now += 500,
-                Some(UplinkRequest::Changes { since }) => {
-                    let answer = ChangesAnswer { items: Vec::new(), cursor: since, now: UnixMs(1) };
+                Some(UplinkRequest::Changes { since, .. }) => {
+                    let answer =
+                        ChangesAnswer { items: Vec::new(), cursor: since, feed: None, now: UnixMs(1) };
                     let lost = faults && rng.below(3) == 0;
                     uplink.on_changes(
                         now,
@@ -235,8 +237,8 @@ fn no_head(_: u64, _: u64) -> Option<Head> {
 fn batch_of(uplink: &mut Uplink, log: &mut MemoryJournal, now: u64) -> RecordBatch {
     loop {
         match uplink.poll(now, log).expect("a request") {
-            UplinkRequest::Changes { since } => {
-                let answer = ChangesAnswer { items: Vec::new(), cursor: since, now: UnixMs(1) };
+            UplinkRequest::Changes { since, .. } => {
+                let answer = ChangesAnswer { items: Vec::new(), cursor: since, feed: None, now: UnixMs(1) };
                 uplink.on_changes(now, 0, EXCHANGE, Ok(answer));
             }
             UplinkRequest::Records(body) => {
@@ -250,7 +252,7 @@ fn batch_of(uplink: &mut Uplink, log: &mut MemoryJournal, now: u64) -> RecordBat
 fn one_batch_is_in_flight_within_window() {
     let mut log = MemoryJournal::new();
     (1..=100).for_each(|n| log.append(n));
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     assert_eq!(batch_of(&mut uplink, &mut log, 0).records.len(), 64);
     assert_eq!(uplink.poll(0, &mut log), None);
     let mut granted = ack(7, 64);
@@ -265,7 +267,7 @@ fn one_batch_is_in_flight_within_window() {
 fn restored_platform_receives_lost_records_again() {
     let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     batch_of(&mut uplink, &mut log, 0);
     uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, 20)), no_head);
     log.append(21);
@@ -279,7 +281,7 @@ fn first_batch_begins_at_oldest_existing_record() {
     let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
     log.deleted_upto.insert(7, 12);
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     let batch = batch_of(&mut uplink, &mut log, 0);
     assert_eq!((batch.from.seq, batch.records.len()), (12, 8));
 }
@@ -290,7 +292,7 @@ fn records_that_no_longer_exist_are_stated_missing() {
     let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
     log.deleted_upto.insert(7, 10);
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     assert_eq!(batch_of(&mut uplink, &mut log, 0).from.seq, 10);
     assert_eq!(uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, 4)), no_head), acknowledged(7, 4));
     let batch = batch_of(&mut uplink, &mut log, 0);
@@ -307,7 +309,7 @@ fn acknowledgement_beyond_the_batch_skips_only_the_same_chain() {
     (1..=100).for_each(|n| log.append(n));
     let same = log.heads[&(7, 90)];
     for (hash, next) in [(same.hash, 90), ([1; 32], 64)] {
-        let mut uplink = Uplink::new(device(), 0);
+        let mut uplink = Uplink::new(device(), FeedPosition::default());
         batch_of(&mut uplink, &mut log, 0);
         let answer = BatchAck { hash: Some(contract::to_hex(&hash)), ..ack(7, 90) };
         uplink.on_records(0, 0, EXCHANGE, Ok(answer), |epoch, seq| log.head_at(epoch, seq));
@@ -319,7 +321,7 @@ fn acknowledgement_beyond_the_batch_skips_only_the_same_chain() {
 fn forked_epoch_is_reported_and_not_sent_again() {
     let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     batch_of(&mut uplink, &mut log, 0);
     let answer = BatchAck { forked: true, ..ack(7, 12) };
     let outcome = uplink.on_records(0, 0, EXCHANGE, Ok(answer), no_head);
@@ -336,7 +338,7 @@ fn first_batch_begins_after_what_was_settled_before() {
     let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
     log.settled.insert(7, 15);
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     assert_eq!(batch_of(&mut uplink, &mut log, 0).from.seq, 15);
 }
 
@@ -345,7 +347,7 @@ fn invalid_acknowledgement_changes_nothing() {
     for invalid in [ack(8, 1), BatchAck { device: "K-2".parse().unwrap(), ..ack(7, 3) }] {
         let mut log = MemoryJournal::new();
         (1..=20).for_each(|n| log.append(n));
-        let mut uplink = Uplink::new(device(), 0);
+        let mut uplink = Uplink::new(device(), FeedPosition::default());
         batch_of(&mut uplink, &mut log, 0);
         assert_eq!(uplink.on_records(0, 0, EXCHANGE, Ok(invalid), no_head), None);
         assert_eq!(batch_of(&mut uplink, &mut log, 600_000).from.seq, 0);
@@ -356,7 +358,7 @@ fn invalid_acknowledgement_changes_nothing() {
 fn acknowledgement_without_progress_backs_off() {
     let mut log = MemoryJournal::new();
     log.append(1);
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     let (mut now, mut sent) = (0, 0);
     for _ in 0..200 {
         match uplink.poll(now, &mut log) {
@@ -364,8 +366,8 @@ fn acknowledgement_without_progress_backs_off() {
                 sent += 1;
                 uplink.on_records(now, u128::MAX / 3, EXCHANGE, Ok(ack(7, 0)), no_head);
             }
-            Some(UplinkRequest::Changes { since }) => {
-                let answer = ChangesAnswer { items: Vec::new(), cursor: since, now: UnixMs(1) };
+            Some(UplinkRequest::Changes { since, .. }) => {
+                let answer = ChangesAnswer { items: Vec::new(), cursor: since, feed: None, now: UnixMs(1) };
                 uplink.on_changes(now, 0, EXCHANGE, Ok(answer));
             }
             None => now += 100,
@@ -377,14 +379,14 @@ fn acknowledgement_without_progress_backs_off() {
 #[test]
 fn two_failures_mean_offline_one_answer_online() {
     let mut log = MemoryJournal::new();
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     assert!(!uplink.online());
-    let changes = |cursor| ChangesAnswer { items: Vec::new(), cursor, now: UnixMs(1) };
+    let changes = |cursor| ChangesAnswer { items: Vec::new(), cursor, feed: None, now: UnixMs(1) };
     uplink.poll(0, &mut log);
     uplink.on_changes(0, 0, EXCHANGE, Ok(changes(3)));
     assert!(uplink.online());
     for (at, online) in [(20_000, true), (40_000, false)] {
-        assert_eq!(uplink.poll(at, &mut log), Some(UplinkRequest::Changes { since: 3 }));
+        assert_eq!(uplink.poll(at, &mut log), Some(UplinkRequest::Changes { since: 3, feed: None }));
         uplink.on_changes(at, 0, EXCHANGE, Err(ExchangeFailed));
         assert_eq!(uplink.online(), online);
     }
@@ -396,10 +398,82 @@ fn two_failures_mean_offline_one_answer_online() {
 #[test]
 fn lower_cursor_is_a_restored_platform() {
     let mut log = MemoryJournal::new();
-    let mut uplink = Uplink::new(device(), 900);
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: None, cursor: 900 });
     uplink.poll(0, &mut log);
-    let answer = ChangesAnswer { items: Vec::new(), cursor: 3, now: UnixMs(1) };
-    assert_eq!(uplink.on_changes(0, 0, EXCHANGE, Ok(answer)), Some((Vec::new(), 3)));
+    let answer = ChangesAnswer { items: Vec::new(), cursor: 3, feed: None, now: UnixMs(1) };
+    assert_eq!(uplink.on_changes(0, 0, EXCHANGE, Ok(answer)), Some(items(3)));
     assert!(uplink.online());
-    assert_eq!(uplink.poll(20_000, &mut log), Some(UplinkRequest::Changes { since: 3 }));
+    assert_eq!(uplink.poll(20_000, &mut log), Some(UplinkRequest::Changes { since: 3, feed: None }));
+}
+
+/// An answer without items to a kiosk that knows of no epoch.
+fn items(cursor: u64) -> FeedAnswer {
+    let position = FeedPosition { feed: None, cursor };
+    FeedAnswer::Items { items: Vec::new(), position, is_first: false }
+}
+
+/// The answer of a feed with this epoch.
+fn feed_answer(feed: u64, cursor: u64, count: usize) -> ChangesAnswer {
+    let item = FeedItem::ServiceWithdrawn { id: "a.b".into() };
+    ChangesAnswer { items: vec![item; count], cursor, feed: Some(feed), now: UnixMs(1) }
+}
+
+/// The next request for the feed, answered with this.
+fn fetch(
+    uplink: &mut Uplink,
+    now: &mut u64,
+    answer: ChangesAnswer,
+) -> ((u64, Option<u64>), Option<FeedAnswer>) {
+    let mut log = MemoryJournal::new();
+    *now = uplink.next_deadline(false).unwrap().max(*now);
+    let Some(UplinkRequest::Changes { since, feed }) = uplink.poll(*now, &mut log) else {
+        panic!("the feed is due")
+    };
+    ((since, feed), uplink.on_changes(*now, u128::MAX, EXCHANGE, Ok(answer)))
+}
+
+#[test]
+fn feed_that_caught_up_after_a_restore_is_read_from_zero() {
+    let mut now = 0;
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(5), cursor: 900 });
+    let (sent, answer) = fetch(&mut uplink, &mut now, feed_answer(6, 901, 1));
+    assert_eq!(sent, (900, Some(5)));
+    let position = FeedPosition { feed: Some(6), cursor: 0 };
+    assert_eq!(answer, Some(FeedAnswer::OtherFeed { position }), "its items are of another feed");
+    let (sent, answer) = fetch(&mut uplink, &mut now, feed_answer(6, 40, 2));
+    assert_eq!(sent, (0, Some(6)));
+    assert!(matches!(answer, Some(FeedAnswer::Items { is_first: true, items, .. }) if items.len() == 2));
+    let (sent, answer) = fetch(&mut uplink, &mut now, feed_answer(6, 40, 0));
+    assert_eq!(sent, (40, Some(6)));
+    assert!(matches!(answer, Some(FeedAnswer::Items { is_first: false, .. })));
+}
+
+#[test]
+fn cursor_of_version_2_is_not_taken_for_the_named_feed() {
+    let mut now = 0;
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: None, cursor: 7 });
+    let (sent, answer) = fetch(&mut uplink, &mut now, feed_answer(6, 9, 2));
+    assert_eq!(sent, (7, None));
+    assert!(matches!(answer, Some(FeedAnswer::OtherFeed { .. })));
+}
+
+#[test]
+fn platform_that_names_no_epoch_is_read_by_cursor() {
+    let mut now = 0;
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(5), cursor: 7 });
+    let answer = ChangesAnswer { feed: None, ..feed_answer(0, 9, 2) };
+    assert!(matches!(fetch(&mut uplink, &mut now, answer).1, Some(FeedAnswer::Items { .. })));
+    assert_eq!(fetch(&mut uplink, &mut now, feed_answer(5, 9, 0)).0, (9, Some(5)));
+}
+
+#[test]
+fn feed_whose_epoch_always_changes_is_asked_with_backoff() {
+    let mut now = 0;
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
+    let mut requests = 0;
+    while now < 60_000 {
+        requests += 1;
+        fetch(&mut uplink, &mut now, feed_answer(requests, 1, 1));
+    }
+    assert!(requests < 30, "{requests} requests in a minute");
 }

@@ -471,6 +471,10 @@ pub struct ChangesAnswer {
     pub items: Vec<FeedItem>,
     /// Value of `since` for the next request.
     pub cursor: u64,
+    /// Epoch of the feed, drawn at random when the platform's database is new or was restored from a backup. Cursors of one
+    /// epoch mean nothing in another. An answer to a request with another epoch has no items and cursor 0. Since version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<u64>,
     /// The platform's clock at the time of the answer.
     pub now: UnixMs,
 }
@@ -525,6 +529,20 @@ mod tests {
         let mut cut = good.clone();
         cut.records.pop();
         assert!(cut.verify_chain().is_err());
+    }
+
+    #[test]
+    fn feed_epoch_is_optional_in_both_directions() {
+        #[derive(Deserialize)]
+        struct Version2 {
+            cursor: u64,
+        }
+        let old = r#"{"items":[],"cursor":7,"now":1}"#;
+        let read: ChangesAnswer = serde_json::from_str(old).unwrap();
+        assert_eq!((read.cursor, read.feed), (7, None));
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+        let new = serde_json::to_string(&ChangesAnswer { feed: Some(9), ..read }).unwrap();
+        assert_eq!(serde_json::from_str::<Version2>(&new).unwrap().cursor, 7);
     }
 
     #[test]
