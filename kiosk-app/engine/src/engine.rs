@@ -375,6 +375,7 @@ impl<D: Disk> Engine<D> {
                 };
                 let head_at = |epoch, seq| readable(journal.as_mut()?.head_at(epoch, seq));
                 let outcome = self.uplink.on_records(now, random, timing, answer, head_at);
+                self.feed_uncached |= self.feed.note_compared(self.uplink.position().compared);
                 let EngineState::InService(open) = &mut self.state else { return };
                 let settled = match outcome {
                     Some(RecordsOutcome::Acknowledged { epoch, upto, platform }) => {

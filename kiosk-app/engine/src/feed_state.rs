@@ -47,6 +47,9 @@ struct FeedSnapshot {
     cursor: u64,
     #[serde(default)]
     feed: Option<u64>,
+    /// See [`FeedPosition::compared`].
+    #[serde(default)]
+    compared: Option<u64>,
     documents: Vec<SignedServiceDocument>,
     versions: BTreeMap<String, u32>,
     #[serde(default)]
@@ -71,7 +74,7 @@ impl FeedState {
     /// Restores a snapshot. Returns an empty feed state, which is filled from the platform, when any of its documents
     /// does not verify: its cursor could then not be trusted either.
     pub(crate) fn restore(key: PublicKey, rules: Option<CodeRules>, snapshot: &[u8]) -> Self {
-        let Ok(FeedSnapshot { cursor, feed: epoch, documents, versions, codes }) =
+        let Ok(FeedSnapshot { cursor, feed: epoch, compared, documents, versions, codes }) =
             serde_json::from_slice(snapshot)
         else {
             tracing::warn!("cached feed state is malformed, fetching the whole feed");
@@ -85,7 +88,7 @@ impl FeedState {
             return Self::new(key, rules);
         };
         feed.trust = trust;
-        feed.position = FeedPosition { feed: epoch, cursor };
+        feed.position = FeedPosition { feed: epoch, cursor, compared };
         for (id, version) in versions {
             let seen = feed.versions.entry(id).or_default();
             *seen = version.max(*seen);
@@ -96,7 +99,7 @@ impl FeedState {
     /// The snapshot for [`FeedState::restore`].
     pub(crate) fn snapshot(&self) -> Vec<u8> {
         let documents = self.signed.values().cloned().collect();
-        let FeedPosition { feed, cursor } = self.position;
+        let FeedPosition { feed, cursor, compared } = self.position;
         // Without all revocations the feed must be fetched from its beginning; also when it was not read to its end, because
         // which services were named is not kept.
         let (cursor, codes) = match self.trust.snapshot() {
@@ -104,13 +107,20 @@ impl FeedState {
             Some(codes) => (cursor, codes),
             None => (0, trust_store::TrustSnapshot::default()),
         };
-        let snapshot = FeedSnapshot { cursor, feed, documents, versions: self.versions.clone(), codes };
+        let snapshot =
+            FeedSnapshot { cursor, feed, compared, documents, versions: self.versions.clone(), codes };
         serde_json::to_vec(&snapshot).expect("a snapshot has string keys and no floats, so it is always JSON")
     }
 
     /// The position in the platform's feed up to which all items were applied.
     pub(crate) const fn position(&self) -> FeedPosition {
         self.position
+    }
+
+    /// Notes with which feed the log was compared. Returns whether that is new.
+    pub(crate) fn note_compared(&mut self, compared: Option<u64>) -> bool {
+        let before = std::mem::replace(&mut self.position.compared, compared);
+        before != compared
     }
 
     /// Applies an answer of the feed. Returns which parts changed.
@@ -231,7 +241,7 @@ mod tests {
     }
 
     fn apply(feed: &mut FeedState, items: Vec<FeedItem>, cursor: u64) -> bool {
-        let position = FeedPosition { feed: Some(1), cursor };
+        let position = FeedPosition { feed: Some(1), cursor, compared: None };
         feed.apply(FeedAnswer::Items { items, position, is_first: false }, UnixMs(0)).services
     }
 
@@ -325,17 +335,17 @@ mod tests {
     fn service_that_a_restored_feed_lacks_is_withdrawn_at_its_end() {
         let mut feed = FeedState::new(city().public(), None);
         apply(&mut feed, vec![signed_by(&city(), &version(4))], 7);
-        let position = FeedPosition { feed: Some(2), cursor: 0 };
+        let position = FeedPosition { feed: Some(2), cursor: 0, compared: None };
         assert!(feed.apply(FeedAnswer::OtherFeed { position }, UnixMs(0)).position);
         let other = version(4).replacen("medical.balance", "medical.other", 1);
-        let position = FeedPosition { feed: Some(2), cursor: 7 };
+        let position = FeedPosition { feed: Some(2), cursor: 7, compared: None };
         let items = vec![signed_by(&city(), &other)];
         feed.apply(FeedAnswer::Items { items, position, is_first: true }, UnixMs(0));
         assert_eq!(offered_versions(&feed).len(), 2, "both are offered until the feed's end");
         // A restart in between begins again.
         assert_eq!(
             FeedState::restore(city().public(), None, &feed.snapshot()).position(),
-            FeedPosition { feed: Some(2), cursor: 0 }
+            FeedPosition { feed: Some(2), cursor: 0, compared: None }
         );
         assert!(apply(&mut feed, Vec::new(), 7));
         assert!(feed.catalogue().services.keys().eq(["medical.other"]));
@@ -349,6 +359,6 @@ mod tests {
         let mut old: serde_json::Value = serde_json::from_slice(&feed.snapshot()).unwrap();
         assert!(old.as_object_mut().unwrap().remove("feed").is_some());
         let back = FeedState::restore(city().public(), None, old.to_string().as_bytes());
-        assert_eq!(back.position(), FeedPosition { feed: None, cursor: 7 });
+        assert_eq!(back.position(), FeedPosition { feed: None, cursor: 7, compared: None });
     }
 }

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use contract::{
-    BatchAck, Chain, ChangesAnswer, CloseReason, Entry, FeedItem, Head, KioskId, Record, RecordBatch,
-    RecordHeader, Signature, UnixMs, UploadWindow, VisitId,
+    BatchAck, Chain, ChangesAnswer, CloseReason, Entry, FeedItem, Head, KioskId, LogEnds, Record,
+    RecordBatch, RecordHeader, Signature, UnixMs, UploadWindow, VisitId,
 };
 use sync::{
     ExchangeFailed, ExchangeTiming, FeedAnswer, FeedPosition, NextRecords, RecordSource, RecordsOutcome,
@@ -79,6 +79,11 @@ impl RecordSource for MemoryJournal {
         }
         let taken: Vec<Record> = all.iter().skip(after as usize).take(records).cloned().collect();
         (!taken.is_empty()).then(|| NextRecords::Records(self.heads[&(epoch, after)], taken))
+    }
+
+    fn newest(&mut self, epoch: u64) -> Option<Head> {
+        let (_, records) = self.epochs.iter().find(|(e, _)| *e == epoch)?;
+        self.heads.get(&(epoch, records.len() as u64)).copied()
     }
 
     fn acknowledged(&self, epoch: u64) -> Option<u64> {
@@ -398,7 +403,7 @@ fn two_failures_mean_offline_one_answer_online() {
 #[test]
 fn lower_cursor_is_a_restored_platform() {
     let mut log = MemoryJournal::new();
-    let mut uplink = Uplink::new(device(), FeedPosition { feed: None, cursor: 900 });
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: None, cursor: 900, compared: None });
     uplink.poll(0, &mut log);
     let answer = ChangesAnswer { items: Vec::new(), cursor: 3, feed: None, now: UnixMs(1) };
     assert_eq!(uplink.on_changes(0, 0, EXCHANGE, Ok(answer)), Some(items(3)));
@@ -408,7 +413,7 @@ fn lower_cursor_is_a_restored_platform() {
 
 /// An answer without items to a kiosk that knows of no epoch.
 fn items(cursor: u64) -> FeedAnswer {
-    let position = FeedPosition { feed: None, cursor };
+    let position = FeedPosition { feed: None, cursor, compared: None };
     FeedAnswer::Items { items: Vec::new(), position, is_first: false }
 }
 
@@ -435,10 +440,10 @@ fn fetch(
 #[test]
 fn feed_that_caught_up_after_a_restore_is_read_from_zero() {
     let mut now = 0;
-    let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(5), cursor: 900 });
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(5), cursor: 900, compared: None });
     let (sent, answer) = fetch(&mut uplink, &mut now, feed_answer(6, 901, 1));
     assert_eq!(sent, (900, Some(5)));
-    let position = FeedPosition { feed: Some(6), cursor: 0 };
+    let position = FeedPosition { feed: Some(6), cursor: 0, compared: None };
     assert_eq!(answer, Some(FeedAnswer::OtherFeed { position }), "its items are of another feed");
     let (sent, answer) = fetch(&mut uplink, &mut now, feed_answer(6, 40, 2));
     assert_eq!(sent, (0, Some(6)));
@@ -451,7 +456,7 @@ fn feed_that_caught_up_after_a_restore_is_read_from_zero() {
 #[test]
 fn cursor_of_version_2_is_not_taken_for_the_named_feed() {
     let mut now = 0;
-    let mut uplink = Uplink::new(device(), FeedPosition { feed: None, cursor: 7 });
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: None, cursor: 7, compared: None });
     let (sent, answer) = fetch(&mut uplink, &mut now, feed_answer(6, 9, 2));
     assert_eq!(sent, (7, None));
     assert!(matches!(answer, Some(FeedAnswer::OtherFeed { .. })));
@@ -460,7 +465,7 @@ fn cursor_of_version_2_is_not_taken_for_the_named_feed() {
 #[test]
 fn platform_that_names_no_epoch_is_read_by_cursor() {
     let mut now = 0;
-    let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(5), cursor: 7 });
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(5), cursor: 7, compared: None });
     let answer = ChangesAnswer { feed: None, ..feed_answer(0, 9, 2) };
     assert!(matches!(fetch(&mut uplink, &mut now, answer).1, Some(FeedAnswer::Items { .. })));
     assert_eq!(fetch(&mut uplink, &mut now, feed_answer(5, 9, 0)).0, (9, Some(5)));
@@ -476,4 +481,126 @@ fn feed_whose_epoch_always_changes_is_asked_with_backoff() {
         fetch(&mut uplink, &mut now, feed_answer(requests, 1, 1));
     }
     assert!(requests < 30, "{requests} requests in a minute");
+}
+
+/// Two epochs that the platform has acknowledged, and the platform after a restore: it has 12 records of the first.
+fn restored_platform() -> (MemoryJournal, Platform) {
+    let mut log = MemoryJournal::new();
+    (1..=20).for_each(|n| log.append(n));
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
+    let batch = batch_of(&mut uplink, &mut log, 0);
+    let mut kept = RecordBatch { records: batch.records[..12].to_vec(), ..batch };
+    kept.to.head = log.heads[&(7, 12)];
+    let mut platform = Platform::default();
+    platform.store_batch(&zstd::encode_all(serde_json::to_vec(&kept).unwrap().as_slice(), 0).unwrap());
+    log.settled.insert(7, 20);
+    log.epochs.push((8, Vec::new()));
+    (21..=25).for_each(|n| log.append(n));
+    log.settled.insert(8, 5);
+    (log, platform)
+}
+
+/// Sends all that the uplink wants to send, to a platform whose feed has this epoch. Returns the batches.
+fn deliver(
+    uplink: &mut Uplink,
+    log: &mut MemoryJournal,
+    platform: &mut Platform,
+    feed: u64,
+) -> Vec<RecordBatch> {
+    let (mut now, mut sent) = (0, Vec::new());
+    while now < 100_000 {
+        match uplink.poll(now, log) {
+            None => now += 500,
+            Some(UplinkRequest::Changes { .. }) => {
+                uplink.on_changes(now, 0, EXCHANGE, Ok(feed_answer(feed, 9, 0)));
+            }
+            Some(UplinkRequest::Records(body)) => {
+                let ack = platform.store_batch(&body);
+                uplink.on_records(now, u128::MAX, EXCHANGE, Ok(ack), |epoch, seq| log.head_at(epoch, seq));
+                sent.push(serde_json::from_slice(&zstd::decode_all(body.as_slice()).unwrap()).unwrap());
+            }
+        }
+    }
+    sent
+}
+
+const OLD_FEED: FeedPosition = FeedPosition { feed: Some(5), cursor: 9, compared: Some(5) };
+
+#[test]
+fn every_epoch_is_sent_again_to_a_restored_platform() {
+    let (mut log, mut platform) = restored_platform();
+    let mut uplink = Uplink::new(device(), OLD_FEED);
+    let sent = deliver(&mut uplink, &mut log, &mut platform, 6);
+    let steps: Vec<(u64, u64, usize)> =
+        sent.iter().map(|batch| (batch.from.epoch, batch.from.seq, batch.records.len())).collect();
+    // Two comparisons, what is missing, and the statement.
+    assert_eq!(steps, [(7, 20, 0), (8, 5, 0), (7, 12, 8), (8, 0, 5), (8, 5, 0)]);
+    assert_eq!(platform.stored.len(), 25);
+    let ends = sent.iter().filter_map(|batch| batch.log.clone()).collect::<Vec<_>>();
+    let heads = vec![log.heads[&(7, 20)], log.heads[&(8, 5)]];
+    assert_eq!(ends, [LogEnds { feed: 6, heads }]);
+    assert_eq!(uplink.position().compared, Some(6));
+}
+
+#[test]
+fn comparison_that_a_restart_interrupts_begins_again() {
+    let (mut log, mut platform) = restored_platform();
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(6), ..OLD_FEED });
+    deliver(&mut uplink, &mut log, &mut platform, 6);
+    assert_eq!((platform.stored.len(), uplink.position().compared), (25, Some(6)));
+}
+
+#[test]
+fn log_is_not_compared_with_the_same_feed_or_without_one() {
+    let (mut log, mut platform) = restored_platform();
+    assert!(deliver(&mut Uplink::new(device(), OLD_FEED), &mut log, &mut platform, 5).is_empty());
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: None, cursor: 9, compared: None });
+    uplink.poll(0, &mut log);
+    let answer = ChangesAnswer { feed: None, ..feed_answer(0, 9, 0) };
+    uplink.on_changes(0, 0, EXCHANGE, Ok(answer));
+    assert_eq!(uplink.poll(0, &mut log), None);
+}
+
+#[test]
+fn contradicted_comparison_sends_the_oldest_records() {
+    for by_hash in [false, true] {
+        let (mut log, _) = restored_platform();
+        let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(6), ..OLD_FEED });
+        assert!(batch_of(&mut uplink, &mut log, 0).records.is_empty());
+        let answer = BatchAck { forked: !by_hash, hash: Some(contract::to_hex(&[3; 32])), ..ack(7, 4) };
+        let outcome = uplink.on_records(0, 0, EXCHANGE, Ok(answer), |epoch, seq| log.head_at(epoch, seq));
+        assert_eq!(outcome, acknowledged(7, 0), "a comparison is no fork");
+        batch_of(&mut uplink, &mut log, 0);
+        uplink.on_records(0, 0, EXCHANGE, Ok(ack(8, 5)), no_head);
+        let batch = batch_of(&mut uplink, &mut log, 0);
+        assert_eq!((batch.from.epoch, batch.from.seq), (7, 0));
+    }
+}
+
+#[test]
+fn platform_that_refuses_the_ends_gets_new_records() {
+    let (mut log, mut platform) = restored_platform();
+    let mut uplink = Uplink::new(device(), OLD_FEED);
+    let (mut now, mut refused) = (0, 0);
+    while now < 3_600_000 {
+        match uplink.poll(now, &mut log) {
+            None => now += 1_000,
+            Some(UplinkRequest::Changes { .. }) => {
+                uplink.on_changes(now, 0, EXCHANGE, Ok(feed_answer(6, 9, 0)));
+            }
+            Some(UplinkRequest::Records(body)) => {
+                let batch: RecordBatch =
+                    serde_json::from_slice(&zstd::decode_all(body.as_slice()).unwrap()).unwrap();
+                let answer =
+                    if batch.log.is_some() { Err(ExchangeFailed) } else { Ok(platform.store_batch(&body)) };
+                refused += u32::from(batch.log.is_some());
+                if refused == 3 && batch.log.is_some() {
+                    log.append(26);
+                }
+                uplink.on_records(now, u128::MAX / 3, EXCHANGE, answer, |epoch, seq| log.head_at(epoch, seq));
+            }
+        }
+    }
+    assert_eq!(platform.stored.len(), 26);
+    assert!((3..1_000).contains(&refused), "{refused} statements in an hour");
 }

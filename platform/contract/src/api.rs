@@ -307,6 +307,20 @@ pub struct RecordBatch {
     /// Records before `from` that no longer exist. Since version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<MissingRecords>,
+    /// The ends of the kiosk's log, when it compares its log with a feed of another epoch. Since version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogEnds>,
+}
+
+/// The ends of a kiosk's log (日志末端): all epochs that the kiosk still holds and the platform takes. A platform that has these heads has the whole
+/// log. The signature of the request covers them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogEnds {
+    /// Epoch of the feed that the kiosk knew when it stated them.
+    pub feed: u64,
+    /// The newest head of each epoch, oldest epoch first.
+    pub heads: Vec<Head>,
 }
 
 /// A kiosk's statement that records of its log no longer exist (缺失记录): its disk lost them before they were delivered, or they were
@@ -509,7 +523,10 @@ mod tests {
         }
         let head = chain.head();
         let signature = key.sign(&head.to_be_signed());
-        (RecordBatch { from, records, to: SignedHead { head, signature }, missing: None }, key.public())
+        (
+            RecordBatch { from, records, to: SignedHead { head, signature }, missing: None, log: None },
+            key.public(),
+        )
     }
 
     #[test]

@@ -182,7 +182,7 @@ mod tests {
                 heads.push(sign(chain.head()));
             }
         }
-        let batch = RecordBatch { from, records, to: sign(chain.head()), missing: None };
+        let batch = RecordBatch { from, records, to: sign(chain.head()), missing: None, log: None };
         json!({ "device": device, "key": key.public(), "epochs": [{ "batch": batch, "heads": heads }] })
     }
 
@@ -200,7 +200,7 @@ mod tests {
         let from = heads[1].head;
         let statement = MissingRecords::to_be_signed(from.device, from.epoch, 2, from.seq);
         let missing = Some(MissingRecords { after: 2, signature: signer.sign(&statement) });
-        let run = RecordBatch { from, records, to: whole.to, missing };
+        let run = RecordBatch { from, records, to: whole.to, missing, log: None };
         whole.to = heads[0];
         export["epochs"][0] = json!({ "batch": whole, "after_missing": [run], "heads": heads });
         export

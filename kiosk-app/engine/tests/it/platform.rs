@@ -34,6 +34,8 @@ pub(crate) struct Platform {
     pub(crate) missing: Vec<(u64, u64, u64)>,
     /// Batches that contradicted stored records.
     pub(crate) forks: u32,
+    /// The kiosk has stated the ends of its log to this platform, and all are stored.
+    pub(crate) has_whole_log: bool,
     /// Stored entries in the order of arrival.
     pub(crate) entries: Vec<Entry>,
 }
@@ -77,6 +79,10 @@ impl Platform {
         batch.verify_chain().unwrap();
         batch.to.verify(&device.public()).unwrap();
         let (from, epoch) = (batch.from, batch.from.epoch);
+        if let Some(log) = &batch.log {
+            let is_stored = |head: &Head| self.heads.get(&(head.epoch, head.seq)) == Some(head);
+            self.has_whole_log = Some(log.feed) == self.feed_epoch && log.heads.iter().all(is_stored);
+        }
         if from.seq > self.upto(epoch) {
             let Some(missing) = batch.missing else { return self.ack(from, self.upto(epoch), false, now) };
             missing.verify(from, &device.public()).unwrap();
