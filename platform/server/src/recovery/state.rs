@@ -154,7 +154,7 @@ pub(super) fn list_since(tx: &Transaction<'_>) -> rusqlite::Result<UnixMs> {
 }
 
 /// Notes a record of a kiosk's log that was stored while the platform recovers: an order that is not known here must have an
-/// outcome first, and a record from after the start of the recovery shows that the log before it has arrived.
+/// outcome first.
 pub(crate) fn note_record(
     context: &RequestContext<'_>,
     header: &RecordHeader,
@@ -171,13 +171,25 @@ pub(crate) fn note_record(
             params![order.to_string(), to_json_column(&header.device), to_ms_column(context.now)],
         )?;
     }
-    let begun = read(context.tx, BEGUN_MS)?;
-    if begun.is_some_and(|begun| to_ms_column(header.time) >= begun) {
-        context.tx.execute(
-            "INSERT INTO recovered_kiosks (device, uploaded_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            params![header.device.to_string(), to_ms_column(context.now)],
-        )?;
-    }
+    Ok(())
+}
+
+/// Whether a kiosk that states the ends of its log knew this feed, and so wrote after the restore.
+pub(crate) fn is_present_feed(tx: &Transaction<'_>, feed: u64) -> rusqlite::Result<bool> {
+    Ok(read(tx, FEED_EPOCH)?.is_some_and(|epoch| u64::try_from(epoch) == Ok(feed)))
+}
+
+/// Whether a record of this time was made after the start of the recovery.
+pub(crate) fn is_after_begin(tx: &Transaction<'_>, time: UnixMs) -> rusqlite::Result<bool> {
+    Ok(read(tx, BEGUN_MS)?.is_some_and(|begun| to_ms_column(time) >= begun))
+}
+
+/// Notes that the whole log of a kiosk has arrived since the restore.
+pub(crate) fn note_kiosk_returned(context: &RequestContext<'_>, device: KioskId) -> rusqlite::Result<()> {
+    context.tx.execute(
+        "INSERT INTO recovered_kiosks (device, uploaded_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        params![device.to_string(), to_ms_column(context.now)],
+    )?;
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use contract::{
-    ChangesAnswer, ChargeRequest, ChargeState, Entry, OrderId, ProblemCode, Pseudonym, Settlement, VisitId,
-    VoidReason,
+    ChangesAnswer, ChargeRequest, ChargeState, Entry, Head, LogEnds, OrderId, ProblemCode, Pseudonym,
+    RecordBatch, Settlement, VisitId, VoidReason,
 };
 use contract::{HttpMethod, routes};
 use rusqlite::Connection;
@@ -97,6 +97,20 @@ impl RestorableCity {
         let request = PlatformRequest::signed(HttpMethod::Get, target, Vec::new(), "K-1", &key, now);
         let reply = self.city.handle(&request);
         answer_or_problem(&self.city.complete(reply)).unwrap()
+    }
+
+    /// A kiosk sends these records of its log, and nothing else.
+    fn send(&mut self, kiosk: TestKiosk, batch: &RecordBatch) {
+        records::send(&mut self.city, kiosk, batch).unwrap();
+    }
+
+    /// A kiosk states the ends of its log to the platform of this feed.
+    fn state_ends(&mut self, kiosk: TestKiosk, feed: Option<u64>, logs: &[&KioskLog]) {
+        let heads: Vec<Head> = logs.iter().map(|log| log.end()).collect();
+        let last = usize::try_from(heads.last().unwrap().seq).unwrap();
+        let ends = LogEnds { feed: feed.unwrap(), heads };
+        let batch = RecordBatch { log: Some(ends), ..logs.last().unwrap().batch(last, last) };
+        self.send(kiosk, &batch);
     }
 
     fn is_recovering(&mut self) -> bool {
@@ -405,4 +419,73 @@ fn copy_without_its_generation_file_has_another_feed_epoch() {
     }
     epochs.dedup();
     assert_eq!(epochs.len(), 3, "also during a recovery");
+}
+
+#[test]
+fn quiet_kiosk_returns_by_stating_the_ends_of_its_log() {
+    let mut restorable = RestorableCity::new();
+    let before = restorable.changes(0, None).feed;
+    let kiosks = [TestKiosk::One, TestKiosk::Two, TestKiosk::Gate];
+    let logs = kiosks.map(|kiosk| KioskLog::new(kiosk, 1).with_closed_visits(3));
+    for (kiosk, log) in kiosks.iter().zip(&logs) {
+        restorable.send(*kiosk, &log.batch(0, 2));
+    }
+    restorable.back_up();
+    for (kiosk, log) in kiosks.iter().zip(&logs) {
+        restorable.send(*kiosk, &log.batch(2, 3));
+    }
+    restorable.restore();
+    restorable.run_due_calls();
+    let feed = restorable.changes(0, None).feed;
+    for (kiosk, log) in kiosks.iter().zip(&logs) {
+        restorable.state_ends(*kiosk, feed, &[log]);
+    }
+    restorable.run_due_calls();
+    assert!(restorable.is_recovering(), "the last records are missing");
+    for (kiosk, log) in kiosks.iter().zip(&logs) {
+        restorable.send(*kiosk, &log.batch(2, 3));
+        restorable.state_ends(*kiosk, before, &[log]);
+    }
+    restorable.run_due_calls();
+    assert!(restorable.is_recovering(), "stated to the platform before the restore");
+    for (kiosk, log) in kiosks.iter().zip(&logs) {
+        restorable.state_ends(*kiosk, feed, &[log]);
+    }
+    restorable.run_due_calls();
+    assert!(!restorable.is_recovering());
+}
+
+#[test]
+fn kiosk_whose_earlier_epoch_is_incomplete_has_not_returned() {
+    for states_ends in [false, true] {
+        let mut restorable = RestorableCity::new();
+        let old = KioskLog::new(TestKiosk::One, 1).with_closed_visits(3);
+        restorable.send(TestKiosk::One, &old.batch(0, 2));
+        restorable.back_up();
+        restorable.send(TestKiosk::One, &old.batch(2, 3));
+        restorable.restore();
+        restorable.run_due_calls();
+        restorable.send_log(TestKiosk::Two, &[]);
+        restorable.send_log(TestKiosk::Gate, &[]);
+        let feed = restorable.changes(0, None).feed;
+        let mut new = KioskLog::new(TestKiosk::One, 2);
+        new.clock = restorable.city.now;
+        new.open_after(old.end());
+        new.append_entry(&Entry::ClockSynchronised { platform: new.clock, offset_ms: 0 });
+        restorable.send(TestKiosk::One, &new.batch(0, 2));
+        if states_ends {
+            restorable.state_ends(TestKiosk::One, feed, &[&old, &new]);
+        }
+        restorable.run_due_calls();
+        assert!(restorable.is_recovering(), "the end of the earlier epoch is missing");
+        restorable.send(TestKiosk::One, &old.batch(2, 3));
+        if states_ends {
+            restorable.state_ends(TestKiosk::One, feed, &[&old, &new]);
+        } else {
+            new.append_entry(&Entry::ClockSynchronised { platform: new.clock, offset_ms: 0 });
+            restorable.send(TestKiosk::One, &new.batch(2, 3));
+        }
+        restorable.run_due_calls();
+        assert!(!restorable.is_recovering());
+    }
 }
