@@ -10,7 +10,7 @@ use session::{
     CardEvent, DeviceKind, DeviceState, Effect, Event, Failure, Kiosk, KioskSetup, MonotonicMs, Now,
     Transition, out_of_service_view,
 };
-use sync::{ExchangeFailed, ExchangeTiming, RecordsOutcome, Uplink, UplinkRequest};
+use sync::{ExchangeFailed, ExchangeTiming, FeedAnswer, RecordsOutcome, Uplink, UplinkRequest};
 use view::View;
 
 use crate::cache_entry::{CacheEntry, CacheKey, CacheSnapshot};
@@ -140,7 +140,7 @@ impl<D: Disk> Engine<D> {
             None => FeedState::new(config.catalogue_key, config.setup.code_rules.clone()),
         };
         let mut engine = Self {
-            uplink: Uplink::new(config.setup.kiosk, feed.cursor()),
+            uplink: Uplink::new(config.setup.kiosk, feed.position()),
             setup: config.setup,
             journal: config.journal,
             device_key: config.device_key,
@@ -375,6 +375,7 @@ impl<D: Disk> Engine<D> {
                 };
                 let head_at = |epoch, seq| readable(journal.as_mut()?.head_at(epoch, seq));
                 let outcome = self.uplink.on_records(now, random, timing, answer, head_at);
+                self.feed_uncached |= self.feed.note_compared(self.uplink.position().compared);
                 let EngineState::InService(open) = &mut self.state else { return };
                 let settled = match outcome {
                     Some(RecordsOutcome::Acknowledged { epoch, upto, platform }) => {
@@ -397,15 +398,17 @@ impl<D: Disk> Engine<D> {
             }
             UplinkAnswer::Changes(timing, answer) => {
                 let changes = self.uplink.on_changes(now, turn.entropy.next_u128(), timing, answer);
-                if let Some((items, cursor)) = changes {
-                    self.feed_uncached |= cursor != self.feed.cursor();
-                    let changed = self.feed.apply(items, cursor, turn.at.wall);
-                    self.feed_unrecorded |= changed.services;
-                    if changed.codes {
-                        self.dispatch(turn, Event::CodeTrustChanged(self.feed.codes()));
-                    }
-                    self.update_clock(turn);
+                let Some(answer) = changes else { return };
+                if let FeedAnswer::OtherFeed { .. } = &answer {
+                    tracing::warn!("feed epoch changed: the platform was restored or is another one");
                 }
+                let changed = self.feed.apply(answer, turn.at.wall);
+                self.feed_uncached |= changed.position;
+                self.feed_unrecorded |= changed.services;
+                if changed.codes {
+                    self.dispatch(turn, Event::CodeTrustChanged(self.feed.codes()));
+                }
+                self.update_clock(turn);
             }
         }
     }

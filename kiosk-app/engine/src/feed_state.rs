@@ -3,20 +3,26 @@
 //! A document without a valid signature, a malformed one, or one older than a version seen before is rejected and
 //! counted; it is never shown and does not block the ones after it. The feed state can be cached over a
 //! restart in its signed form; it is then verified again as if it had just arrived.
+//!
+//! A feed that is read from its beginning has every service in force: the others are withdrawn at its end. Until then they stay
+//! on offer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use contract::{CodeRules, FeedItem, PublicKey, ServiceDocument, SignedServiceDocument, UnixMs};
 use serde::{Deserialize, Serialize};
 use session::{Catalogue, CodeTrust};
+use sync::{FeedAnswer, FeedPosition};
 
 use crate::trust_store::{self, TrustStore};
 
 /// State of the feed (变更流): the documents in force and the cursor.
 pub(crate) struct FeedState {
     key: PublicKey,
-    cursor: u64,
+    position: FeedPosition,
+    /// The services named since the feed's beginning, while it is read from there to its end.
+    named: Option<BTreeSet<String>>,
     services: BTreeMap<String, Arc<ServiceDocument>>,
     /// The signed form of the services.
     signed: BTreeMap<String, SignedServiceDocument>,
@@ -31,12 +37,19 @@ pub(crate) struct FeedState {
 pub(crate) struct FeedChanges {
     pub(crate) services: bool,
     pub(crate) codes: bool,
+    /// The position, or whether the whole feed was read: what is cached.
+    pub(crate) position: bool,
 }
 
 /// A [`FeedState`] as it is cached over a restart.
 #[derive(Serialize, Deserialize)]
 struct FeedSnapshot {
     cursor: u64,
+    #[serde(default)]
+    feed: Option<u64>,
+    /// See [`FeedPosition::compared`].
+    #[serde(default)]
+    compared: Option<u64>,
     documents: Vec<SignedServiceDocument>,
     versions: BTreeMap<String, u32>,
     #[serde(default)]
@@ -48,7 +61,8 @@ impl FeedState {
     pub(crate) fn new(key: PublicKey, rules: Option<CodeRules>) -> Self {
         Self {
             key,
-            cursor: 0,
+            position: FeedPosition::default(),
+            named: None,
             services: BTreeMap::new(),
             signed: BTreeMap::new(),
             versions: BTreeMap::new(),
@@ -60,7 +74,9 @@ impl FeedState {
     /// Restores a snapshot. Returns an empty feed state, which is filled from the platform, when any of its documents
     /// does not verify: its cursor could then not be trusted either.
     pub(crate) fn restore(key: PublicKey, rules: Option<CodeRules>, snapshot: &[u8]) -> Self {
-        let Ok(FeedSnapshot { cursor, documents, versions, codes }) = serde_json::from_slice(snapshot) else {
+        let Ok(FeedSnapshot { cursor, feed: epoch, compared, documents, versions, codes }) =
+            serde_json::from_slice(snapshot)
+        else {
             tracing::warn!("cached feed state is malformed, fetching the whole feed");
             return Self::new(key, rules);
         };
@@ -72,7 +88,7 @@ impl FeedState {
             return Self::new(key, rules);
         };
         feed.trust = trust;
-        feed.cursor = cursor;
+        feed.position = FeedPosition { feed: epoch, cursor, compared };
         for (id, version) in versions {
             let seen = feed.versions.entry(id).or_default();
             *seen = version.max(*seen);
@@ -83,22 +99,60 @@ impl FeedState {
     /// The snapshot for [`FeedState::restore`].
     pub(crate) fn snapshot(&self) -> Vec<u8> {
         let documents = self.signed.values().cloned().collect();
-        // Without all revocations the feed must be fetched from its beginning.
+        let FeedPosition { feed, cursor, compared } = self.position;
+        // Without all revocations the feed must be fetched from its beginning; also when it was not read to its end, because
+        // which services were named is not kept.
         let (cursor, codes) = match self.trust.snapshot() {
-            Some(codes) => (self.cursor, codes),
+            Some(codes) if self.named.is_some() => (0, codes),
+            Some(codes) => (cursor, codes),
             None => (0, trust_store::TrustSnapshot::default()),
         };
-        let snapshot = FeedSnapshot { cursor, documents, versions: self.versions.clone(), codes };
+        let snapshot =
+            FeedSnapshot { cursor, feed, compared, documents, versions: self.versions.clone(), codes };
         serde_json::to_vec(&snapshot).expect("a snapshot has string keys and no floats, so it is always JSON")
     }
 
-    /// The cursor: the position in the platform's feed up to which all items were applied.
-    pub(crate) const fn cursor(&self) -> u64 {
-        self.cursor
+    /// The position in the platform's feed up to which all items were applied.
+    pub(crate) const fn position(&self) -> FeedPosition {
+        self.position
     }
 
-    /// Applies feed items in their order. Returns which parts changed.
-    pub(crate) fn apply(&mut self, items: Vec<FeedItem>, cursor: u64, now: UnixMs) -> FeedChanges {
+    /// Notes with which feed the log was compared. Returns whether that is new.
+    pub(crate) fn note_compared(&mut self, compared: Option<u64>) -> bool {
+        let before = std::mem::replace(&mut self.position.compared, compared);
+        before != compared
+    }
+
+    /// Applies an answer of the feed. Returns which parts changed.
+    pub(crate) fn apply(&mut self, answer: FeedAnswer, now: UnixMs) -> FeedChanges {
+        match answer {
+            FeedAnswer::Items { items, position, is_first } => {
+                if is_first {
+                    self.named = Some(BTreeSet::new());
+                }
+                let is_end = items.is_empty();
+                let mut changed = self.apply_items(items, now);
+                changed.position = position != self.position;
+                self.position = position;
+                if is_end && let Some(named) = self.named.take() {
+                    let before = self.services.len();
+                    self.services.retain(|id, _| named.contains(id));
+                    self.signed.retain(|id, _| named.contains(id));
+                    changed.services |= self.services.len() != before;
+                    changed.position = true;
+                }
+                changed
+            }
+            FeedAnswer::OtherFeed { position } => {
+                self.named = None;
+                self.position = position;
+                FeedChanges { position: true, ..FeedChanges::default() }
+            }
+        }
+    }
+
+    /// Applies feed items in their order.
+    fn apply_items(&mut self, items: Vec<FeedItem>, now: UnixMs) -> FeedChanges {
         let mut changed = FeedChanges::default();
         for item in items {
             match item {
@@ -119,7 +173,6 @@ impl FeedState {
                 }
             }
         }
-        self.cursor = cursor;
         changed
     }
 
@@ -136,6 +189,10 @@ impl FeedState {
                 return false;
             }
         };
+        // Also when this version is refused: the service is in force, in the version that was seen.
+        if let Some(named) = &mut self.named {
+            named.insert(document.id.clone());
+        }
         let seen = self.versions.get(&document.id).copied();
         if seen.is_some_and(|seen| document.version < seen) {
             self.count_refused("older than a version seen before");
@@ -168,7 +225,7 @@ impl FeedState {
 
     /// The services in force, for the kiosk.
     pub(crate) fn catalogue(&self) -> Catalogue {
-        Catalogue { cursor: self.cursor, services: self.services.clone() }
+        Catalogue { cursor: self.position.cursor, services: self.services.clone() }
     }
 }
 
@@ -184,7 +241,8 @@ mod tests {
     }
 
     fn apply(feed: &mut FeedState, items: Vec<FeedItem>, cursor: u64) -> bool {
-        feed.apply(items, cursor, UnixMs(0)).services
+        let position = FeedPosition { feed: Some(1), cursor, compared: None };
+        feed.apply(FeedAnswer::Items { items, position, is_first: false }, UnixMs(0)).services
     }
 
     fn signed_by(key: &SecretKey, text: &str) -> FeedItem {
@@ -249,11 +307,11 @@ mod tests {
         let mut feed = FeedState::new(city().public(), None);
         apply(&mut feed, vec![signed_by(&city(), &version(4))], 7);
         let mut back = FeedState::restore(city().public(), None, &feed.snapshot());
-        assert_eq!((offered_versions(&back), back.cursor()), (vec![4], 7));
+        assert_eq!((offered_versions(&back), back.position().cursor), (vec![4], 7));
         let id = back.catalogue().services.keys().next().unwrap().clone();
         apply(&mut back, vec![FeedItem::ServiceWithdrawn { id }], 8);
         let mut back = FeedState::restore(city().public(), None, &back.snapshot());
-        assert_eq!((offered_versions(&back), back.cursor()), (vec![], 8));
+        assert_eq!((offered_versions(&back), back.position().cursor), (vec![], 8));
         assert!(!apply(&mut back, vec![signed_by(&city(), &version(3))], 9), "an older version stays out");
     }
 
@@ -269,7 +327,38 @@ mod tests {
             [(city().public(), tampered), (other_city, snapshot), (city().public(), "{}".into())]
         {
             let back = FeedState::restore(key, None, snapshot.as_bytes());
-            assert_eq!((offered_versions(&back), back.cursor()), (vec![], 0));
+            assert_eq!((offered_versions(&back), back.position().cursor), (vec![], 0));
         }
+    }
+
+    #[test]
+    fn service_that_a_restored_feed_lacks_is_withdrawn_at_its_end() {
+        let mut feed = FeedState::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 7);
+        let position = FeedPosition { feed: Some(2), cursor: 0, compared: None };
+        assert!(feed.apply(FeedAnswer::OtherFeed { position }, UnixMs(0)).position);
+        let other = version(4).replacen("medical.balance", "medical.other", 1);
+        let position = FeedPosition { feed: Some(2), cursor: 7, compared: None };
+        let items = vec![signed_by(&city(), &other)];
+        feed.apply(FeedAnswer::Items { items, position, is_first: true }, UnixMs(0));
+        assert_eq!(offered_versions(&feed).len(), 2, "both are offered until the feed's end");
+        // A restart in between begins again.
+        assert_eq!(
+            FeedState::restore(city().public(), None, &feed.snapshot()).position(),
+            FeedPosition { feed: Some(2), cursor: 0, compared: None }
+        );
+        assert!(apply(&mut feed, Vec::new(), 7));
+        assert!(feed.catalogue().services.keys().eq(["medical.other"]));
+        assert_eq!(FeedState::restore(city().public(), None, &feed.snapshot()).position().cursor, 7);
+    }
+
+    #[test]
+    fn snapshot_of_version_2_has_no_feed_epoch() {
+        let mut feed = FeedState::new(city().public(), None);
+        apply(&mut feed, vec![signed_by(&city(), &version(4))], 7);
+        let mut old: serde_json::Value = serde_json::from_slice(&feed.snapshot()).unwrap();
+        assert!(old.as_object_mut().unwrap().remove("feed").is_some());
+        let back = FeedState::restore(city().public(), None, old.to_string().as_bytes());
+        assert_eq!(back.position(), FeedPosition { feed: None, cursor: 7, compared: None });
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use contract::{EntropySource, Entry, KioskId, RECORD_BYTES_MAX, SecretKey, Signature, UnixMs};
+use contract::{EntropySource, Entry, Head, KioskId, RECORD_BYTES_MAX, SecretKey, Signature, UnixMs};
 use journal::{Disk, Journal, JournalConfig, JournalError, NextRecords, RecoveryReport};
 use sync::RecordSource;
 use zeroize::Zeroizing;
@@ -92,6 +92,15 @@ impl<D: Disk> RecordSource for JournalSource<'_, D> {
             NextRecords::Records(from, records) => sync::NextRecords::Records(from, records),
             NextRecords::Missing(resumes) => sync::NextRecords::Missing(resumes),
         })
+    }
+
+    fn newest(&mut self, epoch: u64) -> Option<Head> {
+        let head = self.journal.head();
+        if head.epoch == epoch {
+            return Some(head);
+        }
+        let last = self.journal.last_seq(epoch);
+        readable(self.journal.head_at(epoch, last))
     }
 
     fn acknowledged(&self, epoch: u64) -> Option<u64> {

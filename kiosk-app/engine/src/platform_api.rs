@@ -125,9 +125,9 @@ impl OutgoingRequest {
                 limits: BATCH_LIMITS,
                 kind: RequestKind::Records,
             },
-            UplinkRequest::Changes { since } => Self {
+            UplinkRequest::Changes { since, feed } => Self {
                 method: routes::CHANGES.method,
-                path: routes::changes_target(since),
+                path: routes::changes_target(since, feed),
                 content_type: "application/json",
                 body: Zeroizing::default(),
                 limits: CHANGES_LIMITS,

@@ -12,5 +12,6 @@ mod uplink;
 
 pub use clock::ClockEstimate;
 pub use uplink::{
-    ExchangeFailed, ExchangeTiming, NextRecords, RecordSource, RecordsOutcome, Uplink, UplinkRequest,
+    ExchangeFailed, ExchangeTiming, FeedAnswer, FeedPosition, NextRecords, RecordSource, RecordsOutcome,
+    Uplink, UplinkRequest,
 };

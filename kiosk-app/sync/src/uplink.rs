@@ -1,10 +1,10 @@
 //! State machine of the uplink: sends records and fetches the feed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
-    Backoff, BatchAck, Chain, ChangesAnswer, FeedItem, Head, KioskId, MissingRecords, Record, RecordBatch,
-    Signature, SignedHead, UnixMs, UploadWindow, WireRecord, to_hex,
+    Backoff, BatchAck, Chain, ChangesAnswer, FeedItem, Head, KioskId, LogEnds, MissingRecords, Record,
+    RecordBatch, Signature, SignedHead, UnixMs, UploadWindow, WireRecord, to_hex,
 };
 
 use crate::clock::ClockEstimate;
@@ -45,6 +45,9 @@ pub trait RecordSource {
     /// records, and about `bytes` bytes of bodies.
     fn read_after(&mut self, epoch: u64, after: u64, records: usize, bytes: usize) -> Option<NextRecords>;
 
+    /// The newest head of an epoch; `None` when it cannot be read.
+    fn newest(&mut self, epoch: u64) -> Option<Head>;
+
     /// The number up to which the platform acknowledged an epoch to an earlier process, as far as is known.
     fn acknowledged(&self, epoch: u64) -> Option<u64>;
 
@@ -53,6 +56,36 @@ pub trait RecordSource {
 
     /// Signs the bytes with the kiosk's key.
     fn sign(&self, bytes: &[u8]) -> Signature;
+}
+
+/// Where a kiosk is in the platform's feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedPosition {
+    /// Epoch of the feed; `None` while the platform has named none.
+    pub feed: Option<u64>,
+    /// Position in that feed after which items are wanted.
+    pub cursor: u64,
+    /// Epoch of the feed whose platform is known to have all of the log that it acknowledged. Another platform is asked first.
+    pub compared: Option<u64>,
+}
+
+/// What the platform's answer with feed items means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedAnswer {
+    /// The next items.
+    Items {
+        /// The items, oldest first. None: the feed was read to its end.
+        items: Vec<FeedItem>,
+        /// Where the kiosk is after them.
+        position: FeedPosition,
+        /// Whether the items are the feed's first.
+        is_first: bool,
+    },
+    /// The feed has another epoch: the platform was restored from a backup. The feed is fetched from its beginning.
+    OtherFeed {
+        /// Where the kiosk is now.
+        position: FeedPosition,
+    },
 }
 
 /// A request that the uplink wants to send.
@@ -64,6 +97,8 @@ pub enum UplinkRequest {
     Changes {
         /// Cursor: position in the feed after which items are wanted.
         since: u64,
+        /// Epoch of the feed that the cursor belongs to.
+        feed: Option<u64>,
     },
 }
 
@@ -110,6 +145,27 @@ enum ExchangeState {
     InFlight,
 }
 
+/// The batch in flight.
+#[derive(Clone, Copy)]
+struct InFlight {
+    /// Its head.
+    to: Head,
+    purpose: Purpose,
+    /// Epoch of the feed that was known when it was made.
+    feed: Option<u64>,
+}
+
+/// What a batch is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// It delivers records.
+    Deliver,
+    /// It has no records: the acknowledgement says what the platform has of the epoch.
+    Compare,
+    /// It has no records, and states the ends of the log.
+    StateEnds,
+}
+
 /// Number of consecutive failed exchanges of one kind.
 struct FailureCount(u32);
 
@@ -134,35 +190,40 @@ pub struct Uplink {
     /// Epochs of which the platform holds other records, each with the number up to which both have the same. Nothing more of
     /// them is sent.
     forked: BTreeMap<u64, u64>,
-    /// Head of the batch in flight.
-    in_flight: Option<Head>,
+    /// Epochs of the log that were compared with the platform of the present feed, while that is not done.
+    compared_epochs: BTreeSet<u64>,
+    in_flight: Option<InFlight>,
     records_exchange: ExchangeState,
     changes_exchange: ExchangeState,
     window: UploadWindow,
     records_failures: FailureCount,
     changes_failures: FailureCount,
-    cursor: u64,
+    /// Number of consecutive changes of the feed's epoch, without having read a feed to its end.
+    feed_restarts: FailureCount,
+    position: FeedPosition,
     clock: ClockEstimate,
     refused: u64,
     online: bool,
 }
 
 impl Uplink {
-    /// An uplink that fetches the feed after `cursor`. The platform reports in its answer to the first batch which
+    /// An uplink that fetches the feed after `position`. The platform reports in its answer to the first batch which
     /// records it has already stored.
     #[must_use]
-    pub fn new(device: KioskId, cursor: u64) -> Self {
+    pub fn new(device: KioskId, position: FeedPosition) -> Self {
         Self {
             device,
             acknowledged: BTreeMap::new(),
             forked: BTreeMap::new(),
+            compared_epochs: BTreeSet::new(),
             in_flight: None,
             records_exchange: ExchangeState::Idle(0),
             changes_exchange: ExchangeState::Idle(0),
             window: INITIAL_WINDOW,
             records_failures: FailureCount(0),
             changes_failures: FailureCount(0),
-            cursor,
+            feed_restarts: FailureCount(0),
+            position,
             clock: ClockEstimate::default(),
             refused: 0,
             online: false,
@@ -174,7 +235,8 @@ impl Uplink {
     pub fn poll(&mut self, now: u64, source: &mut dyn RecordSource) -> Option<UplinkRequest> {
         if matches!(self.changes_exchange, ExchangeState::Idle(at) if at <= now) {
             self.changes_exchange = ExchangeState::InFlight;
-            return Some(UplinkRequest::Changes { since: self.cursor });
+            let FeedPosition { feed, cursor: since, .. } = self.position;
+            return Some(UplinkRequest::Changes { since, feed });
         }
         if matches!(self.records_exchange, ExchangeState::Idle(at) if at <= now) {
             let body = self.build_batch(source)?;
@@ -195,9 +257,26 @@ impl Uplink {
         [at(self.changes_exchange), records].into_iter().flatten().min()
     }
 
-    /// Whether the journal, with this newest head, has records that the platform has not acknowledged.
+    /// Where the kiosk is in the platform's feed.
+    #[must_use]
+    pub const fn position(&self) -> FeedPosition {
+        self.position
+    }
+
+    /// Whether it is not known what the platform of this feed has of the log: it was restored from a backup, or the kiosk has
+    /// lost what it knew.
+    fn is_comparing(&self) -> bool {
+        self.position.feed.is_some() && self.position.compared != self.position.feed
+    }
+
+    /// Whether the journal, with this newest head, has records that the platform has not acknowledged, or must be compared with
+    /// what the platform has.
     #[must_use]
     pub fn has_unacknowledged(&self, head: Head) -> bool {
+        self.is_comparing() || self.is_unacknowledged(head)
+    }
+
+    fn is_unacknowledged(&self, head: Head) -> bool {
         !self.forked.contains_key(&head.epoch)
             && self.acknowledged.get(&head.epoch).copied().unwrap_or(0) < head.seq
     }
@@ -209,6 +288,11 @@ impl Uplink {
     }
 
     fn build_batch(&mut self, source: &mut dyn RecordSource) -> Option<Vec<u8>> {
+        if self.is_comparing()
+            && let Some(head) = self.next_to_compare(source)
+        {
+            return self.encode_batch(source, Purpose::Compare, (head, Vec::new(), None));
+        }
         let records_max = usize::try_from(self.window.records).unwrap_or(0).clamp(1, RECORDS_MAX);
         let bytes_max = usize::try_from(self.window.bytes).unwrap_or(0).clamp(1, BYTES_MAX);
         for epoch in source.epochs() {
@@ -227,22 +311,61 @@ impl Uplink {
                 next = source.read_after(epoch, resumes.seq, records_max, bytes_max);
             }
             let Some(NextRecords::Records(from, records)) = next else { continue };
-            let mut chain = Chain::from_head(from);
-            let wire: Option<Vec<WireRecord>> = records
-                .iter()
-                .map(|record| {
-                    chain.push(&record.header, &record.commitment()).ok()?;
-                    WireRecord::from_record(record).ok()
-                })
-                .collect();
-            let head = chain.head();
-            let to = SignedHead { head, signature: source.sign(&head.to_be_signed()) };
-            let batch = RecordBatch { from, records: wire?, to, missing };
-            let json = serde_json::to_vec(&batch).ok()?;
-            self.in_flight = Some(head);
-            return zstd::encode_all(json.as_slice(), ZSTD_LEVEL).ok();
+            return self.encode_batch(source, Purpose::Deliver, (from, records, missing));
+        }
+        if !self.is_comparing() {
+            return None;
+        }
+        let newest = self.taken_epochs(source).into_iter().filter_map(|epoch| source.newest(epoch)).last()?;
+        self.encode_batch(source, Purpose::StateEnds, (newest, Vec::new(), None))
+    }
+
+    /// The epochs that the platform takes, oldest first.
+    fn taken_epochs(&self, source: &dyn RecordSource) -> Vec<u64> {
+        source.epochs().into_iter().filter(|epoch| !self.forked.contains_key(epoch)).collect()
+    }
+
+    /// The newest head of the oldest epoch of which it is not known what the platform has.
+    fn next_to_compare(&mut self, source: &mut dyn RecordSource) -> Option<Head> {
+        for epoch in self.taken_epochs(source) {
+            if self.compared_epochs.contains(&epoch) {
+                continue;
+            }
+            if let Some(head) = source.newest(epoch) {
+                return Some(head);
+            }
+            // Its end cannot be read: what can is sent again.
+            self.acknowledged.insert(epoch, source.before_oldest(epoch));
+            self.compared_epochs.insert(epoch);
         }
         None
+    }
+
+    fn encode_batch(
+        &mut self,
+        source: &mut dyn RecordSource,
+        purpose: Purpose,
+        (from, records, missing): (Head, Vec<Record>, Option<MissingRecords>),
+    ) -> Option<Vec<u8>> {
+        let mut chain = Chain::from_head(from);
+        let wire: Option<Vec<WireRecord>> = records
+            .iter()
+            .map(|record| {
+                chain.push(&record.header, &record.commitment()).ok()?;
+                WireRecord::from_record(record).ok()
+            })
+            .collect();
+        let head = chain.head();
+        let feed = self.position.feed;
+        let log = feed.filter(|_| purpose == Purpose::StateEnds).map(|feed| {
+            let epochs = self.taken_epochs(source);
+            LogEnds { feed, heads: epochs.into_iter().filter_map(|epoch| source.newest(epoch)).collect() }
+        });
+        let to = SignedHead { head, signature: source.sign(&head.to_be_signed()) };
+        let batch = RecordBatch { from, records: wire?, to, missing, log };
+        let json = serde_json::to_vec(&batch).ok()?;
+        self.in_flight = Some(InFlight { to: head, purpose, feed });
+        zstd::encode_all(json.as_slice(), ZSTD_LEVEL).ok()
     }
 
     /// Handles the answer to a batch. `head_at` is the kiosk's own chain, as far as it still exists.
@@ -258,8 +381,8 @@ impl Uplink {
         let valid = answer
             .ok()
             .zip(in_flight)
-            .filter(|(ack, sent)| ack.device == self.device && ack.epoch == sent.epoch);
-        let Some((ack, sent)) = valid else {
+            .filter(|(ack, sent)| ack.device == self.device && ack.epoch == sent.to.epoch);
+        let Some((ack, InFlight { to: sent, purpose, feed })) = valid else {
             self.records_exchange = ExchangeState::Idle(
                 now.saturating_add(self.records_failures.next_pause(BATCH_BACKOFF, random)),
             );
@@ -271,26 +394,43 @@ impl Uplink {
         self.window = ack.window;
         self.clock.observe(timing.sent, timing.received, ack.now);
         self.online = true;
-        if ack.forked {
+        if ack.forked && purpose == Purpose::Deliver {
             // With back-off: each fork costs an epoch, and a platform that always says so must not fill the disk.
             let pause = self.records_failures.next_pause(BATCH_BACKOFF, random);
             self.records_exchange = ExchangeState::Idle(now.saturating_add(pause));
             self.forked.insert(epoch, ack.upto);
             return Some(RecordsOutcome::Forked { epoch, platform: ack.now });
         }
-        // The platform may have stored more than the batch holds: from an earlier process of this kiosk, or from a log that was
-        // replaced by a copy since. Only the same chain is skipped.
-        let is_same = |hash: &String, head: Head| *hash == to_hex(&head.hash);
-        let upto = if ack.upto <= sent.seq
-            || ack.hash.zip(head_at(epoch, ack.upto)).is_some_and(|(hash, head)| is_same(&hash, head))
-        {
-            ack.upto
-        } else {
-            sent.seq
+        let own = ack.hash.as_ref().zip(head_at(epoch, ack.upto));
+        let is_same = own.map(|(hash, head)| *hash == to_hex(&head.hash));
+        let upto = match purpose {
+            // Only records show after which number the two logs differ: all that exist are sent again.
+            Purpose::Compare | Purpose::StateEnds if ack.forked || is_same == Some(false) => 0,
+            // The platform may have stored more than the batch holds: from an earlier process of this kiosk, or from a log that
+            // was replaced by a copy since. Only the same chain is skipped.
+            Purpose::Deliver | Purpose::Compare | Purpose::StateEnds
+                if ack.upto <= sent.seq || is_same == Some(true) =>
+            {
+                ack.upto
+            }
+            Purpose::Deliver | Purpose::Compare | Purpose::StateEnds => sent.seq,
         };
         let known = self.acknowledged.insert(epoch, upto).unwrap_or(0);
+        let is_progress = match purpose {
+            Purpose::Deliver => upto != known,
+            // An answer of the platform before it was restored says nothing.
+            Purpose::Compare => feed == self.position.feed && self.compared_epochs.insert(epoch),
+            Purpose::StateEnds => {
+                let is_done = feed == self.position.feed && upto >= sent.seq;
+                if is_done {
+                    self.position.compared = feed;
+                    self.compared_epochs.clear();
+                }
+                is_done
+            }
+        };
         // Without a back-off, an acknowledgement without progress would cause requests in an endless loop.
-        let wait = if upto != known {
+        let wait = if is_progress {
             self.records_failures.reset();
             u64::from(ack.window.after_ms)
         } else {
@@ -300,16 +440,15 @@ impl Uplink {
         Some(RecordsOutcome::Acknowledged { epoch, upto, platform: ack.now })
     }
 
-    /// Handles an answer with feed items. Returns the items and the new cursor.
+    /// Handles an answer with feed items.
     pub fn on_changes(
         &mut self,
         now: u64,
         random: u128,
         timing: ExchangeTiming,
         answer: Result<ChangesAnswer, ExchangeFailed>,
-    ) -> Option<(Vec<FeedItem>, u64)> {
+    ) -> Option<FeedAnswer> {
         match answer {
-            // A lower cursor than before: the platform was restored from a backup and sends everything anew.
             Ok(answer) => {
                 self.clock.observe(timing.sent, timing.received, answer.now);
                 self.changes_failures.reset();
@@ -318,11 +457,7 @@ impl Uplink {
                     self.records_exchange = ExchangeState::Idle(now);
                 }
                 self.online = true;
-                self.cursor = answer.cursor;
-                let more = !answer.items.is_empty();
-                let wait = if more { 0 } else { CHANGES_EVERY_MS };
-                self.changes_exchange = ExchangeState::Idle(now.saturating_add(wait));
-                Some((answer.items, self.cursor))
+                Some(self.read_feed(now, random, answer))
             }
             Err(ExchangeFailed) => {
                 self.changes_exchange = ExchangeState::Idle(
@@ -332,6 +467,35 @@ impl Uplink {
                 None
             }
         }
+    }
+
+    fn read_feed(&mut self, now: u64, random: u128, answer: ChangesAnswer) -> FeedAnswer {
+        let is_first = self.position.cursor == 0;
+        // A platform that names no epoch is of an earlier version; its feed goes on at the cursor, which is lower than before
+        // when it was restored from a backup.
+        let is_other = answer.feed.is_some() && answer.feed != self.position.feed;
+        self.position.feed = answer.feed.or(self.position.feed);
+        if is_other {
+            // Whatever the platform had of the log, it may have lost; also records that contradicted this kiosk's.
+            self.compared_epochs.clear();
+            self.forked.clear();
+        }
+        if is_other && !is_first {
+            self.position.cursor = 0;
+            // With back-off: a platform that always names another epoch must not be asked without end.
+            let pause = self.feed_restarts.next_pause(PROBE_BACKOFF, random);
+            self.changes_exchange = ExchangeState::Idle(now.saturating_add(pause));
+            return FeedAnswer::OtherFeed { position: self.position };
+        }
+        self.position.cursor = answer.cursor;
+        let wait = if answer.items.is_empty() {
+            self.feed_restarts.reset();
+            CHANGES_EVERY_MS
+        } else {
+            0
+        };
+        self.changes_exchange = ExchangeState::Idle(now.saturating_add(wait));
+        FeedAnswer::Items { items: answer.items, position: self.position, is_first }
     }
 
     fn update_online(&mut self) {

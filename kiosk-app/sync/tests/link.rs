@@ -5,11 +5,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use contract::{
-    BatchAck, Chain, ChangesAnswer, CloseReason, Entry, Head, KioskId, Record, RecordBatch, RecordHeader,
-    Signature, UnixMs, UploadWindow, VisitId,
+    BatchAck, Chain, ChangesAnswer, CloseReason, Entry, FeedItem, Head, KioskId, LogEnds, Record,
+    RecordBatch, RecordHeader, Signature, UnixMs, UploadWindow, VisitId,
 };
 use sync::{
-    ExchangeFailed, ExchangeTiming, NextRecords, RecordSource, RecordsOutcome, Uplink, UplinkRequest,
+    ExchangeFailed, ExchangeTiming, FeedAnswer, FeedPosition, NextRecords, RecordSource, RecordsOutcome,
+    Uplink, UplinkRequest,
 };
 
 const EXCHANGE: ExchangeTiming = ExchangeTiming { sent: UnixMs(0), received: UnixMs(10) };
@@ -78,6 +79,11 @@ impl RecordSource for MemoryJournal {
         }
         let taken: Vec<Record> = all.iter().skip(after as usize).take(records).cloned().collect();
         (!taken.is_empty()).then(|| NextRecords::Records(self.heads[&(epoch, after)], taken))
+    }
+
+    fn newest(&mut self, epoch: u64) -> Option<Head> {
+        let (_, records) = self.epochs.iter().find(|(e, _)| *e == epoch)?;
+        self.heads.get(&(epoch, records.len() as u64)).copied()
     }
 
     fn acknowledged(&self, epoch: u64) -> Option<u64> {
@@ -152,7 +158,7 @@ fn records_arrive_once_in_order_over_faulty_link() {
     for seed in 1..=60_u64 {
         let mut rng = TestRng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let (mut log, mut platform) = (MemoryJournal::new(), Platform::default());
-        let mut uplink = Uplink::new(device(), 0);
+        let mut uplink = Uplink::new(device(), FeedPosition::default());
         let mut late: VecDeque<Vec<u8>> = VecDeque::new();
         let (mut now, mut appended) = (0_u64, 0_u64);
         for step in 0..4_000 {
@@ -166,7 +172,7 @@ fn records_arrive_once_in_order_over_faulty_link() {
                 log.epochs.push((epoch, Vec::new()));
             }
             if faults && rng.below(300) == 0 {
-                uplink = Uplink::new(device(), 0); // the kiosk was restarted
+                uplink = Uplink::new(device(), FeedPosition::default()); // the kiosk was restarted
             }
             if let Some(body) = late.front().cloned()
                 && rng.below(5) == 0
@@ -176,8 +182,9 @@ fn records_arrive_once_in_order_over_faulty_link() {
             }
             match uplink.poll(now, &mut log) {
                 None => now += 500,
-                Some(UplinkRequest::Changes { since }) => {
-                    let answer = ChangesAnswer { items: Vec::new(), cursor: since, now: UnixMs(1) };
+                Some(UplinkRequest::Changes { since, .. }) => {
+                    let answer =
+                        ChangesAnswer { items: Vec::new(), cursor: since, feed: None, now: UnixMs(1) };
                     let lost = faults && rng.below(3) == 0;
                     uplink.on_changes(
                         now,
@@ -235,8 +242,8 @@ fn no_head(_: u64, _: u64) -> Option<Head> {
 fn batch_of(uplink: &mut Uplink, log: &mut MemoryJournal, now: u64) -> RecordBatch {
     loop {
         match uplink.poll(now, log).expect("a request") {
-            UplinkRequest::Changes { since } => {
-                let answer = ChangesAnswer { items: Vec::new(), cursor: since, now: UnixMs(1) };
+            UplinkRequest::Changes { since, .. } => {
+                let answer = ChangesAnswer { items: Vec::new(), cursor: since, feed: None, now: UnixMs(1) };
                 uplink.on_changes(now, 0, EXCHANGE, Ok(answer));
             }
             UplinkRequest::Records(body) => {
@@ -250,7 +257,7 @@ fn batch_of(uplink: &mut Uplink, log: &mut MemoryJournal, now: u64) -> RecordBat
 fn one_batch_is_in_flight_within_window() {
     let mut log = MemoryJournal::new();
     (1..=100).for_each(|n| log.append(n));
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     assert_eq!(batch_of(&mut uplink, &mut log, 0).records.len(), 64);
     assert_eq!(uplink.poll(0, &mut log), None);
     let mut granted = ack(7, 64);
@@ -265,7 +272,7 @@ fn one_batch_is_in_flight_within_window() {
 fn restored_platform_receives_lost_records_again() {
     let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     batch_of(&mut uplink, &mut log, 0);
     uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, 20)), no_head);
     log.append(21);
@@ -279,7 +286,7 @@ fn first_batch_begins_at_oldest_existing_record() {
     let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
     log.deleted_upto.insert(7, 12);
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     let batch = batch_of(&mut uplink, &mut log, 0);
     assert_eq!((batch.from.seq, batch.records.len()), (12, 8));
 }
@@ -290,7 +297,7 @@ fn records_that_no_longer_exist_are_stated_missing() {
     let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
     log.deleted_upto.insert(7, 10);
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     assert_eq!(batch_of(&mut uplink, &mut log, 0).from.seq, 10);
     assert_eq!(uplink.on_records(0, 0, EXCHANGE, Ok(ack(7, 4)), no_head), acknowledged(7, 4));
     let batch = batch_of(&mut uplink, &mut log, 0);
@@ -307,7 +314,7 @@ fn acknowledgement_beyond_the_batch_skips_only_the_same_chain() {
     (1..=100).for_each(|n| log.append(n));
     let same = log.heads[&(7, 90)];
     for (hash, next) in [(same.hash, 90), ([1; 32], 64)] {
-        let mut uplink = Uplink::new(device(), 0);
+        let mut uplink = Uplink::new(device(), FeedPosition::default());
         batch_of(&mut uplink, &mut log, 0);
         let answer = BatchAck { hash: Some(contract::to_hex(&hash)), ..ack(7, 90) };
         uplink.on_records(0, 0, EXCHANGE, Ok(answer), |epoch, seq| log.head_at(epoch, seq));
@@ -319,7 +326,7 @@ fn acknowledgement_beyond_the_batch_skips_only_the_same_chain() {
 fn forked_epoch_is_reported_and_not_sent_again() {
     let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     batch_of(&mut uplink, &mut log, 0);
     let answer = BatchAck { forked: true, ..ack(7, 12) };
     let outcome = uplink.on_records(0, 0, EXCHANGE, Ok(answer), no_head);
@@ -336,7 +343,7 @@ fn first_batch_begins_after_what_was_settled_before() {
     let mut log = MemoryJournal::new();
     (1..=20).for_each(|n| log.append(n));
     log.settled.insert(7, 15);
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     assert_eq!(batch_of(&mut uplink, &mut log, 0).from.seq, 15);
 }
 
@@ -345,7 +352,7 @@ fn invalid_acknowledgement_changes_nothing() {
     for invalid in [ack(8, 1), BatchAck { device: "K-2".parse().unwrap(), ..ack(7, 3) }] {
         let mut log = MemoryJournal::new();
         (1..=20).for_each(|n| log.append(n));
-        let mut uplink = Uplink::new(device(), 0);
+        let mut uplink = Uplink::new(device(), FeedPosition::default());
         batch_of(&mut uplink, &mut log, 0);
         assert_eq!(uplink.on_records(0, 0, EXCHANGE, Ok(invalid), no_head), None);
         assert_eq!(batch_of(&mut uplink, &mut log, 600_000).from.seq, 0);
@@ -356,7 +363,7 @@ fn invalid_acknowledgement_changes_nothing() {
 fn acknowledgement_without_progress_backs_off() {
     let mut log = MemoryJournal::new();
     log.append(1);
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     let (mut now, mut sent) = (0, 0);
     for _ in 0..200 {
         match uplink.poll(now, &mut log) {
@@ -364,8 +371,8 @@ fn acknowledgement_without_progress_backs_off() {
                 sent += 1;
                 uplink.on_records(now, u128::MAX / 3, EXCHANGE, Ok(ack(7, 0)), no_head);
             }
-            Some(UplinkRequest::Changes { since }) => {
-                let answer = ChangesAnswer { items: Vec::new(), cursor: since, now: UnixMs(1) };
+            Some(UplinkRequest::Changes { since, .. }) => {
+                let answer = ChangesAnswer { items: Vec::new(), cursor: since, feed: None, now: UnixMs(1) };
                 uplink.on_changes(now, 0, EXCHANGE, Ok(answer));
             }
             None => now += 100,
@@ -377,14 +384,14 @@ fn acknowledgement_without_progress_backs_off() {
 #[test]
 fn two_failures_mean_offline_one_answer_online() {
     let mut log = MemoryJournal::new();
-    let mut uplink = Uplink::new(device(), 0);
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
     assert!(!uplink.online());
-    let changes = |cursor| ChangesAnswer { items: Vec::new(), cursor, now: UnixMs(1) };
+    let changes = |cursor| ChangesAnswer { items: Vec::new(), cursor, feed: None, now: UnixMs(1) };
     uplink.poll(0, &mut log);
     uplink.on_changes(0, 0, EXCHANGE, Ok(changes(3)));
     assert!(uplink.online());
     for (at, online) in [(20_000, true), (40_000, false)] {
-        assert_eq!(uplink.poll(at, &mut log), Some(UplinkRequest::Changes { since: 3 }));
+        assert_eq!(uplink.poll(at, &mut log), Some(UplinkRequest::Changes { since: 3, feed: None }));
         uplink.on_changes(at, 0, EXCHANGE, Err(ExchangeFailed));
         assert_eq!(uplink.online(), online);
     }
@@ -396,10 +403,204 @@ fn two_failures_mean_offline_one_answer_online() {
 #[test]
 fn lower_cursor_is_a_restored_platform() {
     let mut log = MemoryJournal::new();
-    let mut uplink = Uplink::new(device(), 900);
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: None, cursor: 900, compared: None });
     uplink.poll(0, &mut log);
-    let answer = ChangesAnswer { items: Vec::new(), cursor: 3, now: UnixMs(1) };
-    assert_eq!(uplink.on_changes(0, 0, EXCHANGE, Ok(answer)), Some((Vec::new(), 3)));
+    let answer = ChangesAnswer { items: Vec::new(), cursor: 3, feed: None, now: UnixMs(1) };
+    assert_eq!(uplink.on_changes(0, 0, EXCHANGE, Ok(answer)), Some(items(3)));
     assert!(uplink.online());
-    assert_eq!(uplink.poll(20_000, &mut log), Some(UplinkRequest::Changes { since: 3 }));
+    assert_eq!(uplink.poll(20_000, &mut log), Some(UplinkRequest::Changes { since: 3, feed: None }));
+}
+
+/// An answer without items to a kiosk that knows of no epoch.
+fn items(cursor: u64) -> FeedAnswer {
+    let position = FeedPosition { feed: None, cursor, compared: None };
+    FeedAnswer::Items { items: Vec::new(), position, is_first: false }
+}
+
+/// The answer of a feed with this epoch.
+fn feed_answer(feed: u64, cursor: u64, count: usize) -> ChangesAnswer {
+    let item = FeedItem::ServiceWithdrawn { id: "a.b".into() };
+    ChangesAnswer { items: vec![item; count], cursor, feed: Some(feed), now: UnixMs(1) }
+}
+
+/// The next request for the feed, answered with this.
+fn fetch(
+    uplink: &mut Uplink,
+    now: &mut u64,
+    answer: ChangesAnswer,
+) -> ((u64, Option<u64>), Option<FeedAnswer>) {
+    let mut log = MemoryJournal::new();
+    *now = uplink.next_deadline(false).unwrap().max(*now);
+    let Some(UplinkRequest::Changes { since, feed }) = uplink.poll(*now, &mut log) else {
+        panic!("the feed is due")
+    };
+    ((since, feed), uplink.on_changes(*now, u128::MAX, EXCHANGE, Ok(answer)))
+}
+
+#[test]
+fn feed_that_caught_up_after_a_restore_is_read_from_zero() {
+    let mut now = 0;
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(5), cursor: 900, compared: None });
+    let (sent, answer) = fetch(&mut uplink, &mut now, feed_answer(6, 901, 1));
+    assert_eq!(sent, (900, Some(5)));
+    let position = FeedPosition { feed: Some(6), cursor: 0, compared: None };
+    assert_eq!(answer, Some(FeedAnswer::OtherFeed { position }), "its items are of another feed");
+    let (sent, answer) = fetch(&mut uplink, &mut now, feed_answer(6, 40, 2));
+    assert_eq!(sent, (0, Some(6)));
+    assert!(matches!(answer, Some(FeedAnswer::Items { is_first: true, items, .. }) if items.len() == 2));
+    let (sent, answer) = fetch(&mut uplink, &mut now, feed_answer(6, 40, 0));
+    assert_eq!(sent, (40, Some(6)));
+    assert!(matches!(answer, Some(FeedAnswer::Items { is_first: false, .. })));
+}
+
+#[test]
+fn cursor_of_version_2_is_not_taken_for_the_named_feed() {
+    let mut now = 0;
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: None, cursor: 7, compared: None });
+    let (sent, answer) = fetch(&mut uplink, &mut now, feed_answer(6, 9, 2));
+    assert_eq!(sent, (7, None));
+    assert!(matches!(answer, Some(FeedAnswer::OtherFeed { .. })));
+}
+
+#[test]
+fn platform_that_names_no_epoch_is_read_by_cursor() {
+    let mut now = 0;
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(5), cursor: 7, compared: None });
+    let answer = ChangesAnswer { feed: None, ..feed_answer(0, 9, 2) };
+    assert!(matches!(fetch(&mut uplink, &mut now, answer).1, Some(FeedAnswer::Items { .. })));
+    assert_eq!(fetch(&mut uplink, &mut now, feed_answer(5, 9, 0)).0, (9, Some(5)));
+}
+
+#[test]
+fn feed_whose_epoch_always_changes_is_asked_with_backoff() {
+    let mut now = 0;
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
+    let mut requests = 0;
+    while now < 60_000 {
+        requests += 1;
+        fetch(&mut uplink, &mut now, feed_answer(requests, 1, 1));
+    }
+    assert!(requests < 30, "{requests} requests in a minute");
+}
+
+/// Two epochs that the platform has acknowledged, and the platform after a restore: it has 12 records of the first.
+fn restored_platform() -> (MemoryJournal, Platform) {
+    let mut log = MemoryJournal::new();
+    (1..=20).for_each(|n| log.append(n));
+    let mut uplink = Uplink::new(device(), FeedPosition::default());
+    let batch = batch_of(&mut uplink, &mut log, 0);
+    let mut kept = RecordBatch { records: batch.records[..12].to_vec(), ..batch };
+    kept.to.head = log.heads[&(7, 12)];
+    let mut platform = Platform::default();
+    platform.store_batch(&zstd::encode_all(serde_json::to_vec(&kept).unwrap().as_slice(), 0).unwrap());
+    log.settled.insert(7, 20);
+    log.epochs.push((8, Vec::new()));
+    (21..=25).for_each(|n| log.append(n));
+    log.settled.insert(8, 5);
+    (log, platform)
+}
+
+/// Sends all that the uplink wants to send, to a platform whose feed has this epoch. Returns the batches.
+fn deliver(
+    uplink: &mut Uplink,
+    log: &mut MemoryJournal,
+    platform: &mut Platform,
+    feed: u64,
+) -> Vec<RecordBatch> {
+    let (mut now, mut sent) = (0, Vec::new());
+    while now < 100_000 {
+        match uplink.poll(now, log) {
+            None => now += 500,
+            Some(UplinkRequest::Changes { .. }) => {
+                uplink.on_changes(now, 0, EXCHANGE, Ok(feed_answer(feed, 9, 0)));
+            }
+            Some(UplinkRequest::Records(body)) => {
+                let ack = platform.store_batch(&body);
+                uplink.on_records(now, u128::MAX, EXCHANGE, Ok(ack), |epoch, seq| log.head_at(epoch, seq));
+                sent.push(serde_json::from_slice(&zstd::decode_all(body.as_slice()).unwrap()).unwrap());
+            }
+        }
+    }
+    sent
+}
+
+const OLD_FEED: FeedPosition = FeedPosition { feed: Some(5), cursor: 9, compared: Some(5) };
+
+#[test]
+fn every_epoch_is_sent_again_to_a_restored_platform() {
+    let (mut log, mut platform) = restored_platform();
+    let mut uplink = Uplink::new(device(), OLD_FEED);
+    let sent = deliver(&mut uplink, &mut log, &mut platform, 6);
+    let steps: Vec<(u64, u64, usize)> =
+        sent.iter().map(|batch| (batch.from.epoch, batch.from.seq, batch.records.len())).collect();
+    // Two comparisons, what is missing, and the statement.
+    assert_eq!(steps, [(7, 20, 0), (8, 5, 0), (7, 12, 8), (8, 0, 5), (8, 5, 0)]);
+    assert_eq!(platform.stored.len(), 25);
+    let ends = sent.iter().filter_map(|batch| batch.log.clone()).collect::<Vec<_>>();
+    let heads = vec![log.heads[&(7, 20)], log.heads[&(8, 5)]];
+    assert_eq!(ends, [LogEnds { feed: 6, heads }]);
+    assert_eq!(uplink.position().compared, Some(6));
+}
+
+#[test]
+fn comparison_that_a_restart_interrupts_begins_again() {
+    let (mut log, mut platform) = restored_platform();
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(6), ..OLD_FEED });
+    deliver(&mut uplink, &mut log, &mut platform, 6);
+    assert_eq!((platform.stored.len(), uplink.position().compared), (25, Some(6)));
+}
+
+#[test]
+fn log_is_not_compared_with_the_same_feed_or_without_one() {
+    let (mut log, mut platform) = restored_platform();
+    assert!(deliver(&mut Uplink::new(device(), OLD_FEED), &mut log, &mut platform, 5).is_empty());
+    let mut uplink = Uplink::new(device(), FeedPosition { feed: None, cursor: 9, compared: None });
+    uplink.poll(0, &mut log);
+    let answer = ChangesAnswer { feed: None, ..feed_answer(0, 9, 0) };
+    uplink.on_changes(0, 0, EXCHANGE, Ok(answer));
+    assert_eq!(uplink.poll(0, &mut log), None);
+}
+
+#[test]
+fn contradicted_comparison_sends_the_oldest_records() {
+    for by_hash in [false, true] {
+        let (mut log, _) = restored_platform();
+        let mut uplink = Uplink::new(device(), FeedPosition { feed: Some(6), ..OLD_FEED });
+        assert!(batch_of(&mut uplink, &mut log, 0).records.is_empty());
+        let answer = BatchAck { forked: !by_hash, hash: Some(contract::to_hex(&[3; 32])), ..ack(7, 4) };
+        let outcome = uplink.on_records(0, 0, EXCHANGE, Ok(answer), |epoch, seq| log.head_at(epoch, seq));
+        assert_eq!(outcome, acknowledged(7, 0), "a comparison is no fork");
+        batch_of(&mut uplink, &mut log, 0);
+        uplink.on_records(0, 0, EXCHANGE, Ok(ack(8, 5)), no_head);
+        let batch = batch_of(&mut uplink, &mut log, 0);
+        assert_eq!((batch.from.epoch, batch.from.seq), (7, 0));
+    }
+}
+
+#[test]
+fn platform_that_refuses_the_ends_gets_new_records() {
+    let (mut log, mut platform) = restored_platform();
+    let mut uplink = Uplink::new(device(), OLD_FEED);
+    let (mut now, mut refused) = (0, 0);
+    while now < 3_600_000 {
+        match uplink.poll(now, &mut log) {
+            None => now += 1_000,
+            Some(UplinkRequest::Changes { .. }) => {
+                uplink.on_changes(now, 0, EXCHANGE, Ok(feed_answer(6, 9, 0)));
+            }
+            Some(UplinkRequest::Records(body)) => {
+                let batch: RecordBatch =
+                    serde_json::from_slice(&zstd::decode_all(body.as_slice()).unwrap()).unwrap();
+                let answer =
+                    if batch.log.is_some() { Err(ExchangeFailed) } else { Ok(platform.store_batch(&body)) };
+                refused += u32::from(batch.log.is_some());
+                if refused == 3 && batch.log.is_some() {
+                    log.append(26);
+                }
+                uplink.on_records(now, u128::MAX / 3, EXCHANGE, answer, |epoch, seq| log.head_at(epoch, seq));
+            }
+        }
+    }
+    assert_eq!(platform.stored.len(), 26);
+    assert!((3..1_000).contains(&refused), "{refused} statements in an hour");
 }

@@ -307,6 +307,20 @@ pub struct RecordBatch {
     /// Records before `from` that no longer exist. Since version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<MissingRecords>,
+    /// The ends of the kiosk's log, when it compares its log with a feed of another epoch. Since version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogEnds>,
+}
+
+/// The ends of a kiosk's log (日志末端): all epochs that the kiosk still holds and the platform takes. A platform that has these heads has the whole
+/// log. The signature of the request covers them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogEnds {
+    /// Epoch of the feed that the kiosk knew when it stated them.
+    pub feed: u64,
+    /// The newest head of each epoch, oldest epoch first.
+    pub heads: Vec<Head>,
 }
 
 /// A kiosk's statement that records of its log no longer exist (缺失记录): its disk lost them before they were delivered, or they were
@@ -471,6 +485,10 @@ pub struct ChangesAnswer {
     pub items: Vec<FeedItem>,
     /// Value of `since` for the next request.
     pub cursor: u64,
+    /// Epoch of the feed, drawn at random when the platform's database is new or was restored from a backup. Cursors of one
+    /// epoch mean nothing in another. An answer to a request with another epoch has no items and cursor 0. Since version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<u64>,
     /// The platform's clock at the time of the answer.
     pub now: UnixMs,
 }
@@ -505,7 +523,10 @@ mod tests {
         }
         let head = chain.head();
         let signature = key.sign(&head.to_be_signed());
-        (RecordBatch { from, records, to: SignedHead { head, signature }, missing: None }, key.public())
+        (
+            RecordBatch { from, records, to: SignedHead { head, signature }, missing: None, log: None },
+            key.public(),
+        )
     }
 
     #[test]
@@ -525,6 +546,20 @@ mod tests {
         let mut cut = good.clone();
         cut.records.pop();
         assert!(cut.verify_chain().is_err());
+    }
+
+    #[test]
+    fn feed_epoch_is_optional_in_both_directions() {
+        #[derive(Deserialize)]
+        struct Version2 {
+            cursor: u64,
+        }
+        let old = r#"{"items":[],"cursor":7,"now":1}"#;
+        let read: ChangesAnswer = serde_json::from_str(old).unwrap();
+        assert_eq!((read.cursor, read.feed), (7, None));
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+        let new = serde_json::to_string(&ChangesAnswer { feed: Some(9), ..read }).unwrap();
+        assert_eq!(serde_json::from_str::<Version2>(&new).unwrap().cursor, 7);
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod time;
 pub use api::{
     AnswerRow, BatchAck, CallAnswer, CallRequest, CardEvidence, CardStatus, ChangesAnswer, ChargeRequest,
     ChargeState, EvidenceAnswer, EvidenceRequest, FeedItem, IdCardEvidence, IdentifyAnswer, IdentifyRequest,
-    InquiryRequest, MissingRecords, PresentedCredential, RecordBatch, RefusedRecord, SignedHead,
+    InquiryRequest, LogEnds, MissingRecords, PresentedCredential, RecordBatch, RefusedRecord, SignedHead,
     SignedServiceDocument, StepUpProof, UploadWindow, VisitKey, WireRecord,
 };
 pub use backoff::Backoff;

@@ -73,10 +73,15 @@ pub const RECORDS: Route<'static> = Route::post("/v1/records");
 /// Fetches the feed; [`changes_target`] has the query.
 pub const CHANGES: Route<'static> = Route::get("/v1/changes");
 
-/// Path and query of a request for the feed after the cursor `since`.
+/// Path and query of a request for the feed after the cursor `since`, which is a cursor of the feed with this epoch; `None` while
+/// the kiosk knows of no epoch.
 #[must_use]
-pub fn changes_target(since: u64) -> String {
-    format!("{}?since={since}", CHANGES.path)
+pub fn changes_target(since: u64, feed: Option<u64>) -> String {
+    let target = format!("{}?since={since}", CHANGES.path);
+    match feed {
+        Some(feed) => format!("{target}&feed={feed}"),
+        None => target,
+    }
 }
 
 /// Whether a path belongs to the kiosk API: `/v1/` and one segment.
@@ -108,7 +113,12 @@ mod tests {
             ]
         );
         assert!(routes.iter().all(|route| is_kiosk_path(route.path)));
-        assert_eq!(changes_target(7), "/v1/changes?since=7");
+        assert_eq!(changes_target(7, None), "/v1/changes?since=7");
+    }
+
+    #[test]
+    fn cursor_is_sent_with_the_epoch_of_its_feed() {
+        assert_eq!(changes_target(7, Some(9)), "/v1/changes?since=7&feed=9");
     }
 
     #[test]

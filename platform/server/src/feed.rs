@@ -10,6 +10,7 @@ use crate::config::catalogue::SignedCatalogue;
 use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
+use crate::recovery::state;
 use crate::request_error::{RequestError, malformed_request};
 use crate::store::columns::{from_json_column, to_json_column};
 
@@ -50,18 +51,26 @@ pub(crate) fn put_feed_item(tx: &Transaction<'_>, service: &str, item: &FeedItem
 /// within the kiosk's timeout, and the kiosk requests the rest immediately.
 const PAGE_BYTES: usize = 128 * 1024;
 
-/// `GET /v1/changes?since=N`. A cursor beyond the feed's end was issued before the platform was restored from a backup:
-/// everything is sent again.
+/// `GET /v1/changes?since=N&feed=E`. A cursor of another epoch says nothing here: the answer names the epoch of this feed, and the
+/// kiosk begins again. A kiosk of version 2 sends no epoch; its cursor beyond the feed's end was issued before the platform was
+/// restored from a backup, and everything is sent again.
 pub(crate) fn changes_since(
-    context: &RequestContext<'_>,
+    context: &mut RequestContext<'_>,
     query: &str,
 ) -> Result<PlatformReply, RequestError> {
-    let since: i64 = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("since="))
+    let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let since: i64 = value("since")
         .and_then(|since| since.parse().ok())
         .filter(|since| *since >= 0)
         .ok_or_else(|| malformed_request("`since` is the cursor of the last answer, or 0"))?;
+    let of: Option<u64> = value("feed")
+        .map(|feed| feed.parse().map_err(|_| malformed_request("`feed` is the epoch of the last answer")))
+        .transpose()?;
+    let feed = Some(state::feed_epoch(context.tx, &mut context.entropy)?);
+    if since > 0 && of.is_some() && of != feed {
+        let answer = ChangesAnswer { items: Vec::new(), cursor: 0, feed, now: context.now };
+        return Ok(PlatformResponse::json(&answer).into());
+    }
     let end: i64 =
         context.tx.query_row("SELECT coalesce(max(cursor), 0) FROM changes", [], |row| row.get(0))?;
     let since = if since > end { 0 } else { since };
@@ -78,5 +87,5 @@ pub(crate) fn changes_since(
         items.push(from_json_column(&item)?);
     }
     let cursor = u64::try_from(cursor).unwrap_or(0);
-    Ok(PlatformResponse::json(&ChangesAnswer { items, cursor, now: context.now }).into())
+    Ok(PlatformResponse::json(&ChangesAnswer { items, cursor, feed, now: context.now }).into())
 }

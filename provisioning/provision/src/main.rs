@@ -95,7 +95,8 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Verifies the exported log of a kiosk: no record is missing or changed, and every head is signed.
+    /// Verifies the exported log of a kiosk: no record is missing or changed, every head is signed, and each epoch that the kiosk
+    /// names is there up to the record that it names.
     Verify {
         /// Path of the platform's export, a JSON file.
         #[arg(long)]
@@ -155,6 +156,10 @@ fn run(task: Command) -> anyhow::Result<()> {
             let json = fs::read(&export).with_context(|| export.display().to_string())?;
             let verdict = verify::verify(&json, &key)?;
             writeln!(std::io::stdout(), "{verdict}")?;
+            anyhow::ensure!(
+                verdict.is_complete(),
+                "the kiosk says that it had other records than the export has: ask the platform's operator for them, and keep the kiosk's disk"
+            );
             Ok(())
         }
     }

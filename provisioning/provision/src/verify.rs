@@ -1,8 +1,9 @@
 //! The independent verifier of kiosk logs: its only inputs are an export and a public key.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use contract::{Chain, Head, KioskId, PublicKey, RecordBatch, SignedHead};
+use contract::{Chain, Entry, Head, KioskId, PublicKey, RecordBatch, SignedHead};
 use serde::Deserialize;
 
 /// The platform's export of one kiosk's log, with the fields that are verified.
@@ -29,6 +30,19 @@ pub(crate) struct VerifiedLog {
     heads: usize,
     /// Records that the kiosk itself states to be lost: epoch, first and last number.
     missing: Vec<(u64, u64, u64)>,
+    /// Epochs that forked, of which the kiosk stated its records again in the next one.
+    forked: Vec<u64>,
+    /// Records that the kiosk says it had, by naming the head of an epoch in the next one: epoch, first and last number.
+    not_exported: Vec<(u64, u64, u64)>,
+    /// Records that are others than the kiosk names: epoch and number.
+    contradicted: Vec<(u64, u64)>,
+}
+
+impl VerifiedLog {
+    /// Whether the export has all that the kiosk says it had, except what it states to be lost or states again.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.not_exported.is_empty() && self.contradicted.is_empty()
+    }
 }
 
 impl fmt::Display for VerifiedLog {
@@ -38,11 +52,30 @@ impl fmt::Display for VerifiedLog {
             "{}: {} records in {} epochs, {} signed heads: ",
             self.device, self.records, self.epochs, self.heads
         )?;
-        if self.missing.is_empty() {
+        let Self { missing, forked, not_exported, contradicted, .. } = self;
+        if self.is_complete() && missing.is_empty() && forked.is_empty() {
             return f.write_str("complete and unchanged");
         }
-        f.write_str("unchanged; the kiosk states that these records are lost:")?;
-        self.missing.iter().try_for_each(|(epoch, first, last)| write!(f, " {epoch:016x}/{first}-{last}"))
+        f.write_str("unchanged")?;
+        if !missing.is_empty() {
+            f.write_str("; the kiosk states that these records are lost:")?;
+            missing.iter().try_for_each(|(epoch, first, last)| write!(f, " {epoch:016x}/{first}-{last}"))?;
+        }
+        if !forked.is_empty() {
+            f.write_str("; the kiosk had other records, and stated them again, of these epochs:")?;
+            forked.iter().try_for_each(|epoch| write!(f, " {epoch:016x}"))?;
+        }
+        if !not_exported.is_empty() {
+            f.write_str("; the kiosk had these records, and the export has not:")?;
+            not_exported
+                .iter()
+                .try_for_each(|(epoch, first, last)| write!(f, " {epoch:016x}/{first}-{last}"))?;
+        }
+        if !contradicted.is_empty() {
+            f.write_str("; the kiosk names another record than the export has at:")?;
+            contradicted.iter().try_for_each(|(epoch, seq)| write!(f, " {epoch:016x}/{seq}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -97,8 +130,17 @@ pub(crate) enum VerifyError {
 /// Verifies an export.
 pub(crate) fn verify(json: &[u8], key: &PublicKey) -> Result<VerifiedLog, VerifyError> {
     let export: Export = serde_json::from_slice(json)?;
-    let (epochs, missing) = (export.epochs.len(), Vec::new());
-    let mut verdict = VerifiedLog { device: export.device, epochs, records: 0, heads: 0, missing };
+    let mut verdict = VerifiedLog {
+        device: export.device,
+        epochs: export.epochs.len(),
+        records: 0,
+        heads: 0,
+        missing: Vec::new(),
+        forked: Vec::new(),
+        not_exported: Vec::new(),
+        contradicted: Vec::new(),
+    };
+    let mut statements = Statements::default();
     for Epoch { batch, after_missing, heads } in &export.epochs {
         let epoch = batch.from.epoch;
         if batch.from != Chain::genesis(export.device, epoch).head() {
@@ -118,7 +160,7 @@ pub(crate) fn verify(json: &[u8], key: &PublicKey) -> Result<VerifiedLog, Verify
                 missing.verify(run.from, key).map_err(|_| unstated)?;
                 verdict.missing.push((epoch, last + 1, run.from.seq));
             }
-            last = Some(verify_run(run, &mut points)?);
+            last = Some(verify_run(run, &mut points, &mut statements)?);
             verdict.records += run.records.len();
         }
         let ends = std::iter::once(batch).chain(after_missing).map(|run| &run.to);
@@ -130,13 +172,63 @@ pub(crate) fn verify(json: &[u8], key: &PublicKey) -> Result<VerifiedLog, Verify
             }
         }
         verdict.heads += heads.len();
+        statements.points.insert(epoch, points);
     }
+    statements.compare(&mut verdict);
     if verdict.records == 0 { Err(VerifyError::Empty) } else { Ok(verdict) }
 }
 
-/// Verifies the chain of one run of records. Adds its heads to the points of the chain, and returns the number of its last
-/// record.
-fn verify_run(run: &RecordBatch, points: &mut Vec<Head>) -> Result<u64, VerifyError> {
+/// What the records say about earlier epochs, and the points of the exported chains.
+#[derive(Default)]
+struct Statements {
+    /// By epoch, each in the order of the numbers.
+    points: BTreeMap<u64, Vec<Head>>,
+    /// Heads of earlier epochs, each with the epoch that names it.
+    named: Vec<(u64, Head)>,
+    /// Epochs with records that are stated again in another: the other, and the epoch.
+    restated: BTreeSet<(u64, u64)>,
+}
+
+impl Statements {
+    fn add(&mut self, epoch: u64, entry: &Entry) {
+        match entry {
+            Entry::JournalOpened { previous: Some(head), .. } => self.named.push((epoch, *head)),
+            Entry::Restated { epoch: of, .. } => {
+                self.restated.insert((epoch, *of));
+            }
+            _ => {}
+        }
+    }
+
+    /// Compares each head that the kiosk names with the exported epoch.
+    fn compare(&self, verdict: &mut VerifiedLog) {
+        for (by, named) in &self.named {
+            let exported = self.points.get(&named.epoch).map(Vec::as_slice).unwrap_or_default();
+            let last = exported.last().map_or(0, |head| head.seq);
+            let at = exported.iter().find(|head| head.seq == named.seq);
+            let is_other = at.is_some_and(|head| head != named) || named.device != verdict.device;
+            // A number without a point is in a gap that the kiosk has stated.
+            if !is_other && named.seq <= last {
+                continue;
+            }
+            if self.restated.contains(&(*by, named.epoch)) {
+                verdict.forked.push(named.epoch);
+            } else if is_other {
+                verdict.contradicted.push((named.epoch, named.seq));
+            } else {
+                verdict.not_exported.push((named.epoch, last + 1, named.seq));
+            }
+        }
+    }
+}
+
+/// Verifies the chain of one run of records. Adds its heads to the points of the chain and what it says of earlier epochs to the
+/// statements, and returns the number of its last record.
+fn verify_run(
+    run: &RecordBatch,
+    points: &mut Vec<Head>,
+    statements: &mut Statements,
+) -> Result<u64, VerifyError> {
     let epoch = run.from.epoch;
     let broken = |source| VerifyError::Chain { epoch, source };
     let mut chain = Chain::from_head(run.from);
@@ -145,6 +237,10 @@ fn verify_run(run: &RecordBatch, points: &mut Vec<Head>) -> Result<u64, VerifyEr
         let record = wire.to_record().map_err(broken)?;
         chain.push(&record.header, &record.commitment()).map_err(broken)?;
         points.push(chain.head());
+        // A record of a later version of the software says nothing here.
+        if let Ok(entry) = Entry::decode(&record.body) {
+            statements.add(epoch, &entry);
+        }
     }
     let end = chain.head();
     if run.to.head == end {
@@ -162,19 +258,26 @@ mod tests {
     };
     use serde_json::{Value, json};
 
+    fn closed_visit(number: u128) -> Entry {
+        Entry::VisitClosed { visit: VisitId::from_entropy(number), reason: CloseReason::Exit }
+    }
+
     fn export(key: &SecretKey) -> Value {
+        let entries: Vec<Entry> = (1..=6).map(closed_visit).collect();
+        json!({ "device": "K-1", "key": key.public(), "epochs": [exported_epoch(key, 5, &entries)] })
+    }
+
+    /// An epoch with these entries, and a signed head after every second one and at its end.
+    fn exported_epoch(key: &SecretKey, epoch: u64, entries: &[Entry]) -> Value {
         let device: KioskId = "K-1".parse().unwrap();
-        let mut chain = Chain::genesis(device, 5);
+        let mut chain = Chain::genesis(device, epoch);
         let from = chain.head();
         let sign = |head: Head| SignedHead { head, signature: key.sign(&head.to_be_signed()) };
         let (mut records, mut heads) = (Vec::new(), Vec::new());
-        for seq in 1..=6_u64 {
-            let entry =
-                Entry::VisitClosed { visit: VisitId::from_entropy(seq.into()), reason: CloseReason::Exit };
+        for (seq, entry) in (1_u64..).zip(entries) {
             let body = entry.encode();
             let body_len = u32::try_from(body.len()).unwrap();
-            let header =
-                RecordHeader { kind: entry.kind(), body_len, device, epoch: 5, seq, time: UnixMs(1) };
+            let header = RecordHeader { kind: entry.kind(), body_len, device, epoch, seq, time: UnixMs(1) };
             let record = Record { header, salt: [2; 16], body };
             chain.push(&record.header, &record.commitment()).unwrap();
             records.push(WireRecord::from_record(&record).unwrap());
@@ -182,8 +285,70 @@ mod tests {
                 heads.push(sign(chain.head()));
             }
         }
-        let batch = RecordBatch { from, records, to: sign(chain.head()), missing: None };
-        json!({ "device": device, "key": key.public(), "epochs": [{ "batch": batch, "heads": heads }] })
+        let batch = RecordBatch { from, records, to: sign(chain.head()), missing: None, log: None };
+        json!({ "batch": batch, "heads": heads })
+    }
+
+    /// An export with a second epoch, which names this head as the end of the first and continues with these entries.
+    fn export_with_next_epoch(key: &SecretKey, previous: Head, entries: &[Entry]) -> Value {
+        let opened = Entry::JournalOpened {
+            software: "1".into(),
+            configuration: "00".into(),
+            previous: Some(previous),
+            torn_bytes: 0,
+            damaged_segments: 1,
+        };
+        let mut export = export(key);
+        let next = exported_epoch(key, 6, &[&[opened], entries].concat());
+        export["epochs"].as_array_mut().unwrap().push(next);
+        export
+    }
+
+    fn end_of_first_epoch(key: &SecretKey) -> Head {
+        serde_json::from_value(export(key)["epochs"][0]["batch"]["to"]["head"].clone()).unwrap()
+    }
+
+    #[test]
+    fn epoch_that_the_next_one_names_is_complete() {
+        let key = SecretKey::from_bytes(&[4; 32]).unwrap();
+        let verdict = check(&export_with_next_epoch(&key, end_of_first_epoch(&key), &[]), &key).unwrap();
+        assert!(verdict.is_complete() && verdict.to_string().ends_with("complete and unchanged"));
+    }
+
+    #[test]
+    fn end_of_an_epoch_that_the_export_lacks_is_named() {
+        let key = SecretKey::from_bytes(&[4; 32]).unwrap();
+        let end = end_of_first_epoch(&key);
+        let later = Head { seq: 9, ..end };
+        let verdict = check(&export_with_next_epoch(&key, later, &[]), &key).unwrap();
+        assert!(!verdict.is_complete());
+        assert!(verdict.to_string().ends_with("and the export has not: 0000000000000005/7-9"), "{verdict}");
+        let mut without = export_with_next_epoch(&key, end, &[]);
+        without["epochs"].as_array_mut().unwrap().remove(0);
+        let verdict = check(&without, &key).unwrap();
+        assert_eq!((&*verdict.not_exported, verdict.is_complete()), (&[(5, 1, 6)][..], false));
+    }
+
+    #[test]
+    fn other_record_than_the_kiosk_names_is_contradicted() {
+        let key = SecretKey::from_bytes(&[4; 32]).unwrap();
+        let other = Head { hash: [1; 32], ..end_of_first_epoch(&key) };
+        let verdict = check(&export_with_next_epoch(&key, other, &[]), &key).unwrap();
+        assert_eq!((&*verdict.contradicted, verdict.is_complete()), (&[(5, 6)][..], false));
+        // A fork, of which the kiosk stated its own records again.
+        let restated =
+            Entry::Restated { epoch: 5, seq: 6, time: UnixMs(1), record: Box::new(closed_visit(9)) };
+        let verdict = check(&export_with_next_epoch(&key, other, &[restated]), &key).unwrap();
+        assert_eq!((&*verdict.forked, verdict.is_complete()), (&[5][..], true));
+    }
+
+    #[test]
+    fn named_head_within_a_stated_gap_is_no_difference() {
+        let key = SecretKey::from_bytes(&[4; 32]).unwrap();
+        let named = Head { seq: 3, ..end_of_first_epoch(&key) };
+        let mut export = export_with_next_epoch(&key, named, &[]);
+        export["epochs"][0] = export_with_gap(&key, &key)["epochs"][0].clone();
+        assert!(check(&export, &key).unwrap().is_complete());
     }
 
     fn check(export: &Value, key: &SecretKey) -> Result<VerifiedLog, VerifyError> {
@@ -200,7 +365,7 @@ mod tests {
         let from = heads[1].head;
         let statement = MissingRecords::to_be_signed(from.device, from.epoch, 2, from.seq);
         let missing = Some(MissingRecords { after: 2, signature: signer.sign(&statement) });
-        let run = RecordBatch { from, records, to: whole.to, missing };
+        let run = RecordBatch { from, records, to: whole.to, missing, log: None };
         whole.to = heads[0];
         export["epochs"][0] = json!({ "batch": whole, "after_missing": [run], "heads": heads });
         export

@@ -98,7 +98,7 @@ pub(super) fn verdicts(directory: &Path) -> Result<()> {
     let asked = out.iter().any(|out| matches!(out, Output::Send(UplinkRequest::Changes { .. })));
     ensure!(asked, "the engine did not request the feed at its start");
     let exchange = ExchangeTiming { sent: UnixMs(NOW), received: UnixMs(NOW) };
-    let answer = ChangesAnswer { items: feed()?, cursor: 2, now: UnixMs(NOW) };
+    let answer = ChangesAnswer { items: feed()?, cursor: 2, feed: None, now: UnixMs(NOW) };
     let what = InputEvent::Uplink(UplinkAnswer::Changes(exchange, Ok(answer)));
     engine.turn(EngineInput { at, entropy: 2, event: what });
     let what = InputEvent::Kiosk(Event::DeviceStateChanged(DeviceKind::CodeReader, DeviceState::Ready));

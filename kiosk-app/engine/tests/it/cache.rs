@@ -32,7 +32,7 @@ fn start_without_link_offers_cached_services() {
         let mut bench = Fixture::with_cache(disk.clone(), platform.clone(), 2, kept);
         bench.link_up = false;
         let asked = bench.pending.iter().find_map(|out| match out {
-            Output::Send(UplinkRequest::Changes { since }) => Some(*since),
+            Output::Send(UplinkRequest::Changes { since, .. }) => Some(*since),
             _ => None,
         });
         (menu(&mut bench), asked)

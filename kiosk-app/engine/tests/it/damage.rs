@@ -176,3 +176,41 @@ fn open_order_survives_restarts_after_damage() {
     let settled = |entry: &Entry| matches!(entry, Entry::OrderSettled { order: of, settlement: Settlement::Void { .. } } if *of == order);
     assert_eq!(last.platform.count(settled), 1);
 }
+
+#[test]
+fn quiet_kiosk_sends_both_epochs_to_a_restored_platform() {
+    let mut bench = Fixture::new();
+    bench.platform.feed_epoch = Some(1);
+    bench.finish_open_work();
+    let mut backup = bench.platform.clone();
+    (backup.feed_epoch, backup.has_whole_log) = (Some(2), false);
+    bench.visit(ChargeOutcome::Answered);
+    bench.finish_open_work();
+    // Rot near the end of the log begins a new epoch.
+    let (mut disk, platform) = (bench.disk.clone(), bench.platform.clone());
+    drop(bench);
+    let name = segments(&mut disk).pop().unwrap();
+    let end = disk.lock().file_len(&name);
+    disk.lock().flip_bit(&name, end - 200);
+    let mut bench = Fixture::start_on(disk, platform, 7);
+    bench.visit(ChargeOutcome::Answered);
+    bench.finish_open_work();
+    assert!(bench.platform.has_whole_log, "the cache was lost, so the log is compared");
+    let closed = closed_visits(&bench.platform);
+    assert_eq!(closed, 2);
+
+    bench.platform = backup;
+    assert_eq!(closed_visits(&bench.platform), 0);
+    let in_the_morning = bench.wall();
+    bench.finish_open_work();
+    assert!(bench.platform.has_whole_log, "no record was made, and everything was sent");
+    assert!(bench.wall() > in_the_morning);
+    assert!(closed_visits(&bench.platform) >= 1);
+    assert_eq!((bench.platform.forks, bench.platform.missing.len()), (0, 0));
+    // Known after a restart: nothing is compared again.
+    bench.platform.has_whole_log = false;
+    let (disk, platform, cached) = (bench.disk.clone(), bench.platform.clone(), bench.cached.clone());
+    let mut next = Fixture::with_cache(disk, platform, 8, cached);
+    next.finish_open_work();
+    assert!(!next.platform.has_whole_log);
+}

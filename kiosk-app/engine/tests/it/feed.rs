@@ -1,6 +1,7 @@
 //! Effects of the feed on the screen.
 
 use contract::{Entry, FeedItem, SecretKey};
+use engine::{Output, UplinkRequest};
 use view::{Body, LinkStatus};
 
 use crate::fixture::{ChargeOutcome, Fixture, SharedDisk, WATER};
@@ -60,4 +61,25 @@ fn screen_shows_lost_and_restored_link() {
     bench.link_up = true;
     bench.finish_open_work();
     assert_eq!(bench.view().header.link, LinkStatus::Online);
+}
+
+#[test]
+fn restored_feed_at_the_same_cursor_replaces_the_services() {
+    let mut bench = Fixture::new();
+    bench.platform.feed_epoch = Some(1);
+    bench.answer_all(ChargeOutcome::Answered);
+    assert_eq!(menu(&mut bench), 1);
+    // The backup has another service, and as many items.
+    bench.platform.feed = vec![FeedItem::ServiceWithdrawn { id: "gas.pay".into() }];
+    bench.platform.feed_epoch = Some(2);
+    bench.finish_open_work();
+    assert_eq!(menu(&mut bench), 0);
+    let cached = bench.cached.clone();
+    let restarted = Fixture::with_cache(bench.disk.clone(), bench.platform.clone(), 2, cached);
+    assert!(
+        restarted
+            .pending
+            .iter()
+            .any(|out| matches!(out, Output::Send(UplinkRequest::Changes { since: 1, feed: Some(2) })))
+    );
 }

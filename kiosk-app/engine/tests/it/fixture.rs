@@ -339,9 +339,11 @@ impl Fixture {
                     PrintResult::Printed(Confirmation::BarrierAnswered),
                 ));
             }
-            Output::Send(UplinkRequest::Changes { since }) => {
-                let answer =
-                    self.link_up.then(|| self.platform.changes(since, self.now.wall)).ok_or(ExchangeFailed);
+            Output::Send(UplinkRequest::Changes { since, feed }) => {
+                let answer = self
+                    .link_up
+                    .then(|| self.platform.changes(since, feed, self.now.wall))
+                    .ok_or(ExchangeFailed);
                 self.turn(InputEvent::Uplink(UplinkAnswer::Changes(exchange, answer)));
             }
             Output::Send(UplinkRequest::Records(body)) => {

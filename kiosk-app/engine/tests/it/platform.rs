@@ -21,6 +21,8 @@ pub(crate) fn signed(key: &SecretKey, text: &str) -> FeedItem {
 pub(crate) struct Platform {
     /// Oldest first; the cursor is the number of items that were delivered.
     pub(crate) feed: Vec<FeedItem>,
+    /// Epoch of the feed; a platform of version 2 names none.
+    pub(crate) feed_epoch: Option<u64>,
     /// Number of charges at the acquirer, by order.
     pub(crate) charged: BTreeMap<OrderId, u32>,
     /// Charge requests in the order of arrival.
@@ -32,6 +34,8 @@ pub(crate) struct Platform {
     pub(crate) missing: Vec<(u64, u64, u64)>,
     /// Batches that contradicted stored records.
     pub(crate) forks: u32,
+    /// The kiosk has stated the ends of its log to this platform, and all are stored.
+    pub(crate) has_whole_log: bool,
     /// Stored entries in the order of arrival.
     pub(crate) entries: Vec<Entry>,
 }
@@ -59,10 +63,13 @@ impl Platform {
         void()
     }
 
-    pub(crate) fn changes(&self, since: u64, now: UnixMs) -> ChangesAnswer {
+    pub(crate) fn changes(&self, since: u64, of: Option<u64>, now: UnixMs) -> ChangesAnswer {
+        if since > 0 && self.feed_epoch.is_some() && of.is_some() && of != self.feed_epoch {
+            return ChangesAnswer { items: Vec::new(), cursor: 0, feed: self.feed_epoch, now };
+        }
         let given = usize::try_from(since).unwrap();
         let items = self.feed.get(given..).unwrap_or_default().to_vec();
-        ChangesAnswer { items, cursor: u64::try_from(self.feed.len()).unwrap(), now }
+        ChangesAnswer { items, cursor: u64::try_from(self.feed.len()).unwrap(), feed: self.feed_epoch, now }
     }
 
     /// Checks and stores a batch, as strictly as the contract demands.
@@ -72,6 +79,10 @@ impl Platform {
         batch.verify_chain().unwrap();
         batch.to.verify(&device.public()).unwrap();
         let (from, epoch) = (batch.from, batch.from.epoch);
+        if let Some(log) = &batch.log {
+            let is_stored = |head: &Head| self.heads.get(&(head.epoch, head.seq)) == Some(head);
+            self.has_whole_log = Some(log.feed) == self.feed_epoch && log.heads.iter().all(is_stored);
+        }
         if from.seq > self.upto(epoch) {
             let Some(missing) = batch.missing else { return self.ack(from, self.upto(epoch), false, now) };
             missing.verify(from, &device.public()).unwrap();

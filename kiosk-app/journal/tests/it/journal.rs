@@ -203,6 +203,7 @@ fn read_records_form_valid_contiguous_batches() {
             records: records.iter().map(|record| WireRecord::from_record(record).unwrap()).collect(),
             to: SignedHead { head: chain.head(), signature: key.sign(&chain.head().to_be_signed()) },
             missing: None,
+            log: None,
         };
         batch.verify_chain().unwrap();
     }

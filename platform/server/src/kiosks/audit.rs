@@ -67,7 +67,7 @@ fn audit_epoch(tx: &Transaction<'_>, device: KioskId, epoch: &str) -> rusqlite::
         let last = from.seq.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
         // Each batch ended with a signed head.
         let to = heads.iter().rfind(|signed| (from.seq..=last).contains(&signed.head.seq)).copied();
-        runs.extend(to.map(|to| RecordBatch { from, records, to, missing }));
+        runs.extend(to.map(|to| RecordBatch { from, records, to, missing, log: None }));
     }
     let mut runs = runs.into_iter();
     Ok(runs.next().map(|batch| AuditedEpoch { batch, after_missing: runs.collect(), heads }))

@@ -2,4 +2,5 @@
 
 pub(crate) mod audit;
 pub(crate) mod authenticator;
+mod log_ends;
 pub(crate) mod records;

@@ -19,6 +19,7 @@ use crate::config::kiosks::RegisteredKiosk;
 use crate::consents;
 use crate::context::RequestContext;
 use crate::incidents::record_incident;
+use crate::kiosks::log_ends;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::recovery::state;
@@ -73,6 +74,7 @@ pub(crate) fn accept_batch(
             batch.to.signature.to_string()
         ],
     )?;
+    log_ends::note_return(context, &batch)?;
     acknowledge(context, from, upto, refused, false)
 }
 
@@ -199,10 +201,9 @@ fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entr
 /// Reports that a batch forks the stored chain. Nothing of the batch is stored, and an incident is recorded: records were
 /// changed, or the kiosk's disk was restored from a copy.
 fn report_fork(context: &RequestContext<'_>, from: Head, common: u64) -> Result<PlatformReply, RequestError> {
-    let about = format!("log {} {}", from.device, to_epoch_column(from.epoch));
     record_incident(
         context.tx,
-        &about,
+        &log_ends::fork_subject(from),
         "the kiosk sent records that contradict those already stored",
         to_ms_column(context.now),
     )?;
@@ -223,7 +224,7 @@ fn acknowledge(
 }
 
 /// Sequence number up to which the chain is stored without a gap that the kiosk has not stated.
-fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
+pub(super) fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
     let upto: Option<i64> = tx.query_row(
         "SELECT max(seq) FROM (SELECT max(seq) AS seq FROM records WHERE device = ?1 AND epoch = ?2 UNION ALL
          SELECT max(last_seq) FROM missing_records WHERE device = ?1 AND epoch = ?2)",
@@ -235,7 +236,7 @@ fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
 
 /// The stored hash of the chain at a sequence number; `None` if the chain is not stored there. After missing records it is
 /// the hash that the kiosk stated.
-fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, RequestError> {
+pub(super) fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, RequestError> {
     if point.seq == 0 {
         return Ok(Some(Chain::genesis(point.device, point.epoch).head().hash));
     }

@@ -1,6 +1,6 @@
 //! What the database knows of its own generation, and how far its recovery is.
 
-use contract::{Entry, KioskId, ProblemCode, RecordHeader, UnixMs};
+use contract::{EntropySource, Entry, KioskId, ProblemCode, RecordHeader, UnixMs};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use crate::context::{PlatformConfig, RequestContext};
@@ -16,6 +16,8 @@ const LIST_MARGIN_MS: u64 = 24 * 60 * 60 * 1000;
 const GENERATION: &str = "generation";
 /// Generation that the database has when it is recovered.
 const TARGET: &str = "target";
+/// Epoch of the feed. Drawn again after each restore: a feed that was restored can catch up with a cursor of the one before.
+const FEED_EPOCH: &str = "feed-epoch";
 /// Time of the backup that the database comes from.
 pub(super) const BACKUP_MS: &str = "backup-ms";
 /// Start of the recovery.
@@ -51,11 +53,15 @@ pub(crate) fn compare_generation(tx: &Transaction<'_>, kept: Option<u64>) -> rus
         (None, None) => (1, 1),
         (None, Some(kept)) => (0, kept.max(1)),
         (Some(stored), Some(kept)) if kept >= stored => (stored, kept),
-        (Some(stored), Some(_) | None) => (stored, stored.saturating_add(1)),
+        // Above the target of a recovery that the copy was made in: that one says nothing about this database.
+        (Some(stored), Some(_) | None) => {
+            (stored, stored.max(read(tx, TARGET)?.unwrap_or(0)).saturating_add(1))
+        }
     };
     if generation != target && read(tx, TARGET)? != Some(target) {
         // The progress of an earlier recovery, or of one that a backup was made in, says nothing about this one.
         tx.execute("DELETE FROM database_state WHERE name LIKE 'recovery-%'", [])?;
+        tx.execute("DELETE FROM database_state WHERE name = ?1", [FEED_EPOCH])?;
         tx.execute_batch("DELETE FROM recovered_kiosks; DELETE FROM recovery_orders;")?;
     }
     write(tx, GENERATION, generation)?;
@@ -77,6 +83,18 @@ pub(super) fn generation(db: &Connection) -> rusqlite::Result<u64> {
 /// The highest generation that a database knows of; `None` for a new one.
 pub(crate) fn highest_generation(db: &Connection) -> rusqlite::Result<Option<u64>> {
     generation(db).map(|generation| Some(generation).filter(|generation| *generation > 0))
+}
+
+/// The epoch of the feed; drawn at the first request after the database was created or restored.
+pub(crate) fn feed_epoch(tx: &Transaction<'_>, entropy: &mut EntropySource) -> rusqlite::Result<u64> {
+    if let Some(epoch) = read(tx, FEED_EPOCH)?.and_then(|epoch| u64::try_from(epoch).ok()) {
+        return Ok(epoch);
+    }
+    // Below 2^53, so that every JSON reader keeps it as it is.
+    let epoch = entropy.next_u128() & ((1 << 53) - 1);
+    let epoch = i64::try_from(epoch).unwrap_or(0);
+    write(tx, FEED_EPOCH, epoch)?;
+    Ok(u64::try_from(epoch).unwrap_or(0))
 }
 
 /// Whether the database was restored and is not recovered yet.
@@ -136,7 +154,7 @@ pub(super) fn list_since(tx: &Transaction<'_>) -> rusqlite::Result<UnixMs> {
 }
 
 /// Notes a record of a kiosk's log that was stored while the platform recovers: an order that is not known here must have an
-/// outcome first, and a record from after the start of the recovery shows that the log before it has arrived.
+/// outcome first.
 pub(crate) fn note_record(
     context: &RequestContext<'_>,
     header: &RecordHeader,
@@ -153,13 +171,25 @@ pub(crate) fn note_record(
             params![order.to_string(), to_json_column(&header.device), to_ms_column(context.now)],
         )?;
     }
-    let begun = read(context.tx, BEGUN_MS)?;
-    if begun.is_some_and(|begun| to_ms_column(header.time) >= begun) {
-        context.tx.execute(
-            "INSERT INTO recovered_kiosks (device, uploaded_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            params![header.device.to_string(), to_ms_column(context.now)],
-        )?;
-    }
+    Ok(())
+}
+
+/// Whether a kiosk that states the ends of its log knew this feed, and so wrote after the restore.
+pub(crate) fn is_present_feed(tx: &Transaction<'_>, feed: u64) -> rusqlite::Result<bool> {
+    Ok(read(tx, FEED_EPOCH)?.is_some_and(|epoch| u64::try_from(epoch) == Ok(feed)))
+}
+
+/// Whether a record of this time was made after the start of the recovery.
+pub(crate) fn is_after_begin(tx: &Transaction<'_>, time: UnixMs) -> rusqlite::Result<bool> {
+    Ok(read(tx, BEGUN_MS)?.is_some_and(|begun| to_ms_column(time) >= begun))
+}
+
+/// Notes that the whole log of a kiosk has arrived since the restore.
+pub(crate) fn note_kiosk_returned(context: &RequestContext<'_>, device: KioskId) -> rusqlite::Result<()> {
+    context.tx.execute(
+        "INSERT INTO recovered_kiosks (device, uploaded_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        params![device.to_string(), to_ms_column(context.now)],
+    )?;
     Ok(())
 }
 

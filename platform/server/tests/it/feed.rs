@@ -15,7 +15,7 @@ use crate::fixture::{CityFixture, TestKiosk, setup};
 
 fn feed(city: &mut CityFixture, since: u64) -> (Vec<FeedItem>, u64) {
     city.platform.due_calls(city.now);
-    let target = routes::changes_target(since);
+    let target = routes::changes_target(since, None);
     let key = TestKiosk::One.key();
     let request =
         PlatformRequest::signed(HttpMethod::Get, target, Vec::new(), TestKiosk::One.name(), &key, city.now);

@@ -77,7 +77,7 @@ async fn plain_or_silent_connections_do_not_block_others() {
 #[tokio::test]
 async fn listeners_serve_only_their_own_routes() {
     let servers = start().await;
-    for target in [routes::changes_target(0).as_str(), routes::IDENTIFY.path] {
+    for target in [routes::changes_target(0, None).as_str(), routes::IDENTIFY.path] {
         let url = format!("{}{target}", servers.platform);
         assert_eq!(reqwest::get(url).await.unwrap().status().as_u16(), 404, "{target}");
     }

@@ -50,7 +50,23 @@ impl KioskLog {
         self.write(entry.kind(), entry.encode());
     }
 
-    fn with_closed_visits(mut self, count: u128) -> Self {
+    /// The newest head.
+    pub(crate) fn end(&self) -> Head {
+        *self.heads.last().unwrap()
+    }
+
+    /// The kiosk opens its log in a new epoch after this head.
+    pub(crate) fn open_after(&mut self, previous: Head) {
+        self.append_entry(&Entry::JournalOpened {
+            software: "1".into(),
+            configuration: "00".into(),
+            previous: Some(previous),
+            torn_bytes: 0,
+            damaged_segments: 1,
+        });
+    }
+
+    pub(crate) fn with_closed_visits(mut self, count: u128) -> Self {
         for visit in 0..count {
             let visit = VisitId::from_entropy(visit);
             self.append_entry(&Entry::VisitClosed { visit, reason: CloseReason::Exit });
@@ -63,7 +79,13 @@ impl KioskLog {
         let head = self.heads[to];
         let signature = self.kiosk.key().sign(&head.to_be_signed());
         let records = self.records[from..to].to_vec();
-        RecordBatch { from: self.heads[from], records, to: SignedHead { head, signature }, missing: None }
+        RecordBatch {
+            from: self.heads[from],
+            records,
+            to: SignedHead { head, signature },
+            missing: None,
+            log: None,
+        }
     }
 
     /// A batch whose kiosk states that the records before it are missing after this number.

@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 
-use contract::routes;
 use contract::{
-    ChargeRequest, ChargeState, Entry, OrderId, ProblemCode, Pseudonym, Settlement, VisitId, VoidReason,
+    ChangesAnswer, ChargeRequest, ChargeState, Entry, Head, LogEnds, OrderId, ProblemCode, Pseudonym,
+    RecordBatch, Settlement, VisitId, VoidReason,
 };
+use contract::{HttpMethod, routes};
 use rusqlite::Connection;
 use sandbox::acquirer::AcquirerChargeRequest;
 use server::recovery::backup::{BackupError, DatabaseLock, back_up, restore};
 use server::recovery::generation_file::GenerationFile;
 use server::recovery::{ConfirmRecoveryError, confirm_recovery};
-use server::{PeerAnswer, PeerUnreachable, Platform, PlatformReply};
+use server::{PeerAnswer, PeerUnreachable, Platform, PlatformReply, PlatformRequest};
 use tempfile::TempDir;
 
 use crate::fixture::{CityFixture, TestKiosk, ZHANG_GUIYING, answer_or_problem, setup};
@@ -86,6 +87,30 @@ impl RestorableCity {
             log.append_entry(entry);
         }
         records::send(&mut self.city, kiosk, &log.batch(0, entries.len() + 1)).unwrap();
+    }
+
+    /// The feed as a kiosk with this position gets it.
+    fn changes(&mut self, since: u64, feed: Option<u64>) -> ChangesAnswer {
+        let target = routes::changes_target(since, feed);
+        let key = TestKiosk::One.key();
+        let now = self.city.now;
+        let request = PlatformRequest::signed(HttpMethod::Get, target, Vec::new(), "K-1", &key, now);
+        let reply = self.city.handle(&request);
+        answer_or_problem(&self.city.complete(reply)).unwrap()
+    }
+
+    /// A kiosk sends these records of its log, and nothing else.
+    fn send(&mut self, kiosk: TestKiosk, batch: &RecordBatch) {
+        records::send(&mut self.city, kiosk, batch).unwrap();
+    }
+
+    /// A kiosk states the ends of its log to the platform of this feed.
+    fn state_ends(&mut self, kiosk: TestKiosk, feed: Option<u64>, logs: &[&KioskLog]) {
+        let heads: Vec<Head> = logs.iter().map(|log| log.end()).collect();
+        let last = usize::try_from(heads.last().unwrap().seq).unwrap();
+        let ends = LogEnds { feed: feed.unwrap(), heads };
+        let batch = RecordBatch { log: Some(ends), ..logs.last().unwrap().batch(last, last) };
+        self.send(kiosk, &batch);
     }
 
     fn is_recovering(&mut self) -> bool {
@@ -358,4 +383,109 @@ fn database_without_its_generation_file_recovers() {
     assert!(restorable.is_recovering());
     restorable.start();
     assert!(restorable.is_recovering());
+}
+
+#[test]
+fn restored_feed_has_another_epoch_also_at_the_same_cursor() {
+    let mut restorable = RestorableCity::new();
+    restorable.back_up();
+    let before = restorable.changes(0, None);
+    assert!(before.feed.is_some() && !before.items.is_empty());
+    assert_eq!(
+        restorable.changes(before.cursor, before.feed),
+        ChangesAnswer { items: vec![], ..before.clone() }
+    );
+    restorable.start();
+    assert_eq!(restorable.changes(0, None).feed, before.feed, "a start is no restore");
+
+    restorable.restore();
+    let restored = restorable.changes(before.cursor, before.feed);
+    assert_eq!((restored.items.len(), restored.cursor), (0, 0), "the cursor is of another feed");
+    assert!(restored.feed.is_some() && restored.feed != before.feed);
+    let again = restorable.changes(0, restored.feed);
+    assert_eq!((again.items.len(), again.feed), (before.items.len(), restored.feed));
+    // A kiosk of version 2 is answered by its cursor.
+    assert_eq!(restorable.changes(before.cursor, None).cursor, before.cursor);
+}
+
+#[test]
+fn copy_without_its_generation_file_has_another_feed_epoch() {
+    let mut restorable = RestorableCity::new();
+    let mut epochs = vec![restorable.changes(0, None).feed];
+    for _ in 0..2 {
+        std::fs::remove_file(restorable.file("platform.db.generation")).unwrap();
+        restorable.start();
+        epochs.push(restorable.changes(0, None).feed);
+    }
+    epochs.dedup();
+    assert_eq!(epochs.len(), 3, "also during a recovery");
+}
+
+#[test]
+fn quiet_kiosk_returns_by_stating_the_ends_of_its_log() {
+    let mut restorable = RestorableCity::new();
+    let before = restorable.changes(0, None).feed;
+    let kiosks = [TestKiosk::One, TestKiosk::Two, TestKiosk::Gate];
+    let logs = kiosks.map(|kiosk| KioskLog::new(kiosk, 1).with_closed_visits(3));
+    for (kiosk, log) in kiosks.iter().zip(&logs) {
+        restorable.send(*kiosk, &log.batch(0, 2));
+    }
+    restorable.back_up();
+    for (kiosk, log) in kiosks.iter().zip(&logs) {
+        restorable.send(*kiosk, &log.batch(2, 3));
+    }
+    restorable.restore();
+    restorable.run_due_calls();
+    let feed = restorable.changes(0, None).feed;
+    for (kiosk, log) in kiosks.iter().zip(&logs) {
+        restorable.state_ends(*kiosk, feed, &[log]);
+    }
+    restorable.run_due_calls();
+    assert!(restorable.is_recovering(), "the last records are missing");
+    for (kiosk, log) in kiosks.iter().zip(&logs) {
+        restorable.send(*kiosk, &log.batch(2, 3));
+        restorable.state_ends(*kiosk, before, &[log]);
+    }
+    restorable.run_due_calls();
+    assert!(restorable.is_recovering(), "stated to the platform before the restore");
+    for (kiosk, log) in kiosks.iter().zip(&logs) {
+        restorable.state_ends(*kiosk, feed, &[log]);
+    }
+    restorable.run_due_calls();
+    assert!(!restorable.is_recovering());
+}
+
+#[test]
+fn kiosk_whose_earlier_epoch_is_incomplete_has_not_returned() {
+    for states_ends in [false, true] {
+        let mut restorable = RestorableCity::new();
+        let old = KioskLog::new(TestKiosk::One, 1).with_closed_visits(3);
+        restorable.send(TestKiosk::One, &old.batch(0, 2));
+        restorable.back_up();
+        restorable.send(TestKiosk::One, &old.batch(2, 3));
+        restorable.restore();
+        restorable.run_due_calls();
+        restorable.send_log(TestKiosk::Two, &[]);
+        restorable.send_log(TestKiosk::Gate, &[]);
+        let feed = restorable.changes(0, None).feed;
+        let mut new = KioskLog::new(TestKiosk::One, 2);
+        new.clock = restorable.city.now;
+        new.open_after(old.end());
+        new.append_entry(&Entry::ClockSynchronised { platform: new.clock, offset_ms: 0 });
+        restorable.send(TestKiosk::One, &new.batch(0, 2));
+        if states_ends {
+            restorable.state_ends(TestKiosk::One, feed, &[&old, &new]);
+        }
+        restorable.run_due_calls();
+        assert!(restorable.is_recovering(), "the end of the earlier epoch is missing");
+        restorable.send(TestKiosk::One, &old.batch(2, 3));
+        if states_ends {
+            restorable.state_ends(TestKiosk::One, feed, &[&old, &new]);
+        } else {
+            new.append_entry(&Entry::ClockSynchronised { platform: new.clock, offset_ms: 0 });
+            restorable.send(TestKiosk::One, &new.batch(2, 3));
+        }
+        restorable.run_due_calls();
+        assert!(!restorable.is_recovering());
+    }
 }

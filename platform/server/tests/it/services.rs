@@ -142,7 +142,7 @@ fn id_number_is_sent_in_the_body_not_in_the_path() {
 }
 
 fn changes(platform: &mut Platform, since: u64) -> Result<ChangesAnswer, ProblemCode> {
-    let target = routes::changes_target(since);
+    let target = routes::changes_target(since, None);
     let now = contract::UnixMs(1);
     let request =
         PlatformRequest::signed(HttpMethod::Get, target, Vec::new(), "K-1", &TestKiosk::One.key(), now);
