@@ -42,6 +42,7 @@ impl RunCounts {
         self.counts.bits_rotten += other.counts.bits_rotten;
         self.counts.read_errors += other.counts.read_errors;
         self.counts.catalogue_changes += other.counts.catalogue_changes;
+        self.counts.restores += other.counts.restores;
         self.counts.refusals += other.counts.refusals;
         self.counts.rests += other.counts.rests;
         self.counts.rotated += other.counts.rotated;
@@ -87,6 +88,7 @@ impl RunCounts {
             bits_rotten,
             read_errors,
             catalogue_changes,
+            restores,
             refusals,
             checks: _,
             rests: _,
@@ -96,7 +98,7 @@ impl RunCounts {
         } = self.counts;
         let faults =
             [deaths, platform_deaths, disk_faults, lost, repeated, out_of_service, shown_as_paid, held_back];
-        let rarer = [late_devices, clock_jumps, bits_rotten, read_errors, catalogue_changes];
+        let rarer = [late_devices, clock_jumps, bits_rotten, read_errors, catalogue_changes, restores];
         let work = [
             self.visits,
             self.paid,

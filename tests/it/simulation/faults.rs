@@ -1,16 +1,20 @@
 //! The faults that are injected into a run.
 
+use contract::UnixMs;
 use journal::Disk as _;
 use session::{DeviceKind, DeviceState, Event, FaultReason};
 
 use super::peers::KIOSKS;
 use super::simulator::{SimEvent, Simulator};
 
+/// An older copy of the platform's database is not restored.
+const BACKUP_AGE_MAX_MS: u64 = 5 * 24 * 3_600_000;
+
 impl Simulator {
     /// Injects one fault, or clears one.
     pub(crate) fn inject_fault(&mut self) {
         let kiosk = usize::try_from(self.rng.below(KIOSKS as u64)).unwrap();
-        match self.rng.below(12) {
+        match self.rng.below(14) {
             0 | 1 => self.crash_kiosk(kiosk),
             2 | 3 => {
                 let up = self.rng.percent(60);
@@ -46,12 +50,34 @@ impl Simulator {
                 let drift = i64::try_from(self.rng.below(400)).unwrap() - 200;
                 self.kiosks[kiosk].set_clock(self.now, ahead, drift);
             }
+            10 => self.back_up_or_restore_platform(),
             _ => self.repair(kiosk),
+        }
+    }
+
+    /// Copies the platform's database, or restores it from its copy: the platform has forgotten what came after it. Kiosks keep what
+    /// the platform has for seven days.
+    fn back_up_or_restore_platform(&mut self) {
+        // What is lost on both sides is lost.
+        if self.kiosks.iter().any(|kiosk| kiosk.is_damaged) {
+            return;
+        }
+        let is_recent = |made: UnixMs| self.wall().0 - made.0 < BACKUP_AGE_MAX_MS;
+        if self.city.backup_made().is_some_and(is_recent) {
+            self.platform_generation += 1;
+            self.counts.restores += 1;
+            self.city.restore_platform();
+        } else {
+            let now = self.wall();
+            self.city.back_up_platform(now);
         }
     }
 
     /// Turns a bit of a segment that the platform has, or makes it unreadable: nothing is lost, and service must go on.
     fn damage_stored_segment(&mut self, kiosk: usize) {
+        if self.counts.restores > 0 {
+            return;
+        }
         let terminal = &mut self.kiosks[kiosk];
         let mut disk = terminal.disk.lock();
         let stored: Vec<String> =

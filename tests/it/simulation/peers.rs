@@ -13,7 +13,7 @@ use contract::{
 use resident_code::FormatKey;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
-use sandbox::acquirer::{AcquirerChargeRequest, ChargeLedger};
+use sandbox::acquirer::{AcquirerChargeRequest, ChargeLedger, PaidOrdersRequest};
 use sandbox::department::{Bill, BillLedger, BillPayment, BillsRequest, parse_bills};
 use server::{
     CodeAuthority, DemoResident, IssuingRules, Peer, PeerAnswer, PeerCall, Platform, PlatformRequest,
@@ -82,6 +82,10 @@ pub(crate) struct SimCity {
     database: SharedDatabase,
     /// How often the catalogue was changed.
     catalogue_changes: u32,
+    /// The generation that is kept outside of the database.
+    generation: u64,
+    /// The copy of the database to restore it from, and when it was made.
+    backup: Option<(SharedDatabase, UnixMs)>,
 }
 
 /// A secret key that is made once: making one and wiping one each cost as much as a signature.
@@ -193,13 +197,15 @@ impl PreparedCity {
         let (platform, acquirer, department) =
             (SharedDatabase::new(), SharedDatabase::new(), SharedDatabase::new());
         let mut city = SimCity {
-            platform: open_platform(platform.connection(), parse_demo_residents(RESIDENTS).unwrap(), 0),
+            platform: open_platform(platform.connection(), parse_demo_residents(RESIDENTS).unwrap(), 0, None),
             acquirer: ChargeLedger::open(acquirer.connection()).unwrap(),
             department: BillLedger::open(department.connection()).unwrap(),
             residents: residents(),
             refused: BTreeSet::new(),
             database: SharedDatabase::new(),
             catalogue_changes: 0,
+            generation: 1,
+            backup: None,
         };
         for (id_number, bill) in parse_bills(RESIDENTS).unwrap() {
             city.department.issue(&id_number, &bill).unwrap();
@@ -216,8 +222,14 @@ impl PreparedCity {
     }
 }
 
-/// Opens the platform on a database, and enters residents into it. `changes`: how often the catalogue was changed.
-fn open_platform(db: Connection, residents: Vec<DemoResident>, changes: u32) -> Platform {
+/// Opens the platform on a database, and enters residents into it. `changes`: how often the catalogue was changed;
+/// `generation`: the one that is kept outside of the database.
+fn open_platform(
+    db: Connection,
+    residents: Vec<DemoResident>,
+    changes: u32,
+    generation: Option<u64>,
+) -> Platform {
     let version = format!("\nversion = {}\n", changes + 1);
     let devices = (0..KIOSKS).map(|kiosk| RegisteredKiosk {
         id: kiosk_id(kiosk),
@@ -235,7 +247,7 @@ fn open_platform(db: Connection, residents: Vec<DemoResident>, changes: u32) -> 
         relying_parties: Vec::new(),
         card_root_keys: None,
     };
-    Platform::open(db, setup).unwrap()
+    Platform::open_at_generation(db, setup, generation).unwrap().0
 }
 
 impl SimCity {
@@ -251,13 +263,15 @@ impl SimCity {
         let mut database = SharedDatabase::new();
         copy_database(&prepared.platform.copier, &mut database.copier);
         let city = Self {
-            platform: open_platform(database.connection(), Vec::new(), 0),
+            platform: open_platform(database.connection(), Vec::new(), 0, Some(1)),
             acquirer: ChargeLedger::open(copy(&prepared.acquirer)).unwrap(),
             department: BillLedger::open(copy(&prepared.department)).unwrap(),
             residents: prepared.residents.clone(),
             refused: BTreeSet::new(),
             database,
             catalogue_changes: 0,
+            generation: 1,
+            backup: None,
         };
         (city, prepared.phones.clone())
     }
@@ -265,7 +279,34 @@ impl SimCity {
     /// The platform's process ends and starts again, with its database and perhaps with new service documents.
     pub(crate) fn restart_platform(&mut self, is_catalogue_changed: bool) {
         self.catalogue_changes += u32::from(is_catalogue_changed);
-        self.platform = open_platform(self.database.connection(), Vec::new(), self.catalogue_changes);
+        self.open_platform();
+    }
+
+    fn open_platform(&mut self) {
+        let (changes, generation) = (self.catalogue_changes, Some(self.generation));
+        self.platform = open_platform(self.database.connection(), Vec::new(), changes, generation);
+    }
+
+    /// Copies the platform's database.
+    pub(crate) fn back_up_platform(&mut self, now: UnixMs) {
+        let mut copy = SharedDatabase::new();
+        copy_database(&self.database.copier, &mut copy.copier);
+        self.backup = Some((copy, now));
+    }
+
+    /// When the present copy of the database was made.
+    pub(crate) fn backup_made(&self) -> Option<UnixMs> {
+        self.backup.as_ref().map(|(_, made)| *made)
+    }
+
+    /// The platform's process ends, its database is replaced by the copy, and it starts again.
+    pub(crate) fn restore_platform(&mut self) {
+        let Some((copy, _)) = self.backup.take() else { return };
+        // The present platform lets go of its database first.
+        self.platform = open_platform(SharedDatabase::new().connection(), Vec::new(), 0, None);
+        self.database = copy;
+        self.generation += 1;
+        self.open_platform();
     }
 
     /// A system behind the platform executes a call. `accepts`: whether the account has the money; `refuses`: whether the
@@ -279,6 +320,10 @@ impl SimCity {
                     Ok(answer) => json(200, serde_json::to_vec(&answer).unwrap()),
                     Err(_) => json(409, Vec::new()),
                 }
+            }
+            (Peer::Acquirer, "/charges/list") => {
+                let request: PaidOrdersRequest = serde_json::from_slice(&call.body).unwrap();
+                json(200, serde_json::to_vec(&self.acquirer.paid_orders(&request).unwrap()).unwrap())
             }
             (Peer::Acquirer, target) => {
                 let order = target.strip_prefix("/charges/").and_then(|rest| rest.strip_suffix("/inquire"));

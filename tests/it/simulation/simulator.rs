@@ -138,6 +138,7 @@ pub(crate) struct FaultCounts {
     pub(crate) bits_rotten: u64,
     pub(crate) read_errors: u64,
     pub(crate) catalogue_changes: u64,
+    pub(crate) restores: u64,
     pub(crate) refusals: u64,
     pub(crate) rests: u64,
     /// Segments that were begun by rotation, and segments that were deleted.
