@@ -127,6 +127,7 @@ impl FeedState {
     pub(crate) fn apply(&mut self, answer: FeedAnswer, now: UnixMs) -> FeedChanges {
         match answer {
             FeedAnswer::Items { items, position, is_first } => {
+                let was_reading = !is_first && self.named.is_some();
                 if is_first {
                     self.named = Some(BTreeSet::new());
                 }
@@ -138,8 +139,10 @@ impl FeedState {
                     let before = self.services.len();
                     self.services.retain(|id, _| named.contains(id));
                     self.signed.retain(|id, _| named.contains(id));
-                    changed.services |= self.services.len() != before;
-                    changed.position = true;
+                    let is_withdrawn = self.services.len() != before;
+                    changed.services |= is_withdrawn;
+                    // Not for each answer of an empty feed: the cache is on a flash disk.
+                    changed.position |= was_reading || is_withdrawn;
                 }
                 changed
             }
@@ -350,6 +353,15 @@ mod tests {
         assert!(apply(&mut feed, Vec::new(), 7));
         assert!(feed.catalogue().services.keys().eq(["medical.other"]));
         assert_eq!(FeedState::restore(city().public(), None, &feed.snapshot()).position().cursor, 7);
+    }
+
+    #[test]
+    fn empty_feed_is_cached_once() {
+        let mut feed = FeedState::new(city().public(), None);
+        let position = FeedPosition { feed: Some(2), ..FeedPosition::default() };
+        let answer = || FeedAnswer::Items { items: Vec::new(), position, is_first: true };
+        assert!(feed.apply(answer(), UnixMs(0)).position);
+        assert!(!feed.apply(answer(), UnixMs(0)).position);
     }
 
     #[test]

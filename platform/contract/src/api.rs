@@ -312,8 +312,8 @@ pub struct RecordBatch {
     pub log: Option<LogEnds>,
 }
 
-/// The ends of a kiosk's log (日志末端): all epochs that the kiosk still holds and the platform takes. A platform that has these heads has the whole
-/// log. The signature of the request covers them.
+/// The ends of a kiosk's log (日志末端): all epochs that the kiosk still holds and the platform takes. A platform that has these
+/// heads has the whole log. The signature of the request covers them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogEnds {

@@ -191,12 +191,10 @@ struct Statements {
 
 impl Statements {
     fn add(&mut self, epoch: u64, entry: &Entry) {
-        match entry {
-            Entry::JournalOpened { previous: Some(head), .. } => self.named.push((epoch, *head)),
-            Entry::Restated { epoch: of, .. } => {
-                self.restated.insert((epoch, *of));
-            }
-            _ => {}
+        if let Entry::JournalOpened { previous: Some(head), .. } = entry {
+            self.named.push((epoch, *head));
+        } else if let Entry::Restated { epoch: of, .. } = entry {
+            self.restated.insert((epoch, *of));
         }
     }
 

@@ -201,10 +201,8 @@ fn quiet_kiosk_sends_both_epochs_to_a_restored_platform() {
 
     bench.platform = backup;
     assert_eq!(closed_visits(&bench.platform), 0);
-    let in_the_morning = bench.wall();
     bench.finish_open_work();
     assert!(bench.platform.has_whole_log, "no record was made, and everything was sent");
-    assert!(bench.wall() > in_the_morning);
     assert!(closed_visits(&bench.platform) >= 1);
     assert_eq!((bench.platform.forks, bench.platform.missing.len()), (0, 0));
     // Known after a restart: nothing is compared again.
