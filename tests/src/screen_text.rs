@@ -117,25 +117,17 @@ impl ScreenTexts {
             ScreenText::English(id) => self.fixed(Lang::En, *id),
             ScreenText::Filled(id, values) => self.texts.render(Lang::Zh, &Text::With(*id, values.clone())),
             ScreenText::Service(service) => self.service(service)?.title.zh.clone(),
-            ScreenText::Step(service, step) => self.step_text(service, step, |step| match step {
-                Step::Show { title, .. } | Step::ShowCode { title, .. } | Step::Choose { title, .. } => {
+            ScreenText::Step(service, step) => self.step_text(service, step, |step| {
+                if let Step::Show { title, .. } | Step::ShowCode { title, .. } | Step::Choose { title, .. } =
+                    step
+                {
                     Some(title)
+                } else {
+                    None
                 }
-                Step::Consent { .. }
-                | Step::Query { .. }
-                | Step::ChangePin { .. }
-                | Step::Pay { .. }
-                | Step::Print { .. } => None,
             })?,
-            ScreenText::NoRows(service, step) => self.step_text(service, step, |step| match step {
-                Step::Query { none, .. } => Some(none),
-                Step::Consent { .. }
-                | Step::Show { .. }
-                | Step::ShowCode { .. }
-                | Step::Choose { .. }
-                | Step::ChangePin { .. }
-                | Step::Pay { .. }
-                | Step::Print { .. } => None,
+            ScreenText::NoRows(service, step) => self.step_text(service, step, |step| {
+                if let Step::Query { none, .. } = step { Some(none) } else { None }
             })?,
             ScreenText::Data(data) => data.clone(),
         };

@@ -47,6 +47,8 @@ mod tests {
         assert_eq!(clock.offset_ms(), Some(3_000));
         clock.observe(UnixMs(20_000), UnixMs(19_000), UnixMs(0));
         assert_eq!(clock.offset_ms(), Some(3_000), "a clock that jumped gives no sample");
+        clock.observe(UnixMs(21_000), UnixMs(22_000), UnixMs(0));
+        assert_eq!(clock.offset_ms(), Some(3_000), "a slower answer does not replace a faster one");
         for at in 0..8 {
             clock.observe(UnixMs(30_000 + at), UnixMs(30_100 + at), UnixMs(30_050 + at));
         }

@@ -6,8 +6,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
+mod answer_schema;
 mod api;
+
 mod backoff;
+mod bilingual;
 mod card;
 mod code;
 mod devices;
@@ -27,8 +30,10 @@ mod revocations;
 pub mod routes;
 mod service;
 mod site;
+mod step;
 mod time;
 
+pub use answer_schema::{AnswerField, AnswerFieldType, AnswerSchema, LabelledField};
 pub use api::{
     AnswerRow, BatchAck, CallAnswer, CallRequest, CardEvidence, CardStatus, ChangesAnswer, ChargeRequest,
     ChargeState, EvidenceAnswer, EvidenceRequest, FeedItem, IdCardEvidence, IdentifyAnswer, IdentifyRequest,
@@ -36,6 +41,7 @@ pub use api::{
     SignedServiceDocument, StepUpProof, UploadWindow, VisitKey, WireRecord,
 };
 pub use backoff::Backoff;
+pub use bilingual::Bilingual;
 pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes, StaffProof};
 pub use code::{
     Challenge, ChallengeError, IssuerKey, IssuerKeys, SignedStatement, Statement, StatementError,
@@ -63,12 +69,10 @@ pub use record::{Chain, HEADER_LEN, Head, Record, RecordError, RecordHeader, Rec
 pub use request_signing::{DEVICE_HEADER, SIGNATURE_HEADER, TIME_HEADER, request_bytes_to_sign};
 pub use revocations::{REVOKED_PER_DELTA_MAX, Revocable, Revocations, Revoked};
 pub use routes::HttpMethod;
-pub use service::{
-    AnswerField, AnswerFieldType, AnswerSchema, Bilingual, LabelledField, OfflinePolicy, Scene,
-    ServiceDocument, ServiceDocumentError, SiteProfile, Step,
-};
+pub use service::{OfflinePolicy, Scene, ServiceDocument, ServiceDocumentError, SiteProfile};
 pub use site::{
     CodeRules, GateRules, LogLimits, PlatformSettings, ScreenSize, Site, SiteError, SiteTimes, StaffKey,
 };
 pub use sm_crypto::{PublicKey, SecretKey, SignError, Signature, from_hex, sm3, to_hex, to_hex_upper};
+pub use step::Step;
 pub use time::UnixMs;

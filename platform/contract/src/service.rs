@@ -9,23 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{Level, PaymentMethod};
-use crate::receipt::PrintForm;
+use crate::answer_schema::{AnswerField, AnswerFieldType, AnswerSchema};
+use crate::bilingual::Bilingual;
+use crate::entry::Level;
+use crate::step::Step;
 
 /// Maximum size in bytes of a document that is parsed.
 const TEXT_MAX: usize = 64 * 1024;
 /// Maximum number of steps of a service, so that the step bar stays readable.
 const STEPS_MAX: usize = 12;
-
-/// A text in both languages of the kiosk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bilingual {
-    /// Simplified Chinese.
-    pub zh: String,
-    /// English.
-    pub en: String,
-}
 
 /// 网点类型: the kind of site where a kiosk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,181 +65,6 @@ pub enum OfflinePolicy {
     Queue,
     /// The last answer to this resident at this kiosk is shown with its age.
     AnswerFromCache,
-}
-
-/// Type of an answer's field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AnswerFieldType {
-    /// An opaque key; never shown as text.
-    Key,
-    /// A text of at most 200 characters.
-    Text,
-    /// Whole fen, see [`Money`](crate::Money).
-    Money,
-    /// `YYYY-MM-DD` or `YYYY-MM`.
-    Date,
-}
-
-/// Declaration of a field that every row of an answer must have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum AnswerField {
-    /// The type alone: the field cannot be shown with a label.
-    Plain(AnswerFieldType),
-    /// The type and the label under which the field is shown.
-    Labelled(LabelledField),
-}
-
-/// Declaration of a field with a label.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LabelledField {
-    /// The type of the field.
-    #[serde(rename = "type")]
-    pub kind: AnswerFieldType,
-    /// Label in Chinese.
-    pub zh: String,
-    /// Label in English.
-    pub en: String,
-}
-
-impl AnswerField {
-    /// The field's type.
-    #[must_use]
-    pub const fn kind(&self) -> AnswerFieldType {
-        match self {
-            Self::Plain(kind) => *kind,
-            Self::Labelled(labelled) => labelled.kind,
-        }
-    }
-}
-
-/// The declared shape of an operation's answer: fields by name.
-pub type AnswerSchema = BTreeMap<String, AnswerField>;
-
-/// One step of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
-pub enum Step {
-    /// Asks the resident for consent. Declining ends the service.
-    Consent {
-        /// Name of the step.
-        id: String,
-        /// The purpose of the data.
-        purpose: Bilingual,
-        /// The data items.
-        items: Vec<Bilingual>,
-        /// The recipient of the data.
-        recipient: Bilingual,
-        /// How long the consent is valid, in days; 0 for this visit only.
-        days: u16,
-    },
-    /// Calls an operation of the platform.
-    Query {
-        /// Name of the step.
-        id: String,
-        /// Name of the operation of the platform, not a URL.
-        call: String,
-        /// The consent step that the query is based on.
-        #[serde(default)]
-        consent: Option<String>,
-        /// The answer is a personal record: the query needs a consent.
-        #[serde(default)]
-        personal: bool,
-        /// The fields that each row has.
-        answer: AnswerSchema,
-        /// The answer may have more than one row.
-        #[serde(default)]
-        many: bool,
-        /// Text for an answer without rows; the service then ends.
-        none: Bilingual,
-    },
-    /// Shows each row of an answer.
-    Show {
-        /// Name of the step.
-        id: String,
-        /// The query whose answer is shown.
-        from: String,
-        /// Title of the view.
-        title: Bilingual,
-        /// The fields, in order.
-        show: Vec<String>,
-    },
-    /// Shows a code for the resident's phone to scan.
-    ShowCode {
-        /// Name of the step.
-        id: String,
-        /// The query whose answer has the code: one row.
-        from: String,
-        /// The field of type `key` that is shown as a QR code.
-        field: String,
-        /// Title of the view: an instruction.
-        title: Bilingual,
-        /// The purpose of the code.
-        lead: Bilingual,
-        /// The actions of the resident, in order.
-        steps: Vec<Bilingual>,
-    },
-    /// 修改密码: changes the PIN of the card in the slot. Not available in a visit without a card.
-    ChangePin {
-        /// Name of the step.
-        id: String,
-    },
-    /// Lets the resident choose rows.
-    Choose {
-        /// Name of the step.
-        id: String,
-        /// The query to choose from.
-        from: String,
-        /// Title of the view: an instruction.
-        title: Bilingual,
-        /// The fields, in order.
-        show: Vec<String>,
-        /// Maximum number of rows that may be chosen.
-        max: u8,
-    },
-    /// Charges the chosen rows.
-    Pay {
-        /// Name of the step.
-        id: String,
-        /// The choose step whose rows are charged.
-        items: String,
-        /// The payment methods, in the order offered.
-        methods: Vec<PaymentMethod>,
-    },
-    /// Prints a receipt or an A4 document.
-    Print {
-        /// Name of the step.
-        id: String,
-        /// Heading of the printout.
-        title: Bilingual,
-        /// The form of the printout.
-        #[serde(default, skip_serializing_if = "PrintForm::is_receipt")]
-        form: PrintForm,
-        /// The steps whose data is printed: a query that was shown, or a payment.
-        with: Vec<String>,
-        /// For a query: the fields, in order.
-        #[serde(default)]
-        show: Vec<String>,
-    },
-}
-
-impl Step {
-    /// The step's name.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        match self {
-            Self::Consent { id, .. }
-            | Self::Query { id, .. }
-            | Self::Show { id, .. }
-            | Self::ShowCode { id, .. }
-            | Self::ChangePin { id }
-            | Self::Choose { id, .. }
-            | Self::Pay { id, .. }
-            | Self::Print { id, .. } => id,
-        }
-    }
 }
 
 /// 事项文件: the description of one service.

@@ -4,10 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bilingual::Bilingual;
 use crate::devices::{CardReaderSettings, DocumentPrinterSettings, GateSignalSettings, SiteDevices};
 use crate::envelope::EnvelopeKey;
 use crate::id::KioskId;
-use crate::service::{Bilingual, SiteProfile};
+use crate::service::SiteProfile;
 use sm_crypto::PublicKey;
 
 /// Maximum size in bytes of a site file that is parsed.

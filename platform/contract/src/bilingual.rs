@@ -1,0 +1,13 @@
+//! Texts in both languages.
+
+use serde::{Deserialize, Serialize};
+
+/// A text in both languages of the kiosk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bilingual {
+    /// Simplified Chinese.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
