@@ -6,7 +6,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use contract::{CloseReason, Entry, UnixMs, VisitId, sm3};
+use contract::{
+    CloseReason, Confirmation, Entry, Evidence, IdentificationMethod, Level, Money, OrderId, OrderItem,
+    PaymentMethod, PrintForm, Pseudonym, Receipt, ReceiptId, ReceiptLine, Settlement, UnixMs, VisitId, sm3,
+    to_hex,
+};
 use journal::{JournalConfig, JournalState, RealDisk};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +18,8 @@ use super::{note, report};
 
 const NOW: UnixMs = UnixMs(1_795_000_000_000);
 const APPENDS: u64 = 300;
+/// Visits whose records are measured.
+const VISITS: u64 = 100;
 const RECORDS: u64 = 100_000;
 /// Records per append while the long journal is written.
 const AT_ONCE: u64 = 500;
@@ -80,6 +86,91 @@ pub(super) fn append(directory: &Path) -> Result<()> {
     report("log: one durable record", journal_times)?;
     report("disk: raw write and fdatasync of as much", raw_times)?;
     note("log: time relative to the raw write", &format!("× {ratio:.2}"))
+}
+
+/// The records of a visit by code with a payment, as the kiosk appends them.
+fn visit_records(n: u64) -> Result<Vec<Vec<Entry>>> {
+    let id = |kind: u128| kind << 64 | u128::from(n);
+    let (visit, order, receipt) =
+        (VisitId::from_entropy(id(1)), OrderId::from_entropy(id(2)), ReceiptId::from_entropy(id(3)));
+    let (total, method) = (Money::from_fen(8640)?, PaymentMethod::ResidentCode);
+    let (service, label) = ("living.water".to_owned(), "水费缴纳 2026年10月".to_owned());
+    let item = OrderItem {
+        key: format!("w-{n}"),
+        label: label.clone(),
+        payee: "重庆市自来水有限公司".into(),
+        amount: total,
+    };
+    let pair = |label: &str, value: &str| ReceiptLine::Pair(label.into(), value.into());
+    let number = receipt.number("K-BENCH-1".parse()?);
+    let content = Receipt {
+        title: "缴费凭条".into(),
+        lines: vec![
+            pair(&label, "¥86.40"),
+            pair("收款单位", &item.payee),
+            ReceiptLine::Rule,
+            ReceiptLine::Amount("合计 ¥86.40".into()),
+            pair("支付方式", "渝快码支付"),
+            pair("交易号", "A000000000001"),
+            ReceiptLine::Rule,
+            pair("凭条号", &number),
+            pair("时间", "2026-11-23 09:30:12"),
+            pair("地点", "渝北区政务服务大厅"),
+            pair("终端", "K-BENCH-1"),
+            ReceiptLine::Text("请保留凭条".into()),
+        ],
+        code: Some(format!("https://platform.invalid/r/{receipt}")),
+        number,
+    };
+    let settlement = Settlement::Paid { reference: "A000000000001".into(), at: NOW };
+    let evidence = Evidence::TokenConsumed;
+    let resident = Pseudonym::from_entropy(id(4));
+    let identified = Entry::Identified {
+        visit,
+        resident,
+        method: IdentificationMethod::Code,
+        evidence,
+        level: Level::Recognised,
+    };
+    let queried = Entry::Queried {
+        visit,
+        service: service.clone(),
+        call: "water.bills".into(),
+        consent: None,
+        rows: 3,
+    };
+    Ok(vec![
+        vec![Entry::CodeUsed { visit, code_hash: to_hex(&sm3(&[&n.to_be_bytes()])), until: Some(NOW) }],
+        vec![identified],
+        vec![queried],
+        vec![Entry::OrderCreated { order, visit, resident, service, items: vec![item], total, method }],
+        vec![
+            Entry::OrderSettled { order, settlement },
+            Entry::ReceiptIssued { receipt, visit, order: Some(order), content, form: PrintForm::Receipt },
+            Entry::PrintStarted { receipt, copy: 1, printer: None },
+        ],
+        vec![Entry::Printed { receipt, copy: 1, confirmation: Confirmation::BarrierAnswered }],
+        vec![entry(n)],
+    ])
+}
+
+/// Measures what one visit with a payment takes on the disk.
+pub(super) fn visit(directory: &Path) -> Result<()> {
+    let mut journal = open(directory, 5)?;
+    let mut random = entropy(6);
+    let bytes = || -> Result<u64> {
+        fs::read_dir(directory)?.try_fold(0, |sum, file| Ok(sum + file?.metadata()?.len()))
+    };
+    let before = bytes()?;
+    for n in 0..VISITS {
+        for entries in visit_records(n)? {
+            journal.append(&entries, NOW, &mut random)?;
+        }
+    }
+    let bytes = (bytes()? - before) / VISITS;
+    note("log: bytes on the disk of a visit with a payment", &format!("{bytes} B in 9 records"))?;
+    fs::remove_dir_all(directory)?;
+    Ok(())
 }
 
 /// Measures the opening of a journal of many records in many segments: after a crash, when the newest segment must be read, and

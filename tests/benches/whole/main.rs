@@ -34,6 +34,7 @@ fn run() -> Result<()> {
     let state = repository().join("target/bench-state");
     let mut rig = Rig::start(&state)?;
     log::append(&state.join("append"))?;
+    log::visit(&state.join("visit"))?;
     log::recovery(&state.join("recovery"))?;
     gate::verdicts(&state.join("gate"))?;
     transport::measure(&state)?;
