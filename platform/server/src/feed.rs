@@ -10,7 +10,7 @@ use crate::config::catalogue::SignedCatalogue;
 use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
-use crate::recovery::state;
+use crate::recovery_state;
 use crate::request_error::{RequestError, malformed_request};
 use crate::store::columns::{from_json_column, to_json_column};
 
@@ -66,7 +66,7 @@ pub(crate) fn changes_since(
     let of: Option<u64> = value("feed")
         .map(|feed| feed.parse().map_err(|_| malformed_request("`feed` is the epoch of the last answer")))
         .transpose()?;
-    let feed = Some(state::feed_epoch(context.tx, &mut context.entropy)?);
+    let feed = Some(recovery_state::feed_epoch(context.tx, &mut context.entropy)?);
     if since > 0 && of.is_some() && of != feed {
         let answer = ChangesAnswer { items: Vec::new(), cursor: 0, feed, now: context.now };
         return Ok(PlatformResponse::json(&answer).into());

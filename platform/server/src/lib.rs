@@ -38,6 +38,7 @@ mod phone_refusal;
 mod phones;
 mod platform;
 pub mod recovery;
+mod recovery_state;
 mod relying_parties;
 mod request_error;
 mod request_signature;

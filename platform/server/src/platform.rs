@@ -19,7 +19,8 @@ use crate::demo::residents::DemoResident;
 use crate::kiosks::authenticator::AuthenticatedRequest;
 use crate::messages::{PlatformRequest, PlatformResponse};
 use crate::peer_calls::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
-use crate::recovery::{paid_orders, state};
+use crate::recovery::paid_orders;
+use crate::recovery_state;
 use crate::request_error::RequestError;
 use crate::request_signature::verified_signer;
 use crate::store::schema;
@@ -76,7 +77,7 @@ impl Platform {
     /// [`PlatformOpenError`], when the database cannot be used or a service document is invalid.
     pub fn open(db: Connection, setup: PlatformSetup) -> Result<Self, PlatformOpenError> {
         schema::prepare_schema(&db)?;
-        let kept = state::highest_generation(&db)?;
+        let kept = recovery_state::highest_generation(&db)?;
         Self::open_at_generation(db, setup, kept).map(|(platform, _)| platform)
     }
 
@@ -94,7 +95,7 @@ impl Platform {
         schema::prepare_schema(&db)?;
         let catalogue = SignedCatalogue::sign_documents(&setup.service_documents, &setup.catalogue_key)?;
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let generation = state::compare_generation(&tx, kept)?;
+        let generation = recovery_state::compare_generation(&tx, kept)?;
         demo::residents::insert_residents(&tx, &setup.residents)?;
         feed::publish_catalogue(&tx, &catalogue)?;
         tx.commit()?;

@@ -20,7 +20,7 @@ use super::{import, life_cycle, pin_reset};
 use crate::context::RequestContext;
 use crate::messages::PlatformRequest;
 use crate::peer_calls::PlatformReply;
-use crate::recovery::state::refuse_while_recovering;
+use crate::recovery_state::refuse_while_recovering;
 use crate::request_error::RequestError;
 use crate::request_signature::{check_request_time, verified_signer};
 

@@ -7,9 +7,9 @@
 use contract::{Entry, Head, KioskId, RecordBatch};
 use rusqlite::{Transaction, params};
 
-use super::records::{hash_at, stored_upto};
+use super::stored_chain::{hash_at, stored_upto};
 use crate::context::RequestContext;
-use crate::recovery::state;
+use crate::recovery_state;
 use crate::request_error::{RequestError, malformed_request};
 use crate::store::columns::to_epoch_column;
 
@@ -19,7 +19,7 @@ const HEADS_MAX: usize = 1024;
 /// Notes that a kiosk has returned, if this batch, which is stored, shows it.
 pub(super) fn note_return(context: &RequestContext<'_>, batch: &RecordBatch) -> Result<(), RequestError> {
     let tx = context.tx;
-    if !state::is_recovering(tx)? {
+    if !recovery_state::is_recovering(tx)? {
         return Ok(());
     }
     let device = batch.from.device;
@@ -27,11 +27,11 @@ pub(super) fn note_return(context: &RequestContext<'_>, batch: &RecordBatch) -> 
         Some(log) if log.heads.len() > HEADS_MAX || log.heads.is_empty() => {
             return Err(malformed_request("the log has no ends, or too many"));
         }
-        Some(log) => state::is_present_feed(tx, log.feed)? && are_stored(tx, device, &log.heads)?,
+        Some(log) => recovery_state::is_present_feed(tx, log.feed)? && are_stored(tx, device, &log.heads)?,
         None => ends_after_begin(tx, batch)? && !lacks_earlier_epoch(tx, device)?,
     };
     if has_returned {
-        state::note_kiosk_returned(context, device)?;
+        recovery_state::note_kiosk_returned(context, device)?;
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ fn are_stored(tx: &Transaction<'_>, device: KioskId, heads: &[Head]) -> Result<b
 fn ends_after_begin(tx: &Transaction<'_>, batch: &RecordBatch) -> Result<bool, RequestError> {
     for wire in batch.records.iter().rev() {
         let record = wire.to_record().map_err(|_| malformed_request("a record of the batch is malformed"))?;
-        if state::is_after_begin(tx, record.header.time)? {
+        if recovery_state::is_after_begin(tx, record.header.time)? {
             return Ok(true);
         }
     }

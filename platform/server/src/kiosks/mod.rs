@@ -4,3 +4,4 @@ pub(crate) mod audit;
 pub(crate) mod authenticator;
 mod log_ends;
 pub(crate) mod records;
+mod stored_chain;

@@ -12,7 +12,7 @@ use contract::{
     BatchAck, Chain, Entry, Head, ProblemCode, Record, RecordBatch, RecordHeader, RefusedRecord,
     UploadWindow, to_hex,
 };
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::params;
 
 use crate::codes::{revocations, used_codes};
 use crate::config::kiosks::RegisteredKiosk;
@@ -20,9 +20,10 @@ use crate::consents;
 use crate::context::RequestContext;
 use crate::incidents::record_incident;
 use crate::kiosks::log_ends;
+use crate::kiosks::stored_chain::{hash_at, seq_column, stored_upto};
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
-use crate::recovery::state;
+use crate::recovery_state;
 use crate::request_error::{RequestError, malformed_request, parse_body};
 use crate::store::columns::{to_epoch_column, to_json_column, to_ms_column};
 
@@ -182,7 +183,7 @@ fn store_record(
 /// Applies a new record to the platform's other tables: receipts, used codes, revocations, consents.
 fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entry) -> rusqlite::Result<()> {
     let device = header.device;
-    state::note_record(context, header, entry)?;
+    recovery_state::note_record(context, header, entry)?;
     if let Entry::Restated { time, record, .. } = entry {
         // As it would have been applied when it was first recorded.
         return apply_entry(context, &RecordHeader { time: *time, ..*header }, record);
@@ -221,37 +222,4 @@ fn acknowledge(
     let hash = hash_at(context.tx, Head { seq: upto, ..of })?.map(|hash| to_hex(&hash));
     let ack = BatchAck { device, epoch, upto, hash, forked, refused, window: WINDOW, now: context.now };
     Ok(PlatformResponse::json(&ack).into())
-}
-
-/// Sequence number up to which the chain is stored without a gap that the kiosk has not stated.
-pub(super) fn stored_upto(tx: &Transaction<'_>, of: Head) -> rusqlite::Result<u64> {
-    let upto: Option<i64> = tx.query_row(
-        "SELECT max(seq) FROM (SELECT max(seq) AS seq FROM records WHERE device = ?1 AND epoch = ?2 UNION ALL
-         SELECT max(last_seq) FROM missing_records WHERE device = ?1 AND epoch = ?2)",
-        params![of.device.to_string(), to_epoch_column(of.epoch)],
-        |row| row.get(0),
-    )?;
-    Ok(upto.and_then(|upto| u64::try_from(upto).ok()).unwrap_or(0))
-}
-
-/// The stored hash of the chain at a sequence number; `None` if the chain is not stored there. After missing records it is
-/// the hash that the kiosk stated.
-pub(super) fn hash_at(tx: &Transaction<'_>, point: Head) -> Result<Option<[u8; 32]>, RequestError> {
-    if point.seq == 0 {
-        return Ok(Some(Chain::genesis(point.device, point.epoch).head().hash));
-    }
-    let hash = tx
-        .query_row(
-            "SELECT hash FROM records WHERE device = ?1 AND epoch = ?2 AND seq = ?3 UNION ALL
-             SELECT hash FROM missing_records WHERE device = ?1 AND epoch = ?2 AND last_seq = ?3",
-            params![point.device.to_string(), to_epoch_column(point.epoch), seq_column(point.seq)?],
-            |row| row.get(0),
-        )
-        .optional()?;
-    Ok(hash)
-}
-
-/// Converts a sequence number to a column value, which must be below 2⁶³.
-fn seq_column(seq: u64) -> Result<i64, RequestError> {
-    i64::try_from(seq).map_err(|_| malformed_request("the sequence number is too large"))
 }

@@ -10,7 +10,7 @@ use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::payments::orders::{OrderSummary, newest_orders};
 use crate::peer_calls::PlatformReply;
-use crate::recovery::state::RecoveryProgress;
+use crate::recovery_state::RecoveryProgress;
 use crate::request_error::RequestError;
 use crate::store::columns::from_ms_column;
 use crate::store::serialized_name::serialized_name;

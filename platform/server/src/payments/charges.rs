@@ -23,7 +23,7 @@ use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
-use crate::recovery::state::{refuse_while_recovering, was_restored};
+use crate::recovery_state::{refuse_while_recovering, was_restored};
 use crate::request_error::{RequestError, malformed_request, parse_body};
 use crate::store::columns::to_json_column;
 use crate::visits::identify::open_visit;

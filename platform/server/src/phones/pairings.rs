@@ -11,7 +11,7 @@ use crate::codes::code_uses::log_use;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
 use crate::phone_refusal::PhoneRefusal;
-use crate::recovery::state::refuse_while_recovering;
+use crate::recovery_state::refuse_while_recovering;
 use crate::request_error::RequestError;
 use crate::store::columns::to_ms_column;
 

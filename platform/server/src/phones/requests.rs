@@ -19,7 +19,7 @@ use crate::identity_service::{VerifiedPerson, redeem_ticket};
 use crate::messages::PlatformResponse;
 use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
 use crate::phone_refusal::PhoneRefusal;
-use crate::recovery::state::is_recovering;
+use crate::recovery_state::is_recovering;
 use crate::request_error::RequestError;
 use crate::residents::masking::masked_name;
 use crate::store::columns::{from_ms_column, ms_column_before, to_ms_column};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sm3::{Digest as _, Sm3};
 
 use super::generation_file::{GenerationFile, GenerationFileError, sync_directory_of, with_suffix};
-use super::state;
+use crate::recovery_state;
 
 /// Why a backup or restore failed. The database in use is unchanged, except where a variant says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -97,8 +97,8 @@ pub fn back_up(database: &Path, to: &Path, now: UnixMs) -> Result<BackupManifest
     source.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
     drop(source);
     let made = Connection::open_with_flags(&copy, flags)?;
-    state::write(&made, state::BACKUP_MS, i64::try_from(now.0).unwrap_or(i64::MAX))?;
-    let generation = state::generation(&made)?;
+    recovery_state::write(&made, recovery_state::BACKUP_MS, i64::try_from(now.0).unwrap_or(i64::MAX))?;
+    let generation = recovery_state::generation(&made)?;
     made.close().map_err(|(_, error)| error)?;
     let (bytes, sm3) = measure(&copy).map_err(io_error)?;
     File::open(&copy).and_then(|file| file.sync_all()).map_err(io_error)?;
@@ -147,7 +147,8 @@ pub fn restore(database: &Path, from: &Path, now: UnixMs) -> Result<Restored, Ba
         return Err(BackupError::Changed(from.to_owned()));
     }
     let generation_file = GenerationFile::beside(database);
-    let in_use = database.exists().then(|| Connection::open(database).and_then(|db| state::generation(&db)));
+    let in_use =
+        database.exists().then(|| Connection::open(database).and_then(|db| recovery_state::generation(&db)));
     // A database that cannot be read is often why there is a restore.
     let in_use = in_use.and_then(Result::ok).unwrap_or(0);
     let generation =

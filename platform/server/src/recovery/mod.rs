@@ -9,6 +9,5 @@
 pub mod backup;
 pub mod generation_file;
 pub(crate) mod paid_orders;
-pub(crate) mod state;
 
-pub use state::{ConfirmRecoveryError, confirm_recovery};
+pub use crate::recovery_state::{ConfirmRecoveryError, confirm_recovery};

@@ -4,13 +4,13 @@ use contract::UnixMs;
 use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::state::{self, LIST_AFTER, LIST_NEXT_MS, LISTED_MS};
 use crate::context::{PlatformConfig, RequestContext};
 use crate::messages::PlatformResponse;
 use crate::payments::acquirer::AcquirerAnswer;
 use crate::payments::inquiries;
 use crate::payments::order_ref::OrderRef;
 use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
+use crate::recovery_state::{self, LIST_AFTER, LIST_NEXT_MS, LISTED_MS};
 use crate::request_error::RequestError;
 use crate::store::columns::{from_json_column, to_ms_column};
 
@@ -39,14 +39,14 @@ pub(crate) fn due_recovery_calls(
     now: UnixMs,
     most: u32,
 ) -> rusqlite::Result<Vec<PeerCall>> {
-    if state::begin(tx, now)?.is_none() {
+    if recovery_state::begin(tx, now)?.is_none() {
         return Ok(Vec::new());
     }
-    state::end_if_done(tx, config)?;
+    recovery_state::end_if_done(tx, config)?;
     let mut calls = Vec::new();
-    let list_due = state::read(tx, LIST_NEXT_MS)?.is_none_or(|next| is_due(next, now));
-    if state::read(tx, LISTED_MS)?.is_none() && list_due {
-        state::write(tx, LIST_NEXT_MS, to_ms_column(now.plus_ms(RETRY_MS)))?;
+    let list_due = recovery_state::read(tx, LIST_NEXT_MS)?.is_none_or(|next| is_due(next, now));
+    if recovery_state::read(tx, LISTED_MS)?.is_none() && list_due {
+        recovery_state::write(tx, LIST_NEXT_MS, to_ms_column(now.plus_ms(RETRY_MS)))?;
         calls.push(list_call(tx)?);
     }
     let mut open = tx.prepare(
@@ -74,8 +74,8 @@ fn is_due(next_ms: i64, now: UnixMs) -> bool {
 }
 
 fn list_call(tx: &Transaction<'_>) -> rusqlite::Result<PeerCall> {
-    let after = state::read(tx, LIST_AFTER)?.unwrap_or(0);
-    let request = PaidOrdersRequest { since: state::list_since(tx)?, after };
+    let after = recovery_state::read(tx, LIST_AFTER)?.unwrap_or(0);
+    let request = PaidOrdersRequest { since: recovery_state::list_since(tx)?, after };
     let body = serde_json::to_vec(&request).expect("numbers are always JSON");
     Ok(PeerCall::new(Peer::Acquirer, "/charges/list", body, move |context, answer| {
         on_list_reply(context, after, answer)
@@ -93,7 +93,7 @@ fn on_list_reply(
         .filter(|answer| answer.status == 200)
         .and_then(|answer| serde_json::from_slice(&answer.body).ok());
     // An answer that comes twice, or after another page, changes nothing.
-    let is_expected = state::read(context.tx, LIST_AFTER)?.unwrap_or(0) == after;
+    let is_expected = recovery_state::read(context.tx, LIST_AFTER)?.unwrap_or(0) == after;
     let Some(page) = page.filter(|_| is_expected) else { return Ok(done().into()) };
     for entry in &page.entries {
         inquiries::apply_listed_order(context, entry)?;
@@ -101,12 +101,12 @@ fn on_list_reply(
     match page.next {
         // A page that does not lead on would be read again without end.
         Some(next) if next > after => {
-            state::write(context.tx, LIST_AFTER, next)?;
+            recovery_state::write(context.tx, LIST_AFTER, next)?;
             Ok(PlatformReply::CallPeer(list_call(context.tx)?))
         }
         Some(_) => Ok(done().into()),
         None => {
-            state::write(context.tx, LISTED_MS, to_ms_column(context.now))?;
+            recovery_state::write(context.tx, LISTED_MS, to_ms_column(context.now))?;
             Ok(done().into())
         }
     }

@@ -19,23 +19,23 @@ const TARGET: &str = "target";
 /// Epoch of the feed. Drawn again after each restore: a feed that was restored can catch up with a cursor of the one before.
 const FEED_EPOCH: &str = "feed-epoch";
 /// Time of the backup that the database comes from.
-pub(super) const BACKUP_MS: &str = "backup-ms";
+pub(crate) const BACKUP_MS: &str = "backup-ms";
 /// Start of the recovery.
 const BEGUN_MS: &str = "recovery-begun-ms";
 /// Place in the acquirer's list up to which it is read.
-pub(super) const LIST_AFTER: &str = "recovery-list-after";
+pub(crate) const LIST_AFTER: &str = "recovery-list-after";
 /// Time of the next request for the list.
-pub(super) const LIST_NEXT_MS: &str = "recovery-list-next-ms";
+pub(crate) const LIST_NEXT_MS: &str = "recovery-list-next-ms";
 /// Time at which the whole list was read.
-pub(super) const LISTED_MS: &str = "recovery-listed-ms";
+pub(crate) const LISTED_MS: &str = "recovery-listed-ms";
 /// Time at which an operator confirmed to go on without the missing kiosks.
 const CONFIRMED_MS: &str = "recovery-confirmed-ms";
 
-pub(super) fn read(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+pub(crate) fn read(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
     db.query_row("SELECT value FROM database_state WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
-pub(super) fn write(db: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+pub(crate) fn write(db: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO database_state (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
         params![name, value],
@@ -70,7 +70,7 @@ pub(crate) fn compare_generation(tx: &Transaction<'_>, kept: Option<u64>) -> rus
 }
 
 /// The highest generation that the database knows of; 0 for a database of a version without generations.
-pub(super) fn generation(db: &Connection) -> rusqlite::Result<u64> {
+pub(crate) fn generation(db: &Connection) -> rusqlite::Result<u64> {
     let known: bool = db.query_row(
         "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'database_state')",
         [],
@@ -117,7 +117,7 @@ pub(crate) fn refuse_while_recovering(context: &RequestContext<'_>) -> Result<()
 }
 
 /// Begins the recovery if it is due, and returns its start; `None` if there is nothing to recover.
-pub(super) fn begin(tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<Option<UnixMs>> {
+pub(crate) fn begin(tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<Option<UnixMs>> {
     if !is_recovering(tx)? {
         return Ok(None);
     }
@@ -133,7 +133,7 @@ pub(super) fn begin(tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<Optio
 }
 
 /// Ends the recovery if all of it is done.
-pub(super) fn end_if_done(tx: &Transaction<'_>, config: &PlatformConfig) -> rusqlite::Result<()> {
+pub(crate) fn end_if_done(tx: &Transaction<'_>, config: &PlatformConfig) -> rusqlite::Result<()> {
     let progress = RecoveryProgress::read(tx, config)?;
     let Some(progress) = progress else { return Ok(()) };
     let kiosks_done = progress.kiosks_missing.is_empty() || read(tx, CONFIRMED_MS)?.is_some();
@@ -147,7 +147,7 @@ pub(super) fn end_if_done(tx: &Transaction<'_>, config: &PlatformConfig) -> rusq
 }
 
 /// The time from which the acquirer's list is read.
-pub(super) fn list_since(tx: &Transaction<'_>) -> rusqlite::Result<UnixMs> {
+pub(crate) fn list_since(tx: &Transaction<'_>) -> rusqlite::Result<UnixMs> {
     // Without the time of a backup, as after a copy by hand: all of it.
     let backup = read(tx, BACKUP_MS)?.map_or(UnixMs(0), from_ms_column);
     Ok(UnixMs(backup.0.saturating_sub(LIST_MARGIN_MS)))
