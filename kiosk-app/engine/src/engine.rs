@@ -1,10 +1,11 @@
 //! The engine's state and its turn.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 
-use contract::{Backoff, BatchAck, ChangesAnswer, EntropySource, PublicKey, SecretKey, UnixMs};
+use contract::{Backoff, BatchAck, ChangesAnswer, EntropySource, Entry, PublicKey, SecretKey, UnixMs};
 use journal::{Disk, Journal};
 use session::{
     CardEvent, DeviceKind, DeviceState, Effect, Event, Failure, Kiosk, KioskSetup, MonotonicMs, Now,
@@ -199,9 +200,13 @@ impl<D: Disk> Engine<D> {
     /// The view that the screen must show.
     #[must_use]
     pub fn view(&self, wall: UnixMs) -> View {
+        self.present_view(wall).into_owned()
+    }
+
+    fn present_view(&self, wall: UnixMs) -> Cow<'_, View> {
         match &self.state {
-            EngineState::InService(open) => open.kiosk.view().clone(),
-            EngineState::OutOfService { .. } => out_of_service_view(&self.setup, wall),
+            EngineState::InService(open) => Cow::Borrowed(open.kiosk.view()),
+            EngineState::OutOfService { .. } => Cow::Owned(out_of_service_view(&self.setup, wall)),
         }
     }
 
@@ -423,10 +428,7 @@ impl<D: Disk> Engine<D> {
             "journal forked: the platform has other records of this epoch, a new epoch begins"
         );
         let entries = restated_after(&mut open.journal, epoch, common);
-        let entropy = &mut turn.entropy;
-        if let Err(error) = open.journal.begin_epoch(&entries, turn.at.wall, &mut || entropy.next_bytes()) {
-            self.suspend(turn, &error);
-        }
+        self.begin_epoch(turn, &entries);
     }
 
     /// Begins a new epoch when damage was found in the present one.
@@ -436,8 +438,13 @@ impl<D: Disk> Engine<D> {
             return;
         }
         tracing::error!("journal damaged: unreadable records were set aside, a new epoch begins");
+        self.begin_epoch(turn, &[]);
+    }
+
+    fn begin_epoch(&mut self, turn: &mut Turn, entries: &[Entry]) {
+        let EngineState::InService(open) = &mut self.state else { return };
         let entropy = &mut turn.entropy;
-        if let Err(error) = open.journal.begin_epoch(&[], turn.at.wall, &mut || entropy.next_bytes()) {
+        if let Err(error) = open.journal.begin_epoch(entries, turn.at.wall, &mut || entropy.next_bytes()) {
             self.suspend(turn, &error);
         }
     }
@@ -467,13 +474,9 @@ impl<D: Disk> Engine<D> {
     }
 
     fn show(&mut self, turn: &mut Turn) {
-        let is_shown = match (&self.state, &self.shown) {
-            (EngineState::InService(open), Some(shown)) => open.kiosk.view() == shown,
-            (EngineState::InService(_), None) => false,
-            (EngineState::OutOfService { .. }, shown) => *shown == Some(self.view(turn.at.wall)),
-        };
-        if !is_shown {
-            let view = self.view(turn.at.wall);
+        let view = self.present_view(turn.at.wall);
+        if self.shown.as_ref() != Some(&*view) {
+            let view = view.into_owned();
             self.shown = Some(view.clone());
             turn.outputs.push(Output::Show(Box::new(view)));
         }

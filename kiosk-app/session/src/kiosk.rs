@@ -10,14 +10,14 @@ use crate::components::{Components, Status};
 use crate::devices::Devices;
 use crate::durable::{Durable, UnsettledOrder};
 use crate::event::{DeviceKind, DeviceState, Event, KioskInput};
-use crate::front::{Front, FrontDue};
+use crate::front::{Front, FrontDue, FrontPlace};
 use crate::payments::{PaymentNews, Payments, receipt_of};
 use crate::printing::{NewReceipt, Printing};
 use crate::receipt_content::{payment_receipt, payment_title};
 use crate::setup::{Catalogue, KioskSetup};
 use crate::time::{MonotonicMs, Now};
 use crate::transition::{Transition, Turn};
-use crate::view_identity::ViewIdentity;
+use crate::view_identity::means_the_same;
 use crate::wording::{in_language, local_time};
 
 const MINUTE_MS: u64 = 60_000;
@@ -32,7 +32,8 @@ pub struct Kiosk {
     now: Now,
     last_ticket: u64,
     view: View,
-    view_identity: ViewIdentity,
+    /// Where the view stands.
+    place: FrontPlace,
 }
 
 /// What is due.
@@ -74,8 +75,8 @@ impl Kiosk {
         let front = Front::new(&components);
         let status = Status { components: &components, durable: &durable, now: at };
         let view = view_of(&front, status);
-        let view_identity = ViewIdentity::new(&view, front.place());
-        (Self { durable, components, front, now: at, last_ticket, view, view_identity }, transition)
+        let place = front.place();
+        (Self { durable, components, front, now: at, last_ticket, view, place }, transition)
     }
 
     /// Handles one event. Commit the transition before anything else is done with the kiosk; when the commit
@@ -140,12 +141,12 @@ impl Kiosk {
 
     fn render(&mut self) {
         let status = Status { components: &self.components, durable: &self.durable, now: self.now };
-        let view = view_of(&self.front, status);
-        let identity = ViewIdentity::new(&view, self.front.place());
-        let id = self.view.id;
-        let is_same = identity == self.view_identity;
-        self.view = View { id: if is_same { id } else { ViewId(id.0.saturating_add(1)) }, ..view };
-        self.view_identity = identity;
+        let (mut view, place) = (view_of(&self.front, status), self.front.place());
+        view.id = self.view.id;
+        if place != self.place || !means_the_same(&view, &self.view) {
+            view.id = ViewId(view.id.0.saturating_add(1));
+        }
+        (self.view, self.place) = (view, place);
     }
 
     /// What the records fold to. Recovery from it yields a kiosk that has everything that must outlive the process.

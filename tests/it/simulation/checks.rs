@@ -7,16 +7,13 @@ use contract::{
     CodeHolder, ConsentId, Entry, Evidence, KioskId, Level, OrderId, PaymentMethod, Settlement, UnixMs,
     VisitId,
 };
-use engine::KioskState;
-use journal::{Journal, JournalConfig};
 use sandbox::acquirer::OrderOutcome;
 use server::KioskAudit;
 use view::{Body, LinkStatus};
 
 use super::coverage::RunCounts;
-use super::kiosk::WRAP_KEY;
 use super::peers::{ISSUER_ENDS_MS, kiosk_id, receipt_numbers};
-use super::screen_checks::{DurableRecords, receipt_of};
+use super::screen_checks::{DurableRecords, open_for_a_check, receipt_of};
 use super::simulator::Simulator;
 
 const DAY_MS: u64 = 86_400_000;
@@ -109,20 +106,8 @@ fn audit(world: &mut Simulator, id: KioskId) -> BTreeMap<u64, Vec<(UnixMs, Entry
 
 /// I2: the journal on the kiosk's disk equals the platform's records, and no work is open.
 fn check_journal_on_disk(world: &Simulator, kiosk: usize, audited: &BTreeMap<u64, Vec<Entry>>) {
-    let identity = JournalConfig {
-        device: kiosk_id(kiosk),
-        wrap_key: WRAP_KEY.into(),
-        software: "judge".into(),
-        configuration: "00".into(),
-        high_water: u64::MAX,
-    };
-    let mut count = 0_u8;
-    let mut entropy = || {
-        count += 1;
-        [count; 16]
-    };
     let disk = world.kiosks[kiosk].disk.lock().clone();
-    let (log, opening) = Journal::<KioskState, _>::open(disk, identity, UnixMs(1), &mut entropy).unwrap();
+    let (log, opening) = open_for_a_check(disk, kiosk);
     let is_damaged = world.kiosks[kiosk].is_damaged;
     assert!(opening.damaged_segments == 0 || is_damaged, "a segment is damaged");
     let last = log.head();

@@ -7,7 +7,7 @@ use contract::{
 };
 use engine::KioskState;
 use faulty_disk::FaultyDisk;
-use journal::{Journal, JournalConfig, NextRecords};
+use journal::{Journal, JournalConfig, NextRecords, RecoveryReport};
 use view::{Body, Lang, Outcome, Text, TextId, Theme, View};
 
 use super::kiosk::WRAP_KEY;
@@ -88,6 +88,27 @@ pub(crate) fn receipt_of(order: OrderId) -> ReceiptId {
     ReceiptId::from_entropy(derived_id("receipt", order.to_bytes()))
 }
 
+/// Opens a copy of a kiosk's disk, whose faults are cleared. Opening adds one record to the copy.
+pub(crate) fn open_for_a_check(
+    disk: FaultyDisk,
+    kiosk: usize,
+) -> (Journal<KioskState, FaultyDisk>, RecoveryReport) {
+    let identity = JournalConfig {
+        device: kiosk_id(kiosk),
+        wrap_key: WRAP_KEY.into(),
+        software: "judge".into(),
+        configuration: "00".into(),
+        high_water: u64::MAX,
+    };
+    let mut count = 0_u8;
+    let mut entropy = || {
+        count = count.wrapping_add(1);
+        [count; 16]
+    };
+    let opened = Journal::open(disk, identity, UnixMs(1), &mut entropy);
+    opened.expect("a disk whose faults are cleared can be opened")
+}
+
 /// The records that a power cut at this moment would leave on a kiosk's disk.
 #[derive(Default)]
 pub(crate) struct DurableRecords {
@@ -100,20 +121,7 @@ pub(crate) struct DurableRecords {
 impl DurableRecords {
     /// Reads the records that were added since the last call. Begin with no records after each end of the process.
     pub(crate) fn update(&mut self, disk: &FaultyDisk, kiosk: usize) {
-        let identity = JournalConfig {
-            device: kiosk_id(kiosk),
-            wrap_key: WRAP_KEY.into(),
-            software: "judge".into(),
-            configuration: "00".into(),
-            high_water: u64::MAX,
-        };
-        let mut count = 0_u8;
-        let mut entropy = || {
-            count = count.wrapping_add(1);
-            [count; 16]
-        };
-        let opened = Journal::<KioskState, _>::open(disk.durable_copy(), identity, UnixMs(1), &mut entropy);
-        let (mut journal, _) = opened.expect("a disk whose faults are cleared can be opened");
+        let (mut journal, _) = open_for_a_check(disk.durable_copy(), kiosk);
         for epoch in journal.epochs() {
             let after = self.read.entry(epoch).or_default();
             while let Ok(Some(next)) = journal.read_after(epoch, *after, usize::MAX, usize::MAX) {

@@ -260,7 +260,7 @@ impl Front {
     /// The language of the resident who waits for the outcome of this order; none when nobody does.
     pub(crate) fn language_of_payer(&self, order: OrderId) -> Option<Lang> {
         match self {
-            Self::Visit(visit) => visit.has_order(order).then(|| visit.lang()),
+            Self::Visit(visit) => visit.has_order(order).then(|| visit.shown_in().0),
             Self::Notice(notice) => notice.waits_for(order).then_some(notice.lang),
             Self::Idle(_) | Self::Staff(_) | Self::Gate(_) => None,
         }
@@ -294,13 +294,13 @@ impl Front {
 
     pub(crate) fn on_touch(&mut self, components: &mut Components, turn: &mut Turn<'_>, intent: Intent) {
         if intent == Intent::SwitchLanguage {
-            let lang = self.lang_mut();
+            let (lang, _) = self.shown_in_mut();
             *lang = match lang {
                 Lang::Zh => Lang::En,
                 Lang::En => Lang::Zh,
             };
         } else if intent == Intent::SwitchTheme {
-            let theme = self.theme_mut();
+            let (_, theme) = self.shown_in_mut();
             *theme = match theme {
                 Theme::Standard => Theme::Elder,
                 Theme::Elder => Theme::Standard,
@@ -348,23 +348,13 @@ impl Front {
         *shown = Some(turn.now.mono.plus_ms(HELP_SHOWN_MS));
     }
 
-    const fn lang_mut(&mut self) -> &mut Lang {
+    const fn shown_in_mut(&mut self) -> (&mut Lang, &mut Theme) {
         match self {
-            Self::Idle(idle) => &mut idle.lang,
-            Self::Notice(notice) => &mut notice.lang,
-            Self::Staff(staff) => &mut staff.lang,
-            Self::Visit(visit) => visit.lang_mut(),
-            Self::Gate(gate) => &mut gate.lang,
-        }
-    }
-
-    const fn theme_mut(&mut self) -> &mut Theme {
-        match self {
-            Self::Idle(idle) => &mut idle.theme,
-            Self::Notice(notice) => &mut notice.theme,
-            Self::Staff(staff) => &mut staff.theme,
-            Self::Visit(visit) => visit.theme_mut(),
-            Self::Gate(gate) => &mut gate.theme,
+            Self::Idle(idle) => (&mut idle.lang, &mut idle.theme),
+            Self::Notice(notice) => (&mut notice.lang, &mut notice.theme),
+            Self::Staff(staff) => (&mut staff.lang, &mut staff.theme),
+            Self::Visit(visit) => visit.shown_in_mut(),
+            Self::Gate(gate) => (&mut gate.lang, &mut gate.theme),
         }
     }
 
@@ -374,7 +364,7 @@ impl Front {
             Self::Idle(idle) => (idle.lang, idle.theme),
             Self::Notice(notice) => (notice.lang, notice.theme),
             Self::Staff(staff) => (staff.lang, staff.theme),
-            Self::Visit(visit) => (visit.lang(), visit.theme()),
+            Self::Visit(visit) => visit.shown_in(),
             Self::Gate(gate) => (gate.lang, gate.theme),
         }
     }

@@ -1,16 +1,17 @@
 //! Orders that the acquirer has charged and that are not known here: the database was restored from a backup. They are entered
 //! again from what the acquirer keeps of them.
 
-use contract::{KioskId, Settlement, UnixMs};
+use contract::{KioskId, Settlement};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::acquirer::AcquirerAnswer;
 use super::order_ref::OrderRef;
+use super::orders::{NewOrder, insert_order};
 use super::outbox;
 use crate::context::RequestContext;
 use crate::incidents::record_incident;
 use crate::request_error::RequestError;
-use crate::store::columns::{to_json_column, to_ms_column};
+use crate::store::columns::to_ms_column;
 
 /// Enters a paid order that is not known here: with its total, its outcome and its claims on bills, and with the posting to
 /// the department, which books an order once. What prevents it becomes an incident. `kiosk`: the one that inquires; the
@@ -31,7 +32,8 @@ pub(super) fn enter_paid_order(
         )?;
         return Ok(());
     };
-    insert_paid(context, &order, kiosk, (resident, answer.total), &settlement, *at)?;
+    let lost = NewOrder::Lost { resident, total_fen: answer.total, settlement: &settlement, at: *at };
+    insert_order(context, &order, kiosk, &lost)?;
     let Some(amounts) = bill_amounts(context, answer)? else {
         incident(
             "an order was entered again as paid, but the amounts of its bills are not known: book it by hand",
@@ -51,29 +53,6 @@ pub(super) fn enter_paid_order(
     } else {
         incident("the acquirer has charged two orders for one bill: refund one of them")?;
     }
-    Ok(())
-}
-
-fn insert_paid(
-    context: &RequestContext<'_>,
-    order: &OrderRef,
-    kiosk: KioskId,
-    (resident, total_fen): (i64, i64),
-    settlement: &Settlement,
-    at: UnixMs,
-) -> rusqlite::Result<()> {
-    context.tx.execute(
-        "INSERT INTO orders (resident, [order], device, total_fen, settlement, created_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            resident,
-            order.0,
-            to_json_column(&kiosk),
-            total_fen,
-            to_json_column(settlement),
-            to_ms_column(at)
-        ],
-    )?;
     Ok(())
 }
 

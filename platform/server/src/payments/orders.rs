@@ -1,6 +1,6 @@
 //! The rows of orders: how they are stored, settled and listed.
 
-use contract::{ChargeRequest, ChargeState, KioskId, Money, ProblemCode, Settlement, UnixMs, VoidReason};
+use contract::{ChargeRequest, ChargeState, KioskId, ProblemCode, Settlement, UnixMs, VoidReason};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 
@@ -33,6 +33,8 @@ pub(super) enum NewOrder<'a> {
     Refused { code: ProblemCode, body_hash: [u8; 32] },
     /// The acquirer reported it as not charged before the charge request came here; the order is permanently void.
     Void(VoidReason),
+    /// The acquirer has charged it at this time, and it is not known here. The caller stores its claims on bills.
+    Lost { resident: i64, total_fen: i64, settlement: &'a Settlement, at: UnixMs },
 }
 
 /// Stores an order, with its claims on bills if it is live.
@@ -43,15 +45,17 @@ pub(super) fn insert_order(
     new_order: &NewOrder<'_>,
 ) -> rusqlite::Result<()> {
     let void = |reason| Some(to_json_column(&Settlement::Void { reason }));
-    let (resident, total, body_hash, settlement) = match new_order {
+    let (resident, total_fen, body_hash, settlement) = match new_order {
         NewOrder::Live { resident, request, body_hash } => {
-            (Some(resident), request.total, Some(body_hash), None)
+            (Some(resident), request.total.fen(), Some(body_hash), None)
         }
-        NewOrder::Refused { code, body_hash } => {
-            (None, Money::ZERO, Some(body_hash), void(VoidReason::Refused(*code)))
+        NewOrder::Refused { code, body_hash } => (None, 0, Some(body_hash), void(VoidReason::Refused(*code))),
+        NewOrder::Void(reason) => (None, 0, None, void(*reason)),
+        NewOrder::Lost { resident, total_fen, settlement, .. } => {
+            (Some(resident), *total_fen, None, Some(to_json_column(settlement)))
         }
-        NewOrder::Void(reason) => (None, Money::ZERO, None, void(*reason)),
     };
+    let created = if let NewOrder::Lost { at, .. } = new_order { *at } else { context.now };
     let next_ask = settlement.is_none().then(|| to_ms_column(context.now.plus_ms(RESULT_OVERDUE_MS)));
     context.tx.execute(
         "INSERT INTO orders (resident, [order], device, body_hash, total_fen, settlement, created_ms, next_ask_ms)
@@ -61,9 +65,9 @@ pub(super) fn insert_order(
             order.0,
             to_json_column(&device),
             body_hash,
-            total.fen(),
+            total_fen,
             settlement,
-            to_ms_column(context.now),
+            to_ms_column(created),
             next_ask
         ],
     )?;

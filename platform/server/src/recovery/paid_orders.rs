@@ -69,8 +69,7 @@ pub(crate) fn due_recovery_calls(
 
 /// Whether a call is due. A time further away than the pause was set by a clock that was ahead.
 fn is_due(next_ms: i64, now: UnixMs) -> bool {
-    !(to_ms_column(now)..=to_ms_column(now.plus_ms(RETRY_MS))).contains(&next_ms)
-        || next_ms == to_ms_column(now)
+    next_ms <= to_ms_column(now) || next_ms > to_ms_column(now.plus_ms(RETRY_MS))
 }
 
 fn list_call(tx: &Transaction<'_>) -> rusqlite::Result<PeerCall> {

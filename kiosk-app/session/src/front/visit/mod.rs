@@ -145,20 +145,12 @@ impl Visit {
         self.data.resident.is_some()
     }
 
-    pub(crate) const fn lang(&self) -> Lang {
-        self.data.lang
+    pub(crate) const fn shown_in(&self) -> (Lang, Theme) {
+        (self.data.lang, self.data.theme)
     }
 
-    pub(crate) const fn theme(&self) -> Theme {
-        self.data.theme
-    }
-
-    pub(crate) const fn lang_mut(&mut self) -> &mut Lang {
-        &mut self.data.lang
-    }
-
-    pub(crate) const fn theme_mut(&mut self) -> &mut Theme {
-        &mut self.data.theme
+    pub(crate) const fn shown_in_mut(&mut self) -> (&mut Lang, &mut Theme) {
+        (&mut self.data.lang, &mut self.data.theme)
     }
 
     /// True while a card with this method is being read.

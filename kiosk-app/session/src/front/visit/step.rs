@@ -122,6 +122,11 @@ impl Entered {
     }
 }
 
+/// The flow of a touch on a view whose primary action leads to the menu, too.
+pub(crate) const fn close_by(intent: Intent) -> StepFlow {
+    if matches!(intent, Intent::Primary) { StepFlow::Menu { declined: false } } else { leave_by(intent) }
+}
+
 /// The flow of a touch that only leaves the step.
 pub(crate) const fn leave_by(intent: Intent) -> StepFlow {
     if matches!(intent, Intent::Back | Intent::Home) {

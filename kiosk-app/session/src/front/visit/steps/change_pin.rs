@@ -9,7 +9,7 @@ use crate::content::{ViewContent, failure_content, final_content, plain_outcome,
 use crate::front::notice::NoticeKind;
 use crate::front::visit::data::IdentifiedResident;
 use crate::front::visit::pin::{PIN_LENGTH, PinEntry, PinResult};
-use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
+use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, close_by, leave_by};
 use crate::work::{CardWork, Failure, PendingWork, WorkAnswer};
 
 type PinDigits = Zeroizing<Vec<u8>>;
@@ -72,8 +72,8 @@ impl StepState for ChangePin {
             }
             Self::Changed if intent == Intent::Primary => StepFlow::Next,
             Self::Changed if intent == Intent::Back => StepFlow::Stay,
-            Self::Failed(_) if intent == Intent::Primary => StepFlow::Menu { declined: false },
-            Self::Changed | Self::Failed(_) => leave_by(intent),
+            Self::Changed => leave_by(intent),
+            Self::Failed(_) => close_by(intent),
             Self::Changing(_) => StepFlow::Stay,
         }
     }

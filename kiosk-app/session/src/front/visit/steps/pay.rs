@@ -10,7 +10,7 @@ use view::{
 use crate::content::{ViewContent, action, failure_content, plain_outcome, service_footer, working_content};
 use crate::front::visit::data::{Progress, VisitData, VisitOrder};
 use crate::front::visit::pin::{PinEntry, PinResult};
-use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
+use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, close_by, leave_by};
 use crate::payment_content::payment_outcome;
 use crate::payments::{NewOrder, receipt_of};
 use crate::refusal::VisitRefusal;
@@ -68,9 +68,7 @@ pub(super) fn names_in_bar(methods: &[PaymentMethod], method: IdentificationMeth
 impl StepState for Pay {
     fn on_touch(&mut self, context: &mut StepContext<'_, '_>, intent: Intent) -> StepFlow {
         match self {
-            Self::NoMethod | Self::Suspended | Self::PinLocked | Self::PinFailed => {
-                if intent == Intent::Primary { StepFlow::Menu { declined: false } } else { leave_by(intent) }
-            }
+            Self::NoMethod | Self::Suspended | Self::PinLocked | Self::PinFailed => close_by(intent),
             Self::NotPayable if intent == Intent::Primary => StepFlow::Again,
             Self::NotPayable => leave_by(intent),
             Self::Confirm { method } => {

@@ -9,7 +9,7 @@ use crate::content::{
     receipt_code,
 };
 use crate::durable::PrintState;
-use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
+use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, close_by};
 use crate::mask;
 use crate::printing::NewReceipt;
 use crate::receipt_content::{RECEIPT_TEXTS, finish_receipt, pair};
@@ -39,8 +39,7 @@ impl StepState for Print {
     fn on_touch(&mut self, context: &mut StepContext<'_, '_>, intent: Intent) -> StepFlow {
         match self {
             Self::Issued(receipt) => on_receipt_touch(context, intent, *receipt),
-            Self::TooLong if intent == Intent::Primary => StepFlow::Menu { declined: false },
-            Self::TooLong => leave_by(intent),
+            Self::TooLong => close_by(intent),
         }
     }
 

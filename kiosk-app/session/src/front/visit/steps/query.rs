@@ -5,7 +5,7 @@ use view::{Intent, TextId};
 
 use crate::content::{ViewContent, failure_content, nothing_found, working_content};
 use crate::front::visit::data::StepResult;
-use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
+use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, close_by, leave_by};
 use crate::refusal::{VisitRefusal, refusal_for_failure};
 use crate::rows;
 use crate::wording::in_language;
@@ -37,8 +37,8 @@ impl StepState for Query {
     fn on_touch(&mut self, _: &mut StepContext<'_, '_>, intent: Intent) -> StepFlow {
         match self {
             Self::Failed(_) if intent == Intent::Primary => StepFlow::Again,
-            Self::NothingFound(_) if intent == Intent::Primary => StepFlow::Menu { declined: false },
-            Self::Failed(_) | Self::NothingFound(_) => leave_by(intent),
+            Self::Failed(_) => leave_by(intent),
+            Self::NothingFound(_) => close_by(intent),
             Self::Asking(_) => StepFlow::Stay,
         }
     }
