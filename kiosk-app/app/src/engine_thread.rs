@@ -69,6 +69,9 @@ impl Executor {
                 Output::Send(request) => {
                     immediate.extend(self.send_request(OutgoingRequest::uplink(request)))
                 }
+                Output::Reconcile => {
+                    immediate.extend(self.send_request(OutgoingRequest::unreported_orders()));
+                }
                 Output::Show(view) => {
                     self.devices.update_signal(&view);
                     self.screen.show(*view);

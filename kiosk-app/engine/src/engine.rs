@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 
-use contract::{Backoff, BatchAck, ChangesAnswer, EntropySource, Entry, PublicKey, SecretKey, UnixMs};
+use contract::{
+    Backoff, BatchAck, ChangesAnswer, EntropySource, Entry, PublicKey, SecretKey, UnixMs,
+    UnreportedOrdersAnswer,
+};
 use journal::{Disk, Journal};
 use session::{
     CardEvent, DeviceKind, DeviceState, Effect, Event, Failure, Kiosk, KioskSetup, MonotonicMs, Now,
     Transition, out_of_service_view,
 };
-use sync::{ExchangeFailed, ExchangeTiming, FeedAnswer, RecordsOutcome, Uplink, UplinkRequest};
+use sync::{
+    ExchangeFailed, ExchangeTiming, FeedAnswer, Reconciled, Reconciliation, RecordsOutcome, Uplink,
+    UplinkRequest,
+};
 use view::View;
 
 use crate::cache_entry::{CacheEntry, CacheKey, CacheSnapshot};
@@ -60,7 +66,7 @@ pub enum InputEvent {
     Tick,
     /// An event for the kiosk.
     Kiosk(Event),
-    /// The answer to an [`Output::Send`].
+    /// The answer to an [`Output::Send`] or an [`Output::Reconcile`].
     Uplink(UplinkAnswer),
 }
 
@@ -70,6 +76,8 @@ pub enum UplinkAnswer {
     Records(ExchangeTiming, Result<BatchAck, ExchangeFailed>),
     /// Answer to [`UplinkRequest::Changes`].
     Changes(ExchangeTiming, Result<ChangesAnswer, ExchangeFailed>),
+    /// Answer to [`Output::Reconcile`].
+    UnreportedOrders(Result<UnreportedOrdersAnswer, ExchangeFailed>),
 }
 
 /// An output of a turn, to be executed by the caller.
@@ -78,6 +86,8 @@ pub enum Output {
     Effect(Effect),
     /// A request of the uplink to the platform.
     Send(UplinkRequest),
+    /// The request for the orders that the kiosk has not reported.
+    Reconcile,
     /// A changed view for the screen; everything on it is durable.
     Show(Box<View>),
     /// A value to be cached when the cache has time; nothing waits for it.
@@ -94,6 +104,7 @@ pub struct Engine<D> {
     feed_unrecorded: bool,
     feed_uncached: bool,
     uplink: Uplink,
+    reconciliation: Reconciliation,
     state: EngineState<D>,
     /// Consecutive failures of the journal.
     failures: u32,
@@ -123,6 +134,13 @@ struct InService<D> {
     unreadable_until: MonotonicMs,
 }
 
+impl<D: Disk> InService<D> {
+    /// Whether the platform is to be asked for orders that the log lacks, and has all of the log.
+    fn wants_reconciliation(&self, uplink: &Uplink) -> bool {
+        !self.journal.state().orders_reconciled && uplink.has_delivered(self.journal.head())
+    }
+}
+
 /// State of one turn: its time, its entropy, and its outputs so far.
 struct Turn {
     at: Now,
@@ -142,6 +160,7 @@ impl<D: Disk> Engine<D> {
         };
         let mut engine = Self {
             uplink: Uplink::new(config.setup.kiosk, feed.position()),
+            reconciliation: Reconciliation::default(),
             setup: config.setup,
             journal: config.journal,
             device_key: config.device_key,
@@ -191,7 +210,12 @@ impl<D: Disk> Engine<D> {
                     // Otherwise unreadable records would cause a tick in an endless loop.
                     if waiting { MonotonicMs(at).max(open.unreadable_until) } else { MonotonicMs(at) }
                 });
-                let wanted = [open.kiosk.next_deadline(), uplink].into_iter().flatten().min();
+                let reconciliation = self
+                    .reconciliation
+                    .next_deadline()
+                    .filter(|_| open.wants_reconciliation(&self.uplink))
+                    .map(MonotonicMs);
+                let wanted = [open.kiosk.next_deadline(), uplink, reconciliation].into_iter().flatten().min();
                 wanted.unwrap_or(MonotonicMs(u64::MAX))
             }
         }
@@ -214,7 +238,7 @@ impl<D: Disk> Engine<D> {
     #[must_use]
     pub fn is_durable_state_recorded(&self) -> bool {
         match &self.state {
-            EngineState::InService(open) => *open.kiosk.durable() == open.journal.state().0,
+            EngineState::InService(open) => *open.kiosk.durable() == open.journal.state().durable,
             EngineState::OutOfService { .. } => true,
         }
     }
@@ -246,6 +270,7 @@ impl<D: Disk> Engine<D> {
             | Event::CodeHint(_)
             | Event::WorkAnswered(..)
             | Event::PaymentAnswered(..)
+            | Event::OrdersReconciled { .. }
             | Event::PrintFinished(..)
             | Event::CatalogueChanged(_)
             | Event::CodeTrustChanged(_)
@@ -300,7 +325,7 @@ impl<D: Disk> Engine<D> {
             Ok(opened) => opened,
             Err(error) => return self.suspend(turn, &error),
         };
-        let durable = journal.state().0.clone();
+        let durable = journal.state().durable.clone();
         let services = self.feed.catalogue().services.len();
         tracing::info!(replayed = report.replayed_records, services, "journal opened");
         let (kiosk, transition) =
@@ -415,6 +440,18 @@ impl<D: Disk> Engine<D> {
                 }
                 self.update_clock(turn);
             }
+            UplinkAnswer::UnreportedOrders(answer) => {
+                let head = match &self.state {
+                    EngineState::InService(open) => Some(open.journal.head()),
+                    EngineState::OutOfService { .. } => None,
+                };
+                let random = turn.entropy.next_u128();
+                let Some(reconciled) = self.reconciliation.on_answer(now, random, head, answer) else {
+                    return;
+                };
+                let Reconciled { orders, is_complete } = reconciled;
+                self.dispatch(turn, Event::OrdersReconciled { orders, is_complete });
+            }
         }
     }
 
@@ -464,6 +501,10 @@ impl<D: Disk> Engine<D> {
         // The uplink yields at most one request of each kind.
         while let Some(request) = self.uplink.poll(now.0, &mut source) {
             turn.outputs.push(Output::Send(request));
+        }
+        // What the log may lack is known only when the platform has all that is in it.
+        if open.wants_reconciliation(&self.uplink) && self.reconciliation.poll(now.0, open.journal.head()) {
+            turn.outputs.push(Output::Reconcile);
         }
         let due = |at| at <= now.0;
         if self.uplink.has_unacknowledged(open.journal.head())

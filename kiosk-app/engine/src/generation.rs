@@ -49,6 +49,7 @@ impl Generation {
             | Event::CodeHint(_)
             | Event::DeviceStateChanged(..)
             | Event::PaymentAnswered(..)
+            | Event::OrdersReconciled { .. }
             | Event::PrintFinished(..)
             | Event::CatalogueChanged(_)
             | Event::CodeTrustChanged(_)

@@ -39,6 +39,9 @@ const MONEY_LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(30
 /// A batch may be large and the link slow.
 const BATCH_LIMITS: RequestLimits =
     RequestLimits { time: Duration::from_secs(60), response_bytes: 256 * KIB };
+/// A page of unreported orders, with all of their bills.
+const ORDERS_LIMITS: RequestLimits =
+    RequestLimits { time: Duration::from_secs(30), response_bytes: 512 * KIB };
 /// The feed of a site: some hundred documents at a first start.
 const CHANGES_LIMITS: RequestLimits =
     RequestLimits { time: Duration::from_secs(30), response_bytes: 8 * KIB * KIB };
@@ -78,6 +81,8 @@ pub enum RequestKind {
     Records,
     /// Fetches the feed.
     Changes,
+    /// Fetches the orders that the kiosk has not reported.
+    UnreportedOrders,
 }
 
 impl OutgoingRequest {
@@ -136,6 +141,20 @@ impl OutgoingRequest {
         }
     }
 
+    /// The request for the orders that the kiosk has not reported.
+    #[must_use]
+    pub fn unreported_orders() -> Self {
+        let Route { method, path } = routes::UNREPORTED_ORDERS;
+        Self {
+            method,
+            path: path.to_owned(),
+            content_type: "application/json",
+            body: Zeroizing::default(),
+            limits: ORDERS_LIMITS,
+            kind: RequestKind::UnreportedOrders,
+        }
+    }
+
     fn post<B: Serialize>(route: Route<'_>, body: &B, limits: RequestLimits, kind: RequestKind) -> Self {
         let mut json = Zeroizing::new(Vec::with_capacity(BODY_ROOM));
         serde_json::to_writer(&mut *json, body)
@@ -185,6 +204,11 @@ impl RequestKind {
                     uplink_result(response::decode_body(head, body)),
                 ));
             }
+            Self::UnreportedOrders => {
+                return InputEvent::Uplink(UplinkAnswer::UnreportedOrders(uplink_result(
+                    response::decode_body(head, body),
+                )));
+            }
         };
         InputEvent::Kiosk(event)
     }
@@ -202,6 +226,9 @@ impl RequestKind {
             }
             Self::Records => InputEvent::Uplink(UplinkAnswer::Records(timing, uplink_result(Err(failure)))),
             Self::Changes => InputEvent::Uplink(UplinkAnswer::Changes(timing, uplink_result(Err(failure)))),
+            Self::UnreportedOrders => {
+                InputEvent::Uplink(UplinkAnswer::UnreportedOrders(uplink_result(Err(failure))))
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use contract::{
     CardChallenge, CardEvidence, ChargeState, Confirmation, IdCardEvidence, OrderId, ReceiptId, StaffProof,
+    UnreportedOrder,
 };
 use view::{Intent, ViewId};
 use zeroize::Zeroizing;
@@ -48,6 +49,13 @@ pub enum Event {
     WorkAnswered(Ticket, Result<WorkAnswer, Failure>),
     /// The outcome of a charge or an inquiry, addressed by order: orders outlive tickets, visits and processes.
     PaymentAnswered(OrderId, Result<ChargeState, Failure>),
+    /// The platform's list of orders that this kiosk has not reported; the journal has recorded nothing since it was asked for.
+    OrdersReconciled {
+        /// The orders: those that the kiosk does not know are recovered.
+        orders: Vec<UnreportedOrder>,
+        /// No further order can appear that was created before this epoch of the journal.
+        is_complete: bool,
+    },
     /// The outcome of a print job.
     PrintFinished(ReceiptId, PrintResult),
     /// The services in force changed; the caller has verified their signatures.

@@ -123,6 +123,9 @@ impl Kiosk {
                     PaymentNews::Nothing => {}
                 }
             }
+            Event::OrdersReconciled { orders, is_complete } => {
+                components.payments.on_reconciled(turn_, orders, is_complete);
+            }
             Event::PrintFinished(receipt, result) => {
                 let (printing, printers) = components.printing(front.shown_in().0);
                 printing.on_result(turn_, printers, receipt, result);
@@ -199,7 +202,7 @@ fn on_settled(
     if let Settlement::Paid { reference, at } = settlement {
         let (receipt, lang) = (receipt_of(order), payer.unwrap_or_default());
         let setup = Arc::clone(&components.setup);
-        let title = payment_title(&setup, &components.catalogue, &payment.service, lang);
+        let title = payment_title(&setup, &components.catalogue, payment.service.as_deref(), lang);
         let content = payment_receipt(&setup, payment, receipt, title, reference, *at, lang);
         let (visit, form) = (payment.visit, contract::PrintForm::Receipt);
         let new = NewReceipt { receipt, visit, order: Some(order), form, content };

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use contract::{
     Backoff, ChargeRequest, ChargeState, Entry, Money, OrderId, OrderItem, PaymentMethod, ProblemCode,
-    Pseudonym, RECORD_BYTES_MAX, ReceiptId, Settlement, VisitId, VisitKey, VoidReason, derived_id,
+    Pseudonym, RECORD_BYTES_MAX, ReceiptId, Settlement, UnreportedOrder, VisitId, VisitKey, VoidReason,
+    derived_id,
 };
 
 use crate::durable::UnsettledOrder;
@@ -130,6 +131,31 @@ impl Payments {
         let Some(payment) = turn.durable().orders().get(order).cloned() else { return PaymentNews::Nothing };
         turn.record(Entry::OrderSettled { order, settlement: settlement.clone() });
         PaymentNews::Settled { payment, settlement }
+    }
+
+    /// Handles the platform's list of orders that this kiosk has not reported. An order that the kiosk does not know was lost with
+    /// its records: it is recorded, and inquired like any unsettled order.
+    pub(crate) fn on_reconciled(
+        &mut self,
+        turn: &mut Turn<'_>,
+        orders: Vec<UnreportedOrder>,
+        is_complete: bool,
+    ) {
+        for UnreportedOrder { order, visit, items, total, method } in orders {
+            if turn.durable().orders().get(order).is_some() {
+                continue;
+            }
+            let entry = Entry::OrderRecovered { order, visit, items, total, method };
+            // A longer one is not of this kiosk.
+            if entry.encode().len() <= ORDER_BYTES_MAX {
+                turn.record(entry);
+                turn.effect(Effect::Inquire(order));
+                self.phases.insert(order, PaymentPhase::InquirySent { tries: 0 });
+            }
+        }
+        if is_complete {
+            turn.record(Entry::OrdersReconciled);
+        }
     }
 
     /// When the next inquiry of each order is due.

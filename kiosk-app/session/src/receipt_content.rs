@@ -7,9 +7,14 @@ use crate::durable::UnsettledOrder;
 use crate::setup::{Catalogue, KioskSetup};
 use crate::wording::{date_time, in_language, method_name};
 
-/// The title of a payment's receipt: from the service document if the service is still in force, else a fixed text.
-pub(crate) fn payment_title(setup: &KioskSetup, catalogue: &Catalogue, service: &str, lang: Lang) -> String {
-    let doc = catalogue.services.get(service);
+/// The title of a payment's receipt: from the service document if the service is known and still in force, else a fixed text.
+pub(crate) fn payment_title(
+    setup: &KioskSetup,
+    catalogue: &Catalogue,
+    service: Option<&str>,
+    lang: Lang,
+) -> String {
+    let doc = service.and_then(|service| catalogue.services.get(service));
     let title = doc.and_then(|doc| {
         doc.steps.iter().find_map(|step| {
             if let Step::Print { title, .. } = step {

@@ -8,10 +8,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod clock;
+mod exchange;
+mod reconciliation;
 mod uplink;
 
 pub use clock::ClockEstimate;
+pub use exchange::{ExchangeFailed, ExchangeTiming};
+pub use reconciliation::{Reconciled, Reconciliation};
 pub use uplink::{
-    ExchangeFailed, ExchangeTiming, FeedAnswer, FeedPosition, NextRecords, RecordSource, RecordsOutcome,
-    Uplink, UplinkRequest,
+    FeedAnswer, FeedPosition, NextRecords, RecordSource, RecordsOutcome, Uplink, UplinkRequest,
 };

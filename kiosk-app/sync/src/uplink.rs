@@ -8,6 +8,7 @@ use contract::{
 };
 
 use crate::clock::ClockEstimate;
+use crate::exchange::{ExchangeFailed, ExchangeState, ExchangeTiming, FailureCount};
 
 /// Window until the platform has granted one.
 const INITIAL_WINDOW: UploadWindow = UploadWindow { records: 64, bytes: 64 * 1024, after_ms: 0 };
@@ -102,19 +103,6 @@ pub enum UplinkRequest {
     },
 }
 
-/// Wall times of one exchange.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExchangeTiming {
-    /// The kiosk's wall time when it sent the request.
-    pub sent: UnixMs,
-    /// The kiosk's wall time when it received the answer.
-    pub received: UnixMs,
-}
-
-/// An exchange without a usable answer: no answer, a refusal, or an invalid response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExchangeFailed;
-
 /// What the platform's answer to a batch means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordsOutcome {
@@ -136,15 +124,6 @@ pub enum RecordsOutcome {
     },
 }
 
-/// State of the exchanges of one kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ExchangeState {
-    /// No request is in flight; the next one is due at this monotonic time in milliseconds.
-    Idle(u64),
-    /// A request is in flight.
-    InFlight,
-}
-
 /// The batch in flight.
 #[derive(Clone, Copy)]
 struct InFlight {
@@ -164,22 +143,6 @@ enum Purpose {
     Compare,
     /// It has no records, and states the ends of the log.
     StateEnds,
-}
-
-/// Number of consecutive failed exchanges of one kind.
-struct FailureCount(u32);
-
-impl FailureCount {
-    /// Counts a failure and returns the pause before the next exchange, in milliseconds.
-    fn next_pause(&mut self, backoff: Backoff, random: u128) -> u64 {
-        let pause = backoff.full_jitter_ms(self.0, random);
-        self.0 = self.0.saturating_add(1);
-        pause
-    }
-
-    const fn reset(&mut self) {
-        self.0 = 0;
-    }
 }
 
 /// The uplink (上行链路) of one kiosk.
@@ -274,6 +237,12 @@ impl Uplink {
     #[must_use]
     pub fn has_unacknowledged(&self, head: Head) -> bool {
         self.is_comparing() || self.is_unacknowledged(head)
+    }
+
+    /// Whether the platform is known to have all records up to this newest head, and is reachable.
+    #[must_use]
+    pub fn has_delivered(&self, head: Head) -> bool {
+        self.online && !self.has_unacknowledged(head)
     }
 
     fn is_unacknowledged(&self, head: Head) -> bool {

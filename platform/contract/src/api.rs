@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::code::{IssuerKeys, SignedStatement};
-use crate::entry::{Evidence, Level, OrderItem, PaymentMethod, Settlement};
-use crate::id::{ConsentId, KioskId, OrderId, Pseudonym, VisitId};
-use crate::money::Money;
+use crate::evidence::{Evidence, Level};
+use crate::id::{ConsentId, KioskId, Pseudonym, VisitId};
 use crate::names::CardName;
 use crate::problem::ProblemCode;
 use crate::record::{Chain, Head, Record, RecordError, RecordHeader, SALT_LEN};
@@ -192,44 +191,6 @@ pub struct CallAnswer {
     /// Id of the service that follows, where the platform branches.
     #[serde(default)]
     pub next: Option<String>,
-}
-
-/// Charges an order. Idempotent by the order id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChargeRequest {
-    /// The order.
-    pub order: OrderId,
-    /// From [`IdentifyAnswer`].
-    pub key: VisitKey,
-    /// The bills.
-    pub items: Vec<OrderItem>,
-    /// Their sum.
-    pub total: Money,
-    /// The payment method.
-    pub method: PaymentMethod,
-}
-
-/// Asks for the final outcome of an order and fences the order: an order that the platform never saw becomes void
-/// permanently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InquiryRequest {
-    /// The order.
-    pub order: OrderId,
-}
-
-/// State of an order at the platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "state")]
-pub enum ChargeState {
-    /// The outcome is known and final.
-    Settled {
-        /// The outcome.
-        settlement: Settlement,
-    },
-    /// The outcome is not known yet: the kiosk has to inquire.
-    Pending,
 }
 
 /// A record as it is sent. The body is the text that was hashed.

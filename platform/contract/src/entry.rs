@@ -5,135 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::{Evidence, IdentificationMethod, Level};
 use crate::id::{ConsentId, OrderId, Pseudonym, ReceiptId, VisitId};
 use crate::money::Money;
 use crate::names::{CardName, CodeHolder};
-use crate::problem::ProblemCode;
+use crate::order::{OrderItem, PaymentMethod, Settlement};
 use crate::receipt::{PrintForm, Receipt};
 use crate::record::{Head, RecordKind};
 use crate::time::UnixMs;
-
-/// 认证等级: how well a visit's identity is proven, 0 to 3. Never above its evidence (I5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Level {
-    /// Nobody is identified.
-    #[default]
-    Nobody,
-    /// A card was read, a code accepted, an ID card read.
-    Recognised,
-    /// PIN on an authenticated card, or the kiosk's challenge answered by the phone.
-    Proven,
-    /// 实人核验 by the trusted identity service.
-    InPerson,
-}
-
-/// 认证方式: the method by which a resident began the visit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum IdentificationMethod {
-    /// 居民服务卡 in the slot.
-    Card,
-    /// 渝快码 held to the camera or scanner.
-    Code,
-    /// 居民身份证 laid on the reader.
-    IdCard,
-}
-
-/// 身份凭据: the proof of identity that a level is based on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Evidence {
-    /// The platform knows the card that was read, and it is in force.
-    CardRead,
-    /// The platform consumed the code's token.
-    TokenConsumed,
-    /// The card verified the holder's PIN; the card itself was not authenticated.
-    CardPin,
-    /// An offline code: its issuer signed it, its phone showed it in a current time step, it is not revoked, and
-    /// this kiosk did not accept it before.
-    OfflineCode,
-    /// A paper code: its issuer signed it and it is not revoked. It can be copied.
-    PaperCode,
-    /// The phone of the visit's resident answered this kiosk's challenge.
-    ChallengeAnswered,
-    /// The platform knows the holder of the ID card that was read.
-    IdCardRead,
-    /// As [`Self::CardRead`], and card authentication proved that the card is genuine.
-    CardAuthenticated,
-    /// The card verified the holder's PIN after card authentication had proved that it is genuine.
-    AuthenticatedCardPin,
-}
-
-impl Evidence {
-    /// The highest level that this evidence alone can give. The platform may grant less.
-    #[must_use]
-    pub const fn max_level(self) -> Level {
-        match self {
-            Self::CardRead
-            | Self::CardAuthenticated
-            | Self::IdCardRead
-            | Self::TokenConsumed
-            | Self::CardPin
-            | Self::OfflineCode
-            | Self::PaperCode => Level::Recognised,
-            Self::ChallengeAnswered | Self::AuthenticatedCardPin => Level::Proven,
-        }
-    }
-}
-
-/// How a resident pays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PaymentMethod {
-    /// The bank account bound to the card.
-    CardAccount,
-    /// The account bound to the resident code.
-    ResidentCode,
-}
-
-/// One bill of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderItem {
-    /// The platform's key of the bill.
-    pub key: String,
-    /// Name of the bill, as shown to the resident.
-    pub label: String,
-    /// The payee.
-    pub payee: String,
-    /// The amount of the bill.
-    pub amount: Money,
-}
-
-/// 结算: the known, final outcome of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "outcome")]
-pub enum Settlement {
-    /// The order was charged once.
-    Paid {
-        /// The acquirer's reference.
-        reference: String,
-        /// When the acquirer charged it.
-        at: UnixMs,
-    },
-    /// 作废: the order was not charged, and can never be charged again.
-    Void {
-        /// The reason why the order is void.
-        reason: VoidReason,
-    },
-}
-
-/// Why an order became void.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "why", content = "problem")]
-pub enum VoidReason {
-    /// The acquirer declined: balance, limit, blocked account.
-    Declined,
-    /// An inquiry found no charge and fenced the order: a later charge is refused.
-    Fenced,
-    /// The platform refused the order before anything was charged.
-    Refused(ProblemCode),
-}
 
 /// 打印确认: how sure it is that a receipt was printed, see the `printer` crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -342,6 +221,23 @@ pub enum Entry {
         /// The outcome.
         settlement: Settlement,
     },
+    /// An order that the platform has and the kiosk's log has not: its [`Entry::OrderCreated`] was lost with a damaged disk. Its
+    /// outcome is inquired like that of any unsettled order. Since version 4.
+    OrderRecovered {
+        /// The order.
+        order: OrderId,
+        /// The visit that created it, as the platform says.
+        visit: VisitId,
+        /// The bills.
+        items: Vec<OrderItem>,
+        /// Their sum.
+        total: Money,
+        /// The payment method.
+        method: PaymentMethod,
+    },
+    /// 对账: the platform has no order of this kiosk that the log lacks, and none can appear any more from before this epoch. Since
+    /// version 4.
+    OrdersReconciled,
     /// A receipt was issued to a resident: from now on it waits until it is printed or its print is abandoned.
     #[serde(rename = "receipt-promised")]
     ReceiptIssued {
@@ -458,6 +354,8 @@ impl Entry {
             Self::Queried { .. } => 22,
             Self::OrderCreated { .. } => 30,
             Self::OrderSettled { .. } => 31,
+            Self::OrderRecovered { .. } => 32,
+            Self::OrdersReconciled => 33,
             Self::ReceiptIssued { .. } => 40,
             Self::PrintStarted { .. } => 41,
             Self::Printed { .. } => 42,
@@ -490,6 +388,8 @@ impl Entry {
 mod tests {
     use super::*;
     use crate::card::HexBytes;
+    use crate::order::VoidReason;
+    use crate::problem::ProblemCode;
 
     /// Bodies of version 1. If this test fails, do not change the test: stored records would become unreadable.
     #[test]
@@ -572,9 +472,21 @@ mod tests {
     }
 
     #[test]
-    fn levels_are_ordered_by_strength() {
-        assert!(Level::Nobody < Level::Recognised);
-        assert!(Level::Recognised < Level::Proven);
-        assert!(Level::Proven < Level::InPerson);
+    fn entry_bodies_of_version_4_are_stable() {
+        let (order, visit) = (OrderId::from_entropy(1), VisitId::from_entropy(2));
+        let amount = Money::from_fen(5).unwrap();
+        let item = OrderItem { key: "B1".into(), label: "水费".into(), payee: "水务".into(), amount };
+        let (items, method) = (vec![item], PaymentMethod::CardAccount);
+        let golden = [
+            (
+                Entry::OrderRecovered { order, visit, items, total: amount, method },
+                r#"{"entry":"order-recovered","order":"00000000000000000000000000000001","visit":"00000000000000000000000000000002","items":[{"key":"B1","label":"水费","payee":"水务","amount":5}],"total":5,"method":"card-account"}"#,
+            ),
+            (Entry::OrdersReconciled, r#"{"entry":"orders-reconciled"}"#),
+        ];
+        for (entry, body) in golden {
+            assert_eq!(String::from_utf8(entry.encode()).unwrap(), body);
+            assert_eq!(Entry::decode(body.as_bytes()).unwrap(), entry);
+        }
     }
 }

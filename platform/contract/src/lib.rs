@@ -18,10 +18,12 @@ mod e_certificate;
 mod entropy;
 mod entry;
 mod envelope;
+mod evidence;
 mod id;
 mod limits;
 mod money;
 mod names;
+mod order;
 mod problem;
 mod receipt;
 mod record;
@@ -35,10 +37,10 @@ mod time;
 
 pub use answer_schema::{AnswerField, AnswerFieldType, AnswerSchema, LabelledField};
 pub use api::{
-    AnswerRow, BatchAck, CallAnswer, CallRequest, CardEvidence, CardStatus, ChangesAnswer, ChargeRequest,
-    ChargeState, EvidenceAnswer, EvidenceRequest, FeedItem, IdCardEvidence, IdentifyAnswer, IdentifyRequest,
-    InquiryRequest, LogEnds, MissingRecords, PresentedCredential, RecordBatch, RefusedRecord, SignedHead,
-    SignedServiceDocument, StepUpProof, UploadWindow, VisitKey, WireRecord,
+    AnswerRow, BatchAck, CallAnswer, CallRequest, CardEvidence, CardStatus, ChangesAnswer, EvidenceAnswer,
+    EvidenceRequest, FeedItem, IdCardEvidence, IdentifyAnswer, IdentifyRequest, LogEnds, MissingRecords,
+    PresentedCredential, RecordBatch, RefusedRecord, SignedHead, SignedServiceDocument, StepUpProof,
+    UploadWindow, VisitKey, WireRecord,
 };
 pub use backoff::Backoff;
 pub use bilingual::Bilingual;
@@ -52,17 +54,19 @@ pub use devices::{
 };
 pub use e_certificate::{ECertificateExtract, ECertificateExtractError};
 pub use entropy::{EntropySource, derived_id};
-pub use entry::{
-    AdmissionSubject, CloseReason, Confirmation, Entry, Evidence, IdentificationMethod, Level, OrderItem,
-    PaymentMethod, Settlement, VoidReason,
-};
+pub use entry::{AdmissionSubject, CloseReason, Confirmation, Entry};
 pub use envelope::{
     ANSWER_OVERHEAD, AnswerKey, EnvelopeError, EnvelopeKey, EnvelopeSecret, RequestBinding, SEALED_TYPE,
 };
+pub use evidence::{Evidence, IdentificationMethod, Level};
 pub use id::{ConsentId, IdError, KioskId, OrderId, Pseudonym, ReceiptId, RelyingPartyId, VisitId};
-pub use limits::{ADMISSIONS_MAX, RECORD_BYTES_MAX, USED_CODE_KEPT_MS, USED_CODES_MAX};
+pub use limits::{ADMISSIONS_MAX, RECORD_BYTES_MAX, USED_CODE_KEPT_MS, USED_CODES_MAX, VISIT_KEY_TTL_MS};
 pub use money::{Money, MoneyError};
 pub use names::{CardName, CodeHolder};
+pub use order::{
+    ChargeRequest, ChargeState, InquiryRequest, OrderItem, PaymentMethod, Settlement, UnreportedOrder,
+    UnreportedOrdersAnswer, VoidReason,
+};
 pub use problem::{Problem, ProblemCode};
 pub use receipt::{PrintForm, Receipt, ReceiptLine};
 pub use record::{Chain, HEADER_LEN, Head, Record, RecordError, RecordHeader, RecordKind, SALT_LEN};

@@ -1,7 +1,12 @@
-//! Limits of what a kiosk remembers, for the session, which refuses at a limit, and for its journal.
+//! Limits that kiosk and platform share, and limits of what a kiosk remembers, for the session, which refuses at a limit, and
+//! for its journal.
 
 /// Longest body of a record in bytes: far above any entry. What would be longer is refused before it is recorded.
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
+
+/// Lifetime of a visit key in milliseconds by the platform's clock: longer than any visit that a kiosk allows. A charge request
+/// that comes later is refused, so no order of an ended visit can appear at the platform after this time.
+pub const VISIT_KEY_TTL_MS: u64 = 15 * 60 * 1000;
 
 /// The used-code record of an online token is kept this long in milliseconds, far beyond the validity of the token.
 pub const USED_CODE_KEPT_MS: u64 = 3_600_000;

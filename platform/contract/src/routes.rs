@@ -68,6 +68,8 @@ pub const CALLS: Route<'static> = Route::post("/v1/calls");
 pub const CHARGES: Route<'static> = Route::post("/v1/charges");
 /// Inquires the outcome of an order, and fences it.
 pub const INQUIRIES: Route<'static> = Route::post("/v1/inquiries");
+/// Fetches the orders whose outcome the kiosk has not recorded.
+pub const UNREPORTED_ORDERS: Route<'static> = Route::get("/v1/unreported-orders");
 /// Delivers records.
 pub const RECORDS: Route<'static> = Route::post("/v1/records");
 /// Fetches the feed; [`changes_target`] has the query.
@@ -114,6 +116,13 @@ mod tests {
         );
         assert!(routes.iter().all(|route| is_kiosk_path(route.path)));
         assert_eq!(changes_target(7, None), "/v1/changes?since=7");
+    }
+
+    #[test]
+    fn routes_of_later_versions_are_stable() {
+        let Route { method, path } = UNREPORTED_ORDERS;
+        assert_eq!((method.name(), path), ("GET", "/v1/unreported-orders"));
+        assert!(is_kiosk_path(path));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer_schema::{AnswerField, AnswerFieldType, AnswerSchema};
 use crate::bilingual::Bilingual;
-use crate::entry::Level;
+use crate::evidence::Level;
 use crate::step::Step;
 
 /// Maximum size in bytes of a document that is parsed.

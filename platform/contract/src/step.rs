@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer_schema::AnswerSchema;
 use crate::bilingual::Bilingual;
-use crate::entry::PaymentMethod;
+use crate::order::PaymentMethod;
 use crate::receipt::PrintForm;
 
 /// One step of a service.

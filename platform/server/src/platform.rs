@@ -249,6 +249,7 @@ fn route_request(
                 routes::CALLS => services::operation_calls::call_operation(context, kiosk, &request.body),
                 routes::CHARGES => payments::charges::charge_order(context, kiosk, &request.body),
                 routes::INQUIRIES => payments::inquiries::inquire_order(context, kiosk, &request.body),
+                routes::UNREPORTED_ORDERS => payments::unreported_orders::list_unreported(context, kiosk),
                 routes::RECORDS => kiosks::records::accept_batch(context, kiosk, &request.body),
                 routes::CHANGES => feed::changes_since(context, query),
                 Route { .. } => Err(no_such_path()),

@@ -257,8 +257,9 @@ pub fn platform_answer(data: &[u8]) {
         RequestKind::Inquire(order),
         RequestKind::Records,
         RequestKind::Changes,
+        RequestKind::UnreportedOrders,
     ]
-    .get(usize::from(asked % 7))
+    .get(usize::from(asked % 8))
     .copied();
     let Some(asked) = asked else { return };
     let status = if *status < 128 { 200 } else { 400 + u16::from(*status) };

@@ -111,7 +111,7 @@ fn check_journal_on_disk(world: &Simulator, kiosk: usize, audited: &BTreeMap<u64
     let is_damaged = world.kiosks[kiosk].is_damaged;
     assert!(opening.damaged_segments == 0 || is_damaged, "a segment is damaged");
     let last = log.head();
-    let unsettled = log.state().0.unsettled_orders();
+    let unsettled = log.state().durable.unsettled_orders();
     assert!(unsettled.is_empty(), "kiosk {kiosk} leaves {unsettled:?}");
     for epoch in log.epochs() {
         // Opening the journal for this check adds one record.

@@ -160,7 +160,7 @@ impl SimKiosk {
                     self.view = Some(*view);
                 }
                 Output::Cache(CacheEntry { key: CacheKey::Feed, bytes }) => self.cache.feed = Some(bytes),
-                Output::Effect(_) | Output::Send(_) => rest.push(out),
+                Output::Effect(_) | Output::Send(_) | Output::Reconcile => rest.push(out),
             }
         }
         rest

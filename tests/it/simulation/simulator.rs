@@ -318,6 +318,7 @@ impl Simulator {
             match out {
                 Output::Effect(effect) => self.execute_effect(kiosk, effect),
                 Output::Send(request) => self.send(kiosk, OutgoingRequest::uplink(request)),
+                Output::Reconcile => self.send(kiosk, OutgoingRequest::unreported_orders()),
                 Output::Show(_) | Output::Cache(_) => {}
             }
         }

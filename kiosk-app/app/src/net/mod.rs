@@ -157,7 +157,8 @@ impl RequestPool {
                 | RequestKind::Call(_)
                 | RequestKind::Charge(_)
                 | RequestKind::Records
-                | RequestKind::Changes => None,
+                | RequestKind::Changes
+                | RequestKind::UnreportedOrders => None,
             };
             deliver(&inbox, EngineMessage::Input(platform.execute(request).await));
         });

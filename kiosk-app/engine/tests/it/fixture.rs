@@ -358,6 +358,11 @@ impl Fixture {
                     .ok_or(ExchangeFailed);
                 self.turn(InputEvent::Uplink(UplinkAnswer::Records(exchange, answer)));
             }
+            Output::Reconcile => {
+                let now = self.now.wall;
+                let answer = self.link_up.then(|| self.platform.unreported(now)).ok_or(ExchangeFailed);
+                self.turn(InputEvent::Uplink(UplinkAnswer::UnreportedOrders(answer)));
+            }
             Output::Effect(Effect::CancelWork(_)) | Output::Show(_) | Output::Cache(_) => {}
         }
     }

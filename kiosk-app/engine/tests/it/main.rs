@@ -15,3 +15,4 @@ mod failures;
 mod feed;
 mod fixture;
 mod platform;
+mod reconciliation;

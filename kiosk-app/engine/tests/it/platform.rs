@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use contract::{
     BatchAck, CallAnswer, Chain, ChangesAnswer, ChargeRequest, ChargeState, Entry, Evidence, FeedItem, Head,
     IdentifyAnswer, KioskId, Level, OrderId, Pseudonym, RecordBatch, SecretKey, Settlement,
-    SignedServiceDocument, UnixMs, UploadWindow, VisitKey, VoidReason,
+    SignedServiceDocument, UnixMs, UnreportedOrder, UnreportedOrdersAnswer, UploadWindow, VisitId, VisitKey,
+    VoidReason,
 };
 
 pub(crate) fn city_key() -> SecretKey {
@@ -28,6 +29,10 @@ pub(crate) struct Platform {
     /// Charge requests in the order of arrival.
     pub(crate) charge_requests: Vec<OrderId>,
     fenced: BTreeSet<OrderId>,
+    /// Charged orders without an outcome and a receipt in the stored records.
+    unreported: BTreeMap<OrderId, UnreportedOrder>,
+    /// Times that the list of them was asked for.
+    pub(crate) reconciliations: u32,
     /// Heads of the stored chains, by epoch and number.
     heads: BTreeMap<(u64, u64), Head>,
     /// Numbers that the kiosk stated to be missing: epoch, after, last.
@@ -52,6 +57,9 @@ impl Platform {
             return void();
         }
         *self.charged.entry(request.order).or_default() += 1;
+        let ChargeRequest { order, items, total, method, .. } = request.clone();
+        let visit = VisitId::from_entropy(4);
+        self.unreported.insert(order, UnreportedOrder { order, visit, items, total, method });
         paid()
     }
 
@@ -70,6 +78,20 @@ impl Platform {
         let given = usize::try_from(since).unwrap();
         let items = self.feed.get(given..).unwrap_or_default().to_vec();
         ChangesAnswer { items, cursor: u64::try_from(self.feed.len()).unwrap(), feed: self.feed_epoch, now }
+    }
+
+    pub(crate) fn unreported(&mut self, now: UnixMs) -> UnreportedOrdersAnswer {
+        self.reconciliations += 1;
+        UnreportedOrdersAnswer { orders: self.unreported.values().cloned().collect(), more: false, now }
+    }
+
+    fn store(&mut self, entry: Entry) {
+        if let Entry::OrderSettled { order, settlement: Settlement::Void { .. } }
+        | Entry::ReceiptIssued { order: Some(order), .. } = &entry
+        {
+            self.unreported.remove(order);
+        }
+        self.entries.push(entry);
     }
 
     /// Checks and stores a batch, as strictly as the contract demands.
@@ -107,7 +129,7 @@ impl Platform {
                 }
                 None => {
                     self.heads.insert((epoch, head.seq), head);
-                    self.entries.push(match Entry::decode(&record.body).unwrap() {
+                    self.store(match Entry::decode(&record.body).unwrap() {
                         Entry::Restated { record, .. } => *record,
                         entry => entry,
                     });

@@ -58,6 +58,8 @@ impl Durable {
             | Entry::Queried { .. }
             | Entry::OrderCreated { .. }
             | Entry::OrderSettled { .. }
+            | Entry::OrderRecovered { .. }
+            | Entry::OrdersReconciled
             | Entry::ReceiptIssued { .. }
             | Entry::PrintStarted { .. }
             | Entry::PrintNotStarted { .. }

@@ -1,4 +1,4 @@
-//! Orders that were created and not settled.
+//! Orders that were created, or recovered from the platform, and not settled.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ pub(crate) struct UnsettledOrders(BTreeMap<OrderId, UnsettledOrder>);
 pub(crate) struct UnsettledOrder {
     /// The visit that created the order.
     pub(crate) visit: VisitId,
-    /// The service that created the order.
-    pub(crate) service: String,
+    /// The service that created the order; none for an order that only the platform knew.
+    pub(crate) service: Option<String>,
     /// The bills to be paid.
     pub(crate) items: Vec<OrderItem>,
     /// The sum of the bills.
@@ -27,11 +27,19 @@ pub(crate) struct UnsettledOrder {
 
 impl UnsettledOrders {
     pub(super) fn apply(&mut self, entry: &Entry) {
-        if let Entry::OrderCreated { order, visit, service, items, total, method, .. } = entry {
-            let (visit, service, items, total) = (*visit, service.clone(), items.clone(), *total);
-            self.0.insert(*order, UnsettledOrder { visit, service, items, total, method: *method });
-        } else if let Entry::OrderSettled { order, .. } = entry {
-            self.0.remove(order);
+        match entry {
+            Entry::OrderCreated { order, visit, service, items, total, method, .. } => {
+                let (visit, service, items, total) = (*visit, Some(service.clone()), items.clone(), *total);
+                self.0.insert(*order, UnsettledOrder { visit, service, items, total, method: *method });
+            }
+            Entry::OrderRecovered { order, visit, items, total, method } => {
+                let (visit, items, total) = (*visit, items.clone(), *total);
+                self.0.insert(*order, UnsettledOrder { visit, service: None, items, total, method: *method });
+            }
+            Entry::OrderSettled { order, .. } => {
+                self.0.remove(order);
+            }
+            _ => {}
         }
     }
 

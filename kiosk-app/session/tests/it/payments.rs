@@ -1,6 +1,6 @@
 //! Payments: never charged twice, never without a record, inquired until the outcome is known (I1).
 
-use contract::{ChargeState, Entry, ProblemCode, Settlement, VoidReason};
+use contract::{ChargeState, Entry, OrderId, ProblemCode, Settlement, UnreportedOrder, VisitId, VoidReason};
 use session::{CardEvent, Event, Failure, PinAnswer, WorkAnswer};
 use view::{Body, Intent, OutcomeKind, TextId};
 
@@ -230,6 +230,36 @@ fn recovery_inquires_open_order_and_never_charges() {
     assert_eq!(after.inquiries().len(), 2);
     assert!(after.charges().is_empty());
     assert_eq!(after.count(|e| matches!(e, Entry::OrderSettled { .. })), 1);
+}
+
+#[test]
+fn unknown_unreported_order_is_recovered_and_gets_its_receipt() {
+    let mut fixture = Fixture::new();
+    let own = fixture.charge();
+    fixture.lose_answer(own);
+    let lost = OrderId::from_entropy(99);
+    let charged = fixture.charges()[0].clone();
+    let of = |order| UnreportedOrder {
+        order,
+        visit: VisitId::from_entropy(98),
+        items: charged.items.clone(),
+        total: charged.total,
+        method: charged.method,
+    };
+    let orders = vec![of(own), of(lost)];
+    fixture.event(Event::OrdersReconciled { orders: orders.clone(), is_complete: false });
+    let recovered = |fixture: &Fixture| fixture.count(|e| matches!(e, Entry::OrderRecovered { .. }));
+    assert_eq!((recovered(&fixture), fixture.inquiries()), (1, vec![lost]));
+    assert_eq!(fixture.count(|e| *e == Entry::OrdersReconciled), 0);
+    // Listed again while it is not settled.
+    fixture.event(Event::OrdersReconciled { orders, is_complete: true });
+    assert_eq!((recovered(&fixture), fixture.count(|e| *e == Entry::OrdersReconciled)), (1, 1));
+    let shown = fixture.view();
+    fixture.settle_as_paid(lost);
+    assert_eq!(fixture.view(), shown, "whoever is there now did not pay it");
+    let receipt = |e: &Entry| matches!(e, Entry::ReceiptIssued { order: Some(order), .. } if *order == lost);
+    assert_eq!((fixture.count(receipt), fixture.prints().len()), (1, 0), "to be fetched, not printed");
+    assert!(fixture.charges().len() == 1);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::incidents::record_incident;
 use crate::kiosks::log_ends;
 use crate::kiosks::stored_chain::{hash_at, seq_column, stored_upto};
 use crate::messages::PlatformResponse;
+use crate::payments::unreported_orders;
 use crate::peer_calls::PlatformReply;
 use crate::recovery_state;
 use crate::request_error::{RequestError, malformed_request, parse_body};
@@ -180,7 +181,7 @@ fn store_record(
     Ok(())
 }
 
-/// Applies a new record to the platform's other tables: receipts, used codes, revocations, consents.
+/// Applies a new record to the platform's other tables: receipts, reported orders, used codes, revocations, consents.
 fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entry) -> rusqlite::Result<()> {
     let device = header.device;
     recovery_state::note_record(context, header, entry)?;
@@ -194,6 +195,7 @@ fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entr
             params![receipt.to_string(), device.to_string(), to_json_column(content)],
         )?;
     }
+    unreported_orders::note_record(context.tx, device, entry)?;
     used_codes::record_kiosk_use(context.tx, &device.to_string(), entry, context.now)?;
     revocations::compare_admission(context.tx, header, entry, context.now)?;
     consents::kiosk::record_consent(context.tx, device, entry, context.now)

@@ -19,6 +19,7 @@ use super::bills;
 use super::inquiries::{apply_outcome, inquiry_target, on_inquiry_reply};
 use super::order_ref::OrderRef;
 use super::orders::{NewOrder, StoredOrder, charge_state_reply, find_order, insert_order, order_conflict};
+use super::unreported_orders;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
@@ -26,7 +27,7 @@ use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
 use crate::recovery_state::{refuse_while_recovering, was_restored};
 use crate::request_error::{RequestError, malformed_request, parse_body};
 use crate::store::columns::to_json_column;
-use crate::visits::identify::open_visit;
+use crate::visits::identify::{OpenVisit, open_visit};
 
 /// Most bills of one order.
 const ITEMS_MAX: usize = 20;
@@ -46,9 +47,9 @@ pub(crate) fn charge_order(
     refuse_while_recovering(context)?;
     check_total(&request)?;
     match check_chargeable(context, kiosk, &request)? {
-        Ok(resident) => {
+        Ok(visit) => {
             let kiosk = kiosk.id;
-            let call = bills::build_bills_call(context, resident, move |context, answer| {
+            let call = bills::build_bills_call(context, visit.resident, move |context, answer| {
                 charge_open_bills(context, kiosk, &request, body_hash, answer)
             })?;
             Ok(PlatformReply::CallPeer(call))
@@ -78,7 +79,8 @@ fn charge_open_bills(
         bills::store_bills(context, visit.resident, &open_bills)?;
     }
     match check_chargeable(context, kiosk, request)? {
-        Ok(resident) => {
+        Ok(OpenVisit { resident, visit, .. }) => {
+            unreported_orders::note_charge(context, kiosk.id, visit, request)?;
             insert_order(context, &order, kiosk.id, &NewOrder::Live { resident, request, body_hash })?;
             Ok(PlatformReply::CallPeer(build_charge_call(&order, kiosk, request, resident)))
         }
@@ -143,12 +145,12 @@ fn check_total(request: &ChargeRequest) -> Result<(), RequestError> {
     }
 }
 
-/// Returns the resident of the order if it may be charged; the inner error is the refusal.
+/// Returns the visit of the order if it may be charged; the inner error is the refusal.
 fn check_chargeable(
     context: &RequestContext<'_>,
     kiosk: &RegisteredKiosk,
     request: &ChargeRequest,
-) -> Result<Result<i64, Problem>, RequestError> {
+) -> Result<Result<OpenVisit, Problem>, RequestError> {
     let visit = match open_visit(context, kiosk, &request.key) {
         Ok(visit) => visit,
         Err(RequestError::Problem(problem)) => return Ok(Err(problem)),
@@ -175,7 +177,7 @@ fn check_chargeable(
             return Ok(Err(problem));
         }
     }
-    Ok(Ok(visit.resident))
+    Ok(Ok(visit))
 }
 
 /// Returns why a bill cannot be charged; `None` if it can.

@@ -8,3 +8,4 @@ mod lost_orders;
 pub(crate) mod order_ref;
 pub(crate) mod orders;
 pub(crate) mod outbox;
+pub(crate) mod unreported_orders;

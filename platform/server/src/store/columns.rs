@@ -1,5 +1,8 @@
 //! Conversion of values to and from database columns: contract values as JSON text, times and numbers as integers.
 
+use std::error::Error;
+use std::str::FromStr;
+
 use contract::UnixMs;
 use rusqlite::types::Type;
 use serde::{Serialize, de::DeserializeOwned};
@@ -18,6 +21,13 @@ pub(crate) fn from_json_column<T: DeserializeOwned>(text: &str) -> rusqlite::Res
 /// Converts a time to milliseconds; saturates in the year 292 million.
 pub(crate) fn to_ms_column(time: UnixMs) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+/// Parses an id from its text.
+pub(crate) fn from_id_column<T: FromStr<Err: Error + Send + Sync + 'static>>(
+    text: &str,
+) -> rusqlite::Result<T> {
+    text.parse().map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error)))
 }
 
 /// The time `by_ms` before `now`, in milliseconds as stored.

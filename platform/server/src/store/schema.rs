@@ -110,6 +110,15 @@ CREATE TABLE IF NOT EXISTS order_refusals (
     [order] TEXT NOT NULL PRIMARY KEY,
     count   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- Orders whose outcome and, if they are paid, receipt are not among their kiosk's records. `content` is what the kiosk needs to
+-- know of an order that it has lost.
+CREATE TABLE IF NOT EXISTS unreported_orders (
+    device     TEXT NOT NULL,
+    [order]    TEXT NOT NULL PRIMARY KEY,
+    content    TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unreported_orders_of_device ON unreported_orders (device, created_ms);
 CREATE INDEX IF NOT EXISTS orders_to_ask ON orders (next_ask_ms) WHERE settlement IS NULL;
 CREATE TABLE IF NOT EXISTS order_items (
     resident   INTEGER NOT NULL,

@@ -2,7 +2,7 @@
 
 use contract::{
     CardEvidence, CardStatus, Evidence, IdCardEvidence, IdentifyAnswer, IdentifyRequest, Level,
-    PresentedCredential, ProblemCode, Pseudonym, VisitId, VisitKey, sm3, to_hex,
+    PresentedCredential, ProblemCode, Pseudonym, VISIT_KEY_TTL_MS, VisitId, VisitKey, sm3, to_hex,
 };
 use resident_code::Code;
 use rusqlite::{OptionalExtension as _, params};
@@ -14,10 +14,8 @@ use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::request_error::{RequestError, malformed_request, parse_body};
-use crate::store::columns::{from_json_column, to_json_column, to_ms_column};
+use crate::store::columns::{from_id_column, from_json_column, to_json_column, to_ms_column};
 
-/// Lifetime of a visit key in milliseconds: longer than any visit that a kiosk allows.
-const VISIT_KEY_TTL_MS: u64 = 15 * 60 * 1000;
 /// Version of cards that may withhold name and ID number of the holder until the reader is authenticated.
 const PARTLY_READABLE_VERSION: &str = "3.00";
 
@@ -26,6 +24,7 @@ const KIOSK_VISIT_PURPOSE: &str = "自助终端办事";
 
 /// An open visit (办理).
 pub(crate) struct OpenVisit {
+    pub(crate) visit: VisitId,
     pub(crate) resident: i64,
     pub(crate) evidence: Evidence,
     pub(crate) level: Level,
@@ -81,10 +80,11 @@ pub(crate) fn open_visit(
     let found = context
         .tx
         .query_row(
-            "SELECT resident, evidence, level FROM visits WHERE key = ?1 AND device = ?2 AND expires_ms > ?3",
+            "SELECT resident, evidence, level, visit FROM visits WHERE key = ?1 AND device = ?2 AND expires_ms > ?3",
             params![key.0, kiosk.id.to_string(), to_ms_column(context.now)],
             |row| {
                 Ok(OpenVisit {
+                    visit: from_id_column(&row.get::<_, String>(3)?)?,
                     resident: row.get(0)?,
                     evidence: from_json_column(&row.get::<_, String>(1)?)?,
                     level: from_json_column(&row.get::<_, String>(2)?)?,

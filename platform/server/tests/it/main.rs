@@ -24,3 +24,4 @@ mod records;
 mod restore;
 mod services;
 mod step_up;
+mod unreported_orders;

@@ -19,13 +19,13 @@ use crate::fixture::{CityFixture, TestKiosk, ZHANG_GUIYING, answer_or_problem, s
 use crate::records::{self, KioskLog};
 
 /// A city whose platform has a database file and a backup of it.
-struct RestorableCity {
-    city: CityFixture,
+pub(crate) struct RestorableCity {
+    pub(crate) city: CityFixture,
     directory: TempDir,
 }
 
 impl RestorableCity {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut city = Self { city: CityFixture::new(), directory };
         city.start();
@@ -46,11 +46,11 @@ impl RestorableCity {
         self.city.platform = platform;
     }
 
-    fn back_up(&self) {
+    pub(crate) fn back_up(&self) {
         back_up(&self.file("platform.db"), &self.file("backup.db"), self.city.now).unwrap();
     }
 
-    fn restore(&mut self) {
+    pub(crate) fn restore(&mut self) {
         self.city.platform = Platform::open(Connection::open_in_memory().unwrap(), setup()).unwrap();
         restore(&self.file("platform.db"), &self.file("backup.db"), self.city.now).unwrap();
         self.start();
