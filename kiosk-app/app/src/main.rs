@@ -35,7 +35,7 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use engine::{EngineConfig, JournalOpener};
-use journal::RealDisk;
+use journal::{JournalLimits, RealDisk};
 use session::Event;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
@@ -148,7 +148,7 @@ fn engine_config(config: KioskConfig, log: PathBuf, snapshot: PendingSnapshot) -
             wrap_key: config.wrap_key,
             software: env!("CARGO_PKG_VERSION").to_owned(),
             configuration: config.digest,
-            high_water: u64::from(config.site.log.high_water_mib) * 1024 * 1024,
+            limits: JournalLimits::new(u64::from(config.site.log.high_water_mib) * 1024 * 1024),
         },
         setup,
         device_key: config.device_key,

@@ -441,15 +441,21 @@ impl<D: Disk> Engine<D> {
                 self.update_clock(turn);
             }
             UplinkAnswer::UnreportedOrders(answer) => {
-                let head = match &self.state {
-                    EngineState::InService(open) => Some(open.journal.head()),
-                    EngineState::OutOfService { .. } => None,
-                };
-                let random = turn.entropy.next_u128();
-                let Some(reconciled) = self.reconciliation.on_answer(now, random, head, answer) else {
+                let EngineState::InService(open) = &self.state else {
+                    self.reconciliation.on_answer(now, 0, None, answer);
                     return;
                 };
-                let Reconciled { orders, is_complete } = reconciled;
+                let (random, head) = (turn.entropy.next_u128(), Some(open.journal.head()));
+                let reconciled = self.reconciliation.on_answer(now, random, head, answer);
+                let Some(Reconciled { orders, is_complete }) = reconciled else { return };
+                let known = open.kiosk.durable().unsettled_orders();
+                let lacking = orders.iter().filter(|one| !known.contains(&one.order)).count();
+                if lacking > 0 {
+                    tracing::warn!(
+                        orders = lacking,
+                        "orders recovered from the platform: the log lacks them, their outcomes are inquired"
+                    );
+                }
                 self.dispatch(turn, Event::OrdersReconciled { orders, is_complete });
             }
         }

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use contract::{EntropySource, Entry, Head, KioskId, RECORD_BYTES_MAX, SecretKey, Signature, UnixMs};
-use journal::{Disk, Journal, JournalConfig, JournalError, NextRecords, RecoveryReport};
+use contract::{EntropySource, Entry, Head, KioskId, SecretKey, Signature, UnixMs};
+use journal::{Disk, Journal, JournalConfig, JournalError, JournalLimits, NextRecords, RecoveryReport};
 use sync::RecordSource;
 use zeroize::Zeroizing;
 
@@ -24,8 +24,8 @@ pub struct JournalOpener<D> {
     pub software: String,
     /// SM3 of the site configuration in hexadecimal, for the opening record.
     pub configuration: String,
-    /// High-water mark: at this many bytes of journal, new money is refused.
-    pub high_water: u64,
+    /// How large the journal may become.
+    pub limits: JournalLimits,
 }
 
 /// Why the journal could not be opened.
@@ -52,7 +52,7 @@ impl<D: Disk> JournalOpener<D> {
             wrap_key: self.wrap_key.clone(),
             software: self.software.clone(),
             configuration: self.configuration.clone(),
-            high_water: self.high_water,
+            limits: self.limits,
         };
         let (journal, report) = Journal::open(disk, identity, now, &mut || entropy.next_bytes())
             .map_err(JournalOpenError::Journal)?;
@@ -138,21 +138,8 @@ pub(crate) fn restated_after<D: Disk>(
     while entries.len() < RESTATED_MAX {
         match readable(journal.read_after(epoch, after, RESTATED_MAX, usize::MAX)) {
             Some(NextRecords::Records(_, records)) => {
-                for record in records {
-                    let (seq, time) = (record.header.seq, record.header.time);
-                    after = seq;
-                    match Entry::decode(&record.body) {
-                        // Which segments were opened concerns the old epoch only; what was stated again stays what it is.
-                        Ok(Entry::JournalOpened { .. }) | Err(_) => {}
-                        Ok(entry @ Entry::Restated { .. }) => entries.push(entry),
-                        Ok(entry) => {
-                            let entry = Entry::Restated { epoch, seq, time, record: Box::new(entry) };
-                            if entry.encode().len() <= RECORD_BYTES_MAX {
-                                entries.push(entry);
-                            }
-                        }
-                    }
-                }
+                after = records.last().map_or(after, |last| last.header.seq);
+                entries.extend(records.iter().filter_map(journal::restated));
             }
             Some(NextRecords::Missing(resumes)) => after = resumes.seq,
             None => break,

@@ -9,7 +9,7 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use contract::{CloseReason, Entry, UnixMs, VisitId};
-use journal::{JournalConfig, JournalState, NextRecords, RealDisk, RecoveryReport};
+use journal::{JournalConfig, JournalLimits, JournalState, NextRecords, RealDisk, RecoveryReport};
 use serde::{Deserialize, Serialize};
 
 /// The time comes with each call: the journal reads no clock.
@@ -79,7 +79,7 @@ fn open(directory: &Path) -> Result<(Journal, RecoveryReport), Box<dyn Error>> {
         wrap_key: [9; 16].into(),
         software: "0.1.0".into(),
         configuration: "00".into(),
-        high_water: 1 << 30,
+        limits: JournalLimits::new(1 << 30),
     };
     Ok(Journal::open(RealDisk::open(directory)?, config, NOW, &mut entropy())?)
 }

@@ -13,8 +13,25 @@ pub struct JournalConfig {
     pub software: String,
     /// SM3 of the site configuration in hexadecimal, for the opening record.
     pub configuration: String,
-    /// High-water mark (高水位) in bytes.
+    /// How large it may become.
+    pub limits: JournalLimits,
+}
+
+/// Sizes of a journal in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalLimits {
+    /// High-water mark (高水位): a journal of this size refuses new money.
     pub high_water: u64,
+    /// A segment of this size is full.
+    pub segment_bytes: u64,
+}
+
+impl JournalLimits {
+    /// Segments of 4 MiB, and this high-water mark.
+    #[must_use]
+    pub const fn new(high_water: u64) -> Self {
+        Self { high_water, segment_bytes: 4 * 1024 * 1024 }
+    }
 }
 
 impl JournalConfig {

@@ -46,8 +46,12 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
             recovery::recover::<S, D>(&mut disk, &config)?;
         let previous = previous.filter(|_| report.new_epoch);
         let opened = config.opening(previous, report.torn_bytes, report.damaged_segments);
+        let mut first = vec![opened];
         let (chain, state, mut units) = match resume {
-            Resume::NewEpoch => (new_epoch(config.device, entropy), state, Vec::new()),
+            Resume::NewEpoch(unconfirmed) => {
+                first.extend(unconfirmed.iter().filter_map(restated));
+                (new_epoch(config.device, entropy), state, Vec::new())
+            }
             Resume::After(chain) => (chain, state, Vec::new()),
             Resume::Repeat(Unconfirmed { before, state, units }) => (before, state, units),
         };
@@ -71,7 +75,7 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         for unit in &units {
             recovery::push_all(&mut end, unit).expect("recovery has just read them from this chain");
         }
-        units.push(records_of(&[opened], &mut end, now, entropy)?);
+        units.push(records_of(&first, &mut end, now, entropy)?);
         journal.begin_segment(next_ordinal, &units, now, entropy)?;
         // The new segment repeats these as a whole, and their own sync may have failed.
         journal.delete_segments(|one| one.before == chain.head() && one.name.ordinal < next_ordinal)?;
@@ -94,7 +98,7 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         let mut end = self.chain;
         let records = records_of(entries, &mut end, now, entropy)?;
         match self.segments.last() {
-            Some(current) if !current.is_full(now) => {
+            Some(current) if !current.is_full(now, self.config.limits.segment_bytes) => {
                 let bytes = self.sealer.seal_unit(&records).ok_or(JournalError::Sealing)?;
                 self.write(&bytes)?;
                 self.add_unit(&records);
@@ -280,7 +284,7 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
     /// records and their segments are deleted.
     #[must_use]
     pub fn is_above_high_water(&self) -> bool {
-        self.segments.iter().map(|segment| segment.bytes).sum::<u64>() >= self.config.high_water
+        self.segments.iter().map(|segment| segment.bytes).sum::<u64>() >= self.config.limits.high_water
     }
 
     /// Returns the disk and the configuration, to reopen the journal after a failure.
@@ -294,6 +298,19 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
 fn new_epoch(device: KioskId, entropy: EntropyFn<'_>) -> Chain {
     let epoch = entropy().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
     Chain::genesis(device, epoch)
+}
+
+/// The entry that states a record again in a new epoch. None for what concerns its own epoch only, for what this version does not
+/// understand, and for what would be too long; what was stated again before stays what it is.
+#[must_use]
+pub fn restated(record: &Record) -> Option<Entry> {
+    let RecordHeader { epoch, seq, time, .. } = record.header;
+    match Entry::decode(&record.body) {
+        Ok(Entry::JournalOpened { .. }) | Err(_) => None,
+        Ok(entry @ Entry::Restated { .. }) => Some(entry),
+        Ok(entry) => Some(Entry::Restated { epoch, seq, time, record: Box::new(entry) })
+            .filter(|entry| entry.encode().len() <= RECORD_BYTES_MAX),
+    }
 }
 
 /// The records of these entries, which continue the chain.

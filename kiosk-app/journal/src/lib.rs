@@ -31,9 +31,9 @@ mod segment_info;
 mod state;
 
 pub use cache::{Cache, CacheCondition, CacheError};
-pub use config::{EntropyFn, JournalConfig, RecoveryReport};
+pub use config::{EntropyFn, JournalConfig, JournalLimits, RecoveryReport};
 pub use disk::{Disk, RealDisk};
 pub use error::JournalError;
-pub use journal::Journal;
+pub use journal::{Journal, restated};
 pub use reading::NextRecords;
 pub use state::JournalState;

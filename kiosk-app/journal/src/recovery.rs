@@ -26,8 +26,9 @@ pub(crate) struct Recovered<S> {
 
 /// Where the next segment begins.
 pub(crate) enum Resume<S> {
-    /// In a new epoch: there is no journal, or damage was found in it.
-    NewEpoch,
+    /// In a new epoch: there is no journal, or damage was found in it. The last units, whose sync may have failed, are stated again
+    /// there: they are in the state.
+    NewEpoch(Vec<Record>),
     /// After this chain.
     After(Chain),
     /// Before units whose sync may have failed, which the new segment repeats: the last one, or all of a segment that was begun
@@ -138,11 +139,13 @@ impl<D: Disk> Recovery<'_, D> {
         (base, files)
     }
 
-    /// Describes the segments before `next`, of which only the heads are read.
+    /// Describes the segments before `next`, of which only the heads are read. A gap counts as damage in the newest epoch only: one
+    /// in an earlier epoch was found before, and ended it.
     fn describe_older(&mut self, names: &[SegmentName], next: Option<&ReadFile>) -> Vec<SegmentInfo> {
         let mut described: Vec<SegmentInfo> = Vec::new();
         let mut next_ordinal = next.map(|next| next.name.ordinal);
         let mut next = next.map(|next| next.head.before);
+        let newest_epoch = next.map(|next| next.epoch);
         // The segment between two others was just quarantined, so it is counted.
         let mut is_gap_counted = false;
         for name in names.iter().rev() {
@@ -166,7 +169,8 @@ impl<D: Disk> Recovery<'_, D> {
                 _ => {
                     let end = self.read_end(name).unwrap_or(head.before);
                     segment.last_seq = follows.map_or(end.seq, |next| next.seq.min(end.seq));
-                    let is_gap = follows.is_some_and(|next| end.seq < next.seq);
+                    let is_gap =
+                        follows.is_some_and(|next| end.seq < next.seq && Some(next.epoch) == newest_epoch);
                     if is_gap && !is_gap_counted && !name.is_damaged {
                         self.report.damaged_segments += 1;
                     }
@@ -261,10 +265,12 @@ impl<D: Disk> Recovery<'_, D> {
             apply_all(&mut state, records);
         }
         let resume = match (end, pending.zip(state_before)) {
-            _ if self.report.new_epoch => Resume::NewEpoch,
+            (_, pending) if self.report.new_epoch => {
+                Resume::NewEpoch(pending.into_iter().flat_map(|((_, units), _)| units).flatten().collect())
+            }
             (_, Some(((before, units), state))) => Resume::Repeat(Unconfirmed { before, state, units }),
             (Some(end), None) => Resume::After(end),
-            (None, None) => Resume::NewEpoch,
+            (None, None) => Resume::NewEpoch(Vec::new()),
         };
         let previous = end.map(|end| end.head());
         let Self { report, next_ordinal, .. } = self;

@@ -7,8 +7,6 @@ use contract::{Head, UnixMs};
 use crate::disk::Disk;
 use crate::error::JournalError;
 
-/// A segment is full at this size in bytes, or after a day.
-const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const DAY_MS: u64 = 86_400_000;
 const EXTENSION: &str = ".seg";
 const DAMAGED: &str = ".damaged";
@@ -93,9 +91,9 @@ impl SegmentInfo {
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     }
 
-    /// Whether the next record must go into a new segment.
-    pub(crate) const fn is_full(&self, now: UnixMs) -> bool {
-        self.bytes >= SEGMENT_BYTES_MAX || now.0.saturating_sub(self.begun.0) >= DAY_MS
+    /// Whether the next record must go into a new segment: after a day, or at this many bytes.
+    pub(crate) const fn is_full(&self, now: UnixMs, segment_bytes: u64) -> bool {
+        self.bytes >= segment_bytes || now.0.saturating_sub(self.begun.0) >= DAY_MS
     }
 
     /// Whether the segment has the record after this number.
@@ -159,10 +157,10 @@ mod tests {
     fn segment_is_full_by_size_or_after_a_day() {
         let before = Chain::genesis("K-1".parse().unwrap(), 5).head();
         let mut segment = SegmentInfo::new(SegmentName::new(0, &before), before, UnixMs(1_000));
-        assert!(!segment.is_full(UnixMs(DAY_MS + 999)) && segment.is_full(UnixMs(DAY_MS + 1_000)));
+        assert!(!segment.is_full(UnixMs(DAY_MS + 999), 900) && segment.is_full(UnixMs(DAY_MS + 1_000), 900));
         // A clock that was set back does not fill it.
-        assert!(!segment.is_full(UnixMs(0)));
-        segment.bytes = SEGMENT_BYTES_MAX;
-        assert!(segment.is_full(UnixMs(1_000)));
+        assert!(!segment.is_full(UnixMs(0), 900));
+        segment.bytes = 900;
+        assert!(segment.is_full(UnixMs(1_000), 900) && !segment.is_full(UnixMs(1_000), 901));
     }
 }

@@ -15,7 +15,7 @@ use engine::{
     CacheSnapshot, Engine, EngineConfig, EngineInput, ExchangeTiming, InputEvent, JournalOpener, Output,
     UplinkAnswer, UplinkRequest,
 };
-use journal::RealDisk;
+use journal::{JournalLimits, RealDisk};
 use resident_code::{Alias, Capabilities, CodeIssuer, SessionCertificate, SessionTerms};
 use session::{DeviceKind, DeviceState, Equipment, Event, KioskSetup, MonotonicMs, Now, TimeLimits};
 use view::{Body, Light, Texts};
@@ -87,7 +87,7 @@ pub(super) fn verdicts(directory: &Path) -> Result<()> {
             wrap_key: [9; 16].into(),
             software: "bench".into(),
             configuration: "00".into(),
-            high_water: u64::MAX,
+            limits: JournalLimits::new(u64::MAX),
         },
         device_key: Arc::new(key(7)?),
         catalogue_key: key(8)?.public(),

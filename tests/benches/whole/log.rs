@@ -11,7 +11,7 @@ use contract::{
     PaymentMethod, PrintForm, Pseudonym, Receipt, ReceiptId, ReceiptLine, Settlement, UnixMs, VisitId, sm3,
     to_hex,
 };
-use journal::{JournalConfig, JournalState, RealDisk};
+use journal::{JournalConfig, JournalLimits, JournalState, RealDisk};
 use serde::{Deserialize, Serialize};
 
 use super::{note, report};
@@ -44,7 +44,7 @@ fn open(directory: &Path, seed: u64) -> Result<Journal> {
         wrap_key: [9; 16].into(),
         software: "bench".into(),
         configuration: "00".into(),
-        high_water: u64::MAX,
+        limits: JournalLimits::new(u64::MAX),
     };
     Ok(Journal::open(RealDisk::open(directory)?, identity, NOW, &mut entropy(seed))?.0)
 }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
-    CodeHolder, ConsentId, Entry, Evidence, KioskId, Level, OrderId, PaymentMethod, Settlement, UnixMs,
-    VisitId,
+    CodeHolder, ConsentId, Entry, Evidence, KioskId, Level, OrderId, PaymentMethod, RecordHeader, Settlement,
+    UnixMs, VisitId,
 };
 use sandbox::acquirer::OrderOutcome;
 use server::KioskAudit;
@@ -25,19 +25,24 @@ const CLOCK_AHEAD_MAX_MS: u64 = 4 * 3_600_000;
 pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
     assert!(world.violations.is_empty(), "{:?}", world.violations);
     let (mut entries, mut accepted) = (Vec::new(), Vec::new());
+    // Those of kiosks that have all of their records.
+    let mut complete = Vec::new();
     for kiosk in 0..world.kiosks.len() {
         check_in_service(world, kiosk);
         let stored = audit(world, kiosk_id(kiosk));
-        let entries_of =
-            |records: &Vec<(UnixMs, Entry)>| records.iter().map(|(_, entry)| entry.clone()).collect();
-        let audited: BTreeMap<u64, Vec<Entry>> =
-            stored.iter().map(|(epoch, records)| (*epoch, entries_of(records))).collect();
-        check_journal_on_disk(world, kiosk, &audited);
+        check_journal_on_disk(world, kiosk, &stored);
         check_retention(world, kiosk, &stored);
+        count_rotations(world, kiosk, &stored);
         check_unmarked_copies(world, kiosk);
         check_disk_is_unreadable(world, kiosk);
-        let of_kiosk: Vec<Entry> = audited.into_values().flatten().collect();
-        accepted.push(codes_verified_at(&of_kiosk, kiosk));
+        let of_kiosk: Vec<Entry> =
+            stored.into_iter().flat_map(|epoch| epoch.entries).map(|(_, entry)| entry).collect();
+        let has_lost_records = world.kiosks[kiosk].has_lost_records;
+        // A kiosk that has lost its record of a used code accepts the code again, while it is valid.
+        accepted.push(codes_verified_at(&of_kiosk, (!has_lost_records).then_some(kiosk)));
+        if !has_lost_records {
+            complete.extend(of_kiosk.clone());
+        }
         entries.extend(of_kiosk);
     }
     let accepted_twice = accepted[0].intersection(&accepted[1]).count();
@@ -47,9 +52,9 @@ pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
         found >= accepted_twice,
         "of {accepted_twice} codes accepted at both kiosks {found} are reported"
     );
-    check_evidence(&entries);
+    check_evidence(&complete);
     let (paid, void) = check_payments(world, &entries);
-    let consents = check_consents(&entries);
+    let consents = check_consents(&complete);
     check_codes_used_once(&entries);
     let gave = |of| {
         count_of(
@@ -58,6 +63,10 @@ pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
         )
     };
     let count = |matches: fn(&Entry) -> bool| entries.iter().filter(|entry| matches(entry)).count();
+    world.counts.reconciled +=
+        entries.iter().filter(|entry| **entry == Entry::OrdersReconciled).count() as u64;
+    world.counts.recovered +=
+        entries.iter().filter(|entry| matches!(entry, Entry::OrderRecovered { .. })).count() as u64;
     RunCounts {
         counts: world.counts,
         simulated_ms: world.now,
@@ -86,37 +95,72 @@ fn check_in_service(world: &Simulator, kiosk: usize) {
     assert!(ready, "kiosk {kiosk} shows {view:?}");
 }
 
-/// I2, I7: checks that the chains are complete and signed by the kiosk; returns the entries of each epoch with
-/// the kiosk's time.
-fn audit(world: &mut Simulator, id: KioskId) -> BTreeMap<u64, Vec<(UnixMs, Entry)>> {
+/// What the platform has of one epoch.
+struct StoredEpoch {
+    epoch: u64,
+    /// The number of the newest record.
+    upto: u64,
+    /// The entries with the kiosk's time, each once; those that were stated again as they were first recorded.
+    entries: Vec<(UnixMs, Entry)>,
+}
+
+/// I2, I7: checks that the chains are signed by the kiosk, and complete but for what it states to be missing; returns the epochs.
+fn audit(world: &mut Simulator, id: KioskId) -> Vec<StoredEpoch> {
     let now = world.wall();
     let export = world.city.page(&format!("/v1/audit/{id}"), now, 1);
     let audit: KioskAudit = serde_json::from_slice(&export).unwrap();
-    let mut epochs = BTreeMap::new();
+    let mut stored = Vec::new();
     for epoch in audit.epochs {
-        epoch.batch.verify_chain().unwrap_or_else(|error| panic!("{id}: {error}"));
+        let number = epoch.batch.from.epoch;
+        let runs: Vec<_> = std::iter::once(epoch.batch).chain(epoch.after_missing).collect();
+        for run in &runs {
+            run.verify_chain().unwrap_or_else(|error| panic!("{id}: {error}"));
+            assert!(run.missing.is_none_or(|missing| missing.verify(run.from, &audit.key).is_ok()), "{id}");
+        }
         assert!(epoch.heads.iter().all(|head| head.verify(&audit.key).is_ok()), "{id}");
-        let records = epoch.batch.records.iter().map(|wire| wire.to_record().unwrap());
-        let entries =
-            records.map(|record| (record.header.time, Entry::decode(&record.body).unwrap())).collect();
-        epochs.insert(epoch.batch.from.epoch, entries);
+        let records = runs.iter().flat_map(|run| &run.records).map(|wire| wire.to_record().unwrap());
+        let entries = records.map(|record| (record.header, Entry::decode(&record.body).unwrap()));
+        let upto = runs.last().map_or(0, |run| run.to.head.seq);
+        stored.push((number, upto, entries.collect::<Vec<_>>()));
     }
-    epochs
+    let numbered = |(header, entry): &(RecordHeader, Entry)| ((header.epoch, header.seq), entry.clone());
+    let first: BTreeMap<(u64, u64), Entry> =
+        stored.iter().flat_map(|(_, _, entries)| entries).map(numbered).collect();
+    let as_first_recorded = |(header, entry): (RecordHeader, Entry)| match entry {
+        Entry::Restated { epoch, seq, record, .. } if first.get(&(epoch, seq)) == Some(&record) => None,
+        Entry::Restated { time, record, .. } => Some((time, *record)),
+        entry => Some((header.time, entry)),
+    };
+    let epochs = stored.into_iter().map(|(epoch, upto, entries)| StoredEpoch {
+        epoch,
+        upto,
+        entries: entries.into_iter().filter_map(as_first_recorded).collect(),
+    });
+    epochs.collect()
 }
 
 /// I2: the journal on the kiosk's disk equals the platform's records, and no work is open.
-fn check_journal_on_disk(world: &Simulator, kiosk: usize, audited: &BTreeMap<u64, Vec<Entry>>) {
+fn check_journal_on_disk(world: &Simulator, kiosk: usize, stored: &[StoredEpoch]) {
     let disk = world.kiosks[kiosk].disk.lock().clone();
     let (log, opening) = open_for_a_check(disk, kiosk);
-    let is_damaged = world.kiosks[kiosk].is_damaged;
+    let (is_damaged, has_lost_records) =
+        (world.kiosks[kiosk].is_damaged, world.kiosks[kiosk].has_lost_records);
     assert!(opening.damaged_segments == 0 || is_damaged, "a segment is damaged");
     let last = log.head();
     let unsettled = log.state().durable.unsettled_orders();
     assert!(unsettled.is_empty(), "kiosk {kiosk} leaves {unsettled:?}");
     for epoch in log.epochs() {
+        // Of an earlier one, the platform may have other records, and the kiosk may have lost some.
+        if has_lost_records && epoch != last.epoch {
+            continue;
+        }
+        // Begun by opening the journal for this check, which found damage.
+        if opening.new_epoch && epoch == last.epoch {
+            continue;
+        }
         // Opening the journal for this check adds one record.
         let own = u64::from(epoch == last.epoch);
-        let stored = audited.get(&epoch).map_or(0, Vec::len) as u64;
+        let stored = stored.iter().find(|one| one.epoch == epoch).map_or(0, |one| one.upto);
         let written = log.last_seq(epoch) - own;
         // What was damaged can no longer be read here; the platform had it before.
         let is_stored = if is_damaged { stored >= written } else { stored == written };
@@ -128,19 +172,20 @@ fn check_journal_on_disk(world: &Simulator, kiosk: usize, audited: &BTreeMap<u64
 }
 
 /// I2: what the platform has is kept for seven days and not much longer. No kiosk keeps a code's issuer longer than its key is valid.
-fn check_retention(world: &mut Simulator, kiosk: usize, stored: &BTreeMap<u64, Vec<(UnixMs, Entry)>>) {
+fn check_retention(world: &mut Simulator, kiosk: usize, stored: &[StoredEpoch]) {
     if world.counts.rests == 0 {
         return;
     }
+    let stored: Vec<&(UnixMs, Entry)> = stored.iter().flat_map(|epoch| &epoch.entries).collect();
     let mut records = DurableRecords::default();
     records.update(&world.kiosks[kiosk].disk.lock(), kiosk);
     let days_ago = |days: u64| UnixMs(world.wall().0.saturating_sub(days * DAY_MS));
-    let count = |since: UnixMs| stored.values().flatten().filter(|(time, _)| *time > since).count();
+    let count = |since: UnixMs| stored.iter().filter(|(time, _)| *time > since).count();
     // A segment spans a day, and the last one may have been begun before a rest.
     let (least, most) = (count(days_ago(6)), count(days_ago(8 + LONGEST_REST_DAYS)));
     let kept = records.entries().len();
     // What was damaged can no longer be read.
-    let is_damaged = world.kiosks[kiosk].is_damaged;
+    let is_damaged = world.kiosks[kiosk].is_damaged || world.kiosks[kiosk].has_lost_records;
     assert!(
         kept >= least || is_damaged,
         "kiosk {kiosk} keeps {kept} records; {least} are not older than six days"
@@ -150,32 +195,43 @@ fn check_retention(world: &mut Simulator, kiosk: usize, stored: &BTreeMap<u64, V
         assert!(kept <= most + 1, "kiosk {kiosk} keeps {kept} records; {most} are not too old");
     }
     let offline = |entry: &Entry| matches!(entry, Entry::CodeVerified { .. });
-    let late = stored
-        .values()
-        .flatten()
-        .filter(|(time, entry)| time.0 > ISSUER_ENDS_MS + CLOCK_AHEAD_MAX_MS && offline(entry));
+    let late =
+        stored.iter().filter(|(time, entry)| time.0 > ISSUER_ENDS_MS + CLOCK_AHEAD_MAX_MS && offline(entry));
     assert_eq!(late.count(), 0, "kiosk {kiosk} accepted codes of an issuer whose key had ended");
     world.counts.issuer_ended += u64::from(world.wall().0 > ISSUER_ENDS_MS);
-    world.counts.deleted += u64::from(kept < stored.values().map(Vec::len).sum());
-    let opened = |entry: &Entry| matches!(entry, Entry::JournalOpened { .. });
-    let openings = stored.values().flatten().filter(|(_, entry)| opened(entry)).count();
-    world.counts.rotated += world.kiosks[kiosk].segments_begun().saturating_sub(openings as u64);
+    world.counts.deleted += u64::from(kept < stored.len());
     world.counts.checks += 3;
+}
+
+/// Counts the segments that were begun because one was full.
+fn count_rotations(world: &mut Simulator, kiosk: usize, stored: &[StoredEpoch]) {
+    let opened = |entry: &&(UnixMs, Entry)| matches!(entry.1, Entry::JournalOpened { .. });
+    let openings = stored.iter().flat_map(|epoch| &epoch.entries).filter(opened).count();
+    // Openings whose records were lost cannot be told from rotations.
+    if !world.kiosks[kiosk].has_lost_records {
+        world.counts.rotated += world.kiosks[kiosk].segments_begun().saturating_sub(openings as u64);
+    }
 }
 
 /// I1, I6: charged once, recorded once, booked once, and by the same order everywhere; with one receipt if it was paid.
 fn check_payments(world: &mut Simulator, entries: &[Entry]) -> (usize, usize) {
+    let lost_records = world.kiosks.iter().any(|kiosk| kiosk.has_lost_records);
     let mut settled: BTreeMap<OrderId, Settlement> = BTreeMap::new();
     let mut bills: BTreeMap<OrderId, Vec<String>> = BTreeMap::new();
     for entry in entries {
         match entry {
             Entry::OrderCreated { order, items, .. } => {
                 let keys = items.iter().map(|item| item.key.clone()).collect();
-                assert!(bills.insert(*order, keys).is_none(), "{order} created twice");
+                assert!(bills.insert(*order, keys).is_none() || lost_records, "{order} created twice");
+            }
+            Entry::OrderRecovered { order, items, .. } => {
+                assert!(lost_records, "{order} was recovered, and nothing was lost");
+                bills.insert(*order, items.iter().map(|item| item.key.clone()).collect());
             }
             Entry::OrderSettled { order, settlement } => {
                 let before = settled.insert(*order, settlement.clone());
-                assert!(before.is_none(), "{order} settled twice");
+                let is_same = before.as_ref().is_none_or(|before| is_paid(before) == is_paid(settlement));
+                assert!(before.is_none() || (lost_records && is_same), "{order} settled twice");
             }
             _ => {}
         }
@@ -184,10 +240,15 @@ fn check_payments(world: &mut Simulator, entries: &[Entry]) -> (usize, usize) {
         let issued =
             |entry: &&Entry| matches!(entry, Entry::ReceiptIssued { order: Some(of), .. } if of == order);
         let (receipts, paid) = (entries.iter().filter(issued).count(), is_paid(settlement));
-        assert_eq!(receipts, usize::from(paid), "{order} has {receipts} receipts, paid: {paid}");
+        // After a loss the same one is issued again.
+        let is_right = receipts == usize::from(paid) || (lost_records && paid && receipts > 1);
+        assert!(is_right, "{order} has {receipts} receipts, paid: {paid}");
     }
     let known: BTreeSet<&OrderId> = settled.keys().collect();
-    assert_eq!(known, bills.keys().collect(), "an order without an outcome, or the reverse");
+    // The record of an order, or of the outcome of one that is void, may be lost.
+    if !lost_records {
+        assert_eq!(known, bills.keys().collect(), "an order without an outcome, or the reverse");
+    }
     let recorded: BTreeSet<String> = settled
         .iter()
         .filter(|(_, settlement)| is_paid(settlement))
@@ -254,7 +315,7 @@ fn check_consents(entries: &[Entry]) -> usize {
 
 /// I5: a code is accepted once in the whole city.
 fn check_codes_used_once(entries: &[Entry]) {
-    let mut used = BTreeSet::new();
+    let mut used: BTreeMap<String, VisitId> = BTreeMap::new();
     let mut visits = BTreeMap::new();
     for entry in entries {
         match entry {
@@ -263,7 +324,9 @@ fn check_codes_used_once(entries: &[Entry]) {
             }
             Entry::Identified { visit, .. } => {
                 if let Some(mark) = visits.get(visit) {
-                    assert!(used.insert(mark.clone()), "code {mark} opened two visits");
+                    // The record of a visit may have been stated again.
+                    let first = *used.entry(mark.clone()).or_insert(*visit);
+                    assert_eq!(first, *visit, "code {mark} opened two visits");
                 }
             }
             _ => {}
@@ -275,8 +338,9 @@ fn count_of(entries: &[Entry], matches: impl Fn(&Entry) -> bool) -> usize {
     entries.iter().filter(|entry| matches(entry)).count()
 }
 
-/// I5: a code that a kiosk verified itself opens one visit there; returns holder and time step of each.
-fn codes_verified_at(entries: &[Entry], kiosk: usize) -> BTreeSet<(CodeHolder, u16)> {
+/// I5: a code that a kiosk verified itself opens one visit there; returns holder and time step of each. The kiosk is given if it
+/// has all of its records.
+fn codes_verified_at(entries: &[Entry], kiosk: Option<usize>) -> BTreeSet<(CodeHolder, u16)> {
     let (mut time_steps, mut accepted) = (BTreeMap::new(), BTreeSet::new());
     for entry in entries {
         match entry {
@@ -286,7 +350,7 @@ fn codes_verified_at(entries: &[Entry], kiosk: usize) -> BTreeSet<(CodeHolder, u
             Entry::Identified { visit, .. } => {
                 if let Some(time_step) = time_steps.get(visit) {
                     let first = accepted.insert(*time_step);
-                    assert!(first, "kiosk {kiosk} accepted {time_step:?} twice");
+                    assert!(first || kiosk.is_none(), "kiosk {kiosk:?} accepted {time_step:?} twice");
                 }
             }
             _ => {}

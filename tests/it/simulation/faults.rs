@@ -14,7 +14,7 @@ impl Simulator {
     /// Injects one fault, or clears one.
     pub(crate) fn inject_fault(&mut self) {
         let kiosk = usize::try_from(self.rng.below(KIOSKS as u64)).unwrap();
-        match self.rng.below(14) {
+        match self.rng.below(16) {
             0 | 1 => self.crash_kiosk(kiosk),
             2 | 3 => {
                 let up = self.rng.percent(60);
@@ -51,6 +51,8 @@ impl Simulator {
                 self.kiosks[kiosk].set_clock(self.now, ahead, drift);
             }
             10 => self.back_up_or_restore_platform(),
+            11 if self.loses_records => self.damage_any_segment(kiosk),
+            12 | 13 if self.loses_records => self.copy_or_restore_disk(kiosk),
             _ => self.repair(kiosk),
         }
     }
@@ -59,7 +61,7 @@ impl Simulator {
     /// the platform has for seven days.
     fn back_up_or_restore_platform(&mut self) {
         // What is lost on both sides is lost.
-        if self.kiosks.iter().any(|kiosk| kiosk.is_damaged) {
+        if self.loses_records || self.kiosks.iter().any(|kiosk| kiosk.is_damaged) {
             return;
         }
         let is_recent = |made: UnixMs| self.wall().0 - made.0 < BACKUP_AGE_MAX_MS;
@@ -97,7 +99,28 @@ impl Simulator {
         }
     }
 
-    fn crash_kiosk(&mut self, kiosk: usize) {
+    /// Damages a segment of which the platform may not have all: what is lost is stated, and no payment is without an outcome.
+    fn damage_any_segment(&mut self, kiosk: usize) {
+        if self.rng.percent(60) {
+            self.crash_kiosk(kiosk);
+        }
+        let rng = &mut self.rng;
+        match self.kiosks[kiosk].damage_any_segment(&mut |count| rng.index(count)) {
+            Some(true) => self.counts.bits_rotten += 1,
+            Some(false) => self.counts.read_errors += 1,
+            None => {}
+        }
+    }
+
+    /// Copies a kiosk's disk, or ends the kiosk and starts it with the copy.
+    fn copy_or_restore_disk(&mut self, kiosk: usize) {
+        if self.kiosks[kiosk].has_copy() {
+            self.crash_kiosk(kiosk);
+        }
+        self.counts.disks_restored += u64::from(self.kiosks[kiosk].copy_or_restore_disk());
+    }
+
+    pub(crate) fn crash_kiosk(&mut self, kiosk: usize) {
         if self.kiosks[kiosk].is_running() {
             self.counts.crashes += 1;
             let (seed, cache) = (self.rng.below(1 << 30), self.rng.percent(66));

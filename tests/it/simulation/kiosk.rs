@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use contract::{Bilingual, CodeRules, ReceiptId, SiteProfile, UnixMs};
 use engine::{CacheEntry, CacheKey, CacheSnapshot, Engine, EngineConfig, InputEvent, JournalOpener, Output};
-use faulty_disk::SharedDisk;
-use journal::Disk as _;
+use faulty_disk::{FaultyDisk, SharedDisk};
+use journal::{Disk as _, JournalLimits};
 use session::{DeviceKind, DeviceState, Equipment, Event, KioskSetup, MonotonicMs, Now, TimeLimits};
 use view::{Texts, View};
 
@@ -15,6 +15,8 @@ use super::screen_checks::{DurableRecords, Statement, VisitSettings};
 
 /// The platform's clock at the start of a run.
 pub(crate) const START_MS: u64 = 1_795_500_000_000;
+/// Size of a full segment: much smaller than a real one, so that minutes of visits fill some.
+const SEGMENT_BYTES: u64 = 16 * 1024;
 /// Key that wraps the keys of every journal.
 pub(crate) const WRAP_KEY: [u8; 16] = [9; 16];
 
@@ -32,8 +34,12 @@ pub(crate) struct SimKiosk {
     /// Difference of the kiosk's clock to the platform's at a time, in milliseconds, and how much it gains from then on, in
     /// millionths.
     clock: (u64, i64, i64),
-    /// A stored segment was damaged.
+    /// A segment was damaged of which the platform had all records.
     pub(crate) is_damaged: bool,
+    /// Records were lost that the platform may not have had, or the disk was restored from a copy.
+    pub(crate) has_lost_records: bool,
+    /// A copy of the disk, as an operator makes one.
+    copy: Option<FaultyDisk>,
     pub(crate) view: Option<View>,
     /// The views that were shown since the last check.
     pub(crate) unchecked: Vec<View>,
@@ -63,6 +69,8 @@ impl SimKiosk {
             started_at: 0,
             clock: (0, ahead_ms, 0),
             is_damaged: false,
+            has_lost_records: false,
+            copy: None,
             view: None,
             unchecked: Vec::new(),
             durable: DurableRecords::default(),
@@ -150,6 +158,47 @@ impl SimKiosk {
         }
     }
 
+    pub(crate) const fn has_copy(&self) -> bool {
+        self.copy.is_some()
+    }
+
+    /// Copies the disk, or, while the process does not run, restores it from its copy. True when it was restored.
+    pub(crate) fn copy_or_restore_disk(&mut self) -> bool {
+        let copy = if self.is_running() { None } else { self.copy.take() };
+        let is_restored = copy.is_some();
+        if let Some(copy) = copy {
+            *self.disk.lock() = copy;
+            self.has_lost_records = true;
+        } else {
+            self.copy = Some(self.disk.lock().durable_copy());
+        }
+        is_restored
+    }
+
+    /// Turns a bit of any segment, or makes it unreadable: the platform may not have its records. Returns whether it was a bit.
+    pub(crate) fn damage_any_segment(&mut self, draw: &mut dyn FnMut(usize) -> usize) -> Option<bool> {
+        // What was shown so far was durable.
+        self.durable.update(&self.disk.lock(), self.number);
+        let is_running = self.is_running();
+        let mut disk = self.disk.lock();
+        let mut names = disk.list().ok()?;
+        if is_running {
+            // What a process writes after a record that rotted can be read by nobody, and it cannot know.
+            let newest = names.iter().max().cloned();
+            names.retain(|name| Some(name) != newest.as_ref());
+        }
+        let name = names.get(draw(names.len().max(1)))?;
+        self.has_lost_records = true;
+        let is_bit = draw(4) > 0;
+        if is_bit {
+            let at = draw(disk.file_len(name).max(1));
+            disk.flip_bit(name, at);
+        } else {
+            disk.fail_reads(name);
+        }
+        Some(is_bit)
+    }
+
     /// Stores outputs for the screen and the cache; returns the others.
     fn store_outputs(&mut self, out: Vec<Output>) -> Vec<Output> {
         let mut rest = Vec::new();
@@ -207,7 +256,7 @@ impl SimKiosk {
                 wrap_key: WRAP_KEY.into(),
                 software: "simulation".into(),
                 configuration: "00".into(),
-                high_water: u64::MAX,
+                limits: JournalLimits { segment_bytes: SEGMENT_BYTES, ..JournalLimits::new(u64::MAX) },
             },
             device_key: device_key(self.number),
             catalogue_key: catalogue_key().public(),

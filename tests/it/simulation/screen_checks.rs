@@ -7,7 +7,7 @@ use contract::{
 };
 use engine::KioskState;
 use faulty_disk::FaultyDisk;
-use journal::{Journal, JournalConfig, NextRecords, RecoveryReport};
+use journal::{Journal, JournalConfig, JournalLimits, NextRecords, RecoveryReport};
 use view::{Body, Lang, Outcome, Text, TextId, Theme, View};
 
 use super::kiosk::WRAP_KEY;
@@ -98,7 +98,7 @@ pub(crate) fn open_for_a_check(
         wrap_key: WRAP_KEY.into(),
         software: "judge".into(),
         configuration: "00".into(),
-        high_water: u64::MAX,
+        limits: JournalLimits::new(u64::MAX),
     };
     let mut count = 0_u8;
     let mut entropy = || {
@@ -121,8 +121,12 @@ pub(crate) struct DurableRecords {
 impl DurableRecords {
     /// Reads the records that were added since the last call. Begin with no records after each end of the process.
     pub(crate) fn update(&mut self, disk: &FaultyDisk, kiosk: usize) {
-        let (mut journal, _) = open_for_a_check(disk.durable_copy(), kiosk);
+        let (mut journal, opening) = open_for_a_check(disk.durable_copy(), kiosk);
         for epoch in journal.epochs() {
+            if opening.new_epoch && epoch == journal.head().epoch {
+                // It is not on the disk.
+                continue;
+            }
             let after = self.read.entry(epoch).or_default();
             while let Ok(Some(next)) = journal.read_after(epoch, *after, usize::MAX, usize::MAX) {
                 match next {

@@ -114,6 +114,8 @@ pub(crate) struct Simulator {
     pub(crate) platform_generation: u64,
     pub(crate) faults_enabled: bool,
     pub(crate) acquirer_reachable: bool,
+    /// Kiosks of this run lose records that the platform does not have.
+    pub(crate) loses_records: bool,
     pub(crate) counts: FaultCounts,
     /// Violations found on a screen during the run.
     pub(crate) violations: BTreeSet<String>,
@@ -139,6 +141,11 @@ pub(crate) struct FaultCounts {
     pub(crate) read_errors: u64,
     pub(crate) catalogue_changes: u64,
     pub(crate) restores: u64,
+    /// Disks of kiosks that were restored from a copy, and orders that were recovered from the platform.
+    pub(crate) disks_restored: u64,
+    pub(crate) recovered: u64,
+    /// Times that a kiosk knew that its log lacks no order.
+    pub(crate) reconciled: u64,
     pub(crate) refusals: u64,
     pub(crate) rests: u64,
     /// Segments that were begun by rotation, and segments that were deleted.
@@ -155,6 +162,7 @@ impl Simulator {
         let terminals = (0..KIOSKS)
             .map(|number| SimKiosk::new(number, i64::try_from(dice.below(4_000)).unwrap()))
             .collect();
+        let loses_records = dice.percent(30);
         let (city, phones) = SimCity::new();
         let mut world = Self {
             rng: dice,
@@ -169,6 +177,7 @@ impl Simulator {
             platform_generation: 0,
             faults_enabled: true,
             acquirer_reachable: true,
+            loses_records,
             counts: FaultCounts::default(),
             violations: BTreeSet::new(),
             shown_as_paid: BTreeSet::new(),
@@ -201,6 +210,10 @@ impl Simulator {
             self.set_paper(kiosk, true);
             if self.kiosks[kiosk].card.is_some() {
                 self.remove_card(kiosk);
+            }
+            if self.kiosks[kiosk].has_lost_records {
+                // Damage behind the newest record is found by the next process.
+                self.crash_kiosk(kiosk);
             }
         }
         self.run(ms);

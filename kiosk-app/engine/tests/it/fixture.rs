@@ -8,6 +8,7 @@ use engine::{
     InputEvent, JournalOpener, Output, UplinkAnswer, UplinkRequest,
 };
 pub(crate) use faulty_disk::SharedDisk;
+use journal::JournalLimits;
 use session::{
     CardEvent, CardWork, DeviceKind, DeviceState, Effect, Equipment, Event, KioskSetup, MonotonicMs, Now,
     PlatformWork, PrintResult, TimeLimits, Work, WorkAnswer,
@@ -119,7 +120,7 @@ fn engine_config(
             wrap_key: [9; 16].into(),
             software: "test".into(),
             configuration: "00".into(),
-            high_water,
+            limits: JournalLimits::new(high_water),
         },
         device_key: Arc::new(device_key()),
         catalogue_key: city_key().public(),

@@ -35,6 +35,8 @@ pub(crate) struct Platform {
     pub(crate) reconciliations: u32,
     /// Heads of the stored chains, by epoch and number.
     heads: BTreeMap<(u64, u64), Head>,
+    /// Bodies of the stored records, by epoch and number.
+    bodies: BTreeMap<(u64, u64), Vec<u8>>,
     /// Numbers that the kiosk stated to be missing: epoch, after, last.
     pub(crate) missing: Vec<(u64, u64, u64)>,
     /// Batches that contradicted stored records.
@@ -129,10 +131,14 @@ impl Platform {
                 }
                 None => {
                     self.heads.insert((epoch, head.seq), head);
-                    self.store(match Entry::decode(&record.body).unwrap() {
-                        Entry::Restated { record, .. } => *record,
-                        entry => entry,
-                    });
+                    match Entry::decode(&record.body).unwrap() {
+                        // Stated again, and here already.
+                        Entry::Restated { epoch, seq, record, .. }
+                            if self.bodies.get(&(epoch, seq)) == Some(&record.encode()) => {}
+                        Entry::Restated { record, .. } => self.store(*record),
+                        entry => self.store(entry),
+                    }
+                    self.bodies.insert((epoch, head.seq), record.body);
                 }
             }
         }

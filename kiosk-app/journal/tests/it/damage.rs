@@ -1,6 +1,6 @@
 //! Damage never stops the journal, and costs no state.
 
-use contract::UnixMs;
+use contract::{Entry, UnixMs};
 use faulty_disk::{FaultyDisk, SharedDisk};
 use journal::{Disk, JournalConfig, NextRecords};
 
@@ -236,4 +236,59 @@ fn abandoned_epoch_is_set_aside_and_not_deleted() {
     let (disk, _) = journal.into_parts();
     let whole = with_segments(2).all_bytes().len();
     assert!(disk.all_bytes().len() > whole, "set aside, not deleted");
+}
+
+#[test]
+fn damage_begins_one_epoch_and_not_one_at_each_opening() {
+    for (at, is_header) in [(0, true), (1, true), (2, true), (3, true), (1, false), (2, false), (3, false)] {
+        let mut disk = with_segments(4);
+        let name = segment_names(&mut disk).remove(at);
+        let place = if is_header { 5 } else { disk.file_len(&name) - 250 };
+        disk.flip_bit(&name, place);
+        let mut reports = Vec::new();
+        for life in 20..24 {
+            let (mut journal, report) = open(disk, life);
+            for epoch in journal.epochs() {
+                deliverable(&mut journal, epoch);
+            }
+            let found = report.damaged_segments > 0 || journal.needs_new_epoch();
+            if journal.needs_new_epoch() {
+                journal.begin_epoch(&[], NOW, &mut entropy(life + 40)).unwrap();
+            }
+            reports.push(found);
+            disk = journal.into_parts().0;
+        }
+        assert_eq!(reports, [true, false, false, false], "segment {at}, header: {is_header}");
+    }
+}
+
+#[test]
+fn unit_of_a_failed_sync_is_stated_again_in_the_epoch_after_damage() {
+    for seed in 0..20 {
+        let disk = SharedDisk::default();
+        *disk.lock() = with_segments(2);
+        let (mut journal, _) = open(disk.clone(), 9);
+        disk.lock().limit_syncs(Some(0));
+        assert!(journal.append(&[entry(7)], NOW, &mut entropy(10)).is_err());
+        disk.lock().limit_syncs(None);
+        // Damage elsewhere begins a new epoch, whose state has the unit.
+        let name = segment_names(&mut disk.lock()).remove(0);
+        disk.lock().fail_reads(&name);
+        let (journal, report) = open(disk.clone(), 11);
+        assert!(report.new_epoch);
+        assert_eq!(journal.state(), &VisitList(expected(7)));
+        // Its bytes in the segment of the old epoch are lost: the failed sync was reported once.
+        disk.lock().power_cut(seed);
+        let (mut journal, _) = open(disk.clone(), 12);
+        let epoch = journal.head().epoch;
+        let Ok(Some(NextRecords::Records(_, records))) = journal.read_after(epoch, 0, 100, 1 << 20) else {
+            panic!("seed {seed}: the epoch has no records")
+        };
+        let entries: Vec<Entry> = records.iter().map(|one| Entry::decode(&one.body).unwrap()).collect();
+        let Entry::JournalOpened { previous: Some(previous), .. } = &entries[0] else {
+            panic!("seed {seed}: {:?}", entries[0])
+        };
+        let restated = |one: &Entry| matches!(one, Entry::Restated { epoch, seq, record, .. } if (*epoch, *seq) == (previous.epoch, previous.seq) && **record == entry(7));
+        assert!(entries.iter().any(restated), "seed {seed}: {entries:?}");
+    }
 }

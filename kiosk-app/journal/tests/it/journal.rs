@@ -4,7 +4,7 @@ use std::path::Path;
 
 use contract::{CloseReason, Entry, RecordBatch, SecretKey, SignedHead, UnixMs, VisitId, WireRecord};
 use faulty_disk::{FaultyDisk, SharedDisk};
-use journal::{Disk, JournalConfig, JournalError, NextRecords, RealDisk, RecoveryReport};
+use journal::{Disk, JournalConfig, JournalError, JournalLimits, NextRecords, RealDisk, RecoveryReport};
 
 use crate::state::{Journal, VisitList};
 
@@ -16,7 +16,7 @@ pub(crate) fn config() -> JournalConfig {
         wrap_key: [9; 16].into(),
         software: "0.1.0".into(),
         configuration: "00".into(),
-        high_water: 1 << 30,
+        limits: JournalLimits::new(1 << 30),
     }
 }
 

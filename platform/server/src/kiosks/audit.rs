@@ -73,12 +73,12 @@ fn audit_epoch(tx: &Transaction<'_>, device: KioskId, epoch: &str) -> rusqlite::
     Ok(runs.next().map(|batch| AuditedEpoch { batch, after_missing: runs.collect(), heads }))
 }
 
-/// The records after this head that follow each other.
+/// The records after this head that follow each other: up to the next gap, or to the last.
 fn records_after(tx: &Transaction<'_>, from: Head, epoch: &str) -> rusqlite::Result<Vec<WireRecord>> {
     let mut all = tx.prepare(
         "SELECT header, salt, body FROM records WHERE device = ?1 AND epoch = ?2 AND seq > ?3 AND seq <=
-         (SELECT coalesce(min(after_seq), 9223372036854775807) FROM missing_records
-          WHERE device = ?1 AND epoch = ?2 AND after_seq >= ?3) ORDER BY seq",
+         (SELECT coalesce(min(last_seq), 9223372036854775807) FROM missing_records
+          WHERE device = ?1 AND epoch = ?2 AND last_seq > ?3) ORDER BY seq",
     )?;
     let from_seq = i64::try_from(from.seq).unwrap_or(i64::MAX);
     all.query_map(params![from.device.to_string(), epoch, from_seq], |row| {

@@ -9,8 +9,8 @@
 use std::io::Read as _;
 
 use contract::{
-    BatchAck, Chain, Entry, Head, ProblemCode, Record, RecordBatch, RecordHeader, RefusedRecord,
-    UploadWindow, to_hex,
+    BatchAck, Chain, Entry, Head, MissingRecords, ProblemCode, Record, RecordBatch, RecordHeader,
+    RefusedRecord, UploadWindow, to_hex,
 };
 use rusqlite::params;
 
@@ -57,7 +57,7 @@ pub(crate) fn accept_batch(
             missing
                 .verify(from, &kiosk.key)
                 .map_err(|_| malformed_request("the statement about missing records does not verify"))?;
-            store_missing(context, from, upto, &missing.signature.to_string())?;
+            store_missing(context, from, upto, &missing)?;
             from.seq
         }
         Some(_) | None if from.seq > upto => return acknowledge(context, from, upto, Vec::new(), false),
@@ -133,18 +133,25 @@ fn append_new_records(
     Ok(Appended::Stored { refused, upto: stored.max(chain.head().seq) })
 }
 
-/// Stores the kiosk's statement that records no longer exist. The operator must know it: they are evidence that is lost.
+/// Stores the kiosk's statement that records no longer exist, as it was signed: the platform may have more of them. The operator must know it: they are evidence that is lost.
 fn store_missing(
     context: &RequestContext<'_>,
     from: Head,
     upto: u64,
-    signature: &str,
+    missing: &MissingRecords,
 ) -> Result<(), RequestError> {
     let (device, epoch) = (from.device.to_string(), to_epoch_column(from.epoch));
     context.tx.execute(
         "INSERT INTO missing_records (device, epoch, after_seq, last_seq, hash, signature)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-        params![device, epoch, seq_column(upto)?, seq_column(from.seq)?, from.hash, signature],
+        params![
+            device,
+            epoch,
+            seq_column(missing.after)?,
+            seq_column(from.seq)?,
+            from.hash,
+            missing.signature.to_string()
+        ],
     )?;
     let about = format!("log {device} {epoch} after {upto}");
     record_incident(

@@ -225,6 +225,7 @@ CREATE TABLE IF NOT EXISTS heads (
     signature TEXT NOT NULL,
     PRIMARY KEY (device, epoch, seq)
 ) STRICT, WITHOUT ROWID;
+-- Statements of kiosks as they were signed: there may be stored records after `after_seq`, up to the gap that ends with `last_seq`.
 CREATE TABLE IF NOT EXISTS missing_records (
     device      TEXT NOT NULL,
     epoch       TEXT NOT NULL,

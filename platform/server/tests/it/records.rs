@@ -176,6 +176,26 @@ fn missing_records_are_accepted_when_the_kiosk_states_them() {
 }
 
 #[test]
+fn statement_about_fewer_missing_records_verifies_in_the_export() {
+    let mut city = CityFixture::new();
+    let log = KioskLog::new(TestKiosk::One, 7).with_closed_visits(9);
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 4)), 4);
+    // The kiosk has lost the acknowledgement: it states more records to be missing than the platform lacks.
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch_after_missing(2, 6, 7)), 7);
+    // Two statements of one epoch, one after the other.
+    assert_eq!(send_and_get_acknowledged(&mut city, &log.batch_after_missing(6, 8, 9)), 9);
+    let key = TestKiosk::One.key().public();
+    let epoch = audit(&mut city, TestKiosk::One).epochs.remove(0);
+    assert!(epoch.batch.records == log.records[..4]);
+    let [first, second] = epoch.after_missing.as_slice() else { panic!("two gaps") };
+    assert!(first.records == log.records[6..7] && second.records == log.records[8..]);
+    for run in [first, second] {
+        run.verify_chain().unwrap();
+        run.missing.unwrap().verify(run.from, &key).unwrap();
+    }
+}
+
+#[test]
 fn restated_record_is_applied_as_when_it_was_first_made() {
     let mut city = CityFixture::new();
     let mut log = KioskLog::new(TestKiosk::One, 8);
