@@ -20,16 +20,15 @@ pub struct KioskState {
 impl JournalState for KioskState {
     fn apply(&mut self, entry: &Entry, time: UnixMs) {
         self.durable.apply(entry, time);
-        match entry {
-            Entry::OrdersReconciled => self.orders_reconciled = true,
-            // A new epoch begins with damage, or with a platform that has other records: what was between is lost. An end that was
-            // cut may have been an unfinished write, or a record that rotted.
-            Entry::JournalOpened { previous, damaged_segments, torn_bytes, .. }
-                if previous.is_some() || *damaged_segments > 0 || *torn_bytes > 0 =>
-            {
-                self.orders_reconciled = false;
-            }
-            _ => {}
+        if *entry == Entry::OrdersReconciled {
+            self.orders_reconciled = true;
+        }
+        // A new epoch begins with damage, or with a platform that has other records: what was between is lost. An end that was cut
+        // may have been an unfinished write, or a record that rotted.
+        if let Entry::JournalOpened { previous, damaged_segments, torn_bytes, .. } = entry
+            && (previous.is_some() || *damaged_segments > 0 || *torn_bytes > 0)
+        {
+            self.orders_reconciled = false;
         }
     }
 }

@@ -67,7 +67,7 @@ pub enum VoidReason {
 pub struct ChargeRequest {
     /// The order.
     pub order: OrderId,
-    /// From [`IdentifyAnswer`].
+    /// From [`IdentifyAnswer`](crate::IdentifyAnswer).
     pub key: VisitKey,
     /// The bills.
     pub items: Vec<OrderItem>,

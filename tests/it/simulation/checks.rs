@@ -207,7 +207,7 @@ fn check_retention(world: &mut Simulator, kiosk: usize, stored: &[StoredEpoch]) 
 fn count_rotations(world: &mut Simulator, kiosk: usize, stored: &[StoredEpoch]) {
     let opened = |entry: &&(UnixMs, Entry)| matches!(entry.1, Entry::JournalOpened { .. });
     let openings = stored.iter().flat_map(|epoch| &epoch.entries).filter(opened).count();
-    // Openings whose records were lost cannot be told from rotations.
+    // Openings whose records were lost look like rotations.
     if !world.kiosks[kiosk].has_lost_records {
         world.counts.rotated += world.kiosks[kiosk].segments_begun().saturating_sub(openings as u64);
     }

@@ -263,7 +263,7 @@ fn damage_begins_one_epoch_and_not_one_at_each_opening() {
 }
 
 #[test]
-fn unit_of_a_failed_sync_is_stated_again_in_the_epoch_after_damage() {
+fn unit_of_a_failed_sync_is_restated_in_the_epoch_after_damage() {
     for seed in 0..20 {
         let disk = SharedDisk::default();
         *disk.lock() = with_segments(2);

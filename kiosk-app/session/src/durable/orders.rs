@@ -27,20 +27,19 @@ pub(crate) struct UnsettledOrder {
 
 impl UnsettledOrders {
     pub(super) fn apply(&mut self, entry: &Entry) {
-        match entry {
-            Entry::OrderCreated { order, visit, service, items, total, method, .. } => {
-                let (visit, service, items, total) = (*visit, Some(service.clone()), items.clone(), *total);
-                self.0.insert(*order, UnsettledOrder { visit, service, items, total, method: *method });
-            }
-            Entry::OrderRecovered { order, visit, items, total, method } => {
-                let (visit, items, total) = (*visit, items.clone(), *total);
-                self.0.insert(*order, UnsettledOrder { visit, service: None, items, total, method: *method });
-            }
-            Entry::OrderSettled { order, .. } => {
-                self.0.remove(order);
-            }
-            _ => {}
-        }
+        let (order, visit, service, items, total, method) =
+            if let Entry::OrderCreated { order, visit, service, items, total, method, .. } = entry {
+                (order, visit, Some(service.clone()), items, total, method)
+            } else if let Entry::OrderRecovered { order, visit, items, total, method } = entry {
+                (order, visit, None, items, total, method)
+            } else {
+                if let Entry::OrderSettled { order, .. } = entry {
+                    self.0.remove(order);
+                }
+                return;
+            };
+        let (visit, items, total, method) = (*visit, items.clone(), *total, *method);
+        self.0.insert(*order, UnsettledOrder { visit, service, items, total, method });
     }
 
     pub(crate) fn get(&self, order: OrderId) -> Option<&UnsettledOrder> {

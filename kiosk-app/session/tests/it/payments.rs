@@ -256,7 +256,7 @@ fn unknown_unreported_order_is_recovered_and_gets_its_receipt() {
     assert_eq!((recovered(&fixture), fixture.count(|e| *e == Entry::OrdersReconciled)), (1, 1));
     let shown = fixture.view();
     fixture.settle_as_paid(lost);
-    assert_eq!(fixture.view(), shown, "whoever is there now did not pay it");
+    assert_eq!(fixture.view(), shown, "the resident who is there now did not pay it");
     let receipt = |e: &Entry| matches!(e, Entry::ReceiptIssued { order: Some(order), .. } if *order == lost);
     assert_eq!((fixture.count(receipt), fixture.prints().len()), (1, 0), "to be fetched, not printed");
     assert!(fixture.charges().len() == 1);
