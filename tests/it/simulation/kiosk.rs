@@ -168,6 +168,7 @@ impl SimKiosk {
         let is_restored = copy.is_some();
         if let Some(copy) = copy {
             *self.disk.lock() = copy;
+            self.durable = DurableRecords::default();
             self.has_lost_records = true;
         } else {
             self.copy = Some(self.disk.lock().durable_copy());
@@ -177,9 +178,11 @@ impl SimKiosk {
 
     /// Turns a bit of any segment, or makes it unreadable: the platform may not have its records. Returns whether it was a bit.
     pub(crate) fn damage_any_segment(&mut self, draw: &mut dyn FnMut(usize) -> usize) -> Option<bool> {
-        // What was shown so far was durable.
-        self.durable.update(&self.disk.lock(), self.number);
         let is_running = self.is_running();
+        if is_running {
+            // What was shown so far was durable.
+            self.durable.update(&self.disk.lock(), self.number);
+        }
         let mut disk = self.disk.lock();
         let mut names = disk.list().ok()?;
         if is_running {

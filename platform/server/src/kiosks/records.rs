@@ -202,7 +202,7 @@ fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entr
             params![receipt.to_string(), device.to_string(), to_json_column(content)],
         )?;
     }
-    unreported_orders::note_record(context.tx, device, entry)?;
+    unreported_orders::note_record(context, device, entry)?;
     used_codes::record_kiosk_use(context.tx, &device.to_string(), entry, context.now)?;
     revocations::compare_admission(context.tx, header, entry, context.now)?;
     consents::kiosk::record_consent(context.tx, device, entry, context.now)

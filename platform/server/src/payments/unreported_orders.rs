@@ -1,10 +1,8 @@
 //! Orders that a kiosk has not reported: charged here, while the kiosk's records of the outcome did not arrive, or not yet. A kiosk
 //! that may have lost records asks for them (对账), so that no payment stays without an outcome and a receipt in its log.
 
-use contract::{
-    ChargeRequest, Entry, KioskId, Settlement, UnixMs, UnreportedOrder, UnreportedOrdersAnswer, VisitId,
-};
-use rusqlite::{Transaction, params};
+use contract::{ChargeRequest, Entry, KioskId, Settlement, UnreportedOrder, UnreportedOrdersAnswer, VisitId};
+use rusqlite::params;
 
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
@@ -26,9 +24,10 @@ pub(crate) fn list_unreported(
     kiosk: &RegisteredKiosk,
 ) -> Result<PlatformReply, RequestError> {
     refuse_while_recovering(context)?;
-    let mut oldest = context
-        .tx
-        .prepare("SELECT content FROM unreported_orders WHERE device = ?1 ORDER BY created_ms, [order]")?;
+    let mut oldest = context.tx.prepare(
+        "SELECT content FROM order_reports WHERE device = ?1 AND content IS NOT NULL
+         ORDER BY created_ms, [order]",
+    )?;
     let mut rows = oldest.query([kiosk.id.to_string()])?;
     let (mut orders, mut bytes, mut more) = (Vec::<UnreportedOrder>::new(), 0, false);
     while let Some(row) = rows.next()? {
@@ -43,7 +42,8 @@ pub(crate) fn list_unreported(
     Ok(PlatformResponse::json(&UnreportedOrdersAnswer { orders, more, now: context.now }).into())
 }
 
-/// Notes an order that is about to be charged.
+/// Notes an order that is about to be charged. A late charge request of an order that is reported already, to a platform that was
+/// restored since, changes nothing.
 pub(super) fn note_charge(
     context: &RequestContext<'_>,
     device: KioskId,
@@ -53,39 +53,30 @@ pub(super) fn note_charge(
     let ChargeRequest { order, items, total, method, .. } = request;
     let content =
         UnreportedOrder { order: *order, visit, items: items.clone(), total: *total, method: *method };
-    insert(context.tx, device, &content, context.now)
-}
-
-fn insert(
-    tx: &Transaction<'_>,
-    device: KioskId,
-    content: &UnreportedOrder,
-    created: UnixMs,
-) -> rusqlite::Result<()> {
-    tx.execute(
-        "INSERT INTO unreported_orders (device, [order], content, created_ms) VALUES (?1, ?2, ?3, ?4)
+    context.tx.execute(
+        "INSERT INTO order_reports (device, [order], content, created_ms) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO NOTHING",
-        params![
-            device.to_string(),
-            content.order.to_string(),
-            to_json_column(content),
-            to_ms_column(created)
-        ],
+        params![device.to_string(), order.to_string(), to_json_column(&content), to_ms_column(context.now)],
     )?;
     Ok(())
 }
 
 /// Applies a record of a kiosk: with the outcome of an order that is void, or the receipt of one that is paid, the order is
 /// reported.
-pub(crate) fn note_record(tx: &Transaction<'_>, device: KioskId, entry: &Entry) -> rusqlite::Result<()> {
+pub(crate) fn note_record(
+    context: &RequestContext<'_>,
+    device: KioskId,
+    entry: &Entry,
+) -> rusqlite::Result<()> {
     let (Entry::OrderSettled { order, settlement: Settlement::Void { .. } }
     | Entry::ReceiptIssued { order: Some(order), .. }) = entry
     else {
         return Ok(());
     };
-    tx.execute(
-        "DELETE FROM unreported_orders WHERE [order] = ?1 AND device = ?2",
-        params![order.to_string(), device.to_string()],
+    context.tx.execute(
+        "INSERT INTO order_reports (device, [order], created_ms) VALUES (?1, ?2, ?3)
+         ON CONFLICT ([order]) DO UPDATE SET content = NULL WHERE device = excluded.device",
+        params![device.to_string(), order.to_string(), to_ms_column(context.now)],
     )?;
     Ok(())
 }

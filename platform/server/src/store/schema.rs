@@ -110,15 +110,6 @@ CREATE TABLE IF NOT EXISTS order_refusals (
     [order] TEXT NOT NULL PRIMARY KEY,
     count   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
--- Orders whose outcome and, if they are paid, receipt are not among their kiosk's records. `content` is what the kiosk needs to
--- know of an order that it has lost.
-CREATE TABLE IF NOT EXISTS unreported_orders (
-    device     TEXT NOT NULL,
-    [order]    TEXT NOT NULL PRIMARY KEY,
-    content    TEXT NOT NULL,
-    created_ms INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS unreported_orders_of_device ON unreported_orders (device, created_ms);
 CREATE INDEX IF NOT EXISTS orders_to_ask ON orders (next_ask_ms) WHERE settlement IS NULL;
 CREATE TABLE IF NOT EXISTS order_items (
     resident   INTEGER NOT NULL,
@@ -235,6 +226,15 @@ CREATE TABLE IF NOT EXISTS missing_records (
     signature   TEXT NOT NULL,
     PRIMARY KEY (device, epoch, last_seq)
 ) STRICT, WITHOUT ROWID;
+-- What kiosks reported of their orders. `content` is what a kiosk needs to know of an order that it has lost; NULL: the kiosk's
+-- records have the outcome and, if the order is paid, the receipt.
+CREATE TABLE IF NOT EXISTS order_reports (
+    device     TEXT NOT NULL,
+    [order]    TEXT NOT NULL PRIMARY KEY,
+    content    TEXT,
+    created_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unreported_orders ON order_reports (device, created_ms) WHERE content IS NOT NULL;
 -- Receipts by their ids, which are secrets: the number on the paper alone opens nothing.
 CREATE TABLE IF NOT EXISTS receipts_by_id (
     receipt TEXT NOT NULL PRIMARY KEY,

@@ -57,7 +57,7 @@ impl RestorableCity {
     }
 
     /// Restores, and gives the recovery all that it waits for.
-    fn restore_and_recover(&mut self) {
+    pub(crate) fn restore_and_recover(&mut self) {
         self.restore();
         self.run_due_calls();
         for kiosk in [TestKiosk::One, TestKiosk::Two, TestKiosk::Gate] {

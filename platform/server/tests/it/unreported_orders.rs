@@ -1,8 +1,8 @@
 //! Orders whose outcome their kiosk has not recorded: it may have lost its records of them, and asks.
 
 use contract::{
-    ChargeRequest, Entry, HttpMethod, OrderId, PrintForm, ProblemCode, Receipt, ReceiptId, Settlement,
-    UnixMs, UnreportedOrder, UnreportedOrdersAnswer, VisitId, VoidReason, routes,
+    ChargeRequest, ChargeState, Entry, HttpMethod, OrderId, PrintForm, ProblemCode, Receipt, ReceiptId,
+    Settlement, UnixMs, UnreportedOrder, UnreportedOrdersAnswer, VisitId, VoidReason, routes,
 };
 use server::PlatformRequest;
 
@@ -132,4 +132,21 @@ fn list_is_unavailable_while_the_platform_recovers() {
     restorable.restore();
     // It has forgotten that the order is reported.
     assert_eq!(list(&mut restorable.city, TestKiosk::One), Err(ProblemCode::Unavailable));
+}
+
+#[test]
+fn late_charge_request_of_a_reported_order_is_not_listed() {
+    let mut restorable = RestorableCity::new();
+    let key = restorable.city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
+    let rows = restorable.city.bills(TestKiosk::One, &key);
+    let request = order_for(OrderId::from_entropy(1), key, &rows);
+    restorable.back_up();
+    let void = Settlement::Void { reason: VoidReason::Fenced };
+    let fenced = ChargeState::Settled { settlement: void.clone() };
+    assert_eq!(restorable.city.inquire(TestKiosk::One, request.order), Ok(fenced.clone()));
+    restorable.restore_and_recover();
+    // The kiosk sends its log again, and then its first charge request arrives at last.
+    record(&mut restorable.city, 1, &[Entry::OrderSettled { order: request.order, settlement: void }]);
+    assert_eq!(restorable.city.charge(TestKiosk::One, &request), Ok(fenced));
+    assert_eq!(listed(&mut restorable.city, TestKiosk::One), []);
 }
