@@ -9,6 +9,7 @@
 mod checks;
 mod coverage;
 mod faults;
+mod identity_checks;
 mod kiosk;
 mod network;
 mod peers;

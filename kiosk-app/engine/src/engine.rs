@@ -6,7 +6,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use contract::{
-    Backoff, BatchAck, ChangesAnswer, EntropySource, Entry, PublicKey, SecretKey, UnixMs,
+    Backoff, BatchAck, ChangesAnswer, EntropySource, Entry, Head, PublicKey, SecretKey, UnixMs,
     UnreportedOrdersAnswer,
 };
 use journal::{Disk, Journal};
@@ -240,6 +240,15 @@ impl<D: Disk> Engine<D> {
         match &self.state {
             EngineState::InService(open) => *open.kiosk.durable() == open.journal.state().durable,
             EngineState::OutOfService { .. } => true,
+        }
+    }
+
+    /// The newest head of the journal; none while it is closed. For tests and simulations.
+    #[must_use]
+    pub fn journal_head(&self) -> Option<Head> {
+        match &self.state {
+            EngineState::InService(open) => Some(open.journal.head()),
+            EngineState::OutOfService { .. } => None,
         }
     }
 

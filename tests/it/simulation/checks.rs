@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
-    CodeHolder, ConsentId, Entry, Evidence, KioskId, Level, OrderId, PaymentMethod, RecordHeader, Settlement,
-    UnixMs, VisitId,
+    Chain, CodeHolder, ConsentId, Entry, Evidence, Head, KioskId, Level, OrderId, PaymentMethod, RecordBatch,
+    RecordHeader, Settlement, UnixMs, VisitId,
 };
 use sandbox::acquirer::OrderOutcome;
 use server::KioskAudit;
@@ -30,6 +30,7 @@ pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
     for kiosk in 0..world.kiosks.len() {
         check_in_service(world, kiosk);
         let stored = audit(world, kiosk_id(kiosk));
+        check_delivered(world, kiosk, &stored);
         check_journal_on_disk(world, kiosk, &stored);
         check_retention(world, kiosk, &stored);
         count_rotations(world, kiosk, &stored);
@@ -52,6 +53,7 @@ pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
         found >= accepted_twice,
         "of {accepted_twice} codes accepted at both kiosks {found} are reported"
     );
+    world.identifications.check(&entries);
     check_evidence(&complete);
     let (paid, void) = check_payments(world, &entries);
     let consents = check_consents(&complete);
@@ -100,6 +102,8 @@ struct StoredEpoch {
     epoch: u64,
     /// The number of the newest record.
     upto: u64,
+    /// Hashes of the chain, by number. None in a gap that the kiosk has stated.
+    heads: BTreeMap<u64, [u8; 32]>,
     /// The entries with the kiosk's time, each once; those that were stated again as they were first recorded.
     entries: Vec<(UnixMs, Entry)>,
 }
@@ -121,26 +125,59 @@ fn audit(world: &mut Simulator, id: KioskId) -> Vec<StoredEpoch> {
         let records = runs.iter().flat_map(|run| &run.records).map(|wire| wire.to_record().unwrap());
         let entries = records.map(|record| (record.header, Entry::decode(&record.body).unwrap()));
         let upto = runs.last().map_or(0, |run| run.to.head.seq);
-        stored.push((number, upto, entries.collect::<Vec<_>>()));
+        let heads = runs.iter().flat_map(heads_of_run).map(|head| (head.seq, head.hash)).collect();
+        stored.push((number, upto, heads, entries.collect::<Vec<_>>()));
     }
     let numbered = |(header, entry): &(RecordHeader, Entry)| ((header.epoch, header.seq), entry.clone());
     let first: BTreeMap<(u64, u64), Entry> =
-        stored.iter().flat_map(|(_, _, entries)| entries).map(numbered).collect();
+        stored.iter().flat_map(|(_, _, _, entries)| entries).map(numbered).collect();
     let as_first_recorded = |(header, entry): (RecordHeader, Entry)| match entry {
         Entry::Restated { epoch, seq, record, .. } if first.get(&(epoch, seq)) == Some(&record) => None,
         Entry::Restated { time, record, .. } => Some((time, *record)),
         entry => Some((header.time, entry)),
     };
-    let epochs = stored.into_iter().map(|(epoch, upto, entries)| StoredEpoch {
+    let epochs = stored.into_iter().map(|(epoch, upto, heads, entries)| StoredEpoch {
         epoch,
         upto,
+        heads,
         entries: entries.into_iter().filter_map(as_first_recorded).collect(),
     });
     epochs.collect()
 }
 
+/// The heads of the chain of a run of records.
+fn heads_of_run(run: &RecordBatch) -> Vec<Head> {
+    let mut chain = Chain::from_head(run.from);
+    let records = run.records.iter().map(|wire| wire.to_record().unwrap());
+    let heads = records.map(|record| {
+        chain.push(&record.header, &record.commitment()).unwrap();
+        chain.head()
+    });
+    heads.collect()
+}
+
+/// I2, I7: the platform has every record of the epoch that the kiosk writes, and those that the kiosk has written at any time.
+fn check_delivered(world: &Simulator, kiosk: usize, stored: &[StoredEpoch]) {
+    let terminal = &world.kiosks[kiosk];
+    let head = terminal.head().expect("a kiosk in service has a journal");
+    let stored = stored.iter().find(|one| one.epoch == head.epoch).expect("the epoch is delivered");
+    assert_eq!(stored.upto, head.seq, "kiosk {kiosk}: records are not delivered");
+    // What a restored disk had not delivered is unknown to all.
+    if terminal.is_restored {
+        return;
+    }
+    for ((_, seq), hash) in terminal.heads.range((head.epoch, 0)..=(head.epoch, u64::MAX)) {
+        let is_kept = stored.heads.get(seq).is_none_or(|stored| stored == hash);
+        assert!(is_kept, "kiosk {kiosk}: record {seq} was written, and another one is delivered");
+    }
+}
+
 /// I2: the journal on the kiosk's disk equals the platform's records, and no work is open.
 fn check_journal_on_disk(world: &Simulator, kiosk: usize, stored: &[StoredEpoch]) {
+    // Damage that nobody has found yet.
+    if world.kiosks[kiosk].has_lost_records && !world.kiosks[kiosk].is_reopened {
+        return;
+    }
     let disk = world.kiosks[kiosk].disk.lock().clone();
     let (log, opening) = open_for_a_check(disk, kiosk);
     let (is_damaged, has_lost_records) =
@@ -299,7 +336,7 @@ fn check_consents(entries: &[Entry]) -> usize {
     for entry in entries {
         match entry {
             Entry::Consented { consent, visit, .. } => {
-                given.insert((*consent, *visit));
+                assert!(given.insert((*consent, *visit)), "two consents have the id {consent}");
             }
             Entry::Queried { visit, call, consent, .. } => {
                 let personal = call.starts_with("insurance.");

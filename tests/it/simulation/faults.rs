@@ -36,6 +36,10 @@ impl Simulator {
                 } else {
                     self.kiosks[kiosk].disk.lock().limit_space(Some(left * 150));
                 }
+                if self.rng.percent(30) {
+                    // The next process meets the fault while it opens the journal.
+                    self.crash_kiosk(kiosk);
+                }
                 let healed = 3_000 + self.rng.below(10_000);
                 self.schedule(healed, SimEvent::Repair(kiosk));
             }
@@ -69,6 +73,13 @@ impl Simulator {
             self.platform_generation += 1;
             self.counts.restores += 1;
             self.city.restore_platform();
+            for kiosk in 0..KIOSKS {
+                if self.rng.percent(50) {
+                    // It may end while it compares its log with what the platform has.
+                    let soon = self.rng.below(25_000);
+                    self.schedule(soon, SimEvent::Crash(kiosk));
+                }
+            }
         } else {
             let now = self.wall();
             self.city.back_up_platform(now);

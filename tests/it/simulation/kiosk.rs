@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use contract::{Bilingual, CodeRules, ReceiptId, SiteProfile, UnixMs};
+use contract::{Bilingual, CodeRules, Head, ReceiptId, SiteProfile, UnixMs};
 use engine::{CacheEntry, CacheKey, CacheSnapshot, Engine, EngineConfig, InputEvent, JournalOpener, Output};
 use faulty_disk::{FaultyDisk, SharedDisk};
 use journal::{Disk as _, JournalLimits};
@@ -38,6 +38,14 @@ pub(crate) struct SimKiosk {
     pub(crate) is_damaged: bool,
     /// Records were lost that the platform may not have had, or the disk was restored from a copy.
     pub(crate) has_lost_records: bool,
+    /// A record of the segment that is written rotted: what this process records after it cannot be read from the disk.
+    pub(crate) is_unreadable: bool,
+    /// The process was started after the last fault.
+    pub(crate) is_reopened: bool,
+    /// The disk was restored from a copy.
+    pub(crate) is_restored: bool,
+    /// Hashes of the heads of the journal after each turn, by epoch and number.
+    pub(crate) heads: BTreeMap<(u64, u64), [u8; 32]>,
     /// A copy of the disk, as an operator makes one.
     copy: Option<FaultyDisk>,
     pub(crate) view: Option<View>,
@@ -70,6 +78,10 @@ impl SimKiosk {
             clock: (0, ahead_ms, 0),
             is_damaged: false,
             has_lost_records: false,
+            is_unreadable: false,
+            is_reopened: false,
+            is_restored: false,
+            heads: BTreeMap::new(),
             copy: None,
             view: None,
             unchecked: Vec::new(),
@@ -109,6 +121,7 @@ impl SimKiosk {
     pub(crate) fn start(&mut self, now: u64, entropy: u128) -> Vec<Output> {
         self.started_at = now;
         self.generation += 1;
+        self.is_unreadable = false;
         let (engine, out) = Engine::start(self.engine_config(), self.clock_at(now), entropy);
         self.engine = Some(engine);
         let mut out = self.store_outputs(out);
@@ -138,6 +151,7 @@ impl SimKiosk {
         let Some(engine) = &mut self.engine else { return Vec::new() };
         let out = engine.turn(engine::EngineInput { at, entropy, event: what });
         assert!(engine.is_durable_state_recorded(), "the durable state is what the records fold to");
+        self.heads.extend(engine.journal_head().map(|head| ((head.epoch, head.seq), head.hash)));
         self.store_outputs(out)
     }
 
@@ -158,6 +172,11 @@ impl SimKiosk {
         }
     }
 
+    /// The newest head of the journal of the running process.
+    pub(crate) fn head(&self) -> Option<Head> {
+        self.engine.as_ref()?.journal_head()
+    }
+
     pub(crate) const fn has_copy(&self) -> bool {
         self.copy.is_some()
     }
@@ -170,6 +189,7 @@ impl SimKiosk {
             *self.disk.lock() = copy;
             self.durable = DurableRecords::default();
             self.has_lost_records = true;
+            self.is_restored = true;
         } else {
             self.copy = Some(self.disk.lock().durable_copy());
         }
@@ -185,12 +205,9 @@ impl SimKiosk {
         }
         let mut disk = self.disk.lock();
         let mut names = disk.list().ok()?;
-        if is_running {
-            // What a process writes after a record that rotted can be read by nobody, and it cannot know.
-            let newest = names.iter().max().cloned();
-            names.retain(|name| Some(name) != newest.as_ref());
-        }
+        names.sort();
         let name = names.get(draw(names.len().max(1)))?;
+        self.is_unreadable |= is_running && Some(name) == names.last();
         self.has_lost_records = true;
         let is_bit = draw(4) > 0;
         if is_bit {

@@ -1,11 +1,12 @@
 //! The network between kiosks, platform and the systems behind it: messages are delayed, lost, repeated and garbled.
 
-use contract::UnixMs;
+use contract::{UnixMs, VisitId};
 use engine::ExchangeTiming;
 use engine::platform_api::{OutgoingRequest, RequestKind, ResponseHead};
 use server::{Peer, PeerCall, PlatformReply, PlatformResponse};
 use session::Failure;
 
+use super::identity_checks::visit_of;
 use super::peers::{device_key, kiosk_id};
 use super::simulator::{SimEvent, Simulator};
 
@@ -17,6 +18,8 @@ pub(crate) struct AwaitedRequest {
     kiosk: usize,
     life: u64,
     asked: RequestKind,
+    /// The visit of an identification.
+    visit: Option<VisitId>,
     sent: UnixMs,
 }
 
@@ -36,7 +39,9 @@ impl Simulator {
         let (life, sent) = (terminal.generation, terminal.clock_at(self.now).wall);
         let wait = RequestNumber(self.events_queued);
         let is_charge = matches!(request.kind, RequestKind::Charge(_));
-        self.waiting.insert(wait, AwaitedRequest { kiosk, life, asked: request.kind, sent });
+        let visit =
+            matches!(request.kind, RequestKind::Identify(_)).then(|| visit_of(&request.body)).flatten();
+        self.waiting.insert(wait, AwaitedRequest { kiosk, life, asked: request.kind, visit, sent });
         let patience = u64::try_from(request.limits.time.as_millis()).unwrap();
         self.schedule(patience, SimEvent::Answer { wait, response: None });
         let time = sent.0.to_string();
@@ -54,7 +59,7 @@ impl Simulator {
         if fate == SimulatedFate::LostOnTheWay {
             return;
         }
-        if self.faults_enabled && self.rng.percent(3) {
+        if self.faults_enabled && self.rng.percent(if is_charge { 25 } else { 3 }) {
             self.counts.duplicates += 1;
             let (late, request) = (self.rng.below(60_000), request.clone());
             self.schedule(late, SimEvent::Request { request, wait: None, fate: SimulatedFate::AnswerLost });
@@ -142,10 +147,15 @@ impl Simulator {
     }
 
     pub(crate) fn answer_arrives(&mut self, wait: RequestNumber, response: Option<PlatformResponse>) {
-        let Some(AwaitedRequest { kiosk, life, asked, sent }) = self.waiting.remove(&wait) else { return };
+        let Some(AwaitedRequest { kiosk, life, asked, visit, sent }) = self.waiting.remove(&wait) else {
+            return;
+        };
         let terminal = &self.kiosks[kiosk];
         if terminal.generation != life || !terminal.is_running() {
             return;
+        }
+        if let Some((visit, response)) = visit.zip(response.as_ref()) {
+            self.identifications.note(visit, response);
         }
         let exchange = ExchangeTiming { sent, received: terminal.clock_at(self.now).wall };
         let what = match &response {

@@ -7,9 +7,12 @@ use contract::{Confirmation, Receipt, ReceiptId, UnixMs, sm3};
 use engine::platform_api::OutgoingRequest;
 use engine::{InputEvent, Output};
 use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformResponse};
-use session::{CardWork, Effect, Event, PinAnswer, PrintResult, Work, WorkAnswer};
+use session::{
+    CardWork, DeviceKind, DeviceState, Effect, Event, FaultReason, PinAnswer, PrintResult, Work, WorkAnswer,
+};
 use view::{Body, Text, TextId};
 
+use super::identity_checks::IdentificationAnswers;
 use super::kiosk::{START_MS, SimKiosk};
 use super::network::{AwaitedRequest, RequestNumber, SimulatedFate};
 use super::peers::{KIOSKS, SimCity, kiosk_id};
@@ -63,6 +66,7 @@ pub(crate) enum SimEvent {
     PlatformJobs,
     InjectFault,
     Start(usize),
+    Crash(usize),
     Repair(usize),
 }
 
@@ -93,6 +97,7 @@ impl fmt::Display for SimEvent {
             Self::PlatformJobs => write!(f, "platform jobs"),
             Self::InjectFault => write!(f, "fault"),
             Self::Start(kiosk) => write!(f, "kiosk {kiosk}: start"),
+            Self::Crash(kiosk) => write!(f, "kiosk {kiosk}: crash"),
             Self::Repair(kiosk) => write!(f, "kiosk {kiosk}: repair"),
         }
     }
@@ -121,6 +126,7 @@ pub(crate) struct Simulator {
     pub(crate) violations: BTreeSet<String>,
     /// The receipt numbers of the orders that were shown as paid.
     pub(crate) shown_as_paid: BTreeSet<String>,
+    pub(crate) identifications: IdentificationAnswers,
     is_complete: bool,
 }
 
@@ -181,6 +187,7 @@ impl Simulator {
             counts: FaultCounts::default(),
             violations: BTreeSet::new(),
             shown_as_paid: BTreeSet::new(),
+            identifications: IdentificationAnswers::default(),
             is_complete: true,
         };
         for kiosk in 0..KIOSKS {
@@ -211,9 +218,10 @@ impl Simulator {
             if self.kiosks[kiosk].card.is_some() {
                 self.remove_card(kiosk);
             }
-            if self.kiosks[kiosk].has_lost_records {
+            if self.kiosks[kiosk].has_lost_records && self.rng.percent(60) {
                 // Damage behind the newest record is found by the next process.
                 self.crash_kiosk(kiosk);
+                self.kiosks[kiosk].is_reopened = true;
             }
         }
         self.run(ms);
@@ -311,6 +319,11 @@ impl Simulator {
                     self.execute_outputs(kiosk, out);
                 }
             }
+            SimEvent::Crash(kiosk) => {
+                if self.faults_enabled {
+                    self.crash_kiosk(kiosk);
+                }
+            }
             SimEvent::Repair(kiosk) => self.repair(kiosk),
         }
     }
@@ -363,7 +376,8 @@ impl Simulator {
             self.counts.checks += 2;
             self.violations.extend(terminal.settings.next_view(&view));
             let said = statements(&view);
-            for new in said.iter().filter(|one| !terminal.said.contains(one)) {
+            let is_checked = !terminal.is_unreadable;
+            for new in said.iter().filter(|one| is_checked && !terminal.said.contains(one)) {
                 if !is_read {
                     terminal.durable.update(&terminal.disk.lock(), kiosk);
                     is_read = true;
@@ -404,14 +418,24 @@ impl Simulator {
                 self.check_print(kiosk, receipt, &content, mark.is_some());
                 let (comes_out, result) = match self.rng.below(10) {
                     _ if !self.kiosks[kiosk].has_paper => (false, PrintResult::NotStarted),
-                    0 => (false, PrintResult::NotStarted),
-                    1 => (self.rng.percent(50), PrintResult::Unconfirmed),
+                    0 | 1 => (false, PrintResult::NotStarted),
+                    2..=4 => (self.rng.percent(50), PrintResult::Unconfirmed),
                     _ => (true, PrintResult::Printed(Confirmation::BarrierAnswered)),
                 };
                 let paper =
                     SimEvent::PrintDone { kiosk, life, receipt, marked: mark.is_some(), result, comes_out };
                 let delay = self.device_delay(1_200);
                 self.schedule(delay, paper);
+                if result == PrintResult::NotStarted && self.kiosks[kiosk].has_paper {
+                    // The cover was open, and somebody closes it.
+                    let ready = delay + 500 + self.rng.below(4_000);
+                    let states =
+                        [(delay, DeviceState::Faulty(FaultReason::CoverOpen)), (ready, DeviceState::Ready)];
+                    for (delay, state) in states {
+                        let event = Event::DeviceStateChanged(DeviceKind::ReceiptPrinter, state);
+                        self.schedule(delay, SimEvent::Device { kiosk, life, event });
+                    }
+                }
             }
             Effect::CancelWork(_) => {}
         }
@@ -428,6 +452,9 @@ impl Simulator {
 
     fn check_print(&mut self, kiosk: usize, receipt: ReceiptId, content: &Receipt, is_marked: bool) {
         let terminal = &mut self.kiosks[kiosk];
+        if terminal.is_unreadable {
+            return;
+        }
         terminal.durable.update(&terminal.disk.lock(), kiosk);
         let found = terminal.durable.print_contradiction(receipt, content, is_marked, terminal.view.as_ref());
         self.counts.checks += 1;
