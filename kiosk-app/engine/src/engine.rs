@@ -340,6 +340,7 @@ impl<D: Disk> Engine<D> {
         let (kiosk, transition) =
             Kiosk::recover(Arc::clone(&self.setup), self.feed.catalogue(), durable, turn.at);
         self.generation = self.generation.next();
+        self.reconciliation.restart();
         self.state = EngineState::InService(Box::new(InService {
             kiosk,
             journal,
@@ -499,6 +500,7 @@ impl<D: Disk> Engine<D> {
         if let Err(error) = open.journal.begin_epoch(entries, turn.at.wall, &mut || entropy.next_bytes()) {
             self.suspend(turn, &error);
         }
+        self.reconciliation.restart();
     }
 
     /// Notifies the kiosk of the platform's clock offset, once the platform has answered since the start.

@@ -53,7 +53,7 @@ pub enum Event {
     OrdersReconciled {
         /// The orders: those that the kiosk does not know are recovered.
         orders: Vec<UnreportedOrder>,
-        /// No further order can appear that was created before this epoch of the journal.
+        /// No further order can appear that was created before the journal was opened.
         is_complete: bool,
     },
     /// The outcome of a print job.

@@ -12,19 +12,18 @@ const OUTDATED_MS: u64 = 5_000;
 const MORE_MS: u64 = 15_000;
 const FAILED_BACKOFF: Backoff = Backoff::new(5_000, 300_000);
 
-/// Reconciliation (对账) of one kiosk's orders with the platform's, after a new epoch of the journal has begun: records may be
-/// lost, and with them orders.
+/// Reconciliation (对账) of one kiosk's orders with the platform's, after records may have been lost, and with them orders.
 ///
 /// The platform has an order until it has the records of its outcome. So it must have all of the log when it is asked, and the
 /// kiosk must record nothing until it answers: what it lists then is what the log lacks. A charge request may still be on its
-/// way when a new epoch begins; it is refused when its visit key has expired. So the platform is asked until then.
+/// way when the log is opened; it is refused when its visit key has expired. So the platform is asked until then.
 pub struct Reconciliation {
     exchange: ExchangeState,
     failures: FailureCount,
     /// The head of the chain when the request in flight was sent.
     asked_at: Option<Head>,
-    /// The epoch of the journal, and the platform's time at its first answer since that epoch began.
-    since: Option<(u64, UnixMs)>,
+    /// The platform's time at its first answer since the log may have lost records.
+    since: Option<UnixMs>,
 }
 
 impl Default for Reconciliation {
@@ -43,11 +42,16 @@ impl Default for Reconciliation {
 pub struct Reconciled {
     /// Orders whose outcome the log lacks. The kiosk knows some of them: they are not settled.
     pub orders: Vec<UnreportedOrder>,
-    /// No further order can appear that was created before the journal's epoch.
+    /// No further order can appear that was created before the last restart.
     pub is_complete: bool,
 }
 
 impl Reconciliation {
+    /// The log may have lost records until now: a charge request of before may still be on its way.
+    pub const fn restart(&mut self) {
+        self.since = None;
+    }
+
     /// Whether to ask the platform now, which has all records up to this newest head.
     pub fn poll(&mut self, now: u64, head: Head) -> bool {
         let is_due = matches!(self.exchange, ExchangeState::Idle(at) if at <= now);
@@ -81,16 +85,11 @@ impl Reconciliation {
             return None;
         };
         self.failures.reset();
-        let head = head.filter(|head| self.asked_at == Some(*head));
-        let Some(head) = head else {
+        if head.is_none() || head != self.asked_at {
             self.exchange = ExchangeState::Idle(now.saturating_add(OUTDATED_MS));
             return None;
-        };
-        let since = match self.since {
-            Some((epoch, since)) if epoch == head.epoch => since,
-            Some(_) | None => platform,
-        };
-        self.since = Some((head.epoch, since));
+        }
+        let since = *self.since.get_or_insert(platform);
         let is_complete = !more && platform.0.saturating_sub(since.0) > VISIT_KEY_TTL_MS;
         self.exchange = ExchangeState::Idle(now.saturating_add(if more { MORE_MS } else { AGAIN_MS }));
         Some(Reconciled { orders, is_complete })
@@ -129,7 +128,8 @@ mod tests {
         }
         let first = ends.iter().position(|end| *end).unwrap();
         assert_eq!(first, 6, "later than the lifetime of a key, which ends after five pauses");
-        // A new epoch may have lost records again.
+        // Records may have been lost again.
+        asking.restart();
         let next = head(8, 1);
         assert!(asking.poll(30 * 60_000, next));
         let reconciled = asking.on_answer(30 * 60_000, 0, Some(next), answer(0, false, 1_801_000)).unwrap();
