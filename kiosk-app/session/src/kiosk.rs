@@ -198,7 +198,8 @@ fn on_settled(
     (order, payment): (OrderId, &UnsettledOrder),
     settlement: &Settlement,
 ) {
-    let payer = front.language_of_payer(order);
+    // An order that was recovered in its own visit was settled there before: its outcome was shown, its receipt is on its way.
+    let payer = front.language_of_payer(order).filter(|_| !payment.is_recovered());
     if let Settlement::Paid { reference, at } = settlement {
         let (receipt, lang) = (receipt_of(order), payer.unwrap_or_default());
         let setup = Arc::clone(&components.setup);
@@ -210,7 +211,9 @@ fn on_settled(
         // Never too long: the order's record is shorter than a record may be, see `Payments::create`.
         let _ = printing.issue(turn, printers, new, payer.is_some());
     }
-    front.on_settled(components, turn.now, order, settlement);
+    if !payment.is_recovered() {
+        front.on_settled(components, turn.now, order, settlement);
+    }
 }
 
 fn view_of(front: &Front, status: Status<'_>) -> View {

@@ -90,7 +90,12 @@ impl Printing {
         if entry.encode().len() > RECORD_BYTES_MAX {
             return false;
         }
+        let is_open = turn.durable().receipts().get(receipt).is_some();
         turn.record(entry);
+        // Issued again, because its record was lost.
+        if is_open {
+            return true;
+        }
         if is_somebody_present {
             self.start_next(turn, printers);
         }

@@ -25,6 +25,13 @@ pub(crate) struct UnsettledOrder {
     pub(crate) method: PaymentMethod,
 }
 
+impl UnsettledOrder {
+    /// Whether the kiosk's records of the order were lost, and it is known from the platform.
+    pub(crate) const fn is_recovered(&self) -> bool {
+        self.service.is_none()
+    }
+}
+
 impl UnsettledOrders {
     pub(super) fn apply(&mut self, entry: &Entry) {
         let (order, visit, service, items, total, method) =

@@ -47,7 +47,15 @@ impl OpenReceipts {
     pub(super) fn apply(&mut self, entry: &Entry, open_visit: Option<VisitId>) {
         if let Entry::ReceiptIssued { receipt, visit, content, form, .. } = entry {
             let (visit, content, form, state) = (*visit, content.clone(), *form, PrintState::Waiting);
-            self.0.insert(*receipt, OpenReceipt { visit, content, form, printer: None, copy: 0, state });
+            // A receipt that is issued again, because its record was lost, is on its way already.
+            self.0.entry(*receipt).or_insert(OpenReceipt {
+                visit,
+                content,
+                form,
+                printer: None,
+                copy: 0,
+                state,
+            });
         } else if let Entry::PrintStarted { receipt, copy, printer } = entry {
             self.change(receipt, *copy, PrintState::Printing);
             if let Some(open) = self.0.get_mut(receipt) {

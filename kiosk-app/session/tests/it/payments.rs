@@ -1,7 +1,7 @@
 //! Payments: never charged twice, never without a record, inquired until the outcome is known (I1).
 
 use contract::{ChargeState, Entry, OrderId, ProblemCode, Settlement, UnreportedOrder, VisitId, VoidReason};
-use session::{CardEvent, Event, Failure, PinAnswer, WorkAnswer};
+use session::{CardEvent, DeviceKind, DeviceState, Event, Failure, PinAnswer, WorkAnswer};
 use view::{Body, Intent, OutcomeKind, TextId};
 
 use crate::fixture::{Fixture, WATER, code};
@@ -260,6 +260,38 @@ fn unknown_unreported_order_is_recovered_and_gets_its_receipt() {
     let receipt = |e: &Entry| matches!(e, Entry::ReceiptIssued { order: Some(order), .. } if *order == lost);
     assert_eq!((fixture.count(receipt), fixture.prints().len()), (1, 0), "to be fetched, not printed");
     assert!(fixture.charges().len() == 1);
+}
+
+#[test]
+fn order_recovered_in_its_own_visit_is_not_printed_again() {
+    for printed in [false, true] {
+        let mut fixture = Fixture::new();
+        let order = fixture.charge();
+        fixture.settle_as_paid(order);
+        let (receipt, ..) = fixture.prints()[0].clone();
+        if printed {
+            fixture.finish_print(receipt);
+        }
+        // The records of the outcome rotted before they were sent, and the resident is still here.
+        let charged = fixture.charges()[0].clone();
+        let (visit, items) = (VisitId::from_entropy(98), charged.items.clone());
+        let lost = UnreportedOrder { order, visit, items, total: charged.total, method: charged.method };
+        fixture.event(Event::OrdersReconciled { orders: vec![lost], is_complete: false });
+        let shown = fixture.view();
+        fixture.settle_as_paid(order);
+        if !printed {
+            fixture.finish_print(receipt);
+        }
+        fixture.event(Event::DeviceStateChanged(DeviceKind::ReceiptPrinter, DeviceState::Unknown));
+        fixture.event(Event::DeviceStateChanged(DeviceKind::ReceiptPrinter, DeviceState::Ready));
+        assert_eq!(fixture.prints().len(), 1, "printed before: {printed}");
+        assert!(!printed || fixture.view().body == shown.body, "the outcome was shown before");
+        let issued = |e: &Entry| matches!(e, Entry::ReceiptIssued { .. });
+        assert_eq!(fixture.count(issued), 2, "the log has it again");
+        // A copy that the resident asks for has the copy mark.
+        fixture.touch(Intent::Secondary);
+        assert!(fixture.prints().iter().skip(1).all(|(_, _, mark)| mark.is_some()));
+    }
 }
 
 #[test]
