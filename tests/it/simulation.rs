@@ -6,10 +6,10 @@
 //! `SIMULATION_SEEDS=1000 cargo test -p system-tests --test it simulation` runs more seeds. A run that fails is recorded in
 //! a file, and says by which command it is replayed.
 
+mod answer_checks;
 mod checks;
 mod coverage;
 mod faults;
-mod identity_checks;
 mod kiosk;
 mod network;
 mod peers;

@@ -53,7 +53,7 @@ pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
         found >= accepted_twice,
         "of {accepted_twice} codes accepted at both kiosks {found} are reported"
     );
-    world.identifications.check(&entries);
+    world.answers.check_identities(&entries);
     check_evidence(&complete);
     let (paid, void) = check_payments(world, &entries);
     let consents = check_consents(&complete);
@@ -158,6 +158,10 @@ fn heads_of_run(run: &RecordBatch) -> Vec<Head> {
 
 /// I2, I7: the platform has every record of the epoch that the kiosk writes, and those that the kiosk has written at any time.
 fn check_delivered(world: &Simulator, kiosk: usize, stored: &[StoredEpoch]) {
+    for (epoch, upto) in world.answers.acknowledged(kiosk) {
+        let exported = stored.iter().find(|one| one.epoch == epoch).map_or(0, |one| one.upto);
+        assert!(exported >= upto, "kiosk {kiosk}: {upto} records are acknowledged, {exported} exported");
+    }
     let terminal = &world.kiosks[kiosk];
     let head = terminal.head().expect("a kiosk in service has a journal");
     let stored = stored.iter().find(|one| one.epoch == head.epoch).expect("the epoch is delivered");

@@ -63,7 +63,7 @@ impl Simulator {
 
     /// Copies the platform's database, or restores it from its copy: the platform has forgotten what came after it. Kiosks keep what
     /// the platform has for seven days.
-    fn back_up_or_restore_platform(&mut self) {
+    pub(crate) fn back_up_or_restore_platform(&mut self) {
         // What is lost on both sides is lost.
         if self.loses_records || self.kiosks.iter().any(|kiosk| kiosk.is_damaged) {
             return;
@@ -73,6 +73,7 @@ impl Simulator {
             self.platform_generation += 1;
             self.counts.restores += 1;
             self.city.restore_platform();
+            self.answers.forget_acknowledgements();
             for kiosk in 0..KIOSKS {
                 if self.rng.percent(50) {
                     // It may end while it compares its log with what the platform has.

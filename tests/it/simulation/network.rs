@@ -1,12 +1,12 @@
 //! The network between kiosks, platform and the systems behind it: messages are delayed, lost, repeated and garbled.
 
-use contract::{UnixMs, VisitId};
+use contract::UnixMs;
 use engine::ExchangeTiming;
 use engine::platform_api::{OutgoingRequest, RequestKind, ResponseHead};
 use server::{Peer, PeerCall, PlatformReply, PlatformResponse};
 use session::Failure;
 
-use super::identity_checks::visit_of;
+use super::answer_checks::Asked;
 use super::peers::{device_key, kiosk_id};
 use super::simulator::{SimEvent, Simulator};
 
@@ -18,8 +18,7 @@ pub(crate) struct AwaitedRequest {
     kiosk: usize,
     life: u64,
     asked: RequestKind,
-    /// The visit of an identification.
-    visit: Option<VisitId>,
+    checked: Asked,
     sent: UnixMs,
 }
 
@@ -39,9 +38,8 @@ impl Simulator {
         let (life, sent) = (terminal.generation, terminal.clock_at(self.now).wall);
         let wait = RequestNumber(self.events_queued);
         let is_charge = matches!(request.kind, RequestKind::Charge(_));
-        let visit =
-            matches!(request.kind, RequestKind::Identify(_)).then(|| visit_of(&request.body)).flatten();
-        self.waiting.insert(wait, AwaitedRequest { kiosk, life, asked: request.kind, visit, sent });
+        let checked = Asked::of(&request);
+        self.waiting.insert(wait, AwaitedRequest { kiosk, life, asked: request.kind, checked, sent });
         let patience = u64::try_from(request.limits.time.as_millis()).unwrap();
         self.schedule(patience, SimEvent::Answer { wait, response: None });
         let time = sent.0.to_string();
@@ -103,6 +101,11 @@ impl Simulator {
         let (now, entropy) = (self.wall(), self.rng.next_u128());
         let reply = self.city.platform.handle(request, now, entropy);
         self.platform_replies(reply, wait, fate);
+        if self.faults_enabled && request.target == contract::routes::CHARGES.path && self.rng.percent(6) {
+            // The order is charged, and the platform has forgotten it when its kiosk asks.
+            let soon = 300 + self.rng.below(8_000);
+            self.schedule(soon, SimEvent::RestorePlatform);
+        }
     }
 
     pub(crate) fn platform_replies(
@@ -147,15 +150,17 @@ impl Simulator {
     }
 
     pub(crate) fn answer_arrives(&mut self, wait: RequestNumber, response: Option<PlatformResponse>) {
-        let Some(AwaitedRequest { kiosk, life, asked, visit, sent }) = self.waiting.remove(&wait) else {
+        let Some(AwaitedRequest { kiosk, life, asked, checked, sent }) = self.waiting.remove(&wait) else {
             return;
         };
         let terminal = &self.kiosks[kiosk];
         if terminal.generation != life || !terminal.is_running() {
             return;
         }
-        if let Some((visit, response)) = visit.zip(response.as_ref()) {
-            self.identifications.note(visit, response);
+        if let Some(response) = &response {
+            let found = self.answers.note(kiosk, &checked, response, &self.city.acquirer);
+            self.counts.checks += 1;
+            assert!(found.is_none(), "kiosk {kiosk}: {found:?}");
         }
         let exchange = ExchangeTiming { sent, received: terminal.clock_at(self.now).wall };
         let what = match &response {

@@ -12,7 +12,7 @@ use session::{
 };
 use view::{Body, Text, TextId};
 
-use super::identity_checks::IdentificationAnswers;
+use super::answer_checks::PlatformAnswers;
 use super::kiosk::{START_MS, SimKiosk};
 use super::network::{AwaitedRequest, RequestNumber, SimulatedFate};
 use super::peers::{KIOSKS, SimCity, kiosk_id};
@@ -67,6 +67,7 @@ pub(crate) enum SimEvent {
     InjectFault,
     Start(usize),
     Crash(usize),
+    RestorePlatform,
     Repair(usize),
 }
 
@@ -98,6 +99,7 @@ impl fmt::Display for SimEvent {
             Self::InjectFault => write!(f, "fault"),
             Self::Start(kiosk) => write!(f, "kiosk {kiosk}: start"),
             Self::Crash(kiosk) => write!(f, "kiosk {kiosk}: crash"),
+            Self::RestorePlatform => write!(f, "platform restored"),
             Self::Repair(kiosk) => write!(f, "kiosk {kiosk}: repair"),
         }
     }
@@ -126,7 +128,7 @@ pub(crate) struct Simulator {
     pub(crate) violations: BTreeSet<String>,
     /// The receipt numbers of the orders that were shown as paid.
     pub(crate) shown_as_paid: BTreeSet<String>,
-    pub(crate) identifications: IdentificationAnswers,
+    pub(crate) answers: PlatformAnswers,
     is_complete: bool,
 }
 
@@ -187,7 +189,7 @@ impl Simulator {
             counts: FaultCounts::default(),
             violations: BTreeSet::new(),
             shown_as_paid: BTreeSet::new(),
-            identifications: IdentificationAnswers::default(),
+            answers: PlatformAnswers::default(),
             is_complete: true,
         };
         for kiosk in 0..KIOSKS {
@@ -322,6 +324,11 @@ impl Simulator {
             SimEvent::Crash(kiosk) => {
                 if self.faults_enabled {
                     self.crash_kiosk(kiosk);
+                }
+            }
+            SimEvent::RestorePlatform => {
+                if self.faults_enabled {
+                    self.back_up_or_restore_platform();
                 }
             }
             SimEvent::Repair(kiosk) => self.repair(kiosk),
