@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::acquirer::AcquirerAnswer;
 use super::order_ref::OrderRef;
-use super::orders::{NewOrder, insert_order};
+use super::orders::{CHARGED_TWICE, NewOrder, insert_order};
 use super::outbox;
 use crate::context::RequestContext;
 use crate::incidents::record_incident;
@@ -51,7 +51,7 @@ pub(super) fn enter_paid_order(
         outbox::enqueue_posting(context.tx, &order, context.now)?;
         tracing::warn!("an order that was not known here was entered again as paid");
     } else {
-        incident("the acquirer has charged two orders for one bill: refund one of them")?;
+        incident(CHARGED_TWICE)?;
     }
     Ok(())
 }
@@ -77,7 +77,8 @@ fn bill_amounts(context: &RequestContext<'_>, answer: &AcquirerAnswer) -> rusqli
     Ok(Some(stored).filter(adds_up))
 }
 
-/// Stores an item of the order; false if another order holds the claim on the bill.
+/// Stores an item of the order; false if a paid order holds the claim on the bill. An order that is on its way in the backup loses
+/// its claim: the acquirer had charged this one since, so the bill was free.
 fn claim_bill(
     context: &RequestContext<'_>,
     order: &OrderRef,
@@ -85,6 +86,11 @@ fn claim_bill(
     bill: &str,
     amount_fen: i64,
 ) -> rusqlite::Result<bool> {
+    context.tx.execute(
+        "UPDATE order_items SET claims = 0 WHERE bill = ?1 AND claims = 1
+         AND [order] IN (SELECT [order] FROM orders WHERE settlement IS NULL)",
+        [bill],
+    )?;
     let is_free: bool = context.tx.query_row(
         "SELECT NOT EXISTS (SELECT 1 FROM order_items WHERE bill = ?1 AND claims = 1)",
         [bill],

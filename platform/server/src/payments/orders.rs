@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::order_ref::OrderRef;
 use super::outbox;
 use crate::context::RequestContext;
+use crate::incidents::record_incident;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::request_error::RequestError;
@@ -14,6 +15,9 @@ use crate::store::columns::{from_json_column, from_ms_column, to_json_column, to
 
 /// Time after which a charge is inquired about if its result was lost, as when the process ended.
 const RESULT_OVERDUE_MS: u64 = 30_000;
+
+/// The incident about two paid orders for one bill.
+pub(super) const CHARGED_TWICE: &str = "the acquirer has charged two orders for one bill: refund one of them";
 
 /// Row of an order.
 pub(super) struct StoredOrder {
@@ -113,8 +117,8 @@ pub(super) fn settle_without_posting(
     Ok(())
 }
 
-/// Stores the outcome of an order. A paid order keeps its claims permanently and is posted to the department; a void
-/// order releases its bills.
+/// Stores the outcome of an order. A paid order keeps its claims permanently and is posted to the department, unless another paid
+/// order has taken one of its claims; a void order releases its bills.
 pub(super) fn settle_order(
     context: &RequestContext<'_>,
     order: &OrderRef,
@@ -122,7 +126,18 @@ pub(super) fn settle_order(
 ) -> rusqlite::Result<()> {
     settle_without_posting(context.tx, order, outcome)?;
     match outcome {
-        Settlement::Paid { .. } => outbox::enqueue_posting(context.tx, order, context.now),
+        Settlement::Paid { .. } => {
+            let is_displaced: bool = context.tx.query_row(
+                "SELECT EXISTS (SELECT 1 FROM order_items WHERE [order] = ?1 AND claims = 0)",
+                [&order.0],
+                |row| row.get(0),
+            )?;
+            if is_displaced {
+                let (about, now) = (format!("order {}", order.0), to_ms_column(context.now));
+                return record_incident(context.tx, &about, CHARGED_TWICE, now);
+            }
+            outbox::enqueue_posting(context.tx, order, context.now)
+        }
         Settlement::Void { .. } => {
             context.tx.execute("UPDATE order_items SET claims = 0 WHERE [order] = ?1", [&order.0])?;
             Ok(())

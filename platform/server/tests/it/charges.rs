@@ -20,7 +20,11 @@ fn is_paid(state: &Result<ChargeState, ProblemCode>) -> bool {
 }
 
 /// Sends a charge and returns the platform's call to the acquirer.
-fn charge_until_acquirer_call(city: &mut CityFixture, kiosk: TestKiosk, request: &ChargeRequest) -> PeerCall {
+pub(crate) fn charge_until_acquirer_call(
+    city: &mut CityFixture,
+    kiosk: TestKiosk,
+    request: &ChargeRequest,
+) -> PeerCall {
     let request = city.signed_post(kiosk, routes::CHARGES.path, request);
     let reply = city.handle(&request);
     match city.continue_to_acquirer(reply) {

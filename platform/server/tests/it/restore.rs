@@ -15,6 +15,7 @@ use server::recovery::{ConfirmRecoveryError, confirm_recovery};
 use server::{PeerAnswer, PeerUnreachable, Platform, PlatformReply, PlatformRequest};
 use tempfile::TempDir;
 
+use crate::charges;
 use crate::fixture::{CityFixture, TestKiosk, ZHANG_GUIYING, answer_or_problem, setup};
 use crate::records::{self, KioskLog};
 
@@ -211,6 +212,51 @@ fn bill_charged_by_two_orders_is_an_incident_after_a_restore() {
     let city = &mut restorable.city;
     assert!(is_paid(&city.inquire(TestKiosk::One, lost.order)));
     assert!(is_paid(&city.inquire(TestKiosk::Two, second.order)));
+    assert!(city.page("/admin").1.contains("refund one of them"));
+}
+
+/// A platform that is restored to a time when an order was on its way to the acquirer, which then declined or charged it. Another
+/// order for the same bill was charged since. Returns the city and the two orders.
+fn restored_to_an_order_on_its_way(is_charged: bool) -> (RestorableCity, ChargeRequest, ChargeRequest) {
+    let mut restorable = RestorableCity::new();
+    let city = &mut restorable.city;
+    let first = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let call = charges::charge_until_acquirer_call(city, TestKiosk::One, &first);
+    restorable.back_up();
+    let city = &mut restorable.city;
+    let sent: AcquirerChargeRequest = serde_json::from_slice(&call.body).unwrap();
+    // Declined: the platform learns it and releases the bill. Charged: as if it had released the bill without asking.
+    city.acquirer.charge(&sent, is_charged, city.now.0).unwrap();
+    let second = city.charge_request(TestKiosk::Two, ZHANG_GUIYING, 0);
+    let order = second.order.to_string();
+    let charge = AcquirerChargeRequest { order, terminal: "K-2".into(), ..sent };
+    city.acquirer.charge(&charge, true, city.now.0).unwrap();
+    restorable.restore_and_recover();
+    restorable.city.run_background_jobs();
+    (restorable, first, second)
+}
+
+#[test]
+fn lost_order_is_booked_although_another_was_on_its_way() {
+    let (mut restorable, first, second) = restored_to_an_order_on_its_way(false);
+    let city = &mut restorable.city;
+    assert_eq!(city.inquire(TestKiosk::One, first.order), void(VoidReason::Declined));
+    let booked = city.bookings_of(&second.items[0].key);
+    assert_eq!(booked.len(), 1);
+    assert_eq!(booked[0].order, second.order.to_string());
+    assert!(!city.page("/admin").1.contains("refund one of them"));
+    let again = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
+    let again = ChargeRequest { items: first.items, total: first.total, ..again };
+    assert_eq!(city.charge(TestKiosk::One, &again), Err(ProblemCode::BillSettled));
+}
+
+#[test]
+fn charged_order_on_its_way_in_the_backup_is_an_incident() {
+    let (mut restorable, first, second) = restored_to_an_order_on_its_way(true);
+    let city = &mut restorable.city;
+    assert!(is_paid(&city.inquire(TestKiosk::One, first.order)));
+    assert!(is_paid(&city.inquire(TestKiosk::Two, second.order)));
+    assert_eq!(city.bookings_of(&second.items[0].key).len(), 1);
     assert!(city.page("/admin").1.contains("refund one of them"));
 }
 
