@@ -113,11 +113,14 @@ fn missing_records(
 
 fn signed_heads(tx: &Transaction<'_>, device: KioskId, epoch: &str) -> rusqlite::Result<Vec<SignedHead>> {
     let number = from_epoch_column(epoch)?;
-    // The genesis head has no record from which its hash could be read.
+    // The genesis head has no record from which its hash could be read; that at the end of a gap has a statement.
     let genesis = Chain::genesis(device, number).head().hash;
     let mut signed = tx.prepare(
-        "SELECT heads.seq, hash, signature FROM heads LEFT JOIN records USING (device, epoch, seq)
-         WHERE device = ?1 AND epoch = ?2 ORDER BY heads.seq",
+        "SELECT heads.seq, coalesce(records.hash, missing_records.hash), heads.signature FROM heads
+         LEFT JOIN records USING (device, epoch, seq)
+         LEFT JOIN missing_records ON missing_records.device = heads.device
+             AND missing_records.epoch = heads.epoch AND missing_records.last_seq = heads.seq
+         WHERE heads.device = ?1 AND heads.epoch = ?2 ORDER BY heads.seq",
     )?;
     let rows = signed.query_map(params![device.to_string(), epoch], |row| {
         let hash = row.get::<_, Option<[u8; 32]>>(1)?.unwrap_or(genesis);
