@@ -222,8 +222,9 @@ fn check_retention(world: &mut Simulator, kiosk: usize, stored: &[StoredEpoch]) 
     records.update(&world.kiosks[kiosk].disk.lock(), kiosk);
     let days_ago = |days: u64| UnixMs(world.wall().0.saturating_sub(days * DAY_MS));
     let count = |since: UnixMs| stored.iter().filter(|(time, _)| *time > since).count();
-    // A segment spans a day, and the last one may have been begun before a rest.
-    let (least, most) = (count(days_ago(6)), count(days_ago(8 + LONGEST_REST_DAYS)));
+    // A segment spans a day. The last one may have been begun before a rest, and be acknowledged after the next one only, if the link
+    // is down in between.
+    let (least, most) = (count(days_ago(6)), count(days_ago(8 + 2 * LONGEST_REST_DAYS)));
     let kept = records.entries().len();
     // What was damaged can no longer be read.
     let is_damaged = world.kiosks[kiosk].is_damaged || world.kiosks[kiosk].has_lost_records;
