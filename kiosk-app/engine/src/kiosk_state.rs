@@ -32,3 +32,47 @@ impl JournalState for KioskState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::{Chain, CloseReason, VisitId};
+
+    #[test]
+    fn snapshot_of_before_reconciliation_is_read() {
+        let mut durable = Durable::default();
+        durable.apply(
+            &Entry::VisitClosed { visit: VisitId::from_entropy(1), reason: CloseReason::Exit },
+            UnixMs(7),
+        );
+        let earlier = serde_json::to_string(&durable).unwrap();
+        let read: KioskState = serde_json::from_str(&earlier).unwrap();
+        assert_eq!((read.durable, read.orders_reconciled), (durable, false));
+    }
+
+    #[test]
+    fn orders_are_reconciled_until_records_may_be_lost() {
+        let head = Chain::genesis("K-1".parse().unwrap(), 5).head();
+        let opened = |previous, torn_bytes, damaged_segments| Entry::JournalOpened {
+            software: String::new(),
+            configuration: String::new(),
+            previous,
+            torn_bytes,
+            damaged_segments,
+        };
+        for (entry, is_reconciled) in [
+            (opened(None, 0, 0), true),
+            (opened(Some(head), 0, 0), false),
+            (opened(None, 1, 0), false),
+            (opened(None, 0, 1), false),
+        ] {
+            let mut state = KioskState::default();
+            state.apply(&Entry::OrdersReconciled, UnixMs(1));
+            state.apply(&entry, UnixMs(2));
+            assert_eq!(state.orders_reconciled, is_reconciled, "{entry:?}");
+            let snapshot = serde_json::to_string(&state).unwrap();
+            let read: KioskState = serde_json::from_str(&snapshot).unwrap();
+            assert_eq!(read.orders_reconciled, is_reconciled);
+        }
+    }
+}
