@@ -130,29 +130,24 @@ impl OutgoingRequest {
                 limits: BATCH_LIMITS,
                 kind: RequestKind::Records,
             },
-            UplinkRequest::Changes { since, feed } => Self {
-                method: routes::CHANGES.method,
-                path: routes::changes_target(since, feed),
-                content_type: "application/json",
-                body: Zeroizing::default(),
-                limits: CHANGES_LIMITS,
-                kind: RequestKind::Changes,
-            },
+            UplinkRequest::Changes { since, feed } => {
+                let path = routes::changes_target(since, feed);
+                Self::get(routes::CHANGES, path, CHANGES_LIMITS, RequestKind::Changes)
+            }
         }
     }
 
     /// The request for the orders that the kiosk has not reported.
     #[must_use]
     pub fn unreported_orders() -> Self {
-        let Route { method, path } = routes::UNREPORTED_ORDERS;
-        Self {
-            method,
-            path: path.to_owned(),
-            content_type: "application/json",
-            body: Zeroizing::default(),
-            limits: ORDERS_LIMITS,
-            kind: RequestKind::UnreportedOrders,
-        }
+        let route = routes::UNREPORTED_ORDERS;
+        Self::get(route, route.path.to_owned(), ORDERS_LIMITS, RequestKind::UnreportedOrders)
+    }
+
+    /// A request without a body. `path`: that of the route, with a query where it has one.
+    fn get(route: Route<'_>, path: String, limits: RequestLimits, kind: RequestKind) -> Self {
+        let body = Zeroizing::default();
+        Self { method: route.method, path, content_type: "application/json", body, limits, kind }
     }
 
     fn post<B: Serialize>(route: Route<'_>, body: &B, limits: RequestLimits, kind: RequestKind) -> Self {

@@ -65,10 +65,8 @@ pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
         )
     };
     let count = |matches: fn(&Entry) -> bool| entries.iter().filter(|entry| matches(entry)).count();
-    world.counts.reconciled +=
-        entries.iter().filter(|entry| **entry == Entry::OrdersReconciled).count() as u64;
-    world.counts.recovered +=
-        entries.iter().filter(|entry| matches!(entry, Entry::OrderRecovered { .. })).count() as u64;
+    world.counts.reconciled += count(|entry| *entry == Entry::OrdersReconciled) as u64;
+    world.counts.recovered += count(|entry| matches!(entry, Entry::OrderRecovered { .. })) as u64;
     RunCounts {
         counts: world.counts,
         simulated_ms: world.now,

@@ -19,7 +19,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use crate::config::code_authority::CodeAuthority;
 use crate::feed::put_feed_item;
 use crate::incidents::record_incident;
-use crate::store::columns::{from_ms_column, to_json_column, to_ms_column};
+use crate::store::columns::{from_id_column, from_ms_column, to_json_column, to_ms_column};
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 /// Interval at which the empty delta is signed again.
@@ -271,10 +271,7 @@ fn publish_base<Id: RevocationSeries>(
         tx.prepare(&format!("SELECT name, ends_ms FROM {} WHERE ends_ms > ?1 ORDER BY number", Id::TABLE))?;
     let live = live
         .query_map([to_ms_column(now)], |row| {
-            let name: String = row.get(0)?;
-            let who = name.parse().map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
-            })?;
+            let who = from_id_column(&row.get::<_, String>(0)?)?;
             Ok(Revoked { who, ends: from_ms_column(row.get(1)?) })
         })?
         .collect::<rusqlite::Result<Vec<Revoked<Id>>>>()?;

@@ -6,7 +6,7 @@ use contract::{
 };
 use server::PlatformRequest;
 
-use crate::fixture::{CityFixture, TestKiosk, ZHANG_GUIYING, answer_or_problem, order_for};
+use crate::fixture::{CityFixture, TestKiosk, ZHANG_GUIYING, answer_or_problem};
 use crate::records::{self, KioskLog};
 use crate::restore::RestorableCity;
 
@@ -123,12 +123,9 @@ fn refused_order_and_record_of_another_kiosk_change_nothing() {
 #[test]
 fn list_is_unavailable_while_the_platform_recovers() {
     let mut restorable = RestorableCity::new();
-    let key = restorable.city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
-    let rows = restorable.city.bills(TestKiosk::One, &key);
-    let request = order_for(OrderId::from_entropy(1), key, &rows);
-    restorable.city.charge(TestKiosk::One, &request).unwrap();
+    let order = charged(&mut restorable.city).order;
     restorable.back_up();
-    record(&mut restorable.city, 1, &[paid(request.order), receipt(request.order)]);
+    record(&mut restorable.city, 1, &[paid(order), receipt(order)]);
     restorable.restore();
     // It has forgotten that the order is reported.
     assert_eq!(list(&mut restorable.city, TestKiosk::One), Err(ProblemCode::Unavailable));
@@ -137,9 +134,7 @@ fn list_is_unavailable_while_the_platform_recovers() {
 #[test]
 fn late_charge_request_of_a_reported_order_is_not_listed() {
     let mut restorable = RestorableCity::new();
-    let key = restorable.city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
-    let rows = restorable.city.bills(TestKiosk::One, &key);
-    let request = order_for(OrderId::from_entropy(1), key, &rows);
+    let request = restorable.city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
     restorable.back_up();
     let void = Settlement::Void { reason: VoidReason::Fenced };
     let fenced = ChargeState::Settled { settlement: void.clone() };
