@@ -14,6 +14,7 @@ mod kiosk;
 mod network;
 mod peers;
 mod phone;
+mod rates;
 mod recording;
 mod residents;
 mod screen_checks;

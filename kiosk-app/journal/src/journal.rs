@@ -24,8 +24,9 @@ pub struct Journal<S, D> {
     chain: Chain,
     state: S,
     poisoned: bool,
-    /// Damage was found since the epoch began.
-    pub(crate) damaged: u32,
+    /// Damaged segments that are to be set aside when the next epoch is durable. If they were set aside before, and the epoch could
+    /// not be written, no opening would find the damage again.
+    pub(crate) damaged: Vec<SegmentName>,
     /// Where the last read began: the next one usually continues from there.
     pub(crate) read_position: Option<ReadPosition>,
 }
@@ -42,7 +43,7 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         now: UnixMs,
         entropy: EntropyFn<'_>,
     ) -> Result<(Self, RecoveryReport), JournalError> {
-        let Recovered { segments, state, resume, previous, report, next_ordinal } =
+        let Recovered { segments, state, resume, previous, report, damaged, next_ordinal } =
             recovery::recover::<S, D>(&mut disk, &config)?;
         let previous = previous.filter(|_| report.new_epoch);
         let opened = config.opening(previous, report.torn_bytes, report.damaged_segments);
@@ -63,7 +64,7 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
             chain,
             state,
             poisoned: false,
-            damaged: 0,
+            damaged,
             read_position: None,
         };
         if let Some(last) = journal.segments.last_mut()
@@ -77,6 +78,7 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         }
         units.push(records_of(&first, &mut end, now, entropy)?);
         journal.begin_segment(next_ordinal, &units, now, entropy)?;
+        journal.set_damaged_aside();
         // The new segment repeats these as a whole, and their own sync may have failed.
         journal.delete_segments(|one| one.before == chain.head() && one.name.ordinal < next_ordinal)?;
         Ok((journal, report))
@@ -122,20 +124,35 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         if self.poisoned {
             return Err(JournalError::Poisoned);
         }
-        let opened = self.config.opening(Some(self.head()), 0, self.damaged);
+        let opened =
+            self.config.opening(Some(self.head()), 0, u32::try_from(self.damaged.len()).unwrap_or(u32::MAX));
         let next = self.next_ordinal();
         self.chain = new_epoch(self.config.device, entropy);
         let mut end = self.chain;
         let unit = records_of(&[&[opened], entries].concat(), &mut end, now, entropy)?;
         self.begin_segment(next, &[unit], now, entropy)?;
-        self.damaged = 0;
+        self.set_damaged_aside();
         Ok(())
+    }
+
+    /// Sets damaged segments aside, under another name or, where nothing of them can be read, out of the journal. When a file cannot
+    /// even be moved, it is left where it is: service goes on without it, and the next opening finds it again.
+    fn set_damaged_aside(&mut self) {
+        for name in std::mem::take(&mut self.damaged) {
+            match self.segments.iter_mut().find(|segment| segment.name.stem == name.stem) {
+                Some(segment) => {
+                    let name = SegmentName { is_damaged: true, ..segment.name.clone() };
+                    rename(&mut self.disk, segment, name).ok();
+                }
+                None => drop(self.disk.quarantine(&name.to_string())),
+            }
+        }
     }
 
     /// Whether damage was found since the epoch began: call [`Journal::begin_epoch`].
     #[must_use]
     pub const fn needs_new_epoch(&self) -> bool {
-        self.damaged > 0
+        !self.damaged.is_empty()
     }
 
     fn next_ordinal(&self) -> u64 {

@@ -7,7 +7,7 @@ use crate::error::JournalError;
 use crate::journal::Journal;
 use crate::recovery::push_all;
 use crate::segment;
-use crate::segment_info::{ReadPosition, SegmentName, rename};
+use crate::segment_info::ReadPosition;
 use crate::state::JournalState;
 
 /// A segment that failed to be read this often is taken for damaged: a cable or a controller may have failed for a moment.
@@ -40,7 +40,7 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
             if !records.is_empty() {
                 return Ok(Some(NextRecords::Records(from, records)));
             }
-            self.give_up_rest(at, from.seq)?;
+            self.give_up_rest(at, from.seq);
         }
         let of_epoch = self.segments.iter().filter(|segment| segment.before.epoch == epoch);
         let next = of_epoch.map(|segment| segment.before).filter(|before| before.seq > after);
@@ -124,24 +124,17 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         Ok((from, records))
     }
 
-    /// The records of a segment after this number cannot be read: sets it aside, or renames it when others can.
-    fn give_up_rest(&mut self, at: usize, readable: u64) -> Result<(), JournalError> {
+    /// The records of a segment after this number cannot be read.
+    fn give_up_rest(&mut self, at: usize, readable: u64) {
         let is_current = at.saturating_add(1) == self.segments.len();
-        let Some(segment) = self.segments.get_mut(at) else { return Ok(()) };
-        self.damaged = self.damaged.saturating_add(1);
+        let Some(segment) = self.segments.get_mut(at) else { return };
         self.read_position = None;
-        // The current segment is not moved while records are appended to it: the next epoch begins at once.
+        self.damaged.push(segment.name.clone());
+        // Records are appended to the current segment until the next epoch begins, which is at once.
         if readable > segment.before.seq || is_current {
             segment.last_seq = readable;
-            if is_current {
-                return Ok(());
-            }
-            let name = SegmentName { is_damaged: true, ..segment.name.clone() };
-            rename(&mut self.disk, segment, name)
         } else {
-            let segment = self.segments.remove(at);
-            let quarantined = self.disk.quarantine(&segment.name.to_string());
-            quarantined.map_err(|error| JournalError::Disk("set a damaged segment aside", error))
+            self.segments.remove(at);
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Recovered<S> {
     /// End of the chain as far as it could be read.
     pub(crate) previous: Option<Head>,
     pub(crate) report: RecoveryReport,
+    /// Damaged segments, to be set aside when the new epoch is durable.
+    pub(crate) damaged: Vec<SegmentName>,
     /// The ordinal of the next segment.
     pub(crate) next_ordinal: u64,
 }
@@ -56,8 +58,7 @@ struct ReadFile {
     length: u64,
 }
 
-/// Reads the journal. Damaged segments are set aside: those of which nothing can be read are quarantined, of the others the
-/// readable records stay, under another name.
+/// Reads the journal. Of a damaged segment, the readable records stay, if there are any.
 ///
 /// # Errors
 /// When the directory cannot be listed.
@@ -72,6 +73,7 @@ pub(crate) fn recover<S: JournalState, D: Disk>(
         disk,
         config,
         report: RecoveryReport::default(),
+        damaged: Vec::new(),
         next_ordinal: names.last().map_or(0, |last| last.ordinal.saturating_add(1)),
     };
     let (base, files) = recovery.read_back_to_snapshot(&mut names);
@@ -84,6 +86,7 @@ struct Recovery<'a, D> {
     disk: &'a mut D,
     config: &'a JournalConfig,
     report: RecoveryReport,
+    damaged: Vec<SegmentName>,
     next_ordinal: u64,
 }
 
@@ -99,7 +102,7 @@ impl<D: Disk> Recovery<'_, D> {
             && let Some(name) = names.pop()
         {
             let Ok(bytes) = self.disk.read(&name.to_string()) else {
-                self.quarantine(&name);
+                self.note_unreadable(&name);
                 continue;
             };
             // The process ended while it created the segment: nothing in it was confirmed. Of a file whose length alone was
@@ -132,7 +135,7 @@ impl<D: Disk> Recovery<'_, D> {
                     }
                     files.push(ReadFile { name, head, first_units, units, length: length(&bytes) });
                 }
-                Err(_) => self.quarantine(&name),
+                Err(_) => self.note_unreadable(&name),
             }
         }
         files.reverse();
@@ -146,7 +149,7 @@ impl<D: Disk> Recovery<'_, D> {
         let mut next_ordinal = next.map(|next| next.name.ordinal);
         let mut next = next.map(|next| next.head.before);
         let newest_epoch = next.map(|next| next.epoch);
-        // The segment between two others was just quarantined, so it is counted.
+        // The segment between two others cannot be read, so it is counted.
         let mut is_gap_counted = false;
         for name in names.iter().rev() {
             let start = self.disk.read_start(&name.to_string(), HEAD_LEN).ok();
@@ -155,7 +158,7 @@ impl<D: Disk> Recovery<'_, D> {
                 (head.before.device == self.config.device).then_some((head, *length))
             });
             let Some((head, length)) = decoded else {
-                self.quarantine(name);
+                self.note_unreadable(name);
                 is_gap_counted = true;
                 continue;
             };
@@ -235,7 +238,7 @@ impl<D: Disk> Recovery<'_, D> {
                     unit.filter(|(records, _)| push_all(&mut chain, records).is_some())
                 else {
                     if file.head.intact_unit_follows(rest) {
-                        self.mark_damaged(&mut segment);
+                        self.note_unreadable_rest(&segment.name);
                     } else if at == newest {
                         self.report.torn_bytes = length(rest);
                     }
@@ -273,15 +276,14 @@ impl<D: Disk> Recovery<'_, D> {
             (None, None) => Resume::NewEpoch(Vec::new()),
         };
         let previous = end.map(|end| end.head());
-        let Self { report, next_ordinal, .. } = self;
-        Recovered { segments, state, resume, previous, report, next_ordinal }
+        let Self { report, damaged, next_ordinal, .. } = self;
+        Recovered { segments, state, resume, previous, report, damaged, next_ordinal }
     }
 
-    /// Quarantines a damaged segment. When the file cannot even be moved, it is left where it is: service goes on without it,
-    /// and the next opening finds it again.
-    fn quarantine(&mut self, name: &SegmentName) {
+    /// Notes a segment of which nothing can be read.
+    fn note_unreadable(&mut self, name: &SegmentName) {
         self.report.damaged_segments += 1;
-        self.disk.quarantine(&name.to_string()).ok();
+        self.damaged.push(name.clone());
     }
 
     /// Deletes a segment that was never begun. Nothing in it was confirmed, so it is no damage; and on a full disk each attempt
@@ -291,16 +293,11 @@ impl<D: Disk> Recovery<'_, D> {
         self.disk.delete(&name.to_string()).ok();
     }
 
-    /// Renames a segment of which a part cannot be read.
-    fn mark_damaged(&mut self, segment: &mut SegmentInfo) {
-        // Known since an earlier opening: a new epoch has begun then.
-        if segment.name.is_damaged {
-            return;
-        }
-        self.report.damaged_segments += 1;
-        let name = SegmentName { is_damaged: true, ..segment.name.clone() };
-        if self.disk.rename(&segment.name.to_string(), &name.to_string()).is_ok() {
-            segment.name = name;
+    /// Notes a segment of which a part cannot be read.
+    fn note_unreadable_rest(&mut self, name: &SegmentName) {
+        // Where the name says so already, a new epoch has begun because of it.
+        if !name.is_damaged {
+            self.note_unreadable(name);
         }
     }
 }

@@ -5,6 +5,7 @@ use journal::Disk as _;
 use session::{DeviceKind, DeviceState, Event, FaultReason};
 
 use super::peers::KIOSKS;
+use super::rates::FaultKind;
 use super::simulator::{SimEvent, Simulator};
 
 /// An older copy of the platform's database is not restored.
@@ -14,21 +15,21 @@ impl Simulator {
     /// Injects one fault, or clears one.
     pub(crate) fn inject_fault(&mut self) {
         let kiosk = usize::try_from(self.rng.below(KIOSKS as u64)).unwrap();
-        match self.rng.below(16) {
-            0 | 1 => self.crash_kiosk(kiosk),
-            2 | 3 => {
-                let up = self.rng.percent(60);
+        match self.rates.next_fault(&mut self.rng) {
+            FaultKind::KioskCrash => self.crash_kiosk(kiosk),
+            FaultKind::Link => {
+                let up = self.rng.percent(self.rates.links_up);
                 self.kiosks[kiosk].online = up;
             }
-            4 => {
+            FaultKind::PlatformCrash => {
                 self.platform_generation += 1;
                 self.counts.platform_crashes += 1;
                 let is_catalogue_changed = self.rng.percent(40);
                 self.counts.catalogue_changes += u64::from(is_catalogue_changed);
                 self.city.restart_platform(is_catalogue_changed);
             }
-            5 => self.acquirer_reachable = self.rng.percent(50),
-            6 => {
+            FaultKind::PeerLinks => self.acquirer_reachable = self.rng.percent(50),
+            FaultKind::DiskLimit => {
                 self.counts.disk_faults += 1;
                 let left = usize::try_from(self.rng.below(4)).unwrap();
                 if self.rng.percent(50) {
@@ -36,28 +37,31 @@ impl Simulator {
                 } else {
                     self.kiosks[kiosk].disk.lock().limit_space(Some(left * 150));
                 }
-                if self.rng.percent(30) {
+                if self.rng.percent(40) {
                     // The next process meets the fault while it opens the journal.
                     self.crash_kiosk(kiosk);
                 }
                 let healed = 3_000 + self.rng.below(10_000);
                 self.schedule(healed, SimEvent::Repair(kiosk));
             }
-            7 => {
+            FaultKind::Paper => {
                 let has_paper = self.rng.percent(60);
                 self.set_paper(kiosk, has_paper);
             }
-            8 => self.damage_stored_segment(kiosk),
-            9 => {
+            FaultKind::DamageOfStoredSegment => self.damage_stored_segment(kiosk),
+            FaultKind::ClockJump => {
                 self.counts.clock_jumps += 1;
                 let ahead = i64::try_from(self.rng.below(4 * 3_600_000)).unwrap() - 2 * 3_600_000;
                 let drift = i64::try_from(self.rng.below(400)).unwrap() - 200;
                 self.kiosks[kiosk].set_clock(self.now, ahead, drift);
             }
-            10 => self.back_up_or_restore_platform(),
-            11 if self.loses_records => self.damage_any_segment(kiosk),
-            12 | 13 if self.loses_records => self.copy_or_restore_disk(kiosk),
-            _ => self.repair(kiosk),
+            FaultKind::PlatformRestore => self.back_up_or_restore_platform(),
+            FaultKind::DamageOfAnySegment if self.loses_records => {
+                let is_crash = self.rng.percent(60);
+                self.damage_any_segment(kiosk, is_crash);
+            }
+            FaultKind::DiskRestore if self.loses_records => self.copy_or_restore_disk(kiosk),
+            FaultKind::DamageOfAnySegment | FaultKind::DiskRestore | FaultKind::Repair => self.repair(kiosk),
         }
     }
 
@@ -112,8 +116,9 @@ impl Simulator {
     }
 
     /// Damages a segment of which the platform may not have all: what is lost is stated, and no payment is without an outcome.
-    fn damage_any_segment(&mut self, kiosk: usize) {
-        if self.rng.percent(60) {
+    /// `is_crash`: the process ends first.
+    pub(crate) fn damage_any_segment(&mut self, kiosk: usize, is_crash: bool) {
+        if is_crash {
             self.crash_kiosk(kiosk);
         }
         let rng = &mut self.rng;

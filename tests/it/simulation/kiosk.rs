@@ -17,6 +17,8 @@ use super::screen_checks::{DurableRecords, Statement, VisitSettings};
 pub(crate) const START_MS: u64 = 1_795_500_000_000;
 /// Size of a full segment: much smaller than a real one, so that minutes of visits fill some.
 const SEGMENT_BYTES: u64 = 16 * 1024;
+/// The newest records of a segment are in so many bytes at its end.
+const NEWEST_BYTES: usize = 1_500;
 /// Key that wraps the keys of every journal.
 pub(crate) const WRAP_KEY: [u8; 16] = [9; 16];
 
@@ -42,9 +44,9 @@ pub(crate) struct SimKiosk {
     pub(crate) is_unreadable: bool,
     /// The process was started after the last fault.
     pub(crate) is_reopened: bool,
-    /// The disk was restored from a copy.
-    pub(crate) is_restored: bool,
-    /// Hashes of the heads of the journal after each turn, by epoch and number.
+    /// The epoch of the journal.
+    epoch: u64,
+    /// Hashes of the heads of the journal after each turn, by epoch and number, as far as they must be on the disk.
     pub(crate) heads: BTreeMap<(u64, u64), [u8; 32]>,
     /// A copy of the disk, as an operator makes one.
     copy: Option<FaultyDisk>,
@@ -80,7 +82,7 @@ impl SimKiosk {
             has_lost_records: false,
             is_unreadable: false,
             is_reopened: false,
-            is_restored: false,
+            epoch: 0,
             heads: BTreeMap::new(),
             copy: None,
             view: None,
@@ -124,6 +126,7 @@ impl SimKiosk {
         self.is_unreadable = false;
         let (engine, out) = Engine::start(self.engine_config(), self.clock_at(now), entropy);
         self.engine = Some(engine);
+        self.note_head();
         let mut out = self.store_outputs(out);
         let printer = if self.has_paper {
             DeviceState::Ready
@@ -151,8 +154,19 @@ impl SimKiosk {
         let Some(engine) = &mut self.engine else { return Vec::new() };
         let out = engine.turn(engine::EngineInput { at, entropy, event: what });
         assert!(engine.is_durable_state_recorded(), "the durable state is what the records fold to");
-        self.heads.extend(engine.journal_head().map(|head| ((head.epoch, head.seq), head.hash)));
+        self.note_head();
         self.store_outputs(out)
+    }
+
+    /// I2: what was durable stays in the chain of its epoch.
+    fn note_head(&mut self) {
+        let Some(Head { epoch, seq, hash, .. }) = self.head() else { return };
+        let mut after = self.heads.range((epoch, seq)..=(epoch, u64::MAX));
+        let lost = after.find(|(_, other)| **other != hash);
+        let number = self.number;
+        assert!(lost.is_none(), "kiosk {number}: {lost:x?} was durable and is not before record {seq}");
+        self.heads.insert((epoch, seq), hash);
+        self.epoch = epoch;
     }
 
     /// The machine is suspended: the monotonic clock stands still.
@@ -189,7 +203,7 @@ impl SimKiosk {
             *self.disk.lock() = copy;
             self.durable = DurableRecords::default();
             self.has_lost_records = true;
-            self.is_restored = true;
+            self.heads.clear();
         } else {
             self.copy = Some(self.disk.lock().durable_copy());
         }
@@ -206,13 +220,19 @@ impl SimKiosk {
         let mut disk = self.disk.lock();
         let mut names = disk.list().ok()?;
         names.sort();
-        let name = names.get(draw(names.len().max(1)))?;
+        // The newest records are the likeliest that the platform does not have.
+        let at = if draw(2) == 0 { names.len().saturating_sub(1) } else { draw(names.len().max(1)) };
+        let name = names.get(at)?;
         self.is_unreadable |= is_running && Some(name) == names.last();
         self.has_lost_records = true;
+        // If the last unit rots, it is cut as the end of an unfinished write.
+        let last = self.heads.range((self.epoch, 0)..=(self.epoch, u64::MAX)).next_back().map(|(at, _)| *at);
+        last.and_then(|at| self.heads.remove(&at));
         let is_bit = draw(4) > 0;
         if is_bit {
-            let at = draw(disk.file_len(name).max(1));
-            disk.flip_bit(name, at);
+            let length = disk.file_len(name).max(1);
+            let within = if draw(2) == 0 { length.min(NEWEST_BYTES) } else { length };
+            disk.flip_bit(name, length - 1 - draw(within));
         } else {
             disk.fail_reads(name);
         }

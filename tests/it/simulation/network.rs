@@ -7,7 +7,7 @@ use server::{Peer, PeerCall, PlatformReply, PlatformResponse};
 use session::Failure;
 
 use super::answer_checks::Asked;
-use super::peers::{device_key, kiosk_id};
+use super::peers::{KIOSKS, device_key, kiosk_id};
 use super::simulator::{SimEvent, Simulator};
 
 /// Number of a kiosk's request that waits for an answer.
@@ -57,9 +57,10 @@ impl Simulator {
         if fate == SimulatedFate::LostOnTheWay {
             return;
         }
-        if self.faults_enabled && self.rng.percent(if is_charge { 25 } else { 3 }) {
+        if self.faults_enabled && self.rng.percent(if is_charge { self.rates.repeated_charges } else { 3 }) {
             self.counts.duplicates += 1;
-            let (late, request) = (self.rng.below(60_000), request.clone());
+            let longest = if self.rng.percent(50) { 3_000 } else { 60_000 };
+            let (late, request) = (self.rng.below(longest), request.clone());
             self.schedule(late, SimEvent::Request { request, wait: None, fate: SimulatedFate::AnswerLost });
         }
         if self.faults_enabled && self.rng.percent(if is_charge { 15 } else { 2 }) {
@@ -88,7 +89,7 @@ impl Simulator {
     }
 
     fn draw_delay(&mut self) -> u64 {
-        let slow = self.faults_enabled && self.rng.percent(4);
+        let slow = self.faults_enabled && self.rng.percent(self.rates.slow_messages);
         if slow { self.rng.below(25_000) } else { 5 + self.rng.below(250) }
     }
 
@@ -101,10 +102,25 @@ impl Simulator {
         let (now, entropy) = (self.wall(), self.rng.next_u128());
         let reply = self.city.platform.handle(request, now, entropy);
         self.platform_replies(reply, wait, fate);
-        if self.faults_enabled && request.target == contract::routes::CHARGES.path && self.rng.percent(6) {
+        if self.faults_enabled && request.target == contract::routes::CHARGES.path {
+            self.charge_arrived(request);
+        }
+    }
+
+    /// Faults that are the likeliest to harm an order.
+    fn charge_arrived(&mut self, request: &server::PlatformRequest) {
+        if self.rng.percent(self.rates.restores_after_charge) {
             // The order is charged, and the platform has forgotten it when its kiosk asks.
             let soon = 300 + self.rng.below(8_000);
             self.schedule(soon, SimEvent::RestorePlatform);
+        }
+        let of_kiosk = |kiosk: &usize| request.device == Some(kiosk_id(*kiosk).to_string());
+        if self.loses_records
+            && self.rng.percent(self.rates.rot_after_charge)
+            && let Some(kiosk) = (0..KIOSKS).find(of_kiosk)
+        {
+            let soon = self.rng.below(2_000);
+            self.schedule(soon, SimEvent::Rot(kiosk));
         }
     }
 

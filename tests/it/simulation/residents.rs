@@ -30,7 +30,8 @@ impl Simulator {
         {
             return self.answer_challenge(kiosk, &challenge);
         }
-        let intents = touchable_intents(&view);
+        let wanted = if self.rng.percent(75) { wanted_intents(&view) } else { Vec::new() };
+        let intents = if wanted.is_empty() { touchable_intents(&view) } else { wanted };
         if !intents.is_empty() {
             let at = usize::try_from(self.rng.below(intents.len() as u64)).unwrap();
             self.event(kiosk, Event::Touch { view: view.id, intent: intents[at] });
@@ -39,7 +40,7 @@ impl Simulator {
 
     /// A resident arrives with a card or a code; some use a code that was shown before.
     fn arrive(&mut self, kiosk: usize) {
-        let resident = usize::try_from(self.rng.below(self.city.residents.len() as u64)).unwrap();
+        let resident = usize::try_from(self.rng.below(self.rates.residents as u64)).unwrap();
         if self.rng.percent(40) {
             self.kiosks[kiosk].card = Some(resident);
             self.event(kiosk, Event::Card(CardEvent::Inserted));
@@ -91,6 +92,26 @@ impl Simulator {
     pub(crate) fn remove_card(&mut self, kiosk: usize) {
         self.kiosks[kiosk].card = None;
         self.event(kiosk, Event::Card(CardEvent::Removed));
+    }
+}
+
+/// The intents of a resident who knows what to do: most come to pay, and the first bill is the likeliest. None where a view has no
+/// such intent.
+fn wanted_intents(view: &View) -> Vec<Intent> {
+    let actions = view.actions.iter().filter(|action| action.enabled).map(|action| action.intent);
+    match &view.body {
+        Body::Menu(tiles) => {
+            let open = || tiles.iter().filter(|tile| tile.enabled);
+            let pays = open().filter(|tile| tile.icon == Icon::Droplets);
+            let needs_pin = open().filter(|tile| tile.detail == TextId::TileNeedsPin.into());
+            pays.flat_map(|tile| [tile.intent; 3]).chain(needs_pin.map(|tile| tile.intent)).collect()
+        }
+        Body::Rows(rows) if !view.actions.iter().any(|action| action.enabled) => {
+            let all = rows.rows.iter().map(|row| row.intent);
+            all.clone().take(1).cycle().take(rows.rows.len()).chain(all).collect()
+        }
+        Body::Pin(_) => vec![Intent::PinDigit(1)],
+        _ => actions.collect(),
     }
 }
 

@@ -17,6 +17,7 @@ use super::kiosk::{START_MS, SimKiosk};
 use super::network::{AwaitedRequest, RequestNumber, SimulatedFate};
 use super::peers::{KIOSKS, SimCity, kiosk_id};
 use super::phone::SimPhone;
+use super::rates::Rates;
 use super::recording::SimRng;
 use super::residents;
 use super::screen_checks::{Statement, statements};
@@ -67,6 +68,8 @@ pub(crate) enum SimEvent {
     InjectFault,
     Start(usize),
     Crash(usize),
+    /// Records of a kiosk rot while it ends.
+    Rot(usize),
     RestorePlatform,
     Repair(usize),
 }
@@ -99,6 +102,7 @@ impl fmt::Display for SimEvent {
             Self::InjectFault => write!(f, "fault"),
             Self::Start(kiosk) => write!(f, "kiosk {kiosk}: start"),
             Self::Crash(kiosk) => write!(f, "kiosk {kiosk}: crash"),
+            Self::Rot(kiosk) => write!(f, "kiosk {kiosk}: records rot"),
             Self::RestorePlatform => write!(f, "platform restored"),
             Self::Repair(kiosk) => write!(f, "kiosk {kiosk}: repair"),
         }
@@ -123,6 +127,7 @@ pub(crate) struct Simulator {
     pub(crate) acquirer_reachable: bool,
     /// Kiosks of this run lose records that the platform does not have.
     pub(crate) loses_records: bool,
+    pub(crate) rates: Rates,
     pub(crate) counts: FaultCounts,
     /// Violations found on a screen during the run.
     pub(crate) violations: BTreeSet<String>,
@@ -172,6 +177,7 @@ impl Simulator {
             .collect();
         let loses_records = dice.percent(30);
         let (city, phones) = SimCity::new();
+        let rates = Rates::draw(&mut dice, city.residents.len());
         let mut world = Self {
             rng: dice,
             city,
@@ -186,6 +192,7 @@ impl Simulator {
             faults_enabled: true,
             acquirer_reachable: true,
             loses_records,
+            rates,
             counts: FaultCounts::default(),
             violations: BTreeSet::new(),
             shown_as_paid: BTreeSet::new(),
@@ -326,6 +333,11 @@ impl Simulator {
                     self.crash_kiosk(kiosk);
                 }
             }
+            SimEvent::Rot(kiosk) => {
+                if self.faults_enabled {
+                    self.damage_any_segment(kiosk, true);
+                }
+            }
             SimEvent::RestorePlatform => {
                 if self.faults_enabled {
                     self.back_up_or_restore_platform();
@@ -423,10 +435,11 @@ impl Simulator {
             Effect::Inquire(order) => self.send(kiosk, OutgoingRequest::inquire(order)),
             Effect::Print { receipt, content, copy_mark: mark, .. } => {
                 self.check_print(kiosk, receipt, &content, mark.is_some());
-                let (comes_out, result) = match self.rng.below(10) {
+                let is_failed = self.rng.percent(self.rates.failed_prints);
+                let (comes_out, result) = match self.rng.below(5) {
                     _ if !self.kiosks[kiosk].has_paper => (false, PrintResult::NotStarted),
-                    0 | 1 => (false, PrintResult::NotStarted),
-                    2..=4 => (self.rng.percent(50), PrintResult::Unconfirmed),
+                    0 | 1 if is_failed => (false, PrintResult::NotStarted),
+                    _ if is_failed => (self.rng.percent(50), PrintResult::Unconfirmed),
                     _ => (true, PrintResult::Printed(Confirmation::BarrierAnswered)),
                 };
                 let paper =

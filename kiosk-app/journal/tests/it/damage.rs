@@ -262,6 +262,59 @@ fn damage_begins_one_epoch_and_not_one_at_each_opening() {
     }
 }
 
+/// What a disk refuses.
+fn failures() -> [fn(&mut FaultyDisk, bool); 2] {
+    [|disk, fails| disk.limit_syncs(fails.then_some(0)), |disk, fails| disk.limit_space(fails.then_some(0))]
+}
+
+#[test]
+fn damage_is_found_again_if_its_new_epoch_was_not_written() {
+    let places = [(0, true), (1, true), (2, true), (3, true), (1, false), (2, false), (3, false)];
+    for (fail, (at, is_header)) in failures().into_iter().flat_map(|fail| places.map(|place| (fail, place))) {
+        let disk = SharedDisk::default();
+        *disk.lock() = with_segments(4);
+        let name = segment_names(&mut disk.lock()).remove(at);
+        let place = if is_header { 5 } else { disk.lock().file_len(&name) - 250 };
+        disk.lock().flip_bit(&name, place);
+        fail(&mut disk.lock(), true);
+        assert!(Journal::open(disk.clone(), config(), NOW, &mut entropy(20)).is_err());
+        fail(&mut disk.lock(), false);
+        let (mut journal, report) = open(disk, 21);
+        let epochs = journal.epochs();
+        for epoch in &epochs {
+            deliverable(&mut journal, *epoch);
+        }
+        // A write whose sync failed can be read, and is repeated.
+        let is_repeated = !report.new_epoch && epochs.len() == 2;
+        let found = report.damaged_segments > 0 || journal.needs_new_epoch() || is_repeated;
+        assert!(found, "segment {at}, header: {is_header}");
+    }
+}
+
+#[test]
+fn damage_found_at_run_time_is_found_again_after_a_failed_epoch() {
+    let places = [(0, true), (1, true), (2, true), (1, false), (2, false), (3, false)];
+    for (fail, (at, is_header)) in failures().into_iter().flat_map(|fail| places.map(|place| (fail, place))) {
+        let disk = SharedDisk::default();
+        *disk.lock() = with_segments(4);
+        let (mut journal, report) = open(disk.clone(), 9);
+        assert!(!report.new_epoch);
+        let name = segment_names(&mut disk.lock()).remove(at);
+        let place = if is_header { 5 } else { disk.lock().file_len(&name) - 250 };
+        disk.lock().flip_bit(&name, place);
+        let epoch = journal.head().epoch;
+        deliverable(&mut journal, epoch);
+        assert!(journal.needs_new_epoch(), "segment {at}, header: {is_header}");
+        fail(&mut disk.lock(), true);
+        assert!(journal.begin_epoch(&[], NOW, &mut entropy(10)).is_err());
+        fail(&mut disk.lock(), false);
+        let (mut journal, report) = open(disk, 21);
+        deliverable(&mut journal, epoch);
+        let found = report.damaged_segments > 0 || journal.needs_new_epoch();
+        assert!(found, "segment {at}, header: {is_header}");
+    }
+}
+
 #[test]
 fn unit_of_a_failed_sync_is_restated_in_the_epoch_after_damage() {
     for seed in 0..20 {
