@@ -95,7 +95,13 @@ fn run_world(world: &World, seeds: u64) {
             if seed >= seeds {
                 return seen;
             }
-            let counts = run(world, seed, SimRng::new(seed), checks::check_run, &recordings());
+            let counts =
+                catch_unwind(|| run(world, seed, SimRng::new(seed), checks::check_run, &recordings()));
+            let counts = counts.unwrap_or_else(|cause| {
+                // No thread begins another seed.
+                next.store(seeds, Ordering::Relaxed);
+                resume_unwind(cause)
+            });
             seen.add(&counts.expect("a run that is not replayed goes on to its end"));
         }
     };

@@ -305,8 +305,19 @@ impl<D: Disk> Engine<D> {
     fn commit(&mut self, turn: &mut Turn, transition: Transition) {
         let EngineState::InService(open) = &mut self.state else { return };
         let (journal, entropy, wall) = (&mut open.journal, &mut turn.entropy, turn.at.wall);
-        match transition.commit(|entries| journal.append(entries, wall, &mut || entropy.next_bytes())) {
+        let mut recovered = 0;
+        let committed = transition.commit(|entries| {
+            recovered = entries.iter().filter(|entry| matches!(entry, Entry::OrderRecovered { .. })).count();
+            journal.append(entries, wall, &mut || entropy.next_bytes())
+        });
+        match committed {
             Ok(effects) => {
+                if recovered > 0 {
+                    tracing::warn!(
+                        orders = recovered,
+                        "orders recovered from the platform: the log lacks them, their outcomes are inquired"
+                    );
+                }
                 let generation = self.generation;
                 turn.outputs
                     .extend(effects.into_iter().map(|effect| Output::Effect(generation.tag_effect(effect))));
@@ -451,22 +462,11 @@ impl<D: Disk> Engine<D> {
                 self.update_clock(turn);
             }
             UplinkAnswer::UnreportedOrders(answer) => {
-                let EngineState::InService(open) = &self.state else {
-                    self.reconciliation.on_answer(now, 0, None, answer);
-                    return;
-                };
-                let (random, head) = (turn.entropy.next_u128(), Some(open.journal.head()));
+                let (random, head) = (turn.entropy.next_u128(), self.journal_head());
                 let reconciled = self.reconciliation.on_answer(now, random, head, answer);
-                let Some(Reconciled { orders, is_complete }) = reconciled else { return };
-                let known = open.kiosk.durable().unsettled_orders();
-                let lacking = orders.iter().filter(|one| !known.contains(&one.order)).count();
-                if lacking > 0 {
-                    tracing::warn!(
-                        orders = lacking,
-                        "orders recovered from the platform: the log lacks them, their outcomes are inquired"
-                    );
+                if let Some(Reconciled { orders, is_complete }) = reconciled {
+                    self.dispatch(turn, Event::OrdersReconciled { orders, is_complete });
                 }
-                self.dispatch(turn, Event::OrdersReconciled { orders, is_complete });
             }
         }
     }

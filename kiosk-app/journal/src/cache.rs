@@ -368,11 +368,58 @@ mod tests {
     }
 
     #[test]
-    fn open_oversized_store_recreates_it() {
+    fn open_store_beyond_64_mebibytes_recreates_it() {
         let cache_dir = CacheDirectory::with_value();
-        File::create(cache_dir.path(STORE).join("blob")).unwrap().set_len(SIZE_MAX).unwrap();
+        let before = size(&cache_dir.path(STORE));
+        let blob = File::create(cache_dir.path(STORE).join("blob")).unwrap();
+        blob.set_len((64 << 20) - before).unwrap();
+        assert_eq!(cache_dir.value().1, CacheCondition::Usable);
+        blob.set_len(64 << 20).unwrap();
         assert_eq!(cache_dir.value(), (None, CacheCondition::Oversized));
         assert_eq!(cache_dir.value().1, CacheCondition::Usable);
+    }
+
+    #[test]
+    fn size_counts_files_of_all_levels() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("blobs")).unwrap();
+        fs::write(directory.path().join("blobs/one"), [0; 300]).unwrap();
+        fs::write(directory.path().join("two"), [0; 40]).unwrap();
+        assert_eq!(size(directory.path()), 340);
+        assert_eq!(size(&directory.path().join("missing")), 0);
+    }
+
+    #[test]
+    fn only_unfinished_snapshots_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["snap.01", "snap.02.generating", "conf.generating"] {
+            fs::write(directory.path().join(name), b"x").unwrap();
+        }
+        remove_unfinished_snapshots(directory.path()).unwrap();
+        let left = |name: &str| directory.path().join(name).exists();
+        assert_eq!(
+            [left("snap.01"), left("snap.02.generating"), left("conf.generating")],
+            [true, false, true]
+        );
+    }
+
+    #[test]
+    fn failure_to_remove_is_error_unless_nothing_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, missing) = (directory.path().join("file"), directory.path().join("missing"));
+        fs::write(&file, b"x").unwrap();
+        assert!(remove_unfinished_snapshots(&missing).is_ok() && remove_if_exists(&missing).is_ok());
+        assert!(remove_unfinished_snapshots(&file).is_err(), "a file is no store");
+        assert!(remove_if_exists(directory.path()).is_err(), "a directory is no file");
+    }
+
+    #[test]
+    fn value_is_stored_in_pieces_of_32_kibibytes() {
+        let cache_dir = CacheDirectory::new();
+        let (mut cache, _) = cache_dir.open();
+        cache.put("log", &[1; 100 << 10], [1; 12]).unwrap();
+        let store = cache.store.clone().unwrap();
+        assert_eq!(store.scan_prefix("log/").count(), 4);
     }
 
     #[test]

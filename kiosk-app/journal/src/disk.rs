@@ -165,3 +165,71 @@ impl Disk for RealDisk {
         self.sync_names()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk with a file `one` and a file `two`.
+    fn two_files() -> (tempfile::TempDir, RealDisk) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut disk = RealDisk::open(directory.path()).unwrap();
+        for name in ["one", "two"] {
+            disk.create(name).unwrap();
+            disk.append(name, name.as_bytes()).unwrap();
+            disk.sync(name).unwrap();
+        }
+        (directory, disk)
+    }
+
+    fn names(disk: &mut RealDisk) -> Vec<String> {
+        let mut names = disk.list().unwrap();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn bytes_are_appended_to_the_named_file() {
+        let (_directory, mut disk) = two_files();
+        disk.append("one", b" more").unwrap();
+        disk.append("two", b" too").unwrap();
+        assert_eq!(disk.read("one").unwrap(), b"one more");
+        assert_eq!(disk.read("two").unwrap(), b"two too");
+        assert_eq!(disk.read_start("one", 5).unwrap(), (b"one m".to_vec(), 8));
+        assert_eq!(disk.read_start("one", 50).unwrap(), (b"one more".to_vec(), 8));
+    }
+
+    #[test]
+    fn renamed_deleted_and_quarantined_files_leave_the_list() {
+        let (directory, mut disk) = two_files();
+        disk.rename("one", "first").unwrap();
+        assert_eq!(names(&mut disk), ["first", "two"]);
+        disk.append("first", b"!").unwrap();
+        assert_eq!(disk.read("first").unwrap(), b"one!");
+        disk.delete("first").unwrap();
+        assert_eq!(names(&mut disk), ["two"]);
+        disk.quarantine("two").unwrap();
+        assert!(names(&mut disk).is_empty());
+        assert_eq!(fs::read(directory.path().join(QUARANTINE).join("two")).unwrap(), b"two");
+    }
+
+    #[test]
+    fn operation_on_what_does_not_exist_is_error() {
+        let (directory, mut disk) = two_files();
+        assert!(disk.create("one").is_err(), "it exists");
+        assert!(disk.append("three", b"x").is_err());
+        assert!(disk.sync("three").is_err());
+        assert!(disk.rename("three", "four").is_err());
+        assert!(disk.quarantine("three").is_err());
+        assert!(disk.delete("three").is_err());
+        fs::remove_dir_all(directory.path()).unwrap();
+        assert!(disk.sync_names().is_err());
+    }
+
+    #[test]
+    fn file_of_some_mebibytes_is_read_whole() {
+        let (_directory, mut disk) = two_files();
+        disk.append("one", &[7; 3 << 20]).unwrap();
+        assert_eq!(disk.read("one").unwrap().len(), (3 << 20) + 3);
+    }
+}

@@ -271,6 +271,23 @@ mod tests {
         );
     }
 
+    /// Version 1 of the format. If this test fails, do not change the test: the format changed.
+    #[test]
+    fn signed_bytes_and_json_of_a_head_are_stable() {
+        let head = Chain::genesis("K-DH-0001".parse().unwrap(), 0x1122_3344_5566_7788).head();
+        let head = Head { seq: 9, hash: [0xAB; 32], ..head };
+        let expected = [
+            sm_crypto::to_hex(b"kiosk-head/1"),
+            sm_crypto::to_hex(b"K-DH-0001\0\0\0\0\0\0\0"),
+            "1122334455667788".to_owned(),
+            "0000000000000009".to_owned(),
+            "ab".repeat(32),
+        ];
+        assert_eq!(sm_crypto::to_hex(&head.to_be_signed()), expected.concat());
+        let json = serde_json::to_string(&head).unwrap();
+        assert_eq!(serde_json::from_str::<Head>(&json).unwrap(), head);
+    }
+
     #[test]
     fn header_decode_refuses_truncation_and_other_versions() {
         let bytes = header(1).encode();

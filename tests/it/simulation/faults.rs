@@ -57,8 +57,12 @@ impl Simulator {
             }
             FaultKind::PlatformRestore => self.back_up_or_restore_platform(),
             FaultKind::DamageOfAnySegment if self.loses_records => {
-                let is_crash = self.rng.percent(60);
-                self.damage_any_segment(kiosk, is_crash);
+                if self.rng.percent(50) {
+                    let is_crash = self.rng.percent(60);
+                    self.damage_any_segment(kiosk, is_crash);
+                } else {
+                    self.damage_undelivered_records(kiosk);
+                }
             }
             FaultKind::DiskRestore if self.loses_records => self.copy_or_restore_disk(kiosk),
             FaultKind::DamageOfAnySegment | FaultKind::DiskRestore | FaultKind::Repair => self.repair(kiosk),
@@ -127,6 +131,19 @@ impl Simulator {
             Some(false) => self.counts.read_errors += 1,
             None => {}
         }
+    }
+
+    /// Takes a kiosk's link down until records that the platform does not have are damaged.
+    fn damage_undelivered_records(&mut self, kiosk: usize) {
+        self.kiosks[kiosk].online = false;
+        let (rot, is_crash) = (5_000 + self.rng.below(40_000), self.rng.percent(40));
+        if self.rng.percent(50) {
+            // They are in more than one segment.
+            self.schedule(rot / 3, SimEvent::Crash(kiosk));
+        }
+        self.schedule(rot, SimEvent::Rot { kiosk, is_crash });
+        let repair = rot + self.rng.below(20_000);
+        self.schedule(repair, SimEvent::Repair(kiosk));
     }
 
     /// Copies a kiosk's disk, or ends the kiosk and starts it with the copy.

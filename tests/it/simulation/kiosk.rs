@@ -17,7 +17,8 @@ use super::screen_checks::{DurableRecords, Statement, VisitSettings};
 pub(crate) const START_MS: u64 = 1_795_500_000_000;
 /// Size of a full segment: much smaller than a real one, so that minutes of visits fill some.
 const SEGMENT_BYTES: u64 = 16 * 1024;
-/// The newest records of a segment are in so many bytes at its end.
+/// The last unit of a segment, and the newest ones, are in about so many bytes at its end.
+const LAST_BYTES: usize = 300;
 const NEWEST_BYTES: usize = 1_500;
 /// Key that wraps the keys of every journal.
 pub(crate) const WRAP_KEY: [u8; 16] = [9; 16];
@@ -60,6 +61,8 @@ pub(crate) struct SimKiosk {
     pub(crate) settings: VisitSettings,
     pub(crate) online: bool,
     pub(crate) has_paper: bool,
+    /// Index of the resident who came last.
+    pub(crate) visitor: Option<usize>,
     /// Index of the resident whose card is in the slot.
     pub(crate) card: Option<usize>,
     /// Index of the resident whose phone showed a code last.
@@ -92,6 +95,7 @@ impl SimKiosk {
             settings: VisitSettings::default(),
             online: true,
             has_paper: true,
+            visitor: None,
             card: None,
             phone: None,
             printed: Vec::new(),
@@ -221,8 +225,12 @@ impl SimKiosk {
         let mut names = disk.list().ok()?;
         names.sort();
         // The newest records are the likeliest that the platform does not have.
-        let at = if draw(2) == 0 { names.len().saturating_sub(1) } else { draw(names.len().max(1)) };
-        let name = names.get(at)?;
+        let back = match draw(4) {
+            0 | 1 => 0,
+            2 => 1,
+            _ => draw(names.len().max(1)),
+        };
+        let name = names.iter().nth_back(back)?;
         self.is_unreadable |= is_running && Some(name) == names.last();
         self.has_lost_records = true;
         // If the last unit rots, it is cut as the end of an unfinished write.
@@ -231,7 +239,7 @@ impl SimKiosk {
         let is_bit = draw(4) > 0;
         if is_bit {
             let length = disk.file_len(name).max(1);
-            let within = if draw(2) == 0 { length.min(NEWEST_BYTES) } else { length };
+            let within = [LAST_BYTES, NEWEST_BYTES, length, length][draw(4)].min(length);
             disk.flip_bit(name, length - 1 - draw(within));
         } else {
             disk.fail_reads(name);

@@ -119,8 +119,8 @@ impl Simulator {
             && self.rng.percent(self.rates.rot_after_charge)
             && let Some(kiosk) = (0..KIOSKS).find(of_kiosk)
         {
-            let soon = self.rng.below(2_000);
-            self.schedule(soon, SimEvent::Rot(kiosk));
+            let soon = self.rng.below(800);
+            self.schedule(soon, SimEvent::Rot { kiosk, is_crash: true });
         }
     }
 

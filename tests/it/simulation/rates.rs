@@ -57,6 +57,8 @@ pub(crate) struct Rates {
     pub(crate) rot_after_charge: u64,
     /// Prints that fail.
     pub(crate) failed_prints: u64,
+    /// Residents who were at the other kiosk before.
+    pub(crate) same_visitor: u64,
     /// Number of residents who come.
     pub(crate) residents: usize,
 }
@@ -80,6 +82,7 @@ impl Rates {
             repeated_charges: one_of([5, 25, 25, 60]),
             restores_after_charge: one_of([0, 6, 6, 30]),
             rot_after_charge: one_of([0, 0, 10, 30]),
+            same_visitor: one_of([0, 0, 20, 60]),
             failed_prints: one_of([10, 50, 50, 80]),
             residents: if rng.percent(30) { residents.min(2) } else { residents },
         }

@@ -4,6 +4,7 @@ use contract::Challenge;
 use session::{CardEvent, Event};
 use view::{Body, Icon, Intent, TextId, View};
 
+use super::peers::KIOSKS;
 use super::recording::SimRng;
 use super::simulator::Simulator;
 
@@ -40,7 +41,13 @@ impl Simulator {
 
     /// A resident arrives with a card or a code; some use a code that was shown before.
     fn arrive(&mut self, kiosk: usize) {
-        let resident = usize::try_from(self.rng.below(self.rates.residents as u64)).unwrap();
+        let elsewhere = self.kiosks[(kiosk + 1) % KIOSKS].visitor;
+        let resident = match elsewhere.filter(|_| self.rng.percent(self.rates.same_visitor)) {
+            // Two cards of a household, or one who goes over to the other kiosk.
+            Some(resident) => resident,
+            None => self.rng.index(self.rates.residents),
+        };
+        self.kiosks[kiosk].visitor = Some(resident);
         if self.rng.percent(40) {
             self.kiosks[kiosk].card = Some(resident);
             self.event(kiosk, Event::Card(CardEvent::Inserted));

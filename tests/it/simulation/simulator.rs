@@ -68,8 +68,11 @@ pub(crate) enum SimEvent {
     InjectFault,
     Start(usize),
     Crash(usize),
-    /// Records of a kiosk rot while it ends.
-    Rot(usize),
+    /// Records of a kiosk rot. `is_crash`: its process ends first.
+    Rot {
+        kiosk: usize,
+        is_crash: bool,
+    },
     RestorePlatform,
     Repair(usize),
 }
@@ -102,7 +105,7 @@ impl fmt::Display for SimEvent {
             Self::InjectFault => write!(f, "fault"),
             Self::Start(kiosk) => write!(f, "kiosk {kiosk}: start"),
             Self::Crash(kiosk) => write!(f, "kiosk {kiosk}: crash"),
-            Self::Rot(kiosk) => write!(f, "kiosk {kiosk}: records rot"),
+            Self::Rot { kiosk, .. } => write!(f, "kiosk {kiosk}: records rot"),
             Self::RestorePlatform => write!(f, "platform restored"),
             Self::Repair(kiosk) => write!(f, "kiosk {kiosk}: repair"),
         }
@@ -333,9 +336,9 @@ impl Simulator {
                     self.crash_kiosk(kiosk);
                 }
             }
-            SimEvent::Rot(kiosk) => {
+            SimEvent::Rot { kiosk, is_crash } => {
                 if self.faults_enabled {
-                    self.damage_any_segment(kiosk, true);
+                    self.damage_any_segment(kiosk, is_crash);
                 }
             }
             SimEvent::RestorePlatform => {
