@@ -9,6 +9,7 @@
 mod answer_checks;
 mod checks;
 mod coverage;
+mod delivery_checks;
 mod faults;
 mod kiosk;
 mod network;

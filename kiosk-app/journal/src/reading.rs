@@ -35,16 +35,27 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         records_max: usize,
         bytes_max: usize,
     ) -> Result<Option<NextRecords>, JournalError> {
-        while let Some(at) = self.segments.iter().position(|segment| segment.continues_after(epoch, after)) {
-            let (from, records) = self.read_segment_after(at, after, records_max, bytes_max)?;
-            if !records.is_empty() {
-                return Ok(Some(NextRecords::Records(from, records)));
+        let mut resumes: Option<Head> = None;
+        loop {
+            let wanted = resumes.map_or(after, |resumes| resumes.seq);
+            if let Some(at) = self.segments.iter().position(|segment| segment.continues_after(epoch, wanted))
+            {
+                let (from, records) = self.read_segment_after(at, wanted, records_max, bytes_max)?;
+                if !records.is_empty() {
+                    let found = resumes.map_or(NextRecords::Records(from, records), NextRecords::Missing);
+                    return Ok(Some(found));
+                }
+                self.give_up_rest(at, from.seq);
+                continue;
             }
-            self.give_up_rest(at, from.seq);
+            // Of a segment between two gaps, the head alone may be left.
+            let of_epoch = self.segments.iter().filter(|segment| segment.before.epoch == epoch);
+            let later = of_epoch.map(|segment| segment.before).filter(|before| before.seq > wanted);
+            resumes = later.min_by_key(|before| before.seq);
+            if resumes.is_none() {
+                return Ok(None);
+            }
         }
-        let of_epoch = self.segments.iter().filter(|segment| segment.before.epoch == epoch);
-        let next = of_epoch.map(|segment| segment.before).filter(|before| before.seq > after);
-        Ok(next.min_by_key(|before| before.seq).map(NextRecords::Missing))
     }
 
     /// The hash of the chain after number `seq` of an epoch; `None` when those records no longer exist.

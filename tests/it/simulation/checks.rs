@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
-    Chain, CodeHolder, ConsentId, Entry, Evidence, Head, KioskId, Level, OrderId, PaymentMethod, RecordBatch,
-    RecordHeader, Settlement, UnixMs, VisitId,
+    CodeHolder, ConsentId, Entry, Evidence, Level, OrderId, PaymentMethod, Settlement, UnixMs, VisitId,
 };
 use sandbox::acquirer::OrderOutcome;
-use server::KioskAudit;
 use view::{Body, LinkStatus};
 
 use super::coverage::RunCounts;
+use super::delivery_checks::{StoredEpoch, audit, check_delivered, check_no_order_is_unreported};
 use super::peers::{ISSUER_ENDS_MS, kiosk_id, receipt_numbers};
 use super::screen_checks::{DurableRecords, open_for_a_check, receipt_of};
 use super::simulator::Simulator;
@@ -31,6 +30,7 @@ pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
         check_in_service(world, kiosk);
         let stored = audit(world, kiosk_id(kiosk));
         check_delivered(world, kiosk, &stored);
+        check_no_order_is_unreported(world, kiosk);
         check_journal_on_disk(world, kiosk, &stored);
         check_retention(world, kiosk, &stored);
         count_rotations(world, kiosk, &stored);
@@ -94,81 +94,6 @@ fn check_in_service(world: &Simulator, kiosk: usize) {
         view.header.link == LinkStatus::Online && ways.iter().all(|way| way.unavailable.is_none())
     });
     assert!(ready, "kiosk {kiosk} shows {view:?}");
-}
-
-/// What the platform has of one epoch.
-struct StoredEpoch {
-    epoch: u64,
-    /// The number of the newest record.
-    upto: u64,
-    /// Hashes of the chain, by number. None in a gap that the kiosk has stated.
-    heads: BTreeMap<u64, [u8; 32]>,
-    /// The entries with the kiosk's time, each once; those that were stated again as they were first recorded.
-    entries: Vec<(UnixMs, Entry)>,
-}
-
-/// I2, I7: checks that the chains are signed by the kiosk, and complete but for what it states to be missing; returns the epochs.
-fn audit(world: &mut Simulator, id: KioskId) -> Vec<StoredEpoch> {
-    let now = world.wall();
-    let export = world.city.page(&format!("/v1/audit/{id}"), now, 1);
-    let audit: KioskAudit = serde_json::from_slice(&export).unwrap();
-    let mut stored = Vec::new();
-    for epoch in audit.epochs {
-        let number = epoch.batch.from.epoch;
-        let runs: Vec<_> = std::iter::once(epoch.batch).chain(epoch.after_missing).collect();
-        for run in &runs {
-            run.verify_chain().unwrap_or_else(|error| panic!("{id}: {error}"));
-            assert!(run.missing.is_none_or(|missing| missing.verify(run.from, &audit.key).is_ok()), "{id}");
-        }
-        assert!(epoch.heads.iter().all(|head| head.verify(&audit.key).is_ok()), "{id}");
-        let records = runs.iter().flat_map(|run| &run.records).map(|wire| wire.to_record().unwrap());
-        let entries = records.map(|record| (record.header, Entry::decode(&record.body).unwrap()));
-        let upto = runs.last().map_or(0, |run| run.to.head.seq);
-        let heads = runs.iter().flat_map(heads_of_run).map(|head| (head.seq, head.hash)).collect();
-        stored.push((number, upto, heads, entries.collect::<Vec<_>>()));
-    }
-    let numbered = |(header, entry): &(RecordHeader, Entry)| ((header.epoch, header.seq), entry.clone());
-    let first: BTreeMap<(u64, u64), Entry> =
-        stored.iter().flat_map(|(_, _, _, entries)| entries).map(numbered).collect();
-    let as_first_recorded = |(header, entry): (RecordHeader, Entry)| match entry {
-        Entry::Restated { epoch, seq, record, .. } if first.get(&(epoch, seq)) == Some(&record) => None,
-        Entry::Restated { time, record, .. } => Some((time, *record)),
-        entry => Some((header.time, entry)),
-    };
-    let epochs = stored.into_iter().map(|(epoch, upto, heads, entries)| StoredEpoch {
-        epoch,
-        upto,
-        heads,
-        entries: entries.into_iter().filter_map(as_first_recorded).collect(),
-    });
-    epochs.collect()
-}
-
-/// The heads of the chain of a run of records.
-fn heads_of_run(run: &RecordBatch) -> Vec<Head> {
-    let mut chain = Chain::from_head(run.from);
-    let records = run.records.iter().map(|wire| wire.to_record().unwrap());
-    let heads = records.map(|record| {
-        chain.push(&record.header, &record.commitment()).unwrap();
-        chain.head()
-    });
-    heads.collect()
-}
-
-/// I2, I7: the platform has every record of the epoch that the kiosk writes, and those that the kiosk has written at any time.
-fn check_delivered(world: &Simulator, kiosk: usize, stored: &[StoredEpoch]) {
-    for (epoch, upto) in world.answers.acknowledged(kiosk) {
-        let exported = stored.iter().find(|one| one.epoch == epoch).map_or(0, |one| one.upto);
-        assert!(exported >= upto, "kiosk {kiosk}: {upto} records are acknowledged, {exported} exported");
-    }
-    let terminal = &world.kiosks[kiosk];
-    let head = terminal.head().expect("a kiosk in service has a journal");
-    let stored = stored.iter().find(|one| one.epoch == head.epoch).expect("the epoch is delivered");
-    assert_eq!(stored.upto, head.seq, "kiosk {kiosk}: records are not delivered");
-    for ((_, seq), hash) in terminal.heads.range((head.epoch, 0)..=(head.epoch, u64::MAX)) {
-        let is_kept = stored.heads.get(seq).is_none_or(|stored| stored == hash);
-        assert!(is_kept, "kiosk {kiosk}: record {seq} was written, and another one is delivered");
-    }
 }
 
 /// I2: the journal on the kiosk's disk equals the platform's records, and no work is open.

@@ -31,6 +31,25 @@ pub(crate) enum SimulatedFate {
     AnswerGarbled,
 }
 
+/// A kiosk's request as the platform receives it.
+pub(crate) fn signed_request(
+    kiosk: usize,
+    request: OutgoingRequest,
+    sent: UnixMs,
+) -> server::PlatformRequest {
+    let time = sent.0.to_string();
+    let signed = contract::request_bytes_to_sign(request.method, &request.path, &time, &request.body);
+    let signature = device_key(kiosk).sign(&signed);
+    server::PlatformRequest {
+        method: request.method,
+        target: request.path,
+        device: Some(kiosk_id(kiosk).to_string()),
+        time: Some(time),
+        signature: Some(signature.to_string()),
+        body: request.body.to_vec(),
+    }
+}
+
 impl Simulator {
     /// A kiosk sends a request to the platform.
     pub(crate) fn send(&mut self, kiosk: usize, request: OutgoingRequest) {
@@ -42,17 +61,7 @@ impl Simulator {
         self.waiting.insert(wait, AwaitedRequest { kiosk, life, asked: request.kind, checked, sent });
         let patience = u64::try_from(request.limits.time.as_millis()).unwrap();
         self.schedule(patience, SimEvent::Answer { wait, response: None });
-        let time = sent.0.to_string();
-        let signed = contract::request_bytes_to_sign(request.method, &request.path, &time, &request.body);
-        let signature = device_key(kiosk).sign(&signed);
-        let request = server::PlatformRequest {
-            method: request.method,
-            target: request.path,
-            device: Some(kiosk_id(kiosk).to_string()),
-            time: Some(time),
-            signature: Some(signature.to_string()),
-            body: request.body.to_vec(),
-        };
+        let request = signed_request(kiosk, request, sent);
         let fate = if self.kiosks[kiosk].online { self.draw_fate() } else { SimulatedFate::LostOnTheWay };
         if fate == SimulatedFate::LostOnTheWay {
             return;

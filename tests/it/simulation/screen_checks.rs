@@ -114,6 +114,8 @@ pub(crate) fn open_for_a_check(
 pub(crate) struct DurableRecords {
     /// Oldest first.
     entries: Vec<Entry>,
+    /// Epoch and number of each.
+    numbers: Vec<(u64, u64)>,
     /// The number of the last record that was read, by epoch. Those before it cannot change while the process lives.
     read: BTreeMap<u64, u64>,
 }
@@ -133,8 +135,12 @@ impl DurableRecords {
                     NextRecords::Missing(resumes) => *after = resumes.seq,
                     NextRecords::Records(_, records) => {
                         *after = records.last().map_or(*after, |last| last.header.seq);
-                        let decoded = records.iter().filter_map(|record| Entry::decode(&record.body).ok());
-                        self.entries.extend(decoded);
+                        for record in &records {
+                            if let Ok(entry) = Entry::decode(&record.body) {
+                                self.entries.push(entry);
+                                self.numbers.push((epoch, record.header.seq));
+                            }
+                        }
                     }
                 }
             }
@@ -146,6 +152,11 @@ impl DurableRecords {
     /// The records that were read, oldest first.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The records with epoch and number.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = ((u64, u64), &Entry)> {
+        self.numbers.iter().copied().zip(&self.entries)
     }
 
     /// The visit that is open.

@@ -178,7 +178,7 @@ impl Simulator {
         let terminals = (0..KIOSKS)
             .map(|number| SimKiosk::new(number, i64::try_from(dice.below(4_000)).unwrap()))
             .collect();
-        let loses_records = dice.percent(30);
+        let loses_records = dice.percent(45);
         let (city, phones) = SimCity::new();
         let rates = Rates::draw(&mut dice, city.residents.len());
         let mut world = Self {

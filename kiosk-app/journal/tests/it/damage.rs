@@ -128,6 +128,33 @@ fn segment_that_cannot_be_read_any_more_is_missing() {
 }
 
 #[test]
+fn missing_records_end_where_the_next_can_be_read() {
+    for place in [5, 200, 300, 400] {
+        let mut disk = with_segments(4);
+        let names = segment_names(&mut disk);
+        let end_of_first = disk.file_len(&names[0]) - 250;
+        disk.flip_bit(&names[0], end_of_first);
+        // Of the second segment nothing is left, or its head alone.
+        disk.flip_bit(&names[1], place);
+        let (mut journal, _) = open(disk, 9);
+        let epoch = journal.epochs()[0];
+        let mut after = 0;
+        let resumes = loop {
+            match journal.read_after(epoch, after, 100, 1 << 20).unwrap().unwrap() {
+                NextRecords::Records(_, records) => after = records.last().unwrap().header.seq,
+                NextRecords::Missing(resumes) => break resumes,
+            }
+        };
+        let next = journal.read_after(epoch, resumes.seq, 100, 1 << 20).unwrap();
+        assert!(
+            matches!(next, Some(NextRecords::Records(..))),
+            "byte {place}: nothing follows {}",
+            resumes.seq
+        );
+    }
+}
+
+#[test]
 fn missing_segment_begins_a_new_epoch() {
     let mut disk = with_segments(3);
     let names = segment_names(&mut disk);
